@@ -1,0 +1,18 @@
+/** Everything real: Redis, HTTP, processes. `--selectProjects` is not needed: the folders under test/ mirror src/. */
+export default {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/test', '<rootDir>/src', '<rootDir>/workers'],
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  extensionsToTreatAsEsm: ['.ts'],
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' }, sourceMaps: 'inline' },
+    ],
+  },
+  coverageProvider: 'babel',
+  collectCoverageFrom: ['src/**/*.ts', 'workers/**/*.ts'],
+  testTimeout: 30_000,
+  maxWorkers: 2,
+}

@@ -1,0 +1,28 @@
+/** When to try again. Pure: jitter comes in as a number, the server's word is never shortened. */
+export interface BackoffRule {
+  readonly baseMs: number
+  readonly maxMs: number
+}
+
+/** The longest the server is believed: an absurd Retry-After must not park a search for a year. */
+export const LONGEST_WAIT_MS = 24 * 60 * 60 * 1000
+/** The API document's fallback where a 429 carries no readable Retry-After. */
+export const DEFAULT_RATE_LIMIT_WAIT_MS = 60_000
+/** A Retry-After of zero, or a date that has passed, means "now": still leave the server a breath. */
+export const SHORTEST_WAIT_MS = 1000
+
+/**
+ * Exponential with full jitter, capped.
+ * @param failure which failed attempt this was, from 1
+ * @param random from 0 up to, not including, 1
+ * @returns milliseconds, at least 1
+ */
+export function backoffMs(failure: number, rule: BackoffRule, random: number): number {
+  const ceiling = Math.min(rule.maxMs, rule.baseMs * 2 ** Math.min(failure - 1, 30))
+  return Math.max(1, Math.round(ceiling * random))
+}
+
+/** The server's own wait, kept within what is believable. */
+export function serverWaitMs(retryAfterMs: number): number {
+  return Math.min(LONGEST_WAIT_MS, Math.max(SHORTEST_WAIT_MS, Math.ceil(retryAfterMs)))
+}

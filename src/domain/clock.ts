@@ -1,0 +1,15 @@
+/**
+ * Time as an argument, so that rules about time can be tested without waiting for it.
+ * Instants (`…At`, `…Until`) are wall-clock epoch milliseconds; durations are measured on `monotonicMs`.
+ */
+export interface Clock {
+  /** Wall time, epoch milliseconds: what is stored and shown. */
+  now(): number
+  /** Monotonic milliseconds from an arbitrary start: what durations are measured with. */
+  monotonicMs(): number
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+}

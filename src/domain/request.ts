@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto'
+
+/**
+ * One search as the API takes it (POST /search), and what makes two of them the same question.
+ *
+ * The canonical form: the query in Unicode NFC, trimmed, inner white space folded to one space;
+ * `limit` and `offset` always written out (the documented defaults 20 and 0); filters with sorted
+ * keys, lists of scalars sorted and without repeats, empty filters left out. Letter case is kept: the API does not say
+ * that it ignores it, and a question merged by mistake is a wrong answer for somebody's row.
+ * What is sent is the canonical form, so what was fingerprinted is what was asked.
+ */
+export type FilterValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly FilterValue[]
+  | { readonly [key: string]: FilterValue }
+export type Filters = { readonly [key: string]: FilterValue }
+
+export interface SearchRequest {
+  readonly query: string
+  /** Tracks wanted, 1–100. */
+  readonly limit: number
+  readonly offset: number
+  /** Absent when there are none. Filters we do not know are passed through. */
+  readonly filters?: Filters
+}
+
+/** API document, POST /search: "limit number 1–100, default 20 · offset number, default 0". */
+export const DEFAULT_LIMIT = 20
+export const MAX_LIMIT = 100
+
+export function canonicalRequest(input: {
+  query: string
+  limit?: number | undefined
+  offset?: number | undefined
+  filters?: Filters | undefined
+}): SearchRequest {
+  const base = {
+    query: input.query.normalize('NFC').replace(/\s+/gu, ' ').trim(),
+    limit: input.limit ?? DEFAULT_LIMIT,
+    offset: input.offset ?? 0,
+  }
+  const filters = input.filters === undefined ? {} : sortKeys(input.filters)
+  return Object.keys(filters).length === 0 ? base : { ...base, filters }
+}
+
+/** The search's identity: the first 128 bits of SHA-256 over the canonical form, as 32 hex digits. */
+export function fingerprint(request: SearchRequest): string {
+  const { query, limit, offset, filters } = request
+  const text = JSON.stringify(filters === undefined ? [query, limit, offset] : [query, limit, offset, filters])
+  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+}
+
+function canonicalValue(value: FilterValue): FilterValue {
+  if (typeof value === 'string') return value.normalize('NFC')
+  if (isList(value)) return canonicalList(value)
+  if (value !== null && typeof value === 'object') return sortKeys(value)
+  return value
+}
+
+function isList(value: FilterValue): value is readonly FilterValue[] {
+  return Array.isArray(value)
+}
+
+function canonicalList(list: readonly FilterValue[]): FilterValue {
+  const values = list.map(canonicalValue)
+  if (values.some((value) => typeof value === 'object')) return values
+  const byText = new Map(values.map((value) => [JSON.stringify(value), value]))
+  return [...byText.keys()].sort().map((text) => byText.get(text) as FilterValue)
+}
+
+function sortKeys(filters: Filters): Filters {
+  const keys = Object.keys(filters).sort()
+  return Object.fromEntries(keys.map((key) => [key, canonicalValue(filters[key] as FilterValue)]))
+}

@@ -1,0 +1,61 @@
+/**
+ * The lifecycles. Every transition is guarded: it names the state (and round) it leaves and says
+ * whether it happened.
+ *
+ *   search   waiting ──feeder──▶ queued ──worker──▶ answered
+ *               ▲                  │ │
+ *               └──── put back ────┘ └──refused, unreadable, crashed, attempts used up──▶ dead
+ *               ▲                                                                          │
+ *               └──────────────────────────── retry (round + 1) ───────────────────────────┘
+ *
+ *   batch    loading ──release──▶ released ──cancel──▶ cancelled
+ *               └── interrupted: dropped, nothing was spent
+ */
+
+/**
+ * - `waiting`: not in Redis. In: submit, put-back, retry. Out: the feeder.
+ * - `queued`: in Redis (waiting, delayed or active there). In: the feeder. Out: a worker's verdict, or a put-back.
+ * - `answered`: paid for and kept. In: a worker. Never left.
+ * - `dead`: a dead letter. In: a worker, or the mover for a search that crashed its workers. Out: retry; or a late answer that was paid for.
+ */
+export const SEARCH_STATES = ['waiting', 'queued', 'answered', 'dead'] as const
+export type SearchState = (typeof SEARCH_STATES)[number]
+
+/**
+ * - `loading`: the catalog is being read, or the plan waits for confirmation. Nothing is spent.
+ * - `released`: its searches are due, as far as its budget reaches.
+ * - `cancelled`: wants nothing more, keeps what it has.
+ */
+export const BATCH_STATES = ['loading', 'released', 'cancelled'] as const
+export type BatchState = (typeof BATCH_STATES)[number]
+
+/** The one status of a row, as the export and `status` show it. */
+export const ITEM_STATUSES = ['tagged', 'no_match', 'dead', 'invalid', 'withheld', 'waiting', 'cancelled'] as const
+export type ItemStatus = (typeof ITEM_STATUSES)[number]
+
+export const PRIORITIES = ['high', 'normal', 'low'] as const
+export type Priority = (typeof PRIORITIES)[number]
+
+/** Exactly one status for every row. */
+export function itemStatus(item: {
+  /** Why the row cannot become a request; null when it can. */
+  problem: string | null
+  search: { state: SearchState; tracks: number | null } | null
+  batchState: BatchState
+  /** No budget reaches this search. */
+  withheld: boolean
+}): ItemStatus {
+  if (item.problem !== null || item.search === null) return 'invalid'
+  switch (item.search.state) {
+    case 'answered':
+      return (item.search.tracks ?? 0) > 0 ? 'tagged' : 'no_match'
+    case 'dead':
+      return 'dead'
+    case 'waiting':
+    case 'queued':
+      if (item.batchState === 'cancelled') return 'cancelled'
+      return item.withheld ? 'withheld' : 'waiting'
+    default:
+      return item.search.state satisfies never
+  }
+}

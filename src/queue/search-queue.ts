@@ -1,0 +1,124 @@
+import type { DeadLetter } from '../domain/dead-letter.js'
+import type { SearchRef } from '../domain/search-id.js'
+import type { Priority } from '../domain/states.js'
+import type { Step } from '../domain/step.js'
+
+/**
+ * The delivery: two BullMQ queues (`search`, `dead-letters`) under one prefix, and the few keys beside
+ * them. It knows jobs, not searches' verdicts: it is given handlers.
+ * Errors: `UnreachableError` for a Redis that is away, read-only, full or wants another password.
+ */
+export interface SearchQueue {
+  readonly searches: SearchJobs
+  readonly deadLetters: DeadLetterJobs
+  readonly gate: Gate
+  readonly fleet: Fleet
+  close(): Promise<void>
+}
+
+/** For the eye only; the truth is in the store. */
+export interface SearchJobData {
+  readonly query: string
+  readonly limit: number
+  readonly offset: number
+  readonly filters: string | null
+  readonly batch: string
+  readonly item: string | null
+}
+
+export interface QueueCounts {
+  readonly waiting: number
+  readonly active: number
+  readonly delayed: number
+  readonly failed: number
+}
+
+export interface SearchJobs {
+  /** The only addBulk in the program, in chunks of 1,000. Ids that exist are swallowed, which is what makes it safe to repeat. */
+  add(
+    jobs: readonly { readonly ref: SearchRef; readonly priority: Priority; readonly data: SearchJobData }[],
+  ): Promise<void>
+  counts(): Promise<QueueCounts>
+  /** Which of these have a job in Redis, in a state that will still run or be moved (waiting, prioritized, delayed, active, failed). */
+  present(refs: readonly SearchRef[]): Promise<ReadonlySet<string>>
+  /** Jobs in the failed set, oldest first: the mover's work. `failedReason` as BullMQ or `bury` wrote it. */
+  failed(
+    limit: number,
+  ): Promise<
+    readonly {
+      readonly ref: SearchRef | null
+      readonly jobId: string
+      readonly failedReason: string
+      readonly stalledTooOften: boolean
+    }[]
+  >
+  removeFailed(jobId: string): Promise<void>
+  /** Starts taking jobs. */
+  work(options: WorkOptions): Promise<RunningWorker>
+}
+
+export interface WorkOptions {
+  readonly concurrency: number
+  readonly lockDurationMs: number
+  readonly stalledIntervalMs: number
+  /** One job in hand. `stalls`: how often its worker died or froze. Must not throw for anything expected. */
+  handle(job: { readonly ref: SearchRef; readonly stalls: number; readonly attempt: number }): Promise<Step>
+  /** A job failed for good: look into the failed set. */
+  onBuried(): void
+}
+
+export interface RunningWorker {
+  /** Takes no new job; resolves when those in hand are settled, or after graceMs, when the rest is given back unharmed. Second call: the same promise. */
+  stop(graceMs: number): Promise<{ readonly unfinished: number }>
+  /** Jobs in hand now. */
+  inHand(): number
+}
+
+export interface DeadLetterJobs {
+  /** Adds them; the parking worker fails each with its true reason so that it stands under *Failed*. */
+  add(letters: readonly { readonly ref: SearchRef; readonly letter: DeadLetter }[]): Promise<void>
+  /** Refs of all letters that stand in the queue (parked or about to be). */
+  refs(): Promise<readonly SearchRef[]>
+  remove(refs: readonly SearchRef[]): Promise<void>
+  count(): Promise<number>
+  /** Runs the parking worker. `retry` is called when somebody pressed Retry; once it has returned, the letter is removed. */
+  work(handlers: { retry(ref: SearchRef): Promise<void> }): Promise<RunningWorker>
+}
+
+/** What opens and closes the fleet: all of it lives in Redis and holds for every worker. */
+export interface Gate {
+  pause(): Promise<void>
+  resume(): Promise<void>
+  paused(): Promise<boolean>
+  /** Nobody starts before then; extend-only. */
+  hold(until: number): Promise<void>
+  /** Null when nobody is held. */
+  heldUntil(): Promise<number | null>
+  liftHold(): Promise<void>
+  /** Starts a minute for the whole fleet (BullMQ's global rate limit). */
+  setPace(callsPerMinute: number): Promise<void>
+  pace(): Promise<{ readonly callsPerMinute: number } | null>
+  /** A probe: one call at a time. */
+  narrow(): Promise<void>
+  widen(): Promise<void>
+  narrowed(): Promise<boolean>
+}
+
+/** Whose Redis this is, who works on it, and who does a chore. */
+export interface Fleet {
+  /** The id of the store whose window this Redis holds; null: nobody's, or it lost everything. */
+  epoch(): Promise<string | null>
+  /** False when somebody else's id stands there already. */
+  claimEpoch(storeId: string): Promise<boolean>
+  /** True when this process may do the chore for that long. */
+  lease(chore: string, ms: number): Promise<boolean>
+  release(chore: string): Promise<void>
+  /** A worker says that it lives (expires after 15 s). */
+  beat(worker: { readonly id: string; readonly pid: number; readonly inHand: number }): Promise<void>
+  leave(workerId: string): Promise<void>
+  workers(): Promise<number>
+  /** What a person should know about this Redis: eviction policy, missing AOF, version. Empty when all is well. */
+  warnings(): Promise<readonly string[]>
+  /** Without password. */
+  describe(): string
+}
