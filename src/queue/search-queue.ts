@@ -42,9 +42,7 @@ export interface SearchJobs {
   /** Which of these have a job in Redis, in a state that will still run or be moved (waiting, prioritized, delayed, active, failed). */
   present(refs: readonly SearchRef[]): Promise<ReadonlySet<string>>
   /** Jobs in the failed set, oldest first: the mover's work. `failedReason` as BullMQ or `bury` wrote it. */
-  failed(
-    limit: number,
-  ): Promise<
+  failed(limit: number): Promise<
     readonly {
       readonly ref: SearchRef | null
       readonly jobId: string
