@@ -2,13 +2,14 @@
  * Why no calls are made. One row per cause is the truth and BullMQ's flag follows, so that lifting one
  * cause never lifts another.
  */
-export const PAUSE_CAUSES = ['operator', 'no_credits', 'reserve', 'unauthorized', 'failing'] as const
+export const PAUSE_CAUSES = ['operator', 'no_credits', 'reserve', 'unauthorized', 'failing', 'outage'] as const
 /**
  * - `operator`: somebody said so. Only somebody ends it.
  * - `no_credits`: the API answered 402. Ends when the balance is back, or by `resume`.
  * - `reserve`: the credits left have reached TRACKYARD_CREDIT_RESERVE. Ends like `no_credits`.
  * - `unauthorized`: the API answered 401. Ended by `resume`, with a key that works.
- * - `failing`: the breaker; too many refused or failed in a row. Ended by `resume`.
+ * - `failing`: the breaker; 25 searches refused in a row. Ended by `resume`, when somebody has looked.
+ * - `outage`: the breaker; nothing but failures (5xx, timeouts) in a row. Probed at growing intervals until it is over.
  */
 export type PauseCause = (typeof PAUSE_CAUSES)[number]
 

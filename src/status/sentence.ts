@@ -1,0 +1,97 @@
+import type { Pause } from '../domain/pause-cause.js'
+
+/**
+ * The one sentence that says why it moves or does not. Shown by `status`, by the progress bar, in Bull
+ * Board and in webhooks, so that all of them say the same.
+ */
+export interface Standing {
+  readonly pauses: readonly Pause[]
+  readonly workers: number
+  readonly heldUntil: number | null
+  readonly probing: boolean
+  readonly due: number
+  readonly active: number
+  readonly delayed: number
+  readonly limitPerMinute: number | null
+  readonly callsLastMinute: number
+  readonly withheld: number
+  readonly now: number
+}
+
+export interface Explanation {
+  readonly state: 'paused' | 'no workers' | 'held' | 'running' | 'idle'
+  readonly reason: string
+  readonly until: number | null
+}
+
+export function explain(standing: Standing): Explanation {
+  const { pauses, due, active } = standing
+  if (pauses.length > 0) return { state: 'paused', reason: pausedReason(pauses, due), until: null }
+  const work = due + active
+  if (standing.workers === 0 && work > 0) {
+    return { state: 'no workers', reason: `${searches(due)} due, but no worker runs: start one with \`trackyard-batch up\`.`, until: null }
+  }
+  if (standing.heldUntil !== null && standing.heldUntil > standing.now && work > 0) {
+    return {
+      state: 'held',
+      reason: `The API asked us to wait (rate limit): no calls until ${clockTime(standing.heldUntil)}; ${searches(due)} due.`,
+      until: standing.heldUntil,
+    }
+  }
+  if (work > 0) return { state: 'running', reason: runningReason(standing), until: null }
+  return { state: 'idle', reason: idleReason(standing), until: null }
+}
+
+function pausedReason(pauses: readonly Pause[], due: number): string {
+  const [first, ...others] = pauses
+  if (first === undefined) return ''
+  const also = others.length === 0 ? '' : ` Also paused: ${others.map((pause) => pause.cause).join(', ')}.`
+  return `${pauseSentence(first)} ${searches(due)} wait.${also}`
+}
+
+/** What stands, since when, and what ends it. */
+export function pauseSentence(pause: Pause): string {
+  const since = `since ${clockTime(pause.since)}`
+  switch (pause.cause) {
+    case 'operator':
+      return `Paused by hand ${since}${pause.detail === '' ? '' : ` (${pause.detail})`}; \`trackyard-batch resume\` goes on.`
+    case 'no_credits':
+      return `Out of credits ${since} (${pause.detail}): top up; it goes on by itself when the balance is back, or with \`trackyard-batch resume\`.`
+    case 'reserve':
+      return `The credit reserve is reached ${since} (${pause.detail}): top up or lower TRACKYARD_CREDIT_RESERVE.`
+    case 'unauthorized':
+      return `The API key was refused ${since} (${pause.detail}): set a working key, restart the worker, then \`trackyard-batch resume\`.`
+    case 'failing':
+      return `Too many searches refused in a row ${since} (${pause.detail}): look at \`trackyard-batch dead-letters\`, then \`trackyard-batch resume\`.`
+    case 'outage':
+      return `The API has been failing ${since} (${pause.detail}); it is tried again by itself, or with \`trackyard-batch resume\`.`
+    default:
+      return pause.cause satisfies never
+  }
+}
+
+function runningReason(standing: Standing): string {
+  if (standing.probing) return `Trying one call at a time until one succeeds; ${searches(standing.due)} due.`
+  if (standing.active === 0 && standing.delayed > 0 && standing.delayed >= standing.due) {
+    return `${searches(standing.delayed)} wait for another attempt.`
+  }
+  const limit = standing.limitPerMinute === null ? '' : ` of ${standing.limitPerMinute} allowed`
+  return `Running: ${standing.callsLastMinute} calls in the last minute${limit}; ${searches(standing.due)} due.`
+}
+
+function idleReason(standing: Standing): string {
+  if (standing.withheld > 0) {
+    return `Nothing is due; ${standing.withheld} rows are withheld by a cap: \`trackyard-batch release\` lets them go.`
+  }
+  return 'Nothing is due.'
+}
+
+function searches(count: number): string {
+  return count === 1 ? '1 search' : `${count} searches`
+}
+
+/** Local wall time to the second; with the date when it is not within twelve hours of it. */
+function clockTime(at: number): string {
+  const text = new Date(at).toLocaleString('sv-SE')
+  return Math.abs(Date.now() - at) < 12 * 60 * 60 * 1000 ? text.slice(11) : text
+}
