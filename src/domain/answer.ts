@@ -1,0 +1,80 @@
+import type { Track } from './outcome.js'
+
+/**
+ * Reads the body of an answer, which is kept as received, into tracks. An answer is paid for, so this
+ * reader is strict about one thing only, the documented frame (a JSON object with a list `tracks` of
+ * objects), and tolerant about all within: a field that is missing or of another type is null or
+ * empty. Pure, so that the same body can be read again by a later and better rule without a credit.
+ * Source: the API document, POST /search.
+ */
+
+/** @returns null when the body is not an answer of the documented frame */
+export function parseTracks(body: string): Track[] | null {
+  const answer = parseAnswer(body)
+  return answer === null ? null : answer.tracks.map(readTrack)
+}
+
+/**
+ * How many tracks, and the balance after this call; cheaper than `parseTracks` for whoever needs no more.
+ * @returns null when the body is not an answer of the documented frame
+ */
+export function readFrame(body: string): { tracks: number; creditsRemaining: number | null } | null {
+  const answer = parseAnswer(body)
+  return answer === null ? null : { tracks: answer.tracks.length, creditsRemaining: answer.creditsRemaining }
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+function parseAnswer(body: string): { tracks: Fields[]; creditsRemaining: number | null } | null {
+  const answer = parseJson(body)
+  if (!isFields(answer) || !Array.isArray(answer.tracks) || !answer.tracks.every(isFields)) return null
+  return { tracks: answer.tracks, creditsRemaining: wholeNumber(answer.credits_remaining) }
+}
+
+function parseJson(body: string): unknown {
+  try {
+    return JSON.parse(body.startsWith('\uFEFF') ? body.slice(1) : body)
+  } catch {
+    return null
+  }
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function readTrack(track: Fields): Track {
+  return {
+    id: text(track.id) ?? '',
+    title: text(track.title),
+    artist: text(track.artist),
+    bpm: positiveNumber(track.bpm),
+    key: text(track.key),
+    genre: text(track.genre),
+    subgenres: texts(track.subgenres),
+    moods: texts(track.moods),
+    instruments: texts(track.instruments),
+    hasVocals: typeof track.has_vocals === 'boolean' ? track.has_vocals : null,
+    energyLevel: text(track.energy_level),
+  }
+}
+
+/** Numbers are taken as text too: the document shows no type for `energy_level` and an id may be a number. */
+function text(value: unknown): string | null {
+  if (typeof value === 'number') return String(value)
+  if (typeof value !== 'string') return null
+  const trimmed = value.trim()
+  return trimmed === '' ? null : trimmed
+}
+
+function texts(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(text).filter((entry) => entry !== null) : []
+}
+
+function positiveNumber(value: unknown): number | null {
+  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : null
+}
+
+function wholeNumber(value: unknown): number | null {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null
+}

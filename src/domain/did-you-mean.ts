@@ -1,0 +1,53 @@
+/**
+ * The nearest known word to one that is not known: settings, columns, placeholders, file formats.
+ * Near is an edit distance (insert, drop, change, swap neighbours) of at most a third of the word, so
+ * that a guess helps and never surprises. Letter case, `-` and `_` do not count as differences.
+ *
+ * @returns the candidate as written, the first of equals; null when nothing is near
+ */
+export function didYouMean(word: string, candidates: readonly string[]): string | null {
+  const wanted = folded(word)
+  let nearest: string | null = null
+  let least = Math.max(1, Math.floor(wanted.length / 3)) + 1
+  for (const candidate of candidates) {
+    const distance = editDistance(wanted, folded(candidate), least)
+    if (distance < least) {
+      nearest = candidate
+      least = distance
+    }
+  }
+  return nearest
+}
+
+function folded(word: string): string {
+  return word.toLowerCase().replaceAll('-', '_')
+}
+
+/** Edits from `a` to `b`, or `limit` when it is not less. */
+function editDistance(a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) >= limit) return limit
+  let before: number[] = []
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1]
+      const swapped = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      row.push(
+        Math.min(
+          at(last, j) + 1,
+          at(row, j - 1) + 1,
+          at(last, j - 1) + (same ? 0 : 1),
+          swapped ? at(before, j - 2) + 1 : limit,
+        ),
+      )
+    }
+    before = last
+    last = row
+  }
+  return Math.min(limit, at(last, b.length))
+}
+
+function at(row: readonly number[], index: number): number {
+  return row[index] ?? Number.POSITIVE_INFINITY
+}
