@@ -26,15 +26,19 @@ export interface Explanation {
 
 export function explain(standing: Standing): Explanation {
   const { pauses, due, active } = standing
-  if (pauses.length > 0) return { state: 'paused', reason: pausedReason(pauses, due), until: null }
+  if (pauses.length > 0) return { state: 'paused', reason: pausedReason(pauses, due, standing.now), until: null }
   const work = due + active
   if (standing.workers === 0 && work > 0) {
-    return { state: 'no workers', reason: `${searches(due)} due, but no worker runs: start one with \`trackyard-batch up\`.`, until: null }
+    return {
+      state: 'no workers',
+      reason: `${searches(due)} due, but no worker runs: start one with \`trackyard-batch up\`.`,
+      until: null,
+    }
   }
   if (standing.heldUntil !== null && standing.heldUntil > standing.now && work > 0) {
     return {
       state: 'held',
-      reason: `The API asked us to wait (rate limit): no calls until ${clockTime(standing.heldUntil)}; ${searches(due)} due.`,
+      reason: `The API asked us to wait (rate limit): no calls until ${clockTime(standing.heldUntil, standing.now)}; ${searches(due)} due.`,
       until: standing.heldUntil,
     }
   }
@@ -42,16 +46,16 @@ export function explain(standing: Standing): Explanation {
   return { state: 'idle', reason: idleReason(standing), until: null }
 }
 
-function pausedReason(pauses: readonly Pause[], due: number): string {
+function pausedReason(pauses: readonly Pause[], due: number, now: number): string {
   const [first, ...others] = pauses
   if (first === undefined) return ''
   const also = others.length === 0 ? '' : ` Also paused: ${others.map((pause) => pause.cause).join(', ')}.`
-  return `${pauseSentence(first)} ${searches(due)} wait.${also}`
+  return `${pauseSentence(first, now)} ${searches(due)} wait.${also}`
 }
 
 /** What stands, since when, and what ends it. */
-export function pauseSentence(pause: Pause): string {
-  const since = `since ${clockTime(pause.since)}`
+export function pauseSentence(pause: Pause, now: number): string {
+  const since = `since ${clockTime(pause.since, now)}`
   switch (pause.cause) {
     case 'operator':
       return `Paused by hand ${since}${pause.detail === '' ? '' : ` (${pause.detail})`}; \`trackyard-batch resume\` goes on.`
@@ -91,7 +95,7 @@ function searches(count: number): string {
 }
 
 /** Local wall time to the second; with the date when it is not within twelve hours of it. */
-function clockTime(at: number): string {
+function clockTime(at: number, now: number): string {
   const text = new Date(at).toLocaleString('sv-SE')
-  return Math.abs(Date.now() - at) < 12 * 60 * 60 * 1000 ? text.slice(11) : text
+  return Math.abs(now - at) < 12 * 60 * 60 * 1000 ? text.slice(11) : text
 }

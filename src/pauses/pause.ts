@@ -1,0 +1,45 @@
+import type { Logger } from '../domain/logger.js'
+import type { PauseCause } from '../domain/pause-cause.js'
+import type { SearchQueue } from '../queue/search-queue.js'
+import type { Store } from '../store/store.js'
+
+/**
+ * Rows are the truth, BullMQ's flag follows: the row first, then the flag. A crash between the two
+ * leaves a row without its flag; every claim reads the rows, so no call is made, and `followRows`
+ * sets the flag within seconds.
+ */
+export interface PauseParts {
+  readonly store: Pick<Store, 'pauses'>
+  readonly queue: Pick<SearchQueue, 'gate'>
+  readonly log: Logger
+  readonly now: () => number
+}
+
+/** False when that cause stands already. */
+export async function pause(parts: PauseParts, cause: PauseCause, detail: string): Promise<boolean> {
+  const added = await parts.store.pauses.add({ cause, since: parts.now(), detail })
+  await parts.queue.gate.pause()
+  if (added) parts.log.warn({ cause, detail }, 'paused')
+  return added
+}
+
+/** The chore: makes BullMQ's flag (and the probe's narrow gate) say what the rows say. */
+export async function followRows(parts: PauseParts): Promise<void> {
+  const { gate } = parts.queue
+  const [rows, paused, probing, narrowed] = await Promise.all([
+    parts.store.pauses.list(),
+    gate.paused(),
+    parts.store.pauses.probing(),
+    gate.narrowed(),
+  ])
+  if (probing && !narrowed) await gate.narrow()
+  if (!probing && narrowed) await gate.widen()
+  if (rows.length > 0 && !paused) await gate.pause()
+  if (rows.length === 0 && paused) await reopen(parts)
+}
+
+/** Lets the queue run, then reads the rows again: somebody may have paused it for another cause meanwhile. */
+export async function reopen(parts: PauseParts): Promise<void> {
+  await parts.queue.gate.resume()
+  if ((await parts.store.pauses.list()).length > 0) await parts.queue.gate.pause()
+}

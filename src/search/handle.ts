@@ -1,0 +1,125 @@
+import type { Api } from '../api/client.js'
+import type { BackoffRule } from '../domain/backoff.js'
+import type { Clock } from '../domain/clock.js'
+import { judge } from '../domain/judge.js'
+import type { Logger } from '../domain/logger.js'
+import type { SearchRef } from '../domain/search-id.js'
+import type { Step } from '../domain/step.js'
+import type { Claim, Store } from '../store/store.js'
+import { type Breaker, openBreaker } from './breaker.js'
+import { closingOf, stepOf } from './consequences.js'
+import { logVerdict } from './decision-log.js'
+import { openSaver, type Saver } from './saver.js'
+
+/**
+ * One job in hand, from claim to step:
+ *
+ *   claim (store: may this be called, now, by us? then it is written as sent and charged)
+ *     → call (one HTTP request)
+ *       → judge (pure)
+ *         → close (store: outcome, answer or death, pause, hold; one commit)
+ *           → step (the queue settles the job)
+ *
+ * The crash this order survives: before the call, an open call that cost nothing; between the API's
+ * answer and our commit, an open call that may be paid (listed as of unknown outcome); after the commit, a job that
+ * comes again, finds its verdict and is completed without a call.
+ */
+export interface SearchParts {
+  readonly store: Pick<Store, 'calls' | 'pauses'>
+  readonly api: Pick<Api, 'search'>
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Logger
+  readonly rules: SearchRules
+}
+
+export interface SearchRules {
+  readonly maxAttempts: number
+  readonly backoff: BackoffRule
+  readonly requestTimeoutMs: number
+  readonly creditReserve: number
+}
+
+/** A call older than its timeout by this much is not in flight any more. */
+export const OPEN_CALL_MARGIN_MS = 5000
+/** How long a job waits when the store cannot be asked. */
+const STORE_AWAY_MS = 5000
+
+export interface SearchHandler {
+  handle(job: { readonly ref: SearchRef }): Promise<Step>
+  /** Why no new calls are made here: an answer waits to be saved. Null when all is well. */
+  readonly stuck: () => string | null
+}
+
+export function searchHandler(parts: SearchParts): SearchHandler {
+  const saver = openSaver({ log: parts.log })
+  const breaker = openBreaker(parts)
+  return { handle: (job) => handle(parts, saver, breaker, job.ref), stuck: saver.problem }
+}
+
+async function handle(parts: SearchParts, saver: Saver, breaker: Breaker, ref: SearchRef): Promise<Step> {
+  await saver.settled()
+  const now = parts.clock.now()
+  const claim = await tryClaim(parts, ref, now)
+  if (claim === null) return { do: 'delay', until: now + STORE_AWAY_MS, holdFleet: false }
+  return claim.kind === 'granted' ? makeCall(parts, saver, breaker, ref, claim) : refusedClaim(claim)
+}
+
+/** Null: the store cannot be asked (locked, disk full); nothing was sent. */
+async function tryClaim(parts: SearchParts, ref: SearchRef, now: number): Promise<Claim | null> {
+  const { requestTimeoutMs, creditReserve } = parts.rules
+  try {
+    return await parts.store.calls.claim(ref, {
+      now,
+      openCallMaxAgeMs: requestTimeoutMs + OPEN_CALL_MARGIN_MS,
+      creditReserve,
+    })
+  } catch (error) {
+    parts.log.error({ search: ref.fingerprint, err: error }, 'the store cannot be asked; no call is made')
+    return null
+  }
+}
+
+function refusedClaim(claim: Exclude<Claim, { kind: 'granted' }>): Step {
+  switch (claim.kind) {
+    case 'nothing_to_do':
+      return { do: 'complete', summary: { outcome: 'nothing to do', why: claim.why }, endProbe: false }
+    case 'not_due':
+      return {
+        do: 'complete',
+        summary: { outcome: 'withheld', why: 'no batch with budget left wants it' },
+        endProbe: false,
+      }
+    case 'call_open':
+    case 'reserve_near':
+      return { do: 'delay', until: claim.until, holdFleet: false }
+    case 'paused':
+      return { do: 'pause', cause: claim.cause }
+    default:
+      return claim satisfies never
+  }
+}
+
+async function makeCall(
+  parts: SearchParts,
+  saver: Saver,
+  breaker: Breaker,
+  ref: SearchRef,
+  claim: Extract<Claim, { kind: 'granted' }>,
+): Promise<Step> {
+  const { outcome, facts } = await parts.api.search(claim.request)
+  const now = parts.clock.now()
+  const verdict = judge(outcome, {
+    failuresBefore: claim.failures,
+    maxAttempts: parts.rules.maxAttempts,
+    backoff: parts.rules.backoff,
+    now,
+    random: parts.random(),
+  })
+  const closed = await saver.save(() =>
+    parts.store.calls.close(claim.callId, { ...closingOf(outcome, verdict, now), facts, now }),
+  )
+  logVerdict(parts.log, { ref, claim, outcome, facts, verdict, maxAttempts: parts.rules.maxAttempts, now })
+  const tripped = await breaker.afterCall(outcome)
+  return stepOf(verdict, { endedProbe: closed.endedProbe, durationMs: facts.durationMs, now, tripped })
+}

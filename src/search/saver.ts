@@ -1,0 +1,58 @@
+import pRetry from 'p-retry'
+import type { Logger } from '../domain/logger.js'
+
+/**
+ * A paid answer is saved, whatever it takes: the disk may be full, the file locked by a backup. As long as the
+ * process lives the save is tried again, and meanwhile nobody in this process makes a new call, since
+ * its answer could not be saved either.
+ */
+export interface Saver {
+  /** Runs the save until it succeeds. */
+  save<T>(write: () => Promise<T>): Promise<T>
+  /** Resolves when no save is failing: the moment for a new call. */
+  settled(): Promise<void>
+  /** What stands in the way of saving; null when nothing does. */
+  problem(): string | null
+}
+
+const SHORTEST_MS = 100
+const LONGEST_MS = 5000
+
+export function openSaver(parts: { readonly log: Logger }): Saver {
+  const failing = new Map<symbol, string>()
+  let waiting: (() => void)[] = []
+
+  function failed(save: symbol, error: Error): void {
+    if (failing.size === 0) {
+      parts.log.error({ err: error }, 'an answer cannot be saved; no new calls until it is')
+    }
+    failing.set(save, error.message)
+  }
+
+  function succeeded(save: symbol): void {
+    if (!failing.delete(save) || failing.size > 0) return
+    parts.log.info({}, 'every answer is saved; calls go on')
+    for (const go of waiting) go()
+    waiting = []
+  }
+
+  return {
+    async save(write) {
+      const save = Symbol('save')
+      const result = await pRetry(write, {
+        forever: true,
+        retries: Number.POSITIVE_INFINITY,
+        minTimeout: SHORTEST_MS,
+        maxTimeout: LONGEST_MS,
+        factor: 2,
+        onFailedAttempt: ({ error }) => failed(save, error),
+      })
+      succeeded(save)
+      return result
+    },
+    async settled() {
+      while (failing.size > 0) await new Promise<void>((resolve) => waiting.push(resolve))
+    },
+    problem: () => [...failing.values()][0] ?? null,
+  }
+}
