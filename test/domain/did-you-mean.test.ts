@@ -20,7 +20,7 @@ describe('did you mean', () => {
   })
 
   test('two swapped letters count as one slip', () => {
-    expect(didYouMean('mdoo', ['mood'])).toBe('mood')
+    expect(didYouMean('modo', ['mood'])).toBe('mood')
     expect(didYouMean('abc', ['xbc', 'bac'])).toBe('xbc')
   })
 
