@@ -1,4 +1,5 @@
 import type { DeadLetter, Death } from '../domain/dead-letter.js'
+import type { LoadedRow } from '../domain/loaded-row.js'
 import type { CallOutcome, ResponseFacts } from '../domain/outcome.js'
 import type { Pause, PauseCause } from '../domain/pause-cause.js'
 import type { SearchRequest } from '../domain/request.js'
@@ -44,19 +45,6 @@ export interface NewBatch {
   /** An answer older than this is asked again (a new generation); null: an answer is reused for ever. */
   readonly maxAgeMs: number | null
   readonly createdAt: number
-}
-
-export interface LoadedRow {
-  /** From 1, in input order, without gaps. */
-  readonly position: number
-  /** The user's own id; null where there is no id column. */
-  readonly key: string | null
-  /** The row as read: JSON of an array of cells (CSV) or of the object (JSONL). */
-  readonly row: string
-  /** Null exactly when `problem` is not. */
-  readonly request: { readonly fingerprint: string; readonly request: SearchRequest } | null
-  /** "line 17: expected … found …" */
-  readonly problem: string | null
 }
 
 export interface Plan {
