@@ -210,8 +210,12 @@ export interface CallLedger {
   ): Promise<{ readonly wasFirst: boolean; readonly endedProbe: boolean }>
   /** Open calls older than that become `unknown` (they stay charged). Returns how many. */
   ageOut(sentBefore: number): Promise<number>
-  /** Finished calls in a row, newest first, that ended refused (distinct searches) / transient, since the last answer or since `since`. For the breaker. */
-  streak(since: number): Promise<{ readonly refusedSearches: number; readonly transientCalls: number }>
+  /**
+   * For the breaker: finished calls in a row, newest first, that ended refused (counted as distinct searches) or transient/unknown
+   * (counted as calls); counting stops at an answer, and at the instant a `failing` or `outage` pause was last
+   * lifted (the store remembers it in `pauses.lift`). Looks at the last 200 calls at most.
+   */
+  streak(): Promise<{ readonly refusedSearches: number; readonly transientCalls: number }>
 }
 
 // ── Pauses, hold, probe ────────────────────────────────────────────────────────────────────────
