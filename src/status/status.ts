@@ -1,0 +1,111 @@
+import type { SearchQueue } from '../queue/search-queue.js'
+import type { BatchReport, Store } from '../store/store.js'
+import type { BatchStatus, StatusReport } from './report.js'
+import { explain } from './sentence.js'
+
+/** Puts the record and the delivery side by side: what is done, what is due, why it moves or does not. */
+export interface StatusParts {
+  readonly store: Pick<Store, 'reports' | 'pauses' | 'account'>
+  /** Null: Redis cannot be reached or was not started; the record is reported all the same. */
+  readonly queue: Pick<SearchQueue, 'searches' | 'gate' | 'fleet'> | null
+  readonly now: () => number
+  /** TRACKYARD_RATE_LIMIT: the operator's limit, else what the account says. */
+  readonly rateLimit: number | 'auto'
+}
+
+/** @param which one batch, or the unfinished ones and the latest. */
+export async function status(
+  parts: StatusParts,
+  which: { readonly batchId?: number; readonly limit: number } = { limit: 20 },
+): Promise<StatusReport> {
+  const now = parts.now()
+  const [batches, totals, pauses, probing, account] = await Promise.all([
+    parts.store.reports.batches(which),
+    parts.store.reports.totals(now),
+    parts.store.pauses.list(),
+    parts.store.pauses.probing(),
+    parts.store.account.get(),
+  ])
+  const delivery = await readDelivery(parts.queue)
+  const limit = parts.rateLimit === 'auto' ? account.limitPerMinute : parts.rateLimit
+  const explained = explain({
+    pauses,
+    probing,
+    workers: delivery.workers,
+    heldUntil: delivery.heldUntil ?? (await parts.store.pauses.holdUntil(now)),
+    due: totals.due,
+    active: delivery.active,
+    delayed: delivery.delayed,
+    limitPerMinute: limit,
+    callsLastMinute: totals.callsLastMinute,
+    withheld: batches.reduce((sum, report) => sum + report.withheld, 0),
+    now,
+  })
+  return {
+    queue: {
+      state: explained.state,
+      reason: explained.reason,
+      until: isoOrNull(explained.until),
+      causes: pauses.map((pause) => pause.cause),
+      waiting: totals.due,
+      active: delivery.active,
+      delayed: delivery.delayed,
+      dead_letters: totals.deadLetters,
+      workers: delivery.workers,
+    },
+    credits: { remaining: account.creditsRemaining, spent: totals.spent, unknown_outcomes: totals.unknownOutcomes },
+    pace: { limit_per_minute: limit, calls_last_minute: totals.callsLastMinute },
+    eta: isoOrNull(
+      finishAt({ state: explained.state, until: explained.until, due: totals.due, perMinute: limit, now }),
+    ),
+    batches: batches.map(batchStatus),
+  }
+}
+
+async function readDelivery(
+  queue: StatusParts['queue'],
+): Promise<{ active: number; delayed: number; workers: number; heldUntil: number | null }> {
+  if (queue === null) return { active: 0, delayed: 0, workers: 0, heldUntil: null }
+  const [counts, workers, heldUntil] = await Promise.all([
+    queue.searches.counts(),
+    queue.fleet.workers(),
+    queue.gate.heldUntil(),
+  ])
+  return { active: counts.active, delayed: counts.delayed, workers, heldUntil }
+}
+
+/** At the allowed pace, from the end of a hold on; null when nothing is due, or nothing moves. */
+function finishAt(work: {
+  readonly state: StatusReport['queue']['state']
+  readonly until: number | null
+  readonly due: number
+  readonly perMinute: number | null
+  readonly now: number
+}): number | null {
+  if (work.due === 0 || work.perMinute === null || work.perMinute <= 0) return null
+  if (work.state !== 'running' && work.state !== 'held') return null
+  return (work.until ?? work.now) + (work.due / work.perMinute) * 60_000
+}
+
+function batchStatus(report: BatchReport): BatchStatus {
+  const { batch } = report
+  return {
+    batch: batch.id,
+    name: batch.name,
+    state: batch.state,
+    items: report.items,
+    tagged: report.tagged,
+    no_match: report.noMatch,
+    waiting: report.waiting,
+    withheld: report.withheld,
+    dead: report.dead,
+    invalid: report.invalid,
+    cancelled: report.cancelled,
+    created_at: new Date(batch.createdAt).toISOString(),
+    completed_at: isoOrNull(batch.completedAt),
+  }
+}
+
+function isoOrNull(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString()
+}

@@ -1,0 +1,74 @@
+import type { Account, Plan } from '../store/store.js'
+
+/**
+ * What the plan means in money and time, said before anything is spent. Pure.
+ *
+ * Assumes that every new search is answered at the first attempt, that nobody else uses the key, and
+ * that a day's limit starts afresh after 24 hours; the API does not publish when the day resets.
+ */
+export interface Estimate {
+  readonly creditsNeeded: number
+  readonly creditsLeft: number | null
+  /** Credits missing after the reserve; 0 when they suffice, null when the balance is unknown. */
+  readonly creditsMissing: number | null
+  /** Monthly allowances (or top-ups of that size) needed beyond the present balance; null when unknown or none. */
+  readonly creditResets: number | null
+  readonly callsPerMinute: number
+  readonly callsPerDay: number | null
+  /** Days that the daily limit makes of it, the first one counted; 1 when a day suffices. */
+  readonly days: number
+  readonly durationMs: number
+  readonly finishAt: number
+}
+
+const MINUTE_MS = 60_000
+const DAY_MS = 24 * 60 * MINUTE_MS
+
+export function estimate(input: {
+  readonly plan: Pick<Plan, 'creditsNeeded' | 'dueElsewhere'>
+  readonly account: Account
+  readonly callsPerMinute: number
+  readonly creditReserve: number
+  /** The cap of this batch; null: none. */
+  readonly cap: number | null
+  readonly now: number
+}): Estimate {
+  const { plan, account, callsPerMinute, now } = input
+  const creditsNeeded = Math.min(plan.creditsNeeded, input.cap ?? Number.POSITIVE_INFINITY)
+  const calls = creditsNeeded + plan.dueElsewhere
+  const usable = account.creditsRemaining === null ? null : Math.max(0, account.creditsRemaining - input.creditReserve)
+  const creditsMissing = usable === null ? null : Math.max(0, calls - usable)
+  const allowance = account.monthlyAllowance
+  const creditResets =
+    creditsMissing === null || creditsMissing === 0 || allowance === null || allowance <= 0
+      ? null
+      : Math.ceil(creditsMissing / allowance)
+  const { days, durationMs } = timeFor(calls, callsPerMinute, account)
+  return {
+    creditsNeeded,
+    creditsLeft: account.creditsRemaining,
+    creditsMissing,
+    creditResets,
+    callsPerMinute,
+    callsPerDay: account.limitPerDay,
+    days,
+    durationMs,
+    finishAt: now + durationMs,
+  }
+}
+
+function timeFor(calls: number, callsPerMinute: number, account: Account): { days: number; durationMs: number } {
+  const straightMs = (calls / callsPerMinute) * MINUTE_MS
+  const perDay = account.limitPerDay
+  if (perDay === null || perDay <= 0)
+    return { days: Math.max(1, Math.ceil(straightMs / DAY_MS)), durationMs: straightMs }
+  const today = Math.min(calls, account.remainingToday ?? perDay)
+  const later = calls - today
+  if (later === 0) return { days: Math.max(1, Math.ceil(straightMs / DAY_MS)), durationMs: straightMs }
+  const fullDays = Math.ceil(later / perDay)
+  const lastDay = later - (fullDays - 1) * perDay
+  return {
+    days: fullDays + 1,
+    durationMs: Math.max(straightMs, fullDays * DAY_MS + (lastDay / callsPerMinute) * MINUTE_MS),
+  }
+}

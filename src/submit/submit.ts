@@ -1,0 +1,116 @@
+import { RefusedError, UsageError } from '../domain/errors.js'
+import type { LoadedRow } from '../domain/loaded-row.js'
+import type { Logger } from '../domain/logger.js'
+import type { NewBatch, Plan, Store } from '../store/store.js'
+
+/**
+ * A catalog becomes a batch. While it loads, and while the plan waits for an answer, nothing is spent:
+ * the batch is *loading*, and interrupted here it is dropped. Released, its searches are due.
+ *
+ * Killed while loading, the batch stays behind without a heartbeat; the next submit drops it.
+ */
+export interface SubmitParts {
+  readonly store: Pick<Store, 'batches'>
+  readonly log: Logger
+  readonly now: () => number
+}
+
+const CHUNK = 2000
+const HEARTBEAT_MS = 5000
+/** A loader that has said nothing for so long is gone. */
+const ABANDONED_MS = 60_000
+
+/** A batch that is loaded and planned, and neither released nor dropped yet. */
+export interface LoadedBatch {
+  readonly id: number
+  readonly plan: Plan
+  /** Its searches become due. */
+  release(caps: { readonly maxCredits: number | null; readonly first: number | null }): Promise<void>
+  /** Forgets it; nothing was spent. Harmless after a release. */
+  drop(): Promise<void>
+}
+
+/**
+ * Streams the rows into the store; memory does not grow with the catalog.
+ * @param progress called with the rows so far
+ * @throws UsageError when there is no row at all; whatever `rows` throws. The batch is dropped then.
+ */
+export async function load(
+  parts: SubmitParts,
+  batch: Omit<NewBatch, 'createdAt'>,
+  rows: AsyncIterable<LoadedRow>,
+  options: { readonly signal?: AbortSignal; readonly progress?: (rows: number) => void } = {},
+): Promise<LoadedBatch> {
+  const { batches } = parts.store
+  await batches.dropAbandoned(parts.now() - ABANDONED_MS)
+  const id = await batches.create({ ...batch, createdAt: parts.now() })
+  const beat = keepBeating(parts, id)
+  let released = false
+  const drop = async (): Promise<void> => {
+    await beat.stop()
+    if (!released) await batches.drop(id)
+  }
+  try {
+    const loaded = await addAll(parts, id, rows, options)
+    if (loaded === 0) throw new UsageError('There is not one row in this catalog: nothing to submit.')
+    const plan = await batches.plan(id, parts.now())
+    return {
+      id,
+      plan,
+      drop,
+      async release(caps) {
+        await beat.stop()
+        released = await batches.release(id, caps, parts.now())
+        if (!released)
+          throw new RefusedError(`Batch ${id} was dropped or cancelled meanwhile: submit it again. Nothing was spent.`)
+        parts.log.info(
+          { batch: id, name: batch.name, ...caps, rows: plan.rows, searches: plan.searches },
+          'batch released',
+        )
+      },
+    }
+  } catch (error) {
+    await drop()
+    throw error
+  }
+}
+
+async function addAll(
+  parts: SubmitParts,
+  id: number,
+  rows: AsyncIterable<LoadedRow>,
+  options: { readonly signal?: AbortSignal; readonly progress?: (rows: number) => void },
+): Promise<number> {
+  let chunk: LoadedRow[] = []
+  let loaded = 0
+  const flush = async (): Promise<void> => {
+    options.signal?.throwIfAborted()
+    await parts.store.batches.addRows(id, chunk, parts.now())
+    loaded += chunk.length
+    chunk = []
+    options.progress?.(loaded)
+  }
+  for await (const row of rows) {
+    chunk.push(row)
+    if (chunk.length === CHUNK) await flush()
+  }
+  if (chunk.length > 0) await flush()
+  return loaded
+}
+
+/** Says every few seconds that this loader lives, so that nobody takes its batch for an abandoned one. */
+function keepBeating(parts: SubmitParts, id: number): { stop(): Promise<void> } {
+  let last: Promise<void> = Promise.resolve()
+  const timer = setInterval(() => {
+    last = parts.store.batches.heartbeat(id, parts.now()).catch((error: unknown) => {
+      parts.log.warn({ err: error, batch: id }, 'the loading batch could not be kept alive')
+    })
+  }, HEARTBEAT_MS)
+  timer.unref()
+  return {
+    async stop() {
+      clearInterval(timer)
+      await last
+    },
+  }
+}
