@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Makes sure that what npm cannot bring is on this machine: redis-server (for the private Redis and the
+# tests), `timeout` (macOS has none; the tests run under it) and, when asked, Debian's chromium for the
+# browser test. Says nothing when all is there. May be run again at any time.
+#
+#   scripts/setup.sh [--with-chromium]        (or SETUP_CHROMIUM=1)
+#
+# Exit 0: everything is there. Exit 1: something is missing, and the exact command was printed.
+set -euo pipefail
+
+with_chromium=${SETUP_CHROMIUM:-0}
+for argument in "$@"; do
+  case "$argument" in
+    --with-chromium) with_chromium=1 ;;
+    *)
+      echo "setup: expected --with-chromium or nothing, got '$argument'." >&2
+      exit 2
+      ;;
+  esac
+done
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# What installs things here. brew first: it refuses to run as root, and who has it on Linux chose it.
+manager() {
+  if has brew && [ "$(id -u)" -ne 0 ]; then
+    echo brew
+  elif has apt-get; then
+    echo apt
+  elif has dnf; then
+    echo dnf
+  elif has apk; then
+    echo apk
+  else
+    echo none
+  fi
+}
+
+# The package that holds a program, by manager.
+package_of() {
+  case "$1:$2" in
+    redis-server:apt) echo redis-server ;;
+    redis-server:*) echo redis ;;
+    timeout:*) echo coreutils ;;
+    *) echo "$1" ;;
+  esac
+}
+
+# The command a person would type: PACKAGE MANAGER PREFIX ('sudo ' or nothing).
+command_for() {
+  case "$2" in
+    apt) echo "${3}apt-get update && ${3}apt-get install -y --no-install-recommends $1" ;;
+    dnf) echo "${3}dnf install -y $1" ;;
+    apk) echo "${3}apk add $1" ;;
+    brew) echo "brew install $1" ;;
+  esac
+}
+
+# Directly as root, else through sudo, which asks for a password only where somebody can answer.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif [ -t 0 ] && [ -t 2 ]; then
+    sudo "$@"
+  else
+    sudo -n "$@"
+  fi
+}
+
+# apt's lists are refreshed only when the package cannot be had with those that are there.
+install_package() {
+  case "$2" in
+    apt)
+      as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" ||
+        {
+          as_root apt-get update -qq &&
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1"
+        }
+      ;;
+    dnf) as_root dnf install -y -q "$1" ;;
+    apk) as_root apk add --quiet "$1" ;;
+    brew) brew install --quiet "$1" ;;
+  esac
+}
+
+# ensure PROGRAM WHAT-IT-IS-FOR
+ensure() {
+  if has "$1"; then return 0; fi
+
+  local manager package sudo_prefix='' command output
+  manager=$(manager)
+  if [ "$manager" = none ]; then
+    echo "setup: $1 is missing ($2), and none of apt-get, brew, dnf, apk is here. Install $1, then run this again." >&2
+    return 1
+  fi
+  if [ "$(id -u)" -ne 0 ] && [ "$manager" != brew ]; then sudo_prefix='sudo '; fi
+  package=$(package_of "$1" "$manager")
+  command=$(command_for "$package" "$manager" "$sudo_prefix")
+  if [ -n "$sudo_prefix" ] && ! has sudo; then
+    echo "setup: $1 is missing ($2), and installing it needs root. Run this as root, then start again:" >&2
+    echo "  $(command_for "$package" "$manager" '')" >&2
+    return 1
+  fi
+
+  echo "setup: installing $package ($2)…" >&2
+  if output=$(install_package "$package" "$manager" 2>&1); then
+    hash -r
+    if has "$1"; then return 0; fi
+    output="$package is installed, but there is no program $1 on the PATH."
+  fi
+  printf '%s\n' "$output" | tail -n 15 >&2
+  echo "setup: $1 could not be installed ($2). Run this, then start again:" >&2
+  echo "  $command" >&2
+  return 1
+}
+
+missing=0
+ensure redis-server 'the queue and its tests' || missing=1
+ensure timeout 'the tests run under it' || missing=1
+if [ "$with_chromium" = 1 ]; then ensure chromium 'the browser test of the board' || missing=1; fi
+exit "$missing"
