@@ -1,0 +1,231 @@
+/** What a stranger gets with the clone, the image and the unit file: checked as far as text and bash can tell. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+
+const root = join(import.meta.dirname, '..')
+const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+const docs = readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)
+const manifest = JSON.parse(read('package.json')) as {
+  readonly scripts: Readonly<Record<string, string>>
+  readonly engines: { readonly node: string }
+  readonly bin: Readonly<Record<string, string>>
+}
+
+/** The lines under `  name:` of a compose file, up to the next key as far left. */
+function composeService(name: string): string {
+  const services = read('docker-compose.yml').split(/^services:$/m)[1] ?? ''
+  return services.split(/^ {2}(?=\w)/m).find((block) => block.startsWith(`${name}:`)) ?? ''
+}
+
+describe('the clone', () => {
+  test('the lock names no registry host', () => {
+    expect(read('package-lock.json').match(/"resolved": "https?:[^"]*/g) ?? []).toEqual([])
+  })
+
+  test.each(['.ci/run', 'scripts/setup.sh'])('%s can be executed, starts bash and is well formed', (path) => {
+    expect(statSync(join(root, path)).mode & 0o111).toBe(0o111)
+    expect(read(path)).toMatch(/^#!\/usr\/bin\/env bash\n/)
+    execFileSync('bash', ['-n', join(root, path)])
+  })
+
+  test('the command is built from a source file that starts with a shebang for node', () => {
+    const source = Object.values(manifest.bin).map((path) => path.replace(/^dist\//, '').replace(/\.js$/, '.ts'))
+    expect(source).toEqual(['scripts/trackyard-batch.ts'])
+    expect(read('scripts/trackyard-batch.ts')).toMatch(/^#!\/usr\/bin\/env node\n/)
+  })
+
+  test('nothing is run through npx, which fetches a stranger of that name when the install has failed', () => {
+    const texts = ['.ci/run', 'scripts/setup.sh', 'Dockerfile', 'README.md', 'package.json', ...docs]
+    expect(texts.filter((path) => /^[^#]*\bnpx\b/m.test(read(path)))).toEqual([])
+  })
+
+  test('every npm script that the documents and the build name is there', () => {
+    const texts = ['.ci/run', 'Dockerfile', 'README.md', 'package.json', ...docs].map(read).join('\n')
+    const named = [...texts.matchAll(/\bnpm run (?:--?\w+ )*([a-z][\w:-]*)/g)].map((match) => match[1] ?? '')
+    expect(named).toContain('lint')
+    expect(named.filter((name) => manifest.scripts[name] === undefined)).toEqual([])
+  })
+
+  test('every file of ours that a document points to is there', () => {
+    const lost = ['README.md', 'CHANGELOG.md', 'docker-compose.yml', ...docs].flatMap((path) =>
+      [...read(path).matchAll(/\b((?:docs|scripts|workers|test|src)\/[\w./-]+\.(?:md|ts|sh|yml))\b/g)]
+        .map((match) => match[1] ?? '')
+        .filter((name) => !existsSync(join(root, name)))
+        .map((name) => `${path} → ${name}`),
+    )
+    expect(lost).toEqual([])
+  })
+})
+
+describe('the image and docker-compose.yml', () => {
+  test('the image runs on the Node line that package.json asks for, and not as root', () => {
+    const stages = [...read('Dockerfile').matchAll(/^FROM (\S+)/gm)].map((match) => match[1])
+    expect(stages).toEqual(['node:20-bookworm-slim', 'node:20-bookworm-slim'])
+    expect(manifest.engines.node).toMatch(/^>=20\./)
+    expect(
+      read('Dockerfile')
+        .split(/^FROM /m)
+        .at(-1),
+    ).toMatch(/^USER node$/m)
+  })
+
+  test('the entry point is the command of package.json', () => {
+    const entry = JSON.parse(read('Dockerfile').match(/^ENTRYPOINT (.*)$/m)?.[1] ?? 'null')
+    expect(entry).toEqual(['node', ...Object.values(manifest.bin)])
+  })
+
+  test('the build sees what the Dockerfile copies and nothing else: no .env, no secrets, no .git', () => {
+    const copied = [...read('Dockerfile').matchAll(/^COPY (?!--)(.+) \S+$/gm)].flatMap((match) =>
+      (match[1] ?? '').split(' ').map((path) => path.replace('./', '')),
+    )
+    const rules = read('.dockerignore')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+    expect(rules[0]).toBe('*')
+    expect(rules.slice(1).sort()).toEqual(copied.map((path) => `!${path}`).sort())
+    expect(copied.filter((path) => !existsSync(join(root, path)))).toEqual([])
+  })
+
+  test('redis keeps every write, evicts nothing and stores small jobs compactly', () => {
+    const redis = composeService('redis')
+      .split('\n')
+      .map((line) => line.trim().replace(/^- |'/g, ''))
+    const setting = (name: string): string | undefined => redis[redis.indexOf(`--${name}`) + 1]?.replaceAll("'", '')
+    expect(['appendonly', 'appendfsync', 'maxmemory-policy', 'hash-max-listpack-value'].map(setting)).toEqual([
+      'yes',
+      'everysec',
+      'noeviction',
+      '1024',
+    ])
+  })
+
+  test('the board is published to this machine only and its password is never written down', () => {
+    const ports = composeService('board').match(/^ {4}ports:\n((?: {6}.*\n)+)/m)?.[1]
+    expect(ports?.trim()).toBe('- 127.0.0.1:3210:3210')
+    expect(read('docker-compose.yml').match(/^ {4}ports:/gm)).toHaveLength(1)
+    expect(composeService('board')).toMatch(/TRACKYARD_BOARD_PASSWORD: \$\{TRACKYARD_BOARD_PASSWORD:\?/)
+  })
+
+  test.each(['worker', 'board'])('%s gets the API key from a file, and time to finish its calls', (name) => {
+    const service = composeService(name)
+    expect(service).toMatch(/<<: \*trackyard/)
+    expect(service).toMatch(/TRACKYARD_API_KEY_FILE: \/run\/secrets\/trackyard_api_key/)
+    expect(service).not.toMatch(/TRACKYARD_API_KEY:/)
+    const shared = read('docker-compose.yml').split(/^services:$/m)[0] ?? ''
+    expect(Number(shared.match(/stop_grace_period: (\d+)s/)?.[1])).toBeGreaterThan(25)
+    expect(shared).toMatch(/condition: service_healthy/)
+  })
+})
+
+describe('scripts/setup.sh on other machines', () => {
+  let bin: string
+  beforeEach(() => {
+    bin = mkdtempSync(join(tmpdir(), 'trackyard-setup-'))
+    for (const name of ['bash', 'tail']) link(name)
+  })
+  afterEach(() => rmSync(bin, { recursive: true, force: true }))
+
+  function link(name: string): void {
+    symlinkSync(execFileSync('bash', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(), join(bin, name))
+  }
+  function program(name: string, script: string): void {
+    writeFileSync(join(bin, name), `#!${join(bin, 'bash')}\n${script}\n`)
+    chmodSync(join(bin, name), 0o755)
+  }
+  function setup(...options: string[]): { code: number | null; out: string; said: string } {
+    const script = join(root, 'scripts/setup.sh')
+    const run = spawnSync(join(bin, 'bash'), [script, ...options], {
+      env: { PATH: bin },
+      encoding: 'utf8',
+      timeout: 10_000,
+    })
+    return { code: run.status, out: run.stdout, said: run.stderr }
+  }
+  /** An apt-get that needs fresh lists first, then leaves the program of that name behind. */
+  const staleApt = `echo "$*" >>'LOG'
+case "$1" in
+  update) : >'BIN/updated' ;;
+  install) [ -e 'BIN/updated' ] || { echo 'E: Unable to locate package'; exit 100; }; ln -s "$BASH" "BIN/\${@: -1}" ;;
+esac`
+  function apt(script: string): void {
+    program('apt-get', script.replaceAll('BIN', bin).replaceAll('LOG', join(bin, 'apt.log')))
+    program('env', 'shift; exec "$@"')
+    link('ln')
+  }
+  const asked = (): string[] => readFileSync(join(bin, 'apt.log'), 'utf8').trim().split('\n')
+
+  test('it says nothing and does nothing when all is there', () => {
+    program('redis-server', 'exit 9')
+    program('timeout', 'exit 9')
+    expect(setup()).toEqual({ code: 0, out: '', said: '' })
+  })
+
+  test('as root it installs what is missing, and refreshes the lists only when the package is not to be had', () => {
+    program('id', 'echo 0')
+    program('timeout', '')
+    apt(staleApt)
+    expect(setup().code).toBe(0)
+    expect(asked().map((line) => line.split(' ')[0])).toEqual(['install', 'update', 'install'])
+    expect(setup()).toEqual({ code: 0, out: '', said: '' })
+    rmSync(join(bin, 'redis-server'))
+    expect(setup().code).toBe(0)
+    expect(asked()).toHaveLength(4)
+  })
+
+  test('without root it goes through sudo, which may not ask for a password where nobody can answer', () => {
+    program('id', 'echo 1000')
+    program('timeout', '')
+    program('sudo', '[ "$1" = -n ] || exit 1; shift; exec "$@"')
+    apt(staleApt)
+    expect(setup().code).toBe(0)
+    expect(existsSync(join(bin, 'redis-server'))).toBe(true)
+  })
+
+  test('without root and sudo it prints the command to run, and fails', () => {
+    program('id', 'echo 1000')
+    program('timeout', '')
+    apt(staleApt)
+    const { code, said } = setup()
+    expect(code).toBe(1)
+    expect(said).toContain('\n  apt-get update && apt-get install -y --no-install-recommends redis-server\n')
+    expect(existsSync(join(bin, 'apt.log'))).toBe(false)
+  })
+
+  test('when the installation fails it shows why and the command, and fails', () => {
+    program('id', 'echo 0')
+    program('timeout', '')
+    apt('echo "E: no network"; exit 100')
+    const { code, said } = setup()
+    expect(code).toBe(1)
+    expect(said).toContain('E: no network')
+    expect(said).toContain('apt-get install -y --no-install-recommends redis-server')
+  })
+
+  test('where no package manager is known it names what is missing, and fails', () => {
+    program('id', 'echo 1000')
+    program('timeout', '')
+    expect(setup()).toMatchObject({ code: 1, said: expect.stringContaining('redis-server is missing') })
+  })
+
+  test('chromium is looked for only when it is asked for', () => {
+    program('id', 'echo 1000')
+    program('redis-server', '')
+    program('timeout', '')
+    expect(setup().code).toBe(0)
+    expect(setup('--with-chromium')).toMatchObject({ code: 1, said: expect.stringContaining('chromium is missing') })
+    expect(setup('--chromium').code).toBe(2)
+  })
+})
