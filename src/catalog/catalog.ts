@@ -1,0 +1,31 @@
+/**
+ * A catalog is the user's file, opened and understood but not yet read: format, columns, and the rows
+ * as they come. Rows are facts about the file only; what becomes of them is decided in compile-rows.ts.
+ */
+export interface Catalog {
+  /** The path as given, or the name of the stream: for messages. */
+  readonly name: string
+  readonly format: 'csv' | 'jsonl'
+  /** Between cells; null for JSONL. */
+  readonly delimiter: string | null
+  /** The header in order, as written; empty for JSONL, whose rows bring their own keys. */
+  readonly columns: readonly string[]
+  /** What a template may name: the columns without white space around them; for JSONL the keys of the first rows. */
+  readonly names: readonly string[]
+  /** Once only. Throws `UsageError` where the input stops being text (another encoding, a line without end). */
+  rows(): AsyncIterable<RawRow>
+  /** Closes the file; for whoever stops before the last row. May be called twice. Given streams are left alone. */
+  close(): void
+}
+
+/** `line` is where the row begins in the file, from 1, true also behind quoted line breaks. */
+export type RawRow =
+  | { readonly kind: 'cells'; readonly line: number; readonly cells: readonly string[] }
+  | {
+      readonly kind: 'object'
+      readonly line: number
+      readonly text: string
+      readonly value: Readonly<Record<string, unknown>>
+    }
+  /** Not to be read as a row. `json` keeps what stood there, as JSON. */
+  | { readonly kind: 'broken'; readonly line: number; readonly json: string; readonly problem: string }

@@ -1,0 +1,83 @@
+import { UsageError } from '../domain/errors.js'
+import { type Filters, MAX_LIMIT } from '../domain/request.js'
+
+/**
+ * What a request may carry beside its query, checked before it costs a credit. The filters that the API
+ * document types are held to their types (source: POST /search); the ones it does not name are passed
+ * through, since its list is known to be incomplete. A problem is a value, "expected …, found …": the
+ * caller knows whether it spoils one row or the command.
+ */
+const DEEPEST = 6
+
+export function filterProblem(filters: unknown): string | null {
+  if (!isFilters(filters)) return `expected filters to be a JSON object, found ${found(filters)}`
+  for (const [name, value] of Object.entries(filters)) {
+    const expected = expectation(name, value)
+    if (expected !== null) return `expected the filter ${name} to be ${expected}, found ${found(value)}`
+    if (isTooDeep(value, DEEPEST)) return `expected the filter ${name} to be a plain value, found one nested too deep`
+  }
+  const { min_bpm: least, max_bpm: most } = filters
+  if (typeof least !== 'number' || typeof most !== 'number' || least <= most) return null
+  return `expected min_bpm to be at most max_bpm, found ${least} and ${most}`
+}
+
+/** API document: "limit number 1–100". */
+export function limitProblem(limit: unknown): string | null {
+  if (Number.isInteger(limit) && Number(limit) >= 1 && Number(limit) <= MAX_LIMIT) return null
+  return `expected limit to be a whole number from 1 to ${MAX_LIMIT}, found ${found(limit)}`
+}
+
+export function offsetProblem(offset: unknown): string | null {
+  if (Number.isSafeInteger(offset) && Number(offset) >= 0) return null
+  return `expected offset to be a whole number from 0, found ${found(offset)}`
+}
+
+/**
+ * Reads `--filters`.
+ * @throws UsageError when it is not a JSON object, or a filter has the wrong type
+ */
+export function parseFilters(text: string): Filters {
+  let filters: unknown
+  try {
+    filters = JSON.parse(text)
+  } catch {
+    throw new UsageError(`--filters: expected JSON such as '{"genres":["ambient"]}', found ${found(text)}.`)
+  }
+  const problem = filterProblem(filters)
+  if (problem !== null) throw new UsageError(`--filters: ${problem}.`)
+  return filters as Filters
+}
+
+/** What JSON can hold is what filters may hold: anything parsed that is an object qualifies. */
+export function isFilters(value: unknown): value is Filters {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Null when it is as it should be. */
+function expectation(name: string, value: unknown): string | null {
+  switch (name) {
+    case 'genres':
+    case 'moods':
+      return Array.isArray(value) && value.every((entry) => typeof entry === 'string') ? null : 'a list of texts'
+    case 'has_vocals':
+      return typeof value === 'boolean' ? null : 'true or false'
+    case 'min_bpm':
+    case 'max_bpm':
+      return typeof value === 'number' && value >= 40 && value <= 200 ? null : 'a number from 40 to 200'
+    default:
+      return null
+  }
+}
+
+function isTooDeep(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((inner) => isTooDeep(inner, levels - 1))
+}
+
+export function found(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
+  if (typeof value === 'object' && value !== null) return 'an object'
+  const text = JSON.stringify(value)
+  return text.length <= 40 ? text : `${text.slice(0, 40)}…`
+}

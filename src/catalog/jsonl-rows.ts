@@ -1,0 +1,46 @@
+import { requireUtf8 } from './blocks.js'
+import type { RawRow } from './catalog.js'
+
+/** Blocks of JSON lines into rows. Lines of white space only are no records. */
+export async function* readJsonl(
+  blocks: AsyncIterable<Buffer>,
+  name: string,
+): AsyncGenerator<RawRow[], void, undefined> {
+  let line = 1
+  for await (const block of blocks) {
+    requireUtf8(block, line, name)
+    const lines = block.toString('utf8').split('\n')
+    if (lines.at(-1) === '') lines.pop()
+    const rows: RawRow[] = []
+    for (const whole of lines) {
+      const text = whole.trim()
+      if (text !== '') rows.push(readLine(text, line))
+      line++
+    }
+    yield rows
+  }
+}
+
+function readLine(text: string, line: number): RawRow {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return {
+      kind: 'broken',
+      line,
+      json: JSON.stringify(text),
+      problem: `expected one JSON object, found what is not JSON: ${beginning(text)}`,
+    }
+  }
+  if (isObject(value)) return { kind: 'object', line, text, value }
+  return { kind: 'broken', line, json: text, problem: `expected one JSON object, found ${beginning(text)}` }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function beginning(text: string): string {
+  return text.length <= 40 ? text : `${text.slice(0, 40)}…`
+}

@@ -1,0 +1,134 @@
+import { UsageError } from '../domain/errors.js'
+import type { Filters } from '../domain/request.js'
+import type { Catalog, RawRow } from './catalog.js'
+import { filterProblem, found, isFilters, limitProblem, offsetProblem } from './filters.js'
+import { parseTemplate, type Template } from './template.js'
+
+/**
+ * What one row asks. Either a template is filled with the row's values, or the row brings its own
+ * `query`; a JSONL row without a template may bring `limit`, `offset` and `filters` too. A template
+ * whose columns are all empty in a row asks nothing: the words around them alone are not a question
+ * about that row.
+ */
+export type Question =
+  | { readonly query: string; readonly limit?: number; readonly offset?: number; readonly filters?: Filters }
+  | { readonly problem: string }
+
+export type QuestionReader = (row: RawRow) => Question
+
+/** What the command asks of every row. */
+export interface Common {
+  readonly limit?: number | undefined
+  readonly filters?: Filters | undefined
+}
+
+/** @throws UsageError when the template does not fit, or there is none and no `query` either */
+export function questionReader(catalog: Catalog, template: string | null, common: Common): QuestionReader {
+  const { names } = catalog
+  const rest = {
+    ...(common.limit !== undefined && { limit: common.limit }),
+    ...(common.filters !== undefined && { filters: common.filters }),
+  }
+  if (template === null) requireQueryColumn(catalog)
+  const parsed = template === null ? { texts: ['', ''], names: ['query'] } : parseTemplate(template, names)
+  const indexes = parsed.names.map((name) => names.indexOf(name))
+  return (row) => {
+    switch (row.kind) {
+      case 'broken':
+        return { problem: row.problem }
+      case 'cells': {
+        const { cells } = row
+        if (cells.length !== names.length) return { problem: widthProblem(names.length, cells) }
+        const filled = fill(
+          parsed,
+          indexes.map((index) => cells[index] ?? ''),
+        )
+        return typeof filled === 'string' ? { query: filled, ...rest } : filled
+      }
+      case 'object': {
+        if (template === null) return ownQuestion(row.value, rest)
+        const filled = fillFrom(parsed, row.value)
+        return typeof filled === 'string' ? { query: filled, ...rest } : filled
+      }
+      default:
+        return row satisfies never
+    }
+  }
+}
+
+function requireQueryColumn(catalog: Catalog): void {
+  if (catalog.names.includes('query')) return
+  const example = catalog.names.find((name) => /title|name|description|mood/i.test(name)) ?? catalog.names[0] ?? 'title'
+  throw new UsageError(
+    `${catalog.name}: expected --query with a template, since the catalog has no column "query". ` +
+      `For example: --query "{${example}} music". The columns are: ${catalog.names.slice(0, 30).join(', ')}.`,
+  )
+}
+
+function fill(template: Template, values: readonly string[]): string | { problem: string } {
+  let query = template.texts[0] ?? ''
+  let hasValue = false
+  for (const [index, value] of values.entries()) {
+    hasValue ||= value.trim() !== ''
+    query += value + (template.texts[index + 1] ?? '')
+  }
+  return hasValue
+    ? query
+    : { problem: `expected text in ${template.names.map((name) => `{${name}}`).join(' or ')}, found none` }
+}
+
+function fillFrom(template: Template, row: Readonly<Record<string, unknown>>): string | { problem: string } {
+  const values: string[] = []
+  for (const name of template.names) {
+    const text = textOf(Object.hasOwn(row, name) ? row[name] : null)
+    if (text === null)
+      return { problem: `expected text, a number or a list of these in {${name}}, found ${found(row[name])}` }
+    values.push(text)
+  }
+  return fill(template, values)
+}
+
+/** Null for what does not read as text: an object, or a list that holds one. */
+function textOf(value: unknown): string | null {
+  switch (typeof value) {
+    case 'string':
+      return value
+    case 'number':
+    case 'boolean':
+      return String(value)
+    default: {
+      if (value === null || value === undefined) return ''
+      if (!Array.isArray(value)) return null
+      const texts = value.map((entry) => (Array.isArray(entry) ? null : textOf(entry)))
+      return texts.includes(null) ? null : texts.join(', ')
+    }
+  }
+}
+
+function ownQuestion(row: Readonly<Record<string, unknown>>, rest: Common): Question {
+  const { query, limit, offset, filters } = row
+  if (typeof query !== 'string') return { problem: `expected query to be a text, found ${found(query)}` }
+  const problem =
+    (given(limit) ? limitProblem(limit) : null) ??
+    (given(offset) ? offsetProblem(offset) : null) ??
+    (given(filters) ? filterProblem(filters) : null)
+  if (problem !== null) return { problem }
+  const merged = isFilters(filters) ? { ...rest.filters, ...filters } : rest.filters
+  const together = merged === undefined ? null : filterProblem(merged)
+  if (together !== null) return { problem: together }
+  const ownLimit = typeof limit === 'number' ? limit : rest.limit
+  return {
+    query,
+    ...(ownLimit !== undefined && { limit: ownLimit }),
+    ...(typeof offset === 'number' && { offset }),
+    ...(merged !== undefined && { filters: merged }),
+  }
+}
+
+function given(value: unknown): boolean {
+  return value !== undefined && value !== null
+}
+
+function widthProblem(width: number, cells: readonly string[]): string {
+  return `expected ${width} cells, found ${cells.length}`
+}

@@ -1,0 +1,55 @@
+import { open } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { UsageError } from '../domain/errors.js'
+
+/** A file, or a stream that somebody else opened (and closes), such as standard input. */
+export type CatalogSource = { readonly path: string } | { readonly stream: Readable; readonly name: string }
+
+export interface OpenSource {
+  readonly name: string
+  readonly chunks: AsyncIterable<Uint8Array | string>
+  close(): void
+}
+
+const CHUNK_BYTES = 256 * 1024
+
+export async function openSource(source: CatalogSource): Promise<OpenSource> {
+  if ('stream' in source) {
+    const { stream, name } = source
+    return {
+      name,
+      chunks: { [Symbol.asyncIterator]: () => stream.iterator({ destroyOnReturn: false }) },
+      close: () => {},
+    }
+  }
+  const { path } = source
+  try {
+    const file = await open(path, 'r')
+    const about = await file.stat()
+    if (about.isDirectory()) {
+      await file.close()
+      throw new UsageError(`${path}: expected a file, found a directory. Name one CSV, TSV or JSONL file.`)
+    }
+    const stream = file.createReadStream({ highWaterMark: CHUNK_BYTES })
+    return { name: path, chunks: stream, close: () => stream.destroy() }
+  } catch (error) {
+    throw readableReason(error, path)
+  }
+}
+
+/** Turns what the system said into a sentence with the next step; anything unknown passes. */
+export function readableReason(error: unknown, path: string): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : null
+  switch (code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new UsageError(
+        `${path}: expected a catalog, found no such file. Check the path, or use - for standard input.`,
+      )
+    case 'EACCES':
+    case 'EPERM':
+      return new UsageError(`${path}: expected a readable file, found that permission is denied. Try: chmod +r ${path}`)
+    default:
+      return error
+  }
+}

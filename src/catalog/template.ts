@@ -1,0 +1,56 @@
+import { didYouMean } from '../domain/did-you-mean.js'
+import { UsageError } from '../domain/errors.js'
+
+/**
+ * `"{title} {mood} music"`: text with the names of columns in braces; `{{` and `}}` are braces
+ * themselves. Checked once against the catalog, so that a slip is answered before a row is read.
+ */
+export interface Template {
+  /** What stands around the columns: one more than there are columns. */
+  readonly texts: readonly string[]
+  /** The columns in the order of their mention. */
+  readonly names: readonly string[]
+}
+
+/** @throws UsageError for loose braces, a column that the catalog lacks, or no column at all */
+export function parseTemplate(source: string, known: readonly string[]): Template {
+  const texts: string[] = []
+  const names: string[] = []
+  let text = ''
+  for (const [part, name] of source.matchAll(/\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+/g)) {
+    if (part === '{' || part === '}') throw looseBrace(source, part)
+    if (name === undefined) {
+      text += part === '{{' ? '{' : part === '}}' ? '}' : part
+      continue
+    }
+    names.push(requireColumn(name.trim(), known, 'The query template'))
+    texts.push(text)
+    text = ''
+  }
+  texts.push(text)
+  if (names.length > 0) return { texts, names }
+  throw new UsageError(
+    `The query template ${JSON.stringify(source)} names no column, so every row would ask the same question. ` +
+      `Put column names in braces, such as "{${known[0] ?? 'title'}} music". ${listOf(known)}`,
+  )
+}
+
+/** @param where who names it, for the message: "The query template", "--id" */
+export function requireColumn(name: string, known: readonly string[], where: string): string {
+  if (known.includes(name)) return name
+  const near = didYouMean(name, known)
+  const guess = near === null ? '' : ` Did you mean "${near}"?`
+  throw new UsageError(`${where} names the column "${name}", which the catalog does not have.${guess} ${listOf(known)}`)
+}
+
+function listOf(known: readonly string[]): string {
+  const shown = known.slice(0, 30).join(', ')
+  return `The columns are: ${shown}${known.length > 30 ? `, … (${known.length} in all)` : ''}.`
+}
+
+function looseBrace(source: string, brace: string): UsageError {
+  return new UsageError(
+    `The query template ${JSON.stringify(source)} has a ${brace} without its partner. ` +
+      `Write {column} for a column and ${brace}${brace} for the brace itself.`,
+  )
+}
