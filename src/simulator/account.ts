@@ -1,0 +1,130 @@
+import { createLimiter, type Limiter } from './limiter.js'
+import type { SimulatorOptions } from './options.js'
+import type { WireAccount, WireUsage } from './wire.js'
+
+/**
+ * The one account behind the keys: its balance, its limits, its own history. Other programs may use it
+ * at the same time, which a client only notices in the figures.
+ */
+export interface Account {
+  /** The name of the key in an Authorization header; null when it opens nothing. */
+  keyIdOf(authorization: string | undefined): string | null
+  revokeKey(): void
+  restoreKey(): void
+  /** Counts one request against both limits. 0: it may pass. */
+  admit(nowMs: number): { readonly waitMs: number; readonly limit: 'minute' | 'day' | null }
+  credits(): number
+  setCredits(credits: number): void
+  /** Takes one credit; false when there is none. */
+  charge(): boolean
+  setLimit(perMinute: number | null): void
+  /** Another program makes so many requests now, as far as limits and credits reach. @returns how many passed. */
+  useElsewhere(requests: number, nowMs: number): number
+  used(entry: UsageEntry): void
+  me(): WireAccount
+  /** Newest first. */
+  usage(limit: number, offset: number): { usage: WireUsage[]; total_count: number; offset: number; limit: number }
+  /** X-RateLimit-… and X-Credits-Remaining. */
+  headers(nowMs: number): Record<string, string>
+}
+
+export interface UsageEntry {
+  readonly at: number
+  readonly endpoint: string
+  readonly status: number
+  readonly credits: 0 | 1
+  readonly durationMs: number
+}
+
+export function createAccount(options: SimulatorOptions, startMs: number): Account {
+  const keyIds = new Map(options.keys.map((key, index) => [`Bearer ${key}`, `key-${index + 1}`]))
+  const minute = createLimiter(options.limitKind, options.perMinute, options.minuteMs, startMs)
+  const day = createLimiter('fixed', options.perDay, options.dayMs, startMs)
+  const createdAt = new Date().toISOString()
+  const history: UsageEntry[] = []
+  let credits = options.credits
+  let revoked = false
+
+  const admit: Account['admit'] = (nowMs) => {
+    // The day is asked first without counting: a request that the minute refuses must not use it up.
+    if (day.remaining(nowMs) < 1) return { waitMs: day.take(nowMs), limit: 'day' }
+    const waitMs = minute.take(nowMs)
+    if (waitMs > 0) return { waitMs, limit: 'minute' }
+    day.take(nowMs)
+    return { waitMs: 0, limit: null }
+  }
+
+  return {
+    keyIdOf: (authorization) => (revoked ? null : (keyIds.get(authorization ?? '') ?? null)),
+    revokeKey() {
+      revoked = true
+    },
+    restoreKey() {
+      revoked = false
+    },
+    admit,
+    credits: () => credits,
+    setCredits(next) {
+      credits = next
+    },
+    charge() {
+      if (credits < 1) return false
+      credits -= 1
+      return true
+    },
+    setLimit: (perMinute) => minute.setLimit(perMinute),
+    useElsewhere(requests, nowMs) {
+      let passed = 0
+      while (passed < requests && credits > 0 && admit(nowMs).limit === null) {
+        credits -= 1
+        passed += 1
+        history.push({ at: Date.now(), endpoint: '/search', status: 200, credits: 1, durationMs: 0 })
+      }
+      return passed
+    },
+    used: (entry) => history.push(entry),
+    me: () => ({
+      tier: options.accountDetails ? options.tier : null,
+      credits_remaining: credits,
+      monthly_allowance: options.accountDetails ? options.credits : null,
+      rate_limit: options.accountDetails
+        ? { requests_per_minute: minute.limit(), requests_per_day: day.limit() }
+        : null,
+      created_at: createdAt,
+      last_used_at: isoOrNull(history.at(-1)?.at),
+    }),
+    usage(limit, offset) {
+      const end = Math.max(0, history.length - offset)
+      const page = history.slice(Math.max(0, end - limit), end).reverse()
+      return { usage: page.map(wireUsage), total_count: history.length, offset, limit }
+    },
+    headers: (nowMs) => ({
+      ...limitHeaders('', minute, nowMs),
+      ...limitHeaders('-daily', day, nowMs),
+      'x-credits-remaining': String(credits),
+    }),
+  }
+}
+
+function limitHeaders(suffix: string, limiter: Limiter, nowMs: number): Record<string, string> {
+  const limit = limiter.limit()
+  if (limit === null) return {}
+  return {
+    [`x-ratelimit-limit${suffix}`]: String(limit),
+    [`x-ratelimit-remaining${suffix}`]: String(limiter.remaining(nowMs)),
+  }
+}
+
+function wireUsage(entry: UsageEntry): WireUsage {
+  return {
+    timestamp: new Date(entry.at).toISOString(),
+    endpoint: entry.endpoint,
+    status_code: entry.status,
+    credits_consumed: entry.credits,
+    response_time_ms: entry.durationMs,
+  }
+}
+
+function isoOrNull(at: number | undefined): string | null {
+  return at === undefined ? null : new Date(at).toISOString()
+}

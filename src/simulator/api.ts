@@ -1,0 +1,84 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { answer } from './answer.js'
+import { deliver } from './delivery.js'
+import { suffer } from './misfortune.js'
+import { documentedError, errorReply, type Reply, retryAfterHeader } from './reply.js'
+import { readSearch } from './search-request.js'
+import { type ApiParts, type Endpoint, send, type Visit } from './visit.js'
+
+/**
+ * The API's three endpoints. A request passes the same gates every time, and the first that objects
+ * answers it: key (401) → minute and day (429) → scripted faults → checks and credits (400, 402) → answer.
+ */
+export interface Api {
+  handle(request: IncomingMessage, response: ServerResponse, url: URL, body: string): void
+}
+
+export const BASE_PATH = '/api/external/v1'
+
+const ENDPOINTS: Readonly<Record<string, { endpoint: Endpoint; method: string }>> = {
+  [`${BASE_PATH}/search`]: { endpoint: 'search', method: 'POST' },
+  [`${BASE_PATH}/me`]: { endpoint: 'me', method: 'GET' },
+  [`${BASE_PATH}/usage`]: { endpoint: 'usage', method: 'GET' },
+}
+
+export function createApi(parts: ApiParts): Api {
+  let requests = 0
+  return {
+    handle(request, response, url, body) {
+      requests += 1
+      const requestId = `req_${requests.toString(16).padStart(8, '0')}`
+      const authorization = request.headers.authorization
+      const known = ENDPOINTS[url.pathname]
+      if (known === undefined || request.method !== known.method) {
+        const status = known === undefined ? 404 : 405
+        deliver({ response, timers: parts.timers }, errorReply(status, parts.options, { requestId, authorization }))
+        return
+      }
+      const came = { parts, authorization, requestId, receivedAt: Date.now(), parameters: url.searchParams }
+      if (known.endpoint === 'search') passGates(arrive(came, response, body))
+      else passGates({ ...came, endpoint: known.endpoint, way: { response, timers: parts.timers }, searched: null })
+    },
+  }
+}
+
+/** A search is in the log from here on, whatever becomes of it. */
+function arrive(came: Omit<Visit, 'endpoint' | 'way' | 'searched'>, response: ServerResponse, body: string): Visit {
+  const { log, account, timers } = came.parts
+  const search = readSearch(body)
+  const call = log.arrived({
+    query: search.query,
+    request: search.body,
+    canonical: search.canonical,
+    keyId: account.keyIdOf(came.authorization) ?? (came.authorization === undefined ? 'none' : 'unknown'),
+    receivedAt: came.receivedAt,
+  })
+  response.once('close', () => call.end('abandoned'))
+  return { ...came, endpoint: 'search', way: { response, timers, call }, searched: { search, call } }
+}
+
+function passGates(visit: Visit): void {
+  const refusal = unauthorized(visit) ?? limited(visit)
+  const { query = '', canonical = '' } = visit.searched?.search ?? {}
+  const fault = refusal === null ? visit.parts.faults.strike(visit.endpoint, query, canonical) : null
+  if (fault === null) send(visit, refusal ?? answer(visit))
+  else suffer(visit, fault)
+}
+
+function unauthorized(visit: Visit): Reply | null {
+  const { account, options } = visit.parts
+  if (account.keyIdOf(visit.authorization) !== null) return null
+  // API document: GET /me shows the one body shape, the error page the other.
+  const body = visit.endpoint === 'search' ? documentedError(401) : { error: 'Invalid API key', code: 'unauthorized' }
+  return errorReply(401, options, visit, body)
+}
+
+function limited(visit: Visit): Reply | null {
+  const { account, options } = visit.parts
+  if (visit.endpoint !== 'search' && !options.limitCoversAccount) return null
+  const { waitMs, limit } = account.admit(performance.now())
+  if (limit === null) return null
+  const body = limit === 'day' ? { ...documentedError(429), message: 'Daily limit exceeded' } : documentedError(429)
+  const reply = errorReply(429, options, visit, body)
+  return { ...reply, headers: { ...reply.headers, ...retryAfterHeader(options.retryAfter, waitMs) } }
+}

@@ -1,0 +1,151 @@
+/**
+ * Every search that reached the server, and what it was charged: the witness of the system tests. The
+ * client's own ledger is what is being tested; this one is kept on the other side of the wire.
+ */
+export interface LoggedCall {
+  /** From 1, in order of arrival. */
+  readonly number: number
+  /** Empty when the request had none. */
+  readonly query: string
+  /** The request's JSON as received; its text when it was none. */
+  readonly request: unknown
+  /** One text per question: what "paid twice" is counted by. */
+  readonly canonical: string
+  /** `key-1`, …; `unknown` or `none`. Never the key. */
+  readonly keyId: string
+  /** Epoch milliseconds. */
+  readonly receivedAt: number
+  /** How many searches were open when this one came, itself included. */
+  readonly openCalls: number
+  /** Null: no status was sent (yet). */
+  readonly status: number | null
+  readonly charged: 0 | 1
+  readonly finished: CallEnd
+  /** When the last byte was handed over or the connection ended; null while open. */
+  readonly answeredAt: number | null
+  /** The rule that struck it. */
+  readonly fault: string | null
+}
+
+/** - `cut`: by the simulator. `hung`: never answered, by a rule. `abandoned`: the caller went away before the answer was out. */
+export type CallEnd = 'open' | 'answered' | 'cut' | 'hung' | 'abandoned'
+
+export interface CallsSummary {
+  readonly calls: number
+  readonly paid: number
+  /** Texts of the searches that were paid for more than once. */
+  readonly paidTwice: readonly string[]
+  /** `200`, `429`, …; `none` where no status was sent. */
+  readonly byStatus: Readonly<Record<string, number>>
+  readonly open: number
+  readonly mostOpen: number
+}
+
+export interface CallLog {
+  arrived(call: Pick<LoggedCall, 'query' | 'request' | 'canonical' | 'keyId' | 'receivedAt'>): OpenCall
+  calls(): readonly LoggedCall[]
+  paid(): number
+  paidTwice(): string[]
+  summary(): CallsSummary
+  /** @throws Error when fewer than `count` calls have arrived in time. */
+  waitForCalls(count: number, timeoutMs: number): Promise<void>
+  /** Waits end with an error. */
+  close(): void
+}
+
+export interface OpenCall {
+  charge(): void
+  strike(fault: string): void
+  /** The status line is on its way. */
+  answering(status: number): void
+  /** Only the first end counts. */
+  end(how: Exclude<CallEnd, 'open'>): void
+  readonly logged: LoggedCall
+}
+
+interface Waiter {
+  readonly count: number
+  readonly done: (error?: Error) => void
+}
+
+export function createCallLog(): CallLog {
+  const calls: LoggedCall[] = []
+  const timesPaid = new Map<string, number>()
+  const twice = new Set<string>()
+  const waiters = new Set<Waiter>()
+  let paid = 0
+  let open = 0
+  let mostOpen = 0
+
+  return {
+    arrived(received) {
+      open += 1
+      mostOpen = Math.max(mostOpen, open)
+      const call: { -readonly [K in keyof LoggedCall]: LoggedCall[K] } = {
+        number: calls.length + 1,
+        ...received,
+        openCalls: open,
+        status: null,
+        charged: 0,
+        finished: 'open',
+        answeredAt: null,
+        fault: null,
+      }
+      calls.push(call)
+      for (const waiter of waiters) if (calls.length >= waiter.count) waiter.done()
+      return {
+        logged: call,
+        charge() {
+          if (call.charged === 1) return
+          call.charged = 1
+          paid += 1
+          const times = (timesPaid.get(call.canonical) ?? 0) + 1
+          timesPaid.set(call.canonical, times)
+          if (times > 1) twice.add(call.canonical)
+        },
+        strike(fault) {
+          call.fault = fault
+        },
+        answering(status) {
+          call.status = status
+        },
+        end(how) {
+          if (call.finished !== 'open') return
+          call.finished = how
+          call.answeredAt = how === 'hung' ? null : Date.now()
+          open -= 1
+        },
+      }
+    },
+    calls: () => calls,
+    paid: () => paid,
+    paidTwice: () => [...twice],
+    summary() {
+      const byStatus: Record<string, number> = {}
+      for (const { status } of calls) byStatus[status ?? 'none'] = (byStatus[status ?? 'none'] ?? 0) + 1
+      return { calls: calls.length, paid, paidTwice: [...twice], byStatus, open, mostOpen }
+    },
+    waitForCalls(count, timeoutMs) {
+      if (calls.length >= count) return Promise.resolve()
+      return new Promise((resolve, reject) => {
+        const waiter: Waiter = {
+          count,
+          done(error) {
+            clearTimeout(timer)
+            waiters.delete(waiter)
+            if (error === undefined) resolve()
+            else reject(error)
+          },
+        }
+        const timer = setTimeout(() => {
+          waiter.done(new Error(`waited ${timeoutMs} ms for ${count} searches at the simulator, saw ${calls.length}`))
+        }, timeoutMs)
+        waiters.add(waiter)
+      })
+    },
+    close() {
+      const error = new Error(`the simulator closed after ${calls.length} searches`)
+      for (const waiter of waiters) waiter.done(error)
+    },
+  }
+}

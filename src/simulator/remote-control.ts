@@ -1,0 +1,101 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { SimulatorControls } from './controls.js'
+import { deliver } from './delivery.js'
+import { jsonReply, type Reply } from './reply.js'
+import { isRecord } from './search-request.js'
+import type { Timers } from './timers.js'
+
+/**
+ * The remote control of a simulator that runs in a process of its own. Loopback only, and apart from
+ * the API's address, so that a client under test cannot stumble into it.
+ *
+ *   GET  /__simulator/calls?offset=&limit=   { calls, total_count, offset, limit }
+ *   GET  /__simulator/summary                { calls, paid, paidTwice, byStatus, open, mostOpen, credits }
+ *   POST /__simulator/top-up     { credits }          POST /__simulator/credits  { credits }
+ *   POST /__simulator/limit      { perMinute }        POST /__simulator/elsewhere { requests }
+ *   POST /__simulator/fault      a fault rule → { id }
+ *   POST /__simulator/heal       { id } or {} for all
+ *   POST /__simulator/key        { revoked }
+ */
+export const CONTROL_PATH = '/__simulator'
+
+/** Calls on one page at most. */
+const LARGEST_PAGE = 10_000
+
+export function handleControl(
+  controls: SimulatorControls,
+  timers: Timers,
+  request: IncomingMessage,
+  response: ServerResponse,
+  url: URL,
+  body: string,
+): void {
+  deliver({ response, timers }, reply(controls, request, url, body))
+}
+
+function reply(controls: SimulatorControls, request: IncomingMessage, url: URL, body: string): Reply {
+  if (!isLoopback(request.socket.remoteAddress)) return jsonReply(403, { error: 'Only from this machine' })
+  try {
+    const done = act(controls, `${request.method} ${url.pathname.slice(CONTROL_PATH.length)}`, url.searchParams, body)
+    return done === null ? jsonReply(404, { error: 'No such control' }) : jsonReply(200, done)
+  } catch (error) {
+    return jsonReply(400, { error: error instanceof Error ? error.message : String(error) })
+  }
+}
+
+/** Null: there is no such control. Throws for a body that makes no sense. */
+function act(controls: SimulatorControls, action: string, parameters: URLSearchParams, body: string): object | null {
+  switch (action) {
+    case 'GET /calls':
+      return page(controls, Number(parameters.get('offset') ?? 0), Number(parameters.get('limit') ?? 1000))
+    case 'GET /summary':
+      return { ...controls.summary(), credits: controls.credits() }
+    case 'POST /top-up':
+      controls.topUp(numberIn(body, 'credits'))
+      return { credits: controls.credits() }
+    case 'POST /credits':
+      controls.setCredits(numberIn(body, 'credits'))
+      return { credits: controls.credits() }
+    case 'POST /limit':
+      controls.setLimit(fieldsOf(body).perMinute === null ? null : numberIn(body, 'perMinute'))
+      return { done: true }
+    case 'POST /elsewhere':
+      return { passed: controls.useElsewhere(numberIn(body, 'requests')) }
+    case 'POST /fault':
+      // The rule's own check says what is wrong with it.
+      return { id: controls.fail(JSON.parse(body)) }
+    case 'POST /heal': {
+      const { id } = fieldsOf(body)
+      return { healed: controls.heal(typeof id === 'string' ? id : undefined) }
+    }
+    case 'POST /key':
+      if (fieldsOf(body).revoked === true) controls.revokeKey()
+      else controls.restoreKey()
+      return { done: true }
+    default:
+      return null
+  }
+}
+
+function page(controls: SimulatorControls, offset: number, limit: number): object {
+  if (!(offset >= 0 && limit >= 1)) throw new RangeError('expected offset 0 or more and limit 1 or more')
+  const size = Math.min(limit, LARGEST_PAGE)
+  const calls = controls.calls()
+  return { calls: calls.slice(offset, offset + size), total_count: calls.length, offset, limit: size }
+}
+
+function fieldsOf(body: string): Record<string, unknown> {
+  const value: unknown = body === '' ? {} : JSON.parse(body)
+  if (!isRecord(value)) throw new TypeError('expected a JSON object')
+  return value
+}
+
+function numberIn(body: string, name: string): number {
+  const value = fieldsOf(body)[name]
+  if (typeof value !== 'number' || !(value >= 0)) throw new TypeError(`${name}: expected a number, 0 or more`)
+  return value
+}
+
+function isLoopback(address: string | undefined): boolean {
+  return address === '::1' || /^(::ffff:)?127\./.test(address ?? '')
+}

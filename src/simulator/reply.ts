@@ -1,0 +1,102 @@
+import type { RetryAfterStyle, SimulatorOptions } from './options.js'
+
+/** A whole response, before anything goes wrong with it on its way. */
+export interface Reply {
+  readonly status: number
+  readonly body: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' }
+
+/** `json`: a value, or JSON text that is ready to go. */
+export function jsonReply(
+  status: number,
+  json: object | string,
+  headers: Readonly<Record<string, string>> = {},
+): Reply {
+  return {
+    status,
+    body: typeof json === 'string' ? json : JSON.stringify(json),
+    headers: { ...JSON_TYPE, ...headers },
+  }
+}
+
+export function htmlReply(status: number): Reply {
+  const body = `<!doctype html>\n<html><head><title>Just a moment…</title></head><body><h1>${status}</h1></body></html>\n`
+  return { status, body, headers: { 'content-type': 'text/html; charset=utf-8' } }
+}
+
+/**
+ * The error bodies of the API document's table, word for word, and bodies of the same two shapes where
+ * the document gives none.
+ */
+export function documentedError(status: number): Record<string, string> {
+  return ERRORS[status] ?? { error: `HTTP ${status}`, message: 'Simulated' }
+}
+
+const ERRORS: Readonly<Record<number, Record<string, string>>> = {
+  400: { error: 'Invalid parameters', code: 'invalid_parameters' },
+  401: { error: 'Unauthorized', message: 'Invalid API key' },
+  402: { error: 'Out of credits', message: 'Please top up or upgrade your plan' },
+  403: { error: 'Forbidden', message: 'This feature requires a paid plan' },
+  404: { error: 'Not Found', message: 'Track not found' },
+  405: { error: 'Method Not Allowed', code: 'method_not_allowed' },
+  408: { error: 'Request Timeout', code: 'request_timeout' },
+  413: { error: 'Payload Too Large', code: 'payload_too_large' },
+  422: { error: 'Unprocessable Entity', code: 'unprocessable' },
+  429: { error: 'Too Many Requests', message: 'Rate limit exceeded' },
+  500: { error: 'Internal Server Error', message: 'An unexpected error occurred' },
+  502: { error: 'Bad Gateway', message: 'The upstream server did not answer' },
+  503: { error: 'Service Unavailable', message: 'Please try again later' },
+  504: { error: 'Gateway Timeout', message: 'The upstream server took too long' },
+}
+
+/** The documented error, with a request id on a 5xx where the options put it, and the key where they are careless. */
+export function errorReply(
+  status: number,
+  options: Pick<SimulatorOptions, 'requestIdIn' | 'echoKey'>,
+  call: { readonly requestId: string; readonly authorization: string | undefined },
+  body: Readonly<Record<string, unknown>> = documentedError(status),
+): Reply {
+  const where = status >= 500 ? options.requestIdIn : 'none'
+  const echoed = options.echoKey ? withEcho(body, call.authorization ?? 'no key') : body
+  return jsonReply(
+    status,
+    where === 'body' || where === 'both' ? { ...echoed, request_id: call.requestId } : echoed,
+    where === 'header' || where === 'both' ? { 'x-request-id': call.requestId } : {},
+  )
+}
+
+function withEcho(body: Readonly<Record<string, unknown>>, authorization: string): Record<string, unknown> {
+  const echo = ` (Authorization: ${authorization})`
+  const echoed = Object.entries(body).map(([name, value]) => [
+    name,
+    typeof value === 'string' && name !== 'code' ? value + echo : value,
+  ])
+  return Object.fromEntries(echoed)
+}
+
+/** Every form in which a Retry-After has been seen in the wild. Whole seconds, rounded up, where it is honest. */
+export function retryAfterHeader(style: RetryAfterStyle, waitMs: number): Record<string, string> {
+  switch (style) {
+    case 'seconds':
+      return { 'retry-after': String(Math.ceil(waitMs / 1000)) }
+    case 'date':
+      return { 'retry-after': new Date(Math.ceil((Date.now() + waitMs) / 1000) * 1000).toUTCString() }
+    case 'missing':
+      return {}
+    case 'zero':
+      return { 'retry-after': '0' }
+    case 'negative':
+      return { 'retry-after': '-30' }
+    case 'absurd':
+      return { 'retry-after': '315360000' }
+    case 'nonsense':
+      return { 'retry-after': 'in a little while' }
+    case 'empty':
+      return { 'retry-after': '' }
+    default:
+      return style satisfies never
+  }
+}

@@ -1,0 +1,93 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createAccount } from './account.js'
+import { BASE_PATH, createApi } from './api.js'
+import { createCallLog } from './call-log.js'
+import { createControls, type SimulatorControls } from './controls.js'
+import { createFaults } from './faults.js'
+import { completeOptions, type SimulatorOptions } from './options.js'
+import { CONTROL_PATH, handleControl } from './remote-control.js'
+import { createTimers } from './timers.js'
+import { createTrackLibrary } from './track-library.js'
+
+/**
+ * The Trackyard API on this machine, made from its public document alone: for tests, demos and
+ * benchmarks that cost nothing. It answers like the real one, goes wrong on command, and keeps a log of
+ * every search with what was charged. That log is the witness of the system tests, so nothing here
+ * knows the client: the two share the shapes on the wire and nothing else.
+ */
+export interface Simulator extends SimulatorControls {
+  /** What a client takes as its base URL. */
+  readonly url: string
+  /** Where remote-control.ts answers. */
+  readonly controlUrl: string
+  readonly port: number
+  /** @throws Error when fewer searches have arrived in time. */
+  waitForCalls(count: number, timeoutMs: number): Promise<void>
+  /** Ends every connection, also hanging ones. May be called twice. */
+  close(): Promise<void>
+}
+
+/** Larger bodies are cut off: no documented request comes near. */
+const LARGEST_BODY = 1024 * 1024
+
+/** @throws RangeError or TypeError for options that make no sense, and what `listen` throws (port in use). */
+export async function startSimulator(given: Partial<SimulatorOptions> = {}): Promise<Simulator> {
+  const options = completeOptions(given)
+  const account = createAccount(options, performance.now())
+  const faults = createFaults(options.seed, options.faults)
+  const library = createTrackLibrary(options.seed, options.noMatchRate, options.tracksPerAnswer)
+  const log = createCallLog()
+  const timers = createTimers()
+  const api = createApi({ options, account, faults, library, log, timers })
+
+  const controls = createControls(account, faults, log)
+  const server = createServer((request, response) => {
+    withBody(request, response, (body) => {
+      const url = new URL(request.url ?? '/', 'http://simulator')
+      if (url.pathname.startsWith(`${CONTROL_PATH}/`)) handleControl(controls, timers, request, response, url, body)
+      else api.handle(request, response, url, body)
+    })
+  })
+  // A connection that is closed just as the next request comes looks like a fault that nobody scripted.
+  server.keepAliveTimeout = 10 * 60 * 1000
+  server.requestTimeout = 0
+  const port = await listen(server, options.port, options.host)
+  const origin = `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`
+
+  return {
+    ...controls,
+    url: origin + BASE_PATH,
+    controlUrl: origin + CONTROL_PATH,
+    port,
+    waitForCalls: log.waitForCalls,
+    close: () =>
+      new Promise((resolve) => {
+        timers.clear()
+        log.close()
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+function withBody(request: IncomingMessage, response: ServerResponse, then: (body: string) => void): void {
+  const chunks: Buffer[] = []
+  let size = 0
+  request.on('data', (chunk: Buffer) => {
+    size += chunk.length
+    if (size > LARGEST_BODY) response.destroy()
+    else chunks.push(chunk)
+  })
+  request.on('end', () => then(chunks.length === 1 ? String(chunks[0]) : Buffer.concat(chunks).toString()))
+}
+
+function listen(server: ReturnType<typeof createServer>, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      const address = server.address()
+      resolve(typeof address === 'object' && address !== null ? address.port : port)
+    })
+  })
+}

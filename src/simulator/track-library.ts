@@ -1,0 +1,137 @@
+import { chance, hash32 } from './chance.js'
+import { ARTIST_WORDS, GENRES, type Genre, MOODS, type Mood, TITLE_WORDS } from './music-words.js'
+import type { ReceivedSearch } from './search-request.js'
+import type { WireTrack } from './wire.js'
+
+/**
+ * The tracks behind the answers. A query's words choose a genre and a mood; each such pair has a shelf
+ * of sixty tracks, made when first asked for and kept as ready JSON, so that an answer is a matter of
+ * joining texts. A ranking takes from the chosen shelf and from two neighbours, so that the tags of one
+ * answer differ a little, as real ones would. Same seed and same search: same tracks.
+ */
+export interface TrackLibrary {
+  /** The tracks' JSON texts, best match first. */
+  find(search: ReceivedSearch): readonly string[]
+}
+
+interface Shelved {
+  readonly track: WireTrack
+  readonly json: string
+}
+
+const SHELF_SIZE = 60
+/** Which of the three shelves each rank comes from: chosen genre and mood, other mood, other genre. */
+const RANKING = [0, 0, 1, 0, 2] as const
+
+export function createTrackLibrary(seed: number, noMatchRate: number, tracksPerAnswer: number): TrackLibrary {
+  const shelves = new Map<string, readonly Shelved[]>()
+  const shelf = (genre: Genre, mood: Mood): readonly Shelved[] => {
+    const name = `${genre.name}/${mood.name}`
+    const known = shelves.get(name)
+    if (known !== undefined) return known
+    const made = Array.from({ length: SHELF_SIZE }, (_, index) => makeTrack(seed, genre, mood, index))
+    shelves.set(name, made)
+    return made
+  }
+  return {
+    find(search) {
+      // The page is no part of the question: all pages of a search walk through one ranking.
+      const question = `${seed} ${search.query} ${JSON.stringify(search.filters)}`
+      if (chance('no match', question) < noMatchRate) return []
+      const hash = hash32(question)
+      const { genre, otherGenre, mood, otherMood } = choose(search, hash)
+      const sources = [shelf(genre, mood), shelf(genre, otherMood), shelf(otherGenre, mood)] as const
+      const matches = 30 + (hash % 71)
+      const wanted = Math.min(search.limit, tracksPerAnswer)
+      const accepts = filterOf(search.filters)
+      const found: string[] = []
+      const taken = [hash % SHELF_SIZE, hash % SHELF_SIZE, hash % SHELF_SIZE]
+      let skipped = 0
+      for (let rank = 0; rank < matches && found.length < wanted; rank += 1) {
+        const source = RANKING[rank % RANKING.length] ?? 0
+        const place = taken[source] ?? 0
+        taken[source] = (place + 1) % SHELF_SIZE
+        const shelved = sources[source][place]
+        if (shelved === undefined || (accepts !== null && !accepts(shelved.track))) continue
+        if (skipped < search.offset) skipped += 1
+        else found.push(shelved.json)
+      }
+      return found
+    },
+  }
+}
+
+function choose(search: ReceivedSearch, hash: number) {
+  const words = new Set(search.query.toLowerCase().split(/[^\p{L}\p{N}&]+/u))
+  const genre = named(GENRES, search.filters.genres) ?? closest(GENRES, words) ?? pick(GENRES, hash)
+  const mood = named(MOODS, search.filters.moods) ?? closest(MOODS, words) ?? pick(MOODS, hash >>> 8)
+  const otherMood = MOODS.find((other) => other !== mood && mood.near.includes(other.name)) ?? mood
+  const otherGenre = pick(
+    GENRES.filter((other) => other !== genre),
+    hash >>> 16,
+  )
+  return { genre, otherGenre, mood, otherMood }
+}
+
+/** The entry that most of the words point to; null when none does. */
+function closest<T extends { readonly words: readonly string[] }>(entries: readonly T[], words: Set<string>): T | null {
+  let best: T | null = null
+  let most = 0
+  for (const entry of entries) {
+    let hits = 0
+    // What the thing is called weighs more than what it is often used for.
+    for (const [place, word] of entry.words.entries()) if (words.has(word)) hits += place === 0 ? 2 : 1
+    if (hits > most) {
+      most = hits
+      best = entry
+    }
+  }
+  return best
+}
+
+function named<T extends { readonly name: string }>(entries: readonly T[], wanted: unknown): T | null {
+  if (!Array.isArray(wanted)) return null
+  return entries.find((entry) => wanted.some((name) => String(name).toLowerCase() === entry.name)) ?? null
+}
+
+function filterOf(filters: Readonly<Record<string, unknown>>): ((track: WireTrack) => boolean) | null {
+  const { has_vocals, min_bpm, max_bpm } = filters
+  if (has_vocals === undefined && min_bpm === undefined && max_bpm === undefined) return null
+  return (track) =>
+    (has_vocals === undefined || track.has_vocals === has_vocals) &&
+    track.bpm >= Number(min_bpm ?? 0) &&
+    track.bpm <= Number(max_bpm ?? 1000)
+}
+
+function makeTrack(seed: number, genre: Genre, mood: Mood, index: number): Shelved {
+  const draw = (what: string) => Math.floor(chance(seed, genre.name, mood.name, index, what) * 2 ** 32)
+  const [slowest, fastest] = genre.bpm
+  const track: WireTrack = {
+    id: `trk_${draw('id').toString(16).padStart(8, '0')}${index.toString(36).padStart(2, '0')}`,
+    title: `${pick(TITLE_WORDS.first, draw('title'))} ${pick(TITLE_WORDS.second, draw('title 2'))}`,
+    artist: `${pick(ARTIST_WORDS.first, draw('artist'))} ${pick(ARTIST_WORDS.second, draw('artist 2'))}`,
+    duration_seconds: 75 + (draw('duration') % 180),
+    bpm: slowest + (draw('bpm') % (fastest - slowest + 1)),
+    key: `${pick(['C', 'D', 'E', 'F', 'G', 'A', 'B', 'Bb', 'Eb', 'F#'], draw('key'))} ${mood.minor ? 'minor' : 'major'}`,
+    genre: genre.name,
+    subgenres: some(genre.subgenres, draw('subgenres'), 2),
+    moods: [mood.name, ...some(mood.near, draw('moods'), 2)],
+    has_vocals: chance(seed, genre.name, mood.name, index, 'vocals') < genre.vocals,
+    energy_level: draw('energy') % 5 === 0 ? 'medium' : mood.energy,
+    instruments: some(genre.instruments, draw('instruments'), 3),
+    preview_url: `https://audio.example/previews/${draw('id').toString(16)}.mp3`,
+  }
+  return { track, json: JSON.stringify(track) }
+}
+
+/** From one up to so many neighbours of the list. */
+function some(list: readonly string[], draw: number, most: number): string[] {
+  const count = 1 + (draw % most)
+  return Array.from({ length: Math.min(count, list.length) }, (_, step) => pick(list, (draw >>> 4) + step))
+}
+
+function pick<T>(list: readonly T[], draw: number): T {
+  const entry = list[draw % list.length]
+  if (entry === undefined) throw new RangeError('a list to pick from is empty')
+  return entry
+}
