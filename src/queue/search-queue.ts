@@ -1,3 +1,4 @@
+import type { Queue } from 'bullmq'
 import type { DeadLetter } from '../domain/dead-letter.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
@@ -13,6 +14,8 @@ export interface SearchQueue {
   readonly deadLetters: DeadLetterJobs
   readonly gate: Gate
   readonly fleet: Fleet
+  /** BullMQ's own objects, for Bull Board only. */
+  readonly boardQueues: { readonly search: Queue; readonly deadLetters: Queue }
   close(): Promise<void>
 }
 
@@ -108,13 +111,17 @@ export interface Fleet {
   epoch(): Promise<string | null>
   /** False when somebody else's id stands there already. */
   claimEpoch(storeId: string): Promise<boolean>
-  /** True when this process may do the chore for that long. */
+  /** True when this process may do the chore for that long; the holder's own call extends it (sticky), others get false. */
   lease(chore: string, ms: number): Promise<boolean>
   release(chore: string): Promise<void>
   /** A worker says that it lives (expires after 15 s). */
   beat(worker: { readonly id: string; readonly pid: number; readonly inHand: number }): Promise<void>
   leave(workerId: string): Promise<void>
   workers(): Promise<number>
+  /** `down`: asks every process of the fleet to stop (kept for a minute). `at`: epoch milliseconds. */
+  askToStop(at: number): Promise<void>
+  /** When somebody last asked; null: not in the last minute. */
+  stopAskedAt(): Promise<number | null>
   /** What a person should know about this Redis: eviction policy, missing AOF, version. Empty when all is well. */
   warnings(): Promise<readonly string[]>
   /** Without password. */
