@@ -1,0 +1,95 @@
+import { readFrame } from '../domain/answer.js'
+import type { Outcome, Refusal } from '../domain/outcome.js'
+import { type ErrorBody, readErrorBody } from './error-body.js'
+import { header, headerFacts, requestIdHeader } from './headers.js'
+import type { Received } from './received.js'
+import { parseRetryAfter } from './retry-after.js'
+
+/**
+ * One response to POST /search in our words. Source: the API document's error table, one branch per
+ * row. What decides about money: "credits are consumed on successful responses only", so every status
+ * outside 2xx was free, and everything about a 2xx may be paid for: readable, it is an answer (even
+ * when the connection broke after its last byte); unreadable, it is kept; cut in the middle, its
+ * search is asked again and the call stays in the ledger as one of unknown outcome.
+ */
+
+/** A 429 that asks for longer than this is the day's limit, not the minute's. */
+const LONGEST_MINUTE_WAIT_MS = 2 * 60 * 60 * 1000
+
+/**
+ * @param now epoch milliseconds, for a Retry-After that is a date
+ */
+export function outcomeOf(response: Received, now: number): Outcome {
+  const { status } = response
+  if (status >= 200 && status <= 299) return success(response)
+  const retryAfterMs = parseRetryAfter(header(response.headers, 'retry-after'), header(response.headers, 'date'), now)
+  if (status === 429) {
+    const outOfToday = headerFacts(response.headers).remainingToday === 0
+    return { kind: 'rate_limited', retryAfterMs, daily: outOfToday || (retryAfterMs ?? 0) > LONGEST_MINUTE_WAIT_MS }
+  }
+  const said = readErrorBody(response.text)
+  if (status >= 500 || status === 408 || status === 425) {
+    return { kind: 'transient', reason: reasonOf(status, said), status, retryAfterMs, maybePaid: false }
+  }
+  const refusal: Refusal = {
+    status,
+    error: said.error,
+    code: said.code,
+    message: said.message ?? redirectNote(response),
+    requestId: said.requestId ?? requestIdHeader(response.headers),
+  }
+  if (status === 402) return { kind: 'out_of_credits', retryAfterMs, refusal }
+  if (status === 401) return { kind: 'unauthorized', refusal }
+  return { kind: 'refused', refusal }
+}
+
+function success(response: Received): Outcome {
+  const { status, text: body, end, problem } = response
+  const frame = readFrame(body)
+  if (frame !== null) return { kind: 'answered', body, tracks: frame.tracks }
+  switch (end) {
+    case 'whole':
+      return {
+        kind: 'unreadable',
+        body,
+        problem: `expected JSON with a list of tracks, found ${kindOf(body)} (HTTP ${status})`,
+      }
+    case 'too_large':
+      return {
+        kind: 'unreadable',
+        body,
+        problem: `expected JSON with a list of tracks, found ${problem} (HTTP ${status})`,
+      }
+    case 'cut':
+      return {
+        kind: 'transient',
+        reason: `HTTP ${status}, cut in the middle of the answer: ${problem}`,
+        status,
+        retryAfterMs: null,
+        maybePaid: true,
+      }
+    default:
+      return end satisfies never
+  }
+}
+
+function kindOf(body: string): string {
+  if (body.trim() === '') return 'an empty body'
+  if (/^\s*<[a-z!]/i.test(body)) return 'HTML'
+  try {
+    JSON.parse(body)
+    return 'other JSON'
+  } catch {
+    return 'no JSON'
+  }
+}
+
+function reasonOf(status: number, said: ErrorBody): string {
+  return [`HTTP ${status}`, said.error, said.message].filter((part) => part !== null).join(': ')
+}
+
+/** A redirect is never followed: it would carry the key to wherever it points. */
+function redirectNote(response: Received): string | null {
+  if (response.status > 399 || header(response.headers, 'location') === null) return null
+  return 'The API answered with a redirect, which is not followed with a key; check TRACKYARD_API_URL.'
+}

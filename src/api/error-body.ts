@@ -1,0 +1,51 @@
+import { asFields, parseObject } from './json.js'
+
+/**
+ * What a body that is not an answer says. Two shapes are documented, `{error, message}` and
+ * `{error, code}`; a proxy in between may send HTML, plain text or nothing. Texts come back on one
+ * line, without control characters (they end up on terminals) and cut to 500 characters.
+ */
+export interface ErrorBody {
+  /** Null where the body names none. */
+  readonly error: string | null
+  readonly code: string | null
+  /** The API's own sentence; of a foreign page, how its text begins. */
+  readonly message: string | null
+  readonly requestId: string | null
+}
+
+const LONGEST_TEXT = 500
+const NOTHING: ErrorBody = { error: null, code: null, message: null, requestId: null }
+
+export function readErrorBody(body: string): ErrorBody {
+  const value = parseObject(body)
+  if (value === null) return { ...NOTHING, message: foreignText(body) }
+  const inner = asFields(value.error) ?? {}
+  return {
+    error: text(value.error) ?? text(inner.message) ?? text(inner.type),
+    code: text(value.code) ?? text(inner.code),
+    message: text(value.message) ?? text(value.detail),
+    requestId: text(value.request_id) ?? text(value.requestId) ?? text(inner.request_id),
+  }
+}
+
+/** One line of at most 500 characters without control characters; null when nothing is left. */
+export function oneLine(raw: string): string | null {
+  const line = raw.replace(/[\p{Cc}\s]+/gu, ' ').trim()
+  if (line === '') return null
+  return line.length <= LONGEST_TEXT ? line : `${line.slice(0, LONGEST_TEXT - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
+}
+
+/** A page's title says more than its first words; a tag's inside says nothing. */
+function foreignText(body: string): string | null {
+  const start = body.slice(0, 20_000)
+  if (!/<[a-z!/]/i.test(start)) return oneLine(start)
+  const title = /<title[^>]*>([^<]{1,300})/i.exec(start)?.[1]
+  const page = start.replace(/<(style|script|head)\b[\s\S]*?(<\/\1>|$)/gi, ' ').replace(/<[^>]*>?/g, ' ')
+  return oneLine(title ?? '') ?? oneLine(page)
+}
+
+function text(value: unknown): string | null {
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  return typeof value === 'string' ? oneLine(value) : null
+}

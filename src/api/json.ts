@@ -1,0 +1,20 @@
+/** A JSON object whose fields may be anything. */
+export type Fields = Readonly<Record<string, unknown>>
+
+/** @returns null for everything that is not a JSON object */
+export function parseObject(text: string): Fields | null {
+  try {
+    return asFields(JSON.parse(text.startsWith('\uFEFF') ? text.slice(1) : text))
+  } catch {
+    return null
+  }
+}
+
+export function asFields(value: unknown): Fields | null {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : null
+}
+
+/** A whole number from 0; null for everything else. */
+export function asCount(value: unknown): number | null {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null
+}

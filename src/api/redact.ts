@@ -1,0 +1,53 @@
+/**
+ * Keeps the API key out of everything that a server sends back: an error that quotes the header, a
+ * proxy's page that shows the request. Replaced are the key itself, its URL-encoded and base64 forms
+ * (at each of the three alignments, so also inside `Bearer …` or a Basic header), and any beginning or
+ * end of it of at least half its length, which is what a cut or masked quotation leaves.
+ */
+export const REPLACEMENT = '[key]'
+/** A shorter "key" is a placeholder; replacing it would only spoil words. */
+const SHORTEST_KEY = 4
+/** In a paid answer, which is data, only what cannot be a word by chance is replaced. */
+const SHORTEST_KEY_IN_ANSWERS = 8
+const SHORTEST_PART = 8
+
+export function redactKey(text: string, key: string): string {
+  if (key.length < SHORTEST_KEY) return text
+  let clean = text
+  for (const form of wholeForms(key)) clean = clean.replaceAll(form, REPLACEMENT)
+  return redactParts(clean, key)
+}
+
+/** The same for the body of an answer, which otherwise stays as received to the letter. */
+export function redactKeyInAnswer(body: string, key: string): string {
+  return key.length < SHORTEST_KEY_IN_ANSWERS ? body : redactKey(body, key)
+}
+
+/** Longest first, so that no form leaves a rest of another behind. */
+function wholeForms(key: string): string[] {
+  const forms = new Set([key, encodeURIComponent(key), JSON.stringify(key).slice(1, -1)])
+  for (const form of base64Forms(key)) {
+    forms.add(form)
+    forms.add(form.replaceAll('+', '-').replaceAll('/', '_'))
+  }
+  return [...forms].sort((a, b) => b.length - a.length)
+}
+
+/** The characters of a base64 text that depend on the key alone, for each place it can start at. */
+function base64Forms(key: string): string[] {
+  return [0, 1, 2].map((offset) => {
+    const bytes = Buffer.concat([Buffer.alloc(offset), Buffer.from(key)])
+    const start = Math.ceil((offset * 8) / 6)
+    const end = Math.floor((bytes.length * 8) / 6)
+    return bytes.toString('base64').slice(start, end)
+  })
+}
+
+function redactParts(text: string, key: string): string {
+  const shortest = Math.max(SHORTEST_PART, Math.ceil(key.length / 2))
+  let clean = text
+  for (let length = key.length - 1; length >= shortest; length--) {
+    clean = clean.replaceAll(key.slice(0, length), REPLACEMENT).replaceAll(key.slice(-length), REPLACEMENT)
+  }
+  return clean
+}

@@ -1,0 +1,215 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { gzipSync } from 'node:zlib'
+import { describe, expect, test } from '@jest/globals'
+import { MAX_BODY_BYTES, openApi } from '../../src/api/client.js'
+import { http } from './raw-server.js'
+import { defaults, withApi } from './setup.js'
+
+const request = { query: 'calm piano', limit: 20, offset: 0 }
+const whole = '{"tracks":[{"id":"trk_1"}]}'
+
+describe('when nothing can have been sent, nothing can have been paid', () => {
+  test('connection refused', async () => {
+    const closed = createServer().listen(0, '127.0.0.1')
+    await once(closed, 'listening')
+    const { port } = closed.address() as AddressInfo
+    closed.close()
+    await once(closed, 'close')
+    const api = openApi(defaults(`http://127.0.0.1:${port}`))
+    expect((await api.search(request)).outcome).toMatchObject({
+      kind: 'transient',
+      reason: 'connection refused',
+      status: null,
+      maybePaid: false,
+    })
+    expect(await api.me()).toEqual({ kind: 'failed', reason: 'connection refused' })
+    await api.close()
+  })
+
+  test('a name that does not exist', async () => {
+    const api = openApi(defaults('http://no-such-host.invalid'))
+    expect((await api.search(request)).outcome).toMatchObject({ kind: 'transient', maybePaid: false })
+    await api.close()
+  })
+
+  test('a server that does not speak TLS', async () => {
+    await withApi(
+      (socket) => socket.end('no TLS here'),
+      async (_, server) => {
+        const api = openApi(defaults(server.url.replace('http:', 'https:')))
+        expect((await api.search(request)).outcome).toMatchObject({ kind: 'transient', maybePaid: false })
+        expect(server.requests).toHaveLength(0)
+        await api.close()
+      },
+      { timeoutMs: 2000 },
+    )
+  })
+
+  test('a call that finds no free connection before its deadline is never sent, not even later', async () => {
+    const held: Socket[] = []
+    await withApi(
+      (socket) => held.push(socket),
+      async (api, server) => {
+        const first = api.search(request)
+        await server.received(1)
+        const [one, two] = await Promise.all([first, api.search({ ...request, query: 'second' })])
+        expect(one.outcome).toMatchObject({ kind: 'transient', maybePaid: true })
+        expect(two.outcome).toMatchObject({ kind: 'transient', maybePaid: false })
+        expect(server.requests).toHaveLength(1)
+      },
+      { timeoutMs: 200, connections: 1 },
+    )
+  })
+
+  test('a client that is closed', async () => {
+    const api = openApi(defaults('http://127.0.0.1:9'))
+    await api.close()
+    expect((await api.search(request)).outcome).toMatchObject({ kind: 'transient', maybePaid: false })
+  })
+})
+
+describe('what was sent may be paid for', () => {
+  test('a server that never answers is given up at the deadline', async () => {
+    await withApi(
+      () => {},
+      async (api) => {
+        expect(await api.search(request)).toMatchObject({
+          outcome: { kind: 'transient', reason: 'no complete answer within 150 ms', status: null, maybePaid: true },
+          facts: { status: null },
+        })
+      },
+      { timeoutMs: 150 },
+    )
+  })
+
+  test('a server that resets the connection after the request', async () => {
+    await withApi(
+      (socket) => socket.destroy(),
+      async (api) => {
+        const { outcome } = await api.search(request)
+        expect(outcome).toMatchObject({ kind: 'transient', reason: 'connection lost', maybePaid: true })
+      },
+    )
+  })
+
+  test('a server that drips is cut at the deadline, however steadily it drips', async () => {
+    const timers: NodeJS.Timeout[] = []
+    await withApi(
+      (socket) => {
+        socket.write('HTTP/1.1 200 X\r\ncontent-length: 100000\r\n\r\n')
+        timers.push(setInterval(() => socket.write('x'), 10))
+      },
+      async (api) => {
+        const { outcome, facts } = await api.search(request)
+        expect(outcome).toMatchObject({ kind: 'transient', status: 200, maybePaid: true })
+        expect(facts.status).toBe(200)
+      },
+      { timeoutMs: 200 },
+    )
+    for (const timer of timers) clearInterval(timer)
+  })
+
+  test('headers that drip are cut at the deadline too', async () => {
+    await withApi(
+      (socket) => socket.write('HTTP/1.1 200 X\r\ncontent-'),
+      async (api) => {
+        expect((await api.search(request)).outcome).toMatchObject({ kind: 'transient', status: null, maybePaid: true })
+      },
+      { timeoutMs: 150 },
+    )
+  })
+
+  test('a 200 that is cut in the middle of the body is asked again, its call of unknown outcome', async () => {
+    await withApi(
+      (socket) => socket.end(`HTTP/1.1 200 X\r\ncontent-length: 500\r\n\r\n${whole.slice(0, 12)}`),
+      async (api) => {
+        const { outcome } = await api.search(request)
+        expect(outcome).toMatchObject({ kind: 'transient', status: 200, maybePaid: true })
+      },
+    )
+  })
+
+  test('a 200 that is cut after the last byte of its answer is an answer', async () => {
+    await withApi(
+      (socket) => socket.end(`HTTP/1.1 200 X\r\ncontent-length: 500\r\n\r\n${whole}`),
+      async (api) => {
+        expect((await api.search(request)).outcome).toEqual({ kind: 'answered', body: whole, tracks: 1 })
+      },
+    )
+  })
+
+  test('a 200 over the size cap is kept as far as it was read', async () => {
+    const body = 'x'.repeat(MAX_BODY_BYTES + 10)
+    await withApi(
+      (socket) => socket.write(http(200, body)),
+      async (api) => {
+        const { outcome } = await api.search(request)
+        expect(outcome.kind).toBe('unreadable')
+        expect(outcome.kind === 'unreadable' && outcome.body.length).toBe(MAX_BODY_BYTES)
+      },
+    )
+  })
+
+  test('an answer that a proxy has compressed unasked is read', async () => {
+    const packed = gzipSync(whole)
+    await withApi(
+      (socket) => {
+        socket.write(`HTTP/1.1 200 X\r\ncontent-encoding: gzip\r\ncontent-length: ${packed.length}\r\n\r\n`)
+        socket.write(packed)
+      },
+      async (api) => {
+        expect((await api.search(request)).outcome).toEqual({ kind: 'answered', body: whole, tracks: 1 })
+      },
+    )
+  })
+
+  test('something that is not HTTP', async () => {
+    await withApi(
+      (socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'),
+      async (api) => {
+        expect((await api.search(request)).outcome).toMatchObject({ kind: 'transient', maybePaid: true })
+      },
+    )
+  })
+})
+
+test('a 503 that is cut in the middle was free all the same', async () => {
+  await withApi(
+    (socket) => socket.end('HTTP/1.1 503 X\r\nretry-after: 3\r\ncontent-length: 500\r\n\r\n<html>'),
+    async (api) => {
+      expect((await api.search(request)).outcome).toMatchObject({
+        kind: 'transient',
+        status: 503,
+        retryAfterMs: 3000,
+        maybePaid: false,
+      })
+    },
+  )
+})
+
+test('after a cut connection the next call goes through', async () => {
+  let calls = 0
+  await withApi(
+    (socket) => (++calls === 1 ? socket.destroy() : socket.write(http(200, whole))),
+    async (api) => {
+      expect((await api.search(request)).outcome.kind).toBe('transient')
+      expect((await api.search(request)).outcome.kind).toBe('answered')
+    },
+  )
+})
+
+test('close waits for the call in flight', async () => {
+  const held: Socket[] = []
+  await withApi(
+    (socket) => held.push(socket),
+    async (api, server) => {
+      const call = api.search(request)
+      await server.received(1)
+      const closed = api.close()
+      held[0]?.write(http(200, whole))
+      expect((await call).outcome.kind).toBe('answered')
+      await closed
+    },
+  )
+})

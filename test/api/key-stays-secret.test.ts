@@ -1,0 +1,60 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { redactKey, redactKeyInAnswer } from '../../src/api/redact.js'
+import { http } from './raw-server.js'
+import { KEY, withApi } from './setup.js'
+
+const request = { query: 'calm piano', limit: 20, offset: 0 }
+
+describe('the API key is in nothing that comes back', () => {
+  const echo = { error: `Bad key ${KEY}`, message: `Authorization: Bearer ${KEY}`, code: KEY, request_id: KEY }
+  test.each([200, 400, 401, 402, 403, 500, 503])('a server that echoes it with a %i', async (status) => {
+    await withApi(http(status, echo, { 'x-request-id': KEY }), async (api) => {
+      const text = JSON.stringify([await api.search(request), await api.me()])
+      expect(text).toContain('[key]')
+      expect(text).not.toContain(KEY)
+    })
+  })
+
+  test('an answer that quotes it is kept without it, and is still an answer', async () => {
+    await withApi(http(200, { tracks: [], you: KEY }), async (api) => {
+      expect((await api.search(request)).outcome).toEqual({
+        kind: 'answered',
+        body: '{"tracks":[],"you":"[key]"}',
+        tracks: 0,
+      })
+    })
+  })
+
+  test.each([
+    ['base64', Buffer.from(KEY).toString('base64')],
+    ['base64 of the header', Buffer.from(`Bearer ${KEY}`).toString('base64')],
+    ['base64 of Basic', Buffer.from(`me:${KEY}`).toString('base64')],
+    ['cut', `${KEY.slice(0, 16)}…`],
+    ['end', `…${KEY.slice(-14)}`],
+  ])('%s', (_, text) => {
+    const clean = redactKey(`<${text}>`, KEY)
+    expect(clean).toContain('[key]')
+    expect(clean).not.toContain(KEY.slice(0, 12))
+  })
+
+  test('a key is gone wherever it stands, the rest stays', () => {
+    const keys = fc
+      .string({ minLength: 8, maxLength: 60, unit: 'grapheme-ascii' })
+      .filter((key) => !'[key]'.includes(key))
+    fc.assert(
+      fc.property(keys, (key) => {
+        expect(redactKey(`(${key})`, key)).not.toContain(key)
+      }),
+    )
+  })
+
+  test('an answer without it stays as received to the letter', () => {
+    fc.assert(
+      fc.property(fc.string(), (body) => {
+        expect(redactKeyInAnswer(body, KEY)).toBe(body)
+      }),
+    )
+    expect(redactKeyInAnswer('{"title":"latest"}', 'test')).toBe('{"title":"latest"}')
+  })
+})

@@ -1,0 +1,26 @@
+import type { Socket } from 'node:net'
+import { type Api, type ApiOptions, openApi } from '../../src/api/client.js'
+import { systemClock } from '../../src/domain/clock.js'
+import { openRawServer, type RawServer } from './raw-server.js'
+
+export const KEY = 'tk_live_4f9a7c21d8e35b60'
+
+/** A client and its server for the length of one test. */
+export async function withApi(
+  respond: string | ((socket: Socket, request: string) => void),
+  use: (api: Api, server: RawServer) => Promise<void>,
+  options: Partial<ApiOptions> = {},
+): Promise<void> {
+  const server = await openRawServer(typeof respond === 'string' ? (socket) => socket.write(respond) : respond)
+  const api = openApi({ ...defaults(`${server.url}/v1/`), ...options })
+  try {
+    await use(api, server)
+  } finally {
+    await api.close()
+    await server.close()
+  }
+}
+
+export function defaults(baseUrl: string): ApiOptions {
+  return { baseUrl, apiKey: KEY, timeoutMs: 5000, connections: 2, userAgent: 'test/1', clock: systemClock }
+}
