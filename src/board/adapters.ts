@@ -1,0 +1,67 @@
+import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
+import { deadLetterName, searchJobName } from './job-names.js'
+import type { LiveSentence } from './live-sentence.js'
+
+/**
+ * How Bull Board sees the two queues. Pause and resume do not go to BullMQ, whose flag only follows our
+ * pause rows, but to the same use cases as the command line. Everything else stays BullMQ's own: retry of a
+ * dead letter makes its job run again, and the parking worker takes that as the wish to send it back.
+ */
+
+/** A BullMQ queue, as the adapter takes it: BullMQ itself is the queue room's affair. */
+export type BoardQueue = ConstructorParameters<typeof BullMQAdapter>[0]
+
+export interface BoardActions {
+  pause(reason: string): Promise<void>
+  resume(): Promise<void>
+}
+
+const PAUSE_REASON = 'paused in Bull Board'
+
+const ABOUT_DEAD_LETTERS =
+  'Searches that are not tried again by themselves; each says why, and what to do about it. Retry sends one back; ' +
+  '`trackyard-batch dead-letters discard` takes it off this list.'
+
+export class SearchAdapter extends BullMQAdapter {
+  readonly #actions: BoardActions
+  readonly #sentence: LiveSentence
+
+  constructor(queue: BoardQueue, parts: { actions: BoardActions; sentence: LiveSentence; readOnly: boolean }) {
+    // A failed search is moved to the dead letters within seconds, and a completed one is paid for: no Retry here.
+    super(queue, { displayName: 'Searches', readOnlyMode: parts.readOnly, allowRetries: false })
+    this.#actions = parts.actions
+    this.#sentence = parts.sentence
+    this.setFormatter('name', searchJobName)
+  }
+
+  override getDescription(): string {
+    return this.#sentence.current()
+  }
+
+  override pause(): Promise<void> {
+    return this.#actions.pause(PAUSE_REASON)
+  }
+
+  override resume(): Promise<void> {
+    return this.#actions.resume()
+  }
+
+  /** The pace is learned from the API: hides the form that would set another. */
+  override get supportsGlobalRateLimit(): boolean {
+    return false
+  }
+}
+
+export class DeadLetterAdapter extends BullMQAdapter {
+  constructor(queue: BoardQueue, parts: { readOnly: boolean }) {
+    super(queue, { displayName: 'Dead letters', description: ABOUT_DEAD_LETTERS, readOnlyMode: parts.readOnly })
+    this.setFormatter('name', deadLetterName)
+  }
+
+  /** Called by "pause all" only: dead letters make no calls, and a paused parking worker would swallow Retry. */
+  override async pause(): Promise<void> {}
+
+  override get supportsGlobalRateLimit(): boolean {
+    return false
+  }
+}

@@ -1,0 +1,69 @@
+import { parseJobId } from '../domain/search-id.js'
+
+/**
+ * What may be changed from Bull Board: a list of what is allowed, so that a button of the next version is
+ * refused until somebody has thought about it. Keyed by Bull Board's own route patterns, which its hook
+ * hands us before each of its handlers.
+ *
+ * Allowed is what the store either decides itself or repairs: pause and resume (our use cases), removing a
+ * search (it is due, so it is put back in a new round), an early turn for a delayed one (the claim still asks
+ * the store, the hold still stands), sending dead letters back, and tidying away finished jobs. Emptying a
+ * queue of 20,000 or editing a job would only be undone by the feeder, after a while nobody understands.
+ */
+export interface BoardAction {
+  readonly method: string
+  /** Bull Board's pattern, e.g. `/api/queues/:queueName/:jobId/retry`. */
+  readonly route: string
+  readonly queueName: string | null
+  readonly jobId: string | null
+  readonly status: string | null
+}
+
+/** Null: allowed. Otherwise the sentence to show. */
+type Rule = (action: BoardAction, on: 'searches' | 'dead letters') => string | null
+
+const allowed: Rule = () => null
+
+const RULES: Readonly<Record<string, Rule>> = {
+  'put /api/queues/pause': allowed,
+  'put /api/queues/resume': allowed,
+  'put /api/queues/:queueName/pause': (_action, on) =>
+    on === 'searches' ? null : 'Dead letters make no calls, so there is nothing to pause. Pause the searches instead.',
+  'put /api/queues/:queueName/resume': allowed,
+  'put /api/queues/:queueName/:jobId/retry': (_action, on) =>
+    on === 'dead letters'
+      ? null
+      : 'A search is retried from the dead letters, where a failed one stands within seconds.',
+  'put /api/queues/:queueName/retry/:queueStatus': (action, on) =>
+    on === 'dead letters' && action.status === 'failed' ? null : 'Only failed dead letters can be retried.',
+  'put /api/queues/:queueName/:jobId/promote': (_action, on) =>
+    on === 'searches' ? null : 'Dead letters have no delay.',
+  'put /api/queues/:queueName/:jobId/clean': (action, on) =>
+    on === 'searches' || (action.jobId !== null && parseJobId(action.jobId) === null)
+      ? null
+      : 'A removed dead letter would come back. Take it off the list with `trackyard-batch dead-letters discard`.',
+  'put /api/queues/:queueName/clean/:queueStatus': (action, on) =>
+    on === 'searches' && action.status === 'completed' ? null : 'Only completed searches can be cleaned.',
+}
+
+const NOT_FROM_HERE: Readonly<Record<string, string>> = {
+  'post /api/queues/:queueName/add': 'Searches are added with `trackyard-batch submit`, which plans and counts them.',
+  'put /api/queues/:queueName/empty':
+    'What is due would be put back at once. Stop a batch with `trackyard-batch cancel`.',
+  'put /api/queues/:queueName/obliterate': 'The queue holds the pace and the pause of the whole fleet.',
+  'put /api/queues/:queueName/promote': 'Each search comes back at the time it shows; a single one can be promoted.',
+  'put /api/queues/:queueName/rate-limit': 'The pace is learned from the API, or set by TRACKYARD_RATE_LIMIT.',
+  'put /api/queues/:queueName/rate-limit/release': 'The API asked to wait; the hold ends by itself.',
+  'put /api/queues/:queueName/concurrency': 'Set TRACKYARD_CONCURRENCY and start the workers again.',
+  'patch /api/queues/:queueName/:jobId/update-data': 'A job is a copy for the eye: the request is in the store.',
+}
+
+/** Null: allowed. Otherwise why not, in one or two sentences for the person who pressed the button. */
+export function refusalOf(action: BoardAction, searchQueueName: string): string | null {
+  if (action.method === 'get') return null
+  const key = `${action.method} ${action.route}`
+  const rule = Object.hasOwn(RULES, key) ? RULES[key] : undefined
+  if (rule !== undefined) return rule(action, action.queueName === searchQueueName ? 'searches' : 'dead letters')
+  const why = Object.hasOwn(NOT_FROM_HERE, key) ? NOT_FROM_HERE[key] : undefined
+  return ['This is not done from Bull Board.', why].filter((text) => text !== undefined).join(' ')
+}

@@ -1,0 +1,34 @@
+/**
+ * What a job is called in Bull Board's lists, so that a person sees the query and not `search` a thousand
+ * times. Job data is what somebody wrote into Redis: nothing of it is trusted, whatever is missing falls
+ * back to the job's own name.
+ */
+const LONGEST_QUERY = 120
+
+export interface NamedJob {
+  readonly name: string
+  readonly data: unknown
+}
+
+/** `calm piano` */
+export function searchJobName(job: NamedJob): string {
+  return queryOf(job.data) ?? job.name
+}
+
+/** `400 invalid_parameters · calm piano` */
+export function deadLetterName(job: NamedJob): string {
+  const { status, code, error } = fieldsOf(job.data)
+  const verdict = [status, code ?? error].filter((part) => typeof part === 'number' || typeof part === 'string')
+  const parts = [verdict.join(' '), queryOf(job.data)].filter((part) => part !== '' && part !== null)
+  return parts.length === 0 ? job.name : parts.join(' · ')
+}
+
+function queryOf(data: unknown): string | null {
+  const { query } = fieldsOf(data)
+  if (typeof query !== 'string' || query === '') return null
+  return query.length > LONGEST_QUERY ? `${query.slice(0, LONGEST_QUERY - 1)}…` : query
+}
+
+function fieldsOf(data: unknown): Readonly<Record<string, unknown>> {
+  return typeof data === 'object' && data !== null ? { ...data } : {}
+}

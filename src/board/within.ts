@@ -1,0 +1,22 @@
+import { UnreachableError } from '../domain/errors.js'
+
+/**
+ * Waits no longer than that. A Redis that is away keeps its callers waiting for its return, which is right
+ * for a worker and wrong for a person who looks at a page.
+ * Errors: `UnreachableError` with the sentence when the time is up; what `work` rejects with.
+ */
+export async function within<T>(ms: number, work: Promise<T>, sentence: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const expired = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new UnreachableError(sentence)), ms)
+  })
+  try {
+    return await Promise.race([work, expired])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

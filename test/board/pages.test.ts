@@ -1,0 +1,84 @@
+import { expect, test } from '@jest/globals'
+import { A_FINGERPRINT, setup } from './setup.js'
+
+interface QueuesBody {
+  readonly queues: readonly {
+    readonly name: string
+    readonly displayName: string
+    readonly description: string
+    readonly jobs: readonly { readonly name: string }[]
+  }[]
+}
+
+test('the front door leads to the queues, and both are shown', async () => {
+  await using board = await setup()
+  const front = await board.get('/')
+  expect([front.status, front.headers.get('location')]).toEqual([302, '/queues'])
+  const page = await board.get('/queues')
+  expect(page.status).toBe(200)
+  expect(await page.text()).toContain('<title>Trackyard batch</title>')
+  const { queues } = await queuesOf(await board.get('/queues/api/queues'))
+  expect(queues.map((queue) => [queue.name, queue.displayName])).toEqual([
+    ['search', 'Searches'],
+    ['dead-letters', 'Dead letters'],
+  ])
+})
+
+test('the files of the page are served, and none from outside their folder', async () => {
+  await using board = await setup()
+  const page = await (await board.get('/queues')).text()
+  const script = /src="(static\/js\/main[^"]+)"/.exec(page)?.[1]
+  expect((await board.get(`/queues/${script}`)).status).toBe(200)
+  expect((await board.get('/queues/static/..%2f..%2fpackage.json')).status).not.toBe(200)
+})
+
+test('the description of the searches is the sentence of this moment, asked for once for many polls', async () => {
+  await using board = await setup()
+  board.say('Paused since 02:10: the account is out of credits.')
+  const polls = await Promise.all([1, 2, 3, 4].map(() => board.get('/queues/api/queues')))
+  for (const poll of polls) {
+    const { queues } = await queuesOf(poll)
+    expect(queues[0]?.description).toBe('Paused since 02:10: the account is out of credits.')
+  }
+  expect(board.reports()).toBeLessThan(4)
+})
+
+test('a report that fails is said on the page instead of the sentence', async () => {
+  await using board = await setup({ report: () => Promise.reject(new Error('the disk is full')) })
+  const { queues } = await queuesOf(await board.get('/queues/api/queues'))
+  expect(queues[0]?.description).toContain('the disk is full')
+})
+
+test('jobs show their query, dead letters the verdict and the query, foreign jobs their own name', async () => {
+  await using board = await setup()
+  await board.search.add('search', { query: 'calm piano', limit: 20 })
+  await board.deadLetters.add(
+    'dead-letter',
+    { query: 'calm piano', status: 400, code: 'invalid_parameters', error: 'Invalid' },
+    { jobId: `d-${A_FINGERPRINT}-1-1` },
+  )
+  await board.deadLetters.add('by hand', null)
+  const searches = await queuesOf(await board.get('/queues/api/queues?activeQueue=search'))
+  expect(searches.queues[0]?.jobs.map((job) => job.name)).toEqual(['calm piano'])
+  const letters = await queuesOf(await board.get('/queues/api/queues?activeQueue=dead-letters'))
+  const names = letters.queues[1]?.jobs.map((job) => job.name)
+  expect(names?.sort()).toEqual(['400 invalid_parameters · calm piano', 'by hand'])
+})
+
+test('with Redis away the page is told so instead of hanging, and comes back with it', async () => {
+  await using board = await setup()
+  await board.get('/queues/api/queues')
+  board.redis.freeze()
+  const silent = await board.get('/queues/api/queues')
+  expect([silent.status, ((await silent.json()) as { message: string }).message]).toEqual([
+    503,
+    expect.stringContaining('Redis does not answer'),
+  ])
+  board.redis.thaw()
+  expect((await board.get('/queues/api/queues')).status).toBe(200)
+})
+
+async function queuesOf(response: Response): Promise<QueuesBody> {
+  expect(response.status).toBe(200)
+  return (await response.json()) as QueuesBody
+}
