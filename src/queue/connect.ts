@@ -1,0 +1,132 @@
+import { Redis } from 'ioredis'
+import pRetry from 'p-retry'
+import { UnreachableError } from '../domain/errors.js'
+import type { Logger } from '../domain/logger.js'
+import { describeAddress, type RedisAddress, type RedisPlace, redisOptionsOf } from './address.js'
+import { explain } from './redis-trouble.js'
+
+/**
+ * The first connect is impatient, everything after it is not. Until Redis has answered once (and taken a
+ * write), a wrong address or password must be told within seconds; from then on an absence is an outage
+ * that ends: commands wait, reconnects go on at most a second apart, and people read two lines,
+ * "Redis is away" and "Redis is back".
+ */
+export interface Connection {
+  readonly redis: Redis
+  /** "Redis at redis://host:6379/", without password. */
+  readonly where: string
+  close(): Promise<void>
+}
+
+export interface LastingOptions extends RedisPlace {
+  readonly maxRetriesPerRequest: null
+  readonly enableOfflineQueue: true
+  readonly connectTimeout: number
+  readonly retryStrategy: (times: number) => number
+}
+
+/** What BullMQ's workers connect with. Undefined values must not appear: BullMQ takes them for settings. */
+export function lastingOptions(address: RedisAddress): LastingOptions {
+  return {
+    ...redisOptionsOf(address),
+    maxRetriesPerRequest: null,
+    enableOfflineQueue: true,
+    connectTimeout: 3000,
+    retryStrategy: (times) => Math.min(times * 100, 1000),
+  }
+}
+
+/** @throws UnreachableError, ConfigurationError */
+export async function connect(options: {
+  readonly address: RedisAddress
+  readonly logger: Logger
+  /** How long an answer may take before it is none. */
+  readonly patienceMs: number
+  /** A key that may be written, to learn whether Redis takes writes. */
+  readonly probeKey: string
+}): Promise<Connection> {
+  const { address, logger, patienceMs, probeKey } = options
+  const where = describeAddress(address)
+  const lasting = lastingOptions(address)
+  const redis = await pRetry(() => firstConnect(lasting, { where, patienceMs, probeKey }), {
+    retries: 3,
+    minTimeout: 100,
+    factor: 2,
+    shouldRetry: ({ error }) => /ECONNREFUSED|LOADING/.test(String(error.cause)),
+  })
+  const reports = reportOutages(redis, where, logger)
+  return {
+    redis,
+    where,
+    close: async () => {
+      reports.end()
+      if (redis.status === 'ready') await redis.quit().catch(() => {})
+      redis.disconnect()
+    },
+  }
+}
+
+async function firstConnect(
+  lasting: LastingOptions,
+  options: { readonly where: string; readonly patienceMs: number; readonly probeKey: string },
+): Promise<Redis> {
+  const { where, patienceMs, probeKey } = options
+  let reached = false
+  let cause: unknown = null
+  const retryStrategy = (times: number) => (reached ? Math.min(times * 100, 1000) : null)
+  const redis = new Redis({ ...lasting, retryStrategy, lazyConnect: true })
+  redis.on('error', (error: Error) => {
+    if (!reached) cause ??= error
+  })
+  let alarm: NodeJS.Timeout | undefined
+  const silence = new Promise<never>((_, reject) => {
+    alarm = setTimeout(() => {
+      reject(
+        new UnreachableError(
+          `${where} gave no usable answer within ${Math.ceil(patienceMs / 1000)} s: it is frozen, still loading, or not a Redis.`,
+        ),
+      )
+    }, patienceMs)
+  })
+  try {
+    await Promise.race([
+      silence,
+      (async () => {
+        await redis.connect()
+        await redis.set(probeKey, '1', 'PX', 1000)
+      })(),
+    ])
+    reached = true
+    return redis
+  } catch (error) {
+    redis.disconnect()
+    if (error instanceof UnreachableError) throw cause === null ? error : explain(cause, where)
+    const explained = explain(cause ?? error, where)
+    if (explained instanceof UnreachableError) throw explained
+    throw new UnreachableError(`${where} cannot be used: ${String(cause ?? error).replace(/\s+/g, ' ')}`, {
+      cause: cause ?? error,
+    })
+  } finally {
+    clearTimeout(alarm)
+  }
+}
+
+function reportOutages(redis: Redis, where: string, logger: Logger): { end(): void } {
+  let awaySince: number | null = null
+  let ended = false
+  redis.on('close', () => {
+    if (ended || awaySince !== null) return
+    awaySince = performance.now()
+    logger.warn({ redis: where }, 'Redis is away')
+  })
+  redis.on('ready', () => {
+    if (ended || awaySince === null) return
+    logger.warn({ redis: where, awayMs: Math.round(performance.now() - awaySince) }, 'Redis is back')
+    awaySince = null
+  })
+  return {
+    end: () => {
+      ended = true
+    },
+  }
+}

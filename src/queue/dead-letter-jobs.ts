@@ -1,0 +1,49 @@
+import type { JobsOptions, Queue } from 'bullmq'
+import type { DeadLetter } from '../domain/dead-letter.js'
+import { deadLetterIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
+import type { DeadLetterJobs } from './search-queue.js'
+
+/**
+ * The `dead-letters` queue: a parking lot that people see. A letter's job fails once on purpose, with the
+ * true reason and the remedy as its error, and so stands under *Failed* with a *Retry* button.
+ */
+const CHUNK = 500
+
+/** One entry of stack trace is kept: it is written together with the failure, and tells a parked letter from a new one. */
+const JOB_OPTIONS: JobsOptions = { attempts: 1, stackTraceLimit: 1, removeOnComplete: true, removeOnFail: false }
+
+const STATES = ['waiting', 'active', 'delayed', 'prioritized', 'failed'] as const
+
+export function deadLetterJobs(queue: Queue): Omit<DeadLetterJobs, 'work'> {
+  return {
+    add: async (letters) => {
+      for (let from = 0; from < letters.length; from += CHUNK) {
+        await queue.addBulk(
+          letters.slice(from, from + CHUNK).map(({ ref, letter }) => ({
+            name: 'dead-letter',
+            data: letter,
+            opts: { ...JOB_OPTIONS, jobId: deadLetterIdOf(ref) },
+          })),
+        )
+      }
+    },
+    refs: async () => {
+      const ids = await queue.getRanges([...STATES], 0, -1)
+      return ids.map(parseJobId).filter((ref) => ref !== null)
+    },
+    remove: async (refs) => {
+      for (let from = 0; from < refs.length; from += CHUNK) {
+        // 0 for one that is gone already, or in hand just now: then its own run decides.
+        await Promise.all(refs.slice(from, from + CHUNK).map((ref: SearchRef) => queue.remove(deadLetterIdOf(ref))))
+      }
+    },
+    count: () => queue.getJobCountByTypes(...STATES),
+  }
+}
+
+/** What stands under *Failed*: "403 Forbidden · This feature requires a paid plan · Check the tier …". */
+export function parkingReason(letter: DeadLetter): string {
+  const head = [letter.status, letter.code ?? letter.error].filter((word) => word !== null).join(' ')
+  const error = letter.code === null ? null : letter.error
+  return [head, error, letter.message, letter.remedy].filter((part) => part !== null && part !== '').join(' · ')
+}

@@ -1,0 +1,88 @@
+import type { Redis } from 'ioredis'
+import type { Fleet } from './search-queue.js'
+
+/**
+ * The few keys of our own beside BullMQ's, all of them about who is who: whose window this Redis holds
+ * (the epoch), who is alive (a key per worker that expires by Redis's clock), who does a chore (a lease).
+ */
+const WORKER_LIVES_MS = 15_000
+const STOP_IS_FORGOTTEN_AFTER_MS = 60_000
+
+const RELEASE = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+`
+
+/** KEYS: the set of worker ids. ARGV: what a worker's key starts with. */
+const COUNT_WORKERS = `
+local alive = 0
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  if redis.call('EXISTS', ARGV[1] .. id) == 1 then alive = alive + 1 else redis.call('SREM', KEYS[1], id) end
+end
+return alive
+`
+
+export function openFleet(parts: {
+  readonly redis: Redis
+  readonly prefix: string
+  readonly where: string
+  /** This process, as the holder of leases. */
+  readonly holder: string
+}): Fleet {
+  const { redis, prefix, where, holder } = parts
+  const epochKey = `${prefix}:store`
+  const stopKey = `${prefix}:stop`
+  const workersKey = `${prefix}:workers`
+  const workerKey = (id: string) => `${prefix}:worker:${id}`
+  const leaseKey = (chore: string) => `${prefix}:lease:${chore}`
+  return {
+    epoch: () => redis.get(epochKey),
+    claimEpoch: async (storeId) => {
+      const taken = await redis.set(epochKey, storeId, 'NX')
+      return taken === 'OK' || (await redis.get(epochKey)) === storeId
+    },
+    lease: async (chore, ms) => (await redis.set(leaseKey(chore), holder, 'PX', Math.ceil(ms), 'NX')) === 'OK',
+    release: async (chore) => {
+      await redis.eval(RELEASE, 1, leaseKey(chore), holder)
+    },
+    beat: async ({ id, ...facts }) => {
+      await redis.multi().set(workerKey(id), JSON.stringify(facts), 'PX', WORKER_LIVES_MS).sadd(workersKey, id).exec()
+    },
+    leave: async (workerId) => {
+      await redis.multi().del(workerKey(workerId)).srem(workersKey, workerId).exec()
+    },
+    workers: async () => Number(await redis.eval(COUNT_WORKERS, 1, workersKey, workerKey(''))),
+    askToStop: async (at) => {
+      await redis.set(stopKey, String(at), 'PX', STOP_IS_FORGOTTEN_AFTER_MS)
+    },
+    stopAskedAt: async () => {
+      const at = await redis.get(stopKey)
+      return at === null ? null : Number(at)
+    },
+    warnings: async () => warningsIn(await redis.info()),
+    describe: () => where,
+  }
+}
+
+/** Reads INFO, which managed Redis services allow where CONFIG is forbidden. What INFO does not say is not warned about. */
+export function warningsIn(info: string): readonly string[] {
+  const fact = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? null
+  const policy = fact('maxmemory_policy')
+  const version = fact('valkey_version') === null ? fact('redis_version') : null
+  return [
+    policy !== null && policy !== 'noeviction'
+      ? `Redis may throw jobs away when it is full (maxmemory-policy ${policy}): set maxmemory-policy noeviction.`
+      : null,
+    fact('aof_enabled') === '0'
+      ? 'Redis keeps no append-only file (appendonly no): after a restart the queue is rebuilt from the store; set appendonly yes.'
+      : null,
+    version !== null && isOlder(version, [6, 2])
+      ? `Redis ${version} is older than 6.2, which BullMQ recommends: upgrade it.`
+      : null,
+  ].filter((warning) => warning !== null)
+}
+
+function isOlder(version: string, than: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major < than[0] || (major === than[0] && minor < than[1])
+}

@@ -1,0 +1,84 @@
+import type { Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
+import type { Clock } from '../domain/clock.js'
+import { callsPerMinuteOf, windowFor } from './pace.js'
+import type { Gate } from './search-queue.js'
+
+/**
+ * The gate in BullMQ's own terms, so that every worker obeys it without asking us: the pause flag, the
+ * global concurrency, and the rate limiter. A hold is the limiter's counter set out of reach until it
+ * expires. BullMQ's own `rateLimit()` lets the last caller win, which would let a 429 that says "1 s"
+ * shorten one that says "60 s"; ours only ever extends.
+ */
+const OUT_OF_REACH = Number.MAX_SAFE_INTEGER
+
+/** KEYS: limiter. ARGV: the counter value of a hold, ms. A running window of the pace is never cut short. */
+const HOLD = `
+local left = redis.call('PTTL', KEYS[1])
+local held = tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1])
+local ms = math.max(tonumber(ARGV[2]), left)
+if held and left >= ms then return left end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', string.format('%.0f', ms))
+return ms
+`
+
+/** KEYS: limiter. ARGV: the counter value of a hold. Ms left, or -2 where nobody is held. */
+const HELD_FOR = `
+if tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1]) then return redis.call('PTTL', KEYS[1]) end
+return -2
+`
+
+const LIFT = `
+if tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1]) then return redis.call('DEL', KEYS[1]) end
+return 0
+`
+
+export function openGate(parts: {
+  readonly queue: Queue
+  readonly redis: Redis
+  readonly clock: Clock
+  /** Where the pace is kept as it was asked for, since windows round it. */
+  readonly paceKey: string
+}): Gate {
+  const { queue, redis, clock, paceKey } = parts
+  const limiter = queue.toKey('limiter')
+  return {
+    pause: () => queue.pause(),
+    resume: () => queue.resume(),
+    paused: () => queue.isPaused(),
+    hold: async (until) => {
+      const ms = Math.ceil(until - clock.now())
+      if (ms > 0) await redis.eval(HOLD, 1, limiter, OUT_OF_REACH, ms)
+    },
+    heldUntil: async () => {
+      const ms = Number(await redis.eval(HELD_FOR, 1, limiter, OUT_OF_REACH))
+      return ms > 0 ? clock.now() + ms : null
+    },
+    liftHold: async () => {
+      await redis.eval(LIFT, 1, limiter, OUT_OF_REACH)
+    },
+    setPace: async (callsPerMinute) => {
+      const { max, duration } = windowFor(callsPerMinute)
+      await redis.set(paceKey, String(callsPerMinute))
+      await queue.setGlobalRateLimit(max, duration)
+    },
+    pace: async () => {
+      const [window, asked] = await Promise.all([queue.getGlobalRateLimit(), redis.get(paceKey)])
+      if (window === null) return null
+      const wanted = Number(asked ?? 0)
+      const exact = wanted > 0 && sameWindow(windowFor(wanted), window)
+      return { callsPerMinute: exact ? wanted : callsPerMinuteOf(window) }
+    },
+    narrow: async () => {
+      await queue.setGlobalConcurrency(1)
+    },
+    widen: async () => {
+      await queue.removeGlobalConcurrency()
+    },
+    narrowed: async () => (await queue.getGlobalConcurrency()) !== null,
+  }
+}
+
+function sameWindow(a: { max: number; duration: number }, b: { max: number; duration: number }): boolean {
+  return a.max === b.max && a.duration === b.duration
+}

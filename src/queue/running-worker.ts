@@ -1,0 +1,80 @@
+import type { Worker } from 'bullmq'
+import type { Logger } from '../domain/logger.js'
+import type { RunningWorker } from './search-queue.js'
+import type { Hand } from './settle.js'
+
+/**
+ * The end of a worker's life. Calls in flight may be paid for, so those in hand are waited for; what
+ * outlasts the grace is given back to the queue's head, where the claim keeps it from being called a
+ * second time, and its handler goes on as long as the process does.
+ */
+export interface StoppableWorker extends RunningWorker {
+  /** Cuts the connections of a worker that still has something in hand. */
+  abandon(): Promise<void>
+}
+
+export function runningWorker(parts: {
+  readonly worker: Worker
+  readonly hands: Set<Hand>
+  readonly giveBack: (hand: Hand) => Promise<void>
+  /** Called once, before anything else: what BullMQ still hands over from now on goes back untouched. */
+  readonly onStopping: () => void
+}): StoppableWorker {
+  const { worker, hands, giveBack, onStopping } = parts
+  let stopped: Promise<{ unfinished: number }> | null = null
+  let closed = false
+
+  async function stopWithin(graceMs: number): Promise<{ unfinished: number }> {
+    onStopping()
+    const finished = worker.close().then(() => {
+      closed = true
+    })
+    let alarm: NodeJS.Timeout | undefined
+    const grace = new Promise<void>((resolve) => {
+      alarm = setTimeout(resolve, graceMs)
+    })
+    await Promise.race([finished, grace])
+    clearTimeout(alarm)
+    if (closed) return { unfinished: 0 }
+    const late = [...hands]
+    await Promise.all(late.map(giveBack))
+    return { unfinished: late.length }
+  }
+
+  return {
+    stop: (graceMs) => {
+      stopped ??= stopWithin(graceMs)
+      return stopped
+    },
+    inHand: () => hands.size,
+    abandon: async () => {
+      if (closed) return
+      onStopping()
+      await worker.disconnect()
+    },
+  }
+}
+
+/** Listeners every worker needs: an `error` without one is printed, and lock races are no errors of ours. */
+export function listen(worker: Worker, logger: Logger): void {
+  worker.on('error', (error: Error) => {
+    if (isAbsence(error)) return
+    logger.warn({ problem: error.message }, 'BullMQ reports a problem')
+  })
+  worker.on('lockRenewalFailed', (jobs: string[]) => {
+    logger.warn(
+      { jobs },
+      'Locks were lost (Redis away, or this process frozen); what is in hand is finished all the same',
+    )
+  })
+  worker.on('stalled', (job: string) => {
+    logger.warn({ job }, 'A job was taken back from a worker that died or froze')
+  })
+}
+
+/** Reported once per outage by the connection itself. */
+export function isAbsence(error: Error): boolean {
+  return /Connection is closed|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT/.test(
+    `${error.message} ${'code' in error ? String(error.code) : ''}`,
+  )
+}

@@ -1,0 +1,103 @@
+import type { Job, JobsOptions, Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { jobIdOf, parseJobId } from '../domain/search-id.js'
+import type { Priority } from '../domain/states.js'
+import type { SearchJobs } from './search-queue.js'
+
+/** The `search` queue: what goes in, what stands in it, what failed. Taking jobs is search-worker.ts. */
+const CHUNK = 1000
+
+/** Room below for what comes back (see settle.ts). */
+const PRIORITY = { high: 10, normal: 20, low: 30 } as const satisfies Record<Priority, number>
+
+/** BullMQ's word for a job that took its worker down too often. */
+const STALLED_TOO_OFTEN = /stalled more than allowable limit/
+
+/**
+ * Attempts are counted in the store; BullMQ only must not give up before it does. The failed set is the
+ * atomic record that the mover works from, so nothing leaves it by itself.
+ */
+const JOB_OPTIONS: JobsOptions = {
+  attempts: 1000,
+  backoff: { type: 'custom' },
+  stackTraceLimit: 0,
+  removeOnComplete: { count: 1000 },
+  removeOnFail: false,
+}
+
+export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'> {
+  return {
+    add: async (jobs) => {
+      for (const chunk of chunks(jobs)) {
+        await queue.addBulk(
+          chunk.map(({ ref, priority, data }) => ({
+            name: 'search',
+            data,
+            opts: { ...JOB_OPTIONS, priority: PRIORITY[priority], jobId: jobIdOf(ref) },
+          })),
+        )
+      }
+    },
+    counts: async () => {
+      const counts = await queue.getJobCounts('waiting', 'prioritized', 'active', 'delayed', 'failed')
+      return {
+        waiting: (counts.waiting ?? 0) + (counts.prioritized ?? 0),
+        active: counts.active ?? 0,
+        delayed: counts.delayed ?? 0,
+        failed: counts.failed ?? 0,
+      }
+    },
+    present: async (refs) => {
+      const found = new Set<string>()
+      for (const chunk of chunks(refs)) {
+        for (const id of await presentIds(queue, redis, chunk.map(jobIdOf))) found.add(id)
+      }
+      return found
+    },
+    failed: async (limit) => {
+      if (limit < 1) return []
+      const jobs: (Job | undefined)[] = await queue.getJobs(['failed'], 0, limit - 1, true)
+      return jobs
+        .filter((job) => job !== undefined)
+        .map((job) => ({
+          ref: parseJobId(job.id ?? ''),
+          jobId: job.id ?? '',
+          failedReason: job.failedReason ?? '',
+          stalledTooOften: STALLED_TOO_OFTEN.test(job.failedReason ?? ''),
+        }))
+    },
+    removeFailed: async (jobId) => {
+      const job: Job | undefined = await queue.getJob(jobId)
+      // Somebody may have pressed Retry meanwhile: a job that runs again is not ours to remove.
+      if (job !== undefined && (await job.isFailed())) await job.remove()
+    },
+  }
+}
+
+/**
+ * Membership, not the job's own key: a completed job keeps its key for a while, and an evicting Redis may
+ * lose a set and keep the keys. One transaction per chunk, so that a job on the move is in one place.
+ */
+async function presentIds(queue: Queue, redis: Redis, ids: readonly string[]): Promise<readonly string[]> {
+  const sets = ['prioritized', 'delayed', 'failed'].map((state) => queue.toKey(state))
+  const transaction = redis.multi().lrange(queue.toKey('wait'), 0, -1).lrange(queue.toKey('active'), 0, -1)
+  for (const id of ids) for (const set of sets) transaction.zscore(set, id)
+  const replies = await transaction.exec()
+  const [wait, active, ...scores] = (replies ?? []).map(([error, reply]) => {
+    if (error !== null) throw error
+    return reply
+  })
+  const listed = new Set([...asIds(wait), ...asIds(active)])
+  return ids.filter((id, index) => {
+    const at = index * sets.length
+    return listed.has(id) || scores.slice(at, at + sets.length).some((score) => score !== null)
+  })
+}
+
+function asIds(reply: unknown): readonly string[] {
+  return Array.isArray(reply) ? reply.map(String) : []
+}
+
+function* chunks<Item>(items: readonly Item[]): Generator<readonly Item[]> {
+  for (let from = 0; from < items.length; from += CHUNK) yield items.slice(from, from + CHUNK)
+}

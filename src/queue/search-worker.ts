@@ -1,0 +1,112 @@
+import { type Job, Worker, type WorkerOptions } from 'bullmq'
+import { parseJobId } from '../domain/search-id.js'
+import type { Step } from '../domain/step.js'
+import type { LastingOptions } from './connect.js'
+import { listen, runningWorker, type StoppableWorker } from './running-worker.js'
+import type { WorkOptions } from './search-queue.js'
+import { type Doors, giveBack, type Hand, retryDelayMs, settle } from './settle.js'
+
+/**
+ * Takes jobs and turns what the handler says into what BullMQ is told. Three things never reach the
+ * handler: jobs that are not ours, jobs that arrive while we are stopping, and jobs that have taken
+ * their worker down twice, which first rest for a random time, so that one poisonous search does not
+ * keep taking the same neighbours down with it.
+ */
+export interface SearchWorkerParts {
+  readonly connection: LastingOptions
+  readonly prefix: string
+  readonly doors: Doors
+  /** The longest rest of a job that stalled twice or more, ms. */
+  readonly longestRestMs: number
+}
+
+/** More stalls than this and BullMQ fails the job without asking us. */
+const MAX_STALLS = 5
+const STALLS_BEFORE_REST = 2
+/** After a bug of ours: not at once, and never as a used attempt. */
+const AFTER_A_BUG_MS = 5000
+
+export async function startSearchWorker(
+  parts: SearchWorkerParts,
+  options: WorkOptions,
+  queueName: string,
+): Promise<StoppableWorker> {
+  const { doors } = parts
+  const hands = new Set<Hand>()
+  let stopping = false
+
+  async function process(job: Job, token?: string): Promise<unknown> {
+    const hand: Hand = { job, token: token ?? '', givenBack: false }
+    hands.add(hand)
+    try {
+      if (stopping) await giveBack(hand, doors)
+      return await settle(await nextStep(hand), hand, doors)
+    } finally {
+      hands.delete(hand)
+    }
+  }
+
+  async function nextStep(hand: Hand): Promise<Step> {
+    const { job } = hand
+    const ref = parseJobId(job.id ?? '')
+    if (ref === null) return notOurs()
+    if (hand.givenBack) return rest(0)
+    if (needsRest(job)) {
+      await job.updateData({ ...job.data, restedAfterStalls: job.stalledCounter })
+      return rest(Math.random() * parts.longestRestMs)
+    }
+    try {
+      return await options.handle({ ref, stalls: job.stalledCounter, attempt: job.attemptsMade + 1 })
+    } catch (error) {
+      doors.logger.error(
+        { err: error, job: job.id, againInMs: AFTER_A_BUG_MS },
+        'A search was left by a bug; it is tried again',
+      )
+      return rest(AFTER_A_BUG_MS)
+    }
+  }
+
+  function rest(ms: number): Step {
+    return { do: 'delay', until: doors.clock.now() + ms, holdFleet: false }
+  }
+
+  const worker = new Worker(queueName, process, workerOptions(parts, options))
+  listen(worker, doors.logger)
+  worker.on('failed', (job) => {
+    if (job === undefined || job.finishedOn !== undefined) options.onBuried()
+  })
+  await worker.waitUntilReady()
+  return runningWorker({
+    worker,
+    hands,
+    giveBack: (hand) => giveBack(hand, doors),
+    onStopping: () => {
+      stopping = true
+    },
+  })
+}
+
+function workerOptions(parts: SearchWorkerParts, options: WorkOptions): WorkerOptions {
+  return {
+    connection: parts.connection,
+    prefix: parts.prefix,
+    concurrency: options.concurrency,
+    lockDuration: options.lockDurationMs,
+    stalledInterval: options.stalledIntervalMs,
+    maxStalledCount: MAX_STALLS,
+    maximumRateLimitDelay: 1000,
+    drainDelay: 2,
+    runRetryDelay: 1000,
+    settings: { backoffStrategy: (_attempts, _type, error) => retryDelayMs(error) },
+  }
+}
+
+function notOurs(): Step {
+  const reason = 'This job was added by hand: only searches that the store knows can run. Submit a catalog instead.'
+  return { do: 'bury', reason, pause: null }
+}
+
+/** Once per stall: the count it has rested for is kept in the job, written before the rest begins. */
+function needsRest(job: Job): boolean {
+  return job.stalledCounter >= STALLS_BEFORE_REST && job.data?.restedAfterStalls !== job.stalledCounter
+}

@@ -1,0 +1,105 @@
+import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq'
+import { LONGEST_WAIT_MS } from '../domain/backoff.js'
+import type { Clock } from '../domain/clock.js'
+import type { Logger } from '../domain/logger.js'
+import type { Step } from '../domain/step.js'
+import type { Gate } from './search-queue.js'
+
+/**
+ * What BullMQ is told about the job in hand. The only file that speaks its verbs: a returned value
+ * completes, `DelayedError` and `WaitingError` after a move give back without using an attempt,
+ * `UnrecoverableError` buries, any other error is a used attempt.
+ *
+ * What comes back goes before the backlog. Priorities do that: a delayed job joins its own priority when
+ * it is due, so it is given the best one while it is still in hand. And a hold outlasts the jobs that are
+ * delayed until its end, so that they are promoted before the first worker may take anything.
+ *
+ * The fleet's part (hold, pause) comes before the job's: a kill between the two leaves a closed door and
+ * a job that the stalled check finds.
+ */
+export interface Hand {
+  readonly job: Job
+  /** The lock's. */
+  readonly token: string
+  /** Given back while its handler was still running (shutdown): what the handler says later is not told to BullMQ. */
+  givenBack: boolean
+}
+
+export interface Doors {
+  readonly gate: Gate
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Priority of what comes back; new jobs have 10, 20 or 30. */
+export const COMES_BACK = 1
+
+/** Workers judge by their own clocks when a delayed job is due, Redis ends the hold by its own. */
+const HOLD_MARGIN_MS = 50
+
+/** A retry whose error carries no delay was not ours (Redis refused a move, say): soon, but not at once. */
+const DEFAULT_RETRY_MS = 5000
+
+class RetryLater extends Error {
+  readonly delayMs: number
+  constructor(reason: string, delayMs: number) {
+    super(reason)
+    this.delayMs = delayMs
+  }
+}
+
+/** @returns the summary of a completed job; every other step ends in one of BullMQ's errors, which is thrown on purpose */
+export async function settle(step: Step, hand: Hand, doors: Doors): Promise<unknown> {
+  if (hand.givenBack) throw new WaitingError()
+  const { gate, clock } = doors
+  switch (step.do) {
+    case 'complete':
+      if (step.endProbe) await gate.widen()
+      return step.summary
+    case 'delay': {
+      if (step.holdFleet) await gate.hold(step.until + HOLD_MARGIN_MS)
+      await moving(hand, doors, async () => {
+        const delayMs = Math.min(LONGEST_WAIT_MS, Math.max(0, step.until - clock.now()))
+        await hand.job.moveToDelayed(Date.now() + Math.ceil(delayMs), hand.token)
+      })
+      throw new DelayedError()
+    }
+    case 'pause':
+      await gate.pause()
+      await moving(hand, doors, () => hand.job.moveToWait(hand.token))
+      throw new WaitingError()
+    case 'retry':
+      await moving(hand, doors, async () => {})
+      throw new RetryLater(step.reason, step.delayMs)
+    case 'bury':
+      if (step.pause !== null) await gate.pause()
+      throw new UnrecoverableError(step.reason)
+    default:
+      return step satisfies never
+  }
+}
+
+/** Back to the head of the queue while its handler may still run: shutdown. No attempt and no stall is counted. */
+export async function giveBack(hand: Hand, doors: Doors): Promise<void> {
+  hand.givenBack = true
+  await moving(hand, doors, () => hand.job.moveToWait(hand.token))
+}
+
+/** BullMQ's backoff strategy: a positive whole number whatever comes. One that throws would leave the job stuck. */
+export function retryDelayMs(error: unknown): number {
+  const wanted = error instanceof RetryLater ? Math.ceil(error.delayMs) : DEFAULT_RETRY_MS
+  return Number.isFinite(wanted) ? Math.min(LONGEST_WAIT_MS, Math.max(1, wanted)) : DEFAULT_RETRY_MS
+}
+
+/** A move that fails (the lock is lost, so somebody else has the job; or Redis is full) changes nothing: the stalled check finds what is still ours. */
+async function moving(hand: Hand, doors: Doors, move: () => Promise<unknown>): Promise<void> {
+  try {
+    if (hand.job.priority !== COMES_BACK) await hand.job.changePriority({ priority: COMES_BACK })
+    await move()
+  } catch (error) {
+    doors.logger.warn(
+      { job: hand.job.id, problem: String(error) },
+      'A job could not be given back; the stalled check will',
+    )
+  }
+}
