@@ -29,7 +29,7 @@ export function openSaver(parts: { readonly log: Logger }): Saver {
     failing.set(save, error.message)
   }
 
-  function succeeded(save: symbol): void {
+  function over(save: symbol): void {
     if (!failing.delete(save) || failing.size > 0) return
     parts.log.info({}, 'every answer is saved; calls go on')
     for (const go of waiting) go()
@@ -39,16 +39,17 @@ export function openSaver(parts: { readonly log: Logger }): Saver {
   return {
     async save(write) {
       const save = Symbol('save')
-      const result = await pRetry(write, {
-        forever: true,
-        retries: Number.POSITIVE_INFINITY,
-        minTimeout: SHORTEST_MS,
-        maxTimeout: LONGEST_MS,
-        factor: 2,
-        onFailedAttempt: ({ error }) => failed(save, error),
-      })
-      succeeded(save)
-      return result
+      try {
+        return await pRetry(write, {
+          retries: Number.POSITIVE_INFINITY,
+          minTimeout: SHORTEST_MS,
+          maxTimeout: LONGEST_MS,
+          factor: 2,
+          onFailedAttempt: ({ error }) => failed(save, error),
+        })
+      } finally {
+        over(save)
+      }
     },
     async settled() {
       while (failing.size > 0) await new Promise<void>((resolve) => waiting.push(resolve))

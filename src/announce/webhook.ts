@@ -1,0 +1,45 @@
+import pRetry from 'p-retry'
+import type { Logger } from '../domain/logger.js'
+
+/** One sentence to a chat channel: `{ "text": … }` (TRACKYARD_WEBHOOK_URL). Never stands in the way of the work: failures are logged. */
+export interface Announcer {
+  say(text: string): void
+  /** Resolves when everything said was delivered or given up. */
+  close(): Promise<void>
+}
+
+const ATTEMPTS = 3
+const TIMEOUT_MS = 5000
+
+export function openAnnouncer(parts: { readonly url: string | null; readonly log: Logger }): Announcer {
+  const pending = new Set<Promise<void>>()
+  return {
+    say(text) {
+      if (parts.url === null) return
+      const delivery = deliver(parts.url, text).catch((error: unknown) => {
+        parts.log.warn({ err: error }, 'the webhook could not be reached')
+      })
+      pending.add(delivery)
+      void delivery.finally(() => pending.delete(delivery))
+    },
+    async close() {
+      await Promise.all(pending)
+    },
+  }
+}
+
+async function deliver(url: string, text: string): Promise<void> {
+  await pRetry(
+    async () => {
+      const response = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ text }),
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      })
+      await response.body?.cancel()
+      if (!response.ok) throw new Error(`the webhook answered ${response.status}`)
+    },
+    { retries: ATTEMPTS - 1, minTimeout: 500, maxTimeout: 5000 },
+  )
+}

@@ -1,0 +1,57 @@
+import { startBoard } from '../board/start.js'
+import type { Settings } from '../config/settings.js'
+import { systemClock } from '../domain/clock.js'
+import type { Logger } from '../domain/logger.js'
+import { checkEpoch } from '../feed/epoch.js'
+import { pause } from '../pauses/pause.js'
+import { resume } from '../pauses/resume.js'
+import { status } from '../status/status.js'
+import { startChores } from './chores.js'
+import { opening } from './closers.js'
+import { downChore } from './down.js'
+import { openDelivery, openRecord } from './parts.js'
+import type { Running } from './running.js'
+import { version } from './version.js'
+
+/** Bull Board with the live sentence, health, readiness and metrics beside it. */
+export async function startBoardProcess(settings: Settings, log: Logger): Promise<Running & { readonly url: string }> {
+  return opening(async (closers) => {
+    const { now } = systemClock
+    const store = await openRecord(settings, log, closers)
+    const queue = await openDelivery(settings, log, closers)
+    const parts = { store, queue, log, now }
+    await checkEpoch(parts)
+    const { board } = settings
+    let end = (): void => {}
+    const done = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    const chores = startChores([downChore(queue, now(), () => end())], log, () => end())
+    closers.add(() => chores.stop())
+    const running = await startBoard({
+      host: board.host,
+      port: board.port,
+      user: board.user,
+      password: board.password?.reveal() ?? null,
+      readOnly: board.readOnly,
+      queues: queue.boardQueues,
+      actions: {
+        pause: async (reason) => void (await pause(parts, 'operator', reason)),
+        resume: async () => void (await resume(parts)),
+      },
+      report: () => status({ store, queue, now, rateLimit: settings.rateLimit }),
+      metrics: () => store.reports.totals(now()),
+      ready: async () => {
+        const epoch = await queue.fleet.epoch()
+        return epoch === store.id
+          ? { ok: true, reason: 'ready' }
+          : { ok: false, reason: "Redis does not hold this store's window (yet)" }
+      },
+      log,
+      version: version(),
+    })
+    closers.add(() => running.close())
+    log.info({ url: running.url, readOnly: board.readOnly }, `the board is at ${running.url}`)
+    return { url: running.url, stop: () => closers.closeAll(), done }
+  })
+}

@@ -1,0 +1,197 @@
+import { Readable } from 'node:stream'
+import { compileRows } from '../catalog/compile-rows.js'
+import { openCatalog } from '../catalog/open-catalog.js'
+import type { Settings } from '../config/settings.js'
+import { parseTracks } from '../domain/answer.js'
+import { systemClock } from '../domain/clock.js'
+import { type Logger, silentLogger } from '../domain/logger.js'
+import type { Filters } from '../domain/request.js'
+import type { ItemStatus, Priority } from '../domain/states.js'
+import { feed } from '../feed/feeder.js'
+import type { StatusReport } from '../status/report.js'
+import { status } from '../status/status.js'
+import { type Waited, waitFor } from '../status/wait.js'
+import type { Plan } from '../store/store.js'
+import { findBatch } from '../submit/batches.js'
+import { load } from '../submit/submit.js'
+import { deriveTags, type Tags } from '../tags/derive-tags.js'
+import { opening } from './closers.js'
+import { settingsOf } from './entry.js'
+import { openDelivery, openRecord } from './parts.js'
+
+/**
+ * Batches from a script: what the command line does, as functions. A client spends nothing itself; a
+ * worker (`trackyard-batch worker`) makes the calls. Needs no API key.
+ *
+ *   const client = await openBatchClient()
+ *   const batch = await client.submit(rows, { name: 'spring', query: '{title} {mood} music' })
+ *   await client.wait(batch.id)
+ *   for await (const row of client.results(batch.id)) console.log(row.id, row.tags?.genre)
+ *   await client.close()
+ */
+export interface BatchClient {
+  /**
+   * Loads the rows as a batch and releases it. Rows are streamed: memory does not grow with their number.
+   * @throws UsageError when no row or no query column is there, or an option cannot work
+   */
+  submit(rows: Iterable<Row> | AsyncIterable<Row>, options: SubmitOptions): Promise<SubmittedBatch>
+  /** The same without releasing: look at the plan, then release it or drop it. Nothing is spent before. */
+  plan(rows: Iterable<Row> | AsyncIterable<Row>, options: SubmitOptions): Promise<PlannedBatch>
+  /** What stands where, and why it moves or does not. */
+  status(batch?: BatchRef): Promise<StatusReport>
+  /** Until every row has its verdict (dead letters included), only withheld rows remain, or time is up. */
+  wait(batch: BatchRef, options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<Waited>
+  /** Every row in input order with exactly one status; a consistent snapshot. */
+  results(batch: BatchRef): AsyncIterable<Result>
+  close(): Promise<void>
+}
+
+/** Anything with named values. Without a template it carries the request itself: `query`, and if wanted `limit`, `offset`, `filters`. */
+export type Row = Readonly<Record<string, unknown>>
+
+/** A batch's id, or its name. */
+export type BatchRef = number | string
+
+export interface SubmitOptions {
+  readonly name: string
+  /** `"{title} {mood} music"`; left out, each row's own `query`. */
+  readonly query?: string
+  /** The property that holds your own id; left out, `id` if there is one. */
+  readonly id?: string
+  /** Tracks wanted per search, 1–100. Default 20. */
+  readonly limit?: number
+  readonly filters?: Filters
+  readonly priority?: Priority
+  /** The most credits this batch may use. Default: no cap. */
+  readonly maxCredits?: number
+  /** Only so many to look at first; `trackyard-batch release` lets the rest go. */
+  readonly first?: number
+  /** Answers older than this are asked again. Default: an answer is reused for ever. */
+  readonly maxAgeDays?: number
+  /** Interrupts the loading; the batch is dropped then. */
+  readonly signal?: AbortSignal
+}
+
+export interface SubmittedBatch {
+  readonly id: number
+  readonly plan: Plan
+}
+
+export interface PlannedBatch extends SubmittedBatch {
+  release(): Promise<void>
+  drop(): Promise<void>
+}
+
+export interface Result {
+  readonly position: number
+  readonly id: string | null
+  readonly status: ItemStatus
+  /** Null unless tagged. */
+  readonly tags: Tags | null
+  /** Ids, best first. */
+  readonly tracks: readonly string[]
+  readonly error: string | null
+  readonly row: unknown
+}
+
+export interface ClientOptions {
+  /** What the settings are read from. Default: this process's environment and `.env`. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly log?: Logger
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/** @throws ConfigurationError for settings that cannot work, UnreachableError for a Redis or store that is away */
+export async function openBatchClient(options: ClientOptions = {}): Promise<BatchClient> {
+  const settings = settingsOf({ env: options.env, cwd: process.cwd() })
+  return clientFor(settings, options.log ?? silentLogger)
+}
+
+async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> {
+  return opening(async (closers) => {
+    const { now } = systemClock
+    const store = await openRecord(settings, log, closers)
+    const queue = await openDelivery(settings, log, closers)
+    const parts = { store, queue, log, now }
+
+    async function plan(rows: Iterable<Row> | AsyncIterable<Row>, wanted: SubmitOptions): Promise<PlannedBatch> {
+      const catalog = await openCatalog(
+        { stream: Readable.from(jsonLines(rows)), name: wanted.name },
+        { format: 'jsonl' },
+      )
+      const template = wanted.query ?? null
+      const loaded = compileRows({
+        catalog,
+        template,
+        idColumn: wanted.id,
+        limit: wanted.limit,
+        filters: wanted.filters,
+      })
+      const batch = await load(
+        parts,
+        {
+          name: wanted.name,
+          catalogPath: null,
+          format: 'jsonl',
+          delimiter: null,
+          columns: [],
+          template,
+          priority: wanted.priority ?? 'normal',
+          maxAgeMs: wanted.maxAgeDays === undefined ? null : wanted.maxAgeDays * DAY_MS,
+        },
+        loaded,
+        wanted.signal === undefined ? {} : { signal: wanted.signal },
+      )
+      return {
+        id: batch.id,
+        plan: batch.plan,
+        drop: () => batch.drop(),
+        async release() {
+          await batch.release({ maxCredits: wanted.maxCredits ?? null, first: wanted.first ?? null })
+          await feed(parts)
+        },
+      }
+    }
+
+    const idOf = async (batch: BatchRef): Promise<number> => (await findBatch(store, String(batch))).id
+
+    return {
+      plan,
+      async submit(rows, wanted) {
+        const planned = await plan(rows, wanted)
+        await planned.release()
+        return { id: planned.id, plan: planned.plan }
+      },
+      async status(batch) {
+        const which = batch === undefined ? { limit: 20 } : { batchId: await idOf(batch), limit: 1 }
+        return status({ store, queue, now, rateLimit: settings.rateLimit }, which)
+      },
+      async wait(batch, { timeoutMs, signal } = {}) {
+        return waitFor(parts, await idOf(batch), {
+          timeoutMs: timeoutMs ?? null,
+          ...(signal === undefined ? {} : { signal }),
+        })
+      },
+      async *results(batch) {
+        for await (const row of store.reports.exportRows(await idOf(batch))) {
+          const tracks = row.answer === null ? [] : (parseTracks(row.answer) ?? [])
+          yield {
+            position: row.position,
+            id: row.key,
+            status: row.status,
+            tags: row.status === 'tagged' ? deriveTags(tracks) : null,
+            tracks: tracks.map((track) => track.id),
+            error: row.error,
+            row: JSON.parse(row.row) as unknown,
+          }
+        }
+      },
+      close: () => closers.closeAll(),
+    }
+  })
+}
+
+async function* jsonLines(rows: Iterable<Row> | AsyncIterable<Row>): AsyncGenerator<Buffer> {
+  for await (const row of rows) yield Buffer.from(`${JSON.stringify(row)}\n`)
+}

@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Settings } from '../config/settings.js'
+import { NotFinishedError } from '../domain/errors.js'
+import type { Logger } from '../domain/logger.js'
+import { stopPrivateRedis } from '../queue/private-redis.js'
+import type { SearchQueue } from '../queue/search-queue.js'
+import type { Chore } from './chores.js'
+import { opening } from './closers.js'
+import { openRunningDelivery } from './parts.js'
+
+/**
+ * `down`: a word left in Redis asks every worker and board to stop, each in its own grace; when the last worker has
+ * gone, the private Redis is stopped. No process is signalled by a pid that may mean another one by now.
+ */
+const LOOK_EVERY_MS = 2000
+
+/** In every long-running process: looks whether it is to stop. */
+export function downChore(queue: Pick<SearchQueue, 'fleet'>, startedAt: number, stop: () => void): Chore {
+  return {
+    name: 'look whether to stop',
+    everyMs: LOOK_EVERY_MS,
+    run: async () => {
+      const askedAt = await queue.fleet.stopAskedAt()
+      if (askedAt !== null && askedAt >= startedAt) stop()
+    },
+  }
+}
+
+/**
+ * @returns how many workers ran, and whether a private Redis was stopped
+ * @throws NotFinishedError when a worker has not stopped within its grace; Redis is left running then
+ */
+export async function stopEverything(
+  settings: Settings,
+  log: Logger,
+): Promise<{ readonly workers: number; readonly redis: boolean }> {
+  const workers = await opening(async (closers) => {
+    const queue = await openRunningDelivery(settings, log, closers)
+    const running = queue === null ? 0 : await stopWorkers(queue, settings.shutdownGraceMs)
+    await closers.closeAll()
+    return running
+  })
+  const redis = settings.redisUrl === null && (await stopPrivateRedis({ dataDir: settings.dataDir }))
+  return { workers, redis }
+}
+
+async function stopWorkers(queue: SearchQueue, graceMs: number): Promise<number> {
+  const before = await queue.fleet.workers()
+  await queue.fleet.askToStop(Date.now())
+  const deadline = performance.now() + graceMs + 5 * LOOK_EVERY_MS
+  while ((await queue.fleet.workers()) > 0) {
+    if (performance.now() > deadline) {
+      throw new NotFinishedError(
+        'A worker has not stopped within its grace; Redis is left running. Look at its log, then try again.',
+      )
+    }
+    await sleep(200)
+  }
+  return before
+}

@@ -1,0 +1,54 @@
+import { readEnvFile } from '../config/env-file.js'
+import { loadSettings } from '../config/load.js'
+import type { Settings } from '../config/settings.js'
+import { type ExitCode, ReportedError } from '../domain/errors.js'
+import type { Logger } from '../domain/logger.js'
+import { type Log, openLog } from '../log/log.js'
+import { runService } from './process.js'
+import type { Running } from './running.js'
+
+/** What a process brings along; entry points pass theirs, tests pass their own. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  readonly stderr: NodeJS.WriteStream
+}
+
+/** The settings of this process: `.env` in the working directory, then the environment, which wins. */
+export function settingsOf(surroundings: Pick<Surroundings, 'env' | 'cwd'>): Settings {
+  return loadSettings({ ...readEnvFile(surroundings.cwd), ...surroundings.env })
+}
+
+/** The log of this process: to stderr, for eyes on a terminal, as JSON lines elsewhere; no secret passes. */
+export function logOf(settings: Settings, stderr: NodeJS.WriteStream): Log {
+  const secrets = [
+    settings.apiKey,
+    settings.redisUrl,
+    settings.redisPassword,
+    settings.board.password,
+    settings.webhookUrl,
+  ]
+  return openLog({
+    level: settings.logLevel,
+    pretty: stderr.isTTY === true,
+    secrets: secrets.flatMap((secret) => (secret === null ? [] : [secret.reveal()])),
+  })
+}
+
+/** A whole long-running process, from settings to exit code. A configuration that cannot work is said in one go. */
+export async function runProcess(
+  surroundings: Surroundings,
+  start: (settings: Settings, log: Logger) => Promise<Running>,
+): Promise<ExitCode> {
+  try {
+    const settings = settingsOf(surroundings)
+    const log = logOf(settings, surroundings.stderr)
+    const code = await runService(() => start(settings, log), { log, graceMs: settings.shutdownGraceMs })
+    log.flush()
+    return code
+  } catch (error) {
+    if (!(error instanceof ReportedError)) throw error
+    surroundings.stderr.write(`${error.message}\n`)
+    return error.exitCode
+  }
+}

@@ -1,0 +1,70 @@
+import { join } from 'node:path'
+import { type Api, openApi } from '../api/client.js'
+import type { Settings } from '../config/settings.js'
+import { requireApiKey } from '../config/settings.js'
+import { systemClock } from '../domain/clock.js'
+import type { Logger } from '../domain/logger.js'
+import type { RedisAddress } from '../queue/address.js'
+import { openQueue } from '../queue/open.js'
+import { findPrivateRedis, startOrConnectPrivateRedis } from '../queue/private-redis.js'
+import type { SearchQueue } from '../queue/search-queue.js'
+import { openStore } from '../store/open.js'
+import type { Store } from '../store/store.js'
+import type { Closers } from './closers.js'
+import { version } from './version.js'
+
+/** Opens the parts that a process needs, from the settings; each registers its closer. */
+
+/** The record. Creates the data directory and the file when there is none. */
+export async function openRecord(settings: Settings, log: Logger, closers: Closers): Promise<Store> {
+  const store = await openStore({ path: storePath(settings), logger: log })
+  closers.add(() => store.close())
+  return store
+}
+
+export function storePath(settings: Settings): string {
+  return join(settings.dataDir, 'trackyard.db')
+}
+
+/** The delivery; starts the private Redis when no other is configured. */
+export async function openDelivery(settings: Settings, log: Logger, closers: Closers): Promise<SearchQueue> {
+  return openAt(await redisAddress(settings, log), log, closers)
+}
+
+/** The delivery if it can be had without starting anything; null when the private Redis does not run. */
+export async function openRunningDelivery(
+  settings: Settings,
+  log: Logger,
+  closers: Closers,
+): Promise<SearchQueue | null> {
+  if (settings.redisUrl !== null) return openAt({ url: settings.redisUrl.reveal() }, log, closers)
+  const running = await findPrivateRedis({ dataDir: settings.dataDir })
+  return running === null ? null : openAt({ socketPath: running.socketPath }, log, closers)
+}
+
+async function redisAddress(settings: Settings, log: Logger): Promise<RedisAddress> {
+  if (settings.redisUrl !== null) return { url: settings.redisUrl.reveal() }
+  const { socketPath } = await startOrConnectPrivateRedis({ dataDir: settings.dataDir, logger: log })
+  return { socketPath }
+}
+
+async function openAt(connection: RedisAddress, log: Logger, closers: Closers): Promise<SearchQueue> {
+  const queue = await openQueue({ connection, logger: log })
+  closers.add(() => queue.close())
+  return queue
+}
+
+/** The API. @throws ConfigurationError when there is no key. */
+export function openCaller(settings: Settings, closers: Closers): Api {
+  const key = requireApiKey(settings)
+  const api = openApi({
+    baseUrl: settings.apiUrl,
+    apiKey: () => key.reveal(),
+    timeoutMs: settings.requestTimeoutMs,
+    connections: settings.concurrency,
+    userAgent: `trackyard-batch/${version()}`,
+    clock: systemClock,
+  })
+  closers.add(() => api.close())
+  return api
+}

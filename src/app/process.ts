@@ -1,0 +1,74 @@
+import { type ExitCode, ReportedError } from '../domain/errors.js'
+import type { Logger } from '../domain/logger.js'
+import type { Running } from './running.js'
+
+/**
+ * The life of a long-running process: start, wait for a signal or a reason to end, stop within the grace, exit
+ * code. SIGTERM and Ctrl-C stop it cleanly; a second signal exits at once.
+ */
+export async function runService(
+  start: () => Promise<Running>,
+  options: { readonly log: Logger; readonly graceMs: number },
+): Promise<ExitCode> {
+  const interrupt = interruptSignal()
+  try {
+    const running = await start()
+    if (!interrupt.signal.aborted) {
+      await Promise.race([running.done, whenAborted(interrupt.signal)])
+    }
+    options.log.info({}, 'stopping: calls in flight finish, the rest goes back')
+    await withDeadline(running.stop(), options.graceMs + CLOSING_MS)
+    return 0
+  } catch (error) {
+    if (!(error instanceof ReportedError)) throw error
+    options.log.error({ err: error }, error.message)
+    return error.exitCode
+  } finally {
+    interrupt.dispose()
+  }
+}
+
+/** What closing may take beyond the grace: connections, the store's last commit. */
+const CLOSING_MS = 5000
+
+/**
+ * Aborts at the first SIGINT or SIGTERM; the second exits at once with 130 (128 + SIGINT), as shells
+ * expect it. A child of `up` also stops when its parent is gone (their channel is cut).
+ */
+export function interruptSignal(): { readonly signal: AbortSignal; dispose(): void } {
+  const controller = new AbortController()
+  const onSignal = (): void => {
+    if (controller.signal.aborted) process.exit(130)
+    controller.abort(new Error('Interrupted.'))
+  }
+  const onOrphaned = (): void => {
+    if (!controller.signal.aborted) controller.abort(new Error('The parent process ended.'))
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  process.on('disconnect', onOrphaned)
+  return {
+    signal: controller.signal,
+    dispose() {
+      process.off('SIGINT', onSignal)
+      process.off('SIGTERM', onSignal)
+      process.off('disconnect', onOrphaned)
+    },
+  }
+}
+
+function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+async function withDeadline(work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, late])
+  clearTimeout(timer)
+}

@@ -1,0 +1,101 @@
+import { followLimit } from '../account/pace.js'
+import { refreshAccount } from '../account/refresh.js'
+import { resumedSentence } from '../announce/sentences.js'
+import type { Announcer } from '../announce/webhook.js'
+import type { Api } from '../api/client.js'
+import type { Settings } from '../config/settings.js'
+import { moveFailed } from '../dead-letters/mover.js'
+import { sweepDeadLetters } from '../dead-letters/sweep.js'
+import type { Logger } from '../domain/logger.js'
+import { checkEpoch } from '../feed/epoch.js'
+import { feed } from '../feed/feeder.js'
+import { reconcile } from '../feed/reconcile.js'
+import { followRows } from '../pauses/pause.js'
+import { LONGEST_CHECK_MS, selfHealing } from '../pauses/self-heal.js'
+import type { SearchQueue } from '../queue/search-queue.js'
+import { OPEN_CALL_MARGIN_MS } from '../search/handle.js'
+import type { Store } from '../store/store.js'
+import type { Chore } from './chores.js'
+import { newsChore } from './news.js'
+
+/**
+ * What every worker does besides searching, and how often. All of it is idempotent. Where running twice would be rude (the
+ * same work twice, a webhook twice, GET /me from each worker) one worker holds a lease.
+ */
+export interface ChoreParts {
+  readonly store: Store
+  readonly queue: SearchQueue
+  readonly api: Api
+  readonly announcer: Announcer
+  readonly settings: Settings
+  readonly log: Logger
+  readonly now: () => number
+  readonly workerId: string
+  readonly inHand: () => number
+}
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+
+export function workerChores(parts: ChoreParts): readonly Chore[] {
+  const { store, queue, settings, log, now } = parts
+  const leased = (name: string, ms: number, work: () => Promise<unknown>) => async (): Promise<void> => {
+    if (await queue.fleet.lease(name, ms)) await work()
+  }
+  const account = async () => {
+    const answer = await refreshAccount(parts)
+    return answer.kind === 'ok' ? answer.account : null
+  }
+  const healing = selfHealing({
+    ...parts,
+    refreshAccount: account,
+    rules: {
+      checkMs: settings.creditCheckMs,
+      longestMs: LONGEST_CHECK_MS,
+      autoResumeMs: settings.autoResumeHours * 60 * MINUTE,
+      creditReserve: settings.creditReserve,
+    },
+    onResumed: async (resumed, balance) => parts.announcer.say(resumedSentence(resumed, balance)),
+  })
+  return [
+    {
+      name: 'say that it lives',
+      everyMs: 4 * SECOND,
+      run: () => queue.fleet.beat({ id: parts.workerId, pid: process.pid, inHand: parts.inHand() }),
+    },
+    {
+      name: 'check whose Redis it is',
+      everyMs: 2 * SECOND,
+      run: async () => {
+        if ((await checkEpoch(parts)) === 'elsewhere') return
+        await followRows(parts)
+        await followLimit({ ...parts, rateLimit: settings.rateLimit })
+      },
+    },
+    { name: 'feed', everyMs: SECOND, run: leased('feed', 10 * SECOND, () => feedOurs(parts)) },
+    {
+      name: 'put back what vanished',
+      everyMs: 5 * SECOND,
+      run: leased('reconcile', 15 * SECOND, () => reconcile(parts)),
+    },
+    { name: 'move dead letters', everyMs: 5 * SECOND, run: () => moveFailed(parts) },
+    {
+      name: 'set dead letters right',
+      everyMs: 15 * SECOND,
+      run: leased('sweep', 30 * SECOND, () => sweepDeadLetters(parts)),
+    },
+    {
+      name: 'close abandoned calls',
+      everyMs: 5 * SECOND,
+      run: () => store.calls.ageOut(now() - settings.requestTimeoutMs - OPEN_CALL_MARGIN_MS),
+    },
+    { name: 'end pauses that are over', everyMs: SECOND, run: leased('heal', 5 * SECOND, () => healing.tick()) },
+    { name: 'ask for the account', everyMs: 15 * MINUTE, run: leased('account', MINUTE, account) },
+    { name: 'tell the news', everyMs: 2 * SECOND, run: leased('news', 10 * SECOND, newsChore({ ...parts, log })) },
+  ]
+}
+
+/** Feeds only a Redis that is known to be ours: one that has just lost everything is restored first. */
+async function feedOurs(parts: ChoreParts): Promise<void> {
+  if ((await parts.queue.fleet.epoch()) === parts.store.id) await feed(parts)
+}

@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+import { startBoardProcess } from '../src/app/board.js'
+import { runProcess } from '../src/app/entry.js'
+
+/** The board process: Bull Board, health, metrics. See `trackyard-batch board --help`. */
+// exit(), because what is still open now belongs to work that the grace has given up.
+process.exit(await runProcess({ env: process.env, cwd: process.cwd(), stderr: process.stderr }, startBoardProcess))
