@@ -1,0 +1,79 @@
+import type { Writable } from 'node:stream'
+import { ITEM_STATUSES, type ItemStatus } from '../domain/states.js'
+import type { Batch, ExportRow } from '../store/store.js'
+import { csvWriter } from './csv-lines.js'
+import { type ExportedRow, exportedRow } from './exported-row.js'
+import { jsonlWriter } from './jsonl-lines.js'
+import { openTarget } from './target.js'
+
+/**
+ * The morning's file: every row of the batch, in input order, with its status and its tags. Rows are
+ * taken from the record as they come, written a few hundred at a time, and each write is waited for,
+ * so memory stays flat however slow the disk or the pipe.
+ */
+export interface ExportOrder {
+  /** In input order. */
+  readonly rows: AsyncIterable<ExportRow>
+  readonly batch: Pick<Batch, 'name' | 'catalogPath' | 'format' | 'delimiter' | 'columns'>
+  readonly format: 'csv' | 'jsonl'
+  /** A path, or a stream that somebody else closes (standard output). */
+  readonly out: string | Writable
+  /** Stops it: nothing is left behind and the signal's reason is thrown. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ExportResult {
+  readonly rows: number
+  readonly byStatus: Readonly<Record<ItemStatus, number>>
+  /** Null when it went to a stream. */
+  readonly path: string | null
+}
+
+const ROWS_PER_WRITE = 256
+
+/** @throws UsageError where the file cannot be written; the signal's reason when it was stopped */
+export async function exportBatch({ rows, batch, format, out, signal }: ExportOrder): Promise<ExportResult> {
+  signal?.throwIfAborted()
+  const writer = format === 'csv' ? csvWriter(batch) : jsonlWriter(batch)
+  const target = await openTarget(out, batch.catalogPath)
+  const byStatus = Object.fromEntries(ITEM_STATUSES.map((status) => [status, 0])) as Record<ItemStatus, number>
+  let count = 0
+  let chunk: ExportedRow[] = []
+  const flush = async () => {
+    const text = writer.lines(chunk)
+    chunk = []
+    if (text !== '') await untilAborted(target.write(text), signal)
+  }
+  try {
+    if (writer.header !== '') await untilAborted(target.write(writer.header), signal)
+    for await (const row of rows) {
+      signal?.throwIfAborted()
+      chunk.push(exportedRow(row))
+      byStatus[row.status]++
+      count++
+      if (chunk.length === ROWS_PER_WRITE) await flush()
+    }
+    await flush()
+    signal?.throwIfAborted()
+    await target.finish()
+  } catch (error) {
+    await target.abandon()
+    throw error
+  }
+  return { rows: count, byStatus, path: target.path }
+}
+
+/** A pipe that nobody reads may never take the text: the signal ends the wait. */
+async function untilAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return work
+  let onAbort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

@@ -1,0 +1,37 @@
+import type { Batch } from '../store/store.js'
+import type { Tags } from '../tags/derive-tags.js'
+import type { ExportedRow, LineWriter } from './exported-row.js'
+
+/**
+ * Rows as JSON lines: `{ position, id, status, tags, tracks: [ids], error, row }`. `row` is the input's
+ * own: the object of a JSONL row as it was written; a CSV row as an object of its columns, or as the
+ * list of its cells where their number is not that of the columns.
+ */
+export function jsonlWriter(batch: Pick<Batch, 'format' | 'columns'>): LineWriter {
+  const names = batch.columns.map((column) => JSON.stringify(column.trim()))
+  const rowText = batch.format === 'csv' ? (row: string) => namedCells(row, names) : (row: string) => row
+  return { header: '', lines: (rows) => rows.map((row) => line(row, rowText(row.row))).join('') }
+}
+
+/** The row is JSON already and goes in as text: nothing about it changes, not even the order of its keys. */
+function line({ position, key, status, tags, tracks, error }: ExportedRow, row: string): string {
+  const facts = {
+    position,
+    id: key,
+    status,
+    tags: tags === null ? null : documented(tags),
+    tracks: tracks.map((track) => track.id),
+    error,
+  }
+  return `${JSON.stringify(facts).slice(0, -1)},"row":${row}}\n`
+}
+
+function documented({ genre, subgenres, moods, instruments, bpm, key, energyLevel, hasVocals }: Tags) {
+  return { genre, subgenres, moods, instruments, bpm, key, energy_level: energyLevel, has_vocals: hasVocals }
+}
+
+function namedCells(row: string, names: readonly string[]): string {
+  const cells: unknown = JSON.parse(row)
+  if (!Array.isArray(cells) || cells.length !== names.length) return row
+  return `{${names.map((name, index) => `${name}:${JSON.stringify(cells[index])}`).join(',')}}`
+}

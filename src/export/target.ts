@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import type { Writable } from 'node:stream'
+import { UnreachableError, UsageError } from '../domain/errors.js'
+
+/**
+ * Where an export goes. A file appears whole or not at all: it is written under a temporary name in
+ * the same directory, brought to disk and then renamed, so that a reader never sees half of it and an
+ * interrupted export leaves the earlier one as it was. A stream, a pipe or a device gets the text as
+ * it comes.
+ */
+export interface Target {
+  /** Null for a stream. */
+  readonly path: string | null
+  write(text: string): Promise<void>
+  /** Everything is written. */
+  finish(): Promise<void>
+  /** Leaves nothing behind. */
+  abandon(): Promise<void>
+}
+
+/** @throws UsageError when the file cannot be made there, or is the catalog itself */
+export async function openTarget(out: string | Writable, catalogPath: string | null): Promise<Target> {
+  return typeof out === 'string' ? openFile(out, catalogPath) : toStream(out)
+}
+
+async function openFile(out: string, catalogPath: string | null): Promise<Target> {
+  try {
+    const existing = await statOrNull(out)
+    if (existing?.isDirectory()) throw new UsageError(`${out}: expected a file to write, found a directory.`)
+    if (existing !== null && catalogPath !== null) {
+      const catalog = await statOrNull(catalogPath)
+      if (catalog?.dev === existing.dev && catalog.ino === existing.ino) {
+        throw new UsageError(`${out} is the catalog itself and is never overwritten. Name another file with --out.`)
+      }
+    }
+    if (existing !== null && !existing.isFile()) return inPlace(await open(out, 'w'), out)
+    // A link stays a link: what it points to is replaced.
+    const path = existing === null ? out : await realpath(out)
+    const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
+    return renamed(await open(temporary, 'wx'), temporary, path, out)
+  } catch (error) {
+    throw writableReason(error, out)
+  }
+}
+
+function renamed(file: FileHandle, temporary: string, path: string, shown: string): Target {
+  return {
+    path: shown,
+    write: (text) => written(file, text, shown),
+    finish: async () => {
+      await file.sync()
+      await file.close()
+      await rename(temporary, path)
+      const directory = await open(dirname(path), 'r')
+      await directory.sync().finally(() => directory.close())
+    },
+    abandon: async () => {
+      await file.close().catch(() => {})
+      await rm(temporary, { force: true })
+    },
+  }
+}
+
+function inPlace(file: FileHandle, shown: string): Target {
+  return {
+    path: shown,
+    write: (text) => written(file, text, shown),
+    finish: () => file.close(),
+    abandon: () => file.close(),
+  }
+}
+
+async function written(file: FileHandle, text: string, shown: string): Promise<void> {
+  try {
+    await file.writeFile(text)
+  } catch (error) {
+    throw writableReason(error, shown)
+  }
+}
+
+/** Whoever made the stream closes it; here it is only waited for. */
+function toStream(stream: Writable): Target {
+  // Between two writes an error would have no listener; the next write finds it in `errored`.
+  const onError = () => {}
+  stream.on('error', onError)
+  return {
+    path: null,
+    write: async (text) => {
+      requireOpen(stream)
+      if (!stream.write(text)) await drained(stream)
+    },
+    finish: async () => {
+      requireOpen(stream)
+      await new Promise<void>((resolve, reject) => {
+        stream.write('', (error) => (error ? reject(error) : resolve()))
+      })
+      stream.off('error', onError)
+    },
+    abandon: async () => {
+      // An error that is on its way still needs its listener.
+      if (!stream.destroyed) stream.off('error', onError)
+    },
+  }
+}
+
+function requireOpen(stream: Writable): void {
+  if (stream.errored !== null) throw stream.errored
+  if (stream.destroyed || stream.writableEnded) throw new UnreachableError('The output was closed before the last row.')
+}
+
+/** `once` rejects on 'error'; a stream that is closed without one never drains. */
+async function drained(stream: Writable): Promise<void> {
+  const closed = new AbortController()
+  const onClose = () => closed.abort(new UnreachableError('The output was closed before the last row.'))
+  stream.once('close', onClose)
+  try {
+    await once(stream, 'drain', { signal: closed.signal })
+  } catch (error) {
+    throw closed.signal.aborted ? closed.signal.reason : error
+  } finally {
+    stream.off('close', onClose)
+  }
+}
+
+async function statOrNull(path: string) {
+  try {
+    return await stat(path)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
+    throw error
+  }
+}
+
+/** Turns what the system said into a sentence with the next step; anything unknown passes. */
+export function writableReason(error: unknown, path: string): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : null
+  switch (code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new UsageError(
+        `${path}: expected an existing directory to write to, found none. Make it, or name another file with --out.`,
+      )
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new UsageError(`${path}: writing there is not permitted. Name another file with --out.`)
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new UnreachableError(`${path}: the disk is full. Nothing was replaced; make room and export again.`)
+    default:
+      return error
+  }
+}
