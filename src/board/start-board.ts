@@ -9,6 +9,7 @@ import type { Totals } from '../store/store.js'
 import type { BoardActions, BoardQueue } from './adapters.js'
 import { bareHost, isLoopback } from './door.js'
 import { buildWeb } from './web.js'
+import { messageOf } from './within.js'
 
 /**
  * The board: Bull Board with both queues, two probes and the metrics, on one port. It owns nothing but that
@@ -81,7 +82,7 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
 }
 
 function whyNot(error: unknown, host: string, port: number): string {
-  switch (error instanceof Error && 'code' in error ? error.code : null) {
+  switch ((error as NodeJS.ErrnoException).code) {
     case 'EADDRINUSE':
       return `Port ${port} on ${host} is taken by another program, perhaps another board. Stop it, or set TRACKYARD_BOARD_PORT to a free port (0 takes any).`
     case 'EACCES':
@@ -91,7 +92,7 @@ function whyNot(error: unknown, host: string, port: number): string {
     case 'EAI_AGAIN':
       return `${host} is not an address of this machine. Set TRACKYARD_BOARD_HOST to one that is, such as 127.0.0.1.`
     default:
-      return `The board cannot listen on ${host}:${port} (${error instanceof Error ? error.message : String(error)}). Check TRACKYARD_BOARD_HOST and TRACKYARD_BOARD_PORT.`
+      return `The board cannot listen on ${host}:${port} (${messageOf(error)}). Check TRACKYARD_BOARD_HOST and TRACKYARD_BOARD_PORT.`
   }
 }
 

@@ -5,6 +5,7 @@ import { serveStatic } from '@hono/node-server/serve-static'
 import { Hono } from 'hono'
 import { basicAuth } from 'hono/basic-auth'
 import { bodyLimit } from 'hono/body-limit'
+import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
 import { systemClock } from '../domain/clock.js'
 import { DeadLetterAdapter, SearchAdapter } from './adapters.js'
@@ -36,6 +37,8 @@ export function buildWeb(
   const { log } = options
 
   web.onError((error, c) => {
+    // How the password and the body limit say no.
+    if (error instanceof HTTPException) return error.getResponse()
     log.error({ err: error, path: c.req.path }, 'the board could not answer')
     return c.json({ error: 'Not answered', message: messageOf(error) }, 503)
   })

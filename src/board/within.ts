@@ -18,5 +18,5 @@ export async function within<T>(ms: number, work: Promise<T>, sentence: string):
 }
 
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error)
 }

@@ -7,6 +7,8 @@ import { startRedis, type TestRedis } from '../support/redis.js'
 
 /** A board over two real queues in a real Redis, with use cases that write down that they were called. */
 export interface TestBoard extends Board {
+  /** What it was started with. */
+  readonly options: BoardOptions
   readonly redis: TestRedis
   readonly search: Queue
   readonly deadLetters: Queue
@@ -32,7 +34,7 @@ export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestB
   let reason = 'Running.'
   let asked = 0
 
-  const board = await startBoard({
+  const options: BoardOptions = {
     host: '127.0.0.1',
     port: 0,
     user: null,
@@ -58,10 +60,12 @@ export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestB
     log: silentLogger,
     version: '1.2.3',
     ...settings,
-  })
+  }
+  const board = await startBoard(options)
 
   return {
     ...board,
+    options,
     redis,
     search,
     deadLetters,
