@@ -31,7 +31,7 @@ function sentenceFor(error: unknown, where: string): string | null {
   const said = `${code} ${error.message}`
   switch (true) {
     case /ECONNREFUSED|ENOENT/.test(said):
-      return `Nothing answers where ${where} should be: start Redis, or correct TRACKYARD_REDIS_URL.`
+      return `${where} does not answer: start it, or correct TRACKYARD_REDIS_URL.`
     case /ENOTFOUND|EAI_AGAIN/.test(said):
       return `The host name of ${where} is unknown: correct TRACKYARD_REDIS_URL.`
     case /EACCES|EPERM/.test(code):

@@ -1,0 +1,145 @@
+import { mkdir, realpath } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { UnreachableError } from '../domain/errors.js'
+import type { Logger } from '../domain/logger.js'
+import { lives, withExclusiveLock } from './exclusive-lock.js'
+import { recordedServer } from './recorded-server.js'
+import { type ServerFiles, serverFiles, startServer, untilUp } from './redis-server.js'
+import { askToEnd, stateOf } from './redis-socket.js'
+
+/**
+ * A Redis of our own in the data directory, for who has none. A second server would unlink the first
+ * one's socket and append to the same file, so looking and starting happen under one lock, and where
+ * anything listens or the recorded process lives, nothing is started.
+ */
+export interface PrivateRedis {
+  readonly socketPath: string
+  readonly pid: number
+}
+
+const LOCK_PATIENCE_MS = 30_000
+const LEAVES_WITHIN_MS = 5000
+const ENDS_WITHIN_MS = 30_000
+const LOOK_EVERY_MS = 2000
+
+/** @throws UnreachableError: not installed, did not start, or one runs that cannot be reached */
+export async function startOrConnectPrivateRedis(options: {
+  readonly dataDir: string
+  readonly logger: Logger
+  /** The server program. Default redis-server. */
+  readonly command?: string
+}): Promise<PrivateRedis & { readonly started: boolean }> {
+  const { logger, command = 'redis-server' } = options
+  await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
+  const files = serverFiles(await realpath(options.dataDir))
+  await mkdir(files.dir, { recursive: true, mode: 0o700 })
+  const { socketPath } = files
+  const running = await stateOf(socketPath)
+  if (running.state === 'up') return { socketPath, pid: running.pid, started: false }
+  return withExclusiveLock(files.lockFile, LOCK_PATIENCE_MS, async () => {
+    const found = await waitWhileLoading(files, logger)
+    if (found !== null) return { socketPath, pid: found, started: false }
+    const pid = await startServer(files, command, logger)
+    logger.info({ pid, socketPath }, 'The private Redis was started')
+    return { socketPath, pid, started: true }
+  })
+}
+
+/** The running one; null when none runs. Starts nothing. */
+export async function findPrivateRedis(options: { readonly dataDir: string }): Promise<PrivateRedis | null> {
+  const files = await filesIn(options.dataDir)
+  if (files === null) return null
+  const now = await stateOf(files.socketPath)
+  return now.state === 'up' ? { socketPath: files.socketPath, pid: now.pid } : null
+}
+
+/** Ends it, with everything on disk. False when none runs. */
+export async function stopPrivateRedis(options: { readonly dataDir: string }): Promise<boolean> {
+  const files = await filesIn(options.dataDir)
+  if (files === null) return false
+  return withExclusiveLock(files.lockFile, LOCK_PATIENCE_MS, async () => {
+    const now = await stateOf(files.socketPath)
+    if (now.state === 'absent') return false
+    if (now.state !== 'up') throw await unreachable(files, now.state)
+    await askToEnd(files.socketPath)
+    const deadline = performance.now() + ENDS_WITHIN_MS
+    while (lives(now.pid)) {
+      if (performance.now() > deadline) {
+        throw new UnreachableError(
+          `The private Redis (pid ${now.pid}) was told to end and still runs; see ${files.logFile}.`,
+        )
+      }
+      await sleep(20)
+    }
+    return true
+  })
+}
+
+/** Looks every two seconds and starts it again when it has died. Problems are logged, and the next look tries again. */
+export function keepPrivateRedis(options: {
+  readonly dataDir: string
+  readonly logger: Logger
+  readonly everyMs?: number
+}): { stop(): Promise<void> } {
+  const { dataDir, logger, everyMs = LOOK_EVERY_MS } = options
+  const ending = new AbortController()
+  let lastProblem = ''
+
+  async function look(): Promise<void> {
+    try {
+      const { started, pid } = await startOrConnectPrivateRedis({ dataDir, logger })
+      if (started) logger.warn({ pid }, 'The private Redis had died and was started again')
+      lastProblem = ''
+    } catch (error) {
+      const problem = String(error)
+      if (problem !== lastProblem) logger.error({ problem }, 'The private Redis is away and cannot be started')
+      lastProblem = problem
+    }
+  }
+
+  async function watch(): Promise<void> {
+    while (!ending.signal.aborted) {
+      await sleep(everyMs, undefined, { signal: ending.signal }).catch(() => {})
+      if (!ending.signal.aborted) await look()
+    }
+  }
+
+  const watching = watch()
+  return {
+    stop: async () => {
+      ending.abort()
+      await watching
+    },
+  }
+}
+
+/** The pid of a server that is up once it has loaded; null when none is there. @throws UnreachableError where starting one would be wrong */
+async function waitWhileLoading(files: ServerFiles, logger: Logger): Promise<number | null> {
+  const { state } = await stateOf(files.socketPath)
+  if (state === 'silent') throw await unreachable(files, state)
+  if (state === 'loading') await untilUp(files, logger, async () => {})
+  const now = await stateOf(files.socketPath)
+  if (now.state === 'up') return now.pid
+  // No socket: it may be on its way out, which is worth a moment.
+  const deadline = performance.now() + LEAVES_WITHIN_MS
+  while ((await recordedServer(files)) !== null) {
+    if (performance.now() > deadline) throw await unreachable(files, now.state)
+    await sleep(50)
+  }
+  return null
+}
+
+async function unreachable(files: ServerFiles, state: string): Promise<UnreachableError> {
+  const pid = await recordedServer(files)
+  return new UnreachableError(
+    `The private Redis (pid ${pid ?? 'unknown'}) runs, but its socket ${files.socketPath} is ${state}: end that process (\`kill ${pid ?? 'PID'}\`), then try again.`,
+  )
+}
+
+async function filesIn(dataDir: string): Promise<ServerFiles | null> {
+  const real = await realpath(dataDir).catch(() => null)
+  if (real === null) return null
+  const files = serverFiles(real)
+  const exists = await realpath(files.dir).catch(() => null)
+  return exists === null ? null : files
+}

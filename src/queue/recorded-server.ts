@@ -1,0 +1,24 @@
+import { execFile } from 'node:child_process'
+import { readFile, readlink, realpath } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import { lives } from './exclusive-lock.js'
+import type { ServerFiles } from './redis-server.js'
+
+/**
+ * The process that the pid file names, if it still is this directory's redis-server: a pid left by a kill
+ * may be somebody else's by now, and then it must neither stop us nor be stopped.
+ */
+export async function recordedServer(files: ServerFiles): Promise<number | null> {
+  const pid = Number((await readFile(files.pidFile, 'utf8').catch(() => '')).trim())
+  if (!Number.isInteger(pid) || pid < 2 || !lives(pid)) return null
+  return (await worksIn(pid, files)) ? pid : null
+}
+
+async function worksIn(pid: number, files: ServerFiles): Promise<boolean> {
+  const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => null)
+  if (cwd !== null) return cwd === (await realpath(files.dir).catch(() => files.dir))
+  const { stdout } = await promisify(execFile)('ps', ['-p', String(pid), '-o', 'command=']).catch(() => ({
+    stdout: '',
+  }))
+  return stdout.includes('redis-server') && stdout.includes(files.socketPath)
+}

@@ -1,0 +1,56 @@
+import { connect } from 'node:net'
+
+/**
+ * What stands behind a unix socket, asked without a client library: one connection, one command.
+ * - `absent`: nobody listens (no file, or a file whose server is gone).
+ * - `silent`: somebody listens and does not answer: frozen. Never start a second server beside it.
+ * - `loading`: it reads its append-only file.
+ * - `up`.
+ */
+export type SocketState =
+  | { readonly state: 'absent' | 'silent' | 'loading' }
+  | { readonly state: 'up'; readonly pid: number }
+
+const ANSWERS_WITHIN_MS = 2000
+
+export async function stateOf(socketPath: string): Promise<SocketState> {
+  const reply = await ask(socketPath, 'INFO server')
+  if (reply === 'absent' || reply === 'silent') return { state: reply }
+  if (reply.startsWith('-LOADING')) return { state: 'loading' }
+  return { state: 'up', pid: Number(/process_id:(\d+)/.exec(reply)?.[1] ?? 0) }
+}
+
+/** Asks the server to write everything down and end. */
+export async function askToEnd(socketPath: string): Promise<void> {
+  await ask(socketPath, 'SHUTDOWN')
+}
+
+function ask(socketPath: string, command: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath)
+    let reply = ''
+    let reached = false
+    const finish = (answer: string) => {
+      clearTimeout(alarm)
+      socket.destroy()
+      resolve(answer)
+    }
+    const alarm = setTimeout(() => finish('silent'), ANSWERS_WITHIN_MS)
+    socket.on('connect', () => {
+      reached = true
+      socket.write(`${command}\r\n`)
+    })
+    socket.on('data', (chunk) => {
+      reply += chunk.toString()
+      if (isWhole(reply)) finish(reply)
+    })
+    socket.on('error', () => finish(reached ? 'silent' : 'absent'))
+    socket.on('close', () => finish(reply === '' ? 'absent' : reply))
+  })
+}
+
+/** An error or status line, or a bulk string with all its bytes (INFO is ASCII). */
+function isWhole(reply: string): boolean {
+  const bulk = /^\$(\d+)\r\n/.exec(reply)
+  return bulk === null ? reply.endsWith('\r\n') : reply.length >= bulk[0].length + Number(bulk[1]) + 2
+}
