@@ -22,8 +22,9 @@ function answerSearch(visit: Visit, search: ReceivedSearch, charged: boolean): R
 
 /** API document: GET /usage?limit=1..100&offset= */
 function answerUsage(visit: Visit): Reply {
-  const limit = Number(visit.parameters.get('limit') ?? 20)
-  const offset = Number(visit.parameters.get('offset') ?? 0)
+  const parameters = new URLSearchParams(visit.urlQuery)
+  const limit = Number(parameters.get('limit') ?? 20)
+  const offset = Number(parameters.get('offset') ?? 0)
   if (!(limit >= 1 && limit <= 100)) return badRequest(visit, 'limit must be between 1 and 100')
   if (!(offset >= 0)) return badRequest(visit, 'offset must be a number, 0 or more')
   return jsonReply(200, visit.parts.account.usage(Math.floor(limit), Math.floor(offset)))

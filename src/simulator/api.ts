@@ -11,7 +11,17 @@ import { type ApiParts, type Endpoint, send, type Visit } from './visit.js'
  * answers it: key (401) → minute and day (429) → scripted faults → checks and credits (400, 402) → answer.
  */
 export interface Api {
-  handle(request: IncomingMessage, response: ServerResponse, url: URL, body: string): void
+  handle(exchange: Exchange): void
+}
+
+/** A request that has been received whole, and the way to answer it. */
+export interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly path: string
+  /** The part of the URL after `?`. */
+  readonly query: string
+  readonly body: string
 }
 
 export const BASE_PATH = '/api/external/v1'
@@ -25,17 +35,17 @@ const ENDPOINTS: Readonly<Record<string, { endpoint: Endpoint; method: string }>
 export function createApi(parts: ApiParts): Api {
   let requests = 0
   return {
-    handle(request, response, url, body) {
+    handle({ request, response, path, query, body }) {
       requests += 1
       const requestId = `req_${requests.toString(16).padStart(8, '0')}`
       const authorization = request.headers.authorization
-      const known = ENDPOINTS[url.pathname]
+      const known = ENDPOINTS[path]
       if (known === undefined || request.method !== known.method) {
         const status = known === undefined ? 404 : 405
         deliver({ response, timers: parts.timers }, errorReply(status, parts.options, { requestId, authorization }))
         return
       }
-      const came = { parts, authorization, requestId, receivedAt: Date.now(), parameters: url.searchParams }
+      const came = { parts, authorization, requestId, receivedAt: Date.now(), urlQuery: query }
       if (known.endpoint === 'search') passGates(arrive(came, response, body))
       else passGates({ ...came, endpoint: known.endpoint, way: { response, timers: parts.timers }, searched: null })
     },

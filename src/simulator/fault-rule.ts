@@ -2,7 +2,7 @@ import { isRecord } from './search-request.js'
 
 /**
  * One thing that goes wrong on purpose. A rule says which calls (`endpoint`, `match`), how many of them
- * (`times`, `timesInTotal`, `rate`), what happens (`then`) and, where it differs from what the
+ * (`times`, `timesInTotal`, `rate`), what happens (`does`) and, where it differs from what the
  * document would make of it, whether a credit was taken (`charged`).
  */
 export interface FaultRule {
@@ -12,13 +12,15 @@ export interface FaultRule {
   readonly endpoint?: 'search' | 'me' | 'usage'
   /** Part of the query (letter case ignored), a RegExp, or '/…/flags' as JSON. Default: every query. */
   readonly match?: string | RegExp
+  /** Leaves the first so many matching calls alone. */
+  readonly skip?: number
   /** Only the first so many matching calls of each search. */
   readonly times?: number
   /** Only the first so many matching calls altogether. */
   readonly timesInTotal?: number
   /** Only this share of the calls, 0 to 1, by the seed. */
   readonly rate?: number
-  readonly then: FaultAction
+  readonly does: FaultAction
   /** For `late`: how long, default 1,000. For `drip`: between two bytes, default 100. For a status: its Retry-After. */
   readonly ms?: number
   /** Default: what the charge rule says. */
@@ -56,7 +58,7 @@ export type FaultKind = (typeof FAULT_KINDS)[number]
 /** @throws TypeError that says what was expected: rules come as JSON too. */
 export function checkFaultRule(value: unknown): FaultRule {
   if (!isRecord(value)) throw new TypeError('fault rule: expected an object')
-  const { id, endpoint, match, times, timesInTotal, rate, then, ms, charged } = value
+  const { id, endpoint, match, skip, times, timesInTotal, rate, does, ms, charged } = value
   expectThat(id === undefined || typeof id === 'string', 'id', 'a string', id)
   expectThat(endpoint === undefined || isEndpoint(endpoint), 'endpoint', 'search, me or usage', endpoint)
   expectThat(
@@ -65,12 +67,13 @@ export function checkFaultRule(value: unknown): FaultRule {
     'a text or RegExp',
     match,
   )
+  expectThat(isCount(skip), 'skip', 'a number, 0 or more', skip)
   expectThat(isCount(times), 'times', 'a number, 0 or more', times)
   expectThat(isCount(timesInTotal), 'timesInTotal', 'a number, 0 or more', timesInTotal)
   expectThat(isCount(rate) && Number(rate ?? 0) <= 1, 'rate', 'a number from 0 to 1', rate)
   expectThat(isCount(ms), 'ms', 'milliseconds, 0 or more', ms)
   expectThat(charged === undefined || typeof charged === 'boolean', 'charged', 'true or false', charged)
-  expectThat(isAction(then), 'then', `{ status } or one of: ${FAULT_KINDS.join(', ')}`, then)
+  expectThat(isAction(does), 'does', `{ status } or one of: ${FAULT_KINDS.join(', ')}`, does)
   return value as unknown as FaultRule
 }
 

@@ -47,9 +47,10 @@ export function createFaults(seed: number, rules: readonly FaultRule[]): Faults 
 }
 
 function strikes(entry: Standing, canonical: string, seed: number): boolean {
-  const { id, times, timesInTotal, rate } = entry.rule
+  const { id, skip = 0, times, timesInTotal, rate } = entry.rule
   entry.seen += 1
-  if (timesInTotal !== undefined && entry.seen > timesInTotal) return false
+  if (entry.seen <= skip) return false
+  if (timesInTotal !== undefined && entry.seen > skip + timesInTotal) return false
   if (times === undefined && rate === undefined) return true
   const seen = (entry.seenPerSearch.get(canonical) ?? 0) + 1
   entry.seenPerSearch.set(canonical, seen)

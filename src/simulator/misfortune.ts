@@ -11,10 +11,10 @@ import { afterLatency, remember, send, takeCredit, type Visit } from './visit.js
  */
 export function suffer(visit: Visit, fault: FaultRule & { readonly id: string }): void {
   visit.searched?.call.strike(fault.id)
-  const { then } = fault
-  if (typeof then !== 'string') send(visit, statusReply(visit, fault, then))
-  else if (then === 'hang' || then === 'cut') vanish(visit, fault, then === 'hang' ? hang : cut)
-  else spoil(visit, fault, SPOILS[then])
+  const { does } = fault
+  if (typeof does !== 'string') send(visit, statusReply(visit, fault, does))
+  else if (does === 'hang' || does === 'cut') vanish(visit, fault, does === 'hang' ? hang : cut)
+  else spoil(visit, fault, SPOILS[does])
 }
 
 interface Spoil {
@@ -49,19 +49,19 @@ function vanish(visit: Visit, fault: FaultRule, how: (way: Way) => void): void {
   })
 }
 
-function statusReply(visit: Visit, fault: FaultRule, then: FaultStatus): Reply {
+function statusReply(visit: Visit, fault: FaultRule, does: FaultStatus): Reply {
   const { options } = visit.parts
   // API document: credits are consumed on successful responses only.
-  if (fault.charged ?? then.status < 300) takeCredit(visit)
-  const waitMs = fault.ms ?? (then.status === 429 ? 1000 : null)
-  const given = Object.entries(then.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
+  if (fault.charged ?? does.status < 300) takeCredit(visit)
+  const waitMs = fault.ms ?? (does.status === 429 ? 1000 : null)
+  const given = Object.entries(does.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
   const headers = {
     ...(waitMs === null ? {} : retryAfterHeader(options.retryAfter, waitMs)),
     ...Object.fromEntries(given),
   }
   const reply =
-    typeof then.body === 'string'
-      ? { status: then.status, body: then.body, headers: {} }
-      : errorReply(then.status, options, visit, then.body)
+    typeof does.body === 'string'
+      ? { status: does.status, body: does.body, headers: {} }
+      : errorReply(does.status, options, visit, does.body)
   return { ...reply, headers: { ...reply.headers, ...headers } }
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Exchange } from './api.js'
 import type { SimulatorControls } from './controls.js'
 import { deliver } from './delivery.js'
 import { jsonReply, type Reply } from './reply.js'
@@ -22,21 +22,15 @@ export const CONTROL_PATH = '/__simulator'
 /** Calls on one page at most. */
 const LARGEST_PAGE = 10_000
 
-export function handleControl(
-  controls: SimulatorControls,
-  timers: Timers,
-  request: IncomingMessage,
-  response: ServerResponse,
-  url: URL,
-  body: string,
-): void {
-  deliver({ response, timers }, reply(controls, request, url, body))
+export function handleControl(controls: SimulatorControls, timers: Timers, exchange: Exchange): void {
+  deliver({ response: exchange.response, timers }, reply(controls, exchange))
 }
 
-function reply(controls: SimulatorControls, request: IncomingMessage, url: URL, body: string): Reply {
+function reply(controls: SimulatorControls, { request, path, query, body }: Exchange): Reply {
   if (!isLoopback(request.socket.remoteAddress)) return jsonReply(403, { error: 'Only from this machine' })
   try {
-    const done = act(controls, `${request.method} ${url.pathname.slice(CONTROL_PATH.length)}`, url.searchParams, body)
+    const action = `${request.method} ${path.slice(CONTROL_PATH.length)}`
+    const done = act(controls, action, new URLSearchParams(query), body)
     return done === null ? jsonReply(404, { error: 'No such control' }) : jsonReply(200, done)
   } catch (error) {
     return jsonReply(400, { error: error instanceof Error ? error.message : String(error) })

@@ -43,9 +43,10 @@ export async function startSimulator(given: Partial<SimulatorOptions> = {}): Pro
   const controls = createControls(account, faults, log)
   const server = createServer((request, response) => {
     withBody(request, response, (body) => {
-      const url = new URL(request.url ?? '/', 'http://simulator')
-      if (url.pathname.startsWith(`${CONTROL_PATH}/`)) handleControl(controls, timers, request, response, url, body)
-      else api.handle(request, response, url, body)
+      const [path = '', query = ''] = (request.url ?? '').split('?')
+      const exchange = { request, response, path, query, body }
+      if (path.startsWith(`${CONTROL_PATH}/`)) handleControl(controls, timers, exchange)
+      else api.handle(exchange)
     })
   })
   // A connection that is closed just as the next request comes looks like a fault that nobody scripted.

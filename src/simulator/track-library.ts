@@ -1,5 +1,7 @@
 import { chance, hash32 } from './chance.js'
-import { ARTIST_WORDS, GENRES, type Genre, MOODS, type Mood, TITLE_WORDS } from './music-words.js'
+import { GENRES, type Genre } from './genres.js'
+import { MOODS, type Mood } from './moods.js'
+import { FIRST_NAMES, LAST_NAMES, TITLE_ENDS, TITLE_STARTS } from './names.js'
 import type { ReceivedSearch } from './search-request.js'
 import type { WireTrack } from './wire.js'
 
@@ -108,8 +110,8 @@ function makeTrack(seed: number, genre: Genre, mood: Mood, index: number): Shelv
   const [slowest, fastest] = genre.bpm
   const track: WireTrack = {
     id: `trk_${draw('id').toString(16).padStart(8, '0')}${index.toString(36).padStart(2, '0')}`,
-    title: `${pick(TITLE_WORDS.first, draw('title'))} ${pick(TITLE_WORDS.second, draw('title 2'))}`,
-    artist: `${pick(ARTIST_WORDS.first, draw('artist'))} ${pick(ARTIST_WORDS.second, draw('artist 2'))}`,
+    title: `${pick(TITLE_STARTS, draw('title'))} ${pick(TITLE_ENDS, draw('title 2'))}`,
+    artist: `${pick(FIRST_NAMES, draw('artist'))} ${pick(LAST_NAMES, draw('artist 2'))}`,
     duration_seconds: 75 + (draw('duration') % 180),
     bpm: slowest + (draw('bpm') % (fastest - slowest + 1)),
     key: `${pick(['C', 'D', 'E', 'F', 'G', 'A', 'B', 'Bb', 'Eb', 'F#'], draw('key'))} ${mood.minor ? 'minor' : 'major'}`,

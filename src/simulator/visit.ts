@@ -17,8 +17,8 @@ export interface Visit {
   readonly requestId: string
   readonly receivedAt: number
   readonly way: Way
-  /** The query part of the URL. */
-  readonly parameters: URLSearchParams
+  /** The part of the URL after `?`. */
+  readonly urlQuery: string
   /** Null for /me and /usage, which are not logged. */
   readonly searched: { readonly search: ReceivedSearch; readonly call: OpenCall } | null
 }
