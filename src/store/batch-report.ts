@@ -1,0 +1,61 @@
+import { type BatchRow, batchOf, capOf } from './batch-row.js'
+import type { Connection } from './connection.js'
+import { EVERYTHING, IS_DUE, REACH_TABLE, type Reach, reachParameter } from './reach.js'
+import type { BatchReport } from './store.js'
+
+/**
+ * Where the items of a batch stand. For an ordinary batch that is its row: the counters. Only a capped
+ * batch that is not finished has to look at the searches it still wants, to tell waiting from withheld.
+ */
+export function batchReport(connection: Connection, row: BatchRow, reaches: readonly Reach[]): BatchReport {
+  const unfinished = row.items - row.invalid - row.tagged - row.no_match - row.dead
+  const withheld = row.state === 'released' ? withheldItems(connection, row, unfinished, reaches) : 0
+  return {
+    batch: batchOf(row),
+    items: row.items,
+    tagged: row.tagged,
+    noMatch: row.no_match,
+    dead: row.dead,
+    invalid: row.invalid,
+    waiting: row.state === 'cancelled' ? 0 : unfinished - withheld,
+    withheld,
+    cancelled: row.state === 'cancelled' ? unfinished : 0,
+  }
+}
+
+/** Whether any item of this batch may be withheld: false spares the export and the counts a look at every search. */
+export function mayWithhold(row: BatchRow, reaches: readonly Reach[]): boolean {
+  if (row.state !== 'released' || capOf(row) === null || row.pending === 0) return false
+  return !reaches.some((reach) => reach.batchId === row.id && reach.upTo === EVERYTHING)
+}
+
+function withheldItems(connection: Connection, row: BatchRow, unfinished: number, reaches: readonly Reach[]): number {
+  if (!mayWithhold(row, reaches)) return 0
+  // What counts as waiting is usually little (a `--first 20`), so that is what is counted where others cannot add to it.
+  const others = reaches.filter((reach) => reach.batchId !== row.id && reach.upTo > 0)
+  const own = reaches.find((reach) => reach.batchId === row.id)?.upTo ?? 0
+  const queued = items(connection, row, 'queued', 'true', others)
+  const waiting =
+    others.length === 0
+      ? items(connection, row, 'waiting', `search.id <= ${own}`, others)
+      : items(connection, row, 'waiting', `(search.id <= ${own} or ${IS_DUE})`, others)
+  return unfinished - queued - waiting
+}
+
+function items(
+  connection: Connection,
+  row: BatchRow,
+  state: 'waiting' | 'queued',
+  condition: string,
+  others: readonly Reach[],
+): number {
+  return (
+    connection.get<{ items: number | null }>(
+      `with ${REACH_TABLE}
+       select sum(want.items) as items
+       from search indexed by search_${state} cross join want on want.search_id = search.id and want.batch_id = @batchId
+       where search.state = '${state}' and ${condition}`,
+      { batchId: row.id, reaches: reachParameter(others) },
+    )?.items ?? 0
+  )
+}

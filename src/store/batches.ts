@@ -1,0 +1,136 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type BatchRow, batchOf, standingBatches } from './batch-row.js'
+import { build, type Connection } from './connection.js'
+import { addRows } from './load-rows.js'
+import { planOf } from './plan.js'
+import type { Batch, BatchRecord, NewBatch } from './store.js'
+
+/** Rows removed in one transaction: others must be able to write in between. */
+const DROP_PIECE = 5000
+
+export function batchRecord(connection: Connection): BatchRecord {
+  return {
+    create: async (batch) => connection.write(() => create(connection, batch)),
+    addRows: async (batchId, rows, now) => connection.write(() => addRows(connection, batchId, rows, now)),
+    heartbeat: async (batchId, now) => {
+      connection.write(() =>
+        connection.run("update batch set heard_at = ? where id = ? and state = 'loading'", [now, batchId]),
+      )
+    },
+    plan: async (batchId) => connection.read(() => planOf(connection, batchId)),
+    release: async (batchId, caps, now) =>
+      connection.write(
+        () =>
+          connection.run(
+            `update batch set state = 'released', max_credits = @maxCredits, first = @first,
+               completed_at = case when pending = 0 then coalesce(completed_at, @now) end
+             where id = @batchId and state in ('loading', 'released') and dropping = 0`,
+            { ...caps, batchId, now },
+          ).changes === 1,
+      ),
+    cancel: async (batchId, now) =>
+      connection.write(
+        () =>
+          connection.run(
+            `update batch set state = 'cancelled', completed_at = coalesce(completed_at, @now), announced_at = @now
+             where id = @batchId and state = 'released'`,
+            { batchId, now },
+          ).changes === 1,
+      ),
+    drop: (batchId) => drop(connection, batchId),
+    dropAbandoned: async (heardBefore) => {
+      const abandoned = connection.read(() =>
+        connection.all<{ id: number }>(
+          "select id from batch where state = 'loading' and (heard_at < ? or dropping = 1)",
+          [heardBefore],
+        ),
+      )
+      for (const { id } of abandoned) await drop(connection, id)
+      return abandoned.length
+    },
+    find: async (idOrName) => connection.read(() => find(connection, idOrName)),
+    takeCompleted: async (now) => connection.write(() => takeCompleted(connection, now)),
+  }
+}
+
+function create(connection: Connection, batch: NewBatch): number {
+  return connection.execute(
+    build.insertInto('batch').values({
+      name: batch.name,
+      state: 'loading',
+      priority: batch.priority,
+      catalog_path: batch.catalogPath,
+      format: batch.format,
+      delimiter: batch.delimiter,
+      columns: JSON.stringify(batch.columns),
+      template: batch.template,
+      max_age_ms: batch.maxAgeMs,
+      max_credits: null,
+      first: null,
+      created_at: batch.createdAt,
+      heard_at: batch.createdAt,
+      completed_at: null,
+      announced_at: null,
+    }),
+  ).id
+}
+
+function find(connection: Connection, idOrName: string | null): Batch | null {
+  const latest = standingBatches().orderBy('id', 'desc').limit(1)
+  const row: BatchRow | undefined =
+    idOrName === null
+      ? connection.first(latest)
+      : (connection.first(latest.where('name', '=', idOrName)) ??
+        (/^\d{1,15}$/.test(idOrName) ? connection.first(latest.where('id', '=', Number(idOrName))) : undefined))
+  return row === undefined ? null : batchOf(row)
+}
+
+function takeCompleted(connection: Connection, now: number): readonly Batch[] {
+  const rows = connection.rows(
+    standingBatches()
+      .where('state', '=', 'released')
+      .where('completed_at', 'is not', null)
+      .where('announced_at', 'is', null)
+      .orderBy('completed_at'),
+  )
+  for (const row of rows) connection.run('update batch set announced_at = ? where id = ?', [now, row.id])
+  return rows.map(batchOf)
+}
+
+/**
+ * A big batch goes in pieces, each a transaction of its own, so that nobody else waits long for the file. Marked
+ * first: a batch that is half gone is never found or released again, and after a crash the sweep goes on.
+ */
+async function drop(connection: Connection, batchId: number): Promise<void> {
+  const marked = connection.write(() =>
+    connection.run("update batch set dropping = 1 where id = ? and state = 'loading'", [batchId]),
+  )
+  if (marked.changes === 0) return
+  while (connection.write(() => dropPiece(connection, batchId))) await nextTurn()
+}
+
+/** False when the batch is gone. */
+function dropPiece(connection: Connection, batchId: number): boolean {
+  const items = connection.run(
+    `delete from item where batch_id = @batchId and position in (
+       select position from item where batch_id = @batchId order by position limit ${DROP_PIECE})`,
+    { batchId },
+  )
+  if (items.changes > 0) return true
+  const wanted = connection
+    .all<{ search_id: number }>(
+      `delete from want where batch_id = @batchId and search_id in (
+         select search_id from want where batch_id = @batchId order by search_id limit ${DROP_PIECE}) returning search_id`,
+      { batchId },
+    )
+    .map((row) => row.search_id)
+  connection.run(
+    `delete from search where id in (select value from json_each(?)) and state = 'waiting'
+       and not exists (select 1 from want where want.search_id = search.id)
+       and not exists (select 1 from call where call.search_id = search.id)`,
+    [JSON.stringify(wanted)],
+  )
+  if (wanted.length > 0) return true
+  connection.run('delete from batch where id = ? and dropping = 1', [batchId])
+  return false
+}

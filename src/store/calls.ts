@@ -1,0 +1,50 @@
+import type { CallOutcome } from '../domain/outcome.js'
+import { claim } from './claim.js'
+import { closeCall } from './close-call.js'
+import type { Connection } from './connection.js'
+import { streakMark } from './fleet-state.js'
+import type { GroupCommit } from './group-commit.js'
+import { changeOutcome, type LedgerCall } from './ledger.js'
+import type { CallLedger } from './store.js'
+
+/** No breaker waits for more in a row. */
+const LONGEST_STREAK = 200
+
+/** The ledger: `claim` opens a call, `close` ends it; both share commits with whoever comes along in the same turn. */
+export function callLedger(connection: Connection, group: GroupCommit): CallLedger {
+  return {
+    claim: (ref, rules) => group.add(() => claim(connection, ref, rules)),
+    close: (callId, end) => group.add(() => closeCall(connection, callId, end)),
+    ageOut: async (sentBefore) =>
+      connection.write(() => {
+        const old = connection.all<LedgerCall>(
+          "select id, batch_id, outcome from call where outcome = 'sent' and sent_at < ?",
+          [sentBefore],
+        )
+        for (const call of old) changeOutcome(connection, call, 'unknown')
+        return old.length
+      }),
+    streak: async () => connection.read(() => streak(connection)),
+  }
+}
+
+/**
+ * Back from the newest to the last answer, or to the last resume. Rate limits and empty accounts neither count nor
+ * end a streak. A timeout stands in the ledger as `unknown`, for it may be paid; for a breaker it is a
+ * failure like the others.
+ */
+function streak(connection: Connection): { refusedSearches: number; transientCalls: number } {
+  const refused = new Set<number>()
+  let transientCalls = 0
+  const calls = connection.iterate<{ outcome: CallOutcome; search_id: number }>(
+    `select outcome, search_id from call indexed by call_finished_at where finished_at is not null and id > ?
+     order by finished_at desc, id desc limit ${LONGEST_STREAK}`,
+    [streakMark(connection)],
+  )
+  for (const { outcome, search_id } of calls) {
+    if (outcome === 'answered') break
+    if (outcome === 'refused') refused.add(search_id)
+    if (outcome === 'transient' || outcome === 'unknown') transientCalls += 1
+  }
+  return { refusedSearches: refused.size, transientCalls }
+}

@@ -1,0 +1,112 @@
+import type { PauseCause } from '../domain/pause-cause.js'
+import type { SearchRequest } from '../domain/request.js'
+import type { SearchRef } from '../domain/search-id.js'
+import type { SearchState } from '../domain/states.js'
+import { knownBalance } from './account.js'
+import { CAN_PAY_SQL } from './batch-row.js'
+import type { Connection } from './connection.js'
+import { addPause, isProbing } from './fleet-state.js'
+import { changeOutcome, countOf, type LedgerCall, openCall } from './ledger.js'
+import { fingerprintBytes } from './search-ref.js'
+import type { Claim, ClaimRules } from './store.js'
+import { putBack } from './transitions.js'
+
+/**
+ * May this job make its call? BullMQ may deliver a job twice (a lost lock, a Redis that lost everything and
+ * was filled again), so the queue's word is never enough: what is granted here is granted once, because question and
+ * answer are one write transaction. (Six calls in flight during a FLUSHALL paid six of six twice without this.)
+ */
+export function claim(connection: Connection, ref: SearchRef, rules: ClaimRules): Claim {
+  const search = connection.get<ClaimedSearch>(
+    'select id, state, round, failures, request from search where fingerprint = ? and generation = ?',
+    [fingerprintBytes(ref.fingerprint), ref.generation],
+  )
+  if (search === undefined) return { kind: 'nothing_to_do', why: 'unknown search' }
+  if (search.state === 'answered' || search.state === 'dead') return { kind: 'nothing_to_do', why: search.state }
+  // `waiting` is fine: the feeder adds the job first and marks it then.
+  if (search.round !== ref.round) return { kind: 'nothing_to_do', why: 'old round' }
+  const cause = standingPause(connection)
+  if (cause !== null) return { kind: 'paused', cause }
+  const openUntil = openCallUntil(connection, search.id, rules)
+  if (openUntil !== null) return { kind: 'call_open', until: openUntil }
+  const payer = payingBatch(connection, search.id)
+  if (payer === null) {
+    putBack(connection, [search.id])
+    return { kind: 'not_due' }
+  }
+  return keepReserve(connection, rules) ?? grant(connection, search, payer, rules.now)
+}
+
+interface ClaimedSearch {
+  readonly id: number
+  readonly state: SearchState
+  readonly round: number
+  readonly failures: number
+  readonly request: string
+}
+
+/** How soon to ask again when calls in flight may use up what is above the reserve. */
+const RESERVE_NEAR_MS = 1000
+
+function standingPause(connection: Connection): PauseCause | null {
+  return connection.get<{ cause: PauseCause }>('select cause from pause order by since limit 1')?.cause ?? null
+}
+
+/** Until when a call in flight bars the way. One too old to be still in flight becomes of unknown outcome, and bars nothing. */
+function openCallUntil(connection: Connection, searchId: number, rules: ClaimRules): number | null {
+  const open = connection.get<LedgerCall & { sent_at: number }>(
+    "select id, batch_id, outcome, sent_at from call where search_id = ? and outcome = 'sent'",
+    [searchId],
+  )
+  if (open === undefined) return null
+  const until = open.sent_at + rules.openCallMaxAgeMs
+  if (until > rules.now) return until
+  changeOutcome(connection, open, 'unknown')
+  return null
+}
+
+/** The oldest released batch that wants it and has budget left. */
+function payingBatch(connection: Connection, searchId: number): number | null {
+  return (
+    connection.get<{ id: number }>(
+      `select batch.id from want cross join batch on batch.id = want.batch_id
+       where want.search_id = ? and ${CAN_PAY_SQL} order by want.batch_id limit 1`,
+      [searchId],
+    )?.id ?? null
+  )
+}
+
+/** Null: enough credits are left above the reserve, even if every call in flight takes one. */
+function keepReserve(connection: Connection, { creditReserve, now }: ClaimRules): Claim | null {
+  if (creditReserve <= 0) return null
+  const balance = knownBalance(connection)
+  if (balance === null) return null
+  if (balance - creditReserve < 1) {
+    const detail = `${balance} credits are left and ${creditReserve} are kept in reserve (TRACKYARD_CREDIT_RESERVE).`
+    addPause(connection, { cause: 'reserve', since: now, detail })
+    return { kind: 'paused', cause: 'reserve' }
+  }
+  if (balance - countOf(connection, 'sent') - creditReserve < 1)
+    return { kind: 'reserve_near', until: now + RESERVE_NEAR_MS }
+  return null
+}
+
+function grant(connection: Connection, search: ClaimedSearch, batchId: number, now: number): Claim {
+  const earlier = connection.get<{ calls: number }>('select count(*) as calls from call where search_id = ?', [
+    search.id,
+  ])
+  const callId = openCall(connection, {
+    searchId: search.id,
+    round: search.round,
+    attempt: (earlier?.calls ?? 0) + 1,
+    batchId,
+    sentAt: now,
+  })
+  return {
+    kind: 'granted',
+    callId,
+    request: JSON.parse(search.request) as SearchRequest,
+    failures: search.failures,
+    probing: isProbing(connection),
+  }
+}

@@ -1,0 +1,103 @@
+import type { SearchState } from '../domain/states.js'
+import { foldBalance } from './account.js'
+import type { Connection } from './connection.js'
+import { addPause, extendHold, isProbing, setProbing } from './fleet-state.js'
+import { changeOutcome, type LedgerCall } from './ledger.js'
+import type { CallLedger } from './store.js'
+import { bury, keepAnswer } from './transitions.js'
+
+type End = Parameters<CallLedger['close']>[1]
+type Closed = Awaited<ReturnType<CallLedger['close']>>
+
+/**
+ * Ends a call: its outcome, what it cost, and what becomes of its search, in one transaction, before BullMQ is told
+ * anything. A crash after the commit finds the verdict in the store; one before it finds an open call.
+ * The outcome counts even when the call was given up on (`unknown`) or its search has moved on; saying it a
+ * second time changes nothing.
+ */
+export function closeCall(connection: Connection, callId: number, end: End): Closed {
+  const call = connection.get<ClosingCall>(
+    'select id, batch_id, outcome, search_id, round, finished_at from call where id = ?',
+    [callId],
+  )
+  const search =
+    call === undefined
+      ? undefined
+      : connection.get<ClosingSearch>('select id, state, round, verdict_call from search where id = ?', [
+          call.search_id,
+        ])
+  if (call === undefined || search === undefined) throw new Error(`close: there is no call ${callId}`)
+  const undecided = search.state === 'waiting' || search.state === 'queued'
+  // An aged-out call has no end yet: `finished_at` is what tells one that was closed before.
+  if (call.finished_at !== null) return { wasFirst: undecided || search.verdict_call === callId, endedProbe: false }
+
+  record(connection, call, end)
+  foldBalance(connection, end.facts.creditsRemaining, end.outcome, end.now)
+  settle(connection, call, search, end)
+  const endedProbe = end.outcome === 'answered' && isProbing(connection)
+  if (endedProbe) setProbing(connection, false)
+  return { wasFirst: undecided, endedProbe }
+}
+
+interface ClosingCall extends LedgerCall {
+  readonly search_id: number
+  readonly round: number
+  readonly finished_at: number | null
+}
+
+interface ClosingSearch {
+  readonly id: number
+  readonly state: SearchState
+  readonly round: number
+  readonly verdict_call: number | null
+}
+
+function record(connection: Connection, call: ClosingCall, end: End): void {
+  changeOutcome(connection, call, end.outcome)
+  connection.run(
+    `update call set finished_at = @now, status = @status, request_id = @requestId, detail = @detail,
+       credits_remaining = @creditsRemaining, unreadable = @unreadable
+     where id = @id`,
+    {
+      id: call.id,
+      now: end.now,
+      status: end.facts.status,
+      requestId: end.facts.requestId,
+      detail: end.detail,
+      creditsRemaining: end.facts.creditsRemaining,
+      unreadable: end.closing.search === 'dead' ? end.closing.body : null,
+    },
+  )
+}
+
+function settle(connection: Connection, call: ClosingCall, search: ClosingSearch, end: End): void {
+  const { closing, now } = end
+  switch (closing.search) {
+    case 'answered':
+      keepAnswer(connection, search, { body: closing.body, tracks: closing.tracks, callId: call.id }, now)
+      return
+    case 'dead':
+      // Used-up attempts are this life's affair; what the API refused it refuses in every life.
+      if (closing.usesAttempt) useAttempt(connection, call)
+      if (!closing.usesAttempt || search.round === call.round) bury(connection, search, closing.death, call.id, now)
+      if (closing.pause !== null) addPause(connection, closing.pause)
+      return
+    case 'failed':
+      useAttempt(connection, call)
+      return
+    case 'kept':
+      if (closing.pause !== null) addPause(connection, closing.pause)
+      if (closing.holdUntil !== null) extendHold(connection, closing.holdUntil)
+      return
+    default:
+      closing satisfies never
+  }
+}
+
+/** Only while the search is still in the life that the call was made for. */
+function useAttempt(connection: Connection, call: ClosingCall): void {
+  connection.run(
+    "update search set failures = failures + 1 where id = ? and round = ? and state in ('waiting', 'queued')",
+    [call.search_id, call.round],
+  )
+}

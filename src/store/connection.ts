@@ -1,0 +1,179 @@
+import Database from 'better-sqlite3'
+import {
+  type Compilable,
+  DummyDriver,
+  Kysely,
+  SqliteAdapter,
+  SqliteDialect,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely'
+import type { Schema } from './schema.js'
+import { storeError } from './store-error.js'
+
+/**
+ * One SQLite handle. Queries are built and typed by Kysely (or are plain SQL where a set is changed at once),
+ * and executed here, synchronously: a transaction is one function without an `await`, so nothing can ever
+ * come between its begin and its commit. `BEGIN IMMEDIATE`, because a deferred one that reads first and
+ * writes then is answered SQLITE_BUSY_SNAPSHOT at once when somebody wrote in between.
+ * Prepared statements are kept by their text.
+ */
+export interface Connection {
+  readonly path: string
+  get<Row>(text: string, parameters?: SqlParameters): Row | undefined
+  all<Row>(text: string, parameters?: SqlParameters): Row[]
+  /** While it runs the connection can do nothing else. Ends early when the caller breaks off. */
+  iterate<Row>(text: string, parameters?: SqlParameters): IterableIterator<Row>
+  run(text: string, parameters?: SqlParameters): { readonly changes: number; readonly id: number }
+  /** The same for a query that Kysely built. */
+  first<Row>(query: Compilable<Row>): Row | undefined
+  rows<Row>(query: Compilable<Row>): Row[]
+  execute(query: Compilable): { readonly changes: number; readonly id: number }
+  /** One write transaction: all of it or nothing. Throws `UnreachableError` for a locked file, a full or broken disk. */
+  write<T>(work: () => T): T
+  /** One consistent look. */
+  read<T>(work: () => T): T
+  /** Begins, and leaves ending it to the caller: for group commits and long reads. */
+  begin(mode: 'write' | 'read'): void
+  commit(): void
+  rollback(): void
+  /** Undone alone when it throws; false in `inTransaction` afterwards when SQLite gave up the whole. */
+  savepoint<T>(work: () => T): T
+  inTransaction(): boolean
+  close(): void
+}
+
+export type SqlValue = string | number | bigint | Buffer | null
+export type SqlParameters = readonly SqlValue[] | Readonly<Record<string, SqlValue>>
+
+/** How long a statement waits for another process's transaction. The event loop stands still meanwhile. */
+const BUSY_TIMEOUT_MS = 2000
+const CACHE_KIB = 64 * 1024
+const MMAP_BYTES = 256 * 1024 * 1024
+/** 16 MiB of log before it is folded into the file. */
+const CHECKPOINT_PAGES = 4096
+
+/** Builds and compiles queries; executes none. */
+export const build = new Kysely<Schema>({
+  dialect: {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (database) => new SqliteIntrospector(database),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  },
+})
+
+/** For the migrator alone, which wants a Kysely that executes. Not to be destroyed: it borrows the handle. */
+export function openConnection(
+  path: string,
+  mode: 'write' | 'read',
+): { readonly connection: Connection; readonly migrating: Kysely<unknown> } {
+  const handle = new Database(path, { readonly: mode === 'read', timeout: BUSY_TIMEOUT_MS })
+  try {
+    configure(handle, mode)
+  } catch (error) {
+    handle.close()
+    throw error
+  }
+  return {
+    connection: connectionOn(handle, path),
+    migrating: new Kysely<unknown>({ dialect: new SqliteDialect({ database: handle }) }),
+  }
+}
+
+function configure(handle: Database.Database, mode: 'write' | 'read'): void {
+  if (mode === 'write') {
+    handle.pragma('journal_mode = WAL')
+    handle.pragma('synchronous = FULL')
+    handle.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
+  }
+  handle.pragma('foreign_keys = ON')
+  handle.pragma('temp_store = MEMORY')
+  handle.pragma(`cache_size = -${CACHE_KIB}`)
+  handle.pragma(`mmap_size = ${MMAP_BYTES}`)
+}
+
+function connectionOn(handle: Database.Database, path: string): Connection {
+  const statements = new Map<string, Database.Statement<unknown[]>>()
+
+  function prepared(text: string): Database.Statement<unknown[]> {
+    const known = statements.get(text)
+    if (known !== undefined) return known
+    const made = handle.prepare<unknown[]>(text)
+    statements.set(text, made)
+    return made
+  }
+
+  function get<Row>(text: string, parameters: SqlParameters = []): Row | undefined {
+    return prepared(text).get(parameters) as Row | undefined
+  }
+  function all<Row>(text: string, parameters: SqlParameters = []): Row[] {
+    return prepared(text).all(parameters) as Row[]
+  }
+  function run(text: string, parameters: SqlParameters = []): { changes: number; id: number } {
+    const result = prepared(text).run(parameters)
+    return { changes: result.changes, id: Number(result.lastInsertRowid) }
+  }
+  function rollback(): void {
+    if (handle.inTransaction) handle.exec('ROLLBACK')
+  }
+  function begin(mode: 'write' | 'read'): void {
+    run(mode === 'write' ? 'BEGIN IMMEDIATE' : 'BEGIN')
+  }
+
+  function transaction<T>(mode: 'write' | 'read', work: () => T): T {
+    try {
+      begin(mode)
+      const result = work()
+      run('COMMIT')
+      return result
+    } catch (error) {
+      rollback()
+      throw storeError(error, path)
+    }
+  }
+
+  return {
+    path,
+    get,
+    all,
+    run,
+    iterate: <Row>(text: string, parameters: SqlParameters = []) =>
+      prepared(text).iterate(parameters) as IterableIterator<Row>,
+    first: <Row>(query: Compilable<Row>) => {
+      const { sql, parameters } = query.compile()
+      return get<Row>(sql, parameters as SqlValue[])
+    },
+    rows: <Row>(query: Compilable<Row>) => {
+      const { sql, parameters } = query.compile()
+      return all<Row>(sql, parameters as SqlValue[])
+    },
+    execute: (query) => {
+      const { sql, parameters } = query.compile()
+      return run(sql, parameters as SqlValue[])
+    },
+    write: (work) => transaction('write', work),
+    read: (work) => transaction('read', work),
+    begin,
+    commit: () => run('COMMIT'),
+    rollback,
+    savepoint: (work) => {
+      run('SAVEPOINT piece')
+      try {
+        const result = work()
+        run('RELEASE piece')
+        return result
+      } catch (error) {
+        if (handle.inTransaction) {
+          run('ROLLBACK TO piece')
+          run('RELEASE piece')
+        }
+        throw error
+      }
+    },
+    inTransaction: () => handle.inTransaction,
+    close: () => {
+      if (handle.open) handle.close()
+    },
+  }
+}

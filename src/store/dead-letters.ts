@@ -1,0 +1,156 @@
+import { type SelectQueryBuilder, sql } from 'kysely'
+import type { DeadLetter, Death } from '../domain/dead-letter.js'
+import type { SearchRequest } from '../domain/request.js'
+import type { SearchState } from '../domain/states.js'
+import { build, type Connection } from './connection.js'
+import { whereNamed } from './find-search.js'
+import type { Schema } from './schema.js'
+import { fingerprintBytes, idInRound, type RefColumns, refOf, searchName } from './search-ref.js'
+import type { DeadFilter, DeadLetterRecord, ParkedLetter } from './store.js'
+import { bury, revive } from './transitions.js'
+
+/** What is dead and not discarded: the truth that the parking queue follows. */
+export function deadLetterRecord(connection: Connection): DeadLetterRecord {
+  const idsOf = (query: DeadQuery<object>): readonly number[] =>
+    connection.rows(query.select('search.id')).map((row) => row.id)
+
+  return {
+    list: async (filter, page) =>
+      connection.read(() =>
+        connection
+          .rows(
+            letters(dead(filter)).orderBy('search.died_at').orderBy('search.id').limit(page.limit).offset(page.offset),
+          )
+          .map(letterOf),
+      ),
+    count: async (filter) =>
+      connection.read(
+        () => connection.first(dead(filter).select(({ fn }) => fn.countAll<number>().as('letters')))?.letters ?? 0,
+      ),
+    get: async (ref) =>
+      connection.read(() => {
+        const row = connection.first(
+          letters(dead({}))
+            .where('search.fingerprint', '=', fingerprintBytes(ref.fingerprint))
+            .where('search.generation', '=', ref.generation)
+            .where('search.round', '=', ref.round),
+        )
+        return row === undefined ? null : letterOf(row)
+      }),
+    refs: async (after, limit) =>
+      connection.read(() => {
+        const rows = connection.all<RefColumns & { id: number }>(
+          `select id, fingerprint, generation, round from search indexed by search_dead
+           where state = 'dead' and discarded = 0 and id > ? order by id limit ?`,
+          [after, limit],
+        )
+        return { refs: rows.map(refOf), next: rows.length < limit ? null : (rows.at(-1)?.id ?? null) }
+      }),
+    retry: async (ref) =>
+      connection.write(() => {
+        const id = idInRound(connection, ref)
+        return id !== undefined && revive(connection, [id], 0) === 1
+      }),
+    retryAll: async (filter) => connection.write(() => revive(connection, idsOf(dead(filter)), 0)),
+    retryUnauthorized: async () =>
+      connection.write(() => revive(connection, idsOf(dead({}).where('search.death_reason', '=', 'unauthorized')), 0)),
+    discardAll: async (filter) =>
+      connection.write(
+        () =>
+          connection.run(
+            `update search set discarded = 1
+             where id in (select value from json_each(?)) and state = 'dead' and discarded = 0`,
+            [JSON.stringify(idsOf(dead(filter)))],
+          ).changes,
+      ),
+    recordCrashed: async (ref, death, now) =>
+      connection.write(() => {
+        const search = connection.get<{ id: number; state: SearchState }>(
+          'select id, state from search where fingerprint = ? and generation = ? and round = ?',
+          [fingerprintBytes(ref.fingerprint), ref.generation, ref.round],
+        )
+        return search !== undefined && bury(connection, search, death, null, now)
+      }),
+  }
+}
+
+type DeadQuery<Row> = SelectQueryBuilder<Schema, 'search', Row>
+
+function dead(filter: DeadFilter): DeadQuery<object> {
+  let query: DeadQuery<object> = build
+    .selectFrom('search')
+    .where('search.state', '=', sql.lit('dead'))
+    .where('search.discarded', '=', sql.lit(0))
+  const { status, batchId, code, search } = filter
+  if (status !== undefined) query = query.where('search.death_status', '=', status)
+  if (code !== undefined) query = query.where('search.death_code', '=', code)
+  if (search !== undefined) query = whereNamed(query, search)
+  if (batchId !== undefined)
+    query = query.where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('want')
+          .select('want.batch_id')
+          .where('want.batch_id', '=', batchId)
+          .whereRef('want.search_id', '=', 'search.id'),
+      ),
+    )
+  return query
+}
+
+function letters(query: DeadQuery<object>) {
+  return query.select([
+    'search.fingerprint',
+    'search.generation',
+    'search.round',
+    'search.request',
+    'search.death_reason',
+    'search.death_status',
+    'search.death_error',
+    'search.death_code',
+    'search.death_message',
+    'search.death_request_id',
+    'search.death_remedy',
+    'search.died_at',
+    // Waiting is not failing: a rate limit or an empty account used no attempt.
+    sql<number>`(select count(*) from call where call.search_id = search.id
+      and call.outcome not in ('rate_limited', 'out_of_credits'))`.as('attempts'),
+    sql<number>`(select count(*) from call where call.search_id = search.id and call.outcome = 'unknown')`.as(
+      'unknown',
+    ),
+    sql<number>`(select coalesce(sum(want.items), 0) from want where want.search_id = search.id)`.as('items'),
+  ])
+}
+
+type LetterRow = ReturnType<typeof letters> extends SelectQueryBuilder<Schema, 'search', infer Row> ? Row : never
+
+function letterOf(row: LetterRow): ParkedLetter {
+  const letter: DeadLetter = {
+    search: searchName(row),
+    query: (JSON.parse(row.request) as SearchRequest).query,
+    status: row.death_status,
+    error: row.death_error ?? '',
+    code: row.death_code,
+    message: row.death_message,
+    request_id: row.death_request_id,
+    attempts: row.attempts,
+    items: row.items,
+    died_at: new Date(row.died_at ?? 0).toISOString(),
+    remedy: row.death_remedy ?? '',
+    costs: row.death_reason === 'unreadable' || row.unknown > 0 ? 1 : 0,
+  }
+  return { ref: refOf(row), letter }
+}
+
+/** The death of a search as it stands in its row; null: it is not dead. */
+export function deathOf(row: Omit<LetterRow, 'attempts' | 'unknown' | 'items' | keyof RefColumns>): Death | null {
+  if (row.death_reason === null) return null
+  return {
+    reason: row.death_reason,
+    status: row.death_status,
+    error: row.death_error ?? '',
+    code: row.death_code,
+    message: row.death_message,
+    requestId: row.death_request_id,
+    remedy: row.death_remedy ?? '',
+  }
+}

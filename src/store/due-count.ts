@@ -1,0 +1,39 @@
+import type { Connection } from './connection.js'
+import { EVERYTHING, REACH_TABLE, type Reach, reachParameter } from './reach.js'
+
+/**
+ * How many searches are due for any of these batches. Where one batch alone is at work, which is the ordinary night, its own
+ * counter says it. Where several may share searches, the one with the most is taken by its counter
+ * and the others add what nobody before them wants, which costs a look at each search they have pending.
+ */
+export function dueSearches(connection: Connection, reaches: readonly Reach[]): number {
+  const ordered = reaches
+    .map((reach) => ({ ...reach, pending: pendingOf(connection, reach.batchId) }))
+    .sort((a, b) => Number(b.upTo === EVERYTHING) - Number(a.upTo === EVERYTHING) || b.pending - a.pending)
+  let due = 0
+  for (const [index, reach] of ordered.entries()) {
+    due += index === 0 && reach.upTo === EVERYTHING ? reach.pending : added(connection, reach, ordered.slice(0, index))
+  }
+  return due
+}
+
+function pendingOf(connection: Connection, batchId: number): number {
+  return connection.get<{ pending: number }>('select pending from batch where id = ?', [batchId])?.pending ?? 0
+}
+
+/** Due for this batch and for none of those before it. */
+function added(connection: Connection, reach: Reach, before: readonly Reach[]): number {
+  const ofState = (state: 'waiting' | 'queued', within: string, withinThose: string) =>
+    connection.get<{ searches: number }>(
+      `with ${REACH_TABLE}
+       select count(*) as searches
+       from search indexed by search_${state} cross join want on want.search_id = search.id and want.batch_id = @batchId
+       where search.state = '${state}' and ${within}
+         and not (@before > 0 and exists (
+           select 1 from want as other join reach on reach.batch_id = other.batch_id
+           where other.search_id = search.id and ${withinThose}))`,
+      { batchId: reach.batchId, upTo: reach.upTo, before: before.length, reaches: reachParameter(before) },
+    )?.searches ?? 0
+  const waiting = ofState('waiting', 'search.id <= @upTo', 'search.id <= reach.up_to')
+  return waiting + ofState('queued', 'true', 'true')
+}

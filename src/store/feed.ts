@@ -1,0 +1,142 @@
+import type { SearchRequest } from '../domain/request.js'
+import { PRIORITIES, type Priority } from '../domain/states.js'
+import { type BatchRow, capOf } from './batch-row.js'
+import type { Connection } from './connection.js'
+import { payingBatches, unspoken } from './reach.js'
+import { idInRound, type RefColumns, refOf } from './search-ref.js'
+import type { DueSearch, FeedRecord } from './store.js'
+import { enqueue, putBack } from './transitions.js'
+
+/**
+ * What is due, and what Redis is believed to hold. The feeder asks every second or so, however big the
+ * batches are, so its reads are bounded: they walk an index that holds waiting searches only, from the
+ * batch's low-water mark (`fed_to`) on, and stop when enough is found. The mark rises as the walk finds
+ * nothing below; whatever makes a search wait again lowers it.
+ */
+export function feedRecord(connection: Connection): FeedRecord {
+  return {
+    queued: async () => connection.read(() => queued(connection)),
+    due: async (limit, room) => connection.write(() => due(connection, limit, room)),
+    markQueued: async (jobs, now) =>
+      connection.write(() => {
+        let marked = 0
+        for (const { ref, priority } of jobs) {
+          const id = idInRound(connection, ref)
+          if (id !== undefined && enqueue(connection, id, ref.round, priority, now)) marked += 1
+        }
+        return marked
+      }),
+    queuedRefs: async (before, after, limit) =>
+      connection.read(() => {
+        const rows = connection.all<RefColumns & { id: number }>(
+          `select id, fingerprint, generation, round from search indexed by search_queued
+           where state = 'queued' and id > ? and queued_at < ? order by id limit ?`,
+          [after, before, limit],
+        )
+        return { refs: rows.map(refOf), next: rows.length < limit ? null : (rows.at(-1)?.id ?? null) }
+      }),
+    putBack: async (refs) =>
+      connection.write(() => {
+        const ids = refs.map((ref) => idInRound(connection, ref)).filter((id) => id !== undefined)
+        return putBack(connection, queuedAmong(connection, ids))
+      }),
+    putBackAll: async () =>
+      connection.write(() => {
+        const all = connection.all<{ id: number }>("select id from search where state = 'queued'")
+        return putBack(
+          connection,
+          all.map((row) => row.id),
+        )
+      }),
+  }
+}
+
+function queued(connection: Connection): Readonly<Record<Priority, number>> {
+  const counts: Record<Priority, number> = { high: 0, normal: 0, low: 0 }
+  const rows = connection.all<{ priority: Priority; searches: number }>(
+    `select queued_priority as priority, count(*) as searches
+     from search indexed by search_queued where state = 'queued' group by 1`,
+  )
+  for (const row of rows) counts[row.priority] = row.searches
+  return counts
+}
+
+function queuedAmong(connection: Connection, ids: readonly number[]): number[] {
+  return connection
+    .all<{ id: number }>("select id from search where id in (select value from json_each(?)) and state = 'queued'", [
+      JSON.stringify(ids),
+    ])
+    .map((row) => row.id)
+}
+
+interface DueRow extends RefColumns {
+  readonly id: number
+  readonly request: string
+  readonly key: string | null
+}
+
+/** Best priority first, then oldest batch; what one batch takes fills the room of its own and of less urgent priorities. */
+function due(connection: Connection, limit: number, room: Readonly<Record<Priority, number>>): readonly DueSearch[] {
+  const left = { ...room }
+  const found = new Map<number, DueSearch>()
+  const batches = payingBatches(connection)
+  for (const [urgency, priority] of PRIORITIES.entries()) {
+    for (const batch of batches.filter((each) => each.priority === priority)) {
+      const wanted = Math.min(limit - found.size, left[priority])
+      if (wanted <= 0) break
+      const rows = waitingFor(connection, batch, wanted, found)
+      for (const row of rows) found.set(row.id, dueSearch(row, batch))
+      for (const lesser of PRIORITIES.slice(urgency)) left[lesser] -= rows.length
+    }
+  }
+  return [...found.values()]
+}
+
+/** The first searches waiting for this batch that nobody took yet, no more than its budget can pay; moves its mark up. */
+function waitingFor(
+  connection: Connection,
+  batch: BatchRow,
+  wanted: number,
+  taken: ReadonlyMap<number, unknown>,
+): readonly DueRow[] {
+  const cap = capOf(batch)
+  const atMost = cap === null ? wanted : Math.min(wanted, unspoken(connection, batch, cap))
+  if (atMost === 0) return []
+  const rows: DueRow[] = []
+  let lowest: number | null = null
+  const walk = connection.iterate<DueRow>(
+    `select search.id, search.fingerprint, search.generation, search.round, search.request, item.key
+     from search indexed by search_waiting
+     cross join want on want.batch_id = @batchId and want.search_id = search.id
+     cross join item on item.batch_id = @batchId and item.position = want.first_position
+     where search.state = 'waiting' and search.id >= @from
+     order by search.id`,
+    { batchId: batch.id, from: batch.fed_to },
+  )
+  for (const row of walk) {
+    lowest ??= row.id
+    if (!taken.has(row.id)) rows.push(row)
+    if (rows.length === atMost) break
+  }
+  raiseMark(connection, batch, lowest ?? highestId(connection))
+  return rows
+}
+
+function raiseMark(connection: Connection, batch: BatchRow, mark: number): void {
+  if (mark > batch.fed_to) connection.run('update batch set fed_to = ? where id = ?', [mark, batch.id])
+}
+
+/** A released batch takes no more rows, so beyond this there is nothing that it could want. */
+function highestId(connection: Connection): number {
+  return connection.get<{ id: number | null }>('select max(id) as id from search')?.id ?? 0
+}
+
+function dueSearch(row: DueRow, batch: BatchRow): DueSearch {
+  return {
+    ref: refOf(row),
+    request: JSON.parse(row.request) as SearchRequest,
+    priority: batch.priority,
+    batchName: batch.name,
+    itemKey: row.key,
+  }
+}

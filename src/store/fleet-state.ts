@@ -1,0 +1,49 @@
+import type { Pause } from '../domain/pause-cause.js'
+import type { Connection } from './connection.js'
+
+/** What holds the whole fleet, as rows: pauses, the hold, the probe. For use inside a transaction. */
+
+/** False when that cause stands already: its `since` and detail are kept. */
+export function addPause(connection: Connection, pause: Pause): boolean {
+  return (
+    connection.run('insert into pause (cause, since, detail) values (@cause, @since, @detail) on conflict do nothing', {
+      ...pause,
+    }).changes === 1
+  )
+}
+
+export function isProbing(connection: Connection): boolean {
+  return connection.get("select 1 from meta where key = 'probing'") !== undefined
+}
+
+export function setProbing(connection: Connection, probing: boolean): void {
+  if (probing) connection.run("insert into meta values ('probing', '1') on conflict do nothing")
+  else connection.run("delete from meta where key = 'probing'")
+}
+
+/** Extend-only. */
+export function extendHold(connection: Connection, until: number): void {
+  if (until > heldUntil(connection))
+    connection.run("insert into meta values ('hold_until', ?) on conflict do update set value = excluded.value", [
+      String(until),
+    ])
+}
+
+/** 0 when there never was one; it may be over. */
+export function heldUntil(connection: Connection): number {
+  const row = connection.get<{ value: string }>("select value from meta where key = 'hold_until'")
+  return row === undefined ? 0 : Number(row.value)
+}
+
+/** A resume after the breaker's pause: calls up to here do not count against the fleet any more. */
+export function markStreak(connection: Connection): void {
+  connection.run(
+    `insert into meta values ('streak_from', (select cast(coalesce(max(id), 0) as text) from call))
+     on conflict do update set value = excluded.value`,
+  )
+}
+
+/** The last call before that; 0 when there never was such a pause. */
+export function streakMark(connection: Connection): number {
+  return Number(connection.get<{ value: string }>("select value from meta where key = 'streak_from'")?.value ?? 0)
+}

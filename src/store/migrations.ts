@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto'
+import { type Kysely, type Migration, sql } from 'kysely'
+import { CALL_OUTCOMES } from '../domain/outcome.js'
+
+/**
+ * Every shape the file has had, oldest first. A migration that was released is never edited; the next
+ * change is a new one at the end. Their number is the schema version.
+ */
+export const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '0001-the-record': { up: theRecord },
+}
+
+export const SCHEMA_VERSION = Object.keys(MIGRATIONS).length
+
+const TABLES = [
+  sql`create table meta (key text primary key, value text not null) strict, without rowid`,
+
+  sql`create table account (
+    id integer primary key check (id = 1),
+    credits_remaining integer, limit_per_minute integer, limit_per_day integer, remaining_today integer,
+    tier text, monthly_allowance integer, heard_at integer
+  ) strict`,
+
+  sql`create table pause (cause text primary key, since integer not null, detail text not null) strict, without rowid`,
+
+  sql`create table batch (
+    id integer primary key autoincrement,
+    name text not null,
+    state text not null check (state in ('loading', 'released', 'cancelled')),
+    priority text not null,
+    catalog_path text, format text not null, delimiter text, columns text not null, template text,
+    max_age_ms integer, max_credits integer, first integer,
+    created_at integer not null, heard_at integer not null, completed_at integer, announced_at integer,
+    dropping integer not null default 0,
+    fed_to integer not null default 0,
+    charged integer not null default 0,
+    pending integer not null default 0,
+    items integer not null default 0,
+    invalid integer not null default 0,
+    tagged integer not null default 0,
+    no_match integer not null default 0,
+    dead integer not null default 0
+  ) strict`,
+  sql`create index batch_name on batch (name)`,
+
+  sql`create table search (
+    id integer primary key autoincrement,
+    fingerprint blob not null,
+    generation integer not null,
+    request text not null,
+    state text not null check (state in ('waiting', 'queued', 'answered', 'dead')),
+    round integer not null default 1,
+    failures integer not null default 0,
+    queued_priority text, queued_at integer,
+    answered_at integer, tracks integer,
+    verdict_call integer,
+    died_at integer, death_reason text, death_status integer, death_error text, death_code text,
+    death_message text, death_request_id text, death_remedy text,
+    discarded integer not null default 0,
+    unique (fingerprint, generation)
+  ) strict`,
+  sql`create index search_waiting on search (id) where state = 'waiting'`,
+  sql`create index search_queued on search (id, queued_priority) where state = 'queued'`,
+  sql`create index search_dead on search (id) where state = 'dead' and discarded = 0`,
+
+  sql`create table item (
+    batch_id integer not null references batch,
+    position integer not null,
+    key text, row text not null,
+    search_id integer references search,
+    problem text,
+    primary key (batch_id, position)
+  ) strict, without rowid`,
+  sql`create index item_key on item (batch_id, key) where key is not null`,
+  sql`create index item_search on item (search_id) where search_id is not null`,
+  sql`create index item_problem on item (batch_id, position) where problem is not null`,
+
+  sql`create table want (
+    batch_id integer not null references batch,
+    search_id integer not null references search,
+    items integer not null,
+    first_position integer not null,
+    primary key (batch_id, search_id)
+  ) strict, without rowid`,
+  sql`create index want_search on want (search_id, batch_id)`,
+
+  sql`create table answer (search_id integer primary key references search, body text not null) strict`,
+
+  sql`create table call (
+    id integer primary key autoincrement,
+    search_id integer not null references search,
+    round integer not null,
+    attempt integer not null,
+    batch_id integer not null,
+    sent_at integer not null, finished_at integer,
+    outcome text not null,
+    status integer, request_id text, detail text, credits_remaining integer, unreadable text
+  ) strict`,
+  sql`create index call_search on call (search_id)`,
+  sql`create unique index call_open on call (search_id) where outcome = 'sent'`,
+  sql`create index call_unknown on call (id) where outcome = 'unknown'`,
+  sql`create index call_sent_at on call (sent_at)`,
+  sql`create index call_finished_at on call (finished_at) where finished_at is not null`,
+
+  sql`create table call_count (outcome text primary key, calls integer not null) strict, without rowid`,
+]
+
+async function theRecord(database: Kysely<unknown>): Promise<void> {
+  for (const statement of TABLES) await statement.execute(database)
+  await sql`insert into meta values ('store_id', ${randomUUID()})`.execute(database)
+  await sql`insert into account (id) values (1)`.execute(database)
+  for (const outcome of CALL_OUTCOMES) await sql`insert into call_count values (${outcome}, 0)`.execute(database)
+}

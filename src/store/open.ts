@@ -1,0 +1,148 @@
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { type Kysely, Migrator } from 'kysely'
+import { ConfigurationError, ReportedError, UnreachableError } from '../domain/errors.js'
+import { type Logger, silentLogger } from '../domain/logger.js'
+import { accountRecord } from './account.js'
+import { batchRecord } from './batches.js'
+import { callLedger } from './calls.js'
+import { type Connection, openConnection } from './connection.js'
+import { deadLetterRecord } from './dead-letters.js'
+import { feedRecord } from './feed.js'
+import { groupCommit } from './group-commit.js'
+import { MIGRATIONS, SCHEMA_VERSION } from './migrations.js'
+import { pauseRecord } from './pauses.js'
+import { reports } from './reports.js'
+import type { Store } from './store.js'
+import { storeError } from './store-error.js'
+
+export interface OpenOptions {
+  /** The file; it and its directory are made if missing, for their owner's eyes only. */
+  readonly path: string
+  /** Only look: nothing is made or brought up to date, and every change is refused with `UnreachableError`. Default: false. */
+  readonly readOnly?: boolean
+  readonly logger?: Logger
+}
+
+/**
+ * Opens the record, brings its schema up to date and puts its parts together: one connection that writes, one that only
+ * reads, and a group that shares commits.
+ * Throws `ConfigurationError` for a path that is no store or a store of a newer program, `UnreachableError` when
+ * the file is locked, or cannot be made, read or written.
+ */
+export async function openStore(options: OpenOptions): Promise<Store> {
+  const { path, readOnly = false, logger = silentLogger } = options
+  try {
+    prepareFile(path, readOnly)
+    const { connection, migrating } = openConnection(path, readOnly ? 'read' : 'write')
+    try {
+      await bringUpToDate(connection, migrating, readOnly, logger)
+      return assemble(connection)
+    } catch (error) {
+      connection.close()
+      throw error
+    }
+  } catch (error) {
+    throw openError(error, path)
+  }
+}
+
+function assemble(connection: Connection): Store {
+  const { path } = connection
+  const openReader = (): Connection => openConnection(path, 'read').connection
+  const reader = openReader()
+  const group = groupCommit(connection)
+  return {
+    id: connection.get<{ value: string }>("select value from meta where key = 'store_id'")?.value ?? '',
+    path,
+    batches: batchRecord(connection),
+    feed: feedRecord(connection),
+    calls: callLedger(connection, group),
+    pauses: pauseRecord(connection),
+    account: accountRecord(connection),
+    deadLetters: deadLetterRecord(connection),
+    reports: reports(reader, openReader),
+    close: async () => {
+      group.flush()
+      reader.close()
+      connection.close()
+    },
+  }
+}
+
+function prepareFile(path: string, readOnly: boolean): void {
+  if (existsSync(path)) {
+    if (!statSync(path).isFile())
+      throw new ConfigurationError(
+        `Expected the store ${path} to be a file, found something else: choose another path.`,
+      )
+    return
+  }
+  if (readOnly)
+    throw new ConfigurationError(
+      `There is no store at ${path} yet: submit a catalog first, or check TRACKYARD_DATA_DIR.`,
+    )
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  closeSync(openSync(path, 'a', 0o600))
+}
+
+/** Under the write lock, so that two processes that start at once do not both do it: all of it or nothing. */
+async function bringUpToDate(
+  connection: Connection,
+  migrating: Kysely<unknown>,
+  readOnly: boolean,
+  logger: Logger,
+): Promise<void> {
+  if (versionOf(connection) === SCHEMA_VERSION) return
+  refuseNewer(connection)
+  if (readOnly)
+    throw new ConfigurationError(
+      `The store ${connection.path} has schema version ${versionOf(connection)} and this program expects ${SCHEMA_VERSION}: run a command that writes (a worker, a submit) once to bring it up to date.`,
+    )
+  connection.begin('write')
+  try {
+    const from = versionOf(connection)
+    refuseNewer(connection)
+    const migrator = new Migrator({ db: migrating, provider: { getMigrations: async () => ({ ...MIGRATIONS }) } })
+    const { error } = await migrator.migrateToLatest()
+    if (error !== undefined) throw error
+    connection.run("insert into meta values ('schema_version', ?) on conflict do update set value = excluded.value", [
+      String(SCHEMA_VERSION),
+    ])
+    connection.commit()
+    logger.debug({ path: connection.path, from, to: SCHEMA_VERSION }, 'The store has the schema of this program')
+  } catch (error) {
+    connection.rollback()
+    throw error
+  }
+}
+
+/** 0: an empty file. */
+function versionOf(connection: Connection): number {
+  const isEmpty = connection.get("select 1 from sqlite_schema where name = 'meta'") === undefined
+  if (isEmpty) return 0
+  return Number(connection.get<{ value: string }>("select value from meta where key = 'schema_version'")?.value ?? 0)
+}
+
+function refuseNewer(connection: Connection): void {
+  const version = versionOf(connection)
+  if (version > SCHEMA_VERSION)
+    throw new ConfigurationError(
+      `The store ${connection.path} has schema version ${version} and this program knows ${SCHEMA_VERSION}: it was written by a newer trackyard-batch. Install that version, or point TRACKYARD_DATA_DIR at another directory.`,
+    )
+}
+
+function openError(error: unknown, path: string): unknown {
+  if (error instanceof ReportedError) return error
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (code === 'SQLITE_NOTADB')
+    return new ConfigurationError(`The file ${path} is not a store of trackyard-batch: choose another path.`, {
+      cause: error,
+    })
+  if (code.startsWith('E'))
+    return new UnreachableError(
+      `The store ${path} cannot be made (${code}): check the path, its permissions and the space on the disk.`,
+      { cause: error },
+    )
+  return storeError(error, path)
+}

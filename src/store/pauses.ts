@@ -1,0 +1,28 @@
+import { build, type Connection } from './connection.js'
+import { addPause, extendHold, heldUntil, isProbing, markStreak, setProbing } from './fleet-state.js'
+import type { PauseRecord } from './store.js'
+
+/** One row per cause, so that lifting one never lifts another. BullMQ's flag only follows these rows. */
+export function pauseRecord(connection: Connection): PauseRecord {
+  return {
+    list: async () =>
+      connection.read(() =>
+        connection.rows(build.selectFrom('pause').select(['cause', 'since', 'detail']).orderBy('since')),
+      ),
+    add: async (pause) => connection.write(() => addPause(connection, pause)),
+    lift: async (cause, probe) =>
+      connection.write(() => {
+        const stood = connection.run('delete from pause where cause = ?', [cause]).changes === 1
+        if (stood && probe) setProbing(connection, true)
+        if (stood && (cause === 'failing' || cause === 'outage')) markStreak(connection)
+        return stood
+      }),
+    probing: async () => connection.read(() => isProbing(connection)),
+    endProbe: async () => connection.write(() => setProbing(connection, false)),
+    holdUntil: async (now) => {
+      const until = connection.read(() => heldUntil(connection))
+      return until > now ? until : null
+    },
+    hold: async (until) => connection.write(() => extendHold(connection, until)),
+  }
+}

@@ -1,0 +1,53 @@
+import { RefusedError } from '../domain/errors.js'
+import type { SearchRequest } from '../domain/request.js'
+import { standingBatches } from './batch-row.js'
+import type { Connection } from './connection.js'
+import { dueSearches } from './due-count.js'
+import { IS_DUE, REACH_TABLE, reaches, reachParameter } from './reach.js'
+import type { Plan } from './store.js'
+
+/** How many examples and reasons are shown. */
+const SHOWN = 5
+
+/** What a batch will cost, before it is released: exact, by counting the searches that it wants. */
+export function planOf(connection: Connection, batchId: number): Plan {
+  const batch = connection.first(standingBatches().where('id', '=', batchId))
+  if (batch === undefined) throw new RefusedError(`There is no batch ${batchId} to plan: it was dropped. Submit again.`)
+  const others = reaches(connection).filter((reach) => reach.batchId !== batchId)
+  const searches = connection.get<Record<'answered' | 'dead' | 'queued' | 'unasked', number>>(
+    `with ${REACH_TABLE}
+     select
+       count(*) filter (where search.state = 'answered') as answered,
+       count(*) filter (where search.state = 'dead') as dead,
+       count(*) filter (where search.state in ('waiting', 'queued') and @others > 0 and ${IS_DUE}) as queued,
+       count(*) filter (where search.state in ('waiting', 'queued')) as unasked
+     from want cross join search on search.id = want.search_id
+     where want.batch_id = @batchId`,
+    { batchId, reaches: reachParameter(others), others: others.length },
+  ) ?? { answered: 0, dead: 0, queued: 0, unasked: 0 }
+  return {
+    rows: batch.items,
+    accepted: batch.items - batch.invalid,
+    invalid: batch.invalid,
+    invalidReasons: connection
+      .all<{ problem: string }>(
+        `select problem from item where batch_id = ? and problem is not null order by position limit ${SHOWN}`,
+        [batchId],
+      )
+      .map((item) => item.problem),
+    searches: searches.answered + searches.dead + searches.unasked,
+    new: searches.unasked - searches.queued,
+    alreadyQueued: searches.queued,
+    alreadyAnswered: searches.answered,
+    alreadyDead: searches.dead,
+    creditsNeeded: searches.unasked - searches.queued,
+    dueElsewhere: dueSearches(connection, others),
+    examples: connection
+      .all<{ request: string }>(
+        `select search.request from item cross join search on search.id = item.search_id
+         where item.batch_id = ? order by item.position limit ${SHOWN}`,
+        [batchId],
+      )
+      .map((row) => JSON.parse(row.request) as SearchRequest),
+  }
+}

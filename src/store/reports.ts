@@ -1,0 +1,63 @@
+import { CALL_OUTCOMES, type CallOutcome } from '../domain/outcome.js'
+import type { SearchRequest } from '../domain/request.js'
+import { batchReport } from './batch-report.js'
+import { standingBatches } from './batch-row.js'
+import { type CallRow, callReport } from './call-report.js'
+import { build, type Connection } from './connection.js'
+import { dueSearches } from './due-count.js'
+import { exportRows } from './export-rows.js'
+import { reaches } from './reach.js'
+import { searchName } from './search-ref.js'
+import { show } from './show.js'
+import type { Reports, Totals } from './store.js'
+
+const A_MINUTE_MS = 60_000
+
+/** Heavy reads, on a connection that can only read: no worker ever waits for one of these. */
+export function reports(reader: Connection, openReader: () => Connection): Reports {
+  return {
+    batches: async ({ batchId, limit }) =>
+      reader.read(() => {
+        const latest = standingBatches().orderBy('id', 'desc').limit(limit)
+        const rows = reader.rows(batchId === undefined ? latest : latest.where('id', '=', batchId))
+        const now = reaches(reader)
+        return rows.map((row) => batchReport(reader, row, now))
+      }),
+    totals: async (now) => reader.read(() => totals(reader, now)),
+    unknownOutcomes: async (limit) => reader.read(() => unknownOutcomes(reader, limit)),
+    show: async (what, batchId) => reader.read(() => show(reader, what, batchId)),
+    exportRows: (batchId) => exportRows(openReader, batchId),
+  }
+}
+
+function totals(reader: Connection, now: number): Totals {
+  const callsByOutcome = Object.fromEntries(CALL_OUTCOMES.map((outcome) => [outcome, 0])) as Record<CallOutcome, number>
+  for (const row of reader.rows(build.selectFrom('call_count').selectAll())) callsByOutcome[row.outcome] = row.calls
+  const counted = (text: string, parameters: readonly number[] = []): number =>
+    reader.get<{ n: number }>(text, parameters)?.n ?? 0
+  return {
+    due: dueSearches(reader, reaches(reader)),
+    deadLetters: counted(
+      "select count(*) as n from search indexed by search_dead where state = 'dead' and discarded = 0",
+    ),
+    spent: callsByOutcome.answered + callsByOutcome.unreadable,
+    unknownOutcomes: callsByOutcome.unknown,
+    callsByOutcome,
+    callsLastMinute: counted('select count(*) as n from call where sent_at > ?', [now - A_MINUTE_MS]),
+  }
+}
+
+function unknownOutcomes(reader: Connection, limit: number): Awaited<ReturnType<Reports['unknownOutcomes']>> {
+  return reader
+    .all<CallRow & { fingerprint: Buffer; generation: number; request: string }>(
+      `select call.*, search.fingerprint, search.generation, search.request
+       from call indexed by call_unknown cross join search on search.id = call.search_id
+       where call.outcome = 'unknown' order by call.id desc limit ?`,
+      [limit],
+    )
+    .map((row) => ({
+      call: callReport(row),
+      search: searchName(row),
+      query: (JSON.parse(row.request) as SearchRequest).query,
+    }))
+}

@@ -1,0 +1,147 @@
+import type { Death } from '../domain/dead-letter.js'
+import type { Priority, SearchState } from '../domain/states.js'
+import type { Connection } from './connection.js'
+
+/**
+ * The only place that changes the state of a search. A batch counts how many of its items are tagged, without a match and
+ * dead, and how many of the searches it wants are pending (no verdict yet); `recount` moves these
+ * figures in the same transaction for every batch that wants the search, so they are never wrong
+ * and never have to be counted. Everything here must run inside a write transaction.
+ */
+
+/** What a batch counts a search as. */
+type Bucket = 'pending' | 'tagged' | 'no_match' | 'dead'
+
+/** As much of a search as a transition needs to know. */
+export interface StandingSearch {
+  readonly id: number
+  readonly state: SearchState
+}
+
+/** waiting → queued: its job is in Redis. False when it is not waiting in that round. */
+export function enqueue(connection: Connection, id: number, round: number, priority: Priority, now: number): boolean {
+  const { changes } = connection.run(
+    `update search set state = 'queued', queued_priority = ?, queued_at = ?
+     where id = ? and round = ? and state = 'waiting'`,
+    [priority, now, id, round],
+  )
+  return changes === 1
+}
+
+/** queued, or about to be → waiting, in a new round: its job is gone, or must not be used. */
+export function putBack(connection: Connection, ids: readonly number[]): number {
+  const { changes } = connection.run(
+    `update search set state = 'waiting', round = round + 1, queued_priority = null, queued_at = null
+     where id in (select value from json_each(?)) and state in ('waiting', 'queued')`,
+    [JSON.stringify(ids)],
+  )
+  lowerFeedMarks(connection, ids)
+  return changes
+}
+
+/** dead, not discarded → waiting, in a new round and with fresh attempts. Returns how many were. */
+export function revive(connection: Connection, ids: readonly number[], now: number): number {
+  const revived = connection
+    .all<{ id: number }>(
+      `update search set state = 'waiting', round = round + 1, failures = 0, queued_priority = null, queued_at = null,
+         verdict_call = null, ${NO_DEATH}
+       where id in (select value from json_each(?)) and state = 'dead' and discarded = 0 returning id`,
+      [JSON.stringify(ids)],
+    )
+    .map((row) => row.id)
+  recount(connection, revived, 'dead', 'pending', now)
+  lowerFeedMarks(connection, revived)
+  return revived.length
+}
+
+/** Anything but answered → answered. A dead letter leaves the list: its answer came late, and is paid for. */
+export function keepAnswer(
+  connection: Connection,
+  search: StandingSearch,
+  answer: { readonly body: string; readonly tracks: number; readonly callId: number },
+  now: number,
+): boolean {
+  if (search.state === 'answered') return false
+  connection.run(
+    `update search set state = 'answered', answered_at = ?, tracks = ?, verdict_call = ?,
+       queued_priority = null, queued_at = null, ${NO_DEATH}
+     where id = ?`,
+    [now, answer.tracks, answer.callId, search.id],
+  )
+  connection.run('insert into answer (search_id, body) values (?, ?)', [search.id, answer.body])
+  const from = search.state === 'dead' ? 'dead' : 'pending'
+  recount(connection, [search.id], from, answer.tracks > 0 ? 'tagged' : 'no_match', now)
+  return true
+}
+
+/** waiting or queued → dead. False when it has a verdict. */
+export function bury(
+  connection: Connection,
+  search: StandingSearch,
+  death: Death,
+  callId: number | null,
+  now: number,
+): boolean {
+  if (search.state === 'answered' || search.state === 'dead') return false
+  connection.run(
+    `update search set state = 'dead', died_at = @now, verdict_call = @callId, queued_priority = null, queued_at = null,
+       death_reason = @reason, death_status = @status, death_error = @error, death_code = @code,
+       death_message = @message, death_request_id = @requestId, death_remedy = @remedy, discarded = 0
+     where id = @id`,
+    { ...death, id: search.id, callId, now },
+  )
+  recount(connection, [search.id], 'pending', 'dead', now)
+  return true
+}
+
+const NO_DEATH = `died_at = null, death_reason = null, death_status = null, death_error = null, death_code = null,
+  death_message = null, death_request_id = null, death_remedy = null, discarded = 0`
+
+/**
+ * Moves the counters of every batch that wants these searches. A released batch is complete from the moment
+ * when nothing is pending; a retry makes it incomplete, and due to be announced, again.
+ */
+function recount(connection: Connection, ids: readonly number[], from: Bucket, to: Bucket, now: number): void {
+  if (ids.length === 0) return
+  const step = (bucket: Bucket): number => (bucket === to ? 1 : 0) - (bucket === from ? 1 : 0)
+  connection.run(
+    `update batch set
+       pending = pending + @pending * moved.searches,
+       tagged = tagged + @tagged * moved.items,
+       no_match = no_match + @noMatch * moved.items,
+       dead = dead + @dead * moved.items,
+       completed_at = case
+         when state <> 'released' then completed_at
+         when pending + @pending * moved.searches = 0 then coalesce(completed_at, @now)
+         end,
+       announced_at = case when pending + @pending * moved.searches = 0 then announced_at end
+     from (
+       select want.batch_id, count(*) as searches, sum(want.items) as items
+       from json_each(@ids) as search join want on want.search_id = search.value
+       group by want.batch_id
+     ) as moved
+     where batch.id = moved.batch_id`,
+    {
+      pending: step('pending'),
+      tagged: step('tagged'),
+      noMatch: step('no_match'),
+      dead: step('dead'),
+      now,
+      ids: JSON.stringify(ids),
+    },
+  )
+}
+
+/** Something below the mark is waiting again: the feeder must start there. */
+function lowerFeedMarks(connection: Connection, ids: readonly number[]): void {
+  connection.run(
+    `update batch set fed_to = back.lowest
+     from (
+       select want.batch_id, min(want.search_id) as lowest
+       from json_each(?) as search join want on want.search_id = search.value
+       group by want.batch_id
+     ) as back
+     where batch.id = back.batch_id and batch.fed_to > back.lowest`,
+    [JSON.stringify(ids)],
+  )
+}
