@@ -13,7 +13,7 @@ const root = join(import.meta.dirname, '..')
 const LINES = [
   ['domain'],
   ['config', 'log', 'api', 'catalog', 'tags', 'store', 'queue'],
-  ['submit', 'feed', 'search', 'pauses', 'account', 'dead-letters', 'status', 'export'],
+  ['submit', 'feed', 'search', 'pauses', 'account', 'announce', 'dead-letters', 'status', 'export'],
   ['board'],
   ['app'],
   ['cli'],
@@ -25,6 +25,8 @@ const SIMULATOR_MAY_SEE = ['src/api/wire.ts']
 const SIMULATOR_IS_SEEN_BY = ['cli', 'scripts', 'workers']
 
 const USE_CASES = LINES[2] ?? []
+/** They hand what belongs to the process to `app` and `cli`, and end with the exit code that comes back. */
+const ENTRY_POINTS = LINES.at(-1) ?? []
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   bullmq: ['queue'],
   ioredis: ['queue'],
@@ -43,7 +45,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   pino: ['log'],
   'pino-pretty': ['log'],
   zod: ['config'],
-  'p-retry': [...USE_CASES, 'queue'],
+  'p-retry': ['queue', ...USE_CASES, 'app'],
   'close-with-grace': ['app'],
 }
 
@@ -179,15 +181,17 @@ describe('the directions of imports', () => {
 
 describe('effects have one place', () => {
   test('only config reads the environment; entry points pass it in', () => {
-    expect(matchesOutside(['config', 'workers', 'scripts'], /\bprocess\.env\b/g)).toEqual([])
+    expect(matchesOutside(['config', ...ENTRY_POINTS], /\bprocess\.env\b/g)).toEqual([])
   })
 
-  test('only the command line and the scripts print', () => {
-    expect(matchesOutside(['cli', 'scripts'], /\bconsole\.\w+|\bprocess\.std(out|err)\b/g)).toEqual([])
+  test('only the command line and the scripts print; entry points pass the streams in', () => {
+    expect(matchesOutside(['cli', 'scripts'], /\bconsole\.\w+/g)).toEqual([])
+    expect(matchesOutside(['cli', ...ENTRY_POINTS], /\bprocess\.std(out|err)\b/g)).toEqual([])
   })
 
-  test('only app ends the process, sets its exit code or listens to its signals', () => {
-    expect(matchesOutside(['app'], /\bprocess\.(exit|exitCode|abort|on|once|addListener)\b/g)).toEqual([])
+  test('only app listens to signals; it and the entry points end the process', () => {
+    expect(matchesOutside(['app'], /\bprocess\.(on|once|addListener|prependListener)\b/g)).toEqual([])
+    expect(matchesOutside(['app', ...ENTRY_POINTS], /\bprocess\.(exit|exitCode|abort|reallyExit)\b/g)).toEqual([])
   })
 
   test('nobody gets at these effects by importing node:process or node:console', () => {

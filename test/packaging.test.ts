@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { SETTING_NAMES, SETTING_TABLE } from '../src/config/setting-table.js'
 
 const root = join(import.meta.dirname, '..')
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -67,6 +68,26 @@ describe('the clone', () => {
         .map((name) => `${path} → ${name}`),
     )
     expect(lost).toEqual([])
+  })
+})
+
+describe('the settings', () => {
+  test('every setting that a document or a container names is one that the configuration reads', () => {
+    const known: readonly string[] = SETTING_NAMES
+    const texts = ['README.md', 'CHANGELOG.md', '.env.example', 'Dockerfile', 'docker-compose.yml', ...docs]
+    const unknown = texts.flatMap((path) =>
+      [...read(path).matchAll(/\bTRACKYARD_[A-Z_]*[A-Z]\b/g)]
+        .map((match) => match[0])
+        .filter((name) => !known.includes(name))
+        .map((name) => `${path}: ${name}`),
+    )
+    expect(unknown).toEqual([])
+  })
+
+  test('.env.example holds every setting once, commented out, with its default', () => {
+    const lines = [...read('.env.example').matchAll(/^#?(TRACKYARD_\w+=.*)$/gm)].map((match) => match[0])
+    const expected = SETTING_NAMES.map((name) => `#${name}=${SETTING_TABLE[name].default ?? ''}`)
+    expect(lines.sort()).toEqual(expected.sort())
   })
 })
 
