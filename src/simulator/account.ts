@@ -1,6 +1,6 @@
+import type { WireMe } from '../api/wire.js'
 import { createLimiter, type Limiter } from './limiter.js'
 import type { SimulatorOptions } from './options.js'
-import type { WireAccount, WireUsage } from './wire.js'
 
 /**
  * The one account behind the keys: its balance, its limits, its own history. Other programs may use it
@@ -21,11 +21,16 @@ export interface Account {
   /** Another program makes so many requests now, as far as limits and credits reach. @returns how many passed. */
   useElsewhere(requests: number, nowMs: number): number
   used(entry: UsageEntry): void
-  me(): WireAccount
+  /** Null where `accountDetails` keeps it back. */
+  me(): Me
   /** Newest first. */
-  usage(limit: number, offset: number): { usage: WireUsage[]; total_count: number; offset: number; limit: number }
+  usage(limit: number, offset: number): { usage: object[]; total_count: number; offset: number; limit: number }
   /** X-RateLimit-… and X-Credits-Remaining. */
   headers(nowMs: number): Record<string, string>
+}
+
+type Me = Omit<{ [Field in keyof WireMe]: WireMe[Field] | null }, 'rate_limit'> & {
+  rate_limit: { [Field in keyof WireMe['rate_limit']]: number | null } | null
 }
 
 export interface UsageEntry {
@@ -115,7 +120,8 @@ function limitHeaders(suffix: string, limiter: Limiter, nowMs: number): Record<s
   }
 }
 
-function wireUsage(entry: UsageEntry): WireUsage {
+/** API document, GET /usage. */
+function wireUsage(entry: UsageEntry): object {
   return {
     timestamp: new Date(entry.at).toISOString(),
     endpoint: entry.endpoint,

@@ -45,7 +45,8 @@ export function createApi(parts: ApiParts): Api {
         deliver({ response, timers: parts.timers }, errorReply(status, parts.options, { requestId, authorization }))
         return
       }
-      const came = { parts, authorization, requestId, receivedAt: Date.now(), urlQuery: query }
+      const keyId = parts.account.keyIdOf(authorization)
+      const came = { parts, authorization, keyId, requestId, receivedAt: Date.now(), urlQuery: query }
       if (known.endpoint === 'search') passGates(arrive(came, response, body))
       else passGates({ ...came, endpoint: known.endpoint, way: { response, timers: parts.timers }, searched: null })
     },
@@ -54,13 +55,13 @@ export function createApi(parts: ApiParts): Api {
 
 /** A search is in the log from here on, whatever becomes of it. */
 function arrive(came: Omit<Visit, 'endpoint' | 'way' | 'searched'>, response: ServerResponse, body: string): Visit {
-  const { log, account, timers } = came.parts
+  const { log, timers } = came.parts
   const search = readSearch(body)
   const call = log.arrived({
     query: search.query,
     request: search.body,
     canonical: search.canonical,
-    keyId: account.keyIdOf(came.authorization) ?? (came.authorization === undefined ? 'none' : 'unknown'),
+    keyId: came.keyId ?? (came.authorization === undefined ? 'none' : 'unknown'),
     receivedAt: came.receivedAt,
   })
   response.once('close', () => call.end('abandoned'))
@@ -76,11 +77,10 @@ function passGates(visit: Visit): void {
 }
 
 function unauthorized(visit: Visit): Reply | null {
-  const { account, options } = visit.parts
-  if (account.keyIdOf(visit.authorization) !== null) return null
+  if (visit.keyId !== null) return null
   // API document: GET /me shows the one body shape, the error page the other.
   const body = visit.endpoint === 'search' ? documentedError(401) : { error: 'Invalid API key', code: 'unauthorized' }
-  return errorReply(401, options, visit, body)
+  return errorReply(401, visit.parts.options, visit, body)
 }
 
 function limited(visit: Visit): Reply | null {

@@ -17,7 +17,7 @@ export interface SimulatorControls {
   setCredits(credits: number): void
   /** Requests a minute; null lifts the limit. */
   setLimit(perMinute: number | null): void
-  /** @returns the rule's id. @throws TypeError when the rule makes no sense. */
+  /** @returns the rule's id. @throws TypeError when the rule makes no sense, SyntaxError for a broken pattern. */
   fail(rule: FaultRule): string
   /** Ends one rule, or all. @returns whether there was one. */
   heal(id?: string): boolean

@@ -3,7 +3,7 @@ import { checkFaultRule, type FaultRule } from './fault-rule.js'
 
 /** The rules in force, and how often each has struck. */
 export interface Faults {
-  /** @returns the rule's id. @throws TypeError when the rule makes no sense. */
+  /** @returns the rule's id. @throws TypeError when the rule makes no sense, SyntaxError for a broken pattern. */
   add(rule: FaultRule): string
   /** @returns whether anything was healed. Without an id: everything. */
   heal(id?: string): boolean

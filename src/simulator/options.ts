@@ -14,7 +14,10 @@ export interface SimulatorOptions {
   readonly tier: Tier
   /** Balance at the start. Default: the tier's. */
   readonly credits: number
-  /** Null: no limit. Default: the tier's. */
+  /**
+   * Null: no limit, and no figure in headers or /me either, so a client that learns its pace from them
+   * learns nothing; give a large number where it should run freely. Default: the tier's.
+   */
   readonly perMinute: number | null
   /** How the minute is counted; the API does not say, so a client must live with all three. */
   readonly limitKind: LimitKind
@@ -76,13 +79,13 @@ export const TIERS: Readonly<Record<Tier, { credits: number; perMinute: number; 
 
 export const SIMULATOR_KEY = 'sim-key-5f1d2c7a90b34e68'
 
-/** @throws RangeError for a value outside its list, with the list: options may come from a file. */
+/** @throws RangeError for a value outside its list, and for a name that is no option: they may come from a file. */
 export function completeOptions(given: Partial<SimulatorOptions>): SimulatorOptions {
   const tier = oneOf('tier', given.tier ?? 'pro', ['free', 'starter', 'pro'])
   oneOf('limitKind', given.limitKind ?? 'fixed', LIMIT_KINDS)
   oneOf('retryAfter', given.retryAfter ?? 'seconds', RETRY_AFTER_STYLES)
   oneOf('chargeRule', given.chargeRule ?? 'on success', ['on success', 'once started'])
-  return {
+  const defaults: SimulatorOptions = {
     host: '127.0.0.1',
     port: 0,
     keys: [SIMULATOR_KEY],
@@ -103,8 +106,14 @@ export function completeOptions(given: Partial<SimulatorOptions>): SimulatorOpti
     noMatchRate: 0.03,
     tracksPerAnswer: 100,
     faults: [],
-    ...withoutUndefined(given),
   }
+  const unknown = Object.keys(given).filter((name) => !(name in defaults))
+  if (unknown.length > 0) {
+    throw new RangeError(
+      `no such simulator option: ${unknown.join(', ')}; there are ${Object.keys(defaults).join(', ')}`,
+    )
+  }
+  return { ...defaults, ...withoutUndefined(given) }
 }
 
 function oneOf<T extends string>(name: string, value: T, allowed: readonly T[]): T {

@@ -14,6 +14,8 @@ export interface Visit {
   readonly parts: ApiParts
   readonly endpoint: Endpoint
   readonly authorization: string | undefined
+  /** Null: the key opens nothing. */
+  readonly keyId: string | null
   readonly requestId: string
   readonly receivedAt: number
   readonly way: Way
@@ -52,8 +54,9 @@ export function afterLatency(visit: Visit, extraMs: number, run: () => void): vo
   else visit.parts.timers.after(waitMs, run)
 }
 
-/** Puts the request into the account's own history, which GET /usage shows. */
+/** Puts the request into the account's own history, which GET /usage shows. A stranger's is not in it. */
 export function remember(visit: Visit, status: number): void {
+  if (visit.keyId === null) return
   visit.parts.account.used({
     at: visit.receivedAt,
     endpoint: `/${visit.endpoint}`,

@@ -120,6 +120,7 @@ describe('GET /me and GET /usage', () => {
   test('/usage pages through the calls, newest first, with what each cost', () =>
     withSimulator({}, async ({ search, get }) => {
       for (const query of ['a', '', 'b']) await search({ query })
+      await search({ query: "a stranger, who is in nobody's history" }, 'wrong')
       const first = JSON.parse((await get('/usage?limit=2')).text)
       const second = JSON.parse((await get('/usage?limit=2&offset=2')).text)
       expect(first).toMatchObject({

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { LIMIT_KINDS } from '../../src/simulator/options.js'
+import { startSimulator } from '../../src/simulator/simulator.js'
 import { eventually, withSimulator } from './setup.js'
 
 describe('limits over the wire', () => {
@@ -92,6 +93,10 @@ describe('limits over the wire', () => {
       simulator.setLimit(null)
       expect((await search({ query: 'b' })).status).toBe(200)
     }))
+
+  test('a misspelt option is refused with the names there are', async () => {
+    await expect(startSimulator(JSON.parse('{"perMinut":5}'))).rejects.toThrow(/no such .*: perMinut; .*perMinute/)
+  })
 
   test('an option outside its list is refused with the list', async () => {
     const wrong = withSimulator({ limitKind: 'leaky' as 'token' }, async () => {})
