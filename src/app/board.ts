@@ -1,4 +1,4 @@
-import { startBoard } from '../board/start.js'
+import { startBoard } from '../board/start-board.js'
 import type { Settings } from '../config/settings.js'
 import { systemClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'

@@ -1,6 +1,8 @@
 import { Readable } from 'node:stream'
 import { compileRows } from '../catalog/compile-rows.js'
 import { openCatalog } from '../catalog/open-catalog.js'
+import { type Environment, readEnvironment } from '../config/env-file.js'
+import { loadSettings } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
 import { parseTracks } from '../domain/answer.js'
 import { systemClock } from '../domain/clock.js'
@@ -16,7 +18,6 @@ import { findBatch } from '../submit/batches.js'
 import { load } from '../submit/submit.js'
 import { deriveTags, type Tags } from '../tags/derive-tags.js'
 import { opening } from './closers.js'
-import { settingsOf } from './entry.js'
 import { openDelivery, openRecord } from './parts.js'
 
 /**
@@ -96,7 +97,7 @@ export interface Result {
 
 export interface ClientOptions {
   /** What the settings are read from. Default: this process's environment and `.env`. */
-  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly env?: Environment
   readonly log?: Logger
 }
 
@@ -104,7 +105,7 @@ const DAY_MS = 24 * 60 * 60 * 1000
 
 /** @throws ConfigurationError for settings that cannot work, UnreachableError for a Redis or store that is away */
 export async function openBatchClient(options: ClientOptions = {}): Promise<BatchClient> {
-  const settings = settingsOf({ env: options.env, cwd: process.cwd() })
+  const settings = loadSettings(readEnvironment(options.env === undefined ? {} : { env: options.env }))
   return clientFor(settings, options.log ?? silentLogger)
 }
 

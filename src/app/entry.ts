@@ -1,6 +1,6 @@
-import { readEnvFile } from '../config/env-file.js'
-import { loadSettings } from '../config/load.js'
-import type { Settings } from '../config/settings.js'
+import { type Environment, readEnvironment } from '../config/env-file.js'
+import { loadSettings } from '../config/load-settings.js'
+import { type Settings, secretTexts } from '../config/settings.js'
 import { type ExitCode, ReportedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { type Log, openLog } from '../log/log.js'
@@ -9,30 +9,19 @@ import type { Running } from './running.js'
 
 /** What a process brings along; entry points pass theirs, tests pass their own. */
 export interface Surroundings {
-  readonly env: Readonly<Record<string, string | undefined>>
+  readonly env: Environment
   readonly cwd: string
   readonly stderr: NodeJS.WriteStream
 }
 
-/** The settings of this process: `.env` in the working directory, then the environment, which wins. */
+/** The settings of this process: the environment, and behind it a `.env` in the working directory. */
 export function settingsOf(surroundings: Pick<Surroundings, 'env' | 'cwd'>): Settings {
-  return loadSettings({ ...readEnvFile(surroundings.cwd), ...surroundings.env })
+  return loadSettings(readEnvironment({ env: surroundings.env, directory: surroundings.cwd }))
 }
 
 /** The log of this process: to stderr, for eyes on a terminal, as JSON lines elsewhere; no secret passes. */
 export function logOf(settings: Settings, stderr: NodeJS.WriteStream): Log {
-  const secrets = [
-    settings.apiKey,
-    settings.redisUrl,
-    settings.redisPassword,
-    settings.board.password,
-    settings.webhookUrl,
-  ]
-  return openLog({
-    level: settings.logLevel,
-    pretty: stderr.isTTY === true,
-    secrets: secrets.flatMap((secret) => (secret === null ? [] : [secret.reveal()])),
-  })
+  return openLog({ level: settings.logLevel, pretty: stderr.isTTY === true, secrets: secretTexts(settings) })
 }
 
 /** A whole long-running process, from settings to exit code. A configuration that cannot work is said in one go. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { type Api, openApi } from '../api/client.js'
+import { requireApiKey } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
-import { requireApiKey } from '../config/settings.js'
 import { systemClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
 import type { RedisAddress } from '../queue/address.js'

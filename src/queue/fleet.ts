@@ -8,6 +8,14 @@ import type { Fleet } from './search-queue.js'
 const WORKER_LIVES_MS = 15_000
 const STOP_IS_FORGOTTEN_AFTER_MS = 60_000
 
+/** Sticky: the holder's own call extends it. */
+const LEASE = `
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+`
+
 const RELEASE = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
@@ -41,7 +49,7 @@ export function openFleet(parts: {
       const taken = await redis.set(epochKey, storeId, 'NX')
       return taken === 'OK' || (await redis.get(epochKey)) === storeId
     },
-    lease: async (chore, ms) => (await redis.set(leaseKey(chore), holder, 'PX', Math.ceil(ms), 'NX')) === 'OK',
+    lease: async (chore, ms) => Number(await redis.eval(LEASE, 1, leaseKey(chore), holder, Math.ceil(ms))) === 1,
     release: async (chore) => {
       await redis.eval(RELEASE, 1, leaseKey(chore), holder)
     },

@@ -69,6 +69,7 @@ export async function settle(step: Step, hand: Hand, doors: Doors): Promise<unkn
       await moving(hand, doors, () => hand.job.moveToWait(hand.token))
       throw new WaitingError()
     case 'retry':
+      if (step.pause !== null) await gate.pause()
       await moving(hand, doors, async () => {})
       throw new RetryLater(step.reason, step.delayMs)
     case 'bury':

@@ -1,4 +1,4 @@
-import type { CallOutcome } from '../domain/outcome.js'
+import type { CallOutcome, ResponseFacts } from '../domain/outcome.js'
 import { build, type Connection } from './connection.js'
 import type { Account, AccountRecord } from './store.js'
 
@@ -59,4 +59,18 @@ export function foldBalance(connection: Connection, said: number | null, outcome
   const folded = after === null || said === null ? (after ?? said) : Math.min(after, said)
   if (folded === known && said === null) return
   connection.run('update account set credits_remaining = ?, heard_at = ?', [folded, now])
+}
+
+/** The limits that came with one response (X-RateLimit-Limit and the daily ones); what it does not say stays as it was. */
+export function foldLimits(
+  connection: Connection,
+  said: Pick<ResponseFacts, 'limitPerMinute' | 'limitPerDay' | 'remainingToday'>,
+): void {
+  const { limitPerMinute, limitPerDay, remainingToday } = said
+  if (limitPerMinute === null && limitPerDay === null && remainingToday === null) return
+  connection.run(
+    `update account set limit_per_minute = coalesce(@limitPerMinute, limit_per_minute),
+       limit_per_day = coalesce(@limitPerDay, limit_per_day), remaining_today = coalesce(@remainingToday, remaining_today)`,
+    { limitPerMinute, limitPerDay, remainingToday },
+  )
 }

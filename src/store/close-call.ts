@@ -1,5 +1,5 @@
 import type { SearchState } from '../domain/states.js'
-import { foldBalance } from './account.js'
+import { foldBalance, foldLimits } from './account.js'
 import type { Connection } from './connection.js'
 import { addPause, extendHold, isProbing, setProbing } from './fleet-state.js'
 import { changeOutcome, type LedgerCall } from './ledger.js'
@@ -33,6 +33,7 @@ export function closeCall(connection: Connection, callId: number, end: End): Clo
 
   record(connection, call, end)
   foldBalance(connection, end.facts.creditsRemaining, end.outcome, end.now)
+  foldLimits(connection, end.facts)
   settle(connection, call, search, end)
   const endedProbe = end.outcome === 'answered' && isProbing(connection)
   if (endedProbe) setProbing(connection, false)

@@ -1,0 +1,86 @@
+import { afterEach, expect, test } from '@jest/globals'
+import type { FaultRule } from '../../src/simulator/fault-rule.js'
+import { type Night, startNight } from '../support/night.js'
+
+/** One row for each status of the API document's error table: each ends as the table says, its remedy shown. */
+let night: Night
+afterEach(() => night.close())
+
+interface DeadLetter {
+  readonly query: string
+  readonly status: number | null
+  readonly error: string
+  readonly code: string | null
+  readonly remedy: string
+  readonly attempts: number
+}
+
+const DEAD = [400, 403, 404, 405, 409, 410, 413, 415, 422]
+const HEALING = [408, 425, 429, 500, 502, 503, 504]
+
+const rule = (status: number, times?: number): FaultRule => ({
+  match: `status ${status} `,
+  ...(times === undefined ? {} : { times }),
+  does: { status, ...(status === 429 ? { headers: { 'retry-after': '1' } } : {}) },
+})
+
+test('each status ends as the error table says', async () => {
+  night = await startNight({
+    simulator: {
+      noMatchRate: 0,
+      faults: [
+        ...DEAD.map((status) => rule(status)),
+        ...HEALING.map((status) => rule(status, 1)),
+        { match: 'status 599 ', does: { status: 599 } },
+        { match: 'html ', does: 'html' },
+        { match: 'truncated ', does: 'truncated' },
+        { match: 'cut ', times: 1, does: 'cut' },
+      ],
+    },
+    env: { TRACKYARD_MAX_ATTEMPTS: '3' },
+  })
+  const titles = [...DEAD, ...HEALING, 200, 599].map((status) => `status ${status} song`)
+  const text = `title\n${[...titles, 'html song', 'truncated song', 'cut song'].join('\n')}\n,\n`
+  const path = await night.file('table.csv', text)
+  await night.json(['submit', path, '--query', '{title}', '--yes'])
+  await night.startWorker()
+  expect((await night.cli(['wait', '--timeout', '60'])).code).toBe(0)
+
+  const letters = await night.json<readonly DeadLetter[]>(['dead-letters', 'list'])
+  expect(letters.map((letter) => letter.query).sort()).toEqual(
+    [...DEAD.map((status) => `status ${status} song`), 'status 599 song', 'html song', 'truncated song'].sort(),
+  )
+  for (const letter of letters) expect(letter.remedy).toMatch(/\w.*\.$/)
+  const byQuery = new Map(letters.map((letter) => [letter.query, letter]))
+  expect(byQuery.get('status 400 song')).toMatchObject({ status: 400, code: 'invalid_parameters' })
+  expect(byQuery.get('html song')).toMatchObject({ status: 200, code: 'unreadable' })
+  expect(byQuery.get('status 599 song')).toMatchObject({ status: 599, attempts: 3 })
+
+  const calls = (query: string): number => night.simulator.calls().filter((call) => call.query === query).length
+  for (const status of DEAD) expect(calls(`status ${status} song`)).toBe(1)
+  for (const status of HEALING) expect(calls(`status ${status} song`)).toBe(2)
+  expect(calls('html song')).toBe(1)
+  expect(calls('status 599 song')).toBe(3)
+
+  const rows = await night.exported()
+  const statuses = new Map(rows.map((row) => [row.position, row.status]))
+  expect(rows).toHaveLength(titles.length + 4)
+  expect([...statuses.values()].filter((status) => status === 'tagged')).toHaveLength(HEALING.length + 2)
+  expect([...statuses.values()].filter((status) => status === 'dead')).toHaveLength(DEAD.length + 3)
+  expect([...statuses.values()].filter((status) => status === 'invalid')).toHaveLength(1)
+}, 120_000)
+
+test('401 is refused and pauses; with a working key, resume retries what was refused', async () => {
+  night = await startNight({ simulator: { noMatchRate: 0 } })
+  const path = await night.file('a.csv', 'title\none\ntwo\nthree\n')
+  await night.json(['submit', path, '--query', '{title}', '--yes'])
+  night.simulator.revokeKey()
+  const worker = await night.startWorker()
+  await worker.waitForLog(/dead letter: /)
+  const { queue } = await night.status()
+  expect(queue).toMatchObject({ state: 'paused', causes: ['unauthorized'] })
+  night.simulator.restoreKey()
+  expect((await night.cli(['resume'])).code).toBe(0)
+  expect((await night.cli(['wait', '--timeout', '30'])).code).toBe(0)
+  expect((await night.exported()).map((row) => row.status)).toEqual(['tagged', 'tagged', 'tagged'])
+}, 60_000)

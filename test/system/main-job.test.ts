@@ -1,0 +1,122 @@
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
+import { until } from '../support/until.js'
+
+/** The main job on real processes: a catalog goes in, a tagged catalog comes out; the simulator is the witness. */
+let night: Night
+afterEach(() => night.close())
+
+interface Submitted {
+  readonly batch: number
+  readonly rows: number
+  readonly searches: number
+  readonly new: number
+  readonly already_answered: number
+  readonly credits_needed: number
+}
+
+const submit = (path: string, ...more: readonly string[]): Promise<Submitted> =>
+  night.json<Submitted>(['submit', path, '--query', QUERY, '--yes', ...more])
+
+const ids = (rows: readonly Record<string, string>[]): readonly (string | undefined)[] => rows.map((row) => row.id)
+
+describe('a catalog of 5,000 rows and 3,500 different questions', () => {
+  test('costs 3,500 calls, every row is tagged in order, and the same file again costs nothing', async () => {
+    night = await startNight({ simulator: { noMatchRate: 0 } })
+    const path = await night.file('films.csv', catalogText(5000, 3500))
+    const submitted = await submit(path)
+    expect(submitted).toMatchObject({ rows: 5000, searches: 3500, new: 3500, credits_needed: 3500 })
+    await night.startWorker()
+    expect((await night.cli(['wait', '--timeout', '100'])).code).toBe(0)
+    expect(night.simulator.paid()).toBe(3500)
+    expect(night.simulator.calls()).toHaveLength(3500)
+    const rows = await night.exported()
+    expect(ids(rows)).toEqual(Array.from({ length: 5000 }, (_, index) => `r${index + 1}`))
+    expect(rows.filter((row) => row.status !== 'tagged')).toEqual([])
+
+    const again = await submit(path, '--name', 'again')
+    expect(again).toMatchObject({ new: 0, already_answered: 3500, credits_needed: 0 })
+    expect((await night.cli(['wait', 'again', '--timeout', '20'])).code).toBe(0)
+    expect(night.simulator.calls()).toHaveLength(3500)
+    expect((await night.exported('again')).filter((row) => row.status !== 'tagged')).toEqual([])
+  }, 150_000)
+})
+
+test('twenty 429s hold the fleet, use no attempt, and their searches are called again before 2,000 others', async () => {
+  night = await startNight({
+    simulator: {
+      noMatchRate: 0,
+      latencyMs: 20,
+      faults: [{ timesInTotal: 20, does: { status: 429, headers: { 'retry-after': '2' } } }],
+    },
+    env: { TRACKYARD_CONCURRENCY: '20', TRACKYARD_RATE_LIMIT: '12000' },
+  })
+  await submit(await night.file('films.csv', catalogText(2020)))
+  await night.startWorker()
+  expect((await night.cli(['wait', '--timeout', '100'])).code).toBe(0)
+  const calls = night.simulator.calls()
+  const refused = calls.filter((call) => call.status === 429)
+  expect(refused).toHaveLength(20)
+  const first = refused[0]
+  if (first === undefined) throw new Error('no 429')
+  const answeredAt = first.answeredAt ?? first.receivedAt
+  const duringHold = calls.filter((call) => call.receivedAt > answeredAt + 100 && call.receivedAt < answeredAt + 1990)
+  expect(duringHold).toEqual([])
+  // At most the slots in flight when the first 429 came were still calling; they are the first to be called again.
+  const again = calls.slice(calls.indexOf(refused[refused.length - 1] ?? first) + 1).slice(0, 20)
+  expect(new Set(again.map((call) => call.query))).toEqual(new Set(refused.map((call) => call.query)))
+  expect(night.simulator.paidTwice()).toEqual([])
+  expect(calls).toHaveLength(2040)
+  expect((await night.exported()).filter((row) => row.status !== 'tagged')).toEqual([])
+  const shown = await night.json<{ search: { failures: number } }>(['show', 'r1'])
+  expect(JSON.stringify(shown)).not.toContain('attempts_used_up')
+}, 120_000)
+
+test('credits run out: paused within the calls in flight, status says why, resume probes once, nothing is called twice', async () => {
+  night = await startNight({
+    simulator: { credits: 50, noMatchRate: 0, latencyMs: 20 },
+    env: { TRACKYARD_CREDIT_CHECK_MS: '600000', TRACKYARD_RATE_LIMIT: '6000' },
+  })
+  await submit(await night.file('films.csv', catalogText(200)))
+  await night.startWorker()
+  await until(async () => (await night.status()).queue.state === 'paused', { timeoutMs: 20_000, what: 'the pause' })
+  const paused = await night.status()
+  expect(paused.queue.reason).toMatch(/Out of credits/)
+  expect(paused.credits).toMatchObject({ spent: 50 })
+  const callsAtPause = night.simulator.calls().length
+  expect(callsAtPause).toBeLessThanOrEqual(50 + 10)
+  night.simulator.topUp(1000)
+  expect((await night.cli(['resume'])).code).toBe(0)
+  expect((await night.cli(['wait', '--timeout', '60'])).code).toBe(0)
+  const later = night.simulator.calls().slice(callsAtPause)
+  const [probe, second] = later
+  expect(second?.receivedAt ?? 0).toBeGreaterThanOrEqual(probe?.answeredAt ?? Number.POSITIVE_INFINITY)
+  expect(night.simulator.paid()).toBe(200)
+  expect(night.simulator.paidTwice()).toEqual([])
+  expect((await night.exported()).filter((row) => row.status !== 'tagged')).toEqual([])
+}, 120_000)
+
+test('credits run out and come back: it goes on by itself', async () => {
+  night = await startNight({ simulator: { credits: 10, noMatchRate: 0 }, env: { TRACKYARD_CREDIT_CHECK_MS: '1000' } })
+  await submit(await night.file('films.csv', catalogText(40)))
+  const worker = await night.startWorker()
+  await worker.waitForLog(/is paused/)
+  night.simulator.topUp(100)
+  expect((await night.cli(['wait', '--timeout', '60'])).code).toBe(0)
+  expect(night.simulator.paid()).toBe(40)
+  expect(night.simulator.paidTwice()).toEqual([])
+}, 90_000)
+
+test('a wrong template cancelled after --first 10 costs ten credits', async () => {
+  night = await startNight({ simulator: { noMatchRate: 0 } })
+  await submit(await night.file('films.csv', catalogText(100)), '--first', '10')
+  await night.startWorker()
+  expect((await night.cli(['wait', '--timeout', '30'])).code).toBe(4)
+  expect((await night.cli(['cancel'])).code).toBe(0)
+  const rows = await night.exported()
+  expect(rows.filter((row) => row.status === 'tagged').map((row) => row.id)).toEqual(
+    Array.from({ length: 10 }, (_, index) => `r${index + 1}`),
+  )
+  expect(rows.filter((row) => row.status === 'cancelled')).toHaveLength(90)
+  expect(night.simulator.calls()).toHaveLength(10)
+}, 60_000)

@@ -1,0 +1,48 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, expect, test } from '@jest/globals'
+import { SIMULATOR_KEY } from '../../src/simulator/options.js'
+import { type Night, startNight } from '../support/night.js'
+
+let night: Night
+afterEach(() => night.close())
+
+test('the key is nowhere in Redis, database, logs or process list, though the API echoes it in every error', async () => {
+  night = await startNight({
+    simulator: {
+      echoKey: true,
+      faults: [
+        { match: 'refused', does: { status: 400 } },
+        { match: 'broken', does: { status: 500 } },
+        { match: 'html', does: 'html' },
+      ],
+    },
+    env: { TRACKYARD_MAX_ATTEMPTS: '2', TRACKYARD_LOG_LEVEL: 'debug' },
+  })
+  const path = await night.file('a.csv', 'title\nrefused\nbroken\nhtml\nfine\n')
+  const submitted = await night.cli(['submit', path, '--query', '{title}', '--yes'])
+  const worker = await night.startWorker()
+  const waited = await night.cli(['wait', '--timeout', '30'])
+  expect(waited.code).toBe(0)
+  const commands = await Promise.all(
+    [['dead-letters'], ['show', '1'], ['status', '--json'], ['account'], ['export', '--out', '-']].map((args) =>
+      night.cli(args),
+    ),
+  )
+  const commandLine = await readFile(`/proc/${worker.pid}/cmdline`, 'utf8')
+  worker.kill('SIGTERM')
+  await worker.exited
+
+  const said = [submitted, waited, ...commands].flatMap(({ stdout, stderr }) => [stdout, stderr])
+  expect([...said, worker.log(), commandLine].filter((text) => text.includes(SIMULATOR_KEY))).toEqual([])
+  const files = await filesUnder(night.dataDir)
+  expect(files.some((file) => file.endsWith('.aof'))).toBe(true)
+  expect(files.some((file) => file.includes('trackyard.db'))).toBe(true)
+  for (const file of files)
+    expect({ file, key: (await readFile(file)).includes(SIMULATOR_KEY) }).toEqual({ file, key: false })
+}, 60_000)
+
+async function filesUnder(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true })
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+}
