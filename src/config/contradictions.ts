@@ -1,0 +1,52 @@
+import type { SettingName } from './setting-table.js'
+import type { Settings } from './settings.js'
+
+/** Two settings that are each fine and cannot work together. */
+export interface Contradiction {
+  readonly name: SettingName
+  /** The other one: where either could not be read at all, this contradiction says nothing. */
+  readonly beside: SettingName
+  readonly sentence: string
+}
+
+/** An answer that arrives at the last moment must still be committed before the job's lock is gone. */
+const COMMIT_MARGIN_MS = 2000
+
+export function contradictions(settings: Settings): Contradiction[] {
+  const { requestTimeoutMs, lockDurationMs, stalledIntervalMs, backoff, board } = settings
+  const found: Contradiction[] = []
+  const longestCallMs = lockDurationMs - COMMIT_MARGIN_MS
+  if (requestTimeoutMs >= longestCallMs) {
+    found.push({
+      name: 'TRACKYARD_REQUEST_TIMEOUT_MS',
+      beside: 'TRACKYARD_LOCK_DURATION_MS',
+      sentence: `expected less than TRACKYARD_LOCK_DURATION_MS - ${COMMIT_MARGIN_MS} = ${longestCallMs}, found ${requestTimeoutMs}`,
+    })
+  }
+  if (stalledIntervalMs > lockDurationMs) {
+    found.push({
+      name: 'TRACKYARD_STALLED_INTERVAL_MS',
+      beside: 'TRACKYARD_LOCK_DURATION_MS',
+      sentence: `expected at most TRACKYARD_LOCK_DURATION_MS = ${lockDurationMs}, found ${stalledIntervalMs}`,
+    })
+  }
+  if (backoff.baseMs > backoff.maxMs) {
+    found.push({
+      name: 'TRACKYARD_BACKOFF_BASE_MS',
+      beside: 'TRACKYARD_BACKOFF_MAX_MS',
+      sentence: `expected at most TRACKYARD_BACKOFF_MAX_MS = ${backoff.maxMs}, found ${backoff.baseMs}`,
+    })
+  }
+  if (board.password === null && !isLoopback(board.host)) {
+    found.push({
+      name: 'TRACKYARD_BOARD_PASSWORD',
+      beside: 'TRACKYARD_BOARD_HOST',
+      sentence: `expected a password, because other machines may reach TRACKYARD_BOARD_HOST = ${board.host}, found none`,
+    })
+  }
+  return found
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
+}

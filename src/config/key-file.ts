@@ -1,0 +1,20 @@
+import { readFileSync } from 'node:fs'
+import { foundInstead } from './file-error.js'
+import type { Reader } from './readers.js'
+import type { Secret } from './secret.js'
+
+/** The key from a file, as secret mounts provide it; white space at its end (an editor's newline) is not part of it. */
+export function readKeyFile(path: string, reader: Reader<Secret>): { key: Secret } | { problem: string } {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+      .replace(/^\uFEFF/, '')
+      .trimEnd()
+  } catch (error) {
+    return { problem: `expected a file that holds the API key, found ${foundInstead(error)} at ${path}` }
+  }
+  if (text === '') return { problem: `expected a file that holds the API key, found an empty one at ${path}` }
+  const result = reader.safeParse(text)
+  if (result.success) return { key: result.data }
+  return { problem: `expected ${result.error.issues[0]?.message} in ${path}, found something else (not shown)` }
+}

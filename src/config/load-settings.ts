@@ -1,0 +1,120 @@
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { ConfigurationError } from '../domain/errors.js'
+import { contradictions } from './contradictions.js'
+import type { Environment } from './env-file.js'
+import { readKeyFile } from './key-file.js'
+import type { Secret } from './secret.js'
+import { SETTING_TABLE, type Setting, type SettingName } from './setting-table.js'
+import type { Settings } from './settings.js'
+import { unknownNames } from './unknown-names.js'
+
+/**
+ * The whole configuration in one reading: every setting, the rules between them, and names that are
+ * nearly ours. All problems are named at once, since each round of "correct it and start again" costs
+ * an operator a restart. An empty value is an unset one. Secrets are never quoted in a problem.
+ */
+
+/** Throws `ConfigurationError` that names all problems. The API key may be missing: see `requireApiKey`. */
+export function loadSettings(env: Environment): Settings {
+  const problems: string[] = unknownNames(env)
+  const failed = new Set<SettingName>()
+  const problem = (name: SettingName, sentence: string): void => {
+    failed.add(name)
+    problems.push(`${name}: ${sentence}`)
+  }
+
+  const optional = <T>(name: SettingName, setting: Setting<T>): T | null => {
+    const text = env[name] || setting.default
+    if (text === null) return null
+    const result = setting.read.safeParse(text)
+    if (result.success) return result.data
+    const expected = result.error.issues[0]?.message ?? 'another value'
+    problem(name, `expected ${expected}, found ${shown(text, setting)}`)
+    return null
+  }
+  // A problem stands for the value: what is returned then is never used.
+  const required = <T>(name: SettingName, setting: Setting<T>): T =>
+    optional(name, setting) ?? setting.read.parse(setting.default)
+
+  const t = SETTING_TABLE
+  const settings: Settings = {
+    apiKey: apiKey(),
+    apiUrl: required('TRACKYARD_API_URL', t.TRACKYARD_API_URL),
+    dataDir: optional('TRACKYARD_DATA_DIR', t.TRACKYARD_DATA_DIR) ?? defaultDataDir(env),
+    redisUrl: optional('TRACKYARD_REDIS_URL', t.TRACKYARD_REDIS_URL),
+    concurrency: required('TRACKYARD_CONCURRENCY', t.TRACKYARD_CONCURRENCY),
+    rateLimit: required('TRACKYARD_RATE_LIMIT', t.TRACKYARD_RATE_LIMIT),
+    requestTimeoutMs: required('TRACKYARD_REQUEST_TIMEOUT_MS', t.TRACKYARD_REQUEST_TIMEOUT_MS),
+    maxAttempts: required('TRACKYARD_MAX_ATTEMPTS', t.TRACKYARD_MAX_ATTEMPTS),
+    backoff: Object.freeze({
+      baseMs: required('TRACKYARD_BACKOFF_BASE_MS', t.TRACKYARD_BACKOFF_BASE_MS),
+      maxMs: required('TRACKYARD_BACKOFF_MAX_MS', t.TRACKYARD_BACKOFF_MAX_MS),
+    }),
+    creditReserve: required('TRACKYARD_CREDIT_RESERVE', t.TRACKYARD_CREDIT_RESERVE),
+    creditCheckMs: required('TRACKYARD_CREDIT_CHECK_MS', t.TRACKYARD_CREDIT_CHECK_MS),
+    autoResumeHours: required('TRACKYARD_AUTO_RESUME_HOURS', t.TRACKYARD_AUTO_RESUME_HOURS),
+    confirmAbove: required('TRACKYARD_CONFIRM_ABOVE', t.TRACKYARD_CONFIRM_ABOVE),
+    lockDurationMs: required('TRACKYARD_LOCK_DURATION_MS', t.TRACKYARD_LOCK_DURATION_MS),
+    stalledIntervalMs: required('TRACKYARD_STALLED_INTERVAL_MS', t.TRACKYARD_STALLED_INTERVAL_MS),
+    shutdownGraceMs: required('TRACKYARD_SHUTDOWN_GRACE_MS', t.TRACKYARD_SHUTDOWN_GRACE_MS),
+    board: Object.freeze({
+      host: required('TRACKYARD_BOARD_HOST', t.TRACKYARD_BOARD_HOST),
+      port: required('TRACKYARD_BOARD_PORT', t.TRACKYARD_BOARD_PORT),
+      user: required('TRACKYARD_BOARD_USER', t.TRACKYARD_BOARD_USER),
+      password: optional('TRACKYARD_BOARD_PASSWORD', t.TRACKYARD_BOARD_PASSWORD),
+      readOnly: required('TRACKYARD_BOARD_READ_ONLY', t.TRACKYARD_BOARD_READ_ONLY),
+    }),
+    webhookUrl: optional('TRACKYARD_WEBHOOK_URL', t.TRACKYARD_WEBHOOK_URL),
+    logLevel: required('TRACKYARD_LOG_LEVEL', t.TRACKYARD_LOG_LEVEL),
+  }
+
+  for (const { name, beside, sentence } of contradictions(settings)) {
+    if (!failed.has(name) && !failed.has(beside)) problem(name, sentence)
+  }
+  if (problems.length > 0) throw new ConfigurationError(report(problems))
+  return Object.freeze(settings)
+
+  function apiKey(): Secret | null {
+    const direct = optional('TRACKYARD_API_KEY', t.TRACKYARD_API_KEY)
+    const file = optional('TRACKYARD_API_KEY_FILE', t.TRACKYARD_API_KEY_FILE)
+    if (file === null) return direct
+    if (env.TRACKYARD_API_KEY) {
+      problem('TRACKYARD_API_KEY_FILE', 'expected this or TRACKYARD_API_KEY, found both')
+      return null
+    }
+    const read = readKeyFile(file, t.TRACKYARD_API_KEY.read)
+    if ('key' in read) return read.key
+    problem('TRACKYARD_API_KEY_FILE', read.problem)
+    return null
+  }
+}
+
+/** The key, for a command that calls the API. Throws `ConfigurationError` when none is set. */
+export function requireApiKey(settings: Settings): Secret {
+  if (settings.apiKey !== null) return settings.apiKey
+  throw new ConfigurationError(
+    'TRACKYARD_API_KEY: expected an API key, found none. Set it (or TRACKYARD_API_KEY_FILE) in the environment or in .env; to try everything without a key, run `trackyard-batch simulate` or `npm run demo`.',
+  )
+}
+
+function shown(text: string, setting: Setting<unknown>): string {
+  if (setting.isSecret === true) return 'something else (not shown)'
+  const withoutUser = text.replace(/\/\/[^/]*@/, '//…@')
+  return JSON.stringify(withoutUser.length <= 60 ? withoutUser : `${withoutUser.slice(0, 59)}…`)
+}
+
+function defaultDataDir(env: Environment): string {
+  return join(
+    env.XDG_STATE_HOME ? resolve(env.XDG_STATE_HOME) : join(env.HOME || homedir(), '.local', 'state'),
+    'trackyard-batch',
+  )
+}
+
+function report(problems: readonly string[]): string {
+  const next = 'Correct the environment or .env.'
+  if (problems.length === 1) return `${problems[0]}${problems[0]?.endsWith('?') ? '' : '.'} ${next}`
+  return [`The configuration has ${problems.length} problems:`, ...problems.map((each) => `  - ${each}`), next].join(
+    '\n',
+  )
+}

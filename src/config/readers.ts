@@ -1,0 +1,102 @@
+import { homedir } from 'node:os'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { type Secret, secret } from './secret.js'
+
+/**
+ * How the text of a setting becomes its value. The message of every issue is what was expected, as a
+ * phrase, so that one sentence fits all: "NAME: expected …, found …".
+ */
+export type Reader<T> = z.ZodType<T, string>
+
+export function wholeNumber(min: number, max: number): Reader<number> {
+  const error = `a whole number from ${min} to ${max}`
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, { error })
+    .transform(Number)
+    .pipe(z.number().min(min, { error }).max(max, { error }))
+}
+
+/** A whole number, or the word that says "find out yourself". */
+export function wholeNumberOr<const W extends string>(word: W, min: number, max: number): Reader<number | W> {
+  const error = `${word}, or a whole number from ${min} to ${max}`
+  return z
+    .string()
+    .refine((text) => text === word || wholeNumber(min, max).safeParse(text).success, { error })
+    .transform((text) => (text === word ? word : Number(text)))
+}
+
+/** With a fraction, if need be: `0.5`. */
+export function plainNumber(min: number, max: number): Reader<number> {
+  const error = `a number from ${min} to ${max}`
+  return z
+    .string()
+    .regex(/^\d{1,15}(\.\d{1,6})?$/, { error })
+    .transform(Number)
+    .pipe(z.number().min(min, { error }).max(max, { error }))
+}
+
+export function oneOf<const T extends string>(...words: readonly [T, ...T[]]): Reader<T> {
+  const error = `one of ${words.join(', ')}`
+  return z.string().toLowerCase().pipe(z.enum(words, { error }))
+}
+
+export function yesOrNo(): Reader<boolean> {
+  return z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(['true', 'yes', '1', 'false', 'no', '0'], { error: 'true or false' }))
+    .transform((word) => ['true', 'yes', '1'].includes(word))
+}
+
+export function textLike(pattern: RegExp, expected: string): Reader<string> {
+  return z.string().regex(pattern, { error: expected })
+}
+
+export function secretLike(pattern: RegExp, expected: string): Reader<Secret> {
+  return textLike(pattern, expected).transform(secret)
+}
+
+/** Absolute; `~/` is the home directory, because a `.env` has no shell to say so. */
+export function path(): Reader<string> {
+  return z.string().transform((text) => resolve(text.replace(/^~(?=\/|$)/, homedir())))
+}
+
+/** Without the slash at its end. */
+export function httpUrl(): Reader<string> {
+  const error = 'an http:// or https:// address without user, password, query or fragment'
+  return z
+    .string()
+    .refine(
+      (text) => {
+        const url = parseUrl(text, ['http:', 'https:'])
+        return url !== null && url.username === '' && url.password === '' && !/[?#]/.test(text)
+      },
+      { error },
+    )
+    .transform((text) => text.replace(/\/+$/, ''))
+}
+
+export function secretHttpUrl(): Reader<Secret> {
+  const error = 'an http:// or https:// address'
+  return z
+    .string()
+    .refine((text) => parseUrl(text, ['http:', 'https:']) !== null, { error })
+    .transform(secret)
+}
+
+export function redisUrl(): Reader<Secret> {
+  const error = 'redis://host:port, rediss://host:port, unix:///path or the absolute path of a socket'
+  return z
+    .string()
+    .refine((text) => text.startsWith('/') || parseUrl(text, ['redis:', 'rediss:', 'unix:']) !== null, { error })
+    .transform(secret)
+}
+
+function parseUrl(text: string, protocols: readonly string[]): URL | null {
+  if (!URL.canParse(text) || /\s/.test(text)) return null
+  const url = new URL(text)
+  const isWhole = url.protocol === 'unix:' ? url.pathname !== '' : url.hostname !== ''
+  return protocols.includes(url.protocol) && isWhole ? url : null
+}

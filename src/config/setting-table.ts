@@ -1,0 +1,176 @@
+import {
+  httpUrl,
+  oneOf,
+  path,
+  plainNumber,
+  type Reader,
+  redisUrl,
+  secretHttpUrl,
+  secretLike,
+  textLike,
+  wholeNumber,
+  wholeNumberOr,
+  yesOrNo,
+} from './readers.js'
+import type { Secret } from './secret.js'
+
+/**
+ * Every setting there is: its default as one would write it, its meaning in a line, its reader. The
+ * rest of the program gets `Settings` and never sees these names, except in messages.
+ */
+export interface Setting<T> {
+  /** Read like a value from the environment; null: none. */
+  readonly default: string | null
+  /** How the default is shown where its text says too little. */
+  readonly shownDefault?: string
+  readonly meaning: string
+  /** Its text is never shown. */
+  readonly isSecret?: boolean
+  readonly read: Reader<T>
+}
+
+/** Visible ASCII, which is what fits into an HTTP header, without the quotes of somebody's shell. */
+const KEY: Reader<Secret> = secretLike(/^[!#-&(-_a-~]+$/, 'a key without white space and quotes')
+const DAY_MS = 86_400_000
+const MANY = 1_000_000_000
+
+function table<T extends Record<string, Setting<unknown>>>(settings: T): T {
+  return settings
+}
+
+export const SETTING_TABLE = table({
+  TRACKYARD_API_KEY: {
+    default: null,
+    shownDefault: 'none; required to call the real API',
+    meaning: 'the API key',
+    isSecret: true,
+    read: KEY,
+  },
+  TRACKYARD_API_KEY_FILE: { default: null, meaning: 'a file that holds the API key instead', read: path() },
+  TRACKYARD_API_URL: {
+    default: 'https://api.trackyard.com/api/external/v1',
+    meaning: 'where the API is',
+    read: httpUrl(),
+  },
+  TRACKYARD_DATA_DIR: {
+    default: null,
+    shownDefault: '$XDG_STATE_HOME/trackyard-batch or ~/.local/state/trackyard-batch',
+    meaning: 'where the store and the private Redis live',
+    read: path(),
+  },
+  TRACKYARD_REDIS_URL: {
+    default: null,
+    shownDefault: 'a private Redis in the data directory',
+    meaning: 'a Redis of your own',
+    isSecret: true,
+    read: redisUrl(),
+  },
+  TRACKYARD_CONCURRENCY: { default: '10', meaning: 'calls at a time in one worker', read: wholeNumber(1, 1000) },
+  TRACKYARD_RATE_LIMIT: {
+    default: 'auto',
+    meaning: 'calls a minute for the whole fleet; auto learns it from the API',
+    read: wholeNumberOr('auto', 1, 100_000),
+  },
+  TRACKYARD_REQUEST_TIMEOUT_MS: {
+    default: '20000',
+    meaning: 'the longest that one call may take, headers and body',
+    read: wholeNumber(50, 600_000),
+  },
+  TRACKYARD_MAX_ATTEMPTS: {
+    default: '8',
+    meaning: 'failed attempts until a search is a dead letter',
+    read: wholeNumber(1, 100),
+  },
+  TRACKYARD_BACKOFF_BASE_MS: {
+    default: '5000',
+    meaning: 'the first wait after a failed attempt; it doubles each time',
+    read: wholeNumber(1, DAY_MS),
+  },
+  TRACKYARD_BACKOFF_MAX_MS: {
+    default: '600000',
+    meaning: 'the longest wait after a failed attempt',
+    read: wholeNumber(1, DAY_MS),
+  },
+  TRACKYARD_CREDIT_RESERVE: {
+    default: '0',
+    meaning: 'pause when so many credits are left',
+    read: wholeNumber(0, MANY),
+  },
+  TRACKYARD_CREDIT_CHECK_MS: {
+    default: '60000',
+    meaning: 'how often the balance is asked for while credits are gone; grows to 15 minutes',
+    read: wholeNumber(50, DAY_MS),
+  },
+  TRACKYARD_AUTO_RESUME_HOURS: {
+    default: '24',
+    meaning: 'how long after running out of credits the work resumes by itself; 0: never',
+    read: plainNumber(0, 8760),
+  },
+  TRACKYARD_CONFIRM_ABOVE: {
+    default: '100',
+    meaning: 'credits above which a submit asks first',
+    read: wholeNumber(0, MANY),
+  },
+  TRACKYARD_LOCK_DURATION_MS: {
+    default: '25000',
+    meaning: 'after how long a dead worker loses its searches to another',
+    read: wholeNumber(1000, 3_600_000),
+  },
+  TRACKYARD_STALLED_INTERVAL_MS: {
+    default: '5000',
+    meaning: 'how often workers look for searches of dead workers',
+    read: wholeNumber(50, 3_600_000),
+  },
+  TRACKYARD_SHUTDOWN_GRACE_MS: {
+    default: '25000',
+    meaning: 'how long a stopping worker waits for its calls in flight',
+    read: wholeNumber(0, 3_600_000),
+  },
+  TRACKYARD_BOARD_HOST: {
+    default: '127.0.0.1',
+    meaning: 'the address that the board listens at',
+    read: textLike(/^[\w.:-]+$/, 'a host name or an address'),
+  },
+  TRACKYARD_BOARD_PORT: { default: '3210', meaning: "the board's port; 0: any free one", read: wholeNumber(0, 65_535) },
+  TRACKYARD_BOARD_USER: {
+    default: 'trackyard',
+    meaning: "the board's user, where a password is set",
+    read: textLike(/^[^:\p{Cc}]+$/u, 'a name without a colon'),
+  },
+  TRACKYARD_BOARD_PASSWORD: {
+    default: null,
+    shownDefault: 'none; required off loopback',
+    meaning: "the board's password",
+    isSecret: true,
+    read: secretLike(/^\P{Cc}+$/u, 'a text without control characters'),
+  },
+  TRACKYARD_BOARD_READ_ONLY: { default: 'false', meaning: 'the board shows, and changes nothing', read: yesOrNo() },
+  TRACKYARD_WEBHOOK_URL: {
+    default: null,
+    meaning: 'gets { "text": … } on pause, resume and completion',
+    isSecret: true,
+    read: secretHttpUrl(),
+  },
+  TRACKYARD_LOG_LEVEL: {
+    default: 'info',
+    meaning: 'debug, info, warn, error or silent',
+    read: oneOf('debug', 'info', 'warn', 'error', 'silent'),
+  },
+})
+
+export type SettingName = keyof typeof SETTING_TABLE
+export const SETTING_NAMES = Object.keys(SETTING_TABLE) as readonly SettingName[]
+
+/** For `--help` and the README. */
+export interface DocumentedSetting {
+  readonly name: SettingName
+  readonly default: string
+  readonly meaning: string
+}
+
+export function documentedSettings(): DocumentedSetting[] {
+  return SETTING_NAMES.map((name) => {
+    const setting: Setting<unknown> = SETTING_TABLE[name]
+    return { name, default: setting.shownDefault ?? setting.default ?? 'none', meaning: setting.meaning }
+  })
+}

@@ -1,0 +1,57 @@
+import type { Secret } from './secret.js'
+
+/** What the program runs with: read once at start, validated, frozen, and passed on in parts. Field by field as in setting-table.ts. */
+export interface Settings {
+  /** Null: none given; see `requireApiKey`. */
+  readonly apiKey: Secret | null
+  /** Without a slash at its end. */
+  readonly apiUrl: string
+  /** Absolute. */
+  readonly dataDir: string
+  /** Null: the private Redis. */
+  readonly redisUrl: Secret | null
+  readonly concurrency: number
+  /** Calls a minute. */
+  readonly rateLimit: number | 'auto'
+  readonly requestTimeoutMs: number
+  readonly maxAttempts: number
+  readonly backoff: { readonly baseMs: number; readonly maxMs: number }
+  readonly creditReserve: number
+  readonly creditCheckMs: number
+  /** 0: only by hand. */
+  readonly autoResumeHours: number
+  readonly confirmAbove: number
+  readonly lockDurationMs: number
+  readonly stalledIntervalMs: number
+  readonly shutdownGraceMs: number
+  readonly board: {
+    readonly host: string
+    readonly port: number
+    readonly user: string
+    /** Null only on loopback. */
+    readonly password: Secret | null
+    readonly readOnly: boolean
+  }
+  readonly webhookUrl: Secret | null
+  readonly logLevel: LogLevel
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+/** Every text that must not appear in a log: the key, the passwords (also as they stand in an address), the webhook's address. */
+export function secretTexts(settings: Settings): string[] {
+  const texts = [settings.apiKey, settings.board.password, settings.redisUrl, settings.webhookUrl]
+    .filter((held) => held !== null)
+    .map((held) => held.reveal())
+  const redis = settings.redisUrl?.reveal() ?? ''
+  const inUrl = URL.canParse(redis) ? new URL(redis).password : ''
+  return [...new Set([...texts, inUrl, decoded(inUrl)])].filter((text) => text !== '')
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

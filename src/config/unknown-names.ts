@@ -1,0 +1,17 @@
+import { didYouMean } from '../domain/did-you-mean.js'
+import { type Environment, PREFIX } from './env-file.js'
+import { SETTING_NAMES } from './setting-table.js'
+
+/** One sentence for each name that begins like ours and is none: a setting misspelt is a setting not set. */
+export function unknownNames(env: Environment): string[] {
+  const known: readonly string[] = SETTING_NAMES
+  const bare = known.map((name) => name.slice(PREFIX.length))
+  return Object.keys(env)
+    .filter((name) => name.startsWith(PREFIX) && env[name] && !known.includes(name))
+    .map((name) => {
+      const near = didYouMean(name.slice(PREFIX.length), bare)
+      return near === null
+        ? `${name}: expected the name of a setting (\`trackyard-batch --help\` lists them), found an unknown one`
+        : `${name}: no such setting; did you mean ${PREFIX}${near}?`
+    })
+}

@@ -1,0 +1,255 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { afterAll, describe, expect, test } from '@jest/globals'
+import { loadSettings, requireApiKey } from '../../src/config/load-settings.js'
+import { documentedSettings, SETTING_NAMES } from '../../src/config/setting-table.js'
+import { secretTexts } from '../../src/config/settings.js'
+import { ConfigurationError } from '../../src/domain/errors.js'
+
+const KEY = 'tk_live_4f9a7c21d8e35b60'
+const directory = mkdtempSync(join(tmpdir(), 'settings-'))
+afterAll(() => rmSync(directory, { recursive: true }))
+
+/** The message of the refusal. */
+function refusal(env: Record<string, string>): string {
+  try {
+    loadSettings(env)
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error.message
+    throw error
+  }
+  throw new Error('expected a refusal, found settings')
+}
+
+function file(name: string, text: string): string {
+  const path = join(directory, name)
+  writeFileSync(path, text)
+  return path
+}
+
+test('an empty environment gives the defaults of the design', () => {
+  expect(loadSettings({ HOME: '/home/ana' })).toEqual({
+    apiKey: null,
+    apiUrl: 'https://api.trackyard.com/api/external/v1',
+    dataDir: '/home/ana/.local/state/trackyard-batch',
+    redisUrl: null,
+    concurrency: 10,
+    rateLimit: 'auto',
+    requestTimeoutMs: 20_000,
+    maxAttempts: 8,
+    backoff: { baseMs: 5000, maxMs: 600_000 },
+    creditReserve: 0,
+    creditCheckMs: 60_000,
+    autoResumeHours: 24,
+    confirmAbove: 100,
+    lockDurationMs: 25_000,
+    stalledIntervalMs: 5000,
+    shutdownGraceMs: 25_000,
+    board: { host: '127.0.0.1', port: 3210, user: 'trackyard', password: null, readOnly: false },
+    webhookUrl: null,
+    logLevel: 'info',
+  })
+})
+
+test('what is set is read', () => {
+  const settings = loadSettings({
+    TRACKYARD_API_KEY: KEY,
+    TRACKYARD_API_URL: 'http://localhost:4000/v1//',
+    TRACKYARD_DATA_DIR: '~/music',
+    TRACKYARD_REDIS_URL: 'redis://:pa%2Fss@redis:6379/2',
+    TRACKYARD_RATE_LIMIT: '300',
+    TRACKYARD_AUTO_RESUME_HOURS: '0.5',
+    TRACKYARD_BOARD_HOST: '0.0.0.0',
+    TRACKYARD_BOARD_PASSWORD: 'correct horse',
+    TRACKYARD_BOARD_READ_ONLY: 'YES',
+    TRACKYARD_WEBHOOK_URL: 'https://hooks.example.test/T0/abc',
+    TRACKYARD_LOG_LEVEL: 'Debug',
+    PATH: '/bin',
+  })
+  expect(settings).toMatchObject({
+    apiUrl: 'http://localhost:4000/v1',
+    dataDir: join(homedir(), 'music'),
+    rateLimit: 300,
+    autoResumeHours: 0.5,
+    board: { host: '0.0.0.0', readOnly: true },
+    logLevel: 'debug',
+  })
+  expect(requireApiKey(settings).reveal()).toBe(KEY)
+  expect(settings.redisUrl?.reveal()).toBe('redis://:pa%2Fss@redis:6379/2')
+  expect(secretTexts(settings)).toEqual(
+    expect.arrayContaining([KEY, 'correct horse', 'pa%2Fss', 'pa/ss', 'https://hooks.example.test/T0/abc']),
+  )
+})
+
+test('an empty value is an unset one', () => {
+  const empty = Object.fromEntries([...SETTING_NAMES, 'TRACKYARD_NO_SUCH'].map((name) => [name, '']))
+  expect(loadSettings({ ...empty, HOME: '/h' })).toEqual(loadSettings({ HOME: '/h' }))
+})
+
+test('the data directory follows XDG_STATE_HOME', () => {
+  expect(loadSettings({ XDG_STATE_HOME: '/state', HOME: '/h' }).dataDir).toBe('/state/trackyard-batch')
+})
+
+test('settings cannot be changed', () => {
+  const settings = loadSettings({})
+  expect([settings, settings.backoff, settings.board].every(Object.isFrozen)).toBe(true)
+})
+
+describe('a value that cannot work is named with what was expected and what was found', () => {
+  test.each([
+    ['TRACKYARD_CONCURRENCY', 'ten', 'expected a whole number from 1 to 1000, found "ten"'],
+    ['TRACKYARD_CONCURRENCY', '0', 'expected a whole number from 1 to 1000, found "0"'],
+    ['TRACKYARD_CONFIRM_ABOVE', '1.5', 'expected a whole number from 0 to 1000000000, found "1.5"'],
+    ['TRACKYARD_CREDIT_RESERVE', '-1', 'expected a whole number from 0'],
+    ['TRACKYARD_REQUEST_TIMEOUT_MS', '20,000', 'found "20,000"'],
+    ['TRACKYARD_MAX_ATTEMPTS', '101', 'expected a whole number from 1 to 100, found "101"'],
+    ['TRACKYARD_RATE_LIMIT', 'fast', 'expected auto, or a whole number from 1 to 100000, found "fast"'],
+    ['TRACKYARD_RATE_LIMIT', '0', 'expected auto, or a whole number from 1 to 100000, found "0"'],
+    ['TRACKYARD_AUTO_RESUME_HOURS', '1d', 'expected a number from 0 to 8760, found "1d"'],
+    ['TRACKYARD_BOARD_PORT', '65536', 'expected a whole number from 0 to 65535'],
+    ['TRACKYARD_BOARD_HOST', 'http://x', 'expected a host name or an address'],
+    ['TRACKYARD_BOARD_USER', 'a:b', 'expected a name without a colon'],
+    ['TRACKYARD_BOARD_READ_ONLY', 'maybe', 'expected true or false, found "maybe"'],
+    ['TRACKYARD_LOG_LEVEL', 'loud', 'expected one of debug, info, warn, error, silent, found "loud"'],
+    ['TRACKYARD_API_URL', 'api.trackyard.com', 'expected an http:// or https:// address'],
+    ['TRACKYARD_API_URL', 'ftp://api', 'expected an http:// or https:// address'],
+    ['TRACKYARD_API_URL', 'https://api/v1?x=1', 'without user, password, query or fragment'],
+    ['TRACKYARD_REDIS_URL', 'localhost:6379', 'expected redis://host:port'],
+    ['TRACKYARD_WEBHOOK_URL', 'hooks', 'expected an http:// or https:// address'],
+  ])('%s=%s', (name, value, sentence) => {
+    const message = refusal({ [name]: value })
+    expect(message).toContain(`${name}: `)
+    expect(message).toContain(sentence)
+  })
+
+  test.each([`${KEY} `, `"${KEY}"`, `Bearer ${KEY}`, `${KEY}\n${KEY}`, 'schlüssel-4f9a7c21'])(
+    'a key like %j',
+    (key) => {
+      const message = refusal({ TRACKYARD_API_KEY: key })
+      expect(message).toContain('TRACKYARD_API_KEY: expected a key without white space and quotes')
+      expect(message).not.toContain('4f9a')
+    },
+  )
+
+  test('secrets are not quoted', () => {
+    const message = refusal({
+      TRACKYARD_API_URL: 'https://me:hunter2@api/v1',
+      TRACKYARD_REDIS_URL: 'http://:hunter2@redis',
+      TRACKYARD_WEBHOOK_URL: 'hunter2',
+      TRACKYARD_BOARD_PASSWORD: 'hunter2\u0007',
+    })
+    expect(message).toContain('The configuration has 4 problems:')
+    expect(message).not.toContain('hunter2')
+  })
+
+  test('all problems are named at once', () => {
+    const message = refusal({ TRACKYARD_CONCURRENCY: 'x', TRACKYARD_BOARD_PORT: 'y', TRACKYARD_CONCURENCY: '3' })
+    expect(message).toContain('3 problems')
+    for (const name of ['CONCURRENCY: expected', 'BOARD_PORT: expected', 'CONCURENCY: no such setting']) {
+      expect(message).toContain(`TRACKYARD_${name}`)
+    }
+  })
+
+  test('the exit code is 78', () => {
+    expect(() => loadSettings({ TRACKYARD_BOARD_PORT: 'y' })).toThrow(expect.objectContaining({ exitCode: 78 }))
+  })
+})
+
+describe('settings that contradict each other', () => {
+  test.each([
+    [{ TRACKYARD_REQUEST_TIMEOUT_MS: '23000' }, 'TRACKYARD_REQUEST_TIMEOUT_MS: expected less than'],
+    [{ TRACKYARD_LOCK_DURATION_MS: '22000' }, 'TRACKYARD_REQUEST_TIMEOUT_MS: expected less than'],
+    [{ TRACKYARD_STALLED_INTERVAL_MS: '25001' }, 'TRACKYARD_STALLED_INTERVAL_MS: expected at most'],
+    [{ TRACKYARD_BACKOFF_BASE_MS: '600001' }, 'TRACKYARD_BACKOFF_BASE_MS: expected at most'],
+    [{ TRACKYARD_BOARD_HOST: '0.0.0.0' }, 'TRACKYARD_BOARD_PASSWORD: expected a password'],
+    [{ TRACKYARD_BOARD_HOST: '127.0.0.1.example.test' }, 'TRACKYARD_BOARD_PASSWORD: expected a password'],
+  ])('%j', (env, sentence) => {
+    expect(refusal(env)).toContain(sentence)
+  })
+
+  test.each([
+    { TRACKYARD_REQUEST_TIMEOUT_MS: '22999' },
+    { TRACKYARD_STALLED_INTERVAL_MS: '25000' },
+    { TRACKYARD_BACKOFF_BASE_MS: '600000' },
+    { TRACKYARD_BOARD_HOST: '127.0.0.53' },
+    { TRACKYARD_BOARD_HOST: '::1' },
+    { TRACKYARD_BOARD_HOST: 'localhost' },
+  ])('%j is fine', (env) => {
+    expect(loadSettings(env as Record<string, string>)).toBeDefined()
+  })
+
+  test('a setting that cannot be read is not also a contradiction', () => {
+    expect(refusal({ TRACKYARD_LOCK_DURATION_MS: 'x', TRACKYARD_REQUEST_TIMEOUT_MS: '30000' })).not.toContain(
+      'less than',
+    )
+  })
+})
+
+describe('unknown names', () => {
+  test('a near one is guessed', () => {
+    expect(refusal({ TRACKYARD_APIKEY: KEY })).toBe(
+      'TRACKYARD_APIKEY: no such setting; did you mean TRACKYARD_API_KEY? Correct the environment or .env.',
+    )
+  })
+
+  test('a far one points to the list', () => {
+    expect(refusal({ TRACKYARD_FLUX_CAPACITOR: '1' })).toContain('`trackyard-batch --help` lists them')
+  })
+
+  test('names of others are none of our business', () => {
+    expect(loadSettings({ TRACKYARDS: 'x', REDIS_URL: 'y' }).redisUrl).toBeNull()
+  })
+})
+
+describe('the API key', () => {
+  test('is read from a file, without the newline at its end', () => {
+    const path = file('key', `${KEY}\r\n`)
+    expect(requireApiKey(loadSettings({ TRACKYARD_API_KEY_FILE: path })).reveal()).toBe(KEY)
+  })
+
+  test.each([
+    ['missing', () => join(directory, 'nowhere'), 'found nothing at'],
+    ['empty', () => file('empty', ' \n'), 'found an empty one at'],
+    ['directory', () => directory, 'found a directory at'],
+    ['two keys', () => file('two', `${KEY}\n${KEY}\n`), 'expected a key without white space and quotes in'],
+  ])('a file that is no key: %s', (_, make, sentence) => {
+    const path = make()
+    const message = refusal({ TRACKYARD_API_KEY_FILE: path })
+    expect(message).toContain(sentence)
+    expect(message).toContain(path)
+    expect(message).not.toContain(KEY)
+  })
+
+  test('given twice is refused', () => {
+    const path = file('other', KEY)
+    expect(refusal({ TRACKYARD_API_KEY: KEY, TRACKYARD_API_KEY_FILE: path })).toContain('found both')
+  })
+
+  test('missing is only a problem for who needs it, and the message knows a way without', () => {
+    const settings = loadSettings({})
+    expect(() => requireApiKey(settings)).toThrow(ConfigurationError)
+    expect(() => requireApiKey(settings)).toThrow(/TRACKYARD_API_KEY.*trackyard-batch simulate/)
+  })
+
+  test('does not show in print, log, JSON or inspection', () => {
+    const settings = loadSettings({ TRACKYARD_API_KEY: KEY, TRACKYARD_BOARD_PASSWORD: KEY })
+    const shown = [inspect(settings, { depth: 9, showHidden: true }), JSON.stringify(settings), `${settings.apiKey}`]
+    for (const text of shown) {
+      expect(text).toContain('[secret]')
+      expect(text).not.toContain(KEY)
+    }
+  })
+})
+
+test('the documented list has every setting, with the default that is used and a meaning in one line', () => {
+  const list = documentedSettings()
+  expect(list.map(({ name }) => name)).toEqual(SETTING_NAMES)
+  expect(list.find(({ name }) => name === 'TRACKYARD_CONCURRENCY')?.default).toBe('10')
+  expect(list.every(({ meaning, default: shown }) => /^[^\n]+$/.test(meaning) && shown !== '')).toBe(true)
+  const plain = list.filter(({ default: shown }) => /^\S+$/.test(shown) && shown !== 'none')
+  expect(loadSettings(Object.fromEntries(plain.map(({ name, default: shown }) => [name, shown])))).toEqual(
+    loadSettings({}),
+  )
+})
