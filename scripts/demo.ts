@@ -1,0 +1,155 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { SIMULATOR_KEY } from '../src/simulator/options.js'
+import { type Simulator, startSimulator } from '../src/simulator/simulator.js'
+
+/**
+ * The main job in half a minute, without key or network: the simulator plays the API, a worker and the board run in
+ * processes of their own on a private Redis, and the real commands are run on a sample catalog. On the
+ * way a 429, a 500, a 400 and an empty account are met; the worker's own log says what it makes of them.
+ * Leaves no process behind, and only the tagged catalog.
+ */
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const CATALOG = join('scripts', 'sample-catalog.csv')
+const OUT = join('demo-output', 'sample-catalog.tagged.csv')
+const QUERY = '{title} {mood} music'
+/** Fewer than the sample needs: the account runs empty on the way and is topped up. */
+const CREDITS_AT_FIRST = 180
+const TOP_UP = 500
+
+async function main(): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'trackyard-demo-'))
+  const simulator = await startSimulator({
+    tier: 'pro',
+    perMinute: null,
+    credits: CREDITS_AT_FIRST,
+    latencyMs: [40, 160],
+    faults: [
+      { match: 'Harbour at Dawn', times: 1, does: { status: 429, headers: { 'retry-after': '2' } } },
+      { match: 'Café Zürich', times: 1, does: { status: 500 } },
+      { match: 'Winter Market', does: { status: 400 } },
+    ],
+  })
+  const env = {
+    ...process.env,
+    TRACKYARD_API_URL: simulator.url,
+    TRACKYARD_API_KEY: SIMULATOR_KEY,
+    TRACKYARD_DATA_DIR: dir,
+    TRACKYARD_BOARD_PORT: '0',
+    TRACKYARD_RATE_LIMIT: '6000',
+    TRACKYARD_BACKOFF_BASE_MS: '1000',
+    TRACKYARD_CREDIT_CHECK_MS: '1000',
+    TRACKYARD_CONFIRM_ABOVE: '1000',
+    TRACKYARD_LOG_LEVEL: 'info',
+  }
+  const services: ChildProcess[] = []
+  const interrupted = new AbortController()
+  process.once('SIGINT', () => interrupted.abort())
+  process.once('SIGTERM', () => interrupted.abort())
+  const command = async (...args: string[]): Promise<number> => {
+    interrupted.signal.throwIfAborted()
+    say(`\n$ trackyard-batch ${args.map(quoted).join(' ')}`)
+    const child = spawn(process.execPath, [join(ROOT, 'dist/scripts/trackyard-batch.js'), ...args], {
+      cwd: ROOT,
+      env,
+      stdio: 'inherit',
+    })
+    const [code] = (await once(child, 'exit')) as [number | null]
+    return code ?? 1
+  }
+  try {
+    say('A worker and the board start; the simulator plays the API. Nothing here costs a credit.')
+    services.push(startService('worker', env, explain(simulator)), startService('board', env, announceBoard))
+    const submitted = await command('submit', CATALOG, '--query', QUERY, '--wait')
+    if (submitted !== 0) throw new Error(`submit ended with exit code ${submitted}`)
+    await command('dead-letters')
+    await mkdir(join(ROOT, 'demo-output'), { recursive: true })
+    await command('export', '--out', OUT)
+    await command('status')
+    const { calls, paid, paidTwice } = simulator.summary()
+    say(`\nThe API saw ${calls} calls, charged ${paid} credits, and none twice: ${paidTwice.length === 0}.`)
+    say(`The tagged catalog: ${relative(process.cwd(), join(ROOT, OUT))}`)
+  } finally {
+    await Promise.all(services.map(stopped))
+    await quietly('down', env)
+    await simulator.close()
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+type Listener = (line: { readonly msg: string; readonly level: number; readonly url?: string }) => void
+
+function startService(name: 'worker' | 'board', env: NodeJS.ProcessEnv, listen: Listener): ChildProcess {
+  // A group of its own: Ctrl-C reaches this process, which stops its children once.
+  const child = spawn(process.execPath, [join(ROOT, `dist/workers/${name}.js`)], {
+    cwd: ROOT,
+    env,
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  if (child.stderr !== null) {
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      const entry = parsed(line)
+      if (entry === null) say(line)
+      else listen(entry)
+    })
+  }
+  return child
+}
+
+/** One line for each thing that goes wrong on the way, in the worker's own words; an empty account is topped up. */
+function explain(simulator: Simulator): Listener {
+  let toppedUp = false
+  return ({ msg, level }) => {
+    if (level >= 40 || msg.startsWith('resumed')) say(`  worker: ${msg}`)
+    if (toppedUp || !/out of credits/i.test(msg)) return
+    toppedUp = true
+    setTimeout(() => {
+      simulator.topUp(TOP_UP)
+      say(`  (somebody buys ${TOP_UP} credits; the worker looks every second here, every minute by default)`)
+    }, 1500)
+  }
+}
+
+function announceBoard({ msg, url }: { readonly msg: string; readonly url?: string }): void {
+  if (url !== undefined) say(`  board: ${msg}`)
+}
+
+function parsed(line: string): { msg: string; level: number; url?: string } | null {
+  try {
+    return JSON.parse(line) as { msg: string; level: number; url?: string }
+  } catch {
+    return null
+  }
+}
+
+async function stopped(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill('SIGTERM')
+  await once(child, 'exit')
+}
+
+async function quietly(command: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const child = spawn(process.execPath, [join(ROOT, 'dist/scripts/trackyard-batch.js'), command], {
+    cwd: ROOT,
+    env,
+    stdio: 'ignore',
+  })
+  await once(child, 'exit')
+}
+
+function quoted(word: string): string {
+  return /^[\w./-]+$/.test(word) ? word : `"${word}"`
+}
+
+/** Over a progress bar that may stand on the line. */
+function say(text: string): void {
+  process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[K' : ''}${text}\n`)
+}
+
+await main()
