@@ -68,9 +68,11 @@ function requireQueryColumn(catalog: Catalog): void {
 function fill(template: Template, values: readonly string[]): string | { problem: string } {
   let query = template.texts[0] ?? ''
   let hasValue = false
-  for (const [index, value] of values.entries()) {
-    hasValue ||= value.trim() !== ''
-    query += value + (template.texts[index + 1] ?? '')
+  let next = 1
+  for (const value of values) {
+    const text = value.trim()
+    hasValue ||= text !== ''
+    query += text + (template.texts[next++] ?? '')
   }
   return hasValue
     ? query

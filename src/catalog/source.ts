@@ -39,7 +39,7 @@ export async function openSource(source: CatalogSource): Promise<OpenSource> {
 
 /** Turns what the system said into a sentence with the next step; anything unknown passes. */
 export function readableReason(error: unknown, path: string): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : null
+  const code = codeOf(error)
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
@@ -52,4 +52,8 @@ export function readableReason(error: unknown, path: string): unknown {
     default:
       return error
   }
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : null
 }

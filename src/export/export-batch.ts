@@ -42,10 +42,10 @@ export async function exportBatch({ rows, batch, format, out, signal }: ExportOr
   const flush = async () => {
     const text = writer.lines(chunk)
     chunk = []
-    if (text !== '') await untilAborted(target.write(text), signal)
+    if (text !== '') await untilAborted(() => target.write(text), signal)
   }
   try {
-    if (writer.header !== '') await untilAborted(target.write(writer.header), signal)
+    if (writer.header !== '') await untilAborted(() => target.write(writer.header), signal)
     for await (const row of rows) {
       signal?.throwIfAborted()
       chunk.push(exportedRow(row))
@@ -64,15 +64,16 @@ export async function exportBatch({ rows, batch, format, out, signal }: ExportOr
 }
 
 /** A pipe that nobody reads may never take the text: the signal ends the wait. */
-async function untilAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return work
+async function untilAborted(work: () => Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return work()
+  signal.throwIfAborted()
   let onAbort = () => {}
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
   })
   try {
-    await Promise.race([work, aborted])
+    await Promise.race([work(), aborted])
   } finally {
     signal.removeEventListener('abort', onAbort)
   }

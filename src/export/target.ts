@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Writable } from 'node:stream'
@@ -107,36 +106,38 @@ function toStream(stream: Writable): Target {
 }
 
 function requireOpen(stream: Writable): void {
-  if (stream.errored !== null) throw stream.errored
-  if (stream.destroyed || stream.writableEnded) throw new UnreachableError('The output was closed before the last row.')
+  if (stream.destroyed || stream.writableEnded) throw closedEarly(stream)
 }
 
-/** `once` rejects on 'error'; a stream that is closed without one never drains. */
-async function drained(stream: Writable): Promise<void> {
-  const closed = new AbortController()
-  const onClose = () => closed.abort(new UnreachableError('The output was closed before the last row.'))
-  stream.once('close', onClose)
-  try {
-    await once(stream, 'drain', { signal: closed.signal })
-  } catch (error) {
-    throw closed.signal.aborted ? closed.signal.reason : error
-  } finally {
-    stream.off('close', onClose)
-  }
+/** Until the stream takes more; one that fails or is closed never will. */
+function drained(stream: Writable): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = () => {
+      stream.off('drain', settle).off('close', settle)
+      if (stream.destroyed) reject(closedEarly(stream))
+      else resolve()
+    }
+    // An error destroys the stream, so 'close' tells of it too.
+    stream.on('drain', settle).on('close', settle)
+  })
+}
+
+function closedEarly(stream: Writable): Error {
+  return stream.errored ?? new UnreachableError('The output was closed before the last row.')
 }
 
 async function statOrNull(path: string) {
   try {
     return await stat(path)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
+    if (codeOf(error) === 'ENOENT') return null
     throw error
   }
 }
 
 /** Turns what the system said into a sentence with the next step; anything unknown passes. */
-export function writableReason(error: unknown, path: string): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : null
+function writableReason(error: unknown, path: string): unknown {
+  const code = codeOf(error)
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
@@ -153,4 +154,8 @@ export function writableReason(error: unknown, path: string): unknown {
     default:
       return error
   }
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : null
 }

@@ -1,0 +1,130 @@
+import { describe, expect, test } from '@jest/globals'
+import { openCatalog } from '../../src/catalog/open-catalog.js'
+import { readableReason } from '../../src/catalog/source.js'
+import { all, file, inDirectory, openText, refusal } from './reading.js'
+
+describe('what a catalog is understood to be', () => {
+  test.each([
+    ['a,b;c,d\n1,2,3', 'x.csv', ','],
+    ['a;b;"c,d,e,f"\n1;2;3', 'x.csv', ';'],
+    ['a\tb\n1\t2', 'x.csv', '\t'],
+    ['a|b\n1|2', 'x.csv', '|'],
+    ['title\nx', 'x.csv', ','],
+    ['title\nx', 'x.tsv', '\t'],
+    ['a,b\tc\n1,2\t3', 'x.tsv', '\t'],
+  ])('the delimiter of %j named %s is %j', async (text, name, delimiter) => {
+    expect(await openText(text, name)).toMatchObject({ format: 'csv', delimiter })
+  })
+
+  test.each([
+    ['{"a":1}', 'x.jsonl', 'jsonl'],
+    ['{"a":1}', 'x.ndjson', 'jsonl'],
+    ['{"a":1}', 'x.JSON', 'jsonl'],
+    ['  {"a":1}', 'standard input', 'jsonl'],
+    ['a,b\n1,2', 'standard input', 'csv'],
+    ['[a],b\n1,2', 'standard input', 'csv'],
+    ['{a},b\n1,2', 'x.csv', 'csv'],
+  ])('the format of %j named %s is %s', async (text, name, format) => {
+    expect(await openText(text, name)).toMatchObject({ format })
+  })
+
+  test('columns are kept as written and named without the white space around them', async () => {
+    expect(await openText('\uFEFFid, title ,"mood, main"\r\n1,2,3\r\n')).toMatchObject({
+      columns: ['id', ' title ', 'mood, main'],
+      names: ['id', 'title', 'mood, main'],
+    })
+  })
+
+  test('JSONL has no columns; its names are the keys of the first rows', async () => {
+    expect(await openText('{"id":1,"title":"x"}\n\n{"id":2,"mood":"y"}', 'x.jsonl')).toMatchObject({
+      columns: [],
+      names: ['id', 'title', 'mood'],
+      delimiter: null,
+    })
+  })
+
+  test('format and delimiter can be said', async () => {
+    const { Readable } = await import('node:stream')
+    const stream = Readable.from([Buffer.from('a;b,c\n1;2,3')])
+    expect(await openCatalog({ stream, name: '-' }, { format: 'csv', delimiter: ';' })).toMatchObject({
+      columns: ['a', 'b,c'],
+    })
+  })
+
+  test('a file is read to its end and its rows can be read once', async () => {
+    await inDirectory(async (directory) => {
+      const catalog = await openCatalog({ path: await file(directory, 'x.csv', 'id,title\n1,a\n2,b') })
+      expect(await all(catalog.rows())).toHaveLength(2)
+      await expect(all(catalog.rows())).rejects.toThrow('once')
+      catalog.close()
+    })
+  })
+
+  test('a reader that stops early leaves the catalog closed', async () => {
+    await inDirectory(async (directory) => {
+      const catalog = await openCatalog({
+        path: await file(directory, 'x.csv', `id,title\n${'1,a\n'.repeat(300_000)}`),
+      })
+      let seen = 0
+      for await (const _ of catalog.rows()) if (++seen === 3) break
+      expect(seen).toBe(3)
+      catalog.close()
+      catalog.close()
+    })
+  })
+})
+
+describe('what is not a catalog is refused by name', () => {
+  test.each([
+    ['an empty file', '', 'x.csv', 'empty file'],
+    ['a byte order mark alone', '\uFEFF', 'x.csv', 'empty file'],
+    ['white space', ' \n\r\n ', 'x.csv', 'only white space'],
+    ['a header alone', 'id,title\n', 'x.csv', 'rows below the header'],
+    ['a repeated column', 'id,title,id\n1,2,3', 'x.csv', '"id" twice'],
+    ['a column without a name', 'id,,title\n1,2,3', 'x.csv', 'column 2'],
+    ['a header that cannot be read', '"id"x,title\n1,2', 'x.csv', 'header line'],
+    ['a JSON array', '[{"id":1}]', 'x.json', "jq -c '.[]' x.json"],
+    ['a JSON array on standard input', ' [\n{"id":1}]', '-', 'one JSON object per line'],
+    ['an object over several lines', '{\n"id": 1\n}', 'x.json', 'jq -c . x.json'],
+    ['gzip', Buffer.from([0x1f, 0x8b, 8, 0, 0]), 'x.csv.gz', 'gunzip -c x.csv.gz'],
+    ['a workbook', Buffer.from('PK\u0003\u0004....'), 'x.xlsx', 'Excel workbook'],
+    ['UTF-16', Buffer.from('\uFEFFid,title', 'utf16le'), 'x.csv', 'iconv -f UTF-16 -t UTF-8 x.csv'],
+    ['UTF-16 without a mark', Buffer.from('id,title\n1,2', 'utf16le'), 'x.csv', 'without a mark'],
+    ['bytes', Buffer.from([1, 0, 0, 0, 7, 0, 0, 0]), 'x.bin', 'binary'],
+  ])('%s', async (_, content, name, words) => {
+    const { name: kind, message } = await refusal(() => openText(content, name))
+    expect(kind).toBe('UsageError')
+    expect(message).toContain(words)
+    expect(message).toContain(name)
+  })
+
+  test('another encoding is named with its line, wherever it stands, and with the command to convert it', async () => {
+    const rows = `${'1,"two\nlines"\n'.repeat(50_000)}2,caf`
+    const text = Buffer.concat([Buffer.from(`id,title\n${rows}`), Buffer.from([0xe9]), Buffer.from('\n3,x\n')])
+    const { name, message } = await refusal(async () => all((await openText(text)).rows()))
+    expect(name).toBe('UsageError')
+    expect(message).toContain('line 100002:')
+    expect(message).toContain('iconv -f WINDOWS-1252 -t UTF-8 catalog.csv')
+  })
+
+  test('a line without end is refused before it fills the memory', async () => {
+    const { name, message } = await refusal(async () => all((await openText(`id\n${'x'.repeat(3_000_000)}`)).rows()))
+    expect([name, message]).toEqual(['UsageError', expect.stringContaining('line 2: expected a line of at most 1 MB')])
+  })
+
+  test('a path that is missing, or a directory', async () => {
+    await inDirectory(async (directory) => {
+      const missing = await refusal(() => openCatalog({ path: `${directory}/none.csv` }))
+      expect([missing.name, missing.message]).toEqual(['UsageError', expect.stringContaining('no such file')])
+      const itself = await refusal(() => openCatalog({ path: directory }))
+      expect([itself.name, itself.message]).toEqual(['UsageError', expect.stringContaining('found a directory')])
+    })
+  })
+
+  test('a file that may not be read', () => {
+    const reason = readableReason(Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' }), 'x.csv')
+    expect(reason).toMatchObject({ name: 'UsageError', message: expect.stringContaining('chmod +r x.csv') })
+    const other = new Error('what')
+    expect(readableReason(other, 'x.csv')).toBe(other)
+  })
+})

@@ -1,0 +1,372 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable, Writable } from 'node:stream'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { compileRows } from '../../src/catalog/compile-rows.js'
+import { openCatalog } from '../../src/catalog/open-catalog.js'
+import type { ItemStatus } from '../../src/domain/states.js'
+import { type ExportOrder, exportBatch } from '../../src/export/export-batch.js'
+import { harmless } from '../../src/export/harmless.js'
+import type { ExportRow } from '../../src/store/store.js'
+import { answer, each, exportRow } from './exporting.js'
+
+let directory = ''
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'export-'))
+})
+afterEach(async () => {
+  await rm(directory, { recursive: true, force: true })
+})
+
+const csvBatch: ExportOrder['batch'] = {
+  name: 'films',
+  catalogPath: null,
+  format: 'csv',
+  delimiter: ',',
+  columns: ['id', 'title'],
+}
+
+async function exported(rows: readonly ExportRow[], order: Partial<ExportOrder> = {}): Promise<string> {
+  const out = join(directory, 'out')
+  await exportBatch({ rows: each(rows), batch: csvBatch, format: 'csv', out, ...order })
+  return await readFile(out, 'utf8')
+}
+
+const OURS =
+  'trackyard_status,trackyard_genre,trackyard_subgenres,trackyard_moods,trackyard_instruments,trackyard_bpm,' +
+  'trackyard_key,trackyard_energy_level,trackyard_has_vocals,trackyard_track_ids,trackyard_top_track_id,' +
+  'trackyard_top_track_title,trackyard_top_track_artist,trackyard_error'
+
+describe('an export as CSV', () => {
+  test('has the input’s columns, then ours, lists joined by "; "', async () => {
+    const text = await exported([exportRow(1, ['7', 'Dawn, early'])])
+    expect(text).toBe(
+      `id,title,${OURS}\n7,"Dawn, early",tagged,ambient,drone; dub,calm,,100.5,A minor,low,false,` +
+        'trk_1; trk_2,trk_1,Song 1,"Ada, ""the Quiet""",\n',
+    )
+  })
+
+  test('says why there are no tags', async () => {
+    const statuses: ItemStatus[] = ['no_match', 'dead', 'invalid', 'withheld', 'waiting', 'cancelled']
+    const rows = statuses.map((status, index) =>
+      exportRow(index + 1, [String(index), 'x'], { status, error: status === 'dead' ? 'Refused: no' : null }),
+    )
+    const [, ...lines] = (await exported(rows)).trimEnd().split('\n')
+    expect(lines).toEqual(
+      statuses.map((status, n) => `${n},x,${status},,,,,,,,,,,,,${status === 'dead' ? 'Refused: no' : ''}`),
+    )
+  })
+
+  test('leaves out the columns of an earlier export', async () => {
+    const batch = { ...csvBatch, columns: ['trackyard_status', 'id', 'trackyard_error', 'title'] }
+    const text = await exported([exportRow(1, ['tagged', '7', 'old', 'x'], { status: 'waiting' })], { batch })
+    expect(text).toBe(`id,title,${OURS}\n7,x,waiting,,,,,,,,,,,,,\n`)
+  })
+
+  test('keeps its width: a short row is filled up, surplus cells are joined into the last column', async () => {
+    const rows = [exportRow(1, ['7'], { status: 'invalid' }), exportRow(2, ['8', 'a', 'b', ''], { status: 'invalid' })]
+    const [, short, long] = (await exported(rows)).split('\n')
+    expect([short, long]).toEqual(['7,,invalid,,,,,,,,,,,,,', '8,"a,b,",invalid,,,,,,,,,,,,,'])
+  })
+
+  test('uses the input’s delimiter', async () => {
+    const text = await exported([exportRow(1, ['7', 'a;b,c'], { status: 'waiting' })], {
+      batch: { ...csvBatch, delimiter: ';' },
+    })
+    expect(text).toContain('\n7;"a;b,c";waiting;;')
+  })
+
+  test('of a JSONL batch has position, id and the row as JSON', async () => {
+    const batch = { ...csvBatch, format: 'jsonl' as const, delimiter: null, columns: [] }
+    const text = await exported([exportRow(1, '{"a": 1}', { status: 'waiting', key: null })], { batch })
+    expect(text).toBe(`position,id,row,${OURS}\n1,,"{""a"": 1}",waiting,,,,,,,,,,,,,\n`)
+  })
+
+  test('an answer that cannot be read any more costs its own row the tags, not the export', async () => {
+    const text = await exported([exportRow(1, ['7', 'x'], { answer: '{' }), exportRow(2, ['8', 'y'])])
+    expect(text).toContain('7,x,tagged,,,,,,,,,,,,,The stored answer cannot be read\n8,y,tagged,ambient')
+  })
+})
+
+describe('no cell runs as a formula', () => {
+  test.each([
+    ['=1+1', "'=1+1"],
+    ['+cmd', "'+cmd"],
+    ['-2+3', "'-2+3"],
+    ['@SUM(A1)', "'@SUM(A1)"],
+    ['\t=1', "'\t=1"],
+    ['\r=1', "'\r=1"],
+    ['＝1', "'＝1"],
+    ['-5', '-5'],
+    ['+3.2', '+3.2'],
+    ['-1.234,50', '-1.234,50'],
+    ['1e5', '1e5'],
+    ['-1E-5', '-1E-5'],
+    ['-5%', '-5%'],
+    ['-', '-'],
+    ['a=1', 'a=1'],
+    [' =1', ' =1'],
+    ['', ''],
+  ])('%j is written as %j', (cell, written) => {
+    expect(harmless(cell)).toBe(written)
+  })
+
+  test('whatever stands in the input, its header, an answer or an error', async () => {
+    const cell = fc.string({
+      unit: fc.constantFrom('=', '+', '-', '@', '\t', '\r', '\n', '"', ',', ';', '1', 'a'),
+      maxLength: 6,
+    })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(cell, { minLength: 4, maxLength: 4 }),
+        async ([one = '', two = '', three = '', four = '']) => {
+          const body = JSON.stringify({
+            tracks: [{ id: three, title: three, artist: four, genre: four, moods: [three, four] }],
+          })
+          const text = await exported([exportRow(1, [one, two], { answer: body, error: four })], {
+            batch: { ...csvBatch, columns: ['id', `${three}x`] },
+          })
+          const read = await openCatalog({ stream: Readable.from([Buffer.from(text)]), name: 'x.csv' })
+          const rows = []
+          for await (const row of read.rows()) rows.push(row.kind === 'cells' ? row.cells : ['broken'])
+          expect(rows).toHaveLength(1)
+          for (const value of [...read.columns, ...(rows[0] ?? [])]) {
+            if (/^[=+\-@\t\r]/.test(value)) expect(value).toMatch(/^([+-][\d.,e+-]+|-)$/)
+          }
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+})
+
+describe('an export as JSONL', () => {
+  const out = async (rows: readonly ExportRow[], batch = csvBatch) => {
+    const text = await exported(rows, { format: 'jsonl', batch })
+    return text
+      .trimEnd()
+      .split('\n')
+      .map((line): unknown => JSON.parse(line))
+  }
+
+  test('has exactly the documented shape', async () => {
+    expect(
+      await out([exportRow(1, ['7', 'x']), exportRow(2, ['8', 'y'], { key: null, status: 'dead', error: 'No' })]),
+    ).toEqual([
+      {
+        position: 1,
+        id: 'id 1',
+        status: 'tagged',
+        tags: {
+          genre: 'ambient',
+          subgenres: ['drone', 'dub'],
+          moods: ['calm'],
+          instruments: [],
+          bpm: 100.5,
+          key: 'A minor',
+          energy_level: 'low',
+          has_vocals: false,
+        },
+        tracks: ['trk_1', 'trk_2'],
+        error: null,
+        row: { id: '7', title: 'x' },
+      },
+      { position: 2, id: null, status: 'dead', tags: null, tracks: [], error: 'No', row: { id: '8', title: 'y' } },
+    ])
+  })
+
+  test('a row of the wrong width stays the list of its cells', async () => {
+    expect(await out([exportRow(1, ['7'], { status: 'invalid' })])).toMatchObject([{ row: ['7'] }])
+  })
+
+  test('a JSONL row comes out as it was written', async () => {
+    const batch = { ...csvBatch, format: 'jsonl' as const, delimiter: null, columns: [] }
+    const text = await exported([exportRow(1, '{"b": 1.0, "2":[], "1":"ü"}')], { format: 'jsonl', batch })
+    expect(text).toContain(',"row":{"b": 1.0, "2":[], "1":"ü"}}\n')
+  })
+})
+
+test('what comes in goes out: harmless cells byte for byte, as many rows as records, in order', async () => {
+  const cell = fc.string({ unit: fc.constantFrom('a', 'ü', '🎬', '"', ',', '\n', ' ', '5'), maxLength: 6 })
+  const table = fc.array(fc.tuple(cell, cell), { minLength: 1, maxLength: 10 })
+  await fc.assert(
+    fc.asyncProperty(table, async (cells) => {
+      const source = cells.map(([a, b]) => `"${a.replaceAll('"', '""')}","${b.replaceAll('"', '""')}"\n`).join('')
+      const catalog = await openCatalog({ stream: Readable.from([Buffer.from(`id,title\n${source}`)]), name: 'x.csv' })
+      const rows: ExportRow[] = []
+      for await (const { position, key, row } of compileRows({ catalog, template: '{title}' })) {
+        rows.push({ position, key, row, status: 'waiting', answer: null, error: null })
+      }
+      const text = await exported(rows)
+      const again = await openCatalog({ stream: Readable.from([Buffer.from(text)]), name: 'x.csv' })
+      const back: (readonly string[])[] = []
+      for await (const row of again.rows()) back.push(row.kind === 'cells' ? row.cells.slice(0, 2) : ['broken'])
+      expect(back).toEqual(cells.map(([a, b]) => [harmless(a), harmless(b)]))
+    }),
+    { numRuns: 60 },
+  )
+})
+
+describe('where an export goes', () => {
+  test('counts what it wrote and says where', async () => {
+    const out = join(directory, 'x.csv')
+    const rows = [exportRow(1, ['1', 'a']), exportRow(2, ['2', 'b'], { status: 'dead' }), exportRow(3, ['3', 'c'])]
+    expect(await exportBatch({ rows: each(rows), batch: csvBatch, format: 'csv', out })).toEqual({
+      rows: 3,
+      byStatus: { tagged: 2, no_match: 0, dead: 1, invalid: 0, withheld: 0, waiting: 0, cancelled: 0 },
+      path: out,
+    })
+  })
+
+  test('the file appears whole: until then the earlier one stays and only a temporary one is beside it', async () => {
+    const out = join(directory, 'x.csv')
+    await writeFile(out, 'earlier')
+    async function* rows() {
+      yield exportRow(1, ['1', 'a'])
+      expect(await readFile(out, 'utf8')).toBe('earlier')
+      expect(await readdir(directory)).toHaveLength(2)
+    }
+    await exportBatch({ rows: rows(), batch: csvBatch, format: 'csv', out })
+    expect(await readdir(directory)).toEqual(['x.csv'])
+    expect(await readFile(out, 'utf8')).toContain('1,a,tagged')
+  })
+
+  test('a failure or a stop leaves the earlier file and nothing else', async () => {
+    const out = join(directory, 'x.csv')
+    await writeFile(out, 'earlier')
+    async function* failing() {
+      yield exportRow(1, ['1', 'a'])
+      throw new Error('the record is gone')
+    }
+    await expect(exportBatch({ rows: failing(), batch: csvBatch, format: 'csv', out })).rejects.toThrow(
+      'the record is gone',
+    )
+    const stop = new AbortController()
+    async function* stopped() {
+      yield exportRow(1, ['1', 'a'])
+      stop.abort(new Error('stopped'))
+      yield exportRow(2, ['2', 'a'])
+    }
+    const order = { rows: stopped(), batch: csvBatch, format: 'csv' as const, out, signal: stop.signal }
+    await expect(exportBatch(order)).rejects.toThrow('stopped')
+    await expect(exportBatch(order)).rejects.toThrow('stopped')
+    expect(await readdir(directory)).toEqual(['x.csv'])
+    expect(await readFile(out, 'utf8')).toBe('earlier')
+  })
+
+  test('the catalog itself is never overwritten, by any of its names', async () => {
+    const catalogPath = join(directory, 'x.csv')
+    await writeFile(catalogPath, 'id\n1\n')
+    await symlink(catalogPath, join(directory, 'link.csv'))
+    for (const out of [catalogPath, join(directory, '.', 'x.csv'), join(directory, 'link.csv')]) {
+      const order = { rows: each([]), batch: { ...csvBatch, catalogPath }, format: 'csv' as const, out }
+      await expect(exportBatch(order)).rejects.toMatchObject({ name: 'UsageError' })
+    }
+    expect(await readFile(catalogPath, 'utf8')).toBe('id\n1\n')
+  })
+
+  test('a link stays a link', async () => {
+    await writeFile(join(directory, 'real.csv'), 'earlier')
+    const out = join(directory, 'link.csv')
+    await symlink(join(directory, 'real.csv'), out)
+    await exportBatch({ rows: each([]), batch: csvBatch, format: 'csv', out })
+    expect(await readFile(join(directory, 'real.csv'), 'utf8')).toContain('trackyard_status')
+    expect((await readdir(directory)).sort()).toEqual(['link.csv', 'real.csv'])
+  })
+
+  test('a device is written in place', async () => {
+    const result = await exportBatch({
+      rows: each([exportRow(1, ['1', 'a'])]),
+      batch: csvBatch,
+      format: 'csv',
+      out: '/dev/null',
+    })
+    expect(result.rows).toBe(1)
+    expect((await stat('/dev/null')).isCharacterDevice()).toBe(true)
+  })
+
+  test('a full disk is named', async () => {
+    const rows = each([exportRow(1, ['1', 'a'])])
+    await expect(exportBatch({ rows, batch: csvBatch, format: 'csv', out: '/dev/full' })).rejects.toMatchObject({
+      name: 'UnreachableError',
+      message: expect.stringContaining('disk is full'),
+    })
+  })
+
+  test('a directory, or a place that is not there, is refused', async () => {
+    await mkdir(join(directory, 'inner'))
+    const refused = (out: string) => exportBatch({ rows: each([]), batch: csvBatch, format: 'csv', out })
+    await expect(refused(join(directory, 'inner'))).rejects.toMatchObject({ name: 'UsageError' })
+    await expect(refused(join(directory, 'none', 'x.csv'))).rejects.toMatchObject({
+      name: 'UsageError',
+      message: expect.stringContaining('expected an existing directory'),
+    })
+  })
+})
+
+describe('an export to a stream', () => {
+  const many = (count: number) => Array.from({ length: count }, (_, n) => exportRow(n + 1, [String(n), 'x']))
+
+  test('waits for a slow reader instead of filling the memory, and leaves the stream open', async () => {
+    let held = 0
+    let most = 0
+    let text = ''
+    const out = new Writable({
+      highWaterMark: 1024,
+      write(chunk: Buffer, _, done) {
+        text += chunk.toString()
+        setImmediate(done)
+      },
+    })
+    async function* rows() {
+      for (const row of many(3000)) {
+        held = out.writableLength
+        most = Math.max(most, held)
+        yield row
+      }
+    }
+    const result = await exportBatch({ rows: rows(), batch: csvBatch, format: 'csv', out })
+    expect(result).toMatchObject({ rows: 3000, path: null })
+    expect(text.trimEnd().split('\n')).toHaveLength(3001)
+    expect(most).toBeLessThan(200_000)
+    expect([out.writableEnded, out.destroyed, out.listenerCount('error')]).toEqual([false, false, 0])
+    out.destroy()
+  })
+
+  test('ends with the reader’s error', async () => {
+    const out = new Writable({ write: (_chunk, _encoding, done) => done(new Error('EPIPE')) })
+    await expect(exportBatch({ rows: each(many(2000)), batch: csvBatch, format: 'csv', out })).rejects.toThrow('EPIPE')
+  })
+
+  test('ends when the stream is closed, and when it is stopped while nobody reads', async () => {
+    const deaf = new Writable({ highWaterMark: 1, write: () => {} })
+    const stop = new AbortController()
+    const stopped = exportBatch({
+      rows: each(many(2000)),
+      batch: csvBatch,
+      format: 'csv',
+      out: deaf,
+      signal: stop.signal,
+    })
+    stop.abort(new Error('stopped'))
+    await expect(stopped).rejects.toThrow('stopped')
+    const closing = exportBatch({ rows: each(many(2000)), batch: csvBatch, format: 'csv', out: deaf })
+    deaf.destroy()
+    await expect(closing).rejects.toMatchObject({ name: 'UnreachableError' })
+  })
+
+  test('gives the same text as a file', async () => {
+    const chunks: Buffer[] = []
+    const out = new Writable({
+      write(chunk: Buffer, _, done) {
+        chunks.push(chunk)
+        done()
+      },
+    })
+    await exportBatch({ rows: each(many(600)), batch: csvBatch, format: 'jsonl', out })
+    expect(Buffer.concat(chunks).toString()).toBe(await exported(many(600), { format: 'jsonl' }))
+    expect(answer(2)).toContain('trk_2')
+  })
+})
