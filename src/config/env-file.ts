@@ -60,6 +60,8 @@ function badLine(text: string): number | null {
   // Quoted values may span lines: emptied, so that only the line count of them remains.
   const quoted = /^(\s*(?:export\s+)?[\w.-]+[ \t]*=[ \t]*)(["'`])([\s\S]*?)\2/gm
   const bare = text.replace(quoted, (_, start: string, _quote, inner: string) => start + inner.replace(/[^\n]/g, ''))
-  const bad = bare.split('\n').findIndex((line) => !/^\s*(#.*|(export\s+)?[A-Za-z_][\w.-]*\s*=.*)?$/.test(line))
+  const bad = bare
+    .split('\n')
+    .findIndex((line) => !/^\s*(#[\s\S]*|(export\s+)?[A-Za-z_][\w.-]*\s*=[\s\S]*)?$/.test(line))
   return bad < 0 ? null : bad + 1
 }

@@ -1,0 +1,49 @@
+import { types } from 'node:util'
+
+/** An error as facts: what it says and what it was caused by, outermost first. The stack only where somebody is debugging. */
+export interface DescribedError {
+  readonly message: string
+  readonly code?: string
+  readonly causes?: readonly string[]
+  readonly stack?: string
+}
+
+const DEEPEST_CAUSE = 10
+
+/** Anything that is not an error comes back as it is. */
+export function describeError(value: unknown, withStack: boolean): unknown {
+  if (!isError(value)) return value
+  const causes = causesOf(value)
+  const code = 'code' in value && typeof value.code === 'string' ? value.code : null
+  const described: DescribedError = {
+    message: sentenceOf(value),
+    ...(code === null ? {} : { code }),
+    ...(causes.length === 0 ? {} : { causes }),
+    ...(withStack && value.stack !== undefined ? { stack: value.stack } : {}),
+  }
+  return described
+}
+
+function causesOf(error: Error): string[] {
+  const causes: string[] = []
+  const seen = new Set<unknown>([error])
+  let cause = error.cause
+  while (cause !== undefined && cause !== null && !seen.has(cause) && causes.length < DEEPEST_CAUSE) {
+    seen.add(cause)
+    causes.push(isError(cause) ? sentenceOf(cause) : String(cause))
+    cause = isError(cause) ? cause.cause : undefined
+  }
+  return causes
+}
+
+/** Several failures in one (a host with two addresses) have no message of their own. */
+function sentenceOf(error: Error): string {
+  if (error.message !== '') return error.message
+  const parts: unknown = 'errors' in error ? error.errors : null
+  const sentences = Array.isArray(parts) ? parts.filter(isError).map((part) => part.message) : []
+  return sentences.length > 0 ? sentences.join('; ') : error.name
+}
+
+function isError(value: unknown): value is Error {
+  return types.isNativeError(value) || value instanceof Error
+}

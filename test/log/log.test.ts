@@ -1,0 +1,137 @@
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { type LogOptions, openLog } from '../../src/log/log.js'
+
+const KEY = 'tk_live_4f9a7c21d8e35b60'
+
+function setup(options: Partial<LogOptions> = {}) {
+  const lines: string[] = []
+  const destination = { write: (line: string) => lines.push(line) }
+  const log = openLog({ level: 'info', pretty: false, destination, secrets: [KEY], ...options })
+  return { log, lines, facts: (index = 0): Record<string, unknown> => JSON.parse(lines[index] ?? 'null') }
+}
+
+describe('JSON lines', () => {
+  test('a line has level, time, process, facts and the sentence, and ends', () => {
+    const { log, lines, facts } = setup()
+    log.info({ search: 'ab12', attempt: 2 }, 'Answered')
+    expect(lines[0]?.endsWith('}\n')).toBe(true)
+    expect(facts()).toEqual({
+      level: 'info',
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      pid: process.pid,
+      search: 'ab12',
+      attempt: 2,
+      msg: 'Answered',
+    })
+  })
+
+  test('lower levels are left out', () => {
+    const { log, lines } = setup({ level: 'warn' })
+    log.debug({}, 'a')
+    log.info({}, 'b')
+    log.warn({}, 'c')
+    log.error({}, 'd')
+    expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['c', 'd'])
+  })
+
+  test('silent says nothing', () => {
+    const { log, lines } = setup({ level: 'silent' })
+    log.error({}, 'a')
+    expect(lines).toEqual([])
+  })
+})
+
+describe('errors', () => {
+  const broken = new Error('Redis is away', {
+    cause: new Error('cannot connect', { cause: Object.assign(new Error('ECONNREFUSED'), { code: 'X' }) }),
+  })
+
+  test('are their message and the chain of causes, under any name', () => {
+    const { log, facts } = setup()
+    log.error({ err: broken, error: broken, other: 1 }, 'Failed')
+    const described = { message: 'Redis is away', causes: ['cannot connect', 'ECONNREFUSED'] }
+    expect(facts()).toMatchObject({ err: described, error: described, other: 1 })
+    expect(facts()).not.toHaveProperty('err.stack')
+  })
+
+  test('have their stack at debug only', () => {
+    const { log, facts } = setup({ level: 'debug' })
+    log.error({ err: broken }, 'Failed')
+    expect(facts()).toHaveProperty('err.stack', expect.stringContaining('log.test'))
+  })
+
+  test('that cause themselves, or are several in one, end', () => {
+    const circular = new Error('round')
+    circular.cause = circular
+    const { log, facts } = setup()
+    log.warn(
+      { circular, both: new AggregateError([new Error('v4'), new Error('v6')]), odd: new Error('x', { cause: 7 }) },
+      'x',
+    )
+    expect(facts()).toMatchObject({
+      circular: { message: 'round' },
+      both: { message: 'v4; v6' },
+      odd: { message: 'x', causes: ['7'] },
+    })
+  })
+})
+
+describe('secrets', () => {
+  test.each([true, false])('are in no field, sentence or error (pretty: %p)', (pretty) => {
+    const { log, lines } = setup({ pretty, level: 'debug', secrets: [KEY, 'a"b\\c d/é'] })
+    const err = new Error(`bad ${KEY}`, { cause: new Error(`Bearer ${KEY}`) })
+    log.error({ err, [KEY]: KEY, deep: [{ url: `redis://:${encodeURIComponent('a"b\\c d/é')}@x` }] }, `Key ${KEY}`)
+    log.info({ password: 'unknown to us', settings: { apiKey: 'too' }, text: 'a"b\\c d/é' }, 'x')
+    const text = lines.join('')
+    expect(text).toContain('[secret]')
+    for (const part of [KEY, 'unknown to us', 'too"', 'b\\\\c', 'b%5Cc', 'c d/é']) expect(text).not.toContain(part)
+  })
+
+  test('of any text leave a line of valid JSON without them', () => {
+    const secret = fc
+      .string({ minLength: 6, maxLength: 30, unit: 'binary' })
+      .filter((text) => !/^[\w[\]:",{}]+$/.test(text))
+    fc.assert(
+      fc.property(secret, (text) => {
+        const { log, facts } = setup({ secrets: [text] })
+        log.info({ said: `<${text}>` }, 'x')
+        expect(facts().said).toBe('<[secret]>')
+      }),
+    )
+  })
+
+  test('one inside another leaves no rest', () => {
+    const { log, facts } = setup({ secrets: ['hunter', 'hunter2-long'] })
+    log.info({ said: 'hunter2-long hunter' }, 'x')
+    expect(facts().said).toBe('[secret] [secret]')
+  })
+})
+
+test('pretty lines are for eyes: time, level, sentence and facts in one line', () => {
+  const { log, lines } = setup({ pretty: true })
+  log.warn({ attempt: 2 }, 'Held until 10:00')
+  expect(lines).toHaveLength(1)
+  const plain = stripVTControlCharacters(lines[0] ?? '')
+  expect(plain).toMatch(/^\[\d\d:\d\d:\d\d\] WARN.*: Held until 10:00 \{"attempt":2\}\n$/)
+})
+
+test.each([true, false])('goes to stderr, and the last line before an exit is not lost (pretty: %p)', (pretty) => {
+  const script = `
+    import { openLog } from './src/log/log.ts'
+    const log = openLog({ level: 'info', pretty: ${pretty}, secrets: [] })
+    for (let i = 1; i <= 2000; i++) log.info({ i }, 'line')
+    process.exit(7)`
+  const root = join(import.meta.dirname, '../..')
+  const run = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  expect(run.status).toBe(7)
+  expect(run.stdout).toBe('')
+  expect(run.stderr.trim().split('\n')).toHaveLength(2000)
+  expect(run.stderr).toContain('2000')
+})
