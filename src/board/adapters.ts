@@ -16,11 +16,17 @@ export interface BoardActions {
   resume(): Promise<void>
 }
 
+type Statuses = ReturnType<BullMQAdapter['getJobStatuses']>
+type Tabs = ReturnType<BullMQAdapter['getStatuses']>
+
+/** Where something is to be seen comes first; no job of ours has children. */
+const SEARCH_TABS = ['prioritized', 'active', 'delayed', 'waiting', 'failed', 'completed'] as const
+const DEAD_LETTER_TABS = ['failed', 'waiting', 'active', 'delayed', 'prioritized', 'completed'] as const
+
 const PAUSE_REASON = 'paused in Bull Board'
 
-const ABOUT_DEAD_LETTERS =
-  'Searches that are not tried again by themselves; each says why, and what to do about it. Retry sends one back; ' +
-  '`trackyard-batch dead-letters discard` takes it off this list.'
+/** The page shows one line of it. */
+const ABOUT_DEAD_LETTERS = 'Retry sends a search back; `trackyard-batch dead-letters discard` takes it off the list.'
 
 export class SearchAdapter extends BullMQAdapter {
   readonly #actions: BoardActions
@@ -46,6 +52,14 @@ export class SearchAdapter extends BullMQAdapter {
     return this.#actions.resume()
   }
 
+  override getJobStatuses(): Statuses {
+    return [...SEARCH_TABS]
+  }
+
+  override getStatuses(): Tabs {
+    return ['latest', ...SEARCH_TABS]
+  }
+
   /** The pace is learned from the API: hides the form that would set another. */
   override get supportsGlobalRateLimit(): boolean {
     return false
@@ -60,6 +74,14 @@ export class DeadLetterAdapter extends BullMQAdapter {
 
   /** Called by "pause all" only: dead letters make no calls, and a paused parking worker would swallow Retry. */
   override async pause(): Promise<void> {}
+
+  override getJobStatuses(): Statuses {
+    return [...DEAD_LETTER_TABS]
+  }
+
+  override getStatuses(): Tabs {
+    return ['latest', ...DEAD_LETTER_TABS]
+  }
 
   override get supportsGlobalRateLimit(): boolean {
     return false

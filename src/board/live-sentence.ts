@@ -1,6 +1,6 @@
 import type { Clock } from '../domain/clock.js'
 import type { StatusReport } from '../status/report.js'
-import { messageOf, within } from './within.js'
+import { messageOf, SILENT, within } from './within.js'
 
 /**
  * "Why is it not moving?" in one sentence, above the jobs. Bull Board asks its adapters for a description
@@ -24,7 +24,7 @@ export function openLiveSentence(report: () => Promise<StatusReport>, clock: Clo
 
   async function ask(): Promise<void> {
     try {
-      const { queue } = await within(PATIENCE_MS, report(), 'Redis does not answer')
+      const { queue } = await within(PATIENCE_MS, report(), SILENT)
       sentence = queue.reason
     } catch (error) {
       sentence = `The state is not known at the moment: ${messageOf(error)}`

@@ -1,0 +1,76 @@
+import { resolve } from 'node:path'
+import { createBullBoard } from '@bull-board/api'
+import { HonoAdapter } from '@bull-board/hono'
+import { serveStatic } from '@hono/node-server/serve-static'
+import { Hono } from 'hono'
+import { systemClock } from '../domain/clock.js'
+import { DeadLetterAdapter, SearchAdapter } from './adapters.js'
+import { refusalOf } from './allowed-actions.js'
+import { openLiveSentence } from './live-sentence.js'
+import type { BoardOptions } from './start-board.js'
+import { ANSWER_WITHIN_MS, SILENT, within } from './within.js'
+
+/**
+ * Bull Board itself, set up for two queues. Its hook runs before each of its handlers and asks
+ * allowed-actions.ts; what it refuses shows up on the page as a notice with our sentence.
+ *
+ * The page asks Google for fonts; the content policy lets nothing in from outside, so it is told to use the
+ * system's.
+ */
+const SYSTEM_FONTS = { 'font-sans': 'system-ui, sans-serif', 'font-mono': 'ui-monospace, monospace' }
+
+const UI = {
+  boardTitle: 'Trackyard batch',
+  hideDocsLink: true,
+  miscLinks: [{ text: 'Metrics', url: '/metrics' }],
+  theme: { light: SYSTEM_FONTS, dark: SYSTEM_FONTS },
+}
+
+/** To be mounted at `path`. */
+export function bullBoard(
+  path: string,
+  options: Pick<BoardOptions, 'queues' | 'actions' | 'readOnly' | 'report'>,
+): Hono {
+  const { queues, actions, readOnly } = options
+  const sentence = openLiveSentence(options.report, systemClock)
+  const serverAdapter = new HonoAdapter(serveFiles).setBasePath(path)
+
+  createBullBoard({
+    queues: [
+      new SearchAdapter(queues.search, { actions, sentence, readOnly }),
+      new DeadLetterAdapter(queues.deadLetters, { readOnly }),
+    ],
+    serverAdapter,
+    options: {
+      uiConfig: UI,
+      handlerHooks: {
+        before: ({ method, route, request: { params } }) => {
+          const action = {
+            method,
+            route,
+            queueName: textOrNull(params.queueName),
+            jobId: textOrNull(params.jobId),
+            status: textOrNull(params.queueStatus),
+          }
+          const refusal = refusalOf(action, queues.search.name)
+          return refusal === null ? { allow: true } : { allow: false, status: 403, message: refusal }
+        },
+      },
+    },
+  })
+
+  const board = new Hono({ strict: false })
+  board.use('/api/*', async (_c, next) => {
+    await sentence.refresh()
+    await within(ANSWER_WITHIN_MS, next(), SILENT)
+  })
+  board.route('/', serverAdapter.registerPlugin())
+  return board
+}
+
+/** The adapter names its folder relative to the working directory, which may change later. */
+const serveFiles: typeof serveStatic = (files) => serveStatic({ ...files, root: resolve(files?.root ?? '') })
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
