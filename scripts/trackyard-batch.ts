@@ -1,0 +1,20 @@
+#!/usr/bin/env node
+import { interruptSignal } from '../src/app/process.js'
+import { run } from '../src/cli/main.js'
+
+const code = await run(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  // Opened only by who reads it: an opened pipe keeps the process alive.
+  get stdin() {
+    return process.stdin
+  },
+  env: process.env,
+  cwd: process.cwd(),
+  interruptSignal,
+})
+process.exitCode = code
+// What is still open now (an unread stdin, work that the grace has given up) must not hold the process; output in flight may.
+setInterval(() => {
+  if (process.stdout.writableLength === 0) process.exit(code)
+}, 100).unref()

@@ -1,0 +1,41 @@
+import type { ExitCode } from '../domain/errors.js'
+import { type Io, isClosed, type Out } from './io.js'
+import { openPaint, type Paint } from './render/paint.js'
+
+/** What every command is given to speak with. */
+export interface Cli {
+  readonly io: Io
+  /** For what goes to stdout. */
+  readonly paint: Paint
+  /** Results: stdout. */
+  print(text: string): void
+  /** One document, and nothing else on stdout. */
+  printJson(document: unknown): void
+  /** Progress, questions, what went wrong: stderr. */
+  say(text: string): void
+  /** A dim line on stderr. */
+  whisper(text: string): void
+  /** Whether somebody wants to see stack traces. Known for sure once the settings are read. */
+  debug: boolean
+}
+
+/** Runs a command's work; `define` hands it to commander as the action. */
+export type Act = (work: (cli: Cli) => Promise<ExitCode>) => Promise<void>
+
+export function openCli(io: Io): Cli {
+  const paint = openPaint(io.stdout, io.env)
+  const errorPaint = openPaint(io.stderr, io.env)
+  return {
+    io,
+    paint,
+    print: (text) => write(io.stdout, `${text}\n`),
+    printJson: (document) => write(io.stdout, `${JSON.stringify(document, null, 2)}\n`),
+    say: (text) => write(io.stderr, `${text}\n`),
+    whisper: (text) => write(io.stderr, `${errorPaint.dim(text)}\n`),
+    debug: io.env.TRACKYARD_LOG_LEVEL === 'debug',
+  }
+}
+
+function write(stream: Out, text: string): void {
+  if (!isClosed(stream)) stream.write(text)
+}

@@ -1,0 +1,26 @@
+import type { Command } from 'commander'
+import type { Act } from '../cli.js'
+import { examples } from '../parse.js'
+
+export function define(command: Command, act: Act): void {
+  command
+    .description(
+      'Stops one batch. Calls in flight finish; what it has stays and can be exported; searches that other batches want go on.',
+    )
+    .argument('<batch>', 'id or name')
+    .action((name: string) =>
+      act(async (cli) => {
+        const { cancelBatch, findBatch } = await import('../../submit/batches.js')
+        const { withSession } = await import('../session.js')
+        const { batchSentence } = await import('../render/status.js')
+        return withSession(cli, async (session) => {
+          const batch = await findBatch(session.store, name)
+          await cancelBatch(session, batch)
+          const [report] = await session.store.reports.batches({ batchId: batch.id, limit: 1 })
+          if (report !== undefined) cli.print(batchSentence(report))
+          return 0
+        })
+      }),
+    )
+  examples(command, 'trackyard-batch cancel night')
+}

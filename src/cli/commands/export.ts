@@ -1,0 +1,28 @@
+import { type Command, Option } from 'commander'
+import type { Act } from '../cli.js'
+import { examples } from '../parse.js'
+
+export interface ExportOptions {
+  readonly format?: 'csv' | 'jsonl'
+  readonly out?: string
+}
+
+export function define(command: Command, act: Act): void {
+  command
+    .description(
+      'Writes the tagged catalog: every row of the input, in its order, with exactly one status and its tags.\n' +
+        'May be used at any time; rows that are not done yet say so.',
+    )
+    .argument('[batch]', 'id or name (default: the latest)')
+    .addOption(new Option('-f, --format <format>', "default: the catalog's own").choices(['csv', 'jsonl']))
+    .option('-o, --out <file>', 'where to; - writes to stdout (default: <catalog>.tagged.<ext> beside the catalog)')
+    .action((batch: string | undefined, options: ExportOptions) =>
+      act(async (cli) => (await import('../export.js')).exportTo(cli, batch ?? null, options)),
+    )
+  examples(
+    command,
+    'trackyard-batch export',
+    'trackyard-batch export night --format jsonl --out tagged.jsonl',
+    'trackyard-batch export night --out - | head',
+  )
+}

@@ -1,0 +1,51 @@
+import type { Command } from 'commander'
+import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
+import type { Batch } from '../../store/store.js'
+import type { Act, Cli } from '../cli.js'
+import { examples, wholeNumber } from '../parse.js'
+
+interface ReleaseOptions {
+  readonly maxCredits?: number
+  readonly all?: boolean
+}
+
+export function define(command: Command, act: Act): void {
+  command
+    .description(
+      'Lets a batch go on after `submit --first`, or raises its cap. Without an option the cap of --max-credits stays.',
+    )
+    .argument('<batch>', 'id or name')
+    .option('--max-credits <n>', 'spend at most so many credits on it in all, counting what it has used', wholeNumber(0))
+    .option('--all', 'remove every cap')
+    .action((name: string, options: ReleaseOptions) => act((cli) => release(cli, name, options)))
+  examples(command, 'trackyard-batch release night', 'trackyard-batch release night --max-credits 5000')
+}
+
+async function release(cli: Cli, name: string, options: ReleaseOptions): Promise<ExitCode> {
+  const { findBatch, releaseBatch } = await import('../../submit/batches.js')
+  const { withSession, feedNow } = await import('../session.js')
+  const { batchSentence } = await import('../render/status.js')
+  return withSession(cli, async (session) => {
+    const batch = await findBatch(session.store, name)
+    await releaseBatch(session, batch, capOf(batch, options))
+    await feedNow(cli, session)
+    const [report] = await session.store.reports.batches({ batchId: batch.id, limit: 1 })
+    if (report !== undefined) cli.print(batchSentence(report))
+    return 0
+  })
+}
+
+/** @throws UsageError for both options; RefusedError when the cap that stays has nothing left to give */
+function capOf(batch: Batch, { maxCredits, all }: ReleaseOptions): number | null {
+  if (maxCredits !== undefined && all === true) {
+    throw new UsageError('--max-credits sets a cap and --all removes it: use one of them.')
+  }
+  if (all === true) return null
+  if (maxCredits !== undefined) return maxCredits
+  if (batch.maxCredits !== null && batch.state === 'released' && batch.charged >= batch.maxCredits) {
+    throw new RefusedError(
+      `Batch ${batch.id} has used the ${batch.maxCredits} credits of its cap: raise it with --max-credits N, or remove it with --all.`,
+    )
+  }
+  return batch.maxCredits
+}

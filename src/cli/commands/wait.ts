@@ -1,0 +1,27 @@
+import type { Command } from 'commander'
+import type { Act } from '../cli.js'
+import { examples, wholeNumber } from '../parse.js'
+
+export function define(command: Command, act: Act): void {
+  command
+    .description('Waits until a batch is done, and shows how far it is: a bar on a terminal, plain lines elsewhere.')
+    .argument('[batch]', 'id or name (default: the latest)')
+    .option('--timeout <seconds>', 'give up after so long; the work goes on', wholeNumber(0))
+    .action((name: string | undefined, options: { readonly timeout?: number }) =>
+      act(async (cli) => {
+        const { findBatch } = await import('../../submit/batches.js')
+        const { withSession } = await import('../session.js')
+        const { waitForBatch } = await import('../wait.js')
+        return withSession(cli, async (session) => {
+          const batch = await findBatch(session.store, name ?? null)
+          const timeoutMs = options.timeout === undefined ? null : options.timeout * 1000
+          return waitForBatch(cli, session, { batchId: batch.id, timeoutMs })
+        })
+      }),
+    )
+  examples(command, 'trackyard-batch wait night --timeout 28800 && trackyard-batch export night')
+  command.addHelpText(
+    'after',
+    '\nExit codes: 0 done (dead letters included), 4 only withheld rows remain, 5 time is up or interrupted.',
+  )
+}

@@ -1,0 +1,77 @@
+import { resolve } from 'node:path'
+import type { ExitCode } from '../domain/errors.js'
+import { ITEM_STATUSES } from '../domain/states.js'
+import type { ExportResult } from '../export/export-batch.js'
+import type { Batch, ExportRow } from '../store/store.js'
+import { findBatch } from '../submit/batches.js'
+import type { Cli } from './cli.js'
+import type { ExportOptions } from './commands/export.js'
+import { interruptible } from './interrupt.js'
+import { isClosed } from './io.js'
+import { openProgressLine } from './progress-line.js'
+import { counted, figure } from './render/words.js'
+import { withSession } from './session.js'
+
+export async function exportTo(cli: Cli, name: string | null, options: ExportOptions): Promise<ExitCode> {
+  return withSession(cli, async (session) => {
+    const batch = await findBatch(session.store, name)
+    const rows = session.store.reports.exportRows(batch.id)
+    return interruptible<ExitCode>(
+      cli,
+      (signal) => write(cli, { batch, rows, options, signal }),
+      () => {
+        cli.say('Interrupted: nothing was replaced; an export costs nothing, so start it again.')
+        return 1
+      },
+    )
+  })
+}
+
+async function write(
+  cli: Cli,
+  order: {
+    readonly batch: Batch
+    readonly rows: AsyncIterable<ExportRow>
+    readonly options: ExportOptions
+    readonly signal: AbortSignal
+  },
+): Promise<ExitCode> {
+  const { exportBatch } = await import('../export/export-batch.js')
+  const { defaultExportPath } = await import('../export/default-path.js')
+  const { batch, options, signal } = order
+  const format = options.format ?? batch.format
+  const toStdout = options.out === '-'
+  const path = resolve(cli.io.cwd, options.out ?? defaultExportPath(batch, format))
+  const line = openProgressLine(cli)
+  const rows = countedRows(order.rows, (count) => line.show(`exporting: ${counted(count, 'row')}`))
+  try {
+    const result = await exportBatch({ rows, batch, format, out: toStdout ? cli.io.stdout : path, signal })
+    line.clear()
+    cli.say(summary(batch, result))
+    return 0
+  } catch (error) {
+    line.clear()
+    // `export --out - | head`: the reader has seen enough.
+    if (toStdout && isClosed(cli.io.stdout)) return 0
+    throw error
+  }
+}
+
+const TICK_ROWS = 500
+
+async function* countedRows(rows: AsyncIterable<ExportRow>, tick: (count: number) => void): AsyncGenerator<ExportRow> {
+  let count = 0
+  for await (const row of rows) {
+    yield row
+    count += 1
+    if (count % TICK_ROWS === 0) tick(count)
+  }
+}
+
+function summary(batch: Batch, result: ExportResult): string {
+  const parts = ITEM_STATUSES.filter((status) => result.byStatus[status] > 0).map(
+    (status) => `${figure(result.byStatus[status])} ${status.replace('_', ' ')}`,
+  )
+  const where = result.path === null ? 'stdout' : result.path
+  return `Batch ${batch.id} (${batch.name}): ${counted(result.rows, 'row')} to ${where} (${parts.join(', ')}).`
+}

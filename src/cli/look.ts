@@ -1,0 +1,31 @@
+import { UnreachableError } from '../domain/errors.js'
+import type { SearchQueue } from '../queue/search-queue.js'
+import type { StatusReport } from '../status/report.js'
+import { status } from '../status/status.js'
+import { runningDelivery, type Session } from './session.js'
+
+/** One look at record and delivery. Redis may be away: the record is reported all the same, and `trouble` says so. */
+export interface Look {
+  readonly report: StatusReport
+  readonly trouble: UnreachableError | null
+}
+
+/** Keeps the delivery open between looks, and asks for it again while there is none. */
+export function lookNow(session: Session): (which: { batchId?: number; limit: number }) => Promise<Look> {
+  let queue: SearchQueue | null = null
+  return async (which) => {
+    const { store, now, settings } = session
+    const parts = { store, now, rateLimit: settings.rateLimit }
+    let trouble: UnreachableError | null = null
+    if (queue === null) ({ queue, trouble } = await runningDelivery(session))
+    if (queue !== null) {
+      try {
+        return { report: await status({ ...parts, queue }, which), trouble: null }
+      } catch (error) {
+        if (!(error instanceof UnreachableError)) throw error
+        trouble = error
+      }
+    }
+    return { report: await status({ ...parts, queue: null }, which), trouble }
+  }
+}

@@ -1,0 +1,39 @@
+import { type ExitCode, ReportedError } from '../domain/errors.js'
+import { type Cli, openCli } from './cli.js'
+import { type Io, isClosedOutput, tolerateClosedOutput } from './io.js'
+import { runProgram } from './program.js'
+
+/**
+ * The command line, from words to exit code. Never throws: what a person can act on is one or two
+ * sentences on stderr, everything else is exit 1 and says how to see more.
+ * @param argv without node and the script
+ */
+export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
+  tolerateClosedOutput(io)
+  const cli = openCli(io)
+  try {
+    return await runProgram(argv, cli)
+  } catch (error) {
+    return report(error, cli)
+  }
+}
+
+function report(error: unknown, cli: Cli): ExitCode {
+  // Whoever read our output has seen enough.
+  if (isClosedOutput(error)) return 0
+  if (error instanceof ReportedError) {
+    cli.say(error.message)
+    if (cli.debug) cli.whisper(stackOf(error))
+    return error.exitCode
+  }
+  cli.say(`Unexpected error: ${error instanceof Error ? error.message : String(error)}`)
+  if (cli.debug) cli.whisper(stackOf(error))
+  else cli.say('This is a bug or a broken machine; set TRACKYARD_LOG_LEVEL=debug to see where it happened.')
+  return 1
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const stack = error.stack ?? error.message
+  return error.cause === undefined ? stack : `${stack}\ncaused by ${stackOf(error.cause)}`
+}

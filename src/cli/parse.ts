@@ -1,0 +1,45 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import type { Filters } from '../domain/request.js'
+
+/** How options are read. What is wrong is said in commander's voice and ends with exit code 2. */
+
+/** A whole number from `least` to `most`; "10,000" and "10_000" are read as people mean them. */
+export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const plain = text.replace(/(?<=\d)[,_](?=\d{3}(\D|$))/g, '')
+    const value = /^\d+$/.test(plain) ? Number(plain) : Number.NaN
+    if (Number.isSafeInteger(value) && value >= least && value <= most) return value
+    const range = most === Number.MAX_SAFE_INTEGER ? `, ${least} or more` : ` from ${least} to ${most}`
+    throw new InvalidArgumentError(`Expected a whole number${range}.`)
+  }
+}
+
+/** More than 0, fractions allowed. */
+export function positiveNumber(text: string): number {
+  const value = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN
+  if (value > 0) return value
+  throw new InvalidArgumentError('Expected a number above 0.')
+}
+
+export function filtersJson(text: string): Filters {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Filters
+  } catch {
+    // Said below.
+  }
+  throw new InvalidArgumentError('Expected a JSON object, for example \'{"genres":["ambient"],"has_vocals":false}\'.')
+}
+
+/** One character; `tab` and `\t` mean a tab. */
+export function delimiter(text: string): string {
+  const character = text === 'tab' || text === '\\t' ? '\t' : text
+  if (character.length === 1 && !/["\r\n]/.test(character)) return character
+  throw new InvalidArgumentError("Expected one character such as ';', or the word tab.")
+}
+
+/** Examples under a command's help. Lines as typed. */
+export function examples(command: Command, ...lines: readonly string[]): void {
+  const title = lines.length === 1 ? 'Example:' : 'Examples:'
+  command.addHelpText('after', `\n${title}\n${lines.map((line) => `  $ ${line}`).join('\n')}`)
+}

@@ -1,0 +1,77 @@
+import { Command, CommanderError } from 'commander'
+import { version } from '../app/version.js'
+import type { ExitCode } from '../domain/errors.js'
+import type { Act, Cli } from './cli.js'
+import { COMMANDS } from './commands.js'
+import { isClosed, type Out } from './io.js'
+import { examples } from './parse.js'
+
+/** Reads the command line and runs the one command it names. @throws what the command throws */
+export async function runProgram(argv: readonly string[], cli: Cli): Promise<ExitCode> {
+  let code: ExitCode = 0
+  const program = await buildProgram(argv, cli, async (work) => {
+    code = await work(cli)
+  })
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+    return code
+  } catch (error) {
+    // Commander has said it already; its own codes know only 0 and 1.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    throw error
+  }
+}
+
+/** All commands by name, and the whole of the one that is meant. */
+async function buildProgram(argv: readonly string[], cli: Cli, act: Act): Promise<Command> {
+  const program = new Command('trackyard-batch')
+    .description(
+      "Takes a catalog through Trackyard's music search, row by row and overnight, and hands it back tagged.\n" +
+        'No search is paid for twice; submitting the same file again costs nothing.',
+    )
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => write(cli.io.stdout, text),
+      writeErr: (text) => write(cli.io.stderr, text),
+      outputError: (text, put) => put(sentence(text)),
+      getOutHelpWidth: () => cli.io.stdout.columns || 100,
+      getErrHelpWidth: () => cli.io.stderr.columns || 100,
+    })
+    .showHelpAfterError('Add --help to see what is possible.')
+  const named = namedCommand(argv)
+  for (const { name, summary, group, load } of COMMANDS) {
+    const command = program.command(name).summary(summary).description(`${upperFirst(summary)}.`).helpGroup(group)
+    if (name === named) (await load()).define(command, act)
+  }
+  examples(
+    program,
+    'trackyard-batch up                                                  # in one terminal',
+    'trackyard-batch submit catalog.csv --query "{title} {mood} music"   # in another',
+    'trackyard-batch wait && trackyard-batch export',
+  )
+  program.addHelpText('after', '\nSettings come from the environment and .env (TRACKYARD_…); see .env.example.')
+  return program
+}
+
+/** The first word that is no option, also behind `help`; there are no options before it that take a value. */
+function namedCommand(argv: readonly string[]): string | undefined {
+  const [first, second] = argv.filter((word) => !word.startsWith('-'))
+  return first === 'help' ? second : first
+}
+
+/** "error: unknown option '--quey'" → "Unknown option '--quey'." */
+function sentence(text: string): string {
+  const [first = '', ...rest] = text.replace(/^error: /, '').split('\n')
+  const ended = /[.:!?]$/.test(first) ? first : `${first}.`
+  return [upperFirst(ended), ...rest].join('\n')
+}
+
+function upperFirst(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+function write(stream: Out, text: string): void {
+  if (!isClosed(stream)) stream.write(text)
+}

@@ -1,0 +1,17 @@
+import type { Account } from '../../store/store.js'
+import { pairs } from './table.js'
+import { figureOr, instant } from './words.js'
+
+export function renderAccount(account: Account, isFresh: boolean, apiUrl: string): string {
+  const rows: [string, string][] = [
+    ['API', apiUrl],
+    ['tier', account.tier ?? 'unknown'],
+    ['credits left', figureOr(account.creditsRemaining)],
+    ['monthly allowance', figureOr(account.monthlyAllowance)],
+    ['calls a minute', figureOr(account.limitPerMinute)],
+    ['calls a day', figureOr(account.limitPerDay, 'no limit known')],
+  ]
+  if (account.remainingToday !== null) rows.push(['left today', figureOr(account.remainingToday)])
+  if (!isFresh) rows.push(['last heard', account.heardAt === null ? 'never' : instant(account.heardAt)])
+  return pairs(rows)
+}

@@ -1,0 +1,124 @@
+import type { SearchRequest } from '../../domain/request.js'
+import type { Plan } from '../../store/store.js'
+import type { Estimate } from '../../submit/estimate.js'
+import type { Paint } from './paint.js'
+import { counted, duration, figure, momentAndWait, short } from './words.js'
+
+/** The plan, said before anything is spent: what is in the catalog, what it costs, how long it takes. */
+export interface PlanView {
+  readonly name: string
+  readonly plan: Plan
+  readonly estimate: Estimate
+  /** What was capped by --max-credits or --first; null: nothing. */
+  readonly cap: number | null
+  readonly creditReserve: number
+  /** Why the balance is what the store last knew, or unknown; null when it is fresh. */
+  readonly accountTrouble: string | null
+  readonly now: number
+}
+
+const QUERY_WIDTH = 100
+
+export function renderPlan(view: PlanView, paint: Paint): string {
+  return [
+    paint.bold(`${short(view.name, 60)}: ${counted(view.plan.rows, 'row')}`),
+    ...rowLines(view.plan, paint),
+    ...searchLines(view.plan),
+    ...costLines(view),
+    ...shortfall(view).map((line) => paint.warn(line)),
+    ...exampleLines(view.plan.examples, paint),
+  ].join('\n')
+}
+
+function rowLines(plan: Plan, paint: Paint): string[] {
+  if (plan.invalid === 0) return []
+  const shown = plan.invalidReasons.map((reason) => paint.dim(`                    ${short(reason, QUERY_WIDTH)}`))
+  const more = plan.invalid - plan.invalidReasons.length
+  if (more > 0 && shown.length > 0) shown.push(paint.dim(`                    … and ${figure(more)} more`))
+  return [paint.warn(entry('invalid', plan.invalid, 'kept in the export with the reason, never searched')), ...shown]
+}
+
+function searchLines(plan: Plan): string[] {
+  const duplicates = plan.accepted - plan.searches
+  const lines = [
+    entry(
+      'searches',
+      plan.searches,
+      duplicates === 0 ? 'no two rows ask the same' : `${counted(duplicates, 'row')} share one`,
+    ),
+  ]
+  if (plan.alreadyAnswered > 0) lines.push(entry('  answered', plan.alreadyAnswered, 'reused for free'))
+  if (plan.alreadyQueued > 0) lines.push(entry('  queued', plan.alreadyQueued, 'by an earlier batch, which pays'))
+  if (plan.alreadyDead > 0) {
+    lines.push(entry('  dead', plan.alreadyDead, 'not tried again by a submit; see `trackyard-batch dead-letters`'))
+  }
+  lines.push(entry('  new', plan.new, ''))
+  return lines
+}
+
+function costLines({ plan, estimate, cap, now, accountTrouble }: PlanView): string[] {
+  const capped =
+    cap !== null && plan.creditsNeeded > estimate.creditsNeeded
+      ? `capped; ${counted(plan.creditsNeeded - estimate.creditsNeeded, 'search')} withheld until \`trackyard-batch release\``
+      : plan.creditsNeeded === 0
+        ? 'everything is known already'
+        : ''
+  const left = estimate.creditsLeft === null ? 'unknown' : figure(estimate.creditsLeft)
+  const pace = counted(estimate.callsPerMinute, 'call')
+  const perDay = estimate.callsPerDay === null ? '' : `, ${figure(estimate.callsPerDay)} a day`
+  const before = plan.dueElsewhere === 0 ? '' : `, with ${counted(plan.dueElsewhere, 'search')} of other batches`
+  const finish =
+    estimate.durationMs === 0
+      ? 'at once'
+      : `${momentAndWait(estimate.finishAt, now)}${before} (if it starts now and nothing else uses the key)`
+  return [
+    entry('credits needed', estimate.creditsNeeded, capped),
+    text('credits left', accountTrouble === null ? left : `${left} (${accountTrouble})`),
+    text('pace', `${pace} a minute${perDay}`),
+    text('finish', finish),
+  ]
+}
+
+/** What to do when it does not suffice. */
+function shortfall({ estimate, creditReserve }: PlanView): string[] {
+  const lines: string[] = []
+  if (estimate.creditsMissing !== null && estimate.creditsMissing > 0) {
+    const reserve = creditReserve > 0 ? ` above the reserve of ${figure(creditReserve)}` : ''
+    const resets =
+      estimate.creditResets === null ? '' : ` That is ${counted(estimate.creditResets, 'monthly allowance')} more.`
+    lines.push(
+      `${counted(estimate.creditsMissing, 'credit')} short${reserve}: the queue pauses when they are gone and goes on after a top-up.` +
+        `${resets} To spend less now: --max-credits N.`,
+    )
+  }
+  if (estimate.days > 1) {
+    const why =
+      estimate.callsPerDay === null ? `takes ${duration(estimate.durationMs)}` : 'does not fit into one daily limit'
+    lines.push(
+      `This ${why}: about ${counted(estimate.days, 'day')}. To see some results first: --first N; a higher tier is faster.`,
+    )
+  }
+  return lines
+}
+
+function exampleLines(examples: readonly SearchRequest[], paint: Paint): string[] {
+  if (examples.length === 0) return []
+  return ['first queries', ...examples.map((request) => `  ${renderRequest(request, paint)}`)]
+}
+
+export function renderRequest(request: SearchRequest, paint: Paint): string {
+  const offset = request.offset === 0 ? '' : `, offset ${figure(request.offset)}`
+  const filters = request.filters === undefined ? '' : `, filters ${short(JSON.stringify(request.filters), QUERY_WIDTH)}`
+  return `${short(request.query, QUERY_WIDTH)} ${paint.dim(`(limit ${request.limit}${offset}${filters})`)}`
+}
+
+const LABEL = 16
+const FIGURE = 10
+
+function entry(label: string, count: number, note: string): string {
+  return `${label.padEnd(LABEL)}${figure(count).padStart(FIGURE)}${note === '' ? '' : `  ${note}`}`
+}
+
+function text(label: string, value: string): string {
+  return `${label.padEnd(LABEL)}  ${value}`
+}

@@ -1,0 +1,102 @@
+import type { BatchStatus, StatusReport } from '../../status/report.js'
+import type { BatchReport } from '../../store/store.js'
+import type { Paint } from './paint.js'
+import { pairs, table } from './table.js'
+import { counted, figure, figureOr, instant, momentAndWait, short } from './words.js'
+
+/** The sentence first: why it moves or does not. Then money, pace, time, and the batches. */
+export interface StatusView {
+  readonly report: StatusReport
+  /** Calls of unknown outcome by name, the newest few. */
+  readonly unknown: readonly { readonly search: string; readonly query: string; readonly sentAt: number }[]
+  readonly now: number
+}
+
+export function renderStatus({ report, unknown, now }: StatusView, paint: Paint): string {
+  const { queue, credits, pace } = report
+  const facts: [string, string][] = [
+    ['queue', `${figure(queue.waiting)} due, ${figure(queue.active)} in flight, ${figure(queue.delayed)} delayed`],
+    ['workers', figure(queue.workers)],
+    [
+      'credits',
+      `${figureOr(credits.remaining)} left, ${figure(credits.spent)} spent${unknownOutcomes(credits.unknown_outcomes)}`,
+    ],
+    [
+      'pace',
+      `${counted(pace.calls_last_minute, 'call')} in the last minute, limit ${figureOr(pace.limit_per_minute, 'not known yet')}`,
+    ],
+  ]
+  if (report.eta !== null) facts.push(['finish', momentAndWait(Date.parse(report.eta), now)])
+  if (queue.dead_letters > 0) {
+    facts.push(['dead letters', `${figure(queue.dead_letters)}: \`trackyard-batch dead-letters\` says why`])
+  }
+  return [
+    stateSentence(report, paint),
+    '',
+    pairs(facts),
+    ...unknown.map(
+      (call) =>
+        `  unknown outcome: ${call.search.slice(0, 12)}  sent ${instant(call.sentAt)}  ${paint.dim(short(call.query, 60))}`,
+    ),
+    '',
+    batchTable(report.batches),
+  ].join('\n')
+}
+
+/** One line, for --watch where nothing can be redrawn. */
+export function statusLine({ queue, credits }: StatusReport): string {
+  return `${queue.state}: ${queue.reason} ${figureOr(credits.remaining)} credits left.`
+}
+
+function stateSentence({ queue }: StatusReport, paint: Paint): string {
+  switch (queue.state) {
+    case 'paused':
+    case 'no workers':
+      return paint.bad(queue.reason)
+    case 'held':
+      return paint.warn(queue.reason)
+    case 'running':
+      return paint.good(queue.reason)
+    case 'idle':
+      return queue.reason
+    default:
+      return queue.state satisfies never
+  }
+}
+
+function unknownOutcomes(count: number): string {
+  if (count === 0) return ''
+  return count === 1
+    ? ', 1 call of unknown outcome (it may have cost a credit)'
+    : `, ${figure(count)} calls of unknown outcome (each may have cost a credit)`
+}
+
+/** Columns that hold nothing but zeros are left out, except the ones people look for. */
+function batchTable(batches: readonly BatchStatus[]): string {
+  if (batches.length === 0) return 'No batches yet: trackyard-batch submit catalog.csv --query "{title} music"'
+  const counts = (['tagged', 'no_match', 'waiting', 'withheld', 'dead', 'invalid', 'cancelled'] as const).filter(
+    (name) => name === 'tagged' || name === 'waiting' || batches.some((batch) => batch[name] > 0),
+  )
+  const head = ['batch', 'name', 'state', 'rows', ...counts.map((name) => name.replace('_', ' ')), 'created']
+  const rows = batches.map((batch) => [
+    figure(batch.batch),
+    short(batch.name, 32),
+    batch.completed_at !== null && batch.state === 'released' ? 'done' : batch.state,
+    figure(batch.items),
+    ...counts.map((name) => figure(batch[name])),
+    instant(Date.parse(batch.created_at)).slice(0, 16),
+  ])
+  return table([head, ...rows], [0, ...Array.from({ length: counts.length + 1 }, (_, index) => index + 3)])
+}
+
+/** "Batch 12 (night): 9,800 of 10,000 rows tagged, 150 without a match, 3 dead." */
+export function batchSentence(report: BatchReport): string {
+  const parts = [`${figure(report.tagged)} of ${counted(report.items, 'row')} tagged`]
+  if (report.noMatch > 0) parts.push(`${figure(report.noMatch)} without a match`)
+  if (report.dead > 0) parts.push(`${figure(report.dead)} dead`)
+  if (report.invalid > 0) parts.push(`${figure(report.invalid)} invalid`)
+  if (report.withheld > 0) parts.push(`${figure(report.withheld)} withheld`)
+  if (report.waiting > 0) parts.push(`${figure(report.waiting)} waiting`)
+  if (report.cancelled > 0) parts.push(`${figure(report.cancelled)} cancelled`)
+  return `Batch ${report.batch.id} (${short(report.batch.name, 60)}): ${parts.join(', ')}.`
+}

@@ -1,0 +1,85 @@
+import type { Closers } from '../app/closers.js'
+import type { Settings } from '../config/settings.js'
+import { systemClock } from '../domain/clock.js'
+import { UnreachableError } from '../domain/errors.js'
+import { type Logger, silentLogger } from '../domain/logger.js'
+import { checkEpoch } from '../feed/epoch.js'
+import { feed } from '../feed/feeder.js'
+import type { SearchQueue } from '../queue/search-queue.js'
+import type { Store } from '../store/store.js'
+import type { Cli } from './cli.js'
+
+/** What a short command works with: the settings and the record, the delivery on demand; all closed at its end. */
+export interface Session {
+  readonly settings: Settings
+  readonly store: Store
+  /** Silent, unless TRACKYARD_LOG_LEVEL=debug: a command speaks for itself. */
+  readonly log: Logger
+  readonly closers: Closers
+  readonly now: () => number
+}
+
+/** The parts are imported here, late: they bring the queue and the database along. */
+export async function withSession<T>(cli: Cli, use: (session: Session) => Promise<T>): Promise<T> {
+  const { settingsOf, logOf } = await import('../app/entry.js')
+  const { opening } = await import('../app/closers.js')
+  const { openRecord } = await import('../app/parts.js')
+  const settings = settingsOf(cli.io)
+  cli.debug = settings.logLevel === 'debug'
+  const log = cli.debug ? logOf(settings, surroundingsOf(cli).stderr) : silentLogger
+  return opening(async (closers) => {
+    const store = await openRecord(settings, log, closers)
+    const result = await use({ settings, store, log, closers, now: systemClock.now })
+    await closers.closeAll()
+    return result
+  })
+}
+
+/** For the long-running processes, which speak through their log. */
+export function surroundingsOf(cli: Cli): {
+  readonly env: Cli['io']['env']
+  readonly cwd: string
+  readonly stderr: NodeJS.WriteStream
+} {
+  const { env, cwd, stderr } = cli.io
+  return { env, cwd, stderr: stderr as NodeJS.WriteStream }
+}
+
+/** The delivery as it stands; nothing is started for it. */
+export interface Delivery {
+  /** Null: not to be had. */
+  readonly queue: SearchQueue | null
+  /** What to say about it; null when all is well, and when the private Redis simply does not run. */
+  readonly trouble: UnreachableError | null
+}
+
+export async function runningDelivery(session: Session): Promise<Delivery> {
+  const { openRunningDelivery } = await import('../app/parts.js')
+  try {
+    return { queue: await openRunningDelivery(session.settings, session.log, session.closers), trouble: null }
+  } catch (error) {
+    if (error instanceof UnreachableError) return { queue: null, trouble: error }
+    throw error
+  }
+}
+
+/**
+ * Fills the window once, so that work begins at once and not at the next chore.
+ * @returns how many workers run; null when Redis is out of reach, which is said on stderr: the record is
+ * released and any worker will feed it
+ * @throws ConfigurationError when this Redis holds another store's window
+ */
+export async function feedNow(cli: Cli, session: Session): Promise<number | null> {
+  const { openDelivery } = await import('../app/parts.js')
+  try {
+    const queue = await openDelivery(session.settings, session.log, session.closers)
+    const parts = { ...session, queue }
+    // Elsewhere: another process is restoring this Redis now and feeds it afterwards.
+    if ((await checkEpoch(parts)) !== 'elsewhere') await feed(parts)
+    return await queue.fleet.workers()
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error
+    cli.say(`Redis is out of reach, so nothing is queued yet: ${error.message} It is on record; a worker queues it.`)
+    return null
+  }
+}

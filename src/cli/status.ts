@@ -1,0 +1,84 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ExitCode } from '../domain/errors.js'
+import { findBatch } from '../submit/batches.js'
+import type { Cli } from './cli.js'
+import { interruptible } from './interrupt.js'
+import { isTerminal } from './io.js'
+import { type Look, lookNow } from './look.js'
+import { renderStatus, statusLine } from './render/status.js'
+import { type Session, withSession } from './session.js'
+
+const WATCH_MS = 1000
+const PLAIN_MS = 10_000
+const UNKNOWN_SHOWN = 5
+const BATCHES_SHOWN = 20
+
+/** Exit codes: 0; 3 when Redis is out of reach: what the record knows is reported all the same. */
+export async function showStatus(cli: Cli, name: string | null, watch: boolean, json: boolean): Promise<ExitCode> {
+  return withSession(cli, async (session) => {
+    const which =
+      name === null
+        ? { limit: BATCHES_SHOWN }
+        : { batchId: (await findBatch(session.store, name)).id, limit: BATCHES_SHOWN }
+    const look = lookNow(session)
+    if (!json) cli.whisper(`data directory: ${session.settings.dataDir}`)
+    if (watch) {
+      const once = () => look(which)
+      await interruptible(
+        cli,
+        (signal) => (isTerminal(cli.io.stdout) ? redraw : writeLines)(cli, session, once, signal),
+        () => {},
+      )
+      return 0
+    }
+    const { report, trouble } = await look(which)
+    if (json) cli.printJson(report)
+    else cli.print(await human(cli, session, { report, trouble: null }))
+    if (trouble === null) return 0
+    cli.say(`${trouble.message} What workers do at the moment is therefore unknown.`)
+    return trouble.exitCode
+  })
+}
+
+async function human(cli: Cli, session: Session, { report, trouble }: Look): Promise<string> {
+  const unknown =
+    report.credits.unknown_outcomes === 0 ? [] : await session.store.reports.unknownOutcomes(UNKNOWN_SHOWN)
+  const view = {
+    report,
+    unknown: unknown.map(({ call, search, query }) => ({ search, query, sentAt: call.sentAt })),
+    now: session.now(),
+  }
+  const text = renderStatus(view, cli.paint)
+  return trouble === null ? text : `${cli.paint.bad(trouble.message)}\n${text}`
+}
+
+/** Draws over what was drawn before, line by line, so that nothing flickers; the cursor comes back at the end. */
+async function redraw(cli: Cli, session: Session, look: () => Promise<Look>, signal: AbortSignal): Promise<void> {
+  const { stdout } = cli.io
+  stdout.write('\u001B[2J\u001B[?25l')
+  try {
+    for (;;) {
+      const text = await human(cli, session, await look())
+      stdout.write(`\u001B[H${text.replaceAll('\n', '\u001B[K\n')}\u001B[K\n\u001B[J`)
+      await sleep(WATCH_MS, undefined, { signal })
+    }
+  } finally {
+    stdout.write('\u001B[?25h')
+  }
+}
+
+/** A line when the standing changes, and every ten seconds. */
+async function writeLines(cli: Cli, _session: Session, look: () => Promise<Look>, signal: AbortSignal): Promise<void> {
+  let lastStanding = ''
+  let nextAt = 0
+  for (;;) {
+    const { report, trouble } = await look()
+    const standing = trouble?.message ?? [report.queue.state, ...report.queue.causes].join()
+    if (standing !== lastStanding || performance.now() >= nextAt) {
+      cli.print(`${new Date().toISOString()} ${trouble === null ? statusLine(report) : trouble.message}`)
+      nextAt = performance.now() + PLAIN_MS
+    }
+    lastStanding = standing
+    await sleep(WATCH_MS, undefined, { signal })
+  }
+}

@@ -1,0 +1,203 @@
+import { basename, extname, resolve } from 'node:path'
+import { allowedPerMinute } from '../account/pace.js'
+import type { Catalog } from '../catalog/catalog.js'
+import { type ExitCode, RefusedError } from '../domain/errors.js'
+import { estimate } from '../submit/estimate.js'
+import { type LoadedBatch, load } from '../submit/submit.js'
+import { askYesNo, canAsk } from './ask.js'
+import type { Cli } from './cli.js'
+import type { SubmitOptions } from './commands/submit.js'
+import { freshAccount } from './fresh-account.js'
+import { interruptible, untilAborted } from './interrupt.js'
+import { openProgressLine } from './progress-line.js'
+import { type PlanView, renderPlan } from './render/plan.js'
+import { counted, figure } from './render/words.js'
+import { feedNow, type Session, withSession } from './session.js'
+import { waitForBatch } from './wait.js'
+
+/**
+ * From a file to a released batch: load → plan → question → release → feed. Until the release the batch is *loading* and
+ * every way out drops it: a mistake, a no, --dry-run, Ctrl-C. After the release nothing fails any more:
+ * where Redis is out of reach that is said, and a worker feeds the batch.
+ */
+export async function submit(cli: Cli, file: string, options: SubmitOptions): Promise<ExitCode> {
+  return withSession(cli, async (session) => {
+    if (options.json !== true) cli.whisper(`data directory: ${session.settings.dataDir}`)
+    const released = await interruptible<Submitted>(
+      cli,
+      (signal) => loadAndRelease(cli, session, { file, options, signal }),
+      () => {
+        cli.say('Interrupted: batch dropped, nothing was spent.')
+        return { kind: 'ended', code: 1 }
+      },
+    )
+    if (released.kind === 'ended') return released.code
+    const workers = await feedNow(cli, session)
+    if (options.json !== true) sayReleased(cli, released, workers)
+    return options.wait === true ? waitForBatch(cli, session, { batchId: released.id, timeoutMs: null }) : 0
+  })
+}
+
+type Submitted =
+  | { readonly kind: 'released'; readonly id: number; readonly name: string; readonly credits: number }
+  | { readonly kind: 'ended'; readonly code: ExitCode }
+
+interface Order {
+  readonly file: string
+  readonly options: SubmitOptions
+  readonly signal: AbortSignal
+}
+
+async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise<Submitted> {
+  const { options, signal } = order
+  const name = options.name ?? nameOf(order.file, session.now())
+  const caps = { maxCredits: options.maxCredits ?? null, first: options.first ?? null }
+  const batch = await loadCatalog(cli, session, order, name)
+  let isDecided = false
+  try {
+    const view = await planView(session, { name, batch, caps, signal })
+    const { creditsNeeded } = view.estimate
+    if (options.json !== true) cli.print(renderPlan(view, cli.paint))
+    if (options.dryRun === true) {
+      await batch.drop()
+      isDecided = true
+      if (options.json === true) cli.printJson(submitJson(null, view))
+      else cli.say('Dry run: nothing was kept, nothing was spent.')
+      return { kind: 'ended', code: 0 }
+    }
+    if (!(await mayRelease(cli, creditsNeeded, session.settings.confirmAbove, order))) {
+      cli.say('Not released: batch dropped, nothing was spent.')
+      return { kind: 'ended', code: 4 }
+    }
+    await batch.release(caps)
+    isDecided = true
+    if (options.json === true) cli.printJson(submitJson(batch.id, view))
+    return { kind: 'released', id: batch.id, name, credits: creditsNeeded }
+  } finally {
+    if (!isDecided) await batch.drop()
+  }
+}
+
+async function loadCatalog(cli: Cli, session: Session, order: Order, name: string): Promise<LoadedBatch> {
+  const { openCatalog } = await import('../catalog/open-catalog.js')
+  const { compileRows } = await import('../catalog/compile-rows.js')
+  const { file, options, signal } = order
+  const path = file === '-' ? null : resolve(cli.io.cwd, file)
+  const catalog = await openCatalog(path === null ? { stream: cli.io.stdin, name: 'standard input' } : { path }, {
+    delimiter: options.delimiter,
+  })
+  const line = openProgressLine(cli)
+  try {
+    const rows = compileRows({
+      catalog,
+      template: options.query ?? null,
+      idColumn: options.id ?? null,
+      limit: options.limit,
+      filters: options.filters,
+    })
+    return await load(session, newBatch(catalog, name, path, options), untilAborted(rows, signal), {
+      signal,
+      progress: (loaded) => line.show(`loading: ${counted(loaded, 'row')}`),
+    })
+  } finally {
+    line.clear()
+    catalog.close()
+  }
+}
+
+function newBatch(catalog: Catalog, name: string, path: string | null, options: SubmitOptions) {
+  return {
+    name,
+    catalogPath: path,
+    format: catalog.format,
+    delimiter: catalog.delimiter,
+    columns: catalog.columns,
+    template: options.query ?? null,
+    priority: options.priority,
+    maxAgeMs: options.maxAge === undefined ? null : options.maxAge * DAY_MS,
+  }
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/** "catalogs/night.csv" → "night"; standard input has no name, so the time is one. */
+function nameOf(file: string, now: number): string {
+  if (file === '-') return `stdin-${new Date(now).toISOString().slice(0, 19).replaceAll(':', '')}`
+  return basename(file, extname(file))
+}
+
+async function planView(
+  session: Session,
+  about: {
+    readonly name: string
+    readonly batch: LoadedBatch
+    readonly caps: { readonly maxCredits: number | null; readonly first: number | null }
+    readonly signal: AbortSignal
+  },
+): Promise<PlanView> {
+  const { settings, store } = session
+  const { account, trouble } = await freshAccount(session)
+  about.signal.throwIfAborted()
+  const { maxCredits, first } = about.caps
+  const cap = maxCredits === null ? first : Math.min(maxCredits, first ?? maxCredits)
+  const now = session.now()
+  return {
+    name: about.name,
+    plan: about.batch.plan,
+    estimate: estimate({
+      plan: about.batch.plan,
+      account,
+      callsPerMinute: await allowedPerMinute(store, settings.rateLimit),
+      creditReserve: settings.creditReserve,
+      cap,
+      now,
+    }),
+    cap,
+    creditReserve: settings.creditReserve,
+    accountTrouble: trouble,
+    now,
+  }
+}
+
+/** @throws RefusedError where it costs more than the threshold and nobody is there to ask */
+async function mayRelease(cli: Cli, credits: number, confirmAbove: number, order: Order): Promise<boolean> {
+  if (credits <= confirmAbove || order.options.yes === true) return true
+  if (order.file === '-' || !canAsk(cli)) {
+    throw new RefusedError(
+      `This may cost ${counted(credits, 'credit')}, which is more than TRACKYARD_CONFIRM_ABOVE (${figure(confirmAbove)}), ` +
+        'and nobody is here to ask: say --yes, or cap it with --max-credits or --first. The batch was dropped, nothing was spent.',
+    )
+  }
+  return askYesNo(cli, `Release it and spend up to ${counted(credits, 'credit')}?`, order.signal)
+}
+
+/** The names are a contract with scripts. The four kinds of searches add up to `searches`. */
+function submitJson(batch: number | null, { name, plan, estimate: { creditsNeeded } }: PlanView): object {
+  return {
+    batch,
+    name,
+    rows: plan.rows,
+    accepted: plan.accepted,
+    invalid: plan.invalid,
+    searches: plan.searches,
+    new: plan.new,
+    already_queued: plan.alreadyQueued,
+    already_answered: plan.alreadyAnswered,
+    already_dead: plan.alreadyDead,
+    credits_needed: creditsNeeded,
+  }
+}
+
+function sayReleased(
+  cli: Cli,
+  released: { readonly id: number; readonly name: string; readonly credits: number },
+  workers: number | null,
+): void {
+  const next =
+    released.credits === 0
+      ? `trackyard-batch export ${released.id}`
+      : workers === 0
+        ? 'trackyard-batch up   (no worker runs yet)'
+        : `trackyard-batch wait ${released.id}`
+  cli.say(`Released as batch ${released.id} (${released.name}). Next: ${next}`)
+}

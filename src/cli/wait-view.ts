@@ -1,0 +1,89 @@
+import type { StatusReport } from '../status/report.js'
+import type { BatchReport } from '../store/store.js'
+import type { Cli } from './cli.js'
+import { isTerminal } from './io.js'
+import { counted, figure, figureOr, moment, short } from './render/words.js'
+
+/** How far a batch is: a bar with the sentence below it on a terminal, plain lines elsewhere. All on stderr. */
+export interface WaitView {
+  /** False: too early for another look at the whole. */
+  isDue(): boolean
+  show(batch: BatchReport, status: StatusReport): void
+  end(): void
+}
+
+const BAR_MS = 1000
+const LINE_MS = 10_000
+/** Elsewhere the sentence is looked at more often than it is written, so that a pause is said at once. */
+const LOOK_MS = 1000
+
+export async function openWaitView(cli: Cli): Promise<WaitView> {
+  return isTerminal(cli.io.stderr) ? openBar(cli) : plainLines(cli)
+}
+
+function plainLines(cli: Cli): WaitView {
+  let nextLookAt = 0
+  let nextLineAt = 0
+  let lastStanding = ''
+  return {
+    isDue: () => performance.now() >= nextLookAt,
+    show(batch, status) {
+      const now = performance.now()
+      nextLookAt = now + LOOK_MS
+      const standing = [status.queue.state, ...status.queue.causes].join()
+      if (now < nextLineAt && standing === lastStanding) return
+      nextLineAt = now + LINE_MS
+      lastStanding = standing
+      cli.say(`${progress(batch)}; ${facts(status)}. ${status.queue.reason}`)
+    },
+    end() {},
+  }
+}
+
+async function openBar(cli: Cli): Promise<WaitView> {
+  const { default: progressBars } = await import('cli-progress')
+  const bars = new progressBars.MultiBar(
+    {
+      stream: cli.io.stderr,
+      clearOnComplete: true,
+      hideCursor: true,
+      linewrap: false,
+      fps: 4,
+      // Ctrl-C is the command's business.
+      gracefulExit: false,
+      format: '{text}',
+      barsize: 30,
+    },
+    progressBars.Presets.shades_classic,
+  )
+  const done = bars.create(1, 0, { text: '' }, { format: '{bar} {percentage}%  {text}' })
+  const sentence = bars.create(1, 0, { text: '' })
+  let nextAt = 0
+  return {
+    isDue: () => performance.now() >= nextAt,
+    show(batch, status) {
+      nextAt = performance.now() + BAR_MS
+      done.setTotal(Math.max(1, batch.items))
+      done.update(settled(batch), { text: `${progress(batch)}; ${facts(status)}` })
+      sentence.update(0, { text: short(status.queue.reason, Math.max(20, (cli.io.stderr.columns || 80) - 1)) })
+    },
+    end: () => bars.stop(),
+  }
+}
+
+function settled(batch: BatchReport): number {
+  return batch.items - batch.waiting - batch.withheld
+}
+
+function progress(batch: BatchReport): string {
+  return `${figure(settled(batch))} of ${counted(batch.items, 'row')} done`
+}
+
+function facts(status: StatusReport): string {
+  const parts = [
+    `${figure(status.pace.calls_last_minute)} calls a minute`,
+    `${figureOr(status.credits.remaining)} credits left`,
+  ]
+  if (status.eta !== null) parts.push(`finish ${moment(Date.parse(status.eta), Date.now())}`)
+  return parts.join(', ')
+}
