@@ -39,7 +39,7 @@ export function redisOptionsOf(address: RedisAddress): RedisPlace {
 
 /** For people and logs; never with a password. */
 export function describeAddress(address: RedisAddress): string {
-  if ('socketPath' in address) return `private Redis at ${address.socketPath}`
+  if ('socketPath' in address) return `Private Redis at ${address.socketPath}`
   const url = parse(address.url)
   const user = url.username === '' ? '' : `${decodeURIComponent(url.username)}@`
   const place = url.protocol === 'unix:' ? decodeURIComponent(url.pathname) : `${url.host}${url.pathname}`

@@ -22,6 +22,7 @@ export interface LastingOptions extends RedisPlace {
   readonly maxRetriesPerRequest: null
   readonly enableOfflineQueue: true
   readonly connectTimeout: number
+  readonly disconnectTimeout: number
   readonly retryStrategy: (times: number) => number
 }
 
@@ -32,6 +33,7 @@ export function lastingOptions(address: RedisAddress): LastingOptions {
     maxRetriesPerRequest: null,
     enableOfflineQueue: true,
     connectTimeout: 3000,
+    disconnectTimeout: 200,
     retryStrategy: (times) => Math.min(times * 100, 1000),
   }
 }
@@ -61,7 +63,7 @@ export async function connect(options: {
     close: async () => {
       reports.end()
       if (redis.status === 'ready') await redis.quit().catch(() => {})
-      redis.disconnect()
+      else if (redis.status !== 'end') redis.disconnect()
     },
   }
 }
@@ -99,7 +101,7 @@ async function firstConnect(
     reached = true
     return redis
   } catch (error) {
-    redis.disconnect()
+    if (redis.status !== 'end') redis.disconnect()
     if (error instanceof UnreachableError) throw cause === null ? error : explain(cause, where)
     const explained = explain(cause ?? error, where)
     if (explained instanceof UnreachableError) throw explained

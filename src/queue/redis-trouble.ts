@@ -54,10 +54,10 @@ function sentenceFor(error: unknown, where: string): string | null {
       return `${where} is still loading its data: try again in a moment.`
     case /MOVED|CROSSSLOT|CLUSTERDOWN/.test(said):
       return `${where} is a node of a Redis Cluster, which this version does not follow: use a single Redis.`
-    case /Protocol error|ParserError|wrong version number|SSL|EPROTO|unknown command|ECONNRESET|EPIPE/i.test(
+    case /Protocol error|ParserError|RESP type|wrong version number|SSL|EPROTO|unknown command|ECONNRESET|EPIPE/i.test(
       `${error.name} ${said}`,
     ):
-      return `What answers at ${where} does not speak like a Redis: check host, port, and redis:// against rediss:// (TLS).`
+      return `${where} does not speak like a Redis: check host, port, and redis:// against rediss:// (TLS).`
     default:
       return null
   }

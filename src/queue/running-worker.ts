@@ -9,7 +9,7 @@ import type { Hand } from './settle.js'
  * second time, and its handler goes on as long as the process does.
  */
 export interface StoppableWorker extends RunningWorker {
-  /** Cuts the connections of a worker that still has something in hand. */
+  /** Ends it now: connections are cut under whatever is still in hand, which the stalled check finds. */
   abandon(): Promise<void>
 }
 
@@ -50,7 +50,9 @@ export function runningWorker(parts: {
     abandon: async () => {
       if (closed) return
       onStopping()
-      await worker.disconnect()
+      const finished = worker.close()
+      if (hands.size > 0) await worker.disconnect()
+      else await finished
     },
   }
 }

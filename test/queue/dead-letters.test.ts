@@ -1,0 +1,184 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import type { DeadLetter } from '../../src/domain/dead-letter.js'
+import { deadLetterIdOf } from '../../src/domain/search-id.js'
+import type { QueueOptions } from '../../src/queue/open.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { eventually, numberOf, opener, range, ref } from './setup.js'
+
+let redis: TestRedis
+const open = opener(() => redis)
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterEach(() => open.closeAll())
+afterAll(() => redis.stop())
+
+function letter(n: number, facts: Partial<DeadLetter> = {}) {
+  return {
+    ref: ref(n),
+    letter: {
+      search: ref(n).fingerprint,
+      query: `query ${n}`,
+      status: 403,
+      error: 'Forbidden',
+      code: null,
+      message: 'This feature requires a paid plan',
+      request_id: 'req_1',
+      attempts: 1,
+      items: 2,
+      died_at: '2026-01-01T00:00:00.000Z',
+      remedy: 'Check the tier.',
+      costs: 0,
+      ...facts,
+    },
+  }
+}
+
+const QUICK: Partial<QueueOptions> = { deadLetterLocks: { durationMs: 300, stalledIntervalMs: 100 } }
+
+async function opened(options: Partial<QueueOptions> = {}) {
+  const queue = await open.queue({ ...QUICK, ...options })
+  const retried: number[] = []
+  return {
+    queue,
+    retried,
+    work: async (retry: (n: number) => Promise<void> = async () => {}) => {
+      const worker = await queue.deadLetters.work({
+        retry: async (search) => {
+          retried.push(numberOf(search))
+          await retry(numberOf(search))
+        },
+      })
+      open.onClose(() => worker.stop(0))
+      return worker
+    },
+    parked: (n: number) =>
+      eventually(`${n} stand under Failed`, async () => (await queue.boardQueues.deadLetters.getFailedCount()) === n),
+    job: async (n: number) => {
+      const job = await queue.boardQueues.deadLetters.getJob(deadLetterIdOf(ref(n)))
+      if (job === undefined) throw new Error(`letter ${n} is not there`)
+      return job
+    },
+  }
+}
+
+test('a new letter stands under Failed with its reason and remedy, and nobody is asked to retry it', async () => {
+  const { queue, retried, work, parked, job } = await opened()
+  await work()
+  await queue.deadLetters.add([letter(1), letter(2, { status: 400, code: 'invalid_parameters', error: 'bad bpm' })])
+  await parked(2)
+  expect((await job(1)).failedReason).toBe('403 Forbidden · This feature requires a paid plan · Check the tier.')
+  expect((await job(2)).failedReason).toBe(
+    '400 invalid_parameters · bad bpm · This feature requires a paid plan · Check the tier.',
+  )
+  expect((await job(1)).stacktrace).toEqual([(await job(1)).failedReason])
+  expect(retried).toEqual([])
+})
+
+test('parking minds neither the pause nor the hold of the searches', async () => {
+  const { queue, work, parked } = await opened()
+  await queue.gate.pause()
+  await queue.gate.setPace(1)
+  await queue.gate.hold(Date.now() + 60_000)
+  await work()
+  await queue.deadLetters.add(range(1, 5).map((n) => letter(n)))
+  await parked(5)
+})
+
+describe('Retry', () => {
+  test.each([
+    ['as Bull Board presses it', {}],
+    ['with the attempts made reset', { resetAttemptsMade: true }],
+    ['with the attempts started reset', { resetAttemptsStarted: true }],
+    ['with all counters reset', { resetAttemptsMade: true, resetAttemptsStarted: true }],
+  ])('%s: sends the letter back once, and it leaves the queue', async (_name, options) => {
+    const { queue, retried, work, parked, job } = await opened()
+    await work()
+    await queue.deadLetters.add([letter(1)])
+    await parked(1)
+    await (await job(1)).retry('failed', options)
+    await eventually('it has left', async () => (await queue.deadLetters.count()) === 0)
+    expect(retried).toEqual([1])
+    expect(await queue.boardQueues.deadLetters.getJob(deadLetterIdOf(ref(1)))).toBeUndefined()
+  })
+
+  test('of all at once, too', async () => {
+    const { queue, retried, work, parked } = await opened()
+    await work()
+    await queue.deadLetters.add(range(1, 20).map((n) => letter(n)))
+    await parked(20)
+    await queue.boardQueues.deadLetters.retryJobs({ state: 'failed' })
+    await eventually('all have left', async () => (await queue.deadLetters.count()) === 0)
+    expect([...retried].sort((a, b) => a - b)).toEqual(range(1, 20))
+  })
+
+  test('that does not work says why and leaves the letter there, to be retried again', async () => {
+    const { queue, retried, work, parked, job } = await opened()
+    let broken = true
+    await work(async () => {
+      if (broken) throw new Error('the store is locked')
+    })
+    await queue.deadLetters.add([letter(1)])
+    await parked(1)
+    await (await job(1)).retry('failed')
+    await eventually('it was tried', async () => /store is locked/.test((await job(1)).failedReason ?? ''))
+    broken = false
+    await (await job(1)).retry('failed')
+    await eventually('it has left', async () => (await queue.deadLetters.count()) === 0)
+    expect(retried).toEqual([1, 1])
+  })
+})
+
+describe('a worker that dies', () => {
+  test('before the letter was parked: it is parked by the next one, not retried', async () => {
+    const first = await opened()
+    const bull = first.queue.boardQueues.deadLetters
+    await first.queue.deadLetters.add([letter(1)])
+    // What such a worker leaves behind: the job among the active ones, counted as started, without a lock.
+    await redis.command('LMOVE', bull.toKey('wait'), bull.toKey('active'), 'RIGHT', 'LEFT')
+    await redis.command('HINCRBY', bull.toKey(deadLetterIdOf(ref(1))), 'ats', '1')
+    await first.work()
+    await first.parked(1)
+    expect((await first.job(1)).stalledCounter).toBe(1)
+    expect(first.retried).toEqual([])
+  })
+
+  test.each([[{}], [{ resetAttemptsMade: true, resetAttemptsStarted: true }]])(
+    'in the middle of a retry (%j): the next one retries it',
+    async (options) => {
+      const doomed = await opened()
+      let release = () => {}
+      await doomed.work(
+        () =>
+          new Promise<void>((resolve) => {
+            release = resolve
+          }),
+      )
+      open.onClose(async () => release())
+      await doomed.queue.deadLetters.add([letter(1)])
+      await doomed.parked(1)
+      await (await doomed.job(1)).retry('failed', options)
+      await eventually('the retry is in hand', () => doomed.retried.length === 1)
+      await doomed.queue.close()
+      const next = await opened({ prefix: doomed.queue.prefix })
+      await next.work()
+      await eventually('it has left', async () => (await next.queue.deadLetters.count()) === 0)
+      expect(next.retried).toEqual([1])
+    },
+  )
+})
+
+test('adding twice parks once; refs, count and remove agree; what is gone is removed without complaint', async () => {
+  const { queue, work, parked } = await opened()
+  const { deadLetters } = queue
+  await deadLetters.add(range(1, 3).map((n) => letter(n)))
+  expect(await deadLetters.count()).toBe(3)
+  await work()
+  await parked(3)
+  await deadLetters.add(range(1, 4).map((n) => letter(n)))
+  await parked(4)
+  expect(new Set((await deadLetters.refs()).map(numberOf))).toEqual(new Set([1, 2, 3, 4]))
+  await deadLetters.remove([ref(1), ref(3), ref(99)])
+  expect(new Set((await deadLetters.refs()).map(numberOf))).toEqual(new Set([2, 4]))
+  expect(await deadLetters.count()).toBe(2)
+})

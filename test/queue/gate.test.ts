@@ -1,0 +1,180 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { DONE, eventually, jobs, numberOf, opener, range } from './setup.js'
+
+let redis: TestRedis
+const open = opener(() => redis)
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterEach(() => open.closeAll())
+afterAll(() => redis.stop())
+
+describe('a hold', () => {
+  test('is only ever extended: a later and shorter one changes nothing', async () => {
+    const { gate } = await open.queue()
+    await gate.setPace(60_000)
+    const long = Date.now() + 60_000
+    await gate.hold(long)
+    await gate.hold(Date.now() + 1000)
+    expect(Math.abs(Number(await gate.heldUntil()) - long)).toBeLessThan(500)
+    const longer = Date.now() + 120_000
+    await gate.hold(longer)
+    expect(Math.abs(Number(await gate.heldUntil()) - longer)).toBeLessThan(500)
+  })
+
+  test('that is over already holds nobody', async () => {
+    const { gate } = await open.queue()
+    await gate.hold(Date.now() - 1)
+    expect(await gate.heldUntil()).toBeNull()
+  })
+
+  test('is told from the counter of the pace, which stands in the same key', async () => {
+    const queue = await open.queue()
+    await queue.gate.setPace(60)
+    await queue.searches.add(jobs([1, 2]))
+    let started = 0
+    await open.work(queue, async () => {
+      started += 1
+      return DONE
+    })
+    await eventually('the first job starts', () => started === 1)
+    expect(await queue.boardQueues.search.getRateLimitTtl()).toBeGreaterThan(0)
+    expect(await queue.gate.heldUntil()).toBeNull()
+    await queue.gate.liftHold()
+    expect(await queue.boardQueues.search.getRateLimitTtl()).toBeGreaterThan(0)
+  })
+
+  test('never cuts a running window of the pace short', async () => {
+    const queue = await open.queue()
+    await queue.gate.setPace(6)
+    await queue.searches.add(jobs([1]))
+    let started = 0
+    await open.work(queue, async () => {
+      started += 1
+      return DONE
+    })
+    await eventually('the first job starts', () => started === 1)
+    await queue.gate.hold(Date.now() + 50)
+    expect(await queue.boardQueues.search.getRateLimitTtl()).toBeGreaterThan(5000)
+  })
+
+  test('lets nobody start, in any worker, and does so when it is lifted', async () => {
+    const queue = await open.queue()
+    await queue.gate.setPace(60_000)
+    await queue.gate.hold(Date.now() + 60_000)
+    const started: number[] = []
+    const handle = async (job: { ref: Parameters<typeof numberOf>[0] }) => {
+      started.push(numberOf(job.ref))
+      return DONE
+    }
+    await open.work(queue, handle, { concurrency: 5 })
+    await open.work(await open.queue({ prefix: queue.prefix }), handle, { concurrency: 5 })
+    await queue.searches.add(jobs(range(1, 20)))
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(started).toEqual([])
+    await queue.gate.liftHold()
+    expect(await queue.gate.heldUntil()).toBeNull()
+    await eventually('all start', () => started.length === 20)
+  })
+
+  test('outlives a kill -9 of Redis', async () => {
+    const { gate } = await open.queue()
+    const until = Date.now() + 60_000
+    await gate.hold(until)
+    await redis.kill()
+    await redis.restart()
+    expect(Math.abs(Number(await gate.heldUntil()) - until)).toBeLessThan(2000)
+  })
+})
+
+describe('the pace', () => {
+  test('is read back as it was set, also where windows round it', async () => {
+    const { gate } = await open.queue()
+    expect(await gate.pace()).toBeNull()
+    for (const callsPerMinute of [5, 7, 300, 900, 1300, 1_000_000]) {
+      await gate.setPace(callsPerMinute)
+      expect(await gate.pace()).toEqual({ callsPerMinute })
+    }
+  })
+
+  test('set by other hands is read as what it comes to', async () => {
+    const { gate, boardQueues } = await open.queue()
+    await gate.setPace(300)
+    await boardQueues.search.setGlobalRateLimit(10, 1000)
+    expect(await gate.pace()).toEqual({ callsPerMinute: 600 })
+  })
+
+  test('spaces the starts of all workers together', async () => {
+    const queue = await open.queue()
+    await queue.gate.setPace(1200)
+    const startedAt: number[] = []
+    const handle = async () => {
+      startedAt.push(performance.now())
+      return DONE
+    }
+    await open.work(queue, handle, { concurrency: 5 })
+    await open.work(await open.queue({ prefix: queue.prefix }), handle, { concurrency: 5 })
+    await queue.searches.add(jobs(range(1, 12)))
+    await eventually('all 12 start', () => startedAt.length === 12)
+    // Eleven gaps of 50 ms; never more than one start ahead of the pace.
+    expect(Number(startedAt.at(-1)) - Number(startedAt[0])).toBeGreaterThanOrEqual(10 * 50)
+  })
+})
+
+describe('a probe', () => {
+  test('lets one call run at a time, until the fleet is widened', async () => {
+    const queue = await open.queue()
+    await queue.gate.narrow()
+    expect(await queue.gate.narrowed()).toBe(true)
+    let inHand = 0
+    let most = 0
+    let done = 0
+    await open.work(
+      queue,
+      async () => {
+        inHand += 1
+        most = Math.max(most, inHand)
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        inHand -= 1
+        done += 1
+        return DONE
+      },
+      { concurrency: 5 },
+    )
+    await queue.searches.add(jobs(range(1, 6)))
+    await eventually('six are done one by one', () => done === 6)
+    expect(most).toBe(1)
+    await queue.gate.widen()
+    expect(await queue.gate.narrowed()).toBe(false)
+    await queue.searches.add(jobs(range(7, 16)))
+    await eventually('ten more are done', () => done === 16)
+    expect(most).toBeGreaterThan(1)
+  })
+
+  test('ends with the step that says so, before that job completes', async () => {
+    const queue = await open.queue()
+    await queue.gate.narrow()
+    await open.work(queue, async () => ({ do: 'complete', summary: {}, endProbe: true }))
+    await queue.searches.add(jobs([1]))
+    await eventually('the probe has ended', async () => !(await queue.gate.narrowed()))
+  })
+})
+
+test('a pause outlives a restart of Redis, and a resume lets the idle workers go on at once', async () => {
+  const queue = await open.queue()
+  const started: number[] = []
+  await open.work(queue, async (job) => {
+    started.push(numberOf(job.ref))
+    return DONE
+  })
+  await queue.gate.pause()
+  await redis.restart()
+  await eventually('the pause is still there', () => queue.gate.paused())
+  await queue.searches.add(jobs([1, 2, 3]))
+  expect((await queue.searches.counts()).waiting).toBe(3)
+  expect(started).toEqual([])
+  await queue.gate.resume()
+  await eventually('all three run', () => started.length === 3)
+  expect(await queue.gate.paused()).toBe(false)
+})

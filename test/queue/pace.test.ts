@@ -1,0 +1,35 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { callsPerMinuteOf, windowFor } from '../../src/queue/pace.js'
+
+describe('the pace', () => {
+  test('up to 1,200 a minute, starts are spread one by one, so that no window can double up', () => {
+    expect(windowFor(300)).toEqual({ max: 1, duration: 200 })
+    expect(windowFor(5)).toEqual({ max: 1, duration: 12_000 })
+    expect(windowFor(7)).toEqual({ max: 1, duration: 8572 })
+    expect(windowFor(1200)).toEqual({ max: 1, duration: 50 })
+    expect(windowFor(0.5)).toEqual({ max: 1, duration: 120_000 })
+  })
+
+  test('above, windows of 50 ms let several start', () => {
+    expect(windowFor(60_000)).toEqual({ max: 50, duration: 50 })
+    expect(windowFor(1_000_000_000)).toEqual({ max: 833_333, duration: 50 })
+    expect(windowFor(Number.POSITIVE_INFINITY).max).toBeGreaterThan(1_000_000)
+  })
+
+  test('it never comes to more than was asked for, and both numbers are positive integers', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0.01, max: 1e7, noNaN: true }), (callsPerMinute) => {
+        const window = windowFor(callsPerMinute)
+        expect(Number.isInteger(window.max) && window.max >= 1).toBe(true)
+        expect(Number.isInteger(window.duration) && window.duration >= 50).toBe(true)
+        expect(callsPerMinuteOf(window)).toBeLessThanOrEqual(callsPerMinute * (1 + 1e-9))
+        expect(callsPerMinuteOf(window)).toBeGreaterThan(callsPerMinute * 0.49)
+      }),
+    )
+  })
+
+  test.each([0, -1, Number.NaN])('%p is no pace', (nonsense) => {
+    expect(() => windowFor(nonsense)).toThrow(RangeError)
+  })
+})

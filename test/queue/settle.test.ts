@@ -1,0 +1,257 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { jobIdOf } from '../../src/domain/search-id.js'
+import type { Step } from '../../src/domain/step.js'
+import { retryDelayMs } from '../../src/queue/settle.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { DONE, eventually, jobs, numberOf, opener, range, recordingLogger, ref } from './setup.js'
+
+let redis: TestRedis
+const open = opener(() => redis)
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterEach(() => open.closeAll())
+afterAll(() => redis.stop())
+
+/** Runs `count` searches with `first` answered for the first run of some of them; the order in which runs began. */
+async function orderOfRuns(count: number, first: (n: number) => Step | null, concurrency = 1) {
+  const queue = await open.queue()
+  await queue.gate.setPace(1_000_000)
+  await queue.searches.add(jobs(range(1, count)))
+  const runs: { n: number; at: number; attempt: number }[] = []
+  await open.work(
+    queue,
+    async ({ ref: search, attempt }) => {
+      const n = numberOf(search)
+      const isFirst = runs.every((run) => run.n !== n)
+      runs.push({ n, at: Date.now(), attempt })
+      return (isFirst ? first(n) : null) ?? DONE
+    },
+    { concurrency },
+  )
+  return { queue, runs, order: () => runs.map((run) => run.n) }
+}
+
+describe('delay', () => {
+  test('with a hold: nobody starts before then, and the delayed one is the first of all 200', async () => {
+    let until = 0
+    const { runs, order } = await orderOfRuns(200, (n) => {
+      if (n !== 1) return null
+      until = Date.now() + 400
+      return { do: 'delay', until, holdFleet: true }
+    })
+    await eventually('all are done', () => runs.length === 201)
+    expect(order()).toEqual([1, 1, ...range(2, 200)])
+    expect(runs[1]?.at).toBeGreaterThanOrEqual(until)
+  })
+
+  test('with a hold, of ten calls in flight: all ten come back before anything else', async () => {
+    const { runs, order } = await orderOfRuns(
+      2000,
+      (n) => (n <= 10 ? { do: 'delay', until: Date.now() + 300 + n, holdFleet: true } : null),
+      10,
+    )
+    await eventually('all are done', () => runs.length === 2010)
+    // Some of the others may have started before the first hold was set, none after it.
+    const firstReturn = order().findIndex((n, index) => n <= 10 && order().indexOf(n) < index)
+    expect(new Set(order().slice(firstReturn, firstReturn + 10))).toEqual(new Set(range(1, 10)))
+  })
+
+  test('without a hold: the others go on, and it runs as soon as it is due, before the backlog', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs(range(1, 60)))
+    const order: number[] = []
+    let until = 0
+    await open.work(queue, async ({ ref: search }) => {
+      order.push(numberOf(search))
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      if (order.length > 1) return DONE
+      until = Date.now() + 150
+      return { do: 'delay', until, holdFleet: false }
+    })
+    await eventually('all are done', () => order.length === 61)
+    const again = order.lastIndexOf(1)
+    expect(again).toBeGreaterThan(1)
+    expect(again).toBeLessThan(40)
+  })
+
+  test('uses no attempt, however often', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1]))
+    const attempts: number[] = []
+    await open.work(queue, async ({ attempt }) => {
+      attempts.push(attempt)
+      return attempts.length < 6 ? { do: 'delay', until: Date.now() + 5, holdFleet: false } : DONE
+    })
+    await eventually('the sixth run', () => attempts.length === 6)
+    expect(attempts).toEqual([1, 1, 1, 1, 1, 1])
+  })
+
+  test('runs before new searches of high priority, too', async () => {
+    const queue = await open.queue()
+    await queue.gate.setPace(1_000_000)
+    await queue.searches.add(jobs([1], 'low'))
+    const order: number[] = []
+    await open.work(queue, async ({ ref: search }) => {
+      order.push(numberOf(search))
+      if (order.length > 1) return DONE
+      await queue.searches.add(jobs(range(2, 20), 'high'))
+      return { do: 'delay', until: Date.now() + 100, holdFleet: true }
+    })
+    await eventually('all are done', () => order.length === 21)
+    expect(order.slice(0, 3)).toEqual([1, 1, 2])
+  })
+})
+
+describe('pause', () => {
+  test('closes the queue, gives the job back to its head without an attempt, and lets those in hand finish', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs(range(1, 50)))
+    const order: number[] = []
+    const attempts: number[] = []
+    let finished = 0
+    await open.work(
+      queue,
+      async ({ ref: search, attempt }) => {
+        const n = numberOf(search)
+        order.push(n)
+        if (n === 3) attempts.push(attempt)
+        if (n === 3 && attempts.length === 1) return { do: 'pause', cause: 'no_credits' }
+        await new Promise((resolve) => setTimeout(resolve, 30))
+        finished += 1
+        return DONE
+      },
+      { concurrency: 5 },
+    )
+    await eventually('the queue is paused', () => queue.gate.paused())
+    await eventually('nothing is in hand', async () => (await queue.searches.counts()).active === 0)
+    const before = order.length
+    expect(finished).toBe(before - 1)
+    expect((await queue.searches.counts()).waiting).toBe(50 - finished)
+    await queue.gate.resume()
+    await eventually('all are done', () => finished === 50)
+    expect(order[before]).toBe(3)
+    expect(attempts).toEqual([1, 1])
+  })
+})
+
+describe('retry', () => {
+  test('waits as long as was said, uses an attempt, and comes back before the backlog', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs(range(1, 60)))
+    const order: number[] = []
+    const seen: { attempt: number; at: number }[] = []
+    let failedAt = 0
+    await open.work(queue, async ({ ref: search, attempt }) => {
+      const n = numberOf(search)
+      order.push(n)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      if (n !== 1) return DONE
+      seen.push({ attempt, at: Date.now() })
+      if (seen.length > 1) return DONE
+      failedAt = Date.now()
+      return { do: 'retry', delayMs: 150, reason: 'the API answered 503', pause: null }
+    })
+    await eventually('all are done', () => order.length === 61)
+    expect(seen.map(({ attempt }) => attempt)).toEqual([1, 2])
+    expect(Number(seen[1]?.at) - failedAt).toBeGreaterThanOrEqual(150)
+    expect(order.lastIndexOf(1)).toBeLessThan(40)
+  })
+
+  test('keeps its reason where Bull Board shows it, and never a stack trace', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1]))
+    await open.work(queue, async () => ({ do: 'retry', delayMs: 60_000, reason: 'the API answered 503', pause: null }))
+    await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
+    const job = await queue.boardQueues.search.getJob(jobIdOf(ref(1)))
+    expect(job).toMatchObject({ failedReason: 'the API answered 503', stacktrace: [], attemptsMade: 1 })
+  })
+
+  test('closes the queue first where the API is down for all', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1, 2]))
+    await open.work(queue, async () => ({ do: 'retry', delayMs: 60_000, reason: '503', pause: 'failing' }))
+    await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
+    expect(await queue.gate.paused()).toBe(true)
+    expect((await queue.searches.counts()).waiting).toBe(1)
+  })
+
+  test('the delay is a positive whole number whatever was thrown', () => {
+    expect(retryDelayMs(new Error('not ours'))).toBe(5000)
+    expect(retryDelayMs(undefined)).toBe(5000)
+  })
+
+  test.each([0, -5, 0.5, Number.NaN])('a delay of %p leaves the job neither stuck nor failed', async (delayMs) => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1]))
+    let runs = 0
+    await open.work(queue, async () => {
+      runs += 1
+      return runs === 1 ? { do: 'retry', delayMs, reason: 'again', pause: null } : DONE
+    })
+    if (Number.isNaN(delayMs)) {
+      await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
+    } else await eventually('it runs again', () => runs === 2)
+  })
+})
+
+describe('bury', () => {
+  test('leaves the job in the failed set with its reason, oldest first, and says so', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1, 2]))
+    let told = 0
+    await open.work(queue, async ({ ref: search }) => ({ do: 'bury', reason: `no ${numberOf(search)}`, pause: null }), {
+      onBuried: () => {
+        told += 1
+      },
+    })
+    await eventually('both are told', () => told === 2)
+    expect(await queue.searches.failed(10)).toEqual([
+      { ref: ref(1), jobId: jobIdOf(ref(1)), failedReason: 'no 1', stalledTooOften: false },
+      { ref: ref(2), jobId: jobIdOf(ref(2)), failedReason: 'no 2', stalledTooOften: false },
+    ])
+    expect(await queue.searches.failed(1)).toHaveLength(1)
+    expect(await queue.gate.paused()).toBe(false)
+  })
+
+  test('closes the queue first where every further call would fail alike', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs(range(1, 20)))
+    let runs = 0
+    await open.work(queue, async () => {
+      runs += 1
+      return { do: 'bury', reason: '401 unauthorized', pause: 'unauthorized' }
+    })
+    await eventually('one is buried', async () => (await queue.searches.counts()).failed === 1)
+    expect(await queue.gate.paused()).toBe(true)
+    expect(runs).toBe(1)
+    expect((await queue.searches.counts()).waiting).toBe(19)
+  })
+})
+
+test('a bug in the handler loses no job and uses no attempt: it is logged, and the job comes back later', async () => {
+  const logger = recordingLogger()
+  const queue = await open.queue({ logger })
+  await queue.searches.add(jobs([1]))
+  await open.work(queue, async () => {
+    throw new TypeError('undefined is not a function')
+  })
+  await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
+  expect((await queue.boardQueues.search.getJob(jobIdOf(ref(1))))?.attemptsMade).toBe(0)
+  expect(logger.lines.filter(({ level }) => level === 'error')).toHaveLength(1)
+})
+
+test('a job that somebody added by hand is buried with a sentence, not run', async () => {
+  const queue = await open.queue()
+  let runs = 0
+  await open.work(queue, async () => {
+    runs += 1
+    return DONE
+  })
+  await queue.boardQueues.search.add('search', { query: 'sneaky' })
+  await eventually('it has failed', async () => (await queue.searches.counts()).failed === 1)
+  const [found] = await queue.searches.failed(1)
+  expect(found).toMatchObject({ ref: null, stalledTooOften: false })
+  expect(found?.failedReason).toContain('added by hand')
+  expect(runs).toBe(0)
+})

@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from '../../src/domain/logger.js'
+import type { SearchRef } from '../../src/domain/search-id.js'
+import type { Priority } from '../../src/domain/states.js'
+import type { Step } from '../../src/domain/step.js'
+import { openQueue, type QueueOptions } from '../../src/queue/open.js'
+import type { RunningWorker, SearchQueue, WorkOptions } from '../../src/queue/search-queue.js'
+import type { TestRedis } from '../support/redis.js'
+
+/** What the tests of this room share: numbered searches, a queue under a prefix of its own, and waiting for things that happen. */
+export function ref(n: number, round = 1): SearchRef {
+  return { fingerprint: n.toString(16).padStart(32, '0'), generation: 1, round }
+}
+
+export function numberOf(search: SearchRef): number {
+  return Number.parseInt(search.fingerprint, 16)
+}
+
+export function jobs(numbers: readonly number[], priority: Priority = 'normal') {
+  return numbers.map((n) => ({
+    ref: ref(n),
+    priority,
+    data: { query: `query ${n}`, limit: 20, offset: 0, filters: null, batch: 'night', item: String(n) },
+  }))
+}
+
+export function range(from: number, to: number): readonly number[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index)
+}
+
+export const DONE: Step = { do: 'complete', summary: { tracks: 1 }, endProbe: false }
+
+export interface Line {
+  readonly level: string
+  readonly sentence: string
+  readonly facts: object
+}
+
+export function recordingLogger(): Logger & { readonly lines: Line[] } {
+  const lines: Line[] = []
+  const at = (level: string) => (facts: object, sentence: string) => {
+    lines.push({ level, sentence, facts })
+  }
+  return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+/** Everything opened through it is closed by `closeAll`, in reverse. */
+export function opener(redis: () => TestRedis) {
+  const closers: (() => Promise<unknown>)[] = []
+  return {
+    queue: async (options: Partial<QueueOptions> = {}): Promise<SearchQueue & { prefix: string }> => {
+      const prefix = options.prefix ?? `{${randomUUID()}}`
+      const queue = await openQueue({
+        connection: { socketPath: redis().socketPath },
+        logger: recordingLogger(),
+        ...options,
+        prefix,
+      })
+      closers.push(() => queue.close())
+      return { ...queue, prefix }
+    },
+    work: async (
+      queue: SearchQueue,
+      handle: WorkOptions['handle'],
+      options: Partial<WorkOptions> = {},
+    ): Promise<RunningWorker> => {
+      const worker = await queue.searches.work({
+        concurrency: 1,
+        lockDurationMs: 5000,
+        stalledIntervalMs: 1000,
+        onBuried: () => {},
+        ...options,
+        handle,
+      })
+      closers.push(() => worker.stop(0))
+      return worker
+    },
+    onClose: (closer: () => Promise<unknown>) => {
+      closers.push(closer)
+    },
+    closeAll: async () => {
+      for (const close of closers.splice(0).reverse()) await close()
+    },
+  }
+}
+
+/** Polls until it is true. @throws with what was waited for */
+export async function eventually(
+  what: string,
+  check: () => boolean | Promise<boolean>,
+  withinMs = 8000,
+): Promise<void> {
+  const deadline = performance.now() + withinMs
+  while (!(await check())) {
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`)
+    await sleep(5)
+  }
+}

@@ -1,0 +1,221 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { jobIdOf } from '../../src/domain/search-id.js'
+import type { Step } from '../../src/domain/step.js'
+import type { SearchQueue } from '../../src/queue/search-queue.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { DONE, eventually, jobs, numberOf, opener, range, recordingLogger, ref } from './setup.js'
+
+let redis: TestRedis
+const open = opener(() => redis)
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterEach(() => open.closeAll())
+afterAll(() => redis.stop())
+
+const QUICK = { lockDurationMs: 400, stalledIntervalMs: 100 }
+
+/** A handler that keeps its job until `release`. */
+function slowHandler(step: Step = DONE) {
+  let release = () => {}
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const started: number[] = []
+  const handle = async ({ ref: search }: { ref: Parameters<typeof numberOf>[0] }) => {
+    started.push(numberOf(search))
+    await released
+    return step
+  }
+  open.onClose(async () => release())
+  return { started, handle, release }
+}
+
+/** Takes one job and dies with it: its connections are cut, its lock expires. */
+async function dieWith(queue: SearchQueue & { prefix: string }, n: number): Promise<void> {
+  const doomed = await open.queue({ prefix: queue.prefix, longestRestMs: 1 })
+  const { started, handle } = slowHandler()
+  await open.work(doomed, handle, QUICK)
+  await eventually(`a worker that is about to die takes ${n}`, () => started.includes(n))
+  await doomed.close()
+}
+
+describe('stopping', () => {
+  test('takes no new job, waits for those in hand, and is the same stop when asked twice', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs(range(1, 10)))
+    const { started, handle, release } = slowHandler()
+    const worker = await open.work(queue, handle, { concurrency: 3 })
+    await eventually('three are in hand', () => worker.inHand() === 3)
+    const stopped = worker.stop(8000)
+    expect(worker.stop(1)).toBe(stopped)
+    release()
+    expect(await stopped).toEqual({ unfinished: 0 })
+    expect(started).toHaveLength(3)
+    expect(await queue.searches.counts()).toEqual({ waiting: 7, active: 0, delayed: 0, failed: 0 })
+    expect(worker.inHand()).toBe(0)
+  })
+
+  test('after the grace, what is still in hand goes back to the head with no attempt and no stall', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs(range(1, 10)))
+    const { handle } = slowHandler()
+    const worker = await open.work(queue, handle, { concurrency: 2 })
+    await eventually('two are in hand', () => worker.inHand() === 2)
+    expect(await worker.stop(20)).toEqual({ unfinished: 2 })
+    expect(await queue.searches.counts()).toEqual({ waiting: 10, active: 0, delayed: 0, failed: 0 })
+    const seen: { n: number; stalls: number; attempt: number }[] = []
+    await open.work(queue, async ({ ref: search, ...rest }) => {
+      seen.push({ n: numberOf(search), ...rest })
+      return DONE
+    })
+    await eventually('another worker has done all', () => seen.length === 10)
+    expect(new Set(seen.slice(0, 2).map(({ n }) => n))).toEqual(new Set([1, 2]))
+    expect(seen.every(({ stalls, attempt }) => stalls === 0 && attempt === 1)).toBe(true)
+  })
+
+  test('a handler that finishes after the grace disturbs nobody: its job is another worker’s by then', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1]))
+    const late = slowHandler({ do: 'bury', reason: 'too late', pause: null })
+    const worker = await open.work(queue, late.handle)
+    await eventually('it is in hand', () => worker.inHand() === 1)
+    await worker.stop(10)
+    const next = slowHandler()
+    const second = await open.work(queue, next.handle)
+    await eventually('the other worker has it', () => second.inHand() === 1)
+    late.release()
+    await eventually('the late one is out of hand', () => worker.inHand() === 0)
+    next.release()
+    await second.stop(8000)
+    expect(await queue.searches.counts()).toEqual({ waiting: 0, active: 0, delayed: 0, failed: 0 })
+  })
+})
+
+describe('a worker that died', () => {
+  test('its job runs again in another, which is told of the stall; no attempt is used', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1]))
+    await dieWith(queue, 1)
+    const seen: { stalls: number; attempt: number }[] = []
+    await open.work(
+      queue,
+      async ({ stalls, attempt }) => {
+        seen.push({ stalls, attempt })
+        return DONE
+      },
+      QUICK,
+    )
+    await eventually('it runs again', () => seen.length === 1)
+    expect(seen).toEqual([{ stalls: 1, attempt: 1 }])
+  })
+
+  test('twice: the job rests before it runs again, once for each stall and not for ever', async () => {
+    const queue = await open.queue({ longestRestMs: 300 })
+    await queue.searches.add(jobs([1]))
+    await dieWith(queue, 1)
+    await dieWith(queue, 1)
+    const stalls: number[] = []
+    await open.work(
+      queue,
+      async (job) => {
+        stalls.push(job.stalls)
+        return stalls.length < 3 ? { do: 'delay', until: Date.now() + 1, holdFleet: false } : DONE
+      },
+      QUICK,
+    )
+    await eventually('it has run three times', () => stalls.length === 3)
+    expect(stalls).toEqual([2, 2, 2])
+    const job = await queue.boardQueues.search.getJob(jobIdOf(ref(1)))
+    expect(job?.data.restedAfterStalls).toBe(2)
+    // Started by: two that died, one that put it to rest, three runs.
+    expect(job?.attemptsStarted).toBe(6)
+  })
+
+  test('more than five times: the job fails without being run, and is told from what was buried', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1]))
+    for (let death = 0; death < 6; death += 1) await dieWith(queue, 1)
+    let runs = 0
+    let told = 0
+    await open.work(
+      queue,
+      async () => {
+        runs += 1
+        return DONE
+      },
+      {
+        ...QUICK,
+        onBuried: () => {
+          told += 1
+        },
+      },
+    )
+    await eventually('it has failed', () => told === 1)
+    expect(runs).toBe(0)
+    expect(await queue.searches.failed(10)).toMatchObject([{ ref: ref(1), stalledTooOften: true }])
+  })
+})
+
+test('a lost lock never ends the handler: its answer is paid for', async () => {
+  const logger = recordingLogger()
+  const queue = await open.queue({ logger })
+  await queue.searches.add(jobs([1]))
+  const { handle, release, started } = slowHandler()
+  let finished = 0
+  await open.work(
+    queue,
+    async (job) => {
+      const step = await handle(job)
+      finished += 1
+      return step
+    },
+    QUICK,
+  )
+  await eventually('it is in hand', () => started.length === 1)
+  await redis.command('DEL', `${queue.prefix}:search:${jobIdOf(ref(1))}:lock`)
+  await eventually('the loss is noticed', () =>
+    logger.lines.some(({ sentence }) => sentence.startsWith('Locks were lost')),
+  )
+  release()
+  await eventually('the handler finishes', () => finished >= 1)
+})
+
+test('Redis away for a moment: the handlers go on, the answers are settled when it is back, nothing runs twice', async () => {
+  const queue = await open.queue()
+  await queue.searches.add(jobs(range(1, 6)))
+  const started: number[] = []
+  const { handle, release } = slowHandler()
+  const worker = await open.work(
+    queue,
+    async (job) => {
+      started.push(numberOf(job.ref))
+      return handle(job)
+    },
+    { concurrency: 3, lockDurationMs: 20_000, stalledIntervalMs: 500 },
+  )
+  await eventually('three are in hand', () => worker.inHand() === 3)
+  await redis.kill()
+  release()
+  await redis.restart()
+  await eventually('all are done', async () => {
+    const { waiting, active } = await queue.searches.counts()
+    return waiting + active === 0
+  })
+  expect([...started].sort()).toEqual([1, 2, 3, 4, 5, 6])
+  expect((await queue.searches.counts()).failed).toBe(0)
+})
+
+test('FLUSHALL under a working fleet: jobs in hand end quietly, and what is added afterwards runs', async () => {
+  const queue = await open.queue()
+  await queue.searches.add(jobs([1, 2, 3]))
+  const { handle, release, started } = slowHandler()
+  const worker = await open.work(queue, handle, { concurrency: 2 })
+  await eventually('two are in hand', () => worker.inHand() === 2)
+  await redis.flush()
+  release()
+  await eventually('nothing is in hand', () => worker.inHand() === 0)
+  await queue.searches.add(jobs([4]))
+  await eventually('the new one runs', () => started.includes(4))
+  expect(started).not.toContain(3)
+})
