@@ -55,10 +55,10 @@ export function exchange(agent: Agent, request: ExchangeRequest): Promise<Exchan
       )
       if (end !== 'whole') controller?.abort(new Error(problem))
     }
-    const deadline = setTimeout(
-      () => finish('cut', `no complete answer within ${request.timeoutMs} ms`),
-      request.timeoutMs,
-    )
+    const deadline = setTimeout(() => {
+      const missing = controller === null ? 'connection' : 'complete answer'
+      finish('cut', `no ${missing} within ${request.timeoutMs} ms`)
+    }, request.timeoutMs)
 
     agent.dispatch(
       {

@@ -1,4 +1,4 @@
-/** The wire shapes of the API document. Outgoing ones are exact; of incoming ones every field may be missing. */
+/** The shapes of the API document as they travel. What comes in is never trusted to have them: see answer.ts and me.ts. */
 
 export interface WireTrack {
   id: string
@@ -16,12 +16,6 @@ export interface WireTrack {
   preview_url: string
 }
 
-/** POST /search, 200. */
-export interface WireAnswer {
-  tracks: WireTrack[]
-  credits_remaining: number
-}
-
 /** GET /me, 200. */
 export interface WireMe {
   tier: string
@@ -31,6 +25,3 @@ export interface WireMe {
   created_at: string
   last_used_at: string | null
 }
-
-/** Either of the documented error shapes. */
-export type WireError = { error: string; message: string } | { error: string; code: string }

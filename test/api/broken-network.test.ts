@@ -49,16 +49,17 @@ describe('when nothing can have been sent, nothing can have been paid', () => {
   })
 
   test('a call that finds no free connection before its deadline is never sent, not even later', async () => {
-    const held: Socket[] = []
     await withApi(
-      (socket) => held.push(socket),
+      (socket, text) => text.includes('third') && socket.write(http(200, whole)),
       async (api, server) => {
-        const first = api.search(request)
-        await server.received(1)
-        const [one, two] = await Promise.all([first, api.search({ ...request, query: 'second' })])
-        expect(one.outcome).toMatchObject({ kind: 'transient', maybePaid: true })
-        expect(two.outcome).toMatchObject({ kind: 'transient', maybePaid: false })
-        expect(server.requests).toHaveLength(1)
+        // Made in the same instant, so that both deadlines come together.
+        const calls = ['first', 'second'].map((query) => api.search({ ...request, query }))
+        const [one, two] = await Promise.all(calls)
+        expect(one?.outcome).toMatchObject({ reason: 'no complete answer within 200 ms', maybePaid: true })
+        expect(two?.outcome).toMatchObject({ reason: 'no connection within 200 ms', maybePaid: false })
+        // Calls leave in order: a second that was only late would have come before the third.
+        expect((await api.search({ ...request, query: 'third' })).outcome.kind).toBe('answered')
+        expect(server.requests.map((text) => /first|second|third/.exec(text)?.[0])).toEqual(['first', 'third'])
       },
       { timeoutMs: 200, connections: 1 },
     )
