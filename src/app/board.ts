@@ -10,7 +10,7 @@ import { startChores } from './chores.js'
 import { opening } from './closers.js'
 import { downChore } from './down.js'
 import { openDelivery, openRecord } from './parts.js'
-import type { Running } from './running.js'
+import { endable, type Running } from './running.js'
 import { version } from './version.js'
 
 /** Bull Board with the live sentence, health, readiness and metrics beside it. */
@@ -22,11 +22,8 @@ export async function startBoardProcess(settings: Settings, log: Logger): Promis
     const parts = { store, queue, log, now }
     await checkEpoch(parts)
     const { board } = settings
-    let end = (): void => {}
-    const done = new Promise<void>((resolve) => {
-      end = resolve
-    })
-    const chores = startChores([downChore(queue, now(), () => end())], log, () => end())
+    const { done, end } = endable()
+    const chores = startChores([downChore(queue, now(), end.well)], log, end.badly)
     closers.add(() => chores.stop())
     const running = await startBoard({
       host: board.host,

@@ -5,3 +5,19 @@ export interface Running {
   /** Resolves when it was asked to end (`down`), rejects when it cannot go on. */
   readonly done: Promise<void>
 }
+
+/** A `done` with its two ends. */
+export function endable(): {
+  readonly done: Promise<void>
+  readonly end: { readonly well: () => void; readonly badly: (error: Error) => void }
+} {
+  let well: () => void = () => {}
+  let badly: (error: Error) => void = () => {}
+  const done = new Promise<void>((resolve, reject) => {
+    well = resolve
+    badly = reject
+  })
+  // Somebody may stop the service before anybody waits for it.
+  done.catch(() => {})
+  return { done, end: { well: () => well(), badly: (error) => badly(error) } }
+}

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { ConfigurationError, type ExitCode, type ReportedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import type { Running } from './running.js'
+import { endable, type Running } from './running.js'
 
 /**
  * Everything on one machine: a worker and the board as children of this process. One that dies is started again, a
@@ -19,11 +19,7 @@ export async function startUp(
   options: { readonly children: readonly ChildName[]; readonly env: NodeJS.ProcessEnv },
   log: Logger,
 ): Promise<Running> {
-  let end = { well: (): void => {}, badly: (_: Error): void => {} }
-  const done = new Promise<void>((resolve, reject) => {
-    end = { well: resolve, badly: reject }
-  })
-  done.catch(() => {})
+  const { done, end } = endable()
   const children = options.children.map((name) => keepChild(name, options.env, log, end))
   let stopping: Promise<void> | null = null
   return {

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pRetry from 'p-retry'
 import { followLimit } from '../account/pace.js'
 import { type Refreshed, refreshAccount } from '../account/refresh.js'
 import { openAnnouncer } from '../announce/webhook.js'
+import type { Api } from '../api/client.js'
 import type { Settings } from '../config/settings.js'
 import { retryOne } from '../dead-letters/redrive.js'
 import { systemClock } from '../domain/clock.js'
@@ -10,13 +12,15 @@ import type { Logger } from '../domain/logger.js'
 import { checkEpoch } from '../feed/epoch.js'
 import { followRows } from '../pauses/pause.js'
 import { keepPrivateRedis } from '../queue/private-redis.js'
+import type { RunningWorker, SearchQueue } from '../queue/search-queue.js'
 import { searchHandler } from '../search/handle.js'
+import type { Store } from '../store/store.js'
 import { startChores } from './chores.js'
-import { opening } from './closers.js'
+import { type Closers, opening } from './closers.js'
 import { downChore } from './down.js'
 import { sayHello } from './hello.js'
 import { openCaller, openDelivery, openRecord } from './parts.js'
-import type { Running } from './running.js'
+import { endable, type Running } from './running.js'
 import { workerChores } from './worker-chores.js'
 
 /**
@@ -25,73 +29,69 @@ import { workerChores } from './worker-chores.js'
  */
 export async function startWorker(settings: Settings, log: Logger): Promise<Running> {
   return opening(async (closers) => {
-    const { now } = systemClock
     const api = openCaller(settings, closers)
     const store = await openRecord(settings, log, closers)
-    const announcer = openAnnouncer({ url: settings.webhookUrl?.reveal() ?? null, log })
-    closers.add(() => announcer.close())
     const queue = await openDelivery(settings, log, closers)
     if (settings.redisUrl === null) {
       const keeper = keepPrivateRedis({ dataDir: settings.dataDir, logger: log })
       closers.add(() => keeper.stop())
     }
-    const parts = { store, queue, api, log, now }
-
-    while ((await checkEpoch(parts)) === 'elsewhere') await systemPause(200)
-    const account = await firstAccount(() => refreshAccount(parts))
-    await followLimit({ ...parts, rateLimit: settings.rateLimit })
-    await followRows(parts)
-    await sayHello({ settings, log, store, queue, account })
-
-    const handler = searchHandler({
-      store,
-      api,
-      log,
-      clock: systemClock,
-      random: Math.random,
-      rules: {
-        maxAttempts: settings.maxAttempts,
-        backoff: settings.backoff,
-        requestTimeoutMs: settings.requestTimeoutMs,
-        creditReserve: settings.creditReserve,
-      },
-    })
-    let end = { well: (): void => {}, badly: (_: Error): void => {} }
-    const done = new Promise<void>((resolve, reject) => {
-      end = { well: resolve, badly: reject }
-    })
-    done.catch(() => {})
-    const startedAt = now()
-
-    const workerId = randomUUID()
-    const working: { searches: { inHand(): number } | null } = { searches: null }
-    const chores = startChores(
-      workerChores({ ...parts, settings, announcer, workerId, inHand: () => working.searches?.inHand() ?? 0 }).concat(
-        downChore(queue, startedAt, () => end.well()),
-      ),
-      log,
-      (error) => end.badly(error),
-    )
-    closers.add(() => queue.fleet.leave(workerId).catch(() => {}))
-    closers.add(() => chores.stop())
-    const parking = await queue.deadLetters.work({ retry: async (ref) => void (await retryOne(parts, ref)) })
-    closers.add(() => parking.stop(settings.shutdownGraceMs))
-    const searches = await queue.searches.work({
-      concurrency: settings.concurrency,
-      lockDurationMs: settings.lockDurationMs,
-      stalledIntervalMs: settings.stalledIntervalMs,
-      handle: handler.handle,
-      onBuried: () => chores.kick('move dead letters'),
-    })
-    working.searches = searches
-    closers.add(async () => {
-      const { unfinished } = await searches.stop(settings.shutdownGraceMs)
-      if (unfinished > 0)
-        log.warn({ unfinished }, 'the grace has ended with calls in flight; each is listed as of unknown outcome')
-      else log.info({}, 'nothing in hand any more')
-    })
-    return { stop: () => closers.closeAll(), done }
+    return workWith({ settings, log, store, queue, api }, closers)
   })
+}
+
+export interface WorkerParts {
+  readonly settings: Settings
+  readonly log: Logger
+  readonly store: Store
+  readonly queue: SearchQueue
+  readonly api: Api
+}
+
+/** The worker on parts that are open; what it opens itself it closes through `closers`. */
+export async function workWith(opened: WorkerParts, closers: Closers): Promise<Running> {
+  const { settings, log, store, queue, api } = opened
+  const parts = { store, queue, api, log, now: systemClock.now }
+  const startedAt = parts.now()
+  const { done, end } = endable()
+  const announcer = openAnnouncer({ url: settings.webhookUrl?.reveal() ?? null, log })
+  closers.add(() => announcer.close())
+
+  while ((await checkEpoch(parts)) === 'elsewhere') await sleep(200)
+  const account = await firstAccount(() => refreshAccount(parts))
+  await followLimit({ ...parts, rateLimit: settings.rateLimit })
+  await followRows(parts)
+  await sayHello({ settings, log, store, queue, account })
+
+  const workerId = randomUUID()
+  const working: { searches: RunningWorker | null } = { searches: null }
+  const chores = startChores(
+    [
+      ...workerChores({ ...parts, settings, announcer, workerId, inHand: () => working.searches?.inHand() ?? 0 }),
+      downChore(queue, startedAt, end.well),
+    ],
+    log,
+    end.badly,
+  )
+  closers.add(() => queue.fleet.leave(workerId).catch(() => {}))
+  closers.add(() => chores.stop())
+  const parking = await queue.deadLetters.work({ retry: async (ref) => void (await retryOne(parts, ref)) })
+  closers.add(() => parking.stop(settings.shutdownGraceMs))
+  const handler = searchHandler({ store, api, log, clock: systemClock, random: Math.random, rules: settings })
+  const searches = await queue.searches.work({
+    concurrency: settings.concurrency,
+    lockDurationMs: settings.lockDurationMs,
+    stalledIntervalMs: settings.stalledIntervalMs,
+    handle: handler.handle,
+    onBuried: () => chores.kick('move dead letters'),
+  })
+  working.searches = searches
+  closers.add(async () => {
+    const { unfinished } = await searches.stop(settings.shutdownGraceMs)
+    if (unfinished === 0) log.info({}, 'nothing in hand any more')
+    else log.warn({ unfinished }, 'the grace has ended with calls in flight; each is listed as of unknown outcome')
+  })
+  return { stop: () => closers.closeAll(), done }
 }
 
 /** The API may be away for a moment when a whole machine starts; a worker starts without it all the same. */
@@ -105,8 +105,4 @@ async function firstAccount(refresh: () => Promise<Refreshed>): Promise<Refreshe
     { retries: 2, minTimeout: 300, maxTimeout: 1000 },
   ).catch(() => {})
   return last
-}
-
-function systemPause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }

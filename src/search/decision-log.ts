@@ -1,6 +1,7 @@
 import type { Verdict } from '../domain/judge.js'
 import type { Logger } from '../domain/logger.js'
 import type { Outcome, ResponseFacts } from '../domain/outcome.js'
+import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 
 /** One line per decision: which search, attempt n of m, how long it took, what happens next. */
@@ -8,7 +9,7 @@ export function logVerdict(
   log: Logger,
   call: {
     readonly ref: SearchRef
-    readonly claim: { readonly callId: number; readonly failures: number }
+    readonly claim: { readonly callId: number; readonly failures: number; readonly request: SearchRequest }
     readonly outcome: Outcome
     readonly facts: ResponseFacts
     readonly verdict: Verdict
@@ -18,6 +19,7 @@ export function logVerdict(
 ): void {
   const facts = {
     search: call.ref.fingerprint,
+    query: call.claim.request.query,
     call: call.claim.callId,
     attempt: call.claim.failures + 1,
     of: call.maxAttempts,
