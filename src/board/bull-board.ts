@@ -60,8 +60,8 @@ export function bullBoard(
   })
 
   const board = new Hono({ strict: false })
-  board.use('/api/*', async (_c, next) => {
-    await sentence.refresh()
+  board.use('/api/*', async (c, next) => {
+    if (c.req.method === 'GET') await sentence.refresh()
     await within(ANSWER_WITHIN_MS, next(), SILENT)
   })
   board.route('/', serverAdapter.registerPlugin())

@@ -3,6 +3,7 @@ import { basicAuth } from 'hono/basic-auth'
 import { bodyLimit } from 'hono/body-limit'
 import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
+import { UnreachableError } from '../domain/errors.js'
 import { bullBoard } from './bull-board.js'
 import { nothingChanges, onlyLoopbackNames, onlyOwnPages } from './door.js'
 import { renderMetrics } from './metrics.js'
@@ -28,7 +29,9 @@ export function buildWeb(options: BoardOptions, door: { loopback: boolean; crede
   web.onError((error, c) => {
     // How the password and the body limit say no.
     if (error instanceof HTTPException) return error.getResponse()
-    options.log.error({ err: error, path: c.req.path }, 'The board could not answer')
+    // A Redis that is away has been told of by its connection; every open page asks again every few seconds.
+    const level = error instanceof UnreachableError ? 'debug' : 'error'
+    options.log[level]({ err: error, path: c.req.path }, 'The board could not answer')
     return c.json({ error: 'Not answered', message: messageOf(error) }, 503)
   })
 

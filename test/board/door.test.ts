@@ -61,6 +61,8 @@ test('read-only, everything can be looked at and nothing changed', async () => {
   expect(board.called).toEqual([])
   expect(await board.search.getWaitingCount()).toBe(1)
   expect((await board.get('/queues/api/queues/search/s-1')).status).toBe(200)
+  const { queues } = (await (await board.get('/queues/api/queues')).json()) as { queues: { readOnlyMode: boolean }[] }
+  expect(queues.map((queue) => queue.readOnlyMode)).toEqual([true, true])
 })
 
 describe("a page of another site cannot press the operator's buttons", () => {
