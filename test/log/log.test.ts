@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
-import { describe, expect, test } from '@jest/globals'
+import { afterAll, describe, expect, test } from '@jest/globals'
+import { transformFileSync } from '@swc/core'
 import fc from 'fast-check'
 import { type LogOptions, openLog } from '../../src/log/log.js'
 
@@ -119,19 +122,31 @@ test('pretty lines are for eyes: time, level, sentence and facts in one line', (
   expect(plain).toMatch(/^\[\d\d:\d\d:\d\d\] WARN.*: Held until 10:00 \{"attempt":2\}\n$/)
 })
 
-test.each([true, false])('goes to stderr, and the last line before an exit is not lost (pretty: %p)', (pretty) => {
-  const script = `
-    import { openLog } from './src/log/log.ts'
-    const log = openLog({ level: 'info', pretty: ${pretty}, secrets: [] })
-    for (let i = 1; i <= 2000; i++) log.info({ i }, 'line')
-    process.exit(7)`
+describe('a process of its own', () => {
   const root = join(import.meta.dirname, '../..')
-  const run = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
-    cwd: root,
-    encoding: 'utf8',
+  const directory = mkdtempSync(join(tmpdir(), 'log-'))
+  afterAll(() => rmSync(directory, { recursive: true }))
+  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'))
+  for (const name of readdirSync(join(root, 'src/log'))) {
+    const options = { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } } as const
+    const { code } = transformFileSync(join(root, 'src/log', name), options)
+    writeFileSync(join(directory, name.replace('.ts', '.js')), code)
+  }
+  writeFileSync(join(directory, 'package.json'), '{"type":"module"}')
+
+  test.each([true, false])('logs to stderr, and loses no line when it exits at once (pretty: %p)', (pretty) => {
+    const script = join(directory, `${pretty}.js`)
+    writeFileSync(
+      script,
+      `import { openLog } from './log.js'
+      const log = openLog({ level: 'info', pretty: ${pretty}, secrets: [] })
+      for (let i = 1; i <= 2000; i++) log.info({ i }, 'line')
+      process.exit(7)`,
+    )
+    const run = spawnSync(process.execPath, [script], { encoding: 'utf8', env: {} })
+    expect(run.status).toBe(7)
+    expect(run.stdout).toBe('')
+    expect(run.stderr.trim().split('\n')).toHaveLength(2000)
+    expect(run.stderr).toContain('2000')
   })
-  expect(run.status).toBe(7)
-  expect(run.stdout).toBe('')
-  expect(run.stderr.trim().split('\n')).toHaveLength(2000)
-  expect(run.stderr).toContain('2000')
 })
