@@ -42,7 +42,11 @@ async function buildProgram(argv: readonly string[], cli: Cli, act: Act): Promis
     .showHelpAfterError('Add --help to see what is possible.')
   const named = namedCommand(argv)
   for (const { name, summary, group, load } of COMMANDS) {
-    const command = program.command(name).summary(summary).description(`${upperFirst(summary)}.`).helpGroup(group)
+    const command = program
+      .command(name)
+      .summary(summary)
+      .description(`${upperFirst(summary)}.`)
+      .helpGroup(group)
     if (name === named) (await load()).define(command, act)
   }
   examples(

@@ -1,7 +1,7 @@
 import type { Closers } from '../app/closers.js'
 import type { Settings } from '../config/settings.js'
 import { systemClock } from '../domain/clock.js'
-import { UnreachableError } from '../domain/errors.js'
+import { type ExitCode, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { checkEpoch } from '../feed/epoch.js'
 import { feed } from '../feed/feeder.js'
@@ -20,7 +20,7 @@ export interface Session {
 }
 
 /** The parts are imported here, late: they bring the queue and the database along. */
-export async function withSession<T>(cli: Cli, use: (session: Session) => Promise<T>): Promise<T> {
+export async function withSession(cli: Cli, use: (session: Session) => Promise<ExitCode>): Promise<ExitCode> {
   const { settingsOf, logOf } = await import('../app/entry.js')
   const { opening } = await import('../app/closers.js')
   const { openRecord } = await import('../app/parts.js')

@@ -1,6 +1,6 @@
 import type { ExitCode } from '../domain/errors.js'
-import type { BatchReport } from '../store/store.js'
 import { type Waited, waitFor } from '../status/wait.js'
+import type { BatchReport } from '../store/store.js'
 import type { Cli } from './cli.js'
 import { interruptible } from './interrupt.js'
 import { lookNow } from './look.js'

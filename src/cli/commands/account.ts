@@ -13,7 +13,10 @@ export function define(command: Command, act: Act): void {
     .option('--json', 'print one JSON document on stdout')
     .action((options: { readonly json?: boolean }) => act((cli) => showAccount(cli, options.json === true)))
   examples(command, 'trackyard-batch account', 'trackyard-batch account --json | jq .credits_remaining')
-  command.addHelpText('after', '\nExit codes: 0 asked, 3 the API is out of reach, 78 no key, or one that is not accepted.')
+  command.addHelpText(
+    'after',
+    '\nExit codes: 0 asked, 3 the API is out of reach, 78 no key, or one that is not accepted.',
+  )
 }
 
 async function showAccount(cli: Cli, json: boolean): Promise<ExitCode> {

@@ -20,7 +20,8 @@ async function pauseByHand(cli: Cli, reason: string): Promise<ExitCode> {
     const { gate, wasReached } = forgivingGate(queue?.gate ?? null)
     const isNew = await pause({ ...session, queue: { gate } }, 'operator', reason)
     cli.print(isNew ? 'Paused. `trackyard-batch resume` goes on.' : 'It is paused by hand already; nothing changed.')
-    if (!wasReached()) cli.say('Redis does not run or cannot be reached; the pause is on record and every worker obeys it.')
+    if (!wasReached())
+      cli.say('Redis does not run or cannot be reached; the pause is on record and every worker obeys it.')
     return 0
   })
 }

@@ -15,7 +15,11 @@ export function define(command: Command, act: Act): void {
       'Lets a batch go on after `submit --first`, or raises its cap. Without an option the cap of --max-credits stays.',
     )
     .argument('<batch>', 'id or name')
-    .option('--max-credits <n>', 'spend at most so many credits on it in all, counting what it has used', wholeNumber(0))
+    .option(
+      '--max-credits <n>',
+      'spend at most so many credits on it in all, counting what it has used',
+      wholeNumber(0),
+    )
     .option('--all', 'remove every cap')
     .action((name: string, options: ReleaseOptions) => act((cli) => release(cli, name, options)))
   examples(command, 'trackyard-batch release night', 'trackyard-batch release night --max-credits 5000')

@@ -20,7 +20,12 @@ export function define(command: Command, act: Act): void {
         if (options.watch === true && options.json === true) {
           throw new UsageError('--json prints one document and --watch never ends: use one of them.')
         }
-        return (await import('../status.js')).showStatus(cli, batch ?? null, options.watch === true, options.json === true)
+        return (await import('../status.js')).showStatus(
+          cli,
+          batch ?? null,
+          options.watch === true,
+          options.json === true,
+        )
       }),
     )
   examples(

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
-import { PRIORITIES, type Priority } from '../../domain/states.js'
 import type { Filters } from '../../domain/request.js'
+import { PRIORITIES, type Priority } from '../../domain/states.js'
 import type { Act } from '../cli.js'
 import { delimiter, examples, filtersJson, positiveNumber, wholeNumber } from '../parse.js'
 
@@ -34,9 +34,7 @@ export function define(command: Command, act: Act): void {
     .option('--limit <n>', 'tracks wanted per search, 1-100 (default: 20)', wholeNumber(1, 100))
     .option('--filters <json>', 'filters for every search, a JSON object', filtersJson)
     .option('--name <name>', "the batch's name (default: the file's name without extension)")
-    .addOption(
-      new Option('--priority <priority>', 'which batch goes first').choices([...PRIORITIES]).default('normal'),
-    )
+    .addOption(new Option('--priority <priority>', 'which batch goes first').choices([...PRIORITIES]).default('normal'))
     .option('--max-credits <n>', 'spend at most so many credits on it; the rest is withheld', wholeNumber(1))
     .option('--first <n>', 'release so many searches to look at; `release` lets the rest go', wholeNumber(1))
     .option('--max-age <days>', 'ask again where the answer is older (default: never)', positiveNumber)

@@ -108,7 +108,8 @@ function exampleLines(examples: readonly SearchRequest[], paint: Paint): string[
 
 export function renderRequest(request: SearchRequest, paint: Paint): string {
   const offset = request.offset === 0 ? '' : `, offset ${figure(request.offset)}`
-  const filters = request.filters === undefined ? '' : `, filters ${short(JSON.stringify(request.filters), QUERY_WIDTH)}`
+  const filters =
+    request.filters === undefined ? '' : `, filters ${short(JSON.stringify(request.filters), QUERY_WIDTH)}`
   return `${short(request.query, QUERY_WIDTH)} ${paint.dim(`(limit ${request.limit}${offset}${filters})`)}`
 }
 

@@ -1,0 +1,70 @@
+import type { Command } from 'commander'
+import type { ExitCode } from '../../domain/errors.js'
+import type { Act, Cli } from '../cli.js'
+import { examples, wholeNumber } from '../parse.js'
+
+/** Which dead letters are meant; all given must hold. */
+export interface LetterOptions {
+  readonly status?: number
+  readonly batch?: string
+  readonly code?: string
+  readonly all?: boolean
+  readonly yes?: boolean
+  readonly json?: boolean
+}
+
+type Work = typeof import('../dead-letters.js')
+
+export function define(command: Command, act: Act): void {
+  command.description(
+    'Searches that failed for good: refused by the API, unreadable, crashed, or out of attempts. Without a word: list.',
+  )
+  const does = (work: (module: Work, cli: Cli) => Promise<ExitCode>) =>
+    act(async (cli) => work(await import('../dead-letters.js'), cli))
+
+  const list = command
+    .command('list', { isDefault: true })
+    .description('lists them, grouped by what went wrong')
+    .allowExcessArguments()
+    .action((options: LetterOptions, self: Command) => does((work, cli) => work.list(cli, options, self.args)))
+  const show = command
+    .command('show')
+    .description('shows one: what was asked, what the API said, what to do')
+    .argument('<search>', 'its fingerprint, or the beginning of it (6 digits or more)')
+    .action((search: string, options: LetterOptions) => does((work, cli) => work.show(cli, search, options)))
+  const retry = command
+    .command('retry')
+    .description('sends them back to the queue with fresh attempts; says what that may cost and asks first')
+    .argument('[search]', 'only this one')
+    .action((search: string | undefined, options: LetterOptions) =>
+      does((work, cli) => work.retry(cli, search, options)),
+    )
+  const discard = command
+    .command('discard')
+    .description('takes them off the list; their rows stay dead in the export')
+    .argument('[search]', 'only this one')
+    .action((search: string | undefined, options: LetterOptions) =>
+      does((work, cli) => work.discard(cli, search, options)),
+    )
+  for (const each of [list, retry, discard]) {
+    each
+      .option('--status <n>', 'with this HTTP status', wholeNumber(100, 599))
+      .option('--code <code>', "with this error code of the API's")
+      .option('--batch <batch>', 'wanted by this batch, by id or name')
+  }
+  for (const each of [retry, discard]) {
+    each.option('--all', 'all of them; needed where nothing else narrows it').option('-y, --yes', 'do not ask')
+  }
+  for (const each of [list, show, retry, discard]) each.option('--json', 'print one JSON document on stdout')
+  examples(list, 'trackyard-batch dead-letters', 'trackyard-batch dead-letters list --status 400 --json')
+  examples(show, 'trackyard-batch dead-letters show 3f9a1c')
+  examples(retry, 'trackyard-batch dead-letters retry --status 500', 'trackyard-batch dead-letters retry --all --yes')
+  examples(discard, 'trackyard-batch dead-letters discard --batch night --code invalid_parameters')
+  examples(
+    command,
+    'trackyard-batch dead-letters',
+    'trackyard-batch dead-letters retry --status 500',
+    'trackyard-batch dead-letters discard --batch night --code invalid_parameters',
+  )
+  command.addHelpText('after', '\nExit codes: 0 done, 4 refused (nothing narrows it and no --all) or declined.')
+}

@@ -1,0 +1,41 @@
+import type { Command } from 'commander'
+import { type ExitCode, UsageError } from '../../domain/errors.js'
+import type { Act, Cli } from '../cli.js'
+import { examples } from '../parse.js'
+
+interface ShowOptions {
+  readonly batch?: string
+  readonly json?: boolean
+}
+
+export function define(command: Command, act: Act): void {
+  command
+    .description('Everything about one row or search: the request, every call, the answer, the tags, the reason.')
+    .argument(
+      '<item>',
+      'your own id, the position of the row (from 1), or the fingerprint of a search or its beginning',
+    )
+    .option('--batch <batch>', 'where to look for the row, by id or name (default: the latest)')
+    .option('--json', 'print one JSON document on stdout')
+    .action((what: string, options: ShowOptions) => act((cli) => show(cli, what, options)))
+  examples(command, 'trackyard-batch show VID-1042', 'trackyard-batch show 17 --batch night --json')
+}
+
+async function show(cli: Cli, what: string, options: ShowOptions): Promise<ExitCode> {
+  const { findBatch } = await import('../../submit/batches.js')
+  const { withSession } = await import('../session.js')
+  const { renderShown, shownJson } = await import('../render/show.js')
+  return withSession(cli, async ({ store }) => {
+    const batchId = options.batch === undefined ? null : (await findBatch(store, options.batch)).id
+    const found = await store.reports.show(what, batchId)
+    if (found === null) {
+      throw new UsageError(
+        `Nothing here is called "${what}": give your own id of a row, its position, or at least 6 digits of a search; --batch says where to look.`,
+      )
+    }
+    const shown = 'position' in found ? { item: found, search: found.search } : { item: null, search: found }
+    if (options.json === true) cli.printJson(shownJson(shown))
+    else cli.print(renderShown(shown, cli.paint))
+    return 0
+  })
+}

@@ -1,0 +1,66 @@
+import { once } from 'node:events'
+import { type Command, Option } from 'commander'
+import { type ExitCode, UsageError } from '../../domain/errors.js'
+import type { Act, Cli } from '../cli.js'
+import { examples, wholeNumber } from '../parse.js'
+
+interface SimulateOptions {
+  readonly port: number
+  readonly tier: 'free' | 'starter' | 'pro'
+  readonly credits?: number
+  readonly perMinute?: number
+  readonly latency: number
+}
+
+export function define(command: Command, act: Act): void {
+  command
+    .description(
+      'Runs a simulated Trackyard API on this machine until Ctrl-C: no key, no credits, no network. Tracks are made up;\n' +
+        'limits, balance and errors behave as documented.',
+    )
+    .option('--port <n>', 'where it listens; 0 takes any free port', wholeNumber(0, 65_535), 3211)
+    .addOption(
+      new Option('--tier <tier>', 'sets balance and limits').choices(['free', 'starter', 'pro']).default('pro'),
+    )
+    .option('--credits <n>', "balance at the start (default: the tier's)", wholeNumber(0))
+    .option('--per-minute <n>', "calls a minute (default: the tier's)", wholeNumber(1))
+    .option('--latency <ms>', 'milliseconds until it answers', wholeNumber(0), 150)
+    .action((options: SimulateOptions) => act((cli) => simulate(cli, options)))
+  examples(command, 'trackyard-batch simulate --credits 1000 --per-minute 60')
+}
+
+async function simulate(cli: Cli, options: SimulateOptions): Promise<ExitCode> {
+  const { startSimulator } = await import('../../simulator/simulator.js')
+  const { SIMULATOR_KEY } = await import('../../simulator/options.js')
+  const { credits, perMinute, latency, port, tier } = options
+  const { signal, dispose } = cli.io.interruptSignal()
+  try {
+    const simulator = await startSimulator({
+      port,
+      tier,
+      latencyMs: latency,
+      keys: [SIMULATOR_KEY],
+      ...(credits === undefined ? {} : { credits }),
+      ...(perMinute === undefined ? {} : { perMinute }),
+    }).catch((error: unknown) => {
+      throw inUse(error) ? new UsageError(`Port ${port} is in use: choose another with --port.`) : error
+    })
+    cli.print(
+      [
+        'The simulated API runs until Ctrl-C. For the other commands, in another terminal:',
+        '',
+        `  export TRACKYARD_API_URL=${simulator.url}`,
+        `  export TRACKYARD_API_KEY=${SIMULATOR_KEY}`,
+      ].join('\n'),
+    )
+    if (!signal.aborted) await once(signal, 'abort')
+    await simulator.close()
+    return 0
+  } finally {
+    dispose()
+  }
+}
+
+function inUse(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+}

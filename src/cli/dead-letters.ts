@@ -1,0 +1,118 @@
+import { type Price, priceOf, refuseEmptyFilter } from '../dead-letters/redrive.js'
+import type { DeadLetter } from '../domain/dead-letter.js'
+import { didYouMean } from '../domain/did-you-mean.js'
+import { type ExitCode, RefusedError, UsageError } from '../domain/errors.js'
+import type { DeadFilter, Store } from '../store/store.js'
+import { findBatch } from '../submit/batches.js'
+import { askYesNo, canAsk } from './ask.js'
+import type { Cli } from './cli.js'
+import type { LetterOptions } from './commands/dead-letters.js'
+import { interruptible } from './interrupt.js'
+import { renderLetter, renderLetters } from './render/dead-letters.js'
+import { counted } from './render/words.js'
+import { feedNow, type Session, withSession } from './session.js'
+
+const PAGE = 500
+const VERBS = ['list', 'show', 'retry', 'discard']
+
+/** @param words behind `list`: none, or a verb that is none. */
+export async function list(cli: Cli, options: LetterOptions, words: readonly string[]): Promise<ExitCode> {
+  const [word] = words
+  if (word !== undefined) {
+    const near = didYouMean(word, VERBS)
+    const guess = near === null ? '' : ` Did you mean ${near}?`
+    throw new UsageError(`Expected one of ${VERBS.join(', ')}, found "${word}".${guess}`)
+  }
+  return withSession(cli, async (session) => {
+    const letters = await allLetters(session.store, await filterOf(session, options, undefined))
+    if (options.json === true) cli.printJson(letters)
+    else cli.print(renderLetters(letters, cli.paint))
+    return 0
+  })
+}
+
+export async function show(cli: Cli, search: string, options: LetterOptions): Promise<ExitCode> {
+  return withSession(cli, async ({ store }) => {
+    const [parked] = await store.deadLetters.list({ search }, { limit: 1, offset: 0 })
+    if (parked === undefined) {
+      throw new UsageError(
+        `No dead letter begins with "${search}": \`trackyard-batch dead-letters\` lists them, \`trackyard-batch show\` finds any search.`,
+      )
+    }
+    if (options.json === true) cli.printJson(parked.letter)
+    else cli.print(renderLetter(parked.letter))
+    return 0
+  })
+}
+
+export async function retry(cli: Cli, search: string | undefined, options: LetterOptions): Promise<ExitCode> {
+  return withSession(cli, async (session) => {
+    const filter = await filterOf(session, options, search)
+    refuseEmptyFilter(filter, options.all === true, 'retry')
+    const price = await priceOf(session.store, filter)
+    const question = `${counted(price.searches, 'dead letter')} would go back to the queue, for up to ${counted(price.credits, 'credit')}${again(price)}.`
+    if (price.searches > 0 && !(await mayGoOn(cli, question, 'Retry?', options))) return declined(cli)
+    const retried = price.searches === 0 ? 0 : await session.store.deadLetters.retryAll(filter)
+    if (options.json === true) {
+      cli.printJson({ retried, credits_needed: price.credits, maybe_paid_already: price.maybePaidAlready })
+    } else {
+      cli.print(retried === 0 ? 'No dead letter matches.' : `${counted(retried, 'search')} due again.`)
+    }
+    if (retried > 0) await feedNow(cli, session)
+    return 0
+  })
+}
+
+export async function discard(cli: Cli, search: string | undefined, options: LetterOptions): Promise<ExitCode> {
+  return withSession(cli, async (session) => {
+    const filter = await filterOf(session, options, search)
+    refuseEmptyFilter(filter, options.all === true, 'discard')
+    const count = await session.store.deadLetters.count(filter)
+    const question = `${counted(count, 'dead letter')} would leave the list for good; their rows stay dead in the export.`
+    if (count > 0 && !(await mayGoOn(cli, question, 'Discard?', options))) return declined(cli)
+    const discarded = count === 0 ? 0 : await session.store.deadLetters.discardAll(filter)
+    if (options.json === true) cli.printJson({ discarded })
+    else cli.print(discarded === 0 ? 'No dead letter matches.' : `${counted(discarded, 'dead letter')} discarded.`)
+    return 0
+  })
+}
+
+async function filterOf(session: Session, options: LetterOptions, search: string | undefined): Promise<DeadFilter> {
+  const { status, code, batch } = options
+  return {
+    ...(status === undefined ? {} : { status }),
+    ...(code === undefined ? {} : { code }),
+    ...(search === undefined ? {} : { search }),
+    ...(batch === undefined ? {} : { batchId: (await findBatch(session.store, batch)).id }),
+  }
+}
+
+async function allLetters(store: Pick<Store, 'deadLetters'>, filter: DeadFilter): Promise<DeadLetter[]> {
+  const letters: DeadLetter[] = []
+  for (;;) {
+    const page = await store.deadLetters.list(filter, { limit: PAGE, offset: letters.length })
+    for (const parked of page) letters.push(parked.letter)
+    if (page.length < PAGE) return letters
+  }
+}
+
+function again({ maybePaidAlready }: Price): string {
+  if (maybePaidAlready === 0) return ''
+  return `; ${counted(maybePaidAlready, 'one', 'of them')} may be paid for already and would be bought again`
+}
+
+/** @throws RefusedError where nobody is there to ask and --yes was not said */
+async function mayGoOn(cli: Cli, facts: string, question: string, options: LetterOptions): Promise<boolean> {
+  if (options.yes === true) return true
+  if (!canAsk(cli)) throw new RefusedError(`${facts} Nobody is here to ask: say --yes. Nothing was changed.`)
+  return interruptible(
+    cli,
+    (signal) => askYesNo(cli, `${facts} ${question}`, signal),
+    () => false,
+  )
+}
+
+function declined(cli: Cli): ExitCode {
+  cli.say('Nothing was changed.')
+  return 4
+}

@@ -1,0 +1,71 @@
+import type { DeadLetter } from '../../domain/dead-letter.js'
+import type { Paint } from './paint.js'
+import { pairs, table } from './table.js'
+import { counted, figure, instant, short } from './words.js'
+
+const SHOWN = 20
+
+/** What went wrong how often and what to do about it; then the letters themselves, as far as a screen goes. */
+export function renderLetters(letters: readonly DeadLetter[], paint: Paint): string {
+  if (letters.length === 0) return 'No dead letters.'
+  const groups = [...groupedByCause(letters)].sort(([, a], [, b]) => b.length - a.length)
+  const lines = [paint.bold(counted(letters.length, 'dead letter'))]
+  for (const [cause, group] of groups) {
+    lines.push('', paint.bad(`${figure(group.length)} × ${cause}`), `  ${group[0]?.remedy ?? ''}`)
+  }
+  lines.push('', letterTable(letters.slice(0, SHOWN)))
+  if (letters.length > SHOWN) {
+    lines.push(
+      `… and ${figure(letters.length - SHOWN)} more: narrow it with --status, --code or --batch, or use --json`,
+    )
+  }
+  return lines.join('\n')
+}
+
+function groupedByCause(letters: readonly DeadLetter[]): Map<string, DeadLetter[]> {
+  const groups = new Map<string, DeadLetter[]>()
+  for (const letter of letters) {
+    const cause = causeOf(letter)
+    const group = groups.get(cause)
+    if (group === undefined) groups.set(cause, [letter])
+    else group.push(letter)
+  }
+  return groups
+}
+
+/** "400 invalid_parameters: hit_point_seconds requires duration_seconds" */
+function causeOf({ status, code, error }: DeadLetter): string {
+  const named = [status === null ? '' : String(status), code ?? ''].filter((part) => part !== '').join(' ')
+  return named === '' ? short(error, 100) : `${named}: ${short(error, 100)}`
+}
+
+function letterTable(letters: readonly DeadLetter[]): string {
+  const rows = letters.map((letter) => [
+    letter.search.slice(0, 12),
+    letter.status === null ? '-' : String(letter.status),
+    figure(letter.items),
+    instant(Date.parse(letter.died_at)),
+    short(letter.query, 60),
+  ])
+  return table([['search', 'status', 'rows', 'died', 'query'], ...rows], [1, 2])
+}
+
+export function renderLetter(letter: DeadLetter): string {
+  const rows: [string, string][] = [
+    ['search', letter.search],
+    ['query', short(letter.query, 500)],
+    ['status', letter.status === null ? 'none' : String(letter.status)],
+    ['error', short(letter.error, 500)],
+  ]
+  if (letter.code !== null) rows.push(['code', letter.code])
+  if (letter.message !== null) rows.push(['message', short(letter.message, 500)])
+  if (letter.request_id !== null) rows.push(['request id', letter.request_id])
+  rows.push(
+    ['attempts', figure(letter.attempts)],
+    ['rows', figure(letter.items)],
+    ['died', instant(Date.parse(letter.died_at))],
+    ['remedy', letter.remedy],
+  )
+  if (letter.costs > 0) rows.push(['costs', 'a retry may pay a second time: the first answer may be paid for already'])
+  return `${pairs(rows)}\n\nEvery call: trackyard-batch show ${letter.search.slice(0, 12)}`
+}

@@ -1,0 +1,178 @@
+import { parseTracks } from '../../domain/answer.js'
+import type { Track } from '../../domain/outcome.js'
+import type { CallReport, ItemReport, SearchReport } from '../../store/store.js'
+import { deriveTags, type Tags } from '../../tags/derive-tags.js'
+import type { Paint } from './paint.js'
+import { pairs, table } from './table.js'
+import { counted, figure, figureOr, instant, short } from './words.js'
+
+/** One row with its search, or a search alone. */
+export interface Shown {
+  readonly item: ItemReport | null
+  readonly search: SearchReport | null
+}
+
+const TRACKS_SHOWN = 5
+const ROWS_SHOWN = 10
+
+export function renderShown({ item, search }: Shown, paint: Paint): string {
+  const sections: string[] = []
+  if (item !== null) sections.push(itemSection(item))
+  if (search !== null) sections.push(...searchSections(search, item === null, paint))
+  return sections.join('\n\n')
+}
+
+function itemSection(item: ItemReport): string {
+  const rows: [string, string][] = [
+    ['batch', `${item.batch.id} (${short(item.batch.name, 60)})`],
+    ['row', item.key === null ? figure(item.position) : `${figure(item.position)}, id ${short(item.key, 100)}`],
+    ['status', item.status.replace('_', ' ')],
+  ]
+  if (item.problem !== null) rows.push(['problem', item.problem])
+  rows.push(['content', short(item.row, 500)])
+  return pairs(rows)
+}
+
+function searchSections(search: SearchReport, withRows: boolean, paint: Paint): string[] {
+  const { request, death } = search
+  const facts: [string, string][] = [
+    ['search', search.ref.fingerprint],
+    ['query', short(request.query, 500)],
+    ['limit', request.offset === 0 ? String(request.limit) : `${request.limit}, offset ${figure(request.offset)}`],
+  ]
+  if (request.filters !== undefined) facts.push(['filters', JSON.stringify(request.filters)])
+  facts.push(['state', search.state])
+  if (death !== null) {
+    const said = [death.status, death.code, death.error, death.message].filter((part) => part !== null).join(' · ')
+    facts.push(['reason', short(said, 500)], ['remedy', death.remedy])
+    if (death.requestId !== null) facts.push(['request id', death.requestId])
+  }
+  const sections = [pairs(facts), callSection(search.calls)]
+  const tracks = search.answer === null ? null : parseTracks(search.answer)
+  if (tracks !== null) sections.push(answerSection(tracks, paint))
+  else if (search.answer !== null) sections.push(`answer, not readable\n  ${short(search.answer, 500)}`)
+  if (withRows) sections.push(rowSection(search.items))
+  return sections
+}
+
+function callSection(calls: readonly CallReport[]): string {
+  if (calls.length === 0) return 'No call has been made for it.'
+  const rows = calls.map((call) => [
+    String(call.attempt),
+    instant(call.sentAt),
+    call.finishedAt === null ? '-' : `${figure(call.finishedAt - call.sentAt)} ms`,
+    call.outcome.replaceAll('_', ' '),
+    call.status === null ? '-' : String(call.status),
+    call.requestId ?? '-',
+    figureOr(call.creditsRemaining, '-'),
+    short(call.detail ?? '', 60),
+  ])
+  const head = ['call', 'sent', 'took', 'outcome', 'status', 'request id', 'credits left', '']
+  return table([head, ...rows], [2, 6])
+}
+
+function answerSection(tracks: readonly Track[], paint: Paint): string {
+  if (tracks.length === 0) return 'The answer has no track: no match.'
+  const shown = tracks.slice(0, TRACKS_SHOWN).map((track) => {
+    const facts = [track.genre, track.bpm === null ? null : `${track.bpm} bpm`, track.key].filter(
+      (fact) => fact !== null,
+    )
+    return `  ${short(track.title ?? track.id, 60)}, ${short(track.artist ?? 'unknown artist', 40)} ${paint.dim(facts.join(', '))}`
+  })
+  const more = tracks.length > TRACKS_SHOWN ? [`  … and ${figure(tracks.length - TRACKS_SHOWN)} more`] : []
+  return [tagLines(deriveTags(tracks)), '', counted(tracks.length, 'track'), ...shown, ...more].join('\n')
+}
+
+function tagLines(tags: Tags): string {
+  const vocals = tags.hasVocals === null ? null : tags.hasVocals ? 'yes' : 'no'
+  const rows: [string, string | null][] = [
+    ['genre', tags.genre],
+    ['subgenres', tags.subgenres.join('; ')],
+    ['moods', tags.moods.join('; ')],
+    ['instruments', tags.instruments.join('; ')],
+    ['bpm', tags.bpm === null ? null : String(tags.bpm)],
+    ['key', tags.key],
+    ['energy level', tags.energyLevel],
+    ['vocals', vocals],
+  ]
+  return pairs(rows.map(([label, value]) => [label, value === null || value === '' ? '-' : value]))
+}
+
+function rowSection(items: SearchReport['items']): string {
+  const rows = items
+    .slice(0, ROWS_SHOWN)
+    .map((item) => [
+      `  batch ${item.batchId} (${short(item.batchName, 40)})`,
+      `row ${figure(item.position)}`,
+      item.key ?? '',
+    ])
+  const more = items.length > ROWS_SHOWN ? `\n  … and ${figure(items.length - ROWS_SHOWN)} more` : ''
+  return `${counted(items.length, 'row')} share it\n${table(rows)}${more}`
+}
+
+export function shownJson({ item, search }: Shown): object {
+  return {
+    item:
+      item === null
+        ? null
+        : {
+            batch: item.batch.id,
+            batch_name: item.batch.name,
+            position: item.position,
+            id: item.key,
+            status: item.status,
+            problem: item.problem,
+            row: parsedOr(item.row),
+          },
+    search: search === null ? null : searchJson(search),
+  }
+}
+
+function searchJson(search: SearchReport): object {
+  const tracks = search.answer === null ? null : parseTracks(search.answer)
+  return {
+    search: search.ref.fingerprint,
+    generation: search.ref.generation,
+    round: search.ref.round,
+    request: search.request,
+    state: search.state,
+    attempts_used: search.failures,
+    reason: search.death === null ? null : deathJson(search.death),
+    calls: search.calls.map(callJson),
+    tags: tracks === null ? null : tagsJson(deriveTags(tracks)),
+    answer: search.answer === null ? null : parsedOr(search.answer),
+    items: search.items.map((each) => ({ batch: each.batchId, position: each.position, id: each.key })),
+  }
+}
+
+function deathJson({ requestId, ...death }: NonNullable<SearchReport['death']>): object {
+  return { ...death, request_id: requestId }
+}
+
+function callJson(call: CallReport): object {
+  return {
+    call: call.callId,
+    attempt: call.attempt,
+    sent_at: new Date(call.sentAt).toISOString(),
+    finished_at: call.finishedAt === null ? null : new Date(call.finishedAt).toISOString(),
+    outcome: call.outcome,
+    status: call.status,
+    request_id: call.requestId,
+    detail: call.detail,
+    credits_remaining: call.creditsRemaining,
+  }
+}
+
+function tagsJson(tags: Tags): object {
+  const { hasVocals, energyLevel, ...plain } = tags
+  return { ...plain, energy_level: energyLevel, has_vocals: hasVocals }
+}
+
+/** Rows and answers are kept as text; what is no JSON stays one. */
+function parsedOr(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
