@@ -47,7 +47,7 @@ export type SqlValue = string | number | bigint | Buffer | null
 export type SqlParameters = readonly SqlValue[] | Readonly<Record<string, SqlValue>>
 
 /** How long a statement waits for another process's transaction. The event loop stands still meanwhile. */
-const BUSY_TIMEOUT_MS = 2000
+export const BUSY_TIMEOUT_MS = 2000
 const CACHE_KIB = 64 * 1024
 const MMAP_BYTES = 256 * 1024 * 1024
 /** 16 MiB of log before it is folded into the file. */

@@ -1,12 +1,13 @@
 import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { type Kysely, Migrator } from 'kysely'
 import { ConfigurationError, ReportedError, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { accountRecord } from './account.js'
 import { batchRecord } from './batches.js'
 import { callLedger } from './calls.js'
-import { type Connection, openConnection } from './connection.js'
+import { BUSY_TIMEOUT_MS, type Connection, openConnection } from './connection.js'
 import { deadLetterRecord } from './dead-letters.js'
 import { feedRecord } from './feed.js'
 import { groupCommit } from './group-commit.js'
@@ -14,7 +15,7 @@ import { MIGRATIONS, SCHEMA_VERSION } from './migrations.js'
 import { pauseRecord } from './pauses.js'
 import { reports } from './reports.js'
 import type { Store } from './store.js'
-import { storeError } from './store-error.js'
+import { errorCode, isBusy, storeError } from './store-error.js'
 
 export interface OpenOptions {
   /** The file; it and its directory are made if missing, for their owner's eyes only. */
@@ -23,6 +24,10 @@ export interface OpenOptions {
   readonly readOnly?: boolean
   readonly logger?: Logger
 }
+
+/** How long opening waits for another process that makes or changes the file. */
+const PATIENCE_MS = 10_000
+const BETWEEN_TRIES_MS = 20
 
 /**
  * Opens the record, brings its schema up to date and puts its parts together: one connection that writes, one that only
@@ -34,7 +39,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
   const { path, readOnly = false, logger = silentLogger } = options
   try {
     prepareFile(path, readOnly)
-    const { connection, migrating } = openConnection(path, readOnly ? 'read' : 'write')
+    const { connection, migrating } = await patiently(() => openConnection(path, readOnly ? 'read' : 'write'))
     try {
       await bringUpToDate(connection, migrating, readOnly, logger)
       return assemble(connection)
@@ -99,10 +104,12 @@ async function bringUpToDate(
     throw new ConfigurationError(
       `The store ${connection.path} has schema version ${versionOf(connection)} and this program expects ${SCHEMA_VERSION}: run a command that writes (a worker, a submit) once to bring it up to date.`,
     )
-  connection.begin('write')
+  connection.get('pragma busy_timeout = 0')
+  await patiently(() => connection.begin('write'))
   try {
     const from = versionOf(connection)
     refuseNewer(connection)
+    if (from === 0) refuseForeign(connection)
     const migrator = new Migrator({ db: migrating, provider: { getMigrations: async () => ({ ...MIGRATIONS }) } })
     const { error } = await migrator.migrateToLatest()
     if (error !== undefined) throw error
@@ -114,6 +121,21 @@ async function bringUpToDate(
   } catch (error) {
     connection.rollback()
     throw error
+  } finally {
+    connection.get(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`)
+  }
+}
+
+/** Somebody else may be making or changing the file at this moment: wait for it, without standing still. */
+async function patiently<T>(work: () => T): Promise<T> {
+  const giveUpAt = performance.now() + PATIENCE_MS
+  for (;;) {
+    try {
+      return work()
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > giveUpAt) throw error
+    }
+    await setTimeout(BETWEEN_TRIES_MS)
   }
 }
 
@@ -132,13 +154,20 @@ function refuseNewer(connection: Connection): void {
     )
 }
 
+/** Somebody else's database is left alone. */
+function refuseForeign(connection: Connection): void {
+  const table = connection.get<{ name: string }>("select name from sqlite_schema where type = 'table' limit 1")
+  if (table !== undefined) throw notAStore(connection.path)
+}
+
+function notAStore(path: string, cause?: unknown): ConfigurationError {
+  return new ConfigurationError(`The file ${path} is not a store of trackyard-batch: choose another path.`, { cause })
+}
+
 function openError(error: unknown, path: string): unknown {
   if (error instanceof ReportedError) return error
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code === 'SQLITE_NOTADB')
-    return new ConfigurationError(`The file ${path} is not a store of trackyard-batch: choose another path.`, {
-      cause: error,
-    })
+  const code = errorCode(error)
+  if (code === 'SQLITE_NOTADB') return notAStore(path, error)
   if (code.startsWith('E'))
     return new UnreachableError(
       `The store ${path} cannot be made (${code}): check the path, its permissions and the space on the disk.`,

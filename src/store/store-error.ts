@@ -1,4 +1,3 @@
-import Database from 'better-sqlite3'
 import { UnreachableError } from '../domain/errors.js'
 
 /**
@@ -6,12 +5,17 @@ import { UnreachableError } from '../domain/errors.js'
  * the program is at fault. Everything else is returned as it is: it is a bug.
  */
 export function storeError(error: unknown, path: string): unknown {
-  const sentence = isMachineError(error) ? sentenceFor(error.code, path) : null
+  const sentence = sentenceFor(errorCode(error), path)
   return sentence === null ? error : new UnreachableError(sentence, { cause: error })
 }
 
-function isMachineError(error: unknown): error is InstanceType<typeof Database.SqliteError> {
-  return error instanceof Database.SqliteError
+/** SQLite's code or the system's; empty when there is none. */
+export function errorCode(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
+}
+
+export function isBusy(error: unknown): boolean {
+  return errorCode(error).startsWith('SQLITE_BUSY')
 }
 
 function sentenceFor(code: string, path: string): string | null {

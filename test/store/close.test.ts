@@ -1,0 +1,230 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import type { SearchReport, Store } from '../../src/store/store.js'
+import {
+  charged,
+  claim,
+  close,
+  counts,
+  DEATH,
+  type Ending,
+  exported,
+  feedAll,
+  granted,
+  refOf,
+  released,
+  settle,
+  storeInTemp,
+} from './setup.js'
+
+let temp: Awaited<ReturnType<typeof storeInTemp>>
+let store: Store
+beforeEach(async () => {
+  temp = await storeInTemp()
+  store = temp.store
+})
+afterEach(() => temp.end())
+
+async function search(query: string): Promise<SearchReport> {
+  const found = await store.reports.show(refOf(query).fingerprint, null)
+  if (found === null || !('calls' in found)) throw new Error(`expected the search "${query}", got ${found}`)
+  return found
+}
+
+describe('how each outcome leaves its search', () => {
+  test.each<[Ending, string, number, Record<string, number>]>([
+    ['answered', 'answered', 0, { tagged: 2 }],
+    ['noMatch', 'answered', 0, { noMatch: 2 }],
+    ['refused', 'dead', 0, { dead: 2 }],
+    ['unauthorized', 'dead', 0, { dead: 2 }],
+    ['unreadable', 'dead', 0, { dead: 2 }],
+    ['usedUp', 'dead', 1, { dead: 2 }],
+    ['failed', 'queued', 1, { waiting: 2 }],
+    ['timedOut', 'queued', 1, { waiting: 2 }],
+    ['rateLimited', 'queued', 0, { waiting: 2 }],
+    ['outOfCredits', 'queued', 0, { waiting: 2 }],
+  ])('%s: %s, %s attempts used', async (ending, state, failures, expected) => {
+    const id = await released(store, ['a', 'a'])
+    await feedAll(store)
+    await settle(store, 'a', ending)
+    expect(await search('a')).toMatchObject({ state, failures, ref: { round: 1 } })
+    expect(await counts(store, id)).toEqual({ items: 2, ...expected })
+  })
+
+  test('pause and hold are written with the outcome', async () => {
+    await released(store, ['a', 'b', 'c'])
+    await settle(store, 'a', 'rateLimited')
+    expect(await store.pauses.holdUntil(69_999)).toBe(70_000)
+    const [other, last] = [await granted(store, 'b'), await granted(store, 'c')]
+    await close(store, other, 'outOfCredits')
+    await close(store, last, 'unauthorized')
+    expect((await store.pauses.list()).map((pause) => pause.cause).sort()).toEqual(['no_credits', 'unauthorized'])
+  })
+
+  test('the export shows the answer, and the reason of a death', async () => {
+    const id = await released(store, ['a', 'b', 'c'])
+    await settle(store, 'a', 'answered')
+    await settle(store, 'b', 'refused')
+    expect((await exported(store, id)).map((row) => [row.answer, row.error])).toEqual([
+      ['{"tracks":[1]}', null],
+      [null, 'bad filters'],
+      [null, null],
+    ])
+  })
+
+  test('an unreadable answer is kept and shown, and stays when a readable one is bought', async () => {
+    await released(store, ['a'])
+    await settle(store, 'a', 'unreadable')
+    expect((await search('a')).answer).toBe('<html>')
+    await store.deadLetters.retry(refOf('a'))
+    await settle(store, 'a', 'answered', 2)
+    expect((await search('a')).answer).toBe('{"tracks":[1]}')
+  })
+})
+
+describe('closing twice', () => {
+  test.each<Ending>(['answered', 'refused', 'failed', 'rateLimited'])(
+    '%s changes nothing the second time',
+    async (ending) => {
+      const id = await released(store, ['a'])
+      await feedAll(store)
+      const call = await granted(store, 'a')
+      await store.account.update({ creditsRemaining: 100 }, 1)
+      const first = await close(store, call, ending)
+      const before = [await counts(store, id), await charged(store, id), await store.account.get(), await search('a')]
+      expect(await close(store, call, ending)).toEqual(first)
+      expect([await counts(store, id), await charged(store, id), await store.account.get(), await search('a')]).toEqual(
+        before,
+      )
+    },
+  )
+})
+
+describe('outcomes that come late', () => {
+  test('an answer to a call that was given up on is kept, and the call takes its true outcome', async () => {
+    const id = await released(store, ['a'])
+    const call = await granted(store, 'a', { now: 10_000 })
+    expect(await store.calls.ageOut(10_001)).toBe(1)
+    expect((await store.reports.totals(1)).unknownOutcomes).toBe(1)
+    await close(store, call, 'answered')
+    expect((await store.reports.totals(1)).unknownOutcomes).toBe(0)
+    expect(await counts(store, id)).toEqual({ items: 1, tagged: 1 })
+    expect(await charged(store, id)).toBe(1)
+  })
+
+  test('a second answer changes the ledger alone', async () => {
+    const id = await released(store, ['a'])
+    const late = await granted(store, 'a', { now: 10_000 })
+    const second = await granted(store, 'a', { now: 40_000 })
+    expect(await close(store, second, 'noMatch')).toMatchObject({ wasFirst: true })
+    expect(await close(store, late, 'answered')).toMatchObject({ wasFirst: false })
+    expect(await counts(store, id)).toEqual({ items: 1, noMatch: 1 })
+    expect((await store.reports.totals(1)).spent).toBe(2)
+  })
+
+  test('an answer takes a dead letter off the list, also a discarded one', async () => {
+    const id = await released(store, ['a', 'b'])
+    const calls = [await granted(store, 'a'), await granted(store, 'b')]
+    for (const query of ['a', 'b']) await store.deadLetters.recordCrashed(refOf(query), DEATH, 50)
+    await store.deadLetters.discardAll({ search: refOf('b').fingerprint })
+    expect(await counts(store, id)).toEqual({ items: 2, dead: 2 })
+    for (const call of calls) await close(store, call, 'answered')
+    expect(await store.deadLetters.count({})).toBe(0)
+    expect(await counts(store, id)).toEqual({ items: 2, tagged: 2 })
+    expect((await search('a')).death).toBeNull()
+  })
+
+  test('an answer tags the items of a cancelled batch', async () => {
+    const id = await released(store, ['a', 'b'])
+    const call = await granted(store, 'a')
+    await store.batches.cancel(id, 5)
+    await close(store, call, 'answered')
+    expect(await counts(store, id)).toEqual({ items: 2, tagged: 1, cancelled: 1 })
+  })
+
+  test('a failure of an earlier life uses no attempt of this one, but a refusal holds in every life', async () => {
+    await released(store, ['a', 'b', 'c'])
+    await feedAll(store)
+    const [failed, usedUp, refused] = [await granted(store, 'a'), await granted(store, 'b'), await granted(store, 'c')]
+    await store.feed.putBackAll()
+    await close(store, failed, 'failed')
+    await close(store, usedUp, 'usedUp')
+    await close(store, refused, 'refused')
+    expect(await search('a')).toMatchObject({ state: 'waiting', failures: 0 })
+    expect(await search('b')).toMatchObject({ state: 'waiting', failures: 0 })
+    expect(await search('c')).toMatchObject({ state: 'dead', ref: { round: 2 } })
+  })
+})
+
+describe('the probe', () => {
+  test('ends with the first answer, and is told to whoever brought it', async () => {
+    await released(store, ['a', 'b', 'c'])
+    await store.pauses.add({ cause: 'no_credits', since: 1, detail: '' })
+    await store.pauses.lift('no_credits', true)
+    expect(await claim(store, 'a')).toMatchObject({ kind: 'granted', probing: true })
+    const [failing, answering] = [await granted(store, 'b'), await granted(store, 'c')]
+    expect(await close(store, failing, 'failed')).toMatchObject({ endedProbe: false })
+    expect(await store.pauses.probing()).toBe(true)
+    expect(await close(store, answering, 'answered')).toMatchObject({ endedProbe: true })
+    expect(await store.pauses.probing()).toBe(false)
+  })
+})
+
+describe('the balance', () => {
+  const balance = async (): Promise<number | null> => (await store.account.get()).creditsRemaining
+
+  test('takes the lowest of what answers say, though they overtake each other', async () => {
+    await released(store, ['a', 'b', 'c', 'd'])
+    const calls = await Promise.all(['a', 'b', 'c', 'd'].map((query) => granted(store, query)))
+    const said = [98, 99, null, 50]
+    const known: (number | null)[] = []
+    for (const [index, call] of calls.entries()) {
+      await close(store, call, 'answered', { creditsRemaining: said[index] ?? null })
+      known.push(await balance())
+    }
+    expect(known).toEqual([98, 97, 96, 50])
+  })
+
+  test('a call that cost nothing takes none away, and GET /me is believed as it is', async () => {
+    await released(store, ['a', 'b'])
+    await store.account.update({ creditsRemaining: 10, tier: 'pro' }, 5)
+    const call = await granted(store, 'a')
+    await close(store, call, 'rateLimited', { creditsRemaining: 12 })
+    expect(await balance()).toBe(10)
+    await store.account.update({ creditsRemaining: 500 }, 20_000)
+    expect(await store.account.get()).toMatchObject({ creditsRemaining: 500, tier: 'pro', heardAt: 20_000 })
+  })
+})
+
+describe('the streak', () => {
+  test('counts refused searches and failed calls back to the last answer', async () => {
+    await released(store, ['a', 'b', 'c', 'd'])
+    await settle(store, 'a', 'refused')
+    await settle(store, 'b', 'answered')
+    await settle(store, 'c', 'refused')
+    await settle(store, 'd', 'failed')
+    await settle(store, 'd', 'rateLimited')
+    await settle(store, 'd', 'timedOut')
+    expect(await store.calls.streak()).toEqual({ refusedSearches: 1, transientCalls: 2 })
+  })
+
+  test('counts a search once however often it was refused', async () => {
+    await released(store, ['a'])
+    await settle(store, 'a', 'refused')
+    await store.deadLetters.retry(refOf('a'))
+    await settle(store, 'a', 'refused', 2)
+    expect(await store.calls.streak()).toEqual({ refusedSearches: 1, transientCalls: 0 })
+  })
+
+  test.each(['failing', 'outage'] as const)('starts anew when %s is lifted, and by nothing else', async (cause) => {
+    await released(store, ['a', 'b'])
+    await settle(store, 'a', 'refused')
+    await store.pauses.add({ cause: 'operator', since: 1, detail: '' })
+    await store.pauses.lift('operator', false)
+    expect(await store.calls.streak()).toMatchObject({ refusedSearches: 1 })
+    await store.pauses.add({ cause, since: 1, detail: '' })
+    await store.pauses.lift(cause, true)
+    expect(await store.calls.streak()).toMatchObject({ refusedSearches: 0 })
+    await settle(store, 'b', 'refused')
+    expect(await store.calls.streak()).toMatchObject({ refusedSearches: 1 })
+  })
+})

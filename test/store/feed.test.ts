@@ -1,0 +1,169 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import type { Store } from '../../src/store/store.js'
+import {
+  claim,
+  close,
+  counts,
+  feedAll,
+  granted,
+  loaded,
+  PLENTY,
+  refOf,
+  release,
+  released,
+  settle,
+  storeInTemp,
+} from './setup.js'
+
+let temp: Awaited<ReturnType<typeof storeInTemp>>
+let store: Store
+beforeEach(async () => {
+  temp = await storeInTemp()
+  store = temp.store
+})
+afterEach(() => temp.end())
+
+async function due(limit = 100, room = PLENTY): Promise<string[]> {
+  return (await store.feed.due(limit, room)).map((search) => search.request.query)
+}
+
+describe('what is due', () => {
+  test('comes by priority, then by age of the batch, then in order; each search once', async () => {
+    await released(store, ['n1', 'shared', 'n2'])
+    await released(store, ['low'], {}, { priority: 'low' })
+    await released(store, ['m1', 'n2'])
+    await released(store, ['shared', 'high'], {}, { priority: 'high' })
+    expect(await due()).toEqual(['shared', 'high', 'n1', 'n2', 'm1', 'low'])
+    expect(await due(3)).toEqual(['shared', 'high', 'n1'])
+  })
+
+  test('keeps to the room of each priority, and what is more urgent takes room from what is less', async () => {
+    await released(store, ['n1', 'n2', 'n3'])
+    await released(store, ['h1', 'h2', 'h3'], {}, { priority: 'high' })
+    expect(await due(100, { high: 2, normal: 3, low: 3 })).toEqual(['h1', 'h2', 'n1'])
+    expect(await due(100, { high: 5, normal: 0, low: 0 })).toEqual(['h1', 'h2', 'h3'])
+  })
+
+  test('tells whose batch and row it is', async () => {
+    await released(store, ['a'], {}, { name: 'films' })
+    expect(await store.feed.due(1, PLENTY)).toMatchObject([
+      { ref: refOf('a'), priority: 'normal', batchName: 'films', itemKey: 'row-1' },
+    ])
+  })
+
+  test('is no longer what is queued, and is again what was put back, under a new round', async () => {
+    await released(store, ['a', 'b', 'c'])
+    expect(await feedAll(store)).toEqual(['a', 'b', 'c'])
+    expect(await due()).toEqual([])
+    expect(await store.feed.queued()).toEqual({ high: 0, normal: 3, low: 0 })
+    expect(await store.feed.putBack([refOf('b'), refOf('c', 2)])).toBe(1)
+    expect((await store.feed.due(10, PLENTY)).map((search) => search.ref)).toEqual([refOf('b', 2)])
+    expect(await store.feed.putBackAll()).toBe(2)
+    expect(await due()).toEqual(['a', 'b', 'c'])
+  })
+
+  test('is not what a cancelled batch wanted, unless another wants it', async () => {
+    const id = await released(store, ['a', 'b'])
+    await released(store, ['b'])
+    await store.batches.cancel(id, 5)
+    expect(await due()).toEqual(['b'])
+    expect(await counts(store, id)).toEqual({ items: 2, cancelled: 2 })
+  })
+
+  test('marking is guarded by the round', async () => {
+    await released(store, ['a'])
+    const [first] = await store.feed.due(1, PLENTY)
+    if (first === undefined) throw new Error('expected a due search')
+    expect(await store.feed.markQueued([first], 1)).toBe(1)
+    expect(await store.feed.markQueued([first], 1)).toBe(0)
+    await store.feed.putBackAll()
+    expect(await store.feed.markQueued([first], 1)).toBe(0)
+  })
+})
+
+describe('the low-water mark', () => {
+  test('rises with what is done and falls with what waits again, whoever asks', async () => {
+    const early = await released(store, ['a', 'b', 'c', 'd'])
+    await released(store, ['b', 'e'])
+    await feedAll(store)
+    expect(await due()).toEqual([])
+    await settle(store, 'b', 'refused')
+    await settle(store, 'a', 'answered')
+    expect(await due()).toEqual([])
+    expect(await store.deadLetters.retry(refOf('b'))).toBe(true)
+    expect(await due()).toEqual(['b'])
+    await store.batches.cancel(early, 9)
+    expect(await due()).toEqual(['b'])
+  })
+
+  test('stays low for a batch that cannot pay yet', async () => {
+    const id = await released(store, ['a', 'b', 'c'], { first: 1 })
+    expect(await feedAll(store)).toEqual(['a'])
+    await settle(store, 'a', 'answered')
+    expect(await due()).toEqual([])
+    await release(store, id, { maxCredits: 3 })
+    expect(await due()).toEqual(['b', 'c'])
+  })
+
+  test('a search that was claimed for nobody is fed again once somebody pays', async () => {
+    const id = await released(store, ['a'])
+    await feedAll(store)
+    await store.batches.cancel(id, 5)
+    expect(await claim(store, 'a')).toEqual({ kind: 'not_due' })
+    await released(store, ['a'])
+    expect((await store.feed.due(10, PLENTY)).map((search) => search.ref)).toEqual([refOf('a', 2)])
+  })
+})
+
+describe('what Redis is believed to hold', () => {
+  test('is listed in pages, only what was queued before the given moment', async () => {
+    await released(store, ['a', 'b', 'c'])
+    await feedAll(store, 100)
+    await released(store, ['d'])
+    await feedAll(store, 200)
+    const first = await store.feed.queuedRefs(200, 0, 2)
+    expect(first.refs).toEqual([refOf('a'), refOf('b')])
+    const second = await store.feed.queuedRefs(200, first.next ?? -1, 2)
+    expect(second).toEqual({ refs: [refOf('c')], next: null })
+  })
+
+  test('is nothing after everything was put back', async () => {
+    await released(store, ['a'], {}, { priority: 'high' })
+    await feedAll(store)
+    expect(await store.feed.queued()).toEqual({ high: 1, normal: 0, low: 0 })
+    await store.feed.putBackAll()
+    expect(await store.feed.queued()).toEqual({ high: 0, normal: 0, low: 0 })
+  })
+})
+
+describe('a capped batch', () => {
+  test('is fed no more than it can pay, calls in flight not counted twice', async () => {
+    await released(store, ['a', 'b', 'c', 'd'], { maxCredits: 3 })
+    expect(await due(2)).toEqual(['a', 'b'])
+    await store.feed.markQueued(await store.feed.due(2, PLENTY), 1)
+    const inFlight = await granted(store, 'a')
+    expect(await due()).toEqual(['c'])
+    await close(store, inFlight, 'answered')
+    expect(await due()).toEqual(['c'])
+    await feedAll(store)
+    expect(await due()).toEqual([])
+  })
+
+  test('gets its credit back for a call that cost nothing', async () => {
+    await released(store, ['a', 'b'], { maxCredits: 1 })
+    expect(await feedAll(store)).toEqual(['a'])
+    await settle(store, 'a', 'refused')
+    expect(await due()).toEqual(['b'])
+  })
+
+  test('pays nothing for what a batch without a cap wants too', async () => {
+    await released(store, ['own 1', 'shared', 'own 2'], { maxCredits: 1 }, { priority: 'low' })
+    await released(store, ['shared'])
+    expect(await feedAll(store)).toEqual(['shared', 'own 1'])
+  })
+
+  test('a loading batch adds nothing', async () => {
+    await loaded(store, ['a'])
+    expect(await due()).toEqual([])
+  })
+})

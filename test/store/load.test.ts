@@ -1,0 +1,167 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { RefusedError } from '../../src/domain/errors.js'
+import type { Store } from '../../src/store/store.js'
+import {
+  badRow,
+  charged,
+  claim,
+  counts,
+  exported,
+  feedAll,
+  loaded,
+  newBatch,
+  refOf,
+  release,
+  released,
+  row,
+  settle,
+  statuses,
+  storeInTemp,
+} from './setup.js'
+
+let temp: Awaited<ReturnType<typeof storeInTemp>>
+let store: Store
+beforeEach(async () => {
+  temp = await storeInTemp()
+  store = temp.store
+})
+afterEach(() => temp.end())
+
+describe('loading a catalog', () => {
+  test('rows that ask the same share one search, and every row is kept in its place', async () => {
+    const id = await released(store, ['calm', 'loud', 'calm'])
+    expect(await feedAll(store)).toEqual(['calm', 'loud'])
+    expect((await exported(store, id)).map((each) => [each.position, each.key, each.row])).toEqual([
+      [1, 'row-1', '["row-1","calm"]'],
+      [2, 'row-2', '["row-2","loud"]'],
+      [3, 'row-3', '["row-3","calm"]'],
+    ])
+  })
+
+  test('a row that is no request, and one that repeats an id, become invalid items with the reason', async () => {
+    const id = await store.batches.create(newBatch())
+    await store.batches.addRows(id, [row(1, 'a', 'x'), badRow(2)], 1000)
+    await store.batches.addRows(id, [row(3, 'b', 'x'), row(4, 'c', null), row(5, 'd', null)], 1000)
+    expect((await exported(store, id)).map((each) => [each.status, each.error])).toEqual([
+      ['waiting', null],
+      ['invalid', 'line 2: expected a title, found nothing'],
+      ['invalid', 'repeated id "x": row 1 has it already'],
+      ['waiting', null],
+      ['waiting', null],
+    ])
+    expect(await counts(store, id)).toEqual({ items: 5, waiting: 3, invalid: 2 })
+  })
+
+  test('nothing of a loading batch is due or can be claimed', async () => {
+    await loaded(store, ['calm'])
+    expect(await feedAll(store)).toEqual([])
+    expect(await claim(store, 'calm')).toEqual({ kind: 'not_due' })
+  })
+
+  test('what has its verdict already counts as such from the start', async () => {
+    await released(store, ['a', 'b', 'c'])
+    await settle(store, 'a', 'answered')
+    await settle(store, 'b', 'noMatch')
+    await settle(store, 'c', 'refused')
+    const id = await released(store, ['a', 'a', 'b', 'c'])
+    expect(await counts(store, id)).toEqual({ items: 4, tagged: 2, noMatch: 1, dead: 1 })
+    expect(await statuses(store, id)).toEqual(['tagged', 'tagged', 'no_match', 'dead'])
+    expect((await store.batches.find(String(id)))?.completedAt).toBe(2000)
+    expect(await charged(store, id)).toBe(0)
+  })
+
+  test('a batch that was released takes no more rows', async () => {
+    const id = await released(store, ['a'])
+    await expect(store.batches.addRows(id, [row(2, 'b')], 1000)).rejects.toBeInstanceOf(RefusedError)
+  })
+})
+
+describe('answers that are too old', () => {
+  test('are asked again as a new generation, once for all rows; the old batch keeps its own', async () => {
+    const old = await released(store, ['a'])
+    await settle(store, 'a', 'answered') // at 11,000
+    const id = await released(store, ['a', 'a'], {}, { maxAgeMs: 5000, createdAt: 16_001 })
+    expect((await store.feed.due(10, { high: 9, normal: 9, low: 9 })).map((due) => due.ref)).toEqual([refOf('a', 1, 2)])
+    expect(await counts(store, id)).toEqual({ items: 2, waiting: 2 })
+    expect(await counts(store, old)).toEqual({ items: 1, tagged: 1 })
+  })
+
+  test('are reused while they are young enough', async () => {
+    await released(store, ['a'])
+    await settle(store, 'a', 'answered')
+    const id = await loaded(store, ['a'], { maxAgeMs: 5000, createdAt: 16_000 })
+    expect(await counts(store, id)).toEqual({ items: 1, tagged: 1 })
+  })
+})
+
+describe('the plan', () => {
+  test('tells new, queued, answered and dead searches apart, and they add up', async () => {
+    await released(store, ['answered', 'dead', 'due', 'queued'])
+    await settle(store, 'answered', 'answered')
+    await settle(store, 'dead', 'refused')
+    await loaded(store, ['loading'])
+    const id = await store.batches.create(newBatch())
+    const queries = ['answered', 'dead', 'due', 'queued', 'loading', 'new', 'new']
+    await store.batches.addRows(id, [...queries.map((query, index) => row(index + 1, query)), badRow(8)], 1000)
+    const plan = await store.batches.plan(id, 1000)
+    expect(plan).toMatchObject({
+      rows: 8,
+      accepted: 7,
+      invalid: 1,
+      invalidReasons: ['line 8: expected a title, found nothing'],
+      searches: 6,
+      new: 2,
+      alreadyQueued: 2,
+      alreadyAnswered: 1,
+      alreadyDead: 1,
+      creditsNeeded: 2,
+      dueElsewhere: 2,
+    })
+    expect(plan.examples.map((request) => request.query)).toEqual(queries.slice(0, 5))
+  })
+
+  test('a search that the other batch cannot pay is new here', async () => {
+    await released(store, ['a', 'b', 'c'], { first: 1 })
+    const id = await loaded(store, ['a', 'b', 'c'])
+    expect(await store.batches.plan(id, 1000)).toMatchObject({
+      new: 2,
+      alreadyQueued: 1,
+      creditsNeeded: 2,
+      dueElsewhere: 1,
+    })
+  })
+
+  test('submitting the same file again costs nothing', async () => {
+    await released(store, ['a', 'b'])
+    await settle(store, 'a', 'answered')
+    const id = await loaded(store, ['a', 'b'])
+    expect(await store.batches.plan(id, 1000)).toMatchObject({ searches: 2, creditsNeeded: 0 })
+  })
+})
+
+describe('dropping a loading batch', () => {
+  test('removes its items and the searches only it wanted', async () => {
+    await released(store, ['shared'])
+    const id = await loaded(store, ['shared', 'own'])
+    await store.batches.drop(id)
+    expect(await store.batches.find(String(id))).toBeNull()
+    expect(await exported(store, id)).toEqual([])
+    expect(await store.reports.show(refOf('own').fingerprint, null)).toBeNull()
+    expect(await store.reports.show(refOf('shared').fingerprint, null)).not.toBeNull()
+  })
+
+  test('leaves a released batch alone', async () => {
+    const id = await released(store, ['a'])
+    await store.batches.drop(id)
+    expect(await statuses(store, id)).toEqual(['waiting'])
+  })
+
+  test('happens to those alone whose loader is silent', async () => {
+    const silent = await loaded(store, ['a'])
+    const alive = await loaded(store, ['b'])
+    await store.batches.heartbeat(alive, 9000)
+    expect(await store.batches.dropAbandoned(9000)).toBe(1)
+    expect(await store.batches.find(String(silent))).toBeNull()
+    expect(await release(store, alive)).toBe(true)
+  })
+})

@@ -1,0 +1,108 @@
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import Database from 'better-sqlite3'
+import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
+import { openStore } from '../../src/store/open.js'
+import { released } from './setup.js'
+
+let directory: string
+let path: string
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'open-'))
+  path = join(directory, 'deep', 'er', 'store.db')
+})
+afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+async function failure(opening: Promise<unknown>): Promise<unknown> {
+  return opening.then(
+    () => new Error('expected opening to fail, it succeeded'),
+    (error: unknown) => error,
+  )
+}
+
+describe('opening a store', () => {
+  test('makes the directory and the file for their owner alone', async () => {
+    const store = await openStore({ path })
+    const [group, file] = [statSync(dirname(path)).mode & 0o777, statSync(path).mode & 0o777]
+    await store.close()
+    expect([group.toString(8), file.toString(8)]).toEqual(['700', '600'])
+  })
+
+  test('keeps its id and what was written over a second opening', async () => {
+    const first = await openStore({ path })
+    await released(first, ['one'], {}, { name: 'kept' })
+    await first.close()
+    const second = await openStore({ path })
+    expect(second.id).toBe(first.id)
+    expect(second.id).toMatch(/^[0-9a-f-]{36}$/)
+    expect((await second.batches.find(null))?.name).toBe('kept')
+    await second.close()
+  })
+
+  test('two that open a new file at once make one store', async () => {
+    const stores = await Promise.all([openStore({ path }), openStore({ path })])
+    expect(stores[0].id).toBe(stores[1].id)
+    for (const store of stores) await store.close()
+  })
+
+  test('a newer schema is refused, and the message names both versions and the way out', async () => {
+    await (await openStore({ path })).close()
+    const file = new Database(path)
+    file.exec("update meta set value = '7' where key = 'schema_version'")
+    file.close()
+    const error = await failure(openStore({ path }))
+    expect(error).toBeInstanceOf(ConfigurationError)
+    expect(String(error)).toMatch(/version 7 .*knows 1.*newer trackyard-batch.*TRACKYARD_DATA_DIR/)
+  })
+
+  test("somebody else's database is refused and left as it was", async () => {
+    mkdirSync(dirname(path), { recursive: true })
+    const file = new Database(path)
+    file.exec('create table recipe (name text)')
+    file.close()
+    expect(await failure(openStore({ path }))).toBeInstanceOf(ConfigurationError)
+    const after = new Database(path)
+    const tables = after.prepare("select name from sqlite_schema where type = 'table'").pluck().all()
+    after.close()
+    expect(tables).toEqual(['recipe'])
+  })
+
+  test('a file that is no SQLite file, and a directory, are named as such', async () => {
+    const text = join(directory, 'notes.txt')
+    writeFileSync(text, 'not a database, and long enough to be read as one '.repeat(50))
+    const noStore = await failure(openStore({ path: text }))
+    expect(noStore).toBeInstanceOf(ConfigurationError)
+    expect(String(noStore)).toContain('is not a store of trackyard-batch')
+    const noFile = await failure(openStore({ path: directory }))
+    expect(noFile).toBeInstanceOf(ConfigurationError)
+    expect(String(noFile)).toContain('to be a file')
+  })
+
+  test('a directory that cannot be made is out of reach, with the reason', async () => {
+    const file = join(directory, 'file')
+    writeFileSync(file, '')
+    const error = await failure(openStore({ path: join(file, 'store.db') }))
+    expect(error).toBeInstanceOf(UnreachableError)
+    expect(String(error)).toMatch(/cannot be made \(E[A-Z]+\): check the path/)
+  })
+})
+
+describe('a store opened to look only', () => {
+  test('shows what is there and refuses every change', async () => {
+    const writing = await openStore({ path })
+    const batch = await released(writing, ['one'])
+    const looking = await openStore({ path, readOnly: true })
+    expect((await looking.reports.batches({ limit: 5 })).map((report) => report.batch.id)).toEqual([batch])
+    await expect(looking.batches.cancel(batch, 5)).rejects.toBeInstanceOf(UnreachableError)
+    await looking.close()
+    await writing.close()
+  })
+
+  test('makes nothing where there is none', async () => {
+    const error = await failure(openStore({ path, readOnly: true }))
+    expect(error).toBeInstanceOf(ConfigurationError)
+    expect(() => statSync(path)).toThrow('ENOENT')
+  })
+})

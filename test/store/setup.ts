@@ -1,0 +1,245 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Death } from '../../src/domain/dead-letter.js'
+import type { LoadedRow } from '../../src/domain/loaded-row.js'
+import type { CallOutcome, ResponseFacts } from '../../src/domain/outcome.js'
+import { canonicalRequest, fingerprint } from '../../src/domain/request.js'
+import type { SearchRef } from '../../src/domain/search-id.js'
+import { openStore } from '../../src/store/open.js'
+import type { Claim, ClaimRules, Closing, ExportRow, NewBatch, Store } from '../../src/store/store.js'
+
+/** A store in a directory of its own; `end` closes whatever was opened and removes the directory. */
+export async function storeInTemp(): Promise<{
+  readonly store: Store
+  readonly path: string
+  /** A second opening of the same file, as another process has it. */
+  openAgain(): Promise<Store>
+  end(): Promise<void>
+}> {
+  const directory = mkdtempSync(join(tmpdir(), 'store-'))
+  const path = join(directory, 'data', 'store.db')
+  const opened: Store[] = []
+  async function openAgain(): Promise<Store> {
+    const store = await openStore({ path })
+    opened.push(store)
+    return store
+  }
+  return {
+    store: await openAgain(),
+    path,
+    openAgain,
+    end: async () => {
+      for (const store of opened) await store.close()
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+export function newBatch(changes: Partial<NewBatch> = {}): NewBatch {
+  return {
+    name: 'catalog',
+    catalogPath: '/somewhere/catalog.csv',
+    format: 'csv',
+    delimiter: ',',
+    columns: ['id', 'title'],
+    template: '{title} music',
+    priority: 'normal',
+    maxAgeMs: null,
+    createdAt: 1000,
+    ...changes,
+  }
+}
+
+/** A row at a position that asks this; its id is `row-<position>`. */
+export function row(position: number, query: string, key: string | null = `row-${position}`): LoadedRow {
+  const request = canonicalRequest({ query })
+  return {
+    position,
+    key,
+    row: JSON.stringify([key, query]),
+    request: { fingerprint: fingerprint(request), request },
+    problem: null,
+  }
+}
+
+export function badRow(position: number, problem = `line ${position}: expected a title, found nothing`): LoadedRow {
+  return { position, key: `row-${position}`, row: '[]', request: null, problem }
+}
+
+export function refOf(query: string, round = 1, generation = 1): SearchRef {
+  return { fingerprint: fingerprint(canonicalRequest({ query })), generation, round }
+}
+
+type Caps = { readonly maxCredits?: number; readonly first?: number }
+
+export async function loaded(
+  store: Store,
+  queries: readonly string[],
+  changes: Partial<NewBatch> = {},
+): Promise<number> {
+  const id = await store.batches.create(newBatch(changes))
+  await store.batches.addRows(
+    id,
+    queries.map((query, index) => row(index + 1, query)),
+    changes.createdAt ?? 1000,
+  )
+  return id
+}
+
+export async function released(
+  store: Store,
+  queries: readonly string[],
+  caps: Caps = {},
+  changes: Partial<NewBatch> = {},
+): Promise<number> {
+  const id = await loaded(store, queries, changes)
+  await release(store, id, caps)
+  return id
+}
+
+export async function release(store: Store, id: number, { maxCredits, first }: Caps = {}): Promise<boolean> {
+  return store.batches.release(id, { maxCredits: maxCredits ?? null, first: first ?? null }, 2000)
+}
+
+export const PLENTY = { high: 1000, normal: 1000, low: 1000 }
+
+/** What the feeder would do: the queries that became queued, in order. */
+export async function feedAll(store: Store, now = 3000): Promise<string[]> {
+  const due = await store.feed.due(1000, PLENTY)
+  await store.feed.markQueued(due, now)
+  return due.map((search) => search.request.query)
+}
+
+export const RULES: ClaimRules = { now: 10_000, openCallMaxAgeMs: 25_000, creditReserve: 0 }
+
+export function claim(
+  store: Store,
+  query: string,
+  changes: Partial<ClaimRules> & { round?: number } = {},
+): Promise<Claim> {
+  const { round = 1, ...rules } = changes
+  return store.calls.claim(refOf(query, round), { ...RULES, ...rules })
+}
+
+/** The id of a call that must be granted. */
+export async function granted(store: Store, query: string, changes: Parameters<typeof claim>[2] = {}): Promise<number> {
+  const answer = await claim(store, query, changes)
+  if (answer.kind !== 'granted') throw new Error(`expected the claim of "${query}" to be granted, got ${answer.kind}`)
+  return answer.callId
+}
+
+export function facts(changes: Partial<ResponseFacts> = {}): ResponseFacts {
+  return {
+    status: 200,
+    requestId: 'req-1',
+    creditsRemaining: null,
+    limitPerMinute: null,
+    remainingThisMinute: null,
+    limitPerDay: null,
+    remainingToday: null,
+    durationMs: 12,
+    ...changes,
+  }
+}
+
+export const DEATH: Death = {
+  reason: 'refused',
+  status: 400,
+  error: 'bad filters',
+  code: 'invalid_parameters',
+  message: null,
+  requestId: 'req-9',
+  remedy: 'Check the query.',
+}
+
+export const ENDINGS = {
+  answered: { outcome: 'answered', closing: { search: 'answered', body: '{"tracks":[1]}', tracks: 1 } },
+  noMatch: { outcome: 'answered', closing: { search: 'answered', body: '{"tracks":[]}', tracks: 0 } },
+  refused: {
+    outcome: 'refused',
+    closing: { search: 'dead', death: DEATH, body: null, pause: null, usesAttempt: false },
+  },
+  unauthorized: {
+    outcome: 'unauthorized',
+    closing: {
+      search: 'dead',
+      death: { ...DEATH, reason: 'unauthorized', status: 401, code: 'unauthorized' },
+      body: null,
+      pause: { cause: 'unauthorized', since: 11_000, detail: 'Invalid API key' },
+      usesAttempt: false,
+    },
+  },
+  unreadable: {
+    outcome: 'unreadable',
+    closing: {
+      search: 'dead',
+      death: { ...DEATH, reason: 'unreadable', status: 200, code: 'unreadable' },
+      body: '<html>',
+      pause: null,
+      usesAttempt: false,
+    },
+  },
+  usedUp: {
+    outcome: 'transient',
+    closing: {
+      search: 'dead',
+      death: { ...DEATH, reason: 'attempts_used_up', status: 500, code: null },
+      body: null,
+      pause: null,
+      usesAttempt: true,
+    },
+  },
+  failed: { outcome: 'transient', closing: { search: 'failed' } },
+  timedOut: { outcome: 'unknown', closing: { search: 'failed' } },
+  rateLimited: { outcome: 'rate_limited', closing: { search: 'kept', pause: null, holdUntil: 70_000 } },
+  outOfCredits: {
+    outcome: 'out_of_credits',
+    closing: {
+      search: 'kept',
+      pause: { cause: 'no_credits', since: 11_000, detail: 'Out of credits' },
+      holdUntil: null,
+    },
+  },
+} as const satisfies Record<string, { outcome: CallOutcome; closing: Closing }>
+
+export type Ending = keyof typeof ENDINGS
+
+export function close(
+  store: Store,
+  callId: number,
+  ending: Ending,
+  changes: { creditsRemaining?: number | null; now?: number } = {},
+): ReturnType<Store['calls']['close']> {
+  const { now = 11_000, creditsRemaining = null } = changes
+  return store.calls.close(callId, { ...ENDINGS[ending], detail: null, facts: facts({ creditsRemaining }), now })
+}
+
+/** Claim, and close at once. */
+export async function settle(store: Store, query: string, ending: Ending, round = 1): Promise<number> {
+  const callId = await granted(store, query, { round })
+  await close(store, callId, ending)
+  return callId
+}
+
+export async function exported(store: Store, batchId: number): Promise<ExportRow[]> {
+  const rows: ExportRow[] = []
+  for await (const each of store.reports.exportRows(batchId)) rows.push(each)
+  return rows
+}
+
+export async function statuses(store: Store, batchId: number): Promise<string[]> {
+  return (await exported(store, batchId)).map((each) => each.status)
+}
+
+/** The counts of one batch that are not zero. */
+export async function counts(store: Store, batchId: number): Promise<Record<string, number>> {
+  const [report] = await store.reports.batches({ batchId, limit: 1 })
+  if (report === undefined) throw new Error(`expected a report of batch ${batchId}, got none`)
+  const { batch: _, ...numbers } = report
+  return Object.fromEntries(Object.entries(numbers).filter(([, count]) => count !== 0))
+}
+
+export async function charged(store: Store, batchId: number): Promise<number> {
+  return (await store.batches.find(String(batchId)))?.charged ?? Number.NaN
+}
