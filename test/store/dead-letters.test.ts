@@ -1,0 +1,172 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { UsageError } from '../../src/domain/errors.js'
+import type { DeadFilter, Store } from '../../src/store/store.js'
+import {
+  claim,
+  close,
+  counts,
+  DEATH,
+  feedAll,
+  granted,
+  loaded,
+  PLENTY,
+  refOf,
+  released,
+  settle,
+  storeInTemp,
+} from './setup.js'
+
+let temp: Awaited<ReturnType<typeof storeInTemp>>
+let store: Store
+beforeEach(async () => {
+  temp = await storeInTemp()
+  store = temp.store
+})
+afterEach(() => temp.end())
+
+const PAGE = { limit: 100, offset: 0 }
+
+async function listed(filter: DeadFilter = {}, page = PAGE): Promise<string[]> {
+  return (await store.deadLetters.list(filter, page)).map((parked) => parked.letter.query)
+}
+
+describe('a dead letter', () => {
+  test('says what was asked, what was answered, what to do, and how many rows it holds up', async () => {
+    await released(store, ['a', 'a'])
+    await released(store, ['a'])
+    await settle(store, 'a', 'rateLimited')
+    await settle(store, 'a', 'refused')
+    const letter = {
+      search: refOf('a').fingerprint,
+      query: 'a',
+      status: 400,
+      error: 'bad filters',
+      code: 'invalid_parameters',
+      message: null,
+      request_id: 'req-9',
+      attempts: 1,
+      items: 3,
+      died_at: '1970-01-01T00:00:11.000Z',
+      remedy: 'Check the query.',
+      costs: 0,
+    }
+    expect(await store.deadLetters.list({}, PAGE)).toEqual([{ ref: refOf('a'), letter }])
+    expect(await store.deadLetters.get(refOf('a'))).toEqual({ ref: refOf('a'), letter })
+    expect(await store.deadLetters.get(refOf('a', 2))).toBeNull()
+  })
+
+  test('may cost a credit twice when its first answer was unreadable or never arrived', async () => {
+    await released(store, ['unreadable', 'lost', 'plain'])
+    await settle(store, 'unreadable', 'unreadable')
+    await settle(store, 'lost', 'timedOut')
+    await settle(store, 'lost', 'usedUp')
+    await settle(store, 'plain', 'failed')
+    await settle(store, 'plain', 'usedUp')
+    const costs = (await store.deadLetters.list({}, PAGE)).map(({ letter }) => [letter.query, letter.costs])
+    expect(costs).toEqual([
+      ['unreadable', 1],
+      ['lost', 1],
+      ['plain', 0],
+    ])
+  })
+})
+
+describe('the list', () => {
+  async function threeDead(): Promise<number> {
+    await released(store, ['refused', 'unauthorized', 'used up'])
+    await settle(store, 'refused', 'refused')
+    const call = await granted(store, 'used up')
+    await close(store, call, 'usedUp', { now: 9000 })
+    await settle(store, 'unauthorized', 'unauthorized')
+    return loaded(store, ['refused'])
+  }
+
+  test('is by time of death, in pages', async () => {
+    await threeDead()
+    expect(await listed()).toEqual(['used up', 'refused', 'unauthorized'])
+    expect(await listed({}, { limit: 1, offset: 1 })).toEqual(['refused'])
+  })
+
+  test('is narrowed by status, code, batch and the beginning of a fingerprint', async () => {
+    const batchId = await threeDead()
+    expect(await listed({ status: 500 })).toEqual(['used up'])
+    expect(await listed({ code: 'unauthorized' })).toEqual(['unauthorized'])
+    expect(await listed({ batchId })).toEqual(['refused'])
+    expect(await listed({ search: refOf('used up').fingerprint.slice(0, 8) })).toEqual(['used up'])
+    expect(await listed({ search: `${refOf('refused').fingerprint}-1`, status: 400 })).toEqual(['refused'])
+    expect(await store.deadLetters.count({ status: 401 })).toBe(1)
+    expect(await store.deadLetters.count({})).toBe(3)
+    await expect(store.deadLetters.count({ search: 'no digits' })).rejects.toBeInstanceOf(UsageError)
+  })
+
+  test('gives its refs in pages, for who parks them', async () => {
+    await threeDead()
+    const first = await store.deadLetters.refs(0, 2)
+    expect(first.refs).toEqual([refOf('refused'), refOf('unauthorized')])
+    expect(await store.deadLetters.refs(first.next ?? -1, 2)).toEqual({ refs: [refOf('used up')], next: null })
+  })
+})
+
+describe('a retry', () => {
+  test('makes it due again, in a new round and with fresh attempts', async () => {
+    const id = await released(store, ['a', 'a'])
+    await settle(store, 'a', 'failed')
+    await settle(store, 'a', 'usedUp')
+    expect(await store.deadLetters.retry(refOf('a'))).toBe(true)
+    expect(await counts(store, id)).toEqual({ items: 2, waiting: 2 })
+    expect((await store.feed.due(9, PLENTY)).map((due) => due.ref)).toEqual([refOf('a', 2)])
+    expect(await claim(store, 'a', { round: 2 })).toMatchObject({ kind: 'granted', failures: 0 })
+  })
+
+  test('happens once: the round guards it', async () => {
+    await released(store, ['a'])
+    await settle(store, 'a', 'refused')
+    expect(await store.deadLetters.retry(refOf('a', 2))).toBe(false)
+    expect(await store.deadLetters.retry(refOf('a'))).toBe(true)
+    await settle(store, 'a', 'refused', 2)
+    expect(await store.deadLetters.retry(refOf('a'))).toBe(false)
+  })
+
+  test('of a filter touches nothing else, and says how many', async () => {
+    await released(store, ['a', 'b', 'c'])
+    await settle(store, 'a', 'refused')
+    await settle(store, 'b', 'refused')
+    await settle(store, 'c', 'unauthorized')
+    expect(await store.deadLetters.retryUnauthorized()).toBe(1)
+    expect(await listed()).toEqual(['a', 'b'])
+    expect(await store.deadLetters.retryAll({ status: 400 })).toBe(2)
+    expect(await listed()).toEqual([])
+  })
+})
+
+test('what is discarded leaves the list for good, and its items stay dead', async () => {
+  const id = await released(store, ['a', 'b'])
+  await settle(store, 'a', 'refused')
+  await settle(store, 'b', 'unauthorized')
+  expect(await store.deadLetters.discardAll({ status: 400 })).toBe(1)
+  expect(await listed()).toEqual(['b'])
+  expect(await store.deadLetters.get(refOf('a'))).toBeNull()
+  expect(await store.deadLetters.retry(refOf('a'))).toBe(false)
+  expect((await store.deadLetters.refs(0, 9)).refs).toEqual([refOf('b')])
+  expect(await counts(store, id)).toEqual({ items: 2, dead: 2 })
+  expect((await store.reports.totals(1)).deadLetters).toBe(1)
+})
+
+describe('a search that crashed its workers', () => {
+  const crashed = { ...DEATH, reason: 'crashed', status: null } as const
+
+  test('is dead once, in its own round only', async () => {
+    const id = await released(store, ['a'])
+    await feedAll(store)
+    expect(await store.deadLetters.recordCrashed(refOf('a', 2), crashed, 5)).toBe(false)
+    expect(await store.deadLetters.recordCrashed(refOf('a'), crashed, 5)).toBe(true)
+    expect(await store.deadLetters.recordCrashed(refOf('a'), crashed, 6)).toBe(false)
+    expect(await counts(store, id)).toEqual({ items: 1, dead: 1 })
+  })
+
+  test('keeps the verdict that it has', async () => {
+    await released(store, ['a'])
+    await settle(store, 'a', 'answered')
+    expect(await store.deadLetters.recordCrashed(refOf('a'), crashed, 5)).toBe(false)
+  })
+})

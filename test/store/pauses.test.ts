@@ -1,0 +1,60 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import type { Store } from '../../src/store/store.js'
+import { storeInTemp } from './setup.js'
+
+let temp: Awaited<ReturnType<typeof storeInTemp>>
+let store: Store
+beforeEach(async () => {
+  temp = await storeInTemp()
+  store = temp.store
+})
+afterEach(() => temp.end())
+
+test('a cause stands once, keeps its first words, and is lifted without touching another', async () => {
+  expect(await store.pauses.add({ cause: 'operator', since: 1, detail: 'lunch' })).toBe(true)
+  expect(await store.pauses.add({ cause: 'operator', since: 2, detail: 'tea' })).toBe(false)
+  expect(await store.pauses.add({ cause: 'no_credits', since: 3, detail: 'Out of credits' })).toBe(true)
+  expect(await store.pauses.list()).toEqual([
+    { cause: 'operator', since: 1, detail: 'lunch' },
+    { cause: 'no_credits', since: 3, detail: 'Out of credits' },
+  ])
+  expect(await store.pauses.lift('no_credits', false)).toBe(true)
+  expect(await store.pauses.lift('no_credits', true)).toBe(false)
+  expect((await store.pauses.list()).map((pause) => pause.cause)).toEqual(['operator'])
+})
+
+test('a probe begins only with a cause that stood, and lasts over a second opening until it is ended', async () => {
+  await store.pauses.lift('unauthorized', true)
+  expect(await store.pauses.probing()).toBe(false)
+  await store.pauses.add({ cause: 'unauthorized', since: 1, detail: '' })
+  await store.pauses.lift('unauthorized', true)
+  const other = await temp.openAgain()
+  expect(await other.pauses.probing()).toBe(true)
+  await other.pauses.endProbe()
+  expect(await store.pauses.probing()).toBe(false)
+})
+
+test('the hold is only ever extended, and over when its time has come', async () => {
+  expect(await store.pauses.holdUntil(0)).toBeNull()
+  await store.pauses.hold(500)
+  await store.pauses.hold(300)
+  expect(await store.pauses.holdUntil(499)).toBe(500)
+  expect(await store.pauses.holdUntil(500)).toBeNull()
+  await store.pauses.hold(900)
+  expect(await store.pauses.holdUntil(500)).toBe(900)
+})
+
+test('what the account is not told about stays as it was', async () => {
+  expect(await store.account.get()).toEqual({
+    creditsRemaining: null,
+    limitPerMinute: null,
+    limitPerDay: null,
+    remainingToday: null,
+    tier: null,
+    monthlyAllowance: null,
+    heardAt: null,
+  })
+  await store.account.update({ creditsRemaining: 7, limitPerMinute: 300, tier: 'pro' }, 10)
+  await store.account.update({ limitPerMinute: 10, tier: null }, 20)
+  expect(await store.account.get()).toMatchObject({ creditsRemaining: 7, limitPerMinute: 10, tier: null, heardAt: 20 })
+})

@@ -1,0 +1,192 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { UsageError } from '../../src/domain/errors.js'
+import { canonicalRequest } from '../../src/domain/request.js'
+import type { ItemReport, Store } from '../../src/store/store.js'
+import {
+  badRow,
+  close,
+  exported,
+  feedAll,
+  granted,
+  loaded,
+  newBatch,
+  refOf,
+  released,
+  row,
+  settle,
+  statuses,
+  storeInTemp,
+} from './setup.js'
+
+let temp: Awaited<ReturnType<typeof storeInTemp>>
+let store: Store
+beforeEach(async () => {
+  temp = await storeInTemp()
+  store = temp.store
+})
+afterEach(() => temp.end())
+
+describe('finding a batch', () => {
+  test('by name (the latest of that name), by id, or the latest; a name wins over an id', async () => {
+    const first = await released(store, ['a'], {}, { name: 'films' })
+    const second = await released(store, ['b'], {}, { name: 'films' })
+    const third = await released(store, ['c'], {}, { name: String(first) })
+    const find = async (what: string | null): Promise<number | undefined> => (await store.batches.find(what))?.id
+    expect(await find('films')).toBe(second)
+    expect(await find(String(second))).toBe(second)
+    expect(await find(String(first))).toBe(third)
+    expect(await find(null)).toBe(third)
+    expect(await find('nothing')).toBeUndefined()
+    expect(await find('99')).toBeUndefined()
+  })
+
+  test('reports come latest first, no more than asked for', async () => {
+    const ids = [await released(store, ['a']), await released(store, ['b']), await released(store, ['c'])]
+    const listed = async (which: { batchId?: number; limit: number }): Promise<number[]> =>
+      (await store.reports.batches(which)).map((report) => report.batch.id)
+    expect(await listed({ limit: 2 })).toEqual(ids.slice(1).reverse())
+    expect(await listed({ batchId: ids[0] ?? 0, limit: 9 })).toEqual([ids[0]])
+  })
+})
+
+describe('the totals', () => {
+  test('count calls by outcome, those of the last minute, what was spent and what may have been', async () => {
+    await released(store, ['a', 'b', 'c', 'd'])
+    await settle(store, 'a', 'answered')
+    await settle(store, 'b', 'unreadable')
+    await settle(store, 'c', 'timedOut')
+    await granted(store, 'd', { now: 80_000 })
+    expect(await store.reports.totals(80_001)).toMatchObject({
+      due: 2,
+      deadLetters: 1,
+      spent: 2,
+      unknownOutcomes: 1,
+      callsLastMinute: 1,
+      callsByOutcome: { sent: 1, answered: 1, unreadable: 1, unknown: 1, refused: 0 },
+    })
+  })
+
+  test('unknown outcomes are listed by name, newest first', async () => {
+    await released(store, ['a', 'b'])
+    await settle(store, 'a', 'timedOut')
+    await settle(store, 'b', 'timedOut')
+    const listed = async (limit: number): Promise<string[]> =>
+      (await store.reports.unknownOutcomes(limit)).map((each) => each.query)
+    expect(await listed(9)).toEqual(['b', 'a'])
+    expect(await listed(1)).toEqual(['b'])
+  })
+})
+
+describe('show', () => {
+  async function shown(what: string, batchId: number | null = null): Promise<ItemReport> {
+    const found = await store.reports.show(what, batchId)
+    if (found === null || !('row' in found)) throw new Error(`expected an item for "${what}"`)
+    return found
+  }
+
+  test('tells everything about a row', async () => {
+    const id = await released(store, ['a'], {}, { name: 'films' })
+    await settle(store, 'a', 'failed')
+    const call = await granted(store, 'a')
+    await close(store, call, 'answered', { creditsRemaining: 41 })
+    expect(await shown('row-1')).toMatchObject({
+      batch: { id, name: 'films' },
+      position: 1,
+      key: 'row-1',
+      row: '["row-1","a"]',
+      problem: null,
+      status: 'tagged',
+      search: {
+        ref: refOf('a'),
+        request: canonicalRequest({ query: 'a' }),
+        state: 'answered',
+        failures: 1,
+        death: null,
+        calls: [
+          { attempt: 1, outcome: 'transient', sentAt: 10_000, finishedAt: 11_000 },
+          { attempt: 2, outcome: 'answered', status: 200, requestId: 'req-1', creditsRemaining: 41 },
+        ],
+        answer: '{"tracks":[1]}',
+        items: [{ batchId: id, batchName: 'films', position: 1, key: 'row-1' }],
+      },
+    })
+  })
+
+  test('an invalid row has its reason and no search', async () => {
+    const id = await store.batches.create(newBatch())
+    await store.batches.addRows(id, [badRow(1)], 1)
+    expect(await shown('1')).toMatchObject({
+      status: 'invalid',
+      problem: expect.stringContaining('line 1'),
+      search: null,
+    })
+  })
+
+  test('takes an id before a position, the batch that is meant before others, then any other', async () => {
+    const first = await store.batches.create(newBatch())
+    await store.batches.addRows(first, [row(1, 'a', 'x'), row(2, 'b', 'only here')], 1)
+    const second = await store.batches.create(newBatch())
+    await store.batches.addRows(second, [row(1, 'c', '2'), row(2, 'd', 'x')], 1)
+    expect(await shown('2')).toMatchObject({ batch: { id: second }, position: 1 })
+    expect(await shown('1')).toMatchObject({ batch: { id: second }, position: 1 })
+    expect(await shown('x')).toMatchObject({ batch: { id: second } })
+    expect(await shown('x', first)).toMatchObject({ batch: { id: first } })
+    expect(await shown('only here')).toMatchObject({ batch: { id: first }, position: 2 })
+    expect(await store.reports.show('only here', second)).toBeNull()
+  })
+
+  test('finds a search by its fingerprint, a beginning of it, and its generation', async () => {
+    await released(store, ['a'])
+    await settle(store, 'a', 'answered')
+    await loaded(store, ['a'], { maxAgeMs: 1, createdAt: 50_000 })
+    const { fingerprint } = refOf('a')
+    expect(await store.reports.show(fingerprint, null)).toMatchObject({ ref: refOf('a', 1, 2), state: 'waiting' })
+    expect(await store.reports.show(fingerprint.slice(0, 6), null)).toMatchObject({ ref: refOf('a', 1, 2) })
+    expect(await store.reports.show(`${fingerprint}-1`, null)).toMatchObject({ ref: refOf('a'), state: 'answered' })
+    expect(await store.reports.show(fingerprint.slice(0, 5), null)).toBeNull()
+  })
+
+  test('a beginning that fits several searches is refused', async () => {
+    const id = await store.batches.create(newBatch())
+    const twins = ['abcdef1', 'abcdef2'].map((start, index) => {
+      const request = canonicalRequest({ query: `twin ${index}` })
+      return { ...row(index + 1, 'twin'), request: { fingerprint: start.padEnd(32, '0'), request } }
+    })
+    await store.batches.addRows(id, twins, 1)
+    await expect(store.reports.show('abcdef', null)).rejects.toBeInstanceOf(UsageError)
+    expect(await store.reports.show('abcdef2', null)).toMatchObject({ request: { query: 'twin 1' } })
+  })
+})
+
+describe('the export', () => {
+  test('is one moment, though others write while it is read', async () => {
+    const queries = Array.from({ length: 1200 }, (_, index) => `query ${index}`)
+    const id = await released(store, queries)
+    const other = await temp.openAgain()
+    const seen: string[] = []
+    for await (const each of store.reports.exportRows(id)) {
+      if (seen.length === 0) {
+        await settle(other, 'query 1', 'answered')
+        await settle(store, 'query 1100', 'refused')
+        await store.batches.cancel(id, 5)
+      }
+      seen.push(each.status)
+    }
+    expect(seen).toEqual(queries.map(() => 'waiting'))
+    expect((await statuses(store, id)).filter((status) => status !== 'cancelled')).toEqual(['tagged', 'dead'])
+  })
+
+  test('may be left early, and the store can be closed after', async () => {
+    const id = await released(store, ['a', 'b'])
+    for await (const each of store.reports.exportRows(id)) {
+      expect(each.position).toBe(1)
+      break
+    }
+    await feedAll(store)
+    await store.close()
+  })
+
+  test('of no batch is empty', async () => {
+    expect(await exported(store, 9)).toEqual([])
+  })
+})
