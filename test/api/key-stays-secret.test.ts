@@ -16,6 +16,14 @@ describe('the API key is in nothing that comes back', () => {
     })
   })
 
+  test('a server that echoes it in a header only', async () => {
+    await withApi(http(404, '', { 'x-request-id': `req-${KEY}` }), async (api) => {
+      const { outcome, facts } = await api.search(request)
+      expect(facts.requestId).toBe('req-[key]')
+      expect(outcome).toMatchObject({ refusal: { requestId: 'req-[key]' } })
+    })
+  })
+
   test('an answer that quotes it is kept without it, and is still an answer', async () => {
     await withApi(http(200, { tracks: [], you: KEY }), async (api) => {
       expect((await api.search(request)).outcome).toEqual({
