@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ReportedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
@@ -26,6 +27,8 @@ export function startChores(
   onFatal: (error: ReportedError) => void,
 ): RunningChores {
   const stopping = new AbortController()
+  // Each chore listens while it sleeps; that is no leak.
+  setMaxListeners(0, stopping.signal)
   const wakers = new Map<string, () => void>()
   const failing = new Set<string>()
 

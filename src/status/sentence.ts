@@ -60,7 +60,7 @@ export function pauseSentence(pause: Pause, now: number): string {
     case 'operator':
       return `Paused by hand ${since}${pause.detail === '' ? '' : ` (${pause.detail})`}; \`trackyard-batch resume\` goes on.`
     case 'no_credits':
-      return `Out of credits ${since} (${pause.detail}): top up; it goes on by itself when the balance is back, or with \`trackyard-batch resume\`.`
+      return `No credits left ${since} (the API says "${pause.detail}"): top up; it goes on by itself when the balance is back, or with \`trackyard-batch resume\`.`
     case 'reserve':
       return `The credit reserve is reached ${since} (${pause.detail}): top up or lower TRACKYARD_CREDIT_RESERVE.`
     case 'unauthorized':

@@ -1,5 +1,6 @@
 import type { CallOutcome, ResponseFacts } from '../domain/outcome.js'
 import { build, type Connection } from './connection.js'
+import { countOf } from './ledger.js'
 import type { Account, AccountRecord } from './store.js'
 
 /** What the API last said about itself: one row. */
@@ -50,15 +51,22 @@ export function knownBalance(connection: Connection): number | null {
 }
 
 /**
- * Folds in what came with one response. Responses overtake each other, so the lowest wins; and every answer
- * took a credit, whether or not a later balance was heard before. Errs towards too few; GET /me puts it right.
+ * Folds in what came with one response. Responses overtake each other, but never by more than the calls in
+ * flight, so within that the lowest wins, and every answer took a credit whether or not a later balance was
+ * heard before. Anything above is a top-up and is taken as it is. Errs towards too few; GET /me puts it right.
  */
 export function foldBalance(connection: Connection, said: number | null, outcome: CallOutcome, now: number): void {
   const known = knownBalance(connection)
-  const after = known === null ? null : Math.max(0, known - (outcome === 'answered' ? 1 : 0))
-  const folded = after === null || said === null ? (after ?? said) : Math.min(after, said)
-  if (folded === known && said === null) return
+  const heard = said ?? (outcome === 'out_of_credits' ? 0 : null)
+  const folded = known === null ? heard : fold(known, heard, outcome, countOf(connection, 'sent'))
+  if (folded === known && heard === null) return
   connection.run('update account set credits_remaining = ?, heard_at = ?', [folded, now])
+}
+
+function fold(known: number, heard: number | null, outcome: CallOutcome, inFlight: number): number {
+  if (heard !== null && heard > known + inFlight) return heard
+  const after = Math.max(0, known - (outcome === 'answered' ? 1 : 0))
+  return heard === null ? after : Math.min(after, heard)
 }
 
 /** The limits that came with one response (X-RateLimit-Limit and the daily ones); what it does not say stays as it was. */

@@ -188,11 +188,23 @@ describe('the balance', () => {
     await released(store, ['a', 'b'])
     await store.account.update({ creditsRemaining: 10, tier: 'pro' }, 5)
     const call = await granted(store, 'a')
-    await close(store, call, 'rateLimited', { creditsRemaining: 12 })
+    await close(store, call, 'rateLimited', { creditsRemaining: 10 })
     expect(await balance()).toBe(10)
     await store.account.update({ creditsRemaining: 500 }, 20_000)
     expect(await store.account.get()).toMatchObject({ creditsRemaining: 500, tier: 'pro', heardAt: 20_000 })
   })
+})
+
+test('a balance that calls in flight cannot explain is a top-up, and is believed', async () => {
+  const balance = async (): Promise<number | null> => (await store.account.get()).creditsRemaining
+  await released(store, ['a', 'b', 'c'])
+  const [first, second, inFlight] = await Promise.all(['a', 'b', 'c'].map((query) => granted(store, query)))
+  if (first === undefined || second === undefined || inFlight === undefined) throw new Error('three calls')
+  await store.account.update({ creditsRemaining: 10 }, 5)
+  await close(store, first, 'answered', { creditsRemaining: 12 })
+  expect(await balance()).toBe(9)
+  await close(store, second, 'answered', { creditsRemaining: 500 })
+  expect(await balance()).toBe(500)
 })
 
 describe('the streak', () => {

@@ -78,7 +78,7 @@ test('credits run out: paused within the calls in flight, status says why, resum
   await night.startWorker()
   await until(async () => (await night.status()).queue.state === 'paused', { timeoutMs: 20_000, what: 'the pause' })
   const paused = await night.status()
-  expect(paused.queue.reason).toMatch(/Out of credits/)
+  expect(paused.queue.reason).toMatch(/No credits left/)
   expect(paused.credits).toMatchObject({ spent: 50 })
   const callsAtPause = night.simulator.calls().length
   expect(callsAtPause).toBeLessThanOrEqual(50 + 10)
