@@ -47,7 +47,9 @@ export function describeAddress(address: RedisAddress): string {
 }
 
 function parse(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : null
+  // unix://:password@/path lacks the host that a URL with a password must have.
+  const readable = text.replace(/^(unix:\/\/[^/]*@)\//, '$1socket/')
+  const url = URL.canParse(readable) ? new URL(readable) : null
   if (url === null || !['redis:', 'rediss:', 'unix:'].includes(url.protocol)) {
     throw new ConfigurationError(
       'The Redis URL cannot be read: expected redis://host:6379, rediss://… (TLS) or unix:///path/to/socket.',

@@ -3,6 +3,7 @@ import pRetry from 'p-retry'
 import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { describeAddress, type RedisAddress, type RedisPlace, redisOptionsOf } from './address.js'
+import { factsOf } from './error-facts.js'
 import { explain } from './redis-trouble.js'
 
 /**
@@ -54,7 +55,7 @@ export async function connect(options: {
     retries: 3,
     minTimeout: 100,
     factor: 2,
-    shouldRetry: ({ error }) => /ECONNREFUSED|LOADING/.test(String(error.cause)),
+    shouldRetry: ({ error }) => /ECONNREFUSED|LOADING/.test(factsOf(error.cause).message),
   })
   const reports = reportOutages(redis, where, logger)
   return {

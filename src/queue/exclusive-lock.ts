@@ -3,6 +3,7 @@ import { link, readFile, stat, unlink, utimes, writeFile } from 'node:fs/promise
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UnreachableError } from '../domain/errors.js'
+import { factsOf } from './error-facts.js'
 
 /**
  * One process at a time, by a lock file, on any system and without a daemon. Three rules make it safe:
@@ -79,7 +80,7 @@ async function appears(draft: string, path: string): Promise<boolean> {
     await link(draft, path)
     return true
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    if (factsOf(error).code === 'EEXIST') return false
     throw error
   }
 }
@@ -110,6 +111,6 @@ export function lives(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+    return factsOf(error).code === 'EPERM'
   }
 }

@@ -18,7 +18,7 @@ export interface PrivateRedis {
 }
 
 const LOCK_PATIENCE_MS = 30_000
-const LEAVES_WITHIN_MS = 5000
+const LEAVES_WITHIN_MS = 2000
 const ENDS_WITHIN_MS = 30_000
 const LOOK_EVERY_MS = 2000
 

@@ -1,4 +1,5 @@
 import { UnreachableError } from '../domain/errors.js'
+import { factsOf } from './error-facts.js'
 
 /**
  * What Redis (or the network before it) said, as one sentence with the next step. Commands that meet an
@@ -26,9 +27,9 @@ export function speakingPlainly<Part extends object>(part: Part, where: string):
 }
 
 function sentenceFor(error: unknown, where: string): string | null {
-  if (!(error instanceof Error) || error instanceof UnreachableError) return null
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  const said = `${code} ${error.message}`
+  if (error instanceof UnreachableError) return null
+  const { code, message, name } = factsOf(error)
+  const said = `${code} ${message}`
   switch (true) {
     case /ECONNREFUSED|ENOENT/.test(said):
       return `${where} does not answer: start it, or correct TRACKYARD_REDIS_URL.`
@@ -55,7 +56,7 @@ function sentenceFor(error: unknown, where: string): string | null {
     case /MOVED|CROSSSLOT|CLUSTERDOWN/.test(said):
       return `${where} is a node of a Redis Cluster, which this version does not follow: use a single Redis.`
     case /Protocol error|ParserError|RESP type|wrong version number|SSL|EPROTO|unknown command|ECONNRESET|EPIPE/i.test(
-      `${error.name} ${said}`,
+      `${name} ${said}`,
     ):
       return `${where} does not speak like a Redis: check host, port, and redis:// against rediss:// (TLS).`
     default:

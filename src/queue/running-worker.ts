@@ -1,5 +1,6 @@
 import type { Worker } from 'bullmq'
 import type { Logger } from '../domain/logger.js'
+import { factsOf } from './error-facts.js'
 import type { RunningWorker } from './search-queue.js'
 import type { Hand } from './settle.js'
 
@@ -76,7 +77,6 @@ export function listen(worker: Worker, logger: Logger): void {
 
 /** Reported once per outage by the connection itself. */
 export function isAbsence(error: Error): boolean {
-  return /Connection is closed|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT/.test(
-    `${error.message} ${'code' in error ? String(error.code) : ''}`,
-  )
+  const { code, message } = factsOf(error)
+  return /Connection is closed|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT/.test(`${message} ${code}`)
 }

@@ -6,7 +6,6 @@ import type { Priority } from '../../src/domain/states.js'
 import type { Step } from '../../src/domain/step.js'
 import { openQueue, type QueueOptions } from '../../src/queue/open.js'
 import type { RunningWorker, SearchQueue, WorkOptions } from '../../src/queue/search-queue.js'
-import type { TestRedis } from '../support/redis.js'
 
 /** What the tests of this room share: numbered searches, a queue under a prefix of its own, and waiting for things that happen. */
 export function ref(n: number, round = 1): SearchRef {
@@ -45,14 +44,18 @@ export function recordingLogger(): Logger & { readonly lines: Line[] } {
   return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
+function noRedis(): never {
+  throw new Error('these tests bring their own connection')
+}
+
 /** Everything opened through it is closed by `closeAll`, in reverse. */
-export function opener(redis: () => TestRedis) {
+export function opener(redis: () => { readonly socketPath: string } = noRedis) {
   const closers: (() => Promise<unknown>)[] = []
   return {
     queue: async (options: Partial<QueueOptions> = {}): Promise<SearchQueue & { prefix: string }> => {
       const prefix = options.prefix ?? `{${randomUUID()}}`
       const queue = await openQueue({
-        connection: { socketPath: redis().socketPath },
+        connection: options.connection ?? { socketPath: redis().socketPath },
         logger: recordingLogger(),
         ...options,
         prefix,

@@ -1,0 +1,187 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
+import { describeAddress } from '../../src/queue/address.js'
+import { openQueue } from '../../src/queue/open.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { DONE, eventually, jobs, opener, recordingLogger } from './setup.js'
+
+let redis: TestRedis
+const open = opener(() => redis)
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterEach(() => open.closeAll())
+afterAll(() => redis.stop())
+
+async function problemOf(url: string): Promise<Error> {
+  const opening = openQueue({
+    connection: { url },
+    logger: recordingLogger(),
+    prefix: `{${randomUUID()}}`,
+    patienceMs: 400,
+  })
+  return opening.then(
+    async (queue) => {
+      await queue.close()
+      throw new Error('it opened')
+    },
+    (error: Error) => error,
+  )
+}
+
+/** A server that is no Redis. */
+async function stranger(greet: (socket: Socket) => void): Promise<string> {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    greet(socket)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  open.onClose(async () => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return `redis://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+describe('a Redis that cannot be used is told in one sentence', () => {
+  test('nobody there', async () => {
+    const problem = await problemOf('redis://:hunter2@127.0.0.1:1')
+    expect(problem).toBeInstanceOf(UnreachableError)
+    expect(problem.message).toBe(
+      'Redis at redis://127.0.0.1:1 does not answer: start it, or correct TRACKYARD_REDIS_URL.',
+    )
+  })
+
+  test('no socket at that path', async () => {
+    expect((await problemOf('unix:///nowhere/redis.sock')).message).toMatch(
+      /^Redis at unix:\/\/\/nowhere\/redis.sock does not/,
+    )
+  })
+
+  test('an unknown host', async () => {
+    expect((await problemOf('redis://no-such-host.invalid:6379')).message).toMatch(/host name .* is unknown/)
+  })
+
+  test('a web server', async () => {
+    const url = await stranger((socket) => socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')))
+    const problem = await problemOf(url)
+    expect(problem).toBeInstanceOf(UnreachableError)
+    expect(problem.message).toMatch(/does not speak like a Redis/)
+  })
+
+  test('somebody who hangs up', async () => {
+    expect((await problemOf(await stranger((socket) => socket.destroy()))).message).toMatch(
+      /does not speak like a Redis/,
+    )
+  })
+
+  test('somebody who never says a word: within the patience', async () => {
+    const problem = await problemOf(await stranger(() => {}))
+    expect(problem).toBeInstanceOf(UnreachableError)
+    expect(problem.message).toMatch(/no usable answer within 1 s/)
+  })
+
+  test('a password that is missing, or wrong, and is not repeated', async () => {
+    await redis.command('CONFIG', 'SET', 'requirepass', 'open sesame')
+    const socket = redis.socketPath
+    try {
+      const missing = await problemOf(redis.url)
+      expect(missing).toBeInstanceOf(UnreachableError)
+      expect(missing.message).toMatch(/wants a password/)
+      const wrong = await problemOf(`redis://:hunter2@127.0.0.1:${redis.port}`)
+      expect(wrong.message).toMatch(/refused the user or the password/)
+      expect(`${wrong.message}${JSON.stringify(wrong)}`).not.toContain('hunter2')
+      const right = await open.queue({ connection: { url: `unix://:open%20sesame@${socket}` } })
+      expect(await right.fleet.workers()).toBe(0)
+      await right.close()
+    } finally {
+      const { Redis } = await import('ioredis')
+      const operator = new Redis({ path: socket, password: 'open sesame' })
+      await operator.config('SET', 'requirepass', '')
+      await operator.quit()
+    }
+  })
+
+  test('a replica', async () => {
+    await redis.command('REPLICAOF', '127.0.0.1', '1')
+    try {
+      expect((await problemOf(redis.url)).message).toMatch(/is read-only \(a replica\)/)
+    } finally {
+      await redis.command('REPLICAOF', 'NO', 'ONE')
+    }
+  })
+
+  test('a full one', async () => {
+    await redis.command('CONFIG', 'SET', 'maxmemory', '1')
+    try {
+      expect((await problemOf(redis.url)).message).toMatch(/is full \(maxmemory reached\)/)
+    } finally {
+      await redis.command('CONFIG', 'SET', 'maxmemory', '0')
+    }
+  })
+
+  test.each(['http://localhost', 'localhost:6379', '', 'redis//x'])('%p is no address', async (url) => {
+    expect(await problemOf(url)).toBeInstanceOf(ConfigurationError)
+  })
+})
+
+test('one that becomes a replica later is told by the command that meets it', async () => {
+  const queue = await open.queue()
+  await redis.command('REPLICAOF', '127.0.0.1', '1')
+  try {
+    await expect(queue.gate.pause()).rejects.toThrow(UnreachableError)
+    await expect(queue.searches.add(jobs([1]))).rejects.toThrow(/read-only/)
+    await expect(queue.fleet.claimEpoch('x')).rejects.toThrow(UnreachableError)
+  } finally {
+    await redis.command('REPLICAOF', 'NO', 'ONE')
+  }
+})
+
+test('an outage is two lines in the log, commands wait for its end, and the workers go on', async () => {
+  const logger = recordingLogger()
+  const queue = await open.queue({ logger })
+  let done = 0
+  await open.work(queue, async () => {
+    done += 1
+    return DONE
+  })
+  await redis.kill()
+  await eventually('the absence is noticed', () => logger.lines.some(({ sentence }) => sentence === 'Redis is away'))
+  const waiting = queue.searches.add(jobs([1]))
+  await redis.restart()
+  await waiting
+  await eventually('the worker goes on', () => done === 1)
+  expect(logger.lines.map(({ level, sentence }) => `${level}: ${sentence}`)).toEqual([
+    'warn: Redis is away',
+    'warn: Redis is back',
+  ])
+})
+
+test('by URL, by socket URL and by socket path it is the same Redis; another database is another one', async () => {
+  const prefix = `{${randomUUID()}}`
+  const byUrl = await open.queue({ prefix, connection: { url: `${redis.url}/0` } })
+  const bySocketUrl = await open.queue({ prefix, connection: { url: `unix://${redis.socketPath}` } })
+  const byPath = await open.queue({ prefix, connection: { socketPath: redis.socketPath } })
+  const elsewhere = await open.queue({ prefix, connection: { url: `${redis.url}/3` } })
+  await byUrl.fleet.claimEpoch('store 1')
+  expect(await bySocketUrl.fleet.epoch()).toBe('store 1')
+  expect(await byPath.fleet.epoch()).toBe('store 1')
+  expect(await elsewhere.fleet.epoch()).toBeNull()
+})
+
+test('an address is described with its user and without its password', () => {
+  expect(describeAddress({ url: 'redis://anna:secret@db.example:6380/2' })).toBe(
+    'Redis at redis://anna@db.example:6380/2',
+  )
+  expect(describeAddress({ url: 'rediss://:secret@db.example' })).toBe('Redis at rediss://db.example')
+  expect(describeAddress({ url: 'unix://anna:secret@/run/redis.sock?db=2' })).toBe(
+    'Redis at unix://anna@/run/redis.sock',
+  )
+  expect(describeAddress({ socketPath: '/data/redis.sock' })).toBe('Private Redis at /data/redis.sock')
+})

@@ -1,0 +1,113 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { warningsIn } from '../../src/queue/fleet.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { eventually, opener } from './setup.js'
+
+let redis: TestRedis
+const open = opener(() => redis)
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterEach(() => open.closeAll())
+afterAll(() => redis.stop())
+
+async function twoProcesses() {
+  const one = await open.queue()
+  const other = await open.queue({ prefix: one.prefix })
+  return [one.fleet, other.fleet] as const
+}
+
+describe('the epoch', () => {
+  test('belongs to the first store that claims it, also when ten claim at once', async () => {
+    const [one, other] = await twoProcesses()
+    expect(await one.epoch()).toBeNull()
+    const claims = await Promise.all(
+      Array.from({ length: 10 }, (_, index) => (index % 2 === 0 ? one : other).claimEpoch(`store ${index}`)),
+    )
+    expect(claims.filter((claimed) => claimed)).toHaveLength(1)
+    const owner = `store ${claims.indexOf(true)}`
+    expect(await other.epoch()).toBe(owner)
+    expect(await other.claimEpoch(owner)).toBe(true)
+    expect(await other.claimEpoch('somebody else')).toBe(false)
+  })
+
+  test('is gone after FLUSHALL, and there after a kill', async () => {
+    const [one] = await twoProcesses()
+    await one.claimEpoch('mine')
+    await redis.kill()
+    await redis.restart()
+    expect(await one.epoch()).toBe('mine')
+    await redis.flush()
+    expect(await one.epoch()).toBeNull()
+  })
+})
+
+describe('a lease', () => {
+  test('is one process’s until it gives it back, and the other cannot give it back', async () => {
+    const [one, other] = await twoProcesses()
+    expect(await one.lease('feed', 60_000)).toBe(true)
+    expect(await other.lease('feed', 60_000)).toBe(false)
+    expect(await other.lease('sweep', 60_000)).toBe(true)
+    await other.release('feed')
+    expect(await other.lease('feed', 60_000)).toBe(false)
+    await one.release('feed')
+    expect(await other.lease('feed', 60_000)).toBe(true)
+  })
+
+  test('ends by itself, and is extended by who holds it', async () => {
+    const [one, other] = await twoProcesses()
+    await one.lease('feed', 40)
+    await eventually('it has ended', () => other.lease('feed', 60_000))
+    expect(await one.lease('feed', 1)).toBe(false)
+    expect(await other.lease('feed', 60_000)).toBe(true)
+  })
+})
+
+test('workers are counted while they beat, and not once they left or fell silent', async () => {
+  const queue = await open.queue()
+  const { fleet } = queue
+  for (const id of ['a', 'b', 'c', 'b']) await fleet.beat({ id, pid: 1, inHand: 0 })
+  expect(await fleet.workers()).toBe(3)
+  await fleet.leave('a')
+  expect(await fleet.workers()).toBe(2)
+  expect(Number(/:(\d+)/.exec(await redis.command('PTTL', `${queue.prefix}:worker:b`))?.[1])).toBeGreaterThan(10_000)
+  await redis.command('PEXPIRE', `${queue.prefix}:worker:b`, '1')
+  await eventually('the silent one is no worker any more', async () => (await fleet.workers()) === 1)
+})
+
+test('a wish to stop reaches every process, and is forgotten after a minute', async () => {
+  const queue = await open.queue()
+  const other = await open.queue({ prefix: queue.prefix })
+  expect(await other.fleet.stopAskedAt()).toBeNull()
+  await queue.fleet.askToStop(1234)
+  expect(await other.fleet.stopAskedAt()).toBe(1234)
+  const ttl = Number(/:(\d+)/.exec(await redis.command('PTTL', `${queue.prefix}:stop`))?.[1])
+  expect(ttl).toBeGreaterThan(0)
+  expect(ttl).toBeLessThanOrEqual(60_000)
+})
+
+describe('warnings', () => {
+  test('none for a Redis as it should be, one sentence for each thing that is not', async () => {
+    const { fleet } = await open.queue()
+    expect(await fleet.warnings()).toEqual([])
+    await redis.command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru')
+    await redis.command('CONFIG', 'SET', 'appendonly', 'no')
+    try {
+      expect(await fleet.warnings()).toEqual([
+        expect.stringContaining('maxmemory-policy allkeys-lru'),
+        expect.stringContaining('appendonly no'),
+      ])
+    } finally {
+      await redis.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
+      await redis.command('CONFIG', 'SET', 'appendonly', 'yes')
+    }
+  })
+
+  test('an old version is named; Valkey’s compatibility version is not mistaken for one', () => {
+    expect(warningsIn('redis_version:6.0.16\r\n')).toEqual([expect.stringContaining('Redis 6.0.16 is older')])
+    expect(warningsIn('redis_version:6.2.0\r\naof_enabled:1\r\n')).toEqual([])
+    expect(warningsIn('redis_version:10.0.1\r\n')).toEqual([])
+    expect(warningsIn('redis_version:5.0.0\r\nvalkey_version:9.0.0\r\n')).toEqual([])
+    expect(warningsIn('')).toEqual([])
+  })
+})
