@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { interruptSignal } from '../src/app/process.js'
 import { SIMULATOR_KEY } from '../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../src/simulator/simulator.js'
 
@@ -48,9 +49,7 @@ async function main(): Promise<void> {
     TRACKYARD_LOG_LEVEL: 'info',
   }
   const services: ChildProcess[] = []
-  const interrupted = new AbortController()
-  process.once('SIGINT', () => interrupted.abort())
-  process.once('SIGTERM', () => interrupted.abort())
+  const interrupted = interruptSignal()
   const command = async (...args: string[]): Promise<number> => {
     interrupted.signal.throwIfAborted()
     say(`\n$ trackyard-batch ${args.map(quoted).join(' ')}`)
@@ -64,7 +63,10 @@ async function main(): Promise<void> {
   }
   try {
     say('A worker and the board start; the simulator plays the API. Nothing here costs a credit.')
-    services.push(startService('worker', env, explain(simulator)), startService('board', env, announceBoard))
+    const workerStarted = new Promise<void>((resolve) => {
+      services.push(startService('worker', env, explain(simulator, resolve)), startService('board', env, announceBoard))
+    })
+    await Promise.race([workerStarted, once(interrupted.signal, 'abort')])
     const submitted = await command('submit', CATALOG, '--query', QUERY, '--wait')
     if (submitted !== 0) throw new Error(`submit ended with exit code ${submitted}`)
     await command('dead-letters')
@@ -75,6 +77,7 @@ async function main(): Promise<void> {
     say(`\nThe API saw ${calls} calls, charged ${paid} credits, and none twice: ${paidTwice.length === 0}.`)
     say(`The tagged catalog: ${relative(process.cwd(), join(ROOT, OUT))}`)
   } finally {
+    interrupted.dispose()
     await Promise.all(services.map(stopped))
     await quietly('down', env)
     await simulator.close()
@@ -82,7 +85,15 @@ async function main(): Promise<void> {
   }
 }
 
-type Listener = (line: { readonly msg: string; readonly level: number; readonly url?: string }) => void
+/** One line of a service's log. */
+interface Line {
+  readonly level: string
+  readonly msg: string
+  readonly query?: string
+  readonly url?: string
+}
+
+type Listener = (line: Line) => void
 
 function startService(name: 'worker' | 'board', env: NodeJS.ProcessEnv, listen: Listener): ChildProcess {
   // A group of its own: Ctrl-C reaches this process, which stops its children once.
@@ -103,10 +114,15 @@ function startService(name: 'worker' | 'board', env: NodeJS.ProcessEnv, listen: 
 }
 
 /** One line for each thing that goes wrong on the way, in the worker's own words; an empty account is topped up. */
-function explain(simulator: Simulator): Listener {
+function explain(simulator: Simulator, onStarted: () => void): Listener {
   let toppedUp = false
-  return ({ msg, level }) => {
-    if (level >= 40 || msg.startsWith('resumed')) say(`  worker: ${msg}`)
+  let lastSaid = ''
+  return ({ msg, level, query }) => {
+    if (msg === 'worker started') onStarted()
+    const about = query === undefined ? '' : `"${query}": `
+    // Ten refusals of ten calls in flight are one event.
+    if ((level !== 'info' || msg === 'resumed') && msg !== lastSaid) say(`  worker: ${about}${msg}`)
+    lastSaid = msg
     if (toppedUp || !/out of credits/i.test(msg)) return
     toppedUp = true
     setTimeout(() => {
@@ -116,13 +132,13 @@ function explain(simulator: Simulator): Listener {
   }
 }
 
-function announceBoard({ msg, url }: { readonly msg: string; readonly url?: string }): void {
+function announceBoard({ msg, url }: Line): void {
   if (url !== undefined) say(`  board: ${msg}`)
 }
 
-function parsed(line: string): { msg: string; level: number; url?: string } | null {
+function parsed(line: string): Line | null {
   try {
-    return JSON.parse(line) as { msg: string; level: number; url?: string }
+    return JSON.parse(line) as Line
   } catch {
     return null
   }
@@ -152,4 +168,9 @@ function say(text: string): void {
   process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[K' : ''}${text}\n`)
 }
 
-await main()
+try {
+  await main()
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error))
+  process.exitCode = 1
+}

@@ -48,7 +48,6 @@ export async function startBoardProcess(settings: Settings, log: Logger): Promis
       version: version(),
     })
     closers.add(() => running.close())
-    log.info({ url: running.url, readOnly: board.readOnly }, `the board is at ${running.url}`)
     return { url: running.url, stop: () => closers.closeAll(), done }
   })
 }

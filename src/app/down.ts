@@ -13,6 +13,8 @@ import { openRunningDelivery } from './parts.js'
  * gone, the private Redis is stopped. No process is signalled by a pid that may mean another one by now.
  */
 const LOOK_EVERY_MS = 2000
+/** A worker that was killed counts as running for so long after it last said that it lives. */
+const KILLED_COUNTS_MS = 15_000
 
 /** In every long-running process: looks whether it is to stop. */
 export function downChore(queue: Pick<SearchQueue, 'fleet'>, startedAt: number, stop: () => void): Chore {
@@ -47,7 +49,7 @@ export async function stopEverything(
 async function stopWorkers(queue: SearchQueue, graceMs: number): Promise<number> {
   const before = await queue.fleet.workers()
   await queue.fleet.askToStop(Date.now())
-  const deadline = performance.now() + graceMs + 5 * LOOK_EVERY_MS
+  const deadline = performance.now() + Math.max(graceMs, KILLED_COUNTS_MS) + 5 * LOOK_EVERY_MS
   while ((await queue.fleet.workers()) > 0) {
     if (performance.now() > deadline) {
       throw new NotFinishedError(

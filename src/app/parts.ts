@@ -28,7 +28,7 @@ export function storePath(settings: Settings): string {
 
 /** The delivery; starts the private Redis when no other is configured. */
 export async function openDelivery(settings: Settings, log: Logger, closers: Closers): Promise<SearchQueue> {
-  return openAt(await redisAddress(settings, log), log, closers)
+  return openAt(await redisAddress(settings, log), settings, log, closers)
 }
 
 /** The delivery if it can be had without starting anything; null when the private Redis does not run. */
@@ -37,9 +37,9 @@ export async function openRunningDelivery(
   log: Logger,
   closers: Closers,
 ): Promise<SearchQueue | null> {
-  if (settings.redisUrl !== null) return openAt({ url: settings.redisUrl.reveal() }, log, closers)
+  if (settings.redisUrl !== null) return openAt({ url: settings.redisUrl.reveal() }, settings, log, closers)
   const running = await findPrivateRedis({ dataDir: settings.dataDir })
-  return running === null ? null : openAt({ socketPath: running.socketPath }, log, closers)
+  return running === null ? null : openAt({ socketPath: running.socketPath }, settings, log, closers)
 }
 
 async function redisAddress(settings: Settings, log: Logger): Promise<RedisAddress> {
@@ -48,8 +48,14 @@ async function redisAddress(settings: Settings, log: Logger): Promise<RedisAddre
   return { socketPath }
 }
 
-async function openAt(connection: RedisAddress, log: Logger, closers: Closers): Promise<SearchQueue> {
-  const queue = await openQueue({ connection, logger: log })
+async function openAt(
+  connection: RedisAddress,
+  settings: Settings,
+  log: Logger,
+  closers: Closers,
+): Promise<SearchQueue> {
+  const deadLetterLocks = { durationMs: settings.lockDurationMs, stalledIntervalMs: settings.stalledIntervalMs }
+  const queue = await openQueue({ connection, logger: log, deadLetterLocks })
   closers.add(() => queue.close())
   return queue
 }

@@ -6,8 +6,8 @@ import { Hono } from 'hono'
 import { systemClock } from '../domain/clock.js'
 import { DeadLetterAdapter, SearchAdapter } from './adapters.js'
 import { refusalOf } from './allowed-actions.js'
+import type { BoardOptions } from './board-options.js'
 import { openLiveSentence } from './live-sentence.js'
-import type { BoardOptions } from './start-board.js'
 import { ANSWER_WITHIN_MS, SILENT, within } from './within.js'
 
 /**

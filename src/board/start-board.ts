@@ -3,10 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { ConfigurationError } from '../domain/errors.js'
-import type { Logger } from '../domain/logger.js'
-import type { StatusReport } from '../status/report.js'
-import type { Totals } from '../store/store.js'
-import type { BoardActions, BoardQueue } from './adapters.js'
+import type { BoardOptions } from './board-options.js'
 import { bareHost, isLoopback } from './door.js'
 import { buildWeb } from './web.js'
 import { messageOf } from './within.js'
@@ -15,27 +12,6 @@ import { messageOf } from './within.js'
  * The board: Bull Board with both queues, two probes and the metrics, on one port. It owns nothing but that
  * port: queues, use cases and reports are borrowed and stay open when it closes.
  */
-export interface BoardOptions {
-  readonly host: string
-  /** 0: any free port. */
-  readonly port: number
-  /** Null: `trackyard`, if there is a password. */
-  readonly user: string | null
-  /** Null: no password, which is accepted on loopback only. */
-  readonly password: string | null
-  /** Refuses every request that would change something, and hides the buttons. */
-  readonly readOnly: boolean
-  readonly queues: { readonly search: BoardQueue; readonly deadLetters: BoardQueue }
-  /** What Pause and Resume do: the use cases of the command line. */
-  readonly actions: BoardActions
-  report(): Promise<StatusReport>
-  metrics(): Promise<Totals>
-  /** Whether work can go on: what /readyz says, to everybody. */
-  ready(): Promise<{ readonly ok: boolean; readonly reason: string }>
-  readonly log: Logger
-  readonly version: string
-}
-
 export interface Board {
   /** Where a browser on this machine finds it, without a slash at the end. */
   readonly url: string

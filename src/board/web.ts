@@ -4,10 +4,10 @@ import { bodyLimit } from 'hono/body-limit'
 import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
 import { UnreachableError } from '../domain/errors.js'
+import type { BoardOptions } from './board-options.js'
 import { bullBoard } from './bull-board.js'
 import { nothingChanges, onlyLoopbackNames, onlyOwnPages } from './door.js'
 import { renderMetrics } from './metrics.js'
-import type { BoardOptions } from './start-board.js'
 import { ANSWER_WITHIN_MS, messageOf, SILENT, within } from './within.js'
 
 /**
