@@ -92,7 +92,11 @@ function due(connection: Connection, limit: number, room: Readonly<Record<Priori
   return [...found.values()]
 }
 
-/** The first searches waiting for this batch that nobody took yet, no more than its budget can pay; moves its mark up. */
+/**
+ * The first searches waiting for this batch, less those that a batch before it took; moves its mark up. A capped batch is
+ * shown no more than its budget can pay, taken or not: two capped batches do not reach further together
+ * than the reports say.
+ */
 function waitingFor(
   connection: Connection,
   batch: BatchRow,
@@ -100,10 +104,11 @@ function waitingFor(
   taken: ReadonlyMap<number, unknown>,
 ): readonly DueRow[] {
   const cap = capOf(batch)
-  const atMost = cap === null ? wanted : Math.min(wanted, unspoken(connection, batch, cap))
-  if (atMost === 0) return []
+  const payable = cap === null ? Number.POSITIVE_INFINITY : unspoken(connection, batch, cap)
+  if (payable === 0) return []
   const rows: DueRow[] = []
   let lowest: number | null = null
+  let seen = 0
   const walk = connection.iterate<DueRow>(
     `select search.id, search.fingerprint, search.generation, search.round, search.request, item.key
      from search indexed by search_waiting
@@ -116,7 +121,8 @@ function waitingFor(
   for (const row of walk) {
     lowest ??= row.id
     if (!taken.has(row.id)) rows.push(row)
-    if (rows.length === atMost) break
+    seen += 1
+    if (seen === payable || rows.length === wanted) break
   }
   raiseMark(connection, batch, lowest ?? highestId(connection))
   return rows
