@@ -1,0 +1,69 @@
+import { afterEach, expect, test } from '@jest/globals'
+import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
+import { until } from '../support/until.js'
+
+/** Bull Board's buttons on the real board process do what the command line does, and the page says why it stands still. */
+let night: Night
+afterEach(() => night.close())
+
+async function startBoard(): Promise<string> {
+  const board = night.start('dist/workers/board.js')
+  await board.waitForLog(/Bull Board is at/)
+  const [, url] = /Bull Board is at (http:\/\/[\d.:]+)/.exec(board.log()) ?? []
+  if (url === undefined) throw new Error(`no address in: ${board.log()}`)
+  return url
+}
+
+interface Page {
+  readonly queues: readonly {
+    readonly name: string
+    readonly description?: string
+    readonly jobs: readonly { readonly id: string; readonly name: string; readonly failedReason: string }[]
+  }[]
+}
+
+test('Pause and Resume pressed in Bull Board are the operator’s; the sentence and the metrics say so', async () => {
+  night = await startNight({ simulator: { noMatchRate: 0 }, env: { TRACKYARD_BOARD_PORT: '0' } })
+  const url = await startBoard()
+  expect((await fetch(`${url}/queues/api/queues/search/pause`, { method: 'PUT' })).status).toBe(200)
+  await night.startWorker()
+  await night.json(['submit', await night.file('a.csv', catalogText(5)), '--query', QUERY, '--yes'])
+  expect((await night.status()).queue).toMatchObject({ state: 'paused', causes: ['operator'], waiting: 5 })
+  const page = (await (await fetch(`${url}/queues/api/queues`)).json()) as Page
+  expect(page.queues.find((queue) => queue.name === 'search')?.description).toMatch(/Paused by hand/)
+  expect(await (await fetch(`${url}/metrics`)).text()).toMatch(/trackyard_paused\{cause="operator"\} 1/)
+  expect(night.simulator.calls()).toHaveLength(0)
+
+  expect((await fetch(`${url}/queues/api/queues/search/resume`, { method: 'PUT' })).status).toBe(200)
+  expect((await night.cli(['wait', '--timeout', '30'])).code).toBe(0)
+  expect(night.simulator.paid()).toBe(5)
+  expect((await night.status()).queue.causes).toEqual([])
+}, 60_000)
+
+test('Retry pressed on a dead letter makes its search due again, and it is answered', async () => {
+  night = await startNight({
+    simulator: { noMatchRate: 0, faults: [{ match: 'scene 1 ', timesInTotal: 1, does: { status: 400 } }] },
+    env: { TRACKYARD_BOARD_PORT: '0' },
+  })
+  const url = await startBoard()
+  await night.json(['submit', await night.file('a.csv', catalogText(3)), '--query', QUERY, '--yes'])
+  await night.startWorker()
+  expect((await night.cli(['wait', '--timeout', '30'])).code).toBe(0)
+  const failed = async (): Promise<Page['queues'][number]['jobs']> => {
+    const page = (await (await fetch(`${url}/queues/api/queues?activeQueue=dead-letters&status=failed`)).json()) as Page
+    return page.queues.find((queue) => queue.name === 'dead-letters')?.jobs ?? []
+  }
+  await until(async () => (await failed()).length === 1, { timeoutMs: 20_000, what: 'the dead letter in Bull Board' })
+  const [letter] = await failed()
+  expect(letter?.name).toBe('400 invalid_parameters · scene 1 dark music')
+  expect(letter?.failedReason).toMatch(/400.*Check the query/s)
+
+  expect((await fetch(`${url}/queues/api/queues/dead-letters/${letter?.id}/retry`, { method: 'PUT' })).status).toBe(204)
+  await until(async () => (await night.status()).batches[0]?.tagged === 3, {
+    timeoutMs: 20_000,
+    what: 'the retried search to be tagged',
+  })
+  expect(night.simulator.paid()).toBe(3)
+  expect((await night.status()).queue.dead_letters).toBe(0)
+  await until(async () => (await failed()).length === 0, { timeoutMs: 20_000, what: 'the letter to leave Bull Board' })
+}, 90_000)

@@ -1,0 +1,294 @@
+import { existsSync } from 'node:fs'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+import { silentLogger } from '../../src/domain/logger.js'
+import { openQueue } from '../../src/queue/open.js'
+import { findPrivateRedis } from '../../src/queue/private-redis.js'
+import { expectAccounted, figure, openCalls, readLedger } from '../support/ledger.js'
+import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
+import { SHORT } from '../support/short-settings.js'
+import { until } from '../support/until.js'
+
+/**
+ * A worker dies by SIGKILL at one exact point of a search's path; another one finishes the night. Whatever
+ * the point, the books must balance: see `expectAccounted`.
+ */
+const ROWS = 24
+const TIMEOUT_MS = 120_000
+const REFUSED = 'scene 5 '
+
+async function duringNight(
+  play: (night: Night) => Promise<void>,
+  simulator: Parameters<typeof startNight>[0] = {},
+): Promise<void> {
+  const night = await startNight({
+    ...simulator,
+    simulator: { noMatchRate: 0, latencyMs: 30, ...simulator.simulator },
+    env: { ...SHORT, TRACKYARD_CONCURRENCY: '4', ...simulator.env },
+  })
+  try {
+    await play(night)
+  } finally {
+    await night.close()
+  }
+}
+
+async function submit(night: Night, env: Record<string, string> = {}): Promise<void> {
+  const path = await night.file('films.csv', catalogText(ROWS))
+  const done = await night.cli(['submit', path, '--query', QUERY, '--yes'], { env })
+  expect({ code: done.code, said: done.stderr }).toMatchObject({ code: 0 })
+}
+
+/** Resolves when it has died of its own hand. Returns how many calls it left open. */
+async function workerKilled(night: Night, at: string): Promise<number> {
+  const victim = night.start('test/support/killed-worker.mjs', [], { KILL_AT: at })
+  const { signal, code } = await victim.exited
+  expect({ signal, code, log: signal === 'SIGKILL' ? '' : victim.log() }).toMatchObject({ signal: 'SIGKILL' })
+  return openCalls(night)
+}
+
+async function finishedByAnother(night: Night): Promise<void> {
+  await night.startWorker()
+  const waited = await night.cli(['wait', '--timeout', '60'])
+  expect({ code: waited.code, said: waited.stderr }).toMatchObject({ code: 0 })
+}
+
+describe('a worker is killed', () => {
+  test.concurrent.each([
+    ['before the claim', 'before store.calls.claim 7'],
+    ['after the claim is committed and before anything is sent', 'after store.calls.claim 7'],
+    ['after the answer and before its commit', 'before store.calls.close 7'],
+    ['after the commit and before the job is completed', 'after store.calls.close 7'],
+  ])(
+    '%s: every row is tagged, and each call in flight is listed as of unknown outcome',
+    async (_, at) => {
+      await duringNight(async (night) => {
+        await submit(night)
+        const inFlight = await workerKilled(night, at)
+        expect(inFlight).toBeLessThanOrEqual(4)
+        await finishedByAnother(night)
+        await expectAccounted(night, { rows: ROWS, unknown: inFlight })
+      })
+    },
+    TIMEOUT_MS,
+  )
+
+  test.concurrent(
+    'with its requests on the wire: they are paid at most once more',
+    async () => {
+      await duringNight(
+        async (night) => {
+          await submit(night)
+          const victim = await night.startWorker()
+          await night.simulator.waitForCalls(10, 20_000)
+          victim.kill('SIGKILL')
+          await victim.exited
+          const inFlight = openCalls(night)
+          expect(inFlight).toBeGreaterThan(0)
+          await finishedByAnother(night)
+          await expectAccounted(night, { rows: ROWS, unknown: inFlight })
+          expect(night.simulator.calls()).toHaveLength(ROWS + inFlight)
+        },
+        { simulator: { latencyMs: 300 } },
+      )
+    },
+    TIMEOUT_MS,
+  )
+
+  test.concurrent.each([
+    ['half of the jobs are added', 'half queue.searches.add'],
+    ['the jobs are added and not yet marked', 'before store.feed.markQueued'],
+  ])(
+    'while it feeds, when %s: every search is called once',
+    async (_, at) => {
+      await duringNight(async (night) => {
+        // Redis out of reach: the submit leaves the feeding to the worker.
+        await submit(night, { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' })
+        expect(await workerKilled(night, at)).toBe(0)
+        await finishedByAnother(night)
+        await expectAccounted(night, { rows: ROWS, unknown: 0 })
+        expect(night.simulator.calls()).toHaveLength(ROWS)
+      })
+    },
+    TIMEOUT_MS,
+  )
+
+  test.concurrent.each([
+    ['before its dead letter is parked', 'before queue.deadLetters.add'],
+    ['after its dead letter is parked and before the failed job is removed', 'before queue.searches.removeFailed'],
+  ])(
+    '%s: one dead letter stands in the list, called once',
+    async (_, at) => {
+      await duringNight(
+        async (night) => {
+          await submit(night)
+          const inFlight = await workerKilled(night, at)
+          await finishedByAnother(night)
+          await until(async () => (await lettersParked(night)) === 1, { timeoutMs: 20_000, what: 'the parked letter' })
+          expect(await night.json<readonly unknown[]>(['dead-letters', 'list'])).toHaveLength(1)
+          await expectAccounted(night, { rows: ROWS, unknown: inFlight, status: deadOrTagged })
+          expect(night.simulator.calls().filter((call) => call.query.startsWith(REFUSED))).toHaveLength(1)
+        },
+        { simulator: { faults: [{ match: REFUSED, does: { status: 403 } }] } },
+      )
+    },
+    TIMEOUT_MS,
+  )
+
+  test.concurrent.each([
+    ['before', 'before store.deadLetters.retry'],
+    ['after', 'after store.deadLetters.retry'],
+  ])(
+    'between the press of Retry and the end of it, %s the new round: the search is called once more',
+    async (_, at) => {
+      await duringNight(
+        async (night) => {
+          await submit(night)
+          const first = await night.startWorker()
+          expect((await night.cli(['wait', '--timeout', '30'])).code).toBe(0)
+          await until(async () => (await lettersFailed(night)).length === 1, { timeoutMs: 10_000, what: 'the letter' })
+          first.kill('SIGTERM')
+          await first.exited
+          const victim = night.start('test/support/killed-worker.mjs', [], { KILL_AT: at })
+          await victim.waitForLog(/worker started/)
+          await pressRetry(night)
+          expect((await victim.exited).signal).toBe('SIGKILL')
+          night.simulator.heal()
+          await night.startWorker()
+          await until(() => figure(night, "select count(*) from search where state = 'answered'") === ROWS, {
+            timeoutMs: 40_000,
+            what: 'the answer after the retry',
+          })
+          await until(async () => (await lettersParked(night)) === 0, { timeoutMs: 20_000, what: 'the empty list' })
+          await expectAccounted(night, { rows: ROWS, unknown: 0 })
+          expect(night.simulator.calls().filter((call) => call.query.startsWith(REFUSED))).toHaveLength(2)
+        },
+        { simulator: { faults: [{ match: REFUSED, does: { status: 403 } }] } },
+      )
+    },
+    TIMEOUT_MS,
+  )
+})
+
+describe('a command is killed', () => {
+  test.concurrent(
+    'in the middle of loading: nothing is spent, and the same file again is whole',
+    async () => {
+      await duringNight(async (night) => {
+        const loading = night.start(
+          'dist/scripts/trackyard-batch.js',
+          ['submit', '-', '--query', QUERY, '--yes'],
+          {},
+          'open',
+        )
+        loading.child.stdin?.write(catalogText(5000))
+        await until(() => existsSync(join(night.dataDir, 'trackyard.db')) && itemsLoaded(night) > 0, {
+          timeoutMs: 20_000,
+          what: 'the first rows in the store',
+        })
+        loading.kill('SIGKILL')
+        expect((await loading.exited).signal).toBe('SIGKILL')
+        const worker = await night.startWorker()
+        await submit(night)
+        expect((await night.cli(['wait', '--timeout', '60'])).code).toBe(0)
+        await expectAccounted(night, { rows: ROWS, unknown: 0 })
+        expect(night.simulator.calls()).toHaveLength(ROWS)
+        expect(worker.log()).not.toMatch(/"level":"error"/)
+      })
+    },
+    TIMEOUT_MS,
+  )
+
+  test.concurrent.each([
+    ['before', 0],
+    ['after', ROWS],
+  ])(
+    '%s its release is committed: %i searches are due',
+    async (when, due) => {
+      await duringNight(async (night) => {
+        const path = await night.file('films.csv', catalogText(ROWS))
+        const at = { KILL_AT: `${when} store.batches.release` }
+        const victim = night.start('test/support/killed-submit.mjs', [path, QUERY], at)
+        const { signal, stderr } = await victim.exited
+        expect({ signal, stderr }).toEqual({ signal: 'SIGKILL', stderr: '' })
+        expect((await night.status()).queue.waiting).toBe(due)
+        await submit(night)
+        await finishedByAnother(night)
+        await expectAccounted(night, { rows: ROWS, unknown: 0 })
+        expect(night.simulator.calls()).toHaveLength(ROWS)
+      })
+    },
+    TIMEOUT_MS,
+  )
+
+  test.concurrent(
+    'in the middle of an export: the file of before still stands, and the next export is whole',
+    async () => {
+      await duringNight(
+        async (night) => {
+          const rows = 3000
+          const path = await night.file('films.csv', catalogText(rows))
+          await night.cli(['submit', path, '--query', QUERY, '--yes'])
+          await finishedByAnother(night)
+          const out = join(night.dir, 'tagged.csv')
+          await writeFile(out, 'of before')
+          const victim = night.start('dist/scripts/trackyard-batch.js', ['export', '--out', out])
+          await until(async () => (await temporaries(night)).length > 0, {
+            timeoutMs: 20_000,
+            what: 'the temporary file',
+            everyMs: 1,
+          })
+          victim.kill('SIGKILL')
+          expect((await victim.exited).signal).toBe('SIGKILL')
+          expect(await readFile(out, 'utf8')).toBe('of before')
+          expect((await night.cli(['export', '--out', out])).code).toBe(0)
+          expect((await readFile(out, 'utf8')).trimEnd().split('\n')).toHaveLength(rows + 1)
+          expect(readLedger(night).integrity).toBe('ok')
+        },
+        { simulator: { latencyMs: 0 }, env: { TRACKYARD_CONCURRENCY: '20' } },
+      )
+    },
+    TIMEOUT_MS,
+  )
+})
+
+function deadOrTagged(id: string): string {
+  return id === 'r6' ? 'dead' : 'tagged'
+}
+
+function itemsLoaded(night: Night): number {
+  try {
+    return figure(night, 'select count(*) from item')
+  } catch {
+    return 0
+  }
+}
+
+async function temporaries(night: Night): Promise<readonly string[]> {
+  return (await readdir(night.dir)).filter((name) => name.endsWith('.tmp'))
+}
+
+/** Through BullMQ's own objects, as Bull Board does it. */
+async function withQueue<T>(
+  night: Night,
+  use: (queue: Awaited<ReturnType<typeof openQueue>>) => Promise<T>,
+): Promise<T> {
+  const redis = await findPrivateRedis({ dataDir: night.dataDir })
+  if (redis === null) throw new Error('the private Redis does not run')
+  const queue = await openQueue({ connection: { socketPath: redis.socketPath }, logger: silentLogger })
+  try {
+    return await use(queue)
+  } finally {
+    await queue.close()
+  }
+}
+
+const lettersParked = (night: Night): Promise<number> => withQueue(night, (queue) => queue.deadLetters.count())
+const lettersFailed = (night: Night) => withQueue(night, (queue) => queue.boardQueues.deadLetters.getFailed())
+
+async function pressRetry(night: Night): Promise<void> {
+  await withQueue(night, async ({ boardQueues }) => {
+    for (const job of await boardQueues.deadLetters.getFailed()) await job.retry('failed')
+  })
+}
