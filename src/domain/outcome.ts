@@ -64,8 +64,6 @@ export type Outcome =
       readonly maybePaid: boolean
     }
 
-export type OutcomeKind = Outcome['kind']
-
 export interface CallResult {
   readonly outcome: Outcome
   readonly facts: ResponseFacts
