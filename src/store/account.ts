@@ -51,22 +51,51 @@ export function knownBalance(connection: Connection): number | null {
 }
 
 /**
- * Folds in what came with one response. Responses overtake each other, but never by more than the calls in
- * flight, so within that the lowest wins, and every answer took a credit whether or not a later balance was
- * heard before. Anything above is a top-up and is taken as it is. Errs towards too few; GET /me puts it right.
+ * Folds in what came with one response. Every answer says the balance right after its own credit was taken, and
+ * answers overtake each other, so the lowest is the latest: what is still in flight will take its own. An
+ * answer that says none takes one. More than calls that overlapped this one can explain is a top-up and
+ * taken as it is. Errs towards too few; GET /me puts it right.
+ *
+ * @param ended the call that was answered; `mayCost`: it took a credit, or may have, and was not counted before
  */
-export function foldBalance(connection: Connection, said: number | null, outcome: CallOutcome, now: number): void {
+export function foldBalance(
+  connection: Connection,
+  said: number | null,
+  ended: {
+    readonly id: number
+    readonly sentAt: number
+    readonly outcome: CallOutcome
+    readonly mayCost: boolean
+  },
+  now: number,
+): void {
   const known = knownBalance(connection)
-  const heard = said ?? (outcome === 'out_of_credits' ? 0 : null)
-  const folded = known === null ? heard : fold(known, heard, outcome, countOf(connection, 'sent'))
-  if (folded === known && heard === null) return
-  connection.run('update account set credits_remaining = ?, heard_at = ?', [folded, now])
+  const heard = said ?? (ended.outcome === 'out_of_credits' ? 0 : null)
+  if (heard === null) {
+    if (ended.mayCost) lowerBalance(connection)
+    return
+  }
+  const topUp = known === null || heard > known + overlapping(connection, ended)
+  connection.run('update account set credits_remaining = ?, heard_at = ?', [
+    topUp ? heard : Math.min(known, heard),
+    now,
+  ])
 }
 
-function fold(known: number, heard: number | null, outcome: CallOutcome, inFlight: number): number {
-  if (heard !== null && heard > known + inFlight) return heard
-  const after = Math.max(0, known - (outcome === 'answered' ? 1 : 0))
-  return heard === null ? after : Math.min(after, heard)
+/** A credit is gone, or may be, and nobody said the balance. Unknown stays unknown. */
+export function lowerBalance(connection: Connection): void {
+  connection.run(
+    'update account set credits_remaining = max(0, credits_remaining - 1) where credits_remaining is not null',
+  )
+}
+
+/** How many calls may have been charged after that one, and were heard of before: in flight now, or ended since it was sent. */
+function overlapping(connection: Connection, call: { readonly id: number; readonly sentAt: number }): number {
+  const ended = connection.get<{ calls: number }>(
+    'select count(*) as calls from call indexed by call_finished_at where finished_at >= ? and id <> ?',
+    [call.sentAt, call.id],
+  )
+  return countOf(connection, 'sent') + (ended?.calls ?? 0)
 }
 
 /** The limits that came with one response (X-RateLimit-Limit and the daily ones); what it does not say stays as it was. */

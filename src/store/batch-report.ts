@@ -1,7 +1,7 @@
 import { type BatchRow, batchOf, capOf } from './batch-row.js'
 import type { Connection } from './connection.js'
 import { EVERYTHING, IS_DUE, REACH_TABLE, type Reach, reachParameter } from './reach.js'
-import type { BatchReport } from './store.js'
+import type { BatchReport } from './report.js'
 
 /**
  * Where the items of a batch stand. For an ordinary batch that is its row: the counters. Only a capped

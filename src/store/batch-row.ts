@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely'
+import type { Batch } from './batch.js'
 import { build } from './connection.js'
 import type { BatchTable } from './schema.js'
-import type { Batch } from './store.js'
 
 export type BatchRow = Selectable<BatchTable>
 

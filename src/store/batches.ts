@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Batch, BatchRecord, NewBatch } from './batch.js'
 import { type BatchRow, batchOf, standingBatches } from './batch-row.js'
 import { build, type Connection } from './connection.js'
 import { addRows } from './load-rows.js'
 import { planOf } from './plan.js'
-import type { Batch, BatchRecord, NewBatch } from './store.js'
 
 /** Rows removed in one transaction: others must be able to write in between. */
 const DROP_PIECE = 5000

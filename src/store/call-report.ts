@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely'
+import type { CallReport } from './report.js'
 import type { CallTable } from './schema.js'
-import type { CallReport } from './store.js'
 
 export type CallRow = Selectable<CallTable>
 

@@ -1,4 +1,5 @@
 import type { CallOutcome } from '../domain/outcome.js'
+import { lowerBalance } from './account.js'
 import { claim } from './claim.js'
 import { closeCall } from './close-call.js'
 import type { Connection } from './connection.js'
@@ -21,7 +22,10 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
           "select id, batch_id, outcome from call where outcome = 'sent' and sent_at < ?",
           [sentBefore],
         )
-        for (const call of old) changeOutcome(connection, call, 'unknown')
+        for (const call of old) {
+          changeOutcome(connection, call, 'unknown')
+          lowerBalance(connection)
+        }
         return old.length
       }),
     streak: async () => connection.read(() => streak(connection)),
@@ -30,7 +34,7 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
 
 /**
  * Back from the newest to the last answer, or to the last resume. Rate limits and empty accounts neither count nor
- * end a streak. A timeout stands in the ledger as `unknown`, for it may be paid; for a breaker it is a
+ * end a streak. What cannot be read makes a dead letter like what is refused. A timeout stands in the ledger as `unknown`, for it may be paid; for a breaker it is a
  * failure like the others.
  */
 function streak(connection: Connection): { refusedSearches: number; transientCalls: number } {
@@ -43,7 +47,7 @@ function streak(connection: Connection): { refusedSearches: number; transientCal
   )
   for (const { outcome, search_id } of calls) {
     if (outcome === 'answered') break
-    if (outcome === 'refused') refused.add(search_id)
+    if (outcome === 'refused' || outcome === 'unreadable') refused.add(search_id)
     if (outcome === 'transient' || outcome === 'unknown') transientCalls += 1
   }
   return { refusedSearches: refused.size, transientCalls }

@@ -2,7 +2,7 @@ import type { PauseCause } from '../domain/pause-cause.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
-import { knownBalance } from './account.js'
+import { knownBalance, lowerBalance } from './account.js'
 import { CAN_PAY_SQL } from './batch-row.js'
 import type { Connection } from './connection.js'
 import { addPause, isProbing } from './fleet-state.js'
@@ -62,6 +62,7 @@ function openCallUntil(connection: Connection, searchId: number, rules: ClaimRul
   const until = open.sent_at + rules.openCallMaxAgeMs
   if (until > rules.now) return until
   changeOutcome(connection, open, 'unknown')
+  lowerBalance(connection)
   return null
 }
 
@@ -80,7 +81,9 @@ function payingBatch(connection: Connection, searchId: number): number | null {
 function keepReserve(connection: Connection, { creditReserve, now }: ClaimRules): Claim | null {
   if (creditReserve <= 0) return null
   const balance = knownBalance(connection)
-  if (balance === null) return null
+  // Nobody has said a balance yet: one call at a time, until its answer does.
+  if (balance === null)
+    return countOf(connection, 'sent') === 0 ? null : { kind: 'reserve_near', until: now + RESERVE_NEAR_MS }
   if (balance - creditReserve < 1) {
     const detail = `${balance} credits are left and ${creditReserve} are kept in reserve (TRACKYARD_CREDIT_RESERVE).`
     addPause(connection, { cause: 'reserve', since: now, detail })

@@ -1,3 +1,4 @@
+import { isCharged } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
 import { foldBalance, foldLimits } from './account.js'
 import type { Connection } from './connection.js'
@@ -17,7 +18,7 @@ type Closed = Awaited<ReturnType<CallLedger['close']>>
  */
 export function closeCall(connection: Connection, callId: number, end: End): Closed {
   const call = connection.get<ClosingCall>(
-    'select id, batch_id, outcome, search_id, round, finished_at from call where id = ?',
+    'select id, batch_id, outcome, search_id, round, sent_at, finished_at from call where id = ?',
     [callId],
   )
   const search =
@@ -32,7 +33,10 @@ export function closeCall(connection: Connection, callId: number, end: End): Clo
   if (call.finished_at !== null) return { wasFirst: undecided || search.verdict_call === callId, endedProbe: false }
 
   record(connection, call, end)
-  foldBalance(connection, end.facts.creditsRemaining, end.outcome, end.now)
+  // One that was given up on before (`unknown`) has been counted then.
+  const mayCost = isCharged(end.outcome) && call.outcome === 'sent'
+  const ended = { id: callId, sentAt: call.sent_at, outcome: end.outcome, mayCost }
+  foldBalance(connection, end.facts.creditsRemaining, ended, end.now)
   foldLimits(connection, end.facts)
   settle(connection, call, search, end)
   const endedProbe = end.outcome === 'answered' && isProbing(connection)
@@ -43,6 +47,7 @@ export function closeCall(connection: Connection, callId: number, end: End): Clo
 interface ClosingCall extends LedgerCall {
   readonly search_id: number
   readonly round: number
+  readonly sent_at: number
   readonly finished_at: number | null
 }
 

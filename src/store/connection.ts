@@ -63,7 +63,7 @@ export const build = new Kysely<Schema>({
   },
 })
 
-/** For the migrator alone, which wants a Kysely that executes. Not to be destroyed: it borrows the handle. */
+/** `migrating` is for the migrator alone, which wants a Kysely that executes; it borrows the handle and is not to be destroyed. */
 export function openConnection(
   path: string,
   mode: 'write' | 'read',

@@ -49,11 +49,11 @@ export function deadLetterRecord(connection: Connection): DeadLetterRecord {
     retry: async (ref) =>
       connection.write(() => {
         const id = idInRound(connection, ref)
-        return id !== undefined && revive(connection, [id], 0) === 1
+        return id !== undefined && revive(connection, [id]) === 1
       }),
-    retryAll: async (filter) => connection.write(() => revive(connection, idsOf(dead(filter)), 0)),
+    retryAll: async (filter) => connection.write(() => revive(connection, idsOf(dead(filter)))),
     retryUnauthorized: async () =>
-      connection.write(() => revive(connection, idsOf(dead({}).where('search.death_reason', '=', 'unauthorized')), 0)),
+      connection.write(() => revive(connection, idsOf(dead({}).where('search.death_reason', '=', 'unauthorized')))),
     discardAll: async (filter) =>
       connection.write(
         () =>

@@ -4,7 +4,7 @@ import { mayWithhold } from './batch-report.js'
 import { standingBatches } from './batch-row.js'
 import type { Connection } from './connection.js'
 import { IS_DUE, REACH_TABLE, reaches, reachParameter } from './reach.js'
-import type { ExportRow } from './store.js'
+import type { ExportRow } from './report.js'
 import { storeError } from './store-error.js'
 
 /** Rows between two turns of the event loop. */

@@ -1,10 +1,10 @@
 import { RefusedError } from '../domain/errors.js'
 import type { SearchRequest } from '../domain/request.js'
+import type { Plan } from './batch.js'
 import { standingBatches } from './batch-row.js'
 import type { Connection } from './connection.js'
 import { dueSearches } from './due-count.js'
 import { IS_DUE, REACH_TABLE, reaches, reachParameter } from './reach.js'
-import type { Plan } from './store.js'
 
 /** How many examples and reasons are shown. */
 const SHOWN = 5

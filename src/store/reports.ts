@@ -7,9 +7,9 @@ import { build, type Connection } from './connection.js'
 import { dueSearches } from './due-count.js'
 import { exportRows } from './export-rows.js'
 import { reaches } from './reach.js'
+import type { Reports, Totals } from './report.js'
 import { searchName } from './search-ref.js'
 import { show } from './show.js'
-import type { Reports, Totals } from './store.js'
 
 const A_MINUTE_MS = 60_000
 

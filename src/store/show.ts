@@ -8,9 +8,9 @@ import { build, type Connection } from './connection.js'
 import { deathOf } from './dead-letters.js'
 import { searchNamed } from './find-search.js'
 import { IS_DUE, REACH_TABLE, reaches, reachParameter } from './reach.js'
+import type { ItemReport, Reports, SearchReport } from './report.js'
 import type { ItemTable } from './schema.js'
 import { refOf } from './search-ref.js'
-import type { ItemReport, Reports, SearchReport } from './store.js'
 
 /** Items listed with a search; thousands may share one. */
 const MOST_ITEMS = 1000

@@ -1,14 +1,26 @@
 import type { DeadLetter, Death } from '../domain/dead-letter.js'
-import type { LoadedRow } from '../domain/loaded-row.js'
 import type { CallOutcome, ResponseFacts } from '../domain/outcome.js'
 import type { Pause, PauseCause } from '../domain/pause-cause.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
-import type { BatchState, ItemStatus, Priority, SearchState } from '../domain/states.js'
+import type { Priority } from '../domain/states.js'
+import type { BatchRecord } from './batch.js'
+import type { Reports } from './report.js'
+
+export type { Batch, BatchRecord, NewBatch, Plan } from './batch.js'
+export type {
+  BatchReport,
+  CallReport,
+  ExportRow,
+  ItemReport,
+  Reports,
+  SearchReport,
+  Totals,
+} from './report.js'
 
 /**
- * The record: what is true. Redis only holds a window of it. Every method is one transaction
- * (`BEGIN IMMEDIATE`, nothing awaited inside) and every transition is guarded: it names the state and
+ * The record: what is true. Redis only holds a window of it. Every method is one transaction (`drop` is
+ * several; `BEGIN IMMEDIATE`, nothing awaited inside) and every transition is guarded: it names the state and
  * round that it leaves and says whether it happened. All instants are epoch milliseconds.
  *
  * Errors: `UnreachableError` when the file is locked for too long or the disk is full; the caller
@@ -29,89 +41,6 @@ export interface Store {
   close(): Promise<void>
 }
 
-// ── Batches ────────────────────────────────────────────────────────────────────────────────────
-
-export interface NewBatch {
-  readonly name: string
-  /** The path it was read from, or null (stdin, a script). */
-  readonly catalogPath: string | null
-  readonly format: 'csv' | 'jsonl'
-  /** Between cells, for CSV. */
-  readonly delimiter: string | null
-  /** The input's columns in order; empty for JSONL. */
-  readonly columns: readonly string[]
-  readonly template: string | null
-  readonly priority: Priority
-  /** An answer older than this is asked again (a new generation); null: an answer is reused for ever. */
-  readonly maxAgeMs: number | null
-  readonly createdAt: number
-}
-
-export interface Plan {
-  readonly rows: number
-  readonly accepted: number
-  readonly invalid: number
-  /** The first few, with line numbers. */
-  readonly invalidReasons: readonly string[]
-  /** Unique searches; the next four add up to it. */
-  readonly searches: number
-  readonly new: number
-  readonly alreadyQueued: number
-  readonly alreadyAnswered: number
-  readonly alreadyDead: number
-  /** One per search without a verdict that no other released batch is due to pay: the new ones. */
-  readonly creditsNeeded: number
-  /** Searches due for other released batches, which run before or beside this one. */
-  readonly dueElsewhere: number
-  /** The first five rendered requests, in input order. */
-  readonly examples: readonly SearchRequest[]
-}
-
-export interface Batch {
-  readonly id: number
-  readonly name: string
-  readonly state: BatchState
-  readonly priority: Priority
-  readonly catalogPath: string | null
-  readonly format: 'csv' | 'jsonl'
-  readonly delimiter: string | null
-  readonly columns: readonly string[]
-  /** `--max-credits`: the most calls that may be charged to it; null: no cap. */
-  readonly maxCredits: number | null
-  /** `--first`: the most calls before `release`; null: no such limit. */
-  readonly first: number | null
-  /** Calls charged to it: paid, perhaps paid, and in flight. */
-  readonly charged: number
-  readonly createdAt: number
-  /** When the last search it wants got its verdict (or it was cancelled); null before. */
-  readonly completedAt: number | null
-}
-
-export interface BatchRecord {
-  create(batch: NewBatch): Promise<number>
-  /** Adds a chunk to a loading batch. A key that stood on an earlier row becomes an invalid item ("repeated id …"). */
-  addRows(batchId: number, rows: readonly LoadedRow[], now: number): Promise<void>
-  /** Says that the loader is alive; see `dropAbandoned`. */
-  heartbeat(batchId: number, now: number): Promise<void>
-  plan(batchId: number, now: number): Promise<Plan>
-  /** loading → released, or a released one's caps changed. False when the batch is neither. Withheld searches become due. */
-  release(
-    batchId: number,
-    caps: { readonly maxCredits: number | null; readonly first: number | null },
-    now: number,
-  ): Promise<boolean>
-  /** released → cancelled. Searches nobody else wants are not called any more; those in flight finish. */
-  cancel(batchId: number, now: number): Promise<boolean>
-  /** Removes a loading batch with its items and the searches only it wanted. */
-  drop(batchId: number): Promise<void>
-  /** Drops loading batches whose loader has not been heard of since then. Returns how many. */
-  dropAbandoned(heardBefore: number): Promise<number>
-  /** By id ("12") or name (the latest of that name); null argument: the latest. A name wins over an id that looks like it. */
-  find(idOrName: string | null): Promise<Batch | null>
-  /** Batches whose last verdict has come and whose completion has not been announced yet; marks them announced. */
-  takeCompleted(now: number): Promise<readonly Batch[]>
-}
-
 // ── Feed: what is due, and what Redis is believed to hold ──────────────────────────────────────
 
 export interface DueSearch {
@@ -128,8 +57,8 @@ export interface FeedRecord {
   queued(): Promise<Readonly<Record<Priority, number>>>
   /**
    * Waiting searches that a released batch with budget left wants, best priority first, then oldest batch, then
-   * position; never more for a capped batch than its budget has left (counting what is queued for it).
-   * `room` is how many may be queued per priority.
+   * the order in which they were first asked; never more for a capped batch than its budget has left (counting
+   * what is queued for it). `room` is how many more may be queued per priority: what is urgent takes room from what is less.
    */
   due(limit: number, room: Readonly<Record<Priority, number>>): Promise<readonly DueSearch[]>
   /** waiting → queued, after the jobs were added to Redis. A crash between: the same ids are added again and swallowed. */
@@ -178,7 +107,10 @@ export interface ClaimRules {
 export type Closing =
   /** The answer is committed if the search still lacks one, even if it is dead or in another round by now: it is paid for. */
   | { readonly search: 'answered'; readonly body: string; readonly tracks: number }
-  /** Dead, if it still has no verdict. `body` kept when given; `pause` row written in the same transaction. */
+  /**
+   * Dead, if it still has no verdict (and, with `usesAttempt`, is still in the call's round: used-up attempts are one
+   * life's affair). `body` kept when given; `pause` row written in the same transaction.
+   */
   | {
       readonly search: 'dead'
       readonly death: Death
@@ -211,7 +143,7 @@ export interface CallLedger {
   /** Open calls older than that become `unknown` (they stay charged). Returns how many. */
   ageOut(sentBefore: number): Promise<number>
   /**
-   * For the breaker: finished calls in a row, newest first, that ended refused (counted as distinct searches) or transient/unknown
+   * For the breaker: finished calls in a row, newest first, that ended refused or unreadable (counted as distinct searches) or transient/unknown
    * (counted as calls); counting stops at an answer, and at the instant a `failing` or `outage` pause was last
    * lifted (the store remembers it in `pauses.lift`). Looks at the last 200 calls at most.
    */
@@ -249,7 +181,7 @@ export interface Account {
 
 export interface AccountRecord {
   get(): Promise<Account>
-  /** From GET /me: the balance is taken as it is. (Balances on answers are folded in by `calls.close`, lowest wins.) Absent fields are kept. */
+  /** From GET /me: the balance is taken as it is. (Balances on answers are folded in by `calls.close`: the lowest wins, what no overlap explains is a top-up.) Absent fields are kept. */
   update(account: Partial<Omit<Account, 'heardAt'>>, now: number): Promise<void>
 }
 
@@ -286,93 +218,4 @@ export interface DeadLetterRecord {
   retryUnauthorized(): Promise<number>
   /** queued (that round) → dead: BullMQ gave up on the job (stalled too often). False when it has a verdict already. */
   recordCrashed(ref: SearchRef, death: Death, now: number): Promise<boolean>
-}
-
-// ── Reports: heavy reads, for the command line and the board ───────────────────────────────────
-
-export interface BatchReport {
-  readonly batch: Batch
-  readonly items: number
-  readonly tagged: number
-  readonly noMatch: number
-  readonly waiting: number
-  readonly withheld: number
-  readonly dead: number
-  readonly invalid: number
-  readonly cancelled: number
-}
-
-export interface Totals {
-  /** Searches that are due: wanted by a released batch with budget left, no verdict yet; in Redis or not. */
-  readonly due: number
-  readonly deadLetters: number
-  /** Calls answered with 200 (answered and unreadable). */
-  readonly spent: number
-  readonly unknownOutcomes: number
-  readonly callsByOutcome: Readonly<Record<CallOutcome, number>>
-  readonly callsLastMinute: number
-}
-
-export interface CallReport {
-  readonly callId: number
-  readonly attempt: number
-  readonly sentAt: number
-  readonly finishedAt: number | null
-  readonly outcome: CallOutcome
-  readonly status: number | null
-  readonly requestId: string | null
-  readonly detail: string | null
-  readonly creditsRemaining: number | null
-}
-
-export interface SearchReport {
-  readonly ref: SearchRef
-  readonly request: SearchRequest
-  readonly state: SearchState
-  readonly failures: number
-  readonly death: Death | null
-  readonly calls: readonly CallReport[]
-  readonly answer: string | null
-  readonly items: readonly {
-    readonly batchId: number
-    readonly batchName: string
-    readonly position: number
-    readonly key: string | null
-  }[]
-}
-
-export interface ItemReport {
-  readonly batch: Batch
-  readonly position: number
-  readonly key: string | null
-  readonly row: string
-  readonly problem: string | null
-  readonly status: ItemStatus
-  readonly search: SearchReport | null
-}
-
-/** One row of the export, in input order. */
-export interface ExportRow {
-  readonly position: number
-  readonly key: string | null
-  readonly row: string
-  readonly status: ItemStatus
-  /** The answer's body; null unless `tagged` or `no_match`. */
-  readonly answer: string | null
-  /** Why it is invalid or dead: one sentence. */
-  readonly error: string | null
-}
-
-export interface Reports {
-  /** Latest first. `all`: finished ones too; else the unfinished and the latest. */
-  batches(which: { readonly batchId?: number; readonly limit: number }): Promise<readonly BatchReport[]>
-  totals(now: number): Promise<Totals>
-  /** Unknown outcomes by name, newest first. */
-  unknownOutcomes(
-    limit: number,
-  ): Promise<readonly { readonly call: CallReport; readonly search: string; readonly query: string }[]>
-  /** By the user's id, the position, or a fingerprint (or a unique beginning of it). Null: no such thing. */
-  show(what: string, batchId: number | null): Promise<ItemReport | SearchReport | null>
-  /** On a read-only connection of its own, a consistent snapshot; memory stays flat. */
-  exportRows(batchId: number): AsyncIterable<ExportRow>
 }

@@ -40,7 +40,7 @@ export function putBack(connection: Connection, ids: readonly number[]): number 
 }
 
 /** dead, not discarded → waiting, in a new round and with fresh attempts. Returns how many were. */
-export function revive(connection: Connection, ids: readonly number[], now: number): number {
+export function revive(connection: Connection, ids: readonly number[]): number {
   const revived = connection
     .all<{ id: number }>(
       `update search set state = 'waiting', round = round + 1, failures = 0, queued_priority = null, queued_at = null,
@@ -49,7 +49,7 @@ export function revive(connection: Connection, ids: readonly number[], now: numb
       [JSON.stringify(ids)],
     )
     .map((row) => row.id)
-  recount(connection, revived, 'dead', 'pending', now)
+  recount(connection, revived, 'dead', 'pending', null)
   lowerFeedMarks(connection, revived)
   return revived.length
 }
@@ -100,8 +100,9 @@ const NO_DEATH = `died_at = null, death_reason = null, death_status = null, deat
 /**
  * Moves the counters of every batch that wants these searches. A released batch is complete from the moment
  * when nothing is pending; a retry makes it incomplete, and due to be announced, again.
+ * @param now when the verdict came; null where there is none, which completes nothing
  */
-function recount(connection: Connection, ids: readonly number[], from: Bucket, to: Bucket, now: number): void {
+function recount(connection: Connection, ids: readonly number[], from: Bucket, to: Bucket, now: number | null): void {
   if (ids.length === 0) return
   const step = (bucket: Bucket): number => (bucket === to ? 1 : 0) - (bucket === from ? 1 : 0)
   connection.run(

@@ -156,9 +156,10 @@ describe('the reserve', () => {
     await granted(store, 'c', reserve)
   })
 
-  test('does not matter while no balance was ever heard, or none is kept', async () => {
+  test('while no balance was ever heard, calls go one at a time; where none is kept, as they come', async () => {
     await released(store, ['a', 'b'])
     await granted(store, 'a', reserve)
+    expect(await claim(store, 'b', reserve)).toMatchObject({ kind: 'reserve_near' })
     await store.account.update({ creditsRemaining: 0 }, 5)
     await granted(store, 'b')
   })

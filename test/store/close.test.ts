@@ -181,7 +181,7 @@ describe('the balance', () => {
       await close(store, call, 'answered', { creditsRemaining: said[index] ?? null })
       known.push(await balance())
     }
-    expect(known).toEqual([98, 97, 96, 50])
+    expect(known).toEqual([98, 98, 97, 50])
   })
 
   test('a call that cost nothing takes none away, and GET /me is believed as it is', async () => {
@@ -202,12 +202,55 @@ test('a balance that calls in flight cannot explain is a top-up, and is believed
   if (first === undefined || second === undefined || inFlight === undefined) throw new Error('three calls')
   await store.account.update({ creditsRemaining: 10 }, 5)
   await close(store, first, 'answered', { creditsRemaining: 12 })
-  expect(await balance()).toBe(9)
+  expect(await balance()).toBe(10)
   await close(store, second, 'answered', { creditsRemaining: 500 })
   expect(await balance()).toBe(500)
 })
 
+describe('the balance of many calls in flight', () => {
+  const balance = async (): Promise<number | null> => (await store.account.get()).creditsRemaining
+  const names = ['a', 'b', 'c', 'd', 'e', 'f']
+
+  test('is exact in whatever order their answers come, the oldest last', async () => {
+    await released(store, names)
+    await store.account.update({ creditsRemaining: 30 }, 5)
+    const calls = await Promise.all(names.map((query) => granted(store, query)))
+    for (const [index, call] of [...calls.entries()].reverse())
+      await close(store, call, 'answered', { creditsRemaining: 29 - index })
+    expect(await balance()).toBe(24)
+  })
+
+  test('counts a call of unknown outcome as paid, once, also when its answer comes after all', async () => {
+    await released(store, names)
+    await store.account.update({ creditsRemaining: 30 }, 5)
+    await settle(store, 'a', 'timedOut')
+    expect(await balance()).toBe(29)
+    const lost = await granted(store, 'b')
+    await store.calls.ageOut(20_000)
+    expect(await balance()).toBe(28)
+    await close(store, lost, 'answered')
+    expect(await balance()).toBe(28)
+    await granted(store, 'c')
+    await granted(store, 'c', { now: 50_000 })
+    expect(await balance()).toBe(27)
+  })
+
+  test('an answer that cannot be read took a credit', async () => {
+    await released(store, names)
+    await store.account.update({ creditsRemaining: 30 }, 5)
+    await settle(store, 'a', 'unreadable')
+    expect(await balance()).toBe(29)
+  })
+})
+
 describe('the streak', () => {
+  test('counts what cannot be read like what is refused: both make dead letters', async () => {
+    await released(store, ['a', 'b'])
+    await settle(store, 'a', 'unreadable')
+    await settle(store, 'b', 'refused')
+    expect(await store.calls.streak()).toEqual({ refusedSearches: 2, transientCalls: 0 })
+  })
+
   test('counts refused searches and failed calls back to the last answer', async () => {
     await released(store, ['a', 'b', 'c', 'd'])
     await settle(store, 'a', 'refused')

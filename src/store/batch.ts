@@ -1,0 +1,85 @@
+import type { LoadedRow } from '../domain/loaded-row.js'
+import type { SearchRequest } from '../domain/request.js'
+import type { BatchState, Priority } from '../domain/states.js'
+
+/** The store's contract for batches: what is submitted, what it will cost, and how it is let go or ended. */
+export interface NewBatch {
+  readonly name: string
+  /** The path it was read from, or null (stdin, a script). */
+  readonly catalogPath: string | null
+  readonly format: 'csv' | 'jsonl'
+  /** Between cells, for CSV. */
+  readonly delimiter: string | null
+  /** The input's columns in order; empty for JSONL. */
+  readonly columns: readonly string[]
+  readonly template: string | null
+  readonly priority: Priority
+  /** An answer older than this is asked again (a new generation); null: an answer is reused for ever. */
+  readonly maxAgeMs: number | null
+  readonly createdAt: number
+}
+
+export interface Plan {
+  readonly rows: number
+  readonly accepted: number
+  readonly invalid: number
+  /** The first few, with line numbers. */
+  readonly invalidReasons: readonly string[]
+  /** Unique searches; the next four add up to it. */
+  readonly searches: number
+  readonly new: number
+  readonly alreadyQueued: number
+  readonly alreadyAnswered: number
+  readonly alreadyDead: number
+  /** One per search without a verdict that no other released batch is due to pay: the new ones. */
+  readonly creditsNeeded: number
+  /** Searches due for other released batches, which run before or beside this one. */
+  readonly dueElsewhere: number
+  /** The first five rendered requests, in input order. */
+  readonly examples: readonly SearchRequest[]
+}
+
+export interface Batch {
+  readonly id: number
+  readonly name: string
+  readonly state: BatchState
+  readonly priority: Priority
+  readonly catalogPath: string | null
+  readonly format: 'csv' | 'jsonl'
+  readonly delimiter: string | null
+  readonly columns: readonly string[]
+  /** `--max-credits`: the most calls that may be charged to it; null: no cap. */
+  readonly maxCredits: number | null
+  /** `--first`: the most calls before `release`; null: no such limit. */
+  readonly first: number | null
+  /** Calls charged to it: paid, perhaps paid, and in flight. */
+  readonly charged: number
+  readonly createdAt: number
+  /** When the last search it wants got its verdict (or it was cancelled); null before. */
+  readonly completedAt: number | null
+}
+
+export interface BatchRecord {
+  create(batch: NewBatch): Promise<number>
+  /** Adds a chunk to a loading batch. A key that stood on an earlier row becomes an invalid item ("repeated id …"). */
+  addRows(batchId: number, rows: readonly LoadedRow[], now: number): Promise<void>
+  /** Says that the loader is alive; see `dropAbandoned`. */
+  heartbeat(batchId: number, now: number): Promise<void>
+  plan(batchId: number, now: number): Promise<Plan>
+  /** loading → released, or a released one's caps changed. False when the batch is neither. Withheld searches become due. */
+  release(
+    batchId: number,
+    caps: { readonly maxCredits: number | null; readonly first: number | null },
+    now: number,
+  ): Promise<boolean>
+  /** released → cancelled. Searches nobody else wants are not called any more; those in flight finish. */
+  cancel(batchId: number, now: number): Promise<boolean>
+  /** Removes a loading batch with its items and the searches only it wanted. */
+  drop(batchId: number): Promise<void>
+  /** Drops loading batches whose loader has not been heard of since then. Returns how many. */
+  dropAbandoned(heardBefore: number): Promise<number>
+  /** By id ("12") or name (the latest of that name); null argument: the latest. A name wins over an id that looks like it. */
+  find(idOrName: string | null): Promise<Batch | null>
+  /** Batches whose last verdict has come and whose completion has not been announced yet; marks them announced. */
+  takeCompleted(now: number): Promise<readonly Batch[]>
+}

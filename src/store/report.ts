@@ -1,0 +1,97 @@
+import type { Death } from '../domain/dead-letter.js'
+import type { CallOutcome } from '../domain/outcome.js'
+import type { SearchRequest } from '../domain/request.js'
+import type { SearchRef } from '../domain/search-id.js'
+import type { ItemStatus, SearchState } from '../domain/states.js'
+import type { Batch } from './batch.js'
+
+/** The store's contract for reports: heavy reads, for the command line and the board. */
+export interface BatchReport {
+  readonly batch: Batch
+  readonly items: number
+  readonly tagged: number
+  readonly noMatch: number
+  readonly waiting: number
+  readonly withheld: number
+  readonly dead: number
+  readonly invalid: number
+  readonly cancelled: number
+}
+
+export interface Totals {
+  /** Searches that are due: wanted by a released batch with budget left, no verdict yet; in Redis or not. */
+  readonly due: number
+  readonly deadLetters: number
+  /** Calls answered with 200 (answered and unreadable). */
+  readonly spent: number
+  readonly unknownOutcomes: number
+  readonly callsByOutcome: Readonly<Record<CallOutcome, number>>
+  readonly callsLastMinute: number
+}
+
+export interface CallReport {
+  readonly callId: number
+  readonly attempt: number
+  readonly sentAt: number
+  readonly finishedAt: number | null
+  readonly outcome: CallOutcome
+  readonly status: number | null
+  readonly requestId: string | null
+  readonly detail: string | null
+  readonly creditsRemaining: number | null
+}
+
+export interface SearchReport {
+  readonly ref: SearchRef
+  readonly request: SearchRequest
+  readonly state: SearchState
+  readonly failures: number
+  readonly death: Death | null
+  readonly calls: readonly CallReport[]
+  readonly answer: string | null
+  readonly items: readonly {
+    readonly batchId: number
+    readonly batchName: string
+    readonly position: number
+    readonly key: string | null
+  }[]
+}
+
+export interface ItemReport {
+  readonly batch: Batch
+  readonly position: number
+  readonly key: string | null
+  readonly row: string
+  readonly problem: string | null
+  readonly status: ItemStatus
+  readonly search: SearchReport | null
+}
+
+/** One row of the export, in input order. */
+export interface ExportRow {
+  readonly position: number
+  readonly key: string | null
+  readonly row: string
+  readonly status: ItemStatus
+  /** The answer's body; null unless `tagged` or `no_match`. */
+  readonly answer: string | null
+  /** Why it is invalid or dead: one sentence. */
+  readonly error: string | null
+}
+
+export interface Reports {
+  /** Latest first; of loading, released and cancelled ones alike. */
+  batches(which: { readonly batchId?: number; readonly limit: number }): Promise<readonly BatchReport[]>
+  totals(now: number): Promise<Totals>
+  /** Unknown outcomes by name, newest first. */
+  unknownOutcomes(
+    limit: number,
+  ): Promise<readonly { readonly call: CallReport; readonly search: string; readonly query: string }[]>
+  /**
+   * By the user's id, the position, or a fingerprint (or a unique beginning of it, of 6 digits or more; `-<generation>` names
+   * one asking). Null: no such thing. Throws `UsageError` when a beginning fits several. Lists 1,000 items at most.
+   */
+  show(what: string, batchId: number | null): Promise<ItemReport | SearchReport | null>
+  /** On a read-only connection of its own, a consistent snapshot; memory stays flat. */
+  exportRows(batchId: number): AsyncIterable<ExportRow>
+}
