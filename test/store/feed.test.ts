@@ -162,6 +162,15 @@ describe('a capped batch', () => {
     expect(await feedAll(store)).toEqual(['shared', 'own 1'])
   })
 
+  test('is not fed further because another took what it wants first', async () => {
+    await released(store, ['a'], { maxCredits: 1 })
+    const id = await released(store, ['a', 'b'], { maxCredits: 1 })
+    expect(await due()).toEqual(['a'])
+    expect(await counts(store, id)).toEqual({ items: 2, waiting: 1, withheld: 1 })
+    await settle(store, 'a', 'answered')
+    expect(await due()).toEqual(['b'])
+  })
+
   test('a loading batch adds nothing', async () => {
     await loaded(store, ['a'])
     expect(await due()).toEqual([])
