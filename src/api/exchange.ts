@@ -55,10 +55,13 @@ export function exchange(agent: Agent, request: ExchangeRequest): Promise<Exchan
       )
       if (end !== 'whole') controller?.abort(new Error(problem))
     }
-    const deadline = setTimeout(() => {
+    const late = (): void => {
       const missing = controller === null ? 'connection' : 'complete answer'
       finish('cut', `no ${missing} within ${request.timeoutMs} ms`)
-    }, request.timeoutMs)
+    }
+    // A process that was frozen wakes with its deadline passed and the answer waiting in the socket, and timers
+    // run before sockets are read: one look at them first, or a paid answer would be thrown away.
+    const deadline = setTimeout(() => setImmediate(late), request.timeoutMs)
 
     agent.dispatch(
       {

@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { stopPrivateRedis } from '../../src/queue/private-redis.js'
 import type { SimulatorOptions } from '../../src/simulator/options.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
@@ -30,8 +31,8 @@ export interface Night {
   status(): Promise<StatusReport>
   /** Starts a worker process and resolves when it says that it has started. */
   startWorker(env?: Record<string, string>): Promise<Process>
-  /** Starts any built entry point, given from the project's root. */
-  start(entry: string, args?: readonly string[], env?: Record<string, string>): Process
+  /** Starts any entry point, given from the project's root. Its stdin is closed, unless it is to stay open. */
+  start(entry: string, args?: readonly string[], env?: Record<string, string>, stdin?: 'open'): Process
   /** Writes a file into the night's folder and returns its path. */
   file(name: string, text: string): Promise<string>
   /** Reads the tagged CSV as rows of named cells. */
@@ -84,14 +85,15 @@ export async function startNight(
     entry: string,
     args: readonly string[] = [],
     more: Record<string, string> = {},
-    stdin?: string,
+    stdin?: 'open',
   ): Process {
     const child = spawn(process.execPath, [join(ROOT, entry), ...args], {
       cwd: dir,
       env: { ...env, ...more },
       stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })
-    if (stdin !== undefined) child.stdin?.end(stdin)
+    // A process that is killed while it reads.
+    child.stdin?.on('error', () => {})
     let stdout = ''
     let stderr = ''
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -123,7 +125,9 @@ export async function startNight(
     args: readonly string[],
     more: { stdin?: string; env?: Record<string, string> } = {},
   ): Promise<Finished> {
-    return start(CLI, args, more.env, more.stdin).exited
+    const command = start(CLI, args, more.env, more.stdin === undefined ? undefined : 'open')
+    command.child.stdin?.end(more.stdin)
+    return command.exited
   }
 
   async function json<T>(args: readonly string[]): Promise<T> {
@@ -135,7 +139,7 @@ export async function startNight(
   async function close(): Promise<void> {
     for (const one of processes) if (one.child.exitCode === null && one.child.signalCode === null) one.kill('SIGKILL')
     await Promise.all(processes.map((one) => one.exited))
-    await cli(['down'])
+    await stopPrivateRedis({ dataDir })
     await simulator.close()
     await rm(dir, { recursive: true, force: true })
   }

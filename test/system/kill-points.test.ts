@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals'
 import { silentLogger } from '../../src/domain/logger.js'
 import { openQueue } from '../../src/queue/open.js'
 import { findPrivateRedis } from '../../src/queue/private-redis.js'
-import { expectAccounted, figure, openCalls, readLedger } from '../support/ledger.js'
+import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
 import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
 import { SHORT } from '../support/short-settings.js'
 import { until } from '../support/until.js'
@@ -50,8 +50,7 @@ async function workerKilled(night: Night, at: string): Promise<number> {
 
 async function finishedByAnother(night: Night): Promise<void> {
   await night.startWorker()
-  const waited = await night.cli(['wait', '--timeout', '60'])
-  expect({ code: waited.code, said: waited.stderr }).toMatchObject({ code: 0 })
+  await untilDone(night)
 }
 
 describe('a worker is killed', () => {
@@ -182,7 +181,7 @@ describe('a command is killed', () => {
           {},
           'open',
         )
-        loading.child.stdin?.write(catalogText(5000))
+        loading.child.stdin?.write(catalogText(20_000))
         await until(() => existsSync(join(night.dataDir, 'trackyard.db')) && itemsLoaded(night) > 0, {
           timeoutMs: 20_000,
           what: 'the first rows in the store',

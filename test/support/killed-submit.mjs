@@ -1,0 +1,30 @@
+import { openClosers } from '../../dist/src/app/closers.js'
+import { settingsOf } from '../../dist/src/app/entry.js'
+import { openRecord } from '../../dist/src/app/parts.js'
+import { compileRows } from '../../dist/src/catalog/compile-rows.js'
+import { openCatalog } from '../../dist/src/catalog/open-catalog.js'
+import { silentLogger } from '../../dist/src/domain/logger.js'
+import { load } from '../../dist/src/submit/submit.js'
+import { killAt } from './kill-at.mjs'
+
+/** The use case behind `submit`, with one point at which it dies: FILE TEMPLATE. */
+const [path, template] = process.argv.slice(2)
+const settings = settingsOf({ env: process.env, cwd: process.cwd() })
+const store = await openRecord(settings, silentLogger, openClosers())
+const catalog = await openCatalog({ path }, {})
+const batch = await load(
+  { ...killAt({ store }), log: silentLogger, now: Date.now },
+  {
+    name: 'killed',
+    catalogPath: path,
+    format: catalog.format,
+    delimiter: catalog.delimiter,
+    columns: catalog.columns,
+    template,
+    priority: 'normal',
+    maxAgeMs: null,
+  },
+  compileRows({ catalog, template, idColumn: null }),
+)
+await batch.release({ maxCredits: null, first: null })
+throw new Error('KILL_AT was never reached')

@@ -1,0 +1,107 @@
+import { join } from 'node:path'
+import { expect } from '@jest/globals'
+import Database from 'better-sqlite3'
+import type { CallOutcome } from '../../src/domain/outcome.js'
+import type { Night } from './night.js'
+import { until } from './until.js'
+
+/** The store's own books, read beside the program: what the oracle of the system tests compares with the simulator's log. */
+export interface Ledger {
+  readonly calls: Readonly<Partial<Record<CallOutcome, number>>>
+  /** Attempts used by all searches together. */
+  readonly failures: number
+  readonly searches: number
+  /** `ok`, or what SQLite found wrong. */
+  readonly integrity: string
+}
+
+export function readLedger(night: Pick<Night, 'dataDir'>): Ledger {
+  return looking(night, (db) => {
+    const calls = db.prepare<[], { outcome: CallOutcome; calls: number }>(
+      'select outcome, count(*) as calls from call group by 1',
+    )
+    const search = db.prepare<[], { searches: number; failures: number }>(
+      'select count(*) as searches, coalesce(sum(failures), 0) as failures from search',
+    )
+    return {
+      calls: Object.fromEntries(calls.all().map((row) => [row.outcome, row.calls])),
+      ...(search.get() ?? { searches: 0, failures: 0 }),
+      integrity: String(db.pragma('integrity_check', { simple: true })),
+    }
+  })
+}
+
+/** One figure, by SQL. */
+export function figure(night: Pick<Night, 'dataDir'>, sql: string): number {
+  return looking(night, (db) => Number(db.prepare(sql).pluck().get()))
+}
+
+/** Calls that stood open when a process died: each of them may be paid. */
+export function openCalls(night: Pick<Night, 'dataDir'>): number {
+  return readLedger(night).calls.sent ?? 0
+}
+
+/**
+ * The oracle: every row of the catalog has exactly one status, in order; what the server was paid is within the
+ * searches and the calls of unknown outcome; each of these is listed by `status` and by `show`; the file is whole.
+ */
+export async function expectAccounted(
+  night: Night,
+  expected: { readonly rows: number; readonly unknown: number; readonly status?: (id: string) => string },
+): Promise<void> {
+  const rows = await night.exported()
+  const ids = Array.from({ length: expected.rows }, (_, index) => `r${index + 1}`)
+  expect(rows.map(({ id, status }) => ({ id, status }))).toEqual(
+    ids.map((id) => ({ id, status: expected.status?.(id) ?? 'tagged' })),
+  )
+  const ledger = readLedger(night)
+  expect(ledger.integrity).toBe('ok')
+  expect({ sent: ledger.calls.sent ?? 0, unknown: ledger.calls.unknown ?? 0 }).toEqual({
+    sent: 0,
+    unknown: expected.unknown,
+  })
+  expect(night.simulator.paid()).toBeLessThanOrEqual(ledger.searches + expected.unknown)
+  expect(night.simulator.paidTwice().length).toBeLessThanOrEqual(expected.unknown)
+  expect((await night.status()).credits.unknown_outcomes).toBe(expected.unknown)
+  const listed = unknownItems(night)
+  expect(listed).toHaveLength(expected.unknown)
+  const [id] = listed
+  if (id !== undefined) expect(await unknownCallsShown(night, id)).toBe(count(listed, id))
+}
+
+/** Every search has its verdict: a look at the store costs less than a `wait` in a process of its own. */
+export async function untilDone(night: Pick<Night, 'dataDir'>, timeoutMs = 60_000): Promise<void> {
+  const pending = "select count(*) from search where state in ('waiting', 'queued')"
+  await until(() => figure(night, pending) === 0, { timeoutMs, what: 'a verdict on every search', everyMs: 100 })
+}
+
+/** One entry per call of unknown outcome: the user's id of the first row that wanted it. */
+function unknownItems(night: Night): readonly string[] {
+  return looking(night, (db) =>
+    db
+      .prepare<[], { key: string }>(
+        `select (select key from item where item.search_id = call.search_id order by batch_id desc, position limit 1) as key
+         from call where outcome = 'unknown'`,
+      )
+      .all()
+      .map((row) => row.key),
+  )
+}
+
+async function unknownCallsShown(night: Night, id: string): Promise<number> {
+  const shown = await night.json<unknown>(['show', id])
+  return JSON.stringify(shown).match(/"outcome":"unknown( outcome)?"/g)?.length ?? 0
+}
+
+function count(list: readonly string[], what: string): number {
+  return list.filter((entry) => entry === what).length
+}
+
+function looking<T>(night: Pick<Night, 'dataDir'>, look: (db: Database.Database) => T): T {
+  const db = new Database(join(night.dataDir, 'trackyard.db'), { readonly: true })
+  try {
+    return look(db)
+  } finally {
+    db.close()
+  }
+}
