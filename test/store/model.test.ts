@@ -238,6 +238,6 @@ test('whatever happens in whatever order, every row has one status, every counte
         await temp.end()
       }
     }),
-    { numRuns: 40 },
+    { numRuns: 25 },
   )
 }, 120_000)
