@@ -1,0 +1,34 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Agent, request } from 'undici'
+import { SIMULATOR_KEY } from '../../src/simulator/options.js'
+
+/**
+ * The baseline to beat: the API documentation's own sample, a sequential loop of at most 3 attempts that
+ * sleeps Retry-After on a 429 (60 s where it is missing) and gives up on anything else.
+ */
+export const DOCUMENTED_LOOP = 'as-documented-loop'
+
+const ATTEMPTS = 3
+const FALLBACK_S = 60
+
+export async function playDocumentedLoop(url: string, searches: number): Promise<void> {
+  const agent = new Agent({ connections: 1 })
+  for (let index = 0; index < searches; index += 1) await search(agent, url, `scene ${index} music`)
+  await agent.close()
+}
+
+async function search(agent: Agent, url: string, query: string): Promise<unknown> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    const { statusCode, headers, body } = await request(`${url}/search`, {
+      dispatcher: agent,
+      method: 'POST',
+      headers: { authorization: `Bearer ${SIMULATOR_KEY}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ query }),
+    })
+    if (statusCode === 200) return body.json()
+    await body.dump()
+    if (statusCode !== 429) throw new Error(`HTTP ${statusCode}`)
+    await sleep(Number(headers['retry-after'] ?? FALLBACK_S) * 1000)
+  }
+  throw new Error('Max retries exceeded')
+}

@@ -1,0 +1,70 @@
+import { silentLogger } from '../../src/domain/logger.js'
+import { startOrConnectPrivateRedis } from '../../src/queue/private-redis.js'
+import { QUERY, writeCatalog } from './catalog-file.js'
+import { BENCH_ENTRY } from './entry.js'
+import { startFastServer } from './fast-server.js'
+import { type Bench, type Figure, median } from './figure.js'
+import { redisMemory } from './redis-memory.js'
+import { onStage } from './stage.js'
+
+/** A catalog of a million rows that all ask something else: planned, submitted, looked at. No worker runs. */
+export const million: Bench = {
+  name: 'million',
+  about: 'a million rows: plan, submit, Redis memory, status',
+  async run({ quick, say }) {
+    const rows = quick ? 100_000 : 1_000_000
+    const server = await startFastServer(BENCH_ENTRY, 0)
+    try {
+      return await onStage(server.url, {}, async (stage) => {
+        const small = await writeCatalog(stage.dir, 'small', rows / 10)
+        const catalog = await writeCatalog(stage.dir, 'million', rows)
+        const command = (file: string, ...more: string[]) => ['submit', file, '--query', QUERY, '--json', ...more]
+        say(`plan of ${rows} rows`)
+        const smallPlan = await stage.cli(command(small, '--dry-run'))
+        const plan = await stage.cli(command(catalog, '--dry-run'))
+        const redis = await startOrConnectPrivateRedis({ dataDir: stage.dataDir, logger: silentLogger })
+        const empty = await redisMemory(redis.socketPath)
+        say(`submit of ${rows} rows`)
+        const submit = await stage.cli(command(catalog, '--yes'))
+        const filled = await redisMemory(redis.socketPath)
+        say('status')
+        const looks: number[] = []
+        for (let look = 0; look < 5; look += 1) looks.push((await stage.cli(['status', '--json'])).wallMs)
+        const queued = filled.jobs - empty.jobs
+        return [
+          figure('plan (--dry-run)', plan.wallMs / 1000, 's', { atMost: 30 }, `${rows} rows, loaded and dropped again`),
+          figure(
+            'plan, peak memory',
+            plan.facts?.peakMb ?? null,
+            'MB',
+            { atMost: 250 },
+            `${smallPlan.facts?.peakMb.toFixed(0) ?? '?'} MB with a tenth of the rows`,
+          ),
+          figure(
+            'submit',
+            rows / (submit.wallMs / 1000),
+            'rows/s',
+            { atLeast: 25_000 },
+            'plan, release and feed included',
+          ),
+          figure('submit, peak memory', submit.facts?.peakMb ?? null, 'MB', { atMost: 250 }, ''),
+          figure(
+            'Redis, for each queued search',
+            (filled.usedBytes - empty.usedBytes) / queued,
+            'bytes',
+            { atMost: 650 },
+            `${queued} queued`,
+          ),
+          figure('Redis in all', filled.usedBytes / 1e6, 'MB', { atMost: 40 }, `${rows} searches due`),
+          figure('status', median(looks) / 1000, 's', { atMost: 1 }, `${rows} items, median of 5`),
+        ]
+      })
+    } finally {
+      await server.close()
+    }
+  },
+}
+
+function figure(what: string, value: number | null, unit: string, aim: Figure['aim'], note: string): Figure {
+  return { bench: 'million', what, value, unit, aim, note }
+}

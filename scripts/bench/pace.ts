@@ -1,0 +1,139 @@
+import { LIMIT_KINDS, type LimitKind } from '../../src/simulator/options.js'
+import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
+import { QUERY, writeCatalog } from './catalog-file.js'
+import type { Bench, Figure, Order } from './figure.js'
+import { type Fleet, runFleet } from './fleet.js'
+import { onStage } from './stage.js'
+
+/**
+ * How much of a limit is used, and how often it is overstepped: against the simulator's three ways of counting a
+ * minute, with fleets of one, two and four processes, and one where workers join and leave. The
+ * minutes are shortened (and the pace set accordingly), which is harder than life: what a start is late
+ * by weighs more in a shorter interval, and a Retry-After of a second may be a whole such minute.
+ */
+const FLEETS: readonly Fleet[] = [{ workers: 1 }, { workers: 2 }, { workers: 4 }, { workers: 'joining and leaving' }]
+const SCALES = [
+  { perMinute: 10, minuteMs: 3000, seconds: 60 },
+  { perMinute: 300, minuteMs: 30_000, seconds: 75 },
+] as const
+/** Rows at a time; they wait more than they work. */
+const AT_A_TIME = 4
+const MINUTE_MS = 60_000
+
+export const pace: Bench = {
+  name: 'pace',
+  about: 'use of the rate limit and share of 429s, for three kinds of limit and four fleets',
+  async run(order) {
+    const matrix = SCALES.flatMap((scale) =>
+      LIMIT_KINDS.flatMap((kind) => FLEETS.map((fleet) => ({ ...scale, kind, fleet }))),
+    )
+    const rows = order.quick ? matrix.filter(({ kind }) => kind === 'sliding').slice(0, 4) : matrix
+    const seen: Seen[] = []
+    for (let from = 0; from < rows.length; from += AT_A_TIME) {
+      const now = rows.slice(from, from + AT_A_TIME)
+      order.say(`rows ${from + 1} to ${from + now.length} of ${rows.length}`)
+      const seconds = (row: Row) => (order.quick ? 15 : row.seconds)
+      seen.push(...(await Promise.all(now.map((row) => measured({ ...row, seconds: seconds(row) })))))
+    }
+    return [...seen.flatMap(figures), ...inAll(seen), ...(await trueRun(order))]
+  },
+}
+
+interface Row {
+  readonly kind: LimitKind
+  readonly perMinute: number
+  readonly minuteMs: number
+  readonly seconds: number
+  readonly fleet: Fleet
+}
+
+interface Seen extends Row {
+  readonly calls: number
+  readonly refused: number
+  /** Share of the limit that was used. */
+  readonly used: number
+}
+
+async function measured(row: Row): Promise<Seen> {
+  const { kind, perMinute, minuteMs } = row
+  const simulator = await startSimulator({
+    tier: 'pro',
+    credits: 10_000_000,
+    perMinute,
+    limitKind: kind,
+    minuteMs,
+    latencyMs: [80, 320],
+    tracksPerAnswer: 1,
+  })
+  const perRealMinute = (perMinute * MINUTE_MS) / minuteMs
+  const settings = minuteMs === MINUTE_MS ? {} : { TRACKYARD_RATE_LIMIT: String(perRealMinute) }
+  try {
+    return await onStage(simulator.url, settings, async (stage) => {
+      const enough = Math.ceil(((row.seconds + 60) / 60) * perRealMinute)
+      const catalog = await writeCatalog(stage.dir, 'pace', enough)
+      await stage.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
+      const { from, to } = await runFleet(stage, row.fleet, row.seconds * 1000)
+      return { ...row, ...usage(simulator, row, from, to) }
+    })
+  } finally {
+    await simulator.close()
+  }
+}
+
+/** Counted from the first answered call in the span on, to the last; a fleet that stands still at the end is not spared. */
+function usage(
+  simulator: Simulator,
+  { perMinute, minuteMs }: Row,
+  from: number,
+  to: number,
+): Pick<Seen, 'calls' | 'refused' | 'used'> {
+  const calls = simulator.calls().filter(({ receivedAt }) => receivedAt <= to)
+  const refused = calls.filter(({ status }) => status === 429).length
+  const passed = calls.filter(({ status, receivedAt }) => status !== 429 && receivedAt >= from)
+  const intervalMs = minuteMs / perMinute
+  const [first, last] = [passed[0]?.receivedAt ?? to, passed.at(-1)?.receivedAt ?? from]
+  const spanMs = Math.max(last, to - intervalMs) - first
+  return { calls: calls.length, refused, used: ((passed.length - 1) * intervalMs) / spanMs }
+}
+
+function figures(seen: Seen): Figure[] {
+  const { kind, perMinute, minuteMs, fleet, calls, refused } = seen
+  const scaled = minuteMs === MINUTE_MS ? 'true minutes' : `minutes of ${minuteMs / 1000} s`
+  const processes = fleet.workers === 1 ? '1 process' : `${fleet.workers} processes`
+  return [
+    {
+      bench: 'pace',
+      what: `${perMinute} a minute, ${kind}, ${fleet.workers === 'joining and leaving' ? fleet.workers : processes}`,
+      value: seen.used * 100,
+      unit: '% used',
+      aim: { atLeast: 98 },
+      note: `${calls} calls in ${scaled}, ${refused} answered 429`,
+    },
+  ]
+}
+
+function inAll(seen: readonly Seen[]): Figure[] {
+  const calls = seen.reduce((sum, row) => sum + row.calls, 0)
+  const refused = seen.reduce((sum, row) => sum + row.refused, 0)
+  const figure = (what: string, value: number, unit: string, aim: Figure['aim']): Figure => ({
+    bench: 'pace',
+    what,
+    value,
+    unit,
+    aim,
+    note: `${calls} calls over ${seen.length} rows`,
+  })
+  const least = Math.min(...seen.map(({ used }) => used * 100))
+  return [
+    figure('the least used row', least, '% used', { atLeast: 98 }),
+    figure('answered 429, of 1,000 calls', (refused * 1000) / calls, '', { atMost: 1 }),
+  ]
+}
+
+/** The real thing: 300 a minute as learned from the API, in real minutes, on the strictest way of counting. */
+async function trueRun({ trueMinutes, say }: Order): Promise<readonly Figure[]> {
+  if (trueMinutes === 0) return []
+  say(`300 a minute for ${trueMinutes} minutes`)
+  const row = { kind: 'sliding', perMinute: 300, minuteMs: MINUTE_MS, seconds: trueMinutes * 60 } as const
+  return figures(await measured({ ...row, fleet: { workers: 2 } }))
+}

@@ -1,0 +1,107 @@
+import { silentLogger } from '../../src/domain/logger.js'
+import { startOrConnectPrivateRedis } from '../../src/queue/private-redis.js'
+import { BARE_WORKER } from './bare-worker.js'
+import { QUERY, writeCatalog } from './catalog-file.js'
+import { DOCUMENTED_LOOP } from './documented-loop.js'
+import { BENCH_ENTRY } from './entry.js'
+import { type FastServer, startFastServer, untilCalls } from './fast-server.js'
+import { type Bench, type Figure, median, type Order } from './figure.js'
+import { runRole } from './role.js'
+import { onStage, type Stage } from './stage.js'
+
+/**
+ * Calls a second where nothing limits them, against a bare BullMQ worker and the documentation's loop. All of
+ * them are timed by the server, with the jobs in Redis before the first call, in turns, and the
+ * median of the turns counts: a neighbour on the machine disturbs all alike.
+ */
+const CONCURRENCY = 50
+const TURNS = 3
+
+export const throughput: Bench = {
+  name: 'throughput',
+  about: 'calls a second without limits, against a bare BullMQ worker and a sequential loop',
+  run: async (order) => [
+    ...(await against(order, { latencyMs: 0, searches: 20_000, looped: 4000, aim: 0.6 })),
+    ...(await against(order, { latencyMs: 50, searches: 6000, looped: 100, aim: 0.95 })),
+  ],
+}
+
+interface Race {
+  readonly latencyMs: number
+  readonly searches: number
+  /** How many the sequential loop gets to do. */
+  readonly looped: number
+  /** Of the ratio to the bare worker. */
+  readonly aim: number
+}
+
+async function against(order: Order, race: Race): Promise<Figure[]> {
+  const searches = order.quick ? race.searches / 10 : race.searches
+  const server = await startFastServer(BENCH_ENTRY, race.latencyMs)
+  const [ours, bare, looped]: [number[], number[], number[]] = [[], [], []]
+  try {
+    await onStage(server.url, { TRACKYARD_CONCURRENCY: String(CONCURRENCY) }, async (stage) => {
+      for (let turn = 1; turn <= (order.quick ? 1 : TURNS); turn += 1) {
+        order.say(`${race.latencyMs} ms server, turn ${turn}: bare worker, program, loop`)
+        bare.push(await bareCallsPerSecond(server, stage, searches))
+        ours.push(await ourCallsPerSecond(server, stage, searches, `turn-${turn}`))
+        looped.push(await loopedCallsPerSecond(server, race.looped))
+      }
+    })
+  } finally {
+    await server.close()
+  }
+  return figures(race, { searches, ours: median(ours), bare: median(bare), looped: median(looped) })
+}
+
+function figures(
+  { latencyMs, aim }: Race,
+  seen: { readonly searches: number; readonly ours: number; readonly bare: number; readonly looped: number },
+): Figure[] {
+  const at = `${latencyMs} ms server`
+  const figure = (what: string, value: number, unit: string, note: string, aimed: Figure['aim'] = null): Figure => ({
+    bench: 'throughput',
+    what: `${at}: ${what}`,
+    value,
+    unit,
+    aim: aimed,
+    note,
+  })
+  return [
+    figure('the program', seen.ours, 'calls/s', `concurrency ${CONCURRENCY}, ${seen.searches} searches, all on record`),
+    figure(
+      'a bare BullMQ worker',
+      seen.bare,
+      'calls/s',
+      `concurrency ${CONCURRENCY}, same call, JSON parse, no record`,
+    ),
+    figure("the documentation's loop", seen.looped, 'calls/s', 'one at a time'),
+    figure('program ÷ bare worker', seen.ours / seen.bare, '', 'the price of the record', { atLeast: aim }),
+    figure('program ÷ loop', seen.ours / seen.looped, '', ''),
+  ]
+}
+
+async function ourCallsPerSecond(server: FastServer, stage: Stage, searches: number, name: string): Promise<number> {
+  const catalog = await writeCatalog(stage.dir, name, searches)
+  await stage.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
+  await server.reset()
+  const worker = await stage.startWorker()
+  const { calls, seconds } = await untilCalls(server, searches)
+  await worker.stop()
+  return calls / seconds
+}
+
+async function bareCallsPerSecond(server: FastServer, stage: Stage, searches: number): Promise<number> {
+  const { socketPath } = await startOrConnectPrivateRedis({ dataDir: stage.dataDir, logger: silentLogger })
+  await server.reset()
+  await runRole(BENCH_ENTRY, [BARE_WORKER, server.url, socketPath, String(searches), String(CONCURRENCY)])
+  const { calls, seconds } = await server.counted()
+  return calls / seconds
+}
+
+async function loopedCallsPerSecond(server: FastServer, searches: number): Promise<number> {
+  await server.reset()
+  await runRole(BENCH_ENTRY, [DOCUMENTED_LOOP, server.url, String(searches)])
+  const { calls, seconds } = await server.counted()
+  return calls / seconds
+}
