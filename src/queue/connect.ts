@@ -5,6 +5,7 @@ import type { Logger } from '../domain/logger.js'
 import { describeAddress, type RedisAddress, type RedisPlace, redisOptionsOf } from './address.js'
 import { factsOf } from './error-facts.js'
 import { explain } from './redis-trouble.js'
+import { GOODBYE_MS, within } from './within.js'
 
 /**
  * The first connect is impatient, everything after it is not. Until Redis has answered once (and taken a
@@ -35,8 +36,13 @@ export function lastingOptions(address: RedisAddress): LastingOptions {
     enableOfflineQueue: true,
     connectTimeout: 3000,
     disconnectTimeout: 200,
-    retryStrategy: (times) => Math.min(times * 100, 1000),
+    retryStrategy: reconnectAfterMs,
   }
+}
+
+/** Soon at first, then every second: work resumes within a second or two of Redis's return. */
+export function reconnectAfterMs(times: number): number {
+  return Math.min(times * 100, 1000)
 }
 
 /** @throws UnreachableError, ConfigurationError */
@@ -63,8 +69,8 @@ export async function connect(options: {
     where,
     close: async () => {
       reports.end()
-      if (redis.status === 'ready') await redis.quit().catch(() => {})
-      else if (redis.status !== 'end') redis.disconnect()
+      const polite = redis.status === 'ready' && (await within(GOODBYE_MS, redis.quit()))
+      if (!polite && redis.status !== 'end') redis.disconnect()
     },
   }
 }
@@ -76,7 +82,7 @@ async function firstConnect(
   const { where, patienceMs, probeKey } = options
   let reached = false
   let cause: unknown = null
-  const retryStrategy = (times: number) => (reached ? Math.min(times * 100, 1000) : null)
+  const retryStrategy = (times: number) => (reached ? reconnectAfterMs(times) : null)
   const redis = new Redis({ ...lasting, retryStrategy, lazyConnect: true })
   redis.on('error', (error: Error) => {
     if (!reached) cause ??= error

@@ -1,10 +1,10 @@
 import { type Job, Worker } from 'bullmq'
 import type { Logger } from '../domain/logger.js'
 import { parseJobId, type SearchRef } from '../domain/search-id.js'
-import type { LastingOptions } from './connect.js'
 import { parkingReason } from './dead-letter-jobs.js'
 import { listen, runningWorker, type StoppableWorker } from './running-worker.js'
 import type { Hand } from './settle.js'
+import type { WorkerConnection } from './worker-connection.js'
 
 /**
  * Parks new letters and sends back those for which somebody pressed *Retry* (in Bull Board, or through
@@ -16,7 +16,7 @@ import type { Hand } from './settle.js'
  */
 export async function startDeadLetterWorker(
   parts: {
-    readonly connection: LastingOptions
+    readonly connection: WorkerConnection
     readonly prefix: string
     readonly logger: Logger
     readonly lockDurationMs: number
@@ -47,7 +47,7 @@ export async function startDeadLetterWorker(
   }
 
   const worker = new Worker(queueName, process, {
-    connection: parts.connection,
+    connection: parts.connection.redis,
     prefix: parts.prefix,
     concurrency: 5,
     lockDuration: parts.lockDurationMs,
@@ -58,7 +58,7 @@ export async function startDeadLetterWorker(
   })
   listen(worker, logger)
   await worker.waitUntilReady()
-  return runningWorker({ worker, hands, giveBack: async () => {}, onStopping: () => {} })
+  return runningWorker({ worker, connection: parts.connection, hands, giveBack: async () => {}, onStopping: () => {} })
 }
 
 function wasParked(job: Job): boolean {

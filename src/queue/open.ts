@@ -13,6 +13,7 @@ import type { StoppableWorker } from './running-worker.js'
 import { searchJobs } from './search-jobs.js'
 import type { SearchQueue } from './search-queue.js'
 import { startSearchWorker } from './search-worker.js'
+import { openWorkerConnection } from './worker-connection.js'
 
 /** Braces make a Redis Cluster keep all our keys in one slot. */
 export const DEFAULT_PREFIX = '{trackyard}'
@@ -57,7 +58,12 @@ export async function openQueue(options: QueueOptions): Promise<SearchQueue> {
       {
         ...searchJobs(searches, redis),
         work: async (work) => {
-          const parts = { connection: lasting, prefix, doors: { gate, clock, logger }, longestRestMs }
+          const parts = {
+            connection: openWorkerConnection(lasting),
+            prefix,
+            doors: { gate, clock, logger },
+            longestRestMs,
+          }
           return remember(await startSearchWorker(parts, work, SEARCHES))
         },
       },
@@ -71,7 +77,13 @@ export async function openQueue(options: QueueOptions): Promise<SearchQueue> {
             durationMs: 25_000,
             stalledIntervalMs: 5000,
           }
-          const parts = { connection: lasting, prefix, logger, lockDurationMs: durationMs, stalledIntervalMs }
+          const parts = {
+            connection: openWorkerConnection(lasting),
+            prefix,
+            logger,
+            lockDurationMs: durationMs,
+            stalledIntervalMs,
+          }
           return remember(await startDeadLetterWorker(parts, handlers, DEAD_LETTERS))
         },
       },

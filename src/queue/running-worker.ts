@@ -3,6 +3,8 @@ import type { Logger } from '../domain/logger.js'
 import { factsOf } from './error-facts.js'
 import type { RunningWorker } from './search-queue.js'
 import type { Hand } from './settle.js'
+import { GOODBYE_MS, within } from './within.js'
+import type { WorkerConnection } from './worker-connection.js'
 
 /**
  * The end of a worker's life. Calls in flight may be paid for, so those in hand are waited for; what
@@ -16,30 +18,30 @@ export interface StoppableWorker extends RunningWorker {
 
 export function runningWorker(parts: {
   readonly worker: Worker
+  readonly connection: WorkerConnection
   readonly hands: Set<Hand>
   readonly giveBack: (hand: Hand) => Promise<void>
   /** Called once, before anything else: what BullMQ still hands over from now on goes back untouched. */
   readonly onStopping: () => void
 }): StoppableWorker {
-  const { worker, hands, giveBack, onStopping } = parts
+  const { worker, connection, hands, giveBack, onStopping } = parts
   let stopped: Promise<{ unfinished: number }> | null = null
   let closed = false
 
   async function stopWithin(graceMs: number): Promise<{ unfinished: number }> {
     onStopping()
-    const finished = worker.close().then(() => {
-      closed = true
-    })
-    let alarm: NodeJS.Timeout | undefined
-    const grace = new Promise<void>((resolve) => {
-      alarm = setTimeout(resolve, graceMs)
-    })
-    await Promise.race([finished, grace])
-    clearTimeout(alarm)
+    const finished = closing()
+    await within(graceMs, finished)
     if (closed) return { unfinished: 0 }
     const late = [...hands]
-    await Promise.all(late.map(giveBack))
+    await within(GOODBYE_MS, Promise.all(late.map(giveBack)))
     return { unfinished: late.length }
+  }
+
+  async function closing(): Promise<void> {
+    await worker.close()
+    connection.cut()
+    closed = true
   }
 
   return {
@@ -51,9 +53,9 @@ export function runningWorker(parts: {
     abandon: async () => {
       if (closed) return
       onStopping()
-      const finished = worker.close()
-      if (hands.size > 0) await worker.disconnect()
-      else await finished
+      const finished = closing()
+      if (hands.size === 0) await within(GOODBYE_MS, finished)
+      connection.cut()
     },
   }
 }

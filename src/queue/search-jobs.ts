@@ -54,6 +54,14 @@ export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'>
       }
       return found
     },
+    remove: async (refs) => {
+      const gone = new Set<string>()
+      for (const chunk of chunks(refs)) {
+        const left = await Promise.all(chunk.map((ref) => queue.remove(jobIdOf(ref))))
+        for (const [index, ref] of chunk.entries()) if (left[index] === 1) gone.add(jobIdOf(ref))
+      }
+      return gone
+    },
     failed: async (limit) => {
       if (limit < 1) return []
       const jobs: (Job | undefined)[] = await queue.getJobs(['failed'], 0, limit - 1, true)

@@ -44,6 +44,8 @@ export interface SearchJobs {
   counts(): Promise<QueueCounts>
   /** Which of these have a job in Redis, in a state that will still run or be moved (waiting, prioritized, delayed, active, failed). */
   present(refs: readonly SearchRef[]): Promise<ReadonlySet<string>>
+  /** Takes jobs out before they run. Returns the ids of those that are gone: all but the ones in hand just now. */
+  remove(refs: readonly SearchRef[]): Promise<ReadonlySet<string>>
   /** Jobs in the failed set, oldest first: the mover's work. `failedReason` as BullMQ or `bury` wrote it. */
   failed(limit: number): Promise<
     readonly {

@@ -1,10 +1,10 @@
 import { type Job, Worker, type WorkerOptions } from 'bullmq'
 import { parseJobId } from '../domain/search-id.js'
 import type { Step } from '../domain/step.js'
-import type { LastingOptions } from './connect.js'
 import { listen, runningWorker, type StoppableWorker } from './running-worker.js'
 import type { WorkOptions } from './search-queue.js'
 import { type Doors, giveBack, type Hand, retryDelayMs, settle } from './settle.js'
+import type { WorkerConnection } from './worker-connection.js'
 
 /**
  * Takes jobs and turns what the handler says into what BullMQ is told. Three things never reach the
@@ -13,7 +13,7 @@ import { type Doors, giveBack, type Hand, retryDelayMs, settle } from './settle.
  * keep taking the same neighbours down with it.
  */
 export interface SearchWorkerParts {
-  readonly connection: LastingOptions
+  readonly connection: WorkerConnection
   readonly prefix: string
   readonly doors: Doors
   /** The longest rest of a job that stalled twice or more, ms. */
@@ -78,6 +78,7 @@ export async function startSearchWorker(
   await worker.waitUntilReady()
   return runningWorker({
     worker,
+    connection: parts.connection,
     hands,
     giveBack: (hand) => giveBack(hand, doors),
     onStopping: () => {
@@ -88,7 +89,7 @@ export async function startSearchWorker(
 
 function workerOptions(parts: SearchWorkerParts, options: WorkOptions): WorkerOptions {
   return {
-    connection: parts.connection,
+    connection: parts.connection.redis,
     prefix: parts.prefix,
     concurrency: options.concurrency,
     lockDuration: options.lockDurationMs,

@@ -219,3 +219,30 @@ test('FLUSHALL under a working fleet: jobs in hand end quietly, and what is adde
   await eventually('the new one runs', () => started.includes(4))
   expect(started).not.toContain(3)
 })
+
+describe('stopping while Redis is', () => {
+  test.each(['killed', 'frozen'])('%s: ends within the grace, with a job in hand and without', async (trouble) => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1]))
+    const { handle } = slowHandler()
+    const busy = await open.work(queue, handle)
+    await eventually('one is in hand', () => busy.inHand() === 1)
+    const idle = await open.work(queue, handle)
+    const letters = await queue.deadLetters.work({ retry: async () => {} })
+    if (trouble === 'killed') await redis.kill()
+    else redis.freeze()
+    try {
+      const startedAt = performance.now()
+      expect(await Promise.all([busy, idle, letters].map((worker) => worker.stop(200)))).toMatchObject([
+        { unfinished: 1 },
+        { unfinished: 0 },
+        { unfinished: 0 },
+      ])
+      await queue.close()
+      expect(performance.now() - startedAt).toBeLessThan(5000)
+    } finally {
+      if (trouble === 'frozen') redis.thaw()
+      await redis.restart()
+    }
+  })
+})
