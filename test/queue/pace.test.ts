@@ -4,11 +4,16 @@ import { callsPerMinuteOf, windowFor } from '../../src/queue/pace.js'
 
 describe('the pace', () => {
   test('up to 1,200 a minute, starts are spread one by one, so that no window can double up', () => {
-    expect(windowFor(300)).toEqual({ max: 1, duration: 200 })
-    expect(windowFor(5)).toEqual({ max: 1, duration: 12_000 })
-    expect(windowFor(7)).toEqual({ max: 1, duration: 8572 })
+    expect(windowFor(300)).toEqual({ max: 1, duration: 201 })
+    expect(windowFor(600)).toEqual({ max: 1, duration: 100 })
     expect(windowFor(1200)).toEqual({ max: 1, duration: 50 })
-    expect(windowFor(0.5)).toEqual({ max: 1, duration: 120_000 })
+  })
+
+  test.each([0.5, 5, 7, 10, 60])('at %p a minute a call may arrive 400 ms late, and none is one too many', (limit) => {
+    const { max, duration } = windowFor(limit)
+    expect(max).toBe(1)
+    expect(duration * limit).toBeGreaterThanOrEqual(60_400)
+    expect(duration * limit).toBeLessThan(60_600)
   })
 
   test('above, windows of 50 ms let several start', () => {
