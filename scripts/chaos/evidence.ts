@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ItemStatus } from '../../src/domain/states.js'
+import type { LoggedCall } from '../../src/simulator/call-log.js'
+import { type Audit, auditStore } from '../../src/store/audit.js'
+import type { ChaosRow } from './batches.js'
+import type { Scene } from './perform.js'
+
+/** What four witnesses say about the same night: the server's log, the ledger, the queues, the exported files. */
+export interface Evidence {
+  readonly server: readonly ServerCall[]
+  readonly audit: Audit
+  readonly batches: readonly ExportedBatch[]
+  /** What still moved when the time to settle was up. */
+  readonly unsettled: readonly string[]
+  /** What the processes did that they must not do. */
+  readonly misconduct: readonly string[]
+  /** Processes that outlived the run. */
+  readonly leftBehind: readonly string[]
+  readonly kills: number
+  /** Calls that one worker may have in flight. */
+  readonly concurrency: number
+  /** A call that is older counts as lost, ms: the request timeout and its margin. */
+  readonly callMaxAgeMs: number
+}
+
+export type ServerCall = Pick<
+  LoggedCall,
+  'number' | 'query' | 'receivedAt' | 'answeredAt' | 'charged' | 'status' | 'finished' | 'fault'
+>
+
+export interface ExportedBatch {
+  readonly name: string
+  readonly cancelled: boolean
+  readonly expected: readonly Pick<ChaosRow, 'id' | 'query'>[]
+  /** Null: it was never released, or could not be exported. */
+  readonly exported: readonly ExportedLine[] | null
+}
+
+export interface ExportedLine {
+  readonly position: number
+  readonly id: string | null
+  readonly status: ItemStatus
+}
+
+type Gathered = Pick<Evidence, 'server' | 'audit' | 'batches'>
+
+/** Taken while everything still stands and nothing moves. */
+export async function gather({ plan, stage, released }: Scene): Promise<Gathered> {
+  const batches: ExportedBatch[] = []
+  for (const { name, kind, rows } of plan.batches) {
+    const id = released.get(name)
+    batches.push({
+      name,
+      cancelled: kind === 'to be cancelled',
+      expected: rows,
+      exported: id === undefined ? null : await exported(stage, id),
+    })
+  }
+  return { server: stage.simulator.calls().map((call) => ({ ...call })), audit: auditStore(stage.storePath), batches }
+}
+
+async function exported(stage: Scene['stage'], batch: number): Promise<readonly ExportedLine[] | null> {
+  const out = join(stage.dir, `batch-${batch}.jsonl`)
+  const { code } = await stage.command(['export', String(batch), '--format', 'jsonl', '--out', out])
+  if (code !== 0) return null
+  const lines = (await readFile(out, 'utf8')).split('\n').filter((line) => line !== '')
+  return lines.map((line) => JSON.parse(line) as ExportedLine)
+}

@@ -1,0 +1,159 @@
+import { isCharged } from '../../src/domain/outcome.js'
+import type { AuditedCall } from '../../src/store/audit.js'
+import type { Evidence, ServerCall } from './evidence.js'
+
+/**
+ * The money: every call in the server's log is matched with the one in the ledger that announced it. A
+ * call is written before it is sent, and calls of one search come one after another, so the match of a server's
+ * call is the latest unmatched one that was written before it arrived.
+ *
+ * Promise 2: a search is paid for once, except for calls of unknown outcome, each of which is listed.
+ * So of all that was paid for one search, one call may be a plain answer; every other must stand in the
+ * ledger as unknown, as unreadable (which is bought again only when somebody retries it), or as an
+ * answer that came so late that the call had been given up as unknown.
+ */
+export interface CallFigures {
+  readonly calls: number
+  readonly paid: number
+  readonly paidTwice: number
+  readonly paidTwiceUnexplained: number
+  readonly unknownOutcomes: number
+}
+
+interface Match {
+  readonly server: ServerCall
+  readonly ledger: AuditedCall
+}
+
+export function judgeCalls(evidence: Evidence): { figures: CallFigures; violations: readonly string[] } {
+  const { server, audit } = evidence
+  const ledgerByQuery = grouped(audit.calls)
+  const violations: string[] = []
+  let paidTwice = 0
+  let paidTwiceUnexplained = 0
+  for (const [query, calls] of grouped(server)) {
+    const ledger = ledgerByQuery.get(query) ?? []
+    const { matches, strangers } = matched(calls, ledger)
+    for (const call of strangers) violations.push(say(query, `call ${call.number} stands in no ledger`, calls, ledger))
+    for (const match of matches) {
+      if (match.server.charged === 1 && !isCharged(match.ledger.outcome)) {
+        violations.push(say(query, `a paid call stands in the ledger as ${match.ledger.outcome}`, calls, ledger))
+      }
+    }
+    const paid = matches.filter((match) => match.server.charged === 1)
+    if (paid.length > 1) paidTwice += 1
+    const plain = paid.filter((match) => !isExcused(match, ledger, evidence.callMaxAgeMs))
+    if (plain.length > 1) {
+      paidTwiceUnexplained += plain.length - 1
+      violations.push(say(query, `paid ${plain.length} times without an unknown outcome`, calls, ledger))
+    }
+    violations.push(...unpaidAnswers(query, matches, calls, ledger))
+  }
+  violations.push(...answersFromNowhere(ledgerByQuery, server), ...tooManyUnknown(evidence))
+  return {
+    figures: {
+      calls: server.length,
+      paid: server.filter((call) => call.charged === 1).length,
+      paidTwice,
+      paidTwiceUnexplained,
+      unknownOutcomes: audit.calls.filter((call) => call.outcome === 'unknown').length,
+    },
+    violations,
+  }
+}
+
+function matched(server: readonly ServerCall[], ledger: readonly AuditedCall[]) {
+  const free = [...ledger]
+  const matches: Match[] = []
+  const strangers: ServerCall[] = []
+  for (const call of server) {
+    const at = free.findLastIndex((announced) => announced.sentAt <= call.receivedAt)
+    const [announced] = at < 0 ? [] : free.splice(at, 1)
+    if (announced === undefined) strangers.push(call)
+    else matches.push({ server: call, ledger: announced })
+  }
+  return { matches, strangers }
+}
+
+/** Whether another payment for the same search is no broken promise. */
+function isExcused({ ledger: call }: Match, all: readonly AuditedCall[], callMaxAgeMs: number): boolean {
+  switch (call.outcome) {
+    case 'unknown':
+      return true
+    case 'unreadable':
+      // Only a retry, which begins a new round, may buy it again; one that was in flight already had to be given up before.
+      return all.every(
+        (other) => other.sentAt <= call.sentAt || other.round > call.round || cameLate(call, callMaxAgeMs),
+      )
+    default:
+      return cameLate(call, callMaxAgeMs)
+  }
+}
+
+/** It had been given up as of unknown outcome before its answer came. */
+function cameLate(call: AuditedCall, callMaxAgeMs: number): boolean {
+  return call.finishedAt !== null && call.finishedAt - call.sentAt > callMaxAgeMs
+}
+
+function unpaidAnswers(
+  query: string,
+  matches: readonly Match[],
+  server: readonly ServerCall[],
+  ledger: readonly AuditedCall[],
+): readonly string[] {
+  return matches
+    .filter(({ ledger: call, server: seen }) => call.outcome === 'answered' && seen.charged === 0)
+    .map(({ server: seen }) =>
+      say(query, `call ${seen.number} is an answer that the server did not charge`, server, ledger),
+    )
+}
+
+function answersFromNowhere(
+  ledgerByQuery: ReadonlyMap<string, readonly AuditedCall[]>,
+  server: readonly ServerCall[],
+): readonly string[] {
+  const seen = grouped(server)
+  return [...ledgerByQuery].flatMap(([query, ledger]) => {
+    const calls = seen.get(query) ?? []
+    const answered = ledger.filter((call) => call.outcome === 'answered').length
+    const paid = calls.filter((call) => call.charged === 1).length
+    return answered > paid ? [say(query, `${answered} answers, and ${paid} paid at the server`, calls, ledger)] : []
+  })
+}
+
+/** Promise 2: without an end that anybody heard there is at most one call per slot in flight and kill. */
+function tooManyUnknown({ audit, kills, concurrency }: Evidence): readonly string[] {
+  const orphaned = audit.calls.filter((call) => call.outcome === 'unknown' && call.finishedAt === null).length
+  const atMost = kills * concurrency
+  return orphaned > atMost
+    ? [`${orphaned} calls have no end, and ${kills} kills with ${concurrency} slots explain ${atMost} of them at most`]
+    : []
+}
+
+function grouped<Call extends { readonly query: string }>(calls: readonly Call[]): Map<string, Call[]> {
+  const groups = new Map<string, Call[]>()
+  for (const call of calls) {
+    const group = groups.get(call.query)
+    if (group === undefined) groups.set(call.query, [call])
+    else group.push(call)
+  }
+  return groups
+}
+
+function say(query: string, what: string, server: readonly ServerCall[], ledger: readonly AuditedCall[]): string {
+  return [
+    `"${query}": ${what}`,
+    ...server.map(
+      (call) =>
+        `    server  call ${call.number} ${time(call.receivedAt)} → ${time(call.answeredAt)} ${call.finished}, status ${call.status ?? 'none'}, charged ${call.charged}${call.fault === null ? '' : `, ${call.fault}`}`,
+    ),
+    ...ledger.map(
+      (call) =>
+        `    ledger  call ${call.id} ${time(call.sentAt)} → ${time(call.finishedAt)} ${call.outcome}, round ${call.round}${call.detail === null ? '' : `, ${call.detail}`}`,
+    ),
+  ].join('\n')
+}
+
+function time(at: number | null): string {
+  return at === null ? '…' : new Date(at).toISOString().slice(11, 23)
+}

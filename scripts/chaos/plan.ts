@@ -1,0 +1,161 @@
+import type { FaultRule } from '../../src/simulator/fault-rule.js'
+import { type ChaosBatch, chaosBatches } from './batches.js'
+import { type Dice, openDice } from './dice.js'
+
+/**
+ * What will be done to the program, and when, thrown before the run begins: the same seed and length
+ * give the same plan. What the program is doing at these moments is up to the machine, so a run is
+ * repeated in its actions, not in its interleavings.
+ */
+export interface Plan {
+  readonly seed: number
+  readonly lastsMs: number
+  readonly batches: readonly ChaosBatch[]
+  /** In order of time. */
+  readonly steps: readonly Step[]
+}
+
+export interface Step {
+  /** After the start. */
+  readonly atMs: number
+  readonly action: Action
+}
+
+/** `slot`: which of the workers; where none lives there, the next one that does. */
+export type Action =
+  | { readonly do: 'kill worker'; readonly slot: number; readonly backAfterMs: number }
+  | { readonly do: 'stop worker'; readonly slot: number; readonly backAfterMs: number }
+  | { readonly do: 'freeze worker'; readonly slot: number; readonly forMs: number }
+  | { readonly do: 'kill redis' }
+  | { readonly do: 'restart redis' }
+  | { readonly do: 'flush redis' }
+  | { readonly do: 'remove jobs'; readonly count: number }
+  | { readonly do: 'fault'; readonly rule: FaultRule; readonly forMs: number }
+  | { readonly do: 'empty the account'; readonly left: number; readonly forMs: number }
+  | { readonly do: 'pause'; readonly forMs: number }
+  | { readonly do: 'retry dead letters'; readonly by: 'command line' | 'board' }
+  | { readonly do: 'submit'; readonly batch: string }
+  | { readonly do: 'release'; readonly batch: string }
+  | { readonly do: 'cancel'; readonly batch: string }
+
+export const WORKERS = 3
+/** What is submitted per second of the run: somewhat less than the fleet can call. */
+const QUESTIONS_PER_SECOND = 14
+const GAP_MS = [300, 1300] as const
+
+const WEIGHTS = {
+  'kill worker': 40,
+  'stop worker': 7,
+  'freeze worker': 8,
+  'kill redis': 4,
+  'restart redis': 2,
+  'flush redis': 4,
+  'remove jobs': 3,
+  fault: 16,
+  'empty the account': 3,
+  pause: 3,
+  'retry dead letters': 8,
+} as const satisfies Partial<Record<Action['do'], number>>
+
+export function planOf(seed: number, lastsMs: number): Plan {
+  const dice = openDice(seed)
+  const seconds = lastsMs / 1000
+  const batches = chaosBatches(dice, Math.max(5, Math.round(seconds / 20)), Math.round(seconds * QUESTIONS_PER_SECOND))
+  const steps = [...thrown(dice, lastsMs), ...lives(batches, lastsMs)]
+  return { seed, lastsMs, batches, steps: steps.sort((one, other) => one.atMs - other.atMs) }
+}
+
+function thrown(dice: Dice, lastsMs: number): readonly Step[] {
+  const steps: Step[] = []
+  let atMs = 1500
+  while (atMs < lastsMs) {
+    steps.push({ atMs, action: throwAction(dice, steps.length) })
+    atMs += dice.between(...GAP_MS)
+  }
+  return steps
+}
+
+function throwAction(dice: Dice, number: number): Action {
+  const slot = dice.between(0, WORKERS - 1)
+  const kind = dice.weighed(WEIGHTS)
+  switch (kind) {
+    case 'kill worker':
+    case 'stop worker':
+      return { do: kind, slot, backAfterMs: dice.between(0, 600) }
+    case 'freeze worker':
+      // Beyond the lock; now and then beyond the time after which its call counts as lost.
+      return { do: kind, slot, forMs: dice.falls(0.25) ? dice.between(7000, 9000) : dice.between(3300, 4800) }
+    case 'kill redis':
+    case 'restart redis':
+    case 'flush redis':
+      return { do: kind }
+    case 'remove jobs':
+      return { do: kind, count: dice.between(1, 20) }
+    case 'fault':
+      return { do: kind, rule: throwFault(dice, number), forMs: dice.between(1000, 5000) }
+    case 'empty the account':
+      return { do: kind, left: dice.between(0, 10), forMs: dice.between(1000, 4000) }
+    case 'pause':
+      return { do: kind, forMs: dice.between(500, 3000) }
+    case 'retry dead letters':
+      return { do: kind, by: dice.pick(['command line', 'board']) }
+    default:
+      return kind satisfies never
+  }
+}
+
+function throwFault(dice: Dice, number: number): FaultRule {
+  const kind = dice.weighed({
+    'too many': 4,
+    error: 3,
+    overload: 1,
+    cut: 2,
+    'cut in the answer': 2,
+    hang: 3,
+    late: 3,
+    spoilt: 2,
+  })
+  const id = `${kind}-${number}`
+  const rate = dice.between(5, 60) / 100
+  switch (kind) {
+    case 'too many':
+      return { id, rate, does: { status: 429, headers: { 'retry-after': dice.pick(['1', '2', '0']) } } }
+    case 'error':
+      // Now and then all of them: an outage.
+      return { id, rate: dice.falls(0.3) ? 1 : rate, does: { status: 500 } }
+    case 'overload':
+      return { id, rate, does: { status: 503, headers: { 'retry-after': '1' } } }
+    case 'late':
+      return { id, rate, does: 'late', ms: dice.between(300, 2500) }
+    case 'cut':
+    case 'cut in the answer':
+    case 'hang':
+      return { id, rate, does: kind }
+    case 'spoilt':
+      return { id, rate: rate / 4, does: dice.pick(['html', 'empty', 'truncated', 'not the shape']) }
+    default:
+      return kind satisfies never
+  }
+}
+
+/** The batches' own lives: submitted one after another, some released further, some cancelled. */
+function lives(batches: readonly ChaosBatch[], lastsMs: number): readonly Step[] {
+  const share = lastsMs / (batches.length + 1)
+  return batches.flatMap(({ name, kind }, index) => {
+    const atMs = Math.round(index * share)
+    const submitted: Step = { atMs, action: { do: 'submit', batch: name } }
+    const later = Math.round(atMs + share)
+    if (kind === 'to be cancelled') return [submitted, { atMs: later, action: { do: 'cancel', batch: name } }]
+    if (kind === 'first look') return [submitted, { atMs: later, action: { do: 'release', batch: name } }]
+    return [submitted]
+  })
+}
+
+/** One line for a person, or for comparing two plans. */
+export function describeStep({ atMs, action }: Step): string {
+  const { do: verb, ...facts } = action
+  const said = Object.entries(facts).map(
+    ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  )
+  return `${(atMs / 1000).toFixed(1).padStart(6)} s  ${[verb, ...said].join(' ')}`
+}

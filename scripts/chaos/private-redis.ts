@@ -1,0 +1,76 @@
+import { readFile, realpath } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { silentLogger } from '../../src/domain/logger.js'
+import { openQueue } from '../../src/queue/open.js'
+import { serverFiles } from '../../src/queue/redis-server.js'
+import { stateOf } from '../../src/queue/redis-socket.js'
+import type { SearchQueue } from '../../src/queue/search-queue.js'
+
+/** The private Redis of a data directory, as somebody with a shell meets it. The workers start it again. */
+export interface Victim {
+  /** False: none runs. */
+  signal(signal: 'SIGKILL' | 'SIGTERM'): Promise<boolean>
+  flush(): Promise<boolean>
+  /** The queues for a moment; null when Redis is away. */
+  withQueue<T>(use: (queue: SearchQueue) => Promise<T>): Promise<T | null>
+  /** Every server that ever ran in this directory, by its own log. */
+  pids(): Promise<readonly number[]>
+}
+
+export async function openVictim(dataDir: string): Promise<Victim> {
+  const files = serverFiles(await realpath(dataDir))
+  return {
+    async signal(signal) {
+      const pid = Number((await readFile(files.pidFile, 'utf8').catch(() => '')).trim())
+      const now = await stateOf(files.socketPath)
+      if (now.state === 'absent' || !Number.isInteger(pid) || pid < 2) return false
+      try {
+        return process.kill(pid, signal)
+      } catch {
+        return false
+      }
+    },
+    flush: async () => (await say(files.socketPath, 'FLUSHALL')).startsWith('+OK'),
+    async withQueue(use) {
+      if ((await stateOf(files.socketPath)).state !== 'up') return null
+      let queue: SearchQueue | null = null
+      try {
+        queue = await openQueue({ connection: files, logger: silentLogger, patienceMs: 2000 })
+        return await inTime(use(queue), 5000)
+      } catch {
+        return null
+      } finally {
+        await inTime(queue?.close() ?? Promise.resolve(), 2000).catch(() => {})
+      }
+    },
+    async pids() {
+      const log = await readFile(files.logFile, 'utf8').catch(() => '')
+      return [...new Set([...log.matchAll(/^(\d+):[A-Z] /gm)].map((match) => Number(match[1])))]
+    },
+  }
+}
+
+/** Redis may be killed under the hand that holds it; its client would wait for its return. */
+async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
+  let alarm: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    alarm = setTimeout(() => reject(new Error(`nothing within ${ms} ms`)), ms)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(alarm))
+}
+
+/** One command, and the first line of the reply; empty when nobody answers. */
+function say(socketPath: string, command: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath, () => socket.write(`${command}\r\n`))
+    const finish = (reply: string): void => {
+      clearTimeout(alarm)
+      socket.destroy()
+      resolve(reply)
+    }
+    const alarm = setTimeout(() => finish(''), 2000)
+    socket.on('data', (chunk) => finish(chunk.toString()))
+    socket.on('error', () => finish(''))
+    socket.on('close', () => finish(''))
+  })
+}

@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { OPEN_CALL_MARGIN_MS } from '../../src/search/handle.js'
+import { openStore } from '../../src/store/open.js'
+import { openCrew } from './crew.js'
+import { type Evidence, gather } from './evidence.js'
+import { perform, type Scene } from './perform.js'
+import { describeStep, type Plan, WORKERS } from './plan.js'
+import { openVictim } from './private-redis.js'
+import { mend, settle } from './settle.js'
+import { CONCURRENCY, openStage, REQUEST_TIMEOUT_MS } from './stage.js'
+import { emptyTally, type Tally } from './tally.js'
+
+/** One run: break things by the plan, mend them, let the workers finish, gather what the witnesses say, end everything. */
+export interface RunOptions {
+  readonly plan: Plan
+  /** Aborted: everything is ended at once, and the run throws the signal's reason. */
+  readonly signal: AbortSignal
+  /** An action is begun. */
+  readonly onStep: (line: string) => void
+  readonly onProgress: (line: string) => void
+}
+
+export interface Run {
+  readonly tally: Tally
+  readonly evidence: Evidence
+  readonly dir: string
+  /** Removes what the run left on the disk. */
+  forget(): Promise<void>
+}
+
+const SETTLES_WITHIN_MS = 240_000
+const PROGRESS_EVERY_MS = 500
+
+export async function run(options: RunOptions): Promise<Run> {
+  const { plan } = options
+  const stage = await openStage(plan.seed)
+  const crew = openCrew(stage, WORKERS)
+  const tally = emptyTally()
+  let pids: readonly number[] = []
+  let gathered: Awaited<ReturnType<typeof gather>> & Pick<Evidence, 'unsettled'>
+  let isOver = false
+  try {
+    const healing = new AbortController()
+    // The first command makes the data directory, and Redis in it.
+    await stage.command(['status'])
+    const scene: Scene = {
+      plan,
+      stage,
+      crew,
+      tally,
+      redis: await openVictim(stage.dataDir),
+      released: new Map(),
+      healing: healing.signal,
+    }
+    crew.startAll()
+    try {
+      await breakThings(scene, options, healing)
+      gathered = await finish(scene, options)
+    } finally {
+      pids = [...crew.pids, ...(await scene.redis.pids())]
+    }
+    isOver = true
+  } finally {
+    await crew.close()
+    await stage.command(['down'])
+    await stage.close({ keepFolder: isOver })
+  }
+  return {
+    tally,
+    dir: stage.dir,
+    forget: () => stage.close({ keepFolder: false }),
+    evidence: {
+      ...gathered,
+      misconduct: crew.misconduct,
+      leftBehind: pids.filter(lives).map((pid) => `process ${pid}`),
+      kills: tally.kills,
+      concurrency: CONCURRENCY,
+      callMaxAgeMs: REQUEST_TIMEOUT_MS + OPEN_CALL_MARGIN_MS,
+    },
+  }
+}
+
+async function breakThings(scene: Scene, options: RunOptions, healing: AbortController): Promise<void> {
+  const startedAt = performance.now()
+  const under = new Set<Promise<void>>()
+  const watch = setInterval(() => options.onProgress(progress(scene)), PROGRESS_EVERY_MS)
+  const untilMs = (atMs: number): Promise<void> =>
+    sleep(Math.max(0, atMs - (performance.now() - startedAt)), undefined, { signal: options.signal })
+  try {
+    for (const step of scene.plan.steps) {
+      await untilMs(step.atMs)
+      options.onStep(describeStep(step))
+      const done = perform(scene, step.action).finally(() => under.delete(done))
+      under.add(done)
+    }
+    await untilMs(scene.plan.lastsMs)
+  } finally {
+    clearInterval(watch)
+    healing.abort()
+  }
+  await Promise.all(under)
+}
+
+async function finish(
+  scene: Scene,
+  options: RunOptions,
+): Promise<Awaited<ReturnType<typeof gather>> & Pick<Evidence, 'unsettled'>> {
+  options.signal.throwIfAborted()
+  await mend(scene)
+  const store = await openStore({ path: scene.stage.storePath, readOnly: true })
+  try {
+    const unsettled = await settle(scene, store, {
+      withinMs: SETTLES_WITHIN_MS,
+      signal: options.signal,
+      onLook: (still) => options.onProgress(`mended; ${still.slice(0, 3).join('; ')}`),
+    })
+    return { ...(await gather(scene)), unsettled }
+  } finally {
+    await store.close()
+  }
+}
+
+function progress({ tally, stage, crew }: Scene): string {
+  const { calls, paid } = stage.simulator.summary()
+  return `${tally.kills} kills, ${tally.freezes} freezes, ${tally.redisKills} Redis kills, ${tally.flushes} flushes; ${calls} calls, ${paid} paid; ${crew.running()} workers run`
+}
+
+function lives(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}

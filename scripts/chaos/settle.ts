@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { deadLetterIdOf, type SearchRef } from '../../src/domain/search-id.js'
+import type { Store } from '../../src/store/store.js'
+import type { Scene } from './perform.js'
+import { PLENTY_OF_CREDITS } from './stage.js'
+
+/**
+ * The end of the chaos: everything that was broken is mended, and the workers get time to finish. What a night's
+ * operator would do is done here too, and nothing more: `resume`, and `release --all` for capped batches.
+ */
+export async function mend({ stage, crew, released, plan }: Scene): Promise<void> {
+  stage.simulator.heal()
+  stage.simulator.setCredits(PLENTY_OF_CREDITS)
+  crew.thawAll()
+  crew.startAll()
+  for (const { name, kind } of plan.batches) {
+    const id = released.get(name)
+    if (id !== undefined && (kind === 'capped' || kind === 'first look')) {
+      await stage.command(['release', String(id), '--all'])
+    }
+  }
+}
+
+/** What still moves or should; each is one sentence. Empty: the night is over. */
+export type Unsettled = readonly string[]
+
+const LOOK_EVERY_MS = 1000
+const RESUME_EVERY_LOOKS = 5
+
+/** Waits until nothing moves any more. Returns what still does when time is up. */
+export async function settle(
+  scene: Scene,
+  store: Pick<Store, 'reports' | 'pauses' | 'deadLetters'>,
+  options: {
+    readonly withinMs: number
+    readonly signal: AbortSignal
+    readonly onLook: (unsettled: Unsettled) => void
+  },
+): Promise<Unsettled> {
+  const deadline = performance.now() + options.withinMs
+  for (let look = 0; ; look += 1) {
+    const pauses = await store.pauses.list()
+    if (pauses.length > 0 && look % RESUME_EVERY_LOOKS === 0) await scene.stage.command(['resume'])
+    const inStore = [...(await unfinished(store)), ...pauses.map(({ cause }) => `the queue is paused: ${cause}`)]
+    const unsettled = inStore.length > 0 ? inStore : await unsettledQueue(scene, store)
+    if (unsettled.length === 0 || performance.now() > deadline) return unsettled
+    options.onLook(unsettled)
+    await sleep(LOOK_EVERY_MS, undefined, { signal: options.signal })
+  }
+}
+
+async function unfinished(store: Pick<Store, 'reports'>): Promise<Unsettled> {
+  const batches = await store.reports.batches({ limit: 1000 })
+  const open = (await store.reports.totals(Date.now())).callsByOutcome.sent
+  return [
+    ...batches
+      .filter(({ batch }) => batch.state === 'released')
+      .filter(({ waiting, withheld }) => waiting + withheld > 0)
+      .map(({ batch, waiting, withheld }) => `${batch.name}: ${waiting} rows wait, ${withheld} are withheld`),
+    ...(open > 0 ? [`${open} calls are open`] : []),
+  ]
+}
+
+/** No job left in hand or in line, and the dead letters that stand are those that the store calls dead. */
+async function unsettledQueue({ redis }: Scene, store: Pick<Store, 'deadLetters'>): Promise<Unsettled> {
+  const found = await redis.withQueue(async (queue) => ({
+    counts: await queue.searches.counts(),
+    parked: (await queue.deadLetters.refs()).map(deadLetterIdOf),
+  }))
+  if (found === null) return ['Redis is away']
+  const dead = (await deadRefs(store)).map(deadLetterIdOf)
+  const missing = dead.filter((id) => !found.parked.includes(id))
+  const stale = found.parked.filter((id) => !dead.includes(id))
+  return [
+    ...Object.entries(found.counts)
+      .filter(([, jobs]) => jobs > 0)
+      .map(([state, jobs]) => `${jobs} search jobs are ${state}`),
+    ...(missing.length > 0 ? [`${missing.length} dead letters are not parked: ${missing.slice(0, 5).join(', ')}`] : []),
+    ...(stale.length > 0 ? [`${stale.length} are parked and not dead: ${stale.slice(0, 5).join(', ')}`] : []),
+  ]
+}
+
+async function deadRefs(store: Pick<Store, 'deadLetters'>): Promise<readonly SearchRef[]> {
+  const all: SearchRef[] = []
+  for (let after: number | null = 0; after !== null; ) {
+    const page: { refs: readonly SearchRef[]; next: number | null } = await store.deadLetters.refs(after, 1000)
+    all.push(...page.refs)
+    after = page.next
+  }
+  return all
+}

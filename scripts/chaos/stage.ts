@@ -1,0 +1,111 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { SIMULATOR_KEY } from '../../src/simulator/options.js'
+import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
+import { REFUSED_WORD } from './batches.js'
+
+/** Where a run takes place: a folder of its own, the simulator as API and witness, the built commands, and short times. */
+export interface Stage {
+  readonly dir: string
+  readonly dataDir: string
+  readonly storePath: string
+  readonly simulator: Simulator
+  readonly env: Readonly<Record<string, string>>
+  /** Runs one command of the built program to its end, or kills it after a minute. */
+  command(args: readonly string[]): Promise<Finished>
+  /** Ends the simulator and every command that still runs; removes the folder unless it is to be looked at. */
+  close(options: { readonly keepFolder: boolean }): Promise<void>
+}
+
+export interface Finished {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export const CONCURRENCY = 6
+export const REQUEST_TIMEOUT_MS = 1000
+/** The lock must outlast the timeout by two seconds. */
+const LOCK_MS = 3100
+export const PLENTY_OF_CREDITS = 1_000_000
+const COMMAND_TIMEOUT_MS = 60_000
+const CLI = fileURLToPath(new URL('../trackyard-batch.js', import.meta.url))
+
+export async function openStage(seed: number): Promise<Stage> {
+  const dir = await mkdtemp(join(tmpdir(), 'chaos-'))
+  const dataDir = join(dir, 'data')
+  const simulator = await startSimulator({
+    seed,
+    tier: 'pro',
+    perMinute: null,
+    credits: PLENTY_OF_CREDITS,
+    latencyMs: [20, 700],
+    // The worst reading of the API's silence: what hangs or is cut off cost a credit, too.
+    chargeRule: 'once started',
+    tracksPerAnswer: 3,
+    faults: [{ id: 'refused', match: REFUSED_WORD, does: { status: 400 } }],
+  })
+  const env = {
+    PATH: process.env.PATH ?? '',
+    HOME: dir,
+    TZ: 'UTC',
+    TRACKYARD_API_URL: simulator.url,
+    TRACKYARD_API_KEY: SIMULATOR_KEY,
+    TRACKYARD_DATA_DIR: dataDir,
+    TRACKYARD_CONCURRENCY: String(CONCURRENCY),
+    TRACKYARD_RATE_LIMIT: '2400',
+    TRACKYARD_REQUEST_TIMEOUT_MS: String(REQUEST_TIMEOUT_MS),
+    TRACKYARD_MAX_ATTEMPTS: '4',
+    TRACKYARD_BACKOFF_BASE_MS: '100',
+    TRACKYARD_BACKOFF_MAX_MS: '1000',
+    TRACKYARD_CREDIT_CHECK_MS: '500',
+    TRACKYARD_LOCK_DURATION_MS: String(LOCK_MS),
+    TRACKYARD_STALLED_INTERVAL_MS: '1000',
+    TRACKYARD_SHUTDOWN_GRACE_MS: '3000',
+  }
+  const commands = new Set<ChildProcess>()
+
+  function command(args: readonly string[]): Promise<Finished> {
+    // A group of its own: Ctrl-C reaches this process, which ends what it started.
+    const child = spawn(process.execPath, [CLI, ...args], {
+      cwd: dir,
+      env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: COMMAND_TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+    })
+    commands.add(child)
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    return new Promise((resolve) => {
+      child.once('close', (code) => {
+        commands.delete(child)
+        resolve({ code, stdout, stderr })
+      })
+    })
+  }
+
+  return {
+    dir,
+    dataDir,
+    storePath: join(dataDir, 'trackyard.db'),
+    simulator,
+    env,
+    command,
+    async close({ keepFolder }) {
+      for (const child of commands) child.kill('SIGKILL')
+      await simulator.close()
+      if (!keepFolder) await rm(dir, { recursive: true, force: true, maxRetries: 3 })
+    },
+  }
+}
