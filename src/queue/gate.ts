@@ -12,12 +12,9 @@ import type { Gate } from './search-queue.js'
  */
 const OUT_OF_REACH = Number.MAX_SAFE_INTEGER
 
-/** KEYS: limiter. ARGV: the counter value of a hold, ms. A running window of the pace is never cut short. */
+/** KEYS: limiter. ARGV: the counter value of a hold, ms. Neither a longer hold nor a running window of the pace is ever cut short. */
 const HOLD = `
-local left = redis.call('PTTL', KEYS[1])
-local held = tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1])
-local ms = math.max(tonumber(ARGV[2]), left)
-if held and left >= ms then return left end
+local ms = math.max(tonumber(ARGV[2]), redis.call('PTTL', KEYS[1]))
 redis.call('SET', KEYS[1], ARGV[1], 'PX', string.format('%.0f', ms))
 return ms
 `

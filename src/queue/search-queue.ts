@@ -64,7 +64,7 @@ export interface WorkOptions {
   readonly concurrency: number
   readonly lockDurationMs: number
   readonly stalledIntervalMs: number
-  /** One job in hand. `stalls`: how often its worker died or froze. Must not throw for anything expected. */
+  /** One job in hand. `stalls`: how often its worker died or froze; `attempt`: from 1, as BullMQ counts. What it throws is a bug: logged, tried again in 5 s. */
   handle(job: { readonly ref: SearchRef; readonly stalls: number; readonly attempt: number }): Promise<Step>
   /** A job failed for good: look into the failed set. */
   onBuried(): void
