@@ -1,5 +1,6 @@
 import { Queue } from 'bullmq'
-import { type Board, type BoardOptions, startBoard } from '../../src/board/start-board.js'
+import type { BoardOptions } from '../../src/board/board-options.js'
+import { type Board, startBoard } from '../../src/board/start-board.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import type { StatusReport } from '../../src/status/report.js'
 import type { Totals } from '../../src/store/store.js'
