@@ -18,35 +18,40 @@ export async function interruptible<T>(
 }
 
 function isAbort(error: unknown, signal: AbortSignal): boolean {
-  return error === signal.reason || (error instanceof Error && error.name === 'AbortError')
+  if (error === signal.reason) return true
+  return typeof error === 'object' && error !== null && 'name' in error && error.name === 'AbortError'
 }
 
-/**
- * The same items, ending with the signal's reason as soon as it is aborted, even while the next one does not come
- * (a terminal or a pipe that nobody writes to).
- */
-export async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T, void> {
-  const iterator = items[Symbol.asyncIterator]()
+/** The work's result, or the signal's reason as soon as it is aborted: for what waits on somebody else (a pipe, a terminal). */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
   let onAbort = (): void => {}
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
   })
-  aborted.catch(() => {})
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/** The same items, ending with the signal's reason as soon as it is aborted, even while the next one does not come. */
+export async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T, void> {
+  const iterator = items[Symbol.asyncIterator]()
   let isOver = false
   try {
-    signal.throwIfAborted()
     for (;;) {
-      const next = await Promise.race([iterator.next(), aborted])
-      if (next.done) {
+      const next = await orAborted(iterator.next(), signal)
+      if (next.done === true) {
         isOver = true
         return
       }
       yield next.value
     }
   } finally {
-    signal.removeEventListener('abort', onAbort)
     // Not waited for: behind a read that never ends it would never end either.
-    if (!isOver) void iterator.return?.()?.catch(() => {})
+    if (!isOver) void iterator.return?.().catch(() => {})
   }
 }

@@ -39,7 +39,7 @@ export function isClosed(stream: Out): boolean {
 }
 
 export function isClosedOutput(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && CLOSED.includes(String(error.code))
+  return typeof error === 'object' && error !== null && 'code' in error && CLOSED.includes(String(error.code))
 }
 
 const CLOSED = ['EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END']

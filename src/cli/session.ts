@@ -1,3 +1,4 @@
+import { followLimit } from '../account/pace.js'
 import type { Closers } from '../app/closers.js'
 import type { Settings } from '../config/settings.js'
 import { systemClock } from '../domain/clock.js'
@@ -73,7 +74,8 @@ export async function feedNow(cli: Cli, session: Session): Promise<number | null
   const { openDelivery } = await import('../app/parts.js')
   try {
     const queue = await openDelivery(session.settings, session.log, session.closers)
-    const parts = { ...session, queue }
+    const setPace = () => followLimit({ ...session, queue, rateLimit: session.settings.rateLimit })
+    const parts = { ...session, queue, setPace }
     // Elsewhere: another process is restoring this Redis now and feeds it afterwards.
     if ((await checkEpoch(parts)) !== 'elsewhere') await feed(parts)
     return await queue.fleet.workers()

@@ -8,7 +8,8 @@ import { askYesNo, canAsk } from './ask.js'
 import type { Cli } from './cli.js'
 import type { SubmitOptions } from './commands/submit.js'
 import { freshAccount } from './fresh-account.js'
-import { interruptible, untilAborted } from './interrupt.js'
+import { interruptible, orAborted, untilAborted } from './interrupt.js'
+import { isTerminal } from './io.js'
 import { openProgressLine } from './progress-line.js'
 import { type PlanView, renderPlan } from './render/plan.js'
 import { counted, figure } from './render/words.js'
@@ -83,9 +84,9 @@ async function loadCatalog(cli: Cli, session: Session, order: Order, name: strin
   const { compileRows } = await import('../catalog/compile-rows.js')
   const { file, options, signal } = order
   const path = file === '-' ? null : resolve(cli.io.cwd, file)
-  const catalog = await openCatalog(path === null ? { stream: cli.io.stdin, name: 'standard input' } : { path }, {
-    delimiter: options.delimiter,
-  })
+  if (path === null && isTerminal(cli.io.stdin)) cli.say('Reading the catalog from here; end it with Ctrl-D.')
+  const source = path === null ? { stream: cli.io.stdin, name: 'standard input' } : { path }
+  const catalog = await orAborted(openCatalog(source, { delimiter: options.delimiter }), signal)
   const line = openProgressLine(cli)
   try {
     const rows = compileRows({

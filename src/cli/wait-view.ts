@@ -81,7 +81,7 @@ function progress(batch: BatchReport): string {
 
 function facts(status: StatusReport): string {
   const parts = [
-    `${figure(status.pace.calls_last_minute)} calls a minute`,
+    `${counted(status.pace.calls_last_minute, 'call')} a minute`,
     `${figureOr(status.credits.remaining)} credits left`,
   ]
   if (status.eta !== null) parts.push(`finish ${moment(Date.parse(status.eta), Date.now())}`)

@@ -62,5 +62,5 @@ async function simulate(cli: Cli, options: SimulateOptions): Promise<ExitCode> {
 }
 
 function inUse(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'EADDRINUSE'
 }

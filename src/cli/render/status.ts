@@ -79,7 +79,7 @@ function batchTable(batches: readonly BatchStatus[]): string {
   )
   const head = ['batch', 'name', 'state', 'rows', ...counts.map((name) => name.replace('_', ' ')), 'created']
   const rows = batches.map((batch) => [
-    figure(batch.batch),
+    String(batch.batch),
     short(batch.name, 32),
     batch.completed_at !== null && batch.state === 'released' ? 'done' : batch.state,
     figure(batch.items),

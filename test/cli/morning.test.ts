@@ -1,0 +1,206 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { PassThrough, Writable } from 'node:stream'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import type { StatusReport } from '../../src/status/report.js'
+import { CATALOG, type Desk, openDesk, QUERY, terminal } from './setup.js'
+
+/** What is asked in the morning: status, wait, export, show. */
+let desk: Desk
+beforeEach(async () => {
+  desk = await openDesk()
+  await desk.file('films.csv', CATALOG)
+})
+afterEach(() => desk.close())
+
+const submit = (...more: readonly string[]) => desk.json(['submit', 'films.csv', '--query', QUERY, ...more])
+
+describe('status', () => {
+  test('--json has the agreed names', async () => {
+    await submit()
+    const report = await desk.json<StatusReport>(['status'])
+    expect(Object.keys(report)).toEqual(['queue', 'credits', 'pace', 'eta', 'batches'])
+    expect(report.queue).toMatchObject({ state: 'no workers', waiting: 2, active: 0, delayed: 0, dead_letters: 0 })
+    expect(report.batches[0]).toEqual({
+      batch: 1,
+      name: 'films',
+      state: 'released',
+      items: 4,
+      tagged: 0,
+      no_match: 0,
+      waiting: 3,
+      withheld: 0,
+      dead: 0,
+      invalid: 1,
+      cancelled: 0,
+      created_at: expect.stringMatching(/^\d{4}-/),
+      completed_at: null,
+    })
+  })
+
+  test('says first why nothing moves, then the figures, without colours where no terminal is', async () => {
+    await submit()
+    const { code, stdout, stderr } = await desk.type(['status'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^2 searches due, but no worker runs/)
+    expect(stdout).toMatch(/batch +name +state +rows/)
+    expect(stdout + stderr).not.toContain('\u001B')
+    expect(stderr).toContain(`data directory: ${desk.dataDir}`)
+  })
+
+  test.each([
+    [{}, true],
+    [{ NO_COLOR: '1' }, false],
+  ])('a terminal gets colours unless NO_COLOR is set: %j', async (env, coloured) => {
+    const stdout = terminal(new PassThrough())
+    const shown: Buffer[] = []
+    stdout.on('data', (part: Buffer) => shown.push(part))
+    await submit()
+    expect((await desk.type(['status'], { stdout, env })).code).toBe(0)
+    expect(Buffer.concat(shown).toString().includes('\u001B[')).toBe(coloured)
+  })
+
+  test('where Redis is out of reach the record is reported, the trouble said, and the exit is 3', async () => {
+    await submit()
+    const { code, stdout, stderr } = await desk.type(['status', '--json'], {
+      env: { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' },
+    })
+    expect(code).toBe(3)
+    expect(JSON.parse(stdout)).toMatchObject({ batches: [{ waiting: 3 }] })
+    expect(stderr).toMatch(/unknown/)
+  })
+
+  test('--watch writes lines where nothing can be redrawn, until Ctrl-C', async () => {
+    await submit()
+    const stopping = new AbortController()
+    const stdout = new PassThrough()
+    stdout.once('data', () => stopping.abort(new Error('Interrupted.')))
+    const { code } = await desk.type(['status', '--watch'], { stdout, signal: stopping.signal })
+    expect(code).toBe(0)
+  })
+})
+
+describe('wait', () => {
+  test('0 when done', async () => {
+    await submit()
+    await desk.work()
+    const { code, stderr } = await desk.type(['wait'])
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/3 of 4 rows tagged, 1 invalid\. Next: trackyard-batch export 1/)
+  })
+
+  test('4 when only withheld rows remain', async () => {
+    await submit('--first', '1')
+    await desk.work()
+    const { code, stderr } = await desk.type(['wait', 'films'])
+    expect(code).toBe(4)
+    expect(stderr).toContain('`trackyard-batch release 1`')
+  })
+
+  test('5 when time is up, with the reason why it does not move', async () => {
+    await submit()
+    const { code, stderr } = await desk.type(['wait', '--timeout', '0'])
+    expect(code).toBe(5)
+    expect(stderr).toMatch(/no worker runs/)
+    expect(stderr).toMatch(/Time is up\..*The work goes on/)
+  })
+
+  test('5 at Ctrl-C; the work goes on', async () => {
+    await submit()
+    const stopping = new AbortController()
+    const { code, stderr } = await desk.type(['wait'], {
+      signal: stopping.signal,
+      onStderr: () => stopping.abort(new Error('Interrupted.')),
+    })
+    expect(code).toBe(5)
+    expect(stderr).toMatch(/Interrupted\..*The work goes on/)
+  })
+
+  test('nothing goes to stdout', async () => {
+    await submit()
+    expect((await desk.type(['wait', '--timeout', '0'])).stdout).toBe('')
+  })
+})
+
+describe('export', () => {
+  test('stands beside the catalog, every row in its order, and the summary counts by status', async () => {
+    await submit()
+    await desk.work()
+    const { code, stdout, stderr } = await desk.type(['export'])
+    expect([code, stdout]).toEqual([0, ''])
+    expect(stderr).toContain(`4 rows to ${join(desk.dir, 'films.tagged.csv')} (3 tagged, 1 invalid).`)
+    const [head, ...rows] = (await readFile(join(desk.dir, 'films.tagged.csv'), 'utf8')).trimEnd().split('\n')
+    expect(head).toMatch(/^id,title,mood,trackyard_status,trackyard_genre,/)
+    expect(rows.map((row) => row.split(',').slice(0, 4).join())).toEqual([
+      'A,Harbor,calm,tagged',
+      'B,Chase,tense,tagged',
+      'C,Harbor,calm,tagged',
+      'D,,,invalid',
+    ])
+  })
+
+  test('--format jsonl --out - writes the rows to stdout and nothing else', async () => {
+    await submit()
+    const { code, stdout } = await desk.type(['export', '--format', 'jsonl', '--out', '-'])
+    expect(code).toBe(0)
+    const rows = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(rows.map(({ position, id, status }) => [position, id, status])).toEqual([
+      [1, 'A', 'waiting'],
+      [2, 'B', 'waiting'],
+      [3, 'C', 'waiting'],
+      [4, 'D', 'invalid'],
+    ])
+  })
+
+  test('a reader that has seen enough (| head) is no error', async () => {
+    await submit()
+    const closed = new Writable({
+      write: (_chunk, _encoding, done) => done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
+    })
+    const { code, stderr } = await desk.type(['export', '--out', '-'], { stdout: closed })
+    expect(code).toBe(0)
+    expect(stderr).not.toMatch(/EPIPE|error/i)
+  })
+
+  test('the catalog itself is never overwritten', async () => {
+    await submit()
+    const { code, stderr } = await desk.type(['export', '--out', 'films.csv'])
+    expect(code).toBe(2)
+    expect(stderr).toContain('never overwritten')
+  })
+})
+
+describe('show', () => {
+  test('by own id: row, search, calls, answer and tags', async () => {
+    await submit()
+    await desk.work()
+    const { code, stdout } = await desk.type(['show', 'B'])
+    expect(code).toBe(0)
+    for (const said of [/row +2, id B/, /status +tagged/, /query +Chase tense music/, /answered +200/, /genre +\w/]) {
+      expect(stdout).toMatch(said)
+    }
+  })
+
+  test('--json by position, and the same search by the beginning of its fingerprint with all its rows', async () => {
+    await submit()
+    await desk.work()
+    type Shown = { item: object | null; search: { search: string; calls: object[]; items: object[] } }
+    const byPosition = await desk.json<Shown>(['show', '1'])
+    expect(byPosition).toMatchObject({
+      item: { batch: 1, position: 1, id: 'A', status: 'tagged', row: ['A', 'Harbor', 'calm'] },
+      search: { request: { query: 'Harbor calm music', limit: 20, offset: 0 }, state: 'answered' },
+    })
+    const bySearch = await desk.json<Shown>(['show', byPosition.search.search.slice(0, 10)])
+    expect(bySearch.item).toBeNull()
+    expect(bySearch.search.calls).toHaveLength(1)
+    expect(bySearch.search.items).toMatchObject([{ id: 'A' }, { id: 'C' }])
+  })
+
+  test('an invalid row says why', async () => {
+    await submit()
+    expect((await desk.type(['show', 'D'])).stdout).toMatch(/status +invalid\nproblem +line 5: /)
+  })
+})

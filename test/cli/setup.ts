@@ -1,0 +1,127 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { settingsOf } from '../../src/app/entry.js'
+import { startWorker } from '../../src/app/worker.js'
+import type { In, Interrupt, Out } from '../../src/cli/io.js'
+import { run } from '../../src/cli/main.js'
+import type { ExitCode } from '../../src/domain/errors.js'
+import { silentLogger } from '../../src/domain/logger.js'
+import { SIMULATOR_KEY, type SimulatorOptions } from '../../src/simulator/options.js'
+import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+
+/** A person at a command line: a directory, a store, a Redis and a simulated API of their own. */
+export interface Desk {
+  readonly dir: string
+  readonly dataDir: string
+  readonly simulator: Simulator
+  readonly redis: TestRedis
+  file(name: string, content: string): Promise<string>
+  /** One command from start to end, in this process. */
+  type(line: readonly string[], options?: TypeOptions): Promise<Typed>
+  /** One that must succeed; its --json document. */
+  json<T = Record<string, unknown>>(line: readonly string[], options?: TypeOptions): Promise<T>
+  /** A worker in this process; resolves when the batch is done or nothing of it is due. */
+  work(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface TypeOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly stdin?: string | In
+  /** Somebody sits there and types this at the first question. */
+  readonly answer?: string
+  readonly signal?: AbortSignal
+  readonly stdout?: Out
+  /** Sees what is said while it is said. */
+  readonly onStderr?: (textSoFar: string) => void
+}
+
+export interface Typed {
+  readonly code: ExitCode
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export const CATALOG = 'id,title,mood\nA,Harbor,calm\nB,Chase,tense\nC,Harbor,calm\nD,,\n'
+export const QUERY = '{title} {mood} music'
+
+export async function openDesk(options: Partial<SimulatorOptions> = {}): Promise<Desk> {
+  const dir = await mkdtemp(join(tmpdir(), 'desk-'))
+  const dataDir = join(dir, 'data')
+  const simulator = await startSimulator({ perMinute: 6000, noMatchRate: 0, ...options })
+  const redis = await startRedis()
+  const env = {
+    TRACKYARD_API_URL: simulator.url,
+    TRACKYARD_API_KEY: SIMULATOR_KEY,
+    TRACKYARD_DATA_DIR: dataDir,
+    TRACKYARD_REDIS_URL: redis.url,
+    TRACKYARD_MAX_ATTEMPTS: '1',
+  }
+
+  async function type(line: readonly string[], typing: TypeOptions = {}): Promise<Typed> {
+    const stdout = typing.stdout ?? new PassThrough()
+    const stderr = new PassThrough()
+    const shown = typing.stdout === undefined ? text(stdout as PassThrough) : Promise.resolve('')
+    let said = ''
+    const isAnswering = typing.answer !== undefined
+    const stdin = isAnswering ? terminal(new PassThrough()) : inputOf(typing.stdin)
+    if (isAnswering) terminal(stderr)
+    stderr.setEncoding('utf8').on('data', (part: string) => {
+      said += part
+      typing.onStderr?.(said)
+      if (isAnswering && said.endsWith('[y/N] ')) (stdin as PassThrough).write(`${typing.answer}\n`)
+    })
+    const never = new AbortController().signal
+    const interruptSignal = (): Interrupt => ({ signal: typing.signal ?? never, dispose: () => {} })
+    const io = { stdout, stderr, stdin, env: { ...env, ...typing.env }, cwd: dir, interruptSignal }
+    const code = await run(line, io)
+    if (typing.stdout === undefined) stdout.end()
+    return { code, stdout: await shown, stderr: said }
+  }
+
+  return {
+    dir,
+    dataDir,
+    simulator,
+    redis,
+    type,
+    async json(line, typing) {
+      const { code, stdout, stderr } = await type([...line, '--json'], typing)
+      if (code !== 0) throw new Error(`${line.join(' ')} ended with ${code}: ${stderr}`)
+      return JSON.parse(stdout)
+    },
+    async file(name, content) {
+      await writeFile(join(dir, name), content)
+      return join(dir, name)
+    },
+    async work() {
+      const worker = await startWorker(settingsOf({ env, cwd: dir }), silentLogger)
+      try {
+        const { code, stderr } = await type(['wait', '--timeout', '20'])
+        if (code === 5) throw new Error(stderr)
+      } finally {
+        await worker.stop()
+      }
+    },
+    async close() {
+      await simulator.close()
+      await redis.stop()
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+export function terminal<T extends PassThrough>(stream: T): T & { isTTY: true; columns: number } {
+  return Object.assign(stream, { isTTY: true as const, columns: 100 })
+}
+
+function inputOf(stdin: string | In | undefined): In {
+  if (stdin !== undefined && typeof stdin !== 'string') return stdin
+  const input = new PassThrough()
+  input.end(stdin ?? '')
+  return input
+}

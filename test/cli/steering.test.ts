@@ -1,0 +1,171 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import type { StatusReport } from '../../src/status/report.js'
+import { type Desk, openDesk } from './setup.js'
+
+/** Dead letters, pauses, caps, the account, the simulator. */
+let desk: Desk
+beforeEach(async () => {
+  desk = await openDesk()
+})
+afterEach(() => desk.close())
+
+const AWAY = { env: { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' } }
+
+async function submitted(...queries: readonly string[]): Promise<void> {
+  await desk.json(['submit', '-', '--name', 'night'], {
+    stdin: queries.map((query) => JSON.stringify({ query })).join('\n'),
+  })
+}
+
+const report = () => desk.json<StatusReport>(['status'])
+
+describe('dead letters', () => {
+  beforeEach(async () => {
+    desk.simulator.fail({ match: 'forbidden', does: { status: 403 } })
+    desk.simulator.fail({ match: 'broken', does: { status: 500 } })
+    await submitted('forbidden one', 'forbidden two', 'broken one', 'a good one')
+    await desk.work()
+  })
+
+  test('the list is grouped by cause with what to do; --json has the agreed names', async () => {
+    const { stdout } = await desk.type(['dead-letters'])
+    expect(stdout).toMatch(/^3 dead letters\n\n2 × 403: Forbidden\n {2}The key may not do this/)
+    expect(stdout).toContain('1 × 500')
+    const [first] = await desk.json<Record<string, unknown>[]>(['dead-letters', '--status', '403'])
+    expect(Object.keys(first ?? {}).sort()).toEqual(
+      [
+        ...['search', 'query', 'status', 'error', 'code', 'message', 'request_id', 'attempts', 'items', 'died_at'],
+        ...['remedy', 'costs'],
+      ].sort(),
+    )
+  })
+
+  test.each(['retry', 'discard'])('%s without a filter and without --all is refused', async (verb) => {
+    const { code, stderr } = await desk.type(['dead-letters', verb, '--yes'])
+    expect(code).toBe(4)
+    expect(stderr).toMatch(/--all/)
+    expect(await desk.json(['dead-letters'])).toHaveLength(3)
+  })
+
+  test('retry says the price and is refused where nobody can answer', async () => {
+    const { code, stderr } = await desk.type(['dead-letters', 'retry', '--status', '403'])
+    expect(code).toBe(4)
+    expect(stderr).toMatch(/2 dead letters .*up to 2 credits.*--yes/)
+  })
+
+  test('retry asks on a terminal: n changes nothing, y makes them due, and healed they are answered', async () => {
+    const retry = ['dead-letters', 'retry', '--status', '403']
+    expect((await desk.type(retry, { answer: 'n' })).code).toBe(4)
+    expect(await desk.json(['dead-letters'])).toHaveLength(3)
+    desk.simulator.heal()
+    const { code, stdout } = await desk.type(retry, { answer: 'y' })
+    expect([code, stdout]).toEqual([0, '2 searches due again.\n'])
+    await desk.work()
+    expect((await report()).batches).toMatchObject([{ tagged: 3, dead: 1 }])
+  })
+
+  test('discard takes them off the list; their rows stay dead', async () => {
+    expect(await desk.json(['dead-letters', 'discard', '--batch', 'night', '--yes'])).toEqual({ discarded: 3 })
+    expect(await desk.json(['dead-letters'])).toEqual([])
+    expect((await report()).batches).toMatchObject([{ dead: 3 }])
+  })
+
+  test('show finds one by the beginning of its fingerprint', async () => {
+    const [letter] = await desk.json<{ search: string }[]>(['dead-letters', '--status', '500'])
+    const { code, stdout } = await desk.type(['dead-letters', 'show', letter?.search.slice(0, 8) ?? ''])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/query +broken one\nstatus +500/)
+  })
+})
+
+describe('pause and resume', () => {
+  test('a pause stands with its reason until resume', async () => {
+    await submitted('one')
+    expect((await desk.type(['pause', '--reason', 'lunch'])).code).toBe(0)
+    expect((await report()).queue).toMatchObject({ state: 'paused', reason: expect.stringContaining('lunch') })
+    expect((await desk.type(['pause'])).stdout).toMatch(/already/)
+    expect((await desk.type(['resume'])).stdout).toBe('Resumed.\n')
+    expect((await report()).queue.state).toBe('no workers')
+    expect((await desk.type(['resume'])).stdout).toBe('Nothing was paused.\n')
+  })
+
+  test('both are written down without Redis, and that is said', async () => {
+    const paused = await desk.type(['pause'], AWAY)
+    expect(paused.code).toBe(0)
+    expect(paused.stderr).toMatch(/Redis .*on record/)
+    expect((await report()).queue.causes).toEqual(['operator'])
+    expect((await desk.type(['resume'], AWAY)).code).toBe(0)
+    expect((await report()).queue.causes).toEqual([])
+  })
+})
+
+describe('caps', () => {
+  test('a cap that is used up stays until it is raised or removed', async () => {
+    const lines = ['one', 'two', 'three'].map((query) => JSON.stringify({ query })).join('\n')
+    await desk.json(['submit', '-', '--name', 'night', '--max-credits', '1'], { stdin: lines })
+    await desk.work()
+    const { code, stderr } = await desk.type(['release', 'night'])
+    expect(code).toBe(4)
+    expect(stderr).toMatch(/--max-credits N.*--all/)
+    expect((await desk.type(['release', 'night', '--max-credits', '2'])).code).toBe(0)
+    await desk.work()
+    expect(desk.simulator.paid()).toBe(2)
+    expect((await desk.type(['release', 'night', '--all'])).stdout).toMatch(/1 waiting/)
+  })
+
+  test('cancel stops a batch once; a cancelled one cannot be released', async () => {
+    await submitted('one')
+    expect((await desk.type(['cancel', 'night'])).stdout).toMatch(/1 cancelled/)
+    expect((await desk.type(['cancel', 'night'])).code).toBe(4)
+    expect((await desk.type(['release', 'night'])).code).toBe(4)
+  })
+})
+
+describe('account', () => {
+  test('asks the API', async () => {
+    expect(await desk.json(['account'])).toMatchObject({
+      tier: 'pro',
+      credits_remaining: 50_000,
+      limit_per_minute: 6000,
+      limit_per_day: null,
+      fresh: true,
+    })
+    expect((await desk.type(['account'])).stdout).toMatch(/credits left +50,000\n/)
+  })
+
+  test('out of reach: what was last known, exit 3', async () => {
+    await desk.json(['account'])
+    const env = { TRACKYARD_API_URL: 'http://127.0.0.1:1/' }
+    const { code, stdout, stderr } = await desk.type(['account', '--json'], { env })
+    expect(code).toBe(3)
+    expect(JSON.parse(stdout)).toMatchObject({ credits_remaining: 50_000, fresh: false })
+    expect(stderr).toMatch(/could not be asked/)
+  })
+
+  test('a key that is not accepted, and none at all: exit 78', async () => {
+    const refused = await desk.type(['account'], { env: { TRACKYARD_API_KEY: 'wrong-key-0123456789' } })
+    expect([refused.code, refused.stderr]).toEqual([78, expect.stringMatching(/does not accept this key/)])
+    expect(refused.stdout + refused.stderr).not.toContain('wrong-key')
+    expect((await desk.type(['account'], { env: { TRACKYARD_API_KEY: '' } })).code).toBe(78)
+  })
+})
+
+test('simulate prints how to use it, answers, and ends with 0 at Ctrl-C', async () => {
+  const stopping = new AbortController()
+  const typed = desk.type(['simulate', '--port', '0', '--credits', '7'], { signal: stopping.signal })
+  setTimeout(() => stopping.abort(), 0)
+  const { code, stdout } = await typed
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/export TRACKYARD_API_URL=http:\/\/127\.0\.0\.1:\d+\/api\/external\/v1/)
+  expect(stdout).toMatch(/export TRACKYARD_API_KEY=\S+/)
+})
+
+test('simulate on a port in use ends with 2 and names --port', async () => {
+  const { code, stderr } = await desk.type(['simulate', '--port', String(desk.simulator.port)])
+  expect(code).toBe(2)
+  expect(stderr).toMatch(/in use.*--port/)
+})
+
+test('down with nothing running says so', async () => {
+  expect(await desk.type(['down'])).toMatchObject({ code: 0, stdout: 'No worker was running.\n' })
+})

@@ -1,0 +1,177 @@
+import { existsSync } from 'node:fs'
+import { PassThrough } from 'node:stream'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { CATALOG, type Desk, openDesk, QUERY, terminal } from './setup.js'
+
+let desk: Desk
+beforeEach(async () => {
+  desk = await openDesk()
+  await desk.file('films.csv', CATALOG)
+})
+afterEach(() => desk.close())
+
+const SUBMIT = ['submit', 'films.csv', '--query', QUERY]
+const EXPENSIVE = { env: { TRACKYARD_CONFIRM_ABOVE: '1' } }
+
+async function batches(): Promise<readonly Record<string, unknown>[]> {
+  return (await desk.json<{ batches: Record<string, unknown>[] }>(['status'])).batches
+}
+
+test('--json prints the counts by their agreed names and nothing else, and the searches are due', async () => {
+  expect(await desk.json(SUBMIT)).toEqual({
+    batch: 1,
+    name: 'films',
+    rows: 4,
+    accepted: 3,
+    invalid: 1,
+    searches: 2,
+    new: 2,
+    already_queued: 0,
+    already_answered: 0,
+    already_dead: 0,
+    credits_needed: 2,
+  })
+  expect(await batches()).toMatchObject([{ batch: 1, name: 'films', state: 'released', waiting: 3, invalid: 1 }])
+})
+
+test('the same file again needs no credit: queued before the work, answered after it', async () => {
+  await desk.json(SUBMIT)
+  expect(await desk.json(SUBMIT)).toMatchObject({ new: 0, already_queued: 2, credits_needed: 0 })
+  await desk.work()
+  expect(await desk.json(SUBMIT)).toMatchObject({ new: 0, already_answered: 2, credits_needed: 0 })
+  expect(desk.simulator.paid()).toBe(2)
+})
+
+test('the plan says rows, reasons, cost, balance, pace and how the queries will read', async () => {
+  const { code, stdout } = await desk.type([...SUBMIT, '--dry-run'])
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/films: 4 rows/)
+  expect(stdout).toMatch(/invalid +1 .*\n +line 5: /)
+  expect(stdout).toMatch(/searches +2 +1 row share/)
+  expect(stdout).toMatch(/credits needed +2\n/)
+  expect(stdout).toMatch(/credits left +50,000\n/)
+  expect(stdout).toMatch(/pace +6,000 calls a minute/)
+  expect(stdout).toContain('Harbor calm music (limit 20)')
+})
+
+test('--dry-run keeps nothing: no batch, no call, and null for its id', async () => {
+  expect(await desk.json([...SUBMIT, '--dry-run'])).toMatchObject({ batch: null, rows: 4, credits_needed: 2 })
+  expect(await batches()).toEqual([])
+  expect(desk.simulator.calls()).toEqual([])
+})
+
+test('a plan needs no Redis, no key and no API', async () => {
+  const env = {
+    TRACKYARD_API_KEY: '',
+    TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1',
+    TRACKYARD_API_URL: 'http://127.0.0.1:1',
+  }
+  const { code, stdout } = await desk.type([...SUBMIT, '--dry-run'], { env })
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/credits left +unknown \(no API key is set\)/)
+})
+
+test('where Redis is out of reach the batch is released all the same, and that is said', async () => {
+  const { code, stderr } = await desk.type(SUBMIT, { env: { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' } })
+  expect(stderr).toMatch(/Redis is out of reach/)
+  expect(code).toBe(0)
+  expect(await batches()).toMatchObject([{ state: 'released', waiting: 3 }])
+})
+
+describe('above TRACKYARD_CONFIRM_ABOVE', () => {
+  test('nobody to ask: refused with 4, naming --yes, and the batch is dropped', async () => {
+    const { code, stderr } = await desk.type(SUBMIT, EXPENSIVE)
+    expect(code).toBe(4)
+    expect(stderr).toMatch(/2 credits.*--yes/)
+    expect(await batches()).toEqual([])
+  })
+
+  test('somebody to ask: y releases', async () => {
+    const { code, stderr } = await desk.type(SUBMIT, { ...EXPENSIVE, answer: 'y' })
+    expect(stderr).toContain('spend up to 2 credits? [y/N]')
+    expect(code).toBe(0)
+    expect(await batches()).toMatchObject([{ state: 'released' }])
+  })
+
+  test.each(['n', '', 'yess'])('somebody to ask: %j drops the batch and ends with 4', async (answer) => {
+    const { code, stderr } = await desk.type(SUBMIT, { ...EXPENSIVE, answer })
+    expect(code).toBe(4)
+    expect(stderr).toContain('nothing was spent')
+    expect(await batches()).toEqual([])
+  })
+
+  test('--yes releases unasked, and so does a cap below the threshold', async () => {
+    expect((await desk.type([...SUBMIT, '--first', '1'], EXPENSIVE)).code).toBe(0)
+    expect((await desk.type([...SUBMIT, '--yes'], EXPENSIVE)).code).toBe(0)
+  })
+})
+
+test('--first withholds the rest until release', async () => {
+  expect(await desk.json([...SUBMIT, '--first', '1'])).toMatchObject({ new: 2, credits_needed: 1 })
+  await desk.work()
+  expect(desk.simulator.paid()).toBe(1)
+  expect(await batches()).toMatchObject([{ tagged: 2, withheld: 1 }])
+  const { code, stdout } = await desk.type(['release', 'films'])
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/1 waiting/)
+  await desk.work()
+  expect(desk.simulator.paid()).toBe(2)
+})
+
+test('- reads standard input, JSON Lines too, and names the batch by its time', async () => {
+  const submitted = await desk.json(['submit', '-'], { stdin: '{"query":"one"}\n{"query":"two"}\n' })
+  expect(submitted).toMatchObject({ rows: 2, searches: 2 })
+  expect(submitted.name).toMatch(/^stdin-\d{4}-\d{2}-\d{2}T\d{6}$/)
+})
+
+test('Ctrl-C while a pipe keeps us waiting drops the batch', async () => {
+  const stopping = new AbortController()
+  const stdin = new PassThrough()
+  stdin.write(CATALOG)
+  const typed = desk.type(['submit', '-', '--query', QUERY], { stdin, signal: stopping.signal })
+  setImmediate(() => stopping.abort(new Error('Interrupted.')))
+  const { code, stderr } = await typed
+  expect(code).toBe(1)
+  expect(stderr).toContain('Interrupted: batch dropped, nothing was spent.')
+  expect(await batches()).toEqual([])
+})
+
+test('Ctrl-C at the question drops the batch', async () => {
+  const stopping = new AbortController()
+  const { code, stderr } = await desk.type(SUBMIT, {
+    ...EXPENSIVE,
+    stdin: terminal(new PassThrough()),
+    signal: stopping.signal,
+    answer: '',
+    onStderr: (said) => {
+      if (said.endsWith('[y/N] ')) stopping.abort(new Error('Interrupted.'))
+    },
+  })
+  expect(code).toBe(1)
+  expect(stderr).toContain('Interrupted: batch dropped')
+  expect(await batches()).toEqual([])
+})
+
+test('--wait waits for the last verdict and ends with its code', async () => {
+  await desk.json(SUBMIT)
+  await desk.work()
+  const { code, stderr } = await desk.type([...SUBMIT, '--wait'])
+  expect(code).toBe(0)
+  expect(stderr).toMatch(/Batch 2 \(films\): 3 of 4 rows tagged, 1 invalid\./)
+})
+
+describe('what cannot be submitted ends with 2 and leaves nothing behind', () => {
+  test.each([
+    ['a file that is not there', ['submit', 'nowhere.csv', '--query', QUERY], /nowhere\.csv: .*no such file/],
+    ['a column that is not there', ['submit', 'films.csv', '--query', '{titel}'], /Did you mean "title"/],
+    ['filters that are no object', [...SUBMIT, '--filters', '[1]'], /JSON object/],
+    ['a limit out of range', [...SUBMIT, '--limit', '101'], /from 1 to 100/],
+    ['no file at all', ['submit'], /Missing required argument 'file'/],
+    ['a priority that is none', [...SUBMIT, '--priority', 'urgent'], /high, normal, low/],
+  ])('%s', async (_, line, said) => {
+    const { code, stdout, stderr } = await desk.type(line)
+    expect(stderr).toMatch(said)
+    expect([code, stdout]).toEqual([2, ''])
+    if (existsSync(desk.dataDir)) expect(await batches()).toEqual([])
+  })
+})

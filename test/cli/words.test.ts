@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { COMMANDS } from '../../src/cli/commands.js'
+import { SETTING_NAMES } from '../../src/config/setting-table.js'
+import { type Desk, openDesk } from './setup.js'
+
+let desk: Desk
+beforeAll(async () => {
+  desk = await openDesk()
+})
+afterAll(() => desk.close())
+
+test('the agreed commands are there, and no others', async () => {
+  expect(COMMANDS.map(({ name }) => name).sort()).toEqual(
+    [
+      ...['submit', 'release', 'cancel', 'status', 'wait', 'show', 'export', 'dead-letters'],
+      ...['pause', 'resume', 'account', 'up', 'worker', 'board', 'down', 'simulate'],
+    ].sort(),
+  )
+})
+
+test('--help names every command and every setting', async () => {
+  const { code, stdout } = await desk.type(['--help'])
+  expect(code).toBe(0)
+  expect(COMMANDS.filter(({ name }) => !stdout.includes(`\n  ${name} `))).toEqual([])
+  const words = new Set(stdout.split(/\s+/))
+  expect(SETTING_NAMES.filter((name) => !words.has(name.replace('TRACKYARD_', '')))).toEqual([])
+})
+
+const LINES = [
+  ...COMMANDS.map(({ name }) => [name]),
+  ...['list', 'show', 'retry', 'discard'].map((verb) => ['dead-letters', verb]),
+]
+
+test.each(LINES)(
+  '%s %s: its help is a description, options and an example that begins with the command',
+  async (...line) => {
+    const { code, stdout, stderr } = await desk.type([...line, '--help'])
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(new RegExp(`^Usage: trackyard-batch ${line.join(' ')}`))
+    expect(stdout).toMatch(/\nExamples?:\n {2}\$ /)
+    expect(stdout).toContain(`trackyard-batch ${line.join(' ')}`)
+    const undescribed = stdout.match(/^ {2}-[^ ].*$/gm)?.filter((option) => !/ {2,}\S/.test(option.trim()))
+    expect(undescribed?.filter((option) => option.length < 60) ?? []).toEqual([])
+  },
+)
+
+test('`help submit` is the same as `submit --help`', async () => {
+  expect((await desk.type(['help', 'submit'])).stdout).toBe((await desk.type(['submit', '--help'])).stdout)
+})
+
+describe('a slip is answered with 2, the nearest word, and nothing on stdout', () => {
+  test.each([
+    [['submitt', 'films.csv'], /Unknown command 'submitt'\.\n\(Did you mean submit\?\)/],
+    [['submit', '--quey', 'x'], /Unknown option '--quey'\.\n\(Did you mean --query\?\)/],
+    [['dead-letters', 'rety'], /found "rety"\. Did you mean retry\?/],
+    [['wait', 'night', '--timeout', 'soon'], /whole number/],
+    [['export', '--format', 'xml'], /csv, jsonl/],
+    [['status', '--watch', '--json'], /use one of them/],
+    [['status', 'nowhere'], /No batch has the id or name "nowhere"/],
+    [['wait'], /no batch yet: submit a catalog/],
+    [['show', 'nothing'], /Nothing here is called "nothing"/],
+    [['dead-letters', 'show', '0123456789'], /No dead letter begins with "0123456789"/],
+    [[], /Usage: trackyard-batch/],
+  ])('%j', async (line, said) => {
+    const { code, stdout, stderr } = await desk.type(line)
+    expect(stderr).toMatch(said)
+    expect([code, stdout]).toEqual([2, ''])
+  })
+})
+
+test('a setting that cannot be ends with 78 and a sentence', async () => {
+  const { code, stderr } = await desk.type(['status'], { env: { TRACKYARD_CONCURRENCY: 'many' } })
+  expect(code).toBe(78)
+  expect(stderr).toMatch(/TRACKYARD_CONCURRENCY: expected/)
+  expect(stderr).not.toMatch(/\n +at /)
+})
+
+test('stack traces are shown at TRACKYARD_LOG_LEVEL=debug only', async () => {
+  const env = { TRACKYARD_LOG_LEVEL: 'debug' }
+  expect((await desk.type(['status', 'nowhere'])).stderr).not.toMatch(/\n +at /)
+  expect((await desk.type(['status', 'nowhere'], { env })).stderr).toMatch(/UsageError: .*\n +at /)
+})
+
+test('a .env in the working directory is read, and the environment wins over it', async () => {
+  await desk.file('.env', 'TRACKYARD_CONFIRM_ABOVE=1\nTRACKYARD_CONCURRENCY=many\n')
+  expect((await desk.type(['status'])).code).toBe(78)
+  expect((await desk.type(['status'], { env: { TRACKYARD_CONCURRENCY: '3' } })).code).toBe(0)
+  await desk.file('.env', '')
+})
