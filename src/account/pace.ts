@@ -15,17 +15,39 @@ export async function allowedPerMinute(store: Pick<Store, 'account'>, setting: n
   return (await store.account.get()).limitPerMinute ?? LOWEST_TIER_PER_MINUTE
 }
 
-/** The chore: makes Redis's pace the allowed one. Returns the pace when it changed. */
-export async function followLimit(parts: {
-  readonly store: Pick<Store, 'account'>
-  readonly queue: Pick<SearchQueue, 'gate'>
-  readonly rateLimit: number | 'auto'
-  readonly log: Logger
-}): Promise<number | null> {
-  const allowed = Math.max(1, await allowedPerMinute(parts.store, parts.rateLimit))
-  const now = await parts.queue.gate.pace()
-  if (now !== null && now.callsPerMinute === allowed) return null
+/** The least that is kept for us where others use the whole limit: work goes on, and a 429 says when it must not. */
+const OUR_LEAST_SHARE = 0.1
+/** The pace is not touched for less than this, as long as others are about. */
+const WORTH_A_CHANGE = 0.05
+
+/**
+ * The chore: makes Redis's pace the allowed one, less what other programs use. Returns the pace when it changed.
+ * @param others calls a minute that other programs on this key make
+ */
+export async function followLimit(
+  parts: {
+    readonly store: Pick<Store, 'account'>
+    readonly queue: Pick<SearchQueue, 'gate'>
+    readonly rateLimit: number | 'auto'
+    readonly log: Logger
+  },
+  others = 0,
+): Promise<number | null> {
+  const allowed = await paceBeside(parts.store, parts.rateLimit, others)
+  const before = (await parts.queue.gate.pace())?.callsPerMinute ?? null
+  if (before === allowed) return null
+  if (before !== null && others > 0 && Math.abs(before - allowed) <= allowed * WORTH_A_CHANGE) return null
   await parts.queue.gate.setPace(allowed)
-  parts.log.info({ callsPerMinute: allowed, before: now?.callsPerMinute ?? null }, 'pace set')
+  parts.log.info(
+    { callsPerMinute: allowed, before, ...(others > 0 ? { others } : {}) },
+    others > 0 ? 'another program uses this key: the pace leaves it its share' : 'pace set',
+  )
   return allowed
+}
+
+async function paceBeside(store: Pick<Store, 'account'>, setting: number | 'auto', others: number): Promise<number> {
+  const wanted = Math.max(1, await allowedPerMinute(store, setting))
+  if (others === 0) return wanted
+  const limit = (await store.account.get()).limitPerMinute ?? wanted
+  return Math.max(1, Math.min(wanted, Math.floor(Math.max(limit - others, limit * OUR_LEAST_SHARE))))
 }

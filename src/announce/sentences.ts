@@ -1,21 +1,28 @@
-import type { Pause } from '../domain/pause-cause.js'
-import type { Account, Batch, BatchReport, Store } from '../store/store.js'
+import type { Pause, PauseCause } from '../domain/pause-cause.js'
+import type { Batch, BatchReport, Store } from '../store/store.js'
 
 /** What the webhook says: one sentence with figures and the next command. */
 export function pausedSentence(pause: Pause, due: number): string {
-  return `Paused (${pause.cause}): ${pause.detail}. ${due} searches wait; see \`trackyard-batch status\`.`
+  const wait = due === 1 ? '1 search waits' : `${due} searches wait`
+  return `Paused (${named(pause.cause)}): ${pause.detail.replace(/\.$/, '')}. ${wait}; see \`trackyard-batch status\`.`
 }
 
+/** @param standing causes that stand all the same */
 export function resumedSentence(
-  resumed: { readonly lifted: readonly string[]; readonly standing: readonly string[] },
-  account: Account | null,
+  lifted: readonly PauseCause[],
+  standing: readonly PauseCause[],
+  creditsLeft: number | null,
 ): string {
-  const balance = account?.creditsRemaining
-  const credits = balance === null || balance === undefined ? '' : `, ${balance} credits left`
-  if (resumed.standing.length > 0) {
-    return `${resumed.lifted.join(', ')} is over${credits}, but the queue is still paused (${resumed.standing.join(', ')}): \`trackyard-batch resume\`.`
+  const credits = creditsLeft === null ? '' : `, ${creditsLeft} credits left`
+  const over = lifted.map(named).join(', ')
+  if (standing.length > 0) {
+    return `No longer paused for ${over}${credits}, but still for ${standing.map(named).join(', ')}: \`trackyard-batch resume\`.`
   }
-  return `Resumed after ${resumed.lifted.join(', ')}${credits}; follow it with \`trackyard-batch status --watch\`.`
+  return `Resumed (was paused: ${over})${credits}; follow it with \`trackyard-batch status --watch\`.`
+}
+
+function named(cause: PauseCause): string {
+  return cause.replace('_', ' ')
 }
 
 export function completedSentence(report: BatchReport): string {

@@ -13,6 +13,7 @@ export type MeResult =
       readonly limitPerMinute: number | null
       /** Null also for "unlimited". */
       readonly limitPerDay: number | null
+      readonly remainingToday: number | null
     }
   | { readonly kind: 'unauthorized' }
   /** Everything else, in one short phrase: out of reach, rate limited, not readable. */
@@ -37,5 +38,6 @@ export function readMe(response: Received): MeResult {
     monthlyAllowance: asCount(said.monthly_allowance),
     limitPerMinute: asCount(limits?.requests_per_minute) || headers.limitPerMinute,
     limitPerDay: asCount(limits?.requests_per_day) || headers.limitPerDay,
+    remainingToday: headers.remainingToday,
   }
 }

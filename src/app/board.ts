@@ -1,3 +1,4 @@
+import { followLimit } from '../account/pace.js'
 import { startBoard } from '../board/start-board.js'
 import type { Settings } from '../config/settings.js'
 import { systemClock } from '../domain/clock.js'
@@ -20,7 +21,7 @@ export async function startBoardProcess(settings: Settings, log: Logger): Promis
     const store = await openRecord(settings, log, closers)
     const queue = await openDelivery(settings, log, closers)
     const parts = { store, queue, log, now }
-    await checkEpoch(parts)
+    await checkEpoch({ ...parts, setPace: () => followLimit({ ...parts, rateLimit: settings.rateLimit }) })
     const { board } = settings
     const { done, end } = endable()
     const chores = startChores([downChore(queue, now(), end.well)], log, end.badly)

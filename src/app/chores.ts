@@ -45,9 +45,10 @@ export function startChores(
 
   async function loop(chore: Chore): Promise<void> {
     while (!stopping.signal.aborted) {
-      const kicked = new Promise<void>((resolve) => wakers.set(chore.name, resolve))
+      const waking = new AbortController()
+      wakers.set(chore.name, () => waking.abort())
       await turn(chore)
-      await Promise.race([kicked, pauseFor(chore.everyMs, stopping.signal)])
+      await waitFor(chore.everyMs, AbortSignal.any([waking.signal, stopping.signal]))
     }
   }
 
@@ -61,6 +62,6 @@ export function startChores(
   }
 }
 
-async function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
+async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => {})
 }

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { followLimit } from '../account/pace.js'
 import { compileRows } from '../catalog/compile-rows.js'
 import { openCatalog } from '../catalog/open-catalog.js'
 import { type Environment, readEnvironment } from '../config/env-file.js'
@@ -6,9 +7,11 @@ import { loadSettings } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
 import { parseTracks } from '../domain/answer.js'
 import { systemClock } from '../domain/clock.js'
+import { UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import type { Filters } from '../domain/request.js'
 import type { ItemStatus, Priority } from '../domain/states.js'
+import { checkEpoch } from '../feed/epoch.js'
 import { feed } from '../feed/feeder.js'
 import type { StatusReport } from '../status/report.js'
 import { status } from '../status/status.js'
@@ -114,7 +117,20 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
     const { now } = systemClock
     const store = await openRecord(settings, log, closers)
     const queue = await openDelivery(settings, log, closers)
-    const parts = { store, queue, log, now }
+    const setPace = () => followLimit({ store, queue, log, rateLimit: settings.rateLimit })
+    const parts = { store, queue, log, now, setPace }
+    // Another store's Redis is found out now, not after something was released.
+    await checkEpoch(parts)
+
+    /** The batch is released and on record: where Redis is out of reach now, a worker feeds it later. */
+    async function feedIfPossible(): Promise<void> {
+      try {
+        if ((await checkEpoch(parts)) !== 'elsewhere') await feed(parts)
+      } catch (error) {
+        if (!(error instanceof UnreachableError)) throw error
+        log.warn({ err: error }, 'nothing is queued yet; a worker queues what was released')
+      }
+    }
 
     async function plan(rows: Iterable<Row> | AsyncIterable<Row>, wanted: SubmitOptions): Promise<PlannedBatch> {
       const catalog = await openCatalog(
@@ -150,7 +166,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
         drop: () => batch.drop(),
         async release() {
           await batch.release({ maxCredits: wanted.maxCredits ?? null, first: wanted.first ?? null })
-          await feed(parts)
+          await feedIfPossible()
         },
       }
     }

@@ -13,11 +13,13 @@ export async function runService(
   const interrupt = interruptSignal()
   try {
     const running = await start()
-    if (!interrupt.signal.aborted) {
-      await Promise.race([running.done, whenAborted(interrupt.signal)])
+    try {
+      if (!interrupt.signal.aborted) await Promise.race([running.done, whenAborted(interrupt.signal)])
+    } finally {
+      // Also when it cannot go on: what is in flight may be paid for.
+      options.log.info({}, 'stopping: calls in flight finish, the rest goes back')
+      await withDeadline(running.stop(), options.graceMs + CLOSING_MS)
     }
-    options.log.info({}, 'stopping: calls in flight finish, the rest goes back')
-    await withDeadline(running.stop(), options.graceMs + CLOSING_MS)
     return 0
   } catch (error) {
     if (!(error instanceof ReportedError)) throw error

@@ -50,6 +50,7 @@ function keepChild(
       child.once('error', (error) => {
         log.error({ child: name, err: error }, 'a child could not be started')
         resolve()
+        if (!stopped && child.pid === undefined) onDeath(null, null, 0)
       })
       child.once('exit', (code, signal) => {
         resolve()

@@ -1,6 +1,6 @@
 import { followLimit } from '../account/pace.js'
 import { refreshAccount } from '../account/refresh.js'
-import { resumedSentence } from '../announce/sentences.js'
+import type { SharedKey } from '../account/shared-key.js'
 import type { Announcer } from '../announce/webhook.js'
 import type { Api } from '../api/client.js'
 import type { Settings } from '../config/settings.js'
@@ -10,6 +10,7 @@ import type { Logger } from '../domain/logger.js'
 import { checkEpoch } from '../feed/epoch.js'
 import { feed } from '../feed/feeder.js'
 import { reconcile } from '../feed/reconcile.js'
+import { withdraw } from '../feed/withdraw.js'
 import { followRows } from '../pauses/pause.js'
 import { LONGEST_CHECK_MS, selfHealing } from '../pauses/self-heal.js'
 import type { SearchQueue } from '../queue/search-queue.js'
@@ -27,6 +28,7 @@ export interface ChoreParts {
   readonly queue: SearchQueue
   readonly api: Api
   readonly announcer: Announcer
+  readonly sharedKey: SharedKey
   readonly settings: Settings
   readonly log: Logger
   readonly now: () => number
@@ -42,6 +44,7 @@ export function workerChores(parts: ChoreParts): readonly Chore[] {
   const leased = (name: string, ms: number, work: () => Promise<unknown>) => async (): Promise<void> => {
     if (await queue.fleet.lease(name, ms)) await work()
   }
+  const setPace = (others = 0) => followLimit({ ...parts, rateLimit: settings.rateLimit }, others)
   const account = async () => {
     const answer = await refreshAccount(parts)
     return answer.kind === 'ok' ? answer.account : null
@@ -55,7 +58,6 @@ export function workerChores(parts: ChoreParts): readonly Chore[] {
       autoResumeMs: settings.autoResumeHours * 60 * MINUTE,
       creditReserve: settings.creditReserve,
     },
-    onResumed: async (resumed, balance) => parts.announcer.say(resumedSentence(resumed, balance)),
   })
   return [
     {
@@ -67,16 +69,25 @@ export function workerChores(parts: ChoreParts): readonly Chore[] {
       name: 'check whose Redis it is',
       everyMs: 2 * SECOND,
       run: async () => {
-        if ((await checkEpoch(parts)) === 'elsewhere') return
-        await followRows(parts)
-        await followLimit({ ...parts, rateLimit: settings.rateLimit })
+        if ((await checkEpoch({ ...parts, setPace })) !== 'elsewhere') await followRows(parts)
       },
+    },
+    // One decides, by what it hears: several would take turns at slightly different paces.
+    {
+      name: 'keep the pace',
+      everyMs: 2 * SECOND,
+      run: leased('pace', 10 * SECOND, async () => setPace(await parts.sharedKey.others())),
     },
     { name: 'feed', everyMs: SECOND, run: leased('feed', 10 * SECOND, () => feedOurs(parts)) },
     {
       name: 'put back what vanished',
       everyMs: 5 * SECOND,
       run: leased('reconcile', 15 * SECOND, () => reconcile(parts)),
+    },
+    {
+      name: 'take out what nobody wants',
+      everyMs: 5 * SECOND,
+      run: leased('withdraw', 15 * SECOND, () => withdraw(parts)),
     },
     { name: 'move dead letters', everyMs: 5 * SECOND, run: () => moveFailed(parts) },
     {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pRetry from 'p-retry'
 import { followLimit } from '../account/pace.js'
 import { type Refreshed, refreshAccount } from '../account/refresh.js'
+import { openSharedKey } from '../account/shared-key.js'
 import { openAnnouncer } from '../announce/webhook.js'
 import type { Api } from '../api/client.js'
 import type { Settings } from '../config/settings.js'
@@ -57,27 +58,46 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
   const announcer = openAnnouncer({ url: settings.webhookUrl?.reveal() ?? null, log })
   closers.add(() => announcer.close())
 
-  while ((await checkEpoch(parts)) === 'elsewhere') await sleep(200)
+  const setPace = () => followLimit({ ...parts, rateLimit: settings.rateLimit })
+  while ((await checkEpoch({ ...parts, setPace })) === 'elsewhere') await sleep(200)
   const account = await firstAccount(() => refreshAccount(parts))
-  await followLimit({ ...parts, rateLimit: settings.rateLimit })
+  // Where others work, one of them keeps the pace; see worker-chores.ts.
+  if ((await queue.fleet.workers()) === 0) await setPace()
   await followRows(parts)
   await sayHello({ settings, log, store, queue, account })
 
   const workerId = randomUUID()
+  const sharedKey = openSharedKey({ store, clock: systemClock })
   const working: { searches: RunningWorker | null } = { searches: null }
   const chores = startChores(
     [
-      ...workerChores({ ...parts, settings, announcer, workerId, inHand: () => working.searches?.inHand() ?? 0 }),
+      ...workerChores({
+        ...parts,
+        settings,
+        announcer,
+        workerId,
+        sharedKey,
+        inHand: () => working.searches?.inHand() ?? 0,
+      }),
       downChore(queue, startedAt, end.well),
     ],
     log,
     end.badly,
   )
   closers.add(() => queue.fleet.leave(workerId).catch(() => {}))
+  closers.add(() => queue.fleet.release('pace').catch(() => {}))
   closers.add(() => chores.stop())
   const parking = await queue.deadLetters.work({ retry: async (ref) => void (await retryOne(parts, ref)) })
   closers.add(() => parking.stop(settings.shutdownGraceMs))
-  const handler = searchHandler({ store, api, log, clock: systemClock, random: Math.random, rules: settings })
+  const handler = searchHandler({
+    store,
+    api,
+    log,
+    clock: systemClock,
+    random: Math.random,
+    rules: settings,
+    heard: sharedKey.heard,
+  })
   const searches = await queue.searches.work({
     concurrency: settings.concurrency,
     lockDurationMs: settings.lockDurationMs,
@@ -94,15 +114,18 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
   return { stop: () => closers.closeAll(), done }
 }
 
-/** The API may be away for a moment when a whole machine starts; a worker starts without it all the same. */
+const FIRST_ACCOUNT_MS = 5000
+
+/** The API may be away for a moment when a whole machine starts, or hang; a worker starts without it all the same. */
 async function firstAccount(refresh: () => Promise<Refreshed>): Promise<Refreshed> {
-  let last: Refreshed = { kind: 'failed', reason: 'not asked yet' }
-  await pRetry(
+  let last: Refreshed = { kind: 'failed', reason: `no answer within ${FIRST_ACCOUNT_MS / 1000} s` }
+  const asked = pRetry(
     async () => {
       last = await refresh()
       if (last.kind === 'failed') throw new Error(last.reason)
     },
     { retries: 2, minTimeout: 300, maxTimeout: 1000 },
   ).catch(() => {})
+  await Promise.race([asked, sleep(FIRST_ACCOUNT_MS, undefined, { ref: false })])
   return last
 }

@@ -5,8 +5,8 @@ import type { Store } from '../store/store.js'
 
 /**
  * Redis may lose everything. A key in it holds the id of the store whose window it holds; when the key
- * is gone, so is the rest, and the store restores it: first what closes the fleet (pauses, hold,
- * probe), then the searches become waiting again, last the key. A crash in between repeats the whole,
+ * is gone, so is the rest, and the store restores it: first what closes and slows the fleet (pauses,
+ * hold, probe, pace), then the searches become waiting again, last the key. A crash in between repeats the whole,
  * which is harmless. Every worker looks every two seconds in its own process: a scheduler inside Redis
  * would die with Redis.
  */
@@ -15,6 +15,8 @@ export interface EpochParts {
   readonly queue: Pick<SearchQueue, 'fleet' | 'gate'>
   readonly log: Logger
   readonly now: () => number
+  /** Sets the fleet's pace: without one, whoever takes jobs first takes them as fast as they come. */
+  readonly setPace: () => Promise<unknown>
 }
 
 const RESTORE_LEASE_MS = 10_000
@@ -50,6 +52,7 @@ async function restoreGate(parts: EpochParts): Promise<void> {
   const holdUntil = await pauses.holdUntil(parts.now())
   if (holdUntil !== null) await gate.hold(holdUntil)
   if (await pauses.probing()) await gate.narrow()
+  await parts.setPace()
 }
 
 function anothersRedis(store: Pick<Store, 'id' | 'path'>, found: string, redis: string): ConfigurationError {

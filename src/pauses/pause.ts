@@ -23,19 +23,26 @@ export async function pause(parts: PauseParts, cause: PauseCause, detail: string
   return added
 }
 
-/** The chore: makes BullMQ's flag (and the probe's narrow gate) say what the rows say. */
+/**
+ * The chore: makes BullMQ's flag (and the probe's narrow gate) say what the rows say. The gate is read first and the
+ * rows last, and what was opened is looked at again, because somebody may pause or resume meanwhile; a
+ * gate that was closed by mistake is opened at the next look.
+ */
 export async function followRows(parts: PauseParts): Promise<void> {
   const { gate } = parts.queue
-  const [rows, paused, probing, narrowed] = await Promise.all([
-    parts.store.pauses.list(),
-    gate.paused(),
-    parts.store.pauses.probing(),
-    gate.narrowed(),
-  ])
+  const { pauses } = parts.store
+  const [paused, narrowed] = await Promise.all([gate.paused(), gate.narrowed()])
+  const [rows, probing] = await Promise.all([pauses.list(), pauses.probing()])
   if (probing && !narrowed) await gate.narrow()
-  if (!probing && narrowed) await gate.widen()
+  if (!probing && narrowed) await widen(parts)
   if (rows.length > 0 && !paused) await gate.pause()
   if (rows.length === 0 && paused) await reopen(parts)
+}
+
+/** Lets all slots run, then looks again: a probe may have begun meanwhile. */
+async function widen(parts: PauseParts): Promise<void> {
+  await parts.queue.gate.widen()
+  if (await parts.store.pauses.probing()) await parts.queue.gate.narrow()
 }
 
 /** Lets the queue run, then reads the rows again: somebody may have paused it for another cause meanwhile. */

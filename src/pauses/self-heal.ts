@@ -1,6 +1,6 @@
 import type { Pause } from '../domain/pause-cause.js'
 import type { Account } from '../store/store.js'
-import { type Resumed, type ResumeParts, resume } from './resume.js'
+import { type ResumeParts, resume } from './resume.js'
 
 /**
  * The pauses that end by themselves. Out of credits (or at the reserve): GET /me is free, so the balance is
@@ -23,8 +23,6 @@ export interface HealParts extends ResumeParts {
   /** GET /me, folded into the store; null when the API could not say. */
   readonly refreshAccount: () => Promise<Account | null>
   readonly rules: HealRules
-  /** Said when a pause was lifted; `null` when nothing was. */
-  readonly onResumed: (resumed: Resumed, account: Account | null) => Promise<void>
 }
 
 /**
@@ -51,7 +49,7 @@ export function selfHealing(parts: HealParts): { tick(): Promise<void> } {
     const over: Pause['cause'][] = []
     const account = await parts.refreshAccount()
     for (const row of healing) if (isOver(row, account, parts.rules)) over.push(row.cause)
-    if (over.length > 0) await parts.onResumed(await resume(parts, over), account)
+    if (over.length > 0) await resume(parts, over)
   }
 
   return { tick }

@@ -42,7 +42,7 @@ export function logVerdict(
     case 'hold':
       log.warn(
         facts,
-        `rate limited${verdict.daily ? ' for the day' : ''}: again in ${seconds(verdict.until - call.now)}, the fleet waits; no attempt used`,
+        `${heldBy(call.outcome, verdict.daily)}: again in ${seconds(verdict.until - call.now)}, the fleet waits; no attempt used`,
       )
       break
     case 'pause':
@@ -54,6 +54,12 @@ export function logVerdict(
     default:
       verdict satisfies never
   }
+}
+
+/** A 402 that names its end holds the fleet like a 429. */
+function heldBy(outcome: Outcome, daily: boolean): string {
+  if (outcome.kind === 'out_of_credits') return 'out of credits for a while'
+  return daily ? 'rate limited for the day' : 'rate limited'
 }
 
 function seconds(ms: number): string {

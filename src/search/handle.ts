@@ -3,6 +3,7 @@ import type { BackoffRule } from '../domain/backoff.js'
 import type { Clock } from '../domain/clock.js'
 import { judge } from '../domain/judge.js'
 import type { Logger } from '../domain/logger.js'
+import type { ResponseFacts } from '../domain/outcome.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Step } from '../domain/step.js'
 import type { Claim, Store } from '../store/store.js'
@@ -31,6 +32,8 @@ export interface SearchParts {
   readonly random: () => number
   readonly log: Logger
   readonly rules: SearchRules
+  /** Told what came along with every response. */
+  readonly heard?: (facts: ResponseFacts) => void
 }
 
 export interface SearchRules {
@@ -108,6 +111,7 @@ async function makeCall(
   claim: Extract<Claim, { kind: 'granted' }>,
 ): Promise<Step> {
   const { outcome, facts } = await parts.api.search(claim.request)
+  parts.heard?.(facts)
   const now = parts.clock.now()
   const verdict = judge(outcome, {
     failuresBefore: claim.failures,
@@ -120,6 +124,6 @@ async function makeCall(
     parts.store.calls.close(claim.callId, { ...closingOf(outcome, verdict, now), facts, now }),
   )
   logVerdict(parts.log, { ref, claim, outcome, facts, verdict, maxAttempts: parts.rules.maxAttempts, now })
-  const tripped = await breaker.afterCall(outcome)
+  const tripped = await saver.save(() => breaker.afterCall(outcome, claim.probing))
   return stepOf(verdict, { endedProbe: closed.endedProbe, durationMs: facts.durationMs, now, tripped })
 }

@@ -8,6 +8,8 @@ export interface Standing {
   readonly pauses: readonly Pause[]
   readonly workers: number
   readonly heldUntil: number | null
+  /** The API said last that the day has no call left. */
+  readonly outOfToday: boolean
   readonly probing: boolean
   readonly due: number
   readonly active: number
@@ -38,7 +40,7 @@ export function explain(standing: Standing): Explanation {
   if (standing.heldUntil !== null && standing.heldUntil > standing.now && work > 0) {
     return {
       state: 'held',
-      reason: `The API asked us to wait (rate limit): no calls until ${clockTime(standing.heldUntil, standing.now)}; ${searches(due)} due.`,
+      reason: `${standing.outOfToday ? "The day's limit of calls is used up" : 'The API asked us to wait (rate limit)'}: no calls until ${clockTime(standing.heldUntil, standing.now)}; ${searches(due)} due.`,
       until: standing.heldUntil,
     }
   }
@@ -50,7 +52,8 @@ function pausedReason(pauses: readonly Pause[], due: number, now: number): strin
   const [first, ...others] = pauses
   if (first === undefined) return ''
   const also = others.length === 0 ? '' : ` Also paused: ${others.map((pause) => pause.cause).join(', ')}.`
-  return `${pauseSentence(first, now)} ${searches(due)} wait.${also}`
+  const needed = first.cause === 'no_credits' || first.cause === 'reserve' ? ` and need ${credits(due)}` : ''
+  return `${pauseSentence(first, now)} ${searches(due)} wait${needed}.${also}`
 }
 
 /** What stands, since when, and what ends it. */
@@ -60,9 +63,9 @@ export function pauseSentence(pause: Pause, now: number): string {
     case 'operator':
       return `Paused by hand ${since}${pause.detail === '' ? '' : ` (${pause.detail})`}; \`trackyard-batch resume\` goes on.`
     case 'no_credits':
-      return `No credits left ${since} (the API says "${pause.detail}"): top up; it goes on by itself when the balance is back, or with \`trackyard-batch resume\`.`
+      return `No credits left ${since} (the API says "${pause.detail}"): top up; it goes on by itself when the balance is back (until TRACKYARD_AUTO_RESUME_HOURS have passed), or with \`trackyard-batch resume\`.`
     case 'reserve':
-      return `The credit reserve is reached ${since} (${pause.detail}): top up or lower TRACKYARD_CREDIT_RESERVE.`
+      return `The credit reserve is reached ${since} (${pause.detail.replace(/\.$/, '')}): top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker; it goes on by itself then, or with \`trackyard-batch resume\`.`
     case 'unauthorized':
       return `The API key was refused ${since} (${pause.detail}): set a working key, restart the worker, then \`trackyard-batch resume\`.`
     case 'failing':
@@ -92,6 +95,10 @@ function idleReason(standing: Standing): string {
 
 function searches(count: number): string {
   return count === 1 ? '1 search' : `${count} searches`
+}
+
+function credits(count: number): string {
+  return count === 1 ? '1 credit' : `${count} credits`
 }
 
 /** Local wall time to the second; with the date when it is not within twelve hours of it. */

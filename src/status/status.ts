@@ -27,12 +27,13 @@ export async function status(
     parts.store.account.get(),
   ])
   const delivery = await readDelivery(parts.queue)
-  const limit = parts.rateLimit === 'auto' ? account.limitPerMinute : parts.rateLimit
+  const limit = paceOf(parts.rateLimit === 'auto' ? account.limitPerMinute : parts.rateLimit, delivery)
   const explained = explain({
     pauses,
     probing,
     workers: delivery.workers,
     heldUntil: delivery.heldUntil ?? (await parts.store.pauses.holdUntil(now)),
+    outOfToday: account.remainingToday === 0,
     due: totals.due,
     active: delivery.active,
     delayed: delivery.delayed,
@@ -62,16 +63,30 @@ export async function status(
   }
 }
 
-async function readDelivery(
-  queue: StatusParts['queue'],
-): Promise<{ active: number; delayed: number; workers: number; heldUntil: number | null }> {
-  if (queue === null) return { active: 0, delayed: 0, workers: 0, heldUntil: null }
-  const [counts, workers, heldUntil] = await Promise.all([
+interface Delivery {
+  readonly active: number
+  readonly delayed: number
+  readonly workers: number
+  readonly heldUntil: number | null
+  /** Calls a minute as set in Redis. */
+  readonly pace: number | null
+}
+
+async function readDelivery(queue: StatusParts['queue']): Promise<Delivery> {
+  if (queue === null) return { active: 0, delayed: 0, workers: 0, heldUntil: null, pace: null }
+  const [counts, workers, heldUntil, pace] = await Promise.all([
     queue.searches.counts(),
     queue.fleet.workers(),
     queue.gate.heldUntil(),
+    queue.gate.pace(),
   ])
-  return { active: counts.active, delayed: counts.delayed, workers, heldUntil }
+  return { active: counts.active, delayed: counts.delayed, workers, heldUntil, pace: pace?.callsPerMinute ?? null }
+}
+
+/** What the fleet keeps to: the limit, or less where workers leave other programs on the same key their share. */
+function paceOf(limit: number | null, { pace, workers }: Pick<Delivery, 'pace' | 'workers'>): number | null {
+  if (pace === null || workers === 0) return limit
+  return limit === null ? pace : Math.min(limit, pace)
 }
 
 /** At the allowed pace, from the end of a hold on; null when nothing is due, or nothing moves. */

@@ -28,6 +28,14 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
         }
         return old.length
       }),
+    sentBetween: async (from, to) =>
+      connection.read(
+        () =>
+          connection.get<{ calls: number }>('select count(*) as calls from call where sent_at > ? and sent_at <= ?', [
+            from,
+            to,
+          ])?.calls ?? 0,
+      ),
     streak: async () => connection.read(() => streak(connection)),
   }
 }

@@ -69,6 +69,11 @@ export interface FeedRecord {
     after: number,
     limit: number,
   ): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
+  /** Queued ones that no batch can pay (any more): cancelled, or their cap is used up. A page by internal order. */
+  unwantedRefs(
+    after: number,
+    limit: number,
+  ): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
   /** queued (that round) → waiting with a new round: the job is gone from Redis. Returns how many. */
   putBack(refs: readonly SearchRef[]): Promise<number>
   /** Every queued one → waiting with a new round: Redis lost everything. */
@@ -140,6 +145,8 @@ export interface CallLedger {
       readonly now: number
     },
   ): Promise<{ readonly wasFirst: boolean; readonly endedProbe: boolean }>
+  /** How many calls were sent after `from`, up to and with `to`. */
+  sentBetween(from: number, to: number): Promise<number>
   /** Open calls older than that become `unknown` (they stay charged). Returns how many. */
   ageOut(sentBefore: number): Promise<number>
   /**

@@ -9,7 +9,14 @@ const pro = {
   monthly_allowance: 50_000,
   rate_limit: { requests_per_minute: 300, requests_per_day: null },
 }
-const silent = { tier: null, creditsRemaining: null, monthlyAllowance: null, limitPerMinute: null, limitPerDay: null }
+const silent = {
+  tier: null,
+  creditsRemaining: null,
+  monthlyAllowance: null,
+  limitPerMinute: null,
+  limitPerDay: null,
+  remainingToday: null,
+}
 
 const cases: [string, string, MeResult][] = [
   [
@@ -22,6 +29,7 @@ const cases: [string, string, MeResult][] = [
       monthlyAllowance: 50_000,
       limitPerMinute: 300,
       limitPerDay: null,
+      remainingToday: null,
     },
   ],
   ['an answer that says nothing', http(200, {}), { kind: 'ok', ...silent }],

@@ -1,0 +1,252 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { systemClock } from '../../src/domain/clock.js'
+import { type SearchHandler, type SearchRules, searchHandler } from '../../src/search/handle.js'
+import { type Fleet, queries, refOf, startFleet } from '../support/fleet.js'
+import { until } from '../support/until.js'
+
+/** One job in hand, from claim to step, on the real store and the simulator. */
+let fleet: Fleet
+beforeEach(async () => {
+  fleet = await startFleet({ simulator: { credits: 100, latencyMs: [0, 8] } })
+})
+afterEach(() => fleet.close())
+
+const RULES: SearchRules = {
+  maxAttempts: 3,
+  backoff: { baseMs: 1000, maxMs: 8000 },
+  requestTimeoutMs: 2000,
+  creditReserve: 0,
+}
+
+function handlerWith(rules: Partial<SearchRules> = {}): SearchHandler {
+  const { store, api, log } = fleet
+  return searchHandler({ store, api, log, clock: systemClock, random: () => 0.5, rules: { ...RULES, ...rules } })
+}
+
+const handle = (handler: SearchHandler, query: string, round = 1) => handler.handle({ ref: refOf(query, round) })
+const balance = async () => (await fleet.store.account.get()).creditsRemaining
+const streak = () => fleet.store.calls.streak()
+
+test('an answer is committed before the job is completed, and the same job again makes no call', async () => {
+  await fleet.submit(['calm piano'])
+  const handler = handlerWith()
+  expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'complete', summary: { outcome: 'answered' } })
+  expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'complete', summary: { why: 'answered' } })
+  expect(fleet.simulator.calls()).toHaveLength(1)
+})
+
+test('one search in two hands at once is called once; the other waits until that call is over', async () => {
+  await fleet.submit(['calm piano'])
+  const steps = await Promise.all([handle(handlerWith(), 'calm piano'), handle(handlerWith(), 'calm piano')])
+  expect(steps.map((step) => step.do).sort()).toEqual(['complete', 'delay'])
+  expect(fleet.simulator.paid()).toBe(1)
+})
+
+test('a 429 holds the fleet as long as it says and uses no attempt', async () => {
+  await fleet.submit(['calm piano'])
+  fleet.simulator.fail({ times: 1, does: { status: 429, headers: { 'retry-after': '42' } } })
+  const before = fleet.now()
+  const step = await handle(handlerWith(), 'calm piano')
+  expect(step).toMatchObject({ do: 'delay', holdFleet: true })
+  const until = step.do === 'delay' ? step.until : 0
+  expect(until - before).toBeGreaterThanOrEqual(42_000)
+  expect(until - before).toBeLessThan(45_000)
+  expect(await fleet.store.pauses.holdUntil(fleet.now())).toBe(until)
+  expect(await fleet.store.reports.show('r1', null)).toMatchObject({ search: { failures: 0, state: 'waiting' } })
+})
+
+test('a 402 pauses; one that says when to come back only holds', async () => {
+  await fleet.submit(['calm piano', 'dark drums'])
+  fleet.simulator.fail({ timesInTotal: 1, does: { status: 402, headers: { 'retry-after': '5' } } })
+  expect(await handle(handlerWith(), 'calm piano')).toMatchObject({ do: 'delay', holdFleet: true })
+  expect(await fleet.store.pauses.list()).toEqual([])
+  expect(fleet.log.said(/out of credits for a while: again in 5/)).toHaveLength(1)
+  fleet.simulator.setCredits(0)
+  expect(await handle(handlerWith(), 'dark drums')).toEqual({ do: 'pause', cause: 'no_credits' })
+  expect(await fleet.store.pauses.list()).toMatchObject([{ cause: 'no_credits' }])
+  expect(await balance()).toBe(0)
+})
+
+test('after the last failed attempt a search is dead with its history', async () => {
+  await fleet.submit(['calm piano'])
+  fleet.simulator.fail({ does: { status: 500 } })
+  const handler = handlerWith()
+  expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'retry', delayMs: 500, pause: null })
+  expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'retry', delayMs: 1000 })
+  expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'bury' })
+  expect(await fleet.store.deadLetters.list({}, { limit: 5, offset: 0 })).toMatchObject([
+    { letter: { attempts: 3, status: 500 } },
+  ])
+})
+
+describe('who pays', () => {
+  test('a search that two batches want is paid by the oldest with budget left; its cap used up, by the next', async () => {
+    const capped = await fleet.submit(['a', 'b', 'c'], { name: 'capped', maxCredits: 2 })
+    const open = await fleet.submit(['a', 'b', 'c', 'd'], { name: 'open' })
+    const handler = handlerWith()
+    for (const query of ['a', 'b', 'c', 'd']) await handle(handler, query)
+    const charged = async (id: number) => (await fleet.store.batches.find(String(id)))?.charged
+    expect([await charged(capped), await charged(open)]).toEqual([2, 2])
+    expect(fleet.simulator.paid()).toBe(4)
+    const [report] = await fleet.store.reports.batches({ batchId: capped, limit: 1 })
+    expect(report).toMatchObject({ tagged: 3, withheld: 0 })
+  })
+
+  test('a call of unknown outcome stays charged to its cap', async () => {
+    await fleet.submit(['a', 'b'], { maxCredits: 1 })
+    fleet.simulator.fail({ times: 1, does: 'cut' })
+    const handler = handlerWith()
+    expect(await handle(handler, 'a')).toMatchObject({ do: 'retry' })
+    expect(await handle(handler, 'b')).toMatchObject({ do: 'complete', summary: { outcome: 'withheld' } })
+    expect(fleet.simulator.calls()).toHaveLength(1)
+  })
+})
+
+describe('the reserve', () => {
+  test('is exact with ten calls at a time whose answers overtake each other', async () => {
+    const all = queries(60)
+    await fleet.submit(all)
+    fleet.simulator.setCredits(50)
+    await fleet.store.account.update({ creditsRemaining: 50 }, fleet.now())
+    const handler = handlerWith({ creditReserve: 20 })
+    const left = [...all]
+    const slot = async (): Promise<void> => {
+      for (let query = left.shift(); query !== undefined; query = left.shift()) {
+        const step = await handle(handler, query)
+        if (step.do === 'pause') return
+        if (step.do === 'delay') left.push(query)
+      }
+    }
+    await Promise.all(Array.from({ length: 10 }, slot))
+    expect(fleet.simulator.credits()).toBe(20)
+    expect(await balance()).toBe(20)
+    expect(await fleet.store.pauses.list()).toMatchObject([{ cause: 'reserve' }])
+  })
+
+  test('is not touched by calls whose answer never came but that were paid', async () => {
+    await fleet.submit(queries(8))
+    await fleet.store.account.update({ creditsRemaining: 23 }, fleet.now())
+    fleet.simulator.setCredits(23)
+    fleet.simulator.fail({ timesInTotal: 2, does: 'cut', charged: true })
+    const handler = handlerWith({ creditReserve: 20 })
+    const steps: string[] = []
+    for (const query of queries(4)) steps.push((await handle(handler, query)).do)
+    expect(steps).toEqual(['retry', 'retry', 'complete', 'pause'])
+    expect(fleet.simulator.credits()).toBe(20)
+  })
+})
+
+describe('the breaker', () => {
+  const refuse = (times?: number) =>
+    fleet.simulator.fail({ ...(times === undefined ? {} : { timesInTotal: times }), does: { status: 403 } })
+
+  test('25 different searches refused in a row pause with cause failing; 24 do not', async () => {
+    await fleet.submit(queries(30))
+    refuse()
+    const handler = handlerWith()
+    for (const query of queries(24)) expect(await handle(handler, query)).toMatchObject({ do: 'bury', pause: null })
+    expect(await fleet.store.pauses.list()).toEqual([])
+    expect(await handle(handler, 'scene 25')).toMatchObject({ do: 'bury', pause: 'failing' })
+    expect(await fleet.store.pauses.list()).toMatchObject([
+      { cause: 'failing', detail: expect.stringMatching(/^25 searches .* the last with 403 Forbidden$/) },
+    ])
+  })
+
+  test('an answer in between starts the count anew', async () => {
+    await fleet.submit(queries(40))
+    const handler = handlerWith()
+    for (const [index, query] of queries(40).entries()) {
+      if (index === 0 || index === 21) refuse(20)
+      await handle(handler, query)
+    }
+    expect(await streak()).toMatchObject({ refusedSearches: 19 })
+    expect(await fleet.store.pauses.list()).toEqual([])
+  })
+
+  test('answers that nobody can read, which may each be paid for, pause like refusals', async () => {
+    await fleet.submit(queries(26))
+    fleet.simulator.fail({ does: 'html' })
+    const handler = handlerWith()
+    for (const query of queries(25)) await handle(handler, query)
+    expect(await fleet.store.pauses.list()).toMatchObject([
+      { cause: 'failing', detail: expect.stringContaining('cannot be read') },
+    ])
+    expect(await handle(handler, 'scene 26')).toEqual({ do: 'pause', cause: 'failing' })
+  })
+
+  test('a storm of 500s is an outage after 25 calls; while probing, after three', async () => {
+    await fleet.submit(queries(40))
+    fleet.simulator.fail({ does: { status: 503 } })
+    const handler = handlerWith()
+    const steps = []
+    for (const query of queries(25)) steps.push(await handle(handler, query))
+    expect(steps.slice(0, 24).every((step) => step.do === 'retry' && step.pause === null)).toBe(true)
+    expect(steps[24]).toMatchObject({ do: 'retry', pause: 'outage' })
+
+    await fleet.store.pauses.lift('outage', true)
+    const probes = []
+    for (const query of queries(28).slice(25)) probes.push(await handle(handler, query))
+    expect(probes.map((step) => step.do === 'retry' && step.pause)).toEqual([null, null, 'outage'])
+    expect(fleet.simulator.calls()).toHaveLength(28)
+  })
+
+  test('one search that fails while others succeed never pauses the fleet', async () => {
+    await fleet.submit(['poison', ...queries(60)])
+    fleet.simulator.fail({ match: 'poison', does: { status: 500 } })
+    const handler = handlerWith({ maxAttempts: 100 })
+    for (const query of queries(60)) {
+      await handle(handler, 'poison')
+      await handle(handler, query)
+    }
+    expect(await fleet.store.pauses.list()).toEqual([])
+  })
+})
+
+test('a paid answer that cannot be saved is saved later, and until then nobody makes a call', async () => {
+  await fleet.submit(['a', 'b'])
+  const { store, api, log } = fleet
+  let broken = true
+  const handler = searchHandler({
+    store: {
+      pauses: store.pauses,
+      calls: {
+        ...store.calls,
+        close: async (...given) => {
+          if (broken) throw new Error('database or disk is full')
+          return store.calls.close(...given)
+        },
+      },
+    },
+    api,
+    log,
+    clock: systemClock,
+    random: () => 0.5,
+    rules: RULES,
+  })
+  const first = handle(handler, 'a')
+  await until(() => handler.stuck() !== null, { timeoutMs: 5000, what: 'the save to fail' })
+  const second = handle(handler, 'b')
+  await until(() => log.said(/cannot be saved/).length > 0, { timeoutMs: 5000, what: 'the log line' })
+  expect(fleet.simulator.calls()).toHaveLength(1)
+  broken = false
+  expect(await first).toMatchObject({ do: 'complete' })
+  expect(await second).toMatchObject({ do: 'complete' })
+  expect(handler.stuck()).toBeNull()
+  expect(fleet.simulator.paid()).toBe(2)
+})
+
+test('a store that cannot be asked costs nothing: the job waits', async () => {
+  await fleet.submit(['a'])
+  const { store, api, log } = fleet
+  const refuse = () => Promise.reject(new Error('database is locked'))
+  const handler = searchHandler({
+    store: { pauses: store.pauses, calls: { ...store.calls, claim: refuse } },
+    api,
+    log,
+    clock: systemClock,
+    random: () => 0.5,
+    rules: RULES,
+  })
+  expect(await handle(handler, 'a')).toMatchObject({ do: 'delay', holdFleet: false })
+  expect(fleet.simulator.calls()).toHaveLength(0)
+})
