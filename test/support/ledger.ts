@@ -36,6 +36,11 @@ export function figure(night: Pick<Night, 'dataDir'>, sql: string): number {
   return looking(night, (db) => Number(db.prepare(sql).pluck().get()))
 }
 
+/** The store's own id, as its Redis holds it. */
+export function storeId(night: Pick<Night, 'dataDir'>): string {
+  return looking(night, (db) => String(db.prepare("select value from meta where key = 'store_id'").pluck().get()))
+}
+
 /** Calls that stood open when a process died: each of them may be paid. */
 export function openCalls(night: Pick<Night, 'dataDir'>): number {
   return readLedger(night).calls.sent ?? 0

@@ -1,0 +1,260 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { silentLogger } from '../../src/domain/logger.js'
+import { openQueue } from '../../src/queue/open.js'
+import type { SearchQueue } from '../../src/queue/search-queue.js'
+import { expectAccounted, figure, openCalls, readLedger, storeId, untilDone } from '../support/ledger.js'
+import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { SHORT } from '../support/short-settings.js'
+import { until } from '../support/until.js'
+
+/** Redis is only the delivery: whatever happens to it, nothing is lost, nothing is called twice, and a person reads one sentence. */
+let night: Night
+let redis: TestRedis | null = null
+afterEach(async () => {
+  await night.close()
+  await redis?.stop()
+  redis = null
+})
+
+async function startOn(
+  settings: Readonly<Record<string, string>>,
+  options: NonNullable<Parameters<typeof startNight>[0]> = {},
+): Promise<TestRedis> {
+  redis = await startRedis(settings)
+  night = await startNight({
+    ...options,
+    simulator: { noMatchRate: 0, ...options.simulator },
+    env: { ...SHORT, TRACKYARD_REDIS_URL: redis.url, ...options.env },
+  })
+  return redis
+}
+
+async function submit(rows: number, which = night): Promise<void> {
+  const path = await which.file('films.csv', catalogText(rows))
+  const done = await which.cli(['submit', path, '--query', QUERY, '--yes'])
+  expect({ code: done.code, said: done.stderr }).toMatchObject({ code: 0 })
+}
+
+/** Every search was called exactly once, and nothing failed. */
+async function expectOneCallEach(rows: number): Promise<void> {
+  await expectAccounted(night, { rows, unknown: 0 })
+  expect(night.simulator.calls()).toHaveLength(rows)
+  expect(readLedger(night)).toMatchObject({ calls: { answered: rows }, failures: 0 })
+}
+
+async function withQueue<T>(use: (queue: SearchQueue) => Promise<T>): Promise<T> {
+  const queue = await openQueue({ connection: { url: redis?.url ?? '' }, logger: silentLogger })
+  try {
+    return await use(queue)
+  } finally {
+    await queue.close()
+  }
+}
+
+describe('in the middle of a run', () => {
+  test('Redis is killed and comes back from its file: work resumes within two seconds, every search is called once', async () => {
+    const server = await startOn({}, { simulator: { latencyMs: 100 }, env: { TRACKYARD_RATE_LIMIT: '3000' } })
+    await submit(300)
+    const worker = await night.startWorker()
+    await night.simulator.waitForCalls(80, 20_000)
+    await server.kill()
+    await worker.waitForLog(/Redis is away/)
+    // Longer than the locks of the jobs in hand.
+    await sleep(5500)
+    const before = night.simulator.calls().length
+    await server.restart()
+    const backAt = performance.now()
+    await night.simulator.waitForCalls(before + 1, 10_000)
+    expect(performance.now() - backAt).toBeLessThan(2000)
+    await untilDone(night)
+    await expectOneCallEach(300)
+  }, 90_000)
+
+  test('FLUSHALL with ten calls in flight: everything is put back by itself, every search is called once', async () => {
+    const server = await startOn({}, { simulator: { latencyMs: 500 } })
+    await submit(120)
+    const worker = await night.startWorker()
+    await night.simulator.waitForCalls(30, 20_000)
+    await server.flush()
+    expect(openCalls(night)).toBeGreaterThan(0)
+    await worker.waitForLog(/Redis had lost its jobs/)
+    await untilDone(night)
+    await expectOneCallEach(120)
+  }, 90_000)
+
+  test('FLUSHALL while paused, with calls in flight: the pause stands, and resume finishes the run', async () => {
+    const server = await startOn({}, { simulator: { latencyMs: 1000 } })
+    await submit(60)
+    const worker = await night.startWorker()
+    await night.simulator.waitForCalls(10, 20_000)
+    expect((await night.cli(['pause', '--reason', 'lunch'])).code).toBe(0)
+    await server.flush()
+    await worker.waitForLog(/Redis had lost its jobs/)
+    expect(await withQueue((queue) => queue.gate.paused())).toBe(true)
+    await until(() => openCalls(night) === 0, { timeoutMs: 10_000, what: 'the calls in flight to end' })
+    const made = night.simulator.calls().length
+    // Two turns of the feeder, and a worker that is idle.
+    await sleep(2500)
+    expect(night.simulator.calls()).toHaveLength(made)
+    expect((await night.status()).queue).toMatchObject({ state: 'paused', causes: ['operator'] })
+    expect((await night.cli(['resume'])).code).toBe(0)
+    await untilDone(night)
+    await expectOneCallEach(60)
+  }, 90_000)
+
+  test('FLUSHALL while the API has asked to wait: the wait stands', async () => {
+    const server = await startOn(
+      {},
+      { simulator: { faults: [{ timesInTotal: 1, does: { status: 429, headers: { 'retry-after': '8' } } }] } },
+    )
+    await submit(20)
+    const worker = await night.startWorker({ TRACKYARD_CONCURRENCY: '1' })
+    await worker.waitForLog(/rate limited/)
+    const refusedAt = night.simulator.calls()[0]?.answeredAt ?? 0
+    await server.flush()
+    await worker.waitForLog(/Redis had lost its jobs/)
+    await untilDone(night)
+    expect(night.simulator.calls()[1]?.receivedAt ?? 0).toBeGreaterThanOrEqual(refusedAt + 8000)
+    await expectAccounted(night, { rows: 20, unknown: 0 })
+    expect(night.simulator.calls()).toHaveLength(21)
+    expect(readLedger(night)).toMatchObject({ calls: { answered: 20, rate_limited: 1 }, failures: 0 })
+  }, 90_000)
+
+  test('jobs removed by hand are put back', async () => {
+    await startOn({})
+    await submit(40)
+    await withQueue(async ({ boardQueues: { search } }) => {
+      const [first, second, third] = await search.getJobs(['prioritized'])
+      for (const job of [first, second, third]) await search.remove(job?.id ?? '')
+    })
+    const worker = await night.startWorker()
+    await untilDone(night)
+    expect(worker.log()).toMatch(/jobs had vanished from Redis/)
+    await expectOneCallEach(40)
+  }, 60_000)
+
+  test.each([
+    ['full', ['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0'], /is full \(maxmemory reached\)/],
+    ['read-only', ['REPLICAOF', '127.0.0.1', '1'], ['REPLICAOF', 'NO', 'ONE'], /is read-only \(a replica\)/],
+  ])(
+    'Redis becomes %s: the log says so in one sentence, and when that is over every search was called once',
+    async (_, spoil, heal, sentence) => {
+      const server = await startOn({}, { simulator: { latencyMs: 100 }, env: { TRACKYARD_RATE_LIMIT: '1800' } })
+      await submit(120)
+      const worker = await night.startWorker()
+      await night.simulator.waitForCalls(30, 20_000)
+      await server.command(...spoil)
+      await worker.waitForLog(sentence)
+      await until(() => openCalls(night) === 0, { timeoutMs: 10_000, what: 'the calls in flight to end' })
+      await sleep(1000)
+      expect(worker.child.exitCode).toBeNull()
+      await server.command(...heal)
+      await untilDone(night)
+      await expectOneCallEach(120)
+    },
+    90_000,
+  )
+})
+
+describe('at the start', () => {
+  const cases = [
+    { trouble: 'full', settings: { maxmemory: '1' }, sentence: /is full \(maxmemory reached\): give it more memory/ },
+    {
+      trouble: 'a replica',
+      settings: { replicaof: '127.0.0.1 1' },
+      sentence: /is read-only \(a replica\): use the address/,
+    },
+    {
+      trouble: 'behind a password',
+      settings: { requirepass: 'opensesame' },
+      sentence: /wants a password: put it into/,
+    },
+  ]
+  test.each(cases)(
+    'a Redis that is $trouble: one sentence, exit 3',
+    async ({ settings, sentence }) => {
+      await startOn(settings)
+      const { code, stderr } = await night.start('dist/workers/worker.js').exited
+      expect(code).toBe(3)
+      expect(said(stderr)).toHaveLength(1)
+      expect(said(stderr)[0]).toMatch(sentence)
+    },
+    30_000,
+  )
+
+  test('a wrong password: one sentence without it, exit 3', async () => {
+    const server = await startOn({ requirepass: 'opensesame' })
+    const url = `redis://:wrong-guess@127.0.0.1:${server.port}`
+    const { code, stderr } = await night.start('dist/workers/worker.js', [], { TRACKYARD_REDIS_URL: url }).exited
+    expect(code).toBe(3)
+    expect(said(stderr)).toEqual([expect.stringMatching(/refused the user or the password in TRACKYARD_REDIS_URL/)])
+    expect(stderr).not.toContain('wrong-guess')
+  }, 30_000)
+
+  test("another store's Redis: exit 78, naming both stores, for a worker and for a submit", async () => {
+    const server = await startOn({})
+    await submit(3)
+    const stranger = await startNight({ env: { ...SHORT, TRACKYARD_REDIS_URL: server.url } })
+    try {
+      const both = [storeId(night), await idAfterSubmit(stranger)]
+      const { code, stderr } = await stranger.start('dist/workers/worker.js').exited
+      expect(code).toBe(78)
+      for (const id of both) expect(stderr).toContain(id)
+      expect(stranger.simulator.calls()).toHaveLength(0)
+    } finally {
+      await stranger.close()
+    }
+  }, 30_000)
+
+  test('an eviction policy that may throw jobs away: a warning that names the cure', async () => {
+    await startOn({ 'maxmemory-policy': 'allkeys-lru' })
+    const worker = await night.startWorker()
+    await worker.waitForLog(/maxmemory-policy allkeys-lru\): set maxmemory-policy noeviction/)
+    expect(worker.log().match(/maxmemory-policy allkeys-lru/g)).toHaveLength(1)
+    expect(worker.log()).not.toMatch(/IMPORTANT!/)
+  }, 30_000)
+})
+
+describe('the private Redis', () => {
+  test('two workers that start at once share one server, and a killed one is started again: every search is called once', async () => {
+    night = await startNight({
+      simulator: { noMatchRate: 0, latencyMs: 100 },
+      env: { ...SHORT, TRACKYARD_RATE_LIMIT: '1800' },
+    })
+    const fleet = await Promise.all([night.startWorker(), night.startWorker()])
+    const started = (): number => matches(fleet.map((worker) => worker.log()).join(''), /private Redis was started/g)
+    expect(started()).toBe(1)
+    await submit(120)
+    await night.simulator.waitForCalls(30, 20_000)
+    process.kill(Number(await readFile(join(night.dataDir, 'redis/redis.pid'), 'utf8')), 'SIGKILL')
+    await until(() => fleet.some((worker) => /had died and was started again/.test(worker.log())), {
+      timeoutMs: 15_000,
+      what: 'a worker to start the private Redis again',
+    })
+    await untilDone(night)
+    await expectAccounted(night, { rows: 120, unknown: 0 })
+    expect(night.simulator.calls()).toHaveLength(120)
+    expect(figure(night, 'select sum(failures) from search')).toBe(0)
+    expect(started()).toBe(2)
+  }, 90_000)
+})
+
+function said(stderr: string): readonly string[] {
+  return stderr.split('\n').filter((line) => line !== '')
+}
+
+async function idAfterSubmit(of: Night): Promise<string> {
+  const path = await of.file('films.csv', catalogText(2))
+  const refused = await of.cli(['submit', path, '--query', QUERY, '--yes'])
+  expect(refused.code).toBe(78)
+  expect(refused.stderr).toMatch(/belongs to another store/)
+  return storeId(of)
+}
+
+function matches(text: string, pattern: RegExp): number {
+  return text.match(pattern)?.length ?? 0
+}
