@@ -1,0 +1,63 @@
+import { afterEach, expect, test } from '@jest/globals'
+import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
+import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
+import { SHORT } from '../support/short-settings.js'
+import { until } from '../support/until.js'
+
+/** Frozen processes and servers that answer badly: what may be paid stays on the books, and nothing is asked twice that need not be. */
+let night: Night
+afterEach(() => night.close())
+
+async function submit(rows: number): Promise<void> {
+  const path = await night.file('films.csv', catalogText(rows))
+  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+}
+
+test('a worker frozen beyond its lock and woken: its answers are kept, and no search is called a second time', async () => {
+  night = await startNight({ simulator: { noMatchRate: 0, latencyMs: 600 }, env: SHORT })
+  await submit(8)
+  const frozen = await night.startWorker({ TRACKYARD_CONCURRENCY: '8' })
+  await night.simulator.waitForCalls(8, 20_000)
+  frozen.kill('SIGSTOP')
+  expect(openCalls(night)).toBe(8)
+  const other = await night.startWorker()
+  // The other one takes the jobs over, and finds that their calls are open.
+  await other.waitForLog(/taken back from a worker/, 20_000)
+  frozen.kill('SIGCONT')
+  await untilDone(night)
+  await expectAccounted(night, { rows: 8, unknown: 0 })
+  expect(night.simulator.calls()).toHaveLength(8)
+  expect(readLedger(night)).toMatchObject({ calls: { answered: 8 }, failures: 0 })
+}, 60_000)
+
+test('a server that hangs, drips, cuts the answer or answers too late: unknown outcome, tried again, still charged', async () => {
+  const bad = ['hang', 'drip', 'cut in the answer', 'cut', 'late'] as const
+  night = await startNight({
+    simulator: {
+      noMatchRate: 0,
+      faults: bad.map((does, index) => ({
+        match: `scene ${index} `,
+        times: 1,
+        does,
+        ms: does === 'drip' ? 100 : 4000,
+      })),
+    },
+    env: SHORT,
+  })
+  await submit(10)
+  await night.startWorker()
+  await untilDone(night)
+  // A late answer is still on its way when everything is done; it is paid for all the same.
+  await until(() => night.simulator.calls().every((call) => call.finished !== 'open'), {
+    timeoutMs: 10_000,
+    what: 'the end of the last call',
+  })
+  await expectAccounted(night, { rows: 10, unknown: bad.length })
+  expect(night.simulator.calls()).toHaveLength(10 + bad.length)
+  expect(figure(night, 'select charged from batch')).toBe(10 + bad.length)
+  expect(readLedger(night)).toMatchObject({ calls: { answered: 10, unknown: bad.length }, failures: bad.length })
+  for (const index of bad.keys()) {
+    const shown = await night.json<{ calls?: unknown; search?: unknown }>(['show', `r${index + 1}`])
+    expect(JSON.stringify(shown)).toMatch(/"unknown"/)
+  }
+}, 60_000)
