@@ -1,4 +1,4 @@
-import { readFrame } from '../domain/answer.js'
+import type { readFrame } from '../domain/answer.js'
 import type { Outcome, Refusal } from '../domain/outcome.js'
 import { type ErrorBody, readErrorBody } from './error-body.js'
 import { header, headerFacts, requestIdHeader } from './headers.js'
@@ -17,11 +17,12 @@ import { parseRetryAfter } from './retry-after.js'
 const LONGEST_MINUTE_WAIT_MS = 2 * 60 * 60 * 1000
 
 /**
+ * @param frame what `readFrame` makes of its text; of no account outside 2xx
  * @param now epoch milliseconds, for a Retry-After that is a date
  */
-export function outcomeOf(response: Received, now: number): Outcome {
+export function outcomeOf(response: Received, frame: ReturnType<typeof readFrame>, now: number): Outcome {
   const { status } = response
-  if (status >= 200 && status <= 299) return success(response)
+  if (status >= 200 && status <= 299) return success(response, frame)
   const retryAfterMs = parseRetryAfter(header(response.headers, 'retry-after'), header(response.headers, 'date'), now)
   if (status === 429) {
     const outOfToday = headerFacts(response.headers).remainingToday === 0
@@ -43,9 +44,8 @@ export function outcomeOf(response: Received, now: number): Outcome {
   return { kind: 'refused', refusal }
 }
 
-function success(response: Received): Outcome {
+function success(response: Received, frame: ReturnType<typeof readFrame>): Outcome {
   const { status, text: body, end, problem } = response
-  const frame = readFrame(body)
   if (frame !== null) return { kind: 'answered', body, tracks: frame.tracks }
   switch (end) {
     case 'whole':

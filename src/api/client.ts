@@ -107,7 +107,9 @@ function callResult(result: Exchange, key: string, now: number, durationMs: numb
     }
   }
   const response = receive(result.response, key, MAX_BODY_BYTES)
-  const outcome = outcomeOf(response, now)
+  // Read once: it is the dearest part of a call.
+  const frame = response.status >= 200 && response.status <= 299 ? readFrame(response.text) : null
+  const outcome = outcomeOf(response, frame, now)
   const said = headerFacts(response.headers)
   const paid = outcome.kind === 'answered'
   return {
@@ -116,7 +118,7 @@ function callResult(result: Exchange, key: string, now: number, durationMs: numb
       ...said,
       status: response.status,
       requestId: (paid ? null : readErrorBody(response.text).requestId) ?? requestIdHeader(response.headers),
-      creditsRemaining: (paid ? readFrame(outcome.body)?.creditsRemaining : null) ?? said.creditsRemaining,
+      creditsRemaining: frame?.creditsRemaining ?? said.creditsRemaining,
       durationMs,
     },
   }

@@ -1,7 +1,7 @@
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
 import type { RawResponse } from './exchange.js'
 import { type Headers, header } from './headers.js'
-import { redactKey, redactKeyInAnswer } from './redact.js'
+import { redactKeyInAnswer, redactor } from './redact.js'
 
 /** A response as the rest of this room sees it: as text, and free of the API key in headers and body. */
 export interface Received {
@@ -16,17 +16,20 @@ export interface Received {
 export function receive(raw: RawResponse, key: string, maxBytes: number): Received {
   const text = unpack(raw.body, header(raw.headers, 'content-encoding'), maxBytes)
   const paid = raw.status >= 200 && raw.status <= 299
+  const redact = redactor(key)
   return {
     status: raw.status,
-    headers: Object.fromEntries(Object.keys(raw.headers).map((name) => [name, clean(header(raw.headers, name), key)])),
-    text: paid ? redactKeyInAnswer(text, key) : redactKey(text, key),
+    headers: Object.fromEntries(
+      Object.keys(raw.headers).map((name) => [name, clean(header(raw.headers, name), redact)]),
+    ),
+    text: paid ? redactKeyInAnswer(text, key, redact) : redact(text),
     end: raw.end,
     problem: raw.problem,
   }
 }
 
-function clean(value: string | null, key: string): string | undefined {
-  return value === null ? undefined : redactKey(value, key)
+function clean(value: string | null, redact: (text: string) => string): string | undefined {
+  return value === null ? undefined : redact(value)
 }
 
 /**
