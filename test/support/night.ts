@@ -65,7 +65,7 @@ export async function startNight(
 ): Promise<Night> {
   if (!existsSync(join(ROOT, CLI))) throw new Error('system tests run the built program: `npm run build` first')
   const dir = await mkdtemp(join(tmpdir(), 'night-'))
-  const dataDir = join(dir, 'data')
+  const dataDir = options.env?.TRACKYARD_DATA_DIR ?? join(dir, 'data')
   const simulator = await startSimulator({ tier: 'pro', perMinute: null, credits: 1_000_000, ...options.simulator })
   const env: Record<string, string> = {
     PATH: process.env.PATH ?? '',

@@ -1,0 +1,103 @@
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from '@jest/globals'
+import Database from 'better-sqlite3'
+import { type SmallDisk, smallDisk } from '../support/disk.js'
+import { expectAccounted, openCalls, readLedger, untilDone } from '../support/ledger.js'
+import { catalogText, type Night, type Process, QUERY, startNight } from '../support/night.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { SHORT } from '../support/short-settings.js'
+
+/**
+ * Paid answers wait in a worker and the store cannot take them: they are kept and saved as soon as it can, no new call
+ * is made meanwhile, and the log says why nothing moves.
+ */
+let night: Night
+let disk: SmallDisk | null = null
+let redis: TestRedis | null = null
+afterEach(async () => {
+  await night.close()
+  await redis?.stop()
+  await disk?.remove()
+  disk = null
+  redis = null
+})
+
+const ROWS = 60
+const CALLS_AT_A_TIME = 5
+
+/** A run in the middle, with calls in flight: their answers will find the trouble. */
+async function inTheMiddle(env: Record<string, string> = {}): Promise<Process> {
+  night = await startNight({
+    simulator: { noMatchRate: 0, latencyMs: 500 },
+    env: { ...SHORT, TRACKYARD_CONCURRENCY: String(CALLS_AT_A_TIME), ...env },
+  })
+  const path = await night.file('films.csv', catalogText(ROWS))
+  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+  const worker = await night.startWorker()
+  await night.simulator.waitForCalls(20, 20_000)
+  return worker
+}
+
+/** No call is begun while answers wait: those in flight end, and then the server hears nothing. */
+async function expectSilence(worker: Process, sentence: RegExp): Promise<void> {
+  await worker.waitForLog(/an answer cannot be saved; no new calls until it is/)
+  expect(worker.log()).toMatch(sentence)
+  const made = night.simulator.calls().length
+  const retried = worker.log().length
+  await new Promise((resolve) => setTimeout(resolve, 3000))
+  expect(night.simulator.calls()).toHaveLength(made)
+  expect(worker.child.exitCode).toBeNull()
+  expect(worker.log().length - retried).toBeLessThan(5000)
+}
+
+async function expectOneCallEach(): Promise<void> {
+  await untilDone(night)
+  await expectAccounted(night, { rows: ROWS, unknown: 0 })
+  expect(night.simulator.calls()).toHaveLength(ROWS)
+  expect(readLedger(night)).toMatchObject({ calls: { answered: ROWS }, failures: 0, integrity: 'ok' })
+}
+
+test('the disk is full: no new calls, the answers are kept and saved when there is room again', async () => {
+  disk = await smallDisk(await mkdtemp(join(tmpdir(), 'disk-')), 16)
+  // Redis lives elsewhere here: what a full disk does to it is another test.
+  redis = await startRedis()
+  const worker = await inTheMiddle({ TRACKYARD_DATA_DIR: disk.dir, TRACKYARD_REDIS_URL: redis.url })
+  await disk.fill(worker.pid)
+  await expectSilence(worker, /The disk that holds the store .* is full|cannot be read or written/)
+  await disk.free(worker.pid)
+  await worker.waitForLog(/every answer is saved; calls go on/)
+  await expectOneCallEach()
+}, 90_000)
+
+test('another process holds the store locked: no new calls, the answers are kept and saved when it lets go', async () => {
+  const worker = await inTheMiddle()
+  const other = new Database(join(night.dataDir, 'trackyard.db'))
+  other.exec('BEGIN IMMEDIATE')
+  expect(openCalls(night)).toBeGreaterThan(0)
+  await expectSilence(worker, /The store .* was locked by another process/)
+  other.exec('COMMIT')
+  other.close()
+  await worker.waitForLog(/every answer is saved; calls go on/)
+  await expectOneCallEach()
+}, 90_000)
+
+test('a store of a newer program is refused by workers and commands: exit 78, and it is left as it is', async () => {
+  night = await startNight({ env: SHORT })
+  const path = await night.file('films.csv', catalogText(3))
+  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+  const db = new Database(join(night.dataDir, 'trackyard.db'))
+  db.prepare("update meta set value = '1000' where key = 'schema_version'").run()
+  db.close()
+  for (const refused of [
+    await night.start('dist/workers/worker.js').exited,
+    await night.cli(['status']),
+    await night.cli(['submit', path, '--query', QUERY, '--yes']),
+  ]) {
+    expect(refused.code).toBe(78)
+    expect(refused.stderr).toMatch(/has schema version 1000 .* written by a newer trackyard-batch/)
+  }
+  expect(night.simulator.calls()).toHaveLength(0)
+  expect(readLedger(night)).toMatchObject({ searches: 3, integrity: 'ok' })
+}, 30_000)
