@@ -1,0 +1,267 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { refreshAccount } from '../../src/account/refresh.js'
+import type { PauseCause } from '../../src/domain/pause-cause.js'
+import { followRows, pause } from '../../src/pauses/pause.js'
+import { resume } from '../../src/pauses/resume.js'
+import { type HealRules, intervalMs, selfHealing } from '../../src/pauses/self-heal.js'
+import { type Fleet, refOf, startFleet } from '../support/fleet.js'
+
+/** Rows are the truth, the gate follows. Time is an argument here, so hours pass at once. */
+let fleet: Fleet
+let time = 0
+beforeEach(async () => {
+  fleet = await startFleet({ simulator: { credits: 0 } })
+  time = 1_000_000
+})
+afterEach(() => fleet.close())
+
+const parts = () => ({ ...fleet, now: () => time })
+const causes = async () => (await fleet.store.pauses.list()).map((row) => row.cause)
+const gate = () => fleet.queue.gate
+
+describe('pause and resume', () => {
+  test('a pause is a row and the flag; a second one for that cause changes nothing', async () => {
+    expect(await pause(parts(), 'operator', 'lunch')).toBe(true)
+    time += 5000
+    expect(await pause(parts(), 'operator', 'dinner')).toBe(false)
+    expect(await fleet.store.pauses.list()).toEqual([{ cause: 'operator', since: 1_000_000, detail: 'lunch' }])
+    expect(await gate().paused()).toBe(true)
+  })
+
+  test('one cause lifted leaves the others standing, and the queue closed', async () => {
+    await pause(parts(), 'operator', '')
+    await pause(parts(), 'no_credits', 'empty')
+    expect(await resume(parts(), ['no_credits'])).toMatchObject({ lifted: ['no_credits'], standing: ['operator'] })
+    expect(await gate().paused()).toBe(true)
+    expect(await resume(parts())).toMatchObject({ lifted: ['operator'], standing: [] })
+    expect(await gate().paused()).toBe(false)
+  })
+
+  test("an operator's pause ends with the whole fleet; every other one with a probe", async () => {
+    await pause(parts(), 'operator', '')
+    await resume(parts())
+    expect(await gate().narrowed()).toBe(false)
+    for (const cause of ['no_credits', 'reserve', 'unauthorized', 'failing', 'outage'] as const) {
+      await pause(parts(), cause, '')
+      await resume(parts())
+      expect({ cause, narrowed: await gate().narrowed() }).toEqual({ cause, narrowed: true })
+      await fleet.store.pauses.endProbe()
+      await followRows(parts())
+      expect(await gate().narrowed()).toBe(false)
+    }
+  })
+
+  test('after a refused key, what it refused is due again', async () => {
+    await fleet.submit(['a'])
+    const claim = await fleet.store.calls.claim(refOf('a'), { now: time, openCallMaxAgeMs: 5000, creditReserve: 0 })
+    if (claim.kind !== 'granted') throw new Error(`expected a granted claim, got ${claim.kind}`)
+    const death = {
+      reason: 'unauthorized',
+      status: 401,
+      error: 'Unauthorized',
+      code: null,
+      message: null,
+      requestId: null,
+      remedy: '',
+    } as const
+    const { facts } = await fleet.api.search(claim.request)
+    await fleet.store.calls.close(claim.callId, {
+      outcome: 'unauthorized',
+      detail: null,
+      facts,
+      now: time,
+      closing: {
+        search: 'dead',
+        death,
+        body: null,
+        pause: { cause: 'unauthorized', since: time, detail: '' },
+        usesAttempt: false,
+      },
+    })
+    expect((await fleet.store.reports.totals(time)).deadLetters).toBe(1)
+    expect(await resume(parts())).toMatchObject({ retried: 1 })
+    expect(await fleet.store.reports.totals(time)).toMatchObject({ deadLetters: 0, due: 1 })
+  })
+})
+
+describe('the flag follows the rows', () => {
+  test('a crash between row and flag is mended, both ways', async () => {
+    await fleet.store.pauses.add({ cause: 'outage', since: time, detail: '' })
+    await followRows(parts())
+    expect(await gate().paused()).toBe(true)
+    await fleet.store.pauses.lift('outage', true)
+    await followRows(parts())
+    expect([await gate().paused(), await gate().narrowed()]).toEqual([false, true])
+  })
+
+  test('a Redis that lost its flags has them again at the next look', async () => {
+    await pause(parts(), 'outage', '')
+    await resume(parts())
+    await pause(parts(), 'operator', '')
+    await fleet.redis.flush()
+    await followRows(parts())
+    expect([await gate().paused(), await gate().narrowed()]).toEqual([true, true])
+  })
+
+  test('a pause that comes while the queue is being opened keeps it closed', async () => {
+    await fleet.queue.gate.pause()
+    const slow = {
+      ...fleet.queue.gate,
+      resume: async () => {
+        await fleet.queue.gate.resume()
+        await fleet.store.pauses.add({ cause: 'no_credits', since: time, detail: '' })
+      },
+    }
+    await followRows({ ...parts(), queue: { gate: slow } })
+    expect(await gate().paused()).toBe(true)
+  })
+
+  test('a probe that begins while the gate is being widened stays a probe', async () => {
+    await fleet.queue.gate.narrow()
+    const slow = {
+      ...fleet.queue.gate,
+      widen: async () => {
+        await fleet.store.pauses.add({ cause: 'outage', since: time, detail: '' })
+        await fleet.store.pauses.lift('outage', true)
+        await fleet.queue.gate.widen()
+      },
+    }
+    await followRows({ ...parts(), queue: { gate: slow } })
+    expect(await gate().narrowed()).toBe(true)
+  })
+
+  test('pauses and resumes in any order by three processes end as the rows say', async () => {
+    const processes = [fleet, await fleet.another(), await fleet.another()].map((one) => ({ ...parts(), ...one }))
+    const work = processes.flatMap((one, index) => {
+      const cause: PauseCause = (['operator', 'outage', 'reserve'] as const)[index] ?? 'operator'
+      return [pause(one, cause, ''), followRows(one), resume(one, [cause]), followRows(one), pause(one, cause, '')]
+    })
+    await Promise.all(work)
+    for (const one of processes) await followRows(one)
+    expect(await gate().paused()).toBe((await causes()).length > 0)
+    await resume(parts())
+    for (const one of processes) await followRows(one)
+    expect(await gate().paused()).toBe(false)
+  })
+})
+
+describe('the pause that heals itself', () => {
+  const HOUR = 3_600_000
+  const RULES: HealRules = { checkMs: 60_000, longestMs: 900_000, autoResumeMs: 24 * HOUR, creditReserve: 0 }
+  let asked: number[] = []
+
+  function watch(rules: Partial<HealRules> = {}) {
+    asked = []
+    const refresh = async () => {
+      asked.push(time)
+      const answer = await refreshAccount(parts())
+      return answer.kind === 'ok' ? answer.account : null
+    }
+    return selfHealing({ ...parts(), refreshAccount: refresh, rules: { ...RULES, ...rules } })
+  }
+
+  /** Ticks once a second, as the worker's chore does. */
+  async function pass(watching: { tick(): Promise<void> }, ms: number): Promise<void> {
+    for (const end = time + ms; time < end; time += 1000) await watching.tick()
+  }
+
+  test('intervals double from the first to the longest and stay there', () => {
+    const minutes = [0, 1, 2, 3, 4, 5, 60].map((fruitless) => intervalMs(fruitless, RULES) / 60_000)
+    expect(minutes).toEqual([1, 2, 4, 8, 15, 15, 15])
+    expect(intervalMs(9, { checkMs: 3_600_000, longestMs: 900_000 })).toBe(3_600_000)
+  })
+
+  test('asks for the balance at growing intervals, and a top-up lifts the pause through one probe', async () => {
+    await pause(parts(), 'no_credits', 'empty')
+    const watching = watch()
+    await pass(watching, 16 * 60_000)
+    const gaps = asked.map((at, index) => Math.round((at - (asked[index - 1] ?? 1_000_000)) / 60_000))
+    expect(gaps).toEqual([1, 2, 4, 8])
+    expect(await causes()).toEqual(['no_credits'])
+    fleet.simulator.topUp(500)
+    await pass(watching, 15 * 60_000)
+    expect(await causes()).toEqual([])
+    expect([await gate().paused(), await gate().narrowed()]).toEqual([false, true])
+    expect((await fleet.store.account.get()).creditsRemaining).toBe(500)
+  })
+
+  test('a 402 that comes straight back after the resume keeps the interval growing; one after an answer starts anew', async () => {
+    fleet.simulator.setCredits(5)
+    const watching = watch()
+    for (let round = 0; round < 4; round += 1) {
+      await pause(parts(), 'no_credits', 'empty')
+      await pass(watching, 15 * 60_000)
+      expect(await causes()).toEqual([])
+    }
+    const waits = asked.map((at, index) => Math.round((at - 1_000_000 - index * 15 * 60_000) / 60_000))
+    expect(waits).toEqual([1, 2, 4, 8])
+    await fleet.store.pauses.endProbe()
+    await pass(watching, 5000)
+    await pause(parts(), 'no_credits', 'empty')
+    const since = time
+    await pass(watching, 2 * 60_000)
+    expect(Math.round(((asked.at(-1) ?? 0) - since) / 60_000)).toBe(1)
+  })
+
+  test('the balance must be above the reserve', async () => {
+    await pause(parts(), 'reserve', '')
+    fleet.simulator.setCredits(20)
+    const watching = watch({ creditReserve: 20 })
+    await pass(watching, 10 * 60_000)
+    expect(await causes()).toEqual(['reserve'])
+    fleet.simulator.setCredits(21)
+    await pass(watching, 10 * 60_000)
+    expect(await causes()).toEqual([])
+  })
+
+  test('an outage is tried again without asking for the balance to be good', async () => {
+    await pause(parts(), 'outage', 'HTTP 503')
+    await pass(watch(), 61_000)
+    expect(await causes()).toEqual([])
+    expect(await gate().narrowed()).toBe(true)
+  })
+
+  test("never lifts what a person must look at, nor opens the queue under an operator's pause", async () => {
+    fleet.simulator.setCredits(100)
+    for (const cause of ['operator', 'unauthorized', 'failing', 'no_credits'] as const) await pause(parts(), cause, '')
+    const watching = watch()
+    await pass(watching, 40 * 60_000)
+    expect(new Set(await causes())).toEqual(new Set(['operator', 'unauthorized', 'failing']))
+    expect(await gate().paused()).toBe(true)
+    expect(asked).toHaveLength(1)
+  })
+
+  test('after the hours that were set it is left to a person, and is not even asked for', async () => {
+    await pause(parts(), 'no_credits', '')
+    const watching = watch({ autoResumeMs: HOUR })
+    await pass(watching, HOUR + 1000)
+    const before = asked.length
+    fleet.simulator.setCredits(100)
+    time += HOUR
+    await pass(watching, HOUR)
+    expect(await causes()).toEqual(['no_credits'])
+    expect(asked).toHaveLength(before)
+    await pass(watch({ autoResumeMs: 0 }), HOUR)
+    expect(asked).toEqual([])
+  })
+
+  test('an API that cannot say changes nothing', async () => {
+    fleet.simulator.setCredits(100)
+    fleet.simulator.fail({ endpoint: 'me', timesInTotal: 2, does: { status: 500 } })
+    await pause(parts(), 'no_credits', '')
+    const watching = watch()
+    await pass(watching, 4 * 60_000)
+    expect(asked).toHaveLength(2)
+    expect(await causes()).toEqual(['no_credits'])
+    await pass(watching, 4 * 60_000)
+    expect(await causes()).toEqual([])
+  })
+
+  test('goes on after a restart of everything: the rows say what stands', async () => {
+    await pause(parts(), 'no_credits', '')
+    await fleet.redis.restart()
+    fleet.simulator.setCredits(100)
+    await pass(watch(), 61_000)
+    expect(await causes()).toEqual([])
+  })
+})
