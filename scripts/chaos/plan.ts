@@ -51,7 +51,7 @@ const WEIGHTS = {
   'restart redis': 2,
   'flush redis': 4,
   'remove jobs': 3,
-  fault: 16,
+  fault: 14,
   'empty the account': 3,
   pause: 3,
   'retry dead letters': 8,
@@ -106,7 +106,7 @@ function throwAction(dice: Dice, number: number): Action {
 
 function throwFault(dice: Dice, number: number): FaultRule {
   const kind = dice.weighed({
-    'too many': 4,
+    'too many': 2,
     error: 3,
     overload: 1,
     cut: 2,
@@ -119,7 +119,7 @@ function throwFault(dice: Dice, number: number): FaultRule {
   const rate = dice.between(5, 60) / 100
   switch (kind) {
     case 'too many':
-      return { id, rate, does: { status: 429, headers: { 'retry-after': dice.pick(['1', '2', '0']) } } }
+      return { id, rate, does: { status: 429, headers: { 'retry-after': dice.pick(['1', '0']) } } }
     case 'error':
       // Now and then all of them: an outage.
       return { id, rate: dice.falls(0.3) ? 1 : rate, does: { status: 500 } }

@@ -62,13 +62,13 @@ export async function run(options: RunOptions): Promise<Run> {
     isOver = true
   } finally {
     await crew.close()
-    await stage.command(['down'])
-    await stage.close({ keepFolder: isOver })
+    await stage.close()
+    if (!isOver) await stage.forget()
   }
   return {
     tally,
     dir: stage.dir,
-    forget: () => stage.close({ keepFolder: false }),
+    forget: stage.forget,
     evidence: {
       ...gathered,
       misconduct: crew.misconduct,

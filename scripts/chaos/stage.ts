@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
@@ -16,8 +17,10 @@ export interface Stage {
   readonly env: Readonly<Record<string, string>>
   /** Runs one command of the built program to its end, or kills it after a minute. */
   command(args: readonly string[]): Promise<Finished>
-  /** Ends the simulator and every command that still runs; removes the folder unless it is to be looked at. */
-  close(options: { readonly keepFolder: boolean }): Promise<void>
+  /** Kills every command that still runs, stops the private Redis, ends the simulator. The workers must be gone. */
+  close(): Promise<void>
+  /** Removes the folder. */
+  forget(): Promise<void>
 }
 
 export interface Finished {
@@ -42,7 +45,7 @@ export async function openStage(seed: number): Promise<Stage> {
     tier: 'pro',
     perMinute: null,
     credits: PLENTY_OF_CREDITS,
-    latencyMs: [20, 700],
+    latencyMs: [50, 800],
     // The worst reading of the API's silence: what hangs or is cut off cost a credit, too.
     chargeRule: 'once started',
     tracksPerAnswer: 3,
@@ -67,8 +70,13 @@ export async function openStage(seed: number): Promise<Stage> {
     TRACKYARD_SHUTDOWN_GRACE_MS: '3000',
   }
   const commands = new Set<ChildProcess>()
+  let closing = false
 
-  function command(args: readonly string[]): Promise<Finished> {
+  async function command(args: readonly string[]): Promise<Finished> {
+    return closing ? { code: null, stdout: '', stderr: '' } : finished(args)
+  }
+
+  function finished(args: readonly string[]): Promise<Finished> {
     // A group of its own: Ctrl-C reaches this process, which ends what it started.
     const child = spawn(process.execPath, [CLI, ...args], {
       cwd: dir,
@@ -102,10 +110,14 @@ export async function openStage(seed: number): Promise<Stage> {
     simulator,
     env,
     command,
-    async close({ keepFolder }) {
+    async close() {
+      closing = true
+      // A submit that is cut off here must not start Redis again behind our back.
       for (const child of commands) child.kill('SIGKILL')
+      while (commands.size > 0) await sleep(20)
+      await finished(['down'])
       await simulator.close()
-      if (!keepFolder) await rm(dir, { recursive: true, force: true, maxRetries: 3 })
     },
+    forget: () => rm(dir, { recursive: true, force: true, maxRetries: 3 }),
   }
 }

@@ -1,0 +1,217 @@
+import { describe, expect, test } from '@jest/globals'
+import type { Evidence, ExportedBatch, ServerCall } from '../../scripts/chaos/evidence.js'
+import { judge } from '../../scripts/chaos/oracle.js'
+import type { AuditedCall, AuditedSearch } from '../../src/store/audit.js'
+
+/** An oracle that never objects proves nothing: here each promise is broken on paper, and it must say so. */
+const QUERY = 'scene 1 calm music'
+const MAX_AGE_MS = 6000
+
+const paid = (over: Partial<ServerCall> = {}): ServerCall => ({
+  number: 1,
+  query: QUERY,
+  receivedAt: 1010,
+  answeredAt: 1100,
+  charged: 1,
+  status: 200,
+  finished: 'answered',
+  fault: null,
+  ...over,
+})
+
+const answered = (over: Partial<AuditedCall> = {}): AuditedCall => ({
+  id: 1,
+  query: QUERY,
+  round: 1,
+  sentAt: 1000,
+  finishedAt: 1110,
+  outcome: 'answered',
+  detail: null,
+  ...over,
+})
+
+const search = (over: Partial<AuditedSearch> = {}): AuditedSearch => ({
+  ref: { fingerprint: 'a'.repeat(32), generation: 1, round: 1 },
+  query: QUERY,
+  state: 'answered',
+  hasAnswer: true,
+  discarded: false,
+  ...over,
+})
+
+const batch = (over: Partial<ExportedBatch> = {}): ExportedBatch => ({
+  name: 'one',
+  cancelled: false,
+  expected: [{ id: 'r1', query: QUERY }],
+  exported: [{ position: 1, id: 'r1', status: 'tagged' }],
+  ...over,
+})
+
+/** One search, called once, paid once, answered, exported: a night without a fault. */
+function evidence(
+  over: Partial<Omit<Evidence, 'audit'>> & { calls?: readonly AuditedCall[]; searches?: readonly AuditedSearch[] } = {},
+): Evidence {
+  const { calls = [answered()], searches = [search()], ...rest } = over
+  return {
+    server: [paid()],
+    audit: { damage: [], miscounts: [], calls, searches },
+    batches: [batch()],
+    unsettled: [],
+    misconduct: [],
+    leftBehind: [],
+    kills: 1,
+    concurrency: 2,
+    callMaxAgeMs: MAX_AGE_MS,
+    ...rest,
+  }
+}
+
+const SECOND = {
+  server: { number: 2, receivedAt: 9010, answeredAt: 9100 },
+  ledger: { id: 2, sentAt: 9000, finishedAt: 9110 },
+}
+
+describe('a night in which nothing was broken', () => {
+  test('has no violation, and its figures', () => {
+    expect(judge(evidence())).toEqual({
+      violations: [],
+      figures: {
+        calls: 1,
+        paid: 1,
+        paidTwice: 0,
+        paidTwiceUnexplained: 0,
+        unknownOutcomes: 0,
+        rows: 1,
+        rowsLost: 0,
+        rowsWithTwoStatuses: 0,
+        deadLetters: 0,
+        integrity: 'ok',
+      },
+    })
+  })
+})
+
+describe('paid twice', () => {
+  const server = [paid(), paid(SECOND.server)]
+
+  test('is a violation when the ledger shows two plain answers', () => {
+    const verdict = judge(evidence({ server, calls: [answered(), answered(SECOND.ledger)] }))
+    expect(verdict.figures).toMatchObject({ paidTwice: 1, paidTwiceUnexplained: 1 })
+    expect(verdict.violations).toEqual([expect.stringContaining('paid 2 times without an unknown outcome')])
+  })
+
+  test('is none when the first call is listed as of unknown outcome', () => {
+    const calls = [answered({ outcome: 'unknown', finishedAt: null }), answered(SECOND.ledger)]
+    const verdict = judge(evidence({ server, calls }))
+    expect(verdict.figures).toMatchObject({ paidTwice: 1, paidTwiceUnexplained: 0, unknownOutcomes: 1 })
+    expect(verdict.violations).toEqual([])
+  })
+
+  test('is none when the first answer came after its call had been given up as unknown', () => {
+    const calls = [answered({ finishedAt: 1000 + MAX_AGE_MS + 1 }), answered(SECOND.ledger)]
+    expect(judge(evidence({ server, calls })).violations).toEqual([])
+  })
+
+  test('is none when an unreadable answer was retried, and one when it was bought again in the same round', () => {
+    const unreadable = answered({ outcome: 'unreadable' })
+    expect(
+      judge(evidence({ server, calls: [unreadable, answered({ ...SECOND.ledger, round: 2 })] })).violations,
+    ).toEqual([])
+    expect(judge(evidence({ server, calls: [unreadable, answered(SECOND.ledger)] })).figures.paidTwiceUnexplained).toBe(
+      1,
+    )
+  })
+})
+
+describe('the ledger', () => {
+  test('must know every call that reached the server', () => {
+    expect(judge(evidence({ calls: [] })).violations).toEqual([expect.stringContaining('stands in no ledger')])
+    const second = [paid(), paid(SECOND.server)]
+    expect(judge(evidence({ server: second })).violations).toEqual([
+      expect.stringContaining('call 2 stands in no ledger'),
+    ])
+  })
+
+  test('must not call a paid call free', () => {
+    const { violations } = judge(evidence({ calls: [answered({ outcome: 'transient' })] }))
+    expect(violations).toEqual([expect.stringContaining('a paid call stands in the ledger as transient')])
+  })
+
+  test('must not hold an answer that the server never charged', () => {
+    const { violations } = judge(evidence({ server: [paid({ charged: 0, status: 500 })] }))
+    expect(violations).toContainEqual(expect.stringContaining('an answer that the server did not charge'))
+    expect(judge(evidence({ server: [] })).violations).toEqual([expect.stringContaining('1 answers, and 0 paid')])
+  })
+
+  test('must not hold more calls without an end than kills and slots explain', () => {
+    const orphans = [1, 2, 3].map((id) => answered({ id, query: `lost ${id}`, outcome: 'unknown', finishedAt: null }))
+    expect(judge(evidence({ calls: [answered(), ...orphans.slice(1)] })).violations).toEqual([])
+    expect(judge(evidence({ calls: [answered(), ...orphans] })).violations).toEqual([
+      expect.stringContaining('3 calls have no end'),
+    ])
+  })
+})
+
+describe('rows', () => {
+  test('that are not in the export are lost', () => {
+    const verdict = judge(evidence({ batches: [batch({ exported: [] })] }))
+    expect(verdict.figures.rowsLost).toBe(1)
+    expect(verdict.violations).toEqual([expect.stringContaining('lost')])
+    expect(judge(evidence({ batches: [batch({ exported: null })] })).figures.rowsLost).toBe(1)
+  })
+
+  test('must stand where they stood in the input', () => {
+    const exported = [{ position: 1, id: 'r2', status: 'tagged' as const }]
+    expect(judge(evidence({ batches: [batch({ exported })] })).violations).toEqual([expect.stringContaining('as r2')])
+  })
+
+  test('that stand twice, or that nobody submitted, are told', () => {
+    const line = { position: 1, id: 'r1', status: 'tagged' as const }
+    expect(judge(evidence({ batches: [batch({ exported: [line, line] })] })).figures.rowsWithTwoStatuses).toBe(1)
+    const { violations } = judge(evidence({ batches: [batch({ exported: [line, { ...line, position: 2 }] })] }))
+    expect(violations).toEqual([expect.stringContaining('nobody submitted')])
+  })
+
+  test('that ask the same and say something else have two statuses', () => {
+    const exported = [{ position: 1, id: 'r1', status: 'no_match' as const }]
+    const verdict = judge(evidence({ batches: [batch(), batch({ name: 'two', exported })] }))
+    expect(verdict.figures.rowsWithTwoStatuses).toBe(1)
+    expect(verdict.violations).toEqual([expect.stringContaining('no_match here and tagged elsewhere')])
+  })
+
+  test.each([
+    ['tagged', 'dead'],
+    ['dead', 'answered'],
+    ['waiting', 'queued'],
+    ['cancelled', 'waiting'],
+  ] as const)('exported as %s while their search is %s are told', (status, state) => {
+    const exported = [{ position: 1, id: 'r1', status }]
+    const { violations } = judge(evidence({ batches: [batch({ exported })], searches: [search({ state })] }))
+    expect(violations).toEqual([expect.stringContaining(status)])
+  })
+
+  test('of a cancelled batch may be cancelled; rows that cannot ask are invalid', () => {
+    const cancelled = batch({ cancelled: true, exported: [{ position: 1, id: 'r1', status: 'cancelled' }] })
+    expect(judge(evidence({ batches: [cancelled], searches: [search({ state: 'waiting' })] })).violations).toEqual([])
+    const unaskable = { expected: [{ id: 'r1', query: null }] }
+    expect(
+      judge(evidence({ batches: [batch({ ...unaskable, exported: [{ position: 1, id: 'r1', status: 'invalid' }] })] }))
+        .violations,
+    ).toEqual([])
+    expect(judge(evidence({ batches: [batch(unaskable)] })).violations).toEqual([expect.stringContaining('invalid')])
+  })
+})
+
+test('damage, miscounts, unfinished work, misconduct and processes left behind are each told', () => {
+  const broken = evidence({
+    unsettled: ['3 calls are open'],
+    misconduct: ['worker 1 ended'],
+    leftBehind: ['process 7'],
+  })
+  const { violations, figures } = judge({
+    ...broken,
+    audit: { ...broken.audit, damage: ['page 3 is lost'], miscounts: ['batch 1 dead: kept as 2, counted 1'] },
+  })
+  expect(figures.integrity).toBe('damaged')
+  expect(violations).toHaveLength(5)
+})
