@@ -1,0 +1,166 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { followLimit } from '../../src/account/pace.js'
+import { refreshAccount } from '../../src/account/refresh.js'
+import { openSharedKey } from '../../src/account/shared-key.js'
+import { createLimiter } from '../../src/simulator/limiter.js'
+import type { LimitKind } from '../../src/simulator/options.js'
+import { type Fleet, startFleet } from '../support/fleet.js'
+
+let fleet: Fleet
+beforeEach(async () => {
+  fleet = await startFleet({ simulator: { tier: 'starter', perMinute: 10, credits: 300 } })
+})
+afterEach(() => fleet.close())
+
+const account = () => fleet.store.account.get()
+
+describe('what GET /me says', () => {
+  test('is kept: tier, balance, allowance and limits', async () => {
+    expect(await refreshAccount(fleet)).toMatchObject({
+      kind: 'ok',
+      account: { tier: 'starter', creditsRemaining: 300, monthlyAllowance: 300, limitPerMinute: 10, limitPerDay: 1000 },
+    })
+  })
+
+  test('does not take away what it is silent about', async () => {
+    const silent = await startFleet({ simulator: { accountDetails: false, headers: false, credits: 7 } })
+    try {
+      await silent.store.account.update({ limitPerMinute: 300, tier: 'pro', monthlyAllowance: 50_000 }, 5)
+      await refreshAccount(silent)
+      expect(await silent.store.account.get()).toMatchObject({
+        limitPerMinute: 300,
+        tier: 'pro',
+        monthlyAllowance: 50_000,
+        creditsRemaining: 7,
+      })
+    } finally {
+      await silent.close()
+    }
+  })
+
+  test('a day without a limit any more has none', async () => {
+    await fleet.store.account.update({ limitPerDay: 50, remainingToday: 0 }, 5)
+    const unlimited = await startFleet({ simulator: { perDay: null } })
+    try {
+      await refreshAccount({ ...fleet, api: unlimited.api })
+      expect(await account()).toMatchObject({ limitPerDay: null, remainingToday: null })
+    } finally {
+      await unlimited.close()
+    }
+  })
+
+  test('a balance that an answer undercut meanwhile is the older one', async () => {
+    await fleet.store.account.update({ creditsRemaining: 250 }, 5)
+    const me = async () => {
+      const answer = await fleet.api.me()
+      await fleet.store.account.update({ creditsRemaining: 240 }, 10)
+      return answer
+    }
+    await refreshAccount({ ...fleet, api: { me } })
+    expect((await account()).creditsRemaining).toBe(240)
+    await refreshAccount(fleet)
+    expect((await account()).creditsRemaining).toBe(300)
+  })
+
+  test('a key that is not accepted, and an API that fails, change nothing', async () => {
+    await refreshAccount(fleet)
+    fleet.simulator.fail({ endpoint: 'me', timesInTotal: 1, does: { status: 500 } })
+    expect(await refreshAccount(fleet)).toMatchObject({ kind: 'failed', reason: expect.stringContaining('500') })
+    fleet.simulator.revokeKey()
+    expect(await refreshAccount(fleet)).toEqual({ kind: 'unauthorized' })
+    expect((await account()).creditsRemaining).toBe(300)
+  })
+})
+
+describe('the pace', () => {
+  const follow = (rateLimit: number | 'auto', others = 0) => followLimit({ ...fleet, rateLimit }, others)
+  const pace = async () => (await fleet.queue.gate.pace())?.callsPerMinute
+
+  test('is that of the lowest tier until the API says more, then what it says, also when that changes', async () => {
+    expect(await follow('auto')).toBe(5)
+    await refreshAccount(fleet)
+    expect(await follow('auto')).toBe(10)
+    expect(await follow('auto')).toBeNull()
+    fleet.simulator.setLimit(300)
+    await refreshAccount(fleet)
+    expect(await follow('auto')).toBe(300)
+    expect(await pace()).toBe(300)
+  })
+
+  test("the operator's word stands above the API's", async () => {
+    await refreshAccount(fleet)
+    expect(await follow(120)).toBe(120)
+    expect(await follow(60)).toBe(60)
+  })
+
+  test('is set again in a Redis that lost it', async () => {
+    await follow(120)
+    await fleet.redis.flush()
+    expect(await follow(120)).toBe(120)
+  })
+
+  test('leaves others on the key their share, never less than a tenth for us, and takes it back', async () => {
+    await fleet.store.account.update({ limitPerMinute: 300 }, 5)
+    await follow('auto')
+    expect(await follow('auto', 100)).toBe(200)
+    expect(await follow('auto', 96)).toBeNull()
+    expect(await follow('auto', 1000)).toBe(30)
+    expect(await follow(100, 100)).toBe(100)
+    expect(await follow('auto')).toBe(300)
+    expect(fleet.log.said(/another program uses this key/)).toHaveLength(3)
+  })
+})
+
+/** A minute of calls against the simulator's own limiter, in steps of 100 ms; what a response would say is heard. */
+describe('another program on the same key', () => {
+  const LIMIT = 300
+  const STEP_MS = 100
+
+  async function minutes(kind: LimitKind, elsewherePerMinute: number, count: number) {
+    let time = 0
+    const sent: number[] = []
+    const calls = {
+      ...fleet.store.calls,
+      sentBetween: async (from: number, to: number) => sent.filter((at) => at > from && at <= to).length,
+    }
+    const key = openSharedKey({ store: { calls }, clock: { now: () => time, monotonicMs: () => time } })
+    const limiter = createLimiter(kind, LIMIT, 60_000, -7000)
+    let ours = 0
+    let theirs = 0
+    let refused = 0
+    let others = 0
+    const seen: number[] = []
+    for (time = 0; time < count * 60_000; time += STEP_MS) {
+      const pace = Math.max(30, LIMIT - others)
+      for (theirs += (elsewherePerMinute * STEP_MS) / 60_000; theirs >= 1; theirs -= 1) limiter.take(time)
+      for (ours += (pace * 0.99 * STEP_MS) / 60_000; ours >= 1; ours -= 1) {
+        sent.push(time)
+        if (limiter.take(time) > 0) refused += 1
+        key.heard({ limitPerMinute: LIMIT, remainingThisMinute: limiter.remaining(time) })
+      }
+      if (time % 2000 === 0) {
+        others = await key.others()
+        seen.push(others)
+      }
+    }
+    return { seen, refused, sent: sent.length }
+  }
+
+  test.each(['fixed', 'sliding', 'token'] as const)('nobody is imagined with a key of our own: %s', async (kind) => {
+    const { seen, refused } = await minutes(kind, 0, 4)
+    expect(Math.max(...seen)).toBe(0)
+    expect(refused).toBe(0)
+  })
+
+  test.each(['fixed', 'sliding'] as const)('who takes 100 of 300 a minute is left them: %s', async (kind) => {
+    const { seen } = await minutes(kind, 100, 6)
+    const settled = seen.slice(-60)
+    expect(Math.min(...settled)).toBeGreaterThan(80)
+    expect(Math.max(...settled)).toBeLessThan(125)
+  })
+
+  test('few calls are nobody: GET /me, and clocks that differ', async () => {
+    const { seen } = await minutes('sliding', 10, 4)
+    expect(Math.max(...seen)).toBe(0)
+  })
+})
