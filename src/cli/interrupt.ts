@@ -37,13 +37,23 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promi
   }
 }
 
-/** The same items, ending with the signal's reason as soon as it is aborted, even while the next one does not come. */
+/**
+ * The same items, ending with the signal's reason as soon as it is aborted, even while the next one does not come.
+ * One listener for all of them: one for each would be kept until the end, and there may be a million.
+ */
 export async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T, void> {
   const iterator = items[Symbol.asyncIterator]()
+  let giveUp: (reason: unknown) => void = () => {}
+  const onAbort = (): void => giveUp(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
   let isOver = false
   try {
     for (;;) {
-      const next = await orAborted(iterator.next(), signal)
+      signal.throwIfAborted()
+      const next = await new Promise<IteratorResult<T>>((resolve, reject) => {
+        giveUp = reject
+        iterator.next().then(resolve, reject)
+      })
       if (next.done === true) {
         isOver = true
         return
@@ -51,6 +61,7 @@ export async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSig
       yield next.value
     }
   } finally {
+    signal.removeEventListener('abort', onAbort)
     // Not waited for: behind a read that never ends it would never end either.
     if (!isOver) void iterator.return?.().catch(() => {})
   }
