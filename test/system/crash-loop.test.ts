@@ -1,0 +1,62 @@
+import { afterEach, expect, test } from '@jest/globals'
+import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
+import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { until } from '../support/until.js'
+
+let night: Night
+let redis: TestRedis
+afterEach(async () => {
+  await night.close()
+  await redis.stop()
+})
+
+interface DeadLetter {
+  readonly query: string
+  readonly code: string | null
+  readonly error: string
+  readonly remedy: string
+  readonly attempts: number
+}
+
+test('a search that takes its worker down each time ends as a dead letter, crashed; its neighbours are tagged', async () => {
+  redis = await startRedis()
+  night = await startNight({
+    simulator: { noMatchRate: 0, latencyMs: 20 },
+    env: {
+      TRACKYARD_REDIS_URL: redis.url,
+      TRACKYARD_REQUEST_TIMEOUT_MS: '450',
+      TRACKYARD_LOCK_DURATION_MS: '2500',
+      TRACKYARD_STALLED_INTERVAL_MS: '500',
+      TRACKYARD_CONCURRENCY: '5',
+    },
+  })
+  const path = await night.file('films.csv', catalogText(30))
+  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+
+  // As `up` does: a worker that died is started again.
+  let deaths = 0
+  let isOver = false
+  const supervisor = (async () => {
+    while (!isOver) {
+      const worker = night.start('test/support/poisoned-worker.mjs', [], { POISON: 'scene 2 ' })
+      const { signal } = await worker.exited
+      if (signal === 'SIGKILL') deaths += 1
+      if (deaths > 12) throw new Error('it kills its workers for ever')
+    }
+  })()
+  await Promise.race([supervisor, untilDone(night, 100_000)])
+  isOver = true
+  expect(deaths).toBe(6)
+
+  const letters = await night.json<readonly DeadLetter[]>(['dead-letters', 'list'])
+  expect(letters).toMatchObject([{ query: expect.stringMatching(/^scene 2 /), code: 'crashed' }])
+  // Nobody claims a dead search again: its last call is given up by the chore that looks for such.
+  await until(() => openCalls(night) === 0, { timeoutMs: 20_000, what: 'the last call to be given up' })
+  const unknown = readLedger(night).calls.unknown ?? 0
+  await expectAccounted(night, { rows: 30, unknown, status: (id) => (id === 'r3' ? 'dead' : 'tagged') })
+  // Each death takes at most the calls in flight beside it along.
+  expect(unknown).toBeLessThanOrEqual(deaths * 5)
+  expect(night.simulator.calls().filter((call) => call.query.startsWith('scene 2 '))).toHaveLength(0)
+  expect(figure(night, "select count(*) from search where state = 'dead'")).toBe(1)
+}, 150_000)
