@@ -1,4 +1,5 @@
 import type { ResponseFacts } from '../domain/outcome.js'
+import { oneLine } from './error-body.js'
 
 /** Header names in lower case; a header that was sent twice is a list. */
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
@@ -14,8 +15,8 @@ export function header(headers: Headers, name: string): string | null {
 
 export function requestIdHeader(headers: Headers): string | null {
   for (const name of REQUEST_ID_HEADERS) {
-    const id = header(headers, name)?.trim() ?? ''
-    if (id !== '') return id.slice(0, 200)
+    const id = oneLine(header(headers, name) ?? '')
+    if (id !== null) return id.slice(0, 200)
   }
   return null
 }

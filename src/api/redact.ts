@@ -1,8 +1,9 @@
 /**
  * Keeps the API key out of everything that a server sends back: an error that quotes the header, a
  * proxy's page that shows the request. Replaced are the key itself, its URL-encoded and base64 forms
- * (at each of the three alignments, so also inside `Bearer …` or a Basic header), and any beginning or
- * end of it of at least half its length, which is what a cut or masked quotation leaves.
+ * (at each of the three alignments, so also inside `Bearer …` or a Basic header), the key with some of
+ * its characters escaped as JSON may do, and any beginning or end of it of at least half its length,
+ * which is what a cut or masked quotation leaves.
  */
 export const REPLACEMENT = '[key]'
 /** A shorter "key" is a placeholder; replacing it would only spoil words. */
@@ -19,8 +20,9 @@ export function redactKey(text: string, key: string): string {
 export function redactor(key: string): (text: string) => string {
   if (key.length < SHORTEST_KEY) return (text) => text
   const forms = wholeForms(key)
+  const escaped = escapedForms(key)
   return (text) => {
-    let clean = text
+    let clean = text.includes('\\') ? text.replace(escaped, REPLACEMENT) : text
     for (const form of forms) clean = clean.replaceAll(form, REPLACEMENT)
     return redactParts(clean, key)
   }
@@ -39,6 +41,16 @@ function wholeForms(key: string): string[] {
     forms.add(form.replaceAll('+', '-').replaceAll('/', '_'))
   }
   return [...forms].sort((a, b) => b.length - a.length)
+}
+
+/** Every character as it is or as JSON may escape it: `\/` (the habit of PHP), `\u002f`. */
+function escapedForms(key: string): RegExp {
+  const characters = [...key].map((character) => {
+    const code = (character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')
+    const anyCase = code.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`)
+    return `(?:\\\\?${character.replace(/[^\w]/, '\\$&')}|\\\\u${anyCase})`
+  })
+  return new RegExp(characters.join(''), 'g')
 }
 
 /** The characters of a base64 text that depend on the key alone, for each place it can start at. */

@@ -46,7 +46,10 @@ export function readEnvFile(path: string): Record<string, string> {
 
 function readText(path: string): string | null {
   try {
-    return readFileSync(path, 'utf8').replace(/^\uFEFF/, '')
+    // Node's parser drops a lone CR and so would put two lines into one value.
+    return readFileSync(path, 'utf8')
+      .replace(/^\uFEFF/, '')
+      .replace(/\r\n?/g, '\n')
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return null
     throw new ConfigurationError(`${path}: expected a file of NAME=value lines, found ${foundInstead(error)}.`, {

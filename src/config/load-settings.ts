@@ -100,8 +100,9 @@ export function requireApiKey(settings: Settings): Secret {
 
 function shown(text: string, setting: Setting<unknown>): string {
   if (setting.isSecret === true) return 'something else (not shown)'
-  const withoutUser = text.replace(/\/\/[^/]*@/, '//…@')
-  return JSON.stringify(withoutUser.length <= 60 ? withoutUser : `${withoutUser.slice(0, 59)}…`)
+  // Of several lines only the first: behind a forgotten quotation mark stand other settings.
+  const [line = '', ...rest] = text.replace(/\/\/[^/]*@/, '//…@').split('\n')
+  return JSON.stringify(line.length <= 60 && rest.length === 0 ? line : `${line.slice(0, 59)}…`)
 }
 
 function defaultDataDir(env: Environment): string {

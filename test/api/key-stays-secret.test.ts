@@ -40,6 +40,7 @@ describe('the API key is in nothing that comes back', () => {
     ['base64 of Basic', Buffer.from(`me:${KEY}`).toString('base64')],
     ['cut', `${KEY.slice(0, 16)}…`],
     ['end', `…${KEY.slice(-14)}`],
+    ['escaped as JSON may do', KEY.replace('_', '\\u005F').replaceAll('9', '\\u0039')],
   ])('%s', (_, text) => {
     const clean = redactKey(`<${text}>`, KEY)
     expect(clean).toContain('[key]')
@@ -54,6 +55,16 @@ describe('the API key is in nothing that comes back', () => {
       fc.property(keys, (key) => {
         expect(redactKey(`(${key})`, key)).not.toContain(key)
       }),
+    )
+  })
+
+  test('an error body of PHP, which escapes every slash, gives nothing of a key with slashes', async () => {
+    const apiKey = 'tk/live/4f9a/7c21'
+    const body = JSON.stringify({ error: 'Bad key', message: apiKey }).replaceAll('/', '\\/')
+    await withApi(
+      http(403, body),
+      async (api) => expect((await api.search(request)).outcome).toMatchObject({ refusal: { message: '[key]' } }),
+      { apiKey },
     )
   })
 

@@ -63,6 +63,14 @@ describe('.env', () => {
     expect(readEnvFile(write('TRACKYARD_BOARD_PASSWORD="ab#cd"\n'))).toEqual({ TRACKYARD_BOARD_PASSWORD: 'ab#cd' })
   })
 
+  test('lines that end in a lone CR are lines', () => {
+    write('TRACKYARD_CONCURRENCY=3\rTRACKYARD_API_KEY=hunter2\r')
+    expect(readEnvironment({ env: {}, directory })).toEqual({
+      TRACKYARD_CONCURRENCY: '3',
+      TRACKYARD_API_KEY: 'hunter2',
+    })
+  })
+
   test('a directory of that name is named', () => {
     mkdirSync(join(directory, '.env'))
     expect(() => readEnvFile(join(directory, '.env'))).toThrow('found a directory')

@@ -144,6 +144,12 @@ describe('a value that cannot work is named with what was expected and what was 
     expect(message).not.toContain('hunter2')
   })
 
+  test('of a value that has swallowed the lines behind it only the first is quoted', () => {
+    const message = refusal({ TRACKYARD_CONCURRENCY: '3\nTRACKYARD_API_KEY=hunter2\n' })
+    expect(message).toContain('found "3…"')
+    expect(message).not.toContain('hunter2')
+  })
+
   test('all problems are named at once', () => {
     const message = refusal({ TRACKYARD_CONCURRENCY: 'x', TRACKYARD_BOARD_PORT: 'y', TRACKYARD_CONCURENCY: '3' })
     expect(message).toContain('3 problems')
