@@ -1,0 +1,169 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { PAUSE_CAUSES } from '../../src/domain/pause-cause.js'
+import { feed } from '../../src/feed/feeder.js'
+import { explain, pauseSentence, type Standing } from '../../src/status/sentence.js'
+import { status } from '../../src/status/status.js'
+import { waitFor } from '../../src/status/wait.js'
+import { type Fleet, queries, refOf, startFleet } from '../support/fleet.js'
+
+const NOW = Date.parse('2026-03-01T12:00:00Z')
+const QUIET: Standing = {
+  pauses: [],
+  workers: 1,
+  heldUntil: null,
+  outOfToday: false,
+  probing: false,
+  due: 0,
+  active: 0,
+  delayed: 0,
+  limitPerMinute: 300,
+  callsLastMinute: 0,
+  withheld: 0,
+  now: NOW,
+}
+const said = (changes: Partial<Standing>) => explain({ ...QUIET, ...changes })
+
+describe('the one sentence', () => {
+  test('the first that applies: paused, no workers, held, running, idle', () => {
+    const all = {
+      due: 12,
+      workers: 0,
+      heldUntil: NOW + 60_000,
+      pauses: [{ cause: 'operator', since: NOW, detail: '' }],
+    } as const
+    expect(said(all).state).toBe('paused')
+    expect(said({ ...all, pauses: [] }).state).toBe('no workers')
+    expect(said({ ...all, pauses: [], workers: 2 }).state).toBe('held')
+    expect(said({ ...all, pauses: [], workers: 2, heldUntil: NOW - 1 }).state).toBe('running')
+    expect(said({}).state).toBe('idle')
+  })
+
+  test('nothing to do needs no worker, and no hold is shown for it', () => {
+    expect(said({ workers: 0, heldUntil: NOW + 60_000 }).state).toBe('idle')
+    expect(said({ withheld: 90 }).reason).toMatch(/90 rows are withheld by a cap: `trackyard-batch release`/)
+  })
+
+  test('a hold has one visible end; that of the day is told from that of the minute', () => {
+    expect(said({ due: 1, heldUntil: NOW + 42_000 })).toMatchObject({ until: NOW + 42_000 })
+    expect(said({ due: 1, heldUntil: NOW + 42_000 }).reason).toMatch(/asked us to wait \(rate limit\).*1 search due/)
+    const day = said({ due: 5, heldUntil: NOW + 13 * 3_600_000, outOfToday: true }).reason
+    expect(day).toMatch(
+      /The day's limit of calls is used up: no calls until 2026-03-0\d \d\d:\d\d:\d\d; 5 searches due/,
+    )
+  })
+
+  test('a probe, a backoff and an ordinary night are told apart', () => {
+    expect(said({ due: 7, probing: true }).reason).toMatch(/one call at a time until one succeeds; 7 searches due/)
+    expect(said({ due: 3, delayed: 3 }).reason).toMatch(/3 searches wait for another attempt/)
+    expect(said({ due: 7, callsLastMinute: 291 }).reason).toMatch(/291 calls in the last minute of 300 allowed/)
+    expect(said({ due: 7, limitPerMinute: null }).reason).not.toMatch(/allowed/)
+  })
+
+  test.each(PAUSE_CAUSES)('a pause for %s says since when, why and what ends it', (cause) => {
+    const text = pauseSentence({ cause, since: NOW, detail: 'the detail' }, NOW)
+    expect(text).toMatch(/since \d\d:\d\d:\d\d/)
+    expect(text).toContain('the detail')
+    expect(text).toContain('trackyard-batch')
+  })
+
+  test('out of credits says what the waiting searches need; other causes are named beside the first', () => {
+    const pauses = [
+      { cause: 'no_credits', since: NOW, detail: 'Out of credits' },
+      { cause: 'operator', since: NOW, detail: '' },
+    ] as const
+    expect(said({ pauses, due: 70 }).reason).toMatch(/70 searches wait and need 70 credits\. Also paused: operator\./)
+    expect(said({ pauses: pauses.slice(1), due: 70 }).reason).not.toMatch(/need/)
+  })
+})
+
+describe('the report', () => {
+  let fleet: Fleet
+  beforeEach(async () => {
+    fleet = await startFleet()
+  })
+  afterEach(() => fleet.close())
+  const alive = () => fleet.queue.fleet.beat({ id: 'w', pid: 1, inHand: 0 })
+
+  test('waiting counts what is due, in Redis or not; withheld is not due', async () => {
+    await fleet.submit(queries(40), { maxCredits: 25 })
+    expect((await fleet.status()).queue).toMatchObject({ waiting: 25, state: 'no workers', workers: 0 })
+    await feed(fleet)
+    expect((await fleet.status()).queue.waiting).toBe(25)
+    expect((await fleet.status()).batches).toMatchObject([{ items: 40, waiting: 25, withheld: 15 }])
+  })
+
+  test('the finish is due searches at the pace, from the end of a hold on; unknown while nothing moves', async () => {
+    await fleet.submit(queries(30))
+    await alive()
+    const env = { TRACKYARD_RATE_LIMIT: '60' }
+    const eta = async () => Date.parse((await fleet.status(env)).eta ?? '')
+    const soon = (await eta()) - fleet.now()
+    expect(soon).toBeGreaterThan(28_000)
+    expect(soon).toBeLessThan(31_000)
+    await fleet.queue.gate.setPace(60)
+    const until = fleet.now() + 120_000
+    await fleet.queue.gate.hold(until)
+    expect((await eta()) - until).toBeGreaterThan(28_000)
+    expect((await fleet.status(env)).queue).toMatchObject({ state: 'held' })
+    await fleet.store.pauses.add({ cause: 'operator', since: 1, detail: '' })
+    expect(await fleet.status(env)).toMatchObject({ eta: null, queue: { state: 'paused', causes: ['operator'] } })
+  })
+
+  test('shows the pace that workers keep to where it is less than the limit', async () => {
+    await fleet.store.account.update({ limitPerMinute: 300 }, 1)
+    const auto = { TRACKYARD_RATE_LIMIT: 'auto' }
+    await fleet.queue.gate.setPace(200)
+    expect((await fleet.status(auto)).pace.limit_per_minute).toBe(300)
+    await alive()
+    expect((await fleet.status(auto)).pace.limit_per_minute).toBe(200)
+  })
+
+  test('without Redis the record is reported, hold included', async () => {
+    await fleet.submit(queries(3))
+    await fleet.store.pauses.hold(fleet.now() + 60_000)
+    const report = await status({ store: fleet.store, queue: null, now: fleet.now, rateLimit: 60 })
+    expect(report.queue).toMatchObject({ waiting: 3, active: 0, workers: 0, state: 'no workers' })
+  })
+
+  test('money: spent counts answers, unknown outcomes stand beside it', async () => {
+    await fleet.submit(['a', 'b'])
+    const rules = { now: fleet.now(), openCallMaxAgeMs: 1000, creditReserve: 0 }
+    await fleet.store.calls.claim(refOf('a'), { ...rules, now: fleet.now() - 10_000 })
+    await fleet.store.calls.ageOut(fleet.now())
+    expect((await fleet.status()).credits).toEqual({ remaining: null, spent: 0, unknown_outcomes: 1 })
+  })
+})
+
+describe('waiting for a batch', () => {
+  let fleet: Fleet
+  beforeEach(async () => {
+    fleet = await startFleet()
+  })
+  afterEach(() => fleet.close())
+
+  test('ends with the last verdict, dead letters included', async () => {
+    fleet.simulator.fail({ match: 'scene 3', does: { status: 400 } })
+    const id = await fleet.submit(queries(5))
+    await fleet.worker()
+    expect(await waitFor(fleet, id, { timeoutMs: 20_000 })).toBe('done')
+    expect((await fleet.status()).batches).toMatchObject([{ tagged: 4, dead: 1 }])
+  })
+
+  test('says that only withheld rows remain, or that time is up', async () => {
+    const capped = await fleet.submit(queries(5), { maxCredits: 0 })
+    expect(await waitFor(fleet, capped, { timeoutMs: null })).toBe('withheld')
+    const open = await fleet.submit(queries(5, 'other'))
+    expect(await waitFor(fleet, open, { timeoutMs: 0 })).toBe('time is up')
+  })
+
+  test('is interrupted by its signal', async () => {
+    const id = await fleet.submit(queries(5))
+    const interrupt = new AbortController()
+    const waiting = waitFor(fleet, id, {
+      timeoutMs: null,
+      signal: interrupt.signal,
+      onLook: () => interrupt.abort(),
+    })
+    await expect(waiting).rejects.toThrow(/abort/i)
+  })
+})
