@@ -11,12 +11,19 @@ export interface Announcer {
 const ATTEMPTS = 3
 const TIMEOUT_MS = 5000
 
-export function openAnnouncer(parts: { readonly url: string | null; readonly log: Logger }): Announcer {
+const RETRY_MS = 500
+
+export function openAnnouncer(parts: {
+  readonly url: string | null
+  readonly log: Logger
+  /** The first wait after a failed attempt. Default 500. */
+  readonly retryMs?: number
+}): Announcer {
   const pending = new Set<Promise<void>>()
   return {
     say(text) {
       if (parts.url === null) return
-      const delivery = deliver(parts.url, text).catch((error: unknown) => {
+      const delivery = deliver(parts.url, text, parts.retryMs ?? RETRY_MS).catch((error: unknown) => {
         parts.log.warn({ err: error }, 'the webhook could not be reached')
       })
       pending.add(delivery)
@@ -28,7 +35,7 @@ export function openAnnouncer(parts: { readonly url: string | null; readonly log
   }
 }
 
-async function deliver(url: string, text: string): Promise<void> {
+async function deliver(url: string, text: string, retryMs: number): Promise<void> {
   await pRetry(
     async () => {
       const response = await fetch(url, {
@@ -40,6 +47,6 @@ async function deliver(url: string, text: string): Promise<void> {
       await response.body?.cancel()
       if (!response.ok) throw new Error(`the webhook answered ${response.status}`)
     },
-    { retries: ATTEMPTS - 1, minTimeout: 500, maxTimeout: 5000 },
+    { retries: ATTEMPTS - 1, minTimeout: retryMs, maxTimeout: 5000 },
   )
 }

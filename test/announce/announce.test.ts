@@ -1,0 +1,166 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { completedSentence, pausedSentence, resumedSentence } from '../../src/announce/sentences.js'
+import { openAnnouncer } from '../../src/announce/webhook.js'
+import { newsChore } from '../../src/app/news.js'
+import { type Fleet, queries, recordingLogger, startFleet } from '../support/fleet.js'
+import { until } from '../support/until.js'
+
+/** A chat channel: writes down what was posted, and answers as it is told. */
+interface Channel {
+  readonly url: string
+  readonly posts: { readonly method: string; readonly type: string; readonly body: unknown }[]
+  /** Statuses of the next answers; 200 afterwards. */
+  readonly answers: number[]
+  close(): Promise<void>
+}
+
+async function openChannel(): Promise<Channel> {
+  const posts: Channel['posts'] = []
+  const answers: number[] = []
+  const server: Server = createServer(async (request: IncomingMessage, response) => {
+    let text = ''
+    for await (const chunk of request) text += chunk
+    posts.push({
+      method: request.method ?? '',
+      type: request.headers['content-type'] ?? '',
+      body: JSON.parse(text) as unknown,
+    })
+    response.writeHead(answers.shift() ?? 200).end('ok')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}/hooks/T0P-SECRET`,
+    posts,
+    answers,
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections()
+        server.close(() => resolve())
+      }),
+  }
+}
+
+let channel: Channel
+beforeEach(async () => {
+  channel = await openChannel()
+})
+afterEach(() => channel.close())
+
+const texts = () => channel.posts.map((post) => (post.body as { text: string }).text)
+
+describe('the webhook', () => {
+  test('is one POST of { text }', async () => {
+    const announcer = openAnnouncer({ url: channel.url, log: recordingLogger() })
+    announcer.say('Paused.')
+    await announcer.close()
+    expect(channel.posts).toEqual([{ method: 'POST', type: 'application/json', body: { text: 'Paused.' } }])
+  })
+
+  test('is tried three times, then given up with a line in the log that does not tell its address', async () => {
+    const log = recordingLogger()
+    const announcer = openAnnouncer({ url: channel.url, log, retryMs: 1 })
+    channel.answers.push(500, 503)
+    announcer.say('comes through at last')
+    await announcer.close()
+    expect(channel.posts).toHaveLength(3)
+    expect(log.lines).toEqual([])
+    channel.answers.push(500, 500, 500)
+    announcer.say('is lost')
+    await announcer.close()
+    expect(channel.posts).toHaveLength(6)
+    expect(log.said(/webhook could not be reached/)).toHaveLength(1)
+    expect(JSON.stringify(log.lines, errorsToo)).not.toContain('T0P-SECRET')
+  })
+
+  test('a channel that is away, or is no channel, is one line in the log, without its address', async () => {
+    const log = recordingLogger()
+    await channel.close()
+    for (const url of [channel.url, 'http://T0P-SECRET.invalid/', 'http://127.0.0.1:1/T0P-SECRET']) {
+      const announcer = openAnnouncer({ url, log, retryMs: 1 })
+      announcer.say('hello')
+      await announcer.close()
+    }
+    expect(log.said(/webhook could not be reached/)).toHaveLength(3)
+    expect(JSON.stringify(log.lines, errorsToo)).not.toContain('/T0P-SECRET')
+  })
+
+  test('none is set: nothing is sent and nothing waits', async () => {
+    const announcer = openAnnouncer({ url: null, log: recordingLogger() })
+    announcer.say('hello')
+    await announcer.close()
+    expect(channel.posts).toEqual([])
+  })
+})
+
+describe('the sentences', () => {
+  test('carry figures and the next command', () => {
+    const pause = { cause: 'reserve', since: 1, detail: '20 credits are left.' } as const
+    expect(pausedSentence(pause, 70)).toBe(
+      'Paused (reserve): 20 credits are left. 70 searches wait; see `trackyard-batch status`.',
+    )
+    expect(resumedSentence(['no_credits'], [], 500)).toBe(
+      'Resumed (was paused: no credits), 500 credits left; follow it with `trackyard-batch status --watch`.',
+    )
+    expect(resumedSentence(['no_credits'], ['operator'], null)).toMatch(/but still for operator: `trackyard-batch res/)
+  })
+})
+
+describe('the news', () => {
+  let fleet: Fleet
+  beforeEach(async () => {
+    fleet = await startFleet()
+  })
+  afterEach(() => fleet.close())
+
+  test('tells each pause, each resume and each completion once, and says the same in the log', async () => {
+    const announcer = openAnnouncer({ url: channel.url, log: fleet.log })
+    const look = newsChore({ ...fleet, announcer })
+    const { pauses } = fleet.store
+    const twice = async () => {
+      await look()
+      await look()
+    }
+    await fleet.submit(queries(3))
+    await twice()
+    await pauses.add({ cause: 'no_credits', since: 100, detail: 'Out of credits: top up' })
+    await twice()
+    await pauses.add({ cause: 'operator', since: 200, detail: 'lunch' })
+    await twice()
+    await pauses.lift('no_credits', true)
+    await twice()
+    await pauses.lift('operator', false)
+    await twice()
+    await pauses.add({ cause: 'no_credits', since: 300, detail: 'Out of credits: again' })
+    await twice()
+    await announcer.close()
+    expect(texts().map((text) => text.slice(0, 24))).toEqual([
+      'Paused (no credits): Out',
+      'Paused (operator): lunch',
+      'No longer paused for no ',
+      'Resumed (was paused: ope',
+      'Paused (no credits): Out',
+    ])
+    expect(texts()[0]).toMatch(/3 searches wait/)
+    expect(fleet.log.said(/^(Paused|Resumed|No longer)/)).toEqual(texts())
+  })
+
+  test('a whole batch is told with its figures when its last row has a verdict', async () => {
+    fleet.simulator.fail({ match: 'scene 2', does: { status: 400 } })
+    const settings = { TRACKYARD_WEBHOOK_URL: channel.url }
+    await fleet.submit(queries(4))
+    await fleet.worker(settings)
+    await fleet.worker(settings)
+    await until(() => channel.posts.length > 0, { timeoutMs: 15_000, what: 'the webhook' })
+    const [report] = await fleet.store.reports.batches({ limit: 1 })
+    if (report === undefined) throw new Error('expected a report')
+    expect(texts()).toEqual([completedSentence(report)])
+    expect(texts()[0]).toMatch(/Batch 1 \(night\) is done: 4 rows, 3 tagged, 0 without match, 1 dead/)
+  })
+})
+
+function errorsToo(_name: string, value: unknown): unknown {
+  return value instanceof Error ? { message: value.message, stack: value.stack, cause: value.cause } : value
+}
