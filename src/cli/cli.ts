@@ -1,4 +1,5 @@
 import type { ExitCode } from '../domain/errors.js'
+import { harmless } from './harmless.js'
 import { type Io, isClosed, type Out } from './io.js'
 import { openPaint, type Paint } from './render/paint.js'
 
@@ -28,10 +29,10 @@ export function openCli(io: Io): Cli {
   return {
     io,
     paint,
-    print: (text) => write(io.stdout, `${text}\n`),
+    print: (text) => write(io.stdout, `${harmless(text, true)}\n`),
     printJson: (document) => write(io.stdout, `${JSON.stringify(document, null, 2)}\n`),
-    say: (text) => write(io.stderr, `${text}\n`),
-    whisper: (text) => write(io.stderr, `${errorPaint.dim(text)}\n`),
+    say: (text) => write(io.stderr, `${harmless(text)}\n`),
+    whisper: (text) => write(io.stderr, `${errorPaint.dim(harmless(text))}\n`),
     debug: io.env.TRACKYARD_LOG_LEVEL === 'debug',
   }
 }

@@ -31,6 +31,15 @@ export function filtersJson(text: string): Filters {
   throw new InvalidArgumentError('Expected a JSON object, for example \'{"genres":["ambient"],"has_vocals":false}\'.')
 }
 
+const LONGEST_LABEL = 200
+
+/** A name or a reason: it stands in one line of a table, so it is one line. */
+export function label(text: string): string {
+  const plain = text.trim()
+  if (plain !== '' && plain.length <= LONGEST_LABEL && !/\p{Cc}/u.test(plain)) return plain
+  throw new InvalidArgumentError(`Expected one line of text, 1 to ${LONGEST_LABEL} characters.`)
+}
+
 /** One character; `tab` and `\t` mean a tab. */
 export function delimiter(text: string): string {
   const character = text === 'tab' || text === '\\t' ? '\t' : text

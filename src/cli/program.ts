@@ -3,6 +3,7 @@ import { version } from '../app/version.js'
 import type { ExitCode } from '../domain/errors.js'
 import type { Act, Cli } from './cli.js'
 import { COMMANDS } from './commands.js'
+import { harmless } from './harmless.js'
 import { isClosed, type Out } from './io.js'
 import { examples } from './parse.js'
 
@@ -86,5 +87,5 @@ function upperFirst(text: string): string {
 }
 
 function write(stream: Out, text: string): void {
-  if (!isClosed(stream)) stream.write(text)
+  if (!isClosed(stream)) stream.write(harmless(text))
 }

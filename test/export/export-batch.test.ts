@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { compileRows } from '../../src/catalog/compile-rows.js'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
@@ -206,6 +207,28 @@ test('what comes in goes out: harmless cells byte for byte, as many rows as reco
       expect(back).toEqual(cells.map(([a, b]) => [harmless(a), harmless(b)]))
     }),
     { numRuns: 60 },
+  )
+})
+
+test('another program’s CSV reader finds the same cells, whatever stands in them', async () => {
+  const cell = fc.oneof(
+    fc.string({ unit: 'grapheme', maxLength: 8 }),
+    fc.string({ unit: fc.constantFrom('"', ',', ';', '\t', '\n', '\r', '=', "'", '\u0000', ' ', '|'), maxLength: 8 }),
+  )
+  const rows = fc.array(fc.array(cell, { minLength: 2, maxLength: 2 }), { minLength: 1, maxLength: 8 })
+  const delimiters = fc.constantFrom(',', ';', '\t', '|')
+  await fc.assert(
+    fc.asyncProperty(rows, cell, delimiters, async (cells, error, delimiter) => {
+      const text = await exported(
+        cells.map((row, index) => exportRow(index + 1, row, { status: 'dead', error })),
+        { batch: { ...csvBatch, delimiter } },
+      )
+      const [, ...back] = parse(text, { delimiter, record_delimiter: '\n' }) as unknown as string[][]
+      expect(back.map((row) => [row[0], row[1], row.at(-1)])).toEqual(
+        cells.map((row) => [...row, error].map((each) => harmless(each))),
+      )
+    }),
+    { numRuns: 150 },
   )
 })
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { parseTracks } from '../../src/domain/answer.js'
 import type { Track } from '../../src/domain/outcome.js'
 import { deriveTags } from '../../src/tags/derive-tags.js'
 
@@ -103,6 +104,41 @@ describe('the tags of an answer', () => {
           if (fact.genre !== null) expect(genreVotes(genre)).toBeGreaterThanOrEqual(genreVotes(fact.genre))
         }
       }),
+    )
+  })
+
+  test('any JSON is no answer, or tags that are words, a tempo above 0 and at most five of a list', () => {
+    const names = [
+      'bpm',
+      'key',
+      'genre',
+      'subgenres',
+      'moods',
+      'instruments',
+      'has_vocals',
+      'energy_level',
+      '__proto__',
+    ]
+    const value = fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.array(fc.jsonValue({ maxDepth: 1 })))
+    const track = fc.dictionary(fc.constantFrom(...names), value)
+    const body = fc.oneof(
+      fc.json(),
+      fc.record({ tracks: fc.array(fc.oneof(track, track, fc.jsonValue())) }).map((v) => JSON.stringify(v)),
+    )
+    fc.assert(
+      fc.property(body, (text) => {
+        const read = parseTracks(text)
+        if (read === null) return
+        const { genre, key, energyLevel, subgenres, moods, instruments, bpm, hasVocals } = deriveTags(read)
+        for (const list of [subgenres, moods, instruments]) expect(new Set(list).size).toBe(list.length)
+        for (const list of [subgenres, moods, instruments]) expect(list.length).toBeLessThanOrEqual(5)
+        for (const word of [genre, key, energyLevel, ...subgenres, ...moods, ...instruments]) {
+          if (word !== null) expect(word).toMatch(/\S/)
+        }
+        expect(bpm === null || (Number.isFinite(bpm) && bpm > 0)).toBe(true)
+        expect([true, false, null]).toContain(hasVocals)
+      }),
+      { numRuns: 300 },
     )
   })
 })

@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
 import type { ExitCode } from '../../domain/errors.js'
 import type { Act, Cli } from '../cli.js'
-import { examples } from '../parse.js'
+import { examples, label } from '../parse.js'
 
 export function define(command: Command, act: Act): void {
   command
     .description('No more calls, on all workers, until `resume`. Calls in flight finish. Nothing is lost.')
-    .option('--reason <text>', 'shown by status, in Bull Board and to whoever wonders', '')
+    .option('--reason <text>', 'shown by status, in Bull Board and to whoever wonders', label, '')
     .action((options: { readonly reason: string }) => act((cli) => pauseByHand(cli, options.reason)))
   examples(command, 'trackyard-batch pause --reason "the key is needed elsewhere until noon"')
 }
