@@ -67,6 +67,6 @@ test('any words end with a documented code, a sentence unless it is 0, no stack 
       expect(stdout + stderr).toMatch(/^(\P{Cc}|[\n\t])*$/u)
       if (code !== 0) expect(stderr).toMatch(/\S+ \S+/)
     }),
-    { numRuns: 150 },
+    { numRuns: 80 },
   )
 })
