@@ -10,6 +10,7 @@ import type { Claim, Store } from '../store/store.js'
 import { type Breaker, openBreaker } from './breaker.js'
 import { closingOf, stepOf } from './consequences.js'
 import { logVerdict } from './decision-log.js'
+import { callThatFailedHere } from './fault.js'
 import { openSaver, type Saver } from './saver.js'
 
 /**
@@ -47,6 +48,8 @@ export interface SearchRules {
 export const OPEN_CALL_MARGIN_MS = 5000
 /** How long a job waits when the store cannot be asked. */
 const STORE_AWAY_MS = 5000
+/** How long a second job waits for a call that this process still makes for the same search. */
+const STILL_CALLING_MS = 5000
 
 export interface SearchHandler {
   handle(job: { readonly ref: SearchRef }): Promise<Step>
@@ -57,15 +60,35 @@ export interface SearchHandler {
 export function searchHandler(parts: SearchParts): SearchHandler {
   const saver = openSaver({ log: parts.log })
   const breaker = openBreaker(parts)
-  return { handle: (job) => handle(parts, saver, breaker, job.ref), stuck: saver.problem }
+  const calling = new Set<string>()
+  return { handle: (job) => handle(parts, { saver, breaker, calling }, job.ref), stuck: saver.problem }
 }
 
-async function handle(parts: SearchParts, saver: Saver, breaker: Breaker, ref: SearchRef): Promise<Step> {
-  await saver.settled()
+/** What the handlers of one process share. */
+interface Shared {
+  readonly saver: Saver
+  readonly breaker: Breaker
+  /**
+   * Searches that this process makes a call for. After a system sleep, or a jump of the wall clock, the store takes a
+   * call for too old to be in flight, and its lock is gone; the process that makes it knows better.
+   */
+  readonly calling: Set<string>
+}
+
+async function handle(parts: SearchParts, shared: Shared, ref: SearchRef): Promise<Step> {
+  await shared.saver.settled()
   const now = parts.clock.now()
+  const search = `${ref.fingerprint}-${ref.generation}`
+  if (shared.calling.has(search)) return { do: 'delay', until: now + STILL_CALLING_MS, holdFleet: false }
   const claim = await tryClaim(parts, ref, now)
   if (claim === null) return { do: 'delay', until: now + STORE_AWAY_MS, holdFleet: false }
-  return claim.kind === 'granted' ? makeCall(parts, saver, breaker, ref, claim) : refusedClaim(claim)
+  if (claim.kind !== 'granted') return refusedClaim(claim)
+  shared.calling.add(search)
+  try {
+    return await makeCall(parts, shared, ref, claim)
+  } finally {
+    shared.calling.delete(search)
+  }
 }
 
 /** Null: the store cannot be asked (locked, disk full); nothing was sent. */
@@ -105,12 +128,13 @@ function refusedClaim(claim: Exclude<Claim, { kind: 'granted' }>): Step {
 
 async function makeCall(
   parts: SearchParts,
-  saver: Saver,
-  breaker: Breaker,
+  { saver, breaker }: Shared,
   ref: SearchRef,
   claim: Extract<Claim, { kind: 'granted' }>,
 ): Promise<Step> {
-  const { outcome, facts } = await parts.api.search(claim.request)
+  const { outcome, facts } = await parts.api
+    .search(claim.request)
+    .catch((error: unknown) => callThatFailedHere(error, parts.log))
   parts.heard?.(facts)
   const now = parts.clock.now()
   const verdict = judge(outcome, {

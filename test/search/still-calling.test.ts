@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import type { Api } from '../../src/api/client.js'
+import { systemClock } from '../../src/domain/clock.js'
+import { type SearchHandler, type SearchRules, searchHandler } from '../../src/search/handle.js'
+import { type Fleet, refOf, startFleet } from '../support/fleet.js'
+import { until } from '../support/until.js'
+
+/** What the store believes about a call, and what the process that makes it knows. */
+let fleet: Fleet
+beforeEach(async () => {
+  fleet = await startFleet({ simulator: { credits: 100, latencyMs: [200, 300] } })
+  await fleet.submit(['calm piano'])
+})
+afterEach(() => fleet.close())
+
+const RULES: SearchRules = {
+  maxAttempts: 3,
+  backoff: { baseMs: 1000, maxMs: 8000 },
+  requestTimeoutMs: 2000,
+  creditReserve: 0,
+}
+const HOUR_MS = 3_600_000
+
+/** A handler and its wall clock, which can be made to jump. */
+function handlerWith(api: Pick<Api, 'search'>): SearchHandler & { jump(ms: number): void } {
+  let ahead = 0
+  const clock = { now: () => Date.now() + ahead, monotonicMs: systemClock.monotonicMs }
+  const { store, log } = fleet
+  const handler = searchHandler({ store, api, log, clock, random: () => 0.5, rules: RULES })
+  return { ...handler, jump: (ms) => void (ahead += ms) }
+}
+
+const outcomes = async () => (await fleet.store.reports.totals(0)).callsByOutcome
+
+test('a machine that slept with a call in flight does not make it a second time', async () => {
+  const handler = handlerWith(fleet.api)
+  const first = handler.handle({ ref: refOf('calm piano') })
+  await until(() => fleet.simulator.calls().length === 1, { what: 'the first call' })
+  handler.jump(HOUR_MS)
+  expect(await handler.handle({ ref: refOf('calm piano') })).toMatchObject({ do: 'delay', holdFleet: false })
+  expect(await first).toMatchObject({ do: 'complete', summary: { outcome: 'answered' } })
+  expect(fleet.simulator.paid()).toBe(1)
+  expect(await outcomes()).toMatchObject({ answered: 1, unknown: 0 })
+})
+
+test('a call that our own code fails over uses an attempt, so that it is not bought for ever', async () => {
+  let calls = 0
+  const handler = handlerWith({
+    search: async () => {
+      calls += 1
+      throw new RangeError('an answer that we choke on')
+    },
+  })
+  const steps: string[] = []
+  for (let turn = 0; turn < 5; turn++) {
+    steps.push((await handler.handle({ ref: refOf('calm piano') })).do)
+    handler.jump(HOUR_MS)
+  }
+  expect(steps).toEqual(['retry', 'retry', 'bury', 'complete', 'complete'])
+  expect(calls).toBe(3)
+  expect(await outcomes()).toMatchObject({ sent: 0, unknown: 3 })
+})
