@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { Span } from './evidence.js'
 import type { Stage } from './stage.js'
 
 /**
@@ -23,6 +24,8 @@ export interface Crew {
   readonly misconduct: readonly string[]
   /** Starts that were given up because Redis was killed under them: exit code 3, as documented. */
   brokenStarts(): number
+  readonly kills: readonly Span[]
+  readonly freezes: readonly Span[]
   /** Every process that was ever started. */
   readonly pids: readonly number[]
   /** Kills all of them. */
@@ -33,7 +36,8 @@ interface Member {
   readonly child: ChildProcess
   readonly number: number
   ready: boolean
-  frozen: boolean
+  /** Since when; null: it runs. */
+  frozenAt: number | null
   fate: 'none' | 'killed' | 'asked to stop'
   lastWords: string[]
 }
@@ -49,6 +53,8 @@ export function openCrew(stage: Stage, size: number): Crew {
   const slots: (Member | null)[] = Array.from({ length: size }, () => null)
   const misconduct: string[] = []
   const pids: number[] = []
+  const kills: Span[] = []
+  const freezes: Span[] = []
   const log = createWriteStream(join(stage.dir, 'workers.log'))
   let started = 0
   let brokenStarts = 0
@@ -64,7 +70,7 @@ export function openCrew(stage: Stage, size: number): Crew {
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
-    const member: Member = { child, number: started, ready: false, frozen: false, fate: 'none', lastWords: [] }
+    const member: Member = { child, number: started, ready: false, frozenAt: null, fate: 'none', lastWords: [] }
     slots[slot] = member
     if (child.pid !== undefined) pids.push(child.pid)
     if (child.stderr !== null) createInterface({ input: child.stderr }).on('line', (line) => heard(member, line))
@@ -110,6 +116,7 @@ export function openCrew(stage: Stage, size: number): Crew {
     if (found === null) return false
     const { member, slot } = found
     member.fate = signal === 'SIGKILL' ? 'killed' : 'asked to stop'
+    if (signal === 'SIGKILL') kills.push({ from: member.frozenAt ?? Date.now(), to: Date.now() })
     member.child.kill(signal)
     const tooLong = setTimeout(() => {
       misconduct.push(`worker ${member.number} had not ended ${STOPS_WITHIN_MS} ms after ${signal}`)
@@ -124,7 +131,8 @@ export function openCrew(stage: Stage, size: number): Crew {
   }
 
   function thaw(member: Member): void {
-    member.frozen = false
+    if (member.frozenAt !== null) freezes.push({ from: member.frozenAt, to: Date.now() })
+    member.frozenAt = null
     member.child.kill('SIGCONT')
   }
 
@@ -137,8 +145,8 @@ export function openCrew(stage: Stage, size: number): Crew {
     stop: (slot, backAfterMs) => end(slot, 'SIGTERM', backAfterMs),
     freeze(slot, forMs) {
       const found = living(slot)
-      if (found === null || found.member.frozen) return false
-      found.member.frozen = true
+      if (found === null || found.member.frozenAt !== null) return false
+      found.member.frozenAt = Date.now()
       found.member.child.kill('SIGSTOP')
       setTimeout(() => thaw(found.member), forMs)
       return true
@@ -149,6 +157,8 @@ export function openCrew(stage: Stage, size: number): Crew {
     running: () => present().filter((member) => member.ready).length,
     misconduct,
     brokenStarts: () => brokenStarts,
+    kills,
+    freezes,
     pids,
     async close() {
       closing = true

@@ -17,11 +17,22 @@ export interface Evidence {
   readonly misconduct: readonly string[]
   /** Processes that outlived the run. */
   readonly leftBehind: readonly string[]
-  readonly kills: number
+  /** From the kill, or from the freeze in which it came, to the kill; epoch milliseconds, as all of these. */
+  readonly kills: readonly Span[]
+  readonly freezes: readonly Span[]
+  /** From the end of a `pause` to the beginning of the next `resume`. */
+  readonly pauses: readonly Span[]
+  readonly requestTimeoutMs: number
   /** Calls that one worker may have in flight. */
   readonly concurrency: number
   /** A call that is older counts as lost, ms: the request timeout and its margin. */
   readonly callMaxAgeMs: number
+}
+
+/** Epoch milliseconds. */
+export interface Span {
+  readonly from: number
+  readonly to: number
 }
 
 export type ServerCall = Pick<

@@ -1,6 +1,7 @@
 import { isCharged } from '../../src/domain/outcome.js'
 import type { AuditedCall } from '../../src/store/audit.js'
 import type { Evidence, ServerCall } from './evidence.js'
+import { callsWhilePaused, strangeUnknown, tooManyWithoutEnd } from './oracle-unknown.js'
 
 /**
  * The money: every call in the server's log is matched with the one in the ledger that announced it. A
@@ -18,6 +19,7 @@ export interface CallFigures {
   readonly paidTwice: number
   readonly paidTwiceUnexplained: number
   readonly unknownOutcomes: number
+  readonly whilePaused: number
 }
 
 interface Match {
@@ -31,7 +33,9 @@ export function judgeCalls(evidence: Evidence): { figures: CallFigures; violatio
   const violations: string[] = []
   let paidTwice = 0
   let paidTwiceUnexplained = 0
-  for (const [query, calls] of grouped(server)) {
+  const serverByQuery = grouped(server)
+  for (const query of new Set([...serverByQuery.keys(), ...ledgerByQuery.keys()])) {
+    const calls = serverByQuery.get(query) ?? []
     const ledger = ledgerByQuery.get(query) ?? []
     const { matches, strangers } = matched(calls, ledger)
     for (const call of strangers) violations.push(say(query, `call ${call.number} stands in no ledger`, calls, ledger))
@@ -47,9 +51,24 @@ export function judgeCalls(evidence: Evidence): { figures: CallFigures; violatio
       paidTwiceUnexplained += plain.length - 1
       violations.push(say(query, `paid ${plain.length} times without an unknown outcome`, calls, ledger))
     }
-    violations.push(...unpaidAnswers(query, matches, calls, ledger))
+    const answers = ledger.filter(({ outcome }) => outcome === 'answered')
+    for (const call of answers) {
+      const seen = matches.find((match) => match.ledger === call)
+      if (seen?.server.charged !== 1) {
+        violations.push(say(query, `call ${call.id} is an answer that the server did not charge`, calls, ledger))
+      }
+    }
+    for (const call of ledger.filter(({ outcome }) => outcome === 'unknown')) {
+      const seen = matches.find((match) => match.ledger === call)?.server ?? null
+      const strange = strangeUnknown(call, seen, evidence)
+      if (strange !== null)
+        violations.push(say(query, `call ${call.id} is unknown for no reason: ${strange}`, calls, ledger))
+    }
   }
-  violations.push(...answersFromNowhere(ledgerByQuery, server), ...tooManyUnknown(evidence))
+  violations.push(...tooManyWithoutEnd(evidence))
+  const whilePaused = callsWhilePaused(evidence)
+  for (const call of whilePaused)
+    violations.push(say(call.query, `call ${call.id} began while the queue was paused`, [], [call]))
   return {
     figures: {
       calls: server.length,
@@ -57,6 +76,7 @@ export function judgeCalls(evidence: Evidence): { figures: CallFigures; violatio
       paidTwice,
       paidTwiceUnexplained,
       unknownOutcomes: audit.calls.filter((call) => call.outcome === 'unknown').length,
+      whilePaused: whilePaused.length,
     },
     violations,
   }
@@ -93,41 +113,6 @@ function isExcused({ ledger: call }: Match, all: readonly AuditedCall[], callMax
 /** It had been given up as of unknown outcome before its answer came. */
 function cameLate(call: AuditedCall, callMaxAgeMs: number): boolean {
   return call.finishedAt !== null && call.finishedAt - call.sentAt > callMaxAgeMs
-}
-
-function unpaidAnswers(
-  query: string,
-  matches: readonly Match[],
-  server: readonly ServerCall[],
-  ledger: readonly AuditedCall[],
-): readonly string[] {
-  return matches
-    .filter(({ ledger: call, server: seen }) => call.outcome === 'answered' && seen.charged === 0)
-    .map(({ server: seen }) =>
-      say(query, `call ${seen.number} is an answer that the server did not charge`, server, ledger),
-    )
-}
-
-function answersFromNowhere(
-  ledgerByQuery: ReadonlyMap<string, readonly AuditedCall[]>,
-  server: readonly ServerCall[],
-): readonly string[] {
-  const seen = grouped(server)
-  return [...ledgerByQuery].flatMap(([query, ledger]) => {
-    const calls = seen.get(query) ?? []
-    const answered = ledger.filter((call) => call.outcome === 'answered').length
-    const paid = calls.filter((call) => call.charged === 1).length
-    return answered > paid ? [say(query, `${answered} answers, and ${paid} paid at the server`, calls, ledger)] : []
-  })
-}
-
-/** Promise 2: without an end that anybody heard there is at most one call per slot in flight and kill. */
-function tooManyUnknown({ audit, kills, concurrency }: Evidence): readonly string[] {
-  const orphaned = audit.calls.filter((call) => call.outcome === 'unknown' && call.finishedAt === null).length
-  const atMost = kills * concurrency
-  return orphaned > atMost
-    ? [`${orphaned} calls have no end, and ${kills} kills with ${concurrency} slots explain ${atMost} of them at most`]
-    : []
 }
 
 function grouped<Call extends { readonly query: string }>(calls: readonly Call[]): Map<string, Call[]> {

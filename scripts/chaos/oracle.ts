@@ -16,6 +16,8 @@ export interface Figures {
   /** Of these payments beyond the first, those that no unknown outcome and no deliberate retry explains. */
   readonly paidTwiceUnexplained: number
   readonly unknownOutcomes: number
+  /** Calls that began while the queue was paused by hand. */
+  readonly whilePaused: number
   readonly rows: number
   readonly rowsLost: number
   readonly rowsWithTwoStatuses: number

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ChaosBatch, catalogText, TEMPLATE } from './batches.js'
 import type { Crew } from './crew.js'
+import type { Span } from './evidence.js'
 import type { Action, Plan } from './plan.js'
 import type { Victim } from './private-redis.js'
 import { PLENTY_OF_CREDITS, type Stage } from './stage.js'
@@ -17,6 +18,8 @@ export interface Scene {
   readonly tally: Tally
   /** By name, as `submit` said: the ids of the batches that were released. */
   readonly released: Map<string, number>
+  /** Closed by the next `resume`, whoever pressed it. */
+  readonly pauses: Span[]
   /** Once everything is healed nothing of what was begun may come undone: pauses and faults end there. */
   readonly healing: AbortSignal
 }
@@ -64,11 +67,13 @@ export async function perform(scene: Scene, action: Action): Promise<void> {
       await until(action.forMs, scene.healing)
       stage.simulator.setCredits(PLENTY_OF_CREDITS)
       return
-    case 'pause':
-      done('pauses', (await stage.command(['pause', '--reason', 'chaos'])).code === 0)
+    case 'pause': {
+      const isPaused = (await stage.command(['pause', '--reason', 'chaos'])).code === 0
+      done('pauses', isPaused)
+      if (isPaused) scene.pauses.push({ from: Date.now(), to: Number.POSITIVE_INFINITY })
       await until(action.forMs, scene.healing)
-      await stage.command(['resume'])
-      return
+      return resume(scene)
+    }
     case 'retry dead letters': {
       if (action.by === 'board') {
         const pressed = (await redis.withQueue((queue) => pressRetry(queue.boardQueues.deadLetters))) ?? 0
@@ -87,6 +92,13 @@ export async function perform(scene: Scene, action: Action): Promise<void> {
     default:
       return action satisfies never
   }
+}
+
+/** Lifts every pause, also those of others. */
+export async function resume({ stage, pauses }: Pick<Scene, 'stage' | 'pauses'>): Promise<void> {
+  const now = Date.now()
+  for (const [index, { from, to }] of pauses.entries()) pauses[index] = { from, to: Math.min(to, now) }
+  await stage.command(['resume'])
 }
 
 /** Submits a batch of the plan; one that was refused (the store was busy, say) is submitted again. */

@@ -13,8 +13,6 @@ export interface Victim {
   flush(): Promise<boolean>
   /** The queues for a moment; null when Redis is away. */
   withQueue<T>(use: (queue: SearchQueue) => Promise<T>): Promise<T | null>
-  /** Every server that ever ran in this directory, by its own log. */
-  pids(): Promise<readonly number[]>
 }
 
 export async function openVictim(dataDir: string): Promise<Victim> {
@@ -43,11 +41,14 @@ export async function openVictim(dataDir: string): Promise<Victim> {
         await inTime(queue?.close() ?? Promise.resolve(), 2000).catch(() => {})
       }
     },
-    async pids() {
-      const log = await readFile(files.logFile, 'utf8').catch(() => '')
-      return [...new Set([...log.matchAll(/^(\d+):[A-Z] /gm)].map((match) => Number(match[1])))]
-    },
   }
+}
+
+/** Every server that ever ran in this data directory, by its own log. */
+export async function serverPids(dataDir: string): Promise<readonly number[]> {
+  const { logFile } = serverFiles(await realpath(dataDir))
+  const log = await readFile(logFile, 'utf8').catch(() => '')
+  return [...new Set([...log.matchAll(/^(\d+):[A-Z] /gm)].map((match) => Number(match[1])))]
 }
 
 /** Redis may be killed under the hand that holds it; its client would wait for its return. */

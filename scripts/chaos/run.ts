@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { OPEN_CALL_MARGIN_MS } from '../../src/search/handle.js'
 import { openStore } from '../../src/store/open.js'
 import { openCrew } from './crew.js'
-import { type Evidence, gather } from './evidence.js'
+import { type Evidence, gather, type Span } from './evidence.js'
 import { perform, type Scene } from './perform.js'
 import { describeStep, type Plan, WORKERS } from './plan.js'
-import { openVictim } from './private-redis.js'
+import { openVictim, serverPids } from './private-redis.js'
 import { mend, settle } from './settle.js'
 import { CONCURRENCY, openStage, REQUEST_TIMEOUT_MS } from './stage.js'
 import { emptyTally, type Tally } from './tally.js'
@@ -36,35 +36,23 @@ export async function run(options: RunOptions): Promise<Run> {
   const stage = await openStage(plan.seed)
   const crew = openCrew(stage, WORKERS)
   const tally = emptyTally()
-  let pids: readonly number[] = []
-  let gathered: Awaited<ReturnType<typeof gather>> & Pick<Evidence, 'unsettled'>
-  let isOver = false
+  const pauses: Span[] = []
+  let gathered: Awaited<ReturnType<typeof finish>> | null = null
   try {
     const healing = new AbortController()
-    // The first command makes the data directory, and Redis in it.
+    // The first command makes the data directory.
     await stage.command(['status'])
-    const scene: Scene = {
-      plan,
-      stage,
-      crew,
-      tally,
-      redis: await openVictim(stage.dataDir),
-      released: new Map(),
-      healing: healing.signal,
-    }
+    const redis = await openVictim(stage.dataDir)
+    const scene: Scene = { plan, stage, crew, tally, redis, released: new Map(), pauses, healing: healing.signal }
     crew.startAll()
-    try {
-      await breakThings(scene, options, healing)
-      gathered = await finish(scene, options)
-    } finally {
-      pids = [...crew.pids, ...(await scene.redis.pids())]
-    }
-    isOver = true
+    await breakThings(scene, options, healing)
+    gathered = await finish(scene, options)
   } finally {
     await crew.close()
     await stage.close()
-    if (!isOver) await stage.forget()
+    if (gathered === null) await stage.forget()
   }
+  const pids = [...crew.pids, ...(await serverPids(stage.dataDir))]
   return {
     tally,
     dir: stage.dir,
@@ -73,7 +61,10 @@ export async function run(options: RunOptions): Promise<Run> {
       ...gathered,
       misconduct: crew.misconduct,
       leftBehind: pids.filter(lives).map((pid) => `process ${pid}`),
-      kills: tally.kills,
+      kills: crew.kills,
+      freezes: crew.freezes,
+      pauses,
+      requestTimeoutMs: REQUEST_TIMEOUT_MS,
       concurrency: CONCURRENCY,
       callMaxAgeMs: REQUEST_TIMEOUT_MS + OPEN_CALL_MARGIN_MS,
     },

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deadLetterIdOf, type SearchRef } from '../../src/domain/search-id.js'
 import type { Store } from '../../src/store/store.js'
-import type { Scene } from './perform.js'
+import { resume, type Scene } from './perform.js'
 import { PLENTY_OF_CREDITS } from './stage.js'
 
 /**
@@ -40,7 +40,7 @@ export async function settle(
   const deadline = performance.now() + options.withinMs
   for (let look = 0; ; look += 1) {
     const pauses = await store.pauses.list()
-    if (pauses.length > 0 && look % RESUME_EVERY_LOOKS === 0) await scene.stage.command(['resume'])
+    if (pauses.length > 0 && look % RESUME_EVERY_LOOKS === 0) await resume(scene)
     const inStore = [...(await unfinished(store)), ...pauses.map(({ cause }) => `the queue is paused: ${cause}`)]
     const unsettled = inStore.length > 0 ? inStore : await unsettledQueue(scene, store)
     if (unsettled.length === 0 || performance.now() > deadline) return unsettled

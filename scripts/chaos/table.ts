@@ -24,6 +24,7 @@ export function renderTable(tally: Tally, { figures, violations }: Verdict): str
     ['rows', figures.rows],
     ['dead letters', figures.deadLetters],
     ['paid twice, unexplained', figures.paidTwiceUnexplained],
+    ['calls while paused', figures.whilePaused],
     ['rows lost', figures.rowsLost],
     ['rows with two statuses', figures.rowsWithTwoStatuses],
     ['integrity_check', figures.integrity],

@@ -59,7 +59,10 @@ function evidence(
     unsettled: [],
     misconduct: [],
     leftBehind: [],
-    kills: 1,
+    kills: [{ from: 1150, to: 1150 }],
+    freezes: [],
+    pauses: [],
+    requestTimeoutMs: 1000,
     concurrency: 2,
     callMaxAgeMs: MAX_AGE_MS,
     ...rest,
@@ -81,6 +84,7 @@ describe('a night in which nothing was broken', () => {
         paidTwice: 0,
         paidTwiceUnexplained: 0,
         unknownOutcomes: 0,
+        whilePaused: 0,
         rows: 1,
         rowsLost: 0,
         rowsWithTwoStatuses: 0,
@@ -140,7 +144,9 @@ describe('the ledger', () => {
   test('must not hold an answer that the server never charged', () => {
     const { violations } = judge(evidence({ server: [paid({ charged: 0, status: 500 })] }))
     expect(violations).toContainEqual(expect.stringContaining('an answer that the server did not charge'))
-    expect(judge(evidence({ server: [] })).violations).toEqual([expect.stringContaining('1 answers, and 0 paid')])
+    expect(judge(evidence({ server: [] })).violations).toEqual([
+      expect.stringContaining('an answer that the server did not charge'),
+    ])
   })
 
   test('must not hold more calls without an end than kills and slots explain', () => {
@@ -150,6 +156,39 @@ describe('the ledger', () => {
       expect.stringContaining('3 calls have no end'),
     ])
   })
+})
+
+describe('a call of unknown outcome', () => {
+  const lost = answered({ outcome: 'unknown', finishedAt: null })
+  const dead = { searches: [search({ state: 'dead' })], batches: [] }
+  const strange = (over: Parameters<typeof evidence>[0]) =>
+    judge(evidence({ ...dead, calls: [lost], ...over })).violations
+
+  test('is explained by a kill around its answer, by an answer that never arrived, and by nothing else', () => {
+    expect(strange({ kills: [{ from: 1150, to: 1150 }] })).toEqual([])
+    expect(strange({ kills: [{ from: 1050, to: 5000 }] })).toEqual([])
+    const late = [{ from: 9000, to: 9000 }]
+    expect(strange({ kills: late })).toEqual([expect.stringContaining('no worker was killed at that time')])
+    expect(strange({ kills: late, server: [] })).toEqual([expect.stringContaining('no worker was killed at that time')])
+    for (const finished of ['cut', 'hung', 'abandoned'] as const) {
+      expect(strange({ kills: late, server: [paid({ finished })] })).toEqual([])
+    }
+  })
+
+  test('that was given up must have waited for its answer', () => {
+    const givenUp = (finishedAt: number) => strange({ calls: [answered({ outcome: 'unknown', finishedAt })] })
+    expect(givenUp(2010)).toEqual([])
+    expect(givenUp(1500)).toEqual([expect.stringContaining('given up after 500 ms')])
+    const calls = [answered({ outcome: 'unknown', finishedAt: 1500 })]
+    expect(strange({ calls, freezes: [{ from: 1200, to: 1490 }] })).toEqual([])
+  })
+})
+
+test('a call that began while the queue was paused by hand is told', () => {
+  const { violations, figures } = judge(evidence({ pauses: [{ from: 900, to: 1500 }] }))
+  expect(figures.whilePaused).toBe(1)
+  expect(violations).toEqual([expect.stringContaining('began while the queue was paused')])
+  expect(judge(evidence({ pauses: [{ from: 1001, to: 1500 }] })).violations).toEqual([])
 })
 
 describe('rows', () => {

@@ -1,0 +1,46 @@
+import type { AuditedCall } from '../../src/store/audit.js'
+import type { Evidence, ServerCall } from './evidence.js'
+
+/**
+ * Calls of unknown outcome excuse a second payment, so each of them needs an excuse of its own: a program
+ * that forgot its answers would otherwise look innocent. What excuses one is the other side's story: the answer never
+ * went out, or went out too late, or the worker that it went to was killed or frozen just then.
+ */
+/** Between the server's last byte and our commit, on a machine with much to do, ms. */
+const COMMITTED_WITHIN_MS = 1000
+
+/** Null: it is explained. Else what is strange about it. */
+export function strangeUnknown(
+  call: AuditedCall,
+  seen: ServerCall | null,
+  evidence: Pick<Evidence, 'kills' | 'freezes' | 'requestTimeoutMs'>,
+): string | null {
+  const { kills, freezes, requestTimeoutMs } = evidence
+  if (seen !== null && seen.finished !== 'answered') return null
+  if (call.finishedAt !== null) {
+    const waited = call.finishedAt - call.sentAt
+    const wasFrozen = freezes.some(({ from, to }) => from < (call.finishedAt ?? 0) && to > call.sentAt)
+    if (waited >= requestTimeoutMs || wasFrozen || seen === null) return null
+    return `it was answered, and given up after ${waited} ms`
+  }
+  // Sent and never heard of again: whoever made it died with it, some moments after the answer or before the request.
+  const lastSign = seen?.answeredAt ?? call.sentAt
+  const wasKilled = kills.some(({ from, to }) => from <= lastSign + COMMITTED_WITHIN_MS && to >= call.sentAt)
+  return wasKilled ? null : 'its end was never recorded, and no worker was killed at that time'
+}
+
+/** Promise 2: without an end that anybody heard there is at most one call per slot in flight and kill. */
+export function tooManyWithoutEnd({ audit, kills, concurrency }: Evidence): readonly string[] {
+  const orphaned = audit.calls.filter((call) => call.outcome === 'unknown' && call.finishedAt === null).length
+  const atMost = kills.length * concurrency
+  return orphaned > atMost
+    ? [
+        `${orphaned} calls have no end, and ${kills.length} kills with ${concurrency} slots explain ${atMost} of them at most`,
+      ]
+    : []
+}
+
+/** After the command has paused the queue, and before anything resumes it, no call may begin. */
+export function callsWhilePaused({ audit, pauses }: Evidence): readonly AuditedCall[] {
+  return audit.calls.filter(({ sentAt }) => pauses.some(({ from, to }) => sentAt > from && sentAt < to))
+}
