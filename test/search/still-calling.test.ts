@@ -27,7 +27,10 @@ function handlerWith(api: Pick<Api, 'search'>): SearchHandler & { jump(ms: numbe
   const clock = { now: () => Date.now() + ahead, monotonicMs: systemClock.monotonicMs }
   const { store, log } = fleet
   const handler = searchHandler({ store, api, log, clock, random: () => 0.5, rules: RULES })
-  return { ...handler, jump: (ms) => void (ahead += ms) }
+  const jump = (ms: number): void => {
+    ahead += ms
+  }
+  return { ...handler, jump }
 }
 
 const outcomes = async () => (await fleet.store.reports.totals(0)).callsByOutcome
@@ -35,7 +38,7 @@ const outcomes = async () => (await fleet.store.reports.totals(0)).callsByOutcom
 test('a machine that slept with a call in flight does not make it a second time', async () => {
   const handler = handlerWith(fleet.api)
   const first = handler.handle({ ref: refOf('calm piano') })
-  await until(() => fleet.simulator.calls().length === 1, { what: 'the first call' })
+  await until(() => fleet.simulator.calls().length === 1, { timeoutMs: 5000, what: 'the first call' })
   handler.jump(HOUR_MS)
   expect(await handler.handle({ ref: refOf('calm piano') })).toMatchObject({ do: 'delay', holdFleet: false })
   expect(await first).toMatchObject({ do: 'complete', summary: { outcome: 'answered' } })
