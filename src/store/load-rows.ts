@@ -87,7 +87,11 @@ interface KnownSearch {
   readonly answered_at: number | null
 }
 
-/** The latest asking of this question; a new one where the answer is too old, unless this batch has taken it already. */
+/**
+ * The asking of this question that this batch has taken already; else the latest answer that is young enough; else the latest
+ * asking without an answer; else a new one. An answer counts before a later asking: what was asked anew for another
+ * batch's `--max-age`, and is still waiting, refused or cancelled, makes nobody pay a second time.
+ */
 function findOrAddSearch(
   connection: Connection,
   batchId: number,
@@ -95,21 +99,24 @@ function findOrAddSearch(
   expiredBefore: number | null,
 ): Pick<KnownSearch, 'id' | 'state' | 'tracks'> {
   const bytes = fingerprintBytes(asked.fingerprint)
-  const known = connection.get<KnownSearch>(
-    `select id, generation, state, tracks, answered_at from search
-     where fingerprint = ? order by generation desc limit 1`,
+  const known = connection.all<KnownSearch>(
+    'select id, generation, state, tracks, answered_at from search where fingerprint = ? order by generation desc',
     [bytes],
   )
-  const expired =
-    known !== undefined &&
-    expiredBefore !== null &&
-    known.answered_at !== null &&
-    known.answered_at < expiredBefore &&
-    connection.get('select 1 from want where batch_id = ? and search_id = ?', [batchId, known.id]) === undefined
-  if (known !== undefined && !expired) return known
+  const isYoung = (search: KnownSearch): boolean =>
+    search.answered_at !== null && (expiredBefore === null || search.answered_at >= expiredBefore)
+  const taken = (search: KnownSearch): boolean =>
+    connection.get('select 1 from want where batch_id = ? and search_id = ?', [batchId, search.id]) !== undefined
+  const [latest] = known
+  // Nearly always there is one at most, and nothing to choose.
+  const alone = known.length === 1 && latest !== undefined && (latest.answered_at === null || isYoung(latest))
+  const found = alone
+    ? latest
+    : (known.find(taken) ?? known.find(isYoung) ?? (latest?.answered_at === null ? latest : undefined))
+  if (found !== undefined) return found
   const { id } = connection.run(
     "insert into search (fingerprint, generation, request, state) values (?, ?, ?, 'waiting')",
-    [bytes, known === undefined ? FIRST_GENERATION : known.generation + 1, JSON.stringify(asked.request)],
+    [bytes, latest === undefined ? FIRST_GENERATION : latest.generation + 1, JSON.stringify(asked.request)],
   )
   return { id, state: 'waiting', tracks: null }
 }

@@ -5,11 +5,13 @@ import {
   badRow,
   charged,
   claim,
+  close,
   counts,
   exported,
   feedAll,
   loaded,
   newBatch,
+  RULES,
   refOf,
   release,
   released,
@@ -91,6 +93,24 @@ describe('answers that are too old', () => {
     await settle(store, 'a', 'answered')
     const id = await loaded(store, ['a'], { maxAgeMs: 5000, createdAt: 16_000 })
     expect(await counts(store, id)).toEqual({ items: 1, tagged: 1 })
+  })
+
+  test('are still worth more to others than a later asking that was cancelled or refused', async () => {
+    await released(store, ['a', 'b'])
+    await settle(store, 'a', 'answered')
+    await settle(store, 'b', 'answered')
+    const again = await released(store, ['a', 'b'], {}, { maxAgeMs: 5000, createdAt: 16_001 })
+    const call = await store.calls.claim(refOf('b', 1, 2), RULES)
+    await close(store, call.kind === 'granted' ? call.callId : Number.NaN, 'refused')
+    await store.batches.cancel(again, 17_000)
+    expect(await counts(store, again)).toEqual({ items: 2, dead: 1, cancelled: 1 })
+    const id = await loaded(store, ['a', 'b'])
+    expect(await store.batches.plan(id, 18_000)).toMatchObject({ alreadyAnswered: 2, creditsNeeded: 0 })
+    // Young enough for one batch, too old for another: each gets its own.
+    const patient = await loaded(store, ['a'], { maxAgeMs: 50_000, createdAt: 20_000 })
+    expect(await store.batches.plan(patient, 20_000)).toMatchObject({ alreadyAnswered: 1 })
+    const hasty = await loaded(store, ['a', 'a'], { maxAgeMs: 5000, createdAt: 20_000 })
+    expect(await store.batches.plan(hasty, 20_000)).toMatchObject({ searches: 1, creditsNeeded: 1 })
   })
 })
 
