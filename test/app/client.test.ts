@@ -1,0 +1,92 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { type BatchClient, openBatchClient } from '../../src/app/client.js'
+import { ConfigurationError, UsageError } from '../../src/domain/errors.js'
+import { type Fleet, startFleet } from '../support/fleet.js'
+
+/** What a script does: its own rows in, tags out, with workers beside it. */
+let fleet: Fleet
+let client: BatchClient
+beforeEach(async () => {
+  fleet = await startFleet({ simulator: { faults: [{ match: 'refused', does: { status: 400 } }] } })
+  client = await open()
+})
+afterEach(async () => {
+  await client.close()
+  await fleet.close()
+})
+
+const open = () => openBatchClient({ env: { TRACKYARD_DATA_DIR: fleet.dataDir, TRACKYARD_REDIS_URL: fleet.redis.url } })
+
+async function* films(count: number) {
+  for (let n = 1; n <= count; n += 1) {
+    await new Promise((resolve) => setImmediate(resolve))
+    yield { id: `film-${n}`, title: `scene ${n}`, mood: n === 3 ? 'refused' : 'calm' }
+  }
+}
+const options = { name: 'spring', query: '{title} {mood} music' }
+
+async function collected<T>(rows: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const row of rows) all.push(row)
+  return all
+}
+
+test('rows from an async iterable come back tagged, in order, each with one status', async () => {
+  const batch = await client.submit(films(6), options)
+  expect(batch.plan).toMatchObject({ rows: 6, searches: 6, creditsNeeded: 6 })
+  await fleet.worker()
+  expect(await client.wait(batch.id, { timeoutMs: 20_000 })).toBe('done')
+  const results = await collected(client.results('spring'))
+  expect(results.map((row) => [row.id, row.status])).toEqual([
+    ['film-1', 'tagged'],
+    ['film-2', 'tagged'],
+    ['film-3', 'dead'],
+    ['film-4', 'tagged'],
+    ['film-5', 'tagged'],
+    ['film-6', 'tagged'],
+  ])
+  expect(results[0]?.tags?.genre).toEqual(expect.any(String))
+  expect(results[0]?.tracks.length).toBeGreaterThan(0)
+  expect(results[0]?.row).toEqual({ id: 'film-1', title: 'scene 1', mood: 'calm' })
+  expect(results[2]).toMatchObject({ tags: null, tracks: [], error: expect.stringMatching(/\S/) })
+  expect((await client.status(batch.id)).batches).toMatchObject([{ tagged: 5, dead: 1 }])
+})
+
+test('a plan spends nothing; dropped, it is gone; released with a cap, only that much is due', async () => {
+  const dropped = await client.plan(films(5), { ...options, name: 'dropped' })
+  expect((await client.status()).queue.waiting).toBe(0)
+  await dropped.drop()
+  await expect(client.status('dropped')).rejects.toThrow(UsageError)
+  const capped = await client.plan([{ query: 'calm piano' }, { query: 'dark drums', limit: 5 }], {
+    name: 'capped',
+    maxCredits: 1,
+  })
+  await capped.release()
+  expect((await client.status('capped')).queue).toMatchObject({ waiting: 1 })
+  expect((await fleet.queue.searches.counts()).waiting).toBe(1)
+})
+
+test('a source that fails half-way leaves no batch behind', async () => {
+  async function* broken() {
+    yield* films(3)
+    throw new Error('the database is gone')
+  }
+  await expect(client.submit(broken(), options)).rejects.toThrow('the database is gone')
+  await expect(client.status('spring')).rejects.toThrow(UsageError)
+})
+
+describe('where Redis is', () => {
+  test("another store's is refused before anything is released", async () => {
+    await fleet.redis.flush()
+    await fleet.queue.fleet.claimEpoch('somebody-else')
+    await expect(open()).rejects.toThrow(ConfigurationError)
+  })
+
+  test('one that has lost everything gets the batch all the same', async () => {
+    const planned = await client.plan(films(4), options)
+    await fleet.redis.flush()
+    await planned.release()
+    expect((await fleet.queue.searches.counts()).waiting).toBe(4)
+    expect(await fleet.queue.fleet.epoch()).toBe(fleet.store.id)
+  })
+})

@@ -1,0 +1,101 @@
+import { afterEach, expect, test } from '@jest/globals'
+import { type Fleet, queries, startFleet } from '../support/fleet.js'
+import { until } from '../support/until.js'
+
+/** Workers, pauses, holds and limits together: real parts, several workers, the simulator as witness. */
+let fleet: Fleet
+afterEach(() => fleet.close())
+
+const causes = async () => (await fleet.store.pauses.list()).map((row) => row.cause)
+const tagged = async () => (await fleet.status()).batches[0]?.tagged
+const done = (count: number) =>
+  until(async () => (await tagged()) === count, { timeoutMs: 25_000, what: `${count} tagged rows` })
+
+test('an outage pauses the fleet; each probe costs few attempts; it heals by itself and nothing is dead', async () => {
+  fleet = await startFleet({ env: { TRACKYARD_CREDIT_CHECK_MS: '300' } })
+  fleet.simulator.fail({ does: { status: 503 } })
+  await fleet.submit(queries(60))
+  await fleet.worker()
+  await fleet.worker()
+  await until(async () => (await causes()).includes('outage'), { timeoutMs: 10_000, what: 'the outage' })
+  const atFirst = fleet.simulator.calls().length
+  await until(() => fleet.log.said(/^resumed/).length >= 2, { timeoutMs: 15_000, what: 'two probes' })
+  await until(() => fleet.log.said(/paused by the breaker/).length >= 3, { timeoutMs: 15_000, what: 'the third pause' })
+  expect(atFirst).toBeLessThan(25 + 20)
+  expect(fleet.simulator.calls().length - atFirst).toBeLessThanOrEqual(20 + 3 * 3)
+  fleet.simulator.heal()
+  await done(60)
+  expect(await causes()).toEqual([])
+  expect(await fleet.queue.gate.narrowed()).toBe(false)
+}, 60_000)
+
+test('while credits are gone only one worker asks for the balance', async () => {
+  fleet = await startFleet({ simulator: { credits: 5 }, env: { TRACKYARD_CREDIT_CHECK_MS: '800' } })
+  await fleet.submit(queries(12))
+  for (let n = 0; n < 3; n += 1) await fleet.worker()
+  await until(async () => (await causes()).includes('no_credits'), { timeoutMs: 10_000, what: 'the pause' })
+  const asked: number[] = []
+  fleet.simulator.fail({ endpoint: 'me', id: 'count', rate: 0, does: 'late' })
+  const at = async () => (await fleet.store.account.get()).heardAt ?? 0
+  const end = performance.now() + 4000
+  let last = await at()
+  await until(
+    async () => {
+      const heard = await at()
+      if (heard !== last) asked.push(heard)
+      last = heard
+      return performance.now() > end
+    },
+    { timeoutMs: 6000, what: 'four seconds of asking', everyMs: 10 },
+  )
+  // 0.8, then 1.6 s later, then 3.2: three workers with watches of their own would ask three times as often.
+  expect(asked.length).toBeGreaterThanOrEqual(1)
+  expect(asked.length).toBeLessThanOrEqual(3)
+  fleet.simulator.topUp(100)
+  await done(12)
+  expect(fleet.simulator.paidTwice()).toEqual([])
+}, 60_000)
+
+test("the day's limit is one hold with one visible end, said as such, and the day after goes on", async () => {
+  fleet = await startFleet({ simulator: { perDay: 10, dayMs: 6000 } })
+  await fleet.submit(queries(15))
+  await fleet.worker()
+  await fleet.worker()
+  await until(async () => (await fleet.status()).queue.state === 'held', { timeoutMs: 10_000, what: 'the hold' })
+  const first = (await fleet.status()).queue
+  expect(first.reason).toMatch(/The day's limit of calls is used up: no calls until/)
+  const refused = () => fleet.simulator.calls().filter((call) => call.status === 429).length
+  const atHold = refused()
+  await until(() => fleet.now() > Date.parse(first.until ?? '') - 300, { timeoutMs: 8000, what: 'the end of the day' })
+  expect(refused()).toBe(atHold)
+  await done(15)
+  expect(fleet.simulator.paid()).toBe(15)
+}, 60_000)
+
+test('the limit follows the account while workers run', async () => {
+  fleet = await startFleet({ simulator: { perMinute: 100_000 }, env: { TRACKYARD_RATE_LIMIT: 'auto' } })
+  await fleet.worker()
+  const pace = async () => (await fleet.queue.gate.pace())?.callsPerMinute
+  expect(await pace()).toBe(100_000)
+  fleet.simulator.setLimit(6000)
+  await fleet.submit(queries(3))
+  await done(3)
+  await until(async () => (await pace()) === 6000, { timeoutMs: 8000, what: 'the new pace' })
+}, 30_000)
+
+test('another program on the key is noticed in the headers and left its share', async () => {
+  fleet = await startFleet({
+    simulator: { perMinute: 600, limitKind: 'sliding' },
+    env: { TRACKYARD_RATE_LIMIT: 'auto' },
+  })
+  await fleet.worker()
+  expect(fleet.simulator.useElsewhere(200)).toBe(200)
+  await fleet.submit(queries(5))
+  await done(5)
+  await until(async () => ((await fleet.queue.gate.pace())?.callsPerMinute ?? 600) <= 420, {
+    timeoutMs: 8000,
+    what: 'a lower pace',
+  })
+  expect(fleet.log.said(/another program uses this key/).length).toBeGreaterThan(0)
+  expect((await fleet.status({ TRACKYARD_RATE_LIMIT: 'auto' })).pace.limit_per_minute).toBeLessThanOrEqual(420)
+}, 30_000)

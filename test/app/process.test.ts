@@ -1,0 +1,76 @@
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from '@jest/globals'
+
+const SERVICE = fileURLToPath(new URL('../support/service.mjs', import.meta.url))
+
+interface Life {
+  readonly child: ChildProcess
+  /** Resolves when that line was said. */
+  said(line: string): Promise<void>
+  /** Everything it said, and how it ended. */
+  readonly end: Promise<{ readonly code: number | null; readonly lines: readonly string[] }>
+}
+
+function run(behaviour: string, how: 'alone' | 'as a child of up' = 'alone'): Life {
+  const child =
+    how === 'alone'
+      ? spawn(process.execPath, [SERVICE, behaviour], { stdio: ['ignore', 'pipe', 'inherit'] })
+      : fork(SERVICE, [behaviour], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  let text = ''
+  child.stdout?.setEncoding('utf8').on('data', (part: string) => {
+    text += part
+    child.emit('said')
+  })
+  const lines = () => text.split('\n').filter((line) => line !== '')
+  return {
+    child,
+    said: async (line) => {
+      while (!lines().includes(line)) await once(child, 'said', { signal: AbortSignal.timeout(10_000) })
+    },
+    // Not `close`: after a disconnect from this side there is none.
+    end: Promise.all([once(child, 'exit'), once(child.stdout ?? child, 'end')]).then(([[code]]) => ({
+      code: code as number | null,
+      lines: lines(),
+    })),
+  }
+}
+
+test.each(['SIGTERM', 'SIGINT'] as const)('%s stops it cleanly, with 0', async (signal) => {
+  const life = run('waits')
+  await life.said('started')
+  life.child.kill(signal)
+  expect(await life.end).toEqual({ code: 0, lines: ['started', 'stopping', 'stopped'] })
+})
+
+test('a second signal exits at once, with 130', async () => {
+  const life = run('hangs')
+  await life.said('started')
+  life.child.kill('SIGTERM')
+  await life.said('stopping')
+  life.child.kill('SIGTERM')
+  expect(await life.end).toEqual({ code: 130, lines: ['started', 'stopping'] })
+})
+
+test('a child whose parent is gone stops by itself', async () => {
+  const life = run('waits', 'as a child of up')
+  await life.said('started')
+  life.child.disconnect()
+  expect(await life.end).toEqual({ code: 0, lines: ['started', 'stopping', 'stopped'] })
+})
+
+test('one that was asked to end is stopped, with 0', async () => {
+  expect(await run('ends').end).toEqual({ code: 0, lines: ['started', 'stopping', 'stopped'] })
+})
+
+test('one that cannot go on is stopped all the same, for its calls in flight may be paid, and ends with its code', async () => {
+  expect(await run('cannot go on').end).toEqual({
+    code: 78,
+    lines: ['started', 'stopping', 'stopped', 'error: another store'],
+  })
+})
+
+test('one that cannot start says so and ends with its code', async () => {
+  expect(await run('refuses').end).toEqual({ code: 78, lines: ['error: expected a key, found none'] })
+})

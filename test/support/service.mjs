@@ -1,0 +1,34 @@
+/**
+ * A service of a few lines, for the tests of a process's life: says `started` and `stopped` on its channel or on
+ * stdout. Its one argument is how it behaves.
+ */
+import { runService } from '../../dist/src/app/process.js'
+import { ConfigurationError } from '../../dist/src/domain/errors.js'
+
+const behaviour = process.argv[2]
+const line = (text) => process.stdout.write(`${text}\n`)
+const log = { debug: () => {}, info: () => {}, warn: () => {}, error: (_facts, sentence) => line(`error: ${sentence}`) }
+const forever = setInterval(() => {}, 1000)
+
+async function start() {
+  if (behaviour === 'refuses') throw new ConfigurationError('expected a key, found none')
+  let end
+  const done = new Promise((resolve, reject) => {
+    end = { resolve, reject }
+  })
+  setImmediate(() => line('started'))
+  if (behaviour === 'ends') setTimeout(end.resolve, 50)
+  if (behaviour === 'cannot go on') setTimeout(() => end.reject(new ConfigurationError('another store')), 50)
+  return {
+    done,
+    stop: async () => {
+      line('stopping')
+      if (behaviour === 'hangs') await new Promise(() => {})
+      line('stopped')
+    },
+  }
+}
+
+const code = await runService(start, { log, graceMs: behaviour === 'hangs' ? 60_000 : 100 })
+clearInterval(forever)
+process.exit(code)
