@@ -18,6 +18,7 @@ import { status } from '../status/status.js'
 import { type Waited, waitFor } from '../status/wait.js'
 import type { Plan } from '../store/store.js'
 import { findBatch } from '../submit/batches.js'
+import { checkCaps } from '../submit/order.js'
 import { load } from '../submit/submit.js'
 import { deriveTags, type Tags } from '../tags/derive-tags.js'
 import { opening } from './closers.js'
@@ -133,6 +134,8 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
     }
 
     async function plan(rows: Iterable<Row> | AsyncIterable<Row>, wanted: SubmitOptions): Promise<PlannedBatch> {
+      const caps = { maxCredits: wanted.maxCredits ?? null, first: wanted.first ?? null }
+      checkCaps(caps)
       const catalog = await openCatalog(
         { stream: Readable.from(jsonLines(rows)), name: wanted.name },
         { format: 'jsonl' },
@@ -165,7 +168,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
         plan: batch.plan,
         drop: () => batch.drop(),
         async release() {
-          await batch.release({ maxCredits: wanted.maxCredits ?? null, first: wanted.first ?? null })
+          await batch.release(caps)
           await feedIfPossible()
         },
       }

@@ -2,6 +2,7 @@ import { RefusedError, UsageError } from '../domain/errors.js'
 import type { LoadedRow } from '../domain/loaded-row.js'
 import type { Logger } from '../domain/logger.js'
 import type { NewBatch, Plan, Store } from '../store/store.js'
+import { type Caps, checkCaps, checkPriority, wholeAge } from './order.js'
 
 /**
  * A catalog becomes a batch. While it loads, and while the plan waits for an answer, nothing is spent:
@@ -25,7 +26,7 @@ export interface LoadedBatch {
   readonly id: number
   readonly plan: Plan
   /** Its searches become due. */
-  release(caps: { readonly maxCredits: number | null; readonly first: number | null }): Promise<void>
+  release(caps: Caps): Promise<void>
   /** Forgets it; nothing was spent. Harmless after a release. */
   drop(): Promise<void>
 }
@@ -33,7 +34,7 @@ export interface LoadedBatch {
 /**
  * Streams the rows into the store; memory does not grow with the catalog.
  * @param progress called with the rows so far
- * @throws UsageError when there is no row at all; whatever `rows` throws. The batch is dropped then.
+ * @throws UsageError for an order that cannot work, or when there is no row at all; whatever `rows` throws. The batch is dropped then.
  */
 export async function load(
   parts: SubmitParts,
@@ -42,8 +43,10 @@ export async function load(
   options: { readonly signal?: AbortSignal; readonly progress?: (rows: number) => void } = {},
 ): Promise<LoadedBatch> {
   const { batches } = parts.store
+  checkPriority(batch.priority)
+  const maxAgeMs = wholeAge(batch.maxAgeMs)
   await batches.dropAbandoned(parts.now() - ABANDONED_MS)
-  const id = await batches.create({ ...batch, createdAt: parts.now() })
+  const id = await batches.create({ ...batch, maxAgeMs, createdAt: parts.now() })
   const beat = keepBeating(parts, id)
   let released = false
   const drop = async (): Promise<void> => {
@@ -59,6 +62,7 @@ export async function load(
       plan,
       drop,
       async release(caps) {
+        checkCaps(caps)
         await beat.stop()
         released = await batches.release(id, caps, parts.now())
         if (!released)

@@ -1,0 +1,41 @@
+import { UsageError } from '../domain/errors.js'
+import { PRIORITIES } from '../domain/states.js'
+
+/**
+ * What an order may say, checked where scripts and the command line meet. SQLite keeps a NaN as nothing at all, so
+ * that `maxCredits: Number(undefined)` would be no cap; a negative age would buy every answer again; a
+ * priority that does not exist would wait for ever.
+ */
+export interface Caps {
+  /** The most calls that may be charged to the batch; null: no cap. */
+  readonly maxCredits: number | null
+  /** The most calls before `release`; null: no such limit. */
+  readonly first: number | null
+}
+
+/** @throws UsageError */
+export function checkCaps(caps: Caps): void {
+  checkCap('most credits', caps.maxCredits)
+  checkCap('number of searches to try first', caps.first)
+}
+
+function checkCap(what: string, cap: number | null): void {
+  if (cap === null || (Number.isSafeInteger(cap) && cap >= 0)) return
+  throw new UsageError(`Expected the ${what} to be a whole number, 0 or more, found ${String(cap)}.`)
+}
+
+/** @throws UsageError */
+export function checkPriority(priority: string): void {
+  if (PRIORITIES.some((known) => known === priority)) return
+  throw new UsageError(`Expected the priority ${PRIORITIES.join(', ')}, found "${priority}".`)
+}
+
+/**
+ * Whole milliseconds: 0.7 days are not, in floating point.
+ * @throws UsageError
+ */
+export function wholeAge(maxAgeMs: number | null): number | null {
+  if (maxAgeMs === null) return null
+  if (maxAgeMs >= 0 && maxAgeMs <= Number.MAX_SAFE_INTEGER) return Math.round(maxAgeMs)
+  throw new UsageError(`Expected the age of answers that are reused to be 0 or more, found ${String(maxAgeMs)}.`)
+}
