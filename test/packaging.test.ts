@@ -14,7 +14,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { SETTING_NAMES, SETTING_TABLE } from '../src/config/setting-table.js'
+import { COMMANDS } from '../src/cli/commands.js'
+import { documentedSettings, SETTING_NAMES, SETTING_TABLE } from '../src/config/setting-table.js'
 
 const root = join(import.meta.dirname, '..')
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -91,6 +92,58 @@ describe('the settings', () => {
   })
 })
 
+describe('the README', () => {
+  /** The cells of every table row whose first cell is a word in backquotes that begins like this. */
+  const rows = (pattern: RegExp): string[][] =>
+    read('README.md')
+      .split('\n')
+      .filter((line) => pattern.test(line))
+      .map((line) =>
+        line
+          .split('|')
+          .slice(1, -1)
+          .map((cell) => cell.trim()),
+      )
+
+  test('its settings are those of the program, with their defaults and meanings', () => {
+    const expected = documentedSettings().map((each) => [`\`${each.name}\``, each.default, each.meaning])
+    expect(rows(/^\| `TRACKYARD_/)).toEqual(expected)
+  })
+
+  test('its commands are those of the program, and each example names its own', () => {
+    const table = (read('README.md').match(/^\| command \|[\s\S]*?\n\n/m)?.[0] ?? '').split('\n').slice(2)
+    const commands = table.flatMap((line) => line.match(/^\| `([\w-]+)/)?.[1] ?? [])
+    expect(commands.sort()).toEqual(COMMANDS.map((command) => command.name).sort())
+    const strangers = table.filter(
+      (line) => line !== '' && !/^\| `([\w-]+).*\| `.*trackyard-batch \1\b.*` \|$/.test(line),
+    )
+    expect(strangers).toEqual([])
+  })
+
+  test('its first two command lines install everything and run the demo and the tests', () => {
+    const lines = [...read('README.md').matchAll(/^```sh\n(.*)\n/gm)].map((match) => match[1])
+    expect(lines.slice(0, 2)).toEqual(['npm install && npm run demo', 'npm install && npm test'])
+  })
+
+  test('its exit codes are those that the program ends with', () => {
+    const codes = rows(/^\| \d+ \|/).map(([code]) => Number(code))
+    const source = read('src/domain/errors.ts').match(/export type ExitCode = (.*)/)?.[1] ?? ''
+    expect(codes).toEqual([...source.split(' | ').map(Number), 130])
+  })
+
+  test('every metric that it names is served', () => {
+    const named = [...read('README.md').matchAll(/`(trackyard_[a-z_]+)`/g)].map((match) => match[1] ?? '')
+    const served = read('src/board/metrics.ts')
+    const exported = read('src/export/csv-lines.ts')
+    expect(named.length).toBeGreaterThan(20)
+    expect(
+      named.filter(
+        (name) => !served.includes(`'${name}'`) && !exported.includes(`'${name.replace('trackyard_', '')}'`),
+      ),
+    ).toEqual([])
+  })
+})
+
 describe('the image and docker-compose.yml', () => {
   test('the image runs on the Node line that package.json asks for, and not as root', () => {
     const stages = [...read('Dockerfile').matchAll(/^FROM (\S+)/gm)].map((match) => match[1])
@@ -124,7 +177,7 @@ describe('the image and docker-compose.yml', () => {
     const redis = composeService('redis')
       .split('\n')
       .map((line) => line.trim().replace(/^- |'/g, ''))
-    const setting = (name: string): string | undefined => redis[redis.indexOf(`--${name}`) + 1]?.replaceAll("'", '')
+    const setting = (name: string): string | undefined => redis[redis.indexOf(`--${name}`) + 1]?.replaceAll(/['"]/g, '')
     expect(['appendonly', 'appendfsync', 'maxmemory-policy', 'hash-max-listpack-value'].map(setting)).toEqual([
       'yes',
       'everysec',
