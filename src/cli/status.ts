@@ -10,7 +10,8 @@ import { type Session, withSession } from './session.js'
 
 const WATCH_MS = 1000
 const PLAIN_MS = 10_000
-const UNKNOWN_SHOWN = 5
+/** Two hard kills with every slot in flight, by default. */
+const UNKNOWN_SHOWN = 20
 const BATCHES_SHOWN = 20
 
 /** Exit codes: 0; 3 when Redis is out of reach: what the record knows is reported all the same. */

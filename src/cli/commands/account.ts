@@ -7,7 +7,7 @@ import { examples } from '../parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Asks the API for the balance and the limits of the key (free of charge). Where it cannot be asked, shows what\n' +
+      'Asks the API for the balance and the limits of the key (free of charge). Where it cannot be asked, shows what ' +
         'was last known and says why.',
     )
     .option('--json', 'print one JSON document on stdout')

@@ -5,7 +5,7 @@ import { examples } from '../parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Asks every worker and board to stop, waits until calls in flight have finished, then stops the private Redis.\n' +
+      'Asks every worker and board to stop, waits until calls in flight have finished, then stops the private Redis. ' +
         'Nothing is lost; `trackyard-batch up` goes on.',
     )
     .action(() =>

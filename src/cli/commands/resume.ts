@@ -7,7 +7,7 @@ import { examples } from '../parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Ends every pause, whoever or whatever made it. After anything but a pause by hand, one call at a time is tried\n' +
+      'Ends every pause, whoever or whatever made it. After anything but a pause by hand, one call at a time is tried ' +
         'until one succeeds. Searches that were refused because of the key are tried again.',
     )
     .action(() => act(resumeAll))

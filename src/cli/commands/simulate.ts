@@ -15,7 +15,7 @@ interface SimulateOptions {
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Runs a simulated Trackyard API on this machine until Ctrl-C: no key, no credits, no network. Tracks are made up;\n' +
+      'Runs a simulated Trackyard API on this machine until Ctrl-C: no key, no credits, no network. Tracks are made up; ' +
         'limits, balance and errors behave as documented.',
     )
     .option('--port <n>', 'where it listens; 0 takes any free port', wholeNumber(0, 65_535), 3211)

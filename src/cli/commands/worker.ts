@@ -5,8 +5,8 @@ import { examples } from '../parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Runs one worker in the foreground: it takes what is due to the API. Several may run, on several machines too,\n' +
-        'with one TRACKYARD_REDIS_URL. Ctrl-C lets calls in flight finish; a second one exits at once.',
+      'Runs one worker in the foreground: it takes what is due to the API. Several may run on this machine; together ' +
+        'they keep to one pace. Ctrl-C lets calls in flight finish; a second one exits at once.',
     )
     .action(() =>
       act(async (cli) => {

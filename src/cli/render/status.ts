@@ -38,14 +38,19 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
       (call) =>
         `  unknown outcome: ${call.search.slice(0, 12)}  sent ${instant(call.sentAt)}  ${paint.dim(short(call.query, 60))}`,
     ),
+    ...unnamed(credits.unknown_outcomes - unknown.length),
     '',
     batchTable(report.batches),
   ].join('\n')
 }
 
+function unnamed(more: number): string[] {
+  return more > 0 ? [`  … and ${figure(more)} earlier`] : []
+}
+
 /** One line, for --watch where nothing can be redrawn. */
 export function statusLine({ queue, credits }: StatusReport): string {
-  return `${queue.state}: ${queue.reason} ${figureOr(credits.remaining)} credits left.`
+  return `${queue.reason} ${figureOr(credits.remaining)} credits left.`
 }
 
 function stateSentence({ queue }: StatusReport, paint: Paint): string {
