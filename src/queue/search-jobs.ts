@@ -15,14 +15,13 @@ const STALLED_TOO_OFTEN = /stalled more than allowable limit/
 
 /**
  * Attempts are counted in the store; BullMQ only must not give up before it does. The failed set is the
- * atomic record that the mover works from, so nothing leaves it by itself.
+ * atomic record that the mover works from, so nothing leaves it by itself. Every word here is
+ * kept in Redis once a job: what is BullMQ's default, or can be said by the worker, is not said.
  */
 const JOB_OPTIONS: JobsOptions = {
   attempts: 1000,
   backoff: { type: 'custom' },
   stackTraceLimit: 0,
-  removeOnComplete: { count: 1000 },
-  removeOnFail: false,
 }
 
 export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'> {
@@ -32,7 +31,7 @@ export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'>
         await queue.addBulk(
           chunk.map(({ ref, priority, data }) => ({
             name: 'search',
-            data,
+            data: data.filters === null ? { ...data, filters: undefined } : data,
             opts: { ...JOB_OPTIONS, priority: PRIORITY[priority], jobId: jobIdOf(ref) },
           })),
         )

@@ -24,6 +24,7 @@ export interface SearchJobData {
   readonly query: string
   readonly limit: number
   readonly offset: number
+  /** JSON; left out of the job where there are none. */
   readonly filters: string | null
   readonly batch: string
   readonly item: string | null

@@ -23,6 +23,8 @@ export interface SearchWorkerParts {
 /** More stalls than this and BullMQ fails the job without asking us. */
 const MAX_STALLS = 5
 const STALLS_BEFORE_REST = 2
+/** For the eye. Failed ones are all kept, which is BullMQ's default. */
+const KEPT_COMPLETED = 1000
 /** After a bug of ours: not at once, and never as a used attempt. */
 const AFTER_A_BUG_MS = 5000
 
@@ -98,6 +100,7 @@ function workerOptions(parts: SearchWorkerParts, options: WorkOptions): WorkerOp
     maximumRateLimitDelay: 1000,
     drainDelay: 2,
     runRetryDelay: 1000,
+    removeOnComplete: { count: KEPT_COMPLETED },
     settings: { backoffStrategy: (_attempts, _type, error) => retryDelayMs(error) },
   }
 }

@@ -48,8 +48,8 @@ export type SqlParameters = readonly SqlValue[] | Readonly<Record<string, SqlVal
 
 /** How long a statement waits for another process's transaction. The event loop stands still meanwhile. */
 export const BUSY_TIMEOUT_MS = 2000
-const CACHE_KIB = 64 * 1024
-const MMAP_BYTES = 256 * 1024 * 1024
+/** Each connection's own. What it lacks the system's cache has; mapped pages would count as memory of ours. */
+const CACHE_KIB = 32 * 1024
 /** 16 MiB of log before it is folded into the file. */
 const CHECKPOINT_PAGES = 4096
 
@@ -90,7 +90,6 @@ function configure(handle: Database.Database, mode: 'write' | 'read'): void {
   handle.pragma('foreign_keys = ON')
   handle.pragma('temp_store = MEMORY')
   handle.pragma(`cache_size = -${CACHE_KIB}`)
-  handle.pragma(`mmap_size = ${MMAP_BYTES}`)
 }
 
 function connectionOn(handle: Database.Database, path: string): Connection {
