@@ -1,0 +1,53 @@
+import { afterEach, expect, test } from '@jest/globals'
+import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
+
+/** Everything on one machine: children that are kept, and end together. */
+let night: Night
+afterEach(() => night.close())
+
+const CLI = 'dist/scripts/trackyard-batch.js'
+const env = { TRACKYARD_BOARD_PORT: '0' }
+
+function pidOf(log: string, saying: RegExp, nth = 0): number {
+  const lines = log.split('\n').filter((line) => saying.test(line))
+  return (JSON.parse(lines[nth] ?? '{}') as { pid?: number }).pid ?? 0
+}
+
+const alive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+test('a worker that dies is started again and the work is done; Ctrl-C ends them all with 0', async () => {
+  night = await startNight({ simulator: { noMatchRate: 0 } })
+  const up = night.start(CLI, ['up'], env)
+  await up.waitForLog(/worker started/)
+  await up.waitForLog(/Bull Board is at/)
+  const first = pidOf(up.log(), /worker started/)
+  process.kill(first, 'SIGKILL')
+  await up.waitForLog(/a child ended; it is started again/)
+  await up.waitForLog(/worker started[\s\S]*worker started/)
+  const second = pidOf(up.log(), /worker started/, 1)
+  expect(second).not.toBe(first)
+  const path = await night.file('films.csv', catalogText(10))
+  await night.json(['submit', path, '--query', QUERY, '--yes'])
+  expect((await night.cli(['wait', '--timeout', '30'])).code).toBe(0)
+  const board = pidOf(up.log(), /Bull Board is at/)
+  up.kill('SIGINT')
+  expect((await up.exited).code).toBe(0)
+  expect([second, board].filter(alive)).toEqual([])
+}, 90_000)
+
+test('a configuration that one of them cannot work with ends them all, with 78', async () => {
+  night = await startNight()
+  const up = night.start(CLI, ['up'], { ...env, TRACKYARD_API_KEY: '' })
+  const { code, stderr } = await up.exited
+  expect(code).toBe(78)
+  expect(stderr).toMatch(/TRACKYARD_API_KEY: expected an API key/)
+  const board = pidOf(stderr, /Bull Board is at/)
+  expect(board === 0 || !alive(board)).toBe(true)
+}, 60_000)
