@@ -1,6 +1,7 @@
 import { isCharged } from '../../src/domain/outcome.js'
 import type { AuditedCall } from '../../src/store/audit.js'
 import type { Evidence, ServerCall } from './evidence.js'
+import { begunTooEarly } from './oracle-overlap.js'
 import { callsWhilePaused, strangeUnknown, tooManyWithoutEnd } from './oracle-unknown.js'
 
 /**
@@ -50,6 +51,9 @@ export function judgeCalls(evidence: Evidence): { figures: CallFigures; violatio
     if (plain.length > 1) {
       paidTwiceUnexplained += plain.length - 1
       violations.push(say(query, `paid ${plain.length} times without an unknown outcome`, calls, ledger))
+    }
+    for (const call of begunTooEarly(ledger, evidence)) {
+      violations.push(say(query, `call ${call.id} began while another was open`, calls, ledger))
     }
     const answers = ledger.filter(({ outcome }) => outcome === 'answered')
     for (const call of answers) {

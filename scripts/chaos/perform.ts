@@ -74,6 +74,8 @@ export async function perform(scene: Scene, action: Action): Promise<void> {
       await until(action.forMs, scene.healing)
       return resume(scene)
     }
+    case 'resume':
+      return resume(scene)
     case 'retry dead letters': {
       if (action.by === 'board') {
         const pressed = (await redis.withQueue((queue) => pressRetry(queue.boardQueues.deadLetters))) ?? 0

@@ -33,6 +33,7 @@ export type Action =
   | { readonly do: 'fault'; readonly rule: FaultRule; readonly forMs: number }
   | { readonly do: 'empty the account'; readonly left: number; readonly forMs: number }
   | { readonly do: 'pause'; readonly forMs: number }
+  | { readonly do: 'resume' }
   | { readonly do: 'retry dead letters'; readonly by: 'command line' | 'board' }
   | { readonly do: 'submit'; readonly batch: string }
   | { readonly do: 'release'; readonly batch: string }
@@ -52,8 +53,9 @@ const WEIGHTS = {
   'flush redis': 4,
   'remove jobs': 3,
   fault: 14,
-  'empty the account': 3,
+  'empty the account': 2,
   pause: 3,
+  resume: 5,
   'retry dead letters': 8,
 } as const satisfies Partial<Record<Action['do'], number>>
 
@@ -88,13 +90,14 @@ function throwAction(dice: Dice, number: number): Action {
     case 'kill redis':
     case 'restart redis':
     case 'flush redis':
+    case 'resume':
       return { do: kind }
     case 'remove jobs':
       return { do: kind, count: dice.between(1, 20) }
     case 'fault':
-      return { do: kind, rule: throwFault(dice, number), forMs: dice.between(1000, 5000) }
+      return { do: kind, rule: throwFault(dice, number), forMs: dice.between(500, 3000) }
     case 'empty the account':
-      return { do: kind, left: dice.between(0, 10), forMs: dice.between(1000, 4000) }
+      return { do: kind, left: dice.between(0, 10), forMs: dice.between(500, 2000) }
     case 'pause':
       return { do: kind, forMs: dice.between(500, 3000) }
     case 'retry dead letters':
@@ -122,7 +125,7 @@ function throwFault(dice: Dice, number: number): FaultRule {
       return { id, rate, does: { status: 429, headers: { 'retry-after': dice.pick(['1', '0']) } } }
     case 'error':
       // Now and then all of them: an outage.
-      return { id, rate: dice.falls(0.3) ? 1 : rate, does: { status: 500 } }
+      return { id, rate: dice.falls(0.2) ? 1 : rate, does: { status: 500 } }
     case 'overload':
       return { id, rate, does: { status: 503, headers: { 'retry-after': '1' } } }
     case 'late':

@@ -45,6 +45,7 @@ export async function run(options: RunOptions): Promise<Run> {
     const redis = await openVictim(stage.dataDir)
     const scene: Scene = { plan, stage, crew, tally, redis, released: new Map(), pauses, healing: healing.signal }
     crew.startAll()
+    while (crew.running() < WORKERS) await sleep(100, undefined, { signal: options.signal })
     await breakThings(scene, options, healing)
     gathered = await finish(scene, options)
   } finally {

@@ -158,6 +158,26 @@ describe('the ledger', () => {
   })
 })
 
+describe('two calls of one search', () => {
+  const server = [paid(), paid(SECOND.server)]
+  const lost = answered({ outcome: 'unknown', finishedAt: null })
+  const second = (sentAt: number) => answered({ ...SECOND.ledger, sentAt })
+
+  test('must not be open at once: the first must have ended, or be too old to be in flight', () => {
+    expect(judge(evidence({ server, calls: [lost, second(1000 + MAX_AGE_MS)] })).violations).toEqual([])
+    expect(judge(evidence({ server, calls: [lost, second(4000)] })).violations).toEqual([
+      expect.stringContaining('call 2 began while another was open'),
+    ])
+    const timedOut = answered({ outcome: 'unknown', finishedAt: 2000 })
+    expect(judge(evidence({ server, calls: [timedOut, second(2100)] })).violations).toEqual([])
+  })
+
+  test('may seem to be where a frozen worker wrote down when it had looked at the clock', () => {
+    const freezes = [{ from: 4010, to: 9000 }]
+    expect(judge(evidence({ server, freezes, calls: [lost, second(4000)] })).violations).toEqual([])
+  })
+})
+
 describe('a call of unknown outcome', () => {
   const lost = answered({ outcome: 'unknown', finishedAt: null })
   const dead = { searches: [search({ state: 'dead' })], batches: [] }

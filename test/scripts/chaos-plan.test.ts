@@ -14,7 +14,7 @@ describe('the plan of a chaos run', () => {
     const { steps, lastsMs } = planOf(7, FIVE_MINUTES)
     const kinds = new Map<string, number>()
     for (const { action } of steps) kinds.set(action.do, (kinds.get(action.do) ?? 0) + 1)
-    expect(kinds.size).toBe(14)
+    expect(kinds.size).toBe(15)
     expect(kinds.get('kill worker')).toBeGreaterThanOrEqual(100)
     const times = steps.map(({ atMs }) => atMs)
     expect(times).toEqual([...times].sort((one, other) => one - other))
