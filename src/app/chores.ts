@@ -1,5 +1,3 @@
-import { setMaxListeners } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { ReportedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 
@@ -11,6 +9,8 @@ export interface Chore {
   readonly name: string
   readonly everyMs: number
   readonly run: () => Promise<unknown>
+  /** Runs for the first time after `everyMs`, not at once. */
+  readonly restsFirst?: true
 }
 
 export interface RunningChores {
@@ -26,9 +26,7 @@ export function startChores(
   log: Logger,
   onFatal: (error: ReportedError) => void,
 ): RunningChores {
-  const stopping = new AbortController()
-  // Each chore listens while it sleeps; that is no leak.
-  setMaxListeners(0, stopping.signal)
+  let stopping = false
   const wakers = new Map<string, () => void>()
   const failing = new Set<string>()
 
@@ -44,24 +42,38 @@ export function startChores(
   }
 
   async function loop(chore: Chore): Promise<void> {
-    while (!stopping.signal.aborted) {
-      const waking = new AbortController()
-      wakers.set(chore.name, () => waking.abort())
+    let woken = wakeable(chore.name)
+    if (chore.restsFirst) await rest(chore.everyMs, woken)
+    while (!stopping) {
+      woken = wakeable(chore.name)
       await turn(chore)
-      await waitFor(chore.everyMs, AbortSignal.any([waking.signal, stopping.signal]))
+      await rest(chore.everyMs, woken)
     }
+  }
+
+  /** Resolves at the next kick. */
+  function wakeable(name: string): Promise<void> {
+    return new Promise((resolve) => wakers.set(name, resolve))
+  }
+
+  /** No timer outlasts its rest, however often a chore is kicked. */
+  async function rest(ms: number, woken: Promise<void>): Promise<void> {
+    if (stopping) return
+    let alarm: NodeJS.Timeout | undefined
+    const over = new Promise<void>((resolve) => {
+      alarm = setTimeout(resolve, ms)
+    })
+    await Promise.race([over, woken])
+    clearTimeout(alarm)
   }
 
   const loops = chores.map(loop)
   return {
     kick: (name) => wakers.get(name)?.(),
     async stop() {
-      stopping.abort()
+      stopping = true
+      for (const wake of wakers.values()) wake()
       await Promise.all(loops)
     },
   }
-}
-
-async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => {})
 }

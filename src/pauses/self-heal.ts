@@ -42,7 +42,8 @@ export function selfHealing(parts: HealParts): { tick(): Promise<void> } {
       if (!(await parts.store.pauses.probing())) fruitless = 0
       return
     }
-    nextAt ??= now + intervalMs(fruitless, parts.rules)
+    // Never further ahead than one interval: the wall clock may have been set back.
+    nextAt = Math.min(nextAt ?? Number.POSITIVE_INFINITY, now + intervalMs(fruitless, parts.rules))
     if (now < nextAt) return
     fruitless += 1
     nextAt = null

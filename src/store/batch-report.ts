@@ -34,11 +34,11 @@ function withheldItems(connection: Connection, row: BatchRow, unfinished: number
   // What counts as waiting is usually little (a `--first 20`), so that is what is counted where others cannot add to it.
   const others = reaches.filter((reach) => reach.batchId !== row.id && reach.upTo > 0)
   const own = reaches.find((reach) => reach.batchId === row.id)?.upTo ?? 0
-  const queued = items(connection, row, 'queued', 'true', others)
+  const queued = items(connection, row, 'queued', 'true', own, others)
   const waiting =
     others.length === 0
-      ? items(connection, row, 'waiting', `search.id <= ${own}`, others)
-      : items(connection, row, 'waiting', `(search.id <= ${own} or ${IS_DUE})`, others)
+      ? items(connection, row, 'waiting', 'search.id <= @own', own, others)
+      : items(connection, row, 'waiting', `(search.id <= @own or ${IS_DUE})`, own, others)
   return unfinished - queued - waiting
 }
 
@@ -47,6 +47,7 @@ function items(
   row: BatchRow,
   state: 'waiting' | 'queued',
   condition: string,
+  own: number,
   others: readonly Reach[],
 ): number {
   return (
@@ -55,7 +56,7 @@ function items(
        select sum(want.items) as items
        from search indexed by search_${state} cross join want on want.search_id = search.id and want.batch_id = @batchId
        where search.state = '${state}' and ${condition}`,
-      { batchId: row.id, reaches: reachParameter(others) },
+      { batchId: row.id, own, reaches: reachParameter(others) },
     )?.items ?? 0
   )
 }

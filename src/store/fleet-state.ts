@@ -1,3 +1,4 @@
+import { LONGEST_WAIT_MS } from '../domain/backoff.js'
 import type { Pause } from '../domain/pause-cause.js'
 import type { Connection } from './connection.js'
 
@@ -23,16 +24,26 @@ export function setProbing(connection: Connection, probing: boolean): void {
 
 /** Extend-only. */
 export function extendHold(connection: Connection, until: number): void {
-  if (until > heldUntil(connection))
+  const standing = recordedHold(connection)
+  if (until > standing || isAbsurd(standing, until))
     connection.run("insert into meta values ('hold_until', ?) on conflict do update set value = excluded.value", [
       String(until),
     ])
 }
 
-/** 0 when there never was one; it may be over. */
-export function heldUntil(connection: Connection): number {
-  const row = connection.get<{ value: string }>("select value from meta where key = 'hold_until'")
-  return row === undefined ? 0 : Number(row.value)
+/** Null: nobody is held. */
+export function heldUntil(connection: Connection, now: number): number | null {
+  const until = recordedHold(connection)
+  return until > now && !isAbsurd(until, now) ? until : null
+}
+
+function recordedHold(connection: Connection): number {
+  return Number(connection.get<{ value: string }>("select value from meta where key = 'hold_until'")?.value ?? 0)
+}
+
+/** No server is believed for so long: it was written by a wall clock that has been set back since. */
+function isAbsurd(until: number, beside: number): boolean {
+  return until - beside > 2 * LONGEST_WAIT_MS
 }
 
 /** A resume after the breaker's pause: calls up to here do not count against the fleet any more. */

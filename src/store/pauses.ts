@@ -19,10 +19,7 @@ export function pauseRecord(connection: Connection): PauseRecord {
       }),
     probing: async () => connection.read(() => isProbing(connection)),
     endProbe: async () => connection.write(() => setProbing(connection, false)),
-    holdUntil: async (now) => {
-      const until = connection.read(() => heldUntil(connection))
-      return until > now ? until : null
-    },
+    holdUntil: async (now) => connection.read(() => heldUntil(connection, now)),
     hold: async (until) => connection.write(() => extendHold(connection, until)),
   }
 }

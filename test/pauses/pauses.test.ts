@@ -257,6 +257,16 @@ describe('the pause that heals itself', () => {
     expect(await causes()).toEqual([])
   })
 
+  test('a wall clock that is set back by an hour does not put the next look off by an hour', async () => {
+    await pause(parts(), 'no_credits', '')
+    fleet.simulator.setCredits(100)
+    const watching = watch()
+    await pass(watching, 30_000)
+    time -= HOUR
+    await pass(watching, 62_000)
+    expect(await causes()).toEqual([])
+  })
+
   test('goes on after a restart of everything: the rows say what stands', async () => {
     await pause(parts(), 'no_credits', '')
     await fleet.redis.restart()

@@ -44,6 +44,14 @@ test('the hold is only ever extended, and over when its time has come', async ()
   expect(await store.pauses.holdUntil(500)).toBe(900)
 })
 
+test('a hold that was written while the wall clock was years ahead holds nobody, and gives way to the next', async () => {
+  const tenYears = 10 * 365 * 86_400_000
+  await store.pauses.hold(tenYears)
+  expect(await store.pauses.holdUntil(1000)).toBeNull()
+  await store.pauses.hold(61_000)
+  expect(await store.pauses.holdUntil(1000)).toBe(61_000)
+})
+
 test('what the account is not told about stays as it was', async () => {
   expect(await store.account.get()).toEqual({
     creditsRemaining: null,
