@@ -2,14 +2,15 @@ import type { Writable } from 'node:stream'
 import { ITEM_STATUSES, type ItemStatus } from '../domain/states.js'
 import type { Batch, ExportRow } from '../store/store.js'
 import { csvWriter } from './csv-lines.js'
-import { type ExportedRow, exportedRow } from './exported-row.js'
+import { exportedRow } from './exported-row.js'
 import { jsonlWriter } from './jsonl-lines.js'
 import { openTarget } from './target.js'
 
 /**
  * The morning's file: every row of the batch, in input order, with its status and its tags. Rows are
  * taken from the record as they come, written a few hundred at a time, and each write is waited for,
- * so memory stays flat however slow the disk or the pipe.
+ * so memory stays flat however slow the disk or the pipe. Each becomes text at once: an answer that is read
+ * in full is two hundred objects, and holding on to them costs more than reading them.
  */
 export interface ExportOrder {
   /** In input order. */
@@ -38,20 +39,20 @@ export async function exportBatch({ rows, batch, format, out, signal }: ExportOr
   const target = await openTarget(out, batch.catalogPath)
   const byStatus = Object.fromEntries(ITEM_STATUSES.map((status) => [status, 0])) as Record<ItemStatus, number>
   let count = 0
-  let chunk: ExportedRow[] = []
+  let lines: string[] = []
   const flush = async () => {
-    const text = writer.lines(chunk)
-    chunk = []
+    const text = lines.join('')
+    lines = []
     if (text !== '') await untilAborted(() => target.write(text), signal)
   }
   try {
     if (writer.header !== '') await untilAborted(() => target.write(writer.header), signal)
     for await (const row of rows) {
       signal?.throwIfAborted()
-      chunk.push(exportedRow(row))
+      lines.push(writer.lines([exportedRow(row)]))
       byStatus[row.status]++
       count++
-      if (chunk.length === ROWS_PER_WRITE) await flush()
+      if (lines.length === ROWS_PER_WRITE) await flush()
     }
     await flush()
     signal?.throwIfAborted()
