@@ -101,7 +101,8 @@ export function workerChores(parts: ChoreParts): readonly Chore[] {
       run: () => store.calls.ageOut(now() - settings.requestTimeoutMs - OPEN_CALL_MARGIN_MS),
     },
     { name: 'end pauses that are over', everyMs: SECOND, run: leased('heal', 5 * SECOND, () => healing.tick()) },
-    { name: 'ask for the account', everyMs: 15 * MINUTE, run: leased('account', MINUTE, account) },
+    // A worker has just asked when it starts, and GET /me counts as one of the key's requests.
+    { name: 'ask for the account', everyMs: 15 * MINUTE, restsFirst: true, run: leased('account', MINUTE, account) },
     { name: 'tell the news', everyMs: 2 * SECOND, run: leased('news', 10 * SECOND, newsChore({ ...parts, log })) },
   ]
 }

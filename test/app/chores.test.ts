@@ -82,6 +82,17 @@ describe('a chore', () => {
     expect(timers()).toBeLessThan(before + 20)
   })
 
+  test('that rests first does not run at once', async () => {
+    let runs = 0
+    const run = async () => {
+      runs += 1
+    }
+    await start({ restsFirst: true, everyMs: HOUR, run }).stop()
+    expect(runs).toBe(0)
+    start({ restsFirst: true, run })
+    await until(() => runs > 1, { ...enough, what: 'two runs' })
+  })
+
   test('that fails is tried again, said once, and said again when it works', async () => {
     let runs = 0
     const log = recordingLogger()
