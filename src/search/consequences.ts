@@ -30,7 +30,7 @@ function searchClosing(verdict: Verdict, now: number): Closing {
     case 'pause':
       return { search: 'kept', pause: { cause: verdict.cause, since: now, detail: verdict.detail }, holdUntil: null }
     case 'retry':
-      return { search: 'failed' }
+      return verdict.usesAttempt ? { search: 'failed' } : { search: 'kept', pause: null, holdUntil: null }
     default:
       return verdict satisfies never
   }
@@ -87,13 +87,20 @@ export function stepOf(
     case 'pause':
       return { do: 'pause', cause: verdict.cause }
     case 'retry':
-      return {
-        do: 'retry',
-        delayMs: Math.max(1, verdict.at - context.now),
-        reason: verdict.reason,
-        pause: context.tripped,
-      }
+      return verdict.usesAttempt ? retryStep(verdict, context) : probeAgain(verdict, context.tripped)
     default:
       return verdict satisfies never
   }
+}
+
+function retryStep(
+  verdict: Extract<Verdict, { do: 'retry' }>,
+  context: { now: number; tripped: PauseCause | null },
+): Step {
+  return { do: 'retry', delayMs: Math.max(1, verdict.at - context.now), reason: verdict.reason, pause: context.tripped }
+}
+
+/** A failed probe uses no attempt: back to the head when the fleet is paused again, else later, so that another search probes next. */
+function probeAgain(verdict: Extract<Verdict, { do: 'retry' }>, tripped: PauseCause | null): Step {
+  return tripped === null ? { do: 'delay', until: verdict.at, holdFleet: false } : { do: 'pause', cause: tripped }
 }

@@ -140,6 +140,7 @@ async function makeCall(
   const verdict = judge(outcome, {
     failuresBefore: claim.failures,
     maxAttempts: parts.rules.maxAttempts,
+    probing: claim.probing,
     backoff: parts.rules.backoff,
     now,
     random: parts.random(),
