@@ -74,7 +74,8 @@ async function main(): Promise<void> {
     await command('export', '--out', OUT)
     await command('status')
     const { calls, paid, paidTwice } = simulator.summary()
-    say(`\nThe API saw ${calls} calls, charged ${paid} credits, and none twice: ${paidTwice.length === 0}.`)
+    const twice = paidTwice.length === 0 ? 'none of them twice' : `${paidTwice.length} searches twice`
+    say(`\nThe API saw ${calls} calls and charged ${paid} credits, ${twice}.`)
     say(`The tagged catalog: ${relative(process.cwd(), join(ROOT, OUT))}`)
   } finally {
     interrupted.dispose()
