@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { cpus, release, totalmem, type } from 'node:os'
+import { cpus, loadavg, release, totalmem, type } from 'node:os'
 
 /** What the figures were measured on. No names and no paths. */
 export interface Machine {
@@ -11,6 +11,8 @@ export interface Machine {
   readonly system: string
   readonly node: string
   readonly redis: string
+  /** Runnable processes in the minute before the run; anything above a half says that others were at work. */
+  readonly loadBefore: number
 }
 
 export function thisMachine(): Machine {
@@ -23,6 +25,7 @@ export function thisMachine(): Machine {
     system: `${type()} ${release().split('-')[0]}`,
     node: process.versions.node,
     redis: redisVersion(),
+    loadBefore: Math.round((loadavg()[0] ?? 0) * 10) / 10,
   }
 }
 

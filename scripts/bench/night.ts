@@ -51,7 +51,7 @@ export const night: Bench = {
 }
 
 async function exported(stage: Stage, format: 'csv' | 'jsonl', rows: number): Promise<Figure> {
-  const out = join(stage.dir, `night.${format}`)
+  const out = join(stage.dir, `tagged.${format}`)
   const { wallMs, facts } = await stage.cli(['export', '--format', format, '--out', out])
   const megabytes = ((await stat(out)).size / 1e6).toFixed(0)
   return figure(

@@ -21,8 +21,8 @@ export function renderTable(figures: readonly Figure[], machine: Machine): strin
 }
 
 function sentence(machine: Machine): string {
-  const { date, cpus, cpu, memoryGb, node, redis, system } = machine
-  return `${date}, ${cpus} × ${cpu}, ${memoryGb} GB, ${system}, Node ${node}, ${redis}.`
+  const { date, cpus, cpu, memoryGb, node, redis, system, loadBefore } = machine
+  return `${date}, ${cpus} × ${cpu}, ${memoryGb} GB, ${system}, Node ${node}, ${redis}; load average ${loadBefore} before the run.`
 }
 
 function shownAim(aim: Aim, its: string): string {
