@@ -40,7 +40,7 @@ export async function startOrConnectPrivateRedis(options: {
     const found = await waitWhileLoading(files, logger)
     if (found !== null) return { socketPath, pid: found, started: false }
     const pid = await startServer(files, command, logger)
-    logger.info({ pid, socketPath }, 'The private Redis was started')
+    logger.info({ redisPid: pid, socketPath }, 'The private Redis was started')
     return { socketPath, pid, started: true }
   })
 }
@@ -88,7 +88,7 @@ export function keepPrivateRedis(options: {
   async function look(): Promise<void> {
     try {
       const { started, pid } = await startOrConnectPrivateRedis({ dataDir, logger })
-      if (started) logger.warn({ pid }, 'The private Redis had died and was started again')
+      if (started) logger.warn({ redisPid: pid }, 'The private Redis had died and was started again')
       lastProblem = ''
     } catch (error) {
       const problem = String(error)
