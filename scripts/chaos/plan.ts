@@ -39,10 +39,10 @@ export type Action =
   | { readonly do: 'release'; readonly batch: string }
   | { readonly do: 'cancel'; readonly batch: string }
 
-export const WORKERS = 3
+export const WORKERS = 4
 /** What is submitted per second of the run: somewhat less than the fleet can call. */
 const QUESTIONS_PER_SECOND = 14
-const GAP_MS = [300, 1300] as const
+const GAP_MS = [400, 1500] as const
 
 const WEIGHTS = {
   'kill worker': 40,
