@@ -1,6 +1,6 @@
 import { type BatchRow, batchOf, capOf } from './batch-row.js'
 import type { Connection } from './connection.js'
-import { EVERYTHING, IS_DUE, REACH_TABLE, type Reach, reachParameter } from './reach.js'
+import { EVERYTHING, IS_DUE, REACH_TABLE, type Reach, reachParameter, wantedIn } from './reach.js'
 import type { BatchReport } from './report.js'
 
 /**
@@ -54,8 +54,8 @@ function items(
     connection.get<{ items: number | null }>(
       `with ${REACH_TABLE}
        select sum(want.items) as items
-       from search indexed by search_${state} cross join want on want.search_id = search.id and want.batch_id = @batchId
-       where search.state = '${state}' and ${condition}`,
+       from ${wantedIn(state, row)}
+       where ${condition}`,
       { batchId: row.id, own, reaches: reachParameter(others) },
     )?.items ?? 0
   )

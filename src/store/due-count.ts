@@ -1,14 +1,14 @@
 import type { Connection } from './connection.js'
-import { EVERYTHING, REACH_TABLE, type Reach, reachParameter } from './reach.js'
+import { EVERYTHING, REACH_TABLE, type Reach, reachParameter, wantedIn } from './reach.js'
 
 /**
  * How many searches are due for any of these batches. Where one batch alone is at work, which is the ordinary night, its own
  * counter says it. Where several may share searches, the one with the most is taken by its counter
- * and the others add what nobody before them wants, which costs a look at each search they have pending.
+ * and the others add what nobody before them wants, which costs a look at their searches.
  */
 export function dueSearches(connection: Connection, reaches: readonly Reach[]): number {
   const ordered = reaches
-    .map((reach) => ({ ...reach, pending: pendingOf(connection, reach.batchId) }))
+    .map((reach) => ({ ...reach, ...sizeOf(connection, reach.batchId) }))
     .sort((a, b) => Number(b.upTo === EVERYTHING) - Number(a.upTo === EVERYTHING) || b.pending - a.pending)
   let due = 0
   for (const [index, reach] of ordered.entries()) {
@@ -17,18 +17,23 @@ export function dueSearches(connection: Connection, reaches: readonly Reach[]): 
   return due
 }
 
-function pendingOf(connection: Connection, batchId: number): number {
-  return connection.get<{ pending: number }>('select pending from batch where id = ?', [batchId])?.pending ?? 0
+interface Size {
+  readonly pending: number
+  readonly items: number
+}
+
+function sizeOf(connection: Connection, batchId: number): Size {
+  return connection.get<Size>('select pending, items from batch where id = ?', [batchId]) ?? { pending: 0, items: 0 }
 }
 
 /** Due for this batch and for none of those before it. */
-function added(connection: Connection, reach: Reach, before: readonly Reach[]): number {
+function added(connection: Connection, reach: Reach & Size, before: readonly Reach[]): number {
   const ofState = (state: 'waiting' | 'queued', within: string, withinThose: string) =>
     connection.get<{ searches: number }>(
       `with ${REACH_TABLE}
        select count(*) as searches
-       from search indexed by search_${state} cross join want on want.search_id = search.id and want.batch_id = @batchId
-       where search.state = '${state}' and ${within}
+       from ${wantedIn(state, reach)}
+       where ${within}
          and not (@before > 0 and exists (
            select 1 from want as other join reach on reach.batch_id = other.batch_id
            where other.search_id = search.id and ${withinThose}))`,

@@ -2,7 +2,7 @@ import type { SearchRequest } from '../domain/request.js'
 import { PRIORITIES, type Priority } from '../domain/states.js'
 import { type BatchRow, CAN_PAY_SQL, capOf } from './batch-row.js'
 import type { Connection } from './connection.js'
-import { payingBatches, unspoken } from './reach.js'
+import { payingBatches, unspoken, wantedIn } from './reach.js'
 import { idInRound, type RefColumns, refOf } from './search-ref.js'
 import type { DueSearch, FeedRecord } from './store.js'
 import { enqueue, putBack } from './transitions.js'
@@ -137,10 +137,9 @@ function waitingFor(
   let seen = 0
   const walk = connection.iterate<DueRow>(
     `select search.id, search.fingerprint, search.generation, search.round, search.request, item.key
-     from search indexed by search_waiting
-     cross join want on want.batch_id = @batchId and want.search_id = search.id
+     from ${wantedIn('waiting', batch)}
      cross join item on item.batch_id = @batchId and item.position = want.first_position
-     where search.state = 'waiting' and search.id >= @from
+     where search.id >= @from
      order by search.id`,
     { batchId: batch.id, from: batch.fed_to },
   )

@@ -34,13 +34,27 @@ export function payingBatches(connection: Connection): readonly BatchRow[] {
   })
 }
 
+/** A batch of so many items or fewer is looked through faster than everything that waits. */
+const SMALL = 10_000
+
+/**
+ * A `from` clause: the searches in that state which a batch (`@batchId`) wants, with their `want`. Its own searches are looked
+ * through where they are few, else all that are in that state: ten rows beside a catalog of a million, which
+ * wait for another batch, must not cost a look at the million.
+ */
+export function wantedIn(state: 'waiting' | 'queued', batch: { readonly items: number }): string {
+  return batch.items <= SMALL
+    ? `want cross join search on search.id = want.search_id and search.state = '${state}' and want.batch_id = @batchId`
+    : `search indexed by search_${state} cross join want
+         on want.search_id = search.id and want.batch_id = @batchId and search.state = '${state}'`
+}
+
 /** How many more searches may be queued on a capped batch's account; never below 0. */
 export function unspoken(connection: Connection, batch: BatchRow, cap: number): number {
   const promised = connection.get<{ searches: number }>(
     `select count(*) as searches
-     from search cross join want on want.search_id = search.id and want.batch_id = @batchId
-     where search.state = 'queued'
-       and not exists (select 1 from call where call.search_id = search.id and call.outcome = 'sent')
+     from ${wantedIn('queued', batch)}
+     where not exists (select 1 from call where call.search_id = search.id and call.outcome = 'sent')
        and not ${PAID_BY_UNCAPPED}`,
     { batchId: batch.id },
   )
@@ -55,9 +69,8 @@ function reachOf(connection: Connection, batch: BatchRow, uncapped: boolean): nu
   if (payable >= batch.pending) return EVERYTHING
   const last = connection.get<{ id: number }>(
     `select search.id
-     from search indexed by search_waiting
-     cross join want on want.search_id = search.id and want.batch_id = @batchId
-     where search.state = 'waiting' and search.id >= @from
+     from ${wantedIn('waiting', batch)}
+     where search.id >= @from
        ${uncapped ? `and not ${PAID_BY_UNCAPPED}` : ''}
      order by search.id limit 1 offset @before`,
     { batchId: batch.id, from: batch.fed_to, before: payable - 1 },

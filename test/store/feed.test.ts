@@ -176,3 +176,24 @@ describe('a capped batch', () => {
     expect(await due()).toEqual([])
   })
 })
+
+test('a batch of more than ten thousand rows, looked through the other way, counts and is fed as a small one is', async () => {
+  const queries = Array.from({ length: 10_001 }, (_, index) => `q${index}`)
+  const big = await released(store, queries, { maxCredits: 3 })
+  const small = await released(store, ['q1', 'q5000', 'mine'], { maxCredits: 2 }, { priority: 'high' })
+  const waiting = async () => {
+    const [ofBig, ofSmall, totals] = [
+      await counts(store, big),
+      await counts(store, small),
+      await store.reports.totals(0),
+    ]
+    return [ofBig.waiting, ofBig.withheld, ofSmall.waiting, ofSmall.withheld, totals.due]
+  }
+  // q0, q1, q2 within reach of the one; q1, q5000 of the other.
+  expect(await waiting()).toEqual([4, 9997, 2, 1, 4])
+  expect(await feedAll(store)).toEqual(['q1', 'q5000', 'q0', 'q2'])
+  expect(await waiting()).toEqual([4, 9997, 2, 1, 4])
+  await settle(store, 'q0', 'answered')
+  expect(await waiting()).toEqual([3, 9997, 2, 1, 3])
+  expect(await due()).toEqual([])
+})
