@@ -116,7 +116,7 @@ describe('another program on the same key', () => {
   const LIMIT = 300
   const STEP_MS = 100
 
-  async function minutes(kind: LimitKind, elsewherePerMinute: number, count: number) {
+  async function minutes(kind: LimitKind, elsewherePerMinute: number, count: number, limit = LIMIT) {
     let time = 0
     const sent: number[] = []
     const calls = {
@@ -124,19 +124,19 @@ describe('another program on the same key', () => {
       sentBetween: async (from: number, to: number) => sent.filter((at) => at > from && at <= to).length,
     }
     const key = openSharedKey({ store: { calls }, clock: { now: () => time, monotonicMs: () => time } })
-    const limiter = createLimiter(kind, LIMIT, 60_000, -7000)
+    const limiter = createLimiter(kind, limit, 60_000, -7000)
     let ours = 0
     let theirs = 0
     let refused = 0
     let others = 0
     const seen: number[] = []
     for (time = 0; time < count * 60_000; time += STEP_MS) {
-      const pace = Math.max(30, LIMIT - others)
+      const pace = Math.max(limit / 10, limit - others)
       for (theirs += (elsewherePerMinute * STEP_MS) / 60_000; theirs >= 1; theirs -= 1) limiter.take(time)
       for (ours += (pace * 0.99 * STEP_MS) / 60_000; ours >= 1; ours -= 1) {
         sent.push(time)
         if (limiter.take(time) > 0) refused += 1
-        key.heard({ limitPerMinute: LIMIT, remainingThisMinute: limiter.remaining(time) })
+        key.heard({ limitPerMinute: limit, remainingThisMinute: limiter.remaining(time) })
       }
       if (time % 2000 === 0) {
         others = await key.others()
@@ -146,8 +146,11 @@ describe('another program on the same key', () => {
     return { seen, refused, sent: sent.length }
   }
 
-  test.each(['fixed', 'sliding', 'token'] as const)('nobody is imagined with a key of our own: %s', async (kind) => {
-    const { seen, refused } = await minutes(kind, 0, 4)
+  const ALONE = (['fixed', 'sliding', 'token'] as const).flatMap((kind) =>
+    [5, 10, 300].map((limit) => ({ kind, limit })),
+  )
+  test.each(ALONE)('nobody is imagined with a key of our own: $kind, $limit a minute', async ({ kind, limit }) => {
+    const { seen, refused } = await minutes(kind, 0, 4, limit)
     expect(Math.max(...seen)).toBe(0)
     expect(refused).toBe(0)
   })
