@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 
 /** What a command line has around it; the bin passes the process's own, tests pass their own. */
 export interface Io {
@@ -25,12 +26,22 @@ export function isTerminal(stream: Out | In): boolean {
   return stream.isTTY === true
 }
 
-/** `trackyard-batch … | head` closes our output early: what is written after that is nobody's. */
-export function tolerateClosedOutput(io: Pick<Io, 'stdout' | 'stderr'>): void {
-  for (const stream of [io.stdout, io.stderr]) {
-    stream.on('error', (error) => {
-      if (!isClosedOutput(error)) throw error
-    })
+/**
+ * Without a listener a failing output would end the process. `trackyard-batch … | head` closes it early: what is
+ * written after that is nobody's. Anything else (a full disk behind `> file`) is kept for the end.
+ * @returns why not all of stdout was written, where somebody wanted to have it; null when all is well
+ */
+export function watchOutput(io: Pick<Io, 'stdout' | 'stderr'>): () => Promise<Error | null> {
+  let trouble: Error | null = null
+  io.stderr.on('error', () => {})
+  io.stdout.on('error', (error) => {
+    // Kept here, since Node's own stdout forgets it.
+    if (!isClosedOutput(error)) trouble ??= error
+  })
+  return async () => {
+    // A write reports its failure a turn later.
+    await setImmediate()
+    return trouble
   }
 }
 

@@ -1,6 +1,6 @@
 import { type ExitCode, ReportedError } from '../domain/errors.js'
 import { type Cli, openCli } from './cli.js'
-import { type Io, isClosedOutput, tolerateClosedOutput } from './io.js'
+import { type Io, isClosedOutput, watchOutput } from './io.js'
 import { runProgram } from './program.js'
 
 /**
@@ -9,13 +9,15 @@ import { runProgram } from './program.js'
  * @param argv without node and the script
  */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
-  tolerateClosedOutput(io)
+  const outputTrouble = watchOutput(io)
   const cli = openCli(io)
-  try {
-    return await runProgram(argv, cli)
-  } catch (error) {
-    return report(error, cli)
+  const outcome = await runProgram(argv, cli).catch((error: unknown) => ({ error }))
+  const trouble = await outputTrouble()
+  if (trouble !== null) {
+    cli.say(`The output could not be written (${trouble.message}): make room, or write it elsewhere, and try again.`)
+    return 3
   }
+  return typeof outcome === 'object' ? report(outcome.error, cli) : outcome
 }
 
 function report(error: unknown, cli: Cli): ExitCode {

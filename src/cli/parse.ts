@@ -1,5 +1,4 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import type { Filters } from '../domain/request.js'
 
 /** How options are read. What is wrong is said in commander's voice and ends with exit code 2. */
 
@@ -14,21 +13,13 @@ export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGE
   }
 }
 
-/** More than 0, fractions allowed. */
-export function positiveNumber(text: string): number {
-  const value = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN
-  if (value > 0) return value
-  throw new InvalidArgumentError('Expected a number above 0.')
-}
+const MOST_DAYS = 36_500
 
-export function filtersJson(text: string): Filters {
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Filters
-  } catch {
-    // Said below.
-  }
-  throw new InvalidArgumentError('Expected a JSON object, for example \'{"genres":["ambient"],"has_vocals":false}\'.')
+/** More than 0, fractions allowed. */
+export function days(text: string): number {
+  const value = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN
+  if (value > 0 && value <= MOST_DAYS) return value
+  throw new InvalidArgumentError(`Expected a number of days above 0, at most ${MOST_DAYS}.`)
 }
 
 const LONGEST_LABEL = 200

@@ -6,6 +6,7 @@ import { COMMANDS } from './commands.js'
 import { harmless } from './harmless.js'
 import { isClosed, type Out } from './io.js'
 import { examples } from './parse.js'
+import { short } from './render/words.js'
 
 /** Reads the command line and runs the one command it names. @throws what the command throws */
 export async function runProgram(argv: readonly string[], cli: Cli): Promise<ExitCode> {
@@ -76,7 +77,11 @@ function namedCommand(argv: readonly string[]): string | undefined {
 }
 
 /** "error: unknown option '--quey'" → "Unknown option '--quey'." */
-function sentence(text: string): string {
+function sentence(said: string): string {
+  const text = said.replace(
+    /argument '([\s\S]*)' is invalid/,
+    (_, value: string) => `argument '${short(value, 60)}' is invalid`,
+  )
   const [first = '', ...rest] = text.replace(/^error: /, '').split('\n')
   const ended = /[.:!?]$/.test(first) ? first : `${first}.`
   return [upperFirst(ended), ...rest].join('\n')

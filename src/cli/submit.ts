@@ -2,11 +2,12 @@ import { basename, extname, resolve } from 'node:path'
 import { allowedPerMinute } from '../account/pace.js'
 import type { Catalog } from '../catalog/catalog.js'
 import { type ExitCode, RefusedError } from '../domain/errors.js'
+import type { Filters } from '../domain/request.js'
+import type { Priority } from '../domain/states.js'
 import { estimate } from '../submit/estimate.js'
 import { type LoadedBatch, load } from '../submit/submit.js'
 import { askYesNo, canAsk } from './ask.js'
 import type { Cli } from './cli.js'
-import type { SubmitOptions } from './commands/submit.js'
 import { freshAccount } from './fresh-account.js'
 import { interruptible, orAborted, untilAborted } from './interrupt.js'
 import { isTerminal } from './io.js'
@@ -15,6 +16,24 @@ import { type PlanView, renderPlan } from './render/plan.js'
 import { counted, figure } from './render/words.js'
 import { feedNow, type Session, withSession } from './session.js'
 import { waitForBatch } from './wait.js'
+
+export interface SubmitOptions {
+  readonly query?: string
+  readonly id?: string
+  readonly limit?: number
+  readonly filters?: Filters
+  readonly name?: string
+  readonly priority: Priority
+  readonly maxCredits?: number
+  readonly first?: number
+  /** Days. */
+  readonly maxAge?: number
+  readonly delimiter?: string
+  readonly dryRun?: boolean
+  readonly yes?: boolean
+  readonly wait?: boolean
+  readonly json?: boolean
+}
 
 /**
  * From a file to a released batch: load → plan → question → release → feed. Until the release the batch is *loading* and
@@ -40,7 +59,7 @@ export async function submit(cli: Cli, file: string, options: SubmitOptions): Pr
 }
 
 type Submitted =
-  | { readonly kind: 'released'; readonly id: number; readonly name: string; readonly credits: number }
+  | { readonly kind: 'released'; readonly id: number; readonly name: string; readonly isDone: boolean }
   | { readonly kind: 'ended'; readonly code: ExitCode }
 
 interface Order {
@@ -73,7 +92,8 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
     await batch.release(caps)
     isDecided = true
     if (options.json === true) cli.printJson(submitJson(batch.id, view))
-    return { kind: 'released', id: batch.id, name, credits: creditsNeeded }
+    const isDone = batch.plan.new + batch.plan.alreadyQueued === 0
+    return { kind: 'released', id: batch.id, name, isDone }
   } finally {
     if (!isDecided) await batch.drop()
   }
@@ -124,7 +144,7 @@ const DAY_MS = 24 * 60 * 60 * 1000
 /** "catalogs/night.csv" → "night"; standard input has no name, so the time is one. */
 function nameOf(file: string, now: number): string {
   if (file === '-') return `stdin-${new Date(now).toISOString().slice(0, 19).replaceAll(':', '')}`
-  return basename(file, extname(file))
+  return basename(file, extname(file)).replace(/\p{Cc}+/gu, ' ')
 }
 
 async function planView(
@@ -191,14 +211,13 @@ function submitJson(batch: number | null, { name, plan, estimate: { creditsNeede
 
 function sayReleased(
   cli: Cli,
-  released: { readonly id: number; readonly name: string; readonly credits: number },
+  released: { readonly id: number; readonly name: string; readonly isDone: boolean },
   workers: number | null,
 ): void {
-  const next =
-    released.credits === 0
-      ? `trackyard-batch export ${released.id}`
-      : workers === 0
-        ? 'trackyard-batch up   (no worker runs yet)'
-        : `trackyard-batch wait ${released.id}`
+  const next = released.isDone
+    ? `trackyard-batch export ${released.id}`
+    : workers === 0
+      ? 'trackyard-batch up   (no worker runs yet)'
+      : `trackyard-batch wait ${released.id}`
   cli.say(`Released as batch ${released.id} (${released.name}). Next: ${next}`)
 }

@@ -41,7 +41,8 @@ function ask(socketPath: string, command: string): Promise<string> {
       socket.write(`${command}\r\n`)
     })
     socket.on('data', (chunk) => {
-      reply += chunk.toString()
+      // One character for one byte: the length of a bulk string counts bytes, and INFO names paths.
+      reply += chunk.toString('latin1')
       if (isWhole(reply)) finish(reply)
     })
     socket.on('error', () => finish(reached ? 'silent' : 'absent'))
@@ -49,7 +50,7 @@ function ask(socketPath: string, command: string): Promise<string> {
   })
 }
 
-/** An error or status line, or a bulk string with all its bytes (INFO is ASCII). */
+/** An error or status line, or a bulk string with all its bytes. */
 function isWhole(reply: string): boolean {
   const bulk = /^\$(\d+)\r\n/.exec(reply)
   return bulk === null ? reply.endsWith('\r\n') : reply.length >= bulk[0].length + Number(bulk[1]) + 2

@@ -64,7 +64,8 @@ function create(connection: Connection, batch: NewBatch): number {
       delimiter: batch.delimiter,
       columns: JSON.stringify(batch.columns),
       template: batch.template,
-      max_age_ms: batch.maxAgeMs,
+      // Days with a fraction come to fractions of a millisecond.
+      max_age_ms: batch.maxAgeMs === null ? null : Math.round(batch.maxAgeMs),
       max_credits: null,
       first: null,
       created_at: batch.createdAt,
@@ -75,13 +76,14 @@ function create(connection: Connection, batch: NewBatch): number {
   ).id
 }
 
+/** An id wins: it is what every hint says (`wait 7`), and a later batch that is named so must not take it over. */
 function find(connection: Connection, idOrName: string | null): Batch | null {
   const latest = standingBatches().orderBy('id', 'desc').limit(1)
   const row: BatchRow | undefined =
     idOrName === null
       ? connection.first(latest)
-      : (connection.first(latest.where('name', '=', idOrName)) ??
-        (/^\d{1,15}$/.test(idOrName) ? connection.first(latest.where('id', '=', Number(idOrName))) : undefined))
+      : ((/^\d{1,15}$/.test(idOrName) ? connection.first(latest.where('id', '=', Number(idOrName))) : undefined) ??
+        connection.first(latest.where('name', '=', idOrName)))
   return row === undefined ? null : batchOf(row)
 }
 

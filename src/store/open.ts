@@ -87,8 +87,20 @@ function prepareFile(path: string, readOnly: boolean): void {
     throw new ConfigurationError(
       `There is no store at ${path} yet: submit a catalog first, or check TRACKYARD_DATA_DIR.`,
     )
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  makeDirectory(dirname(path))
   closeSync(openSync(path, 'a', 0o600))
+}
+
+/** One by one: in a file system that makes none (/proc), Node's own way to make all at once tries for ever. */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return
+  makeDirectory(dirname(path))
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    // Another process has made it in between.
+    if (errorCode(error) !== 'EEXIST') throw error
+  }
 }
 
 /** Under the write lock, so that two processes that start at once do not both do it: all of it or nothing. */
@@ -168,6 +180,11 @@ function openError(error: unknown, path: string): unknown {
   if (error instanceof ReportedError) return error
   const code = errorCode(error)
   if (code === 'SQLITE_NOTADB') return notAStore(path, error)
+  if (code === 'ENOTDIR')
+    return new ConfigurationError(
+      `The store ${path} cannot be made, since a file stands where its directory would be: point TRACKYARD_DATA_DIR elsewhere.`,
+      { cause: error },
+    )
   if (code.startsWith('E'))
     return new UnreachableError(
       `The store ${path} cannot be made (${code}): check the path, its permissions and the space on the disk.`,

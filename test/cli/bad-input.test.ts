@@ -1,3 +1,4 @@
+import { Writable } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { COMMANDS } from '../../src/cli/commands.js'
@@ -69,4 +70,42 @@ test('any words end with a documented code, a sentence unless it is 0, no stack 
     }),
     { numRuns: 80 },
   )
+})
+
+test.each([
+  [['--filters', '{"genres":"x"}'], /^--filters: expected the filter genres to be a list of texts, found "x"\.$/m],
+  [['--max-age', '99999999999'], /number of days above 0, at most 36500/],
+  [['--name', 'two\nlines'], /one line of text/],
+  [['--name', 'x'.repeat(5000)], /argument 'x{59}…' is invalid/],
+])('submit %j ends with 2 and says what was expected', async (options, said) => {
+  const { code, stderr } = await desk.type(['submit', 'films.csv', '--query', '{title}', ...options])
+  expect(stderr).toMatch(said)
+  expect([code, stderr.length < 300]).toEqual([2, true])
+})
+
+test('--max-age takes days with a fraction', async () => {
+  const planned = await desk.json(['submit', 'films.csv', '--query', '{title}', '--max-age', '1.1', '--dry-run'])
+  expect(planned).toMatchObject({ rows: 1 })
+})
+
+test('a full disk behind `> file` ends with 3 and a sentence, whatever was written', async () => {
+  await desk.json(['submit', 'films.csv', '--query', '{title}', '--yes'])
+  for (const argv of [['--help'], ['status'], ['export', '--out', '-']]) {
+    const stdout = new Writable({
+      write: (_chunk, _encoding, done) => done(Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' })),
+    })
+    const { code, stderr } = await desk.type(argv, { stdout })
+    expect(stderr).toContain('The output could not be written (ENOSPC: no space left)')
+    expect(code).toBe(3)
+  }
+})
+
+test('a batch whose searches an earlier one has queued is not called done', async () => {
+  await desk.file('again.csv', 'id,title\nA,queued twice\n')
+  for (const name of ['one', 'two']) {
+    const submitted = ['submit', 'again.csv', '--query', '{title}', '--yes', '--name', name]
+    const { stdout, stderr } = await desk.type(submitted)
+    expect(stderr).toContain('Next: trackyard-batch up')
+    expect(stdout.includes('everything is known or queued already')).toBe(name === 'two')
+  }
 })

@@ -21,7 +21,8 @@ let dataDir = ''
 const logger = silentLogger
 const open = opener()
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'data '))
+  // As people name theirs: with a space, and with letters of more than one byte, which the server's answers repeat.
+  dir = await mkdtemp(join(tmpdir(), 'däta '))
   dataDir = join(dir, 'trackyard')
 })
 afterEach(async () => {

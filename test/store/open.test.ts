@@ -80,12 +80,25 @@ describe('opening a store', () => {
     expect(String(noFile)).toContain('to be a file')
   })
 
-  test('a directory that cannot be made is out of reach, with the reason', async () => {
+  test('a file in the place of its directory is named, with the setting to change', async () => {
     const file = join(directory, 'file')
     writeFileSync(file, '')
-    const error = await failure(openStore({ path: join(file, 'store.db') }))
+    for (const path of [join(file, 'store.db'), join(file, 'deeper', 'store.db')]) {
+      const error = await failure(openStore({ path }))
+      expect(error).toBeInstanceOf(ConfigurationError)
+      expect(String(error)).toMatch(/a file stands where its directory would be: point TRACKYARD_DATA_DIR elsewhere/)
+    }
+  })
+
+  test('a directory that cannot be made is out of reach, with the reason', async () => {
+    const error = await failure(openStore({ path: join(directory, 'x'.repeat(300), 'deeper', 'store.db') }))
     expect(error).toBeInstanceOf(UnreachableError)
     expect(String(error)).toMatch(/cannot be made \(E[A-Z]+\): check the path/)
+  })
+
+  const onLinux = process.platform === 'linux' ? test : test.skip
+  onLinux('a file system that makes no directories is out of reach too, and at once', async () => {
+    expect(await failure(openStore({ path: '/proc/nowhere/at/all/store.db' }))).toBeInstanceOf(UnreachableError)
   })
 })
 

@@ -27,15 +27,17 @@ beforeEach(async () => {
 afterEach(() => temp.end())
 
 describe('finding a batch', () => {
-  test('by name (the latest of that name), by id, or the latest; a name wins over an id', async () => {
+  test('by name (the latest of that name), by id, or the latest; an id wins over a name', async () => {
     const first = await released(store, ['a'], {}, { name: 'films' })
     const second = await released(store, ['b'], {}, { name: 'films' })
-    const third = await released(store, ['c'], {}, { name: String(first) })
+    await released(store, ['c'], {}, { name: String(first) })
+    const year = await released(store, ['d'], {}, { name: '2024' })
     const find = async (what: string | null): Promise<number | undefined> => (await store.batches.find(what))?.id
     expect(await find('films')).toBe(second)
     expect(await find(String(second))).toBe(second)
-    expect(await find(String(first))).toBe(third)
-    expect(await find(null)).toBe(third)
+    expect(await find(String(first))).toBe(first)
+    expect(await find('2024')).toBe(year)
+    expect(await find(null)).toBe(year)
     expect(await find('nothing')).toBeUndefined()
     expect(await find('99')).toBeUndefined()
   })

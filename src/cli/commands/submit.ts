@@ -1,26 +1,9 @@
 import { type Command, Option } from 'commander'
-import type { Filters } from '../../domain/request.js'
-import { PRIORITIES, type Priority } from '../../domain/states.js'
+import { parseFilters } from '../../catalog/filters.js'
+import { PRIORITIES } from '../../domain/states.js'
 import type { Act } from '../cli.js'
-import { delimiter, examples, filtersJson, positiveNumber, wholeNumber } from '../parse.js'
-
-export interface SubmitOptions {
-  readonly query?: string
-  readonly id?: string
-  readonly limit?: number
-  readonly filters?: Filters
-  readonly name?: string
-  readonly priority: Priority
-  readonly maxCredits?: number
-  readonly first?: number
-  /** Days. */
-  readonly maxAge?: number
-  readonly delimiter?: string
-  readonly dryRun?: boolean
-  readonly yes?: boolean
-  readonly wait?: boolean
-  readonly json?: boolean
-}
+import { days, delimiter, examples, label, wholeNumber } from '../parse.js'
+import type { SubmitOptions } from '../submit.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -32,12 +15,12 @@ export function define(command: Command, act: Act): void {
     .option('-q, --query <template>', 'the search for each row, with columns in braces; default: the column "query"')
     .option('--id <column>', 'your own id for a row; default: the column "id"')
     .option('--limit <n>', 'tracks wanted per search, 1-100 (default: 20)', wholeNumber(1, 100))
-    .option('--filters <json>', 'filters for every search, a JSON object', filtersJson)
-    .option('--name <name>', "the batch's name (default: the file's name without extension)")
+    .option('--filters <json>', 'filters for every search, a JSON object', parseFilters)
+    .option('--name <name>', "the batch's name (default: the file's name without extension)", label)
     .addOption(new Option('--priority <priority>', 'which batch goes first').choices([...PRIORITIES]).default('normal'))
     .option('--max-credits <n>', 'spend at most so many credits on it; the rest is withheld', wholeNumber(1))
     .option('--first <n>', 'release so many searches to look at; `release` lets the rest go', wholeNumber(1))
-    .option('--max-age <days>', 'ask again where the answer is older (default: never)', positiveNumber)
+    .option('--max-age <days>', 'ask again where the answer is older (default: never)', days)
     .option('--delimiter <character>', 'between cells: one character, or tab (default: found out)', delimiter)
     .option('--dry-run', 'show the plan and keep nothing')
     .option('-y, --yes', 'do not ask, whatever it costs')

@@ -61,7 +61,9 @@ function costLines({ plan, estimate, cap, now, accountTrouble }: PlanView): stri
     cap !== null && plan.creditsNeeded > estimate.creditsNeeded
       ? `capped; ${counted(plan.creditsNeeded - estimate.creditsNeeded, 'search')} withheld until \`trackyard-batch release\``
       : plan.creditsNeeded === 0
-        ? 'everything is known already'
+        ? plan.alreadyQueued === 0
+          ? 'everything is known already'
+          : 'everything is known or queued already'
         : ''
   const left = estimate.creditsLeft === null ? 'unknown' : figure(estimate.creditsLeft)
   const pace = counted(estimate.callsPerMinute, 'call')
