@@ -5,7 +5,7 @@ import { systemClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
 import { checkEpoch } from '../feed/epoch.js'
 import { pause } from '../pauses/pause.js'
-import { resume } from '../pauses/resume.js'
+import { resumeByHand } from '../pauses/resume.js'
 import { status } from '../status/status.js'
 import { startChores } from './chores.js'
 import { opening } from './closers.js'
@@ -35,7 +35,7 @@ export async function startBoardProcess(settings: Settings, log: Logger): Promis
       queues: queue.boardQueues,
       actions: {
         pause: async (reason) => void (await pause(parts, 'operator', reason)),
-        resume: async () => void (await resume(parts)),
+        resume: async () => void (await resumeByHand(parts)),
       },
       report: () => status({ store, queue, now, rateLimit: settings.rateLimit }),
       metrics: () => store.reports.totals(now()),

@@ -19,7 +19,26 @@ export interface Resumed {
   readonly standing: readonly PauseCause[]
 }
 
-/** @param causes what to lift; somebody who says `resume` means all of them. */
+export interface ResumedByHand extends Resumed {
+  /** The API had asked to wait, and the wait was not over. */
+  readonly wasHeld: boolean
+}
+
+/**
+ * Somebody says `resume` and means everything that stands in the way, the API's own hold included: a day's limit may have been
+ * raised since it was told. If not, the one call of the probe is told so again, for free.
+ */
+export async function resumeByHand(parts: ResumeParts): Promise<ResumedByHand> {
+  const wasHeld = await parts.store.pauses.liftHold(parts.now())
+  if (wasHeld) {
+    await parts.queue.gate.narrow()
+    parts.log.info({}, 'the hold is lifted by hand')
+  }
+  await parts.queue.gate.liftHold()
+  return { ...(await resume(parts)), wasHeld }
+}
+
+/** @param causes what to lift; all of them by default. */
 export async function resume(parts: ResumeParts, causes: readonly PauseCause[] = PAUSE_CAUSES): Promise<Resumed> {
   const { pauses, deadLetters } = parts.store
   const lifted: PauseCause[] = []

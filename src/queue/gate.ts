@@ -1,4 +1,4 @@
-import type { Queue } from 'bullmq'
+import type { Job, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Clock } from '../domain/clock.js'
 import { callsPerMinuteOf, windowFor } from './pace.js'
@@ -52,7 +52,8 @@ export function openGate(parts: {
       return ms > 0 ? clock.now() + ms : null
     },
     liftHold: async () => {
-      await redis.eval(LIFT, 1, limiter, OUT_OF_REACH)
+      const lifted = Number(await redis.eval(LIFT, 1, limiter, OUT_OF_REACH)) === 1
+      if (lifted) await bringForward(queue)
     },
     setPace: async (callsPerMinute) => {
       const { max, duration } = windowFor(callsPerMinute)
@@ -74,6 +75,15 @@ export function openGate(parts: {
     },
     narrowed: async () => (await queue.getGlobalConcurrency()) !== null,
   }
+}
+
+/** So many wait at most for the end of a hold: those that were in hand when it began, and retries. */
+const MOST_BROUGHT_FORWARD = 1000
+
+async function bringForward(queue: Queue): Promise<void> {
+  const delayed: Job[] = await queue.getDelayed(0, MOST_BROUGHT_FORWARD - 1)
+  // One that has come by itself meanwhile needs no promotion.
+  await Promise.all(delayed.map((job) => job.promote().catch(() => {})))
 }
 
 function sameWindow(a: { max: number; duration: number }, b: { max: number; duration: number }): boolean {

@@ -98,6 +98,7 @@ export interface Gate {
   hold(until: number): Promise<void>
   /** Null when nobody is held. */
   heldUntil(): Promise<number | null>
+  /** Ends the hold, and brings forward the jobs that were delayed until its end. */
   liftHold(): Promise<void>
   /** Starts a minute for the whole fleet (BullMQ's global rate limit). */
   setPace(callsPerMinute: number): Promise<void>

@@ -31,6 +31,10 @@ export function extendHold(connection: Connection, until: number): void {
     ])
 }
 
+export function endHold(connection: Connection): void {
+  connection.run("delete from meta where key = 'hold_until'")
+}
+
 /** Null: nobody is held. */
 export function heldUntil(connection: Connection, now: number): number | null {
   const until = recordedHold(connection)

@@ -1,5 +1,5 @@
 import { build, type Connection } from './connection.js'
-import { addPause, extendHold, heldUntil, isProbing, markStreak, setProbing } from './fleet-state.js'
+import { addPause, endHold, extendHold, heldUntil, isProbing, markStreak, setProbing } from './fleet-state.js'
 import type { PauseRecord } from './store.js'
 
 /** One row per cause, so that lifting one never lifts another. BullMQ's flag only follows these rows. */
@@ -21,5 +21,12 @@ export function pauseRecord(connection: Connection): PauseRecord {
     endProbe: async () => connection.write(() => setProbing(connection, false)),
     holdUntil: async (now) => connection.read(() => heldUntil(connection, now)),
     hold: async (until) => connection.write(() => extendHold(connection, until)),
+    liftHold: async (now) =>
+      connection.write(() => {
+        const stood = heldUntil(connection, now) !== null
+        endHold(connection)
+        if (stood) setProbing(connection, true)
+        return stood
+      }),
   }
 }

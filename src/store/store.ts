@@ -97,6 +97,8 @@ export type Claim =
   /** A call for it is in flight (or was, in a process that died): not before then. */
   | { readonly kind: 'call_open'; readonly until: number }
   | { readonly kind: 'paused'; readonly cause: PauseCause }
+  /** The API asked everybody to wait: a job that was handed out before Redis knew of the hold. */
+  | { readonly kind: 'held'; readonly until: number }
   /** Calls in flight may use up what is left above the reserve: ask again in a moment. */
   | { readonly kind: 'reserve_near'; readonly until: number }
 
@@ -171,6 +173,8 @@ export interface PauseRecord {
   holdUntil(now: number): Promise<number | null>
   /** Extend-only, like the one in Redis. */
   hold(until: number): Promise<void>
+  /** A person ends the hold; false when nobody was held. The next calls go one at a time until one is answered. */
+  liftHold(now: number): Promise<boolean>
 }
 
 // ── Account: what the API last said about itself ───────────────────────────────────────────────

@@ -2,9 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { refreshAccount } from '../../src/account/refresh.js'
 import type { PauseCause } from '../../src/domain/pause-cause.js'
 import { followRows, pause } from '../../src/pauses/pause.js'
-import { resume } from '../../src/pauses/resume.js'
+import { resume, resumeByHand } from '../../src/pauses/resume.js'
 import { type HealRules, intervalMs, selfHealing } from '../../src/pauses/self-heal.js'
 import { type Fleet, refOf, startFleet } from '../support/fleet.js'
+import { until } from '../support/until.js'
 
 /** Rows are the truth, the gate follows. Time is an argument here, so hours pass at once. */
 let fleet: Fleet
@@ -81,6 +82,24 @@ describe('pause and resume', () => {
     expect((await fleet.store.reports.totals(time)).deadLetters).toBe(1)
     expect(await resume(parts())).toMatchObject({ retried: 1 })
     expect(await fleet.store.reports.totals(time)).toMatchObject({ deadLetters: 0, due: 1 })
+  })
+})
+
+describe('a hold of a day', () => {
+  test('is ended by hand, with a probe; what was delayed until its end runs at once', async () => {
+    fleet.simulator.setCredits(10)
+    fleet.simulator.fail({ timesInTotal: 1, does: { status: 429, headers: { 'retry-after': '86400' } } })
+    await fleet.submit(['a', 'b'])
+    await fleet.worker()
+    const now = () => Date.now()
+    await until(async () => (await gate().heldUntil()) !== null, { timeoutMs: 5000, what: 'the hold' })
+    await until(async () => (await fleet.queue.searches.counts()).delayed > 0, { timeoutMs: 5000, what: 'the delay' })
+    expect(await resumeByHand({ ...parts(), now })).toEqual({ lifted: [], standing: [], retried: 0, wasHeld: true })
+    expect(await fleet.store.pauses.holdUntil(now())).toBeNull()
+    const done = async () => (await fleet.store.reports.totals(0)).callsByOutcome.answered === 2
+    await until(done, { timeoutMs: 10_000, what: 'both answers' })
+    await until(async () => !(await gate().narrowed()), { timeoutMs: 5000, what: 'the end of the probe' })
+    expect((await resumeByHand({ ...parts(), now })).wasHeld).toBe(false)
   })
 })
 

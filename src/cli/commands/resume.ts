@@ -1,28 +1,28 @@
 import type { Command } from 'commander'
 import type { ExitCode } from '../../domain/errors.js'
-import type { Resumed } from '../../pauses/resume.js'
+import type { ResumedByHand } from '../../pauses/resume.js'
 import type { Act, Cli } from '../cli.js'
 import { examples } from '../parse.js'
 
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Ends every pause, whoever or whatever made it. After anything but a pause by hand, one call at a time is tried ' +
-        'until one succeeds. Searches that were refused because of the key are tried again.',
+      'Ends every pause, whoever or whatever made it, and a hold by the API (a rate limit). After anything but a pause ' +
+        'by hand, one call at a time is tried until one succeeds. Searches that were refused because of the key are tried again.',
     )
     .action(() => act(resumeAll))
   examples(command, 'trackyard-batch resume')
 }
 
 async function resumeAll(cli: Cli): Promise<ExitCode> {
-  const { resume } = await import('../../pauses/resume.js')
+  const { resumeByHand } = await import('../../pauses/resume.js')
   const { forgivingGate } = await import('../forgiving-gate.js')
   const { feedNow, runningDelivery, withSession } = await import('../session.js')
   const { counted } = await import('../render/words.js')
   return withSession(cli, async (session) => {
     const { queue } = await runningDelivery(session)
     const { gate, wasReached } = forgivingGate(queue?.gate ?? null)
-    const resumed = await resume({ ...session, queue: { gate } })
+    const resumed = await resumeByHand({ ...session, queue: { gate } })
     cli.print(sentence(resumed))
     if (resumed.retried > 0) cli.print(`${counted(resumed.retried, 'search')} refused because of the key: due again.`)
     if (!wasReached()) cli.say('Redis does not run or cannot be reached; workers go on when they have it again.')
@@ -31,11 +31,14 @@ async function resumeAll(cli: Cli): Promise<ExitCode> {
   })
 }
 
-function sentence({ lifted, standing }: Resumed): string {
-  if (lifted.length === 0 && standing.length === 0) return 'Nothing was paused.'
+const ONE_AT_A_TIME = 'One call at a time is tried until one succeeds.'
+
+function sentence({ lifted, standing, wasHeld }: ResumedByHand): string {
+  if (lifted.length === 0 && standing.length === 0)
+    return wasHeld ? `The API's hold is lifted. ${ONE_AT_A_TIME}` : 'Nothing was paused.'
   const ended = lifted.map((cause) => cause.replace('_', ' ')).join(', ')
   if (standing.length > 0) return `Still paused: ${standing.map((cause) => cause.replace('_', ' ')).join(', ')}.`
-  return lifted.every((cause) => cause === 'operator')
+  return lifted.every((cause) => cause === 'operator') && !wasHeld
     ? 'Resumed.'
-    : `Resumed (was paused: ${ended}). One call at a time is tried until one succeeds.`
+    : `Resumed (was paused: ${ended}). ${ONE_AT_A_TIME}`
 }
