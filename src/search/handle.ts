@@ -119,6 +119,8 @@ function refusedClaim(claim: Exclude<Claim, { kind: 'granted' }>): Step {
     case 'call_open':
     case 'reserve_near':
       return { do: 'delay', until: claim.until, holdFleet: false }
+    case 'held':
+      return { do: 'delay', until: claim.until, holdFleet: true }
     case 'paused':
       return { do: 'pause', cause: claim.cause }
     default:

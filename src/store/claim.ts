@@ -5,7 +5,7 @@ import type { SearchState } from '../domain/states.js'
 import { knownBalance, lowerBalance } from './account.js'
 import { CAN_PAY_SQL } from './batch-row.js'
 import type { Connection } from './connection.js'
-import { addPause, isProbing } from './fleet-state.js'
+import { addPause, heldUntil, isProbing } from './fleet-state.js'
 import { changeOutcome, countOf, type LedgerCall, openCall } from './ledger.js'
 import { fingerprintBytes } from './search-ref.js'
 import type { Claim, ClaimRules } from './store.js'
@@ -27,6 +27,8 @@ export function claim(connection: Connection, ref: SearchRef, rules: ClaimRules)
   if (search.round !== ref.round) return { kind: 'nothing_to_do', why: 'old round' }
   const cause = standingPause(connection)
   if (cause !== null) return { kind: 'paused', cause }
+  const holdUntil = heldUntil(connection, rules.now)
+  if (holdUntil !== null) return { kind: 'held', until: holdUntil }
   const openUntil = openCallUntil(connection, search.id, rules)
   if (openUntil !== null) return { kind: 'call_open', until: openUntil }
   const payer = payingBatch(connection, search.id)
