@@ -12,8 +12,6 @@ export interface Price {
   readonly maybePaidAlready: number
 }
 
-const PAGE = 500
-
 /** @throws RefusedError when neither a filter nor `all` was given: that would retry everything by mistake. */
 export function refuseEmptyFilter(filter: DeadFilter, all: boolean, verb: 'retry' | 'discard'): void {
   if (all || Object.values(filter).some((value) => value !== undefined)) return
@@ -24,12 +22,7 @@ export function refuseEmptyFilter(filter: DeadFilter, all: boolean, verb: 'retry
 
 export async function priceOf(store: Pick<Store, 'deadLetters'>, filter: DeadFilter): Promise<Price> {
   const searches = await store.deadLetters.count(filter)
-  let maybePaidAlready = 0
-  for (let offset = 0; offset < searches; offset += PAGE) {
-    const page = await store.deadLetters.list(filter, { limit: PAGE, offset })
-    maybePaidAlready += page.filter((parked) => parked.letter.costs > 0).length
-  }
-  return { searches, credits: searches, maybePaidAlready }
+  return { searches, credits: searches, maybePaidAlready: await store.deadLetters.countMaybePaid(filter) }
 }
 
 /** What the parking queue calls when somebody pressed Retry in Bull Board; the same as the command line's retry. */

@@ -14,6 +14,9 @@ export function deadLetterRecord(connection: Connection): DeadLetterRecord {
   const idsOf = (query: DeadQuery<object>): readonly number[] =>
     connection.rows(query.select('search.id')).map((row) => row.id)
 
+  const numberOf = (query: DeadQuery<object>): number =>
+    connection.first(query.select(({ fn }) => fn.countAll<number>().as('letters')))?.letters ?? 0
+
   return {
     list: async (filter, page) =>
       connection.read(() =>
@@ -23,10 +26,8 @@ export function deadLetterRecord(connection: Connection): DeadLetterRecord {
           )
           .map(letterOf),
       ),
-    count: async (filter) =>
-      connection.read(
-        () => connection.first(dead(filter).select(({ fn }) => fn.countAll<number>().as('letters')))?.letters ?? 0,
-      ),
+    count: async (filter) => connection.read(() => numberOf(dead(filter))),
+    countMaybePaid: async (filter) => connection.read(() => numberOf(dead(filter).where(MAYBE_PAID))),
     get: async (ref) =>
       connection.read(() => {
         const row = connection.first(
@@ -73,6 +74,10 @@ export function deadLetterRecord(connection: Connection): DeadLetterRecord {
       }),
   }
 }
+
+/** As `costs` in `letterOf`. */
+const MAYBE_PAID = sql<boolean>`(search.death_reason = 'unreadable' or exists (
+  select 1 from call where call.search_id = search.id and call.outcome = 'unknown'))`
 
 type DeadQuery<Row> = SelectQueryBuilder<Schema, 'search', Row>
 

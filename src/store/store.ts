@@ -216,6 +216,8 @@ export interface DeadLetterRecord {
   /** Not discarded, oldest death first. */
   list(filter: DeadFilter, page: { readonly limit: number; readonly offset: number }): Promise<readonly ParkedLetter[]>
   count(filter: DeadFilter): Promise<number>
+  /** How many of these may be paid for already: see `DeadLetter.costs`. */
+  countMaybePaid(filter: DeadFilter): Promise<number>
   /** By ref, if it is dead in exactly this round and not discarded. */
   get(ref: SearchRef): Promise<ParkedLetter | null>
   /** Refs of all that should stand in the parking queue, a page by internal order. */
