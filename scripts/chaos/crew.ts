@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { Span } from './evidence.js'
+import type { Span } from './span.js'
 import type { Stage } from './stage.js'
 
 /**

@@ -5,6 +5,7 @@ import type { LoggedCall } from '../../src/simulator/call-log.js'
 import { type Audit, auditStore } from '../../src/store/audit.js'
 import type { ChaosRow } from './batches.js'
 import type { Scene } from './perform.js'
+import type { Span } from './span.js'
 
 /** What four witnesses say about the same night: the server's log, the ledger, the queues, the exported files. */
 export interface Evidence {
@@ -27,12 +28,6 @@ export interface Evidence {
   readonly concurrency: number
   /** A call that is older counts as lost, ms: the request timeout and its margin. */
   readonly callMaxAgeMs: number
-}
-
-/** Epoch milliseconds. */
-export interface Span {
-  readonly from: number
-  readonly to: number
 }
 
 export type ServerCall = Pick<

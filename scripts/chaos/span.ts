@@ -1,0 +1,5 @@
+/** A stretch of time, epoch milliseconds. */
+export interface Span {
+  readonly from: number
+  readonly to: number
+}
