@@ -13,6 +13,9 @@ const PRIORITY = { high: 10, normal: 20, low: 30 } as const satisfies Record<Pri
 /** BullMQ's word for a job that took its worker down too often. */
 const STALLED_TOO_OFTEN = /stalled more than allowable limit/
 
+/** Of an id in the failed set whose job is gone: an evicting Redis, or somebody's hand. It must not stay there for ever. */
+const WITHOUT_CONTENTS = 'nothing is left of this job but its id'
+
 /**
  * Attempts are counted in the store; BullMQ only must not give up before it does. The failed set is the
  * atomic record that the mover works from, so nothing leaves it by itself. Every word here is
@@ -63,18 +66,16 @@ export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'>
     },
     failed: async (limit) => {
       if (limit < 1) return []
-      const jobs: (Job | undefined)[] = await queue.getJobs(['failed'], 0, limit - 1, true)
-      return jobs
-        .filter((job) => job !== undefined)
-        .map((job) => ({
-          ref: parseJobId(job.id ?? ''),
-          jobId: job.id ?? '',
-          failedReason: job.failedReason ?? '',
-          stalledTooOften: STALLED_TOO_OFTEN.test(job.failedReason ?? ''),
-        }))
+      const ids = await queue.getRanges(['failed'], 0, limit - 1, true)
+      const jobs: (Job | undefined)[] = await Promise.all(ids.map((id) => queue.getJob(id)))
+      return ids.map((jobId, index) => {
+        const failedReason = jobs[index]?.failedReason ?? WITHOUT_CONTENTS
+        return { ref: parseJobId(jobId), jobId, failedReason, stalledTooOften: STALLED_TOO_OFTEN.test(failedReason) }
+      })
     },
     removeFailed: async (jobId) => {
       const job: Job | undefined = await queue.getJob(jobId)
+      if (job === undefined) await redis.zrem(queue.toKey('failed'), jobId)
       // Somebody may have pressed Retry meanwhile: a job that runs again is not ours to remove.
       if (job !== undefined && (await job.isFailed())) await job.remove()
     },

@@ -95,6 +95,18 @@ test('a failed job is removed, one that somebody retried meanwhile is not', asyn
   expect(await queue.searches.counts()).toEqual({ waiting: 1, active: 0, delayed: 0, failed: 0 })
 })
 
+test('a failed job of which nothing but its id is left (Redis evicts) is listed and can be removed', async () => {
+  const queue = await open.queue()
+  await queue.searches.add(jobs([1]))
+  const worker = await open.work(queue, async () => ({ do: 'bury', reason: 'refused', pause: null }))
+  await eventually('it failed', async () => (await queue.searches.counts()).failed === 1)
+  await worker.stop(1000)
+  await redis.command('DEL', queue.boardQueues.search.toKey(jobIdOf(ref(1))))
+  expect(await queue.searches.failed(10)).toMatchObject([{ ref: ref(1), stalledTooOften: false }])
+  await queue.searches.removeFailed(jobIdOf(ref(1)))
+  expect(await queue.searches.failed(10)).toEqual([])
+})
+
 test('a full Redis is told in one sentence, and what was added before it was full stays', async () => {
   const { searches } = await open.queue()
   await searches.add(jobs([1]))
