@@ -40,12 +40,12 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 /** Every text that must not appear in a log: the key, the passwords (also as they stand in an address), the webhook's address. */
 export function secretTexts(settings: Settings): string[] {
-  const texts = [settings.apiKey, settings.board.password, settings.redisUrl, settings.webhookUrl]
-    .filter((held) => held !== null)
-    .map((held) => held.reveal())
   const redis = settings.redisUrl?.reveal() ?? ''
   const inUrl = URL.canParse(redis) ? new URL(redis).password : ''
-  return [...new Set([...texts, inUrl, decoded(inUrl)])].filter((text) => text !== '')
+  // Without a password in it, an address is no secret, and an error that names it is worth more.
+  const address = inUrl === '' ? '' : redis
+  const held = [settings.apiKey, settings.board.password, settings.webhookUrl].map((secret) => secret?.reveal() ?? '')
+  return [...new Set([...held, address, inUrl, decoded(inUrl)])].filter((text) => text !== '')
 }
 
 function decoded(text: string): string {

@@ -83,6 +83,12 @@ test('what is set is read', () => {
   )
 })
 
+test('a Redis address without a password is not hidden from the log', () => {
+  expect(secretTexts(loadSettings({ TRACKYARD_REDIS_URL: 'redis://redis:6379' }))).toEqual([])
+  const url = 'redis://:hunter2@redis:6379'
+  expect(secretTexts(loadSettings({ TRACKYARD_REDIS_URL: url }))).toEqual([url, 'hunter2'])
+})
+
 test('an empty value is an unset one', () => {
   const empty = Object.fromEntries([...SETTING_NAMES, 'TRACKYARD_NO_SUCH'].map((name) => [name, '']))
   expect(loadSettings({ ...empty, HOME: '/h' })).toEqual(loadSettings({ HOME: '/h' }))
