@@ -1,4 +1,6 @@
-import { open } from 'node:fs/promises'
+import { constants, openSync } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
+import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { UsageError } from '../domain/errors.js'
 
@@ -24,17 +26,22 @@ export async function openSource(source: CatalogSource): Promise<OpenSource> {
   }
   const { path } = source
   try {
-    const file = await open(path, 'r')
-    const about = await file.stat()
+    const about = await stat(path)
     if (about.isDirectory()) {
-      await file.close()
       throw new UsageError(`${path}: expected a file, found a directory. Name one CSV, TSV or JSONL file.`)
     }
-    const stream = file.createReadStream({ highWaterMark: CHUNK_BYTES })
+    const stream = about.isFIFO()
+      ? openPipe(path)
+      : (await open(path, 'r')).createReadStream({ highWaterMark: CHUNK_BYTES })
     return { name: path, chunks: stream, close: () => stream.destroy() }
   } catch (error) {
     throw readableReason(error, path)
   }
+}
+
+/** A pipe in the file system: opened as a file, it would hold a thread, and with it the end of the process, until somebody writes. */
+function openPipe(path: string): Readable {
+  return new Socket({ fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), readable: true, writable: false })
 }
 
 /** Turns what the system said into a sentence with the next step; anything unknown passes. */

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
 import { describe, expect, test } from '@jest/globals'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
 import { readableReason } from '../../src/catalog/source.js'
@@ -118,6 +120,18 @@ describe('what is not a catalog is refused by name', () => {
       expect([missing.name, missing.message]).toEqual(['UsageError', expect.stringContaining('no such file')])
       const itself = await refusal(() => openCatalog({ path: directory }))
       expect([itself.name, itself.message]).toEqual(['UsageError', expect.stringContaining('found a directory')])
+    })
+  })
+
+  test('a pipe in the file system is read to its end, and holds nothing up while nobody writes', async () => {
+    await inDirectory(async (directory) => {
+      // More than the threads that Node has for files.
+      const paths = Array.from({ length: 6 }, (_, n) => `${directory}/${n}.csv`)
+      execFileSync('mkfifo', paths)
+      const opening = paths.map((path) => openCatalog({ path }))
+      expect(await readFile('package.json', 'utf8')).toContain('trackyard-batch')
+      for (const path of paths) await writeFile(path, `title\n${'a row\n'.repeat(20_000)}`)
+      for (const catalog of await Promise.all(opening)) expect(await all(catalog.rows())).toHaveLength(20_000)
     })
   })
 

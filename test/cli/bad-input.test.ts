@@ -109,3 +109,9 @@ test('a batch whose searches an earlier one has queued is not called done', asyn
     expect(stdout.includes('everything is known or queued already')).toBe(name === 'two')
   }
 })
+
+test('an API that is not there is said with the setting to look at', async () => {
+  const { code, stderr } = await desk.type(['account'], { env: { TRACKYARD_API_URL: 'http://127.0.0.1:1' } })
+  expect(stderr).toContain('connection refused. Check TRACKYARD_API_URL')
+  expect(code).toBe(3)
+})

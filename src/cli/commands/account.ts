@@ -39,7 +39,9 @@ async function showAccount(cli: Cli, json: boolean): Promise<ExitCode> {
           'The API does not accept this key (401): check that TRACKYARD_API_KEY is complete, without quotes, and not revoked.',
         )
       case 'failed':
-        throw new UnreachableError(`The API could not be asked: ${refreshed.reason}.`)
+        throw new UnreachableError(
+          `The API could not be asked: ${refreshed.reason.replace(/\.$/, '')}. Check TRACKYARD_API_URL, or try again later.`,
+        )
       default:
         return refreshed satisfies never
     }
