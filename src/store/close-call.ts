@@ -93,7 +93,7 @@ function settle(connection: Connection, call: ClosingCall, search: ClosingSearch
       return
     case 'kept':
       if (closing.pause !== null) addPause(connection, closing.pause)
-      if (closing.holdUntil !== null) extendHold(connection, closing.holdUntil)
+      if (closing.holdUntil !== null) extendHold(connection, closing.holdUntil, now)
       return
     default:
       closing satisfies never

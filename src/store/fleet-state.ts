@@ -1,4 +1,3 @@
-import { LONGEST_WAIT_MS } from '../domain/backoff.js'
 import type { Pause } from '../domain/pause-cause.js'
 import type { Connection } from './connection.js'
 
@@ -23,31 +22,31 @@ export function setProbing(connection: Connection, probing: boolean): void {
 }
 
 /** Extend-only. */
-export function extendHold(connection: Connection, until: number): void {
-  const standing = recordedHold(connection)
-  if (until > standing || isAbsurd(standing, until))
-    connection.run("insert into meta values ('hold_until', ?) on conflict do update set value = excluded.value", [
-      String(until),
-    ])
+export function extendHold(connection: Connection, until: number, now: number): void {
+  if (until <= (heldUntil(connection, now) ?? 0)) return
+  for (const [key, at] of [
+    ['hold_until', until],
+    ['hold_from', now],
+  ] as const)
+    connection.run('insert into meta values (?, ?) on conflict do update set value = excluded.value', [key, String(at)])
 }
 
 export function endHold(connection: Connection): void {
-  connection.run("delete from meta where key = 'hold_until'")
+  connection.run("delete from meta where key in ('hold_until', 'hold_from')")
 }
 
-/** Null: nobody is held. */
+/** How far clocks are set right in ordinary life. */
+const SET_BACK_MS = 5000
+
+/** Null: nobody is held. A hold from a later moment than now was written before the wall clock was set back, and says nothing. */
 export function heldUntil(connection: Connection, now: number): number | null {
-  const until = recordedHold(connection)
-  return until > now && !isAbsurd(until, now) ? until : null
+  const until = instant(connection, 'hold_until')
+  return until > now && instant(connection, 'hold_from') <= now + SET_BACK_MS ? until : null
 }
 
-function recordedHold(connection: Connection): number {
-  return Number(connection.get<{ value: string }>("select value from meta where key = 'hold_until'")?.value ?? 0)
-}
-
-/** No server is believed for so long: it was written by a wall clock that has been set back since. */
-function isAbsurd(until: number, beside: number): boolean {
-  return until - beside > 2 * LONGEST_WAIT_MS
+/** 0 when it was never written. */
+function instant(connection: Connection, key: 'hold_until' | 'hold_from'): number {
+  return Number(connection.get<{ value: string }>('select value from meta where key = ?', [key])?.value ?? 0)
 }
 
 /** A resume after the breaker's pause: calls up to here do not count against the fleet any more. */

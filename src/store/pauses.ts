@@ -20,7 +20,7 @@ export function pauseRecord(connection: Connection): PauseRecord {
     probing: async () => connection.read(() => isProbing(connection)),
     endProbe: async () => connection.write(() => setProbing(connection, false)),
     holdUntil: async (now) => connection.read(() => heldUntil(connection, now)),
-    hold: async (until) => connection.write(() => extendHold(connection, until)),
+    hold: async (until, now) => connection.write(() => extendHold(connection, until, now)),
     liftHold: async (now) =>
       connection.write(() => {
         const stood = heldUntil(connection, now) !== null

@@ -22,7 +22,7 @@ export interface Schema {
   call_count: CallCountTable
 }
 
-/** `store_id`, `schema_version`, `probing`, `hold_until`, `streak_from`. */
+/** `store_id`, `schema_version`, `probing`, `hold_until`, `hold_from`, `streak_from`. */
 export interface MetaTable {
   key: string
   value: string

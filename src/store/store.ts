@@ -172,7 +172,7 @@ export interface PauseRecord {
   /** The fleet's hold as recorded (so that a Redis that lost everything gets it back); null: none, or over. */
   holdUntil(now: number): Promise<number | null>
   /** Extend-only, like the one in Redis. */
-  hold(until: number): Promise<void>
+  hold(until: number, now: number): Promise<void>
   /** A person ends the hold; false when nobody was held. The next calls go one at a time until one is answered. */
   liftHold(now: number): Promise<boolean>
 }

@@ -118,7 +118,7 @@ describe('the epoch', () => {
     await fleet.store.pauses.lift('outage', true)
     await fleet.store.pauses.add({ cause: 'operator', since: fleet.now(), detail: '' })
     const until = fleet.now() + 90_000
-    await fleet.store.pauses.hold(until)
+    await fleet.store.pauses.hold(until, fleet.now())
     await fleet.redis.flush()
     expect(await checkEpoch(parts())).toBe('restored')
     const { gate } = fleet.queue

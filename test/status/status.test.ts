@@ -120,7 +120,7 @@ describe('the report', () => {
 
   test('without Redis the record is reported, hold included', async () => {
     await fleet.submit(queries(3))
-    await fleet.store.pauses.hold(fleet.now() + 60_000)
+    await fleet.store.pauses.hold(fleet.now() + 60_000, fleet.now())
     const report = await status({ store: fleet.store, queue: null, now: fleet.now, rateLimit: 60 })
     expect(report.queue).toMatchObject({ waiting: 3, active: 0, workers: 0, state: 'no workers' })
   })

@@ -100,7 +100,7 @@ describe('a claim', () => {
 
   test('is refused while the fleet is held, though Redis may not know of the hold yet', async () => {
     await released(store, ['a'])
-    await store.pauses.hold(RULES.now + 2000)
+    await store.pauses.hold(RULES.now + 2000, RULES.now)
     expect(await claim(store, 'a')).toEqual({ kind: 'held', until: RULES.now + 2000 })
     expect(await claim(store, 'a', { now: RULES.now + 2000 })).toMatchObject({ kind: 'granted' })
   })
