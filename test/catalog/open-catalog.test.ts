@@ -127,7 +127,7 @@ describe('what is not a catalog is refused by name', () => {
     await inDirectory(async (directory) => {
       // More than the threads that Node has for files.
       const paths = Array.from({ length: 6 }, (_, n) => `${directory}/${n}.csv`)
-      execFileSync('mkfifo', paths)
+      execFileSync('/usr/bin/mkfifo', paths)
       const opening = paths.map((path) => openCatalog({ path }))
       expect(await readFile('package.json', 'utf8')).toContain('trackyard-batch')
       for (const path of paths) await writeFile(path, `title\n${'a row\n'.repeat(20_000)}`)
