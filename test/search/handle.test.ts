@@ -61,6 +61,7 @@ test('a 402 pauses; one that says when to come back only holds', async () => {
   expect(await handle(handlerWith(), 'calm piano')).toMatchObject({ do: 'delay', holdFleet: true })
   expect(await fleet.store.pauses.list()).toEqual([])
   expect(fleet.log.said(/out of credits for a while: again in 5/)).toHaveLength(1)
+  await fleet.store.pauses.liftHold(fleet.now())
   fleet.simulator.setCredits(0)
   expect(await handle(handlerWith(), 'dark drums')).toEqual({ do: 'pause', cause: 'no_credits' })
   expect(await fleet.store.pauses.list()).toMatchObject([{ cause: 'no_credits' }])

@@ -54,7 +54,7 @@ describe('how each outcome leaves its search', () => {
     await released(store, ['a', 'b', 'c'])
     await settle(store, 'a', 'rateLimited')
     expect(await store.pauses.holdUntil(69_999)).toBe(70_000)
-    const [other, last] = [await granted(store, 'b'), await granted(store, 'c')]
+    const [other, last] = [await granted(store, 'b', { now: 70_000 }), await granted(store, 'c', { now: 70_000 })]
     await close(store, other, 'outOfCredits')
     await close(store, last, 'unauthorized')
     expect((await store.pauses.list()).map((pause) => pause.cause).sort()).toEqual(['no_credits', 'unauthorized'])
@@ -258,7 +258,7 @@ describe('the streak', () => {
     await settle(store, 'c', 'refused')
     await settle(store, 'd', 'failed')
     await settle(store, 'd', 'rateLimited')
-    await settle(store, 'd', 'timedOut')
+    await close(store, await granted(store, 'd', { now: 70_000 }), 'timedOut')
     expect(await store.calls.streak()).toEqual({ refusedSearches: 1, transientCalls: 2 })
   })
 

@@ -35,7 +35,7 @@ describe('a dead letter', () => {
     await released(store, ['a', 'a'])
     await released(store, ['a'])
     await settle(store, 'a', 'rateLimited')
-    await settle(store, 'a', 'refused')
+    await close(store, await granted(store, 'a', { now: 70_000 }), 'refused')
     const letter = {
       search: refOf('a').fingerprint,
       query: 'a',
