@@ -6,11 +6,20 @@ import type { DeadFilter, Store } from '../store/store.js'
 import { findBatch } from '../submit/batches.js'
 import { askYesNo, canAsk } from './ask.js'
 import type { Cli } from './cli.js'
-import type { LetterOptions } from './commands/dead-letters.js'
 import { interruptible } from './interrupt.js'
 import { renderLetter, renderLetters } from './render/dead-letters.js'
 import { counted } from './render/words.js'
 import { feedNow, type Session, withSession } from './session.js'
+
+/** Which dead letters are meant; all given must hold. */
+export interface LetterOptions {
+  readonly status?: number
+  readonly batch?: string
+  readonly code?: string
+  readonly all?: boolean
+  readonly yes?: boolean
+  readonly json?: boolean
+}
 
 const PAGE = 500
 const VERBS = ['list', 'show', 'retry', 'discard']

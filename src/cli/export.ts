@@ -5,12 +5,16 @@ import type { ExportResult } from '../export/export-batch.js'
 import type { Batch, ExportRow } from '../store/store.js'
 import { findBatch } from '../submit/batches.js'
 import type { Cli } from './cli.js'
-import type { ExportOptions } from './commands/export.js'
 import { interruptible } from './interrupt.js'
 import { isClosed } from './io.js'
 import { openProgressLine } from './progress-line.js'
 import { counted, figure } from './render/words.js'
 import { withSession } from './session.js'
+
+export interface ExportOptions {
+  readonly format?: 'csv' | 'jsonl'
+  readonly out?: string
+}
 
 export async function exportTo(cli: Cli, name: string | null, options: ExportOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {

@@ -27,8 +27,10 @@ export async function withSession(cli: Cli, use: (session: Session) => Promise<E
   const { openRecord } = await import('../app/parts.js')
   const settings = settingsOf(cli.io)
   cli.debug = settings.logLevel === 'debug'
-  const log = cli.debug ? logOf(settings, surroundingsOf(cli).stderr) : silentLogger
+  const spoken = cli.debug ? logOf(settings, surroundingsOf(cli).stderr) : null
+  const log = spoken ?? silentLogger
   return opening(async (closers) => {
+    closers.add(() => spoken?.flush())
     const store = await openRecord(settings, log, closers)
     const result = await use({ settings, store, log, closers, now: systemClock.now })
     await closers.closeAll()
@@ -54,14 +56,28 @@ export interface Delivery {
   readonly trouble: UnreachableError | null
 }
 
+/** @throws ConfigurationError when this Redis holds another store's window */
 export async function runningDelivery(session: Session): Promise<Delivery> {
   const { openRunningDelivery } = await import('../app/parts.js')
   try {
-    return { queue: await openRunningDelivery(session.settings, session.log, session.closers), trouble: null }
+    const queue = await openRunningDelivery(session.settings, session.log, session.closers)
+    if (queue !== null) await refuseAnothersRedis(session, queue)
+    return { queue, trouble: null }
   } catch (error) {
     if (error instanceof UnreachableError) return { queue: null, trouble: error }
     throw error
   }
+}
+
+/** An empty Redis is left empty: a look must not change anything. */
+async function refuseAnothersRedis(session: Session, queue: SearchQueue): Promise<void> {
+  const epoch = await queue.fleet.epoch()
+  if (epoch !== null && epoch !== session.store.id) await checkEpoch(epochParts(session, queue))
+}
+
+function epochParts(session: Session, queue: SearchQueue) {
+  const setPace = () => followLimit({ ...session, queue, rateLimit: session.settings.rateLimit })
+  return { ...session, queue, setPace }
 }
 
 /**
@@ -74,8 +90,7 @@ export async function feedNow(cli: Cli, session: Session): Promise<number | null
   const { openDelivery } = await import('../app/parts.js')
   try {
     const queue = await openDelivery(session.settings, session.log, session.closers)
-    const setPace = () => followLimit({ ...session, queue, rateLimit: session.settings.rateLimit })
-    const parts = { ...session, queue, setPace }
+    const parts = epochParts(session, queue)
     // Elsewhere: another process is restoring this Redis now and feeds it afterwards.
     if ((await checkEpoch(parts)) !== 'elsewhere') await feed(parts)
     return await queue.fleet.workers()

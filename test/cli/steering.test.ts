@@ -99,6 +99,17 @@ describe('pause and resume', () => {
   })
 })
 
+test('a Redis that belongs to another store is not touched: 78, naming both', async () => {
+  await submitted('one')
+  const env = { TRACKYARD_DATA_DIR: `${desk.dataDir}-2` }
+  for (const line of [['pause'], ['resume'], ['status']]) {
+    const { code, stderr } = await desk.type(line, { env })
+    expect([line, code]).toEqual([line, 78])
+    expect(stderr).toMatch(/belongs to another store/)
+  }
+  expect((await report()).queue.causes).toEqual([])
+})
+
 describe('caps', () => {
   test('a cap that is used up stays until it is raised or removed', async () => {
     const lines = ['one', 'two', 'three'].map((query) => JSON.stringify({ query })).join('\n')

@@ -1,17 +1,8 @@
 import type { Command } from 'commander'
 import type { ExitCode } from '../../domain/errors.js'
 import type { Act, Cli } from '../cli.js'
+import type { LetterOptions } from '../dead-letters.js'
 import { examples, wholeNumber } from '../parse.js'
-
-/** Which dead letters are meant; all given must hold. */
-export interface LetterOptions {
-  readonly status?: number
-  readonly batch?: string
-  readonly code?: string
-  readonly all?: boolean
-  readonly yes?: boolean
-  readonly json?: boolean
-}
 
 type Work = typeof import('../dead-letters.js')
 

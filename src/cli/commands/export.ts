@@ -1,11 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { Act } from '../cli.js'
+import type { ExportOptions } from '../export.js'
 import { examples } from '../parse.js'
-
-export interface ExportOptions {
-  readonly format?: 'csv' | 'jsonl'
-  readonly out?: string
-}
 
 export function define(command: Command, act: Act): void {
   command
