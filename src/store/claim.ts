@@ -5,7 +5,7 @@ import type { SearchState } from '../domain/states.js'
 import { knownBalance, lowerBalance } from './account.js'
 import { CAN_PAY_SQL } from './batch-row.js'
 import type { Connection } from './connection.js'
-import { addPause, heldUntil, isProbing } from './fleet-state.js'
+import { addPause, heldUntil, isProbing, SET_BACK_MS } from './fleet-state.js'
 import { changeOutcome, countOf, type LedgerCall, openCall } from './ledger.js'
 import { fingerprintBytes } from './search-ref.js'
 import type { Claim, ClaimRules } from './store.js'
@@ -61,7 +61,10 @@ function openCallUntil(connection: Connection, searchId: number, rules: ClaimRul
     [searchId],
   )
   if (open === undefined) return null
-  const until = open.sent_at + rules.openCallMaxAgeMs
+  // One from a later moment than now was sent before the wall clock was set back: its age counts from here.
+  const wasSetBack = open.sent_at > rules.now + SET_BACK_MS
+  if (wasSetBack) connection.run('update call set sent_at = ? where id = ?', [rules.now, open.id])
+  const until = (wasSetBack ? rules.now : open.sent_at) + rules.openCallMaxAgeMs
   if (until > rules.now) return until
   changeOutcome(connection, open, 'unknown')
   lowerBalance(connection)

@@ -36,7 +36,7 @@ export function endHold(connection: Connection): void {
 }
 
 /** How far clocks are set right in ordinary life. */
-const SET_BACK_MS = 5000
+export const SET_BACK_MS = 5000
 
 /** Null: nobody is held. A hold from a later moment than now was written before the wall clock was set back, and says nothing. */
 export function heldUntil(connection: Connection, now: number): number | null {

@@ -73,6 +73,15 @@ describe('a claim', () => {
     ])
   })
 
+  test('a wall clock that is set back by an hour leaves a call of a dead worker open no longer than ever', async () => {
+    await released(store, ['a'])
+    await granted(store, 'a', { now: 3_610_000 })
+    expect(await claim(store, 'a', { now: 10_000 })).toEqual({ kind: 'call_open', until: 35_000 })
+    expect(await claim(store, 'a', { now: 34_999 })).toEqual({ kind: 'call_open', until: 35_000 })
+    await granted(store, 'a', { now: 35_000 })
+    expect((await store.reports.totals(35_000)).unknownOutcomes).toBe(1)
+  })
+
   test('two openings of the same file claim the same search at once: one call', async () => {
     const other = await temp.openAgain()
     const queries = Array.from({ length: 20 }, (_, index) => `query ${index}`)
