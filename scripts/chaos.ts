@@ -40,8 +40,13 @@ async function main(words: readonly string[]): Promise<number> {
     if (isBroken) progress.say(`A promise was broken. The same actions again: ${replay}`)
     return isBroken ? 1 : 0
   } catch (error) {
-    if (!interrupt.signal.aborted) throw error
     progress.clear()
+    if (!interrupt.signal.aborted) {
+      progress.say(
+        `The run ended early, and all that it had started: ${error instanceof Error ? error.message : String(error)}`,
+      )
+      return 1
+    }
     progress.say('Interrupted: everything that was started is ended and removed.')
     return 130
   } finally {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OPEN_CALL_MARGIN_MS } from '../../src/search/handle.js'
 import { openStore } from '../../src/store/open.js'
-import { openCrew } from './crew.js'
+import { type Crew, openCrew } from './crew.js'
 import { type Evidence, gather } from './evidence.js'
 import { perform, type Scene } from './perform.js'
 import { describeStep, type Plan, WORKERS } from './plan.js'
@@ -29,6 +29,7 @@ export interface Run {
   forget(): Promise<void>
 }
 
+const STARTS_WITHIN_MS = 60_000
 const SETTLES_WITHIN_MS = 240_000
 const PROGRESS_EVERY_MS = 500
 
@@ -46,7 +47,7 @@ export async function run(options: RunOptions): Promise<Run> {
     const redis = await openVictim(stage.dataDir)
     const scene: Scene = { plan, stage, crew, tally, redis, released: new Map(), pauses, healing: healing.signal }
     crew.startAll()
-    while (crew.running() < WORKERS) await sleep(100, undefined, { signal: options.signal })
+    await allStarted(crew, options.signal)
     await breakThings(scene, options, healing)
     gathered = await finish(scene, options)
   } finally {
@@ -70,6 +71,17 @@ export async function run(options: RunOptions): Promise<Run> {
       concurrency: CONCURRENCY,
       callMaxAgeMs: REQUEST_TIMEOUT_MS + OPEN_CALL_MARGIN_MS,
     },
+  }
+}
+
+/** @throws Error where the program cannot run at all: there is nothing to break */
+async function allStarted(crew: Crew, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + STARTS_WITHIN_MS
+  while (crew.running() < WORKERS) {
+    if (performance.now() > deadline || crew.misconduct.length > 0) {
+      throw new Error(`The workers did not start: ${crew.misconduct[0] ?? `${crew.running()} of ${WORKERS} run`}`)
+    }
+    await sleep(100, undefined, { signal })
   }
 }
 
