@@ -1,0 +1,137 @@
+import { PassThrough } from 'node:stream'
+import { describe, expect, test } from '@jest/globals'
+import { openCli } from '../../src/cli/cli.js'
+import { openPaint } from '../../src/cli/render/paint.js'
+import { type PlanView, renderPlan } from '../../src/cli/render/plan.js'
+import { table } from '../../src/cli/render/table.js'
+import { counted, duration, short } from '../../src/cli/render/words.js'
+import { openWaitView } from '../../src/cli/wait-view.js'
+import type { StatusReport } from '../../src/status/report.js'
+import type { Account, BatchReport, Plan } from '../../src/store/store.js'
+import { estimate } from '../../src/submit/estimate.js'
+import { until } from '../support/until.js'
+import { terminal } from './setup.js'
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+describe('words', () => {
+  test.each([
+    [0, '0 searches'],
+    [1, '1 search'],
+    [1234567, '1,234,567 searches'],
+  ])('%d searches reads %s', (count, said) => {
+    expect(counted(count, 'search')).toBe(said)
+  })
+
+  test.each([
+    [59_999, 'under a minute'],
+    [MINUTE, '1 min'],
+    [59.7 * MINUTE, '1 h'],
+    [90 * MINUTE, '1 h 30 min'],
+    [DAY - 1, '1 day'],
+    [DAY + 4 * HOUR, '1 day 4 h'],
+    [13.9 * DAY, '13 days 22 h'],
+  ])('%d ms is %s', (ms, said) => {
+    expect(duration(ms)).toBe(said)
+  })
+
+  test('a row cannot speak to the terminal, and is cut between characters', () => {
+    expect(short('a\u001B[2Jb\nc', 20)).toBe('a [2Jb c')
+    expect(short('🎬🎬🎬🎬', 3)).toBe('🎬🎬…')
+  })
+
+  test('columns line up, figures to the right', () => {
+    expect(
+      table(
+        [
+          ['name', 'rows'],
+          ['a', '1'],
+          ['longer', '12,345'],
+        ],
+        [1],
+      ),
+    ).toBe('name      rows\na            1\nlonger  12,345')
+  })
+})
+
+describe('the plan says what to do when it does not suffice', () => {
+  const plan: Plan = {
+    rows: 12_000,
+    accepted: 11_990,
+    invalid: 10,
+    invalidReasons: ['line 3: expected a title, found nothing'],
+    searches: 11_000,
+    new: 10_000,
+    alreadyQueued: 400,
+    alreadyAnswered: 500,
+    alreadyDead: 100,
+    creditsNeeded: 10_000,
+    dueElsewhere: 0,
+    examples: [{ query: 'calm harbor', limit: 20, offset: 0 }],
+  }
+  const free: Account = {
+    creditsRemaining: 50,
+    limitPerMinute: 5,
+    limitPerDay: 50,
+    remainingToday: 50,
+    tier: 'free',
+    monthlyAllowance: 50,
+    heardAt: 0,
+  }
+  const shown = (account: Account, cap: number | null = null): string => {
+    const view: PlanView = {
+      name: 'night',
+      plan,
+      estimate: estimate({ plan, account, callsPerMinute: account.limitPerMinute ?? 5, creditReserve: 0, cap, now: 0 }),
+      cap,
+      creditReserve: 0,
+      accountTrouble: null,
+      now: 0,
+    }
+    return renderPlan(view, openPaint(new PassThrough(), {}))
+  }
+
+  test('credits missing and a daily limit', () => {
+    expect(shown(free)).toMatch(/9,950 credits short: the queue pauses when they are gone and goes on after a top-up/)
+    expect(shown(free)).toMatch(/199 monthly allowances more/)
+    expect(shown(free)).toMatch(/does not fit into one daily limit: about 200 days\..*--first N/)
+  })
+
+  test('nothing of that where it suffices', () => {
+    const pro = { ...free, creditsRemaining: 50_000, limitPerMinute: 300, limitPerDay: null, remainingToday: null }
+    expect(shown(pro)).not.toMatch(/short|--first|days/)
+    expect(shown(pro)).toMatch(/answered +500 +reused for free/)
+    expect(shown(pro)).toMatch(/dead +100 +not tried again/)
+  })
+
+  test('what a cap withholds', () => {
+    expect(shown({ ...free, creditsRemaining: 100 }, 20)).toMatch(/credits needed +20 +capped; 9,980 searches withheld/)
+  })
+})
+
+test('on a terminal wait draws a bar with the sentence below it and gives the cursor back', async () => {
+  const stderr = terminal(new PassThrough())
+  const drawn: Buffer[] = []
+  stderr.on('data', (part: Buffer) => drawn.push(part))
+  const io = { stdout: new PassThrough(), stderr, stdin: new PassThrough(), env: {}, cwd: '/' }
+  const never = new AbortController().signal
+  const view = await openWaitView(openCli({ ...io, interruptSignal: () => ({ signal: never, dispose: () => {} }) }))
+  const batch = { items: 2000, waiting: 500, withheld: 0 } as BatchReport
+  const status = {
+    queue: { state: 'running', reason: 'Running: all is well.', causes: [] },
+    credits: { remaining: 1234 },
+    pace: { calls_last_minute: 1 },
+    eta: null,
+  } as unknown as StatusReport
+  expect(view.isDue()).toBe(true)
+  view.show(batch, status)
+  expect(view.isDue()).toBe(false)
+  const text = (): string => Buffer.concat(drawn).toString()
+  await until(() => text().includes('Running'), { timeoutMs: 5000, what: 'the bar to be drawn' })
+  view.end()
+  expect(text()).toContain('75%  1,500 of 2,000 rows done; 1 call a minute, 1,234 credits left')
+  expect(text()).toContain('Running: all is well.')
+  expect(text().lastIndexOf('\u001B[?25h')).toBeGreaterThan(text().lastIndexOf('\u001B[?25l'))
+})
