@@ -78,16 +78,16 @@ export function workerChores(parts: ChoreParts): readonly Chore[] {
       everyMs: 2 * SECOND,
       run: leased('pace', 10 * SECOND, async () => setPace(await parts.sharedKey.others())),
     },
-    { name: 'feed', everyMs: SECOND, run: leased('feed', 10 * SECOND, () => feedOurs(parts)) },
+    { name: 'feed', everyMs: SECOND, run: leased('feed', 4 * SECOND, () => feedOurs(parts)) },
     {
       name: 'put back what vanished',
       everyMs: 5 * SECOND,
-      run: leased('reconcile', 15 * SECOND, () => reconcile(parts)),
+      run: leased('reconcile', 8 * SECOND, () => reconcile(parts)),
     },
     {
       name: 'take out what nobody wants',
       everyMs: 5 * SECOND,
-      run: leased('withdraw', 15 * SECOND, () => withdraw(parts)),
+      run: leased('withdraw', 8 * SECOND, () => withdraw(parts)),
     },
     { name: 'move dead letters', everyMs: 5 * SECOND, run: () => moveFailed(parts) },
     {

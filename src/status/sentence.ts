@@ -82,23 +82,28 @@ function runningReason(standing: Standing): string {
   if (standing.active === 0 && standing.delayed > 0 && standing.delayed >= standing.due) {
     return `${searches(standing.delayed)} wait for another attempt.`
   }
-  const limit = standing.limitPerMinute === null ? '' : ` of ${standing.limitPerMinute} allowed`
-  return `Running: ${standing.callsLastMinute} calls in the last minute${limit}; ${searches(standing.due)} due.`
+  const limit = standing.limitPerMinute === null ? '' : ` of ${figure(standing.limitPerMinute)} allowed`
+  return `Running: ${figure(standing.callsLastMinute)} calls in the last minute${limit}; ${searches(standing.due)} due.`
 }
 
 function idleReason(standing: Standing): string {
   if (standing.withheld > 0) {
-    return `Nothing is due; ${standing.withheld} rows are withheld by a cap: \`trackyard-batch release\` lets them go.`
+    return `Nothing is due; ${figure(standing.withheld)} rows are withheld by a cap: \`trackyard-batch release\` lets them go.`
   }
   return 'Nothing is due.'
 }
 
 function searches(count: number): string {
-  return count === 1 ? '1 search' : `${count} searches`
+  return count === 1 ? '1 search' : `${figure(count)} searches`
 }
 
 function credits(count: number): string {
-  return count === 1 ? '1 credit' : `${count} credits`
+  return count === 1 ? '1 credit' : `${figure(count)} credits`
+}
+
+/** 12,345: the same everywhere, whatever the machine's language. */
+function figure(count: number): string {
+  return count.toLocaleString('en-US')
 }
 
 /** Local wall time to the second; with the date when it is not within twelve hours of it. */

@@ -38,6 +38,16 @@ describe('status', () => {
     })
   })
 
+  test('--unknown names every call that may have cost a credit without an answer', async () => {
+    desk.simulator.fail({ match: 'Chase', does: 'cut' })
+    await submit()
+    await desk.work()
+    const calls = await desk.json<readonly { query: string }[]>(['status', '--unknown'])
+    expect(calls.map((call) => call.query)).toEqual(['Chase tense music'])
+    expect((await desk.type(['status', '--unknown'])).stdout).toMatch(/^1 call of unknown outcome.*\n.*\n.*Chase tense/)
+    expect((await desk.type(['status', 'films', '--unknown'])).code).toBe(2)
+  })
+
   test('says first why nothing moves, then the figures, without colours where no terminal is', async () => {
     await submit()
     const { code, stdout, stderr } = await desk.type(['status'])

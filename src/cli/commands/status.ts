@@ -7,6 +7,7 @@ import { examples } from '../parse.js'
 export interface StatusOptions {
   readonly watch?: boolean
   readonly json?: boolean
+  readonly unknown?: boolean
 }
 
 export function define(command: Command, act: Act): void {
@@ -14,11 +15,18 @@ export function define(command: Command, act: Act): void {
     .description('What is done, what is due, what it cost, and one sentence for why it moves or does not.')
     .argument('[batch]', 'id or name (default: the unfinished batches and the latest)')
     .option('-w, --watch', 'look again every second until Ctrl-C')
+    .option('--unknown', 'list every call of unknown outcome by name instead')
     .option('--json', 'print one JSON document on stdout')
     .action((batch: string | undefined, options: StatusOptions) =>
       act(async (cli): Promise<ExitCode> => {
         if (options.watch === true && options.json === true) {
           throw new UsageError('--json prints one document and --watch never ends: use one of them.')
+        }
+        if (options.unknown === true) {
+          if (options.watch === true || batch !== undefined) {
+            throw new UsageError('--unknown lists the calls of all batches once: leave out the batch and --watch.')
+          }
+          return (await import('../unknown-outcomes.js')).listUnknownOutcomes(cli, options.json === true)
         }
         return (await import('../status.js')).showStatus(
           cli,
@@ -33,5 +41,6 @@ export function define(command: Command, act: Act): void {
     'trackyard-batch status',
     'trackyard-batch status night --watch',
     'trackyard-batch status --json | jq .queue.reason',
+    'trackyard-batch status --unknown',
   )
 }

@@ -45,7 +45,7 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
 }
 
 function unnamed(more: number): string[] {
-  return more > 0 ? [`  … and ${figure(more)} earlier`] : []
+  return more > 0 ? [`  … and ${figure(more)} earlier: trackyard-batch status --unknown`] : []
 }
 
 /** One line, for --watch where nothing can be redrawn. */
