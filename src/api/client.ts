@@ -1,7 +1,7 @@
 import { Agent } from 'undici'
 import { readFrame } from '../domain/answer.js'
 import type { Clock } from '../domain/clock.js'
-import type { CallResult, ResponseFacts } from '../domain/outcome.js'
+import { type CallResult, NOTHING_SAID } from '../domain/outcome.js'
 import type { SearchRequest } from '../domain/request.js'
 import { outcomeOf } from './classify.js'
 import { oneLine, readErrorBody } from './error-body.js'
@@ -122,15 +122,4 @@ function callResult(result: Exchange, key: string, now: number, durationMs: numb
       durationMs,
     },
   }
-}
-
-const NOTHING_SAID: ResponseFacts = {
-  status: null,
-  requestId: null,
-  creditsRemaining: null,
-  limitPerMinute: null,
-  remainingThisMinute: null,
-  limitPerDay: null,
-  remainingToday: null,
-  durationMs: 0,
 }

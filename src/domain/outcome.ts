@@ -30,6 +30,18 @@ export interface ResponseFacts {
   readonly durationMs: number
 }
 
+/** Where there was no response at all. */
+export const NOTHING_SAID: ResponseFacts = {
+  status: null,
+  requestId: null,
+  creditsRemaining: null,
+  limitPerMinute: null,
+  remainingThisMinute: null,
+  limitPerDay: null,
+  remainingToday: null,
+  durationMs: 0,
+}
+
 /** What a 4xx said, in either of the documented body shapes. Texts are cut to 500 characters and free of the API key. */
 export interface Refusal {
   readonly status: number

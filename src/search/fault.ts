@@ -1,5 +1,5 @@
 import type { Logger } from '../domain/logger.js'
-import type { CallResult } from '../domain/outcome.js'
+import { type CallResult, NOTHING_SAID } from '../domain/outcome.js'
 
 /**
  * A call that our own code failed over, before or after it went out. It may be paid for, and asking again may end the
@@ -16,15 +16,6 @@ export function callThatFailedHere(error: unknown, log: Logger): CallResult {
       retryAfterMs: null,
       maybePaid: true,
     },
-    facts: {
-      status: null,
-      requestId: null,
-      creditsRemaining: null,
-      limitPerMinute: null,
-      remainingThisMinute: null,
-      limitPerDay: null,
-      remainingToday: null,
-      durationMs: 0,
-    },
+    facts: NOTHING_SAID,
   }
 }

@@ -5,7 +5,7 @@ import { outcomeOf } from '../../src/api/classify.js'
 import { readMe } from '../../src/api/me.js'
 import { receive } from '../../src/api/received.js'
 import { readFrame } from '../../src/domain/answer.js'
-import { CALL_OUTCOMES, type CallResult, ledgerOutcome } from '../../src/domain/outcome.js'
+import { CALL_OUTCOMES, type CallResult, ledgerOutcome, NOTHING_SAID } from '../../src/domain/outcome.js'
 import { KEY, withApi } from './setup.js'
 
 const request = { query: 'calm piano', limit: 20, offset: 0 }
@@ -114,7 +114,7 @@ describe('whatever the API answers', () => {
         }
         const response = receive(raw, KEY, 1024)
         const outcome = outcomeOf(response, readFrame(response.text), NOW)
-        expectKnown({ outcome, facts: NO_FACTS })
+        expectKnown({ outcome, facts: NOTHING_SAID })
         expect(outcome.kind === 'answered' || outcome.kind === 'unreadable' ? Math.floor(code / 100) : 2).toBe(2)
         const me = readMe(response)
         expect(['ok', 'unauthorized', 'failed']).toContain(me.kind)
@@ -151,14 +151,3 @@ describe('whatever the API answers', () => {
     )
   })
 })
-
-const NO_FACTS = {
-  status: null,
-  requestId: null,
-  creditsRemaining: null,
-  limitPerMinute: null,
-  remainingThisMinute: null,
-  limitPerDay: null,
-  remainingToday: null,
-  durationMs: 0,
-}
