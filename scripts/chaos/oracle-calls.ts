@@ -11,8 +11,8 @@ import { callsWhilePaused, strangeUnknown, tooManyWithoutEnd } from './oracle-un
  *
  * Promise 2: a search is paid for once, except for calls of unknown outcome, each of which is listed.
  * So of all that was paid for one search, one call may be a plain answer; every other must stand in the
- * ledger as unknown, as unreadable (which is bought again only when somebody retries it), or as an
- * answer that came so late that the call had been given up as unknown.
+ * ledger as unknown (also when its answer came after another call had answered), or as unreadable, which is bought
+ * again only when somebody retries it.
  */
 export interface CallFigures {
   readonly calls: number
@@ -110,7 +110,7 @@ function isExcused({ ledger: call }: Match, all: readonly AuditedCall[], callMax
         (other) => other.sentAt <= call.sentAt || other.round > call.round || cameLate(call, callMaxAgeMs),
       )
     default:
-      return cameLate(call, callMaxAgeMs)
+      return false
   }
 }
 

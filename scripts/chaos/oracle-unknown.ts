@@ -8,6 +8,8 @@ import type { Evidence, ServerCall } from './evidence.js'
  */
 /** Between the server's last byte and our commit, on a machine with much to do, ms. */
 const COMMITTED_WITHIN_MS = 1000
+/** Its answer came, but after another call's: listed because it was paid for all the same. */
+const PAID_AGAIN = /paid for twice/
 
 /** Null: it is explained. Else what is strange about it. */
 export function strangeUnknown(
@@ -17,6 +19,7 @@ export function strangeUnknown(
 ): string | null {
   const { kills, freezes, requestTimeoutMs } = evidence
   if (seen !== null && seen.finished !== 'answered') return null
+  if (call.detail !== null && PAID_AGAIN.test(call.detail)) return null
   if (call.finishedAt !== null) {
     const waited = call.finishedAt - call.sentAt
     const wasFrozen = freezes.some(({ from, to }) => from < (call.finishedAt ?? 0) && to > call.sentAt)

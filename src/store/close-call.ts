@@ -32,7 +32,7 @@ export function closeCall(connection: Connection, callId: number, end: End): Clo
   // An aged-out call has no end yet: `finished_at` is what tells one that was closed before.
   if (call.finished_at !== null) return { wasFirst: undecided || search.verdict_call === callId, endedProbe: false }
 
-  record(connection, call, end)
+  record(connection, call, search.state === 'answered' ? asPaidAgain(end) : end)
   // One that was given up on before (`unknown`) has been counted then.
   const mayCost = isCharged(end.outcome) && call.outcome === 'sent'
   const ended = { id: callId, sentAt: call.sent_at, outcome: end.outcome, mayCost }
@@ -42,6 +42,16 @@ export function closeCall(connection: Connection, callId: number, end: End): Clo
   const endedProbe = end.outcome === 'answered' && isProbing(connection)
   if (endedProbe) setProbing(connection, false)
   return { wasFirst: undecided, endedProbe }
+}
+
+/**
+ * A call that was given up on (a process frozen beyond its timeout) answers after another call has: the search was
+ * paid for twice. It stays on the list of calls that cost a credit without an answer of their own, by name.
+ */
+function asPaidAgain(end: End): End {
+  return isCharged(end.outcome)
+    ? { ...end, outcome: 'unknown', detail: 'answered after another call had: this search was paid for twice' }
+    : end
 }
 
 interface ClosingCall extends LedgerCall {

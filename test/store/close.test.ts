@@ -111,14 +111,16 @@ describe('outcomes that come late', () => {
     expect(await charged(store, id)).toBe(1)
   })
 
-  test('a second answer changes the ledger alone', async () => {
+  test('a second answer is kept on the list of calls that cost a credit for nothing, by name', async () => {
     const id = await released(store, ['a'])
     const late = await granted(store, 'a', { now: 10_000 })
     const second = await granted(store, 'a', { now: 40_000 })
     expect(await close(store, second, 'noMatch')).toMatchObject({ wasFirst: true })
     expect(await close(store, late, 'answered')).toMatchObject({ wasFirst: false })
     expect(await counts(store, id)).toEqual({ items: 1, noMatch: 1 })
-    expect((await store.reports.totals(1)).spent).toBe(2)
+    expect(await store.reports.totals(1)).toMatchObject({ spent: 1, unknownOutcomes: 1 })
+    const [listed] = await store.reports.unknownOutcomes(10)
+    expect(listed?.call.detail).toMatch(/paid for twice/)
   })
 
   test('an answer takes a dead letter off the list, also a discarded one', async () => {
