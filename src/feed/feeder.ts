@@ -1,4 +1,5 @@
 import type { Logger } from '../domain/logger.js'
+import { DEFAULT_LIMIT } from '../domain/request.js'
 import type { Priority } from '../domain/states.js'
 import { PRIORITIES } from '../domain/states.js'
 import type { SearchJobData, SearchQueue } from '../queue/search-queue.js'
@@ -56,11 +57,11 @@ function toJob(due: DueSearch): { ref: DueSearch['ref']; priority: Priority; dat
     priority: due.priority,
     data: {
       query,
-      limit,
-      offset,
-      filters: filters === undefined ? null : JSON.stringify(filters),
+      ...(limit === DEFAULT_LIMIT ? {} : { limit }),
+      ...(offset === 0 ? {} : { offset }),
+      ...(filters === undefined ? {} : { filters: JSON.stringify(filters) }),
       batch: due.batchName,
-      item: due.itemKey,
+      ...(due.itemKey === null ? {} : { item: due.itemKey }),
     },
   }
 }

@@ -34,7 +34,7 @@ export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'>
         await queue.addBulk(
           chunk.map(({ ref, priority, data }) => ({
             name: 'search',
-            data: data.filters === null ? { ...data, filters: undefined } : data,
+            data,
             opts: { ...JOB_OPTIONS, priority: PRIORITY[priority], jobId: jobIdOf(ref) },
           })),
         )

@@ -19,15 +19,16 @@ export interface SearchQueue {
   close(): Promise<void>
 }
 
-/** For the eye only; the truth is in the store. */
+/** For the eye only; the truth is in the store. What is as by default is left out: twenty thousand of these lie in memory. */
 export interface SearchJobData {
   readonly query: string
-  readonly limit: number
-  readonly offset: number
-  /** JSON; left out of the job where there are none. */
-  readonly filters: string | null
+  readonly limit?: number
+  readonly offset?: number
+  /** JSON. */
+  readonly filters?: string
   readonly batch: string
-  readonly item: string | null
+  /** The user's own id of the first row that asks. */
+  readonly item?: string
 }
 
 export interface QueueCounts {

@@ -63,7 +63,7 @@ describe('the mover', () => {
       queries(230).map((query) => ({
         ref: refOf(query),
         priority: 'normal',
-        data: { query, limit: 20, offset: 0, filters: null, batch: 'night', item: null },
+        data: { query, batch: 'night' },
       })),
     )
     await failAll(230, '400 · Bad')

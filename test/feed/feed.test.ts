@@ -47,7 +47,7 @@ describe('the feeder', () => {
     await fleet.submit(queries(3))
     const room = { high: 10, normal: 10, low: 10 }
     const found = await fleet.store.feed.due(10, room)
-    const data = { limit: 20, offset: 0, filters: null, batch: 'night', item: null }
+    const data = { batch: 'night' }
     await fleet.queue.searches.add(
       found.map(({ ref, request }) => ({ ref, priority: 'normal', data: { query: request.query, ...data } })),
     )
