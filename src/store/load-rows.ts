@@ -1,12 +1,15 @@
 import { RefusedError } from '../domain/errors.js'
 import type { LoadedRow } from '../domain/loaded-row.js'
-import type { SearchState } from '../domain/states.js'
-import type { Connection } from './connection.js'
-import { FIRST_GENERATION, fingerprintBytes } from './search-ref.js'
+import type { Connection, SqlValue } from './connection.js'
+import { insertRows } from './insert-rows.js'
+import { findOrAddSearches, type WantedSearch } from './load-searches.js'
 
 /**
  * A chunk of a catalog becomes items, the searches they need (found by fingerprint, or new) and what the batch wants. The
  * batch's counters start out right here: an item whose search has its verdict already is counted as such at once.
+ *
+ * A million rows must not take a million times what rows can share: a question is looked for once in a chunk,
+ * ids are looked up together, and many rows go into one statement.
  */
 export function addRows(connection: Connection, batchId: number, rows: readonly LoadedRow[], now: number): void {
   const batch = connection.get<{ max_age_ms: number | null }>(
@@ -17,106 +20,75 @@ export function addRows(connection: Connection, batchId: number, rows: readonly 
     throw new RefusedError(
       `Batch ${batchId} takes no more rows: it was released, or dropped because its loader was silent for too long. Nothing was spent by this; submit the catalog again.`,
     )
-  const counts = { invalid: 0, pending: 0, tagged: 0, noMatch: 0, dead: 0 }
   const expiredBefore = batch.max_age_ms === null ? null : now - batch.max_age_ms
-  for (const row of rows) {
-    const problem = row.problem ?? repeatedKey(connection, batchId, row.key)
-    if (problem !== null || row.request === null) {
-      counts.invalid += 1
-      addItem(connection, batchId, row, null, problem ?? 'no request could be made of this row')
-      continue
+  const problems = problemsOf(connection, batchId, rows)
+  const asked = rows.map((row, index) => (problems[index] === null ? row.request : null))
+  const searches = findOrAddSearches(connection, batchId, asked, expiredBefore)
+
+  const items: SqlValue[] = []
+  let invalid = 0
+  for (const [index, row] of rows.entries()) {
+    const request = asked[index] ?? null
+    const search = request === null ? undefined : searches.get(request.fingerprint)
+    if (search === undefined) invalid += 1
+    else {
+      search.firstPosition ??= row.position
+      search.items += 1
     }
-    const search = findOrAddSearch(connection, batchId, row.request, expiredBefore)
-    const isNew = want(connection, batchId, search.id, row.position)
-    addItem(connection, batchId, row, search.id, null)
-    if (search.state === 'answered') {
-      if ((search.tracks ?? 0) > 0) counts.tagged += 1
-      else counts.noMatch += 1
-    } else if (search.state === 'dead') counts.dead += 1
-    else if (isNew) counts.pending += 1
+    items.push(batchId, row.position, row.key, row.row, search?.id ?? null, problems[index] ?? null)
   }
+  insertRows(connection, 'item (batch_id, position, key, row, search_id, problem)', 6, items)
+  const counts = want(connection, batchId, [...searches.values()])
   connection.run(
     `update batch set items = items + @items, invalid = invalid + @invalid, pending = pending + @pending,
        tagged = tagged + @tagged, no_match = no_match + @noMatch, dead = dead + @dead, heard_at = @now
      where id = @batchId`,
-    { ...counts, items: rows.length, now, batchId },
+    { ...counts, invalid, items: rows.length, now, batchId },
   )
 }
 
-function repeatedKey(connection: Connection, batchId: number, key: string | null): string | null {
-  if (key === null) return null
-  const earlier = connection.get<{ position: number }>(
-    'select position from item where batch_id = ? and key = ? limit 1',
-    [batchId, key],
+/** For each row what is wrong with it; null: nothing. A row whose id an earlier one has is found out here. */
+function problemsOf(connection: Connection, batchId: number, rows: readonly LoadedRow[]): readonly (string | null)[] {
+  const holders = new Map<string, number>()
+  for (const { key, position } of rows) if (key !== null && !holders.has(key)) holders.set(key, position)
+  const earlier = connection.all<{ key: string; position: number }>(
+    `select item.key, min(item.position) as position
+     from json_each(@keys) as asked cross join item on item.batch_id = @batchId and item.key = asked.value
+     group by item.key`,
+    { batchId, keys: JSON.stringify([...holders.keys()]) },
   )
-  return earlier === undefined ? null : `repeated id "${key}": row ${earlier.position} has it already`
+  for (const { key, position } of earlier) holders.set(key, position)
+  return rows.map(({ key, position, problem, request }) => {
+    const holder = key === null ? position : (holders.get(key) ?? position)
+    if (problem !== null) return problem
+    if (holder !== position) return `repeated id "${key}": row ${holder} has it already`
+    return request === null ? 'no request could be made of this row' : null
+  })
 }
 
-function addItem(
-  connection: Connection,
-  batchId: number,
-  row: LoadedRow,
-  searchId: number | null,
-  problem: string | null,
-): void {
-  connection.run('insert into item (batch_id, position, key, row, search_id, problem) values (?, ?, ?, ?, ?, ?)', [
-    batchId,
-    row.position,
-    row.key,
-    row.row,
-    searchId,
-    problem,
-  ])
+/** Writes what the batch wants, and says what that adds to its counters. */
+function want(connection: Connection, batchId: number, searches: readonly WantedSearch[]) {
+  const counts = { pending: 0, tagged: 0, noMatch: 0, dead: 0 }
+  const fresh: SqlValue[] = []
+  for (const search of searches) {
+    const wanted = [batchId, search.id, search.items, search.firstPosition ?? 0]
+    if (search.isNew) fresh.push(...wanted)
+    const isFirst = search.isNew || wantKnown(connection, wanted) === search.items
+    if (search.state === 'answered') {
+      if ((search.tracks ?? 0) > 0) counts.tagged += search.items
+      else counts.noMatch += search.items
+    } else if (search.state === 'dead') counts.dead += search.items
+    else if (isFirst) counts.pending += 1
+  }
+  insertRows(connection, 'want (batch_id, search_id, items, first_position)', 4, fresh)
+  return counts
 }
 
-/** True when this is the batch's first item with that search. */
-function want(connection: Connection, batchId: number, searchId: number, position: number): boolean {
-  const row = connection.get<{ items: number }>(
-    `insert into want (batch_id, search_id, items, first_position) values (?, ?, 1, ?)
-     on conflict do update set items = items + 1 returning items`,
-    [batchId, searchId, position],
-  )
-  return row?.items === 1
-}
-
-interface KnownSearch {
-  readonly id: number
-  readonly generation: number
-  readonly state: SearchState
-  readonly tracks: number | null
-  readonly answered_at: number | null
-}
-
-/**
- * The asking of this question that this batch has taken already; else the latest answer that is young enough; else the latest
- * asking without an answer; else a new one. An answer counts before a later asking: what was asked anew for another
- * batch's `--max-age`, and is still waiting, refused or cancelled, makes nobody pay a second time.
- */
-function findOrAddSearch(
-  connection: Connection,
-  batchId: number,
-  asked: NonNullable<LoadedRow['request']>,
-  expiredBefore: number | null,
-): Pick<KnownSearch, 'id' | 'state' | 'tracks'> {
-  const bytes = fingerprintBytes(asked.fingerprint)
-  const known = connection.all<KnownSearch>(
-    'select id, generation, state, tracks, answered_at from search where fingerprint = ? order by generation desc',
-    [bytes],
-  )
-  const isYoung = (search: KnownSearch): boolean =>
-    search.answered_at !== null && (expiredBefore === null || search.answered_at >= expiredBefore)
-  const taken = (search: KnownSearch): boolean =>
-    connection.get('select 1 from want where batch_id = ? and search_id = ?', [batchId, search.id]) !== undefined
-  const [latest] = known
-  // Nearly always there is one at most, and nothing to choose.
-  const alone = known.length === 1 && latest !== undefined && (latest.answered_at === null || isYoung(latest))
-  const found = alone
-    ? latest
-    : (known.find(taken) ?? known.find(isYoung) ?? (latest?.answered_at === null ? latest : undefined))
-  if (found !== undefined) return found
-  const { id } = connection.run(
-    "insert into search (fingerprint, generation, request, state) values (?, ?, ?, 'waiting')",
-    [bytes, latest === undefined ? FIRST_GENERATION : latest.generation + 1, JSON.stringify(asked.request)],
-  )
-  return { id, state: 'waiting', tracks: null }
+/** How many of the batch's items share that search by now. */
+function wantKnown(connection: Connection, wanted: readonly SqlValue[]): number | undefined {
+  return connection.get<{ items: number }>(
+    `insert into want (batch_id, search_id, items, first_position) values (?, ?, ?, ?)
+     on conflict do update set items = items + excluded.items returning items`,
+    wanted,
+  )?.items
 }

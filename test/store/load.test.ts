@@ -54,6 +54,45 @@ describe('loading a catalog', () => {
     expect(await counts(store, id)).toEqual({ items: 5, waiting: 3, invalid: 2 })
   })
 
+  test('within one chunk too a repeated id names the first row that has it, be that row itself invalid', async () => {
+    const id = await store.batches.create(newBatch())
+    const rows = [badRow(1), row(2, 'a', 'row-1'), row(3, 'b', 'x'), row(4, 'b', 'x'), badRow(5), row(6, 'b', 'x')]
+    await store.batches.addRows(id, rows, 1000)
+    expect((await exported(store, id)).map((each) => each.error)).toEqual([
+      'line 1: expected a title, found nothing',
+      'repeated id "row-1": row 1 has it already',
+      null,
+      'repeated id "x": row 3 has it already',
+      'line 5: expected a title, found nothing',
+      'repeated id "x": row 3 has it already',
+    ])
+    expect(await store.batches.plan(id, 1000)).toMatchObject({ rows: 6, invalid: 5, searches: 1, new: 1 })
+  })
+
+  test('a big chunk, with questions of its own, shared, known to this batch and known to others', async () => {
+    const queries = Array.from({ length: 333 }, (_, index) => `query ${index % 222}`)
+    const other = await released(store, queries.slice(0, 70))
+    const id = await store.batches.create(newBatch())
+    await store.batches.addRows(
+      id,
+      queries.slice(0, 111).map((query, index) => row(index + 1, query)),
+      1000,
+    )
+    await store.batches.addRows(
+      id,
+      queries.slice(60).map((query, index) => row(index + 112, query)),
+      1000,
+    )
+    expect(await store.batches.plan(id, 1000)).toMatchObject({ rows: 384, searches: 222, alreadyQueued: 70, new: 152 })
+    await release(store, id)
+    expect(await feedAll(store)).toEqual(queries.slice(0, 222))
+    expect(await counts(store, id)).toEqual({ items: 384, waiting: 384 })
+    expect(await counts(store, other)).toEqual({ items: 70, waiting: 70 })
+    expect((await exported(store, id)).map((each) => each.position)).toEqual(
+      Array.from({ length: 384 }, (_, index) => index + 1),
+    )
+  })
+
   test('nothing of a loading batch is due or can be claimed', async () => {
     await loaded(store, ['calm'])
     expect(await feedAll(store)).toEqual([])

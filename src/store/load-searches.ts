@@ -1,0 +1,104 @@
+import type { LoadedRow } from '../domain/loaded-row.js'
+import type { SearchState } from '../domain/states.js'
+import type { Connection, SqlValue } from './connection.js'
+import { insertRows } from './insert-rows.js'
+import { FIRST_GENERATION, fingerprintBytes } from './search-ref.js'
+
+type Asked = NonNullable<LoadedRow['request']>
+
+/** A search, and what a chunk of a catalog asks of it. */
+export interface WantedSearch {
+  readonly id: number
+  readonly state: SearchState
+  readonly tracks: number | null
+  /** Made by this chunk: nobody can have wanted it before. */
+  readonly isNew: boolean
+  items: number
+  firstPosition: number | null
+}
+
+interface KnownSearch {
+  readonly id: number
+  readonly generation: number
+  readonly state: SearchState
+  readonly tracks: number | null
+  readonly answered_at: number | null
+}
+
+/**
+ * For each question of a chunk, by fingerprint: the asking that this batch has taken already; else the latest answer that is
+ * young enough; else the latest asking without an answer; else a new one. An answer counts before a later asking: what was asked
+ * anew for another batch's `--max-age`, and is still waiting, refused or cancelled, makes nobody pay a second time.
+ *
+ * New ones get their ids here, ascending in the order in which they are first asked: budgets reach that far.
+ */
+export function findOrAddSearches(
+  connection: Connection,
+  batchId: number,
+  asked: readonly (Asked | null)[],
+  expiredBefore: number | null,
+): ReadonlyMap<string, WantedSearch> {
+  const known = knownSearches(connection, asked)
+  const searches = new Map<string, WantedSearch>()
+  const fresh: SqlValue[] = []
+  let lastId = connection.get<{ seq: number }>("select seq from sqlite_sequence where name = 'search'")?.seq ?? 0
+  for (const each of asked) {
+    if (each === null || searches.has(each.fingerprint)) continue
+    const earlier = known.get(each.fingerprint) ?? []
+    const found = choose(connection, batchId, earlier, expiredBefore)
+    if (found === undefined) {
+      lastId += 1
+      const generation = (earlier[0]?.generation ?? FIRST_GENERATION - 1) + 1
+      fresh.push(lastId, fingerprintBytes(each.fingerprint), generation, JSON.stringify(each.request), 'waiting')
+    }
+    const search = found ?? { id: lastId, state: 'waiting', tracks: null }
+    searches.set(each.fingerprint, {
+      id: search.id,
+      state: search.state,
+      tracks: search.tracks,
+      isNew: found === undefined,
+      items: 0,
+      firstPosition: null,
+    })
+  }
+  insertRows(connection, 'search (id, fingerprint, generation, request, state)', 5, fresh)
+  return searches
+}
+
+/** All askings of these questions, the latest first. */
+function knownSearches(
+  connection: Connection,
+  asked: readonly (Asked | null)[],
+): ReadonlyMap<string, readonly KnownSearch[]> {
+  const digits = asked.flatMap((each) => each?.fingerprint ?? [])
+  const rows = connection.all<KnownSearch & { fingerprint: string }>(
+    `select asked.value as fingerprint, search.id, generation, state, tracks, answered_at
+     from json_each(?) as asked cross join search on search.fingerprint = unhex(asked.value)`,
+    [JSON.stringify([...new Set(digits)])],
+  )
+  const known = new Map<string, KnownSearch[]>()
+  for (const row of rows) {
+    const others = known.get(row.fingerprint)
+    if (others === undefined) known.set(row.fingerprint, [row])
+    else others.push(row)
+  }
+  for (const searches of known.values()) searches.sort((one, other) => other.generation - one.generation)
+  return known
+}
+
+function choose(
+  connection: Connection,
+  batchId: number,
+  known: readonly KnownSearch[],
+  expiredBefore: number | null,
+): KnownSearch | undefined {
+  const isYoung = (search: KnownSearch): boolean =>
+    search.answered_at !== null && (expiredBefore === null || search.answered_at >= expiredBefore)
+  const taken = (search: KnownSearch): boolean =>
+    connection.get('select 1 from want where batch_id = ? and search_id = ?', [batchId, search.id]) !== undefined
+  const [latest] = known
+  // Nearly always there is one at most, and nothing to choose.
+  const alone = known.length === 1 && latest !== undefined && (latest.answered_at === null || isYoung(latest))
+  if (alone) return latest
+  return known.find(taken) ?? known.find(isYoung) ?? (latest?.answered_at === null ? latest : undefined)
+}
