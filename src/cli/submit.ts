@@ -79,10 +79,11 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
     const { creditsNeeded } = view.estimate
     if (options.json !== true) cli.print(renderPlan(view, cli.paint))
     if (options.dryRun === true) {
+      // Before the drop, which takes its time for a big catalog: nobody waits for it to see the plan.
+      if (options.json === true) cli.printJson(submitJson(null, view))
       await batch.drop()
       isDecided = true
-      if (options.json === true) cli.printJson(submitJson(null, view))
-      else cli.say('Dry run: nothing was kept, nothing was spent.')
+      if (options.json !== true) cli.say('Dry run: nothing was kept, nothing was spent.')
       return { kind: 'ended', code: 0 }
     }
     if (!(await mayRelease(cli, creditsNeeded, session.settings.confirmAbove, order))) {
