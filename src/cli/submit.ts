@@ -15,6 +15,7 @@ import { openProgressLine } from './progress-line.js'
 import { type PlanView, renderPlan } from './render/plan.js'
 import { counted, figure } from './render/words.js'
 import { feedNow, type Session, withSession } from './session.js'
+import { keepHeapSmall } from './small-heap.js'
 import { waitForBatch } from './wait.js'
 
 export interface SubmitOptions {
@@ -109,6 +110,7 @@ async function loadCatalog(cli: Cli, session: Session, order: Order, name: strin
   const source = path === null ? { stream: cli.io.stdin, name: 'standard input' } : { path }
   const catalog = await orAborted(openCatalog(source, { delimiter: options.delimiter }), signal)
   const line = openProgressLine(cli)
+  keepHeapSmall()
   try {
     const rows = compileRows({
       catalog,

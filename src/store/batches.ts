@@ -6,7 +6,7 @@ import { addRows } from './load-rows.js'
 import { planOf } from './plan.js'
 
 /** Rows removed in one transaction: others must be able to write in between. */
-const DROP_PIECE = 5000
+const DROP_PIECE = 10_000
 
 export function batchRecord(connection: Connection): BatchRecord {
   return {

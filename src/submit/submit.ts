@@ -16,7 +16,7 @@ export interface SubmitParts {
   readonly now: () => number
 }
 
-const CHUNK = 5000
+const CHUNK = 10_000
 const HEARTBEAT_MS = 5000
 /** A loader that has said nothing for so long is gone. */
 const ABANDONED_MS = 60_000

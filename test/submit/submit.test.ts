@@ -107,7 +107,7 @@ describe('loading', () => {
 
   test('interrupted, or failing in the middle, or without a row, it leaves nothing behind', async () => {
     const interrupt = new AbortController()
-    const rows = queries(6000)
+    const rows = queries(11_000)
     const stop = one(rowsOf(rows), { signal: interrupt.signal, progress: () => interrupt.abort() })
     await expect(stop).rejects.toThrow(/abort/i)
     async function* failing() {
