@@ -4,7 +4,8 @@ import type { Batch, BatchReport, Store } from '../store/store.js'
 /** What the webhook says: one sentence with figures and the next command. */
 export function pausedSentence(pause: Pause, due: number): string {
   const wait = due === 1 ? '1 search waits' : `${due} searches wait`
-  return `Paused (${named(pause.cause)}): ${pause.detail.replace(/\.$/, '')}. ${wait}; see \`trackyard-batch status\`.`
+  const detail = pause.detail === '' ? '' : `: ${pause.detail.replace(/\.$/, '')}`
+  return `Paused (${named(pause.cause)})${detail}. ${wait}; see \`trackyard-batch status\`, then \`trackyard-batch resume\`.`
 }
 
 /** @param standing causes that stand all the same */
@@ -16,13 +17,13 @@ export function resumedSentence(
   const credits = creditsLeft === null ? '' : `, ${creditsLeft} credits left`
   const over = lifted.map(named).join(', ')
   if (standing.length > 0) {
-    return `No longer paused for ${over}${credits}, but still for ${standing.map(named).join(', ')}: \`trackyard-batch resume\`.`
+    return `No longer paused (${over})${credits}, but still paused (${standing.map(named).join(', ')}): \`trackyard-batch resume\`.`
   }
   return `Resumed (was paused: ${over})${credits}; follow it with \`trackyard-batch status --watch\`.`
 }
 
 function named(cause: PauseCause): string {
-  return cause.replace('_', ' ')
+  return cause === 'operator' ? 'by hand' : cause.replace('_', ' ')
 }
 
 export function completedSentence(report: BatchReport): string {
@@ -31,7 +32,7 @@ export function completedSentence(report: BatchReport): string {
   if (dead > 0) parts.push(`${dead} dead`)
   if (invalid > 0) parts.push(`${invalid} invalid`)
   if (withheld > 0) parts.push(`${withheld} withheld`)
-  return `Batch ${batch.id} (${batch.name}) is done: ${items} rows, ${parts.join(', ')}; \`trackyard-batch export ${batch.id}\`.`
+  return `Batch ${batch.id} (${batch.name}) is done: ${items === 1 ? '1 row' : `${items} rows`}, ${parts.join(', ')}; \`trackyard-batch export ${batch.id}\`.`
 }
 
 /** Completed since the last look, each announced once. */

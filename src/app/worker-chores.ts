@@ -36,14 +36,18 @@ export interface ChoreParts {
   readonly inHand: () => number
 }
 
+/** The chores that one worker does for all; a worker that stops gives them up, so that the next need not wait. */
+export const LEASES = ['pace', 'feed', 'reconcile', 'withdraw', 'sweep', 'heal', 'account', 'news'] as const
+
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 
 export function workerChores(parts: ChoreParts): readonly Chore[] {
   const { store, queue, settings, log, now } = parts
-  const leased = (name: string, ms: number, work: () => Promise<unknown>) => async (): Promise<void> => {
-    if (await queue.fleet.lease(name, ms)) await work()
-  }
+  const leased =
+    (name: (typeof LEASES)[number], ms: number, work: () => Promise<unknown>) => async (): Promise<void> => {
+      if (await queue.fleet.lease(name, ms)) await work()
+    }
   const setPace = (others = 0) => followLimit({ ...parts, rateLimit: settings.rateLimit }, others)
   const account = async () => {
     const answer = await refreshAccount(parts)

@@ -22,7 +22,7 @@ import { downChore } from './down.js'
 import { sayHello } from './hello.js'
 import { openCaller, openDelivery, openRecord } from './parts.js'
 import { endable, type Running } from './running.js'
-import { workerChores } from './worker-chores.js'
+import { LEASES, workerChores } from './worker-chores.js'
 
 /**
  * A worker: opens the record, the delivery and the API, sets Redis right if it has lost anything, then takes
@@ -85,7 +85,7 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
     end.badly,
   )
   closers.add(() => queue.fleet.leave(workerId).catch(() => {}))
-  closers.add(() => queue.fleet.release('pace').catch(() => {}))
+  closers.add(() => Promise.all(LEASES.map((chore) => queue.fleet.release(chore).catch(() => {}))))
   closers.add(() => chores.stop())
   const parking = await queue.deadLetters.work({ retry: async (ref) => void (await retryOne(parts, ref)) })
   closers.add(() => parking.stop(settings.shutdownGraceMs))

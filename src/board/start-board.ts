@@ -35,7 +35,10 @@ export async function startBoard(options: BoardOptions): Promise<Board> {
   const server = createServer(getRequestListener(web.fetch))
   const port = await listen(server, options.host, options.port)
   const url = `http://${nameFor(options.host)}:${port}`
-  options.log.info({ url, read_only: options.readOnly, password: credentials !== null }, `Bull Board is at ${url}`)
+  options.log.info(
+    { url, readOnly: options.readOnly, asksForPassword: credentials !== null },
+    `Bull Board is at ${url}`,
+  )
 
   let closing: Promise<void> | null = null
   return {

@@ -4,6 +4,7 @@ import type { Catalog } from '../catalog/catalog.js'
 import { type ExitCode, RefusedError } from '../domain/errors.js'
 import type { Filters } from '../domain/request.js'
 import type { Priority } from '../domain/states.js'
+import { pauseSentence } from '../status/sentence.js'
 import { estimate } from '../submit/estimate.js'
 import { type LoadedBatch, load } from '../submit/submit.js'
 import { askYesNo, canAsk } from './ask.js'
@@ -54,7 +55,7 @@ export async function submit(cli: Cli, file: string, options: SubmitOptions): Pr
     )
     if (released.kind === 'ended') return released.code
     const workers = await feedNow(cli, session)
-    if (options.json !== true) sayReleased(cli, released, workers)
+    if (options.json !== true) sayReleased(cli, released, { workers, pause: await standingPause(session) })
     return options.wait === true ? waitForBatch(cli, session, { batchId: released.id, timeoutMs: null }) : 0
   })
 }
@@ -215,12 +216,21 @@ function submitJson(batch: number | null, { name, plan, estimate: { creditsNeede
 function sayReleased(
   cli: Cli,
   released: { readonly id: number; readonly name: string; readonly isDone: boolean },
-  workers: number | null,
+  fleet: { readonly workers: number | null; readonly pause: string | null },
 ): void {
+  if (fleet.pause !== null && !released.isDone) cli.say(fleet.pause)
   const next = released.isDone
     ? `trackyard-batch export ${released.id}`
-    : workers === 0
+    : fleet.workers === 0
       ? 'trackyard-batch up   (no worker runs yet)'
-      : `trackyard-batch wait ${released.id}`
+      : fleet.pause !== null
+        ? 'trackyard-batch resume'
+        : `trackyard-batch wait ${released.id}`
   cli.say(`Released as batch ${released.id} (${released.name}). Next: ${next}`)
+}
+
+/** Why nothing of it moves yet; null when nothing is paused. */
+async function standingPause({ store, now }: Session): Promise<string | null> {
+  const [pause] = await store.pauses.list()
+  return pause === undefined ? null : pauseSentence(pause, now())
 }

@@ -83,7 +83,7 @@ function runningReason(standing: Standing): string {
     return `${searches(standing.delayed)} wait for another attempt.`
   }
   const limit = standing.limitPerMinute === null ? '' : ` of ${figure(standing.limitPerMinute)} allowed`
-  return `Running: ${figure(standing.callsLastMinute)} calls in the last minute${limit}; ${searches(standing.due)} due.`
+  return `Running: ${standing.callsLastMinute === 1 ? '1 call' : `${figure(standing.callsLastMinute)} calls`} in the last minute${limit}; ${searches(standing.due)} due.`
 }
 
 function idleReason(standing: Standing): string {

@@ -99,12 +99,12 @@ describe('the sentences', () => {
   test('carry figures and the next command', () => {
     const pause = { cause: 'reserve', since: 1, detail: '20 credits are left.' } as const
     expect(pausedSentence(pause, 70)).toBe(
-      'Paused (reserve): 20 credits are left. 70 searches wait; see `trackyard-batch status`.',
+      'Paused (reserve): 20 credits are left. 70 searches wait; see `trackyard-batch status`, then `trackyard-batch resume`.',
     )
     expect(resumedSentence(['no_credits'], [], 500)).toBe(
       'Resumed (was paused: no credits), 500 credits left; follow it with `trackyard-batch status --watch`.',
     )
-    expect(resumedSentence(['no_credits'], ['operator'], null)).toMatch(/but still for operator: `trackyard-batch res/)
+    expect(resumedSentence(['no_credits'], ['operator'], null)).toMatch(/but still paused \(by hand\): `trackyard-batch res/)
   })
 })
 
@@ -138,9 +138,9 @@ describe('the news', () => {
     await announcer.close()
     expect(texts().map((text) => text.slice(0, 24))).toEqual([
       'Paused (no credits): Out',
-      'Paused (operator): lunch',
-      'No longer paused for no ',
-      'Resumed (was paused: ope',
+      'Paused (by hand): lunch.',
+      'No longer paused (no cre',
+      'Resumed (was paused: by ',
       'Paused (no credits): Out',
     ])
     expect(texts()[0]).toMatch(/3 searches wait/)

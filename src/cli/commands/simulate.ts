@@ -51,6 +51,12 @@ async function simulate(cli: Cli, options: SimulateOptions): Promise<ExitCode> {
         '',
         `  export TRACKYARD_API_URL=${simulator.url}`,
         `  export TRACKYARD_API_KEY=${SIMULATOR_KEY}`,
+        '  export TRACKYARD_DATA_DIR="$HOME/trackyard-rehearsal"',
+        '',
+        'The last line keeps made-up answers out of your real record. To top up the account, or to make something fail:',
+        '',
+        `  curl -X POST ${simulator.controlUrl}/top-up -d '{"credits":1000}'`,
+        `  curl -X POST ${simulator.controlUrl}/fault -d '{"match":"night","does":{"status":500}}'`,
       ].join('\n'),
     )
     if (!signal.aborted) await once(signal, 'abort')

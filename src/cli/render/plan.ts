@@ -44,7 +44,9 @@ function searchLines(plan: Plan): string[] {
     entry(
       'searches',
       plan.searches,
-      duplicates === 0 ? 'no two rows ask the same' : `${counted(duplicates, 'row')} share one`,
+      duplicates === 0
+        ? 'no two rows ask the same'
+        : `${counted(duplicates, 'row')} ${duplicates === 1 ? 'shares' : 'share'} one`,
     ),
   ]
   if (plan.alreadyAnswered > 0) lines.push(entry('  answered', plan.alreadyAnswered, 'reused for free'))
