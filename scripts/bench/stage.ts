@@ -25,6 +25,8 @@ export interface Stage {
 export interface Finished {
   readonly stdout: string
   readonly wallMs: number
+  /** Until the first byte on stdout; `wallMs` where there was none. */
+  readonly shownMs: number
   /** Its last seen facts; null where they cannot be seen. */
   readonly facts: ProcessFacts | null
 }
@@ -59,11 +61,15 @@ export async function openStage(apiUrl: string, settings: Readonly<Record<string
     const child = spawn(process.execPath, [CLI, ...args], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] })
     const facts = watchFacts(child.pid ?? 0)
     const [stdout, stderr] = [textOf(child.stdout), textOf(child.stderr)]
+    let shownMs: number | null = null
+    child.stdout.once('data', () => {
+      shownMs = performance.now() - startedAt
+    })
     const [code] = (await once(child, 'close')) as [number | null]
     const wallMs = performance.now() - startedAt
     const seen = facts()
     if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${stderr()}${stdout()}`)
-    return { stdout: stdout(), wallMs, facts: seen }
+    return { stdout: stdout(), wallMs, shownMs: shownMs ?? wallMs, facts: seen }
   }
 
   async function startWorker(): Promise<Service> {
