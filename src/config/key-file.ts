@@ -5,6 +5,9 @@ import type { Secret } from './secret.js'
 
 /** The key from a file, as secret mounts provide it; white space at its end (an editor's newline) is not part of it. */
 export function readKeyFile(path: string, reader: Reader<Secret>): { key: Secret } | { problem: string } {
+  // Behind a forgotten quotation mark stand other settings, the key perhaps among them.
+  if (/\p{Cc}/u.test(path))
+    return { problem: 'expected the path of a file on one line, found several lines (not shown)' }
   let text: string
   try {
     text = readFileSync(path, 'utf8')

@@ -104,7 +104,9 @@ describe('the sentences', () => {
     expect(resumedSentence(['no_credits'], [], 500)).toBe(
       'Resumed (was paused: no credits), 500 credits left; follow it with `trackyard-batch status --watch`.',
     )
-    expect(resumedSentence(['no_credits'], ['operator'], null)).toMatch(/but still paused \(by hand\): `trackyard-batch res/)
+    expect(resumedSentence(['no_credits'], ['operator'], null)).toMatch(
+      /but still paused \(by hand\): `trackyard-batch res/,
+    )
   })
 })
 

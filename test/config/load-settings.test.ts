@@ -265,3 +265,9 @@ test('the documented list has every setting, with the default that is used and a
     loadSettings({}),
   )
 })
+
+test('a path that swallowed the lines behind it is not shown: the key may be among them', () => {
+  const path = 'key\nTRACKYARD_API_KEY=hunter2'
+  expect(() => loadSettings({ TRACKYARD_API_KEY_FILE: path })).toThrow(/expected the path of a file on one line/)
+  expect(() => loadSettings({ TRACKYARD_API_KEY_FILE: path })).not.toThrow(/hunter2/)
+})
