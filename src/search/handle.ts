@@ -53,15 +53,13 @@ const STILL_CALLING_MS = 5000
 
 export interface SearchHandler {
   handle(job: { readonly ref: SearchRef }): Promise<Step>
-  /** Why no new calls are made here: an answer waits to be saved. Null when all is well. */
-  readonly stuck: () => string | null
 }
 
 export function searchHandler(parts: SearchParts): SearchHandler {
   const saver = openSaver({ log: parts.log })
   const breaker = openBreaker(parts)
   const calling = new Set<string>()
-  return { handle: (job) => handle(parts, { saver, breaker, calling }, job.ref), stuck: saver.problem }
+  return { handle: (job) => handle(parts, { saver, breaker, calling }, job.ref) }
 }
 
 /** What the handlers of one process share. */

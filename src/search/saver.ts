@@ -11,22 +11,20 @@ export interface Saver {
   save<T>(write: () => Promise<T>): Promise<T>
   /** Resolves when no save is failing: the moment for a new call. */
   settled(): Promise<void>
-  /** What stands in the way of saving; null when nothing does. */
-  problem(): string | null
 }
 
 const SHORTEST_MS = 100
 const LONGEST_MS = 5000
 
 export function openSaver(parts: { readonly log: Logger }): Saver {
-  const failing = new Map<symbol, string>()
+  const failing = new Set<symbol>()
   let waiting: (() => void)[] = []
 
   function failed(save: symbol, error: Error): void {
     if (failing.size === 0) {
       parts.log.error({ err: error }, 'an answer cannot be saved; no new calls until it is')
     }
-    failing.set(save, error.message)
+    failing.add(save)
   }
 
   function over(save: symbol): void {
@@ -54,6 +52,5 @@ export function openSaver(parts: { readonly log: Logger }): Saver {
     async settled() {
       while (failing.size > 0) await new Promise<void>((resolve) => waiting.push(resolve))
     },
-    problem: () => [...failing.values()][0] ?? null,
   }
 }

@@ -1,14 +1,11 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { Store } from '../../src/store/store.js'
-import { counts, feedAll, granted, loaded, refOf, release, released, settle, statuses, storeInTemp } from './setup.js'
+import { counts, eachWithStore, feedAll, granted, loaded, refOf, release, released, settle, statuses } from './setup.js'
 
-let temp: Awaited<ReturnType<typeof storeInTemp>>
 let store: Store
-beforeEach(async () => {
-  temp = await storeInTemp()
-  store = temp.store
+eachWithStore((opened) => {
+  store = opened.store
 })
-afterEach(() => temp.end())
 
 async function expectStatuses(id: number, expected: string[]): Promise<void> {
   expect(await statuses(store, id)).toEqual(expected)

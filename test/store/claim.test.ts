@@ -1,10 +1,11 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { Store } from '../../src/store/store.js'
 import {
   charged,
   claim,
   close,
   counts,
+  eachWithStore,
   feedAll,
   granted,
   RULES,
@@ -13,16 +14,15 @@ import {
   released,
   settle,
   statuses,
-  storeInTemp,
+  type TempStore,
 } from './setup.js'
 
-let temp: Awaited<ReturnType<typeof storeInTemp>>
+let temp: TempStore
 let store: Store
-beforeEach(async () => {
-  temp = await storeInTemp()
-  store = temp.store
+eachWithStore((opened) => {
+  temp = opened
+  store = opened.store
 })
-afterEach(() => temp.end())
 
 describe('a claim', () => {
   test('is granted for a queued search, and for one whose job was added before it was marked', async () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { SearchReport, Store } from '../../src/store/store.js'
 import {
   charged,
@@ -7,22 +7,19 @@ import {
   counts,
   DEATH,
   type Ending,
+  eachWithStore,
   exported,
   feedAll,
   granted,
   refOf,
   released,
   settle,
-  storeInTemp,
 } from './setup.js'
 
-let temp: Awaited<ReturnType<typeof storeInTemp>>
 let store: Store
-beforeEach(async () => {
-  temp = await storeInTemp()
-  store = temp.store
+eachWithStore((opened) => {
+  store = opened.store
 })
-afterEach(() => temp.end())
 
 async function search(query: string): Promise<SearchReport> {
   const found = await store.reports.show(refOf(query).fingerprint, null)

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { UsageError } from '../../src/domain/errors.js'
 import type { DeadFilter, Store } from '../../src/store/store.js'
 import {
@@ -6,6 +6,7 @@ import {
   close,
   counts,
   DEATH,
+  eachWithStore,
   feedAll,
   granted,
   loaded,
@@ -13,16 +14,12 @@ import {
   refOf,
   released,
   settle,
-  storeInTemp,
 } from './setup.js'
 
-let temp: Awaited<ReturnType<typeof storeInTemp>>
 let store: Store
-beforeEach(async () => {
-  temp = await storeInTemp()
-  store = temp.store
+eachWithStore((opened) => {
+  store = opened.store
 })
-afterEach(() => temp.end())
 
 const PAGE = { limit: 100, offset: 0 }
 

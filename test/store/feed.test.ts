@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import type { Store } from '../../src/store/store.js'
 import {
   claim,
   close,
   counts,
+  eachWithStore,
   feedAll,
   granted,
   loaded,
@@ -12,16 +13,12 @@ import {
   release,
   released,
   settle,
-  storeInTemp,
 } from './setup.js'
 
-let temp: Awaited<ReturnType<typeof storeInTemp>>
 let store: Store
-beforeEach(async () => {
-  temp = await storeInTemp()
-  store = temp.store
+eachWithStore((opened) => {
+  store = opened.store
 })
-afterEach(() => temp.end())
 
 async function due(limit = 100, room = PLENTY): Promise<string[]> {
   return (await store.feed.due(limit, room)).map((search) => search.request.query)

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { RefusedError } from '../../src/domain/errors.js'
 import type { Store } from '../../src/store/store.js'
 import {
@@ -7,6 +7,7 @@ import {
   claim,
   close,
   counts,
+  eachWithStore,
   exported,
   feedAll,
   loaded,
@@ -18,16 +19,12 @@ import {
   row,
   settle,
   statuses,
-  storeInTemp,
 } from './setup.js'
 
-let temp: Awaited<ReturnType<typeof storeInTemp>>
 let store: Store
-beforeEach(async () => {
-  temp = await storeInTemp()
-  store = temp.store
+eachWithStore((opened) => {
+  store = opened.store
 })
-afterEach(() => temp.end())
 
 describe('loading a catalog', () => {
   test('rows that ask the same share one search, and every row is kept in its place', async () => {

@@ -1,14 +1,13 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { expect, test } from '@jest/globals'
 import type { Store } from '../../src/store/store.js'
-import { storeInTemp } from './setup.js'
+import { eachWithStore, type TempStore } from './setup.js'
 
-let temp: Awaited<ReturnType<typeof storeInTemp>>
+let temp: TempStore
 let store: Store
-beforeEach(async () => {
-  temp = await storeInTemp()
-  store = temp.store
+eachWithStore((opened) => {
+  temp = opened
+  store = opened.store
 })
-afterEach(() => temp.end())
 
 test('a cause stands once, keeps its first words, and is lifted without touching another', async () => {
   expect(await store.pauses.add({ cause: 'operator', since: 1, detail: 'lunch' })).toBe(true)

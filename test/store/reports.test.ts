@@ -1,10 +1,11 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { UsageError } from '../../src/domain/errors.js'
 import { canonicalRequest } from '../../src/domain/request.js'
 import type { ItemReport, Store } from '../../src/store/store.js'
 import {
   badRow,
   close,
+  eachWithStore,
   exported,
   feedAll,
   granted,
@@ -15,16 +16,15 @@ import {
   row,
   settle,
   statuses,
-  storeInTemp,
+  type TempStore,
 } from './setup.js'
 
-let temp: Awaited<ReturnType<typeof storeInTemp>>
+let temp: TempStore
 let store: Store
-beforeEach(async () => {
-  temp = await storeInTemp()
-  store = temp.store
+eachWithStore((opened) => {
+  temp = opened
+  store = opened.store
 })
-afterEach(() => temp.end())
 
 describe('finding a batch', () => {
   test('by name (the latest of that name), by id, or the latest; an id wins over a name', async () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterEach, beforeEach } from '@jest/globals'
 import type { Death } from '../../src/domain/dead-letter.js'
 import type { LoadedRow } from '../../src/domain/loaded-row.js'
 import type { CallOutcome, ResponseFacts } from '../../src/domain/outcome.js'
@@ -10,13 +11,25 @@ import { openStore } from '../../src/store/open.js'
 import type { Claim, ClaimRules, Closing, ExportRow, NewBatch, Store } from '../../src/store/store.js'
 
 /** A store in a directory of its own; `end` closes whatever was opened and removes the directory. */
-export async function storeInTemp(): Promise<{
+export interface TempStore {
   readonly store: Store
   readonly path: string
   /** A second opening of the same file, as another process has it. */
   openAgain(): Promise<Store>
   end(): Promise<void>
-}> {
+}
+
+/** A fresh one for each test of a file. */
+export function eachWithStore(use: (opened: TempStore) => void): void {
+  let opened: TempStore
+  beforeEach(async () => {
+    opened = await storeInTemp()
+    use(opened)
+  })
+  afterEach(() => opened.end())
+}
+
+export async function storeInTemp(): Promise<TempStore> {
   const directory = mkdtempSync(join(tmpdir(), 'store-'))
   const path = join(directory, 'data', 'store.db')
   const opened: Store[] = []
