@@ -2,8 +2,10 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
+import { Agent } from 'undici'
 import { MAX_BODY_BYTES, openApi } from '../../src/api/client.js'
-import { http } from './raw-server.js'
+import { exchange } from '../../src/api/exchange.js'
+import { http, openRawServer } from './raw-server.js'
 import { defaults, withApi } from './setup.js'
 
 const request = { query: 'calm piano', limit: 20, offset: 0 }
@@ -49,20 +51,28 @@ describe('when nothing can have been sent, nothing can have been paid', () => {
   })
 
   test('a call that finds no free connection before its deadline is never sent, not even later', async () => {
-    await withApi(
-      (socket, text) => text.includes('third') && socket.write(http(200, whole)),
-      async (api, server) => {
-        // Made in the same instant, so that both deadlines come together.
-        const calls = ['first', 'second'].map((query) => api.search({ ...request, query }))
-        const [one, two] = await Promise.all(calls)
-        expect(one?.outcome).toMatchObject({ reason: 'no complete answer within 200 ms', maybePaid: true })
-        expect(two?.outcome).toMatchObject({ reason: 'no connection within 200 ms', maybePaid: false })
-        // Calls leave in order: a second that was only late would have come before the third.
-        expect((await api.search({ ...request, query: 'third' })).outcome.kind).toBe('answered')
-        expect(server.requests.map((text) => /first|second|third/.exec(text)?.[0])).toEqual(['first', 'third'])
-      },
-      { timeoutMs: 200, connections: 1 },
-    )
+    const server = await openRawServer((socket, text) => {
+      if (text.includes('first')) held.push(socket)
+      else socket.write(http(200, whole))
+    })
+    const held: Socket[] = []
+    const agent = new Agent({ connections: 1, headersTimeout: 0 })
+    const send = (body: string, timeoutMs: number) =>
+      exchange(agent, { origin: server.url, path: '/', method: 'POST', headers: {}, body, timeoutMs, maxBytes: 1000 })
+
+    try {
+      const first = send('first', 60_000)
+      await server.received(1)
+      expect(await send('second', 50)).toEqual({ kind: 'none', sent: false, problem: 'no connection within 50 ms' })
+      held[0]?.write(http(200, whole))
+      expect((await first).kind).toBe('response')
+      // Calls leave in order: a second that was only late would come before the third.
+      expect((await send('third', 60_000)).kind).toBe('response')
+      expect(server.requests.map((text) => /first|second|third/.exec(text)?.[0])).toEqual(['first', 'third'])
+    } finally {
+      await agent.destroy()
+      await server.close()
+    }
   })
 
   test('a client that is closed', async () => {
