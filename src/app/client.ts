@@ -155,6 +155,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
           catalogPath: null,
           format: 'jsonl',
           delimiter: null,
+          byteOrderMark: false,
           columns: [],
           template,
           priority: wanted.priority ?? 'normal',

@@ -8,6 +8,8 @@ export interface Catalog {
   readonly format: 'csv' | 'jsonl'
   /** Between cells; null for JSONL. */
   readonly delimiter: string | null
+  /** Whether it began with the UTF-8 byte order mark, which is not part of the first column's name. */
+  readonly byteOrderMark: boolean
   /** The header in order, as written; empty for JSONL, whose rows bring their own keys. */
   readonly columns: readonly string[]
   /** What a template may name: the columns without white space around them; for JSONL the keys of the first rows. */

@@ -27,19 +27,20 @@ const SAMPLE_ROWS = 100
 export async function openCatalog(source: CatalogSource, options: CatalogOptions = {}): Promise<Catalog> {
   const { name, chunks, close } = await openSource(source)
   try {
-    const blocks = withoutBom(readBlocks(chunks, name))
-    const first = await blocks.next()
-    if (first.done || first.value.length === 0)
-      throw new UsageError(`${name}: expected a catalog, found an empty file.`)
-    requireText(first.value, name)
-    const head = first.value.subarray(0, 64 * 1024).toString('utf8')
+    const blocks = readBlocks(chunks, name)
+    const { value = Buffer.alloc(0) } = await blocks.next()
+    const byteOrderMark = value[0] === 0xef && value[1] === 0xbb && value[2] === 0xbf
+    const first = byteOrderMark ? value.subarray(3) : value
+    if (first.length === 0) throw new UsageError(`${name}: expected a catalog, found an empty file.`)
+    requireText(first, name)
+    const head = first.subarray(0, 64 * 1024).toString('utf8')
     if (head.trim() === '') throw new UsageError(`${name}: expected a catalog, found only white space.`)
-    const all = startingWith(first.value, blocks)
+    const all = startingWith(first, blocks)
     const opened =
       (options.format ?? sniffFormat(name, head)) === 'csv'
         ? await openCsv(all, options.delimiter ?? sniffDelimiter(name, head), name)
         : await openJsonl(all, name)
-    return { name, ...opened, rows: once(opened.batches, close), close }
+    return { name, byteOrderMark, ...opened, rows: once(opened.batches, close), close }
   } catch (error) {
     close()
     throw error
@@ -91,15 +92,6 @@ async function firstRows(batches: Batches, atLeast: number): Promise<RawRow[]> {
 async function* startingWith<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
   yield first
   yield* rest
-}
-
-async function* withoutBom(blocks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
-  let isFirst = true
-  for await (const block of blocks) {
-    const hasBom = isFirst && block[0] === 0xef && block[1] === 0xbb && block[2] === 0xbf
-    isFirst = false
-    yield hasBom ? block.subarray(3) : block
-  }
 }
 
 /** The rows one by one; the file is closed behind the last one, or where the reader stops. */

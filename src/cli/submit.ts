@@ -136,6 +136,7 @@ function newBatch(catalog: Catalog, name: string, path: string | null, options: 
     catalogPath: path,
     format: catalog.format,
     delimiter: catalog.delimiter,
+    byteOrderMark: catalog.byteOrderMark,
     columns: catalog.columns,
     template: options.query ?? null,
     priority: options.priority,

@@ -3,6 +3,9 @@ import type { Batch } from '../store/store.js'
 import type { ExportedRow, LineWriter } from './exported-row.js'
 import { harmless } from './harmless.js'
 
+/** By it Excel knows UTF-8; other programs may take it for text, so it leaves only where it came in. */
+const BYTE_ORDER_MARK = '\uFEFF'
+
 const OUR_PREFIX = 'trackyard_'
 const OUR_COLUMNS = [
   'status',
@@ -26,9 +29,9 @@ const OUR_COLUMNS = [
  * in the input are those of an earlier export and are left out. Every line has the same width: a row
  * that was too short is filled up, the surplus cells of one that was too long are joined into the last
  * column, so that nothing is lost. A JSONL batch has no columns of its own; it gets `position`, `id`
- * and `row` (its JSON).
+ * and `row` (its JSON). Where the catalog began with a byte order mark, so does this.
  */
-export function csvWriter(batch: Pick<Batch, 'format' | 'delimiter' | 'columns'>): LineWriter {
+export function csvWriter(batch: Pick<Batch, 'format' | 'delimiter' | 'byteOrderMark' | 'columns'>): LineWriter {
   const delimiter = batch.delimiter ?? ','
   const line = (records: readonly (readonly string[])[]) => stringify([...records], { delimiter })
   const isCsv = batch.format === 'csv'
@@ -39,7 +42,7 @@ export function csvWriter(batch: Pick<Batch, 'format' | 'delimiter' | 'columns'>
     ? (row: ExportedRow) => pick(fitted(cellsOf(row.row), width, delimiter), kept)
     : (row: ExportedRow) => [String(row.position), row.key ?? '', row.row]
   return {
-    header: line([[...header, ...OUR_COLUMNS].map(harmless)]),
+    header: (batch.byteOrderMark ? BYTE_ORDER_MARK : '') + line([[...header, ...OUR_COLUMNS].map(harmless)]),
     lines: (rows) => line(rows.map((row) => [...theirs(row), ...ourCells(row)].map(harmless))),
   }
 }

@@ -15,7 +15,7 @@ import { openTarget } from './target.js'
 export interface ExportOrder {
   /** In input order. */
   readonly rows: AsyncIterable<ExportRow>
-  readonly batch: Pick<Batch, 'name' | 'catalogPath' | 'format' | 'delimiter' | 'columns'>
+  readonly batch: Pick<Batch, 'name' | 'catalogPath' | 'format' | 'delimiter' | 'byteOrderMark' | 'columns'>
   readonly format: 'csv' | 'jsonl'
   /** A path, or a stream that somebody else closes (standard output). */
   readonly out: string | Writable

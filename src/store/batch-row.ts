@@ -14,6 +14,7 @@ export function batchOf(row: BatchRow): Batch {
     catalogPath: row.catalog_path,
     format: row.format,
     delimiter: row.delimiter,
+    byteOrderMark: row.byte_order_mark === 1,
     columns: JSON.parse(row.columns) as string[],
     maxCredits: row.max_credits,
     first: row.first,

@@ -10,6 +10,8 @@ export interface NewBatch {
   readonly format: 'csv' | 'jsonl'
   /** Between cells, for CSV. */
   readonly delimiter: string | null
+  /** The catalog began with the UTF-8 byte order mark. */
+  readonly byteOrderMark: boolean
   /** The input's columns in order; empty for JSONL. */
   readonly columns: readonly string[]
   readonly template: string | null
@@ -47,6 +49,7 @@ export interface Batch {
   readonly catalogPath: string | null
   readonly format: 'csv' | 'jsonl'
   readonly delimiter: string | null
+  readonly byteOrderMark: boolean
   readonly columns: readonly string[]
   /** `--max-credits`: the most calls that may be charged to it; null: no cap. */
   readonly maxCredits: number | null

@@ -62,6 +62,7 @@ function create(connection: Connection, batch: NewBatch): number {
       catalog_path: batch.catalogPath,
       format: batch.format,
       delimiter: batch.delimiter,
+      byte_order_mark: Number(batch.byteOrderMark),
       columns: JSON.stringify(batch.columns),
       template: batch.template,
       // Days with a fraction come to fractions of a millisecond.

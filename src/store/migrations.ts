@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type Kysely, type Migration, sql } from 'kysely'
+import { type Kysely, type Migration, type RawBuilder, sql } from 'kysely'
 import { CALL_OUTCOMES } from '../domain/outcome.js'
 
 /**
@@ -8,6 +8,7 @@ import { CALL_OUTCOMES } from '../domain/outcome.js'
  */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-the-record': { up: theRecord },
+  '0002-byte-order-mark': { up: adding(sql`alter table batch add byte_order_mark integer not null default 0`) },
 }
 
 export const SCHEMA_VERSION = Object.keys(MIGRATIONS).length
@@ -104,6 +105,10 @@ const TABLES = [
 
   sql`create table call_count (outcome text primary key, calls integer not null) strict, without rowid`,
 ]
+
+function adding(statement: RawBuilder<unknown>): Migration['up'] {
+  return async (database) => void (await statement.execute(database))
+}
 
 async function theRecord(database: Kysely<unknown>): Promise<void> {
   for (const statement of TABLES) await statement.execute(database)

@@ -54,6 +54,8 @@ export interface BatchTable {
   catalog_path: string | null
   format: 'csv' | 'jsonl'
   delimiter: string | null
+  /** 1 where the catalog began with one. */
+  byte_order_mark: Generated<number>
   /** JSON array. */
   columns: string
   template: string | null

@@ -175,6 +175,13 @@ describe('export', () => {
     expect(stderr).not.toMatch(/EPIPE|error/i)
   })
 
+  test('a byte order mark of the catalog is remembered until its export', async () => {
+    await desk.file('films.csv', `\uFEFF${CATALOG}`)
+    await submit()
+    expect((await desk.type(['export'])).code).toBe(0)
+    expect(await readFile(join(desk.dir, 'films.tagged.csv'), 'utf8')).toMatch(/^\uFEFFid,title,mood,/)
+  })
+
   test('the catalog itself is never overwritten', async () => {
     await submit()
     const { code, stderr } = await desk.type(['export', '--out', 'films.csv'])

@@ -26,6 +26,7 @@ const csvBatch: ExportOrder['batch'] = {
   catalogPath: null,
   format: 'csv',
   delimiter: ',',
+  byteOrderMark: false,
   columns: ['id', 'title'],
 }
 
@@ -77,6 +78,15 @@ describe('an export as CSV', () => {
       batch: { ...csvBatch, delimiter: ';' },
     })
     expect(text).toContain('\n7;"a;b,c";waiting;;')
+  })
+
+  test('begins with a byte order mark where the catalog did, by which Excel knows UTF-8', async () => {
+    await writeFile(join(directory, 'marked.csv'), '\uFEFFid,title\n7,Zürich\n')
+    const { byteOrderMark, columns } = await openCatalog({ path: join(directory, 'marked.csv') })
+    const rows = [exportRow(1, ['7', 'Zürich'], { status: 'waiting' })]
+    const marked = await exported(rows, { batch: { ...csvBatch, byteOrderMark, columns } })
+    expect(marked).toBe(`\uFEFF${await exported(rows)}`)
+    expect(await exported(rows, { format: 'jsonl', batch: { ...csvBatch, byteOrderMark } })).toMatch(/^\{/)
   })
 
   test('of a JSONL batch has position, id and the row as JSON', async () => {

@@ -55,6 +55,7 @@ export function newBatch(changes: Partial<NewBatch> = {}): NewBatch {
     catalogPath: '/somewhere/catalog.csv',
     format: 'csv',
     delimiter: ',',
+    byteOrderMark: false,
     columns: ['id', 'title'],
     template: '{title} music',
     priority: 'normal',

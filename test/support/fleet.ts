@@ -137,6 +137,7 @@ export function batchNamed(name: string, priority: Priority = 'normal') {
     catalogPath: null,
     format: 'jsonl',
     delimiter: null,
+    byteOrderMark: false,
     columns: [],
     template: null,
     priority,
