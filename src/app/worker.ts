@@ -14,7 +14,7 @@ import { checkEpoch } from '../feed/epoch.js'
 import { followRows } from '../pauses/pause.js'
 import { keepPrivateRedis } from '../queue/private-redis.js'
 import type { RunningWorker, SearchQueue } from '../queue/search-queue.js'
-import { searchHandler } from '../search/handle.js'
+import { OPEN_CALL_MARGIN_MS, searchHandler } from '../search/handle.js'
 import type { Store } from '../store/store.js'
 import { startChores } from './chores.js'
 import { type Closers, opening } from './closers.js'
@@ -102,6 +102,7 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
     concurrency: settings.concurrency,
     lockDurationMs: settings.lockDurationMs,
     stalledIntervalMs: settings.stalledIntervalMs,
+    openCallMaxAgeMs: settings.requestTimeoutMs + OPEN_CALL_MARGIN_MS,
     handle: handler.handle,
     onBuried: () => chores.kick('move dead letters'),
   })

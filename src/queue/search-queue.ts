@@ -66,6 +66,11 @@ export interface WorkOptions {
   readonly concurrency: number
   readonly lockDurationMs: number
   readonly stalledIntervalMs: number
+  /**
+   * For so long a call that died with its worker bars its search. A job that keeps dying rests beyond that: else it would
+   * come back at that same moment with all its neighbours, and the poison among them.
+   */
+  readonly openCallMaxAgeMs: number
   /** One job in hand. `stalls`: how often its worker died or froze; `attempt`: from 1, as BullMQ counts. What it throws is a bug: logged, tried again in 5 s. */
   handle(job: { readonly ref: SearchRef; readonly stalls: number; readonly attempt: number }): Promise<Step>
   /** A job failed for good: look into the failed set. */

@@ -55,7 +55,7 @@ export async function startSearchWorker(
     if (hand.givenBack) return rest(0)
     if (needsRest(job)) {
       await job.updateData({ ...job.data, restedAfterStalls: job.stalledCounter })
-      return rest(longestOpenCallMs(options) + Math.random() * parts.longestRestMs)
+      return rest(options.openCallMaxAgeMs + Math.random() * parts.longestRestMs)
     }
     try {
       return await options.handle({ ref, stalls: job.stalledCounter, attempt: job.attemptsMade + 1 })
@@ -108,15 +108,6 @@ function workerOptions(parts: SearchWorkerParts, options: WorkOptions): WorkerOp
 function notOurs(): Step {
   const reason = 'This job was added by hand: only searches that the store knows can run. Submit a catalog instead.'
   return { do: 'bury', reason, pause: null }
-}
-
-/**
- * A call that died with its worker bars its search until it is given up: its timeout (2 s below the lock at most) and 5 s
- * after it was sent, of which half a lock has passed when the job is taken up again. Whoever rested for less would
- * come back at that same moment with all its neighbours, and the poison among them.
- */
-function longestOpenCallMs({ lockDurationMs }: WorkOptions): number {
-  return lockDurationMs / 2 + 3000
 }
 
 /** Once per stall: the count it has rested for is kept in the job, written before the rest begins. */

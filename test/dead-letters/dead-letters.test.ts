@@ -32,6 +32,7 @@ async function failAll(count: number, reason: string, before: () => Promise<unkn
     await fleet.queue.searches.work({
       concurrency: 5,
       lockDurationMs: 5000,
+      openCallMaxAgeMs: 0,
       stalledIntervalMs: 1000,
       onBuried: () => {},
       handle: async () => {

@@ -72,6 +72,7 @@ export function opener(redis: () => { readonly socketPath: string } = noRedis) {
         concurrency: 1,
         lockDurationMs: 5000,
         stalledIntervalMs: 1000,
+        openCallMaxAgeMs: 0,
         onBuried: () => {},
         ...options,
         handle,

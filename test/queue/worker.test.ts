@@ -132,6 +132,21 @@ describe('a worker that died', () => {
     expect(job?.attemptsStarted).toBe(6)
   })
 
+  test('twice: it rests until the call that died with its worker bars it no more, and a while beyond', async () => {
+    const queue = await open.queue({ longestRestMs: 60_000 })
+    await queue.searches.add(jobs([1]))
+    await dieWith(queue, 1)
+    await dieWith(queue, 1)
+    const restsFrom = Date.now()
+    await open.work(queue, async () => DONE, { ...QUICK, openCallMaxAgeMs: 3_600_000 })
+    await eventually('it rests', async () => (await queue.searches.counts()).delayed === 1)
+    const score = await redis.command('ZSCORE', `${queue.prefix}:search:delayed`, jobIdOf(ref(1)))
+    // BullMQ keeps the instant in the upper bits.
+    const restsUntil = Number(score.split('\r\n')[1]) / 0x1000
+    expect(restsUntil).toBeGreaterThanOrEqual(restsFrom + 3_600_000)
+    expect(restsUntil).toBeLessThanOrEqual(Date.now() + 3_660_000)
+  })
+
   test('more than five times: the job fails without being run, and is told from what was buried', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
