@@ -2,7 +2,7 @@ import { type Price, priceOf, refuseEmptyFilter } from '../dead-letters/redrive.
 import type { DeadLetter } from '../domain/dead-letter.js'
 import { didYouMean } from '../domain/did-you-mean.js'
 import { type ExitCode, RefusedError, UsageError } from '../domain/errors.js'
-import type { DeadFilter, Store } from '../store/store.js'
+import type { DeadFilter, LetterCursor, Store } from '../store/store.js'
 import { findBatch } from '../submit/batches.js'
 import { askYesNo, canAsk } from './ask.js'
 import type { Cli } from './cli.js'
@@ -42,7 +42,9 @@ export async function list(cli: Cli, options: LetterOptions, words: readonly str
 
 export async function show(cli: Cli, search: string, options: LetterOptions): Promise<ExitCode> {
   return withSession(cli, async ({ store }) => {
-    const [parked] = await store.deadLetters.list({ search }, { limit: 1, offset: 0 })
+    const {
+      letters: [parked],
+    } = await store.deadLetters.list({ search }, null, 1)
     if (parked === undefined) {
       throw new UsageError(
         `No dead letter begins with "${search}": \`trackyard-batch dead-letters\` lists them, \`trackyard-batch show\` finds any search.`,
@@ -98,11 +100,13 @@ async function filterOf(session: Session, options: LetterOptions, search: string
 
 async function allLetters(store: Pick<Store, 'deadLetters'>, filter: DeadFilter): Promise<DeadLetter[]> {
   const letters: DeadLetter[] = []
-  for (;;) {
-    const page = await store.deadLetters.list(filter, { limit: PAGE, offset: letters.length })
-    for (const parked of page) letters.push(parked.letter)
-    if (page.length < PAGE) return letters
-  }
+  let after: LetterCursor | null = null
+  do {
+    const page: Awaited<ReturnType<Store['deadLetters']['list']>> = await store.deadLetters.list(filter, after, PAGE)
+    for (const parked of page.letters) letters.push(parked.letter)
+    after = page.next
+  } while (after !== null)
+  return letters
 }
 
 function again({ maybePaidAlready }: Price): string {

@@ -6,7 +6,7 @@ import { build, type Connection } from './connection.js'
 import { whereNamed } from './find-search.js'
 import type { Schema } from './schema.js'
 import { fingerprintBytes, idInRound, type RefColumns, refOf, searchName } from './search-ref.js'
-import type { DeadFilter, DeadLetterRecord, ParkedLetter } from './store.js'
+import type { DeadFilter, DeadLetterRecord, LetterCursor, ParkedLetter } from './store.js'
 import { bury, revive } from './transitions.js'
 
 /** What is dead and not discarded: the truth that the parking queue follows. */
@@ -18,14 +18,17 @@ export function deadLetterRecord(connection: Connection): DeadLetterRecord {
     connection.first(query.select(({ fn }) => fn.countAll<number>().as('letters')))?.letters ?? 0
 
   return {
-    list: async (filter, page) =>
-      connection.read(() =>
-        connection
-          .rows(
-            letters(dead(filter)).orderBy('search.died_at').orderBy('search.id').limit(page.limit).offset(page.offset),
-          )
-          .map(letterOf),
-      ),
+    list: async (filter, after, limit) =>
+      connection.read(() => {
+        const from = after === null ? dead(filter) : dead(filter).where(diedAfter(after))
+        const page = letters(from).select(['search.id']).orderBy('search.died_at').orderBy('search.id').limit(limit)
+        const rows = connection.rows(page)
+        const last = rows.length < limit ? undefined : rows.at(-1)
+        return {
+          letters: rows.map(letterOf),
+          next: last === undefined ? null : { diedAt: last.died_at ?? 0, id: last.id },
+        }
+      }),
     count: async (filter) => connection.read(() => numberOf(dead(filter))),
     countMaybePaid: async (filter) => connection.read(() => numberOf(dead(filter).where(MAYBE_PAID))),
     get: async (ref) =>
@@ -78,6 +81,11 @@ export function deadLetterRecord(connection: Connection): DeadLetterRecord {
 /** As `costs` in `letterOf`. */
 const MAYBE_PAID = sql<boolean>`(search.death_reason = 'unreadable' or exists (
   select 1 from call where call.search_id = search.id and call.outcome = 'unknown'))`
+
+/** Both columns are in one index, so that a page costs what it holds, however far it is down the list. */
+function diedAfter({ diedAt, id }: LetterCursor) {
+  return sql<boolean>`(search.died_at, search.id) > (${diedAt}, ${id})`
+}
 
 type DeadQuery<Row> = SelectQueryBuilder<Schema, 'search', Row>
 

@@ -9,6 +9,9 @@ import { CALL_OUTCOMES } from '../domain/outcome.js'
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-the-record': { up: theRecord },
   '0002-byte-order-mark': { up: adding(sql`alter table batch add byte_order_mark integer not null default 0`) },
+  '0003-dead-letters-by-time': {
+    up: adding(sql`create index search_dead_since on search (died_at, id) where state = 'dead' and discarded = 0`),
+  },
 }
 
 export const SCHEMA_VERSION = Object.keys(MIGRATIONS).length

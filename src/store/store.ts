@@ -212,9 +212,19 @@ export interface ParkedLetter {
   readonly letter: DeadLetter
 }
 
+/** The last letter of a page: where the next one begins, whatever left the list meanwhile. */
+export interface LetterCursor {
+  readonly diedAt: number
+  readonly id: number
+}
+
 export interface DeadLetterRecord {
-  /** Not discarded, oldest death first. */
-  list(filter: DeadFilter, page: { readonly limit: number; readonly offset: number }): Promise<readonly ParkedLetter[]>
+  /** Not discarded, oldest death first, a page at a time; `after` is `next` of the previous page, or null. */
+  list(
+    filter: DeadFilter,
+    after: LetterCursor | null,
+    limit: number,
+  ): Promise<{ readonly letters: readonly ParkedLetter[]; readonly next: LetterCursor | null }>
   count(filter: DeadFilter): Promise<number>
   /** How many of these may be paid for already: see `DeadLetter.costs`. */
   countMaybePaid(filter: DeadFilter): Promise<number>

@@ -75,7 +75,7 @@ test('after the last failed attempt a search is dead with its history', async ()
   expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'retry', delayMs: 500, pause: null })
   expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'retry', delayMs: 1000 })
   expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'bury' })
-  expect(await fleet.store.deadLetters.list({}, { limit: 5, offset: 0 })).toMatchObject([
+  expect((await fleet.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
     { letter: { attempts: 3, status: 500 } },
   ])
 })

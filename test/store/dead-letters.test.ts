@@ -21,10 +21,10 @@ eachWithStore((opened) => {
   store = opened.store
 })
 
-const PAGE = { limit: 100, offset: 0 }
+const ALL = 100
 
-async function listed(filter: DeadFilter = {}, page = PAGE): Promise<string[]> {
-  return (await store.deadLetters.list(filter, page)).map((parked) => parked.letter.query)
+async function listed(filter: DeadFilter = {}): Promise<string[]> {
+  return (await store.deadLetters.list(filter, null, ALL)).letters.map((parked) => parked.letter.query)
 }
 
 describe('a dead letter', () => {
@@ -47,7 +47,7 @@ describe('a dead letter', () => {
       remedy: 'Check the query.',
       costs: 0,
     }
-    expect(await store.deadLetters.list({}, PAGE)).toEqual([{ ref: refOf('a'), letter }])
+    expect((await store.deadLetters.list({}, null, ALL)).letters).toEqual([{ ref: refOf('a'), letter }])
     expect(await store.deadLetters.get(refOf('a'))).toEqual({ ref: refOf('a'), letter })
     expect(await store.deadLetters.get(refOf('a', 2))).toBeNull()
   })
@@ -59,7 +59,8 @@ describe('a dead letter', () => {
     await settle(store, 'lost', 'usedUp')
     await settle(store, 'plain', 'failed')
     await settle(store, 'plain', 'usedUp')
-    const costs = (await store.deadLetters.list({}, PAGE)).map(({ letter }) => [letter.query, letter.costs])
+    const { letters } = await store.deadLetters.list({}, null, ALL)
+    const costs = letters.map(({ letter }) => [letter.query, letter.costs])
     expect(costs).toEqual([
       ['unreadable', 1],
       ['lost', 1],
@@ -78,10 +79,17 @@ describe('the list', () => {
     return loaded(store, ['refused'])
   }
 
-  test('is by time of death, in pages', async () => {
+  test('is by time of death, in pages; one that left the list in between hides no other', async () => {
     await threeDead()
     expect(await listed()).toEqual(['used up', 'refused', 'unauthorized'])
-    expect(await listed({}, { limit: 1, offset: 1 })).toEqual(['refused'])
+    const first = await store.deadLetters.list({}, null, 1)
+    expect(first.letters.map((parked) => parked.letter.query)).toEqual(['used up'])
+    expect(await store.deadLetters.retry(refOf('used up'))).toBe(true)
+    // These two died at the same moment.
+    const second = await store.deadLetters.list({}, first.next, 1)
+    expect(second.letters.map((parked) => parked.letter.query)).toEqual(['refused'])
+    const rest = await store.deadLetters.list({}, second.next, 2)
+    expect(rest).toMatchObject({ letters: [{ letter: { query: 'unauthorized' } }], next: null })
   })
 
   test('is narrowed by status, code, batch and the beginning of a fingerprint', async () => {
