@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { followLimit } from '../account/pace.js'
+import { checkApi } from '../account/same-api.js'
 import { compileRows } from '../catalog/compile-rows.js'
 import { openCatalog } from '../catalog/open-catalog.js'
 import { type Environment, readEnvironment } from '../config/env-file.js'
@@ -37,7 +38,8 @@ import { openDelivery, openRecord } from './parts.js'
 export interface BatchClient {
   /**
    * Loads the rows as a batch and releases it. Rows are streamed: memory does not grow with their number.
-   * @throws UsageError when no row or no query column is there, or an option cannot work
+   * @throws UsageError when no row or no query column is there, or an option cannot work; ConfigurationError when the
+   * answers on record are those of another API than TRACKYARD_API_URL
    */
   submit(rows: Iterable<Row> | AsyncIterable<Row>, options: SubmitOptions): Promise<SubmittedBatch>
   /** The same without releasing: look at the plan, then release it or drop it. Nothing is spent before. */
@@ -136,6 +138,8 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
     async function plan(rows: Iterable<Row> | AsyncIterable<Row>, wanted: SubmitOptions): Promise<PlannedBatch> {
       const caps = { maxCredits: wanted.maxCredits ?? null, first: wanted.first ?? null }
       checkCaps(caps)
+      // Its plan counts answers on record, and its rows get them.
+      await checkApi({ store, apiUrl: settings.apiUrl })
       const catalog = await openCatalog(
         { stream: Readable.from(jsonLines(rows)), name: wanted.name },
         { format: 'jsonl' },

@@ -1,5 +1,6 @@
 import { followLimit } from '../account/pace.js'
 import { refreshAccount } from '../account/refresh.js'
+import { keepApi } from '../account/same-api.js'
 import type { SharedKey } from '../account/shared-key.js'
 import type { Announcer } from '../announce/webhook.js'
 import type { Api } from '../api/client.js'
@@ -75,6 +76,11 @@ export function workerChores(parts: ChoreParts): readonly Chore[] {
       run: async () => {
         if ((await checkEpoch({ ...parts, setPace })) !== 'elsewhere') await followRows(parts)
       },
+    },
+    {
+      name: 'check whose answers these are',
+      everyMs: 2 * SECOND,
+      run: () => keepApi({ store, apiUrl: settings.apiUrl }),
     },
     // One decides, by what it hears: several would take turns at slightly different paces.
     {

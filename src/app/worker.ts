@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pRetry from 'p-retry'
 import { followLimit } from '../account/pace.js'
 import { type Refreshed, refreshAccount } from '../account/refresh.js'
+import { takeApi } from '../account/same-api.js'
 import { openSharedKey } from '../account/shared-key.js'
 import { openAnnouncer } from '../announce/webhook.js'
 import type { Api } from '../api/client.js'
@@ -25,8 +26,8 @@ import { endable, type Running } from './running.js'
 import { LEASES, workerChores } from './worker-chores.js'
 
 /**
- * A worker: opens the record, the delivery and the API, sets Redis right if it has lost anything, then takes
- * searches until it is stopped.
+ * A worker: opens the record, the delivery and the API, sees that the three belong together, sets Redis right if it
+ * has lost anything, then takes searches until it is stopped.
  */
 export async function startWorker(settings: Settings, log: Logger): Promise<Running> {
   return opening(async (closers) => {
@@ -54,6 +55,7 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
   const { settings, log, store, queue, api } = opened
   const parts = { store, queue, api, log, now: systemClock.now }
   const startedAt = parts.now()
+  await takeApi({ store, apiUrl: settings.apiUrl })
   const { done, end } = endable()
   const announcer = openAnnouncer({ url: settings.webhookUrl?.reveal() ?? null, log })
   closers.add(() => announcer.close())

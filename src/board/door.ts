@@ -1,4 +1,5 @@
 import type { Context, MiddlewareHandler } from 'hono'
+import { isLoopback } from '../domain/loopback.js'
 
 /**
  * Who gets in, before any password: a page of somebody else's, open in the operator's browser, must neither
@@ -10,11 +11,6 @@ const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS']
 /** `[::1]` and `::1` are the same host. */
 export function bareHost(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1').toLowerCase()
-}
-
-export function isLoopback(host: string): boolean {
-  const bare = bareHost(host)
-  return bare === 'localhost' || bare === '::1' || /^127(\.\d{1,3}){3}$/.test(bare)
 }
 
 export function changes(method: string): boolean {

@@ -1,5 +1,6 @@
 import { basename, extname, resolve } from 'node:path'
 import { allowedPerMinute } from '../account/pace.js'
+import { checkApi } from '../account/same-api.js'
 import type { Catalog } from '../catalog/catalog.js'
 import { type ExitCode, RefusedError } from '../domain/errors.js'
 import type { Filters } from '../domain/request.js'
@@ -45,6 +46,8 @@ export interface SubmitOptions {
 export async function submit(cli: Cli, file: string, options: SubmitOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     if (options.json !== true) cli.whisper(`data directory: ${session.settings.dataDir}`)
+    // Its plan counts answers on record, and its rows get them.
+    await checkApi({ store: session.store, apiUrl: session.settings.apiUrl })
     const released = await interruptible<Submitted>(
       cli,
       (signal) => loadAndRelease(cli, session, { file, options, signal }),

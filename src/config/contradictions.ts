@@ -1,3 +1,4 @@
+import { isLoopback } from '../domain/loopback.js'
 import type { SettingName } from './setting-table.js'
 import type { Settings } from './settings.js'
 
@@ -45,8 +46,4 @@ export function contradictions(settings: Settings): Contradiction[] {
     })
   }
   return found
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
 }

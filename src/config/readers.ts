@@ -63,7 +63,7 @@ export function path(): Reader<string> {
   return z.string().transform((text) => resolve(text.replace(/^~(?=\/|$)/, homedir())))
 }
 
-/** Without the slash at its end. */
+/** Origin and path in canonical form (small letters, no default port), without the slash at its end: addresses are compared. */
 export function httpUrl(): Reader<string> {
   const error = 'an http:// or https:// address without user, password, query or fragment'
   return z
@@ -75,7 +75,10 @@ export function httpUrl(): Reader<string> {
       },
       { error },
     )
-    .transform((text) => text.replace(/\/+$/, ''))
+    .transform((text) => {
+      const { origin, pathname } = new URL(text)
+      return `${origin}${pathname}`.replace(/\/+$/, '')
+    })
 }
 
 export function secretHttpUrl(): Reader<Secret> {

@@ -4,7 +4,7 @@ import type { Secret } from './secret.js'
 export interface Settings {
   /** Null: none given; see `requireApiKey`. */
   readonly apiKey: Secret | null
-  /** Without a slash at its end. */
+  /** Canonical, without a slash at its end. */
   readonly apiUrl: string
   /** Absolute. */
   readonly dataDir: string

@@ -42,6 +42,7 @@ export interface SearchRules {
   readonly backoff: BackoffRule
   readonly requestTimeoutMs: number
   readonly creditReserve: number
+  readonly apiUrl: string
 }
 
 /** A call older than its timeout by this much is not in flight any more. */
@@ -91,12 +92,13 @@ async function handle(parts: SearchParts, shared: Shared, ref: SearchRef): Promi
 
 /** Null: the store cannot be asked (locked, disk full); nothing was sent. */
 async function tryClaim(parts: SearchParts, ref: SearchRef, now: number): Promise<Claim | null> {
-  const { requestTimeoutMs, creditReserve } = parts.rules
+  const { requestTimeoutMs, creditReserve, apiUrl } = parts.rules
   try {
     return await parts.store.calls.claim(ref, {
       now,
       openCallMaxAgeMs: requestTimeoutMs + OPEN_CALL_MARGIN_MS,
       creditReserve,
+      apiUrl,
     })
   } catch (error) {
     parts.log.error({ search: ref.fingerprint, err: error }, 'the store cannot be asked; no call is made')
@@ -116,6 +118,7 @@ function refusedClaim(claim: Exclude<Claim, { kind: 'granted' }>): Step {
       }
     case 'call_open':
     case 'reserve_near':
+    case 'another_api':
       return { do: 'delay', until: claim.until, holdFleet: false }
     case 'held':
       return { do: 'delay', until: claim.until, holdFleet: true }

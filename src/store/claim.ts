@@ -1,8 +1,10 @@
+import { isSameApi } from '../domain/api-address.js'
 import type { PauseCause } from '../domain/pause-cause.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
 import { knownBalance, lowerBalance } from './account.js'
+import { apiOnRecord } from './api-record.js'
 import { CAN_PAY_SQL } from './batch-row.js'
 import type { Connection } from './connection.js'
 import { addPause, heldUntil, isProbing, SET_BACK_MS } from './fleet-state.js'
@@ -25,6 +27,8 @@ export function claim(connection: Connection, ref: SearchRef, rules: ClaimRules)
   if (search.state === 'answered' || search.state === 'dead') return { kind: 'nothing_to_do', why: search.state }
   // `waiting` is fine: the feeder adds the job first and marks it then.
   if (search.round !== ref.round) return { kind: 'nothing_to_do', why: 'old round' }
+  const api = apiOnRecord(connection)
+  if (api !== null && !isSameApi(api, rules.apiUrl)) return { kind: 'another_api', until: rules.now + ANOTHER_API_MS }
   const cause = standingPause(connection)
   if (cause !== null) return { kind: 'paused', cause }
   const holdUntil = heldUntil(connection, rules.now)
@@ -49,6 +53,9 @@ interface ClaimedSearch {
 
 /** How soon to ask again when calls in flight may use up what is above the reserve. */
 const RESERVE_NEAR_MS = 1000
+
+/** By then the worker that asks has ended, and one of the right API takes the job. */
+const ANOTHER_API_MS = 5000
 
 function standingPause(connection: Connection): PauseCause | null {
   return connection.get<{ cause: PauseCause }>('select cause from pause order by since limit 1')?.cause ?? null

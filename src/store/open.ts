@@ -5,6 +5,7 @@ import { type Kysely, Migrator } from 'kysely'
 import { ConfigurationError, ReportedError, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { accountRecord } from './account.js'
+import { apiRecord } from './api-record.js'
 import { batchRecord } from './batches.js'
 import { callLedger } from './calls.js'
 import { BUSY_TIMEOUT_MS, type Connection, openConnection } from './connection.js'
@@ -65,6 +66,7 @@ function assemble(connection: Connection): Store {
     calls: callLedger(connection, group),
     pauses: pauseRecord(connection),
     account: accountRecord(connection),
+    api: apiRecord(connection),
     deadLetters: deadLetterRecord(connection),
     reports: reports(reader, openReader),
     close: async () => {

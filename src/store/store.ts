@@ -1,3 +1,4 @@
+import type { ApiOnRecord } from '../domain/api-address.js'
 import type { DeadLetter, Death } from '../domain/dead-letter.js'
 import type { CallOutcome, ResponseFacts } from '../domain/outcome.js'
 import type { Pause, PauseCause } from '../domain/pause-cause.js'
@@ -36,6 +37,7 @@ export interface Store {
   readonly calls: CallLedger
   readonly pauses: PauseRecord
   readonly account: AccountRecord
+  readonly api: ApiRecord
   readonly deadLetters: DeadLetterRecord
   readonly reports: Reports
   close(): Promise<void>
@@ -101,6 +103,8 @@ export type Claim =
   | { readonly kind: 'held'; readonly until: number }
   /** Calls in flight may use up what is left above the reserve: ask again in a moment. */
   | { readonly kind: 'reserve_near'; readonly until: number }
+  /** The record belongs to another API by now: this worker is about to be told to end. */
+  | { readonly kind: 'another_api'; readonly until: number }
 
 export interface ClaimRules {
   readonly now: number
@@ -108,6 +112,8 @@ export interface ClaimRules {
   readonly openCallMaxAgeMs: number
   /** TRACKYARD_CREDIT_RESERVE. */
   readonly creditReserve: number
+  /** TRACKYARD_API_URL. */
+  readonly apiUrl: string
 }
 
 /** How a call ended, and what becomes of its search. The call's outcome is recorded in every case. */
@@ -194,6 +200,26 @@ export interface AccountRecord {
   get(): Promise<Account>
   /** From GET /me: the balance is taken as it is. (Balances on answers are folded in by `calls.close`: the lowest wins, what no overlap explains is a top-up.) Absent fields are kept. */
   update(account: Partial<Omit<Account, 'heardAt'>>, now: number): Promise<void>
+}
+
+// ── Which API the answers come from ────────────────────────────────────────────────────────────
+
+export interface KnownApi extends ApiOnRecord {
+  readonly answers: number
+  /** No call has brought a verdict, or may yet: nothing ties the record to this address. */
+  readonly isUnused: boolean
+}
+
+export interface ApiRecord {
+  /** Null: no worker has started yet. */
+  get(): Promise<KnownApi | null>
+  /**
+   * Writes the address down where none is, or where it may follow: the one on record is unused, or is the same API
+   * (`isSameApi`). Else changes nothing and says which API stands there.
+   */
+  take(address: string): Promise<KnownApi | null>
+  /** A person says that this is the API. */
+  adopt(address: string): Promise<void>
 }
 
 // ── Dead letters ───────────────────────────────────────────────────────────────────────────────

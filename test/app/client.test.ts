@@ -75,6 +75,15 @@ test('a source that fails half-way leaves no batch behind', async () => {
   await expect(client.status('spring')).rejects.toThrow(UsageError)
 })
 
+test('answers of another API than the settings name are not given to a batch; looking is fine', async () => {
+  await fleet.worker()
+  await fleet.submit(['calm piano'])
+  await client.wait('night', { timeoutMs: 20_000 })
+  // No TRACKYARD_API_URL: the published one.
+  await expect(client.submit([{ query: 'calm piano' }], options)).rejects.toThrow(ConfigurationError)
+  expect((await client.status()).batches).toMatchObject([{ name: 'night', tagged: 1 }])
+})
+
 describe('where Redis is', () => {
   test("another store's is refused before anything is released", async () => {
     await fleet.redis.flush()

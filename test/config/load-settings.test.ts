@@ -56,7 +56,7 @@ test('an empty environment gives the defaults of the design', () => {
 test('what is set is read', () => {
   const settings = loadSettings({
     TRACKYARD_API_KEY: KEY,
-    TRACKYARD_API_URL: 'http://localhost:4000/v1//',
+    TRACKYARD_API_URL: 'HTTP://LocalHost:4000/v1//',
     TRACKYARD_DATA_DIR: '~/music',
     TRACKYARD_REDIS_URL: 'redis://:pa%2Fss@redis:6379/2',
     TRACKYARD_RATE_LIMIT: '300',

@@ -54,7 +54,12 @@ describe('pause and resume', () => {
 
   test('after a refused key, what it refused is due again', async () => {
     await fleet.submit(['a'])
-    const claim = await fleet.store.calls.claim(refOf('a'), { now: time, openCallMaxAgeMs: 5000, creditReserve: 0 })
+    const claim = await fleet.store.calls.claim(refOf('a'), {
+      now: time,
+      openCallMaxAgeMs: 5000,
+      creditReserve: 0,
+      apiUrl: 'http://127.0.0.1',
+    })
     if (claim.kind !== 'granted') throw new Error(`expected a granted claim, got ${claim.kind}`)
     const death = {
       reason: 'unauthorized',

@@ -16,6 +16,7 @@ const RULES: SearchRules = {
   backoff: { baseMs: 1000, maxMs: 8000 },
   requestTimeoutMs: 2000,
   creditReserve: 0,
+  apiUrl: 'http://127.0.0.1',
 }
 
 function handlerWith(rules: Partial<SearchRules> = {}): SearchHandler {

@@ -127,7 +127,7 @@ describe('the report', () => {
 
   test('money: spent counts answers, unknown outcomes stand beside it', async () => {
     await fleet.submit(['a', 'b'])
-    const rules = { now: fleet.now(), openCallMaxAgeMs: 1000, creditReserve: 0 }
+    const rules = { now: fleet.now(), openCallMaxAgeMs: 1000, creditReserve: 0, apiUrl: 'http://127.0.0.1' }
     await fleet.store.calls.claim(refOf('a'), { ...rules, now: fleet.now() - 10_000 })
     await fleet.store.calls.ageOut(fleet.now())
     expect((await fleet.status()).credits).toEqual({ remaining: null, spent: 0, unknown_outcomes: 1 })

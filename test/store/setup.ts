@@ -125,7 +125,12 @@ export async function feedAll(store: Store, now = 3000): Promise<string[]> {
   return due.map((search) => search.request.query)
 }
 
-export const RULES: ClaimRules = { now: 10_000, openCallMaxAgeMs: 25_000, creditReserve: 0 }
+export const RULES: ClaimRules = {
+  now: 10_000,
+  openCallMaxAgeMs: 25_000,
+  creditReserve: 0,
+  apiUrl: 'https://api.example.test/v1',
+}
 
 export function claim(
   store: Store,

@@ -3,6 +3,8 @@ import { ConfigurationError, type ExitCode, UnreachableError } from '../../domai
 import type { Account } from '../../store/store.js'
 import type { Act, Cli } from '../cli.js'
 import { examples } from '../parse.js'
+import { counted } from '../render/words.js'
+import type { Session } from '../session.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -10,29 +12,44 @@ export function define(command: Command, act: Act): void {
       'Asks the API for the balance and the limits of the key (free of charge). Where it cannot be asked, shows what ' +
         'was last known and says why.',
     )
+    .option('--adopt', 'the API has moved: keep its answers, and take this address if the key works there')
     .option('--json', 'print one JSON document on stdout')
-    .action((options: { readonly json?: boolean }) => act((cli) => showAccount(cli, options.json === true)))
-  examples(command, 'trackyard-batch account', 'trackyard-batch account --json | jq .credits_remaining')
+    .action((options: AccountOptions) => act((cli) => showAccount(cli, options)))
+  examples(
+    command,
+    'trackyard-batch account',
+    'trackyard-batch account --json | jq .credits_remaining',
+    'TRACKYARD_API_URL=https://api.example.com/v2 trackyard-batch account --adopt',
+  )
   command.addHelpText(
     'after',
-    '\nExit codes: 0 asked, 3 the API is out of reach, 78 no key, or one that is not accepted.',
+    '\nExit codes: 0 asked, 3 the API is out of reach, 78 no key, one that is not accepted, or a record of another API.',
   )
 }
 
-async function showAccount(cli: Cli, json: boolean): Promise<ExitCode> {
+interface AccountOptions {
+  readonly adopt?: boolean
+  readonly json?: boolean
+}
+
+async function showAccount(cli: Cli, { adopt = false, json = false }: AccountOptions): Promise<ExitCode> {
   const { refreshAccount } = await import('../../account/refresh.js')
+  const { checkApi } = await import('../../account/same-api.js')
   const { openCaller } = await import('../../app/parts.js')
   const { withSession } = await import('../session.js')
   const { renderAccount } = await import('../render/account.js')
   return withSession(cli, async (session) => {
-    const api = openCaller(session.settings, session.closers)
-    const refreshed = await refreshAccount({ store: session.store, api, now: session.now })
+    const { store, settings } = session
+    if (!adopt) await checkApi({ store, apiUrl: settings.apiUrl })
+    const api = openCaller(settings, session.closers)
+    const refreshed = await refreshAccount({ store, api, now: session.now })
     const isFresh = refreshed.kind === 'ok'
-    const account = isFresh ? refreshed.account : await session.store.account.get()
+    const account = isFresh ? refreshed.account : await store.account.get()
     if (json) cli.printJson(accountJson(account, isFresh))
-    else cli.print(renderAccount(account, isFresh, session.settings.apiUrl))
+    else cli.print(renderAccount(account, isFresh, settings.apiUrl))
     switch (refreshed.kind) {
       case 'ok':
+        if (adopt) await adoptApi(cli, session)
         return 0
       case 'unauthorized':
         throw new ConfigurationError(
@@ -46,6 +63,18 @@ async function showAccount(cli: Cli, json: boolean): Promise<ExitCode> {
         return refreshed satisfies never
     }
   })
+}
+
+/** Only here, after the key has worked at this address. */
+async function adoptApi(cli: Cli, { store, settings }: Session): Promise<void> {
+  const before = await store.api.get()
+  await store.api.adopt(settings.apiUrl)
+  cli.say(
+    before === null || before.address === settings.apiUrl
+      ? `This record belongs to the API at ${settings.apiUrl}.`
+      : `${counted(before.answers, 'answer')} of ${before.address} count as answers of ${settings.apiUrl} from now on. ` +
+          'Workers that still run at the old address end by themselves.',
+  )
 }
 
 function accountJson(account: Account, isFresh: boolean): object {

@@ -1,0 +1,42 @@
+import { type ApiOnRecord, isSameApi } from '../domain/api-address.js'
+import type { Connection } from './connection.js'
+import { countOf } from './ledger.js'
+import type { ApiRecord } from './store.js'
+
+/** Where the answers come from: one line of `meta`, and another where a person vouched for it. */
+export function apiRecord(connection: Connection): ApiRecord {
+  return {
+    get: async () => connection.read(() => known(connection)),
+    take: async (address) =>
+      connection.write(() => {
+        const before = known(connection)
+        if (before !== null && !before.isUnused && !isSameApi(before, address)) return before
+        if (before?.address !== address) record(connection, address, false)
+        return null
+      }),
+    adopt: async (address) => connection.write(() => record(connection, address, true)),
+  }
+}
+
+/** Null: no worker has started yet. For use inside a transaction. */
+export function apiOnRecord(connection: Connection): ApiOnRecord | null {
+  const row = connection.get<{ address: string; adopted: 0 | 1 }>(
+    `select value as address, exists (select 1 from meta where key = 'api_adopted') as adopted
+     from meta where key = 'api_address'`,
+  )
+  return row === undefined ? null : { address: row.address, adopted: row.adopted === 1 }
+}
+
+function known(connection: Connection): Awaited<ReturnType<ApiRecord['get']>> {
+  const api = apiOnRecord(connection)
+  if (api === null) return null
+  // A call that never came through, or met a 5xx, brought nothing: whoever corrects a misspelt address starts afresh.
+  const heard = connection.get("select 1 from call_count where calls > 0 and outcome <> 'transient'")
+  return { ...api, answers: countOf(connection, 'answered'), isUnused: heard === undefined }
+}
+
+function record(connection: Connection, address: string, adopted: boolean): void {
+  connection.run("delete from meta where key in ('api_address', 'api_adopted')")
+  connection.run("insert into meta values ('api_address', ?)", [address])
+  if (adopted) connection.run("insert into meta values ('api_adopted', '1')")
+}
