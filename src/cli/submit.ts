@@ -1,18 +1,16 @@
 import { basename, extname, resolve } from 'node:path'
-import { allowedPerMinute } from '../account/pace.js'
 import { checkApi } from '../account/same-api.js'
 import type { Catalog } from '../catalog/catalog.js'
 import { type ExitCode, RefusedError } from '../domain/errors.js'
 import type { Filters } from '../domain/request.js'
 import type { Priority } from '../domain/states.js'
 import { pauseSentence } from '../status/sentence.js'
-import { estimate } from '../submit/estimate.js'
 import { type LoadedBatch, load } from '../submit/submit.js'
 import { askYesNo, canAsk } from './ask.js'
 import type { Cli } from './cli.js'
-import { freshAccount } from './fresh-account.js'
 import { interruptible, orAborted, untilAborted } from './interrupt.js'
 import { isTerminal } from './io.js'
+import { planView } from './plan-view.js'
 import { openProgressLine } from './progress-line.js'
 import { type PlanView, renderPlan } from './render/plan.js'
 import { counted, figure } from './render/words.js'
@@ -77,12 +75,13 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
   const { options, signal } = order
   const name = options.name ?? nameOf(order.file, session.now())
   const caps = { maxCredits: options.maxCredits ?? null, first: options.first ?? null }
-  const batch = await loadCatalog(cli, session, order, name)
+  const { batch, filterNames } = await loadCatalog(cli, session, order, name)
   let isDecided = false
   try {
-    const view = await planView(session, { name, batch, caps, signal })
+    const view = await planView(session, { name, plan: batch.plan, caps, filterNames, signal })
     const { creditsNeeded } = view.estimate
     if (options.json !== true) cli.print(renderPlan(view, cli.paint))
+    else for (const doubt of view.filterDoubts) cli.say(doubt)
     if (options.dryRun === true) {
       // Before the drop, which takes its time for a big catalog: nobody waits for it to see the plan.
       if (options.json === true) cli.printJson(submitJson(null, view))
@@ -105,9 +104,15 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
   }
 }
 
-async function loadCatalog(cli: Cli, session: Session, order: Order, name: string): Promise<LoadedBatch> {
+interface Loaded {
+  readonly batch: LoadedBatch
+  readonly filterNames: ReadonlySet<string>
+}
+
+async function loadCatalog(cli: Cli, session: Session, order: Order, name: string): Promise<Loaded> {
   const { openCatalog } = await import('../catalog/open-catalog.js')
   const { compileRows } = await import('../catalog/compile-rows.js')
+  const { notingFilters } = await import('../catalog/filter-names.js')
   const { file, options, signal } = order
   const path = file === '-' ? null : resolve(cli.io.cwd, file)
   if (path === null && isTerminal(cli.io.stdin)) cli.say('Reading the catalog from here; end it with Ctrl-D.')
@@ -123,10 +128,14 @@ async function loadCatalog(cli: Cli, session: Session, order: Order, name: strin
       limit: options.limit,
       filters: options.filters,
     })
-    return await load(session, newBatch(catalog, name, path, options), untilAborted(rows, signal), {
+    const filterNames = new Set(Object.keys(options.filters ?? {}))
+    // Only there a row may bring filters of its own.
+    const all = catalog.format === 'jsonl' ? notingFilters(rows, filterNames) : rows
+    const batch = await load(session, newBatch(catalog, name, path, options), untilAborted(all, signal), {
       signal,
       progress: (loaded) => line.show(`loading: ${counted(loaded, 'row')}`),
     })
+    return { batch, filterNames }
   } finally {
     line.clear()
     catalog.close()
@@ -153,39 +162,6 @@ const DAY_MS = 24 * 60 * 60 * 1000
 function nameOf(file: string, now: number): string {
   if (file === '-') return `stdin-${new Date(now).toISOString().slice(0, 19).replaceAll(':', '')}`
   return basename(file, extname(file)).replace(/\p{Cc}+/gu, ' ')
-}
-
-async function planView(
-  session: Session,
-  about: {
-    readonly name: string
-    readonly batch: LoadedBatch
-    readonly caps: { readonly maxCredits: number | null; readonly first: number | null }
-    readonly signal: AbortSignal
-  },
-): Promise<PlanView> {
-  const { settings, store } = session
-  const { account, trouble } = await freshAccount(session)
-  about.signal.throwIfAborted()
-  const { maxCredits, first } = about.caps
-  const cap = maxCredits === null ? first : Math.min(maxCredits, first ?? maxCredits)
-  const now = session.now()
-  return {
-    name: about.name,
-    plan: about.batch.plan,
-    estimate: estimate({
-      plan: about.batch.plan,
-      account,
-      callsPerMinute: await allowedPerMinute(store, settings.rateLimit),
-      creditReserve: settings.creditReserve,
-      cap,
-      now,
-    }),
-    cap,
-    creditReserve: settings.creditReserve,
-    accountTrouble: trouble,
-    now,
-  }
 }
 
 /** @throws RefusedError where it costs more than the threshold and nobody is there to ask */

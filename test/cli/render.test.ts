@@ -88,6 +88,7 @@ describe('the plan says what to do when it does not suffice', () => {
       cap,
       creditReserve: 0,
       accountTrouble: null,
+      filterDoubts: [],
       now: 0,
     }
     return renderPlan(view, openPaint(new PassThrough(), {}))

@@ -54,6 +54,22 @@ test('the plan says rows, reasons, cost, balance, pace and how the queries will 
   expect(stdout).toContain('Harbor calm music (limit 20)')
 })
 
+test('the plan asks once about a filter that is nearly a documented one; every name is sent as it is', async () => {
+  const rows = ['A', 'B'].map((query) =>
+    JSON.stringify({ query, filters: { moods: ['calm'], Genre: ['x'], year: 1999 } }),
+  )
+  const stdin = rows.join('\n')
+  const line = ['submit', '-', '--name', 'night', '--filters', '{"min_bmp":90,"mood":"calm"}']
+  const { stdout } = await desk.type([...line, '--dry-run'], { stdin })
+  expect(stdout.match(/did you mean .*/g)?.sort()).toEqual(
+    ['genres', 'min_bpm', 'moods'].map((name) => `did you mean ${name}? It is sent as it is.`),
+  )
+  const { stderr } = await desk.type([...line, '--json'], { stdin })
+  expect(stderr).toContain('The API documents no filter "min_bmp": did you mean min_bpm?')
+  await desk.work()
+  expect(desk.simulator.paid()).toBe(2)
+})
+
 test('--dry-run keeps nothing: no batch, no call, and null for its id', async () => {
   expect(await desk.json([...SUBMIT, '--dry-run'])).toMatchObject({ batch: null, rows: 4, credits_needed: 2 })
   expect(await batches()).toEqual([])

@@ -14,6 +14,8 @@ export interface PlanView {
   readonly creditReserve: number
   /** Why the balance is what the store last knew, or unknown; null when it is fresh. */
   readonly accountTrouble: string | null
+  /** One sentence for each filter that is probably misspelt. */
+  readonly filterDoubts: readonly string[]
   readonly now: number
 }
 
@@ -25,7 +27,7 @@ export function renderPlan(view: PlanView, paint: Paint): string {
     ...rowLines(view.plan, paint),
     ...searchLines(view.plan),
     ...costLines(view),
-    ...shortfall(view).map((line) => paint.warn(line)),
+    ...[...shortfall(view), ...view.filterDoubts].map((line) => paint.warn(line)),
     ...exampleLines(view.plan.examples, paint),
   ].join('\n')
 }

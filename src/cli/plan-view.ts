@@ -1,0 +1,44 @@
+import { allowedPerMinute } from '../account/pace.js'
+import { filterDoubts } from '../catalog/filter-names.js'
+import type { Plan } from '../store/store.js'
+import { estimate } from '../submit/estimate.js'
+import { freshAccount } from './fresh-account.js'
+import type { PlanView } from './render/plan.js'
+import type { Session } from './session.js'
+
+/** What a loaded batch means in money and time, as far as store and API can say it now. */
+export async function planView(
+  session: Session,
+  about: {
+    readonly name: string
+    readonly plan: Plan
+    readonly caps: { readonly maxCredits: number | null; readonly first: number | null }
+    /** Of all its rows. */
+    readonly filterNames: Iterable<string>
+    readonly signal: AbortSignal
+  },
+): Promise<PlanView> {
+  const { settings, store } = session
+  const { account, trouble } = await freshAccount(session)
+  about.signal.throwIfAborted()
+  const { maxCredits, first } = about.caps
+  const cap = maxCredits === null ? first : Math.min(maxCredits, first ?? maxCredits)
+  const now = session.now()
+  return {
+    name: about.name,
+    plan: about.plan,
+    estimate: estimate({
+      plan: about.plan,
+      account,
+      callsPerMinute: await allowedPerMinute(store, settings.rateLimit),
+      creditReserve: settings.creditReserve,
+      cap,
+      now,
+    }),
+    cap,
+    creditReserve: settings.creditReserve,
+    accountTrouble: trouble,
+    filterDoubts: filterDoubts(about.filterNames),
+    now,
+  }
+}
