@@ -1,11 +1,11 @@
-import type { Pause, PauseCause } from '../domain/pause-cause.js'
+import { causeInWords, type Pause, type PauseCause } from '../domain/pause-cause.js'
 import type { Batch, BatchReport, Store } from '../store/store.js'
 
 /** What the webhook says: one sentence with figures and the next command. */
 export function pausedSentence(pause: Pause, due: number): string {
   const wait = due === 1 ? '1 search waits' : `${due} searches wait`
   const detail = pause.detail === '' ? '' : `: ${pause.detail.replace(/\.$/, '')}`
-  return `Paused (${named(pause.cause)})${detail}. ${wait}; see \`trackyard-batch status\`, then \`trackyard-batch resume\`.`
+  return `Paused (${causeInWords(pause.cause)})${detail}. ${wait}; see \`trackyard-batch status\`, then \`trackyard-batch resume\`.`
 }
 
 /** @param standing causes that stand all the same */
@@ -15,15 +15,11 @@ export function resumedSentence(
   creditsLeft: number | null,
 ): string {
   const credits = creditsLeft === null ? '' : `, ${creditsLeft} credits left`
-  const over = lifted.map(named).join(', ')
+  const over = lifted.map(causeInWords).join(', ')
   if (standing.length > 0) {
-    return `No longer paused (${over})${credits}, but still paused (${standing.map(named).join(', ')}): \`trackyard-batch resume\`.`
+    return `No longer paused (${over})${credits}, but still paused (${standing.map(causeInWords).join(', ')}): \`trackyard-batch resume\`.`
   }
   return `Resumed (was paused: ${over})${credits}; follow it with \`trackyard-batch status --watch\`.`
-}
-
-function named(cause: PauseCause): string {
-  return cause === 'operator' ? 'by hand' : cause.replace('_', ' ')
 }
 
 export function completedSentence(report: BatchReport): string {

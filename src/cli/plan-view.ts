@@ -39,6 +39,8 @@ export async function planView(
     creditReserve: settings.creditReserve,
     accountTrouble: trouble,
     filterDoubts: filterDoubts(about.filterNames),
+    pause: (await store.pauses.list())[0] ?? null,
+    heldUntil: await store.pauses.holdUntil(now),
     now,
   }
 }

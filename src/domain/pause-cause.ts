@@ -13,6 +13,11 @@ export const PAUSE_CAUSES = ['operator', 'no_credits', 'reserve', 'unauthorized'
  */
 export type PauseCause = (typeof PAUSE_CAUSES)[number]
 
+/** "Paused (by hand)", "Paused (no credits)" */
+export function causeInWords(cause: PauseCause): string {
+  return cause === 'operator' ? 'by hand' : cause.replace('_', ' ')
+}
+
 export interface Pause {
   readonly cause: PauseCause
   readonly since: number

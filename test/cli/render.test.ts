@@ -80,7 +80,7 @@ describe('the plan says what to do when it does not suffice', () => {
     monthlyAllowance: 50,
     heardAt: 0,
   }
-  const shown = (account: Account, cap: number | null = null): string => {
+  const shown = (account: Account, cap: number | null = null, standing: Partial<PlanView> = {}): string => {
     const view: PlanView = {
       name: 'night',
       plan,
@@ -89,6 +89,9 @@ describe('the plan says what to do when it does not suffice', () => {
       creditReserve: 0,
       accountTrouble: null,
       filterDoubts: [],
+      pause: null,
+      heldUntil: null,
+      ...standing,
       now: 0,
     }
     return renderPlan(view, openPaint(new PassThrough(), {}))
@@ -105,6 +108,18 @@ describe('the plan says what to do when it does not suffice', () => {
     expect(shown(pro)).not.toMatch(/short|--first|days/)
     expect(shown(pro)).toMatch(/answered +500 +reused for free/)
     expect(shown(pro)).toMatch(/dead +100 +not tried again/)
+  })
+
+  test('that nothing moves now, in one line beside the finish time', () => {
+    const pause = { cause: 'no_credits', since: 0, detail: 'Out of credits' } as const
+    expect(shown(free)).not.toMatch(/counts from/)
+    expect(shown(free, null, { pause, heldUntil: DAY })).toMatch(
+      /\n.* paused since \S+ \(no credits\): the finish time counts from when it goes on\.\n/,
+    )
+    expect(shown(free, null, { heldUntil: DAY })).toMatch(
+      /asked us to wait until .*: the finish time counts from then\./,
+    )
+    expect(shown(free, 0, { heldUntil: DAY })).not.toMatch(/counts from/)
   })
 
   test('what a cap withholds', () => {

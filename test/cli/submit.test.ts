@@ -70,6 +70,13 @@ test('the plan asks once about a filter that is nearly a documented one; every n
   expect(desk.simulator.paid()).toBe(2)
 })
 
+test('the plan says that the queue is paused, without Redis too', async () => {
+  const env = { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' }
+  expect((await desk.type(['pause'], { env })).code).toBe(0)
+  const { stdout } = await desk.type([...SUBMIT, '--dry-run'], { env })
+  expect(stdout).toMatch(/The queue is paused since \S+ \(by hand\): the finish time counts from when it goes on\./)
+})
+
 test('--dry-run keeps nothing: no batch, no call, and null for its id', async () => {
   expect(await desk.json([...SUBMIT, '--dry-run'])).toMatchObject({ batch: null, rows: 4, credits_needed: 2 })
   expect(await batches()).toEqual([])

@@ -1,8 +1,9 @@
+import { causeInWords, type Pause } from '../../domain/pause-cause.js'
 import type { SearchRequest } from '../../domain/request.js'
 import type { Plan } from '../../store/store.js'
 import type { Estimate } from '../../submit/estimate.js'
 import type { Paint } from './paint.js'
-import { counted, duration, figure, momentAndWait, short } from './words.js'
+import { counted, duration, figure, moment, momentAndWait, short } from './words.js'
 
 /** The plan, said before anything is spent: what is in the catalog, what it costs, how long it takes. */
 export interface PlanView {
@@ -16,6 +17,9 @@ export interface PlanView {
   readonly accountTrouble: string | null
   /** One sentence for each filter that is probably misspelt. */
   readonly filterDoubts: readonly string[]
+  /** What stands in the way now, as the record has it. */
+  readonly pause: Pause | null
+  readonly heldUntil: number | null
   readonly now: number
 }
 
@@ -27,7 +31,7 @@ export function renderPlan(view: PlanView, paint: Paint): string {
     ...rowLines(view.plan, paint),
     ...searchLines(view.plan),
     ...costLines(view),
-    ...[...shortfall(view), ...view.filterDoubts].map((line) => paint.warn(line)),
+    ...[...standstill(view), ...shortfall(view), ...view.filterDoubts].map((line) => paint.warn(line)),
     ...exampleLines(view.plan.examples, paint),
   ].join('\n')
 }
@@ -83,6 +87,17 @@ function costLines({ plan, estimate, cap, now, accountTrouble }: PlanView): stri
     text('pace', `${pace} a minute${perDay}`),
     text('finish', finish),
   ]
+}
+
+/** Whoever plans the night reads the finish time first. */
+function standstill({ estimate, pause, heldUntil, now }: PlanView): string[] {
+  if (estimate.durationMs === 0) return []
+  if (pause !== null) {
+    const since = `since ${moment(pause.since, now)}`
+    return [`The queue is paused ${since} (${causeInWords(pause.cause)}): the finish time counts from when it goes on.`]
+  }
+  if (heldUntil === null) return []
+  return [`The API asked us to wait until ${moment(heldUntil, now)}: the finish time counts from then.`]
 }
 
 /** What to do when it does not suffice. */
