@@ -88,7 +88,7 @@ export async function perform(scene: Scene, action: Action): Promise<void> {
     case 'submit':
       return submit(scene, action.batch)
     case 'release':
-      return commandOn(scene, action.batch, (id) => ['release', id, '--all'])
+      return commandOn(scene, action.batch, (id) => ['release', id, '--all', '--yes'])
     case 'cancel':
       return commandOn(scene, action.batch, (id) => ['cancel', id])
     default:

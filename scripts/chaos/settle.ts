@@ -16,7 +16,7 @@ export async function mend({ stage, crew, released, plan }: Scene): Promise<void
   for (const { name, kind } of plan.batches) {
     const id = released.get(name)
     if (id !== undefined && (kind === 'capped' || kind === 'first look')) {
-      await stage.command(['release', String(id), '--all'])
+      await stage.command(['release', String(id), '--all', '--yes'])
     }
   }
 }

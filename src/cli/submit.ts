@@ -1,19 +1,19 @@
 import { basename, extname, resolve } from 'node:path'
 import { checkApi } from '../account/same-api.js'
 import type { Catalog } from '../catalog/catalog.js'
-import { type ExitCode, RefusedError } from '../domain/errors.js'
+import type { ExitCode } from '../domain/errors.js'
 import type { Filters } from '../domain/request.js'
 import type { Priority } from '../domain/states.js'
 import { pauseSentence } from '../status/sentence.js'
 import { type LoadedBatch, load } from '../submit/submit.js'
-import { askYesNo, canAsk } from './ask.js'
 import type { Cli } from './cli.js'
 import { interruptible, orAborted, untilAborted } from './interrupt.js'
 import { isTerminal } from './io.js'
+import { maySpend } from './may-spend.js'
 import { planView } from './plan-view.js'
 import { openProgressLine } from './progress-line.js'
 import { type PlanView, renderPlan } from './render/plan.js'
-import { counted, figure } from './render/words.js'
+import { counted } from './render/words.js'
 import { feedNow, type Session, withSession } from './session.js'
 import { keepHeapSmall } from './small-heap.js'
 import { waitForBatch } from './wait.js'
@@ -79,7 +79,6 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
   let isDecided = false
   try {
     const view = await planView(session, { name, plan: batch.plan, caps, filterNames, signal })
-    const { creditsNeeded } = view.estimate
     if (options.json !== true) cli.print(renderPlan(view, cli.paint))
     else for (const doubt of view.filterDoubts) cli.say(doubt)
     if (options.dryRun === true) {
@@ -90,7 +89,15 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
       if (options.json !== true) cli.say('Dry run: nothing was kept, nothing was spent.')
       return { kind: 'ended', code: 0 }
     }
-    if (!(await mayRelease(cli, creditsNeeded, session.settings.confirmAbove, order))) {
+    const spending = {
+      credits: view.estimate.creditsNeeded,
+      confirmAbove: session.settings.confirmAbove,
+      yes: options.yes === true,
+      mayAsk: order.file !== '-',
+      wayOut: 'cap it with --max-credits or --first. The batch was dropped, nothing was spent.',
+      signal,
+    }
+    if (!(await maySpend(cli, spending))) {
       cli.say('Not released: batch dropped, nothing was spent.')
       return { kind: 'ended', code: 4 }
     }
@@ -162,18 +169,6 @@ const DAY_MS = 24 * 60 * 60 * 1000
 function nameOf(file: string, now: number): string {
   if (file === '-') return `stdin-${new Date(now).toISOString().slice(0, 19).replaceAll(':', '')}`
   return basename(file, extname(file)).replace(/\p{Cc}+/gu, ' ')
-}
-
-/** @throws RefusedError where it costs more than the threshold and nobody is there to ask */
-async function mayRelease(cli: Cli, credits: number, confirmAbove: number, order: Order): Promise<boolean> {
-  if (credits <= confirmAbove || order.options.yes === true) return true
-  if (order.file === '-' || !canAsk(cli)) {
-    throw new RefusedError(
-      `This may cost ${counted(credits, 'credit')}, which is more than TRACKYARD_CONFIRM_ABOVE (${figure(confirmAbove)}), ` +
-        'and nobody is here to ask: say --yes, or cap it with --max-credits or --first. The batch was dropped, nothing was spent.',
-    )
-  }
-  return askYesNo(cli, `Release it and spend up to ${counted(credits, 'credit')}?`, order.signal)
 }
 
 /** The names are a contract with scripts. The four kinds of searches add up to `searches`. */

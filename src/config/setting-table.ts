@@ -108,7 +108,7 @@ export const SETTING_TABLE = table({
   },
   TRACKYARD_CONFIRM_ABOVE: {
     default: '100',
-    meaning: 'credits above which a submit asks first',
+    meaning: 'credits above which submit and release ask first',
     read: wholeNumber(0, MANY),
   },
   TRACKYARD_LOCK_DURATION_MS: {

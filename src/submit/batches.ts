@@ -12,26 +12,6 @@ export async function findBatch(store: Pick<Store, 'batches'>, idOrName: string 
   )
 }
 
-/** Lets a batch go on: raises or removes its caps. @throws RefusedError when it was cancelled or is still loading. */
-export async function releaseBatch(
-  parts: { readonly store: Pick<Store, 'batches'>; readonly now: () => number },
-  batch: Batch,
-  maxCredits: number | null,
-): Promise<void> {
-  if (batch.state === 'loading')
-    throw new RefusedError(`Batch ${batch.id} is still loading: it is released by its own submit.`)
-  if (maxCredits !== null && maxCredits < batch.charged) {
-    throw new RefusedError(
-      `Batch ${batch.id} has used ${batch.charged} credits already: give --max-credits above that.`,
-    )
-  }
-  if (!(await parts.store.batches.release(batch.id, { maxCredits, first: null }, parts.now()))) {
-    throw new RefusedError(
-      `Batch ${batch.id} (${batch.name}) was cancelled: submit its catalog again; answers it has are reused for free.`,
-    )
-  }
-}
-
 /** @throws RefusedError when there is nothing to cancel. */
 export async function cancelBatch(
   parts: { readonly store: Pick<Store, 'batches'>; readonly now: () => number },

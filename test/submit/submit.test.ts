@@ -2,8 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { RefusedError, UsageError } from '../../src/domain/errors.js'
 import type { Account } from '../../src/store/store.js'
-import { cancelBatch, findBatch, releaseBatch } from '../../src/submit/batches.js'
+import { cancelBatch, findBatch } from '../../src/submit/batches.js'
 import { estimate } from '../../src/submit/estimate.js'
+import { releaseBatch } from '../../src/submit/release.js'
 import { load } from '../../src/submit/submit.js'
 import { batchNamed, type Fleet, queries, rowsOf, startFleet } from '../support/fleet.js'
 
@@ -138,15 +139,17 @@ describe('loading', () => {
   test('release raises a cap, never below what was used; cancel ends it, once', async () => {
     const id = await fleet.submit(queries(10), { maxCredits: 2 })
     const batch = () => findBatch(fleet.store, String(id))
-    await releaseBatch(fleet, await batch(), 5)
+    await releaseBatch(fleet, { batch: await batch(), maxCredits: 5 })
     expect(await due()).toBe(5)
-    await releaseBatch(fleet, await batch(), null)
+    await releaseBatch(fleet, { batch: await batch(), maxCredits: null })
     expect(await due()).toBe(10)
-    await expect(releaseBatch(fleet, { ...(await batch()), charged: 4 }, 3)).rejects.toThrow(/used 4 credits/)
+    await expect(releaseBatch(fleet, { batch: { ...(await batch()), charged: 4 }, maxCredits: 3 })).rejects.toThrow(
+      /used 4 credits/,
+    )
     await cancelBatch(fleet, await batch())
     expect(await due()).toBe(0)
     await expect(cancelBatch(fleet, await batch())).rejects.toThrow(RefusedError)
-    await expect(releaseBatch(fleet, await batch(), null)).rejects.toThrow(/was cancelled/)
+    await expect(releaseBatch(fleet, { batch: await batch(), maxCredits: null })).rejects.toThrow(/was cancelled/)
     await expect(findBatch(fleet.store, 'nobody')).rejects.toThrow(/No batch has the id or name "nobody"/)
   })
 })

@@ -1,18 +1,22 @@
 import type { Command } from 'commander'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import type { Batch } from '../../store/store.js'
+import type { Release } from '../../submit/release.js'
 import type { Act, Cli } from '../cli.js'
 import { examples, wholeNumber } from '../parse.js'
+import type { Session } from '../session.js'
 
 interface ReleaseOptions {
   readonly maxCredits?: number
   readonly all?: boolean
+  readonly yes?: boolean
 }
 
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Lets a batch go on after `submit --first`, or raises its cap. Without an option the cap of --max-credits stays.',
+      'Lets a batch go on after `submit --first`, or raises its cap. Without an option the cap of --max-credits stays.\n' +
+        'Says first what that may cost, and asks above TRACKYARD_CONFIRM_ABOVE.',
     )
     .argument('<batch>', 'id or name')
     .option(
@@ -21,22 +25,56 @@ export function define(command: Command, act: Act): void {
       wholeNumber(0),
     )
     .option('--all', 'remove every cap')
+    .option('-y, --yes', 'do not ask, whatever it costs')
     .action((name: string, options: ReleaseOptions) => act((cli) => release(cli, name, options)))
   examples(command, 'trackyard-batch release night', 'trackyard-batch release night --max-credits 5000')
 }
 
 async function release(cli: Cli, name: string, options: ReleaseOptions): Promise<ExitCode> {
-  const { findBatch, releaseBatch } = await import('../../submit/batches.js')
+  const { findBatch } = await import('../../submit/batches.js')
+  const { releaseBatch } = await import('../../submit/release.js')
   const { withSession, feedNow } = await import('../session.js')
   const { batchSentence } = await import('../render/status.js')
   return withSession(cli, async (session) => {
     const batch = await findBatch(session.store, name)
-    await releaseBatch(session, batch, capOf(batch, options))
+    const wanted = { batch, maxCredits: capOf(batch, options) }
+    if (!(await isMeant(cli, session, wanted, options))) {
+      cli.say('Not released: nothing was changed.')
+      return 4
+    }
+    await releaseBatch(session, wanted)
     await feedNow(cli, session)
     const [report] = await session.store.reports.batches({ batchId: batch.id, limit: 1 })
     if (report !== undefined) cli.print(batchSentence(report))
     return 0
   })
+}
+
+/** Says what it lets go, and asks where that is much. */
+async function isMeant(cli: Cli, session: Session, wanted: Release, { yes }: ReleaseOptions): Promise<boolean> {
+  const { allowedPerMinute } = await import('../../account/pace.js')
+  const { priceOfRelease } = await import('../../submit/release.js')
+  const { interruptible } = await import('../interrupt.js')
+  const { maySpend } = await import('../may-spend.js')
+  const { renderRelease } = await import('../render/release.js')
+  const { settings, store } = session
+  const now = session.now()
+  const callsPerMinute = await allowedPerMinute(store, settings.rateLimit)
+  const price = await priceOfRelease(store, wanted, { callsPerMinute, creditReserve: settings.creditReserve, now })
+  if (price.credits > 0) cli.say(renderRelease(price, now))
+  return interruptible(
+    cli,
+    (signal) =>
+      maySpend(cli, {
+        credits: price.credits,
+        confirmAbove: settings.confirmAbove,
+        yes: yes === true,
+        mayAsk: true,
+        wayOut: 'cap it with --max-credits. Nothing was changed.',
+        signal,
+      }),
+    () => false,
+  )
 }
 
 /** @throws UsageError for both options; RefusedError when the cap that stays has nothing left to give */
