@@ -207,5 +207,5 @@ function sayReleased(
 /** Why nothing of it moves yet; null when nothing is paused. */
 async function standingPause({ store, now }: Session): Promise<string | null> {
   const [pause] = await store.pauses.list()
-  return pause === undefined ? null : pauseSentence(pause, now())
+  return pause === undefined ? null : pauseSentence(pause, now(), await store.pauses.watch())
 }

@@ -24,3 +24,9 @@ export interface Pause {
   /** One sentence for people: what happened, with figures. */
   readonly detail: string
 }
+
+/** The watch over an empty account, as the worker that keeps it notes it down; null: not known. */
+export interface BalanceWatch {
+  readonly askedAt: number | null
+  readonly nextAt: number | null
+}

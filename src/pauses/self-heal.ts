@@ -33,6 +33,7 @@ export interface HealParts extends ResumeParts {
 export function selfHealing(parts: HealParts): { tick(): Promise<void> } {
   let fruitless = 0
   let nextAt: number | null = null
+  let askedAt: number | null = null
 
   async function tick(): Promise<void> {
     const now = parts.now()
@@ -43,10 +44,13 @@ export function selfHealing(parts: HealParts): { tick(): Promise<void> } {
       return
     }
     // Never further ahead than one interval: the wall clock may have been set back.
-    nextAt = Math.min(nextAt ?? Number.POSITIVE_INFINITY, now + intervalMs(fruitless, parts.rules))
+    const planned = Math.min(nextAt ?? Number.POSITIVE_INFINITY, now + intervalMs(fruitless, parts.rules))
+    if (planned !== nextAt) await parts.store.pauses.noteWatch({ askedAt, nextAt: planned })
+    nextAt = planned
     if (now < nextAt) return
     fruitless += 1
     nextAt = null
+    askedAt = now
     const over: Pause['cause'][] = []
     const account = await parts.refreshAccount()
     for (const row of healing) if (isOver(row, account, parts.rules)) over.push(row.cause)

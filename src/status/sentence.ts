@@ -1,4 +1,4 @@
-import type { Pause } from '../domain/pause-cause.js'
+import type { BalanceWatch, Pause } from '../domain/pause-cause.js'
 
 /**
  * The one sentence that says why it moves or does not. Shown by `status`, by the progress bar, in Bull
@@ -6,6 +6,7 @@ import type { Pause } from '../domain/pause-cause.js'
  */
 export interface Standing {
   readonly pauses: readonly Pause[]
+  readonly watch: BalanceWatch
   readonly workers: number
   readonly heldUntil: number | null
   /** The API said last that the day has no call left. */
@@ -28,7 +29,7 @@ export interface Explanation {
 
 export function explain(standing: Standing): Explanation {
   const { pauses, due, active } = standing
-  if (pauses.length > 0) return { state: 'paused', reason: pausedReason(pauses, due, standing.now), until: null }
+  if (pauses.length > 0) return { state: 'paused', reason: pausedReason(standing), until: null }
   const work = due + active
   if (standing.workers === 0 && work > 0) {
     return {
@@ -48,24 +49,26 @@ export function explain(standing: Standing): Explanation {
   return { state: 'idle', reason: idleReason(standing), until: null }
 }
 
-function pausedReason(pauses: readonly Pause[], due: number, now: number): string {
+function pausedReason({ pauses, watch, workers, due, now }: Standing): string {
   const [first, ...others] = pauses
   if (first === undefined) return ''
   const also = others.length === 0 ? '' : ` Also paused: ${others.map((pause) => pause.cause).join(', ')}.`
   const needed = first.cause === 'no_credits' || first.cause === 'reserve' ? ` and need ${credits(due)}` : ''
-  return `${pauseSentence(first, now)} ${searches(due)} wait${needed}.${also}`
+  // Where no worker runs, nobody asks.
+  const known = workers === 0 ? { ...watch, nextAt: null } : watch
+  return `${pauseSentence(first, now, known)} ${searches(due)} wait${needed}.${also}`
 }
 
 /** What stands, since when, and what ends it. */
-export function pauseSentence(pause: Pause, now: number): string {
+export function pauseSentence(pause: Pause, now: number, watch: BalanceWatch): string {
   const since = `since ${clockTime(pause.since, now)}`
   switch (pause.cause) {
     case 'operator':
       return `Paused by hand ${since}${pause.detail === '' ? '' : ` (${pause.detail})`}; \`trackyard-batch resume\` goes on.`
     case 'no_credits':
-      return `No credits left ${since} (the API says "${pause.detail}"): top up; it goes on by itself when the balance is back (until TRACKYARD_AUTO_RESUME_HOURS have passed), or with \`trackyard-batch resume\`.`
+      return `No credits left ${since} (the API says "${pause.detail}"): top up; it goes on by itself when the balance is back (until TRACKYARD_AUTO_RESUME_HOURS have passed), or with \`trackyard-batch resume\`.${asked(pause, now, watch)}`
     case 'reserve':
-      return `The credit reserve is reached ${since} (${pause.detail.replace(/\.$/, '')}): top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker; it goes on by itself then, or with \`trackyard-batch resume\`.`
+      return `The credit reserve is reached ${since} (${pause.detail.replace(/\.$/, '')}): top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker; it goes on by itself then, or with \`trackyard-batch resume\`.${asked(pause, now, watch)}`
     case 'unauthorized':
       return `The API key was refused ${since} (${pause.detail}): set a working key, restart the worker, then \`trackyard-batch resume\`.`
     case 'failing':
@@ -75,6 +78,14 @@ export function pauseSentence(pause: Pause, now: number): string {
     default:
       return pause.cause satisfies never
   }
+}
+
+/** What was asked before this pause, and what should have been asked by now, say nothing. */
+function asked({ since }: Pause, now: number, { askedAt, nextAt }: BalanceWatch): string {
+  const last = askedAt === null || askedAt < since ? null : `was last asked for at ${clockTime(askedAt, now)}`
+  const next = nextAt === null || nextAt < now ? null : `is asked for next at ${clockTime(nextAt, now)}`
+  const parts = [last, next].filter((part) => part !== null)
+  return parts.length === 0 ? '' : ` The balance ${parts.join(' and ')}.`
 }
 
 function runningReason(standing: Standing): string {

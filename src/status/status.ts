@@ -19,10 +19,11 @@ export async function status(
   which: { readonly batchId?: number; readonly limit: number } = { limit: 20 },
 ): Promise<StatusReport> {
   const now = parts.now()
-  const [batches, totals, pauses, probing, account] = await Promise.all([
+  const [batches, totals, pauses, watch, probing, account] = await Promise.all([
     parts.store.reports.batches(which),
     parts.store.reports.totals(now),
     parts.store.pauses.list(),
+    parts.store.pauses.watch(),
     parts.store.pauses.probing(),
     parts.store.account.get(),
   ])
@@ -30,6 +31,7 @@ export async function status(
   const limit = paceOf(parts.rateLimit === 'auto' ? account.limitPerMinute : parts.rateLimit, delivery)
   const explained = explain({
     pauses,
+    watch,
     probing,
     workers: delivery.workers,
     heldUntil: delivery.heldUntil ?? (await parts.store.pauses.holdUntil(now)),

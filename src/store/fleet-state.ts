@@ -1,4 +1,4 @@
-import type { Pause } from '../domain/pause-cause.js'
+import type { BalanceWatch, Pause } from '../domain/pause-cause.js'
 import type { Connection } from './connection.js'
 
 /** What holds the whole fleet, as rows: pauses, the hold, the probe. For use inside a transaction. */
@@ -24,11 +24,8 @@ export function setProbing(connection: Connection, probing: boolean): void {
 /** Extend-only. */
 export function extendHold(connection: Connection, until: number, now: number): void {
   if (until <= (heldUntil(connection, now) ?? 0)) return
-  for (const [key, at] of [
-    ['hold_until', until],
-    ['hold_from', now],
-  ] as const)
-    connection.run('insert into meta values (?, ?) on conflict do update set value = excluded.value', [key, String(at)])
+  note(connection, 'hold_until', until)
+  note(connection, 'hold_from', now)
 }
 
 export function endHold(connection: Connection): void {
@@ -44,8 +41,26 @@ export function heldUntil(connection: Connection, now: number): number | null {
   return until > now && instant(connection, 'hold_from') <= now + SET_BACK_MS ? until : null
 }
 
+export function balanceWatch(connection: Connection): BalanceWatch {
+  return {
+    askedAt: instant(connection, 'balance_asked_at') || null,
+    nextAt: instant(connection, 'balance_next_at') || null,
+  }
+}
+
+export function noteWatch(connection: Connection, { askedAt, nextAt }: BalanceWatch): void {
+  if (askedAt !== null) note(connection, 'balance_asked_at', askedAt)
+  if (nextAt !== null) note(connection, 'balance_next_at', nextAt)
+}
+
+type Instant = 'hold_until' | 'hold_from' | 'balance_asked_at' | 'balance_next_at'
+
+function note(connection: Connection, key: Instant, at: number): void {
+  connection.run('insert into meta values (?, ?) on conflict do update set value = excluded.value', [key, String(at)])
+}
+
 /** 0 when it was never written. */
-function instant(connection: Connection, key: 'hold_until' | 'hold_from'): number {
+function instant(connection: Connection, key: Instant): number {
   return Number(connection.get<{ value: string }>('select value from meta where key = ?', [key])?.value ?? 0)
 }
 

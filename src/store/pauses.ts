@@ -1,5 +1,15 @@
 import { build, type Connection } from './connection.js'
-import { addPause, endHold, extendHold, heldUntil, isProbing, markStreak, setProbing } from './fleet-state.js'
+import {
+  addPause,
+  balanceWatch,
+  endHold,
+  extendHold,
+  heldUntil,
+  isProbing,
+  markStreak,
+  noteWatch,
+  setProbing,
+} from './fleet-state.js'
 import type { PauseRecord } from './store.js'
 
 /** One row per cause, so that lifting one never lifts another. BullMQ's flag only follows these rows. */
@@ -17,6 +27,8 @@ export function pauseRecord(connection: Connection): PauseRecord {
         if (stood && (cause === 'failing' || cause === 'outage')) markStreak(connection)
         return stood
       }),
+    watch: async () => connection.read(() => balanceWatch(connection)),
+    noteWatch: async (watch) => connection.write(() => noteWatch(connection, watch)),
     probing: async () => connection.read(() => isProbing(connection)),
     endProbe: async () => connection.write(() => setProbing(connection, false)),
     holdUntil: async (now) => connection.read(() => heldUntil(connection, now)),

@@ -22,7 +22,7 @@ export interface Schema {
   call_count: CallCountTable
 }
 
-/** `store_id`, `schema_version`, `probing`, `hold_until`, `hold_from`, `streak_from`, `api_address`, `api_adopted`. */
+/** `store_id`, `schema_version`, `probing`, `hold_until`, `hold_from`, `balance_asked_at`, `balance_next_at`, `streak_from`, `api_address`, `api_adopted`. */
 export interface MetaTable {
   key: string
   value: string

@@ -1,7 +1,7 @@
 import type { ApiOnRecord } from '../domain/api-address.js'
 import type { DeadLetter, Death } from '../domain/dead-letter.js'
 import type { CallOutcome, ResponseFacts } from '../domain/outcome.js'
-import type { Pause, PauseCause } from '../domain/pause-cause.js'
+import type { BalanceWatch, Pause, PauseCause } from '../domain/pause-cause.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
@@ -173,6 +173,9 @@ export interface PauseRecord {
   add(pause: Pause): Promise<boolean>
   /** Lifts one cause; false when it did not stand. `probe`: the next calls go one at a time until one is answered. */
   lift(cause: PauseCause, probe: boolean): Promise<boolean>
+  watch(): Promise<BalanceWatch>
+  /** Null keeps what was noted before. */
+  noteWatch(watch: BalanceWatch): Promise<void>
   probing(): Promise<boolean>
   endProbe(): Promise<void>
   /** The fleet's hold as recorded (so that a Redis that lost everything gets it back); null: none, or over. */

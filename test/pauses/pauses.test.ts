@@ -209,6 +209,18 @@ describe('the pause that heals itself', () => {
     expect((await fleet.store.account.get()).creditsRemaining).toBe(500)
   })
 
+  test('when it asked and when it asks next is on record, also for who takes the watch over', async () => {
+    await pause(parts(), 'no_credits', 'empty')
+    const watching = watch()
+    await pass(watching, 1000)
+    expect(await fleet.store.pauses.watch()).toEqual({ askedAt: null, nextAt: 1_060_000 })
+    await pass(watching, 61_000)
+    expect(asked).toEqual([1_060_000])
+    expect(await fleet.store.pauses.watch()).toEqual({ askedAt: 1_060_000, nextAt: 1_061_000 + 120_000 })
+    await pass(watch(), 1000)
+    expect(await fleet.store.pauses.watch()).toEqual({ askedAt: 1_060_000, nextAt: 1_062_000 + 60_000 })
+  })
+
   test('a 402 that comes straight back after the resume keeps the interval growing; one after an answer starts anew', async () => {
     fleet.simulator.setCredits(5)
     const watching = watch()

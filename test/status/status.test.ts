@@ -9,6 +9,7 @@ import { type Fleet, queries, refOf, startFleet } from '../support/fleet.js'
 const NOW = Date.parse('2026-03-01T12:00:00Z')
 const QUIET: Standing = {
   pauses: [],
+  watch: { askedAt: null, nextAt: null },
   workers: 1,
   heldUntil: null,
   outOfToday: false,
@@ -60,11 +61,29 @@ describe('the one sentence', () => {
   })
 
   test.each(PAUSE_CAUSES)('a pause for %s says since when, why and what ends it', (cause) => {
-    const text = pauseSentence({ cause, since: NOW, detail: 'the detail' }, NOW)
+    const text = pauseSentence({ cause, since: NOW, detail: 'the detail' }, NOW, QUIET.watch)
     expect(text).toMatch(/since \d\d:\d\d:\d\d/)
     expect(text).toContain('the detail')
     expect(text).toContain('trackyard-batch')
   })
+
+  test.each(['no_credits', 'reserve'] as const)(
+    '%s says when the balance was asked for and is asked for next',
+    (cause) => {
+      const pauses = [{ cause, since: NOW - 60_000, detail: 'the detail' }]
+      const watch = { askedAt: NOW - 30_000, nextAt: NOW + 30_000 }
+      const clock = (at: number) => new Date(at).toLocaleString('sv-SE').slice(11)
+      const [last, next] = [clock(NOW - 30_000), clock(NOW + 30_000)]
+      expect(said({ pauses, watch }).reason).toContain(
+        ` The balance was last asked for at ${last} and is asked for next at ${next}. `,
+      )
+      expect(said({ pauses, watch, workers: 0 }).reason).toContain(` The balance was last asked for at ${last}. `)
+      expect(said({ pauses, watch: { ...watch, askedAt: NOW - 90_000 } }).reason).toContain(
+        ` The balance is asked for next at ${next}. `,
+      )
+      expect(said({ pauses, watch: { askedAt: null, nextAt: NOW - 1 } }).reason).not.toContain('The balance ')
+    },
+  )
 
   test('out of credits says what the waiting searches need; other causes are named beside the first', () => {
     const pauses = [
