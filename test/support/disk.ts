@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, rm, statfs, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -29,9 +29,9 @@ export async function smallDisk(dir: string, megabytes: number): Promise<SmallDi
   const ballast = join(dir, 'ballast')
   return {
     dir,
+    // More than fits: what was free when it was asked for may be taken by the time it is written.
     async fill() {
-      const { bavail, bsize } = await statfs(dir)
-      await writeFile(ballast, Buffer.alloc(bavail * bsize))
+      await expectNoSpace(writeFile(ballast, Buffer.alloc(megabytes * 1024 * 1024)))
     },
     free: () => rm(ballast),
     async remove() {
@@ -39,6 +39,14 @@ export async function smallDisk(dir: string, megabytes: number): Promise<SmallDi
       await rm(dir, { recursive: true, force: true })
     },
   }
+}
+
+async function expectNoSpace(writing: Promise<void>): Promise<void> {
+  const problem = await writing.then(
+    () => 'it fitted',
+    (error: NodeJS.ErrnoException) => error.code,
+  )
+  if (problem !== 'ENOSPC') throw new Error(`expected a full disk, got: ${problem}`)
 }
 
 function limitedProcess(dir: string): SmallDisk {

@@ -19,6 +19,7 @@ const batch = await load(
     catalogPath: path,
     format: catalog.format,
     delimiter: catalog.delimiter,
+    byteOrderMark: catalog.byteOrderMark,
     columns: catalog.columns,
     template,
     priority: 'normal',

@@ -75,7 +75,7 @@ export async function expectAccounted(
 }
 
 /** Every search has its verdict: a look at the store costs less than a `wait` in a process of its own. */
-export async function untilDone(night: Pick<Night, 'dataDir'>, timeoutMs = 60_000): Promise<void> {
+export async function untilDone(night: Pick<Night, 'dataDir'>, timeoutMs = 100_000): Promise<void> {
   const pending = "select count(*) from search where state in ('waiting', 'queued')"
   await until(() => figure(night, pending) === 0, { timeoutMs, what: 'a verdict on every search', everyMs: 100 })
 }

@@ -109,10 +109,10 @@ export async function startNight(
       child,
       pid: child.pid ?? 0,
       log: () => stderr,
-      waitForLog: (pattern, timeoutMs = 15_000) =>
+      waitForLog: (pattern, timeoutMs = 60_000) =>
         until(() => pattern.test(stderr), {
           timeoutMs,
-          what: `${entry} to say ${String(pattern)}; it said:\n${stderr}`,
+          what: () => `${entry} to say ${String(pattern)}; it said:\n${stderr}`,
         }),
       kill: (signal) => void child.kill(signal),
       exited,

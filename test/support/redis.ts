@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -26,6 +27,8 @@ export interface TestRedis {
   flush(): Promise<void>
   /** One command, without quoting rules: words go as they are. Answers the raw reply. */
   command(...words: readonly string[]): Promise<string>
+  /** All locks of jobs run out, as they do by themselves some time after their process has died or frozen. */
+  expireLocks(): Promise<void>
   /** SIGSTOP and SIGCONT: it hangs, connections stay. */
   freeze(): void
   thaw(): void
@@ -56,7 +59,7 @@ export async function startRedis(settings: Readonly<Record<string, string>> = {}
         stdio: 'ignore',
       },
     )
-    await answering(socketPath)
+    await answering(socketPath, child)
     return child
   }
 
@@ -86,6 +89,9 @@ export async function startRedis(settings: Readonly<Record<string, string>> = {}
       await ask(socketPath, ['FLUSHALL'])
     },
     command: (...words) => ask(socketPath, words),
+    expireLocks: async () => {
+      await ask(socketPath, ['EVAL', EXPIRE_LOCKS, '0'])
+    },
     freeze: () => {
       server.kill('SIGSTOP')
     },
@@ -95,22 +101,36 @@ export async function startRedis(settings: Readonly<Record<string, string>> = {}
   }
 }
 
+const EXPIRE_LOCKS = `for _, lock in ipairs(redis.call('KEYS', '*:lock')) do redis.call('DEL', lock) end return 1`
+
+/**
+ * Below the ports that systems give to outgoing connections: one of those could be somebody else's by the time the
+ * server is started again, even its own client's, which connects to itself while nobody listens.
+ */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const port = randomInt(10_000, 32_000)
+  const server = createServer().listen(port, '127.0.0.1')
+  try {
+    await once(server, 'listening')
+  } catch {
+    return freePort()
+  }
   server.close()
   await once(server, 'close')
   return port
 }
 
-async function answering(socketPath: string): Promise<void> {
-  for (let tries = 0; tries < 500; tries += 1) {
+const ANSWERS_WITHIN_MS = 40_000
+
+async function answering(socketPath: string, server: ChildProcess): Promise<void> {
+  const deadline = performance.now() + ANSWERS_WITHIN_MS
+  while (performance.now() < deadline) {
     const reply = await ask(socketPath, ['PING']).catch(() => '')
     if (reply !== '' && !reply.startsWith('-LOADING')) return
+    if (server.exitCode !== null) throw new Error(`redis-server ended with ${server.exitCode} at ${socketPath}`)
     await wait(10)
   }
-  throw new Error(`no redis-server answered at ${socketPath} within 5 s`)
+  throw new Error(`no redis-server answered at ${socketPath} within ${ANSWERS_WITHIN_MS} ms`)
 }
 
 /** Speaks RESP by hand so that this file needs no client library. */

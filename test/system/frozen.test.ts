@@ -1,12 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from '@jest/globals'
 import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
 import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
 import { SHORT } from '../support/short-settings.js'
 import { until } from '../support/until.js'
 
 /** Frozen processes and servers that answer badly: what may be paid stays on the books, and nothing is asked twice that need not be. */
 let night: Night
-afterEach(() => night.close())
+let redis: TestRedis | null = null
+afterEach(async () => {
+  await night.close()
+  await redis?.stop()
+  redis = null
+})
 
 async function submit(rows: number): Promise<void> {
   const path = await night.file('films.csv', catalogText(rows))
@@ -14,21 +21,31 @@ async function submit(rows: number): Promise<void> {
 }
 
 test('a worker frozen beyond its lock and woken: its answers are kept, and no search is called a second time', async () => {
-  night = await startNight({ simulator: { noMatchRate: 0, latencyMs: 1500 }, env: SHORT })
-  const frozen = await night.startWorker({ TRACKYARD_CONCURRENCY: '8' })
-  const other = await night.startWorker({ TRACKYARD_CONCURRENCY: '8' })
+  redis = await startRedis()
+  night = await startNight({
+    simulator: { noMatchRate: 0, latencyMs: 1500 },
+    env: { ...SHORT, TRACKYARD_CONCURRENCY: '8', TRACKYARD_REDIS_URL: redis.url },
+  })
+  // It sleeps until the first one has frozen, so that all calls are the first one's.
+  const other = await night.startWorker({ TRACKYARD_REQUEST_TIMEOUT_MS: '60000', TRACKYARD_LOCK_DURATION_MS: '70000' })
+  other.kill('SIGSTOP')
+  const frozen = await night.startWorker()
   await submit(16)
-  await night.simulator.waitForCalls(16, 20_000)
+  await night.simulator.waitForCalls(8, 60_000)
   frozen.kill('SIGSTOP')
+  const beyondItsDeadlines = sleep(Number(SHORT.TRACKYARD_REQUEST_TIMEOUT_MS) + 500)
+  await redis.expireLocks()
+  other.kill('SIGCONT')
   // The other one takes the jobs over, and finds that their calls are open.
-  await other.waitForLog(/taken back from a worker/, 20_000)
+  await other.waitForLog(/taken back from a worker/)
   expect(openCalls(night)).toBeGreaterThan(0)
+  await beyondItsDeadlines
   frozen.kill('SIGCONT')
   await untilDone(night)
   await expectAccounted(night, { rows: 16, unknown: 0 })
   expect(night.simulator.calls()).toHaveLength(16)
   expect(readLedger(night)).toMatchObject({ calls: { answered: 16 }, failures: 0 })
-}, 90_000)
+}, 240_000)
 
 test('a server that hangs, drips, cuts the answer or answers too late: unknown outcome, tried again, still charged', async () => {
   const bad = ['hang', 'drip', 'cut in the answer', 'cut', 'late'] as const
@@ -49,7 +66,7 @@ test('a server that hangs, drips, cuts the answer or answers too late: unknown o
   await untilDone(night)
   // A late answer is still on its way when everything is done; it is paid for all the same.
   await until(() => night.simulator.calls().every((call) => call.finished !== 'open'), {
-    timeoutMs: 10_000,
+    timeoutMs: 60_000,
     what: 'the end of the last call',
   })
   await expectAccounted(night, { rows: 10, unknown: bad.length })
@@ -60,4 +77,4 @@ test('a server that hangs, drips, cuts the answer or answers too late: unknown o
     const shown = await night.json<{ calls?: unknown; search?: unknown }>(['show', `r${index + 1}`])
     expect(JSON.stringify(shown)).toMatch(/"unknown"/)
   }
-}, 90_000)
+}, 240_000)

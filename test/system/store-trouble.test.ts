@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { type SmallDisk, smallDisk } from '../support/disk.js'
-import { expectAccounted, openCalls, readLedger, untilDone } from '../support/ledger.js'
+import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
 import { catalogText, type Night, type Process, QUERY, startNight } from '../support/night.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { SHORT } from '../support/short-settings.js'
+import { until } from '../support/until.js'
 
 /**
  * Paid answers wait in a worker and the store cannot take them: they are kept and saved as soon as it can, no new call
@@ -36,14 +37,19 @@ async function inTheMiddle(env: Record<string, string> = {}): Promise<Process> {
   const path = await night.file('films.csv', catalogText(ROWS))
   expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
   const worker = await night.startWorker()
-  await night.simulator.waitForCalls(20, 20_000)
+  await night.simulator.waitForCalls(20, 60_000)
   return worker
 }
 
 /** No call is begun while answers wait: those in flight end, and then the server hears nothing. */
 async function expectSilence(worker: Process, sentence: RegExp): Promise<void> {
   await worker.waitForLog(/an answer cannot be saved; no new calls until it is/)
-  expect(worker.log()).toMatch(sentence)
+  await worker.waitForLog(sentence)
+  // What was begun before is on its way.
+  await until(() => night.simulator.calls().length === figure(night, 'select count(*) from call'), {
+    timeoutMs: 60_000,
+    what: 'every call in the ledger to arrive',
+  })
   const made = night.simulator.calls().length
   const retried = worker.log().length
   await new Promise((resolve) => setTimeout(resolve, 3000))
@@ -69,7 +75,7 @@ test('the disk is full: no new calls, the answers are kept and saved when there 
   await disk.free(worker.pid)
   await worker.waitForLog(/every answer is saved; calls go on/)
   await expectOneCallEach()
-}, 90_000)
+}, 240_000)
 
 test('another process holds the store locked: no new calls, the answers are kept and saved when it lets go', async () => {
   const worker = await inTheMiddle()
@@ -81,7 +87,7 @@ test('another process holds the store locked: no new calls, the answers are kept
   other.close()
   await worker.waitForLog(/every answer is saved; calls go on/)
   await expectOneCallEach()
-}, 90_000)
+}, 240_000)
 
 test('a store of a newer program is refused by workers and commands: exit 78, and it is left as it is', async () => {
   night = await startNight({ env: SHORT })
@@ -100,4 +106,4 @@ test('a store of a newer program is refused by workers and commands: exit 78, an
   }
   expect(night.simulator.calls()).toHaveLength(0)
   expect(readLedger(night)).toMatchObject({ searches: 3, integrity: 'ok' })
-}, 30_000)
+}, 240_000)
