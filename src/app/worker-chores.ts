@@ -1,3 +1,4 @@
+import { oneLimit } from '../account/one-limit.js'
 import { followLimit } from '../account/pace.js'
 import { refreshAccount } from '../account/refresh.js'
 import { keepApi } from '../account/same-api.js'
@@ -50,6 +51,7 @@ export function workerChores(parts: ChoreParts): readonly Chore[] {
       if (await queue.fleet.lease(name, ms)) await work()
     }
   const setPace = (others = 0) => followLimit({ ...parts, rateLimit: settings.rateLimit }, others)
+  const limit = oneLimit({ queue, log, rateLimit: settings.rateLimit })
   const account = async () => {
     const answer = await refreshAccount(parts)
     return answer.kind === 'ok' ? answer.account : null
@@ -86,7 +88,11 @@ export function workerChores(parts: ChoreParts): readonly Chore[] {
     {
       name: 'keep the pace',
       everyMs: 2 * SECOND,
-      run: leased('pace', 10 * SECOND, async () => setPace(await parts.sharedKey.others())),
+      run: async () => {
+        if (!(await queue.fleet.lease('pace', 10 * SECOND))) return limit.compare()
+        await limit.keep()
+        await setPace(await parts.sharedKey.others())
+      },
     },
     { name: 'feed', everyMs: SECOND, run: leased('feed', 4 * SECOND, () => feedOurs(parts)) },
     {

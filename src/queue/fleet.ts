@@ -3,10 +3,12 @@ import type { Fleet } from './search-queue.js'
 
 /**
  * The few keys of our own beside BullMQ's, all of them about who is who: whose window this Redis holds
- * (the epoch), who is alive (a key per worker that expires by Redis's clock), who does a chore (a lease).
+ * (the epoch), who is alive (a key per worker that expires by Redis's clock), who does a chore (a lease), and
+ * by which limit the one who keeps the pace goes.
  */
 const WORKER_LIVES_MS = 15_000
 const STOP_IS_FORGOTTEN_AFTER_MS = 60_000
+const LIMIT_IS_KNOWN_FOR_MS = 30_000
 
 /** Sticky: the holder's own call extends it. */
 const LEASE = `
@@ -40,6 +42,7 @@ export function openFleet(parts: {
   const { redis, prefix, where, holder } = parts
   const epochKey = `${prefix}:store`
   const stopKey = `${prefix}:stop`
+  const limitKey = `${prefix}:limit`
   const workersKey = `${prefix}:workers`
   const workerKey = (id: string) => `${prefix}:worker:${id}`
   const leaseKey = (chore: string) => `${prefix}:lease:${chore}`
@@ -52,6 +55,13 @@ export function openFleet(parts: {
     lease: async (chore, ms) => Number(await redis.eval(LEASE, 1, leaseKey(chore), holder, Math.ceil(ms))) === 1,
     release: async (chore) => {
       await redis.eval(RELEASE, 1, leaseKey(chore), holder)
+    },
+    keepLimit: async (limit) => {
+      await redis.set(limitKey, String(limit), 'PX', LIMIT_IS_KNOWN_FOR_MS)
+    },
+    keptLimit: async () => {
+      const limit = await redis.get(limitKey)
+      return limit === null || limit === 'auto' ? limit : Number(limit)
     },
     beat: async ({ id, ...facts }) => {
       await redis.multi().set(workerKey(id), JSON.stringify(facts), 'PX', WORKER_LIVES_MS).sadd(workersKey, id).exec()

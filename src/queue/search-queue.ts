@@ -124,6 +124,10 @@ export interface Fleet {
   /** True when this process may do the chore for that long; the holder's own call extends it (sticky), others get false. */
   lease(chore: string, ms: number): Promise<boolean>
   release(chore: string): Promise<void>
+  /** Who keeps the pace says by which setting; known for half a minute. */
+  keepLimit(limit: number | 'auto'): Promise<void>
+  /** Null: nobody has said so lately. */
+  keptLimit(): Promise<number | 'auto' | null>
   /** A worker says that it lives (expires after 15 s). */
   beat(worker: { readonly id: string; readonly pid: number; readonly inHand: number }): Promise<void>
   leave(workerId: string): Promise<void>

@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { oneLimit } from '../../src/account/one-limit.js'
 import { followLimit } from '../../src/account/pace.js'
 import { refreshAccount } from '../../src/account/refresh.js'
 import { openSharedKey } from '../../src/account/shared-key.js'
 import { createLimiter } from '../../src/simulator/limiter.js'
 import type { LimitKind } from '../../src/simulator/options.js'
 import { type Fleet, startFleet } from '../support/fleet.js'
+import { until } from '../support/until.js'
 
 let fleet: Fleet
 beforeEach(async () => {
@@ -69,6 +71,40 @@ describe('what GET /me says', () => {
     fleet.simulator.revokeKey()
     expect(await refreshAccount(fleet)).toEqual({ kind: 'unauthorized' })
     expect((await account()).creditsRemaining).toBe(300)
+  })
+})
+
+describe('workers with different limits', () => {
+  const WARNING = /^TRACKYARD_RATE_LIMIT is /
+
+  test('who does not keep the pace says once that another setting is in force, naming both', async () => {
+    const { log } = fleet
+    const { queue } = await fleet.another()
+    const ours = oneLimit({ queue: fleet.queue, rateLimit: 300, log })
+    const keep = (rateLimit: number | 'auto') => oneLimit({ queue, rateLimit, log }).keep()
+    const compared = async () => {
+      for (let looks = 0; looks < 3; looks += 1) await ours.compare()
+      return log.said(WARNING).length
+    }
+    expect(await compared()).toBe(0)
+    await keep(300)
+    expect(await compared()).toBe(0)
+    await keep(100)
+    expect(await compared()).toBe(1)
+    expect(log.said(WARNING)[0]).toMatch(/is 300 here, but 100 in the worker that keeps the pace/)
+    await keep('auto')
+    expect(await compared()).toBe(2)
+    await keep(300)
+    expect(await compared()).toBe(2)
+  })
+
+  test('the worker that came first keeps the pace, and the second one says so', async () => {
+    await fleet.worker({ TRACKYARD_RATE_LIMIT: '1000' })
+    await until(async () => (await fleet.queue.fleet.keptLimit()) === 1000, { timeoutMs: 20_000, what: 'the pace' })
+    await fleet.worker({ TRACKYARD_RATE_LIMIT: '2000' })
+    await until(() => fleet.log.said(WARNING).length > 0, { timeoutMs: 20_000, what: 'the warning' })
+    expect(fleet.log.said(WARNING)[0]).toMatch(/is 2000 here, but 1000 in the worker/)
+    expect((await fleet.queue.gate.pace())?.callsPerMinute).toBe(1000)
   })
 })
 
