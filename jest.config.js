@@ -14,6 +14,7 @@ export default {
   },
   coverageProvider: 'babel',
   collectCoverageFrom: ['src/**/*.ts', 'workers/**/*.ts'],
-  testTimeout: 30_000,
+  // For a machine that is busy with other things.
+  testTimeout: 60_000,
   maxWorkers: 2,
 }

@@ -224,7 +224,7 @@ describe('scripts/setup.sh on other machines', () => {
     const run = spawnSync(join(bin, 'bash'), [script, ...options], {
       env: { PATH: bin },
       encoding: 'utf8',
-      timeout: 10_000,
+      timeout: 50_000,
     })
     return { code: run.status, out: run.stdout, said: run.stderr }
   }

@@ -13,12 +13,7 @@ const whole = '{"tracks":[{"id":"trk_1"}]}'
 
 describe('when nothing can have been sent, nothing can have been paid', () => {
   test('connection refused', async () => {
-    const closed = createServer().listen(0, '127.0.0.1')
-    await once(closed, 'listening')
-    const { port } = closed.address() as AddressInfo
-    closed.close()
-    await once(closed, 'close')
-    const api = openApi(defaults(`http://127.0.0.1:${port}`))
+    const api = openApi(defaults('http://127.0.0.1:1'))
     expect((await api.search(request)).outcome).toMatchObject({
       kind: 'transient',
       reason: 'connection refused',
@@ -43,11 +38,11 @@ describe('when nothing can have been sent, nothing can have been paid', () => {
     await once(server, 'listening')
     const api = openApi(defaults(`https://127.0.0.1:${(server.address() as AddressInfo).port}`))
     const { outcome } = await api.search(request)
-    expect(outcome).toMatchObject({ kind: 'transient', maybePaid: false })
-    expect(outcome.kind === 'transient' && outcome.reason).not.toContain('no complete answer')
     await api.close()
     server.close()
     await once(server, 'close')
+    expect(outcome).toMatchObject({ kind: 'transient', maybePaid: false })
+    expect(outcome.kind === 'transient' && outcome.reason).not.toContain('no complete answer')
   })
 
   test('a call that finds no free connection before its deadline is never sent, not even later', async () => {
@@ -88,11 +83,11 @@ describe('what was sent may be paid for', () => {
       () => {},
       async (api) => {
         expect(await api.search(request)).toMatchObject({
-          outcome: { kind: 'transient', reason: 'no complete answer within 150 ms', status: null, maybePaid: true },
+          outcome: { kind: 'transient', reason: 'no complete answer within 1000 ms', status: null, maybePaid: true },
           facts: { status: null },
         })
       },
-      { timeoutMs: 150 },
+      { timeoutMs: 1000 },
     )
   })
 
@@ -107,20 +102,19 @@ describe('what was sent may be paid for', () => {
   })
 
   test('a server that drips is cut at the deadline, however steadily it drips', async () => {
-    const timers: NodeJS.Timeout[] = []
     await withApi(
       (socket) => {
         socket.write('HTTP/1.1 200 X\r\ncontent-length: 100000\r\n\r\n')
-        timers.push(setInterval(() => socket.write('x'), 10))
+        const dripping = setInterval(() => socket.write('x'), 10)
+        socket.once('close', () => clearInterval(dripping))
       },
       async (api) => {
         const { outcome, facts } = await api.search(request)
         expect(outcome).toMatchObject({ kind: 'transient', status: 200, maybePaid: true })
         expect(facts.status).toBe(200)
       },
-      { timeoutMs: 200 },
+      { timeoutMs: 2000 },
     )
-    for (const timer of timers) clearInterval(timer)
   })
 
   test('headers that drip are cut at the deadline too', async () => {
@@ -129,7 +123,7 @@ describe('what was sent may be paid for', () => {
       async (api) => {
         expect((await api.search(request)).outcome).toMatchObject({ kind: 'transient', status: null, maybePaid: true })
       },
-      { timeoutMs: 150 },
+      { timeoutMs: 1000 },
     )
   })
 

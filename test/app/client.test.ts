@@ -35,7 +35,7 @@ test('rows from an async iterable come back tagged, in order, each with one stat
   const batch = await client.submit(films(6), options)
   expect(batch.plan).toMatchObject({ rows: 6, searches: 6, creditsNeeded: 6 })
   await fleet.worker()
-  expect(await client.wait(batch.id, { timeoutMs: 20_000 })).toBe('done')
+  expect(await client.wait(batch.id, { timeoutMs: 40_000 })).toBe('done')
   const results = await collected(client.results('spring'))
   expect(results.map((row) => [row.id, row.status])).toEqual([
     ['film-1', 'tagged'],
@@ -78,7 +78,7 @@ test('a source that fails half-way leaves no batch behind', async () => {
 test('answers of another API than the settings name are not given to a batch; looking is fine', async () => {
   await fleet.worker()
   await fleet.submit(['calm piano'])
-  await client.wait('night', { timeoutMs: 20_000 })
+  await client.wait('night', { timeoutMs: 40_000 })
   // No TRACKYARD_API_URL: the published one.
   await expect(client.submit([{ query: 'calm piano' }], options)).rejects.toThrow(ConfigurationError)
   expect((await client.status()).batches).toMatchObject([{ name: 'night', tagged: 1 }])

@@ -10,16 +10,16 @@ afterEach(() => fleet.close())
 const causes = async () => (await fleet.store.pauses.list()).map((row) => row.cause)
 const tagged = async () => (await fleet.status()).batches[0]?.tagged
 const done = (count: number) =>
-  until(async () => (await tagged()) === count, { timeoutMs: 25_000, what: `${count} tagged rows` })
+  until(async () => (await tagged()) === count, { timeoutMs: 40_000, what: `${count} tagged rows` })
 
-/** When GET /me was asked, newest first, by the account's own history. */
+/** When GET /me was asked, by the account's own history. */
 async function timesAskedAt(): Promise<readonly number[]> {
   const headers = { authorization: `Bearer ${SIMULATOR_KEY}` }
   const response = await fetch(`${fleet.simulator.url}/usage?limit=100`, { headers })
   const { usage } = (await response.json()) as { usage: { endpoint: string; timestamp: string }[] }
-  return usage.filter((entry) => entry.endpoint === '/me').map((entry) => Date.parse(entry.timestamp))
+  const asked = usage.filter((entry) => entry.endpoint === '/me').map((entry) => Date.parse(entry.timestamp))
+  return asked.reverse()
 }
-const timesAsked = async () => (await timesAskedAt()).length
 
 test('an outage pauses the fleet; each probe costs few attempts; it heals by itself and nothing is dead', async () => {
   fleet = await startFleet({ env: { TRACKYARD_CREDIT_CHECK_MS: '300' } })
@@ -27,53 +27,59 @@ test('an outage pauses the fleet; each probe costs few attempts; it heals by its
   await fleet.submit(queries(60))
   await fleet.worker()
   await fleet.worker()
-  await until(async () => (await causes()).includes('outage'), { timeoutMs: 10_000, what: 'the outage' })
-  const atFirst = fleet.simulator.calls().length
-  await until(() => fleet.log.said(/^resumed/).length >= 2, { timeoutMs: 15_000, what: 'two probes' })
-  await until(() => fleet.log.said(/paused by the breaker/).length >= 3, { timeoutMs: 15_000, what: 'the third pause' })
-  expect(atFirst).toBeLessThan(25 + 20)
-  expect(fleet.simulator.calls().length - atFirst).toBeLessThanOrEqual(20 + 3 * 3)
+  await until(async () => (await causes()).includes('outage'), { timeoutMs: 40_000, what: 'the outage' })
+  await until(() => fleet.log.said(/^resumed/).length >= 2, { timeoutMs: 40_000, what: 'two probes' })
+  await until(() => fleet.log.said(/paused by the breaker/).length >= 3, { timeoutMs: 40_000, what: 'the third pause' })
+  // A probe may be under way before it is told.
+  const probes = fleet.log.said(/^resumed/).length + 1
+  expect(fleet.simulator.calls().length).toBeLessThanOrEqual(25 + 20 + 3 * probes)
   fleet.simulator.heal()
   await done(60)
   expect(await causes()).toEqual([])
   expect(await fleet.queue.gate.narrowed()).toBe(false)
-}, 60_000)
+}, 120_000)
 
 test('while credits are gone only one worker asks for the balance', async () => {
   fleet = await startFleet({ simulator: { credits: 5 }, env: { TRACKYARD_CREDIT_CHECK_MS: '800' } })
   await fleet.submit(queries(12))
   for (let n = 0; n < 3; n += 1) await fleet.worker()
-  await until(async () => (await causes()).includes('no_credits'), { timeoutMs: 10_000, what: 'the pause' })
-  const before = await timesAsked()
-  await until(async () => (await timesAsked()) >= before + 2, {
-    timeoutMs: 8000,
+  await until(async () => (await causes()).includes('no_credits'), { timeoutMs: 40_000, what: 'the pause' })
+  const [pause] = await fleet.store.pauses.list()
+  // Each of the three has asked once when it started.
+  const looks = async () => (await timesAskedAt()).slice(3)
+  await until(async () => (await looks()).length >= 2, {
+    timeoutMs: 40_000,
     what: 'two looks at the balance',
     everyMs: 250,
   })
-  const seen = await timesAskedAt()
-  // 0.8 s after the pause, then 1.6 s later: three workers with watches of their own would ask at nearly the same time.
-  const [second = 0, first = 0] = seen
-  expect(second - first).toBeGreaterThan(1000)
+  // 0.8 s after the pause and 1.6 s after that; with a watch in each worker the second look would be the first of another one.
+  const [, second = 0] = await looks()
+  expect(second - (pause?.since ?? Number.NaN)).toBeGreaterThanOrEqual(2400)
   fleet.simulator.topUp(100)
   await done(12)
   expect(fleet.simulator.paidTwice()).toEqual([])
-}, 60_000)
+}, 120_000)
 
 test("the day's limit is one hold with one visible end, said as such, and the day after goes on", async () => {
-  fleet = await startFleet({ simulator: { perDay: 10, dayMs: 6000 } })
+  fleet = await startFleet({ simulator: { perDay: 10, dayMs: 12_000 } })
   await fleet.submit(queries(15))
   await fleet.worker()
   await fleet.worker()
-  await until(async () => (await fleet.status()).queue.state === 'held', { timeoutMs: 10_000, what: 'the hold' })
+  await until(async () => (await fleet.status()).queue.state === 'held', { timeoutMs: 40_000, what: 'the hold' })
   const first = (await fleet.status()).queue
+  const inHand = async () => (await fleet.status()).queue.active
+  await until(async () => (await inHand()) === 0, { timeoutMs: 40_000, what: 'the end of the calls in flight' })
   expect(first.reason).toMatch(/The day's limit of calls is used up: no calls until/)
   const refused = () => fleet.simulator.calls().filter((call) => call.status === 429).length
   const atHold = refused()
-  await until(() => fleet.now() > Date.parse(first.until ?? '') - 300, { timeoutMs: 8000, what: 'the end of the day' })
+  await until(() => fleet.now() > Date.parse(first.until ?? '') - 300, {
+    timeoutMs: 40_000,
+    what: 'the end of the day',
+  })
   expect(refused()).toBe(atHold)
   await done(15)
   expect(fleet.simulator.paid()).toBe(15)
-}, 60_000)
+}, 120_000)
 
 test('the limit follows the account while workers run', async () => {
   fleet = await startFleet({ simulator: { perMinute: 100_000 }, env: { TRACKYARD_RATE_LIMIT: 'auto' } })
@@ -83,8 +89,8 @@ test('the limit follows the account while workers run', async () => {
   fleet.simulator.setLimit(6000)
   await fleet.submit(queries(3))
   await done(3)
-  await until(async () => (await pace()) === 6000, { timeoutMs: 8000, what: 'the new pace' })
-}, 30_000)
+  await until(async () => (await pace()) === 6000, { timeoutMs: 40_000, what: 'the new pace' })
+}, 120_000)
 
 test('another program on the key is noticed in the headers and left its share', async () => {
   fleet = await startFleet({
@@ -96,9 +102,9 @@ test('another program on the key is noticed in the headers and left its share', 
   await fleet.submit(queries(5))
   await done(5)
   await until(async () => ((await fleet.queue.gate.pace())?.callsPerMinute ?? 600) <= 420, {
-    timeoutMs: 8000,
+    timeoutMs: 40_000,
     what: 'a lower pace',
   })
   expect(fleet.log.said(/another program uses this key/).length).toBeGreaterThan(0)
   expect((await fleet.status({ TRACKYARD_RATE_LIMIT: 'auto' })).pace.limit_per_minute).toBeLessThanOrEqual(420)
-}, 30_000)
+}, 120_000)

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { expect, test } from '@jest/globals'
+import { afterEach, expect, test } from '@jest/globals'
 
 const SERVICE = fileURLToPath(new URL('../support/service.mjs', import.meta.url))
 
@@ -13,11 +13,17 @@ interface Life {
   readonly end: Promise<{ readonly code: number | null; readonly lines: readonly string[] }>
 }
 
+const children: ChildProcess[] = []
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+})
+
 function run(behaviour: string, how: 'alone' | 'as a child of up' = 'alone'): Life {
   const child =
     how === 'alone'
       ? spawn(process.execPath, [SERVICE, behaviour], { stdio: ['ignore', 'pipe', 'inherit'] })
       : fork(SERVICE, [behaviour], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  children.push(child)
   let text = ''
   child.stdout?.setEncoding('utf8').on('data', (part: string) => {
     text += part
@@ -27,7 +33,7 @@ function run(behaviour: string, how: 'alone' | 'as a child of up' = 'alone'): Li
   return {
     child,
     said: async (line) => {
-      while (!lines().includes(line)) await once(child, 'said', { signal: AbortSignal.timeout(10_000) })
+      while (!lines().includes(line)) await once(child, 'said', { signal: AbortSignal.timeout(50_000) })
     },
     // Not `close`: after a disconnect from this side there is none.
     end: Promise.all([once(child, 'exit'), once(child.stdout ?? child, 'end')]).then(([[code]]) => ({

@@ -102,9 +102,9 @@ beforeAll(async () => {
     args: QUIET,
   })
   page = browser.pages()[0] ?? (await browser.newPage())
-  page.setDefaultTimeout(15_000)
+  page.setDefaultTimeout(50_000)
   page.on('request', (request) => wanted.push(request))
-}, 60_000)
+}, 120_000)
 
 afterAll(async () => {
   await browser?.close()
@@ -113,7 +113,7 @@ afterAll(async () => {
   await queue?.close()
   await redis?.stop()
   if (profile !== undefined) await rm(profile, { recursive: true, force: true, maxRetries: 3 })
-}, 30_000)
+}, 120_000)
 
 test('a dead letter stands under Failed with its reason and remedy, and Retry sends it back', async () => {
   const ref = await deadLetter(1)
@@ -121,7 +121,7 @@ test('a dead letter stands under Failed with its reason and remedy, and Retry se
   await page.getByText('limit must be a number').waitFor()
   await page.getByText('then submit the corrected row').waitFor()
 
-  const gone = once(letters, 'completed', { signal: AbortSignal.timeout(15_000) })
+  const gone = once(letters, 'completed', { signal: AbortSignal.timeout(50_000) })
   await page.locator('[class*=jobActions] button:has(.lucide-refresh-cw)').click()
   await confirm()
   await page.getByText('400 invalid_parameters · calm piano').waitFor({ state: 'detached' })

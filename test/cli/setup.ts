@@ -101,7 +101,7 @@ export async function openDesk(options: Partial<SimulatorOptions> = {}): Promise
     async work() {
       const worker = await startWorker(settingsOf({ env, cwd: dir }), silentLogger)
       try {
-        const { code, stderr } = await type(['wait', '--timeout', '20'])
+        const { code, stderr } = await type(['wait', '--timeout', '40'])
         if (code === 5) throw new Error(stderr)
       } finally {
         await worker.stop()

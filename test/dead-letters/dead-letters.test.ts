@@ -31,7 +31,7 @@ async function failAll(count: number, reason: string, before: () => Promise<unkn
   working.push(
     await fleet.queue.searches.work({
       concurrency: 5,
-      lockDurationMs: 5000,
+      lockDurationMs: 60_000,
       openCallMaxAgeMs: 0,
       stalledIntervalMs: 1000,
       onBuried: () => {},
@@ -41,7 +41,7 @@ async function failAll(count: number, reason: string, before: () => Promise<unkn
       },
     }),
   )
-  await until(async () => (await failedJobs()) === count, { timeoutMs: 8000, what: `${count} failed jobs` })
+  await until(async () => (await failedJobs()) === count, { timeoutMs: 30_000, what: `${count} failed jobs` })
 }
 
 const DEATH = {

@@ -144,7 +144,7 @@ describe('the epoch', () => {
 
   test('while one process restores, another leaves it alone', async () => {
     const { queue } = await fleet.another()
-    await queue.fleet.lease('restore', 5000)
+    await queue.fleet.lease('restore', 60_000)
     expect(await checkEpoch(parts())).toBe('elsewhere')
     await queue.fleet.release('restore')
     expect(await checkEpoch(parts())).toBe('restored')

@@ -16,12 +16,12 @@ beforeAll(async () => {
 afterEach(() => open.closeAll())
 afterAll(() => redis.stop())
 
-async function problemOf(url: string): Promise<Error> {
+async function problemOf(url: string, patienceMs = 30_000): Promise<Error> {
   const opening = openQueue({
     connection: { url },
     logger: recordingLogger(),
     prefix: `{${randomUUID()}}`,
-    patienceMs: 400,
+    patienceMs,
   })
   return opening.then(
     async (queue) => {
@@ -82,7 +82,7 @@ describe('a Redis that cannot be used is told in one sentence', () => {
   })
 
   test('somebody who never says a word: within the patience', async () => {
-    const problem = await problemOf(await stranger(() => {}))
+    const problem = await problemOf(await stranger(() => {}), 400)
     expect(problem).toBeInstanceOf(UnreachableError)
     expect(problem.message).toMatch(/no usable answer within 1 s/)
   })

@@ -22,7 +22,7 @@ async function crowd(size: number): Promise<number> {
   let most = 0
   await Promise.all(
     Array.from({ length: size }, () =>
-      withExclusiveLock(path, 10_000, async () => {
+      withExclusiveLock(path, 40_000, async () => {
         inside += 1
         most = Math.max(most, inside)
         await sleep(2)

@@ -207,6 +207,6 @@ function starter(): ChildProcess {
 
 async function replyOf(child: ChildProcess): Promise<{ pid: number; started: boolean }> {
   if (child.stdout === null) throw new Error('the starter has no output')
-  const [line] = (await once(child.stdout, 'data', { signal: AbortSignal.timeout(10_000) })) as [Buffer]
+  const [line] = (await once(child.stdout, 'data', { signal: AbortSignal.timeout(50_000) })) as [Buffer]
   return JSON.parse(line.toString())
 }

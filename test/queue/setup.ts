@@ -70,7 +70,7 @@ export function opener(redis: () => { readonly socketPath: string } = noRedis) {
     ): Promise<RunningWorker> => {
       const worker = await queue.searches.work({
         concurrency: 1,
-        lockDurationMs: 5000,
+        lockDurationMs: 60_000,
         stalledIntervalMs: 1000,
         openCallMaxAgeMs: 0,
         onBuried: () => {},
@@ -93,7 +93,7 @@ export function opener(redis: () => { readonly socketPath: string } = noRedis) {
 export async function eventually(
   what: string,
   check: () => boolean | Promise<boolean>,
-  withinMs = 8000,
+  withinMs = 25_000,
 ): Promise<void> {
   const deadline = performance.now() + withinMs
   while (!(await check())) {

@@ -13,7 +13,8 @@ beforeAll(async () => {
 afterEach(() => open.closeAll())
 afterAll(() => redis.stop())
 
-const QUICK = { lockDurationMs: 400, stalledIntervalMs: 100 }
+/** Looks often for jobs without a lock; a slow machine costs nobody a lock. */
+const WATCHFUL = { lockDurationMs: 60_000, stalledIntervalMs: 100 }
 
 /** A handler that keeps its job until `release`. */
 function slowHandler(step: Step = DONE) {
@@ -31,13 +32,14 @@ function slowHandler(step: Step = DONE) {
   return { started, handle, release }
 }
 
-/** Takes one job and dies with it: its connections are cut, its lock expires. */
+/** Takes one job and dies with it: its connections are cut, its lock runs out. */
 async function dieWith(queue: SearchQueue & { prefix: string }, n: number): Promise<void> {
   const doomed = await open.queue({ prefix: queue.prefix, longestRestMs: 1 })
   const { started, handle } = slowHandler()
-  await open.work(doomed, handle, QUICK)
+  await open.work(doomed, handle, WATCHFUL)
   await eventually(`a worker that is about to die takes ${n}`, () => started.includes(n))
   await doomed.close()
+  await redis.expireLocks()
 }
 
 describe('stopping', () => {
@@ -104,7 +106,7 @@ describe('a worker that died', () => {
         seen.push({ stalls, attempt })
         return DONE
       },
-      QUICK,
+      WATCHFUL,
     )
     await eventually('it runs again', () => seen.length === 1)
     expect(seen).toEqual([{ stalls: 1, attempt: 1 }])
@@ -122,7 +124,7 @@ describe('a worker that died', () => {
         stalls.push(job.stalls)
         return stalls.length < 3 ? { do: 'delay', until: Date.now() + 1, holdFleet: false } : DONE
       },
-      QUICK,
+      WATCHFUL,
     )
     await eventually('it has run three times', () => stalls.length === 3)
     expect(stalls).toEqual([2, 2, 2])
@@ -138,7 +140,7 @@ describe('a worker that died', () => {
     await dieWith(queue, 1)
     await dieWith(queue, 1)
     const restsFrom = Date.now()
-    await open.work(queue, async () => DONE, { ...QUICK, openCallMaxAgeMs: 3_600_000 })
+    await open.work(queue, async () => DONE, { ...WATCHFUL, openCallMaxAgeMs: 3_600_000 })
     await eventually('it rests', async () => (await queue.searches.counts()).delayed === 1)
     const score = await redis.command('ZSCORE', `${queue.prefix}:search:delayed`, jobIdOf(ref(1)))
     // BullMQ keeps the instant in the upper bits.
@@ -160,7 +162,7 @@ describe('a worker that died', () => {
         return DONE
       },
       {
-        ...QUICK,
+        ...WATCHFUL,
         onBuried: () => {
           told += 1
         },
@@ -185,7 +187,7 @@ test('a lost lock never ends the handler: its answer is paid for', async () => {
       finished += 1
       return step
     },
-    QUICK,
+    { lockDurationMs: 400, stalledIntervalMs: 100 },
   )
   await eventually('it is in hand', () => started.length === 1)
   await redis.command('DEL', `${queue.prefix}:search:${jobIdOf(ref(1))}:lock`)
@@ -254,7 +256,7 @@ describe('stopping while Redis is', () => {
         { unfinished: 0 },
       ])
       await queue.close()
-      expect(performance.now() - startedAt).toBeLessThan(5000)
+      expect(performance.now() - startedAt).toBeLessThan(15_000)
     } finally {
       if (trouble === 'frozen') redis.thaw()
       await redis.restart()

@@ -21,7 +21,7 @@ export async function withSimulator(
   const simulator = await startSimulator({ perMinute: null, noMatchRate: 0, ...options })
   const call = async (path: string, init: RequestInit, key: string | null): Promise<Answer> => {
     const headers: Record<string, string> = key === null ? {} : { authorization: `Bearer ${key}` }
-    const response = await fetch(simulator.url + path, { ...init, headers, signal: AbortSignal.timeout(10_000) })
+    const response = await fetch(simulator.url + path, { ...init, headers, signal: AbortSignal.timeout(40_000) })
     return { status: response.status, headers: response.headers, text: await response.text() }
   }
   try {
@@ -36,11 +36,11 @@ export async function withSimulator(
   }
 }
 
-/** Asks again until the condition holds. @throws Error after five seconds. */
+/** Asks again until the condition holds. @throws Error after twenty seconds. */
 export async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const giveUpAt = performance.now() + 5000
+  const giveUpAt = performance.now() + 20_000
   while (!(await holds())) {
-    if (performance.now() > giveUpAt) throw new Error(`waited 5 s for: ${what}`)
+    if (performance.now() > giveUpAt) throw new Error(`waited 20 s for: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

@@ -144,3 +144,40 @@ describe('a batch is complete', () => {
     expect(await store.batches.takeCompleted(6)).toEqual([])
   })
 })
+
+describe('what a cap let go is through', () => {
+  const through = async (): Promise<readonly number[]> =>
+    (await store.batches.takeThrough(20_000)).map((batch) => batch.id)
+
+  test('when it is used up and no call is in flight, once for each release that lets more go', async () => {
+    await released(store, ['x'])
+    const id = await released(store, ['a', 'b', 'c', 'd', 'e'], { first: 2 })
+    await settle(store, 'a', 'answered')
+    expect(await through()).toEqual([])
+    const call = await granted(store, 'b')
+    expect(await through()).toEqual([])
+    // The credit comes back, and the search is called again.
+    await close(store, call, 'rateLimited')
+    expect(await through()).toEqual([])
+    await settle(store, 'b', 'answered')
+    expect(await through()).toEqual([id])
+    expect(await through()).toEqual([])
+    await release(store, id, { maxCredits: 2 })
+    expect(await through()).toEqual([])
+    await release(store, id, { maxCredits: 3 })
+    await granted(store, 'c')
+    expect(await through()).toEqual([])
+    await store.calls.ageOut(10_001)
+    expect(await through()).toEqual([id])
+  })
+
+  test('never where all is done, or the batch is cancelled: that is told otherwise, or not at all', async () => {
+    await released(store, ['a'], { first: 1 })
+    await settle(store, 'a', 'answered')
+    expect(await through()).toEqual([])
+    const id = await released(store, ['b', 'c'], { first: 1 })
+    await settle(store, 'b', 'answered')
+    await store.batches.cancel(id, 5)
+    expect(await through()).toEqual([])
+  })
+})

@@ -35,10 +35,10 @@ test('Pause and Resume pressed in Bull Board are the operator’s; the sentence 
   expect(night.simulator.calls()).toHaveLength(0)
 
   expect((await fetch(`${url}/queues/api/queues/search/resume`, { method: 'PUT' })).status).toBe(200)
-  expect((await night.cli(['wait', '--timeout', '30'])).code).toBe(0)
+  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
   expect(night.simulator.paid()).toBe(5)
   expect((await night.status()).queue.causes).toEqual([])
-}, 60_000)
+}, 240_000)
 
 test('Retry pressed on a dead letter makes its search due again, and it is answered', async () => {
   night = await startNight({
@@ -48,22 +48,22 @@ test('Retry pressed on a dead letter makes its search due again, and it is answe
   const url = await startBoard()
   await night.json(['submit', await night.file('a.csv', catalogText(3)), '--query', QUERY, '--yes'])
   await night.startWorker()
-  expect((await night.cli(['wait', '--timeout', '30'])).code).toBe(0)
+  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
   const failed = async (): Promise<Page['queues'][number]['jobs']> => {
     const page = (await (await fetch(`${url}/queues/api/queues?activeQueue=dead-letters&status=failed`)).json()) as Page
     return page.queues.find((queue) => queue.name === 'dead-letters')?.jobs ?? []
   }
-  await until(async () => (await failed()).length === 1, { timeoutMs: 20_000, what: 'the dead letter in Bull Board' })
+  await until(async () => (await failed()).length === 1, { timeoutMs: 60_000, what: 'the dead letter in Bull Board' })
   const [letter] = await failed()
   expect(letter?.name).toBe('400 invalid_parameters · scene 1 dark music')
   expect(letter?.failedReason).toMatch(/400.*Check the query/s)
 
   expect((await fetch(`${url}/queues/api/queues/dead-letters/${letter?.id}/retry`, { method: 'PUT' })).status).toBe(204)
   await until(async () => (await night.status()).batches[0]?.tagged === 3, {
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
     what: 'the retried search to be tagged',
   })
   expect(night.simulator.paid()).toBe(3)
   expect((await night.status()).queue.dead_letters).toBe(0)
-  await until(async () => (await failed()).length === 0, { timeoutMs: 20_000, what: 'the letter to leave Bull Board' })
-}, 90_000)
+  await until(async () => (await failed()).length === 0, { timeoutMs: 60_000, what: 'the letter to leave Bull Board' })
+}, 240_000)

@@ -91,13 +91,13 @@ test('24 seconds of kills, freezes, flushes and faults loses no row and pays for
 
 test('Ctrl-C in the middle ends every process that was started, removes its folder and exits with 130', async () => {
   const { child, exited, said } = start('--minutes', '1', '--seed', '3')
-  await until(() => /kill worker/.test(said().stderr), { timeoutMs: 60_000, what: 'the first kill' })
+  await until(() => /kill worker/.test(said().stderr), { timeoutMs: 120_000, what: 'the first kill' })
   expect(processesHere().length).toBeGreaterThan(0)
   child.kill('SIGINT')
   expect(await exited).toBe(130)
   expect(processesHere()).toEqual([])
   expect(await readdir(folder)).toEqual([])
-}, 120_000)
+}, 240_000)
 
 test('--help shows an example, and words that make no sense are refused with exit code 2', async () => {
   const help = start('--help')
@@ -106,4 +106,4 @@ test('--help shows an example, and words that make no sense are refused with exi
   const wrong = start('--minutes', 'soon')
   expect(await wrong.exited).toBe(2)
   expect(wrong.said().stderr).toContain('found "soon"')
-}, 30_000)
+}, 120_000)

@@ -1,6 +1,8 @@
 import { afterEach, expect, test } from '@jest/globals'
 import type { FaultRule } from '../../src/simulator/fault-rule.js'
+import { openCalls } from '../support/ledger.js'
 import { type Night, startNight } from '../support/night.js'
+import { until } from '../support/until.js'
 
 /** One row for each status of the API document's error table: each ends as the table says, its remedy shown. */
 let night: Night
@@ -44,7 +46,7 @@ test('each status ends as the error table says', async () => {
   const path = await night.file('table.csv', text)
   await night.json(['submit', path, '--query', '{title}', '--yes'])
   await night.startWorker()
-  expect((await night.cli(['wait', '--timeout', '60'])).code).toBe(0)
+  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
 
   const letters = await night.json<readonly DeadLetter[]>(['dead-letters', 'list'])
   expect(letters.map((letter) => letter.query).sort()).toEqual(
@@ -68,7 +70,7 @@ test('each status ends as the error table says', async () => {
   expect([...statuses.values()].filter((status) => status === 'tagged')).toHaveLength(HEALING.length + 2)
   expect([...statuses.values()].filter((status) => status === 'dead')).toHaveLength(DEAD.length + 3)
   expect([...statuses.values()].filter((status) => status === 'invalid')).toHaveLength(1)
-}, 120_000)
+}, 240_000)
 
 test('401 is refused and pauses; with a working key, resume retries what was refused', async () => {
   night = await startNight({ simulator: { noMatchRate: 0 } })
@@ -77,10 +79,12 @@ test('401 is refused and pauses; with a working key, resume retries what was ref
   night.simulator.revokeKey()
   const worker = await night.startWorker()
   await worker.waitForLog(/dead letter: /)
+  // The others may be in flight, and a refusal after the resume would pause again.
+  await until(() => openCalls(night) === 0, { timeoutMs: 60_000, what: 'the end of the calls in flight' })
   const { queue } = await night.status()
   expect(queue).toMatchObject({ state: 'paused', causes: ['unauthorized'] })
   night.simulator.restoreKey()
   expect((await night.cli(['resume'])).code).toBe(0)
-  expect((await night.cli(['wait', '--timeout', '30'])).code).toBe(0)
+  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
   expect((await night.exported()).map((row) => row.status)).toEqual(['tagged', 'tagged', 'tagged'])
-}, 60_000)
+}, 240_000)

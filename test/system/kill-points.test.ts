@@ -15,7 +15,7 @@ import { until } from '../support/until.js'
  * the point, the books must balance: see `expectAccounted`.
  */
 const ROWS = 24
-const TIMEOUT_MS = 120_000
+const TIMEOUT_MS = 240_000
 const REFUSED = 'scene 5 '
 
 async function duringNight(
@@ -80,14 +80,17 @@ describe('a worker is killed', () => {
         async (night) => {
           await submit(night)
           const victim = await night.startWorker()
-          await night.simulator.waitForCalls(10, 20_000)
+          await night.simulator.waitForCalls(10, 60_000)
           victim.kill('SIGKILL')
           await victim.exited
           const inFlight = openCalls(night)
           expect(inFlight).toBeGreaterThan(0)
           await finishedByAnother(night)
           await expectAccounted(night, { rows: ROWS, unknown: inFlight })
-          expect(night.simulator.calls()).toHaveLength(ROWS + inFlight)
+          // A call that was written down may not have reached the wire.
+          const again = night.simulator.calls().length - ROWS
+          expect(again).toBeGreaterThan(0)
+          expect(again).toBeLessThanOrEqual(inFlight)
         },
         { simulator: { latencyMs: 300 } },
       )
@@ -124,7 +127,7 @@ describe('a worker is killed', () => {
           await submit(night)
           const inFlight = await workerKilled(night, at)
           await finishedByAnother(night)
-          await until(async () => (await lettersParked(night)) === 1, { timeoutMs: 20_000, what: 'the parked letter' })
+          await until(async () => (await lettersParked(night)) === 1, { timeoutMs: 60_000, what: 'the parked letter' })
           expect(await night.json<readonly unknown[]>(['dead-letters', 'list'])).toHaveLength(1)
           await expectAccounted(night, { rows: ROWS, unknown: inFlight, status: deadOrTagged })
           expect(night.simulator.calls().filter((call) => call.query.startsWith(REFUSED))).toHaveLength(1)
@@ -145,8 +148,8 @@ describe('a worker is killed', () => {
         async (night) => {
           await submit(night)
           const first = await night.startWorker()
-          expect((await night.cli(['wait', '--timeout', '30'])).code).toBe(0)
-          await until(async () => (await lettersFailed(night)).length === 1, { timeoutMs: 10_000, what: 'the letter' })
+          expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
+          await until(async () => (await lettersFailed(night)).length === 1, { timeoutMs: 60_000, what: 'the letter' })
           first.kill('SIGTERM')
           await first.exited
           const victim = night.start('test/support/killed-worker.mjs', [], { KILL_AT: at })
@@ -156,10 +159,10 @@ describe('a worker is killed', () => {
           night.simulator.heal()
           await night.startWorker()
           await until(() => figure(night, "select count(*) from search where state = 'answered'") === ROWS, {
-            timeoutMs: 40_000,
+            timeoutMs: 60_000,
             what: 'the answer after the retry',
           })
-          await until(async () => (await lettersParked(night)) === 0, { timeoutMs: 20_000, what: 'the empty list' })
+          await until(async () => (await lettersParked(night)) === 0, { timeoutMs: 60_000, what: 'the empty list' })
           await expectAccounted(night, { rows: ROWS, unknown: 0 })
           expect(night.simulator.calls().filter((call) => call.query.startsWith(REFUSED))).toHaveLength(2)
         },
@@ -183,14 +186,14 @@ describe('a command is killed', () => {
         )
         loading.child.stdin?.write(catalogText(20_000))
         await until(() => existsSync(join(night.dataDir, 'trackyard.db')) && itemsLoaded(night) > 0, {
-          timeoutMs: 20_000,
+          timeoutMs: 60_000,
           what: 'the first rows in the store',
         })
         loading.kill('SIGKILL')
         expect((await loading.exited).signal).toBe('SIGKILL')
         const worker = await night.startWorker()
         await submit(night)
-        expect((await night.cli(['wait', '--timeout', '60'])).code).toBe(0)
+        expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
         await expectAccounted(night, { rows: ROWS, unknown: 0 })
         expect(night.simulator.calls()).toHaveLength(ROWS)
         expect(worker.log()).not.toMatch(/"level":"error"/)
@@ -226,20 +229,16 @@ describe('a command is killed', () => {
     async () => {
       await duringNight(
         async (night) => {
-          const rows = 3000
+          const rows = 1000
           const path = await night.file('films.csv', catalogText(rows))
           await night.cli(['submit', path, '--query', QUERY, '--yes'])
           await finishedByAnother(night)
           const out = join(night.dir, 'tagged.csv')
           await writeFile(out, 'of before')
-          const victim = night.start('dist/scripts/trackyard-batch.js', ['export', '--out', out])
-          await until(async () => (await temporaries(night)).length > 0, {
-            timeoutMs: 20_000,
-            what: 'the temporary file',
-            everyMs: 1,
-          })
-          victim.kill('SIGKILL')
-          expect((await victim.exited).signal).toBe('SIGKILL')
+          const victim = night.start('test/support/killed-export.mjs', [out, '600'])
+          const { signal, stderr } = await victim.exited
+          expect({ signal, stderr }).toEqual({ signal: 'SIGKILL', stderr: '' })
+          expect(await temporaries(night)).toHaveLength(1)
           expect(await readFile(out, 'utf8')).toBe('of before')
           expect((await night.cli(['export', '--out', out])).code).toBe(0)
           expect((await readFile(out, 'utf8')).trimEnd().split('\n')).toHaveLength(rows + 1)

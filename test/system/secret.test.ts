@@ -22,7 +22,7 @@ test('the key is nowhere in Redis, database, logs or process list, though the AP
   const path = await night.file('a.csv', 'title\nrefused\nbroken\nhtml\nfine\n')
   const submitted = await night.cli(['submit', path, '--query', '{title}', '--yes'])
   const worker = await night.startWorker()
-  const waited = await night.cli(['wait', '--timeout', '30'])
+  const waited = await night.cli(['wait', '--timeout', '120'])
   expect(waited.code).toBe(0)
   const commands = await Promise.all(
     [['dead-letters'], ['show', '1'], ['status', '--json'], ['account'], ['export', '--out', '-']].map((args) =>
@@ -40,7 +40,7 @@ test('the key is nowhere in Redis, database, logs or process list, though the AP
   expect(files.some((file) => file.includes('trackyard.db'))).toBe(true)
   for (const file of files)
     expect({ file, key: (await readFile(file)).includes(SIMULATOR_KEY) }).toEqual({ file, key: false })
-}, 60_000)
+}, 240_000)
 
 async function filesUnder(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true })

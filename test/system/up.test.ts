@@ -35,12 +35,12 @@ test('a worker that dies is started again and the work is done; Ctrl-C ends them
   expect(second).not.toBe(first)
   const path = await night.file('films.csv', catalogText(10))
   await night.json(['submit', path, '--query', QUERY, '--yes'])
-  expect((await night.cli(['wait', '--timeout', '30'])).code).toBe(0)
+  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
   const board = pidOf(up.log(), /Bull Board is at/)
   up.kill('SIGINT')
   expect((await up.exited).code).toBe(0)
   expect([second, board].filter(alive)).toEqual([])
-}, 90_000)
+}, 240_000)
 
 test('a configuration that one of them cannot work with ends them all, with 78', async () => {
   night = await startNight()
@@ -50,4 +50,4 @@ test('a configuration that one of them cannot work with ends them all, with 78',
   expect(stderr).toMatch(/TRACKYARD_API_KEY: expected an API key/)
   const board = pidOf(stderr, /Bull Board is at/)
   expect(board === 0 || !alive(board)).toBe(true)
-}, 60_000)
+}, 240_000)
