@@ -36,6 +36,10 @@ export type ItemStatus = (typeof ITEM_STATUSES)[number]
 export const PRIORITIES = ['high', 'normal', 'low'] as const
 export type Priority = (typeof PRIORITIES)[number]
 
+export function lessUrgentThan(priority: Priority): readonly Priority[] {
+  return PRIORITIES.slice(PRIORITIES.indexOf(priority) + 1)
+}
+
 /** Exactly one status for every row. */
 export function itemStatus(item: {
   /** Why the row cannot become a request; null when it can. */

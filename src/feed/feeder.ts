@@ -8,7 +8,8 @@ import type { DueSearch, Store } from '../store/store.js'
 /**
  * The only way into Redis. Redis holds a window of what is due, not the catalog: up to 20,000 searches,
  * so that it needs some 20 MB whatever the size of the catalog and every repair is bounded. A higher
- * priority always gets in: it only counts what is at least as urgent.
+ * priority always gets in: it only counts what is at least as urgent. What is in already, for a less urgent batch,
+ * is moved forward by being added again.
  *
  * Order of effects: the jobs are added, then marked as queued. A crash between the two leaves them
  * marked as waiting; the next round adds the same ids again, which BullMQ swallows, and marks them.
@@ -23,7 +24,7 @@ export interface FeedParts {
   readonly now: () => number
 }
 
-/** Fills the window. Returns how many searches were added; a full window or nothing due is 0. */
+/** Fills the window. Returns how many searches were added or moved forward; a full window or nothing due is 0. */
 export async function feed(parts: FeedParts): Promise<number> {
   let added = 0
   for (;;) {

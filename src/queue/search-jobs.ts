@@ -1,6 +1,6 @@
 import type { Job, JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { jobIdOf, parseJobId } from '../domain/search-id.js'
+import { jobIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
 import type { SearchJobs } from './search-queue.js'
 
@@ -38,6 +38,7 @@ export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'>
             opts: { ...JOB_OPTIONS, priority: PRIORITY[priority], jobId: jobIdOf(ref) },
           })),
         )
+        await raise(queue, redis, chunk)
       }
     },
     counts: async () => {
@@ -80,6 +81,36 @@ export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'>
       if (job !== undefined && (await job.isFailed())) await job.remove()
     },
   }
+}
+
+/**
+ * KEYS: the prioritized jobs by score, BullMQ's counter of them. ARGV: the prefix of job keys, then id and priority in turn.
+ * A score is the priority times 2^32 plus the counter.
+ */
+const RAISE = `
+for i = 2, #ARGV, 2 do
+  local id, priority = ARGV[i], tonumber(ARGV[i + 1])
+  local score = tonumber(redis.call('ZSCORE', KEYS[1], id) or 0)
+  if score >= (priority + 1) * 0x100000000 and redis.call('EXISTS', ARGV[1] .. id) == 1 then
+    local place = redis.call('INCR', KEYS[2]) % 0x100000000
+    redis.call('ZADD', KEYS[1], string.format('%.0f', priority * 0x100000000 + place), id)
+    redis.call('HSET', ARGV[1] .. id, 'priority', priority)
+  end
+end
+`
+
+/**
+ * What BullMQ's `changePriority` does, only where it moves a job forward: that one would also take what came back
+ * (in hand, delayed by a 429, or at the head again) to the priority of its batch. In one script, so that no job comes back
+ * between the look and the change.
+ */
+async function raise(
+  queue: Queue,
+  redis: Redis,
+  jobs: readonly { readonly ref: SearchRef; readonly priority: Priority }[],
+): Promise<void> {
+  const pairs = jobs.flatMap(({ ref, priority }) => [jobIdOf(ref), PRIORITY[priority]])
+  await redis.eval(RAISE, 2, queue.toKey('prioritized'), queue.toKey('pc'), queue.toKey(''), ...pairs)
 }
 
 /**

@@ -39,7 +39,10 @@ export interface QueueCounts {
 }
 
 export interface SearchJobs {
-  /** The only addBulk in the program, in chunks of 1,000. Ids that exist are swallowed, which is what makes it safe to repeat. */
+  /**
+   * The only addBulk in the program, in chunks of 1,000. Ids that exist are swallowed, which is what makes it safe to repeat;
+   * one that waits for less is moved forward, behind what waits for that priority already.
+   */
   add(
     jobs: readonly { readonly ref: SearchRef; readonly priority: Priority; readonly data: SearchJobData }[],
   ): Promise<void>

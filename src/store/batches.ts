@@ -22,7 +22,7 @@ export function batchRecord(connection: Connection): BatchRecord {
       connection.write(
         () =>
           connection.run(
-            `update batch set state = 'released', max_credits = @maxCredits, first = @first,
+            `update batch set state = 'released', max_credits = @maxCredits, first = @first, raised = 0,
                completed_at = case when pending = 0 then coalesce(completed_at, @now) end
              where id = @batchId and state in ('loading', 'released') and dropping = 0`,
             { ...caps, batchId, now },

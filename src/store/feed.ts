@@ -1,5 +1,5 @@
 import type { SearchRequest } from '../domain/request.js'
-import { PRIORITIES, type Priority } from '../domain/states.js'
+import { lessUrgentThan, PRIORITIES, type Priority } from '../domain/states.js'
 import { type BatchRow, CAN_PAY_SQL, capOf } from './batch-row.js'
 import type { Connection } from './connection.js'
 import { payingBatches, unspoken, wantedIn } from './reach.js'
@@ -108,14 +108,39 @@ function due(connection: Connection, limit: number, room: Readonly<Record<Priori
   const batches = payingBatches(connection)
   for (const [urgency, priority] of PRIORITIES.entries()) {
     for (const batch of batches.filter((each) => each.priority === priority)) {
-      const wanted = Math.min(limit - found.size, left[priority])
-      if (wanted <= 0) break
-      const rows = waitingFor(connection, batch, wanted, found)
-      for (const row of rows) found.set(row.id, dueSearch(row, batch))
-      for (const lesser of PRIORITIES.slice(urgency)) left[lesser] -= rows.length
+      for (const rowsOf of [queuedForLess, waitingFor]) {
+        const wanted = Math.min(limit - found.size, left[priority])
+        if (wanted <= 0) break
+        const rows = rowsOf(connection, batch, wanted, found)
+        for (const row of rows) found.set(row.id, dueSearch(row, batch))
+        for (const lesser of PRIORITIES.slice(urgency)) left[lesser] -= rows.length
+      }
     }
   }
   return [...found.values()]
+}
+
+/**
+ * What this batch wants and a less urgent one has queued: it is moved forward. Only a release can bring that about, for
+ * what waits goes to the most urgent batch, so the look is not repeated once it has found nothing.
+ */
+function queuedForLess(
+  connection: Connection,
+  batch: BatchRow,
+  wanted: number,
+  taken: ReadonlyMap<number, unknown>,
+): readonly DueRow[] {
+  if (batch.raised === 1) return []
+  const rows = connection.all<DueRow>(
+    `select search.id, search.fingerprint, search.generation, search.round, search.request, item.key
+     from ${wantedIn('queued', batch)}
+     cross join item on item.batch_id = @batchId and item.position = want.first_position
+     where search.queued_priority in (select value from json_each(@less))
+     order by search.id limit @wanted`,
+    { batchId: batch.id, less: JSON.stringify(lessUrgentThan(batch.priority)), wanted },
+  )
+  if (rows.length === 0) connection.run('update batch set raised = 1 where id = ?', [batch.id])
+  return rows.filter((row) => !taken.has(row.id))
 }
 
 /**

@@ -71,6 +71,8 @@ export interface BatchTable {
   dropping: Generated<number>
   /** Low-water mark: no search below this id is waiting for this batch, so the feeder starts here. */
   fed_to: Generated<number>
+  /** 1 once nothing that it wants is queued for less than its priority; each release asks anew. */
+  raised: Generated<number>
   /** Calls charged to it. */
   charged: Generated<number>
   /** Searches that it wants and that have no verdict. The other counters count items. */

@@ -60,10 +60,14 @@ export interface FeedRecord {
   /**
    * Waiting searches that a released batch with budget left wants, best priority first, then oldest batch, then
    * the order in which they were first asked; never more for a capped batch than its budget has left (counting
-   * what is queued for it). `room` is how many more may be queued per priority: what is urgent takes room from what is less.
+   * what is queued for it). Before those of each batch come the ones that it wants and that are queued for less: they are
+   * to be moved forward. `room` is how many more may be queued per priority: what is urgent takes room from what is less.
    */
   due(limit: number, room: Readonly<Record<Priority, number>>): Promise<readonly DueSearch[]>
-  /** waiting → queued, after the jobs were added to Redis. A crash between: the same ids are added again and swallowed. */
+  /**
+   * waiting, or queued for less → queued, after the jobs were added to Redis or moved forward there. A crash between: the
+   * same ids are added again and swallowed.
+   */
   markQueued(refs: readonly { readonly ref: SearchRef; readonly priority: Priority }[], now: number): Promise<number>
   /** Queued before this instant, a page by internal order; `after` is the cursor of the previous page. */
   queuedRefs(

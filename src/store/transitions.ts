@@ -1,5 +1,5 @@
 import type { Death } from '../domain/dead-letter.js'
-import type { Priority, SearchState } from '../domain/states.js'
+import { lessUrgentThan, type Priority, type SearchState } from '../domain/states.js'
 import type { Connection } from './connection.js'
 
 /**
@@ -18,12 +18,13 @@ export interface StandingSearch {
   readonly state: SearchState
 }
 
-/** waiting → queued: its job is in Redis. False when it is not waiting in that round. */
+/** waiting, or queued for less → queued: its job is in Redis, and not behind that priority. False when it is neither in that round. */
 export function enqueue(connection: Connection, id: number, round: number, priority: Priority, now: number): boolean {
   const { changes } = connection.run(
     `update search set state = 'queued', queued_priority = ?, queued_at = ?
-     where id = ? and round = ? and state = 'waiting'`,
-    [priority, now, id, round],
+     where id = ? and round = ? and (state = 'waiting'
+       or state = 'queued' and queued_priority in (select value from json_each(?)))`,
+    [priority, now, id, round, JSON.stringify(lessUrgentThan(priority))],
   )
   return changes === 1
 }

@@ -53,7 +53,7 @@ describe('opening a store', () => {
     expect((await before.batches.find('kept'))?.byteOrderMark).toBe(true)
     await before.close()
     const file = new Database(path)
-    file.exec(`alter table batch drop column byte_order_mark;
+    file.exec(`alter table batch drop column byte_order_mark; alter table batch drop column raised;
       drop index search_dead_since;
       update meta set value = '1' where key = 'schema_version';
       delete from kysely_migration where name > '0001-the-record'`)
