@@ -31,13 +31,34 @@ export function completedSentence(report: BatchReport): string {
   return `Batch ${batch.id} (${batch.name}) is done: ${items === 1 ? '1 row' : `${items} rows`}, ${parts.join(', ')}; \`trackyard-batch export ${batch.id}\`.`
 }
 
-/** Completed since the last look, each announced once. */
-export async function completions(store: Pick<Store, 'batches' | 'reports'>, now: number): Promise<readonly string[]> {
-  const done: readonly Batch[] = await store.batches.takeCompleted(now)
-  const sentences: string[] = []
-  for (const batch of done) {
-    const [report] = await store.reports.batches({ batchId: batch.id, limit: 1 })
-    if (report !== undefined) sentences.push(completedSentence(report))
-  }
-  return sentences
+/** What `--first` or `--max-credits` let go has been searched, and the rest waits for a person. */
+export function throughSentence(report: BatchReport): string {
+  const { batch, items, tagged, noMatch, dead, waiting, withheld } = report
+  const isFirst = batch.maxCredits === null || batch.charged < batch.maxCredits
+  const cap = isFirst ? `--first ${batch.first}` : `--max-credits ${batch.maxCredits}`
+  const parts = [`${tagged} of ${items === 1 ? '1 row' : `${items} rows`} tagged`, `${noMatch} without match`]
+  if (dead > 0) parts.push(`${dead} dead`)
+  if (waiting > 0) parts.push(`${waiting} waiting for other batches`)
+  parts.push(`${withheld} withheld`, batch.charged === 1 ? '1 credit used' : `${batch.charged} credits used`)
+  const release = `trackyard-batch release ${batch.id}${isFirst ? '' : ' --max-credits N'}`
+  return `Batch ${batch.id} (${batch.name}): what ${cap} let go is through: ${parts.join(', ')}; \`trackyard-batch export ${batch.id}\` to look, \`${release}\` to go on.`
+}
+
+/** What has come to an end since the last look, each announced once. */
+export async function endings(store: Pick<Store, 'batches' | 'reports'>, now: number): Promise<readonly string[]> {
+  const completed = await store.batches.takeCompleted(now)
+  const through = await store.batches.takeThrough(now)
+  return [
+    ...(await sentencesOf(store, completed, completedSentence)),
+    ...(await sentencesOf(store, through, throughSentence)),
+  ]
+}
+
+async function sentencesOf(
+  store: Pick<Store, 'reports'>,
+  batches: readonly Batch[],
+  sentence: (report: BatchReport) => string,
+): Promise<readonly string[]> {
+  const reports = await Promise.all(batches.map((batch) => store.reports.batches({ batchId: batch.id, limit: 1 })))
+  return reports.flat().map(sentence)
 }

@@ -1,4 +1,4 @@
-import { completions, pausedSentence, resumedSentence } from '../announce/sentences.js'
+import { endings, pausedSentence, resumedSentence } from '../announce/sentences.js'
 import type { Announcer } from '../announce/webhook.js'
 import type { Logger } from '../domain/logger.js'
 import type { Pause, PauseCause } from '../domain/pause-cause.js'
@@ -6,7 +6,7 @@ import type { Store } from '../store/store.js'
 
 /**
  * Watches the record for what somebody wants to be told: a pause and its end (whoever wrote it, on whichever
- * worker) and completed batches. Each is one line of the log and one POST. Which pauses were told is
+ * worker), completed batches, and capped ones whose share is through. Each is one line of the log and one POST. Which pauses were told is
  * remembered in the process; a new worker tells a standing one again, which is meant: somebody restarted
  * it and it still stands.
  */
@@ -39,6 +39,6 @@ export function newsChore(parts: {
 
   return async () => {
     await tellPauses(await parts.store.pauses.list())
-    for (const sentence of await completions(parts.store, parts.now())) tell(sentence)
+    for (const sentence of await endings(parts.store, parts.now())) tell(sentence)
   }
 }

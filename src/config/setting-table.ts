@@ -147,7 +147,7 @@ export const SETTING_TABLE = table({
   TRACKYARD_BOARD_READ_ONLY: { default: 'false', meaning: 'the board shows, and changes nothing', read: yesOrNo() },
   TRACKYARD_WEBHOOK_URL: {
     default: null,
-    meaning: 'gets { "text": … } on pause, resume and completion',
+    meaning: 'gets { "text": … } on pause, resume and completion, and when a cap is used up',
     isSecret: true,
     read: secretHttpUrl(),
   },

@@ -85,4 +85,9 @@ export interface BatchRecord {
   find(idOrName: string | null): Promise<Batch | null>
   /** Batches whose last verdict has come and whose completion has not been announced yet; marks them announced. */
   takeCompleted(now: number): Promise<readonly Batch[]>
+  /**
+   * Capped batches that have used what their last release let go, with no call of theirs in flight, while more is wanted;
+   * marks them, so that each is given once per release. A release that lets nothing go gives none.
+   */
+  takeThrough(now: number): Promise<readonly Batch[]>
 }

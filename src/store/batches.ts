@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, BatchRecord, NewBatch } from './batch.js'
-import { type BatchRow, batchOf, standingBatches } from './batch-row.js'
+import { type BatchRow, batchOf, CAP_SQL, standingBatches } from './batch-row.js'
 import { build, type Connection } from './connection.js'
 import { addRows } from './load-rows.js'
 import { planOf } from './plan.js'
@@ -23,7 +23,8 @@ export function batchRecord(connection: Connection): BatchRecord {
         () =>
           connection.run(
             `update batch set state = 'released', max_credits = @maxCredits, first = @first, raised = 0,
-               completed_at = case when pending = 0 then coalesce(completed_at, @now) end
+               completed_at = case when pending = 0 then coalesce(completed_at, @now) end,
+               through_at = case when charged >= coalesce(min(@maxCredits, @first), @maxCredits, @first) then @now end
              where id = @batchId and state in ('loading', 'released') and dropping = 0`,
             { ...caps, batchId, now },
           ).changes === 1,
@@ -50,6 +51,7 @@ export function batchRecord(connection: Connection): BatchRecord {
     },
     find: async (idOrName) => connection.read(() => find(connection, idOrName)),
     takeCompleted: async (now) => connection.write(() => takeCompleted(connection, now)),
+    takeThrough: async (now) => connection.write(() => takeThrough(connection, now)),
   }
 }
 
@@ -73,6 +75,7 @@ function create(connection: Connection, batch: NewBatch): number {
       heard_at: batch.createdAt,
       completed_at: null,
       announced_at: null,
+      through_at: null,
     }),
   ).id
 }
@@ -97,6 +100,18 @@ function takeCompleted(connection: Connection, now: number): readonly Batch[] {
       .orderBy('completed_at'),
   )
   for (const row of rows) connection.run('update batch set announced_at = ? where id = ?', [now, row.id])
+  return rows.map(batchOf)
+}
+
+function takeThrough(connection: Connection, now: number): readonly Batch[] {
+  const rows = connection.all<BatchRow>(
+    `update batch set through_at = ?
+     where state = 'released' and pending > 0 and through_at is null and charged >= ${CAP_SQL}
+       and not exists (
+         select 1 from call indexed by call_open where call.outcome = 'sent' and call.batch_id = batch.id)
+     returning *`,
+    [now],
+  )
   return rows.map(batchOf)
 }
 

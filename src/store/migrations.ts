@@ -13,6 +13,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
     up: adding(sql`create index search_dead_since on search (died_at, id) where state = 'dead' and discarded = 0`),
   },
   '0004-queued-for-less': { up: adding(sql`alter table batch add raised integer not null default 0`) },
+  '0005-through': { up: adding(sql`alter table batch add through_at integer`) },
 }
 
 export const SCHEMA_VERSION = Object.keys(MIGRATIONS).length

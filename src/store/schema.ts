@@ -67,6 +67,8 @@ export interface BatchTable {
   heard_at: number
   completed_at: number | null
   announced_at: number | null
+  /** When what its cap let go was found to be through; null since a release that let more go. */
+  through_at: number | null
   /** 1 while it is being removed, a piece at a time. */
   dropping: Generated<number>
   /** Low-water mark: no search below this id is waiting for this batch, so the feeder starts here. */

@@ -4,7 +4,9 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { completedSentence, pausedSentence, resumedSentence } from '../../src/announce/sentences.js'
 import { openAnnouncer } from '../../src/announce/webhook.js'
 import { newsChore } from '../../src/app/news.js'
-import { type Fleet, queries, recordingLogger, startFleet } from '../support/fleet.js'
+import { systemClock } from '../../src/domain/clock.js'
+import { searchHandler } from '../../src/search/handle.js'
+import { type Fleet, queries, recordingLogger, refOf, startFleet } from '../support/fleet.js'
 import { until } from '../support/until.js'
 
 /** A chat channel: writes down what was posted, and answers as it is told. */
@@ -155,11 +157,49 @@ describe('the news', () => {
     await fleet.submit(queries(4))
     await fleet.worker(settings)
     await fleet.worker(settings)
-    await until(() => channel.posts.length > 0, { timeoutMs: 15_000, what: 'the webhook' })
+    await until(() => channel.posts.length > 0, { timeoutMs: 30_000, what: 'the webhook' })
     const [report] = await fleet.store.reports.batches({ limit: 1 })
     if (report === undefined) throw new Error('expected a report')
     expect(texts()).toEqual([completedSentence(report)])
     expect(texts()[0]).toMatch(/Batch 1 \(night\) is done: 4 rows, 3 tagged, 0 without match, 1 dead/)
+  })
+
+  test('what --first or --max-credits let go is told when it is through, once for each release', async () => {
+    const announcer = openAnnouncer({ url: channel.url, log: fleet.log })
+    const look = newsChore({ ...fleet, announcer })
+    const handler = searchHandler({
+      ...fleet,
+      clock: systemClock,
+      random: Math.random,
+      rules: fleet.settings(),
+      heard: () => {},
+    })
+    const call = async (...asked: readonly string[]) => {
+      for (const query of asked) await handler.handle({ ref: refOf(query) })
+      await look()
+      await look()
+    }
+    const id = await fleet.submit(queries(6), { first: 2 })
+    const release = (maxCredits: number | null) =>
+      fleet.store.batches.release(id, { maxCredits, first: null }, fleet.now())
+    await call('scene 1')
+    expect(fleet.log.said(/is through/)).toEqual([])
+    await call('scene 2')
+    await release(2)
+    await call()
+    await release(4)
+    fleet.simulator.fail({ match: 'scene 3', does: { status: 400 } })
+    // A refusal costs nothing: two more are paid.
+    await call('scene 3', 'scene 4', 'scene 5')
+    await release(null)
+    await call('scene 6')
+    await announcer.close()
+    expect([...texts()].sort()).toEqual([
+      'Batch 1 (night) is done: 6 rows, 5 tagged, 0 without match, 1 dead; `trackyard-batch export 1`.',
+      'Batch 1 (night): what --first 2 let go is through: 2 of 6 rows tagged, 0 without match, 4 withheld, 2 credits used; `trackyard-batch export 1` to look, `trackyard-batch release 1` to go on.',
+      'Batch 1 (night): what --max-credits 4 let go is through: 4 of 6 rows tagged, 0 without match, 1 dead, 1 withheld, 4 credits used; `trackyard-batch export 1` to look, `trackyard-batch release 1 --max-credits N` to go on.',
+    ])
+    expect(fleet.log.said(/^Batch 1/)).toHaveLength(3)
   })
 })
 

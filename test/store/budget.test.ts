@@ -1,6 +1,18 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Store } from '../../src/store/store.js'
-import { counts, eachWithStore, feedAll, granted, loaded, refOf, release, released, settle, statuses } from './setup.js'
+import {
+  close,
+  counts,
+  eachWithStore,
+  feedAll,
+  granted,
+  loaded,
+  refOf,
+  release,
+  released,
+  settle,
+  statuses,
+} from './setup.js'
 
 let store: Store
 eachWithStore((opened) => {
@@ -157,7 +169,7 @@ describe('what a cap let go is through', () => {
     const call = await granted(store, 'b')
     expect(await through()).toEqual([])
     // The credit comes back, and the search is called again.
-    await close(store, call, 'rateLimited')
+    await close(store, call, 'failed')
     expect(await through()).toEqual([])
     await settle(store, 'b', 'answered')
     expect(await through()).toEqual([id])
