@@ -57,7 +57,7 @@ async function restoreGate(parts: EpochParts): Promise<void> {
 
 function anothersRedis(store: Pick<Store, 'id' | 'path'>, found: string, redis: string): ConfigurationError {
   return new ConfigurationError(
-    `The Redis at ${redis} belongs to another store (${found}); this one is ${store.id} (${store.path}). ` +
+    `${redis} belongs to another store (${found}); this one is ${store.id} (${store.path}). ` +
       'Set TRACKYARD_REDIS_URL to a Redis of its own, or TRACKYARD_DATA_DIR to the store that belongs to it.',
   )
 }

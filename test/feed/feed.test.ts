@@ -140,6 +140,7 @@ describe('the epoch', () => {
     await fleet.queue.fleet.claimEpoch('somebody-else')
     await expect(checkEpoch(parts())).rejects.toThrow(ConfigurationError)
     await expect(checkEpoch(parts())).rejects.toThrow(new RegExp(`somebody-else.*${fleet.store.id}`, 's'))
+    await expect(checkEpoch(parts())).rejects.toThrow(/^(Private )?Redis at \S+ belongs to another store/)
   })
 
   test('while one process restores, another leaves it alone', async () => {
