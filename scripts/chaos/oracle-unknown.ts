@@ -18,8 +18,9 @@ export function strangeUnknown(
   evidence: Pick<Evidence, 'kills' | 'freezes' | 'requestTimeoutMs'>,
 ): string | null {
   const { kills, freezes, requestTimeoutMs } = evidence
+  if (call.detail !== null && PAID_AGAIN.test(call.detail))
+    return seen?.status === 200 ? null : 'it is listed as paid twice, and the server never answered it'
   if (seen !== null && seen.finished !== 'answered') return null
-  if (call.detail !== null && PAID_AGAIN.test(call.detail)) return null
   if (call.finishedAt !== null) {
     const waited = call.finishedAt - call.sentAt
     const wasFrozen = freezes.some(({ from, to }) => from < (call.finishedAt ?? 0) && to > call.sentAt)

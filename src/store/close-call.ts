@@ -46,10 +46,11 @@ export function closeCall(connection: Connection, callId: number, end: End): Clo
 
 /**
  * A call that was given up on (a process frozen beyond its timeout) answers after another call has: the search was
- * paid for twice. It stays on the list of calls that cost a credit without an answer of their own, by name.
+ * paid for twice. It stays on the list of calls that cost a credit without an answer of their own, by name. One
+ * that brings no answer is of unknown outcome like any other: nobody knows of a second payment.
  */
 function asPaidAgain(end: End): End {
-  return isCharged(end.outcome)
+  return end.outcome === 'answered' || end.outcome === 'unreadable'
     ? { ...end, outcome: 'unknown', detail: 'answered after another call had: this search was paid for twice' }
     : end
 }

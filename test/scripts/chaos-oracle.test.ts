@@ -117,6 +117,15 @@ describe('paid twice', () => {
     expect(judge(evidence({ server, calls })).violations).toEqual([])
   })
 
+  test('must not be said of a call that the server never answered', () => {
+    const detail = 'answered after another call had: this search was paid for twice'
+    const hung = paid({ charged: 0, status: null, finished: 'hung' })
+    const calls = [answered({ outcome: 'unknown', detail, finishedAt: 9500 }), answered(SECOND.ledger)]
+    expect(judge(evidence({ server: [hung, paid(SECOND.server)], calls })).violations).toEqual([
+      expect.stringContaining('the server never answered it'),
+    ])
+  })
+
   test('is none when an unreadable answer was retried, and one when it was bought again in the same round', () => {
     const unreadable = answered({ outcome: 'unreadable' })
     expect(

@@ -120,6 +120,17 @@ describe('outcomes that come late', () => {
     expect(listed?.call.detail).toMatch(/paid for twice/)
   })
 
+  test('a timeout after another call had answered is of unknown outcome, not a second payment that nobody knows of', async () => {
+    const id = await released(store, ['a'])
+    const late = await granted(store, 'a', { now: 10_000 })
+    const second = await granted(store, 'a', { now: 40_000 })
+    await close(store, second, 'answered')
+    await close(store, late, 'timedOut', { detail: 'no answer within 20 s' })
+    expect(await counts(store, id)).toEqual({ items: 1, tagged: 1 })
+    const listed = await store.reports.unknownOutcomes(10)
+    expect(listed.map(({ call }) => call.detail)).toEqual(['no answer within 20 s'])
+  })
+
   test('an answer takes a dead letter off the list, also a discarded one', async () => {
     const id = await released(store, ['a', 'b'])
     const calls = [await granted(store, 'a'), await granted(store, 'b')]

@@ -228,10 +228,10 @@ export function close(
   store: Store,
   callId: number,
   ending: Ending,
-  changes: { creditsRemaining?: number | null; now?: number } = {},
+  changes: { creditsRemaining?: number | null; now?: number; detail?: string } = {},
 ): ReturnType<Store['calls']['close']> {
-  const { now = 11_000, creditsRemaining = null } = changes
-  return store.calls.close(callId, { ...ENDINGS[ending], detail: null, facts: facts({ creditsRemaining }), now })
+  const { now = 11_000, creditsRemaining = null, detail = null } = changes
+  return store.calls.close(callId, { ...ENDINGS[ending], detail, facts: facts({ creditsRemaining }), now })
 }
 
 /** Claim, and close at once. */
