@@ -18,7 +18,7 @@ const called = () => fleet.simulator.calls().map((call) => call.query)
 
 async function callsInOrder(count: number): Promise<readonly string[]> {
   await fleet.worker({ TRACKYARD_CONCURRENCY: '1' })
-  await until(() => called().length === count, { timeoutMs: 20_000, what: `${count} calls` })
+  await until(() => called().length === count, { timeoutMs: 60_000, what: `${count} calls` })
   return called()
 }
 
