@@ -193,7 +193,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
         return status({ store, queue, now, rateLimit: settings.rateLimit }, which)
       },
       async wait(batch, { timeoutMs, signal } = {}) {
-        return waitFor(parts, await idOf(batch), {
+        return waitFor({ store, monotonicMs: systemClock.monotonicMs }, await idOf(batch), {
           timeoutMs: timeoutMs ?? null,
           ...(signal === undefined ? {} : { signal }),
         })

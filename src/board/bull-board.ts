@@ -4,11 +4,12 @@ import { HonoAdapter } from '@bull-board/hono'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { Hono } from 'hono'
 import { systemClock } from '../domain/clock.js'
+import { within } from '../domain/within.js'
 import { DeadLetterAdapter, SearchAdapter } from './adapters.js'
 import { refusalOf } from './allowed-actions.js'
 import type { BoardOptions } from './board-options.js'
 import { openLiveSentence } from './live-sentence.js'
-import { ANSWER_WITHIN_MS, SILENT, within } from './within.js'
+import { ANSWER_WITHIN_MS, SILENT } from './silence.js'
 
 /**
  * Bull Board itself, set up for two queues. Its hook runs before each of its handlers and asks

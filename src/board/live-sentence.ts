@@ -1,6 +1,7 @@
 import type { Clock } from '../domain/clock.js'
+import { within } from '../domain/within.js'
 import type { StatusReport } from '../status/report.js'
-import { messageOf, SILENT, within } from './within.js'
+import { messageOf, SILENT } from './silence.js'
 
 /**
  * "Why is it not moving?" in one sentence, above the jobs. Bull Board asks its adapters for a description

@@ -6,8 +6,8 @@ import { ConfigurationError } from '../domain/errors.js'
 import { isLoopback } from '../domain/loopback.js'
 import type { BoardOptions } from './board-options.js'
 import { bareHost } from './door.js'
+import { messageOf } from './silence.js'
 import { buildWeb } from './web.js'
-import { messageOf } from './within.js'
 
 /**
  * The board: Bull Board with both queues, two probes and the metrics, on one port. It owns nothing but that

@@ -4,11 +4,12 @@ import { bodyLimit } from 'hono/body-limit'
 import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
 import { UnreachableError } from '../domain/errors.js'
+import { within } from '../domain/within.js'
 import type { BoardOptions } from './board-options.js'
 import { bullBoard } from './bull-board.js'
 import { nothingChanges, onlyLoopbackNames, onlyOwnPages } from './door.js'
 import { renderMetrics } from './metrics.js'
-import { ANSWER_WITHIN_MS, messageOf, SILENT, within } from './within.js'
+import { ANSWER_WITHIN_MS, messageOf, SILENT } from './silence.js'
 
 /**
  * The pages, from the door inwards: whose name is used → headers → the two probes, open to everybody →

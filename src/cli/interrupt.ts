@@ -24,14 +24,14 @@ function isAbort(error: unknown, signal: AbortSignal): boolean {
 
 /** The work's result, or the signal's reason as soon as it is aborted: for what waits on somebody else (a pipe, a terminal). */
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
   let onAbort = (): void => {}
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(signal.reason)
+    if (signal.aborted) onAbort()
     signal.addEventListener('abort', onAbort, { once: true })
   })
   try {
-    return await Promise.race([work, aborted])
+    return await Promise.race([aborted, work])
   } finally {
     signal.removeEventListener('abort', onAbort)
   }

@@ -2,7 +2,7 @@ import { UnreachableError } from '../domain/errors.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { StatusReport } from '../status/report.js'
 import { status } from '../status/status.js'
-import { runningDelivery, type Session } from './session.js'
+import { answering, runningDelivery, type Session } from './session.js'
 
 /** One look at record and delivery. Redis may be away: the record is reported all the same, and `trouble` says so. */
 export interface Look {
@@ -20,7 +20,7 @@ export function lookNow(session: Session): (which: { batchId?: number; limit: nu
     if (queue === null) ({ queue, trouble } = await runningDelivery(session))
     if (queue !== null) {
       try {
-        return { report: await status({ ...parts, queue }, which), trouble: null }
+        return { report: await answering(queue, status({ ...parts, queue }, which)), trouble: null }
       } catch (error) {
         if (!(error instanceof UnreachableError)) throw error
         trouble = error

@@ -4,6 +4,7 @@ import type { Settings } from '../config/settings.js'
 import { systemClock } from '../domain/clock.js'
 import { type ExitCode, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
+import { within } from '../domain/within.js'
 import { checkEpoch } from '../feed/epoch.js'
 import { feed } from '../feed/feeder.js'
 import type { SearchQueue } from '../queue/search-queue.js'
@@ -61,12 +62,22 @@ export async function runningDelivery(session: Session): Promise<Delivery> {
   const { openRunningDelivery } = await import('../app/parts.js')
   try {
     const queue = await openRunningDelivery(session.settings, session.log, session.closers)
-    if (queue !== null) await refuseAnothersRedis(session, queue)
+    if (queue !== null) await answering(queue, refuseAnothersRedis(session, queue))
     return { queue, trouble: null }
   } catch (error) {
     if (error instanceof UnreachableError) return { queue: null, trouble: error }
     throw error
   }
+}
+
+const ANSWER_WITHIN_MS = 5000
+
+/**
+ * Once it was reached, an absent Redis keeps its callers waiting for its return; a look goes on without it.
+ * @throws UnreachableError when it does not answer in time
+ */
+export function answering<T>(queue: SearchQueue, work: Promise<T>): Promise<T> {
+  return within(ANSWER_WITHIN_MS, work, `${queue.fleet.describe()} does not answer: check that it runs.`)
 }
 
 /** An empty Redis is left empty: a look must not change anything. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExitCode } from '../domain/errors.js'
 import { findBatch } from '../submit/batches.js'
 import type { Cli } from './cli.js'
-import { interruptible } from './interrupt.js'
+import { interruptible, orAborted } from './interrupt.js'
 import { isTerminal } from './io.js'
 import { type Look, lookNow } from './look.js'
 import { renderStatus, statusLine } from './render/status.js'
@@ -59,7 +59,7 @@ async function redraw(cli: Cli, session: Session, look: () => Promise<Look>, sig
   stdout.write('\u001B[2J\u001B[?25l')
   try {
     for (;;) {
-      const text = await human(cli, session, await look())
+      const text = await human(cli, session, await orAborted(look(), signal))
       stdout.write(`\u001B[H${text.replaceAll('\n', '\u001B[K\n')}\u001B[K\n\u001B[J`)
       await sleep(WATCH_MS, undefined, { signal })
     }
@@ -73,7 +73,7 @@ async function writeLines(cli: Cli, _session: Session, look: () => Promise<Look>
   let lastStanding = ''
   let nextAt = 0
   for (;;) {
-    const { report, trouble } = await look()
+    const { report, trouble } = await orAborted(look(), signal)
     const standing = trouble?.message ?? [report.queue.state, ...report.queue.causes].join()
     if (standing !== lastStanding || performance.now() >= nextAt) {
       cli.print(`${new Date().toISOString()} ${trouble === null ? statusLine(report) : trouble.message}`)

@@ -2,13 +2,14 @@ import type { StatusReport } from '../status/report.js'
 import type { BatchReport } from '../store/store.js'
 import type { Cli } from './cli.js'
 import { isTerminal } from './io.js'
+import type { Look } from './look.js'
 import { counted, figure, figureOr, moment, short } from './render/words.js'
 
 /** How far a batch is: a bar with the sentence below it on a terminal, plain lines elsewhere. All on stderr. */
 export interface WaitView {
   /** False: too early for another look at the whole. */
   isDue(): boolean
-  show(batch: BatchReport, status: StatusReport): void
+  show(batch: BatchReport, look: Look): void
   end(): void
 }
 
@@ -27,14 +28,14 @@ function plainLines(cli: Cli): WaitView {
   let lastStanding = ''
   return {
     isDue: () => performance.now() >= nextLookAt,
-    show(batch, status) {
+    show(batch, { report, trouble }) {
       const now = performance.now()
       nextLookAt = now + LOOK_MS
-      const standing = [status.queue.state, ...status.queue.causes].join()
+      const standing = trouble?.message ?? [report.queue.state, ...report.queue.causes].join()
       if (now < nextLineAt && standing === lastStanding) return
       nextLineAt = now + LINE_MS
       lastStanding = standing
-      cli.say(`${progress(batch)}; ${facts(status)}. ${status.queue.reason}`)
+      cli.say(`${progress(batch)}; ${facts(report)}. ${trouble?.message ?? report.queue.reason}`)
     },
     end() {},
   }
@@ -61,11 +62,12 @@ async function openBar(cli: Cli): Promise<WaitView> {
   let nextAt = 0
   return {
     isDue: () => performance.now() >= nextAt,
-    show(batch, status) {
+    show(batch, { report, trouble }) {
       nextAt = performance.now() + BAR_MS
       done.setTotal(Math.max(1, batch.items))
-      done.update(settled(batch), { text: `${progress(batch)}; ${facts(status)}` })
-      sentence.update(0, { text: short(status.queue.reason, Math.max(20, (cli.io.stderr.columns || 80) - 1)) })
+      done.update(settled(batch), { text: `${progress(batch)}; ${facts(report)}` })
+      const text = trouble?.message ?? report.queue.reason
+      sentence.update(0, { text: short(text, Math.max(20, (cli.io.stderr.columns || 80) - 1)) })
     },
     end: () => bars.stop(),
   }

@@ -1,3 +1,4 @@
+import { systemClock } from '../domain/clock.js'
 import type { ExitCode } from '../domain/errors.js'
 import { type Waited, waitFor } from '../status/wait.js'
 import type { BatchReport } from '../store/store.js'
@@ -17,19 +18,25 @@ export async function waitForBatch(
   const view = await openWaitView(cli)
   const look = lookNow(session)
   let last: BatchReport | null = null
+  let isOver = false
   const waited = await interruptible<Waited | 'interrupted'>(
     cli,
     (signal) =>
-      waitFor(session, which.batchId, {
+      waitFor({ store: session.store, monotonicMs: systemClock.monotonicMs }, which.batchId, {
         timeoutMs: which.timeoutMs,
         signal,
         onLook: async (report) => {
           last = report
-          if (view.isDue()) view.show(report, (await look({ limit: 1 })).report)
+          if (!view.isDue()) return
+          const seen = await look({ limit: 1 })
+          if (!isOver) view.show(report, seen)
         },
       }),
     () => 'interrupted',
-  ).finally(() => view.end())
+  ).finally(() => {
+    isOver = true
+    view.end()
+  })
   return sayWaited(cli, waited, last)
 }
 

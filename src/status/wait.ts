@@ -5,15 +5,22 @@ import type { BatchReport, Store } from '../store/store.js'
 export type Waited = 'done' | 'withheld' | 'time is up'
 
 const LOOK_EVERY_MS = 500
+/** However short the time, the first look may tell why nothing moves. */
+const FIRST_LOOK_MS = 10_000
+
+/** What a timer can run at most. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
- * Waits for a batch's last verdict.
+ * Waits for a batch's last verdict. The record alone decides: a look that does not end (Redis is away) holds up neither the
+ * time nor the signal.
+ * @param parts `monotonicMs`: what the time is measured with
  * @param timeoutMs null: as long as it takes
  * @param onLook called with each look at the batch
  * @throws the signal's reason, when it is aborted
  */
 export async function waitFor(
-  parts: { readonly store: Pick<Store, 'reports'>; readonly now: () => number },
+  parts: { readonly store: Pick<Store, 'reports'>; readonly monotonicMs: () => number },
   batchId: number,
   options: {
     readonly timeoutMs: number | null
@@ -21,20 +28,30 @@ export async function waitFor(
     readonly onLook?: (report: BatchReport) => Promise<void> | void
   },
 ): Promise<Waited> {
-  const deadline = options.timeoutMs === null ? Number.POSITIVE_INFINITY : parts.now() + options.timeoutMs
+  const { timeoutMs, signal = new AbortController().signal } = options
+  const deadline = timeoutMs === null ? Number.POSITIVE_INFINITY : parts.monotonicMs() + timeoutMs
+  const left = (): number => deadline - parts.monotonicMs()
+  let atLeast = FIRST_LOOK_MS
   for (;;) {
     const [report] = await parts.store.reports.batches({ batchId, limit: 1 })
     if (report === undefined) return 'done'
-    await options.onLook?.(report)
+    await atMost(Math.max(left(), atLeast), Promise.resolve(options.onLook?.(report)), signal)
+    atLeast = 0
     const verdict = standing(report)
     if (verdict !== null) return verdict
-    const left = deadline - parts.now()
-    if (left <= 0) return 'time is up'
-    await sleep(
-      Math.min(left, LOOK_EVERY_MS),
-      undefined,
-      options.signal === undefined ? {} : { signal: options.signal },
-    )
+    if (left() <= 0) return 'time is up'
+    await sleep(Math.min(left(), LOOK_EVERY_MS), undefined, { signal })
+  }
+}
+
+/** Until the work has ended or the time is up, whichever comes first; rejects when the signal is aborted. */
+async function atMost(ms: number, work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const ended = new AbortController()
+  const alarm = { signal: AbortSignal.any([signal, ended.signal]) }
+  try {
+    await Promise.race([work, sleep(Math.min(ms, LONGEST_TIMER_MS), undefined, alarm)])
+  } finally {
+    ended.abort()
   }
 }
 

@@ -142,7 +142,7 @@ test('on a terminal wait draws a bar with the sentence below it and gives the cu
     eta: null,
   } as unknown as StatusReport
   expect(view.isDue()).toBe(true)
-  view.show(batch, status)
+  view.show(batch, { report: status, trouble: null })
   expect(view.isDue()).toBe(false)
   const text = (): string => Buffer.concat(drawn).toString()
   await until(() => text().includes('Running'), { timeoutMs: 20_000, what: 'the bar to be drawn' })

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { systemClock } from '../../src/domain/clock.js'
 import { PAUSE_CAUSES } from '../../src/domain/pause-cause.js'
 import { feed } from '../../src/feed/feeder.js'
 import { explain, pauseSentence, type Standing } from '../../src/status/sentence.js'
@@ -156,6 +157,7 @@ describe('the report', () => {
 
 describe('waiting for a batch', () => {
   let fleet: Fleet
+  const parts = () => ({ store: fleet.store, monotonicMs: systemClock.monotonicMs })
   beforeEach(async () => {
     fleet = await startFleet()
   })
@@ -165,21 +167,48 @@ describe('waiting for a batch', () => {
     fleet.simulator.fail({ match: 'scene 3', does: { status: 400 } })
     const id = await fleet.submit(queries(5))
     await fleet.worker()
-    expect(await waitFor(fleet, id, { timeoutMs: 40_000 })).toBe('done')
+    expect(await waitFor(parts(), id, { timeoutMs: 40_000 })).toBe('done')
     expect((await fleet.status()).batches).toMatchObject([{ tagged: 4, dead: 1 }])
   })
 
   test('says that only withheld rows remain, or that time is up', async () => {
     const capped = await fleet.submit(queries(5), { maxCredits: 0 })
-    expect(await waitFor(fleet, capped, { timeoutMs: null })).toBe('withheld')
+    expect(await waitFor(parts(), capped, { timeoutMs: null })).toBe('withheld')
     const open = await fleet.submit(queries(5, 'other'))
-    expect(await waitFor(fleet, open, { timeoutMs: 0 })).toBe('time is up')
+    expect(await waitFor(parts(), open, { timeoutMs: 0 })).toBe('time is up')
+  })
+
+  test('measures the time that it is given with the monotonic clock', async () => {
+    const id = await fleet.submit(queries(1))
+    let ms = 0
+    const monotonicMs = () => {
+      ms += 60_000
+      return ms
+    }
+    expect(await waitFor({ store: fleet.store, monotonicMs }, id, { timeoutMs: 600_000 })).toBe('time is up')
+  })
+
+  test('ends in time, and by its signal, while a look at Redis does not end', async () => {
+    const id = await fleet.submit(queries(1))
+    const endless = () => new Promise<void>(() => {})
+    let looks = 0
+    const endlessFromTheSecondOn = () => {
+      looks += 1
+      return looks > 1 ? endless() : undefined
+    }
+    expect(await waitFor(parts(), id, { timeoutMs: 1500, onLook: endlessFromTheSecondOn })).toBe('time is up')
+    const interrupt = new AbortController()
+    const onLook = () => {
+      interrupt.abort()
+      return endless()
+    }
+    await expect(waitFor(parts(), id, { timeoutMs: null, signal: interrupt.signal, onLook })).rejects.toThrow(/abort/i)
   })
 
   test('is interrupted by its signal', async () => {
     const id = await fleet.submit(queries(5))
     const interrupt = new AbortController()
-    const waiting = waitFor(fleet, id, {
+    const waiting = waitFor(parts(), id, {
       timeoutMs: null,
       signal: interrupt.signal,
       onLook: () => interrupt.abort(),

@@ -1,8 +1,8 @@
-import { UnreachableError } from '../domain/errors.js'
+import { UnreachableError } from './errors.js'
 
 /**
  * Waits no longer than that. A Redis that is away keeps its callers waiting for its return, which is right
- * for a worker and wrong for a person who looks at a page.
+ * for a worker and wrong for a person who looks at a page or a terminal.
  * Errors: `UnreachableError` with the sentence when the time is up; what `work` rejects with.
  */
 export async function within<T>(ms: number, work: Promise<T>, sentence: string): Promise<T> {
@@ -15,12 +15,4 @@ export async function within<T>(ms: number, work: Promise<T>, sentence: string):
   } finally {
     clearTimeout(timer)
   }
-}
-
-/** A page that hangs because Redis is away says nothing; after this long it is told so. */
-export const ANSWER_WITHIN_MS = 5_000
-export const SILENT = 'Redis does not answer. Check that it runs; the page goes on by itself.'
-
-export function messageOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error)
 }
