@@ -1,11 +1,12 @@
 import type { SearchRequest } from '../domain/request.js'
 import { lessUrgentThan, PRIORITIES, type Priority } from '../domain/states.js'
-import { type BatchRow, CAN_PAY_SQL, capOf } from './batch-row.js'
+import { type BatchRow, capOf } from './batch-row.js'
 import type { Connection } from './connection.js'
 import { payingBatches, unspoken, wantedIn } from './reach.js'
 import { idInRound, type RefColumns, refOf } from './search-ref.js'
 import type { DueSearch, FeedRecord } from './store.js'
 import { enqueue, putBack } from './transitions.js'
+import { unwantedRefs } from './unwanted.js'
 
 /**
  * What is due, and what Redis is believed to hold. The feeder asks every second or so, however big the
@@ -35,11 +36,7 @@ export function feedRecord(connection: Connection): FeedRecord {
         )
         return { refs: rows.map(refOf), next: rows.length < limit ? null : (rows.at(-1)?.id ?? null) }
       }),
-    unwantedRefs: async (after, limit) =>
-      connection.read(() => {
-        const rows = mayBeUnwanted(connection) ? unwanted(connection, after, limit) : []
-        return { refs: rows.map(refOf), next: rows.length < limit ? null : (rows.at(-1)?.id ?? null) }
-      }),
+    unwantedRefs: unwantedRefs(connection),
     putBack: async (refs) =>
       connection.write(() => {
         const ids = refs.map((ref) => idInRound(connection, ref)).filter((id) => id !== undefined)
@@ -64,27 +61,6 @@ function queued(connection: Connection): Readonly<Record<Priority, number>> {
   )
   for (const row of rows) counts[row.priority] = row.searches
   return counts
-}
-
-/** Spares the ordinary night a look at everything that is queued. */
-function mayBeUnwanted(connection: Connection): boolean {
-  return (
-    connection.get(`select 1 from batch where state <> 'loading' and pending > 0 and not (${CAN_PAY_SQL})`) !==
-    undefined
-  )
-}
-
-function unwanted(connection: Connection, after: number, limit: number): readonly (RefColumns & { id: number })[] {
-  return connection.all<RefColumns & { id: number }>(
-    `select id, fingerprint, generation, round from search indexed by search_queued
-     where state = 'queued' and id > ?
-       and not exists (select 1 from call where call.search_id = search.id and call.outcome = 'sent')
-       and not exists (
-         select 1 from want join batch on batch.id = want.batch_id
-         where want.search_id = search.id and ${CAN_PAY_SQL})
-     order by id limit ?`,
-    [after, limit],
-  )
 }
 
 function queuedAmong(connection: Connection, ids: readonly number[]): number[] {

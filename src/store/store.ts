@@ -75,7 +75,10 @@ export interface FeedRecord {
     after: number,
     limit: number,
   ): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
-  /** Queued ones that no batch can pay (any more): cancelled, or their cap is used up. A page by internal order. */
+  /**
+   * Queued ones that no batch can pay (any more): cancelled, or their cap is used up. A page by internal order. Once
+   * nothing was found twice, none until another batch cannot pay or one of these can, or is charged.
+   */
   unwantedRefs(
     after: number,
     limit: number,
@@ -162,11 +165,11 @@ export interface CallLedger {
   /** Open calls older than that become `unknown` (they stay charged). Returns how many. */
   ageOut(sentBefore: number): Promise<number>
   /**
-   * For the breaker: finished calls in a row, newest first, that ended refused or unreadable (counted as distinct searches) or transient/unknown
-   * (counted as calls); counting stops at an answer, and at the instant a `failing` or `outage` pause was last
+   * For the breaker: distinct searches among the finished calls in a row, newest first, that ended refused or unreadable, or
+   * transient or unknown; counting stops at an answer, and at the instant a `failing` or `outage` pause was last
    * lifted (the store remembers it in `pauses.lift`). Looks at the last 200 calls at most.
    */
-  streak(): Promise<{ readonly refusedSearches: number; readonly transientCalls: number }>
+  streak(): Promise<{ readonly refusedSearches: number; readonly failedSearches: number }>
 }
 
 // ── Pauses, hold, probe ────────────────────────────────────────────────────────────────────────
