@@ -1,6 +1,6 @@
 import { type ExitCode, ReportedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import type { Running } from './running.js'
+import { ASKED_TO_END, type Running } from './running.js'
 
 /**
  * The life of a long-running process: start, wait for a signal or a reason to end, stop within the grace, exit
@@ -14,7 +14,7 @@ export async function runService(
   try {
     const running = await start()
     try {
-      if (!interrupt.signal.aborted) await Promise.race([running.done, whenAborted(interrupt.signal)])
+      if (!interrupt.signal.aborted) await Promise.race([running.done.then(tellParent), whenAborted(interrupt.signal)])
     } finally {
       // Also when it cannot go on: what is in flight may be paid for.
       options.log.info({}, 'stopping: calls in flight finish, the rest goes back')
@@ -28,6 +28,11 @@ export async function runService(
   } finally {
     interrupt.dispose()
   }
+}
+
+/** The parent, `up`, cannot tell a SIGTERM to a child from `down` by exit code 0. */
+function tellParent(): void {
+  if (process.connected) process.send?.(ASKED_TO_END)
 }
 
 /** What closing may take beyond the grace: connections, the store's last commit. */

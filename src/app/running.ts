@@ -6,6 +6,9 @@ export interface Running {
   readonly done: Promise<void>
 }
 
+/** What a child tells its parent when its `done` resolves: its exit 0 is meant for the whole then. */
+export const ASKED_TO_END = 'asked to end'
+
 /** A `done` with its two ends. */
 export function endable(): {
   readonly done: Promise<void>

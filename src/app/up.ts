@@ -2,11 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { ConfigurationError, type ExitCode, type ReportedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import { endable, type Running } from './running.js'
+import { ASKED_TO_END, endable, type Running } from './running.js'
 
 /**
- * Everything on one machine: a worker and the board as children of this process. One that dies is started again, a
- * little later each time; one that cannot work with its configuration (exit 78) ends them all.
+ * Everything on one machine: a worker and the board as children of this process. One that ends unasked is started
+ * again, whatever its exit code, a little later each time; one that was asked to end by `down` ends them all, and so does
+ * one that cannot work with its configuration (exit 78).
  */
 export type ChildName = 'worker' | 'board'
 
@@ -52,6 +53,9 @@ function keepChild(
         resolve()
         if (!stopped && child.pid === undefined) onDeath(null, null, 0)
       })
+      child.on('message', (said) => {
+        if (said === ASKED_TO_END) end.well()
+      })
       child.once('exit', (code, signal) => {
         resolve()
         if (!stopped) onDeath(code, signal, performance.now() - startedAt)
@@ -61,10 +65,6 @@ function keepChild(
   }
 
   function onDeath(code: number | null, signal: NodeJS.Signals | null, livedMs: number): void {
-    if (code === 0) {
-      end.well()
-      return
-    }
     if (code === 78 || code === 2) {
       end.badly(new ChildRefused(`The ${name} cannot work with this configuration; see its message above.`))
       return

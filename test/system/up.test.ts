@@ -42,6 +42,26 @@ test('a worker that dies is started again and the work is done; Ctrl-C ends them
   expect([second, board].filter(alive)).toEqual([])
 }, 240_000)
 
+test('a worker and a board that are stopped one by one are started again; `down` ends them all with 0', async () => {
+  night = await startNight()
+  const up = night.start(CLI, ['up'], env)
+  await up.waitForLog(/worker started/)
+  await up.waitForLog(/Bull Board is at/)
+  for (const [saying, again] of [
+    [/worker started/, /worker started[\s\S]*worker started/],
+    [/Bull Board is at/, /Bull Board is at[\s\S]*Bull Board is at/],
+  ] as const) {
+    process.kill(pidOf(up.log(), saying), 'SIGTERM')
+    await up.waitForLog(again)
+  }
+  expect(up.child.exitCode).toBeNull()
+  const children = [pidOf(up.log(), /worker started/, 1), pidOf(up.log(), /Bull Board is at/, 1)]
+  expect(children.filter(alive)).toEqual(children)
+  expect((await night.cli(['down'])).code).toBe(0)
+  expect((await up.exited).code).toBe(0)
+  expect(children.filter(alive)).toEqual([])
+}, 240_000)
+
 test('a configuration that one of them cannot work with ends them all, with 78', async () => {
   night = await startNight()
   const up = night.start(CLI, ['up'], { ...env, TRACKYARD_API_KEY: '' })
