@@ -4,7 +4,7 @@ import type { Evidence, ServerCall } from './evidence.js'
 /**
  * Calls of unknown outcome excuse a second payment, so each of them needs an excuse of its own: a program
  * that forgot its answers would otherwise look innocent. What excuses one is the other side's story: the answer never
- * went out, or went out too late, or the worker that it went to was killed or frozen just then.
+ * began to go out, or went out too late, or the worker that it went to was killed or frozen just then.
  */
 /** Between the server's last byte and our commit, on a machine with much to do, ms. */
 const COMMITTED_WITHIN_MS = 1000
@@ -20,7 +20,9 @@ export function strangeUnknown(
   const { kills, freezes, requestTimeoutMs } = evidence
   if (call.detail !== null && PAID_AGAIN.test(call.detail))
     return seen?.status === 200 ? null : 'it is listed as paid twice, and the server never answered it'
-  if (seen !== null && seen.finished !== 'answered') return null
+  // Cut in the middle of a 200 it is kept as unreadable, like any that cannot be read.
+  const hadHead = seen?.finished === 'cut' && seen.status === 200
+  if (seen !== null && seen.finished !== 'answered' && !hadHead) return null
   if (call.finishedAt !== null) {
     const waited = call.finishedAt - call.sentAt
     const wasFrozen = freezes.some(({ from, to }) => from < (call.finishedAt ?? 0) && to > call.sentAt)

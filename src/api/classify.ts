@@ -9,8 +9,7 @@ import { parseRetryAfter } from './retry-after.js'
  * One response to POST /search in our words. Source: the API document's error table, one branch per
  * row. What decides about money: "credits are consumed on successful responses only", so every status
  * outside 2xx was free, and everything about a 2xx may be paid for: readable, it is an answer (even
- * when the connection broke after its last byte); unreadable, it is kept; cut in the middle, its
- * search is asked again and the call stays in the ledger as one of unknown outcome.
+ * when the connection broke after its last byte); unreadable, or cut in the middle, it is kept as far as it came.
  */
 
 /** A 429 that asks for longer than this is the day's limit, not the minute's. */
@@ -47,27 +46,21 @@ export function outcomeOf(response: Received, frame: ReturnType<typeof readFrame
 function success(response: Received, frame: ReturnType<typeof readFrame>): Outcome {
   const { status, text: body, end, problem } = response
   if (frame !== null) return { kind: 'answered', body, tracks: frame.tracks }
+  return {
+    kind: 'unreadable',
+    body,
+    problem: `expected JSON with a list of tracks, found ${found(body, end, problem)} (HTTP ${status})`,
+  }
+}
+
+function found(body: string, end: Received['end'], problem: string): string {
   switch (end) {
     case 'whole':
-      return {
-        kind: 'unreadable',
-        body,
-        problem: `expected JSON with a list of tracks, found ${kindOf(body)} (HTTP ${status})`,
-      }
+      return kindOf(body)
     case 'too_large':
-      return {
-        kind: 'unreadable',
-        body,
-        problem: `expected JSON with a list of tracks, found ${problem} (HTTP ${status})`,
-      }
+      return problem
     case 'cut':
-      return {
-        kind: 'transient',
-        reason: `HTTP ${status}, cut in the middle of the answer: ${problem}`,
-        status,
-        retryAfterMs: null,
-        maybePaid: true,
-      }
+      return `${body === '' ? 'nothing of it' : 'only the beginning'}, cut off: ${problem}`
     default:
       return end satisfies never
   }

@@ -57,7 +57,7 @@ export type Outcome =
       readonly body: string
       readonly tracks: number
     }
-  /** A 200 that cannot be read: it may be paid for, so it is kept and never bought again unasked. */
+  /** A 200 that cannot be read, or whose body was cut off: it may be paid for, so it is kept and never bought again unasked. */
   | { readonly kind: 'unreadable'; readonly body: string; readonly problem: string }
   | {
       readonly kind: 'rate_limited' /** Null: missing or not readable. */
@@ -82,7 +82,7 @@ export interface CallResult {
 }
 
 /**
- * How a call stands in the ledger. `sent` is open; `unknown` was sent and its answer never arrived
+ * How a call stands in the ledger. `sent` is open; `unknown` was sent and its answer never began to arrive
  * (or arrived in a process that was killed); the rest are outcomes.
  */
 export const CALL_OUTCOMES = [

@@ -101,16 +101,21 @@ describe('what was sent may be paid for', () => {
     )
   })
 
-  test('a server that drips is cut at the deadline, however steadily it drips', async () => {
+  test('a 200 that drips is cut at the deadline, however steadily it drips, and kept as far as it came', async () => {
     await withApi(
       (socket) => {
-        socket.write('HTTP/1.1 200 X\r\ncontent-length: 100000\r\n\r\n')
+        socket.write('HTTP/1.1 200 X\r\ncontent-length: 100000\r\n\r\nx')
         const dripping = setInterval(() => socket.write('x'), 10)
         socket.once('close', () => clearInterval(dripping))
       },
       async (api) => {
         const { outcome, facts } = await api.search(request)
-        expect(outcome).toMatchObject({ kind: 'transient', status: 200, maybePaid: true })
+        expect(outcome).toMatchObject({
+          kind: 'unreadable',
+          body: expect.stringMatching(/^x+$/),
+          problem:
+            'expected JSON with a list of tracks, found only the beginning, cut off: no complete answer within 2000 ms (HTTP 200)',
+        })
         expect(facts.status).toBe(200)
       },
       { timeoutMs: 2000 },
@@ -127,15 +132,27 @@ describe('what was sent may be paid for', () => {
     )
   })
 
-  test('a 200 that is cut in the middle of the body is asked again, its call of unknown outcome', async () => {
-    await withApi(
-      (socket) => socket.end(`HTTP/1.1 200 X\r\ncontent-length: 500\r\n\r\n${whole.slice(0, 12)}`),
-      async (api) => {
-        const { outcome } = await api.search(request)
-        expect(outcome).toMatchObject({ kind: 'transient', status: 200, maybePaid: true })
-      },
-    )
-  })
+  test.each([
+    ['in the middle of the body', whole.slice(0, 12), 'only the beginning'],
+    ['behind its head', '', 'nothing of it'],
+  ])(
+    'a 200 whose connection is lost %s is unreadable: kept as far as it came, never asked again unasked',
+    async (_, part, found) => {
+      await withApi(
+        (socket) => socket.end(`HTTP/1.1 200 X\r\ncontent-length: 500\r\n\r\n${part}`),
+        async (api) => {
+          expect(await api.search(request)).toMatchObject({
+            outcome: {
+              kind: 'unreadable',
+              body: part,
+              problem: `expected JSON with a list of tracks, found ${found}, cut off: connection lost (HTTP 200)`,
+            },
+            facts: { status: 200 },
+          })
+        },
+      )
+    },
+  )
 
   test('a 200 that is cut after the last byte of its answer is an answer', async () => {
     await withApi(

@@ -201,8 +201,16 @@ describe('a call of unknown outcome', () => {
     expect(strange({ kills: late })).toEqual([expect.stringContaining('no worker was killed at that time')])
     expect(strange({ kills: late, server: [] })).toEqual([expect.stringContaining('no worker was killed at that time')])
     for (const finished of ['cut', 'hung', 'abandoned'] as const) {
-      expect(strange({ kills: late, server: [paid({ finished })] })).toEqual([])
+      expect(strange({ kills: late, server: [paid({ finished, status: null })] })).toEqual([])
     }
+  })
+
+  test('whose 200 was cut in the middle should have been kept as unreadable', () => {
+    const server = [paid({ finished: 'cut' })]
+    const calls = [answered({ outcome: 'unknown', finishedAt: 1500 })]
+    expect(strange({ server, calls })).toEqual([expect.stringContaining('given up after 500 ms')])
+    expect(strange({ server, calls: [answered({ outcome: 'unreadable' })] })).toEqual([])
+    expect(strange({ server, kills: [{ from: 1150, to: 1150 }] })).toEqual([])
   })
 
   test('that was given up must have waited for its answer', () => {

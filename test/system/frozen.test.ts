@@ -47,8 +47,10 @@ test('a worker frozen beyond its lock and woken: its answers are kept, and no se
   expect(readLedger(night)).toMatchObject({ calls: { answered: 16 }, failures: 0 })
 }, 240_000)
 
-test('a server that hangs, drips, cuts the answer or answers too late: unknown outcome, tried again, still charged', async () => {
-  const bad = ['hang', 'drip', 'cut in the answer', 'cut', 'late'] as const
+test('a server that hangs, cuts or answers too late: unknown outcome, tried again, charged; one that drips or cuts in the answer: unreadable, charged, never asked again', async () => {
+  const bad = ['hang', 'cut', 'late', 'drip', 'cut in the answer'] as const
+  const unknown = 3
+  const unreadable = bad.length - unknown
   night = await startNight({
     simulator: {
       noMatchRate: 0,
@@ -69,12 +71,16 @@ test('a server that hangs, drips, cuts the answer or answers too late: unknown o
     timeoutMs: 60_000,
     what: 'the end of the last call',
   })
-  await expectAccounted(night, { rows: 10, unknown: bad.length })
-  expect(night.simulator.calls()).toHaveLength(10 + bad.length)
-  expect(figure(night, 'select charged from batch')).toBe(10 + bad.length)
-  expect(readLedger(night)).toMatchObject({ calls: { answered: 10, unknown: bad.length }, failures: bad.length })
+  const cutOff = bad.slice(unknown).map((_, index) => `r${unknown + index + 1}`)
+  await expectAccounted(night, { rows: 10, unknown, status: (id) => (cutOff.includes(id) ? 'dead' : 'tagged') })
+  expect(night.simulator.calls()).toHaveLength(10 + unknown)
+  expect(figure(night, 'select charged from batch')).toBe(10 + unknown)
+  expect(readLedger(night)).toMatchObject({
+    calls: { answered: 10 - unreadable, unreadable, unknown },
+    failures: unknown,
+  })
   for (const index of bad.keys()) {
-    const shown = await night.json<{ calls?: unknown; search?: unknown }>(['show', `r${index + 1}`])
-    expect(JSON.stringify(shown)).toMatch(/"unknown"/)
+    const shown = JSON.stringify(await night.json(['show', `r${index + 1}`]))
+    expect(shown).toMatch(index < unknown ? /"unknown"/ : /cut off: (connection lost|no complete answer within)/)
   }
 }, 240_000)
