@@ -35,6 +35,7 @@ export function forgivingGate(real: Gate | null): ForgivingGate {
       hold: (until) => attempt((gate) => gate.hold(until), undefined),
       heldUntil: () => attempt((gate) => gate.heldUntil(), null),
       liftHold: () => attempt((gate) => gate.liftHold(), undefined),
+      followHold: (until) => attempt((gate) => gate.followHold(until), 0),
       setPace: (callsPerMinute) => attempt((gate) => gate.setPace(callsPerMinute), undefined),
       pace: () => attempt((gate) => gate.pace(), null),
       narrow: () => attempt((gate) => gate.narrow(), undefined),

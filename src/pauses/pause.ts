@@ -24,7 +24,7 @@ export async function pause(parts: PauseParts, cause: PauseCause, detail: string
 }
 
 /**
- * The chore: makes BullMQ's flag (and the probe's narrow gate) say what the rows say. The gate is read first and the
+ * The chore: makes BullMQ's flag (the probe's narrow gate, the hold) say what the rows say. The gate is read first and the
  * rows last, and what was opened is looked at again, because somebody may pause or resume meanwhile; a
  * gate that was closed by mistake is opened at the next look.
  */
@@ -37,6 +37,21 @@ export async function followRows(parts: PauseParts): Promise<void> {
   if (!probing && narrowed) await widen(parts)
   if (rows.length > 0 && !paused) await gate.pause()
   if (rows.length === 0 && paused) await reopen(parts)
+  await followHold(parts)
+}
+
+/**
+ * Redis' hold is the record's. A hold is written to the record first, so one that only Redis has is stale: lifted while
+ * Redis was away, or of a wall clock that has been set back. One that began meanwhile was cut with it, and is set again.
+ */
+export async function followHold(parts: PauseParts): Promise<void> {
+  const { pauses } = parts.store
+  const { gate } = parts.queue
+  const tooLongMs = await gate.followHold(await pauses.holdUntil(parts.now()))
+  if (tooLongMs === 0) return
+  const begun = await pauses.holdUntil(parts.now())
+  if (begun !== null) await gate.hold(begun)
+  parts.log.warn({ tooLongMs }, 'Redis would have kept the fleet waiting for longer than the record says; set right')
 }
 
 /** Lets all slots run, then looks again: a probe may have begun meanwhile. */

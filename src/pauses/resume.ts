@@ -1,6 +1,6 @@
 import { PAUSE_CAUSES, type PauseCause } from '../domain/pause-cause.js'
 import type { Store } from '../store/store.js'
-import { type PauseParts, reopen } from './pause.js'
+import { followHold, type PauseParts, reopen } from './pause.js'
 
 /**
  * Lifting causes. Except after an operator's pause the resume is a probe: one call at a time until one
@@ -35,6 +35,7 @@ export async function resumeByHand(parts: ResumeParts): Promise<ResumedByHand> {
     parts.log.info({}, 'the hold is lifted by hand')
   }
   await parts.queue.gate.liftHold()
+  await followHold(parts)
   return { ...(await resume(parts)), wasHeld }
 }
 

@@ -30,6 +30,30 @@ if tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1]) then return re
 return 0
 `
 
+/**
+ * KEYS: limiter, BullMQ's settings of the queue. ARGV: the counter value of a hold, ms that the record holds for (0: it does not), slack.
+ * Redis keeps the limiter's end as a moment of the wall clock: one that is set back by an hour makes it an hour longer.
+ * Returns by how many ms it was too long, 0 where it was not.
+ */
+const FOLLOW = `
+local held = tonumber(ARGV[2])
+local window = tonumber(redis.call('HGET', KEYS[2], 'duration') or 0)
+local left = redis.call('PTTL', KEYS[1])
+local isHold = tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1])
+local excess = left - math.max(held, window)
+if excess <= tonumber(ARGV[3]) then
+  if held > 0 and not isHold then redis.call('SET', KEYS[1], ARGV[1], 'PX', string.format('%.0f', math.max(held, left))) end
+  return 0
+end
+if held > 0 then redis.call('SET', KEYS[1], ARGV[1], 'PX', string.format('%.0f', held))
+elseif isHold then redis.call('DEL', KEYS[1])
+else redis.call('PEXPIRE', KEYS[1], string.format('%.0f', window)) end
+return excess
+`
+
+/** How much longer than the record's a hold may last: its margin, and the command's way. */
+const SLACK_MS = 2000
+
 export function openGate(parts: {
   readonly queue: Queue
   readonly redis: Redis
@@ -39,6 +63,7 @@ export function openGate(parts: {
 }): Gate {
   const { queue, redis, clock, paceKey } = parts
   const limiter = queue.toKey('limiter')
+  const settings = queue.toKey('meta')
   return {
     pause: () => queue.pause(),
     resume: () => queue.resume(),
@@ -54,6 +79,12 @@ export function openGate(parts: {
     liftHold: async () => {
       const lifted = Number(await redis.eval(LIFT, 1, limiter, OUT_OF_REACH)) === 1
       if (lifted) await bringForward(queue)
+    },
+    followHold: async (until) => {
+      const held = Math.max(0, Math.ceil((until ?? 0) - clock.now()))
+      const excess = Number(await redis.eval(FOLLOW, 2, limiter, settings, OUT_OF_REACH, held, SLACK_MS))
+      if (excess > LONGEST_WINDOW_MS) await bringForward(queue)
+      return excess
     },
     setPace: async (callsPerMinute) => {
       const { max, duration } = windowFor(callsPerMinute)
@@ -76,6 +107,9 @@ export function openGate(parts: {
     narrowed: async () => (await queue.getGlobalConcurrency()) !== null,
   }
 }
+
+/** What is too long by more is no window of an earlier pace: the jobs delayed meanwhile wait too long as well. */
+const LONGEST_WINDOW_MS = 61_000
 
 /** So many wait at most for the end of a hold: those that were in hand when it began, and retries. */
 const MOST_BROUGHT_FORWARD = 1000

@@ -109,6 +109,11 @@ export interface Gate {
   heldUntil(): Promise<number | null>
   /** Ends the hold, and brings forward the jobs that were delayed until its end. */
   liftHold(): Promise<void>
+  /**
+   * Makes the hold the one on record (null: none): lifts or shortens one that outlasts it, and a window of the pace that no
+   * pace explains; sets one that is missing. Returns by how many ms Redis would have kept the fleet too long, 0 for not at all.
+   */
+  followHold(until: number | null): Promise<number>
   /** Starts a minute for the whole fleet (BullMQ's global rate limit). */
   setPace(callsPerMinute: number): Promise<void>
   pace(): Promise<{ readonly callsPerMinute: number } | null>

@@ -108,6 +108,62 @@ describe('a hold of a day', () => {
   })
 })
 
+describe('the hold follows the record', () => {
+  const now = () => Date.now()
+  const answered = async (count: number) => (await fleet.store.reports.totals(0)).callsByOutcome.answered === count
+  const limiter = () => fleet.queue.boardQueues.search.toKey('limiter')
+
+  test('a wall clock that is set back by an hour keeps nobody waiting for the hour', async () => {
+    fleet.simulator.setCredits(10)
+    await fleet.submit(['a'])
+    await fleet.worker({ TRACKYARD_RATE_LIMIT: '600' })
+    await until(() => answered(1), { timeoutMs: 20_000, what: 'the first answer' })
+    // What Redis then makes of the window that the last start has opened.
+    await fleet.redis.command('SET', limiter(), '1', 'PX', '3587365')
+    await fleet.submit(['b'])
+    await until(() => answered(2), { timeoutMs: 20_000, what: 'the second answer' })
+    const logged = () => fleet.log.said(/longer than the record says/).length === 1
+    await until(logged, { timeoutMs: 20_000, what: 'the line of the log' })
+  })
+
+  test('a resume while Redis is away ends the hold in Redis as well, once it is back', async () => {
+    fleet.simulator.setCredits(10)
+    await fleet.submit(['a'])
+    await fleet.store.pauses.hold(now() + 86_400_000, now())
+    await gate().hold(now() + 86_400_000)
+    await fleet.store.pauses.liftHold(now())
+    await fleet.worker()
+    await until(() => answered(1), { timeoutMs: 20_000, what: 'the answer' })
+    expect(await gate().heldUntil()).toBeNull()
+  })
+
+  test('what Redis keeps too long ends by hand too, where no worker looks', async () => {
+    await gate().setPace(10)
+    await fleet.redis.command('SET', limiter(), '1', 'PX', '3587365')
+    await resumeByHand({ ...parts(), now })
+    expect(await fleet.queue.boardQueues.search.getRateLimitTtl()).toBeLessThan(20_000)
+  })
+
+  test('a hold that Redis lacks is set again, and one that begins while a stale one is lifted stands', async () => {
+    const hour = now() + 3_600_000
+    await fleet.store.pauses.hold(hour, now())
+    await followRows({ ...parts(), now })
+    expect(Math.abs(Number(await gate().heldUntil()) - hour)).toBeLessThan(20_000)
+    await fleet.store.pauses.liftHold(now())
+    const minute = now() + 60_000
+    const slow = {
+      ...gate(),
+      followHold: async (recorded: number | null) => {
+        await fleet.store.pauses.hold(minute, now())
+        await gate().hold(minute)
+        return gate().followHold(recorded)
+      },
+    }
+    await followRows({ ...parts(), now, queue: { gate: slow } })
+    expect(Math.abs(Number(await gate().heldUntil()) - minute)).toBeLessThan(20_000)
+  })
+})
+
 describe('the flag follows the rows', () => {
   test('a crash between row and flag is mended, both ways', async () => {
     await fleet.store.pauses.add({ cause: 'outage', since: time, detail: '' })

@@ -88,6 +88,47 @@ describe('a hold', () => {
   })
 })
 
+describe('a hold follows the one on record', () => {
+  test('one that the record does not know is lifted, and what was delayed until its end runs at once', async () => {
+    const queue = await open.queue()
+    await queue.gate.setPace(60_000)
+    await queue.searches.add(jobs([1]))
+    let runs = 0
+    await open.work(queue, async () => {
+      runs += 1
+      return runs > 1 ? DONE : { do: 'delay', until: Date.now() + 3_600_000, holdFleet: true }
+    })
+    await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
+    expect(await queue.gate.followHold(null)).toBeGreaterThan(3_000_000)
+    expect(await queue.gate.heldUntil()).toBeNull()
+    await eventually('it runs again', () => runs === 2)
+  })
+
+  test('one that outlasts the record is shortened to it, one that is missing is set, one that agrees is left alone', async () => {
+    const { gate } = await open.queue()
+    const until = Date.now() + 600_000
+    const apart = async () => Math.abs(Number(await gate.heldUntil()) - until)
+    expect(await gate.followHold(until)).toBe(0)
+    expect(await apart()).toBeLessThan(20_000)
+    expect(await gate.followHold(until)).toBe(0)
+    await gate.hold(until + 3_600_000)
+    expect(await gate.followHold(until)).toBeGreaterThan(3_000_000)
+    expect(await apart()).toBeLessThan(20_000)
+  })
+
+  test('a window of the pace that a wall clock set back has made an hour long ends as the pace says', async () => {
+    const queue = await open.queue()
+    await queue.gate.setPace(10)
+    const limiter = queue.boardQueues.search.toKey('limiter')
+    await redis.command('SET', limiter, '1', 'PX', '5000')
+    expect(await queue.gate.followHold(null)).toBe(0)
+    await redis.command('SET', limiter, '1', 'PX', '3587365')
+    expect(await queue.gate.followHold(null)).toBeGreaterThan(3_000_000)
+    const left = await queue.boardQueues.search.getRateLimitTtl()
+    expect(left).toBeLessThanOrEqual(6050)
+  })
+})
+
 describe('the pace', () => {
   test('is read back as it was set, also where windows round it', async () => {
     const { gate } = await open.queue()
