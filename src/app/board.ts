@@ -37,7 +37,7 @@ export async function startBoardProcess(settings: Settings, log: Logger): Promis
         pause: async (reason) => void (await pause(parts, 'operator', reason)),
         resume: async () => void (await resumeByHand(parts)),
       },
-      report: () => status({ store, queue, now, rateLimit: settings.rateLimit }),
+      report: () => status({ store, queue, now, settings }),
       metrics: () => store.reports.totals(now()),
       ready: async () => {
         const epoch = await queue.fleet.epoch()

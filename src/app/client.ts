@@ -190,7 +190,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       },
       async status(batch) {
         const which = batch === undefined ? { limit: 20 } : { batchId: await idOf(batch), limit: 1 }
-        return status({ store, queue, now, rateLimit: settings.rateLimit }, which)
+        return status({ store, queue, now, settings }, which)
       },
       async wait(batch, { timeoutMs, signal } = {}) {
         return waitFor({ store, monotonicMs: systemClock.monotonicMs }, await idOf(batch), {

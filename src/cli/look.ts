@@ -15,7 +15,7 @@ export function lookNow(session: Session): (which: { batchId?: number; limit: nu
   let queue: SearchQueue | null = null
   return async (which) => {
     const { store, now, settings } = session
-    const parts = { store, now, rateLimit: settings.rateLimit }
+    const parts = { store, now, settings }
     let trouble: UnreachableError | null = null
     if (queue === null) ({ queue, trouble } = await runningDelivery(session))
     if (queue !== null) {

@@ -205,7 +205,9 @@ function sayReleased(
 }
 
 /** Why nothing of it moves yet; null when nothing is paused. */
-async function standingPause({ store, now }: Session): Promise<string | null> {
+async function standingPause({ store, now, settings }: Session): Promise<string | null> {
   const [pause] = await store.pauses.list()
-  return pause === undefined ? null : pauseSentence(pause, now(), await store.pauses.watch())
+  if (pause === undefined) return null
+  const autoResumeMs = settings.autoResumeHours * 60 * 60 * 1000
+  return pauseSentence(pause, now(), { watch: await store.pauses.watch(), autoResumeMs })
 }

@@ -68,7 +68,7 @@ function heals(row: Pause, now: number, rules: HealRules): boolean {
   switch (row.cause) {
     case 'no_credits':
     case 'reserve':
-      return now - row.since <= rules.autoResumeMs
+      return now - row.since < rules.autoResumeMs
     case 'outage':
       return true
     case 'operator':

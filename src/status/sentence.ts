@@ -7,6 +7,8 @@ import type { BalanceWatch, Pause } from '../domain/pause-cause.js'
 export interface Standing {
   readonly pauses: readonly Pause[]
   readonly watch: BalanceWatch
+  /** So long after an empty account was found its pause ends by itself; 0: never. */
+  readonly autoResumeMs: number
   readonly workers: number
   readonly heldUntil: number | null
   /** The API said last that the day has no call left. */
@@ -49,26 +51,28 @@ export function explain(standing: Standing): Explanation {
   return { state: 'idle', reason: idleReason(standing), until: null }
 }
 
-function pausedReason({ pauses, watch, workers, due, now }: Standing): string {
+function pausedReason({ pauses, watch, autoResumeMs, workers, due, now }: Standing): string {
   const [first, ...others] = pauses
   if (first === undefined) return ''
   const also = others.length === 0 ? '' : ` Also paused: ${others.map((pause) => pause.cause).join(', ')}.`
   const needed = first.cause === 'no_credits' || first.cause === 'reserve' ? ` and need ${credits(due)}` : ''
   // Where no worker runs, nobody asks.
   const known = workers === 0 ? { ...watch, nextAt: null } : watch
-  return `${pauseSentence(first, now, known)} ${searches(due)} wait${needed}.${also}`
+  return `${pauseSentence(first, now, { watch: known, autoResumeMs })} ${searches(due)} wait${needed}.${also}`
 }
 
+type Healing = Pick<Standing, 'watch' | 'autoResumeMs'>
+
 /** What stands, since when, and what ends it. */
-export function pauseSentence(pause: Pause, now: number, watch: BalanceWatch): string {
+export function pauseSentence(pause: Pause, now: number, healing: Healing): string {
   const since = `since ${clockTime(pause.since, now)}`
   switch (pause.cause) {
     case 'operator':
       return `Paused by hand ${since}${pause.detail === '' ? '' : ` (${pause.detail})`}; \`trackyard-batch resume\` goes on.`
     case 'no_credits':
-      return `No credits left ${since} (the API says "${pause.detail}"): top up; it goes on by itself when the balance is back (until TRACKYARD_AUTO_RESUME_HOURS have passed), or with \`trackyard-batch resume\`.${asked(pause, now, watch)}`
+      return `No credits left ${since} (the API says "${pause.detail}"): top up${afterwards(pause, now, healing, 'when the balance is back')}`
     case 'reserve':
-      return `The credit reserve is reached ${since} (${pause.detail.replace(/\.$/, '')}): top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker; it goes on by itself then, or with \`trackyard-batch resume\`.${asked(pause, now, watch)}`
+      return `The credit reserve is reached ${since} (${pause.detail.replace(/\.$/, '')}): top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker${afterwards(pause, now, healing, 'then')}`
     case 'unauthorized':
       return `The API key was refused ${since} (${pause.detail}): set a working key, restart the worker, then \`trackyard-batch resume\`.`
     case 'failing':
@@ -78,6 +82,19 @@ export function pauseSentence(pause: Pause, now: number, watch: BalanceWatch): s
     default:
       return pause.cause satisfies never
   }
+}
+
+/** An empty account is watched for some hours only, so that a monthly allowance is not spent while nobody looks. */
+function afterwards(pause: Pause, now: number, { watch, autoResumeMs }: Healing, when: string): string {
+  const watchedUntil = pause.since + autoResumeMs
+  if (now < watchedUntil) {
+    return `; it goes on by itself ${when}, until ${clockTime(watchedUntil, now)}, or with \`trackyard-batch resume\`.${asked(pause, now, watch)}`
+  }
+  const why =
+    autoResumeMs === 0
+      ? 'it never goes on by itself (TRACKYARD_AUTO_RESUME_HOURS is 0)'
+      : `it does not go on by itself since ${clockTime(watchedUntil, now)} (TRACKYARD_AUTO_RESUME_HOURS)`
+  return `, then \`trackyard-batch resume\`: ${why}.`
 }
 
 /** What was asked before this pause, and what should have been asked by now, say nothing. */

@@ -1,3 +1,4 @@
+import type { Settings } from '../config/settings.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { BatchReport, Store } from '../store/store.js'
 import type { BatchStatus, StatusReport } from './report.js'
@@ -9,9 +10,11 @@ export interface StatusParts {
   /** Null: Redis cannot be reached or was not started; the record is reported all the same. */
   readonly queue: Pick<SearchQueue, 'searches' | 'gate' | 'fleet'> | null
   readonly now: () => number
-  /** TRACKYARD_RATE_LIMIT: the operator's limit, else what the account says. */
-  readonly rateLimit: number | 'auto'
+  /** The operator's limit, else what the account says; and how long an empty account is watched. */
+  readonly settings: Pick<Settings, 'rateLimit' | 'autoResumeHours'>
 }
+
+const HOUR_MS = 60 * 60 * 1000
 
 /** @param which one batch, or the unfinished ones and the latest. */
 export async function status(
@@ -28,10 +31,12 @@ export async function status(
     parts.store.account.get(),
   ])
   const delivery = await readDelivery(parts.queue)
-  const limit = paceOf(parts.rateLimit === 'auto' ? account.limitPerMinute : parts.rateLimit, delivery)
+  const { rateLimit, autoResumeHours } = parts.settings
+  const limit = paceOf(rateLimit === 'auto' ? account.limitPerMinute : rateLimit, delivery)
   const explained = explain({
     pauses,
     watch,
+    autoResumeMs: autoResumeHours * HOUR_MS,
     probing,
     workers: delivery.workers,
     heldUntil: delivery.heldUntil ?? (await parts.store.pauses.holdUntil(now)),

@@ -11,6 +11,7 @@ const NOW = Date.parse('2026-03-01T12:00:00Z')
 const QUIET: Standing = {
   pauses: [],
   watch: { askedAt: null, nextAt: null },
+  autoResumeMs: 24 * 3_600_000,
   workers: 1,
   heldUntil: null,
   outOfToday: false,
@@ -62,7 +63,7 @@ describe('the one sentence', () => {
   })
 
   test.each(PAUSE_CAUSES)('a pause for %s says since when, why and what ends it', (cause) => {
-    const text = pauseSentence({ cause, since: NOW, detail: 'the detail' }, NOW, QUIET.watch)
+    const text = pauseSentence({ cause, since: NOW, detail: 'the detail' }, NOW, QUIET)
     expect(text).toMatch(/since \d\d:\d\d:\d\d/)
     expect(text).toContain('the detail')
     expect(text).toContain('trackyard-batch')
@@ -83,6 +84,26 @@ describe('the one sentence', () => {
         ` The balance is asked for next at ${next}. `,
       )
       expect(said({ pauses, watch: { askedAt: null, nextAt: NOW - 1 } }).reason).not.toContain('The balance ')
+    },
+  )
+
+  test.each(['no_credits', 'reserve'] as const)(
+    '%s says until when it goes on by itself, and afterwards that `resume` is needed',
+    (cause) => {
+      const pauses = [{ cause, since: NOW - 2 * 3_600_000, detail: 'the detail' }]
+      const watch = { askedAt: NOW - 3_600_000, nextAt: NOW + 30_000 }
+      const at = (ms: number) => new Date(ms).toLocaleString('sv-SE')
+      const still = said({ pauses, watch }).reason
+      expect(still).toContain(`, until ${at(NOW + 22 * 3_600_000)}, or with \`trackyard-batch resume\`.`)
+      const over = said({ pauses, watch, autoResumeMs: 3_600_000 }).reason
+      expect(over).toContain(
+        `, then \`trackyard-batch resume\`: it does not go on by itself since ${at(NOW - 3_600_000).slice(11)} (TRACKYARD_AUTO_RESUME_HOURS).`,
+      )
+      const never = said({ pauses, watch, autoResumeMs: 0 }).reason
+      expect(never).toContain(
+        ', then `trackyard-batch resume`: it never goes on by itself (TRACKYARD_AUTO_RESUME_HOURS is 0).',
+      )
+      for (const left of [over, never]) expect(left).not.toMatch(/; it goes on by itself|asked for next/)
     },
   )
 
@@ -142,7 +163,7 @@ describe('the report', () => {
   test('without Redis the record is reported, hold included', async () => {
     await fleet.submit(queries(3))
     await fleet.store.pauses.hold(fleet.now() + 60_000, fleet.now())
-    const report = await status({ store: fleet.store, queue: null, now: fleet.now, rateLimit: 60 })
+    const report = await status({ store: fleet.store, queue: null, now: fleet.now, settings: fleet.settings() })
     expect(report.queue).toMatchObject({ waiting: 3, active: 0, workers: 0, state: 'no workers' })
   })
 

@@ -126,7 +126,7 @@ export async function startFleet(
       closers.add(() => running.stop())
       return running
     },
-    status: (env) => status({ store, queue, now, rateLimit: settings(env).rateLimit }),
+    status: (env) => status({ store, queue, now, settings: settings(env) }),
     close: () => closers.closeAll(),
   }
 }
@@ -150,6 +150,7 @@ export async function* rowsOf(queries: readonly string[]) {
     const request = canonicalRequest({ query })
     yield {
       position: index + 1,
+      line: index + 1,
       key: `r${index + 1}`,
       row: JSON.stringify({ query }),
       request: { fingerprint: fingerprint(request), request },
