@@ -50,7 +50,7 @@ async function* loadedRows(
     const asked = key.problem === null ? requestOf(read(row)) : { problem: key.problem }
     const problem = 'problem' in asked ? `line ${row.line}: ${asked.problem}` : null
     const request = 'problem' in asked ? null : { fingerprint: fingerprint(asked), request: asked }
-    yield { position, key: key.value, row: jsonOf(row), request, problem }
+    yield { position, line: row.line, key: key.value, row: jsonOf(row), request, problem }
   }
 }
 

@@ -64,7 +64,7 @@ export interface Batch {
 
 export interface BatchRecord {
   create(batch: NewBatch): Promise<number>
-  /** Adds a chunk to a loading batch. A key that stood on an earlier row becomes an invalid item ("repeated id …"). */
+  /** Adds a chunk to a loading batch. A key that an earlier valid row has becomes an invalid item ("line 3: repeated id …"). */
   addRows(batchId: number, rows: readonly LoadedRow[], now: number): Promise<void>
   /** Says that the loader is alive; see `dropAbandoned`. */
   heartbeat(batchId: number, now: number): Promise<void>

@@ -35,9 +35,9 @@ export function addRows(connection: Connection, batchId: number, rows: readonly 
       search.firstPosition ??= row.position
       search.items += 1
     }
-    items.push(batchId, row.position, row.key, row.row, search?.id ?? null, problems[index] ?? null)
+    items.push(batchId, row.position, row.line, row.key, row.row, search?.id ?? null, problems[index] ?? null)
   }
-  insertRows(connection, 'item (batch_id, position, key, row, search_id, problem)', 6, items)
+  insertRows(connection, 'item (batch_id, position, line, key, row, search_id, problem)', 7, items)
   const counts = want(connection, batchId, [...searches.values()])
   connection.run(
     `update batch set items = items + @items, invalid = invalid + @invalid, pending = pending + @pending,
@@ -47,22 +47,24 @@ export function addRows(connection: Connection, batchId: number, rows: readonly 
   )
 }
 
-/** For each row what is wrong with it; null: nothing. A row whose id an earlier one has is found out here. */
+/** For each row what is wrong with it; null: nothing. A row whose id an earlier valid one has is found out here. */
 function problemsOf(connection: Connection, batchId: number, rows: readonly LoadedRow[]): readonly (string | null)[] {
-  const holders = new Map<string, number>()
-  for (const { key, position } of rows) if (key !== null && !holders.has(key)) holders.set(key, position)
-  const earlier = connection.all<{ key: string; position: number }>(
-    `select item.key, min(item.position) as position
-     from json_each(@keys) as asked cross join item on item.batch_id = @batchId and item.key = asked.value
-     group by item.key`,
-    { batchId, keys: JSON.stringify([...holders.keys()]) },
+  const keys = new Set(rows.map(({ key }) => key).filter((key) => key !== null))
+  const earlier = connection.all<{ key: string; line: number }>(
+    `select asked.value as key, item.line
+     from json_each(@keys) as asked cross join item on item.batch_id = @batchId and item.position = (
+       select position from item where batch_id = @batchId and key = asked.value and search_id is not null limit 1)`,
+    { batchId, keys: JSON.stringify([...keys]) },
   )
-  for (const { key, position } of earlier) holders.set(key, position)
-  return rows.map(({ key, position, problem, request }) => {
-    const holder = key === null ? position : (holders.get(key) ?? position)
+  const holders = new Map(earlier.map(({ key, line }) => [key, line]))
+  return rows.map(({ key, line, problem, request }) => {
     if (problem !== null) return problem
-    if (holder !== position) return `repeated id "${key}": row ${holder} has it already`
-    return request === null ? 'no request could be made of this row' : null
+    if (request === null) return `line ${line}: no request could be made of this row`
+    if (key === null) return null
+    const holder = holders.get(key)
+    if (holder !== undefined) return `line ${line}: repeated id "${key}": line ${holder} has it already`
+    holders.set(key, line)
+    return null
   })
 }
 

@@ -14,6 +14,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   },
   '0004-queued-for-less': { up: adding(sql`alter table batch add raised integer not null default 0`) },
   '0005-through': { up: adding(sql`alter table batch add through_at integer`) },
+  '0006-lines': { up: adding(sql`alter table item add line integer`) },
 }
 
 export const SCHEMA_VERSION = Object.keys(MIGRATIONS).length

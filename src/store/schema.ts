@@ -89,6 +89,8 @@ export interface BatchTable {
 export interface ItemTable {
   batch_id: number
   position: number
+  /** Where it begins in the catalog; null where it was loaded before this was kept. */
+  line: number | null
   key: string | null
   row: string
   search_id: number | null

@@ -16,6 +16,7 @@ describe('a row becomes a request', () => {
     expect(rows).toEqual([
       {
         position: 1,
+        line: 2,
         key: 'A7',
         row: '["A7","Harbour at Dawn","calm"]',
         request: { fingerprint: fingerprint(request), request },

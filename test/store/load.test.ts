@@ -44,26 +44,30 @@ describe('loading a catalog', () => {
     expect((await exported(store, id)).map((each) => [each.status, each.error])).toEqual([
       ['waiting', null],
       ['invalid', 'line 2: expected a title, found nothing'],
-      ['invalid', 'repeated id "x": row 1 has it already'],
+      ['invalid', 'line 3: repeated id "x": line 1 has it already'],
       ['waiting', null],
       ['waiting', null],
     ])
     expect(await counts(store, id)).toEqual({ items: 5, waiting: 3, invalid: 2 })
   })
 
-  test('within one chunk too a repeated id names the first row that has it, be that row itself invalid', async () => {
+  test('a repeated id names the line that has it; a row that is itself invalid has none, in one chunk and across chunks', async () => {
     const id = await store.batches.create(newBatch())
     const rows = [badRow(1), row(2, 'a', 'row-1'), row(3, 'b', 'x'), row(4, 'b', 'x'), badRow(5), row(6, 'b', 'x')]
     await store.batches.addRows(id, rows, 1000)
+    await store.batches.addRows(id, [row(7, 'c', 'row-5'), row(8, 'c', 'row-1'), row(9, 'c', 'x')], 1000)
     expect((await exported(store, id)).map((each) => each.error)).toEqual([
       'line 1: expected a title, found nothing',
-      'repeated id "row-1": row 1 has it already',
       null,
-      'repeated id "x": row 3 has it already',
+      null,
+      'line 4: repeated id "x": line 3 has it already',
       'line 5: expected a title, found nothing',
-      'repeated id "x": row 3 has it already',
+      'line 6: repeated id "x": line 3 has it already',
+      null,
+      'line 8: repeated id "row-1": line 2 has it already',
+      'line 9: repeated id "x": line 3 has it already',
     ])
-    expect(await store.batches.plan(id, 1000)).toMatchObject({ rows: 6, invalid: 5, searches: 1, new: 1 })
+    expect(await store.batches.plan(id, 1000)).toMatchObject({ rows: 9, invalid: 6, searches: 3, new: 3 })
   })
 
   test('a big chunk, with questions of its own, shared, known to this batch and known to others', async () => {

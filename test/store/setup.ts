@@ -70,6 +70,7 @@ export function row(position: number, query: string, key: string | null = `row-$
   const request = canonicalRequest({ query })
   return {
     position,
+    line: position,
     key,
     row: JSON.stringify([key, query]),
     request: { fingerprint: fingerprint(request), request },
@@ -78,7 +79,7 @@ export function row(position: number, query: string, key: string | null = `row-$
 }
 
 export function badRow(position: number, problem = `line ${position}: expected a title, found nothing`): LoadedRow {
-  return { position, key: `row-${position}`, row: '[]', request: null, problem }
+  return { position, line: position, key: `row-${position}`, row: '[]', request: null, problem }
 }
 
 export function refOf(query: string, round = 1, generation = 1): SearchRef {
