@@ -5,7 +5,7 @@ import type { PauseCause } from './pause-cause.js'
 
 /**
  * The heart: what one outcome means for its search and for the fleet. Pure, so that the whole error
- * table is one test. Waiting is not failing: only `retry` outside a probe (and the last failure) uses an attempt.
+ * table is one test. Waiting is not failing: only `retry` (and the last failure) uses an attempt.
  */
 export type Verdict =
   /** Keep the answer, then finish the job. */
@@ -22,15 +22,13 @@ export type Verdict =
   | { readonly do: 'hold'; readonly until: number; readonly daily: boolean }
   /** Nobody calls until the cause is gone; the search goes back to the head with its attempts. */
   | { readonly do: 'pause'; readonly cause: PauseCause; readonly detail: string }
-  /** Again at that time. An attempt is used, except by a probe: what is being tried then is the API, not the search. */
-  | { readonly do: 'retry'; readonly at: number; readonly reason: string; readonly usesAttempt: boolean }
+  /** Again at that time; an attempt is used. */
+  | { readonly do: 'retry'; readonly at: number; readonly reason: string }
 
 export interface JudgeContext {
   /** Attempts used before this call, in this life of the search. */
   readonly failuresBefore: number
   readonly maxAttempts: number
-  /** Calls go one at a time until one succeeds, see pauses. */
-  readonly probing: boolean
   readonly backoff: BackoffRule
   readonly now: number
   /** From 0 up to 1: the jitter. */
@@ -79,14 +77,14 @@ function hold(retryAfterMs: number, daily: boolean, now: number): Verdict {
 
 function judgeTransient(outcome: Extract<Outcome, { kind: 'transient' }>, context: JudgeContext): Verdict {
   const failures = context.failuresBefore + 1
-  if (!context.probing && failures >= context.maxAttempts) {
+  if (failures >= context.maxAttempts) {
     return { do: 'bury', death: exhaustedDeath(outcome, failures), body: null, pause: null, usesAttempt: true }
   }
   const waitMs =
     outcome.retryAfterMs === null
       ? backoffMs(failures, context.backoff, context.random)
       : serverWaitMs(outcome.retryAfterMs)
-  return { do: 'retry', at: context.now + waitMs, reason: outcome.reason, usesAttempt: !context.probing }
+  return { do: 'retry', at: context.now + waitMs, reason: outcome.reason }
 }
 
 function deathOf(reason: 'refused' | 'unauthorized', refusal: Refusal): Death {

@@ -9,7 +9,7 @@ export const PAUSE_CAUSES = ['operator', 'no_credits', 'reserve', 'unauthorized'
  * - `reserve`: the credits left have reached TRACKYARD_CREDIT_RESERVE. Ends like `no_credits`.
  * - `unauthorized`: the API answered 401. Ended by `resume`, with a key that works.
  * - `failing`: the breaker; 25 searches refused in a row. Ended by `resume`, when somebody has looked.
- * - `outage`: the breaker; nothing but failures (5xx, timeouts) in a row. Probed at growing intervals until it is over.
+ * - `outage`: the breaker; 25 searches in a row whose calls failed (5xx, timeouts). Probed at growing intervals until it is over.
  */
 export type PauseCause = (typeof PAUSE_CAUSES)[number]
 

@@ -19,11 +19,15 @@ export type Step =
   | { readonly do: 'delay'; readonly until: number; readonly holdFleet: boolean }
   /** Pause the queue and give the job back to its head, no attempt used. */
   | { readonly do: 'pause'; readonly cause: PauseCause }
-  /** A used attempt: BullMQ records the failure and delays the job; it runs before the backlog when due. `pause`: close the queue first. */
+  /**
+   * A used attempt: BullMQ records the failure and delays the job. When due it runs before the backlog, or, `behind`, after
+   * what waits with its priority. `pause`: close the queue first.
+   */
   | {
       readonly do: 'retry'
       readonly delayMs: number
       readonly reason: string
+      readonly behind: boolean
       readonly pause: PauseCause | null
     }
   /** Dead: into the failed set with this reason, from where the mover parks it. `pause`: close the queue first. */

@@ -10,9 +10,10 @@ import type { Gate } from './search-queue.js'
  * completes, `DelayedError` and `WaitingError` after a move give back without using an attempt,
  * `UnrecoverableError` buries, any other error is a used attempt.
  *
- * What comes back goes before the backlog. Priorities do that: a delayed job joins its own priority when
- * it is due, so it is given the best one while it is still in hand. And a hold outlasts the jobs that are
- * delayed until its end, so that they are promoted before the first worker may take anything.
+ * What comes back goes before the backlog, except what failed while others failed too. Priorities do that: a delayed
+ * job joins the end of its priority when it is due, so it is given the best one, or that of its batch, while it is still
+ * in hand. And a hold outlasts the jobs that are delayed until its end, so that they are promoted before the first
+ * worker may take anything.
  *
  * The fleet's part (hold, pause) comes before the job's: a kill between the two leaves a closed door and
  * a job that the stalled check finds.
@@ -70,7 +71,7 @@ export async function settle(step: Step, hand: Hand, doors: Doors): Promise<unkn
       throw new WaitingError()
     case 'retry':
       if (step.pause !== null) await gate.pause()
-      await moving(hand, doors, async () => {})
+      await moving(hand, doors, async () => {}, step.behind ? hand.job.opts.priority : COMES_BACK)
       throw new RetryLater(step.reason, step.delayMs)
     case 'bury':
       if (step.pause !== null) await gate.pause()
@@ -93,9 +94,9 @@ export function retryDelayMs(error: unknown): number {
 }
 
 /** A move that fails (the lock is lost, so somebody else has the job; or Redis is full) changes nothing: the stalled check finds what is still ours. */
-async function moving(hand: Hand, doors: Doors, move: () => Promise<unknown>): Promise<void> {
+async function moving(hand: Hand, doors: Doors, move: () => Promise<unknown>, priority = COMES_BACK): Promise<void> {
   try {
-    if (hand.job.priority !== COMES_BACK) await hand.job.changePriority({ priority: COMES_BACK })
+    if (hand.job.priority !== priority) await hand.job.changePriority({ priority })
     await move()
   } catch (error) {
     doors.logger.warn(

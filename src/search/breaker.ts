@@ -6,10 +6,12 @@ import type { Store } from '../store/store.js'
 
 /**
  * Stops a run that only makes dead letters. 25 searches in a row that were refused or whose answers cannot be
- * read (counted by search, not by attempt) pause for a person to look. As many failed calls in a row (5xx, timeouts)
- * are an outage, and pause until it is over, so that no search uses up its attempts on a server that
- * is down. While the fleet probes, three are enough: one alone may be a search that fails whatever
- * the server's health.
+ * read pause for a person to look. As many whose calls failed (5xx, timeouts) are an outage, and pause until
+ * it is over, so that no search uses up its attempts on a server that is down. While the fleet probes, three are enough.
+ * Both are counted by search, not by attempt: a few that fail whatever the server's health are no outage.
+ *
+ * When others fail too, what failed comes back behind the others: so an outage is seen by its first few calls even at five
+ * a minute, the probes of a long one go round all that waits, and nobody's attempts are used up meanwhile.
  */
 export const REFUSED_IN_A_ROW = 25
 export const FAILED_IN_A_ROW = 25
@@ -17,34 +19,44 @@ export const FAILED_PROBES_IN_A_ROW = 3
 
 export interface Breaker {
   /**
-   * After a call was recorded. Returns the cause when the fleet is to be closed for one; its row is written.
+   * After a call was recorded.
    * @param probing the call was made while calls went one at a time
    */
-  afterCall(outcome: Outcome, probing: boolean): Promise<PauseCause | null>
+  afterCall(outcome: Outcome, probing: boolean): Promise<Alarm>
 }
+
+export interface Alarm {
+  /** The cause when the fleet is to be closed for one; its row is written. */
+  readonly tripped: PauseCause | null
+  /** Whether a search whose call has just failed comes back behind the others. */
+  readonly behind: boolean
+}
+
+const ALL_WELL: Alarm = { tripped: null, behind: false }
 
 export function openBreaker(parts: {
   readonly store: Pick<Store, 'calls' | 'pauses'>
   readonly clock: Clock
   readonly log: Logger
 }): Breaker {
-  async function trip(cause: PauseCause, detail: string): Promise<PauseCause> {
+  async function trip(cause: PauseCause, detail: string): Promise<Alarm> {
     const added = await parts.store.pauses.add({ cause, since: parts.clock.now(), detail })
     if (added) parts.log.warn({ cause, detail }, 'paused by the breaker')
-    return cause
+    return { tripped: cause, behind: true }
   }
 
   return {
     async afterCall(outcome, probing) {
       const last = badNews(outcome)
-      if (last === null) return null
-      const { refusedSearches, transientCalls } = await parts.store.calls.streak()
+      if (last === null) return ALL_WELL
+      const { refusedSearches, failedSearches } = await parts.store.calls.streak()
       if (outcome.kind !== 'transient') {
-        if (refusedSearches < REFUSED_IN_A_ROW) return null
+        if (refusedSearches < REFUSED_IN_A_ROW) return ALL_WELL
         return trip('failing', `${refusedSearches} searches in a row became dead letters, the last with ${last}`)
       }
-      if (transientCalls < (probing ? FAILED_PROBES_IN_A_ROW : FAILED_IN_A_ROW)) return null
-      return trip('outage', `${transientCalls} calls failed in a row, the last with: ${last}`)
+      if (failedSearches < (probing ? FAILED_PROBES_IN_A_ROW : FAILED_IN_A_ROW))
+        return { tripped: null, behind: probing || failedSearches > 1 }
+      return trip('outage', `calls of ${failedSearches} searches in a row failed, the last with: ${last}`)
     },
   }
 }

@@ -30,7 +30,7 @@ function searchClosing(verdict: Verdict, now: number): Closing {
     case 'pause':
       return { search: 'kept', pause: { cause: verdict.cause, since: now, detail: verdict.detail }, holdUntil: null }
     case 'retry':
-      return verdict.usesAttempt ? { search: 'failed' } : { search: 'kept', pause: null, holdUntil: null }
+      return { search: 'failed' }
     default:
       return verdict satisfies never
   }
@@ -60,7 +60,7 @@ function detailOf(outcome: Outcome): string | null {
   }
 }
 
-/** @param context `tripped`: the breaker has just paused the fleet. */
+/** @param context `tripped`: the breaker has just paused the fleet. `behind`: what failed comes back behind the others. */
 export function stepOf(
   verdict: Verdict,
   context: {
@@ -68,6 +68,7 @@ export function stepOf(
     readonly durationMs: number
     readonly now: number
     readonly tripped: PauseCause | null
+    readonly behind: boolean
   },
 ): Step {
   switch (verdict.do) {
@@ -87,20 +88,14 @@ export function stepOf(
     case 'pause':
       return { do: 'pause', cause: verdict.cause }
     case 'retry':
-      return verdict.usesAttempt ? retryStep(verdict, context) : probeAgain(verdict, context.tripped)
+      return {
+        do: 'retry',
+        delayMs: Math.max(1, verdict.at - context.now),
+        reason: verdict.reason,
+        behind: context.behind,
+        pause: context.tripped,
+      }
     default:
       return verdict satisfies never
   }
-}
-
-function retryStep(
-  verdict: Extract<Verdict, { do: 'retry' }>,
-  context: { now: number; tripped: PauseCause | null },
-): Step {
-  return { do: 'retry', delayMs: Math.max(1, verdict.at - context.now), reason: verdict.reason, pause: context.tripped }
-}
-
-/** A failed probe uses no attempt: back to the head when the fleet is paused again, else later, so that another search probes next. */
-function probeAgain(verdict: Extract<Verdict, { do: 'retry' }>, tripped: PauseCause | null): Step {
-  return tripped === null ? { do: 'delay', until: verdict.at, holdFleet: false } : { do: 'pause', cause: tripped }
 }

@@ -143,7 +143,6 @@ async function makeCall(
   const verdict = judge(outcome, {
     failuresBefore: claim.failures,
     maxAttempts: parts.rules.maxAttempts,
-    probing: claim.probing,
     backoff: parts.rules.backoff,
     now,
     random: parts.random(),
@@ -152,6 +151,6 @@ async function makeCall(
     parts.store.calls.close(claim.callId, { ...closingOf(outcome, verdict, now), facts, now }),
   )
   logVerdict(parts.log, { ref, claim, outcome, facts, verdict, maxAttempts: parts.rules.maxAttempts, now })
-  const tripped = await saver.save(() => breaker.afterCall(outcome, claim.probing))
-  return stepOf(verdict, { endedProbe: closed.endedProbe, durationMs: facts.durationMs, now, tripped })
+  const alarm = await saver.save(() => breaker.afterCall(outcome, claim.probing))
+  return stepOf(verdict, { endedProbe: closed.endedProbe, durationMs: facts.durationMs, now, ...alarm })
 }

@@ -41,22 +41,23 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
 }
 
 /**
- * Back from the newest to the last answer, or to the last resume. Rate limits and empty accounts neither count nor
- * end a streak. What cannot be read makes a dead letter like what is refused. A timeout stands in the ledger as `unknown`, for it may be paid; for a breaker it is a
- * failure like the others.
+ * Back from the newest finished call to the last answer, or to the last resume, in the order in which they were sent: that
+ * of their ends is only as good as the wall clock. Rate limits and empty accounts neither count nor end a streak. What
+ * cannot be read makes a dead letter like what is refused. A timeout stands in the ledger as `unknown`, for it
+ * may be paid; for a breaker it is a failure like the others.
  */
-function streak(connection: Connection): { refusedSearches: number; transientCalls: number } {
+function streak(connection: Connection): { refusedSearches: number; failedSearches: number } {
   const refused = new Set<number>()
-  let transientCalls = 0
+  const failed = new Set<number>()
   const calls = connection.iterate<{ outcome: CallOutcome; search_id: number }>(
-    `select outcome, search_id from call indexed by call_finished_at where finished_at is not null and id > ?
-     order by finished_at desc, id desc limit ${LONGEST_STREAK}`,
+    `select outcome, search_id from call not indexed where finished_at is not null and id > ?
+     order by id desc limit ${LONGEST_STREAK}`,
     [streakMark(connection)],
   )
   for (const { outcome, search_id } of calls) {
     if (outcome === 'answered') break
     if (outcome === 'refused' || outcome === 'unreadable') refused.add(search_id)
-    if (outcome === 'transient' || outcome === 'unknown') transientCalls += 1
+    if (outcome === 'transient' || outcome === 'unknown') failed.add(search_id)
   }
-  return { refusedSearches: refused.size, transientCalls }
+  return { refusedSearches: refused.size, failedSearches: failed.size }
 }

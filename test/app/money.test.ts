@@ -1,4 +1,5 @@
-import { afterEach, expect, test } from '@jest/globals'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { resumeByHand } from '../../src/pauses/resume.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type Fleet, queries, startFleet } from '../support/fleet.js'
 import { until } from '../support/until.js'
@@ -21,7 +22,7 @@ async function timesAskedAt(): Promise<readonly number[]> {
   return asked.reverse()
 }
 
-test('an outage pauses the fleet; each probe costs few attempts; it heals by itself and nothing is dead', async () => {
+test('an outage pauses the fleet; each probe makes few calls; it heals by itself and nothing is dead', async () => {
   fleet = await startFleet({ env: { TRACKYARD_CREDIT_CHECK_MS: '300' } })
   fleet.simulator.fail({ does: { status: 503 } })
   await fleet.submit(queries(60))
@@ -38,6 +39,88 @@ test('an outage pauses the fleet; each probe costs few attempts; it heals by its
   expect(await causes()).toEqual([])
   expect(await fleet.queue.gate.narrowed()).toBe(false)
 }, 120_000)
+
+test('in a long outage the probes go round all that waits, so that nobody uses up his attempts', async () => {
+  fleet = await startFleet({ env: { TRACKYARD_CONCURRENCY: '1' } })
+  fleet.simulator.fail({ does: { status: 503 } })
+  await fleet.submit(queries(50))
+  await fleet.worker()
+  for (let outages = 1; outages <= 12; outages += 1) {
+    await until(() => fleet.log.said(/paused by the breaker/).length === outages, {
+      timeoutMs: 40_000,
+      what: `pause ${outages}`,
+    })
+    // The rows are there first; a worker that sees them settles its last job by closing the queue.
+    await until(() => fleet.queue.gate.paused(), { timeoutMs: 40_000, what: 'the closed queue' })
+    if (outages < 12) await resumeByHand({ ...fleet, now: fleet.now })
+  }
+  const calls = fleet.simulator.calls()
+  expect(calls.length).toBeGreaterThanOrEqual(25 + 11 * 3)
+  const mostOf = Math.max(...queries(50).map((query) => calls.filter((call) => call.query === query).length))
+  expect(mostOf).toBeLessThanOrEqual(4)
+  fleet.simulator.heal()
+  await resumeByHand({ ...fleet, now: fleet.now })
+  await done(50)
+}, 120_000)
+
+describe('searches that fail whatever the health of the API', () => {
+  const deadOnes = async () => (await fleet.store.deadLetters.list({}, null, 100)).letters
+  const failedCalls = (query: string) =>
+    fleet.simulator.calls().filter((call) => call.query === query && call.status === 500).length
+  const allDead = (count: number) =>
+    until(async () => (await deadOnes()).length === count, { timeoutMs: 40_000, what: `${count} dead letters` })
+
+  test('end after their attempts, and no handful of them looks like an outage; a retry of all ends the same way', async () => {
+    fleet = await startFleet()
+    const bad = queries(4, 'poison')
+    fleet.simulator.fail({ match: 'poison', does: { status: 500 } })
+    await fleet.submit([...bad, ...queries(20)])
+    await fleet.worker()
+    await done(20)
+    await allDead(4)
+    expect((await deadOnes()).map(({ letter }) => letter.attempts)).toEqual([8, 8, 8, 8])
+    expect(bad.map(failedCalls)).toEqual([8, 8, 8, 8])
+
+    expect(await fleet.store.deadLetters.retryAll({})).toBe(4)
+    await until(() => bad.every((query) => failedCalls(query) === 16), { timeoutMs: 40_000, what: 'the calls anew' })
+    await allDead(4)
+    expect(fleet.log.said(/paused by the breaker/)).toEqual([])
+    expect(fleet.simulator.calls()).toHaveLength(20 + 4 * 16)
+  }, 120_000)
+
+  test('end after their attempts as the probe of an account that was topped up', async () => {
+    fleet = await startFleet({ simulator: { credits: 0 }, env: { TRACKYARD_CREDIT_CHECK_MS: '300' } })
+    await fleet.submit(['poison'])
+    await fleet.worker()
+    await until(async () => (await causes()).includes('no_credits'), { timeoutMs: 40_000, what: 'the pause' })
+    fleet.simulator.fail({ does: { status: 500 } })
+    fleet.simulator.topUp(100)
+    await allDead(1)
+    expect(failedCalls('poison')).toBe(8)
+    // What comes next is the probe then.
+    fleet.simulator.heal()
+    await fleet.submit(['calm piano'], { name: 'next' })
+    await done(1)
+    expect(await fleet.queue.gate.narrowed()).toBe(false)
+  }, 120_000)
+
+  test('end in an outage that is none as well: the probes go round until all have used up their attempts', async () => {
+    fleet = await startFleet({ env: { TRACKYARD_CREDIT_CHECK_MS: '300', TRACKYARD_MAX_ATTEMPTS: '2' } })
+    fleet.simulator.fail({ match: 'poison', does: { status: 500 } })
+    await fleet.submit(queries(25, 'poison'))
+    await fleet.worker()
+    await until(async () => (await causes()).includes('outage'), { timeoutMs: 40_000, what: 'the outage' })
+    // By hand, rather than at intervals that double.
+    await until(
+      async () => {
+        if ((await causes()).length > 0) await resumeByHand({ ...fleet, now: fleet.now })
+        return (await deadOnes()).length === 25
+      },
+      { timeoutMs: 60_000, what: '25 dead letters' },
+    )
+    expect(fleet.simulator.calls()).toHaveLength(50)
+  }, 120_000)
+})
 
 test('while credits are gone only one worker asks for the balance', async () => {
   fleet = await startFleet({ simulator: { credits: 5 }, env: { TRACKYARD_CREDIT_CHECK_MS: '800' } })

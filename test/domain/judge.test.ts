@@ -7,7 +7,6 @@ const NOW = 1_000_000
 const context: JudgeContext = {
   failuresBefore: 0,
   maxAttempts: 8,
-  probing: false,
   backoff: { baseMs: 5000, maxMs: 600_000 },
   now: NOW,
   random: 0.5,
@@ -110,17 +109,17 @@ describe('what one outcome means', () => {
     [
       '500 is tried again after a jittered backoff',
       transient(),
-      { do: 'retry', at: NOW + 2500, reason: '500 Internal Server Error', usesAttempt: true },
+      { do: 'retry', at: NOW + 2500, reason: '500 Internal Server Error' },
     ],
     [
       '503 with Retry-After is obeyed',
       transient({ status: 503, retryAfterMs: 7000 }),
-      { do: 'retry', at: NOW + 7000, reason: expect.any(String), usesAttempt: true },
+      { do: 'retry', at: NOW + 7000, reason: expect.any(String) },
     ],
     [
       'a timeout is tried again',
       transient({ status: null, reason: 'no answer within 20 s', maybePaid: true }),
-      { do: 'retry', at: NOW + 2500, reason: 'no answer within 20 s', usesAttempt: true },
+      { do: 'retry', at: NOW + 2500, reason: 'no answer within 20 s' },
     ],
   ]
   test.each(table)('%s', (_, outcome, verdict) => {
@@ -135,11 +134,6 @@ describe('attempts', () => {
       usesAttempt: true,
       death: { reason: 'attempts_used_up', status: 500, message: expect.stringContaining('8 times') },
     })
-  })
-
-  test('a failed probe uses none: what was tried is the API, not the search', () => {
-    const verdict = judge(transient(), { ...context, failuresBefore: 7, probing: true })
-    expect(verdict).toEqual({ do: 'retry', at: expect.any(Number), reason: expect.any(String), usesAttempt: false })
   })
 
   test('the failure before the last is still retried', () => {

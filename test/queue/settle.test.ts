@@ -152,7 +152,7 @@ describe('retry', () => {
       seen.push({ attempt, at: Date.now() })
       if (seen.length > 1) return DONE
       failedAt = Date.now()
-      return { do: 'retry', delayMs: 150, reason: 'the API answered 503', pause: null }
+      return { do: 'retry', delayMs: 150, reason: 'the API answered 503', behind: false, pause: null }
     })
     await eventually('all are done', () => order.length === 61)
     expect(seen.map(({ attempt }) => attempt)).toEqual([1, 2])
@@ -160,10 +160,40 @@ describe('retry', () => {
     expect(order.lastIndexOf(1)).toBeLessThan(40)
   })
 
+  test('behind the others: after what waits with the priority of its batch, before what waits for less, whatever it had come back as', async () => {
+    const queue = await open.queue()
+    await queue.gate.setPace(1_000_000)
+    await queue.searches.add(jobs(range(1, 10)))
+    await queue.searches.add(jobs(range(11, 20), 'low'))
+    const order: number[] = []
+    await open.work(
+      queue,
+      async ({ ref: search }) => {
+        const n = numberOf(search)
+        order.push(n)
+        const again = order.filter((other) => other === n).length
+        if (n === 1 && again === 1) return { do: 'delay', until: Date.now() + 200, holdFleet: true }
+        if (n === 1 && again === 2) return { do: 'retry', delayMs: 1, reason: '503', behind: true, pause: null }
+        // By the end of this one the first is due again: its millisecond has begun before.
+        if (n === 2) await sleep(20)
+        return DONE
+      },
+      { concurrency: 1 },
+    )
+    await eventually('all are done', () => order.length === 22)
+    expect(order).toEqual([1, 1, ...range(2, 10), 1, ...range(11, 20)])
+  })
+
   test('keeps its reason where Bull Board shows it, and never a stack trace', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
-    await open.work(queue, async () => ({ do: 'retry', delayMs: 60_000, reason: 'the API answered 503', pause: null }))
+    await open.work(queue, async () => ({
+      do: 'retry',
+      delayMs: 60_000,
+      reason: 'the API answered 503',
+      behind: false,
+      pause: null,
+    }))
     await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
     const job = await queue.boardQueues.search.getJob(jobIdOf(ref(1)))
     expect(job).toMatchObject({ failedReason: 'the API answered 503', stacktrace: [], attemptsMade: 1 })
@@ -172,7 +202,13 @@ describe('retry', () => {
   test('closes the queue first where the API is down for all', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1, 2]))
-    await open.work(queue, async () => ({ do: 'retry', delayMs: 60_000, reason: '503', pause: 'failing' }))
+    await open.work(queue, async () => ({
+      do: 'retry',
+      delayMs: 60_000,
+      reason: '503',
+      behind: true,
+      pause: 'failing',
+    }))
     await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
     expect(await queue.gate.paused()).toBe(true)
     expect((await queue.searches.counts()).waiting).toBe(1)
@@ -189,7 +225,7 @@ describe('retry', () => {
     let runs = 0
     await open.work(queue, async () => {
       runs += 1
-      return runs === 1 ? { do: 'retry', delayMs, reason: 'again', pause: null } : DONE
+      return runs === 1 ? { do: 'retry', delayMs, reason: 'again', behind: false, pause: null } : DONE
     })
     if (Number.isNaN(delayMs)) {
       await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)

@@ -73,7 +73,7 @@ test('after the last failed attempt a search is dead with its history', async ()
   await fleet.submit(['calm piano'])
   fleet.simulator.fail({ does: { status: 500 } })
   const handler = handlerWith()
-  expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'retry', delayMs: 500, pause: null })
+  expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'retry', delayMs: 500, behind: false, pause: null })
   expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'retry', delayMs: 1000 })
   expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'bury' })
   expect((await fleet.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
@@ -176,21 +176,27 @@ describe('the breaker', () => {
     expect(await handle(handler, 'scene 26')).toEqual({ do: 'pause', cause: 'failing' })
   })
 
-  test('a storm of 500s is an outage after 25 calls; while probing, after three', async () => {
+  test('a storm of 500s is an outage after 25 searches, however often each was tried; while probing, after three', async () => {
     await fleet.submit(queries(40))
     fleet.simulator.fail({ does: { status: 503 } })
     const handler = handlerWith()
     const steps = []
-    for (const query of queries(25)) steps.push(await handle(handler, query))
-    expect(steps.slice(0, 24).every((step) => step.do === 'retry' && step.pause === null)).toBe(true)
-    expect(steps[24]).toMatchObject({ do: 'retry', pause: 'outage' })
+    for (const query of [...queries(24), ...queries(24), 'scene 25']) steps.push(await handle(handler, query))
+    expect(steps.slice(0, 48).every((step) => step.do === 'retry' && step.pause === null)).toBe(true)
+    expect(steps.map((step) => step.do === 'retry' && step.behind)).toEqual(steps.map((_, index) => index > 0))
+    expect(steps[48]).toMatchObject({ do: 'retry', pause: 'outage' })
 
     await fleet.store.pauses.lift('outage', true)
     const probes = []
-    for (const query of queries(28).slice(25)) probes.push(await handle(handler, query))
-    // A failed probe uses no attempt: BullMQ only delays it, and the last one goes back to the head.
-    expect(probes.map((step) => step.do)).toEqual(['delay', 'delay', 'pause'])
-    expect(fleet.simulator.calls()).toHaveLength(28)
+    for (const query of ['scene 26', 'scene 27', 'scene 1', 'scene 28']) probes.push(await handle(handler, query))
+    // The third attempt of one is its last, probe or not.
+    expect(probes).toMatchObject([
+      { do: 'retry', behind: true, pause: null },
+      { do: 'retry', behind: true, pause: null },
+      { do: 'bury', pause: 'outage' },
+      { do: 'pause', cause: 'outage' },
+    ])
+    expect(fleet.simulator.calls()).toHaveLength(52)
   })
 
   test('one search that fails while others succeed never pauses the fleet', async () => {

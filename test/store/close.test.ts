@@ -258,10 +258,10 @@ describe('the streak', () => {
     await released(store, ['a', 'b'])
     await settle(store, 'a', 'unreadable')
     await settle(store, 'b', 'refused')
-    expect(await store.calls.streak()).toEqual({ refusedSearches: 2, transientCalls: 0 })
+    expect(await store.calls.streak()).toEqual({ refusedSearches: 2, failedSearches: 0 })
   })
 
-  test('counts refused searches and failed calls back to the last answer', async () => {
+  test('counts searches that were refused and that failed back to the last answer', async () => {
     await released(store, ['a', 'b', 'c', 'd'])
     await settle(store, 'a', 'refused')
     await settle(store, 'b', 'answered')
@@ -269,15 +269,24 @@ describe('the streak', () => {
     await settle(store, 'd', 'failed')
     await settle(store, 'd', 'rateLimited')
     await close(store, await granted(store, 'd', { now: 70_000 }), 'timedOut')
-    expect(await store.calls.streak()).toEqual({ refusedSearches: 1, transientCalls: 2 })
+    expect(await store.calls.streak()).toEqual({ refusedSearches: 1, failedSearches: 1 })
   })
 
-  test('counts a search once however often it was refused', async () => {
-    await released(store, ['a'])
+  test('goes by the order of the calls: a wall clock that was set back makes nothing of it older', async () => {
+    await released(store, ['a', 'b', 'c'])
+    await close(store, await granted(store, 'a', { now: 900_000 }), 'failed', { now: 901_000 })
+    await settle(store, 'b', 'answered')
+    await settle(store, 'c', 'failed')
+    expect(await store.calls.streak()).toEqual({ refusedSearches: 0, failedSearches: 1 })
+  })
+
+  test('counts a search once however often it was refused or failed', async () => {
+    await released(store, ['a', 'b'])
+    for (let call = 1; call <= 7; call += 1) await settle(store, 'b', 'failed')
     await settle(store, 'a', 'refused')
     await store.deadLetters.retry(refOf('a'))
     await settle(store, 'a', 'refused', 2)
-    expect(await store.calls.streak()).toEqual({ refusedSearches: 1, transientCalls: 0 })
+    expect(await store.calls.streak()).toEqual({ refusedSearches: 1, failedSearches: 1 })
   })
 
   test.each(['failing', 'outage'] as const)('starts anew when %s is lifted, and by nothing else', async (cause) => {
