@@ -50,6 +50,11 @@ export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'>
         failed: counts.failed ?? 0,
       }
     },
+    standing: async (limit) => {
+      const last = limit === undefined ? -1 : limit - 1
+      const ids: readonly string[] = await queue.getRanges(['wait', 'prioritized', 'delayed'], 0, last, true)
+      return ids.map(parseJobId).filter((ref) => ref !== null)
+    },
     present: async (refs) => {
       const found = new Set<string>()
       for (const chunk of chunks(refs)) {

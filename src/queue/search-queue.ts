@@ -47,6 +47,11 @@ export interface SearchJobs {
     jobs: readonly { readonly ref: SearchRef; readonly priority: Priority; readonly data: SearchJobData }[],
   ): Promise<void>
   counts(): Promise<QueueCounts>
+  /**
+   * Searches whose jobs wait for their turn or for their time, the next ones first. `limit`: at most so many of each kind;
+   * all by default. Jobs that are not ours are left out.
+   */
+  standing(limit?: number): Promise<readonly SearchRef[]>
   /** Which of these have a job in Redis, in a state that will still run or be moved (waiting, prioritized, delayed, active, failed). */
   present(refs: readonly SearchRef[]): Promise<ReadonlySet<string>>
   /** Takes jobs out before they run. Returns the ids of those that are gone: all but the ones in hand just now. */

@@ -1,9 +1,10 @@
 import type { SearchRequest } from '../domain/request.js'
+import type { SearchRef } from '../domain/search-id.js'
 import { lessUrgentThan, PRIORITIES, type Priority } from '../domain/states.js'
 import { type BatchRow, capOf } from './batch-row.js'
 import type { Connection } from './connection.js'
 import { payingBatches, unspoken, wantedIn } from './reach.js'
-import { idInRound, type RefColumns, refOf } from './search-ref.js'
+import { fingerprintBytes, idInRound, type RefColumns, refOf } from './search-ref.js'
 import type { DueSearch, FeedRecord } from './store.js'
 import { enqueue, putBack } from './transitions.js'
 import { unwantedRefs } from './unwanted.js'
@@ -37,6 +38,7 @@ export function feedRecord(connection: Connection): FeedRecord {
         return { refs: rows.map(refOf), next: rows.length < limit ? null : (rows.at(-1)?.id ?? null) }
       }),
     unwantedRefs: unwantedRefs(connection),
+    settledAmong: async (refs) => connection.read(() => refs.filter((ref) => !mayRun(connection, ref))),
     putBack: async (refs) =>
       connection.write(() => {
         const ids = refs.map((ref) => idInRound(connection, ref)).filter((id) => id !== undefined)
@@ -61,6 +63,14 @@ function queued(connection: Connection): Readonly<Record<Priority, number>> {
   )
   for (const row of rows) counts[row.priority] = row.searches
   return counts
+}
+
+function mayRun(connection: Connection, ref: SearchRef): boolean {
+  const open = connection.get(
+    "select 1 from search where fingerprint = ? and generation = ? and round = ? and state in ('waiting', 'queued')",
+    [fingerprintBytes(ref.fingerprint), ref.generation, ref.round],
+  )
+  return open !== undefined
 }
 
 function queuedAmong(connection: Connection, ids: readonly number[]): number[] {

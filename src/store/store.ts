@@ -83,6 +83,8 @@ export interface FeedRecord {
     after: number,
     limit: number,
   ): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
+  /** Those whose jobs would make no call: they have their verdict, live in another round, or are none of ours. */
+  settledAmong(refs: readonly SearchRef[]): Promise<readonly SearchRef[]>
   /** queued (that round) → waiting with a new round: the job is gone from Redis. Returns how many. */
   putBack(refs: readonly SearchRef[]): Promise<number>
   /** Every queued one → waiting with a new round: Redis lost everything. */

@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { ConfigurationError } from '../../src/domain/errors.js'
-import { jobIdOf } from '../../src/domain/search-id.js'
+import { jobIdOf, type SearchRef } from '../../src/domain/search-id.js'
 import { checkEpoch } from '../../src/feed/epoch.js'
 import { feed, WINDOW } from '../../src/feed/feeder.js'
 import { reconcile } from '../../src/feed/reconcile.js'
 import { withdraw } from '../../src/feed/withdraw.js'
 import { type Fleet, queries, refOf, startFleet } from '../support/fleet.js'
+import { until } from '../support/until.js'
 
 let fleet: Fleet
 beforeEach(async () => {
@@ -14,6 +15,7 @@ beforeEach(async () => {
 afterEach(() => fleet.close())
 
 const later = () => fleet.now() + 60_000
+const NOTHING = { putBack: 0, removed: 0 }
 const waitingJobs = async () => (await fleet.queue.searches.counts()).waiting
 const due = async () => (await fleet.store.reports.totals(fleet.now())).due
 
@@ -61,7 +63,7 @@ describe('jobs that vanished', () => {
     await fleet.submit(queries(20))
     await feed(fleet)
     await fleet.queue.searches.remove([refOf('scene 3'), refOf('scene 7')])
-    expect(await reconcile({ ...fleet, now: later })).toBe(2)
+    expect(await reconcile({ ...fleet, now: later })).toEqual({ putBack: 2, removed: 0 })
     expect(await feed(fleet)).toBe(2)
     const present = await fleet.queue.searches.present([refOf('scene 3', 2), refOf('scene 7', 2), refOf('scene 4')])
     expect(present).toEqual(new Set([refOf('scene 3', 2), refOf('scene 7', 2), refOf('scene 4')].map(jobIdOf)))
@@ -70,10 +72,67 @@ describe('jobs that vanished', () => {
   test('nothing is put back while Redis has them all, nor what was queued a moment ago', async () => {
     await fleet.submit(queries(20))
     await feed(fleet)
-    expect(await reconcile({ ...fleet, now: later })).toBe(0)
+    expect(await reconcile({ ...fleet, now: later })).toEqual(NOTHING)
     await fleet.queue.searches.remove([refOf('scene 3')])
-    expect(await reconcile(fleet)).toBe(0)
+    expect(await reconcile(fleet)).toEqual(NOTHING)
   })
+})
+
+describe('a Redis that comes back older than it was', () => {
+  const job = (ref: SearchRef) => ({ ref, priority: 'high' as const, data: { query: '', batch: 'night' } })
+
+  /** Jobs of searches that have been answered are in the queue again, before all others. */
+  async function answeredBefore(words: readonly string[]): Promise<void> {
+    await fleet.submit(words, { name: 'before' })
+    const worker = await fleet.worker()
+    const answered = async () => (await fleet.store.reports.totals(0)).callsByOutcome.answered
+    await until(async () => (await answered()) === words.length, { timeoutMs: 30_000, what: 'the answers' })
+    await worker.stop()
+    const refs = words.map((word) => refOf(word))
+    await fleet.queue.searches.remove(refs)
+    await fleet.queue.searches.add(refs.map(job))
+  }
+
+  test('loses the jobs of what is settled since and has again what is missing, also where the counts agree', async () => {
+    await answeredBefore(queries(10, 'old'))
+    await fleet.submit(queries(30))
+    await feed(fleet)
+    const missing = queries(12).map((query) => refOf(query))
+    await fleet.queue.searches.remove(missing)
+    await fleet.queue.searches.add([job(refOf('scene 20', 7)), job(refOf('nobody asked this'))])
+    expect(await waitingJobs()).toBe(30)
+    expect(await reconcile({ ...fleet, now: later })).toEqual({ putBack: 12, removed: 12 })
+    expect(await waitingJobs()).toBe(18)
+    expect(await feed(fleet)).toBe(12)
+    expect((await fleet.queue.searches.present(queries(30).map((query) => refOf(query)))).size).toBe(18)
+    expect(await reconcile({ ...fleet, now: later })).toEqual(NOTHING)
+  })
+
+  test('leaves alone what was added and is not marked as queued yet, and what is no job of ours', async () => {
+    await fleet.submit(queries(5))
+    await fleet.queue.searches.add(queries(5).map((query) => job(refOf(query))))
+    await fleet.queue.searches.add([job(refOf('nobody asked this'))])
+    await fleet.queue.boardQueues.search.add('search', { query: 'by hand' })
+    expect(await reconcile({ ...fleet, now: later })).toEqual({ putBack: 0, removed: 1 })
+    expect(await waitingJobs()).toBe(6)
+  })
+
+  test('is noticed by the counts where what comes next is in order', async () => {
+    await fleet.submit(queries(1000))
+    await feed(fleet)
+    const behind = queries(1001, 'nobody asked').map((query) => ({ ...job(refOf(query)), priority: 'low' as const }))
+    await fleet.queue.searches.add(behind)
+    expect(await reconcile({ ...fleet, now: later })).toEqual({ putBack: 0, removed: 1001 })
+  })
+
+  test('costs no starts: at one a second, behind 300 answered ones, the next search is called at once', async () => {
+    await answeredBefore(queries(300, 'old'))
+    await fleet.submit(['new'])
+    await fleet.worker({ TRACKYARD_RATE_LIMIT: '60' })
+    const calls = async () => (await fleet.store.reports.totals(0)).callsByOutcome.answered
+    await until(async () => (await calls()) === 301, { timeoutMs: 60_000, what: 'the call' })
+    expect(fleet.log.said(/searches that are settled; they are taken out/)).toHaveLength(1)
+  }, 120_000)
 })
 
 describe('what nobody wants any more', () => {
@@ -87,7 +146,7 @@ describe('what nobody wants any more', () => {
     expect(await waitingJobs()).toBe(15)
     expect(await due()).toBe(15)
     expect(await feed(fleet)).toBe(0)
-    expect(await reconcile({ ...fleet, now: later })).toBe(0)
+    expect(await reconcile({ ...fleet, now: later })).toEqual(NOTHING)
   })
 
   test('comes back when its catalog is submitted again', async () => {
