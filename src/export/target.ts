@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { type FileHandle, open, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { UnreachableError, UsageError } from '../domain/errors.js'
 
 /**
  * Where an export goes. A file appears whole or not at all: it is written under a temporary name in
  * the same directory, brought to disk and then renamed, so that a reader never sees half of it and an
- * interrupted export leaves the earlier one as it was. A stream, a pipe or a device gets the text as
+ * interrupted export leaves the earlier one as it was. Who may read the earlier one, and nobody else, may read the new. A stream, a pipe or a device gets the text as
  * it comes.
  */
 export interface Target {
@@ -36,20 +36,35 @@ async function openFile(out: string, catalogPath: string | null): Promise<Target
       }
     }
     if (existing !== null && !existing.isFile()) return inPlace(await open(out, 'w'), out)
-    // A link stays a link: what it points to is replaced.
-    const path = existing === null ? out : await realpath(out)
+    // A link stays a link: what it points to is replaced, or made.
+    const path = await behindLinks(out)
     const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
-    return renamed(await open(temporary, 'wx'), temporary, path, out)
+    const mode = existing === null ? null : existing.mode & 0o777
+    return renamed(await open(temporary, 'wx', mode ?? 0o666), { temporary, path, mode, shown: out })
   } catch (error) {
     throw writableReason(error, out)
   }
 }
 
-function renamed(file: FileHandle, temporary: string, path: string, shown: string): Target {
+async function behindLinks(path: string): Promise<string> {
+  const target = await readlink(path).catch(() => null)
+  return target === null ? path : behindLinks(resolve(await realpath(dirname(path)), target))
+}
+
+interface Renaming {
+  readonly temporary: string
+  readonly path: string
+  /** Of the file that is replaced; null: there is none. */
+  readonly mode: number | null
+  readonly shown: string
+}
+
+function renamed(file: FileHandle, { temporary, path, mode, shown }: Renaming): Target {
   return {
     path: shown,
     write: (text) => written(file, text, shown),
     finish: async () => {
+      if (mode !== null) await file.chmod(mode)
       await file.sync()
       await file.close()
       await rename(temporary, path)

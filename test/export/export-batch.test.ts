@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
@@ -307,6 +307,31 @@ describe('where an export goes', () => {
     await exportBatch({ rows: each([]), batch: csvBatch, format: 'csv', out })
     expect(await readFile(join(directory, 'real.csv'), 'utf8')).toContain('trackyard_status')
     expect((await readdir(directory)).sort()).toEqual(['link.csv', 'real.csv'])
+  })
+
+  test('a link to a file that is not there yet stays a link, be it through another: its target is made', async () => {
+    const out = join(directory, 'link.csv')
+    await mkdir(join(directory, 'deep'))
+    await symlink('deep/second.csv', out)
+    await symlink('../real.csv', join(directory, 'deep', 'second.csv'))
+    await exportBatch({ rows: each([]), batch: csvBatch, format: 'csv', out })
+    expect((await lstat(out)).isSymbolicLink()).toBe(true)
+    expect((await lstat(join(directory, 'real.csv'))).isFile()).toBe(true)
+  })
+
+  test('who could not read the earlier file cannot read the new one, nor its beginning', async () => {
+    const out = join(directory, 'x.csv')
+    for (const mode of [0o600, 0o666]) {
+      await writeFile(out, 'earlier')
+      await chmod(out, mode)
+      async function* rows() {
+        yield exportRow(1, ['1', 'a'])
+        for (const name of await readdir(directory))
+          expect((await stat(join(directory, name))).mode & 0o777 & ~mode).toBe(0)
+      }
+      await exportBatch({ rows: rows(), batch: csvBatch, format: 'csv', out })
+      expect((await stat(out)).mode & 0o777).toBe(mode)
+    }
   })
 
   test('a device is written in place', async () => {
