@@ -179,7 +179,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       }
     }
 
-    const idOf = async (batch: BatchRef): Promise<number> => (await findBatch(store, String(batch))).id
+    const idOf = async (batch: BatchRef): Promise<number> => (await findBatch(parts, String(batch))).id
 
     return {
       plan,

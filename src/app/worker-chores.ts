@@ -18,6 +18,7 @@ import { LONGEST_CHECK_MS, selfHealing } from '../pauses/self-heal.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import { OPEN_CALL_MARGIN_MS } from '../search/handle.js'
 import type { Store } from '../store/store.js'
+import { dropAbandoned } from '../submit/abandoned.js'
 import type { Chore } from './chores.js'
 import { newsChore } from './news.js'
 
@@ -39,7 +40,17 @@ export interface ChoreParts {
 }
 
 /** The chores that one worker does for all; a worker that stops gives them up, so that the next need not wait. */
-export const LEASES = ['pace', 'feed', 'reconcile', 'withdraw', 'sweep', 'heal', 'account', 'news'] as const
+export const LEASES = [
+  'pace',
+  'feed',
+  'reconcile',
+  'withdraw',
+  'sweep',
+  'heal',
+  'account',
+  'news',
+  'abandoned',
+] as const
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
@@ -115,6 +126,11 @@ export function workerChores(parts: ChoreParts): readonly Chore[] {
       name: 'close abandoned calls',
       everyMs: 5 * SECOND,
       run: () => store.calls.ageOut(now() - settings.requestTimeoutMs - OPEN_CALL_MARGIN_MS),
+    },
+    {
+      name: 'drop what killed submits left',
+      everyMs: 15 * SECOND,
+      run: leased('abandoned', 30 * SECOND, () => dropAbandoned(parts)),
     },
     { name: 'end pauses that are over', everyMs: SECOND, run: leased('heal', 5 * SECOND, () => healing.tick()) },
     // A worker has just asked when it starts, and GET /me counts as one of the key's requests.

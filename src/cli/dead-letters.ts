@@ -6,10 +6,11 @@ import type { DeadFilter, LetterCursor, Store } from '../store/store.js'
 import { findBatch } from '../submit/batches.js'
 import { askYesNo, canAsk } from './ask.js'
 import type { Cli } from './cli.js'
+import { leftToWorkers, openFeeding } from './feeding.js'
 import { interruptible } from './interrupt.js'
 import { renderLetter, renderLetters } from './render/dead-letters.js'
 import { counted } from './render/words.js'
-import { feedNow, type Session, withSession } from './session.js'
+import { type Session, withSession } from './session.js'
 
 /** Which dead letters are meant; all given must hold. */
 export interface LetterOptions {
@@ -63,15 +64,32 @@ export async function retry(cli: Cli, search: string | undefined, options: Lette
     const price = await priceOf(session.store, filter)
     const question = `${counted(price.searches, 'dead letter')} would go back to the queue, for up to ${counted(price.credits, 'credit')}${again(price)}.`
     if (price.searches > 0 && !(await mayGoOn(cli, question, 'Retry?', options))) return declined(cli)
-    const retried = price.searches === 0 ? 0 : await session.store.deadLetters.retryAll(filter)
-    if (options.json === true) {
-      cli.printJson({ retried, credits_needed: price.credits, maybe_paid_already: price.maybePaidAlready })
-    } else {
-      cli.print(retried === 0 ? 'No dead letter matches.' : `${counted(retried, 'search')} due again.`)
-    }
-    if (retried > 0) await feedNow(cli, session)
-    return 0
+    if (price.searches === 0) return sayRetried(cli, 0, price, options)
+    let retried: number | null = null
+    return interruptible<ExitCode>(
+      cli,
+      async (signal) => {
+        const feeding = await openFeeding(cli, session, signal)
+        retried = await session.store.deadLetters.retryAll(filter)
+        sayRetried(cli, retried, price, options)
+        if (retried > 0) await feeding.fill()
+        return 0
+      },
+      () =>
+        retried === null
+          ? declined(cli)
+          : leftToWorkers(cli, `${counted(retried, 'search')} due again`, '`trackyard-batch pause` stops them.'),
+    )
   })
+}
+
+function sayRetried(cli: Cli, retried: number, price: Price, { json }: LetterOptions): ExitCode {
+  if (json === true) {
+    cli.printJson({ retried, credits_needed: price.credits, maybe_paid_already: price.maybePaidAlready })
+  } else {
+    cli.print(retried === 0 ? 'No dead letter matches.' : `${counted(retried, 'search')} due again.`)
+  }
+  return 0
 }
 
 export async function discard(cli: Cli, search: string | undefined, options: LetterOptions): Promise<ExitCode> {
@@ -94,7 +112,7 @@ async function filterOf(session: Session, options: LetterOptions, search: string
     ...(status === undefined ? {} : { status }),
     ...(code === undefined ? {} : { code }),
     ...(search === undefined ? {} : { search }),
-    ...(batch === undefined ? {} : { batchId: (await findBatch(session.store, batch)).id }),
+    ...(batch === undefined ? {} : { batchId: (await findBatch(session, batch)).id }),
   }
 }
 

@@ -18,7 +18,7 @@ export interface ExportOptions {
 
 export async function exportTo(cli: Cli, name: string | null, options: ExportOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
-    const batch = await findBatch(session.store, name)
+    const batch = await findBatch(session, name)
     const rows = session.store.reports.exportRows(batch.id)
     return interruptible<ExitCode>(
       cli,

@@ -18,9 +18,7 @@ const BATCHES_SHOWN = 20
 export async function showStatus(cli: Cli, name: string | null, watch: boolean, json: boolean): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     const which =
-      name === null
-        ? { limit: BATCHES_SHOWN }
-        : { batchId: (await findBatch(session.store, name)).id, limit: BATCHES_SHOWN }
+      name === null ? { limit: BATCHES_SHOWN } : { batchId: (await findBatch(session, name)).id, limit: BATCHES_SHOWN }
     const look = lookNow(session)
     if (!json) cli.whisper(`data directory: ${session.settings.dataDir}`)
     if (watch) {

@@ -2,6 +2,7 @@ import { systemClock } from '../domain/clock.js'
 import type { ExitCode } from '../domain/errors.js'
 import { type Waited, waitFor } from '../status/wait.js'
 import type { BatchReport } from '../store/store.js'
+import { dropAbandoned } from '../submit/abandoned.js'
 import type { Cli } from './cli.js'
 import { interruptible } from './interrupt.js'
 import { lookNow } from './look.js'
@@ -9,7 +10,7 @@ import { batchSentence } from './render/status.js'
 import type { Session } from './session.js'
 import { openWaitView } from './wait-view.js'
 
-/** Waits for a batch and shows how far it is. Exit codes: 0 done, 4 only withheld rows remain, 5 time is up or interrupted. */
+/** Waits for a batch and shows how far it is. Exit codes: 0 done, 1 dropped before its release, 4 only withheld rows remain, 5 time is up or interrupted. */
 export async function waitForBatch(
   cli: Cli,
   session: Session,
@@ -27,6 +28,7 @@ export async function waitForBatch(
         signal,
         onLook: async (report) => {
           last = report
+          if (report.batch.state === 'loading') await dropAbandoned(session)
           if (!view.isDue()) return
           const seen = await look({ limit: 1 })
           if (!isOver) view.show(report, seen)
@@ -50,6 +52,9 @@ function sayWaited(cli: Cli, waited: Waited | 'interrupted', last: BatchReport |
     case 'withheld':
       cli.say(`${standing}What remains is withheld by a cap: \`trackyard-batch release${batch}\` lets it go.`)
       return 4
+    case 'dropped':
+      cli.say(`Batch${batch} is gone: its submit ended before the release, and it was dropped. Nothing was spent.`)
+      return 1
     case 'time is up':
       cli.say(`Time is up. ${standing}The work goes on; \`trackyard-batch wait${batch}\` waits on.`)
       return 5

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BatchReport, Store } from '../store/store.js'
 
-/** How a wait ended: `done` (dead letters included), `withheld` (only capped rows remain), `time is up`. */
-export type Waited = 'done' | 'withheld' | 'time is up'
+/** How a wait ended: `done` (dead letters included), `withheld` (only capped rows remain), `dropped` (before its release), `time is up`. */
+export type Waited = 'done' | 'withheld' | 'dropped' | 'time is up'
 
 const LOOK_EVERY_MS = 500
 /** However short the time, the first look may tell why nothing moves. */
@@ -34,7 +34,7 @@ export async function waitFor(
   let atLeast = FIRST_LOOK_MS
   for (;;) {
     const [report] = await parts.store.reports.batches({ batchId, limit: 1 })
-    if (report === undefined) return 'done'
+    if (report === undefined) return 'dropped'
     await atMost(Math.max(left(), atLeast), Promise.resolve(options.onLook?.(report)), signal)
     atLeast = 0
     const verdict = standing(report)

@@ -2,13 +2,13 @@ import { RefusedError, UsageError } from '../domain/errors.js'
 import type { LoadedRow } from '../domain/loaded-row.js'
 import type { Logger } from '../domain/logger.js'
 import type { NewBatch, Plan, Store } from '../store/store.js'
+import { dropAbandoned, HEARTBEAT_MS } from './abandoned.js'
 import { type Caps, checkCaps, checkPriority, wholeAge } from './order.js'
 
 /**
  * A catalog becomes a batch. While it loads, and while the plan waits for an answer, nothing is spent:
  * the batch is *loading*, and interrupted here it is dropped. Released, its searches are due.
- *
- * Killed while loading, the batch stays behind without a heartbeat; the next submit drops it.
+ * Killed while loading, it stays behind: see abandoned.ts.
  */
 export interface SubmitParts {
   readonly store: Pick<Store, 'batches'>
@@ -17,9 +17,6 @@ export interface SubmitParts {
 }
 
 const CHUNK = 10_000
-const HEARTBEAT_MS = 5000
-/** A loader that has said nothing for so long is gone. */
-const ABANDONED_MS = 60_000
 
 /** A batch that is loaded and planned, and neither released nor dropped yet. */
 export interface LoadedBatch {
@@ -45,7 +42,7 @@ export async function load(
   const { batches } = parts.store
   checkPriority(batch.priority)
   const maxAgeMs = wholeAge(batch.maxAgeMs)
-  await batches.dropAbandoned(parts.now() - ABANDONED_MS)
+  await dropAbandoned(parts)
   const id = await batches.create({ ...batch, maxAgeMs, createdAt: parts.now() })
   const beat = keepBeating(parts, id)
   let released = false

@@ -1,5 +1,8 @@
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { StatusReport } from '../../src/status/report.js'
+import { openStore } from '../../src/store/open.js'
+import { batchNamed } from '../support/fleet.js'
 import { type Desk, openDesk } from './setup.js'
 
 /** Dead letters, pauses, caps, the account, the simulator. */
@@ -157,6 +160,20 @@ describe('caps', () => {
     const typing = { env: { TRACKYARD_CONFIRM_ABOVE: '0' }, ...(answer === undefined ? {} : { answer }) }
     expect((await desk.type(['release', 'night', option], typing)).code).toBe(0)
     expect((await report()).batches).toMatchObject([{ waiting: 3, withheld: 0 }])
+  })
+
+  test('what a killed submit left behind is not the latest batch; cancel drops it, by id or name', async () => {
+    await submitted('one')
+    const store = await openStore({ path: join(desk.dataDir, 'trackyard.db') })
+    const leave = () => store.batches.create({ ...batchNamed('left'), createdAt: Date.now() - 120_000 })
+    await leave()
+    expect((await desk.type(['wait', '--timeout', '0'])).stderr).toMatch(/^Time is up\. Batch 1 \(night\)/m)
+    await leave()
+    const { code, stdout } = await desk.type(['cancel', 'left'])
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/dropped\. Nothing was spent/) })
+    await store.batches.create({ ...batchNamed('living'), createdAt: Date.now() })
+    expect((await desk.type(['cancel', 'living'])).stderr).toMatch(/is being loaded by a submit/)
+    await store.close()
   })
 
   test('cancel stops a batch once; a cancelled one cannot be released', async () => {

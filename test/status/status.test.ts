@@ -5,7 +5,7 @@ import { feed } from '../../src/feed/feeder.js'
 import { explain, pauseSentence, type Standing } from '../../src/status/sentence.js'
 import { status } from '../../src/status/status.js'
 import { waitFor } from '../../src/status/wait.js'
-import { type Fleet, queries, refOf, startFleet } from '../support/fleet.js'
+import { batchNamed, type Fleet, queries, refOf, startFleet } from '../support/fleet.js'
 
 const NOW = Date.parse('2026-03-01T12:00:00Z')
 const QUIET: Standing = {
@@ -197,6 +197,12 @@ describe('waiting for a batch', () => {
     expect(await waitFor(parts(), capped, { timeoutMs: null })).toBe('withheld')
     const open = await fleet.submit(queries(5, 'other'))
     expect(await waitFor(parts(), open, { timeoutMs: 0 })).toBe('time is up')
+  })
+
+  test('ends with a batch that is dropped before its release, which is not done', async () => {
+    const id = await fleet.store.batches.create({ ...batchNamed('left'), createdAt: fleet.now() })
+    const waited = await waitFor(parts(), id, { timeoutMs: 40_000, onLook: () => fleet.store.batches.drop(id) })
+    expect(waited).toBe('dropped')
   })
 
   test('measures the time that it is given with the monotonic clock', async () => {

@@ -7,6 +7,7 @@ import { estimate } from '../../src/submit/estimate.js'
 import { releaseBatch } from '../../src/submit/release.js'
 import { load } from '../../src/submit/submit.js'
 import { batchNamed, type Fleet, queries, rowsOf, startFleet } from '../support/fleet.js'
+import { until } from '../support/until.js'
 
 const DAY_MS = 86_400_000
 const ACCOUNT: Account = {
@@ -117,7 +118,7 @@ describe('loading', () => {
     }
     await expect(one(failing())).rejects.toThrow('the disk is gone')
     await expect(one(rowsOf([]))).rejects.toThrow(UsageError)
-    await expect(findBatch(fleet.store, null)).rejects.toThrow(/no batch yet/)
+    await expect(findBatch(fleet, null)).rejects.toThrow(/no batch yet/)
   })
 
   test('what a killed loader left behind is dropped by the next, not one that still beats', async () => {
@@ -130,6 +131,28 @@ describe('loading', () => {
     expect(await fleet.store.batches.find('beating')).toMatchObject({ state: 'loading' })
   })
 
+  test('what a killed loader left behind is no batch to work with, and cancel drops it; one that still beats is loading', async () => {
+    const left = { ...batchNamed('left'), createdAt: fleet.now() - 120_000 }
+    await fleet.submit(['a'], { name: 'before' })
+    await fleet.store.batches.create(left)
+    expect((await findBatch(fleet, null)).name).toBe('before')
+    await expect(findBatch(fleet, 'left')).rejects.toThrow(/No batch has the id or name "left"/)
+    await fleet.store.batches.create(left)
+    expect(await cancelBatch(fleet, 'left')).toMatchObject({ was: 'dropped' })
+    await fleet.store.batches.create({ ...left, name: 'living', createdAt: fleet.now() })
+    expect((await findBatch(fleet, null)).name).toBe('living')
+    await expect(cancelBatch(fleet, 'living')).rejects.toThrow(/is being loaded by a submit/)
+  })
+
+  test('a worker drops what a killed loader left behind, without another submit', async () => {
+    const id = await fleet.store.batches.create({ ...batchNamed('left'), createdAt: fleet.now() - 120_000 })
+    await fleet.worker()
+    await until(async () => (await fleet.store.batches.find(String(id))) === null, {
+      timeoutMs: 40_000,
+      what: 'the batch to be gone',
+    })
+  })
+
   test('a batch that somebody dropped meanwhile cannot be released', async () => {
     const batch = await one(rowsOf(['a']))
     await fleet.store.batches.drop(batch.id)
@@ -138,7 +161,7 @@ describe('loading', () => {
 
   test('release raises a cap, never below what was used; cancel ends it, once', async () => {
     const id = await fleet.submit(queries(10), { maxCredits: 2 })
-    const batch = () => findBatch(fleet.store, String(id))
+    const batch = () => findBatch(fleet, String(id))
     await releaseBatch(fleet, { batch: await batch(), maxCredits: 5 })
     expect(await due()).toBe(5)
     await releaseBatch(fleet, { batch: await batch(), maxCredits: null })
@@ -146,10 +169,10 @@ describe('loading', () => {
     await expect(releaseBatch(fleet, { batch: { ...(await batch()), charged: 4 }, maxCredits: 3 })).rejects.toThrow(
       /used 4 credits/,
     )
-    await cancelBatch(fleet, await batch())
+    await cancelBatch(fleet, String(id))
     expect(await due()).toBe(0)
-    await expect(cancelBatch(fleet, await batch())).rejects.toThrow(RefusedError)
+    await expect(cancelBatch(fleet, String(id))).rejects.toThrow(RefusedError)
     await expect(releaseBatch(fleet, { batch: await batch(), maxCredits: null })).rejects.toThrow(/was cancelled/)
-    await expect(findBatch(fleet.store, 'nobody')).rejects.toThrow(/No batch has the id or name "nobody"/)
+    await expect(findBatch(fleet, 'nobody')).rejects.toThrow(/No batch has the id or name "nobody"/)
   })
 })

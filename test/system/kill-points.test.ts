@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
+import Database from 'better-sqlite3'
 import { silentLogger } from '../../src/domain/logger.js'
 import { openQueue } from '../../src/queue/open.js'
 import { findPrivateRedis } from '../../src/queue/private-redis.js'
@@ -175,7 +176,7 @@ describe('a worker is killed', () => {
 
 describe('a command is killed', () => {
   test.concurrent(
-    'in the middle of loading: nothing is spent, and the same file again is whole',
+    'in the middle of loading: nothing is spent, a worker drops what it left, and the same file again is whole',
     async () => {
       await duringNight(async (night) => {
         const loading = night.start(
@@ -191,7 +192,12 @@ describe('a command is killed', () => {
         })
         loading.kill('SIGKILL')
         expect((await loading.exited).signal).toBe('SIGKILL')
+        // A minute later.
+        change(night, "update batch set heard_at = 0 where state = 'loading'")
         const worker = await night.startWorker()
+        await worker.waitForLog(/dropped what a killed submit had left behind; nothing was spent/)
+        expect((await night.status()).batches).toEqual([])
+        expect(itemsLoaded(night)).toBe(0)
         await submit(night)
         expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
         await expectAccounted(night, { rows: ROWS, unknown: 0 })
@@ -253,6 +259,12 @@ describe('a command is killed', () => {
 
 function deadOrTagged(id: string): string {
   return id === 'r6' ? 'dead' : 'tagged'
+}
+
+function change(night: Night, statement: string): void {
+  const db = new Database(join(night.dataDir, 'trackyard.db'))
+  db.exec(statement)
+  db.close()
 }
 
 function itemsLoaded(night: Night): number {

@@ -10,12 +10,17 @@ export function define(command: Command, act: Act): void {
     .argument('<batch>', 'id or name')
     .action((name: string) =>
       act(async (cli) => {
-        const { cancelBatch, findBatch } = await import('../../submit/batches.js')
+        const { cancelBatch } = await import('../../submit/batches.js')
         const { withSession } = await import('../session.js')
         const { batchSentence } = await import('../render/status.js')
         return withSession(cli, async (session) => {
-          const batch = await findBatch(session.store, name)
-          await cancelBatch(session, batch)
+          const { batch, was } = await cancelBatch(session, name)
+          if (was === 'dropped') {
+            cli.print(
+              `Batch ${batch.id} (${batch.name}) was left behind by a submit that was killed before its release: dropped. Nothing was spent.`,
+            )
+            return 0
+          }
           const [report] = await session.store.reports.batches({ batchId: batch.id, limit: 1 })
           if (report !== undefined) cli.print(batchSentence(report))
           return 0

@@ -33,28 +33,48 @@ export function define(command: Command, act: Act): void {
 async function release(cli: Cli, name: string, options: ReleaseOptions): Promise<ExitCode> {
   const { findBatch } = await import('../../submit/batches.js')
   const { releaseBatch } = await import('../../submit/release.js')
-  const { withSession, feedNow } = await import('../session.js')
+  const { leftToWorkers, openFeeding } = await import('../feeding.js')
+  const { interruptible } = await import('../interrupt.js')
+  const { withSession } = await import('../session.js')
   const { batchSentence } = await import('../render/status.js')
   return withSession(cli, async (session) => {
-    const batch = await findBatch(session.store, name)
+    const batch = await findBatch(session, name)
     const wanted = { batch, maxCredits: capOf(batch, options) }
-    if (!(await isMeant(cli, session, wanted, options))) {
-      cli.say('Not released: nothing was changed.')
-      return 4
-    }
-    await releaseBatch(session, wanted)
-    await feedNow(cli, session)
-    const [report] = await session.store.reports.batches({ batchId: batch.id, limit: 1 })
-    if (report !== undefined) cli.print(batchSentence(report))
-    return 0
+    let isReleased = false
+    return interruptible<ExitCode>(
+      cli,
+      async (signal) => {
+        if (!(await isMeant(cli, session, wanted, { yes: options.yes === true, signal }))) return notReleased(cli)
+        const feeding = await openFeeding(cli, session, signal)
+        await releaseBatch(session, wanted)
+        isReleased = true
+        const [report] = await session.store.reports.batches({ batchId: batch.id, limit: 1 })
+        if (report !== undefined) cli.print(batchSentence(report))
+        await feeding.fill()
+        return 0
+      },
+      () =>
+        isReleased
+          ? leftToWorkers(cli, `Batch ${batch.id} is released`, `\`trackyard-batch cancel ${batch.id}\` stops it.`)
+          : notReleased(cli),
+    )
   })
 }
 
-/** Says what it lets go, and asks where that is much. */
-async function isMeant(cli: Cli, session: Session, wanted: Release, { yes }: ReleaseOptions): Promise<boolean> {
+function notReleased(cli: Cli): ExitCode {
+  cli.say('Not released: nothing was changed.')
+  return 4
+}
+
+/** Says what it lets go, and asks where that is much. @throws the signal's reason when it is aborted */
+async function isMeant(
+  cli: Cli,
+  session: Session,
+  wanted: Release,
+  { yes, signal }: { readonly yes: boolean; readonly signal: AbortSignal },
+): Promise<boolean> {
   const { allowedPerMinute } = await import('../../account/pace.js')
   const { priceOfRelease } = await import('../../submit/release.js')
-  const { interruptible } = await import('../interrupt.js')
   const { maySpend } = await import('../may-spend.js')
   const { renderRelease } = await import('../render/release.js')
   const { settings, store } = session
@@ -62,19 +82,14 @@ async function isMeant(cli: Cli, session: Session, wanted: Release, { yes }: Rel
   const callsPerMinute = await allowedPerMinute(store, settings.rateLimit)
   const price = await priceOfRelease(store, wanted, { callsPerMinute, creditReserve: settings.creditReserve, now })
   if (price.credits > 0) cli.say(renderRelease(price, now))
-  return interruptible(
-    cli,
-    (signal) =>
-      maySpend(cli, {
-        credits: price.credits,
-        confirmAbove: settings.confirmAbove,
-        yes: yes === true,
-        mayAsk: true,
-        wayOut: 'cap it with --max-credits. Nothing was changed.',
-        signal,
-      }),
-    () => false,
-  )
+  return maySpend(cli, {
+    credits: price.credits,
+    confirmAbove: settings.confirmAbove,
+    yes,
+    mayAsk: true,
+    wayOut: 'cap it with --max-credits. Nothing was changed.',
+    signal,
+  })
 }
 
 /** @throws UsageError for both options; RefusedError when the cap that stays has nothing left to give */

@@ -25,8 +25,9 @@ async function show(cli: Cli, what: string, options: ShowOptions): Promise<ExitC
   const { findBatch } = await import('../../submit/batches.js')
   const { withSession } = await import('../session.js')
   const { renderShown, shownJson } = await import('../render/show.js')
-  return withSession(cli, async ({ store }) => {
-    const batchId = options.batch === undefined ? null : (await findBatch(store, options.batch)).id
+  return withSession(cli, async (session) => {
+    const { store } = session
+    const batchId = options.batch === undefined ? null : (await findBatch(session, options.batch)).id
     const found = await store.reports.show(what, batchId)
     if (found === null) {
       throw new UsageError(

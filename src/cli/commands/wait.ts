@@ -13,7 +13,7 @@ export function define(command: Command, act: Act): void {
         const { withSession } = await import('../session.js')
         const { waitForBatch } = await import('../wait.js')
         return withSession(cli, async (session) => {
-          const batch = await findBatch(session.store, name ?? null)
+          const batch = await findBatch(session, name ?? null)
           const timeoutMs = options.timeout === undefined ? null : options.timeout * 1000
           return waitForBatch(cli, session, { batchId: batch.id, timeoutMs })
         })
@@ -22,6 +22,6 @@ export function define(command: Command, act: Act): void {
   examples(command, 'trackyard-batch wait night --timeout 28800 && trackyard-batch export night')
   command.addHelpText(
     'after',
-    '\nExit codes: 0 done (dead letters included), 4 only withheld rows remain, 5 time is up or interrupted.',
+    '\nExit codes: 0 done (dead letters included), 4 only withheld rows remain, 5 time is up or interrupted, 1 dropped before its release.',
   )
 }
