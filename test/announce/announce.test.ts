@@ -151,6 +151,13 @@ describe('the news', () => {
     expect(fleet.log.said(/^(Paused|Resumed|No longer)/)).toEqual(texts())
   })
 
+  test('is posted by a running worker to TRACKYARD_WEBHOOK_URL', async () => {
+    await fleet.worker({ TRACKYARD_WEBHOOK_URL: channel.url })
+    await fleet.store.pauses.add({ cause: 'operator', since: fleet.now(), detail: 'lunch' })
+    await until(() => channel.posts.length > 0, { timeoutMs: 40_000, what: 'the post' })
+    expect(texts()).toEqual([expect.stringContaining('Paused (by hand): lunch.')])
+  })
+
   test('a whole batch is told with its figures when its last row has a verdict', async () => {
     fleet.simulator.fail({ match: 'scene 2', does: { status: 400 } })
     const settings = { TRACKYARD_WEBHOOK_URL: channel.url }

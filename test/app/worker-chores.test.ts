@@ -1,0 +1,50 @@
+import { afterEach, expect, test } from '@jest/globals'
+import { type Fleet, queries, startFleet } from '../support/fleet.js'
+import { until } from '../support/until.js'
+
+/** That a running worker does its chores by the settings it was given; what each chore does is tested where it lives. */
+let fleet: Fleet
+afterEach(() => fleet.close())
+
+const causes = async () => (await fleet.store.pauses.list()).map((row) => row.cause)
+const HOUR = 3_600_000
+const timeoutMs = 40_000
+
+test('a pause is ended unattended for TRACKYARD_AUTO_RESUME_HOURS and no longer', async () => {
+  fleet = await startFleet({ env: { TRACKYARD_CREDIT_CHECK_MS: '300', TRACKYARD_AUTO_RESUME_HOURS: '2' } })
+  const since = (hours: number) => fleet.now() - hours * HOUR
+  await fleet.store.pauses.add({ cause: 'no_credits', since: since(3), detail: 'Out of credits' })
+  await fleet.store.pauses.add({ cause: 'reserve', since: since(1), detail: 'The reserve is reached' })
+  await fleet.worker()
+  // Both would be lifted by the same look at the balance, the older one first.
+  await until(async () => !(await causes()).includes('reserve'), { timeoutMs, what: 'the end of the younger pause' })
+  expect(await causes()).toEqual(['no_credits'])
+}, 60_000)
+
+test('a balance that TRACKYARD_CREDIT_RESERVE keeps back ends no pause; one above it does', async () => {
+  fleet = await startFleet({
+    simulator: { credits: 15 },
+    env: { TRACKYARD_CREDIT_CHECK_MS: '300', TRACKYARD_CREDIT_RESERVE: '20' },
+  })
+  await fleet.worker()
+  await fleet.submit(queries(3))
+  await until(async () => (await causes()).includes('reserve'), { timeoutMs, what: 'the pause' })
+  const askedAt = async () => (await fleet.store.pauses.watch()).askedAt
+  // By the third look, the first two have had their consequences.
+  const looks = new Set<number>()
+  const look = async () => looks.add((await askedAt()) ?? 0).size > 3
+  await until(look, { timeoutMs, what: 'three looks at the balance' })
+  expect(fleet.log.said(/^resumed/)).toEqual([])
+  fleet.simulator.topUp(100)
+  await until(() => fleet.simulator.paid() === 3, { timeoutMs, what: 'the three calls' })
+}, 90_000)
+
+test("the queue's flag follows the rows while a worker runs, whoever wrote them", async () => {
+  fleet = await startFleet()
+  await fleet.worker()
+  expect(await fleet.queue.gate.paused()).toBe(false)
+  await fleet.store.pauses.add({ cause: 'operator', since: fleet.now(), detail: '' })
+  await until(() => fleet.queue.gate.paused(), { timeoutMs, what: 'the closed queue' })
+  await fleet.store.pauses.lift('operator', false)
+  await until(async () => !(await fleet.queue.gate.paused()), { timeoutMs, what: 'the open queue' })
+}, 60_000)
