@@ -22,10 +22,22 @@ export function sniffFormat(name: string, head: string): 'csv' | 'jsonl' {
 }
 
 function requireNoArray(name: string, head: string): 'jsonl' {
-  if (!/^\s*\[/.test(head)) return 'jsonl'
+  if (!/^\s*\[/.test(head) || beginsWithListLine(head)) return 'jsonl'
   throw new UsageError(
     `${name}: expected one JSON object per line, found a JSON array. Convert it: jq -c '.[]' ${name} > rows.jsonl`,
   )
+}
+
+/** A list on a line of its own, with more behind it, is one bad row; else the whole file is one array. */
+function beginsWithListLine(head: string): boolean {
+  const [first, ...rest] = head.trim().split('\n')
+  if (rest.length === 0) return false
+  try {
+    JSON.parse(first ?? '')
+    return true
+  } catch {
+    return false
+  }
 }
 
 const DELIMITERS = [',', ';', '\t', '|']

@@ -45,6 +45,15 @@ describe('what a catalog is understood to be', () => {
     })
   })
 
+  test('a list on the first line of JSONL is one bad row, like anywhere else', async () => {
+    const catalog = await openText('[1,2]\n{"title":"x"}\n', 'x.jsonl')
+    expect(catalog).toMatchObject({ format: 'jsonl', names: ['title'] })
+    expect(await all(catalog.rows())).toMatchObject([
+      { kind: 'broken', line: 1 },
+      { kind: 'object', line: 2 },
+    ])
+  })
+
   test('format and delimiter can be said', async () => {
     const { Readable } = await import('node:stream')
     const stream = Readable.from([Buffer.from('a;b,c\n1;2,3')])
@@ -86,6 +95,8 @@ describe('what is not a catalog is refused by name', () => {
     ['a column without a name', 'id,,title\n1,2,3', 'x.csv', 'column 2'],
     ['a header that cannot be read', '"id"x,title\n1,2', 'x.csv', 'header line'],
     ['a JSON array', '[{"id":1}]', 'x.json', "jq -c '.[]' x.json"],
+    ['a JSON array on one line', '[{"id":1},{"id":2}]\n', 'x.jsonl', "jq -c '.[]' x.jsonl"],
+    ['a JSON array that goes on', '[{"id":1},\n{"id":2}]\n', 'x.jsonl', "jq -c '.[]' x.jsonl"],
     ['a JSON array on standard input', ' [\n{"id":1}]', '-', 'one JSON object per line'],
     ['an object over several lines', '{\n"id": 1\n}', 'x.json', 'jq -c . x.json'],
     ['gzip', Buffer.from([0x1f, 0x8b, 8, 0, 0]), 'x.csv.gz', 'gunzip -c x.csv.gz'],
