@@ -10,14 +10,15 @@ import type { RawRow } from './catalog.js'
  * marks are wrong, only the line on which that record begins is given up: it becomes a `broken` row,
  * and reading starts anew on the next line, so one stray mark costs one row and never the file. A mark
  * in the middle of an unquoted cell (`27" monitor`) is no damage: it is taken as written.
- * A line with nothing on it is not a record; one of separators only is.
+ * A line with nothing on it is not a record; one of separators only is. In a catalog of one column an empty line is a
+ * record like any other, except those before the header and at the end of the file.
  */
 export async function* readCsv(
   blocks: AsyncIterable<Buffer>,
   delimiter: string,
   name: string,
 ): AsyncGenerator<RawRow[], void, undefined> {
-  let state: State = { bytes: Buffer.alloc(0), line: 1, width: null }
+  let state: State = { bytes: Buffer.alloc(0), line: 1, width: null, empty: 0 }
   for await (const block of blocks) {
     state = { ...state, bytes: state.bytes.length === 0 ? block : Buffer.concat([state.bytes, block]) }
     requireUtf8(state.bytes, state.line, name)
@@ -28,17 +29,18 @@ export async function* readCsv(
   yield parseRows(state, delimiter, true).rows
 }
 
-/** What is still to be read, the line it begins on, and the cells of the first record (null before it). */
+/** What is still to be read, the line it begins on, the cells of the first record (null before it), and the empty lines just before. */
 interface State {
   readonly bytes: Buffer
   readonly line: number
   readonly width: number | null
+  readonly empty: number
 }
 
 function parseRows(state: State, delimiter: string, isLast: boolean): { rows: RawRow[]; rest: State } {
   const { bytes } = state
   const rows: RawRow[] = []
-  let { line, width } = state
+  let { line, width, empty } = state
   let at = 0
 
   const skipEmptyLines = () => {
@@ -47,11 +49,18 @@ function parseRows(state: State, delimiter: string, isLast: boolean): { rows: Ra
       if (length === 0) return
       at += length
       line++
+      empty++
     }
+  }
+  const add = (row: RawRow) => {
+    if (width === 1)
+      for (let back = empty; back > 0; back--) rows.push({ kind: 'cells', line: line - back, cells: [''] })
+    empty = 0
+    rows.push(row)
   }
   const take = (cells: readonly string[], end: number) => {
     skipEmptyLines()
-    rows.push({ kind: 'cells', line, cells })
+    add({ kind: 'cells', line, cells })
     width ??= cells.length
     line += countLines(bytes, at, end)
     at = end
@@ -63,7 +72,7 @@ function parseRows(state: State, delimiter: string, isLast: boolean): { rows: Ra
     if (failure === null) break
     const mayGoOn = !isLast && bytes.length - at <= LONGEST_RECORD_BYTES
     if (failure.code === 'CSV_QUOTE_NOT_CLOSED' && mayGoOn)
-      return { rows, rest: { bytes: bytes.subarray(at), line, width } }
+      return { rows, rest: { bytes: bytes.subarray(at), line, width, empty } }
     const tolerated =
       failure.code === 'INVALID_OPENING_QUOTE' ? parseLiteralQuotes(bytes.subarray(at), delimiter) : null
     if (tolerated !== null && tolerated.cells.length === (width ?? tolerated.cells.length)) {
@@ -72,11 +81,11 @@ function parseRows(state: State, delimiter: string, isLast: boolean): { rows: Ra
     }
     const lineEnd = bytes.indexOf(LF, at)
     const end = lineEnd === -1 ? bytes.length : lineEnd + 1
-    rows.push(brokenRow(bytes.subarray(at, end), line, failure))
+    add(brokenRow(bytes.subarray(at, end), line, failure))
     at = end
     line++
   }
-  return { rows, rest: { bytes: Buffer.alloc(0), line, width } }
+  return { rows, rest: { bytes: Buffer.alloc(0), line, width, empty } }
 }
 
 const RECORD_ENDS = ['\r\n', '\n']

@@ -35,7 +35,32 @@ describe('the rows of a CSV file', () => {
 
   test('an empty line is no row; a line of separators is one, and so is an empty quoted cell', async () => {
     expect(await rawRows('a,b\n\n,\n\n')).toEqual([{ kind: 'cells', line: 3, cells: ['', ''] }])
-    expect(await rawRows('a\n""\n\nx\n')).toMatchObject([{ cells: [''] }, { cells: ['x'] }])
+    expect(await rawRows('a\n""\nx\n')).toMatchObject([{ cells: [''] }, { cells: ['x'] }])
+  })
+
+  test('in a catalog of one column an empty line is a row, except before the header and at the end of the file', async () => {
+    for (const end of ['\n', '\r\n']) {
+      for (const chunk of [1, 7, 1_000_000]) {
+        const text = ['', 'title', '', 'x', '', '', '"a', 'b"', '', '"y"z', '', ''].join(end)
+        const rows = await all((await openText(text, 'x.csv', chunk)).rows())
+        expect(rows.map((row) => [row.line, row.kind === 'cells' ? row.cells[0]?.length : row.kind])).toEqual([
+          [3, 0],
+          [4, 1],
+          [5, 0],
+          [6, 0],
+          [7, 2 + end.length],
+          [9, 0],
+          [10, 'broken'],
+        ])
+      }
+    }
+  })
+
+  test('so it is where blocks meet: half a million lines, every other one empty', async () => {
+    const rows = await rawRows(`title\n${'\nx\n'.repeat(250_000)}\n\n`)
+    expect(rows).toHaveLength(500_000)
+    expect(rows.every((row, index) => row.line === index + 2 && row.kind === 'cells')).toBe(true)
+    expect(rows.filter((row) => row.kind === 'cells' && row.cells[0] === '')).toHaveLength(250_000)
   })
 
   test('a quotation mark inside an unquoted cell is taken as written', async () => {
