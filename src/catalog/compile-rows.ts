@@ -3,7 +3,7 @@ import type { LoadedRow } from '../domain/loaded-row.js'
 import { canonicalRequest, type Filters, fingerprint, type SearchRequest } from '../domain/request.js'
 import type { Catalog, RawRow } from './catalog.js'
 import { filterProblem, limitProblem } from './filters.js'
-import { type Question, type QuestionReader, questionReader } from './question.js'
+import { hasInk, type Question, type QuestionReader, questionReader } from './question.js'
 import { requireColumn } from './template.js'
 
 /**
@@ -57,7 +57,7 @@ async function* loadedRows(
 function requestOf(question: Question): SearchRequest | { problem: string } {
   if ('problem' in question) return question
   const request = canonicalRequest(question)
-  if (request.query === '') return { problem: 'expected a query, found an empty one' }
+  if (!hasInk(request.query)) return { problem: 'expected a query, found an empty one' }
   if (request.query.length > LONGEST_QUERY) {
     return { problem: `expected a query of at most ${LONGEST_QUERY} characters, found ${request.query.length}` }
   }

@@ -56,6 +56,11 @@ export function questionReader(catalog: Catalog, template: string | null, common
   }
 }
 
+/** Whether there is anything to see in it: zero-width characters alone ask nothing. */
+export function hasInk(text: string): boolean {
+  return /[^\s\p{Z}\p{Cf}\p{Default_Ignorable_Code_Point}]/u.test(text)
+}
+
 function requireQueryColumn(catalog: Catalog): void {
   if (catalog.names.includes('query')) return
   const example = catalog.names.find((name) => /title|name|description|mood/i.test(name)) ?? catalog.names[0] ?? 'title'
@@ -71,7 +76,7 @@ function fill(template: Template, values: readonly string[]): string | { problem
   let next = 1
   for (const value of values) {
     const text = value.trim()
-    hasValue ||= text !== ''
+    hasValue ||= hasInk(text)
     query += text + (template.texts[next++] ?? '')
   }
   return hasValue

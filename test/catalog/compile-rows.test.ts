@@ -115,6 +115,7 @@ describe('a row that cannot become a request says so with its line', () => {
       'line 202: expected a query of plain text, found control characters in it',
     ],
     ['id,title\n1,x\n2,"y"z\n', 'line 3: expected a separator'],
+    ['id,title\n1,x\n2,\u200b \u2060\u00ad\n', 'line 3: expected text in {title}, found none'],
   ])('CSV %#', async (text, problem) => {
     const found = await problems(text)
     expect(found.at(-1)).toContain(problem)
@@ -141,6 +142,7 @@ describe('a row that cannot become a request says so with its line', () => {
   test.each([
     ['{"q":1}', 'expected query to be a text, found nothing'],
     ['{"query":"  "}', 'expected a query, found an empty one'],
+    ['{"query":" \\u200b\\ufeff "}', 'expected a query, found an empty one'],
     ['{"query":"x","limit":0}', 'expected limit to be a whole number from 1 to 100, found 0'],
     ['{"query":"x","limit":"20"}', 'found "20"'],
     ['{"query":"x","offset":-1}', 'expected offset to be a whole number from 0, found -1'],
