@@ -1,16 +1,16 @@
 import type { Api } from '../api/client.js'
 import type { BackoffRule } from '../domain/backoff.js'
 import type { Clock } from '../domain/clock.js'
-import { judge } from '../domain/judge.js'
 import type { Logger } from '../domain/logger.js'
 import type { ResponseFacts } from '../domain/outcome.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Step } from '../domain/step.js'
 import type { Claim, Store } from '../store/store.js'
 import { type Breaker, openBreaker } from './breaker.js'
-import { closingOf, stepOf } from './consequences.js'
+import { stepOf } from './consequences.js'
 import { logVerdict } from './decision-log.js'
 import { callThatFailedHere } from './fault.js'
+import { recordEnd } from './record-end.js'
 import { openSaver, type Saver } from './saver.js'
 
 /**
@@ -135,22 +135,11 @@ async function makeCall(
   ref: SearchRef,
   claim: Extract<Claim, { kind: 'granted' }>,
 ): Promise<Step> {
-  const { outcome, facts } = await parts.api
-    .search(claim.request)
-    .catch((error: unknown) => callThatFailedHere(error, parts.log))
-  parts.heard?.(facts)
-  const now = parts.clock.now()
-  const verdict = judge(outcome, {
-    failuresBefore: claim.failures,
-    maxAttempts: parts.rules.maxAttempts,
-    backoff: parts.rules.backoff,
-    now,
-    random: parts.random(),
-  })
-  const closed = await saver.save(() =>
-    parts.store.calls.close(claim.callId, { ...closingOf(outcome, verdict, now), facts, now }),
-  )
-  logVerdict(parts.log, { ref, claim, outcome, facts, verdict, maxAttempts: parts.rules.maxAttempts, now })
-  const alarm = await saver.save(() => breaker.afterCall(outcome, claim.probing))
-  return stepOf(verdict, { endedProbe: closed.endedProbe, durationMs: facts.durationMs, now, ...alarm })
+  const result = await parts.api.search(claim.request).catch((error: unknown) => callThatFailedHere(error, parts.log))
+  parts.heard?.(result.facts)
+  const end = await recordEnd(parts, saver, { ref, claim }, result)
+  if (end === null) return { do: 'pause', cause: 'failing' }
+  logVerdict(parts.log, { ref, claim, ...end, maxAttempts: parts.rules.maxAttempts })
+  const alarm = await saver.save(() => breaker.afterCall(end.outcome, claim.probing))
+  return stepOf(end.verdict, { ...end, durationMs: end.facts.durationMs, ...alarm })
 }

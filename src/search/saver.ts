@@ -1,13 +1,14 @@
 import pRetry from 'p-retry'
+import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 
 /**
  * A paid answer is saved, whatever it takes: the disk may be full, the file locked by a backup. As long as the
  * process lives the save is tried again, and meanwhile nobody in this process makes a new call, since
- * its answer could not be saved either.
+ * its answer could not be saved either. A bug of ours is not tried again: it would hold up everybody for ever.
  */
 export interface Saver {
-  /** Runs the save until it succeeds. */
+  /** Runs the save until it succeeds. Rejects with whatever is no `UnreachableError`. */
   save<T>(write: () => Promise<T>): Promise<T>
   /** Resolves when no save is failing: the moment for a new call. */
   settled(): Promise<void>
@@ -43,7 +44,10 @@ export function openSaver(parts: { readonly log: Logger }): Saver {
           minTimeout: SHORTEST_MS,
           maxTimeout: LONGEST_MS,
           factor: 2,
-          onFailedAttempt: ({ error }) => failed(save, error),
+          shouldRetry: ({ error }) => error instanceof UnreachableError,
+          onFailedAttempt: ({ error }) => {
+            if (error instanceof UnreachableError) failed(save, error)
+          },
         })
       } finally {
         over(save)

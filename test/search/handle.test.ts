@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { systemClock } from '../../src/domain/clock.js'
+import { UnreachableError } from '../../src/domain/errors.js'
 import { type SearchHandler, type SearchRules, searchHandler } from '../../src/search/handle.js'
 import { type Fleet, queries, refOf, startFleet } from '../support/fleet.js'
 import { until } from '../support/until.js'
@@ -221,7 +222,7 @@ test('a paid answer that cannot be saved is saved later, and until then nobody m
       calls: {
         ...store.calls,
         close: async (...given) => {
-          if (broken) throw new Error('database or disk is full')
+          if (broken) throw new UnreachableError('database or disk is full')
           return store.calls.close(...given)
         },
       },

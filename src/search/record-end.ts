@@ -1,0 +1,78 @@
+import type { BackoffRule } from '../domain/backoff.js'
+import type { Clock } from '../domain/clock.js'
+import { judge, type Verdict } from '../domain/judge.js'
+import type { Logger } from '../domain/logger.js'
+import type { CallResult } from '../domain/outcome.js'
+import type { SearchRef } from '../domain/search-id.js'
+import type { Claim, Store } from '../store/store.js'
+import { closingOf } from './consequences.js'
+import { saveThatFailedHere } from './fault.js'
+import type { Saver } from './saver.js'
+
+/** A call as it was judged and recorded. */
+export interface RecordedEnd extends CallResult {
+  readonly verdict: Verdict
+  readonly endedProbe: boolean
+  readonly now: number
+}
+
+interface EndParts {
+  readonly store: Pick<Store, 'calls' | 'pauses'>
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Logger
+  readonly rules: { readonly maxAttempts: number; readonly backoff: BackoffRule }
+}
+
+type GrantedClaim = Extract<Claim, { kind: 'granted' }>
+
+/**
+ * Judges a call and commits its end. Where that meets a bug of ours, saving the same again would end the same way, and a
+ * call that stays open is made and paid for again once it is too old. So it is recorded once more as plainly as can be: an
+ * answer as unreadable, which is kept and not bought again unasked, everything else as a failed attempt. Where even that
+ * meets a bug, the fleet is paused for a person to look.
+ * @returns null: nothing could be recorded, and the pause stands
+ */
+export async function recordEnd(
+  parts: EndParts,
+  saver: Saver,
+  { ref, claim }: { readonly ref: SearchRef; readonly claim: GrantedClaim },
+  result: CallResult,
+): Promise<RecordedEnd | null> {
+  const { log, clock, store } = parts
+  const call = { search: ref.fingerprint, call: claim.callId, query: claim.request.query }
+  try {
+    return await judgeAndClose(parts, saver, claim, result)
+  } catch (error) {
+    log.error({ ...call, err: error }, 'the end of a call could not be recorded, by a bug')
+    const plain = saveThatFailedHere(error, result)
+    try {
+      return await judgeAndClose(parts, saver, claim, plain)
+    } catch (again) {
+      const detail = `a bug keeps call ${claim.callId} from being recorded, so it may be paid for; the log says more`
+      log.error({ ...call, err: again }, `paused: ${detail}`)
+      await saver.save(() => store.pauses.add({ cause: 'failing', since: clock.now(), detail }))
+      return null
+    }
+  }
+}
+
+async function judgeAndClose(
+  parts: EndParts,
+  saver: Saver,
+  claim: GrantedClaim,
+  { outcome, facts }: CallResult,
+): Promise<RecordedEnd> {
+  const now = parts.clock.now()
+  const verdict = judge(outcome, {
+    failuresBefore: claim.failures,
+    maxAttempts: parts.rules.maxAttempts,
+    backoff: parts.rules.backoff,
+    now,
+    random: parts.random(),
+  })
+  const { endedProbe } = await saver.save(() =>
+    parts.store.calls.close(claim.callId, { ...closingOf(outcome, verdict, now), facts, now }),
+  )
+  return { outcome, facts, verdict, endedProbe, now }
+}
