@@ -6,7 +6,6 @@ import { type ExitCode, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { within } from '../domain/within.js'
 import { checkEpoch } from '../feed/epoch.js'
-import { feed } from '../feed/feeder.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 import type { Cli } from './cli.js'
@@ -86,28 +85,7 @@ async function refuseAnothersRedis(session: Session, queue: SearchQueue): Promis
   if (epoch !== null && epoch !== session.store.id) await checkEpoch(epochParts(session, queue))
 }
 
-function epochParts(session: Session, queue: SearchQueue) {
+export function epochParts(session: Session, queue: SearchQueue) {
   const setPace = () => followLimit({ ...session, queue, rateLimit: session.settings.rateLimit })
   return { ...session, queue, setPace }
-}
-
-/**
- * Fills the window once, so that work begins at once and not at the next chore.
- * @returns how many workers run; null when Redis is out of reach, which is said on stderr: the record is
- * released and any worker will feed it
- * @throws ConfigurationError when this Redis holds another store's window
- */
-export async function feedNow(cli: Cli, session: Session): Promise<number | null> {
-  const { openDelivery } = await import('../app/parts.js')
-  try {
-    const queue = await openDelivery(session.settings, session.log, session.closers)
-    const parts = epochParts(session, queue)
-    // Elsewhere: another process is restoring this Redis now and feeds it afterwards.
-    if ((await checkEpoch(parts)) !== 'elsewhere') await feed(parts)
-    return await queue.fleet.workers()
-  } catch (error) {
-    if (!(error instanceof UnreachableError)) throw error
-    cli.say(`Redis is out of reach, so nothing is queued yet: ${error.message} It is on record; a worker queues it.`)
-    return null
-  }
 }

@@ -7,6 +7,7 @@ import type { Priority } from '../domain/states.js'
 import { pauseSentence } from '../status/sentence.js'
 import { type LoadedBatch, load } from '../submit/submit.js'
 import type { Cli } from './cli.js'
+import { type Feeding, leftToWorkers, openFeeding } from './feeding.js'
 import { interruptible, orAborted, untilAborted } from './interrupt.js'
 import { isTerminal } from './io.js'
 import { maySpend } from './may-spend.js'
@@ -14,7 +15,7 @@ import { planView } from './plan-view.js'
 import { openProgressLine } from './progress-line.js'
 import { type PlanView, renderPlan } from './render/plan.js'
 import { counted } from './render/words.js'
-import { feedNow, type Session, withSession } from './session.js'
+import { type Session, withSession } from './session.js'
 import { keepHeapSmall } from './small-heap.js'
 import { waitForBatch } from './wait.js'
 
@@ -38,32 +39,48 @@ export interface SubmitOptions {
 
 /**
  * From a file to a released batch: load → plan → question → release → feed. Until the release the batch is *loading* and
- * every way out drops it: a mistake, a no, --dry-run, Ctrl-C. After the release nothing fails any more:
- * where Redis is out of reach that is said, and a worker feeds the batch.
+ * every way out drops it: a mistake, a no, --dry-run, Ctrl-C, another store's Redis. After the release nothing fails any
+ * more: where Redis is out of reach that is said, and so is a Ctrl-C; a worker feeds the batch.
  */
 export async function submit(cli: Cli, file: string, options: SubmitOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     if (options.json !== true) cli.whisper(`data directory: ${session.settings.dataDir}`)
     // Its plan counts answers on record, and its rows get them.
     await checkApi({ store: session.store, apiUrl: session.settings.apiUrl })
-    const released = await interruptible<Submitted>(
+    let released: Released | null = null
+    return interruptible<ExitCode>(
       cli,
-      (signal) => loadAndRelease(cli, session, { file, options, signal }),
+      async (signal) => {
+        const submitted = await loadAndRelease(cli, session, { file, options, signal })
+        if (submitted.kind === 'ended') return submitted.code
+        released = submitted
+        await feedReleased(cli, session, submitted, options)
+        signal.throwIfAborted()
+        return options.wait === true ? waitForBatch(cli, session, { batchId: submitted.id, timeoutMs: null }) : 0
+      },
       () => {
+        if (released !== null) {
+          return leftToWorkers(
+            cli,
+            `Batch ${released.id} is released`,
+            `\`trackyard-batch cancel ${released.id}\` stops it.`,
+          )
+        }
         cli.say('Interrupted: batch dropped, nothing was spent.')
-        return { kind: 'ended', code: 1 }
+        return 1
       },
     )
-    if (released.kind === 'ended') return released.code
-    const workers = await feedNow(cli, session)
-    if (options.json !== true) sayReleased(cli, released, { workers, pause: await standingPause(session) })
-    return options.wait === true ? waitForBatch(cli, session, { batchId: released.id, timeoutMs: null }) : 0
   })
 }
 
-type Submitted =
-  | { readonly kind: 'released'; readonly id: number; readonly name: string; readonly isDone: boolean }
-  | { readonly kind: 'ended'; readonly code: ExitCode }
+type Submitted = Released | { readonly kind: 'ended'; readonly code: ExitCode }
+
+interface Released {
+  readonly kind: 'released'
+  readonly id: number
+  readonly isDone: boolean
+  readonly feeding: Feeding
+}
 
 interface Order {
   readonly file: string
@@ -101,11 +118,13 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
       cli.say('Not released: batch dropped, nothing was spent.')
       return { kind: 'ended', code: 4 }
     }
+    const feeding = await openFeeding(cli, session, signal)
     await batch.release(caps)
     isDecided = true
     if (options.json === true) cli.printJson(submitJson(batch.id, view))
+    else cli.say(`Released as batch ${batch.id} (${name}).`)
     const isDone = batch.plan.new + batch.plan.alreadyQueued === 0
-    return { kind: 'released', id: batch.id, name, isDone }
+    return { kind: 'released', id: batch.id, isDone, feeding }
   } finally {
     if (!isDecided) await batch.drop()
   }
@@ -188,20 +207,20 @@ function submitJson(batch: number | null, { name, plan, estimate: { creditsNeede
   }
 }
 
-function sayReleased(
-  cli: Cli,
-  released: { readonly id: number; readonly name: string; readonly isDone: boolean },
-  fleet: { readonly workers: number | null; readonly pause: string | null },
-): void {
-  if (fleet.pause !== null && !released.isDone) cli.say(fleet.pause)
+/** Says what comes next. */
+async function feedReleased(cli: Cli, session: Session, released: Released, { json }: SubmitOptions): Promise<void> {
+  const workers = await released.feeding.fill()
+  if (json === true) return
+  const pause = released.isDone ? null : await standingPause(session)
+  if (pause !== null) cli.say(pause)
   const next = released.isDone
     ? `trackyard-batch export ${released.id}`
-    : fleet.workers === 0
+    : workers === 0
       ? 'trackyard-batch up   (no worker runs yet)'
-      : fleet.pause !== null
+      : pause !== null
         ? 'trackyard-batch resume'
         : `trackyard-batch wait ${released.id}`
-  cli.say(`Released as batch ${released.id} (${released.name}). Next: ${next}`)
+  cli.say(`Next: ${next}`)
 }
 
 /** Why nothing of it moves yet; null when nothing is paused. */

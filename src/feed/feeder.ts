@@ -22,12 +22,17 @@ export interface FeedParts {
   readonly queue: Pick<SearchQueue, 'searches'>
   readonly log: Logger
   readonly now: () => number
+  readonly signal?: AbortSignal
 }
 
-/** Fills the window. Returns how many searches were added or moved forward; a full window or nothing due is 0. */
+/**
+ * Fills the window. Returns how many searches were added or moved forward; a full window or nothing due is 0.
+ * @throws the signal's reason, between two chunks
+ */
 export async function feed(parts: FeedParts): Promise<number> {
   let added = 0
   for (;;) {
+    parts.signal?.throwIfAborted()
     const due = await parts.store.feed.due(CHUNK, roomPerPriority(await parts.store.feed.queued()))
     if (due.length === 0) break
     await parts.queue.searches.add(due.map(toJob))

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
+import { PassThrough, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { settingsOf } from '../../src/app/entry.js'
 import { startWorker } from '../../src/app/worker.js'
@@ -113,6 +113,18 @@ export async function openDesk(options: Partial<SimulatorOptions> = {}): Promise
       await rm(dir, { recursive: true, force: true })
     },
   }
+}
+
+/** An output that gives the signal at the first word on it, which is before its writer goes on. */
+export function interruptingAtOnce(): { readonly stdout: Out; readonly signal: AbortSignal } {
+  const stopping = new AbortController()
+  const stdout = new Writable({
+    write(_chunk, _encoding, done) {
+      stopping.abort(new Error('Interrupted.'))
+      done()
+    },
+  })
+  return { stdout, signal: stopping.signal }
 }
 
 export function terminal<T extends PassThrough>(stream: T): T & { isTTY: true; columns: number } {

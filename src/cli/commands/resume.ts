@@ -17,7 +17,9 @@ export function define(command: Command, act: Act): void {
 async function resumeAll(cli: Cli): Promise<ExitCode> {
   const { resumeByHand } = await import('../../pauses/resume.js')
   const { forgivingGate } = await import('../forgiving-gate.js')
-  const { feedNow, runningDelivery, withSession } = await import('../session.js')
+  const { leftToWorkers, openFeeding } = await import('../feeding.js')
+  const { interruptible } = await import('../interrupt.js')
+  const { runningDelivery, withSession } = await import('../session.js')
   const { counted } = await import('../render/words.js')
   return withSession(cli, async (session) => {
     const { queue } = await runningDelivery(session)
@@ -26,8 +28,15 @@ async function resumeAll(cli: Cli): Promise<ExitCode> {
     cli.print(sentence(resumed))
     if (resumed.retried > 0) cli.print(`${counted(resumed.retried, 'search')} refused because of the key: due again.`)
     if (!wasReached()) cli.say('Redis does not run or cannot be reached; workers go on when they have it again.')
-    else if (resumed.retried > 0) await feedNow(cli, session)
-    return 0
+    if (!wasReached() || resumed.retried === 0) return 0
+    return interruptible<ExitCode>(
+      cli,
+      async (signal) => {
+        await (await openFeeding(cli, session, signal)).fill()
+        return 0
+      },
+      () => leftToWorkers(cli, 'It is resumed', '`trackyard-batch pause` stops it.'),
+    )
   })
 }
 

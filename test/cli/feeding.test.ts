@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import type { StatusReport } from '../../src/status/report.js'
+import { CATALOG, type Desk, interruptingAtOnce, openDesk, QUERY } from './setup.js'
+
+/** What lets searches go feeds Redis at once. Before that nothing is let go that cannot be; after it Ctrl-C is too late to stop it. */
+let desk: Desk
+beforeEach(async () => {
+  desk = await openDesk()
+  await desk.file('films.csv', CATALOG)
+})
+afterEach(() => desk.close())
+
+const SUBMIT = ['submit', 'films.csv', '--query', QUERY]
+const ANOTHER_STORE = () => ({ TRACKYARD_DATA_DIR: `${desk.dataDir}-2` })
+
+const queued = () => desk.redis.command('ZCARD', '{trackyard}:search:prioritized')
+const report = (env = {}) => desk.json<StatusReport>(['status'], { env })
+
+describe('Ctrl-C after something was let go, while Redis is fed: 5, what stands and how to stop it', () => {
+  test('submit', async () => {
+    const { code, stderr } = await desk.type([...SUBMIT, '--json'], interruptingAtOnce())
+    expect(stderr).toMatch(
+      /Interrupted\. Batch 1 is released all the same, and workers queue .*`trackyard-batch cancel 1`/,
+    )
+    expect([code, await queued()]).toEqual([5, ':0\r\n'])
+    expect((await report()).batches).toMatchObject([{ state: 'released', waiting: 3 }])
+    await desk.work()
+    expect(desk.simulator.paid()).toBe(2)
+  })
+
+  test('submit --wait does not wait', async () => {
+    const { code, stderr } = await desk.type([...SUBMIT, '--json', '--wait'], interruptingAtOnce())
+    expect([code, stderr]).toEqual([5, expect.stringContaining('Batch 1 is released')])
+  })
+
+  test('release', async () => {
+    await desk.json([...SUBMIT, '--first', '1'])
+    await desk.work()
+    const { code, stderr } = await desk.type(['release', 'films'], interruptingAtOnce())
+    expect(stderr).toMatch(/Interrupted\. Batch 1 is released .*`trackyard-batch cancel 1`/)
+    expect([code, await queued()]).toEqual([5, ':0\r\n'])
+    expect((await report()).batches).toMatchObject([{ waiting: 1, withheld: 0 }])
+  })
+
+  test('dead-letters retry', async () => {
+    desk.simulator.fail({ match: 'Harbor', does: { status: 403 } })
+    await desk.json(SUBMIT)
+    await desk.work()
+    const { code, stderr } = await desk.type(['dead-letters', 'retry', '--all', '--yes'], interruptingAtOnce())
+    expect(stderr).toMatch(/Interrupted\. 1 search due again .*`trackyard-batch pause`/)
+    expect([code, await queued()]).toEqual([5, ':0\r\n'])
+    expect((await report()).batches).toMatchObject([{ waiting: 2, dead: 0 }])
+  })
+
+  test('resume', async () => {
+    desk.simulator.fail({ match: 'Harbor', does: { status: 401 } })
+    await desk.json(['submit', '-'], { stdin: '{"query":"Harbor"}' })
+    await desk.work()
+    const { code, stderr } = await desk.type(['resume'], interruptingAtOnce())
+    expect(stderr).toMatch(/Interrupted\. It is resumed .*`trackyard-batch pause`/)
+    expect([code, await queued()]).toEqual([5, ':0\r\n'])
+    expect((await report()).queue.causes).toEqual([])
+  })
+})
+
+test('submit says that it is released before it turns to Redis', async () => {
+  const { stderr } = await desk.type(SUBMIT, { env: { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' } })
+  expect(stderr).toMatch(/Released as batch 1 \(films\)\.\nRedis is out of reach.*\nNext: trackyard-batch wait 1\n$/)
+})
+
+describe("another store's Redis: 78, and nothing is let go", () => {
+  beforeEach(async () => {
+    await desk.json(SUBMIT)
+  })
+
+  test('submit', async () => {
+    const { code, stderr } = await desk.type(SUBMIT, { env: ANOTHER_STORE() })
+    expect([code, stderr]).toEqual([78, expect.stringContaining('belongs to another store')])
+    const env = { ...ANOTHER_STORE(), TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' }
+    expect((await desk.type(['status'], { env })).stdout).not.toContain('films')
+  })
+
+  test('release', async () => {
+    const away = { env: { ...ANOTHER_STORE(), TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' } }
+    expect((await desk.type([...SUBMIT, '--first', '1'], away)).code).toBe(0)
+    const { code, stderr } = await desk.type(['release', 'films'], { env: ANOTHER_STORE() })
+    expect([code, stderr]).toEqual([78, expect.stringContaining('belongs to another store')])
+    expect((await desk.type(['status', 'films'], away)).stdout).toContain('withheld')
+  })
+})
