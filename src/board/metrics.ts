@@ -54,6 +54,7 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
   gauge('trackyard_held', '1 while the API asked to wait and nothing else stops the fleet.').set(heldNow)
   const paused = gauge('trackyard_paused', '1 while this cause keeps the queue paused.', 'cause')
   for (const cause of PAUSE_CAUSES) paused.set({ cause }, queue.causes.includes(cause) ? 1 : 0)
+  gauge('trackyard_probing', '1 while calls go one at a time, until one succeeds.').set(queue.probing ? 1 : 0)
 
   const searches = gauge(
     'trackyard_queue_searches',

@@ -12,6 +12,8 @@ export interface StatusReport {
     readonly until: string | null
     /** Causes that stand; empty unless paused. */
     readonly causes: readonly PauseCause[]
+    /** Calls go one at a time until one succeeds. */
+    readonly probing: boolean
     /** Due, in Redis or not. */
     readonly waiting: number
     readonly active: number

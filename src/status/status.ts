@@ -55,6 +55,7 @@ export async function status(
       reason: explained.reason,
       until: isoOrNull(explained.until),
       causes: pauses.map((pause) => pause.cause),
+      probing,
       waiting: totals.due,
       active: delivery.active,
       delayed: delivery.delayed,

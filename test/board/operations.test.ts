@@ -46,6 +46,7 @@ describe('the metrics', () => {
       trackyard_credits_spent_total: 80,
       trackyard_unknown_outcomes_total: 1,
       trackyard_held: 0,
+      trackyard_probing: 0,
       'trackyard_paused{cause="no_credits"}': 0,
       'trackyard_queue_searches{state="waiting"}': 120,
       'trackyard_queue_searches{state="dead_letters"}': 2,
@@ -59,7 +60,7 @@ describe('the metrics', () => {
   test('name every cause of a pause, and leave out what is not known', async () => {
     const { queue } = aReport()
     const report = aReport({
-      queue: { ...queue, state: 'paused', causes: ['no_credits', 'operator'] },
+      queue: { ...queue, state: 'paused', causes: ['no_credits', 'operator'], probing: true },
       credits: { remaining: null, spent: 0, unknown_outcomes: 0 },
       pace: { limit_per_minute: null, calls_last_minute: 0 },
     })
@@ -68,6 +69,7 @@ describe('the metrics', () => {
     expect(samples['trackyard_paused{cause="no_credits"}']).toBe(1)
     expect(samples['trackyard_paused{cause="operator"}']).toBe(1)
     expect(samples['trackyard_paused{cause="outage"}']).toBe(0)
+    expect(samples['trackyard_probing']).toBe(1)
     expect(text).not.toMatch(/^trackyard_(credits_remaining|limit_per_minute)/m)
   })
 

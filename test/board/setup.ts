@@ -94,6 +94,7 @@ export function aReport(changed: Partial<StatusReport> = {}): StatusReport {
       reason: 'Running.',
       until: null,
       causes: [],
+      probing: false,
       waiting: 120,
       active: 3,
       delayed: 4,

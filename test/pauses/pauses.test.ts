@@ -45,9 +45,15 @@ describe('pause and resume', () => {
     for (const cause of ['no_credits', 'reserve', 'unauthorized', 'failing', 'outage'] as const) {
       await pause(parts(), cause, '')
       await resume(parts())
-      expect({ cause, narrowed: await gate().narrowed() }).toEqual({ cause, narrowed: true })
+      const probing = async () => (await fleet.status()).queue.probing
+      expect({ cause, narrowed: await gate().narrowed(), shown: await probing() }).toEqual({
+        cause,
+        narrowed: true,
+        shown: true,
+      })
       await fleet.store.pauses.endProbe()
       await followRows(parts())
+      expect(await probing()).toBe(false)
       expect(await gate().narrowed()).toBe(false)
     }
   })
