@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Settings } from '../config/settings.js'
 import { NotFinishedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
+import { refuseAnothersRedis } from '../feed/epoch.js'
 import { stopPrivateRedis } from '../queue/private-redis.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Chore } from './chores.js'
 import { opening } from './closers.js'
-import { openRunningDelivery } from './parts.js'
+import { openRecord, openRunningDelivery } from './parts.js'
 
 /**
  * `down`: a word left in Redis asks every worker and board to stop, each in its own grace; when the last worker has
@@ -30,7 +31,8 @@ export function downChore(queue: Pick<SearchQueue, 'fleet'>, startedAt: number, 
 
 /**
  * @returns how many workers ran, and whether a private Redis was stopped
- * @throws NotFinishedError when a worker has not stopped within its grace; Redis is left running then
+ * @throws NotFinishedError when a worker has not stopped within its grace; Redis is left running then.
+ * ConfigurationError when Redis belongs to another store: its workers are not ours to stop
  */
 export async function stopEverything(
   settings: Settings,
@@ -38,6 +40,10 @@ export async function stopEverything(
 ): Promise<{ readonly workers: number; readonly redis: boolean }> {
   const workers = await opening(async (closers) => {
     const queue = await openRunningDelivery(settings, log, closers)
+    // A private Redis lies in the data directory and is its own; an address may be anybody's.
+    if (queue !== null && settings.redisUrl !== null) {
+      await refuseAnothersRedis({ store: await openRecord(settings, log, closers), queue })
+    }
     const running = queue === null ? 0 : await stopWorkers(queue, settings.shutdownGraceMs)
     await closers.closeAll()
     return running

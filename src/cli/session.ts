@@ -5,7 +5,7 @@ import { systemClock } from '../domain/clock.js'
 import { type ExitCode, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { within } from '../domain/within.js'
-import { checkEpoch } from '../feed/epoch.js'
+import { refuseAnothersRedis } from '../feed/epoch.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 import type { Cli } from './cli.js'
@@ -61,7 +61,7 @@ export async function runningDelivery(session: Session): Promise<Delivery> {
   const { openRunningDelivery } = await import('../app/parts.js')
   try {
     const queue = await openRunningDelivery(session.settings, session.log, session.closers)
-    if (queue !== null) await answering(queue, refuseAnothersRedis(session, queue))
+    if (queue !== null) await answering(queue, refuseAnothersRedis({ ...session, queue }))
     return { queue, trouble: null }
   } catch (error) {
     if (error instanceof UnreachableError) return { queue: null, trouble: error }
@@ -77,12 +77,6 @@ const ANSWER_WITHIN_MS = 5000
  */
 export function answering<T>(queue: SearchQueue, work: Promise<T>): Promise<T> {
   return within(ANSWER_WITHIN_MS, work, `${queue.fleet.describe()} does not answer: check that it runs.`)
-}
-
-/** An empty Redis is left empty: a look must not change anything. */
-async function refuseAnothersRedis(session: Session, queue: SearchQueue): Promise<void> {
-  const epoch = await queue.fleet.epoch()
-  if (epoch !== null && epoch !== session.store.id) await checkEpoch(epochParts(session, queue))
 }
 
 export function epochParts(session: Session, queue: SearchQueue) {

@@ -45,6 +45,18 @@ export async function checkEpoch(parts: EpochParts): Promise<'ours' | 'restored'
   }
 }
 
+/** A look that changes nothing: an empty Redis is left empty. @throws ConfigurationError when it holds another store's window */
+export async function refuseAnothersRedis({
+  store,
+  queue,
+}: {
+  readonly store: Pick<Store, 'id' | 'path'>
+  readonly queue: Pick<SearchQueue, 'fleet'>
+}): Promise<void> {
+  const found = await queue.fleet.epoch()
+  if (found !== null && found !== store.id) throw anothersRedis(store, found, queue.fleet.describe())
+}
+
 async function restoreGate(parts: EpochParts): Promise<void> {
   const { pauses } = parts.store
   const { gate } = parts.queue

@@ -43,6 +43,11 @@ describe('dead letters', () => {
     )
   })
 
+  test('the list takes --all as retry and discard do: it lists all anyway', async () => {
+    expect(await desk.json(['dead-letters', 'list', '--all'])).toHaveLength(3)
+    expect(await desk.json(['dead-letters', '--all', '--status', '403'])).toHaveLength(2)
+  })
+
   test.each(['retry', 'discard'])('%s without a filter and without --all is refused', async (verb) => {
     const { code, stderr } = await desk.type(['dead-letters', verb, '--yes'])
     expect(code).toBe(4)
@@ -105,12 +110,13 @@ describe('pause and resume', () => {
 test('a Redis that belongs to another store is not touched: 78, naming both', async () => {
   await submitted('one')
   const env = { TRACKYARD_DATA_DIR: `${desk.dataDir}-2` }
-  for (const line of [['pause'], ['resume'], ['status']]) {
+  for (const line of [['pause'], ['resume'], ['status'], ['down']]) {
     const { code, stderr } = await desk.type(line, { env })
     expect([line, code]).toEqual([line, 78])
     expect(stderr).toMatch(/belongs to another store/)
   }
   expect((await report()).queue.causes).toEqual([])
+  expect(await desk.redis.command('GET', '{trackyard}:stop')).toBe('$-1\r\n')
 })
 
 describe('caps', () => {
