@@ -33,12 +33,9 @@ export function explain(standing: Standing): Explanation {
   const { pauses, due, active } = standing
   if (pauses.length > 0) return { state: 'paused', reason: pausedReason(standing), until: null }
   const work = due + active
-  if (standing.workers === 0 && work > 0) {
-    return {
-      state: 'no workers',
-      reason: `${searches(due)} due, but no worker runs: start one with \`trackyard-batch up\`.`,
-      until: null,
-    }
+  if (standing.workers === 0) {
+    const missed = `${searches(due)} due, but no worker runs: start one with \`trackyard-batch up\`.`
+    return { state: 'no workers', reason: work > 0 ? missed : idleReason(standing), until: null }
   }
   if (standing.heldUntil !== null && standing.heldUntil > standing.now && work > 0) {
     return {
@@ -115,10 +112,11 @@ function runningReason(standing: Standing): string {
 }
 
 function idleReason(standing: Standing): string {
+  const noWorker = standing.workers === 0 ? ', and no worker runs' : ''
   if (standing.withheld > 0) {
-    return `Nothing is due; ${figure(standing.withheld)} rows are withheld by a cap: \`trackyard-batch release\` lets them go.`
+    return `Nothing is due${noWorker}; ${figure(standing.withheld)} rows are withheld by a cap: \`trackyard-batch release\` lets them go.`
   }
-  return 'Nothing is due.'
+  return `Nothing is due${noWorker}.`
 }
 
 function searches(count: number): string {

@@ -41,9 +41,12 @@ describe('the one sentence', () => {
     expect(said({}).state).toBe('idle')
   })
 
-  test('nothing to do needs no worker, and no hold is shown for it', () => {
-    expect(said({ workers: 0, heldUntil: NOW + 60_000 }).state).toBe('idle')
+  test('with nothing due it is idle, held or not, and says so where no worker runs', () => {
+    expect(said({ heldUntil: NOW + 60_000 })).toMatchObject({ state: 'idle', reason: 'Nothing is due.' })
+    const nobody = 'Nothing is due, and no worker runs.'
+    expect(said({ workers: 0 })).toEqual({ state: 'no workers', reason: nobody, until: null })
     expect(said({ withheld: 90 }).reason).toMatch(/90 rows are withheld by a cap: `trackyard-batch release`/)
+    expect(said({ withheld: 90, workers: 0 }).reason).toMatch(/^Nothing is due, and no worker runs; 90 rows are with/)
   })
 
   test('a hold has one visible end; that of the day is told from that of the minute', () => {

@@ -56,8 +56,9 @@ export function statusLine({ queue, credits }: StatusReport): string {
 function stateSentence({ queue }: StatusReport, paint: Paint): string {
   switch (queue.state) {
     case 'paused':
-    case 'no workers':
       return paint.bad(queue.reason)
+    case 'no workers':
+      return queue.waiting > 0 ? paint.bad(queue.reason) : queue.reason
     case 'held':
       return paint.warn(queue.reason)
     case 'running':
