@@ -26,7 +26,7 @@ export function define(command: Command, act: Act): void {
   const retry = command
     .command('retry')
     .description('sends them back to the queue with fresh attempts; says what that may cost and asks first')
-    .argument('[search]', 'only this one')
+    .argument('[search]', 'only this one, even if it was discarded')
     .action((search: string | undefined, options: LetterOptions) =>
       does((work, cli) => work.retry(cli, search, options)),
     )
@@ -43,6 +43,8 @@ export function define(command: Command, act: Act): void {
       .option('--code <code>', "with this error code of the API's")
       .option('--batch <batch>', 'wanted by this batch, by id or name')
   }
+  list.option('--all', 'all of them, as without it')
+  list.option('--discarded', 'those that were taken off the list')
   for (const each of [retry, discard]) {
     each.option('--all', 'all of them; needed where nothing else narrows it').option('-y, --yes', 'do not ask')
   }
