@@ -35,7 +35,10 @@ export interface Doors {
 /** Priority of what comes back; new jobs have 10, 20 or 30. */
 export const COMES_BACK = 1
 
-/** Workers judge by their own clocks when a delayed job is due, Redis ends the hold by its own. */
+/**
+ * A delayed job is due by the moment at which a worker asks (by the worker's clock), a hold is over by the moment at which Redis
+ * reads it: without a margin, what asks just before the end finds the fleet free and the delayed job not due.
+ */
 const HOLD_MARGIN_MS = 50
 
 /** A retry whose error carries no delay was not ours (Redis refused a move, say): soon, but not at once. */

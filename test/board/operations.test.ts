@@ -69,7 +69,7 @@ describe('the metrics', () => {
     expect(samples['trackyard_paused{cause="no_credits"}']).toBe(1)
     expect(samples['trackyard_paused{cause="operator"}']).toBe(1)
     expect(samples['trackyard_paused{cause="outage"}']).toBe(0)
-    expect(samples['trackyard_probing']).toBe(1)
+    expect(samples.trackyard_probing).toBe(1)
     expect(text).not.toMatch(/^trackyard_(credits_remaining|limit_per_minute)/m)
   })
 

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { DelayedError, type Job } from 'bullmq'
+import { systemClock } from '../../src/domain/clock.js'
 import { jobIdOf } from '../../src/domain/search-id.js'
 import type { Step } from '../../src/domain/step.js'
-import { retryDelayMs } from '../../src/queue/settle.js'
+import { retryDelayMs, settle } from '../../src/queue/settle.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { DONE, eventually, jobs, numberOf, opener, range, recordingLogger, ref } from './setup.js'
 
@@ -44,6 +46,21 @@ describe('delay', () => {
     await eventually('all are done', () => runs.length === 201)
     expect(order()).toEqual([1, 1, ...range(2, 200)])
     expect(runs[1]?.at).toBeGreaterThanOrEqual(until)
+  })
+
+  test('the hold outlasts the delay by more than a command is on its way: the delayed one is due before anybody may start', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1]))
+    const job: Job | undefined = await queue.boardQueues.search.getJob(jobIdOf(ref(1)))
+    if (job === undefined) throw new Error('the job is gone')
+    const held: number[] = []
+    const gate = { ...queue.gate, hold: async (until: number) => void held.push(until) }
+    const doors = { gate, clock: systemClock, logger: recordingLogger() }
+    const until = Date.now() + 60_000
+    const step: Step = { do: 'delay', until, holdFleet: true }
+    await expect(settle(step, { job, token: '', givenBack: false }, doors)).rejects.toThrow(DelayedError)
+    expect(held).toHaveLength(1)
+    expect(Number(held[0]) - until).toBeGreaterThanOrEqual(20)
   })
 
   test('with a hold, of ten calls in flight: all ten come back before anything else', async () => {
