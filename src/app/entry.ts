@@ -2,7 +2,7 @@ import { type Environment, readEnvironment } from '../config/env-file.js'
 import { loadSettings } from '../config/load-settings.js'
 import { type Settings, secretTexts } from '../config/settings.js'
 import { type ExitCode, ReportedError } from '../domain/errors.js'
-import type { Logger } from '../domain/logger.js'
+import { type Logger, silentLogger } from '../domain/logger.js'
 import { type Log, openLog } from '../log/log.js'
 import { runService } from './process.js'
 import type { Running } from './running.js'
@@ -32,7 +32,10 @@ export async function runProcess(
   try {
     const settings = settingsOf(surroundings)
     const log = logOf(settings, surroundings.stderr)
-    const code = await runService(() => start(settings, log), { log, graceMs: settings.shutdownGraceMs })
+    const code = await runService(() => start(settings, log), {
+      log: settings.logLevel === 'silent' ? onlyErrors(surroundings) : log,
+      graceMs: settings.shutdownGraceMs,
+    })
     log.flush()
     return code
   } catch (error) {
@@ -40,4 +43,9 @@ export async function runProcess(
     surroundings.stderr.write(`${error.message}\n`)
     return error.exitCode
   }
+}
+
+/** What ends a process is told whatever the level: a service that ends in silence is a riddle. */
+function onlyErrors({ stderr }: Surroundings): Logger {
+  return { ...silentLogger, error: (_facts, sentence) => void stderr.write(`${sentence}\n`) }
 }

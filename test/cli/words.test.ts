@@ -81,6 +81,16 @@ test('stack traces are shown at TRACKYARD_LOG_LEVEL=debug only', async () => {
   expect((await desk.type(['status', 'nowhere'], { env })).stderr).toMatch(/UsageError: .*\n +at /)
 })
 
+test.each(['worker', 'board'])(
+  '%s that cannot start says why once, at TRACKYARD_LOG_LEVEL=silent too',
+  async (command) => {
+    const env = { TRACKYARD_LOG_LEVEL: 'silent', TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' }
+    const { code, stderr } = await desk.type([command], { env })
+    expect(code).toBe(3)
+    expect(stderr).toMatch(/^data directory: .*\nRedis at redis:\/\/127\.0\.0\.1:1\/? does not answer: .*\n$/)
+  },
+)
+
 test('a .env in the working directory is read, and the environment wins over it', async () => {
   await desk.file('.env', 'TRACKYARD_CONFIRM_ABOVE=1\nTRACKYARD_CONCURRENCY=many\n')
   expect((await desk.type(['status'])).code).toBe(78)
