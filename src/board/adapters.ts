@@ -25,7 +25,7 @@ const DEAD_LETTER_TABS = ['failed', 'waiting', 'active', 'delayed', 'prioritized
 
 const PAUSE_REASON = 'paused in Bull Board'
 
-/** The page shows one line of it. */
+/** Behind the sentence, where the page has room: it shows one line. */
 const ABOUT_DEAD_LETTERS = 'Retry sends a search back; `trackyard-batch dead-letters discard` takes it off the list.'
 
 export class SearchAdapter extends BullMQAdapter {
@@ -67,9 +67,16 @@ export class SearchAdapter extends BullMQAdapter {
 }
 
 export class DeadLetterAdapter extends BullMQAdapter {
-  constructor(queue: BoardQueue, parts: { readOnly: boolean }) {
-    super(queue, { displayName: 'Dead letters', description: ABOUT_DEAD_LETTERS, readOnlyMode: parts.readOnly })
+  readonly #sentence: LiveSentence
+
+  constructor(queue: BoardQueue, parts: { sentence: LiveSentence; readOnly: boolean }) {
+    super(queue, { displayName: 'Dead letters', readOnlyMode: parts.readOnly })
+    this.#sentence = parts.sentence
     this.setFormatter('name', deadLetterName)
+  }
+
+  override getDescription(): string {
+    return `${this.#sentence.current()} ${ABOUT_DEAD_LETTERS}`
   }
 
   /** Called by "pause all" only: dead letters make no calls, and a paused parking worker would swallow Retry. */

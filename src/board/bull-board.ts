@@ -39,7 +39,7 @@ export function bullBoard(
   createBullBoard({
     queues: [
       new SearchAdapter(queues.search, { actions, sentence, readOnly }),
-      new DeadLetterAdapter(queues.deadLetters, { readOnly }),
+      new DeadLetterAdapter(queues.deadLetters, { sentence, readOnly }),
     ],
     serverAdapter,
     options: {
