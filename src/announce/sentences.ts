@@ -1,11 +1,16 @@
 import { causeInWords, type Pause, type PauseCause } from '../domain/pause-cause.js'
-import type { Batch, BatchReport, Store } from '../store/store.js'
+import type { CountedBatch, Store } from '../store/store.js'
 
-/** What the webhook says: one sentence with figures and the next command. */
-export function pausedSentence(pause: Pause, due: number): string {
-  const wait = due === 1 ? '1 search waits' : `${due} searches wait`
+/**
+ * What the webhook says: one sentence with figures and the next command. A worker makes it, so the figures are those that the
+ * record counts along: what they do not tell, `status` does.
+ * @param due where several batches want the same searches, each counts them
+ */
+export function pausedSentence(pause: Pause, due: { readonly searches: number; readonly batches: number }): string {
+  const atMost = due.batches > 1 ? 'Up to ' : ''
+  const wait = due.searches === 1 ? '1 search waits' : `${due.searches} searches wait`
   const detail = pause.detail === '' ? '' : `: ${pause.detail.replace(/\.$/, '')}`
-  return `Paused (${causeInWords(pause.cause)})${detail}. ${wait}; see \`trackyard-batch status\`, then \`trackyard-batch resume\`.`
+  return `Paused (${causeInWords(pause.cause)})${detail}. ${atMost}${wait}; see \`trackyard-batch status\`, then \`trackyard-batch resume\`.`
 }
 
 /** @param standing causes that stand all the same */
@@ -22,43 +27,29 @@ export function resumedSentence(
   return `Resumed (was paused: ${over})${credits}; follow it with \`trackyard-batch status --watch\`.`
 }
 
-export function completedSentence(report: BatchReport): string {
-  const { batch, items, tagged, noMatch, dead, invalid, withheld } = report
+export function completedSentence(report: CountedBatch): string {
+  const { batch, items, tagged, noMatch, dead, invalid } = report
   const parts = [`${tagged} tagged`, `${noMatch} without match`]
   if (dead > 0) parts.push(`${dead} dead`)
   if (invalid > 0) parts.push(`${invalid} invalid`)
-  if (withheld > 0) parts.push(`${withheld} withheld`)
   return `Batch ${batch.id} (${batch.name}) is done: ${items === 1 ? '1 row' : `${items} rows`}, ${parts.join(', ')}; \`trackyard-batch export ${batch.id}\`.`
 }
 
 /** What `--first` or `--max-credits` let go has been searched, and the rest waits for a person. */
-export function throughSentence(report: BatchReport): string {
-  const { batch, items, tagged, noMatch, dead, waiting, withheld } = report
+export function throughSentence(report: CountedBatch): string {
+  const { batch, items, tagged, noMatch, dead, unfinished } = report
   const isFirst = batch.maxCredits === null || batch.charged < batch.maxCredits
   const cap = isFirst ? `--first ${batch.first}` : `--max-credits ${batch.maxCredits}`
   const parts = [`${tagged} of ${items === 1 ? '1 row' : `${items} rows`} tagged`, `${noMatch} without match`]
   if (dead > 0) parts.push(`${dead} dead`)
-  if (waiting > 0) parts.push(`${waiting} waiting for other batches`)
-  parts.push(`${withheld} withheld`, batch.charged === 1 ? '1 credit used' : `${batch.charged} credits used`)
+  parts.push(`${unfinished} still to do`, batch.charged === 1 ? '1 credit used' : `${batch.charged} credits used`)
   const release = `trackyard-batch release ${batch.id}${isFirst ? '' : ' --max-credits N'}`
   return `Batch ${batch.id} (${batch.name}): what ${cap} let go is through: ${parts.join(', ')}; \`trackyard-batch export ${batch.id}\` to look, \`${release}\` to go on.`
 }
 
 /** What has come to an end since the last look, each announced once. */
-export async function endings(store: Pick<Store, 'batches' | 'reports'>, now: number): Promise<readonly string[]> {
+export async function endings(store: Pick<Store, 'batches'>, now: number): Promise<readonly string[]> {
   const completed = await store.batches.takeCompleted(now)
   const through = await store.batches.takeThrough(now)
-  return [
-    ...(await sentencesOf(store, completed, completedSentence)),
-    ...(await sentencesOf(store, through, throughSentence)),
-  ]
-}
-
-async function sentencesOf(
-  store: Pick<Store, 'reports'>,
-  batches: readonly Batch[],
-  sentence: (report: BatchReport) => string,
-): Promise<readonly string[]> {
-  const reports = await Promise.all(batches.map((batch) => store.reports.batches({ batchId: batch.id, limit: 1 })))
-  return reports.flat().map(sentence)
+  return [...completed.map(completedSentence), ...through.map(throughSentence)]
 }

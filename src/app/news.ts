@@ -11,7 +11,7 @@ import type { Store } from '../store/store.js'
  * it and it still stands.
  */
 export function newsChore(parts: {
-  readonly store: Pick<Store, 'pauses' | 'batches' | 'reports' | 'account'>
+  readonly store: Pick<Store, 'pauses' | 'batches' | 'account'>
   readonly announcer: Announcer
   readonly log: Logger
   readonly now: () => number
@@ -33,7 +33,7 @@ export function newsChore(parts: {
       tell(resumedSentence(lifted, standing, creditsRemaining))
     }
     if (fresh.length === 0) return
-    const { due } = await parts.store.reports.totals(parts.now())
+    const due = await parts.store.batches.dueAtMost()
     for (const row of fresh) tell(pausedSentence(row, due))
   }
 

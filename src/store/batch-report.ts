@@ -1,4 +1,4 @@
-import { type BatchRow, batchOf, capOf } from './batch-row.js'
+import { type BatchRow, batchOf, capOf, unfinishedItems } from './batch-row.js'
 import type { Connection } from './connection.js'
 import { EVERYTHING, IS_DUE, REACH_TABLE, type Reach, reachParameter, wantedIn } from './reach.js'
 import type { BatchReport } from './report.js'
@@ -8,7 +8,7 @@ import type { BatchReport } from './report.js'
  * batch that is not finished has to look at the searches it still wants, to tell waiting from withheld.
  */
 export function batchReport(connection: Connection, row: BatchRow, reaches: readonly Reach[]): BatchReport {
-  const unfinished = row.items - row.invalid - row.tagged - row.no_match - row.dead
+  const unfinished = unfinishedItems(row)
   const withheld = row.state === 'released' ? withheldItems(connection, row, unfinished, reaches) : 0
   return {
     batch: batchOf(row),

@@ -24,6 +24,11 @@ export function batchOf(row: BatchRow): Batch {
   }
 }
 
+/** Items without a verdict. */
+export function unfinishedItems(row: BatchRow): number {
+  return row.items - row.invalid - row.tagged - row.no_match - row.dead
+}
+
 /** Batches that exist for people: not one that is being removed. */
 export function standingBatches() {
   return build.selectFrom('batch').selectAll().where('dropping', '=', 0)

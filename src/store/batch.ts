@@ -33,6 +33,8 @@ export interface Plan {
   readonly alreadyQueued: number
   readonly alreadyAnswered: number
   readonly alreadyDead: number
+  /** Of the dead ones, how many are off the list of dead letters. */
+  readonly discarded: number
   /** One per search without a verdict that no other released batch is due to pay: the new ones. */
   readonly creditsNeeded: number
   /** Searches due for other released batches, which run before or beside this one. */
@@ -62,6 +64,18 @@ export interface Batch {
   readonly completedAt: number | null
 }
 
+/** A batch and its own counters. What of the unfinished is waiting and what withheld only a report tells apart. */
+export interface CountedBatch {
+  readonly batch: Batch
+  readonly items: number
+  readonly tagged: number
+  readonly noMatch: number
+  readonly dead: number
+  readonly invalid: number
+  /** Items without a verdict. */
+  readonly unfinished: number
+}
+
 export interface BatchRecord {
   create(batch: NewBatch): Promise<number>
   /** Adds a chunk to a loading batch. A key that an earlier valid row has becomes an invalid item ("line 3: repeated id …"). */
@@ -84,10 +98,15 @@ export interface BatchRecord {
   /** By id ("12") or name (the latest of that name); null argument: the latest. A name wins over an id that looks like it. */
   find(idOrName: string | null): Promise<Batch | null>
   /** Batches whose last verdict has come and whose completion has not been announced yet; marks them announced. */
-  takeCompleted(now: number): Promise<readonly Batch[]>
+  takeCompleted(now: number): Promise<readonly CountedBatch[]>
   /**
    * Capped batches that have used what their last release let go, with no call of theirs in flight, while more is wanted;
    * marks them, so that each is given once per release. A release that lets nothing go gives none.
    */
-  takeThrough(now: number): Promise<readonly Batch[]>
+  takeThrough(now: number): Promise<readonly CountedBatch[]>
+  /**
+   * By the counters alone: how many searches are due at the most, and for how many batches. One that several batches want is
+   * counted for each of them.
+   */
+  dueAtMost(): Promise<{ readonly searches: number; readonly batches: number }>
 }

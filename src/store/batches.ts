@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Batch, BatchRecord, NewBatch } from './batch.js'
-import { type BatchRow, batchOf, CAP_SQL, standingBatches } from './batch-row.js'
+import type { Batch, BatchRecord, CountedBatch, NewBatch } from './batch.js'
+import { type BatchRow, batchOf, CAP_SQL, capOf, standingBatches, unfinishedItems } from './batch-row.js'
 import { build, type Connection } from './connection.js'
 import { addRows } from './load-rows.js'
 import { planOf } from './plan.js'
+import { payingBatches } from './reach.js'
 
 /** Rows removed in one transaction: others must be able to write in between. */
 const DROP_PIECE = 10_000
@@ -52,6 +53,7 @@ export function batchRecord(connection: Connection): BatchRecord {
     find: async (idOrName) => connection.read(() => find(connection, idOrName)),
     takeCompleted: async (now) => connection.write(() => takeCompleted(connection, now)),
     takeThrough: async (now) => connection.write(() => takeThrough(connection, now)),
+    dueAtMost: async () => connection.read(() => dueAtMost(connection)),
   }
 }
 
@@ -91,7 +93,7 @@ function find(connection: Connection, idOrName: string | null): Batch | null {
   return row === undefined ? null : batchOf(row)
 }
 
-function takeCompleted(connection: Connection, now: number): readonly Batch[] {
+function takeCompleted(connection: Connection, now: number): readonly CountedBatch[] {
   const rows = connection.rows(
     standingBatches()
       .where('state', '=', 'released')
@@ -100,10 +102,10 @@ function takeCompleted(connection: Connection, now: number): readonly Batch[] {
       .orderBy('completed_at'),
   )
   for (const row of rows) connection.run('update batch set announced_at = ? where id = ?', [now, row.id])
-  return rows.map(batchOf)
+  return rows.map(counted)
 }
 
-function takeThrough(connection: Connection, now: number): readonly Batch[] {
+function takeThrough(connection: Connection, now: number): readonly CountedBatch[] {
   const rows = connection.all<BatchRow>(
     `update batch set through_at = ?
      where state = 'released' and pending > 0 and through_at is null and charged >= ${CAP_SQL}
@@ -112,7 +114,18 @@ function takeThrough(connection: Connection, now: number): readonly Batch[] {
      returning *`,
     [now],
   )
-  return rows.map(batchOf)
+  return rows.map(counted)
+}
+
+function counted(row: BatchRow): CountedBatch {
+  const { items, tagged, no_match: noMatch, dead, invalid } = row
+  return { batch: batchOf(row), items, tagged, noMatch, dead, invalid, unfinished: unfinishedItems(row) }
+}
+
+function dueAtMost(connection: Connection): { readonly searches: number; readonly batches: number } {
+  const batches = payingBatches(connection)
+  const payable = batches.map((row) => Math.min(row.pending, (capOf(row) ?? Number.POSITIVE_INFINITY) - row.charged))
+  return { searches: payable.reduce((sum, searches) => sum + searches, 0), batches: batches.length }
 }
 
 /**

@@ -13,7 +13,7 @@ import { show } from './show.js'
 
 const A_MINUTE_MS = 60_000
 
-/** Heavy reads, on a connection that can only read: no worker ever waits for one of these. */
+/** Heavy reads, for command line, client and board, on a connection that can only read. A worker makes none of these. */
 export function reports(reader: Connection, openReader: () => Connection): Reports {
   return {
     batches: async ({ batchId, limit }) =>

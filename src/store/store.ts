@@ -8,7 +8,7 @@ import type { Priority } from '../domain/states.js'
 import type { BatchRecord } from './batch.js'
 import type { Reports } from './report.js'
 
-export type { Batch, BatchRecord, NewBatch, Plan } from './batch.js'
+export type { Batch, BatchRecord, CountedBatch, NewBatch, Plan } from './batch.js'
 export type {
   BatchReport,
   CallReport,

@@ -134,12 +134,12 @@ describe('a batch is complete', () => {
     expect(await store.batches.takeCompleted(1)).toEqual([])
     await settle(store, 'b', 'refused')
     expect(await completedAt(id)).toBe(11_000)
-    expect((await store.batches.takeCompleted(2)).map((batch) => batch.id)).toEqual([id])
+    expect((await store.batches.takeCompleted(2)).map(({ batch }) => batch.id)).toEqual([id])
     expect(await store.batches.takeCompleted(3)).toEqual([])
     await store.deadLetters.retry(refOf('b'))
     expect(await completedAt(id)).toBeNull()
     await settle(store, 'b', 'answered', 2)
-    expect((await store.batches.takeCompleted(4)).map((batch) => batch.id)).toEqual([id])
+    expect((await store.batches.takeCompleted(4)).map(({ batch }) => batch.id)).toEqual([id])
   })
 
   test('also when another batch paid for the last', async () => {
@@ -157,9 +157,30 @@ describe('a batch is complete', () => {
   })
 })
 
+describe('what is due at the most', () => {
+  const atMost = () => store.batches.dueAtMost()
+
+  test('is what one batch alone still wants, or what its cap has left', async () => {
+    expect(await atMost()).toEqual({ searches: 0, batches: 0 })
+    const id = await released(store, ['a', 'b', 'c', 'd'], { maxCredits: 3 })
+    await settle(store, 'a', 'answered')
+    expect(await atMost()).toEqual({ searches: 2, batches: 1 })
+    await release(store, id)
+    expect(await atMost()).toEqual({ searches: 3, batches: 1 })
+    await store.batches.cancel(id, 9)
+    expect(await atMost()).toEqual({ searches: 0, batches: 0 })
+  })
+
+  test('counts what several batches want for each of them', async () => {
+    await released(store, ['a', 'b'])
+    await released(store, ['b', 'c'])
+    expect(await atMost()).toEqual({ searches: 4, batches: 2 })
+  })
+})
+
 describe('what a cap let go is through', () => {
   const through = async (): Promise<readonly number[]> =>
-    (await store.batches.takeThrough(20_000)).map((batch) => batch.id)
+    (await store.batches.takeThrough(20_000)).map(({ batch }) => batch.id)
 
   test('when it is used up and no call is in flight, once for each release that lets more go', async () => {
     await released(store, ['x'])
