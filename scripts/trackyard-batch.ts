@@ -1,7 +1,9 @@
 #!/usr/bin/env node
-import { interruptSignal } from '../src/app/process.js'
-import { run } from '../src/cli/main.js'
+import { exitAtSignal, interruptSignal } from '../src/app/process.js'
 
+exitAtSignal((sentence) => process.stderr.write(`${sentence}\n`))
+// Behind the line above, because reading the program takes a moment.
+const { run } = await import('../src/cli/main.js')
 const code = await run(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,

@@ -64,6 +64,23 @@ export function interruptSignal(): { readonly signal: AbortSignal; dispose(): vo
   }
 }
 
+/**
+ * For as long as nobody asked for an `interruptSignal`: a command that has only just begun, or has nothing to end
+ * cleanly. It says a word and exits with 1; 130 is kept for a second signal.
+ */
+export function exitAtSignal(say: (sentence: string) => void): void {
+  let signals = 0
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      signals += 1
+      if (process.listenerCount(name) > 1) return
+      if (signals > 1) process.exit(130)
+      say('Interrupted.')
+      process.exit(1)
+    })
+  }
+}
+
 function whenAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve()

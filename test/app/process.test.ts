@@ -80,3 +80,22 @@ test('one that cannot go on is stopped all the same, for its calls in flight may
 test('one that cannot start says so and ends with its code', async () => {
   expect(await run('refuses').end).toEqual({ code: 78, lines: ['error: expected a key, found none'] })
 })
+
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  '%s to a command that has just begun: a word and 1, not 130',
+  async (signal) => {
+    const life = run('has just begun')
+    await life.said('started')
+    life.child.kill(signal)
+    expect(await life.end).toEqual({ code: 1, lines: ['started', 'Interrupted.'] })
+  },
+)
+
+test('a first signal is left to what ends cleanly; a second one while it ends exits at once, with 130', async () => {
+  const life = run('has just begun and ends cleanly')
+  await life.said('started')
+  life.child.kill('SIGINT')
+  await life.said('ending')
+  life.child.kill('SIGINT')
+  expect(await life.end).toEqual({ code: 130, lines: ['started', 'ending'] })
+})

@@ -2,13 +2,26 @@
  * A service of a few lines, for the tests of a process's life: says `started` and `stopped` on its channel or on
  * stdout. Its one argument is how it behaves.
  */
-import { runService } from '../../dist/src/app/process.js'
+import { exitAtSignal, interruptSignal, runService } from '../../dist/src/app/process.js'
 import { ConfigurationError } from '../../dist/src/domain/errors.js'
 
 const behaviour = process.argv[2]
 const line = (text) => process.stdout.write(`${text}\n`)
 const log = { debug: () => {}, info: () => {}, warn: () => {}, error: (_facts, sentence) => line(`error: ${sentence}`) }
 const forever = setInterval(() => {}, 1000)
+
+if (behaviour.startsWith('has just begun')) {
+  exitAtSignal(line)
+  if (behaviour.endsWith('and ends cleanly')) {
+    const { signal, dispose } = interruptSignal()
+    signal.addEventListener('abort', () => {
+      dispose()
+      line('ending')
+    })
+  }
+  line('started')
+  await new Promise(() => {})
+}
 
 async function start() {
   if (behaviour === 'refuses') throw new ConfigurationError('expected a key, found none')
