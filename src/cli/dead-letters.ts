@@ -2,13 +2,13 @@ import { type Price, priceOf, refuseEmptyFilter } from '../dead-letters/redrive.
 import type { DeadLetter } from '../domain/dead-letter.js'
 import { didYouMean } from '../domain/did-you-mean.js'
 import { type ExitCode, RefusedError, UsageError } from '../domain/errors.js'
-import type { DeadFilter, LetterCursor, Store } from '../store/store.js'
+import type { DeadFilter, LetterCursor, Retried, Store } from '../store/store.js'
 import { findBatch } from '../submit/batches.js'
 import { askYesNo, canAsk } from './ask.js'
 import type { Cli } from './cli.js'
 import { leftToWorkers, openFeeding } from './feeding.js'
 import { interruptible } from './interrupt.js'
-import { renderLetter, renderLetters } from './render/dead-letters.js'
+import { renderLetter, renderLetters, renderRetried } from './render/dead-letters.js'
 import { counted } from './render/words.js'
 import { type Session, withSession } from './session.js'
 
@@ -17,6 +17,7 @@ export interface LetterOptions {
   readonly status?: number
   readonly batch?: string
   readonly code?: string
+  readonly discarded?: boolean
   readonly all?: boolean
   readonly yes?: boolean
   readonly json?: boolean
@@ -34,9 +35,11 @@ export async function list(cli: Cli, options: LetterOptions, words: readonly str
     throw new UsageError(`Expected one of ${VERBS.join(', ')}, found "${word}".${guess}`)
   }
   return withSession(cli, async (session) => {
-    const letters = await allLetters(session.store, await filterOf(session, options, undefined))
+    const discarded = options.discarded === true
+    const filter = { ...(await filterOf(session, options, undefined)), discarded }
+    const letters = await allLetters(session.store, filter)
     if (options.json === true) cli.printJson(letters)
-    else cli.print(renderLetters(letters, cli.paint))
+    else cli.print(renderLetters(letters, discarded, cli.paint))
     return 0
   })
 }
@@ -64,30 +67,31 @@ export async function retry(cli: Cli, search: string | undefined, options: Lette
     const price = await priceOf(session.store, filter)
     const question = `${counted(price.searches, 'dead letter')} would go back to the queue, for up to ${counted(price.credits, 'credit')}${again(price)}.`
     if (price.searches > 0 && !(await mayGoOn(cli, question, 'Retry?', options))) return declined(cli)
-    if (price.searches === 0) return sayRetried(cli, 0, price, options)
-    let retried: number | null = null
+    if (price.searches === 0) return sayRetried(cli, { retried: 0, due: 0, withheld: 0 }, price, options)
+    let sentBack: Retried | null = null
     return interruptible<ExitCode>(
       cli,
       async (signal) => {
         const feeding = await openFeeding(cli, session, signal)
-        retried = await session.store.deadLetters.retryAll(filter)
-        sayRetried(cli, retried, price, options)
-        if (retried > 0) await feeding.fill()
+        sentBack = await session.store.deadLetters.retryAll(filter)
+        sayRetried(cli, sentBack, price, options)
+        if (sentBack.due > 0) await feeding.fill()
         return 0
       },
       () =>
-        retried === null
+        sentBack === null
           ? declined(cli)
-          : leftToWorkers(cli, `${counted(retried, 'search')} due again`, '`trackyard-batch pause` stops them.'),
+          : leftToWorkers(cli, `${counted(sentBack.due, 'search')} due again`, '`trackyard-batch pause` stops them.'),
     )
   })
 }
 
-function sayRetried(cli: Cli, retried: number, price: Price, { json }: LetterOptions): ExitCode {
+function sayRetried(cli: Cli, sentBack: Retried, price: Price, { json }: LetterOptions): ExitCode {
+  const { retried, due } = sentBack
   if (json === true) {
-    cli.printJson({ retried, credits_needed: price.credits, maybe_paid_already: price.maybePaidAlready })
+    cli.printJson({ retried, due, credits_needed: price.credits, maybe_paid_already: price.maybePaidAlready })
   } else {
-    cli.print(retried === 0 ? 'No dead letter matches.' : `${counted(retried, 'search')} due again.`)
+    cli.print(retried === 0 ? 'No dead letter matches.' : renderRetried(sentBack))
   }
   return 0
 }
@@ -96,8 +100,8 @@ export async function discard(cli: Cli, search: string | undefined, options: Let
   return withSession(cli, async (session) => {
     const filter = await filterOf(session, options, search)
     refuseEmptyFilter(filter, options.all === true, 'discard')
-    const count = await session.store.deadLetters.count(filter)
-    const question = `${counted(count, 'dead letter')} would leave the list for good; their rows stay dead in the export.`
+    const count = await session.store.deadLetters.count({ ...filter, discarded: false })
+    const question = `${counted(count, 'dead letter')} would leave the list; their rows stay dead in the export.`
     if (count > 0 && !(await mayGoOn(cli, question, 'Discard?', options))) return declined(cli)
     const discarded = count === 0 ? 0 : await session.store.deadLetters.discardAll(filter)
     if (options.json === true) cli.printJson({ discarded })

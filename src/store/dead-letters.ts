@@ -1,15 +1,17 @@
 import { type SelectQueryBuilder, sql } from 'kysely'
 import type { DeadLetter, Death } from '../domain/dead-letter.js'
 import type { SearchRequest } from '../domain/request.js'
+import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
 import { build, type Connection } from './connection.js'
 import { whereNamed } from './find-search.js'
+import { IS_DUE, REACH_TABLE, reaches, reachParameter } from './reach.js'
 import type { Schema } from './schema.js'
-import { fingerprintBytes, idInRound, type RefColumns, refOf, searchName } from './search-ref.js'
-import type { DeadFilter, DeadLetterRecord, LetterCursor, ParkedLetter } from './store.js'
+import { fingerprintBytes, type RefColumns, refOf, searchName } from './search-ref.js'
+import type { DeadFilter, DeadLetterRecord, LetterCursor, ParkedLetter, Retried } from './store.js'
 import { bury, revive } from './transitions.js'
 
-/** What is dead and not discarded: the truth that the parking queue follows. */
+/** What is dead: the truth that the parking queue follows, except for what was discarded. */
 export function deadLetterRecord(connection: Connection): DeadLetterRecord {
   const idsOf = (query: DeadQuery<object>): readonly number[] =>
     connection.rows(query.select('search.id')).map((row) => row.id)
@@ -33,12 +35,7 @@ export function deadLetterRecord(connection: Connection): DeadLetterRecord {
     countMaybePaid: async (filter) => connection.read(() => numberOf(dead(filter).where(MAYBE_PAID))),
     get: async (ref) =>
       connection.read(() => {
-        const row = connection.first(
-          letters(dead({}))
-            .where('search.fingerprint', '=', fingerprintBytes(ref.fingerprint))
-            .where('search.generation', '=', ref.generation)
-            .where('search.round', '=', ref.round),
-        )
+        const row = connection.first(letters(inRound(ref)))
         return row === undefined ? null : letterOf(row)
       }),
     refs: async (after, limit) =>
@@ -50,12 +47,12 @@ export function deadLetterRecord(connection: Connection): DeadLetterRecord {
         )
         return { refs: rows.map(refOf), next: rows.length < limit ? null : (rows.at(-1)?.id ?? null) }
       }),
-    retry: async (ref) =>
+    retry: async (ref) => connection.write(() => revive(connection, idsOf(inRound(ref))) === 1),
+    retryAll: async (filter) =>
       connection.write(() => {
-        const id = idInRound(connection, ref)
-        return id !== undefined && revive(connection, [id]) === 1
+        const ids = idsOf(dead(filter))
+        return { retried: revive(connection, ids), ...standingOf(connection, ids) }
       }),
-    retryAll: async (filter) => connection.write(() => revive(connection, idsOf(dead(filter)))),
     retryUnauthorized: async () =>
       connection.write(() => revive(connection, idsOf(dead({}).where('search.death_reason', '=', 'unauthorized')))),
     discardAll: async (filter) =>
@@ -64,7 +61,7 @@ export function deadLetterRecord(connection: Connection): DeadLetterRecord {
           connection.run(
             `update search set discarded = 1
              where id in (select value from json_each(?)) and state = 'dead' and discarded = 0`,
-            [JSON.stringify(idsOf(dead(filter)))],
+            [JSON.stringify(idsOf(dead({ ...filter, discarded: false })))],
           ).changes,
       ),
     recordCrashed: async (ref, death, now) =>
@@ -90,11 +87,9 @@ function diedAfter({ diedAt, id }: LetterCursor) {
 type DeadQuery<Row> = SelectQueryBuilder<Schema, 'search', Row>
 
 function dead(filter: DeadFilter): DeadQuery<object> {
-  let query: DeadQuery<object> = build
-    .selectFrom('search')
-    .where('search.state', '=', sql.lit('dead'))
-    .where('search.discarded', '=', sql.lit(0))
-  const { status, batchId, code, search } = filter
+  let query: DeadQuery<object> = build.selectFrom('search').where('search.state', '=', sql.lit('dead'))
+  const { status, batchId, code, search, discarded = search === undefined ? false : null } = filter
+  if (discarded !== null) query = query.where('search.discarded', '=', sql.lit(discarded ? 1 : 0))
   if (status !== undefined) query = query.where('search.death_status', '=', status)
   if (code !== undefined) query = query.where('search.death_code', '=', code)
   if (search !== undefined) query = whereNamed(query, search)
@@ -108,6 +103,28 @@ function dead(filter: DeadFilter): DeadQuery<object> {
       ),
     )
   return query
+}
+
+function inRound(ref: SearchRef): DeadQuery<object> {
+  return dead({})
+    .where('search.fingerprint', '=', fingerprintBytes(ref.fingerprint))
+    .where('search.generation', '=', ref.generation)
+    .where('search.round', '=', ref.round)
+}
+
+/** Of searches that wait again: how many a batch pays, and how many wait for a cap to be raised. */
+function standingOf(connection: Connection, ids: readonly number[]): Omit<Retried, 'retried'> {
+  return (
+    connection.get<Omit<Retried, 'retried'>>(
+      `with ${REACH_TABLE}, back as (
+         select ${IS_DUE} as is_due, exists (
+             select 1 from want join batch on batch.id = want.batch_id
+             where want.search_id = search.id and batch.state = 'released') as is_wanted
+         from search where id in (select value from json_each(@ids)))
+       select count(*) filter (where is_due) as due, count(*) filter (where is_wanted and not is_due) as withheld from back`,
+      { ids: JSON.stringify(ids), reaches: reachParameter(reaches(connection)) },
+    ) ?? { due: 0, withheld: 0 }
+  )
 }
 
 function letters(query: DeadQuery<object>) {

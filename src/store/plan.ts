@@ -14,17 +14,18 @@ export function planOf(connection: Connection, batchId: number): Plan {
   const batch = connection.first(standingBatches().where('id', '=', batchId))
   if (batch === undefined) throw new RefusedError(`There is no batch ${batchId} to plan: it was dropped. Submit again.`)
   const others = reaches(connection).filter((reach) => reach.batchId !== batchId)
-  const searches = connection.get<Record<'answered' | 'dead' | 'queued' | 'unasked', number>>(
+  const searches = connection.get<Record<'answered' | 'dead' | 'discarded' | 'queued' | 'unasked', number>>(
     `with ${REACH_TABLE}
      select
        count(*) filter (where search.state = 'answered') as answered,
        count(*) filter (where search.state = 'dead') as dead,
+       count(*) filter (where search.state = 'dead' and search.discarded = 1) as discarded,
        count(*) filter (where search.state in ('waiting', 'queued') and @others > 0 and ${IS_DUE}) as queued,
        count(*) filter (where search.state in ('waiting', 'queued')) as unasked
      from want cross join search on search.id = want.search_id
      where want.batch_id = @batchId`,
     { batchId, reaches: reachParameter(others), others: others.length },
-  ) ?? { answered: 0, dead: 0, queued: 0, unasked: 0 }
+  ) ?? { answered: 0, dead: 0, discarded: 0, queued: 0, unasked: 0 }
   return {
     rows: batch.items,
     accepted: batch.items - batch.invalid,
@@ -40,6 +41,7 @@ export function planOf(connection: Connection, batchId: number): Plan {
     alreadyQueued: searches.queued,
     alreadyAnswered: searches.answered,
     alreadyDead: searches.dead,
+    discarded: searches.discarded,
     creditsNeeded: searches.unasked - searches.queued,
     dueElsewhere: dueSearches(connection, others),
     examples: connection

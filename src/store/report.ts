@@ -47,6 +47,8 @@ export interface SearchReport {
   readonly state: SearchState
   readonly failures: number
   readonly death: Death | null
+  /** Dead, and off the list of dead letters. */
+  readonly discarded: boolean
   readonly calls: readonly CallReport[]
   readonly answer: string | null
   readonly items: readonly {

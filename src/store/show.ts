@@ -116,6 +116,7 @@ function showSearch(reader: Connection, searchId: number): SearchReport | null {
     state: row.state,
     failures: row.failures,
     death: deathOf(row),
+    discarded: row.discarded === 1,
     calls: calls.map(callReport),
     // What could not be read is kept with its call, and shown where there is nothing better.
     answer: answer?.body ?? calls.findLast((call) => call.unreadable !== null)?.unreadable ?? null,

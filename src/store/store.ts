@@ -243,6 +243,17 @@ export interface DeadFilter {
   readonly code?: string
   /** Fingerprint or a unique beginning of it (6 digits or more). */
   readonly search?: string
+  /** True: only what was discarded. False: only what was not. Left out: false, or both where `search` names one. */
+  readonly discarded?: boolean
+}
+
+/** What became of dead letters that were sent back. */
+export interface Retried {
+  readonly retried: number
+  /** Of these, how many some batch can pay: they are called. */
+  readonly due: number
+  /** Not due, but wanted by a batch that a cap holds back. No released batch wants the rest. */
+  readonly withheld: number
 }
 
 export interface ParkedLetter {
@@ -257,7 +268,7 @@ export interface LetterCursor {
 }
 
 export interface DeadLetterRecord {
-  /** Not discarded, oldest death first, a page at a time; `after` is `next` of the previous page, or null. */
+  /** Oldest death first, a page at a time; `after` is `next` of the previous page, or null. */
   list(
     filter: DeadFilter,
     after: LetterCursor | null,
@@ -270,10 +281,10 @@ export interface DeadLetterRecord {
   get(ref: SearchRef): Promise<ParkedLetter | null>
   /** Refs of all that should stand in the parking queue, a page by internal order. */
   refs(after: number, limit: number): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
-  /** dead (that round) → waiting with a new round and fresh attempts. False: it is not dead in that round any more. */
+  /** dead (that round, not discarded) → waiting with a new round and fresh attempts. False: it is not that any more. */
   retry(ref: SearchRef): Promise<boolean>
-  retryAll(filter: DeadFilter): Promise<number>
-  /** Leaves the list; the items keep status `dead`. */
+  retryAll(filter: DeadFilter): Promise<Retried>
+  /** Leaves the list; the items keep status `dead`. What has left it already is not counted. */
   discardAll(filter: DeadFilter): Promise<number>
   /** What died as unauthorized is due again, after `resume`. */
   retryUnauthorized(): Promise<number>

@@ -40,13 +40,13 @@ export function putBack(connection: Connection, ids: readonly number[]): number 
   return changes
 }
 
-/** dead, not discarded → waiting, in a new round and with fresh attempts. Returns how many were. */
+/** dead → waiting, in a new round and with fresh attempts. Returns how many were. */
 export function revive(connection: Connection, ids: readonly number[]): number {
   const revived = connection
     .all<{ id: number }>(
       `update search set state = 'waiting', round = round + 1, failures = 0, queued_priority = null, queued_at = null,
          verdict_call = null, ${NO_DEATH}
-       where id in (select value from json_each(?)) and state = 'dead' and discarded = 0 returning id`,
+       where id in (select value from json_each(?)) and state = 'dead' returning id`,
       [JSON.stringify(ids)],
     )
     .map((row) => row.id)

@@ -67,6 +67,7 @@ describe('the plan says what to do when it does not suffice', () => {
     alreadyQueued: 400,
     alreadyAnswered: 500,
     alreadyDead: 100,
+    discarded: 0,
     creditsNeeded: 10_000,
     dueElsewhere: 0,
     examples: [{ query: 'calm harbor', limit: 20, offset: 0 }],

@@ -72,6 +72,29 @@ describe('dead letters', () => {
     expect((await report()).batches).toMatchObject([{ tagged: 3, dead: 1 }])
   })
 
+  test('a discarded one is found by the plan, the list and show, and asked again where it is named', async () => {
+    await desk.type(['dead-letters', 'discard', '--status', '403', '--yes'])
+    const [first] = await desk.json<{ search: string; query: string }[]>(['dead-letters', 'list', '--discarded'])
+    const search = first?.search.slice(0, 12) ?? ''
+    const plan = await desk.type(['submit', '-', '--dry-run'], { stdin: JSON.stringify({ query: first?.query }) })
+    expect(plan.stdout).toMatch(
+      / dead +1 +not tried again.* discarded: see `trackyard-batch dead-letters list --discarded`/,
+    )
+    expect((await desk.type(['dead-letters', 'list', '--discarded'])).stdout).toMatch(/retry SEARCH$/m)
+    const next = `trackyard-batch dead-letters retry ${search}`
+    expect((await desk.type(['show', search])).stdout).toMatch(new RegExp(`discarded from the dead letters; .${next}`))
+    expect(await desk.json(['dead-letters', 'retry', '--all', '--yes'])).toMatchObject({ retried: 1 })
+    expect(await desk.json(['dead-letters', 'retry', search, '--yes'])).toMatchObject({ retried: 1, due: 1 })
+    expect((await report()).batches).toMatchObject([{ dead: 1, waiting: 2 }])
+  })
+
+  test('a retry says that what only cancelled batches want is not due', async () => {
+    await desk.type(['cancel', 'night'])
+    const { stdout } = await desk.type(['dead-letters', 'retry', '--status', '403', '--yes'])
+    expect(stdout).toMatch(/^None of them is due\. 2 wanted by no batch that is released/)
+    expect((await report()).queue.waiting).toBe(0)
+  })
+
   test('discard takes them off the list; their rows stay dead', async () => {
     expect(await desk.json(['dead-letters', 'discard', '--batch', 'night', '--yes'])).toEqual({ discarded: 3 })
     expect(await desk.json(['dead-letters'])).toEqual([])

@@ -139,9 +139,39 @@ describe('a retry', () => {
     await settle(store, 'c', 'unauthorized')
     expect(await store.deadLetters.retryUnauthorized()).toBe(1)
     expect(await listed()).toEqual(['a', 'b'])
-    expect(await store.deadLetters.retryAll({ status: 400 })).toBe(2)
+    expect(await store.deadLetters.retryAll({ status: 400 })).toEqual({ retried: 2, due: 2, withheld: 0 })
     expect(await listed()).toEqual([])
   })
+})
+
+test('says which of the retried are due, which a cap withholds, and which no released batch wants', async () => {
+  await released(store, ['a'])
+  await released(store, ['b', 'answered'], { maxCredits: 1 })
+  const cancelled = await released(store, ['c', 'd'])
+  for (const query of ['a', 'b', 'c', 'd']) await settle(store, query, 'refused')
+  await settle(store, 'answered', 'answered')
+  await store.batches.cancel(cancelled, 1)
+  expect(await store.deadLetters.retryAll({})).toEqual({ retried: 4, due: 1, withheld: 1 })
+  expect((await store.reports.totals(1)).due).toBe(1)
+})
+
+test('what is discarded comes back when its search is named, and is listed among the discarded until then', async () => {
+  const id = await released(store, ['a', 'b'])
+  await settle(store, 'a', 'refused')
+  await settle(store, 'b', 'refused')
+  const search = refOf('a').fingerprint
+  expect(await store.deadLetters.discardAll({ search })).toBe(1)
+  expect(await store.deadLetters.discardAll({ search })).toBe(0)
+  expect(await listed({ discarded: true })).toEqual(['a'])
+  expect(await listed({ search })).toEqual(['a'])
+  expect(await store.deadLetters.count({ search })).toBe(1)
+  expect(await store.reports.show(search, null)).toMatchObject({ state: 'dead', discarded: true })
+  const again = await loaded(store, ['a', 'b'])
+  expect(await store.batches.plan(again, 1)).toMatchObject({ alreadyDead: 2, discarded: 1 })
+  expect(await store.deadLetters.retryAll({ status: 400, batchId: id })).toMatchObject({ retried: 1 })
+  expect(await store.deadLetters.retryAll({ search })).toEqual({ retried: 1, due: 1, withheld: 0 })
+  expect(await listed({ discarded: true })).toEqual([])
+  expect(await counts(store, id)).toEqual({ items: 2, waiting: 2 })
 })
 
 test('what is discarded leaves the list for good, and its items stay dead', async () => {

@@ -1,4 +1,5 @@
 import type { DeadLetter } from '../../domain/dead-letter.js'
+import type { Retried } from '../../store/store.js'
 import type { Paint } from './paint.js'
 import { pairs, table } from './table.js'
 import { counted, figure, instant, short } from './words.js'
@@ -6,10 +7,10 @@ import { counted, figure, instant, short } from './words.js'
 const SHOWN = 20
 
 /** What went wrong how often and what to do about it; then the letters themselves, as far as a screen goes. */
-export function renderLetters(letters: readonly DeadLetter[], paint: Paint): string {
-  if (letters.length === 0) return 'No dead letters.'
+export function renderLetters(letters: readonly DeadLetter[], discarded: boolean, paint: Paint): string {
+  if (letters.length === 0) return discarded ? 'No dead letter was discarded.' : 'No dead letters.'
   const groups = [...groupedByCause(letters)].sort(([, a], [, b]) => b.length - a.length)
-  const lines = [paint.bold(counted(letters.length, 'dead letter'))]
+  const lines = [paint.bold(`${counted(letters.length, 'dead letter')}${discarded ? ', discarded' : ''}`)]
   for (const [cause, group] of groups) {
     lines.push('', paint.bad(`${figure(group.length)} × ${cause}`), `  ${group[0]?.remedy ?? ''}`)
   }
@@ -19,6 +20,7 @@ export function renderLetters(letters: readonly DeadLetter[], paint: Paint): str
       `… and ${figure(letters.length - SHOWN)} more: narrow it with --status, --code or --batch, or use --json`,
     )
   }
+  if (discarded) lines.push('', 'Asked again all the same, one by one: trackyard-batch dead-letters retry SEARCH')
   return lines.join('\n')
 }
 
@@ -68,4 +70,16 @@ export function renderLetter(letter: DeadLetter): string {
   )
   if (letter.costs > 0) rows.push(['costs', 'a retry may pay a second time: the first answer may be paid for already'])
   return `${pairs(rows)}\n\nEvery call: trackyard-batch show ${letter.search.slice(0, 12)}`
+}
+
+/** What was sent back, and what keeps part of it from being called. */
+export function renderRetried({ retried, due, withheld }: Retried): string {
+  const unwanted = retried - due - withheld
+  const lines = [due === 0 ? 'None of them is due.' : `${counted(due, 'search')} due again.`]
+  if (withheld > 0) lines.push(`${figure(withheld)} withheld by a cap: \`trackyard-batch release\` lets them go.`)
+  if (unwanted > 0)
+    lines.push(
+      `${figure(unwanted)} wanted by no batch that is released (cancelled ones want nothing more): due with a new submit.`,
+    )
+  return lines.join(' ')
 }

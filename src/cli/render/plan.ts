@@ -58,10 +58,17 @@ function searchLines(plan: Plan): string[] {
   if (plan.alreadyAnswered > 0) lines.push(entry('  answered', plan.alreadyAnswered, 'reused for free'))
   if (plan.alreadyQueued > 0) lines.push(entry('  queued', plan.alreadyQueued, 'by an earlier batch, which pays'))
   if (plan.alreadyDead > 0) {
-    lines.push(entry('  dead', plan.alreadyDead, 'not tried again by a submit; see `trackyard-batch dead-letters`'))
+    lines.push(entry('  dead', plan.alreadyDead, `not tried again by a submit; ${whereDead(plan)}`))
   }
   lines.push(entry('  new', plan.new, ''))
   return lines
+}
+
+function whereDead({ alreadyDead, discarded }: Plan): string {
+  const listed = 'see `trackyard-batch dead-letters`'
+  if (discarded === 0) return listed
+  const off = 'see `trackyard-batch dead-letters list --discarded`'
+  return discarded === alreadyDead ? `discarded: ${off}` : `${listed}; ${figure(discarded)} discarded: ${off}`
 }
 
 function costLines({ plan, estimate, cap, now, accountTrouble }: PlanView): string[] {

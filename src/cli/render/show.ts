@@ -44,7 +44,7 @@ function searchSections(search: SearchReport, withRows: boolean, paint: Paint): 
   facts.push(['state', search.state])
   if (death !== null) {
     const said = [death.status, death.code, death.error, death.message].filter((part) => part !== null).join(' · ')
-    facts.push(['reason', short(said, 500)], ['remedy', death.remedy])
+    facts.push(['reason', short(said, 500)], ['remedy', death.remedy], ['then', retryHint(search)])
     if (death.requestId !== null) facts.push(['request id', death.requestId])
   }
   const sections = [pairs(facts), callSection(search.calls)]
@@ -53,6 +53,13 @@ function searchSections(search: SearchReport, withRows: boolean, paint: Paint): 
   else if (search.answer !== null) sections.push(`answer, not readable\n  ${short(search.answer, 500)}`)
   if (withRows) sections.push(rowSection(search.items))
   return sections
+}
+
+function retryHint({ ref, discarded }: SearchReport): string {
+  const command = `\`trackyard-batch dead-letters retry ${ref.fingerprint.slice(0, 12)}\``
+  return discarded
+    ? `discarded from the dead letters; ${command} asks it again all the same`
+    : `${command} asks it again`
 }
 
 function callSection(calls: readonly CallReport[]): string {
@@ -136,6 +143,7 @@ function searchJson(search: SearchReport): object {
     round: search.ref.round,
     request: search.request,
     state: search.state,
+    discarded: search.discarded,
     attempts_used: search.failures,
     reason: search.death === null ? null : deathJson(search.death),
     calls: search.calls.map(callJson),
