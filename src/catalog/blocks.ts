@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { UsageError } from '../domain/errors.js'
+import { shellWord } from './source.js'
 
 /**
  * A stream of bytes as blocks of whole lines. Everything behind this file may therefore decode a block
@@ -72,7 +73,7 @@ export function requireUtf8(bytes: Buffer, firstLine: number, name: string): voi
   }
   throw new UsageError(
     `${name}, line ${line}: expected UTF-8, found bytes of another encoding (Latin-1?). ` +
-      `Convert it: iconv -f WINDOWS-1252 -t UTF-8 ${name} > utf8.csv`,
+      `Convert it: iconv -f WINDOWS-1252 -t UTF-8 ${shellWord(name)} > utf8.csv`,
   )
 }
 

@@ -1,4 +1,5 @@
 import { UsageError } from '../domain/errors.js'
+import { shellWord } from './source.js'
 
 /**
  * What people hand in by mistake, told by its first bytes and answered with the way to a catalog.
@@ -47,5 +48,7 @@ function countNuls(head: Buffer): number {
 }
 
 function notText(name: string, kind: string, advice: string): UsageError {
-  return new UsageError(`${name}: expected a CSV, TSV or JSONL text, found ${kind}. ${advice.replace('FILE', name)}`)
+  return new UsageError(
+    `${name}: expected a CSV, TSV or JSONL text, found ${kind}. ${advice.replace('FILE', shellWord(name))}`,
+  )
 }

@@ -6,7 +6,7 @@ import { requireHeader } from './header.js'
 import { readJsonl } from './jsonl-rows.js'
 import { requireText } from './not-text.js'
 import { sniffDelimiter, sniffFormat } from './sniff.js'
-import { type CatalogSource, openSource } from './source.js'
+import { type CatalogSource, openSource, shellWord } from './source.js'
 
 /**
  * Opens the user's file and understands as much of it as can be known before the rows: that it is
@@ -72,7 +72,7 @@ async function openJsonl(blocks: AsyncIterable<Buffer>, name: string): Promise<O
   if (objects === 0) {
     throw new UsageError(
       `${name}: expected one JSON object per line, found none in the first ${Math.min(rows.length, SAMPLE_ROWS)} lines. ` +
-        `If each object spans several lines, convert it: jq -c . ${name} > rows.jsonl`,
+        `If each object spans several lines, convert it: jq -c . ${shellWord(name)} > rows.jsonl`,
     )
   }
   return { format: 'jsonl', delimiter: null, columns: [], names: [...names], batches: startingWith(rows, batches) }

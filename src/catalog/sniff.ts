@@ -1,5 +1,6 @@
 import { extname } from 'node:path'
 import { UsageError } from '../domain/errors.js'
+import { shellWord } from './source.js'
 
 /**
  * What kind of catalog this is: by the file's name where that is clear, else by its first characters.
@@ -24,7 +25,7 @@ export function sniffFormat(name: string, head: string): 'csv' | 'jsonl' {
 function requireNoArray(name: string, head: string): 'jsonl' {
   if (!/^\s*\[/.test(head) || beginsWithListLine(head)) return 'jsonl'
   throw new UsageError(
-    `${name}: expected one JSON object per line, found a JSON array. Convert it: jq -c '.[]' ${name} > rows.jsonl`,
+    `${name}: expected one JSON object per line, found a JSON array. Convert it: jq -c '.[]' ${shellWord(name)} > rows.jsonl`,
   )
 }
 

@@ -1,4 +1,4 @@
-import { constants, openSync } from 'node:fs'
+import { constants, fstatSync, openSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
@@ -18,6 +18,8 @@ const CHUNK_BYTES = 256 * 1024
 export async function openSource(source: CatalogSource): Promise<OpenSource> {
   if ('stream' in source) {
     const { stream, name } = source
+    // Read as a stream, it would be an empty one.
+    if (isDirectory(stream)) throw foundDirectory(name)
     return {
       name,
       chunks: { [Symbol.asyncIterator]: () => stream.iterator({ destroyOnReturn: false }) },
@@ -27,9 +29,7 @@ export async function openSource(source: CatalogSource): Promise<OpenSource> {
   const { path } = source
   try {
     const about = await stat(path)
-    if (about.isDirectory()) {
-      throw new UsageError(`${path}: expected a file, found a directory. Name one CSV, TSV or JSONL file.`)
-    }
+    if (about.isDirectory()) throw foundDirectory(path)
     const stream = about.isFIFO()
       ? openPipe(path)
       : (await open(path, 'r')).createReadStream({ highWaterMark: CHUNK_BYTES })
@@ -39,9 +39,23 @@ export async function openSource(source: CatalogSource): Promise<OpenSource> {
   }
 }
 
+function foundDirectory(name: string): UsageError {
+  return new UsageError(`${name}: expected a file, found a directory. Name one CSV, TSV or JSONL file.`)
+}
+
+/** Standard input may be one: `submit - < directory`. */
+function isDirectory(stream: Readable): boolean {
+  return 'fd' in stream && typeof stream.fd === 'number' && fstatSync(stream.fd).isDirectory()
+}
+
 /** A pipe in the file system: opened as a file, it would hold a thread, and with it the end of the process, until somebody writes. */
 function openPipe(path: string): Readable {
   return new Socket({ fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), readable: true, writable: false })
+}
+
+/** The catalog as a word of a command to copy; FILE where its name is not one (standard input, a path with spaces). */
+export function shellWord(name: string): string {
+  return /^[\w./@%+:,-]+$/.test(name) ? name : 'FILE'
 }
 
 /** Turns what the system said into a sentence with the next step; anything unknown passes. */
@@ -55,7 +69,9 @@ export function readableReason(error: unknown, path: string): unknown {
       )
     case 'EACCES':
     case 'EPERM':
-      return new UsageError(`${path}: expected a readable file, found that permission is denied. Try: chmod +r ${path}`)
+      return new UsageError(
+        `${path}: expected a readable file, found that permission is denied. Try: chmod +r ${shellWord(path)}`,
+      )
     default:
       return error
   }

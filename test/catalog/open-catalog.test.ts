@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { open, readFile, writeFile } from 'node:fs/promises'
+import { Readable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
 import { readableReason } from '../../src/catalog/source.js'
@@ -99,6 +100,13 @@ describe('what is not a catalog is refused by name', () => {
     ['a JSON array that goes on', '[{"id":1},\n{"id":2}]\n', 'x.jsonl', "jq -c '.[]' x.jsonl"],
     ['a JSON array on standard input', ' [\n{"id":1}]', '-', 'one JSON object per line'],
     ['an object over several lines', '{\n"id": 1\n}', 'x.json', 'jq -c . x.json'],
+    ['the same on standard input', '{\n"id": 1\n}', 'standard input', 'jq -c . FILE > rows.jsonl'],
+    [
+      'UTF-16 in a file with spaces',
+      Buffer.from('\uFEFFid', 'utf16le'),
+      'my films.csv',
+      'iconv -f UTF-16 -t UTF-8 FILE',
+    ],
     ['gzip', Buffer.from([0x1f, 0x8b, 8, 0, 0]), 'x.csv.gz', 'gunzip -c x.csv.gz'],
     ['a workbook', Buffer.from('PK\u0003\u0004....'), 'x.xlsx', 'Excel workbook'],
     ['UTF-16', Buffer.from('\uFEFFid,title', 'utf16le'), 'x.csv', 'iconv -f UTF-16 -t UTF-8 x.csv'],
@@ -131,6 +139,12 @@ describe('what is not a catalog is refused by name', () => {
       expect([missing.name, missing.message]).toEqual(['UsageError', expect.stringContaining('no such file')])
       const itself = await refusal(() => openCatalog({ path: directory }))
       expect([itself.name, itself.message]).toEqual(['UsageError', expect.stringContaining('found a directory')])
+      const opened = await open(directory)
+      // What Node makes of `< directory`: an empty stream that knows its descriptor.
+      const stream = Object.assign(Readable.from([]), { fd: opened.fd })
+      const piped = await refusal(() => openCatalog({ stream, name: 'standard input' }))
+      await opened.close()
+      expect(piped.message).toMatch(/^standard input: expected a file, found a directory/)
     })
   })
 
