@@ -16,6 +16,7 @@ import { type Simulator, startSimulator } from '../src/simulator/simulator.js'
  * Leaves no process behind, and only the tagged catalog.
  */
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const CLI = join(ROOT, 'dist', 'scripts', 'trackyard-batch.js')
 const CATALOG = join('scripts', 'sample-catalog.csv')
 const OUT = join('demo-output', 'sample-catalog.tagged.csv')
 const QUERY = '{title} {mood} music'
@@ -37,7 +38,7 @@ async function main(): Promise<void> {
     ],
   })
   const env = {
-    ...process.env,
+    ...withoutSettings(process.env),
     TRACKYARD_API_URL: simulator.url,
     TRACKYARD_API_KEY: SIMULATOR_KEY,
     TRACKYARD_DATA_DIR: dir,
@@ -53,8 +54,8 @@ async function main(): Promise<void> {
   const command = async (...args: string[]): Promise<number> => {
     interrupted.signal.throwIfAborted()
     say(`\n$ trackyard-batch ${args.map(quoted).join(' ')}`)
-    const child = spawn(process.execPath, [join(ROOT, 'dist/scripts/trackyard-batch.js'), ...args], {
-      cwd: ROOT,
+    const child = spawn(process.execPath, [CLI, ...args.map(inRoot)], {
+      cwd: dir,
       env,
       stdio: 'inherit',
     })
@@ -63,8 +64,11 @@ async function main(): Promise<void> {
   }
   try {
     say('A worker and the board start; the simulator plays the API. Nothing here costs a credit.')
-    const workerStarted = new Promise<void>((resolve) => {
-      services.push(startService('worker', env, explain(simulator, resolve)), startService('board', env, announceBoard))
+    const workerStarted = new Promise<void>((resolve, reject) => {
+      const worker = startService('worker', env, explain(simulator, resolve))
+      // `close`: its last words are said then.
+      worker.once('close', (code) => reject(new Error(`The worker ended with exit code ${code}.`)))
+      services.push(worker, startService('board', env, announceBoard))
     })
     await Promise.race([workerStarted, once(interrupted.signal, 'abort')])
     const submitted = await command('submit', CATALOG, '--query', QUERY, '--wait')
@@ -86,6 +90,16 @@ async function main(): Promise<void> {
   }
 }
 
+/** The demo is nobody's work: it runs beside the settings, the key and the Redis of who runs it, and reads no `.env` of theirs. */
+function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('TRACKYARD_')))
+}
+
+/** The two files of the demo are named as seen from the project, where its commands do not run. */
+function inRoot(word: string): string {
+  return word === CATALOG || word === OUT ? join(ROOT, word) : word
+}
+
 /** One line of a service's log. */
 interface Line {
   readonly level: string
@@ -99,7 +113,7 @@ type Listener = (line: Line) => void
 function startService(name: 'worker' | 'board', env: NodeJS.ProcessEnv, listen: Listener): ChildProcess {
   // A group of its own: Ctrl-C reaches this process, which stops its children once.
   const child = spawn(process.execPath, [join(ROOT, `dist/workers/${name}.js`)], {
-    cwd: ROOT,
+    cwd: env.TRACKYARD_DATA_DIR,
     env,
     detached: true,
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -152,8 +166,8 @@ async function stopped(child: ChildProcess): Promise<void> {
 }
 
 async function quietly(command: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const child = spawn(process.execPath, [join(ROOT, 'dist/scripts/trackyard-batch.js'), command], {
-    cwd: ROOT,
+  const child = spawn(process.execPath, [CLI, command], {
+    cwd: env.TRACKYARD_DATA_DIR,
     env,
     stdio: 'ignore',
   })
