@@ -28,15 +28,15 @@ export function outcomeOf(response: Received, frame: ReturnType<typeof readFrame
     return { kind: 'rate_limited', retryAfterMs, daily: outOfToday || (retryAfterMs ?? 0) > LONGEST_MINUTE_WAIT_MS }
   }
   const said = readErrorBody(response.text)
-  if (status >= 500 || status === 408 || status === 425) {
-    return { kind: 'transient', reason: reasonOf(status, said), status, retryAfterMs, maybePaid: false }
-  }
   const refusal: Refusal = {
     status,
     error: said.error,
     code: said.code,
     message: said.message ?? redirectNote(response),
     requestId: said.requestId ?? requestIdHeader(response.headers),
+  }
+  if (status >= 500 || status === 408 || status === 425) {
+    return { kind: 'transient', reason: reasonOf(status, said), status, refusal, retryAfterMs, maybePaid: false }
   }
   if (status === 402) return { kind: 'out_of_credits', retryAfterMs, refusal }
   if (status === 401) return { kind: 'unauthorized', refusal }
@@ -48,6 +48,7 @@ function success(response: Received, frame: ReturnType<typeof readFrame>): Outco
   if (frame !== null) return { kind: 'answered', body, tracks: frame.tracks }
   return {
     kind: 'unreadable',
+    status,
     body,
     problem: `expected JSON with a list of tracks, found ${found(body, end, problem)} (HTTP ${status})`,
   }

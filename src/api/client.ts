@@ -102,7 +102,7 @@ function callResult(result: Exchange, key: string, now: number, durationMs: numb
   if (result.kind === 'none') {
     const reason = oneLine(redactKey(result.problem, key)) ?? 'network failure'
     return {
-      outcome: { kind: 'transient', reason, status: null, retryAfterMs: null, maybePaid: result.sent },
+      outcome: { kind: 'transient', reason, status: null, refusal: null, retryAfterMs: null, maybePaid: result.sent },
       facts: { ...NOTHING_SAID, durationMs },
     }
   }

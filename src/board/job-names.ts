@@ -3,7 +3,7 @@
  * times. Job data is what somebody wrote into Redis: nothing of it is trusted, whatever is missing falls
  * back to the job's own name.
  */
-const LONGEST_QUERY = 120
+const LONGEST = 120
 
 export interface NamedJob {
   readonly name: string
@@ -18,7 +18,9 @@ export function searchJobName(job: NamedJob): string {
 /** `400 invalid_parameters · calm piano` */
 export function deadLetterName(job: NamedJob): string {
   const { status, code, error } = fieldsOf(job.data)
-  const verdict = [status, code ?? error].filter((part) => typeof part === 'number' || typeof part === 'string')
+  const verdict = [status, code ?? error].flatMap((part) =>
+    typeof part === 'number' ? [String(part)] : typeof part === 'string' ? [short(part)] : [],
+  )
   const parts = [verdict.join(' '), queryOf(job.data)].filter((part) => part !== '' && part !== null)
   return parts.length === 0 ? job.name : parts.join(' · ')
 }
@@ -26,7 +28,11 @@ export function deadLetterName(job: NamedJob): string {
 function queryOf(data: unknown): string | null {
   const { query } = fieldsOf(data)
   if (typeof query !== 'string' || query === '') return null
-  return query.length > LONGEST_QUERY ? `${query.slice(0, LONGEST_QUERY - 1)}…` : query
+  return short(query)
+}
+
+function short(text: string): string {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text
 }
 
 function fieldsOf(data: unknown): Readonly<Record<string, unknown>> {

@@ -42,7 +42,7 @@ export function judge(outcome: Outcome, context: JudgeContext): Verdict {
     case 'unreadable':
       return {
         do: 'bury',
-        death: unreadableDeath(outcome.problem),
+        death: unreadableDeath(outcome),
         body: outcome.body,
         pause: null,
         usesAttempt: false,
@@ -91,18 +91,22 @@ function deathOf(reason: 'refused' | 'unauthorized', refusal: Refusal): Death {
   return {
     reason,
     status: refusal.status,
-    error: refusal.error ?? `HTTP ${refusal.status}`,
+    ...namedBy(refusal),
     code: refusal.code,
-    message: refusal.message,
     requestId: refusal.requestId,
     remedy: remedyFor(refusal.status),
   }
 }
 
-function unreadableDeath(problem: string): Death {
+/** A foreign page has no error field: what it says is all there is. The status is told beside it. */
+function namedBy({ error, message }: Refusal): { error: string; message: string | null } {
+  return error === null ? { error: message ?? 'No reason given', message: null } : { error, message }
+}
+
+function unreadableDeath({ status, problem }: Extract<Outcome, { kind: 'unreadable' }>): Death {
   return {
     reason: 'unreadable',
-    status: 200,
+    status,
     error: 'The answer cannot be read',
     code: 'unreadable',
     message: problem,
@@ -113,14 +117,15 @@ function unreadableDeath(problem: string): Death {
 }
 
 function exhaustedDeath(outcome: Extract<Outcome, { kind: 'transient' }>, failures: number): Death {
+  const said = outcome.refusal
   return {
     reason: 'attempts_used_up',
     status: outcome.status,
-    error: outcome.reason,
-    code: null,
-    message: `Failed ${failures} times; every attempt is listed by \`trackyard-batch show\`.`,
-    requestId: null,
-    remedy: 'Retry when the API is well again; if it stays, quote the request id of `trackyard-batch show` to support.',
+    ...(said === null ? { error: outcome.reason, message: `Failed ${failures} times.` } : namedBy(said)),
+    code: said?.code ?? null,
+    requestId: said?.requestId ?? null,
+    remedy:
+      'Every attempt is listed by `trackyard-batch show`. Retry when the API is well again; if it stays, quote the request id to support.',
   }
 }
 

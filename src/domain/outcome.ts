@@ -42,7 +42,7 @@ export const NOTHING_SAID: ResponseFacts = {
   durationMs: 0,
 }
 
-/** What a 4xx said, in either of the documented body shapes. Texts are cut to 500 characters and free of the API key. */
+/** What a 4xx or 5xx said, in either of the documented body shapes. Texts are cut to 500 characters and free of the API key. */
 export interface Refusal {
   readonly status: number
   readonly error: string | null
@@ -58,7 +58,7 @@ export type Outcome =
       readonly tracks: number
     }
   /** A 200 that cannot be read, or whose body was cut off: it may be paid for, so it is kept and never bought again unasked. */
-  | { readonly kind: 'unreadable'; readonly body: string; readonly problem: string }
+  | { readonly kind: 'unreadable'; readonly status: number; readonly body: string; readonly problem: string }
   | {
       readonly kind: 'rate_limited' /** Null: missing or not readable. */
       readonly retryAfterMs: number | null /** The daily limit, not the minute's. */
@@ -71,6 +71,8 @@ export type Outcome =
       readonly kind: 'transient'
       readonly reason: string
       readonly status: number | null
+      /** Null where there was no response. */
+      readonly refusal: Refusal | null
       readonly retryAfterMs: number | null
       /** True when the request may have reached the API and no answer says that it was free: a credit may be gone. */
       readonly maybePaid: boolean

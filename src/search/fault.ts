@@ -15,15 +15,18 @@ export function callThatFailedHere(error: unknown, log: Logger): CallResult {
  * As little as can be recorded of a call where its true end cannot be, by a bug. A body that may be paid for is kept, as one
  * that cannot be read; what brought none is a failed attempt.
  */
-export function saveThatFailedHere(error: unknown, { outcome }: CallResult): CallResult {
+export function saveThatFailedHere(error: unknown, { outcome, facts }: CallResult): CallResult {
   return outcome.kind === 'answered' || outcome.kind === 'unreadable'
-    ? { outcome: { kind: 'unreadable', body: outcome.body, problem: inWords(error) }, facts: NOTHING_SAID }
+    ? {
+        outcome: { kind: 'unreadable', status: facts.status ?? 200, body: outcome.body, problem: inWords(error) },
+        facts: NOTHING_SAID,
+      }
     : failure(error, isCharged(ledgerOutcome(outcome)))
 }
 
 function failure(error: unknown, maybePaid: boolean): CallResult {
   return {
-    outcome: { kind: 'transient', reason: inWords(error), status: null, retryAfterMs: null, maybePaid },
+    outcome: { kind: 'transient', reason: inWords(error), status: null, refusal: null, retryAfterMs: null, maybePaid },
     facts: NOTHING_SAID,
   }
 }

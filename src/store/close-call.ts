@@ -96,7 +96,8 @@ function settle(connection: Connection, call: ClosingCall, search: ClosingSearch
     case 'dead':
       // Used-up attempts are this life's affair; what the API refused it refuses in every life.
       if (closing.usesAttempt) useAttempt(connection, call)
-      if (!closing.usesAttempt || search.round === call.round) bury(connection, search, closing.death, call.id, now)
+      if (!closing.usesAttempt || search.round === call.round)
+        bury(connection, search, { ...closing.death, requestId: requestIdFor(connection, call, end) }, call.id, now)
       if (closing.pause !== null) addPause(connection, closing.pause)
       return
     case 'failed':
@@ -109,6 +110,19 @@ function settle(connection: Connection, call: ClosingCall, search: ClosingSearch
     default:
       closing satisfies never
   }
+}
+
+/** What support asks for: that of this call, or of the last failure in this life that had one; a timeout has none. */
+function requestIdFor(connection: Connection, call: ClosingCall, { closing, facts }: End): string | null {
+  if (closing.search !== 'dead') return null
+  const own = closing.death.requestId ?? facts.requestId
+  if (own !== null || !closing.usesAttempt) return own
+  const earlier = connection.get<{ request_id: string }>(
+    `select request_id from call where search_id = ? and round = ? and outcome = 'transient' and request_id is not null
+     order by id desc limit 1`,
+    [call.search_id, call.round],
+  )
+  return earlier?.request_id ?? null
 }
 
 /** Only while the search is still in the life that the call was made for. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import type { Outcome } from '../../src/domain/outcome.js'
+import type { Outcome, Refusal } from '../../src/domain/outcome.js'
 import { http } from './raw-server.js'
 import { withApi } from './setup.js'
 
@@ -89,15 +89,23 @@ const TABLE: [string, string, Outcome][] = [
   ],
   [
     '500',
-    http(500, { error: 'Internal Server Error', message: 'An unexpected error occurred' }),
-    transient('HTTP 500: Internal Server Error: An unexpected error occurred', 500),
+    http(500, {
+      error: 'Internal Server Error',
+      message: 'An unexpected error occurred',
+      request_id: 'req_9',
+    }),
+    transient('HTTP 500: Internal Server Error: An unexpected error occurred', 500, {
+      error: 'Internal Server Error',
+      message: 'An unexpected error occurred',
+      requestId: 'req_9',
+    }),
   ],
   [
     '502 as HTML',
     http(502, '<html><body><h1>Bad  Gateway</h1></body></html>'),
-    transient('HTTP 502: Bad Gateway', 502),
+    transient('HTTP 502: Bad Gateway', 502, { message: 'Bad Gateway' }),
   ],
-  ['503 that says when', http(503, '', { 'Retry-After': '5' }), transient('HTTP 503', 503, 5000)],
+  ['503 that says when', http(503, '', { 'Retry-After': '5' }), transient('HTTP 503', 503, { retryAfterMs: 5000 })],
   ['504', http(504, ''), transient('HTTP 504', 504)],
   [
     '302, which is not followed',
@@ -114,11 +122,20 @@ const TABLE: [string, string, Outcome][] = [
 ]
 
 function unreadable(body: string, found: string, status: number): Outcome {
-  return { kind: 'unreadable', body, problem: `expected JSON with a list of tracks, found ${found} (HTTP ${status})` }
+  return {
+    kind: 'unreadable',
+    status,
+    body,
+    problem: `expected JSON with a list of tracks, found ${found} (HTTP ${status})`,
+  }
 }
 
-function transient(reason: string, status: number, retryAfterMs: number | null = null): Outcome {
-  return { kind: 'transient', reason, status, retryAfterMs, maybePaid: false }
+function transient(
+  reason: string,
+  status: number,
+  { retryAfterMs = null, ...said }: Partial<Refusal> & { readonly retryAfterMs?: number | null } = {},
+): Outcome {
+  return { kind: 'transient', reason, status, refusal: { ...refusal, status, ...said }, retryAfterMs, maybePaid: false }
 }
 
 describe('the error table', () => {

@@ -60,12 +60,21 @@ test('jobs show their query, dead letters the verdict and the query, foreign job
     { query: 'calm piano', status: 400, code: 'invalid_parameters', error: 'Invalid' },
     { jobId: `d-${A_FINGERPRINT}-1-1` },
   )
+  await board.deadLetters.add(
+    'dead-letter',
+    { query: 'loud drums', status: 500, code: null, error: 'Internal Server Error' },
+    { jobId: `d-${A_FINGERPRINT}-2-1` },
+  )
   await board.deadLetters.add('by hand', null)
   const searches = await queuesOf(await board.get('/queues/api/queues?activeQueue=search'))
   expect(searches.queues[0]?.jobs.map((job) => job.name)).toEqual(['calm piano'])
   const letters = await queuesOf(await board.get('/queues/api/queues?activeQueue=dead-letters'))
   const names = letters.queues[1]?.jobs.map((job) => job.name)
-  expect(names?.sort()).toEqual(['400 invalid_parameters · calm piano', 'by hand'])
+  expect(names?.sort()).toEqual([
+    '400 invalid_parameters · calm piano',
+    '500 Internal Server Error · loud drums',
+    'by hand',
+  ])
 })
 
 test('with Redis away the page is told so instead of hanging, and comes back with it', async () => {

@@ -21,6 +21,7 @@ function transient(facts: Partial<Extract<Outcome, { kind: 'transient' }>> = {})
     kind: 'transient',
     reason: '500 Internal Server Error',
     status: 500,
+    refusal: null,
     retryAfterMs: null,
     maybePaid: false,
     ...facts,
@@ -33,13 +34,13 @@ describe('what one outcome means', () => {
     ['200 is kept', { kind: 'answered', body: '{}', tracks: 3 }, { do: 'keep', body: '{}', tracks: 3 }],
     [
       'a 200 that cannot be read is dead with its body, never bought again unasked',
-      { kind: 'unreadable', body: '<html>', problem: 'not JSON' },
+      { kind: 'unreadable', status: 201, body: '<html>', problem: 'not JSON' },
       {
         do: 'bury',
         body: '<html>',
         pause: null,
         usesAttempt: false,
-        death: expect.objectContaining({ reason: 'unreadable', status: 200, message: 'not JSON' }),
+        death: expect.objectContaining({ reason: 'unreadable', status: 201, message: 'not JSON' }),
       },
     ],
     [
@@ -122,6 +123,15 @@ describe('what one outcome means', () => {
       { do: 'retry', at: NOW + 2500, reason: 'no answer within 20 s' },
     ],
   ]
+  test.each([
+    ['a page of text', 'Bad Gateway', { status: 502, error: 'Bad Gateway', message: null }],
+    ['nothing', null, { status: 502, error: 'No reason given', message: null }],
+  ])('%s instead of an error says what it says, beside its status', (_, message, death) => {
+    const last = { ...context, failuresBefore: 7 }
+    expect(judge(transient({ status: 502, refusal: refusal(502, { message }) }), last)).toMatchObject({ death })
+    expect(judge({ kind: 'refused', refusal: refusal(502, { message }) }, context)).toMatchObject({ death })
+  })
+
   test.each(table)('%s', (_, outcome, verdict) => {
     expect(judge(outcome, context)).toEqual(verdict)
   })
@@ -133,6 +143,13 @@ describe('attempts', () => {
       do: 'bury',
       usesAttempt: true,
       death: { reason: 'attempts_used_up', status: 500, message: expect.stringContaining('8 times') },
+    })
+  })
+
+  test('the last failure is dead with all that the API said, for support', () => {
+    const said = refusal(500, { error: 'Internal Server Error', code: 'oops', message: 'Again', requestId: 'req_7' })
+    expect(judge(transient({ refusal: said }), { ...context, failuresBefore: 7 })).toMatchObject({
+      death: { status: 500, error: 'Internal Server Error', code: 'oops', message: 'Again', requestId: 'req_7' },
     })
   })
 

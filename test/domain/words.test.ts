@@ -28,7 +28,7 @@ test('only what was paid, perhaps paid or is in flight stays charged', () => {
 })
 
 test('a failure after sending is of unknown outcome, one before is free', () => {
-  const failure = { kind: 'transient', reason: 'x', status: null, retryAfterMs: null } as const
+  const failure = { kind: 'transient', reason: 'x', status: null, refusal: null, retryAfterMs: null } as const
   expect(ledgerOutcome({ ...failure, maybePaid: true })).toBe('unknown')
   expect(ledgerOutcome({ ...failure, maybePaid: false })).toBe('transient')
 })

@@ -78,7 +78,23 @@ test('after the last failed attempt a search is dead with its history', async ()
   expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'retry', delayMs: 1000 })
   expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'bury' })
   expect((await fleet.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
-    { letter: { attempts: 3, status: 500 } },
+    {
+      letter: {
+        ...{ attempts: 3, status: 500, error: 'Internal Server Error', message: 'An unexpected error occurred' },
+        request_id: expect.stringMatching(/^req_/),
+      },
+    },
+  ])
+})
+
+test('a search that dies of a lost connection keeps the request id of the last failure that had one', async () => {
+  await fleet.submit(['calm piano'])
+  fleet.simulator.fail({ timesInTotal: 2, does: { status: 500 } })
+  fleet.simulator.fail({ does: 'cut' })
+  const handler = handlerWith()
+  for (const step of ['retry', 'retry', 'bury']) expect(await handle(handler, 'calm piano')).toMatchObject({ do: step })
+  expect((await fleet.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
+    { letter: { attempts: 3, status: null, error: 'connection lost', request_id: 'req_00000002' } },
   ])
 })
 
@@ -237,17 +253,19 @@ test('a paid answer that cannot be saved is saved later, and until then nobody m
   await until(() => log.said(/cannot be saved/).length > 0, { timeoutMs: 20_000, what: 'the save to fail' })
   const second = handle(handler, 'b')
   expect(fleet.simulator.calls()).toHaveLength(1)
+  expect(handler.trouble()).toMatchObject({ kind: 'save', cause: 'database or disk is full' })
   broken = false
   expect(await first).toMatchObject({ do: 'complete' })
   expect(await second).toMatchObject({ do: 'complete' })
   expect(log.said(/every answer is saved; calls go on/)).toHaveLength(1)
+  expect(handler.trouble()).toBeNull()
   expect(fleet.simulator.paid()).toBe(2)
 })
 
 test('a store that cannot be asked costs nothing: the job waits', async () => {
   await fleet.submit(['a'])
   const { store, api, log } = fleet
-  const refuse = () => Promise.reject(new Error('database is locked'))
+  const refuse = () => Promise.reject(new UnreachableError('database is locked'))
   const handler = searchHandler({
     store: { pauses: store.pauses, calls: { ...store.calls, claim: refuse } },
     api,
@@ -258,4 +276,5 @@ test('a store that cannot be asked costs nothing: the job waits', async () => {
   })
   expect(await handle(handler, 'a')).toMatchObject({ do: 'delay', holdFleet: false })
   expect(fleet.simulator.calls()).toHaveLength(0)
+  expect(handler.trouble()).toMatchObject({ kind: 'claim', cause: 'database is locked' })
 })
