@@ -9,6 +9,7 @@ import type { Settings } from '../config/settings.js'
 import { moveFailed } from '../dead-letters/mover.js'
 import { sweepDeadLetters } from '../dead-letters/sweep.js'
 import type { Logger } from '../domain/logger.js'
+import type { StoreTrouble } from '../domain/store-trouble.js'
 import { checkEpoch } from '../feed/epoch.js'
 import { feed } from '../feed/feeder.js'
 import { reconcile } from '../feed/reconcile.js'
@@ -36,7 +37,7 @@ export interface ChoreParts {
   readonly log: Logger
   readonly now: () => number
   readonly workerId: string
-  readonly inHand: () => number
+  readonly trouble: () => StoreTrouble | null
 }
 
 /** The chores that one worker does for all; a worker that stops gives them up, so that the next need not wait. */
@@ -81,7 +82,7 @@ export function workerChores(parts: ChoreParts): readonly Chore[] {
     {
       name: 'say that it lives',
       everyMs: 4 * SECOND,
-      run: () => queue.fleet.beat({ id: parts.workerId, pid: process.pid, inHand: parts.inHand() }),
+      run: () => queue.fleet.beat({ id: parts.workerId, trouble: parts.trouble() }),
     },
     {
       name: 'check whose Redis it is',

@@ -14,7 +14,7 @@ import type { Logger } from '../domain/logger.js'
 import { checkEpoch } from '../feed/epoch.js'
 import { followRows } from '../pauses/pause.js'
 import { keepPrivateRedis } from '../queue/private-redis.js'
-import type { RunningWorker, SearchQueue } from '../queue/search-queue.js'
+import type { SearchQueue } from '../queue/search-queue.js'
 import { OPEN_CALL_MARGIN_MS, searchHandler } from '../search/handle.js'
 import type { Store } from '../store/store.js'
 import { startChores } from './chores.js'
@@ -70,7 +70,15 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
 
   const workerId = randomUUID()
   const sharedKey = openSharedKey({ store, clock: systemClock })
-  const working: { searches: RunningWorker | null } = { searches: null }
+  const handler = searchHandler({
+    store,
+    api,
+    log,
+    clock: systemClock,
+    random: Math.random,
+    rules: settings,
+    heard: sharedKey.heard,
+  })
   const chores = startChores(
     [
       ...workerChores({
@@ -79,7 +87,7 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
         announcer,
         workerId,
         sharedKey,
-        inHand: () => working.searches?.inHand() ?? 0,
+        trouble: handler.trouble,
       }),
       downChore(queue, startedAt, end.well),
     ],
@@ -91,15 +99,6 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
   closers.add(() => chores.stop())
   const parking = await queue.deadLetters.work({ retry: async (ref) => void (await retryOne(parts, ref)) })
   closers.add(() => parking.stop(settings.shutdownGraceMs))
-  const handler = searchHandler({
-    store,
-    api,
-    log,
-    clock: systemClock,
-    random: Math.random,
-    rules: settings,
-    heard: sharedKey.heard,
-  })
   const searches = await queue.searches.work({
     concurrency: settings.concurrency,
     lockDurationMs: settings.lockDurationMs,
@@ -108,7 +107,6 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
     handle: handler.handle,
     onBuried: () => chores.kick('move dead letters'),
   })
-  working.searches = searches
   closers.add(async () => {
     const { unfinished } = await searches.stop(settings.shutdownGraceMs)
     if (unfinished === 0) log.info({}, 'nothing in hand any more')

@@ -63,6 +63,9 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
   )
   for (const state of ['waiting', 'active', 'delayed', 'dead_letters'] as const) searches.set({ state }, queue[state])
   gauge('trackyard_workers', 'Workers that were heard of within 15 seconds.').set(queue.workers)
+  gauge('trackyard_workers_stuck', 'Workers that cannot write to the store, and so make no calls.').set(
+    queue.stuck_workers,
+  )
 
   const items = gauge('trackyard_batch_items', 'Rows of a batch by status.', 'batch', 'name', 'status')
   for (const batch of shownBatches(report.batches)) {

@@ -1,9 +1,10 @@
 import type { Redis } from 'ioredis'
+import type { StoreTrouble } from '../domain/store-trouble.js'
 import type { Fleet } from './search-queue.js'
 
 /**
  * The few keys of our own beside BullMQ's, all of them about who is who: whose window this Redis holds
- * (the epoch), who is alive (a key per worker that expires by Redis's clock), who does a chore (a lease), and
+ * (the epoch), who is alive (a key per worker that expires by Redis's clock, with its trouble in it), who does a chore (a lease), and
  * by which limit the one who keeps the pace goes.
  */
 const WORKER_LIVES_MS = 15_000
@@ -30,6 +31,16 @@ for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   if redis.call('EXISTS', ARGV[1] .. id) == 1 then alive = alive + 1 else redis.call('SREM', KEYS[1], id) end
 end
 return alive
+`
+
+/** KEYS and ARGV as above. What each living worker said of its trouble, if it said anything. */
+const TROUBLES = `
+local troubles = {}
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  local said = redis.call('GET', ARGV[1] .. id)
+  if said and said ~= '' then table.insert(troubles, said) end
+end
+return troubles
 `
 
 export function openFleet(parts: {
@@ -63,13 +74,15 @@ export function openFleet(parts: {
       const limit = await redis.get(limitKey)
       return limit === null || limit === 'auto' ? limit : Number(limit)
     },
-    beat: async ({ id, ...facts }) => {
-      await redis.multi().set(workerKey(id), JSON.stringify(facts), 'PX', WORKER_LIVES_MS).sadd(workersKey, id).exec()
+    beat: async ({ id, trouble }) => {
+      const said = trouble === null ? '' : JSON.stringify(trouble)
+      await redis.multi().set(workerKey(id), said, 'PX', WORKER_LIVES_MS).sadd(workersKey, id).exec()
     },
     leave: async (workerId) => {
       await redis.multi().del(workerKey(workerId)).srem(workersKey, workerId).exec()
     },
     workers: async () => Number(await redis.eval(COUNT_WORKERS, 1, workersKey, workerKey(''))),
+    troubles: async () => ((await redis.eval(TROUBLES, 1, workersKey, workerKey(''))) as string[]).flatMap(troubleOf),
     askToStop: async (at) => {
       await redis.set(stopKey, String(at), 'PX', STOP_IS_FORGOTTEN_AFTER_MS)
     },
@@ -80,6 +93,13 @@ export function openFleet(parts: {
     warnings: async () => warningsIn(await redis.info()),
     describe: () => where,
   }
+}
+
+/** Of a worker of another version: nothing. */
+function troubleOf(said: string): StoreTrouble[] {
+  const { kind, since, cause } = JSON.parse(said) as Partial<StoreTrouble>
+  if ((kind !== 'save' && kind !== 'claim') || since === undefined || cause === undefined) return []
+  return [{ kind, since, cause }]
 }
 
 /** Reads INFO, which managed Redis services allow where CONFIG is forbidden. What INFO does not say is not warned about. */

@@ -3,6 +3,7 @@ import type { DeadLetter } from '../domain/dead-letter.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
 import type { Step } from '../domain/step.js'
+import type { StoreTrouble } from '../domain/store-trouble.js'
 
 /**
  * The delivery: two BullMQ queues (`search`, `dead-letters`) under one prefix, and the few keys beside
@@ -141,10 +142,12 @@ export interface Fleet {
   keepLimit(limit: number | 'auto'): Promise<void>
   /** Null: nobody has said so lately. */
   keptLimit(): Promise<number | 'auto' | null>
-  /** A worker says that it lives (expires after 15 s). */
-  beat(worker: { readonly id: string; readonly pid: number; readonly inHand: number }): Promise<void>
+  /** A worker says that it lives (expires after 15 s), and what keeps it from calling. */
+  beat(worker: { readonly id: string; readonly trouble: StoreTrouble | null }): Promise<void>
   leave(workerId: string): Promise<void>
   workers(): Promise<number>
+  /** Of those workers that have any. */
+  troubles(): Promise<readonly StoreTrouble[]>
   /** `down`: asks every process of the fleet to stop (kept for a minute). `at`: epoch milliseconds. */
   askToStop(at: number): Promise<void>
   /** When somebody last asked; null: not in the last minute. */

@@ -1,10 +1,12 @@
 import type { Api } from '../api/client.js'
 import type { BackoffRule } from '../domain/backoff.js'
 import type { Clock } from '../domain/clock.js'
+import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { ResponseFacts } from '../domain/outcome.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Step } from '../domain/step.js'
+import type { StoreTrouble } from '../domain/store-trouble.js'
 import type { Claim, Store } from '../store/store.js'
 import { type Breaker, openBreaker } from './breaker.js'
 import { stepOf } from './consequences.js'
@@ -12,6 +14,7 @@ import { logVerdict } from './decision-log.js'
 import { callThatFailedHere } from './fault.js'
 import { recordEnd } from './record-end.js'
 import { openSaver, type Saver } from './saver.js'
+import { openTrouble, type Trouble } from './trouble.js'
 
 /**
  * One job in hand, from claim to step:
@@ -54,18 +57,25 @@ const STILL_CALLING_MS = 5000
 
 export interface SearchHandler {
   handle(job: { readonly ref: SearchRef }): Promise<Step>
+  /** Null: the record takes what is written. */
+  trouble(): StoreTrouble | null
 }
 
 export function searchHandler(parts: SearchParts): SearchHandler {
-  const saver = openSaver({ log: parts.log })
+  const saver = openSaver(parts)
+  const claiming = openTrouble('claim', parts.clock)
   const breaker = openBreaker(parts)
   const calling = new Set<string>()
-  return { handle: (job) => handle(parts, { saver, breaker, calling }, job.ref) }
+  return {
+    handle: (job) => handle(parts, { saver, claiming, breaker, calling }, job.ref),
+    trouble: () => saver.trouble.current() ?? claiming.current(),
+  }
 }
 
 /** What the handlers of one process share. */
 interface Shared {
   readonly saver: Saver
+  readonly claiming: Trouble
   readonly breaker: Breaker
   /**
    * Searches that this process makes a call for. After a system sleep, or a jump of the wall clock, the store takes a
@@ -79,7 +89,7 @@ async function handle(parts: SearchParts, shared: Shared, ref: SearchRef): Promi
   const now = parts.clock.now()
   const search = `${ref.fingerprint}-${ref.generation}`
   if (shared.calling.has(search)) return { do: 'delay', until: now + STILL_CALLING_MS, holdFleet: false }
-  const claim = await tryClaim(parts, ref, now)
+  const claim = await tryClaim(parts, shared.claiming, ref, now)
   if (claim === null) return { do: 'delay', until: now + STORE_AWAY_MS, holdFleet: false }
   if (claim.kind !== 'granted') return refusedClaim(claim)
   shared.calling.add(search)
@@ -91,16 +101,19 @@ async function handle(parts: SearchParts, shared: Shared, ref: SearchRef): Promi
 }
 
 /** Null: the store cannot be asked (locked, disk full); nothing was sent. */
-async function tryClaim(parts: SearchParts, ref: SearchRef, now: number): Promise<Claim | null> {
+async function tryClaim(parts: SearchParts, claiming: Trouble, ref: SearchRef, now: number): Promise<Claim | null> {
   const { requestTimeoutMs, creditReserve, apiUrl } = parts.rules
   try {
-    return await parts.store.calls.claim(ref, {
+    const claim = await parts.store.calls.claim(ref, {
       now,
       openCallMaxAgeMs: requestTimeoutMs + OPEN_CALL_MARGIN_MS,
       creditReserve,
       apiUrl,
     })
+    claiming.over()
+    return claim
   } catch (error) {
+    if (error instanceof UnreachableError) claiming.failed(error)
     parts.log.error({ search: ref.fingerprint, err: error }, 'the store cannot be asked; no call is made')
     return null
   }

@@ -1,6 +1,8 @@
 import pRetry from 'p-retry'
+import type { Clock } from '../domain/clock.js'
 import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
+import { openTrouble, type Trouble } from './trouble.js'
 
 /**
  * A paid answer is saved, whatever it takes: the disk may be full, the file locked by a backup. As long as the
@@ -12,16 +14,19 @@ export interface Saver {
   save<T>(write: () => Promise<T>): Promise<T>
   /** Resolves when no save is failing: the moment for a new call. */
   settled(): Promise<void>
+  readonly trouble: Pick<Trouble, 'current'>
 }
 
 const SHORTEST_MS = 100
 const LONGEST_MS = 5000
 
-export function openSaver(parts: { readonly log: Logger }): Saver {
+export function openSaver(parts: { readonly log: Logger; readonly clock: Clock }): Saver {
+  const trouble = openTrouble('save', parts.clock)
   const failing = new Set<symbol>()
   let waiting: (() => void)[] = []
 
-  function failed(save: symbol, error: Error): void {
+  function failed(save: symbol, error: UnreachableError): void {
+    trouble.failed(error)
     if (failing.size === 0) {
       parts.log.error({ err: error }, 'an answer cannot be saved; no new calls until it is')
     }
@@ -30,12 +35,14 @@ export function openSaver(parts: { readonly log: Logger }): Saver {
 
   function over(save: symbol): void {
     if (!failing.delete(save) || failing.size > 0) return
+    trouble.over()
     parts.log.info({}, 'every answer is saved; calls go on')
     for (const go of waiting) go()
     waiting = []
   }
 
   return {
+    trouble,
     async save(write) {
       const save = Symbol('save')
       try {

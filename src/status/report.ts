@@ -5,7 +5,7 @@ import type { BatchState } from '../domain/states.js'
 export interface StatusReport {
   readonly queue: {
     /** The first that applies. */
-    readonly state: 'paused' | 'no workers' | 'held' | 'running' | 'idle'
+    readonly state: 'paused' | 'no workers' | 'stuck' | 'held' | 'running' | 'idle'
     /** One sentence: why it moves or does not. */
     readonly reason: string
     /** When that ends by itself; null when it does not, or nobody knows. */
@@ -20,6 +20,8 @@ export interface StatusReport {
     readonly delayed: number
     readonly dead_letters: number
     readonly workers: number
+    /** Of these, how many cannot write to the store: they make no calls. */
+    readonly stuck_workers: number
   }
   readonly credits: { readonly remaining: number | null; readonly spent: number; readonly unknown_outcomes: number }
   readonly pace: { readonly limit_per_minute: number | null; readonly calls_last_minute: number }

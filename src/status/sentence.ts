@@ -1,4 +1,5 @@
 import type { BalanceWatch, Pause } from '../domain/pause-cause.js'
+import type { StoreTrouble } from '../domain/store-trouble.js'
 
 /**
  * The one sentence that says why it moves or does not. Shown by `status`, by the progress bar, in Bull
@@ -10,6 +11,8 @@ export interface Standing {
   /** So long after an empty account was found its pause ends by itself; 0: never. */
   readonly autoResumeMs: number
   readonly workers: number
+  /** Of those workers that cannot write to the store. */
+  readonly troubles: readonly StoreTrouble[]
   readonly heldUntil: number | null
   /** The API said last that the day has no call left. */
   readonly outOfToday: boolean
@@ -24,12 +27,36 @@ export interface Standing {
 }
 
 export interface Explanation {
-  readonly state: 'paused' | 'no workers' | 'held' | 'running' | 'idle'
+  readonly state: 'paused' | 'no workers' | 'stuck' | 'held' | 'running' | 'idle'
   readonly reason: string
   readonly until: number | null
 }
 
 export function explain(standing: Standing): Explanation {
+  const { troubles, workers, pauses, due, active } = standing
+  const explained = explainWork(standing)
+  if (troubles.length === 0) return explained
+  const trouble = troubleSentence(standing)
+  if (pauses.length === 0 && troubles.length >= workers && due + active > 0) {
+    return { state: 'stuck', reason: `No calls: ${trouble} ${searches(due)} due.`, until: null }
+  }
+  return { ...explained, reason: `${explained.reason} ${trouble}` }
+}
+
+/** Paid answers that wait in memory are what somebody must know first. */
+function troubleSentence({ troubles, workers, now }: Standing): string {
+  const saving = troubles.filter((trouble) => trouble.kind === 'save')
+  const meant = saving.length > 0 ? saving : troubles
+  const [first] = meant.toSorted((a, b) => a.since - b.since)
+  if (first === undefined) return ''
+  const all = workers > meant.length ? ` of ${figure(workers)}` : ''
+  const who = `${figure(meant.length)}${all} ${meant.length === 1 && all === '' ? 'worker' : 'workers'}`
+  const what = saving.length > 0 ? 'cannot save paid answers' : 'cannot write to the store'
+  const kept = saving.length > 0 ? ' Nothing is lost while the worker lives: do not kill it.' : ''
+  return `${who} ${what} since ${clockTime(first.since, now)} (${first.cause.replace(/\.$/, '')}). It is tried again all the time.${kept}`
+}
+
+function explainWork(standing: Standing): Explanation {
   const { pauses, due, active } = standing
   if (pauses.length > 0) return { state: 'paused', reason: pausedReason(standing), until: null }
   const work = due + active

@@ -1,4 +1,5 @@
 import type { Settings } from '../config/settings.js'
+import type { StoreTrouble } from '../domain/store-trouble.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { BatchReport, Store } from '../store/store.js'
 import type { BatchStatus, StatusReport } from './report.js'
@@ -39,6 +40,7 @@ export async function status(
     autoResumeMs: autoResumeHours * HOUR_MS,
     probing,
     workers: delivery.workers,
+    troubles: delivery.troubles,
     heldUntil: delivery.heldUntil ?? (await parts.store.pauses.holdUntil(now)),
     outOfToday: account.remainingToday === 0,
     due: totals.due,
@@ -61,6 +63,7 @@ export async function status(
       delayed: delivery.delayed,
       dead_letters: totals.deadLetters,
       workers: delivery.workers,
+      stuck_workers: delivery.troubles.length,
     },
     credits: { remaining: account.creditsRemaining, spent: totals.spent, unknown_outcomes: totals.unknownOutcomes },
     pace: { limit_per_minute: limit, calls_last_minute: totals.callsLastMinute },
@@ -75,20 +78,29 @@ interface Delivery {
   readonly active: number
   readonly delayed: number
   readonly workers: number
+  readonly troubles: readonly StoreTrouble[]
   readonly heldUntil: number | null
   /** Calls a minute as set in Redis. */
   readonly pace: number | null
 }
 
 async function readDelivery(queue: StatusParts['queue']): Promise<Delivery> {
-  if (queue === null) return { active: 0, delayed: 0, workers: 0, heldUntil: null, pace: null }
-  const [counts, workers, heldUntil, pace] = await Promise.all([
+  if (queue === null) return { active: 0, delayed: 0, workers: 0, troubles: [], heldUntil: null, pace: null }
+  const [counts, workers, troubles, heldUntil, pace] = await Promise.all([
     queue.searches.counts(),
     queue.fleet.workers(),
+    queue.fleet.troubles(),
     queue.gate.heldUntil(),
     queue.gate.pace(),
   ])
-  return { active: counts.active, delayed: counts.delayed, workers, heldUntil, pace: pace?.callsPerMinute ?? null }
+  return {
+    active: counts.active,
+    delayed: counts.delayed,
+    workers,
+    troubles,
+    heldUntil,
+    pace: pace?.callsPerMinute ?? null,
+  }
 }
 
 /** What the fleet keeps to: the limit, or less where workers leave other programs on the same key their share. */

@@ -51,6 +51,7 @@ describe('the metrics', () => {
       'trackyard_queue_searches{state="waiting"}': 120,
       'trackyard_queue_searches{state="dead_letters"}': 2,
       trackyard_workers: 1,
+      trackyard_workers_stuck: 0,
       trackyard_calls_last_minute: 291,
       trackyard_limit_per_minute: 300,
     })
@@ -60,7 +61,7 @@ describe('the metrics', () => {
   test('name every cause of a pause, and leave out what is not known', async () => {
     const { queue } = aReport()
     const report = aReport({
-      queue: { ...queue, state: 'paused', causes: ['no_credits', 'operator'], probing: true },
+      queue: { ...queue, state: 'paused', causes: ['no_credits', 'operator'], probing: true, stuck_workers: 2 },
       credits: { remaining: null, spent: 0, unknown_outcomes: 0 },
       pace: { limit_per_minute: null, calls_last_minute: 0 },
     })
@@ -70,6 +71,7 @@ describe('the metrics', () => {
     expect(samples['trackyard_paused{cause="operator"}']).toBe(1)
     expect(samples['trackyard_paused{cause="outage"}']).toBe(0)
     expect(samples.trackyard_probing).toBe(1)
+    expect(samples.trackyard_workers_stuck).toBe(2)
     expect(text).not.toMatch(/^trackyard_(credits_remaining|limit_per_minute)/m)
   })
 

@@ -100,6 +100,7 @@ export function aReport(changed: Partial<StatusReport> = {}): StatusReport {
       delayed: 4,
       dead_letters: 2,
       workers: 1,
+      stuck_workers: 0,
     },
     credits: { remaining: 4210, spent: 80, unknown_outcomes: 1 },
     pace: { limit_per_minute: 300, calls_last_minute: 291 },

@@ -66,13 +66,29 @@ describe('a lease', () => {
 test('workers are counted while they beat, and not once they left or fell silent', async () => {
   const queue = await open.queue()
   const { fleet } = queue
-  for (const id of ['a', 'b', 'c', 'b']) await fleet.beat({ id, pid: 1, inHand: 0 })
+  for (const id of ['a', 'b', 'c', 'b']) await fleet.beat({ id, trouble: null })
   expect(await fleet.workers()).toBe(3)
   await fleet.leave('a')
   expect(await fleet.workers()).toBe(2)
   expect(Number(/:(\d+)/.exec(await redis.command('PTTL', `${queue.prefix}:worker:b`))?.[1])).toBeGreaterThan(5000)
   await redis.command('PEXPIRE', `${queue.prefix}:worker:b`, '1')
   await eventually('the silent one is no worker any more', async () => (await fleet.workers()) === 1)
+})
+
+test('what a worker says of its trouble is known until it says otherwise, leaves or falls silent', async () => {
+  const { fleet, prefix } = await open.queue()
+  const trouble = { kind: 'save', since: 1234, cause: 'The store was locked.' } as const
+  await fleet.beat({ id: 'a', trouble })
+  await fleet.beat({ id: 'b', trouble: { ...trouble, kind: 'claim' } })
+  await fleet.beat({ id: 'c', trouble: null })
+  expect(await fleet.workers()).toBe(3)
+  expect(await fleet.troubles()).toHaveLength(2)
+  await fleet.beat({ id: 'b', trouble: null })
+  expect(await fleet.troubles()).toEqual([trouble])
+  await redis.command('SET', `${prefix}:worker:c`, '{"pid":1}')
+  expect(await fleet.troubles()).toEqual([trouble])
+  await fleet.leave('a')
+  expect(await fleet.troubles()).toEqual([])
 })
 
 test('a wish to stop reaches every process, and is forgotten after a minute', async () => {

@@ -13,6 +13,7 @@ const QUIET: Standing = {
   watch: { askedAt: null, nextAt: null },
   autoResumeMs: 24 * 3_600_000,
   workers: 1,
+  troubles: [],
   heldUntil: null,
   outOfToday: false,
   probing: false,
@@ -47,6 +48,32 @@ describe('the one sentence', () => {
     expect(said({ workers: 0 })).toEqual({ state: 'no workers', reason: nobody, until: null })
     expect(said({ withheld: 90 }).reason).toMatch(/90 rows are withheld by a cap: `trackyard-batch release`/)
     expect(said({ withheld: 90, workers: 0 }).reason).toMatch(/^Nothing is due, and no worker runs; 90 rows are with/)
+  })
+
+  test('a store that takes nothing is why nothing moves: since when, the cause, and not to kill the worker', () => {
+    const save = { kind: 'save', since: NOW - 1000, cause: 'The store was locked by another process.' } as const
+    const since = new Date(NOW - 1000).toLocaleString('sv-SE').slice(11)
+    const stuck = said({ due: 7, heldUntil: NOW + 60_000, troubles: [{ ...save, since: NOW }, save], workers: 2 })
+    expect(stuck).toEqual({
+      state: 'stuck',
+      reason: `No calls: 2 workers cannot save paid answers since ${since} (The store was locked by another process). It is tried again all the time. Nothing is lost while the worker lives: do not kill it. 7 searches due.`,
+      until: null,
+    })
+    const claim = { ...save, kind: 'claim' } as const
+    expect(said({ due: 7, troubles: [claim] }).reason).toMatch(/^No calls: 1 worker cannot write to the store since/)
+    expect(said({ due: 7, troubles: [claim] }).reason).not.toMatch(/do not kill/)
+    expect(said({ due: 7, troubles: [claim, save], workers: 2 }).reason).toMatch(/ 1 of 2 workers cannot save /)
+  })
+
+  test('where others work, or it is paused, what one of them cannot save stands behind the rest', () => {
+    const troubles = [{ kind: 'save', since: NOW, cause: 'The disk is full.' }] as const
+    const some = said({ due: 7, troubles, workers: 3 })
+    expect(some.state).toBe('running')
+    expect(some.reason).toMatch(/^Running: .* 7 searches due\. 1 of 3 workers cannot save paid answers since/)
+    const pauses = [{ cause: 'operator', since: NOW, detail: '' }] as const
+    expect(said({ due: 7, troubles, pauses })).toMatchObject({ state: 'paused' })
+    expect(said({ due: 7, troubles, pauses }).reason).toMatch(/^Paused by hand .* 1 worker cannot save/)
+    expect(said({ troubles }).reason).toMatch(/^Nothing is due\. 1 worker cannot save/)
   })
 
   test('a hold has one visible end; that of the day is told from that of the minute', () => {
@@ -126,7 +153,7 @@ describe('the report', () => {
     fleet = await startFleet()
   })
   afterEach(() => fleet.close())
-  const alive = () => fleet.queue.fleet.beat({ id: 'w', pid: 1, inHand: 0 })
+  const alive = () => fleet.queue.fleet.beat({ id: 'w', trouble: null })
 
   test('waiting counts what is due, in Redis or not; withheld is not due', async () => {
     await fleet.submit(queries(40), { maxCredits: 25 })

@@ -12,7 +12,7 @@ import { until } from '../support/until.js'
 
 /**
  * Paid answers wait in a worker and the store cannot take them: they are kept and saved as soon as it can, no new call
- * is made meanwhile, and the log says why nothing moves.
+ * is made meanwhile, and the log and the sentence of `status` say why nothing moves.
  */
 let night: Night
 let disk: SmallDisk | null = null
@@ -50,6 +50,7 @@ async function expectSilence(worker: Process, sentence: RegExp): Promise<void> {
     timeoutMs: 60_000,
     what: 'every call in the ledger to arrive',
   })
+  await expectSentence(sentence)
   const made = night.simulator.calls().length
   const retried = worker.log().length
   await new Promise((resolve) => setTimeout(resolve, 3000))
@@ -58,8 +59,27 @@ async function expectSilence(worker: Process, sentence: RegExp): Promise<void> {
   expect(worker.log().length - retried).toBeLessThan(5000)
 }
 
+/** What somebody reads who asks why nothing moves. */
+async function expectSentence(cause: RegExp): Promise<void> {
+  let report = await night.status()
+  const isSaid = async () => {
+    report = await night.status()
+    return /^No calls: 1 worker cannot save paid answers since /.test(report.queue.reason)
+  }
+  await until(isSaid, { timeoutMs: 60_000, what: () => `the sentence to say so; it says: ${report.queue.reason}` })
+  const { queue, eta } = report
+  expect(queue).toMatchObject({ state: 'stuck', workers: 1, stuck_workers: 1 })
+  expect(queue.reason).toMatch(cause)
+  expect(queue.reason).toMatch(/Nothing is lost while the worker lives: do not kill it/)
+  expect(eta).toBeNull()
+}
+
 async function expectOneCallEach(): Promise<void> {
   await untilDone(night)
+  await until(async () => (await night.status()).queue.reason === 'Nothing is due.', {
+    timeoutMs: 60_000,
+    what: 'the sentence to say that nothing is in the way any more',
+  })
   await expectAccounted(night, { rows: ROWS, unknown: 0 })
   expect(night.simulator.calls()).toHaveLength(ROWS)
   expect(readLedger(night)).toMatchObject({ calls: { answered: ROWS }, failures: 0, integrity: 'ok' })
