@@ -19,7 +19,7 @@ test('a pause is ended unattended for TRACKYARD_AUTO_RESUME_HOURS and no longer'
   // Both would be lifted by the same look at the balance, the older one first.
   await until(async () => !(await causes()).includes('reserve'), { timeoutMs, what: 'the end of the younger pause' })
   expect(await causes()).toEqual(['no_credits'])
-}, 60_000)
+}, 120_000)
 
 test('a balance that TRACKYARD_CREDIT_RESERVE keeps back ends no pause; one above it does', async () => {
   fleet = await startFleet({
@@ -37,7 +37,7 @@ test('a balance that TRACKYARD_CREDIT_RESERVE keeps back ends no pause; one abov
   expect(fleet.log.said(/^resumed/)).toEqual([])
   fleet.simulator.topUp(100)
   await until(() => fleet.simulator.paid() === 3, { timeoutMs, what: 'the three calls' })
-}, 90_000)
+}, 150_000)
 
 test("the queue's flag follows the rows while a worker runs, whoever wrote them", async () => {
   fleet = await startFleet()
@@ -47,4 +47,4 @@ test("the queue's flag follows the rows while a worker runs, whoever wrote them"
   await until(() => fleet.queue.gate.paused(), { timeoutMs, what: 'the closed queue' })
   await fleet.store.pauses.lift('operator', false)
   await until(async () => !(await fleet.queue.gate.paused()), { timeoutMs, what: 'the open queue' })
-}, 60_000)
+}, 120_000)
