@@ -8,7 +8,7 @@ import { loadSettings } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
 import { parseTracks } from '../domain/answer.js'
 import { systemClock } from '../domain/clock.js'
-import { UnreachableError } from '../domain/errors.js'
+import { UnreachableError, UsageError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import type { Filters } from '../domain/request.js'
 import type { ItemStatus, Priority } from '../domain/states.js'
@@ -19,7 +19,7 @@ import { status } from '../status/status.js'
 import { type Waited, waitFor } from '../status/wait.js'
 import type { Plan } from '../store/store.js'
 import { findBatch } from '../submit/batches.js'
-import { checkCaps } from '../submit/order.js'
+import { checkCaps, checkName } from '../submit/order.js'
 import { load } from '../submit/submit.js'
 import { deriveTags, type Tags } from '../tags/derive-tags.js'
 import { opening } from './closers.js'
@@ -34,11 +34,13 @@ import { openDelivery, openRecord } from './parts.js'
  *   await client.wait(batch.id)
  *   for await (const row of client.results(batch.id)) console.log(row.id, row.tags?.genre)
  *   await client.close()
+ *
+ * Once it is closed, every other call is a UsageError.
  */
 export interface BatchClient {
   /**
    * Loads the rows as a batch and releases it. Rows are streamed: memory does not grow with their number.
-   * @throws UsageError when no row or no query column is there, or an option cannot work; ConfigurationError when the
+   * @throws UsageError when no row or no query column is there, a row cannot be JSON, or an option cannot work; ConfigurationError when the
    * answers on record are those of another API than TRACKYARD_API_URL
    */
   submit(rows: Iterable<Row> | AsyncIterable<Row>, options: SubmitOptions): Promise<SubmittedBatch>
@@ -60,6 +62,7 @@ export type Row = Readonly<Record<string, unknown>>
 export type BatchRef = number | string
 
 export interface SubmitOptions {
+  /** One line, 1 to 200 characters. */
   readonly name: string
   /** `"{title} {mood} music"`; left out, each row's own `query`. */
   readonly query?: string
@@ -124,6 +127,10 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
     const parts = { store, queue, log, now, setPace }
     // Another store's Redis is found out now, not after something was released.
     await checkEpoch(parts)
+    let isClosed = false
+    function requireOpen(): void {
+      if (isClosed) throw new UsageError('This batch client is closed: open another one with openBatchClient().')
+    }
 
     /** The batch is released and on record: where Redis is out of reach now, a worker feeds it later. */
     async function feedIfPossible(): Promise<void> {
@@ -136,14 +143,13 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
     }
 
     async function plan(rows: Iterable<Row> | AsyncIterable<Row>, wanted: SubmitOptions): Promise<PlannedBatch> {
+      requireOpen()
+      const name = checkName(wanted.name)
       const caps = { maxCredits: wanted.maxCredits ?? null, first: wanted.first ?? null }
       checkCaps(caps)
       // Its plan counts answers on record, and its rows get them.
       await checkApi({ store, apiUrl: settings.apiUrl })
-      const catalog = await openCatalog(
-        { stream: Readable.from(jsonLines(rows)), name: wanted.name },
-        { format: 'jsonl' },
-      )
+      const catalog = await openCatalog({ stream: Readable.from(jsonLines(rows)), name }, { format: 'jsonl' })
       const template = wanted.query ?? null
       const loaded = compileRows({
         catalog,
@@ -155,7 +161,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       const batch = await load(
         parts,
         {
-          name: wanted.name,
+          name,
           catalogPath: null,
           format: 'jsonl',
           delimiter: null,
@@ -171,15 +177,22 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       return {
         id: batch.id,
         plan: batch.plan,
-        drop: () => batch.drop(),
+        async drop() {
+          requireOpen()
+          await batch.drop()
+        },
         async release() {
+          requireOpen()
           await batch.release(caps)
           await feedIfPossible()
         },
       }
     }
 
-    const idOf = async (batch: BatchRef): Promise<number> => (await findBatch(parts, String(batch))).id
+    async function idOf(batch: BatchRef): Promise<number> {
+      requireOpen()
+      return (await findBatch(parts, String(batch))).id
+    }
 
     return {
       plan,
@@ -189,6 +202,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
         return { id: planned.id, plan: planned.plan }
       },
       async status(batch) {
+        requireOpen()
         const which = batch === undefined ? { limit: 20 } : { batchId: await idOf(batch), limit: 1 }
         return status({ store, queue, now, settings }, which)
       },
@@ -212,11 +226,30 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
           }
         }
       },
-      close: () => closers.closeAll(),
+      async close() {
+        isClosed = true
+        await closers.closeAll()
+      },
     }
   })
 }
 
 async function* jsonLines(rows: Iterable<Row> | AsyncIterable<Row>): AsyncGenerator<Buffer> {
-  for await (const row of rows) yield Buffer.from(`${JSON.stringify(row)}\n`)
+  let position = 0
+  for await (const row of rows) {
+    position += 1
+    yield Buffer.from(`${jsonOf(row, position)}\n`)
+  }
+}
+
+function jsonOf(row: Row, position: number): string {
+  try {
+    return JSON.stringify(row)
+  } catch (error) {
+    // A BigInt, or a row that holds itself.
+    const found = error instanceof Error ? error.message.split('\n')[0] : String(error)
+    throw new UsageError(`Row ${position}: expected values that JSON can hold, found others (${found}).`, {
+      cause: error,
+    })
+  }
 }

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
+import { LONGEST_LABEL, readLabel } from '../domain/label.js'
 
 /** How options are read. What is wrong is said in commander's voice and ends with exit code 2. */
 
@@ -22,12 +23,10 @@ export function days(text: string): number {
   throw new InvalidArgumentError(`Expected a number of days above 0, at most ${MOST_DAYS}.`)
 }
 
-const LONGEST_LABEL = 200
-
-/** A name or a reason: it stands in one line of a table, so it is one line. */
+/** A name or a reason. */
 export function label(text: string): string {
-  const plain = text.trim()
-  if (plain !== '' && plain.length <= LONGEST_LABEL && !/\p{Cc}/u.test(plain)) return plain
+  const plain = readLabel(text)
+  if (plain !== null) return plain
   throw new InvalidArgumentError(`Expected one line of text, 1 to ${LONGEST_LABEL} characters.`)
 }
 

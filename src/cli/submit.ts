@@ -2,6 +2,7 @@ import { basename, extname, resolve } from 'node:path'
 import { checkApi } from '../account/same-api.js'
 import type { Catalog } from '../catalog/catalog.js'
 import type { ExitCode } from '../domain/errors.js'
+import { LONGEST_LABEL } from '../domain/label.js'
 import type { Filters } from '../domain/request.js'
 import type { Priority } from '../domain/states.js'
 import { pauseSentence } from '../status/sentence.js'
@@ -187,7 +188,9 @@ const DAY_MS = 24 * 60 * 60 * 1000
 /** "catalogs/night.csv" → "night"; standard input has no name, so the time is one. */
 function nameOf(file: string, now: number): string {
   if (file === '-') return `stdin-${new Date(now).toISOString().slice(0, 19).replaceAll(':', '')}`
-  return basename(file, extname(file)).replace(/\p{Cc}+/gu, ' ')
+  return basename(file, extname(file))
+    .replace(/\p{Cc}+/gu, ' ')
+    .slice(0, LONGEST_LABEL)
 }
 
 /** The names are a contract with scripts. The four kinds of searches add up to `searches`. */

@@ -1,4 +1,5 @@
 import { UsageError } from '../domain/errors.js'
+import { LONGEST_LABEL, readLabel } from '../domain/label.js'
 import { PRIORITIES } from '../domain/states.js'
 
 /**
@@ -22,6 +23,18 @@ export function checkCaps(caps: Caps): void {
 function checkCap(what: string, cap: number | null): void {
   if (cap === null || (Number.isSafeInteger(cap) && cap >= 0)) return
   throw new UsageError(`Expected the ${what} to be a whole number, 0 or more, found ${String(cap)}.`)
+}
+
+/**
+ * @returns the name without white space around it
+ * @throws UsageError; a script without types may leave it out
+ */
+export function checkName(name: unknown): string {
+  const plain = readLabel(name)
+  if (plain !== null) return plain
+  throw new UsageError(
+    `Expected the batch's name to be one line of text, 1 to ${LONGEST_LABEL} characters, found ${typeof name === 'string' ? JSON.stringify(name) : String(name)}.`,
+  )
 }
 
 /** @throws UsageError */

@@ -3,7 +3,7 @@ import type { LoadedRow } from '../domain/loaded-row.js'
 import type { Logger } from '../domain/logger.js'
 import type { NewBatch, Plan, Store } from '../store/store.js'
 import { dropAbandoned, HEARTBEAT_MS } from './abandoned.js'
-import { type Caps, checkCaps, checkPriority, wholeAge } from './order.js'
+import { type Caps, checkCaps, checkName, checkPriority, wholeAge } from './order.js'
 
 /**
  * A catalog becomes a batch. While it loads, and while the plan waits for an answer, nothing is spent:
@@ -41,9 +41,10 @@ export async function load(
 ): Promise<LoadedBatch> {
   const { batches } = parts.store
   checkPriority(batch.priority)
+  const name = checkName(batch.name)
   const maxAgeMs = wholeAge(batch.maxAgeMs)
   await dropAbandoned(parts)
-  const id = await batches.create({ ...batch, maxAgeMs, createdAt: parts.now() })
+  const id = await batches.create({ ...batch, name, maxAgeMs, createdAt: parts.now() })
   const beat = keepBeating(parts, id)
   let released = false
   const drop = async (): Promise<void> => {

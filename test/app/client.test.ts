@@ -75,6 +75,50 @@ test('a source that fails half-way leaves no batch behind', async () => {
   await expect(client.status('spring')).rejects.toThrow(UsageError)
 })
 
+test.each([
+  ['a BigInt', 7n],
+  ['itself', 'circular'],
+])('a row that holds %s is named, and leaves no batch behind', async (_, value) => {
+  const bad: Record<string, unknown> = { title: 'x', mood: 'y', value }
+  if (value === 'circular') bad.value = bad
+  const refused = client.submit([{ title: 'a', mood: 'b' }, bad], options)
+  await expect(refused).rejects.toMatchObject({
+    name: 'UsageError',
+    message: expect.stringMatching(/^Row 2: expected values that JSON can hold/),
+  })
+  expect(await fleet.store.batches.find(null)).toBeNull()
+})
+
+test.each([[undefined], [''], ['  '], ['two\nlines'], ['x'.repeat(201)], [7]])(
+  'the name %j is refused by name, as the command line does',
+  async (name) => {
+    const wanted = { ...options, name } as typeof options
+    await expect(client.submit(films(1), wanted)).rejects.toMatchObject({
+      name: 'UsageError',
+      message: expect.stringMatching(/^Expected the batch's name to be one line of text, 1 to 200 characters, found /),
+    })
+    expect(await fleet.store.batches.find(null)).toBeNull()
+  },
+)
+
+test('a client that is closed says so whatever is called, and may be closed again', async () => {
+  const planned = await client.plan(films(1), options)
+  await client.close()
+  await client.close()
+  const calls = [
+    () => client.submit(films(1), options),
+    () => client.plan(films(1), options),
+    () => client.status(),
+    () => client.status(1),
+    () => client.wait(1),
+    () => collected(client.results(1)),
+    () => planned.release(),
+    () => planned.drop(),
+  ]
+  for (const call of calls)
+    await expect(call()).rejects.toMatchObject({ name: 'UsageError', message: expect.stringContaining('closed') })
+})
+
 test('answers of another API than the settings name are not given to a batch; looking is fine', async () => {
   await fleet.worker()
   await fleet.submit(['calm piano'])
