@@ -3,14 +3,13 @@ import { settingsOf } from '../../dist/src/app/entry.js'
 import { openRecord } from '../../dist/src/app/parts.js'
 import { silentLogger } from '../../dist/src/domain/logger.js'
 import { exportBatch } from '../../dist/src/export/export-batch.js'
-import { findBatch } from '../../dist/src/submit/batches.js'
 import { die } from './kill-at.mjs'
 
 /** The use case behind `export`, which dies at one row of its file: OUT ROW. */
 const [out, row] = process.argv.slice(2)
 const settings = settingsOf({ env: process.env, cwd: process.cwd() })
 const store = await openRecord(settings, silentLogger, openClosers())
-const batch = await findBatch(store, null)
+const batch = await store.batches.find(null)
 
 async function* rows() {
   let count = 0
