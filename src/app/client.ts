@@ -48,7 +48,7 @@ export interface BatchClient {
   plan(rows: Iterable<Row> | AsyncIterable<Row>, options: SubmitOptions): Promise<PlannedBatch>
   /** What stands where, and why it moves or does not. */
   status(batch?: BatchRef): Promise<StatusReport>
-  /** Until every row has its verdict (dead letters included), only withheld rows remain, or time is up. */
+  /** Until every row has its verdict (dead letters included), only withheld rows remain, it was dropped before its release, or time is up. */
   wait(batch: BatchRef, options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<Waited>
   /** Every row in input order with exactly one status; a consistent snapshot. */
   results(batch: BatchRef): AsyncIterable<Result>

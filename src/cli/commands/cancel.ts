@@ -5,7 +5,8 @@ import { examples } from '../parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Stops one batch. Calls in flight finish; what it has stays and can be exported; searches that other batches want go on.',
+      'Stops one batch. Calls in flight finish; what it has stays and can be exported; searches that other batches want go on.\n' +
+        'One that a killed submit left behind is dropped.',
     )
     .argument('<batch>', 'id or name')
     .action((name: string) =>
