@@ -193,6 +193,14 @@ describe('the image and docker-compose.yml', () => {
     expect(composeService('board')).toMatch(/TRACKYARD_BOARD_PASSWORD: \$\{TRACKYARD_BOARD_PASSWORD:\?/)
   })
 
+  test('every service has a health check; that of the worker is a command of the image and its options', () => {
+    for (const name of ['redis', 'worker', 'board'])
+      expect(composeService(name)).toMatch(/^ {4}healthcheck:\n {6}test:[\s\S]*^ {6}retries: \d+$/m)
+    const asked = JSON.parse(composeService('worker').match(/^ {6}test: (.*)$/m)?.[1] ?? 'null')
+    const entry = JSON.parse(read('Dockerfile').match(/^ENTRYPOINT (.*)$/m)?.[1] ?? 'null')
+    expect(asked).toEqual(['CMD', ...entry, 'worker', '--healthy'])
+  })
+
   test.each(['worker', 'board'])('%s gets the API key from a file, and time to finish its calls', (name) => {
     const service = composeService(name)
     expect(service).toMatch(/<<: \*trackyard/)

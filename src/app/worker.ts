@@ -20,6 +20,7 @@ import type { Store } from '../store/store.js'
 import { startChores } from './chores.js'
 import { type Closers, opening } from './closers.js'
 import { downChore } from './down.js'
+import { HERE } from './healthy.js'
 import { sayHello } from './hello.js'
 import { openCaller, openDelivery, openRecord } from './parts.js'
 import { endable, type Running } from './running.js'
@@ -68,7 +69,7 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
   await followRows(parts)
   await sayHello({ settings, log, store, queue, account })
 
-  const workerId = randomUUID()
+  const workerId = HERE + randomUUID()
   const sharedKey = openSharedKey({ store, clock: systemClock })
   const handler = searchHandler({
     store,

@@ -24,11 +24,13 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0
 `
 
-/** KEYS: the set of worker ids. ARGV: what a worker's key starts with. */
+/** KEYS: the set of worker ids. ARGV: what a worker's key starts with, and the ids that are counted. */
 const COUNT_WORKERS = `
 local alive = 0
 for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  if redis.call('EXISTS', ARGV[1] .. id) == 1 then alive = alive + 1 else redis.call('SREM', KEYS[1], id) end
+  if redis.call('EXISTS', ARGV[1] .. id) == 1 then
+    if string.sub(id, 1, #ARGV[2]) == ARGV[2] then alive = alive + 1 end
+  else redis.call('SREM', KEYS[1], id) end
 end
 return alive
 `
@@ -81,7 +83,7 @@ export function openFleet(parts: {
     leave: async (workerId) => {
       await redis.multi().del(workerKey(workerId)).srem(workersKey, workerId).exec()
     },
-    workers: async () => Number(await redis.eval(COUNT_WORKERS, 1, workersKey, workerKey(''))),
+    workers: async (idsFrom = '') => Number(await redis.eval(COUNT_WORKERS, 1, workersKey, workerKey(''), idsFrom)),
     troubles: async () => ((await redis.eval(TROUBLES, 1, workersKey, workerKey(''))) as string[]).flatMap(troubleOf),
     askToStop: async (at) => {
       await redis.set(stopKey, String(at), 'PX', STOP_IS_FORGOTTEN_AFTER_MS)

@@ -145,7 +145,8 @@ export interface Fleet {
   /** A worker says that it lives (expires after 15 s), and what keeps it from calling. */
   beat(worker: { readonly id: string; readonly trouble: StoreTrouble | null }): Promise<void>
   leave(workerId: string): Promise<void>
-  workers(): Promise<number>
+  /** How many live. `idsFrom`: only those whose ids begin like this. */
+  workers(idsFrom?: string): Promise<number>
   /** Of those workers that have any. */
   troubles(): Promise<readonly StoreTrouble[]>
   /** `down`: asks every process of the fleet to stop (kept for a minute). `at`: epoch milliseconds. */

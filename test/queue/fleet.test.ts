@@ -68,6 +68,8 @@ test('workers are counted while they beat, and not once they left or fell silent
   const { fleet } = queue
   for (const id of ['a', 'b', 'c', 'b']) await fleet.beat({ id, trouble: null })
   expect(await fleet.workers()).toBe(3)
+  expect(await fleet.workers('b')).toBe(1)
+  expect(await fleet.workers('bb')).toBe(0)
   await fleet.leave('a')
   expect(await fleet.workers()).toBe(2)
   expect(Number(/:(\d+)/.exec(await redis.command('PTTL', `${queue.prefix}:worker:b`))?.[1])).toBeGreaterThan(5000)

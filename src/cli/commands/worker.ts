@@ -8,14 +8,21 @@ export function define(command: Command, act: Act): void {
       'Runs one worker in the foreground: it takes what is due to the API. Several may run on this machine; together ' +
         'they keep to one pace. Ctrl-C lets calls in flight finish; a second one exits at once.',
     )
-    .action(() =>
+    .option('--healthy', 'run none: say whether one on this host lives (exit 0) or not (exit 1), for a health check')
+    .action(({ healthy }: { readonly healthy?: boolean }) =>
       act(async (cli) => {
         const { runProcess, settingsOf } = await import('../../app/entry.js')
+        if (healthy === true) {
+          const { workerLivesHere } = await import('../../app/healthy.js')
+          const lives = await workerLivesHere(settingsOf(cli.io))
+          cli.print(lives ? 'A worker lives on this host.' : 'No worker on this host has said in 15 s that it lives.')
+          return lives ? 0 : 1
+        }
         const { startWorker } = await import('../../app/worker.js')
         const { surroundingsOf } = await import('../session.js')
         cli.whisper(`data directory: ${settingsOf(cli.io).dataDir}`)
         return runProcess(surroundingsOf(cli), startWorker)
       }),
     )
-  examples(command, 'TRACKYARD_CONCURRENCY=20 trackyard-batch worker')
+  examples(command, 'TRACKYARD_CONCURRENCY=20 trackyard-batch worker', 'trackyard-batch worker --healthy')
 }

@@ -1,0 +1,45 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { settingsOf } from '../../src/app/entry.js'
+import { HERE } from '../../src/app/healthy.js'
+import { startWorker } from '../../src/app/worker.js'
+import { silentLogger } from '../../src/domain/logger.js'
+import { SIMULATOR_KEY } from '../../src/simulator/options.js'
+import { until } from '../support/until.js'
+import { type Desk, openDesk } from './setup.js'
+
+let desk: Desk
+beforeEach(async () => {
+  desk = await openDesk()
+})
+afterEach(() => desk.close())
+
+const healthy = async () => (await desk.type(['worker', '--healthy'])).code
+
+test('worker --healthy: 0 while a worker on this host says that it lives, 1 before, after it has stopped, and for one elsewhere', async () => {
+  expect(await desk.type(['worker', '--healthy'])).toMatchObject({ code: 1, stderr: '' })
+  const env = {
+    TRACKYARD_API_URL: desk.simulator.url,
+    TRACKYARD_API_KEY: SIMULATOR_KEY,
+    TRACKYARD_DATA_DIR: desk.dataDir,
+    TRACKYARD_REDIS_URL: desk.redis.url,
+  }
+  const worker = await startWorker(settingsOf({ env, cwd: desk.dir }), silentLogger)
+  try {
+    await until(async () => (await healthy()) === 0, { timeoutMs: 60_000, what: 'a worker that says that it lives' })
+  } finally {
+    await worker.stop()
+  }
+  expect(await healthy()).toBe(1)
+  for (const id of ['elsewhere 1', `${HERE.trim()}2 1`]) {
+    await desk.redis.command('SET', `{trackyard}:worker:${id}`, '')
+    await desk.redis.command('SADD', '{trackyard}:workers', id)
+  }
+  expect((await desk.json<{ queue: { workers: number } }>(['status'])).queue.workers).toBe(2)
+  expect(await healthy()).toBe(1)
+})
+
+test('worker --healthy with Redis away, and without a private one, is no success', async () => {
+  const away = await desk.type(['worker', '--healthy'], { env: { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' } })
+  expect(away.code).toBe(3)
+  expect((await desk.type(['worker', '--healthy'], { env: { TRACKYARD_REDIS_URL: '' } })).code).toBe(1)
+})
