@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Span } from './span.js'
-import type { Stage } from './stage.js'
+import { keyOf, type Stage } from './stage.js'
 
 /**
  * The workers, one per slot, in processes of their own. Whoever ends is replaced. A worker must end only
@@ -24,7 +24,7 @@ export interface Crew {
   readonly misconduct: readonly string[]
   /** Starts that were given up because Redis was killed under them: exit code 3, as documented. */
   brokenStarts(): number
-  readonly kills: readonly Span[]
+  readonly kills: readonly Kill[]
   readonly freezes: readonly Span[]
   /** Every process that was ever started. */
   readonly pids: readonly number[]
@@ -32,9 +32,16 @@ export interface Crew {
   close(): Promise<void>
 }
 
+/** A worker's end with calls in flight: from the kill, or from the freeze in which it came, to the kill. */
+export interface Kill extends Span {
+  readonly worker: number
+  readonly startedAt: number
+}
+
 interface Member {
   readonly child: ChildProcess
   readonly number: number
+  readonly startedAt: number
   ready: boolean
   /** Since when; null: it runs. */
   frozenAt: number | null
@@ -53,7 +60,7 @@ export function openCrew(stage: Stage, size: number): Crew {
   const slots: (Member | null)[] = Array.from({ length: size }, () => null)
   const misconduct: string[] = []
   const pids: number[] = []
-  const kills: Span[] = []
+  const kills: Kill[] = []
   const freezes: Span[] = []
   const log = createWriteStream(join(stage.dir, 'workers.log'))
   let started = 0
@@ -66,11 +73,19 @@ export function openCrew(stage: Stage, size: number): Crew {
     // The channel tells it when this process is gone, whatever ended it.
     const child = spawn(process.execPath, [ENTRY], {
       cwd: stage.dir,
-      env: stage.env,
+      env: { ...stage.env, TRACKYARD_API_KEY: keyOf(started) },
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
-    const member: Member = { child, number: started, ready: false, frozenAt: null, fate: 'none', lastWords: [] }
+    const member: Member = {
+      child,
+      number: started,
+      startedAt: Date.now(),
+      ready: false,
+      frozenAt: null,
+      fate: 'none',
+      lastWords: [],
+    }
     slots[slot] = member
     if (child.pid !== undefined) pids.push(child.pid)
     if (child.stderr !== null) createInterface({ input: child.stderr }).on('line', (line) => heard(member, line))
@@ -84,8 +99,13 @@ export function openCrew(stage: Stage, size: number): Crew {
   function heard(member: Member, line: string): void {
     log.write(`worker ${member.number}: ${line}\n`)
     if (line.includes('worker started')) member.ready = true
+    if (line.includes('the grace has ended with calls in flight')) killed(member)
     if (BUG.test(line)) misconduct.push(`worker ${member.number} reports a bug: ${line.slice(0, 600)}`)
     member.lastWords = [...member.lastWords.slice(1 - LAST_WORDS), line]
+  }
+
+  function killed({ number: worker, startedAt, frozenAt }: Member): void {
+    kills.push({ worker, startedAt, from: frozenAt ?? Date.now(), to: Date.now() })
   }
 
   function ended(member: Member, code: number | null, signal: NodeJS.Signals | null): void {
@@ -116,7 +136,7 @@ export function openCrew(stage: Stage, size: number): Crew {
     if (found === null) return false
     const { member, slot } = found
     member.fate = signal === 'SIGKILL' ? 'killed' : 'asked to stop'
-    if (signal === 'SIGKILL') kills.push({ from: member.frozenAt ?? Date.now(), to: Date.now() })
+    if (signal === 'SIGKILL') killed(member)
     member.child.kill(signal)
     const tooLong = setTimeout(() => {
       misconduct.push(`worker ${member.number} had not ended ${STOPS_WITHIN_MS} ms after ${signal}`)

@@ -2,10 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ItemStatus } from '../../src/domain/states.js'
 import type { LoggedCall } from '../../src/simulator/call-log.js'
-import { type Audit, auditStore } from '../../src/store/audit.js'
+import { type Audit, type AuditedCall, auditStore } from '../../src/store/audit.js'
 import type { ChaosRow } from './batches.js'
+import type { Kill } from './crew.js'
 import type { Scene } from './perform.js'
 import type { Span } from './span.js'
+import { workerOf } from './stage.js'
 
 /** What four witnesses say about the same night: the server's log, the ledger, the queues, the exported files. */
 export interface Evidence {
@@ -18,8 +20,8 @@ export interface Evidence {
   readonly misconduct: readonly string[]
   /** Processes that outlived the run. */
   readonly leftBehind: readonly string[]
-  /** From the kill, or from the freeze in which it came, to the kill; epoch milliseconds, as all of these. */
-  readonly kills: readonly Span[]
+  /** Times are epoch milliseconds, in all of these. */
+  readonly kills: readonly Kill[]
   readonly freezes: readonly Span[]
   /** From the end of a `pause` to the beginning of the next `resume`. */
   readonly pauses: readonly Span[]
@@ -30,10 +32,20 @@ export interface Evidence {
   readonly callMaxAgeMs: number
 }
 
-export type ServerCall = Pick<
-  LoggedCall,
-  'number' | 'query' | 'receivedAt' | 'answeredAt' | 'charged' | 'status' | 'finished' | 'fault'
->
+export interface ServerCall
+  extends Pick<
+    LoggedCall,
+    'number' | 'query' | 'receivedAt' | 'answeredAt' | 'charged' | 'status' | 'finished' | 'fault'
+  > {
+  /** Which worker called, by its key. */
+  readonly worker: number
+}
+
+/** A call in the server's log, and the row of the ledger that announced it. */
+export interface Match {
+  readonly server: ServerCall
+  readonly ledger: AuditedCall
+}
 
 export interface ExportedBatch {
   readonly name: string
@@ -63,7 +75,8 @@ export async function gather({ plan, stage, released }: Scene): Promise<Gathered
       exported: id === undefined ? null : await exported(stage, id),
     })
   }
-  return { server: stage.simulator.calls().map((call) => ({ ...call })), audit: auditStore(stage.storePath), batches }
+  const server = stage.simulator.calls().map((call) => ({ ...call, worker: workerOf(call.keyId) }))
+  return { server, audit: auditStore(stage.storePath), batches }
 }
 
 async function exported(stage: Scene['stage'], batch: number): Promise<readonly ExportedLine[] | null> {

@@ -1,6 +1,6 @@
 import { isCharged } from '../../src/domain/outcome.js'
 import type { AuditedCall } from '../../src/store/audit.js'
-import type { Evidence, ServerCall } from './evidence.js'
+import type { Evidence, Match, ServerCall } from './evidence.js'
 import { begunTooEarly } from './oracle-overlap.js'
 import { callsWhilePaused, strangeUnknown, tooManyWithoutEnd } from './oracle-unknown.js'
 
@@ -23,15 +23,11 @@ export interface CallFigures {
   readonly whilePaused: number
 }
 
-interface Match {
-  readonly server: ServerCall
-  readonly ledger: AuditedCall
-}
-
 export function judgeCalls(evidence: Evidence): { figures: CallFigures; violations: readonly string[] } {
   const { server, audit } = evidence
   const ledgerByQuery = grouped(audit.calls)
   const violations: string[] = []
+  const all: Match[] = []
   let paidTwice = 0
   let paidTwiceUnexplained = 0
   const serverByQuery = grouped(server)
@@ -39,6 +35,7 @@ export function judgeCalls(evidence: Evidence): { figures: CallFigures; violatio
     const calls = serverByQuery.get(query) ?? []
     const ledger = ledgerByQuery.get(query) ?? []
     const { matches, strangers } = matched(calls, ledger)
+    all.push(...matches)
     for (const call of strangers) violations.push(say(query, `call ${call.number} stands in no ledger`, calls, ledger))
     for (const match of matches) {
       if (match.server.charged === 1 && !isCharged(match.ledger.outcome)) {
@@ -62,12 +59,14 @@ export function judgeCalls(evidence: Evidence): { figures: CallFigures; violatio
         violations.push(say(query, `call ${call.id} is an answer that the server did not charge`, calls, ledger))
       }
     }
-    for (const call of ledger.filter(({ outcome }) => outcome === 'unknown')) {
-      const seen = matches.find((match) => match.ledger === call)?.server ?? null
-      const strange = strangeUnknown(call, seen, evidence)
-      if (strange !== null)
-        violations.push(say(query, `call ${call.id} is unknown for no reason: ${strange}`, calls, ledger))
-    }
+  }
+  for (const call of audit.calls.filter(({ outcome }) => outcome === 'unknown')) {
+    const seen = all.find((match) => match.ledger === call)?.server ?? null
+    const strange = strangeUnknown(call, seen, all, evidence)
+    if (strange === null) continue
+    const { query } = call
+    const what = `call ${call.id} is unknown for no reason: ${strange}`
+    violations.push(say(query, what, serverByQuery.get(query) ?? [], ledgerByQuery.get(query) ?? []))
   }
   violations.push(...tooManyWithoutEnd(evidence))
   const whilePaused = callsWhilePaused(evidence)

@@ -1,13 +1,14 @@
 import type { AuditedCall } from '../../src/store/audit.js'
-import type { Evidence, ServerCall } from './evidence.js'
+import type { Evidence, Match, ServerCall } from './evidence.js'
 
 /**
  * Calls of unknown outcome excuse a second payment, so each of them needs an excuse of its own: a program
  * that forgot its answers would otherwise look innocent. What excuses one is the other side's story: the answer never
- * began to go out, or went out too late, or the worker that it went to was killed or frozen just then.
+ * began to go out, or went out too late, or the worker that it went to was killed before it had recorded it. How long a worker
+ * takes for that is up to the machine; but it records in order, so one that has recorded a later answer has forgotten this one.
  */
-/** Between the server's last byte and our commit, on a machine with much to do, ms. */
-const COMMITTED_WITHIN_MS = 1000
+/** Later by so much is later for certain: the server's own clock between two answers, or the worker's between two calls, ms. */
+const LATER_MS = 500
 /** Its answer came, but after another call's: listed because it was paid for all the same. */
 const PAID_AGAIN = /paid for twice/
 
@@ -15,6 +16,7 @@ const PAID_AGAIN = /paid for twice/
 export function strangeUnknown(
   call: AuditedCall,
   seen: ServerCall | null,
+  all: readonly Match[],
   evidence: Pick<Evidence, 'kills' | 'freezes' | 'requestTimeoutMs'>,
 ): string | null {
   const { kills, freezes, requestTimeoutMs } = evidence
@@ -29,10 +31,22 @@ export function strangeUnknown(
     if (waited >= requestTimeoutMs || wasFrozen || seen === null) return null
     return `it was answered, and given up after ${waited} ms`
   }
-  // Sent and never heard of again: whoever made it died with it, some moments after the answer or before the request.
-  const lastSign = seen?.answeredAt ?? call.sentAt
-  const wasKilled = kills.some(({ from, to }) => from <= lastSign + COMMITTED_WITHIN_MS && to >= call.sentAt)
-  return wasKilled ? null : 'its end was never recorded, and no worker was killed at that time'
+  // Sent and never heard of again: whoever made it died with it, after the answer or before the request.
+  const diedWithIt = kills.some(({ worker, startedAt, to }) => {
+    const mayBeIts = seen === null ? startedAt <= call.sentAt : worker === seen.worker
+    return mayBeIts && to >= call.sentAt && !wentOn(worker, call, seen, all)
+  })
+  return diedWithIt ? null : 'its end was never recorded, and no worker was killed with it in hand'
+}
+
+/** Whether the worker has recorded the end of a call that was answered later; of one made later, where this one never reached the server. */
+function wentOn(worker: number, call: AuditedCall, seen: ServerCall | null, all: readonly Match[]): boolean {
+  return all.some(({ server, ledger }) => {
+    if (server.worker !== worker || ledger.finishedAt === null) return false
+    return seen === null
+      ? ledger.sentAt > call.sentAt + LATER_MS
+      : (server.answeredAt ?? 0) > (seen.answeredAt ?? 0) + LATER_MS
+  })
 }
 
 /** Promise 2: without an end that anybody heard there is at most one call per slot in flight and kill. */

@@ -33,6 +33,11 @@ export const CONCURRENCY = 6
 export const REQUEST_TIMEOUT_MS = 1000
 /** The lock must outlast the timeout by two seconds. */
 const LOCK_MS = 3100
+/** Each worker has a key of its own to the one account, so that the server's log says who called. */
+const KEYS = 50_000
+export const keyOf = (worker: number): string => `${SIMULATOR_KEY}-${worker}`
+/** From the name of a key in the server's log, where they are counted from 1. */
+export const workerOf = (keyId: string): number => Number(keyId.replace('key-', ''))
 export const PLENTY_OF_CREDITS = 1_000_000
 const COMMAND_TIMEOUT_MS = 60_000
 const CLI = fileURLToPath(new URL('../trackyard-batch.js', import.meta.url))
@@ -44,6 +49,7 @@ export async function openStage(seed: number): Promise<Stage> {
     seed,
     tier: 'pro',
     perMinute: null,
+    keys: [...Array.from({ length: KEYS }, (_, index) => keyOf(index + 1)), SIMULATOR_KEY],
     credits: PLENTY_OF_CREDITS,
     latencyMs: [50, 800],
     // The worst reading of the API's silence: what hangs or is cut off cost a credit, too.

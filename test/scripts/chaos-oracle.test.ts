@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import type { Kill } from '../../scripts/chaos/crew.js'
 import type { Evidence, ExportedBatch, ServerCall } from '../../scripts/chaos/evidence.js'
 import { judge } from '../../scripts/chaos/oracle.js'
 import type { AuditedCall, AuditedSearch } from '../../src/store/audit.js'
@@ -16,6 +17,7 @@ const paid = (over: Partial<ServerCall> = {}): ServerCall => ({
   status: 200,
   finished: 'answered',
   fault: null,
+  worker: 1,
   ...over,
 })
 
@@ -59,7 +61,7 @@ function evidence(
     unsettled: [],
     misconduct: [],
     leftBehind: [],
-    kills: [{ from: 1150, to: 1150 }],
+    kills: [kill(1150)],
     freezes: [],
     pauses: [],
     requestTimeoutMs: 1000,
@@ -69,8 +71,11 @@ function evidence(
   }
 }
 
+/** The one worker of that night. */
+const kill = (at: number, over: Partial<Kill> = {}): Kill => ({ worker: 1, startedAt: 0, from: at, to: at, ...over })
+
 const SECOND = {
-  server: { number: 2, receivedAt: 9010, answeredAt: 9100 },
+  server: { number: 2, receivedAt: 9010, answeredAt: 9100, worker: 2 },
   ledger: { id: 2, sentAt: 9000, finishedAt: 9110 },
 }
 
@@ -194,14 +199,40 @@ describe('a call of unknown outcome', () => {
   const strange = (over: Parameters<typeof evidence>[0]) =>
     judge(evidence({ ...dead, calls: [lost], ...over })).violations
 
-  test('is explained by a kill around its answer, by an answer that never arrived, and by nothing else', () => {
-    expect(strange({ kills: [{ from: 1150, to: 1150 }] })).toEqual([])
-    expect(strange({ kills: [{ from: 1050, to: 5000 }] })).toEqual([])
-    const late = [{ from: 9000, to: 9000 }]
-    expect(strange({ kills: late })).toEqual([expect.stringContaining('no worker was killed at that time')])
-    expect(strange({ kills: late, server: [] })).toEqual([expect.stringContaining('no worker was killed at that time')])
+  /** What some worker did later, and wrote down. */
+  const later = {
+    server: paid({ ...SECOND.server, query: 'later', worker: 1 }),
+    ledger: answered({ ...SECOND.ledger, query: 'later' }),
+  }
+  const forgotten = expect.stringContaining('no worker was killed with it in hand')
+
+  test('is explained by the kill of its worker, however long that took to record it', () => {
+    expect(strange({ kills: [kill(1150)] })).toEqual([])
+    expect(strange({ kills: [kill(8000)] })).toEqual([])
+    expect(strange({ kills: [kill(5000, { from: 1050 })] })).toEqual([])
+    expect(strange({ kills: [kill(8000)], server: [] })).toEqual([])
+    expect(strange({ kills: [kill(900)] })).toEqual([forgotten])
+    expect(strange({ kills: [kill(1150, { worker: 2 })] })).toEqual([forgotten])
+  })
+
+  test('is not explained by a kill after its worker had recorded a later answer: it was forgotten', () => {
+    const calls = [lost, later.ledger]
+    const kills = [kill(9500)]
+    expect(strange({ kills, calls, server: [paid(), later.server] })).toEqual([forgotten])
+    expect(strange({ kills, calls, server: [later.server] })).toEqual([forgotten])
+    const byAnother = { ...later.server, worker: 3 }
+    expect(strange({ kills, calls, server: [paid(), byAnother] })).toEqual([])
+    const open = answered({ ...SECOND.ledger, query: 'later', outcome: 'unknown', finishedAt: null })
+    expect(strange({ kills, calls: [lost, open], server: [paid(), later.server] })).toEqual([])
+  })
+
+  test('that never reached the server is explained by no worker that started after it', () => {
+    expect(strange({ kills: [kill(9000, { startedAt: 2000 })], server: [] })).toEqual([forgotten])
+  })
+
+  test('is explained by an answer that never arrived', () => {
     for (const finished of ['cut', 'hung', 'abandoned'] as const) {
-      expect(strange({ kills: late, server: [paid({ finished, status: null })] })).toEqual([])
+      expect(strange({ kills: [kill(900)], server: [paid({ finished, status: null })] })).toEqual([])
     }
   })
 
@@ -210,7 +241,7 @@ describe('a call of unknown outcome', () => {
     const calls = [answered({ outcome: 'unknown', finishedAt: 1500 })]
     expect(strange({ server, calls })).toEqual([expect.stringContaining('given up after 500 ms')])
     expect(strange({ server, calls: [answered({ outcome: 'unreadable' })] })).toEqual([])
-    expect(strange({ server, kills: [{ from: 1150, to: 1150 }] })).toEqual([])
+    expect(strange({ server, kills: [kill(1150)] })).toEqual([])
   })
 
   test('that was given up must have waited for its answer', () => {
