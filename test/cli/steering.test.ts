@@ -105,7 +105,8 @@ describe('dead letters', () => {
     const [letter] = await desk.json<{ search: string }[]>(['dead-letters', '--status', '500'])
     const { code, stdout } = await desk.type(['dead-letters', 'show', letter?.search.slice(0, 8) ?? ''])
     expect(code).toBe(0)
-    expect(stdout).toMatch(/query +broken one\nstatus +500/)
+    expect(stdout).toMatch(/query +broken one\nstatus +500\nerror +Internal Server Error\n/)
+    expect(stdout).toMatch(/\nrequest id +req_\d+\n/)
   })
 })
 
