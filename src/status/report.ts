@@ -5,7 +5,7 @@ import type { BatchState } from '../domain/states.js'
 export interface StatusReport {
   readonly queue: {
     /** The first that applies. */
-    readonly state: 'paused' | 'no workers' | 'stuck' | 'held' | 'running' | 'idle'
+    readonly state: 'paused' | 'no workers' | 'held' | 'running' | 'idle'
     /** One sentence: why it moves or does not. */
     readonly reason: string
     /** When that ends by itself; null when it does not, or nobody knows. */

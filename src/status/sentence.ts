@@ -27,7 +27,7 @@ export interface Standing {
 }
 
 export interface Explanation {
-  readonly state: 'paused' | 'no workers' | 'stuck' | 'held' | 'running' | 'idle'
+  readonly state: 'paused' | 'no workers' | 'held' | 'running' | 'idle'
   readonly reason: string
   readonly until: number | null
 }
@@ -38,7 +38,7 @@ export function explain(standing: Standing): Explanation {
   if (troubles.length === 0) return explained
   const trouble = troubleSentence(standing)
   if (pauses.length === 0 && troubles.length >= workers && due + active > 0) {
-    return { state: 'stuck', reason: `No calls: ${trouble} ${searches(due)} due.`, until: null }
+    return { state: 'held', reason: `No calls: ${trouble} ${searches(due)} due.`, until: null }
   }
   return { ...explained, reason: `${explained.reason} ${trouble}` }
 }

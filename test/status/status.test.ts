@@ -55,7 +55,7 @@ describe('the one sentence', () => {
     const since = new Date(NOW - 1000).toLocaleString('sv-SE').slice(11)
     const stuck = said({ due: 7, heldUntil: NOW + 60_000, troubles: [{ ...save, since: NOW }, save], workers: 2 })
     expect(stuck).toEqual({
-      state: 'stuck',
+      state: 'held',
       reason: `No calls: 2 workers cannot save paid answers since ${since} (The store was locked by another process). It is tried again all the time. Nothing is lost while the worker lives: do not kill it. 7 searches due.`,
       until: null,
     })

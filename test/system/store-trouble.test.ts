@@ -68,7 +68,7 @@ async function expectSentence(cause: RegExp): Promise<void> {
   }
   await until(isSaid, { timeoutMs: 60_000, what: () => `the sentence to say so; it says: ${report.queue.reason}` })
   const { queue, eta } = report
-  expect(queue).toMatchObject({ state: 'stuck', workers: 1, stuck_workers: 1 })
+  expect(queue).toMatchObject({ state: 'held', workers: 1, stuck_workers: 1 })
   expect(queue.reason).toMatch(cause)
   expect(queue.reason).toMatch(/Nothing is lost while the worker lives: do not kill it/)
   expect(eta).toBeNull()

@@ -58,7 +58,6 @@ function stateSentence({ queue }: StatusReport, paint: Paint): string {
     case 'paused':
       return paint.bad(queue.reason)
     case 'no workers':
-    case 'stuck':
       return queue.waiting > 0 ? paint.bad(queue.reason) : queue.reason
     case 'held':
       return paint.warn(queue.reason)
