@@ -153,7 +153,7 @@ export const SETTING_TABLE = table({
   },
   TRACKYARD_LOG_LEVEL: {
     default: 'info',
-    meaning: 'debug, info, warn, error or silent',
+    meaning: 'debug, info, warn, error or silent; an error that ends a process is always said',
     read: oneOf('debug', 'info', 'warn', 'error', 'silent'),
   },
 })
