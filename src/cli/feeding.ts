@@ -19,6 +19,8 @@ export interface Feeding {
 /** @throws ConfigurationError when this Redis holds another store's window; the signal's reason when it is aborted */
 export async function openFeeding(cli: Cli, session: Session, signal: AbortSignal): Promise<Feeding> {
   const { openDelivery } = await import('../app/parts.js')
+  // Before it is opened: what opens after the end would stay open.
+  signal.throwIfAborted()
   const open = async () => {
     const queue = await openDelivery(session.settings, session.log, session.closers)
     // Elsewhere: another process is restoring this Redis now and feeds it afterwards.
