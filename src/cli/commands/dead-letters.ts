@@ -59,5 +59,8 @@ export function define(command: Command, act: Act): void {
     'trackyard-batch dead-letters retry --status 500',
     'trackyard-batch dead-letters discard --batch night --code invalid_parameters',
   )
-  command.addHelpText('after', '\nExit codes: 0 done, 4 refused (nothing narrows it and no --all) or declined, 5 interrupted after a retry.')
+  command.addHelpText(
+    'after',
+    '\nExit codes: 0 done, 4 refused (nothing narrows it and no --all) or declined, 5 interrupted after a retry.',
+  )
 }
