@@ -49,7 +49,7 @@ export function judgeCalls(evidence: Evidence): { figures: CallFigures; violatio
       paidTwiceUnexplained += plain.length - 1
       violations.push(say(query, `paid ${plain.length} times without an unknown outcome`, calls, ledger))
     }
-    for (const call of begunTooEarly(ledger, evidence)) {
+    for (const call of begunTooEarly(matches, ledger, evidence)) {
       violations.push(say(query, `call ${call.id} began while another was open`, calls, ledger))
     }
     const answers = ledger.filter(({ outcome }) => outcome === 'answered')
