@@ -43,7 +43,7 @@ async function main(words: readonly string[]): Promise<number> {
     progress.clear()
     if (!interrupt.signal.aborted) {
       progress.say(
-        `The run ended early, and all that it had started: ${error instanceof Error ? error.message : String(error)}`,
+        `The run stopped early; everything that it had started was ended: ${error instanceof Error ? error.message : String(error)}`,
       )
       return 1
     }

@@ -161,7 +161,7 @@ export const SETTING_TABLE = table({
 export type SettingName = keyof typeof SETTING_TABLE
 export const SETTING_NAMES = Object.keys(SETTING_TABLE) as readonly SettingName[]
 
-/** For `--help` and the README. */
+/** What the README and `.env.example` must say of it: a test compares them. */
 export interface DocumentedSetting {
   readonly name: SettingName
   readonly default: string

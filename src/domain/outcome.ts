@@ -53,15 +53,18 @@ export interface Refusal {
 
 export type Outcome =
   | {
-      readonly kind: 'answered' /** The body as received, kept whole. */
+      readonly kind: 'answered'
+      /** The body as received, kept whole. */
       readonly body: string
       readonly tracks: number
     }
   /** A 200 that cannot be read, or whose body was cut off: it may be paid for, so it is kept and never bought again unasked. */
   | { readonly kind: 'unreadable'; readonly status: number; readonly body: string; readonly problem: string }
   | {
-      readonly kind: 'rate_limited' /** Null: missing or not readable. */
-      readonly retryAfterMs: number | null /** The daily limit, not the minute's. */
+      readonly kind: 'rate_limited'
+      /** Null: missing or not readable. */
+      readonly retryAfterMs: number | null
+      /** The daily limit, not the minute's. */
       readonly daily: boolean
     }
   | { readonly kind: 'out_of_credits'; readonly retryAfterMs: number | null; readonly refusal: Refusal }

@@ -10,9 +10,8 @@ export type Step =
   /** Finished. The summary is what Bull Board shows as the return value. */
   | {
       readonly do: 'complete'
-      readonly summary: Readonly<
-        Record<string, string | number | boolean | null>
-      > /** A call succeeded while the fleet was probing: let all slots run. */
+      readonly summary: Readonly<Record<string, string | number | boolean | null>>
+      /** A call succeeded while the fleet was probing: let all slots run. */
       readonly endProbe: boolean
     }
   /** Run it again then, before the backlog, no attempt used. `holdFleet`: nobody starts before then. */

@@ -1,4 +1,4 @@
-/** A shorter secret would be found in every other word; the line would say nothing, and still tell the secret. */
+/** Shorter secrets are not replaced: they would match ordinary words, and so give themselves away. */
 const SHORTEST_SECRET = 4
 
 /** Takes secrets out of a line of JSON: as they are, as JSON escapes them, and as an address encodes them. */

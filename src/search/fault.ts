@@ -2,9 +2,8 @@ import type { Logger } from '../domain/logger.js'
 import { type CallResult, isCharged, ledgerOutcome, NOTHING_SAID } from '../domain/outcome.js'
 
 /**
- * A call that our own code failed over, before or after it went out. It may be paid for, and asking again may end the
- * same way: without an attempt used, one answer that we choke on would be bought again and again. So it
- * counts as a failure of unknown outcome, and the attempts end it.
+ * An exception of ours during a call, before or after it went out. The call may have been paid for, and it uses an
+ * attempt: otherwise an answer that always breaks us would be bought again for ever.
  */
 export function callThatFailedHere(error: unknown, log: Logger): CallResult {
   log.error({ err: error }, 'a call was left by a bug; it counts as a failed attempt that may be paid for')

@@ -6,9 +6,9 @@ import { openConnection } from './connection.js'
 import { type RefColumns, refOf } from './search-ref.js'
 
 /**
- * The whole record, read by none of the code that keeps it, so that a witness can be held against it: every search,
- * every call, what SQLite says about the file, and every counter counted anew. Read-only, in one
- * consistent look; for records that fit into memory.
+ * The whole record, read with queries of its own and none of the code that keeps it, so that the chaos run and the tests can
+ * compare it with what the program believes: every search, every call, what SQLite says about the file,
+ * and every counter counted anew. Read-only, in one consistent look; for records that fit into memory.
  */
 export interface Audit {
   /** What `integrity_check` and `foreign_key_check` found; empty when the file is sound. */

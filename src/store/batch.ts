@@ -95,7 +95,7 @@ export interface BatchRecord {
   drop(batchId: number): Promise<void>
   /** Drops loading batches whose loader has not been heard of since then. Returns how many. */
   dropAbandoned(heardBefore: number): Promise<number>
-  /** By id ("12") or name (the latest of that name); null argument: the latest. A name wins over an id that looks like it. */
+  /** By id ("12") or name (the latest of that name); null argument: the latest. An id wins over a name that looks like one. */
   find(idOrName: string | null): Promise<Batch | null>
   /** Batches whose last verdict has come and whose completion has not been announced yet; marks them announced. */
   takeCompleted(now: number): Promise<readonly CountedBatch[]>

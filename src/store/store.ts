@@ -97,7 +97,8 @@ export type Claim =
   | {
       readonly kind: 'granted'
       readonly callId: number
-      readonly request: SearchRequest /** Attempts used before. */
+      readonly request: SearchRequest
+      /** Attempts used before. */
       readonly failures: number
       readonly probing: boolean
     }
