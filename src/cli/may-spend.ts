@@ -11,16 +11,20 @@ export interface Spending {
   readonly yes: boolean
   /** False where standard input is the catalog. */
   readonly mayAsk: boolean
-  /** What to do where nobody can be asked, and what has become of it: "cap it with …. Nothing was changed." */
-  readonly wayOut: string
+  /**
+   * Where nobody can be asked: what to do, and what has become of it ("cap it with …. Nothing was changed.").
+   * Null: the command itself is the go-ahead.
+   */
+  readonly wayOut: string | null
   readonly signal: AbortSignal
 }
 
-/** @throws RefusedError where it costs more than the threshold and nobody is there to ask */
+/** @throws RefusedError where it costs more than the threshold, nobody is there to ask, and that is no go-ahead */
 export async function maySpend(cli: Cli, spending: Spending): Promise<boolean> {
   const { credits, confirmAbove } = spending
   if (credits <= confirmAbove || spending.yes) return true
   if (!spending.mayAsk || !canAsk(cli)) {
+    if (spending.wayOut === null) return true
     throw new RefusedError(
       `This may cost ${counted(credits, 'credit')}, which is more than TRACKYARD_CONFIRM_ABOVE (${figure(confirmAbove)}), ` +
         `and nobody is here to ask: say --yes, or ${spending.wayOut}`,

@@ -16,7 +16,7 @@ export function define(command: Command, act: Act): void {
   command
     .description(
       'Lets a batch go on after `submit --first`, or raises its cap. Without an option the cap of --max-credits stays.\n' +
-        'Says first what that may cost, and asks above TRACKYARD_CONFIRM_ABOVE.',
+        'Says first what that may cost; on a terminal it asks above TRACKYARD_CONFIRM_ABOVE.',
     )
     .argument('<batch>', 'id or name')
     .option(
@@ -87,7 +87,7 @@ async function isMeant(
     confirmAbove: settings.confirmAbove,
     yes,
     mayAsk: true,
-    wayOut: 'cap it with --max-credits. Nothing was changed.',
+    wayOut: null,
     signal,
   })
 }
