@@ -50,7 +50,7 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
   )
   known('trackyard_credits_remaining', 'Credits left, as the API said last.', credits.remaining)
 
-  const heldNow = queue.state === 'held' ? 1 : 0
+  const heldNow = queue.state === 'held' && queue.until !== null ? 1 : 0
   gauge('trackyard_held', '1 while the API asked to wait and nothing else stops the fleet.').set(heldNow)
   const paused = gauge('trackyard_paused', '1 while this cause keeps the queue paused.', 'cause')
   for (const cause of PAUSE_CAUSES) paused.set({ cause }, queue.causes.includes(cause) ? 1 : 0)

@@ -118,8 +118,9 @@ function finishAt(work: {
   readonly now: number
 }): number | null {
   if (work.due === 0 || work.perMinute === null || work.perMinute <= 0) return null
-  if (work.state !== 'running' && work.state !== 'held') return null
-  return (work.until ?? work.now) + (work.due / work.perMinute) * 60_000
+  // Held without an end: by workers that cannot write to the store.
+  const moves = work.state === 'running' || (work.state === 'held' && work.until !== null)
+  return moves ? (work.until ?? work.now) + (work.due / work.perMinute) * 60_000 : null
 }
 
 function batchStatus(report: BatchReport): BatchStatus {
