@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
+import { errorCode } from '../domain/error-code.js'
 import { ConfigurationError } from '../domain/errors.js'
 import { isLoopback } from '../domain/loopback.js'
 import type { BoardOptions } from './board-options.js'
@@ -62,7 +63,7 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
 }
 
 function whyNot(error: unknown, host: string, port: number): string {
-  switch ((error as NodeJS.ErrnoException).code) {
+  switch (errorCode(error)) {
     case 'EADDRINUSE':
       return `Port ${port} on ${host} is taken by another program, perhaps another board. Stop it, or set TRACKYARD_BOARD_PORT to a free port (0 takes any).`
     case 'EACCES':

@@ -2,6 +2,7 @@ import { constants, fstatSync, openSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
+import { errorCode } from '../domain/error-code.js'
 import { UsageError } from '../domain/errors.js'
 
 /** A file, or a stream that somebody else opened (and closes), such as standard input. */
@@ -60,7 +61,7 @@ export function shellWord(name: string): string {
 
 /** Turns what the system said into a sentence with the next step; anything unknown passes. */
 export function readableReason(error: unknown, path: string): unknown {
-  const code = codeOf(error)
+  const code = errorCode(error)
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
@@ -75,8 +76,4 @@ export function readableReason(error: unknown, path: string): unknown {
     default:
       return error
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return typeof error === 'object' && error !== null && 'code' in error ? error.code : null
 }

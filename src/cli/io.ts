@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
+import { errorCode } from '../domain/error-code.js'
 
 /** What a command line has around it; the bin passes the process's own, tests pass their own. */
 export interface Io {
@@ -50,7 +51,7 @@ export function isClosed(stream: Out): boolean {
 }
 
 export function isClosedOutput(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error && CLOSED.includes(String(error.code))
+  return CLOSED.includes(errorCode(error))
 }
 
 const CLOSED = ['EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END']

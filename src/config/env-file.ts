@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
+import { errorCode } from '../domain/error-code.js'
 import { ConfigurationError } from '../domain/errors.js'
-import { errorCode, foundInstead } from './file-error.js'
+import { foundInstead } from './file-error.js'
 
 /**
  * The environment as a program sees it: the process's own, and behind it a `.env` in the working

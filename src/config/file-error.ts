@@ -1,3 +1,5 @@
+import { errorCode } from '../domain/error-code.js'
+
 /** What stood at a path instead of a readable file, as a phrase for people. */
 export function foundInstead(error: unknown): string {
   switch (errorCode(error)) {
@@ -11,8 +13,4 @@ export function foundInstead(error: unknown): string {
     default:
       return String(error)
   }
-}
-
-export function errorCode(error: unknown): unknown {
-  return typeof error === 'object' && error !== null && 'code' in error ? error.code : null
 }

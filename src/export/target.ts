@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type FileHandle, open, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
+import { errorCode } from '../domain/error-code.js'
 import { UnreachableError, UsageError } from '../domain/errors.js'
 
 /**
@@ -145,14 +146,14 @@ async function statOrNull(path: string) {
   try {
     return await stat(path)
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null
+    if (errorCode(error) === 'ENOENT') return null
     throw error
   }
 }
 
 /** Turns what the system said into a sentence with the next step; anything unknown passes. */
 function writableReason(error: unknown, path: string): unknown {
-  const code = codeOf(error)
+  const code = errorCode(error)
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
@@ -169,8 +170,4 @@ function writableReason(error: unknown, path: string): unknown {
     default:
       return error
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return typeof error === 'object' && error !== null && 'code' in error ? error.code : null
 }

@@ -2,6 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { type Kysely, Migrator } from 'kysely'
+import { errorCode } from '../domain/error-code.js'
 import { ConfigurationError, ReportedError, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { accountRecord } from './account.js'
@@ -16,7 +17,7 @@ import { MIGRATIONS, SCHEMA_VERSION } from './migrations.js'
 import { pauseRecord } from './pauses.js'
 import { reports } from './reports.js'
 import type { Store } from './store.js'
-import { errorCode, isBusy, storeError } from './store-error.js'
+import { isBusy, storeError } from './store-error.js'
 
 export interface OpenOptions {
   /** The file; it and its directory are made if missing, for their owner's eyes only. */

@@ -1,3 +1,4 @@
+import { errorCode } from '../domain/error-code.js'
 import { UnreachableError } from '../domain/errors.js'
 
 /**
@@ -7,11 +8,6 @@ import { UnreachableError } from '../domain/errors.js'
 export function storeError(error: unknown, path: string): unknown {
   const sentence = sentenceFor(errorCode(error), path)
   return sentence === null ? error : new UnreachableError(sentence, { cause: error })
-}
-
-/** SQLite's code or the system's; empty when there is none. */
-export function errorCode(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
 }
 
 export function isBusy(error: unknown): boolean {

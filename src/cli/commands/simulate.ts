@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type Command, Option } from 'commander'
+import { errorCode } from '../../domain/error-code.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
 import type { Act, Cli } from '../cli.js'
 import { examples, wholeNumber } from '../parse.js'
@@ -68,5 +69,5 @@ async function simulate(cli: Cli, options: SimulateOptions): Promise<ExitCode> {
 }
 
 function inUse(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'EADDRINUSE'
+  return errorCode(error) === 'EADDRINUSE'
 }
