@@ -53,7 +53,8 @@ function problemsOf(connection: Connection, batchId: number, rows: readonly Load
   const earlier = connection.all<{ key: string; line: number }>(
     `select asked.value as key, item.line
      from json_each(@keys) as asked cross join item on item.batch_id = @batchId and item.position = (
-       select position from item where batch_id = @batchId and key = asked.value and search_id is not null limit 1)`,
+       select position from item indexed by item_key
+       where batch_id = @batchId and key = asked.value and search_id is not null limit 1)`,
     { batchId, keys: JSON.stringify([...keys]) },
   )
   const holders = new Map(earlier.map(({ key, line }) => [key, line]))
