@@ -3,7 +3,10 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import Database from 'better-sqlite3'
+import { errorCode } from '../../src/domain/error-code.js'
 import { stopPrivateRedis } from '../../src/queue/private-redis.js'
 import type { SimulatorOptions } from '../../src/simulator/options.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
@@ -31,6 +34,8 @@ export interface Night {
   status(): Promise<StatusReport>
   /** Starts a worker process and resolves when it says that it has started. */
   startWorker(env?: Record<string, string>): Promise<Process>
+  /** SIGSTOP between two changes of the store: one that is frozen inside a change locks out everybody. */
+  freeze(worker: Process): Promise<void>
   /** Starts any entry point, given from the project's root. Its stdin is closed, unless it is to stay open. */
   start(entry: string, args?: readonly string[], env?: Record<string, string>, stdin?: 'open'): Process
   /** Writes a file into the night's folder and returns its path. */
@@ -158,6 +163,7 @@ export async function startNight(
       await worker.waitForLog(/worker started/)
       return worker
     },
+    freeze: (worker) => freezeOutsideOfChanges(worker, join(dataDir, 'trackyard.db')),
     async file(name, text) {
       const path = join(dir, name)
       await writeFile(path, text)
@@ -174,6 +180,30 @@ export async function startNight(
         .map((line) => JSON.parse(line) as Record<string, string>)
     },
     close,
+  }
+}
+
+async function freezeOutsideOfChanges(worker: Process, store: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    worker.kill('SIGSTOP')
+    if (canBeChanged(store)) return
+    worker.kill('SIGCONT')
+    await sleep(20)
+  }
+  throw new Error(`the store ${store} was locked whenever worker ${worker.pid} was frozen`)
+}
+
+/** Others may be changing it at this moment: they are given time to come to an end. */
+function canBeChanged(store: string): boolean {
+  const db = new Database(store, { timeout: 200 })
+  try {
+    db.exec('BEGIN IMMEDIATE; ROLLBACK')
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'SQLITE_BUSY') return false
+    throw error
+  } finally {
+    db.close()
   }
 }
 

@@ -28,11 +28,11 @@ test('a worker frozen beyond its lock and woken: its answers are kept, and no se
   })
   // It sleeps until the first one has frozen, so that all calls are the first one's.
   const other = await night.startWorker({ TRACKYARD_REQUEST_TIMEOUT_MS: '60000', TRACKYARD_LOCK_DURATION_MS: '70000' })
-  other.kill('SIGSTOP')
+  await night.freeze(other)
   const frozen = await night.startWorker()
   await submit(16)
   await night.simulator.waitForCalls(8, 60_000)
-  frozen.kill('SIGSTOP')
+  await night.freeze(frozen)
   const beyondItsDeadlines = sleep(Number(SHORT.TRACKYARD_REQUEST_TIMEOUT_MS) + 500)
   await redis.expireLocks()
   other.kill('SIGCONT')
