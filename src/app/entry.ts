@@ -4,6 +4,7 @@ import { type Settings, secretTexts } from '../config/settings.js'
 import { type ExitCode, ReportedError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { type Log, openLog } from '../log/log.js'
+import { onceUnlocked } from './once-unlocked.js'
 import { runService } from './process.js'
 import type { Running } from './running.js'
 
@@ -24,7 +25,7 @@ export function logOf(settings: Settings, stderr: NodeJS.WriteStream): Log {
   return openLog({ level: settings.logLevel, pretty: stderr.isTTY === true, secrets: secretTexts(settings) })
 }
 
-/** A whole long-running process, from settings to exit code. A configuration that cannot work is said in one go. */
+/** A whole long-running process, from settings to exit code. A configuration that cannot work is said in one go, a locked store waited for. */
 export async function runProcess(
   surroundings: Surroundings,
   start: (settings: Settings, log: Logger) => Promise<Running>,
@@ -32,7 +33,7 @@ export async function runProcess(
   try {
     const settings = settingsOf(surroundings)
     const log = logOf(settings, surroundings.stderr)
-    const code = await runService(() => start(settings, log), {
+    const code = await runService((interrupted) => onceUnlocked(() => start(settings, log), log, interrupted), {
       log: settings.logLevel === 'silent' ? onlyErrors(surroundings) : log,
       graceMs: settings.shutdownGraceMs,
     })

@@ -4,15 +4,16 @@ import { ASKED_TO_END, type Running } from './running.js'
 
 /**
  * The life of a long-running process: start, wait for a signal or a reason to end, stop within the grace, exit
- * code. SIGTERM and Ctrl-C stop it cleanly; a second signal exits at once.
+ * code. SIGTERM and Ctrl-C stop it cleanly; a second signal exits at once. A start that waits for something gives
+ * itself up when `interrupted`, by throwing its reason.
  */
 export async function runService(
-  start: () => Promise<Running>,
+  start: (interrupted: AbortSignal) => Promise<Running>,
   options: { readonly log: Logger; readonly graceMs: number },
 ): Promise<ExitCode> {
   const interrupt = interruptSignal()
   try {
-    const running = await start()
+    const running = await start(interrupt.signal)
     try {
       if (!interrupt.signal.aborted) await Promise.race([running.done.then(tellParent), whenAborted(interrupt.signal)])
     } finally {
@@ -22,6 +23,8 @@ export async function runService(
     }
     return 0
   } catch (error) {
+    // Nothing had begun yet: the start gave itself up.
+    if (interrupt.signal.aborted && error === interrupt.signal.reason) return 0
     if (!(error instanceof ReportedError)) throw error
     options.log.error({ err: error }, error.message)
     return error.exitCode

@@ -14,6 +14,11 @@ export function isBusy(error: unknown): boolean {
   return errorCode(error).startsWith('SQLITE_BUSY')
 }
 
+/** One of the store's own errors: another process held it locked, so that a later try may succeed. */
+export function isStoreLocked(error: unknown): error is UnreachableError {
+  return error instanceof UnreachableError && isBusy(error.cause)
+}
+
 function sentenceFor(code: string, path: string): string | null {
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
     return `The store ${path} was locked by another process for too long; it is safe to try again.`

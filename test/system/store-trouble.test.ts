@@ -41,6 +41,14 @@ async function inTheMiddle(env: Record<string, string> = {}): Promise<Process> {
   return worker
 }
 
+/** Three rows are submitted and no worker has run yet. The catalog's path. */
+async function inTheBeginning(): Promise<string> {
+  night = await startNight({ env: SHORT })
+  const path = await night.file('films.csv', catalogText(3))
+  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+  return path
+}
+
 /** No call is begun while answers wait: those in flight end, and then the server hears nothing. */
 async function expectSilence(worker: Process, sentence: RegExp): Promise<void> {
   await worker.waitForLog(/an answer cannot be saved; no new calls until it is/)
@@ -109,10 +117,26 @@ test('another process holds the store locked: no new calls, the answers are kept
   await expectOneCallEach()
 }, 240_000)
 
+test('a worker that finds the store locked waits for it, and can be stopped while it waits', async () => {
+  await inTheBeginning()
+  const other = new Database(join(night.dataDir, 'trackyard.db'))
+  other.exec('BEGIN IMMEDIATE')
+  const stopped = night.start('dist/workers/worker.js')
+  const patient = night.start('dist/workers/worker.js')
+  const waits = /was locked by another process .* The start goes on as soon as it is free/
+  await Promise.all([stopped.waitForLog(waits), patient.waitForLog(waits)])
+  stopped.kill('SIGTERM')
+  expect(await stopped.exited).toMatchObject({ code: 0, signal: null })
+  expect(patient.child.exitCode).toBeNull()
+  expect(patient.log()).not.toMatch(/worker started/)
+  other.exec('COMMIT')
+  other.close()
+  await patient.waitForLog(/worker started/)
+  await untilDone(night)
+}, 240_000)
+
 test('a store of a newer program is refused by workers and commands: exit 78, and it is left as it is', async () => {
-  night = await startNight({ env: SHORT })
-  const path = await night.file('films.csv', catalogText(3))
-  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+  const path = await inTheBeginning()
   const db = new Database(join(night.dataDir, 'trackyard.db'))
   db.prepare("update meta set value = '1000' where key = 'schema_version'").run()
   db.close()
