@@ -8,7 +8,7 @@ import type { RedisAddress } from '../queue/address.js'
 import { openQueue } from '../queue/open.js'
 import { findPrivateRedis, startOrConnectPrivateRedis } from '../queue/private-redis.js'
 import type { SearchQueue } from '../queue/search-queue.js'
-import { openStore } from '../store/open.js'
+import { type OpenOptions, openStore } from '../store/open.js'
 import type { Store } from '../store/store.js'
 import type { Closers } from './closers.js'
 import { version } from './version.js'
@@ -16,8 +16,13 @@ import { version } from './version.js'
 /** Opens the parts that a process needs, from the settings; each registers its closer. */
 
 /** The record. Creates the data directory and the file when there is none. */
-export async function openRecord(settings: Settings, log: Logger, closers: Closers): Promise<Store> {
-  const store = await openStore({ path: storePath(settings), logger: log })
+export async function openRecord(
+  settings: Settings,
+  log: Logger,
+  closers: Closers,
+  options: Pick<OpenOptions, 'patienceMs'> = {},
+): Promise<Store> {
+  const store = await openStore({ path: storePath(settings), logger: log, ...options })
   closers.add(() => store.close())
   return store
 }

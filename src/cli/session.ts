@@ -20,6 +20,9 @@ export interface Session {
   readonly now: () => number
 }
 
+/** For the store's lock. A command does nothing else meanwhile, and a catalog half loaded is worth the wait. */
+const PATIENCE_MS = 10_000
+
 /** The parts are imported here, late: they bring the queue and the database along. */
 export async function withSession(cli: Cli, use: (session: Session) => Promise<ExitCode>): Promise<ExitCode> {
   const { settingsOf, logOf } = await import('../app/entry.js')
@@ -31,7 +34,7 @@ export async function withSession(cli: Cli, use: (session: Session) => Promise<E
   const log = spoken ?? silentLogger
   return opening(async (closers) => {
     closers.add(() => spoken?.flush())
-    const store = await openRecord(settings, log, closers)
+    const store = await openRecord(settings, log, closers, { patienceMs: PATIENCE_MS })
     const result = await use({ settings, store, log, closers, now: systemClock.now })
     await closers.closeAll()
     return result

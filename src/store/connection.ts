@@ -47,7 +47,7 @@ export type SqlValue = string | number | bigint | Buffer | null
 export type SqlParameters = readonly SqlValue[] | Readonly<Record<string, SqlValue>>
 
 /** How long a statement waits for another process's transaction. The event loop stands still meanwhile. */
-export const BUSY_TIMEOUT_MS = 2000
+export const PATIENCE_MS = 2000
 /** Each connection's own. What it lacks the system's cache has; mapped pages would count as memory of ours. */
 const CACHE_KIB = 32 * 1024
 /** 16 MiB of log before it is folded into the file. */
@@ -67,8 +67,9 @@ export const build = new Kysely<Schema>({
 export function openConnection(
   path: string,
   mode: 'write' | 'read',
+  patienceMs = PATIENCE_MS,
 ): { readonly connection: Connection; readonly migrating: Kysely<unknown> } {
-  const handle = new Database(path, { readonly: mode === 'read', timeout: BUSY_TIMEOUT_MS })
+  const handle = new Database(path, { readonly: mode === 'read', timeout: patienceMs })
   try {
     configure(handle, mode)
   } catch (error) {

@@ -9,7 +9,7 @@ import { accountRecord } from './account.js'
 import { apiRecord } from './api-record.js'
 import { batchRecord } from './batches.js'
 import { callLedger } from './calls.js'
-import { BUSY_TIMEOUT_MS, type Connection, openConnection } from './connection.js'
+import { type Connection, openConnection, PATIENCE_MS } from './connection.js'
 import { deadLetterRecord } from './dead-letters.js'
 import { feedRecord } from './feed.js'
 import { groupCommit } from './group-commit.js'
@@ -24,11 +24,16 @@ export interface OpenOptions {
   readonly path: string
   /** Only look: nothing is made or brought up to date, and every change is refused with `UnreachableError`. Default: false. */
   readonly readOnly?: boolean
+  /**
+   * How long a change waits for the lock of another process, in ms; the thread stands still meanwhile. Default: 2000.
+   * More is for a process that does nothing else at the time.
+   */
+  readonly patienceMs?: number
   readonly logger?: Logger
 }
 
 /** How long opening waits for another process that makes or changes the file. */
-const PATIENCE_MS = 10_000
+const OPENING_PATIENCE_MS = 10_000
 const BETWEEN_TRIES_MS = 20
 
 /**
@@ -38,12 +43,15 @@ const BETWEEN_TRIES_MS = 20
  * the file is locked, or cannot be made, read or written.
  */
 export async function openStore(options: OpenOptions): Promise<Store> {
-  const { path, readOnly = false, logger = silentLogger } = options
+  const { path, readOnly = false, patienceMs = PATIENCE_MS, logger = silentLogger } = options
   try {
     prepareFile(path, readOnly)
-    const { connection, migrating } = await patiently(() => openConnection(path, readOnly ? 'read' : 'write'))
+    const { connection, migrating } = await patiently(() =>
+      openConnection(path, readOnly ? 'read' : 'write', patienceMs),
+    )
     try {
       await bringUpToDate(connection, migrating, readOnly, logger)
+      connection.get(`pragma busy_timeout = ${patienceMs}`)
       return assemble(connection)
     } catch (error) {
       connection.close()
@@ -136,14 +144,12 @@ async function bringUpToDate(
   } catch (error) {
     connection.rollback()
     throw error
-  } finally {
-    connection.get(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`)
   }
 }
 
 /** Somebody else may be making or changing the file at this moment: wait for it, without standing still. */
 async function patiently<T>(work: () => T): Promise<T> {
-  const giveUpAt = performance.now() + PATIENCE_MS
+  const giveUpAt = performance.now() + OPENING_PATIENCE_MS
   for (;;) {
     try {
       return work()

@@ -1,6 +1,7 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { type SmallDisk, smallDisk } from '../support/disk.js'
@@ -61,7 +62,7 @@ async function expectSilence(worker: Process, sentence: RegExp): Promise<void> {
   await expectSentence(sentence)
   const made = night.simulator.calls().length
   const retried = worker.log().length
-  await new Promise((resolve) => setTimeout(resolve, 3000))
+  await sleep(3000)
   expect(night.simulator.calls()).toHaveLength(made)
   expect(worker.child.exitCode).toBeNull()
   expect(worker.log().length - retried).toBeLessThan(5000)
@@ -133,6 +134,17 @@ test('a worker that finds the store locked waits for it, and can be stopped whil
   other.close()
   await patient.waitForLog(/worker started/)
   await untilDone(night)
+}, 240_000)
+
+test('a command waits for the lock for some seconds before it gives up', async () => {
+  const path = await inTheBeginning()
+  const other = new Database(join(night.dataDir, 'trackyard.db'))
+  other.exec('BEGIN IMMEDIATE')
+  const submitting = night.cli(['submit', path, '--query', QUERY, '--yes'])
+  await sleep(4000)
+  other.exec('COMMIT')
+  other.close()
+  expect(await submitting).toMatchObject({ code: 0 })
 }, 240_000)
 
 test('a store of a newer program is refused by workers and commands: exit 78, and it is left as it is', async () => {
