@@ -47,11 +47,13 @@ export async function followRows(parts: PauseParts): Promise<void> {
 export async function followHold(parts: PauseParts): Promise<void> {
   const { pauses } = parts.store
   const { gate } = parts.queue
-  const tooLongMs = await gate.followHold(await pauses.holdUntil(parts.now()))
+  const { tooLongMs, wasStale } = await gate.followHold(await pauses.holdUntil(parts.now()))
   if (tooLongMs === 0) return
   const begun = await pauses.holdUntil(parts.now())
   if (begun !== null) await gate.hold(begun)
-  parts.log.warn({ tooLongMs }, 'Redis would have kept the fleet waiting for longer than the record says; set right')
+  if (wasStale)
+    parts.log.warn({ tooLongMs }, 'Redis would have kept the fleet waiting for longer than the record says; set right')
+  else parts.log.debug({ tooLongMs }, 'the window of a slower pace is cut short')
 }
 
 /** Lets all slots run, then looks again: a probe may have begun meanwhile. */

@@ -20,8 +20,8 @@ export interface Resumed {
 }
 
 export interface ResumedByHand extends Resumed {
-  /** The API had asked to wait, and the wait was not over. */
-  readonly wasHeld: boolean
+  /** Who was waited for and is not any more: the API had asked to wait, or only Redis still knew of a wait. */
+  readonly hold: 'of the API' | 'in Redis only' | null
 }
 
 /**
@@ -29,14 +29,15 @@ export interface ResumedByHand extends Resumed {
  * raised since it was told. If not, the one call of the probe is told so again, for free.
  */
 export async function resumeByHand(parts: ResumeParts): Promise<ResumedByHand> {
-  const wasHeld = await parts.store.pauses.liftHold(parts.now())
-  if (wasHeld) {
+  const isOnRecord = await parts.store.pauses.liftHold(parts.now())
+  if (isOnRecord) {
     await parts.queue.gate.narrow()
     parts.log.info({}, 'the hold is lifted by hand')
   }
-  await parts.queue.gate.liftHold()
+  const isInRedis = await parts.queue.gate.liftHold()
   await followHold(parts)
-  return { ...(await resume(parts)), wasHeld }
+  const hold = isOnRecord ? 'of the API' : isInRedis ? 'in Redis only' : null
+  return { ...(await resume(parts)), hold }
 }
 
 /** @param causes what to lift; all of them by default. */

@@ -33,7 +33,7 @@ return 0
 /**
  * KEYS: limiter, BullMQ's settings of the queue. ARGV: the counter value of a hold, ms that the record holds for (0: it does not), slack.
  * Redis keeps the limiter's end as a moment of the wall clock: one that is set back by an hour makes it an hour longer.
- * Returns by how many ms it was too long, 0 where it was not.
+ * Returns by how many ms it was too long, 0 where it was not; and 1 where that was a hold.
  */
 const FOLLOW = `
 local held = tonumber(ARGV[2])
@@ -43,12 +43,12 @@ local isHold = tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1])
 local excess = left - math.max(held, window)
 if excess <= tonumber(ARGV[3]) then
   if held > 0 and not isHold then redis.call('SET', KEYS[1], ARGV[1], 'PX', string.format('%.0f', math.max(held, left))) end
-  return 0
+  return {0, 0}
 end
 if held > 0 then redis.call('SET', KEYS[1], ARGV[1], 'PX', string.format('%.0f', held))
 elseif isHold then redis.call('DEL', KEYS[1])
 else redis.call('PEXPIRE', KEYS[1], string.format('%.0f', window)) end
-return excess
+return {excess, isHold and 1 or 0}
 `
 
 /** How much longer than the record's a hold may last: its margin, and the command's way. */
@@ -79,12 +79,14 @@ export function openGate(parts: {
     liftHold: async () => {
       const lifted = Number(await redis.eval(LIFT, 1, limiter, OUT_OF_REACH)) === 1
       if (lifted) await bringForward(queue)
+      return lifted
     },
     followHold: async (until) => {
       const held = Math.max(0, Math.ceil((until ?? 0) - clock.now()))
-      const excess = Number(await redis.eval(FOLLOW, 2, limiter, settings, OUT_OF_REACH, held, SLACK_MS))
-      if (excess > LONGEST_WINDOW_MS) await bringForward(queue)
-      return excess
+      const reply = await redis.eval(FOLLOW, 2, limiter, settings, OUT_OF_REACH, held, SLACK_MS)
+      const [tooLongMs = 0, wasHold = 0] = Array.isArray(reply) ? reply.map(Number) : []
+      if (tooLongMs > LONGEST_WINDOW_MS) await bringForward(queue)
+      return { tooLongMs, wasStale: wasHold === 1 || tooLongMs > LONGEST_WINDOW_MS }
     },
     setPace: async (callsPerMinute) => {
       const { max, duration } = windowFor(callsPerMinute)

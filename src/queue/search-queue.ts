@@ -113,13 +113,14 @@ export interface Gate {
   hold(until: number): Promise<void>
   /** Null when nobody is held. */
   heldUntil(): Promise<number | null>
-  /** Ends the hold, and brings forward the jobs that were delayed until its end. */
-  liftHold(): Promise<void>
+  /** Ends the hold, and brings forward the jobs that were delayed until its end. False: nobody was held. */
+  liftHold(): Promise<boolean>
   /**
    * Makes the hold the one on record (null: none): lifts or shortens one that outlasts it, and a window of the pace that no
-   * pace explains; sets one that is missing. Returns by how many ms Redis would have kept the fleet too long, 0 for not at all.
+   * pace explains; sets one that is missing. Returns by how many ms Redis would have kept the fleet too long, 0 for not at
+   * all, and whether that was stale: not only the window of a slower pace that has just been changed.
    */
-  followHold(until: number | null): Promise<number>
+  followHold(until: number | null): Promise<{ readonly tooLongMs: number; readonly wasStale: boolean }>
   /** Starts a minute for the whole fleet (BullMQ's global rate limit). */
   setPace(callsPerMinute: number): Promise<void>
   pace(): Promise<{ readonly callsPerMinute: number } | null>

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { silentLogger } from '../../src/domain/logger.js'
+import { openQueue } from '../../src/queue/open.js'
 import type { StatusReport } from '../../src/status/report.js'
 import { openStore } from '../../src/store/open.js'
 import { batchNamed } from '../support/fleet.js'
@@ -118,6 +120,17 @@ describe('pause and resume', () => {
     expect((await desk.type(['pause'])).stdout).toMatch(/already/)
     expect((await desk.type(['resume'])).stdout).toBe('Resumed.\n')
     expect((await report()).queue.state).toBe('no workers')
+    expect((await desk.type(['resume'])).stdout).toBe('Nothing was paused.\n')
+  })
+
+  test('a hold that only Redis still has is lifted by resume, which says so', async () => {
+    await submitted('one')
+    const queue = await openQueue({ connection: { url: desk.redis.url }, logger: silentLogger })
+    await queue.gate.hold(Date.now() + 3_600_000)
+    await queue.close()
+    expect((await desk.type(['resume'])).stdout).toBe(
+      'Nothing was paused; a hold that only Redis still had is lifted.\n',
+    )
     expect((await desk.type(['resume'])).stdout).toBe('Nothing was paused.\n')
   })
 

@@ -10,6 +10,10 @@ beforeAll(async () => {
 afterEach(() => open.closeAll())
 afterAll(() => redis.stop())
 
+const AS_IT_SHOULD_BE = { tooLongMs: 0, wasStale: false }
+/** By about an hour. */
+const TOO_LONG = { tooLongMs: expect.closeTo(3_600_000, -6), wasStale: true }
+
 describe('a hold', () => {
   test('is only ever extended: a later and shorter one changes nothing', async () => {
     const { gate } = await open.queue()
@@ -99,7 +103,7 @@ describe('a hold follows the one on record', () => {
       return runs > 1 ? DONE : { do: 'delay', until: Date.now() + 3_600_000, holdFleet: true }
     })
     await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
-    expect(await queue.gate.followHold(null)).toBeGreaterThan(3_000_000)
+    expect(await queue.gate.followHold(null)).toEqual(TOO_LONG)
     expect(await queue.gate.heldUntil()).toBeNull()
     await eventually('it runs again', () => runs === 2)
   })
@@ -108,11 +112,11 @@ describe('a hold follows the one on record', () => {
     const { gate } = await open.queue()
     const until = Date.now() + 600_000
     const apart = async () => Math.abs(Number(await gate.heldUntil()) - until)
-    expect(await gate.followHold(until)).toBe(0)
+    expect(await gate.followHold(until)).toEqual(AS_IT_SHOULD_BE)
     expect(await apart()).toBeLessThan(20_000)
-    expect(await gate.followHold(until)).toBe(0)
+    expect(await gate.followHold(until)).toEqual(AS_IT_SHOULD_BE)
     await gate.hold(until + 3_600_000)
-    expect(await gate.followHold(until)).toBeGreaterThan(3_000_000)
+    expect(await gate.followHold(until)).toEqual(TOO_LONG)
     expect(await apart()).toBeLessThan(20_000)
   })
 
@@ -121,11 +125,19 @@ describe('a hold follows the one on record', () => {
     await queue.gate.setPace(10)
     const limiter = queue.boardQueues.search.toKey('limiter')
     await redis.command('SET', limiter, '1', 'PX', '5000')
-    expect(await queue.gate.followHold(null)).toBe(0)
+    expect(await queue.gate.followHold(null)).toEqual(AS_IT_SHOULD_BE)
     await redis.command('SET', limiter, '1', 'PX', '3587365')
-    expect(await queue.gate.followHold(null)).toBeGreaterThan(3_000_000)
+    expect(await queue.gate.followHold(null)).toEqual(TOO_LONG)
     const left = await queue.boardQueues.search.getRateLimitTtl()
     expect(left).toBeLessThanOrEqual(6050)
+  })
+
+  test('the window of a slower pace ends with it, which is nothing stale', async () => {
+    const queue = await open.queue()
+    await queue.gate.setPace(60_000)
+    await redis.command('SET', queue.boardQueues.search.toKey('limiter'), '1', 'PX', '50000')
+    expect(await queue.gate.followHold(null)).toMatchObject({ wasStale: false })
+    expect(await queue.boardQueues.search.getRateLimitTtl()).toBeLessThan(40_000)
   })
 })
 

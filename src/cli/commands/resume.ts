@@ -42,12 +42,24 @@ async function resumeAll(cli: Cli): Promise<ExitCode> {
 
 const ONE_AT_A_TIME = 'One call at a time is tried until one succeeds.'
 
-function sentence({ lifted, standing, wasHeld }: ResumedByHand): string {
-  if (lifted.length === 0 && standing.length === 0)
-    return wasHeld ? `The API's hold is lifted. ${ONE_AT_A_TIME}` : 'Nothing was paused.'
+function sentence({ lifted, standing, hold }: ResumedByHand): string {
+  if (lifted.length === 0 && standing.length === 0) return nothingPaused(hold)
   const ended = lifted.map((cause) => cause.replace('_', ' ')).join(', ')
   if (standing.length > 0) return `Still paused: ${standing.map((cause) => cause.replace('_', ' ')).join(', ')}.`
-  return lifted.every((cause) => cause === 'operator') && !wasHeld
+  return lifted.every((cause) => cause === 'operator') && hold !== 'of the API'
     ? 'Resumed.'
     : `Resumed (was paused: ${ended}). ${ONE_AT_A_TIME}`
+}
+
+function nothingPaused(hold: ResumedByHand['hold']): string {
+  switch (hold) {
+    case 'of the API':
+      return `The API's hold is lifted. ${ONE_AT_A_TIME}`
+    case 'in Redis only':
+      return 'Nothing was paused; a hold that only Redis still had is lifted.'
+    case null:
+      return 'Nothing was paused.'
+    default:
+      return hold satisfies never
+  }
 }
