@@ -46,7 +46,6 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'pino-pretty': ['log'],
   zod: ['config'],
   'p-retry': ['queue', ...USE_CASES, 'app'],
-  'close-with-grace': ['app'],
 }
 
 /** Baselines of the bench: they stand beside the program, so they use what it uses. */

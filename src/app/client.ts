@@ -6,12 +6,12 @@ import { openCatalog } from '../catalog/open-catalog.js'
 import { type Environment, readEnvironment } from '../config/env-file.js'
 import { loadSettings } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
-import { parseTracks } from '../domain/answer.js'
 import { systemClock } from '../domain/clock.js'
 import { UnreachableError, UsageError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import type { Filters } from '../domain/request.js'
 import type { ItemStatus, Priority } from '../domain/states.js'
+import { exportedRow } from '../export/exported-row.js'
 import { checkEpoch } from '../feed/epoch.js'
 import { feed } from '../feed/feeder.js'
 import type { StatusReport } from '../status/report.js'
@@ -21,7 +21,7 @@ import type { Plan } from '../store/store.js'
 import { findBatch } from '../submit/batches.js'
 import { checkCaps, checkName } from '../submit/order.js'
 import { load } from '../submit/submit.js'
-import { deriveTags, type Tags } from '../tags/derive-tags.js'
+import type { Tags } from '../tags/derive-tags.js'
 import { opening } from './closers.js'
 import { openDelivery, openRecord } from './parts.js'
 
@@ -214,16 +214,9 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       },
       async *results(batch) {
         for await (const row of store.reports.exportRows(await idOf(batch))) {
-          const tracks = row.answer === null ? [] : (parseTracks(row.answer) ?? [])
-          yield {
-            position: row.position,
-            id: row.key,
-            status: row.status,
-            tags: row.status === 'tagged' ? deriveTags(tracks) : null,
-            tracks: tracks.map((track) => track.id),
-            error: row.error,
-            row: JSON.parse(row.row) as unknown,
-          }
+          const { position, key, status, tags, tracks, error, row: text } = exportedRow(row)
+          const ids = tracks.map((track) => track.id)
+          yield { position, id: key, status, tags, tracks: ids, error, row: JSON.parse(text) as unknown }
         }
       },
       async close() {

@@ -1,7 +1,7 @@
 import type { ExitCode } from '../domain/errors.js'
-import { harmless } from './harmless.js'
 import { type Io, isClosed, type Out } from './io.js'
 import { openPaint, type Paint } from './render/paint.js'
+import { terminalSafe } from './terminal-safe.js'
 
 /** What every command is given to speak with. */
 export interface Cli {
@@ -29,10 +29,10 @@ export function openCli(io: Io): Cli {
   return {
     io,
     paint,
-    print: (text) => write(io.stdout, `${harmless(text, true)}\n`),
+    print: (text) => write(io.stdout, `${terminalSafe(text, true)}\n`),
     printJson: (document) => write(io.stdout, `${JSON.stringify(document, null, 2)}\n`),
-    say: (text) => write(io.stderr, `${harmless(text)}\n`),
-    whisper: (text) => write(io.stderr, `${errorPaint.dim(harmless(text))}\n`),
+    say: (text) => write(io.stderr, `${terminalSafe(text)}\n`),
+    whisper: (text) => write(io.stderr, `${errorPaint.dim(terminalSafe(text))}\n`),
     debug: io.env.TRACKYARD_LOG_LEVEL === 'debug',
   }
 }

@@ -3,10 +3,10 @@ import { version } from '../app/version.js'
 import type { ExitCode } from '../domain/errors.js'
 import type { Act, Cli } from './cli.js'
 import { COMMANDS } from './commands.js'
-import { harmless } from './harmless.js'
 import { isClosed, type Out } from './io.js'
 import { examples } from './parse.js'
 import { short } from './render/words.js'
+import { terminalSafe } from './terminal-safe.js'
 
 /** Reads the command line and runs the one command it names. @throws what the command throws */
 export async function runProgram(argv: readonly string[], cli: Cli): Promise<ExitCode> {
@@ -92,5 +92,5 @@ function upperFirst(text: string): string {
 }
 
 function write(stream: Out, text: string): void {
-  if (!isClosed(stream)) stream.write(harmless(text))
+  if (!isClosed(stream)) stream.write(terminalSafe(text))
 }

@@ -1,7 +1,7 @@
 import { stringify } from 'csv-stringify/sync'
 import type { Batch } from '../store/store.js'
 import type { ExportedRow, LineWriter } from './exported-row.js'
-import { harmless } from './harmless.js'
+import { spreadsheetSafe } from './spreadsheet-safe.js'
 
 /** By it Excel knows UTF-8; other programs may take it for text, so it leaves only where it came in. */
 const BYTE_ORDER_MARK = '\uFEFF'
@@ -42,8 +42,8 @@ export function csvWriter(batch: Pick<Batch, 'format' | 'delimiter' | 'byteOrder
     ? (row: ExportedRow) => pick(fitted(cellsOf(row.row), width, delimiter), kept)
     : (row: ExportedRow) => [String(row.position), row.key ?? '', row.row]
   return {
-    header: (batch.byteOrderMark ? BYTE_ORDER_MARK : '') + line([[...header, ...OUR_COLUMNS].map(harmless)]),
-    lines: (rows) => line(rows.map((row) => [...theirs(row), ...ourCells(row)].map(harmless))),
+    header: (batch.byteOrderMark ? BYTE_ORDER_MARK : '') + line([[...header, ...OUR_COLUMNS].map(spreadsheetSafe)]),
+    lines: (rows) => line(rows.map((row) => [...theirs(row), ...ourCells(row)].map(spreadsheetSafe))),
   }
 }
 

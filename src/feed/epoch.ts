@@ -7,7 +7,7 @@ import type { Store } from '../store/store.js'
  * Redis may lose everything. A key in it holds the id of the store whose window it holds; when the key
  * is gone, so is the rest, and the store restores it: first what closes and slows the fleet (pauses,
  * hold, probe, pace), then the searches become waiting again, last the key. A crash in between repeats the whole,
- * which is harmless. Every worker looks every two seconds in its own process: a scheduler inside Redis
+ * which does no harm. Every worker looks every two seconds in its own process: a scheduler inside Redis
  * would die with Redis.
  */
 export interface EpochParts {

@@ -3,9 +3,9 @@ import pRetry from 'p-retry'
 import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { describeAddress, type RedisAddress, type RedisPlace, redisOptionsOf } from './address.js'
+import { endedWithin, GOODBYE_MS } from './ended-within.js'
 import { factsOf } from './error-facts.js'
 import { explain } from './redis-trouble.js'
-import { GOODBYE_MS, within } from './within.js'
 
 /**
  * The first connect is impatient, everything after it is not. Until Redis has answered once (and taken a
@@ -69,7 +69,7 @@ export async function connect(options: {
     where,
     close: async () => {
       reports.end()
-      const polite = redis.status === 'ready' && (await within(GOODBYE_MS, redis.quit()))
+      const polite = redis.status === 'ready' && (await endedWithin(GOODBYE_MS, redis.quit()))
       if (!polite && redis.status !== 'end') redis.disconnect()
     },
   }

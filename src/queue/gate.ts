@@ -1,8 +1,8 @@
 import type { Job, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Clock } from '../domain/clock.js'
-import { callsPerMinuteOf, windowFor } from './pace.js'
 import type { Gate } from './search-queue.js'
+import { callsPerMinuteOf, windowFor } from './start-window.js'
 
 /**
  * The gate in BullMQ's own terms, so that every worker obeys it without asking us: the pause flag, the

@@ -1,9 +1,9 @@
 import type { Worker } from 'bullmq'
 import type { Logger } from '../domain/logger.js'
+import { endedWithin, GOODBYE_MS } from './ended-within.js'
 import { factsOf } from './error-facts.js'
 import type { RunningWorker } from './search-queue.js'
 import type { Hand } from './settle.js'
-import { GOODBYE_MS, within } from './within.js'
 import type { WorkerConnection } from './worker-connection.js'
 
 /**
@@ -31,10 +31,10 @@ export function runningWorker(parts: {
   async function stopWithin(graceMs: number): Promise<{ unfinished: number }> {
     onStopping()
     const finished = closing()
-    await within(graceMs, finished)
+    await endedWithin(graceMs, finished)
     if (closed) return { unfinished: 0 }
     const late = [...hands]
-    await within(GOODBYE_MS, Promise.all(late.map(giveBack)))
+    await endedWithin(GOODBYE_MS, Promise.all(late.map(giveBack)))
     return { unfinished: late.length }
   }
 
@@ -54,7 +54,7 @@ export function runningWorker(parts: {
       if (closed) return
       onStopping()
       const finished = closing()
-      if (hands.size === 0) await within(GOODBYE_MS, finished)
+      if (hands.size === 0) await endedWithin(GOODBYE_MS, finished)
       connection.cut()
     },
   }

@@ -24,13 +24,10 @@ export function closeCall(connection: Connection, callId: number, end: End): Clo
   const search =
     call === undefined
       ? undefined
-      : connection.get<ClosingSearch>('select id, state, round, verdict_call from search where id = ?', [
-          call.search_id,
-        ])
+      : connection.get<ClosingSearch>('select id, state, round from search where id = ?', [call.search_id])
   if (call === undefined || search === undefined) throw new Error(`close: there is no call ${callId}`)
-  const undecided = search.state === 'waiting' || search.state === 'queued'
   // An aged-out call has no end yet: `finished_at` is what tells one that was closed before.
-  if (call.finished_at !== null) return { wasFirst: undecided || search.verdict_call === callId, endedProbe: false }
+  if (call.finished_at !== null) return { endedProbe: false }
 
   record(connection, call, search.state === 'answered' ? asPaidAgain(end) : end)
   // One that was given up on before (`unknown`) has been counted then.
@@ -41,7 +38,7 @@ export function closeCall(connection: Connection, callId: number, end: End): Clo
   settle(connection, call, search, end)
   const endedProbe = end.outcome === 'answered' && isProbing(connection)
   if (endedProbe) setProbing(connection, false)
-  return { wasFirst: undecided, endedProbe }
+  return { endedProbe }
 }
 
 /**
@@ -66,7 +63,6 @@ interface ClosingSearch {
   readonly id: number
   readonly state: SearchState
   readonly round: number
-  readonly verdict_call: number | null
 }
 
 function record(connection: Connection, call: ClosingCall, end: End): void {
@@ -91,13 +87,13 @@ function settle(connection: Connection, call: ClosingCall, search: ClosingSearch
   const { closing, now } = end
   switch (closing.search) {
     case 'answered':
-      keepAnswer(connection, search, { body: closing.body, tracks: closing.tracks, callId: call.id }, now)
+      keepAnswer(connection, search, closing, now)
       return
     case 'dead':
       // Used-up attempts are this life's affair; what the API refused it refuses in every life.
       if (closing.usesAttempt) useAttempt(connection, call)
       if (!closing.usesAttempt || search.round === call.round)
-        bury(connection, search, { ...closing.death, requestId: requestIdFor(connection, call, end) }, call.id, now)
+        bury(connection, search, { ...closing.death, requestId: requestIdFor(connection, call, end) }, now)
       if (closing.pause !== null) addPause(connection, closing.pause)
       return
     case 'failed':

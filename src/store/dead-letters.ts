@@ -70,7 +70,7 @@ export function deadLetterRecord(connection: Connection): DeadLetterRecord {
           'select id, state from search where fingerprint = ? and generation = ? and round = ?',
           [fingerprintBytes(ref.fingerprint), ref.generation, ref.round],
         )
-        return search !== undefined && bury(connection, search, death, null, now)
+        return search !== undefined && bury(connection, search, death, now)
       }),
   }
 }

@@ -114,7 +114,6 @@ export interface SearchTable {
   /** Tracks in the answer. */
   tracks: number | null
   /** The call that gave the verdict; null for a search that crashed its workers. */
-  verdict_call: number | null
   died_at: number | null
   death_reason: DeathReason | null
   death_status: number | null

@@ -151,7 +151,7 @@ export interface CallLedger {
   claim(ref: SearchRef, rules: ClaimRules): Promise<Claim>
   /**
    * Ends a call, once committed to disk (synchronous=FULL), grouped with others. Safe to repeat with the same
-   * call. `wasFirst` is false when the search had its verdict already. `endedProbe`: this answer ended a probe.
+   * call. `endedProbe`: this answer ended a probe.
    */
   close(
     callId: number,
@@ -162,7 +162,7 @@ export interface CallLedger {
       readonly closing: Closing
       readonly now: number
     },
-  ): Promise<{ readonly wasFirst: boolean; readonly endedProbe: boolean }>
+  ): Promise<{ readonly endedProbe: boolean }>
   /** How many calls were sent after `from`, up to and with `to`. */
   sentBetween(from: number, to: number): Promise<number>
   /** Open calls older than that become `unknown` (they stay charged). Returns how many. */

@@ -45,7 +45,7 @@ export function revive(connection: Connection, ids: readonly number[]): number {
   const revived = connection
     .all<{ id: number }>(
       `update search set state = 'waiting', round = round + 1, failures = 0, queued_priority = null, queued_at = null,
-         verdict_call = null, ${NO_DEATH}
+         ${NO_DEATH}
        where id in (select value from json_each(?)) and state = 'dead' returning id`,
       [JSON.stringify(ids)],
     )
@@ -59,37 +59,30 @@ export function revive(connection: Connection, ids: readonly number[]): number {
 export function keepAnswer(
   connection: Connection,
   search: StandingSearch,
-  answer: { readonly body: string; readonly tracks: number; readonly callId: number },
+  answer: { readonly body: string; readonly tracks: number },
   now: number,
-): boolean {
-  if (search.state === 'answered') return false
+): void {
+  if (search.state === 'answered') return
   connection.run(
-    `update search set state = 'answered', answered_at = ?, tracks = ?, verdict_call = ?,
+    `update search set state = 'answered', answered_at = ?, tracks = ?,
        queued_priority = null, queued_at = null, ${NO_DEATH}
      where id = ?`,
-    [now, answer.tracks, answer.callId, search.id],
+    [now, answer.tracks, search.id],
   )
   connection.run('insert into answer (search_id, body) values (?, ?)', [search.id, answer.body])
   const from = search.state === 'dead' ? 'dead' : 'pending'
   recount(connection, [search.id], from, answer.tracks > 0 ? 'tagged' : 'no_match', now)
-  return true
 }
 
 /** waiting or queued → dead. False when it has a verdict. */
-export function bury(
-  connection: Connection,
-  search: StandingSearch,
-  death: Death,
-  callId: number | null,
-  now: number,
-): boolean {
+export function bury(connection: Connection, search: StandingSearch, death: Death, now: number): boolean {
   if (search.state === 'answered' || search.state === 'dead') return false
   connection.run(
-    `update search set state = 'dead', died_at = @now, verdict_call = @callId, queued_priority = null, queued_at = null,
+    `update search set state = 'dead', died_at = @now, queued_priority = null, queued_at = null,
        death_reason = @reason, death_status = @status, death_error = @error, death_code = @code,
        death_message = @message, death_request_id = @requestId, death_remedy = @remedy, discarded = 0
      where id = @id`,
-    { ...death, id: search.id, callId, now },
+    { ...death, id: search.id, now },
   )
   recount(connection, [search.id], 'pending', 'dead', now)
   return true

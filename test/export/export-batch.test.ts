@@ -9,7 +9,7 @@ import { compileRows } from '../../src/catalog/compile-rows.js'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
 import type { ItemStatus } from '../../src/domain/states.js'
 import { type ExportOrder, exportBatch } from '../../src/export/export-batch.js'
-import { harmless } from '../../src/export/harmless.js'
+import { spreadsheetSafe } from '../../src/export/spreadsheet-safe.js'
 import type { ExportRow } from '../../src/store/store.js'
 import { answer, each, exportRow } from './exporting.js'
 
@@ -121,7 +121,7 @@ describe('no cell runs as a formula', () => {
     [' =1', ' =1'],
     ['', ''],
   ])('%j is written as %j', (cell, written) => {
-    expect(harmless(cell)).toBe(written)
+    expect(spreadsheetSafe(cell)).toBe(written)
   })
 
   test('whatever stands in the input, its header, an answer or an error', async () => {
@@ -214,7 +214,7 @@ test('what comes in goes out: harmless cells byte for byte, as many rows as reco
       const again = await openCatalog({ stream: Readable.from([Buffer.from(text)]), name: 'x.csv' })
       const back: (readonly string[])[] = []
       for await (const row of again.rows()) back.push(row.kind === 'cells' ? row.cells.slice(0, 2) : ['broken'])
-      expect(back).toEqual(cells.map(([a, b]) => [harmless(a), harmless(b)]))
+      expect(back).toEqual(cells.map(([a, b]) => [spreadsheetSafe(a), spreadsheetSafe(b)]))
     }),
     { numRuns: 60 },
   )
@@ -235,7 +235,7 @@ test('another program’s CSV reader finds the same cells, whatever stands in th
       )
       const [, ...back] = parse(text, { delimiter, record_delimiter: '\n' }) as unknown as string[][]
       expect(back.map((row) => [row[0], row[1], row.at(-1)])).toEqual(
-        cells.map((row) => [...row, error].map((each) => harmless(each))),
+        cells.map((row) => [...row, error].map((each) => spreadsheetSafe(each))),
       )
     }),
     { numRuns: 150 },

@@ -8,6 +8,6 @@ const FORMULA_START = /^[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]/
 /** Signed, with decimals in either notation, grouped thousands, exponent or percent; and the dash that means "none". */
 const NUMBER = /^([+-]?(\d+([.,]\d+)*|[.,]\d+)(e[+-]?\d+)?%?|-)$/i
 
-export function harmless(cell: string): string {
+export function spreadsheetSafe(cell: string): string {
   return FORMULA_START.test(cell) && !NUMBER.test(cell) ? `'${cell}` : cell
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { callsPerMinuteOf, windowFor } from '../../src/queue/pace.js'
+import { callsPerMinuteOf, windowFor } from '../../src/queue/start-window.js'
 
 describe('the pace', () => {
   test('up to 1,200 a minute, starts are spread one by one, so that no window can double up', () => {

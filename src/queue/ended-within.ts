@@ -6,7 +6,7 @@ export const GOODBYE_MS = 1000
  * goodbye; shutdown must end all the same. A rejection counts as an end.
  * @returns whether it ended in time
  */
-export async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+export async function endedWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
   let alarm: NodeJS.Timeout | undefined
   const late = new Promise<boolean>((resolve) => {
     alarm = setTimeout(() => resolve(false), ms)
