@@ -3,7 +3,8 @@ import type { Act } from './cli.js'
 
 /**
  * The list of what exists. Names and summaries are known at once; the rest of a command is loaded when
- * it is asked for, so that `--help` does not wait for a queue and a database.
+ * it is asked for, so that `--help` does not wait for a queue and a database. A file in `commands` says a
+ * command's words and options; what it does stands beside them, or, where that is more than a page, in `actions`.
  */
 export interface CommandEntry {
   readonly name: string

@@ -1,17 +1,17 @@
 import type { Command } from 'commander'
 import type { ExitCode } from '../../domain/errors.js'
+import type { LetterOptions } from '../actions/dead-letters.js'
 import type { Act, Cli } from '../cli.js'
-import type { LetterOptions } from '../dead-letters.js'
 import { examples, wholeNumber } from '../parse.js'
 
-type Work = typeof import('../dead-letters.js')
+type Work = typeof import('../actions/dead-letters.js')
 
 export function define(command: Command, act: Act): void {
   command.description(
     'Searches that failed for good: refused by the API, unreadable, crashed, or out of attempts. Without a word: list.',
   )
   const does = (work: (module: Work, cli: Cli) => Promise<ExitCode>) =>
-    act(async (cli) => work(await import('../dead-letters.js'), cli))
+    act(async (cli) => work(await import('../actions/dead-letters.js'), cli))
 
   const list = command
     .command('list', { isDefault: true })

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
+import type { ExportOptions } from '../actions/export.js'
 import type { Act } from '../cli.js'
-import type { ExportOptions } from '../export.js'
 import { examples } from '../parse.js'
 
 export function define(command: Command, act: Act): void {
@@ -13,7 +13,7 @@ export function define(command: Command, act: Act): void {
     .addOption(new Option('-f, --format <format>', "default: the catalog's own").choices(['csv', 'jsonl']))
     .option('-o, --out <file>', 'where to; - writes to stdout (default: <catalog>.tagged.<ext> beside the catalog)')
     .action((batch: string | undefined, options: ExportOptions) =>
-      act(async (cli) => (await import('../export.js')).exportTo(cli, batch ?? null, options)),
+      act(async (cli) => (await import('../actions/export.js')).exportTo(cli, batch ?? null, options)),
     )
   examples(
     command,

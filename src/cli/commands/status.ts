@@ -28,7 +28,7 @@ export function define(command: Command, act: Act): void {
           }
           return (await import('../unknown-outcomes.js')).listUnknownOutcomes(cli, options.json === true)
         }
-        return (await import('../status.js')).showStatus(
+        return (await import('../actions/status.js')).showStatus(
           cli,
           batch ?? null,
           options.watch === true,

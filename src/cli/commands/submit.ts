@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander'
 import { parseFilters } from '../../catalog/filters.js'
 import { PRIORITIES } from '../../domain/states.js'
+import type { SubmitOptions } from '../actions/submit.js'
 import type { Act } from '../cli.js'
 import { days, delimiter, examples, label, wholeNumber } from '../parse.js'
-import type { SubmitOptions } from '../submit.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -27,7 +27,7 @@ export function define(command: Command, act: Act): void {
     .option('--wait', 'then wait until it is done, like the command `wait`')
     .option('--json', 'print one JSON document on stdout')
     .action((file: string, options: SubmitOptions) =>
-      act(async (cli) => (await import('../submit.js')).submit(cli, file, options)),
+      act(async (cli) => (await import('../actions/submit.js')).submit(cli, file, options)),
     )
   examples(
     command,

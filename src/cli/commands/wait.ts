@@ -11,7 +11,7 @@ export function define(command: Command, act: Act): void {
       act(async (cli) => {
         const { findBatch } = await import('../../submit/batches.js')
         const { withSession } = await import('../session.js')
-        const { waitForBatch } = await import('../wait.js')
+        const { waitForBatch } = await import('../actions/wait.js')
         return withSession(cli, async (session) => {
           const batch = await findBatch(session, name ?? null)
           const timeoutMs = options.timeout === undefined ? null : options.timeout * 1000

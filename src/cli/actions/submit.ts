@@ -1,23 +1,23 @@
 import { basename, extname, resolve } from 'node:path'
-import { checkApi } from '../account/same-api.js'
-import type { Catalog } from '../catalog/catalog.js'
-import type { ExitCode } from '../domain/errors.js'
-import { LONGEST_LABEL } from '../domain/label.js'
-import type { Filters } from '../domain/request.js'
-import type { Priority } from '../domain/states.js'
-import { pauseSentence } from '../status/sentence.js'
-import { type LoadedBatch, load } from '../submit/submit.js'
-import type { Cli } from './cli.js'
-import { type Feeding, leftToWorkers, openFeeding } from './feeding.js'
-import { interruptible, orAborted, untilAborted } from './interrupt.js'
-import { isTerminal } from './io.js'
-import { maySpend } from './may-spend.js'
-import { planView } from './plan-view.js'
-import { openProgressLine } from './progress-line.js'
-import { type PlanView, renderPlan } from './render/plan.js'
-import { counted } from './render/words.js'
-import { type Session, withSession } from './session.js'
-import { keepHeapSmall } from './small-heap.js'
+import { checkApi } from '../../account/same-api.js'
+import type { Catalog } from '../../catalog/catalog.js'
+import type { ExitCode } from '../../domain/errors.js'
+import { LONGEST_LABEL } from '../../domain/label.js'
+import type { Filters } from '../../domain/request.js'
+import type { Priority } from '../../domain/states.js'
+import { pauseSentence } from '../../status/sentence.js'
+import { type LoadedBatch, load } from '../../submit/submit.js'
+import type { Cli } from '../cli.js'
+import { type Feeding, leftToWorkers, openFeeding } from '../feeding.js'
+import { interruptible, orAborted, untilAborted } from '../interrupt.js'
+import { isTerminal } from '../io.js'
+import { maySpend } from '../may-spend.js'
+import { planView } from '../plan-view.js'
+import { openProgressLine } from '../progress-line.js'
+import { type PlanView, renderPlan } from '../render/plan.js'
+import { counted } from '../render/words.js'
+import { type Session, withSession } from '../session.js'
+import { keepHeapSmall } from '../small-heap.js'
 import { waitForBatch } from './wait.js'
 
 export interface SubmitOptions {
@@ -137,9 +137,9 @@ interface Loaded {
 }
 
 async function loadCatalog(cli: Cli, session: Session, order: Order, name: string): Promise<Loaded> {
-  const { openCatalog } = await import('../catalog/open-catalog.js')
-  const { compileRows } = await import('../catalog/compile-rows.js')
-  const { notingFilters } = await import('../catalog/filter-names.js')
+  const { openCatalog } = await import('../../catalog/open-catalog.js')
+  const { compileRows } = await import('../../catalog/compile-rows.js')
+  const { notingFilters } = await import('../../catalog/filter-names.js')
   const { file, options, signal } = order
   const path = file === '-' ? null : resolve(cli.io.cwd, file)
   if (path === null && isTerminal(cli.io.stdin)) cli.say('Reading the catalog from here; end it with Ctrl-D.')

@@ -1,15 +1,15 @@
 import { resolve } from 'node:path'
-import type { ExitCode } from '../domain/errors.js'
-import { ITEM_STATUSES } from '../domain/states.js'
-import type { ExportResult } from '../export/export-batch.js'
-import type { Batch, ExportRow } from '../store/store.js'
-import { findBatch } from '../submit/batches.js'
-import type { Cli } from './cli.js'
-import { interruptible } from './interrupt.js'
-import { isClosed } from './io.js'
-import { openProgressLine } from './progress-line.js'
-import { counted, figure } from './render/words.js'
-import { withSession } from './session.js'
+import type { ExitCode } from '../../domain/errors.js'
+import { ITEM_STATUSES } from '../../domain/states.js'
+import type { ExportResult } from '../../export/export-batch.js'
+import type { Batch, ExportRow } from '../../store/store.js'
+import { findBatch } from '../../submit/batches.js'
+import type { Cli } from '../cli.js'
+import { interruptible } from '../interrupt.js'
+import { isClosed } from '../io.js'
+import { openProgressLine } from '../progress-line.js'
+import { counted, figure } from '../render/words.js'
+import { withSession } from '../session.js'
 
 export interface ExportOptions {
   readonly format?: 'csv' | 'jsonl'
@@ -40,8 +40,8 @@ async function write(
     readonly signal: AbortSignal
   },
 ): Promise<ExitCode> {
-  const { exportBatch } = await import('../export/export-batch.js')
-  const { defaultExportPath } = await import('../export/default-path.js')
+  const { exportBatch } = await import('../../export/export-batch.js')
+  const { defaultExportPath } = await import('../../export/default-path.js')
   const { batch, options, signal } = order
   const format = options.format ?? batch.format
   const toStdout = options.out === '-'

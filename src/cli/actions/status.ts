@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ExitCode } from '../domain/errors.js'
-import { findBatch } from '../submit/batches.js'
-import type { Cli } from './cli.js'
-import { interruptible, orAborted } from './interrupt.js'
-import { isTerminal } from './io.js'
-import { type Look, lookNow } from './look.js'
-import { renderStatus, statusLine } from './render/status.js'
-import { type Session, withSession } from './session.js'
+import type { ExitCode } from '../../domain/errors.js'
+import { findBatch } from '../../submit/batches.js'
+import type { Cli } from '../cli.js'
+import { interruptible, orAborted } from '../interrupt.js'
+import { isTerminal } from '../io.js'
+import { type Look, lookNow } from '../look.js'
+import { renderStatus, statusLine } from '../render/status.js'
+import { type Session, withSession } from '../session.js'
 
 const WATCH_MS = 1000
 const PLAIN_MS = 10_000
