@@ -22,7 +22,7 @@ export const million: Bench = {
         say(`plan of ${rows} rows`)
         const smallPlan = await stage.cli(command(small, '--dry-run'))
         const plan = await stage.cli(command(catalog, '--dry-run'))
-        const redis = await startOrConnectPrivateRedis({ dataDir: stage.dataDir, logger: silentLogger })
+        const redis = await startOrConnectPrivateRedis({ dataDir: stage.dataDir, log: silentLogger })
         const empty = await redisMemory(redis.socketPath)
         say(`submit of ${rows} rows`)
         const submit = await stage.cli(command(catalog, '--yes'))

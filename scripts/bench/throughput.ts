@@ -105,7 +105,7 @@ async function bareCallsPerSecond(
   searches: number,
   concurrency: number,
 ): Promise<number> {
-  const { socketPath } = await startOrConnectPrivateRedis({ dataDir: stage.dataDir, logger: silentLogger })
+  const { socketPath } = await startOrConnectPrivateRedis({ dataDir: stage.dataDir, log: silentLogger })
   await server.reset()
   await runRole(BENCH_ENTRY, [BARE_WORKER, server.url, socketPath, String(searches), String(concurrency)])
   const { calls, seconds } = await server.counted()

@@ -33,7 +33,7 @@ export async function openVictim(dataDir: string): Promise<Victim> {
       if ((await stateOf(files.socketPath)).state !== 'up') return null
       let queue: SearchQueue | null = null
       try {
-        queue = await openQueue({ connection: files, logger: silentLogger, patienceMs: 2000 })
+        queue = await openQueue({ connection: files, log: silentLogger, patienceMs: 2000 })
         return await inTime(use(queue), 5000)
       } catch {
         return null

@@ -22,7 +22,7 @@ export async function openRecord(
   closers: Closers,
   options: Pick<OpenOptions, 'patienceMs'> = {},
 ): Promise<Store> {
-  const store = await openStore({ path: storePath(settings), logger: log, ...options })
+  const store = await openStore({ path: storePath(settings), log, ...options })
   closers.add(() => store.close())
   return store
 }
@@ -49,7 +49,7 @@ export async function openRunningDelivery(
 
 async function redisAddress(settings: Settings, log: Logger): Promise<RedisAddress> {
   if (settings.redisUrl !== null) return { url: settings.redisUrl.reveal() }
-  const { socketPath } = await startOrConnectPrivateRedis({ dataDir: settings.dataDir, logger: log })
+  const { socketPath } = await startOrConnectPrivateRedis({ dataDir: settings.dataDir, log })
   return { socketPath }
 }
 
@@ -60,7 +60,7 @@ async function openAt(
   closers: Closers,
 ): Promise<SearchQueue> {
   const deadLetterLocks = { durationMs: settings.lockDurationMs, stalledIntervalMs: settings.stalledIntervalMs }
-  const queue = await openQueue({ connection, logger: log, deadLetterLocks })
+  const queue = await openQueue({ connection, log, deadLetterLocks })
   closers.add(() => queue.close())
   return queue
 }

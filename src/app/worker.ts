@@ -36,7 +36,7 @@ export async function startWorker(settings: Settings, log: Logger): Promise<Runn
     const store = await openRecord(settings, log, closers)
     const queue = await openDelivery(settings, log, closers)
     if (settings.redisUrl === null) {
-      const keeper = keepPrivateRedis({ dataDir: settings.dataDir, logger: log })
+      const keeper = keepPrivateRedis({ dataDir: settings.dataDir, log })
       closers.add(() => keeper.stop())
     }
     return workWith({ settings, log, store, queue, api }, closers)

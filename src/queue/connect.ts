@@ -48,13 +48,13 @@ export function reconnectAfterMs(times: number): number {
 /** @throws UnreachableError, ConfigurationError */
 export async function connect(options: {
   readonly address: RedisAddress
-  readonly logger: Logger
+  readonly log: Logger
   /** How long an answer may take before it is none. */
   readonly patienceMs: number
   /** A key that may be written, to learn whether Redis takes writes. */
   readonly probeKey: string
 }): Promise<Connection> {
-  const { address, logger, patienceMs, probeKey } = options
+  const { address, log, patienceMs, probeKey } = options
   const where = describeAddress(address)
   const lasting = lastingOptions(address)
   const redis = await pRetry(() => firstConnect(lasting, { where, patienceMs, probeKey }), {
@@ -63,7 +63,7 @@ export async function connect(options: {
     factor: 2,
     shouldRetry: ({ error }) => /ECONNREFUSED|LOADING/.test(factsOf(error.cause).message),
   })
-  const reports = reportOutages(redis, where, logger)
+  const reports = reportOutages(redis, where, log)
   return {
     redis,
     where,
@@ -120,17 +120,17 @@ async function firstConnect(
   }
 }
 
-function reportOutages(redis: Redis, where: string, logger: Logger): { end(): void } {
+function reportOutages(redis: Redis, where: string, log: Logger): { end(): void } {
   let awaySince: number | null = null
   let ended = false
   redis.on('close', () => {
     if (ended || awaySince !== null) return
     awaySince = performance.now()
-    logger.warn({ redis: where }, 'Redis is away')
+    log.warn({ redis: where }, 'Redis is away')
   })
   redis.on('ready', () => {
     if (ended || awaySince === null) return
-    logger.warn({ redis: where, awayMs: Math.round(performance.now() - awaySince) }, 'Redis is back')
+    log.warn({ redis: where, awayMs: Math.round(performance.now() - awaySince) }, 'Redis is back')
     awaySince = null
   })
   return {

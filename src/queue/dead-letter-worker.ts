@@ -18,14 +18,14 @@ export async function startDeadLetterWorker(
   parts: {
     readonly connection: WorkerConnection
     readonly prefix: string
-    readonly logger: Logger
+    readonly log: Logger
     readonly lockDurationMs: number
     readonly stalledIntervalMs: number
   },
   handlers: { retry(ref: SearchRef): Promise<void> },
   queueName: string,
 ): Promise<StoppableWorker> {
-  const { logger } = parts
+  const { log } = parts
   const hands = new Set<Hand>()
 
   async function process(job: Job, token?: string): Promise<void> {
@@ -36,7 +36,7 @@ export async function startDeadLetterWorker(
       if (ref === null) throw parked('This job was added by hand; dead letters come from the store alone. Remove it.')
       if (!wasParked(job)) throw parked(parkingReason(job.data))
       await handlers.retry(ref).catch((error: unknown) => {
-        logger.error({ err: error, job: job.id }, 'A dead letter could not be retried')
+        log.error({ err: error, job: job.id }, 'a dead letter could not be retried')
         throw parked(
           `The retry did not work: ${error instanceof Error ? error.message : String(error)} · Press Retry again.`,
         )
@@ -56,7 +56,7 @@ export async function startDeadLetterWorker(
     drainDelay: 2,
     runRetryDelay: 1000,
   })
-  listen(worker, logger)
+  listen(worker, log)
   await worker.waitUntilReady()
   return runningWorker({ worker, connection: parts.connection, hands, giveBack: async () => {}, onStopping: () => {} })
 }

@@ -23,7 +23,7 @@ const DEAD_LETTERS = 'dead-letters'
 
 export interface QueueOptions {
   readonly connection: RedisAddress
-  readonly logger: Logger
+  readonly log: Logger
   readonly clock?: Clock
   /** Tests take random ones. */
   readonly prefix?: string
@@ -37,10 +37,10 @@ export interface QueueOptions {
 
 /** @throws UnreachableError when Redis cannot be used, within seconds; ConfigurationError for an address that is none */
 export async function openQueue(options: QueueOptions): Promise<SearchQueue> {
-  const { logger, clock = systemClock, prefix = DEFAULT_PREFIX, longestRestMs = 60_000 } = options
+  const { log, clock = systemClock, prefix = DEFAULT_PREFIX, longestRestMs = 60_000 } = options
   const connection = await connect({
     address: options.connection,
-    logger,
+    log,
     patienceMs: options.patienceMs ?? 5000,
     probeKey: `${prefix}:probe`,
   })
@@ -61,7 +61,7 @@ export async function openQueue(options: QueueOptions): Promise<SearchQueue> {
           const parts = {
             connection: openWorkerConnection(lasting),
             prefix,
-            doors: { gate, clock, logger },
+            doors: { gate, clock, log },
             longestRestMs,
           }
           return remember(await startSearchWorker(parts, work, SEARCHES))
@@ -80,7 +80,7 @@ export async function openQueue(options: QueueOptions): Promise<SearchQueue> {
           const parts = {
             connection: openWorkerConnection(lasting),
             prefix,
-            logger,
+            log,
             lockDurationMs: durationMs,
             stalledIntervalMs,
           }

@@ -25,11 +25,11 @@ const LOOK_EVERY_MS = 2000
 /** @throws UnreachableError: not installed, did not start, or one runs that cannot be reached */
 export async function startOrConnectPrivateRedis(options: {
   readonly dataDir: string
-  readonly logger: Logger
+  readonly log: Logger
   /** The server program. Default redis-server. */
   readonly command?: string
 }): Promise<PrivateRedis & { readonly started: boolean }> {
-  const { logger, command = 'redis-server' } = options
+  const { log, command = 'redis-server' } = options
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
   const files = serverFiles(await realpath(options.dataDir))
   await mkdir(files.dir, { recursive: true, mode: 0o700 })
@@ -37,10 +37,10 @@ export async function startOrConnectPrivateRedis(options: {
   const running = await stateOf(socketPath)
   if (running.state === 'up') return { socketPath, pid: running.pid, started: false }
   return withExclusiveLock(files.lockFile, LOCK_PATIENCE_MS, async () => {
-    const found = await waitWhileLoading(files, logger)
+    const found = await waitWhileLoading(files, log)
     if (found !== null) return { socketPath, pid: found, started: false }
-    const pid = await startServer(files, command, logger)
-    logger.info({ redisPid: pid, socketPath }, 'The private Redis was started')
+    const pid = await startServer(files, command, log)
+    log.info({ redisPid: pid, socketPath }, 'the private Redis was started')
     return { socketPath, pid, started: true }
   })
 }
@@ -78,21 +78,21 @@ export async function stopPrivateRedis(options: { readonly dataDir: string }): P
 /** Looks every two seconds and starts it again when it has died. Problems are logged, and the next look tries again. */
 export function keepPrivateRedis(options: {
   readonly dataDir: string
-  readonly logger: Logger
+  readonly log: Logger
   readonly everyMs?: number
 }): { stop(): Promise<void> } {
-  const { dataDir, logger, everyMs = LOOK_EVERY_MS } = options
+  const { dataDir, log, everyMs = LOOK_EVERY_MS } = options
   const ending = new AbortController()
   let lastProblem = ''
 
   async function look(): Promise<void> {
     try {
-      const { started, pid } = await startOrConnectPrivateRedis({ dataDir, logger })
-      if (started) logger.warn({ redisPid: pid }, 'The private Redis had died and was started again')
+      const { started, pid } = await startOrConnectPrivateRedis({ dataDir, log })
+      if (started) log.warn({ redisPid: pid }, 'the private Redis had died and was started again')
       lastProblem = ''
     } catch (error) {
       const problem = String(error)
-      if (problem !== lastProblem) logger.error({ problem }, 'The private Redis is away and cannot be started')
+      if (problem !== lastProblem) log.error({ problem }, 'the private Redis is away and cannot be started')
       lastProblem = problem
     }
   }
@@ -114,10 +114,10 @@ export function keepPrivateRedis(options: {
 }
 
 /** The pid of a server that is up once it has loaded; null when none is there. @throws UnreachableError where starting one would be wrong */
-async function waitWhileLoading(files: ServerFiles, logger: Logger): Promise<number | null> {
+async function waitWhileLoading(files: ServerFiles, log: Logger): Promise<number | null> {
   const { state } = await stateOf(files.socketPath)
   if (state === 'silent') throw await unreachable(files, state)
-  if (state === 'loading') await untilUp(files, logger, async () => {})
+  if (state === 'loading') await untilUp(files, log, async () => {})
   const now = await stateOf(files.socketPath)
   if (now.state === 'up') return now.pid
   // No socket: it may be on its way out, which is worth a moment.

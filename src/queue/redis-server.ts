@@ -43,7 +43,7 @@ const SMALL_HASH_VALUES = ['--hash-max-ziplist-value', '1024']
  * Starts it in a session of its own (Ctrl-C in our terminal does not reach it), with files that only this user reads.
  * @throws UnreachableError with what to install, or with the server's last words
  */
-export async function startServer(files: ServerFiles, command: string, logger: Logger): Promise<number> {
+export async function startServer(files: ServerFiles, command: string, log: Logger): Promise<number> {
   const settings = [
     ['--port', '0'],
     ['--unixsocket', files.socketPath],
@@ -65,7 +65,7 @@ export async function startServer(files: ServerFiles, command: string, logger: L
   })
   child.unref()
   const ended = endOf(child)
-  await untilUp(files, logger, async () => {
+  await untilUp(files, log, async () => {
     const code = ended()
     if (code === 127 || code === 126) throw new UnreachableError(await notInstalled())
     if (code !== null) throw new UnreachableError(`The private Redis did not start: ${await lastWords(files.logFile)}`)
@@ -75,7 +75,7 @@ export async function startServer(files: ServerFiles, command: string, logger: L
 }
 
 /** Waits while it loads its data: minutes for a big file, and always worth it. */
-export async function untilUp(files: ServerFiles, logger: Logger, check: () => Promise<void>): Promise<void> {
+export async function untilUp(files: ServerFiles, log: Logger, check: () => Promise<void>): Promise<void> {
   const startedAt = performance.now()
   let told = false
   for (;;) {
@@ -84,7 +84,7 @@ export async function untilUp(files: ServerFiles, logger: Logger, check: () => P
     await check()
     const waitedMs = performance.now() - startedAt
     if (state === 'loading') {
-      if (!told) logger.info({ dir: files.dir }, 'The private Redis is reading its data')
+      if (!told) log.info({ dir: files.dir }, 'the private Redis is reading its data')
       told = true
     }
     if (waitedMs > (state === 'loading' ? LOADS_WITHIN_MS : STARTS_WITHIN_MS)) {
@@ -111,8 +111,8 @@ function endOf(child: ChildProcess): () => number | null {
 }
 
 async function lastWords(logFile: string): Promise<string> {
-  const log = await readFile(logFile, 'utf8').catch(() => '')
-  const line = log.trim().split('\n').at(-1)?.trim() ?? ''
+  const text = await readFile(logFile, 'utf8').catch(() => '')
+  const line = text.trim().split('\n').at(-1)?.trim() ?? ''
   return line === '' ? 'it said nothing.' : `it said "${line}" (${logFile}).`
 }
 

@@ -61,19 +61,16 @@ export function runningWorker(parts: {
 }
 
 /** Listeners every worker needs: an `error` without one is printed, and lock races are no errors of ours. */
-export function listen(worker: Worker, logger: Logger): void {
+export function listen(worker: Worker, log: Logger): void {
   worker.on('error', (error: Error) => {
     if (isAbsence(error)) return
-    logger.warn({ problem: error.message }, 'BullMQ reports a problem')
+    log.warn({ problem: error.message }, 'BullMQ reports a problem')
   })
   worker.on('lockRenewalFailed', (jobs: string[]) => {
-    logger.warn(
-      { jobs },
-      'Locks were lost (Redis away, or this process frozen); what is in hand is finished all the same',
-    )
+    log.warn({ jobs }, 'locks were lost (Redis away, or this process frozen); what is in hand is finished all the same')
   })
   worker.on('stalled', (job: string) => {
-    logger.warn({ job }, 'A job was taken back from a worker that died or froze')
+    log.warn({ job }, 'a job was taken back from a worker that died or froze')
   })
 }
 

@@ -60,9 +60,9 @@ export async function startSearchWorker(
     try {
       return await options.handle({ ref, stalls: job.stalledCounter, attempt: job.attemptsMade + 1 })
     } catch (error) {
-      doors.logger.error(
+      doors.log.error(
         { err: error, job: job.id, againInMs: AFTER_A_BUG_MS },
-        'A search was left by a bug; it is tried again',
+        'a search was left by a bug; it is tried again',
       )
       return rest(AFTER_A_BUG_MS)
     }
@@ -73,7 +73,7 @@ export async function startSearchWorker(
   }
 
   const worker = new Worker(queueName, process, workerOptions(parts, options))
-  listen(worker, doors.logger)
+  listen(worker, doors.log)
   worker.on('failed', (job) => {
     if (job === undefined || job.finishedOn !== undefined) options.onBuried()
   })

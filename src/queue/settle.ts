@@ -29,7 +29,7 @@ export interface Hand {
 export interface Doors {
   readonly gate: Gate
   readonly clock: Clock
-  readonly logger: Logger
+  readonly log: Logger
 }
 
 /** Priority of what comes back; new jobs have 10, 20 or 30. */
@@ -102,9 +102,9 @@ async function moving(hand: Hand, doors: Doors, move: () => Promise<unknown>, pr
     if (hand.job.priority !== priority) await hand.job.changePriority({ priority })
     await move()
   } catch (error) {
-    doors.logger.warn(
+    doors.log.warn(
       { job: hand.job.id, problem: String(error) },
-      'A job could not be given back; the stalled check will',
+      'a job could not be given back; the stalled check will',
     )
   }
 }

@@ -29,7 +29,7 @@ export interface OpenOptions {
    * More is for a process that does nothing else at the time.
    */
   readonly patienceMs?: number
-  readonly logger?: Logger
+  readonly log?: Logger
 }
 
 /** How long opening waits for another process that makes or changes the file. */
@@ -43,14 +43,14 @@ const BETWEEN_TRIES_MS = 20
  * the file is locked, or cannot be made, read or written.
  */
 export async function openStore(options: OpenOptions): Promise<Store> {
-  const { path, readOnly = false, patienceMs = PATIENCE_MS, logger = silentLogger } = options
+  const { path, readOnly = false, patienceMs = PATIENCE_MS, log = silentLogger } = options
   try {
     prepareFile(path, readOnly)
     const { connection, migrating } = await patiently(() =>
       openConnection(path, readOnly ? 'read' : 'write', patienceMs),
     )
     try {
-      await bringUpToDate(connection, migrating, readOnly, logger)
+      await bringUpToDate(connection, migrating, readOnly, log)
       connection.get(`pragma busy_timeout = ${patienceMs}`)
       return assemble(connection)
     } catch (error) {
@@ -119,7 +119,7 @@ async function bringUpToDate(
   connection: Connection,
   migrating: Kysely<unknown>,
   readOnly: boolean,
-  logger: Logger,
+  log: Logger,
 ): Promise<void> {
   if (versionOf(connection) === SCHEMA_VERSION) return
   refuseNewer(connection)
@@ -140,7 +140,7 @@ async function bringUpToDate(
       String(SCHEMA_VERSION),
     ])
     connection.commit()
-    logger.debug({ path: connection.path, from, to: SCHEMA_VERSION }, 'The store has the schema of this program')
+    log.debug({ path: connection.path, from, to: SCHEMA_VERSION }, 'the store has the schema of this program')
   } catch (error) {
     connection.rollback()
     throw error

@@ -60,7 +60,7 @@ const retried: SearchRef[] = []
 
 beforeAll(async () => {
   redis = await startRedis()
-  queue = await openQueue({ connection: { url: redis.url }, logger: silentLogger })
+  queue = await openQueue({ connection: { url: redis.url }, log: silentLogger })
   await queue.deadLetters.work({
     retry: async (ref) => {
       retried.push(ref)

@@ -125,7 +125,7 @@ describe('pause and resume', () => {
 
   test('a hold that only Redis still has is lifted by resume, which says so', async () => {
     await submitted('one')
-    const queue = await openQueue({ connection: { url: desk.redis.url }, logger: silentLogger })
+    const queue = await openQueue({ connection: { url: desk.redis.url }, log: silentLogger })
     await queue.gate.hold(Date.now() + 3_600_000)
     await queue.close()
     expect((await desk.type(['resume'])).stdout).toBe(

@@ -19,7 +19,7 @@ afterAll(() => redis.stop())
 async function problemOf(url: string, patienceMs = 30_000): Promise<Error> {
   const opening = openQueue({
     connection: { url },
-    logger: recordingLogger(),
+    log: recordingLogger(),
     prefix: `{${randomUUID()}}`,
     patienceMs,
   })
@@ -144,20 +144,20 @@ test('one that becomes a replica later is told by the command that meets it', as
 })
 
 test('an outage is two lines in the log, commands wait for its end, and the workers go on', async () => {
-  const logger = recordingLogger()
-  const queue = await open.queue({ logger })
+  const log = recordingLogger()
+  const queue = await open.queue({ log })
   let done = 0
   await open.work(queue, async () => {
     done += 1
     return DONE
   })
   await redis.kill()
-  await eventually('the absence is noticed', () => logger.lines.some(({ sentence }) => sentence === 'Redis is away'))
+  await eventually('the absence is noticed', () => log.lines.some(({ sentence }) => sentence === 'Redis is away'))
   const waiting = queue.searches.add(jobs([1]))
   await redis.restart()
   await waiting
   await eventually('the worker goes on', () => done === 1)
-  expect(logger.lines.map(({ level, sentence }) => `${level}: ${sentence}`)).toEqual([
+  expect(log.lines.map(({ level, sentence }) => `${level}: ${sentence}`)).toEqual([
     'warn: Redis is away',
     'warn: Redis is back',
   ])

@@ -18,7 +18,7 @@ import { eventually, opener, recordingLogger } from './setup.js'
 
 let dir = ''
 let dataDir = ''
-const logger = silentLogger
+const log = silentLogger
 const open = opener()
 beforeEach(async () => {
   // As people name theirs: with a space, and with letters of more than one byte, which the server's answers repeat.
@@ -35,24 +35,24 @@ afterEach(async () => {
 
 describe('start or connect', () => {
   test('starts one; asked again, connects to it; told to stop, it ends with its data on disk', async () => {
-    const first = await startOrConnectPrivateRedis({ dataDir, logger })
+    const first = await startOrConnectPrivateRedis({ dataDir, log })
     expect(first.started).toBe(true)
     const queue = await open.queue({ connection: first })
     await queue.fleet.claimEpoch('mine')
     expect(await queue.fleet.warnings()).toEqual([])
-    expect(await startOrConnectPrivateRedis({ dataDir, logger })).toEqual({ ...first, started: false })
+    expect(await startOrConnectPrivateRedis({ dataDir, log })).toEqual({ ...first, started: false })
     expect(await findPrivateRedis({ dataDir })).toEqual({ socketPath: first.socketPath, pid: first.pid })
     await open.closeAll()
     expect(await stopPrivateRedis({ dataDir })).toBe(true)
     expect(await stopPrivateRedis({ dataDir })).toBe(false)
     expect(await findPrivateRedis({ dataDir })).toBeNull()
-    const again = await startOrConnectPrivateRedis({ dataDir, logger })
+    const again = await startOrConnectPrivateRedis({ dataDir, log })
     expect(again.started).toBe(true)
     expect(await (await open.queue({ connection: again, prefix: queue.prefix })).fleet.epoch()).toBe('mine')
   })
 
   test('ten at once in one process: exactly one server', async () => {
-    const all = await Promise.all(Array.from({ length: 10 }, () => startOrConnectPrivateRedis({ dataDir, logger })))
+    const all = await Promise.all(Array.from({ length: 10 }, () => startOrConnectPrivateRedis({ dataDir, log })))
     expect(all.filter(({ started }) => started)).toHaveLength(1)
     expect(new Set(all.map(({ pid }) => pid)).size).toBe(1)
   })
@@ -79,30 +79,30 @@ describe('start or connect', () => {
       join(dataDir, 'redis', 'redis.lock'),
       JSON.stringify({ nonce: 'n', pid: child.pid, host: hostname() }),
     )
-    expect((await startOrConnectPrivateRedis({ dataDir, logger })).started).toBe(true)
+    expect((await startOrConnectPrivateRedis({ dataDir, log })).started).toBe(true)
   })
 
   test('a pid file that a kill left behind, and whose pid is somebody else’s by now, stops nobody', async () => {
-    const first = await startOrConnectPrivateRedis({ dataDir, logger })
+    const first = await startOrConnectPrivateRedis({ dataDir, log })
     process.kill(first.pid, 'SIGKILL')
     await eventually('it has ended', async () => (await findPrivateRedis({ dataDir })) === null)
     await writeFile(join(dataDir, 'redis', 'redis.pid'), String(process.pid))
-    expect((await startOrConnectPrivateRedis({ dataDir, logger })).started).toBe(true)
+    expect((await startOrConnectPrivateRedis({ dataDir, log })).started).toBe(true)
   })
 
   test('a server that lives without its socket is never joined by a second one on the same files', async () => {
-    const first = await startOrConnectPrivateRedis({ dataDir, logger })
+    const first = await startOrConnectPrivateRedis({ dataDir, log })
     await rm(first.socketPath)
-    const second = startOrConnectPrivateRedis({ dataDir, logger })
+    const second = startOrConnectPrivateRedis({ dataDir, log })
     await expect(second).rejects.toThrow(`pid ${first.pid}`)
     process.kill(first.pid, 'SIGKILL')
   })
 
   test('a frozen server is neither replaced nor waited for without end', async () => {
-    const first = await startOrConnectPrivateRedis({ dataDir, logger })
+    const first = await startOrConnectPrivateRedis({ dataDir, log })
     process.kill(first.pid, 'SIGSTOP')
     try {
-      await expect(startOrConnectPrivateRedis({ dataDir, logger })).rejects.toThrow(/is silent/)
+      await expect(startOrConnectPrivateRedis({ dataDir, log })).rejects.toThrow(/is silent/)
     } finally {
       process.kill(first.pid, 'SIGCONT')
     }
@@ -110,38 +110,36 @@ describe('start or connect', () => {
 
   test('a data directory with a long path keeps its socket elsewhere, always at the same place', async () => {
     const long = join(dir, 'a'.repeat(120))
-    const first = await startOrConnectPrivateRedis({ dataDir: long, logger })
+    const first = await startOrConnectPrivateRedis({ dataDir: long, log })
     expect(Buffer.byteLength(first.socketPath)).toBeLessThanOrEqual(100)
     expect(await findPrivateRedis({ dataDir: long })).toMatchObject({ pid: first.pid })
     expect(await stopPrivateRedis({ dataDir: long })).toBe(true)
   })
 
   test('nobody but its user can read the files or open the socket', async () => {
-    const { socketPath } = await startOrConnectPrivateRedis({ dataDir, logger })
+    const { socketPath } = await startOrConnectPrivateRedis({ dataDir, log })
     for (const file of [socketPath, join(dataDir, 'redis'), join(dataDir, 'redis', 'redis.log')]) {
       expect((await stat(file)).mode & 0o077).toBe(0)
     }
   })
 
   test('without a redis-server it says what to install', async () => {
-    const starting = startOrConnectPrivateRedis({ dataDir, logger, command: 'no-such-redis-server' })
+    const starting = startOrConnectPrivateRedis({ dataDir, log, command: 'no-such-redis-server' })
     await expect(starting).rejects.toThrow(UnreachableError)
     await expect(starting).rejects.toThrow(/^No redis-server is installed: .*TRACKYARD_REDIS_URL/)
   })
 
   test('a server that does not start is quoted', async () => {
-    await startOrConnectPrivateRedis({ dataDir, logger })
+    await startOrConnectPrivateRedis({ dataDir, log })
     await stopPrivateRedis({ dataDir })
     await writeFile(join(dataDir, 'redis', 'appendonlydir', 'appendonly.aof.manifest'), 'nonsense')
-    await expect(startOrConnectPrivateRedis({ dataDir, logger })).rejects.toThrow(
-      /did not start: it said ".*redis\.log/,
-    )
+    await expect(startOrConnectPrivateRedis({ dataDir, log })).rejects.toThrow(/did not start: it said ".*redis\.log/)
   })
 })
 
 describe('keeping it', () => {
   test('a killed server is started again with its data, and open queues find it', async () => {
-    const first = await startOrConnectPrivateRedis({ dataDir, logger })
+    const first = await startOrConnectPrivateRedis({ dataDir, log: silentLogger })
     const queue = await open.queue({ connection: first })
     await queue.fleet.claimEpoch('mine')
     // everysec: what was written is on disk a second later at most; here it is asked for.
@@ -150,7 +148,7 @@ describe('keeping it', () => {
       return files.includes('mine')
     })
     const log = recordingLogger()
-    const keeper = keepPrivateRedis({ dataDir, logger: log, everyMs: 20 })
+    const keeper = keepPrivateRedis({ dataDir, log, everyMs: 20 })
     open.onClose(() => keeper.stop())
     process.kill(first.pid, 'SIGKILL')
     await eventually('another one runs', async () => {
@@ -162,7 +160,7 @@ describe('keeping it', () => {
   })
 
   test('after stop, a server that ends stays ended', async () => {
-    const keeper = keepPrivateRedis({ dataDir, logger, everyMs: 10 })
+    const keeper = keepPrivateRedis({ dataDir, log, everyMs: 10 })
     await eventually('it is started', async () => (await findPrivateRedis({ dataDir })) !== null)
     await keeper.stop()
     await stopPrivateRedis({ dataDir })
@@ -187,7 +185,7 @@ const BUILT = join(import.meta.dirname, '../../dist/src/queue/private-redis.js')
 const STARTER = `
 const { startOrConnectPrivateRedis } = await import(process.argv[1])
 const quiet = { debug() {}, info() {}, warn() {}, error() {} }
-console.log(JSON.stringify(await startOrConnectPrivateRedis({ dataDir: process.argv[2], logger: quiet })))
+console.log(JSON.stringify(await startOrConnectPrivateRedis({ dataDir: process.argv[2], log: quiet })))
 setInterval(() => {}, 1000)
 `
 

@@ -55,7 +55,7 @@ describe('delay', () => {
     if (job === undefined) throw new Error('the job is gone')
     const held: number[] = []
     const gate = { ...queue.gate, hold: async (until: number) => void held.push(until) }
-    const doors = { gate, clock: systemClock, logger: recordingLogger() }
+    const doors = { gate, clock: systemClock, log: recordingLogger() }
     const until = Date.now() + 60_000
     const step: Step = { do: 'delay', until, holdFleet: true }
     await expect(settle(step, { job, token: '', givenBack: false }, doors)).rejects.toThrow(DelayedError)
@@ -285,15 +285,15 @@ describe('bury', () => {
 })
 
 test('a bug in the handler loses no job and uses no attempt: it is logged, and the job comes back later', async () => {
-  const logger = recordingLogger()
-  const queue = await open.queue({ logger })
+  const log = recordingLogger()
+  const queue = await open.queue({ log })
   await queue.searches.add(jobs([1]))
   await open.work(queue, async () => {
     throw new TypeError('undefined is not a function')
   })
   await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
   expect((await queue.boardQueues.search.getJob(jobIdOf(ref(1))))?.attemptsMade).toBe(0)
-  expect(logger.lines.filter(({ level }) => level === 'error')).toHaveLength(1)
+  expect(log.lines.filter(({ level }) => level === 'error')).toHaveLength(1)
 })
 
 test('a job that somebody added by hand is buried with a sentence, not run', async () => {

@@ -56,7 +56,7 @@ export function opener(redis: () => { readonly socketPath: string } = noRedis) {
       const prefix = options.prefix ?? `{${randomUUID()}}`
       const queue = await openQueue({
         connection: options.connection ?? { socketPath: redis().socketPath },
-        logger: recordingLogger(),
+        log: recordingLogger(),
         ...options,
         prefix,
       })

@@ -175,8 +175,8 @@ describe('a worker that died', () => {
 })
 
 test('a lost lock never ends the handler: its answer is paid for', async () => {
-  const logger = recordingLogger()
-  const queue = await open.queue({ logger })
+  const log = recordingLogger()
+  const queue = await open.queue({ log })
   await queue.searches.add(jobs([1]))
   const { handle, release, started } = slowHandler()
   let finished = 0
@@ -192,7 +192,7 @@ test('a lost lock never ends the handler: its answer is paid for', async () => {
   await eventually('it is in hand', () => started.length === 1)
   await redis.command('DEL', `${queue.prefix}:search:${jobIdOf(ref(1))}:lock`)
   await eventually('the loss is noticed', () =>
-    logger.lines.some(({ sentence }) => sentence.startsWith('Locks were lost')),
+    log.lines.some(({ sentence }) => sentence.startsWith('locks were lost')),
   )
   release()
   await eventually('the handler finishes', () => finished >= 1)

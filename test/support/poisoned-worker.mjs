@@ -15,7 +15,7 @@ async function start(settings, log) {
     const store = await openRecord(settings, log, closers)
     const queue = await openQueue({
       connection: { url: settings.redisUrl.reveal() },
-      logger: log,
+      log: log,
       longestRestMs: 4000,
       deadLetterLocks: { durationMs: settings.lockDurationMs, stalledIntervalMs: settings.stalledIntervalMs },
     })

@@ -286,7 +286,7 @@ async function withQueue<T>(
 ): Promise<T> {
   const redis = await findPrivateRedis({ dataDir: night.dataDir })
   if (redis === null) throw new Error('the private Redis does not run')
-  const queue = await openQueue({ connection: { socketPath: redis.socketPath }, logger: silentLogger })
+  const queue = await openQueue({ connection: { socketPath: redis.socketPath }, log: silentLogger })
   try {
     return await use(queue)
   } finally {

@@ -47,7 +47,7 @@ async function expectOneCallEach(rows: number): Promise<void> {
 }
 
 async function withQueue<T>(use: (queue: SearchQueue) => Promise<T>): Promise<T> {
-  const queue = await openQueue({ connection: { url: redis?.url ?? '' }, logger: silentLogger })
+  const queue = await openQueue({ connection: { url: redis?.url ?? '' }, log: silentLogger })
   try {
     return await use(queue)
   } finally {
