@@ -10,11 +10,11 @@ import type { StoreTrouble } from '../domain/store-trouble.js'
 import type { Claim, Store } from '../store/store.js'
 import { type Breaker, openBreaker } from './breaker.js'
 import { stepOf } from './consequences.js'
-import { logVerdict } from './verdict-log.js'
 import { callThatFailedHere } from './fault.js'
 import { recordEnd } from './record-end.js'
 import { openSaver, type Saver } from './saver.js'
 import { openTrouble, type Trouble } from './trouble.js'
+import { logVerdict } from './verdict-log.js'
 
 /**
  * One job in hand, from claim to step:

@@ -8,14 +8,13 @@ import { CALL_OUTCOMES } from '../domain/outcome.js'
  */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-the-record': { up: theRecord },
-  '0002-byte-order-mark': { up: by(sql`alter table batch add byte_order_mark integer not null default 0`) },
+  '0002-byte-order-mark': { up: adding(sql`alter table batch add byte_order_mark integer not null default 0`) },
   '0003-dead-letters-by-time': {
-    up: by(sql`create index search_dead_since on search (died_at, id) where state = 'dead' and discarded = 0`),
+    up: adding(sql`create index search_dead_since on search (died_at, id) where state = 'dead' and discarded = 0`),
   },
-  '0004-queued-for-less': { up: by(sql`alter table batch add raised integer not null default 0`) },
-  '0005-through': { up: by(sql`alter table batch add through_at integer`) },
-  '0006-lines': { up: by(sql`alter table item add line integer`) },
-  '0007-no-verdict-call': { up: by(sql`alter table search drop column verdict_call`) },
+  '0004-queued-for-less': { up: adding(sql`alter table batch add raised integer not null default 0`) },
+  '0005-through': { up: adding(sql`alter table batch add through_at integer`) },
+  '0006-lines': { up: adding(sql`alter table item add line integer`) },
 }
 
 export const SCHEMA_VERSION = Object.keys(MIGRATIONS).length
@@ -61,7 +60,6 @@ const TABLES = [
     failures integer not null default 0,
     queued_priority text, queued_at integer,
     answered_at integer, tracks integer,
-    verdict_call integer,
     died_at integer, death_reason text, death_status integer, death_error text, death_code text,
     death_message text, death_request_id text, death_remedy text,
     discarded integer not null default 0,
@@ -113,7 +111,7 @@ const TABLES = [
   sql`create table call_count (outcome text primary key, calls integer not null) strict, without rowid`,
 ]
 
-function by(statement: RawBuilder<unknown>): Migration['up'] {
+function adding(statement: RawBuilder<unknown>): Migration['up'] {
   return async (database) => void (await statement.execute(database))
 }
 

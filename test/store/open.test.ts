@@ -56,7 +56,6 @@ describe('opening a store', () => {
     const file = new Database(path)
     file.exec(`alter table batch drop column byte_order_mark; alter table batch drop column raised;
       alter table batch drop column through_at; alter table item drop column line;
-      alter table search add verdict_call integer;
       drop index search_dead_since;
       update meta set value = '1' where key = 'schema_version';
       delete from kysely_migration where name > '0001-the-record'`)
