@@ -4,7 +4,8 @@ import { CALL_OUTCOMES } from '../domain/outcome.js'
 
 /**
  * Every shape the file has had, oldest first. A migration that was released is never edited; the next
- * change is a new one at the end. Their number is the schema version.
+ * change is a new one at the end. They only add: a worker of the version before may still be at work, and an answer that
+ * it cannot write is lost. Their number is the schema version.
  */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-the-record': { up: theRecord },
