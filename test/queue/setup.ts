@@ -57,6 +57,7 @@ export function opener(redis: () => { readonly socketPath: string } = noRedis) {
       const queue = await openQueue({
         connection: options.connection ?? { socketPath: redis().socketPath },
         log: recordingLogger(),
+        patienceMs: 40_000,
         ...options,
         prefix,
       })
@@ -93,7 +94,7 @@ export function opener(redis: () => { readonly socketPath: string } = noRedis) {
 export async function eventually(
   what: string,
   check: () => boolean | Promise<boolean>,
-  withinMs = 25_000,
+  withinMs = 40_000,
 ): Promise<void> {
   const deadline = performance.now() + withinMs
   while (!(await check())) {
