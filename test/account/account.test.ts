@@ -100,12 +100,12 @@ describe('workers with different limits', () => {
 
   test('the worker that came first keeps the pace, and the second one says so', async () => {
     await fleet.worker({ TRACKYARD_RATE_LIMIT: '1000' })
-    await until(async () => (await fleet.queue.fleet.keptLimit()) === 1000, { timeoutMs: 20_000, what: 'the pace' })
+    await until(async () => (await fleet.queue.fleet.keptLimit()) === 1000, { timeoutMs: 40_000, what: 'the pace' })
     await fleet.worker({ TRACKYARD_RATE_LIMIT: '2000' })
-    await until(() => fleet.log.said(WARNING).length > 0, { timeoutMs: 20_000, what: 'the warning' })
+    await until(() => fleet.log.said(WARNING).length > 0, { timeoutMs: 40_000, what: 'the warning' })
     expect(fleet.log.said(WARNING)[0]).toMatch(/is 2000 here, but 1000 in the worker/)
     expect((await fleet.queue.gate.pace())?.callsPerMinute).toBe(1000)
-  })
+  }, 100_000)
 })
 
 describe('the pace', () => {

@@ -125,9 +125,11 @@ describe('the news', () => {
     // From counters alone: a report looks through a million items, and a worker has calls in hand meanwhile.
     const { pauses, batches, account } = fleet.store
     const look = newsChore({ ...fleet, store: { pauses, batches, account }, announcer })
+    // One post after the other: two on their way at once may arrive in any order.
     const twice = async () => {
       await look()
       await look()
+      await announcer.close()
     }
     await fleet.submit(queries(3))
     await twice()
@@ -141,7 +143,6 @@ describe('the news', () => {
     await twice()
     await pauses.add({ cause: 'no_credits', since: 300, detail: 'Out of credits: again' })
     await twice()
-    await announcer.close()
     expect(texts().map((text) => text.slice(0, 24))).toEqual([
       'Paused (no credits): Out',
       'Paused (by hand): lunch.',
@@ -166,7 +167,7 @@ describe('the news', () => {
     await fleet.submit(queries(4))
     await fleet.worker(settings)
     await fleet.worker(settings)
-    await until(() => channel.posts.length > 0, { timeoutMs: 30_000, what: 'the webhook' })
+    await until(() => channel.posts.length > 0, { timeoutMs: 50_000, what: 'the webhook' })
     expect(texts()).toEqual([
       'Batch 1 (night) is done: 4 rows, 3 tagged, 0 without match, 1 dead; `trackyard-batch export 1`.',
     ])

@@ -148,7 +148,7 @@ describe('what a rule does', () => {
   test('hang: nothing comes until somebody leaves, and closing the simulator does not wait for it', () =>
     withSimulator({ faults: [{ does: 'hang' }] }, async ({ simulator }) => {
       const call = watch(simulator, 'a')
-      await simulator.waitForCalls(1, 20_000)
+      await simulator.waitForCalls(1, 40_000)
       expect(simulator.calls()).toMatchObject([{ finished: 'hung', charged: 0, answeredAt: null }])
       await simulator.close()
       expect(await call.done).toMatchObject({ status: 0, ended: 'cut' })
@@ -177,7 +177,7 @@ describe('what a rule does', () => {
   ] as const)('the rule has the last word on the credit: %j, charged %s', (does, charged) =>
     withSimulator({ faults: [{ does, charged }], credits: 5 }, async ({ simulator }) => {
       const call = watch(simulator, 'a')
-      await simulator.waitForCalls(1, 20_000)
+      await simulator.waitForCalls(1, 40_000)
       expect([simulator.paid(), simulator.credits()]).toEqual(charged ? [1, 4] : [0, 5])
       call.leave()
       await call.done
@@ -187,7 +187,7 @@ describe('what a rule does', () => {
   test('under the worst charge rule a hanging call costs a credit too', () =>
     withSimulator({ chargeRule: 'once started', faults: [{ does: 'hang' }] }, async ({ simulator }) => {
       const call = watch(simulator, 'a')
-      await simulator.waitForCalls(1, 20_000)
+      await simulator.waitForCalls(1, 40_000)
       expect(simulator.paid()).toBe(1)
       call.leave()
       await call.done
@@ -209,7 +209,7 @@ describe('what a rule does', () => {
   test('a caller that leaves during the latency has paid: the log calls it abandoned', () =>
     withSimulator({ latencyMs: 60_000 }, async ({ simulator }) => {
       const call = watch(simulator, 'a')
-      await simulator.waitForCalls(1, 20_000)
+      await simulator.waitForCalls(1, 40_000)
       expect(simulator.calls()).toMatchObject([{ finished: 'open', charged: 1 }])
       call.leave()
       await call.done

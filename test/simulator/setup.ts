@@ -36,11 +36,11 @@ export async function withSimulator(
   }
 }
 
-/** Asks again until the condition holds. @throws Error after twenty seconds. */
+/** Asks again until the condition holds. @throws Error after forty seconds. */
 export async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const giveUpAt = performance.now() + 20_000
+  const giveUpAt = performance.now() + 40_000
   while (!(await holds())) {
-    if (performance.now() > giveUpAt) throw new Error(`waited 20 s for: ${what}`)
+    if (performance.now() > giveUpAt) throw new Error(`waited 40 s for: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

@@ -51,7 +51,7 @@ describe('the log of calls', () => {
   test('counts how many searches were open at once', () =>
     withSimulator({ latencyMs: 60_000 }, async ({ simulator, search }) => {
       const calls = ['a', 'b', 'c'].map((query) => search({ query }).catch(() => null))
-      await simulator.waitForCalls(3, 20_000)
+      await simulator.waitForCalls(3, 40_000)
       expect(simulator.calls().map((call) => call.openCalls)).toEqual([1, 2, 3])
       expect(simulator.summary()).toMatchObject({ open: 3, mostOpen: 3 })
       await simulator.close()

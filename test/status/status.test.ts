@@ -7,7 +7,8 @@ import { status } from '../../src/status/status.js'
 import { waitFor } from '../../src/status/wait.js'
 import { batchNamed, type Fleet, queries, refOf, startFleet } from '../support/fleet.js'
 
-const NOW = Date.parse('2026-03-01T12:00:00Z')
+/** Noon wherever this runs: the hours around it are of the same day. */
+const NOW = new Date(2026, 2, 1, 12).getTime()
 const QUIET: Standing = {
   pauses: [],
   watch: { askedAt: null, nextAt: null },
@@ -175,7 +176,9 @@ describe('the report', () => {
     await fleet.queue.gate.setPace(60)
     const until = fleet.now() + 120_000
     await fleet.queue.gate.hold(until)
+    await alive()
     expect((await eta()) - until).toBeGreaterThan(28_000)
+    await alive()
     expect((await fleet.status(env)).queue).toMatchObject({ state: 'held' })
     await fleet.store.pauses.add({ cause: 'operator', since: 1, detail: '' })
     expect(await fleet.status(env)).toMatchObject({ eta: null, queue: { state: 'paused', causes: ['operator'] } })
