@@ -10,10 +10,12 @@ import { silentLogger } from '../../src/domain/logger.js'
 import {
   findPrivateRedis,
   keepPrivateRedis,
+  type PrivateRedis,
   startOrConnectPrivateRedis,
   stopPrivateRedis,
 } from '../../src/queue/private-redis.js'
 import { installCommand } from '../../src/queue/redis-server.js'
+import { stateOf } from '../../src/queue/redis-socket.js'
 import { eventually, opener, recordingLogger } from './setup.js'
 
 let dir = ''
@@ -27,11 +29,24 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   await open.closeAll()
-  const running = await findPrivateRedis({ dataDir })
-  if (running !== null) process.kill(running.pid, 'SIGKILL')
-  await eventually('it has ended', async () => (await findPrivateRedis({ dataDir })) === null)
+  const socketPath = join(dataDir, 'redis', 'redis.sock')
+  await eventually('it has ended', async () => {
+    const now = await stateOf(socketPath)
+    if (now.state === 'up' && now.pid > 0) process.kill(now.pid, 'SIGKILL')
+    return now.state === 'absent'
+  })
   await rm(dir, { recursive: true, force: true, maxRetries: 3 })
 })
+
+/** The one that runs. One look gives it two seconds to answer, which a busy machine may take. */
+async function found(of = dataDir): Promise<PrivateRedis | null> {
+  let running: PrivateRedis | null = null
+  await eventually('one is found', async () => {
+    running = await findPrivateRedis({ dataDir: of })
+    return running !== null
+  })
+  return running
+}
 
 describe('start or connect', () => {
   test('starts one; asked again, connects to it; told to stop, it ends with its data on disk', async () => {
@@ -41,7 +56,7 @@ describe('start or connect', () => {
     await queue.fleet.claimEpoch('mine')
     expect(await queue.fleet.warnings()).toEqual([])
     expect(await startOrConnectPrivateRedis({ dataDir, log })).toEqual({ ...first, started: false })
-    expect(await findPrivateRedis({ dataDir })).toEqual({ socketPath: first.socketPath, pid: first.pid })
+    expect(await found()).toEqual({ socketPath: first.socketPath, pid: first.pid })
     await open.closeAll()
     expect(await stopPrivateRedis({ dataDir })).toBe(true)
     expect(await stopPrivateRedis({ dataDir })).toBe(false)
@@ -65,7 +80,7 @@ describe('start or connect', () => {
     // Ctrl-C goes to the process group; the server is in a session and group of its own.
     for (const child of processes) process.kill(-Number(child.pid), 'SIGINT')
     await Promise.all(processes.map((child) => child.exitCode ?? child.signalCode ?? once(child, 'exit')))
-    expect(await findPrivateRedis({ dataDir })).toMatchObject({ pid: replies[0]?.pid })
+    expect(await found()).toMatchObject({ pid: replies[0]?.pid })
   })
 
   test('takes over from a starter that was killed with the lock in its hand', async () => {
@@ -112,7 +127,7 @@ describe('start or connect', () => {
     const long = join(dir, 'a'.repeat(120))
     const first = await startOrConnectPrivateRedis({ dataDir: long, log })
     expect(Buffer.byteLength(first.socketPath)).toBeLessThanOrEqual(100)
-    expect(await findPrivateRedis({ dataDir: long })).toMatchObject({ pid: first.pid })
+    expect(await found(long)).toMatchObject({ pid: first.pid })
     expect(await stopPrivateRedis({ dataDir: long })).toBe(true)
   })
 
@@ -133,13 +148,15 @@ describe('start or connect', () => {
     await startOrConnectPrivateRedis({ dataDir, log })
     await stopPrivateRedis({ dataDir })
     await writeFile(join(dataDir, 'redis', 'appendonlydir', 'appendonly.aof.manifest'), 'nonsense')
-    await expect(startOrConnectPrivateRedis({ dataDir, log })).rejects.toThrow(/did not start: it said ".*redis\.log/)
+    await expect(startOrConnectPrivateRedis({ dataDir, log })).rejects.toThrow(
+      /did not start: it said ".*redis\.log/,
+    )
   })
 })
 
 describe('keeping it', () => {
   test('a killed server is started again with its data, and open queues find it', async () => {
-    const first = await startOrConnectPrivateRedis({ dataDir, log: silentLogger })
+    const first = await startOrConnectPrivateRedis({ dataDir, log })
     const queue = await open.queue({ connection: first })
     await queue.fleet.claimEpoch('mine')
     // everysec: what was written is on disk a second later at most; here it is asked for.
@@ -148,7 +165,7 @@ describe('keeping it', () => {
       return files.includes('mine')
     })
     const log = recordingLogger()
-    const keeper = keepPrivateRedis({ dataDir, log, everyMs: 20 })
+    const keeper = keepPrivateRedis({ dataDir, log: log, everyMs: 20 })
     open.onClose(() => keeper.stop())
     process.kill(first.pid, 'SIGKILL')
     await eventually('another one runs', async () => {
