@@ -69,7 +69,7 @@ describe('delay', () => {
   test('with a hold, of ten calls in flight: all ten come back before anything else', async () => {
     const { runs, order } = await orderOfRuns(
       2000,
-      (n) => (n <= 10 ? { do: 'delay', until: Date.now() + 3000 + n, holdFleet: true } : null),
+      (n) => (n <= 10 ? { do: 'delay', until: Date.now() + 6000 + n, holdFleet: true } : null),
       10,
     )
     await eventually('all are done', () => runs.length === 2010)
