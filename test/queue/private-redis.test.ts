@@ -148,15 +148,13 @@ describe('start or connect', () => {
     await startOrConnectPrivateRedis({ dataDir, log })
     await stopPrivateRedis({ dataDir })
     await writeFile(join(dataDir, 'redis', 'appendonlydir', 'appendonly.aof.manifest'), 'nonsense')
-    await expect(startOrConnectPrivateRedis({ dataDir, log })).rejects.toThrow(
-      /did not start: it said ".*redis\.log/,
-    )
+    await expect(startOrConnectPrivateRedis({ dataDir, log })).rejects.toThrow(/did not start: it said ".*redis\.log/)
   })
 })
 
 describe('keeping it', () => {
   test('a killed server is started again with its data, and open queues find it', async () => {
-    const first = await startOrConnectPrivateRedis({ dataDir, log })
+    const first = await startOrConnectPrivateRedis({ dataDir, log: silentLogger })
     const queue = await open.queue({ connection: first })
     await queue.fleet.claimEpoch('mine')
     // everysec: what was written is on disk a second later at most; here it is asked for.
@@ -165,7 +163,7 @@ describe('keeping it', () => {
       return files.includes('mine')
     })
     const log = recordingLogger()
-    const keeper = keepPrivateRedis({ dataDir, log: log, everyMs: 20 })
+    const keeper = keepPrivateRedis({ dataDir, log, everyMs: 20 })
     open.onClose(() => keeper.stop())
     process.kill(first.pid, 'SIGKILL')
     await eventually('another one runs', async () => {
