@@ -10,7 +10,6 @@ export interface Announcer {
 
 const ATTEMPTS = 3
 const TIMEOUT_MS = 5000
-
 const RETRY_MS = 500
 
 export function openAnnouncer(parts: {
@@ -18,12 +17,15 @@ export function openAnnouncer(parts: {
   readonly log: Logger
   /** The first wait after a failed attempt. Default 500. */
   readonly retryMs?: number
+  /** How long one attempt may take, ms. Default 5,000. */
+  readonly timeoutMs?: number
 }): Announcer {
+  const { retryMs = RETRY_MS, timeoutMs = TIMEOUT_MS } = parts
   const pending = new Set<Promise<void>>()
   return {
     say(text) {
       if (parts.url === null) return
-      const delivery = deliver(parts.url, text, parts.retryMs ?? RETRY_MS).catch((error: unknown) => {
+      const delivery = deliver(parts.url, text, { retryMs, timeoutMs }).catch((error: unknown) => {
         parts.log.warn({ err: error }, 'the webhook could not be reached')
       })
       pending.add(delivery)
@@ -35,14 +37,18 @@ export function openAnnouncer(parts: {
   }
 }
 
-async function deliver(url: string, text: string, retryMs: number): Promise<void> {
+async function deliver(
+  url: string,
+  text: string,
+  { retryMs, timeoutMs }: { readonly retryMs: number; readonly timeoutMs: number },
+): Promise<void> {
   await pRetry(
     async () => {
       const response = await fetch(url, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ text }),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       })
       await response.body?.cancel()
       if (!response.ok) throw new Error(`the webhook answered ${response.status}`)

@@ -56,12 +56,13 @@ function inAll(counts: QueueCounts): number {
 
 async function removeSettled({ store, queue }: ReconcileParts): Promise<number> {
   const standing = await queue.searches.standing()
-  let removed = 0
-  for (let from = 0; from < standing.length; from += PAGE) {
-    const settled = await store.feed.settledAmong(standing.slice(from, from + PAGE))
-    removed += (await queue.searches.remove(settled)).size
-  }
-  return removed
+  const settled: SearchRef[] = []
+  for (let from = 0; from < standing.length; from += PAGE)
+    settled.push(...(await store.feed.settledAmong(standing.slice(from, from + PAGE))))
+  if (settled.length === 0) return 0
+  // One that got its verdict between the two looks has left the line by itself, or is about to.
+  const stillStanding = new Set((await queue.searches.standing()).map(jobIdOf))
+  return (await queue.searches.remove(settled.filter((ref) => stillStanding.has(jobIdOf(ref))))).size
 }
 
 async function putBackMissing(parts: ReconcileParts): Promise<number> {

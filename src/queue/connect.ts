@@ -75,6 +75,9 @@ export async function connect(options: {
   }
 }
 
+/** ioredis, of a connection that ended without an error. */
+const HUNG_UP = 'Connection is closed.'
+
 async function firstConnect(
   lasting: LastingOptions,
   options: { readonly where: string; readonly patienceMs: number; readonly probeKey: string },
@@ -83,7 +86,8 @@ async function firstConnect(
   let reached = false
   let cause: unknown = null
   const retryStrategy = (times: number) => (reached ? reconnectAfterMs(times) : null)
-  const redis = new Redis({ ...lasting, retryStrategy, lazyConnect: true })
+  const connectTimeout = Math.max(lasting.connectTimeout, patienceMs - 1000)
+  const redis = new Redis({ ...lasting, connectTimeout, retryStrategy, lazyConnect: true })
   redis.on('error', (error: Error) => {
     if (!reached) cause ??= error
   })
@@ -112,6 +116,11 @@ async function firstConnect(
     if (error instanceof UnreachableError) throw cause === null ? error : explain(cause, where)
     const explained = explain(cause ?? error, where)
     if (explained instanceof UnreachableError) throw explained
+    if (factsOf(error).message === HUNG_UP)
+      throw new UnreachableError(
+        `${where} hung up without an answer: check host, port, and redis:// against rediss:// (TLS).`,
+        { cause: error },
+      )
     throw new UnreachableError(`${where} cannot be used: ${String(cause ?? error).replace(/\s+/g, ' ')}`, {
       cause: cause ?? error,
     })

@@ -11,7 +11,7 @@ export type SocketState =
   | { readonly state: 'absent' | 'silent' | 'loading' }
   | { readonly state: 'up'; readonly pid: number }
 
-const ANSWERS_WITHIN_MS = 2000
+const ANSWERS_WITHIN_MS = 5000
 
 export async function stateOf(socketPath: string): Promise<SocketState> {
   const reply = await ask(socketPath, 'INFO server')
@@ -46,7 +46,10 @@ function ask(socketPath: string, command: string): Promise<string> {
       if (isWhole(reply)) finish(reply)
     })
     socket.on('error', () => finish(reached ? 'silent' : 'absent'))
-    socket.on('close', () => finish(reply === '' ? 'absent' : reply))
+    socket.on('close', () => {
+      if (reply === '') finish('absent')
+      else finish(isWhole(reply) ? reply : 'silent')
+    })
   })
 }
 

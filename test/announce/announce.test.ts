@@ -55,7 +55,7 @@ const texts = () => channel.posts.map((post) => (post.body as { text: string }).
 
 describe('the webhook', () => {
   test('is one POST of { text }', async () => {
-    const announcer = openAnnouncer({ url: channel.url, log: recordingLogger() })
+    const announcer = openAnnouncer({ url: channel.url, timeoutMs: 40_000, log: recordingLogger() })
     announcer.say('Paused.')
     await announcer.close()
     expect(channel.posts).toEqual([{ method: 'POST', type: 'application/json', body: { text: 'Paused.' } }])
@@ -63,7 +63,7 @@ describe('the webhook', () => {
 
   test('is tried three times, then given up with a line in the log that does not tell its address', async () => {
     const log = recordingLogger()
-    const announcer = openAnnouncer({ url: channel.url, log, retryMs: 1 })
+    const announcer = openAnnouncer({ url: channel.url, timeoutMs: 40_000, log, retryMs: 1 })
     channel.answers.push(500, 503)
     announcer.say('comes through at last')
     await announcer.close()
@@ -81,7 +81,7 @@ describe('the webhook', () => {
     const log = recordingLogger()
     await channel.close()
     for (const url of [channel.url, 'http://T0P-SECRET.invalid/', 'http://127.0.0.1:1/T0P-SECRET']) {
-      const announcer = openAnnouncer({ url, log, retryMs: 1 })
+      const announcer = openAnnouncer({ url, timeoutMs: 40_000, log, retryMs: 1 })
       announcer.say('hello')
       await announcer.close()
     }
@@ -90,7 +90,7 @@ describe('the webhook', () => {
   })
 
   test('none is set: nothing is sent and nothing waits', async () => {
-    const announcer = openAnnouncer({ url: null, log: recordingLogger() })
+    const announcer = openAnnouncer({ url: null, timeoutMs: 40_000, log: recordingLogger() })
     announcer.say('hello')
     await announcer.close()
     expect(channel.posts).toEqual([])
@@ -121,7 +121,7 @@ describe('the news', () => {
   afterEach(() => fleet.close())
 
   test('tells each pause, each resume and each completion once, and says the same in the log', async () => {
-    const announcer = openAnnouncer({ url: channel.url, log: fleet.log })
+    const announcer = openAnnouncer({ url: channel.url, timeoutMs: 40_000, log: fleet.log })
     // From counters alone: a report looks through a million items, and a worker has calls in hand meanwhile.
     const { pauses, batches, account } = fleet.store
     const look = newsChore({ ...fleet, store: { pauses, batches, account }, announcer })
@@ -174,7 +174,7 @@ describe('the news', () => {
   })
 
   test('what --first or --max-credits let go is told when it is through, once for each release', async () => {
-    const announcer = openAnnouncer({ url: channel.url, log: fleet.log })
+    const announcer = openAnnouncer({ url: channel.url, timeoutMs: 40_000, log: fleet.log })
     const { pauses, batches, account } = fleet.store
     const look = newsChore({ ...fleet, store: { pauses, batches, account }, announcer })
     const handler = searchHandler({

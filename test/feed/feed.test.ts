@@ -118,6 +118,18 @@ describe('a Redis that comes back older than it was', () => {
     expect(await waitingJobs()).toBe(6)
   })
 
+  test('is not taken for one whose jobs get their verdict at this very moment', async () => {
+    await answeredBefore(queries(3, 'old'))
+    const { searches } = fleet.queue
+    let looks = 0
+    // What was answered after the first look has left before the second.
+    const standing = async (limit?: number) => (limit === undefined && ++looks === 2 ? [] : searches.standing(limit))
+    const meanwhile = { ...fleet, queue: { searches: { ...searches, standing } } }
+    expect(await reconcile({ ...meanwhile, now: later })).toEqual(NOTHING)
+    expect(looks).toBe(2)
+    expect(await waitingJobs()).toBe(3)
+  })
+
   test('is noticed by the counts where what comes next is in order', async () => {
     await fleet.submit(queries(1000))
     await feed(fleet)

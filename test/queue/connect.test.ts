@@ -81,6 +81,13 @@ describe('a Redis that cannot be used is told in one sentence', () => {
     expect((await problemOf(url)).message).toMatch(/does not speak like a Redis/)
   })
 
+  test('somebody who says goodbye before a word', async () => {
+    const url = await stranger((socket) => socket.once('data', () => socket.end()))
+    expect((await problemOf(url)).message).toMatch(
+      /(hung up without an answer|does not speak like a Redis): check host/,
+    )
+  })
+
   test('somebody who never says a word: within the patience', async () => {
     const problem = await problemOf(await stranger(() => {}), 400)
     expect(problem).toBeInstanceOf(UnreachableError)
