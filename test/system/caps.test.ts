@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals'
+import { openCalls } from '../support/ledger.js'
 import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
 import { SHORT } from '../support/short-settings.js'
 import { until } from '../support/until.js'
@@ -63,6 +64,8 @@ test('a reserve of 20 with 100 credits: exactly 20 are left, it says why, and go
   await submit(150)
   const workers = await threeWorkers()
   await until(async () => (await pausedFor()).includes('reserve'), { timeoutMs: 60_000, what: 'the reserve' })
+  // The last answer may have overtaken others.
+  await until(() => openCalls(night) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
   expect(night.simulator.credits()).toBe(20)
   expect(night.simulator.paid()).toBe(80)
   const { queue, credits } = await night.status()
