@@ -23,7 +23,8 @@ async function submit(rows: number): Promise<void> {
 test('a worker frozen beyond its lock and woken: its answers are kept, and no search is called a second time', async () => {
   redis = await startRedis()
   night = await startNight({
-    simulator: { noMatchRate: 0, latencyMs: 1500 },
+    // Longer than it may take to freeze the worker at a moment at which it holds no lock.
+    simulator: { noMatchRate: 0, latencyMs: 3000 },
     env: { ...SHORT, TRACKYARD_CONCURRENCY: '8', TRACKYARD_REDIS_URL: redis.url },
   })
   // It sleeps until the first one has frozen, so that all calls are the first one's.
@@ -58,7 +59,8 @@ test('a server that hangs, cuts or answers too late: unknown outcome, tried agai
         match: `scene ${index} `,
         times: 1,
         does,
-        ms: does === 'drip' ? 100 : 8000,
+        // Far beyond the timeout: a worker that stalls meanwhile must not find the answer waiting.
+        ms: does === 'drip' ? 100 : 60_000,
       })),
     },
     env: SHORT,
