@@ -9,3 +9,10 @@ export const SHORT: Readonly<Record<string, string>> = {
   TRACKYARD_STALLED_INTERVAL_MS: '1000',
   TRACKYARD_SHUTDOWN_GRACE_MS: '30000',
 }
+
+/** For calls that take seconds, and where no worker dies: a call that a stalled machine keeps waiting is not given up. */
+export const PATIENT: Readonly<Record<string, string>> = {
+  ...SHORT,
+  TRACKYARD_REQUEST_TIMEOUT_MS: '20000',
+  TRACKYARD_LOCK_DURATION_MS: '25000',
+}

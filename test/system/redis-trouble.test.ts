@@ -8,7 +8,7 @@ import type { SearchQueue } from '../../src/queue/search-queue.js'
 import { expectAccounted, figure, openCalls, readLedger, storeId, untilDone } from '../support/ledger.js'
 import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
-import { SHORT } from '../support/short-settings.js'
+import { PATIENT, SHORT } from '../support/short-settings.js'
 import { until } from '../support/until.js'
 
 /** Redis is only the delivery: whatever happens to it, nothing is lost, nothing is called twice, and a person reads one sentence. */
@@ -47,16 +47,13 @@ async function expectOneCallEach(rows: number): Promise<void> {
 }
 
 async function withQueue<T>(use: (queue: SearchQueue) => Promise<T>): Promise<T> {
-  const queue = await openQueue({ connection: { url: redis?.url ?? '' }, log: silentLogger })
+  const queue = await openQueue({ connection: { url: redis?.url ?? '' }, log: silentLogger, patienceMs: 30_000 })
   try {
     return await use(queue)
   } finally {
     await queue.close()
   }
 }
-
-/** For calls that take seconds. */
-const PATIENT = { TRACKYARD_REQUEST_TIMEOUT_MS: '20000', TRACKYARD_LOCK_DURATION_MS: '25000' }
 
 /** Whichever chore looks first. */
 const LOST = /Redis had lost its jobs|jobs had vanished from Redis/
@@ -87,7 +84,7 @@ describe('in the middle of a run', () => {
 
   test('FLUSHALL with ten calls in flight: everything is put back by itself, every search is called once', async () => {
     // The calls that are in flight then stay so for a while, whatever this machine is busy with.
-    const late = { skip: 20, timesInTotal: 10, does: 'late', ms: 4000 } as const
+    const late = { skip: 20, timesInTotal: 10, does: 'late', ms: 8000 } as const
     const server = await startOn({}, { simulator: { latencyMs: 200, faults: [late] }, env: PATIENT })
     await submit(120)
     const worker = await night.startWorker()
@@ -103,7 +100,7 @@ describe('in the middle of a run', () => {
 
   test('FLUSHALL while paused, with calls in flight: the pause stands, and resume finishes the run', async () => {
     // Slow until the pause has been seen to stand: it comes in the middle of the run, and finds calls in flight.
-    const late = { does: 'late', ms: 6000 } as const
+    const late = { does: 'late', ms: 10_000 } as const
     const server = await startOn({}, { simulator: { faults: [late] }, env: PATIENT })
     await submit(100)
     const worker = await night.startWorker()
@@ -133,7 +130,8 @@ describe('in the middle of a run', () => {
     await submit(20)
     const worker = await night.startWorker({ TRACKYARD_CONCURRENCY: '1' })
     await worker.waitForLog(/rate limited/)
-    const refusedAt = night.simulator.calls()[0]?.answeredAt ?? 0
+    // Its own note of the answer may be later than the worker's reading of it.
+    const refusedAt = night.simulator.calls()[0]?.receivedAt ?? Number.NaN
     await server.flush()
     await worker.waitForLog(LOST)
     await untilDone(night)

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals'
 import { expectAccounted, openCalls, readLedger, untilDone } from '../support/ledger.js'
 import { catalogText, type Night, type Process, QUERY, startNight } from '../support/night.js'
-import { SHORT } from '../support/short-settings.js'
+import { PATIENT, SHORT } from '../support/short-settings.js'
 
 /** SIGTERM is a deploy, not a failure: it costs no attempt and no credit. */
 let night: Night
@@ -20,13 +20,13 @@ async function terminated(worker: Process): Promise<{ readonly code: number | nu
 }
 
 test('SIGTERM under load: calls in flight are committed, the rest goes back with no attempt used, exit 0 in the grace', async () => {
-  night = await startNight({ simulator: { noMatchRate: 0, latencyMs: 800 }, env: SHORT })
+  night = await startNight({ simulator: { noMatchRate: 0, latencyMs: 800 }, env: PATIENT })
   await submit(60)
   const worker = await night.startWorker()
   await night.simulator.waitForCalls(15, 60_000)
   const stopped = await terminated(worker)
   expect(stopped.code).toBe(0)
-  expect(stopped.ms).toBeLessThan(Number(SHORT.TRACKYARD_SHUTDOWN_GRACE_MS))
+  expect(stopped.ms).toBeLessThan(Number(PATIENT.TRACKYARD_SHUTDOWN_GRACE_MS))
   const made = night.simulator.calls().length
   expect(made).toBeLessThan(60)
   expect(night.simulator.paid()).toBe(made)
@@ -85,7 +85,7 @@ test('an API that does not say who we are keeps a worker from starting for secon
 }, 240_000)
 
 test('three workers are replaced one by one, ten times over, during a run: no attempt used, nothing called twice', async () => {
-  night = await startNight({ simulator: { noMatchRate: 0, latencyMs: [20, 400] }, env: SHORT })
+  night = await startNight({ simulator: { noMatchRate: 0, latencyMs: [20, 400] }, env: PATIENT })
   const rows = 1500
   await submit(rows)
   const few = { TRACKYARD_CONCURRENCY: '3', TRACKYARD_RATE_LIMIT: '3000' }

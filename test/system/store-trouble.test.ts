@@ -8,7 +8,7 @@ import { type SmallDisk, smallDisk } from '../support/disk.js'
 import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
 import { catalogText, type Night, type Process, QUERY, startNight } from '../support/night.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
-import { SHORT } from '../support/short-settings.js'
+import { PATIENT, SHORT } from '../support/short-settings.js'
 import { until } from '../support/until.js'
 
 /**
@@ -33,7 +33,7 @@ const CALLS_AT_A_TIME = 5
 async function inTheMiddle(env: Record<string, string> = {}): Promise<Process> {
   night = await startNight({
     simulator: { noMatchRate: 0, latencyMs: 500 },
-    env: { ...SHORT, TRACKYARD_CONCURRENCY: String(CALLS_AT_A_TIME), ...env },
+    env: { ...PATIENT, TRACKYARD_CONCURRENCY: String(CALLS_AT_A_TIME), ...env },
   })
   const path = await night.file('films.csv', catalogText(ROWS))
   expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
