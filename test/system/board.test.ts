@@ -29,8 +29,13 @@ test('Pause and Resume pressed in Bull Board are the operator’s; the sentence 
   await night.startWorker()
   await night.json(['submit', await night.file('a.csv', catalogText(5)), '--query', QUERY, '--yes'])
   expect((await night.status()).queue).toMatchObject({ state: 'paused', causes: ['operator'], waiting: 5 })
-  const page = (await (await fetch(`${url}/queues/api/queues`)).json()) as Page
-  expect(page.queues.find((queue) => queue.name === 'search')?.description).toMatch(/Paused by hand/)
+  // Where Redis takes its time, the page says so first.
+  const description = async (): Promise<string> => {
+    const page = (await (await fetch(`${url}/queues/api/queues`)).json()) as Partial<Page>
+    return page.queues?.find((queue) => queue.name === 'search')?.description ?? ''
+  }
+  const saysWhy = async (): Promise<boolean> => /Paused by hand/.test(await description())
+  await until(saysWhy, { timeoutMs: 60_000, what: 'the page to say why it stands still' })
   expect(await (await fetch(`${url}/metrics`)).text()).toMatch(/trackyard_paused\{cause="operator"\} 1/)
   expect(night.simulator.calls()).toHaveLength(0)
 

@@ -160,7 +160,7 @@ describe('a worker is killed', () => {
           night.simulator.heal()
           await night.startWorker()
           await until(() => figure(night, "select count(*) from search where state = 'answered'") === ROWS, {
-            timeoutMs: 60_000,
+            timeoutMs: 100_000,
             what: 'the answer after the retry',
           })
           await until(async () => (await lettersParked(night)) === 0, { timeoutMs: 60_000, what: 'the empty list' })
@@ -202,7 +202,10 @@ describe('a command is killed', () => {
         expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
         await expectAccounted(night, { rows: ROWS, unknown: 0 })
         expect(night.simulator.calls()).toHaveLength(ROWS)
-        expect(worker.log()).not.toMatch(/"level":"error"/)
+        // A submit that a busy machine stops within a change locks out the worker's chores: no fault of theirs.
+        const ofTheLock = /was locked by another process/
+        const errors = worker.log().match(/^.*"level":"error".*$/gm) ?? []
+        expect(errors.filter((line) => !ofTheLock.test(line))).toEqual([])
       })
     },
     TIMEOUT_MS,
@@ -284,14 +287,24 @@ async function withQueue<T>(
   night: Night,
   use: (queue: Awaited<ReturnType<typeof openQueue>>) => Promise<T>,
 ): Promise<T> {
-  const redis = await findPrivateRedis({ dataDir: night.dataDir })
-  if (redis === null) throw new Error('the private Redis does not run')
-  const queue = await openQueue({ connection: { socketPath: redis.socketPath }, log: silentLogger })
+  const connection = { socketPath: await socketOf(night) }
+  const queue = await openQueue({ connection, log: silentLogger, patienceMs: 30_000 })
   try {
     return await use(queue)
   } finally {
     await queue.close()
   }
+}
+
+/** A private Redis that does not answer within two seconds counts as none: it is asked again. */
+async function socketOf(night: Night): Promise<string> {
+  let socketPath = ''
+  const isFound = async (): Promise<boolean> => {
+    socketPath = (await findPrivateRedis({ dataDir: night.dataDir }))?.socketPath ?? ''
+    return socketPath !== ''
+  }
+  await until(isFound, { timeoutMs: 60_000, what: 'the private Redis' })
+  return socketPath
 }
 
 const lettersParked = (night: Night): Promise<number> => withQueue(night, (queue) => queue.deadLetters.count())
