@@ -11,7 +11,7 @@ afterEach(async () => {
 })
 
 const HOUR = 3_600_000
-const enough = { timeoutMs: 20_000, everyMs: 1 }
+const enough = { timeoutMs: 40_000, everyMs: 1 }
 
 function start(chore: Partial<Chore>, log: RecordingLogger = recordingLogger(), fatal: ReportedError[] = []) {
   running = startChores([{ name: 'it', everyMs: 1, run: async () => {}, ...chore }], log, (error) => fatal.push(error))

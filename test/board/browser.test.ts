@@ -12,6 +12,7 @@ import { deadLetterIdOf, type SearchRef } from '../../src/domain/search-id.js'
 import { DEFAULT_PREFIX, openQueue } from '../../src/queue/open.js'
 import type { SearchQueue } from '../../src/queue/search-queue.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
+import { until } from '../support/until.js'
 import { A_FINGERPRINT, aReport, someTotals } from './setup.js'
 
 /**
@@ -128,7 +129,7 @@ test('a dead letter stands under Failed with its reason and remedy, and Retry se
   await gone
   expect(retried).toEqual([ref])
   expect(await queue.deadLetters.count()).toBe(0)
-})
+}, 120_000)
 
 test('Pause and Resume reach the use cases, and the page says why nothing moves', async () => {
   await page.goto(`${board.url}/queues/queue/search`)
@@ -141,7 +142,7 @@ test('Pause and Resume reach the use cases, and the page says why nothing moves'
   await chooseFromMenu('Resume')
   expect(called[1]).toBe('resume')
   expect(await queue.gate.paused()).toBe(false)
-})
+}, 120_000)
 
 test('a button that would break the queue is refused, and a notice says what to do instead', async () => {
   await page.goto(`${board.url}/queues/queue/search`)
@@ -153,7 +154,7 @@ test('a button that would break the queue is refused, and a notice says what to 
   await confirm()
   await page.getByText('Take it off the list with `trackyard-batch dead-letters discard`').first().waitFor()
   expect(await queue.deadLetters.count()).toBe(1)
-})
+}, 120_000)
 
 test('the overview shows both queues, and nothing that the page wants from outside leaves the browser', async () => {
   await page.goto(board.url)
@@ -161,8 +162,11 @@ test('the overview shows both queues, and nothing that the page wants from outsi
   await page.getByRole('link', { name: 'Dead letters' }).waitFor()
   expect(wanted.length).toBeGreaterThan(10)
   const outside = wanted.filter((request) => !request.url().startsWith(`${board.url}/`))
+  // That a request was wanted is told before what became of it.
+  const areOver = () => outside.every((request) => request.failure() !== null)
+  await until(areOver, { timeoutMs: 40_000, what: 'the end of every request to the outside' })
   expect(outside.map((request) => request.failure()?.errorText)).toEqual(outside.map(() => 'csp'))
-})
+}, 120_000)
 
 /** A new dead letter, and the page on which it stands. */
 async function deadLetter(generation: number): Promise<SearchRef> {

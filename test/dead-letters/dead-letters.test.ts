@@ -41,7 +41,7 @@ async function failAll(count: number, reason: string, before: () => Promise<unkn
       },
     }),
   )
-  await until(async () => (await failedJobs()) === count, { timeoutMs: 30_000, what: `${count} failed jobs` })
+  await until(async () => (await failedJobs()) === count, { timeoutMs: 40_000, what: `${count} failed jobs` })
 }
 
 const DEATH = {
@@ -71,7 +71,7 @@ describe('the mover', () => {
     expect(await moveFailed(fleet)).toBe(230)
     expect([await failedJobs(), await parked()]).toEqual([0, 230])
     expect(await moveFailed(fleet)).toBe(0)
-  })
+  }, 120_000)
 
   test('what BullMQ gave up on is dead as crashed, with the remedy', async () => {
     await fleet.submit(['poison'])
@@ -135,7 +135,8 @@ describe('the sweep', () => {
     for (const query of queries(1200)) await bury(query)
     expect(await sweepDeadLetters(fleet)).toMatchObject({ parked: 1200 })
     expect(await parked()).toBe(1200)
-  })
+    // As many commits to a disk that may be busy.
+  }, 240_000)
 })
 
 describe('sending back', () => {

@@ -250,7 +250,7 @@ test('a paid answer that cannot be saved is saved later, and until then nobody m
     rules: RULES,
   })
   const first = handle(handler, 'a')
-  await until(() => log.said(/cannot be saved/).length > 0, { timeoutMs: 20_000, what: 'the save to fail' })
+  await until(() => log.said(/cannot be saved/).length > 0, { timeoutMs: 40_000, what: 'the save to fail' })
   const second = handle(handler, 'b')
   expect(fleet.simulator.calls()).toHaveLength(1)
   expect(handler.trouble()).toMatchObject({ kind: 'save', cause: 'database or disk is full' })

@@ -39,7 +39,7 @@ const outcomes = async () => (await fleet.store.reports.totals(0)).callsByOutcom
 test('a machine that slept with a call in flight does not make it a second time', async () => {
   const handler = handlerWith(fleet.api)
   const first = handler.handle({ ref: refOf('calm piano') })
-  await until(() => fleet.simulator.calls().length === 1, { timeoutMs: 20_000, what: 'the first call' })
+  await until(() => fleet.simulator.calls().length === 1, { timeoutMs: 40_000, what: 'the first call' })
   handler.jump(HOUR_MS)
   expect(await handler.handle({ ref: refOf('calm piano') })).toMatchObject({ do: 'delay', holdFleet: false })
   expect(await first).toMatchObject({ do: 'complete', summary: { outcome: 'answered' } })
