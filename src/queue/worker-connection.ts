@@ -15,7 +15,9 @@ export interface WorkerConnection {
 export function openWorkerConnection(lasting: LastingOptions): WorkerConnection {
   let ended = false
   const retryStrategy = (times: number) => (ended ? null : reconnectAfterMs(times))
-  const redis = new Redis({ ...lasting, retryStrategy })
+  // Read by BullMQ, whose version check prints; the duplicate has it too.
+  const options = { ...lasting, retryStrategy, skipVersionCheck: true }
+  const redis = new Redis(options)
   const all = [redis]
   const duplicate = redis.duplicate.bind(redis)
   redis.duplicate = (override?: Partial<RedisOptions>) => {

@@ -105,12 +105,17 @@ describe('a hold of a day', () => {
     const now = () => Date.now()
     await until(async () => (await gate().heldUntil()) !== null, { timeoutMs: 40_000, what: 'the hold' })
     await until(async () => (await fleet.queue.searches.counts()).delayed > 0, { timeoutMs: 40_000, what: 'the delay' })
-    expect(await resumeByHand({ ...parts(), now })).toEqual({ lifted: [], standing: [], retried: 0, wasHeld: true })
+    expect(await resumeByHand({ ...parts(), now })).toEqual({
+      lifted: [],
+      standing: [],
+      retried: 0,
+      hold: 'of the API',
+    })
     expect(await fleet.store.pauses.holdUntil(now())).toBeNull()
     const done = async () => (await fleet.store.reports.totals(0)).callsByOutcome.answered === 2
     await until(done, { timeoutMs: 40_000, what: 'both answers' })
     await until(async () => !(await gate().narrowed()), { timeoutMs: 40_000, what: 'the end of the probe' })
-    expect((await resumeByHand({ ...parts(), now })).wasHeld).toBe(false)
+    expect((await resumeByHand({ ...parts(), now })).hold).toBeNull()
   })
 })
 
@@ -146,8 +151,10 @@ describe('the hold follows the record', () => {
   test('what Redis keeps too long ends by hand too, where no worker looks', async () => {
     await gate().setPace(10)
     await fleet.redis.command('SET', limiter(), '1', 'PX', '3587365')
-    await resumeByHand({ ...parts(), now })
+    expect(await resumeByHand({ ...parts(), now })).toMatchObject({ hold: null })
     expect(await fleet.queue.boardQueues.search.getRateLimitTtl()).toBeLessThan(20_000)
+    await gate().hold(now() + 86_400_000)
+    expect(await resumeByHand({ ...parts(), now })).toMatchObject({ hold: 'in Redis only' })
   })
 
   test('a hold that Redis lacks is set again, and one that begins while a stale one is lifted stands', async () => {

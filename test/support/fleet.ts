@@ -82,7 +82,7 @@ export async function startFleet(
   async function another(): Promise<{ store: Store; queue: SearchQueue }> {
     const store = await openStore({ path: join(dataDir, 'trackyard.db') })
     closers.add(() => store.close())
-    const queue = await openQueue({ connection: { socketPath: redis.socketPath }, log: log, patienceMs: 30_000 })
+    const queue = await openQueue({ connection: { socketPath: redis.socketPath }, log, patienceMs: 30_000 })
     closers.add(() => queue.close())
     return { store, queue }
   }
