@@ -67,9 +67,12 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
   // Where others work, one of them keeps the pace; see worker-chores.ts.
   if ((await queue.fleet.workers()) === 0) await setPace()
   await followRows(parts)
+  const workerId = HERE + randomUUID()
+  closers.add(() => queue.fleet.leave(workerId).catch(() => {}))
+  // Before it says that it has started: `down` waits for the workers that it knows.
+  await queue.fleet.beat({ id: workerId, trouble: null })
   await sayHello({ settings, log, store, queue, account })
 
-  const workerId = HERE + randomUUID()
   const sharedKey = openSharedKey({ store, clock: systemClock })
   const handler = searchHandler({
     store,
@@ -95,7 +98,6 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
     log,
     end.badly,
   )
-  closers.add(() => queue.fleet.leave(workerId).catch(() => {}))
   closers.add(() => Promise.all(LEASES.map((chore) => queue.fleet.release(chore).catch(() => {}))))
   closers.add(() => chores.stop())
   const parking = await queue.deadLetters.work({ retry: async (ref) => void (await retryOne(parts, ref)) })

@@ -48,3 +48,17 @@ test("the queue's flag follows the rows while a worker runs, whoever wrote them"
   await fleet.store.pauses.lift('operator', false)
   await until(async () => !(await fleet.queue.gate.paused()), { timeoutMs, what: 'the open queue' })
 }, 120_000)
+
+test('who says that it has started is known to `down`, which would stop Redis under it otherwise', async () => {
+  fleet = await startFleet()
+  let known: Promise<number> | null = null
+  const { info } = fleet.log
+  Object.assign(fleet.log, {
+    info: (facts: object, sentence: string) => {
+      if (sentence === 'worker started') known = fleet.queue.fleet.workers()
+      info(facts, sentence)
+    },
+  })
+  await fleet.worker()
+  expect(await known).toBe(1)
+}, 120_000)
