@@ -59,7 +59,7 @@ async function withQueue<T>(use: (queue: SearchQueue) => Promise<T>): Promise<T>
 const LOST = /Redis had lost its jobs|jobs had vanished from Redis/
 
 describe('in the middle of a run', () => {
-  test('Redis is killed and comes back from its file: work resumes within two seconds, every search is called once', async () => {
+  test('Redis is killed and comes back from its file after a minute: work resumes within two seconds, every search is called once', async () => {
     const env = { ...PATIENT, TRACKYARD_RATE_LIMIT: '3000' }
     const server = await startOn({}, { simulator: { latencyMs: 100 }, env })
     await submit(300)
@@ -68,12 +68,12 @@ describe('in the middle of a run', () => {
     let resumedMs = Number.POSITIVE_INFINITY
     // A machine that is busy with other things may miss the two seconds, but not three times.
     for (let outage = 1; outage <= 3 && resumedMs >= 2000; outage += 1) {
-      // As in an outage that is longer than the locks of the jobs in hand.
-      await server.expireLocks()
+      // The minute outlasts the locks of the jobs in hand; a further outage is shorter, and does as if.
+      if (outage > 1) await server.expireLocks()
       await server.kill()
       await until(() => matches(worker.log(), /Redis is away/g) === outage, { timeoutMs: 60_000, what: 'the outage' })
-      // Until the worker looks for it once a second.
-      await sleep(5000)
+      // In five seconds the worker has come to look for it once a second.
+      await sleep(outage > 1 ? 5000 : 60_000)
       const before = night.simulator.calls().length
       await server.restart()
       const backAt = performance.now()
@@ -83,7 +83,7 @@ describe('in the middle of a run', () => {
     expect(resumedMs).toBeLessThan(2000)
     await untilDone(night)
     await expectOneCallEach(300)
-  }, 240_000)
+  }, 360_000)
 
   test('FLUSHALL with ten calls in flight: everything is put back by itself, every search is called once', async () => {
     // The calls that are in flight then stay so for a while, whatever this machine is busy with.
