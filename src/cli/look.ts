@@ -26,6 +26,6 @@ export function lookNow(session: Session): (which: { batchId?: number; limit: nu
         trouble = error
       }
     }
-    return { report: await status({ ...parts, queue: null }, which), trouble }
+    return { report: await status({ ...parts, queue: null, silence: trouble?.message ?? null }, which), trouble }
   }
 }

@@ -35,7 +35,7 @@ function plainLines(cli: Cli): WaitView {
       if (now < nextLineAt && standing === lastStanding) return
       nextLineAt = now + LINE_MS
       lastStanding = standing
-      cli.say(`${progress(batch)}; ${facts(report)}. ${trouble?.message ?? report.queue.reason}`)
+      cli.say(`${progress(batch)}; ${facts(report)}. ${report.queue.reason}`)
     },
     end() {},
   }
@@ -62,12 +62,11 @@ async function openBar(cli: Cli): Promise<WaitView> {
   let nextAt = 0
   return {
     isDue: () => performance.now() >= nextAt,
-    show(batch, { report, trouble }) {
+    show(batch, { report }) {
       nextAt = performance.now() + BAR_MS
       done.setTotal(Math.max(1, batch.items))
       done.update(settled(batch), { text: `${progress(batch)}; ${facts(report)}` })
-      const text = trouble?.message ?? report.queue.reason
-      sentence.update(0, { text: short(text, Math.max(20, (cli.io.stderr.columns || 80) - 1)) })
+      sentence.update(0, { text: short(report.queue.reason, Math.max(20, (cli.io.stderr.columns || 80) - 1)) })
     },
     end: () => bars.stop(),
   }

@@ -70,6 +70,10 @@ export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'>
       }
       return gone
     },
+    delays: async () => {
+      const [first, last] = await Promise.all([dueAt(queue, redis, '0'), dueAt(queue, redis, '-1')])
+      return first === null || last === null ? null : { first, last }
+    },
     failed: async (limit) => {
       if (limit < 1) return []
       const ids = await queue.getRanges(['failed'], 0, limit - 1, true)
@@ -86,6 +90,14 @@ export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'>
       if (job !== undefined && (await job.isFailed())) await job.remove()
     },
   }
+}
+
+/** By its place among the delayed jobs. BullMQ's score of one is its due time in ms, times 4096, and a counter. */
+async function dueAt(queue: Queue, redis: Redis, place: '0' | '-1'): Promise<number | null> {
+  const delayed = queue.toKey('delayed')
+  const [id] = await redis.zrange(delayed, place, place)
+  const score = id === undefined ? null : await redis.zscore(delayed, id)
+  return score === null ? null : Math.floor(Number(score) / 0x1000)
 }
 
 /**

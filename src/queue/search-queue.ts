@@ -57,6 +57,8 @@ export interface SearchJobs {
   present(refs: readonly SearchRef[]): Promise<ReadonlySet<string>>
   /** Takes jobs out before they run. Returns the ids of those that are gone: all but the ones in hand just now. */
   remove(refs: readonly SearchRef[]): Promise<ReadonlySet<string>>
+  /** When the first and the last of the delayed jobs are due, epoch ms; null: none is delayed. */
+  delays(): Promise<{ readonly first: number; readonly last: number } | null>
   /** Jobs in the failed set, oldest first: the mover's work. `failedReason` as BullMQ or `bury` wrote it. */
   failed(limit: number): Promise<
     readonly {

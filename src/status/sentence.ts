@@ -20,6 +20,10 @@ export interface Standing {
   readonly due: number
   readonly active: number
   readonly delayed: number
+  /** When the first of these is due; null: none. */
+  readonly nextAttemptAt: number | null
+  /** Why Redis cannot be asked: then nothing is known of workers. Null: it was asked, or need not run. */
+  readonly silence: string | null
   readonly limitPerMinute: number | null
   readonly callsLastMinute: number
   readonly withheld: number
@@ -33,14 +37,21 @@ export interface Explanation {
 }
 
 export function explain(standing: Standing): Explanation {
-  const { troubles, workers, pauses, due, active } = standing
+  const { troubles, workers, pauses, due, active, silence } = standing
   const explained = explainWork(standing)
+  if (silence !== null) return { state: explained.state, reason: unknownReason(standing, silence), until: null }
   if (troubles.length === 0) return explained
   const trouble = troubleSentence(standing)
   if (pauses.length === 0 && troubles.length >= workers && due + active > 0) {
     return { state: 'held', reason: `No calls: ${trouble} ${searches(due)} due.`, until: null }
   }
   return { ...explained, reason: `${explained.reason} ${trouble}` }
+}
+
+/** What the record says all the same comes after what is in the way. */
+function unknownReason(standing: Standing, silence: string): string {
+  const rest = standing.pauses.length > 0 ? pausedReason(standing) : `${searches(standing.due)} due.`
+  return `${silence} What workers do at the moment is therefore unknown. ${rest}`
 }
 
 /** Paid answers that wait in memory are what somebody must know first. */
@@ -79,10 +90,13 @@ function pausedReason({ pauses, watch, autoResumeMs, workers, due, now }: Standi
   const [first, ...others] = pauses
   if (first === undefined) return ''
   const also = others.length === 0 ? '' : ` Also paused: ${others.map((pause) => pause.cause).join(', ')}.`
-  const needed = first.cause === 'no_credits' || first.cause === 'reserve' ? ` and need ${credits(due)}` : ''
+  const needed =
+    first.cause === 'no_credits' || first.cause === 'reserve'
+      ? ` and ${due === 1 ? 'needs' : 'need'} ${credits(due)}`
+      : ''
   // Where no worker runs, nobody asks.
   const known = workers === 0 ? { ...watch, nextAt: null } : watch
-  return `${pauseSentence(first, now, { watch: known, autoResumeMs })} ${searches(due)} wait${needed}.${also}`
+  return `${pauseSentence(first, now, { watch: known, autoResumeMs })} ${searches(due)} ${due === 1 ? 'waits' : 'wait'}${needed}.${also}`
 }
 
 type Healing = Pick<Standing, 'watch' | 'autoResumeMs'>
@@ -112,7 +126,9 @@ export function pauseSentence(pause: Pause, now: number, healing: Healing): stri
 function afterwards(pause: Pause, now: number, { watch, autoResumeMs }: Healing, when: string): string {
   const watchedUntil = pause.since + autoResumeMs
   if (now < watchedUntil) {
-    return `; it goes on by itself ${when}, until ${clockTime(watchedUntil, now)}, or with \`trackyard-batch resume\`.${asked(pause, now, watch)}`
+    // Against the reserve nothing but more credits helps.
+    const byHand = pause.cause === 'reserve' ? '' : ', or with `trackyard-batch resume`'
+    return `; it goes on by itself ${when}, until ${clockTime(watchedUntil, now)}${byHand}.${asked(pause, now, watch)}`
   }
   const why =
     autoResumeMs === 0
@@ -132,7 +148,10 @@ function asked({ since }: Pause, now: number, { askedAt, nextAt }: BalanceWatch)
 function runningReason(standing: Standing): string {
   if (standing.probing) return `Trying one call at a time until one succeeds; ${searches(standing.due)} due.`
   if (standing.active === 0 && standing.delayed > 0 && standing.delayed >= standing.due) {
-    return `${searches(standing.delayed)} wait for another attempt.`
+    const { delayed, nextAttemptAt, now } = standing
+    const next =
+      nextAttemptAt === null ? '' : `, ${delayed === 1 ? '' : 'the first '}at ${clockTime(nextAttemptAt, now)}`
+    return `${searches(delayed)} ${delayed === 1 ? 'waits' : 'wait'} for another attempt${next}.`
   }
   const limit = standing.limitPerMinute === null ? '' : ` of ${figure(standing.limitPerMinute)} allowed`
   return `Running: ${standing.callsLastMinute === 1 ? '1 call' : `${figure(standing.callsLastMinute)} calls`} in the last minute${limit}; ${searches(standing.due)} due.`
@@ -141,7 +160,7 @@ function runningReason(standing: Standing): string {
 function idleReason(standing: Standing): string {
   const noWorker = standing.workers === 0 ? ', and no worker runs' : ''
   if (standing.withheld > 0) {
-    return `Nothing is due${noWorker}; ${figure(standing.withheld)} rows are withheld by a cap: \`trackyard-batch release\` lets them go.`
+    return `Nothing is due${noWorker}; ${figure(standing.withheld)} rows are withheld by a cap: \`trackyard-batch release BATCH\` lets them go.`
   }
   return `Nothing is due${noWorker}.`
 }

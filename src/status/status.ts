@@ -10,6 +10,8 @@ export interface StatusParts {
   readonly store: Pick<Store, 'reports' | 'pauses' | 'account'>
   /** Null: Redis cannot be reached or was not started; the record is reported all the same. */
   readonly queue: Pick<SearchQueue, 'searches' | 'gate' | 'fleet'> | null
+  /** Why it cannot be reached, one sentence. Default null: it simply does not run. */
+  readonly silence?: string | null
   readonly now: () => number
   /** The operator's limit, else what the account says; and how long an empty account is watched. */
   readonly settings: Pick<Settings, 'rateLimit' | 'autoResumeHours'>
@@ -46,6 +48,8 @@ export async function status(
     due: totals.due,
     active: delivery.active,
     delayed: delivery.delayed,
+    nextAttemptAt: delivery.delays?.first ?? null,
+    silence: parts.silence ?? null,
     limitPerMinute: limit,
     callsLastMinute: totals.callsLastMinute,
     withheld: batches.reduce((sum, report) => sum + report.withheld, 0),
@@ -68,7 +72,14 @@ export async function status(
     credits: { remaining: account.creditsRemaining, spent: totals.spent, unknown_outcomes: totals.unknownOutcomes },
     pace: { limit_per_minute: limit, calls_last_minute: totals.callsLastMinute },
     eta: isoOrNull(
-      finishAt({ state: explained.state, until: explained.until, due: totals.due, perMinute: limit, now }),
+      finishAt({
+        state: explained.state,
+        until: explained.until,
+        due: totals.due,
+        lastAttemptAt: delivery.delays?.last ?? null,
+        perMinute: limit,
+        now,
+      }),
     ),
     batches: batches.map(batchStatus),
   }
@@ -77,6 +88,7 @@ export async function status(
 interface Delivery {
   readonly active: number
   readonly delayed: number
+  readonly delays: { readonly first: number; readonly last: number } | null
   readonly workers: number
   readonly troubles: readonly StoreTrouble[]
   readonly heldUntil: number | null
@@ -85,9 +97,11 @@ interface Delivery {
 }
 
 async function readDelivery(queue: StatusParts['queue']): Promise<Delivery> {
-  if (queue === null) return { active: 0, delayed: 0, workers: 0, troubles: [], heldUntil: null, pace: null }
-  const [counts, workers, troubles, heldUntil, pace] = await Promise.all([
+  if (queue === null)
+    return { active: 0, delayed: 0, delays: null, workers: 0, troubles: [], heldUntil: null, pace: null }
+  const [counts, delays, workers, troubles, heldUntil, pace] = await Promise.all([
     queue.searches.counts(),
+    queue.searches.delays(),
     queue.fleet.workers(),
     queue.fleet.troubles(),
     queue.gate.heldUntil(),
@@ -96,6 +110,7 @@ async function readDelivery(queue: StatusParts['queue']): Promise<Delivery> {
   return {
     active: counts.active,
     delayed: counts.delayed,
+    delays,
     workers,
     troubles,
     heldUntil,
@@ -109,18 +124,21 @@ function paceOf(limit: number | null, { pace, workers }: Pick<Delivery, 'pace' |
   return limit === null ? pace : Math.min(limit, pace)
 }
 
-/** At the allowed pace, from the end of a hold on; null when nothing is due, or nothing moves. */
+/** At the allowed pace, from the end of a hold on, and not before the last delayed search; null when nothing is due, or nothing moves. */
 function finishAt(work: {
   readonly state: StatusReport['queue']['state']
   readonly until: number | null
   readonly due: number
+  /** When the last of those that wait for another attempt is due. */
+  readonly lastAttemptAt: number | null
   readonly perMinute: number | null
   readonly now: number
 }): number | null {
   if (work.due === 0 || work.perMinute === null || work.perMinute <= 0) return null
   // Held without an end: by workers that cannot write to the store.
   const moves = work.state === 'running' || (work.state === 'held' && work.until !== null)
-  return moves ? (work.until ?? work.now) + (work.due / work.perMinute) * 60_000 : null
+  if (!moves) return null
+  return Math.max((work.until ?? work.now) + (work.due / work.perMinute) * 60_000, work.lastAttemptAt ?? 0)
 }
 
 function batchStatus(report: BatchReport): BatchStatus {

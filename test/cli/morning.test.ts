@@ -76,8 +76,13 @@ describe('status', () => {
       env: { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' },
     })
     expect(code).toBe(3)
-    expect(JSON.parse(stdout)).toMatchObject({ batches: [{ waiting: 3 }] })
-    expect(stderr).toMatch(/unknown/)
+    expect(JSON.parse(stdout)).toMatchObject({
+      queue: { reason: expect.stringMatching(/^Redis at .* does not answer: .* unknown\. \d searches due\.$/) },
+      batches: [{ waiting: 3 }],
+    })
+    expect(stderr).toMatch(/^Redis at .* does not answer/)
+    const human = await desk.type(['status'], { env: { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' } })
+    expect(human.stdout).toMatch(/^Redis at .* What workers do at the moment is therefore unknown/)
   })
 
   test('--watch writes lines where nothing can be redrawn, until Ctrl-C', async () => {
@@ -112,7 +117,7 @@ describe('wait', () => {
     const { code, stderr } = await desk.type(['wait', '--timeout', '0'])
     expect(code).toBe(5)
     expect(stderr).toMatch(/no worker runs/)
-    expect(stderr).toMatch(/Time is up\..*The work goes on/)
+    expect(stderr).toMatch(/Time is up\..*Nothing is lost by this/)
   })
 
   test('5 at Ctrl-C; the work goes on', async () => {
@@ -123,7 +128,7 @@ describe('wait', () => {
       onStderr: () => stopping.abort(new Error('Interrupted.')),
     })
     expect(code).toBe(5)
-    expect(stderr).toMatch(/Interrupted\..*The work goes on/)
+    expect(stderr).toMatch(/Interrupted\..*Nothing is lost by this/)
   })
 
   test('nothing goes to stdout', async () => {

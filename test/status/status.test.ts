@@ -21,6 +21,8 @@ const QUIET: Standing = {
   due: 0,
   active: 0,
   delayed: 0,
+  nextAttemptAt: null,
+  silence: null,
   limitPerMinute: 300,
   callsLastMinute: 0,
   withheld: 0,
@@ -47,8 +49,19 @@ describe('the one sentence', () => {
     expect(said({ heldUntil: NOW + 60_000 })).toMatchObject({ state: 'idle', reason: 'Nothing is due.' })
     const nobody = 'Nothing is due, and no worker runs.'
     expect(said({ workers: 0 })).toEqual({ state: 'no workers', reason: nobody, until: null })
-    expect(said({ withheld: 90 }).reason).toMatch(/90 rows are withheld by a cap: `trackyard-batch release`/)
+    expect(said({ withheld: 90 }).reason).toMatch(/90 rows are withheld by a cap: `trackyard-batch release BATCH`/)
     expect(said({ withheld: 90, workers: 0 }).reason).toMatch(/^Nothing is due, and no worker runs; 90 rows are with/)
+  })
+
+  test('a Redis that cannot be asked comes first, and nothing is said of workers that nobody knows', () => {
+    const silence = 'Redis at redis://somewhere does not answer: start it.'
+    const unknown = `${silence} What workers do at the moment is therefore unknown.`
+    const nobody = said({ silence, workers: 0, due: 2 })
+    expect(nobody).toEqual({ state: 'no workers', reason: `${unknown} 2 searches due.`, until: null })
+    const pauses = [{ cause: 'operator', since: NOW, detail: '' }] as const
+    const paused = said({ silence, workers: 0, due: 2, pauses })
+    expect(paused.state).toBe('paused')
+    expect(paused.reason).toMatch(/^Redis at .* unknown\. Paused by hand since .* 2 searches wait\.$/)
   })
 
   test('a store that takes nothing is why nothing moves: since when, the cause, and not to kill the worker', () => {
@@ -88,7 +101,10 @@ describe('the one sentence', () => {
 
   test('a probe, a backoff and an ordinary night are told apart', () => {
     expect(said({ due: 7, probing: true }).reason).toMatch(/one call at a time until one succeeds; 7 searches due/)
-    expect(said({ due: 3, delayed: 3 }).reason).toMatch(/3 searches wait for another attempt/)
+    const at = new Date(NOW + 60_000).toLocaleString('sv-SE').slice(11)
+    const waiting = { due: 3, delayed: 3, nextAttemptAt: NOW + 60_000 }
+    expect(said(waiting).reason).toBe(`3 searches wait for another attempt, the first at ${at}.`)
+    expect(said({ ...waiting, due: 1, delayed: 1 }).reason).toBe(`1 search waits for another attempt, at ${at}.`)
     expect(said({ due: 7, callsLastMinute: 291 }).reason).toMatch(/291 calls in the last minute of 300 allowed/)
     expect(said({ due: 7, limitPerMinute: null }).reason).not.toMatch(/allowed/)
   })
@@ -97,7 +113,7 @@ describe('the one sentence', () => {
     const text = pauseSentence({ cause, since: NOW, detail: 'the detail' }, NOW, QUIET)
     expect(text).toMatch(/since \d\d:\d\d:\d\d/)
     expect(text).toContain('the detail')
-    expect(text).toContain('trackyard-batch')
+    expect(text).toMatch(/`trackyard-batch |lower TRACKYARD_CREDIT_RESERVE/)
   })
 
   test.each(['no_credits', 'reserve'] as const)(
@@ -125,7 +141,8 @@ describe('the one sentence', () => {
       const watch = { askedAt: NOW - 3_600_000, nextAt: NOW + 30_000 }
       const at = (ms: number) => new Date(ms).toLocaleString('sv-SE')
       const still = said({ pauses, watch }).reason
-      expect(still).toContain(`, until ${at(NOW + 22 * 3_600_000)}, or with \`trackyard-batch resume\`.`)
+      const byHand = cause === 'reserve' ? '' : ', or with `trackyard-batch resume`'
+      expect(still).toContain(`, until ${at(NOW + 22 * 3_600_000)}${byHand}.`)
       const over = said({ pauses, watch, autoResumeMs: 3_600_000 }).reason
       expect(over).toContain(
         `, then \`trackyard-batch resume\`: it does not go on by itself since ${at(NOW - 3_600_000).slice(11)} (TRACKYARD_AUTO_RESUME_HOURS).`,
@@ -182,6 +199,22 @@ describe('the report', () => {
     expect((await fleet.status(env)).queue).toMatchObject({ state: 'held' })
     await fleet.store.pauses.add({ cause: 'operator', since: 1, detail: '' })
     expect(await fleet.status(env)).toMatchObject({ eta: null, queue: { state: 'paused', causes: ['operator'] } })
+  })
+
+  test('the finish is not before the last search that waits for another attempt', async () => {
+    await fleet.submit(queries(2))
+    const from = fleet.now()
+    await fleet.queue.boardQueues.search.add('search', { query: 'sooner' }, { delay: 300_000 })
+    await fleet.queue.boardQueues.search.add('search', { query: 'later' }, { delay: 600_000 })
+    await alive()
+    const { eta, queue } = await fleet.status()
+    expect(Date.parse(eta ?? '')).toBeGreaterThanOrEqual(from + 600_000)
+    expect(Date.parse(eta ?? '')).toBeLessThanOrEqual(fleet.now() + 600_000)
+    const { first = 0 } = (await fleet.queue.searches.delays()) ?? {}
+    expect(first).toBeGreaterThanOrEqual(from + 300_000)
+    expect(first).toBeLessThanOrEqual(fleet.now() + 300_000)
+    const at = new Date(first).toLocaleString('sv-SE').slice(11)
+    expect(queue.reason).toBe(`2 searches wait for another attempt, the first at ${at}.`)
   })
 
   test('shows the pace that workers keep to where it is less than the limit', async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExitCode } from '../../domain/errors.js'
+import type { StatusReport } from '../../status/report.js'
 import { findBatch } from '../../submit/batches.js'
 import type { Cli } from '../cli.js'
 import { interruptible, orAborted } from '../interrupt.js'
@@ -32,14 +33,13 @@ export async function showStatus(cli: Cli, name: string | null, watch: boolean, 
     }
     const { report, trouble } = await look(which)
     if (json) cli.printJson(report)
-    else cli.print(await human(cli, session, { report, trouble: null }))
-    if (trouble === null) return 0
-    cli.say(`${trouble.message} What workers do at the moment is therefore unknown.`)
-    return trouble.exitCode
+    else cli.print(await human(cli, session, report))
+    if (trouble !== null && json) cli.say(trouble.message)
+    return trouble?.exitCode ?? 0
   })
 }
 
-async function human(cli: Cli, session: Session, { report, trouble }: Look): Promise<string> {
+async function human(cli: Cli, session: Session, report: StatusReport): Promise<string> {
   const unknown =
     report.credits.unknown_outcomes === 0 ? [] : await session.store.reports.unknownOutcomes(UNKNOWN_SHOWN)
   const view = {
@@ -47,8 +47,7 @@ async function human(cli: Cli, session: Session, { report, trouble }: Look): Pro
     unknown: unknown.map(({ call, search, query }) => ({ search, query, sentAt: call.sentAt })),
     now: session.now(),
   }
-  const text = renderStatus(view, cli.paint)
-  return trouble === null ? text : `${cli.paint.bad(trouble.message)}\n${text}`
+  return renderStatus(view, cli.paint)
 }
 
 /** Draws over what was drawn before, line by line, so that nothing flickers; the cursor comes back at the end. */
@@ -57,7 +56,8 @@ async function redraw(cli: Cli, session: Session, look: () => Promise<Look>, sig
   stdout.write('\u001B[2J\u001B[?25l')
   try {
     for (;;) {
-      const text = await human(cli, session, await orAborted(look(), signal))
+      const { report } = await orAborted(look(), signal)
+      const text = await human(cli, session, report)
       stdout.write(`\u001B[H${text.replaceAll('\n', '\u001B[K\n')}\u001B[K\n\u001B[J`)
       await sleep(WATCH_MS, undefined, { signal })
     }
@@ -74,7 +74,7 @@ async function writeLines(cli: Cli, _session: Session, look: () => Promise<Look>
     const { report, trouble } = await orAborted(look(), signal)
     const standing = trouble?.message ?? [report.queue.state, ...report.queue.causes].join()
     if (standing !== lastStanding || performance.now() >= nextAt) {
-      cli.print(`${new Date().toISOString()} ${trouble === null ? statusLine(report) : trouble.message}`)
+      cli.print(`${new Date().toISOString()} ${statusLine(report)}`)
       nextAt = performance.now() + PLAIN_MS
     }
     lastStanding = standing

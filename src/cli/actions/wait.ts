@@ -56,10 +56,10 @@ function sayWaited(cli: Cli, waited: Waited | 'interrupted', last: BatchReport |
       cli.say(`Batch${batch} is gone: its submit ended before the release, and it was dropped. Nothing was spent.`)
       return 1
     case 'time is up':
-      cli.say(`Time is up. ${standing}The work goes on; \`trackyard-batch wait${batch}\` waits on.`)
+      cli.say(`Time is up. ${standing}Nothing is lost by this; \`trackyard-batch wait${batch}\` waits on.`)
       return 5
     case 'interrupted':
-      cli.say(`Interrupted. ${standing}The work goes on; \`trackyard-batch wait${batch}\` waits on.`)
+      cli.say(`Interrupted. ${standing}Nothing is lost by this; \`trackyard-batch wait${batch}\` waits on.`)
       return 5
     default:
       return waited satisfies never

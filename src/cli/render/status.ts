@@ -15,7 +15,7 @@ export interface StatusView {
 export function renderStatus({ report, unknown, now }: StatusView, paint: Paint): string {
   const { queue, credits, pace } = report
   const facts: [string, string][] = [
-    ['queue', `${figure(queue.waiting)} due, ${figure(queue.active)} in flight, ${figure(queue.delayed)} delayed`],
+    ['queue', `${figure(queue.waiting)} due (${figure(queue.active)} in flight, ${figure(queue.delayed)} delayed)`],
     ['workers', figure(queue.workers)],
     [
       'credits',
