@@ -10,7 +10,27 @@ export function pausedSentence(pause: Pause, due: { readonly searches: number; r
   const atMost = due.batches > 1 ? 'Up to ' : ''
   const wait = due.searches === 1 ? '1 search waits' : `${due.searches} searches wait`
   const detail = pause.detail === '' ? '' : `: ${pause.detail.replace(/\.$/, '')}`
-  return `Paused (${causeInWords(pause.cause)})${detail}. ${atMost}${wait}; see \`trackyard-batch status\`, then \`trackyard-batch resume\`.`
+  return `Paused (${causeInWords(pause.cause)})${detail}. ${atMost}${wait}; ${nextStep(pause.cause)}`
+}
+
+/** What ends it; `status` says more, such as until when the balance is watched. */
+function nextStep(cause: PauseCause): string {
+  switch (cause) {
+    case 'operator':
+      return '`trackyard-batch resume` goes on.'
+    case 'no_credits':
+      return 'top up; `trackyard-batch status` says how it goes on.'
+    case 'reserve':
+      return 'top up, or lower TRACKYARD_CREDIT_RESERVE; `trackyard-batch status` says how it goes on.'
+    case 'unauthorized':
+      return 'set a working key, restart the worker, then `trackyard-batch resume`.'
+    case 'failing':
+      return 'see `trackyard-batch dead-letters`, then `trackyard-batch resume`.'
+    case 'outage':
+      return 'it is tried again by itself; see `trackyard-batch status`.'
+    default:
+      return cause satisfies never
+  }
 }
 
 /** @param standing causes that stand all the same */

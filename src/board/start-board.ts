@@ -65,7 +65,7 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
 function whyNot(error: unknown, host: string, port: number): string {
   switch (errorCode(error)) {
     case 'EADDRINUSE':
-      return `Port ${port} on ${host} is taken by another program, perhaps another board. Stop it, or set TRACKYARD_BOARD_PORT to a free port (0 takes any).`
+      return `Port ${port} on ${host} is taken by another program, perhaps by another board, such as that of an \`up\` that runs already. Stop it, or set TRACKYARD_BOARD_PORT to a free port (0 takes any).`
     case 'EACCES':
       return `Port ${port} may not be opened by this user. Set TRACKYARD_BOARD_PORT to a port above 1023.`
     case 'EADDRNOTAVAIL':

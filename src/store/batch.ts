@@ -89,7 +89,7 @@ export interface BatchRecord {
     caps: { readonly maxCredits: number | null; readonly first: number | null },
     now: number,
   ): Promise<boolean>
-  /** released → cancelled. Searches nobody else wants are not called any more; those in flight finish. */
+  /** released → cancelled; false for any other, and for one that is done without dead letters, which a retry would make due again. Searches nobody else wants are not called any more; those in flight finish. */
   cancel(batchId: number, now: number): Promise<boolean>
   /** Removes a loading batch with its items and the searches only it wanted. */
   drop(batchId: number): Promise<void>

@@ -35,7 +35,7 @@ export function batchRecord(connection: Connection): BatchRecord {
         () =>
           connection.run(
             `update batch set state = 'cancelled', completed_at = coalesce(completed_at, @now), announced_at = @now
-             where id = @batchId and state = 'released'`,
+             where id = @batchId and state = 'released' and (completed_at is null or dead > 0)`,
             { batchId, now },
           ).changes === 1,
       ),

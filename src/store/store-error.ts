@@ -21,7 +21,7 @@ export function isStoreLocked(error: unknown): error is UnreachableError {
 
 function sentenceFor(code: string, path: string): string | null {
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
-    return `The store ${path} was locked by another process for too long; it is safe to try again.`
+    return `The store ${path} was locked by another process for too long: end what holds the lock, or wait. It is safe to try again.`
   if (code === 'SQLITE_FULL')
     return `The disk that holds the store ${path} is full. Nothing that was saved is lost: free some space and try again.`
   if (code.startsWith('SQLITE_IOERR'))

@@ -34,7 +34,8 @@ export async function cancelBatch(
   const batch = await find(parts, idOrName)
   if (await parts.store.batches.cancel(batch.id, parts.now())) return { batch, was: 'cancelled' }
   if (batch.state !== 'loading') {
-    throw new RefusedError(`Batch ${batch.id} (${batch.name}) is ${batch.state}: there is nothing to cancel.`)
+    const standing = batch.state === 'released' ? 'done' : batch.state
+    throw new RefusedError(`Batch ${batch.id} (${batch.name}) is ${standing}: there is nothing to cancel.`)
   }
   await dropAbandoned(parts)
   if ((await parts.store.batches.find(String(batch.id))) === null) return { batch, was: 'dropped' }

@@ -101,9 +101,9 @@ describe('the sentences', () => {
   test('carry figures and the next command', () => {
     const pause = { cause: 'reserve', since: 1, detail: '20 credits are left.' } as const
     expect(pausedSentence(pause, { searches: 70, batches: 1 })).toBe(
-      'Paused (reserve): 20 credits are left. 70 searches wait; see `trackyard-batch status`, then `trackyard-batch resume`.',
+      'Paused (reserve): 20 credits are left. 70 searches wait; top up, or lower TRACKYARD_CREDIT_RESERVE; `trackyard-batch status` says how it goes on.',
     )
-    expect(pausedSentence(pause, { searches: 90, batches: 2 })).toMatch(/\. Up to 90 searches wait; see/)
+    expect(pausedSentence(pause, { searches: 90, batches: 2 })).toMatch(/\. Up to 90 searches wait; top up/)
     expect(resumedSentence(['no_credits'], [], 500)).toBe(
       'Resumed (was paused: no credits), 500 credits left; follow it with `trackyard-batch status --watch`.',
     )

@@ -36,6 +36,7 @@ describe('dead letters', () => {
     const { stdout } = await desk.type(['dead-letters'])
     expect(stdout).toMatch(/^3 dead letters\n\n2 × 403: Forbidden\n {2}The key may not do this/)
     expect(stdout).toContain('1 × 500')
+    expect((await desk.type(['dead-letters', '--status', '404'])).stdout).toBe('No dead letter matches.\n')
     const [first] = await desk.json<Record<string, unknown>[]>(['dead-letters', '--status', '403'])
     expect(Object.keys(first ?? {}).sort()).toEqual(
       [
@@ -121,6 +122,17 @@ describe('pause and resume', () => {
     expect((await desk.type(['resume'])).stdout).toBe('Resumed.\n')
     expect((await report()).queue.state).toBe('no workers')
     expect((await desk.type(['resume'])).stdout).toBe('Nothing was paused.\n')
+  })
+
+  test('resume against a reserve that stands says that it pauses again', async () => {
+    const store = await openStore({ path: join(desk.dataDir, 'trackyard.db') })
+    await store.account.update({ creditsRemaining: 12 }, Date.now())
+    await store.pauses.add({ cause: 'reserve', since: Date.now(), detail: '12 credits are left.' })
+    await store.close()
+    const { code, stderr } = await desk.type(['resume'], { env: { TRACKYARD_CREDIT_RESERVE: '20' } })
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/pauses again at the next search: 12 credits are left and 20 are kept in reserve\. Top up/)
+    expect((await desk.type(['resume'], { env: { TRACKYARD_CREDIT_RESERVE: '20' } })).stderr).not.toMatch(/in reserve/)
   })
 
   test('a hold that only Redis still has is lifted by resume, which says so', async () => {
@@ -215,6 +227,15 @@ describe('caps', () => {
     await store.batches.create({ ...batchNamed('living'), createdAt: Date.now() })
     expect((await desk.type(['cancel', 'living'])).stderr).toMatch(/is being loaded by a submit/)
     await store.close()
+  })
+
+  test('a batch that is done is not cancelled, and stays done', async () => {
+    await submitted('one')
+    await desk.work()
+    const { code, stderr } = await desk.type(['cancel', 'night'])
+    expect(code).toBe(4)
+    expect(stderr).toMatch(/Batch 1 \(night\) is done: there is nothing to cancel/)
+    expect((await report()).batches).toMatchObject([{ state: 'released', tagged: 1 }])
   })
 
   test('cancel stops a batch once; a cancelled one cannot be released', async () => {

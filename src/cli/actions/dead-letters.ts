@@ -8,7 +8,7 @@ import { askYesNo, canAsk } from '../ask.js'
 import type { Cli } from '../cli.js'
 import { leftToWorkers, openFeeding } from '../feeding.js'
 import { interruptible } from '../interrupt.js'
-import { renderLetter, renderLetters, renderRetried } from '../render/dead-letters.js'
+import { NONE_MATCHES, renderLetter, renderLetters, renderRetried } from '../render/dead-letters.js'
 import { counted } from '../render/words.js'
 import { type Session, withSession } from '../session.js'
 
@@ -36,10 +36,11 @@ export async function list(cli: Cli, options: LetterOptions, words: readonly str
   }
   return withSession(cli, async (session) => {
     const discarded = options.discarded === true
-    const filter = { ...(await filterOf(session, options, undefined)), discarded }
-    const letters = await allLetters(session.store, filter)
+    const filter = await filterOf(session, options, undefined)
+    const letters = await allLetters(session.store, { ...filter, discarded })
+    const narrowed = Object.keys(filter).length > 0
     if (options.json === true) cli.printJson(letters)
-    else cli.print(renderLetters(letters, discarded, cli.paint))
+    else cli.print(renderLetters(letters, { discarded, narrowed }, cli.paint))
     return 0
   })
 }
@@ -91,7 +92,7 @@ function sayRetried(cli: Cli, sentBack: Retried, price: Price, { json }: LetterO
   if (json === true) {
     cli.printJson({ retried, due, credits_needed: price.credits, maybe_paid_already: price.maybePaidAlready })
   } else {
-    cli.print(retried === 0 ? 'No dead letter matches.' : renderRetried(sentBack))
+    cli.print(retried === 0 ? NONE_MATCHES : renderRetried(sentBack))
   }
   return 0
 }
@@ -105,7 +106,7 @@ export async function discard(cli: Cli, search: string | undefined, options: Let
     if (count > 0 && !(await mayGoOn(cli, question, 'Discard?', options))) return declined(cli)
     const discarded = count === 0 ? 0 : await session.store.deadLetters.discardAll(filter)
     if (options.json === true) cli.printJson({ discarded })
-    else cli.print(discarded === 0 ? 'No dead letter matches.' : `${counted(discarded, 'dead letter')} discarded.`)
+    else cli.print(discarded === 0 ? NONE_MATCHES : `${counted(discarded, 'dead letter')} discarded.`)
     return 0
   })
 }

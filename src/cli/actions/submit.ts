@@ -220,9 +220,7 @@ async function feedReleased(cli: Cli, session: Session, released: Released, { js
     ? `trackyard-batch export ${released.id}`
     : workers === 0
       ? 'trackyard-batch up   (no worker runs yet)'
-      : pause !== null
-        ? 'trackyard-batch resume'
-        : `trackyard-batch wait ${released.id}`
+      : `trackyard-batch wait ${released.id}`
   cli.say(`Next: ${next}`)
 }
 

@@ -46,14 +46,15 @@ async function showAccount(cli: Cli, { adopt = false, json = false }: AccountOpt
     const isFresh = refreshed.kind === 'ok'
     const account = isFresh ? refreshed.account : await store.account.get()
     if (json) cli.printJson(accountJson(account, isFresh))
-    else cli.print(renderAccount(account, isFresh, settings.apiUrl))
+    // What is on record is another address's, then.
+    else if (isFresh || !adopt) cli.print(renderAccount(account, isFresh, settings.apiUrl))
     switch (refreshed.kind) {
       case 'ok':
         if (adopt) await adoptApi(cli, session)
         return 0
       case 'unauthorized':
         throw new ConfigurationError(
-          'The API does not accept this key (401): check that TRACKYARD_API_KEY is complete, without quotes, and not revoked.',
+          'The API does not accept this key (401): check that TRACKYARD_API_KEY, or the file named by TRACKYARD_API_KEY_FILE, holds all of it, without quotes, and that it is not revoked.',
         )
       case 'failed':
         throw new UnreachableError(

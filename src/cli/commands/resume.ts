@@ -3,6 +3,7 @@ import type { ExitCode } from '../../domain/errors.js'
 import type { ResumedByHand } from '../../pauses/resume.js'
 import type { Act, Cli } from '../cli.js'
 import { examples } from '../parse.js'
+import type { Session } from '../session.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -26,6 +27,8 @@ async function resumeAll(cli: Cli): Promise<ExitCode> {
     const { gate, wasReached } = forgivingGate(queue?.gate ?? null)
     const resumed = await resumeByHand({ ...session, queue: { gate } })
     cli.print(sentence(resumed))
+    const short = await shortOfReserve(session, resumed)
+    if (short !== null) cli.say(short)
     if (resumed.retried > 0) cli.print(`${counted(resumed.retried, 'search')} refused because of the key: due again.`)
     if (!wasReached()) cli.say('Redis does not run or cannot be reached; workers go on when they have it again.')
     if (!wasReached() || resumed.retried === 0) return 0
@@ -38,6 +41,13 @@ async function resumeAll(cli: Cli): Promise<ExitCode> {
       () => leftToWorkers(cli, 'It is resumed', '`trackyard-batch pause` stops it.'),
     )
   })
+}
+
+/** Null: what is left above the reserve allows a call, as far as anybody knows. */
+async function shortOfReserve({ store, settings }: Session, { lifted }: ResumedByHand): Promise<string | null> {
+  const { creditsRemaining: left } = await store.account.get()
+  if (!lifted.includes('reserve') || left === null || left > settings.creditReserve) return null
+  return `It pauses again at the next search: ${left} credits are left and ${settings.creditReserve} are kept in reserve. Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker.`
 }
 
 const ONE_AT_A_TIME = 'One call at a time is tried until one succeeds.'

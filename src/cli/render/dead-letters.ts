@@ -5,10 +5,18 @@ import { pairs, table } from './table.js'
 import { counted, figure, instant, short } from './words.js'
 
 const SHOWN = 20
+export const NONE_MATCHES = 'No dead letter matches.'
 
 /** What went wrong how often and what to do about it; then the letters themselves, as far as a screen goes. */
-export function renderLetters(letters: readonly DeadLetter[], discarded: boolean, paint: Paint): string {
-  if (letters.length === 0) return discarded ? 'No dead letter was discarded.' : 'No dead letters.'
+export function renderLetters(
+  letters: readonly DeadLetter[],
+  { discarded, narrowed }: { readonly discarded: boolean; readonly narrowed: boolean },
+  paint: Paint,
+): string {
+  if (letters.length === 0) {
+    if (narrowed) return NONE_MATCHES
+    return discarded ? 'No dead letter was discarded.' : 'No dead letters.'
+  }
   const groups = [...groupedByCause(letters)].sort(([, a], [, b]) => b.length - a.length)
   const lines = [paint.bold(`${counted(letters.length, 'dead letter')}${discarded ? ', discarded' : ''}`)]
   for (const [cause, group] of groups) {

@@ -74,7 +74,7 @@ function whereDead({ alreadyDead, discarded }: Plan): string {
 function costLines({ plan, estimate, cap, now, accountTrouble }: PlanView): string[] {
   const capped =
     cap !== null && plan.creditsNeeded > estimate.creditsNeeded
-      ? `capped; ${counted(plan.creditsNeeded - estimate.creditsNeeded, 'search')} withheld until \`trackyard-batch release\``
+      ? `capped; ${counted(plan.creditsNeeded - estimate.creditsNeeded, 'search')} withheld until \`trackyard-batch release BATCH\``
       : plan.creditsNeeded === 0
         ? plan.alreadyQueued === 0
           ? 'everything is known already'

@@ -114,7 +114,7 @@ function rowSection(items: SearchReport['items']): string {
       item.key ?? '',
     ])
   const more = items.length > ROWS_SHOWN ? `\n  … and ${figure(items.length - ROWS_SHOWN)} more` : ''
-  return `${counted(items.length, 'row')} share it\n${table(rows)}${more}`
+  return `${counted(items.length, 'row')} ${items.length === 1 ? 'shares' : 'share'} it\n${table(rows)}${more}`
 }
 
 export function shownJson({ item, search }: Shown): object {
