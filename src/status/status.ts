@@ -19,7 +19,7 @@ export interface StatusParts {
 
 const HOUR_MS = 60 * 60 * 1000
 
-/** @param which one batch, or the unfinished ones and the latest. */
+/** @param which one batch, or the latest, none that is unfinished left out for one that is done. */
 export async function status(
   parts: StatusParts,
   which: { readonly batchId?: number; readonly limit: number } = { limit: 20 },

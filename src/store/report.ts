@@ -82,7 +82,7 @@ export interface ExportRow {
 }
 
 export interface Reports {
-  /** Latest first; of loading, released and cancelled ones alike. */
+  /** Latest first; where there are more than that, finished ones are left out before unfinished ones. */
   batches(which: { readonly batchId?: number; readonly limit: number }): Promise<readonly BatchReport[]>
   totals(now: number): Promise<Totals>
   /** Unknown outcomes by name, newest first. */

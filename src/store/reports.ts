@@ -18,10 +18,13 @@ export function reports(reader: Connection, openReader: () => Connection): Repor
   return {
     batches: async ({ batchId, limit }) =>
       reader.read(() => {
-        const latest = standingBatches().orderBy('id', 'desc').limit(limit)
-        const rows = reader.rows(batchId === undefined ? latest : latest.where('id', '=', batchId))
+        const all = standingBatches()
+          .orderBy(({ eb }) => eb('completed_at', 'is not', null))
+          .orderBy('id', 'desc')
+          .limit(limit)
+        const rows = reader.rows(batchId === undefined ? all : all.where('id', '=', batchId))
         const now = reaches(reader)
-        return rows.map((row) => batchReport(reader, row, now))
+        return rows.toSorted((a, b) => b.id - a.id).map((row) => batchReport(reader, row, now))
       }),
     totals: async (now) => reader.read(() => totals(reader, now)),
     unknownOutcomes: async (limit) => reader.read(() => unknownOutcomes(reader, limit)),

@@ -42,12 +42,15 @@ describe('finding a batch', () => {
     expect(await find('99')).toBeUndefined()
   })
 
-  test('reports come latest first, no more than asked for', async () => {
+  test('reports come latest first, no more than asked for; what is done gives way to what is not', async () => {
     const ids = [await released(store, ['a']), await released(store, ['b']), await released(store, ['c'])]
     const listed = async (which: { batchId?: number; limit: number }): Promise<number[]> =>
       (await store.reports.batches(which)).map((report) => report.batch.id)
     expect(await listed({ limit: 2 })).toEqual(ids.slice(1).reverse())
     expect(await listed({ batchId: ids[0] ?? 0, limit: 9 })).toEqual([ids[0]])
+    await settle(store, 'c', 'answered')
+    expect(await listed({ limit: 2 })).toEqual([ids[1], ids[0]])
+    expect(await listed({ limit: 3 })).toEqual(ids.toReversed())
   })
 })
 

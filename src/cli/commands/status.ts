@@ -13,7 +13,7 @@ export interface StatusOptions {
 export function define(command: Command, act: Act): void {
   command
     .description('What is done, what is due, what it cost, and one sentence for why it moves or does not.')
-    .argument('[batch]', 'id or name (default: the unfinished batches and the latest)')
+    .argument('[batch]', 'id or name (default: the latest 20, none that is unfinished left out for one that is done)')
     .option('-w, --watch', 'look again every second until Ctrl-C')
     .option('--unknown', 'list every call of unknown outcome by name instead')
     .option('--json', 'print one JSON document on stdout')
