@@ -26,6 +26,8 @@ export interface Standing {
   readonly silence: string | null
   readonly limitPerMinute: number | null
   readonly callsLastMinute: number
+  /** The latest calls that were all answered 429, and since when. */
+  readonly toldToWait: { readonly calls: number; readonly since: number | null }
   readonly withheld: number
   readonly now: number
 }
@@ -78,12 +80,29 @@ function explainWork(standing: Standing): Explanation {
   if (standing.heldUntil !== null && standing.heldUntil > standing.now && work > 0) {
     return {
       state: 'held',
-      reason: `${standing.outOfToday ? "The day's limit of calls is used up" : 'The API asked us to wait (rate limit)'}: no calls until ${clockTime(standing.heldUntil, standing.now)}; ${searches(due)} due.`,
+      reason: `${standing.outOfToday ? "The day's limit of calls is used up" : 'The API asked us to wait (rate limit)'}: no calls until ${clockTime(standing.heldUntil, standing.now)}; ${searches(due)} due.${heldAgain(standing)}`,
       until: standing.heldUntil,
     }
   }
   if (work > 0) return { state: 'running', reason: runningReason(standing), until: null }
   return { state: 'idle', reason: idleReason(standing), until: null }
+}
+
+const MANY_WAITS = 20
+const LONG_MS = 10 * 60_000
+
+/** Told to wait again and again, beyond what one wave of calls explains: the end of the hold is no sign that it goes on then. */
+export function isHeldAgainAndAgain({
+  toldToWait: { calls, since },
+  now,
+}: Pick<Standing, 'toldToWait' | 'now'>): boolean {
+  return calls >= MANY_WAITS && since !== null && now - since >= LONG_MS
+}
+
+function heldAgain(standing: Standing): string {
+  const { since } = standing.toldToWait
+  if (since === null || !isHeldAgainAndAgain(standing)) return ''
+  return ` Every call since ${clockTime(since, standing.now)} was told to wait, for free: look for another program on this key, or ask Trackyard.`
 }
 
 function pausedReason({ pauses, watch, autoResumeMs, workers, due, now }: Standing): string {

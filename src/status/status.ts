@@ -3,7 +3,7 @@ import type { StoreTrouble } from '../domain/store-trouble.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { BatchReport, Store } from '../store/store.js'
 import type { BatchStatus, StatusReport } from './report.js'
-import { explain } from './sentence.js'
+import { explain, isHeldAgainAndAgain } from './sentence.js'
 
 /** Puts the record and the delivery side by side: what is done, what is due, why it moves or does not. */
 export interface StatusParts {
@@ -52,6 +52,7 @@ export async function status(
     silence: parts.silence ?? null,
     limitPerMinute: limit,
     callsLastMinute: totals.callsLastMinute,
+    toldToWait: totals.toldToWait,
     withheld: batches.reduce((sum, report) => sum + report.withheld, 0),
     now,
   })
@@ -73,7 +74,8 @@ export async function status(
     pace: { limit_per_minute: limit, calls_last_minute: totals.callsLastMinute },
     eta: isoOrNull(
       finishAt({
-        state: explained.state,
+        // A hold without an end is that of workers that cannot write to the store.
+        moves: explained.state === 'running' || (explained.until !== null && !isHeldAgainAndAgain({ ...totals, now })),
         until: explained.until,
         due: totals.due,
         lastAttemptAt: delivery.delays?.last ?? null,
@@ -126,7 +128,7 @@ function paceOf(limit: number | null, { pace, workers }: Pick<Delivery, 'pace' |
 
 /** At the allowed pace, from the end of a hold on, and not before the last delayed search; null when nothing is due, or nothing moves. */
 function finishAt(work: {
-  readonly state: StatusReport['queue']['state']
+  readonly moves: boolean
   readonly until: number | null
   readonly due: number
   /** When the last of those that wait for another attempt is due. */
@@ -134,10 +136,7 @@ function finishAt(work: {
   readonly perMinute: number | null
   readonly now: number
 }): number | null {
-  if (work.due === 0 || work.perMinute === null || work.perMinute <= 0) return null
-  // Held without an end: by workers that cannot write to the store.
-  const moves = work.state === 'running' || (work.state === 'held' && work.until !== null)
-  if (!moves) return null
+  if (!work.moves || work.due === 0 || work.perMinute === null || work.perMinute <= 0) return null
   return Math.max((work.until ?? work.now) + (work.due / work.perMinute) * 60_000, work.lastAttemptAt ?? 0)
 }
 

@@ -47,7 +47,25 @@ function totals(reader: Connection, now: number): Totals {
     unknownOutcomes: callsByOutcome.unknown,
     callsByOutcome,
     callsLastMinute: counted('select count(*) as n from call where sent_at > ?', [now - A_MINUTE_MS]),
+    toldToWait: toldToWait(reader),
   }
+}
+
+/** Nobody needs to know more exactly. */
+const LONGEST_ROW = 200
+
+function toldToWait(reader: Connection): Totals['toldToWait'] {
+  let calls = 0
+  let since: number | null = null
+  const latest = reader.iterate<{ outcome: CallOutcome; finished_at: number }>(
+    `select outcome, finished_at from call not indexed where finished_at is not null order by id desc limit ${LONGEST_ROW}`,
+  )
+  for (const { outcome, finished_at } of latest) {
+    if (outcome !== 'rate_limited') break
+    calls += 1
+    since = finished_at
+  }
+  return { calls, since }
 }
 
 function unknownOutcomes(reader: Connection, limit: number): Awaited<ReturnType<Reports['unknownOutcomes']>> {

@@ -128,5 +128,6 @@ export function someTotals(): Totals {
       transient: 5,
     },
     callsLastMinute: 291,
+    toldToWait: { calls: 0, since: null },
   }
 }

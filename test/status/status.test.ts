@@ -25,6 +25,7 @@ const QUIET: Standing = {
   silence: null,
   limitPerMinute: 300,
   callsLastMinute: 0,
+  toldToWait: { calls: 0, since: null },
   withheld: 0,
   now: NOW,
 }
@@ -93,6 +94,13 @@ describe('the one sentence', () => {
   test('a hold has one visible end; that of the day is told from that of the minute', () => {
     expect(said({ due: 1, heldUntil: NOW + 42_000 })).toMatchObject({ until: NOW + 42_000 })
     expect(said({ due: 1, heldUntil: NOW + 42_000 }).reason).toMatch(/asked us to wait \(rate limit\).*1 search due/)
+    const again = { due: 1, heldUntil: NOW + 42_000, toldToWait: { calls: 20, since: NOW - 600_000 } }
+    const since = new Date(NOW - 600_000).toLocaleString('sv-SE').slice(11)
+    expect(said(again).reason).toContain(
+      ` 1 search due. Every call since ${since} was told to wait, for free: look for `,
+    )
+    expect(said({ ...again, toldToWait: { calls: 19, since: NOW - 600_000 } }).reason).toMatch(/1 search due\.$/)
+    expect(said({ ...again, toldToWait: { calls: 200, since: NOW - 500_000 } }).reason).toMatch(/1 search due\.$/)
     const day = said({ due: 5, heldUntil: NOW + 13 * 3_600_000, outOfToday: true }).reason
     expect(day).toMatch(
       /The day's limit of calls is used up: no calls until 2026-03-0\d \d\d:\d\d:\d\d; 5 searches due/,
@@ -215,6 +223,25 @@ describe('the report', () => {
     expect(first).toBeLessThanOrEqual(fleet.now() + 300_000)
     const at = new Date(first).toLocaleString('sv-SE').slice(11)
     expect(queue.reason).toBe(`2 searches wait for another attempt, the first at ${at}.`)
+  })
+
+  test('where every call has been told to wait for long, no finish is promised', async () => {
+    await fleet.submit(queries(2))
+    await fleet.queue.gate.setPace(60)
+    await fleet.queue.gate.hold(fleet.now() + 600_000)
+    await alive()
+    expect((await fleet.status()).eta).not.toBeNull()
+    const totals = async (now: number) => ({
+      ...(await fleet.store.reports.totals(now)),
+      toldToWait: { calls: 30, since: now - 3_600_000 },
+    })
+    const store = { ...fleet.store, reports: { ...fleet.store.reports, totals } }
+    await alive()
+    const report = await status({ store, queue: fleet.queue, now: fleet.now, settings: fleet.settings() })
+    expect(report).toMatchObject({
+      eta: null,
+      queue: { state: 'held', reason: expect.stringContaining('Every call since') },
+    })
   })
 
   test('shows the pace that workers keep to where it is less than the limit', async () => {
