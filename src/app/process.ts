@@ -18,7 +18,7 @@ export async function runService(
       if (!interrupt.signal.aborted) await Promise.race([running.done.then(tellParent), whenAborted(interrupt.signal)])
     } finally {
       // Also when it cannot go on: what is in flight may be paid for.
-      options.log.info({}, 'stopping: calls in flight finish, the rest goes back')
+      options.log.info({}, 'stopping')
       await withDeadline(running.stop(), options.graceMs + CLOSING_MS)
     }
     return 0

@@ -111,6 +111,7 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
     onBuried: () => chores.kick('move dead letters'),
   })
   closers.add(async () => {
+    log.info({}, 'calls in flight finish, the rest goes back')
     const { unfinished } = await searches.stop(settings.shutdownGraceMs)
     if (unfinished === 0) log.info({}, 'nothing in hand any more')
     else log.warn({ unfinished }, 'the grace has ended with calls in flight; each is listed as of unknown outcome')

@@ -27,9 +27,13 @@ export async function freshAccount(session: Session): Promise<KnownAccount> {
       case 'unauthorized':
         return { account: known, trouble: 'the API does not accept this key; check TRACKYARD_API_KEY' }
       case 'failed':
-        return { account: known, trouble: `as last known; the API could not be asked: ${refreshed.reason}` }
+        return { account: known, trouble: `${asLastKnown(known)}the API could not be asked: ${refreshed.reason}` }
       default:
         return refreshed satisfies never
     }
   })
+}
+
+function asLastKnown({ creditsRemaining }: Account): string {
+  return creditsRemaining === null ? '' : 'as last known; '
 }

@@ -3,7 +3,7 @@ import type { BatchReport } from '../store/store.js'
 import type { Cli } from './cli.js'
 import { isTerminal } from './io.js'
 import type { Look } from './look.js'
-import { counted, figure, figureOr, moment, short } from './render/words.js'
+import { counted, creditsLeft, figure, moment, short } from './render/words.js'
 
 /** How far a batch is: a bar with the sentence below it on a terminal, plain lines elsewhere. All on stderr. */
 export interface WaitView {
@@ -81,10 +81,7 @@ function progress(batch: BatchReport): string {
 }
 
 function facts(status: StatusReport): string {
-  const parts = [
-    `${counted(status.pace.calls_last_minute, 'call')} a minute`,
-    `${figureOr(status.credits.remaining)} credits left`,
-  ]
+  const parts = [`${counted(status.pace.calls_last_minute, 'call')} a minute`, creditsLeft(status.credits.remaining)]
   if (status.eta !== null) parts.push(`finish ${moment(Date.parse(status.eta), Date.now())}`)
   return parts.join(', ')
 }

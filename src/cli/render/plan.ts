@@ -113,7 +113,9 @@ function shortfall({ estimate, creditReserve }: PlanView): string[] {
   if (estimate.creditsMissing !== null && estimate.creditsMissing > 0) {
     const reserve = creditReserve > 0 ? ` above the reserve of ${figure(creditReserve)}` : ''
     const resets =
-      estimate.creditResets === null ? '' : ` That is ${counted(estimate.creditResets, 'monthly allowance')} more.`
+      estimate.creditResets === null
+        ? ''
+        : ` ${counted(estimate.creditResets, 'monthly allowance')} more would cover that.`
     lines.push(
       `${counted(estimate.creditsMissing, 'credit')} short${reserve}: the queue pauses when they are gone and goes on after a top-up.` +
         `${resets} To spend less now: --max-credits N.`,

@@ -2,7 +2,7 @@ import type { BatchStatus, StatusReport } from '../../status/report.js'
 import type { BatchReport } from '../../store/store.js'
 import type { Paint } from './paint.js'
 import { pairs, table } from './table.js'
-import { counted, figure, figureOr, instant, momentAndWait, short } from './words.js'
+import { counted, creditsLeft, figure, figureOr, instant, momentAndWait, short } from './words.js'
 
 /** The sentence first: why it moves or does not. Then money, pace, time, and the batches. */
 export interface StatusView {
@@ -19,7 +19,7 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
     ['workers', figure(queue.workers)],
     [
       'credits',
-      `${figureOr(credits.remaining)} left, ${figure(credits.spent)} spent${unknownOutcomes(credits.unknown_outcomes)}`,
+      `${credits.remaining === null ? 'not known yet how many are left' : `${figure(credits.remaining)} left`}, ${figure(credits.spent)} spent${unknownOutcomes(credits.unknown_outcomes)}`,
     ],
     [
       'pace',
@@ -50,7 +50,7 @@ function unnamed(more: number): string[] {
 
 /** One line, for --watch where nothing can be redrawn. */
 export function statusLine({ queue, credits }: StatusReport): string {
-  return `${queue.reason} ${figureOr(credits.remaining)} credits left.`
+  return `${queue.reason} (${creditsLeft(credits.remaining)})`
 }
 
 function stateSentence({ queue }: StatusReport, paint: Paint): string {

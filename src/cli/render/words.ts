@@ -16,6 +16,11 @@ export function figureOr(count: number | null, unknown = 'unknown'): string {
   return count === null ? unknown : figure(count)
 }
 
+/** "1,234 credits left" */
+export function creditsLeft(credits: number | null): string {
+  return credits === null ? 'credits left: not known yet' : `${counted(credits, 'credit')} left`
+}
+
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
