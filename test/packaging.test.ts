@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { COMMANDS } from '../src/cli/commands.js'
 import { documentedSettings, SETTING_NAMES, SETTING_TABLE } from '../src/config/setting-table.js'
+import { CONTROLS } from '../src/simulator/control-list.js'
 
 const root = join(import.meta.dirname, '..')
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -129,6 +130,11 @@ describe('the README', () => {
     const codes = rows(/^\| \d+ \|/).map(([code]) => Number(code))
     const source = read('src/domain/errors.ts').match(/export type ExitCode = (.*)/)?.[1] ?? ''
     expect(codes).toEqual([...source.split(' | ').map(Number), 130])
+  })
+
+  test('it names every control of the simulator', () => {
+    const words = new Set([...read('README.md').matchAll(/`(?:GET |POST )?(\/[a-z-]+)`/g)].map((match) => match[1]))
+    expect(Object.keys(CONTROLS).filter((name) => !words.has(name.replace(/^\w+ /, '')))).toEqual([])
   })
 
   test('every metric that it names is served', () => {

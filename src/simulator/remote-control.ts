@@ -1,4 +1,5 @@
 import type { Exchange } from './api.js'
+import { type ControlName, controlLines, isControl } from './control-list.js'
 import type { SimulatorControls } from './controls.js'
 import { deliver } from './delivery.js'
 import { jsonReply, type Reply } from './reply.js'
@@ -7,15 +8,7 @@ import type { Timers } from './timers.js'
 
 /**
  * The remote control of a simulator that runs in a process of its own. Loopback only, and apart from
- * the API's address, so that a client under test cannot stumble into it.
- *
- *   GET  /__simulator/calls?offset=&limit=   { calls, total_count, offset, limit }
- *   GET  /__simulator/summary                { calls, paid, paidTwice, byStatus, open, mostOpen, credits }
- *   POST /__simulator/top-up     { credits }          POST /__simulator/credits  { credits }
- *   POST /__simulator/limit      { perMinute }        POST /__simulator/elsewhere { requests }
- *   POST /__simulator/fault      a fault rule → { id }
- *   POST /__simulator/heal       { id } or {} for all
- *   POST /__simulator/key        { revoked }
+ * the API's address, so that a client under test cannot stumble into it. Its controls: control-list.ts.
  */
 export const CONTROL_PATH = '/__simulator'
 
@@ -30,15 +23,17 @@ function reply(controls: SimulatorControls, { request, path, query, body }: Exch
   if (!isLoopback(request.socket.remoteAddress)) return jsonReply(403, { error: 'Only from this machine' })
   try {
     const action = `${request.method} ${path.slice(CONTROL_PATH.length)}`
-    const done = act(controls, action, new URLSearchParams(query), body)
-    return done === null ? jsonReply(404, { error: 'No such control' }) : jsonReply(200, done)
+    if (!isControl(action)) {
+      return jsonReply(404, { error: `No such control: ${request.method} ${path}`, controls: controlLines() })
+    }
+    return jsonReply(200, act(controls, action, new URLSearchParams(query), body))
   } catch (error) {
     return jsonReply(400, { error: error instanceof Error ? error.message : String(error) })
   }
 }
 
-/** Null: there is no such control. Throws for a body that makes no sense. */
-function act(controls: SimulatorControls, action: string, parameters: URLSearchParams, body: string): object | null {
+/** Throws for a body that makes no sense. */
+function act(controls: SimulatorControls, action: ControlName, parameters: URLSearchParams, body: string): object {
   switch (action) {
     case 'GET /calls':
       return page(controls, Number(parameters.get('offset') ?? 0), Number(parameters.get('limit') ?? 1000))
@@ -67,7 +62,7 @@ function act(controls: SimulatorControls, action: string, parameters: URLSearchP
       else controls.restoreKey()
       return { done: true }
     default:
-      return null
+      return action satisfies never
   }
 }
 

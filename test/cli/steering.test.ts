@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { silentLogger } from '../../src/domain/logger.js'
 import { openQueue } from '../../src/queue/open.js'
+import { CONTROLS } from '../../src/simulator/control-list.js'
 import type { StatusReport } from '../../src/status/report.js'
 import { openStore } from '../../src/store/open.js'
 import { batchNamed } from '../support/fleet.js'
@@ -283,6 +284,14 @@ test('simulate prints how to use it, answers, and ends with 0 at Ctrl-C', async 
   expect(code).toBe(0)
   expect(stdout).toMatch(/export TRACKYARD_API_URL=http:\/\/127\.0\.0\.1:\d+\/api\/external\/v1/)
   expect(stdout).toMatch(/export TRACKYARD_API_KEY=\S+/)
+  for (const control of ['top-up', 'fault', 'heal']) {
+    expect(stdout).toMatch(new RegExp(`\n  curl -X POST http://127\\.0\\.0\\.1:\\d+/__simulator/${control}\\b`))
+  }
+})
+
+test('simulate --help names every control', async () => {
+  const { stdout } = await desk.type(['simulate', '--help'])
+  expect(Object.keys(CONTROLS).filter((name) => !stdout.includes(`\n  ${name}`))).toEqual([])
 })
 
 test('simulate on a port in use ends with 2 and names --port', async () => {

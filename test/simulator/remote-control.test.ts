@@ -58,9 +58,18 @@ describe('the control endpoint', () => {
       })
       expect((await post('fault', { does: 'explode' })).body.error).toContain('one of: hang, cut')
       expect((await get('calls?offset=-1')).status).toBe(400)
-      expect((await get('nothing')).status).toBe(404)
       expect(setup.simulator.credits()).toBe(4)
       expect((await setup.search({ query: 'a' })).status).toBe(200)
+    }))
+
+  test('answers an unknown control with the list of those that exist', () =>
+    withSimulator({}, async (setup) => {
+      const { get, post } = remote(setup)
+      const { status, body } = await post('reset', {})
+      expect([status, body.error]).toEqual([404, 'No such control: POST /__simulator/reset'])
+      expect(body.controls).toHaveLength(9)
+      expect(body.controls.join('\n')).toMatch(/^POST \/heal +\{ id \} +ends that fault; without a body all of them$/m)
+      expect((await get('heal')).body.controls).toEqual(body.controls)
     }))
 
   test('is no part of the API and no search of the log', () =>

@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { type Command, Option } from 'commander'
 import { errorCode } from '../../domain/error-code.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
+import { controlLines } from '../../simulator/control-list.js'
+import { FAULT_KINDS } from '../../simulator/fault-rule.js'
 import type { Act, Cli } from '../cli.js'
 import { examples, wholeNumber } from '../parse.js'
 
@@ -28,7 +30,16 @@ export function define(command: Command, act: Act): void {
     .option('--latency <ms>', 'milliseconds until it answers', wholeNumber(0), 150)
     .action((options: SimulateOptions) => act((cli) => simulate(cli, options)))
   examples(command, 'trackyard-batch simulate --credits 1000 --per-minute 60')
+  command.addHelpText('after', CONTROLS_HELP)
 }
+
+const CONTROLS_HELP = `
+Controls, below the address that it prints and that ends in /__simulator; in braces JSON in the body:
+${controlLines()
+  .map((line) => `  ${line}`)
+  .join('\n')}
+match: part of a query, or "/…/i". does: {"status":500}, or one of these words:
+  ${FAULT_KINDS.join(', ')}`
 
 async function simulate(cli: Cli, options: SimulateOptions): Promise<ExitCode> {
   const { startSimulator } = await import('../../simulator/simulator.js')
@@ -54,10 +65,12 @@ async function simulate(cli: Cli, options: SimulateOptions): Promise<ExitCode> {
         `  export TRACKYARD_API_KEY=${SIMULATOR_KEY}`,
         '  export TRACKYARD_DATA_DIR="$HOME/trackyard-rehearsal"',
         '',
-        'The last line keeps made-up answers out of your real record. To top up the account, or to make something fail:',
+        'The last line keeps made-up answers out of your real record. To top up the account, to make something fail,',
+        'and to end that again; `trackyard-batch simulate --help` has all controls:',
         '',
         `  curl -X POST ${simulator.controlUrl}/top-up -d '{"credits":1000}'`,
         `  curl -X POST ${simulator.controlUrl}/fault -d '{"match":"night","does":{"status":500}}'`,
+        `  curl -X POST ${simulator.controlUrl}/heal`,
       ].join('\n'),
     )
     if (!signal.aborted) await once(signal, 'abort')
