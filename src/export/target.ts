@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, open, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, lstat, open, readdir, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { errorCode } from '../domain/error-code.js'
@@ -39,7 +39,8 @@ async function openFile(out: string, catalogPath: string | null): Promise<Target
     if (existing !== null && !existing.isFile()) return inPlace(await open(out, 'w'), out)
     // A link stays a link: what it points to is replaced, or made.
     const path = await behindLinks(out)
-    const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
+    await removeLeftovers(path)
+    const temporary = join(dirname(path), temporaryName(path))
     const mode = existing === null ? null : existing.mode & 0o777
     return renamed(await open(temporary, 'wx', mode ?? 0o666), { temporary, path, mode, shown: out })
   } catch (error) {
@@ -50,6 +51,29 @@ async function openFile(out: string, catalogPath: string | null): Promise<Target
 async function behindLinks(path: string): Promise<string> {
   const target = await readlink(path).catch(() => null)
   return target === null ? path : behindLinks(resolve(await realpath(dirname(path)), target))
+}
+
+function temporaryName(path: string): string {
+  return `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`
+}
+
+function isTemporaryOf(path: string, name: string): boolean {
+  const start = `.${basename(path)}.`
+  return name.startsWith(start) && /^[0-9a-f]{12}\.tmp$/.test(name.slice(start.length))
+}
+
+/** An export that lives writes all the time. */
+const LEFT_AFTER_MS = 60 * 60 * 1000
+
+/** What killed exports to the same file have left, before a new one needs the space. None is worth failing for. */
+async function removeLeftovers(path: string): Promise<void> {
+  const names = await readdir(dirname(path)).catch(() => [])
+  for (const name of names.filter((each) => isTemporaryOf(path, each))) {
+    const leftover = join(dirname(path), name)
+    const found = await lstat(leftover).catch(() => null)
+    if (found === null || !found.isFile() || Date.now() - found.mtimeMs <= LEFT_AFTER_MS) continue
+    await rm(leftover, { force: true }).catch(() => {})
+  }
 }
 
 interface Renaming {

@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
@@ -287,6 +287,40 @@ describe('where an export goes', () => {
     await expect(exportBatch(order)).rejects.toThrow('stopped')
     expect(await readdir(directory)).toEqual(['x.csv'])
     expect(await readFile(out, 'utf8')).toBe('earlier')
+  })
+
+  test('what a killed export to the same file has left goes after an hour, and nothing else does', async () => {
+    const hex = '0123456789ab'
+    const changed = async (name: string, minutesAgo: number): Promise<string> => {
+      const when = new Date(Date.now() - minutesAgo * 60_000)
+      await writeFile(join(directory, name), '')
+      await utimes(join(directory, name), when, when)
+      return name
+    }
+    await changed(`.out.${hex}.tmp`, 61)
+    const others = [
+      await changed('.out.ba9876543210.tmp', 59),
+      await changed(`.out.csv.${hex}.tmp`, 61),
+      await changed(`.Xout.${hex}.tmp`, 61),
+      await changed(`out.${hex}.tmp`, 61),
+      await changed(`.out.${hex}0.tmp`, 61),
+      await changed(`.out.${hex.toUpperCase()}.tmp`, 61),
+      await changed(`.out.${hex}.tmp.csv`, 61),
+    ]
+    await mkdir(join(directory, '.out.aaaaaaaaaaaa.tmp'))
+    await utimes(join(directory, '.out.aaaaaaaaaaaa.tmp'), 0, 0)
+    await exported([exportRow(1, ['7', 'new'])])
+    expect((await readdir(directory)).sort()).toEqual(['.out.aaaaaaaaaaaa.tmp', 'out', ...others].sort())
+  })
+
+  test('leftovers are looked for beside the file that a link leads to', async () => {
+    const real = await mkdtemp(join(directory, 'real-'))
+    const left = join(real, '.films.csv.0123456789ab.tmp')
+    await writeFile(left, '')
+    await utimes(left, 0, 0)
+    await symlink(join(real, 'films.csv'), join(directory, 'out'))
+    await exported([exportRow(1, ['7', 'new'])])
+    expect(await readdir(real)).toEqual(['films.csv'])
   })
 
   test('the catalog itself is never overwritten, by any of its names', async () => {
