@@ -6,7 +6,7 @@ import { openProgress } from './chaos/progress.js'
 import { run } from './chaos/run.js'
 import { renderTable } from './chaos/table.js'
 
-/** Nothing lost, nothing paid for twice: broken at random for as long as one likes, by a seed. See `--help` and docs/chaos.md. */
+/** Nothing lost, every credit explained: broken at random for as long as one likes, by a seed. See `--help` and docs/chaos.md. */
 async function main(words: readonly string[]): Promise<number> {
   const options = understood(words)
   if (options === 'wrong') return 2

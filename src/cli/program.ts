@@ -29,7 +29,7 @@ async function buildProgram(argv: readonly string[], cli: Cli, act: Act): Promis
   const program = new Command('trackyard-batch')
     .description(
       "Takes a catalog through Trackyard's music search, row by row and overnight, and hands it back tagged.\n" +
-        'No search is paid for twice; submitting the same file again costs nothing.',
+        'What was answered is never bought again unasked, also when the same file is submitted again.',
     )
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')

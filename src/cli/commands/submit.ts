@@ -9,7 +9,7 @@ export function define(command: Command, act: Act): void {
   command
     .description(
       'Loads a catalog (CSV, TSV or JSONL), shows what it will cost and how long it will take, and releases it.\n' +
-        'Rows that ask the same share one search. Submitting the same file again costs nothing.',
+        'Rows that ask the same share one search. What was answered before is reused for free.',
     )
     .argument('<file>', 'the catalog; - reads standard input')
     .option('-q, --query <template>', 'the search for each row, with columns in braces; default: the column "query"')
