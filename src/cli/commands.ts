@@ -14,7 +14,7 @@ export interface CommandEntry {
 }
 
 const WORK = 'Catalogs in, tagged catalogs out:'
-const LOOK = 'Looking:'
+export const LOOK = 'Looking:'
 const STEER = 'Steering:'
 const RUN = 'Running:'
 

@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { version } from '../app/version.js'
 import type { ExitCode } from '../domain/errors.js'
 import type { Act, Cli } from './cli.js'
-import { COMMANDS } from './commands.js'
+import { COMMANDS, LOOK } from './commands.js'
 import { isClosed, type Out } from './io.js'
 import { examples } from './parse.js'
 import { short } from './render/words.js'
@@ -51,6 +51,8 @@ async function buildProgram(argv: readonly string[], cli: Cli, act: Act): Promis
       .helpGroup(group)
     if (name === named) (await load()).define(command, act)
   }
+  // After them, since a command with subcommands of its own would inherit it, group and all.
+  program.commandsGroup(LOOK).helpCommand('help [command]', 'this help, or that of a command')
   examples(
     program,
     'trackyard-batch up                                                  # in one terminal',

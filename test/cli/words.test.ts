@@ -18,6 +18,13 @@ test('the agreed commands are there, and no others', async () => {
   )
 })
 
+test('--help has every command in one of its groups, help too', async () => {
+  const { stdout } = await desk.type(['--help'])
+  const groups = [...new Set(COMMANDS.map(({ group }) => group))]
+  expect(stdout.match(/^[A-Z].*:$/gm)).toEqual(['Options:', ...groups, 'Examples:'])
+  expect(stdout).toMatch(/\nLooking:\n( {2}.*\n)* {2}help \[command\] /)
+})
+
 test('--help names every command and every setting', async () => {
   const { code, stdout } = await desk.type(['--help'])
   expect(code).toBe(0)
@@ -37,6 +44,7 @@ test.each(LINES)(
     const { code, stdout, stderr } = await desk.type([...line, '--help'])
     expect([code, stderr]).toEqual([0, ''])
     expect(stdout).toMatch(new RegExp(`^Usage: trackyard-batch ${line.join(' ')}`))
+    expect(stdout).toMatch(/^Usage: .*\n\n[A-Z][\s\S]*?\.\n\n/)
     expect(stdout).toMatch(/\nExamples?:\n {2}\$ /)
     expect(stdout).toContain(`trackyard-batch ${line.join(' ')}`)
     const undescribed = stdout.match(/^ {2}-[^ ].*$/gm)?.filter((option) => !/ {2,}\S/.test(option.trim()))

@@ -15,24 +15,28 @@ export function define(command: Command, act: Act): void {
 
   const list = command
     .command('list', { isDefault: true })
-    .description('lists them, grouped by what went wrong')
+    .summary('lists them, grouped by what went wrong')
+    .description('Lists them, grouped by what went wrong.')
     .allowExcessArguments()
     .action((options: LetterOptions, self: Command) => does((work, cli) => work.list(cli, options, self.args)))
   const show = command
     .command('show')
-    .description('shows one: what was asked, what the API said, what to do')
+    .summary('shows one: what was asked, what the API said, what to do')
+    .description('Shows one: what was asked, what the API said, what to do.')
     .argument('<search>', 'its fingerprint, or the beginning of it (6 digits or more)')
     .action((search: string, options: LetterOptions) => does((work, cli) => work.show(cli, search, options)))
   const retry = command
     .command('retry')
-    .description('sends them back to the queue with fresh attempts; says what that may cost and asks first')
+    .summary('sends them back to the queue with fresh attempts; says what that may cost and asks first')
+    .description('Sends them back to the queue with fresh attempts; says what that may cost and asks first.')
     .argument('[search]', 'only this one, even if it was discarded')
     .action((search: string | undefined, options: LetterOptions) =>
       does((work, cli) => work.retry(cli, search, options)),
     )
   const discard = command
     .command('discard')
-    .description('takes them off the list; their rows stay dead in the export')
+    .summary('takes them off the list; their rows stay dead in the export')
+    .description('Takes them off the list; their rows stay dead in the export.')
     .argument('[search]', 'only this one')
     .action((search: string | undefined, options: LetterOptions) =>
       does((work, cli) => work.discard(cli, search, options)),
