@@ -1,5 +1,6 @@
 import { allowedPerMinute } from '../account/pace.js'
 import { filterDoubts } from '../catalog/filter-names.js'
+import { isOurs } from '../export/our-columns.js'
 import type { Plan } from '../store/store.js'
 import { estimate } from '../submit/estimate.js'
 import { freshAccount } from './fresh-account.js'
@@ -13,6 +14,8 @@ export async function planView(
     readonly name: string
     readonly plan: Plan
     readonly caps: { readonly maxCredits: number | null; readonly first: number | null }
+    /** Of the catalog; none where its rows bring their own names. */
+    readonly columns: readonly string[]
     /** Of all its rows. */
     readonly filterNames: Iterable<string>
     readonly signal: AbortSignal
@@ -38,6 +41,7 @@ export async function planView(
     cap,
     creditReserve: settings.creditReserve,
     accountTrouble: trouble,
+    replacedColumns: about.columns.filter(isOurs).map((column) => column.trim()),
     filterDoubts: filterDoubts(about.filterNames),
     pause: (await store.pauses.list())[0] ?? null,
     heldUntil: await store.pauses.holdUntil(now),

@@ -1,12 +1,12 @@
 import { stringify } from 'csv-stringify/sync'
 import type { Batch } from '../store/store.js'
 import type { ExportedRow, LineWriter } from './exported-row.js'
+import { isOurs, OUR_PREFIX } from './our-columns.js'
 import { spreadsheetSafe } from './spreadsheet-safe.js'
 
 /** By it Excel knows UTF-8; other programs may take it for text, so it leaves only where it came in. */
 const BYTE_ORDER_MARK = '\uFEFF'
 
-const OUR_PREFIX = 'trackyard_'
 const OUR_COLUMNS = [
   'status',
   'genre',
@@ -45,10 +45,6 @@ export function csvWriter(batch: Pick<Batch, 'format' | 'delimiter' | 'byteOrder
     header: (batch.byteOrderMark ? BYTE_ORDER_MARK : '') + line([[...header, ...OUR_COLUMNS].map(spreadsheetSafe)]),
     lines: (rows) => line(rows.map((row) => [...theirs(row), ...ourCells(row)].map(spreadsheetSafe))),
   }
-}
-
-function isOurs(column: string): boolean {
-  return column.trim().startsWith(OUR_PREFIX)
 }
 
 function cellsOf(row: string): string[] {

@@ -89,6 +89,7 @@ describe('the plan says what to do when it does not suffice', () => {
       cap,
       creditReserve: 0,
       accountTrouble: null,
+      replacedColumns: [],
       filterDoubts: [],
       pause: null,
       heldUntil: null,
@@ -121,6 +122,14 @@ describe('the plan says what to do when it does not suffice', () => {
       /asked us to wait until .*: the finish time counts from then\./,
     )
     expect(shown(free, 0, { heldUntil: DAY })).not.toMatch(/counts from/)
+  })
+
+  test('that columns of an earlier export are replaced, and which', () => {
+    expect(shown(free)).not.toMatch(/replaced/)
+    expect(shown(free, null, { replacedColumns: ['trackyard_status', 'trackyard_genre', 'trackyard_bpm'] })).toContain(
+      '\nColumns of an earlier export (trackyard_status, trackyard_genre, …) are replaced in the export.\n',
+    )
+    expect(shown(free, null, { replacedColumns: ['trackyard_error'] })).toMatch(/ export \(trackyard_error\) are /)
   })
 
   test('what a cap withholds', () => {

@@ -54,6 +54,15 @@ test('the plan says rows, reasons, cost, balance, pace and how the queries will 
   expect(stdout).toContain('Harbor calm music (limit 20)')
 })
 
+test('the plan says which columns of the catalog the export will replace', async () => {
+  const stdin = 'title,trackyard_status, trackyard_bpm\nHarbor,tagged,90\n'
+  const line = ['submit', '-', '--name', 'again', '--query', '{title} music', '--dry-run']
+  const { stdout } = await desk.type(line, { stdin })
+  expect(stdout).toMatch(
+    /^Columns of an earlier export \(trackyard_status, trackyard_bpm\) are replaced in the export\.$/m,
+  )
+})
+
 test('the plan asks once about a filter that is nearly a documented one; every name is sent as it is', async () => {
   const rows = ['A', 'B'].map((query) =>
     JSON.stringify({ query, filters: { moods: ['calm'], Genre: ['x'], year: 1999 } }),

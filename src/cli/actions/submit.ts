@@ -93,10 +93,10 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
   const { options, signal } = order
   const name = options.name ?? nameOf(order.file, session.now())
   const caps = { maxCredits: options.maxCredits ?? null, first: options.first ?? null }
-  const { batch, filterNames } = await loadCatalog(cli, session, order, name)
+  const { batch, columns, filterNames } = await loadCatalog(cli, session, order, name)
   let isDecided = false
   try {
-    const view = await planView(session, { name, plan: batch.plan, caps, filterNames, signal })
+    const view = await planView(session, { name, plan: batch.plan, caps, columns, filterNames, signal })
     if (options.json !== true) cli.print(renderPlan(view, cli.paint))
     else for (const doubt of view.filterDoubts) cli.say(doubt)
     if (options.dryRun === true) {
@@ -133,6 +133,7 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
 
 interface Loaded {
   readonly batch: LoadedBatch
+  readonly columns: readonly string[]
   readonly filterNames: ReadonlySet<string>
 }
 
@@ -162,7 +163,7 @@ async function loadCatalog(cli: Cli, session: Session, order: Order, name: strin
       signal,
       progress: (loaded) => line.show(`loading: ${counted(loaded, 'row')}`),
     })
-    return { batch, filterNames }
+    return { batch, columns: catalog.columns, filterNames }
   } finally {
     line.clear()
     catalog.close()

@@ -15,6 +15,8 @@ export interface PlanView {
   readonly creditReserve: number
   /** Why the balance is what the store last knew, or unknown; null when it is fresh. */
   readonly accountTrouble: string | null
+  /** Columns of the catalog that an earlier export has added. */
+  readonly replacedColumns: readonly string[]
   /** One sentence for each filter that is probably misspelt. */
   readonly filterDoubts: readonly string[]
   /** What stands in the way now, as the record has it. */
@@ -29,6 +31,7 @@ export function renderPlan(view: PlanView, paint: Paint): string {
   return [
     paint.bold(`${short(view.name, 60)}: ${counted(view.plan.rows, 'row')}`),
     ...rowLines(view.plan, paint),
+    ...replacedLine(view.replacedColumns),
     ...searchLines(view.plan),
     ...costLines(view),
     ...[...standstill(view), ...shortfall(view), ...view.filterDoubts].map((line) => paint.warn(line)),
@@ -42,6 +45,16 @@ function rowLines(plan: Plan, paint: Paint): string[] {
   const more = plan.invalid - plan.invalidReasons.length
   if (more > 0 && shown.length > 0) shown.push(paint.dim(`                    … and ${figure(more)} more`))
   return [paint.warn(entry('invalid', plan.invalid, 'kept in the export with the reason, never searched')), ...shown]
+}
+
+/** How many names are enough to know them by. */
+const NAMED = 2
+
+function replacedLine(columns: readonly string[]): string[] {
+  if (columns.length === 0) return []
+  const named = columns.slice(0, NAMED).map((column) => short(column, 40))
+  if (columns.length > NAMED) named.push('…')
+  return [`Columns of an earlier export (${named.join(', ')}) are replaced in the export.`]
 }
 
 function searchLines(plan: Plan): string[] {
