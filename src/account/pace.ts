@@ -11,8 +11,12 @@ export const LOWEST_TIER_PER_MINUTE = 5
 
 /** Calls a minute that the fleet may make now. */
 export async function allowedPerMinute(store: Pick<Store, 'account'>, setting: number | 'auto'): Promise<number> {
-  if (setting !== 'auto') return setting
-  return (await store.account.get()).limitPerMinute ?? LOWEST_TIER_PER_MINUTE
+  return (await knownPerMinute(store, setting)) ?? LOWEST_TIER_PER_MINUTE
+}
+
+/** The same; null where it is only that of the lowest tier, because the API has not said more yet. */
+export async function knownPerMinute(store: Pick<Store, 'account'>, setting: number | 'auto'): Promise<number | null> {
+  return setting === 'auto' ? (await store.account.get()).limitPerMinute : setting
 }
 
 /** The least that is kept for us where others use the whole limit: work goes on, and a 429 says when it must not. */

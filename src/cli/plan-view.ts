@@ -1,4 +1,4 @@
-import { allowedPerMinute } from '../account/pace.js'
+import { knownPerMinute, LOWEST_TIER_PER_MINUTE } from '../account/pace.js'
 import { filterDoubts } from '../catalog/filter-names.js'
 import { isOurs } from '../export/our-columns.js'
 import type { Plan } from '../store/store.js'
@@ -26,6 +26,7 @@ export async function planView(
   about.signal.throwIfAborted()
   const { maxCredits, first } = about.caps
   const cap = maxCredits === null ? first : Math.min(maxCredits, first ?? maxCredits)
+  const perMinute = await knownPerMinute(store, settings.rateLimit)
   const now = session.now()
   return {
     name: about.name,
@@ -33,11 +34,12 @@ export async function planView(
     estimate: estimate({
       plan: about.plan,
       account,
-      callsPerMinute: await allowedPerMinute(store, settings.rateLimit),
+      callsPerMinute: perMinute ?? LOWEST_TIER_PER_MINUTE,
       creditReserve: settings.creditReserve,
       cap,
       now,
     }),
+    paceIsKnown: perMinute !== null,
     cap,
     creditReserve: settings.creditReserve,
     accountTrouble: trouble,

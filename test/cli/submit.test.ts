@@ -101,6 +101,9 @@ test('a plan needs no Redis, no key and no API', async () => {
   const { code, stdout } = await desk.type([...SUBMIT, '--dry-run'], { env })
   expect(code).toBe(0)
   expect(stdout).toMatch(/credits left +unknown \(no API key is set\)/)
+  expect(stdout).toMatch(/pace +5 calls a minute \(the lowest tier's, until the account is asked\)\n/)
+  const own = await desk.type([...SUBMIT, '--dry-run'], { env: { ...env, TRACKYARD_RATE_LIMIT: '7' } })
+  expect(own.stdout).toMatch(/pace +7 calls a minute\n/)
 })
 
 test('where Redis is out of reach the batch is released all the same, and that is said', async () => {

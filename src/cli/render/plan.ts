@@ -10,6 +10,8 @@ export interface PlanView {
   readonly name: string
   readonly plan: Plan
   readonly estimate: Estimate
+  /** Otherwise the pace is that of the lowest tier, because the API has not said ours yet. */
+  readonly paceIsKnown: boolean
   /** What was capped by --max-credits or --first; null: nothing. */
   readonly cap: number | null
   readonly creditReserve: number
@@ -84,7 +86,7 @@ function whereDead({ alreadyDead, discarded }: Plan): string {
   return discarded === alreadyDead ? `discarded: ${off}` : `${listed}; ${figure(discarded)} discarded: ${off}`
 }
 
-function costLines({ plan, estimate, cap, now, accountTrouble }: PlanView): string[] {
+function costLines({ plan, estimate, cap, now, accountTrouble, paceIsKnown }: PlanView): string[] {
   const capped =
     cap !== null && plan.creditsNeeded > estimate.creditsNeeded
       ? `capped; ${counted(plan.creditsNeeded - estimate.creditsNeeded, 'search')} withheld until \`trackyard-batch release BATCH\``
@@ -96,6 +98,7 @@ function costLines({ plan, estimate, cap, now, accountTrouble }: PlanView): stri
   const left = estimate.creditsLeft === null ? 'unknown' : figure(estimate.creditsLeft)
   const pace = counted(estimate.callsPerMinute, 'call')
   const perDay = estimate.callsPerDay === null ? '' : `, ${figure(estimate.callsPerDay)} a day`
+  const assumed = paceIsKnown ? '' : " (the lowest tier's, until the account is asked)"
   const before = plan.dueElsewhere === 0 ? '' : `, with ${counted(plan.dueElsewhere, 'search')} of other batches`
   const finish =
     estimate.durationMs === 0
@@ -104,7 +107,7 @@ function costLines({ plan, estimate, cap, now, accountTrouble }: PlanView): stri
   return [
     entry('credits needed', estimate.creditsNeeded, capped),
     text('credits left', accountTrouble === null ? left : `${left} (${accountTrouble})`),
-    text('pace', `${pace} a minute${perDay}`),
+    text('pace', `${pace} a minute${perDay}${assumed}`),
     text('finish', finish),
   ]
 }
