@@ -2,9 +2,10 @@ import { openBatchClient } from '../src/app/client.js'
 
 /**
  * The producer to copy: submits rows from wherever yours come from, waits, and reads the results.
- * In your own project the import is `from 'trackyard-batch'`; a worker must run (`trackyard-batch up`).
+ * In your own project the import is `from 'trackyard-batch'`, once `npm install /path/to/trackyard-batch` has linked the
+ * built clone; a worker must run (`trackyard-batch up`).
  *
- *   npm run build && node dist/scripts/submit.js
+ *   npm run build && node dist/scripts/submit.js      (in the clone)
  */
 async function* scenes(): AsyncGenerator<{ id: string; title: string; mood: string }> {
   // Replace with a database cursor, an API, a directory of files: rows are streamed, memory stays flat.
