@@ -47,7 +47,7 @@ test('the plan says rows, reasons, cost, balance, pace and how the queries will 
   expect(code).toBe(0)
   expect(stdout).toMatch(/films: 4 rows/)
   expect(stdout).toMatch(/invalid +1 .*\n +line 5: /)
-  expect(stdout).toMatch(/searches +2 +1 row share/)
+  expect(stdout).toMatch(/searches +2 +1 row asks the same as another\n/)
   expect(stdout).toMatch(/credits needed +2\n/)
   expect(stdout).toMatch(/credits left +50,000\n/)
   expect(stdout).toMatch(/pace +6,000 calls a minute/)

@@ -67,7 +67,7 @@ function searchLines(plan: Plan): string[] {
       plan.searches,
       duplicates === 0
         ? 'no two rows ask the same'
-        : `${counted(duplicates, 'row')} ${duplicates === 1 ? 'shares' : 'share'} one`,
+        : `${counted(duplicates, 'row')} ${duplicates === 1 ? 'asks' : 'ask'} the same as another`,
     ),
   ]
   if (plan.alreadyAnswered > 0) lines.push(entry('  answered', plan.alreadyAnswered, 'reused for free'))
