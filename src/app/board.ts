@@ -10,21 +10,27 @@ import { status } from '../status/status.js'
 import { startChores } from './chores.js'
 import { opening } from './closers.js'
 import { downChore } from './down.js'
+import { onceUnlocked } from './once-unlocked.js'
 import { openDelivery, openRecord } from './parts.js'
 import { endable, type Running } from './running.js'
 import { version } from './version.js'
 
 /** Bull Board with the live sentence, health, readiness and metrics beside it. */
-export async function startBoardProcess(settings: Settings, log: Logger): Promise<Running & { readonly url: string }> {
+export async function startBoardProcess(
+  settings: Settings,
+  log: Logger,
+  interrupted: AbortSignal,
+): Promise<Running & { readonly url: string }> {
   return opening(async (closers) => {
     const { now } = systemClock
-    const store = await openRecord(settings, log, closers)
+    const startedAt = now()
+    const store = await onceUnlocked(() => openRecord(settings, log, closers), { log, interrupted })
     const queue = await openDelivery(settings, log, closers)
     const parts = { store, queue, log, now }
     await checkEpoch({ ...parts, setPace: () => followLimit({ ...parts, rateLimit: settings.rateLimit }) })
     const { board } = settings
     const { done, end } = endable()
-    const chores = startChores([downChore(queue, now(), end.well)], log, end.badly)
+    const chores = startChores([downChore(queue, startedAt, end.well)], log, end.badly)
     closers.add(() => chores.stop())
     const running = await startBoard({
       host: board.host,

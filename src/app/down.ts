@@ -17,14 +17,19 @@ const LOOK_EVERY_MS = 2000
 /** A worker that was killed counts as running for so long after it last said that it lives. */
 const KILLED_COUNTS_MS = 15_000
 
+/** Whether everything was asked to stop since that moment. A process that had begun before and is not ready yet must not begin its work. */
+export async function isAskedToStop(queue: Pick<SearchQueue, 'fleet'>, since: number): Promise<boolean> {
+  const askedAt = await queue.fleet.stopAskedAt()
+  return askedAt !== null && askedAt >= since
+}
+
 /** In every long-running process: looks whether it is to stop. */
 export function downChore(queue: Pick<SearchQueue, 'fleet'>, startedAt: number, stop: () => void): Chore {
   return {
     name: 'look whether to stop',
     everyMs: LOOK_EVERY_MS,
     run: async () => {
-      const askedAt = await queue.fleet.stopAskedAt()
-      if (askedAt !== null && askedAt >= startedAt) stop()
+      if (await isAskedToStop(queue, startedAt)) stop()
     },
   }
 }

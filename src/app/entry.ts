@@ -4,7 +4,6 @@ import { type Settings, secretTexts } from '../config/settings.js'
 import { type ExitCode, ReportedError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { type Log, openLog } from '../log/log.js'
-import { onceUnlocked } from './once-unlocked.js'
 import { runService } from './process.js'
 import type { Running } from './running.js'
 
@@ -25,15 +24,15 @@ export function logOf(settings: Settings, stderr: NodeJS.WriteStream): Log {
   return openLog({ level: settings.logLevel, pretty: stderr.isTTY === true, secrets: secretTexts(settings) })
 }
 
-/** A whole long-running process, from settings to exit code. A configuration that cannot work is said in one go, a locked store waited for. */
+/** A whole long-running process, from settings to exit code. A configuration that cannot work is said in one go. */
 export async function runProcess(
   surroundings: Surroundings,
-  start: (settings: Settings, log: Logger) => Promise<Running>,
+  start: (settings: Settings, log: Logger, interrupted: AbortSignal) => Promise<Running>,
 ): Promise<ExitCode> {
   try {
     const settings = settingsOf(surroundings)
     const log = logOf(settings, surroundings.stderr)
-    const code = await runService((interrupted) => onceUnlocked(() => start(settings, log), log, interrupted), {
+    const code = await runService((interrupted) => start(settings, log, interrupted), {
       log: settings.logLevel === 'silent' ? onlyErrors(surroundings) : log,
       graceMs: settings.shutdownGraceMs,
     })

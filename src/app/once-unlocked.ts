@@ -1,4 +1,5 @@
 import pRetry from 'p-retry'
+import type { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { isStoreLocked } from '../store/store-error.js'
 
@@ -7,22 +8,31 @@ const BETWEEN_TRIES_MS = 1000
 const TRIES_A_LINE = 10
 
 /**
- * Starts a service as soon as nobody holds its store locked: a backup, a frozen process, another program. Ending
+ * Opens what needs the store as soon as nobody holds it locked: a backup, a frozen process, another program. Ending
  * instead would leave a night that was started by hand without its worker. Whatever else fails is thrown at once.
- * @param interrupted Gives the start up; its reason is thrown.
+ * @param meanwhile `interrupted` ends the wait, which throws its reason; `locked` is called after each try, and ends it by throwing
  */
-export function onceUnlocked<T>(start: () => Promise<T>, log: Logger, interrupted: AbortSignal): Promise<T> {
-  // Not p-retry's own `signal`: it would also throw away a service that has started at that moment.
-  return pRetry(start, {
+export function onceUnlocked<T>(
+  open: () => Promise<T>,
+  meanwhile: {
+    readonly log: Logger
+    readonly interrupted: AbortSignal
+    readonly locked?: (error: UnreachableError) => Promise<void>
+  },
+): Promise<T> {
+  const { log, interrupted, locked = async () => {} } = meanwhile
+  // Not p-retry's own `signal`: it would also throw away what has been opened at that moment.
+  return pRetry(open, {
     retries: Number.POSITIVE_INFINITY,
     factor: 1,
     minTimeout: BETWEEN_TRIES_MS,
     shouldRetry: ({ error }) => isStoreLocked(error),
-    onFailedAttempt: ({ error, attemptNumber }) => {
+    onFailedAttempt: async ({ error, attemptNumber }) => {
       if (!isStoreLocked(error)) return
       interrupted.throwIfAborted()
       if (attemptNumber % TRIES_A_LINE === 1)
         log.warn({ tries: attemptNumber }, `${error.message} The start goes on as soon as it is free.`)
+      await locked(error)
     },
   })
 }

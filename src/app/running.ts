@@ -1,9 +1,16 @@
+import type { Closers } from './closers.js'
+
 /** A service: it runs when its start has resolved; `stop` may be called twice. */
 export interface Running {
   /** Quiet, finish what is in hand until the grace ends, put the rest back, close. Second call: the same promise. */
   stop(): Promise<void>
   /** Resolves when it was asked to end (`down`), rejects when it cannot go on. */
   readonly done: Promise<void>
+}
+
+/** One that was asked to end before it had begun. */
+export function stoppedBefore(closers: Closers): Running {
+  return { stop: () => closers.closeAll(), done: Promise.resolve() }
 }
 
 /** What a child tells its parent when its `done` resolves: its exit 0 is meant for the whole then. */

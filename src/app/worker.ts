@@ -13,37 +13,24 @@ import { systemClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
 import { checkEpoch } from '../feed/epoch.js'
 import { followRows } from '../pauses/pause.js'
-import { keepPrivateRedis } from '../queue/private-redis.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import { OPEN_CALL_MARGIN_MS, searchHandler } from '../search/handle.js'
 import type { Store } from '../store/store.js'
 import { startChores } from './chores.js'
-import { type Closers, opening } from './closers.js'
-import { downChore } from './down.js'
+import type { Closers } from './closers.js'
+import { downChore, isAskedToStop } from './down.js'
 import { HERE } from './healthy.js'
 import { sayHello } from './hello.js'
-import { openCaller, openDelivery, openRecord } from './parts.js'
-import { endable, type Running } from './running.js'
+import { endable, type Running, stoppedBefore } from './running.js'
 import { LEASES, workerChores } from './worker-chores.js'
 
-/**
- * A worker: opens the record, the delivery and the API, sees that the three belong together, sets Redis right if it
- * has lost anything, then takes searches until it is stopped.
- */
-export async function startWorker(settings: Settings, log: Logger): Promise<Running> {
-  return opening(async (closers) => {
-    const api = openCaller(settings, closers)
-    const store = await openRecord(settings, log, closers)
-    const queue = await openDelivery(settings, log, closers)
-    if (settings.redisUrl === null) {
-      const keeper = keepPrivateRedis({ dataDir: settings.dataDir, log })
-      closers.add(() => keeper.stop())
-    }
-    return workWith({ settings, log, store, queue, api }, closers)
-  })
+export interface WorkerIdentity {
+  readonly workerId: string
+  /** What was asked of the fleet before that is no concern of this worker's. */
+  readonly startedAt: number
 }
 
-export interface WorkerParts {
+export interface WorkerParts extends Partial<WorkerIdentity> {
   readonly settings: Settings
   readonly log: Logger
   readonly store: Store
@@ -51,11 +38,14 @@ export interface WorkerParts {
   readonly api: Api
 }
 
-/** The worker on parts that are open; what it opens itself it closes through `closers`. */
+/**
+ * The worker on parts that are open: sees that they belong together, sets Redis right if it has lost anything, then takes
+ * searches until it is stopped. What it opens itself it closes through `closers`.
+ */
 export async function workWith(opened: WorkerParts, closers: Closers): Promise<Running> {
   const { settings, log, store, queue, api } = opened
   const parts = { store, queue, api, log, now: systemClock.now }
-  const startedAt = parts.now()
+  const { workerId = HERE + randomUUID(), startedAt = parts.now() } = opened
   await takeApi({ store, apiUrl: settings.apiUrl })
   const { done, end } = endable()
   const announcer = openAnnouncer({ url: settings.webhookUrl?.reveal() ?? null, log })
@@ -67,10 +57,11 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
   // Where others work, one of them keeps the pace; see worker-chores.ts.
   if ((await queue.fleet.workers()) === 0) await setPace()
   await followRows(parts)
-  const workerId = HERE + randomUUID()
   closers.add(() => queue.fleet.leave(workerId).catch(() => {}))
   // Before it says that it has started: `down` waits for the workers that it knows.
   await queue.fleet.beat({ id: workerId, trouble: null })
+  // Asked while it was starting, which may have taken long: it must not make a call.
+  if (await isAskedToStop(queue, startedAt)) return stoppedBefore(closers)
   await sayHello({ settings, log, store, queue, account })
 
   const sharedKey = openSharedKey({ store, clock: systemClock })

@@ -20,8 +20,8 @@ export interface Session {
   readonly now: () => number
 }
 
-/** For the store's lock. A command does nothing else meanwhile, and a catalog half loaded is worth the wait. */
-const PATIENCE_MS = 10_000
+/** For the store's lock. A catalog half loaded is worth the wait; a command hears no Ctrl-C meanwhile. */
+const PATIENCE_MS = 5000
 
 /** The parts are imported here, late: they bring the queue and the database along. */
 export async function withSession(cli: Cli, use: (session: Session) => Promise<ExitCode>): Promise<ExitCode> {

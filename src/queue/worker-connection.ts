@@ -15,13 +15,11 @@ export interface WorkerConnection {
 export function openWorkerConnection(lasting: LastingOptions): WorkerConnection {
   let ended = false
   const retryStrategy = (times: number) => (ended ? null : reconnectAfterMs(times))
-  // Read by BullMQ, whose version check prints; the duplicate has it too.
-  const options = { ...lasting, retryStrategy, skipVersionCheck: true }
-  const redis = new Redis(options)
+  const redis = withoutPolicy(new Redis({ ...lasting, retryStrategy }))
   const all = [redis]
   const duplicate = redis.duplicate.bind(redis)
   redis.duplicate = (override?: Partial<RedisOptions>) => {
-    const copy = duplicate(override)
+    const copy = withoutPolicy(duplicate(override))
     all.push(copy)
     return copy
   }
@@ -34,6 +32,22 @@ export function openWorkerConnection(lasting: LastingOptions): WorkerConnection 
       for (const one of all) end(one)
     },
   }
+}
+
+/**
+ * BullMQ reads the version from INFO, which decides how exactly it waits for delayed jobs, and prints a line of its own,
+ * one a connection, where keys may be evicted. Ours is in the log once (`fleet.warnings`).
+ */
+function withoutPolicy(redis: Redis): Redis {
+  const info = redis.info.bind(redis) as (...words: unknown[]) => Promise<string>
+  // With a callback it is ioredis itself that asks, whether the server is ready.
+  redis.info = ((...words: unknown[]) =>
+    words.length > 0 ? info(...words) : info().then(withoutPolicyLine)) as Redis['info']
+  return redis
+}
+
+function withoutPolicyLine(text: string): string {
+  return text.replace(/^maxmemory_policy:.*\r?\n/m, '')
 }
 
 /** One that waits to reconnect would never say that it has ended: it is sent to try once more, and gives up on what it meets. */

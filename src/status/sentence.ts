@@ -26,8 +26,8 @@ export interface Standing {
   readonly silence: string | null
   readonly limitPerMinute: number | null
   readonly callsLastMinute: number
-  /** The latest calls that were all answered 429, and since when. */
-  readonly toldToWait: { readonly calls: number; readonly since: number | null }
+  /** The latest calls that were all answered 429, and between when; null: the latest was not. */
+  readonly toldToWait: { readonly calls: number; readonly from: number; readonly to: number } | null
   readonly withheld: number
   readonly now: number
 }
@@ -52,8 +52,8 @@ export function explain(standing: Standing): Explanation {
 
 /** What the record says all the same comes after what is in the way. */
 function unknownReason(standing: Standing, silence: string): string {
-  const rest = standing.pauses.length > 0 ? pausedReason(standing) : `${searches(standing.due)} due.`
-  return `${silence} What workers do at the moment is therefore unknown. ${rest}`
+  const rest = standing.due > 0 ? `${searches(standing.due)} due.` : idleReason({ ...standing, workers: 1 })
+  return `${silence} What workers do at the moment is therefore unknown. ${standing.pauses.length > 0 ? pausedReason(standing) : rest}`
 }
 
 /** Paid answers that wait in memory are what somebody must know first. */
@@ -92,17 +92,13 @@ const MANY_WAITS = 20
 const LONG_MS = 10 * 60_000
 
 /** Told to wait again and again, beyond what one wave of calls explains: the end of the hold is no sign that it goes on then. */
-export function isHeldAgainAndAgain({
-  toldToWait: { calls, since },
-  now,
-}: Pick<Standing, 'toldToWait' | 'now'>): boolean {
-  return calls >= MANY_WAITS && since !== null && now - since >= LONG_MS
+export function isHeldAgainAndAgain({ toldToWait }: Pick<Standing, 'toldToWait'>): boolean {
+  return toldToWait !== null && toldToWait.calls >= MANY_WAITS && toldToWait.to - toldToWait.from >= LONG_MS
 }
 
-function heldAgain(standing: Standing): string {
-  const { since } = standing.toldToWait
-  if (since === null || !isHeldAgainAndAgain(standing)) return ''
-  return ` Every call since ${clockTime(since, standing.now)} was told to wait, for free: look for another program on this key, or ask Trackyard.`
+function heldAgain({ toldToWait, now }: Standing): string {
+  if (toldToWait === null || !isHeldAgainAndAgain({ toldToWait })) return ''
+  return ` Every call since ${clockTime(toldToWait.from, now)} was told to wait, for free: look for another program on this key, or ask Trackyard.`
 }
 
 function pausedReason({ pauses, watch, autoResumeMs, workers, due, now }: Standing): string {

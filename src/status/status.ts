@@ -75,7 +75,7 @@ export async function status(
     eta: isoOrNull(
       finishAt({
         // A hold without an end is that of workers that cannot write to the store.
-        moves: explained.state === 'running' || (explained.until !== null && !isHeldAgainAndAgain({ ...totals, now })),
+        moves: explained.state === 'running' || (explained.until !== null && !isHeldAgainAndAgain(totals)),
         until: explained.until,
         due: totals.due,
         lastAttemptAt: delivery.delays?.last ?? null,

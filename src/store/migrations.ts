@@ -61,6 +61,7 @@ const TABLES = [
     failures integer not null default 0,
     queued_priority text, queued_at integer,
     answered_at integer, tracks integer,
+    verdict_call integer,
     died_at integer, death_reason text, death_status integer, death_error text, death_code text,
     death_message text, death_request_id text, death_remedy text,
     discarded integer not null default 0,

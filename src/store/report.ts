@@ -27,8 +27,8 @@ export interface Totals {
   readonly unknownOutcomes: number
   readonly callsByOutcome: Readonly<Record<CallOutcome, number>>
   readonly callsLastMinute: number
-  /** The latest calls that were answered 429 without another outcome between them, 200 at most, and when the first of them was. */
-  readonly toldToWait: { readonly calls: number; readonly since: number | null }
+  /** The latest calls that were answered 429 without another outcome between them, 200 at most; null: the latest was not. */
+  readonly toldToWait: { readonly calls: number; readonly from: number; readonly to: number } | null
 }
 
 export interface CallReport {

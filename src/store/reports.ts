@@ -55,17 +55,15 @@ function totals(reader: Connection, now: number): Totals {
 const LONGEST_ROW = 200
 
 function toldToWait(reader: Connection): Totals['toldToWait'] {
-  let calls = 0
-  let since: number | null = null
+  const ends: number[] = []
   const latest = reader.iterate<{ outcome: CallOutcome; finished_at: number }>(
     `select outcome, finished_at from call not indexed where finished_at is not null order by id desc limit ${LONGEST_ROW}`,
   )
   for (const { outcome, finished_at } of latest) {
     if (outcome !== 'rate_limited') break
-    calls += 1
-    since = finished_at
+    ends.push(finished_at)
   }
-  return { calls, since }
+  return ends.length === 0 ? null : { calls: ends.length, from: Math.min(...ends), to: Math.max(...ends) }
 }
 
 function unknownOutcomes(reader: Connection, limit: number): Awaited<ReturnType<Reports['unknownOutcomes']>> {

@@ -113,7 +113,8 @@ export interface SearchTable {
   answered_at: number | null
   /** Tracks in the answer. */
   tracks: number | null
-  /** The call that gave the verdict; null for a search that crashed its workers. */
+  /** Not written any more: a worker of an earlier version still does. */
+  verdict_call: number | null
   died_at: number | null
   death_reason: DeathReason | null
   death_status: number | null

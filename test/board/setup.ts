@@ -128,6 +128,6 @@ export function someTotals(): Totals {
       transient: 5,
     },
     callsLastMinute: 291,
-    toldToWait: { calls: 0, since: null },
+    toldToWait: null,
   }
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { settingsOf } from '../../src/app/entry.js'
-import { startWorker } from '../../src/app/worker.js'
+import { startWorker } from '../../src/app/start-worker.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'

@@ -128,7 +128,7 @@ describe('the plan says what to do when it does not suffice', () => {
   test('that columns of an earlier export are replaced, and which', () => {
     expect(shown(free)).not.toMatch(/replaced/)
     expect(shown(free, null, { replacedColumns: ['trackyard_status', 'trackyard_genre', 'trackyard_bpm'] })).toContain(
-      '\nColumns of an earlier export (trackyard_status, trackyard_genre, …) are replaced in the export.\n',
+      '\nColumns of an earlier export (trackyard_status, trackyard_genre, …) are replaced in a CSV export.\n',
     )
     expect(shown(free, null, { replacedColumns: ['trackyard_error'] })).toMatch(/ export \(trackyard_error\) are /)
   })

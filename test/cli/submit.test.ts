@@ -59,7 +59,7 @@ test('the plan says which columns of the catalog the export will replace', async
   const line = ['submit', '-', '--name', 'again', '--query', '{title} music', '--dry-run']
   const { stdout } = await desk.type(line, { stdin })
   expect(stdout).toMatch(
-    /^Columns of an earlier export \(trackyard_status, trackyard_bpm\) are replaced in the export\.$/m,
+    /^Columns of an earlier export \(trackyard_status, trackyard_bpm\) are replaced in a CSV export\.$/m,
   )
 })
 

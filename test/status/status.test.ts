@@ -25,7 +25,7 @@ const QUIET: Standing = {
   silence: null,
   limitPerMinute: 300,
   callsLastMinute: 0,
-  toldToWait: { calls: 0, since: null },
+  toldToWait: null,
   withheld: 0,
   now: NOW,
 }
@@ -59,6 +59,7 @@ describe('the one sentence', () => {
     const unknown = `${silence} What workers do at the moment is therefore unknown.`
     const nobody = said({ silence, workers: 0, due: 2 })
     expect(nobody).toEqual({ state: 'no workers', reason: `${unknown} 2 searches due.`, until: null })
+    expect(said({ silence, workers: 0, withheld: 90 }).reason).toMatch(/unknown\. Nothing is due; 90 rows are withheld/)
     const pauses = [{ cause: 'operator', since: NOW, detail: '' }] as const
     const paused = said({ silence, workers: 0, due: 2, pauses })
     expect(paused.state).toBe('paused')
@@ -94,13 +95,14 @@ describe('the one sentence', () => {
   test('a hold has one visible end; that of the day is told from that of the minute', () => {
     expect(said({ due: 1, heldUntil: NOW + 42_000 })).toMatchObject({ until: NOW + 42_000 })
     expect(said({ due: 1, heldUntil: NOW + 42_000 }).reason).toMatch(/asked us to wait \(rate limit\).*1 search due/)
-    const again = { due: 1, heldUntil: NOW + 42_000, toldToWait: { calls: 20, since: NOW - 600_000 } }
+    const wave = { calls: 200, from: NOW - 600_000, to: NOW - 599_000 }
+    const again = { due: 1, heldUntil: NOW + 42_000, toldToWait: { calls: 20, from: NOW - 600_000, to: NOW } }
     const since = new Date(NOW - 600_000).toLocaleString('sv-SE').slice(11)
     expect(said(again).reason).toContain(
       ` 1 search due. Every call since ${since} was told to wait, for free: look for `,
     )
-    expect(said({ ...again, toldToWait: { calls: 19, since: NOW - 600_000 } }).reason).toMatch(/1 search due\.$/)
-    expect(said({ ...again, toldToWait: { calls: 200, since: NOW - 500_000 } }).reason).toMatch(/1 search due\.$/)
+    expect(said({ ...again, toldToWait: { ...again.toldToWait, calls: 19 } }).reason).toMatch(/1 search due\.$/)
+    expect(said({ ...again, toldToWait: wave }).reason).toMatch(/1 search due\.$/)
     const day = said({ due: 5, heldUntil: NOW + 13 * 3_600_000, outOfToday: true }).reason
     expect(day).toMatch(
       /The day's limit of calls is used up: no calls until 2026-03-0\d \d\d:\d\d:\d\d; 5 searches due/,
@@ -233,7 +235,7 @@ describe('the report', () => {
     expect((await fleet.status()).eta).not.toBeNull()
     const totals = async (now: number) => ({
       ...(await fleet.store.reports.totals(now)),
-      toldToWait: { calls: 30, since: now - 3_600_000 },
+      toldToWait: { calls: 30, from: now - 3_600_000, to: now },
     })
     const store = { ...fleet.store, reports: { ...fleet.store.reports, totals } }
     await alive()

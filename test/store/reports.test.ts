@@ -67,7 +67,7 @@ describe('the totals', () => {
       spent: 2,
       unknownOutcomes: 1,
       callsLastMinute: 1,
-      toldToWait: { calls: 0, since: null },
+      toldToWait: null,
       callsByOutcome: { sent: 1, answered: 1, unreadable: 1, unknown: 1, refused: 0 },
     })
   })
@@ -78,10 +78,10 @@ describe('the totals', () => {
       close(store, await granted(store, query, { now: now - 1000 }), ending, { now })
     await end('a', 'rateLimited', 11_000)
     await end('b', 'answered', 75_000)
-    expect((await store.reports.totals(1)).toldToWait).toEqual({ calls: 0, since: null })
+    expect((await store.reports.totals(1)).toldToWait).toBeNull()
     await end('a', 'rateLimited', 80_000)
     await end('c', 'rateLimited', 160_000)
-    expect((await store.reports.totals(1)).toldToWait).toEqual({ calls: 2, since: 80_000 })
+    expect((await store.reports.totals(1)).toldToWait).toEqual({ calls: 2, from: 80_000, to: 160_000 })
   })
 
   test('unknown outcomes are listed by name, newest first', async () => {

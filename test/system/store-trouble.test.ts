@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
+import { findPrivateRedis } from '../../src/queue/private-redis.js'
 import { type SmallDisk, smallDisk } from '../support/disk.js'
 import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
 import { catalogText, type Night, type Process, QUERY, startNight } from '../support/night.js'
@@ -134,6 +135,25 @@ test('a worker that finds the store locked waits for it, and can be stopped whil
   other.close()
   await patient.waitForLog(/worker started/)
   await untilDone(night)
+}, 240_000)
+
+test('a worker that waits for the locked store is seen, `down` ends it, and it makes no call when the lock is gone', async () => {
+  await inTheBeginning()
+  const other = new Database(join(night.dataDir, 'trackyard.db'))
+  other.exec('BEGIN IMMEDIATE')
+  const worker = night.start('dist/workers/worker.js')
+  const isSeen = async () => (await night.status()).queue.stuck_workers === 1
+  await until(isSeen, { timeoutMs: 60_000, what: 'the worker to be seen' })
+  expect((await night.status()).queue.reason).toMatch(/^No calls: 1 worker cannot write to the store since /)
+  expect(await night.cli(['down'])).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^Stopped 1 worker; the private Redis is stopped/),
+  })
+  expect(await worker.exited).toMatchObject({ code: 0, signal: null })
+  other.exec('COMMIT')
+  other.close()
+  expect(await findPrivateRedis({ dataDir: night.dataDir })).toBeNull()
+  expect(night.simulator.calls()).toEqual([])
 }, 240_000)
 
 test('a command waits for the lock for some seconds before it gives up', async () => {

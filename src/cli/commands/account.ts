@@ -45,9 +45,11 @@ async function showAccount(cli: Cli, { adopt = false, json = false }: AccountOpt
     const refreshed = await refreshAccount({ store, api, now: session.now })
     const isFresh = refreshed.kind === 'ok'
     const account = isFresh ? refreshed.account : await store.account.get()
-    if (json) cli.printJson(accountJson(account, isFresh))
-    // What is on record is another address's, then.
-    else if (isFresh || !adopt) cli.print(renderAccount(account, isFresh, settings.apiUrl))
+    // What is on record is another address's, where this one was not reached.
+    if (isFresh || !adopt) {
+      if (json) cli.printJson(accountJson(account, isFresh))
+      else cli.print(renderAccount(account, isFresh, settings.apiUrl))
+    }
     switch (refreshed.kind) {
       case 'ok':
         if (adopt) await adoptApi(cli, session)

@@ -14,8 +14,8 @@ export function define(command: Command, act: Act): void {
         const { startBoardProcess } = await import('../../app/board.js')
         const { surroundingsOf } = await import('../session.js')
         cli.whisper(`data directory: ${settingsOf(cli.io).dataDir}`)
-        return runProcess(surroundingsOf(cli), async (settings, log) => {
-          const board = await startBoardProcess(settings, log)
+        return runProcess(surroundingsOf(cli), async (settings, log, interrupted) => {
+          const board = await startBoardProcess(settings, log, interrupted)
           cli.print(`Bull Board: ${board.url}`)
           return board
         })

@@ -47,7 +47,8 @@ async function resumeAll(cli: Cli): Promise<ExitCode> {
 async function shortOfReserve({ store, settings }: Session, { lifted }: ResumedByHand): Promise<string | null> {
   const { creditsRemaining: left } = await store.account.get()
   if (!lifted.includes('reserve') || left === null || left > settings.creditReserve) return null
-  return `It pauses again at the next search: ${left} credits are left and ${settings.creditReserve} are kept in reserve. Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker.`
+  const { counted } = await import('../render/words.js')
+  return `It pauses again at the next search: ${counted(left, 'credit')} ${left === 1 ? 'is' : 'are'} left and ${settings.creditReserve} are kept in reserve. Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker.`
 }
 
 const ONE_AT_A_TIME = 'One call at a time is tried until one succeeds.'

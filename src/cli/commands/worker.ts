@@ -18,7 +18,7 @@ export function define(command: Command, act: Act): void {
           cli.print(lives ? 'A worker lives on this host.' : 'No worker on this host has said in 15 s that it lives.')
           return lives ? 0 : 1
         }
-        const { startWorker } = await import('../../app/worker.js')
+        const { startWorker } = await import('../../app/start-worker.js')
         const { surroundingsOf } = await import('../session.js')
         cli.whisper(`data directory: ${settingsOf(cli.io).dataDir}`)
         return runProcess(surroundingsOf(cli), startWorker)

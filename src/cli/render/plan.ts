@@ -56,7 +56,7 @@ function replacedLine(columns: readonly string[]): string[] {
   if (columns.length === 0) return []
   const named = columns.slice(0, NAMED).map((column) => short(column, 40))
   if (columns.length > NAMED) named.push('…')
-  return [`Columns of an earlier export (${named.join(', ')}) are replaced in the export.`]
+  return [`Columns of an earlier export (${named.join(', ')}) are replaced in a CSV export.`]
 }
 
 function searchLines(plan: Plan): string[] {
