@@ -20,6 +20,8 @@ export interface Scene {
   readonly released: Map<string, number>
   /** Closed by the next `resume`, whoever pressed it. */
   readonly pauses: Span[]
+  /** The commands, from start to end. */
+  readonly resumes: Span[]
   /** Once everything is healed nothing of what was begun may come undone: pauses and faults end there. */
   readonly healing: AbortSignal
 }
@@ -68,9 +70,12 @@ export async function perform(scene: Scene, action: Action): Promise<void> {
       stage.simulator.setCredits(PLENTY_OF_CREDITS)
       return
     case 'pause': {
+      const startedAt = Date.now()
       const isPaused = (await stage.command(['pause', '--reason', 'chaos'])).code === 0
       done('pauses', isPaused)
-      if (isPaused) scene.pauses.push({ from: Date.now(), to: Number.POSITIVE_INFINITY })
+      // Of a pause and a resume under way at the same time nobody knows which came last.
+      const stands = isPaused && scene.resumes.every(({ to }) => to < startedAt)
+      if (stands) scene.pauses.push({ from: Date.now(), to: Number.POSITIVE_INFINITY })
       await until(action.forMs, scene.healing)
       return resume(scene)
     }
@@ -97,10 +102,12 @@ export async function perform(scene: Scene, action: Action): Promise<void> {
 }
 
 /** Lifts every pause, also those of others. */
-export async function resume({ stage, pauses }: Pick<Scene, 'stage' | 'pauses'>): Promise<void> {
-  const now = Date.now()
-  for (const [index, { from, to }] of pauses.entries()) pauses[index] = { from, to: Math.min(to, now) }
+export async function resume({ stage, pauses, resumes }: Pick<Scene, 'stage' | 'pauses' | 'resumes'>): Promise<void> {
+  const startedAt = Date.now()
+  for (const [index, { from, to }] of pauses.entries()) pauses[index] = { from, to: Math.min(to, startedAt) }
+  const place = resumes.push({ from: startedAt, to: Number.POSITIVE_INFINITY }) - 1
   await stage.command(['resume'])
+  resumes[place] = { from: startedAt, to: Date.now() }
 }
 
 /** Submits a batch of the plan; one that was refused (the store was busy, say) is submitted again. */

@@ -45,7 +45,17 @@ export async function run(options: RunOptions): Promise<Run> {
     // The first command makes the data directory.
     await stage.command(['status'])
     const redis = await openVictim(stage.dataDir)
-    const scene: Scene = { plan, stage, crew, tally, redis, released: new Map(), pauses, healing: healing.signal }
+    const scene: Scene = {
+      plan,
+      stage,
+      crew,
+      tally,
+      redis,
+      released: new Map(),
+      pauses,
+      resumes: [],
+      healing: healing.signal,
+    }
     crew.startAll()
     await allStarted(crew, options.signal)
     await breakThings(scene, options, healing)
