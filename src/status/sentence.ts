@@ -111,7 +111,7 @@ function pausedReason({ pauses, watch, autoResumeMs, workers, due, now }: Standi
       : ''
   // Where no worker runs, nobody asks.
   const known = workers === 0 ? { ...watch, nextAt: null } : watch
-  return `${pauseSentence(first, now, { watch: known, autoResumeMs })} ${searches(due)} ${due === 1 ? 'waits' : 'wait'}${needed}.${also}`
+  return `${pauseSentence(first, now, { watch: known, autoResumeMs })} ${searchesWait(due)}${needed}.${also}`
 }
 
 type Healing = Pick<Standing, 'watch' | 'autoResumeMs'>
@@ -166,7 +166,7 @@ function runningReason(standing: Standing): string {
     const { delayed, nextAttemptAt, now } = standing
     const next =
       nextAttemptAt === null ? '' : `, ${delayed === 1 ? '' : 'the first '}at ${clockTime(nextAttemptAt, now)}`
-    return `${searches(delayed)} ${delayed === 1 ? 'waits' : 'wait'} for another attempt${next}.`
+    return `${searchesWait(delayed)} for another attempt${next}.`
   }
   const limit = standing.limitPerMinute === null ? '' : ` of ${figure(standing.limitPerMinute)} allowed`
   return `Running: ${standing.callsLastMinute === 1 ? '1 call' : `${figure(standing.callsLastMinute)} calls`} in the last minute${limit}; ${searches(standing.due)} due.`
@@ -182,6 +182,10 @@ function idleReason(standing: Standing): string {
 
 function searches(count: number): string {
   return count === 1 ? '1 search' : `${figure(count)} searches`
+}
+
+function searchesWait(count: number): string {
+  return `${searches(count)} ${count === 1 ? 'waits' : 'wait'}`
 }
 
 function credits(count: number): string {

@@ -50,8 +50,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
       openConnection(path, readOnly ? 'read' : 'write', patienceMs),
     )
     try {
-      await bringUpToDate(connection, migrating, readOnly, log)
-      connection.get(`pragma busy_timeout = ${patienceMs}`)
+      await bringUpToDate(connection, migrating, { readOnly, patienceMs, log })
       return assemble(connection)
     } catch (error) {
       connection.close()
@@ -118,8 +117,7 @@ function makeDirectory(path: string): void {
 async function bringUpToDate(
   connection: Connection,
   migrating: Kysely<unknown>,
-  readOnly: boolean,
-  log: Logger,
+  { readOnly, patienceMs, log }: Required<Pick<OpenOptions, 'readOnly' | 'patienceMs' | 'log'>>,
 ): Promise<void> {
   if (versionOf(connection) === SCHEMA_VERSION) return
   refuseNewer(connection)
@@ -144,6 +142,8 @@ async function bringUpToDate(
   } catch (error) {
     connection.rollback()
     throw error
+  } finally {
+    connection.get(`pragma busy_timeout = ${patienceMs}`)
   }
 }
 
