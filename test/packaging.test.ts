@@ -154,7 +154,7 @@ describe('the image and docker-compose.yml', () => {
   test('the image runs on the Node line that package.json asks for, and not as root', () => {
     const stages = [...read('Dockerfile').matchAll(/^FROM (\S+)/gm)].map((match) => match[1])
     expect(stages).toEqual(['node:20-bookworm-slim', 'node:20-bookworm-slim'])
-    expect(manifest.engines.node).toMatch(/^>=20\./)
+    expect(manifest.engines.node).toMatch(/^\^20\./)
     expect(
       read('Dockerfile')
         .split(/^FROM /m)
