@@ -29,6 +29,8 @@ export async function runProcess(
   surroundings: Surroundings,
   start: (settings: Settings, log: Logger, interrupted: AbortSignal) => Promise<Running>,
 ): Promise<ExitCode> {
+  // A terminal that was closed must not end the process before its calls have.
+  surroundings.stderr.on('error', () => {})
   try {
     const settings = settingsOf(surroundings)
     const log = logOf(settings, surroundings.stderr)

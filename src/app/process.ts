@@ -1,10 +1,11 @@
 import { type ExitCode, ReportedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
+import { isHangUpIgnored, leaveClosedTerminal } from './hang-up.js'
 import { ASKED_TO_END, type Running } from './running.js'
 
 /**
  * The life of a long-running process: start, wait for a signal or a reason to end, stop within the grace, exit
- * code. SIGTERM and Ctrl-C stop it cleanly; a second signal exits at once. A start that waits for something gives
+ * code. SIGTERM, Ctrl-C and a closed terminal stop it cleanly; a second signal exits at once. A start that waits for something gives
  * itself up when `interrupted`, by throwing its reason.
  */
 export async function runService(
@@ -41,27 +42,46 @@ function tellParent(): void {
 /** What closing may take beyond the grace: connections, the store's last commit. */
 const CLOSING_MS = 5000
 
+/** SIGHUP: the terminal was closed. SIGQUIT: Ctrl-\. */
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
+
 /**
- * Aborts at the first SIGINT or SIGTERM; the second exits at once with 130 (128 + SIGINT), as shells
+ * Calls `stop` at every stop signal. A second one asks to exit at once. SIGHUP never counts as the second: a logout sends
+ * it together with SIGTERM, and twice to the jobs of a shell. It is passed over where it was ignored at the start.
+ */
+function onStopSignals(stop: (name: NodeJS.Signals, atOnce: boolean) => void): () => void {
+  const ignoresHangUp = isHangUpIgnored()
+  let asked = 0
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (name === 'SIGHUP' && ignoresHangUp) return
+    if (name !== 'SIGHUP') asked += 1
+    stop(name, name !== 'SIGHUP' && asked > 1)
+  }
+  for (const name of STOP_SIGNALS) process.on(name, onSignal)
+  process.off('exit', leaveClosedTerminal).on('exit', leaveClosedTerminal)
+  return () => {
+    for (const name of STOP_SIGNALS) process.off(name, onSignal)
+  }
+}
+
+/**
+ * Aborts at the first stop signal; a second one exits at once with 130 (128 + SIGINT), as shells
  * expect it. A child of `up` also stops when its parent is gone (their channel is cut).
  */
 export function interruptSignal(): { readonly signal: AbortSignal; dispose(): void } {
   const controller = new AbortController()
-  const onSignal = (): void => {
-    if (controller.signal.aborted) process.exit(130)
-    controller.abort(new Error('Interrupted.'))
-  }
+  const forget = onStopSignals((_name, atOnce) => {
+    if (atOnce) process.exit(130)
+    if (!controller.signal.aborted) controller.abort(new Error('Interrupted.'))
+  })
   const onOrphaned = (): void => {
     if (!controller.signal.aborted) controller.abort(new Error('The parent process ended.'))
   }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
   process.on('disconnect', onOrphaned)
   return {
     signal: controller.signal,
     dispose() {
-      process.off('SIGINT', onSignal)
-      process.off('SIGTERM', onSignal)
+      forget()
       process.off('disconnect', onOrphaned)
     },
   }
@@ -72,16 +92,17 @@ export function interruptSignal(): { readonly signal: AbortSignal; dispose(): vo
  * cleanly. It says a word and exits with 1; 130 is kept for a second signal.
  */
 export function exitAtSignal(say: (sentence: string) => void): void {
-  let signals = 0
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(name, () => {
-      signals += 1
-      if (process.listenerCount(name) > 1) return
-      if (signals > 1) process.exit(130)
-      say('Interrupted.')
-      process.exit(1)
-    })
-  }
+  let isEnding = false
+  onStopSignals((name, atOnce) => {
+    if (process.listenerCount(name) > 1) {
+      isEnding = true
+      return
+    }
+    if (atOnce) process.exit(130)
+    if (isEnding) return
+    say('Interrupted.')
+    process.exit(1)
+  })
 }
 
 function whenAborted(signal: AbortSignal): Promise<void> {

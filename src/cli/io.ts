@@ -28,17 +28,18 @@ export function isTerminal(stream: Out | In): boolean {
 }
 
 /**
- * Without a listener a failing output would end the process. `trackyard-batch … | head` closes it early: what is
- * written after that is nobody's. Anything else (a full disk behind `> file`) is kept for the end.
+ * Without a listener a failing output would end the process. `trackyard-batch … | head` closes it early, and so does who
+ * closes the terminal (EIO): what is written after that is nobody's. Anything else (a full disk behind `> file`) is kept for the end.
  * @returns why not all of stdout was written, where somebody wanted to have it; null when all is well
  */
 export function watchOutput(io: Pick<Io, 'stdout' | 'stderr'>): () => Promise<Error | null> {
   let trouble: Error | null = null
-  io.stderr.on('error', () => {})
-  io.stdout.on('error', (error) => {
-    // Kept here, since Node's own stdout forgets it.
-    if (!isClosedOutput(error)) trouble ??= error
-  })
+  for (const stream of [io.stdout, io.stderr]) {
+    stream.on('error', (error) => {
+      if (isClosedOutput(error) || (isTerminal(stream) && errorCode(error) === 'EIO')) closedStreams.add(stream)
+      else if (stream === io.stdout) trouble ??= error
+    })
+  }
   return async () => {
     // A write reports its failure a turn later.
     await setImmediate()
@@ -46,8 +47,11 @@ export function watchOutput(io: Pick<Io, 'stdout' | 'stderr'>): () => Promise<Er
   }
 }
 
+/** Kept here, since Node's own stdout forgets its errors. */
+const closedStreams = new WeakSet<Out>()
+
 export function isClosed(stream: Out): boolean {
-  return stream.destroyed || stream.writableEnded || stream.errored !== null
+  return closedStreams.has(stream) || stream.destroyed || stream.writableEnded || stream.errored !== null
 }
 
 export function isClosedOutput(error: unknown): boolean {

@@ -29,7 +29,7 @@ export interface LogOptions {
 const SECRET_FACTS = ['apiKey', 'authorization', 'password'].flatMap((name) => [name, `*.${name}`, `*.*.${name}`])
 
 export function openLog(options: LogOptions): Log {
-  const stderr = options.destination === undefined ? pino.destination({ fd: 2, sync: true }) : null
+  const stderr = options.destination === undefined ? openStderr() : null
   const destination = options.destination ?? stderr
   const conceal = concealer(options.secrets)
   const prettify = options.pretty ? prettyFactory(PRETTY) : null
@@ -55,7 +55,29 @@ export function openLog(options: LogOptions): Log {
     info: (facts, sentence) => logger.info(facts, sentence),
     warn: (facts, sentence) => logger.warn(facts, sentence),
     error: (facts, sentence) => logger.error(facts, sentence),
-    flush: () => stderr?.flushSync(),
+    flush: () => stderr?.flush(),
+  }
+}
+
+/** What a full disk keeps from being written is written later, up to this much. */
+const MOST_HELD_BYTES = 1024 * 1024
+
+/** A log that cannot be written (a closed terminal, a full disk) must not end the process. */
+function openStderr(): { write(line: string): void; flush(): void } {
+  const stream = pino.destination({ fd: 2, sync: true, maxLength: MOST_HELD_BYTES })
+  let isFailing = false
+  stream.on('error', () => {
+    isFailing = true
+  })
+  stream.on('write', () => {
+    isFailing = false
+  })
+  return {
+    write: (line) => void stream.write(line),
+    // The library's flush tries for ever where a write fails.
+    flush: () => {
+      if (!isFailing) stream.flushSync()
+    },
   }
 }
 

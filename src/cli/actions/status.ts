@@ -4,7 +4,7 @@ import type { StatusReport } from '../../status/report.js'
 import { findBatch } from '../../submit/batches.js'
 import type { Cli } from '../cli.js'
 import { interruptible, orAborted } from '../interrupt.js'
-import { isTerminal } from '../io.js'
+import { isClosed, isTerminal } from '../io.js'
 import { type Look, lookNow } from '../look.js'
 import { renderStatus, statusLine } from '../render/status.js'
 import { type Session, withSession } from '../session.js'
@@ -60,6 +60,7 @@ async function redraw(cli: Cli, session: Session, look: () => Promise<Look>, sig
       const text = await human(cli, session, report)
       stdout.write(`\u001B[H${text.replaceAll('\n', '\u001B[K\n')}\u001B[K\n\u001B[J`)
       await sleep(WATCH_MS, undefined, { signal })
+      if (isClosed(stdout)) return
     }
   } finally {
     stdout.write('\u001B[?25h')
@@ -79,5 +80,6 @@ async function writeLines(cli: Cli, _session: Session, look: () => Promise<Look>
     }
     lastStanding = standing
     await sleep(WATCH_MS, undefined, { signal })
+    if (isClosed(cli.io.stdout)) return
   }
 }
