@@ -40,7 +40,7 @@ import { openDelivery, openRecord } from './parts.js'
 export interface BatchClient {
   /**
    * Loads the rows as a batch and releases it. Rows are streamed: memory does not grow with their number.
-   * @throws UsageError when no row or no query column is there, a row cannot be JSON, or an option cannot work; ConfigurationError when the
+   * @throws UsageError when no row can be searched, no query column is there, a row cannot be JSON, or an option cannot work; ConfigurationError when the
    * answers on record are those of another API than TRACKYARD_API_URL
    */
   submit(rows: Iterable<Row> | AsyncIterable<Row>, options: SubmitOptions): Promise<SubmittedBatch>
@@ -74,7 +74,7 @@ export interface SubmitOptions {
   readonly priority?: Priority
   /** The most credits this batch may use. Default: no cap. */
   readonly maxCredits?: number
-  /** Only so many to look at first; `trackyard-batch release` lets the rest go. */
+  /** Only so many, at least 1, to look at first; `trackyard-batch release` lets the rest go. */
   readonly first?: number
   /** Answers older than this are asked again. Default: an answer is reused for ever. */
   readonly maxAgeDays?: number

@@ -30,6 +30,12 @@ export function label(text: string): string {
   throw new InvalidArgumentError(`Expected one line of text, 1 to ${LONGEST_LABEL} characters.`)
 }
 
+/** Something, since an empty variable of a script would match nothing and look like a success. */
+export function text(given: string): string {
+  if (given.trim() !== '') return given
+  throw new InvalidArgumentError('Expected a text, found none.')
+}
+
 /** One character; `tab` and `\t` mean a tab. */
 export function delimiter(text: string): string {
   const character = text === 'tab' || text === '\\t' ? '\t' : text

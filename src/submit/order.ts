@@ -16,13 +16,14 @@ export interface Caps {
 
 /** @throws UsageError */
 export function checkCaps(caps: Caps): void {
-  checkCap('most credits', caps.maxCredits)
-  checkCap('number of searches to try first', caps.first)
+  checkCap('most credits', caps.maxCredits, 0)
+  // 0 would release nothing and look like a success.
+  checkCap('number of searches to try first', caps.first, 1)
 }
 
-function checkCap(what: string, cap: number | null): void {
-  if (cap === null || (Number.isSafeInteger(cap) && cap >= 0)) return
-  throw new UsageError(`Expected the ${what} to be a whole number, 0 or more, found ${String(cap)}.`)
+function checkCap(what: string, cap: number | null, least: number): void {
+  if (cap === null || (Number.isSafeInteger(cap) && cap >= least)) return
+  throw new UsageError(`Expected the ${what} to be a whole number, ${least} or more, found ${String(cap)}.`)
 }
 
 /**

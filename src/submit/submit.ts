@@ -31,7 +31,8 @@ export interface LoadedBatch {
 /**
  * Streams the rows into the store; memory does not grow with the catalog.
  * @param progress called with the rows so far
- * @throws UsageError for an order that cannot work, or when there is no row at all; whatever `rows` throws. The batch is dropped then.
+ * @throws UsageError for an order that cannot work, or when no row can be searched; whatever `rows` throws. The batch is
+ * dropped then.
  */
 export async function load(
   parts: SubmitParts,
@@ -55,6 +56,7 @@ export async function load(
     const loaded = await addAll(parts, id, rows, options)
     if (loaded === 0) throw new UsageError('There is not one row in this catalog: nothing to submit.')
     const plan = await batches.plan(id, parts.now())
+    if (plan.accepted === 0) throw noRowCanBeSearched(plan)
     return {
       id,
       plan,
@@ -75,6 +77,23 @@ export async function load(
     await drop()
     throw error
   }
+}
+
+const LONGEST_REASON = 200
+
+function noRowCanBeSearched({ rows, invalidReasons }: Plan): UsageError {
+  const reasons = invalidReasons.map((reason) =>
+    reason.length <= LONGEST_REASON ? reason : `${reason.slice(0, LONGEST_REASON - 1)}…`,
+  )
+  const more = rows - reasons.length
+  if (more > 0) reasons.push(`… and ${more} more`)
+  return new UsageError(
+    [
+      `No row can be searched: ${rows === 1 ? 'the only row is' : `all ${rows} rows are`} invalid.`,
+      ...reasons.map((reason) => `  ${reason}`),
+      'The batch was dropped, nothing was spent. Correct the query template or the catalog, then submit it again.',
+    ].join('\n'),
+  )
 }
 
 async function addAll(

@@ -92,7 +92,7 @@ function sayRetried(cli: Cli, sentBack: Retried, price: Price, { json }: LetterO
   if (json === true) {
     cli.printJson({ retried, due, credits_needed: price.credits, maybe_paid_already: price.maybePaidAlready })
   } else {
-    cli.print(retried === 0 ? NONE_MATCHES : renderRetried(sentBack))
+    cli.print(retried === 0 ? `${NONE_MATCHES} Nothing was changed.` : renderRetried(sentBack))
   }
   return 0
 }
@@ -106,7 +106,10 @@ export async function discard(cli: Cli, search: string | undefined, options: Let
     if (count > 0 && !(await mayGoOn(cli, question, 'Discard?', options))) return declined(cli)
     const discarded = count === 0 ? 0 : await session.store.deadLetters.discardAll(filter)
     if (options.json === true) cli.printJson({ discarded })
-    else cli.print(discarded === 0 ? NONE_MATCHES : `${counted(discarded, 'dead letter')} discarded.`)
+    else
+      cli.print(
+        discarded === 0 ? `${NONE_MATCHES} Nothing was changed.` : `${counted(discarded, 'dead letter')} discarded.`,
+      )
     return 0
   })
 }

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { ExitCode } from '../../domain/errors.js'
+import { type ExitCode, RefusedError } from '../../domain/errors.js'
 import { ITEM_STATUSES } from '../../domain/states.js'
 import type { ExportResult } from '../../export/export-batch.js'
 import type { Batch, ExportRow } from '../../store/store.js'
@@ -19,6 +19,11 @@ export interface ExportOptions {
 export async function exportTo(cli: Cli, name: string | null, options: ExportOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     const batch = await findBatch(session, name)
+    if (batch.state === 'loading') {
+      throw new RefusedError(
+        `Batch ${batch.id} (${batch.name}) is being loaded by a submit, so its rows are not all here: export it after its release.`,
+      )
+    }
     const rows = session.store.reports.exportRows(batch.id)
     return interruptible<ExitCode>(
       cli,

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { ExitCode } from '../../domain/errors.js'
 import type { LetterOptions } from '../actions/dead-letters.js'
 import type { Act, Cli } from '../cli.js'
-import { examples, wholeNumber } from '../parse.js'
+import { examples, text, wholeNumber } from '../parse.js'
 
 type Work = typeof import('../actions/dead-letters.js')
 
@@ -44,7 +44,7 @@ export function define(command: Command, act: Act): void {
   for (const each of [list, retry, discard]) {
     each
       .option('--status <n>', 'with this HTTP status', wholeNumber(100, 599))
-      .option('--code <code>', "with this error code of the API's")
+      .option('--code <code>', "with this error code of the API's", text)
       .option('--batch <batch>', 'wanted by this batch, by id or name')
   }
   list.option('--all', 'all of them, as without it')

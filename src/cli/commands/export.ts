@@ -21,4 +21,8 @@ export function define(command: Command, act: Act): void {
     'trackyard-batch export night --format jsonl --out tagged.jsonl',
     'trackyard-batch export night --out - | head',
   )
+  command.addHelpText(
+    'after',
+    '\nExit codes: 0 written, 1 interrupted, 2 no such batch or no place to write to, 4 still being loaded.',
+  )
 }

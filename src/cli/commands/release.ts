@@ -46,9 +46,15 @@ async function release(cli: Cli, name: string, options: ReleaseOptions): Promise
       async (signal) => {
         if (!(await isMeant(cli, session, wanted, { yes: options.yes === true, signal }))) return notReleased(cli)
         const feeding = await openFeeding(cli, session, signal)
+        const latest = async () => (await session.store.reports.batches({ batchId: batch.id, limit: 1 }))[0]
+        const before = await latest()
         await releaseBatch(session, wanted)
         isReleased = true
-        const [report] = await session.store.reports.batches({ batchId: batch.id, limit: 1 })
+        const report = await latest()
+        if (report !== undefined && before !== undefined) {
+          if (before.withheld === 0) cli.print('Nothing was withheld, so nothing more is let go.')
+          else if (report.withheld >= before.withheld) cli.print('This cap lets nothing more go.')
+        }
         if (report !== undefined) cli.print(batchSentence(report))
         await feeding.fill()
         return 0
