@@ -67,9 +67,12 @@ export function throughSentence(report: CountedBatch): string {
   return `Batch ${batch.id} (${batch.name}): what ${cap} let go is through: ${parts.join(', ')}; \`trackyard-batch export ${batch.id}\` to look, \`${release}\` to go on.`
 }
 
-/** What has come to an end since the last look, each announced once. */
-export async function endings(store: Pick<Store, 'batches'>, now: number): Promise<readonly string[]> {
-  const completed = await store.batches.takeCompleted(now)
-  const through = await store.batches.takeThrough(now)
+/**
+ * What has come to an end since the last look, each announced once.
+ * @param keeps also kept for the webhook, in the transaction that marks it announced
+ */
+export async function endings(store: Pick<Store, 'batches'>, now: number, keeps: boolean): Promise<readonly string[]> {
+  const completed = await store.batches.takeCompleted(now, keeps ? completedSentence : undefined)
+  const through = await store.batches.takeThrough(now, keeps ? throughSentence : undefined)
   return [...completed.map(completedSentence), ...through.map(throughSentence)]
 }

@@ -3,7 +3,7 @@ import { followLimit } from '../account/pace.js'
 import { refreshAccount } from '../account/refresh.js'
 import { keepApi } from '../account/same-api.js'
 import type { SharedKey } from '../account/shared-key.js'
-import type { Announcer } from '../announce/webhook.js'
+import { LONGEST_POST_MS, type Webhook } from '../announce/webhook.js'
 import type { Api } from '../api/client.js'
 import type { Settings } from '../config/settings.js'
 import { moveFailed } from '../dead-letters/mover.js'
@@ -21,7 +21,7 @@ import { OPEN_CALL_MARGIN_MS } from '../search/handle.js'
 import type { Store } from '../store/store.js'
 import { dropAbandoned } from '../submit/abandoned.js'
 import type { Chore } from './chores.js'
-import { newsChore } from './news.js'
+import { newsChore, notificationSender } from './news.js'
 
 /**
  * What every worker does besides searching, and how often. All of it is idempotent. Where running twice would be rude (the
@@ -31,7 +31,10 @@ export interface ChoreParts {
   readonly store: Store
   readonly queue: SearchQueue
   readonly api: Api
-  readonly announcer: Announcer
+  /** Null: nobody wants to be told. */
+  readonly webhook: Webhook | null
+  /** This worker is stopping: what may be left to the next one is. */
+  readonly stopping: AbortSignal
   readonly sharedKey: SharedKey
   readonly settings: Settings
   readonly log: Logger
@@ -50,6 +53,7 @@ export const LEASES = [
   'heal',
   'account',
   'news',
+  'notify',
   'abandoned',
 ] as const
 
@@ -136,8 +140,23 @@ export function workerChores(parts: ChoreParts): readonly Chore[] {
     { name: 'end pauses that are over', everyMs: SECOND, run: leased('heal', 5 * SECOND, () => healing.tick()) },
     // A worker has just asked when it starts, and GET /me counts as one of the key's requests.
     { name: 'ask for the account', everyMs: 15 * MINUTE, restsFirst: true, run: leased('account', MINUTE, account) },
-    { name: 'tell the news', everyMs: 2 * SECOND, run: leased('news', 10 * SECOND, newsChore({ ...parts, log })) },
+    {
+      name: 'tell the news',
+      everyMs: 2 * SECOND,
+      run: leased('news', 10 * SECOND, newsChore({ ...parts, hasWebhook: parts.webhook !== null })),
+    },
+    ...(parts.webhook === null ? [] : [sendNotifications(parts, parts.webhook)]),
   ]
+}
+
+/** A chore of its own, since a webhook that hangs must not keep the log waiting. */
+function sendNotifications(parts: ChoreParts, webhook: Webhook): Chore {
+  const mayGoOn = () => parts.queue.fleet.lease('notify', LONGEST_POST_MS)
+  return {
+    name: 'send notifications',
+    everyMs: SECOND,
+    run: notificationSender({ ...parts, webhook, mayGoOn, interrupted: parts.stopping }),
+  }
 }
 
 /** Feeds only a Redis that is known to be ours: one that has just lost everything is restored first. */

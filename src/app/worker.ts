@@ -5,7 +5,7 @@ import { followLimit } from '../account/pace.js'
 import { type Refreshed, refreshAccount } from '../account/refresh.js'
 import { takeApi } from '../account/same-api.js'
 import { openSharedKey } from '../account/shared-key.js'
-import { openAnnouncer } from '../announce/webhook.js'
+import { openWebhook } from '../announce/webhook.js'
 import type { Api } from '../api/client.js'
 import type { Settings } from '../config/settings.js'
 import { retryOne } from '../dead-letters/redrive.js'
@@ -48,8 +48,6 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
   const { workerId = HERE + randomUUID(), startedAt = parts.now() } = opened
   await takeApi({ store, apiUrl: settings.apiUrl })
   const { done, end } = endable()
-  const announcer = openAnnouncer({ url: settings.webhookUrl?.reveal() ?? null, log })
-  closers.add(() => announcer.close())
 
   const setPace = () => followLimit({ ...parts, rateLimit: settings.rateLimit })
   while ((await checkEpoch({ ...parts, setPace })) === 'elsewhere') await sleep(200)
@@ -64,6 +62,7 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
   if (await isAskedToStop(queue, startedAt)) return stoppedBefore(closers)
   await sayHello({ settings, log, store, queue, account })
 
+  const stopping = new AbortController()
   const sharedKey = openSharedKey({ store, clock: systemClock })
   const handler = searchHandler({
     store,
@@ -79,7 +78,8 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
       ...workerChores({
         ...parts,
         settings,
-        announcer,
+        webhook: settings.webhookUrl === null ? null : openWebhook({ url: settings.webhookUrl.reveal(), log }),
+        stopping: stopping.signal,
         workerId,
         sharedKey,
         trouble: handler.trouble,
@@ -90,7 +90,10 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
     end.badly,
   )
   closers.add(() => Promise.all(LEASES.map((chore) => queue.fleet.release(chore).catch(() => {}))))
-  closers.add(() => chores.stop())
+  closers.add(() => {
+    stopping.abort()
+    return chores.stop()
+  })
   const parking = await queue.deadLetters.work({ retry: async (ref) => void (await retryOne(parts, ref)) })
   closers.add(() => parking.stop(settings.shutdownGraceMs))
   const searches = await queue.searches.work({

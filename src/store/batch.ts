@@ -97,13 +97,16 @@ export interface BatchRecord {
   dropAbandoned(heardBefore: number): Promise<number>
   /** By id ("12") or name (the latest of that name); null argument: the latest. An id wins over a name that looks like one. */
   find(idOrName: string | null): Promise<Batch | null>
-  /** Batches whose last verdict has come and whose completion has not been announced yet; marks them announced. */
-  takeCompleted(now: number): Promise<readonly CountedBatch[]>
+  /**
+   * Batches whose last verdict has come and whose completion has not been announced yet; marks them announced.
+   * @param keep what the webhook is to be told of each, kept in the same transaction
+   */
+  takeCompleted(now: number, keep?: (batch: CountedBatch) => string): Promise<readonly CountedBatch[]>
   /**
    * Capped batches that have used what their last release let go, with no call of theirs in flight, while more is wanted;
    * marks them, so that each is given once per release. A release that lets nothing go gives none.
    */
-  takeThrough(now: number): Promise<readonly CountedBatch[]>
+  takeThrough(now: number, keep?: (batch: CountedBatch) => string): Promise<readonly CountedBatch[]>
   /**
    * By the counters alone: how many searches are due at the most, and for how many batches. One that several batches want is
    * counted for each of them.

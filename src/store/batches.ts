@@ -3,6 +3,7 @@ import type { Batch, BatchRecord, CountedBatch, NewBatch } from './batch.js'
 import { type BatchRow, batchOf, CAP_SQL, capOf, standingBatches, unfinishedItems } from './batch-row.js'
 import { build, type Connection } from './connection.js'
 import { addRows } from './load-rows.js'
+import { addNotification } from './notifications.js'
 import { planOf } from './plan.js'
 import { payingBatches } from './reach.js'
 
@@ -51,8 +52,10 @@ export function batchRecord(connection: Connection): BatchRecord {
       return abandoned.length
     },
     find: async (idOrName) => connection.read(() => find(connection, idOrName)),
-    takeCompleted: async (now) => connection.write(() => takeCompleted(connection, now)),
-    takeThrough: async (now) => connection.write(() => takeThrough(connection, now)),
+    takeCompleted: async (now, keep) =>
+      connection.write(() => keepNotifications(connection, takeCompleted(connection, now), now, keep)),
+    takeThrough: async (now, keep) =>
+      connection.write(() => keepNotifications(connection, takeThrough(connection, now), now, keep)),
     dueAtMost: async () => connection.read(() => dueAtMost(connection)),
   }
 }
@@ -91,6 +94,16 @@ function find(connection: Connection, idOrName: string | null): Batch | null {
       : ((/^\d{1,15}$/.test(idOrName) ? connection.first(latest.where('id', '=', Number(idOrName))) : undefined) ??
         connection.first(latest.where('name', '=', idOrName)))
   return row === undefined ? null : batchOf(row)
+}
+
+function keepNotifications(
+  connection: Connection,
+  batches: readonly CountedBatch[],
+  now: number,
+  keep: ((batch: CountedBatch) => string) | undefined,
+): readonly CountedBatch[] {
+  if (keep !== undefined) for (const batch of batches) addNotification(connection, keep(batch), now)
+  return batches
 }
 
 function takeCompleted(connection: Connection, now: number): readonly CountedBatch[] {

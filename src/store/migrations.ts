@@ -16,6 +16,11 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0004-queued-for-less': { up: adding(sql`alter table batch add raised integer not null default 0`) },
   '0005-through': { up: adding(sql`alter table batch add through_at integer`) },
   '0006-lines': { up: adding(sql`alter table item add line integer`) },
+  '0007-notifications': {
+    up: adding(
+      sql`create table notification (id integer primary key autoincrement, text text not null unique, created_at integer not null) strict`,
+    ),
+  },
 }
 
 export const SCHEMA_VERSION = Object.keys(MIGRATIONS).length

@@ -14,6 +14,7 @@ import { deadLetterRecord } from './dead-letters.js'
 import { feedRecord } from './feed.js'
 import { groupCommit } from './group-commit.js'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.js'
+import { notificationRecord } from './notifications.js'
 import { pauseRecord } from './pauses.js'
 import { reports } from './reports.js'
 import type { Store } from './store.js'
@@ -76,6 +77,7 @@ function assemble(connection: Connection): Store {
     account: accountRecord(connection),
     api: apiRecord(connection),
     deadLetters: deadLetterRecord(connection),
+    notifications: notificationRecord(connection),
     reports: reports(reader, openReader),
     close: async () => {
       group.flush()

@@ -20,6 +20,7 @@ export interface Schema {
   answer: AnswerTable
   call: CallTable
   call_count: CallCountTable
+  notification: NotificationTable
 }
 
 /** `store_id`, `schema_version`, `probing`, `hold_until`, `hold_from`, `balance_asked_at`, `balance_next_at`, `streak_from`, `api_address`, `api_adopted`. */
@@ -161,4 +162,11 @@ export interface CallTable {
 export interface CallCountTable {
   outcome: CallOutcome
   calls: number
+}
+
+/** What the webhook is still to be told. */
+export interface NotificationTable {
+  id: Generated<number>
+  text: string
+  created_at: number
 }

@@ -6,6 +6,7 @@ import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
 import type { BatchRecord } from './batch.js'
+import type { NotificationRecord } from './notifications.js'
 import type { Reports } from './report.js'
 
 export type { Batch, BatchRecord, CountedBatch, NewBatch, Plan } from './batch.js'
@@ -39,6 +40,7 @@ export interface Store {
   readonly account: AccountRecord
   readonly api: ApiRecord
   readonly deadLetters: DeadLetterRecord
+  readonly notifications: NotificationRecord
   readonly reports: Reports
   close(): Promise<void>
 }

@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { messageFor } from '../../src/announce/message.js'
 import { pausedSentence, resumedSentence } from '../../src/announce/sentences.js'
-import { openAnnouncer } from '../../src/announce/webhook.js'
-import { newsChore } from '../../src/app/news.js'
+import { openWebhook } from '../../src/announce/webhook.js'
+import { newsChore, notificationSender } from '../../src/app/news.js'
 import { systemClock } from '../../src/domain/clock.js'
 import { searchHandler } from '../../src/search/handle.js'
 import { type Fleet, queries, recordingLogger, refOf, startFleet } from '../support/fleet.js'
@@ -13,10 +14,12 @@ import { until } from '../support/until.js'
 interface Channel {
   readonly url: string
   readonly posts: { readonly method: string; readonly type: string; readonly body: unknown }[]
-  /** Statuses of the next answers; 200 afterwards. */
+  /** Statuses of the next answers, HANGS for none; 200 afterwards. */
   readonly answers: number[]
   close(): Promise<void>
 }
+
+const HANGS = 0
 
 async function openChannel(): Promise<Channel> {
   const posts: Channel['posts'] = []
@@ -29,7 +32,8 @@ async function openChannel(): Promise<Channel> {
       type: request.headers['content-type'] ?? '',
       body: JSON.parse(text) as unknown,
     })
-    response.writeHead(answers.shift() ?? 200).end('ok')
+    const status = answers.shift() ?? 200
+    if (status !== HANGS) response.writeHead(status).end('ok')
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -53,25 +57,24 @@ afterEach(() => channel.close())
 
 const texts = () => channel.posts.map((post) => (post.body as { text: string }).text)
 
+const never = new AbortController().signal
+
 describe('the webhook', () => {
   test('is one POST of { text }', async () => {
-    const announcer = openAnnouncer({ url: channel.url, timeoutMs: 40_000, log: recordingLogger() })
-    announcer.say('Paused.')
-    await announcer.close()
+    const webhook = openWebhook({ url: channel.url, timeoutMs: 40_000, log: recordingLogger() })
+    expect(await webhook.post('Paused.', never)).toBe(true)
     expect(channel.posts).toEqual([{ method: 'POST', type: 'application/json', body: { text: 'Paused.' } }])
   })
 
   test('is tried three times, then given up with a line in the log that does not tell its address', async () => {
     const log = recordingLogger()
-    const announcer = openAnnouncer({ url: channel.url, timeoutMs: 40_000, log, retryMs: 1 })
+    const webhook = openWebhook({ url: channel.url, timeoutMs: 40_000, log, retryMs: 1 })
     channel.answers.push(500, 503)
-    announcer.say('comes through at last')
-    await announcer.close()
+    await webhook.post('comes through at last', never)
     expect(channel.posts).toHaveLength(3)
     expect(log.lines).toEqual([])
     channel.answers.push(500, 500, 500)
-    announcer.say('is lost')
-    await announcer.close()
+    expect(await webhook.post('is lost', never)).toBe(true)
     expect(channel.posts).toHaveLength(6)
     expect(log.said(/webhook could not be reached/)).toHaveLength(1)
     expect(JSON.stringify(log.lines, errorsToo)).not.toContain('T0P-SECRET')
@@ -81,19 +84,55 @@ describe('the webhook', () => {
     const log = recordingLogger()
     await channel.close()
     for (const url of [channel.url, 'http://T0P-SECRET.invalid/', 'http://127.0.0.1:1/T0P-SECRET']) {
-      const announcer = openAnnouncer({ url, timeoutMs: 40_000, log, retryMs: 1 })
-      announcer.say('hello')
-      await announcer.close()
+      await openWebhook({ url, timeoutMs: 40_000, log, retryMs: 1 }).post('hello', never)
     }
     expect(log.said(/webhook could not be reached/)).toHaveLength(3)
     expect(JSON.stringify(log.lines, errorsToo)).not.toContain('/T0P-SECRET')
   })
 
-  test('none is set: nothing is sent and nothing waits', async () => {
-    const announcer = openAnnouncer({ url: null, timeoutMs: 40_000, log: recordingLogger() })
-    announcer.say('hello')
-    await announcer.close()
-    expect(channel.posts).toEqual([])
+  test.each(['while it hangs', 'between two attempts'])('interrupted %s, it gives up at once', async (when) => {
+    const log = recordingLogger()
+    const webhook = openWebhook({ url: channel.url, timeoutMs: 600_000, log, retryMs: 600_000 })
+    channel.answers.push(when === 'while it hangs' ? HANGS : 500)
+    const stopping = new AbortController()
+    const posted = webhook.post('hello', stopping.signal)
+    await until(() => channel.posts.length === 1, { timeoutMs: 40_000, what: 'the first attempt' })
+    stopping.abort()
+    expect(await posted).toBe(false)
+    expect([channel.posts.length, log.lines]).toEqual([1, []])
+  })
+})
+
+describe('names are escaped for their receiver:', () => {
+  const text = 'Batch 1 (<!channel> <@U1> *a* _b_ `c` ~d~ @everyone & [e](f) \\) is done'
+
+  test('Slack mentions nobody and formats nothing', () => {
+    for (const url of ['https://hooks.slack.com/services/T/B/X', 'https://hooks.slack-gov.com/services/T/B/X']) {
+      expect(messageFor(url, text)).toEqual({
+        text: 'Batch 1 (&lt;!channel&gt; &lt;@U1&gt; *a* _b_ `c` ~d~ @everyone &amp; [e](f) \\) is done',
+        mrkdwn: false,
+      })
+    }
+  })
+
+  test('Discord mentions nobody and formats nothing', () => {
+    const escaped =
+      'Batch 1 \\(\\<!channel\\> \\<\\@U1\\> \\*a\\* \\_b\\_ \\`c\\` \\~d\\~ \\@everyone & \\[e\\]\\(f\\) \\\\\\) is done'
+    for (const url of ['https://discord.com/api/webhooks/1/x', 'https://canary.discordapp.com/api/webhooks/1/x']) {
+      expect(messageFor(url, text)).toEqual({ content: escaped, allowed_mentions: { parse: [] } })
+    }
+    expect(messageFor('https://discord.com/api/webhooks/1/x/slack', text)).toEqual({
+      text: escaped.replaceAll('@', '@\u200B'),
+    })
+    expect(JSON.stringify(messageFor('https://discord.com/api/webhooks/1/x', '*'.repeat(3000))).length).toBeLessThan(
+      4100,
+    )
+  })
+
+  test('anybody else gets the plain text', () => {
+    for (const url of ['https://chat.example/hooks/x', 'https://slack.com.example/', 'https://notdiscord.com/slack']) {
+      expect(messageFor(url, text)).toEqual({ text })
+    }
   })
 })
 
@@ -120,16 +159,22 @@ describe('the news', () => {
   })
   afterEach(() => fleet.close())
 
+  const sendAll = () =>
+    notificationSender({
+      ...fleet,
+      webhook: openWebhook({ url: channel.url, timeoutMs: 40_000, log: fleet.log }),
+      mayGoOn: async () => true,
+      interrupted: never,
+    })()
+
   test('tells each pause, each resume and each completion once, and says the same in the log', async () => {
-    const announcer = openAnnouncer({ url: channel.url, timeoutMs: 40_000, log: fleet.log })
     // From counters alone: a report looks through a million items, and a worker has calls in hand meanwhile.
-    const { pauses, batches, account } = fleet.store
-    const look = newsChore({ ...fleet, store: { pauses, batches, account }, announcer })
-    // One post after the other: two on their way at once may arrive in any order.
+    const { pauses, batches, account, notifications } = fleet.store
+    const look = newsChore({ ...fleet, store: { pauses, batches, account, notifications }, hasWebhook: true })
     const twice = async () => {
       await look()
       await look()
-      await announcer.close()
+      await sendAll()
     }
     await fleet.submit(queries(3))
     await twice()
@@ -161,6 +206,46 @@ describe('the news', () => {
     expect(texts()).toEqual([expect.stringContaining('Paused (by hand): lunch.')])
   })
 
+  test('a webhook that hangs does not delay the end of a worker, and the next worker sends what it left', async () => {
+    const settings = { TRACKYARD_WEBHOOK_URL: channel.url }
+    channel.answers.push(HANGS)
+    const worker = await fleet.worker(settings)
+    await fleet.submit(queries(2))
+    await until(() => channel.posts.length > 0, { timeoutMs: 50_000, what: 'the post that hangs' })
+    await fleet.submit(queries(1, 'other'), { name: 'second' })
+    await until(() => fleet.log.said(/^Batch 2/).length > 0, { timeoutMs: 50_000, what: 'the second batch' })
+    const startedAt = performance.now()
+    await worker.stop()
+    // One attempt may take 5 s.
+    expect(performance.now() - startedAt).toBeLessThan(4000)
+    expect(channel.posts).toHaveLength(1)
+    await fleet.worker(settings)
+    await until(() => channel.posts.length >= 3, { timeoutMs: 50_000, what: 'both messages' })
+    expect(texts().slice(1)).toEqual([
+      expect.stringMatching(/^Batch 1 .* is done/),
+      expect.stringMatching(/^Batch 2 .* is done/),
+    ])
+    await until(async () => (await fleet.store.notifications.next(0)) === null, { timeoutMs: 50_000, what: 'the end' })
+  })
+
+  test('what nobody could be told for a day is forgotten; the same text waits once', async () => {
+    const { notifications } = fleet.store
+    await notifications.add('old', 1000)
+    await notifications.add('new', 2000)
+    await notifications.add('new', 3000)
+    const next = await notifications.next(2000)
+    expect(next?.text).toBe('new')
+    await notifications.remove(next?.id ?? 0)
+    expect(await notifications.next(0)).toBeNull()
+  })
+
+  test('without a webhook nothing is kept for one', async () => {
+    await fleet.worker()
+    await fleet.submit(queries(1))
+    await until(() => fleet.log.said(/^Batch 1/).length > 0, { timeoutMs: 50_000, what: 'the batch' })
+    expect(await fleet.store.notifications.next(0)).toBeNull()
+  })
+
   test('a whole batch is told with its figures when its last row has a verdict', async () => {
     fleet.simulator.fail({ match: 'scene 2', does: { status: 400 } })
     const settings = { TRACKYARD_WEBHOOK_URL: channel.url }
@@ -174,9 +259,8 @@ describe('the news', () => {
   })
 
   test('what --first or --max-credits let go is told when it is through, once for each release', async () => {
-    const announcer = openAnnouncer({ url: channel.url, timeoutMs: 40_000, log: fleet.log })
-    const { pauses, batches, account } = fleet.store
-    const look = newsChore({ ...fleet, store: { pauses, batches, account }, announcer })
+    const { pauses, batches, account, notifications } = fleet.store
+    const look = newsChore({ ...fleet, store: { pauses, batches, account, notifications }, hasWebhook: true })
     const handler = searchHandler({
       ...fleet,
       clock: systemClock,
@@ -203,7 +287,7 @@ describe('the news', () => {
     await call('scene 3', 'scene 4', 'scene 5')
     await release(null)
     await call('scene 6')
-    await announcer.close()
+    await sendAll()
     expect([...texts()].sort()).toEqual([
       'Batch 1 (night) is done: 6 rows, 5 tagged, 0 without match, 1 dead; `trackyard-batch export 1`.',
       'Batch 1 (night): what --first 2 let go is through: 2 of 6 rows tagged, 0 without match, 4 still to do, 2 credits used; `trackyard-batch export 1` to look, `trackyard-batch release 1` to go on.',

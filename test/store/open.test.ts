@@ -57,6 +57,7 @@ describe('opening a store', () => {
     file.exec(`alter table batch drop column byte_order_mark; alter table batch drop column raised;
       alter table batch drop column through_at; alter table item drop column line;
       drop index search_dead_since;
+      drop table notification;
       update meta set value = '1' where key = 'schema_version';
       delete from kysely_migration where name > '0001-the-record'`)
     file.close()
