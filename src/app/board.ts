@@ -13,6 +13,7 @@ import { downChore } from './down.js'
 import { onceUnlocked } from './once-unlocked.js'
 import { openDelivery, openRecord } from './parts.js'
 import { endable, type Running } from './running.js'
+import { saveTheRest, storeChore } from './store-watch.js'
 import { version } from './version.js'
 
 /** Bull Board with the live sentence, health, readiness and metrics beside it. */
@@ -30,7 +31,8 @@ export async function startBoardProcess(
     await checkEpoch({ ...parts, setPace: () => followLimit({ ...parts, rateLimit: settings.rateLimit }) })
     const { board } = settings
     const { done, end } = endable()
-    const chores = startChores([downChore(queue, startedAt, end.well)], log, end.badly)
+    const chores = startChores([storeChore(store, log), downChore(queue, startedAt, end.well)], log, end.badly)
+    closers.add(() => saveTheRest(parts, []))
     closers.add(() => chores.stop())
     const running = await startBoard({
       host: board.host,
@@ -46,6 +48,8 @@ export async function startBoardProcess(
       report: () => status({ store, queue, now, settings }),
       metrics: () => store.reports.totals(now()),
       ready: async () => {
+        const trouble = store.trouble()
+        if (trouble !== null) return { ok: false, reason: trouble.cause }
         const epoch = await queue.fleet.epoch()
         return epoch === store.id
           ? { ok: true, reason: 'ready' }

@@ -14,17 +14,26 @@ export const HERE = `${hostname()} `
 const ANSWER_WITHIN_MS = 5000
 
 /**
- * Whether a worker on this host has said so lately (in the last 15 seconds).
+ * Whether workers on this host have said so lately (in the last 15 seconds), and all of them still have their store. One that
+ * waits for a locked store or a full disk is healthy: ending it would lose the answers that it holds.
  * @throws UnreachableError when Redis does not answer
  */
-export async function workerLivesHere(settings: Settings): Promise<boolean> {
+export async function workerLivesHere(settings: Settings): Promise<{ readonly ok: boolean; readonly reason: string }> {
   return opening(async (closers) => {
     const queue = await openRunningDelivery(settings, silentLogger, closers)
-    const alive =
+    const [alive, troubles] =
       queue === null
-        ? 0
-        : await within(ANSWER_WITHIN_MS, queue.fleet.workers(HERE), `${queue.fleet.describe()} does not answer.`)
+        ? [0, []]
+        : await within(
+            ANSWER_WITHIN_MS,
+            Promise.all([queue.fleet.workers(HERE), queue.fleet.troubles(HERE)]),
+            `${queue.fleet.describe()} does not answer.`,
+          )
     await closers.closeAll()
-    return alive > 0
+    if (alive === 0) return { ok: false, reason: 'No worker on this host has said in 15 s that it lives.' }
+    const lost = troubles.find((trouble) => trouble.kind === 'lost')
+    return lost === undefined
+      ? { ok: true, reason: 'A worker lives on this host.' }
+      : { ok: false, reason: `A worker on this host has lost its store. ${lost.cause}` }
   })
 }

@@ -20,7 +20,7 @@ export async function runService(
     } finally {
       // Also when it cannot go on: what is in flight may be paid for.
       options.log.info({}, 'stopping')
-      await withDeadline(running.stop(), options.graceMs + CLOSING_MS)
+      await withDeadline(running.stop(), options.graceMs + CLOSING_MS, running.isSaving)
     }
     return 0
   } catch (error) {
@@ -112,10 +112,15 @@ function whenAborted(signal: AbortSignal): Promise<void> {
   })
 }
 
-async function withDeadline(work: Promise<void>, ms: number): Promise<void> {
+/** Another second, again and again, while something is being saved. */
+async function withDeadline(work: Promise<void>, ms: number, isSaving = () => false): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms)
+    const look = (): void => {
+      if (isSaving()) timer = setTimeout(look, 1000)
+      else resolve()
+    }
+    timer = setTimeout(look, ms)
   })
   await Promise.race([work, late])
   clearTimeout(timer)

@@ -4,6 +4,8 @@ import type { Closers } from './closers.js'
 export interface Running {
   /** Quiet, finish what is in hand until the grace ends, put the rest back, close. Second call: the same promise. */
   stop(): Promise<void>
+  /** What is being saved now would be lost with the process: `stop` is waited for, however long it takes. */
+  readonly isSaving?: () => boolean
   /** Resolves when it was asked to end (`down`), rejects when it cannot go on. */
   readonly done: Promise<void>
 }

@@ -15,6 +15,7 @@ import { checkEpoch } from '../feed/epoch.js'
 import { followRows } from '../pauses/pause.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import { OPEN_CALL_MARGIN_MS, searchHandler } from '../search/handle.js'
+import { recordUnsaved } from '../search/unsaved.js'
 import type { Store } from '../store/store.js'
 import { startChores } from './chores.js'
 import type { Closers } from './closers.js'
@@ -22,6 +23,7 @@ import { downChore, isAskedToStop } from './down.js'
 import { HERE } from './healthy.js'
 import { sayHello } from './hello.js'
 import { endable, type Running, stoppedBefore } from './running.js'
+import { saveTheRest, storeChore } from './store-watch.js'
 import { LEASES, workerChores } from './worker-chores.js'
 
 export interface WorkerIdentity {
@@ -47,6 +49,7 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
   const parts = { store, queue, api, log, now: systemClock.now }
   const { workerId = HERE + randomUUID(), startedAt = parts.now() } = opened
   await takeApi({ store, apiUrl: settings.apiUrl })
+  await recordUnsaved(parts)
   const { done, end } = endable()
 
   const setPace = () => followLimit({ ...parts, rateLimit: settings.rateLimit })
@@ -73,6 +76,13 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
     rules: settings,
     heard: sharedKey.heard,
   })
+  let isSaving = false
+  closers.add(async () => {
+    isSaving = true
+    await saveTheRest(parts, handler.unsaved()).finally(() => {
+      isSaving = false
+    })
+  })
   const chores = startChores(
     [
       ...workerChores({
@@ -82,8 +92,10 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
         stopping: stopping.signal,
         workerId,
         sharedKey,
-        trouble: handler.trouble,
+        // What ails the store itself comes before what a write met.
+        trouble: () => store.trouble() ?? handler.trouble(),
       }),
+      storeChore(store, log),
       downChore(queue, startedAt, end.well),
     ],
     log,
@@ -110,7 +122,7 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
     if (unfinished === 0) log.info({}, 'nothing in hand any more')
     else log.warn({ unfinished }, 'the grace has ended with calls in flight; each is listed as of unknown outcome')
   })
-  return { stop: () => closers.closeAll(), done }
+  return { stop: () => closers.closeAll(), done, isSaving: () => isSaving }
 }
 
 const FIRST_ACCOUNT_MS = 5000

@@ -1,9 +1,12 @@
-/** Why a worker makes no calls: the record does not take what it writes. Said along with its heartbeat. */
+/** Why a worker makes no calls. Sent along with its heartbeat. */
 export interface StoreTrouble {
-  /** `save`: paid answers wait in its memory. `claim`: it cannot write down what it is about to call; nothing waits. */
-  readonly kind: 'save' | 'claim'
+  /**
+   * `save`: paid answers wait in its memory. `claim`: it cannot write down what it is about to call; nothing waits.
+   * `lost`: the files that it has open are no longer the store (deleted, replaced, moved, damaged).
+   */
+  readonly kind: 'save' | 'claim' | 'lost'
   /** Epoch milliseconds. */
   readonly since: number
-  /** One sentence for people. */
+  /** What happened. One sentence for `save` and `claim`; for `lost` it ends with what to do next. */
   readonly cause: string
 }

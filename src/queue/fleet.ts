@@ -35,11 +35,11 @@ end
 return alive
 `
 
-/** KEYS and ARGV as above. What each living worker said of its trouble, if it said anything. */
+/** KEYS and ARGV as above. What each of these workers that lives said of its trouble, if it said anything. */
 const TROUBLES = `
 local troubles = {}
 for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  local said = redis.call('GET', ARGV[1] .. id)
+  local said = string.sub(id, 1, #ARGV[2]) == ARGV[2] and redis.call('GET', ARGV[1] .. id)
   if said and said ~= '' then table.insert(troubles, said) end
 end
 return troubles
@@ -84,7 +84,8 @@ export function openFleet(parts: {
       await redis.multi().del(workerKey(workerId)).srem(workersKey, workerId).exec()
     },
     workers: async (idsFrom = '') => Number(await redis.eval(COUNT_WORKERS, 1, workersKey, workerKey(''), idsFrom)),
-    troubles: async () => ((await redis.eval(TROUBLES, 1, workersKey, workerKey(''))) as string[]).flatMap(troubleOf),
+    troubles: async (idsFrom = '') =>
+      ((await redis.eval(TROUBLES, 1, workersKey, workerKey(''), idsFrom)) as string[]).flatMap(troubleOf),
     askToStop: async (at) => {
       await redis.set(stopKey, String(at), 'PX', STOP_IS_FORGOTTEN_AFTER_MS)
     },
@@ -100,7 +101,7 @@ export function openFleet(parts: {
 /** Of a worker of another version: nothing. */
 function troubleOf(said: string): StoreTrouble[] {
   const { kind, since, cause } = JSON.parse(said) as Partial<StoreTrouble>
-  if ((kind !== 'save' && kind !== 'claim') || since === undefined || cause === undefined) return []
+  if ((kind !== 'save' && kind !== 'claim' && kind !== 'lost') || since === undefined || cause === undefined) return []
   return [{ kind, since, cause }]
 }
 

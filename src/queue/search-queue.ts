@@ -150,8 +150,8 @@ export interface Fleet {
   leave(workerId: string): Promise<void>
   /** How many live. `idsFrom`: only those whose ids begin like this. */
   workers(idsFrom?: string): Promise<number>
-  /** Of those workers that have any. */
-  troubles(): Promise<readonly StoreTrouble[]>
+  /** Of those workers that have any. `idsFrom`: as above. */
+  troubles(idsFrom?: string): Promise<readonly StoreTrouble[]>
   /** `down`: asks every process of the fleet to stop (kept for a minute). `at`: epoch milliseconds. */
   askToStop(at: number): Promise<void>
   /** When somebody last asked; null: not in the last minute. */

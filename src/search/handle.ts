@@ -14,6 +14,7 @@ import { callThatFailedHere } from './fault.js'
 import { recordEnd } from './record-end.js'
 import { openSaver, type Saver } from './saver.js'
 import { openTrouble, type Trouble } from './trouble.js'
+import type { UnsavedEnd } from './unsaved.js'
 import { logVerdict } from './verdict-log.js'
 
 /**
@@ -59,6 +60,8 @@ export interface SearchHandler {
   handle(job: { readonly ref: SearchRef }): Promise<Step>
   /** Null: the record takes what is written. */
   trouble(): StoreTrouble | null
+  /** Ends of calls that are not in the store yet. */
+  unsaved(): readonly UnsavedEnd[]
 }
 
 export function searchHandler(parts: SearchParts): SearchHandler {
@@ -69,6 +72,7 @@ export function searchHandler(parts: SearchParts): SearchHandler {
   return {
     handle: (job) => handle(parts, { saver, claiming, breaker, calling }, job.ref),
     trouble: () => saver.trouble.current() ?? claiming.current(),
+    unsaved: saver.unsaved,
   }
 }
 

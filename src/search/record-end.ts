@@ -42,12 +42,12 @@ export async function recordEnd(
   const { log, clock, store } = parts
   const call = { search: ref.fingerprint, call: claim.callId, query: claim.request.query }
   try {
-    return await judgeAndClose(parts, saver, claim, result)
+    return await judgeAndClose(parts, saver, { ref, claim }, result)
   } catch (error) {
     log.error({ ...call, err: error }, 'the end of a call could not be recorded, by a bug')
     const plain = saveThatFailedHere(error, result)
     try {
-      return await judgeAndClose(parts, saver, claim, plain)
+      return await judgeAndClose(parts, saver, { ref, claim }, plain)
     } catch (again) {
       const detail = `a bug keeps call ${claim.callId} from being recorded, so it may be paid for; the log says more`
       log.error({ ...call, err: again }, `paused: ${detail}`)
@@ -60,7 +60,7 @@ export async function recordEnd(
 async function judgeAndClose(
   parts: EndParts,
   saver: Saver,
-  claim: GrantedClaim,
+  { ref, claim }: { readonly ref: SearchRef; readonly claim: GrantedClaim },
   { outcome, facts }: CallResult,
 ): Promise<RecordedEnd> {
   const now = parts.clock.now()
@@ -71,8 +71,9 @@ async function judgeAndClose(
     now,
     random: parts.random(),
   })
-  const { endedProbe } = await saver.save(() =>
-    parts.store.calls.close(claim.callId, { ...closingOf(outcome, verdict, now), facts, now }),
-  )
+  const { callId, request } = claim
+  const end = { ...closingOf(outcome, verdict, now), facts, now }
+  const save = () => parts.store.calls.close(callId, end)
+  const { endedProbe } = await saver.save(save, { callId, ref, query: request.query, end })
   return { outcome, facts, verdict, endedProbe, now }
 }

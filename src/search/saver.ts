@@ -3,6 +3,7 @@ import type { Clock } from '../domain/clock.js'
 import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { openTrouble, type Trouble } from './trouble.js'
+import type { UnsavedEnd } from './unsaved.js'
 
 /**
  * A paid answer is saved, whatever it takes: the disk may be full, the file locked by a backup. As long as the
@@ -10,8 +11,13 @@ import { openTrouble, type Trouble } from './trouble.js'
  * its answer could not be saved either. A bug of ours is not tried again: it would hold up everybody for ever.
  */
 export interface Saver {
-  /** Runs the save until it succeeds. Rejects with whatever is no `UnreachableError`. */
-  save<T>(write: () => Promise<T>): Promise<T>
+  /**
+   * Runs the save until it succeeds. Rejects with whatever is no `UnreachableError`.
+   * @param end what is being saved, for a worker that must end before it succeeds
+   */
+  save<T>(write: () => Promise<T>, end?: UnsavedEnd): Promise<T>
+  /** What is still not saved. */
+  unsaved(): readonly UnsavedEnd[]
   /** Resolves when no save is failing: the moment for a new call. */
   settled(): Promise<void>
   readonly trouble: Pick<Trouble, 'current'>
@@ -23,6 +29,7 @@ const LONGEST_MS = 5000
 export function openSaver(parts: { readonly log: Logger; readonly clock: Clock }): Saver {
   const trouble = openTrouble('save', parts.clock)
   const failing = new Set<symbol>()
+  const ends = new Map<symbol, UnsavedEnd>()
   let waiting: (() => void)[] = []
 
   function failed(save: symbol, error: UnreachableError): void {
@@ -43,8 +50,10 @@ export function openSaver(parts: { readonly log: Logger; readonly clock: Clock }
 
   return {
     trouble,
-    async save(write) {
+    unsaved: () => [...ends.values()],
+    async save(write, end) {
       const save = Symbol('save')
+      if (end !== undefined) ends.set(save, end)
       try {
         return await pRetry(write, {
           retries: Number.POSITIVE_INFINITY,
@@ -57,6 +66,7 @@ export function openSaver(parts: { readonly log: Logger; readonly clock: Clock }
           },
         })
       } finally {
+        ends.delete(save)
         over(save)
       }
     },

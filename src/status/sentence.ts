@@ -59,11 +59,14 @@ function unknownReason(standing: Standing, silence: string): string {
 /** Paid answers that wait in memory are what somebody must know first. */
 function troubleSentence({ troubles, workers, now }: Standing): string {
   const saving = troubles.filter((trouble) => trouble.kind === 'save')
-  const meant = saving.length > 0 ? saving : troubles
+  const lost = troubles.filter((trouble) => trouble.kind === 'lost')
+  const meant = [lost, saving].find((some) => some.length > 0) ?? troubles
   const [first] = meant.toSorted((a, b) => a.since - b.since)
   if (first === undefined) return ''
   const all = workers > meant.length ? ` of ${figure(workers)}` : ''
   const who = `${figure(meant.length)}${all} ${meant.length === 1 && all === '' ? 'worker' : 'workers'}`
+  // A lost store brings its own next step.
+  if (first.kind === 'lost') return `${who} lost the store at ${clockTime(first.since, now)}. ${first.cause}`
   const what = saving.length > 0 ? 'cannot save paid answers' : 'cannot write to the store'
   const kept = saving.length > 0 ? ' Nothing is lost while the worker lives: do not kill it.' : ''
   return `${who} ${what} since ${clockTime(first.since, now)} (${first.cause.replace(/\.$/, '')}). It is tried again all the time.${kept}`

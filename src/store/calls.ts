@@ -6,6 +6,7 @@ import type { Connection } from './connection.js'
 import { streakMark } from './fleet-state.js'
 import type { GroupCommit } from './group-commit.js'
 import { changeOutcome, type LedgerCall } from './ledger.js'
+import { fingerprintBytes } from './search-ref.js'
 import type { CallLedger } from './store.js'
 
 /** No breaker waits for more in a row. */
@@ -14,8 +15,25 @@ const LONGEST_STREAK = 200
 /** The ledger: `claim` opens a call, `close` ends it; both share commits with whoever comes along in the same turn. */
 export function callLedger(connection: Connection, group: GroupCommit): CallLedger {
   return {
-    claim: (ref, rules) => group.add(() => claim(connection, ref, rules)),
-    close: (callId, end) => group.add(() => closeCall(connection, callId, end)),
+    claim: async (ref, rules) => {
+      // No call is begun whose answer could not be kept.
+      connection.files.refuseIfLost()
+      return group.add(() => claim(connection, ref, rules))
+    },
+    close: async (callId, end) => {
+      // The end of a call is written to the open file even when that has lost its name: it is rescued from there.
+      connection.files.refuseIfDamaged()
+      return group.add(() => closeCall(connection, callId, end))
+    },
+    isOf: async (callId, { fingerprint, generation }) =>
+      connection.read(
+        () =>
+          connection.get(
+            `select 1 from call join search on search.id = call.search_id
+             where call.id = ? and search.fingerprint = ? and search.generation = ?`,
+            [callId, fingerprintBytes(fingerprint), generation],
+          ) !== undefined,
+      ),
     ageOut: async (sentBefore) =>
       connection.write(() => {
         const old = connection.all<LedgerCall>(

@@ -9,7 +9,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import type { Schema } from './schema.js'
-import { storeError } from './store-error.js'
+import { openStoreFiles, type StoreFiles } from './store-files.js'
 
 /**
  * One SQLite handle. Queries are built and typed by Kysely (or are plain SQL where a set is changed at once),
@@ -29,8 +29,14 @@ export interface Connection {
   first<Row>(query: Compilable<Row>): Row | undefined
   rows<Row>(query: Compilable<Row>): Row[]
   execute(query: Compilable): { readonly changes: number; readonly id: number }
-  /** One write transaction: all of it or nothing. Throws `UnreachableError` for a locked file, a full or broken disk. */
-  write<T>(work: () => T): T
+  /** The files it has open. */
+  readonly files: StoreFiles
+  /**
+   * One write transaction: all of it or nothing. Throws `UnreachableError` for a locked file, a full or broken disk, and for
+   * a file that is not the store any more.
+   * @param options `evenIfLost`: for what a call that is paid for brings about. It is written to the open file, to be rescued.
+   */
+  write<T>(work: () => T, options?: { readonly evenIfLost: boolean }): T
   /** One consistent look. */
   read<T>(work: () => T): T
   /** Begins, and leaves ending it to the caller: for group commits and long reads. */
@@ -40,6 +46,10 @@ export interface Connection {
   /** Undone alone when it throws; false in `inTransaction` afterwards when SQLite gave up the whole. */
   savepoint<T>(work: () => T): T
   inTransaction(): boolean
+  /** Copies everything that this connection sees to another file, a few pages at a time. */
+  backup(to: string): Promise<void>
+  /** Folds the log into the file, as far as readers let it. */
+  checkpoint(): void
   close(): void
 }
 
@@ -52,6 +62,8 @@ export const PATIENCE_MS = 2000
 const CACHE_KIB = 32 * 1024
 /** 16 MiB of log before it is folded into the file. */
 const CHECKPOINT_PAGES = 4096
+/** 4 MiB of a backup between two turns of the event loop. */
+const PAGES_PER_TURN = 1024
 
 /** Builds and compiles queries; executes none. */
 export const build = new Kysely<Schema>({
@@ -68,6 +80,7 @@ export function openConnection(
   path: string,
   mode: 'write' | 'read',
   patienceMs = PATIENCE_MS,
+  files = openStoreFiles(path),
 ): { readonly connection: Connection; readonly migrating: Kysely<unknown> } {
   const handle = new Database(path, { readonly: mode === 'read', timeout: patienceMs })
   try {
@@ -77,7 +90,7 @@ export function openConnection(
     throw error
   }
   return {
-    connection: connectionOn(handle, path),
+    connection: connectionOn(handle, files),
     migrating: new Kysely<unknown>({ dialect: new SqliteDialect({ database: handle }) }),
   }
 }
@@ -93,7 +106,7 @@ function configure(handle: Database.Database, mode: 'write' | 'read'): void {
   handle.pragma(`cache_size = -${CACHE_KIB}`)
 }
 
-function connectionOn(handle: Database.Database, path: string): Connection {
+function connectionOn(handle: Database.Database, files: StoreFiles): Connection {
   const statements = new Map<string, Database.Statement<unknown[]>>()
 
   function prepared(text: string): Database.Statement<unknown[]> {
@@ -129,12 +142,13 @@ function connectionOn(handle: Database.Database, path: string): Connection {
       return result
     } catch (error) {
       rollback()
-      throw storeError(error, path)
+      throw files.explain(error)
     }
   }
 
   return {
-    path,
+    path: files.path,
+    files,
     get,
     all,
     run,
@@ -152,8 +166,15 @@ function connectionOn(handle: Database.Database, path: string): Connection {
       const { sql, parameters } = query.compile()
       return run(sql, parameters as SqlValue[])
     },
-    write: (work) => transaction('write', work),
-    read: (work) => transaction('read', work),
+    write: (work, { evenIfLost = false } = { evenIfLost: false }) => {
+      if (!evenIfLost) files.refuseIfLost()
+      return transaction('write', work)
+    },
+    read: (work) => {
+      // What a worker reads on its writing connection belongs to calls in flight; reports must not be of a lost store.
+      if (handle.readonly) files.refuseIfLost()
+      return transaction('read', work)
+    },
     begin,
     commit: () => run('COMMIT'),
     rollback,
@@ -172,6 +193,8 @@ function connectionOn(handle: Database.Database, path: string): Connection {
       }
     },
     inTransaction: () => handle.inTransaction,
+    backup: async (to) => void (await handle.backup(to, { progress: () => PAGES_PER_TURN })),
+    checkpoint: () => void handle.pragma('wal_checkpoint(PASSIVE)'),
     close: () => {
       if (handle.open) handle.close()
     },

@@ -5,7 +5,6 @@ import { standingBatches } from './batch-row.js'
 import type { Connection } from './connection.js'
 import { IS_DUE, REACH_TABLE, reaches, reachParameter } from './reach.js'
 import type { ExportRow } from './report.js'
-import { storeError } from './store-error.js'
 
 /** Rows between two turns of the event loop. */
 const ROWS_PER_TURN = 500
@@ -29,7 +28,7 @@ export async function* exportRows(openReader: () => Connection, batchId: number)
       }
     }
   } catch (error) {
-    throw storeError(error, reader.path)
+    throw reader.files.explain(error)
   } finally {
     reader.close()
   }

@@ -1,6 +1,5 @@
 import { UnreachableError } from '../domain/errors.js'
 import type { Connection } from './connection.js'
-import { storeError } from './store-error.js'
 
 /**
  * A commit to disk costs milliseconds however much is in it, so all changes that arrive in one turn of the
@@ -54,14 +53,14 @@ function commitTogether(connection: Connection, group: readonly Entry[]): void {
         tell.push(connection.savepoint(() => entry.run()))
       } catch (error) {
         // A full disk may have undone the whole transaction: then it is everybody's error.
-        if (!connection.inTransaction() || storeError(error, connection.path) instanceof UnreachableError) throw error
+        if (!connection.inTransaction() || connection.files.explain(error) instanceof UnreachableError) throw error
         tell.push(() => entry.reject(error))
       }
     }
     connection.commit()
   } catch (error) {
     connection.rollback()
-    const reason = storeError(error, connection.path)
+    const reason = connection.files.explain(error)
     for (const entry of group) entry.reject(reason)
     return
   }

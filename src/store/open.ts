@@ -11,14 +11,16 @@ import { batchRecord } from './batches.js'
 import { callLedger } from './calls.js'
 import { type Connection, openConnection, PATIENCE_MS } from './connection.js'
 import { deadLetterRecord } from './dead-letters.js'
+import { driverError } from './driver-error.js'
 import { feedRecord } from './feed.js'
 import { groupCommit } from './group-commit.js'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.js'
 import { notificationRecord } from './notifications.js'
 import { pauseRecord } from './pauses.js'
 import { reports } from './reports.js'
+import { openRescue } from './rescue.js'
 import type { Store } from './store.js'
-import { isBusy, storeError } from './store-error.js'
+import { damageSentence, isBusy, isDamage, storeError } from './store-error.js'
 
 export interface OpenOptions {
   /** The file; it and its directory are made if missing, for their owner's eyes only. */
@@ -63,13 +65,20 @@ export async function openStore(options: OpenOptions): Promise<Store> {
 }
 
 function assemble(connection: Connection): Store {
-  const { path } = connection
-  const openReader = (): Connection => openConnection(path, 'read').connection
+  const { path, files } = connection
+  const openReader = (): Connection => openConnection(path, 'read', PATIENCE_MS, files).connection
   const reader = openReader()
   const group = groupCommit(connection)
+  const rescue = openRescue(connection)
+  const id = connection.get<{ value: string }>("select value from meta where key = 'store_id'")?.value ?? ''
+  // Both have read by now, so that their log and its index are there.
+  files.remember(() => pageBytes(connection))
   return {
-    id: connection.get<{ value: string }>("select value from meta where key = 'store_id'")?.value ?? '',
+    id,
     path,
+    trouble: rescue.trouble,
+    rescue: rescue.run,
+    reportDamage: files.reportDamage,
     batches: batchRecord(connection),
     feed: feedRecord(connection),
     calls: callLedger(connection, group),
@@ -85,6 +94,11 @@ function assemble(connection: Connection): Store {
       connection.close()
     },
   }
+}
+
+function pageBytes(connection: Connection): number {
+  const pages = connection.get<{ page_count: number }>('pragma page_count')?.page_count ?? 0
+  return pages * (connection.get<{ page_size: number }>('pragma page_size')?.page_size ?? 0)
 }
 
 function prepareFile(path: string, readOnly: boolean): void {
@@ -184,13 +198,20 @@ function refuseForeign(connection: Connection): void {
 }
 
 function notAStore(path: string, cause?: unknown): ConfigurationError {
-  return new ConfigurationError(`The file ${path} is not a store of trackyard-batch: choose another path.`, { cause })
+  return new ConfigurationError(
+    `The file ${path} is not a store of trackyard-batch: choose another path. If it was one, its beginning is damaged: restore a backup (docs/backup.md).`,
+    { cause },
+  )
 }
 
 function openError(error: unknown, path: string): unknown {
   if (error instanceof ReportedError) return error
+  const unusable = driverError(error)
+  if (unusable !== null) return unusable
   const code = errorCode(error)
   if (code === 'SQLITE_NOTADB') return notAStore(path, error)
+  // Starting again is no way out, and whoever keeps a process running must not try.
+  if (isDamage(code)) return new ConfigurationError(damageSentence(path, code), { cause: error })
   if (code === 'ENOTDIR')
     return new ConfigurationError(
       `The store ${path} cannot be made, since a file stands where its directory would be: point TRACKYARD_DATA_DIR elsewhere.`,

@@ -19,7 +19,7 @@ export function pauseRecord(connection: Connection): PauseRecord {
       connection.read(() =>
         connection.rows(build.selectFrom('pause').select(['cause', 'since', 'detail']).orderBy('since')),
       ),
-    add: async (pause) => connection.write(() => addPause(connection, pause)),
+    add: async (pause) => connection.write(() => addPause(connection, pause), { evenIfLost: true }),
     lift: async (cause, probe) =>
       connection.write(() => {
         const stood = connection.run('delete from pause where cause = ?', [cause]).changes === 1

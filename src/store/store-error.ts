@@ -19,18 +19,34 @@ export function isStoreLocked(error: unknown): error is UnreachableError {
   return error instanceof UnreachableError && isBusy(error.cause)
 }
 
+/** The extended codes tell an unreadable sector from a full quota; people need both the sentence and the code. */
 function sentenceFor(code: string, path: string): string | null {
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
     return `The store ${path} was locked by another process for too long: end what holds the lock, or wait. It is safe to try again.`
   if (code === 'SQLITE_FULL')
     return `The disk that holds the store ${path} is full. Nothing that was saved is lost: free some space and try again.`
+  if (code === 'SQLITE_IOERR_SHORT_READ' || code === 'SQLITE_IOERR_SHMMAP' || code === 'SQLITE_IOERR_SHMSIZE')
+    return `The store ${path} or its log (-wal, -shm) is shorter than expected (${code}): stop everything that uses it (\`trackyard-batch down\`) and try again. If that does not help, restore a backup.`
   if (code.startsWith('SQLITE_IOERR'))
-    return `The store ${path} cannot be read or written (${code}): check the disk and try again.`
+    return `The store ${path} cannot be read or written (${code}): the disk, its quota or its connection fails. Check it (the system log says more) and try again.`
+  if (code === 'SQLITE_READONLY_DBMOVED')
+    return `The store ${path} was moved or deleted while it was in use: put it back.`
   if (code.startsWith('SQLITE_READONLY'))
-    return `The store ${path} cannot be written: check the owner and the permissions of the file and its directory.`
+    return `The store ${path} cannot be written (${code}): check that its file system is not mounted read-only, and the owner and the permissions of the file and its directory.`
   if (code.startsWith('SQLITE_CANTOPEN') || code === 'SQLITE_PERM' || code === 'SQLITE_AUTH')
-    return `The store ${path} cannot be opened: check the owner and the permissions of the file and its directory.`
-  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB')
-    return `The store ${path} is damaged (${code}): restore it from a backup, or move it away to begin a new one.`
+    return `The store ${path} cannot be opened (${code}): check that the file and its directory are there, who owns them, and their permissions.`
+  if (isDamage(code)) return damageSentence(path, code)
   return null
 }
+
+export function isDamage(code: string): boolean {
+  return code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB'
+}
+
+/** Ends with the ways out, since starting again is none. */
+export function damageSentence(path: string, what: string): string {
+  return `The store ${path} is damaged (${what}). ${WAYS_OUT}`
+}
+
+export const WAYS_OUT =
+  'Stop everything (`trackyard-batch down`) and keep a copy of the file. Then restore a backup, or save what can be read with `sqlite3 FILE .recover`: docs/backup.md says how.'

@@ -5,6 +5,7 @@ import type { BalanceWatch, Pause, PauseCause } from '../domain/pause-cause.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
+import type { StoreTrouble } from '../domain/store-trouble.js'
 import type { BatchRecord } from './batch.js'
 import type { NotificationRecord } from './notifications.js'
 import type { Reports } from './report.js'
@@ -42,6 +43,15 @@ export interface Store {
   readonly deadLetters: DeadLetterRecord
   readonly notifications: NotificationRecord
   readonly reports: Reports
+  /**
+   * Whether the files that are open are still the store, whole and in their place. Null: they are. Asked in microseconds. While
+   * they are not, nothing new is begun: claims and changes are refused with `UnreachableError`; the ends of calls are taken.
+   */
+  trouble(): StoreTrouble | null
+  /** Saves what only this process still has of a lost store. `last`: this process is about to close it. */
+  rescue(last: boolean): Promise<void>
+  /** A check found it damaged: nothing new is begun. */
+  reportDamage(what: string): void
   close(): Promise<void>
 }
 
@@ -165,6 +175,8 @@ export interface CallLedger {
       readonly now: number
     },
   ): Promise<{ readonly endedProbe: boolean }>
+  /** Whether this call was made for that search. */
+  isOf(callId: number, ref: Pick<SearchRef, 'fingerprint' | 'generation'>): Promise<boolean>
   /** How many calls were sent after `from`, up to and with `to`. */
   sentBetween(from: number, to: number): Promise<number>
   /** Open calls older than that become `unknown` (they stay charged). Returns how many. */

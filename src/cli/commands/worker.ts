@@ -14,9 +14,9 @@ export function define(command: Command, act: Act): void {
         const { runProcess, settingsOf } = await import('../../app/entry.js')
         if (healthy === true) {
           const { workerLivesHere } = await import('../../app/healthy.js')
-          const lives = await workerLivesHere(settingsOf(cli.io))
-          cli.print(lives ? 'A worker lives on this host.' : 'No worker on this host has said in 15 s that it lives.')
-          return lives ? 0 : 1
+          const { ok, reason } = await workerLivesHere(settingsOf(cli.io))
+          cli.print(reason)
+          return ok ? 0 : 1
         }
         const { startWorker } = await import('../../app/start-worker.js')
         const { surroundingsOf } = await import('../session.js')

@@ -1,0 +1,110 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { basename, dirname, extname, join } from 'node:path'
+import type { Logger } from '../domain/logger.js'
+import type { SearchRef } from '../domain/search-id.js'
+import type { CallLedger, Store } from '../store/store.js'
+
+/**
+ * Ends of calls that a store did not take while their worker lived: it was locked, full or damaged until the last moment. They
+ * are written beside it as JSON Lines, and the next worker records them, so that what is paid for is not bought again.
+ * A crash between recording and renaming the file records them twice, which changes nothing.
+ */
+export interface UnsavedEnd {
+  readonly callId: number
+  readonly ref: SearchRef
+  readonly query: string
+  readonly end: Parameters<CallLedger['close']>[1]
+}
+
+type StorePlace = Pick<Store, 'id' | 'path'>
+
+interface Line extends UnsavedEnd {
+  readonly storeId: string
+}
+
+const MARK = '.unsaved-'
+const ENDING = '.jsonl'
+
+/** @returns the file. @throws where no directory takes it */
+export function writeUnsaved(store: StorePlace, ends: readonly UnsavedEnd[]): string {
+  const text = ends.map((end) => `${JSON.stringify({ storeId: store.id, ...end } satisfies Line)}\n`).join('')
+  const moment = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
+  const name = `${baseOf(store)}${MARK}${moment}-${process.pid}${ENDING}`
+  let failure: unknown = null
+  // The disk that takes no store may take no file either.
+  for (const directory of [dirname(store.path), homedir()]) {
+    try {
+      return writeDurably(directory, name, text)
+    } catch (error) {
+      failure ??= error
+    }
+  }
+  throw failure
+}
+
+function writeDurably(directory: string, name: string, text: string): string {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const path = join(directory, name)
+  const file = openSync(path, 'wx', 0o600)
+  try {
+    writeSync(file, text)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  return path
+}
+
+/** Records what earlier workers could not. A file that is recorded is renamed, so that a person may look and delete it. */
+export async function recordUnsaved(parts: {
+  readonly store: StorePlace & Pick<Store, 'calls'>
+  readonly log: Logger
+}): Promise<void> {
+  const { store, log } = parts
+  for (const path of filesBeside(store)) {
+    const lines = readLines(path).filter((line) => line.storeId === store.id)
+    let unknown = 0
+    for (const { callId, ref, end } of lines) {
+      // A store that was restored from an older backup counts its calls anew.
+      if (await store.calls.isOf(callId, ref)) await store.calls.close(callId, end)
+      else unknown += 1
+    }
+    if (lines.length === 0 || unknown > 0) {
+      log.warn(
+        { file: path, unknown },
+        'a file with unsaved answers belongs to another state of this store; it is left alone',
+      )
+      continue
+    }
+    renameSync(path, `${path}.saved`)
+    log.info(
+      { event: 'answers.recovered', file: path, calls: lines.length },
+      'the answers that an earlier worker could not save are saved',
+    )
+  }
+}
+
+function filesBeside(store: StorePlace): string[] {
+  const directory = dirname(store.path)
+  return readdirSync(directory)
+    .filter((name) => name.startsWith(baseOf(store) + MARK) && name.endsWith(ENDING))
+    .map((name) => join(directory, name))
+}
+
+/** The last line may be cut off, where the disk was full. */
+function readLines(path: string): Line[] {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .flatMap((text) => {
+      try {
+        return [JSON.parse(text) as Line]
+      } catch {
+        return []
+      }
+    })
+}
+
+function baseOf({ path }: StorePlace): string {
+  return basename(path, extname(path))
+}

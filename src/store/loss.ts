@@ -1,0 +1,47 @@
+import { WAYS_OUT } from './store-error.js'
+import type { Loss } from './store-files.js'
+
+/** What became of the data that only this process still had. */
+export type Rescued =
+  | { readonly kind: 'not yet' }
+  | { readonly kind: 'copied'; readonly path: string }
+  | { readonly kind: 'folded in' }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+/** What happened, what became of the answers, what to do next. */
+export function sentenceFor(loss: Loss, path: string, rescued: Rescued): string {
+  switch (loss.kind) {
+    case 'deleted':
+      return `${loss.what}. ${saved(rescued, path)}`
+    case 'replaced':
+      return `${loss.what}. ${saved(rescued, path)} Or restart to go on with the file that is there now: searches that were answered only in the old one would be paid for again.`
+    case 'moved':
+      return `${loss.what}. Move it back, together with its -wal and -shm: calls go on by themselves.`
+    case 'log':
+      return rescued.kind === 'copied'
+        ? `${loss.what}. ${saved(rescued, path)}`
+        : `${loss.what}. Open the store with nothing else. Stop everything with \`trackyard-batch down\`, not with a kill, and start again: nothing is lost by that.`
+    case 'damaged':
+      return `${loss.what}. ${WAYS_OUT}${rescued.kind === 'copied' ? ` A sound copy was saved in ${rescued.path}.` : ''}`
+    case 'permissions':
+      return `${loss.what}. Give them back (\`chmod 600 ${path}\`): calls go on by themselves.`
+    case 'unreachable':
+      return `${loss.what}. Check its directory, its permissions and its disk: calls go on by themselves once it is back.`
+    default:
+      return loss.kind satisfies never
+  }
+}
+
+function saved(rescued: Rescued, path: string): string {
+  switch (rescued.kind) {
+    case 'copied':
+      return `All that it held, paid answers included, is saved in ${rescued.path}. To go on with it: \`trackyard-batch down\`, remove ${path}-wal and ${path}-shm, rename that file to ${path}, start again.`
+    case 'failed':
+      return `What it held is still open in this process, but could not be copied (${rescued.reason}): make room or give permissions; it is tried again. Do not kill this process.`
+    case 'not yet':
+    case 'folded in':
+      return 'What it held is still open in this process, and is copied beside it as soon as the calls in flight have ended. Do not kill this process.'
+    default:
+      return rescued satisfies never
+  }
+}

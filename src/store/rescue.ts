@@ -1,0 +1,182 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { basename, dirname, extname, join } from 'node:path'
+import type { StoreTrouble } from '../domain/store-trouble.js'
+import { checkStore, makeSingleFile } from './check-store.js'
+import { type Connection, openConnection } from './connection.js'
+import { countOf } from './ledger.js'
+import { type Rescued, sentenceFor } from './loss.js'
+import type { Loss } from './store-files.js'
+
+/**
+ * Saves what only this process still has. A deleted or replaced file lives on until the last process closes it, and holds
+ * all that was ever committed: it is copied beside the store under a new name. A moved file, or one whose log was
+ * deleted, gets its log folded in. A kill before that loses what nobody else has open.
+ */
+export interface Rescue {
+  /** Null: the files that are open are the store. */
+  trouble(): StoreTrouble | null
+  /**
+   * Saves what is in danger, once. The copy waits for calls in flight, so that it has their answers.
+   * @param last this process ends: do not wait
+   */
+  run(last: boolean): Promise<void>
+}
+
+/** A call that is still open then belongs to a process that died. */
+const CALLS_END_WITHIN_MS = 60_000
+
+export function openRescue(connection: Connection): Rescue {
+  const { files } = connection
+  let rescued: Rescued = { kind: 'not yet' }
+  let running: Promise<void> | null = null
+
+  async function rescue(loss: Loss, last: boolean): Promise<void> {
+    switch (loss.kind) {
+      case 'permissions':
+      case 'unreachable':
+        return
+      case 'moved':
+        return foldLogIn()
+      case 'log':
+        return hasNewLog(connection.path) ? copy(loss, last) : foldLogIn()
+      case 'deleted':
+      case 'replaced':
+      case 'damaged':
+        return copy(loss, last)
+      default:
+        loss.kind satisfies never
+    }
+  }
+
+  function foldLogIn(): void {
+    connection.checkpoint()
+    rescued = { kind: 'folded in' }
+  }
+
+  async function copy(loss: Loss, last: boolean): Promise<void> {
+    const state = stateOf(connection)
+    if (!last && countOf(connection, 'sent') > 0 && Date.now() - loss.since < CALLS_END_WITHIN_MS) return
+    const earlier = copiesOf(connection.path).find((path) => hasState(path, state))
+    const path = earlier ?? (await copyBeside(connection, loss))
+    // One that this process made before the last calls had ended.
+    if (rescued.kind === 'copied' && rescued.path !== path) rmSync(rescued.path, { force: true })
+    rescued = { kind: 'copied', path }
+  }
+
+  async function tryOnce(last: boolean): Promise<void> {
+    const loss = files.loss()
+    if (loss === null) {
+      rescued = { kind: 'not yet' }
+      return
+    }
+    try {
+      await rescue(loss, last)
+    } catch (error) {
+      rescued = { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
+    }
+  }
+
+  return {
+    trouble() {
+      const loss = files.loss()
+      return loss === null ? null : { kind: 'lost', since: loss.since, cause: sentenceFor(loss, files.path, rescued) }
+    },
+    async run(last) {
+      // One after another: the last one sees what the one before has saved.
+      const before = running
+      running = (before ?? Promise.resolve()).then(() => tryOnce(last))
+      await running
+    },
+  }
+}
+
+/** What tells two states of one store apart: every call changes a count when it begins and when it ends. */
+function stateOf(connection: Connection): string {
+  return JSON.stringify([
+    connection.get("select value from meta where key = 'store_id'"),
+    connection.all('select outcome, calls from call_count order by outcome'),
+    connection.get('select max(id) as id from batch'),
+  ])
+}
+
+function hasState(path: string, state: string): boolean {
+  try {
+    const { connection } = openConnection(path, 'read')
+    try {
+      return stateOf(connection) === state
+    } finally {
+      connection.close()
+    }
+  } catch {
+    return false
+  }
+}
+
+const COPY_MARK = '.rescued-'
+
+function copiesOf(path: string): string[] {
+  const beginning = basename(path, extname(path)) + COPY_MARK
+  return placesFor(path).flatMap((directory) => {
+    try {
+      return readdirSync(directory)
+        .filter((name) => name.startsWith(beginning) && name.endsWith(extname(path)))
+        .map((name) => join(directory, name))
+    } catch {
+      return []
+    }
+  })
+}
+
+/** The directory may be gone or unwritable. */
+function placesFor(path: string): readonly string[] {
+  return [dirname(path), homedir()]
+}
+
+async function copyBeside(connection: Connection, loss: Loss): Promise<string> {
+  let failure: unknown = null
+  for (const directory of placesFor(connection.path)) {
+    try {
+      return await copyInto(directory, connection, loss)
+    } catch (error) {
+      failure ??= error
+    }
+  }
+  throw failure
+}
+
+async function copyInto(directory: string, connection: Connection, loss: Loss): Promise<string> {
+  const ending = extname(connection.path)
+  const moment = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
+  const name = `${basename(connection.path, ending)}${COPY_MARK}${moment}-${process.pid}${ending}`
+  const unfinished = join(directory, `${name}.part`)
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  // For its owner alone, like the store.
+  closeSync(openSync(unfinished, 'wx', 0o600))
+  try {
+    await connection.backup(unfinished)
+    makeSingleFile(unfinished)
+    const problem = loss.kind === 'damaged' ? checkStore(unfinished) : null
+    if (problem !== null) throw new Error(`a copy would be damaged too: ${problem}`)
+    renameSync(unfinished, join(directory, name))
+  } catch (error) {
+    for (const left of ['', '-journal', '-wal', '-shm']) rmSync(unfinished + left, { force: true })
+    throw error
+  }
+  syncDirectory(directory)
+  return join(directory, name)
+}
+
+function syncDirectory(path: string): void {
+  const descriptor = openSync(path, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Another process has begun a log of its own: folding the old one in would overwrite what that process has changed. */
+function hasNewLog(path: string): boolean {
+  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0
+}

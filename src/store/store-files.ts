@@ -1,0 +1,196 @@
+import { type BigIntStats, fstatSync, readdirSync, readlinkSync, statSync } from 'node:fs'
+import { errorCode } from '../domain/error-code.js'
+import { UnreachableError } from '../domain/errors.js'
+import { isDamage, storeError } from './store-error.js'
+
+/**
+ * Whether the files that SQLite has open are still the store. SQLite goes on writing to a file that was deleted or
+ * replaced, and every answer paid from then on would vanish with the process. So device and inode of the store, its log
+ * (`-wal`) and its index (`-shm`) are compared with those of the open files before every claim and every change: three
+ * `stat` calls, 5 µs together, beside a commit of milliseconds.
+ *
+ * No file is opened for this: closing any descriptor of a file drops all the locks that SQLite holds on it.
+ */
+export interface StoreFiles {
+  readonly path: string
+  /** From now on the files at the path are those to stay. Called once SQLite has opened them all. */
+  remember(pageBytes: () => number): void
+  /** Looks again. Null: all is well. What can come back (a moved file, permissions) is null again once it has. */
+  loss(): Loss | null
+  /** @throws UnreachableError for any loss: nothing new may begin */
+  refuseIfLost(): void
+  /** @throws UnreachableError when the file is damaged. What is only deleted, moved or replaced can still be written, and rescued. */
+  refuseIfDamaged(): void
+  /** The error in a sentence for people. Remembers that the store is damaged, when it says so. */
+  explain(error: unknown): unknown
+  /** Damage that a check has found. */
+  reportDamage(what: string): void
+}
+
+export interface Loss {
+  readonly kind: LossKind
+  /** Epoch milliseconds. */
+  readonly since: number
+  /** What happened; what to do about it depends on what could be rescued (see loss.ts). */
+  readonly what: string
+}
+
+export type LossKind =
+  /** The open file has no name any more. */
+  | 'deleted'
+  /** Another file has its name. */
+  | 'replaced'
+  /** The open file has another name. */
+  | 'moved'
+  /** Its `-wal` or `-shm` was deleted or replaced. */
+  | 'log'
+  /** Cut off, overwritten: SQLite can no longer read it. */
+  | 'damaged'
+  | 'permissions'
+  | 'unreachable'
+
+type Found = Pick<Loss, 'kind' | 'what'>
+
+interface Opened {
+  readonly main: BigIntStats
+  readonly beside: readonly { readonly path: string; readonly stats: BigIntStats }[]
+  readonly pageBytes: () => number
+}
+
+const OWNER_READS_AND_WRITES = 0o600n
+
+export function openStoreFiles(path: string): StoreFiles {
+  let opened: Opened | null = null
+  let size = 0n
+  let damage: Found | null = null
+  let since: number | null = null
+
+  function look(): Found | null {
+    if (opened === null || damage !== null) return damage
+    const found = differenceFrom(opened, path)
+    if (found !== null) return found
+    damage = truncation(opened)
+    return damage
+  }
+
+  /** The file only ever shrinks by a VACUUM, and then what is missing is in the log. */
+  function truncation({ pageBytes }: Opened): Found | null {
+    const now = statSync(path, { bigint: true })
+    const hasShrunk = now.size < size
+    size = now.size
+    if (!hasShrunk) return null
+    const log = statSync(`${path}-wal`, { bigint: true, throwIfNoEntry: false })?.size ?? 0n
+    const isWhole = now.size > 0n && BigInt(pageBytes()) - now.size <= log
+    return isWhole ? null : { kind: 'damaged', what: `The store ${path} was cut off at ${now.size} bytes` }
+  }
+
+  function loss(): Loss | null {
+    const found = lookOrExplain()
+    if (found === null) {
+      since = null
+      return null
+    }
+    since ??= Date.now()
+    return { ...found, since }
+  }
+
+  function lookOrExplain(): Found | null {
+    try {
+      return look()
+    } catch (error) {
+      explain(error)
+      const code = errorCode(error)
+      return damage ?? { kind: 'unreachable', what: `The store ${path} cannot be reached (${code})` }
+    }
+  }
+
+  function explain(error: unknown): unknown {
+    const code = errorCode(error)
+    if (opened !== null && isDamage(code))
+      damage ??= { kind: 'damaged', what: `The store ${path} is damaged (${code})` }
+    return storeError(error, path)
+  }
+
+  function refuse(found: Loss | null): void {
+    if (found !== null) throw new UnreachableError(`${found.what}: no new calls are made.`)
+  }
+
+  return {
+    path,
+    remember(pageBytes) {
+      const main = statSync(path, { bigint: true })
+      const beside = [`${path}-wal`, `${path}-shm`].flatMap((name) => {
+        const stats = statSync(name, { bigint: true, throwIfNoEntry: false })
+        return stats === undefined ? [] : [{ path: name, stats }]
+      })
+      size = main.size
+      opened = { main, beside, pageBytes }
+    },
+    loss,
+    explain,
+    refuseIfLost: () => refuse(loss()),
+    refuseIfDamaged() {
+      const found = loss()
+      if (found?.kind === 'damaged') refuse(found)
+    },
+    reportDamage(what) {
+      damage ??= { kind: 'damaged', what: `The store ${path} is damaged (${what})` }
+    },
+  }
+}
+
+function differenceFrom(opened: Opened, path: string): Found | null {
+  const now = statSync(path, { bigint: true, throwIfNoEntry: false })
+  if (now === undefined || !isSame(now, opened.main)) return departure(opened, path, now !== undefined)
+  if ((opened.main.mode & ~now.mode & OWNER_READS_AND_WRITES) !== 0n) {
+    const mode = (now.mode & 0o777n).toString(8).padStart(3, '0')
+    return { kind: 'permissions', what: `The permissions of the store ${path} were taken away (they are ${mode})` }
+  }
+  for (const { path: name, stats } of opened.beside) {
+    const beside = statSync(name, { bigint: true, throwIfNoEntry: false })
+    if (beside === undefined) return { kind: 'log', what: `The log of the store was deleted while in use (${name})` }
+    if (!isSame(beside, stats)) return { kind: 'log', what: `The log of the store was replaced while in use (${name})` }
+  }
+  return null
+}
+
+function departure({ main }: Opened, path: string, isReplaced: boolean): Found {
+  if (isReplaced) return { kind: 'replaced', what: `Another file was put in the place of the store ${path}` }
+  const place = placeOfOpenFile(main)
+  if (place === null) return { kind: 'deleted', what: `The store ${path} was deleted while in use` }
+  return { kind: 'moved', what: `The store ${path} was moved away${place === '' ? '' : ` (to ${place})`}` }
+}
+
+/** The new name of the open file. Empty: it has one, unknown to us. Null: it has none, or this system does not say. */
+function placeOfOpenFile(main: BigIntStats): string | null {
+  for (const descriptor of descriptors()) {
+    try {
+      const stats = fstatSync(descriptor, { bigint: true })
+      if (isSame(stats, main)) return stats.nlink === 0n ? null : nameOf(descriptor)
+    } catch {
+      // Closed since it was listed.
+    }
+  }
+  return null
+}
+
+function descriptors(): number[] {
+  try {
+    return readdirSync('/dev/fd').map(Number)
+  } catch {
+    return []
+  }
+}
+
+/** Linux only. */
+function nameOf(descriptor: number): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`)
+  } catch {
+    return ''
+  }
+}
+
+function isSame(one: BigIntStats, other: BigIntStats): boolean {
+  return one.ino === other.ino && one.dev === other.dev
+}

@@ -1,0 +1,200 @@
+import { copyFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { chmod, mkdir, open, rename, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import Database from 'better-sqlite3'
+import { catalogText, type Night, type Process, QUERY, startNight } from '../support/night.js'
+import { PATIENT } from '../support/short-settings.js'
+import { until } from '../support/until.js'
+
+/**
+ * The store is deleted, replaced, moved, cut off or overwritten under a worker that makes calls. The simulator counts: from
+ * then on only calls that were in flight are paid, and each paid answer is on disk when the worker has stopped.
+ */
+let night: Night
+afterEach(() => night.close())
+
+const ROWS = 200
+const CALLS_AT_A_TIME = 5
+const store = () => join(night.dataDir, 'trackyard.db')
+
+async function inTheMiddle(): Promise<Process> {
+  night = await startNight({
+    simulator: { noMatchRate: 0, latencyMs: 200 },
+    env: { ...PATIENT, TRACKYARD_CONCURRENCY: String(CALLS_AT_A_TIME) },
+  })
+  const path = await night.file('films.csv', catalogText(ROWS))
+  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+  const worker = await night.startWorker()
+  await night.simulator.waitForCalls(30, 60_000)
+  return worker
+}
+
+/** Once it is noticed, the server hears nothing more. What was made meanwhile was in flight. */
+async function expectCallsToStop(worker: Process, noticed: RegExp, before: number): Promise<void> {
+  await worker.waitForLog(noticed, 10_000)
+  const made = night.simulator.calls().length
+  expect(made - before).toBeLessThanOrEqual(2 * CALLS_AT_A_TIME)
+  await until(() => worker.log().length > 0 && night.simulator.paid() === night.simulator.calls().length, {
+    timeoutMs: 30_000,
+    what: 'the calls in flight to be answered',
+  })
+  const paid = night.simulator.calls().length
+  // Long enough for a hundred calls.
+  await new Promise((resolve) => setTimeout(resolve, 2500))
+  expect(night.simulator.calls()).toHaveLength(paid)
+  expect(worker.child.exitCode).toBeNull()
+}
+
+async function stop(worker: Process): Promise<void> {
+  worker.kill('SIGTERM')
+  expect(await worker.exited).toMatchObject({ code: 0, signal: null })
+}
+
+function answersIn(path: string): number {
+  const db = new Database(path, { readonly: true })
+  try {
+    expect(db.pragma('integrity_check', { simple: true })).toBe('ok')
+    return Number(db.prepare('select count(*) from answer').pluck().get())
+  } finally {
+    db.close()
+  }
+}
+
+function beside(pattern: RegExp): string[] {
+  return readdirSync(night.dataDir)
+    .filter((name) => pattern.test(name))
+    .map((name) => join(night.dataDir, name))
+}
+
+const RESCUED = /^trackyard\.rescued-.*\.db$/
+const UNSAVED = /^trackyard\.unsaved-.*\.jsonl$/
+
+/** The one copy holds every paid answer, for its owner alone. */
+function expectRescued(): string {
+  const copies = beside(RESCUED)
+  expect(copies).toHaveLength(1)
+  const [copy = ''] = copies
+  expect(answersIn(copy)).toBe(night.simulator.paid())
+  expect((statSync(copy).mode & 0o777).toString(8)).toBe('600')
+  return copy
+}
+
+function removeStore(): void {
+  for (const ending of ['', '-wal', '-shm']) rmSync(store() + ending, { force: true })
+}
+
+async function expectNight(): Promise<void> {
+  const worker = await night.startWorker()
+  expect((await night.cli(['wait'])).code).toBe(0)
+  await stop(worker)
+  expect(night.simulator.calls()).toHaveLength(ROWS)
+  expect(night.simulator.paidTwice()).toEqual([])
+  expect(answersIn(store())).toBe(ROWS)
+}
+
+describe('the store goes while a worker makes calls', () => {
+  test('deleted: calls stop, all is copied, and the copy goes on', async () => {
+    const worker = await inTheMiddle()
+    removeStore()
+    await expectCallsToStop(worker, /was deleted while in use/, night.simulator.calls().length)
+    await worker.waitForLog(/paid answers included, is saved in .*rescued-/)
+    expect(await night.cli(['worker', '--healthy'])).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/has lost its store.*was deleted while in use/s),
+    })
+    await stop(worker)
+    const copy = expectRescued()
+    removeStore()
+    renameSync(copy, store())
+    await expectNight()
+  }, 240_000)
+
+  test('replaced by an older copy: nothing goes on by itself, and nothing is lost', async () => {
+    const worker = await inTheMiddle()
+    const before = night.simulator.calls().length
+    const backup = join(night.dir, 'older.db')
+    const db = new Database(store())
+    await db.backup(backup)
+    db.close()
+    await rename(backup, store())
+    await expectCallsToStop(worker, /Another file was put in the place of the store/, before)
+    await until(async () => /lost the store at/.test((await night.status()).queue.reason), {
+      timeoutMs: 30_000,
+      what: 'status to say so',
+    })
+    await stop(worker)
+    expectRescued()
+  }, 240_000)
+
+  test('the whole directory is moved: calls stop, and go on when it is back', async () => {
+    const worker = await inTheMiddle()
+    await mkdir(join(night.dir, 'away'))
+    await rename(store(), join(night.dir, 'away', 'trackyard.db'))
+    await expectCallsToStop(worker, /was moved away \(to .*away\/trackyard\.db\)/, night.simulator.calls().length)
+    await rename(join(night.dir, 'away', 'trackyard.db'), store())
+    await worker.waitForLog(/the store is in its place again/)
+    expect((await night.cli(['wait'])).code).toBe(0)
+    await stop(worker)
+    expect(night.simulator.calls()).toHaveLength(ROWS)
+    expect(answersIn(store())).toBe(ROWS)
+    expect(beside(RESCUED)).toEqual([])
+  }, 240_000)
+
+  test('the log is deleted: calls stop, and a clean restart has lost nothing', async () => {
+    const worker = await inTheMiddle()
+    rmSync(`${store()}-wal`)
+    await expectCallsToStop(worker, /The log of the store was deleted while in use/, night.simulator.calls().length)
+    await stop(worker)
+    expect(answersIn(store())).toBe(night.simulator.paid())
+    await expectNight()
+  }, 240_000)
+
+  test('its permissions are taken away: calls stop until they are back', async () => {
+    const worker = await inTheMiddle()
+    await chmod(store(), 0o000)
+    await expectCallsToStop(worker, /permissions of the store .* were taken away \(they are 000\)/, night.simulator.calls().length)
+    await chmod(store(), 0o600)
+    await worker.waitForLog(/the store is in its place again/)
+    expect((await night.cli(['wait'])).code).toBe(0)
+    expect(night.simulator.calls()).toHaveLength(ROWS)
+  }, 240_000)
+
+  test('cut off: calls stop, and what is paid after that is kept beside it', async () => {
+    const worker = await inTheMiddle()
+    const committed = committedAnswers()
+    await truncate(store(), 0)
+    await expectCallsToStop(worker, /is damaged|was cut off at 0 bytes/, night.simulator.calls().length)
+    await stop(worker)
+    expectPaidOnDisk(committed)
+  }, 240_000)
+
+  test('overwritten with garbage: calls stop, and what is paid after that is kept beside it', async () => {
+    const worker = await inTheMiddle()
+    const committed = committedAnswers()
+    const size = statSync(store()).size
+    const file = await open(store(), 'r+')
+    // All but the first page: whatever is read next is damaged.
+    await file.write(Buffer.alloc(size - 4096, 0xa5), 0, size - 4096, 4096)
+    await file.close()
+    await worker.waitForLog(/is damaged/, 60_000)
+    await expectCallsToStop(worker, /is damaged/, night.simulator.calls().length - CALLS_AT_A_TIME)
+    await stop(worker)
+    expectPaidOnDisk(committed)
+  }, 240_000)
+})
+
+function committedAnswers(): number {
+  const copy = join(night.dir, 'committed.db')
+  for (const ending of ['', '-wal']) if (existsSync(store() + ending)) copyFileSync(store() + ending, copy + ending)
+  return answersIn(copy)
+}
+
+/** In a sound copy, or in the file of what could not be saved. */
+function expectPaidOnDisk(committed: number): void {
+  const copies = beside(RESCUED)
+  const unsaved = beside(UNSAVED).flatMap((path) => readFileSync(path, 'utf8').trim().split('\n'))
+  console.log({ copies, unsaved: unsaved.length, committed, paid: night.simulator.paid() })
+  if (copies.length > 0) expect(answersIn(copies[0] ?? '') + unsaved.length).toBe(night.simulator.paid())
+  else expect(committed + unsaved.length).toBe(night.simulator.paid())
+}
