@@ -1,5 +1,6 @@
 import { ReportedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
+import { RedisTroubleError } from '../queue/redis-trouble.js'
 
 /**
  * Chores are timers in every worker: idempotent, never two of the same at once in one process, and a failing one is tried again
@@ -33,10 +34,12 @@ export function startChores(
   async function turn(chore: Chore): Promise<void> {
     try {
       await chore.run()
-      if (failing.delete(chore.name)) log.info({ chore: chore.name }, 'chore works again')
+      if (failing.delete(chore.name)) log.info({ chore: chore.name, repeats: 'task.works-again' }, 'chore works again')
     } catch (error) {
       if (error instanceof ReportedError && error.exitCode === 78) onFatal(error)
-      if (!failing.has(chore.name)) log.error({ chore: chore.name, err: error }, 'chore failed; tried again')
+      if (!failing.has(chore.name)) {
+        log.error({ chore: chore.name, err: error, repeats: kindOf(chore, error) }, 'chore failed; tried again')
+      }
       failing.add(chore.name)
     }
   }
@@ -76,4 +79,9 @@ export function startChores(
       await Promise.all(loops)
     },
   }
+}
+
+/** One trouble of Redis stops most of them at once, and is one kind, whoever meets it. */
+function kindOf(chore: Chore, error: unknown): string {
+  return error instanceof RedisTroubleError ? error.kind : `task.failed ${chore.name}`
 }

@@ -14,6 +14,7 @@ import type { ItemStatus, Priority } from '../domain/states.js'
 import { exportedRow } from '../export/exported-row.js'
 import { checkEpoch } from '../feed/epoch.js'
 import { feed } from '../feed/feeder.js'
+import { limitRepeats } from '../log/limit-repeats.js'
 import type { StatusReport } from '../status/report.js'
 import { status } from '../status/status.js'
 import { type Waited, waitFor } from '../status/wait.js'
@@ -115,7 +116,7 @@ const DAY_MS = 24 * 60 * 60 * 1000
 /** @throws ConfigurationError for settings that cannot work, UnreachableError for a Redis or store that is away */
 export async function openBatchClient(options: ClientOptions = {}): Promise<BatchClient> {
   const settings = loadSettings(readEnvironment(options.env === undefined ? {} : { env: options.env }))
-  return clientFor(settings, options.log ?? silentLogger)
+  return clientFor(settings, limitRepeats(options.log ?? silentLogger, systemClock.monotonicMs))
 }
 
 async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> {
@@ -138,7 +139,10 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
         if ((await checkEpoch(parts)) !== 'elsewhere') await feed(parts)
       } catch (error) {
         if (!(error instanceof UnreachableError)) throw error
-        log.warn({ err: error }, 'nothing is queued yet; a worker queues what was released')
+        log.warn(
+          { err: error, repeats: 'release.not-queued' },
+          'nothing is queued yet; a worker queues what was released',
+        )
       }
     }
 

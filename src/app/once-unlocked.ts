@@ -4,8 +4,6 @@ import type { Logger } from '../domain/logger.js'
 import { isStoreLocked } from '../store/store-error.js'
 
 const BETWEEN_TRIES_MS = 1000
-/** Each try takes some seconds by itself: a line in about half a minute. */
-const TRIES_A_LINE = 10
 
 /**
  * Opens what needs the store as soon as nobody holds it locked: a backup, a frozen process, another program. Ending
@@ -30,8 +28,10 @@ export function onceUnlocked<T>(
     onFailedAttempt: async ({ error, attemptNumber }) => {
       if (!isStoreLocked(error)) return
       interrupted.throwIfAborted()
-      if (attemptNumber % TRIES_A_LINE === 1)
-        log.warn({ tries: attemptNumber }, `${error.message} The start goes on as soon as it is free.`)
+      log.warn(
+        { tries: attemptNumber, repeats: 'store.locked' },
+        `${error.message} The start goes on as soon as it is free.`,
+      )
       await locked(error)
     },
   })

@@ -34,7 +34,7 @@ type FailedJob = Awaited<ReturnType<MoverParts['queue']['searches']['failed']>>[
 async function moveOne(parts: MoverParts, job: FailedJob): Promise<boolean> {
   const { deadLetters, feed } = parts.store
   if (job.ref === null) {
-    parts.log.warn({ jobId: job.jobId }, 'a job that is not ours failed; removed')
+    parts.log.warn({ jobId: job.jobId, repeats: 'job.not-ours' }, 'a job that is not ours failed; removed')
     await parts.queue.searches.removeFailed(job.jobId)
     return false
   }
@@ -49,7 +49,7 @@ async function moveOne(parts: MoverParts, job: FailedJob): Promise<boolean> {
   // Failed for a reason that is no verdict (a fault of ours): it is due again rather than lost.
   else if ((await feed.putBack([job.ref])) > 0) {
     parts.log.error(
-      { search: job.ref.fingerprint, reason: job.failedReason },
+      { search: job.ref.fingerprint, reason: job.failedReason, repeats: 'job.failed-without-verdict' },
       'a job failed without a verdict; put back',
     )
   }

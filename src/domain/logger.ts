@@ -1,4 +1,9 @@
-/** What every room may say; pino satisfies it. Facts first, the sentence second. */
+/**
+ * What every room may say; pino satisfies it. Facts first, the sentence second.
+ *
+ * A line that may come again without bound carries the fact `repeats`, the name of its kind
+ * (`webhook.failed`): the log writes one line per kind and minute, with a count (src/log/limit-repeats.ts).
+ */
 export interface Logger {
   debug(facts: object, sentence: string): void
   info(facts: object, sentence: string): void

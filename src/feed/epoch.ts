@@ -38,7 +38,8 @@ export async function checkEpoch(parts: EpochParts): Promise<'ours' | 'restored'
     if (!(await queue.fleet.claimEpoch(store.id))) {
       throw anothersRedis(store, (await queue.fleet.epoch()) ?? 'unknown', queue.fleet.describe())
     }
-    if (searches > 0) parts.log.warn({ searches }, 'Redis had lost its jobs; everything unfinished is put back')
+    if (searches > 0)
+      parts.log.warn({ searches, repeats: 'redis.empty' }, 'Redis had lost its jobs; everything unfinished is put back')
     return 'restored'
   } finally {
     await queue.fleet.release('restore')

@@ -35,8 +35,13 @@ export async function reconcile(
   if (!(await disagrees(parts))) return { putBack: 0, removed: 0 }
   const removed = await removeSettled(parts)
   const putBack = await putBackMissing(parts)
-  if (removed > 0) parts.log.warn({ removed }, 'Redis held jobs of searches that are settled; they are taken out')
-  if (putBack > 0) parts.log.warn({ putBack }, 'jobs had vanished from Redis; their searches are put back')
+  if (removed > 0)
+    parts.log.warn(
+      { removed, repeats: 'jobs.settled' },
+      'Redis held jobs of searches that are settled; they are taken out',
+    )
+  if (putBack > 0)
+    parts.log.warn({ putBack, repeats: 'jobs.vanished' }, 'jobs had vanished from Redis; their searches are put back')
   return { putBack, removed }
 }
 

@@ -3,6 +3,7 @@ import { isColorSupported, prettyFactory } from 'pino-pretty'
 import type { Logger } from '../domain/logger.js'
 import { concealer } from './conceal.js'
 import { describeError } from './describe-error.js'
+import { limitRepeats } from './limit-repeats.js'
 
 /**
  * The log: one line for one decision, JSON for machines, one readable line on a terminal; to stderr,
@@ -23,6 +24,8 @@ export interface LogOptions {
   readonly destination?: { write(line: string): unknown }
   /** Texts that no line may contain. */
   readonly secrets: readonly string[]
+  /** For the minute of lines that repeat. Default: performance.now. */
+  readonly monotonicMs?: () => number
 }
 
 /** Names of facts that are secret by their nature, also where nobody told us the text. */
@@ -50,11 +53,14 @@ export function openLog(options: LogOptions): Log {
       },
     },
   )
-  return {
+  const lines: Logger = {
     debug: (facts, sentence) => logger.debug(facts, sentence),
     info: (facts, sentence) => logger.info(facts, sentence),
     warn: (facts, sentence) => logger.warn(facts, sentence),
     error: (facts, sentence) => logger.error(facts, sentence),
+  }
+  return {
+    ...limitRepeats(lines, options.monotonicMs ?? (() => performance.now())),
     flush: () => stderr?.flush(),
   }
 }

@@ -52,7 +52,10 @@ export async function followHold(parts: PauseParts): Promise<void> {
   const begun = await pauses.holdUntil(parts.now())
   if (begun !== null) await gate.hold(begun)
   if (wasStale)
-    parts.log.warn({ tooLongMs }, 'Redis would have kept the fleet waiting for longer than the record says; set right')
+    parts.log.warn(
+      { tooLongMs, repeats: 'redis.rate-limit-outlasted' },
+      'Redis would have kept the fleet waiting for longer than the record says; set right',
+    )
   else parts.log.debug({ tooLongMs }, 'the window of a slower pace is cut short')
 }
 

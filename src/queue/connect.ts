@@ -135,11 +135,14 @@ function reportOutages(redis: Redis, where: string, log: Logger): { end(): void 
   redis.on('close', () => {
     if (ended || awaySince !== null) return
     awaySince = performance.now()
-    log.warn({ redis: where }, 'Redis is away')
+    log.warn({ redis: where, repeats: 'redis.away' }, 'Redis is away')
   })
   redis.on('ready', () => {
     if (ended || awaySince === null) return
-    log.warn({ redis: where, awayMs: Math.round(performance.now() - awaySince) }, 'Redis is back')
+    log.warn(
+      { redis: where, awayMs: Math.round(performance.now() - awaySince), repeats: 'redis.back' },
+      'Redis is back',
+    )
     awaySince = null
   })
   return {

@@ -1,7 +1,9 @@
-import { type Job, Worker } from 'bullmq'
+import type { Job } from 'bullmq'
 import type { Logger } from '../domain/logger.js'
 import { parseJobId, type SearchRef } from '../domain/search-id.js'
 import { parkingReason } from './dead-letter-jobs.js'
+import { PatientWorker } from './patient-worker.js'
+import type { Refusals } from './refusals.js'
 import { listen, runningWorker, type StoppableWorker } from './running-worker.js'
 import type { Hand } from './settle.js'
 import type { WorkerConnection } from './worker-connection.js'
@@ -19,6 +21,7 @@ export async function startDeadLetterWorker(
     readonly connection: WorkerConnection
     readonly prefix: string
     readonly log: Logger
+    readonly refusals: Pick<Refusals, 'report'>
     readonly lockDurationMs: number
     readonly stalledIntervalMs: number
   },
@@ -36,7 +39,10 @@ export async function startDeadLetterWorker(
       if (ref === null) throw parked('This job was added by hand; dead letters come from the store alone. Remove it.')
       if (!wasParked(job)) throw parked(parkingReason(job.data))
       await handlers.retry(ref).catch((error: unknown) => {
-        log.error({ err: error, job: job.id }, 'a dead letter could not be retried')
+        log.error(
+          { err: error, job: job.id, repeats: 'dead-letter.retry-failed' },
+          'a dead letter could not be retried',
+        )
         throw parked(
           `The retry did not work: ${error instanceof Error ? error.message : String(error)} · Press Retry again.`,
         )
@@ -46,7 +52,7 @@ export async function startDeadLetterWorker(
     }
   }
 
-  const worker = new Worker(queueName, process, {
+  const worker = new PatientWorker(queueName, process, {
     connection: parts.connection.redis,
     prefix: parts.prefix,
     concurrency: 5,
@@ -56,7 +62,7 @@ export async function startDeadLetterWorker(
     drainDelay: 2,
     runRetryDelay: 1000,
   })
-  listen(worker, log)
+  listen(worker, log, parts.refusals)
   await worker.waitUntilReady()
   return runningWorker({ worker, connection: parts.connection, hands, giveBack: async () => {}, onStopping: () => {} })
 }

@@ -9,6 +9,7 @@ import { startDeadLetterWorker } from './dead-letter-worker.js'
 import { openFleet } from './fleet.js'
 import { openGate } from './gate.js'
 import { speakingPlainly } from './redis-trouble.js'
+import { openRefusals } from './refusals.js'
 import type { StoppableWorker } from './running-worker.js'
 import { searchJobs } from './search-jobs.js'
 import type { SearchQueue } from './search-queue.js'
@@ -45,6 +46,8 @@ export async function openQueue(options: QueueOptions): Promise<SearchQueue> {
     probeKey: `${prefix}:probe`,
   })
   const { redis, where } = connection
+  const refusals = openRefusals({ redis, where, probeKey: `${prefix}:probe`, log })
+  const plain = <Part extends object>(part: Part): Part => speakingPlainly(part, where, refusals.report)
   const [searches, deadLetters] = [SEARCHES, DEAD_LETTERS].map((name) => openBullQueue(name, prefix, connection)) as [
     Queue,
     Queue,
@@ -54,47 +57,44 @@ export async function openQueue(options: QueueOptions): Promise<SearchQueue> {
   const lasting = lastingOptions(options.connection)
 
   return {
-    searches: speakingPlainly(
-      {
-        ...searchJobs(searches, redis),
-        work: async (work) => {
-          const parts = {
-            connection: openWorkerConnection(lasting),
-            prefix,
-            doors: { gate, clock, log },
-            longestRestMs,
-          }
-          return remember(await startSearchWorker(parts, work, SEARCHES))
-        },
+    searches: plain({
+      ...searchJobs(searches, redis),
+      work: async (work) => {
+        const parts = {
+          connection: openWorkerConnection(lasting),
+          prefix,
+          doors: { gate, clock, log },
+          refusals,
+          longestRestMs,
+        }
+        return remember(await startSearchWorker(parts, work, SEARCHES))
       },
-      where,
-    ),
-    deadLetters: speakingPlainly(
-      {
-        ...deadLetterJobs(deadLetters),
-        work: async (handlers) => {
-          const { durationMs, stalledIntervalMs } = options.deadLetterLocks ?? {
-            durationMs: 25_000,
-            stalledIntervalMs: 5000,
-          }
-          const parts = {
-            connection: openWorkerConnection(lasting),
-            prefix,
-            log,
-            lockDurationMs: durationMs,
-            stalledIntervalMs,
-          }
-          return remember(await startDeadLetterWorker(parts, handlers, DEAD_LETTERS))
-        },
+    }),
+    deadLetters: plain({
+      ...deadLetterJobs(deadLetters),
+      work: async (handlers) => {
+        const { durationMs, stalledIntervalMs } = options.deadLetterLocks ?? {
+          durationMs: 25_000,
+          stalledIntervalMs: 5000,
+        }
+        const parts = {
+          connection: openWorkerConnection(lasting),
+          prefix,
+          log,
+          refusals,
+          lockDurationMs: durationMs,
+          stalledIntervalMs,
+        }
+        return remember(await startDeadLetterWorker(parts, handlers, DEAD_LETTERS))
       },
-      where,
-    ),
-    gate: speakingPlainly(gate, where),
-    fleet: speakingPlainly(openFleet({ redis, prefix, where, holder: randomUUID() }), where),
+    }),
+    gate: plain(gate),
+    fleet: plain(openFleet({ redis, prefix, where, holder: randomUUID() })),
     boardQueues: { search: searches, deadLetters },
     close: async () => {
       await Promise.all(workers.map((worker) => worker.abandon()))
       await Promise.all([searches.close(), deadLetters.close()])
+      refusals.end()
       await connection.close()
     },
   }

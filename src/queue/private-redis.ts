@@ -88,7 +88,8 @@ export function keepPrivateRedis(options: {
   async function look(): Promise<void> {
     try {
       const { started, pid } = await startOrConnectPrivateRedis({ dataDir, log })
-      if (started) log.warn({ redisPid: pid }, 'the private Redis had died and was started again')
+      if (started)
+        log.warn({ redisPid: pid, repeats: 'redis.restarted' }, 'the private Redis had died and was started again')
       lastProblem = ''
     } catch (error) {
       const problem = String(error)

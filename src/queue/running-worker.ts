@@ -2,6 +2,7 @@ import type { Worker } from 'bullmq'
 import type { Logger } from '../domain/logger.js'
 import { endedWithin, GOODBYE_MS } from './ended-within.js'
 import { factsOf } from './error-facts.js'
+import type { Refusals } from './refusals.js'
 import type { RunningWorker } from './search-queue.js'
 import type { Hand } from './settle.js'
 import type { WorkerConnection } from './worker-connection.js'
@@ -61,16 +62,19 @@ export function runningWorker(parts: {
 }
 
 /** Listeners every worker needs: an `error` without one is printed, and lock races are no errors of ours. */
-export function listen(worker: Worker, log: Logger): void {
+export function listen(worker: Worker, log: Logger, refusals: Pick<Refusals, 'report'>): void {
   worker.on('error', (error: Error) => {
-    if (isAbsence(error)) return
-    log.warn({ problem: error.message }, 'BullMQ reports a problem')
+    if (isAbsence(error) || refusals.report(error)) return
+    log.warn({ problem: error.message, repeats: 'bullmq.error' }, 'BullMQ reports a problem')
   })
   worker.on('lockRenewalFailed', (jobs: string[]) => {
-    log.warn({ jobs }, 'locks were lost (Redis away, or this process frozen); what is in hand is finished all the same')
+    log.warn(
+      { jobs, repeats: 'locks.lost' },
+      'locks were lost (Redis away, or this process frozen); what is in hand is finished all the same',
+    )
   })
   worker.on('stalled', (job: string) => {
-    log.warn({ job }, 'a job was taken back from a worker that died or froze')
+    log.warn({ job, repeats: 'job.stalled' }, 'a job was taken back from a worker that died or froze')
   })
 }
 

@@ -1,6 +1,8 @@
-import { type Job, Worker, type WorkerOptions } from 'bullmq'
+import type { Job, WorkerOptions } from 'bullmq'
 import { parseJobId } from '../domain/search-id.js'
 import type { Step } from '../domain/step.js'
+import { PatientWorker } from './patient-worker.js'
+import type { Refusals } from './refusals.js'
 import { listen, runningWorker, type StoppableWorker } from './running-worker.js'
 import type { WorkOptions } from './search-queue.js'
 import { type Doors, giveBack, type Hand, retryDelayMs, settle } from './settle.js'
@@ -16,6 +18,7 @@ export interface SearchWorkerParts {
   readonly connection: WorkerConnection
   readonly prefix: string
   readonly doors: Doors
+  readonly refusals: Pick<Refusals, 'report'>
   /** The longest rest of a job that stalled twice or more, ms. */
   readonly longestRestMs: number
 }
@@ -61,7 +64,7 @@ export async function startSearchWorker(
       return await options.handle({ ref, stalls: job.stalledCounter, attempt: job.attemptsMade + 1 })
     } catch (error) {
       doors.log.error(
-        { err: error, job: job.id, againInMs: AFTER_A_BUG_MS },
+        { err: error, job: job.id, againInMs: AFTER_A_BUG_MS, repeats: 'search.bug' },
         'a search was left by a bug; it is tried again',
       )
       return rest(AFTER_A_BUG_MS)
@@ -72,8 +75,8 @@ export async function startSearchWorker(
     return { do: 'delay', until: doors.clock.now() + ms, holdFleet: false }
   }
 
-  const worker = new Worker(queueName, process, workerOptions(parts, options))
-  listen(worker, doors.log)
+  const worker = new PatientWorker(queueName, process, workerOptions(parts, options))
+  listen(worker, doors.log, parts.refusals)
   worker.on('failed', (job) => {
     if (job === undefined || job.finishedOn !== undefined) options.onBuried()
   })

@@ -103,7 +103,7 @@ async function moving(hand: Hand, doors: Doors, move: () => Promise<unknown>, pr
     await move()
   } catch (error) {
     doors.log.warn(
-      { job: hand.job.id, problem: String(error) },
+      { job: hand.job.id, problem: String(error), repeats: 'job.not-returned' },
       'a job could not be given back; the stalled check will',
     )
   }

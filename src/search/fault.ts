@@ -6,7 +6,10 @@ import { type CallResult, isCharged, ledgerOutcome, NOTHING_SAID } from '../doma
  * attempt: otherwise an answer that always breaks us would be bought again for ever.
  */
 export function callThatFailedHere(error: unknown, log: Logger): CallResult {
-  log.error({ err: error }, 'a call was left by a bug; it counts as a failed attempt that may be paid for')
+  log.error(
+    { err: error, repeats: 'call.bug' },
+    'a call was left by a bug; it counts as a failed attempt that may be paid for',
+  )
   return failure(error, true)
 }
 

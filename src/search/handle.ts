@@ -118,7 +118,10 @@ async function tryClaim(parts: SearchParts, claiming: Trouble, ref: SearchRef, n
     return claim
   } catch (error) {
     if (error instanceof UnreachableError) claiming.failed(error)
-    parts.log.error({ search: ref.fingerprint, err: error }, 'the store cannot be asked; no call is made')
+    parts.log.error(
+      { search: ref.fingerprint, err: error, repeats: 'store.no-claim' },
+      'the store cannot be asked; no call is made',
+    )
     return null
   }
 }

@@ -44,13 +44,16 @@ export async function recordEnd(
   try {
     return await judgeAndClose(parts, saver, { ref, claim }, result)
   } catch (error) {
-    log.error({ ...call, err: error }, 'the end of a call could not be recorded, by a bug')
+    log.error(
+      { ...call, err: error, repeats: 'call.not-recorded' },
+      'the end of a call could not be recorded, by a bug',
+    )
     const plain = saveThatFailedHere(error, result)
     try {
       return await judgeAndClose(parts, saver, { ref, claim }, plain)
     } catch (again) {
       const detail = `a bug keeps call ${claim.callId} from being recorded, so it may be paid for; the log says more`
-      log.error({ ...call, err: again }, `paused: ${detail}`)
+      log.error({ ...call, err: again, repeats: 'queue.paused' }, `paused: ${detail}`)
       await saver.save(() => store.pauses.add({ cause: 'failing', since: clock.now(), detail }))
       return null
     }

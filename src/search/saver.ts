@@ -35,7 +35,10 @@ export function openSaver(parts: { readonly log: Logger; readonly clock: Clock }
   function failed(save: symbol, error: UnreachableError): void {
     trouble.failed(error)
     if (failing.size === 0) {
-      parts.log.error({ err: error }, 'an answer cannot be saved; no new calls until it is')
+      parts.log.error(
+        { err: error, repeats: 'answer.not-saved' },
+        'an answer cannot be saved; no new calls until it is',
+      )
     }
     failing.add(save)
   }
@@ -43,7 +46,7 @@ export function openSaver(parts: { readonly log: Logger; readonly clock: Clock }
   function over(save: symbol): void {
     if (!failing.delete(save) || failing.size > 0) return
     trouble.over()
-    parts.log.info({}, 'every answer is saved; calls go on')
+    parts.log.info({ repeats: 'answers.saved' }, 'every answer is saved; calls go on')
     for (const go of waiting) go()
     waiting = []
   }

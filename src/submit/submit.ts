@@ -124,7 +124,10 @@ function keepBeating(parts: SubmitParts, id: number): { stop(): Promise<void> } 
   let last: Promise<void> = Promise.resolve()
   const timer = setInterval(() => {
     last = parts.store.batches.heartbeat(id, parts.now()).catch((error: unknown) => {
-      parts.log.warn({ err: error, batch: id }, 'the loading batch could not be kept alive')
+      parts.log.warn(
+        { err: error, batch: id, repeats: 'batch.not-kept-alive' },
+        'the loading batch could not be kept alive',
+      )
     })
   }, HEARTBEAT_MS)
   timer.unref()

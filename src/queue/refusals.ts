@@ -1,0 +1,74 @@
+import type { Redis } from 'ioredis'
+import type { Logger } from '../domain/logger.js'
+import { explain, RedisTroubleError, type TroubleKind } from './redis-trouble.js'
+
+/**
+ * A Redis that answers, but with refusals: read-only after a failover, full, without disk space. Whoever
+ * meets one reports it here, so that people read one sentence per kind and minute, and one more when
+ * it is over. That is tried with a write of our own; what was heard in the last seconds says more than it
+ * does (a user may be allowed to write this key only), so the end is only said after some quiet.
+ */
+export interface Refusals {
+  /** False for an error that is no refusal: nothing was logged. */
+  report(error: unknown): boolean
+  end(): void
+}
+
+const LOOK_EVERY_MS = 1000
+/** Longer than the longest rest of a worker between two tries (see patient-worker.ts). */
+const QUIET_MS = 3000
+
+/** An absence has its own two lines, and damaged values are repaired by who says so. */
+const NO_REFUSALS: readonly TroubleKind[] = ['redis.away', 'redis.strange', 'redis.damaged']
+
+export function openRefusals(parts: {
+  readonly redis: Pick<Redis, 'set'>
+  readonly where: string
+  /** A key that may be written. */
+  readonly probeKey: string
+  readonly log: Logger
+}): Refusals {
+  const { redis, where, probeKey, log } = parts
+  let began: number | null = null
+  let lastAt = 0
+  let refused = 0
+  let timer: NodeJS.Timeout | undefined
+
+  function lookLater(): void {
+    timer = setTimeout(() => void look(), LOOK_EVERY_MS)
+    timer.unref()
+  }
+
+  async function look(): Promise<void> {
+    const writes = await redis.set(probeKey, '1', 'PX', 1000).then(
+      () => true,
+      () => false,
+    )
+    if (began === null) return
+    if (!writes || performance.now() - lastAt < QUIET_MS) return lookLater()
+    const seconds = Math.round((performance.now() - began) / 1000)
+    log.warn({ redis: where, seconds, refused, repeats: 'redis.writable' }, 'Redis takes writes again')
+    began = null
+    refused = 0
+  }
+
+  return {
+    report: (error) => {
+      const trouble = explain(error, where)
+      if (!(trouble instanceof RedisTroubleError) || trouble.kind === 'redis.away') return false
+      log.warn({ redis: where, repeats: trouble.kind }, trouble.message)
+      if (NO_REFUSALS.includes(trouble.kind)) return true
+      refused += 1
+      lastAt = performance.now()
+      if (began === null) {
+        began = lastAt
+        lookLater()
+      }
+      return true
+    },
+    end: () => {
+      began = null
+      clearTimeout(timer)
+    },
+  }
+}

@@ -1,0 +1,61 @@
+import { expect, test } from '@jest/globals'
+import { limitRepeats } from '../../src/log/limit-repeats.js'
+import { openLog } from '../../src/log/log.js'
+import { recordingLogger } from '../queue/setup.js'
+
+function limited() {
+  const recorded = recordingLogger()
+  let now = 0
+  return {
+    lines: recorded.lines,
+    log: limitRepeats(recorded, () => now),
+    pass: (ms: number) => {
+      now += ms
+    },
+  }
+}
+
+test('a kind is written once a minute, with how many lines it stands for', () => {
+  const { log, lines, pass } = limited()
+  for (let each = 0; each < 100_000; each += 1) log.warn({ repeats: 'redis.full', each }, 'full')
+  expect(lines).toEqual([{ level: 'warn', sentence: 'full', facts: { event: 'redis.full', each: 0 } }])
+  pass(59_999)
+  log.warn({ repeats: 'redis.full' }, 'full')
+  expect(lines).toHaveLength(1)
+  pass(1)
+  log.warn({ repeats: 'redis.full' }, 'full')
+  expect(lines[1]?.facts).toEqual({ event: 'redis.full', times: 100_001 })
+  pass(60_000)
+  log.warn({ repeats: 'redis.full' }, 'full')
+  expect(lines[2]?.facts).toEqual({ event: 'redis.full' })
+})
+
+test('kinds do not hide each other, whatever their level and sentence', () => {
+  const { log, lines } = limited()
+  for (const kind of ['a', 'b', 'a', 'b']) {
+    log.error({ repeats: kind }, `trouble ${kind}`)
+    log.info({ repeats: `end of ${kind}` }, 'over')
+  }
+  expect(lines.map(({ facts }) => 'event' in facts && facts.event)).toEqual(['a', 'end of a', 'b', 'end of b'])
+})
+
+test('a line that names no kind is always written', () => {
+  const { log, lines } = limited()
+  for (let each = 0; each < 100; each += 1) log.warn({ search: each }, 'answered with 403')
+  expect(lines).toHaveLength(100)
+})
+
+test('the log of the program keeps the rule, and writes the kind as the event', () => {
+  const written: string[] = []
+  const log = openLog({
+    level: 'info',
+    pretty: false,
+    destination: { write: (line) => written.push(line) },
+    secrets: [],
+    monotonicMs: () => 0,
+  })
+  for (let each = 0; each < 10; each += 1) log.error({ repeats: 'webhook.failed' }, 'the webhook failed')
+  expect(written.map((line) => JSON.parse(line))).toEqual([
+    expect.objectContaining({ event: 'webhook.failed', msg: 'the webhook failed' }),
+  ])
+})
