@@ -12,7 +12,7 @@ import { parseRetryAfter } from './retry-after.js'
  * when the connection broke after its last byte); unreadable, or cut in the middle, it is kept as far as it came.
  */
 
-/** A 429 that asks for longer than this is the day's limit, not the minute's. */
+/** A limit that asks for longer than this is the day's limit, not the minute's. */
 const LONGEST_MINUTE_WAIT_MS = 2 * 60 * 60 * 1000
 
 /**
@@ -23,10 +23,6 @@ export function outcomeOf(response: Received, frame: ReturnType<typeof readFrame
   const { status } = response
   if (status >= 200 && status <= 299) return success(response, frame)
   const retryAfterMs = parseRetryAfter(header(response.headers, 'retry-after'), header(response.headers, 'date'), now)
-  if (status === 429) {
-    const outOfToday = headerFacts(response.headers).remainingToday === 0
-    return { kind: 'rate_limited', retryAfterMs, daily: outOfToday || (retryAfterMs ?? 0) > LONGEST_MINUTE_WAIT_MS }
-  }
   const said = readErrorBody(response.text)
   const refusal: Refusal = {
     status,
@@ -35,12 +31,23 @@ export function outcomeOf(response: Received, frame: ReturnType<typeof readFrame
     message: said.message ?? redirectNote(response),
     requestId: said.requestId ?? requestIdHeader(response.headers),
   }
+  const limits = headerFacts(response.headers)
+  if (isRateLimit(status, retryAfterMs, limits.remainingThisMinute)) {
+    const daily = limits.remainingToday === 0 || (retryAfterMs ?? 0) > LONGEST_MINUTE_WAIT_MS
+    return { kind: 'rate_limited', retryAfterMs, daily, refusal }
+  }
   if (status >= 500 || status === 408 || status === 425) {
     return { kind: 'transient', reason: reasonOf(status, said), status, refusal, retryAfterMs, maybePaid: false }
   }
-  if (status === 402) return { kind: 'out_of_credits', retryAfterMs, refusal }
+  // A Retry-After says nothing of when there are credits again.
+  if (status === 402) return { kind: 'out_of_credits', refusal }
   if (status === 401) return { kind: 'unauthorized', refusal }
   return { kind: 'refused', refusal }
+}
+
+/** A 403 that says when to come back is a limit too, as GitHub answers its secondary ones. */
+function isRateLimit(status: number, retryAfterMs: number | null, remainingThisMinute: number | null): boolean {
+  return status === 429 || (status === 403 && (retryAfterMs !== null || remainingThisMinute === 0))
 }
 
 function success(response: Received, frame: ReturnType<typeof readFrame>): Outcome {

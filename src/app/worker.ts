@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pRetry from 'p-retry'
+import { checkAccount } from '../account/check.js'
 import { followLimit } from '../account/pace.js'
 import { type Refreshed, refreshAccount } from '../account/refresh.js'
 import { takeApi } from '../account/same-api.js'
@@ -74,6 +75,7 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
     clock: systemClock,
     random: Math.random,
     rules: settings,
+    checkAccount: () => checkAccount(parts, settings.creditReserve),
     heard: sharedKey.heard,
   })
   let isSaving = false

@@ -2,6 +2,15 @@ import { type BackoffRule, backoffMs, DEFAULT_RATE_LIMIT_WAIT_MS, serverWaitMs }
 import { type Death, remedyFor } from './dead-letter.js'
 import type { Outcome, Refusal } from './outcome.js'
 import type { PauseCause } from './pause-cause.js'
+import {
+  isLimitedAlone,
+  mostRateLimits,
+  mostRefusals,
+  RATE_LIMITS_ALONE,
+  type RefusalHistory,
+  refusalInWords,
+  wordsOf,
+} from './refusals.js'
 
 /**
  * The heart: what one outcome means for its search and for the fleet. Pure, so that the whole error
@@ -18,10 +27,25 @@ export type Verdict =
       readonly pause: PauseCause | null
       readonly usesAttempt: boolean
     }
-  /** Nobody calls until then; the search keeps its attempts and comes back before the backlog. */
-  | { readonly do: 'hold'; readonly until: number; readonly daily: boolean }
-  /** Nobody calls until the cause is gone; the search goes back to the head with its attempts. */
+  /** Nobody calls until then; the search keeps its attempts. `behind`: it comes back behind the others, else before them. */
+  | {
+      readonly do: 'hold'
+      readonly until: number
+      readonly daily: boolean
+      readonly behind: boolean
+      /** What the API said; null where it gave no reason. */
+      readonly said: string | null
+    }
+  /** Nobody calls until the cause is gone; the search keeps its attempts and goes behind the others. */
   | { readonly do: 'pause'; readonly cause: PauseCause; readonly detail: string }
+  /** Refused as if for all, but it is this search alone: it waits until then, behind the others, and keeps its attempts. */
+  | {
+      readonly do: 'defer'
+      readonly until: number
+      readonly reason: string
+      /** After so many more it is a dead letter; null: not as things stand. */
+      readonly moreRefusals: number | null
+    }
   /** Again at that time; an attempt is used. */
   | { readonly do: 'retry'; readonly at: number; readonly reason: string }
 
@@ -33,7 +57,21 @@ export interface JudgeContext {
   readonly now: number
   /** From 0 up to 1: the jitter. */
   readonly random: number
+  readonly history: RefusalHistory
+  /** What GET /me said after the call. */
+  readonly account: AccountCheck
 }
+
+/** GET /me, asked when one search is refused for a reason that would concern all. */
+export interface AccountCheck {
+  /** The API accepts the key and answers. False: it was not asked, could not be reached, or said otherwise. */
+  readonly isGood: boolean
+  readonly balance: number | null
+  /** Of these, how many may be spent; 0: none, or nobody knows. */
+  readonly spendable: number
+}
+
+export const ACCOUNT_UNKNOWN: AccountCheck = { isGood: false, balance: null, spendable: 0 }
 
 export function judge(outcome: Outcome, context: JudgeContext): Verdict {
   switch (outcome.kind) {
@@ -48,22 +86,13 @@ export function judge(outcome: Outcome, context: JudgeContext): Verdict {
         usesAttempt: false,
       }
     case 'rate_limited':
-      return hold(outcome.retryAfterMs ?? DEFAULT_RATE_LIMIT_WAIT_MS, outcome.daily, context.now)
+      return judgeRateLimit(outcome, context)
     case 'out_of_credits':
-      // The documented 402 has no Retry-After. One that has says itself when to come back.
-      return outcome.retryAfterMs === null
-        ? { do: 'pause', cause: 'no_credits', detail: saidBy(outcome.refusal) }
-        : hold(outcome.retryAfterMs, false, context.now)
+      return judgeOutOfCredits(outcome.refusal, context)
     case 'unauthorized':
-      return {
-        do: 'bury',
-        death: deathOf('unauthorized', outcome.refusal),
-        body: null,
-        pause: 'unauthorized',
-        usesAttempt: false,
-      }
+      return judgeUnauthorized(outcome.refusal, context.account)
     case 'refused':
-      return { do: 'bury', death: deathOf('refused', outcome.refusal), body: null, pause: null, usesAttempt: false }
+      return bury(deathOf('refused', outcome.refusal))
     case 'transient':
       return judgeTransient(outcome, context)
     default:
@@ -71,8 +100,61 @@ export function judge(outcome: Outcome, context: JudgeContext): Verdict {
   }
 }
 
-function hold(retryAfterMs: number, daily: boolean, now: number): Verdict {
-  return { do: 'hold', until: now + serverWaitMs(retryAfterMs), daily }
+/** Dead at once, for free. */
+function bury(death: Death, pause: PauseCause | null = null): Verdict {
+  return { do: 'bury', death, body: null, pause, usesAttempt: false }
+}
+
+/**
+ * Everybody waits for a limit of the key. The second time in a row the search goes behind the others: if they are answered
+ * then, the limit is its own. Where the API did not clearly speak of a limit (a 403 that only says that nothing remains of
+ * this minute) nobody else waits.
+ */
+function judgeRateLimit(outcome: Extract<Outcome, { kind: 'rate_limited' }>, context: JudgeContext): Verdict {
+  const { history, now } = context
+  const { refusal, retryAfterMs, daily } = outcome
+  const refused = history.rateLimits + 1
+  const isLone = history.isAlone && context.account.isGood && !daily
+  const most = Math.min(mostRateLimits(history), isLone ? RATE_LIMITS_ALONE : Number.POSITIVE_INFINITY)
+  if (refused >= most) return bury(refusedAlone(refusal, `${refused} times`))
+  const until = now + serverWaitMs(retryAfterMs ?? DEFAULT_RATE_LIMIT_WAIT_MS)
+  const isForAll = refusal.status === 429 || retryAfterMs !== null
+  if (isForAll && !isLimitedAlone(history) && !(history.isAlone && refused > 1 && !daily))
+    return { do: 'hold', until, daily, behind: refused > 1, said: wordsOf(refusal) }
+  return {
+    do: 'defer',
+    until: Math.max(until, growingWait(refused, context)),
+    reason: refusalInWords(refusal),
+    moreRefusals: Number.isFinite(most) ? most - refused : null,
+  }
+}
+
+/** Only GET /me tells an empty account from a search that is refused alone; where it cannot say, the account counts as empty. */
+function judgeOutOfCredits(refusal: Refusal, context: JudgeContext): Verdict {
+  const { history, account } = context
+  if (account.spendable === 0)
+    return { do: 'pause', cause: 'no_credits', detail: wordsOf(refusal) ?? `HTTP ${refusal.status}` }
+  const refused = history.refusals + 1
+  const moreRefusals = mostRefusals(history) - refused
+  if (moreRefusals <= 0) return bury(refusedAlone(refusal, `${refused} times, while the account had credits`))
+  return { do: 'defer', until: growingWait(refused, context), reason: refusalInWords(refusal), moreRefusals }
+}
+
+/** The jitter is kept small: the last of these waits decides over a dead letter. */
+function growingWait(refused: number, { backoff, now, random }: JudgeContext): number {
+  return now + backoffMs(refused, backoff, 0.5 + random / 2)
+}
+
+/** A 401 is free, so where GET /me cannot say, the queue is paused: a bad key would make a dead letter of every search. */
+function judgeUnauthorized(refusal: Refusal, account: AccountCheck): Verdict {
+  if (!account.isGood) return bury(deathOf('unauthorized', refusal), 'unauthorized')
+  const remedy = 'GET /me accepts the key, so only this search is refused: look at what the API said, then retry.'
+  return bury({ ...deathOf('refused', refusal), remedy })
+}
+
+function refusedAlone(refusal: Refusal, howOften: string): Death {
+  const remedy = `The API refused this search ${howOften}, and not the others: look at what it said, then retry (a refusal is free).`
+  return { ...deathOf('refused', refusal), remedy }
 }
 
 function judgeTransient(outcome: Extract<Outcome, { kind: 'transient' }>, context: JudgeContext): Verdict {
@@ -141,8 +223,4 @@ export function crashedDeath(message: string): Death {
     remedy:
       "Look at the worker's log around these times, then retry; `trackyard-batch show` lists calls of unknown outcome, each of which may have cost a credit.",
   }
-}
-
-function saidBy(refusal: Refusal): string {
-  return [refusal.error ?? `HTTP ${refusal.status}`, refusal.message].filter((text) => text !== null).join(': ')
 }

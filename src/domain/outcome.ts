@@ -66,8 +66,9 @@ export type Outcome =
       readonly retryAfterMs: number | null
       /** The daily limit, not the minute's. */
       readonly daily: boolean
+      readonly refusal: Refusal
     }
-  | { readonly kind: 'out_of_credits'; readonly retryAfterMs: number | null; readonly refusal: Refusal }
+  | { readonly kind: 'out_of_credits'; readonly refusal: Refusal }
   | { readonly kind: 'unauthorized'; readonly refusal: Refusal }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
   | {

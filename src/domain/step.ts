@@ -16,6 +16,16 @@ export type Step =
     }
   /** Run it again then, before the backlog, no attempt used. `holdFleet`: nobody starts before then. */
   | { readonly do: 'delay'; readonly until: number; readonly holdFleet: boolean }
+  /**
+   * Run it again then, after what waits with its priority, no attempt used. `holdFleet` as above; `pause`: close the queue
+   * first.
+   */
+  | {
+      readonly do: 'defer'
+      readonly until: number
+      readonly holdFleet: boolean
+      readonly pause: PauseCause | null
+    }
   /** Pause the queue and give the job back to its head, no attempt used. */
   | { readonly do: 'pause'; readonly cause: PauseCause }
   /**

@@ -10,7 +10,7 @@ import type { Gate } from './search-queue.js'
  * completes, `DelayedError` and `WaitingError` after a move give back without using an attempt,
  * `UnrecoverableError` buries, any other error is a used attempt.
  *
- * What comes back goes before the backlog, except what failed while others failed too. Priorities do that: a delayed
+ * What comes back goes before the backlog, except what failed while others failed too, or is refused alone. Priorities do that: a delayed
  * job joins the end of its priority when it is due, so it is given the best one, or that of its batch, while it is still
  * in hand. And a hold outlasts the jobs that are delayed until its end, so that they are promoted before the first
  * worker may take anything.
@@ -60,14 +60,15 @@ export async function settle(step: Step, hand: Hand, doors: Doors): Promise<unkn
     case 'complete':
       if (step.endProbe) await gate.widen()
       return step.summary
-    case 'delay': {
+    case 'delay':
       if (step.holdFleet) await gate.hold(step.until + HOLD_MARGIN_MS)
-      await moving(hand, doors, async () => {
-        const delayMs = Math.min(LONGEST_WAIT_MS, Math.max(0, step.until - clock.now()))
-        await hand.job.moveToDelayed(Date.now() + Math.ceil(delayMs), hand.token)
-      })
+      await moving(hand, doors, () => delayed(step.until, hand, clock))
       throw new DelayedError()
-    }
+    case 'defer':
+      if (step.pause !== null) await gate.pause()
+      if (step.holdFleet) await gate.hold(step.until + HOLD_MARGIN_MS)
+      await moving(hand, doors, () => delayed(step.until, hand, clock), hand.job.opts.priority)
+      throw new DelayedError()
     case 'pause':
       await gate.pause()
       await moving(hand, doors, () => hand.job.moveToWait(hand.token))
@@ -82,6 +83,11 @@ export async function settle(step: Step, hand: Hand, doors: Doors): Promise<unkn
     default:
       return step satisfies never
   }
+}
+
+async function delayed(until: number, { job, token }: Hand, clock: Clock): Promise<void> {
+  const delayMs = Math.min(LONGEST_WAIT_MS, Math.max(0, until - clock.now()))
+  await job.moveToDelayed(Date.now() + Math.ceil(delayMs), token)
 }
 
 /** Back to the head of the queue while its handler may still run: shutdown. No attempt and no stall is counted. */

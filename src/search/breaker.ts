@@ -2,13 +2,15 @@ import type { Clock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
 import type { Outcome } from '../domain/outcome.js'
 import type { PauseCause } from '../domain/pause-cause.js'
+import { wordsOf } from '../domain/refusals.js'
 import type { Store } from '../store/store.js'
 
 /**
  * Stops a run that only makes dead letters. 25 searches in a row that were refused or whose answers cannot be
  * read pause for a person to look. As many whose calls failed (5xx, timeouts) are an outage, and pause until
  * it is over, so that no search uses up its attempts on a server that is down. While the fleet probes, three are enough.
- * Both are counted by search, not by attempt: a few that fail whatever the server's health are no outage.
+ * As many that were answered 402 while GET /me shows credits pause as an empty account does: it may be the truth.
+ * All are counted by search, not by attempt: a few that fail whatever the server's health are no outage.
  *
  * When others fail too, what failed comes back behind the others: so an outage is seen by its first few calls even at five
  * a minute, the probes of a long one go round all that waits, and nobody's attempts are used up meanwhile.
@@ -19,7 +21,7 @@ export const FAILED_PROBES_IN_A_ROW = 3
 
 export interface Breaker {
   /**
-   * After a call was recorded.
+   * After a call was recorded that has not paused the queue by itself.
    * @param probing the call was made while calls went one at a time
    */
   afterCall(outcome: Outcome, probing: boolean): Promise<Alarm>
@@ -32,7 +34,7 @@ export interface Alarm {
   readonly behind: boolean
 }
 
-const ALL_WELL: Alarm = { tripped: null, behind: false }
+export const ALL_WELL: Alarm = { tripped: null, behind: false }
 
 export function openBreaker(parts: {
   readonly store: Pick<Store, 'calls' | 'pauses'>
@@ -49,7 +51,11 @@ export function openBreaker(parts: {
     async afterCall(outcome, probing) {
       const last = badNews(outcome)
       if (last === null) return ALL_WELL
-      const { refusedSearches, failedSearches } = await parts.store.calls.streak()
+      const { refusedSearches, failedSearches, unpaidSearches } = await parts.store.calls.streak()
+      if (outcome.kind === 'out_of_credits') {
+        if (unpaidSearches < (probing ? FAILED_PROBES_IN_A_ROW : REFUSED_IN_A_ROW)) return ALL_WELL
+        return trip('no_credits', `${last}; ${unpaidSearches} searches in a row, although GET /me shows credits`)
+      }
       if (outcome.kind !== 'transient') {
         if (refusedSearches < REFUSED_IN_A_ROW) return ALL_WELL
         return trip('failing', `${refusedSearches} searches in a row became dead letters, the last with ${last}`)
@@ -64,6 +70,9 @@ export function openBreaker(parts: {
 /** What counts towards a pause, in words; null for what does not. */
 function badNews(outcome: Outcome): string | null {
   switch (outcome.kind) {
+    case 'out_of_credits':
+      return wordsOf(outcome.refusal) ?? `HTTP ${outcome.refusal.status}`
+    case 'unauthorized':
     case 'refused':
       return [outcome.refusal.status, outcome.refusal.error].filter((part) => part !== null).join(' ')
     case 'unreadable':
@@ -72,9 +81,6 @@ function badNews(outcome: Outcome): string | null {
       return outcome.reason
     case 'answered':
     case 'rate_limited':
-    case 'out_of_credits':
-    // A refused key pauses at once.
-    case 'unauthorized':
       return null
     default:
       return outcome satisfies never

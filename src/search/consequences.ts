@@ -1,5 +1,5 @@
 import type { Verdict } from '../domain/judge.js'
-import { type CallOutcome, ledgerOutcome, type Outcome } from '../domain/outcome.js'
+import { type CallOutcome, ledgerOutcome, type Outcome, type Refusal } from '../domain/outcome.js'
 import type { PauseCause } from '../domain/pause-cause.js'
 import type { Step } from '../domain/step.js'
 import type { Closing } from '../store/store.js'
@@ -26,7 +26,9 @@ function searchClosing(verdict: Verdict, now: number): Closing {
         usesAttempt: verdict.usesAttempt,
       }
     case 'hold':
-      return { search: 'kept', pause: null, holdUntil: verdict.until }
+      return { search: 'kept', pause: null, holdUntil: verdict.until, holdDetail: verdict.said }
+    case 'defer':
+      return { search: 'deferred' }
     case 'pause':
       return { search: 'kept', pause: { cause: verdict.cause, since: now, detail: verdict.detail }, holdUntil: null }
     case 'retry':
@@ -44,20 +46,28 @@ function detailOf(outcome: Outcome): string | null {
     case 'unreadable':
       return outcome.problem
     case 'rate_limited':
-      return outcome.retryAfterMs === null
-        ? 'no readable Retry-After'
-        : `Retry-After ${Math.ceil(outcome.retryAfterMs / 1000)} s`
+      return joined([...textsOf(outcome.refusal), retryAfterInWords(outcome.retryAfterMs)])
     case 'out_of_credits':
     case 'unauthorized':
     case 'refused':
-      return [outcome.refusal.error, outcome.refusal.code, outcome.refusal.message]
-        .filter((text) => text !== null)
-        .join(' · ')
+      return joined(textsOf(outcome.refusal))
     case 'transient':
       return outcome.reason
     default:
       return outcome satisfies never
   }
+}
+
+function textsOf({ error, code, message }: Refusal): readonly (string | null)[] {
+  return [error, code, message]
+}
+
+function joined(texts: readonly (string | null)[]): string {
+  return texts.filter((text) => text !== null).join(' · ')
+}
+
+function retryAfterInWords(ms: number | null): string {
+  return ms === null ? 'no readable Retry-After' : `Retry-After ${Math.ceil(ms / 1000)} s`
 }
 
 /** @param context `tripped`: the breaker has just paused the fleet. `behind`: what failed comes back behind the others. */
@@ -84,9 +94,14 @@ export function stepOf(
       return { do: 'bury', reason, pause: verdict.pause ?? context.tripped }
     }
     case 'hold':
-      return { do: 'delay', until: verdict.until, holdFleet: true }
+      return verdict.behind
+        ? { do: 'defer', until: verdict.until, holdFleet: true, pause: null }
+        : { do: 'delay', until: verdict.until, holdFleet: true }
+    // At the head it would be the one call that tries whether the account is full again, and no other search would be.
     case 'pause':
-      return { do: 'pause', cause: verdict.cause }
+      return { do: 'defer', until: context.now, holdFleet: false, pause: verdict.cause }
+    case 'defer':
+      return { do: 'defer', until: verdict.until, holdFleet: false, pause: context.tripped }
     case 'retry':
       return {
         do: 'retry',

@@ -2,13 +2,15 @@ import type { Api } from '../api/client.js'
 import type { BackoffRule } from '../domain/backoff.js'
 import type { Clock } from '../domain/clock.js'
 import { UnreachableError } from '../domain/errors.js'
+import { ACCOUNT_UNKNOWN, type AccountCheck } from '../domain/judge.js'
 import type { Logger } from '../domain/logger.js'
 import type { ResponseFacts } from '../domain/outcome.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Step } from '../domain/step.js'
 import type { StoreTrouble } from '../domain/store-trouble.js'
 import type { Claim, Store } from '../store/store.js'
-import { type Breaker, openBreaker } from './breaker.js'
+import { type AccountChecks, openAccountChecks } from './account-check.js'
+import { ALL_WELL, type Breaker, openBreaker } from './breaker.js'
 import { stepOf } from './consequences.js'
 import { callThatFailedHere } from './fault.js'
 import { recordEnd } from './record-end.js'
@@ -22,6 +24,7 @@ import { logVerdict } from './verdict-log.js'
  *
  *   claim (store: may this be called, now, by us? then it is written as sent and charged)
  *     → call (one HTTP request)
+ *       → check (GET /me, free, after a refusal that would concern all)
  *       → judge (pure)
  *         → close (store: outcome, answer or death, pause, hold; one commit)
  *           → step (the queue settles the job)
@@ -37,6 +40,8 @@ export interface SearchParts {
   readonly random: () => number
   readonly log: Logger
   readonly rules: SearchRules
+  /** GET /me, for a refusal that would concern every search. Left out: such a refusal is always taken to concern all. */
+  readonly checkAccount?: () => Promise<AccountCheck>
   /** Told what came along with every response. */
   readonly heard?: (facts: ResponseFacts) => void
 }
@@ -68,9 +73,10 @@ export function searchHandler(parts: SearchParts): SearchHandler {
   const saver = openSaver(parts)
   const claiming = openTrouble('claim', parts.clock)
   const breaker = openBreaker(parts)
+  const checks = openAccountChecks(parts.checkAccount ?? (async () => ACCOUNT_UNKNOWN))
   const calling = new Set<string>()
   return {
-    handle: (job) => handle(parts, { saver, claiming, breaker, calling }, job.ref),
+    handle: (job) => handle(parts, { saver, claiming, breaker, checks, calling }, job.ref),
     trouble: () => saver.trouble.current() ?? claiming.current(),
     unsaved: saver.unsaved,
   }
@@ -81,6 +87,7 @@ interface Shared {
   readonly saver: Saver
   readonly claiming: Trouble
   readonly breaker: Breaker
+  readonly checks: AccountChecks
   /**
    * Searches that this process makes a call for. After a system sleep, or a jump of the wall clock, the store takes a
    * call for too old to be in flight, and its lock is gone; the process that makes it knows better.
@@ -90,6 +97,7 @@ interface Shared {
 
 async function handle(parts: SearchParts, shared: Shared, ref: SearchRef): Promise<Step> {
   await shared.saver.settled()
+  await shared.checks.settled()
   const now = parts.clock.now()
   const search = `${ref.fingerprint}-${ref.generation}`
   if (shared.calling.has(search)) return { do: 'delay', until: now + STILL_CALLING_MS, holdFleet: false }
@@ -151,15 +159,16 @@ function refusedClaim(claim: Exclude<Claim, { kind: 'granted' }>): Step {
 
 async function makeCall(
   parts: SearchParts,
-  { saver, breaker }: Shared,
+  { saver, breaker, checks }: Shared,
   ref: SearchRef,
   claim: Extract<Claim, { kind: 'granted' }>,
 ): Promise<Step> {
   const result = await parts.api.search(claim.request).catch((error: unknown) => callThatFailedHere(error, parts.log))
   parts.heard?.(result.facts)
-  const end = await recordEnd(parts, saver, { ref, claim }, result)
+  const end = await recordEnd({ ...parts, checks }, saver, { ref, claim }, result)
   if (end === null) return { do: 'pause', cause: 'failing' }
   logVerdict(parts.log, { ref, claim, ...end, maxAttempts: parts.rules.maxAttempts })
-  const alarm = await saver.save(() => breaker.afterCall(end.outcome, claim.probing))
+  const hasPaused = 'pause' in end.verdict ? end.verdict.pause !== null : end.verdict.do === 'pause'
+  const alarm = hasPaused ? ALL_WELL : await saver.save(() => breaker.afterCall(end.outcome, claim.probing))
   return stepOf(end.verdict, { ...end, durationMs: end.facts.durationMs, ...alarm })
 }

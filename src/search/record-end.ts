@@ -1,10 +1,12 @@
 import type { BackoffRule } from '../domain/backoff.js'
 import type { Clock } from '../domain/clock.js'
-import { judge, type Verdict } from '../domain/judge.js'
+import { type AccountCheck, judge, type Verdict } from '../domain/judge.js'
 import type { Logger } from '../domain/logger.js'
-import type { CallResult } from '../domain/outcome.js'
+import type { CallResult, Outcome, ResponseFacts } from '../domain/outcome.js'
+import { NEVER_REFUSED } from '../domain/refusals.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Claim, Store } from '../store/store.js'
+import type { AccountChecks } from './account-check.js'
 import { closingOf } from './consequences.js'
 import { saveThatFailedHere } from './fault.js'
 import type { Saver } from './saver.js'
@@ -22,6 +24,7 @@ interface EndParts {
   readonly random: () => number
   readonly log: Logger
   readonly rules: { readonly maxAttempts: number; readonly backoff: BackoffRule }
+  readonly checks: AccountChecks
 }
 
 type GrantedClaim = Extract<Claim, { kind: 'granted' }>
@@ -66,6 +69,10 @@ async function judgeAndClose(
   { ref, claim }: { readonly ref: SearchRef; readonly claim: GrantedClaim },
   { outcome, facts }: CallResult,
 ): Promise<RecordedEnd> {
+  const history = isRefusal(outcome)
+    ? await saver.save(() => parts.store.calls.refusalHistory(claim.callId))
+    : NEVER_REFUSED
+  const account = await parts.checks.after(outcome, history)
   const now = parts.clock.now()
   const verdict = judge(outcome, {
     failuresBefore: claim.failures,
@@ -73,10 +80,21 @@ async function judgeAndClose(
     backoff: parts.rules.backoff,
     now,
     random: parts.random(),
+    history,
+    account,
   })
   const { callId, request } = claim
-  const end = { ...closingOf(outcome, verdict, now), facts, now }
+  const end = { ...closingOf(outcome, verdict, now), facts: withBalance(facts, account), now }
   const save = () => parts.store.calls.close(callId, end)
   const { endedProbe } = await saver.save(save, { callId, ref, query: request.query, end })
   return { outcome, facts, verdict, endedProbe, now }
+}
+
+function isRefusal({ kind }: Outcome): boolean {
+  return kind === 'rate_limited' || kind === 'out_of_credits'
+}
+
+/** GET /me was answered later, so its word counts: a 402 alone would count as an empty account. */
+function withBalance(facts: ResponseFacts, { balance }: AccountCheck): ResponseFacts {
+  return balance === null ? facts : { ...facts, creditsRemaining: balance }
 }

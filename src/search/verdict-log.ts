@@ -1,6 +1,6 @@
 import type { Verdict } from '../domain/judge.js'
 import type { Logger } from '../domain/logger.js'
-import type { Outcome, ResponseFacts } from '../domain/outcome.js'
+import type { ResponseFacts } from '../domain/outcome.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 
@@ -10,7 +10,6 @@ export function logVerdict(
   call: {
     readonly ref: SearchRef
     readonly claim: { readonly callId: number; readonly failures: number; readonly request: SearchRequest }
-    readonly outcome: Outcome
     readonly facts: ResponseFacts
     readonly verdict: Verdict
     readonly maxAttempts: number
@@ -42,11 +41,17 @@ export function logVerdict(
     case 'hold':
       log.warn(
         facts,
-        `${heldBy(call.outcome, verdict.daily)}: again in ${seconds(verdict.until - call.now)}, the fleet waits; no attempt used`,
+        `${verdict.daily ? 'rate limited for the day' : 'rate limited'}${saying(verdict.said)}: again in ${seconds(verdict.until - call.now)}, the fleet waits; no attempt used`,
       )
       break
     case 'pause':
       log.warn(facts, `${verdict.detail}: the queue is paused, the search goes back; no attempt used`)
+      break
+    case 'defer':
+      log.warn(
+        facts,
+        `${verdict.reason}, this search alone: again in ${seconds(verdict.until - call.now)}, behind the others${lastsFor(verdict.moreRefusals)}; no attempt used`,
+      )
       break
     case 'retry':
       log.warn(facts, `${verdict.reason}: again in ${seconds(verdict.at - call.now)}`)
@@ -56,10 +61,12 @@ export function logVerdict(
   }
 }
 
-/** A 402 that names its end holds the fleet like a 429. */
-function heldBy(outcome: Outcome, daily: boolean): string {
-  if (outcome.kind === 'out_of_credits') return 'out of credits for a while'
-  return daily ? 'rate limited for the day' : 'rate limited'
+function saying(said: string | null): string {
+  return said === null ? '' : ` ("${said}")`
+}
+
+function lastsFor(more: number | null): string {
+  return more === null ? '' : `, a dead letter after ${more} more ${more === 1 ? 'refusal' : 'refusals'}`
 }
 
 function seconds(ms: number): string {

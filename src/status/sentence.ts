@@ -1,5 +1,6 @@
 import type { BalanceWatch, Pause } from '../domain/pause-cause.js'
 import type { StoreTrouble } from '../domain/store-trouble.js'
+import type { RefusedSearch } from '../store/store.js'
 
 /**
  * The one sentence that says why it moves or does not. Shown by `status`, by the progress bar, in Bull
@@ -14,6 +15,8 @@ export interface Standing {
   /** Of those workers that cannot write to the store. */
   readonly troubles: readonly StoreTrouble[]
   readonly heldUntil: number | null
+  /** What the API said with it; null: nothing. */
+  readonly heldBecause: string | null
   /** The API said last that the day has no call left. */
   readonly outOfToday: boolean
   readonly probing: boolean
@@ -28,6 +31,10 @@ export interface Standing {
   readonly callsLastMinute: number
   /** The latest calls that were all answered 429, and between when; null: the latest was not. */
   readonly toldToWait: { readonly calls: number; readonly from: number; readonly to: number } | null
+  /** Searches that are refused again and again while others are not. */
+  readonly refused: readonly RefusedSearch[]
+  /** Credits left, as the API said last. */
+  readonly creditsRemaining: number | null
   readonly withheld: number
   readonly now: number
 }
@@ -39,6 +46,12 @@ export interface Explanation {
 }
 
 export function explain(standing: Standing): Explanation {
+  const { state, reason, until } = explainDelivery(standing)
+  const refused = refusedSentence(standing)
+  return { state, reason: refused === '' ? reason : `${reason} ${refused}`, until }
+}
+
+function explainDelivery(standing: Standing): Explanation {
   const { troubles, workers, pauses, due, active, silence } = standing
   const explained = explainWork(standing)
   if (silence !== null) return { state: explained.state, reason: unknownReason(standing, silence), until: null }
@@ -83,12 +96,38 @@ function explainWork(standing: Standing): Explanation {
   if (standing.heldUntil !== null && standing.heldUntil > standing.now && work > 0) {
     return {
       state: 'held',
-      reason: `${standing.outOfToday ? "The day's limit of calls is used up" : 'The API asked us to wait (rate limit)'}: no calls until ${clockTime(standing.heldUntil, standing.now)}; ${searches(due)} due.${heldAgain(standing)}`,
+      reason: `${standing.outOfToday ? "The day's limit of calls is used up" : 'The API asked us to wait (rate limit)'}: no calls until ${clockTime(standing.heldUntil, standing.now)}${quoted(standing.heldBecause)}; ${searches(due)} due.${heldAgain(standing)}`,
       until: standing.heldUntil,
     }
   }
   if (work > 0) return { state: 'running', reason: runningReason(standing), until: null }
   return { state: 'idle', reason: idleReason(standing), until: null }
+}
+
+function quoted(said: string | null): string {
+  return said === null ? '' : ` (the API says "${said}")`
+}
+
+/** Names the search that is refused the longest. */
+function refusedSentence({ refused, creditsRemaining }: Standing): string {
+  const [first] = refused
+  if (first === undefined) return ''
+  const { status, words } = first.said
+  const said = `HTTP ${status ?? 'error'}${words === '' ? '' : `: "${words}"`}`
+  const butOthers =
+    first.kind === 'out_of_credits'
+      ? `although the account has ${creditsLeft(creditsRemaining)}`
+      : 'while others are not'
+  const more = first.moreRefusals
+  const end =
+    more === null ? '' : ` and becomes a dead letter after ${more} more ${more === 1 ? 'refusal' : 'refusals'}`
+  if (refused.length === 1)
+    return `1 search is refused again and again (${said}) ${butOthers}: "${first.query}"; it is tried behind the others${end}.`
+  return `${searches(refused.length)} are refused again and again, the first (${said}) ${butOthers}: "${first.query}"; they are tried behind the others, and it${end === '' ? ' waits' : end.replace(' and', '')}.`
+}
+
+function creditsLeft(count: number | null): string {
+  return count === null ? 'credits' : credits(count)
 }
 
 const MANY_WAITS = 20

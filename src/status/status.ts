@@ -44,6 +44,7 @@ export async function status(
     workers: delivery.workers,
     troubles: delivery.troubles,
     heldUntil: delivery.heldUntil ?? (await parts.store.pauses.holdUntil(now)),
+    heldBecause: await parts.store.pauses.holdDetail(),
     outOfToday: account.remainingToday === 0,
     due: totals.due,
     active: delivery.active,
@@ -53,6 +54,8 @@ export async function status(
     limitPerMinute: limit,
     callsLastMinute: totals.callsLastMinute,
     toldToWait: totals.toldToWait,
+    refused: totals.refused,
+    creditsRemaining: account.creditsRemaining,
     withheld: batches.reduce((sum, report) => sum + report.withheld, 0),
     now,
   })

@@ -6,8 +6,9 @@ import type { Connection } from './connection.js'
 import { streakMark } from './fleet-state.js'
 import type { GroupCommit } from './group-commit.js'
 import { changeOutcome, type LedgerCall } from './ledger.js'
+import { refusalHistory } from './refusals.js'
 import { fingerprintBytes } from './search-ref.js'
-import type { CallLedger } from './store.js'
+import type { CallLedger, Streak } from './store.js'
 
 /** No breaker waits for more in a row. */
 const LONGEST_STREAK = 200
@@ -55,18 +56,20 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
           ])?.calls ?? 0,
       ),
     streak: async () => connection.read(() => streak(connection)),
+    refusalHistory: async (callId) => connection.read(() => refusalHistory(connection, callId)),
   }
 }
 
 /**
  * Back from the newest finished call to the last answer, or to the last resume, in the order in which they were sent: that
- * of their ends is only as good as the wall clock. Rate limits and empty accounts neither count nor end a streak. What
+ * of their ends is only as good as the wall clock. Rate limits neither count nor end a streak. What
  * cannot be read makes a dead letter like what is refused. A timeout stands in the ledger as `unknown`, for it
  * may be paid; for a breaker it is a failure like the others.
  */
-function streak(connection: Connection): { refusedSearches: number; failedSearches: number } {
+function streak(connection: Connection): Streak {
   const refused = new Set<number>()
   const failed = new Set<number>()
+  const unpaid = new Set<number>()
   const calls = connection.iterate<{ outcome: CallOutcome; search_id: number }>(
     `select outcome, search_id from call not indexed where finished_at is not null and id > ?
      order by id desc limit ${LONGEST_STREAK}`,
@@ -74,8 +77,9 @@ function streak(connection: Connection): { refusedSearches: number; failedSearch
   )
   for (const { outcome, search_id } of calls) {
     if (outcome === 'answered') break
-    if (outcome === 'refused' || outcome === 'unreadable') refused.add(search_id)
+    if (outcome === 'refused' || outcome === 'unauthorized' || outcome === 'unreadable') refused.add(search_id)
     if (outcome === 'transient' || outcome === 'unknown') failed.add(search_id)
+    if (outcome === 'out_of_credits') unpaid.add(search_id)
   }
-  return { refusedSearches: refused.size, failedSearches: failed.size }
+  return { refusedSearches: refused.size, failedSearches: failed.size, unpaidSearches: unpaid.size }
 }

@@ -4,6 +4,7 @@ import { foldBalance, foldLimits } from './account.js'
 import type { Connection } from './connection.js'
 import { addPause, extendHold, isProbing, setProbing } from './fleet-state.js'
 import { changeOutcome, type LedgerCall } from './ledger.js'
+import { countRefusal } from './refusals.js'
 import type { CallLedger } from './store.js'
 import { bury, keepAnswer } from './transitions.js'
 
@@ -101,7 +102,13 @@ function settle(connection: Connection, call: ClosingCall, search: ClosingSearch
       return
     case 'kept':
       if (closing.pause !== null) addPause(connection, closing.pause)
-      if (closing.holdUntil !== null) extendHold(connection, closing.holdUntil, now)
+      if (closing.holdUntil !== null) {
+        extendHold(connection, closing.holdUntil, now, closing.holdDetail)
+        countRefusal(connection, call, end.outcome)
+      }
+      return
+    case 'deferred':
+      countRefusal(connection, call, end.outcome)
       return
     default:
       closing satisfies never

@@ -21,15 +21,21 @@ export function setProbing(connection: Connection, probing: boolean): void {
   else connection.run("delete from meta where key = 'probing'")
 }
 
-/** Extend-only. */
-export function extendHold(connection: Connection, until: number, now: number): void {
+/** Extend-only. `detail`: what the API said. */
+export function extendHold(connection: Connection, until: number, now: number, detail: string | null = null): void {
   if (until <= (heldUntil(connection, now) ?? 0)) return
+  endHold(connection)
   note(connection, 'hold_until', until)
   note(connection, 'hold_from', now)
+  if (detail !== null) connection.run("insert into meta values ('hold_detail', ?)", [detail])
 }
 
 export function endHold(connection: Connection): void {
-  connection.run("delete from meta where key in ('hold_until', 'hold_from')")
+  connection.run("delete from meta where key in ('hold_until', 'hold_from', 'hold_detail')")
+}
+
+export function holdDetail(connection: Connection): string | null {
+  return connection.get<{ value: string }>("select value from meta where key = 'hold_detail'")?.value ?? null
 }
 
 /** How far clocks are set right in ordinary life. */

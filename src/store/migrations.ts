@@ -21,6 +21,15 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
       sql`create table notification (id integer primary key autoincrement, text text not null unique, created_at integer not null) strict`,
     ),
   },
+  '0008-refusals': {
+    up: adding(
+      sql`alter table search add rate_limits integer not null default 0`,
+      sql`alter table search add refusals integer not null default 0`,
+      sql`alter table search add refused_from integer`,
+      sql`create index search_refused on search (id)
+        where refused_from is not null and state in ('waiting', 'queued')`,
+    ),
+  },
 }
 
 export const SCHEMA_VERSION = Object.keys(MIGRATIONS).length
@@ -118,8 +127,10 @@ const TABLES = [
   sql`create table call_count (outcome text primary key, calls integer not null) strict, without rowid`,
 ]
 
-function adding(statement: RawBuilder<unknown>): Migration['up'] {
-  return async (database) => void (await statement.execute(database))
+function adding(...statements: readonly RawBuilder<unknown>[]): Migration['up'] {
+  return async (database) => {
+    for (const statement of statements) await statement.execute(database)
+  }
 }
 
 async function theRecord(database: Kysely<unknown>): Promise<void> {

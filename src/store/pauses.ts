@@ -5,6 +5,7 @@ import {
   endHold,
   extendHold,
   heldUntil,
+  holdDetail,
   isProbing,
   markStreak,
   noteWatch,
@@ -24,7 +25,7 @@ export function pauseRecord(connection: Connection): PauseRecord {
       connection.write(() => {
         const stood = connection.run('delete from pause where cause = ?', [cause]).changes === 1
         if (stood && probe) setProbing(connection, true)
-        if (stood && (cause === 'failing' || cause === 'outage')) markStreak(connection)
+        if (stood && cause !== 'operator' && cause !== 'reserve') markStreak(connection)
         return stood
       }),
     watch: async () => connection.read(() => balanceWatch(connection)),
@@ -32,6 +33,7 @@ export function pauseRecord(connection: Connection): PauseRecord {
     probing: async () => connection.read(() => isProbing(connection)),
     endProbe: async () => connection.write(() => setProbing(connection, false)),
     holdUntil: async (now) => connection.read(() => heldUntil(connection, now)),
+    holdDetail: async () => connection.read(() => holdDetail(connection)),
     hold: async (until, now) => connection.write(() => extendHold(connection, until, now)),
     liftHold: async (now) =>
       connection.write(() => {

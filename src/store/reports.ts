@@ -7,6 +7,7 @@ import { build, type Connection } from './connection.js'
 import { dueSearches } from './due-count.js'
 import { exportRows } from './export-rows.js'
 import { reaches } from './reach.js'
+import { refusedSearches } from './refusals.js'
 import type { Reports, Totals } from './report.js'
 import { searchName } from './search-ref.js'
 import { show } from './show.js'
@@ -47,6 +48,7 @@ function totals(reader: Connection, now: number): Totals {
     unknownOutcomes: callsByOutcome.unknown,
     callsByOutcome,
     callsLastMinute: counted('select count(*) as n from call where sent_at > ?', [now - A_MINUTE_MS]),
+    refused: refusedSearches(reader),
     toldToWait: toldToWait(reader),
   }
 }

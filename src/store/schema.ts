@@ -23,7 +23,7 @@ export interface Schema {
   notification: NotificationTable
 }
 
-/** `store_id`, `schema_version`, `probing`, `hold_until`, `hold_from`, `balance_asked_at`, `balance_next_at`, `streak_from`, `api_address`, `api_adopted`. */
+/** `store_id`, `schema_version`, `probing`, `hold_until`, `hold_from`, `balance_asked_at`, `balance_next_at`, `hold_detail`, `streak_from`, `api_address`, `api_adopted`. */
 export interface MetaTable {
   key: string
   value: string
@@ -109,6 +109,12 @@ export interface SearchTable {
   round: Generated<number>
   /** Attempts used in this life. */
   failures: Generated<number>
+  /** Calls that were rate limited in this life. */
+  rate_limits: Generated<number>
+  /** Calls answered 402 in this life while GET /me showed credits. */
+  refusals: Generated<number>
+  /** The first of these two kinds: a call's id. */
+  refused_from: number | null
   queued_priority: Priority | null
   queued_at: number | null
   answered_at: number | null

@@ -2,6 +2,7 @@ import type { ApiOnRecord } from '../domain/api-address.js'
 import type { DeadLetter, Death } from '../domain/dead-letter.js'
 import type { CallOutcome, ResponseFacts } from '../domain/outcome.js'
 import type { BalanceWatch, Pause, PauseCause } from '../domain/pause-cause.js'
+import type { RefusalHistory } from '../domain/refusals.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
@@ -16,6 +17,7 @@ export type {
   CallReport,
   ExportRow,
   ItemReport,
+  RefusedSearch,
   Reports,
   SearchReport,
   Totals,
@@ -155,8 +157,21 @@ export type Closing =
     }
   /** Still queued; an attempt used. */
   | { readonly search: 'failed' }
-  /** Still queued; no attempt used. `pause` row or fleet hold written in the same transaction. */
-  | { readonly search: 'kept'; readonly pause: Pause | null; readonly holdUntil: number | null }
+  /** Still queued; no attempt used. `pause` row or fleet hold (with what the API said) written in the same transaction. */
+  | {
+      readonly search: 'kept'
+      readonly pause: Pause | null
+      readonly holdUntil: number | null
+      readonly holdDetail?: string | null
+    }
+  /** Still queued; no attempt used; counted as one more refusal of this search alone. */
+  | { readonly search: 'deferred' }
+
+export interface Streak {
+  readonly refusedSearches: number
+  readonly failedSearches: number
+  readonly unpaidSearches: number
+}
 
 export interface CallLedger {
   /** Decides, and writes the call as sent and charged to the oldest batch that can pay. Grouped with others in one commit. */
@@ -182,11 +197,13 @@ export interface CallLedger {
   /** Open calls older than that become `unknown` (they stay charged). Returns how many. */
   ageOut(sentBefore: number): Promise<number>
   /**
-   * For the breaker: distinct searches among the finished calls in a row, newest first, that ended refused or unreadable, or
-   * transient or unknown; counting stops at an answer, and at the instant a `failing` or `outage` pause was last
-   * lifted (the store remembers it in `pauses.lift`). Looks at the last 200 calls at most.
+   * For the breaker: distinct searches among the finished calls in a row, newest first, that ended refused, unauthorized or
+   * unreadable, or transient or unknown, or out of credits; counting stops at an answer, and at the instant a pause for one
+   * of these reasons was last lifted (the store remembers it in `pauses.lift`). Looks at the last 200 calls at most.
    */
-  streak(): Promise<{ readonly refusedSearches: number; readonly failedSearches: number }>
+  streak(): Promise<Streak>
+  /** What speaks for and against a refusal of this call's search alone. Looks at 2,000 calls at most. */
+  refusalHistory(callId: number): Promise<RefusalHistory>
 }
 
 // ── Pauses, hold, probe ────────────────────────────────────────────────────────────────────────
@@ -204,6 +221,8 @@ export interface PauseRecord {
   endProbe(): Promise<void>
   /** The fleet's hold as recorded (so that a Redis that lost everything gets it back); null: none, or over. */
   holdUntil(now: number): Promise<number | null>
+  /** What the API said with it; null: nothing. */
+  holdDetail(): Promise<string | null>
   /** Extend-only, like the one in Redis. */
   hold(until: number, now: number): Promise<void>
   /** A person ends the hold; false when nobody was held. The next calls go one at a time until one is answered. */

@@ -45,7 +45,7 @@ export function revive(connection: Connection, ids: readonly number[]): number {
   const revived = connection
     .all<{ id: number }>(
       `update search set state = 'waiting', round = round + 1, failures = 0, queued_priority = null, queued_at = null,
-         ${NO_DEATH}
+         rate_limits = 0, refusals = 0, refused_from = null, ${NO_DEATH}
        where id in (select value from json_each(?)) and state = 'dead' returning id`,
       [JSON.stringify(ids)],
     )

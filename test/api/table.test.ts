@@ -34,14 +34,13 @@ const TABLE: [string, string, Outcome][] = [
     http(402, { error: 'Out of credits', message: 'Please top up or upgrade your plan' }),
     {
       kind: 'out_of_credits',
-      retryAfterMs: null,
       refusal: { ...refusal, status: 402, error: 'Out of credits', message: 'Please top up or upgrade your plan' },
     },
   ],
   [
-    '402 that says when',
+    '402 that says when: it says nothing of the credits',
     http(402, '', { 'Retry-After': '9' }),
-    { kind: 'out_of_credits', retryAfterMs: 9000, refusal: { ...refusal, status: 402 } },
+    { kind: 'out_of_credits', refusal: { ...refusal, status: 402 } },
   ],
   [
     '403',
@@ -50,6 +49,21 @@ const TABLE: [string, string, Outcome][] = [
       kind: 'refused',
       refusal: { ...refusal, status: 403, error: 'Forbidden', message: 'This feature requires a paid plan' },
     },
+  ],
+  [
+    '403 that says when to come back is a limit',
+    http(403, { message: 'You have exceeded a secondary rate limit' }, { 'Retry-After': '30' }),
+    limited({ status: 403, message: 'You have exceeded a secondary rate limit' }, { retryAfterMs: 30_000 }),
+  ],
+  [
+    '403 after which nothing remains of the minute is a limit',
+    http(403, '', { 'X-RateLimit-Remaining': '0' }),
+    limited({ status: 403 }),
+  ],
+  [
+    '403 with calls remaining is refused',
+    http(403, '', { 'X-RateLimit-Remaining': '7' }),
+    { kind: 'refused', refusal: { ...refusal, status: 403 } },
   ],
   [
     '404 as a page of a proxy',
@@ -74,18 +88,18 @@ const TABLE: [string, string, Outcome][] = [
   [
     '429',
     http(429, { error: 'Too Many Requests' }, { 'Retry-After': '42', 'X-RateLimit-Remaining': '0' }),
-    { kind: 'rate_limited', retryAfterMs: 42_000, daily: false },
+    limited({ error: 'Too Many Requests' }, { retryAfterMs: 42_000 }),
   ],
-  ['429 without Retry-After', http(429, ''), { kind: 'rate_limited', retryAfterMs: null, daily: false }],
+  ['429 without Retry-After', http(429, ''), limited({})],
   [
     '429 of the day, by its header',
     http(429, '', { 'Retry-After': '60', 'X-RateLimit-Remaining-Daily': '0' }),
-    { kind: 'rate_limited', retryAfterMs: 60_000, daily: true },
+    limited({}, { retryAfterMs: 60_000, daily: true }),
   ],
   [
     '429 of the day, by its length',
     http(429, '', { 'Retry-After': '7201' }),
-    { kind: 'rate_limited', retryAfterMs: 7_201_000, daily: true },
+    limited({}, { retryAfterMs: 7_201_000, daily: true }),
   ],
   [
     '500',
@@ -120,6 +134,19 @@ const TABLE: [string, string, Outcome][] = [
     },
   ],
 ]
+
+function limited(
+  said: Partial<Refusal>,
+  facts: { readonly retryAfterMs?: number; readonly daily?: boolean } = {},
+): Outcome {
+  return {
+    kind: 'rate_limited',
+    retryAfterMs: null,
+    daily: false,
+    refusal: { ...refusal, status: 429, ...said },
+    ...facts,
+  }
+}
 
 function unreadable(body: string, found: string, status: number): Outcome {
   return {

@@ -128,6 +128,7 @@ export function someTotals(): Totals {
       transient: 5,
     },
     callsLastMinute: 291,
+    refused: [],
     toldToWait: null,
   }
 }

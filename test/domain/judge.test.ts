@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import { type JudgeContext, judge } from '../../src/domain/judge.js'
+import { ACCOUNT_UNKNOWN, type JudgeContext, judge } from '../../src/domain/judge.js'
 import type { Outcome, Refusal } from '../../src/domain/outcome.js'
+import { mostRateLimits, NEVER_REFUSED, type RefusalHistory } from '../../src/domain/refusals.js'
 
 /** The error table of the API document, as one table of outcomes and what becomes of the search. */
 const NOW = 1_000_000
@@ -10,10 +11,16 @@ const context: JudgeContext = {
   backoff: { baseMs: 5000, maxMs: 600_000 },
   now: NOW,
   random: 0.5,
+  history: NEVER_REFUSED,
+  account: ACCOUNT_UNKNOWN,
 }
 
 function refusal(status: number, texts: Partial<Refusal> = {}): Refusal {
   return { status, error: null, code: null, message: null, requestId: null, ...texts }
+}
+
+function limited(facts: Partial<Extract<Outcome, { kind: 'rate_limited' }>> = {}): Outcome {
+  return { kind: 'rate_limited', retryAfterMs: null, daily: false, refusal: refusal(429), ...facts }
 }
 
 function transient(facts: Partial<Extract<Outcome, { kind: 'transient' }>> = {}): Outcome {
@@ -45,37 +52,36 @@ describe('what one outcome means', () => {
     ],
     [
       '429 holds for its Retry-After',
-      { kind: 'rate_limited', retryAfterMs: 42_000, daily: false },
-      { do: 'hold', until: NOW + 42_000, daily: false },
+      limited({ retryAfterMs: 42_000, refusal: refusal(429, { error: 'Too Many Requests', message: 'Slow down' }) }),
+      { do: 'hold', until: NOW + 42_000, daily: false, behind: false, said: 'Too Many Requests: Slow down' },
     ],
     [
       '429 without a readable Retry-After holds a minute',
-      { kind: 'rate_limited', retryAfterMs: null, daily: false },
-      { do: 'hold', until: NOW + 60_000, daily: false },
+      limited(),
+      { do: 'hold', until: NOW + 60_000, daily: false, behind: false, said: null },
     ],
     [
       '429 with Retry-After 0 leaves the server a breath',
-      { kind: 'rate_limited', retryAfterMs: 0, daily: false },
-      { do: 'hold', until: NOW + 1000, daily: false },
+      limited({ retryAfterMs: 0 }),
+      { do: 'hold', until: NOW + 1000, daily: false, behind: false, said: null },
     ],
     [
       '429 for years is believed for a day',
-      { kind: 'rate_limited', retryAfterMs: 9e15, daily: true },
-      { do: 'hold', until: NOW + 24 * HOUR, daily: true },
+      limited({ retryAfterMs: 9e15, daily: true }),
+      { do: 'hold', until: NOW + 24 * HOUR, daily: true, behind: false, said: null },
     ],
     [
       '402 pauses the queue',
       {
         kind: 'out_of_credits',
-        retryAfterMs: null,
         refusal: refusal(402, { error: 'Out of credits', message: 'Please top up' }),
       },
       { do: 'pause', cause: 'no_credits', detail: 'Out of credits: Please top up' },
     ],
     [
-      '402 that says when to come back is a hold',
-      { kind: 'out_of_credits', retryAfterMs: 5000, refusal: refusal(402) },
-      { do: 'hold', until: NOW + 5000, daily: false },
+      '402 without a word pauses the queue',
+      { kind: 'out_of_credits', refusal: refusal(402) },
+      { do: 'pause', cause: 'no_credits', detail: 'HTTP 402' },
     ],
     [
       '401 is dead and pauses the queue',
@@ -157,10 +163,113 @@ describe('attempts', () => {
     expect(judge(transient(), { ...context, failuresBefore: 6 })).toMatchObject({ do: 'retry' })
   })
 
+  test.each([limited({ retryAfterMs: 1000 }), { kind: 'out_of_credits', refusal: refusal(402) } satisfies Outcome])(
+    'waiting is not failing: $kind of the whole account is never dead',
+    (outcome) => {
+      const history = { ...NEVER_REFUSED, rateLimits: 1000, refusals: 1000, othersLimited: 50, isAlone: true }
+      expect(judge(outcome, { ...context, failuresBefore: 1000, history }).do).not.toBe('bury')
+    },
+  )
+})
+
+describe('a search that is refused alone', () => {
+  const given = (history: Partial<RefusalHistory>, account = ACCOUNT_UNKNOWN): JudgeContext => ({
+    ...context,
+    history: { ...NEVER_REFUSED, ...history },
+    account,
+  })
+  const credits = { isGood: true, balance: 180, spendable: 180 }
+  const unpaid: Outcome = {
+    kind: 'out_of_credits',
+    refusal: refusal(402, { error: 'Out of credits', message: 'This search needs 2 credits' }),
+  }
+
+  test('402 with credits left keeps nobody waiting but this search, for longer each time', () => {
+    const waits = [0, 1, 2, 3].map((refusals) => judge(unpaid, given({ refusals, othersAnswered: 1 }, credits)))
+    expect(waits).toMatchObject([
+      { do: 'defer', until: NOW + 3750, moreRefusals: 4 },
+      { do: 'defer', until: NOW + 7500, moreRefusals: 3 },
+      { do: 'defer', until: NOW + 15_000, moreRefusals: 2 },
+      { do: 'defer', until: NOW + 30_000, moreRefusals: 1 },
+    ])
+    expect(waits[0]).toMatchObject({ reason: 'HTTP 402: "Out of credits: This search needs 2 credits"' })
+  })
+
+  test("402 with credits left ends as a dead letter with the API's words, later where no other was answered", () => {
+    const dead = { do: 'bury', pause: null, usesAttempt: false, death: { reason: 'refused', status: 402 } }
+    expect(judge(unpaid, given({ refusals: 4, othersAnswered: 1 }, credits))).toMatchObject({
+      ...dead,
+      death: { ...dead.death, error: 'Out of credits', message: 'This search needs 2 credits' },
+    })
+    expect(judge(unpaid, given({ refusals: 8 }, credits))).toMatchObject({ do: 'defer', moreRefusals: 1 })
+    expect(judge(unpaid, given({ refusals: 9 }, credits))).toMatchObject(dead)
+  })
+
+  test('402 pauses, however often, where GET /me shows nothing to spend or cannot say', () => {
+    for (const account of [ACCOUNT_UNKNOWN, { isGood: true, balance: 5, spendable: 0 }])
+      expect(judge(unpaid, given({ refusals: 50, othersAnswered: 50 }, account))).toMatchObject({
+        do: 'pause',
+        cause: 'no_credits',
+      })
+  })
+
+  test('429 goes behind the others the second time, and holds nobody once they are answered', () => {
+    const outcome = limited({ retryAfterMs: 1000 })
+    expect(judge(outcome, given({ rateLimits: 1 }))).toMatchObject({ do: 'hold', behind: true })
+    expect(judge(outcome, given({ rateLimits: 1, othersAnswered: 9, othersLimited: 9 }))).toMatchObject({ do: 'hold' })
+    expect(judge(outcome, given({ rateLimits: 1, othersAnswered: 10, othersLimited: 9 }))).toMatchObject({
+      do: 'defer',
+    })
+  })
+
+  test('429 waits as long as the server says, where that is longer than ours', () => {
+    const alone = given({ rateLimits: 2, othersAnswered: 100 })
+    expect(judge(limited({ retryAfterMs: 600_000 }), alone)).toMatchObject({ do: 'defer', until: NOW + 600_000 })
+    expect(judge(limited({ retryAfterMs: 0 }), alone)).toMatchObject({ do: 'defer', until: NOW + 15_000 })
+  })
+
+  test('429 ends as a dead letter where the limit of a key cannot explain it', () => {
+    const alone = given({ rateLimits: 3, othersAnswered: 500 })
+    expect(judge(limited({ refusal: refusal(429, { error: 'No' }) }), alone)).toMatchObject({
+      do: 'bury',
+      death: { status: 429, error: 'No' },
+    })
+  })
+
   test.each([
-    { kind: 'rate_limited', retryAfterMs: 1000, daily: false } satisfies Outcome,
-    { kind: 'out_of_credits', retryAfterMs: null, refusal: refusal(402) } satisfies Outcome,
-  ])('waiting is not failing: $kind is never dead, however often it comes', (outcome) => {
-    expect(judge(outcome, { ...context, failuresBefore: 1000 }).do).not.toBe('bury')
+    // Others answered, others limited, refusals until it is dead.
+    [0, 0, Number.POSITIVE_INFINITY],
+    [0, 40, Number.POSITIVE_INFINITY],
+    [1, 0, 49],
+    [9, 0, 10],
+    [29, 0, 6],
+    [190, 9, 5],
+    [1000, 0, 4],
+    [10, 9, 23],
+    [50, 50, 21],
+    [10, 90, 136],
+  ])('with %i others answered and %i limited it takes %d refusals', (othersAnswered, othersLimited, most) => {
+    expect(mostRateLimits({ ...NEVER_REFUSED, othersAnswered, othersLimited })).toBe(most)
+  })
+
+  test('429 with no other search left is dead after twenty while GET /me is answered, never for the day', () => {
+    const last = given({ rateLimits: 19, isAlone: true }, credits)
+    expect(judge(limited(), last)).toMatchObject({ do: 'bury' })
+    expect(judge(limited({ daily: true }), last)).toMatchObject({ do: 'hold' })
+    expect(judge(limited(), { ...last, account: ACCOUNT_UNKNOWN })).toMatchObject({ do: 'defer', moreRefusals: null })
+  })
+
+  test('a 403 that only says that nothing remains of the minute keeps nobody else waiting', () => {
+    expect(judge(limited({ refusal: refusal(403) }), context)).toMatchObject({ do: 'defer', until: NOW + 60_000 })
+    expect(judge(limited({ refusal: refusal(403), retryAfterMs: 9000 }), context)).toMatchObject({ do: 'hold' })
+  })
+
+  test('401 is a dead letter without a pause where GET /me accepts the key', () => {
+    const said = refusal(401, { error: 'Unauthorized', message: 'Not for this query' })
+    expect(judge({ kind: 'unauthorized', refusal: said }, given({}, credits))).toMatchObject({
+      do: 'bury',
+      pause: null,
+      death: { reason: 'refused', status: 401, message: 'Not for this query' },
+    })
   })
 })

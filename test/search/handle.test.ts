@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { checkAccount as accountSays } from '../../src/account/check.js'
 import { systemClock } from '../../src/domain/clock.js'
 import { UnreachableError } from '../../src/domain/errors.js'
 import { type SearchHandler, type SearchRules, searchHandler } from '../../src/search/handle.js'
@@ -57,17 +58,180 @@ test('a 429 holds the fleet as long as it says and uses no attempt', async () =>
   expect(await fleet.store.reports.show('r1', null)).toMatchObject({ search: { failures: 0, state: 'waiting' } })
 })
 
-test('a 402 pauses; one that says when to come back only holds', async () => {
+test.each([{}, { 'retry-after': '5' }])('a 402 of an empty account pauses (headers %j)', async (headers) => {
   await fleet.submit(['calm piano', 'dark drums'])
-  fleet.simulator.fail({ timesInTotal: 1, does: { status: 402, headers: { 'retry-after': '5' } } })
-  expect(await handle(handlerWith(), 'calm piano')).toMatchObject({ do: 'delay', holdFleet: true })
-  expect(await fleet.store.pauses.list()).toEqual([])
-  expect(fleet.log.said(/out of credits for a while: again in 5/)).toHaveLength(1)
-  await fleet.store.pauses.liftHold(fleet.now())
   fleet.simulator.setCredits(0)
+  fleet.simulator.fail({ does: { status: 402, headers } })
+  expect(await handle(handlerWith(), 'calm piano')).toMatchObject({
+    do: 'defer',
+    holdFleet: false,
+    pause: 'no_credits',
+  })
+  expect(await fleet.store.pauses.list()).toMatchObject([
+    { cause: 'no_credits', detail: 'Out of credits: Please top up or upgrade your plan' },
+  ])
   expect(await handle(handlerWith(), 'dark drums')).toEqual({ do: 'pause', cause: 'no_credits' })
-  expect(await fleet.store.pauses.list()).toMatchObject([{ cause: 'no_credits' }])
+  expect(await fleet.store.pauses.holdUntil(fleet.now())).toBeNull()
   expect(await balance()).toBe(0)
+  expect(fleet.simulator.calls()).toHaveLength(1)
+})
+
+describe('a refusal that would concern all is checked with GET /me', () => {
+  const asked: number[] = []
+  const checked = (rules: Partial<SearchRules> = {}) => {
+    asked.length = 0
+    const { store, api, log, now } = fleet
+    const checkAccount = () => {
+      asked.push(now())
+      return accountSays({ store, api, log, now }, rules.creditReserve ?? 0)
+    }
+    const handler = searchHandler({
+      ...{ store, api, log, clock: systemClock, random: () => 0.5, checkAccount },
+      rules: { ...RULES, ...rules },
+    })
+    return (query: string) => handle(handler, query)
+  }
+  const causes = async () => (await fleet.store.pauses.list()).map(({ cause }) => cause)
+
+  test('402 with credits left: only that search waits, and the balance stays known', async () => {
+    await fleet.submit(['calm piano', 'dark drums'])
+    fleet.simulator.fail({ match: 'calm', does: { status: 402 } })
+    const call = checked()
+    expect(await call('calm piano')).toMatchObject({ do: 'defer', holdFleet: false, pause: null })
+    expect([await causes(), await balance()]).toEqual([[], 100])
+    expect(await call('dark drums')).toMatchObject({ do: 'complete' })
+    expect(await fleet.store.reports.show('r1', null)).toMatchObject({ search: { failures: 0 } })
+    expect(fleet.log.said(/HTTP 402: "Out of credits: .*", this search alone: .* after 9 more refusals/)).toHaveLength(
+      1,
+    )
+  })
+
+  test('402 with no more left than the reserve pauses', async () => {
+    await fleet.submit(['calm piano'])
+    await fleet.store.account.update({ creditsRemaining: 100 }, fleet.now())
+    fleet.simulator.setCredits(20)
+    fleet.simulator.fail({ does: { status: 402 } })
+    expect(await checked({ creditReserve: 20 })('calm piano')).toMatchObject({ do: 'defer', pause: 'no_credits' })
+  })
+
+  test.each([402, 401])('%i pauses where GET /me cannot say', async (status) => {
+    await fleet.submit(['calm piano'])
+    fleet.simulator.fail({ does: { status } })
+    fleet.simulator.fail({ endpoint: 'me', does: { status: 503 } })
+    const cause = status === 402 ? 'no_credits' : 'unauthorized'
+    expect(await checked()('calm piano')).toMatchObject({ pause: cause })
+    expect(await causes()).toEqual([cause])
+  })
+
+  test('401 with a good key is a dead letter without a pause, which `resume` does not retry', async () => {
+    await fleet.submit(['calm piano'])
+    fleet.simulator.fail({ does: { status: 401, body: { error: 'Unauthorized', message: 'Not for this query' } } })
+    expect(await checked()('calm piano')).toMatchObject({ do: 'bury', pause: null })
+    expect((await fleet.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
+      { letter: { status: 401, message: 'Not for this query', remedy: expect.stringContaining('accepts the key') } },
+    ])
+    expect(await fleet.store.deadLetters.retryUnauthorized()).toBe(0)
+  })
+
+  test('several at once cost one question, and a new call waits for its answer', async () => {
+    await fleet.submit(queries(6))
+    fleet.simulator.revokeKey()
+    fleet.simulator.fail({ endpoint: 'me', does: 'late', ms: 400 })
+    const call = checked()
+    await Promise.all(queries(5).map(call))
+    expect(asked.length).toBeLessThanOrEqual(2)
+    expect(await causes()).toEqual(['unauthorized'])
+    expect(await call('scene 6')).toEqual({ do: 'pause', cause: 'unauthorized' })
+    expect(fleet.simulator.calls()).toHaveLength(5)
+  })
+
+  test('25 different searches answered 402 in a row pause after all, whatever GET /me says; while probing, 3', async () => {
+    await fleet.submit(queries(40))
+    fleet.simulator.fail({ does: { status: 402 } })
+    const call = checked()
+    for (const query of queries(24)) expect(await call(query)).toMatchObject({ do: 'defer', pause: null })
+    expect(await call('scene 25')).toMatchObject({ do: 'defer', pause: 'no_credits' })
+    expect(await fleet.store.pauses.list()).toMatchObject([
+      { cause: 'no_credits', detail: expect.stringMatching(/25 searches in a row, although GET \/me shows credits/) },
+    ])
+    await fleet.store.pauses.lift('no_credits', true)
+    expect(await call('scene 26')).toMatchObject({ pause: null })
+    expect(await call('scene 27')).toMatchObject({ pause: null })
+    expect(await call('scene 28')).toMatchObject({ pause: 'no_credits' })
+  })
+
+  test('25 different searches answered 401 in a row pause for a person to look', async () => {
+    await fleet.submit(queries(25))
+    fleet.simulator.fail({ does: { status: 401 } })
+    const call = checked()
+    for (const query of queries(24)) expect(await call(query)).toMatchObject({ do: 'bury', pause: null })
+    expect(await call('scene 25')).toMatchObject({ do: 'bury', pause: 'failing' })
+  })
+})
+
+describe('a search that is rate limited again and again', () => {
+  const limit = () => fleet.simulator.fail({ match: 'poison', does: { status: 429, headers: { 'retry-after': '1' } } })
+
+  test('goes behind the others, holds nobody once they are answered, and is a dead letter in the end', async () => {
+    await fleet.submit(['poison', ...queries(30)])
+    limit()
+    const handler = handlerWith({ maxAttempts: 3 })
+    const call = async (query: string) => {
+      await fleet.store.pauses.liftHold(fleet.now())
+      return handle(handler, query)
+    }
+    expect(await call('poison')).toMatchObject({ do: 'delay', holdFleet: true })
+    expect(await call('poison')).toMatchObject({ do: 'defer', holdFleet: true })
+    for (const query of queries(30)) await call(query)
+    expect(await call('poison')).toMatchObject({ do: 'defer', holdFleet: false })
+    expect(await fleet.store.pauses.holdUntil(fleet.now())).toBeNull()
+    const { refused } = await fleet.store.reports.totals(fleet.now())
+    expect(refused).toMatchObject([{ query: 'poison', kind: 'rate_limited', moreRefusals: 3 }])
+    expect(await call('poison')).toMatchObject({ do: 'defer' })
+    expect(await call('poison')).toMatchObject({ do: 'defer' })
+    expect(await call('poison')).toMatchObject({ do: 'bury' })
+    expect((await fleet.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
+      { letter: { status: 429, error: 'Too Many Requests', message: 'Rate limit exceeded', attempts: 0 } },
+    ])
+    expect((await fleet.store.reports.totals(fleet.now())).refused).toEqual([])
+  })
+
+  test('is never dead while others are limited like it', async () => {
+    const all = queries(12)
+    await fleet.submit(all)
+    fleet.simulator.fail({ does: { status: 429, headers: { 'retry-after': '1' } } })
+    const handler = handlerWith()
+    for (let round = 0; round < 25; round += 1) {
+      for (const query of all) {
+        await fleet.store.pauses.liftHold(fleet.now())
+        expect(await handle(handler, query)).toMatchObject({ holdFleet: true })
+      }
+    }
+    fleet.simulator.heal()
+    for (const query of all) {
+      await fleet.store.pauses.liftHold(fleet.now())
+      expect(await handle(handler, query)).toMatchObject({ do: 'complete' })
+    }
+  })
+
+  test('keeps the words of the API in the ledger and the log', async () => {
+    await fleet.submit(['poison'])
+    fleet.simulator.fail({
+      does: {
+        status: 429,
+        body: { error: 'Daily limit', message: 'Come back tomorrow' },
+        headers: { 'retry-after': '9' },
+      },
+    })
+    await handle(handlerWith(), 'poison')
+    expect(await fleet.store.reports.show('r1', null)).toMatchObject({
+      search: { calls: [{ detail: 'Daily limit · Come back tomorrow · Retry-After 9 s' }] },
+    })
+    expect(fleet.log.said(/^rate limited \("Daily limit: Come back tomorrow"\): again in/)).toHaveLength(1)
+    expect(await fleet.store.pauses.holdDetail()).toBe('Daily limit: Come back tomorrow')
+    await fleet.store.pauses.liftHold(fleet.now())
+    expect(await fleet.store.pauses.holdDetail()).toBeNull()
+  })
 })
 
 test('after the last failed attempt a search is dead with its history', async () => {

@@ -16,6 +16,7 @@ const QUIET: Standing = {
   workers: 1,
   troubles: [],
   heldUntil: null,
+  heldBecause: null,
   outOfToday: false,
   probing: false,
   due: 0,
@@ -26,6 +27,8 @@ const QUIET: Standing = {
   limitPerMinute: 300,
   callsLastMinute: 0,
   toldToWait: null,
+  refused: [],
+  creditsRemaining: null,
   withheld: 0,
   now: NOW,
 }

@@ -1,0 +1,30 @@
+import { ACCOUNT_UNKNOWN, type AccountCheck } from '../domain/judge.js'
+import type { Logger } from '../domain/logger.js'
+import { within } from '../domain/within.js'
+import { refreshAccount } from './refresh.js'
+
+/** A call waits for its end meanwhile, and must not be taken for lost. */
+const LONGEST_MS = 4000
+
+/** What GET /me says about a refusal; whatever goes wrong, the answer is that nobody knows. */
+export async function checkAccount(
+  parts: Parameters<typeof refreshAccount>[0] & { readonly log: Logger },
+  creditReserve: number,
+): Promise<AccountCheck> {
+  try {
+    const said = await within(LONGEST_MS, refreshAccount(parts), `GET /me gave no answer within ${LONGEST_MS / 1000} s`)
+    if (said.kind !== 'ok') {
+      parts.log.warn(said, 'GET /me cannot vouch for the account after a refusal')
+      return ACCOUNT_UNKNOWN
+    }
+    const { creditsRemaining, remainingToday } = said.account
+    return {
+      isGood: remainingToday !== 0,
+      balance: creditsRemaining,
+      spendable: Math.max(0, (creditsRemaining ?? 0) - creditReserve),
+    }
+  } catch (error) {
+    parts.log.warn({ err: error }, 'GET /me cannot vouch for the account after a refusal')
+    return ACCOUNT_UNKNOWN
+  }
+}

@@ -1,0 +1,124 @@
+import { describe, expect, test } from '@jest/globals'
+import type { FaultAction, FaultRule } from '../../src/simulator/fault-rule.js'
+import { readLedger, untilDone } from '../support/ledger.js'
+import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
+
+/**
+ * One search that the API never answers, among others that it does: the others are tagged in the usual time and lose no
+ * attempt, the queue is not paused, and that one ends as a dead letter with the API's words.
+ */
+const ROWS = 24
+const BAD = 'scene 4 '
+const TIMEOUT_MS = 240_000
+
+interface DeadLetter {
+  readonly query: string
+  readonly status: number | null
+  readonly error: string
+  readonly message: string | null
+  readonly remedy: string
+}
+
+interface Case {
+  readonly does: FaultAction
+  readonly calls: readonly [min: number, max: number]
+  readonly letter: Partial<DeadLetter>
+  /** Attempts that it uses itself. */
+  readonly failures?: number
+  /** Calls that may have cost a credit. */
+  readonly unknown?: number
+}
+
+const OWN = { error: 'Not this one', message: 'This search is special' }
+const SECOND = { 'retry-after': '1' }
+
+const CASES: readonly [claim: string, Case][] = [
+  [
+    '402 although the account has credits',
+    { does: { status: 402, body: OWN }, calls: [5, 10], letter: { status: 402, ...OWN } },
+  ],
+  [
+    '402 with a Retry-After',
+    { does: { status: 402, body: OWN, headers: SECOND }, calls: [5, 10], letter: { status: 402, ...OWN } },
+  ],
+  ['429', { does: { status: 429, body: OWN, headers: SECOND }, calls: [4, 25], letter: { status: 429, ...OWN } }],
+  [
+    '403 with a Retry-After',
+    { does: { status: 403, body: OWN, headers: SECOND }, calls: [4, 25], letter: { status: 403, ...OWN } },
+  ],
+  [
+    '401 although the key is good',
+    { does: { status: 401, body: OWN }, calls: [1, 1], letter: { status: 401, ...OWN } },
+  ],
+  ['no answer', { does: 'hang', calls: [3, 3], letter: { status: null }, failures: 3, unknown: 3 }],
+  ['500', { does: { status: 500, body: OWN }, calls: [3, 3], letter: { status: 500, ...OWN }, failures: 3 }],
+  [
+    '503 with a Retry-After',
+    { does: { status: 503, body: OWN, headers: SECOND }, calls: [3, 3], letter: { status: 503, ...OWN }, failures: 3 },
+  ],
+  [
+    'an answer that is too large',
+    { does: { status: 200, body: 'x'.repeat(9_000_000) }, calls: [1, 1], letter: { status: 200 } },
+  ],
+]
+
+async function playNight(
+  play: (night: Night) => Promise<void>,
+  { faults, env = {} }: { readonly faults: readonly FaultRule[]; readonly env?: Record<string, string> },
+): Promise<void> {
+  const night = await startNight({
+    simulator: { noMatchRate: 0, latencyMs: 10, faults },
+    env: {
+      TRACKYARD_MAX_ATTEMPTS: '3',
+      TRACKYARD_REQUEST_TIMEOUT_MS: '3000',
+      TRACKYARD_CREDIT_CHECK_MS: '500',
+      ...env,
+    },
+  })
+  try {
+    await play(night)
+  } finally {
+    await night.close()
+  }
+}
+
+async function submit(night: Night, text = catalogText(ROWS)): Promise<void> {
+  const path = await night.file('films.csv', text)
+  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+}
+
+const callsFor = (night: Night, query: string) => night.simulator.calls().filter((call) => call.query.startsWith(query))
+
+describe.each([1, 10])('with %i slots, one search that is always answered with', (slots) => {
+  test.concurrent.each(CASES)(
+    '%s: the others are tagged, and it is a dead letter',
+    async (_, { does, calls, letter, failures = 0, unknown = 0 }) => {
+      await playNight(
+        async (night) => {
+          await submit(night)
+          const worker = await night.startWorker()
+          await untilDone(night)
+          expect((await night.exported()).map(({ id, status }) => ({ id, status }))).toEqual(
+            Array.from({ length: ROWS }, (_, index) => ({
+              id: `r${index + 1}`,
+              status: index === 4 ? 'dead' : 'tagged',
+            })),
+          )
+          expect(await night.json<readonly DeadLetter[]>(['dead-letters', 'list'])).toMatchObject([letter])
+          expect(readLedger(night)).toMatchObject({ failures })
+          expect(readLedger(night).calls.unknown ?? 0).toBe(unknown)
+          const own = callsFor(night, BAD).length
+          expect(own).toBeGreaterThanOrEqual(calls[0])
+          expect(own).toBeLessThanOrEqual(calls[1])
+          expect(night.simulator.calls()).toHaveLength(ROWS - 1 + own)
+          expect(night.simulator.paidTwice()).toEqual([])
+          expect(worker.log()).not.toMatch(/"Paused|Paused \(/)
+          const { queue } = await night.status()
+          expect(queue).toMatchObject({ state: 'idle', causes: [], dead_letters: 1 })
+        },
+        { faults: [{ match: BAD, does }], env: { TRACKYARD_CONCURRENCY: String(slots) } },
+      )
+    },
+    TIMEOUT_MS,
+  )
+})
