@@ -41,6 +41,8 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@bull-board/hono': ['board'],
   'prom-client': ['board'],
   'csv-parse': ['catalog'],
+  'iconv-lite': ['catalog'],
+  'lossless-json': ['catalog'],
   'csv-stringify': ['export'],
   pino: ['log'],
   'pino-pretty': ['log'],

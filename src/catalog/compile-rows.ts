@@ -2,9 +2,11 @@ import { UsageError } from '../domain/errors.js'
 import type { LoadedRow } from '../domain/loaded-row.js'
 import { canonicalRequest, type Filters, fingerprint, type SearchRequest } from '../domain/request.js'
 import type { Catalog, RawRow } from './catalog.js'
-import { filterProblem, limitProblem } from './filters.js'
-import { hasInk, type Question, type QuestionReader, questionReader } from './question.js'
-import { requireColumn } from './template.js'
+import { filterProblem, found, limitProblem } from './filters.js'
+import { repeatedKey, watchKeys } from './keys.js'
+import { plainText, unprintable } from './plain-text.js'
+import { hasInk, noQueryColumn, type Question, type QuestionReader, questionReader, scalarText } from './question.js'
+import { requireColumn, TEMPLATE } from './template.js'
 
 /**
  * Every row of a catalog becomes exactly one loaded row, in order: with its request, or with the
@@ -25,32 +27,45 @@ export interface RowRules {
 
 /** Source: our own caution. The API names no limit; a longer one is a cell that was never closed, not a question. */
 const LONGEST_QUERY = 2000
-/** Control characters and halves of a character: no question holds them, and no log or table should. */
-const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u
 
 /** @throws UsageError for a command that cannot work with this catalog; reading may throw as `Catalog.rows` does */
 export function compileRows(rules: RowRules): AsyncIterable<LoadedRow> {
   const { catalog, limit, filters } = rules
   const problem = (limit === undefined ? null : limitProblem(limit)) ?? (filters && filterProblem(filters)) ?? null
   if (problem !== null) throw new UsageError(`${problem}.`)
-  const read = questionReader(catalog, rules.template, { limit, filters })
-  const readKey = keyReader(catalog, rules.idColumn ?? null)
-  return loadedRows(catalog.rows(), read, readKey)
+  const question = questionReader(catalog, rules.template, { limit, filters })
+  const id = idReader(catalog, rules.idColumn ?? null)
+  return loadedRows(rules, question, id)
 }
 
 async function* loadedRows(
-  rows: AsyncIterable<RawRow>,
-  read: QuestionReader,
-  readKey: KeyReader,
+  { catalog, template, idColumn }: RowRules,
+  question: QuestionReader,
+  id: IdReader,
 ): AsyncGenerator<LoadedRow, void, undefined> {
+  const used = id.name === null ? question.names : [...question.names, id.name]
+  const needed = template === null ? ['query'] : question.names
+  const watched = watchKeys(catalog, idColumn == null || id.name === null ? needed : [...needed, id.name])
   let position = 0
-  for await (const row of rows) {
+  for await (const row of catalog.rows()) {
     position++
-    const key = readKey(row)
-    const asked = key.problem === null ? requestOf(read(row)) : { problem: key.problem }
-    const problem = 'problem' in asked ? `line ${row.line}: ${asked.problem}` : null
+    watched.see(row)
+    const key = id.read(row)
+    const problem = repeatedKey(row, used) ?? key.problem
+    const asked = problem === null ? requestOf(question.ask(row)) : { problem }
     const request = 'problem' in asked ? null : { fingerprint: fingerprint(asked), request: asked }
-    yield { position, line: row.line, key: key.value, row: jsonOf(row), request, problem }
+    yield {
+      position,
+      line: row.line,
+      key: key.value,
+      row: jsonOf(row),
+      request,
+      problem: 'problem' in asked ? `line ${row.line}: ${asked.problem}` : null,
+    }
+  }
+  for (const name of watched.missing()) {
+    if (name !== id.name && template === null) throw noQueryColumn(catalog)
+    requireColumn(name, catalog.names, name === id.name ? '--id' : TEMPLATE)
   }
 }
 
@@ -61,9 +76,8 @@ function requestOf(question: Question): SearchRequest | { problem: string } {
   if (request.query.length > LONGEST_QUERY) {
     return { problem: `expected a query of at most ${LONGEST_QUERY} characters, found ${request.query.length}` }
   }
-  if (UNPRINTABLE.test(request.query))
-    return { problem: 'expected a query of plain text, found control characters in it' }
-  return request
+  const bad = unprintable(request.query)
+  return bad === null ? request : { problem: `expected a query of plain text, found ${bad}` }
 }
 
 function jsonOf(row: RawRow): string {
@@ -79,30 +93,38 @@ function jsonOf(row: RawRow): string {
   }
 }
 
-type KeyReader = (row: RawRow) => { readonly value: string | null; readonly problem: string | null }
+interface IdReader {
+  /** Null: rows have no ids. */
+  readonly name: string | null
+  read(row: RawRow): { readonly value: string | null; readonly problem: string | null }
+}
 
-const NO_KEY = { value: null, problem: null }
+const NO_ID = { value: null, problem: null }
 
-function keyReader(catalog: Catalog, idColumn: string | null): KeyReader {
-  if (idColumn === null && !catalog.names.includes('id')) return () => NO_KEY
-  const name = idColumn === null ? 'id' : requireColumn(idColumn.trim(), catalog.names, '--id')
+function idReader(catalog: Catalog, idColumn: string | null): IdReader {
+  const isComplete = catalog.format === 'csv'
+  const wanted = idColumn?.trim() ?? 'id'
+  if (idColumn === null && isComplete && !catalog.names.includes('id')) return { name: null, read: () => NO_ID }
+  const name = isComplete ? requireColumn(wanted, catalog.names, '--id') : wanted
   const index = catalog.names.indexOf(name)
-  return (row) => {
-    if (row.kind === 'broken') return NO_KEY
-    if (row.kind === 'cells') return keyOf(row.cells[index])
-    return keyOf(Object.hasOwn(row.value, name) ? row.value[name] : null)
+  return {
+    name,
+    read: (row) => {
+      if (row.kind === 'broken') return NO_ID
+      if (row.kind === 'cells') return idOf(row.cells[index], name)
+      return idOf(Object.hasOwn(row.value, name) ? row.value[name] : null, name)
+    },
   }
 }
 
 /** An empty id is none; what cannot be one is the row's problem, since its owner could not find the row again. */
-function keyOf(value: unknown): { readonly value: string | null; readonly problem: string | null } {
-  if (value === undefined || value === null) return NO_KEY
-  if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
-    return { value: null, problem: 'expected an id of at most 15 digits, or in quotation marks, found a longer number' }
-  }
-  const text = typeof value === 'string' ? value.trim() : typeof value === 'number' ? String(value) : null
-  if (text === null) return { value: null, problem: 'expected the id to be a text or a number, found something else' }
-  if (UNPRINTABLE.test(text))
-    return { value: null, problem: 'expected an id of plain text, found control characters in it' }
-  return text === '' ? NO_KEY : { value: text, problem: null }
+function idOf(value: unknown, name: string): { readonly value: string | null; readonly problem: string | null } {
+  if (value === undefined || value === null) return NO_ID
+  const written = scalarText(value)
+  if (written === null)
+    return { value: null, problem: `expected the id in ${name} to be a text or a number, found ${found(value)}` }
+  const text = plainText(written)
+  const bad = unprintable(text)
+  if (bad !== null) return { value: null, problem: `expected an id of plain text in ${name}, found ${bad}` }
+  return text === '' ? NO_ID : { value: text, problem: null }
 }

@@ -1,5 +1,6 @@
 import { UsageError } from '../domain/errors.js'
 import { type Filters, MAX_LIMIT } from '../domain/request.js'
+import { ExactNumber, parseJson, plainNumber } from './json.js'
 
 /**
  * What a request may carry beside its query, checked before it costs a credit. The filters that the API
@@ -13,8 +14,10 @@ export function filterProblem(filters: unknown): string | null {
   if (!isFilters(filters)) return `expected filters to be a JSON object, found ${found(filters)}`
   for (const [name, value] of Object.entries(filters)) {
     const expected = expectation(name, value)
-    if (expected !== null) return `expected the filter ${name} to be ${expected}, found ${found(value)}`
     if (isTooDeep(value, DEEPEST)) return `expected the filter ${name} to be a plain value, found one nested too deep`
+    const changed = changedNumber(value)
+    if (changed !== null) return `expected numbers in the filter ${name} that can be sent unchanged, found ${changed}`
+    if (expected !== null) return `expected the filter ${name} to be ${expected}, found ${found(value)}`
   }
   const { min_bpm: least, max_bpm: most } = filters
   if (typeof least !== 'number' || typeof most !== 'number' || least <= most) return null
@@ -39,7 +42,7 @@ export function offsetProblem(offset: unknown): string | null {
 export function parseFilters(text: string): Filters {
   let filters: unknown
   try {
-    filters = JSON.parse(text)
+    filters = withPlainNumbers(parseJson(text))
   } catch {
     throw new UsageError(`--filters: expected JSON such as '{"genres":["ambient"]}', found ${found(text)}.`)
   }
@@ -50,7 +53,30 @@ export function parseFilters(text: string): Filters {
 
 /** What JSON can hold is what filters may hold: anything parsed that is an object qualifies. */
 export function isFilters(value: unknown): value is Filters {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber)
+}
+
+/**
+ * What a request is made of are plain numbers: 1.10 becomes 1.1, which is the same number. One that would become
+ * another number (9007199254740993, 1e400) stays as it is, and is a problem.
+ */
+export function withPlainNumbers(value: unknown, levels: number = DEEPEST + 1): unknown {
+  if (value instanceof ExactNumber) return plainNumber(value) ?? value
+  // What is nested deeper is refused as such.
+  if (typeof value !== 'object' || value === null || levels < 0) return value
+  if (Array.isArray(value)) return value.map((inner) => withPlainNumbers(inner, levels - 1))
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withPlainNumbers(inner, levels - 1)]))
+}
+
+/** The first number in it that cannot be a plain one; null when all can. */
+function changedNumber(value: unknown): string | null {
+  if (value instanceof ExactNumber) return value.text
+  if (typeof value !== 'object' || value === null) return null
+  for (const inner of Object.values(value)) {
+    const changed = changedNumber(inner)
+    if (changed !== null) return changed
+  }
+  return null
 }
 
 /** Null when it is as it should be. */
@@ -76,8 +102,12 @@ function isTooDeep(value: unknown, levels: number): boolean {
 
 export function found(value: unknown): string {
   if (value === undefined) return 'nothing'
+  if (value instanceof ExactNumber) return shortened(value.text)
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
   if (typeof value === 'object' && value !== null) return 'an object'
-  const text = JSON.stringify(value)
+  return shortened(JSON.stringify(value))
+}
+
+function shortened(text: string): string {
   return text.length <= 40 ? text : `${text.slice(0, 40)}…`
 }

@@ -1,5 +1,6 @@
 import { requireUtf8 } from './blocks.js'
 import type { RawRow } from './catalog.js'
+import { ExactNumber, parseJson } from './json.js'
 
 /** Blocks of JSON lines into rows. Lines of white space only are no records. */
 export async function* readJsonl(
@@ -24,21 +25,17 @@ export async function* readJsonl(
 function readLine(text: string, line: number): RawRow {
   let value: unknown
   try {
-    value = JSON.parse(text)
-  } catch {
-    return {
-      kind: 'broken',
-      line,
-      json: JSON.stringify(text),
-      problem: `expected one JSON object, found what is not JSON: ${beginning(text)}`,
-    }
+    value = parseJson(text)
+  } catch (error) {
+    const found = error instanceof RangeError ? 'one that is nested too deep' : `what is not JSON: ${beginning(text)}`
+    return { kind: 'broken', line, json: JSON.stringify(text), problem: `expected one JSON object, found ${found}` }
   }
   if (isObject(value)) return { kind: 'object', line, text, value }
   return { kind: 'broken', line, json: text, problem: `expected one JSON object, found ${beginning(text)}` }
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber)
 }
 
 function beginning(text: string): string {

@@ -1,7 +1,9 @@
 import { UsageError } from '../domain/errors.js'
 import type { Filters } from '../domain/request.js'
 import type { Catalog, RawRow } from './catalog.js'
-import { filterProblem, found, isFilters, limitProblem, offsetProblem } from './filters.js'
+import { filterProblem, found, isFilters, limitProblem, offsetProblem, withPlainNumbers } from './filters.js'
+import { ExactNumber } from './json.js'
+import { plainText, unprintable } from './plain-text.js'
 import { parseTemplate, type Template } from './template.js'
 
 /**
@@ -14,7 +16,11 @@ export type Question =
   | { readonly query: string; readonly limit?: number; readonly offset?: number; readonly filters?: Filters }
   | { readonly problem: string }
 
-export type QuestionReader = (row: RawRow) => Question
+export interface QuestionReader {
+  /** The columns that it reads. */
+  readonly names: readonly string[]
+  ask(row: RawRow): Question
+}
 
 /** What the command asks of every row. */
 export interface Common {
@@ -29,10 +35,11 @@ export function questionReader(catalog: Catalog, template: string | null, common
     ...(common.limit !== undefined && { limit: common.limit }),
     ...(common.filters !== undefined && { filters: common.filters }),
   }
-  if (template === null) requireQueryColumn(catalog)
-  const parsed = template === null ? { texts: ['', ''], names: ['query'] } : parseTemplate(template, names)
+  const isComplete = catalog.format === 'csv'
+  if (template === null && isComplete && !names.includes('query')) throw noQueryColumn(catalog)
+  const parsed = template === null ? { texts: ['', ''], names: ['query'] } : parseTemplate(template, names, isComplete)
   const indexes = parsed.names.map((name) => names.indexOf(name))
-  return (row) => {
+  const ask = (row: RawRow): Question => {
     switch (row.kind) {
       case 'broken':
         return { problem: row.problem }
@@ -54,17 +61,20 @@ export function questionReader(catalog: Catalog, template: string | null, common
         return row satisfies never
     }
   }
+  return { names: template === null && !isComplete ? OWN_KEYS : parsed.names, ask }
 }
+
+const OWN_KEYS = ['query', 'limit', 'offset', 'filters']
 
 /** Whether there is anything to see in it: zero-width characters alone ask nothing. */
 export function hasInk(text: string): boolean {
   return /[^\s\p{Z}\p{Cf}\p{Default_Ignorable_Code_Point}]/u.test(text)
 }
 
-function requireQueryColumn(catalog: Catalog): void {
-  if (catalog.names.includes('query')) return
+/** A template is missing, and neither does the catalog bring queries of its own. */
+export function noQueryColumn(catalog: Catalog): UsageError {
   const example = catalog.names.find((name) => /title|name|description|mood/i.test(name)) ?? catalog.names[0] ?? 'title'
-  throw new UsageError(
+  return new UsageError(
     `${catalog.name}: expected --query with a template, since the catalog has no column "query". ` +
       `For example: --query "{${example}} music". The columns are: ${catalog.names.slice(0, 30).join(', ')}.`,
   )
@@ -75,7 +85,9 @@ function fill(template: Template, values: readonly string[]): string | { problem
   let hasValue = false
   let next = 1
   for (const value of values) {
-    const text = value.trim()
+    const text = plainText(value)
+    const bad = unprintable(text)
+    if (bad !== null) return { problem: `expected plain text in {${template.names[next - 1]}}, found ${bad}` }
     hasValue ||= hasInk(text)
     query += text + (template.texts[next++] ?? '')
   }
@@ -95,7 +107,7 @@ function fillFrom(template: Template, row: Readonly<Record<string, unknown>>): s
   return fill(template, values)
 }
 
-/** Null for what does not read as text: an object, or a list that holds one. */
+/** Null for what does not read as text: an object, or a list that holds one. Numbers are their digits as written. */
 function textOf(value: unknown): string | null {
   switch (typeof value) {
     case 'string':
@@ -105,15 +117,29 @@ function textOf(value: unknown): string | null {
       return String(value)
     default: {
       if (value === null || value === undefined) return ''
-      if (!Array.isArray(value)) return null
+      if (!Array.isArray(value)) return scalarText(value)
       const texts = value.map((entry) => (Array.isArray(entry) ? null : textOf(entry)))
       return texts.includes(null) ? null : texts.join(', ')
     }
   }
 }
 
+/** Source: MongoDB Extended JSON v2; each is a scalar in an object of one key. */
+const EXTENDED = ['$oid', '$uuid', '$symbol', '$numberInt', '$numberLong', '$numberDouble', '$numberDecimal', '$date']
+
+/** The text of a text or a number, also of one that MongoDB has wrapped (`{"$oid": "64b0"}`); null for anything else. */
+export function scalarText(value: unknown): string | null {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number') return String(value)
+  if (value instanceof ExactNumber) return value.text
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
+  const [entry, ...others] = Object.entries(value)
+  return entry !== undefined && others.length === 0 && EXTENDED.includes(entry[0]) ? scalarText(entry[1]) : null
+}
+
 function ownQuestion(row: Readonly<Record<string, unknown>>, rest: Common): Question {
-  const { query, limit, offset, filters } = row
+  const { query } = row
+  const [limit, offset, filters] = [row.limit, row.offset, row.filters].map((value) => withPlainNumbers(value))
   if (typeof query !== 'string') return { problem: `expected query to be a text, found ${found(query)}` }
   const problem =
     (given(limit) ? limitProblem(limit) : null) ??
@@ -124,8 +150,11 @@ function ownQuestion(row: Readonly<Record<string, unknown>>, rest: Common): Ques
   const together = merged === undefined ? null : filterProblem(merged)
   if (together !== null) return { problem: together }
   const ownLimit = typeof limit === 'number' ? limit : rest.limit
+  const text = plainText(query)
+  const bad = unprintable(text)
+  if (bad !== null) return { problem: `expected plain text in query, found ${bad}` }
   return {
-    query,
+    query: text,
     ...(ownLimit !== undefined && { limit: ownLimit }),
     ...(typeof offset === 'number' && { offset }),
     ...(merged !== undefined && { filters: merged }),

@@ -12,8 +12,11 @@ export interface Template {
   readonly names: readonly string[]
 }
 
-/** @throws UsageError for loose braces, a column that the catalog lacks, or no column at all */
-export function parseTemplate(source: string, known: readonly string[]): Template {
+/**
+ * @param isComplete whether the catalog has no other columns than these; a JSON row may bring more
+ * @throws UsageError for loose braces, a column that the catalog lacks, or no column at all
+ */
+export function parseTemplate(source: string, known: readonly string[], isComplete: boolean): Template {
   const texts: string[] = []
   const names: string[] = []
   let text = ''
@@ -23,7 +26,7 @@ export function parseTemplate(source: string, known: readonly string[]): Templat
       text += part === '{{' ? '{' : part === '}}' ? '}' : part
       continue
     }
-    names.push(requireColumn(name.trim(), known, 'The query template'))
+    names.push(isComplete ? requireColumn(name.trim(), known, TEMPLATE) : name.trim())
     texts.push(text)
     text = ''
   }
@@ -34,6 +37,9 @@ export function parseTemplate(source: string, known: readonly string[]): Templat
       `Put column names in braces, such as "{${known[0] ?? 'title'}} music". ${listOf(known)}`,
   )
 }
+
+/** Who names a column, in messages. */
+export const TEMPLATE = 'The query template'
 
 /** @param where who names it, for the message: "The query template", "--id" */
 export function requireColumn(name: string, known: readonly string[], where: string): string {

@@ -95,9 +95,9 @@ describe('the id of a row', () => {
   })
 
   test.each([
-    ['{"id":12345678901234567890,"title":"x"}', 'at most 15 digits'],
-    ['{"id":{"a":1},"title":"x"}', 'a text or a number'],
-    ['{"id":"a\\u0000b","title":"x"}', 'control characters'],
+    ['{"id":{"a":1},"title":"x"}', 'expected the id in id to be a text or a number, found an object'],
+    ['{"id":true,"title":"x"}', 'found true'],
+    ['{"id":"a\\u0000b","title":"x"}', 'expected an id of plain text in id, found the control character U+0000'],
   ])('%s has none', async (text, words) => {
     expect(await problems(text, { name: 'x.jsonl' })).toEqual([expect.stringContaining(words)])
   })
@@ -112,7 +112,7 @@ describe('a row that cannot become a request says so with its line', () => {
     [`id,title\n1,x\n2,${'x'.repeat(2001)}\n`, 'line 3: expected a query of at most 2000 characters, found 2007'],
     [
       `id,title\n${'0,x\n'.repeat(200)}2,a\u0000b\n`,
-      'line 202: expected a query of plain text, found control characters in it',
+      'line 202: expected plain text in {title}, found the control character U+0000',
     ],
     ['id,title\n1,x\n2,"y"z\n', 'line 3: expected a separator'],
     ['id,title\n1,x\n2,\u200b \u2060\u00ad\n', 'line 3: expected text in {title}, found none'],
@@ -129,7 +129,10 @@ describe('a row that cannot become a request says so with its line', () => {
     ['{"title":{"a":1}}', 'expected text, a number or a list of these in {title}, found an object'],
     ['{"title":[["a"]]}', 'expected text, a number or a list of these in {title}, found a list'],
     ['{"title":""}', 'expected text in {title}, found none'],
-    ['{"title":"\\ud800"}', 'found control characters'],
+    ['{"title":"\\ud800"}', 'expected plain text in {title}, found half of a character (U+D800'],
+    ['{"title":"a","title":"b"}', 'expected one value for the key "title", found two'],
+    ['{"title":"a","t\\u0069tle":"b"}', 'expected one value for the key "title", found two'],
+    [`{"title":1.10,"deep":${'['.repeat(20_000)}${']'.repeat(20_000)}}`, 'found one that is nested too deep'],
     ['{"toString":1}', 'expected text in {title}, found none'],
   ])('JSONL %s', async (line, problem) => {
     const rows = await load(`{"title":"x"}\n\n${line}\n`, { name: 'x.jsonl' })

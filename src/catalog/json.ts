@@ -1,0 +1,100 @@
+import { parse } from 'lossless-json'
+
+/**
+ * JSON with its digits kept. `JSON.parse` turns 9007199254740993 into …992, 1.10 into 1.1 and 1e400 into
+ * Infinity, so that two ids or two titles become one. Here such a number is an `ExactNumber`, its text; every
+ * other number is a plain one, which JavaScript writes exactly as it was read.
+ *
+ * `JSON.parse` is four times as fast as a parser that keeps digits, so that one is asked only where the text
+ * may hold such a number.
+ */
+export class ExactNumber {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+/** @throws SyntaxError for what is not JSON, RangeError for what is nested too deep */
+export function parseJson(text: string): unknown {
+  const value: unknown = JSON.parse(text)
+  return mayHoldExactNumber(text) ? parse(text, null, { parseNumber, onDuplicateKey: lastWins }) : value
+}
+
+/** Keys that an object anywhere in the text has twice, with different values. The text is valid JSON. */
+export function repeatedKeys(text: string): ReadonlySet<string> {
+  const keys = new Set<string>()
+  const onDuplicateKey = ({ key, newValue }: { key: string; newValue: unknown }): unknown => {
+    keys.add(key)
+    return newValue
+  }
+  parse(text, null, { parseNumber, onDuplicateKey })
+  return keys
+}
+
+/** The number as a plain one; null where that would be another number. */
+export function plainNumber({ text }: ExactNumber): number | null {
+  const value = Number(text)
+  return Number.isFinite(value) && decimal(String(value)) === decimal(text) ? value : null
+}
+
+function parseNumber(text: string): number | ExactNumber {
+  const value = Number(text)
+  return String(value) === text ? value : new ExactNumber(text)
+}
+
+function lastWins({ newValue }: { newValue: unknown }): unknown {
+  return newValue
+}
+
+/**
+ * What JavaScript would write in another way: more than 15 digits, an exponent, a last zero behind the point,
+ * less than a millionth, minus zero. In front of a number there is always one of these characters.
+ */
+const MAY_CHANGE = /(?:^|[\s:,[])-?(?:[\d.]{16}|\d[\d.]*[eE]|\d+\.\d*0(?!\d)|0\.000000)|(?:^|[\s:,[])-0(?!\.)/
+
+function mayHoldExactNumber(text: string): boolean {
+  // The second look leaves out strings, for times such as "10:00:00.000".
+  return MAY_CHANGE.test(text) && splitStrings(text).some((part) => part[0] !== '"' && MAY_CHANGE.test(part))
+}
+
+/** The same JSON on one line: without the white space between its tokens. The text is valid JSON. */
+export function onOneLine(text: string): string {
+  return splitStrings(text)
+    .map((part) => (part[0] === '"' ? part : part.replace(/\s+/g, '')))
+    .join('')
+}
+
+/** The strings of a JSON text, and what is between them. A regular expression would overflow its stack in a long string. */
+function splitStrings(text: string): string[] {
+  const parts: string[] = []
+  let at = 0
+  for (let open = text.indexOf('"'); open !== -1; open = text.indexOf('"', at)) {
+    if (open > at) parts.push(text.slice(at, open))
+    at = endOfString(text, open)
+    parts.push(text.slice(open, at))
+  }
+  if (at < text.length) parts.push(text.slice(at))
+  return parts
+}
+
+function endOfString(text: string, open: number): number {
+  for (let close = text.indexOf('"', open + 1); close !== -1; close = text.indexOf('"', close + 1)) {
+    let backslashes = 0
+    while (text[close - 1 - backslashes] === '\\') backslashes++
+    if (backslashes % 2 === 0) return close + 1
+  }
+  return text.length
+}
+
+/** The value of a JSON number, written in one way only. */
+function decimal(text: string): string {
+  const parts = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text)
+  if (parts === null) return text
+  const [, sign = '', whole = '', fraction = '', exponent = '0'] = parts
+  const digits = (whole + fraction).replace(/^0+/, '')
+  const significant = digits.replace(/0+$/, '')
+  if (significant === '') return '0'
+  const power = BigInt(exponent) - BigInt(fraction.length) + BigInt(digits.length - significant.length)
+  return `${sign}${significant}e${power}`
+}
