@@ -1,56 +1,61 @@
-import { isUtf8 } from 'node:buffer'
-import { UsageError } from '../domain/errors.js'
-import { shellWord } from './source.js'
-
 /**
- * A stream of bytes as blocks of whole lines. Everything behind this file may therefore decode a block
- * at once: no character and no line is ever cut in two. Memory is one block, or one line if that is
- * longer, and a line without end is refused. Files whose lines end in a lone CR (Excel's "CSV
- * (Macintosh)") are turned into LF here, so that the rest of the program knows one line end.
+ * A stream of UTF-8 as blocks of whole lines: no line is ever cut in two. Memory is one piece, or one line if
+ * that is longer. A line of more than 16 MB is not kept: it is that line's trouble alone.
  */
-const BLOCK_BYTES = 256 * 1024
-/** The longest line, and the longest record across lines. */
+/** The longest line. */
+export const LONGEST_LINE_BYTES = 16 * 1024 * 1024
+/** The longest record across lines. */
 export const LONGEST_RECORD_BYTES = 1024 * 1024
+/** What is kept of a line that is too long. */
+const BEGINNING_BYTES = 200
 export const LF = 10
-const CR = 13
 
-export async function* readBlocks(
-  chunks: AsyncIterable<Uint8Array | string>,
-  name: string,
-): AsyncGenerator<Buffer, void, undefined> {
+export interface LongLine {
+  /** From 1. */
+  readonly line: number
+  /** Of the whole line, without its end. */
+  readonly bytes: number
+  readonly beginning: string
+}
+
+/** Whole lines, or in place of one line that is too long its size. */
+export type Block = Buffer | LongLine
+
+/** @param pieces each much shorter than the longest line */
+export async function* readBlocks(pieces: AsyncIterable<Buffer>): AsyncGenerator<Block, void, undefined> {
+  /** The line that has not ended yet. */
   let held: Buffer[] = []
   let heldBytes = 0
-  let loneCr: boolean | null = null
+  let tooLong = null as LongLine | null
   let line = 1
 
-  for await (const chunk of chunks) {
-    const bytes =
-      typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    held.push(bytes)
-    heldBytes += bytes.length
-    if (heldBytes < BLOCK_BYTES) continue
-    const all = held.length === 1 ? bytes : Buffer.concat(held, heldBytes)
-    loneCr ??= hasLoneCr(all)
-    const whole = loneCr ? withLf(all) : all
-    const end = whole.lastIndexOf(LF) + 1
-    if (whole.length - end > LONGEST_RECORD_BYTES) throw lineTooLong(name, line + countLines(whole, 0, end))
-    held = [whole.subarray(end)]
-    heldBytes = whole.length - end
-    if (end === 0) continue
-    line += countLines(whole, 0, end)
-    yield whole.subarray(0, end)
+  for await (const piece of pieces) {
+    let rest = piece
+    const firstEnd = rest.indexOf(LF)
+    const bytes: number = (tooLong?.bytes ?? heldBytes) + (firstEnd === -1 ? rest.length : firstEnd)
+    if (bytes > LONGEST_LINE_BYTES) {
+      tooLong = { line, bytes, beginning: tooLong?.beginning ?? beginningOf([...held, rest]) }
+      held = []
+      heldBytes = 0
+      if (firstEnd === -1) continue
+      yield tooLong
+      tooLong = null
+      line++
+      rest = rest.subarray(firstEnd + 1)
+    }
+    const end = rest.lastIndexOf(LF) + 1
+    if (end > 0) {
+      line += countLines(rest, 0, end)
+      yield joined([...held, rest.subarray(0, end)])
+      held = []
+      heldBytes = 0
+    }
+    if (end === rest.length) continue
+    held.push(rest.subarray(end))
+    heldBytes += rest.length - end
   }
-
-  const last = Buffer.concat(held, heldBytes)
-  if (last.length > 0) yield (loneCr ?? hasLoneCr(last)) ? withLf(last) : last
-}
-
-function hasLoneCr(bytes: Buffer): boolean {
-  return !bytes.includes(LF) && bytes.includes(CR)
-}
-
-function withLf(bytes: Buffer): Buffer {
-  return Buffer.from(bytes).map((byte) => (byte === CR ? LF : byte)) as Buffer
+  if (tooLong !== null) yield tooLong
+  else if (heldBytes > 0) yield joined(held)
 }
 
 /** Line ends from `start` up to, not including, `end`. */
@@ -60,23 +65,13 @@ export function countLines(bytes: Buffer, start: number, end: number): number {
   return count
 }
 
-/** Throws a `UsageError` that names the line and the command to convert the file. */
-export function requireUtf8(bytes: Buffer, firstLine: number, name: string): void {
-  if (isUtf8(bytes)) return
-  let line = firstLine
-  let start = 0
-  let end = bytes.indexOf(LF)
-  while (end !== -1 && isUtf8(bytes.subarray(start, end))) {
-    line++
-    start = end + 1
-    end = bytes.indexOf(LF, start)
-  }
-  throw new UsageError(
-    `${name}, line ${line}: expected UTF-8, found bytes of another encoding (Latin-1?). ` +
-      `Convert it: iconv -f WINDOWS-1252 -t UTF-8 ${shellWord(name)} > utf8.csv`,
-  )
+function joined(buffers: readonly Buffer[]): Buffer {
+  const [only, ...others] = buffers
+  return only !== undefined && others.length === 0 ? only : Buffer.concat(buffers)
 }
 
-function lineTooLong(name: string, line: number): UsageError {
-  return new UsageError(`${name}, line ${line}: expected a line of at most 1 MB, found a longer one. Is it a catalog?`)
+function beginningOf(buffers: readonly Buffer[]): string {
+  const text = joined(buffers).subarray(0, BEGINNING_BYTES).toString('utf8')
+  // Its last character may have been cut.
+  return text.replace(/\uFFFD$/, '')
 }

@@ -8,26 +8,32 @@ export interface Catalog {
   readonly format: 'csv' | 'jsonl'
   /** Between cells; null for JSONL. */
   readonly delimiter: string | null
-  /** Whether it began with the UTF-8 byte order mark, which is not part of the first column's name. */
+  /** Whether it began with a byte order mark, which is not part of the first column's name. */
   readonly byteOrderMark: boolean
   /** The header in order, as written; empty for JSONL, whose rows bring their own keys. */
   readonly columns: readonly string[]
   /** What a template may name: the columns without white space around them; for JSONL the keys of the first rows. */
   readonly names: readonly string[]
-  /** Once only. Throws `UsageError` where the input stops being text (another encoding, a line without end). */
+  /** How the file was read where that was no matter of course, for the plan: "gzip", "windows-1251". */
+  readonly notes: readonly string[]
+  /** Once only. Throws `UsageError` where the input stops being text (another encoding, a gzip file that is cut off). */
   rows(): AsyncIterable<RawRow>
   /** Closes the file; for whoever stops before the last row. May be called twice. Given streams are left alone. */
   close(): void
 }
 
-/** `line` is where the row begins in the file, from 1, true also behind quoted line breaks. */
+/**
+ * `line` is where the row begins in the file, from 1, true also behind quoted line breaks. `problem` of a row that was
+ * read is why it cannot be searched: bytes in it could not be decoded.
+ */
 export type RawRow =
-  | { readonly kind: 'cells'; readonly line: number; readonly cells: readonly string[] }
+  | { readonly kind: 'cells'; readonly line: number; readonly cells: readonly string[]; readonly problem?: string }
   | {
       readonly kind: 'object'
       readonly line: number
       readonly text: string
       readonly value: Readonly<Record<string, unknown>>
+      readonly problem?: string
     }
   /** Not to be read as a row. `json` keeps what stood there, as JSON. */
   | { readonly kind: 'broken'; readonly line: number; readonly json: string; readonly problem: string }

@@ -1,6 +1,7 @@
 import { CsvError, type InfoRecord, type Options, parse } from 'csv-parse/sync'
-import { countLines, LF, LONGEST_RECORD_BYTES, requireUtf8 } from './blocks.js'
+import { type Block, countLines, LF, LONGEST_RECORD_BYTES } from './blocks.js'
 import type { RawRow } from './catalog.js'
+import { longLineRow } from './long-line.js'
 
 /**
  * Blocks of CSV text into rows, with true line numbers and with damage kept local.
@@ -14,14 +15,18 @@ import type { RawRow } from './catalog.js'
  * record like any other, except those before the header and at the end of the file.
  */
 export async function* readCsv(
-  blocks: AsyncIterable<Buffer>,
+  blocks: AsyncIterable<Block>,
   delimiter: string,
-  name: string,
 ): AsyncGenerator<RawRow[], void, undefined> {
   let state: State = { bytes: Buffer.alloc(0), line: 1, width: null, empty: 0 }
   for await (const block of blocks) {
+    if (!Buffer.isBuffer(block)) {
+      const before = parseRows(state, delimiter, true)
+      state = { ...before.rest, line: block.line + 1 }
+      yield [...before.rows, longLineRow(block, JSON.stringify([block.beginning]))]
+      continue
+    }
     state = { ...state, bytes: state.bytes.length === 0 ? block : Buffer.concat([state.bytes, block]) }
-    requireUtf8(state.bytes, state.line, name)
     const parsed = parseRows(state, delimiter, false)
     state = parsed.rest
     yield parsed.rows

@@ -8,6 +8,7 @@ export function requireHeader(row: RawRow | undefined, name: string): readonly s
       `${name}: expected a header line with the names of the columns, found one that cannot be read.`,
     )
   }
+  if (row.problem !== undefined) throw new UsageError(`${name}, line ${row.line}: ${row.problem}.`)
   const seen = new Set<string>()
   for (const [index, column] of row.cells.entries()) {
     const plain = column.trim()

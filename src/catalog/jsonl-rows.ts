@@ -1,28 +1,31 @@
-import { requireUtf8 } from './blocks.js'
+import type { Block } from './blocks.js'
 import type { RawRow } from './catalog.js'
 import { ExactNumber, parseJson } from './json.js'
+import { longLineRow } from './long-line.js'
 
 /** Blocks of JSON lines into rows. Lines of white space only are no records. */
-export async function* readJsonl(
-  blocks: AsyncIterable<Buffer>,
-  name: string,
-): AsyncGenerator<RawRow[], void, undefined> {
+export async function* readJsonl(blocks: AsyncIterable<Block>): AsyncGenerator<RawRow[], void, undefined> {
   let line = 1
   for await (const block of blocks) {
-    requireUtf8(block, line, name)
+    if (!Buffer.isBuffer(block)) {
+      yield [longLineRow(block, JSON.stringify(block.beginning))]
+      line++
+      continue
+    }
     const lines = block.toString('utf8').split('\n')
     if (lines.at(-1) === '') lines.pop()
     const rows: RawRow[] = []
     for (const whole of lines) {
       const text = whole.trim()
-      if (text !== '') rows.push(readLine(text, line))
+      if (text !== '') rows.push(jsonRow(text, line))
       line++
     }
     yield rows
   }
 }
 
-function readLine(text: string, line: number): RawRow {
+/** One JSON text, which should be an object. */
+export function jsonRow(text: string, line: number): RawRow {
   let value: unknown
   try {
     value = parseJson(text)

@@ -1,12 +1,13 @@
 import { UsageError } from '../domain/errors.js'
+import { withBadLines } from './bad-lines.js'
 import { readBlocks } from './blocks.js'
 import type { Catalog, RawRow } from './catalog.js'
 import { readCsv } from './csv-rows.js'
 import { requireHeader } from './header.js'
 import { readJsonl } from './jsonl-rows.js'
-import { requireText } from './not-text.js'
 import { sniffDelimiter, sniffFormat } from './sniff.js'
 import { type CatalogSource, openSource, shellWord } from './source.js'
+import { openText, type TextSource } from './text.js'
 
 /**
  * Opens the user's file and understands as much of it as can be known before the rows: that it is
@@ -18,6 +19,8 @@ export interface CatalogOptions {
   readonly format?: 'csv' | 'jsonl' | undefined
   /** By default told by the header. */
   readonly delimiter?: string | undefined
+  /** A name such as "windows-1251". By default told by the byte order mark, else UTF-8. */
+  readonly encoding?: string | undefined
 }
 
 /** How many rows of a JSONL catalog are looked at to learn its keys. */
@@ -27,20 +30,17 @@ const SAMPLE_ROWS = 100
 export async function openCatalog(source: CatalogSource, options: CatalogOptions = {}): Promise<Catalog> {
   const { name, chunks, close } = await openSource(source)
   try {
-    const blocks = readBlocks(chunks, name)
-    const { value = Buffer.alloc(0) } = await blocks.next()
-    const byteOrderMark = value[0] === 0xef && value[1] === 0xbb && value[2] === 0xbf
-    const first = byteOrderMark ? value.subarray(3) : value
-    if (first.length === 0) throw new UsageError(`${name}: expected a catalog, found an empty file.`)
-    requireText(first, name)
-    const head = first.subarray(0, 64 * 1024).toString('utf8')
+    const text = await openText(chunks, name, options.encoding)
+    const head = text.head.subarray(0, 64 * 1024).toString('utf8')
+    if (head === '') throw new UsageError(`${name}: expected a catalog, found an empty file.`)
     if (head.trim() === '') throw new UsageError(`${name}: expected a catalog, found only white space.`)
-    const all = startingWith(first, blocks)
+    const plainName = name.replace(/\.gz$/i, '')
     const opened =
-      (options.format ?? sniffFormat(name, head)) === 'csv'
-        ? await openCsv(all, options.delimiter ?? sniffDelimiter(name, head), name)
-        : await openJsonl(all, name)
-    return { name, byteOrderMark, ...opened, rows: once(opened.batches, close), close }
+      (options.format ?? sniffFormat(plainName, head)) === 'csv'
+        ? await openCsv(text, options.delimiter ?? sniffDelimiter(plainName, head), name)
+        : await openJsonl(text, name)
+    const { byteOrderMark, notes } = text
+    return { name, byteOrderMark, notes, ...opened, rows: once(opened.batches, close), close }
   } catch (error) {
     close()
     throw error
@@ -50,8 +50,8 @@ export async function openCatalog(source: CatalogSource, options: CatalogOptions
 type Batches = AsyncGenerator<RawRow[], void, undefined>
 type Opened = Pick<Catalog, 'format' | 'delimiter' | 'columns' | 'names'> & { readonly batches: Batches }
 
-async function openCsv(blocks: AsyncIterable<Buffer>, delimiter: string, name: string): Promise<Opened> {
-  const batches = readCsv(blocks, delimiter, name)
+async function openCsv(text: TextSource, delimiter: string, name: string): Promise<Opened> {
+  const batches = withBadLines(readCsv(readBlocks(text.pieces), delimiter), text.badLines)
   const [header, ...rows] = await firstRows(batches, 2)
   const columns = requireHeader(header, name)
   if (rows.length === 0) throw new UsageError(`${name}: expected rows below the header, found none.`)
@@ -59,9 +59,9 @@ async function openCsv(blocks: AsyncIterable<Buffer>, delimiter: string, name: s
   return { format: 'csv', delimiter, columns, names, batches: startingWith(rows, batches) }
 }
 
-async function openJsonl(blocks: AsyncIterable<Buffer>, name: string): Promise<Opened> {
-  const batches = readJsonl(blocks, name)
-  const rows = await firstRows(batches, 1)
+async function openJsonl(text: TextSource, name: string): Promise<Opened> {
+  const batches = withBadLines(readJsonl(readBlocks(text.pieces)), text.badLines)
+  const rows = await firstRows(batches, SAMPLE_ROWS)
   const names = new Set<string>()
   let objects = 0
   for (const row of rows.slice(0, SAMPLE_ROWS)) {

@@ -1,3 +1,5 @@
+import { decodedText } from './encodings.js'
+
 /**
  * What a query or an id may be made of. Control characters and halves of a character are in no question, and
  * no log or table should show them. White space is no problem: a query folds it.
@@ -18,7 +20,10 @@ export function unprintable(text: string): string | null {
   const code = character.charCodeAt(0)
   const name = `U+${code.toString(16).toUpperCase().padStart(4, '0')}`
   if (code >= 0xd800) return `half of a character (${name}, a surrogate without its partner)`
-  // Source: windows-1252, whose punctuation takes these places.
-  if (code >= 0x80) return `the control character ${name}: was the text converted from the wrong encoding?`
+  if (code >= 0x80) {
+    const meant = decodedText(Buffer.from([code]), 'windows-1252')
+    const likely = meant === '\uFFFD' ? '' : ` (${meant} in windows-1252)`
+    return `the control character ${name}${likely}: was the text converted from the wrong encoding?`
+  }
   return `the control character ${name}`
 }

@@ -40,6 +40,7 @@ export function questionReader(catalog: Catalog, template: string | null, common
   const parsed = template === null ? { texts: ['', ''], names: ['query'] } : parseTemplate(template, names, isComplete)
   const indexes = parsed.names.map((name) => names.indexOf(name))
   const ask = (row: RawRow): Question => {
+    if (row.problem !== undefined) return { problem: row.problem }
     switch (row.kind) {
       case 'broken':
         return { problem: row.problem }

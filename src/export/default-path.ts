@@ -9,7 +9,8 @@ export function defaultExportPath(
   batch: Pick<Batch, 'catalogPath' | 'delimiter' | 'name'>,
   format: 'csv' | 'jsonl',
 ): string {
-  const { catalogPath } = batch
+  // The export of a gzipped catalog is not packed.
+  const catalogPath = batch.catalogPath?.replace(/\.gz$/i, '') ?? null
   if (catalogPath === null) return `${plainName(batch.name)}.tagged.${extension('', batch.delimiter, format)}`
   const ending = extname(catalogPath)
   return join(

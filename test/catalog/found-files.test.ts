@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { load } from './reading.js'
+import { load, refusal } from './reading.js'
 
 /** Files that somebody handed in, byte for byte. */
 const json = { name: 'x.jsonl' }
@@ -60,5 +60,61 @@ describe('JSON Lines from elsewhere', () => {
         'line 1: expected plain text in {title}, found half of a character (U+D83D, a surrogate without its partner)',
     })
     expect(whole?.request?.request.query).toBe('ok 😀 music')
+  })
+})
+
+describe('encodings from elsewhere', () => {
+  const BYTES = {
+    cp1251: 'aWQsdGl0bGUsbW9vZAoxLM3u9/ws8uj17go=',
+    sjis: 'aWQsdGl0bGUsbW9vZAoxLJbpgsyNYCyQw4KpCjIslVyOUZO5g1yDk4NPLJa+gumCogozLInELIp5Cg==',
+    shiftjis: 'aWQsdGl0bGUsbW9vZAoxLJbpgsyNYCyQw4KpCg==',
+    macroman: 'aWQsdGl0bGUsbW9vZAoxLENhZo4sY2FsbQo=',
+    mixed: 'aWQsdGl0bGUsbW9vZAoxLENhZsOpIE5vaXIsY2FsbQoyLE5pw7FvLGRhcmsKMyxEb26SdCBzdG9wLHNhZAo0LMOcbmRlcixoYXBweQo=',
+    utf32:
+      '//4AAGkAAABkAAAALAAAAHQAAABpAAAAdAAAAGwAAABlAAAALAAAAG0AAABvAAAAbwAAAGQAAAAKAAAAMQAAACwAAABIAAAAYQAAAHIAAABiAAAAbwAAAHUAAAByAAAALAAAAGMAAABhAAAAbAAAAG0AAAAKAAAA',
+  }
+  const file = (name: keyof typeof BYTES) => Buffer.from(BYTES[name], 'base64')
+  const titles = async (name: keyof typeof BYTES, encoding?: string) =>
+    (await load(file(name), { template: '{title} {mood}', ...(encoding !== undefined && { encoding }) })).map(
+      (row) => row.request?.request.query ?? row.problem,
+    )
+
+  test.each([
+    ['cp1251', 'windows-1251', ['Ночь тихо']],
+    ['sjis', 'shift_jis', ['夜の港 静か', '表参道ソング 明るい', '夏 楽']],
+    ['shiftjis', 'shift_jis', ['夜の港 静か']],
+    ['macroman', 'macintosh', ['Café calm']],
+  ] as const)('%s: the message names the encoding that reads it', async (name, encoding, expected) => {
+    const { message } = await refusal(() => titles(name))
+    expect(message).toMatch(new RegExp(`line 2, character \\d+: expected UTF-8, .* --encoding ${encoding}$`))
+    expect(await titles(name, encoding)).toEqual(expected)
+  })
+
+  test('one line of another encoding in UTF-8', async () => {
+    const { message } = await refusal(() => titles('mixed'))
+    expect(message).toContain('line 4, character 6: expected UTF-8, found the byte 92: "Don’t stop" in windows-1252')
+    expect(await titles('mixed', 'utf-8')).toEqual([
+      'Café Noir calm',
+      'Niño dark',
+      'line 4: expected utf-8, found the byte 92 at character 6',
+      'Ünder happy',
+    ])
+  })
+
+  test('UTF-32', async () => {
+    expect(await titles('utf32')).toEqual(['Harbour calm'])
+  })
+
+  test('NUL bytes that fill up cells', async () => {
+    const [row] = await load('id,title,mood\n1,Harbour\0\0\0,calm\0\0\n', { template: '{title} {mood}' })
+    expect(row?.request?.request.query).toBe('Harbour calm')
+  })
+
+  test('control characters of windows-1252', async () => {
+    const rows = await load('id,title,mood\n1,Don\u0092t stop,calm\n2,Alley,dark\n')
+    expect(rows.map((row) => row.problem?.slice(0, 50) ?? row.request?.request.query)).toEqual([
+      'line 2: expected plain text in {title}, found the ',
+      'Alley music',
+    ])
   })
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { Catalog, RawRow } from '../../src/catalog/catalog.js'
 import { compileRows, type RowRules } from '../../src/catalog/compile-rows.js'
-import { openCatalog } from '../../src/catalog/open-catalog.js'
+import { type CatalogOptions, openCatalog } from '../../src/catalog/open-catalog.js'
 import type { LoadedRow } from '../../src/domain/loaded-row.js'
 
 /** A catalog from text, as standard input would bring it. `chunk` cuts it into pieces of so many bytes. */
@@ -12,11 +12,12 @@ export function openText(
   text: string | Buffer,
   name = 'catalog.csv',
   chunk = Number.POSITIVE_INFINITY,
+  options: CatalogOptions = {},
 ): Promise<Catalog> {
   const bytes = Buffer.from(text)
   const pieces: Buffer[] = []
   for (let at = 0; at < bytes.length; at += chunk) pieces.push(bytes.subarray(at, Math.min(bytes.length, at + chunk)))
-  return openCatalog({ stream: Readable.from(pieces, { objectMode: false }), name })
+  return openCatalog({ stream: Readable.from(pieces, { objectMode: false }), name }, options)
 }
 
 export async function rawRows(text: string | Buffer, name?: string): Promise<RawRow[]> {
@@ -25,9 +26,14 @@ export async function rawRows(text: string | Buffer, name?: string): Promise<Raw
 
 export async function load(
   text: string | Buffer,
-  rules: Omit<RowRules, 'catalog' | 'template'> & { template?: string | null; name?: string } = {},
+  rules: Omit<RowRules, 'catalog' | 'template'> & {
+    template?: string | null
+    name?: string
+    chunk?: number
+    encoding?: string
+  } = {},
 ): Promise<LoadedRow[]> {
-  const catalog = await openText(text, rules.name)
+  const catalog = await openText(text, rules.name, rules.chunk, { encoding: rules.encoding })
   return await all(compileRows({ template: '{title} music', ...rules, catalog }))
 }
 

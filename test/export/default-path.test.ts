@@ -8,6 +8,9 @@ test.each([
   ['films.ndjson', null, 'jsonl', 'films.tagged.ndjson'],
   ['films.ndjson', null, 'csv', 'films.tagged.csv'],
   ['a.b/films', ';', 'csv', 'a.b/films.tagged.csv'],
+  ['films.csv.gz', ',', 'csv', 'films.tagged.csv'],
+  ['/data/films.jsonl.GZ', null, 'jsonl', '/data/films.tagged.jsonl'],
+  ['films.gz', ',', 'csv', 'films.tagged.csv'],
   ['v1.2.CSV', ',', 'csv', 'v1.2.tagged.CSV'],
 ] as const)('%s (%j) as %s goes to %s', (catalogPath, delimiter, format, path) => {
   expect(defaultExportPath({ catalogPath, delimiter, name: 'n' }, format)).toBe(path)

@@ -32,6 +32,7 @@ export interface SubmitOptions {
   /** Days. */
   readonly maxAge?: number
   readonly delimiter?: string
+  readonly encoding?: string
   readonly dryRun?: boolean
   readonly yes?: boolean
   readonly wait?: boolean
@@ -145,7 +146,10 @@ async function loadCatalog(cli: Cli, session: Session, order: Order, name: strin
   const path = file === '-' ? null : resolve(cli.io.cwd, file)
   if (path === null && isTerminal(cli.io.stdin)) cli.say('Reading the catalog from here; end it with Ctrl-D.')
   const source = path === null ? { stream: cli.io.stdin, name: 'standard input' } : { path }
-  const catalog = await orAborted(openCatalog(source, { delimiter: options.delimiter }), signal)
+  const catalog = await orAborted(
+    openCatalog(source, { delimiter: options.delimiter, encoding: options.encoding }),
+    signal,
+  )
   const line = openProgressLine(cli)
   keepHeapSmall()
   try {
@@ -186,10 +190,11 @@ function newBatch(catalog: Catalog, name: string, path: string | null, options: 
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
-/** "catalogs/night.csv" → "night"; standard input has no name, so the time is one. */
+/** "catalogs/night.csv", "night.csv.gz" → "night"; standard input has no name, so the time is one. */
 function nameOf(file: string, now: number): string {
   if (file === '-') return `stdin-${new Date(now).toISOString().slice(0, 19).replaceAll(':', '')}`
-  return basename(file, extname(file))
+  const plain = basename(file).replace(/\.gz$/i, '')
+  return basename(plain, extname(plain))
     .replace(/\p{Cc}+/gu, ' ')
     .slice(0, LONGEST_LABEL)
 }

@@ -8,7 +8,7 @@ import { days, delimiter, examples, label, wholeNumber } from '../parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Loads a catalog (CSV, TSV or JSONL), shows what it will cost and how long it will take, and releases it.\n' +
+      'Loads a catalog (CSV, TSV or JSON, also gzipped), shows what it will cost and how long it will take, and releases it.\n' +
         'Rows that ask the same share one search. What was answered before is reused for free.',
     )
     .argument('<file>', 'the catalog; - reads standard input')
@@ -22,6 +22,7 @@ export function define(command: Command, act: Act): void {
     .option('--first <n>', 'release so many searches to look at; `release` lets the rest go', wholeNumber(1))
     .option('--max-age <days>', 'ask again where the answer is older (default: never)', days)
     .option('--delimiter <character>', 'between cells: one character, or tab (default: found out)', delimiter)
+    .option('--encoding <name>', 'of the catalog, such as windows-1251 (default: by its byte order mark, else UTF-8)')
     .option('--dry-run', 'show the plan and keep nothing')
     .option('-y, --yes', 'do not ask, whatever it costs')
     .option('--wait', 'then wait until it is done, like the command `wait`')

@@ -1,0 +1,129 @@
+import iconv from 'iconv-lite'
+import { didYouMean } from '../domain/did-you-mean.js'
+import { UsageError } from '../domain/errors.js'
+
+/**
+ * The encodings that a catalog may have, by the names that the web uses for them (source: WHATWG Encoding), and
+ * those of DOS. iconv-lite decodes them, since Node's own TextDecoder reads windows-1252 as ISO-8859-1.
+ */
+const ENCODINGS = [
+  'utf-8',
+  'utf-16le',
+  'utf-16be',
+  'utf-32le',
+  'utf-32be',
+  'windows-1250',
+  'windows-1251',
+  'windows-1252',
+  'windows-1253',
+  'windows-1254',
+  'windows-1255',
+  'windows-1256',
+  'windows-1257',
+  'windows-1258',
+  'windows-874',
+  'macintosh',
+  'x-mac-cyrillic',
+  'shift_jis',
+  'euc-jp',
+  'gb18030',
+  'big5',
+  'euc-kr',
+  'koi8-r',
+  'koi8-u',
+  ...[2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16].map((part) => `iso-8859-${part}`),
+  ...[437, 850, 852, 855, 857, 858, 860, 861, 862, 863, 864, 865, 866, 869].map((page) => `cp${page}`),
+] as const
+
+/** Other names for them, without anything but letters and digits. */
+const ALIASES: Readonly<Record<string, string>> = {
+  utf8mb4: 'utf-8',
+  unicode: 'utf-16le',
+  utf16: 'utf-16le',
+  ucs2: 'utf-16le',
+  utf32: 'utf-32le',
+  ucs4: 'utf-32le',
+  ascii: 'windows-1252',
+  usascii: 'windows-1252',
+  ansi: 'windows-1252',
+  latin1: 'windows-1252',
+  iso88591: 'windows-1252',
+  l1: 'windows-1252',
+  latin2: 'iso-8859-2',
+  latin9: 'iso-8859-15',
+  mac: 'macintosh',
+  macroman: 'macintosh',
+  maccyrillic: 'x-mac-cyrillic',
+  sjis: 'shift_jis',
+  shiftjis: 'shift_jis',
+  mskanji: 'shift_jis',
+  windows31j: 'shift_jis',
+  cp932: 'shift_jis',
+  ms932: 'shift_jis',
+  eucjp: 'euc-jp',
+  gbk: 'gb18030',
+  gb2312: 'gb18030',
+  cp936: 'gb18030',
+  big5hkscs: 'big5',
+  cp950: 'big5',
+  euckr: 'euc-kr',
+  cp949: 'euc-kr',
+  ksc5601: 'euc-kr',
+  uhc: 'euc-kr',
+  cp874: 'windows-874',
+  tis620: 'windows-874',
+}
+
+const NUMBERS = ENCODINGS.flatMap((name) => /^windows-(\d+)$/.exec(name)?.[1] ?? [])
+
+/** @throws UsageError for a name that is none of an encoding */
+export function requireEncoding(name: string): string {
+  const known = encodingNamed(name)
+  if (known !== null) return known
+  const near = didYouMean(name, [
+    ...ENCODINGS,
+    ...Object.keys(ALIASES),
+    ...NUMBERS.flatMap((number) => [`win${number}`, `cp${number}`]),
+  ])
+  const guess = near === null ? '' : ` Did you mean ${encodingNamed(near)}?`
+  throw new UsageError(
+    `--encoding: expected the name of an encoding, found "${name}".${guess} Known are: ${ENCODINGS.join(', ')}.`,
+  )
+}
+
+function encodingNamed(name: string): string | null {
+  const plain = folded(name)
+  const number = /^(?:cp|win|windows|ms|ibm|dos|oem)?(\d{3,4})$/.exec(plain)?.[1]
+  const names = [plain, ...(number === undefined ? [] : [`windows${number}`, `cp${number}`])]
+  for (const each of names) {
+    const known =
+      ENCODINGS.find((encoding) => folded(encoding) === each) ??
+      (Object.hasOwn(ALIASES, each) ? ALIASES[each] : undefined)
+    if (known !== undefined) return known
+  }
+  return null
+}
+
+function folded(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, '')
+}
+
+/** Bytes of an encoding as UTF-8; those that mean nothing in it become U+FFFD. */
+export async function* decoded(
+  chunks: AsyncIterable<Buffer>,
+  encoding: string,
+): AsyncGenerator<Buffer, void, undefined> {
+  const decoder = iconv.getDecoder(codecOf(encoding), { stripBOM: false })
+  for await (const chunk of chunks) yield Buffer.from(decoder.write(chunk))
+  const rest = decoder.end()
+  if (rest !== undefined && rest !== '') yield Buffer.from(rest)
+}
+
+/** The same for a few bytes at once. */
+export function decodedText(bytes: Buffer, encoding: string): string {
+  return iconv.decode(bytes, codecOf(encoding), { stripBOM: false })
+}
+
+function codecOf(encoding: string): string {
+  return encoding === 'x-mac-cyrillic' ? 'maccyrillic' : encoding
+}

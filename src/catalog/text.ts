@@ -1,0 +1,199 @@
+import { isAscii, isUtf8 } from 'node:buffer'
+import { badBytes, characterBytes, undecodable } from './bad-bytes.js'
+import { countLines, LF } from './blocks.js'
+import { byteOrderMark, wideEncoding } from './byte-order-mark.js'
+import { decoded, requireEncoding } from './encodings.js'
+import { requireText } from './not-text.js'
+import { isGzip, unpacked } from './unpack.js'
+
+/**
+ * The bytes of a source as UTF-8 text, whatever they were: unpacked, decoded, with one kind of line end, and
+ * checked. What comes out is valid UTF-8 in pieces of some 256 KB, cut between characters, so that
+ * nobody behind this file has to think of bytes.
+ *
+ * The encoding is what the byte order mark says, else what the user says, else UTF-8 if every byte fits. No guess
+ * is made in silence: a wrong one would make paid searches of garbled words.
+ */
+export interface TextSource {
+  readonly pieces: AsyncIterable<Buffer>
+  /** The first piece; empty for an empty source. */
+  readonly head: Buffer
+  readonly byteOrderMark: boolean
+  /** What was done with the bytes, for the plan: "gzip", "windows-1251". */
+  readonly notes: readonly string[]
+  /**
+   * Lines of the text so far that held bytes which are none of the encoding, each with what was found. Filled
+   * before the piece with that line comes out; whoever has read a line may delete it.
+   */
+  readonly badLines: Map<number, string>
+}
+
+const PIECE_BYTES = 256 * 1024
+const CR = 13
+const MARK = Buffer.from('\uFEFF')
+const REPLACEMENT = Buffer.from('\uFFFD')
+
+/** @throws UsageError for what is no text, or in no known encoding */
+export async function openText(
+  chunks: AsyncIterable<Uint8Array | string>,
+  name: string,
+  encoding: string | undefined,
+): Promise<TextSource> {
+  const said = encoding === undefined ? null : requireEncoding(encoding)
+  const notes: string[] = []
+  let bytes = await peek(inPieces(chunks))
+  if (isGzip(bytes.head)) {
+    notes.push('gzip')
+    bytes = await peek(inPieces(unpacked(bytes.all, name)))
+  }
+  requireText(bytes.head, name)
+  const mark = byteOrderMark(bytes.head)
+  // That of UTF-8 is sometimes put before text of another encoding; those of UTF-16 and UTF-32 never are.
+  const marked = mark === null || mark.encoding === 'utf-8' ? null : mark.encoding
+  const used = marked ?? said ?? wideEncoding(bytes.head) ?? 'utf-8'
+  if (used === 'utf-8' && said !== null) notes.push(used)
+  if (used !== 'utf-8') notes.push(`${used} (the export is UTF-8)`)
+  if (used === said && used !== 'utf-8' && isForeignUtf8(bytes.head)) notes.push('although all of it is valid UTF-8')
+  const unmarked = mark === null ? bytes.all : withoutFirst(bytes.all, mark.length)
+  const text = used === 'utf-8' ? unmarked : inPieces(decoded(unmarked, used))
+  const badLines = new Map<number, string>()
+  const isStrict = used === 'utf-8' && said === null
+  const checked = isStrict ? strictly(withLineFeeds(text), name) : leniently(withLineFeeds(text), used, badLines)
+  const { head, all } = await peek(checked)
+  if (head.includes(0)) notes.push('NUL bytes around values left out of queries')
+  return { pieces: all, head, byteOrderMark: mark !== null, notes, badLines }
+}
+
+/** Whether it is UTF-8 that has more than ASCII in it: no text in another encoding happens to be that. */
+function isForeignUtf8(head: Buffer): boolean {
+  const whole = head.subarray(0, endOfWhole(head))
+  return isUtf8(whole) && !isAscii(whole)
+}
+
+/** The first piece, and all of them. */
+async function peek(
+  pieces: AsyncGenerator<Buffer, void, undefined>,
+): Promise<{ head: Buffer; all: AsyncGenerator<Buffer, void, undefined> }> {
+  const first = await pieces.next()
+  const head = first.value ?? Buffer.alloc(0)
+  return { head, all: startingWith(head, pieces) }
+}
+
+async function* startingWith(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  if (first.length > 0) yield first
+  yield* rest
+}
+
+/** Pieces of one size, whatever the source gives. */
+async function* inPieces(chunks: AsyncIterable<Uint8Array | string>): AsyncGenerator<Buffer, void, undefined> {
+  let held: Buffer[] = []
+  let heldBytes = 0
+  for await (const chunk of chunks) {
+    let bytes =
+      typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    while (heldBytes + bytes.length >= PIECE_BYTES) {
+      const end = PIECE_BYTES - heldBytes
+      yield held.length === 0 ? bytes.subarray(0, end) : Buffer.concat([...held, bytes.subarray(0, end)])
+      held = []
+      heldBytes = 0
+      bytes = bytes.subarray(end)
+    }
+    if (bytes.length === 0) continue
+    held.push(bytes)
+    heldBytes += bytes.length
+  }
+  if (heldBytes > 0) yield Buffer.concat(held)
+}
+
+async function* withoutFirst(pieces: AsyncIterable<Buffer>, count: number): AsyncGenerator<Buffer, void, undefined> {
+  let isFirst = true
+  for await (const piece of pieces) {
+    const rest = isFirst ? piece.subarray(count) : piece
+    isFirst = false
+    if (rest.length > 0) yield rest
+  }
+}
+
+/** Files whose lines end in a lone CR (Excel's "CSV (Macintosh)") get LF, so that the rest of the program knows one line end. */
+async function* withLineFeeds(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  let hasLoneCr: boolean | null = null
+  for await (const piece of pieces) {
+    hasLoneCr ??= !piece.includes(LF) && piece.includes(CR)
+    yield hasLoneCr ? Buffer.from(piece.map((byte) => (byte === CR ? LF : byte))) : piece
+  }
+}
+
+/** UTF-8, or an error that names the place and shows how the bytes would read in other encodings. */
+async function* strictly(pieces: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer, void, undefined> {
+  let line = 1
+  /** Characters of that line in earlier pieces. */
+  let before = 0
+  for await (const piece of wholeCharacters(pieces)) {
+    if (!isUtf8(piece)) throw undecodable({ name, bytes: piece, line, before })
+    yield withoutMarks(piece, line === 1 && before === 0)
+    line += countLines(piece, 0, piece.length)
+    const start = piece.lastIndexOf(LF) + 1
+    before = (start > 0 ? 0 : before) + piece.toString('utf8', start).length
+  }
+}
+
+/** What is none of the encoding becomes U+FFFD, and its line a bad one. */
+async function* leniently(
+  pieces: AsyncIterable<Buffer>,
+  encoding: string,
+  badLines: Map<number, string>,
+): AsyncGenerator<Buffer, void, undefined> {
+  let line = 1
+  let isFirst = true
+  for await (const piece of wholeCharacters(pieces)) {
+    const isDamaged = encoding === 'utf-8' ? !isUtf8(piece) : piece.includes(REPLACEMENT)
+    if (isDamaged) {
+      for (const [index, bytes] of linesOf(piece)) {
+        const found =
+          encoding === 'utf-8' ? badBytes(bytes) : bytes.includes(REPLACEMENT) ? 'bytes of another encoding' : null
+        if (found !== null) badLines.set(line + index, `expected ${encoding}, found ${found}`)
+      }
+    }
+    line += countLines(piece, 0, piece.length)
+    yield withoutMarks(isDamaged ? Buffer.from(piece.toString('utf8')) : piece, isFirst)
+    isFirst = false
+  }
+}
+
+function withoutMarks(piece: Buffer, isFirst: boolean): Buffer {
+  let rest = piece
+  while (isFirst && rest.subarray(0, MARK.length).equals(MARK)) rest = rest.subarray(MARK.length)
+  return rest
+}
+
+function* linesOf(piece: Buffer): Generator<[number, Buffer]> {
+  let start = 0
+  for (let index = 0; start < piece.length; index++) {
+    const end = piece.indexOf(LF, start)
+    const next = end === -1 ? piece.length : end + 1
+    yield [index, piece.subarray(start, next)]
+    start = next
+  }
+}
+
+/** UTF-8 cut between characters. */
+async function* wholeCharacters(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  let rest = Buffer.alloc(0)
+  for await (const piece of pieces) {
+    const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece])
+    const end = endOfWhole(bytes)
+    rest = Buffer.from(bytes.subarray(end))
+    if (end > 0) yield bytes.subarray(0, end)
+  }
+  if (rest.length > 0) yield rest
+}
+
+/** Before the last character where that is not all there. */
+function endOfWhole(bytes: Buffer): number {
+  for (let back = 1; back <= 3 && back <= bytes.length; back++) {
+    const byte = bytes[bytes.length - back] ?? 0
+    if (byte < 0x80) return bytes.length
+    if (byte >= 0xc0) return characterBytes(byte) > back ? bytes.length - back : bytes.length
+  }
+  return bytes.length
+}
