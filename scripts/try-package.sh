@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Installs the package into an empty folder, as a user would, and tries it there: the command's help, the
+# plan of the sample catalog against the simulated API, an import of the client library and its types.
+# Needs a clone with its packages installed. scripts/node-versions.sh runs it on each line of Node.
+#
+#   scripts/try-package.sh
+#
+# Takes ten seconds, and a minute or two more where SQLite is compiled. Exit 0: all of it worked.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/trackyard-package.XXXXXX")
+command=$work/user/node_modules/.bin/trackyard-batch
+simulator=''
+finish() {
+  # The client library has started the private Redis of this data directory.
+  if [ -x "$command" ]; then "$command" down >/dev/null 2>&1 || true; fi
+  if [ -n "$simulator" ]; then kill "$simulator" 2>/dev/null || true; fi
+  rm -rf "$work"
+}
+trap finish EXIT
+
+npm pack --silent --pack-destination "$work" >/dev/null
+mkdir "$work/user"
+cd "$work/user"
+export TRACKYARD_DATA_DIR=$work/data
+# The settings of this project's .npmrc do not come along, so those that npm needs here are options.
+echo '{ "name": "user", "private": true, "type": "module" }' >package.json
+timeout -k 10 600 npm install --prefer-offline --no-audit --no-fund --no-progress "$work"/*.tgz
+
+"$command" --help | grep -q '^Usage: trackyard-batch'
+echo 'help: ok'
+
+"$command" simulate --port 0 >"$work/simulator.out" 2>&1 &
+simulator=$!
+for _ in $(seq 100); do
+  address=$(sed -n 's/^ *export TRACKYARD_API_URL=//p' "$work/simulator.out")
+  if [ -n "$address" ]; then break; fi
+  sleep 0.1
+done
+if [ -z "$address" ]; then
+  echo 'try-package: the simulated API printed no address within 10 s:' >&2
+  cat "$work/simulator.out" >&2
+  exit 1
+fi
+TRACKYARD_API_URL=$address
+TRACKYARD_API_KEY=$(sed -n 's/^ *export TRACKYARD_API_KEY=//p' "$work/simulator.out")
+export TRACKYARD_API_URL TRACKYARD_API_KEY
+"$command" submit node_modules/trackyard-batch/scripts/sample-catalog.csv \
+  --query '{title} {mood} music' --dry-run | grep -q '320 rows'
+echo 'plan of the sample catalog: ok'
+
+cat >client.ts <<'END'
+import { openBatchClient } from 'trackyard-batch'
+const client = await openBatchClient()
+const { plan } = await client.plan([{ title: 'Dawn' }], { name: 'one', query: '{title} music' })
+console.log(`client: ${plan === undefined ? 'no plan' : 'ok'}`)
+await client.close()
+END
+# A TypeScript user checks the declarations of the package too (skipLibCheck is off).
+"$root/node_modules/.bin/tsc" --strict --noEmit --target es2023 --module nodenext \
+  --typeRoots "$root/node_modules/@types" --types node client.ts
+echo 'types: ok'
+cp client.ts client.mjs
+timeout -k 5 60 node client.mjs
