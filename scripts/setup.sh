@@ -83,6 +83,17 @@ install_package() {
   esac
 }
 
+# Debian starts the service of redis-server, and enables it, as soon as the package is installed. Nothing
+# here uses it: every private Redis is a process of ours. So it is stopped and disabled, but only right
+# after this script has installed the package: a service that was there before is somebody else's. Keeping
+# it from starting would take a policy-rc.d, which blocks every later service if this script is killed.
+stop_debian_redis() {
+  if has systemctl && as_root systemctl --quiet disable --now redis-server; then return 0; fi
+  # No systemd, or one that is not running, as in a container.
+  { ! has service || as_root service redis-server stop; } &&
+    { ! has update-rc.d || as_root update-rc.d redis-server disable; }
+}
+
 # ensure PROGRAM WHAT-IT-IS-FOR
 ensure() {
   if has "$1"; then return 0; fi
@@ -105,6 +116,10 @@ ensure() {
   echo "setup: installing $package ($2)…" >&2
   if output=$(install_package "$package" "$manager" 2>&1); then
     hash -r
+    if [ "$package:$manager" = redis-server:apt ] && ! stop_debian_redis >/dev/null 2>&1; then
+      echo 'setup: the service redis-server may be running. It is not needed. Stop it with:' >&2
+      echo "  ${sudo_prefix}systemctl disable --now redis-server" >&2
+    fi
     if has "$1"; then return 0; fi
     output="$package is installed, but there is no program $1 on the PATH."
   fi
