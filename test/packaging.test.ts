@@ -25,7 +25,21 @@ const manifest = JSON.parse(read('package.json')) as {
   readonly scripts: Readonly<Record<string, string>>
   readonly engines: { readonly node: string }
   readonly bin: Readonly<Record<string, string>>
+  readonly dependencies: Readonly<Record<string, string>>
+  readonly devDependencies: Readonly<Record<string, string>>
 }
+interface LockedPackage {
+  readonly engines?: { readonly node: string }
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly devDependencies?: Readonly<Record<string, string>>
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+}
+const locked = new Map(
+  Object.entries((JSON.parse(read('package-lock.json')) as { packages: Record<string, LockedPackage> }).packages),
+)
+/** `^20.20.0 || ^22.13.0` → 20, 22: what package.json declares. */
+const nodeLines = [...manifest.engines.node.matchAll(/\^(\d+)\./g)].map((match) => match[1] ?? '')
+const shellScripts = ['.ci/run', 'scripts/setup.sh', 'scripts/node-versions.sh', 'scripts/try-package.sh']
 
 /** The lines under `  name:` of a compose file, up to the next key as far left. */
 function composeService(name: string): string {
@@ -35,10 +49,64 @@ function composeService(name: string): string {
 
 describe('the clone', () => {
   test('the lock names no registry host', () => {
-    expect(read('package-lock.json').match(/"resolved": "https?:[^"]*/g) ?? []).toEqual([])
+    expect(read('package-lock.json').match(/"resolved"|https?:[^"]*\.tgz/g) ?? []).toEqual([])
   })
 
-  test.each(['.ci/run', 'scripts/setup.sh'])('%s can be executed, starts bash and is well formed', (path) => {
+  test('the lock holds the optional packages of every platform', () => {
+    /** npm looks for a dependency in the package itself, then in each folder above it. */
+    const holds = (path: string, name: string): boolean => {
+      if (locked.has(`${path === '' ? '' : `${path}/`}node_modules/${name}`)) return true
+      return path !== '' && holds(path.slice(0, Math.max(0, path.lastIndexOf('/node_modules/'))), name)
+    }
+    const optional = [...locked].flatMap(([path, each]) =>
+      Object.keys(each.optionalDependencies ?? {}).map((name) => ({ path, name })),
+    )
+    expect(optional.length).toBeGreaterThan(20)
+    expect(optional.filter(({ path, name }) => !holds(path, name))).toEqual([])
+  })
+
+  test('the lock was written for this package.json', () => {
+    const { engines, dependencies, devDependencies } = manifest
+    expect(locked.get('')).toMatchObject({ engines, dependencies, devDependencies })
+  })
+
+  test('scripts/node-versions.sh tries every line of Node that package.json declares', () => {
+    expect(nodeLines).toContain('20')
+    expect(
+      read('scripts/node-versions.sh')
+        .match(/\|\| versions=\((.*)\)/)?.[1]
+        ?.split(' '),
+    ).toEqual(nodeLines)
+  })
+
+  test.each([['--only'], ['--only', 'lts'], ['22']])(
+    'scripts/node-versions.sh explains its usage after %p %p',
+    (...options) => {
+      const run = spawnSync('bash', [join(root, 'scripts/node-versions.sh'), ...options], {
+        encoding: 'utf8',
+        timeout: 20_000,
+      })
+      expect(run).toMatchObject({
+        status: 2,
+        stderr: expect.stringContaining('Usage: scripts/node-versions.sh [--only'),
+      })
+    },
+  )
+
+  test('test:unit names folders that need neither Redis nor a build', () => {
+    const paths = (manifest.scripts['test:unit'] ?? '').match(/\btest\/[\w./-]+/g) ?? []
+    const files = paths.flatMap((path) =>
+      path.endsWith('.ts') ? [path] : readdirSync(join(root, path)).map((name) => `${path}/${name}`),
+    )
+    expect(files.length).toBeGreaterThan(40)
+    expect(
+      files.filter((path) =>
+        /support\/(redis|night|fleet|service)|private-redis\.js|'redis-server'|dist\//.test(read(path)),
+      ),
+    ).toEqual([])
+  })
+
+  test.each(shellScripts)('%s can be executed, starts bash and is well formed', (path) => {
     expect(statSync(join(root, path)).mode & 0o111).toBe(0o111)
     expect(read(path)).toMatch(/^#!\/usr\/bin\/env bash\n/)
     execFileSync('bash', ['-n', join(root, path)])
@@ -51,12 +119,12 @@ describe('the clone', () => {
   })
 
   test('nothing is run through npx, which fetches a stranger of that name when the install has failed', () => {
-    const texts = ['.ci/run', 'scripts/setup.sh', 'Dockerfile', 'README.md', 'package.json', ...docs]
+    const texts = [...shellScripts, 'Dockerfile', 'README.md', 'package.json', ...docs]
     expect(texts.filter((path) => /^[^#]*\bnpx\b/m.test(read(path)))).toEqual([])
   })
 
   test('every npm script that the documents and the build name is there', () => {
-    const texts = ['.ci/run', 'Dockerfile', 'README.md', 'package.json', ...docs].map(read).join('\n')
+    const texts = [...shellScripts, 'Dockerfile', 'README.md', 'package.json', ...docs].map(read).join('\n')
     const named = [...texts.matchAll(/\bnpm run (?:--?\w+ )*([a-z][\w:-]*)/g)].map((match) => match[1] ?? '')
     expect(named).toContain('lint')
     expect(named.filter((name) => manifest.scripts[name] === undefined)).toEqual([])
@@ -151,15 +219,21 @@ describe('the README', () => {
 })
 
 describe('the image and docker-compose.yml', () => {
-  test('the image runs on the Node line that package.json asks for, and not as root', () => {
-    const stages = [...read('Dockerfile').matchAll(/^FROM (\S+)/gm)].map((match) => match[1])
-    expect(stages).toEqual(['node:20-bookworm-slim', 'node:20-bookworm-slim'])
-    expect(manifest.engines.node).toMatch(/^\^20\./)
-    expect(
-      read('Dockerfile')
-        .split(/^FROM /m)
-        .at(-1),
-    ).toMatch(/^USER node$/m)
+  test('images are pinned by version and digest', () => {
+    const images = [
+      ...read('Dockerfile').matchAll(/^ARG NODE_IMAGE=(.*)$/gm),
+      ...read('docker-compose.yml').matchAll(/^ {4}image: (.*)$/gm),
+    ].map((match) => match[1] ?? '')
+    expect(images).toHaveLength(2)
+    for (const image of images) expect(image).toMatch(/^\w+:\d+\.\d+\.\d+-bookworm(-slim)?@sha256:[0-9a-f]{64}$/)
+  })
+
+  test('both stages of the image run on a Node line of package.json; the last is not root', () => {
+    const dockerfile = read('Dockerfile')
+    expect(dockerfile.match(/^FROM .*/gm)).toHaveLength(2)
+    expect(dockerfile.match(/^FROM \$\{NODE_IMAGE\}/gm)).toHaveLength(2)
+    expect(nodeLines).toContain(dockerfile.match(/^ARG NODE_IMAGE=node:(\d+)\./m)?.[1])
+    expect(dockerfile.split(/^FROM /m).at(-1)).toMatch(/^USER node$/m)
   })
 
   test('the entry point is the command of package.json', () => {
@@ -201,10 +275,14 @@ describe('the image and docker-compose.yml', () => {
 
   test('every service has a health check; that of the worker is a command of the image and its options', () => {
     for (const name of ['redis', 'worker', 'board'])
-      expect(composeService(name)).toMatch(/^ {4}healthcheck:\n {6}test:[\s\S]*^ {6}retries: \d+$/m)
-    const asked = JSON.parse(composeService('worker').match(/^ {6}test: (.*)$/m)?.[1] ?? 'null')
-    const entry = JSON.parse(read('Dockerfile').match(/^ENTRYPOINT (.*)$/m)?.[1] ?? 'null')
-    expect(asked).toEqual(['CMD', ...entry, 'worker', '--healthy'])
+      expect(composeService(name)).toMatch(/^ {4}healthcheck:\n(?: {6}#.*\n)? {6}test:[\s\S]*^ {6}retries: \d+$/m)
+    const check = composeService('worker').match(/^ {6}test:\n((?: {8}.*\n)+)/m)?.[1] ?? ''
+    expect(
+      check
+        .trim()
+        .split(/\n {8}- /)
+        .slice(-3),
+    ).toEqual(['trackyard-batch', 'worker', '--healthy'])
   })
 
   test.each(['worker', 'board'])('%s gets the API key from a file, and time to finish its calls', (name) => {
@@ -290,6 +368,53 @@ esac`
     expect(code).toBe(1)
     expect(said).toContain('\n  apt-get update && apt-get install -y --no-install-recommends redis-server\n')
     expect(existsSync(join(bin, 'apt.log'))).toBe(false)
+  })
+
+  describe('the Redis service that Debian starts with the package', () => {
+    const log = (): string[] => readFileSync(join(bin, 'service.log'), 'utf8').trim().split('\n')
+    /** A program of that name that notes how it was called. */
+    const noted = (name: string, code: number): void =>
+      program(name, `echo "${name} $*" >>'${join(bin, 'service.log')}'; exit ${code}`)
+    beforeEach(() => {
+      program('timeout', '')
+      apt(staleApt)
+      noted('service', 0)
+      noted('update-rc.d', 0)
+    })
+
+    test('is stopped and disabled by systemd', () => {
+      program('id', 'echo 0')
+      noted('systemctl', 0)
+      expect(setup().code).toBe(0)
+      expect(log()).toEqual(['systemctl --quiet disable --now redis-server'])
+    })
+
+    test('is stopped and disabled without systemd, or where it does not run', () => {
+      program('id', 'echo 0')
+      noted('systemctl', 1)
+      expect(setup().code).toBe(0)
+      expect(log().slice(1)).toEqual(['service redis-server stop', 'update-rc.d redis-server disable'])
+    })
+
+    test('is left alone when redis-server was there before', () => {
+      program('id', 'echo 0')
+      noted('systemctl', 0)
+      program('redis-server', '')
+      expect(setup('--with-chromium').code).toBe(0)
+      expect(asked()).not.toEqual([])
+      expect(existsSync(join(bin, 'service.log'))).toBe(false)
+    })
+
+    test('that cannot be stopped is named with the command, and setup goes on', () => {
+      program('id', 'echo 1000')
+      program('sudo', 'shift; exec "$@"')
+      noted('systemctl', 1)
+      noted('service', 1)
+      expect(setup()).toMatchObject({
+        code: 0,
+        said: expect.stringContaining('\n  sudo systemctl disable --now redis-server\n'),
+      })
+    })
   })
 
   test('when the installation fails it shows why and the command, and fails', () => {
