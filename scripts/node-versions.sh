@@ -59,6 +59,7 @@ finish() {
   if [ "$keep" = 1 ]; then echo "node-versions: logs are in $work" >&2; else rm -rf "$work"; fi
 }
 trap finish EXIT
+trap 'exit 130' INT TERM
 
 failed=0
 table=$work/table
@@ -68,7 +69,8 @@ printf 'asked\tnode\tinstall\tbuild\tdemo\tunit tests\tpackage\n' >"$table"
 step() {
   local version=$1 name=$2 limit_s=$3 started=$SECONDS log=$work/$1-$2.log
   shift 3
-  if timeout -k 10 "$limit_s" "$@" >"$log" 2>&1 </dev/null; then
+  # In the foreground, or Ctrl-C would end this script and not the step.
+  if timeout --foreground -k 10 "$limit_s" "$@" >"$log" 2>&1 </dev/null; then
     cell="$((SECONDS - started)) s"
     return 0
   fi
@@ -92,6 +94,7 @@ try() {
   fi
   git clone --quiet "$root" "$clone"
   (
+    trap 'exit 130' INT TERM
     cd "$clone"
     export PATH="$home/bin:$PATH"
     # The headers of this very Node: the compiled SQLite fits no other one.
