@@ -37,6 +37,7 @@ export async function startBoardProcess(
     const running = await startBoard({
       host: board.host,
       port: board.port,
+      path: board.path,
       user: board.user,
       password: board.password?.reveal() ?? null,
       readOnly: board.readOnly,

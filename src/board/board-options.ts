@@ -8,6 +8,8 @@ export interface BoardOptions {
   readonly host: string
   /** 0: any free port. */
   readonly port: number
+  /** Where a reverse proxy shows it, such as `/queues-admin`; empty: at the root. */
+  readonly path: string
   /** Null: `trackyard`, if there is a password. */
   readonly user: string | null
   /** Null: no password, which is accepted on loopback only. */

@@ -23,18 +23,17 @@ const SYSTEM_FONTS = { 'font-sans': 'system-ui, sans-serif', 'font-mono': 'ui-mo
 const UI = {
   boardTitle: 'Trackyard batch',
   hideDocsLink: true,
-  miscLinks: [{ text: 'Metrics', url: '/metrics' }],
   theme: { light: SYSTEM_FONTS, dark: SYSTEM_FONTS },
 }
 
-/** To be mounted at `path`. */
+/** To be mounted at `path`; a browser finds it at `options.path` and that. */
 export function bullBoard(
   path: string,
-  options: Pick<BoardOptions, 'queues' | 'actions' | 'readOnly' | 'report'>,
+  options: Pick<BoardOptions, 'path' | 'queues' | 'actions' | 'readOnly' | 'report'>,
 ): Hono {
-  const { queues, actions, readOnly } = options
+  const { queues, actions, readOnly, path: prefix } = options
   const sentence = openLiveSentence(options.report, systemClock)
-  const serverAdapter = new HonoAdapter(serveFiles).setBasePath(path)
+  const serverAdapter = new HonoAdapter(serveFilesBelow(prefix)).setBasePath(prefix + path)
 
   createBullBoard({
     queues: [
@@ -43,7 +42,7 @@ export function bullBoard(
     ],
     serverAdapter,
     options: {
-      uiConfig: UI,
+      uiConfig: { ...UI, miscLinks: [{ text: 'Metrics', url: `${prefix}/metrics` }] },
       handlerHooks: {
         before: ({ method, route, request: { params } }) => {
           const action = {
@@ -69,8 +68,18 @@ export function bullBoard(
   return board
 }
 
-/** The adapter names its folder relative to the working directory, which may change later. */
-const serveFiles: typeof serveStatic = (files) => serveStatic({ ...files, root: resolve(files?.root ?? '') })
+/**
+ * The adapter names its folder relative to the working directory, which may change later, and expects the paths that
+ * a browser sees.
+ */
+function serveFilesBelow(prefix: string): typeof serveStatic {
+  return (files) =>
+    serveStatic({
+      ...files,
+      root: resolve(files?.root ?? ''),
+      rewriteRequestPath: (path, c) => files?.rewriteRequestPath?.(prefix + path, c) ?? path,
+    })
+}
 
 function textOrNull(value: unknown): string | null {
   return typeof value === 'string' ? value : null

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { errorCode } from '../domain/error-code.js'
 import { ConfigurationError } from '../domain/errors.js'
-import { isLoopback } from '../domain/loopback.js'
+import { isLoopback, SHORTEST_PASSWORD } from '../domain/loopback.js'
 import type { BoardOptions } from './board-options.js'
 import { bareHost } from './door.js'
 import { messageOf } from './silence.js'
@@ -23,13 +23,18 @@ export interface Board {
 
 const DEFAULT_USER = 'trackyard'
 
-/** Errors: `ConfigurationError` for a host off loopback without a password, and for an address that cannot be had. */
+/** Errors: `ConfigurationError` for a host off loopback without a password or with a short one, and for an address that cannot be had. */
 export async function startBoard(options: BoardOptions): Promise<Board> {
   const loopback = isLoopback(options.host)
   const password = options.password === '' ? null : options.password
   if (!loopback && password === null) {
     throw new ConfigurationError(
       `The board would be open to everybody on ${options.host}. Set TRACKYARD_BOARD_PASSWORD, or TRACKYARD_BOARD_HOST to 127.0.0.1.`,
+    )
+  }
+  if (!loopback && password !== null && [...password].length < SHORTEST_PASSWORD) {
+    throw new ConfigurationError(
+      `The password of a board on ${options.host} must have at least ${SHORTEST_PASSWORD} characters: other machines may guess it. Set a longer TRACKYARD_BOARD_PASSWORD.`,
     )
   }
   const credentials = password === null ? null : { username: options.user ?? DEFAULT_USER, password }

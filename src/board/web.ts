@@ -1,14 +1,15 @@
 import { Hono } from 'hono'
-import { basicAuth } from 'hono/basic-auth'
 import { bodyLimit } from 'hono/body-limit'
 import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
+import { getPathNoStrict } from 'hono/utils/url'
 import { UnreachableError } from '../domain/errors.js'
 import { within } from '../domain/within.js'
 import type { BoardOptions } from './board-options.js'
 import { bullBoard } from './bull-board.js'
 import { nothingChanges, onlyLoopbackNames, onlyOwnPages } from './door.js'
 import { renderMetrics } from './metrics.js'
+import { type Credentials, requirePassword } from './password.js'
 import { ANSWER_WITHIN_MS, messageOf, SILENT } from './silence.js'
 
 /**
@@ -19,13 +20,9 @@ const PAGES = '/queues'
 /** None of the allowed actions needs a body. */
 const LARGEST_BODY = 64 * 1024
 
-export interface Credentials {
-  readonly username: string
-  readonly password: string
-}
-
 export function buildWeb(options: BoardOptions, door: { loopback: boolean; credentials: Credentials | null }): Hono {
-  const web = new Hono({ strict: false })
+  // With a path of its own, `strict` would keep hono from asking it.
+  const web = new Hono({ getPath: (request) => withoutPrefix(getPathNoStrict(request), options.path) })
 
   web.onError((error, c) => {
     // How the password and the body limit say no.
@@ -47,12 +44,12 @@ export function buildWeb(options: BoardOptions, door: { loopback: boolean; crede
     return c.json({ ok: state.ok, reason: state.reason }, state.ok ? 200 : 503)
   })
 
-  if (door.credentials !== null) web.use(basicAuth({ ...door.credentials, realm: 'trackyard-batch' }))
+  if (door.credentials !== null) web.use(requirePassword(door.credentials, options))
   web.use(onlyOwnPages())
   if (options.readOnly) web.use(nothingChanges())
   web.use(bodyLimit({ maxSize: LARGEST_BODY }))
 
-  web.get('/', (c) => c.redirect(PAGES))
+  web.get('/', (c) => c.redirect(options.path + PAGES))
   web.get('/metrics', async (c) => {
     const [report, totals] = await within(ANSWER_WITHIN_MS, Promise.all([options.report(), options.metrics()]), SILENT)
     const { contentType, text } = await renderMetrics(report, totals, options.version)
@@ -60,6 +57,12 @@ export function buildWeb(options: BoardOptions, door: { loopback: boolean; crede
   })
   web.route(PAGES, bullBoard(PAGES, options))
   return web
+}
+
+/** A reverse proxy may hand the prefix on or take it off. */
+function withoutPrefix(path: string, prefix: string): string {
+  if (prefix === '' || !(path === prefix || path.startsWith(`${prefix}/`))) return path
+  return path.slice(prefix.length) || '/'
 }
 
 function pageHeaders() {

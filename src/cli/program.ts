@@ -70,7 +70,7 @@ and .env.example says what they mean and what they are by default:
   API_KEY  API_KEY_FILE  API_URL  RATE_LIMIT  REQUEST_TIMEOUT_MS  DATA_DIR  REDIS_URL  CONCURRENCY
   MAX_ATTEMPTS  BACKOFF_BASE_MS  BACKOFF_MAX_MS  LOCK_DURATION_MS  STALLED_INTERVAL_MS
   SHUTDOWN_GRACE_MS  CREDIT_RESERVE  CREDIT_CHECK_MS  AUTO_RESUME_HOURS  CONFIRM_ABOVE
-  BOARD_HOST  BOARD_PORT  BOARD_USER  BOARD_PASSWORD  BOARD_READ_ONLY  WEBHOOK_URL  LOG_LEVEL`
+  BOARD_HOST  BOARD_PORT  BOARD_PATH  BOARD_USER  BOARD_PASSWORD  BOARD_READ_ONLY  WEBHOOK_URL  LOG_LEVEL`
 
 /** The first word that is no option, also behind `help`; there are no options before it that take a value. */
 function namedCommand(argv: readonly string[]): string | undefined {

@@ -1,4 +1,5 @@
-import { isLoopback } from '../domain/loopback.js'
+import { isLoopback, SHORTEST_PASSWORD } from '../domain/loopback.js'
+import type { Secret } from './secret.js'
 import type { SettingName } from './setting-table.js'
 import type { Settings } from './settings.js'
 
@@ -45,5 +46,17 @@ export function contradictions(settings: Settings): Contradiction[] {
       sentence: `expected a password, because other machines may reach TRACKYARD_BOARD_HOST = ${board.host}, found none`,
     })
   }
+  if (board.password !== null && !isLoopback(board.host) && lengthOf(board.password) < SHORTEST_PASSWORD) {
+    found.push({
+      name: 'TRACKYARD_BOARD_PASSWORD',
+      beside: 'TRACKYARD_BOARD_HOST',
+      sentence: `expected at least ${SHORTEST_PASSWORD} characters, because other machines may reach TRACKYARD_BOARD_HOST = ${board.host}, found a shorter password`,
+    })
+  }
   return found
+}
+
+/** In characters, as a person counts them. */
+function lengthOf(password: Secret): number {
+  return [...password.reveal()].length
 }

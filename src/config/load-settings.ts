@@ -61,6 +61,7 @@ export function loadSettings(env: Environment): Settings {
     board: Object.freeze({
       host: required('TRACKYARD_BOARD_HOST', t.TRACKYARD_BOARD_HOST),
       port: required('TRACKYARD_BOARD_PORT', t.TRACKYARD_BOARD_PORT),
+      path: optional('TRACKYARD_BOARD_PATH', t.TRACKYARD_BOARD_PATH) ?? '',
       user: required('TRACKYARD_BOARD_USER', t.TRACKYARD_BOARD_USER),
       password: optional('TRACKYARD_BOARD_PASSWORD', t.TRACKYARD_BOARD_PASSWORD),
       readOnly: required('TRACKYARD_BOARD_READ_ONLY', t.TRACKYARD_BOARD_READ_ONLY),

@@ -81,6 +81,22 @@ export function httpUrl(): Reader<string> {
     })
 }
 
+/** Without the slash at its end. @param own first segments that mean something else below it */
+export function urlPath(...own: readonly string[]): Reader<string> {
+  const error = `a path such as /queues-admin, of letters, digits and - . _ ~, that does not begin with /${own.join(', /')}`
+  return z
+    .string()
+    .transform((text) => text.replace(/\/$/, ''))
+    .refine(
+      (text) => {
+        const [root, ...segments] = text.split('/')
+        const isPlain = segments.every((each) => /^[\w.~-]+$/.test(each) && !/^\.\.?$/.test(each))
+        return root === '' && segments.length > 0 && isPlain && !own.includes(segments[0] ?? '')
+      },
+      { error },
+    )
+}
+
 export function secretHttpUrl(): Reader<Secret> {
   const error = 'an http:// or https:// address'
   return z

@@ -8,6 +8,7 @@ import {
   secretHttpUrl,
   secretLike,
   textLike,
+  urlPath,
   wholeNumber,
   wholeNumberOr,
   yesOrNo,
@@ -132,6 +133,11 @@ export const SETTING_TABLE = table({
     read: textLike(/^[\w.:-]+$/, 'a host name or an address'),
   },
   TRACKYARD_BOARD_PORT: { default: '3210', meaning: "the board's port; 0: any free one", read: wholeNumber(0, 65_535) },
+  TRACKYARD_BOARD_PATH: {
+    default: null,
+    meaning: 'the path at which a reverse proxy shows the board, such as /queues-admin',
+    read: urlPath('queues', 'metrics', 'healthz', 'readyz'),
+  },
   TRACKYARD_BOARD_USER: {
     default: 'trackyard',
     meaning: "the board's user, where a password is set",
@@ -139,7 +145,7 @@ export const SETTING_TABLE = table({
   },
   TRACKYARD_BOARD_PASSWORD: {
     default: null,
-    shownDefault: 'none; required off loopback',
+    shownDefault: 'none; required off loopback, with 12 characters or more',
     meaning: "the board's password",
     isSecret: true,
     read: secretLike(/^\P{Cc}+$/u, 'a text without control characters'),

@@ -27,6 +27,8 @@ export interface Settings {
   readonly board: {
     readonly host: string
     readonly port: number
+    /** Empty: the root. */
+    readonly path: string
     readonly user: string
     /** Null only on loopback. */
     readonly password: Secret | null

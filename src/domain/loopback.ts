@@ -2,3 +2,6 @@
 export function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i.test(host)
 }
+
+/** Characters of a password that other machines may guess. */
+export const SHORTEST_PASSWORD = 12

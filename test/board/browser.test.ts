@@ -75,6 +75,7 @@ beforeAll(async () => {
   board = await startBoard({
     host: '127.0.0.1',
     port: 0,
+    path: '',
     user: null,
     password: null,
     readOnly: false,

@@ -45,7 +45,7 @@ test.each(['0.0.0.0', '::', '192.168.1.5', 'board.example', '127.0.0.1.example',
 )
 
 test('with a password it opens on every address, and names one that can be visited', async () => {
-  await using board = await setup({ ...PASSWORD, host: '0.0.0.0' })
+  await using board = await setup({ ...PASSWORD, password: 'owl:ö, owl:ö', host: '0.0.0.0' })
   expect(board.url).toMatch(/^http:\/\/localhost:\d+$/)
   expect(await statusFor(board, 'catalog.example:3210', '/healthz')).toBe(200)
 })

@@ -38,6 +38,7 @@ export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestB
   const options: BoardOptions = {
     host: '127.0.0.1',
     port: 0,
+    path: '',
     user: null,
     password: null,
     readOnly: false,

@@ -47,7 +47,7 @@ test('an empty environment gives the defaults of the design', () => {
     lockDurationMs: 25_000,
     stalledIntervalMs: 5000,
     shutdownGraceMs: 25_000,
-    board: { host: '127.0.0.1', port: 3210, user: 'trackyard', password: null, readOnly: false },
+    board: { host: '127.0.0.1', port: 3210, path: '', user: 'trackyard', password: null, readOnly: false },
     webhookUrl: null,
     logLevel: 'info',
   })
@@ -63,6 +63,7 @@ test('what is set is read', () => {
     TRACKYARD_AUTO_RESUME_HOURS: '0.5',
     TRACKYARD_BOARD_HOST: '0.0.0.0',
     TRACKYARD_BOARD_PASSWORD: 'correct horse',
+    TRACKYARD_BOARD_PATH: '/tools/queues-admin/',
     TRACKYARD_BOARD_READ_ONLY: 'YES',
     TRACKYARD_WEBHOOK_URL: 'https://hooks.example.test/T0/abc',
     TRACKYARD_LOG_LEVEL: 'Debug',
@@ -73,7 +74,7 @@ test('what is set is read', () => {
     dataDir: join(homedir(), 'music'),
     rateLimit: 300,
     autoResumeHours: 0.5,
-    board: { host: '0.0.0.0', readOnly: true },
+    board: { host: '0.0.0.0', path: '/tools/queues-admin', readOnly: true },
     logLevel: 'debug',
   })
   expect(requireApiKey(settings).reveal()).toBe(KEY)
@@ -176,6 +177,16 @@ describe('settings that contradict each other', () => {
     [{ TRACKYARD_STALLED_INTERVAL_MS: '25001' }, 'TRACKYARD_STALLED_INTERVAL_MS: expected at most'],
     [{ TRACKYARD_BACKOFF_BASE_MS: '600001' }, 'TRACKYARD_BACKOFF_BASE_MS: expected at most'],
     [{ TRACKYARD_BOARD_HOST: '0.0.0.0' }, 'TRACKYARD_BOARD_PASSWORD: expected a password'],
+    [
+      { TRACKYARD_BOARD_HOST: '::', TRACKYARD_BOARD_PASSWORD: '🎵'.repeat(11) },
+      'TRACKYARD_BOARD_PASSWORD: expected at least 12 characters',
+    ],
+    ...['x', '/', '//x', '/a//b', '/a/..', '/a b', '/a?b', '/ü', '/queues', '/metrics/x'].map(
+      (path): [Record<string, string>, string] => [
+        { TRACKYARD_BOARD_PATH: path },
+        'TRACKYARD_BOARD_PATH: expected a path such as /queues-admin',
+      ],
+    ),
     [{ TRACKYARD_BOARD_HOST: '127.0.0.1.example.test' }, 'TRACKYARD_BOARD_PASSWORD: expected a password'],
   ])('%j', (env, sentence) => {
     expect(refusal(env)).toContain(sentence)
