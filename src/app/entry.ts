@@ -1,4 +1,5 @@
 import { type Environment, readEnvironment } from '../config/env-file.js'
+import { exposures } from '../config/exposures.js'
 import { loadSettings } from '../config/load-settings.js'
 import { type Settings, secretTexts } from '../config/settings.js'
 import { type ExitCode, ReportedError } from '../domain/errors.js'
@@ -34,6 +35,8 @@ export async function runProcess(
   try {
     const settings = settingsOf(surroundings)
     const log = logOf(settings, surroundings.stderr)
+    // A child's parent has said it.
+    if (process.send === undefined) for (const exposed of exposures(settings, surroundings)) log.warn({}, exposed)
     const code = await runService((interrupted) => start(settings, log, interrupted), {
       log: settings.logLevel === 'silent' ? onlyErrors(surroundings) : log,
       graceMs: settings.shutdownGraceMs,

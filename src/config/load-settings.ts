@@ -101,9 +101,19 @@ export function requireApiKey(settings: Settings): Secret {
 
 function shown(text: string, setting: Setting<unknown>): string {
   if (setting.isSecret === true) return 'something else (not shown)'
+  if (setting.isAddress === true) return shownAddress(text)
   // Of several lines only the first: behind a forgotten quotation mark stand other settings.
-  const [line = '', ...rest] = text.replace(/\/\/[^/]*@/, '//…@').split('\n')
+  const [line = '', ...rest] = text.split('\n')
   return JSON.stringify(line.length <= 60 && rest.length === 0 ? line : `${line.slice(0, 59)}…`)
+}
+
+/** Without user, password, query and fragment, where a key may stand. */
+function shownAddress(text: string): string {
+  if (!/[@?#\s]/.test(text)) return JSON.stringify(text.length <= 60 ? text : `${text.slice(0, 59)}…`)
+  if (/\s/.test(text) || !URL.canParse(text) || new URL(text).host === '') return 'something else (not shown)'
+  const { protocol, host, username, password, search, hash } = new URL(text)
+  const before = username === '' && password === '' ? '' : '…@'
+  return JSON.stringify(`${protocol}//${before}${host}${search === '' && hash === '' ? '' : '/…'}`)
 }
 
 function defaultDataDir(env: Environment): string {

@@ -25,6 +25,8 @@ export interface Setting<T> {
   /** How the default is shown where its text says too little. */
   readonly shownDefault?: string
   readonly meaning: string
+  /** Shown without what may be secret in it. */
+  readonly isAddress?: boolean
   /** Its text is never shown. */
   readonly isSecret?: boolean
   readonly read: Reader<T>
@@ -51,6 +53,7 @@ export const SETTING_TABLE = table({
   TRACKYARD_API_URL: {
     default: 'https://api.trackyard.com/api/external/v1',
     meaning: 'where the API is',
+    isAddress: true,
     read: httpUrl(),
   },
   TRACKYARD_DATA_DIR: {

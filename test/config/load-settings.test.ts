@@ -266,6 +266,22 @@ describe('the API key', () => {
   })
 })
 
+test.each([
+  ['https://api.example/v1?key=hunter2', '"https://api.example/…"'],
+  ['https://api.example/#hunter2', '"https://api.example/…"'],
+  ['https://me:hunter2@api.example/v1', '"https://…@api.example"'],
+  ['https://hunter2@api.example/v1?x', '"https://…@api.example/…"'],
+  ['https://me:hun/ter2@api.example', 'something else (not shown)'],
+  ['https://me:hunter2#@api.example', 'something else (not shown)'],
+  ['api.example/v1?key=hunter2', 'something else (not shown)'],
+  ['https://api.example\nTRACKYARD_API_KEY=hunter2', 'something else (not shown)'],
+  ['ftp://api.example/v1', '"ftp://api.example/v1"'],
+])('of the refused address %j nothing secret is shown', (address, shown) => {
+  const message = refusal({ TRACKYARD_API_URL: address })
+  expect(message).toContain(`found ${shown}`)
+  expect(message).not.toMatch(/hunter2|hun\/ter2|ter2/)
+})
+
 test('the documented list has every setting, with the default that is used and a meaning in one line', () => {
   const list = documentedSettings()
   expect(list.map(({ name }) => name)).toEqual(SETTING_NAMES)

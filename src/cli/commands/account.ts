@@ -35,11 +35,13 @@ interface AccountOptions {
 async function showAccount(cli: Cli, { adopt = false, json = false }: AccountOptions): Promise<ExitCode> {
   const { refreshAccount } = await import('../../account/refresh.js')
   const { checkApi } = await import('../../account/same-api.js')
+  const { exposures } = await import('../../config/exposures.js')
   const { openCaller } = await import('../../app/parts.js')
   const { withSession } = await import('../session.js')
   const { renderAccount } = await import('../render/account.js')
   return withSession(cli, async (session) => {
     const { store, settings } = session
+    for (const exposed of exposures(settings, cli.io)) cli.say(exposed)
     if (!adopt) await checkApi({ store, apiUrl: settings.apiUrl })
     const api = openCaller(settings, session.closers)
     const refreshed = await refreshAccount({ store, api, now: session.now })

@@ -1,0 +1,104 @@
+import { type Stats, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { isLoopback } from '../domain/loopback.js'
+import { type Environment, readEnvFile } from './env-file.js'
+import { path } from './readers.js'
+import { SETTING_NAMES, SETTING_TABLE, type Setting } from './setting-table.js'
+import type { Settings } from './settings.js'
+
+/**
+ * What works and lets others read or change what they should not: files that are open to all, and a key or an answer
+ * that crosses a network in clear. Said once when something starts; each sentence ends with what mends it.
+ */
+export function exposures(settings: Settings, from: { readonly env: Environment; readonly cwd: string }): string[] {
+  return [
+    ...exposedEnvFile(join(from.cwd, '.env')),
+    ...exposedKeyFile(from.env.TRACKYARD_API_KEY_FILE || envFileOf(from.cwd).TRACKYARD_API_KEY_FILE),
+    ...exposedDataDir(settings.dataDir),
+    ...exposedApi(settings.apiUrl),
+    ...exposedRedis(settings.redisUrl?.reveal() ?? null),
+  ]
+}
+
+const OTHERS_READ = 0o004
+const GROUP_WRITES = 0o020
+const OTHERS_WRITE = 0o002
+
+function exposedEnvFile(path: string): string[] {
+  const stats = statsOf(path)
+  if (stats === null || !isOpen(stats, OTHERS_READ)) return []
+  const values = readEnvFile(path)
+  const isSecret = SETTING_NAMES.some((name) => {
+    const setting: Setting<unknown> = SETTING_TABLE[name]
+    return setting.isSecret === true && values[name]
+  })
+  return isSecret
+    ? [`${path} holds secrets and every user of this machine may read it. Run: ${forbidding(stats, path)}`]
+    : []
+}
+
+/** Where containers find their secrets, nobody else is. */
+const CONTAINER_SECRETS = '/run/secrets/'
+
+function exposedKeyFile(given: string | undefined): string[] {
+  if (!given) return []
+  const file = path().parse(given)
+  const stats = statsOf(file)
+  if (stats === null || !isOpen(stats, OTHERS_READ) || file.startsWith(CONTAINER_SECRETS)) return []
+  return [`The key file ${file} may be read by every user of this machine. Run: ${forbidding(stats, file)}`]
+}
+
+function exposedDataDir(dir: string): string[] {
+  const stats = statsOf(dir)
+  if (stats === null || !isOpen(stats, GROUP_WRITES | OTHERS_WRITE)) return []
+  const who = isOpen(stats, OTHERS_WRITE) ? 'every user of this machine' : 'every member of its group'
+  return [
+    `The data directory ${dir} may be written by ${who}, who can replace the store. Run: chmod go-w ${quoted(dir)}`,
+  ]
+}
+
+function exposedApi(address: string): string[] {
+  const { protocol, host, hostname } = new URL(address)
+  if (protocol === 'https:' || isLoopback(hostname)) return []
+  return [`The API key goes to ${host} unencrypted. Set TRACKYARD_API_URL to an https:// address.`]
+}
+
+/** A name without a dot is resolved on a private network only, such as that of compose: TLS is not asked of it. */
+function exposedRedis(address: string | null): string[] {
+  if (address === null || !URL.canParse(address)) return []
+  const { protocol, host, hostname, password } = new URL(address)
+  if (!['redis:', 'rediss:'].includes(protocol) || isLoopback(hostname)) return []
+  const isPrivateName = /^[\w-]+$/.test(hostname)
+  const missing = [
+    ...(protocol === 'rediss:' || isPrivateName ? [] : ['unencrypted']),
+    ...(password === '' ? ['without a password'] : []),
+  ]
+  if (missing.length === 0) return []
+  const scheme = protocol === 'rediss:' || isPrivateName ? protocol : 'rediss:'
+  return [
+    `Redis at ${host} is used over the network ${missing.join(' and ')}. Set TRACKYARD_REDIS_URL to ${scheme}//:PASSWORD@${host}.`,
+  ]
+}
+
+function envFileOf(cwd: string): Record<string, string> {
+  return readEnvFile(join(cwd, '.env'))
+}
+
+/** Null: there is none, or this system knows no such rights. */
+function statsOf(path: string): Stats | null {
+  if (process.platform === 'win32') return null
+  return statSync(path, { throwIfNoEntry: false }) ?? null
+}
+
+function isOpen({ mode }: Stats, bits: number): boolean {
+  return (mode & bits) !== 0
+}
+
+/** Who is not the owner would shut himself out by 600. */
+function forbidding({ uid }: Stats, path: string): string {
+  return uid === process.geteuid?.() ? `chmod 600 ${quoted(path)}` : `chmod o-r ${quoted(path)}`
+}
+
+function quoted(path: string): string {
+  return /^[\w./@%+=:,-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`
+}
