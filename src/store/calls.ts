@@ -1,5 +1,6 @@
 import type { CallOutcome } from '../domain/outcome.js'
 import { lowerBalance } from './account.js'
+import type { CallLedger, Streak } from './call-ledger.js'
 import { claim } from './claim.js'
 import { closeCall } from './close-call.js'
 import type { Connection } from './connection.js'
@@ -8,7 +9,6 @@ import type { GroupCommit } from './group-commit.js'
 import { changeOutcome, type LedgerCall } from './ledger.js'
 import { refusalHistory } from './refusals.js'
 import { fingerprintBytes } from './search-ref.js'
-import type { CallLedger, Streak } from './store.js'
 
 /** No breaker waits for more in a row. */
 const LONGEST_STREAK = 200

@@ -6,11 +6,11 @@ import type { SearchState } from '../domain/states.js'
 import { knownBalance, lowerBalance } from './account.js'
 import { apiOnRecord } from './api-record.js'
 import { CAN_PAY_SQL } from './batch-row.js'
+import type { Claim, ClaimRules } from './call-ledger.js'
 import type { Connection } from './connection.js'
 import { addPause, heldUntil, isProbing, SET_BACK_MS } from './fleet-state.js'
 import { changeOutcome, countOf, type LedgerCall, openCall } from './ledger.js'
 import { fingerprintBytes } from './search-ref.js'
-import type { Claim, ClaimRules } from './store.js'
 import { putBack } from './transitions.js'
 
 /**

@@ -1,11 +1,11 @@
 import { isCharged } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
 import { foldBalance, foldLimits } from './account.js'
+import type { CallLedger } from './call-ledger.js'
 import type { Connection } from './connection.js'
 import { addPause, extendHold, isProbing, setProbing } from './fleet-state.js'
 import { changeOutcome, type LedgerCall } from './ledger.js'
 import { countRefusal } from './refusals.js'
-import type { CallLedger } from './store.js'
 import { bury, keepAnswer } from './transitions.js'
 
 type End = Parameters<CallLedger['close']>[1]

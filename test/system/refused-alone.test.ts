@@ -122,3 +122,50 @@ describe.each([1, 10])('with %i slots, one search that is always answered with',
     TIMEOUT_MS,
   )
 })
+
+const withStatus = (match: string, status: number): FaultRule => ({
+  match,
+  does: { status, body: OWN, ...(status === 402 ? {} : { headers: SECOND }) },
+})
+
+describe.each([1, 10])('with %i slots', (slots) => {
+  const env = { TRACKYARD_CONCURRENCY: String(slots) }
+
+  test.concurrent.each([402, 429])(
+    'ten of 200 that are always answered %i are dead letters, and the others are tagged',
+    async (status) => {
+      await playNight(
+        async (night) => {
+          await submit(night, catalogText(200))
+          await night.startWorker()
+          await untilDone(night, 200_000)
+          const rows = await night.exported()
+          const dead = rows.filter((row) => row.status === 'dead').map((row) => row.id)
+          expect(dead).toEqual(Array.from({ length: 10 }, (_, index) => `r${index * 20 + 5}`))
+          expect(rows.filter((row) => row.status === 'tagged')).toHaveLength(190)
+          expect(readLedger(night)).toMatchObject({ failures: 0 })
+          expect(night.simulator.paid()).toBe(190)
+        },
+        { faults: [withStatus(BAD, status), withStatus('/^scene \\d*[02468]4 /', status)], env },
+      )
+    },
+    TIMEOUT_MS,
+  )
+
+  test.concurrent.each(['scene 0 ', 'scene 23 '])(
+    'a 402 is a dead letter in the first place as in the last: %s',
+    async (match) => {
+      await playNight(
+        async (night) => {
+          await submit(night)
+          await night.startWorker()
+          await untilDone(night)
+          expect((await night.exported()).filter(({ status }) => status === 'tagged')).toHaveLength(ROWS - 1)
+          expect((await night.status()).queue).toMatchObject({ dead_letters: 1, causes: [] })
+        },
+        { faults: [withStatus(match, 402)], env },
+      )
+    },
+    TIMEOUT_MS,
+  )
+})
