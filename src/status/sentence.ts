@@ -110,20 +110,28 @@ function quoted(said: string | null): string {
 
 /** Names the search that is refused the longest. */
 function refusedSentence({ refused, creditsRemaining }: Standing): string {
-  const [first] = refused
+  const [first, ...others] = refused
   if (first === undefined) return ''
   const { status, words } = first.said
-  const said = `HTTP ${status ?? 'error'}${words === '' ? '' : `: "${words}"`}`
-  const butOthers =
+  const query = `"${cut(first.query)}"`
+  const said = `(HTTP ${status ?? 'error'}${words === '' ? '' : `: "${words}"`})`
+  const although =
     first.kind === 'out_of_credits'
       ? `although the account has ${creditsLeft(creditsRemaining)}`
       : 'while others are not'
   const more = first.moreRefusals
-  const end =
-    more === null ? '' : ` and becomes a dead letter after ${more} more ${more === 1 ? 'refusal' : 'refusals'}`
-  if (refused.length === 1)
-    return `1 search is refused again and again (${said}) ${butOthers}: "${first.query}"; it is tried behind the others${end}.`
-  return `${searches(refused.length)} are refused again and again, the first (${said}) ${butOthers}: "${first.query}"; they are tried behind the others, and it${end === '' ? ' waits' : end.replace(' and', '')}.`
+  const end = more === null ? '' : `becomes a dead letter after ${more} more ${more === 1 ? 'refusal' : 'refusals'}`
+  if (others.length === 0)
+    return `1 search is refused again and again ${said} ${although}: ${query}; it is tried behind the others${end === '' ? '' : ` and ${end}`}.`
+  return `${searches(refused.length)} are refused again and again and are tried behind the others. The first is ${query} ${said}, ${although}${end === '' ? '' : `; it ${end}`}.`
+}
+
+const LONGEST_QUERY = 80
+
+/** On one line, for a sentence. */
+function cut(query: string): string {
+  const line = query.replace(/[\p{Cc}\s]+/gu, ' ').trim()
+  return line.length <= LONGEST_QUERY ? line : `${[...line].slice(0, LONGEST_QUERY - 1).join('')}…`
 }
 
 function creditsLeft(count: number | null): string {

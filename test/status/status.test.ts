@@ -49,6 +49,35 @@ describe('the one sentence', () => {
     expect(said({}).state).toBe('idle')
   })
 
+  test('names a search that is refused again and again, with the words of the API and what becomes of it', () => {
+    const refused = {
+      query: 'Harbour at Dawn',
+      kind: 'out_of_credits',
+      said: { status: 402, words: 'Out of credits' },
+      moreRefusals: 3,
+    } as const
+    expect(said({ due: 5, refused: [refused], creditsRemaining: 180 }).reason).toBe(
+      'Running: 0 calls in the last minute of 300 allowed; 5 searches due. 1 search is refused again and again ' +
+        '(HTTP 402: "Out of credits") although the account has 180 credits: "Harbour at Dawn"; it is tried behind the ' +
+        'others and becomes a dead letter after 3 more refusals.',
+    )
+    const limited = { ...refused, kind: 'rate_limited', said: { status: 429, words: '' }, moreRefusals: null } as const
+    expect(said({ due: 5, refused: [limited] }).reason).toMatch(
+      /1 search is refused again and again \(HTTP 429\) while others are not: "Harbour at Dawn"; it is tried behind the others\.$/,
+    )
+    const long = { ...refused, query: `long\n${'x'.repeat(500)}`, moreRefusals: 1 }
+    expect(said({ due: 5, refused: [long, limited, limited], creditsRemaining: 1 }).reason).toMatch(
+      /3 searches are refused again and again and are tried behind the others\. The first is "long x{74}…" \(HTTP 402: "Out of credits"\), although the account has 1 credit; it becomes a dead letter after 1 more refusal\.$/,
+    )
+  })
+
+  test('a hold tells the words of the API', () => {
+    const held = { due: 1, heldUntil: NOW + 42_000, heldBecause: 'Too Many Requests: Slow down' }
+    expect(said(held).reason).toMatch(
+      /no calls until \S+ \(the API says "Too Many Requests: Slow down"\); 1 search due/,
+    )
+  })
+
   test('with nothing due it is idle, held or not, and says so where no worker runs', () => {
     expect(said({ heldUntil: NOW + 60_000 })).toMatchObject({ state: 'idle', reason: 'Nothing is due.' })
     const nobody = 'Nothing is due, and no worker runs.'

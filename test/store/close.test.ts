@@ -39,6 +39,8 @@ describe('how each outcome leaves its search', () => {
     ['timedOut', 'queued', 1, { waiting: 2 }],
     ['rateLimited', 'queued', 0, { waiting: 2 }],
     ['outOfCredits', 'queued', 0, { waiting: 2 }],
+    ['limitedAlone', 'queued', 0, { waiting: 2 }],
+    ['unpaidAlone', 'queued', 0, { waiting: 2 }],
   ])('%s: %s, %s attempts used', async (ending, state, failures, expected) => {
     const id = await released(store, ['a', 'a'])
     await feedAll(store)
@@ -250,6 +252,66 @@ describe('the balance of many calls in flight', () => {
     await store.account.update({ creditsRemaining: 30 }, 5)
     await settle(store, 'a', 'unreadable')
     expect(await balance()).toBe(29)
+  })
+})
+
+describe('the history of a search that is refused', () => {
+  const historyOf = async (query: string) => store.calls.refusalHistory(await granted(store, query))
+
+  test('counts its own refusals of each kind, and how the others fared since the first', async () => {
+    await released(store, ['a', 'b', 'c', 'd', 'e'])
+    await settle(store, 'b', 'answered')
+    await settle(store, 'a', 'limitedAlone')
+    await settle(store, 'c', 'answered')
+    await settle(store, 'd', 'limitedAlone')
+    await settle(store, 'd', 'answered')
+    await settle(store, 'e', 'failed')
+    await settle(store, 'a', 'unpaidAlone')
+    expect(await historyOf('a')).toEqual({
+      rateLimits: 1,
+      refusals: 1,
+      othersAnswered: 1,
+      othersLimited: 1,
+      isAlone: false,
+    })
+    // A 402 that pauses the queue is the account's.
+    expect(await historyOf('e')).toMatchObject({ rateLimits: 0, refusals: 0, othersAnswered: 0 })
+  })
+
+  test('an empty account counts against nobody, and a retry begins anew', async () => {
+    await released(store, ['a', 'b'])
+    await settle(store, 'a', 'unpaidAlone')
+    await settle(store, 'a', 'outOfCredits')
+    await store.pauses.lift('no_credits', true)
+    const call = await granted(store, 'a')
+    expect(await store.calls.refusalHistory(call)).toMatchObject({ refusals: 1 })
+    await close(store, call, 'refused')
+    await store.deadLetters.retry(refOf('a'))
+    expect(await store.calls.refusalHistory(await granted(store, 'a', { round: 2 }))).toMatchObject({ refusals: 0 })
+  })
+
+  test('a search is alone when no other waits for its verdict', async () => {
+    await released(store, ['a', 'b'])
+    await settle(store, 'b', 'answered')
+    expect(await historyOf('a')).toMatchObject({ isAlone: true })
+  })
+
+  test('status names it while it has no verdict', async () => {
+    await released(store, ['a', 'b'])
+    const named = async () => (await store.reports.totals(0)).refused
+    await close(store, await granted(store, 'a'), 'unpaidAlone', { detail: 'Needs 2 credits' })
+    expect(await named()).toEqual([
+      {
+        query: 'a',
+        kind: 'out_of_credits',
+        said: { status: 200, words: 'Needs 2 credits' },
+        moreRefusals: 9,
+      },
+    ])
+    await settle(store, 'b', 'answered')
+    expect(await named()).toMatchObject([{ moreRefusals: 4 }])
+    await settle(store, 'a', 'refused')
+    expect(await named()).toEqual([])
   })
 })
 

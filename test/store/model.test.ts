@@ -126,7 +126,7 @@ async function perform(world: World, step: Act): Promise<void> {
       return
     case 'close': {
       const call = calls.at(-1 - step.which)
-      if (call !== undefined) await close(store, call, step.ending, { now: world.now })
+      if (call !== undefined) await performClose(world, call, step.ending)
       return
     }
     case 'putBack':
@@ -190,6 +190,28 @@ async function performClaim(world: World, text: string, late: boolean): Promise<
   if (payer !== undefined) expect(payer.charged).toBeLessThanOrEqual(capOf(payer))
 }
 
+/** A refusal counts for its search while that lives as it was called, and while it has no verdict; a retry begins anew. */
+async function performClose(world: World, callId: number, ending: Ending): Promise<void> {
+  const refusals = () => {
+    const { call, search } = readAll(world.file)
+    const closed = call.find(({ id }) => id === callId)
+    return { closed, search: search.find(({ id }) => id === closed?.search_id) }
+  }
+  const before = refusals()
+  await close(world.store, callId, ending, { now: world.now })
+  const { search: after } = refusals()
+  const counts =
+    before.closed?.finished_at === null &&
+    before.search?.round === before.closed.round &&
+    /^(waiting|queued)$/.test(before.search.state)
+  const isLimit = ending === 'rateLimited' || ending === 'limitedAlone'
+  expect({ limits: after?.rate_limits, refusals: after?.refusals, from: after?.refused_from }).toEqual({
+    limits: (before.search?.rate_limits ?? 0) + (counts && isLimit ? 1 : 0),
+    refusals: (before.search?.refusals ?? 0) + (counts && ending === 'unpaidAlone' ? 1 : 0),
+    from: before.search?.refused_from ?? (counts && (isLimit || ending === 'unpaidAlone') ? callId : null),
+  })
+}
+
 async function checkAll(world: World): Promise<void> {
   const raw = readAll(world.file)
   const { stand, should } = counters(raw)
@@ -204,6 +226,8 @@ async function checkAll(world: World): Promise<void> {
     const withheld = statuses.filter((status) => status === 'withheld').length
     expect(tally.withheld ?? 0).toBe(withheld)
   }
+  for (const { rate_limits, refusals, refused_from } of raw.search)
+    expect(refused_from === null).toBe(rate_limits + refusals === 0)
   await checkFeed(world, raw, due)
 }
 

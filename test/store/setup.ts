@@ -221,6 +221,8 @@ export const ENDINGS = {
       holdUntil: null,
     },
   },
+  limitedAlone: { outcome: 'rate_limited', closing: { search: 'deferred' } },
+  unpaidAlone: { outcome: 'out_of_credits', closing: { search: 'deferred' } },
 } as const satisfies Record<string, { outcome: CallOutcome; closing: Closing }>
 
 export type Ending = keyof typeof ENDINGS

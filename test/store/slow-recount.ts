@@ -22,8 +22,25 @@ interface Raw {
     dead: number
   }[]
   item: { batch_id: number; position: number; search_id: number | null; problem: string | null }[]
-  search: { id: number; state: string; round: number; tracks: number | null; discarded: number }[]
-  call: { id: number; search_id: number; batch_id: number; outcome: string; sent_at: number }[]
+  search: {
+    id: number
+    state: string
+    round: number
+    tracks: number | null
+    discarded: number
+    rate_limits: number
+    refusals: number
+    refused_from: number | null
+  }[]
+  call: {
+    id: number
+    search_id: number
+    batch_id: number
+    round: number
+    outcome: string
+    sent_at: number
+    finished_at: number | null
+  }[]
   answer: { search_id: number }[]
   call_count: { outcome: string; calls: number }[]
   want: { batch_id: number; search_id: number; items: number }[]

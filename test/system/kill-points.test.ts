@@ -74,6 +74,33 @@ describe('a worker is killed', () => {
     TIMEOUT_MS,
   )
 
+  test.concurrent.each([
+    ['a refusal before it is checked', 'before store.calls.refusalHistory', 1],
+    ['a refusal before its end is committed', 'before store.calls.close 6', 1],
+    ['a refusal that is committed and whose job is not yet put behind the others', 'after store.calls.close 6', 0],
+  ])(
+    'with %s in hand: the others are called once, and the refused one ends as a dead letter',
+    async (_, at, open) => {
+      await duringNight(
+        async (night) => {
+          await submit(night)
+          const inFlight = await workerKilled(night, at)
+          expect(inFlight).toBe(open)
+          await finishedByAnother(night)
+          // Nobody claims a dead search again: its call is given up by the chore that looks for such.
+          await until(() => openCalls(night) === 0, { timeoutMs: 60_000, what: 'the end of every call' })
+          await expectAccounted(night, { rows: ROWS, unknown: inFlight, status: deadOrTagged })
+          expect(night.simulator.paid()).toBe(ROWS - 1)
+        },
+        {
+          simulator: { faults: [{ match: REFUSED, does: { status: 402 } }] },
+          env: { TRACKYARD_CONCURRENCY: '1' },
+        },
+      )
+    },
+    TIMEOUT_MS,
+  )
+
   test.concurrent(
     'with its requests on the wire: they are paid at most once more',
     async () => {
