@@ -1,5 +1,6 @@
 import type { readFrame } from '../domain/answer.js'
 import type { Outcome, Refusal } from '../domain/outcome.js'
+import { describeBody } from './describe-body.js'
 import { type ErrorBody, readErrorBody } from './error-body.js'
 import { header, headerFacts, requestIdHeader } from './headers.js'
 import type { Received } from './received.js'
@@ -64,24 +65,13 @@ function success(response: Received, frame: ReturnType<typeof readFrame>): Outco
 function found(body: string, end: Received['end'], problem: string): string {
   switch (end) {
     case 'whole':
-      return kindOf(body)
+      return problem === '' ? describeBody(body) : problem
     case 'too_large':
       return problem
     case 'cut':
       return `${body === '' ? 'nothing of it' : 'only the beginning'}, cut off: ${problem}`
     default:
       return end satisfies never
-  }
-}
-
-function kindOf(body: string): string {
-  if (body.trim() === '') return 'an empty body'
-  if (/^\s*<[a-z!]/i.test(body)) return 'HTML'
-  try {
-    JSON.parse(body)
-    return 'other JSON'
-  } catch {
-    return 'no JSON'
   }
 }
 

@@ -1,15 +1,17 @@
-import { Agent } from 'undici'
 import { readFrame } from '../domain/answer.js'
 import type { Clock } from '../domain/clock.js'
 import { type CallResult, NOTHING_SAID } from '../domain/outcome.js'
 import type { SearchRequest } from '../domain/request.js'
 import { outcomeOf } from './classify.js'
+import { connector } from './connect.js'
 import { oneLine, readErrorBody } from './error-body.js'
-import { type Exchange, type ExchangeRequest, exchange } from './exchange.js'
+import { type Exchange, exchange } from './exchange.js'
 import { headerFacts, requestIdHeader } from './headers.js'
 import { type MeResult, readMe } from './me.js'
-import { receive } from './received.js'
-import { redactKey } from './redact.js'
+import { type Received, receive } from './received.js'
+import { type RedactableKey, redactableKey } from './redact.js'
+import { readResponseStart } from './response-start.js'
+import { openTurns } from './turns.js'
 
 /**
  * The API client. A call is one HTTP request, never repeated here: when to try again is the judge's
@@ -31,31 +33,30 @@ export interface ApiOptions {
   readonly apiKey: string | (() => string)
   /** Over the whole call: connecting, headers and body. */
   readonly timeoutMs: number
-  /** Kept alive, and the most at a time. */
-  readonly connections: number
+  /** Every call goes through this proxy; null: straight to the API. */
+  readonly proxy: URL | null
   readonly userAgent: string
   readonly clock: Clock
 }
 
 /** A hundred tracks are about 50 KB; what is larger by far is no answer. */
 export const MAX_BODY_BYTES = 8 * 1024 * 1024
+/** So much memory, at most, goes into answers that are larger than any that is documented. */
+const LARGE_ANSWERS_AT_A_TIME = 2
 
 export function openApi(options: ApiOptions): Api {
   const { clock, timeoutMs } = options
   const base = new URL(options.baseUrl)
   const basePath = base.pathname.replace(/\/+$/, '')
-  // Timeouts of its own are off: the deadline of the exchange is the only one.
-  const agent = new Agent({
-    connections: options.connections,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: { timeout: timeoutMs },
-  })
+  const connect = connector(base, options.proxy)
+  const largeAnswers = openTurns(LARGE_ANSWERS_AT_A_TIME)
   const inFlight = new Set<Promise<Exchange>>()
+  let closed = false
 
   const send = async (method: 'GET' | 'POST', path: string, body: string | null, key: string): Promise<Exchange> => {
-    const request: ExchangeRequest = {
-      origin: base.origin,
+    if (closed) return { kind: 'none', sent: false, problem: 'the client is closed' }
+    const running = exchange(connect, {
+      host: base.host,
       path: basePath + path,
       method,
       headers: {
@@ -67,8 +68,8 @@ export function openApi(options: ApiOptions): Api {
       body,
       timeoutMs,
       maxBytes: MAX_BODY_BYTES,
-    }
-    const running = exchange(agent, request)
+      largeAnswers,
+    })
     inFlight.add(running)
     try {
       return await running
@@ -76,39 +77,46 @@ export function openApi(options: ApiOptions): Api {
       inFlight.delete(running)
     }
   }
-  const currentKey = (): string => (typeof options.apiKey === 'string' ? options.apiKey : options.apiKey())
+  const currentKey = openKey(options.apiKey)
 
   return {
     async search(request) {
       const key = currentKey()
       const startedAt = clock.monotonicMs()
-      const result = await send('POST', '/search', JSON.stringify(request), key)
+      const result = await send('POST', '/search', JSON.stringify(request), key.text)
       return callResult(result, key, clock.now(), Math.round(clock.monotonicMs() - startedAt))
     },
     async me() {
       const key = currentKey()
-      const result = await send('GET', '/me', null, key)
-      if (result.kind === 'none') return { kind: 'failed', reason: redactKey(result.problem, key) }
+      const result = await send('GET', '/me', null, key.text)
+      if (result.kind === 'none') return { kind: 'failed', reason: key.redact(result.problem) }
       return readMe(receive(result.response, key, MAX_BODY_BYTES))
     },
     async close() {
+      closed = true
       await Promise.allSettled(inFlight)
-      await agent.destroy()
     },
   }
 }
 
-function callResult(result: Exchange, key: string, now: number, durationMs: number): CallResult {
+function openKey(given: ApiOptions['apiKey']): () => RedactableKey {
+  let key: RedactableKey | null = null
+  return () => {
+    const text = typeof given === 'string' ? given : given()
+    if (key?.text !== text) key = redactableKey(text)
+    return key
+  }
+}
+
+function callResult(result: Exchange, key: RedactableKey, now: number, durationMs: number): CallResult {
   if (result.kind === 'none') {
-    const reason = oneLine(redactKey(result.problem, key)) ?? 'network failure'
+    const reason = oneLine(key.redact(result.problem)) ?? 'network failure'
     return {
       outcome: { kind: 'transient', reason, status: null, refusal: null, retryAfterMs: null, maybePaid: result.sent },
       facts: { ...NOTHING_SAID, durationMs },
     }
   }
-  const response = receive(result.response, key, MAX_BODY_BYTES)
-  // Read once: it is the dearest part of a call.
-  const frame = response.status >= 200 && response.status <= 299 ? readFrame(response.text) : null
+  const { response, frame } = readAnswer(result, key)
   const outcome = outcomeOf(response, frame, now)
   const said = headerFacts(response.headers)
   const paid = outcome.kind === 'answered'
@@ -122,4 +130,23 @@ function callResult(result: Exchange, key: string, now: number, durationMs: numb
       durationMs,
     },
   }
+}
+
+type Frame = ReturnType<typeof readFrame>
+
+/** Read once: it is the dearest part of a call. Only a 2xx can be an answer. */
+function readAnswer(
+  { response, wire }: Extract<Exchange, { kind: 'response' }>,
+  key: RedactableKey,
+): { readonly response: Received; readonly frame: Frame } {
+  const received = receive(response, key, MAX_BODY_BYTES)
+  if (response.status < 200 || response.status > 299) return { response: received, frame: null }
+  const frame = readFrame(received.text)
+  if (frame !== null || response.end === 'too_large') return { response: received, frame }
+  // A Content-Length that is too short hides the end of an answer that is there.
+  const start = readResponseStart(wire())
+  if (start === null || start.body.length <= response.body.length) return { response: received, frame }
+  const hidden = receive({ ...response, body: start.body }, key, MAX_BODY_BYTES)
+  const found = readFrame(hidden.text)
+  return found === null ? { response: received, frame } : { response: hidden, frame: found }
 }

@@ -1,42 +1,76 @@
+import { base64Forms, type KeyEcho, keyEcho } from './key-echo.js'
+
 /**
  * Keeps the API key out of everything that a server sends back: an error that quotes the header, a
- * proxy's page that shows the request. Replaced are the key itself, its URL-encoded and base64 forms
- * (at each of the three alignments, so also inside `Bearer …` or a Basic header), the key with some of
- * its characters escaped as JSON may do, and any beginning or end of it of at least half its length,
- * which is what a cut or masked quotation leaves.
+ * proxy's page that shows the request. Where the key itself stands, its URL-encoded or base64 form, or
+ * a beginning or end of at least half its length, that place alone is replaced. A text that repeats it
+ * in a spelling of another kind (see key-echo.ts) is withheld whole; in JSON, that is the single value.
  */
-export const REPLACEMENT = '[key]'
+const REPLACEMENT = '[key]'
+const WITHHELD = '[withheld: it repeats the API key]'
 /** A shorter "key" is a placeholder; replacing it would only spoil words. */
 const SHORTEST_KEY = 4
 /** In a paid answer, which is data, only what cannot be a word by chance is replaced. */
 const SHORTEST_KEY_IN_ANSWERS = 8
 const SHORTEST_PART = 8
+/** Without its signs; a shorter one may be found across the words of a title. */
+const SHORTEST_KEY_IN_OTHER_SPELLING = 12
 
-export function redactKey(text: string, key: string): string {
-  return redactor(key)(text)
+export interface RedactableKey {
+  readonly text: string
+  redact(text: string): string
+  /** The same for the body of an answer, which otherwise stays as received to the letter. */
+  redactAnswer(body: string): string
 }
 
-/** The same for many texts: what the key may look like is worked out once. */
-export function redactor(key: string): (text: string) => string {
+/** What the key may look like is worked out once, for many texts. */
+export function redactableKey(text: string): RedactableKey {
+  const redact = redactor(text)
+  return { text, redact, redactAnswer: text.length < SHORTEST_KEY_IN_ANSWERS ? (body) => body : redact }
+}
+
+function redactor(key: string): (text: string) => string {
   if (key.length < SHORTEST_KEY) return (text) => text
   const forms = wholeForms(key)
   const escaped = escapedForms(key)
+  const echoes = keyEcho(key, SHORTEST_KEY_IN_OTHER_SPELLING)
   return (text) => {
+    if (text.length < SHORTEST_KEY) return text
     let clean = text.includes('\\') ? text.replace(escaped, REPLACEMENT) : text
     for (const form of forms) clean = clean.replaceAll(form, REPLACEMENT)
-    return redactParts(clean, key)
+    clean = redactParts(clean, key)
+    return echoes(clean) ? withhold(clean, echoes) : clean
   }
 }
 
-/** The same for the body of an answer, which otherwise stays as received to the letter. */
-export function redactKeyInAnswer(body: string, key: string, redact = redactor(key)): string {
-  return key.length < SHORTEST_KEY_IN_ANSWERS ? body : redact(body)
+/** Of JSON only the values that repeat the key: the tracks beside them are paid for. */
+function withhold(text: string, echoes: KeyEcho): string {
+  let clean: string
+  try {
+    clean = JSON.stringify(withholdIn(JSON.parse(text), echoes))
+  } catch {
+    return WITHHELD
+  }
+  return echoes(clean) ? WITHHELD : clean
+}
+
+function withholdIn(value: unknown, echoes: KeyEcho): unknown {
+  if (typeof value === 'string') return echoes(value) ? WITHHELD : value
+  if (typeof value !== 'object' || value === null) return value
+  if (!Array.isArray(value)) {
+    const entries = Object.entries(value)
+    return Object.fromEntries(entries.map(([name, inner]) => [withholdIn(name, echoes), withholdIn(inner, echoes)]))
+  }
+  const list = value.map((inner) => withholdIn(inner, echoes))
+  // The key in pieces: groups of letters, or the codes of its characters.
+  const isPlain = list.every((inner) => typeof inner !== 'object')
+  return isPlain && echoes(list.join(' ')) ? [WITHHELD] : list
 }
 
 /** Longest first, so that no form leaves a rest of another behind. */
 function wholeForms(key: string): string[] {
   const forms = new Set([key, encodeURIComponent(key), JSON.stringify(key).slice(1, -1)])
-  for (const form of base64Forms(key)) {
+  for (const form of base64Forms(Buffer.from(key))) {
     forms.add(form)
     forms.add(form.replaceAll('+', '-').replaceAll('/', '_'))
   }
@@ -51,16 +85,6 @@ function escapedForms(key: string): RegExp {
     return `(?:\\\\?${character.replace(/[^\w]/, '\\$&')}|\\\\u${anyCase})`
   })
   return new RegExp(characters.join(''), 'g')
-}
-
-/** The characters of a base64 text that depend on the key alone, for each place it can start at. */
-function base64Forms(key: string): string[] {
-  return [0, 1, 2].map((offset) => {
-    const bytes = Buffer.concat([Buffer.alloc(offset), Buffer.from(key)])
-    const start = Math.ceil((offset * 8) / 6)
-    const end = Math.floor((bytes.length * 8) / 6)
-    return bytes.toString('base64').slice(start, end)
-  })
 }
 
 function redactParts(text: string, key: string): string {

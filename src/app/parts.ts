@@ -72,7 +72,7 @@ export function openCaller(settings: Settings, closers: Closers): Api {
     baseUrl: settings.apiUrl,
     apiKey: () => key.reveal(),
     timeoutMs: settings.requestTimeoutMs,
-    connections: settings.concurrency,
+    proxy: null,
     userAgent: `trackyard-batch/${version()}`,
     clock: systemClock,
   })

@@ -5,13 +5,20 @@ import type { Track } from './outcome.js'
  * reader is strict about one thing only, the documented frame (a JSON object with a list `tracks` of
  * objects), and tolerant about all within: a field that is missing or of another type is null or
  * empty. Pure, so that the same body can be read again by a later and better rule without a credit.
+ * The body is kept whole; of what is read from it there are limits, far above what the document allows.
  * Source: the API document, POST /search.
  */
+
+/** The document's largest `limit`. They come best first. */
+const MAX_TRACKS = 100
+/** Words in one list of one track. The document shows two or three. */
+const MAX_LIST_LENGTH = 100
+const MAX_TEXT_LENGTH = 1000
 
 /** @returns null when the body is not an answer of the documented frame */
 export function parseTracks(body: string): Track[] | null {
   const answer = parseAnswer(body)
-  return answer === null ? null : answer.tracks.map(readTrack)
+  return answer === null ? null : answer.tracks.slice(0, MAX_TRACKS).map(readTrack)
 }
 
 /**
@@ -20,7 +27,9 @@ export function parseTracks(body: string): Track[] | null {
  */
 export function readFrame(body: string): { tracks: number; creditsRemaining: number | null } | null {
   const answer = parseAnswer(body)
-  return answer === null ? null : { tracks: answer.tracks.length, creditsRemaining: answer.creditsRemaining }
+  return answer === null
+    ? null
+    : { tracks: Math.min(answer.tracks.length, MAX_TRACKS), creditsRemaining: answer.creditsRemaining }
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -32,11 +41,23 @@ function parseAnswer(body: string): { tracks: Fields[]; creditsRemaining: number
 }
 
 function parseJson(body: string): unknown {
+  const text = body.startsWith('\uFEFF') ? body.slice(1) : body
+  return jsonOrNull(text) ?? (/NaN|Infinity/.test(text) ? jsonOrNull(withoutNaN(text)) : null)
+}
+
+function jsonOrNull(text: string): unknown {
   try {
-    return JSON.parse(body.startsWith('\uFEFF') ? body.slice(1) : body)
+    return JSON.parse(text)
   } catch {
     return null
   }
+}
+
+/** Python writes these where JSON has no number; within a text they stay. A text without an end goes to the end: no second look. */
+function withoutNaN(text: string): string {
+  return text.replace(/"(?:[^"\\]|\\[^])*(?:"|\\?$)|-?\b(?:NaN|Infinity)\b/g, (found) =>
+    found.startsWith('"') ? found : 'null',
+  )
 }
 
 function isFields(value: unknown): value is Fields {
@@ -63,18 +84,25 @@ function readTrack(track: Fields): Track {
 function text(value: unknown): string | null {
   if (typeof value === 'number') return String(value)
   if (typeof value !== 'string') return null
-  const trimmed = value.trim()
-  return trimmed === '' ? null : trimmed
+  const trimmed = value.slice(0, MAX_TEXT_LENGTH).trim()
+  // A pair of surrogates that the limit has cut in two is no character.
+  return trimmed === '' ? null : trimmed.replace(/[\uD800-\uDBFF]$/, '')
 }
 
 function texts(value: unknown): string[] {
-  return Array.isArray(value) ? value.map(text).filter((entry) => entry !== null) : []
+  if (!Array.isArray(value)) return []
+  return value
+    .slice(0, MAX_LIST_LENGTH)
+    .map(text)
+    .filter((entry) => entry !== null)
 }
 
 function positiveNumber(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : null
 }
 
+/** Some servers write it as a text. */
 function wholeNumber(value: unknown): number | null {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null
+  const number = typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
+  return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : null
 }

@@ -53,10 +53,8 @@ function mostFrequent<T>(values: readonly (T | null)[]): T | null {
 function fiveMostFrequent(lists: readonly (readonly string[])[]): readonly string[] {
   const votes = new Map<string, number>()
   for (const list of lists) {
-    let index = 0
-    for (const word of list) {
-      if (list.indexOf(word) === index++) votes.set(word, (votes.get(word) ?? 0) + 1)
-    }
+    // One vote a track, however often it names the word.
+    for (const word of new Set(list)) votes.set(word, (votes.get(word) ?? 0) + 1)
   }
   // Sorting is stable: words of equal count stay in the order of first mention.
   return [...votes]

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { redactKey, redactKeyInAnswer } from '../../src/api/redact.js'
+import { redactableKey } from '../../src/api/redact.js'
 import { http } from './raw-server.js'
 import { KEY, withApi } from './setup.js'
 
@@ -42,7 +42,7 @@ describe('the API key is in nothing that comes back', () => {
     ['end', `…${KEY.slice(-14)}`],
     ['escaped as JSON may do', KEY.replace('_', '\\u005F').replaceAll('9', '\\u0039')],
   ])('%s', (_, text) => {
-    const clean = redactKey(`<${text}>`, KEY)
+    const clean = redactableKey(KEY).redact(`<${text}>`)
     expect(clean).toContain('[key]')
     expect(clean).not.toContain(KEY.slice(0, 12))
   })
@@ -53,7 +53,7 @@ describe('the API key is in nothing that comes back', () => {
       .filter((key) => !'[key]'.includes(key))
     fc.assert(
       fc.property(keys, (key) => {
-        expect(redactKey(`(${key})`, key)).not.toContain(key)
+        expect(redactableKey(key).redact(`(${key})`)).not.toContain(key)
       }),
     )
   })
@@ -71,9 +71,9 @@ describe('the API key is in nothing that comes back', () => {
   test('an answer without it stays as received to the letter', () => {
     fc.assert(
       fc.property(fc.string(), (body) => {
-        expect(redactKeyInAnswer(body, KEY)).toBe(body)
+        expect(redactableKey(KEY).redactAnswer(body)).toBe(body)
       }),
     )
-    expect(redactKeyInAnswer('{"title":"latest"}', 'test')).toBe('{"title":"latest"}')
+    expect(redactableKey('test').redactAnswer('{"title":"latest"}')).toBe('{"title":"latest"}')
   })
 })

@@ -22,5 +22,5 @@ export async function withApi(
 }
 
 export function defaults(baseUrl: string): ApiOptions {
-  return { baseUrl, apiKey: KEY, timeoutMs: 30_000, connections: 2, userAgent: 'test/1', clock: systemClock }
+  return { baseUrl, apiKey: KEY, timeoutMs: 30_000, proxy: null, userAgent: 'test/1', clock: systemClock }
 }

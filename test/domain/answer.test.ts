@@ -77,7 +77,9 @@ describe('reading an answer', () => {
     [0, 0],
     [-1, null],
     [1.5, null],
-    ['41', null],
+    ['41', 41],
+    ['-41', null],
+    ['41.5', null],
     [null, null],
   ])('credits_remaining %p is read as %p', (said, read) => {
     expect(readFrame(JSON.stringify({ tracks: [], credits_remaining: said }))?.creditsRemaining).toBe(read)

@@ -91,7 +91,7 @@ export async function startFleet(
       baseUrl: simulator.url,
       apiKey: settings.apiKey?.reveal() ?? '',
       timeoutMs: settings.requestTimeoutMs,
-      connections: settings.concurrency,
+      proxy: null,
       userAgent: 'test',
       clock: systemClock,
     })

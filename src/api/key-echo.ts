@@ -1,0 +1,137 @@
+/**
+ * Looks for the API key in a text however a server spells it: in other letter case, in groups, with
+ * percent or HTML escapes (of some characters or all), as hexadecimal, decimal or base64. Found is any
+ * piece of at least half the key.
+ *
+ * Escapes are decoded, letter case is folded, and all but letters and digits are left out; what remains
+ * is compared with what the key looks like after the same treatment. Most texts hold no four characters
+ * in a row that the key has, so one pass over the text, without a copy of it, is all that they cost.
+ */
+export type KeyEcho = (text: string) => boolean
+
+const SHORTEST_PIECE = 8
+const GRAM = 4
+const TABLE_BITS = 16
+
+interface Needle {
+  readonly text: string
+  /** So many of its characters in a row are an echo. */
+  readonly piece: number
+}
+
+/** @param shortestKey letters and digits; a shorter key may be a word, and is never found */
+export function keyEcho(key: string, shortestKey: number): KeyEcho {
+  if (fold(key).length < shortestKey) return () => false
+  const needles = needlesOf(key)
+  const grams = gramsOf(needles)
+  const shortestRun = Math.min(...needles.map(({ piece }) => piece)) - GRAM + 1
+  const holds = (text: string): boolean => hasRun(text, grams, shortestRun) && hasPiece(fold(text), needles)
+  return (text) => {
+    if (text.length < SHORTEST_PIECE) return false
+    if (holds(text)) return true
+    let decoded = text
+    // Escapes of escapes: a page that shows a URL, say.
+    for (let layer = 0; layer < 3 && MAY_BE_ESCAPED.test(decoded); layer += 1) {
+      const again = decodeEscapes(decoded)
+      if (again === decoded) return false
+      decoded = again
+      if (holds(decoded)) return true
+    }
+    return false
+  }
+}
+
+function needlesOf(key: string): Needle[] {
+  const spellings = new Set([key, key.toLowerCase(), key.toUpperCase()])
+  const texts = [...spellings].flatMap((spelling) => {
+    const bytes = Buffer.from(spelling)
+    return [spelling, bytes.toString('hex'), bytes.join(''), ...base64Forms(bytes)]
+  })
+  return [...new Set(texts.map(fold))]
+    .map((text) => ({ text, piece: Math.max(SHORTEST_PIECE, Math.ceil(text.length / 2)) }))
+    .filter(({ text, piece }) => text.length >= piece)
+}
+
+/** The characters of a base64 text that depend on the key alone, for each place it can start at. */
+export function base64Forms(key: Buffer): string[] {
+  return [0, 1, 2].map((offset) => {
+    const bytes = Buffer.concat([Buffer.alloc(offset), key])
+    const start = Math.ceil((offset * 8) / 6)
+    const end = Math.floor((bytes.length * 8) / 6)
+    return bytes.toString('base64').slice(start, end)
+  })
+}
+
+const MAY_BE_ESCAPED = /[%&\\]|0x/i
+const ESCAPES =
+  /%([0-9a-f]{2})|&#x([0-9a-f]{1,6});?|&#(\d{1,7});?|\\u([0-9a-f]{4})|\\u\{([0-9a-f]{1,6})\}|\\x([0-9a-f]{2})|\b0x([0-9a-f]{2})(?![0-9a-f])|\\([0-7]{3})|\\[a-z]|&[a-z]{2,8};/gi
+
+function decodeEscapes(text: string): string {
+  return text.replace(ESCAPES, (_, ...groups: (string | undefined)[]) => {
+    const [percent, entityHex, entity, unicode, unicodeBraces, hex, zeroX, octal] = groups
+    const hexadecimal = percent ?? entityHex ?? unicode ?? unicodeBraces ?? hex ?? zeroX
+    if (hexadecimal !== undefined) return character(Number.parseInt(hexadecimal, 16))
+    if (entity !== undefined) return character(Number(entity))
+    // Others stand for white space or a sign, and neither counts.
+    return octal === undefined ? ' ' : character(Number.parseInt(octal, 8))
+  })
+}
+
+function character(code: number): string {
+  return code <= 0x10ffff ? String.fromCodePoint(code) : ' '
+}
+
+function fold(text: string): string {
+  return text.replace(/[^a-z0-9]+/gi, '').toLowerCase()
+}
+
+function hasPiece(folded: string, needles: readonly Needle[]): boolean {
+  return needles.some(({ text, piece }) => {
+    for (let from = 0; from + piece <= text.length; from += 1) {
+      if (folded.includes(text.slice(from, from + piece))) return true
+    }
+    return false
+  })
+}
+
+function gramsOf(needles: readonly Needle[]): Uint8Array {
+  const grams = new Uint8Array(1 << TABLE_BITS)
+  for (const { text } of needles) {
+    let gram = 0
+    for (let index = 0; index < text.length; index += 1) {
+      gram = nextGram(gram, FOLDED[text.charCodeAt(index)] ?? 0)
+      if (index >= GRAM - 1) grams[placeOf(gram)] = 1
+    }
+  }
+  return grams
+}
+
+/** Whether so many grams of the key come one after the other: it must be so where the key is, and is a rare chance elsewhere. */
+function hasRun(text: string, grams: Uint8Array, shortest: number): boolean {
+  let gram = 0
+  let run = 0
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index)
+    const folded = code < 128 ? FOLDED[code] : 0
+    if (folded === undefined || folded === 0) continue
+    gram = nextGram(gram, folded)
+    run = grams[placeOf(gram)] === 1 ? run + 1 : 0
+    if (run >= shortest) return true
+  }
+  return false
+}
+
+/** Six bits for each of the last four characters. */
+function nextGram(gram: number, folded: number): number {
+  return ((gram << 6) | folded) & 0xffffff
+}
+
+function placeOf(gram: number): number {
+  return (gram ^ (gram >>> 8)) & ((1 << TABLE_BITS) - 1)
+}
+
+/** By ASCII code: 1 to 10 for a digit, 11 to 36 for a letter of either case, 0 for what does not count. */
+const FOLDED = Uint8Array.from({ length: 128 }, (_, code) => {
+  const place = '0123456789abcdefghijklmnopqrstuvwxyz'.indexOf(String.fromCharCode(code).toLowerCase())
+  return place + 1
+})

@@ -1,0 +1,62 @@
+import { ProxyError } from './connect.js'
+
+/** Why a call did not go through, as a phrase for people that names what to mend. */
+export function networkProblem(error: unknown): string {
+  if (error instanceof ProxyError) return error.message
+  const code = codeOf(error)
+  const message = error instanceof Error ? error.message : String(error)
+  return wellKnown(code) ?? certificateProblem(code, message) ?? [code, message].filter(Boolean).join(': ')
+}
+
+function wellKnown(code: string): string | null {
+  switch (code) {
+    case 'ECONNREFUSED':
+      return 'connection refused'
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'host name not found'
+    case 'ETIMEDOUT':
+      return 'no connection in time'
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return 'connection lost'
+    default:
+      return null
+  }
+}
+
+/** The codes of Node and OpenSSL for a certificate that is not trusted. */
+function certificateProblem(code: string, message: string): string | null {
+  switch (code) {
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+      return `TLS: the certificate comes from an unknown authority (${message}); for a private one, set NODE_EXTRA_CA_CERTS to the file of its certificate`
+    case 'CERT_HAS_EXPIRED':
+      return 'TLS: the certificate has expired; check the clock of this machine and the certificate of the server'
+    case 'CERT_NOT_YET_VALID':
+      return 'TLS: the certificate is not valid yet; check the clock of this machine'
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return `TLS: the certificate is for another host (${message}); check TRACKYARD_API_URL`
+    default:
+      return /^(ERR_SSL_|EPROTO)/.test(code) ? `TLS failed (${code}): ${message}` : null
+  }
+}
+
+/**
+ * A server that wants a certificate of ours says so after our side of the handshake, when the request is on its way
+ * already; it has not read it.
+ */
+export function isRefusedHandshake(error: unknown): boolean {
+  return /^ERR_SSL_\w*ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS_DENIED)$/.test(
+    codeOf(error),
+  )
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : ''
+}
