@@ -13,6 +13,7 @@ import type { StoreTrouble } from '../domain/store-trouble.js'
 import { checkEpoch } from '../feed/epoch.js'
 import { feed } from '../feed/feeder.js'
 import { reconcile } from '../feed/reconcile.js'
+import { dropUnreadable } from '../feed/unreadable.js'
 import { withdraw } from '../feed/withdraw.js'
 import { followRows } from '../pauses/pause.js'
 import { LONGEST_CHECK_MS, selfHealing } from '../pauses/self-heal.js'
@@ -48,6 +49,7 @@ export const LEASES = [
   'pace',
   'feed',
   'reconcile',
+  'unreadable',
   'withdraw',
   'sweep',
   'heal',
@@ -114,7 +116,15 @@ export function workerChores(parts: ChoreParts): readonly Chore[] {
     {
       name: 'put back what vanished',
       everyMs: 5 * SECOND,
-      run: leased('reconcile', 8 * SECOND, () => reconcile(parts)),
+      run: leased('reconcile', 8 * SECOND, async () => {
+        await dropUnreadable(parts, 'active')
+        await reconcile(parts)
+      }),
+    },
+    {
+      name: 'drop jobs that cannot be read',
+      everyMs: MINUTE,
+      run: leased('unreadable', MINUTE, () => dropUnreadable(parts, 'everywhere')),
     },
     {
       name: 'take out what nobody wants',

@@ -1,10 +1,10 @@
-import { ConfigurationError } from '../domain/errors.js'
+import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 
 /**
- * Redis may lose everything. A key in it holds the id of the store whose window it holds; when the key
+ * Redis may lose everything, or hold damaged values; then what is left under our prefix is removed first. A key in it holds the id of the store whose window it holds; when the key
  * is gone, so is the rest, and the store restores it: first what closes and slows the fleet (pauses,
  * hold, probe, pace), then the searches become waiting again, last the key. A crash in between repeats the whole,
  * which does no harm. Every worker looks every two seconds in its own process: a scheduler inside Redis
@@ -22,17 +22,19 @@ export interface EpochParts {
 const RESTORE_LEASE_MS = 10_000
 
 /**
- * `ours`: nothing to do. `restored`: Redis was empty and has been filled again. `elsewhere`: another
+ * `ours`: nothing to do. `restored`: Redis was empty or damaged and has been filled again. `elsewhere`: another
  * process is restoring it right now.
- * @throws ConfigurationError when this Redis holds another store's window
+ * @throws ConfigurationError when this Redis holds another store's window, UnreachableError when it stays damaged
  */
 export async function checkEpoch(parts: EpochParts): Promise<'ours' | 'restored' | 'elsewhere'> {
   const { store, queue } = parts
   const found = await queue.fleet.epoch()
-  if (found === store.id) return 'ours'
-  if (found !== null) throw anothersRedis(store, found, queue.fleet.describe())
+  if (found !== null && isAnothers(found, store.id)) throw anothersRedis(store, found, queue.fleet.describe())
+  const damaged = await queue.fleet.damage()
+  if (found === store.id && damaged.length === 0) return 'ours'
   if (!(await queue.fleet.lease('restore', RESTORE_LEASE_MS))) return 'elsewhere'
   try {
+    if (damaged.length > 0) await clearDamaged(parts, damaged)
     await restoreGate(parts)
     const searches = await store.feed.putBackAll()
     if (!(await queue.fleet.claimEpoch(store.id))) {
@@ -55,7 +57,29 @@ export async function refuseAnothersRedis({
   readonly queue: Pick<SearchQueue, 'fleet'>
 }): Promise<void> {
   const found = await queue.fleet.epoch()
-  if (found !== null && found !== store.id) throw anothersRedis(store, found, queue.fleet.describe())
+  if (found !== null && isAnothers(found, store.id)) throw anothersRedis(store, found, queue.fleet.describe())
+}
+
+/** Every store's id is a UUID; what is none is damaged, and nobody's. */
+function isAnothers(found: string, ours: string): boolean {
+  return found !== ours && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(found)
+}
+
+const NAMED_AT_MOST = 5
+
+/** Jobs in hand are found missing when they end, as after FLUSHALL: the claim in the store keeps them from being paid twice. */
+async function clearDamaged({ queue, log }: EpochParts, damaged: readonly string[]): Promise<void> {
+  const keys = damaged.slice(0, NAMED_AT_MOST)
+  log.warn(
+    { keys, damaged: damaged.length, repeats: 'redis.damaged-cleared' },
+    'Redis holds damaged values; the keys of trackyard-batch are removed and filled again from the store',
+  )
+  await queue.fleet.clear('restore', RESTORE_LEASE_MS)
+  const left = await queue.fleet.damage()
+  if (left.length === 0) return
+  throw new UnreachableError(
+    `${queue.fleet.describe()} holds damaged values that do not go away (${left.slice(0, NAMED_AT_MOST).join(', ')}): another program writes them. Stop it, or set TRACKYARD_REDIS_URL to another Redis.`,
+  )
 }
 
 async function restoreGate(parts: EpochParts): Promise<void> {

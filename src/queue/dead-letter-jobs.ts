@@ -1,7 +1,9 @@
 import type { JobsOptions, Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
 import type { DeadLetter } from '../domain/dead-letter.js'
 import { deadLetterIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
 import type { DeadLetterJobs } from './search-queue.js'
+import { dropUnreadableJobs } from './unreadable-jobs.js'
 
 /**
  * The `dead-letters` queue: a parking lot that people see. A letter's job fails once on purpose, with the
@@ -14,7 +16,7 @@ const JOB_OPTIONS: JobsOptions = { attempts: 1, stackTraceLimit: 1, removeOnComp
 
 const STATES = ['waiting', 'active', 'delayed', 'prioritized', 'failed'] as const
 
-export function deadLetterJobs(queue: Queue): Omit<DeadLetterJobs, 'work'> {
+export function deadLetterJobs(queue: Queue, redis: Redis): Omit<DeadLetterJobs, 'work'> {
   return {
     add: async (letters) => {
       for (let from = 0; from < letters.length; from += CHUNK) {
@@ -38,6 +40,7 @@ export function deadLetterJobs(queue: Queue): Omit<DeadLetterJobs, 'work'> {
       }
     },
     count: () => queue.getJobCountByTypes(...STATES),
+    dropUnreadable: async (where) => (await dropUnreadableJobs(queue, redis, where)).length,
   }
 }
 

@@ -1,5 +1,8 @@
 import type { Redis } from 'ioredis'
 import type { StoreTrouble } from '../domain/store-trouble.js'
+import { damagedKeys, removeKeys } from './damage.js'
+import { factsOf } from './error-facts.js'
+import type { Refusals } from './refusals.js'
 import type { Fleet } from './search-queue.js'
 
 /**
@@ -11,24 +14,27 @@ const WORKER_LIVES_MS = 15_000
 const STOP_IS_FORGOTTEN_AFTER_MS = 60_000
 const LIMIT_IS_KNOWN_FOR_MS = 30_000
 
-/** Sticky: the holder's own call extends it. */
+/** Sticky: the holder's own call extends it. A damaged one (not a text, or without an end) is nobody's. */
 const LEASE = `
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+local holder = redis.pcall('GET', KEYS[1])
+if type(holder) == 'string' and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) > 0 then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `
 
 const RELEASE = `
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+if redis.pcall('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
 `
 
-/** KEYS: the set of worker ids. ARGV: what a worker's key starts with, and the ids that are counted. */
+/**
+ * KEYS: the set of worker ids. ARGV: what a worker's key starts with, and the ids that are counted. A key without an end is
+ * damaged: no worker writes such a one, and it would count for ever.
+ */
 const COUNT_WORKERS = `
 local alive = 0
 for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  if redis.call('EXISTS', ARGV[1] .. id) == 1 then
+  if redis.call('PTTL', ARGV[1] .. id) >= 0 then
     if string.sub(id, 1, #ARGV[2]) == ARGV[2] then alive = alive + 1 end
   else redis.call('SREM', KEYS[1], id) end
 end
@@ -39,8 +45,8 @@ return alive
 const TROUBLES = `
 local troubles = {}
 for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  local said = string.sub(id, 1, #ARGV[2]) == ARGV[2] and redis.call('GET', ARGV[1] .. id)
-  if said and said ~= '' then table.insert(troubles, said) end
+  local said = string.sub(id, 1, #ARGV[2]) == ARGV[2] and redis.pcall('GET', ARGV[1] .. id)
+  if type(said) == 'string' and said ~= '' then table.insert(troubles, said) end
 end
 return troubles
 `
@@ -51,8 +57,11 @@ export function openFleet(parts: {
   readonly where: string
   /** This process, as the holder of leases. */
   readonly holder: string
+  /** The names of the BullMQ queues under the prefix. */
+  readonly queues: readonly string[]
+  readonly refusals: Pick<Refusals, 'damaged' | 'forgetDamage'>
 }): Fleet {
-  const { redis, prefix, where, holder } = parts
+  const { redis, prefix, where, holder, queues, refusals } = parts
   const epochKey = `${prefix}:store`
   const stopKey = `${prefix}:stop`
   const limitKey = `${prefix}:limit`
@@ -60,7 +69,26 @@ export function openFleet(parts: {
   const workerKey = (id: string) => `${prefix}:worker:${id}`
   const leaseKey = (chore: string) => `${prefix}:lease:${chore}`
   return {
-    epoch: () => redis.get(epochKey),
+    epoch: async () => {
+      try {
+        return await redis.get(epochKey)
+      } catch (error) {
+        if (factsOf(error).message.includes('WRONGTYPE')) return null
+        throw error
+      }
+    },
+    damage: async () => {
+      const keys = await damagedKeys(redis, prefix, queues)
+      return keys.length === 0 && refusals.damaged() ? [`${prefix}:*`] : keys
+    },
+    clear: async (lease, ms) => {
+      await removeKeys(redis, prefix, {
+        first: epochKey,
+        kept: leaseKey(lease),
+        meanwhile: () => redis.eval(LEASE, 1, leaseKey(lease), holder, Math.ceil(ms)),
+      })
+      refusals.forgetDamage()
+    },
     claimEpoch: async (storeId) => {
       const taken = await redis.set(epochKey, storeId, 'NX')
       return taken === 'OK' || (await redis.get(epochKey)) === storeId
@@ -74,7 +102,8 @@ export function openFleet(parts: {
     },
     keptLimit: async () => {
       const limit = await redis.get(limitKey)
-      return limit === null || limit === 'auto' ? limit : Number(limit)
+      if (limit === null || limit === 'auto') return limit
+      return Number.isFinite(Number(limit)) ? Number(limit) : null
     },
     beat: async ({ id, trouble }) => {
       const said = trouble === null ? '' : JSON.stringify(trouble)
@@ -98,11 +127,19 @@ export function openFleet(parts: {
   }
 }
 
-/** Of a worker of another version: nothing. */
+/** Of a worker of another version, or damaged: nothing. */
 function troubleOf(said: string): StoreTrouble[] {
-  const { kind, since, cause } = JSON.parse(said) as Partial<StoreTrouble>
+  const { kind, since, cause } = fieldsOf(said)
   if ((kind !== 'save' && kind !== 'claim' && kind !== 'lost') || since === undefined || cause === undefined) return []
   return [{ kind, since, cause }]
+}
+
+function fieldsOf(json: string): Partial<StoreTrouble> {
+  try {
+    return Object(JSON.parse(json)) as Partial<StoreTrouble>
+  } catch {
+    return {}
+  }
 }
 
 /** Reads INFO, which managed Redis services allow where CONFIG is forbidden. What INFO does not say is not warned about. */

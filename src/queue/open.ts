@@ -71,7 +71,7 @@ export async function openQueue(options: QueueOptions): Promise<SearchQueue> {
       },
     }),
     deadLetters: plain({
-      ...deadLetterJobs(deadLetters),
+      ...deadLetterJobs(deadLetters, redis),
       work: async (handlers) => {
         const { durationMs, stalledIntervalMs } = options.deadLetterLocks ?? {
           durationMs: 25_000,
@@ -89,7 +89,7 @@ export async function openQueue(options: QueueOptions): Promise<SearchQueue> {
       },
     }),
     gate: plain(gate),
-    fleet: plain(openFleet({ redis, prefix, where, holder: randomUUID() })),
+    fleet: plain(openFleet({ redis, prefix, where, holder: randomUUID(), queues: [SEARCHES, DEAD_LETTERS], refusals })),
     boardQueues: { search: searches, deadLetters },
     close: async () => {
       await Promise.all(workers.map((worker) => worker.abandon()))

@@ -154,7 +154,7 @@ const SENTENCES: readonly Sentence[] = [
       `${where} is a node of a Redis Cluster, which this version does not follow: use a single Redis.`,
   },
   {
-    says: /WRONGTYPE|attempt to (compare|perform|index|concatenate|call)|bad argument #|not an integer|not a valid float|would overflow|exhausted the last possible ID/,
+    says: /WRONGTYPE|attempt to (compare|perform|index|concatenate|call)|bad argument #|not an integer|not a valid float|would overflow|exhausted the last possible ID|SyntaxError/,
     kind: 'redis.damaged',
     sentence: (where) =>
       `${where} holds damaged values. A running worker clears the keys of trackyard-batch there and fills them again from the store; nothing is lost.`,

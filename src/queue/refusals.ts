@@ -11,12 +11,19 @@ import { explain, RedisTroubleError, type TroubleKind } from './redis-trouble.js
 export interface Refusals {
   /** False for an error that is no refusal: nothing was logged. */
   report(error: unknown): boolean
+  /** Commands have met damaged values for so long that no repair of single jobs has helped. */
+  damaged(): boolean
+  forgetDamage(): void
   end(): void
 }
 
 const LOOK_EVERY_MS = 1000
 /** Longer than the longest rest of a worker between two tries (see patient-worker.ts). */
 const QUIET_MS = 3000
+
+/** Long enough for single jobs to be dropped (see unreadable-jobs.ts), which is done every five seconds. */
+const DAMAGE_LASTS_MS = 20_000
+const DAMAGE_IS_OVER_AFTER_MS = 10_000
 
 /** An absence has its own two lines, and damaged values are repaired by who says so. */
 const NO_REFUSALS: readonly TroubleKind[] = ['redis.away', 'redis.strange', 'redis.damaged']
@@ -33,6 +40,7 @@ export function openRefusals(parts: {
   let lastAt = 0
   let refused = 0
   let timer: NodeJS.Timeout | undefined
+  let damage: { readonly firstAt: number; lastAt: number } | null = null
 
   function lookLater(): void {
     timer = setTimeout(() => void look(), LOOK_EVERY_MS)
@@ -52,11 +60,22 @@ export function openRefusals(parts: {
     refused = 0
   }
 
+  function isRecent({ lastAt }: { readonly lastAt: number }): boolean {
+    return performance.now() - lastAt < DAMAGE_IS_OVER_AFTER_MS
+  }
+
+  function noteDamage(): void {
+    const now = performance.now()
+    if (damage !== null && isRecent(damage)) damage.lastAt = now
+    else damage = { firstAt: now, lastAt: now }
+  }
+
   return {
     report: (error) => {
       const trouble = explain(error, where)
       if (!(trouble instanceof RedisTroubleError) || trouble.kind === 'redis.away') return false
       log.warn({ redis: where, repeats: trouble.kind }, trouble.message)
+      if (trouble.kind === 'redis.damaged') noteDamage()
       if (NO_REFUSALS.includes(trouble.kind)) return true
       refused += 1
       lastAt = performance.now()
@@ -65,6 +84,10 @@ export function openRefusals(parts: {
         lookLater()
       }
       return true
+    },
+    damaged: () => damage !== null && isRecent(damage) && damage.lastAt - damage.firstAt > DAMAGE_LASTS_MS,
+    forgetDamage: () => {
+      damage = null
     },
     end: () => {
       began = null

@@ -1,8 +1,9 @@
-import type { Job, JobsOptions, Queue } from 'bullmq'
+import type { JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { jobIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
 import type { SearchJobs } from './search-queue.js'
+import { dropJob, dropUnreadableJobs, readJob } from './unreadable-jobs.js'
 
 /** The `search` queue: what goes in, what stands in it, what failed. Taking jobs is search-worker.ts. */
 const CHUNK = 1000
@@ -77,17 +78,21 @@ export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'>
     failed: async (limit) => {
       if (limit < 1) return []
       const ids = await queue.getRanges(['failed'], 0, limit - 1, true)
-      const jobs: (Job | undefined)[] = await Promise.all(ids.map((id) => queue.getJob(id)))
+      const jobs = await Promise.all(ids.map((id) => readJob(queue, id)))
       return ids.map((jobId, index) => {
         const failedReason = jobs[index]?.failedReason ?? WITHOUT_CONTENTS
         return { ref: parseJobId(jobId), jobId, failedReason, stalledTooOften: STALLED_TOO_OFTEN.test(failedReason) }
       })
     },
     removeFailed: async (jobId) => {
-      const job: Job | undefined = await queue.getJob(jobId)
-      if (job === undefined) await redis.zrem(queue.toKey('failed'), jobId)
+      const job = await readJob(queue, jobId)
+      if (job === undefined) await dropJob(queue, redis, jobId)
       // Somebody may have pressed Retry meanwhile: a job that runs again is not ours to remove.
       if (job !== undefined && (await job.isFailed())) await job.remove()
+    },
+    dropUnreadable: async (where) => {
+      const ids = await dropUnreadableJobs(queue, redis, where)
+      return { refs: ids.map(parseJobId).filter((ref) => ref !== null), dropped: ids.length }
     },
   }
 }

@@ -39,6 +39,9 @@ export interface QueueCounts {
   readonly failed: number
 }
 
+/** `active`: only the jobs that workers have in hand. */
+export type Looked = 'active' | 'everywhere'
+
 export interface SearchJobs {
   /**
    * The only addBulk in the program, in chunks of 1,000. Ids that exist are swallowed, which is what makes it safe to repeat;
@@ -69,6 +72,8 @@ export interface SearchJobs {
     }[]
   >
   removeFailed(jobId: string): Promise<void>
+  /** Drops jobs that cannot be read. Returns whose they were, as far as their ids say so, and how many. */
+  dropUnreadable(where: Looked): Promise<{ readonly refs: readonly SearchRef[]; readonly dropped: number }>
   /** Starts taking jobs. */
   work(options: WorkOptions): Promise<RunningWorker>
 }
@@ -102,6 +107,8 @@ export interface DeadLetterJobs {
   refs(): Promise<readonly SearchRef[]>
   remove(refs: readonly SearchRef[]): Promise<void>
   count(): Promise<number>
+  /** Drops jobs that cannot be read; the sweep parks their letters again. Returns how many. */
+  dropUnreadable(where: Looked): Promise<number>
   /** Runs the parking worker. `retry` is called when somebody pressed Retry; once it has returned, the letter is removed. */
   work(handlers: { retry(ref: SearchRef): Promise<void> }): Promise<RunningWorker>
 }
@@ -134,8 +141,12 @@ export interface Gate {
 
 /** Whose Redis this is, who works on it, and who does a chore. */
 export interface Fleet {
-  /** The id of the store whose window this Redis holds; null: nobody's, or it lost everything. */
+  /** The id of the store whose window this Redis holds; null: nobody's, it lost everything, or the key is damaged. */
   epoch(): Promise<string | null>
+  /** Names of keys under our prefix that hold what we never wrote; empty when all is well. Single jobs are not looked at. */
+  damage(): Promise<readonly string[]>
+  /** Removes every key under our prefix except that lease, which this process holds and keeps for `ms` more. */
+  clear(lease: string, ms: number): Promise<void>
   /** False when somebody else's id stands there already. */
   claimEpoch(storeId: string): Promise<boolean>
   /** True when this process may do the chore for that long; the holder's own call extends it (sticky), others get false. */

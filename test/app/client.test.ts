@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { type BatchClient, openBatchClient } from '../../src/app/client.js'
 import { ConfigurationError, UsageError } from '../../src/domain/errors.js'
@@ -131,7 +132,7 @@ test('answers of another API than the settings name are not given to a batch; lo
 describe('where Redis is', () => {
   test("another store's is refused before anything is released", async () => {
     await fleet.redis.flush()
-    await fleet.queue.fleet.claimEpoch('somebody-else')
+    await fleet.queue.fleet.claimEpoch(randomUUID())
     await expect(open()).rejects.toThrow(ConfigurationError)
   })
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { ConfigurationError } from '../../src/domain/errors.js'
 import { jobIdOf, type SearchRef } from '../../src/domain/search-id.js'
@@ -214,9 +215,10 @@ describe('the epoch', () => {
   })
 
   test("another store's Redis is refused, naming both", async () => {
-    await fleet.queue.fleet.claimEpoch('somebody-else')
+    const other = randomUUID()
+    await fleet.queue.fleet.claimEpoch(other)
     await expect(checkEpoch(parts())).rejects.toThrow(ConfigurationError)
-    await expect(checkEpoch(parts())).rejects.toThrow(new RegExp(`somebody-else.*${fleet.store.id}`, 's'))
+    await expect(checkEpoch(parts())).rejects.toThrow(new RegExp(`${other}.*${fleet.store.id}`, 's'))
     await expect(checkEpoch(parts())).rejects.toThrow(/^(Private )?Redis at \S+ belongs to another store/)
   })
 

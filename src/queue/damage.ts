@@ -1,0 +1,117 @@
+import type { Redis } from 'ioredis'
+
+/**
+ * Damaged values in Redis: a key of ours that is of the wrong type, holds garbage where a number must
+ * stand, or would never expire although it must. One of them stops all workers, and no command of BullMQ
+ * ever mends it. Since the store is the truth, the cure is one for all: our keys are removed and filled
+ * again (see feed/epoch.ts).
+ *
+ * Single jobs are not looked at here: see unreadable-jobs.ts.
+ */
+type Expected =
+  | 'list'
+  | 'zset'
+  | 'set'
+  | 'hash'
+  | 'stream'
+  | 'string'
+  | 'number'
+  | 'expiring number'
+  | 'expiring string'
+  | 'store id'
+
+/** Of each BullMQ queue, by the last part of the key. */
+const QUEUE_KEYS: Readonly<Record<string, Expected>> = {
+  wait: 'list',
+  paused: 'list',
+  active: 'list',
+  prioritized: 'zset',
+  delayed: 'zset',
+  completed: 'zset',
+  failed: 'zset',
+  'waiting-children': 'zset',
+  repeat: 'zset',
+  marker: 'zset',
+  stalled: 'set',
+  'stalled-check': 'expiring number',
+  events: 'stream',
+  meta: 'hash',
+  limiter: 'expiring number',
+  pc: 'number',
+  id: 'number',
+}
+
+/** Ours beside them. */
+const OWN_KEYS: Readonly<Record<string, Expected>> = {
+  store: 'store id',
+  workers: 'set',
+  pace: 'string',
+  stop: 'expiring number',
+  limit: 'expiring string',
+  probe: 'expiring string',
+}
+
+/**
+ * KEYS: those to look at. ARGV: what each must be, in the same order.
+ * Returns the damaged ones. A missing key is never damaged: it is what an empty Redis has.
+ */
+const DAMAGED = `
+local damaged = {}
+for i, key in ipairs(KEYS) do
+  local expected, type = ARGV[i], redis.call('TYPE', key).ok
+  local expires = string.sub(expected, 1, 9) == 'expiring '
+  if expires then expected = string.sub(expected, 10) end
+  local ok = type == expected or (type == 'string' and (expected == 'number' or expected == 'store id'))
+  if type == 'none' then ok = true
+  elseif ok and expires and redis.call('PTTL', key) < 0 then ok = false
+  elseif ok and expected == 'number' then ok = string.find(redis.call('GET', key), '^%-?%d+$') ~= nil
+  elseif ok and expected == 'store id' then ok = string.find(redis.call('GET', key), '^%x+%-%x+%-%x+%-%x+%-%x+$') ~= nil
+  elseif ok and expected == 'stream' then
+    local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
+    ok = not (last and string.find(last[1], '^18446744073709551615%-'))
+  elseif ok and expected == 'hash' then
+    for _, field in ipairs({'max', 'duration', 'concurrency', 'opts.maxLenEvents'}) do
+      local value = redis.call('HGET', key, field)
+      if value and not (tonumber(value) and tonumber(value) > 0) then ok = false end
+    end
+  end
+  if not ok then table.insert(damaged, key) end
+end
+return damaged
+`
+
+export async function damagedKeys(redis: Redis, prefix: string, queues: readonly string[]): Promise<readonly string[]> {
+  const expected: [string, Expected][] = [
+    ...Object.entries(OWN_KEYS).map(([name, what]): [string, Expected] => [`${prefix}:${name}`, what]),
+    ...queues.flatMap((queue) =>
+      Object.entries(QUEUE_KEYS).map(([name, what]): [string, Expected] => [`${prefix}:${queue}:${name}`, what]),
+    ),
+  ]
+  const keys = expected.map(([key]) => key)
+  const reply = await redis.eval(DAMAGED, keys.length, ...keys, ...expected.map(([, what]) => what))
+  return Array.isArray(reply) ? reply.map(String) : []
+}
+
+const SCANNED_AT_ONCE = 1000
+
+/**
+ * Removes every key under our prefix but `kept`, and nothing else. `first` goes first: as long as it is gone, a process
+ * that is killed in the middle of this leaves a Redis that the next one takes for empty, and clears again.
+ * @param meanwhile called after each step, to keep the lease
+ */
+export async function removeKeys(
+  redis: Redis,
+  prefix: string,
+  options: { readonly first: string; readonly kept: string; readonly meanwhile: () => Promise<unknown> },
+): Promise<void> {
+  await redis.unlink(options.first)
+  const pattern = `${prefix.replace(/[[\]*?\\^]/g, '\\$&')}:*`
+  let cursor = '0'
+  do {
+    const [next, keys] = await redis.scan(cursor, 'MATCH', pattern, 'COUNT', SCANNED_AT_ONCE)
+    const ours = keys.filter((key) => key.startsWith(`${prefix}:`) && key !== options.kept)
+    if (ours.length > 0) await redis.unlink(...ours)
+    await options.meanwhile()
+    cursor = next
+  } while (cursor !== '0')
+}

@@ -1,0 +1,89 @@
+import type { Job, Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { factsOf } from './error-facts.js'
+import type { Looked } from './search-queue.js'
+
+/**
+ * A job that nobody can run: its contents cannot be read, are of the wrong type, or are gone while its id
+ * is still listed. BullMQ would take such a job again and again, and never finish it. It is dropped here;
+ * what its search becomes is up to the store.
+ */
+const PAGE = 1000
+
+/** KEYS: the lists, then the sorted sets, then the set of stalled jobs. ARGV: how many lists, the prefix of job keys, the id. */
+const DROP = `
+local lists = tonumber(ARGV[1])
+local removed = 0
+for i = 1, #KEYS - 1 do
+  if i <= lists then removed = removed + redis.call('LREM', KEYS[i], 0, ARGV[3])
+  else removed = removed + redis.call('ZREM', KEYS[i], ARGV[3]) end
+end
+if removed == 0 then return 0 end
+redis.call('SREM', KEYS[#KEYS], ARGV[3])
+redis.call('DEL', ARGV[2] .. ARGV[3], ARGV[2] .. ARGV[3] .. ':lock')
+return 1
+`
+
+const LISTS = ['active', 'wait'] as const
+const SORTED_SETS = ['prioritized', 'delayed', 'failed'] as const
+
+/** @returns the ids of the dropped jobs */
+export async function dropUnreadableJobs(queue: Queue, redis: Redis, where: Looked): Promise<readonly string[]> {
+  const states = where === 'active' ? ['active'] : [...LISTS, ...SORTED_SETS]
+  const dropped: string[] = []
+  for (const state of states) {
+    const ids: readonly string[] = await queue.getRanges([state as 'active'], 0, -1)
+    for (let from = 0; from < ids.length; from += PAGE) {
+      for (const id of await unreadableAmong(queue, redis, ids.slice(from, from + PAGE))) {
+        if (await dropJob(queue, redis, id)) dropped.push(id)
+      }
+    }
+  }
+  return dropped
+}
+
+/** Takes it out of every list and set, with all that is left of it. False when it stood in none. */
+export async function dropJob(queue: Queue, redis: Redis, id: string): Promise<boolean> {
+  const keys = [...LISTS, ...SORTED_SETS, 'stalled'].map((name) => queue.toKey(name))
+  return Number(await redis.eval(DROP, keys.length, ...keys, LISTS.length, queue.toKey(''), id)) === 1
+}
+
+/** Undefined: it is gone, or cannot be read. */
+export async function readJob(queue: Queue, id: string): Promise<Job | undefined> {
+  try {
+    return await queue.getJob(id)
+  } catch (error) {
+    if (error instanceof SyntaxError || isWrongType(error)) return undefined
+    throw error
+  }
+}
+
+async function unreadableAmong(queue: Queue, redis: Redis, ids: readonly string[]): Promise<readonly string[]> {
+  const pipeline = redis.pipeline()
+  for (const id of ids) pipeline.hmget(queue.toKey(id), 'name', 'data', 'opts')
+  const replies = (await pipeline.exec()) ?? []
+  return ids.filter((_, index) => {
+    const [error, contents] = replies[index] ?? [null, null]
+    if (error !== null && !isWrongType(error)) throw error
+    return error !== null || !isReadable(contents)
+  })
+}
+
+function isReadable(contents: unknown): boolean {
+  const [name, data, options]: unknown[] = Array.isArray(contents) ? contents : []
+  return typeof name === 'string' && isJsonObject(data) && isJsonObject(options)
+}
+
+function isJsonObject(text: unknown): boolean {
+  if (typeof text !== 'string') return false
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null
+  } catch {
+    return false
+  }
+}
+
+function isWrongType(error: unknown): boolean {
+  return factsOf(error).message.includes('WRONGTYPE')
+}
