@@ -32,7 +32,7 @@ export async function startBoardProcess(
     const { board } = settings
     const { done, end } = endable()
     const chores = startChores([storeChore(store, log), downChore(queue, startedAt, end.well)], log, end.badly)
-    closers.add(() => saveTheRest(parts, []))
+    closers.add(() => saveTheRest(parts, () => []))
     closers.add(() => chores.stop())
     const running = await startBoard({
       host: board.host,

@@ -1,14 +1,17 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Api, openApi } from '../api/client.js'
 import { requireApiKey } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
 import { systemClock } from '../domain/clock.js'
+import { ConfigurationError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { RedisAddress } from '../queue/address.js'
 import { openQueue } from '../queue/open.js'
 import { findPrivateRedis, startOrConnectPrivateRedis } from '../queue/private-redis.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import { type OpenOptions, openStore } from '../store/open.js'
+import { remainsOf } from '../store/rescue.js'
 import type { Store } from '../store/store.js'
 import type { Closers } from './closers.js'
 import { version } from './version.js'
@@ -22,9 +25,25 @@ export async function openRecord(
   closers: Closers,
   options: Pick<OpenOptions, 'patienceMs'> = {},
 ): Promise<Store> {
+  refuseBesideRedis(settings)
   const store = await openStore({ path: storePath(settings), log, ...options })
   closers.add(() => store.close())
   return store
+}
+
+/**
+ * The private Redis is only ever made after the store: one without the other means that the store was lost. What else is left
+ * of it, such as a copy, is named when it is opened.
+ */
+function refuseBesideRedis(settings: Settings): void {
+  const path = storePath(settings)
+  const redis = join(settings.dataDir, 'redis')
+  if (settings.redisUrl !== null || existsSync(path) || !existsSync(redis) || remainsOf(path).length > 0) return
+  throw new ConfigurationError(
+    `The store ${path} is gone, but its private Redis (${redis}) is still there: it was deleted or moved, or another disk belongs there. ` +
+      'Put it back, or restore a backup or a trackyard.rescued-….db (docs/backup.md), and start again. ' +
+      `To begin with a new store, without earlier answers: \`trackyard-batch down\`, then remove ${redis}.`,
+  )
 }
 
 export function storePath(settings: Settings): string {

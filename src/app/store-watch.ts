@@ -1,5 +1,7 @@
 import type { Logger } from '../domain/logger.js'
-import { type UnsavedEnd, writeUnsaved } from '../search/unsaved.js'
+import type { SearchQueue } from '../queue/search-queue.js'
+import type { SearchHandler } from '../search/handle.js'
+import { writeUnsaved } from '../search/unsaved.js'
 import type { Store } from '../store/store.js'
 import type { Chore } from './chores.js'
 
@@ -25,21 +27,42 @@ export function storeChore(store: Pick<Store, 'trouble' | 'rescue'>, log: Logger
   }
 }
 
+type Known = {
+  readonly store: Pick<Store, 'calls'>
+  readonly queue: Pick<SearchQueue, 'fleet'>
+}
+
+/** Redis remembers how far the store had come. Said once: from then on it remembers what there is. */
+export async function warnOfOlderStore({ store, queue, log }: Known & { readonly log: Logger }): Promise<void> {
+  const missing = (await queue.fleet.latestCall()) - (await store.calls.latest())
+  if (missing <= 0) return
+  log.warn(
+    { event: 'store.older', missing },
+    `This store is older than what Redis remembers: ${missing} calls that were made are not in it, as after restoring an older backup. ` +
+      'What they brought is bought again. To keep that from happening, pause now (`trackyard-batch pause`) and look for a newer copy: docs/backup.md.',
+  )
+}
+
+/** @see warnOfOlderStore */
+export async function rememberLatestCall({ store, queue }: Known): Promise<void> {
+  await queue.fleet.keepLatestCall(await store.calls.latest())
+}
+
 /** The last thing before the store is closed: nothing that is paid for ends with this process. */
 export async function saveTheRest(
   parts: { readonly store: Pick<Store, 'id' | 'path' | 'trouble' | 'rescue'>; readonly log: Logger },
-  unsaved: readonly UnsavedEnd[],
+  unsaved: SearchHandler['unsaved'],
 ): Promise<void> {
   const { store, log } = parts
-  if (unsaved.length > 0) {
-    const file = writeUnsaved(store, unsaved)
+  const isSafe = store.trouble() === null || (await store.rescue(true))
+  const ends = unsaved(!isSafe)
+  if (ends.length > 0) {
+    const file = writeUnsaved(store, ends)
     log.warn(
-      { event: 'answers.unsaved', file, calls: unsaved.length },
-      `the store did not take the ends of ${unsaved.length} calls; they are in ${file}, and the next worker saves them from there`,
+      { event: 'answers.unsaved', file, calls: ends.length },
+      `the store did not keep the ends of ${ends.length} calls for sure; they are in ${file}, and the next worker saves them from there`,
     )
   }
-  if (store.trouble() === null) return
-  await store.rescue(true)
   const trouble = store.trouble()
   if (trouble !== null) log.error({ event: 'store.lost' }, trouble.cause)
 }

@@ -23,6 +23,7 @@ import type { Store } from '../store/store.js'
 import { dropAbandoned } from '../submit/abandoned.js'
 import type { Chore } from './chores.js'
 import { newsChore, notificationSender } from './news.js'
+import { rememberLatestCall } from './store-watch.js'
 
 /**
  * What every worker does besides searching, and how often. All of it is idempotent. Where running twice would be rude (the
@@ -94,7 +95,9 @@ export function workerChores(parts: ChoreParts): readonly Chore[] {
       name: 'check whose Redis it is',
       everyMs: 2 * SECOND,
       run: async () => {
-        if ((await checkEpoch({ ...parts, setPace })) !== 'elsewhere') await followRows(parts)
+        if ((await checkEpoch({ ...parts, setPace })) === 'elsewhere') return
+        await followRows(parts)
+        await rememberLatestCall(parts)
       },
     },
     {

@@ -20,11 +20,12 @@ import { recordUnsaved } from '../search/unsaved.js'
 import type { Store } from '../store/store.js'
 import { startChores } from './chores.js'
 import type { Closers } from './closers.js'
+import { startDamageCheck } from './damage-check.js'
 import { downChore, isAskedToStop } from './down.js'
 import { HERE } from './healthy.js'
 import { sayHello } from './hello.js'
 import { endable, type Running, stoppedBefore } from './running.js'
-import { saveTheRest, storeChore } from './store-watch.js'
+import { saveTheRest, storeChore, warnOfOlderStore } from './store-watch.js'
 import { LEASES, workerChores } from './worker-chores.js'
 
 export interface WorkerIdentity {
@@ -50,11 +51,13 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
   const parts = { store, queue, api, log, now: systemClock.now }
   const { workerId = HERE + randomUUID(), startedAt = parts.now() } = opened
   await takeApi({ store, apiUrl: settings.apiUrl })
+  const damageCheck = await startDamageCheck(parts, closers)
   await recordUnsaved(parts)
   const { done, end } = endable()
 
   const setPace = () => followLimit({ ...parts, rateLimit: settings.rateLimit })
   while ((await checkEpoch({ ...parts, setPace })) === 'elsewhere') await sleep(200)
+  await warnOfOlderStore(parts)
   const account = await firstAccount(() => refreshAccount(parts))
   // Where others work, one of them keeps the pace; see worker-chores.ts.
   if ((await queue.fleet.workers()) === 0) await setPace()
@@ -81,7 +84,7 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
   let isSaving = false
   closers.add(async () => {
     isSaving = true
-    await saveTheRest(parts, handler.unsaved()).finally(() => {
+    await saveTheRest(parts, handler.unsaved).finally(() => {
       isSaving = false
     })
   })
@@ -98,6 +101,7 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
         trouble: () => store.trouble() ?? handler.trouble(),
       }),
       storeChore(store, log),
+      damageCheck,
       downChore(queue, startedAt, end.well),
     ],
     log,

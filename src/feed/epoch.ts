@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchQueue } from '../queue/search-queue.js'
@@ -11,7 +12,7 @@ import type { Store } from '../store/store.js'
  * would die with Redis.
  */
 export interface EpochParts {
-  readonly store: Pick<Store, 'id' | 'path' | 'feed' | 'pauses'>
+  readonly store: Pick<Store, 'id' | 'path' | 'createdAt' | 'feed' | 'pauses'>
   readonly queue: Pick<SearchQueue, 'fleet' | 'gate'>
   readonly log: Logger
   readonly now: () => number
@@ -53,7 +54,7 @@ export async function refuseAnothersRedis({
   store,
   queue,
 }: {
-  readonly store: Pick<Store, 'id' | 'path'>
+  readonly store: Pick<Store, 'id' | 'path' | 'createdAt'>
   readonly queue: Pick<SearchQueue, 'fleet'>
 }): Promise<void> {
   const found = await queue.fleet.epoch()
@@ -92,9 +93,23 @@ async function restoreGate(parts: EpochParts): Promise<void> {
   await parts.setPace()
 }
 
-function anothersRedis(store: Pick<Store, 'id' | 'path'>, found: string, redis: string): ConfigurationError {
+/** A private Redis only ever serves the store beside it: where it holds another one's searches, that store is gone. */
+function anothersRedis(
+  store: Pick<Store, 'id' | 'path' | 'createdAt'>,
+  found: string,
+  redis: string,
+): ConfigurationError {
+  const { id, path, createdAt } = store
+  if (!redis.startsWith('Private Redis'))
+    return new ConfigurationError(
+      `${redis} belongs to another store (${found}); this one is ${id} (${path}, made at ${createdAt}). ` +
+        'Set TRACKYARD_REDIS_URL to a Redis of its own, or TRACKYARD_DATA_DIR to the store that belongs to it. ' +
+        'If this store was lost and made anew, restore it first: docs/backup.md.',
+    )
   return new ConfigurationError(
-    `${redis} belongs to another store (${found}); this one is ${store.id} (${store.path}). ` +
-      'Set TRACKYARD_REDIS_URL to a Redis of its own, or TRACKYARD_DATA_DIR to the store that belongs to it.',
+    `The store looks lost: the private Redis beside it still holds the searches of store ${found}, but ${path} is store ${id}, ` +
+      `made at ${createdAt}. Earlier batches, answers and paid rows are not in it. To restore them: \`trackyard-batch down\`, ` +
+      `put your backup, or a trackyard.rescued-….db, in its place (remove ${path}-wal and -shm first), start again; see docs/backup.md. ` +
+      `To go on without them, and pay again for what you submit again: \`trackyard-batch down\`, then remove ${dirname(path)}/redis.`,
   )
 }

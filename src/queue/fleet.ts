@@ -65,6 +65,7 @@ export function openFleet(parts: {
   const epochKey = `${prefix}:store`
   const stopKey = `${prefix}:stop`
   const limitKey = `${prefix}:limit`
+  const latestCallKey = `${prefix}:latest-call`
   const workersKey = `${prefix}:workers`
   const workerKey = (id: string) => `${prefix}:worker:${id}`
   const leaseKey = (chore: string) => `${prefix}:lease:${chore}`
@@ -105,6 +106,10 @@ export function openFleet(parts: {
       if (limit === null || limit === 'auto') return limit
       return Number.isFinite(Number(limit)) ? Number(limit) : null
     },
+    keepLatestCall: async (call) => {
+      await redis.set(latestCallKey, String(call))
+    },
+    latestCall: async () => Number(await redis.get(latestCallKey)),
     beat: async ({ id, trouble }) => {
       const said = trouble === null ? '' : JSON.stringify(trouble)
       await redis.multi().set(workerKey(id), said, 'PX', WORKER_LIVES_MS).sadd(workersKey, id).exec()

@@ -156,6 +156,10 @@ export interface Fleet {
   keepLimit(limit: number | 'auto'): Promise<void>
   /** Null: nobody has said so lately. */
   keptLimit(): Promise<number | 'auto' | null>
+  /** The number of the latest call in the store: one that has fewer was restored from an older backup. */
+  keepLatestCall(call: number): Promise<void>
+  /** 0: not known. */
+  latestCall(): Promise<number>
   /** A worker says that it lives (expires after 15 s), and what keeps it from calling. */
   beat(worker: { readonly id: string; readonly trouble: StoreTrouble | null }): Promise<void>
   leave(workerId: string): Promise<void>

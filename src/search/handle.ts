@@ -65,8 +65,8 @@ export interface SearchHandler {
   handle(job: { readonly ref: SearchRef }): Promise<Step>
   /** Null: the record takes what is written. */
   trouble(): StoreTrouble | null
-  /** Ends of calls that are not in the store yet. */
-  unsaved(): readonly UnsavedEnd[]
+  /** Ends of calls that are not in the store yet; `andRecent`: and those of the last minute. */
+  unsaved(andRecent: boolean): readonly UnsavedEnd[]
 }
 
 export function searchHandler(parts: SearchParts): SearchHandler {

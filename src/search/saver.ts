@@ -16,8 +16,8 @@ export interface Saver {
    * @param end what is being saved, for a worker that must end before it succeeds
    */
   save<T>(write: () => Promise<T>, end?: UnsavedEnd): Promise<T>
-  /** What is still not saved. */
-  unsaved(): readonly UnsavedEnd[]
+  /** What is still not saved. `andRecent`: and what was, in the last minute of calls, to a store that turned out to be damaged. */
+  unsaved(andRecent: boolean): readonly UnsavedEnd[]
   /** Resolves when no save is failing: the moment for a new call. */
   settled(): Promise<void>
   readonly trouble: Pick<Trouble, 'current'>
@@ -25,11 +25,16 @@ export interface Saver {
 
 const SHORTEST_MS = 100
 const LONGEST_MS = 5000
+/** Damage is noticed sooner in all but the largest stores. */
+const RECENT_MS = 60_000
+/** Some megabytes. */
+const MOST_RECENT = 500
 
 export function openSaver(parts: { readonly log: Logger; readonly clock: Clock }): Saver {
   const trouble = openTrouble('save', parts.clock)
   const failing = new Set<symbol>()
   const ends = new Map<symbol, UnsavedEnd>()
+  let recent: { readonly savedAtMs: number; readonly end: UnsavedEnd }[] = []
   let waiting: (() => void)[] = []
 
   function failed(save: symbol, error: UnreachableError): void {
@@ -43,6 +48,11 @@ export function openSaver(parts: { readonly log: Logger; readonly clock: Clock }
     failing.add(save)
   }
 
+  function remember(end: UnsavedEnd): void {
+    const savedAtMs = parts.clock.monotonicMs()
+    recent = [...recent.filter((one) => savedAtMs - one.savedAtMs < RECENT_MS), { savedAtMs, end }].slice(-MOST_RECENT)
+  }
+
   function over(save: symbol): void {
     if (!failing.delete(save) || failing.size > 0) return
     trouble.over()
@@ -53,12 +63,12 @@ export function openSaver(parts: { readonly log: Logger; readonly clock: Clock }
 
   return {
     trouble,
-    unsaved: () => [...ends.values()],
+    unsaved: (andRecent) => [...(andRecent ? recent.map(({ end }) => end) : []), ...ends.values()],
     async save(write, end) {
       const save = Symbol('save')
       if (end !== undefined) ends.set(save, end)
       try {
-        return await pRetry(write, {
+        const written = await pRetry(write, {
           retries: Number.POSITIVE_INFINITY,
           minTimeout: SHORTEST_MS,
           maxTimeout: LONGEST_MS,
@@ -68,6 +78,8 @@ export function openSaver(parts: { readonly log: Logger; readonly clock: Clock }
             if (error instanceof UnreachableError) failed(save, error)
           },
         })
+        if (end !== undefined) remember(end)
+        return written
       } finally {
         ends.delete(save)
         over(save)

@@ -92,6 +92,8 @@ export interface CallLedger {
   ): Promise<{ readonly endedProbe: boolean }>
   /** Whether this call was made for that search. */
   isOf(callId: number, ref: Pick<SearchRef, 'fingerprint' | 'generation'>): Promise<boolean>
+  /** The number of the latest call; 0: none was made. */
+  latest(): Promise<number>
   /** How many calls were sent after `from`, up to and with `to`. */
   sentBetween(from: number, to: number): Promise<number>
   /** Open calls older than that become `unknown` (they stay charged). Returns how many. */

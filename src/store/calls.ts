@@ -35,6 +35,8 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
             [callId, fingerprintBytes(fingerprint), generation],
           ) !== undefined,
       ),
+    latest: async () =>
+      connection.read(() => connection.get<{ id: number | null }>('select max(id) as id from call')?.id ?? 0),
     ageOut: async (sentBefore) =>
       connection.write(() => {
         const old = connection.all<LedgerCall>(

@@ -9,21 +9,22 @@ import { ConfigurationError } from '../domain/errors.js'
  */
 export function driverError(error: unknown): ConfigurationError | null {
   if (!(error instanceof Error)) return null
-  const cause = causeOf(error)
-  return cause === null
-    ? null
-    : new ConfigurationError(`better-sqlite3, which reads and writes the store, ${cause}`, { cause: error })
+  // It would only list the thirteen places where the compiled file is not.
+  if (error.message.startsWith('Could not locate the bindings file'))
+    return new ConfigurationError(
+      `${DRIVER} was not built: its install script did not run (--ignore-scripts, or pnpm without approval). ${remedy('approve')}`,
+    )
+  if (errorCode(error) !== 'ERR_DLOPEN_FAILED') return null
+  return new ConfigurationError(`${DRIVER} ${whyNotLoaded(error.message)}. ${remedy('rebuild')}`, { cause: error })
 }
 
-function causeOf(error: Error): string | null {
-  // The package "bindings" found no compiled file in any of the places where it looks.
-  if (error.message.startsWith('Could not locate the bindings file'))
-    return `was not built: its install script did not run (--ignore-scripts, or pnpm without approval). ${remedy('approve')}`
-  if (errorCode(error) !== 'ERR_DLOPEN_FAILED') return null
-  const versions = [...error.message.matchAll(/NODE_MODULE_VERSION (\d+)/g)].map((match) => match[1])
-  if (versions.length > 0)
-    return `was built for another version of Node (module version ${versions[0]}; this is Node ${process.version}, ${process.versions.modules}). ${remedy('rebuild')}`
-  return `cannot be loaded on this machine (${process.platform} ${process.arch}: ${firstLine(error.message)}). It was built for another system, processor or C library, or its file is damaged. ${remedy('rebuild')}`
+const DRIVER = 'better-sqlite3, which reads and writes the store,'
+
+function whyNotLoaded(message: string): string {
+  const [built] = [...message.matchAll(/NODE_MODULE_VERSION (\d+)/g)].map((match) => match[1])
+  return built === undefined
+    ? `cannot be loaded on this machine (${process.platform} ${process.arch}: ${message.split('\n')[0]}). It was built for another system, processor or C library, or its file is damaged`
+    : `was built for another version of Node (module version ${built}; this is Node ${process.version}, ${process.versions.modules})`
 }
 
 function remedy(what: 'approve' | 'rebuild'): string {
@@ -44,8 +45,4 @@ function installation(): { readonly directory: string; readonly pnpm: boolean } 
   const pnpm = path.indexOf('/node_modules/.pnpm/')
   if (pnpm >= 0) return { directory: path.slice(0, pnpm), pnpm: true }
   return { directory: path.slice(0, path.lastIndexOf('/node_modules/')), pnpm: false }
-}
-
-function firstLine(text: string): string {
-  return text.split('\n')[0] ?? text
 }

@@ -18,7 +18,7 @@ import { MIGRATIONS, SCHEMA_VERSION } from './migrations.js'
 import { notificationRecord } from './notifications.js'
 import { pauseRecord } from './pauses.js'
 import { reports } from './reports.js'
-import { openRescue } from './rescue.js'
+import { COPY_MARK, openRescue, remainsOf } from './rescue.js'
 import type { Store } from './store.js'
 import { damageSentence, isBusy, isDamage, storeError } from './store-error.js'
 
@@ -76,6 +76,7 @@ function assemble(connection: Connection): Store {
   return {
     id,
     path,
+    createdAt: createdAt(connection),
     trouble: rescue.trouble,
     rescue: rescue.run,
     reportDamage: files.reportDamage,
@@ -96,6 +97,10 @@ function assemble(connection: Connection): Store {
   }
 }
 
+function createdAt(connection: Connection): string {
+  return connection.get<{ at: string | null }>('select min(timestamp) as at from kysely_migration')?.at ?? ''
+}
+
 function pageBytes(connection: Connection): number {
   const pages = connection.get<{ page_count: number }>('pragma page_count')?.page_count ?? 0
   return pages * (connection.get<{ page_size: number }>('pragma page_size')?.page_size ?? 0)
@@ -113,8 +118,23 @@ function prepareFile(path: string, readOnly: boolean): void {
     throw new ConfigurationError(
       `There is no store at ${path} yet: submit a catalog first, or check TRACKYARD_DATA_DIR.`,
     )
+  refuseBesideRemains(path)
   makeDirectory(dirname(path))
   closeSync(openSync(path, 'a', 0o600))
+}
+
+/** What lies beside a store that is gone: a new, empty one in its place would hide that. */
+function refuseBesideRemains(path: string): void {
+  const remains = remainsOf(path)
+  if (remains.length === 0) return
+  const rescued = remains.filter((name) => name.includes(COPY_MARK))
+  const next =
+    rescued.length > 0
+      ? `${rescued.at(-1)} holds all that it held: remove ${path}-wal and -shm if they are there, rename it to ${path}, start again.`
+      : 'Restore a backup (docs/backup.md).'
+  throw new ConfigurationError(
+    `The store ${path} is gone, but ${remains.join(', ')} of it is still there. ${next} To begin a new store, move these files elsewhere.`,
+  )
 }
 
 /** One by one: in a file system that makes none (/proc), Node's own way to make all at once tries for ever. */

@@ -1,4 +1,14 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, extname, join } from 'node:path'
 import type { StoreTrouble } from '../domain/store-trouble.js'
@@ -19,8 +29,9 @@ export interface Rescue {
   /**
    * Saves what is in danger, once. The copy waits for calls in flight, so that it has their answers.
    * @param last this process ends: do not wait
+   * @returns false: what was committed is not safe
    */
-  run(last: boolean): Promise<void>
+  run(last: boolean): Promise<boolean>
 }
 
 /** A call that is still open then belongs to a process that died. */
@@ -87,6 +98,7 @@ export function openRescue(connection: Connection): Rescue {
       const before = running
       running = (before ?? Promise.resolve()).then(() => tryOnce(last))
       await running
+      return rescued.kind !== 'failed'
     },
   }
 }
@@ -113,7 +125,7 @@ function hasState(path: string, state: string): boolean {
   }
 }
 
-const COPY_MARK = '.rescued-'
+export const COPY_MARK = '.rescued-'
 
 function copiesOf(path: string): string[] {
   const beginning = basename(path, extname(path)) + COPY_MARK
@@ -126,6 +138,25 @@ function copiesOf(path: string): string[] {
       return []
     }
   })
+}
+
+/** Names of what a store left beside it: its log, copies that were rescued, ends of calls that it did not take. */
+export function remainsOf(path: string): string[] {
+  const directory = dirname(path)
+  if (!existsSync(directory)) return []
+  const name = basename(path)
+  const base = basename(path, extname(path))
+  const isLog = (file: string) => file === `${name}-wal` && statSync(join(directory, file)).size > 0
+  return readdirSync(directory)
+    .filter(
+      (file) =>
+        isLog(file) || isKept(file, `${base}${COPY_MARK}`, extname(path)) || isKept(file, `${base}.unsaved-`, '.jsonl'),
+    )
+    .sort()
+}
+
+function isKept(file: string, beginning: string, ending: string): boolean {
+  return file.startsWith(beginning) && file.endsWith(ending)
 }
 
 /** The directory may be gone or unwritable. */

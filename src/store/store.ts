@@ -36,6 +36,8 @@ export interface Store {
   readonly id: string
   /** Where the file is, for people. */
   readonly path: string
+  /** When it was made, for people. */
+  readonly createdAt: string
   readonly batches: BatchRecord
   readonly feed: FeedRecord
   readonly calls: CallLedger
@@ -50,8 +52,11 @@ export interface Store {
    * they are not, nothing new is begun: claims and changes are refused with `UnreachableError`; the ends of calls are taken.
    */
   trouble(): StoreTrouble | null
-  /** Saves what only this process still has of a lost store. `last`: this process is about to close it. */
-  rescue(last: boolean): Promise<void>
+  /**
+   * Saves what only this process still has of a lost store. `last`: this process is about to close it. False: what was
+   * committed is not safe, since the store is damaged, or a copy could not be written.
+   */
+  rescue(last: boolean): Promise<boolean>
   /** A check found it damaged: nothing new is begun. */
   reportDamage(what: string): void
   close(): Promise<void>

@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process'
+import { statSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { ConfigurationError } from '../domain/errors.js'
+import type { Logger } from '../domain/logger.js'
+import type { Store } from '../store/store.js'
+import { damageSentence } from '../store/store-error.js'
+import type { Chore } from './chores.js'
+import type { Closers } from './closers.js'
+
+/**
+ * Reads the whole store for damage: when a worker starts, and again when the file was written to (by us, that is once in
+ * 16 MiB of log). SQLite itself notices damage only where it reads, and much of a store stays in its cache. A million rows with 300,000 answers (1.5 GB) take
+ * 4 s, or 20 s from a cold disk, so a child process does it, at most a hundredth of the time.
+ */
+const LOOK_EVERY_MS = 2000
+const SHORTEST_REST_MS = 2000
+const RESTS_FOR_ITS_DURATION = 100
+/** A start does not wait for longer: what is found later stops the calls. */
+const START_WAITS_MS = 3000
+
+const ENTRY = fileURLToPath(new URL('../../workers/check-store.js', import.meta.url))
+
+/** @throws ConfigurationError for a store whose damage is found at once */
+export async function startDamageCheck(
+  { store, log }: { readonly store: Pick<Store, 'path' | 'trouble' | 'reportDamage'>; readonly log: Logger },
+  closers: Closers,
+): Promise<Chore> {
+  const ending = new AbortController()
+  closers.add(() => ending.abort())
+  let problem: string | null = null
+  let writtenAt = Number.NaN
+  let nextAt = 0
+
+  async function check(): Promise<void> {
+    if (store.trouble() !== null || performance.now() < nextAt || timeOfWrite(store.path) === writtenAt) return
+    writtenAt = timeOfWrite(store.path)
+    const startedAt = performance.now()
+    try {
+      problem = await checkInChild(store.path, ending.signal)
+    } catch (error) {
+      if (!ending.signal.aborted) log.warn({ err: error }, 'the store could not be checked for damage')
+    }
+    const now = performance.now()
+    nextAt = now + Math.max(SHORTEST_REST_MS, RESTS_FOR_ITS_DURATION * (now - startedAt))
+    if (problem !== null) store.reportDamage(problem)
+  }
+
+  await Promise.race([check(), sleep(START_WAITS_MS, undefined, { signal: ending.signal, ref: false })])
+  if (problem !== null) throw new ConfigurationError(damageSentence(store.path, problem))
+  return { name: 'check the store for damage', everyMs: LOOK_EVERY_MS, restsFirst: true, run: check }
+}
+
+/** It needs no setting, and is to see no secret. */
+async function checkInChild(path: string, signal: AbortSignal): Promise<string | null> {
+  const { stdout } = await promisify(execFile)(process.execPath, [ENTRY, path], { signal, env: {} })
+  return JSON.parse(stdout) as string | null
+}
+
+function timeOfWrite(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.NaN
+}
