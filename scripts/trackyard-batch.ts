@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { exitAtSignal, interruptSignal } from '../src/app/process.js'
+import { exitAtSignal, interruptSignal, workingDirectory } from '../src/app/process.js'
 
 exitAtSignal((sentence) => process.stderr.write(`${sentence}\n`))
 // Behind the line above, because reading the program takes a moment.
@@ -12,7 +12,9 @@ const code = await run(process.argv.slice(2), {
     return process.stdin
   },
   env: process.env,
-  cwd: process.cwd(),
+  get cwd() {
+    return workingDirectory()
+  },
   interruptSignal,
 })
 process.exitCode = code

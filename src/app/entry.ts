@@ -11,6 +11,7 @@ import type { Running } from './running.js'
 /** What a process brings along; entry points pass theirs, tests pass their own. */
 export interface Surroundings {
   readonly env: Environment
+  /** May throw a ReportedError: it is asked for when it is needed. */
   readonly cwd: string
   readonly stderr: NodeJS.WriteStream
 }

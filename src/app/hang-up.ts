@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { isatty } from 'node:tty'
+import { shellWord } from '../config/env-file.js'
 
 /**
  * Whether a closed terminal must not stop this process: it was started under `nohup`, or by a shell that ignores SIGHUP.
@@ -8,8 +9,8 @@ import { isatty } from 'node:tty'
  * the shell's word for what it ran, the write-only /dev/null that `nohup` gives to who read from a terminal, and the
  * shell's own disposition. Without /proc only the first is seen.
  */
-export function isHangUpIgnored(env: Readonly<Record<string, string | undefined>> = process.env): boolean {
-  return basename(env._ ?? '') === 'nohup' || isStdinWriteOnly() || isIgnoredByShell()
+export function isHangUpIgnored(): boolean {
+  return basename(shellWord()) === 'nohup' || isStdinWriteOnly() || isIgnoredByShell()
 }
 
 /** `flags:` is octal; its last two bits say how the file was opened. */

@@ -1,4 +1,4 @@
-import { type ExitCode, ReportedError } from '../domain/errors.js'
+import { type ExitCode, ReportedError, UsageError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { isHangUpIgnored, leaveClosedTerminal } from './hang-up.js'
 import { ASKED_TO_END, type Running } from './running.js'
@@ -37,6 +37,17 @@ export async function runService(
 /** The parent, `up`, cannot tell a SIGTERM to a child from `down` by exit code 0. */
 function tellParent(): void {
   if (process.connected) process.send?.(ASKED_TO_END)
+}
+
+/** @throws UsageError when it was removed meanwhile */
+export function workingDirectory(): string {
+  try {
+    return process.cwd()
+  } catch (error) {
+    throw new UsageError('The current directory does not exist any more: change to another one and try again.', {
+      cause: error,
+    })
+  }
 }
 
 /** What closing may take beyond the grace: connections, the store's last commit. */

@@ -1,3 +1,4 @@
+import { errorCode } from '../domain/error-code.js'
 import { type ExitCode, ReportedError } from '../domain/errors.js'
 import { type Cli, openCli } from './cli.js'
 import { type Io, isClosedOutput, watchOutput } from './io.js'
@@ -28,10 +29,22 @@ function report(error: unknown, cli: Cli): ExitCode {
     if (cli.debug) cli.whisper(stackOf(error))
     return error.exitCode
   }
+  if (isRefusedBySystem(error)) {
+    cli.say(
+      `The system refused: ${error.message}. Check the path, its permissions, the space on the disk and the limits of this user.`,
+    )
+    if (cli.debug) cli.whisper(stackOf(error))
+    return 1
+  }
   cli.say(`Unexpected error: ${error instanceof Error ? error.message : String(error)}`)
   if (cli.debug) cli.whisper(stackOf(error))
   else cli.say('This is a bug or a broken machine; set TRACKYARD_LOG_LEVEL=debug to see where it happened.')
   return 1
+}
+
+/** A plain mistake that nobody expected here, such as a link that leads back to itself: no bug of ours. */
+function isRefusedBySystem(error: unknown): error is Error {
+  return error instanceof Error && 'syscall' in error && /^E[A-Z0-9]+$/.test(errorCode(error))
 }
 
 function stackOf(error: unknown): string {

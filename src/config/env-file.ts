@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { errorCode } from '../domain/error-code.js'
 import { ConfigurationError } from '../domain/errors.js'
 import { foundInstead } from './file-error.js'
+import { readSmallFile } from './small-file.js'
 
 /**
  * The environment as a program sees it: the process's own, and behind it a `.env` in the working
@@ -23,6 +23,11 @@ export function readEnvironment(
   const file = readEnvFile(join(options.directory ?? process.cwd(), '.env'))
   const ours = Object.entries(file).filter(([name]) => name.startsWith(PREFIX))
   return { ...Object.fromEntries(ours), ...(options.env ?? process.env) }
+}
+
+/** The program that a shell says it started; empty where none says so. */
+export function shellWord(): string {
+  return process.env._ ?? ''
 }
 
 /** @returns empty when there is no such file. Throws `ConfigurationError` when it cannot be read or understood. */
@@ -48,9 +53,7 @@ export function readEnvFile(path: string): Record<string, string> {
 function readText(path: string): string | null {
   try {
     // Node's parser drops a lone CR and so would put two lines into one value.
-    return readFileSync(path, 'utf8')
-      .replace(/^\uFEFF/, '')
-      .replace(/\r\n?/g, '\n')
+    return readSmallFile(path).replace(/\r\n?/g, '\n')
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return null
     throw new ConfigurationError(`${path}: expected a file of NAME=value lines, found ${foundInstead(error)}.`, {

@@ -1,9 +1,9 @@
-import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ConfigurationError } from '../domain/errors.js'
 import { contradictions } from './contradictions.js'
 import type { Environment } from './env-file.js'
 import { readKeyFile } from './key-file.js'
+import { homeDirectory } from './readers.js'
 import type { Secret } from './secret.js'
 import { SETTING_TABLE, type Setting, type SettingName } from './setting-table.js'
 import type { Settings } from './settings.js'
@@ -41,7 +41,7 @@ export function loadSettings(env: Environment): Settings {
   const settings: Settings = {
     apiKey: apiKey(),
     apiUrl: required('TRACKYARD_API_URL', t.TRACKYARD_API_URL),
-    dataDir: optional('TRACKYARD_DATA_DIR', t.TRACKYARD_DATA_DIR) ?? defaultDataDir(env),
+    dataDir: optional('TRACKYARD_DATA_DIR', t.TRACKYARD_DATA_DIR) ?? dataDirByDefault(),
     redisUrl: optional('TRACKYARD_REDIS_URL', t.TRACKYARD_REDIS_URL),
     concurrency: required('TRACKYARD_CONCURRENCY', t.TRACKYARD_CONCURRENCY),
     rateLimit: required('TRACKYARD_RATE_LIMIT', t.TRACKYARD_RATE_LIMIT),
@@ -75,6 +75,13 @@ export function loadSettings(env: Environment): Settings {
   }
   if (problems.length > 0) throw new ConfigurationError(report(problems))
   return Object.freeze(settings)
+
+  function dataDirByDefault(): string {
+    const dir = defaultDataDir(env)
+    if (dir === null && !failed.has('TRACKYARD_DATA_DIR'))
+      problem('TRACKYARD_DATA_DIR', 'expected a directory, because this user has no home directory, found none')
+    return dir ?? ''
+  }
 
   function apiKey(): Secret | null {
     const direct = optional('TRACKYARD_API_KEY', t.TRACKYARD_API_KEY)
@@ -116,11 +123,10 @@ function shownAddress(text: string): string {
   return JSON.stringify(`${protocol}//${before}${host}${search === '' && hash === '' ? '' : '/…'}`)
 }
 
-function defaultDataDir(env: Environment): string {
-  return join(
-    env.XDG_STATE_HOME ? resolve(env.XDG_STATE_HOME) : join(env.HOME || homedir(), '.local', 'state'),
-    'trackyard-batch',
-  )
+function defaultDataDir(env: Environment): string | null {
+  if (env.XDG_STATE_HOME) return join(resolve(env.XDG_STATE_HOME), 'trackyard-batch')
+  const home = env.HOME || homeDirectory()
+  return home === null ? null : join(home, '.local', 'state', 'trackyard-batch')
 }
 
 function report(problems: readonly string[]): string {

@@ -60,7 +60,22 @@ export function secretLike(pattern: RegExp, expected: string): Reader<Secret> {
 
 /** Absolute; `~/` is the home directory, because a `.env` has no shell to say so. */
 export function path(): Reader<string> {
-  return z.string().transform((text) => resolve(text.replace(/^~(?=\/|$)/, homedir())))
+  const error = 'a path without ~, since this user has no home directory'
+  return z
+    .string()
+    .refine((text) => !IN_HOME.test(text) || homeDirectory() !== null, { error })
+    .transform((text) => resolve(text.replace(IN_HOME, () => homeDirectory() ?? '')))
+}
+
+const IN_HOME = /^~(?=\/|$)/
+
+/** Null for a user that the system does not know, such as one that a container was told to run as. */
+export function homeDirectory(): string | null {
+  try {
+    return homedir()
+  } catch {
+    return null
+  }
 }
 
 /** Origin and path in canonical form (small letters, no default port), without the slash at its end: addresses are compared. */

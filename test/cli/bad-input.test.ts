@@ -1,13 +1,17 @@
+import { symlink } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { Writable } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { COMMANDS } from '../../src/cli/commands.js'
+import { SETTING_NAMES } from '../../src/config/setting-table.js'
 import { type Desk, openDesk } from './setup.js'
 
 let desk: Desk
 beforeAll(async () => {
   desk = await openDesk({ credits: 0 })
   await desk.file('films.csv', 'id,title,mood\nA,Harbor,calm\n')
+  await symlink('loop.csv', join(desk.dir, 'loop.csv'))
 })
 afterAll(() => desk.close())
 
@@ -38,6 +42,15 @@ const value = fc.oneof(
   ),
   fc.constantFrom(
     'nowhere.csv',
+    'loop.csv',
+    'films.csv/x',
+    '/proc/self/mem',
+    '/dev/full',
+    'x'.repeat(300),
+    '99999999999999999999',
+    '/',
+    '~',
+    '\uD800',
     'nowhere/x',
     '/dev/null',
     'list',
@@ -70,6 +83,49 @@ test('any words end with a documented code, a sentence unless it is 0, no stack 
     }),
     { numRuns: 80 },
   )
+})
+
+/** Settings that end a command soon whatever they are: no address that somebody could hang at. */
+const setting = fc.tuple(
+  fc.constantFrom(
+    ...SETTING_NAMES.filter(
+      (each) => !['TRACKYARD_API_URL', 'TRACKYARD_REDIS_URL', 'TRACKYARD_DATA_DIR'].includes(each),
+    ),
+  ),
+  value.filter((text) => !text.includes('\0')),
+)
+
+test('any settings end with a documented code and a sentence, and are never called a bug', async () => {
+  const command = fc.constantFrom(['status'], ['account', '--json'], ['submit', 'films.csv', '--query', '{title}'])
+  await fc.assert(
+    fc.asyncProperty(command, fc.array(setting, { maxLength: 3 }), async (argv, settings) => {
+      const { code, stderr } = await desk.type(argv, { env: Object.fromEntries(settings) })
+      expect([0, 2, 3, 4, 78]).toContain(code)
+      expect(stderr).not.toMatch(/\n +at |Unexpected error|a bug/)
+      if (code !== 0) expect(stderr).toMatch(/\S+ \S+/)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test.each([
+  ['/dev/null/x', /a file stands where its directory would be/],
+  ['/proc/x', /cannot be made/],
+  ['loop.csv', /cannot be made/],
+  [`too-long-${'x'.repeat(300)}`, /cannot be made/],
+])('%#: a data directory that cannot be is said', async (dir, sentence) => {
+  const { code, stderr } = await desk.type(['status'], { env: { TRACKYARD_DATA_DIR: resolve(desk.dir, dir) } })
+  expect(stderr).toMatch(sentence)
+  expect([3, 78]).toContain(code)
+})
+
+test('a simulator takes no port that is in use, and no latency that a timer cannot wait', async () => {
+  const port = new URL(desk.simulator.url).port
+  expect(await desk.type(['simulate', '--port', port])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining(`Port ${port} is in use`),
+  })
+  expect((await desk.type(['simulate', '--latency', '99999999999'])).code).toBe(2)
 })
 
 test.each([

@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll, describe, expect, test } from '@jest/globals'
 import { loadSettings, requireApiKey } from '../../src/config/load-settings.js'
@@ -264,6 +264,22 @@ describe('the API key', () => {
       expect(text).not.toContain(KEY)
     }
   })
+})
+
+test.each([
+  ['a device', '/dev/zero', 'a device'],
+  ['an empty device', '/dev/null', 'an empty one'],
+  ['a large file', 'large', 'more than 1 MB'],
+  ['a loop', 'loop', 'a link that leads back to itself'],
+  ['a file as a folder', 'large/x', 'nothing, since a part of the path is a file'],
+  ['a long name', 'x'.repeat(300), 'a path that is too long'],
+])('as the key file %s is refused in words', (_what, name, found) => {
+  const here = mkdtempSync(join(directory, 'odd-'))
+  writeFileSync(join(here, 'large'), 'k'.repeat(1024 * 1024 + 1))
+  symlinkSync('loop', join(here, 'loop'))
+  expect(refusal({ TRACKYARD_API_KEY_FILE: resolve(here, name) })).toContain(
+    `expected a file that holds the API key, found ${found} at `,
+  )
 })
 
 test.each([

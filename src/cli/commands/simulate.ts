@@ -15,6 +15,10 @@ interface SimulateOptions {
   readonly latency: number
 }
 
+const MANY = 1_000_000_000
+/** Of a timer that is longer Node makes one of a millisecond. */
+const LONGEST_LATENCY_MS = 600_000
+
 export function define(command: Command, act: Act): void {
   command
     .description(
@@ -25,9 +29,9 @@ export function define(command: Command, act: Act): void {
     .addOption(
       new Option('--tier <tier>', 'sets balance and limits').choices(['free', 'starter', 'pro']).default('pro'),
     )
-    .option('--credits <n>', "balance at the start (default: the tier's)", wholeNumber(0))
-    .option('--per-minute <n>', "calls a minute (default: the tier's)", wholeNumber(1))
-    .option('--latency <ms>', 'milliseconds until it answers', wholeNumber(0), 150)
+    .option('--credits <n>', "balance at the start (default: the tier's)", wholeNumber(0, MANY))
+    .option('--per-minute <n>', "calls a minute (default: the tier's)", wholeNumber(1, MANY))
+    .option('--latency <ms>', 'milliseconds until it answers', wholeNumber(0, LONGEST_LATENCY_MS), 150)
     .action((options: SimulateOptions) => act((cli) => simulate(cli, options)))
   examples(command, 'trackyard-batch simulate --credits 1000 --per-minute 60')
   command.addHelpText('after', CONTROLS_HELP)
@@ -55,7 +59,7 @@ async function simulate(cli: Cli, options: SimulateOptions): Promise<ExitCode> {
       ...(credits === undefined ? {} : { credits }),
       ...(perMinute === undefined ? {} : { perMinute }),
     }).catch((error: unknown) => {
-      throw inUse(error) ? new UsageError(`Port ${port} is in use: choose another with --port.`) : error
+      throw cannotListen(error, port) ?? error
     })
     cli.print(
       [
@@ -81,6 +85,13 @@ async function simulate(cli: Cli, options: SimulateOptions): Promise<ExitCode> {
   }
 }
 
-function inUse(error: unknown): boolean {
-  return errorCode(error) === 'EADDRINUSE'
+function cannotListen(error: unknown, port: number): UsageError | null {
+  switch (errorCode(error)) {
+    case 'EADDRINUSE':
+      return new UsageError(`Port ${port} is in use: choose another with --port.`)
+    case 'EACCES':
+      return new UsageError(`Port ${port} may not be opened by this user: choose one above 1023 with --port.`)
+    default:
+      return null
+  }
 }

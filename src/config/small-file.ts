@@ -1,0 +1,30 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+
+/** Far more than settings or a key need. */
+const LARGEST_BYTES = 1024 * 1024
+
+export class NoSmallFileError extends Error {}
+
+/**
+ * A whole file as text, without a byte order mark. A device would give bytes for ever.
+ * @throws what the system says; NoSmallFileError, whose message is a phrase for what was found
+ */
+export function readSmallFile(path: string): string {
+  const fd = openSync(path, 'r')
+  try {
+    const stats = fstatSync(fd)
+    // /dev/null is empty, which is what its user means.
+    if (stats.isBlockDevice() || (stats.isCharacterDevice() && path !== '/dev/null'))
+      throw new NoSmallFileError('a device')
+    const bytes = Buffer.alloc(LARGEST_BYTES + 1)
+    let length = 0
+    for (;;) {
+      const read = readSync(fd, bytes, length, bytes.length - length, null)
+      length += read
+      if (length > LARGEST_BYTES) throw new NoSmallFileError('more than 1 MB')
+      if (read === 0) return bytes.toString('utf8', 0, length).replace(/^\uFEFF/, '')
+    }
+  } finally {
+    closeSync(fd)
+  }
+}
