@@ -41,8 +41,8 @@ import { openDelivery, openRecord } from './parts.js'
 export interface BatchClient {
   /**
    * Loads the rows as a batch and releases it. Rows are streamed: memory does not grow with their number.
-   * @throws UsageError when no row can be searched, no query column is there, a row cannot be JSON, or an option cannot work; ConfigurationError when the
-   * answers on record are those of another API than TRACKYARD_API_URL
+   * @throws UsageError when no row can be searched, no query column is there, a row cannot be JSON, or an option cannot
+   * work; ConfigurationError when the answers on record are those of another API than TRACKYARD_API_URL
    */
   submit(rows: Iterable<Row> | AsyncIterable<Row>, options: SubmitOptions): Promise<SubmittedBatch>
   /** The same without releasing: look at the plan, then release it or drop it. Nothing is spent before. */

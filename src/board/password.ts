@@ -16,12 +16,7 @@ export interface Credentials {
   readonly password: string
 }
 
-export interface PasswordOptions {
-  readonly log: Logger
-  /** The wait after the first wrong password; it doubles each time. Default 250. */
-  readonly firstDelayMs?: number
-}
-
+/** The wait after the first wrong password; it doubles each time. */
 const FIRST_DELAY_MS = 250
 const LONGEST_DELAY_MS = 5000
 /** Requests of one address that wait for their turn; a page asks for about that many files at once. */
@@ -38,8 +33,7 @@ interface Visitor {
   turn: Promise<unknown>
 }
 
-export function requirePassword(credentials: Credentials, options: PasswordOptions): MiddlewareHandler {
-  const { log, firstDelayMs = FIRST_DELAY_MS } = options
+export function requirePassword(credentials: Credentials, { log }: { readonly log: Logger }): MiddlewareHandler {
   const visitors = new Map<string, Visitor>()
   const wanted = digest(credentials.username, credentials.password)
 
@@ -68,7 +62,7 @@ export function requirePassword(credentials: Credentials, options: PasswordOptio
       { address, failures: visitor.failures, repeats: 'board.wrong-password' },
       'wrong user or password for the board',
     )
-    const delayMs = Math.min(LONGEST_DELAY_MS, firstDelayMs * 2 ** (visitor.failures - 1))
+    const delayMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (visitor.failures - 1))
     await sleep(delayMs, undefined, { ref: false })
     return false
   }

@@ -28,8 +28,9 @@ export function isTerminal(stream: Out | In): boolean {
 }
 
 /**
- * Without a listener a failing output would end the process. `trackyard-batch … | head` closes it early, and so does who
- * closes the terminal (EIO): what is written after that is nobody's. Anything else (a full disk behind `> file`) is kept for the end.
+ * Without a listener a failing output would end the process. `trackyard-batch … | head` closes it early, and a
+ * closed terminal answers EIO: what is written after that is nobody's. Anything else (a full disk behind `> file`) is
+ * kept for the end.
  * @returns why not all of stdout was written, where somebody wanted to have it; null when all is well
  */
 export function watchOutput(io: Pick<Io, 'stdout' | 'stderr'>): () => Promise<Error | null> {

@@ -13,7 +13,7 @@ import type { Settings } from './settings.js'
 export function exposures(settings: Settings, from: { readonly env: Environment; readonly cwd: string }): string[] {
   return [
     ...exposedEnvFile(join(from.cwd, '.env')),
-    ...exposedKeyFile(from.env.TRACKYARD_API_KEY_FILE || envFileOf(from.cwd).TRACKYARD_API_KEY_FILE),
+    ...exposedKeyFile(from.env.TRACKYARD_API_KEY_FILE ?? envFileOf(from.cwd).TRACKYARD_API_KEY_FILE),
     ...exposedDataDir(settings.dataDir),
     ...exposedApi(settings.apiUrl),
     ...exposedRedis(settings.redisUrl?.reveal() ?? null),
@@ -87,7 +87,12 @@ function envFileOf(cwd: string): Record<string, string> {
 /** Null: there is none, or this system knows no such rights. */
 function statsOf(path: string): Stats | null {
   if (process.platform === 'win32') return null
-  return statSync(path, { throwIfNoEntry: false }) ?? null
+  try {
+    return statSync(path)
+  } catch {
+    // What is wrong with it is said by who opens it.
+    return null
+  }
 }
 
 function isOpen({ mode }: Stats, bits: number): boolean {

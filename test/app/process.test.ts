@@ -21,17 +21,18 @@ afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL')
 })
 
+/** Without the word of the shell that started this test, perhaps under nohup. */
+const { _, ...env } = process.env
+
 function run(behaviour: string, how: 'alone' | 'as a child of up' = 'alone'): Life {
   return follow(
     how === 'alone'
-      ? spawn(process.execPath, [SERVICE, behaviour], { stdio: ['ignore', 'pipe', 'inherit'] })
-      : fork(SERVICE, [behaviour], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] }),
+      ? spawn(process.execPath, [SERVICE, behaviour], { stdio: ['ignore', 'pipe', 'inherit'], env })
+      : fork(SERVICE, [behaviour], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'], env }),
   )
 }
 
 function runCommand([command = '', ...args]: readonly string[]): Life {
-  // Without the word of the shell that started this test.
-  const { _, ...env } = process.env
   return follow(spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'], env: { ...env, SHELL: '/bin/sh' } }))
 }
 

@@ -52,6 +52,7 @@ describe('files that others may read or change are said, with what mends it', ()
     ])
     file('.env', `TRACKYARD_API_KEY_FILE="${path}"\n`, 0o644)
     expect(said()).toEqual([line(path)])
+    expect(said({ TRACKYARD_API_KEY_FILE: '' })).toEqual([])
     chmodSync(path, 0o400)
     expect(said()).toEqual([])
   })
@@ -71,6 +72,13 @@ describe('files that others may read or change are said, with what mends it', ()
     chmodSync(dir, 0o755)
     expect(said({ TRACKYARD_DATA_DIR: dir })).toEqual([])
   })
+})
+
+test('a data directory that cannot be looked at is left to who opens it', () => {
+  symlinkSync('loop', join(cwd, 'loop'))
+  for (const dir of ['loop', 'nowhere', 'x'.repeat(300)]) {
+    expect(said({ TRACKYARD_DATA_DIR: join(cwd, dir) })).toEqual([])
+  }
 })
 
 describe('what crosses a network in clear is said', () => {

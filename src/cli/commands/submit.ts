@@ -38,7 +38,7 @@ export function define(command: Command, act: Act): void {
   )
   command.addHelpText(
     'after',
-    '\nExit codes: 0 released (or shown, with --dry-run), 2 unusable catalog (such as no row that can be searched), 4 refused or declined, 5 interrupted\n' +
-      'after the release; with --wait as in `wait`.',
+    '\nExit codes: 0 released (or shown, with --dry-run), 2 unusable catalog (also where no row can be searched), 4 refused\n' +
+      'or declined, 5 interrupted after the release; with --wait as in `wait`.',
   )
 }
