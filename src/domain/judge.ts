@@ -4,9 +4,9 @@ import type { Outcome, Refusal } from './outcome.js'
 import type { PauseCause } from './pause-cause.js'
 import {
   isLimitedAlone,
+  isUncompared,
   mostRateLimits,
   mostRefusals,
-  RATE_LIMITS_ALONE,
   type RefusalHistory,
   refusalInWords,
   wordsOf,
@@ -114,12 +114,11 @@ function judgeRateLimit(outcome: Extract<Outcome, { kind: 'rate_limited' }>, con
   const { history, now } = context
   const { refusal, retryAfterMs, daily } = outcome
   const refused = history.rateLimits + 1
-  const isLone = history.isAlone && context.account.isGood && !daily
-  const most = Math.min(mostRateLimits(history), isLone ? RATE_LIMITS_ALONE : Number.POSITIVE_INFINITY)
+  const most = mostRateLimits(history, context.account.isGood && !daily)
   if (refused >= most) return bury(refusedAlone(refusal, `${refused} times`))
   const until = now + serverWaitMs(retryAfterMs ?? DEFAULT_RATE_LIMIT_WAIT_MS)
   const isForAll = refusal.status === 429 || retryAfterMs !== null
-  if (isForAll && !isLimitedAlone(history) && !(history.isAlone && refused > 1 && !daily))
+  if (isForAll && !isLimitedAlone(history) && !(isUncompared(history) && refused > 1 && !daily))
     return { do: 'hold', until, daily, behind: refused > 1, said: wordsOf(refusal) }
   return {
     do: 'defer',

@@ -29,12 +29,12 @@ export const NEVER_REFUSED: RefusalHistory = {
 }
 
 /** A limit of the key would have to hit one search so often in a row, by chance once in so many cases. */
-const ONE_IN = 1_000_000
+const ONE_IN = 1_000_000_000
 const FEWEST_RATE_LIMITS = 4
 /** So many other searches are counted as limited whatever was seen: little evidence asks for more refusals. */
 const PRIOR = 3
-/** With no other search to compare with: by then it was tried for more than an hour, and GET /me was answered. */
-export const RATE_LIMITS_ALONE = 20
+/** With no other search to compare with: by then it was tried for more than an hour. */
+const RATE_LIMITS_UNCOMPARED = 20
 const REFUSALS = 5
 const REFUSALS_UNCOMPARED = 10
 
@@ -47,10 +47,22 @@ export function isLimitedAlone({ rateLimits, othersAnswered, othersLimited }: Re
  * After how many rate limits a search is a dead letter. A limit of the key hits all searches alike, so the share of the
  * others that were limited says how likely so many in a row are. Infinity: nothing speaks against the key's limit.
  */
-export function mostRateLimits({ othersAnswered, othersLimited }: RefusalHistory): number {
-  if (othersAnswered === 0) return Number.POSITIVE_INFINITY
+export function mostRateLimits(history: RefusalHistory, isAccountGood = false): number {
+  const { othersAnswered, othersLimited } = history
+  if (othersAnswered === 0)
+    return isAccountGood && isUncompared(history) ? RATE_LIMITS_UNCOMPARED : Number.POSITIVE_INFINITY
   const share = (othersLimited + PRIOR) / (othersAnswered + othersLimited + PRIOR)
   return Math.max(FEWEST_RATE_LIMITS, Math.ceil(Math.log(ONE_IN) / -Math.log(share)))
+}
+
+/** No other search waits, and none was called since its first refusal: GET /me is all that there is to compare with. */
+export function isUncompared({ isAlone, othersAnswered, othersLimited }: RefusalHistory): boolean {
+  return isAlone && othersAnswered + othersLimited === 0
+}
+
+/** So often that GET /me is worth a question. */
+export function isNearlyTooOften(history: RefusalHistory): boolean {
+  return isUncompared(history) && history.rateLimits + 1 >= RATE_LIMITS_UNCOMPARED
 }
 
 /** After how many 402 a search is a dead letter, each while GET /me showed credits. */

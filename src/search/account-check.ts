@@ -1,6 +1,6 @@
 import { ACCOUNT_UNKNOWN, type AccountCheck } from '../domain/judge.js'
 import type { Outcome } from '../domain/outcome.js'
-import { RATE_LIMITS_ALONE, type RefusalHistory } from '../domain/refusals.js'
+import { isNearlyTooOften, type RefusalHistory } from '../domain/refusals.js'
 
 /**
  * GET /me after a refusal that would concern every search: it is free and says whether that is true. Refusals that come
@@ -40,7 +40,7 @@ function isWorthAsking(outcome: Outcome, history: RefusalHistory): boolean {
     case 'out_of_credits':
       return true
     case 'rate_limited':
-      return history.isAlone && history.rateLimits + 1 >= RATE_LIMITS_ALONE
+      return isNearlyTooOften(history)
     case 'answered':
     case 'unreadable':
     case 'refused':

@@ -1,5 +1,12 @@
 import type { CallOutcome } from '../domain/outcome.js'
-import { mostRateLimits, mostRefusals, NEVER_REFUSED, type RefusalHistory } from '../domain/refusals.js'
+import {
+  isLimitedAlone,
+  isUncompared,
+  mostRateLimits,
+  mostRefusals,
+  NEVER_REFUSED,
+  type RefusalHistory,
+} from '../domain/refusals.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { Connection } from './connection.js'
 import type { LedgerCall } from './ledger.js'
@@ -93,7 +100,7 @@ export function refusedSearches(reader: Connection): readonly RefusedSearch[] {
     const isUnpaid = row.refusals > 0
     const most = isUnpaid ? mostRefusals(history) : mostRateLimits(history)
     // Others are limited as well: it is the key's limit as far as anybody knows.
-    if (!isUnpaid && history.othersAnswered <= history.othersLimited && !history.isAlone) return []
+    if (!isUnpaid && !isLimitedAlone(history) && !isUncompared(history)) return []
     return [
       {
         query: (JSON.parse(row.request) as SearchRequest).query,

@@ -229,7 +229,7 @@ describe('a search that is refused alone', () => {
   })
 
   test('429 ends as a dead letter where the limit of a key cannot explain it', () => {
-    const alone = given({ rateLimits: 3, othersAnswered: 500 })
+    const alone = given({ rateLimits: 4, othersAnswered: 500 })
     expect(judge(limited({ refusal: refusal(429, { error: 'No' }) }), alone)).toMatchObject({
       do: 'bury',
       death: { status: 429, error: 'No' },
@@ -240,14 +240,14 @@ describe('a search that is refused alone', () => {
     // Others answered, others limited, refusals until it is dead.
     [0, 0, Number.POSITIVE_INFINITY],
     [0, 40, Number.POSITIVE_INFINITY],
-    [1, 0, 49],
-    [9, 0, 10],
-    [29, 0, 6],
-    [190, 9, 5],
+    [1, 0, 73],
+    [9, 0, 15],
+    [29, 0, 9],
+    [190, 9, 8],
     [1000, 0, 4],
-    [10, 9, 23],
-    [50, 50, 21],
-    [10, 90, 136],
+    [10, 9, 35],
+    [50, 50, 32],
+    [10, 90, 203],
   ])('with %i others answered and %i limited it takes %d refusals', (othersAnswered, othersLimited, most) => {
     expect(mostRateLimits({ ...NEVER_REFUSED, othersAnswered, othersLimited })).toBe(most)
   })
@@ -257,6 +257,8 @@ describe('a search that is refused alone', () => {
     expect(judge(limited(), last)).toMatchObject({ do: 'bury' })
     expect(judge(limited({ daily: true }), last)).toMatchObject({ do: 'hold' })
     expect(judge(limited(), { ...last, account: ACCOUNT_UNKNOWN })).toMatchObject({ do: 'defer', moreRefusals: null })
+    const ofAll = given({ rateLimits: 500, isAlone: true, othersLimited: 1 }, credits)
+    expect(judge(limited(), ofAll)).toMatchObject({ do: 'hold' })
   })
 
   test('a 403 that only says that nothing remains of the minute keeps nobody else waiting', () => {

@@ -116,7 +116,14 @@ describe.each([1, 10])('with %i slots, one search that is always answered with',
           const { queue } = await night.status()
           expect(queue).toMatchObject({ state: 'idle', causes: [], dead_letters: 1 })
         },
-        { faults: [{ match: BAD, does }], env: { TRACKYARD_CONCURRENCY: String(slots) } },
+        {
+          faults: [{ match: BAD, does }],
+          env: {
+            TRACKYARD_CONCURRENCY: String(slots),
+            // Long enough that a busy machine is not taken for a server that hangs.
+            ...(does === 'hang' ? { TRACKYARD_REQUEST_TIMEOUT_MS: '8000' } : {}),
+          },
+        },
       )
     },
     TIMEOUT_MS,
@@ -164,6 +171,44 @@ describe.each([1, 10])('with %i slots', (slots) => {
           expect((await night.status()).queue).toMatchObject({ dead_letters: 1, causes: [] })
         },
         { faults: [withStatus(match, 402)], env },
+      )
+    },
+    TIMEOUT_MS,
+  )
+
+  test.concurrent(
+    'a limit of the key that hits half of all calls makes no dead letter and costs no attempt',
+    async () => {
+      await playNight(
+        async (night) => {
+          await submit(night)
+          await night.startWorker()
+          await untilDone(night)
+          expect((await night.exported()).every(({ status }) => status === 'tagged')).toBe(true)
+          expect(readLedger(night)).toMatchObject({ failures: 0 })
+          expect(night.simulator.calls().filter(({ status }) => status === 429).length).toBeGreaterThan(5)
+        },
+        { faults: [{ rate: 0.5, does: { status: 429, headers: SECOND } }], env },
+      )
+    },
+    TIMEOUT_MS,
+  )
+
+  test.concurrent(
+    'a 402 that GET /me cannot check pauses, and another search is tried first when it can',
+    async () => {
+      await playNight(
+        async (night) => {
+          await submit(night)
+          // A worker asks once when it starts.
+          night.simulator.fail({ endpoint: 'me', skip: 1, timesInTotal: 2, does: { status: 429 } })
+          const worker = await night.startWorker()
+          await worker.waitForLog(/Paused \(no credits\)/)
+          await untilDone(night)
+          expect((await night.exported()).filter(({ status }) => status === 'tagged')).toHaveLength(ROWS - 1)
+          expect((await night.status()).queue).toMatchObject({ dead_letters: 1, causes: [] })
+        },
+        { faults: [withStatus('scene 0 ', 402)], env },
       )
     },
     TIMEOUT_MS,
