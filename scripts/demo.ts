@@ -90,9 +90,9 @@ async function main(): Promise<void> {
   }
 }
 
-/** The demo is nobody's work: it runs beside the settings, the key and the Redis of who runs it, and reads no `.env` of theirs. */
+/** The demo ignores the user's settings, `.env` and proxy: its API is on this machine. */
 function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('TRACKYARD_')))
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(TRACKYARD_|HTTPS?_PROXY$)/i.test(name)))
 }
 
 /** The two files of the demo are named as seen from the project, where its commands do not run. */

@@ -1,4 +1,5 @@
 import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib'
+import { errorCode } from '../domain/error-code.js'
 import { type Headers, header } from './headers.js'
 
 /**
@@ -59,7 +60,8 @@ function decode(bytes: Buffer, encoding: string, maxBytes: number): { bytes: Buf
       problem: `a body in the encoding ${JSON.stringify(encoding.slice(0, 40))}, which is not known here`,
     }
   } catch (error) {
-    const found = error instanceof RangeError ? `${encoding} of more than ${maxBytes} bytes` : `broken ${encoding}`
+    const found =
+      errorCode(error) === 'ERR_BUFFER_TOO_LARGE' ? `${encoding} of more than ${maxBytes} bytes` : `broken ${encoding}`
     return { bytes, problem: found }
   }
 }

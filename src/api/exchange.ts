@@ -1,8 +1,9 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { setImmediate as immediate } from 'node:timers/promises'
 import type { Connect } from './connect.js'
 import type { Headers } from './headers.js'
-import { isRefusedHandshake, networkProblem } from './network-problem.js'
+import { isNotHttp, isRefusedHandshake, networkProblem } from './network-problem.js'
 import { readResponseStart } from './response-start.js'
 import type { Turns } from './turns.js'
 
@@ -13,7 +14,7 @@ import type { Turns } from './turns.js'
  * size limit ended it.
  *
  * Nothing is sent before the connection is ready (see connect.ts), and a connection that is ready only
- * after the deadline is not used. A response has begun with its status line, whether or not the HTTP
+ * after the deadline is not used; nor is one that the server has closed, or spoken on, by then. A response has begun with its status line, whether or not the HTTP
  * parser can make anything of the rest. The deadline is over the whole exchange, so a server that drips
  * is cut like one that is silent.
  */
@@ -54,25 +55,53 @@ export const LARGE_BYTES = 256 * 1024
 const MAX_HEADER_BYTES = 1024 * 1024
 const MAX_WIRE_BYTES = MAX_HEADER_BYTES + LARGE_BYTES
 
+/** A connection that is spoiled before anything was sent is replaced: to the API there was no call yet. */
+const CONNECTIONS_TO_TRY = 3
+
 /** Throws only for a request that cannot be written at all (a key with a line break): a bug, not an outcome. */
 export async function exchange(connect: Connect, request: ExchangeRequest): Promise<Exchange> {
   const { timeoutMs } = request
   const startedAt = performance.now()
   const connecting = new AbortController()
-  const late = new Error(`no connection within ${timeoutMs} ms`)
-  const cancel = afterDeadline(timeoutMs, () => connecting.abort(late))
+  const late = `no connection within ${timeoutMs} ms`
+  const cancel = afterDeadline(timeoutMs, () => connecting.abort())
   let socket: Socket
   try {
-    socket = await connect(connecting.signal)
+    socket = await connectUnspoiled(connect, connecting.signal)
   } catch (error) {
-    return { kind: 'none', sent: false, problem: connecting.signal.aborted ? late.message : networkProblem(error) }
+    return { kind: 'none', sent: false, problem: connecting.signal.aborted ? late : networkProblem(error) }
   } finally {
     cancel()
   }
   const leftMs = timeoutMs - (performance.now() - startedAt)
-  if (leftMs > 0 && !socket.destroyed) return await converse(socket, request, leftMs)
+  if (leftMs > 0) return converse(socket, request, leftMs)
   socket.destroy()
-  return { kind: 'none', sent: false, problem: leftMs > 0 ? 'connection lost' : late.message }
+  return { kind: 'none', sent: false, problem: late }
+}
+
+async function connectUnspoiled(connect: Connect, signal: AbortSignal): Promise<Socket> {
+  for (let left = CONNECTIONS_TO_TRY; left > 0; left -= 1) {
+    const socket = await connect(signal)
+    if (await isUnspoiled(socket)) return socket
+    socket.destroy()
+  }
+  throw new Error('the server closed the connection, or spoke, before it was asked')
+}
+
+/** A process under load may come to its new connection when the server has given it up for idle. */
+async function isUnspoiled(socket: Socket): Promise<boolean> {
+  let isSpoiled = false
+  const spoil = (): void => {
+    isSpoiled = true
+  }
+  socket.on('data', spoil)
+  socket.once('end', spoil)
+  // Sockets are read between the two.
+  await immediate()
+  await immediate()
+  socket.off('data', spoil)
+  socket.off('end', spoil)
+  return !isSpoiled && !socket.destroyed && socket.writable
 }
 
 function converse(socket: Socket, request: ExchangeRequest, leftMs: number): Promise<Exchange> {
@@ -84,17 +113,21 @@ function converse(socket: Socket, request: ExchangeRequest, leftMs: number): Pro
     const wire = firstBytes(MAX_WIRE_BYTES)
 
     let over = false
-    const finish = (end: RawResponse['end'], problem: string, sent = true): void => {
+    const finish = (end: RawResponse['end'], problem: string, error: unknown = null): void => {
       if (over) return
       over = true
       cancel()
       endTurn?.()
       socket.destroy()
-      const read = head === null ? readResponseStart(wire.read()) : { ...head, body: Buffer.concat(body) }
+      // Where the parser gave up, what it gave up at is kept too.
+      const start = head === null || isNotHttp(error) ? readResponseStart(wire.read()) : null
+      const parsed = head === null ? null : { ...head, body: Buffer.concat(body) }
+      const read = (start?.body.length ?? 0) > bytes ? start : (parsed ?? start)
+      const sent = !isRefusedHandshake(error)
       if (read === null) resolve({ kind: 'none', sent, problem })
       else resolve({ kind: 'response', response: { ...read, end, problem }, wire: wire.read })
     }
-    const fail = (error: unknown): void => finish('cut', networkProblem(error), !isRefusedHandshake(error))
+    const fail = (error: unknown): void => finish('cut', networkProblem(error), error)
     const cancel = afterDeadline(leftMs, () => finish('cut', `no complete answer within ${request.timeoutMs} ms`))
 
     const receive = (response: IncomingMessage): void => {
@@ -131,7 +164,8 @@ function converse(socket: Socket, request: ExchangeRequest, leftMs: number): Pro
       reject(error)
       return
     }
-    sending.once('socket', () => socket.on('data', wire.add))
+    // Before the parser, which may end all at the first bytes.
+    sending.once('socket', () => socket.prependListener('data', wire.add))
     sending.once('response', receive)
     sending.once('upgrade', (response) => {
       receive(response)

@@ -48,7 +48,7 @@ function needlesOf(key: string): Needle[] {
     return [spelling, bytes.toString('hex'), bytes.join(''), ...base64Forms(bytes)]
   })
   return [...new Set(texts.map(fold))]
-    .map((text) => ({ text, piece: Math.max(SHORTEST_PIECE, Math.ceil(text.length / 2)) }))
+    .map((text) => ({ text, piece: Math.max(SHORTEST_PIECE, Math.floor(text.length / 2)) }))
     .filter(({ text, piece }) => text.length >= piece)
 }
 
@@ -62,7 +62,8 @@ export function base64Forms(key: Buffer): string[] {
   })
 }
 
-const MAY_BE_ESCAPED = /[%&\\]|0x/i
+/** One escape alone leaves half the key as it is. Most answers hold a few, far from each other. */
+const MAY_BE_ESCAPED = /(?:[%&\\]|0x)[^%&\\]{0,64}(?:[%&\\]|0x)/i
 const ESCAPES =
   /%([0-9a-f]{2})|&#x([0-9a-f]{1,6});?|&#(\d{1,7});?|\\u([0-9a-f]{4})|\\u\{([0-9a-f]{1,6})\}|\\x([0-9a-f]{2})|\b0x([0-9a-f]{2})(?![0-9a-f])|\\([0-7]{3})|\\[a-z]|&[a-z]{2,8};/gi
 

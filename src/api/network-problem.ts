@@ -1,11 +1,12 @@
+import { errorCode } from '../domain/error-code.js'
 import { ProxyError } from './connect.js'
 
 /** Why a call did not go through, as a phrase for people that names what to mend. */
 export function networkProblem(error: unknown): string {
   if (error instanceof ProxyError) return error.message
-  const code = codeOf(error)
+  const code = errorCode(error)
   const message = error instanceof Error ? error.message : String(error)
-  return wellKnown(code) ?? certificateProblem(code, message) ?? [code, message].filter(Boolean).join(': ')
+  return wellKnown(code) ?? protocolProblem(code, message) ?? [code, message].filter(Boolean).join(': ')
 }
 
 function wellKnown(code: string): string | null {
@@ -25,8 +26,8 @@ function wellKnown(code: string): string | null {
   }
 }
 
-/** The codes of Node and OpenSSL for a certificate that is not trusted. */
-function certificateProblem(code: string, message: string): string | null {
+/** The codes of Node and OpenSSL, most of them for a certificate that is not trusted. */
+function protocolProblem(code: string, message: string): string | null {
   switch (code) {
     case 'SELF_SIGNED_CERT_IN_CHAIN':
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':
@@ -41,8 +42,14 @@ function certificateProblem(code: string, message: string): string | null {
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
       return `TLS: the certificate is for another host (${message}); check TRACKYARD_API_URL`
     default:
+      if (code.startsWith('HPE_')) return `no proper HTTP: ${message.replace(/^(Error: )?Parse Error: /, '')}`
       return /^(ERR_SSL_|EPROTO)/.test(code) ? `TLS failed (${code}): ${message}` : null
   }
+}
+
+/** The codes of Node's HTTP parser. */
+export function isNotHttp(error: unknown): boolean {
+  return errorCode(error).startsWith('HPE_')
 }
 
 /**
@@ -51,12 +58,6 @@ function certificateProblem(code: string, message: string): string | null {
  */
 export function isRefusedHandshake(error: unknown): boolean {
   return /^ERR_SSL_\w*ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS_DENIED)$/.test(
-    codeOf(error),
+    errorCode(error),
   )
-}
-
-function codeOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : ''
 }

@@ -2,9 +2,9 @@ import { base64Forms, type KeyEcho, keyEcho } from './key-echo.js'
 
 /**
  * Keeps the API key out of everything that a server sends back: an error that quotes the header, a
- * proxy's page that shows the request. Where the key itself stands, its URL-encoded or base64 form, or
- * a beginning or end of at least half its length, that place alone is replaced. A text that repeats it
- * in a spelling of another kind (see key-echo.ts) is withheld whole; in JSON, that is the single value.
+ * proxy's page that shows the request. Where the whole key stands, or its URL-encoded or base64 form,
+ * that place alone is replaced. A text that repeats a long piece of it, or spells it in another way
+ * (see key-echo.ts), is withheld whole; in JSON, that is the single value.
  */
 const REPLACEMENT = '[key]'
 const WITHHELD = '[withheld: it repeats the API key]'
@@ -12,9 +12,9 @@ const WITHHELD = '[withheld: it repeats the API key]'
 const SHORTEST_KEY = 4
 /** In a paid answer, which is data, only what cannot be a word by chance is replaced. */
 const SHORTEST_KEY_IN_ANSWERS = 8
-const SHORTEST_PART = 8
-/** Without its signs; a shorter one may be found across the words of a title. */
-const SHORTEST_KEY_IN_OTHER_SPELLING = 12
+/** In letters and digits. A shorter one may be found across the words of a title. */
+const SHORTEST_KEY_SPELLED_IN_ANSWERS = 12
+const SHORTEST_KEY_SPELLED = 8
 
 export interface RedactableKey {
   readonly text: string
@@ -25,20 +25,23 @@ export interface RedactableKey {
 
 /** What the key may look like is worked out once, for many texts. */
 export function redactableKey(text: string): RedactableKey {
-  const redact = redactor(text)
-  return { text, redact, redactAnswer: text.length < SHORTEST_KEY_IN_ANSWERS ? (body) => body : redact }
+  const asIs = (body: string): string => body
+  return {
+    text,
+    redact: redactor(text, SHORTEST_KEY_SPELLED),
+    redactAnswer: text.length < SHORTEST_KEY_IN_ANSWERS ? asIs : redactor(text, SHORTEST_KEY_SPELLED_IN_ANSWERS),
+  }
 }
 
-function redactor(key: string): (text: string) => string {
+function redactor(key: string, shortestSpelled: number): (text: string) => string {
   if (key.length < SHORTEST_KEY) return (text) => text
   const forms = wholeForms(key)
   const escaped = escapedForms(key)
-  const echoes = keyEcho(key, SHORTEST_KEY_IN_OTHER_SPELLING)
+  const echoes = keyEcho(key, shortestSpelled)
   return (text) => {
     if (text.length < SHORTEST_KEY) return text
     let clean = text.includes('\\') ? text.replace(escaped, REPLACEMENT) : text
     for (const form of forms) clean = clean.replaceAll(form, REPLACEMENT)
-    clean = redactParts(clean, key)
     return echoes(clean) ? withhold(clean, echoes) : clean
   }
 }
@@ -85,15 +88,4 @@ function escapedForms(key: string): RegExp {
     return `(?:\\\\?${character.replace(/[^\w]/, '\\$&')}|\\\\u${anyCase})`
   })
   return new RegExp(characters.join(''), 'g')
-}
-
-function redactParts(text: string, key: string): string {
-  const shortest = Math.max(SHORTEST_PART, Math.ceil(key.length / 2))
-  // Every longer part holds one of these two: most texts are done with a look for them.
-  if (!text.includes(key.slice(0, shortest)) && !text.includes(key.slice(-shortest))) return text
-  let clean = text
-  for (let length = key.length - 1; length >= shortest; length--) {
-    clean = clean.replaceAll(key.slice(0, length), REPLACEMENT).replaceAll(key.slice(-length), REPLACEMENT)
-  }
-  return clean
 }

@@ -40,10 +40,12 @@ export function readResponseStart(bytes: Buffer): ResponseStart | null {
 function readHeaders(head: string): Headers {
   const headers = new Map<string, string[]>()
   for (const line of head.split(/\r?\n/).slice(1)) {
-    const [, name, value] = /^([^\s:]+)[ \t]*:[ \t]*(.*?)[ \t]*$/.exec(line) ?? []
-    if (name === undefined || value === undefined) continue
-    const values = headers.get(name.toLowerCase())
-    if (values === undefined) headers.set(name.toLowerCase(), [value])
+    const colon = line.indexOf(':')
+    if (colon < 1) continue
+    const name = line.slice(0, colon).trim().toLowerCase()
+    const value = line.slice(colon + 1).trim()
+    const values = headers.get(name)
+    if (values === undefined) headers.set(name, [value])
     else values.push(value)
   }
   return Object.fromEntries(headers)

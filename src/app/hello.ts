@@ -2,6 +2,7 @@ import { allowedPerMinute } from '../account/pace.js'
 import type { Refreshed } from '../account/refresh.js'
 import type { Settings } from '../config/settings.js'
 import type { Logger } from '../domain/logger.js'
+import { isLoopback } from '../domain/loopback.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 import { version } from './version.js'
@@ -21,6 +22,7 @@ export async function sayHello(parts: {
     {
       version: version(),
       api: settings.apiUrl,
+      proxy: settings.proxy?.host ?? null,
       tier: known.tier,
       limitPerMinute: await allowedPerMinute(store, settings.rateLimit),
       limitPerDay: known.limitPerDay,
@@ -40,6 +42,13 @@ export async function sayHello(parts: {
   }
   if (account.kind === 'failed')
     log.warn({ reason: account.reason }, 'GET /me could not be asked; going by what was last known')
+  const { proxy } = settings
+  if (proxy !== null && isLoopback(new URL(settings.apiUrl).hostname)) {
+    log.warn(
+      { proxy: proxy.host },
+      `the API on this machine is called through the proxy of ${proxy.name}; to call it directly, add its host to NO_PROXY`,
+    )
+  }
   for (const warning of await queue.fleet.warnings()) log.warn({}, warning)
   for (const row of await store.pauses.list()) log.warn({ cause: row.cause, detail: row.detail }, 'the queue is paused')
 }

@@ -91,7 +91,7 @@ export function openCaller(settings: Settings, closers: Closers): Api {
     baseUrl: settings.apiUrl,
     apiKey: () => key.reveal(),
     timeoutMs: settings.requestTimeoutMs,
-    proxy: null,
+    proxy: settings.proxy === null ? null : new URL(settings.proxy.url.reveal()),
     userAgent: `trackyard-batch/${version()}`,
     clock: systemClock,
   })

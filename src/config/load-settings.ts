@@ -3,6 +3,7 @@ import { ConfigurationError } from '../domain/errors.js'
 import { contradictions } from './contradictions.js'
 import type { Environment } from './env-file.js'
 import { readKeyFile } from './key-file.js'
+import { type ApiProxy, proxyFor } from './proxy.js'
 import { homeDirectory } from './readers.js'
 import type { Secret } from './secret.js'
 import { SETTING_TABLE, type Setting, type SettingName } from './setting-table.js'
@@ -38,9 +39,11 @@ export function loadSettings(env: Environment): Settings {
     optional(name, setting) ?? setting.read.parse(setting.default)
 
   const t = SETTING_TABLE
+  const apiUrl = required('TRACKYARD_API_URL', t.TRACKYARD_API_URL)
   const settings: Settings = {
     apiKey: apiKey(),
-    apiUrl: required('TRACKYARD_API_URL', t.TRACKYARD_API_URL),
+    apiUrl,
+    proxy: proxy(),
     dataDir: optional('TRACKYARD_DATA_DIR', t.TRACKYARD_DATA_DIR) ?? dataDirByDefault(),
     redisUrl: optional('TRACKYARD_REDIS_URL', t.TRACKYARD_REDIS_URL),
     concurrency: required('TRACKYARD_CONCURRENCY', t.TRACKYARD_CONCURRENCY),
@@ -81,6 +84,13 @@ export function loadSettings(env: Environment): Settings {
     if (dir === null && !failed.has('TRACKYARD_DATA_DIR'))
       problem('TRACKYARD_DATA_DIR', 'expected a directory, because this user has no home directory, found none')
     return dir ?? ''
+  }
+
+  function proxy(): ApiProxy | null {
+    const read = proxyFor(new URL(apiUrl), env)
+    if (read === null || 'url' in read) return read
+    problems.push(`${read.name}: ${read.problem}`)
+    return null
   }
 
   function apiKey(): Secret | null {

@@ -1,3 +1,4 @@
+import type { ApiProxy } from './proxy.js'
 import type { Secret } from './secret.js'
 
 /** What the program runs with: read once at start, validated, frozen, and passed on in parts. Field by field as in setting-table.ts. */
@@ -6,6 +7,8 @@ export interface Settings {
   readonly apiKey: Secret | null
   /** Canonical, without a slash at its end. */
   readonly apiUrl: string
+  /** What calls to the API go through; null: nothing. From HTTPS_PROXY, HTTP_PROXY and NO_PROXY. */
+  readonly proxy: ApiProxy | null
   /** Absolute. */
   readonly dataDir: string
   /** Null: the private Redis. */
@@ -42,12 +45,15 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 /** Every text that must not appear in a log: the key, the passwords (also as they stand in an address), the webhook's address. */
 export function secretTexts(settings: Settings): string[] {
-  const redis = settings.redisUrl?.reveal() ?? ''
-  const inUrl = URL.canParse(redis) ? new URL(redis).password : ''
-  // Without a password in it, an address is no secret, and an error that names it is worth more.
-  const address = inUrl === '' ? '' : redis
   const held = [settings.apiKey, settings.board.password, settings.webhookUrl].map((secret) => secret?.reveal() ?? '')
-  return [...new Set([...held, address, inUrl, decoded(inUrl)])].filter((text) => text !== '')
+  const addresses = [settings.redisUrl, settings.proxy?.url].map((secret) => secret?.reveal() ?? '')
+  return [...new Set([...held, ...addresses.flatMap(secretsOfAddress)])].filter((text) => text !== '')
+}
+
+/** Without a password in it, an address is no secret, and an error that names it is worth more. */
+function secretsOfAddress(address: string): string[] {
+  const password = URL.canParse(address) ? new URL(address).password : ''
+  return password === '' ? [] : [address, password, decoded(password)]
 }
 
 function decoded(text: string): string {

@@ -55,7 +55,7 @@ function jsonOrNull(text: string): unknown {
 
 /** Python writes these where JSON has no number; within a text they stay. A text without an end goes to the end: no second look. */
 function withoutNaN(text: string): string {
-  return text.replace(/"(?:[^"\\]|\\[^])*(?:"|\\?$)|-?\b(?:NaN|Infinity)\b/g, (found) =>
+  return text.replace(/"(?:[^"\\]|\\[\s\S])*(?:"|\\?$)|-?\b(?:NaN|Infinity)\b/g, (found) =>
     found.startsWith('"') ? found : 'null',
   )
 }

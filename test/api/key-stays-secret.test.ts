@@ -43,7 +43,7 @@ describe('the API key is in nothing that comes back', () => {
     ['escaped as JSON may do', KEY.replace('_', '\\u005F').replaceAll('9', '\\u0039')],
   ])('%s', (_, text) => {
     const clean = redactableKey(KEY).redact(`<${text}>`)
-    expect(clean).toContain('[key]')
+    expect(clean).toMatch(/\[key\]|\[withheld: it repeats the API key\]/)
     expect(clean).not.toContain(KEY.slice(0, 12))
   })
 

@@ -33,6 +33,7 @@ test('an empty environment gives the defaults of the design', () => {
   expect(loadSettings({ HOME: '/home/ana' })).toEqual({
     apiKey: null,
     apiUrl: 'https://api.trackyard.com/api/external/v1',
+    proxy: null,
     dataDir: '/home/ana/.local/state/trackyard-batch',
     redisUrl: null,
     concurrency: 10,
