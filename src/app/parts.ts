@@ -4,11 +4,11 @@ import { type Api, openApi } from '../api/client.js'
 import { requireApiKey } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
 import { systemClock } from '../domain/clock.js'
-import { ConfigurationError } from '../domain/errors.js'
+import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { RedisAddress } from '../queue/address.js'
 import { openQueue } from '../queue/open.js'
-import { findPrivateRedis, startOrConnectPrivateRedis } from '../queue/private-redis.js'
+import { findPrivateRedis, privateRedisTrouble, startOrConnectPrivateRedis } from '../queue/private-redis.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import { type OpenOptions, openStore } from '../store/open.js'
 import { remainsOf } from '../store/rescue.js'
@@ -64,6 +64,13 @@ export async function openRunningDelivery(
   if (settings.redisUrl !== null) return openAt({ url: settings.redisUrl.reveal() }, settings, log, closers)
   const running = await findPrivateRedis({ dataDir: settings.dataDir })
   return running === null ? null : openAt({ socketPath: running.socketPath }, settings, log, closers)
+}
+
+/** Why the private Redis does not run although somebody tries to start it; null: nobody does. */
+export async function startTrouble(settings: Settings): Promise<UnreachableError | null> {
+  if (settings.redisUrl !== null) return null
+  const sentence = await privateRedisTrouble({ dataDir: settings.dataDir })
+  return sentence === null ? null : new UnreachableError(sentence)
 }
 
 async function redisAddress(settings: Settings, log: Logger): Promise<RedisAddress> {

@@ -61,10 +61,11 @@ export interface Delivery {
 
 /** @throws ConfigurationError when this Redis holds another store's window */
 export async function runningDelivery(session: Session): Promise<Delivery> {
-  const { openRunningDelivery } = await import('../app/parts.js')
+  const { openRunningDelivery, startTrouble } = await import('../app/parts.js')
   try {
     const queue = await openRunningDelivery(session.settings, session.log, session.closers)
-    if (queue !== null) await answering(queue, refuseAnothersRedis({ ...session, queue }))
+    if (queue === null) return { queue, trouble: await startTrouble(session.settings) }
+    await answering(queue, refuseAnothersRedis({ ...session, queue }))
     return { queue, trouble: null }
   } catch (error) {
     if (error instanceof UnreachableError) return { queue: null, trouble: error }

@@ -1,11 +1,14 @@
-import { mkdir, realpath } from 'node:fs/promises'
+import { mkdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
+import { factsOf } from './error-facts.js'
 import { lives, withExclusiveLock } from './exclusive-lock.js'
 import { recordedServer } from './recorded-server.js'
 import { type ServerFiles, serverFiles, startServer, untilUp } from './redis-server.js'
 import { askToEnd, stateOf } from './redis-socket.js'
+import { checkSocketPlace, makeSocketPlace } from './socket-place.js'
 
 /**
  * A Redis of our own in the data directory, for who has none. A second server would unlink the first
@@ -31,32 +34,46 @@ export async function startOrConnectPrivateRedis(options: {
 }): Promise<PrivateRedis & { readonly started: boolean }> {
   const { log, command = 'redis-server' } = options
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
-  const files = serverFiles(await realpath(options.dataDir))
-  await mkdir(files.dir, { recursive: true, mode: 0o700 })
-  const { socketPath } = files
-  const running = await stateOf(socketPath)
-  if (running.state === 'up') return { socketPath, pid: running.pid, started: false }
-  return withExclusiveLock(files.lockFile, LOCK_PATIENCE_MS, async () => {
-    const found = await waitWhileLoading(files, log)
-    if (found !== null) return { socketPath, pid: found, started: false }
-    const pid = await startServer(files, command, log)
-    log.info({ redisPid: pid, socketPath }, 'the private Redis was started')
-    return { socketPath, pid, started: true }
+  const files = await filesOf(await realpath(options.dataDir))
+  return notingTrouble(files, async () => {
+    await mkdir(files.dir, { recursive: true, mode: 0o700 })
+    const { socketPath } = files
+    await makeSocketPlace(socketPath, files.dir, files.owner)
+    const running = await stateOf(socketPath)
+    if (running.state === 'up') return { socketPath, pid: running.pid, started: false }
+    return withExclusiveLock(files.lockFile, LOCK_PATIENCE_MS, async () => {
+      const found = await waitWhileLoading(files, log)
+      if (found !== null) return { socketPath, pid: found, started: false }
+      const pid = await startServer(files, command, log)
+      log.info({ redisPid: pid, socketPath, repeats: 'redis.started' }, 'the private Redis was started')
+      return { socketPath, pid, started: true }
+    })
   })
 }
 
-/** The running one; null when none runs. Starts nothing. */
+/** The running one; null when none runs. Starts nothing. @throws UnreachableError where its socket is not safe to use */
 export async function findPrivateRedis(options: { readonly dataDir: string }): Promise<PrivateRedis | null> {
   const files = await filesIn(options.dataDir)
   if (files === null) return null
+  await checkSocketPlace(files.socketPath, files.dir, files.owner)
   const now = await stateOf(files.socketPath)
   return now.state === 'up' ? { socketPath: files.socketPath, pid: now.pid } : null
+}
+
+/** Why it could not be started lately, one sentence, for commands that do not start it; null: nobody has tried in vain. */
+export async function privateRedisTrouble(options: { readonly dataDir: string }): Promise<string | null> {
+  const files = await filesIn(options.dataDir)
+  if (files === null) return null
+  const { mtimeMs } = await stat(troubleFile(files)).catch(() => ({ mtimeMs: 0 }))
+  if (Date.now() - mtimeMs > TROUBLE_IS_RECENT_MS) return null
+  return readFile(troubleFile(files), 'utf8').catch(() => null)
 }
 
 /** Ends it, with everything on disk. False when none runs. */
 export async function stopPrivateRedis(options: { readonly dataDir: string }): Promise<boolean> {
   const files = await filesIn(options.dataDir)
   if (files === null) return false
+  await checkSocketPlace(files.socketPath, files.dir, files.owner)
   return withExclusiveLock(files.lockFile, LOCK_PATIENCE_MS, async () => {
     const now = await stateOf(files.socketPath)
     if (now.state === 'absent') return false
@@ -83,18 +100,17 @@ export function keepPrivateRedis(options: {
 }): { stop(): Promise<void> } {
   const { dataDir, log, everyMs = LOOK_EVERY_MS } = options
   const ending = new AbortController()
-  let lastProblem = ''
 
   async function look(): Promise<void> {
     try {
       const { started, pid } = await startOrConnectPrivateRedis({ dataDir, log })
       if (started)
         log.warn({ redisPid: pid, repeats: 'redis.restarted' }, 'the private Redis had died and was started again')
-      lastProblem = ''
     } catch (error) {
-      const problem = String(error)
-      if (problem !== lastProblem) log.error({ problem }, 'the private Redis is away and cannot be started')
-      lastProblem = problem
+      log.error(
+        { problem: String(error), repeats: 'redis.not-started' },
+        'the private Redis is away and cannot be started',
+      )
     }
   }
 
@@ -118,7 +134,7 @@ export function keepPrivateRedis(options: {
 async function waitWhileLoading(files: ServerFiles, log: Logger): Promise<number | null> {
   const { state } = await stateOf(files.socketPath)
   if (state === 'silent') throw await unreachable(files, state)
-  if (state === 'loading') await untilUp(files, log, async () => {})
+  if (state === 'loading') await untilUp(files, log, async () => null)
   const now = await stateOf(files.socketPath)
   if (now.state === 'up') return now.pid
   // No socket: it may be on its way out, which is worth a moment.
@@ -140,7 +156,41 @@ async function unreachable(files: ServerFiles, state: string): Promise<Unreachab
 async function filesIn(dataDir: string): Promise<ServerFiles | null> {
   const real = await realpath(dataDir).catch(() => null)
   if (real === null) return null
-  const files = serverFiles(real)
+  const files = await filesOf(real)
   const exists = await realpath(files.dir).catch(() => null)
   return exists === null ? null : files
+}
+
+async function filesOf(dataDir: string): Promise<ServerFiles> {
+  return serverFiles(dataDir, (await stat(dataDir)).uid)
+}
+
+/** A worker that cannot start it tries again and again; this long after the last time it has given up. */
+const TROUBLE_IS_RECENT_MS = 60_000
+
+function troubleFile(files: ServerFiles): string {
+  return join(files.dir, 'redis.trouble')
+}
+
+/** Leaves word for `status`, which starts nothing, and so would not know. */
+async function notingTrouble<Result>(files: ServerFiles, work: () => Promise<Result>): Promise<Result> {
+  try {
+    const result = await work()
+    await rm(troubleFile(files), { force: true }).catch(() => {})
+    return result
+  } catch (error) {
+    const told = sayWhatIsInTheWay(error, files)
+    if (told instanceof UnreachableError) await writeFile(troubleFile(files), told.message).catch(() => {})
+    throw told
+  }
+}
+
+/** What the system refuses about these files is no bug. */
+function sayWhatIsInTheWay(error: unknown, { dir }: ServerFiles): unknown {
+  const { code, message } = factsOf(error)
+  if (error instanceof UnreachableError || !/^E[A-Z]+$/.test(code)) return error
+  return new UnreachableError(
+    `The private Redis cannot use ${dir} (${message}): make it a directory of this user with some space left, or move it away.`,
+    { cause: error },
+  )
 }

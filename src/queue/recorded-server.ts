@@ -6,7 +6,8 @@ import type { ServerFiles } from './redis-server.js'
 
 /**
  * The process that the pid file names, if it still is this directory's redis-server: a pid left by a kill
- * may be somebody else's by now, and then it must neither stop us nor be stopped.
+ * may be somebody else's by now (a shell that works in that directory, say), and then it must neither stop us
+ * nor be stopped.
  */
 export async function recordedServer(files: ServerFiles): Promise<number | null> {
   const pid = Number((await readFile(files.pidFile, 'utf8').catch(() => '')).trim())
@@ -16,7 +17,10 @@ export async function recordedServer(files: ServerFiles): Promise<number | null>
 
 async function worksIn(pid: number, files: ServerFiles): Promise<boolean> {
   const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => null)
-  if (cwd !== null) return cwd === (await realpath(files.dir).catch(() => files.dir))
+  if (cwd !== null) {
+    const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')
+    return /redis|valkey/.test(name) && cwd === (await realpath(files.dir).catch(() => files.dir))
+  }
   const { stdout } = await promisify(execFile)('ps', ['-p', String(pid), '-o', 'command=']).catch(() => ({
     stdout: '',
   }))

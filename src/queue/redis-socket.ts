@@ -14,9 +14,10 @@ export type SocketState =
 const ANSWERS_WITHIN_MS = 5000
 
 export async function stateOf(socketPath: string): Promise<SocketState> {
-  const reply = await ask(socketPath, 'INFO server')
+  const reply = await ask(socketPath, 'INFO')
   if (reply === 'absent' || reply === 'silent') return { state: reply }
-  if (reply.startsWith('-LOADING')) return { state: 'loading' }
+  // Redis answers INFO while it loads, and may still find that it cannot.
+  if (reply.startsWith('-LOADING') || /^loading:1\r?$/m.test(reply)) return { state: 'loading' }
   return { state: 'up', pid: Number(/process_id:(\d+)/.exec(reply)?.[1] ?? 0) }
 }
 

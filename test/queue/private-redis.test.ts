@@ -143,13 +143,6 @@ describe('start or connect', () => {
     await expect(starting).rejects.toThrow(UnreachableError)
     await expect(starting).rejects.toThrow(/^No redis-server is installed: .*TRACKYARD_REDIS_URL/)
   })
-
-  test('a server that does not start is quoted', async () => {
-    await startOrConnectPrivateRedis({ dataDir, log })
-    await stopPrivateRedis({ dataDir })
-    await writeFile(join(dataDir, 'redis', 'appendonlydir', 'appendonly.aof.manifest'), 'nonsense')
-    await expect(startOrConnectPrivateRedis({ dataDir, log })).rejects.toThrow(/did not start: it said ".*redis\.log/)
-  })
 })
 
 describe('keeping it', () => {

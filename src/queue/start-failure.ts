@@ -1,0 +1,43 @@
+/**
+ * Why a redis-server did not start, from what it wrote since then. Its files may be moved aside only where
+ * they are the cause: a full disk or missing permissions would break the next ones as well.
+ */
+export interface StartFailure {
+  readonly cause: 'broken files' | 'other'
+  /** What to do about it, where that is known; null: its own words must do. */
+  readonly remedy: string | null
+  /** The last that it complained of; empty where it did not. */
+  readonly words: string
+}
+
+const REMEDIES: readonly { readonly says: RegExp; readonly remedy: string }[] = [
+  { says: /No space left|quota exceeded/i, remedy: 'free some space on its disk' },
+  { says: /Permission denied|Operation not permitted/i, remedy: 'make its files belong to this user' },
+  { says: /Read-only file system/i, remedy: 'mount its file system writable' },
+  { says: /Out Of Memory|Cannot allocate memory/i, remedy: 'give this machine more memory' },
+  { says: /Address already in use/i, remedy: 'end the process that uses its socket' },
+  { says: /Input\/output error/i, remedy: 'check its disk' },
+  { says: /Too many open files/i, remedy: 'raise the limit of open files (ulimit -n)' },
+  { says: /FATAL CONFIG FILE ERROR/i, remedy: 'install Redis 6.2 or newer' },
+]
+
+/** Crashes on what it reads; SIGKILL comes from outside. */
+const CRASHES: readonly (NodeJS.Signals | null)[] = ['SIGABRT', 'SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL']
+const ABOUT_ITS_FILES = /append.?only|\bAOF\b|\bRDB\b|manifest|loading DB|REDIS BUG REPORT|Assertion|just a filename/i
+
+/** @param words what it wrote to its log since the start, and to stderr */
+export function explainFailure(words: string, signal: NodeJS.Signals | null): StartFailure {
+  const lines = words.split('\n').filter(isComplaint)
+  const complaints = lines.join('\n')
+  const last = lines.at(-1)?.trim() ?? ''
+  const known = REMEDIES.find(({ says }) => says.test(complaints))
+  if (known !== undefined) return { cause: 'other', remedy: known.remedy, words: last }
+  const broken = CRASHES.includes(signal) || (signal === null && ABOUT_ITS_FILES.test(complaints))
+  return { cause: broken && !/shutdown signal/.test(words) ? 'broken files' : 'other', remedy: null, words: last }
+}
+
+/** Lines of its log carry their level as a sign before the text: `#` is a warning. Other lines are errors of the start. */
+function isComplaint(line: string): boolean {
+  const level = /^\d+:[A-Z] .*?\d ([.*#-]) /.exec(line)?.[1]
+  return line !== '' && (level === undefined || level === '#') && !/WARNING/.test(line)
+}

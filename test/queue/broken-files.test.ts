@@ -1,0 +1,290 @@
+import { execFileSync, spawn } from 'node:child_process'
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  open as openFile,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { UnreachableError } from '../../src/domain/errors.js'
+import { silentLogger } from '../../src/domain/logger.js'
+import {
+  findPrivateRedis,
+  privateRedisTrouble,
+  startOrConnectPrivateRedis,
+  stopPrivateRedis,
+} from '../../src/queue/private-redis.js'
+import { smallDisk } from '../support/disk.js'
+import { eventually, jobs, opener, range, recordingLogger } from './setup.js'
+
+/** Redis is disposable: files that it cannot load are kept aside, and it starts empty. */
+let dir = ''
+let dataDir = ''
+const open = opener()
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'broken-'))
+  dataDir = join(dir, 'data')
+})
+afterEach(async () => {
+  await open.closeAll()
+  await eventually('it has ended', async () => {
+    const running = await findPrivateRedis({ dataDir }).catch(() => null)
+    if (running !== null) process.kill(running.pid, 'SIGKILL')
+    return running === null
+  })
+  await rm(dir, { recursive: true, force: true, maxRetries: 3 })
+})
+
+const inRedis = (...names: readonly string[]) => join(dataDir, 'redis', ...names)
+const MANIFEST = 'appendonly.aof.manifest'
+
+/** Files as a Redis leaves them that has worked and rewritten its file: a base, and what came after it. */
+async function fill(): Promise<void> {
+  const { socketPath } = await startOrConnectPrivateRedis({ dataDir, log: silentLogger })
+  const queue = await open.queue({ connection: { socketPath } })
+  await queue.searches.add(jobs(range(1, 50)))
+  execFileSync('redis-cli', ['-s', socketPath, 'BGREWRITEAOF'])
+  await eventually('the base is written', async () =>
+    (await readdir(inRedis('appendonlydir'))).includes('appendonly.aof.2.base.rdb'),
+  )
+  await eventually('the rewrite is over', () =>
+    /aof_rewrite_in_progress:0/.test(String(execFileSync('redis-cli', ['-s', socketPath, 'INFO', 'persistence']))),
+  )
+  await queue.searches.add(jobs(range(51, 100)))
+  await open.closeAll()
+  await stopPrivateRedis({ dataDir })
+}
+
+async function part(kind: 'base' | 'incr'): Promise<string> {
+  const name = (await readdir(inRedis('appendonlydir'))).find((each) => each.includes(`.${kind}.`))
+  return inRedis('appendonlydir', name ?? '')
+}
+
+async function overwrite(path: string, position: number, bytes: Buffer): Promise<void> {
+  const file = await openFile(path, 'r+')
+  await file.write(bytes, 0, bytes.length, position)
+  await file.close()
+}
+
+async function append(path: string, bytes: Buffer | string): Promise<void> {
+  await writeFile(path, bytes, { flag: 'a' })
+}
+
+async function replaceByDirectory(path: string): Promise<void> {
+  await rm(path, { recursive: true })
+  await mkdir(path)
+}
+
+const BREAKS: readonly (readonly [what: string, damage: () => Promise<unknown>])[] = [
+  ['NULs at the tail', async () => append(await part('incr'), Buffer.alloc(100))],
+  ['garbage at the tail', async () => append(await part('incr'), 'garbage\n')],
+  ['NULs in the middle', async () => overwrite(await part('incr'), 300, Buffer.alloc(64))],
+  ['garbage in the middle', async () => overwrite(await part('incr'), 300, Buffer.from('GARBAGE, GARBAGE'))],
+  ['an unknown command', async () => append(await part('incr'), '*1\r\n$5\r\nHELLX\r\n')],
+  ['a length that crashes the server', async () => append(await part('incr'), '*3\r\n$-3\r\nSET\r\n')],
+  ['a manifest of one word', () => writeFile(inRedis('appendonlydir', MANIFEST), 'nonsense')],
+  ['an empty manifest', () => writeFile(inRedis('appendonlydir', MANIFEST), '')],
+  ['a truncated manifest', () => truncate(inRedis('appendonlydir', MANIFEST), 20)],
+  ['a manifest that leads elsewhere', () => writeFile(inRedis('appendonlydir', MANIFEST), 'file ../a seq 1 type b\n')],
+  ['a base of garbage', async () => writeFile(await part('base'), 'garbage')],
+  ['a truncated base', async () => truncate(await part('base'), 100)],
+  ['a base of a newer version', async () => overwrite(await part('base'), 0, Buffer.from('REDIS0099'))],
+  ['a base with a wrong byte', async () => overwrite(await part('base'), 150, Buffer.from([255, 255, 255]))],
+  ['no base', async () => rm(await part('base'))],
+  ['no file after the base', async () => rm(await part('incr'))],
+  ['a directory as manifest', () => replaceByDirectory(inRedis('appendonlydir', MANIFEST))],
+  ['a directory as base', async () => replaceByDirectory(await part('base'))],
+  ['a pipe as file', async () => execFileSync('sh', ['-c', 'rm "$0" && mkfifo "$0"', await part('incr')])],
+  ['a link to itself', async () => execFileSync('sh', ['-c', 'rm "$0" && ln -s "$0" "$0"', await part('incr')])],
+  [
+    'a file as directory',
+    async () => {
+      await rm(inRedis('appendonlydir'), { recursive: true })
+      await writeFile(inRedis('appendonlydir'), 'x')
+    },
+  ],
+  [
+    'the single file of an older Redis, of garbage',
+    async () => {
+      await rm(inRedis('appendonlydir'), { recursive: true })
+      await writeFile(inRedis('appendonly.aof'), 'garbage\n')
+    },
+  ],
+]
+
+describe('a private Redis whose files are broken', () => {
+  test.each(BREAKS)(
+    'by %s: it starts empty, and the files are kept',
+    async (_, damage) => {
+      await fill()
+      await damage()
+      const log = recordingLogger()
+      const { started, socketPath } = await startOrConnectPrivateRedis({ dataDir, log })
+      expect(started).toBe(true)
+      const told = log.lines.filter(({ level }) => level === 'warn')
+      expect(told).toHaveLength(1)
+      const [kept = ''] = await keptAside()
+      expect(told[0]?.sentence).toContain(inRedis(kept))
+      expect(told[0]?.sentence).toMatch(/starts empty: the store fills it again$/)
+      expect((await readdir(inRedis(kept))).length).toBeGreaterThan(0)
+      const queue = await open.queue({ connection: { socketPath }, prefix: '{new}' })
+      expect(await queue.fleet.claimEpoch('mine')).toBe(true)
+      expect(await privateRedisTrouble({ dataDir })).toBeNull()
+    },
+    60_000,
+  )
+
+  test.each(['redis.sock', 'redis.log', 'redis.pid'])('a directory in place of its %s is moved aside', async (name) => {
+    await mkdir(inRedis(name, 'full'), { recursive: true })
+    const log = recordingLogger()
+    expect((await startOrConnectPrivateRedis({ dataDir, log })).started).toBe(true)
+    expect(await readdir(inRedis((await keptAside())[0] ?? ''))).toEqual([name])
+    expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1)
+  })
+
+  test('the newest three of the kept files stay', async () => {
+    for (let time = 0; time < 5; time += 1) {
+      await startOrConnectPrivateRedis({ dataDir, log: silentLogger })
+      await stopPrivateRedis({ dataDir })
+      await writeFile(inRedis('appendonlydir', MANIFEST), `nonsense ${time}`)
+    }
+    await startOrConnectPrivateRedis({ dataDir, log: silentLogger })
+    const kept = await keptAside()
+    expect(kept).toHaveLength(3)
+    expect(await readFile(inRedis(kept[2] ?? '', 'appendonlydir', MANIFEST), 'utf8')).toBe('nonsense 4')
+  }, 60_000)
+
+  test('a truncated end is no reason: what Redis can mend by itself is not moved', async () => {
+    await fill()
+    await truncate(await part('incr'), 300)
+    const log = recordingLogger()
+    await startOrConnectPrivateRedis({ dataDir, log })
+    expect(await keptAside()).toEqual([])
+  })
+
+  test('a pid that is somebody else’s by now, who works in that directory, stops nobody', async () => {
+    await fill()
+    const other = spawn('sleep', ['60'], { cwd: inRedis(), stdio: 'ignore' })
+    open.onClose(async () => void other.kill('SIGKILL'))
+    await writeFile(inRedis('redis.pid'), String(other.pid))
+    expect((await startOrConnectPrivateRedis({ dataDir, log: silentLogger })).started).toBe(true)
+    expect(other.exitCode).toBeNull()
+  })
+})
+
+describe('where its files are not the cause, they stay', () => {
+  test('a disk without space is named', async () => {
+    const disk = await smallDisk(dataDir, 4)
+    try {
+      await fill()
+      await disk.fill(process.pid)
+      const before = await readdir(inRedis('appendonlydir'))
+      // Redis starts on a full disk; its files are broken by what was cut off, so this start has to write.
+      await rm(inRedis('appendonlydir', MANIFEST))
+      const starting = startOrConnectPrivateRedis({ dataDir, log: silentLogger })
+      await expect(starting).rejects.toThrow(/No space left|some space/)
+      expect(await readdir(inRedis('appendonlydir'))).toEqual(before.filter((name) => name !== MANIFEST))
+    } finally {
+      await disk.free(process.pid)
+      await disk.remove()
+    }
+  })
+
+  test('permissions are named, also for commands that start nothing', async () => {
+    await fill()
+    const command = await withoutPermissions()
+    const starting = startOrConnectPrivateRedis({ dataDir, log: silentLogger, command })
+    await expect(starting).rejects.toThrow(UnreachableError)
+    expect(await privateRedisTrouble({ dataDir })).toMatch(
+      /^The private Redis .*Permission denied.*belong to this user/s,
+    )
+    expect(await keptAside()).toEqual([])
+    await withPermissions()
+    expect((await startOrConnectPrivateRedis({ dataDir, log: silentLogger })).started).toBe(true)
+    expect(await privateRedisTrouble({ dataDir })).toBeNull()
+  })
+
+  test('a file in place of its directory is named', async () => {
+    await mkdir(dataDir)
+    await writeFile(inRedis(), 'x')
+    const starting = startOrConnectPrivateRedis({ dataDir, log: silentLogger })
+    await expect(starting).rejects.toThrow(/^The private Redis cannot use \S+ \(EEXIST/)
+  })
+})
+
+describe('the socket of a data directory with a long path', () => {
+  const uid = process.getuid?.() ?? 0
+  const place = `/tmp/trackyard-batch-${uid}`
+  const aside = `${place}.of-the-test-${process.pid}`
+  let long = ''
+  beforeEach(async () => {
+    long = join(dir, 'a'.repeat(120))
+    await rename(place, aside).catch(() => {})
+  })
+  afterEach(async () => {
+    const running = await findPrivateRedis({ dataDir: long }).catch(() => null)
+    if (running !== null) await stopPrivateRedis({ dataDir: long })
+    await rm(place, { recursive: true, force: true })
+    await rename(aside, place).catch(() => {})
+  })
+
+  test('is in a directory that only its user can enter', async () => {
+    const { socketPath } = await startOrConnectPrivateRedis({ dataDir: long, log: silentLogger })
+    expect(socketPath.startsWith(`${place}/`)).toBe(true)
+    expect(Buffer.byteLength(socketPath)).toBeLessThanOrEqual(100)
+    expect(await findPrivateRedis({ dataDir: long })).toMatchObject({ socketPath })
+  })
+
+  const strange: readonly (readonly [what: string, make: () => Promise<unknown>])[] = [
+    ['open to others', () => mkdir(place, { mode: 0o755 })],
+    ['a link', () => symlink(dir, place)],
+    ['a file', () => writeFile(place, '', { mode: 0o600 })],
+    ...(uid === 0 ? [['another user’s', () => anothers(place)] as const] : []),
+  ]
+  test.each(strange)('is refused where that directory is %s: nothing is asked there', async (_, make) => {
+    await make()
+    for (const use of [startOrConnectPrivateRedis, findPrivateRedis]) {
+      const refused = await use({ dataDir: long, log: silentLogger }).then(
+        () => null,
+        (error: unknown) => error,
+      )
+      expect(refused).toBeInstanceOf(UnreachableError)
+      expect(String(refused)).toMatch(/is not a private directory of user \d+.*shorter path/)
+    }
+  })
+
+  async function anothers(path: string): Promise<void> {
+    await mkdir(path, { mode: 0o700 })
+    execFileSync('chown', ['65534', path])
+  }
+})
+
+async function keptAside(): Promise<readonly string[]> {
+  return (await readdir(inRedis())).filter((name) => name.startsWith('broken-')).sort()
+}
+
+/** A server that may not read its files: for root, who may read everything, one that runs as nobody. */
+async function withoutPermissions(): Promise<string> {
+  await chmod(inRedis('appendonlydir'), 0o000)
+  if (process.getuid?.() !== 0) return 'redis-server'
+  await chmod(dir, 0o777)
+  await chmod(dataDir, 0o777)
+  await chmod(inRedis(), 0o777)
+  await rm(inRedis('redis.log'))
+  const command = join(dir, 'as-nobody')
+  await writeFile(command, '#!/bin/sh\nexec setpriv --reuid=65534 --clear-groups redis-server "$@"\n', { mode: 0o755 })
+  return command
+}
+
+async function withPermissions(): Promise<void> {
+  await chmod(inRedis('appendonlydir'), 0o700)
+}
