@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { redisUrlProblem } from '../domain/redis-url.js'
 import { type Secret, secret } from './secret.js'
 
 /**
@@ -121,16 +122,17 @@ export function secretHttpUrl(): Reader<Secret> {
 }
 
 export function redisUrl(): Reader<Secret> {
-  const error = 'redis://host:port, rediss://host:port, unix:///path or the absolute path of a socket'
   return z
     .string()
-    .refine((text) => text.startsWith('/') || parseUrl(text, ['redis:', 'rediss:', 'unix:']) !== null, { error })
+    .superRefine((text, context) => {
+      const problem = redisUrlProblem(text)
+      if (problem !== null) context.addIssue({ code: 'custom', message: problem })
+    })
     .transform(secret)
 }
 
 function parseUrl(text: string, protocols: readonly string[]): URL | null {
   if (!URL.canParse(text) || /\s/.test(text)) return null
   const url = new URL(text)
-  const isWhole = url.protocol === 'unix:' ? url.pathname !== '' : url.hostname !== ''
-  return protocols.includes(url.protocol) && isWhole ? url : null
+  return protocols.includes(url.protocol) && url.hostname !== '' ? url : null
 }

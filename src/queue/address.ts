@@ -1,4 +1,5 @@
 import { ConfigurationError } from '../domain/errors.js'
+import { parseRedisUrl, redisUrlProblem } from '../domain/redis-url.js'
 
 /** Where Redis is: redis://, rediss:// or unix:// as a URL, or the private one's socket. */
 export type RedisAddress = { readonly url: string } | { readonly socketPath: string }
@@ -27,7 +28,7 @@ export function redisOptionsOf(address: RedisAddress): RedisPlace {
     const db = url.searchParams.get('db')
     return { path: decodeURIComponent(url.pathname), ...login, ...(db === null ? {} : { db: Number(db) }) }
   }
-  const db = url.pathname.replace('/', '')
+  const db = url.pathname.slice(1)
   return {
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port === '' ? 6379 : Number(url.port),
@@ -37,23 +38,18 @@ export function redisOptionsOf(address: RedisAddress): RedisPlace {
   }
 }
 
-/** For people and logs; never with a password. */
+/** For people and logs; never with a password. A user without a password may be a password without its colon. */
 export function describeAddress(address: RedisAddress): string {
   if ('socketPath' in address) return `Private Redis at ${address.socketPath}`
   const url = parse(address.url)
-  const user = url.username === '' ? '' : `${decodeURIComponent(url.username)}@`
+  const user = url.password === '' || url.username === '' ? '' : `${decodeURIComponent(url.username)}@`
   const place = url.protocol === 'unix:' ? decodeURIComponent(url.pathname) : `${url.host}${url.pathname}`
   return `Redis at ${url.protocol}//${user}${place}`
 }
 
 function parse(text: string): URL {
-  // unix://:password@/path lacks the host that a URL with a password must have.
-  const readable = text.replace(/^(unix:\/\/[^/]*@)\//, '$1socket/')
-  const url = URL.canParse(readable) ? new URL(readable) : null
-  if (url === null || !['redis:', 'rediss:', 'unix:'].includes(url.protocol)) {
-    throw new ConfigurationError(
-      'The Redis URL cannot be read: expected redis://host:6379, rediss://… (TLS) or unix:///path/to/socket.',
-    )
-  }
-  return url
+  const url = parseRedisUrl(text)
+  const problem = redisUrlProblem(text)
+  if (url !== null && problem === null) return url
+  throw new ConfigurationError(`The Redis URL cannot be used: expected ${problem}. Correct TRACKYARD_REDIS_URL.`)
 }

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import pRetry from 'p-retry'
-import { UnreachableError } from '../domain/errors.js'
+import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { describeAddress, type RedisAddress, type RedisPlace, redisOptionsOf } from './address.js'
 import { endedWithin, GOODBYE_MS } from './ended-within.js'
@@ -106,6 +106,8 @@ async function firstConnect(
       silence,
       (async () => {
         await redis.connect()
+        // ioredis goes on with database 0 where there is no such one.
+        if (lasting.db !== undefined) await redis.select(lasting.db)
         await redis.set(probeKey, '1', 'PX', 1000)
       })(),
     ])
@@ -113,6 +115,11 @@ async function firstConnect(
     return redis
   } catch (error) {
     if (redis.status !== 'end') redis.disconnect()
+    if (/DB index is out of range|SELECT is not allowed/.test(factsOf(error).message)) {
+      throw new ConfigurationError(
+        `${where} has no database ${lasting.db}: set TRACKYARD_REDIS_URL to one that it has (most have 0 to 15).`,
+      )
+    }
     if (error instanceof UnreachableError) throw cause === null ? error : explain(cause, where)
     const explained = explain(cause ?? error, where)
     if (explained instanceof UnreachableError) throw explained

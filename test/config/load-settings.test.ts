@@ -315,3 +315,21 @@ test('a path that swallowed the lines behind it is not shown: the key may be amo
   expect(() => loadSettings({ TRACKYARD_API_KEY_FILE: path })).toThrow(/expected the path of a file on one line/)
   expect(() => loadSettings({ TRACKYARD_API_KEY_FILE: path })).not.toThrow(/hunter2/)
 })
+
+test.each([
+  'https://api.example/v1?key=hunter2',
+  'api.example/v1?key=hunter2',
+  'ftp://api.example/?a=b&key=hunter2#x',
+  'https://api.example/#hunter2',
+  'https://me:pa/hunter2@api.example',
+])('neither query nor password of the refused API address %s is shown', (address) => {
+  const load = () => loadSettings({ TRACKYARD_API_URL: address })
+  expect(load).toThrow(/TRACKYARD_API_URL: expected/)
+  expect(load).not.toThrow(/hunter2/)
+})
+
+test('a raw character in the password of the Redis URL is told from other mistakes', () => {
+  const load = () => loadSettings({ TRACKYARD_REDIS_URL: 'redis://:pa#hunter2@redis:6379' })
+  expect(load).toThrow(/TRACKYARD_REDIS_URL: expected a user and a password in which .* percent-encoded/)
+  expect(load).not.toThrow(/hunter2/)
+})

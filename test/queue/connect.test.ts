@@ -192,3 +192,29 @@ test('an address is described with its user and without its password', () => {
   )
   expect(describeAddress({ socketPath: '/data/redis.sock' })).toBe('Private Redis at /data/redis.sock')
 })
+
+test('a database that the server does not have is named, and not replaced by another', async () => {
+  const problem = await problemOf(`${redis.url}/99`)
+  expect(problem).toBeInstanceOf(ConfigurationError)
+  expect(problem.message).toMatch(/has no database 99: set TRACKYARD_REDIS_URL/)
+  expect(await problemOf(`unix://${redis.socketPath}?db=16`)).toBeInstanceOf(ConfigurationError)
+})
+
+test('the absolute path of a socket is an address', async () => {
+  const queue = await open.queue({ connection: { url: redis.socketPath } })
+  expect(await queue.fleet.workers()).toBe(0)
+})
+
+test('a lone user in an address is not shown: it may be a password', () => {
+  expect(describeAddress({ url: 'redis://hunter2@db.example:6380' })).toBe('Redis at redis://db.example:6380')
+})
+
+test.each(['redis://:12#hunter2@localhost', 'redis://u:12/hunter2@localhost', 'redis://:hunter2%@localhost'])(
+  '%s is refused without a piece of its password',
+  async (url) => {
+    const problem = await problemOf(url)
+    expect(problem).toBeInstanceOf(ConfigurationError)
+    expect(problem.message).toMatch(/percent-encoded/)
+    expect(problem.message).not.toContain('hunter2')
+  },
+)
