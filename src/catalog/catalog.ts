@@ -32,6 +32,7 @@ export type RawRow =
       readonly kind: 'object'
       readonly line: number
       readonly text: string
+      /** As JSON.parse reads it, so that long numbers may be others: see exact-row.ts. */
       readonly value: Readonly<Record<string, unknown>>
       readonly problem?: string
     }

@@ -2,8 +2,10 @@ import { UsageError } from '../domain/errors.js'
 import type { LoadedRow } from '../domain/loaded-row.js'
 import { canonicalRequest, type Filters, fingerprint, type SearchRequest } from '../domain/request.js'
 import type { Catalog, RawRow } from './catalog.js'
+import { exactRows } from './exact-row.js'
 import { filterProblem, found, limitProblem } from './filters.js'
-import { repeatedKey, watchKeys } from './keys.js'
+import { listInObject, listPath } from './json-shape.js'
+import { watchKeys } from './keys.js'
 import { plainText, unprintable } from './plain-text.js'
 import { hasInk, noQueryColumn, type Question, type QuestionReader, questionReader, scalarText } from './question.js'
 import { requireColumn, TEMPLATE } from './template.js'
@@ -43,16 +45,18 @@ async function* loadedRows(
   question: QuestionReader,
   id: IdReader,
 ): AsyncGenerator<LoadedRow, void, undefined> {
-  const used = id.name === null ? question.names : [...question.names, id.name]
+  const exact = exactRows(id.name === null ? question.names : [...question.names, id.name])
   const needed = template === null ? ['query'] : question.names
   const watched = watchKeys(catalog, idColumn == null || id.name === null ? needed : [...needed, id.name])
   let position = 0
-  for await (const row of catalog.rows()) {
+  let first: RawRow | null = null
+  for await (const raw of catalog.rows()) {
+    const row = exact(raw)
     position++
+    first ??= row
     watched.see(row)
     const key = id.read(row)
-    const problem = repeatedKey(row, used) ?? key.problem
-    const asked = problem === null ? requestOf(question.ask(row)) : { problem }
+    const asked = key.problem === null ? requestOf(question.ask(row)) : { problem: key.problem }
     const request = 'problem' in asked ? null : { fingerprint: fingerprint(asked), request: asked }
     yield {
       position,
@@ -63,7 +67,11 @@ async function* loadedRows(
       problem: 'problem' in asked ? `line ${row.line}: ${asked.problem}` : null,
     }
   }
-  for (const name of watched.missing()) {
+  const missing = watched.missing()
+  // The file may be one object, with the rows inside.
+  const path = missing.length > 0 && position === 1 && first?.kind === 'object' ? listPath(first.text) : null
+  if (path !== null) throw listInObject(catalog.name, path)
+  for (const name of missing) {
     if (name !== id.name && template === null) throw noQueryColumn(catalog)
     requireColumn(name, catalog.names, name === id.name ? '--id' : TEMPLATE)
   }
@@ -76,8 +84,7 @@ function requestOf(question: Question): SearchRequest | { problem: string } {
   if (request.query.length > LONGEST_QUERY) {
     return { problem: `expected a query of at most ${LONGEST_QUERY} characters, found ${request.query.length}` }
   }
-  const bad = unprintable(request.query)
-  return bad === null ? request : { problem: `expected a query of plain text, found ${bad}` }
+  return request
 }
 
 function jsonOf(row: RawRow): string {

@@ -1,7 +1,7 @@
 import { CsvError, type InfoRecord, type Options, parse } from 'csv-parse/sync'
 import { type Block, countLines, LF, LONGEST_RECORD_BYTES } from './blocks.js'
 import type { RawRow } from './catalog.js'
-import { longLineRow } from './long-line.js'
+import { tooLongRow } from './long-line.js'
 
 /**
  * Blocks of CSV text into rows, with true line numbers and with damage kept local.
@@ -23,7 +23,7 @@ export async function* readCsv(
     if (!Buffer.isBuffer(block)) {
       const before = parseRows(state, delimiter, true)
       state = { ...before.rest, line: block.line + 1 }
-      yield [...before.rows, longLineRow(block, JSON.stringify([block.beginning]))]
+      yield [...before.rows, tooLongRow(block.line, block.bytes, JSON.stringify([block.beginning]))]
       continue
     }
     state = { ...state, bytes: state.bytes.length === 0 ? block : Buffer.concat([state.bytes, block]) }

@@ -1,6 +1,6 @@
 import { UsageError } from '../domain/errors.js'
 import { type Filters, MAX_LIMIT } from '../domain/request.js'
-import { ExactNumber, parseJson, plainNumber } from './json.js'
+import { ExactNumber, parseExactly, plainNumber } from './json.js'
 
 /**
  * What a request may carry beside its query, checked before it costs a credit. The filters that the API
@@ -42,7 +42,7 @@ export function offsetProblem(offset: unknown): string | null {
 export function parseFilters(text: string): Filters {
   let filters: unknown
   try {
-    filters = withPlainNumbers(parseJson(text))
+    filters = withPlainNumbers(parseExactly(text).value)
   } catch {
     throw new UsageError(`--filters: expected JSON such as '{"genres":["ambient"]}', found ${found(text)}.`)
   }

@@ -4,9 +4,6 @@ import { parse } from 'lossless-json'
  * JSON with its digits kept. `JSON.parse` turns 9007199254740993 into …992, 1.10 into 1.1 and 1e400 into
  * Infinity, so that two ids or two titles become one. Here such a number is an `ExactNumber`, its text; every
  * other number is a plain one, which JavaScript writes exactly as it was read.
- *
- * `JSON.parse` is four times as fast as a parser that keeps digits, so that one is asked only where the text
- * may hold such a number.
  */
 export class ExactNumber {
   readonly text: string
@@ -15,21 +12,23 @@ export class ExactNumber {
   }
 }
 
-/** @throws SyntaxError for what is not JSON, RangeError for what is nested too deep */
-export function parseJson(text: string): unknown {
-  const value: unknown = JSON.parse(text)
-  return mayHoldExactNumber(text) ? parse(text, null, { parseNumber, onDuplicateKey: lastWins }) : value
+export interface ExactJson {
+  readonly value: unknown
+  /** Keys that an object in it has twice, with different values; the last one counts. */
+  readonly repeated: ReadonlySet<string>
 }
 
-/** Keys that an object anywhere in the text has twice, with different values. The text is valid JSON. */
-export function repeatedKeys(text: string): ReadonlySet<string> {
-  const keys = new Set<string>()
+/**
+ * Four times as slow as `JSON.parse`: see exact-row.ts.
+ * @throws SyntaxError for what is not JSON, RangeError for what is nested too deep
+ */
+export function parseExactly(text: string): ExactJson {
+  const repeated = new Set<string>()
   const onDuplicateKey = ({ key, newValue }: { key: string; newValue: unknown }): unknown => {
-    keys.add(key)
+    repeated.add(key)
     return newValue
   }
-  parse(text, null, { parseNumber, onDuplicateKey })
-  return keys
+  return { value: parse(text, null, { parseNumber, onDuplicateKey }), repeated }
 }
 
 /** The number as a plain one; null where that would be another number. */
@@ -43,17 +42,14 @@ function parseNumber(text: string): number | ExactNumber {
   return String(value) === text ? value : new ExactNumber(text)
 }
 
-function lastWins({ newValue }: { newValue: unknown }): unknown {
-  return newValue
-}
-
 /**
  * What JavaScript would write in another way: more than 15 digits, an exponent, a last zero behind the point,
  * less than a millionth, minus zero. In front of a number there is always one of these characters.
  */
 const MAY_CHANGE = /(?:^|[\s:,[])-?(?:[\d.]{16}|\d[\d.]*[eE]|\d+\.\d*0(?!\d)|0\.000000)|(?:^|[\s:,[])-0(?!\.)/
 
-function mayHoldExactNumber(text: string): boolean {
+/** Whether a number in a JSON text may need to be exact. */
+export function mayHoldExactNumber(text: string): boolean {
   // The second look leaves out strings, for times such as "10:00:00.000".
   return MAY_CHANGE.test(text) && splitStrings(text).some((part) => part[0] !== '"' && MAY_CHANGE.test(part))
 }
@@ -66,7 +62,7 @@ export function onOneLine(text: string): string {
 }
 
 /** The strings of a JSON text, and what is between them. A regular expression would overflow its stack in a long string. */
-function splitStrings(text: string): string[] {
+export function splitStrings(text: string): string[] {
   const parts: string[] = []
   let at = 0
   for (let open = text.indexOf('"'); open !== -1; open = text.indexOf('"', at)) {

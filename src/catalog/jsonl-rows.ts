@@ -1,14 +1,13 @@
 import type { Block } from './blocks.js'
 import type { RawRow } from './catalog.js'
-import { ExactNumber, parseJson } from './json.js'
-import { longLineRow } from './long-line.js'
+import { tooLongRow } from './long-line.js'
 
 /** Blocks of JSON lines into rows. Lines of white space only are no records. */
 export async function* readJsonl(blocks: AsyncIterable<Block>): AsyncGenerator<RawRow[], void, undefined> {
   let line = 1
   for await (const block of blocks) {
     if (!Buffer.isBuffer(block)) {
-      yield [longLineRow(block, JSON.stringify(block.beginning))]
+      yield [tooLongRow(block.line, block.bytes, JSON.stringify(block.beginning))]
       line++
       continue
     }
@@ -28,19 +27,21 @@ export async function* readJsonl(blocks: AsyncIterable<Block>): AsyncGenerator<R
 export function jsonRow(text: string, line: number): RawRow {
   let value: unknown
   try {
-    value = parseJson(text)
-  } catch (error) {
-    const found = error instanceof RangeError ? 'one that is nested too deep' : `what is not JSON: ${beginning(text)}`
-    return { kind: 'broken', line, json: JSON.stringify(text), problem: `expected one JSON object, found ${found}` }
+    value = JSON.parse(text)
+  } catch {
+    const problem = `expected one JSON object, found what is not JSON: ${beginning(text)}`
+    return { kind: 'broken', line, json: JSON.stringify(text), problem }
   }
   if (isObject(value)) return { kind: 'object', line, text, value }
   return { kind: 'broken', line, json: text, problem: `expected one JSON object, found ${beginning(text)}` }
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber)
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function beginning(text: string): string {
-  return text.length <= 40 ? text : `${text.slice(0, 40)}…`
+/** Of a text, on one line. */
+export function beginning(text: string): string {
+  const shown = text.slice(0, 100).replace(/\s+/g, ' ')
+  return shown.length <= 40 ? shown : `${shown.slice(0, 40)}…`
 }

@@ -1,5 +1,4 @@
 import type { Catalog, RawRow } from './catalog.js'
-import { repeatedKeys } from './json.js'
 
 /**
  * Every row of a JSON catalog brings its own keys, so one that the first rows lack is no mistake yet: only
@@ -20,25 +19,4 @@ export function watchKeys(catalog: Pick<Catalog, 'names'>, needed: readonly stri
     },
     missing: () => [...missing],
   }
-}
-
-/**
- * A key that the row has twice, with different values, is a problem where it is used: nobody can know which one
- * is meant.
- */
-export function repeatedKey(row: RawRow, used: readonly string[]): string | null {
-  if (row.kind !== 'object') return null
-  const { text } = row
-  if (!used.some((name) => isThereTwice(text, JSON.stringify(name))) && !ESCAPED_KEY.test(text)) return null
-  const repeated = repeatedKeys(text)
-  const name = used.find((each) => repeated.has(each))
-  return name === undefined ? null : `expected one value for the key "${name}", found two`
-}
-
-/** A key may be written in another way, such as "\u0069d". */
-const ESCAPED_KEY = /"[^"\\]*\\[^"]*"\s*:/
-
-function isThereTwice(text: string, quoted: string): boolean {
-  const first = text.indexOf(quoted)
-  return first !== -1 && text.includes(quoted, first + 1)
 }

@@ -4,9 +4,12 @@ import { readBlocks } from './blocks.js'
 import type { Catalog, RawRow } from './catalog.js'
 import { readCsv } from './csv-rows.js'
 import { requireHeader } from './header.js'
+import { createScanner } from './json-scanner.js'
+import { jsonShape, listInObject, listPath } from './json-shape.js'
+import { readJsonValues } from './json-values.js'
 import { readJsonl } from './jsonl-rows.js'
 import { sniffDelimiter, sniffFormat } from './sniff.js'
-import { type CatalogSource, openSource, shellWord } from './source.js'
+import { type CatalogSource, openSource } from './source.js'
 import { openText, type TextSource } from './text.js'
 
 /**
@@ -38,9 +41,9 @@ export async function openCatalog(source: CatalogSource, options: CatalogOptions
     const opened =
       (options.format ?? sniffFormat(plainName, head)) === 'csv'
         ? await openCsv(text, options.delimiter ?? sniffDelimiter(plainName, head), name)
-        : await openJsonl(text, name)
-    const { byteOrderMark, notes } = text
-    return { name, byteOrderMark, notes, ...opened, rows: once(opened.batches, close), close }
+        : await openJson(text, name)
+    const { byteOrderMark } = text
+    return { name, byteOrderMark, ...opened, rows: once(opened.batches, close), close }
   } catch (error) {
     close()
     throw error
@@ -48,7 +51,7 @@ export async function openCatalog(source: CatalogSource, options: CatalogOptions
 }
 
 type Batches = AsyncGenerator<RawRow[], void, undefined>
-type Opened = Pick<Catalog, 'format' | 'delimiter' | 'columns' | 'names'> & { readonly batches: Batches }
+type Opened = Pick<Catalog, 'format' | 'delimiter' | 'columns' | 'names' | 'notes'> & { readonly batches: Batches }
 
 async function openCsv(text: TextSource, delimiter: string, name: string): Promise<Opened> {
   const batches = withBadLines(readCsv(readBlocks(text.pieces), delimiter), text.badLines)
@@ -56,11 +59,15 @@ async function openCsv(text: TextSource, delimiter: string, name: string): Promi
   const columns = requireHeader(header, name)
   if (rows.length === 0) throw new UsageError(`${name}: expected rows below the header, found none.`)
   const names = columns.map((column) => column.trim())
-  return { format: 'csv', delimiter, columns, names, batches: startingWith(rows, batches) }
+  return { format: 'csv', delimiter, columns, names, notes: text.notes, batches: startingWith(rows, batches) }
 }
 
-async function openJsonl(text: TextSource, name: string): Promise<Opened> {
-  const batches = withBadLines(readJsonl(readBlocks(text.pieces)), text.badLines)
+async function openJson(text: TextSource, name: string): Promise<Opened> {
+  const head = text.head.toString('utf8')
+  const shape = jsonShape(head)
+  if (shape === 'values') requireRows(head, name)
+  const all = shape === 'lines' ? readJsonl(readBlocks(text.pieces)) : readJsonValues(text.pieces, shape === 'list')
+  const batches = withBadLines(all, text.badLines)
   const rows = await firstRows(batches, SAMPLE_ROWS)
   const names = new Set<string>()
   let objects = 0
@@ -70,12 +77,33 @@ async function openJsonl(text: TextSource, name: string): Promise<Opened> {
     for (const key of Object.keys(row.value)) names.add(key)
   }
   if (objects === 0) {
+    const expected = shape === 'lines' ? 'one JSON object per line' : 'a list of JSON objects'
     throw new UsageError(
-      `${name}: expected one JSON object per line, found none in the first ${Math.min(rows.length, SAMPLE_ROWS)} lines. ` +
-        `If each object spans several lines, convert it: jq -c . ${shellWord(name)} > rows.jsonl`,
+      `${name}: expected ${expected}, found ${rows.length === 0 ? 'an empty list' : foundInstead(rows)}.`,
     )
   }
-  return { format: 'jsonl', delimiter: null, columns: [], names: [...names], batches: startingWith(rows, batches) }
+  const notes = [...text.notes, ...SHAPE_NOTES[shape]]
+  return {
+    format: 'jsonl',
+    delimiter: null,
+    columns: [],
+    names: [...names],
+    notes,
+    batches: startingWith(rows, batches),
+  }
+}
+
+const SHAPE_NOTES = { lines: [], list: ['a JSON list'], values: ['JSON objects over several lines'] } as const
+
+function foundInstead(rows: readonly RawRow[]): string {
+  const among = Math.min(rows.length, SAMPLE_ROWS)
+  return among === 1 ? 'none' : `none among the first ${among}`
+}
+
+/** An object that is still open at the end of the head is the file, not a row. */
+function requireRows(head: string, name: string): void {
+  const path = createScanner(head.search(/\S/), true).scan(head).kind === 'more' ? listPath(head) : null
+  if (path !== null) throw listInObject(name, path)
 }
 
 /** At least so many rows, unless the file ends before. */

@@ -87,14 +87,21 @@ function fill(template: Template, values: readonly string[]): string | { problem
   let next = 1
   for (const value of values) {
     const text = plainText(value)
-    const bad = unprintable(text)
-    if (bad !== null) return { problem: `expected plain text in {${template.names[next - 1]}}, found ${bad}` }
     hasValue ||= hasInk(text)
     query += text + (template.texts[next++] ?? '')
   }
+  if (unprintable(query) !== null) return unprintableIn(template, values)
   return hasValue
     ? query
     : { problem: `expected text in ${template.names.map((name) => `{${name}}`).join(' or ')}, found none` }
+}
+
+function unprintableIn(template: Template, values: readonly string[]): { problem: string } {
+  for (const [index, name] of template.names.entries()) {
+    const bad = unprintable(plainText(values[index] ?? ''))
+    if (bad !== null) return { problem: `expected plain text in {${name}}, found ${bad}` }
+  }
+  return { problem: `expected plain text in the query template, found ${unprintable(template.texts.join(' '))}` }
 }
 
 function fillFrom(template: Template, row: Readonly<Record<string, unknown>>): string | { problem: string } {

@@ -1,6 +1,4 @@
 import { extname } from 'node:path'
-import { UsageError } from '../domain/errors.js'
-import { shellWord } from './source.js'
 
 /**
  * What kind of catalog this is: by the file's name where that is clear, else by its first characters.
@@ -16,28 +14,9 @@ export function sniffFormat(name: string, head: string): 'csv' | 'jsonl' {
     case '.jsonl':
     case '.ndjson':
     case '.json':
-      return requireNoArray(name, head)
+      return 'jsonl'
     default:
-      return /^\s*(\{|\[\s*[{\]])/.test(head) ? requireNoArray(name, head) : 'csv'
-  }
-}
-
-function requireNoArray(name: string, head: string): 'jsonl' {
-  if (!/^\s*\[/.test(head) || beginsWithListLine(head)) return 'jsonl'
-  throw new UsageError(
-    `${name}: expected one JSON object per line, found a JSON array. Convert it: jq -c '.[]' ${shellWord(name)} > rows.jsonl`,
-  )
-}
-
-/** A list on a line of its own, with more behind it, is one bad row; else the whole file is one array. */
-function beginsWithListLine(head: string): boolean {
-  const [first, ...rest] = head.trim().split('\n')
-  if (rest.length === 0) return false
-  try {
-    JSON.parse(first ?? '')
-    return true
-  } catch {
-    return false
+      return /^\s*(\{|\[\s*[{\]])/.test(head) ? 'jsonl' : 'csv'
   }
 }
 

@@ -31,6 +31,8 @@ export interface ExportResult {
 }
 
 const ROWS_PER_WRITE = 256
+/** A row may be long. */
+const CHARACTERS_PER_WRITE = 1024 * 1024
 
 /** @throws UsageError where the file cannot be written; the signal's reason when it was stopped */
 export async function exportBatch({ rows, batch, format, out, signal }: ExportOrder): Promise<ExportResult> {
@@ -40,19 +42,23 @@ export async function exportBatch({ rows, batch, format, out, signal }: ExportOr
   const byStatus = Object.fromEntries(ITEM_STATUSES.map((status) => [status, 0])) as Record<ItemStatus, number>
   let count = 0
   let lines: string[] = []
+  let characters = 0
   const flush = async () => {
     const text = lines.join('')
     lines = []
+    characters = 0
     if (text !== '') await untilAborted(() => target.write(text), signal)
   }
   try {
     if (writer.header !== '') await untilAborted(() => target.write(writer.header), signal)
     for await (const row of rows) {
       signal?.throwIfAborted()
-      lines.push(writer.lines([exportedRow(row)]))
+      const text = writer.lines([exportedRow(row)])
+      lines.push(text)
+      characters += text.length
       byStatus[row.status]++
       count++
-      if (lines.length === ROWS_PER_WRITE) await flush()
+      if (lines.length === ROWS_PER_WRITE || characters >= CHARACTERS_PER_WRITE) await flush()
     }
     await flush()
     signal?.throwIfAborted()

@@ -17,6 +17,8 @@ export interface SubmitParts {
 }
 
 const CHUNK = 10_000
+/** A row may be long: what is held of rows at once, in characters. */
+const CHUNK_CHARACTERS = 16 * 1024 * 1024
 
 /** A batch that is loaded and planned, and neither released nor dropped yet. */
 export interface LoadedBatch {
@@ -103,17 +105,20 @@ async function addAll(
   options: { readonly signal?: AbortSignal; readonly progress?: (rows: number) => void },
 ): Promise<number> {
   let chunk: LoadedRow[] = []
+  let characters = 0
   let loaded = 0
   const flush = async (): Promise<void> => {
     options.signal?.throwIfAborted()
     await parts.store.batches.addRows(id, chunk, parts.now())
     loaded += chunk.length
     chunk = []
+    characters = 0
     options.progress?.(loaded)
   }
   for await (const row of rows) {
     chunk.push(row)
-    if (chunk.length === CHUNK) await flush()
+    characters += row.row.length
+    if (chunk.length === CHUNK || characters >= CHUNK_CHARACTERS) await flush()
   }
   if (chunk.length > 0) await flush()
   return loaded

@@ -132,7 +132,7 @@ describe('a row that cannot become a request says so with its line', () => {
     ['{"title":"\\ud800"}', 'expected plain text in {title}, found half of a character (U+D800'],
     ['{"title":"a","title":"b"}', 'expected one value for the key "title", found two'],
     ['{"title":"a","t\\u0069tle":"b"}', 'expected one value for the key "title", found two'],
-    [`{"title":1.10,"deep":${'['.repeat(20_000)}${']'.repeat(20_000)}}`, 'found one that is nested too deep'],
+    [`{"title":1.10,"deep":${'['.repeat(20_000)}${']'.repeat(20_000)}}`, 'found one nested too deep'],
     ['{"toString":1}', 'expected text in {title}, found none'],
   ])('JSONL %s', async (line, problem) => {
     const rows = await load(`{"title":"x"}\n\n${line}\n`, { name: 'x.jsonl' })

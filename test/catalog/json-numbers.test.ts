@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { parseFilters } from '../../src/catalog/filters.js'
-import { ExactNumber, onOneLine, parseJson } from '../../src/catalog/json.js'
+import { ExactNumber, onOneLine, parseExactly } from '../../src/catalog/json.js'
 import { jsonlWriter } from '../../src/export/jsonl-lines.js'
 import { load, refusal } from './reading.js'
 
@@ -48,7 +48,7 @@ describe('numbers keep the digits that they are written with', () => {
     fc.assert(
       fc.property(fc.array(pair, { maxLength: 6 }), (pairs) => {
         const written = `{${pairs.map(([key, space, digits], n) => `${key.replace('"', `"${n}`)}:${space}${digits}`).join(`,`)}}`
-        const values = Object.values(parseJson(written) as object)
+        const values = Object.values(parseExactly(written).value as object)
         const expected = Object.values(JSON.parse(written) as object)
         expect(values.map((value) => (value instanceof ExactNumber ? value.text : String(value))).sort()).toEqual(
           pairs.map(([, , digits]) => digits).sort(),
@@ -64,7 +64,9 @@ describe('numbers keep the digits that they are written with', () => {
     fc.assert(
       fc.property(fc.json({ noUnicodeString: false, maxDepth: 4 }), (text) => {
         expect(
-          JSON.stringify(parseJson(text), (_, value) => (value instanceof ExactNumber ? Number(value.text) : value)),
+          JSON.stringify(parseExactly(text).value, (_, value) =>
+            value instanceof ExactNumber ? Number(value.text) : value,
+          ),
         ).toBe(JSON.stringify(JSON.parse(text)))
       }),
       { numRuns: 3000 },

@@ -1,0 +1,140 @@
+/**
+ * Finds where a JSON value ends, in text that comes in pieces. Numbers and words are only stepped over: whether
+ * they are right is known when the value is parsed as a whole. A strict scanner stops where the text cannot be
+ * JSON any more; a loose one follows brackets and strings only, so it finds the end of a value with a
+ * slip inside, such as a comma too many.
+ */
+export type Scan =
+  | { readonly kind: 'end'; readonly at: number }
+  | { readonly kind: 'damage'; readonly at: number }
+  /** Not there yet. */
+  | { readonly kind: 'more' }
+
+export interface Scanner {
+  /** Objects and lists that are open. */
+  depth(): number
+  /** @param text what was given before, and more */
+  scan(text: string): Scan
+  /** The text loses so many characters at its beginning. */
+  forget(characters: number): void
+}
+
+type Expected = 'value' | 'value or ]' | 'key' | 'key or }' | ':' | ', or end'
+
+const MORE: Scan = { kind: 'more' }
+const QUOTE = 34
+const BACKSLASH = 92
+const LINE_FEED = 10
+
+/** @param start where the value begins in the text */
+export function createScanner(start: number, isStrict: boolean): Scanner {
+  let at = start
+  let expected: Expected = 'value'
+  let isInString = false
+  let isInWord = false
+  const open: string[] = []
+
+  const damage = (): Scan => ({ kind: 'damage', at })
+
+  /** A value is complete. */
+  const close = (): Scan | null => {
+    expected = ', or end'
+    return open.length === 0 ? { kind: 'end', at } : null
+  }
+
+  const scanString = (text: string): Scan | null => {
+    for (; at < text.length; at++) {
+      const code = text.charCodeAt(at)
+      if (code === LINE_FEED) return damage()
+      if (code === BACKSLASH) {
+        if (at + 1 >= text.length) return MORE
+        at++
+      } else if (code === QUOTE) {
+        isInString = false
+        at++
+        if (expected !== 'key' && expected !== 'key or }') return close()
+        expected = ':'
+        return null
+      }
+    }
+    return MORE
+  }
+
+  const scanWord = (text: string): Scan | null => {
+    while (at < text.length && !END_OF_WORD.includes(text[at] ?? '')) at++
+    if (at === text.length) return MORE
+    isInWord = false
+    return close()
+  }
+
+  const opened = (character: string): Scan | null => {
+    if (isStrict && expected !== 'value' && expected !== 'value or ]') return damage()
+    open.push(character)
+    expected = character === '{' ? 'key or }' : 'value or ]'
+    at++
+    return null
+  }
+
+  const closed = (character: string): Scan | null => {
+    const isMatching = open.at(-1) === (character === '}' ? '{' : '[')
+    const isAllowed = expected === ', or end' || expected === (character === '}' ? 'key or }' : 'value or ]')
+    if (!isMatching || (isStrict && !isAllowed)) return damage()
+    open.pop()
+    at++
+    return close()
+  }
+
+  const separator = (character: ',' | ':'): Scan | null => {
+    const isAllowed = character === ',' ? expected === ', or end' && open.length > 0 : expected === ':'
+    if (isStrict && !isAllowed) return damage()
+    expected = character === ',' && open.at(-1) === '{' ? 'key' : 'value'
+    at++
+    return null
+  }
+
+  const step = (text: string): Scan | null => {
+    const character = text[at] ?? ''
+    switch (character) {
+      case '{':
+      case '[':
+        return opened(character)
+      case '}':
+      case ']':
+        return closed(character)
+      case ',':
+      case ':':
+        return separator(character)
+      case '"':
+        if (isStrict && (expected === ':' || expected === ', or end')) return damage()
+        isInString = true
+        at++
+        return null
+      case ' ':
+      case '\n':
+      case '\r':
+      case '\t':
+        at++
+        return null
+      default:
+        if (isStrict && expected !== 'value' && expected !== 'value or ]') return damage()
+        isInWord = true
+        return null
+    }
+  }
+
+  return {
+    depth: () => open.length,
+    forget: (characters) => {
+      at -= characters
+    },
+    scan(text) {
+      while (at < text.length || isInWord) {
+        const found = isInString ? scanString(text) : isInWord ? scanWord(text) : step(text)
+        if (found !== null) return found
+      }
+      return MORE
+    },
+  }
+}
+
+const END_OF_WORD = [',', ':', '{', '}', '[', ']', '"', ' ', '\n', '\r', '\t']

@@ -1,0 +1,68 @@
+import { UsageError } from '../domain/errors.js'
+import { splitStrings } from './json.js'
+import { createScanner } from './json-scanner.js'
+import { shellWord } from './source.js'
+
+/**
+ * How a JSON catalog puts its rows down: one object a line (JSON Lines), one list of objects, or objects one after
+ * another over several lines.
+ */
+export type JsonShape = 'lines' | 'list' | 'values'
+
+/** @param head the beginning of the text */
+export function jsonShape(head: string): JsonShape {
+  const text = head.trimStart()
+  const end = text.indexOf('\n')
+  const firstLine = end === -1 ? text : text.slice(0, end)
+  const isOneLine = text.slice(firstLine.length).trim() === ''
+  // A list on a line of its own, with more behind it, is one bad row; else the whole file is one list.
+  if (text.startsWith('[')) return isJson(firstLine) && !isOneLine ? 'lines' : 'list'
+  if (!text.startsWith('{') || isOneLine || isJson(firstLine)) return 'lines'
+  const found = createScanner(0, true).scan(text)
+  // Objects that begin on the first line and end behind it; one with a mistake in it is one bad line.
+  return found.kind === 'more' || (found.kind === 'end' && isJson(text.slice(0, found.at))) ? 'values' : 'lines'
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Where an object holds its list of objects, as a path such as `.data.items`; null: nowhere.
+ * @param text the object, or its beginning
+ */
+export function listPath(text: string): string | null {
+  const keys: string[] = []
+  let key = ''
+  for (const part of splitStrings(text)) {
+    if (part[0] === '"') {
+      key = part
+      continue
+    }
+    if (/^\s*:\s*\[\s*\{/.test(part)) return [...keys, key].map(pathOf).join('')
+    for (const character of part) {
+      if (character === '{') keys.push(key)
+      else if (character === '}') keys.pop()
+    }
+  }
+  return null
+}
+
+/** The file is one object, and its rows are in a list inside it. */
+export function listInObject(name: string, path: string): UsageError {
+  return new UsageError(
+    `${name}: expected a list of JSON objects, or one object per line, found one object that holds a list under ${path}. ` +
+      `Convert it: jq -c '${path}[]' ${shellWord(name)} > rows.jsonl`,
+  )
+}
+
+/** In the language of jq. The outermost object has no key. */
+function pathOf(key: string): string {
+  if (key === '') return ''
+  return /^"[A-Za-z_]\w*"$/.test(key) ? `.${key.slice(1, -1)}` : `[${key}]`
+}
