@@ -8,6 +8,7 @@ import { createScanner } from './json-scanner.js'
 import { jsonShape, listInObject, listPath } from './json-shape.js'
 import { readJsonValues } from './json-values.js'
 import { readJsonl } from './jsonl-rows.js'
+import { requireCatalog } from './not-catalog.js'
 import { sniffDelimiter, sniffFormat } from './sniff.js'
 import { type CatalogSource, openSource } from './source.js'
 import { openText, type TextSource } from './text.js'
@@ -37,6 +38,7 @@ export async function openCatalog(source: CatalogSource, options: CatalogOptions
     const head = text.head.subarray(0, 64 * 1024).toString('utf8')
     if (head === '') throw new UsageError(`${name}: expected a catalog, found an empty file.`)
     if (head.trim() === '') throw new UsageError(`${name}: expected a catalog, found only white space.`)
+    requireCatalog(head, name)
     const plainName = name.replace(/\.gz$/i, '')
     const opened =
       (options.format ?? sniffFormat(plainName, head)) === 'csv'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { load, refusal } from './reading.js'
+import { load, openText, refusal } from './reading.js'
 
 /** Files that somebody handed in, byte for byte. */
 const json = { name: 'x.jsonl' }
@@ -117,4 +117,22 @@ describe('encodings from elsewhere', () => {
       'Alley music',
     ])
   })
+})
+
+test.each([
+  [
+    'page.csv',
+    '<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in to continue</body></html>\n',
+    'a web page',
+  ],
+  [
+    'library.xml',
+    '<?xml version="1.0" encoding="UTF-8"?>\n<DJ_PLAYLISTS Version="1.0.0">\n<COLLECTION Entries="1">\n<TRACK TrackID="1" Name="Harbour"/>\n</COLLECTION></DJ_PLAYLISTS>\n',
+    'XML',
+  ],
+  ['lfs.csv', 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n', 'a Git LFS pointer'],
+  ['err.csv', '{"error":"Access denied","code":403}\n', 'the error that a server answered'],
+])('%s is said to be what it is', async (name, text, words) => {
+  const { message } = await refusal(() => openText(text, name))
+  expect(message).toContain(`${name}: expected a catalog, found ${words}`)
 })

@@ -86,6 +86,18 @@ describe('what a catalog is understood to be', () => {
   })
 })
 
+test.each([
+  ['ORC,title\n1,x\n', 'x.csv'],
+  ['ID3 tag;title\n1;x\n', 'x.csv'],
+  ['<3,title\n1,x\n', 'x.csv'],
+  ['<title>,mood\n1,x\n', 'x.csv'],
+  ['version,title\n1,x\n', 'x.csv'],
+  ['{"error":"none","title":"x"}\n', 'x.jsonl'],
+  ['{"title":"Error","code":1}\n{"title":"y"}\n', 'x.jsonl'],
+])('%j is a catalog', async (text, name) => {
+  expect(await all((await openText(text, name)).rows())).not.toHaveLength(0)
+})
+
 describe('what is not a catalog is refused by name', () => {
   test.each([
     ['an empty file', '', 'x.csv', 'empty file'],
@@ -98,6 +110,39 @@ describe('what is not a catalog is refused by name', () => {
     ['a list of texts', '["a","b"]', 'x.json', 'expected a list of JSON objects, found none among the first 2'],
     ['an empty list', '[]', 'x.json', 'expected a list of JSON objects, found an empty list'],
     ['lines that are no JSON', 'a\nb\n', 'x.jsonl', 'expected one JSON object per line, found none among the first 2'],
+    ['a web page', '\n <!DOCTYPE html>\n<html><head><title>Sign in</title>', 'x.csv', 'found a web page (HTML)'],
+    ['a page without a doctype', '<HTML lang="en"><body>a,b</body>', 'x.jsonl', 'found a web page (HTML)'],
+    ['XML', '<?xml version="1.0"?>\n<songs><song name="x"/></songs>\n', 'x.xml', 'found XML. Export the table'],
+    ['XML without a declaration', '<rss version="2.0">\n<channel>\n', 'x.csv', 'found XML'],
+    [
+      'a property list',
+      '<?xml version="1.0"?>\n<!DOCTYPE plist>\n<plist version="1.0">\n',
+      'Library.xml',
+      'an iTunes library?',
+    ],
+    ['a pointer of Git LFS', 'version https://git-lfs.github.com/spec/v1\noid sha256:1\n', 'x.csv', 'git lfs pull'],
+    [
+      'an error of an API',
+      '{"error":{"code":404,"message":"gone"}}',
+      'x.csv',
+      'the error that a server answered ({"error":',
+    ],
+    [
+      'an error over several lines',
+      '{\n "message": "Not Found",\n "status": "404"\n}\n',
+      'x.json',
+      'Fetch the file again',
+    ],
+    ['zstd', Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0]), 'x.zst', 'zstd -dc x.zst | trackyard-batch submit -'],
+    ['bzip2', Buffer.from('BZh91AY&SY\0\x01', 'latin1'), 'x.bz2', 'bunzip2 -c x.bz2'],
+    ['xz', Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]), 'x.xz', 'xz -dc x.xz'],
+    ['7-Zip', Buffer.from('7z\xbc\xaf\x27\x1c', 'latin1'), 'x.7z', 'a 7-Zip archive'],
+    ['tar', Buffer.concat([Buffer.from('x.csv'), Buffer.alloc(252), Buffer.from('ustar\0')]), 'x.tar', 'a tar archive'],
+    ['Parquet', Buffer.from('PAR1\x15\0\x15', 'latin1'), 'x.parquet', 'a Parquet file'],
+    ['a PDF', '%PDF-1.7\n1 0 obj\n', 'x.pdf', 'a PDF'],
+    ['a picture', Buffer.from('\x89PNG\r\n', 'latin1'), 'x.png', 'a picture (PNG)'],
+    ['RTF', '{\\rtf1\\ansi', 'x.rtf', 'rich text'],
+    ['nothing but zero bytes', Buffer.alloc(5000), 'x.csv', 'nothing but NUL bytes'],
     ['a workbook', Buffer.from('PK\u0003\u0004....'), 'x.xlsx', 'Excel workbook'],
     ['bytes', Buffer.from([1, 0, 0, 0, 7, 0, 0, 0]), 'x.bin', 'binary'],
   ])('%s', async (_, content, name, words) => {
