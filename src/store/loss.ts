@@ -1,9 +1,33 @@
 import { WAYS_OUT } from './store-error.js'
-import type { Loss } from './store-files.js'
+
+/** How an open store was lost. */
+export interface Loss {
+  readonly kind: LossKind
+  /** Epoch milliseconds. */
+  readonly since: number
+  /** What happened; what to do about it depends on what could be rescued (see `sentenceFor`). */
+  readonly what: string
+}
+
+export type LossKind =
+  /** The open file has no name any more. */
+  | 'deleted'
+  /** Another file has its name. */
+  | 'replaced'
+  /** The open file has another name. */
+  | 'moved'
+  /** Its `-wal` or `-shm` was deleted or replaced. */
+  | 'log'
+  /** Cut off, overwritten: SQLite can no longer read it. */
+  | 'damaged'
+  | 'permissions'
+  | 'unreachable'
 
 /** What became of the data that only this process still had. */
 export type Rescued =
   | { readonly kind: 'not yet' }
+  /** This process leaves it to one. */
+  | { readonly kind: 'by a worker' }
   | { readonly kind: 'copied'; readonly path: string }
   | { readonly kind: 'folded in' }
   | { readonly kind: 'failed'; readonly reason: string }
@@ -38,6 +62,8 @@ function saved(rescued: Rescued, path: string): string {
       return `All that it held, paid answers included, is saved in ${rescued.path}. To go on with it: \`trackyard-batch down\`, remove ${path}-wal and ${path}-shm, rename that file to ${path}, start again.`
     case 'failed':
       return `What it held is still open in this process, but could not be copied (${rescued.reason}): make room or give permissions; it is tried again. Do not kill this process.`
+    case 'by a worker':
+      return 'A worker that runs copies what it held to a trackyard.rescued-….db beside it; its log says when. Stop it with `trackyard-batch down`, not with a kill, rename that file, start again (docs/backup.md).'
     case 'not yet':
     case 'folded in':
       return 'What it held is still open in this process, and is copied beside it as soon as the calls in flight have ended. Do not kill this process.'

@@ -15,8 +15,7 @@ import type { StoreTrouble } from '../domain/store-trouble.js'
 import { checkStore, makeSingleFile } from './check-store.js'
 import { type Connection, openConnection } from './connection.js'
 import { countOf } from './ledger.js'
-import { type Rescued, sentenceFor } from './loss.js'
-import type { Loss } from './store-files.js'
+import { type Loss, type Rescued, sentenceFor } from './loss.js'
 
 /**
  * Saves what only this process still has. A deleted or replaced file lives on until the last process closes it, and holds

@@ -1,6 +1,7 @@
 import { type BigIntStats, fstatSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { errorCode } from '../domain/error-code.js'
 import { UnreachableError } from '../domain/errors.js'
+import { type Loss, sentenceFor } from './loss.js'
 import { isDamage, storeError } from './store-error.js'
 
 /**
@@ -26,28 +27,6 @@ export interface StoreFiles {
   /** Damage that a check has found. */
   reportDamage(what: string): void
 }
-
-export interface Loss {
-  readonly kind: LossKind
-  /** Epoch milliseconds. */
-  readonly since: number
-  /** What happened; what to do about it depends on what could be rescued (see loss.ts). */
-  readonly what: string
-}
-
-export type LossKind =
-  /** The open file has no name any more. */
-  | 'deleted'
-  /** Another file has its name. */
-  | 'replaced'
-  /** The open file has another name. */
-  | 'moved'
-  /** Its `-wal` or `-shm` was deleted or replaced. */
-  | 'log'
-  /** Cut off, overwritten: SQLite can no longer read it. */
-  | 'damaged'
-  | 'permissions'
-  | 'unreachable'
 
 type Found = Pick<Loss, 'kind' | 'what'>
 
@@ -112,7 +91,7 @@ export function openStoreFiles(path: string): StoreFiles {
   }
 
   function refuse(found: Loss | null): void {
-    if (found !== null) throw new UnreachableError(`${found.what}: no new calls are made.`)
+    if (found !== null) throw new UnreachableError(sentenceFor(found, path, { kind: 'by a worker' }))
   }
 
   return {

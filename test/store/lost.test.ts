@@ -40,6 +40,11 @@ function remove(...endings: string[]): void {
   for (const ending of endings) rmSync(path + ending, { force: true })
 }
 
+function replace(ending: string): void {
+  remove(ending)
+  writeFileSync(path + ending, '')
+}
+
 function copies(): string[] {
   return readdirSync(dirname(path))
     .filter((name) => name.includes('.rescued-'))
@@ -56,12 +61,12 @@ describe('a store that is lost while it is open', () => {
   const kinds: readonly [string, RegExp, () => void][] = [
     ['deleted', /was deleted while in use/, () => remove('', '-wal', '-shm')],
     ['deleted with its directory', /was deleted while in use/, () => rmSync(dirname(path), { recursive: true })],
-    ['replaced', /Another file was put in the place/, () => (remove(''), writeFileSync(path, ''))],
+    ['replaced', /Another file was put in the place/, () => replace('')],
     ['moved', /was moved away/, () => renameSync(path, join(directory, 'elsewhere.db'))],
     ['in a moved directory', /was moved away/, () => renameSync(dirname(path), join(directory, 'elsewhere'))],
     ['without its log', /log of the store was deleted/, () => remove('-wal')],
     ['without its index', /log of the store was deleted/, () => remove('-shm')],
-    ['with another log', /log of the store was replaced/, () => (remove('-wal'), writeFileSync(`${path}-wal`, ''))],
+    ['with another log', /log of the store was replaced/, () => replace('-wal')],
     ['cut off', /was cut off at 0 bytes|is damaged/, () => truncateSync(path, 0)],
     ['without permissions', /permissions of the store .* \(they are 400\)/, () => chmodSync(path, 0o400)],
   ]

@@ -57,6 +57,8 @@ export interface Process {
   readonly pid: number
   /** Everything said on stderr so far. */
   log(): string
+  /** Everything said on stdout so far. */
+  output(): string
   waitForLog(pattern: RegExp, timeoutMs?: number): Promise<void>
   kill(signal: NodeJS.Signals): void
   readonly exited: Promise<Finished>
@@ -114,6 +116,7 @@ export async function startNight(
       child,
       pid: child.pid ?? 0,
       log: () => stderr,
+      output: () => stdout,
       waitForLog: (pattern, timeoutMs = 60_000) =>
         until(() => pattern.test(stderr), {
           timeoutMs,

@@ -14,7 +14,7 @@ import { until } from '../support/until.js'
 let night: Night
 afterEach(() => night.close())
 
-const ROWS = 600
+const ROWS = 400
 const CALLS_AT_A_TIME = 5
 const store = () => join(night.dataDir, 'trackyard.db')
 
@@ -113,6 +113,31 @@ describe('the store goes while a worker makes calls', () => {
     removeStore()
     renameSync(copy, store())
     await expectNight()
+  }, 240_000)
+
+  test('deleted: board, wait and status --watch notice it too', async () => {
+    const worker = await inTheMiddle()
+    const board = night.start('dist/workers/board.js', [], { TRACKYARD_BOARD_PORT: '0' })
+    await board.waitForLog(/Bull Board is at/)
+    const ready = `${/http:\/\/[\w.:]+/.exec(board.log())?.[0]}/readyz`
+    expect((await fetch(ready)).status).toBe(200)
+    const waiting = night.start('dist/scripts/trackyard-batch.js', ['wait'])
+    const watching = night.start('dist/scripts/trackyard-batch.js', ['status', '--watch'])
+    await until(() => watching.output() !== '', { timeoutMs: 30_000, what: 'a first look' })
+    await waiting.waitForLog(/searches|rows/)
+    removeStore()
+    for (const command of [waiting, watching]) {
+      const { code, stderr } = await command.exited
+      expect({ code, stderr }).toEqual({
+        code: 3,
+        stderr: expect.stringMatching(/was deleted while in use\. A worker that runs copies/),
+      })
+    }
+    const answer = await fetch(ready)
+    expect([answer.status, await answer.text()]).toEqual([503, expect.stringContaining('was deleted while in use')])
+    await stop(worker)
+    await stop(board)
+    expectRescued()
   }, 240_000)
 
   test('replaced by an older copy: nothing goes on by itself, and nothing is lost', async () => {

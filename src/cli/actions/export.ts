@@ -25,7 +25,7 @@ export async function exportTo(cli: Cli, name: string | null, options: ExportOpt
       )
     }
     const rows = session.store.reports.exportRows(batch.id)
-    return interruptible<ExitCode>(
+    const code = await interruptible<ExitCode>(
       cli,
       (signal) => write(cli, { batch, rows, options, signal }),
       () => {
@@ -33,6 +33,10 @@ export async function exportTo(cli: Cli, name: string | null, options: ExportOpt
         return 1
       },
     )
+    // The rows are whole: they are read from the open file.
+    const trouble = session.store.trouble()
+    if (trouble !== null) cli.say(`The store was lost meanwhile. ${trouble.cause}`)
+    return code
   })
 }
 

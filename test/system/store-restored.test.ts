@@ -1,0 +1,86 @@
+import { existsSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { open, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, expect, test } from '@jest/globals'
+import Database from 'better-sqlite3'
+import { untilDone } from '../support/ledger.js'
+import { catalogText, type Night, type Process, QUERY, startNight } from '../support/night.js'
+import { PATIENT } from '../support/short-settings.js'
+
+/** What a worker finds when it starts: no store beside its Redis, another one, an older one, a damaged one. */
+let night: Night
+afterEach(() => night.close())
+
+const ROWS = 20
+const store = () => join(night.dataDir, 'trackyard.db')
+
+/** All of it is answered, nothing runs any more but Redis. A backup was made before. */
+async function oneNight(): Promise<{ readonly backup: string }> {
+  night = await startNight({ simulator: { noMatchRate: 0 }, env: PATIENT })
+  const path = await night.file('films.csv', catalogText(ROWS))
+  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+  const backup = join(night.dir, 'backup.db')
+  const db = new Database(store())
+  await db.backup(backup)
+  db.close()
+  const worker = await night.startWorker()
+  await untilDone(night)
+  // Its look at the latest call comes every two seconds.
+  await worker.waitForLog(/is done: 20 rows/)
+  await stop(worker)
+  return { backup }
+}
+
+async function stop(worker: Process): Promise<void> {
+  worker.kill('SIGTERM')
+  expect(await worker.exited).toMatchObject({ code: 0 })
+}
+
+async function expectRefused(sentence: RegExp): Promise<void> {
+  for (const refused of [await night.start('dist/workers/worker.js').exited, await night.cli(['status'])]) {
+    expect(refused.code).toBe(78)
+    expect(refused.stderr).toMatch(sentence)
+  }
+  expect(night.simulator.calls()).toHaveLength(ROWS)
+}
+
+test('deleted while stopped: refused beside its Redis, until somebody removes that too', async () => {
+  await oneNight()
+  for (const ending of ['', '-wal', '-shm']) rmSync(store() + ending, { force: true })
+  await expectRefused(/trackyard\.db is gone, but its private Redis .* is still there.*To begin with a new store/s)
+  expect(existsSync(store())).toBe(false)
+  expect((await night.cli(['down'])).code).toBe(0)
+  rmSync(join(night.dataDir, 'redis'), { recursive: true })
+  const worker = await night.startWorker()
+  await stop(worker)
+  expect(night.simulator.calls()).toHaveLength(ROWS)
+}, 240_000)
+
+test('emptied while stopped: the new store is told from the one that Redis knows', async () => {
+  await oneNight()
+  truncateSync(store(), 0)
+  await expectRefused(
+    /The store looks lost: .*still holds the searches of store \S+, but .* made at \d{4}-.*remove \S+redis/s,
+  )
+}, 240_000)
+
+test('an older backup: a worker says once how many calls are missing, and goes on', async () => {
+  const { backup } = await oneNight()
+  await rename(backup, store())
+  const first = await night.startWorker()
+  expect(first.log()).toMatch(/store\.older.*older than what Redis remembers: 20 calls/)
+  await untilDone(night)
+  await first.waitForLog(/is done: 20 rows/)
+  await stop(first)
+  const second = await night.startWorker()
+  expect(second.log()).not.toMatch(/store\.older/)
+}, 240_000)
+
+test('damaged while stopped: a worker and a command end with 78 and say what to do', async () => {
+  await oneNight()
+  const size = statSync(store()).size
+  const file = await open(store(), 'r+')
+  await file.write(Buffer.alloc(size - 4096, 0xa5), 0, size - 4096, 4096)
+  await file.close()
+  await expectRefused(/trackyard\.db is damaged \(.*\)\. Stop everything .*Then restore a backup/s)
+}, 240_000)
