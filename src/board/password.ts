@@ -19,8 +19,8 @@ export interface Credentials {
 /** The wait after the first wrong password; it doubles each time. */
 const FIRST_DELAY_MS = 250
 const LONGEST_DELAY_MS = 5000
-/** Requests of one address that wait for their turn; a page asks for about that many files at once. */
-const MOST_WAITING = 20
+/** Requests of one address that wait for their turn; a browser asks for six files at once. */
+const MOST_WAITING = 8
 /** An address without a failure for so long starts afresh. */
 const FORGET_AFTER_MS = 15 * 60_000
 const MOST_ADDRESSES = 1000
