@@ -19,7 +19,8 @@ export async function checkAccount(
     }
     const { creditsRemaining, remainingToday } = said.account
     return {
-      isGood: remainingToday !== 0,
+      isGood: true,
+      isOutOfToday: remainingToday === 0,
       balance: creditsRemaining,
       spendable: Math.max(0, (creditsRemaining ?? 0) - creditReserve),
     }

@@ -66,12 +66,15 @@ export interface JudgeContext {
 export interface AccountCheck {
   /** The API accepts the key and answers. False: it was not asked, could not be reached, or said otherwise. */
   readonly isGood: boolean
+  /** The day has no call left. */
+  readonly isOutOfToday: boolean
+  /** Null: not said. */
   readonly balance: number | null
   /** Of these, how many may be spent; 0: none, or nobody knows. */
   readonly spendable: number
 }
 
-export const ACCOUNT_UNKNOWN: AccountCheck = { isGood: false, balance: null, spendable: 0 }
+export const ACCOUNT_UNKNOWN: AccountCheck = { isGood: false, isOutOfToday: false, balance: null, spendable: 0 }
 
 export function judge(outcome: Outcome, context: JudgeContext): Verdict {
   switch (outcome.kind) {
@@ -106,20 +109,20 @@ function bury(death: Death, pause: PauseCause | null = null): Verdict {
 }
 
 /**
- * Everybody waits for a limit of the key. The second time in a row the search goes behind the others: if they are answered
- * then, the limit is its own. Where the API did not clearly speak of a limit (a 403 that only says that nothing remains of
+ * Everybody waits for a limit of the key. The second time in a row, or where the wait is that of a day, which somebody may
+ * end by hand, the search goes behind the others: if they are answered then, the limit is its own. Where the API did not clearly speak of a limit (a 403 that only says that nothing remains of
  * this minute) nobody else waits.
  */
 function judgeRateLimit(outcome: Extract<Outcome, { kind: 'rate_limited' }>, context: JudgeContext): Verdict {
   const { history, now } = context
   const { refusal, retryAfterMs, daily } = outcome
   const refused = history.rateLimits + 1
-  const most = mostRateLimits(history, context.account.isGood && !daily)
+  const most = mostRateLimits(history, context.account.isGood && !context.account.isOutOfToday && !daily)
   if (refused >= most) return bury(refusedAlone(refusal, `${refused} times`))
   const until = now + serverWaitMs(retryAfterMs ?? DEFAULT_RATE_LIMIT_WAIT_MS)
   const isForAll = refusal.status === 429 || retryAfterMs !== null
   if (isForAll && !isLimitedAlone(history) && !(isUncompared(history) && refused > 1 && !daily))
-    return { do: 'hold', until, daily, behind: refused > 1, said: wordsOf(refusal) }
+    return { do: 'hold', until, daily, behind: refused > 1 || daily, said: wordsOf(refusal) }
   return {
     do: 'defer',
     until: Math.max(until, growingWait(refused, context)),

@@ -2,7 +2,7 @@ import type { Clock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
 import type { Outcome } from '../domain/outcome.js'
 import type { PauseCause } from '../domain/pause-cause.js'
-import { wordsOf } from '../domain/refusals.js'
+import { type RefusalHistory, wordsOf } from '../domain/refusals.js'
 import type { Store } from '../store/store.js'
 
 /**
@@ -23,8 +23,9 @@ export interface Breaker {
   /**
    * After a call was recorded that has not paused the queue by itself.
    * @param probing the call was made while calls went one at a time
+   * @param history where others were answered between two refusals of this search, the account is not empty
    */
-  afterCall(outcome: Outcome, probing: boolean): Promise<Alarm>
+  afterCall(outcome: Outcome, probing: boolean, history: RefusalHistory): Promise<Alarm>
 }
 
 export interface Alarm {
@@ -48,9 +49,9 @@ export function openBreaker(parts: {
   }
 
   return {
-    async afterCall(outcome, probing) {
+    async afterCall(outcome, probing, history) {
       const last = badNews(outcome)
-      if (last === null) return ALL_WELL
+      if (last === null || (outcome.kind === 'out_of_credits' && history.othersAnswered > 0)) return ALL_WELL
       const { refusedSearches, failedSearches, unpaidSearches } = await parts.store.calls.streak()
       if (outcome.kind === 'out_of_credits') {
         if (unpaidSearches < (probing ? FAILED_PROBES_IN_A_ROW : REFUSED_IN_A_ROW)) return ALL_WELL

@@ -169,6 +169,8 @@ async function makeCall(
   if (end === null) return { do: 'pause', cause: 'failing' }
   logVerdict(parts.log, { ref, claim, ...end, maxAttempts: parts.rules.maxAttempts })
   const hasPaused = 'pause' in end.verdict ? end.verdict.pause !== null : end.verdict.do === 'pause'
-  const alarm = hasPaused ? ALL_WELL : await saver.save(() => breaker.afterCall(end.outcome, claim.probing))
+  const alarm = hasPaused
+    ? ALL_WELL
+    : await saver.save(() => breaker.afterCall(end.outcome, claim.probing, end.history))
   return stepOf(end.verdict, { ...end, durationMs: end.facts.durationMs, ...alarm })
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../domain/clock.js'
 import { type AccountCheck, judge, type Verdict } from '../domain/judge.js'
 import type { Logger } from '../domain/logger.js'
 import type { CallResult, Outcome, ResponseFacts } from '../domain/outcome.js'
-import { NEVER_REFUSED } from '../domain/refusals.js'
+import { NEVER_REFUSED, type RefusalHistory } from '../domain/refusals.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Claim, Store } from '../store/store.js'
 import type { AccountChecks } from './account-check.js'
@@ -14,6 +14,7 @@ import type { Saver } from './saver.js'
 /** A call as it was judged and recorded. */
 export interface RecordedEnd extends CallResult {
   readonly verdict: Verdict
+  readonly history: RefusalHistory
   readonly endedProbe: boolean
   readonly now: number
 }
@@ -87,7 +88,7 @@ async function judgeAndClose(
   const end = { ...closingOf(outcome, verdict, now), facts: withBalance(facts, account), now }
   const save = () => parts.store.calls.close(callId, end)
   const { endedProbe } = await saver.save(save, { callId, ref, query: request.query, end })
-  return { outcome, facts, verdict, endedProbe, now }
+  return { outcome, facts, verdict, history, endedProbe, now }
 }
 
 function isRefusal({ kind }: Outcome): boolean {

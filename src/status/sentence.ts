@@ -105,7 +105,7 @@ function explainWork(standing: Standing): Explanation {
 }
 
 function quoted(said: string | null): string {
-  return said === null ? '' : ` (the API says "${said}")`
+  return said === null ? '' : ` (the API says "${cut(said, LONGEST_WORDS)}")`
 }
 
 /** Names the search that is refused the longest. */
@@ -113,12 +113,9 @@ function refusedSentence({ refused, creditsRemaining }: Standing): string {
   const [first, ...others] = refused
   if (first === undefined) return ''
   const { status, words } = first.said
-  const query = `"${cut(first.query)}"`
-  const said = `(HTTP ${status ?? 'error'}${words === '' ? '' : `: "${words}"`})`
-  const although =
-    first.kind === 'out_of_credits'
-      ? `although the account has ${creditsLeft(creditsRemaining)}`
-      : 'while others are not'
+  const query = `"${cut(first.query, LONGEST_QUERY)}"`
+  const said = `(HTTP ${status ?? 'error'}${words === '' ? '' : `: "${cut(words, LONGEST_WORDS)}"`})`
+  const although = whileWhat(first.kind, creditsRemaining)
   const more = first.moreRefusals
   const end = more === null ? '' : `becomes a dead letter after ${more} more ${more === 1 ? 'refusal' : 'refusals'}`
   if (others.length === 0)
@@ -126,12 +123,26 @@ function refusedSentence({ refused, creditsRemaining }: Standing): string {
   return `${searches(refused.length)} are refused again and again and are tried behind the others. The first is ${query} ${said}, ${although}${end === '' ? '' : `; it ${end}`}.`
 }
 
+function whileWhat(kind: RefusedSearch['kind'], creditsRemaining: number | null): string {
+  switch (kind) {
+    case 'out_of_credits':
+      return `although the account has ${creditsLeft(creditsRemaining)}`
+    case 'rate_limited':
+      return 'while others are not'
+    case 'rate_limited_last':
+      return 'and no other is left to compare with'
+    default:
+      return kind satisfies never
+  }
+}
+
 const LONGEST_QUERY = 80
+const LONGEST_WORDS = 200
 
 /** On one line, for a sentence. */
-function cut(query: string): string {
-  const line = query.replace(/[\p{Cc}\s]+/gu, ' ').trim()
-  return line.length <= LONGEST_QUERY ? line : `${[...line].slice(0, LONGEST_QUERY - 1).join('')}…`
+function cut(text: string, longest: number): string {
+  const line = text.replace(/[\p{Cc}\s]+/gu, ' ').trim()
+  return line.length <= longest ? line : `${[...line].slice(0, longest - 1).join('')}…`
 }
 
 function creditsLeft(count: number | null): string {

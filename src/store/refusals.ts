@@ -86,7 +86,7 @@ function isAlone(connection: Connection, searchId: number): boolean {
 }
 
 /** So many are named or counted one by one. */
-const MOST_NAMED = 100
+const MOST_NAMED = 50
 
 /** For the status: searches without a verdict that are refused again and again, the longest refused first. */
 export function refusedSearches(reader: Connection): readonly RefusedSearch[] {
@@ -98,13 +98,14 @@ export function refusedSearches(reader: Connection): readonly RefusedSearch[] {
   return rows.flatMap((row) => {
     const history = historyOf(reader, row)
     const isUnpaid = row.refusals > 0
-    const most = isUnpaid ? mostRefusals(history) : mostRateLimits(history)
+    const isLast = isUncompared(history)
+    const most = isUnpaid ? mostRefusals(history) : mostRateLimits(history, isLast)
     // Others are limited as well: it is the key's limit as far as anybody knows.
-    if (!isUnpaid && !isLimitedAlone(history) && !isUncompared(history)) return []
+    if (!isUnpaid && !isLimitedAlone(history) && !isLast) return []
     return [
       {
         query: (JSON.parse(row.request) as SearchRequest).query,
-        kind: isUnpaid ? 'out_of_credits' : 'rate_limited',
+        kind: isUnpaid ? 'out_of_credits' : isLast ? 'rate_limited_last' : 'rate_limited',
         said: lastWords(reader, row.id),
         moreRefusals: Number.isFinite(most) ? Math.max(1, most - (isUnpaid ? row.refusals : row.rate_limits)) : null,
       } as const,

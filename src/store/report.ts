@@ -27,7 +27,7 @@ export interface Totals {
   readonly unknownOutcomes: number
   readonly callsByOutcome: Readonly<Record<CallOutcome, number>>
   readonly callsLastMinute: number
-  /** The longest refused first, 100 at most. */
+  /** The longest refused first, 50 at most. */
   readonly refused: readonly RefusedSearch[]
   /** The latest calls that were answered 429 without another outcome between them, 200 at most; null: the latest was not. */
   readonly toldToWait: { readonly calls: number; readonly from: number; readonly to: number } | null
@@ -36,8 +36,8 @@ export interface Totals {
 /** A search that is refused again and again, as if for the whole account, and has no verdict yet. */
 export interface RefusedSearch {
   readonly query: string
-  /** 402 although the account has credits, or 429 while others are answered. */
-  readonly kind: 'out_of_credits' | 'rate_limited'
+  /** 402 although the account has credits; rate limited while others are answered, or with no other left to compare with. */
+  readonly kind: 'out_of_credits' | 'rate_limited' | 'rate_limited_last'
   /** The latest refusal. */
   readonly said: { readonly status: number | null; readonly words: string }
   /** After so many more it is a dead letter; null: not as things stand. */

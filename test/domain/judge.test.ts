@@ -68,7 +68,7 @@ describe('what one outcome means', () => {
     [
       '429 for years is believed for a day',
       limited({ retryAfterMs: 9e15, daily: true }),
-      { do: 'hold', until: NOW + 24 * HOUR, daily: true, behind: false, said: null },
+      { do: 'hold', until: NOW + 24 * HOUR, daily: true, behind: true, said: null },
     ],
     [
       '402 pauses the queue',
@@ -178,7 +178,7 @@ describe('a search that is refused alone', () => {
     history: { ...NEVER_REFUSED, ...history },
     account,
   })
-  const credits = { isGood: true, balance: 180, spendable: 180 }
+  const credits = { isGood: true, isOutOfToday: false, balance: 180, spendable: 180 }
   const unpaid: Outcome = {
     kind: 'out_of_credits',
     refusal: refusal(402, { error: 'Out of credits', message: 'This search needs 2 credits' }),
@@ -206,7 +206,7 @@ describe('a search that is refused alone', () => {
   })
 
   test('402 pauses, however often, where GET /me shows nothing to spend or cannot say', () => {
-    for (const account of [ACCOUNT_UNKNOWN, { isGood: true, balance: 5, spendable: 0 }])
+    for (const account of [ACCOUNT_UNKNOWN, { ...credits, balance: 5, spendable: 0 }])
       expect(judge(unpaid, given({ refusals: 50, othersAnswered: 50 }, account))).toMatchObject({
         do: 'pause',
         cause: 'no_credits',
@@ -256,6 +256,8 @@ describe('a search that is refused alone', () => {
     const last = given({ rateLimits: 19, isAlone: true }, credits)
     expect(judge(limited(), last)).toMatchObject({ do: 'bury' })
     expect(judge(limited({ daily: true }), last)).toMatchObject({ do: 'hold' })
+    const tomorrow = { ...last, account: { ...credits, isOutOfToday: true } }
+    expect(judge(limited(), tomorrow)).toMatchObject({ do: 'defer', moreRefusals: null })
     expect(judge(limited(), { ...last, account: ACCOUNT_UNKNOWN })).toMatchObject({ do: 'defer', moreRefusals: null })
     const ofAll = given({ rateLimits: 500, isAlone: true, othersLimited: 1 }, credits)
     expect(judge(limited(), ofAll)).toMatchObject({ do: 'hold' })

@@ -132,6 +132,67 @@ describe('delay', () => {
   })
 })
 
+describe('defer', () => {
+  test('behind the others of its priority, with no attempt used, whatever it had come back as', async () => {
+    const queue = await open.queue()
+    await queue.gate.setPace(1_000_000)
+    await queue.searches.add(jobs(range(1, 10)))
+    await queue.searches.add(jobs(range(11, 20), 'low'))
+    const seen: { n: number; attempt: number }[] = []
+    const timesSeen = (n: number) => seen.filter((run) => run.n === n).length
+    await open.work(
+      queue,
+      async ({ ref: search, attempt }) => {
+        const n = numberOf(search)
+        seen.push({ n, attempt })
+        if (n === 1 && timesSeen(1) === 1) return { do: 'delay', until: Date.now() + 900, holdFleet: true }
+        if (n === 1 && timesSeen(1) === 2) return { do: 'defer', until: Date.now() + 1, holdFleet: false, pause: null }
+        // By the end of this one the first is due again: its millisecond has begun before.
+        if (n === 2) await sleep(20)
+        return DONE
+      },
+      { concurrency: 1 },
+    )
+    await eventually('all are done', () => seen.length === 22)
+    expect(seen.map(({ n }) => n)).toEqual([1, 1, ...range(2, 10), 1, ...range(11, 20)])
+    expect(new Set(seen.map(({ attempt }) => attempt))).toEqual(new Set([1]))
+  })
+
+  test('with a pause: closes the queue first, and another one is the first after it', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs(range(1, 5)))
+    const order: number[] = []
+    await open.work(
+      queue,
+      async ({ ref: search }) => {
+        const n = numberOf(search)
+        order.push(n)
+        if (n === 1 && order.length === 1)
+          return { do: 'defer', until: Date.now(), holdFleet: false, pause: 'no_credits' }
+        return DONE
+      },
+      { concurrency: 1 },
+    )
+    await eventually('the queue is paused', () => queue.gate.paused())
+    await eventually('nothing is in hand', async () => (await queue.searches.counts()).active === 0)
+    await queue.gate.resume()
+    await eventually('all are done', () => order.length === 6)
+    expect(order).toEqual([1, 2, 3, 4, 5, 1])
+  })
+
+  test('with a hold: nobody starts before then, and the others are first', async () => {
+    let until = 0
+    const { runs, order } = await orderOfRuns(20, (n) => {
+      if (n !== 1) return null
+      until = Date.now() + 900
+      return { do: 'defer', until, holdFleet: true, pause: null }
+    })
+    await eventually('all are done', () => runs.length === 21)
+    expect(order()).toEqual([...range(1, 20), 1])
+    expect(runs[1]?.at).toBeGreaterThanOrEqual(until)
+  })
+})
+
 describe('pause', () => {
   test('closes the queue, gives the job back to its head without an attempt, and lets those in hand finish', async () => {
     const queue = await open.queue()

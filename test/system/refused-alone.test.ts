@@ -70,7 +70,6 @@ async function playNight(
     simulator: { noMatchRate: 0, latencyMs: 10, faults },
     env: {
       TRACKYARD_MAX_ATTEMPTS: '3',
-      TRACKYARD_REQUEST_TIMEOUT_MS: '3000',
       TRACKYARD_CREDIT_CHECK_MS: '500',
       ...env,
     },
