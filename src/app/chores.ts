@@ -1,4 +1,4 @@
-import { ReportedError } from '../domain/errors.js'
+import { ReportedError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { RedisTroubleError } from '../queue/redis-trouble.js'
 
@@ -81,7 +81,8 @@ export function startChores(
   }
 }
 
-/** One trouble of Redis stops most of them at once, and is one kind, whoever meets it. */
+/** One trouble of Redis or of the store stops most of them at once, and is one kind, whoever meets it. */
 function kindOf(chore: Chore, error: unknown): string {
-  return error instanceof RedisTroubleError ? error.kind : `task.failed ${chore.name}`
+  if (error instanceof RedisTroubleError) return error.kind
+  return error instanceof UnreachableError ? 'task.unreachable' : `task.failed ${chore.name}`
 }

@@ -5,7 +5,8 @@ import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 
 /**
- * Redis may lose everything, or hold damaged values; then what is left under our prefix is removed first. A key in it holds the id of the store whose window it holds; when the key
+ * Redis may lose everything, or hold damaged values; then what is left of ours is removed first.
+ * A key in it holds the id of the store whose window it holds; when the key
  * is gone, so is the rest, and the store restores it: first what closes and slows the fleet (pauses,
  * hold, probe, pace), then the searches become waiting again, last the key. A crash in between repeats the whole,
  * which does no harm. Every worker looks every two seconds in its own process: a scheduler inside Redis
@@ -31,10 +32,11 @@ export async function checkEpoch(parts: EpochParts): Promise<'ours' | 'restored'
   const { store, queue } = parts
   const found = await queue.fleet.epoch()
   if (found !== null && isAnothers(found, store.id)) throw anothersRedis(store, found, queue.fleet.describe())
-  const damaged = await queue.fleet.damage()
-  if (found === store.id && damaged.length === 0) return 'ours'
+  if (found === store.id && (await queue.fleet.damage()).length === 0) return 'ours'
   if (!(await queue.fleet.lease('restore', RESTORE_LEASE_MS))) return 'elsewhere'
   try {
+    // Asked again: another process may have repaired it just before.
+    const damaged = await queue.fleet.damage()
     if (damaged.length > 0) await clearDamaged(parts, damaged)
     await restoreGate(parts)
     const searches = await store.feed.putBackAll()

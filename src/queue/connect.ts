@@ -26,6 +26,7 @@ export interface LastingOptions extends RedisPlace {
   readonly connectTimeout: number
   readonly disconnectTimeout: number
   readonly retryStrategy: (times: number) => number
+  readonly reconnectOnError: (error: Error) => boolean
 }
 
 /** What BullMQ's workers connect with. Undefined values must not appear: BullMQ takes them for settings. */
@@ -37,6 +38,19 @@ export function lastingOptions(address: RedisAddress): LastingOptions {
     connectTimeout: 3000,
     disconnectTimeout: 200,
     retryStrategy: reconnectAfterMs,
+    reconnectOnError: onceInAWhile(),
+  }
+}
+
+const RECONNECTS_EVERY_MS = 10_000
+
+/** After a failover the name may lead to another server by now; this one would stay read-only for ever. */
+function onceInAWhile(): (error: Error) => boolean {
+  let last = 0
+  return (error) => {
+    if (!error.message.startsWith('READONLY') || performance.now() - last < RECONNECTS_EVERY_MS) return false
+    last = performance.now()
+    return true
   }
 }
 

@@ -157,8 +157,11 @@ async function filesIn(dataDir: string): Promise<ServerFiles | null> {
   const real = await realpath(dataDir).catch(() => null)
   if (real === null) return null
   const files = await filesOf(real)
-  const exists = await realpath(files.dir).catch(() => null)
-  return exists === null ? null : files
+  const exists = await stat(files.dir).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+  return exists ? files : null
 }
 
 async function filesOf(dataDir: string): Promise<ServerFiles> {

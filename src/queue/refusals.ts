@@ -25,8 +25,8 @@ const QUIET_MS = 3000
 const DAMAGE_LASTS_MS = 20_000
 const DAMAGE_IS_OVER_AFTER_MS = 10_000
 
-/** An absence has its own two lines, and damaged values are repaired by who says so. */
-const NO_REFUSALS: readonly TroubleKind[] = ['redis.away', 'redis.strange', 'redis.damaged']
+/** An absence has its own two lines in the log. */
+const NO_ANSWERS: readonly TroubleKind[] = ['redis.away', 'redis.strange']
 
 export function openRefusals(parts: {
   readonly redis: Pick<Redis, 'set'>
@@ -73,10 +73,12 @@ export function openRefusals(parts: {
   return {
     report: (error) => {
       const trouble = explain(error, where)
-      if (!(trouble instanceof RedisTroubleError) || trouble.kind === 'redis.away') return false
+      if (!(trouble instanceof RedisTroubleError) || NO_ANSWERS.includes(trouble.kind)) return false
       log.warn({ redis: where, repeats: trouble.kind }, trouble.message)
-      if (trouble.kind === 'redis.damaged') noteDamage()
-      if (NO_REFUSALS.includes(trouble.kind)) return true
+      if (trouble.kind === 'redis.damaged') {
+        noteDamage()
+        return true
+      }
       refused += 1
       lastAt = performance.now()
       if (began === null) {

@@ -1,5 +1,6 @@
 import type { Job, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { LONGEST_WAIT_MS } from '../domain/backoff.js'
 import { factsOf } from './error-facts.js'
 import type { Looked } from './search-queue.js'
 
@@ -39,7 +40,15 @@ export async function dropUnreadableJobs(queue: Queue, redis: Redis, where: Look
       }
     }
   }
+  if (where === 'active') return dropped
+  for (const id of await delayedForEver(queue, redis)) if (await dropJob(queue, redis, id)) dropped.push(id)
   return dropped
+}
+
+/** None of ours waits for longer than `LONGEST_WAIT_MS`; twice that leaves room for clocks. BullMQ's score is the due time times 4096. */
+async function delayedForEver(queue: Queue, redis: Redis): Promise<readonly string[]> {
+  const last = (Date.now() + 2 * LONGEST_WAIT_MS) * 0x1000
+  return redis.zrangebyscore(queue.toKey('delayed'), last, '+inf')
 }
 
 /** Takes it out of every list and set, with all that is left of it. False when it stood in none. */

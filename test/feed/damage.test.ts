@@ -207,4 +207,14 @@ describe('a job that cannot be read', () => {
     expect(await fleet.queue.searches.present([refOf('scene 1', 2)])).toHaveProperty('size', 1)
     expect(await dropUnreadable(fleet, 'everywhere')).toBe(0)
   })
+
+  test('so is one that would be delayed for ever', async () => {
+    await fleet.submit(queries(2))
+    await feed(fleet)
+    const id = jobIdOf(refOf('scene 1'))
+    await fleet.redis.command('ZREM', key('search:prioritized'), id)
+    await fleet.redis.command('ZADD', key('search:delayed'), '9e300', id)
+    expect(await dropUnreadable(fleet, 'everywhere')).toBe(1)
+    expect(await feed(fleet)).toBe(1)
+  })
 })

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from '@jest/globals'
@@ -157,27 +158,74 @@ describe('in the middle of a run', () => {
     await expectOneCallEach(40)
   }, 240_000)
 
-  test.each([
-    ['full', ['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0'], /is full \(maxmemory reached\)/],
-    ['read-only', ['REPLICAOF', '127.0.0.1', '1'], ['REPLICAOF', 'NO', 'ONE'], /is read-only \(a replica\)/],
-  ])(
-    'Redis becomes %s: the log says so in one sentence, and when that is over every search was called once',
-    async (_, spoil, heal, sentence) => {
+  const refusals: readonly Refusal[] = [
+    {
+      name: 'full',
+      begin: (server) => server.command('CONFIG', 'SET', 'maxmemory', '1'),
+      end: (server) => server.command('CONFIG', 'SET', 'maxmemory', '0'),
+      sentence: /is full \(maxmemory reached\)/,
+    },
+    {
+      name: 'read-only',
+      begin: (server) => server.command('REPLICAOF', '127.0.0.1', '1'),
+      end: (server) => server.command('REPLICAOF', 'NO', 'ONE'),
+      sentence: /is read-only \(a replica\)/,
+    },
+    { name: 'unable to save', begin: breakDump, end: mendDump, sentence: /cannot write to its disk/ },
+    {
+      name: 'without permissions',
+      begin: (server) => server.command('ACL', 'SETUSER', 'default', '-@write'),
+      end: (server) => server.command('ACL', 'SETUSER', 'default', '+@all'),
+      sentence: /lacks permissions/,
+    },
+  ]
+  test.each(refusals)(
+    'Redis becomes $name: few lines say so, and after it every search was called once',
+    async ({ begin, end, sentence }) => {
       const server = await startOn({}, { simulator: { latencyMs: 100 }, env: { TRACKYARD_RATE_LIMIT: '1800' } })
       await submit(120)
       const worker = await night.startWorker()
       await night.simulator.waitForCalls(30, 60_000)
-      await server.command(...spoil)
+      const linesBefore = said(worker.log()).length
+      const cpuBefore = cpuSeconds(worker.pid)
+      await begin(server)
       await worker.waitForLog(sentence)
       await until(() => openCalls(night) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
-      await sleep(1000)
+      await sleep(8000)
       expect(worker.child.exitCode).toBeNull()
-      await server.command(...heal)
+      // Those of the calls in flight are among them. Before, there were some thousand a second, on half a core.
+      expect(said(worker.log()).length - linesBefore).toBeLessThan(40)
+      expect(cpuSeconds(worker.pid) - cpuBefore).toBeLessThan(3)
+      expect(matches(worker.log(), sentence)).toBeLessThan(3)
+      await end(server)
+      const made = night.simulator.calls().length
+      await night.simulator.waitForCalls(made + 1, 15_000)
+      await worker.waitForLog(/Redis takes writes again/)
       await untilDone(night)
       await expectOneCallEach(120)
     },
     240_000,
   )
+
+  test('damaged values are replaced from the store, and status says so until they are', async () => {
+    const server = await startOn({}, { simulator: { latencyMs: 100 }, env: { TRACKYARD_RATE_LIMIT: '1800' } })
+    await submit(60)
+    const first = await night.startWorker()
+    await night.simulator.waitForCalls(10, 60_000)
+    first.kill('SIGTERM')
+    await first.exited
+    for (const key of ['prioritized', 'meta', 'events']) {
+      await server.command('DEL', `{trackyard}:search:${key}`)
+      await server.command('SET', `{trackyard}:search:${key}`, 'garbage')
+    }
+    const status = await night.cli(['status'])
+    expect(status.code).toBe(3)
+    expect(status.stdout).toMatch(/holds damaged values\. A running worker clears/)
+    const second = await night.startWorker()
+    await untilDone(night)
+    await expectOneCallEach(60)
+    expect(matches(second.log(), /holds damaged values/)).toBe(1)
+  }, 240_000)
 })
 
 describe('at the start', () => {
@@ -264,7 +312,69 @@ describe('the private Redis', () => {
     expect(figure(night, 'select sum(failures) from search')).toBe(0)
     expect(started()).toBe(2)
   }, 240_000)
+
+  test('its file breaks while everything runs: it starts empty, and every search is called once', async () => {
+    night = await startNight({
+      simulator: { noMatchRate: 0, latencyMs: 100 },
+      env: { ...SHORT, TRACKYARD_RATE_LIMIT: '1800' },
+    })
+    await submit(120)
+    const up = night.start('dist/scripts/trackyard-batch.js', ['up'], { TRACKYARD_BOARD_PORT: '0' })
+    await night.simulator.waitForCalls(30, 60_000)
+    const files = join(night.dataDir, 'redis/appendonlydir')
+    const pid = Number(await readFile(join(night.dataDir, 'redis/redis.pid'), 'utf8'))
+    process.kill(pid, 'SIGKILL')
+    for (const name of await readdir(files)) await writeFile(join(files, name), Buffer.alloc(200), { flag: 'a' })
+    await up.waitForLog(/the private Redis could not use its files; they are kept in/)
+    await untilDone(night)
+    await expectAccounted(night, { rows: 120, unknown: 0 })
+    expect(night.simulator.calls()).toHaveLength(120)
+    expect((await night.status()).queue.workers).toBe(1)
+    expect(matches(up.log(), /could not use its files/)).toBe(1)
+    up.kill('SIGTERM')
+    expect(await up.exited).toMatchObject({ code: 0 })
+  }, 240_000)
+
+  test('a file in place of its directory: one sentence, exit 3', async () => {
+    night = await startNight({ env: SHORT })
+    await submit(3)
+    expect((await night.cli(['down'])).code).toBe(0)
+    await rm(join(night.dataDir, 'redis'), { recursive: true })
+    await writeFile(join(night.dataDir, 'redis'), 'in the way')
+    const worker = night.start('dist/workers/worker.js')
+    expect(await worker.exited).toMatchObject({ code: 3 })
+    expect(said(worker.log())).toEqual([expect.stringMatching(/The private Redis cannot use .*redis/)])
+  }, 240_000)
 })
+
+interface Refusal {
+  readonly name: string
+  readonly begin: (server: TestRedis) => Promise<unknown>
+  readonly end: (server: TestRedis) => Promise<unknown>
+  readonly sentence: RegExp
+}
+
+/** A directory stands where the dump should be: saving fails, and Redis refuses changes. */
+async function breakDump(server: TestRedis): Promise<void> {
+  await mkdir(join(server.dir, 'dump.rdb'))
+  await server.command('CONFIG', 'SET', 'save', '3600 1000000')
+  await server.command('BGSAVE')
+}
+
+async function mendDump(server: TestRedis): Promise<void> {
+  await rmdir(join(server.dir, 'dump.rdb'))
+  await server.command('BGSAVE')
+}
+
+/** User and system time of a process so far; 0 where the system does not say. */
+function cpuSeconds(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  } catch {
+    return 0
+  }
+}
 
 function said(stderr: string): readonly string[] {
   return stderr.split('\n').filter((line) => line !== '')
@@ -279,5 +389,5 @@ async function idAfterSubmit(of: Night): Promise<string> {
 }
 
 function matches(text: string, pattern: RegExp): number {
-  return text.match(pattern)?.length ?? 0
+  return text.match(new RegExp(pattern.source, 'g'))?.length ?? 0
 }
