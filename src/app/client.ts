@@ -51,7 +51,7 @@ export interface BatchClient {
   status(batch?: BatchRef): Promise<StatusReport>
   /** Until every row has its verdict (dead letters included), only withheld rows remain, it was dropped before its release, or time is up. */
   wait(batch: BatchRef, options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<Waited>
-  /** Every row in input order with exactly one status; a consistent snapshot. */
+  /** Every row in input order with exactly one status; as of one moment, unless reading takes longer than half a minute. */
   results(batch: BatchRef): AsyncIterable<Result>
   close(): Promise<void>
 }

@@ -10,28 +10,68 @@ import type { ExportRow } from './report.js'
 const ROWS_PER_TURN = 500
 
 /**
- * Every row of a batch in input order, as of one moment: a read transaction on a connection of its own, for as
- * long as somebody iterates. Workers go on meanwhile (what they write is kept apart until the export ends).
- * A batch that does not exist has no rows.
+ * How long one look at the store lasts. While it does, SQLite keeps every change apart: a pipe that nobody reads
+ * would let the write-ahead log grow for ever.
  */
-export async function* exportRows(openReader: () => Connection, batchId: number): AsyncGenerator<ExportRow> {
-  const reader = openReader()
-  try {
-    reader.begin('read')
-    let sinceTurn = 0
-    for (const row of rowsOf(reader, batchId)) {
-      yield row
-      sinceTurn += 1
-      if (sinceTurn === ROWS_PER_TURN) {
-        sinceTurn = 0
-        await nextTurn()
+const SNAPSHOT_MS = 30_000
+
+/**
+ * Every row of a batch in input order, once. What is read within half a minute is as of one moment; an export that
+ * takes longer, or whose reader stalls, goes on behind its last row with what the store has by then. Workers go
+ * on meanwhile. A batch that does not exist has no rows.
+ */
+export async function* exportRows(
+  openReader: () => Connection,
+  batchId: number,
+  snapshotMs: number = SNAPSHOT_MS,
+): AsyncGenerator<ExportRow> {
+  let last = 0
+  let sinceTurn = 0
+  for (;;) {
+    const snapshot = openSnapshot(openReader(), batchId, last, snapshotMs)
+    try {
+      for (const row of snapshot.rows) {
+        last = row.position
+        yield row
+        sinceTurn += 1
+        if (sinceTurn === ROWS_PER_TURN) {
+          sinceTurn = 0
+          await nextTurn()
+        }
       }
+    } catch (error) {
+      throw snapshot.explain(error)
+    } finally {
+      snapshot.close()
     }
-  } catch (error) {
-    throw reader.files.explain(error)
-  } finally {
+    if (!snapshot.isOver()) return
+  }
+}
+
+interface Snapshot {
+  /** What an error of the reader means for the user. */
+  explain(error: unknown): unknown
+  readonly rows: Iterable<ExportRow>
+  /** Its time was over before its last row. */
+  isOver(): boolean
+  close(): void
+}
+
+/** A read transaction on a connection of its own, which ends by itself, also while nobody asks for a row. */
+function openSnapshot(reader: Connection, batchId: number, after: number, snapshotMs: number): Snapshot {
+  const rows = rowsOf(reader, batchId, after)
+  let isOver = false
+  const close = () => {
+    clearTimeout(timer)
+    rows.return(undefined)
     reader.close()
   }
+  const timer = setTimeout(() => {
+    isOver = true
+    close()
+  }, snapshotMs)
+  timer.unref()
+  return { explain: (error) => reader.files.explain(error), rows, isOver: () => isOver, close }
 }
 
 interface ExportedRow {
@@ -47,7 +87,8 @@ interface ExportedRow {
   readonly due: number
 }
 
-function* rowsOf(reader: Connection, batchId: number): Generator<ExportRow> {
+function* rowsOf(reader: Connection, batchId: number, after: number): Generator<ExportRow, void> {
+  reader.begin('read')
   const batch = reader.first(standingBatches().where('id', '=', batchId))
   if (batch === undefined) return
   const now = reaches(reader)
@@ -59,8 +100,8 @@ function* rowsOf(reader: Connection, batchId: number): Generator<ExportRow> {
      from item
        left join search on search.id = item.search_id
        left join answer on answer.search_id = search.id
-     where item.batch_id = @batchId order by item.position`,
-    { batchId, mayWithhold: Number(mayWithhold(batch, now)), reaches: reachParameter(now) },
+     where item.batch_id = @batchId and item.position > @after order by item.position`,
+    { batchId, after, mayWithhold: Number(mayWithhold(batch, now)), reaches: reachParameter(now) },
   )
   for (const row of rows) {
     yield {

@@ -109,6 +109,6 @@ export interface Reports {
    * one asking). Null: no such thing. Throws `UsageError` when a beginning fits several. Lists 1,000 items at most.
    */
   show(what: string, batchId: number | null): Promise<ItemReport | SearchReport | null>
-  /** On a read-only connection of its own, a consistent snapshot; memory stays flat. */
+  /** On a read-only connection of its own; memory stays flat. As of one moment, unless it takes longer than half a minute. */
   exportRows(batchId: number): AsyncIterable<ExportRow>
 }

@@ -1,0 +1,65 @@
+import { statSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
+import { expect, test } from '@jest/globals'
+import { openConnection } from '../../src/store/connection.js'
+import { exportRows } from '../../src/store/export-rows.js'
+import type { Store } from '../../src/store/store.js'
+import { eachWithStore, released, settle } from './setup.js'
+
+let store: Store
+eachWithStore((opened) => {
+  store = opened.store
+})
+const openReader = () => openConnection(store.path, 'read').connection
+
+/** So much is written, in transactions of their own. */
+function write(megabytes: number): void {
+  const { connection } = openConnection(store.path, 'write')
+  for (let n = 0; n < megabytes; n++) {
+    connection.write(() =>
+      connection.run("insert into meta values ('junk', ?) on conflict do update set value = excluded.value", [
+        String(n % 10).repeat(1024 * 1024),
+      ]),
+    )
+  }
+  connection.close()
+}
+
+const logBytes = () => statSync(`${store.path}-wal`).size
+
+test('while nobody takes the rows of an export, the write-ahead log stays small', async () => {
+  const id = await released(store, ['a', 'b', 'c'])
+  const rows = exportRows(openReader, id, 20)
+  expect((await rows.next()).value).toMatchObject({ position: 1 })
+  await setTimeout(100)
+  write(80)
+  expect(logBytes()).toBeLessThan(40 * 1024 * 1024)
+  const rest: number[] = []
+  for await (const row of rows) rest.push(row.position)
+  expect(rest).toEqual([2, 3])
+})
+
+test('a look at the store that lasts would let it grow', async () => {
+  const id = await released(store, ['a', 'b', 'c'])
+  const rows = exportRows(openReader, id, 60_000)
+  await rows.next()
+  write(80)
+  expect(logBytes()).toBeGreaterThan(60 * 1024 * 1024)
+  await rows.return(undefined)
+})
+
+test('an export in many looks has every row once, in order, the later ones as they are by then', async () => {
+  const queries = Array.from({ length: 2000 }, (_, index) => `query ${index}`)
+  const id = await released(store, queries)
+  const seen: { position: number; status: string }[] = []
+  for await (const { position, status } of exportRows(openReader, id, 1)) {
+    seen.push({ position, status })
+    if (position % 100 === 0) await setTimeout(2)
+    if (position === 1000) {
+      await settle(store, 'query 1', 'answered')
+      await settle(store, 'query 1500', 'answered')
+    }
+  }
+  expect(seen.map((row) => row.position)).toEqual(queries.map((_, index) => index + 1))
+  expect(seen.filter((row) => row.status === 'tagged').map((row) => row.position)).toEqual([1501])
+})
