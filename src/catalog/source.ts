@@ -21,11 +21,7 @@ export async function openSource(source: CatalogSource): Promise<OpenSource> {
     const { stream, name } = source
     // Read as a stream, it would be an empty one.
     if (isDirectory(stream)) throw foundDirectory(name)
-    return {
-      name,
-      chunks: { [Symbol.asyncIterator]: () => stream.iterator({ destroyOnReturn: false }) },
-      close: () => {},
-    }
+    return { name, chunks: readAll(stream.iterator({ destroyOnReturn: false }), name, 0), close: () => {} }
   }
   const { path } = source
   try {
@@ -34,10 +30,31 @@ export async function openSource(source: CatalogSource): Promise<OpenSource> {
     const stream = about.isFIFO()
       ? openPipe(path)
       : (await open(path, 'r')).createReadStream({ highWaterMark: CHUNK_BYTES })
-    return { name: path, chunks: stream, close: () => stream.destroy() }
+    return { name: path, chunks: readAll(stream, path, about.isFile() ? about.size : 0), close: () => stream.destroy() }
   } catch (error) {
     throw readableReason(error, path)
   }
+}
+
+/** @param least how many bytes there were at the start: a file that loses some meanwhile would lose its last rows in silence */
+async function* readAll(
+  chunks: AsyncIterable<Uint8Array | string>,
+  name: string,
+  least: number,
+): AsyncGenerator<Uint8Array | string, void, undefined> {
+  let bytes = 0
+  try {
+    for await (const chunk of chunks) {
+      bytes += chunk.length
+      yield chunk
+    }
+  } catch (error) {
+    throw readableReason(error, name)
+  }
+  if (bytes >= least) return
+  throw new UsageError(
+    `${name}: expected ${least} bytes, found ${bytes}: it became shorter while it was read. Submit it again when nobody writes to it.`,
+  )
 }
 
 function foundDirectory(name: string): UsageError {
@@ -73,7 +90,21 @@ export function readableReason(error: unknown, path: string): unknown {
       return new UsageError(
         `${path}: expected a readable file, found that permission is denied. Try: chmod +r ${shellWord(path)}`,
       )
+    case 'ELOOP':
+      return new UsageError(`${path}: expected a file, found a link that leads in a circle. Name the file itself.`)
+    case 'ENAMETOOLONG':
+      return new UsageError(`${shortened(path)}: expected a path, found one that is too long. Check the path.`)
+    case 'EISDIR':
+      return foundDirectory(path)
+    case 'ENXIO':
+      return new UsageError(`${path}: expected a file, found a socket or a device that cannot be read.`)
     default:
-      return error
+      // A system error (EIO, EINVAL, ESTALE, …); ours and Node's own are not.
+      if (!/^E[A-Z0-9]+$/.test(code)) return error
+      return new UsageError(`${path}: expected a readable file, found that reading it fails (${code}). Is it a file?`)
   }
+}
+
+function shortened(path: string): string {
+  return path.length <= 60 ? path : `${path.slice(0, 60)}…`
 }

@@ -10,7 +10,13 @@ export interface CommandEntry {
   readonly name: string
   readonly summary: string
   readonly group: string
-  load(): Promise<{ define(command: Command, act: Act): void }>
+  load(): Promise<CommandModule>
+}
+
+interface CommandModule {
+  define(command: Command, act: Act): void
+  /** The words behind the command's name, as commander shall read them. */
+  prepare?(words: readonly string[]): readonly string[]
 }
 
 const WORK = 'Catalogs in, tagged catalogs out:'

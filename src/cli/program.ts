@@ -11,11 +11,11 @@ import { terminalSafe } from './terminal-safe.js'
 /** Reads the command line and runs the one command it names. @throws what the command throws */
 export async function runProgram(argv: readonly string[], cli: Cli): Promise<ExitCode> {
   let code: ExitCode = 0
-  const program = await buildProgram(argv, cli, async (work) => {
+  const { program, words } = await buildProgram(argv, cli, async (work) => {
     code = await work(cli)
   })
   try {
-    await program.parseAsync([...argv], { from: 'user' })
+    await program.parseAsync([...words], { from: 'user' })
     return code
   } catch (error) {
     // Commander has said it already; its own codes know only 0 and 1.
@@ -25,7 +25,11 @@ export async function runProgram(argv: readonly string[], cli: Cli): Promise<Exi
 }
 
 /** All commands by name, and the whole of the one that is meant. */
-async function buildProgram(argv: readonly string[], cli: Cli, act: Act): Promise<Command> {
+async function buildProgram(
+  argv: readonly string[],
+  cli: Cli,
+  act: Act,
+): Promise<{ readonly program: Command; readonly words: readonly string[] }> {
   const program = new Command('trackyard-batch')
     .description(
       "Takes a catalog through Trackyard's music search, row by row and overnight, and hands it back tagged.\n" +
@@ -43,13 +47,18 @@ async function buildProgram(argv: readonly string[], cli: Cli, act: Act): Promis
     })
     .showHelpAfterError('Add --help to see what is possible.')
   const named = namedCommand(argv)
+  let words = argv
   for (const { name, summary, group, load } of COMMANDS) {
     const command = program
       .command(name)
       .summary(summary)
       .description(`${upperFirst(summary)}.`)
       .helpGroup(group)
-    if (name === named) (await load()).define(command, act)
+    if (name !== named) continue
+    const { define, prepare } = await load()
+    define(command, act)
+    // Behind `help` nothing is an item.
+    if (argv[0] === name && prepare !== undefined) words = [name, ...prepare(argv.slice(1))]
   }
   // After them, since a command with subcommands of its own would inherit it, group and all.
   program.commandsGroup(LOOK).helpCommand('help [command]', 'this help, or that of a command')
@@ -60,7 +69,7 @@ async function buildProgram(argv: readonly string[], cli: Cli, act: Act): Promis
     'trackyard-batch wait && trackyard-batch export',
   )
   program.addHelpText('after', SETTINGS_HELP)
-  return program
+  return { program, words }
 }
 
 /** By name only, since reading their table would double the time that help takes. */

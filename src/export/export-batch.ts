@@ -38,7 +38,7 @@ const CHARACTERS_PER_WRITE = 1024 * 1024
 export async function exportBatch({ rows, batch, format, out, signal }: ExportOrder): Promise<ExportResult> {
   signal?.throwIfAborted()
   const writer = format === 'csv' ? csvWriter(batch) : jsonlWriter(batch)
-  const target = await openTarget(out, batch.catalogPath)
+  const target = await openTarget(out, batch.catalogPath, signal)
   const byStatus = Object.fromEntries(ITEM_STATUSES.map((status) => [status, 0])) as Record<ItemStatus, number>
   let count = 0
   let lines: string[] = []

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { constants, openSync } from 'node:fs'
 import { type FileHandle, lstat, open, readdir, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
+import { Socket } from 'node:net'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import { errorCode } from '../domain/error-code.js'
 import { UnreachableError, UsageError } from '../domain/errors.js'
 
@@ -22,20 +25,25 @@ export interface Target {
 }
 
 /** @throws UsageError when the file cannot be made there, or is the catalog itself */
-export async function openTarget(out: string | Writable, catalogPath: string | null): Promise<Target> {
-  return typeof out === 'string' ? openFile(out, catalogPath) : toStream(out)
+export async function openTarget(
+  out: string | Writable,
+  catalogPath: string | null,
+  signal?: AbortSignal,
+): Promise<Target> {
+  return typeof out === 'string' ? openFile(out, catalogPath, signal) : toStream(out)
 }
 
-async function openFile(out: string, catalogPath: string | null): Promise<Target> {
+async function openFile(out: string, catalogPath: string | null, signal: AbortSignal | undefined): Promise<Target> {
   try {
     const existing = await statOrNull(out)
     if (existing?.isDirectory()) throw new UsageError(`${out}: expected a file to write, found a directory.`)
     if (existing !== null && catalogPath !== null) {
-      const catalog = await statOrNull(catalogPath)
+      const catalog = await stat(catalogPath).catch(() => null)
       if (catalog?.dev === existing.dev && catalog.ino === existing.ino) {
         throw new UsageError(`${out} is the catalog itself and is never overwritten. Name another file with --out.`)
       }
     }
+    if (existing?.isFIFO()) return toPipe(await openPipe(out, signal), out)
     if (existing !== null && !existing.isFile()) return inPlace(await open(out, 'w'), out)
     // A link stays a link: what it points to is replaced, or made.
     const path = await behindLinks(out)
@@ -54,11 +62,20 @@ async function behindLinks(path: string): Promise<string> {
 }
 
 function temporaryName(path: string): string {
-  return `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`
+  return `${temporaryStart(path)}${randomBytes(6).toString('hex')}.tmp`
+}
+
+/** A file's name has 255 bytes at most, and the name of a temporary one is longer. */
+const LONGEST_STEM_BYTES = 230
+
+function temporaryStart(path: string): string {
+  let stem = basename(path)
+  while (Buffer.byteLength(stem) > LONGEST_STEM_BYTES) stem = stem.slice(0, -1)
+  return `.${stem.replace(/\p{Cs}$/u, '')}.`
 }
 
 function isTemporaryOf(path: string, name: string): boolean {
-  const start = `.${basename(path)}.`
+  const start = temporaryStart(path)
   return name.startsWith(start) && /^[0-9a-f]{12}\.tmp$/.test(name.slice(start.length))
 }
 
@@ -89,12 +106,16 @@ function renamed(file: FileHandle, { temporary, path, mode, shown }: Renaming): 
     path: shown,
     write: (text) => written(file, text, shown),
     finish: async () => {
-      if (mode !== null) await file.chmod(mode)
-      await file.sync()
-      await file.close()
-      await rename(temporary, path)
-      const directory = await open(dirname(path), 'r')
-      await directory.sync().finally(() => directory.close())
+      try {
+        if (mode !== null) await file.chmod(mode)
+        await file.sync()
+        await file.close()
+        await rename(temporary, path)
+        const directory = await open(dirname(path), 'r')
+        await directory.sync().finally(() => directory.close())
+      } catch (error) {
+        throw writableReason(error, shown)
+      }
     },
     abandon: async () => {
       await file.close().catch(() => {})
@@ -117,6 +138,42 @@ async function written(file: FileHandle, text: string, shown: string): Promise<v
     await file.writeFile(text)
   } catch (error) {
     throw writableReason(error, shown)
+  }
+}
+
+/** A pipe in the file system, which is a stream that is ours to close. */
+function toPipe(pipe: Writable, shown: string): Target {
+  const target = toStream(pipe)
+  return {
+    ...target,
+    path: shown,
+    finish: async () => {
+      await target.finish()
+      pipe.end()
+    },
+    abandon: async () => {
+      await target.abandon()
+      pipe.destroy()
+    },
+  }
+}
+
+const BETWEEN_TRIES_MS = 50
+
+/**
+ * Waits for somebody who reads. Opened in the usual way, a pipe holds a thread until then, and with it the end
+ * of the process.
+ */
+async function openPipe(path: string, signal: AbortSignal | undefined): Promise<Writable> {
+  for (;;) {
+    try {
+      const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+      return new Socket({ fd, readable: false, writable: true })
+    } catch (error) {
+      if (errorCode(error) !== 'ENXIO') throw error
+    }
+    signal?.throwIfAborted()
+    await setTimeout(BETWEEN_TRIES_MS)
   }
 }
 
@@ -191,7 +248,19 @@ function writableReason(error: unknown, path: string): unknown {
     case 'ENOSPC':
     case 'EDQUOT':
       return new UnreachableError(`${path}: the disk is full. Nothing was replaced; make room and export again.`)
+    case 'ELOOP':
+      return new UsageError(
+        `${path}: expected a file to write, found a link that leads in a circle. Name another file with --out.`,
+      )
+    case 'ENAMETOOLONG':
+      return new UsageError(`${path.slice(0, 60)}…: the name is too long for a file. Name another file with --out.`)
+    case 'EISDIR':
+      return new UsageError(`${path}: expected a file to write, found a directory.`)
     default:
-      return error
+      // A system error (EIO, EFBIG, ENXIO, …); ours and Node's own are not.
+      if (!/^E[A-Z0-9]+$/.test(code) || code === 'EPIPE') return error
+      return new UnreachableError(
+        `${path}: it cannot be written (${code}). Nothing was replaced; name another file with --out.`,
+      )
   }
 }

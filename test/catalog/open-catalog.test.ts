@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { open, readFile, writeFile } from 'node:fs/promises'
+import { open, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
@@ -173,6 +173,32 @@ describe('what is not a catalog is refused by name', () => {
       const piped = await refusal(() => openCatalog({ stream, name: 'standard input' }))
       await opened.close()
       expect(piped.message).toMatch(/^standard input: expected a file, found a directory/)
+    })
+  })
+
+  test('links that lead in a circle, names that are too long, files that cannot be read', async () => {
+    await inDirectory(async (directory) => {
+      await symlink(`${directory}/b`, `${directory}/a`)
+      await symlink(`${directory}/a`, `${directory}/b`)
+      for (const [path, words] of [
+        [`${directory}/a`, 'found a link that leads in a circle'],
+        [`${directory}/a/x.csv`, 'found a link that leads in a circle'],
+        [`${directory}/${'x'.repeat(300)}`, 'found one that is too long'],
+        ['/proc/self/mem', 'found that reading it fails (EIO)'],
+      ] as const) {
+        const { name, message } = await refusal(() => openCatalog({ path }))
+        expect([name, message]).toEqual(['UsageError', expect.stringContaining(words)])
+      }
+    })
+  })
+
+  test('a file that becomes shorter while it is read is refused: rows would be missing', async () => {
+    await inDirectory(async (directory) => {
+      const path = await file(directory, 'x.csv', `id,title\n${'1,some title\n'.repeat(300_000)}`)
+      const catalog = await openCatalog({ path })
+      await truncate(path, 1_000_000)
+      const { name, message } = await refusal(async () => all(catalog.rows()))
+      expect([name, message]).toEqual(['UsageError', expect.stringContaining('it became shorter while it was read')])
     })
   })
 

@@ -8,6 +8,21 @@ interface ShowOptions {
   readonly json?: boolean
 }
 
+/**
+ * An id may begin with a dash, and commander would take it for an option. Where no other word can be the item, it
+ * goes to the end, behind `--`.
+ */
+export function prepare(words: readonly string[]): readonly string[] {
+  if (words.includes('--')) return words
+  const isItem = words.map((word, index) => words[index - 1] !== '--batch' && !OPTION.test(word))
+  const plain = words.some((word, index) => isItem[index] && !word.startsWith('-'))
+  const dashed = words.findIndex((word, index) => isItem[index] && word.startsWith('-') && word !== '-')
+  if (plain || dashed === -1) return words
+  return [...words.filter((_, index) => index !== dashed), '--', words[dashed] ?? '']
+}
+
+const OPTION = /^(--batch(=.*)?|--json|--help|-h)$/s
+
 export function define(command: Command, act: Act): void {
   command
     .description('Everything about one row or search: the request, every call, the answer, the tags, the reason.')
@@ -18,7 +33,12 @@ export function define(command: Command, act: Act): void {
     .option('--batch <batch>', 'where to look for the row, by id or name (default: the latest)')
     .option('--json', 'print one JSON document on stdout')
     .action((what: string, options: ShowOptions) => act((cli) => show(cli, what, options)))
-  examples(command, 'trackyard-batch show VID-1042', 'trackyard-batch show 17 --batch night --json')
+  examples(
+    command,
+    'trackyard-batch show VID-1042',
+    'trackyard-batch show 17 --batch night --json',
+    'trackyard-batch show -- -UGmleXXXXX   # an id that begins with a dash',
+  )
 }
 
 async function show(cli: Cli, what: string, options: ShowOptions): Promise<ExitCode> {
