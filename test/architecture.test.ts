@@ -40,7 +40,6 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@bull-board/api': ['board'],
   '@bull-board/hono': ['board'],
   'prom-client': ['board'],
-  'csv-parse': ['catalog'],
   'iconv-lite': ['catalog'],
   'lossless-json': ['catalog'],
   'csv-stringify': ['export'],

@@ -6,13 +6,20 @@ export interface Catalog {
   /** The path as given, or the name of the stream: for messages. */
   readonly name: string
   readonly format: 'csv' | 'jsonl'
-  /** Between cells; null for JSONL. */
+  /** Between cells; null for JSONL. For a file of one column the one that an export uses. */
   readonly delimiter: string | null
+  /** `none`: a quotation mark is a character like any other (TSV). */
+  readonly quoting: 'csv' | 'none'
+  /** The lines before the header (`sep=;`, a title), which an export begins with; each ends in LF. */
+  readonly preamble: string
   /** Whether it began with a byte order mark, which is not part of the first column's name. */
   readonly byteOrderMark: boolean
   /** The header in order, as written; empty for JSONL, whose rows bring their own keys. */
   readonly columns: readonly string[]
-  /** What a template may name: the columns without white space around them; for JSONL the keys of the first rows. */
+  /**
+   * What a template may name: for each column its name with white space folded, '' where it has none; for JSONL the
+   * keys of the first rows.
+   */
   readonly names: readonly string[]
   /** How the file was read where that was no matter of course, for the plan: "gzip", "windows-1251". */
   readonly notes: readonly string[]
@@ -27,7 +34,14 @@ export interface Catalog {
  * read is why it cannot be searched: bytes in it could not be decoded.
  */
 export type RawRow =
-  | { readonly kind: 'cells'; readonly line: number; readonly cells: readonly string[]; readonly problem?: string }
+  | {
+      readonly kind: 'cells'
+      readonly line: number
+      readonly cells: readonly string[]
+      readonly problem?: string
+      /** How many lines inside its quoted cells look like rows of their own: is a quotation mark missing? */
+      readonly rowsInside?: number
+    }
   | {
       readonly kind: 'object'
       readonly line: number

@@ -2,6 +2,8 @@ import { UsageError } from '../domain/errors.js'
 import type { LoadedRow } from '../domain/loaded-row.js'
 import { canonicalRequest, type Filters, fingerprint, type SearchRequest } from '../domain/request.js'
 import type { Catalog, RawRow } from './catalog.js'
+import { requireCsvColumn } from './column-names.js'
+import type { Doubts } from './doubts.js'
 import { exactRows } from './exact-row.js'
 import { filterProblem, found, limitProblem } from './filters.js'
 import { listInObject, listPath } from './json-shape.js'
@@ -25,6 +27,8 @@ export interface RowRules {
   readonly limit?: number | undefined
   /** For all rows; those of a JSONL row are added and win. */
   readonly filters?: Filters | undefined
+  /** Is told what may be meant otherwise. */
+  readonly doubts?: Doubts | undefined
 }
 
 /** Source: our own caution. The API names no limit; a longer one is a cell that was never closed, not a question. */
@@ -41,7 +45,7 @@ export function compileRows(rules: RowRules): AsyncIterable<LoadedRow> {
 }
 
 async function* loadedRows(
-  { catalog, template, idColumn }: RowRules,
+  { catalog, template, idColumn, doubts }: RowRules,
   question: QuestionReader,
   id: IdReader,
 ): AsyncGenerator<LoadedRow, void, undefined> {
@@ -58,6 +62,7 @@ async function* loadedRows(
     const key = id.read(row)
     const asked = key.problem === null ? requestOf(question.ask(row)) : { problem: key.problem }
     const request = 'problem' in asked ? null : { fingerprint: fingerprint(asked), request: asked }
+    if (doubts !== undefined) note(row, request === null ? null : question, doubts)
     yield {
       position,
       line: row.line,
@@ -75,6 +80,13 @@ async function* loadedRows(
     if (name !== id.name && template === null) throw noQueryColumn(catalog)
     requireColumn(name, catalog.names, name === id.name ? '--id' : TEMPLATE)
   }
+}
+
+/** @param question null for a row that is not searched */
+function note(row: RawRow, question: QuestionReader | null, doubts: Doubts): void {
+  const { line } = row
+  if (question !== null) for (const found of question.placeholders(row)) doubts.addPlaceholder({ line, ...found })
+  if (row.kind === 'cells' && row.rowsInside !== undefined) doubts.addRowsInside({ line, rows: row.rowsInside })
 }
 
 function requestOf(question: Question): SearchRequest | { problem: string } {
@@ -112,8 +124,8 @@ function idReader(catalog: Catalog, idColumn: string | null): IdReader {
   const isComplete = catalog.format === 'csv'
   const wanted = idColumn?.trim() ?? 'id'
   if (idColumn === null && isComplete && !catalog.names.includes('id')) return { name: null, read: () => NO_ID }
-  const name = isComplete ? requireColumn(wanted, catalog.names, '--id') : wanted
-  const index = catalog.names.indexOf(name)
+  const index = isComplete ? requireCsvColumn(wanted, catalog.names, '--id') : -1
+  const name = isComplete ? (catalog.names[index] ?? '') : wanted
   return {
     name,
     read: (row) => {

@@ -1,153 +1,196 @@
-import { CsvError, type InfoRecord, type Options, parse } from 'csv-parse/sync'
-import { type Block, countLines, LF, LONGEST_RECORD_BYTES } from './blocks.js'
+import { LONGEST_LINE_BYTES } from './blocks.js'
 import type { RawRow } from './catalog.js'
-import { tooLongRow } from './long-line.js'
+import { createScanner, type ScannedRecord } from './csv-scanner.js'
+import type { Dialect } from './dialect.js'
+import { noHeldText } from './held-text.js'
+import { type TextPiece, textPieces } from './text-pieces.js'
 
 /**
- * Blocks of CSV text into rows, with true line numbers and with damage kept local.
+ * CSV text into rows, with true line numbers and with damage kept local.
  *
- * A block is parsed at once (one call per 256 KB, which is what makes it fast). Where it ends inside
- * a quoted cell, what is behind the last whole record waits for the next block. Where the quotation
- * marks are wrong, only the line on which that record begins is given up: it becomes a `broken` row,
- * and reading starts anew on the next line, so one stray mark costs one row and never the file. A mark
- * in the middle of an unquoted cell (`27" monitor`) is no damage: it is taken as written.
+ * A quotation mark that is never closed, or whose cell ends in the middle of a later row, is a stray one: its line is
+ * given up as a `broken` row and reading starts anew on the next line, so it costs one row and never the
+ * file. That is only known at the end of the cell, perhaps of the file, so the text since then is kept:
+ * 16 MB of it in memory, the rest on disk. A cell that is closed properly is whole however long it
+ * is; over 16 MB it is not kept, and its row is broken with its size.
+ *
  * A line with nothing on it is not a record; one of separators only is. In a catalog of one column an empty line is a
  * record like any other, except those before the header and at the end of the file.
  */
 export async function* readCsv(
-  blocks: AsyncIterable<Block>,
-  delimiter: string,
+  pieces: AsyncIterable<Buffer>,
+  dialect: Dialect,
+  firstLine = 1,
 ): AsyncGenerator<RawRow[], void, undefined> {
-  let state: State = { bytes: Buffer.alloc(0), line: 1, width: null, empty: 0 }
-  for await (const block of blocks) {
-    if (!Buffer.isBuffer(block)) {
-      const before = parseRows(state, delimiter, true)
-      state = { ...before.rest, line: block.line + 1 }
-      yield [...before.rows, tooLongRow(block.line, block.bytes, JSON.stringify([block.beginning]))]
-      continue
-    }
-    state = { ...state, bytes: state.bytes.length === 0 ? block : Buffer.concat([state.bytes, block]) }
-    const parsed = parseRows(state, delimiter, false)
-    state = parsed.rest
-    yield parsed.rows
-  }
-  yield parseRows(state, delimiter, true).rows
-}
-
-/** What is still to be read, the line it begins on, the cells of the first record (null before it), and the empty lines just before. */
-interface State {
-  readonly bytes: Buffer
-  readonly line: number
-  readonly width: number | null
-  readonly empty: number
-}
-
-function parseRows(state: State, delimiter: string, isLast: boolean): { rows: RawRow[]; rest: State } {
-  const { bytes } = state
-  const rows: RawRow[] = []
-  let { line, width, empty } = state
-  let at = 0
-
-  const skipEmptyLines = () => {
+  const source = pieces[Symbol.asyncIterator]()
+  const input = textPieces(source)
+  const reader = createReader(dialect, firstLine)
+  try {
     for (;;) {
-      const length = bytes[at] === LF ? 1 : bytes[at] === 13 && bytes[at + 1] === LF ? 2 : 0
-      if (length === 0) return
-      at += length
-      line++
-      empty++
+      const piece = await input.next()
+      if (piece !== null) {
+        reader.read(piece)
+      } else if (!reader.end()) {
+        yield reader.take()
+        return
+      }
+      const again = reader.again()
+      if (again !== null) input.putBack(again)
+      yield reader.take()
     }
+  } finally {
+    reader.close()
+    await source.return?.()
   }
+}
+
+const NEVER_CLOSED = 'expected a closing quotation mark, found none before the end of the file'
+const CLOSED_IN_TEXT =
+  'expected a separator or the end of the line after a closing quotation mark, found other text on a later line'
+
+function createReader(dialect: Dialect, firstLine: number) {
+  const scanner = createScanner(dialect, firstLine)
+  const held = noHeldText()
+  let rows: RawRow[] = []
+  let width: number | null = null
+  /** Empty lines just before. */
+  let empty = 0
+  let problem = NEVER_CLOSED
+  /** What is to be read again. */
+  let again: Iterator<TextPiece, void> | null = null
+
   const add = (row: RawRow) => {
     if (width === 1)
-      for (let back = empty; back > 0; back--) rows.push({ kind: 'cells', line: line - back, cells: [''] })
+      for (let back = empty; back > 0; back--) rows.push({ kind: 'cells', line: row.line - back, cells: [''] })
     empty = 0
     rows.push(row)
   }
-  const take = (cells: readonly string[], end: number) => {
-    skipEmptyLines()
-    add({ kind: 'cells', line, cells })
-    width ??= cells.length
-    line += countLines(bytes, at, end)
-    at = end
-  }
 
-  for (;;) {
-    const failure = parseUntilDamage(bytes.subarray(at), delimiter, at, take)
-    skipEmptyLines()
-    if (failure === null) break
-    const mayGoOn = !isLast && bytes.length - at <= LONGEST_RECORD_BYTES
-    if (failure.code === 'CSV_QUOTE_NOT_CLOSED' && mayGoOn)
-      return { rows, rest: { bytes: bytes.subarray(at), line, width, empty } }
-    const tolerated =
-      failure.code === 'INVALID_OPENING_QUOTE' ? parseLiteralQuotes(bytes.subarray(at), delimiter) : null
-    if (tolerated !== null && tolerated.cells.length === (width ?? tolerated.cells.length)) {
-      take(tolerated.cells, at + tolerated.end)
-      continue
+  /** @param text the present piece, with the end of the record in it */
+  const addRecord = (record: ScannedRecord, text: string) => {
+    const { line, cells, moreLines } = record
+    const first = width
+    if (first === null) {
+      width = cells.length
+      empty = 0
     }
-    const lineEnd = bytes.indexOf(LF, at)
-    const end = lineEnd === -1 ? bytes.length : lineEnd + 1
-    add(brokenRow(bytes.subarray(at, end), line, failure))
-    at = end
-    line++
+    if (record.start >= 0 && moreLines === 0) return add({ kind: 'cells', line, cells })
+    const bytes = held.bytes + (record.start < 0 ? Buffer.byteLength(text.slice(0, record.end)) : 0)
+    if (held.isTooLong || (bytes > LONGEST_LINE_BYTES && cells.some(isTooLong))) {
+      return add(tooLongRow({ line, bytes, moreLines, beginning: held.beginning() }))
+    }
+    const rowLines = moreLines === 0 || first === null ? 0 : rowsInside(recordText(record, text), first, dialect)
+    add(rowLines === 0 ? { kind: 'cells', line, cells } : { kind: 'cells', line, cells, rowsInside: rowLines })
   }
-  return { rows, rest: { bytes: Buffer.alloc(0), line, width, empty } }
-}
 
-const RECORD_ENDS = ['\r\n', '\n']
+  const recordText = ({ start, end }: ScannedRecord, text: string): string =>
+    start >= 0 ? text.slice(start, end) : held.beginning(LOOKED_AT) + text.slice(0, end)
 
-/** Hands over every record up to the first damage, with the offset behind it; returns the damage, or null. */
-function parseUntilDamage(
-  bytes: Buffer,
-  delimiter: string,
-  offset: number,
-  take: (cells: readonly string[], end: number) => void,
-): CsvError | null {
-  const options: Options = {
-    delimiter,
-    record_delimiter: RECORD_ENDS,
-    relax_column_count: true,
-    skip_empty_lines: true,
-    on_record: (cells: string[], info: InfoRecord) => {
-      take(cells, offset + info.bytes)
-      return null
+  const isStray = (record: ScannedRecord, text: string): boolean => {
+    if (!record.isTorn || (record.start < 0 && !held.isWhole)) return false
+    if (width === null || width === 1) return true
+    const [, second] = recordText(record, text).split(LINE_END, 2)
+    return second !== undefined && widthOf(second, dialect) === width
+  }
+
+  return {
+    read(piece: TextPiece): void {
+      const { text } = piece
+      scanner.give(text)
+      for (;;) {
+        const found = scanner.next()
+        if (found === null) break
+        if (found.kind === 'empty') empty++
+        else if (found.kind === 'skipped') add(brokenRow(found.line, found.text, problem))
+        else if (isStray(found, text)) {
+          problem = CLOSED_IN_TEXT
+          const { line, start } = found
+          scanner.giveUpLine({ line, start: start < 0 ? null : start })
+          if (start < 0) {
+            again = held.takeWith(piece)
+            return
+          }
+        } else {
+          addRecord(found, text)
+          held.clear()
+        }
+      }
+      const open = scanner.open()
+      if (open === null) return
+      held.add(piece, open)
+      if (held.isTooLong) scanner.forget()
     },
-  }
-  try {
-    parse(bytes, options)
-    return null
-  } catch (error) {
-    if (error instanceof CsvError) return error
-    throw error
-  }
-}
-
-/** The first record, with quotation marks inside a cell taken as written; null when that does not help. */
-function parseLiteralQuotes(bytes: Buffer, delimiter: string): { cells: readonly string[]; end: number } | null {
-  let first: { cells: readonly string[]; end: number } | null = null
-  const options: Options = {
-    delimiter,
-    record_delimiter: RECORD_ENDS,
-    relax_quotes: true,
-    to: 1,
-    on_record: (cells: string[], info: InfoRecord) => {
-      first = { cells, end: info.bytes }
-      return null
+    /** False: that was all. */
+    end(): boolean {
+      const open = scanner.open()
+      const { last, isOpen } = scanner.end()
+      if (last === null) return false
+      if (last.kind === 'skipped') {
+        add(brokenRow(last.line, last.text, problem))
+        return false
+      }
+      // All of its text is held: there is no present piece.
+      const record = { ...last, start: -1, end: 0 }
+      if ((isOpen || isStray(record, '')) && held.isWhole) {
+        problem = isOpen ? NEVER_CLOSED : CLOSED_IN_TEXT
+        scanner.giveUpLine({ line: open?.line ?? last.line, start: null })
+        again = held.takeWith(null)
+        return true
+      }
+      addRecord(record, '')
+      return false
     },
-  }
-  try {
-    parse(bytes, options)
-    return first
-  } catch (error) {
-    if (error instanceof CsvError) return null
-    throw error
+    again(): Iterator<TextPiece, void> | null {
+      const taken = again
+      again = null
+      return taken
+    },
+    take(): RawRow[] {
+      const taken = rows
+      rows = []
+      return taken
+    },
+    close: () => held.close(),
   }
 }
 
-function brokenRow(bytes: Buffer, line: number, failure: CsvError): RawRow {
-  const text = bytes.toString('utf8').replace(/\r?\n$/, '')
-  const found =
-    failure.code === 'CSV_QUOTE_NOT_CLOSED'
-      ? 'expected a closing quotation mark, found none before the end of the file (or within 1 MB)'
-      : 'expected a separator or the end of the line after a closing quotation mark, found other text'
-  return { kind: 'broken', line, json: JSON.stringify([text]), problem: found }
+function isTooLong(cell: string): boolean {
+  return cell.length * 3 > LONGEST_LINE_BYTES && Buffer.byteLength(cell) > LONGEST_LINE_BYTES
+}
+
+function tooLongRow(row: { line: number; bytes: number; moreLines: number; beginning: string }): RawRow {
+  const megabytes = (row.bytes / 1024 / 1024).toFixed(1)
+  const over = row.moreLines === 0 ? '' : ` over ${row.moreLines + 1} lines`
+  return {
+    kind: 'broken',
+    line: row.line,
+    json: JSON.stringify([row.beginning]),
+    problem: `expected a ${row.moreLines === 0 ? 'line' : 'row'} of at most 16 MB, found one of ${megabytes} MB${over}`,
+  }
+}
+
+function brokenRow(line: number, text: string, problem: string): RawRow {
+  return { kind: 'broken', line, json: JSON.stringify([text]), problem }
+}
+
+const LINE_END = /\r*\n|\r/
+/** How much of a row over several lines is looked at to see whether they look like rows. */
+const LOOKED_AT = 64 * 1024
+
+/** How many lines inside a quoted cell look like rows of their own; 0 where most do not. */
+function rowsInside(text: string, width: number, dialect: Dialect): number {
+  if (width < 2) return 0
+  const [, ...lines] = text.slice(0, LOOKED_AT).split(LINE_END)
+  if (lines.at(-1) === '') lines.pop()
+  const alike = lines.filter((line) => widthOf(line, dialect) === width).length
+  return alike * 2 >= lines.length ? alike : 0
+}
+
+/** How many cells a line has, read by itself. */
+function widthOf(line: string, dialect: Dialect): number {
+  const scanner = createScanner(dialect, 1)
+  scanner.give(line)
+  scanner.next()
+  const { last } = scanner.end()
+  return last?.kind === 'record' ? last.cells.length : 0
 }

@@ -2,14 +2,14 @@ import { UsageError } from '../domain/errors.js'
 import { withBadLines } from './bad-lines.js'
 import { readBlocks } from './blocks.js'
 import type { Catalog, RawRow } from './catalog.js'
-import { readCsv } from './csv-rows.js'
-import { requireHeader } from './header.js'
 import { createScanner } from './json-scanner.js'
 import { jsonShape, listInObject, listPath } from './json-shape.js'
 import { readJsonValues } from './json-values.js'
 import { readJsonl } from './jsonl-rows.js'
 import { requireCatalog } from './not-catalog.js'
-import { sniffDelimiter, sniffFormat } from './sniff.js'
+import { type CsvOptions, openCsv } from './open-csv.js'
+import { firstRows, type RowBatches, startingWith } from './row-batches.js'
+import { sniffFormat } from './sniff.js'
 import { type CatalogSource, openSource } from './source.js'
 import { openText, type TextSource } from './text.js'
 
@@ -18,11 +18,9 @@ import { openText, type TextSource } from './text.js'
  * text, its format, its delimiter, its columns, and that it has a row at all. What is not a catalog
  * is refused here, by name and with the next step, before anything is written anywhere.
  */
-export interface CatalogOptions {
+export interface CatalogOptions extends CsvOptions {
   /** By default told by the name, or by the first characters. */
   readonly format?: 'csv' | 'jsonl' | undefined
-  /** By default told by the header. */
-  readonly delimiter?: string | undefined
   /** A name such as "windows-1251". By default told by the byte order mark, else UTF-8. */
   readonly encoding?: string | undefined
 }
@@ -42,29 +40,26 @@ export async function openCatalog(source: CatalogSource, options: CatalogOptions
     const plainName = name.replace(/\.gz$/i, '')
     const opened =
       (options.format ?? sniffFormat(plainName, head)) === 'csv'
-        ? await openCsv(text, options.delimiter ?? sniffDelimiter(plainName, head), name)
+        ? await openCsv(text, name, options)
         : await openJson(text, name)
     const { byteOrderMark } = text
-    return { name, byteOrderMark, ...opened, rows: once(opened.batches, close), close }
+    return {
+      name,
+      byteOrderMark,
+      ...opened,
+      notes: [...text.notes, ...opened.notes],
+      rows: once(opened.batches, close),
+      close,
+    }
   } catch (error) {
     close()
     throw error
   }
 }
 
-type Batches = AsyncGenerator<RawRow[], void, undefined>
-type Opened = Pick<Catalog, 'format' | 'delimiter' | 'columns' | 'names' | 'notes'> & { readonly batches: Batches }
+type OpenedJson = Omit<Catalog, 'name' | 'byteOrderMark' | 'rows' | 'close'> & { readonly batches: RowBatches }
 
-async function openCsv(text: TextSource, delimiter: string, name: string): Promise<Opened> {
-  const batches = withBadLines(readCsv(readBlocks(text.pieces), delimiter), text.badLines)
-  const [header, ...rows] = await firstRows(batches, 2)
-  const columns = requireHeader(header, name)
-  if (rows.length === 0) throw new UsageError(`${name}: expected rows below the header, found none.`)
-  const names = columns.map((column) => column.trim())
-  return { format: 'csv', delimiter, columns, names, notes: text.notes, batches: startingWith(rows, batches) }
-}
-
-async function openJson(text: TextSource, name: string): Promise<Opened> {
+async function openJson(text: TextSource, name: string): Promise<OpenedJson> {
   const head = text.head.toString('utf8')
   const shape = jsonShape(head)
   if (shape === 'values') requireRows(head, name)
@@ -84,13 +79,14 @@ async function openJson(text: TextSource, name: string): Promise<Opened> {
       `${name}: expected ${expected}, found ${rows.length === 0 ? 'an empty list' : foundInstead(rows)}.`,
     )
   }
-  const notes = [...text.notes, ...SHAPE_NOTES[shape]]
   return {
     format: 'jsonl',
     delimiter: null,
+    quoting: 'csv',
+    preamble: '',
     columns: [],
     names: [...names],
-    notes,
+    notes: SHAPE_NOTES[shape],
     batches: startingWith(rows, batches),
   }
 }
@@ -108,24 +104,8 @@ function requireRows(head: string, name: string): void {
   if (path !== null) throw listInObject(name, path)
 }
 
-/** At least so many rows, unless the file ends before. */
-async function firstRows(batches: Batches, atLeast: number): Promise<RawRow[]> {
-  const rows: RawRow[] = []
-  while (rows.length < atLeast) {
-    const next = await batches.next()
-    if (next.done) break
-    for (const row of next.value) rows.push(row)
-  }
-  return rows
-}
-
-async function* startingWith<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
-  yield first
-  yield* rest
-}
-
 /** The rows one by one; the file is closed behind the last one, or where the reader stops. */
-function once(batches: Batches, close: () => void): () => AsyncIterable<RawRow> {
+function once(batches: AsyncIterable<RawRow[]>, close: () => void): () => AsyncIterable<RawRow> {
   let used = false
   return async function* () {
     if (used) throw new Error('The rows of a catalog can be read once')

@@ -1,6 +1,8 @@
 import { UsageError } from '../domain/errors.js'
 import type { Filters } from '../domain/request.js'
 import type { Catalog, RawRow } from './catalog.js'
+import { foldName, requireCsvColumn } from './column-names.js'
+import { isPlaceholder } from './doubts.js'
 import { filterProblem, found, isFilters, limitProblem, offsetProblem, withPlainNumbers } from './filters.js'
 import { ExactNumber } from './json.js'
 import { plainText, unprintable } from './plain-text.js'
@@ -20,6 +22,13 @@ export interface QuestionReader {
   /** The columns that it reads. */
   readonly names: readonly string[]
   ask(row: RawRow): Question
+  /** Columns of the query whose whole value means "no value", such as NULL. */
+  placeholders(row: RawRow): readonly Placeholder[]
+}
+
+export interface Placeholder {
+  readonly column: string
+  readonly value: string
 }
 
 /** What the command asks of every row. */
@@ -36,7 +45,10 @@ export function questionReader(catalog: Catalog, template: string | null, common
     ...(common.filters !== undefined && { filters: common.filters }),
   }
   const isComplete = catalog.format === 'csv'
-  if (template === null && isComplete && !names.includes('query')) throw noQueryColumn(catalog)
+  if (template === null && isComplete) {
+    if (!names.includes('query')) throw noQueryColumn(catalog)
+    requireCsvColumn('query', names, 'A query for each row')
+  }
   const parsed = template === null ? { texts: ['', ''], names: ['query'] } : parseTemplate(template, names, isComplete)
   const indexes = parsed.names.map((name) => names.indexOf(name))
   const ask = (row: RawRow): Question => {
@@ -46,7 +58,8 @@ export function questionReader(catalog: Catalog, template: string | null, common
         return { problem: row.problem }
       case 'cells': {
         const { cells } = row
-        if (cells.length !== names.length) return { problem: widthProblem(names.length, cells) }
+        const problem = cellsProblem(cells, catalog)
+        if (problem !== null) return { problem }
         const filled = fill(
           parsed,
           indexes.map((index) => cells[index] ?? ''),
@@ -62,8 +75,21 @@ export function questionReader(catalog: Catalog, template: string | null, common
         return row satisfies never
     }
   }
-  return { names: template === null && !isComplete ? OWN_KEYS : parsed.names, ask }
+  const placeholders = (row: RawRow): readonly Placeholder[] => {
+    if (row.kind === 'broken') return NO_PLACEHOLDERS
+    let found: Placeholder[] | null = null
+    for (const [n, column] of parsed.names.entries()) {
+      const given = row.kind === 'cells' ? row.cells[indexes[n] ?? -1] : row.value[column]
+      if (typeof given !== 'string' || !isPlaceholder(plainText(given))) continue
+      found ??= []
+      found.push({ column, value: plainText(given) })
+    }
+    return found ?? NO_PLACEHOLDERS
+  }
+  return { names: template === null && !isComplete ? OWN_KEYS : parsed.names, ask, placeholders }
 }
+
+const NO_PLACEHOLDERS: readonly Placeholder[] = []
 
 const OWN_KEYS = ['query', 'limit', 'offset', 'filters']
 
@@ -173,6 +199,20 @@ function given(value: unknown): boolean {
   return value !== undefined && value !== null
 }
 
-function widthProblem(width: number, cells: readonly string[]): string {
-  return `expected ${width} cells, found ${cells.length}`
+/** Missing cells at the end are empty ones, and empty ones too many are none: spreadsheets write both. */
+function cellsProblem(cells: readonly string[], { columns, names }: Catalog): string | null {
+  if (cells.length > names.length && cells.slice(names.length).some((cell) => cell.trim() !== '')) {
+    return `expected ${names.length} cells, found ${cells.length}`
+  }
+  // A file that was put together from several has their headers in it.
+  const isHeader =
+    cells.length >= names.length &&
+    names.every((name, index) => {
+      const cell = cells[index] ?? ''
+      return cell === columns[index] || (cell.length < name.length + LONGEST_PADDING && foldName(cell) === name)
+    })
+  return isHeader ? 'expected a row, found the header again' : null
 }
+
+/** White space and invisible characters around a name. */
+const LONGEST_PADDING = 8

@@ -1,5 +1,6 @@
 import { didYouMean } from '../domain/did-you-mean.js'
 import { UsageError } from '../domain/errors.js'
+import { listOf, requireCsvColumn } from './column-names.js'
 
 /**
  * `"{title} {mood} music"`: text with the names of columns in braces; `{{` and `}}` are braces
@@ -26,7 +27,7 @@ export function parseTemplate(source: string, known: readonly string[], isComple
       text += part === '{{' ? '{' : part === '}}' ? '}' : part
       continue
     }
-    names.push(isComplete ? requireColumn(name.trim(), known, TEMPLATE) : name.trim())
+    names.push(isComplete ? (known[requireCsvColumn(name, known, TEMPLATE)] ?? '') : name.trim())
     texts.push(text)
     text = ''
   }
@@ -41,17 +42,15 @@ export function parseTemplate(source: string, known: readonly string[], isComple
 /** Who names a column, in messages. */
 export const TEMPLATE = 'The query template'
 
-/** @param where who names it, for the message: "The query template", "--id" */
+/**
+ * Of a JSON catalog.
+ * @param where who names it, for the message: "The query template", "--id"
+ */
 export function requireColumn(name: string, known: readonly string[], where: string): string {
   if (known.includes(name)) return name
   const near = didYouMean(name, known)
   const guess = near === null ? '' : ` Did you mean "${near}"?`
   throw new UsageError(`${where} names the column "${name}", which the catalog does not have.${guess} ${listOf(known)}`)
-}
-
-function listOf(known: readonly string[]): string {
-  const shown = known.slice(0, 30).join(', ')
-  return `The columns are: ${shown}${known.length > 30 ? `, … (${known.length} in all)` : ''}.`
 }
 
 function looseBrace(source: string, brace: string): UsageError {

@@ -16,6 +16,10 @@ export async function planView(
     readonly caps: { readonly maxCredits: number | null; readonly first: number | null }
     /** Of the catalog; none where its rows bring their own names. */
     readonly columns: readonly string[]
+    /** How the catalog was read, where that was no matter of course. */
+    readonly notes: readonly string[]
+    /** What in it may be meant otherwise. */
+    readonly doubts: readonly string[]
     /** Of all its rows. */
     readonly filterNames: Iterable<string>
     readonly signal: AbortSignal
@@ -44,6 +48,8 @@ export async function planView(
     creditReserve: settings.creditReserve,
     accountTrouble: trouble,
     replacedColumns: about.columns.filter(isOurs).map((column) => column.trim()),
+    notes: about.notes,
+    doubts: about.doubts,
     filterDoubts: filterDoubts(about.filterNames),
     pause: (await store.pauses.list())[0] ?? null,
     heldUntil: await store.pauses.holdUntil(now),

@@ -1,8 +1,8 @@
 import { stringify } from 'csv-stringify/sync'
+import { GUARD_COLUMN, guardFormula } from '../domain/formula-cell.js'
 import type { Batch } from '../store/store.js'
 import type { ExportedRow, LineWriter } from './exported-row.js'
 import { isOurs, OUR_PREFIX } from './our-columns.js'
-import { spreadsheetSafe } from './spreadsheet-safe.js'
 
 /** By it Excel knows UTF-8; other programs may take it for text, so it leaves only where it came in. */
 const BYTE_ORDER_MARK = '\uFEFF'
@@ -26,25 +26,51 @@ const OUR_COLUMNS = [
 
 /**
  * Rows as CSV: the user's own columns first, then ours, all named `trackyard_…`. Columns of that name
- * in the input are those of an earlier export and are left out. Every line has the same width: a row
- * that was too short is filled up, the surplus cells of one that was too long are joined into the last
- * column, so that nothing is lost. A JSONL batch has no columns of its own; it gets `position`, `id`
- * and `row` (its JSON). Where the catalog began with a byte order mark, so does this.
+ * in the input are those of an earlier export and are left out. The user's own cells, headers and lines before the
+ * header leave as they came in, read in the catalog's own dialect; only ours, which come from the API, are made safe
+ * for spreadsheets. With `spreadsheetSafe` all are, and a column of that name says so: a submit of that file
+ * undoes it.
+ *
+ * Every line has the same width: a row that was too short is filled up, the surplus cells of one that was too long are
+ * joined into the last column, so that nothing is lost. A JSONL batch has no columns of its own; it gets
+ * `position`, `id` and `row` (its JSON). Where the catalog began with a byte order mark, so does this.
  */
-export function csvWriter(batch: Pick<Batch, 'format' | 'delimiter' | 'byteOrderMark' | 'columns'>): LineWriter {
+export function csvWriter(
+  batch: Pick<Batch, 'format' | 'delimiter' | 'byteOrderMark' | 'quoting' | 'preamble' | 'columns'>,
+  options: { readonly spreadsheetSafe?: boolean } = {},
+): LineWriter {
   const delimiter = batch.delimiter ?? ','
-  const line = (records: readonly (readonly string[])[]) => stringify([...records], { delimiter })
+  const line = batch.quoting === 'none' ? plainLine(delimiter) : quotedLine(delimiter)
   const isCsv = batch.format === 'csv'
+  const isSafe = options.spreadsheetSafe === true
   const kept = [...batch.columns.keys()].filter((index) => !isOurs(batch.columns[index] ?? ''))
   const width = batch.columns.length
-  const header = isCsv ? kept.map((index) => batch.columns[index] ?? '') : ['position', 'id', 'row']
+  const own = isSafe ? guardFormula : (cell: string) => cell
+  const header = isCsv ? kept.map((index) => own(batch.columns[index] ?? '')) : ['position', 'id', 'row']
   const theirs = isCsv
     ? (row: ExportedRow) => pick(fitted(cellsOf(row.row), width, delimiter), kept)
     : (row: ExportedRow) => [String(row.position), row.key ?? '', row.row]
+  const added = isSafe ? [...OUR_COLUMNS, GUARD_COLUMN] : OUR_COLUMNS
+  const guard = isSafe ? ['true'] : []
+  const preamble = isCsv ? batch.preamble : ''
   return {
-    header: (batch.byteOrderMark ? BYTE_ORDER_MARK : '') + line([[...header, ...OUR_COLUMNS].map(spreadsheetSafe)]),
-    lines: (rows) => line(rows.map((row) => [...theirs(row), ...ourCells(row)].map(spreadsheetSafe))),
+    header: (batch.byteOrderMark ? BYTE_ORDER_MARK : '') + preamble + line(header, added),
+    lines: (rows) =>
+      rows.map((row) => line(theirs(row).map(own), [...ourCells(row).map(guardFormula), ...guard])).join(''),
   }
+}
+
+type Line = (theirs: readonly string[], ours: readonly string[]) => string
+
+/** A lone CR ends a row for some readers, so a cell that holds one is quoted. */
+function quotedLine(delimiter: string): Line {
+  return (theirs, ours) => stringify([[...theirs, ...ours]], { delimiter, quoted_match: /\r/ })
+}
+
+/** Their cells have no separator and no line end in them, or they would have been other cells. */
+function plainLine(delimiter: string): Line {
+  const plain = (cell: string) => cell.replaceAll(delimiter, ' ').replace(/[\r\n]+/g, ' ')
+  return (theirs, ours) => `${[...theirs.map(plain), ...ours.map(plain)].join(delimiter)}\n`
 }
 
 function cellsOf(row: string): string[] {
@@ -52,8 +78,11 @@ function cellsOf(row: string): string[] {
   return Array.isArray(cells) ? cells.map(String) : [row]
 }
 
+/** Empty cells too many are none. */
 function fitted(cells: string[], width: number, delimiter: string): string[] {
   if (cells.length <= width) return cells
+  const surplus = cells.slice(width)
+  if (surplus.every((cell) => cell.trim() === '')) return cells.slice(0, width)
   return [...cells.slice(0, width - 1), cells.slice(width - 1).join(delimiter)]
 }
 

@@ -15,8 +15,13 @@ import { openTarget } from './target.js'
 export interface ExportOrder {
   /** In input order. */
   readonly rows: AsyncIterable<ExportRow>
-  readonly batch: Pick<Batch, 'name' | 'catalogPath' | 'format' | 'delimiter' | 'byteOrderMark' | 'columns'>
+  readonly batch: Pick<
+    Batch,
+    'name' | 'catalogPath' | 'format' | 'delimiter' | 'byteOrderMark' | 'quoting' | 'preamble' | 'columns'
+  >
   readonly format: 'csv' | 'jsonl'
+  /** For CSV: no cell runs as a formula, the user's own included. */
+  readonly spreadsheetSafe?: boolean | undefined
   /** A path, or a stream that somebody else closes (standard output). */
   readonly out: string | Writable
   /** Stops it: nothing is left behind and the signal's reason is thrown. */
@@ -35,9 +40,16 @@ const ROWS_PER_WRITE = 256
 const CHARACTERS_PER_WRITE = 1024 * 1024
 
 /** @throws UsageError where the file cannot be written; the signal's reason when it was stopped */
-export async function exportBatch({ rows, batch, format, out, signal }: ExportOrder): Promise<ExportResult> {
+export async function exportBatch({
+  rows,
+  batch,
+  format,
+  spreadsheetSafe,
+  out,
+  signal,
+}: ExportOrder): Promise<ExportResult> {
   signal?.throwIfAborted()
-  const writer = format === 'csv' ? csvWriter(batch) : jsonlWriter(batch)
+  const writer = format === 'csv' ? csvWriter(batch, { spreadsheetSafe: spreadsheetSafe === true }) : jsonlWriter(batch)
   const target = await openTarget(out, batch.catalogPath, signal)
   const byStatus = Object.fromEntries(ITEM_STATUSES.map((status) => [status, 0])) as Record<ItemStatus, number>
   let count = 0

@@ -5,10 +5,10 @@ import type { ExportedRow, LineWriter } from './exported-row.js'
 /**
  * Rows as JSON lines: `{ position, id, status, tags, tracks: [ids], error, row }`. `row` is the input's
  * own: the object of a JSONL row as it was written; a CSV row as an object of its columns, or as the
- * list of its cells where their number is not that of the columns.
+ * list of its cells where it has more of them than there are columns.
  */
 export function jsonlWriter(batch: Pick<Batch, 'format' | 'columns'>): LineWriter {
-  const names = batch.columns.map((column) => JSON.stringify(column.trim()))
+  const names = keysOf(batch.columns)
   const rowText = batch.format === 'csv' ? (row: string) => namedCells(row, names) : (row: string) => row
   return { header: '', lines: (rows) => rows.map((row) => line(row, rowText(row.row))).join('') }
 }
@@ -30,8 +30,20 @@ function documented({ genre, subgenres, moods, instruments, bpm, key, energyLeve
   return { genre, subgenres, moods, instruments, bpm, key, energy_level: energyLevel, has_vocals: hasVocals }
 }
 
+/** A key for each column: a nameless or repeated one gets its number, so that no cell hides another. */
+function keysOf(columns: readonly string[]): readonly string[] {
+  const used = new Set<string>()
+  return columns.map((column, index) => {
+    const name = column.trim()
+    let key = name === '' ? `column ${index + 1}` : used.has(name) ? `${name} (column ${index + 1})` : name
+    while (used.has(key)) key += '_'
+    used.add(key)
+    return JSON.stringify(key)
+  })
+}
+
 function namedCells(row: string, names: readonly string[]): string {
   const cells: unknown = JSON.parse(row)
-  if (!Array.isArray(cells) || cells.length !== names.length) return row
-  return `{${names.map((name, index) => `${name}:${JSON.stringify(cells[index])}`).join(',')}}`
+  if (!Array.isArray(cells) || cells.slice(names.length).some((cell) => String(cell).trim() !== '')) return row
+  return `{${names.map((name, index) => `${name}:${JSON.stringify(cells[index] ?? '')}`).join(',')}}`
 }

@@ -15,6 +15,8 @@ export function batchOf(row: BatchRow): Batch {
     format: row.format,
     delimiter: row.delimiter,
     byteOrderMark: row.byte_order_mark === 1,
+    quoting: row.quoting,
+    preamble: row.preamble,
     columns: JSON.parse(row.columns) as string[],
     maxCredits: row.max_credits,
     first: row.first,

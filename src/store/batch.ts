@@ -12,6 +12,10 @@ export interface NewBatch {
   readonly delimiter: string | null
   /** The catalog began with the UTF-8 byte order mark. */
   readonly byteOrderMark: boolean
+  /** `none`: a TSV in which a quotation mark is a character; default: `csv`. */
+  readonly quoting?: 'csv' | 'none'
+  /** The lines before the header, which an export begins with; default: none. */
+  readonly preamble?: string
   /** The input's columns in order; empty for JSONL. */
   readonly columns: readonly string[]
   readonly template: string | null
@@ -52,6 +56,8 @@ export interface Batch {
   readonly format: 'csv' | 'jsonl'
   readonly delimiter: string | null
   readonly byteOrderMark: boolean
+  readonly quoting: 'csv' | 'none'
+  readonly preamble: string
   readonly columns: readonly string[]
   /** `--max-credits`: the most calls that may be charged to it; null: no cap. */
   readonly maxCredits: number | null

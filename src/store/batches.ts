@@ -70,6 +70,8 @@ function create(connection: Connection, batch: NewBatch): number {
       format: batch.format,
       delimiter: batch.delimiter,
       byte_order_mark: Number(batch.byteOrderMark),
+      quoting: batch.quoting ?? 'csv',
+      preamble: batch.preamble ?? '',
       columns: JSON.stringify(batch.columns),
       template: batch.template,
       // Days with a fraction come to fractions of a millisecond.

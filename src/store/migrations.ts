@@ -30,6 +30,12 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
         where refused_from is not null and state in ('waiting', 'queued')`,
     ),
   },
+  '0009-quoting': {
+    up: adding(
+      sql`alter table batch add quoting text not null default 'csv'`,
+      sql`alter table batch add preamble text not null default ''`,
+    ),
+  },
 }
 
 export const SCHEMA_VERSION = Object.keys(MIGRATIONS).length

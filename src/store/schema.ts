@@ -57,6 +57,10 @@ export interface BatchTable {
   delimiter: string | null
   /** 1 where the catalog began with one. */
   byte_order_mark: Generated<number>
+  /** `none`: in its cells a quotation mark is a character like any other. */
+  quoting: Generated<'csv' | 'none'>
+  /** The lines before the header, each with LF at its end. */
+  preamble: Generated<string>
   /** JSON array. */
   columns: string
   template: string | null

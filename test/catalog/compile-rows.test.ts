@@ -105,7 +105,7 @@ describe('the id of a row', () => {
 
 describe('a row that cannot become a request says so with its line', () => {
   test.each([
-    ['id,title\n1,x\n2\n', 'line 3: expected 2 cells, found 1'],
+    ['id,title\n1,x\n2\n', 'line 3: expected text in {title}, found none'],
     ['id,title\n1,x\n2,y,z\n', 'line 3: expected 2 cells, found 3'],
     ['id,title\n1,x\n,\n', 'line 3: expected text in {title}, found none'],
     ['id,title\n1,"x\ny"\n2,"  "\n', 'line 4: expected text in {title}, found none'],
@@ -114,7 +114,7 @@ describe('a row that cannot become a request says so with its line', () => {
       `id,title\n${'0,x\n'.repeat(200)}2,a\u0000b\n`,
       'line 202: expected plain text in {title}, found the control character U+0000',
     ],
-    ['id,title\n1,x\n2,"y"z\n', 'line 3: expected a separator'],
+    ['id,title\n1,x\n2,"y\n', 'line 3: expected a closing quotation mark'],
     ['id,title\n1,x\n2,\u200b \u2060\u00ad\n', 'line 3: expected text in {title}, found none'],
   ])('CSV %#', async (text, problem) => {
     const found = await problems(text)

@@ -91,6 +91,8 @@ describe('the plan says what to do when it does not suffice', () => {
       creditReserve: 0,
       accountTrouble: null,
       replacedColumns: [],
+      notes: [],
+      doubts: [],
       filterDoubts: [],
       pause: null,
       heldUntil: null,

@@ -7,9 +7,9 @@ import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { compileRows } from '../../src/catalog/compile-rows.js'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
+import { guardFormula, unguardFormula } from '../../src/domain/formula-cell.js'
 import type { ItemStatus } from '../../src/domain/states.js'
 import { type ExportOrder, exportBatch } from '../../src/export/export-batch.js'
-import { spreadsheetSafe } from '../../src/export/spreadsheet-safe.js'
 import type { ExportRow } from '../../src/store/store.js'
 import { answer, each, exportRow } from './exporting.js'
 
@@ -27,6 +27,8 @@ const csvBatch: ExportOrder['batch'] = {
   format: 'csv',
   delimiter: ',',
   byteOrderMark: false,
+  quoting: 'csv',
+  preamble: '',
   columns: ['id', 'title'],
 }
 
@@ -120,8 +122,12 @@ describe('no cell runs as a formula', () => {
     ['a=1', 'a=1'],
     [' =1', ' =1'],
     ['', ''],
+    ["'=1", "''=1"],
+    ["''-5", "'''-5"],
+    ["'s-Hertogenbosch", "'s-Hertogenbosch"],
   ])('%j is written as %j', (cell, written) => {
-    expect(spreadsheetSafe(cell)).toBe(written)
+    expect(guardFormula(cell)).toBe(written)
+    expect(unguardFormula(written)).toBe(cell)
   })
 
   test('whatever stands in the input, its header, an answer or an error', async () => {
@@ -138,12 +144,11 @@ describe('no cell runs as a formula', () => {
           })
           const text = await exported([exportRow(1, [one, two], { answer: body, error: four })], {
             batch: { ...csvBatch, columns: ['id', `${three}x`] },
+            spreadsheetSafe: true,
           })
-          const read = await openCatalog({ stream: Readable.from([Buffer.from(text)]), name: 'x.csv' })
-          const rows = []
-          for await (const row of read.rows()) rows.push(row.kind === 'cells' ? row.cells : ['broken'])
+          const [columns = [], ...rows] = parse(text, { record_delimiter: '\n' }) as unknown as string[][]
           expect(rows).toHaveLength(1)
-          for (const value of [...read.columns, ...(rows[0] ?? [])]) {
+          for (const value of [...columns, ...(rows[0] ?? [])]) {
             if (/^[=+\-@\t\r]/.test(value)) expect(value).toMatch(/^([+-][\d.,e+-]+|-)$/)
           }
         },
@@ -188,8 +193,22 @@ describe('an export as JSONL', () => {
     ])
   })
 
-  test('a row of the wrong width stays the list of its cells', async () => {
-    expect(await out([exportRow(1, ['7'], { status: 'invalid' })])).toMatchObject([{ row: ['7'] }])
+  test('a row with too many cells stays the list of them', async () => {
+    const wide = exportRow(1, ['7', 'x', 'y'], { status: 'invalid' })
+    expect(await out([wide])).toMatchObject([{ row: ['7', 'x', 'y'] }])
+  })
+
+  test('missing cells are empty, and empty ones too many are none', async () => {
+    const rows = [exportRow(1, ['7']), exportRow(2, ['8', 'x', '', ' '])]
+    expect(await out(rows)).toMatchObject([{ row: { id: '7', title: '' } }, { row: { id: '8', title: 'x' } }])
+  })
+
+  test('nameless and repeated columns have keys of their own', async () => {
+    const columns = ['', 'title', 'notes', 'notes', '']
+    const [line] = await out([exportRow(1, ['0', 'x', 'a', 'b', 'c'])], { ...csvBatch, columns })
+    expect(line).toMatchObject({
+      row: { 'column 1': '0', title: 'x', notes: 'a', 'notes (column 4)': 'b', 'column 5': 'c' },
+    })
   })
 
   test('a JSONL row comes out as it was written', async () => {
@@ -214,7 +233,7 @@ test('what comes in goes out: harmless cells byte for byte, as many rows as reco
       const again = await openCatalog({ stream: Readable.from([Buffer.from(text)]), name: 'x.csv' })
       const back: (readonly string[])[] = []
       for await (const row of again.rows()) back.push(row.kind === 'cells' ? row.cells.slice(0, 2) : ['broken'])
-      expect(back).toEqual(cells.map(([a, b]) => [spreadsheetSafe(a), spreadsheetSafe(b)]))
+      expect(back).toEqual(cells)
     }),
     { numRuns: 60 },
   )
@@ -234,9 +253,7 @@ test('another program’s CSV reader finds the same cells, whatever stands in th
         { batch: { ...csvBatch, delimiter } },
       )
       const [, ...back] = parse(text, { delimiter, record_delimiter: '\n' }) as unknown as string[][]
-      expect(back.map((row) => [row[0], row[1], row.at(-1)])).toEqual(
-        cells.map((row) => [...row, error].map((each) => spreadsheetSafe(each))),
-      )
+      expect(back.map((row) => [row[0], row[1], row.at(-1)])).toEqual(cells.map((row) => [...row, guardFormula(error)]))
     }),
     { numRuns: 150 },
   )

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { type ExitCode, RefusedError } from '../../domain/errors.js'
+import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { ITEM_STATUSES } from '../../domain/states.js'
 import type { ExportResult } from '../../export/export-batch.js'
 import type { Batch, ExportRow } from '../../store/store.js'
@@ -14,6 +14,7 @@ import { withSession } from '../session.js'
 export interface ExportOptions {
   readonly format?: 'csv' | 'jsonl'
   readonly out?: string
+  readonly spreadsheetSafe?: boolean
 }
 
 export async function exportTo(cli: Cli, name: string | null, options: ExportOptions): Promise<ExitCode> {
@@ -53,12 +54,23 @@ async function write(
   const { defaultExportPath } = await import('../../export/default-path.js')
   const { batch, options, signal } = order
   const format = options.format ?? batch.format
+  const { spreadsheetSafe } = options
+  if (spreadsheetSafe === true && format !== 'csv') {
+    throw new UsageError('--spreadsheet-safe is for CSV: this batch exports as JSONL. Add --format csv.')
+  }
   const toStdout = options.out === '-'
   const path = resolve(cli.io.cwd, options.out ?? defaultExportPath(batch, format))
   const line = openProgressLine(cli)
   const rows = countedRows(order.rows, (count) => line.show(`exporting: ${counted(count, 'row')}`))
   try {
-    const result = await exportBatch({ rows, batch, format, out: toStdout ? cli.io.stdout : path, signal })
+    const result = await exportBatch({
+      rows,
+      batch,
+      format,
+      spreadsheetSafe,
+      out: toStdout ? cli.io.stdout : path,
+      signal,
+    })
     line.clear()
     cli.say(summary(batch, result))
     return 0

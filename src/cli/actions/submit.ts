@@ -1,6 +1,7 @@
 import { basename, extname, resolve } from 'node:path'
 import { checkApi } from '../../account/same-api.js'
 import type { Catalog } from '../../catalog/catalog.js'
+import type { Doubts } from '../../catalog/doubts.js'
 import type { ExitCode } from '../../domain/errors.js'
 import { LONGEST_LABEL } from '../../domain/label.js'
 import type { Filters } from '../../domain/request.js'
@@ -33,6 +34,7 @@ export interface SubmitOptions {
   readonly maxAge?: number
   readonly delimiter?: string
   readonly encoding?: string
+  readonly headerRow?: number
   readonly dryRun?: boolean
   readonly yes?: boolean
   readonly wait?: boolean
@@ -94,12 +96,21 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
   const { options, signal } = order
   const name = options.name ?? nameOf(order.file, session.now())
   const caps = { maxCredits: options.maxCredits ?? null, first: options.first ?? null }
-  const { batch, columns, filterNames } = await loadCatalog(cli, session, order, name)
+  const { batch, columns, notes, doubts, filterNames } = await loadCatalog(cli, session, order, name)
   let isDecided = false
   try {
-    const view = await planView(session, { name, plan: batch.plan, caps, columns, filterNames, signal })
+    const view = await planView(session, {
+      name,
+      plan: batch.plan,
+      caps,
+      columns,
+      notes,
+      doubts: doubts.sentences(),
+      filterNames,
+      signal,
+    })
     if (options.json !== true) cli.print(renderPlan(view, cli.paint))
-    else for (const doubt of view.filterDoubts) cli.say(doubt)
+    else for (const doubt of [...view.doubts, ...view.filterDoubts]) cli.say(doubt)
     if (options.dryRun === true) {
       // Before the drop, which takes its time for a big catalog: nobody waits for it to see the plan.
       if (options.json === true) cli.printJson(submitJson(null, view))
@@ -112,6 +123,7 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
       credits: view.estimate.creditsNeeded,
       confirmAbove: session.settings.confirmAbove,
       yes: options.yes === true,
+      doubts: doubts.needConfirmation ? view.doubts : [],
       mayAsk: order.file !== '-',
       wayOut: 'cap it with --max-credits or --first. The batch was dropped, nothing was spent.',
       signal,
@@ -135,30 +147,40 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
 interface Loaded {
   readonly batch: LoadedBatch
   readonly columns: readonly string[]
+  /** How the catalog was read. */
+  readonly notes: readonly string[]
+  readonly doubts: Doubts
   readonly filterNames: ReadonlySet<string>
 }
 
 async function loadCatalog(cli: Cli, session: Session, order: Order, name: string): Promise<Loaded> {
   const { openCatalog } = await import('../../catalog/open-catalog.js')
   const { compileRows } = await import('../../catalog/compile-rows.js')
+  const { collectDoubts } = await import('../../catalog/doubts.js')
   const { notingFilters } = await import('../../catalog/filter-names.js')
   const { file, options, signal } = order
   const path = file === '-' ? null : resolve(cli.io.cwd, file)
   if (path === null && isTerminal(cli.io.stdin)) cli.say('Reading the catalog from here; end it with Ctrl-D.')
   const source = path === null ? { stream: cli.io.stdin, name: 'standard input' } : { path }
   const catalog = await orAborted(
-    openCatalog(source, { delimiter: options.delimiter, encoding: options.encoding }),
+    openCatalog(source, {
+      delimiter: options.delimiter,
+      encoding: options.encoding,
+      headerRow: options.headerRow,
+    }),
     signal,
   )
   const line = openProgressLine(cli)
   keepHeapSmall()
   try {
+    const doubts = collectDoubts()
     const rows = compileRows({
       catalog,
       template: options.query ?? null,
       idColumn: options.id ?? null,
       limit: options.limit,
       filters: options.filters,
+      doubts,
     })
     const filterNames = new Set(Object.keys(options.filters ?? {}))
     // Only there a row may bring filters of its own.
@@ -167,7 +189,7 @@ async function loadCatalog(cli: Cli, session: Session, order: Order, name: strin
       signal,
       progress: (loaded) => line.show(`loading: ${counted(loaded, 'row')}`),
     })
-    return { batch, columns: catalog.columns, filterNames }
+    return { batch, columns: catalog.columns, notes: catalog.notes, doubts, filterNames }
   } finally {
     line.clear()
     catalog.close()
@@ -181,6 +203,8 @@ function newBatch(catalog: Catalog, name: string, path: string | null, options: 
     format: catalog.format,
     delimiter: catalog.delimiter,
     byteOrderMark: catalog.byteOrderMark,
+    quoting: catalog.quoting,
+    preamble: catalog.preamble,
     columns: catalog.columns,
     template: options.query ?? null,
     priority: options.priority,

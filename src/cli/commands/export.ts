@@ -12,6 +12,7 @@ export function define(command: Command, act: Act): void {
     .argument('[batch]', 'id or name (default: the latest)')
     .addOption(new Option('-f, --format <format>', "default: the catalog's own").choices(['csv', 'jsonl']))
     .option('-o, --out <file>', 'where to; - writes to stdout (default: <catalog>.tagged.<ext> beside the catalog)')
+    .option('--spreadsheet-safe', 'CSV: an apostrophe before your own cells too that a spreadsheet would run')
     .action((batch: string | undefined, options: ExportOptions) =>
       act(async (cli) => (await import('../actions/export.js')).exportTo(cli, batch ?? null, options)),
     )

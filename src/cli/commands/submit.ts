@@ -23,6 +23,7 @@ export function define(command: Command, act: Act): void {
     .option('--max-age <days>', 'ask again where the answer is older (default: never)', days)
     .option('--delimiter <character>', 'between cells: one character, or tab (default: found out)', delimiter)
     .option('--encoding <name>', 'of the catalog, such as windows-1251 (default: by its byte order mark, else UTF-8)')
+    .option('--header-row <n>', 'the line of the header (default: the first, or the one below a title)', wholeNumber(1))
     .option('--dry-run', 'show the plan and keep nothing')
     .option('-y, --yes', 'do not ask, whatever it costs')
     .option('--wait', 'then wait until it is done, like the command `wait`')

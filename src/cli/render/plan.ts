@@ -19,6 +19,10 @@ export interface PlanView {
   readonly accountTrouble: string | null
   /** Columns of the catalog that an earlier export has added. */
   readonly replacedColumns: readonly string[]
+  /** How the catalog was read, where that was no matter of course: "tab-separated", "header on line 3". */
+  readonly notes: readonly string[]
+  /** Sentences about what in the catalog may be meant otherwise. */
+  readonly doubts: readonly string[]
   /** One sentence for each filter that is probably misspelt. */
   readonly filterDoubts: readonly string[]
   /** What stands in the way now, as the record has it. */
@@ -32,13 +36,18 @@ const QUERY_WIDTH = 100
 export function renderPlan(view: PlanView, paint: Paint): string {
   return [
     paint.bold(`${short(view.name, 60)}: ${counted(view.plan.rows, 'row')}`),
+    ...readLine(view.notes),
     ...rowLines(view.plan, paint),
     ...replacedLine(view.replacedColumns),
     ...searchLines(view.plan),
     ...costLines(view),
-    ...[...standstill(view), ...shortfall(view), ...view.filterDoubts].map((line) => paint.warn(line)),
+    ...[...standstill(view), ...shortfall(view), ...view.doubts, ...view.filterDoubts].map((line) => paint.warn(line)),
     ...exampleLines(view.plan.examples, paint),
   ].join('\n')
+}
+
+function readLine(notes: readonly string[]): string[] {
+  return notes.length === 0 ? [] : [text('read as', notes.join(', '))]
 }
 
 function rowLines(plan: Plan, paint: Paint): string[] {

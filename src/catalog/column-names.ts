@@ -1,0 +1,56 @@
+import { didYouMean } from '../domain/did-you-mean.js'
+import { UsageError } from '../domain/errors.js'
+
+/** A name as people read it: composed characters, one kind of white space, nothing invisible. */
+export function foldName(name: string): string {
+  if (/^[!-~]*$/.test(name)) return name
+  return name
+    .normalize('NFC')
+    .replace(/[\p{Cf}\0]/gu, '')
+    .replace(/\s+/gu, ' ')
+    .trim()
+}
+
+/** A name for each column: as people read it, or as it is written where two columns read the same. */
+export function columnNames(columns: readonly string[]): readonly string[] {
+  const folded = columns.map(foldName)
+  return columns.map((column, index) => {
+    const name = folded[index] ?? ''
+    return folded.indexOf(name) === folded.lastIndexOf(name) ? name : column.trim()
+  })
+}
+
+/**
+ * @param where who names it, for the message: "The query template", "--id"
+ * @throws UsageError where no column, or more than one, has that name
+ */
+export function requireCsvColumn(name: string, names: readonly string[], where: string): number {
+  const matches = indexesOf(names, (known) => known === name.trim())
+  const folded = foldName(name)
+  const found = matches.length > 0 ? matches : indexesOf(names, (known) => foldName(known) === folded)
+  const [only, second] = folded === '' ? [] : found
+  if (only === undefined) {
+    const named = names.filter((known) => known !== '')
+    const near = didYouMean(folded, named)
+    const guess = near === null ? '' : ` Did you mean "${near}"?`
+    throw new UsageError(
+      `${where} names the column "${name.trim()}", which the catalog does not have.${guess} ${listOf(names)} ` +
+        'If the header is on a later line of the file, say so: --header-row N.',
+    )
+  }
+  if (second === undefined) return only
+  throw new UsageError(
+    `${where} names the column "${name.trim()}", which the catalog has ${found.length} times ` +
+      `(columns ${found.map((index) => index + 1).join(' and ')}). Rename all but one of them in the header.`,
+  )
+}
+
+function indexesOf(names: readonly string[], matches: (name: string) => boolean): number[] {
+  return [...names.keys()].filter((index) => matches(names[index] ?? ''))
+}
+
+export function listOf(known: readonly string[]): string {
+  const named = known.filter((name) => name !== '')
+  const more = named.length > 30 ? `, … (${named.length} in all)` : ''
+  return `The columns are: ${named.slice(0, 30).join(', ')}${more}.`
+}

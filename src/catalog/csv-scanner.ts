@@ -1,0 +1,306 @@
+import type { Dialect } from './dialect.js'
+
+/**
+ * CSV text into records, piece by piece, each character looked at once. It may be cut anywhere: the state
+ * of a half-read record is kept, never its text read again.
+ *
+ * The rules are those of Excel and of Python's csv module: a quotation mark quotes only at the start of a cell; text
+ * behind a closing mark is added to the cell, and marks in it are characters; LF, CR and CRLF end a
+ * record. What they would do with a damaged file is left to the reader: a record tells it what was odd.
+ */
+export interface ScannedRecord {
+  readonly kind: 'record'
+  /** Where it begins, from 1. */
+  readonly line: number
+  readonly cells: readonly string[]
+  /** Lines behind its first one. */
+  readonly moreLines: number
+  /** A cell over several lines was closed in the middle of text. */
+  readonly isTorn: boolean
+  /** Where its text begins in this piece; negative: in an earlier one. */
+  readonly start: number
+  /** Behind its line end. */
+  readonly end: number
+}
+
+/** A line with nothing on it. */
+export interface EmptyLine {
+  readonly kind: 'empty'
+  readonly line: number
+}
+
+/** A line that was given up. */
+export interface SkippedLine {
+  readonly kind: 'skipped'
+  readonly line: number
+  readonly text: string
+}
+
+export type Scanned = ScannedRecord | EmptyLine | SkippedLine
+
+export interface Scanner {
+  /** Up to the next event of this piece; null: the piece is used up. */
+  next(): Scanned | null
+  /** The text behind that of the piece before. */
+  give(text: string): void
+  /** What the last line was, which had no line end. `isOpen`: inside a quoted cell. */
+  end(): { readonly last: ScannedRecord | SkippedLine | null; readonly isOpen: boolean }
+  /** Where the open record begins in the present piece (negative: earlier), and whether a quoted cell has begun in it; null: none is open. */
+  open(): { readonly start: number; readonly line: number; readonly isQuoted: boolean } | null
+  /** Keeps no text of the open record any more. */
+  forget(): void
+  /** Goes back to a record, or to where one began that is given again, gives its first line up, and goes on behind it. */
+  giveUpLine(
+    at: { readonly line: number; readonly start: number } | { readonly line: number; readonly start: null },
+  ): void
+}
+
+const LF = 10
+const CR = 13
+const MARK = 34
+const SPACE = 32
+
+/** Where in a record the scanner is. */
+type Place = 'start' | 'line end' | 'cell' | 'spaces' | 'plain' | 'quoted' | 'mark' | 'given up'
+
+/** What is kept of a line that is given up. */
+const LONGEST_KEPT = 16 * 1024 * 1024
+
+export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firstLine: number): Scanner {
+  const separator = delimiter?.charCodeAt(0) ?? -1
+  const hasQuotes = quoting === 'csv'
+  let text = ''
+  let pos = 0
+  let place: Place = 'start'
+  let line = firstLine
+  let lineEnds = 0
+  let start = 0
+  let cells: string[] = []
+  let cell = ''
+  let isQuoted = false
+  let spans = false
+  let isTorn = false
+  // The next of each from `pos` on, so that a text without any is searched once. -1: not looked for yet.
+  let lf = -1
+  let cr = -1
+  let mark = -1
+  let separatorAt = -1
+  /** From where on there is no CR; -1: not known. */
+  let noCrFrom = -1
+
+  const find = (character: string, known: number): number => {
+    if (known >= pos) return known
+    const at = text.indexOf(character, pos)
+    return at === -1 ? Number.POSITIVE_INFINITY : at
+  }
+
+  /** Lines without marks, which most are. Null: this one needs a closer look. */
+  const plainLine = (): Scanned | null => {
+    lf = find('\n', lf)
+    if (lf === Number.POSITIVE_INFINITY) return null
+    if (hasQuotes) {
+      mark = find('"', mark)
+      if (mark < lf) return null
+    }
+    let end = lf
+    if (nextCr() < lf) {
+      while (end > cr && text.charCodeAt(end - 1) === CR) end--
+      if (end > cr) return null
+    }
+    const at = pos
+    pos = lf + 1
+    line++
+    if (end === at) return { kind: 'empty', line: line - 1 }
+    const plain = text.slice(at, end)
+    return {
+      kind: 'record',
+      line: line - 1,
+      cells: delimiter === null ? [plain] : plain.split(delimiter),
+      moreLines: 0,
+      isTorn: false,
+      start: at,
+      end: pos,
+    }
+  }
+
+  const finish = (): ScannedRecord => {
+    cells.push(cell)
+    const record: ScannedRecord = { kind: 'record', line, cells, moreLines: lineEnds, isTorn, start, end: pos }
+    line += lineEnds
+    reset()
+    return record
+  }
+
+  const countLineEnds = (end: number) => {
+    lf = find('\n', lf)
+    while (lf < end) {
+      lineEnds++
+      spans = true
+      const next = text.indexOf('\n', lf + 1)
+      lf = next === -1 ? Number.POSITIVE_INFINITY : next
+    }
+  }
+
+  const nextCr = (): number => {
+    cr = find('\r', cr)
+    if (cr === Number.POSITIVE_INFINITY && noCrFrom === -1) noCrFrom = pos
+    return cr
+  }
+
+  const reset = () => {
+    cells = []
+    cell = ''
+    lineEnds = 0
+    isQuoted = false
+    spans = false
+    isTorn = false
+  }
+
+  /** Nothing of a record that may have to be read again is open. */
+  const isBetween = () => place === 'start' || place === 'line end' || place === 'given up'
+
+  const skipped = (): SkippedLine => {
+    const given: SkippedLine = { kind: 'skipped', line, text: cell }
+    reset()
+    line++
+    return given
+  }
+
+  const step = (): Scanned | null => {
+    const code = text.charCodeAt(pos)
+    switch (place) {
+      case 'line end':
+        // The rest of CRLF, or of CR CR LF, which text mode on Windows makes of it.
+        if (code === CR) pos++
+        else {
+          if (code === LF) pos++
+          place = 'start'
+        }
+        return null
+      case 'start': {
+        const plain = plainLine()
+        if (plain !== null) return plain
+        start = pos
+        if (code === LF || code === CR) {
+          pos++
+          if (code === CR) place = 'line end'
+          return { kind: 'empty', line: line++ }
+        }
+        place = 'cell'
+        return null
+      }
+      case 'cell':
+        if (hasQuotes && code === MARK) {
+          pos++
+          isQuoted = true
+          place = 'quoted'
+        } else place = skipsSpaces && code === SPACE ? 'spaces' : 'plain'
+        return null
+      case 'spaces':
+        if (code === SPACE) {
+          cell += ' '
+          pos++
+        } else if (code === MARK) {
+          cell = ''
+          place = 'cell'
+        } else place = 'plain'
+        return null
+      case 'quoted': {
+        mark = find('"', mark)
+        const end = Math.min(mark, text.length)
+        countLineEnds(end)
+        cell += text.slice(pos, end)
+        pos = end
+        if (mark < text.length) {
+          pos++
+          place = 'mark'
+        }
+        return null
+      }
+      case 'mark':
+        if (code === MARK) {
+          cell += '"'
+          pos++
+          place = 'quoted'
+        } else {
+          place = 'plain'
+          if (spans && code !== separator && code !== LF && code !== CR && code !== SPACE) isTorn = true
+        }
+        return null
+      case 'plain': {
+        lf = find('\n', lf)
+        if (delimiter !== null) separatorAt = find(delimiter, separatorAt)
+        const end = Math.min(lf, nextCr(), delimiter === null ? text.length : separatorAt, text.length)
+        if (end > pos) cell += text.slice(pos, end)
+        pos = end
+        if (end === text.length) return null
+        pos++
+        if (end === separatorAt) {
+          cells.push(cell)
+          cell = ''
+          place = 'cell'
+          return null
+        }
+        place = end === cr ? 'line end' : 'start'
+        const record = finish()
+        line++
+        return record
+      }
+      case 'given up': {
+        lf = find('\n', lf)
+        const end = Math.min(lf, nextCr(), text.length)
+        if (cell.length < LONGEST_KEPT) cell += text.slice(pos, end)
+        pos = end
+        if (end === text.length) return null
+        pos++
+        place = end === cr ? 'line end' : 'start'
+        return skipped()
+      }
+      default:
+        return place satisfies never
+    }
+  }
+
+  return {
+    next() {
+      while (pos < text.length) {
+        const found = step()
+        if (found !== null) return found
+      }
+      return null
+    },
+    give(next) {
+      start -= text.length
+      text = next
+      pos = 0
+      lf = -1
+      cr = -1
+      mark = -1
+      separatorAt = -1
+      noCrFrom = -1
+    },
+    end() {
+      if (place === 'start' || place === 'line end') return { last: null, isOpen: false }
+      const isOpen = place === 'quoted'
+      const isGivenUp = place === 'given up'
+      place = 'start'
+      return { last: isGivenUp ? skipped() : finish(), isOpen }
+    },
+    open: () => (isBetween() ? null : { start, line, isQuoted }),
+    forget() {
+      cells = []
+      cell = ''
+    },
+    giveUpLine(at) {
+      reset()
+      line = at.line
+      place = 'given up'
+      if (at.start === null) return
+      pos = at.start
+      lf = -1
+      mark = -1
+      separatorAt = -1
+      cr = noCrFrom !== -1 && noCrFrom <= pos ? Number.POSITIVE_INFINITY : -1
+    },
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * What is read without a problem and yet may be meant otherwise. Nothing is refused for it, but whoever pays for the
+ * searches should see it first.
+ */
+export interface Doubts {
+  /** The whole value of a column in the query means "no value" in the program that wrote it. */
+  addPlaceholder(found: { readonly line: number; readonly column: string; readonly value: string }): void
+  /** Lines inside a quoted cell look like rows. */
+  addRowsInside(found: { readonly line: number; readonly rows: number }): void
+  /** Sentences for the plan. */
+  sentences(): readonly string[]
+  /** Whether searches would be paid for that nobody may want. */
+  readonly needConfirmation: boolean
+}
+
+/** How many are shown by line. */
+const SHOWN = 3
+
+export function collectDoubts(): Doubts {
+  const placeholders: { line: number; column: string; value: string }[] = []
+  let placeholderCount = 0
+  const inside: { line: number; rows: number }[] = []
+  let insideCount = 0
+  return {
+    addPlaceholder(found) {
+      placeholderCount++
+      if (placeholders.length < SHOWN) placeholders.push(found)
+    },
+    addRowsInside(found) {
+      insideCount++
+      if (inside.length < SHOWN) inside.push(found)
+    },
+    sentences() {
+      const sentences: string[] = []
+      if (placeholderCount > 0) {
+        const examples = placeholders.map(({ line, column, value }) => `${value} in {${column}} on line ${line}`)
+        sentences.push(
+          `${placeholderCount} ${placeholderCount === 1 ? 'value looks' : 'values look'} like "no value" and would be searched as words: ` +
+            `${examples.join(', ')}${placeholderCount > SHOWN ? ', …' : ''}.`,
+        )
+      }
+      for (const { line, rows } of inside) {
+        sentences.push(
+          `The row on line ${line} has a quoted cell in which ${rows} ${rows === 1 ? 'line looks' : 'lines look'} like rows: is a quotation mark missing?`,
+        )
+      }
+      if (insideCount > SHOWN) sentences.push(`… and ${insideCount - SHOWN} more such rows.`)
+      return sentences
+    },
+    get needConfirmation() {
+      return placeholderCount > 0
+    },
+  }
+}
+
+/** Sources: pandas' default NA values, SQL dumps, error values of spreadsheets. */
+const PLACEHOLDERS = new Set(
+  ['null', '(null)', '<null>', '[null]', 'none', 'nan', '-nan', 'nat', '<na>', 'n/a', 'na', 'undefined', 'nil'].concat([
+    '#n/a',
+    '#n/a n/a',
+    '#na',
+    '#nv',
+    '#n/d',
+    '#n/disp',
+    '1.#ind',
+    '-1.#ind',
+    '1.#qnan',
+    '-1.#qnan',
+  ]),
+)
+/** `#REF!`, `#DIV/0!`, `#NAME?`, and what they are called in other languages. */
+const SHEET_ERROR = /^#[\p{Lu}\p{N}/_¡¿]{2,20}[!?]$/u
+const LONGEST = 24
+
+export function isPlaceholder(value: string): boolean {
+  if (value.length > LONGEST || value.length < 2) return false
+  if (value === '\\N') return true
+  return PLACEHOLDERS.has(value.toLowerCase()) || SHEET_ERROR.test(value)
+}

@@ -1,0 +1,138 @@
+import { UsageError } from '../domain/errors.js'
+import { GUARD_COLUMN, unguardFormula } from '../domain/formula-cell.js'
+import { withBadLines } from './bad-lines.js'
+import type { Catalog, RawRow } from './catalog.js'
+import { columnNames } from './column-names.js'
+import { readCsv } from './csv-rows.js'
+import type { Dialect } from './dialect.js'
+import { requireHeader } from './header.js'
+import { type LookAhead, lookAhead } from './look-ahead.js'
+import { firstRows, startingWith } from './row-batches.js'
+import { sniffTable, type Table } from './sniff-delimiter.js'
+import { sniffTabQuoting } from './sniff-quoting.js'
+import type { TextSource } from './text.js'
+
+/** What the user says about a CSV or TSV text. */
+export interface CsvOptions {
+  readonly delimiter?: string | undefined
+  /** The line of the header, from 1. */
+  readonly headerRow?: number | undefined
+}
+
+export type OpenedCsv = Pick<
+  Catalog,
+  'format' | 'delimiter' | 'quoting' | 'preamble' | 'columns' | 'names' | 'notes'
+> & { readonly batches: AsyncIterable<RawRow[]> }
+
+const SAMPLE_BYTES = 64 * 1024
+/** A quoted cell may come late in a TSV, and one of them decides. */
+const TAB_SAMPLE_BYTES = 16 * 1024 * 1024
+
+/** Finds out how a CSV or TSV text is written, and its columns. @throws UsageError where it has no header or no row */
+export async function openCsv(text: TextSource, name: string, options: CsvOptions): Promise<OpenedCsv> {
+  const ahead = lookAhead(text.pieces)
+  const usual = /\.(tsv|tab)(\.gz)?$/i.test(name) ? '\t' : ','
+  const said = options.headerRow === undefined ? await takeSeparatorLine(ahead) : null
+  let preamble = said === null ? '' : said.line
+  let table: Table = { delimiter: options.delimiter ?? said?.delimiter ?? null, headerLine: 1 }
+  if (options.headerRow !== undefined) preamble = await takeLines(ahead, options.headerRow - 1, name)
+  if (table.delimiter === null) {
+    const mayHaveTitle = options.headerRow === undefined && said === null
+    table = sniffTable(await ahead.peek(SAMPLE_BYTES), usual, mayHaveTitle)
+    preamble += await takeLines(ahead, table.headerLine - 1, name)
+  }
+  const firstLine = preamble.split('\n').length
+  const dialect = await dialectOf(ahead, table.delimiter, usual)
+  const batches = withBadLines(readCsv(ahead.rest(), dialect, firstLine), text.badLines)
+  const [header, ...rows] = await firstRows(batches, 2)
+  const written = requireHeader(header, name)
+  if (rows.length === 0) throw new UsageError(`${name}: expected rows below the header, found none.`)
+  // An export that was made safe for spreadsheets is read as what it was.
+  const isGuarded = written.some((column) => column.trim() === GUARD_COLUMN)
+  const all = startingWith(rows, batches)
+  const columns = isGuarded ? written.map(unguardFormula) : written
+  const headerLine = header?.line ?? 1
+  const notes = [
+    ...(said === null ? [] : ['separator by its sep= line']),
+    ...notesOn(dialect, usual),
+    ...(preamble !== '' && said === null ? [`header on line ${headerLine}`] : []),
+    ...(isGuarded ? ['apostrophes before formulas taken off'] : []),
+  ]
+  return {
+    format: 'csv',
+    delimiter: dialect.delimiter ?? usual,
+    quoting: dialect.quoting,
+    preamble,
+    columns,
+    names: columnNames(columns),
+    notes,
+    batches: isGuarded ? unguarded(all) : all,
+  }
+}
+
+/** `sep=;`, by which Excel knows the separator; also in quotation marks, and in capitals. */
+const SEPARATOR_LINE = /^"?sep=([^"\r\n\p{L}\p{N}])"?[ \t]*(\r*\n|\r)/iu
+
+async function takeSeparatorLine(ahead: LookAhead): Promise<{ delimiter: string; line: string } | null> {
+  const { text } = await ahead.peek(SAMPLE_BYTES)
+  const [line, delimiter] = SEPARATOR_LINE.exec(text) ?? []
+  if (line === undefined || delimiter === undefined) return null
+  ahead.drop(Buffer.byteLength(line))
+  return { delimiter, line: `sep=${delimiter}\n` }
+}
+
+const MOST_PREAMBLE_BYTES = 1024 * 1024
+
+/** Takes lines before the header off. */
+async function takeLines(ahead: LookAhead, count: number, name: string): Promise<string> {
+  if (count === 0) return ''
+  const { text } = await ahead.peek(MOST_PREAMBLE_BYTES)
+  const lines = text.matchAll(/\r*\n|\r/g)
+  let taken = 0
+  for (const { index, 0: end } of lines) {
+    if (++taken < count) continue
+    const before = text.slice(0, index + end.length)
+    ahead.drop(Buffer.byteLength(before))
+    return before.replace(/\r*\n|\r/g, '\n')
+  }
+  throw new UsageError(
+    `${name}: expected the header on line ${count + 1}, found ${taken + (/[^\r\n]$/.test(text) ? 1 : 0)} lines ` +
+      '(or more than 1 MB before it). Name its line with --header-row.',
+  )
+}
+
+async function dialectOf(ahead: LookAhead, delimiter: string | null, usual: string): Promise<Dialect> {
+  if (delimiter === '\t' || (delimiter === null && usual === '\t')) {
+    const { text, isAll } = await ahead.peek(TAB_SAMPLE_BYTES)
+    return { delimiter, quoting: sniffTabQuoting(text, isAll), skipsSpaces: false }
+  }
+  const { text } = await ahead.peek(SAMPLE_BYTES)
+  return { delimiter, quoting: 'csv', skipsSpaces: delimiter !== null && hasSpacesBeforeMarks(text, delimiter) }
+}
+
+/** Source: Python's csv.Sniffer, `skipinitialspace`: every quoted cell has a space before its mark. */
+function hasSpacesBeforeMarks(text: string, delimiter: string): boolean {
+  if (text.includes(`${delimiter}"`)) return false
+  const separator = delimiter.replace(/[|\\{}()[\]^$+*?.]/g, '\\$&')
+  return new RegExp(`${separator} +"[^"]*(?:""[^"]*)*" *(?:${separator}|[\r\n]|$)`).test(text)
+}
+
+const NAMES: Readonly<Record<string, string>> = { ',': 'comma', ';': 'semicolon', '\t': 'tab', '|': 'pipe' }
+
+function notesOn({ delimiter, quoting, skipsSpaces }: Dialect, usual: string): string[] {
+  const notes: string[] = []
+  if (delimiter === null) notes.push('one column')
+  else if (delimiter !== ',' || usual !== ',') {
+    const named = NAMES[delimiter]
+    notes.push(named === undefined ? `separated by ${JSON.stringify(delimiter)}` : `${named}-separated`)
+  }
+  if (delimiter === '\t') notes.push(quoting === 'none' ? 'no quoting' : 'with quoted cells')
+  if (skipsSpaces) notes.push('spaces before quotation marks left out')
+  return notes
+}
+
+async function* unguarded(batches: AsyncIterable<RawRow[]>): AsyncGenerator<RawRow[], void, undefined> {
+  for await (const batch of batches) {
+    yield batch.map((row) => (row.kind === 'cells' ? { ...row, cells: row.cells.map(unguardFormula) } : row))
+  }
+}
