@@ -4,8 +4,6 @@
  */
 /** The longest line. */
 export const LONGEST_LINE_BYTES = 16 * 1024 * 1024
-/** The longest record across lines. */
-export const LONGEST_RECORD_BYTES = 1024 * 1024
 /** What is kept of a line that is too long. */
 const BEGINNING_BYTES = 200
 export const LF = 10

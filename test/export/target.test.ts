@@ -21,6 +21,8 @@ const batch = {
   format: 'csv',
   delimiter: ',',
   byteOrderMark: false,
+  quoting: 'csv',
+  preamble: '',
   columns: ['id'],
 } as const
 const rows = Array.from({ length: 5000 }, (_, n) => exportRow(n + 1, [String(n)]))

@@ -141,7 +141,7 @@ describe('the repair', () => {
     const other = 'b9e7a1c2-0d3f-4e5a-8b6c-7d8e9f0a1b2c'
     await fleet.queue.fleet.claimEpoch(other)
     await put('search:wait', 'SET', 'garbage')
-    await expect(checkEpoch(parts())).rejects.toThrow(/belongs to another store/)
+    await expect(checkEpoch(parts())).rejects.toThrow(/still holds the searches of store b9e7a1c2/)
     expect(await fleet.queue.fleet.damage()).toEqual([key('search:wait')])
   })
 

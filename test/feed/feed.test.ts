@@ -220,7 +220,10 @@ describe('the epoch', () => {
     await expect(checkEpoch(parts())).rejects.toThrow(ConfigurationError)
     await expect(checkEpoch(parts())).rejects.toThrow(new RegExp(`${other}.*${fleet.store.id}`, 's'))
     await expect(checkEpoch(parts())).rejects.toThrow(
-      new RegExp(`^The store looks lost: .* still holds the searches of store ${other}.*To restore.*To go on without`, 's'),
+      new RegExp(
+        `^The store looks lost: .* still holds the searches of store ${other}.*To restore.*To go on without`,
+        's',
+      ),
     )
   })
 
