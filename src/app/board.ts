@@ -13,7 +13,7 @@ import { downChore } from './down.js'
 import { onceUnlocked } from './once-unlocked.js'
 import { openDelivery, openRecord } from './parts.js'
 import { endable, type Running } from './running.js'
-import { saveTheRest, storeChore } from './store-watch.js'
+import { saveTheRest, storeChore, WORKERS_COPY_WITHIN_MS } from './store-watch.js'
 import { version } from './version.js'
 
 /** Bull Board with the live sentence, health, readiness and metrics beside it. */
@@ -31,7 +31,11 @@ export async function startBoardProcess(
     await checkEpoch({ ...parts, setPace: () => followLimit({ ...parts, rateLimit: settings.rateLimit }) })
     const { board } = settings
     const { done, end } = endable()
-    const chores = startChores([storeChore(store, log), downChore(queue, startedAt, end.well)], log, end.badly)
+    const chores = startChores(
+      [storeChore(store, log, WORKERS_COPY_WITHIN_MS), downChore(queue, startedAt, end.well)],
+      log,
+      end.badly,
+    )
     closers.add(() => saveTheRest(parts, () => []))
     closers.add(() => chores.stop())
     const running = await startBoard({

@@ -11,13 +11,18 @@ import type { Chore } from './chores.js'
  */
 const LOOK_EVERY_MS = 1000
 
-export function storeChore(store: Pick<Store, 'trouble' | 'rescue'>, log: Logger): Chore {
+/** The board leaves the copy to a worker, and finds it; where no worker runs it makes it. */
+export const WORKERS_COPY_WITHIN_MS = 10_000
+
+/** @param rescuesAfterMs how long after the loss */
+export function storeChore(store: Pick<Store, 'trouble' | 'rescue'>, log: Logger, rescuesAfterMs: number): Chore {
   let said: string | null = null
   return {
     name: 'look whether the store is in its place',
     everyMs: LOOK_EVERY_MS,
     run: async () => {
-      if (store.trouble() !== null) await store.rescue(false)
+      const since = store.trouble()?.since
+      if (since !== undefined && Date.now() - since >= rescuesAfterMs) await store.rescue(false)
       const cause = store.trouble()?.cause ?? null
       if (cause !== null && cause !== said) log.error({ event: 'store.lost' }, cause)
       if (cause === null && said !== null)

@@ -100,7 +100,7 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
         // What ails the store itself comes before what a write met.
         trouble: () => store.trouble() ?? handler.trouble(),
       }),
-      storeChore(store, log),
+      storeChore(store, log, 0),
       damageCheck,
       downChore(queue, startedAt, end.well),
     ],

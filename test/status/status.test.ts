@@ -113,6 +113,18 @@ describe('the one sentence', () => {
     expect(said({ due: 7, troubles: [claim, save], workers: 2 }).reason).toMatch(/ 1 of 2 workers cannot save /)
   })
 
+  test('a store that is lost comes before other trouble, with its own next step', () => {
+    const cause = 'The store /data/trackyard.db was moved away. Move it back: calls go on by themselves.'
+    const lost = { kind: 'lost', since: NOW - 1000, cause } as const
+    const save = { kind: 'save', since: NOW - 5000, cause: 'The disk is full.' } as const
+    const since = new Date(NOW - 1000).toLocaleString('sv-SE').slice(11)
+    expect(said({ due: 7, troubles: [save, lost], workers: 2 })).toEqual({
+      state: 'held',
+      reason: `No calls: 1 of 2 workers lost the store at ${since}. ${cause} 7 searches due.`,
+      until: null,
+    })
+  })
+
   test('where others work, or it is paused, what one of them cannot save stands behind the rest', () => {
     const troubles = [{ kind: 'save', since: NOW, cause: 'The disk is full.' }] as const
     const some = said({ due: 7, troubles, workers: 3 })
