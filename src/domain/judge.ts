@@ -118,7 +118,8 @@ function judgeRateLimit(outcome: Extract<Outcome, { kind: 'rate_limited' }>, con
   const { refusal, retryAfterMs, daily } = outcome
   const refused = history.rateLimits + 1
   const most = mostRateLimits(history, context.account.isGood && !context.account.isOutOfToday && !daily)
-  if (refused >= most) return bury(refusedAlone(refusal, `${refused} times`))
+  if (refused >= most)
+    return bury(refusedAlone(refusal, `${refused} times${isUncompared(history) ? '' : ', while others were answered'}`))
   const until = now + serverWaitMs(retryAfterMs ?? DEFAULT_RATE_LIMIT_WAIT_MS)
   const isForAll = refusal.status === 429 || retryAfterMs !== null
   if (isForAll && !isLimitedAlone(history) && !(isUncompared(history) && refused > 1 && !daily))
@@ -155,7 +156,7 @@ function judgeUnauthorized(refusal: Refusal, account: AccountCheck): Verdict {
 }
 
 function refusedAlone(refusal: Refusal, howOften: string): Death {
-  const remedy = `The API refused this search ${howOften}, and not the others: look at what it said, then retry (a refusal is free).`
+  const remedy = `The API refused this search ${howOften}: look at what it said, then retry (a refusal is free).`
   return { ...deathOf('refused', refusal), remedy }
 }
 

@@ -76,6 +76,21 @@ export function refusalInWords(refusal: Pick<Refusal, 'status' | 'error' | 'mess
   return said === null ? `HTTP ${refusal.status}` : `HTTP ${refusal.status}: "${said}"`
 }
 
+/** As the ledger keeps it. */
+export function refusalDetail({ error, code, message }: Refusal, waits: string | null = null): string {
+  return [error, code, message, waits].filter((text) => text !== null).join(' · ')
+}
+
+/** Of a rate limit. */
+export function retryAfterInWords(ms: number | null): string {
+  return ms === null ? 'no readable Retry-After' : `Retry-After ${Math.ceil(ms / 1000)} s`
+}
+
+/** What the API said, out of the ledger's line: without our word on the Retry-After. */
+export function wordsInDetail(detail: string): string {
+  return detail.replace(/(^| · )(Retry-After \d+ s|no readable Retry-After)$/, '')
+}
+
 /** What the API said, on one line; null where it gave no reason. */
 export function wordsOf({ error, message }: Pick<Refusal, 'error' | 'message'>): string | null {
   const said = [error, message].filter((text) => text !== null).join(': ')

@@ -1,6 +1,7 @@
 import type { Verdict } from '../domain/judge.js'
-import { type CallOutcome, ledgerOutcome, type Outcome, type Refusal } from '../domain/outcome.js'
+import { type CallOutcome, ledgerOutcome, type Outcome } from '../domain/outcome.js'
 import type { PauseCause } from '../domain/pause-cause.js'
+import { refusalDetail, retryAfterInWords } from '../domain/refusals.js'
 import type { Step } from '../domain/step.js'
 import type { Closing } from '../store/store.js'
 
@@ -46,28 +47,16 @@ function detailOf(outcome: Outcome): string | null {
     case 'unreadable':
       return outcome.problem
     case 'rate_limited':
-      return joined([...textsOf(outcome.refusal), retryAfterInWords(outcome.retryAfterMs)])
+      return refusalDetail(outcome.refusal, retryAfterInWords(outcome.retryAfterMs))
     case 'out_of_credits':
     case 'unauthorized':
     case 'refused':
-      return joined(textsOf(outcome.refusal))
+      return refusalDetail(outcome.refusal)
     case 'transient':
       return outcome.reason
     default:
       return outcome satisfies never
   }
-}
-
-function textsOf({ error, code, message }: Refusal): readonly (string | null)[] {
-  return [error, code, message]
-}
-
-function joined(texts: readonly (string | null)[]): string {
-  return texts.filter((text) => text !== null).join(' · ')
-}
-
-function retryAfterInWords(ms: number | null): string {
-  return ms === null ? 'no readable Retry-After' : `Retry-After ${Math.ceil(ms / 1000)} s`
 }
 
 /** @param context `tripped`: the breaker has just paused the fleet. `behind`: what failed comes back behind the others. */

@@ -6,6 +6,7 @@ import {
   mostRefusals,
   NEVER_REFUSED,
   type RefusalHistory,
+  wordsInDetail,
 } from '../domain/refusals.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { Connection } from './connection.js'
@@ -106,7 +107,7 @@ export function refusedSearches(reader: Connection): readonly RefusedSearch[] {
       {
         query: (JSON.parse(row.request) as SearchRequest).query,
         kind: isUnpaid ? 'out_of_credits' : isLast ? 'rate_limited_last' : 'rate_limited',
-        said: lastWords(reader, row.id),
+        said: lastWords(reader, row.id, isUnpaid ? 'out_of_credits' : 'rate_limited'),
         moreRefusals: Number.isFinite(most) ? Math.max(1, most - (isUnpaid ? row.refusals : row.rate_limits)) : null,
       } as const,
     ]
@@ -114,11 +115,10 @@ export function refusedSearches(reader: Connection): readonly RefusedSearch[] {
 }
 
 /** What the API said to it last. */
-function lastWords(reader: Connection, searchId: number): { readonly status: number | null; readonly words: string } {
+function lastWords(reader: Connection, searchId: number, outcome: CallOutcome): RefusedSearch['said'] {
   const call = reader.get<{ status: number | null; detail: string | null }>(
-    `select status, detail from call where search_id = ? and outcome in ('rate_limited', 'out_of_credits')
-     order by id desc limit 1`,
-    [searchId],
+    'select status, detail from call where search_id = ? and outcome = ? order by id desc limit 1',
+    [searchId, outcome],
   )
-  return { status: call?.status ?? null, words: call?.detail ?? '' }
+  return { status: call?.status ?? null, words: wordsInDetail(call?.detail ?? '') }
 }

@@ -196,11 +196,11 @@ describe('a search that is rate limited again and again', () => {
   })
 
   test('is never dead while others are limited like it', async () => {
-    const all = queries(12)
+    const all = queries(8)
     await fleet.submit(all)
     fleet.simulator.fail({ does: { status: 429, headers: { 'retry-after': '1' } } })
     const handler = handlerWith()
-    for (let round = 0; round < 25; round += 1) {
+    for (let round = 0; round < 10; round += 1) {
       for (const query of all) {
         await fleet.store.pauses.liftHold(fleet.now())
         expect(await handle(handler, query)).toMatchObject({ holdFleet: true })
