@@ -109,9 +109,9 @@ function bury(death: Death, pause: PauseCause | null = null): Verdict {
 }
 
 /**
- * Everybody waits for a limit of the key. The second time in a row, or where the wait is that of a day, which somebody may
- * end by hand, the search goes behind the others: if they are answered then, the limit is its own. Where the API did not clearly speak of a limit (a 403 that only says that nothing remains of
- * this minute) nobody else waits.
+ * All searches wait for a limit of the key. The second time in a row, and after a daily limit, which a
+ * person may lift early, this search goes behind the others: if they are answered, the limit is its own.
+ * A 403 that only says that nothing remains of the minute is no clear limit: only this search waits.
  */
 function judgeRateLimit(outcome: Extract<Outcome, { kind: 'rate_limited' }>, context: JudgeContext): Verdict {
   const { history, now } = context
@@ -143,7 +143,7 @@ function judgeOutOfCredits(refusal: Refusal, context: JudgeContext): Verdict {
   return { do: 'defer', until: growingWait(refused, context), reason: refusalInWords(refusal), moreRefusals }
 }
 
-/** The jitter is kept small: the last of these waits decides over a dead letter. */
+/** Half the jitter of other retries: a few short waits in a row would make a dead letter within seconds. */
 function growingWait(refused: number, { backoff, now, random }: JudgeContext): number {
   return now + backoffMs(refused, backoff, 0.5 + random / 2)
 }

@@ -10,7 +10,8 @@ import type { Gate } from './search-queue.js'
  * completes, `DelayedError` and `WaitingError` after a move give back without using an attempt,
  * `UnrecoverableError` buries, any other error is a used attempt.
  *
- * What comes back goes before the backlog, except what failed while others failed too, or is refused alone. Priorities do that: a delayed
+ * What comes back goes before the backlog, except what failed while others failed too and what is refused
+ * while others are not. Priorities do that: a delayed
  * job joins the end of its priority when it is due, so it is given the best one, or that of its batch, while it is still
  * in hand. And a hold outlasts the jobs that are delayed until its end, so that they are promoted before the first
  * worker may take anything.

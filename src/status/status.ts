@@ -44,7 +44,7 @@ export async function status(
     workers: delivery.workers,
     troubles: delivery.troubles,
     heldUntil: delivery.heldUntil ?? (await parts.store.pauses.holdUntil(now)),
-    heldBecause: await parts.store.pauses.holdDetail(),
+    heldBecause: await parts.store.pauses.holdDetail(now),
     outOfToday: account.remainingToday === 0,
     due: totals.due,
     active: delivery.active,

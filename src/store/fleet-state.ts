@@ -34,7 +34,9 @@ export function endHold(connection: Connection): void {
   connection.run("delete from meta where key in ('hold_until', 'hold_from', 'hold_detail')")
 }
 
-export function holdDetail(connection: Connection): string | null {
+/** What the API said with the hold; null: nothing, or nobody is held. */
+export function holdDetail(connection: Connection, now: number): string | null {
+  if (heldUntil(connection, now) === null) return null
   return connection.get<{ value: string }>("select value from meta where key = 'hold_detail'")?.value ?? null
 }
 

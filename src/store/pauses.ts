@@ -33,7 +33,7 @@ export function pauseRecord(connection: Connection): PauseRecord {
     probing: async () => connection.read(() => isProbing(connection)),
     endProbe: async () => connection.write(() => setProbing(connection, false)),
     holdUntil: async (now) => connection.read(() => heldUntil(connection, now)),
-    holdDetail: async () => connection.read(() => holdDetail(connection)),
+    holdDetail: async (now) => connection.read(() => holdDetail(connection, now)),
     hold: async (until, now) => connection.write(() => extendHold(connection, until, now)),
     liftHold: async (now) =>
       connection.write(() => {

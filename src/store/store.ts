@@ -125,8 +125,8 @@ export interface PauseRecord {
   endProbe(): Promise<void>
   /** The fleet's hold as recorded (so that a Redis that lost everything gets it back); null: none, or over. */
   holdUntil(now: number): Promise<number | null>
-  /** What the API said with it; null: nothing. */
-  holdDetail(): Promise<string | null>
+  /** What the API said with it; null: nothing, or nobody is held. */
+  holdDetail(now: number): Promise<string | null>
   /** Extend-only, like the one in Redis. */
   hold(until: number, now: number): Promise<void>
   /** A person ends the hold; false when nobody was held. The next calls go one at a time until one is answered. */

@@ -184,7 +184,7 @@ describe('a search that is refused alone', () => {
     refusal: refusal(402, { error: 'Out of credits', message: 'This search needs 2 credits' }),
   }
 
-  test('402 with credits left keeps nobody waiting but this search, for longer each time', () => {
+  test('402 with credits left: only this search waits, longer each time', () => {
     const waits = [0, 1, 2, 3].map((refusals) => judge(unpaid, given({ refusals, othersAnswered: 1 }, credits)))
     expect(waits).toMatchObject([
       { do: 'defer', until: NOW + 3750, moreRefusals: 4 },
@@ -195,7 +195,7 @@ describe('a search that is refused alone', () => {
     expect(waits[0]).toMatchObject({ reason: 'HTTP 402: "Out of credits: This search needs 2 credits"' })
   })
 
-  test("402 with credits left ends as a dead letter with the API's words, later where no other was answered", () => {
+  test('402 with credits left ends as a dead letter, uncompared later', () => {
     const dead = { do: 'bury', pause: null, usesAttempt: false, death: { reason: 'refused', status: 402 } }
     expect(judge(unpaid, given({ refusals: 4, othersAnswered: 1 }, credits))).toMatchObject({
       ...dead,
@@ -205,7 +205,7 @@ describe('a search that is refused alone', () => {
     expect(judge(unpaid, given({ refusals: 9 }, credits))).toMatchObject(dead)
   })
 
-  test('402 pauses, however often, where GET /me shows nothing to spend or cannot say', () => {
+  test('402 pauses, however often, while GET /me shows nothing to spend', () => {
     for (const account of [ACCOUNT_UNKNOWN, { ...credits, balance: 5, spendable: 0 }])
       expect(judge(unpaid, given({ refusals: 50, othersAnswered: 50 }, account))).toMatchObject({
         do: 'pause',
@@ -213,7 +213,7 @@ describe('a search that is refused alone', () => {
       })
   })
 
-  test('429 goes behind the others the second time, and holds nobody once they are answered', () => {
+  test('429 goes behind the others the second time', () => {
     const outcome = limited({ retryAfterMs: 1000 })
     expect(judge(outcome, given({ rateLimits: 1 }))).toMatchObject({ do: 'hold', behind: true })
     expect(judge(outcome, given({ rateLimits: 1, othersAnswered: 9, othersLimited: 9 }))).toMatchObject({ do: 'hold' })
@@ -222,7 +222,7 @@ describe('a search that is refused alone', () => {
     })
   })
 
-  test('429 waits as long as the server says, where that is longer than ours', () => {
+  test('429 waits for its Retry-After where that is longer', () => {
     const alone = given({ rateLimits: 2, othersAnswered: 100 })
     expect(judge(limited({ retryAfterMs: 600_000 }), alone)).toMatchObject({ do: 'defer', until: NOW + 600_000 })
     expect(judge(limited({ retryAfterMs: 0 }), alone)).toMatchObject({ do: 'defer', until: NOW + 15_000 })
@@ -248,11 +248,11 @@ describe('a search that is refused alone', () => {
     [10, 9, 35],
     [50, 50, 32],
     [10, 90, 203],
-  ])('with %i others answered and %i limited it takes %d refusals', (othersAnswered, othersLimited, most) => {
+  ])('%i others answered and %i limited: %d refusals', (othersAnswered, othersLimited, most) => {
     expect(mostRateLimits({ ...NEVER_REFUSED, othersAnswered, othersLimited })).toBe(most)
   })
 
-  test('429 with no other search left is dead after twenty while GET /me is answered, never for the day', () => {
+  test('429 with no other search left is dead after twenty', () => {
     const last = given({ rateLimits: 19, isAlone: true }, credits)
     expect(judge(limited(), last)).toMatchObject({ do: 'bury' })
     expect(judge(limited({ daily: true }), last)).toMatchObject({ do: 'hold' })
@@ -263,7 +263,7 @@ describe('a search that is refused alone', () => {
     expect(judge(limited(), ofAll)).toMatchObject({ do: 'hold' })
   })
 
-  test('a 403 that only says that nothing remains of the minute keeps nobody else waiting', () => {
+  test('a 403 at the end of a minute keeps nobody else waiting', () => {
     expect(judge(limited({ refusal: refusal(403) }), context)).toMatchObject({ do: 'defer', until: NOW + 60_000 })
     expect(judge(limited({ refusal: refusal(403), retryAfterMs: 9000 }), context)).toMatchObject({ do: 'hold' })
   })

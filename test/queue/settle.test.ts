@@ -133,7 +133,7 @@ describe('delay', () => {
 })
 
 describe('defer', () => {
-  test('behind the others of its priority, with no attempt used, whatever it had come back as', async () => {
+  test('behind the others of its priority, with no attempt used', async () => {
     const queue = await open.queue()
     await queue.gate.setPace(1_000_000)
     await queue.searches.add(jobs(range(1, 10)))
@@ -158,7 +158,7 @@ describe('defer', () => {
     expect(new Set(seen.map(({ attempt }) => attempt))).toEqual(new Set([1]))
   })
 
-  test('with a pause: closes the queue first, and another one is the first after it', async () => {
+  test('with a pause: closes the queue, and another job is the first after it', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs(range(1, 5)))
     const order: number[] = []

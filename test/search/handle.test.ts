@@ -93,7 +93,7 @@ describe('a refusal that would concern all is checked with GET /me', () => {
   }
   const causes = async () => (await fleet.store.pauses.list()).map(({ cause }) => cause)
 
-  test('402 with credits left: only that search waits, and the balance stays known', async () => {
+  test('402 with credits left: only that search waits', async () => {
     await fleet.submit(['calm piano', 'dark drums'])
     fleet.simulator.fail({ match: 'calm', does: { status: 402 } })
     const call = checked()
@@ -123,7 +123,7 @@ describe('a refusal that would concern all is checked with GET /me', () => {
     expect(await causes()).toEqual([cause])
   })
 
-  test('401 with a good key is a dead letter without a pause, which `resume` does not retry', async () => {
+  test('401 with a good key is a dead letter without a pause', async () => {
     await fleet.submit(['calm piano'])
     fleet.simulator.fail({ does: { status: 401, body: { error: 'Unauthorized', message: 'Not for this query' } } })
     expect(await checked()('calm piano')).toMatchObject({ do: 'bury', pause: null })
@@ -133,7 +133,7 @@ describe('a refusal that would concern all is checked with GET /me', () => {
     expect(await fleet.store.deadLetters.retryUnauthorized()).toBe(0)
   })
 
-  test('several at once cost one question, and a new call waits for its answer', async () => {
+  test('several at once share a question, and a new call waits for it', async () => {
     await fleet.submit(queries(6))
     fleet.simulator.revokeKey()
     fleet.simulator.fail({ endpoint: 'me', does: 'late', ms: 400 })
@@ -145,7 +145,7 @@ describe('a refusal that would concern all is checked with GET /me', () => {
     expect(fleet.simulator.calls()).toHaveLength(5)
   })
 
-  test('25 different searches answered 402 in a row pause after all, whatever GET /me says; while probing, 3', async () => {
+  test('25 searches answered 402 in a row pause after all; while probing, 3', async () => {
     await fleet.submit(queries(40))
     fleet.simulator.fail({ does: { status: 402 } })
     const call = checked()
@@ -172,7 +172,7 @@ describe('a refusal that would concern all is checked with GET /me', () => {
 describe('a search that is rate limited again and again', () => {
   const limit = () => fleet.simulator.fail({ match: 'poison', does: { status: 429, headers: { 'retry-after': '1' } } })
 
-  test('goes behind the others, holds nobody once they are answered, and is a dead letter in the end', async () => {
+  test('goes behind the others and ends as a dead letter', async () => {
     await fleet.submit(['poison', ...queries(30)])
     limit()
     const handler = handlerWith({ maxAttempts: 3 })
@@ -227,9 +227,9 @@ describe('a search that is rate limited again and again', () => {
       search: { calls: [{ detail: 'Daily limit · Come back tomorrow · Retry-After 9 s' }] },
     })
     expect(fleet.log.said(/^rate limited \("Daily limit: Come back tomorrow"\): again in/)).toHaveLength(1)
-    expect(await fleet.store.pauses.holdDetail()).toBe('Daily limit: Come back tomorrow')
+    expect(await fleet.store.pauses.holdDetail(fleet.now())).toBe('Daily limit: Come back tomorrow')
     await fleet.store.pauses.liftHold(fleet.now())
-    expect(await fleet.store.pauses.holdDetail()).toBeNull()
+    expect(await fleet.store.pauses.holdDetail(fleet.now())).toBeNull()
   })
 })
 

@@ -49,7 +49,7 @@ describe('the one sentence', () => {
     expect(said({}).state).toBe('idle')
   })
 
-  test('names a search that is refused again and again, with the words of the API and what becomes of it', () => {
+  test('names a search that is refused again and again', () => {
     const refused = {
       query: 'Harbour at Dawn',
       kind: 'out_of_credits',

@@ -77,9 +77,9 @@ describe('a worker is killed', () => {
   test.concurrent.each([
     ['a refusal before it is checked', 'before store.calls.refusalHistory', 1],
     ['a refusal before its end is committed', 'before store.calls.close 6', 1],
-    ['a refusal that is committed and whose job is not yet put behind the others', 'after store.calls.close 6', 0],
+    ['a refusal that is committed, its job not yet deferred', 'after store.calls.close 6', 0],
   ])(
-    'with %s in hand: the others are called once, and the refused one ends as a dead letter',
+    'with %s in hand: it ends as a dead letter, the others are paid once',
     async (_, at, open) => {
       await duringNight(
         async (night) => {

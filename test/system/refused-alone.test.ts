@@ -138,7 +138,7 @@ describe.each([1, 10])('with %i slots', (slots) => {
   const env = { TRACKYARD_CONCURRENCY: String(slots) }
 
   test.concurrent.each([402, 429])(
-    'ten of 200 that are always answered %i are dead letters, and the others are tagged',
+    'ten of 200 that are always answered %i end as dead letters',
     async (status) => {
       await playNight(
         async (night) => {
@@ -176,7 +176,7 @@ describe.each([1, 10])('with %i slots', (slots) => {
   )
 
   test.concurrent(
-    'a limit of the key that hits half of all calls makes no dead letter and costs no attempt',
+    'a limit that hits half of all calls makes no dead letter',
     async () => {
       await playNight(
         async (night) => {
@@ -194,7 +194,7 @@ describe.each([1, 10])('with %i slots', (slots) => {
   )
 
   test.concurrent(
-    'a 402 that GET /me cannot check pauses, and another search is tried first when it can',
+    'a 402 that GET /me cannot check pauses until it can',
     async () => {
       await playNight(
         async (night) => {
