@@ -39,8 +39,8 @@ export interface ApiOptions {
   readonly clock: Clock
 }
 
-/** A hundred tracks are about 50 KB; what is larger by far is no answer. */
-export const MAX_BODY_BYTES = 8 * 1024 * 1024
+/** A hundred tracks are about 50 KB; what is eighty times that is no answer. */
+export const MAX_BODY_BYTES = 4 * 1024 * 1024
 /** So much memory, at most, goes into answers that are larger than any that is documented. */
 const LARGE_ANSWERS_AT_A_TIME = 2
 

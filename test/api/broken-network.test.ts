@@ -161,7 +161,7 @@ describe('what was sent may be paid for', () => {
       (socket) => socket.write(http(200, body)),
       async (api) => {
         const { outcome } = await api.search(request)
-        expect(outcome.kind === 'unreadable' && outcome.problem).toContain('found more than 8388608 bytes (HTTP 200)')
+        expect(outcome.kind === 'unreadable' && outcome.problem).toContain('found more than 4194304 bytes (HTTP 200)')
         expect(outcome.kind === 'unreadable' && outcome.body.length).toBe(MAX_BODY_BYTES)
       },
     )

@@ -85,6 +85,26 @@ describe('reading an answer', () => {
     expect(readFrame(JSON.stringify({ tracks: [], credits_remaining: said }))?.creditsRemaining).toBe(read)
   })
 
+  test('of an answer far beyond the document, only so much is read', () => {
+    const words = Array.from({ length: 800_000 }, (_, index) => `mood ${index}`)
+    const track = { id: 'x'.repeat(5000), title: `${'t'.repeat(999)}😀`, moods: words }
+    const body = JSON.stringify({ tracks: [track, ...Array.from({ length: 500 }, () => ({ id: 'y' }))] })
+    const tracks = parseTracks(body)
+    expect(tracks).toHaveLength(100)
+    expect(readFrame(body)?.tracks).toBe(100)
+    expect(tracks?.[0]?.moods).toEqual(words.slice(0, 100))
+    expect(tracks?.[0]?.id).toHaveLength(1000)
+    // Not half of a character.
+    expect(tracks?.[0]?.title).toBe('t'.repeat(999))
+  })
+
+  test('NaN and Infinity are no numbers, and stay in texts', () => {
+    const body = '{"tracks":[{"id":"NaN \\"Infinity","bpm":NaN,"title":"-Infinity"}],"x":[-Infinity,NaN]}'
+    expect(parseTracks(body)?.[0]).toMatchObject({ id: 'NaN "Infinity', bpm: null, title: '-Infinity' })
+    expect(parseTracks('{"tracks":[NaN]}')).toBeNull()
+    expect(parseTracks('{"tracks":[]}NaN"')).toBeNull()
+  })
+
   test('never throws, and both readers agree about what an answer is', () => {
     const frames = fc.oneof(
       fc.string(),

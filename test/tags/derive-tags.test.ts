@@ -23,6 +23,21 @@ function tracks(...facts: Partial<Track>[]): Track[] {
 }
 
 describe('the tags of an answer', () => {
+  test('a list is looked at once, however long it is', () => {
+    let looks = 0
+    const moods: readonly string[] = new Proxy(
+      Array.from({ length: 2000 }, (_, index) => `mood ${index}`),
+      {
+        get(list, name, receiver) {
+          if (typeof name === 'string' && /^\d+$/.test(name)) looks += 1
+          return Reflect.get(list, name, receiver)
+        },
+      },
+    )
+    expect(deriveTags(tracks({ moods })).moods).toHaveLength(5)
+    expect(looks).toBe(2000)
+  })
+
   test('no track says nothing', () => {
     expect(deriveTags([])).toEqual({
       genre: null,
