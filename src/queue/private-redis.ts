@@ -1,5 +1,5 @@
 import { mkdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
@@ -62,11 +62,10 @@ export async function findPrivateRedis(options: { readonly dataDir: string }): P
 
 /** Why it could not be started lately, one sentence, for commands that do not start it; null: nobody has tried in vain. */
 export async function privateRedisTrouble(options: { readonly dataDir: string }): Promise<string | null> {
-  const files = await filesIn(options.dataDir)
-  if (files === null) return null
-  const { mtimeMs } = await stat(troubleFile(files)).catch(() => ({ mtimeMs: 0 }))
+  const file = troubleFile(options.dataDir)
+  const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: 0 }))
   if (Date.now() - mtimeMs > TROUBLE_IS_RECENT_MS) return null
-  return readFile(troubleFile(files), 'utf8').catch(() => null)
+  return readFile(file, 'utf8').catch(() => null)
 }
 
 /** Ends it, with everything on disk. False when none runs. */
@@ -171,19 +170,20 @@ async function filesOf(dataDir: string): Promise<ServerFiles> {
 /** A worker that cannot start it tries again and again; this long after the last time it has given up. */
 const TROUBLE_IS_RECENT_MS = 60_000
 
-function troubleFile(files: ServerFiles): string {
-  return join(files.dir, 'redis.trouble')
+/** Beside the directory, which may be what is wrong. */
+function troubleFile(dataDir: string): string {
+  return join(dataDir, 'redis.trouble')
 }
 
 /** Leaves word for `status`, which starts nothing, and so would not know. */
 async function notingTrouble<Result>(files: ServerFiles, work: () => Promise<Result>): Promise<Result> {
   try {
     const result = await work()
-    await rm(troubleFile(files), { force: true }).catch(() => {})
+    await rm(troubleFile(dirname(files.dir)), { force: true }).catch(() => {})
     return result
   } catch (error) {
     const told = sayWhatIsInTheWay(error, files)
-    if (told instanceof UnreachableError) await writeFile(troubleFile(files), told.message).catch(() => {})
+    if (told instanceof UnreachableError) await writeFile(troubleFile(dirname(files.dir)), told.message).catch(() => {})
     throw told
   }
 }

@@ -196,6 +196,18 @@ describe('a job that cannot be read', () => {
     90_000,
   )
 
+  test('is dropped while a worker works, and all rows are answered, one call each', async () => {
+    await fleet.submit(queries(20))
+    const worker = await fleet.worker({ TRACKYARD_CONCURRENCY: '2', TRACKYARD_RATE_LIMIT: '600' })
+    await until(() => fleet.simulator.calls().length > 2, { timeoutMs: 50_000, what: 'the first calls' })
+    for (const [index, [, damage]] of damages.entries()) await damage(16 + index)
+    const due = async () => (await fleet.store.reports.totals(0)).due
+    await until(async () => (await due()) === 0, { timeoutMs: 50_000, what: 'all rows to be answered' })
+    expect(fleet.log.said(/jobs that cannot be read/).length).toBeGreaterThan(0)
+    expect(fleet.simulator.calls()).toHaveLength(20)
+    await worker.stop()
+  }, 90_000)
+
   test('is dropped alone and put back in a new round, wherever it stands', async () => {
     await fleet.submit(queries(8))
     await feed(fleet)

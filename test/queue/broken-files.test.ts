@@ -24,6 +24,7 @@ import {
   stopPrivateRedis,
 } from '../../src/queue/private-redis.js'
 import { smallDisk } from '../support/disk.js'
+import { ask } from '../support/redis.js'
 import { eventually, jobs, opener, range, recordingLogger } from './setup.js'
 
 /** Redis is disposable: files that it cannot load are kept aside, and it starts empty. */
@@ -52,12 +53,12 @@ async function fill(): Promise<void> {
   const { socketPath } = await startOrConnectPrivateRedis({ dataDir, log: silentLogger })
   const queue = await open.queue({ connection: { socketPath } })
   await queue.searches.add(jobs(range(1, 50)))
-  execFileSync('redis-cli', ['-s', socketPath, 'BGREWRITEAOF'])
+  await ask(socketPath, ['BGREWRITEAOF'])
   await eventually('the base is written', async () =>
     (await readdir(inRedis('appendonlydir'))).includes('appendonly.aof.2.base.rdb'),
   )
-  await eventually('the rewrite is over', () =>
-    /aof_rewrite_in_progress:0/.test(String(execFileSync('redis-cli', ['-s', socketPath, 'INFO', 'persistence']))),
+  await eventually('the rewrite is over', async () =>
+    /aof_rewrite_in_progress:0/.test(await ask(socketPath, ['INFO', 'persistence'])),
   )
   await queue.searches.add(jobs(range(51, 100)))
   await open.closeAll()

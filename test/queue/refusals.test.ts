@@ -1,7 +1,7 @@
 import { mkdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { limitRepeats } from '../../src/log/limit-repeats.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { DONE, eventually, jobs, numberOf, opener, range, recordingLogger } from './setup.js'
@@ -16,6 +16,9 @@ afterEach(async () => {
   await open.closeAll()
   await redis.stop()
 })
+
+// BullMQ's check for stalled jobs rests so long after an error, and does not hear that it is closed.
+afterAll(() => sleep(5000))
 
 const dumpFile = () => join(redis.dir, 'dump.rdb')
 
@@ -70,6 +73,24 @@ const troubles: readonly {
     begin: () => redis.command('CONFIG', 'SET', 'min-replicas-to-write', '1'),
     end: () => redis.command('CONFIG', 'SET', 'min-replicas-to-write', '0'),
     sentence: /while its replicas are away/,
+  },
+  {
+    name: 'MASTERDOWN',
+    begin: async () => {
+      await redis.command('CONFIG', 'SET', 'replica-serve-stale-data', 'no')
+      await redis.command('REPLICAOF', '127.0.0.1', '1')
+    },
+    end: () => redis.command('REPLICAOF', 'NO', 'ONE'),
+    sentence: /has lost its primary|is read-only/,
+  },
+  {
+    name: 'BUSY',
+    begin: async () => {
+      await redis.command('CONFIG', 'SET', 'lua-time-limit', '100')
+      redis.command('EVAL', 'while true do end', '0').catch(() => {})
+    },
+    end: () => redis.command('SCRIPT', 'KILL'),
+    sentence: /is busy with a script/,
   },
 ]
 

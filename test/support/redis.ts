@@ -135,7 +135,7 @@ async function answering(socketPath: string, server: ChildProcess): Promise<void
 }
 
 /** Speaks RESP by hand so that this file needs no client library. */
-async function ask(socketPath: string, words: readonly string[]): Promise<string> {
+export async function ask(socketPath: string, words: readonly string[]): Promise<string> {
   const socket = connect(socketPath)
   try {
     await once(socket, 'connect')

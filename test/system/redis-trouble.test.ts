@@ -335,7 +335,7 @@ describe('the private Redis', () => {
     expect(await up.exited).toMatchObject({ code: 0 })
   }, 240_000)
 
-  test('a file in place of its directory: one sentence, exit 3', async () => {
+  test('a file in place of its directory: one sentence, exit 3, also in status', async () => {
     night = await startNight({ env: SHORT })
     await submit(3)
     expect((await night.cli(['down'])).code).toBe(0)
@@ -344,6 +344,14 @@ describe('the private Redis', () => {
     const worker = night.start('dist/workers/worker.js')
     expect(await worker.exited).toMatchObject({ code: 3 })
     expect(said(worker.log())).toEqual([expect.stringMatching(/The private Redis cannot use .*redis/)])
+    // A look starts nothing, so it would not know.
+    const status = await night.cli(['status'])
+    expect(status.code).toBe(3)
+    expect(status.stdout).toMatch(/^The private Redis cannot use .* unknown\. 3 searches/m)
+    await rm(join(night.dataDir, 'redis'))
+    await night.startWorker()
+    await untilDone(night)
+    expect((await night.cli(['status'])).code).toBe(0)
   }, 240_000)
 })
 
