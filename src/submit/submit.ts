@@ -17,8 +17,8 @@ export interface SubmitParts {
 }
 
 const CHUNK = 10_000
-/** A catalog may have rows of many MB: so much of their text is kept before it is written. */
-const CHUNK_CHARACTERS = 8 * 1024 * 1024
+/** A row may be long: what is held of rows at once, in characters. */
+const CHUNK_CHARACTERS = 4 * 1024 * 1024
 
 /** A batch that is loaded and planned, and neither released nor dropped yet. */
 export interface LoadedBatch {

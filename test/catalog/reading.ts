@@ -43,6 +43,10 @@ export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   return list
 }
 
+export async function* each<T>(items: Iterable<T>): AsyncGenerator<T, void, undefined> {
+  yield* items
+}
+
 /** The message of what is thrown; fails when nothing is. */
 export async function refusal(work: () => Promise<unknown>): Promise<{ name: string; message: string }> {
   try {
