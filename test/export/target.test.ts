@@ -77,7 +77,7 @@ test('a directory that takes the place of the file while rows are written', asyn
 
 test('a pipe in the file system gets every row, however late its reader', async () => {
   const out = join(directory, 'pipe')
-  execFileSync('mkfifo', [out])
+  execFileSync('/usr/bin/mkfifo', [out])
   const done = exportBatch({ rows: each(rows), batch, format: 'csv', out })
   const reader = spawn('wc', ['-l', out], { stdio: ['ignore', 'pipe', 'inherit'] })
   let counted = ''
@@ -93,7 +93,7 @@ test('a pipe in the file system gets every row, however late its reader', async 
 test('a pipe that nobody reads holds nothing up when it is interrupted', async () => {
   // More than the threads that Node has for files.
   const outs = Array.from({ length: 6 }, (_, n) => join(directory, `pipe${n}`))
-  execFileSync('mkfifo', outs)
+  execFileSync('/usr/bin/mkfifo', outs)
   const stop = new AbortController()
   const exports = outs.map((out) => exportBatch({ rows: each(rows), batch, format: 'csv', out, signal: stop.signal }))
   const settled = Promise.allSettled(exports)
