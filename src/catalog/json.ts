@@ -1,4 +1,4 @@
-import { parse } from 'lossless-json'
+import { parse, stringify } from 'lossless-json'
 
 /**
  * JSON with its digits kept. `JSON.parse` turns 9007199254740993 into …992, 1.10 into 1.1 and 1e400 into
@@ -29,6 +29,16 @@ export function parseExactly(text: string): ExactJson {
     return newValue
   }
   return { value: parse(text, null, { parseNumber, onDuplicateKey }), repeated }
+}
+
+/** The JSON text of a value from `parseExactly`, indented. */
+export function stringifyExactly(value: unknown): string {
+  const numbers = [{ test: isExact, stringify: (number: unknown) => (isExact(number) ? number.text : '') }]
+  return stringify(value, null, 2, numbers) ?? ''
+}
+
+function isExact(value: unknown): value is ExactNumber {
+  return value instanceof ExactNumber
 }
 
 /** The number as a plain one; null where that would be another number. */

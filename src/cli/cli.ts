@@ -11,7 +11,8 @@ export interface Cli {
   /** Results: stdout. */
   print(text: string): void
   /** One document, and nothing else on stdout. */
-  printJson(document: unknown): void
+  /** @param stringify for a document with numbers that JavaScript does not write as they were read */
+  printJson(document: unknown, stringify?: (document: unknown) => string): void
   /** Progress, questions, what went wrong: stderr. */
   say(text: string): void
   /** A dim line on stderr. */
@@ -30,7 +31,7 @@ export function openCli(io: Io): Cli {
     io,
     paint,
     print: (text) => write(io.stdout, `${terminalSafe(text, true)}\n`),
-    printJson: (document) => write(io.stdout, `${JSON.stringify(document, null, 2)}\n`),
+    printJson: (document, stringify = indented) => write(io.stdout, `${stringify(document)}\n`),
     say: (text) => write(io.stderr, `${terminalSafe(text)}\n`),
     whisper: (text) => write(io.stderr, `${errorPaint.dim(terminalSafe(text))}\n`),
     debug: io.env.TRACKYARD_LOG_LEVEL === 'debug',
@@ -39,4 +40,8 @@ export function openCli(io: Io): Cli {
 
 function write(stream: Out, text: string): void {
   if (!isClosed(stream)) stream.write(text)
+}
+
+function indented(document: unknown): string {
+  return JSON.stringify(document, null, 2)
 }

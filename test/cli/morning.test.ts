@@ -221,6 +221,14 @@ describe('show', () => {
     expect(bySearch.search.items).toMatchObject([{ id: 'A' }, { id: 'C' }])
   })
 
+  test('--json has the digits of the row as written', async () => {
+    const row = '{"id":12345678901234567890,"title":"x","n":[1.10,-0,1e400]}'
+    await desk.file('films.jsonl', `${row}\n`)
+    await desk.json(['submit', 'films.jsonl', '--query', '{title}'])
+    const { stdout } = await desk.type(['show', '12345678901234567890', '--json'])
+    expect(stdout.replace(/\s/g, '')).toContain(`"row":${row}`)
+  })
+
   test('an id may begin with a dash', async () => {
     await desk.file('films.csv', 'id,title,mood\n-UGmle,Harbor,calm\n--hQ3x,Chase,tense\n-h,Dawn,calm\n')
     await submit()

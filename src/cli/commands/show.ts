@@ -44,6 +44,7 @@ export function define(command: Command, act: Act): void {
 async function show(cli: Cli, what: string, options: ShowOptions): Promise<ExitCode> {
   const { findBatch } = await import('../../submit/batches.js')
   const { withSession } = await import('../session.js')
+  const { stringifyExactly } = await import('../../catalog/json.js')
   const { renderShown, shownJson } = await import('../render/show.js')
   return withSession(cli, async (session) => {
     const { store } = session
@@ -55,7 +56,7 @@ async function show(cli: Cli, what: string, options: ShowOptions): Promise<ExitC
       )
     }
     const shown = 'position' in found ? { item: found, search: found.search } : { item: null, search: found }
-    if (options.json === true) cli.printJson(shownJson(shown))
+    if (options.json === true) cli.printJson(shownJson(shown), stringifyExactly)
     else cli.print(renderShown(shown, cli.paint))
     return 0
   })

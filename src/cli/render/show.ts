@@ -1,3 +1,4 @@
+import { parseExactly } from '../../catalog/json.js'
 import { parseTracks } from '../../domain/answer.js'
 import type { Track } from '../../domain/outcome.js'
 import type { CallReport, ItemReport, SearchReport } from '../../store/store.js'
@@ -117,6 +118,7 @@ function rowSection(items: SearchReport['items']): string {
   return `${counted(items.length, 'row')} ${items.length === 1 ? 'shares' : 'share'} it\n${table(rows)}${more}`
 }
 
+/** For `stringifyExactly`: a row goes out with the digits that it came with. */
 export function shownJson({ item, search }: Shown): object {
   return {
     item:
@@ -179,7 +181,7 @@ function tagsJson(tags: Tags): object {
 /** Rows and answers are kept as text; what is no JSON stays one. */
 function parsedOr(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseExactly(text).value
   } catch {
     return text
   }
