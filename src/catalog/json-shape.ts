@@ -15,8 +15,8 @@ export function jsonShape(head: string): JsonShape {
   const end = text.indexOf('\n')
   const firstLine = end === -1 ? text : text.slice(0, end)
   const isOneLine = text.slice(firstLine.length).trim() === ''
-  // A list on a line of its own, with more behind it, is one bad row; else the whole file is one list.
-  if (text.startsWith('[')) return isJson(firstLine) && !isOneLine ? 'lines' : 'list'
+  // A list on a line of its own, with more behind it, is one bad row, unless it holds rows itself.
+  if (text.startsWith('[')) return !isOneLine && isJson(firstLine) && !firstLine.includes('{') ? 'lines' : 'list'
   if (!text.startsWith('{') || isOneLine || isJson(firstLine)) return 'lines'
   const found = createScanner(0, true).scan(text)
   // Objects that begin on the first line and end behind it; one with a mistake in it is one bad line.

@@ -166,7 +166,7 @@ function createReader(isList: boolean) {
   }
 }
 
-const SEPARATORS = [' ', '\t', '\r', '\n', ',', '\u001e']
+const SEPARATORS = [' ', '\t', '\r', '\n', ',']
 const UNCLOSED = 'expected ] behind the last element of the list, found the end of the file: is it cut off?'
 
 /** Before a value was read: its own beginning, unless inner objects may look the same. */

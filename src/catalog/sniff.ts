@@ -8,7 +8,8 @@ export function sniffFormat(name: string, head: string): 'csv' | 'jsonl' {
     case '.csv':
     case '.tsv':
     case '.tab':
-      return 'csv'
+      // No header begins like a JSON object with its first key.
+      return /^\s*\[?\s*\{\s*"[^"\n]*"\s*:/.test(head) ? 'jsonl' : 'csv'
     case '.jsonl':
     case '.ndjson':
     case '.json':

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { exactRows } from '../../src/catalog/exact-row.js'
 import { parseFilters } from '../../src/catalog/filters.js'
 import { ExactNumber, onOneLine, parseExactly } from '../../src/catalog/json.js'
 import { jsonlWriter } from '../../src/export/jsonl-lines.js'
@@ -57,6 +58,35 @@ describe('numbers keep the digits that they are written with', () => {
         expect(JSON.parse(onOneLine(written))).toEqual(JSON.parse(written))
       }),
       { numRuns: 3000 },
+    )
+  })
+
+  test('the property: the values that are used are exact, whichever parser has read the row', () => {
+    const number = fc.oneof(
+      fc.stringMatching(/^-?(0|[1-9]\d{0,17})(\.\d{1,9})?([eE][+-]?\d{1,3})?$/),
+      fc.constantFrom('-0', '0.0000001', '1.0', '12', '-7.5'),
+    )
+    const text = fc.stringMatching(/^[ \\":,[\]\d.eE-]{0,8}$/).map((value) => JSON.stringify(value))
+    const value = fc.oneof(
+      number,
+      text,
+      fc.constantFrom('null', 'true', '{}', '[]'),
+      fc.tuple(number, text).map((pair) => `[${pair}]`),
+    )
+    const key = fc.constantFrom('"id"', '"title"', '"\\u0069d"', '"a\\"id"', '"x"', '"t.*"')
+    const space = fc.constantFrom('', ' ', '  ', '\t')
+    const used = ['id', 'title', 't.*']
+    const exact = exactRows(used)
+    fc.assert(
+      fc.property(fc.array(fc.tuple(key, space, value, space), { maxLength: 5 }), (members) => {
+        const row = `{${members.map(([name, before, digits, behind]) => `${name}${before}:${behind}${digits}`).join(',')}}`
+        const found = exact({ kind: 'object', line: 1, text: row, value: JSON.parse(row) })
+        const { value: expected, repeated } = parseExactly(row)
+        expect(found.problem !== undefined).toBe(used.some((name) => repeated.has(name)))
+        const pick = (object: object) => used.map((name) => Object.entries(object).find(([each]) => each === name))
+        expect(pick(found.kind === 'object' ? found.value : {})).toEqual(pick(expected as object))
+      }),
+      { numRuns: 10_000 },
     )
   })
 

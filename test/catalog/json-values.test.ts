@@ -43,6 +43,15 @@ describe('a JSON list is a catalog', () => {
     expect((await openText('{"id":1}\n', 'x.json')).notes).toEqual([])
   })
 
+  test('several lists are one after another', async () => {
+    expect(await rows('[{"id":1},{"id":2}]\n[{"id":3}]\n\n[\n{"id":4}]', 'x.jsonl')).toEqual([
+      [1, '{"id":1}'],
+      [1, '{"id":2}'],
+      [2, '{"id":3}'],
+      [5, '{"id":4}'],
+    ])
+  })
+
   test('objects one after another, over several lines', async () => {
     const text = '{\n  "id": 1\n}\n{ "id": 2 }\n\n{"id":3}{"id":4},\n{"id":\n5}'
     expect(await rows(text)).toEqual([

@@ -30,6 +30,9 @@ describe('what a catalog is understood to be', () => {
     ['a,b\n1,2', 'standard input', 'csv'],
     ['[a],b\n1,2', 'standard input', 'csv'],
     ['{a},b\n1,2', 'x.csv', 'csv'],
+    ['{"a"},b\n1,2', 'x.csv', 'csv'],
+    ['{"a":1}\n{"a":2}\n', 'x.csv', 'jsonl'],
+    ['[\n  {\n    "a": 1\n  }\n]\n', 'x.csv', 'jsonl'],
   ])('the format of %j named %s is %s', async (text, name, format) => {
     expect(await openText(text, name)).toMatchObject({ format })
   })
