@@ -102,9 +102,10 @@ async function takeLines(ahead: LookAhead, count: number, name: string): Promise
 }
 
 async function dialectOf(ahead: LookAhead, delimiter: string | null, usual: string): Promise<Dialect> {
+  // Nothing but a tab separates the cells of a TSV, even where its header has one column.
   if (delimiter === '\t' || (delimiter === null && usual === '\t')) {
     const { text, isAll } = await ahead.peek(TAB_SAMPLE_BYTES)
-    return { delimiter, quoting: sniffTabQuoting(text, isAll), skipsSpaces: false }
+    return { delimiter: '\t', quoting: sniffTabQuoting(text, isAll), skipsSpaces: false }
   }
   const { text } = await ahead.peek(SAMPLE_BYTES)
   return { delimiter, quoting: 'csv', skipsSpaces: delimiter !== null && hasSpacesBeforeMarks(text, delimiter) }

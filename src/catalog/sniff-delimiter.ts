@@ -1,8 +1,14 @@
 import { type SampleRecord, sampleRecords } from './csv-sample.js'
 import type { Dialect } from './dialect.js'
 
-const DELIMITERS = [',', ';', '\t', '|']
+/** Whether a TSV has quoting is found out later. */
+const DIALECTS: readonly (Dialect & { readonly delimiter: string })[] = [
+  ...[',', ';', '\t', '|'].map((delimiter) => ({ delimiter, quoting: 'csv' as const, skipsSpaces: false })),
+  { delimiter: '\t', quoting: 'none', skipsSpaces: false },
+]
 const MOST = 200
+/** The share of rows that have as many cells as the header, where nothing is wrong with it. */
+const FITS = 0.5
 
 export interface Sample {
   readonly text: string
@@ -26,24 +32,21 @@ export interface Table {
  * @param mayHaveTitle whether lines may stand before the header; else the first line is the header
  */
 export function sniffTable(sample: Sample, usual: string, mayHaveTitle: boolean): Table {
-  const readings = DELIMITERS.map((delimiter) => {
-    const { records } = sampleRecords(sample.text, dialectOf(delimiter), { most: MOST, isAll: sample.isAll })
+  const readings = DIALECTS.map((dialect) => {
+    const { delimiter } = dialect
+    const { records } = sampleRecords(sample.text, dialect, { most: MOST, isAll: sample.isAll })
     return { delimiter, records, ...widths(records), isUsual: delimiter === usual }
   })
-  if (mayHaveTitle) {
+  const [best] = readings
+    .filter(({ width }) => width > 1)
+    .sort((a, b) => b.share - a.share || b.width - a.width || Number(b.isUsual) - Number(a.isUsual))
+  if (mayHaveTitle && (best === undefined || best.share < FITS)) {
     for (const { delimiter, records } of readings.toSorted((a, b) => Number(b.isUsual) - Number(a.isUsual))) {
       const headerLine = lineBehindTitle(records, sample.text, delimiter)
       if (headerLine !== null) return { delimiter, headerLine }
     }
   }
-  const [best] = readings
-    .filter(({ width }) => width > 1)
-    .sort((a, b) => b.share - a.share || b.width - a.width || Number(b.isUsual) - Number(a.isUsual))
   return { delimiter: best?.delimiter ?? null, headerLine: 1 }
-}
-
-function dialectOf(delimiter: string): Dialect {
-  return { delimiter, quoting: 'csv', skipsSpaces: false }
 }
 
 /** The cells of the header, and the share of rows that have as many. */

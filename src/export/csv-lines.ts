@@ -62,9 +62,14 @@ export function csvWriter(
 
 type Line = (theirs: readonly string[], ours: readonly string[]) => string
 
-/** A lone CR ends a row for some readers, so a cell that holds one is quoted. */
+/**
+ * A lone CR ends a row for some readers, so a cell that holds one is quoted. In a TSV every cell is: TSV has no quoting
+ * by itself, and by that a reader knows that this one has.
+ */
 function quotedLine(delimiter: string): Line {
-  return (theirs, ours) => stringify([[...theirs, ...ours]], { delimiter, quoted_match: /\r/ })
+  const isTsv = delimiter === '\t'
+  const options = { delimiter, quoted_match: /\r/, quoted: isTsv, quoted_empty: isTsv }
+  return (theirs, ours) => stringify([[...theirs, ...ours]], options)
 }
 
 /** Their cells have no separator and no line end in them, or they would have been other cells. */
