@@ -1,8 +1,10 @@
 import { LONGEST_LINE_BYTES } from './blocks.js'
 import type { RawRow } from './catalog.js'
-import { createScanner, type ScannedRecord } from './csv-scanner.js'
+import { createScanner } from './csv-scanner.js'
 import type { Dialect } from './dialect.js'
 import { noHeldText } from './held-text.js'
+import { tooLongRow } from './long-line.js'
+import type { ScannedRecord } from './scanned.js'
 import { type TextPiece, textPieces } from './text-pieces.js'
 
 /**
@@ -77,7 +79,7 @@ function createReader(dialect: Dialect, firstLine: number) {
     if (record.start >= 0 && moreLines === 0) return add({ kind: 'cells', line, cells })
     const bytes = held.bytes + (record.start < 0 ? Buffer.byteLength(text.slice(0, record.end)) : 0)
     if (held.isTooLong || (bytes > LONGEST_LINE_BYTES && cells.some(isTooLong))) {
-      return add(tooLongRow({ line, bytes, moreLines, beginning: held.beginning() }))
+      return add(tooLongRow(line, bytes, JSON.stringify([held.beginning()]), moreLines + 1))
     }
     const rowLines = moreLines === 0 || first === null ? 0 : rowsInside(recordText(record, text), first, dialect)
     add(rowLines === 0 ? { kind: 'cells', line, cells } : { kind: 'cells', line, cells, rowsInside: rowLines })
@@ -156,17 +158,6 @@ function createReader(dialect: Dialect, firstLine: number) {
 
 function isTooLong(cell: string): boolean {
   return cell.length * 3 > LONGEST_LINE_BYTES && Buffer.byteLength(cell) > LONGEST_LINE_BYTES
-}
-
-function tooLongRow(row: { line: number; bytes: number; moreLines: number; beginning: string }): RawRow {
-  const megabytes = (row.bytes / 1024 / 1024).toFixed(1)
-  const over = row.moreLines === 0 ? '' : ` over ${row.moreLines + 1} lines`
-  return {
-    kind: 'broken',
-    line: row.line,
-    json: JSON.stringify([row.beginning]),
-    problem: `expected a ${row.moreLines === 0 ? 'line' : 'row'} of at most 16 MB, found one of ${megabytes} MB${over}`,
-  }
 }
 
 function brokenRow(line: number, text: string, problem: string): RawRow {

@@ -1,4 +1,5 @@
 import type { Dialect } from './dialect.js'
+import type { Scanned, ScannedRecord, SkippedLine } from './scanned.js'
 
 /**
  * CSV text into records, piece by piece, each character looked at once. It may be cut anywhere: the state
@@ -8,36 +9,6 @@ import type { Dialect } from './dialect.js'
  * behind a closing mark is added to the cell, and marks in it are characters; LF, CR and CRLF end a
  * record. What they would do with a damaged file is left to the reader: a record tells it what was odd.
  */
-export interface ScannedRecord {
-  readonly kind: 'record'
-  /** Where it begins, from 1. */
-  readonly line: number
-  readonly cells: readonly string[]
-  /** Lines behind its first one. */
-  readonly moreLines: number
-  /** A cell over several lines was closed in the middle of text. */
-  readonly isTorn: boolean
-  /** Where its text begins in this piece; negative: in an earlier one. */
-  readonly start: number
-  /** Behind its line end. */
-  readonly end: number
-}
-
-/** A line with nothing on it. */
-export interface EmptyLine {
-  readonly kind: 'empty'
-  readonly line: number
-}
-
-/** A line that was given up. */
-export interface SkippedLine {
-  readonly kind: 'skipped'
-  readonly line: number
-  readonly text: string
-}
-
-export type Scanned = ScannedRecord | EmptyLine | SkippedLine
-
 export interface Scanner {
   /** Up to the next event of this piece; null: the piece is used up. */
   next(): Scanned | null

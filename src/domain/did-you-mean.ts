@@ -1,7 +1,7 @@
 /**
  * The nearest known word to one that is not known: settings, columns, placeholders, file formats.
  * Near is an edit distance (insert, drop, change, swap neighbours) of at most a third of the word, so
- * that a guess helps and never surprises. Letter case, `-` and `_` do not count as differences.
+ * that a guess helps and never surprises. Letter case, `-` and `_`, and what nobody sees do not count.
  *
  * @returns the candidate as written, the first of equals; null when nothing is near
  */
@@ -19,8 +19,13 @@ export function didYouMean(word: string, candidates: readonly string[]): string 
   return nearest
 }
 
+/** Two that look the same are the same: composed characters, one kind of white space, nothing invisible. */
 function folded(word: string): string {
-  return word.toLowerCase().replaceAll('-', '_')
+  const plain = word
+    .normalize('NFC')
+    .replace(/\p{Cf}/gu, '')
+    .replace(/\s+/gu, ' ')
+  return plain.trim().toLowerCase().replaceAll('-', '_')
 }
 
 /** Edits from `a` to `b`, or `limit` when it is not less. */

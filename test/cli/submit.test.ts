@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { CATALOG, type Desk, openDesk, QUERY, terminal } from './setup.js'
@@ -77,6 +79,58 @@ test('the plan asks once about a filter that is nearly a documented one; every n
   expect(stderr).toContain('The API documents no filter "min_bmp": did you mean min_bpm?')
   await desk.work()
   expect(desk.simulator.paid()).toBe(2)
+})
+
+test('the plan says how the catalog was read, in one line', async () => {
+  await desk.file('list.tsv', 'My list of films\n\nid\ttitle\n1\t"Heroes" (live)\n')
+  const { stdout } = await desk.type(['submit', 'list.tsv', '--query', '{title}', '--dry-run'])
+  expect(stdout).toMatch(/^read as +tab-separated, no quoting, header on line 3$/m)
+  expect(stdout).toContain('"Heroes" (live) (limit 20)')
+  const named = await desk.type(['submit', 'list.tsv', '--query', '{title}', '--header-row', '3', '--dry-run'])
+  expect(named.stdout).toBe(stdout)
+  const plain = await desk.type([...SUBMIT, '--dry-run'])
+  expect(plain.stdout).not.toContain('read as')
+})
+
+describe('values that mean "no value"', () => {
+  const line = ['submit', 'nulls.csv', '--query', '{title}']
+  beforeEach(() => desk.file('nulls.csv', 'id,title\n1,Harbor\n2,NULL\n'))
+  const doubt = '1 value looks like "no value" and would be searched as words: NULL in {title} on line 3.'
+
+  test('are asked about, whatever they cost', async () => {
+    const asked = await desk.type(line, { answer: 'n' })
+    expect([asked.code, asked.stdout]).toEqual([4, expect.stringContaining(doubt)])
+    expect((await desk.type(line, { answer: 'y' })).code).toBe(0)
+    expect(await batches()).toMatchObject([{ name: 'nulls' }])
+  })
+
+  test('need --yes where nobody can be asked, and no question once their answers are known', async () => {
+    const refused = await desk.type(line)
+    expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining(`${doubt} Not a terminal. Pass --yes`)])
+    expect(await batches()).toEqual([])
+    expect((await desk.type([...line, '--yes'])).code).toBe(0)
+    await desk.work()
+    expect((await desk.type(line)).code).toBe(0)
+    expect(desk.simulator.paid()).toBe(2)
+  })
+})
+
+test('an export submitted again costs nothing, also one that is safe for spreadsheets', async () => {
+  await desk.file('own.csv', '\uFEFFsep=;\n@id;-notes;title\n=1;+x;=Harbor\n-2;"a;\r";＋Alley\n')
+  const line = ['--id', '@id', '--query', '{title} {-notes}', '--yes']
+  expect(await desk.json(['submit', 'own.csv', ...line, '--json'])).toMatchObject({ new: 2 })
+  await desk.work()
+  for (const safe of [[], ['--spreadsheet-safe']]) {
+    expect((await desk.type(['export', 'own', '--out', 'out.csv', ...safe])).code).toBe(0)
+    const text = await readFile(join(desk.dir, 'out.csv'), 'utf8')
+    const [mark, quote] = safe.length === 0 ? ['', ''] : ["'", "'"]
+    expect(text).toMatch(`\uFEFFsep=;\n${mark}@id;${quote}-notes;title;trackyard_status`)
+    expect(text).toContain(`\n-2;"a;\r";${mark}＋Alley;tagged`)
+    const again = await desk.json(['submit', 'out.csv', ...line, '--dry-run', '--json'])
+    expect(again).toMatchObject({ rows: 2, invalid: 0, new: 0, already_answered: 2 })
+  }
+  const refused = await desk.type(['export', 'own', '--format', 'jsonl', '--spreadsheet-safe'])
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('Add --format csv')])
 })
 
 test('the plan says that the queue is paused, without Redis too', async () => {
