@@ -55,18 +55,23 @@ export function collectDoubts(): Doubts {
 
 /** Sources: pandas' default NA values, SQL dumps, error values of spreadsheets. */
 const PLACEHOLDERS = new Set(
-  ['null', '(null)', '<null>', '[null]', 'none', 'nan', '-nan', 'nat', '<na>', 'n/a', 'na', 'undefined', 'nil'].concat([
-    '#n/a',
-    '#n/a n/a',
-    '#na',
-    '#nv',
-    '#n/d',
-    '#n/disp',
-    '1.#ind',
-    '-1.#ind',
-    '1.#qnan',
-    '-1.#qnan',
-  ]),
+  [
+    'null',
+    '(null)',
+    '<null>',
+    '[null]',
+    'none',
+    'nan',
+    '-nan',
+    'nat',
+    '<na>',
+    'n/a',
+    'na',
+    'undefined',
+    'nil',
+    '""',
+    "''",
+  ].concat(['#n/a', '#n/a n/a', '#na', '#nv', '#n/d', '#n/disp', '1.#ind', '-1.#ind', '1.#qnan', '-1.#qnan']),
 )
 /** `#REF!`, `#DIV/0!`, `#NAME?`, and what they are called in other languages. */
 const SHEET_ERROR = /^#[\p{Lu}\p{N}/_¡¿]{2,20}[!?]$/u

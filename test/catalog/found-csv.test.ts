@@ -209,6 +209,8 @@ describe('what every spreadsheet writes', () => {
         '#N/A in {title} on line 2, NULL in {title} on line 3, \\N in {title} on line 4, ….',
     ])
     expect(said).toHaveLength(8)
+    const empty = await read('id\ttitle\n1\t""\n', { name: 'x.tsv', template: '{title}' })
+    expect(empty.doubts.needConfirmation).toBe(true)
     const other = await read(text, { template: '{id}' })
     expect([other.doubts.needConfirmation, other.doubts.sentences()]).toEqual([false, []])
   })
