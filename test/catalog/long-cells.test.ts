@@ -46,7 +46,7 @@ describe('a quoted cell over many lines', () => {
   test('a line over 16 MB without quotation marks costs its own row', async () => {
     const rows = await load(`id,title\n1,${'x'.repeat(17 * MB)}\n2,b\n`)
     expect(rows.map((row) => row.request?.request.query ?? row.problem)).toEqual([
-      'line 2: expected a line of at most 16 MB, found one of 17.0 MB',
+      'line 2: expected a row of at most 16 MB, found one of 17.0 MB',
       'b music',
     ])
   })

@@ -256,7 +256,7 @@ describe('gzip', () => {
     clearInterval(timer)
     expect(rows.map((row) => row.problem ?? row.line)).toEqual([
       2,
-      'expected a line of at most 16 MB, found one of 300.0 MB',
+      'expected a row of at most 16 MB, found one of 300.0 MB',
       4,
     ])
     expect(peak - before).toBeLessThan(150 * 1024 * 1024)
