@@ -53,7 +53,7 @@ describe('Ctrl-C after something was let go, while Redis is fed: 5, what stands 
   })
 
   test('resume', async () => {
-    desk.simulator.fail({ match: 'Harbor', does: { status: 401 } })
+    desk.simulator.revokeKey()
     await desk.json(['submit', '-'], { stdin: '{"query":"Harbor"}' })
     await desk.work()
     const { code, stderr } = await desk.type(['resume'], interruptingAtOnce())

@@ -31,7 +31,7 @@ test('worker --healthy: 0 while a worker on this host says that it lives, 1 befo
   }
   expect(await healthy()).toBe(1)
   for (const id of ['elsewhere 1', `${HERE.trim()}2 1`]) {
-    await desk.redis.command('SET', `{trackyard}:worker:${id}`, '')
+    await desk.redis.command('SET', `{trackyard}:worker:${id}`, '', 'PX', '60000')
     await desk.redis.command('SADD', '{trackyard}:workers', id)
   }
   expect((await desk.json<{ queue: { workers: number } }>(['status'])).queue.workers).toBe(2)
