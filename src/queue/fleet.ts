@@ -28,13 +28,15 @@ return 0
 `
 
 /**
- * KEYS: the set of worker ids. ARGV: what a worker's key starts with, and the ids that are counted. A key without an end is
- * damaged: no worker writes such a one, and it would count for ever.
+ * KEYS: the set of worker ids. ARGV: what a worker's key starts with, the ids that are counted, and for how long a worker
+ * lives. No worker writes a key that never expires: a damaged one is given an end, or it would count for ever.
  */
 const COUNT_WORKERS = `
 local alive = 0
 for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  if redis.call('PTTL', ARGV[1] .. id) >= 0 then
+  local key = ARGV[1] .. id
+  if redis.call('TYPE', key).ok == 'string' then
+    if redis.call('PTTL', key) < 0 then redis.call('PEXPIRE', key, ARGV[3]) end
     if string.sub(id, 1, #ARGV[2]) == ARGV[2] then alive = alive + 1 end
   else redis.call('SREM', KEYS[1], id) end
 end
@@ -117,7 +119,8 @@ export function openFleet(parts: {
     leave: async (workerId) => {
       await redis.multi().del(workerKey(workerId)).srem(workersKey, workerId).exec()
     },
-    workers: async (idsFrom = '') => Number(await redis.eval(COUNT_WORKERS, 1, workersKey, workerKey(''), idsFrom)),
+    workers: async (idsFrom = '') =>
+      Number(await redis.eval(COUNT_WORKERS, 1, workersKey, workerKey(''), idsFrom, WORKER_LIVES_MS)),
     troubles: async (idsFrom = '') =>
       ((await redis.eval(TROUBLES, 1, workersKey, workerKey(''), idsFrom)) as string[]).flatMap(troubleOf),
     askToStop: async (at) => {

@@ -129,3 +129,54 @@ describe('warnings', () => {
     expect(warningsIn('')).toEqual([])
   })
 })
+
+describe('damaged values', () => {
+  const damages: readonly (readonly string[])[] = [
+    ['SET', 'garbage'],
+    ['RPUSH', 'garbage'],
+    ['HSET', 'a', 'b'],
+  ]
+  test.each(damages)('a lease replaced by %s %s is nobody’s, and can be taken and given back', async (...words) => {
+    const { fleet, prefix } = await open.queue()
+    const [verb = '', ...rest] = words
+    await redis.command(verb, `${prefix}:lease:feed`, ...rest)
+    await fleet.release('feed')
+    expect(await fleet.lease('feed', 60_000)).toBe(true)
+    expect(await (await open.queue({ prefix })).fleet.lease('feed', 60_000)).toBe(false)
+  })
+
+  test.each(damages)(
+    'a heartbeat replaced by %s %s counts for 15 seconds at most, and says nothing',
+    async (...words) => {
+      const { fleet, prefix } = await open.queue()
+      await fleet.beat({ id: 'alive', trouble: null })
+      await fleet.beat({ id: 'dead', trouble: null })
+      const [verb = '', ...rest] = words
+      await redis.command('DEL', `${prefix}:worker:dead`)
+      await redis.command(verb, `${prefix}:worker:dead`, ...rest)
+      expect(await fleet.troubles()).toEqual([])
+      await fleet.workers()
+      if (verb === 'SET') {
+        expect(await redis.command('PTTL', `${prefix}:worker:dead`)).toMatch(/^:\d+/)
+        await redis.command('PEXPIRE', `${prefix}:worker:dead`, '1')
+      }
+      await eventually('only the living one counts', async () => (await fleet.workers()) === 1)
+      await fleet.beat({ id: 'dead', trouble: null })
+      expect(await fleet.workers()).toBe(2)
+    },
+  )
+
+  test('keys that hold what was never written are named; those that are missing are not', async () => {
+    const { fleet, prefix } = await open.queue()
+    expect(await fleet.damage()).toEqual([])
+    await redis.command('SET', `${prefix}:search:wait`, 'garbage')
+    await redis.command('SET', `${prefix}:search:stalled-check`, '1')
+    await redis.command('SET', `${prefix}:search:job`, 'no key of the queue itself')
+    expect(await fleet.damage()).toEqual([`${prefix}:search:wait`, `${prefix}:search:stalled-check`])
+    await redis.command('SET', `${prefix}x:foreign`, 'stays')
+    await fleet.lease('restore', 60_000)
+    await fleet.clear('restore', 60_000)
+    expect(await fleet.damage()).toEqual([])
+    expect(await redis.command('KEYS', `${prefix}*`)).toMatch(/^\*2\r\n/)
+  })
+})
