@@ -27,6 +27,8 @@ export function undecodable(place: {
   readonly line: number
   /** Characters of that line before the first byte. */
   readonly before: number
+  /** There were characters beyond ASCII before, in UTF-8. */
+  readonly isForeign: boolean
 }): UsageError {
   const { name, bytes } = place
   const at = firstBad(bytes)
@@ -39,9 +41,10 @@ export function undecodable(place: {
   const shown = readings.map(({ encoding, text }) => `"${text}" in ${encoding}`).join(', ')
   const found = `${name}, line ${line}, character ${column}: expected UTF-8, found ${hex(run)}`
   if (best === undefined) return new UsageError(`${found}. Is it text? If so, name its encoding with --encoding.`)
-  const next = isMostlyUtf8(bytes)
-    ? 'Other lines are UTF-8: mend this one, or pass --encoding utf-8 to read the file without the rows that are not.'
-    : `Name the encoding that reads right: --encoding ${best.encoding}`
+  const next =
+    place.isForeign || isMostlyUtf8(bytes)
+      ? 'Other lines are UTF-8: mend this one, or pass --encoding utf-8 to read the file without the rows that are not.'
+      : `Name the encoding that reads right: --encoding ${best.encoding}`
   return new UsageError(`${found}: ${shown}. ${next}`)
 }
 

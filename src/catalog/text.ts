@@ -128,8 +128,10 @@ async function* strictly(pieces: AsyncIterable<Buffer>, name: string): AsyncGene
   let line = 1
   /** Characters of that line in earlier pieces. */
   let before = 0
+  let isForeign = false
   for await (const piece of wholeCharacters(pieces)) {
-    if (!isUtf8(piece)) throw undecodable({ name, bytes: piece, line, before })
+    if (!isUtf8(piece)) throw undecodable({ name, bytes: piece, line, before, isForeign })
+    isForeign ||= !isAscii(piece)
     yield withoutMarks(piece, line === 1 && before === 0)
     line += countLines(piece, 0, piece.length)
     const start = piece.lastIndexOf(LF) + 1

@@ -163,6 +163,13 @@ describe('bytes that are no UTF-8, while nobody has said what they are', () => {
     expect((await all(catalog.rows())).map((row) => row.problem !== undefined)).toEqual([false, false, true, false])
   })
 
+  test('the option that would garble the other lines is never advised, however far away they are', async () => {
+    const content = Buffer.concat([Buffer.from(`title\nCafé\n${'x\n'.repeat(400_000)}`), Buffer.from([0x92, 0x0a])])
+    const { message } = await refusal(() => rawRows(content))
+    expect(message).toContain('line 400003, character 1: expected UTF-8')
+    expect(message).toMatch(/Other lines are UTF-8: mend this one, or pass --encoding utf-8 /)
+  })
+
   test('control characters of windows-1252 read as Latin-1 are named with what was meant', async () => {
     const rows = await load('id,title,mood\n1,Don\u0092t stop,calm\n2,Alley,dark\n')
     expect(rows.map((row) => row.problem)).toEqual([
