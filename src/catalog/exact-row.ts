@@ -33,7 +33,9 @@ const ESCAPED_KEY = /"[^"\\]*\\[^"]*"\s*:/
 
 /** Whether JavaScript writes the value as it stands behind the key. */
 function isPlain(text: string, quotedKey: string, value: unknown): boolean {
-  if (typeof value === 'object' && value !== null) return !mayHoldExactNumber(text)
+  if (typeof value === 'object' && value !== null) {
+    return !innerKeys(value).some((key) => isThereTwice(text, JSON.stringify(key))) && !mayHoldExactNumber(text)
+  }
   if (typeof value !== 'number') return true
   const digits = String(value)
   const colon = text.indexOf(':', text.indexOf(quotedKey) + quotedKey.length) + 1
@@ -41,11 +43,21 @@ function isPlain(text: string, quotedKey: string, value: unknown): boolean {
   return text.startsWith(digits, start) && [',', '}'].includes(text[start + digits.length] ?? '')
 }
 
+function isThereTwice(text: string, quotedKey: string): boolean {
+  return text.includes(quotedKey, text.indexOf(quotedKey) + 1)
+}
+
+/** Of a row's own filters, say. */
+function innerKeys(value: unknown): string[] {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.keys(value) : []
+}
+
 function exactRow(row: RawRow & { readonly kind: 'object' }, used: readonly string[]): RawRow {
   try {
     const { value, repeated } = parseExactly(row.text)
-    const name = used.find((each) => repeated.has(each))
     const exact = { ...row, value: value as typeof row.value }
+    const inUse = used.flatMap((key) => [key, ...(Object.hasOwn(exact.value, key) ? innerKeys(exact.value[key]) : [])])
+    const name = inUse.find((each) => repeated.has(each))
     return name === undefined ? exact : { ...exact, problem: `expected one value for the key "${name}", found two` }
   } catch (error) {
     if (error instanceof RangeError) return { ...row, problem: 'expected one JSON object, found one nested too deep' }

@@ -216,6 +216,15 @@ describe('a key that comes late', () => {
   })
 })
 
+test('a filter that a row has twice is its problem', async () => {
+  const own = (filters: string) => queries(`{"query":"q","filters":${filters}}\n`, { ...json, template: null })
+  expect(await own('{"min_bpm":100,"min_bpm":120}')).toEqual([
+    'line 1: expected one value for the key "min_bpm", found two',
+  ])
+  expect(await own('{"min_bpm":100,"min_bpm":100}')).toEqual(['q'])
+  expect(await own('{"moods":["min_bpm"],"min_bpm":100}')).toEqual(['q'])
+})
+
 test('a key that a row has twice matters where it is used, and where the values differ', async () => {
   const text =
     '{"id":1,"title":"a","x":1,"x":2}\n{"id":2,"title":"b","title":"b"}\n{"id":3,"id":4,"title":"c"}\n{"id":5,"title":"e","album":{"title":"f"}}\n'
