@@ -143,10 +143,11 @@ function readAnswer(
   if (response.status < 200 || response.status > 299) return { response: received, frame: null }
   const frame = readFrame(received.text)
   if (frame !== null || response.end === 'too_large') return { response: received, frame }
-  // A Content-Length that is too short hides the end of an answer that is there.
+  // A Content-Length that is too short, or chunks that are none, hide what has come.
   const start = readResponseStart(wire())
   if (start === null || start.body.length <= response.body.length) return { response: received, frame }
   const hidden = receive({ ...response, body: start.body }, key, MAX_BODY_BYTES)
   const found = readFrame(hidden.text)
-  return found === null ? { response: received, frame } : { response: hidden, frame: found }
+  const isBetter = found !== null || response.body.length === 0
+  return isBetter ? { response: hidden, frame: found } : { response: received, frame }
 }

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { setImmediate as immediate } from 'node:timers/promises'
 import type { Connect } from './connect.js'
 import type { Headers } from './headers.js'
-import { isNotHttp, isRefusedHandshake, networkProblem } from './network-problem.js'
+import { isRefusedHandshake, networkProblem } from './network-problem.js'
 import { readResponseStart } from './response-start.js'
 import type { Turns } from './turns.js'
 
@@ -106,7 +106,7 @@ async function isUnspoiled(socket: Socket): Promise<boolean> {
 
 function converse(socket: Socket, request: ExchangeRequest, leftMs: number): Promise<Exchange> {
   return new Promise((resolve, reject) => {
-    let head: { status: number; headers: Headers } | null = null
+    let response: IncomingMessage | null = null
     const body: Buffer[] = []
     let bytes = 0
     let endTurn: (() => void) | null = null
@@ -119,31 +119,34 @@ function converse(socket: Socket, request: ExchangeRequest, leftMs: number): Pro
       cancel()
       endTurn?.()
       socket.destroy()
-      // Where the parser gave up, what it gave up at is kept too.
-      const start = head === null || isNotHttp(error) ? readResponseStart(wire.read()) : null
-      const parsed = head === null ? null : { ...head, body: Buffer.concat(body) }
-      const read = (start?.body.length ?? 0) > bytes ? start : (parsed ?? start)
+      const read =
+        response === null
+          ? readResponseStart(wire.read())
+          : { status: response.statusCode ?? 0, headers: response.headersDistinct, body: Buffer.concat(body) }
       const sent = !isRefusedHandshake(error)
       if (read === null) resolve({ kind: 'none', sent, problem })
       else resolve({ kind: 'response', response: { ...read, end, problem }, wire: wire.read })
     }
-    const fail = (error: unknown): void => finish('cut', networkProblem(error), error)
+    // What comes behind a response that is complete, garbage or a reset, is none of its business: its end is on the way.
+    const fail = (error: unknown): void => {
+      if (response?.complete !== true) finish('cut', networkProblem(error), error)
+    }
     const cancel = afterDeadline(leftMs, () => finish('cut', `no complete answer within ${request.timeoutMs} ms`))
 
-    const receive = (response: IncomingMessage): void => {
-      head = { status: response.statusCode ?? 0, headers: response.headersDistinct }
-      response.on('data', (chunk: Buffer) => {
+    const receive = (incoming: IncomingMessage): void => {
+      response = incoming
+      incoming.on('data', (chunk: Buffer) => {
         const room = request.maxBytes - bytes
         bytes += chunk.length
         body.push(chunk.length > room ? chunk.subarray(0, room) : chunk)
         if (chunk.length > room) finish('too_large', `more than ${request.maxBytes} bytes`)
         else if (bytes > LARGE_BYTES && endTurn === null) {
-          response.pause()
-          endTurn = request.largeAnswers.take(() => response.resume())
+          incoming.pause()
+          endTurn = request.largeAnswers.take(() => incoming.resume())
         }
       })
-      response.once('end', () => finish('whole', ''))
-      response.once('error', fail)
+      incoming.once('end', () => finish('whole', ''))
+      incoming.once('error', fail)
     }
 
     let sending: ClientRequest
@@ -167,12 +170,12 @@ function converse(socket: Socket, request: ExchangeRequest, leftMs: number): Pro
     // Before the parser, which may end all at the first bytes.
     sending.once('socket', () => socket.prependListener('data', wire.add))
     sending.once('response', receive)
-    sending.once('upgrade', (response) => {
-      receive(response)
+    sending.once('upgrade', (incoming) => {
+      receive(incoming)
       finish('whole', '')
     })
     sending.on('error', fail)
-    sending.once('close', () => finish('cut', 'connection lost'))
+    sending.once('close', () => fail(new Error('connection lost')))
     sending.end(request.body ?? undefined)
   })
 }

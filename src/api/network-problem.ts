@@ -47,11 +47,6 @@ function protocolProblem(code: string, message: string): string | null {
   }
 }
 
-/** The codes of Node's HTTP parser. */
-export function isNotHttp(error: unknown): boolean {
-  return errorCode(error).startsWith('HPE_')
-}
-
 /**
  * A server that wants a certificate of ours says so after our side of the handshake, when the request is on its way
  * already; it has not read it.

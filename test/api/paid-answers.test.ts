@@ -51,6 +51,11 @@ describe('an answer that is paid for is an answer, however it is dressed', () =>
       'with chunks that never end',
       `HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n${size.toString(16)}\r\n${whole}`,
     ],
+    ['followed by garbage', `${http(200, whole)}\0garbage`],
+    [
+      'in chunks, followed by garbage',
+      `HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n${size.toString(16)}\r\n${whole}\r\n0\r\n\r\n\0garbage`,
+    ],
     ['followed by another response', `${http(200, whole)}${http(200, '{"tracks":[]}')}`],
   ])('%s', async (_, bytes) => {
     expect((await callWith(bytes)).outcome).toEqual(answered)
@@ -62,6 +67,13 @@ describe('an answer that is paid for is an answer, however it is dressed', () =>
         socket.write('HTTP/1.1 100 Con')
         setImmediate(() => socket.write(`tinue\r\n\r\n${http(200, whole)}`))
       },
+      async (api) => expect((await api.search(request)).outcome).toEqual(answered),
+    )
+  })
+
+  test('followed by a reset', async () => {
+    await withApi(
+      (socket) => socket.write(http(200, whole), () => setTimeout(() => socket.resetAndDestroy(), 5)),
       async (api) => expect((await api.search(request)).outcome).toEqual(answered),
     )
   })
