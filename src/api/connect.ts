@@ -65,7 +65,7 @@ async function openTunnel(proxy: URL, target: URL, signal: AbortSignal): Promise
         new ProxyError(`the proxy ${proxy.host} refused: HTTP ${status} ${response.statusMessage ?? ''}`.trim() + hint),
       )
     })
-    asked.once('error', (error) => {
+    asked.on('error', (error) => {
       reject(new ProxyError(`the proxy ${proxy.host} cannot be reached: ${error.message}`, { cause: error }))
     })
     asked.end()

@@ -146,7 +146,7 @@ function converse(socket: Socket, request: ExchangeRequest, leftMs: number): Pro
         }
       })
       incoming.once('end', () => finish('whole', ''))
-      incoming.once('error', fail)
+      incoming.on('error', fail)
     }
 
     let sending: ClientRequest
