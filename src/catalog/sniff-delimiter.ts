@@ -35,28 +35,42 @@ export function sniffTable(sample: Sample, usual: string, mayHaveTitle: boolean)
   const readings = DIALECTS.map((dialect) => {
     const { delimiter } = dialect
     const { records } = sampleRecords(sample.text, dialect, { most: MOST, isAll: sample.isAll })
-    return { delimiter, records, ...widths(records), isUsual: delimiter === usual }
+    return { delimiter, records, isUsual: delimiter === usual, headerLine: 1, ...widths(records) }
   })
-  const [best] = readings
-    .filter(({ width }) => width > 1)
-    .sort((a, b) => b.share - a.share || b.width - a.width || Number(b.isUsual) - Number(a.isUsual))
-  if (mayHaveTitle && (best === undefined || best.share < FITS)) {
-    for (const { delimiter, records } of readings.toSorted((a, b) => Number(b.isUsual) - Number(a.isUsual))) {
-      const headerLine = lineBehindTitle(records, sample.text, delimiter)
-      if (headerLine !== null) return { delimiter, headerLine }
-    }
-  }
-  return { delimiter: best?.delimiter ?? null, headerLine: 1 }
+  const first = best(readings)
+  if (first !== null && (first.share >= FITS || !mayHaveTitle)) return first
+  const behindTitle = readings.flatMap(({ records, ...reading }) => {
+    const fitting = headersBehindTitle(records)
+      .filter((from) => !isProse(sample.text.slice(records[from]?.start), reading.delimiter))
+      .map((from) => ({ ...reading, headerLine: records[from]?.line ?? 1, ...widths(records.slice(from)), from }))
+      .find(({ share, width, from }) => {
+        const isNarrow = records.slice(0, from).every(({ cells }) => filled(cells) < width)
+        return share >= FITS && isNarrow
+      })
+    return fitting === undefined ? [] : [fitting]
+  })
+  return (mayHaveTitle ? best(behindTitle) : null) ?? first ?? { delimiter: null, headerLine: 1 }
 }
 
-/** The cells of the header, and the share of rows that have as many. */
+interface Reading extends Table {
+  readonly width: number
+  readonly share: number
+  readonly isUsual: boolean
+}
+
+function best(readings: readonly Reading[]): Reading | null {
+  const [found] = readings
+    .filter(({ width }) => width > 1)
+    .sort((a, b) => b.share - a.share || b.width - a.width || Number(b.isUsual) - Number(a.isUsual))
+  return found ?? null
+}
+
+/** The cells of the header, and the share of rows that it has names for. */
 function widths([header, ...rows]: readonly SampleRecord[]): { width: number; share: number } {
   const width = header?.cells.length ?? 0
   if (rows.length === 0) return { width, share: 0 }
-  return {
-    width,
-    share: rows.filter(({ cells }) => filled(cells) <= width && cells.length >= width).length / rows.length,
-  }
+  const fitting = rows.filter(({ cells }) => cells.length > 1 && filled(cells) <= width)
+  return { width, share: fitting.length / rows.length }
 }
 
 /** Cells without the empty ones at the end. */
@@ -67,31 +81,28 @@ function filled(cells: readonly string[]): number {
 const MOST_TITLE_RECORDS = 20
 
 /**
- * The line of the header where a title stands before it: narrow lines, then records that all have one width. What makes
- * a title of them is an empty line behind, a "#" before, or that they are sentences.
+ * Records that may be the header because those before them look like a title: with an empty line behind it, a "#" before
+ * each line of it, or sentences.
  */
-function lineBehindTitle(records: readonly SampleRecord[], text: string, delimiter: string): number | null {
-  const width = records.at(-1)?.cells.length ?? 0
-  const first = records.findLastIndex(({ cells }) => !isOfTable(cells, width)) + 1
-  const [header, row] = records.slice(first)
-  const titles = records.slice(0, first)
-  if (first === 0 || first > MOST_TITLE_RECORDS || header === undefined || row === undefined || width < 2) return null
-  if (header.cells.length !== width || titles.some(({ cells, moreLines }) => filled(cells) >= width || moreLines > 0)) {
-    return null
+function headersBehindTitle(records: readonly SampleRecord[]): number[] {
+  const found: number[] = []
+  let isComment = true
+  let isSentence = true
+  for (const [index, { cells, line, moreLines }] of records.slice(0, MOST_TITLE_RECORDS).entries()) {
+    const before = records[index - 1]
+    const isHeader = filled(cells) > 1 && !COMMENT.test(cells[0] ?? '')
+    const isBehindGap = before !== undefined && line > before.line + 1
+    if (before !== undefined && isHeader && (isBehindGap || isComment || isSentence)) found.push(index)
+    if (moreLines > 0) break
+    isComment &&= COMMENT.test(cells[0] ?? '')
+    isSentence &&= filled(cells) === 1 && SENTENCE.test(cells[0] ?? '')
   }
-  const [title] = titles
-  const last = titles.at(-1)
-  if (title === undefined || last === undefined) return null
-  if (header.cells.some((cell) => cell.trim() === '') || isProse(text.slice(header.start), delimiter)) return null
-  const isFollowedByGap = header.line > last.line + 1
-  const isComment = titles.every(({ cells }) => /^(#|\/\/)/.test(cells[0] ?? ''))
-  const isSentence = titles.every(({ cells }) => filled(cells) === 1 && /\S\s+\S+\s+\S/.test(cells[0] ?? ''))
-  return isFollowedByGap || isComment || isSentence ? header.line : null
+  return found
 }
 
-function isOfTable(cells: readonly string[], width: number): boolean {
-  return cells.length > 1 && filled(cells) <= width && cells.length >= width
-}
+/** Three words or more, and no separator of another dialect. */
+const SENTENCE = /^[^\t;|]*\S +[^\s;|]+ +[^\s;|][^\t;|]*$/
+const COMMENT = /^(#|\/\/)/
 
 /** Commas of sentences have a space behind them. */
 function isProse(text: string, delimiter: string): boolean {
