@@ -12,8 +12,9 @@ import type { Closers } from './closers.js'
 
 /**
  * Reads the whole store for damage: when a worker starts, and again when the file was written to (by us, that is once in
- * 16 MiB of log). SQLite itself notices damage only where it reads, and much of a store stays in its cache. A million rows with 300,000 answers (1.5 GB) take
- * 4 s, or 20 s from a cold disk, so a child process does it, at most a hundredth of the time.
+ * 16 MiB of log). SQLite itself notices damage only where it reads, and much of a store stays in its cache. A million
+ * rows with 300,000 answers (1.5 GB) take 4 s, or 20 s from a cold disk, so a child process does it, and beyond small
+ * stores at most a hundredth of the time.
  */
 const LOOK_EVERY_MS = 2000
 const SHORTEST_REST_MS = 2000
@@ -37,6 +38,8 @@ export async function startDamageCheck(
   async function check(): Promise<void> {
     if (store.trouble() !== null || performance.now() < nextAt || timeOfWrite(store.path) === writtenAt) return
     writtenAt = timeOfWrite(store.path)
+    // One at a time.
+    nextAt = Number.POSITIVE_INFINITY
     const startedAt = performance.now()
     try {
       problem = await checkInChild(store.path, ending.signal)

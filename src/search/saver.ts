@@ -27,14 +27,16 @@ const SHORTEST_MS = 100
 const LONGEST_MS = 5000
 /** Damage is noticed sooner in all but the largest stores. */
 const RECENT_MS = 60_000
-/** Some megabytes. */
 const MOST_RECENT = 500
+/** Of answers, in characters. */
+const LARGEST_RECENT = 16 * 1024 * 1024
 
 export function openSaver(parts: { readonly log: Logger; readonly clock: Clock }): Saver {
   const trouble = openTrouble('save', parts.clock)
   const failing = new Set<symbol>()
   const ends = new Map<symbol, UnsavedEnd>()
-  let recent: { readonly savedAtMs: number; readonly end: UnsavedEnd }[] = []
+  const recent: { readonly savedAtMs: number; readonly end: UnsavedEnd }[] = []
+  let recentChars = 0
   let waiting: (() => void)[] = []
 
   function failed(save: symbol, error: UnreachableError): void {
@@ -49,8 +51,17 @@ export function openSaver(parts: { readonly log: Logger; readonly clock: Clock }
   }
 
   function remember(end: UnsavedEnd): void {
-    const savedAtMs = parts.clock.monotonicMs()
-    recent = [...recent.filter((one) => savedAtMs - one.savedAtMs < RECENT_MS), { savedAtMs, end }].slice(-MOST_RECENT)
+    const now = parts.clock.monotonicMs()
+    recent.push({ savedAtMs: now, end })
+    recentChars += charsOf(end)
+    for (let [oldest] = recent; oldest !== undefined && isTooMuch(now - oldest.savedAtMs); [oldest] = recent) {
+      recentChars -= charsOf(oldest.end)
+      recent.shift()
+    }
+  }
+
+  function isTooMuch(ageMs: number): boolean {
+    return ageMs > RECENT_MS || recent.length > MOST_RECENT || recentChars > LARGEST_RECENT
   }
 
   function over(save: symbol): void {
@@ -89,4 +100,8 @@ export function openSaver(parts: { readonly log: Logger; readonly clock: Clock }
       while (failing.size > 0) await new Promise<void>((resolve) => waiting.push(resolve))
     },
   }
+}
+
+function charsOf({ end: { closing } }: UnsavedEnd): number {
+  return 'body' in closing ? (closing.body?.length ?? 0) : 0
 }

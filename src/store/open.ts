@@ -17,8 +17,9 @@ import { groupCommit } from './group-commit.js'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.js'
 import { notificationRecord } from './notifications.js'
 import { pauseRecord } from './pauses.js'
+import { refuseBesideRemains } from './remains.js'
 import { reports } from './reports.js'
-import { COPY_MARK, openRescue, remainsOf } from './rescue.js'
+import { openRescue } from './rescue.js'
 import type { Store } from './store.js'
 import { damageSentence, isBusy, isDamage, storeError } from './store-error.js'
 
@@ -121,20 +122,6 @@ function prepareFile(path: string, readOnly: boolean): void {
   refuseBesideRemains(path)
   makeDirectory(dirname(path))
   closeSync(openSync(path, 'a', 0o600))
-}
-
-/** What lies beside a store that is gone: a new, empty one in its place would hide that. */
-function refuseBesideRemains(path: string): void {
-  const remains = remainsOf(path)
-  if (remains.length === 0) return
-  const rescued = remains.filter((name) => name.includes(COPY_MARK))
-  const next =
-    rescued.length > 0
-      ? `${rescued.at(-1)} holds all that it held: remove ${path}-wal and -shm if they are there, rename it to ${path}, start again.`
-      : 'Restore a backup (docs/backup.md).'
-  throw new ConfigurationError(
-    `The store ${path} is gone, but ${remains.join(', ')} of it is still there. ${next} To begin a new store, move these files elsewhere.`,
-  )
 }
 
 /** One by one: in a file system that makes none (/proc), Node's own way to make all at once tries for ever. */

@@ -1,14 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, extname, join } from 'node:path'
 import type { StoreTrouble } from '../domain/store-trouble.js'
@@ -16,6 +6,7 @@ import { checkStore, makeSingleFile } from './check-store.js'
 import { type Connection, openConnection } from './connection.js'
 import { countOf } from './ledger.js'
 import { type Loss, type Rescued, sentenceFor } from './loss.js'
+import { COPY_MARK } from './remains.js'
 
 /**
  * Saves what only this process still has. A deleted or replaced file lives on until the last process closes it, and holds
@@ -35,10 +26,15 @@ export interface Rescue {
 
 /** A call that is still open then belongs to a process that died. */
 const CALLS_END_WITHIN_MS = 60_000
+/** A large store takes long to copy, and the disk stays full for a while. */
+const AGAIN_AFTER_MS = 60_000
+/** A copy that nobody has written to for so long was left by a process that died. */
+const COPY_IS_LEFT_AFTER_MS = 30_000
 
 export function openRescue(connection: Connection): Rescue {
   const { files } = connection
   let rescued: Rescued = { kind: 'not yet' }
+  let failedAt = Number.NEGATIVE_INFINITY
   let running: Promise<void> | null = null
 
   async function rescue(loss: Loss, last: boolean): Promise<void> {
@@ -65,9 +61,10 @@ export function openRescue(connection: Connection): Rescue {
   }
 
   async function copy(loss: Loss, last: boolean): Promise<void> {
+    if (!last && (performance.now() - failedAt < AGAIN_AFTER_MS || isBeingCopied(connection.path))) return
     const state = stateOf(connection)
     if (!last && countOf(connection, 'sent') > 0 && Date.now() - loss.since < CALLS_END_WITHIN_MS) return
-    const earlier = copiesOf(connection.path).find((path) => hasState(path, state))
+    const earlier = copiesOf(connection.path).find((copied) => hasState(copied, state))
     const path = earlier ?? (await copyBeside(connection, loss))
     // One that this process made before the last calls had ended.
     if (rescued.kind === 'copied' && rescued.path !== path) rmSync(rescued.path, { force: true })
@@ -83,6 +80,7 @@ export function openRescue(connection: Connection): Rescue {
     try {
       await rescue(loss, last)
     } catch (error) {
+      failedAt = performance.now()
       rescued = { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
     }
   }
@@ -124,38 +122,27 @@ function hasState(path: string, state: string): boolean {
   }
 }
 
-export const COPY_MARK = '.rescued-'
+const UNFINISHED = '.part'
 
-function copiesOf(path: string): string[] {
+/** By another worker: its copy will do. */
+function isBeingCopied(path: string): boolean {
+  return copiesOf(path, extname(path) + UNFINISHED).some((copy) => {
+    const written = statSync(copy, { throwIfNoEntry: false })?.mtimeMs ?? 0
+    return Date.now() - written < COPY_IS_LEFT_AFTER_MS
+  })
+}
+
+function copiesOf(path: string, ending = extname(path)): string[] {
   const beginning = basename(path, extname(path)) + COPY_MARK
   return placesFor(path).flatMap((directory) => {
     try {
       return readdirSync(directory)
-        .filter((name) => name.startsWith(beginning) && name.endsWith(extname(path)))
+        .filter((name) => name.startsWith(beginning) && name.endsWith(ending))
         .map((name) => join(directory, name))
     } catch {
       return []
     }
   })
-}
-
-/** Names of what a store left beside it: its log, copies that were rescued, ends of calls that it did not take. */
-export function remainsOf(path: string): string[] {
-  const directory = dirname(path)
-  if (!existsSync(directory)) return []
-  const name = basename(path)
-  const base = basename(path, extname(path))
-  const isLog = (file: string) => file === `${name}-wal` && statSync(join(directory, file)).size > 0
-  return readdirSync(directory)
-    .filter(
-      (file) =>
-        isLog(file) || isKept(file, `${base}${COPY_MARK}`, extname(path)) || isKept(file, `${base}.unsaved-`, '.jsonl'),
-    )
-    .sort()
-}
-
-function isKept(file: string, beginning: string, ending: string): boolean {
-  return file.startsWith(beginning) && file.endsWith(ending)
 }
 
 /** The directory may be gone or unwritable. */
@@ -179,7 +166,7 @@ async function copyInto(directory: string, connection: Connection, loss: Loss): 
   const ending = extname(connection.path)
   const moment = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
   const name = `${basename(connection.path, ending)}${COPY_MARK}${moment}-${process.pid}${ending}`
-  const unfinished = join(directory, `${name}.part`)
+  const unfinished = join(directory, name + UNFINISHED)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   // For its owner alone, like the store.
   closeSync(openSync(unfinished, 'wx', 0o600))

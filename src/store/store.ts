@@ -4,9 +4,9 @@ import type { BalanceWatch, Pause, PauseCause } from '../domain/pause-cause.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
-import type { StoreTrouble } from '../domain/store-trouble.js'
 import type { BatchRecord } from './batch.js'
 import type { CallLedger } from './call-ledger.js'
+import type { StoreHealth } from './health.js'
 import type { NotificationRecord } from './notifications.js'
 import type { Reports } from './report.js'
 
@@ -31,12 +31,11 @@ export type {
  * Errors: `UnreachableError` when the file is locked for too long or the disk is full; the caller
  * decides whether to wait. Anything else that is thrown is a bug.
  */
-export interface Store {
+export interface Store extends StoreHealth {
   /** Random, made with the file: how a Redis knows whose window it holds. */
   readonly id: string
-  /** Where the file is, for people. */
+  /** Where the file is and when it was made, for people. */
   readonly path: string
-  /** When it was made, for people. */
   readonly createdAt: string
   readonly batches: BatchRecord
   readonly feed: FeedRecord
@@ -47,18 +46,6 @@ export interface Store {
   readonly deadLetters: DeadLetterRecord
   readonly notifications: NotificationRecord
   readonly reports: Reports
-  /**
-   * Whether the files that are open are still the store, whole and in their place. Null: they are. Asked in microseconds. While
-   * they are not, nothing new is begun: claims and changes are refused with `UnreachableError`; the ends of calls are taken.
-   */
-  trouble(): StoreTrouble | null
-  /**
-   * Saves what only this process still has of a lost store. `last`: this process is about to close it. False: what was
-   * committed is not safe, since the store is damaged, or a copy could not be written.
-   */
-  rescue(last: boolean): Promise<boolean>
-  /** A check found it damaged: nothing new is begun. */
-  reportDamage(what: string): void
   close(): Promise<void>
 }
 
