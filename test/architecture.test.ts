@@ -204,6 +204,6 @@ describe('effects have one place', () => {
   })
 })
 
-test('no source file is longer than 300 lines', () => {
-  expect(sources.filter(({ lines }) => lines > 300).map(({ path, lines }) => `${path}: ${lines} lines`)).toEqual([])
+test('no source file is longer than 400 lines', () => {
+  expect(sources.filter(({ lines }) => lines > 400).map(({ path, lines }) => `${path}: ${lines} lines`)).toEqual([])
 })
