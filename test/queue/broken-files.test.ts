@@ -6,8 +6,8 @@ import {
   open as openFile,
   readdir,
   readFile,
-  rename,
   rm,
+  stat,
   symlink,
   truncate,
   writeFile,
@@ -23,6 +23,7 @@ import {
   startOrConnectPrivateRedis,
   stopPrivateRedis,
 } from '../../src/queue/private-redis.js'
+import { checkSocketPlace, makeSocketPlace, socketPathFor } from '../../src/queue/socket-place.js'
 import { smallDisk } from '../support/disk.js'
 import { ask } from '../support/redis.js'
 import { eventually, jobs, opener, range, recordingLogger } from './setup.js'
@@ -222,51 +223,41 @@ describe('where its files are not the cause, they stay', () => {
   })
 })
 
-describe('the socket of a data directory with a long path', () => {
+describe('the place of a socket that cannot lie beside the files', () => {
   const uid = process.getuid?.() ?? 0
-  const place = `/tmp/trackyard-batch-${uid}`
-  const aside = `${place}.of-the-test-${process.pid}`
-  let long = ''
-  beforeEach(async () => {
-    long = join(dir, 'a'.repeat(120))
-    await rename(place, aside).catch(() => {})
-  })
-  afterEach(async () => {
-    const running = await findPrivateRedis({ dataDir: long }).catch(() => null)
-    if (running !== null) await stopPrivateRedis({ dataDir: long })
-    await rm(place, { recursive: true, force: true })
-    await rename(aside, place).catch(() => {})
-  })
+  const place = () => join(dir, 'place')
+  const socket = () => join(place(), 'x.sock')
 
-  test('is in a directory that only its user can enter', async () => {
-    const { socketPath } = await startOrConnectPrivateRedis({ dataDir: long, log: silentLogger })
-    expect(socketPath.startsWith(`${place}/`)).toBe(true)
-    expect(Buffer.byteLength(socketPath)).toBeLessThanOrEqual(100)
-    expect(await findPrivateRedis({ dataDir: long })).toMatchObject({ socketPath })
+  test('is made for its user alone, and accepted from then on', async () => {
+    await makeSocketPlace(socket(), dataDir, uid)
+    expect((await stat(place())).mode & 0o777).toBe(0o700)
+    await makeSocketPlace(socket(), dataDir, uid)
+    await checkSocketPlace(socket(), dataDir, uid)
   })
 
   const strange: readonly (readonly [what: string, make: () => Promise<unknown>])[] = [
-    ['open to others', () => mkdir(place, { mode: 0o755 })],
-    ['a link', () => symlink(dir, place)],
-    ['a file', () => writeFile(place, '', { mode: 0o600 })],
-    ...(uid === 0 ? [['another user’s', () => anothers(place)] as const] : []),
+    ['open to others', () => mkdir(place(), { mode: 0o755 })],
+    ['a link to a directory of its own', async () => symlink(await mkdtemp(join(dir, 'own-')), place())],
+    ['a file', () => writeFile(place(), '', { mode: 0o600 })],
+    ['another user’s', () => mkdir(place(), { mode: 0o700 })],
   ]
-  test.each(strange)('is refused where that directory is %s: nothing is asked there', async (_, make) => {
+  test.each(strange)('is refused where it is %s', async (what, make) => {
     await make()
-    for (const use of [startOrConnectPrivateRedis, findPrivateRedis]) {
-      const refused = await use({ dataDir: long, log: silentLogger }).then(
-        () => null,
-        (error: unknown) => error,
+    const owner = what === 'another user’s' ? uid + 1 : uid
+    for (const look of [makeSocketPlace, checkSocketPlace]) {
+      await expect(look(socket(), dataDir, owner)).rejects.toThrow(UnreachableError)
+      await expect(look(socket(), dataDir, owner)).rejects.toThrow(
+        /is not a private directory of user \d+.*shorter path/,
       )
-      expect(refused).toBeInstanceOf(UnreachableError)
-      expect(String(refused)).toMatch(/is not a private directory of user \d+.*shorter path/)
     }
   })
 
-  async function anothers(path: string): Promise<void> {
-    await mkdir(path, { mode: 0o700 })
-    execFileSync('chown', ['65534', path])
-  }
+  test('is a fixed one under /tmp for each user, whatever the environment says', () => {
+    const long = `/home/${'a'.repeat(120)}`
+    expect(socketPathFor(long, 1000)).toMatch(/^\/tmp\/trackyard-batch-1000\/[0-9a-f]{16}\.sock$/)
+    expect(socketPathFor(long, 1001)).toMatch(/^\/tmp\/trackyard-batch-1001\//)
+    expect(socketPathFor('/home/me/redis', 1000)).toBe('/home/me/redis/redis.sock')
+  })
 })
 
 async function keptAside(): Promise<readonly string[]> {

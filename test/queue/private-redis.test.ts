@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { UnreachableError } from '../../src/domain/errors.js'
 import { silentLogger } from '../../src/domain/logger.js'
@@ -127,6 +127,7 @@ describe('start or connect', () => {
     const long = join(dir, 'a'.repeat(120))
     const first = await startOrConnectPrivateRedis({ dataDir: long, log })
     expect(Buffer.byteLength(first.socketPath)).toBeLessThanOrEqual(100)
+    expect((await stat(dirname(first.socketPath))).mode & 0o077).toBe(0)
     expect(await found(long)).toMatchObject({ pid: first.pid })
     expect(await stopPrivateRedis({ dataDir: long })).toBe(true)
   })
