@@ -31,8 +31,10 @@ export async function startOrConnectPrivateRedis(options: {
   readonly log: Logger
   /** The server program. Default redis-server. */
   readonly command?: string
+  /** One has run before. */
+  readonly again?: true
 }): Promise<PrivateRedis & { readonly started: boolean }> {
-  const { log, command = 'redis-server' } = options
+  const { log, command = 'redis-server', again = false } = options
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
   const files = await filesOf(await realpath(options.dataDir))
   return notingTrouble(files, async () => {
@@ -45,7 +47,10 @@ export async function startOrConnectPrivateRedis(options: {
       const found = await waitWhileLoading(files, log)
       if (found !== null) return { socketPath, pid: found, started: false }
       const pid = await startServer(files, command, log)
-      log.info({ redisPid: pid, socketPath, repeats: 'redis.started' }, 'the private Redis was started')
+      log.info(
+        { redisPid: pid, socketPath, repeats: again ? 'redis.started-again' : 'redis.started' },
+        'the private Redis was started',
+      )
       return { socketPath, pid, started: true }
     })
   })
@@ -102,7 +107,7 @@ export function keepPrivateRedis(options: {
 
   async function look(): Promise<void> {
     try {
-      const { started, pid } = await startOrConnectPrivateRedis({ dataDir, log })
+      const { started, pid } = await startOrConnectPrivateRedis({ dataDir, log, again: true })
       if (started)
         log.warn({ redisPid: pid, repeats: 'redis.restarted' }, 'the private Redis had died and was started again')
     } catch (error) {
