@@ -61,7 +61,10 @@ interface Reading extends Table {
 function best(readings: readonly Reading[]): Reading | null {
   const [found] = readings
     .filter(({ width }) => width > 1)
-    .sort((a, b) => b.share - a.share || b.width - a.width || Number(b.isUsual) - Number(a.isUsual))
+    .sort(
+      (a, b) =>
+        b.share - a.share || a.headerLine - b.headerLine || b.width - a.width || Number(b.isUsual) - Number(a.isUsual),
+    )
   return found ?? null
 }
 
