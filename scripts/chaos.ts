@@ -24,7 +24,7 @@ async function main(words: readonly string[]): Promise<number> {
   const interrupt = interruptSignal()
   try {
     progress.say(`${plan.steps.length} actions, ${plan.batches.length} batches: ${replay}`)
-    const { tally, evidence, dir, forget } = await run({
+    const { counters, evidence, dir, forget } = await run({
       plan,
       signal: interrupt.signal,
       onStep: progress.step,
@@ -33,7 +33,7 @@ async function main(words: readonly string[]): Promise<number> {
     progress.clear()
     const verdict = judge(evidence)
     for (const violation of verdict.violations) progress.say(`VIOLATION ${violation}`)
-    process.stdout.write(`${renderTable(tally, verdict)}\n`)
+    process.stdout.write(`${renderTable(counters, verdict)}\n`)
     const isBroken = verdict.violations.length > 0
     if (isBroken || options.keep) progress.say(`Store, logs and exports: ${dir}`)
     else await forget()

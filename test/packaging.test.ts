@@ -207,8 +207,8 @@ describe('the README', () => {
 
   test('every metric that it names is served', () => {
     const named = [...read('README.md').matchAll(/`(trackyard_[a-z_]+)`/g)].map((match) => match[1] ?? '')
-    const served = read('src/board/metrics.ts')
-    const exported = read('src/export/csv-lines.ts')
+    const served = read('src/web/metrics.ts')
+    const exported = read('src/catalog/csv-lines.ts')
     expect(named.length).toBeGreaterThan(20)
     expect(
       named.filter(

@@ -1,11 +1,11 @@
 import { silentLogger } from '../../src/domain/logger.js'
-import { startOrConnectPrivateRedis } from '../../src/queue/private-redis.js'
+import { startOrConnectPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
 import { QUERY, writeCatalog } from './catalog-file.js'
 import { BENCH_ENTRY } from './entry.js'
+import { onStage } from './environment.js'
 import { startFastServer } from './fast-server.js'
 import { type Bench, type Figure, median } from './figure.js'
 import { redisMemory } from './redis-memory.js'
-import { onStage } from './stage.js'
 
 /** A catalog of a million rows that all ask something else: planned, submitted, looked at. No worker runs. */
 export const million: Bench = {
@@ -15,21 +15,21 @@ export const million: Bench = {
     const rows = quick ? 100_000 : 1_000_000
     const server = await startFastServer(BENCH_ENTRY, 0)
     try {
-      return await onStage(server.url, {}, async (stage) => {
-        const small = await writeCatalog(stage.dir, 'small', rows / 10)
-        const catalog = await writeCatalog(stage.dir, 'million', rows)
+      return await onStage(server.url, {}, async (environment) => {
+        const small = await writeCatalog(environment.dir, 'small', rows / 10)
+        const catalog = await writeCatalog(environment.dir, 'million', rows)
         const command = (file: string, ...more: string[]) => ['submit', file, '--query', QUERY, '--json', ...more]
         say(`plan of ${rows} rows`)
-        const smallPlan = await stage.cli(command(small, '--dry-run'))
-        const plan = await stage.cli(command(catalog, '--dry-run'))
-        const redis = await startOrConnectPrivateRedis({ dataDir: stage.dataDir, log: silentLogger })
+        const smallPlan = await environment.cli(command(small, '--dry-run'))
+        const plan = await environment.cli(command(catalog, '--dry-run'))
+        const redis = await startOrConnectPrivateRedis({ dataDir: environment.dataDir, log: silentLogger })
         const empty = await redisMemory(redis.socketPath)
         say(`submit of ${rows} rows`)
-        const submit = await stage.cli(command(catalog, '--yes'))
+        const submit = await environment.cli(command(catalog, '--yes'))
         const filled = await redisMemory(redis.socketPath)
         say('status')
         const looks: number[] = []
-        for (let look = 0; look < 5; look += 1) looks.push((await stage.cli(['status', '--json'])).wallMs)
+        for (let look = 0; look < 5; look += 1) looks.push((await environment.cli(['status', '--json'])).wallMs)
         const queued = filled.jobs - empty.jobs
         return [
           figure(

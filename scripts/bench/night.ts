@@ -2,10 +2,10 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { QUERY, writeCatalog } from './catalog-file.js'
 import { BENCH_ENTRY } from './entry.js'
+import { onStage, type RunEnvironment } from './environment.js'
 import { startFastServer, untilCalls } from './fast-server.js'
 import type { Bench, Figure } from './figure.js'
 import { factsOf } from './process-facts.js'
-import { onStage, type Stage } from './stage.js'
 
 /**
  * A hundred thousand searches through one worker, its feeding and its other chores included: what a night costs in
@@ -20,11 +20,11 @@ export const night: Bench = {
     const searches = quick ? 10_000 : 100_000
     const server = await startFastServer(BENCH_ENTRY, 0)
     try {
-      return await onStage(server.url, { TRACKYARD_CONCURRENCY: String(CONCURRENCY) }, async (stage) => {
-        const catalog = await writeCatalog(stage.dir, 'night', searches)
-        await stage.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
+      return await onStage(server.url, { TRACKYARD_CONCURRENCY: String(CONCURRENCY) }, async (environment) => {
+        const catalog = await writeCatalog(environment.dir, 'night', searches)
+        await environment.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
         say(`one worker, ${searches} searches`)
-        const worker = await stage.startWorker()
+        const worker = await environment.startWorker()
         const { seconds } = await untilCalls(server, searches)
         const facts = factsOf(worker.pid)
         await worker.stop()
@@ -40,8 +40,8 @@ export const night: Bench = {
             `start included`,
           ),
           figure("a worker's resident memory afterwards", facts?.residentMb ?? null, 'MB', null, ''),
-          await exported(stage, 'csv', searches),
-          await exported(stage, 'jsonl', searches),
+          await exported(environment, 'csv', searches),
+          await exported(environment, 'jsonl', searches),
         ]
       })
     } finally {
@@ -50,9 +50,9 @@ export const night: Bench = {
   },
 }
 
-async function exported(stage: Stage, format: 'csv' | 'jsonl', rows: number): Promise<Figure> {
-  const out = join(stage.dir, `tagged.${format}`)
-  const { wallMs, facts } = await stage.cli(['export', '--format', format, '--out', out])
+async function exported(environment: RunEnvironment, format: 'csv' | 'jsonl', rows: number): Promise<Figure> {
+  const out = join(environment.dir, `tagged.${format}`)
+  const { wallMs, facts } = await environment.cli(['export', '--format', format, '--out', out])
   const megabytes = ((await stat(out)).size / 1e6).toFixed(0)
   return figure(
     `export as ${format.toUpperCase()}`,

@@ -1,9 +1,9 @@
 import { LIMIT_KINDS, type LimitKind } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
 import { QUERY, writeCatalog } from './catalog-file.js'
+import { onStage } from './environment.js'
 import type { Bench, Figure, Order } from './figure.js'
-import { type Fleet, runFleet } from './fleet.js'
-import { onStage } from './stage.js'
+import { runWorkers, type WorkerPlan } from './workers.js'
 
 /**
  * How much of a limit is used, and how often it is overstepped: against the simulator's three ways of counting a
@@ -12,7 +12,12 @@ import { onStage } from './stage.js'
  * by weighs more in a shorter interval, and a Retry-After is still whole seconds. At 300 they are true
  * ones, with the pace as it is learned from the API.
  */
-const FLEETS: readonly Fleet[] = [{ workers: 1 }, { workers: 2 }, { workers: 4 }, { workers: 'joining and leaving' }]
+const WORKER_PLANS: readonly WorkerPlan[] = [
+  { workers: 1 },
+  { workers: 2 },
+  { workers: 4 },
+  { workers: 'joining and leaving' },
+]
 const SCALES = [
   { perMinute: 10, minuteMs: 15_000, seconds: 120, atATime: 6 },
   { perMinute: 300, minuteMs: 60_000, seconds: 90, atATime: 3 },
@@ -26,7 +31,7 @@ export const pace: Bench = {
     const seen: Seen[] = []
     for (const scale of order.quick ? SCALES.slice(0, 1) : SCALES) {
       const kinds: readonly LimitKind[] = order.quick ? ['sliding'] : LIMIT_KINDS
-      const rows = kinds.flatMap((kind) => FLEETS.map((fleet) => ({ ...scale, kind, fleet })))
+      const rows = kinds.flatMap((kind) => WORKER_PLANS.map((workerPlan) => ({ ...scale, kind, workerPlan })))
       const seconds = order.quick ? scale.seconds / 4 : scale.seconds
       // Some rows at a time: they wait more than they work, but a busy machine starts late.
       for (let from = 0; from < rows.length; from += scale.atATime) {
@@ -44,7 +49,7 @@ interface Row {
   readonly perMinute: number
   readonly minuteMs: number
   readonly seconds: number
-  readonly fleet: Fleet
+  readonly workerPlan: WorkerPlan
 }
 
 interface Seen extends Row {
@@ -68,11 +73,11 @@ async function measured(row: Row): Promise<Seen> {
   const perRealMinute = (perMinute * MINUTE_MS) / minuteMs
   const settings = minuteMs === MINUTE_MS ? {} : { TRACKYARD_RATE_LIMIT: String(perRealMinute) }
   try {
-    return await onStage(simulator.url, settings, async (stage) => {
+    return await onStage(simulator.url, settings, async (environment) => {
       const enough = Math.ceil(((row.seconds + 60) / 60) * perRealMinute)
-      const catalog = await writeCatalog(stage.dir, 'pace', enough)
-      await stage.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
-      const { from, to } = await runFleet(stage, row.fleet, row.seconds * 1000)
+      const catalog = await writeCatalog(environment.dir, 'pace', enough)
+      await environment.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
+      const { from, to } = await runWorkers(environment, row.workerPlan, row.seconds * 1000)
       return { ...row, ...usage(simulator, row, from, to) }
     })
   } finally {
@@ -97,13 +102,13 @@ function usage(
 }
 
 function figures(seen: Seen): Figure[] {
-  const { kind, perMinute, minuteMs, fleet, calls, refused } = seen
+  const { kind, perMinute, minuteMs, workerPlan, calls, refused } = seen
   const scaled = minuteMs === MINUTE_MS ? 'true minutes' : `minutes of ${minuteMs / 1000} s`
-  const processes = fleet.workers === 1 ? '1 process' : `${fleet.workers} processes`
+  const processes = workerPlan.workers === 1 ? '1 process' : `${workerPlan.workers} processes`
   return [
     {
       bench: 'pace',
-      what: `${perMinute} a minute, ${kind}, ${fleet.workers === 'joining and leaving' ? fleet.workers : processes}`,
+      what: `${perMinute} a minute, ${kind}, ${workerPlan.workers === 'joining and leaving' ? workerPlan.workers : processes}`,
       value: seen.used * 100,
       unit: '% used',
       aim: { atLeast: 98 },
@@ -135,5 +140,5 @@ async function trueRun({ trueMinutes, say }: Order): Promise<readonly Figure[]> 
   if (trueMinutes === 0) return []
   say(`300 a minute for ${trueMinutes} minutes`)
   const row = { kind: 'sliding', perMinute: 300, minuteMs: MINUTE_MS, seconds: trueMinutes * 60 } as const
-  return figures(await measured({ ...row, fleet: { workers: 2 } }))
+  return figures(await measured({ ...row, workerPlan: { workers: 2 } }))
 }

@@ -1,6 +1,6 @@
+import { onStage } from './environment.js'
 import type { Bench } from './figure.js'
 import { median } from './figure.js'
-import { onStage } from './stage.js'
 
 /** What somebody waits for who only asks for help. */
 const LOOKS = 9
@@ -10,9 +10,9 @@ export const startUp: Bench = {
   name: 'start',
   about: 'the time that --help takes',
   run: () =>
-    onStage(NO_API, {}, async (stage) => {
+    onStage(NO_API, {}, async (environment) => {
       const looks: number[] = []
-      for (let look = 0; look < LOOKS; look += 1) looks.push((await stage.cli(['--help'])).wallMs)
+      for (let look = 0; look < LOOKS; look += 1) looks.push((await environment.cli(['--help'])).wallMs)
       return [
         {
           bench: 'start',

@@ -1,13 +1,13 @@
 import { silentLogger } from '../../src/domain/logger.js'
-import { startOrConnectPrivateRedis } from '../../src/queue/private-redis.js'
+import { startOrConnectPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
 import { BARE_WORKER } from './bare-worker.js'
 import { QUERY, writeCatalog } from './catalog-file.js'
 import { DOCUMENTED_LOOP } from './documented-loop.js'
 import { BENCH_ENTRY } from './entry.js'
+import { onStage, type RunEnvironment } from './environment.js'
 import { type FastServer, startFastServer, untilCalls } from './fast-server.js'
 import { type Bench, type Figure, median, type Order } from './figure.js'
 import { runRole } from './role.js'
-import { onStage, type Stage } from './stage.js'
 
 /**
  * Calls a second where nothing limits them, against a bare BullMQ worker and the documentation's loop. All of
@@ -53,11 +53,11 @@ async function against(order: Order, race: Race): Promise<Figure[]> {
   const server = await startFastServer(BENCH_ENTRY, race.latencyMs)
   const [ours, bare, looped]: [number[], number[], number[]] = [[], [], []]
   try {
-    await onStage(server.url, { TRACKYARD_CONCURRENCY: String(race.concurrency) }, async (stage) => {
+    await onStage(server.url, { TRACKYARD_CONCURRENCY: String(race.concurrency) }, async (environment) => {
       for (let turn = 1; turn <= (order.quick ? 1 : TURNS); turn += 1) {
         order.say(`${nameOf(race)}, turn ${turn}: bare worker, program, loop`)
-        bare.push(await bareCallsPerSecond(server, stage, searches, race.concurrency))
-        ours.push(await ourCallsPerSecond(server, stage, searches, `turn-${turn}`))
+        bare.push(await bareCallsPerSecond(server, environment, searches, race.concurrency))
+        ours.push(await ourCallsPerSecond(server, environment, searches, `turn-${turn}`))
         looped.push(await loopedCallsPerSecond(server, race.looped))
       }
     })
@@ -89,11 +89,16 @@ function figures(
   ]
 }
 
-async function ourCallsPerSecond(server: FastServer, stage: Stage, searches: number, name: string): Promise<number> {
-  const catalog = await writeCatalog(stage.dir, name, searches)
-  await stage.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
+async function ourCallsPerSecond(
+  server: FastServer,
+  environment: RunEnvironment,
+  searches: number,
+  name: string,
+): Promise<number> {
+  const catalog = await writeCatalog(environment.dir, name, searches)
+  await environment.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
   await server.reset()
-  const worker = await stage.startWorker()
+  const worker = await environment.startWorker()
   const { calls, seconds } = await untilCalls(server, searches)
   await worker.stop()
   return calls / seconds
@@ -101,11 +106,11 @@ async function ourCallsPerSecond(server: FastServer, stage: Stage, searches: num
 
 async function bareCallsPerSecond(
   server: FastServer,
-  stage: Stage,
+  environment: RunEnvironment,
   searches: number,
   concurrency: number,
 ): Promise<number> {
-  const { socketPath } = await startOrConnectPrivateRedis({ dataDir: stage.dataDir, log: silentLogger })
+  const { socketPath } = await startOrConnectPrivateRedis({ dataDir: environment.dataDir, log: silentLogger })
   await server.reset()
   await runRole(BENCH_ENTRY, [BARE_WORKER, server.url, socketPath, String(searches), String(concurrency)])
   const { calls, seconds } = await server.counted()

@@ -1,4 +1,4 @@
-import type { Dice } from './dice.js'
+import type { Random } from './random.js'
 
 /**
  * The catalogs of a run. Neighbours share searches, every one has a row that repeats an id (and so is
@@ -30,7 +30,7 @@ const KINDS = ['plain', 'capped', 'urgent', 'to be cancelled', 'first look'] as 
 const SHARED = 0.25
 
 /** @param questions how many different searches all of them need together, about */
-export function chaosBatches(dice: Dice, count: number, questions: number): readonly ChaosBatch[] {
+export function chaosBatches(random: Random, count: number, questions: number): readonly ChaosBatch[] {
   const each = Math.max(20, Math.round(questions / count))
   return Array.from({ length: count }, (_, index) => {
     const kind = KINDS[index % KINDS.length] ?? 'plain'
@@ -38,7 +38,7 @@ export function chaosBatches(dice: Dice, count: number, questions: number): read
     const first = Math.max(0, Math.round(index * each - (index === 0 ? 0 : each * SHARED)))
     const asked = (index + 1) * each - first
     const rows = Array.from({ length: Math.round(asked * 1.3) }, (_row, row) => {
-      const question = first + (row < asked ? row : dice.between(0, asked - 1))
+      const question = first + (row < asked ? row : random.between(0, asked - 1))
       return rowOf(`b${index + 1}-r${row + 1}`, question)
     })
     const twin = rows[0]

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ItemStatus } from '../../src/domain/states.js'
+import type { RowStatus } from '../../src/domain/states.js'
 import type { LoggedCall } from '../../src/simulator/call-log.js'
-import { type Audit, type AuditedCall, auditStore } from '../../src/store/audit.js'
+import { type Audit, type AuditedCall, auditStore } from './audit.js'
 import type { ChaosRow } from './batches.js'
-import type { Kill } from './crew.js'
-import type { Scene } from './perform.js'
+import { workerOf } from './environment.js'
+import type { Scene } from './execute.js'
 import type { Span } from './span.js'
-import { workerOf } from './stage.js'
+import type { Kill } from './workers.js'
 
 /** What four witnesses say about the same night: the server's log, the ledger, the queues, the exported files. */
 export interface Evidence {
@@ -17,7 +17,7 @@ export interface Evidence {
   /** What still moved when the time to settle was up. */
   readonly unsettled: readonly string[]
   /** What the processes did that they must not do. */
-  readonly misconduct: readonly string[]
+  readonly workerViolations: readonly string[]
   /** Processes that outlived the run. */
   readonly leftBehind: readonly string[]
   /** Times are epoch milliseconds, in all of these. */
@@ -58,13 +58,13 @@ export interface ExportedBatch {
 export interface ExportedLine {
   readonly position: number
   readonly id: string | null
-  readonly status: ItemStatus
+  readonly status: RowStatus
 }
 
 type Gathered = Pick<Evidence, 'server' | 'audit' | 'batches'>
 
 /** Taken while everything still stands and nothing moves. */
-export async function gather({ plan, stage, released }: Scene): Promise<Gathered> {
+export async function gather({ plan, environment, released }: Scene): Promise<Gathered> {
   const batches: ExportedBatch[] = []
   for (const { name, kind, rows } of plan.batches) {
     const id = released.get(name)
@@ -72,16 +72,16 @@ export async function gather({ plan, stage, released }: Scene): Promise<Gathered
       name,
       cancelled: kind === 'to be cancelled',
       expected: rows,
-      exported: id === undefined ? null : await exported(stage, id),
+      exported: id === undefined ? null : await exported(environment, id),
     })
   }
-  const server = stage.simulator.calls().map((call) => ({ ...call, worker: workerOf(call.keyId) }))
-  return { server, audit: auditStore(stage.storePath), batches }
+  const server = environment.simulator.calls().map((call) => ({ ...call, worker: workerOf(call.keyId) }))
+  return { server, audit: auditStore(environment.storePath), batches }
 }
 
-async function exported(stage: Scene['stage'], batch: number): Promise<readonly ExportedLine[] | null> {
-  const out = join(stage.dir, `batch-${batch}.jsonl`)
-  const { code } = await stage.command(['export', String(batch), '--format', 'jsonl', '--out', out])
+async function exported(environment: Scene['environment'], batch: number): Promise<readonly ExportedLine[] | null> {
+  const out = join(environment.dir, `batch-${batch}.jsonl`)
+  const { code } = await environment.command(['export', String(batch), '--format', 'jsonl', '--out', out])
   if (code !== 0) return null
   const lines = (await readFile(out, 'utf8')).split('\n').filter((line) => line !== '')
   return lines.map((line) => JSON.parse(line) as ExportedLine)

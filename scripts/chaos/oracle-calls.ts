@@ -1,5 +1,5 @@
 import { isCharged } from '../../src/domain/outcome.js'
-import type { AuditedCall } from '../../src/store/audit.js'
+import type { AuditedCall } from './audit.js'
 import type { Evidence, Match, ServerCall } from './evidence.js'
 import { begunTooEarly } from './oracle-overlap.js'
 import { callsWhilePaused, strangeUnknown, tooManyWithoutEnd } from './oracle-unknown.js'

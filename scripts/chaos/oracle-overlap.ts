@@ -1,4 +1,4 @@
-import type { AuditedCall } from '../../src/store/audit.js'
+import type { AuditedCall } from './audit.js'
 import type { Evidence, Match } from './evidence.js'
 
 /**

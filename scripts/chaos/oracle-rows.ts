@@ -1,4 +1,4 @@
-import type { ItemStatus, SearchState } from '../../src/domain/states.js'
+import type { RowStatus, SearchState } from '../../src/domain/states.js'
 import type { Evidence, ExportedBatch } from './evidence.js'
 
 /**
@@ -11,11 +11,11 @@ export interface RowFigures {
   readonly rowsWithTwoStatuses: number
 }
 
-const VERDICTS: readonly ItemStatus[] = ['tagged', 'no_match', 'dead']
+const VERDICTS: readonly RowStatus[] = ['tagged', 'no_match', 'dead']
 
 export function judgeRows(evidence: Evidence): { figures: RowFigures; violations: readonly string[] } {
   const statesByQuery = new Map(evidence.audit.searches.map(({ query, state }) => [query, state]))
-  const verdictByQuery = new Map<string, ItemStatus>()
+  const verdictByQuery = new Map<string, RowStatus>()
   const violations: string[] = []
   let rowsLost = 0
   let rowsWithTwoStatuses = 0
@@ -66,7 +66,7 @@ function linesOf(batch: ExportedBatch) {
 
 /** Null: this status is what the row's search makes of it. */
 function problemWith(
-  status: ItemStatus,
+  status: RowStatus,
   query: string | null,
   cancelled: boolean,
   state: SearchState | undefined,

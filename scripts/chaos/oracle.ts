@@ -43,7 +43,7 @@ export function judge(evidence: Evidence): Verdict {
       ...audit.damage.map((line) => `the store is damaged: ${line}`),
       ...audit.miscounts.map((line) => `the store miscounts: ${line}`),
       ...evidence.unsettled.map((line) => `not finished in time: ${line}`),
-      ...evidence.misconduct,
+      ...evidence.workerViolations,
       ...evidence.leftBehind.map((line) => `left behind: ${line}`),
     ],
   }

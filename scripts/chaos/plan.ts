@@ -1,6 +1,6 @@
 import type { FaultRule } from '../../src/simulator/fault-rule.js'
 import { type ChaosBatch, chaosBatches } from './batches.js'
-import { type Dice, openDice } from './dice.js'
+import { openDice, type Random } from './random.js'
 
 /**
  * What will be done to the program, and when, thrown before the run begins: the same seed and length
@@ -60,55 +60,59 @@ const WEIGHTS = {
 } as const satisfies Partial<Record<Action['do'], number>>
 
 export function planOf(seed: number, lastsMs: number): Plan {
-  const dice = openDice(seed)
+  const random = openDice(seed)
   const seconds = lastsMs / 1000
-  const batches = chaosBatches(dice, Math.max(5, Math.round(seconds / 20)), Math.round(seconds * QUESTIONS_PER_SECOND))
-  const steps = [...thrown(dice, lastsMs), ...lives(batches, lastsMs)]
+  const batches = chaosBatches(
+    random,
+    Math.max(5, Math.round(seconds / 20)),
+    Math.round(seconds * QUESTIONS_PER_SECOND),
+  )
+  const steps = [...thrown(random, lastsMs), ...lives(batches, lastsMs)]
   return { seed, lastsMs, batches, steps: steps.sort((one, other) => one.atMs - other.atMs) }
 }
 
-function thrown(dice: Dice, lastsMs: number): readonly Step[] {
+function thrown(random: Random, lastsMs: number): readonly Step[] {
   const steps: Step[] = []
   let atMs = 1500
   while (atMs < lastsMs) {
-    steps.push({ atMs, action: throwAction(dice, steps.length) })
-    atMs += dice.between(...GAP_MS)
+    steps.push({ atMs, action: throwAction(random, steps.length) })
+    atMs += random.between(...GAP_MS)
   }
   return steps
 }
 
-function throwAction(dice: Dice, number: number): Action {
-  const slot = dice.between(0, WORKERS - 1)
-  const kind = dice.weighed(WEIGHTS)
+function throwAction(random: Random, number: number): Action {
+  const slot = random.between(0, WORKERS - 1)
+  const kind = random.weighed(WEIGHTS)
   switch (kind) {
     case 'kill worker':
     case 'stop worker':
-      return { do: kind, slot, backAfterMs: dice.between(0, 600) }
+      return { do: kind, slot, backAfterMs: random.between(0, 600) }
     case 'freeze worker':
       // Beyond the lock; now and then beyond the time after which its call counts as lost.
-      return { do: kind, slot, forMs: dice.falls(0.25) ? dice.between(7000, 9000) : dice.between(3300, 4800) }
+      return { do: kind, slot, forMs: random.falls(0.25) ? random.between(7000, 9000) : random.between(3300, 4800) }
     case 'kill redis':
     case 'restart redis':
     case 'flush redis':
     case 'resume':
       return { do: kind }
     case 'remove jobs':
-      return { do: kind, count: dice.between(1, 20) }
+      return { do: kind, count: random.between(1, 20) }
     case 'fault':
-      return { do: kind, rule: throwFault(dice, number), forMs: dice.between(500, 3000) }
+      return { do: kind, rule: throwFault(random, number), forMs: random.between(500, 3000) }
     case 'empty the account':
-      return { do: kind, left: dice.between(0, 10), forMs: dice.between(500, 2000) }
+      return { do: kind, left: random.between(0, 10), forMs: random.between(500, 2000) }
     case 'pause':
-      return { do: kind, forMs: dice.between(500, 3000) }
+      return { do: kind, forMs: random.between(500, 3000) }
     case 'retry dead letters':
-      return { do: kind, by: dice.pick(['command line', 'board']) }
+      return { do: kind, by: random.pick(['command line', 'board']) }
     default:
       return kind satisfies never
   }
 }
 
-function throwFault(dice: Dice, number: number): FaultRule {
-  const kind = dice.weighed({
+function throwFault(random: Random, number: number): FaultRule {
+  const kind = random.weighed({
     'too many': 2,
     error: 3,
     overload: 1,
@@ -119,23 +123,23 @@ function throwFault(dice: Dice, number: number): FaultRule {
     spoilt: 2,
   })
   const id = `${kind}-${number}`
-  const rate = dice.between(5, 60) / 100
+  const rate = random.between(5, 60) / 100
   switch (kind) {
     case 'too many':
-      return { id, rate, does: { status: 429, headers: { 'retry-after': dice.pick(['1', '0']) } } }
+      return { id, rate, does: { status: 429, headers: { 'retry-after': random.pick(['1', '0']) } } }
     case 'error':
       // Now and then all of them: an outage.
-      return { id, rate: dice.falls(0.2) ? 1 : rate, does: { status: 500 } }
+      return { id, rate: random.falls(0.2) ? 1 : rate, does: { status: 500 } }
     case 'overload':
       return { id, rate, does: { status: 503, headers: { 'retry-after': '1' } } }
     case 'late':
-      return { id, rate, does: 'late', ms: dice.between(300, 2500) }
+      return { id, rate, does: 'late', ms: random.between(300, 2500) }
     case 'cut':
     case 'cut in the answer':
     case 'hang':
       return { id, rate, does: kind }
     case 'spoilt':
-      return { id, rate: rate / 4, does: dice.pick(['html', 'empty', 'truncated', 'not the shape']) }
+      return { id, rate: rate / 4, does: random.pick(['html', 'empty', 'truncated', 'not the shape']) }
     default:
       return kind satisfies never
   }

@@ -1,9 +1,9 @@
 import { readFile, realpath } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { silentLogger } from '../../src/domain/logger.js'
-import { openQueue } from '../../src/queue/open.js'
-import { serverFiles } from '../../src/queue/redis-server.js'
-import { stateOf } from '../../src/queue/redis-socket.js'
+import { openSearchQueue } from '../../src/queue/open-queue.js'
+import { serverFiles } from '../../src/queue/private-redis/redis-server.js'
+import { stateOf } from '../../src/queue/private-redis/redis-socket.js'
 import type { SearchQueue } from '../../src/queue/search-queue.js'
 
 /** The private Redis of a data directory, as somebody with a shell meets it. The workers start it again. */
@@ -33,7 +33,7 @@ export async function openVictim(dataDir: string): Promise<Victim> {
       if ((await stateOf(files.socketPath)).state !== 'up') return null
       let queue: SearchQueue | null = null
       try {
-        queue = await openQueue({ connection: files, log: silentLogger, patienceMs: 2000 })
+        queue = await openSearchQueue({ connection: files, log: silentLogger, patienceMs: 2000 })
         return await inTime(use(queue), 5000)
       } catch {
         return null

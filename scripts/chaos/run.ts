@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { OPEN_CALL_MARGIN_MS } from '../../src/search/handle.js'
+import { OPEN_CALL_MARGIN_MS } from '../../src/processing/process-search.js'
 import { openStore } from '../../src/store/open.js'
-import { type Crew, openCrew } from './crew.js'
+import { type Counters, emptyCounters } from './counters.js'
+import { CONCURRENCY, openEnvironment, REQUEST_TIMEOUT_MS } from './environment.js'
 import { type Evidence, gather } from './evidence.js'
-import { perform, type Scene } from './perform.js'
+import { execute, type Scene } from './execute.js'
 import { describeStep, type Plan, WORKERS } from './plan.js'
 import { openVictim, serverPids } from './private-redis.js'
 import { mend, settle } from './settle.js'
 import type { Span } from './span.js'
-import { CONCURRENCY, openStage, REQUEST_TIMEOUT_MS } from './stage.js'
-import { emptyTally, type Tally } from './tally.js'
+import { openWorkers, type Workers } from './workers.js'
 
 /** One run: break things by the plan, mend them, let the workers finish, gather what the witnesses say, end everything. */
 export interface RunOptions {
@@ -22,7 +22,7 @@ export interface RunOptions {
 }
 
 export interface Run {
-  readonly tally: Tally
+  readonly counters: Counters
   readonly evidence: Evidence
   readonly dir: string
   /** Removes what the run left on the disk. */
@@ -35,47 +35,47 @@ const PROGRESS_EVERY_MS = 500
 
 export async function run(options: RunOptions): Promise<Run> {
   const { plan } = options
-  const stage = await openStage(plan.seed)
-  const crew = openCrew(stage, WORKERS)
-  const tally = emptyTally()
+  const environment = await openEnvironment(plan.seed)
+  const workers = openWorkers(environment, WORKERS)
+  const counters = emptyCounters()
   const pauses: Span[] = []
   let gathered: Awaited<ReturnType<typeof finish>> | null = null
   try {
     const healing = new AbortController()
     // The first command makes the data directory.
-    await stage.command(['status'])
-    const redis = await openVictim(stage.dataDir)
+    await environment.command(['status'])
+    const redis = await openVictim(environment.dataDir)
     const scene: Scene = {
       plan,
-      stage,
-      crew,
-      tally,
+      environment,
+      workers,
+      counters,
       redis,
       released: new Map(),
       pauses,
       resumes: [],
       healing: healing.signal,
     }
-    crew.startAll()
-    await allStarted(crew, options.signal)
+    workers.startAll()
+    await allStarted(workers, options.signal)
     await breakThings(scene, options, healing)
     gathered = await finish(scene, options)
   } finally {
-    await crew.close()
-    await stage.close()
-    if (gathered === null) await stage.forget()
+    await workers.close()
+    await environment.close()
+    if (gathered === null) await environment.forget()
   }
-  const pids = [...crew.pids, ...(await serverPids(stage.dataDir))]
+  const pids = [...workers.pids, ...(await serverPids(environment.dataDir))]
   return {
-    tally,
-    dir: stage.dir,
-    forget: stage.forget,
+    counters,
+    dir: environment.dir,
+    forget: environment.forget,
     evidence: {
       ...gathered,
-      misconduct: crew.misconduct,
+      workerViolations: workers.workerViolations,
       leftBehind: pids.filter(lives).map((pid) => `process ${pid}`),
-      kills: crew.kills,
-      freezes: crew.freezes,
+      kills: workers.kills,
+      freezes: workers.freezes,
       pauses,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
       concurrency: CONCURRENCY,
@@ -85,11 +85,13 @@ export async function run(options: RunOptions): Promise<Run> {
 }
 
 /** @throws Error where the program cannot run at all: there is nothing to break */
-async function allStarted(crew: Crew, signal: AbortSignal): Promise<void> {
+async function allStarted(workers: Workers, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + STARTS_WITHIN_MS
-  while (crew.running() < WORKERS) {
-    if (performance.now() > deadline || crew.misconduct.length > 0) {
-      throw new Error(`The workers did not start: ${crew.misconduct[0] ?? `${crew.running()} of ${WORKERS} run`}`)
+  while (workers.running() < WORKERS) {
+    if (performance.now() > deadline || workers.workerViolations.length > 0) {
+      throw new Error(
+        `The workers did not start: ${workers.workerViolations[0] ?? `${workers.running()} of ${WORKERS} run`}`,
+      )
     }
     await sleep(100, undefined, { signal })
   }
@@ -105,7 +107,7 @@ async function breakThings(scene: Scene, options: RunOptions, healing: AbortCont
     for (const step of scene.plan.steps) {
       await untilMs(step.atMs)
       options.onStep(describeStep(step))
-      const done = perform(scene, step.action).finally(() => under.delete(done))
+      const done = execute(scene, step.action).finally(() => under.delete(done))
       under.add(done)
     }
     await untilMs(scene.plan.lastsMs)
@@ -122,7 +124,7 @@ async function finish(
 ): Promise<Awaited<ReturnType<typeof gather>> & Pick<Evidence, 'unsettled'>> {
   options.signal.throwIfAborted()
   await mend(scene)
-  const store = await openStore({ path: scene.stage.storePath, readOnly: true })
+  const store = await openStore({ path: scene.environment.storePath, readOnly: true })
   try {
     const unsettled = await settle(scene, store, {
       withinMs: SETTLES_WITHIN_MS,
@@ -135,9 +137,9 @@ async function finish(
   }
 }
 
-function progress({ tally, stage, crew }: Scene): string {
-  const { calls, paid } = stage.simulator.summary()
-  return `${tally.kills} kills, ${tally.freezes} freezes, ${tally.redisKills} Redis kills, ${tally.flushes} flushes; ${calls} calls, ${paid} paid; ${crew.running()} workers run`
+function progress({ counters, environment, workers }: Scene): string {
+  const { calls, paid } = environment.simulator.summary()
+  return `${counters.kills} kills, ${counters.freezes} freezes, ${counters.redisKills} Redis kills, ${counters.flushes} flushes; ${calls} calls, ${paid} paid; ${workers.running()} workers run`
 }
 
 function lives(pid: number): boolean {

@@ -1,22 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deadLetterIdOf, type SearchRef } from '../../src/domain/search-id.js'
 import type { Store } from '../../src/store/store.js'
-import { resume, type Scene } from './perform.js'
-import { PLENTY_OF_CREDITS } from './stage.js'
+import { PLENTY_OF_CREDITS } from './environment.js'
+import { resume, type Scene } from './execute.js'
 
 /**
  * The end of the chaos: everything that was broken is mended, and the workers get time to finish. What a night's
  * operator would do is done here too, and nothing more: `resume`, and `release --all` for capped batches.
  */
-export async function mend({ stage, crew, released, plan }: Scene): Promise<void> {
-  stage.simulator.heal()
-  stage.simulator.setCredits(PLENTY_OF_CREDITS)
-  crew.thawAll()
-  crew.startAll()
+export async function mend({ environment, workers, released, plan }: Scene): Promise<void> {
+  environment.simulator.heal()
+  environment.simulator.setCredits(PLENTY_OF_CREDITS)
+  workers.thawAll()
+  workers.startAll()
   for (const { name, kind } of plan.batches) {
     const id = released.get(name)
     if (id !== undefined && (kind === 'capped' || kind === 'first look')) {
-      await stage.command(['release', String(id), '--all', '--yes'])
+      await environment.command(['release', String(id), '--all', '--yes'])
     }
   }
 }

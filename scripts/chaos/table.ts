@@ -1,23 +1,23 @@
+import type { Counters } from './counters.js'
 import type { Verdict } from './oracle.js'
-import type { Tally } from './tally.js'
 
 /** The one table: what was done, what came of it, and last what must be zero. */
-export function renderTable(tally: Tally, { figures, violations }: Verdict): string {
+export function renderTable(counters: Counters, { figures, violations }: Verdict): string {
   const rows: readonly (readonly [string, number | string])[] = [
-    ['kills', tally.kills],
-    ['clean stops', tally.stops],
-    ['freezes', tally.freezes],
-    ['Redis kills', tally.redisKills],
-    ['Redis restarts', tally.redisRestarts],
-    ['flushes', tally.flushes],
-    ['jobs removed by hand', tally.jobsRemoved],
-    ['faults at the API', tally.faults],
-    ['account emptied', tally.emptied],
-    ['pauses', tally.pauses],
-    ['retries, command line', tally.retried],
-    ['retries, board', tally.retriedOnBoard],
+    ['kills', counters.kills],
+    ['clean stops', counters.stops],
+    ['freezes', counters.freezes],
+    ['Redis kills', counters.redisKills],
+    ['Redis restarts', counters.redisRestarts],
+    ['flushes', counters.flushes],
+    ['jobs removed by hand', counters.jobsRemoved],
+    ['faults at the API', counters.faults],
+    ['account emptied', counters.emptied],
+    ['pauses', counters.pauses],
+    ['retries, command line', counters.retried],
+    ['retries, board', counters.retriedOnBoard],
     ['calls', figures.calls],
-    ['calls open at kills', tally.openAtKills],
+    ['calls open at kills', counters.openAtKills],
     ['paid', figures.paid],
     ['paid twice', figures.paidTwice],
     ['unknown outcomes', figures.unknownOutcomes],

@@ -1,18 +1,18 @@
-import { followLimit } from '../account/pace.js'
-import { startBoard } from '../board/start-board.js'
+import { status } from '../batches/status.js'
 import type { Settings } from '../config/settings.js'
+import { pause } from '../control/pauses.js'
+import { applyRateLimit } from '../control/rate-limit.js'
+import { resumeByHand } from '../control/resume.js'
 import { systemClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
-import { checkEpoch } from '../feed/epoch.js'
-import { pause } from '../pauses/pause.js'
-import { resumeByHand } from '../pauses/resume.js'
-import { status } from '../status/status.js'
-import { startChores } from './chores.js'
-import { opening } from './closers.js'
-import { downChore } from './down.js'
-import { onceUnlocked } from './once-unlocked.js'
-import { openDelivery, openRecord } from './parts.js'
-import { endable, type Running } from './running.js'
+import { recoverRedis } from '../maintenance/redis-recovery.js'
+import { startScheduler } from '../maintenance/scheduler.js'
+import { startBoard } from '../web/start-board.js'
+import { withCleanup } from './cleanup.js'
+import { openConfiguredQueue, openConfiguredStore } from './parts.js'
+import { retryWhileLocked } from './retry-while-locked.js'
+import { deferred, type Service } from './service.js'
+import { stopTask } from './stop.js'
 import { saveTheRest, storeChore, WORKERS_COPY_WITHIN_MS } from './store-watch.js'
 import { version } from './version.js'
 
@@ -21,23 +21,23 @@ export async function startBoardProcess(
   settings: Settings,
   log: Logger,
   interrupted: AbortSignal,
-): Promise<Running & { readonly url: string }> {
-  return opening(async (closers) => {
+): Promise<Service & { readonly url: string }> {
+  return withCleanup(async (cleanup) => {
     const { now } = systemClock
     const startedAt = now()
-    const store = await onceUnlocked(() => openRecord(settings, log, closers), { log, interrupted })
-    const queue = await openDelivery(settings, log, closers)
+    const store = await retryWhileLocked(() => openConfiguredStore(settings, log, cleanup), { log, interrupted })
+    const queue = await openConfiguredQueue(settings, log, cleanup)
     const parts = { store, queue, log, now }
-    await checkEpoch({ ...parts, setPace: () => followLimit({ ...parts, rateLimit: settings.rateLimit }) })
+    await recoverRedis({ ...parts, setRate: () => applyRateLimit({ ...parts, rateLimit: settings.rateLimit }) })
     const { board } = settings
-    const { done, end } = endable()
-    const chores = startChores(
-      [storeChore(store, log, WORKERS_COPY_WITHIN_MS), downChore(queue, startedAt, end.well)],
+    const { done, end } = deferred()
+    const tasks = startScheduler(
+      [storeChore(store, log, WORKERS_COPY_WITHIN_MS), stopTask(queue, startedAt, end.well)],
       log,
       end.badly,
     )
-    closers.add(() => saveTheRest(parts, () => []))
-    closers.add(() => chores.stop())
+    cleanup.add(() => saveTheRest(parts, () => []))
+    cleanup.add(() => tasks.stop())
     const running = await startBoard({
       host: board.host,
       port: board.port,
@@ -55,15 +55,15 @@ export async function startBoardProcess(
       ready: async () => {
         const trouble = store.trouble()
         if (trouble !== null) return { ok: false, reason: trouble.cause }
-        const epoch = await queue.fleet.epoch()
-        return epoch === store.id
+        const owner = await queue.registry.owner()
+        return owner === store.id
           ? { ok: true, reason: 'ready' }
           : { ok: false, reason: "Redis does not hold this store's window (yet)" }
       },
       log,
       version: version(),
     })
-    closers.add(() => running.close())
-    return { url: running.url, stop: () => closers.closeAll(), done }
+    cleanup.add(() => running.close())
+    return { url: running.url, stop: () => cleanup.runAll(), done }
   })
 }

@@ -1,30 +1,30 @@
 import { Readable } from 'node:stream'
-import { followLimit } from '../account/pace.js'
-import { checkApi } from '../account/same-api.js'
+import { findBatch } from '../batches/find-batch.js'
+import { checkCaps, checkName } from '../batches/options.js'
+import { status } from '../batches/status.js'
+import type { StatusReport } from '../batches/status-report.js'
+import { load } from '../batches/submit.js'
+import { type Waited, waitFor } from '../batches/wait.js'
 import { compileRows } from '../catalog/compile-rows.js'
+import { exportedRow } from '../catalog/exported-row.js'
 import { openCatalog } from '../catalog/open-catalog.js'
 import { type Environment, readEnvironment } from '../config/env-file.js'
 import { loadSettings } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
+import { applyRateLimit } from '../control/rate-limit.js'
+import { checkApi } from '../control/same-api.js'
 import { systemClock } from '../domain/clock.js'
 import { UnreachableError, UsageError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import type { Filters } from '../domain/request.js'
-import type { ItemStatus, Priority } from '../domain/states.js'
-import { exportedRow } from '../export/exported-row.js'
-import { checkEpoch } from '../feed/epoch.js'
-import { feed } from '../feed/feeder.js'
+import type { Priority, RowStatus } from '../domain/states.js'
+import type { Tags } from '../domain/tags.js'
 import { limitRepeats } from '../log/limit-repeats.js'
-import type { StatusReport } from '../status/report.js'
-import { status } from '../status/status.js'
-import { type Waited, waitFor } from '../status/wait.js'
+import { feed } from '../maintenance/feeder.js'
+import { recoverRedis } from '../maintenance/redis-recovery.js'
 import type { Plan } from '../store/store.js'
-import { findBatch } from '../submit/batches.js'
-import { checkCaps, checkName } from '../submit/order.js'
-import { load } from '../submit/submit.js'
-import type { Tags } from '../tags/derive-tags.js'
-import { opening } from './closers.js'
-import { openDelivery, openRecord } from './parts.js'
+import { withCleanup } from './cleanup.js'
+import { openConfiguredQueue, openConfiguredStore } from './parts.js'
 
 /**
  * Batches from a script: what the command line does, as functions. A client spends nothing itself; a
@@ -96,7 +96,7 @@ export interface PlannedBatch extends SubmittedBatch {
 export interface Result {
   readonly position: number
   readonly id: string | null
-  readonly status: ItemStatus
+  readonly status: RowStatus
   /** Null unless tagged. */
   readonly tags: Tags | null
   /** Ids, best first. */
@@ -120,14 +120,14 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
 }
 
 async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> {
-  return opening(async (closers) => {
+  return withCleanup(async (cleanup) => {
     const { now } = systemClock
-    const store = await openRecord(settings, log, closers)
-    const queue = await openDelivery(settings, log, closers)
-    const setPace = () => followLimit({ store, queue, log, rateLimit: settings.rateLimit })
-    const parts = { store, queue, log, now, setPace }
+    const store = await openConfiguredStore(settings, log, cleanup)
+    const queue = await openConfiguredQueue(settings, log, cleanup)
+    const setRate = () => applyRateLimit({ store, queue, log, rateLimit: settings.rateLimit })
+    const parts = { store, queue, log, now, setRate }
     // Another store's Redis is found out now, not after something was released.
-    await checkEpoch(parts)
+    await recoverRedis(parts)
     let isClosed = false
     function requireOpen(): void {
       if (isClosed) throw new UsageError('This batch client is closed: open another one with openBatchClient().')
@@ -136,7 +136,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
     /** The batch is released and on record: where Redis is out of reach now, a worker feeds it later. */
     async function feedIfPossible(): Promise<void> {
       try {
-        if ((await checkEpoch(parts)) !== 'elsewhere') await feed(parts)
+        if ((await recoverRedis(parts)) !== 'elsewhere') await feed(parts)
       } catch (error) {
         if (!(error instanceof UnreachableError)) throw error
         log.warn(
@@ -225,7 +225,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       },
       async close() {
         isClosed = true
-        await closers.closeAll()
+        await cleanup.runAll()
       },
     }
   })

@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { ConfigurationError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
+import type { MaintenanceTask } from '../maintenance/scheduler.js'
 import type { Store } from '../store/store.js'
 import { damageSentence } from '../store/store-error.js'
-import type { Chore } from './chores.js'
-import type { Closers } from './closers.js'
+import type { Cleanup } from './cleanup.js'
 
 /**
  * Reads the whole store for damage: when a worker starts, and again when the file was written to (by us, that is once in
@@ -27,10 +27,10 @@ const ENTRY = fileURLToPath(new URL('../../workers/check-store.js', import.meta.
 /** @throws ConfigurationError for a store whose damage is found at once */
 export async function startDamageCheck(
   { store, log }: { readonly store: Pick<Store, 'path' | 'trouble' | 'reportDamage'>; readonly log: Logger },
-  closers: Closers,
-): Promise<Chore> {
+  cleanup: Cleanup,
+): Promise<MaintenanceTask> {
   const ending = new AbortController()
-  closers.add(() => ending.abort())
+  cleanup.add(() => ending.abort())
   let problem: string | null = null
   let writtenAt = Number.NaN
   let nextAt = 0

@@ -6,7 +6,7 @@ import { type ExitCode, ReportedError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { type Log, openLog } from '../log/log.js'
 import { runService } from './process.js'
-import type { Running } from './running.js'
+import type { Service } from './service.js'
 
 /** What a process brings along; entry points pass theirs, tests pass their own. */
 export interface Surroundings {
@@ -29,7 +29,7 @@ export function logOf(settings: Settings, stderr: NodeJS.WriteStream): Log {
 /** A whole long-running process, from settings to exit code. A configuration that cannot work is said in one go. */
 export async function runProcess(
   surroundings: Surroundings,
-  start: (settings: Settings, log: Logger, interrupted: AbortSignal) => Promise<Running>,
+  start: (settings: Settings, log: Logger, interrupted: AbortSignal) => Promise<Service>,
 ): Promise<ExitCode> {
   // A terminal that was closed must not end the process before its calls have.
   surroundings.stderr.on('error', () => {})
@@ -53,5 +53,5 @@ export async function runProcess(
 
 /** What ends a process is told whatever the level: a service that ends in silence is a riddle. */
 function onlyErrors({ stderr }: Surroundings): Logger {
-  return { ...silentLogger, error: (_facts, sentence) => void stderr.write(`${sentence}\n`) }
+  return { ...silentLogger, error: (_facts, message) => void stderr.write(`${message}\n`) }
 }

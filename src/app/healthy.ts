@@ -1,15 +1,15 @@
 import { hostname } from 'node:os'
 import type { Settings } from '../config/settings.js'
 import { silentLogger } from '../domain/logger.js'
-import { within } from '../domain/within.js'
-import { opening } from './closers.js'
-import { openRunningDelivery } from './parts.js'
+import { withTimeout } from '../domain/with-timeout.js'
+import { withCleanup } from './cleanup.js'
+import { openRunningQueue } from './parts.js'
 
 /**
  * What a container's health check asks. A worker says every few seconds, in Redis, that it lives; its id begins with the
  * host name, which is each container's own.
  */
-export const HERE = `${hostname()} `
+export const HOST_PREFIX = `${hostname()} `
 
 const ANSWER_WITHIN_MS = 5000
 
@@ -19,17 +19,17 @@ const ANSWER_WITHIN_MS = 5000
  * @throws UnreachableError when Redis does not answer
  */
 export async function workerLivesHere(settings: Settings): Promise<{ readonly ok: boolean; readonly reason: string }> {
-  return opening(async (closers) => {
-    const queue = await openRunningDelivery(settings, silentLogger, closers)
+  return withCleanup(async (cleanup) => {
+    const queue = await openRunningQueue(settings, silentLogger, cleanup)
     const [alive, troubles] =
       queue === null
         ? [0, []]
-        : await within(
+        : await withTimeout(
             ANSWER_WITHIN_MS,
-            Promise.all([queue.fleet.workers(HERE), queue.fleet.troubles(HERE)]),
-            `${queue.fleet.describe()} does not answer.`,
+            Promise.all([queue.registry.workers(HOST_PREFIX), queue.registry.writeFailures(HOST_PREFIX)]),
+            `${queue.registry.describe()} does not answer.`,
           )
-    await closers.closeAll()
+    await cleanup.runAll()
     if (alive === 0) return { ok: false, reason: 'No worker on this host has said in 15 s that it lives.' }
     const lost = troubles.find((trouble) => trouble.kind === 'lost')
     return lost === undefined

@@ -7,27 +7,31 @@ import { systemClock } from '../domain/clock.js'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { RedisAddress } from '../queue/address.js'
-import { openQueue } from '../queue/open.js'
-import { findPrivateRedis, privateRedisTrouble, startOrConnectPrivateRedis } from '../queue/private-redis.js'
+import { openSearchQueue } from '../queue/open-queue.js'
+import {
+  findPrivateRedis,
+  privateRedisTrouble,
+  startOrConnectPrivateRedis,
+} from '../queue/private-redis/private-redis.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import { type OpenOptions, openStore } from '../store/open.js'
 import { remainsOf } from '../store/remains.js'
 import type { Store } from '../store/store.js'
-import type { Closers } from './closers.js'
+import type { Cleanup } from './cleanup.js'
 import { version } from './version.js'
 
 /** Opens the parts that a process needs, from the settings; each registers its closer. */
 
 /** The record. Creates the data directory and the file when there is none. */
-export async function openRecord(
+export async function openConfiguredStore(
   settings: Settings,
   log: Logger,
-  closers: Closers,
+  cleanup: Cleanup,
   options: Pick<OpenOptions, 'patienceMs'> = {},
 ): Promise<Store> {
   refuseBesideRedis(settings)
   const store = await openStore({ path: storePath(settings), log, ...options })
-  closers.add(() => store.close())
+  cleanup.add(() => store.close())
   return store
 }
 
@@ -51,26 +55,22 @@ export function storePath(settings: Settings): string {
 }
 
 /** The delivery; starts the private Redis when no other is configured. */
-export async function openDelivery(settings: Settings, log: Logger, closers: Closers): Promise<SearchQueue> {
-  return openAt(await redisAddress(settings, log), settings, log, closers)
+export async function openConfiguredQueue(settings: Settings, log: Logger, cleanup: Cleanup): Promise<SearchQueue> {
+  return openAt(await redisAddress(settings, log), settings, log, cleanup)
 }
 
 /** The delivery if it can be had without starting anything; null when the private Redis does not run. */
-export async function openRunningDelivery(
-  settings: Settings,
-  log: Logger,
-  closers: Closers,
-): Promise<SearchQueue | null> {
-  if (settings.redisUrl !== null) return openAt({ url: settings.redisUrl.reveal() }, settings, log, closers)
+export async function openRunningQueue(settings: Settings, log: Logger, cleanup: Cleanup): Promise<SearchQueue | null> {
+  if (settings.redisUrl !== null) return openAt({ url: settings.redisUrl.reveal() }, settings, log, cleanup)
   const running = await findPrivateRedis({ dataDir: settings.dataDir })
-  return running === null ? null : openAt({ socketPath: running.socketPath }, settings, log, closers)
+  return running === null ? null : openAt({ socketPath: running.socketPath }, settings, log, cleanup)
 }
 
 /** Why the private Redis does not run although somebody tries to start it; null: nobody does. */
 export async function startTrouble(settings: Settings): Promise<UnreachableError | null> {
   if (settings.redisUrl !== null) return null
-  const sentence = await privateRedisTrouble({ dataDir: settings.dataDir })
-  return sentence === null ? null : new UnreachableError(sentence)
+  const message = await privateRedisTrouble({ dataDir: settings.dataDir })
+  return message === null ? null : new UnreachableError(message)
 }
 
 async function redisAddress(settings: Settings, log: Logger): Promise<RedisAddress> {
@@ -83,16 +83,16 @@ async function openAt(
   connection: RedisAddress,
   settings: Settings,
   log: Logger,
-  closers: Closers,
+  cleanup: Cleanup,
 ): Promise<SearchQueue> {
   const deadLetterLocks = { durationMs: settings.lockDurationMs, stalledIntervalMs: settings.stalledIntervalMs }
-  const queue = await openQueue({ connection, log, deadLetterLocks })
-  closers.add(() => queue.close())
+  const queue = await openSearchQueue({ connection, log, deadLetterLocks })
+  cleanup.add(() => queue.close())
   return queue
 }
 
 /** The API. @throws ConfigurationError when there is no key. */
-export function openCaller(settings: Settings, closers: Closers): Api {
+export function openConfiguredApi(settings: Settings, cleanup: Cleanup): Api {
   const key = requireApiKey(settings)
   const api = openApi({
     baseUrl: settings.apiUrl,
@@ -102,6 +102,6 @@ export function openCaller(settings: Settings, closers: Closers): Api {
     userAgent: `trackyard-batch/${version()}`,
     clock: systemClock,
   })
-  closers.add(() => api.close())
+  cleanup.add(() => api.close())
   return api
 }

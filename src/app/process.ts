@@ -1,7 +1,7 @@
 import { type ExitCode, ReportedError, UsageError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { isHangUpIgnored, leaveClosedTerminal } from './hang-up.js'
-import { ASKED_TO_END, type Running } from './running.js'
+import { ASKED_TO_END, type Service } from './service.js'
 
 /**
  * The life of a long-running process: start, wait for a signal or a reason to end, stop within the grace, exit
@@ -9,7 +9,7 @@ import { ASKED_TO_END, type Running } from './running.js'
  * itself up when `interrupted`, by throwing its reason.
  */
 export async function runService(
-  start: (interrupted: AbortSignal) => Promise<Running>,
+  start: (interrupted: AbortSignal) => Promise<Service>,
   options: { readonly log: Logger; readonly graceMs: number },
 ): Promise<ExitCode> {
   const interrupt = interruptSignal()
@@ -102,7 +102,7 @@ export function interruptSignal(): { readonly signal: AbortSignal; dispose(): vo
  * For as long as nobody asked for an `interruptSignal`: a command that has only just begun, or has nothing to end
  * cleanly. It says a word and exits with 1; 130 is kept for a second signal.
  */
-export function exitAtSignal(say: (sentence: string) => void): void {
+export function exitAtSignal(say: (message: string) => void): void {
   let isEnding = false
   onStopSignals((name, atOnce) => {
     if (process.listenerCount(name) > 1) {

@@ -1,20 +1,20 @@
 import { randomUUID } from 'node:crypto'
-import { takeApi } from '../account/same-api.js'
 import type { Settings } from '../config/settings.js'
+import { takeApi } from '../control/same-api.js'
 import { systemClock } from '../domain/clock.js'
 import type { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import { within } from '../domain/within.js'
-import { keepPrivateRedis } from '../queue/private-redis.js'
+import { withTimeout } from '../domain/with-timeout.js'
+import { keepPrivateRedis } from '../queue/private-redis/private-redis.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 import { isStoreLocked } from '../store/store-error.js'
-import { type Closers, opening } from './closers.js'
-import { isAskedToStop } from './down.js'
-import { HERE } from './healthy.js'
-import { onceUnlocked } from './once-unlocked.js'
-import { openCaller, openDelivery, openRecord } from './parts.js'
-import { type Running, stoppedBefore } from './running.js'
+import { type Cleanup, withCleanup } from './cleanup.js'
+import { HOST_PREFIX } from './healthy.js'
+import { openConfiguredApi, openConfiguredQueue, openConfiguredStore } from './parts.js'
+import { retryWhileLocked } from './retry-while-locked.js'
+import { type Service, stoppedBefore } from './service.js'
+import { isStopRequested } from './stop.js'
 import { type WorkerIdentity, workWith } from './worker.js'
 
 /**
@@ -25,36 +25,36 @@ export async function startWorker(
   settings: Settings,
   log: Logger,
   interrupted: AbortSignal = new AbortController().signal,
-): Promise<Running> {
-  const identity = { workerId: HERE + randomUUID(), startedAt: systemClock.now() }
-  return opening(async (closers) => {
-    const api = openCaller(settings, closers)
-    const unlocked = await openRecordOf(settings, log, closers).catch(nullIfLocked)
-    const queue = await openDelivery(settings, log, closers)
+): Promise<Service> {
+  const identity = { workerId: HOST_PREFIX + randomUUID(), startedAt: systemClock.now() }
+  return withCleanup(async (cleanup) => {
+    const api = openConfiguredApi(settings, cleanup)
+    const unlocked = await openStoreOf(settings, log, cleanup).catch(nullIfLocked)
+    const queue = await openConfiguredQueue(settings, log, cleanup)
     if (settings.redisUrl === null) {
       const keeper = keepPrivateRedis({ dataDir: settings.dataDir, log })
-      closers.add(() => keeper.stop())
+      cleanup.add(() => keeper.stop())
     }
     const store =
       unlocked ??
-      (await onceUnlocked(() => openRecordOf(settings, log, closers), {
+      (await retryWhileLocked(() => openStoreOf(settings, log, cleanup), {
         log,
         interrupted,
-        locked: waitAsWorker(queue, identity, closers),
+        locked: waitAsWorker(queue, identity, cleanup),
       }).catch(nullIfAskedToStop))
-    if (store === null) return stoppedBefore(closers)
+    if (store === null) return stoppedBefore(cleanup)
     // It counts the others before it joins them.
-    if (unlocked === null) await queue.fleet.leave(identity.workerId)
-    return workWith({ settings, log, store, queue, api, ...identity }, closers)
+    if (unlocked === null) await queue.registry.unregister(identity.workerId)
+    return workWith({ settings, log, store, queue, api, ...identity }, cleanup)
   })
 }
 
 /** The record of this worker's API. */
-function openRecordOf(settings: Settings, log: Logger, closers: Closers): Promise<Store> {
-  return opening(async (own) => {
-    const store = await openRecord(settings, log, own)
+function openStoreOf(settings: Settings, log: Logger, cleanup: Cleanup): Promise<Store> {
+  return withCleanup(async (own) => {
+    const store = await openConfiguredStore(settings, log, own)
     await takeApi({ store, apiUrl: settings.apiUrl })
-    closers.add(() => own.closeAll())
+    cleanup.add(() => own.runAll())
     return store
   })
 }
@@ -62,16 +62,16 @@ function openRecordOf(settings: Settings, log: Logger, closers: Closers): Promis
 class AskedToStop extends Error {}
 
 /** Who waits for the store is seen as a worker that cannot write to it, and is asked to stop like any. */
-function waitAsWorker(queue: SearchQueue, { workerId, startedAt }: WorkerIdentity, closers: Closers) {
+function waitAsWorker(queue: SearchQueue, { workerId, startedAt }: WorkerIdentity, cleanup: Cleanup) {
   const since = systemClock.now()
-  closers.add(() => queue.fleet.leave(workerId).catch(() => {}))
+  cleanup.add(() => queue.registry.unregister(workerId).catch(() => {}))
   return async ({ message }: UnreachableError): Promise<void> => {
     const look = async (): Promise<boolean> => {
-      await queue.fleet.beat({ id: workerId, trouble: { kind: 'claim', since, cause: message } })
-      return isAskedToStop(queue, startedAt)
+      await queue.registry.heartbeat({ id: workerId, trouble: { kind: 'claim', since, cause: message } })
+      return isStopRequested(queue, startedAt)
     }
     // Nobody asks through a Redis that is away.
-    const asked = await within(REDIS_ANSWERS_MS, look(), 'Redis is away.').catch(() => false)
+    const asked = await withTimeout(REDIS_ANSWERS_MS, look(), 'Redis is away.').catch(() => false)
     if (asked) throw new AskedToStop()
   }
 }

@@ -1,9 +1,9 @@
 import type { Logger } from '../domain/logger.js'
+import type { MaintenanceTask } from '../maintenance/scheduler.js'
+import type { SearchProcessor } from '../processing/process-search.js'
+import { writeUnsaved } from '../processing/unsaved.js'
 import type { SearchQueue } from '../queue/search-queue.js'
-import type { SearchHandler } from '../search/handle.js'
-import { writeUnsaved } from '../search/unsaved.js'
 import type { Store } from '../store/store.js'
-import type { Chore } from './chores.js'
 
 /**
  * In every process that keeps the store open: logs when it is lost and when it is back, and saves what only
@@ -15,7 +15,11 @@ const LOOK_EVERY_MS = 1000
 export const WORKERS_COPY_WITHIN_MS = 10_000
 
 /** @param rescuesAfterMs how long after the loss */
-export function storeChore(store: Pick<Store, 'trouble' | 'rescue'>, log: Logger, rescuesAfterMs: number): Chore {
+export function storeChore(
+  store: Pick<Store, 'trouble' | 'rescue'>,
+  log: Logger,
+  rescuesAfterMs: number,
+): MaintenanceTask {
   let said: string | null = null
   return {
     name: 'look whether the store is in its place',
@@ -34,12 +38,12 @@ export function storeChore(store: Pick<Store, 'trouble' | 'rescue'>, log: Logger
 
 type Known = {
   readonly store: Pick<Store, 'calls'>
-  readonly queue: Pick<SearchQueue, 'fleet'>
+  readonly queue: Pick<SearchQueue, 'registry'>
 }
 
 /** Redis remembers how far the store had come. Said once: from then on it remembers what there is. */
 export async function warnOfOlderStore({ store, queue, log }: Known & { readonly log: Logger }): Promise<void> {
-  const missing = (await queue.fleet.latestCall()) - (await store.calls.latest())
+  const missing = (await queue.registry.latestCall()) - (await store.calls.latest())
   if (missing <= 0) return
   log.warn(
     { event: 'store.older', missing },
@@ -50,13 +54,13 @@ export async function warnOfOlderStore({ store, queue, log }: Known & { readonly
 
 /** @see warnOfOlderStore */
 export async function rememberLatestCall({ store, queue }: Known): Promise<void> {
-  await queue.fleet.keepLatestCall(await store.calls.latest())
+  await queue.registry.keepLatestCall(await store.calls.latest())
 }
 
 /** The last thing before the store is closed: nothing that is paid for ends with this process. */
 export async function saveTheRest(
   parts: { readonly store: Pick<Store, 'id' | 'path' | 'trouble' | 'rescue'>; readonly log: Logger },
-  unsaved: SearchHandler['unsaved'],
+  unsaved: SearchProcessor['unsaved'],
 ): Promise<void> {
   const { store, log } = parts
   const isSafe = store.trouble() === null || (await store.rescue(true))

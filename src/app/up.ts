@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { ConfigurationError, type ExitCode, type ReportedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import { ASKED_TO_END, endable, type Running } from './running.js'
+import { ASKED_TO_END, deferred, type Service } from './service.js'
 
 /**
  * Everything on one machine: a worker and the board as children of this process. One that ends unasked is started
@@ -19,8 +19,8 @@ const LIVED_MS = 60_000
 export async function startUp(
   options: { readonly children: readonly ChildName[]; readonly env: NodeJS.ProcessEnv },
   log: Logger,
-): Promise<Running> {
-  const { done, end } = endable()
+): Promise<Service> {
+  const { done, end } = deferred()
   const children = options.children.map((name) => keepChild(name, options.env, log, end))
   let stopping: Promise<void> | null = null
   return {

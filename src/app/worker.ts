@@ -1,32 +1,32 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pRetry from 'p-retry'
-import { checkAccount } from '../account/check.js'
-import { followLimit } from '../account/pace.js'
-import { type Refreshed, refreshAccount } from '../account/refresh.js'
-import { takeApi } from '../account/same-api.js'
-import { openSharedKey } from '../account/shared-key.js'
-import { openWebhook } from '../announce/webhook.js'
 import type { Api } from '../api/client.js'
+import { retryOne } from '../batches/retry.js'
 import type { Settings } from '../config/settings.js'
-import { retryOne } from '../dead-letters/redrive.js'
+import { type Refreshed, refreshAccount } from '../control/account.js'
+import { checkAccount } from '../control/check.js'
+import { syncThrottle } from '../control/pauses.js'
+import { applyRateLimit } from '../control/rate-limit.js'
+import { takeApi } from '../control/same-api.js'
+import { openSharedKey } from '../control/shared-key.js'
 import { systemClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
-import { checkEpoch } from '../feed/epoch.js'
-import { followRows } from '../pauses/pause.js'
+import { recoverRedis } from '../maintenance/redis-recovery.js'
+import { startScheduler } from '../maintenance/scheduler.js'
+import { openWebhook } from '../maintenance/webhook.js'
+import { createSearchProcessor, OPEN_CALL_MARGIN_MS } from '../processing/process-search.js'
+import { recordUnsaved } from '../processing/unsaved.js'
 import type { SearchQueue } from '../queue/search-queue.js'
-import { OPEN_CALL_MARGIN_MS, searchHandler } from '../search/handle.js'
-import { recordUnsaved } from '../search/unsaved.js'
 import type { Store } from '../store/store.js'
-import { startChores } from './chores.js'
-import type { Closers } from './closers.js'
+import type { Cleanup } from './cleanup.js'
 import { startDamageCheck } from './damage-check.js'
-import { downChore, isAskedToStop } from './down.js'
-import { HERE } from './healthy.js'
-import { sayHello } from './hello.js'
-import { endable, type Running, stoppedBefore } from './running.js'
+import { HOST_PREFIX } from './healthy.js'
+import { LEASES, maintenanceTasks } from './maintenance-tasks.js'
+import { deferred, type Service, stoppedBefore } from './service.js'
+import { logStartup } from './startup-log.js'
+import { isStopRequested, stopTask } from './stop.js'
 import { saveTheRest, storeChore, warnOfOlderStore } from './store-watch.js'
-import { LEASES, workerChores } from './worker-chores.js'
 
 export interface WorkerIdentity {
   readonly workerId: string
@@ -46,32 +46,32 @@ export interface WorkerParts extends Partial<WorkerIdentity> {
  * The worker on parts that are open: sees that they belong together, sets Redis right if it has lost anything, then takes
  * searches until it is stopped. What it opens itself it closes through `closers`.
  */
-export async function workWith(opened: WorkerParts, closers: Closers): Promise<Running> {
+export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<Service> {
   const { settings, log, store, queue, api } = opened
   const parts = { store, queue, api, log, now: systemClock.now }
-  const { workerId = HERE + randomUUID(), startedAt = parts.now() } = opened
+  const { workerId = HOST_PREFIX + randomUUID(), startedAt = parts.now() } = opened
   await takeApi({ store, apiUrl: settings.apiUrl })
-  const damageCheck = await startDamageCheck(parts, closers)
+  const damageCheck = await startDamageCheck(parts, cleanup)
   await recordUnsaved(parts)
-  const { done, end } = endable()
+  const { done, end } = deferred()
 
-  const setPace = () => followLimit({ ...parts, rateLimit: settings.rateLimit })
-  while ((await checkEpoch({ ...parts, setPace })) === 'elsewhere') await sleep(200)
+  const setRate = () => applyRateLimit({ ...parts, rateLimit: settings.rateLimit })
+  while ((await recoverRedis({ ...parts, setRate })) === 'elsewhere') await sleep(200)
   await warnOfOlderStore(parts)
   const account = await firstAccount(() => refreshAccount(parts))
   // Where others work, one of them keeps the pace; see worker-chores.ts.
-  if ((await queue.fleet.workers()) === 0) await setPace()
-  await followRows(parts)
-  closers.add(() => queue.fleet.leave(workerId).catch(() => {}))
+  if ((await queue.registry.workers()) === 0) await setRate()
+  await syncThrottle(parts)
+  cleanup.add(() => queue.registry.unregister(workerId).catch(() => {}))
   // Before it says that it has started: `down` waits for the workers that it knows.
-  await queue.fleet.beat({ id: workerId, trouble: null })
+  await queue.registry.heartbeat({ id: workerId, trouble: null })
   // Asked while it was starting, which may have taken long: it must not make a call.
-  if (await isAskedToStop(queue, startedAt)) return stoppedBefore(closers)
-  await sayHello({ settings, log, store, queue, account })
+  if (await isStopRequested(queue, startedAt)) return stoppedBefore(cleanup)
+  await logStartup({ settings, log, store, queue, account })
 
   const stopping = new AbortController()
   const sharedKey = openSharedKey({ store, clock: systemClock })
-  const handler = searchHandler({
+  const handler = createSearchProcessor({
     store,
     api,
     log,
@@ -82,15 +82,15 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
     heard: sharedKey.heard,
   })
   let isSaving = false
-  closers.add(async () => {
+  cleanup.add(async () => {
     isSaving = true
     await saveTheRest(parts, handler.unsaved).finally(() => {
       isSaving = false
     })
   })
-  const chores = startChores(
+  const tasks = startScheduler(
     [
-      ...workerChores({
+      ...maintenanceTasks({
         ...parts,
         settings,
         webhook: settings.webhookUrl === null ? null : openWebhook({ url: settings.webhookUrl.reveal(), log }),
@@ -98,37 +98,37 @@ export async function workWith(opened: WorkerParts, closers: Closers): Promise<R
         workerId,
         sharedKey,
         // What ails the store itself comes before what a write met.
-        trouble: () => store.trouble() ?? handler.trouble(),
+        trouble: () => store.trouble() ?? handler.writeFailure(),
       }),
       storeChore(store, log, 0),
       damageCheck,
-      downChore(queue, startedAt, end.well),
+      stopTask(queue, startedAt, end.well),
     ],
     log,
     end.badly,
   )
-  closers.add(() => Promise.all(LEASES.map((chore) => queue.fleet.release(chore).catch(() => {}))))
-  closers.add(() => {
+  cleanup.add(() => Promise.all(LEASES.map((task) => queue.registry.release(task).catch(() => {}))))
+  cleanup.add(() => {
     stopping.abort()
-    return chores.stop()
+    return tasks.stop()
   })
   const parking = await queue.deadLetters.work({ retry: async (ref) => void (await retryOne(parts, ref)) })
-  closers.add(() => parking.stop(settings.shutdownGraceMs))
+  cleanup.add(() => parking.stop(settings.shutdownGraceMs))
   const searches = await queue.searches.work({
     concurrency: settings.concurrency,
     lockDurationMs: settings.lockDurationMs,
     stalledIntervalMs: settings.stalledIntervalMs,
     openCallMaxAgeMs: settings.requestTimeoutMs + OPEN_CALL_MARGIN_MS,
     handle: handler.handle,
-    onBuried: () => chores.kick('move dead letters'),
+    onDeadLetter: () => tasks.kick('move dead letters'),
   })
-  closers.add(async () => {
+  cleanup.add(async () => {
     log.info({}, 'calls in flight finish, the rest goes back')
     const { unfinished } = await searches.stop(settings.shutdownGraceMs)
     if (unfinished === 0) log.info({}, 'nothing in hand any more')
     else log.warn({ unfinished }, 'the grace has ended with calls in flight; each is listed as of unknown outcome')
   })
-  return { stop: () => closers.closeAll(), done, isSaving: () => isSaving }
+  return { stop: () => cleanup.runAll(), done, isSaving: () => isSaving }
 }
 
 const FIRST_ACCOUNT_MS = 5000

@@ -9,7 +9,14 @@ import { filterProblem, found, limitProblem } from './filters.js'
 import { listInObject, listPath } from './json-shape.js'
 import { watchKeys } from './keys.js'
 import { plainText, unprintable } from './plain-text.js'
-import { hasInk, noQueryColumn, type Question, type QuestionReader, questionReader, scalarText } from './question.js'
+import {
+  hasInk,
+  noQueryColumn,
+  type RowRequest,
+  type RowRequestReader,
+  rowRequestReader,
+  scalarText,
+} from './row-request.js'
 import { requireColumn, TEMPLATE } from './template.js'
 
 /**
@@ -39,14 +46,14 @@ export function compileRows(rules: RowRules): AsyncIterable<LoadedRow> {
   const { catalog, limit, filters } = rules
   const problem = (limit === undefined ? null : limitProblem(limit)) ?? (filters && filterProblem(filters)) ?? null
   if (problem !== null) throw new UsageError(`${problem}.`)
-  const question = questionReader(catalog, rules.template, { limit, filters })
+  const question = rowRequestReader(catalog, rules.template, { limit, filters })
   const id = idReader(catalog, rules.idColumn ?? null)
   return loadedRows(rules, question, id)
 }
 
 async function* loadedRows(
   { catalog, template, idColumn, doubts }: RowRules,
-  question: QuestionReader,
+  question: RowRequestReader,
   id: IdReader,
 ): AsyncGenerator<LoadedRow, void, undefined> {
   const exact = exactRows(id.name === null ? question.names : [...question.names, id.name])
@@ -83,13 +90,13 @@ async function* loadedRows(
 }
 
 /** @param question null for a row that is not searched */
-function note(row: RawRow, question: QuestionReader | null, doubts: Doubts): void {
+function note(row: RawRow, question: RowRequestReader | null, doubts: Doubts): void {
   const { line } = row
   if (question !== null) for (const found of question.placeholders(row)) doubts.addPlaceholder({ line, ...found })
   if (row.kind === 'cells' && row.rowsInside !== undefined) doubts.addRowsInside({ line, rows: row.rowsInside })
 }
 
-function requestOf(question: Question): SearchRequest | { problem: string } {
+function requestOf(question: RowRequest): SearchRequest | { problem: string } {
   if ('problem' in question) return question
   const request = canonicalRequest(question)
   if (!hasInk(request.query)) return { problem: 'expected a query, found an empty one' }

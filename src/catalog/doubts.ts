@@ -8,7 +8,7 @@ export interface Doubts {
   /** Lines inside a quoted cell look like rows. */
   addRowsInside(found: { readonly line: number; readonly rows: number }): void
   /** Sentences for the plan. */
-  sentences(): readonly string[]
+  messages(): readonly string[]
   /** Whether searches would be paid for that nobody may want. */
   readonly needConfirmation: boolean
 }
@@ -30,22 +30,22 @@ export function collectDoubts(): Doubts {
       insideCount++
       if (inside.length < SHOWN) inside.push(found)
     },
-    sentences() {
-      const sentences: string[] = []
+    messages() {
+      const messages: string[] = []
       if (placeholderCount > 0) {
         const examples = placeholders.map(({ line, column, value }) => `${value} in {${column}} on line ${line}`)
-        sentences.push(
+        messages.push(
           `${placeholderCount} ${placeholderCount === 1 ? 'value looks' : 'values look'} like "no value" and would be searched as words: ` +
             `${examples.join(', ')}${placeholderCount > SHOWN ? ', …' : ''}.`,
         )
       }
       for (const { line, rows } of inside) {
-        sentences.push(
+        messages.push(
           `The row on line ${line} has a quoted cell in which ${rows} ${rows === 1 ? 'line looks' : 'lines look'} like rows: is a quotation mark missing?`,
         )
       }
-      if (insideCount > SHOWN) sentences.push(`… and ${insideCount - SHOWN} more such rows.`)
-      return sentences
+      if (insideCount > SHOWN) messages.push(`… and ${insideCount - SHOWN} more such rows.`)
+      return messages
     },
     get needConfirmation() {
       return placeholderCount > 0

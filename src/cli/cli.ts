@@ -16,7 +16,7 @@ export interface Cli {
   /** Progress, questions, what went wrong: stderr. */
   say(text: string): void
   /** A dim line on stderr. */
-  whisper(text: string): void
+  detail(text: string): void
   /** Whether somebody wants to see stack traces. Known for sure once the settings are read. */
   debug: boolean
 }
@@ -33,7 +33,7 @@ export function openCli(io: Io): Cli {
     print: (text) => write(io.stdout, `${terminalSafe(text, true)}\n`),
     printJson: (document, stringify = indented) => write(io.stdout, `${stringify(document)}\n`),
     say: (text) => write(io.stderr, `${terminalSafe(text)}\n`),
-    whisper: (text) => write(io.stderr, `${errorPaint.dim(terminalSafe(text))}\n`),
+    detail: (text) => write(io.stderr, `${errorPaint.dim(terminalSafe(text))}\n`),
     debug: io.env.TRACKYARD_LOG_LEVEL === 'debug',
   }
 }

@@ -1,10 +1,10 @@
 import { type ExitCode, UnreachableError } from '../domain/errors.js'
-import { checkEpoch } from '../feed/epoch.js'
-import { type FeedParts, feed } from '../feed/feeder.js'
+import { type FeedParts, feed } from '../maintenance/feeder.js'
+import { recoverRedis } from '../maintenance/redis-recovery.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Cli } from './cli.js'
 import { orAborted } from './interrupt.js'
-import { epochParts, type Session } from './session.js'
+import { recoveryParts, type Session } from './session.js'
 
 /**
  * Filling Redis's window at once, so that work begins now and not at the next chore of a worker. Redis is opened
@@ -18,13 +18,13 @@ export interface Feeding {
 
 /** @throws ConfigurationError when this Redis holds another store's window; the signal's reason when it is aborted */
 export async function openFeeding(cli: Cli, session: Session, signal: AbortSignal): Promise<Feeding> {
-  const { openDelivery } = await import('../app/parts.js')
+  const { openConfiguredQueue } = await import('../app/parts.js')
   // Before it is opened: what opens after the end would stay open.
   signal.throwIfAborted()
   const open = async () => {
-    const queue = await openDelivery(session.settings, session.log, session.closers)
+    const queue = await openConfiguredQueue(session.settings, session.log, session.cleanup)
     // Elsewhere: another process is restoring this Redis now and feeds it afterwards.
-    return { queue, isOurs: (await checkEpoch(epochParts(session, queue))) !== 'elsewhere' }
+    return { queue, isOurs: (await recoverRedis(recoveryParts(session, queue))) !== 'elsewhere' }
   }
   try {
     const { queue, isOurs } = await orAborted(open(), signal)
@@ -37,7 +37,7 @@ export async function openFeeding(cli: Cli, session: Session, signal: AbortSigna
 
 async function fill(parts: FeedParts & { readonly queue: SearchQueue }, isOurs: boolean): Promise<number> {
   if (isOurs) await feed(parts)
-  return parts.queue.fleet.workers()
+  return parts.queue.registry.workers()
 }
 
 async function unlessAway(cli: Cli, work: Promise<number>): Promise<number | null> {

@@ -1,21 +1,21 @@
 import { UnreachableError } from '../domain/errors.js'
-import type { Gate } from '../queue/search-queue.js'
+import type { Throttle } from '../queue/search-queue.js'
 
 /**
  * The gate as far as it can be had. Pauses are rows in the record and every claim reads them, so pausing and resuming
  * work without Redis; its flag follows within seconds of the next worker's start. What could not be
  * reached is remembered, to be said.
  */
-export interface ForgivingGate {
-  readonly gate: Gate
+export interface TolerantThrottle {
+  readonly throttle: Throttle
   /** False once anything could not be done. */
   wasReached(): boolean
 }
 
-export function forgivingGate(real: Gate | null): ForgivingGate {
+export function tolerantThrottle(real: Throttle | null): TolerantThrottle {
   let reached = real !== null
 
-  async function attempt<T>(work: (gate: Gate) => Promise<T>, otherwise: T): Promise<T> {
+  async function attempt<T>(work: (throttle: Throttle) => Promise<T>, otherwise: T): Promise<T> {
     if (real === null) return otherwise
     try {
       return await work(real)
@@ -28,19 +28,19 @@ export function forgivingGate(real: Gate | null): ForgivingGate {
 
   return {
     wasReached: () => reached,
-    gate: {
-      pause: () => attempt((gate) => gate.pause(), undefined),
-      resume: () => attempt((gate) => gate.resume(), undefined),
-      paused: () => attempt((gate) => gate.paused(), false),
-      hold: (until) => attempt((gate) => gate.hold(until), undefined),
-      heldUntil: () => attempt((gate) => gate.heldUntil(), null),
-      liftHold: () => attempt((gate) => gate.liftHold(), false),
-      followHold: (until) => attempt((gate) => gate.followHold(until), { tooLongMs: 0, wasStale: false }),
-      setPace: (callsPerMinute) => attempt((gate) => gate.setPace(callsPerMinute), undefined),
-      pace: () => attempt((gate) => gate.pace(), null),
-      narrow: () => attempt((gate) => gate.narrow(), undefined),
-      widen: () => attempt((gate) => gate.widen(), undefined),
-      narrowed: () => attempt((gate) => gate.narrowed(), false),
+    throttle: {
+      pause: () => attempt((throttle) => throttle.pause(), undefined),
+      resume: () => attempt((throttle) => throttle.resume(), undefined),
+      isPaused: () => attempt((throttle) => throttle.isPaused(), false),
+      rateLimit: (until) => attempt((throttle) => throttle.rateLimit(until), undefined),
+      rateLimitedUntil: () => attempt((throttle) => throttle.rateLimitedUntil(), null),
+      liftRateLimit: () => attempt((throttle) => throttle.liftRateLimit(), false),
+      syncRateLimit: (until) => attempt((throttle) => throttle.syncRateLimit(until), { tooLongMs: 0, wasStale: false }),
+      setRate: (callsPerMinute) => attempt((throttle) => throttle.setRate(callsPerMinute), undefined),
+      rate: () => attempt((throttle) => throttle.rate(), null),
+      startSerial: () => attempt((throttle) => throttle.startSerial(), undefined),
+      stopSerial: () => attempt((throttle) => throttle.stopSerial(), undefined),
+      isSerial: () => attempt((throttle) => throttle.isSerial(), false),
     },
   }
 }

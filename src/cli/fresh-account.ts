@@ -1,4 +1,4 @@
-import { refreshAccount } from '../account/refresh.js'
+import { refreshAccount } from '../control/account.js'
 import type { Account } from '../store/store.js'
 import type { Session } from './session.js'
 
@@ -14,13 +14,13 @@ const SHORT_MS = 3000
 export async function freshAccount(session: Session): Promise<KnownAccount> {
   const known = await session.store.account.get()
   if (session.settings.apiKey === null) return { account: known, trouble: 'no API key is set' }
-  const { openCaller } = await import('../app/parts.js')
-  const { opening } = await import('../app/closers.js')
-  return opening(async (closers) => {
+  const { openConfiguredApi } = await import('../app/parts.js')
+  const { withCleanup } = await import('../app/cleanup.js')
+  return withCleanup(async (cleanup) => {
     const requestTimeoutMs = Math.min(SHORT_MS, session.settings.requestTimeoutMs)
-    const api = openCaller({ ...session.settings, requestTimeoutMs }, closers)
+    const api = openConfiguredApi({ ...session.settings, requestTimeoutMs }, cleanup)
     const refreshed = await refreshAccount({ store: session.store, api, now: session.now })
-    await closers.closeAll()
+    await cleanup.runAll()
     switch (refreshed.kind) {
       case 'ok':
         return { account: refreshed.account, trouble: null }

@@ -1,8 +1,8 @@
+import { status } from '../batches/status.js'
+import type { StatusReport } from '../batches/status-report.js'
 import { UnreachableError } from '../domain/errors.js'
 import type { SearchQueue } from '../queue/search-queue.js'
-import type { StatusReport } from '../status/report.js'
-import { status } from '../status/status.js'
-import { answering, runningDelivery, type Session } from './session.js'
+import { answering, runningQueue, type Session } from './session.js'
 
 /** One look at record and delivery. Redis may be away: the record is reported all the same, and `trouble` says so. */
 export interface Look {
@@ -17,7 +17,7 @@ export function lookNow(session: Session): (which: { batchId?: number; limit: nu
     const { store, now, settings } = session
     const parts = { store, now, settings }
     let trouble: UnreachableError | null = null
-    if (queue === null) ({ queue, trouble } = await runningDelivery(session))
+    if (queue === null) ({ queue, trouble } = await runningQueue(session))
     if (queue !== null) {
       try {
         return { report: await answering(queue, status({ ...parts, queue }, which)), trouble: null }

@@ -26,18 +26,18 @@ function report(error: unknown, cli: Cli): ExitCode {
   if (isClosedOutput(error)) return 0
   if (error instanceof ReportedError) {
     cli.say(error.message)
-    if (cli.debug) cli.whisper(stackOf(error))
+    if (cli.debug) cli.detail(stackOf(error))
     return error.exitCode
   }
   if (isRefusedBySystem(error)) {
     cli.say(
       `The system refused: ${error.message}. Check the path, its permissions, the space on the disk and the limits of this user.`,
     )
-    if (cli.debug) cli.whisper(stackOf(error))
+    if (cli.debug) cli.detail(stackOf(error))
     return 1
   }
   cli.say(`Unexpected error: ${error instanceof Error ? error.message : String(error)}`)
-  if (cli.debug) cli.whisper(stackOf(error))
+  if (cli.debug) cli.detail(stackOf(error))
   else cli.say('This is a bug or a broken machine; set TRACKYARD_LOG_LEVEL=debug to see where it happened.')
   return 1
 }

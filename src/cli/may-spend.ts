@@ -1,7 +1,7 @@
 import { RefusedError } from '../domain/errors.js'
 import { askYesNo, canAsk } from './ask.js'
 import type { Cli } from './cli.js'
-import { counted, figure } from './render/words.js'
+import { formatNumber, pluralize } from './render/words.js'
 
 /** The question before credits are spent: above the threshold or with a doubt, and not where --yes was said. */
 export interface Spending {
@@ -31,9 +31,9 @@ export async function maySpend(cli: Cli, spending: Spending): Promise<boolean> {
       throw new RefusedError(`${doubts.join(' ')} Not a terminal. Pass --yes to confirm, or ${spending.wayOut}`)
     }
     throw new RefusedError(
-      `This may cost ${counted(credits, 'credit')}, which is more than TRACKYARD_CONFIRM_ABOVE (${figure(confirmAbove)}), ` +
+      `This may cost ${pluralize(credits, 'credit')}, which is more than TRACKYARD_CONFIRM_ABOVE (${formatNumber(confirmAbove)}), ` +
         `and nobody is here to ask: say --yes, or ${spending.wayOut}`,
     )
   }
-  return askYesNo(cli, `Release it and spend up to ${counted(credits, 'credit')}?`, spending.signal)
+  return askYesNo(cli, `Release it and spend up to ${pluralize(credits, 'credit')}?`, spending.signal)
 }

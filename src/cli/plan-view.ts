@@ -1,8 +1,8 @@
-import { knownPerMinute, LOWEST_TIER_PER_MINUTE } from '../account/pace.js'
+import { estimate } from '../batches/estimate.js'
 import { filterDoubts } from '../catalog/filter-names.js'
-import { isOurs } from '../export/our-columns.js'
+import { isOurs } from '../catalog/our-columns.js'
+import { knownPerMinute, LOWEST_TIER_PER_MINUTE } from '../control/rate-limit.js'
 import type { Plan } from '../store/store.js'
-import { estimate } from '../submit/estimate.js'
 import { freshAccount } from './fresh-account.js'
 import type { PlanView } from './render/plan.js'
 import type { Session } from './session.js'
@@ -52,7 +52,7 @@ export async function planView(
     doubts: about.doubts,
     filterDoubts: filterDoubts(about.filterNames),
     pause: (await store.pauses.list())[0] ?? null,
-    heldUntil: await store.pauses.holdUntil(now),
+    rateLimitedUntil: await store.pauses.rateLimitedUntil(now),
     now,
   }
 }

@@ -5,7 +5,7 @@ import type { Act, Cli } from './cli.js'
 import { COMMANDS, LOOK } from './commands.js'
 import { isClosed, type Out } from './io.js'
 import { examples } from './parse.js'
-import { short } from './render/words.js'
+import { truncate } from './render/words.js'
 import { terminalSafe } from './terminal-safe.js'
 
 /** Reads the command line and runs the one command it names. @throws what the command throws */
@@ -41,7 +41,7 @@ async function buildProgram(
     .configureOutput({
       writeOut: (text) => write(cli.io.stdout, text),
       writeErr: (text) => write(cli.io.stderr, text),
-      outputError: (text, put) => put(sentence(text)),
+      outputError: (text, put) => put(message(text)),
       getOutHelpWidth: () => cli.io.stdout.columns || 100,
       getErrHelpWidth: () => cli.io.stderr.columns || 100,
     })
@@ -88,10 +88,10 @@ function namedCommand(argv: readonly string[]): string | undefined {
 }
 
 /** "error: unknown option '--quey'" → "Unknown option '--quey'." */
-function sentence(said: string): string {
+function message(said: string): string {
   const text = said.replace(
     /argument '([\s\S]*)' is invalid/,
-    (_, value: string) => `argument '${short(value, 60)}' is invalid`,
+    (_, value: string) => `argument '${truncate(value, 60)}' is invalid`,
   )
   const [first = '', ...rest] = text.replace(/^error: /, '').split('\n')
   const ended = /[.:!?]$/.test(first) ? first : `${first}.`

@@ -1,11 +1,11 @@
-import { followLimit } from '../account/pace.js'
-import type { Closers } from '../app/closers.js'
+import type { Cleanup } from '../app/cleanup.js'
 import type { Settings } from '../config/settings.js'
+import { applyRateLimit } from '../control/rate-limit.js'
 import { systemClock } from '../domain/clock.js'
 import { type ExitCode, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
-import { within } from '../domain/within.js'
-import { refuseAnothersRedis } from '../feed/epoch.js'
+import { withTimeout } from '../domain/with-timeout.js'
+import { requireOwnRedis } from '../maintenance/redis-recovery.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 import type { Cli } from './cli.js'
@@ -16,7 +16,7 @@ export interface Session {
   readonly store: Store
   /** Silent, unless TRACKYARD_LOG_LEVEL=debug: a command speaks for itself. */
   readonly log: Logger
-  readonly closers: Closers
+  readonly cleanup: Cleanup
   readonly now: () => number
 }
 
@@ -26,17 +26,17 @@ const PATIENCE_MS = 5000
 /** The parts are imported here, late: they bring the queue and the database along. */
 export async function withSession(cli: Cli, use: (session: Session) => Promise<ExitCode>): Promise<ExitCode> {
   const { settingsOf, logOf } = await import('../app/entry.js')
-  const { opening } = await import('../app/closers.js')
-  const { openRecord } = await import('../app/parts.js')
+  const { withCleanup } = await import('../app/cleanup.js')
+  const { openConfiguredStore } = await import('../app/parts.js')
   const settings = settingsOf(cli.io)
   cli.debug = settings.logLevel === 'debug'
   const spoken = cli.debug ? logOf(settings, surroundingsOf(cli).stderr) : null
   const log = spoken ?? silentLogger
-  return opening(async (closers) => {
-    closers.add(() => spoken?.flush())
-    const store = await openRecord(settings, log, closers, { patienceMs: PATIENCE_MS })
-    const result = await use({ settings, store, log, closers, now: systemClock.now })
-    await closers.closeAll()
+  return withCleanup(async (cleanup) => {
+    cleanup.add(() => spoken?.flush())
+    const store = await openConfiguredStore(settings, log, cleanup, { patienceMs: PATIENCE_MS })
+    const result = await use({ settings, store, log, cleanup, now: systemClock.now })
+    await cleanup.runAll()
     return result
   })
 }
@@ -60,12 +60,12 @@ export interface Delivery {
 }
 
 /** @throws ConfigurationError when this Redis holds another store's window */
-export async function runningDelivery(session: Session): Promise<Delivery> {
-  const { openRunningDelivery, startTrouble } = await import('../app/parts.js')
+export async function runningQueue(session: Session): Promise<Delivery> {
+  const { openRunningQueue, startTrouble } = await import('../app/parts.js')
   try {
-    const queue = await openRunningDelivery(session.settings, session.log, session.closers)
+    const queue = await openRunningQueue(session.settings, session.log, session.cleanup)
     if (queue === null) return { queue, trouble: await startTrouble(session.settings) }
-    await answering(queue, refuseAnothersRedis({ ...session, queue }))
+    await answering(queue, requireOwnRedis({ ...session, queue }))
     return { queue, trouble: null }
   } catch (error) {
     if (error instanceof UnreachableError) return { queue: null, trouble: error }
@@ -80,10 +80,10 @@ const ANSWER_WITHIN_MS = 5000
  * @throws UnreachableError when it does not answer in time
  */
 export function answering<T>(queue: SearchQueue, work: Promise<T>): Promise<T> {
-  return within(ANSWER_WITHIN_MS, work, `${queue.fleet.describe()} does not answer: check that it runs.`)
+  return withTimeout(ANSWER_WITHIN_MS, work, `${queue.registry.describe()} does not answer: check that it runs.`)
 }
 
-export function epochParts(session: Session, queue: SearchQueue) {
-  const setPace = () => followLimit({ ...session, queue, rateLimit: session.settings.rateLimit })
-  return { ...session, queue, setPace }
+export function recoveryParts(session: Session, queue: SearchQueue) {
+  const setRate = () => applyRateLimit({ ...session, queue, rateLimit: session.settings.rateLimit })
+  return { ...session, queue, setRate }
 }

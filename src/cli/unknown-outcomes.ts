@@ -1,7 +1,7 @@
 import type { ExitCode } from '../domain/errors.js'
 import type { Cli } from './cli.js'
 import { table } from './render/table.js'
-import { counted, instant, short } from './render/words.js'
+import { formatDateTime, pluralize, truncate } from './render/words.js'
 import { withSession } from './session.js'
 
 /** Every call that may have cost a credit without an answer of its own, by name, newest first. */
@@ -21,12 +21,12 @@ export async function listUnknownOutcomes(cli: Cli, json: boolean): Promise<Exit
       return 0
     }
     const rows = all.map(({ call, search, query }) => [
-      instant(call.sentAt),
+      formatDateTime(call.sentAt),
       search.slice(0, 12),
       call.detail ?? 'the worker was gone before the answer was kept',
-      short(query, 60),
+      truncate(query, 60),
     ])
-    cli.print(`${counted(all.length, 'call')} of unknown outcome; each may have cost a credit`)
+    cli.print(`${pluralize(all.length, 'call')} of unknown outcome; each may have cost a credit`)
     if (rows.length > 0) cli.print(table([['sent', 'search', 'what happened', 'query'], ...rows]))
     return 0
   })

@@ -1,9 +1,9 @@
-import type { StatusReport } from '../status/report.js'
+import type { StatusReport } from '../batches/status-report.js'
 import type { BatchReport } from '../store/store.js'
 import type { Cli } from './cli.js'
 import { isTerminal } from './io.js'
 import type { Look } from './look.js'
-import { counted, creditsLeft, figure, moment, short } from './render/words.js'
+import { creditsLeft, formatNumber, formatTime, pluralize, truncate } from './render/words.js'
 
 /** How far a batch is: a bar with the sentence below it on a terminal, plain lines elsewhere. All on stderr. */
 export interface WaitView {
@@ -58,7 +58,7 @@ async function openBar(cli: Cli): Promise<WaitView> {
     progressBars.Presets.shades_classic,
   )
   const done = bars.create(1, 0, { text: '' }, { format: '{bar} {percentage}%  {text}' })
-  const sentence = bars.create(1, 0, { text: '' })
+  const message = bars.create(1, 0, { text: '' })
   let nextAt = 0
   return {
     isDue: () => performance.now() >= nextAt,
@@ -66,7 +66,7 @@ async function openBar(cli: Cli): Promise<WaitView> {
       nextAt = performance.now() + BAR_MS
       done.setTotal(Math.max(1, batch.items))
       done.update(settled(batch), { text: `${progress(batch)}; ${facts(report)}` })
-      sentence.update(0, { text: short(report.queue.reason, Math.max(20, (cli.io.stderr.columns || 80) - 1)) })
+      message.update(0, { text: truncate(report.queue.reason, Math.max(20, (cli.io.stderr.columns || 80) - 1)) })
     },
     end: () => bars.stop(),
   }
@@ -77,11 +77,11 @@ function settled(batch: BatchReport): number {
 }
 
 function progress(batch: BatchReport): string {
-  return `${figure(settled(batch))} of ${counted(batch.items, 'row')} done`
+  return `${formatNumber(settled(batch))} of ${pluralize(batch.items, 'row')} done`
 }
 
 function facts(status: StatusReport): string {
-  const parts = [`${counted(status.pace.calls_last_minute, 'call')} a minute`, creditsLeft(status.credits.remaining)]
-  if (status.eta !== null) parts.push(`finish ${moment(Date.parse(status.eta), Date.now())}`)
+  const parts = [`${pluralize(status.pace.calls_last_minute, 'call')} a minute`, creditsLeft(status.credits.remaining)]
+  if (status.eta !== null) parts.push(`finish ${formatTime(Date.parse(status.eta), Date.now())}`)
   return parts.join(', ')
 }

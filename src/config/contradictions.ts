@@ -8,7 +8,7 @@ export interface Contradiction {
   readonly name: SettingName
   /** The other one: where either could not be read at all, this contradiction says nothing. */
   readonly beside: SettingName
-  readonly sentence: string
+  readonly message: string
 }
 
 /** An answer that arrives at the last moment must still be committed before the job's lock is gone. */
@@ -22,35 +22,35 @@ export function contradictions(settings: Settings): Contradiction[] {
     found.push({
       name: 'TRACKYARD_REQUEST_TIMEOUT_MS',
       beside: 'TRACKYARD_LOCK_DURATION_MS',
-      sentence: `expected less than TRACKYARD_LOCK_DURATION_MS - ${COMMIT_MARGIN_MS} = ${longestCallMs}, found ${requestTimeoutMs}`,
+      message: `expected less than TRACKYARD_LOCK_DURATION_MS - ${COMMIT_MARGIN_MS} = ${longestCallMs}, found ${requestTimeoutMs}`,
     })
   }
   if (stalledIntervalMs > lockDurationMs) {
     found.push({
       name: 'TRACKYARD_STALLED_INTERVAL_MS',
       beside: 'TRACKYARD_LOCK_DURATION_MS',
-      sentence: `expected at most TRACKYARD_LOCK_DURATION_MS = ${lockDurationMs}, found ${stalledIntervalMs}`,
+      message: `expected at most TRACKYARD_LOCK_DURATION_MS = ${lockDurationMs}, found ${stalledIntervalMs}`,
     })
   }
   if (backoff.baseMs > backoff.maxMs) {
     found.push({
       name: 'TRACKYARD_BACKOFF_BASE_MS',
       beside: 'TRACKYARD_BACKOFF_MAX_MS',
-      sentence: `expected at most TRACKYARD_BACKOFF_MAX_MS = ${backoff.maxMs}, found ${backoff.baseMs}`,
+      message: `expected at most TRACKYARD_BACKOFF_MAX_MS = ${backoff.maxMs}, found ${backoff.baseMs}`,
     })
   }
   if (board.password === null && !isLoopback(board.host)) {
     found.push({
       name: 'TRACKYARD_BOARD_PASSWORD',
       beside: 'TRACKYARD_BOARD_HOST',
-      sentence: `expected a password, because other machines may reach TRACKYARD_BOARD_HOST = ${board.host}, found none`,
+      message: `expected a password, because other machines may reach TRACKYARD_BOARD_HOST = ${board.host}, found none`,
     })
   }
   if (board.password !== null && !isLoopback(board.host) && lengthOf(board.password) < SHORTEST_PASSWORD) {
     found.push({
       name: 'TRACKYARD_BOARD_PASSWORD',
       beside: 'TRACKYARD_BOARD_HOST',
-      sentence: `expected at least ${SHORTEST_PASSWORD} characters, because other machines may reach TRACKYARD_BOARD_HOST = ${board.host}, found a shorter password`,
+      message: `expected at least ${SHORTEST_PASSWORD} characters, because other machines may reach TRACKYARD_BOARD_HOST = ${board.host}, found a shorter password`,
     })
   }
   return found

@@ -20,9 +20,9 @@ import { unknownNames } from './unknown-names.js'
 export function loadSettings(env: Environment): Settings {
   const problems: string[] = unknownNames(env)
   const failed = new Set<SettingName>()
-  const problem = (name: SettingName, sentence: string): void => {
+  const problem = (name: SettingName, message: string): void => {
     failed.add(name)
-    problems.push(`${name}: ${sentence}`)
+    problems.push(`${name}: ${message}`)
   }
 
   const optional = <T>(name: SettingName, setting: Setting<T>): T | null => {
@@ -73,8 +73,8 @@ export function loadSettings(env: Environment): Settings {
     logLevel: required('TRACKYARD_LOG_LEVEL', t.TRACKYARD_LOG_LEVEL),
   }
 
-  for (const { name, beside, sentence } of contradictions(settings)) {
-    if (!failed.has(name) && !failed.has(beside)) problem(name, sentence)
+  for (const { name, beside, message } of contradictions(settings)) {
+    if (!failed.has(name) && !failed.has(beside)) problem(name, message)
   }
   if (problems.length > 0) throw new ConfigurationError(report(problems))
   return Object.freeze(settings)

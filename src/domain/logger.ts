@@ -5,10 +5,10 @@
  * (`webhook.failed`): the log writes one line per kind and minute, with a count (src/log/limit-repeats.ts).
  */
 export interface Logger {
-  debug(facts: object, sentence: string): void
-  info(facts: object, sentence: string): void
-  warn(facts: object, sentence: string): void
-  error(facts: object, sentence: string): void
+  debug(facts: object, message: string): void
+  info(facts: object, message: string): void
+  warn(facts: object, message: string): void
+  error(facts: object, message: string): void
 }
 
 export const silentLogger: Logger = {

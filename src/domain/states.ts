@@ -30,8 +30,8 @@ export const BATCH_STATES = ['loading', 'released', 'cancelled'] as const
 export type BatchState = (typeof BATCH_STATES)[number]
 
 /** The one status of a row, as the export and `status` show it. */
-export const ITEM_STATUSES = ['tagged', 'no_match', 'dead', 'invalid', 'withheld', 'waiting', 'cancelled'] as const
-export type ItemStatus = (typeof ITEM_STATUSES)[number]
+export const ROW_STATUSES = ['tagged', 'no_match', 'dead', 'invalid', 'withheld', 'waiting', 'cancelled'] as const
+export type RowStatus = (typeof ROW_STATUSES)[number]
 
 export const PRIORITIES = ['high', 'normal', 'low'] as const
 export type Priority = (typeof PRIORITIES)[number]
@@ -48,7 +48,7 @@ export function itemStatus(item: {
   batchState: BatchState
   /** No budget reaches this search. */
   withheld: boolean
-}): ItemStatus {
+}): RowStatus {
   if (item.problem !== null || item.search === null) return 'invalid'
   switch (item.search.state) {
     case 'answered':

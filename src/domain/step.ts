@@ -15,7 +15,7 @@ export type Step =
       readonly endProbe: boolean
     }
   /** Run it again then, before the backlog, no attempt used. `holdFleet`: nobody starts before then. */
-  | { readonly do: 'delay'; readonly until: number; readonly holdFleet: boolean }
+  | { readonly do: 'delay'; readonly until: number; readonly rateLimitAll: boolean }
   /**
    * Run it again then, after what waits with its priority, no attempt used. `holdFleet` as above; `pause`: close the queue
    * first.
@@ -23,7 +23,7 @@ export type Step =
   | {
       readonly do: 'defer'
       readonly until: number
-      readonly holdFleet: boolean
+      readonly rateLimitAll: boolean
       readonly pause: PauseCause | null
     }
   /** Pause the queue and give the job back to its head, no attempt used. */
@@ -40,4 +40,4 @@ export type Step =
       readonly pause: PauseCause | null
     }
   /** Dead: into the failed set with this reason, from where the mover parks it. `pause`: close the queue first. */
-  | { readonly do: 'bury'; readonly reason: string; readonly pause: PauseCause | null }
+  | { readonly do: 'deadLetter'; readonly reason: string; readonly pause: PauseCause | null }

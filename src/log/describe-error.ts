@@ -40,8 +40,8 @@ function causesOf(error: Error): string[] {
 function sentenceOf(error: Error): string {
   if (error.message !== '') return error.message
   const parts: unknown = 'errors' in error ? error.errors : null
-  const sentences = Array.isArray(parts) ? parts.filter(isError).map((part) => part.message) : []
-  return sentences.length > 0 ? sentences.join('; ') : error.name
+  const messages = Array.isArray(parts) ? parts.filter(isError).map((part) => part.message) : []
+  return messages.length > 0 ? messages.join('; ') : error.name
 }
 
 function isError(value: unknown): value is Error {

@@ -16,9 +16,9 @@ interface Kind {
 export function limitRepeats(log: Logger, monotonicMs: () => number): Logger {
   const kinds = new Map<string, Kind>()
 
-  function limited(write: (facts: object, sentence: string) => void): (facts: object, sentence: string) => void {
-    return (facts, sentence) => {
-      if (!('repeats' in facts)) return write(facts, sentence)
+  function limited(write: (facts: object, message: string) => void): (facts: object, message: string) => void {
+    return (facts, message) => {
+      if (!('repeats' in facts)) return write(facts, message)
       const { repeats, ...rest } = facts
       const event = String(repeats)
       const now = monotonicMs()
@@ -29,14 +29,14 @@ export function limitRepeats(log: Logger, monotonicMs: () => number): Logger {
       }
       const times = (kind?.unwritten ?? 0) + 1
       kinds.set(event, { writtenAtMs: now, unwritten: 0 })
-      write({ event, ...rest, ...(times > 1 ? { times } : {}) }, sentence)
+      write({ event, ...rest, ...(times > 1 ? { times } : {}) }, message)
     }
   }
 
   return {
-    debug: limited((facts, sentence) => log.debug(facts, sentence)),
-    info: limited((facts, sentence) => log.info(facts, sentence)),
-    warn: limited((facts, sentence) => log.warn(facts, sentence)),
-    error: limited((facts, sentence) => log.error(facts, sentence)),
+    debug: limited((facts, message) => log.debug(facts, message)),
+    info: limited((facts, message) => log.info(facts, message)),
+    warn: limited((facts, message) => log.warn(facts, message)),
+    error: limited((facts, message) => log.error(facts, message)),
   }
 }

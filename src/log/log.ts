@@ -54,10 +54,10 @@ export function openLog(options: LogOptions): Log {
     },
   )
   const lines: Logger = {
-    debug: (facts, sentence) => logger.debug(facts, sentence),
-    info: (facts, sentence) => logger.info(facts, sentence),
-    warn: (facts, sentence) => logger.warn(facts, sentence),
-    error: (facts, sentence) => logger.error(facts, sentence),
+    debug: (facts, message) => logger.debug(facts, message),
+    info: (facts, message) => logger.info(facts, message),
+    warn: (facts, message) => logger.warn(facts, message),
+    error: (facts, message) => logger.error(facts, message),
   }
   return {
     ...limitRepeats(lines, options.monotonicMs ?? (() => performance.now())),

@@ -3,9 +3,9 @@ import pRetry from 'p-retry'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { describeAddress, type RedisAddress, type RedisPlace, redisOptionsOf } from './address.js'
-import { endedWithin, GOODBYE_MS } from './ended-within.js'
 import { factsOf } from './error-facts.js'
-import { explain } from './redis-trouble.js'
+import { toQueueError } from './redis-error.js'
+import { CLOSE_TIMEOUT_MS, settledWithin } from './settled-within.js'
 
 /**
  * The first connect is impatient, everything after it is not. Until Redis has answered once (and taken a
@@ -83,7 +83,7 @@ export async function connect(options: {
     where,
     close: async () => {
       reports.end()
-      const polite = redis.status === 'ready' && (await endedWithin(GOODBYE_MS, redis.quit()))
+      const polite = redis.status === 'ready' && (await settledWithin(CLOSE_TIMEOUT_MS, redis.quit()))
       if (!polite && redis.status !== 'end') redis.disconnect()
     },
   }
@@ -134,8 +134,8 @@ async function firstConnect(
         `${where} has no database ${lasting.db}: set TRACKYARD_REDIS_URL to one that it has (most have 0 to 15).`,
       )
     }
-    if (error instanceof UnreachableError) throw cause === null ? error : explain(cause, where)
-    const explained = explain(cause ?? error, where)
+    if (error instanceof UnreachableError) throw cause === null ? error : toQueueError(cause, where)
+    const explained = toQueueError(cause ?? error, where)
     if (explained instanceof UnreachableError) throw explained
     if (factsOf(error).message === HUNG_UP)
       throw new UnreachableError(

@@ -2,10 +2,10 @@ import type { Job } from 'bullmq'
 import type { Logger } from '../domain/logger.js'
 import { parseJobId, type SearchRef } from '../domain/search-id.js'
 import { parkingReason } from './dead-letter-jobs.js'
+import type { ActiveJob } from './finish-job.js'
 import { PatientWorker } from './patient-worker.js'
 import type { Refusals } from './refusals.js'
 import { listen, runningWorker, type StoppableWorker } from './running-worker.js'
-import type { Hand } from './settle.js'
 import type { WorkerConnection } from './worker-connection.js'
 
 /**
@@ -29,11 +29,11 @@ export async function startDeadLetterWorker(
   queueName: string,
 ): Promise<StoppableWorker> {
   const { log } = parts
-  const hands = new Set<Hand>()
+  const activeJobs = new Set<ActiveJob>()
 
   async function process(job: Job, token?: string): Promise<void> {
-    const hand: Hand = { job, token: token ?? '', givenBack: false }
-    hands.add(hand)
+    const activeJob: ActiveJob = { job, token: token ?? '', requeued: false }
+    activeJobs.add(activeJob)
     try {
       const ref = parseJobId(job.id ?? '')
       if (ref === null) throw parked('This job was added by hand; dead letters come from the store alone. Remove it.')
@@ -48,7 +48,7 @@ export async function startDeadLetterWorker(
         )
       })
     } finally {
-      hands.delete(hand)
+      activeJobs.delete(activeJob)
     }
   }
 
@@ -64,7 +64,13 @@ export async function startDeadLetterWorker(
   })
   listen(worker, log, parts.refusals)
   await worker.waitUntilReady()
-  return runningWorker({ worker, connection: parts.connection, hands, giveBack: async () => {}, onStopping: () => {} })
+  return runningWorker({
+    worker,
+    connection: parts.connection,
+    activeJobs,
+    giveBack: async () => {},
+    onStopping: () => {},
+  })
 }
 
 function wasParked(job: Job): boolean {

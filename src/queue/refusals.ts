@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import type { Logger } from '../domain/logger.js'
-import { explain, RedisTroubleError, type TroubleKind } from './redis-trouble.js'
+import { RedisTroubleError, type TroubleKind, toQueueError } from './redis-error.js'
 
 /**
  * A Redis that answers, but with refusals: read-only after a failover, full, without disk space. Whoever
@@ -72,7 +72,7 @@ export function openRefusals(parts: {
 
   return {
     report: (error) => {
-      const trouble = explain(error, where)
+      const trouble = toQueueError(error, where)
       if (!(trouble instanceof RedisTroubleError) || NO_ANSWERS.includes(trouble.kind)) return false
       log.warn({ redis: where, repeats: trouble.kind }, trouble.message)
       if (trouble.kind === 'redis.damaged') {

@@ -1,10 +1,10 @@
 import type { Worker } from 'bullmq'
 import type { Logger } from '../domain/logger.js'
-import { endedWithin, GOODBYE_MS } from './ended-within.js'
 import { factsOf } from './error-facts.js'
+import type { ActiveJob } from './finish-job.js'
 import type { Refusals } from './refusals.js'
 import type { RunningWorker } from './search-queue.js'
-import type { Hand } from './settle.js'
+import { CLOSE_TIMEOUT_MS, settledWithin } from './settled-within.js'
 import type { WorkerConnection } from './worker-connection.js'
 
 /**
@@ -20,22 +20,22 @@ export interface StoppableWorker extends RunningWorker {
 export function runningWorker(parts: {
   readonly worker: Worker
   readonly connection: WorkerConnection
-  readonly hands: Set<Hand>
-  readonly giveBack: (hand: Hand) => Promise<void>
+  readonly activeJobs: Set<ActiveJob>
+  readonly giveBack: (activeJob: ActiveJob) => Promise<void>
   /** Called once, before anything else: what BullMQ still hands over from now on goes back untouched. */
   readonly onStopping: () => void
 }): StoppableWorker {
-  const { worker, connection, hands, giveBack, onStopping } = parts
+  const { worker, connection, activeJobs, giveBack, onStopping } = parts
   let stopped: Promise<{ unfinished: number }> | null = null
   let closed = false
 
   async function stopWithin(graceMs: number): Promise<{ unfinished: number }> {
     onStopping()
     const finished = closing()
-    await endedWithin(graceMs, finished)
+    await settledWithin(graceMs, finished)
     if (closed) return { unfinished: 0 }
-    const late = [...hands]
-    await endedWithin(GOODBYE_MS, Promise.all(late.map(giveBack)))
+    const late = [...activeJobs]
+    await settledWithin(CLOSE_TIMEOUT_MS, Promise.all(late.map(giveBack)))
     return { unfinished: late.length }
   }
 
@@ -50,12 +50,12 @@ export function runningWorker(parts: {
       stopped ??= stopWithin(graceMs)
       return stopped
     },
-    inHand: () => hands.size,
+    activeJobs: () => activeJobs.size,
     abandon: async () => {
       if (closed) return
       onStopping()
       const finished = closing()
-      if (hands.size === 0) await endedWithin(GOODBYE_MS, finished)
+      if (activeJobs.size === 0) await settledWithin(CLOSE_TIMEOUT_MS, finished)
       connection.cut()
     },
   }

@@ -51,7 +51,7 @@ export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'>
         failed: counts.failed ?? 0,
       }
     },
-    standing: async (limit) => {
+    pending: async (limit) => {
       const last = limit === undefined ? -1 : limit - 1
       const ids: readonly string[] = await queue.getRanges(['wait', 'prioritized', 'delayed'], 0, last, true)
       return ids.map(parseJobId).filter((ref) => ref !== null)

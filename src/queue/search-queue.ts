@@ -3,7 +3,7 @@ import type { DeadLetter } from '../domain/dead-letter.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
 import type { Step } from '../domain/step.js'
-import type { StoreTrouble } from '../domain/store-trouble.js'
+import type { WriteFailure } from '../domain/write-failure.js'
 
 /**
  * The delivery: two BullMQ queues (`search`, `dead-letters`) under one prefix, and the few keys beside
@@ -13,8 +13,8 @@ import type { StoreTrouble } from '../domain/store-trouble.js'
 export interface SearchQueue {
   readonly searches: SearchJobs
   readonly deadLetters: DeadLetterJobs
-  readonly gate: Gate
-  readonly fleet: Fleet
+  readonly throttle: Throttle
+  readonly registry: WorkerRegistry
   /** BullMQ's own objects, for Bull Board only. */
   readonly boardQueues: { readonly search: Queue; readonly deadLetters: Queue }
   close(): Promise<void>
@@ -55,7 +55,7 @@ export interface SearchJobs {
    * Searches whose jobs wait for their turn or for their time, the next ones first. `limit`: at most so many of each kind;
    * all by default. Jobs that are not ours are left out.
    */
-  standing(limit?: number): Promise<readonly SearchRef[]>
+  pending(limit?: number): Promise<readonly SearchRef[]>
   /** Which of these have a job in Redis, in a state that will still run or be moved (waiting, prioritized, delayed, active, failed). */
   present(refs: readonly SearchRef[]): Promise<ReadonlySet<string>>
   /** Takes jobs out before they run. Returns the ids of those that are gone: all but the ones in hand just now. */
@@ -90,14 +90,14 @@ export interface WorkOptions {
   /** One job in hand. `stalls`: how often its worker died or froze; `attempt`: from 1, as BullMQ counts. What it throws is a bug: logged, tried again in 5 s. */
   handle(job: { readonly ref: SearchRef; readonly stalls: number; readonly attempt: number }): Promise<Step>
   /** A job failed for good: look into the failed set. */
-  onBuried(): void
+  onDeadLetter(): void
 }
 
 export interface RunningWorker {
   /** Takes no new job; resolves when those in hand are settled, or after graceMs, when the rest is given back unharmed. Second call: the same promise. */
   stop(graceMs: number): Promise<{ readonly unfinished: number }>
   /** Jobs in hand now. */
-  inHand(): number
+  activeJobs(): number
 }
 
 export interface DeadLetterJobs {
@@ -114,44 +114,44 @@ export interface DeadLetterJobs {
 }
 
 /** What opens and closes the fleet: all of it lives in Redis and holds for every worker. */
-export interface Gate {
+export interface Throttle {
   pause(): Promise<void>
   resume(): Promise<void>
-  paused(): Promise<boolean>
+  isPaused(): Promise<boolean>
   /** Nobody starts before then; extend-only. */
-  hold(until: number): Promise<void>
+  rateLimit(until: number): Promise<void>
   /** Null when nobody is held. */
-  heldUntil(): Promise<number | null>
+  rateLimitedUntil(): Promise<number | null>
   /** Ends the hold, and brings forward the jobs that were delayed until its end. False: nobody was held. */
-  liftHold(): Promise<boolean>
+  liftRateLimit(): Promise<boolean>
   /**
    * Makes the hold the one on record (null: none): lifts or shortens one that outlasts it, and a window of the pace that no
    * pace explains; sets one that is missing. Returns by how many ms Redis would have kept the fleet too long, 0 for not at
    * all, and whether that was stale: not only the window of a slower pace that has just been changed.
    */
-  followHold(until: number | null): Promise<{ readonly tooLongMs: number; readonly wasStale: boolean }>
+  syncRateLimit(until: number | null): Promise<{ readonly tooLongMs: number; readonly wasStale: boolean }>
   /** Starts a minute for the whole fleet (BullMQ's global rate limit). */
-  setPace(callsPerMinute: number): Promise<void>
-  pace(): Promise<{ readonly callsPerMinute: number } | null>
+  setRate(callsPerMinute: number): Promise<void>
+  rate(): Promise<{ readonly callsPerMinute: number } | null>
   /** A probe: one call at a time. */
-  narrow(): Promise<void>
-  widen(): Promise<void>
-  narrowed(): Promise<boolean>
+  startSerial(): Promise<void>
+  stopSerial(): Promise<void>
+  isSerial(): Promise<boolean>
 }
 
 /** Whose Redis this is, who works on it, and who does a chore. */
-export interface Fleet {
+export interface WorkerRegistry {
   /** The id of the store whose window this Redis holds; null: nobody's, it lost everything, or the key is damaged. */
-  epoch(): Promise<string | null>
+  owner(): Promise<string | null>
   /** Names of keys under our prefix that hold what we never wrote; empty when all is well. Single jobs are not looked at. */
   damage(): Promise<readonly string[]>
   /** Removes every key under our prefix except that lease, which this process holds and keeps for `ms` more. */
   clear(lease: string, ms: number): Promise<void>
   /** False when somebody else's id stands there already. */
-  claimEpoch(storeId: string): Promise<boolean>
+  claimOwnership(storeId: string): Promise<boolean>
   /** True when this process may do the chore for that long; the holder's own call extends it (sticky), others get false. */
-  lease(chore: string, ms: number): Promise<boolean>
-  release(chore: string): Promise<void>
+  lease(task: string, ms: number): Promise<boolean>
+  release(task: string): Promise<void>
   /** Who keeps the pace says by which setting; known for half a minute. */
   keepLimit(limit: number | 'auto'): Promise<void>
   /** Null: nobody has said so lately. */
@@ -161,12 +161,12 @@ export interface Fleet {
   /** 0: not known. */
   latestCall(): Promise<number>
   /** A worker says that it lives (expires after 15 s), and what keeps it from calling. */
-  beat(worker: { readonly id: string; readonly trouble: StoreTrouble | null }): Promise<void>
-  leave(workerId: string): Promise<void>
+  heartbeat(worker: { readonly id: string; readonly trouble: WriteFailure | null }): Promise<void>
+  unregister(workerId: string): Promise<void>
   /** How many live. `idsFrom`: only those whose ids begin like this. */
   workers(idsFrom?: string): Promise<number>
   /** Of those workers that have any. `idsFrom`: as above. */
-  troubles(idsFrom?: string): Promise<readonly StoreTrouble[]>
+  writeFailures(idsFrom?: string): Promise<readonly WriteFailure[]>
   /** `down`: asks every process of the fleet to stop (kept for a minute). `at`: epoch milliseconds. */
   askToStop(at: number): Promise<void>
   /** When somebody last asked; null: not in the last minute. */

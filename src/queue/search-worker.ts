@@ -1,11 +1,11 @@
 import type { Job, WorkerOptions } from 'bullmq'
 import { parseJobId } from '../domain/search-id.js'
 import type { Step } from '../domain/step.js'
+import { type ActiveJob, finishJob, type JobContext, requeue, retryDelayMs } from './finish-job.js'
 import { PatientWorker } from './patient-worker.js'
 import type { Refusals } from './refusals.js'
 import { listen, runningWorker, type StoppableWorker } from './running-worker.js'
 import type { WorkOptions } from './search-queue.js'
-import { type Doors, giveBack, type Hand, retryDelayMs, settle } from './settle.js'
 import type { WorkerConnection } from './worker-connection.js'
 
 /**
@@ -17,7 +17,7 @@ import type { WorkerConnection } from './worker-connection.js'
 export interface SearchWorkerParts {
   readonly connection: WorkerConnection
   readonly prefix: string
-  readonly doors: Doors
+  readonly context: JobContext
   readonly refusals: Pick<Refusals, 'report'>
   /** The longest rest of a job that stalled twice or more, ms. */
   readonly longestRestMs: number
@@ -36,26 +36,26 @@ export async function startSearchWorker(
   options: WorkOptions,
   queueName: string,
 ): Promise<StoppableWorker> {
-  const { doors } = parts
-  const hands = new Set<Hand>()
+  const { context } = parts
+  const activeJobs = new Set<ActiveJob>()
   let stopping = false
 
   async function process(job: Job, token?: string): Promise<unknown> {
-    const hand: Hand = { job, token: token ?? '', givenBack: false }
-    hands.add(hand)
+    const activeJob: ActiveJob = { job, token: token ?? '', requeued: false }
+    activeJobs.add(activeJob)
     try {
-      if (stopping) await giveBack(hand, doors)
-      return await settle(await nextStep(hand), hand, doors)
+      if (stopping) await requeue(activeJob, context)
+      return await finishJob(await nextStep(activeJob), activeJob, context)
     } finally {
-      hands.delete(hand)
+      activeJobs.delete(activeJob)
     }
   }
 
-  async function nextStep(hand: Hand): Promise<Step> {
-    const { job } = hand
+  async function nextStep(activeJob: ActiveJob): Promise<Step> {
+    const { job } = activeJob
     const ref = parseJobId(job.id ?? '')
     if (ref === null) return notOurs()
-    if (hand.givenBack) return rest(0)
+    if (activeJob.requeued) return rest(0)
     if (needsRest(job)) {
       await job.updateData({ ...job.data, restedAfterStalls: job.stalledCounter })
       return rest(options.openCallMaxAgeMs + Math.random() * parts.longestRestMs)
@@ -63,7 +63,7 @@ export async function startSearchWorker(
     try {
       return await options.handle({ ref, stalls: job.stalledCounter, attempt: job.attemptsMade + 1 })
     } catch (error) {
-      doors.log.error(
+      context.log.error(
         { err: error, job: job.id, againInMs: AFTER_A_BUG_MS, repeats: 'search.bug' },
         'a search was left by a bug; it is tried again',
       )
@@ -72,20 +72,20 @@ export async function startSearchWorker(
   }
 
   function rest(ms: number): Step {
-    return { do: 'delay', until: doors.clock.now() + ms, holdFleet: false }
+    return { do: 'delay', until: context.clock.now() + ms, rateLimitAll: false }
   }
 
   const worker = new PatientWorker(queueName, process, workerOptions(parts, options))
-  listen(worker, doors.log, parts.refusals)
+  listen(worker, context.log, parts.refusals)
   worker.on('failed', (job) => {
-    if (job === undefined || job.finishedOn !== undefined) options.onBuried()
+    if (job === undefined || job.finishedOn !== undefined) options.onDeadLetter()
   })
   await worker.waitUntilReady()
   return runningWorker({
     worker,
     connection: parts.connection,
-    hands,
-    giveBack: (hand) => giveBack(hand, doors),
+    activeJobs,
+    giveBack: (activeJob) => requeue(activeJob, context),
     onStopping: () => {
       stopping = true
     },
@@ -110,7 +110,7 @@ function workerOptions(parts: SearchWorkerParts, options: WorkOptions): WorkerOp
 
 function notOurs(): Step {
   const reason = 'This job was added by hand: only searches that the store knows can run. Submit a catalog instead.'
-  return { do: 'bury', reason, pause: null }
+  return { do: 'deadLetter', reason, pause: null }
 }
 
 /** Once per stall: the count it has rested for is kept in the job, written before the rest begins. */

@@ -1,6 +1,6 @@
-import type { WireMe } from '../api/wire.js'
 import { createLimiter, type Limiter } from './limiter.js'
 import type { SimulatorOptions } from './options.js'
+import type { WireMe } from './wire.js'
 
 /**
  * The one account behind the keys: its balance, its limits, its own history. Other programs may use it

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { answer } from './answer.js'
+import { applyFault } from './apply-fault.js'
 import { deliver } from './delivery.js'
-import { suffer } from './misfortune.js'
 import { documentedError, errorReply, type Reply, retryAfterHeader } from './reply.js'
+import { type ApiParts, type Endpoint, type RequestContext, send } from './request-context.js'
 import { readSearch } from './search-request.js'
-import { type ApiParts, type Endpoint, send, type Visit } from './visit.js'
 
 /**
  * The API's three endpoints. A request passes the same gates every time, and the first that objects
@@ -54,7 +54,11 @@ export function createApi(parts: ApiParts): Api {
 }
 
 /** A search is in the log from here on, whatever becomes of it. */
-function arrive(came: Omit<Visit, 'endpoint' | 'way' | 'searched'>, response: ServerResponse, body: string): Visit {
+function arrive(
+  came: Omit<RequestContext, 'endpoint' | 'way' | 'searched'>,
+  response: ServerResponse,
+  body: string,
+): RequestContext {
   const { log, timers } = came.parts
   const search = readSearch(body)
   const call = log.arrived({
@@ -68,22 +72,22 @@ function arrive(came: Omit<Visit, 'endpoint' | 'way' | 'searched'>, response: Se
   return { ...came, endpoint: 'search', way: { response, timers, call }, searched: { search, call } }
 }
 
-function passGates(visit: Visit): void {
+function passGates(visit: RequestContext): void {
   const refusal = unauthorized(visit) ?? limited(visit)
   const { query = '', canonical = '' } = visit.searched?.search ?? {}
   const fault = refusal === null ? visit.parts.faults.strike(visit.endpoint, query, canonical) : null
   if (fault === null) send(visit, refusal ?? answer(visit))
-  else suffer(visit, fault)
+  else applyFault(visit, fault)
 }
 
-function unauthorized(visit: Visit): Reply | null {
+function unauthorized(visit: RequestContext): Reply | null {
   if (visit.keyId !== null) return null
   // API document: GET /me shows the one body shape, the error page the other.
   const body = visit.endpoint === 'search' ? documentedError(401) : { error: 'Invalid API key', code: 'unauthorized' }
   return errorReply(401, visit.parts.options, visit, body)
 }
 
-function limited(visit: Visit): Reply | null {
+function limited(visit: RequestContext): Reply | null {
   const { account, options } = visit.parts
   if (visit.endpoint !== 'search' && !options.limitCoversAccount) return null
   const { waitMs, limit } = account.admit(performance.now())

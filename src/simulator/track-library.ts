@@ -1,9 +1,9 @@
-import type { WireTrack } from '../api/wire.js'
 import { chance, hash32 } from './chance.js'
 import { GENRES, type Genre } from './genres.js'
 import { MOODS, type Mood } from './moods.js'
 import { FIRST_NAMES, LAST_NAMES, TITLE_ENDS, TITLE_STARTS } from './names.js'
 import type { ReceivedSearch } from './search-request.js'
+import type { WireTrack } from './wire.js'
 
 /**
  * The tracks behind the answers. A query's words choose a genre and a mood; each such pair has a shelf

@@ -1,10 +1,10 @@
 import type { CallOutcome, ResponseFacts } from '../domain/outcome.js'
 import { build, type Connection } from './connection.js'
 import { countOf } from './ledger.js'
-import type { Account, AccountRecord } from './store.js'
+import type { Account, AccountStore } from './store.js'
 
 /** What the API last said about itself: one row. */
-export function accountRecord(connection: Connection): AccountRecord {
+export function accountStore(connection: Connection): AccountStore {
   return {
     get: async () => connection.read(() => getAccount(connection)),
     update: async (account, now) =>

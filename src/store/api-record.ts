@@ -1,10 +1,10 @@
 import { type ApiOnRecord, isSameApi } from '../domain/api-address.js'
 import type { Connection } from './connection.js'
 import { countOf } from './ledger.js'
-import type { ApiRecord } from './store.js'
+import type { ApiStore } from './store.js'
 
 /** Where the answers come from: one line of `meta`, and another where a person vouched for it. */
-export function apiRecord(connection: Connection): ApiRecord {
+export function apiStore(connection: Connection): ApiStore {
   return {
     get: async () => connection.read(() => known(connection)),
     take: async (address) =>
@@ -27,7 +27,7 @@ export function apiOnRecord(connection: Connection): ApiOnRecord | null {
   return row === undefined ? null : { address: row.address, adopted: row.adopted === 1 }
 }
 
-function known(connection: Connection): Awaited<ReturnType<ApiRecord['get']>> {
+function known(connection: Connection): Awaited<ReturnType<ApiStore['get']>> {
   const api = apiOnRecord(connection)
   if (api === null) return null
   // A call that never came through, or met a 5xx, brought nothing: whoever corrects a misspelt address starts afresh.

@@ -1,13 +1,13 @@
 import { type BatchRow, batchOf, capOf, unfinishedItems } from './batch-row.js'
+import { type Budget, budgetsParameter, EVERYTHING, IS_DUE, REACH_TABLE, wantedIn } from './budget.js'
 import type { Connection } from './connection.js'
-import { EVERYTHING, IS_DUE, REACH_TABLE, type Reach, reachParameter, wantedIn } from './reach.js'
 import type { BatchReport } from './report.js'
 
 /**
  * Where the items of a batch stand. For an ordinary batch that is its row: the counters. Only a capped
  * batch that is not finished has to look at the searches it still wants, to tell waiting from withheld.
  */
-export function batchReport(connection: Connection, row: BatchRow, reaches: readonly Reach[]): BatchReport {
+export function batchReport(connection: Connection, row: BatchRow, reaches: readonly Budget[]): BatchReport {
   const unfinished = unfinishedItems(row)
   const withheld = row.state === 'released' ? withheldItems(connection, row, unfinished, reaches) : 0
   return {
@@ -24,12 +24,12 @@ export function batchReport(connection: Connection, row: BatchRow, reaches: read
 }
 
 /** Whether any item of this batch may be withheld: false spares the export and the counts a look at every search. */
-export function mayWithhold(row: BatchRow, reaches: readonly Reach[]): boolean {
+export function mayWithhold(row: BatchRow, reaches: readonly Budget[]): boolean {
   if (row.state !== 'released' || capOf(row) === null || row.pending === 0) return false
   return !reaches.some((reach) => reach.batchId === row.id && reach.upTo === EVERYTHING)
 }
 
-function withheldItems(connection: Connection, row: BatchRow, unfinished: number, reaches: readonly Reach[]): number {
+function withheldItems(connection: Connection, row: BatchRow, unfinished: number, reaches: readonly Budget[]): number {
   if (!mayWithhold(row, reaches)) return 0
   // What counts as waiting is usually little (a `--first 20`), so that is what is counted where others cannot add to it.
   const others = reaches.filter((reach) => reach.batchId !== row.id && reach.upTo > 0)
@@ -48,7 +48,7 @@ function items(
   state: 'waiting' | 'queued',
   condition: string,
   own: number,
-  others: readonly Reach[],
+  others: readonly Budget[],
 ): number {
   return (
     connection.get<{ items: number | null }>(
@@ -56,7 +56,7 @@ function items(
        select sum(want.items) as items
        from ${wantedIn(state, row)}
        where ${condition}`,
-      { batchId: row.id, own, reaches: reachParameter(others) },
+      { batchId: row.id, own, reaches: budgetsParameter(others) },
     )?.items ?? 0
   )
 }

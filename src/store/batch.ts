@@ -82,7 +82,7 @@ export interface CountedBatch {
   readonly unfinished: number
 }
 
-export interface BatchRecord {
+export interface BatchStore {
   create(batch: NewBatch): Promise<number>
   /** Adds a chunk to a loading batch. A key that an earlier valid row has becomes an invalid item ("line 3: repeated id …"). */
   addRows(batchId: number, rows: readonly LoadedRow[], now: number): Promise<void>

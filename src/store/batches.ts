@@ -1,16 +1,16 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Batch, BatchRecord, CountedBatch, NewBatch } from './batch.js'
+import type { Batch, BatchStore, CountedBatch, NewBatch } from './batch.js'
 import { type BatchRow, batchOf, CAP_SQL, capOf, standingBatches, unfinishedItems } from './batch-row.js'
+import { payingBatches } from './budget.js'
 import { build, type Connection } from './connection.js'
 import { addRows } from './load-rows.js'
 import { addNotification } from './notifications.js'
 import { planOf } from './plan.js'
-import { payingBatches } from './reach.js'
 
 /** Rows removed in one transaction: others must be able to write in between. */
 const DROP_PIECE = 10_000
 
-export function batchRecord(connection: Connection): BatchRecord {
+export function batchStore(connection: Connection): BatchStore {
   return {
     create: async (batch) => connection.write(() => create(connection, batch)),
     addRows: async (batchId, rows, now) => connection.write(() => addRows(connection, batchId, rows, now)),

@@ -61,7 +61,7 @@ export type Closing =
   | {
       readonly search: 'kept'
       readonly pause: Pause | null
-      readonly holdUntil: number | null
+      readonly rateLimitedUntil: number | null
       readonly holdDetail?: string | null
     }
   /** Still queued; no attempt used; counted as one more refusal of this search alone. */
@@ -97,7 +97,7 @@ export interface CallLedger {
   /** How many calls were sent after `from`, up to and with `to`. */
   sentBetween(from: number, to: number): Promise<number>
   /** Open calls older than that become `unknown` (they stay charged). Returns how many. */
-  ageOut(sentBefore: number): Promise<number>
+  expire(sentBefore: number): Promise<number>
   /**
    * For the breaker: distinct searches among the finished calls in a row, newest first, that ended refused, unauthorized or
    * unreadable, or transient or unknown, or out of credits; counting stops at an answer, and at the instant a pause for one

@@ -4,7 +4,7 @@ import type { CallLedger, Streak } from './call-ledger.js'
 import { claim } from './claim.js'
 import { closeCall } from './close-call.js'
 import type { Connection } from './connection.js'
-import { streakMark } from './fleet-state.js'
+import { streakMark } from './control-state.js'
 import type { GroupCommit } from './group-commit.js'
 import { changeOutcome, type LedgerCall } from './ledger.js'
 import { refusalHistory } from './refusals.js'
@@ -37,7 +37,7 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
       ),
     latest: async () =>
       connection.read(() => connection.get<{ id: number | null }>('select max(id) as id from call')?.id ?? 0),
-    ageOut: async (sentBefore) =>
+    expire: async (sentBefore) =>
       connection.write(() => {
         const old = connection.all<LedgerCall>(
           "select id, batch_id, outcome from call where outcome = 'sent' and sent_at < ?",

@@ -8,7 +8,7 @@ import { apiOnRecord } from './api-record.js'
 import { CAN_PAY_SQL } from './batch-row.js'
 import type { Claim, ClaimRules } from './call-ledger.js'
 import type { Connection } from './connection.js'
-import { addPause, heldUntil, isProbing, SET_BACK_MS } from './fleet-state.js'
+import { addPause, isProbing, rateLimitEnd, SET_BACK_MS } from './control-state.js'
 import { changeOutcome, countOf, type LedgerCall, openCall } from './ledger.js'
 import { fingerprintBytes } from './search-ref.js'
 import { putBack } from './transitions.js'
@@ -31,8 +31,8 @@ export function claim(connection: Connection, ref: SearchRef, rules: ClaimRules)
   if (api !== null && !isSameApi(api, rules.apiUrl)) return { kind: 'another_api', until: rules.now + ANOTHER_API_MS }
   const cause = standingPause(connection)
   if (cause !== null) return { kind: 'paused', cause }
-  const holdUntil = heldUntil(connection, rules.now)
-  if (holdUntil !== null) return { kind: 'held', until: holdUntil }
+  const rateLimitedUntil = rateLimitEnd(connection, rules.now)
+  if (rateLimitedUntil !== null) return { kind: 'held', until: rateLimitedUntil }
   const openUntil = openCallUntil(connection, search.id, rules)
   if (openUntil !== null) return { kind: 'call_open', until: openUntil }
   const payer = payingBatch(connection, search.id)

@@ -3,7 +3,7 @@ import type { SearchState } from '../domain/states.js'
 import { foldBalance, foldLimits } from './account.js'
 import type { CallLedger } from './call-ledger.js'
 import type { Connection } from './connection.js'
-import { addPause, extendHold, isProbing, setProbing } from './fleet-state.js'
+import { addPause, extendRateLimit, isProbing, setProbing } from './control-state.js'
 import { changeOutcome, type LedgerCall } from './ledger.js'
 import { countRefusal } from './refusals.js'
 import { bury, keepAnswer } from './transitions.js'
@@ -102,8 +102,8 @@ function settle(connection: Connection, call: ClosingCall, search: ClosingSearch
       return
     case 'kept':
       if (closing.pause !== null) addPause(connection, closing.pause)
-      if (closing.holdUntil !== null) {
-        extendHold(connection, closing.holdUntil, now, closing.holdDetail)
+      if (closing.rateLimitedUntil !== null) {
+        extendRateLimit(connection, closing.rateLimitedUntil, now, closing.holdDetail)
         countRefusal(connection, call, end.outcome)
       }
       return

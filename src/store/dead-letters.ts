@@ -3,16 +3,16 @@ import type { DeadLetter, Death } from '../domain/dead-letter.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
+import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
 import { build, type Connection } from './connection.js'
 import { whereNamed } from './find-search.js'
-import { IS_DUE, REACH_TABLE, reaches, reachParameter } from './reach.js'
 import type { Schema } from './schema.js'
 import { fingerprintBytes, type RefColumns, refOf, searchName } from './search-ref.js'
-import type { DeadFilter, DeadLetterRecord, LetterCursor, ParkedLetter, Retried } from './store.js'
+import type { DeadFilter, DeadLetterStore, LetterCursor, ParkedLetter, Retried } from './store.js'
 import { bury, revive } from './transitions.js'
 
 /** What is dead: the truth that the parking queue follows, except for what was discarded. */
-export function deadLetterRecord(connection: Connection): DeadLetterRecord {
+export function deadLetterStore(connection: Connection): DeadLetterStore {
   const idsOf = (query: DeadQuery<object>): readonly number[] =>
     connection.rows(query.select('search.id')).map((row) => row.id)
 
@@ -122,7 +122,7 @@ function standingOf(connection: Connection, ids: readonly number[]): Omit<Retrie
              where want.search_id = search.id and batch.state = 'released') as is_wanted
          from search where id in (select value from json_each(@ids)))
        select count(*) filter (where is_due) as due, count(*) filter (where is_wanted and not is_due) as withheld from back`,
-      { ids: JSON.stringify(ids), reaches: reachParameter(reaches(connection)) },
+      { ids: JSON.stringify(ids), reaches: budgetsParameter(budgets(connection)) },
     ) ?? { due: 0, withheld: 0 }
   )
 }

@@ -1,12 +1,12 @@
+import { type Budget, budgetsParameter, EVERYTHING, REACH_TABLE, wantedIn } from './budget.js'
 import type { Connection } from './connection.js'
-import { EVERYTHING, REACH_TABLE, type Reach, reachParameter, wantedIn } from './reach.js'
 
 /**
  * How many searches are due for any of these batches. Where one batch alone is at work, which is the ordinary night, its own
  * counter says it. Where several may share searches, the one with the most is taken by its counter
  * and the others add what nobody before them wants, which costs a look at their searches.
  */
-export function dueSearches(connection: Connection, reaches: readonly Reach[]): number {
+export function dueSearches(connection: Connection, reaches: readonly Budget[]): number {
   const ordered = reaches
     .map((reach) => ({ ...reach, ...sizeOf(connection, reach.batchId) }))
     .sort((a, b) => Number(b.upTo === EVERYTHING) - Number(a.upTo === EVERYTHING) || b.pending - a.pending)
@@ -27,7 +27,7 @@ function sizeOf(connection: Connection, batchId: number): Size {
 }
 
 /** Due for this batch and for none of those before it. */
-function added(connection: Connection, reach: Reach & Size, before: readonly Reach[]): number {
+function added(connection: Connection, reach: Budget & Size, before: readonly Budget[]): number {
   const ofState = (state: 'waiting' | 'queued', within: string, withinThose: string) =>
     connection.get<{ searches: number }>(
       `with ${REACH_TABLE}
@@ -37,7 +37,7 @@ function added(connection: Connection, reach: Reach & Size, before: readonly Rea
          and not (@before > 0 and exists (
            select 1 from want as other join reach on reach.batch_id = other.batch_id
            where other.search_id = search.id and ${withinThose}))`,
-      { batchId: reach.batchId, upTo: reach.upTo, before: before.length, reaches: reachParameter(before) },
+      { batchId: reach.batchId, upTo: reach.upTo, before: before.length, reaches: budgetsParameter(before) },
     )?.searches ?? 0
   const waiting = ofState('waiting', 'search.id <= @upTo', 'search.id <= reach.up_to')
   return waiting + ofState('queued', 'true', 'true')

@@ -2,8 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { itemStatus, type SearchState } from '../domain/states.js'
 import { mayWithhold } from './batch-report.js'
 import { standingBatches } from './batch-row.js'
+import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
 import type { Connection } from './connection.js'
-import { IS_DUE, REACH_TABLE, reaches, reachParameter } from './reach.js'
 import type { ExportRow } from './report.js'
 
 /** Rows between two turns of the event loop. */
@@ -91,7 +91,7 @@ function* rowsOf(reader: Connection, batchId: number, after: number): Generator<
   reader.begin('read')
   const batch = reader.first(standingBatches().where('id', '=', batchId))
   if (batch === undefined) return
-  const now = reaches(reader)
+  const now = budgets(reader)
   const rows = reader.iterate<ExportedRow>(
     `with ${REACH_TABLE}
      select item.position, item.key, item.row, item.problem, search.state, search.tracks, answer.body,
@@ -101,7 +101,7 @@ function* rowsOf(reader: Connection, batchId: number, after: number): Generator<
        left join search on search.id = item.search_id
        left join answer on answer.search_id = search.id
      where item.batch_id = @batchId and item.position > @after order by item.position`,
-    { batchId, after, mayWithhold: Number(mayWithhold(batch, now)), reaches: reachParameter(now) },
+    { batchId, after, mayWithhold: Number(mayWithhold(batch, now)), reaches: budgetsParameter(now) },
   )
   for (const row of rows) {
     yield {

@@ -2,10 +2,10 @@ import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import { lessUrgentThan, PRIORITIES, type Priority } from '../domain/states.js'
 import { type BatchRow, capOf } from './batch-row.js'
+import { budgetLeft, payingBatches, wantedIn } from './budget.js'
 import type { Connection } from './connection.js'
-import { payingBatches, unspoken, wantedIn } from './reach.js'
 import { fingerprintBytes, idInRound, type RefColumns, refOf } from './search-ref.js'
-import type { DueSearch, FeedRecord } from './store.js'
+import type { DueSearch, FeedStore } from './store.js'
 import { enqueue, putBack } from './transitions.js'
 import { unwantedRefs } from './unwanted.js'
 
@@ -15,7 +15,7 @@ import { unwantedRefs } from './unwanted.js'
  * batch's low-water mark (`fed_to`) on, and stop when enough is found. The mark rises as the walk finds
  * nothing below; whatever makes a search wait again lowers it.
  */
-export function feedRecord(connection: Connection): FeedRecord {
+export function feedStore(connection: Connection): FeedStore {
   return {
     queued: async () => connection.read(() => queued(connection)),
     due: async (limit, room) => connection.write(() => due(connection, limit, room)),
@@ -39,12 +39,12 @@ export function feedRecord(connection: Connection): FeedRecord {
       }),
     unwantedRefs: unwantedRefs(connection),
     settledAmong: async (refs) => connection.read(() => refs.filter((ref) => !mayRun(connection, ref))),
-    putBack: async (refs) =>
+    requeue: async (refs) =>
       connection.write(() => {
         const ids = refs.map((ref) => idInRound(connection, ref)).filter((id) => id !== undefined)
         return putBack(connection, queuedAmong(connection, ids))
       }),
-    putBackAll: async () =>
+    requeueAll: async () =>
       connection.write(() => {
         const all = connection.all<{ id: number }>("select id from search where state = 'queued'")
         return putBack(
@@ -141,7 +141,7 @@ function waitingFor(
   taken: ReadonlyMap<number, unknown>,
 ): readonly DueRow[] {
   const cap = capOf(batch)
-  const payable = cap === null ? Number.POSITIVE_INFINITY : unspoken(connection, batch, cap)
+  const payable = cap === null ? Number.POSITIVE_INFINITY : budgetLeft(connection, batch, cap)
   if (payable === 0) return []
   const rows: DueRow[] = []
   let lowest: number | null = null

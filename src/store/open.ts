@@ -5,18 +5,18 @@ import { type Kysely, Migrator } from 'kysely'
 import { errorCode } from '../domain/error-code.js'
 import { ConfigurationError, ReportedError, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
-import { accountRecord } from './account.js'
-import { apiRecord } from './api-record.js'
-import { batchRecord } from './batches.js'
+import { accountStore } from './account.js'
+import { apiStore } from './api-record.js'
+import { batchStore } from './batches.js'
 import { callLedger } from './calls.js'
 import { type Connection, openConnection, PATIENCE_MS } from './connection.js'
-import { deadLetterRecord } from './dead-letters.js'
+import { deadLetterStore } from './dead-letters.js'
 import { driverError } from './driver-error.js'
-import { feedRecord } from './feed.js'
+import { feedStore } from './feed.js'
 import { groupCommit } from './group-commit.js'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.js'
 import { notificationRecord } from './notifications.js'
-import { pauseRecord } from './pauses.js'
+import { pauseStore } from './pauses.js'
 import { refuseBesideRemains } from './remains.js'
 import { reports } from './reports.js'
 import { openRescue } from './rescue.js'
@@ -81,13 +81,13 @@ function assemble(connection: Connection): Store {
     trouble: rescue.trouble,
     rescue: rescue.run,
     reportDamage: files.reportDamage,
-    batches: batchRecord(connection),
-    feed: feedRecord(connection),
+    batches: batchStore(connection),
+    feed: feedStore(connection),
     calls: callLedger(connection, group),
-    pauses: pauseRecord(connection),
-    account: accountRecord(connection),
-    api: apiRecord(connection),
-    deadLetters: deadLetterRecord(connection),
+    pauses: pauseStore(connection),
+    account: accountStore(connection),
+    api: apiStore(connection),
+    deadLetters: deadLetterStore(connection),
     notifications: notificationRecord(connection),
     reports: reports(reader, openReader),
     close: async () => {

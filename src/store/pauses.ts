@@ -2,19 +2,19 @@ import { build, type Connection } from './connection.js'
 import {
   addPause,
   balanceWatch,
-  endHold,
-  extendHold,
-  heldUntil,
+  endRateLimit,
+  extendRateLimit,
   holdDetail,
   isProbing,
   markStreak,
   noteWatch,
+  rateLimitEnd,
   setProbing,
-} from './fleet-state.js'
-import type { PauseRecord } from './store.js'
+} from './control-state.js'
+import type { PauseStore } from './store.js'
 
 /** One row per cause, so that lifting one never lifts another. BullMQ's flag only follows these rows. */
-export function pauseRecord(connection: Connection): PauseRecord {
+export function pauseStore(connection: Connection): PauseStore {
   return {
     list: async () =>
       connection.read(() =>
@@ -32,13 +32,13 @@ export function pauseRecord(connection: Connection): PauseRecord {
     noteWatch: async (watch) => connection.write(() => noteWatch(connection, watch)),
     probing: async () => connection.read(() => isProbing(connection)),
     endProbe: async () => connection.write(() => setProbing(connection, false)),
-    holdUntil: async (now) => connection.read(() => heldUntil(connection, now)),
+    rateLimitedUntil: async (now) => connection.read(() => rateLimitEnd(connection, now)),
     holdDetail: async (now) => connection.read(() => holdDetail(connection, now)),
-    hold: async (until, now) => connection.write(() => extendHold(connection, until, now)),
-    liftHold: async (now) =>
+    rateLimit: async (until, now) => connection.write(() => extendRateLimit(connection, until, now)),
+    liftRateLimit: async (now) =>
       connection.write(() => {
-        const stood = heldUntil(connection, now) !== null
-        endHold(connection)
+        const stood = rateLimitEnd(connection, now) !== null
+        endRateLimit(connection)
         if (stood) setProbing(connection, true)
         return stood
       }),

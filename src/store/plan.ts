@@ -2,9 +2,9 @@ import { RefusedError } from '../domain/errors.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { Plan } from './batch.js'
 import { standingBatches } from './batch-row.js'
+import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
 import type { Connection } from './connection.js'
 import { dueSearches } from './due-count.js'
-import { IS_DUE, REACH_TABLE, reaches, reachParameter } from './reach.js'
 
 /** How many examples and reasons are shown. */
 const SHOWN = 5
@@ -13,7 +13,7 @@ const SHOWN = 5
 export function planOf(connection: Connection, batchId: number): Plan {
   const batch = connection.first(standingBatches().where('id', '=', batchId))
   if (batch === undefined) throw new RefusedError(`There is no batch ${batchId} to plan: it was dropped. Submit again.`)
-  const others = reaches(connection).filter((reach) => reach.batchId !== batchId)
+  const others = budgets(connection).filter((reach) => reach.batchId !== batchId)
   const searches = connection.get<Record<'answered' | 'dead' | 'discarded' | 'queued' | 'unasked', number>>(
     `with ${REACH_TABLE}
      select
@@ -24,7 +24,7 @@ export function planOf(connection: Connection, batchId: number): Plan {
        count(*) filter (where search.state in ('waiting', 'queued')) as unasked
      from want cross join search on search.id = want.search_id
      where want.batch_id = @batchId`,
-    { batchId, reaches: reachParameter(others), others: others.length },
+    { batchId, reaches: budgetsParameter(others), others: others.length },
   ) ?? { answered: 0, dead: 0, discarded: 0, queued: 0, unasked: 0 }
   return {
     rows: batch.items,

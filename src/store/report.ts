@@ -2,7 +2,7 @@ import type { Death } from '../domain/dead-letter.js'
 import type { CallOutcome } from '../domain/outcome.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
-import type { ItemStatus, SearchState } from '../domain/states.js'
+import type { RowStatus, SearchState } from '../domain/states.js'
 import type { Batch } from './batch.js'
 
 /** The store's contract for reports: heavy reads, for the command line and the board. */
@@ -30,7 +30,7 @@ export interface Totals {
   /** The longest refused first, 50 at most. */
   readonly refused: readonly RefusedSearch[]
   /** The latest calls that were answered 429 without another outcome between them, 200 at most; null: the latest was not. */
-  readonly toldToWait: { readonly calls: number; readonly from: number; readonly to: number } | null
+  readonly rateLimitedCalls: { readonly calls: number; readonly from: number; readonly to: number } | null
 }
 
 /** A search that is refused again and again, as if for the whole account, and has no verdict yet. */
@@ -74,13 +74,13 @@ export interface SearchReport {
   }[]
 }
 
-export interface ItemReport {
+export interface RowReport {
   readonly batch: Batch
   readonly position: number
   readonly key: string | null
   readonly row: string
   readonly problem: string | null
-  readonly status: ItemStatus
+  readonly status: RowStatus
   readonly search: SearchReport | null
 }
 
@@ -89,7 +89,7 @@ export interface ExportRow {
   readonly position: number
   readonly key: string | null
   readonly row: string
-  readonly status: ItemStatus
+  readonly status: RowStatus
   /** The answer's body; null unless `tagged` or `no_match`. */
   readonly answer: string | null
   /** Why it is invalid or dead: one sentence. */
@@ -108,7 +108,7 @@ export interface Reports {
    * By the user's id, the position, or a fingerprint (or a unique beginning of it, of 6 digits or more; `-<generation>` names
    * one asking). Null: no such thing. Throws `UsageError` when a beginning fits several. Lists 1,000 items at most.
    */
-  show(what: string, batchId: number | null): Promise<ItemReport | SearchReport | null>
+  show(what: string, batchId: number | null): Promise<RowReport | SearchReport | null>
   /** On a read-only connection of its own; memory stays flat. As of one moment, unless it takes longer than half a minute. */
   exportRows(batchId: number): AsyncIterable<ExportRow>
 }

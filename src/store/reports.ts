@@ -2,11 +2,11 @@ import { CALL_OUTCOMES, type CallOutcome } from '../domain/outcome.js'
 import type { SearchRequest } from '../domain/request.js'
 import { batchReport } from './batch-report.js'
 import { standingBatches } from './batch-row.js'
+import { budgets } from './budget.js'
 import { type CallRow, callReport } from './call-report.js'
 import { build, type Connection } from './connection.js'
 import { dueSearches } from './due-count.js'
 import { exportRows } from './export-rows.js'
-import { reaches } from './reach.js'
 import { refusedSearches } from './refusals.js'
 import type { Reports, Totals } from './report.js'
 import { searchName } from './search-ref.js'
@@ -24,7 +24,7 @@ export function reports(reader: Connection, openReader: () => Connection): Repor
           .orderBy('id', 'desc')
           .limit(limit)
         const rows = reader.rows(batchId === undefined ? all : all.where('id', '=', batchId))
-        const now = reaches(reader)
+        const now = budgets(reader)
         return rows.toSorted((a, b) => b.id - a.id).map((row) => batchReport(reader, row, now))
       }),
     totals: async (now) => reader.read(() => totals(reader, now)),
@@ -40,7 +40,7 @@ function totals(reader: Connection, now: number): Totals {
   const counted = (text: string, parameters: readonly number[] = []): number =>
     reader.get<{ n: number }>(text, parameters)?.n ?? 0
   return {
-    due: dueSearches(reader, reaches(reader)),
+    due: dueSearches(reader, budgets(reader)),
     deadLetters: counted(
       "select count(*) as n from search indexed by search_dead where state = 'dead' and discarded = 0",
     ),
@@ -49,14 +49,14 @@ function totals(reader: Connection, now: number): Totals {
     callsByOutcome,
     callsLastMinute: counted('select count(*) as n from call where sent_at > ?', [now - A_MINUTE_MS]),
     refused: refusedSearches(reader),
-    toldToWait: toldToWait(reader),
+    rateLimitedCalls: rateLimitedCalls(reader),
   }
 }
 
 /** Nobody needs to know more exactly. */
 const LONGEST_ROW = 200
 
-function toldToWait(reader: Connection): Totals['toldToWait'] {
+function rateLimitedCalls(reader: Connection): Totals['rateLimitedCalls'] {
   const ends: number[] = []
   const latest = reader.iterate<{ outcome: CallOutcome; finished_at: number }>(
     `select outcome, finished_at from call not indexed where finished_at is not null order by id desc limit ${LONGEST_ROW}`,

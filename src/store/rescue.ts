@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, extname, join } from 'node:path'
-import type { StoreTrouble } from '../domain/store-trouble.js'
+import type { WriteFailure } from '../domain/write-failure.js'
 import { checkStore, makeSingleFile } from './check-store.js'
 import { type Connection, openConnection } from './connection.js'
 import { countOf } from './ledger.js'
@@ -15,7 +15,7 @@ import { COPY_MARK } from './remains.js'
  */
 export interface Rescue {
   /** Null: the files that are open are the store. */
-  trouble(): StoreTrouble | null
+  trouble(): WriteFailure | null
   /**
    * Saves what is in danger, once. The copy waits for calls in flight, so that it has their answers.
    * @param last this process ends: do not wait

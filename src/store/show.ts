@@ -3,12 +3,12 @@ import type { SearchRequest } from '../domain/request.js'
 import { itemStatus } from '../domain/states.js'
 import { mayWithhold } from './batch-report.js'
 import { batchOf, standingBatches } from './batch-row.js'
+import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
 import { callReport } from './call-report.js'
 import { build, type Connection } from './connection.js'
 import { deathOf } from './dead-letters.js'
 import { searchNamed } from './find-search.js'
-import { IS_DUE, REACH_TABLE, reaches, reachParameter } from './reach.js'
-import type { ItemReport, Reports, SearchReport } from './report.js'
+import type { Reports, RowReport, SearchReport } from './report.js'
 import type { ItemTable } from './schema.js'
 import { refOf } from './search-ref.js'
 
@@ -61,17 +61,17 @@ function byPosition(reader: Connection, batchId: number, what: string): ItemRow 
   )
 }
 
-function showItem(reader: Connection, item: ItemRow): ItemReport | null {
+function showItem(reader: Connection, item: ItemRow): RowReport | null {
   const row = reader.first(standingBatches().where('id', '=', item.batch_id))
   if (row === undefined) return null
   const search = item.search_id === null ? null : showSearch(reader, item.search_id)
-  const now = reaches(reader)
+  const now = budgets(reader)
   const due =
     item.search_id === null || !mayWithhold(row, now)
       ? { due: 1 }
       : reader.get<{ due: number }>(
           `with ${REACH_TABLE} select (search.state <> 'waiting' or ${IS_DUE}) as due from search where id = @searchId`,
-          { searchId: item.search_id, reaches: reachParameter(now) },
+          { searchId: item.search_id, reaches: budgetsParameter(now) },
         )
   const tracks =
     item.search_id === null

@@ -6,8 +6,8 @@ import { UnreachableError } from '../domain/errors.js'
  * the program is at fault. Everything else is returned as it is: it is a bug.
  */
 export function storeError(error: unknown, path: string): unknown {
-  const sentence = sentenceFor(errorCode(error), path)
-  return sentence === null ? error : new UnreachableError(sentence, { cause: error })
+  const message = sentenceFor(errorCode(error), path)
+  return message === null ? error : new UnreachableError(message, { cause: error })
 }
 
 export function isBusy(error: unknown): boolean {

@@ -4,21 +4,21 @@ import type { BalanceWatch, Pause, PauseCause } from '../domain/pause-cause.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
-import type { BatchRecord } from './batch.js'
+import type { BatchStore } from './batch.js'
 import type { CallLedger } from './call-ledger.js'
 import type { StoreHealth } from './health.js'
 import type { NotificationRecord } from './notifications.js'
 import type { Reports } from './report.js'
 
-export type { Batch, BatchRecord, CountedBatch, NewBatch, Plan } from './batch.js'
+export type { Batch, BatchStore, CountedBatch, NewBatch, Plan } from './batch.js'
 export type { CallLedger, Claim, ClaimRules, Closing } from './call-ledger.js'
 export type {
   BatchReport,
   CallReport,
   ExportRow,
-  ItemReport,
   RefusedSearch,
   Reports,
+  RowReport,
   SearchReport,
   Totals,
 } from './report.js'
@@ -37,13 +37,13 @@ export interface Store extends StoreHealth {
   /** Where the file is and when it was made, for people. */
   readonly path: string
   readonly createdAt: string
-  readonly batches: BatchRecord
-  readonly feed: FeedRecord
+  readonly batches: BatchStore
+  readonly feed: FeedStore
   readonly calls: CallLedger
-  readonly pauses: PauseRecord
-  readonly account: AccountRecord
-  readonly api: ApiRecord
-  readonly deadLetters: DeadLetterRecord
+  readonly pauses: PauseStore
+  readonly account: AccountStore
+  readonly api: ApiStore
+  readonly deadLetters: DeadLetterStore
   readonly notifications: NotificationRecord
   readonly reports: Reports
   close(): Promise<void>
@@ -60,7 +60,7 @@ export interface DueSearch {
   readonly itemKey: string | null
 }
 
-export interface FeedRecord {
+export interface FeedStore {
   /** Searches in state `queued`, by the priority they were queued with. */
   queued(): Promise<Readonly<Record<Priority, number>>>
   /**
@@ -92,14 +92,14 @@ export interface FeedRecord {
   /** Those whose jobs would make no call: they have their verdict, live in another round, or are none of ours. */
   settledAmong(refs: readonly SearchRef[]): Promise<readonly SearchRef[]>
   /** queued (that round) → waiting with a new round: the job is gone from Redis. Returns how many. */
-  putBack(refs: readonly SearchRef[]): Promise<number>
+  requeue(refs: readonly SearchRef[]): Promise<number>
   /** Every queued one → waiting with a new round: Redis lost everything. */
-  putBackAll(): Promise<number>
+  requeueAll(): Promise<number>
 }
 
 // ── Pauses, hold, probe ────────────────────────────────────────────────────────────────────────
 
-export interface PauseRecord {
+export interface PauseStore {
   list(): Promise<readonly Pause[]>
   /** False when that cause stands already (its `since` and detail are kept). */
   add(pause: Pause): Promise<boolean>
@@ -111,13 +111,13 @@ export interface PauseRecord {
   probing(): Promise<boolean>
   endProbe(): Promise<void>
   /** The fleet's hold as recorded (so that a Redis that lost everything gets it back); null: none, or over. */
-  holdUntil(now: number): Promise<number | null>
+  rateLimitedUntil(now: number): Promise<number | null>
   /** What the API said with it; null: nothing, or nobody is held. */
   holdDetail(now: number): Promise<string | null>
   /** Extend-only, like the one in Redis. */
-  hold(until: number, now: number): Promise<void>
+  rateLimit(until: number, now: number): Promise<void>
   /** A person ends the hold; false when nobody was held. The next calls go one at a time until one is answered. */
-  liftHold(now: number): Promise<boolean>
+  liftRateLimit(now: number): Promise<boolean>
 }
 
 // ── Account: what the API last said about itself ───────────────────────────────────────────────
@@ -133,7 +133,7 @@ export interface Account {
   readonly heardAt: number | null
 }
 
-export interface AccountRecord {
+export interface AccountStore {
   get(): Promise<Account>
   /** From GET /me: the balance is taken as it is. (Balances on answers are folded in by `calls.close`: the lowest wins, what no overlap explains is a top-up.) Absent fields are kept. */
   update(account: Partial<Omit<Account, 'heardAt'>>, now: number): Promise<void>
@@ -147,7 +147,7 @@ export interface KnownApi extends ApiOnRecord {
   readonly isUnused: boolean
 }
 
-export interface ApiRecord {
+export interface ApiStore {
   /** Null: no worker has started yet. */
   get(): Promise<KnownApi | null>
   /**
@@ -192,7 +192,7 @@ export interface LetterCursor {
   readonly id: number
 }
 
-export interface DeadLetterRecord {
+export interface DeadLetterStore {
   /** Oldest death first, a page at a time; `after` is `next` of the previous page, or null. */
   list(
     filter: DeadFilter,

@@ -1,7 +1,7 @@
 import { CAN_PAY_SQL } from './batch-row.js'
 import type { Connection } from './connection.js'
 import { type RefColumns, refOf } from './search-ref.js'
-import type { FeedRecord } from './store.js'
+import type { FeedStore } from './store.js'
 
 /**
  * Queued searches that no batch can pay. To find them everything that is queued is looked through, in a worker's event
@@ -9,7 +9,7 @@ import type { FeedRecord } from './store.js'
  * was let go again, until nothing is found twice. (Twice, since the feeder may be marking what it added just before.) What
  * is missed, such as the search of a call that was in flight then and timed out, its claim refuses.
  */
-export function unwantedRefs(connection: Connection): FeedRecord['unwantedRefs'] {
+export function unwantedRefs(connection: Connection): FeedStore['unwantedRefs'] {
   let last = { cannotPay: '[]', foundNothing: 0 }
   return async (after, limit) =>
     connection.read(() => {

@@ -2,21 +2,22 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { type BatchClient, openBatchClient } from '../../src/app/client.js'
 import { ConfigurationError, UsageError } from '../../src/domain/errors.js'
-import { type Fleet, startFleet } from '../support/fleet.js'
+import { type InProcessSystem, startInProcess } from '../support/in-process-system.js'
 
 /** What a script does: its own rows in, tags out, with workers beside it. */
-let fleet: Fleet
+let registry: InProcessSystem
 let client: BatchClient
 beforeEach(async () => {
-  fleet = await startFleet({ simulator: { faults: [{ match: 'refused', does: { status: 400 } }] } })
+  registry = await startInProcess({ simulator: { faults: [{ match: 'refused', does: { status: 400 } }] } })
   client = await open()
 })
 afterEach(async () => {
   await client.close()
-  await fleet.close()
+  await registry.close()
 })
 
-const open = () => openBatchClient({ env: { TRACKYARD_DATA_DIR: fleet.dataDir, TRACKYARD_REDIS_URL: fleet.redis.url } })
+const open = () =>
+  openBatchClient({ env: { TRACKYARD_DATA_DIR: registry.dataDir, TRACKYARD_REDIS_URL: registry.redis.url } })
 
 async function* films(count: number) {
   for (let n = 1; n <= count; n += 1) {
@@ -35,7 +36,7 @@ async function collected<T>(rows: AsyncIterable<T>): Promise<T[]> {
 test('rows from an async iterable come back tagged, in order, each with one status', async () => {
   const batch = await client.submit(films(6), options)
   expect(batch.plan).toMatchObject({ rows: 6, searches: 6, creditsNeeded: 6 })
-  await fleet.worker()
+  await registry.worker()
   expect(await client.wait(batch.id, { timeoutMs: 40_000 })).toBe('done')
   const results = await collected(client.results('spring'))
   expect(results.map((row) => [row.id, row.status])).toEqual([
@@ -64,7 +65,7 @@ test('a plan spends nothing; dropped, it is gone; released with a cap, only that
   })
   await capped.release()
   expect((await client.status('capped')).queue).toMatchObject({ waiting: 1 })
-  expect((await fleet.queue.searches.counts()).waiting).toBe(1)
+  expect((await registry.queue.searches.counts()).waiting).toBe(1)
 })
 
 test('a source that fails half-way leaves no batch behind', async () => {
@@ -87,7 +88,7 @@ test.each([
     name: 'UsageError',
     message: expect.stringMatching(/^Row 2: expected values that JSON can hold/),
   })
-  expect(await fleet.store.batches.find(null)).toBeNull()
+  expect(await registry.store.batches.find(null)).toBeNull()
 })
 
 test.each([[undefined], [''], ['  '], ['two\nlines'], ['x'.repeat(201)], [7]])(
@@ -98,7 +99,7 @@ test.each([[undefined], [''], ['  '], ['two\nlines'], ['x'.repeat(201)], [7]])(
       name: 'UsageError',
       message: expect.stringMatching(/^Expected the batch's name to be one line of text, 1 to 200 characters, found /),
     })
-    expect(await fleet.store.batches.find(null)).toBeNull()
+    expect(await registry.store.batches.find(null)).toBeNull()
   },
 )
 
@@ -121,8 +122,8 @@ test('a client that is closed says so whatever is called, and may be closed agai
 })
 
 test('answers of another API than the settings name are not given to a batch; looking is fine', async () => {
-  await fleet.worker()
-  await fleet.submit(['calm piano'])
+  await registry.worker()
+  await registry.submit(['calm piano'])
   await client.wait('night', { timeoutMs: 40_000 })
   // No TRACKYARD_API_URL: the published one.
   await expect(client.submit([{ query: 'calm piano' }], options)).rejects.toThrow(ConfigurationError)
@@ -131,16 +132,16 @@ test('answers of another API than the settings name are not given to a batch; lo
 
 describe('where Redis is', () => {
   test("another store's is refused before anything is released", async () => {
-    await fleet.redis.flush()
-    await fleet.queue.fleet.claimEpoch(randomUUID())
+    await registry.redis.flush()
+    await registry.queue.registry.claimOwnership(randomUUID())
     await expect(open()).rejects.toThrow(ConfigurationError)
   })
 
   test('one that has lost everything gets the batch all the same', async () => {
     const planned = await client.plan(films(4), options)
-    await fleet.redis.flush()
+    await registry.redis.flush()
     await planned.release()
-    expect((await fleet.queue.searches.counts()).waiting).toBe(4)
-    expect(await fleet.queue.fleet.epoch()).toBe(fleet.store.id)
+    expect((await registry.queue.searches.counts()).waiting).toBe(4)
+    expect(await registry.queue.registry.owner()).toBe(registry.store.id)
   })
 })

@@ -56,11 +56,11 @@ describe('quotation marks', () => {
     const text = 'id,title,mood\n1,"Unclosed pier,calm\n2,Alley,dark\n3,Street 7",happy\n4,Last,sad\n'
     const { doubts, keys } = await read(text)
     expect(keys).toEqual(['1', '4'])
-    expect(doubts.sentences()).toEqual([
+    expect(doubts.messages()).toEqual([
       'The row on line 2 has a quoted cell in which 2 lines look like rows: is a quotation mark missing?',
     ])
     const prose = await read('id,title,mood\n1,"A pier.\nQuiet, late.\nThe end.",calm\n')
-    expect(prose.doubts.sentences()).toEqual([])
+    expect(prose.doubts.messages()).toEqual([])
   })
 })
 
@@ -204,7 +204,7 @@ describe('what every spreadsheet writes', () => {
       'id,title,mood\n1,#N/A,calm\n2,NULL,dark\n3,\\N,sad\n4,nan,happy\n5,#REF!,x\n6,N/A,N/A\n7,null,null\n8,Nullarbor,#1 hit!\n'
     const { doubts, said } = await read(text)
     expect(doubts.needConfirmation).toBe(true)
-    expect(doubts.sentences()).toEqual([
+    expect(doubts.messages()).toEqual([
       '9 values look like "no value" and would be searched as words: ' +
         '#N/A in {title} on line 2, NULL in {title} on line 3, \\N in {title} on line 4, ….',
     ])
@@ -212,7 +212,7 @@ describe('what every spreadsheet writes', () => {
     const empty = await read('id\ttitle\n1\t""\n', { name: 'x.tsv', template: '{title}' })
     expect(empty.doubts.needConfirmation).toBe(true)
     const other = await read(text, { template: '{id}' })
-    expect([other.doubts.needConfirmation, other.doubts.sentences()]).toEqual([false, []])
+    expect([other.doubts.needConfirmation, other.doubts.messages()]).toEqual([false, []])
   })
 
   test('concat: the header again is no row', async () => {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { exactRows } from '../../src/catalog/exact-row.js'
 import { parseFilters } from '../../src/catalog/filters.js'
 import { ExactNumber, onOneLine, parseExactly } from '../../src/catalog/json.js'
-import { jsonlWriter } from '../../src/export/jsonl-lines.js'
+import { jsonlWriter } from '../../src/catalog/jsonl-lines.js'
 import { load, refusal } from './reading.js'
 
 const json = { name: 'x.jsonl' }

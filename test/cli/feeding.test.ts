@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import type { StatusReport } from '../../src/status/report.js'
+import type { StatusReport } from '../../src/batches/status-report.js'
 import { CATALOG, type Desk, interruptingAtOnce, openDesk, QUERY } from './setup.js'
 
 /** What lets searches go feeds Redis at once. Before that nothing is let go that cannot be; after it Ctrl-C is too late to stop it. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { settingsOf } from '../../src/app/entry.js'
-import { HERE } from '../../src/app/healthy.js'
+import { HOST_PREFIX } from '../../src/app/healthy.js'
 import { startWorker } from '../../src/app/start-worker.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
@@ -30,7 +30,7 @@ test('worker --healthy: 0 while a worker on this host says that it lives, 1 befo
     await worker.stop()
   }
   expect(await healthy()).toBe(1)
-  for (const id of ['elsewhere 1', `${HERE.trim()}2 1`]) {
+  for (const id of ['elsewhere 1', `${HOST_PREFIX.trim()}2 1`]) {
     await desk.redis.command('SET', `{trackyard}:worker:${id}`, '', 'PX', '60000')
     await desk.redis.command('SADD', '{trackyard}:workers', id)
   }

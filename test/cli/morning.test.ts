@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import type { StatusReport } from '../../src/status/report.js'
+import type { StatusReport } from '../../src/batches/status-report.js'
 import { CATALOG, type Desk, openDesk, QUERY, terminal } from './setup.js'
 
 /** What is asked in the morning: status, wait, export, show. */

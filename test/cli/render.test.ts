@@ -1,14 +1,14 @@
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
+import { estimate } from '../../src/batches/estimate.js'
+import type { StatusReport } from '../../src/batches/status-report.js'
 import { openCli } from '../../src/cli/cli.js'
 import { openPaint } from '../../src/cli/render/paint.js'
 import { type PlanView, renderPlan } from '../../src/cli/render/plan.js'
 import { table } from '../../src/cli/render/table.js'
-import { counted, duration, short } from '../../src/cli/render/words.js'
+import { formatDuration, pluralize, truncate } from '../../src/cli/render/words.js'
 import { openWaitView } from '../../src/cli/wait-view.js'
-import type { StatusReport } from '../../src/status/report.js'
 import type { Account, BatchReport, Plan } from '../../src/store/store.js'
-import { estimate } from '../../src/submit/estimate.js'
 import { until } from '../support/until.js'
 import { terminal } from './setup.js'
 
@@ -22,7 +22,7 @@ describe('words', () => {
     [1, '1 search'],
     [1234567, '1,234,567 searches'],
   ])('%d searches reads %s', (count, said) => {
-    expect(counted(count, 'search')).toBe(said)
+    expect(pluralize(count, 'search')).toBe(said)
   })
 
   test.each([
@@ -34,12 +34,12 @@ describe('words', () => {
     [DAY + 4 * HOUR, '1 day 4 h'],
     [13.9 * DAY, '13 days 22 h'],
   ])('%d ms is %s', (ms, said) => {
-    expect(duration(ms)).toBe(said)
+    expect(formatDuration(ms)).toBe(said)
   })
 
   test('a row cannot speak to the terminal, and is cut between characters', () => {
-    expect(short('a\u001B[2Jb\nc', 20)).toBe('a [2Jb c')
-    expect(short('🎬🎬🎬🎬', 3)).toBe('🎬🎬…')
+    expect(truncate('a\u001B[2Jb\nc', 20)).toBe('a [2Jb c')
+    expect(truncate('🎬🎬🎬🎬', 3)).toBe('🎬🎬…')
   })
 
   test('columns line up, figures to the right', () => {
@@ -95,7 +95,7 @@ describe('the plan says what to do when it does not suffice', () => {
       doubts: [],
       filterDoubts: [],
       pause: null,
-      heldUntil: null,
+      rateLimitedUntil: null,
       ...standing,
       now: 0,
     }
@@ -118,13 +118,13 @@ describe('the plan says what to do when it does not suffice', () => {
   test('that nothing moves now, in one line beside the finish time', () => {
     const pause = { cause: 'no_credits', since: 0, detail: 'Out of credits' } as const
     expect(shown(free)).not.toMatch(/counts from/)
-    expect(shown(free, null, { pause, heldUntil: DAY })).toMatch(
+    expect(shown(free, null, { pause, rateLimitedUntil: DAY })).toMatch(
       /\n.* paused since \S+ \(no credits\): the finish time counts from when it goes on\.\n/,
     )
-    expect(shown(free, null, { heldUntil: DAY })).toMatch(
+    expect(shown(free, null, { rateLimitedUntil: DAY })).toMatch(
       /asked us to wait until .*: the finish time counts from then\./,
     )
-    expect(shown(free, 0, { heldUntil: DAY })).not.toMatch(/counts from/)
+    expect(shown(free, 0, { rateLimitedUntil: DAY })).not.toMatch(/counts from/)
   })
 
   test('that columns of an earlier export are replaced, and which', () => {

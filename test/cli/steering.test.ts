@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import type { StatusReport } from '../../src/batches/status-report.js'
 import { silentLogger } from '../../src/domain/logger.js'
-import { openQueue } from '../../src/queue/open.js'
+import { openSearchQueue } from '../../src/queue/open-queue.js'
 import { CONTROLS } from '../../src/simulator/control-list.js'
-import type { StatusReport } from '../../src/status/report.js'
 import { openStore } from '../../src/store/open.js'
-import { batchNamed } from '../support/fleet.js'
+import { batchNamed } from '../support/in-process-system.js'
 import { type Desk, openDesk } from './setup.js'
 
 /** Dead letters, pauses, caps, the account, the simulator. */
@@ -138,8 +138,8 @@ describe('pause and resume', () => {
 
   test('a hold that only Redis still has is lifted by resume, which says so', async () => {
     await submitted('one')
-    const queue = await openQueue({ connection: { url: desk.redis.url }, log: silentLogger })
-    await queue.gate.hold(Date.now() + 3_600_000)
+    const queue = await openSearchQueue({ connection: { url: desk.redis.url }, log: silentLogger })
+    await queue.throttle.rateLimit(Date.now() + 3_600_000)
     await queue.close()
     expect((await desk.type(['resume'])).stdout).toBe(
       'Nothing was paused; a hold that only Redis still had is lifted.\n',

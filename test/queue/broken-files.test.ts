@@ -22,7 +22,7 @@ import {
   privateRedisTrouble,
   startOrConnectPrivateRedis,
   stopPrivateRedis,
-} from '../../src/queue/private-redis.js'
+} from '../../src/queue/private-redis/private-redis.js'
 import { checkSocketPlace, makeSocketPlace, socketPathFor } from '../../src/queue/socket-place.js'
 import { smallDisk } from '../support/disk.js'
 import { ask } from '../support/redis.js'
@@ -139,7 +139,7 @@ describe('a private Redis whose files are broken', () => {
       expect(told[0]?.sentence).toMatch(/starts empty: the store fills it again$/)
       expect((await readdir(inRedis(kept))).length).toBeGreaterThan(0)
       const queue = await open.queue({ connection: { socketPath }, prefix: '{new}' })
-      expect(await queue.fleet.claimEpoch('mine')).toBe(true)
+      expect(await queue.registry.claimOwnership('mine')).toBe(true)
       expect(await privateRedisTrouble({ dataDir })).toBeNull()
     },
     60_000,

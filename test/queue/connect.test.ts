@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
 import { describeAddress } from '../../src/queue/address.js'
-import { openQueue } from '../../src/queue/open.js'
+import { openSearchQueue } from '../../src/queue/open-queue.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { DONE, eventually, jobs, opener, recordingLogger } from './setup.js'
 
@@ -17,7 +17,7 @@ afterEach(() => open.closeAll())
 afterAll(() => redis.stop())
 
 async function problemOf(url: string, patienceMs = 30_000): Promise<Error> {
-  const opening = openQueue({
+  const opening = openSearchQueue({
     connection: { url },
     log: recordingLogger(),
     prefix: `{${randomUUID()}}`,
@@ -105,7 +105,7 @@ describe('a Redis that cannot be used is told in one sentence', () => {
       expect(wrong.message).toMatch(/refused the user or the password/)
       expect(`${wrong.message}${JSON.stringify(wrong)}`).not.toContain('hunter2')
       const right = await open.queue({ connection: { url: `unix://:open%20sesame@${socket}` } })
-      expect(await right.fleet.workers()).toBe(0)
+      expect(await right.registry.workers()).toBe(0)
       await right.close()
     } finally {
       const { Redis } = await import('ioredis')
@@ -142,9 +142,9 @@ test('one that becomes a replica later is told by the command that meets it', as
   const queue = await open.queue()
   await redis.command('REPLICAOF', '127.0.0.1', '1')
   try {
-    await expect(queue.gate.pause()).rejects.toThrow(UnreachableError)
+    await expect(queue.throttle.pause()).rejects.toThrow(UnreachableError)
     await expect(queue.searches.add(jobs([1]))).rejects.toThrow(/read-only/)
-    await expect(queue.fleet.claimEpoch('x')).rejects.toThrow(UnreachableError)
+    await expect(queue.registry.claimOwnership('x')).rejects.toThrow(UnreachableError)
   } finally {
     await redis.command('REPLICAOF', 'NO', 'ONE')
   }
@@ -176,10 +176,10 @@ test('by URL, by socket URL and by socket path it is the same Redis; another dat
   const bySocketUrl = await open.queue({ prefix, connection: { url: `unix://${redis.socketPath}` } })
   const byPath = await open.queue({ prefix, connection: { socketPath: redis.socketPath } })
   const elsewhere = await open.queue({ prefix, connection: { url: `${redis.url}/3` } })
-  await byUrl.fleet.claimEpoch('store 1')
-  expect(await bySocketUrl.fleet.epoch()).toBe('store 1')
-  expect(await byPath.fleet.epoch()).toBe('store 1')
-  expect(await elsewhere.fleet.epoch()).toBeNull()
+  await byUrl.registry.claimOwnership('store 1')
+  expect(await bySocketUrl.registry.owner()).toBe('store 1')
+  expect(await byPath.registry.owner()).toBe('store 1')
+  expect(await elsewhere.registry.owner()).toBeNull()
 })
 
 test('an address is described with its user and without its password', () => {
@@ -202,7 +202,7 @@ test('a database that the server does not have is named, and not replaced by ano
 
 test('the absolute path of a socket is an address', async () => {
   const queue = await open.queue({ connection: { url: redis.socketPath } })
-  expect(await queue.fleet.workers()).toBe(0)
+  expect(await queue.registry.workers()).toBe(0)
 })
 
 test('a lone user in an address is not shown: it may be a password', () => {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import type { DeadLetter } from '../../src/domain/dead-letter.js'
 import { deadLetterIdOf } from '../../src/domain/search-id.js'
-import type { QueueOptions } from '../../src/queue/open.js'
+import type { QueueOptions } from '../../src/queue/open-queue.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { eventually, numberOf, opener, range, ref } from './setup.js'
 
@@ -78,9 +78,9 @@ test('a new letter stands under Failed with its reason and remedy, and nobody is
 
 test('parking minds neither the pause nor the hold of the searches', async () => {
   const { queue, work, parked } = await opened()
-  await queue.gate.pause()
-  await queue.gate.setPace(1)
-  await queue.gate.hold(Date.now() + 60_000)
+  await queue.throttle.pause()
+  await queue.throttle.setRate(1)
+  await queue.throttle.rateLimit(Date.now() + 60_000)
   await work()
   await queue.deadLetters.add(range(1, 5).map((n) => letter(n)))
   await parked(5)

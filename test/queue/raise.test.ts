@@ -48,7 +48,7 @@ describe('what is not in the backlog is left alone', () => {
   test('a job that was delayed by a 429 still comes back before everything', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
-    const held = await open.work(queue, async () => ({ do: 'delay', until: Date.now() + 60_000, holdFleet: false }))
+    const held = await open.work(queue, async () => ({ do: 'delay', until: Date.now() + 60_000, rateLimitAll: false }))
     await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
     await held.stop(40_000)
     await queue.searches.add(jobs([2, 1], 'high'))
@@ -63,11 +63,11 @@ describe('what is not in the backlog is left alone', () => {
     const given = await open.work(queue, async () => ({ do: 'pause', cause: 'no_credits' }))
     await eventually('it is given back', async () => {
       const { waiting, active } = await queue.searches.counts()
-      return (await queue.gate.paused()) && waiting === 1 && active === 0
+      return (await queue.throttle.isPaused()) && waiting === 1 && active === 0
     })
     await given.stop(40_000)
     await queue.searches.add(jobs([2, 1], 'high'))
-    await queue.gate.resume()
+    await queue.throttle.resume()
     expect(await orderOf(queue, 2)).toEqual([1, 2])
   })
 

@@ -44,8 +44,8 @@ describe('present', () => {
       async (job) => {
         const n = numberOf(job.ref)
         handled.push(n)
-        if (n === 1) return { do: 'bury', reason: 'refused', pause: null }
-        if (n === 2) return { do: 'delay', until: Date.now() + 60_000, holdFleet: false }
+        if (n === 1) return { do: 'deadLetter', reason: 'refused', pause: null }
+        if (n === 2) return { do: 'delay', until: Date.now() + 60_000, rateLimitAll: false }
         if (n === 3) return DONE
         if (n === 4) await new Promise<void>((resolve) => open.onClose(async () => resolve()))
         return DONE
@@ -86,7 +86,7 @@ describe('present', () => {
 test('a failed job is removed, one that somebody retried meanwhile is not', async () => {
   const queue = await open.queue()
   await queue.searches.add(jobs([1, 2]))
-  const worker = await open.work(queue, async () => ({ do: 'bury', reason: 'refused', pause: null }))
+  const worker = await open.work(queue, async () => ({ do: 'deadLetter', reason: 'refused', pause: null }))
   await eventually('both failed', async () => (await queue.searches.counts()).failed === 2)
   await worker.stop(40_000)
   const second = await queue.boardQueues.search.getJob(jobIdOf(ref(2)))
@@ -98,7 +98,7 @@ test('a failed job is removed, one that somebody retried meanwhile is not', asyn
 test('a failed job of which nothing but its id is left (Redis evicts) is listed and can be removed', async () => {
   const queue = await open.queue()
   await queue.searches.add(jobs([1]))
-  const worker = await open.work(queue, async () => ({ do: 'bury', reason: 'refused', pause: null }))
+  const worker = await open.work(queue, async () => ({ do: 'deadLetter', reason: 'refused', pause: null }))
   await eventually('it failed', async () => (await queue.searches.counts()).failed === 1)
   await worker.stop(40_000)
   await redis.command('DEL', queue.boardQueues.search.toKey(jobIdOf(ref(1))))

@@ -4,7 +4,7 @@ import type { Logger } from '../../src/domain/logger.js'
 import type { SearchRef } from '../../src/domain/search-id.js'
 import type { Priority } from '../../src/domain/states.js'
 import type { Step } from '../../src/domain/step.js'
-import { openQueue, type QueueOptions } from '../../src/queue/open.js'
+import { openSearchQueue, type QueueOptions } from '../../src/queue/open-queue.js'
 import type { RunningWorker, SearchQueue, WorkOptions } from '../../src/queue/search-queue.js'
 
 /** What the tests of this room share: numbered searches, a queue under a prefix of its own, and waiting for things that happen. */
@@ -50,18 +50,18 @@ function noRedis(): never {
 
 /** Everything opened through it is closed by `closeAll`, in reverse. */
 export function opener(redis: () => { readonly socketPath: string } = noRedis) {
-  const closers: (() => Promise<unknown>)[] = []
+  const cleanup: (() => Promise<unknown>)[] = []
   return {
     queue: async (options: Partial<QueueOptions> = {}): Promise<SearchQueue & { prefix: string }> => {
       const prefix = options.prefix ?? `{${randomUUID()}}`
-      const queue = await openQueue({
+      const queue = await openSearchQueue({
         connection: options.connection ?? { socketPath: redis().socketPath },
         log: recordingLogger(),
         patienceMs: 40_000,
         ...options,
         prefix,
       })
-      closers.push(() => queue.close())
+      cleanup.push(() => queue.close())
       return { ...queue, prefix }
     },
     work: async (
@@ -74,18 +74,18 @@ export function opener(redis: () => { readonly socketPath: string } = noRedis) {
         lockDurationMs: 60_000,
         stalledIntervalMs: 1000,
         openCallMaxAgeMs: 0,
-        onBuried: () => {},
+        onDeadLetter: () => {},
         ...options,
         handle,
       })
-      closers.push(() => worker.stop(0))
+      cleanup.push(() => worker.stop(0))
       return worker
     },
     onClose: (closer: () => Promise<unknown>) => {
-      closers.push(closer)
+      cleanup.push(closer)
     },
     closeAll: async () => {
-      for (const close of closers.splice(0).reverse()) await close()
+      for (const close of cleanup.splice(0).reverse()) await close()
     },
   }
 }

@@ -48,14 +48,14 @@ describe('stopping', () => {
     await queue.searches.add(jobs(range(1, 10)))
     const { started, handle, release } = slowHandler()
     const worker = await open.work(queue, handle, { concurrency: 3 })
-    await eventually('three are in hand', () => worker.inHand() === 3)
+    await eventually('three are in hand', () => worker.activeJobs() === 3)
     const stopped = worker.stop(40_000)
     expect(worker.stop(1)).toBe(stopped)
     release()
     expect(await stopped).toEqual({ unfinished: 0 })
     expect(started).toHaveLength(3)
     expect(await queue.searches.counts()).toEqual({ waiting: 7, active: 0, delayed: 0, failed: 0 })
-    expect(worker.inHand()).toBe(0)
+    expect(worker.activeJobs()).toBe(0)
   })
 
   test('after the grace, what is still in hand goes back to the head with no attempt and no stall', async () => {
@@ -63,7 +63,7 @@ describe('stopping', () => {
     await queue.searches.add(jobs(range(1, 10)))
     const { handle } = slowHandler()
     const worker = await open.work(queue, handle, { concurrency: 2 })
-    await eventually('two are in hand', () => worker.inHand() === 2)
+    await eventually('two are in hand', () => worker.activeJobs() === 2)
     expect(await worker.stop(20)).toEqual({ unfinished: 2 })
     // A stop ends though Redis is slow: what it gives back may arrive after it.
     await eventually('both are back', async () => (await queue.searches.counts()).active === 0)
@@ -81,15 +81,15 @@ describe('stopping', () => {
   test('a handler that finishes after the grace disturbs nobody: its job is another worker’s by then', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
-    const late = slowHandler({ do: 'bury', reason: 'too late', pause: null })
+    const late = slowHandler({ do: 'deadLetter', reason: 'too late', pause: null })
     const worker = await open.work(queue, late.handle)
-    await eventually('it is in hand', () => worker.inHand() === 1)
+    await eventually('it is in hand', () => worker.activeJobs() === 1)
     await worker.stop(10)
     const next = slowHandler()
     const second = await open.work(queue, next.handle)
-    await eventually('the other worker has it', () => second.inHand() === 1)
+    await eventually('the other worker has it', () => second.activeJobs() === 1)
     late.release()
-    await eventually('the late one is out of hand', () => worker.inHand() === 0)
+    await eventually('the late one is out of hand', () => worker.activeJobs() === 0)
     next.release()
     await second.stop(40_000)
     expect(await queue.searches.counts()).toEqual({ waiting: 0, active: 0, delayed: 0, failed: 0 })
@@ -124,7 +124,7 @@ describe('a worker that died', () => {
       queue,
       async (job) => {
         stalls.push(job.stalls)
-        return stalls.length < 3 ? { do: 'delay', until: Date.now() + 1, holdFleet: false } : DONE
+        return stalls.length < 3 ? { do: 'delay', until: Date.now() + 1, rateLimitAll: false } : DONE
       },
       WATCHFUL,
     )
@@ -165,7 +165,7 @@ describe('a worker that died', () => {
       },
       {
         ...WATCHFUL,
-        onBuried: () => {
+        onDeadLetter: () => {
           told += 1
         },
       },
@@ -213,7 +213,7 @@ test('Redis away for a moment: the handlers go on, the answers are settled when 
     },
     { concurrency: 3, lockDurationMs: 60_000, stalledIntervalMs: 500 },
   )
-  await eventually('three are in hand', () => worker.inHand() === 3)
+  await eventually('three are in hand', () => worker.activeJobs() === 3)
   await redis.kill()
   release()
   await redis.restart()
@@ -230,10 +230,10 @@ test('FLUSHALL under a working fleet: jobs in hand end quietly, and what is adde
   await queue.searches.add(jobs([1, 2, 3]))
   const { handle, release, started } = slowHandler()
   const worker = await open.work(queue, handle, { concurrency: 2 })
-  await eventually('two are in hand', () => worker.inHand() === 2)
+  await eventually('two are in hand', () => worker.activeJobs() === 2)
   await redis.flush()
   release()
-  await eventually('nothing is in hand', () => worker.inHand() === 0)
+  await eventually('nothing is in hand', () => worker.activeJobs() === 0)
   await queue.searches.add(jobs([4]))
   await eventually('the new one runs', () => started.includes(4))
   expect(started).not.toContain(3)
@@ -245,7 +245,7 @@ describe('stopping while Redis is', () => {
     await queue.searches.add(jobs([1]))
     const { handle } = slowHandler()
     const busy = await open.work(queue, handle)
-    await eventually('one is in hand', () => busy.inHand() === 1)
+    await eventually('one is in hand', () => busy.activeJobs() === 1)
     const idle = await open.work(queue, handle)
     const letters = await queue.deadLetters.work({ retry: async () => {} })
     if (trouble === 'killed') await redis.kill()

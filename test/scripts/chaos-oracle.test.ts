@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
-import type { Kill } from '../../scripts/chaos/crew.js'
+import type { AuditedCall, AuditedSearch } from '../../scripts/chaos/audit.js'
 import type { Evidence, ExportedBatch, ServerCall } from '../../scripts/chaos/evidence.js'
 import { judge } from '../../scripts/chaos/oracle.js'
-import type { AuditedCall, AuditedSearch } from '../../src/store/audit.js'
+import type { Kill } from '../../scripts/chaos/workers.js'
 
 /** An oracle that never objects proves nothing: here each promise is broken on paper, and it must say so. */
 const QUERY = 'scene 1 calm music'
@@ -59,7 +59,7 @@ function evidence(
     audit: { damage: [], miscounts: [], calls, searches },
     batches: [batch()],
     unsettled: [],
-    misconduct: [],
+    workerViolations: [],
     leftBehind: [],
     kills: [kill(1150)],
     freezes: [],
@@ -104,16 +104,16 @@ describe('paid twice', () => {
   const server = [paid(), paid(SECOND.server)]
 
   test('is a violation when the ledger shows two plain answers', () => {
-    const verdict = judge(evidence({ server, calls: [answered(), answered(SECOND.ledger)] }))
-    expect(verdict.figures).toMatchObject({ paidTwice: 1, paidTwiceUnexplained: 1 })
-    expect(verdict.violations).toEqual([expect.stringContaining('paid 2 times without an unknown outcome')])
+    const decision = judge(evidence({ server, calls: [answered(), answered(SECOND.ledger)] }))
+    expect(decision.figures).toMatchObject({ paidTwice: 1, paidTwiceUnexplained: 1 })
+    expect(decision.violations).toEqual([expect.stringContaining('paid 2 times without an unknown outcome')])
   })
 
   test('is none when the first call is listed as of unknown outcome', () => {
     const calls = [answered({ outcome: 'unknown', finishedAt: null }), answered(SECOND.ledger)]
-    const verdict = judge(evidence({ server, calls }))
-    expect(verdict.figures).toMatchObject({ paidTwice: 1, paidTwiceUnexplained: 0, unknownOutcomes: 1 })
-    expect(verdict.violations).toEqual([])
+    const decision = judge(evidence({ server, calls }))
+    expect(decision.figures).toMatchObject({ paidTwice: 1, paidTwiceUnexplained: 0, unknownOutcomes: 1 })
+    expect(decision.violations).toEqual([])
   })
 
   test('is none when the answer that came after another is listed as of unknown outcome', () => {
@@ -265,9 +265,9 @@ test('a call that began while the queue was paused by hand is told', () => {
 
 describe('rows', () => {
   test('that are not in the export are lost', () => {
-    const verdict = judge(evidence({ batches: [batch({ exported: [] })] }))
-    expect(verdict.figures.rowsLost).toBe(1)
-    expect(verdict.violations).toEqual([expect.stringContaining('lost')])
+    const decision = judge(evidence({ batches: [batch({ exported: [] })] }))
+    expect(decision.figures.rowsLost).toBe(1)
+    expect(decision.violations).toEqual([expect.stringContaining('lost')])
     expect(judge(evidence({ batches: [batch({ exported: null })] })).figures.rowsLost).toBe(1)
   })
 
@@ -285,9 +285,9 @@ describe('rows', () => {
 
   test('that ask the same and say something else have two statuses', () => {
     const exported = [{ position: 1, id: 'r1', status: 'no_match' as const }]
-    const verdict = judge(evidence({ batches: [batch(), batch({ name: 'two', exported })] }))
-    expect(verdict.figures.rowsWithTwoStatuses).toBe(1)
-    expect(verdict.violations).toEqual([expect.stringContaining('no_match here and tagged elsewhere')])
+    const decision = judge(evidence({ batches: [batch(), batch({ name: 'two', exported })] }))
+    expect(decision.figures.rowsWithTwoStatuses).toBe(1)
+    expect(decision.violations).toEqual([expect.stringContaining('no_match here and tagged elsewhere')])
   })
 
   test.each([
@@ -316,7 +316,7 @@ describe('rows', () => {
 test('damage, miscounts, unfinished work, misconduct and processes left behind are each told', () => {
   const broken = evidence({
     unsettled: ['3 calls are open'],
-    misconduct: ['worker 1 ended'],
+    workerViolations: ['worker 1 ended'],
     leftBehind: ['process 7'],
   })
   const { violations, figures } = judge({

@@ -200,7 +200,7 @@ describe('what a cap let go is through', () => {
     await release(store, id, { maxCredits: 3 })
     await granted(store, 'c')
     expect(await through()).toEqual([])
-    await store.calls.ageOut(10_001)
+    await store.calls.expire(10_001)
     expect(await through()).toEqual([id])
   })
 

@@ -52,7 +52,7 @@ describe('a claim', () => {
   test('finds nothing to do in an old round, and for a search that nobody submitted', async () => {
     await released(store, ['a'])
     await feedAll(store)
-    await store.feed.putBackAll()
+    await store.feed.requeueAll()
     expect(await claim(store, 'a')).toEqual({ kind: 'nothing_to_do', why: 'old round' })
     expect(await claim(store, 'never heard of')).toEqual({ kind: 'nothing_to_do', why: 'unknown search' })
     expect(await claim(store, 'a', { round: 2 })).toMatchObject({ kind: 'granted' })
@@ -109,7 +109,7 @@ describe('a claim', () => {
 
   test('is refused while the fleet is held, though Redis may not know of the hold yet', async () => {
     await released(store, ['a'])
-    await store.pauses.hold(RULES.now + 2000, RULES.now)
+    await store.pauses.rateLimit(RULES.now + 2000, RULES.now)
     expect(await claim(store, 'a')).toEqual({ kind: 'held', until: RULES.now + 2000 })
     expect(await claim(store, 'a', { now: RULES.now + 2000 })).toMatchObject({ kind: 'granted' })
   })

@@ -52,7 +52,7 @@ describe('how each outcome leaves its search', () => {
   test('pause and hold are written with the outcome', async () => {
     await released(store, ['a', 'b', 'c'])
     await settle(store, 'a', 'rateLimited')
-    expect(await store.pauses.holdUntil(69_999)).toBe(70_000)
+    expect(await store.pauses.rateLimitedUntil(69_999)).toBe(70_000)
     const [other, last] = [await granted(store, 'b', { now: 70_000 }), await granted(store, 'c', { now: 70_000 })]
     await close(store, other, 'outOfCredits')
     await close(store, last, 'unauthorized')
@@ -102,7 +102,7 @@ describe('outcomes that come late', () => {
   test('an answer to a call that was given up on is kept, and the call takes its true outcome', async () => {
     const id = await released(store, ['a'])
     const call = await granted(store, 'a', { now: 10_000 })
-    expect(await store.calls.ageOut(10_001)).toBe(1)
+    expect(await store.calls.expire(10_001)).toBe(1)
     expect((await store.reports.totals(1)).unknownOutcomes).toBe(1)
     await close(store, call, 'answered')
     expect((await store.reports.totals(1)).unknownOutcomes).toBe(0)
@@ -157,7 +157,7 @@ describe('outcomes that come late', () => {
     await released(store, ['a', 'b', 'c'])
     await feedAll(store)
     const [failed, usedUp, refused] = [await granted(store, 'a'), await granted(store, 'b'), await granted(store, 'c')]
-    await store.feed.putBackAll()
+    await store.feed.requeueAll()
     await close(store, failed, 'failed')
     await close(store, usedUp, 'usedUp')
     await close(store, refused, 'refused')
@@ -238,7 +238,7 @@ describe('the balance of many calls in flight', () => {
     await settle(store, 'a', 'timedOut')
     expect(await balance()).toBe(29)
     const lost = await granted(store, 'b')
-    await store.calls.ageOut(20_000)
+    await store.calls.expire(20_000)
     expect(await balance()).toBe(28)
     await close(store, lost, 'answered')
     expect(await balance()).toBe(28)

@@ -130,7 +130,7 @@ async function perform(world: World, step: Act): Promise<void> {
       return
     }
     case 'putBack':
-      await store.feed.putBack([refOf(step.query, roundOf(world, step.query))])
+      await store.feed.requeue([refOf(step.query, roundOf(world, step.query))])
       return
     case 'retry':
       await store.deadLetters.retry(refOf(step.query, roundOf(world, step.query)))
@@ -142,13 +142,13 @@ async function perform(world: World, step: Act): Promise<void> {
       await store.deadLetters.recordCrashed(refOf(step.query, roundOf(world, step.query)), DEATH, world.now)
       return
     case 'putBackAll':
-      await store.feed.putBackAll()
+      await store.feed.requeueAll()
       return
     case 'retryAll':
       await store.deadLetters.retryAll({})
       return
     case 'ageOut':
-      await store.calls.ageOut(world.now)
+      await store.calls.expire(world.now)
       return
     case 'resume':
       for (const { cause } of await store.pauses.list()) await store.pauses.lift(cause, true)

@@ -34,22 +34,22 @@ test('a probe begins only with a cause that stood, and lasts over a second openi
 })
 
 test('the hold is only ever extended, and over when its time has come', async () => {
-  expect(await store.pauses.holdUntil(0)).toBeNull()
-  await store.pauses.hold(500, 0)
-  await store.pauses.hold(300, 0)
-  expect(await store.pauses.holdUntil(499)).toBe(500)
-  expect(await store.pauses.holdUntil(500)).toBeNull()
-  await store.pauses.hold(900, 0)
-  expect(await store.pauses.holdUntil(500)).toBe(900)
+  expect(await store.pauses.rateLimitedUntil(0)).toBeNull()
+  await store.pauses.rateLimit(500, 0)
+  await store.pauses.rateLimit(300, 0)
+  expect(await store.pauses.rateLimitedUntil(499)).toBe(500)
+  expect(await store.pauses.rateLimitedUntil(500)).toBeNull()
+  await store.pauses.rateLimit(900, 0)
+  expect(await store.pauses.rateLimitedUntil(500)).toBe(900)
 })
 
 test('a hold that was written before the wall clock was set back holds nobody, and gives way to the next', async () => {
   const anHour = 3_600_000
-  await store.pauses.hold(anHour + 60_000, anHour)
-  expect(await store.pauses.holdUntil(anHour + 1)).toBe(anHour + 60_000)
-  expect(await store.pauses.holdUntil(1000)).toBeNull()
-  await store.pauses.hold(61_000, 1000)
-  expect(await store.pauses.holdUntil(1000)).toBe(61_000)
+  await store.pauses.rateLimit(anHour + 60_000, anHour)
+  expect(await store.pauses.rateLimitedUntil(anHour + 1)).toBe(anHour + 60_000)
+  expect(await store.pauses.rateLimitedUntil(1000)).toBeNull()
+  await store.pauses.rateLimit(61_000, 1000)
+  expect(await store.pauses.rateLimitedUntil(1000)).toBe(61_000)
 })
 
 test('what the account is not told about stays as it was', async () => {

@@ -78,6 +78,6 @@ test('is fed for the most urgent one after it was put back', async () => {
   await feedAll(store)
   await released(store, ['b'], {}, HIGH)
   await feedAll(store)
-  await store.feed.putBackAll()
+  await store.feed.requeueAll()
   expect(await due()).toEqual(['b high', 'a normal'])
 })

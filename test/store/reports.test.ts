@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { UsageError } from '../../src/domain/errors.js'
 import { canonicalRequest } from '../../src/domain/request.js'
-import type { ItemReport, Store } from '../../src/store/store.js'
+import type { RowReport, Store } from '../../src/store/store.js'
 import {
   badRow,
   close,
@@ -67,7 +67,7 @@ describe('the totals', () => {
       spent: 2,
       unknownOutcomes: 1,
       callsLastMinute: 1,
-      toldToWait: null,
+      rateLimitedCalls: null,
       callsByOutcome: { sent: 1, answered: 1, unreadable: 1, unknown: 1, refused: 0 },
     })
   })
@@ -78,10 +78,10 @@ describe('the totals', () => {
       close(store, await granted(store, query, { now: now - 1000 }), ending, { now })
     await end('a', 'rateLimited', 11_000)
     await end('b', 'answered', 75_000)
-    expect((await store.reports.totals(1)).toldToWait).toBeNull()
+    expect((await store.reports.totals(1)).rateLimitedCalls).toBeNull()
     await end('a', 'rateLimited', 80_000)
     await end('c', 'rateLimited', 160_000)
-    expect((await store.reports.totals(1)).toldToWait).toEqual({ calls: 2, from: 80_000, to: 160_000 })
+    expect((await store.reports.totals(1)).rateLimitedCalls).toEqual({ calls: 2, from: 80_000, to: 160_000 })
   })
 
   test('unknown outcomes are listed by name, newest first', async () => {
@@ -96,7 +96,7 @@ describe('the totals', () => {
 })
 
 describe('show', () => {
-  async function shown(what: string, batchId: number | null = null): Promise<ItemReport> {
+  async function shown(what: string, batchId: number | null = null): Promise<RowReport> {
     const found = await store.reports.show(what, batchId)
     if (found === null || !('row' in found)) throw new Error(`expected an item for "${what}"`)
     return found

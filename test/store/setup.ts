@@ -212,13 +212,13 @@ export const ENDINGS = {
   },
   failed: { outcome: 'transient', closing: { search: 'failed' } },
   timedOut: { outcome: 'unknown', closing: { search: 'failed' } },
-  rateLimited: { outcome: 'rate_limited', closing: { search: 'kept', pause: null, holdUntil: 70_000 } },
+  rateLimited: { outcome: 'rate_limited', closing: { search: 'kept', pause: null, rateLimitedUntil: 70_000 } },
   outOfCredits: {
     outcome: 'out_of_credits',
     closing: {
       search: 'kept',
       pause: { cause: 'no_credits', since: 11_000, detail: 'Out of credits' },
-      holdUntil: null,
+      rateLimitedUntil: null,
     },
   },
   limitedAlone: { outcome: 'rate_limited', closing: { search: 'deferred' } },

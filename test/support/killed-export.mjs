@@ -1,14 +1,14 @@
-import { openClosers } from '../../dist/src/app/closers.js'
+import { createCleanup } from '../../dist/src/app/cleanup.js'
 import { settingsOf } from '../../dist/src/app/entry.js'
-import { openRecord } from '../../dist/src/app/parts.js'
+import { openConfiguredStore } from '../../dist/src/app/parts.js'
+import { exportBatch } from '../../dist/src/catalog/export-batch.js'
 import { silentLogger } from '../../dist/src/domain/logger.js'
-import { exportBatch } from '../../dist/src/export/export-batch.js'
 import { die } from './kill-at.mjs'
 
 /** The use case behind `export`, which dies at one row of its file: OUT ROW. */
 const [out, row] = process.argv.slice(2)
 const settings = settingsOf({ env: process.env, cwd: process.cwd() })
-const store = await openRecord(settings, silentLogger, openClosers())
+const store = await openConfiguredStore(settings, silentLogger, createCleanup())
 const batch = await store.batches.find(null)
 
 async function* rows() {

@@ -1,16 +1,16 @@
-import { openClosers } from '../../dist/src/app/closers.js'
+import { createCleanup } from '../../dist/src/app/cleanup.js'
 import { settingsOf } from '../../dist/src/app/entry.js'
-import { openRecord } from '../../dist/src/app/parts.js'
+import { openConfiguredStore } from '../../dist/src/app/parts.js'
+import { load } from '../../dist/src/batches/submit.js'
 import { compileRows } from '../../dist/src/catalog/compile-rows.js'
 import { openCatalog } from '../../dist/src/catalog/open-catalog.js'
 import { silentLogger } from '../../dist/src/domain/logger.js'
-import { load } from '../../dist/src/submit/submit.js'
 import { killAt } from './kill-at.mjs'
 
 /** The use case behind `submit`, with one point at which it dies: FILE TEMPLATE. */
 const [path, template] = process.argv.slice(2)
 const settings = settingsOf({ env: process.env, cwd: process.cwd() })
-const store = await openRecord(settings, silentLogger, openClosers())
+const store = await openConfiguredStore(settings, silentLogger, createCleanup())
 const catalog = await openCatalog({ path }, {})
 const batch = await load(
   { ...killAt({ store }), log: silentLogger, now: Date.now },

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { expect } from '@jest/globals'
 import Database from 'better-sqlite3'
 import type { CallOutcome } from '../../src/domain/outcome.js'
-import type { Night } from './night.js'
+import type { SystemUnderTest } from './system-under-test.js'
 import { until } from './until.js'
 
 /** The store's own books, read beside the program: what the oracle of the system tests compares with the simulator's log. */
@@ -15,8 +15,8 @@ export interface Ledger {
   readonly integrity: string
 }
 
-export function readLedger(night: Pick<Night, 'dataDir'>): Ledger {
-  return looking(night, (db) => {
+export function readLedger(system: Pick<SystemUnderTest, 'dataDir'>): Ledger {
+  return looking(system, (db) => {
     const calls = db.prepare<[], { outcome: CallOutcome; calls: number }>(
       'select outcome, count(*) as calls from call group by 1',
     )
@@ -32,18 +32,18 @@ export function readLedger(night: Pick<Night, 'dataDir'>): Ledger {
 }
 
 /** One figure, by SQL. */
-export function figure(night: Pick<Night, 'dataDir'>, sql: string): number {
-  return looking(night, (db) => Number(db.prepare(sql).pluck().get()))
+export function figure(system: Pick<SystemUnderTest, 'dataDir'>, sql: string): number {
+  return looking(system, (db) => Number(db.prepare(sql).pluck().get()))
 }
 
 /** The store's own id, as its Redis holds it. */
-export function storeId(night: Pick<Night, 'dataDir'>): string {
-  return looking(night, (db) => String(db.prepare("select value from meta where key = 'store_id'").pluck().get()))
+export function storeId(system: Pick<SystemUnderTest, 'dataDir'>): string {
+  return looking(system, (db) => String(db.prepare("select value from meta where key = 'store_id'").pluck().get()))
 }
 
 /** Calls that stood open when a process died: each of them may be paid. */
-export function openCalls(night: Pick<Night, 'dataDir'>): number {
-  return readLedger(night).calls.sent ?? 0
+export function openCalls(system: Pick<SystemUnderTest, 'dataDir'>): number {
+  return readLedger(system).calls.sent ?? 0
 }
 
 /**
@@ -51,38 +51,38 @@ export function openCalls(night: Pick<Night, 'dataDir'>): number {
  * searches and the calls of unknown outcome; each of these is listed by `status` and by `show`; the file is whole.
  */
 export async function expectAccounted(
-  night: Night,
+  system: SystemUnderTest,
   expected: { readonly rows: number; readonly unknown: number; readonly status?: (id: string) => string },
 ): Promise<void> {
-  const rows = await night.exported()
+  const rows = await system.exported()
   const ids = Array.from({ length: expected.rows }, (_, index) => `r${index + 1}`)
   expect(rows.map(({ id, status }) => ({ id, status }))).toEqual(
     ids.map((id) => ({ id, status: expected.status?.(id) ?? 'tagged' })),
   )
-  const ledger = readLedger(night)
+  const ledger = readLedger(system)
   expect(ledger.integrity).toBe('ok')
   expect({ sent: ledger.calls.sent ?? 0, unknown: ledger.calls.unknown ?? 0 }).toEqual({
     sent: 0,
     unknown: expected.unknown,
   })
-  expect(night.simulator.paid()).toBeLessThanOrEqual(ledger.searches + expected.unknown)
-  expect(night.simulator.paidTwice().length).toBeLessThanOrEqual(expected.unknown)
-  expect((await night.status()).credits.unknown_outcomes).toBe(expected.unknown)
-  const listed = unknownItems(night)
+  expect(system.simulator.paid()).toBeLessThanOrEqual(ledger.searches + expected.unknown)
+  expect(system.simulator.paidTwice().length).toBeLessThanOrEqual(expected.unknown)
+  expect((await system.status()).credits.unknown_outcomes).toBe(expected.unknown)
+  const listed = unknownItems(system)
   expect(listed).toHaveLength(expected.unknown)
   const [id] = listed
-  if (id !== undefined) expect(await unknownCallsShown(night, id)).toBe(count(listed, id))
+  if (id !== undefined) expect(await unknownCallsShown(system, id)).toBe(count(listed, id))
 }
 
 /** Every search has its verdict: a look at the store costs less than a `wait` in a process of its own. */
-export async function untilDone(night: Pick<Night, 'dataDir'>, timeoutMs = 100_000): Promise<void> {
+export async function untilDone(system: Pick<SystemUnderTest, 'dataDir'>, timeoutMs = 100_000): Promise<void> {
   const pending = "select count(*) from search where state in ('waiting', 'queued')"
-  await until(() => figure(night, pending) === 0, { timeoutMs, what: 'a verdict on every search', everyMs: 100 })
+  await until(() => figure(system, pending) === 0, { timeoutMs, what: 'a verdict on every search', everyMs: 100 })
 }
 
 /** One entry per call of unknown outcome: the user's id of the first row that wanted it. */
-function unknownItems(night: Night): readonly string[] {
-  return looking(night, (db) =>
+function unknownItems(system: SystemUnderTest): readonly string[] {
+  return looking(system, (db) =>
     db
       .prepare<[], { key: string }>(
         `select (select key from item where item.search_id = call.search_id order by batch_id desc, position limit 1) as key
@@ -93,8 +93,8 @@ function unknownItems(night: Night): readonly string[] {
   )
 }
 
-async function unknownCallsShown(night: Night, id: string): Promise<number> {
-  const shown = await night.json<unknown>(['show', id])
+async function unknownCallsShown(system: SystemUnderTest, id: string): Promise<number> {
+  const shown = await system.json<unknown>(['show', id])
   return JSON.stringify(shown).match(/"outcome":"unknown( outcome)?"/g)?.length ?? 0
 }
 
@@ -102,8 +102,8 @@ function count(list: readonly string[], what: string): number {
   return list.filter((entry) => entry === what).length
 }
 
-function looking<T>(night: Pick<Night, 'dataDir'>, look: (db: Database.Database) => T): T {
-  const db = new Database(join(night.dataDir, 'trackyard.db'), { readonly: true })
+function looking<T>(system: Pick<SystemUnderTest, 'dataDir'>, look: (db: Database.Database) => T): T {
+  const db = new Database(join(system.dataDir, 'trackyard.db'), { readonly: true })
   try {
     return look(db)
   } finally {

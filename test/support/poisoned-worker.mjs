@@ -1,8 +1,8 @@
-import { opening } from '../../dist/src/app/closers.js'
+import { withCleanup } from '../../dist/src/app/cleanup.js'
 import { runProcess } from '../../dist/src/app/entry.js'
-import { openCaller, openRecord } from '../../dist/src/app/parts.js'
+import { openConfiguredApi, openConfiguredStore } from '../../dist/src/app/parts.js'
 import { workWith } from '../../dist/src/app/worker.js'
-import { openQueue } from '../../dist/src/queue/open.js'
+import { openSearchQueue } from '../../dist/src/queue/open-queue.js'
 import { die } from './kill-at.mjs'
 
 /**
@@ -10,18 +10,18 @@ import { die } from './kill-at.mjs'
  * twice rests for up to four seconds here instead of a minute.
  */
 async function start(settings, log) {
-  return opening(async (closers) => {
-    const api = openCaller(settings, closers)
-    const store = await openRecord(settings, log, closers)
-    const queue = await openQueue({
+  return withCleanup(async (cleanup) => {
+    const api = openConfiguredApi(settings, cleanup)
+    const store = await openConfiguredStore(settings, log, cleanup)
+    const queue = await openSearchQueue({
       connection: { url: settings.redisUrl.reveal() },
       log: log,
       longestRestMs: 4000,
       deadLetterLocks: { durationMs: settings.lockDurationMs, stalledIntervalMs: settings.stalledIntervalMs },
     })
-    closers.add(() => queue.close())
+    cleanup.add(() => queue.close())
     const search = (request) => (request.query.startsWith(process.env.POISON) ? die() : api.search(request))
-    return workWith({ settings, log, store, queue, api: { ...api, search } }, closers)
+    return workWith({ settings, log, store, queue, api: { ...api, search } }, cleanup)
   })
 }
 

@@ -1,12 +1,12 @@
 import { afterEach, expect, test } from '@jest/globals'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
-import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
+import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 
 /** A record keeps to one API: no process makes a call at another one. */
-let night: Night
+let system: SystemUnderTest
 let second: Simulator | null = null
 afterEach(async () => {
-  await night.close()
+  await system.close()
   await second?.close()
   second = null
 })
@@ -14,32 +14,32 @@ afterEach(async () => {
 const REAL = { TRACKYARD_API_URL: 'https://api.example.test/v1', TRACKYARD_BOARD_PORT: '0' }
 
 async function rehearse(): Promise<void> {
-  const path = await night.file('films.csv', catalogText(5))
-  await night.json(['submit', path, '--query', QUERY, '--yes'])
-  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
+  const path = await system.file('films.csv', catalogText(5))
+  await system.json(['submit', path, '--query', QUERY, '--yes'])
+  expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
 }
 
 test('after a rehearsal neither up nor a worker starts for the real API: 78, naming both', async () => {
-  night = await startNight({ simulator: { noMatchRate: 0 } })
-  const worker = await night.startWorker()
+  system = await startSystem({ simulator: { noMatchRate: 0 } })
+  const worker = await system.startWorker()
   await rehearse()
   worker.kill('SIGTERM')
   expect((await worker.exited).code).toBe(0)
   for (const entry of [['dist/workers/worker.js'], ['dist/scripts/trackyard-batch.js', 'up']]) {
     const [file = '', ...args] = entry
-    const { code, stderr } = await night.start(file, args, REAL).exited
+    const { code, stderr } = await system.start(file, args, REAL).exited
     expect([entry, code]).toEqual([entry, 78])
-    expect(stderr).toContain(`belongs to the API at ${night.simulator.url} (5 answers)`)
+    expect(stderr).toContain(`belongs to the API at ${system.simulator.url} (5 answers)`)
     expect(stderr).toContain('TRACKYARD_API_URL is https://api.example.test/v1')
   }
 }, 240_000)
 
 test('a worker that still runs at the old address ends with 78 when another one is adopted', async () => {
-  night = await startNight({ simulator: { noMatchRate: 0 } })
-  const worker = await night.startWorker()
+  system = await startSystem({ simulator: { noMatchRate: 0 } })
+  const worker = await system.startWorker()
   await rehearse()
   second = await startSimulator({ noMatchRate: 0 })
-  const adopted = await night.cli(['account', '--adopt'], { env: { TRACKYARD_API_URL: second.url } })
+  const adopted = await system.cli(['account', '--adopt'], { env: { TRACKYARD_API_URL: second.url } })
   expect(adopted.code).toBe(0)
   const { code, stderr } = await worker.exited
   expect(code).toBe(78)

@@ -1,13 +1,13 @@
 import { afterEach, expect, test } from '@jest/globals'
-import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
+import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /** Bull Board's buttons on the real board process do what the command line does, and the page says why it stands still. */
-let night: Night
-afterEach(() => night.close())
+let system: SystemUnderTest
+afterEach(() => system.close())
 
 async function startBoard(): Promise<string> {
-  const board = night.start('dist/workers/board.js')
+  const board = system.start('dist/workers/board.js')
   await board.waitForLog(/Bull Board is at/)
   const [, url] = /Bull Board is at (http:\/\/[\d.:]+)/.exec(board.log()) ?? []
   if (url === undefined) throw new Error(`no address in: ${board.log()}`)
@@ -23,12 +23,12 @@ interface Page {
 }
 
 test('Pause and Resume pressed in Bull Board are the operator’s; the sentence and the metrics say so', async () => {
-  night = await startNight({ simulator: { noMatchRate: 0 }, env: { TRACKYARD_BOARD_PORT: '0' } })
+  system = await startSystem({ simulator: { noMatchRate: 0 }, env: { TRACKYARD_BOARD_PORT: '0' } })
   const url = await startBoard()
   expect((await fetch(`${url}/queues/api/queues/search/pause`, { method: 'PUT' })).status).toBe(200)
-  await night.startWorker()
-  await night.json(['submit', await night.file('a.csv', catalogText(5)), '--query', QUERY, '--yes'])
-  expect((await night.status()).queue).toMatchObject({ state: 'paused', causes: ['operator'], waiting: 5 })
+  await system.startWorker()
+  await system.json(['submit', await system.file('a.csv', catalogText(5)), '--query', QUERY, '--yes'])
+  expect((await system.status()).queue).toMatchObject({ state: 'paused', causes: ['operator'], waiting: 5 })
   // Where Redis takes its time, the page says so first.
   const description = async (): Promise<string> => {
     const page = (await (await fetch(`${url}/queues/api/queues`)).json()) as Partial<Page>
@@ -37,23 +37,23 @@ test('Pause and Resume pressed in Bull Board are the operator’s; the sentence 
   const saysWhy = async (): Promise<boolean> => /Paused by hand/.test(await description())
   await until(saysWhy, { timeoutMs: 60_000, what: 'the page to say why it stands still' })
   expect(await (await fetch(`${url}/metrics`)).text()).toMatch(/trackyard_paused\{cause="operator"\} 1/)
-  expect(night.simulator.calls()).toHaveLength(0)
+  expect(system.simulator.calls()).toHaveLength(0)
 
   expect((await fetch(`${url}/queues/api/queues/search/resume`, { method: 'PUT' })).status).toBe(200)
-  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
-  expect(night.simulator.paid()).toBe(5)
-  expect((await night.status()).queue.causes).toEqual([])
+  expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
+  expect(system.simulator.paid()).toBe(5)
+  expect((await system.status()).queue.causes).toEqual([])
 }, 240_000)
 
 test('Retry pressed on a dead letter makes its search due again, and it is answered', async () => {
-  night = await startNight({
+  system = await startSystem({
     simulator: { noMatchRate: 0, faults: [{ match: 'scene 1 ', timesInTotal: 1, does: { status: 400 } }] },
     env: { TRACKYARD_BOARD_PORT: '0' },
   })
   const url = await startBoard()
-  await night.json(['submit', await night.file('a.csv', catalogText(3)), '--query', QUERY, '--yes'])
-  await night.startWorker()
-  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
+  await system.json(['submit', await system.file('a.csv', catalogText(3)), '--query', QUERY, '--yes'])
+  await system.startWorker()
+  expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
   const failed = async (): Promise<Page['queues'][number]['jobs']> => {
     const page = (await (await fetch(`${url}/queues/api/queues?activeQueue=dead-letters&status=failed`)).json()) as Page
     return page.queues.find((queue) => queue.name === 'dead-letters')?.jobs ?? []
@@ -64,11 +64,11 @@ test('Retry pressed on a dead letter makes its search due again, and it is answe
   expect(letter?.failedReason).toMatch(/400.*Check the query/s)
 
   expect((await fetch(`${url}/queues/api/queues/dead-letters/${letter?.id}/retry`, { method: 'PUT' })).status).toBe(204)
-  await until(async () => (await night.status()).batches[0]?.tagged === 3, {
+  await until(async () => (await system.status()).batches[0]?.tagged === 3, {
     timeoutMs: 60_000,
     what: 'the retried search to be tagged',
   })
-  expect(night.simulator.paid()).toBe(3)
-  expect((await night.status()).queue.dead_letters).toBe(0)
+  expect(system.simulator.paid()).toBe(3)
+  expect((await system.status()).queue.dead_letters).toBe(0)
   await until(async () => (await failed()).length === 0, { timeoutMs: 60_000, what: 'the letter to leave Bull Board' })
 }, 240_000)

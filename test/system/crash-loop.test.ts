@@ -1,13 +1,13 @@
 import { afterEach, expect, test } from '@jest/globals'
 import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
-import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
+import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
-let night: Night
+let system: SystemUnderTest
 let redis: TestRedis
 afterEach(async () => {
-  await night.close()
+  await system.close()
   await redis.stop()
 })
 
@@ -23,7 +23,7 @@ test.each([1, 10])(
   'with %i slots, a search that kills its worker each time is a dead letter',
   async (slots) => {
     redis = await startRedis()
-    night = await startNight({
+    system = await startSystem({
       simulator: { noMatchRate: 0, latencyMs: 20 },
       env: {
         TRACKYARD_REDIS_URL: redis.url,
@@ -34,15 +34,15 @@ test.each([1, 10])(
         TRACKYARD_CONCURRENCY: String(slots),
       },
     })
-    const path = await night.file('films.csv', catalogText(30))
-    expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+    const path = await system.file('films.csv', catalogText(30))
+    expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
 
     // As `up` does: a worker that died is started again.
     let deaths = 0
     let isOver = false
     const supervisor = (async () => {
       while (!isOver) {
-        const worker = night.start('test/support/poisoned-worker.mjs', [], { POISON: 'scene 2 ' })
+        const worker = system.start('test/support/poisoned-worker.mjs', [], { POISON: 'scene 2 ' })
         const { signal } = await worker.exited
         if (isOver) break
         if (signal === 'SIGKILL') deaths += 1
@@ -51,22 +51,22 @@ test.each([1, 10])(
       }
     })()
     try {
-      await Promise.race([supervisor, untilDone(night, 200_000)])
+      await Promise.race([supervisor, untilDone(system, 200_000)])
     } finally {
       isOver = true
     }
     expect(deaths).toBe(6)
 
-    const letters = await night.json<readonly DeadLetter[]>(['dead-letters', 'list'])
+    const letters = await system.json<readonly DeadLetter[]>(['dead-letters', 'list'])
     expect(letters).toMatchObject([{ query: expect.stringMatching(/^scene 2 /), code: 'crashed' }])
     // Nobody claims a dead search again: its last call is given up by the chore that looks for such.
-    await until(() => openCalls(night) === 0, { timeoutMs: 60_000, what: 'the last call to be given up' })
-    const unknown = readLedger(night).calls.unknown ?? 0
-    await expectAccounted(night, { rows: 30, unknown, status: (id) => (id === 'r3' ? 'dead' : 'tagged') })
+    await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the last call to be given up' })
+    const unknown = readLedger(system).calls.unknown ?? 0
+    await expectAccounted(system, { rows: 30, unknown, status: (id) => (id === 'r3' ? 'dead' : 'tagged') })
     // Each death takes at most the calls in flight beside it along.
     expect(unknown).toBeLessThanOrEqual(deaths * slots)
-    expect(night.simulator.calls().filter((call) => call.query.startsWith('scene 2 '))).toHaveLength(0)
-    expect(figure(night, "select count(*) from search where state = 'dead'")).toBe(1)
+    expect(system.simulator.calls().filter((call) => call.query.startsWith('scene 2 '))).toHaveLength(0)
+    expect(figure(system, "select count(*) from search where state = 'dead'")).toBe(1)
   },
   240_000,
 )

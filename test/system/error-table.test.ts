@@ -1,12 +1,12 @@
 import { afterEach, expect, test } from '@jest/globals'
 import type { FaultRule } from '../../src/simulator/fault-rule.js'
 import { openCalls } from '../support/ledger.js'
-import { type Night, startNight } from '../support/night.js'
+import { type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /** One row for each status of the API document's error table: each ends as the table says, its remedy shown. */
-let night: Night
-afterEach(() => night.close())
+let system: SystemUnderTest
+afterEach(() => system.close())
 
 interface DeadLetter {
   readonly query: string
@@ -27,7 +27,7 @@ const rule = (status: number, times?: number): FaultRule => ({
 })
 
 test('each status ends as the error table says', async () => {
-  night = await startNight({
+  system = await startSystem({
     simulator: {
       noMatchRate: 0,
       faults: [
@@ -43,12 +43,12 @@ test('each status ends as the error table says', async () => {
   })
   const titles = [...DEAD, ...HEALING, 200, 599].map((status) => `status ${status} song`)
   const text = `title\n${[...titles, 'html song', 'truncated song', 'cut song'].join('\n')}\n,\n`
-  const path = await night.file('table.csv', text)
-  await night.json(['submit', path, '--query', '{title}', '--yes'])
-  await night.startWorker()
-  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
+  const path = await system.file('table.csv', text)
+  await system.json(['submit', path, '--query', '{title}', '--yes'])
+  await system.startWorker()
+  expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
 
-  const letters = await night.json<readonly DeadLetter[]>(['dead-letters', 'list'])
+  const letters = await system.json<readonly DeadLetter[]>(['dead-letters', 'list'])
   expect(letters.map((letter) => letter.query).sort()).toEqual(
     [...DEAD.map((status) => `status ${status} song`), 'status 599 song', 'html song', 'truncated song'].sort(),
   )
@@ -58,13 +58,13 @@ test('each status ends as the error table says', async () => {
   expect(byQuery.get('html song')).toMatchObject({ status: 200, code: 'unreadable' })
   expect(byQuery.get('status 599 song')).toMatchObject({ status: 599, attempts: 3 })
 
-  const calls = (query: string): number => night.simulator.calls().filter((call) => call.query === query).length
+  const calls = (query: string): number => system.simulator.calls().filter((call) => call.query === query).length
   for (const status of DEAD) expect(calls(`status ${status} song`)).toBe(1)
   for (const status of HEALING) expect(calls(`status ${status} song`)).toBe(2)
   expect(calls('html song')).toBe(1)
   expect(calls('status 599 song')).toBe(3)
 
-  const rows = await night.exported()
+  const rows = await system.exported()
   const statuses = new Map(rows.map((row) => [row.position, row.status]))
   expect(rows).toHaveLength(titles.length + 4)
   expect([...statuses.values()].filter((status) => status === 'tagged')).toHaveLength(HEALING.length + 2)
@@ -73,18 +73,18 @@ test('each status ends as the error table says', async () => {
 }, 240_000)
 
 test('401 is refused and pauses; with a working key, resume retries what was refused', async () => {
-  night = await startNight({ simulator: { noMatchRate: 0 } })
-  const path = await night.file('a.csv', 'title\none\ntwo\nthree\n')
-  await night.json(['submit', path, '--query', '{title}', '--yes'])
-  night.simulator.revokeKey()
-  const worker = await night.startWorker()
+  system = await startSystem({ simulator: { noMatchRate: 0 } })
+  const path = await system.file('a.csv', 'title\none\ntwo\nthree\n')
+  await system.json(['submit', path, '--query', '{title}', '--yes'])
+  system.simulator.revokeKey()
+  const worker = await system.startWorker()
   await worker.waitForLog(/dead letter: /)
   // The others may be in flight, and a refusal after the resume would pause again.
-  await until(() => openCalls(night) === 0, { timeoutMs: 60_000, what: 'the end of the calls in flight' })
-  const { queue } = await night.status()
+  await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the end of the calls in flight' })
+  const { queue } = await system.status()
   expect(queue).toMatchObject({ state: 'paused', causes: ['unauthorized'] })
-  night.simulator.restoreKey()
-  expect((await night.cli(['resume'])).code).toBe(0)
-  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
-  expect((await night.exported()).map((row) => row.status)).toEqual(['tagged', 'tagged', 'tagged'])
+  system.simulator.restoreKey()
+  expect((await system.cli(['resume'])).code).toBe(0)
+  expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
+  expect((await system.exported()).map((row) => row.status)).toEqual(['tagged', 'tagged', 'tagged'])
 }, 240_000)

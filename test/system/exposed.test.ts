@@ -1,30 +1,30 @@
 import { chmod } from 'node:fs/promises'
 import { afterEach, expect, test } from '@jest/globals'
-import { type Night, startNight } from '../support/night.js'
+import { type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 
 /** What lets others read or change what they should not is said where somebody looks: once at the start. */
-let night: Night
-afterEach(() => night.close())
+let system: SystemUnderTest
+afterEach(() => system.close())
 
 test('up says it once for all its children; worker, board and account say it each', async () => {
-  night = await startNight({ env: { TRACKYARD_BOARD_PORT: '0' } })
-  const path = await night.file('.env', 'TRACKYARD_BOARD_PASSWORD=hunter2\n')
+  system = await startSystem({ env: { TRACKYARD_BOARD_PORT: '0' } })
+  const path = await system.file('.env', 'TRACKYARD_BOARD_PASSWORD=hunter2\n')
   await chmod(path, 0o644)
   const said = `${path} holds secrets and every user of this machine may read it. Run: chmod 600 ${path}`
   const times = (text: string) => text.split(said).length - 1
 
-  const up = night.start('dist/scripts/trackyard-batch.js', ['up'])
+  const up = system.start('dist/scripts/trackyard-batch.js', ['up'])
   await up.waitForLog(/worker started/)
   await up.waitForLog(/Bull Board is at/)
   expect(times(up.log())).toBe(1)
   up.kill('SIGTERM')
   await up.exited
 
-  const alone = [await night.startWorker(), night.start('dist/workers/board.js')] as const
+  const alone = [await system.startWorker(), system.start('dist/workers/board.js')] as const
   await alone[1].waitForLog(/Bull Board is at/)
   expect(alone.map((each) => times(each.log()))).toEqual([1, 1])
 
-  const account = await night.cli(['account', '--json'])
+  const account = await system.cli(['account', '--json'])
   expect([account.code, times(account.stderr)]).toEqual([0, 1])
   expect(JSON.parse(account.stdout)).toMatchObject({ fresh: true })
 }, 240_000)

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { silentLogger } from '../../src/domain/logger.js'
-import { openQueue } from '../../src/queue/open.js'
-import { findPrivateRedis } from '../../src/queue/private-redis.js'
+import { openSearchQueue } from '../../src/queue/open-queue.js'
+import { findPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
 import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
-import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
 import { SHORT } from '../support/short-settings.js'
+import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /**
@@ -20,38 +20,38 @@ const TIMEOUT_MS = 240_000
 const REFUSED = 'scene 5 '
 
 async function duringNight(
-  play: (night: Night) => Promise<void>,
-  simulator: Parameters<typeof startNight>[0] = {},
+  play: (system: SystemUnderTest) => Promise<void>,
+  simulator: Parameters<typeof startSystem>[0] = {},
 ): Promise<void> {
-  const night = await startNight({
+  const system = await startSystem({
     ...simulator,
     simulator: { noMatchRate: 0, latencyMs: 30, ...simulator.simulator },
     env: { ...SHORT, TRACKYARD_CONCURRENCY: '4', ...simulator.env },
   })
   try {
-    await play(night)
+    await play(system)
   } finally {
-    await night.close()
+    await system.close()
   }
 }
 
-async function submit(night: Night, env: Record<string, string> = {}): Promise<void> {
-  const path = await night.file('films.csv', catalogText(ROWS))
-  const done = await night.cli(['submit', path, '--query', QUERY, '--yes'], { env })
+async function submit(system: SystemUnderTest, env: Record<string, string> = {}): Promise<void> {
+  const path = await system.file('films.csv', catalogText(ROWS))
+  const done = await system.cli(['submit', path, '--query', QUERY, '--yes'], { env })
   expect({ code: done.code, said: done.stderr }).toMatchObject({ code: 0 })
 }
 
 /** Resolves when it has died of its own hand. Returns how many calls it left open. */
-async function workerKilled(night: Night, at: string): Promise<number> {
-  const victim = night.start('test/support/killed-worker.mjs', [], { KILL_AT: at })
+async function workerKilled(system: SystemUnderTest, at: string): Promise<number> {
+  const victim = system.start('test/support/killed-worker.mjs', [], { KILL_AT: at })
   const { signal, code } = await victim.exited
   expect({ signal, code, log: signal === 'SIGKILL' ? '' : victim.log() }).toMatchObject({ signal: 'SIGKILL' })
-  return openCalls(night)
+  return openCalls(system)
 }
 
-async function finishedByAnother(night: Night): Promise<void> {
-  await night.startWorker()
-  await untilDone(night)
+async function finishedByAnother(system: SystemUnderTest): Promise<void> {
+  await system.startWorker()
+  await untilDone(system)
 }
 
 describe('a worker is killed', () => {
@@ -63,12 +63,12 @@ describe('a worker is killed', () => {
   ])(
     '%s: every row is tagged, and each call in flight is listed as of unknown outcome',
     async (_, at) => {
-      await duringNight(async (night) => {
-        await submit(night)
-        const inFlight = await workerKilled(night, at)
+      await duringNight(async (system) => {
+        await submit(system)
+        const inFlight = await workerKilled(system, at)
         expect(inFlight).toBeLessThanOrEqual(4)
-        await finishedByAnother(night)
-        await expectAccounted(night, { rows: ROWS, unknown: inFlight })
+        await finishedByAnother(system)
+        await expectAccounted(system, { rows: ROWS, unknown: inFlight })
       })
     },
     TIMEOUT_MS,
@@ -82,15 +82,15 @@ describe('a worker is killed', () => {
     'with %s in hand: it ends as a dead letter, the others are paid once',
     async (_, at, open) => {
       await duringNight(
-        async (night) => {
-          await submit(night)
-          const inFlight = await workerKilled(night, at)
+        async (system) => {
+          await submit(system)
+          const inFlight = await workerKilled(system, at)
           expect(inFlight).toBe(open)
-          await finishedByAnother(night)
+          await finishedByAnother(system)
           // Nobody claims a dead search again: its call is given up by the chore that looks for such.
-          await until(() => openCalls(night) === 0, { timeoutMs: 60_000, what: 'the end of every call' })
-          await expectAccounted(night, { rows: ROWS, unknown: inFlight, status: deadOrTagged })
-          expect(night.simulator.paid()).toBe(ROWS - 1)
+          await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the end of every call' })
+          await expectAccounted(system, { rows: ROWS, unknown: inFlight, status: deadOrTagged })
+          expect(system.simulator.paid()).toBe(ROWS - 1)
         },
         {
           simulator: { faults: [{ match: REFUSED, does: { status: 402 } }] },
@@ -105,18 +105,18 @@ describe('a worker is killed', () => {
     'with its requests on the wire: they are paid at most once more',
     async () => {
       await duringNight(
-        async (night) => {
-          await submit(night)
-          const victim = await night.startWorker()
-          await night.simulator.waitForCalls(10, 60_000)
+        async (system) => {
+          await submit(system)
+          const victim = await system.startWorker()
+          await system.simulator.waitForCalls(10, 60_000)
           victim.kill('SIGKILL')
           await victim.exited
-          const inFlight = openCalls(night)
+          const inFlight = openCalls(system)
           expect(inFlight).toBeGreaterThan(0)
-          await finishedByAnother(night)
-          await expectAccounted(night, { rows: ROWS, unknown: inFlight })
+          await finishedByAnother(system)
+          await expectAccounted(system, { rows: ROWS, unknown: inFlight })
           // A call that was written down may not have reached the wire.
-          const again = night.simulator.calls().length - ROWS
+          const again = system.simulator.calls().length - ROWS
           expect(again).toBeGreaterThan(0)
           expect(again).toBeLessThanOrEqual(inFlight)
         },
@@ -132,13 +132,13 @@ describe('a worker is killed', () => {
   ])(
     'while it feeds, when %s: every search is called once',
     async (_, at) => {
-      await duringNight(async (night) => {
+      await duringNight(async (system) => {
         // Redis out of reach: the submit leaves the feeding to the worker.
-        await submit(night, { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' })
-        expect(await workerKilled(night, at)).toBe(0)
-        await finishedByAnother(night)
-        await expectAccounted(night, { rows: ROWS, unknown: 0 })
-        expect(night.simulator.calls()).toHaveLength(ROWS)
+        await submit(system, { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' })
+        expect(await workerKilled(system, at)).toBe(0)
+        await finishedByAnother(system)
+        await expectAccounted(system, { rows: ROWS, unknown: 0 })
+        expect(system.simulator.calls()).toHaveLength(ROWS)
       })
     },
     TIMEOUT_MS,
@@ -151,14 +151,14 @@ describe('a worker is killed', () => {
     '%s: one dead letter stands in the list, called once',
     async (_, at) => {
       await duringNight(
-        async (night) => {
-          await submit(night)
-          const inFlight = await workerKilled(night, at)
-          await finishedByAnother(night)
-          await until(async () => (await lettersParked(night)) === 1, { timeoutMs: 60_000, what: 'the parked letter' })
-          expect(await night.json<readonly unknown[]>(['dead-letters', 'list'])).toHaveLength(1)
-          await expectAccounted(night, { rows: ROWS, unknown: inFlight, status: deadOrTagged })
-          expect(night.simulator.calls().filter((call) => call.query.startsWith(REFUSED))).toHaveLength(1)
+        async (system) => {
+          await submit(system)
+          const inFlight = await workerKilled(system, at)
+          await finishedByAnother(system)
+          await until(async () => (await lettersParked(system)) === 1, { timeoutMs: 60_000, what: 'the parked letter' })
+          expect(await system.json<readonly unknown[]>(['dead-letters', 'list'])).toHaveLength(1)
+          await expectAccounted(system, { rows: ROWS, unknown: inFlight, status: deadOrTagged })
+          expect(system.simulator.calls().filter((call) => call.query.startsWith(REFUSED))).toHaveLength(1)
         },
         { simulator: { faults: [{ match: REFUSED, does: { status: 403 } }] } },
       )
@@ -173,26 +173,26 @@ describe('a worker is killed', () => {
     'between the press of Retry and the end of it, %s the new round: the search is called once more',
     async (_, at) => {
       await duringNight(
-        async (night) => {
-          await submit(night)
-          const first = await night.startWorker()
-          expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
-          await until(async () => (await lettersFailed(night)).length === 1, { timeoutMs: 60_000, what: 'the letter' })
+        async (system) => {
+          await submit(system)
+          const first = await system.startWorker()
+          expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
+          await until(async () => (await lettersFailed(system)).length === 1, { timeoutMs: 60_000, what: 'the letter' })
           first.kill('SIGTERM')
           await first.exited
-          const victim = night.start('test/support/killed-worker.mjs', [], { KILL_AT: at })
+          const victim = system.start('test/support/killed-worker.mjs', [], { KILL_AT: at })
           await victim.waitForLog(/worker started/)
-          await pressRetry(night)
+          await pressRetry(system)
           expect((await victim.exited).signal).toBe('SIGKILL')
-          night.simulator.heal()
-          await night.startWorker()
-          await until(() => figure(night, "select count(*) from search where state = 'answered'") === ROWS, {
+          system.simulator.heal()
+          await system.startWorker()
+          await until(() => figure(system, "select count(*) from search where state = 'answered'") === ROWS, {
             timeoutMs: 100_000,
             what: 'the answer after the retry',
           })
-          await until(async () => (await lettersParked(night)) === 0, { timeoutMs: 60_000, what: 'the empty list' })
-          await expectAccounted(night, { rows: ROWS, unknown: 0 })
-          expect(night.simulator.calls().filter((call) => call.query.startsWith(REFUSED))).toHaveLength(2)
+          await until(async () => (await lettersParked(system)) === 0, { timeoutMs: 60_000, what: 'the empty list' })
+          await expectAccounted(system, { rows: ROWS, unknown: 0 })
+          expect(system.simulator.calls().filter((call) => call.query.startsWith(REFUSED))).toHaveLength(2)
         },
         { simulator: { faults: [{ match: REFUSED, does: { status: 403 } }] } },
       )
@@ -205,30 +205,30 @@ describe('a command is killed', () => {
   test.concurrent(
     'in the middle of loading: nothing is spent, a worker drops what it left, and the same file again is whole',
     async () => {
-      await duringNight(async (night) => {
-        const loading = night.start(
+      await duringNight(async (system) => {
+        const loading = system.start(
           'dist/scripts/trackyard-batch.js',
           ['submit', '-', '--query', QUERY, '--yes'],
           {},
           'open',
         )
         loading.child.stdin?.write(catalogText(20_000))
-        await until(() => existsSync(join(night.dataDir, 'trackyard.db')) && itemsLoaded(night) > 0, {
+        await until(() => existsSync(join(system.dataDir, 'trackyard.db')) && itemsLoaded(system) > 0, {
           timeoutMs: 60_000,
           what: 'the first rows in the store',
         })
         loading.kill('SIGKILL')
         expect((await loading.exited).signal).toBe('SIGKILL')
         // A minute later.
-        change(night, "update batch set heard_at = 0 where state = 'loading'")
-        const worker = await night.startWorker()
+        change(system, "update batch set heard_at = 0 where state = 'loading'")
+        const worker = await system.startWorker()
         await worker.waitForLog(/dropped what a killed submit had left behind; nothing was spent/)
-        expect((await night.status()).batches).toEqual([])
-        expect(itemsLoaded(night)).toBe(0)
-        await submit(night)
-        expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
-        await expectAccounted(night, { rows: ROWS, unknown: 0 })
-        expect(night.simulator.calls()).toHaveLength(ROWS)
+        expect((await system.status()).batches).toEqual([])
+        expect(itemsLoaded(system)).toBe(0)
+        await submit(system)
+        expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
+        await expectAccounted(system, { rows: ROWS, unknown: 0 })
+        expect(system.simulator.calls()).toHaveLength(ROWS)
         // A submit that a busy machine stops within a change locks out the worker's chores: no fault of theirs.
         const ofTheLock = /was locked by another process/
         const errors = worker.log().match(/^.*"level":"error".*$/gm) ?? []
@@ -244,17 +244,17 @@ describe('a command is killed', () => {
   ])(
     '%s its release is committed: %i searches are due',
     async (when, due) => {
-      await duringNight(async (night) => {
-        const path = await night.file('films.csv', catalogText(ROWS))
+      await duringNight(async (system) => {
+        const path = await system.file('films.csv', catalogText(ROWS))
         const at = { KILL_AT: `${when} store.batches.release` }
-        const victim = night.start('test/support/killed-submit.mjs', [path, QUERY], at)
+        const victim = system.start('test/support/killed-submit.mjs', [path, QUERY], at)
         const { signal, stderr } = await victim.exited
         expect({ signal, stderr }).toEqual({ signal: 'SIGKILL', stderr: '' })
-        expect((await night.status()).queue.waiting).toBe(due)
-        await submit(night)
-        await finishedByAnother(night)
-        await expectAccounted(night, { rows: ROWS, unknown: 0 })
-        expect(night.simulator.calls()).toHaveLength(ROWS)
+        expect((await system.status()).queue.waiting).toBe(due)
+        await submit(system)
+        await finishedByAnother(system)
+        await expectAccounted(system, { rows: ROWS, unknown: 0 })
+        expect(system.simulator.calls()).toHaveLength(ROWS)
       })
     },
     TIMEOUT_MS,
@@ -264,21 +264,21 @@ describe('a command is killed', () => {
     'in the middle of an export: the file of before still stands, and the next export is whole',
     async () => {
       await duringNight(
-        async (night) => {
+        async (system) => {
           const rows = 1000
-          const path = await night.file('films.csv', catalogText(rows))
-          await night.cli(['submit', path, '--query', QUERY, '--yes'])
-          await finishedByAnother(night)
-          const out = join(night.dir, 'tagged.csv')
+          const path = await system.file('films.csv', catalogText(rows))
+          await system.cli(['submit', path, '--query', QUERY, '--yes'])
+          await finishedByAnother(system)
+          const out = join(system.dir, 'tagged.csv')
           await writeFile(out, 'of before')
-          const victim = night.start('test/support/killed-export.mjs', [out, '600'])
+          const victim = system.start('test/support/killed-export.mjs', [out, '600'])
           const { signal, stderr } = await victim.exited
           expect({ signal, stderr }).toEqual({ signal: 'SIGKILL', stderr: '' })
-          expect(await temporaries(night)).toHaveLength(1)
+          expect(await temporaries(system)).toHaveLength(1)
           expect(await readFile(out, 'utf8')).toBe('of before')
-          expect((await night.cli(['export', '--out', out])).code).toBe(0)
+          expect((await system.cli(['export', '--out', out])).code).toBe(0)
           expect((await readFile(out, 'utf8')).trimEnd().split('\n')).toHaveLength(rows + 1)
-          expect(readLedger(night).integrity).toBe('ok')
+          expect(readLedger(system).integrity).toBe('ok')
         },
         { simulator: { latencyMs: 0 }, env: { TRACKYARD_CONCURRENCY: '20' } },
       )
@@ -291,31 +291,31 @@ function deadOrTagged(id: string): string {
   return id === 'r6' ? 'dead' : 'tagged'
 }
 
-function change(night: Night, statement: string): void {
-  const db = new Database(join(night.dataDir, 'trackyard.db'))
+function change(system: SystemUnderTest, statement: string): void {
+  const db = new Database(join(system.dataDir, 'trackyard.db'))
   db.exec(statement)
   db.close()
 }
 
-function itemsLoaded(night: Night): number {
+function itemsLoaded(system: SystemUnderTest): number {
   try {
-    return figure(night, 'select count(*) from item')
+    return figure(system, 'select count(*) from item')
   } catch {
     return 0
   }
 }
 
-async function temporaries(night: Night): Promise<readonly string[]> {
-  return (await readdir(night.dir)).filter((name) => name.endsWith('.tmp'))
+async function temporaries(system: SystemUnderTest): Promise<readonly string[]> {
+  return (await readdir(system.dir)).filter((name) => name.endsWith('.tmp'))
 }
 
 /** Through BullMQ's own objects, as Bull Board does it. */
 async function withQueue<T>(
-  night: Night,
-  use: (queue: Awaited<ReturnType<typeof openQueue>>) => Promise<T>,
+  system: SystemUnderTest,
+  use: (queue: Awaited<ReturnType<typeof openSearchQueue>>) => Promise<T>,
 ): Promise<T> {
-  const connection = { socketPath: await socketOf(night) }
-  const queue = await openQueue({ connection, log: silentLogger, patienceMs: 30_000 })
+  const connection = { socketPath: await socketOf(system) }
+  const queue = await openSearchQueue({ connection, log: silentLogger, patienceMs: 30_000 })
   try {
     return await use(queue)
   } finally {
@@ -324,21 +324,23 @@ async function withQueue<T>(
 }
 
 /** A private Redis that does not answer within two seconds counts as none: it is asked again. */
-async function socketOf(night: Night): Promise<string> {
+async function socketOf(system: SystemUnderTest): Promise<string> {
   let socketPath = ''
   const isFound = async (): Promise<boolean> => {
-    socketPath = (await findPrivateRedis({ dataDir: night.dataDir }))?.socketPath ?? ''
+    socketPath = (await findPrivateRedis({ dataDir: system.dataDir }))?.socketPath ?? ''
     return socketPath !== ''
   }
   await until(isFound, { timeoutMs: 60_000, what: 'the private Redis' })
   return socketPath
 }
 
-const lettersParked = (night: Night): Promise<number> => withQueue(night, (queue) => queue.deadLetters.count())
-const lettersFailed = (night: Night) => withQueue(night, (queue) => queue.boardQueues.deadLetters.getFailed())
+const lettersParked = (system: SystemUnderTest): Promise<number> =>
+  withQueue(system, (queue) => queue.deadLetters.count())
+const lettersFailed = (system: SystemUnderTest) =>
+  withQueue(system, (queue) => queue.boardQueues.deadLetters.getFailed())
 
-async function pressRetry(night: Night): Promise<void> {
-  await withQueue(night, async ({ boardQueues }) => {
+async function pressRetry(system: SystemUnderTest): Promise<void> {
+  await withQueue(system, async ({ boardQueues }) => {
     for (const job of await boardQueues.deadLetters.getFailed()) await job.retry('failed')
   })
 }

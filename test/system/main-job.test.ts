@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { openCalls } from '../support/ledger.js'
-import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
+import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /** The main job on real processes: a catalog goes in, a tagged catalog comes out; the simulator is the witness. */
-let night: Night
-afterEach(() => night.close())
+let system: SystemUnderTest
+afterEach(() => system.close())
 
 interface Submitted {
   readonly batch: number
@@ -17,34 +17,34 @@ interface Submitted {
 }
 
 const submit = (path: string, ...more: readonly string[]): Promise<Submitted> =>
-  night.json<Submitted>(['submit', path, '--query', QUERY, '--yes', ...more])
+  system.json<Submitted>(['submit', path, '--query', QUERY, '--yes', ...more])
 
 const ids = (rows: readonly Record<string, string>[]): readonly (string | undefined)[] => rows.map((row) => row.id)
 
 describe('a catalog of 5,000 rows and 3,500 different questions', () => {
   test('costs 3,500 calls, every row is tagged in order, and the same file again costs nothing', async () => {
-    night = await startNight({ simulator: { noMatchRate: 0 } })
-    const path = await night.file('films.csv', catalogText(5000, 3500))
+    system = await startSystem({ simulator: { noMatchRate: 0 } })
+    const path = await system.file('films.csv', catalogText(5000, 3500))
     const submitted = await submit(path)
     expect(submitted).toMatchObject({ rows: 5000, searches: 3500, new: 3500, credits_needed: 3500 })
-    await night.startWorker()
-    expect((await night.cli(['wait', '--timeout', '240'])).code).toBe(0)
-    expect(night.simulator.paid()).toBe(3500)
-    expect(night.simulator.calls()).toHaveLength(3500)
-    const rows = await night.exported()
+    await system.startWorker()
+    expect((await system.cli(['wait', '--timeout', '240'])).code).toBe(0)
+    expect(system.simulator.paid()).toBe(3500)
+    expect(system.simulator.calls()).toHaveLength(3500)
+    const rows = await system.exported()
     expect(ids(rows)).toEqual(Array.from({ length: 5000 }, (_, index) => `r${index + 1}`))
     expect(rows.filter((row) => row.status !== 'tagged')).toEqual([])
 
     const again = await submit(path, '--name', 'again')
     expect(again).toMatchObject({ new: 0, already_answered: 3500, credits_needed: 0 })
-    expect((await night.cli(['wait', 'again', '--timeout', '120'])).code).toBe(0)
-    expect(night.simulator.calls()).toHaveLength(3500)
-    expect((await night.exported('again')).filter((row) => row.status !== 'tagged')).toEqual([])
+    expect((await system.cli(['wait', 'again', '--timeout', '120'])).code).toBe(0)
+    expect(system.simulator.calls()).toHaveLength(3500)
+    expect((await system.exported('again')).filter((row) => row.status !== 'tagged')).toEqual([])
   }, 360_000)
 })
 
 test('twenty 429s hold the fleet, use no attempt, and their searches are called again before 2,000 others', async () => {
-  night = await startNight({
+  system = await startSystem({
     simulator: {
       noMatchRate: 0,
       latencyMs: 20,
@@ -52,10 +52,10 @@ test('twenty 429s hold the fleet, use no attempt, and their searches are called 
     },
     env: { TRACKYARD_CONCURRENCY: '20', TRACKYARD_RATE_LIMIT: '12000' },
   })
-  await submit(await night.file('films.csv', catalogText(2020)))
-  await night.startWorker()
-  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
-  const calls = night.simulator.calls()
+  await submit(await system.file('films.csv', catalogText(2020)))
+  await system.startWorker()
+  expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
+  const calls = system.simulator.calls()
   const refused = calls.filter((call) => call.status === 429)
   expect(refused).toHaveLength(20)
   // Nobody can have read a 429 before that.
@@ -67,61 +67,61 @@ test('twenty 429s hold the fleet, use no attempt, and their searches are called 
   // Those that met the first wave of 429s are the first to be called again: each slot's first calls, in any order.
   const after = calls.slice(wave.length, wave.length + 2 * 20).map((call) => call.query)
   expect(wave.filter((query) => !after.includes(query))).toEqual([])
-  expect(night.simulator.paidTwice()).toEqual([])
+  expect(system.simulator.paidTwice()).toEqual([])
   expect(calls).toHaveLength(2040)
-  expect((await night.exported()).filter((row) => row.status !== 'tagged')).toEqual([])
+  expect((await system.exported()).filter((row) => row.status !== 'tagged')).toEqual([])
 }, 240_000)
 
 test('credits run out: paused within the calls in flight, status says why, resume probes once, nothing is called twice', async () => {
-  night = await startNight({
+  system = await startSystem({
     simulator: { credits: 50, noMatchRate: 0, latencyMs: 20 },
     env: { TRACKYARD_CREDIT_CHECK_MS: '600000', TRACKYARD_RATE_LIMIT: '6000' },
   })
-  await submit(await night.file('films.csv', catalogText(200)))
-  await night.startWorker()
-  const isPaused = async (): Promise<boolean> => (await night.status()).queue.state === 'paused'
+  await submit(await system.file('films.csv', catalogText(200)))
+  await system.startWorker()
+  const isPaused = async (): Promise<boolean> => (await system.status()).queue.state === 'paused'
   await until(isPaused, { timeoutMs: 60_000, what: 'the pause' })
-  await until(() => openCalls(night) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
+  await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
   // A search in hand that has not been claimed yet would run beside the probe.
-  const inHand = async (): Promise<number> => (await night.status()).queue.active
+  const inHand = async (): Promise<number> => (await system.status()).queue.active
   await until(async () => (await inHand()) === 0, { timeoutMs: 60_000, what: 'the searches in hand to go back' })
-  const paused = await night.status()
+  const paused = await system.status()
   expect(paused.queue.reason).toMatch(/No credits left/)
   expect(paused.credits).toMatchObject({ spent: 50 })
-  const callsAtPause = night.simulator.calls().length
+  const callsAtPause = system.simulator.calls().length
   expect(callsAtPause).toBeLessThanOrEqual(50 + 10)
-  night.simulator.topUp(1000)
-  expect((await night.cli(['resume'])).code).toBe(0)
-  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
-  const later = night.simulator.calls().slice(callsAtPause)
+  system.simulator.topUp(1000)
+  expect((await system.cli(['resume'])).code).toBe(0)
+  expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
+  const later = system.simulator.calls().slice(callsAtPause)
   const [probe, second] = later
   expect(second?.receivedAt ?? 0).toBeGreaterThanOrEqual(probe?.answeredAt ?? Number.POSITIVE_INFINITY)
-  expect(night.simulator.paid()).toBe(200)
-  expect(night.simulator.paidTwice()).toEqual([])
-  expect((await night.exported()).filter((row) => row.status !== 'tagged')).toEqual([])
+  expect(system.simulator.paid()).toBe(200)
+  expect(system.simulator.paidTwice()).toEqual([])
+  expect((await system.exported()).filter((row) => row.status !== 'tagged')).toEqual([])
 }, 240_000)
 
 test('credits run out and come back: it goes on by itself', async () => {
-  night = await startNight({ simulator: { credits: 10, noMatchRate: 0 }, env: { TRACKYARD_CREDIT_CHECK_MS: '1000' } })
-  await submit(await night.file('films.csv', catalogText(40)))
-  const worker = await night.startWorker()
+  system = await startSystem({ simulator: { credits: 10, noMatchRate: 0 }, env: { TRACKYARD_CREDIT_CHECK_MS: '1000' } })
+  await submit(await system.file('films.csv', catalogText(40)))
+  const worker = await system.startWorker()
   await worker.waitForLog(/is paused/)
-  night.simulator.topUp(100)
-  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
-  expect(night.simulator.paid()).toBe(40)
-  expect(night.simulator.paidTwice()).toEqual([])
+  system.simulator.topUp(100)
+  expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
+  expect(system.simulator.paid()).toBe(40)
+  expect(system.simulator.paidTwice()).toEqual([])
 }, 240_000)
 
 test('a wrong template cancelled after --first 10 costs ten credits', async () => {
-  night = await startNight({ simulator: { noMatchRate: 0 } })
-  await submit(await night.file('films.csv', catalogText(100)), '--first', '10')
-  await night.startWorker()
-  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(4)
-  expect((await night.cli(['cancel', '1'])).code).toBe(0)
-  const rows = await night.exported()
+  system = await startSystem({ simulator: { noMatchRate: 0 } })
+  await submit(await system.file('films.csv', catalogText(100)), '--first', '10')
+  await system.startWorker()
+  expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(4)
+  expect((await system.cli(['cancel', '1'])).code).toBe(0)
+  const rows = await system.exported()
   expect(rows.filter((row) => row.status === 'tagged').map((row) => row.id)).toEqual(
     Array.from({ length: 10 }, (_, index) => `r${index + 1}`),
   )
   expect(rows.filter((row) => row.status === 'cancelled')).toHaveLength(90)
-  expect(night.simulator.calls()).toHaveLength(10)
+  expect(system.simulator.calls()).toHaveLength(10)
 }, 240_000)

@@ -4,29 +4,29 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { silentLogger } from '../../src/domain/logger.js'
-import { openQueue } from '../../src/queue/open.js'
+import { openSearchQueue } from '../../src/queue/open-queue.js'
 import type { SearchQueue } from '../../src/queue/search-queue.js'
 import { expectAccounted, figure, openCalls, readLedger, storeId, untilDone } from '../support/ledger.js'
-import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { PATIENT, SHORT } from '../support/short-settings.js'
+import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /** Redis is only the delivery: whatever happens to it, nothing is lost, nothing is called twice, and a person reads one sentence. */
-let night: Night
+let system: SystemUnderTest
 let redis: TestRedis | null = null
 afterEach(async () => {
-  await night.close()
+  await system.close()
   await redis?.stop()
   redis = null
 })
 
 async function startOn(
   settings: Readonly<Record<string, string>>,
-  options: NonNullable<Parameters<typeof startNight>[0]> = {},
+  options: NonNullable<Parameters<typeof startSystem>[0]> = {},
 ): Promise<TestRedis> {
   redis = await startRedis(settings)
-  night = await startNight({
+  system = await startSystem({
     ...options,
     simulator: { noMatchRate: 0, ...options.simulator },
     env: { ...SHORT, TRACKYARD_REDIS_URL: redis.url, ...options.env },
@@ -34,7 +34,7 @@ async function startOn(
   return redis
 }
 
-async function submit(rows: number, which = night): Promise<void> {
+async function submit(rows: number, which = system): Promise<void> {
   const path = await which.file('films.csv', catalogText(rows))
   const done = await which.cli(['submit', path, '--query', QUERY, '--yes'])
   expect({ code: done.code, said: done.stderr }).toMatchObject({ code: 0 })
@@ -42,13 +42,13 @@ async function submit(rows: number, which = night): Promise<void> {
 
 /** Every search was called exactly once, and nothing failed. */
 async function expectOneCallEach(rows: number): Promise<void> {
-  await expectAccounted(night, { rows, unknown: 0 })
-  expect(night.simulator.calls()).toHaveLength(rows)
-  expect(readLedger(night)).toMatchObject({ calls: { answered: rows }, failures: 0 })
+  await expectAccounted(system, { rows, unknown: 0 })
+  expect(system.simulator.calls()).toHaveLength(rows)
+  expect(readLedger(system)).toMatchObject({ calls: { answered: rows }, failures: 0 })
 }
 
 async function withQueue<T>(use: (queue: SearchQueue) => Promise<T>): Promise<T> {
-  const queue = await openQueue({ connection: { url: redis?.url ?? '' }, log: silentLogger, patienceMs: 30_000 })
+  const queue = await openSearchQueue({ connection: { url: redis?.url ?? '' }, log: silentLogger, patienceMs: 30_000 })
   try {
     return await use(queue)
   } finally {
@@ -64,8 +64,8 @@ describe('in the middle of a run', () => {
     const env = { ...PATIENT, TRACKYARD_RATE_LIMIT: '3000' }
     const server = await startOn({}, { simulator: { latencyMs: 100 }, env })
     await submit(300)
-    const worker = await night.startWorker()
-    await night.simulator.waitForCalls(80, 60_000)
+    const worker = await system.startWorker()
+    await system.simulator.waitForCalls(80, 60_000)
     let resumedMs = Number.POSITIVE_INFINITY
     // A machine that is busy with other things may miss the two seconds, but not three times.
     for (let outage = 1; outage <= 3 && resumedMs >= 2000; outage += 1) {
@@ -75,14 +75,14 @@ describe('in the middle of a run', () => {
       // The log writes one such line a minute; in five seconds the worker has come to look for Redis once a second.
       if (outage === 1) await worker.waitForLog(/Redis is away/)
       await sleep(outage > 1 ? 5000 : 60_000)
-      const before = night.simulator.calls().length
+      const before = system.simulator.calls().length
       await server.restart()
       const backAt = performance.now()
-      await night.simulator.waitForCalls(before + 1, 60_000)
+      await system.simulator.waitForCalls(before + 1, 60_000)
       resumedMs = performance.now() - backAt
     }
     expect(resumedMs).toBeLessThan(2000)
-    await untilDone(night)
+    await untilDone(system)
     await expectOneCallEach(300)
   }, 360_000)
 
@@ -91,13 +91,13 @@ describe('in the middle of a run', () => {
     const late = { skip: 20, timesInTotal: 10, does: 'late', ms: 8000 } as const
     const server = await startOn({}, { simulator: { latencyMs: 200, faults: [late] }, env: PATIENT })
     await submit(120)
-    const worker = await night.startWorker()
-    await night.simulator.waitForCalls(30, 60_000)
+    const worker = await system.startWorker()
+    await system.simulator.waitForCalls(30, 60_000)
     await server.flush()
-    expect(openCalls(night)).toBeGreaterThan(0)
+    expect(openCalls(system)).toBeGreaterThan(0)
     await worker.waitForLog(LOST)
-    await untilDone(night)
-    const pace = () => withQueue(async (queue) => (await queue.gate.pace())?.callsPerMinute)
+    await untilDone(system)
+    const pace = () => withQueue(async (queue) => (await queue.throttle.rate())?.callsPerMinute)
     await until(async () => (await pace()) === 60_000, { timeoutMs: 60_000, what: 'the pace of before' })
     await expectOneCallEach(120)
   }, 240_000)
@@ -107,22 +107,22 @@ describe('in the middle of a run', () => {
     const late = { does: 'late', ms: 10_000 } as const
     const server = await startOn({}, { simulator: { faults: [late] }, env: PATIENT })
     await submit(100)
-    const worker = await night.startWorker()
-    await night.simulator.waitForCalls(10, 60_000)
-    expect((await night.cli(['pause', '--reason', 'lunch'])).code).toBe(0)
+    const worker = await system.startWorker()
+    await system.simulator.waitForCalls(10, 60_000)
+    expect((await system.cli(['pause', '--reason', 'lunch'])).code).toBe(0)
     await server.flush()
-    expect(openCalls(night)).toBeGreaterThan(0)
+    expect(openCalls(system)).toBeGreaterThan(0)
     await worker.waitForLog(LOST)
-    await until(() => withQueue((queue) => queue.gate.paused()), { timeoutMs: 60_000, what: "Redis's pause" })
-    await until(() => openCalls(night) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
-    const made = night.simulator.calls().length
+    await until(() => withQueue((queue) => queue.throttle.isPaused()), { timeoutMs: 60_000, what: "Redis's pause" })
+    await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
+    const made = system.simulator.calls().length
     // Two turns of the feeder, and a worker that is idle.
     await sleep(2500)
-    expect(night.simulator.calls()).toHaveLength(made)
-    expect((await night.status()).queue).toMatchObject({ state: 'paused', causes: ['operator'] })
-    night.simulator.heal()
-    expect((await night.cli(['resume'])).code).toBe(0)
-    await untilDone(night)
+    expect(system.simulator.calls()).toHaveLength(made)
+    expect((await system.status()).queue).toMatchObject({ state: 'paused', causes: ['operator'] })
+    system.simulator.heal()
+    expect((await system.cli(['resume'])).code).toBe(0)
+    await untilDone(system)
     await expectOneCallEach(100)
   }, 240_000)
 
@@ -132,17 +132,17 @@ describe('in the middle of a run', () => {
       { simulator: { faults: [{ timesInTotal: 1, does: { status: 429, headers: { 'retry-after': '8' } } }] } },
     )
     await submit(20)
-    const worker = await night.startWorker({ TRACKYARD_CONCURRENCY: '1' })
+    const worker = await system.startWorker({ TRACKYARD_CONCURRENCY: '1' })
     await worker.waitForLog(/rate limited/)
     // Its own note of the answer may be later than the worker's reading of it.
-    const refusedAt = night.simulator.calls()[0]?.receivedAt ?? Number.NaN
+    const refusedAt = system.simulator.calls()[0]?.receivedAt ?? Number.NaN
     await server.flush()
     await worker.waitForLog(LOST)
-    await untilDone(night)
-    expect(night.simulator.calls()[1]?.receivedAt ?? 0).toBeGreaterThanOrEqual(refusedAt + 8000)
-    await expectAccounted(night, { rows: 20, unknown: 0 })
-    expect(night.simulator.calls()).toHaveLength(21)
-    expect(readLedger(night)).toMatchObject({ calls: { answered: 20, rate_limited: 1 }, failures: 0 })
+    await untilDone(system)
+    expect(system.simulator.calls()[1]?.receivedAt ?? 0).toBeGreaterThanOrEqual(refusedAt + 8000)
+    await expectAccounted(system, { rows: 20, unknown: 0 })
+    expect(system.simulator.calls()).toHaveLength(21)
+    expect(readLedger(system)).toMatchObject({ calls: { answered: 20, rate_limited: 1 }, failures: 0 })
   }, 240_000)
 
   test('jobs removed by hand are put back', async () => {
@@ -152,8 +152,8 @@ describe('in the middle of a run', () => {
       const [first, second, third] = await search.getJobs(['prioritized'])
       for (const job of [first, second, third]) await search.remove(job?.id ?? '')
     })
-    const worker = await night.startWorker()
-    await untilDone(night)
+    const worker = await system.startWorker()
+    await untilDone(system)
     await worker.waitForLog(/jobs had vanished from Redis/)
     await expectOneCallEach(40)
   }, 240_000)
@@ -184,14 +184,14 @@ describe('in the middle of a run', () => {
     async ({ begin, end, sentence }) => {
       const server = await startOn({}, { simulator: { latencyMs: 100 }, env: { TRACKYARD_RATE_LIMIT: '1800' } })
       await submit(120)
-      const worker = await night.startWorker()
-      await night.simulator.waitForCalls(30, 60_000)
+      const worker = await system.startWorker()
+      await system.simulator.waitForCalls(30, 60_000)
       const lines = () => said(worker.log()).filter((line) => !line.includes('answered with')).length
       const linesBefore = lines()
       const cpuBefore = cpuSeconds(worker.pid)
       await begin(server)
       await worker.waitForLog(sentence)
-      await until(() => openCalls(night) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
+      await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
       await sleep(8000)
       expect(worker.child.exitCode).toBeNull()
       // Before, there were some thousand a second, on half a core.
@@ -199,10 +199,10 @@ describe('in the middle of a run', () => {
       expect(cpuSeconds(worker.pid) - cpuBefore).toBeLessThan(3)
       expect(matches(worker.log(), sentence)).toBeLessThan(3)
       await end(server)
-      const made = night.simulator.calls().length
-      await night.simulator.waitForCalls(made + 1, 15_000)
+      const made = system.simulator.calls().length
+      await system.simulator.waitForCalls(made + 1, 15_000)
       await worker.waitForLog(/Redis takes writes again/)
-      await untilDone(night)
+      await untilDone(system)
       await expectOneCallEach(120)
     },
     240_000,
@@ -211,19 +211,19 @@ describe('in the middle of a run', () => {
   test('damaged values are replaced from the store, and status says so until they are', async () => {
     const server = await startOn({}, { simulator: { latencyMs: 100 }, env: { TRACKYARD_RATE_LIMIT: '1800' } })
     await submit(60)
-    const first = await night.startWorker()
-    await night.simulator.waitForCalls(10, 60_000)
+    const first = await system.startWorker()
+    await system.simulator.waitForCalls(10, 60_000)
     first.kill('SIGTERM')
     await first.exited
     for (const key of ['prioritized', 'meta', 'events']) {
       await server.command('DEL', `{trackyard}:search:${key}`)
       await server.command('SET', `{trackyard}:search:${key}`, 'garbage')
     }
-    const status = await night.cli(['status'])
+    const status = await system.cli(['status'])
     expect(status.code).toBe(3)
     expect(status.stdout).toMatch(/holds damaged values\. A running worker clears/)
-    const second = await night.startWorker()
-    await untilDone(night)
+    const second = await system.startWorker()
+    await untilDone(system)
     await expectOneCallEach(60)
     expect(matches(second.log(), /holds damaged values/)).toBe(1)
   }, 240_000)
@@ -247,7 +247,7 @@ describe('at the start', () => {
     'a Redis that is $trouble: one sentence, exit 3',
     async ({ settings, sentence }) => {
       await startOn(settings)
-      const { code, stderr } = await night.start('dist/workers/worker.js').exited
+      const { code, stderr } = await system.start('dist/workers/worker.js').exited
       expect(code).toBe(3)
       expect(said(stderr)).toHaveLength(1)
       expect(said(stderr)[0]).toMatch(sentence)
@@ -258,7 +258,7 @@ describe('at the start', () => {
   test('a wrong password: one sentence without it, exit 3', async () => {
     const server = await startOn({ requirepass: 'opensesame' })
     const url = `redis://:wrong-guess@127.0.0.1:${server.port}`
-    const { code, stderr } = await night.start('dist/workers/worker.js', [], { TRACKYARD_REDIS_URL: url }).exited
+    const { code, stderr } = await system.start('dist/workers/worker.js', [], { TRACKYARD_REDIS_URL: url }).exited
     expect(code).toBe(3)
     expect(said(stderr)).toEqual([expect.stringMatching(/refused the user or the password in TRACKYARD_REDIS_URL/)])
     expect(stderr).not.toContain('wrong-guess')
@@ -267,9 +267,9 @@ describe('at the start', () => {
   test("another store's Redis: exit 78, naming both stores, for a worker and for a submit", async () => {
     const server = await startOn({})
     await submit(3)
-    const stranger = await startNight({ env: { ...SHORT, TRACKYARD_REDIS_URL: server.url } })
+    const stranger = await startSystem({ env: { ...SHORT, TRACKYARD_REDIS_URL: server.url } })
     try {
-      const both = [storeId(night), await idAfterSubmit(stranger)]
+      const both = [storeId(system), await idAfterSubmit(stranger)]
       const { code, stderr } = await stranger.start('dist/workers/worker.js').exited
       expect(code).toBe(78)
       for (const id of both) expect(stderr).toContain(id)
@@ -281,7 +281,7 @@ describe('at the start', () => {
 
   test('an eviction policy that may throw jobs away: a warning that names the cure', async () => {
     await startOn({ 'maxmemory-policy': 'allkeys-lru' })
-    const worker = await night.startWorker()
+    const worker = await system.startWorker()
     await worker.waitForLog(/maxmemory-policy allkeys-lru\): set maxmemory-policy noeviction/)
     // BullMQ's own warning comes with its workers, which begin after that.
     worker.kill('SIGTERM')
@@ -293,66 +293,66 @@ describe('at the start', () => {
 
 describe('the private Redis', () => {
   test('two workers that start at once share one server, and a killed one is started again: every search is called once', async () => {
-    night = await startNight({
+    system = await startSystem({
       simulator: { noMatchRate: 0, latencyMs: 100 },
       env: { ...SHORT, TRACKYARD_RATE_LIMIT: '1800' },
     })
-    const fleet = await Promise.all([night.startWorker(), night.startWorker()])
-    const started = (): number => matches(fleet.map((worker) => worker.log()).join(''), /private Redis was started/g)
+    const workers = await Promise.all([system.startWorker(), system.startWorker()])
+    const started = (): number => matches(workers.map((worker) => worker.log()).join(''), /private Redis was started/g)
     expect(started()).toBe(1)
     await submit(120)
-    await night.simulator.waitForCalls(30, 60_000)
-    process.kill(Number(await readFile(join(night.dataDir, 'redis/redis.pid'), 'utf8')), 'SIGKILL')
-    await until(() => fleet.some((worker) => /had died and was started again/.test(worker.log())), {
+    await system.simulator.waitForCalls(30, 60_000)
+    process.kill(Number(await readFile(join(system.dataDir, 'redis/redis.pid'), 'utf8')), 'SIGKILL')
+    await until(() => workers.some((worker) => /had died and was started again/.test(worker.log())), {
       timeoutMs: 60_000,
       what: 'a worker to start the private Redis again',
     })
-    await untilDone(night)
-    await expectAccounted(night, { rows: 120, unknown: 0 })
-    expect(night.simulator.calls()).toHaveLength(120)
-    expect(figure(night, 'select sum(failures) from search')).toBe(0)
+    await untilDone(system)
+    await expectAccounted(system, { rows: 120, unknown: 0 })
+    expect(system.simulator.calls()).toHaveLength(120)
+    expect(figure(system, 'select sum(failures) from search')).toBe(0)
     expect(started()).toBe(2)
   }, 240_000)
 
   test('its file breaks while everything runs: it starts empty, and every search is called once', async () => {
-    night = await startNight({
+    system = await startSystem({
       simulator: { noMatchRate: 0, latencyMs: 100 },
       env: { ...SHORT, TRACKYARD_RATE_LIMIT: '1800' },
     })
     await submit(120)
-    const up = night.start('dist/scripts/trackyard-batch.js', ['up'], { TRACKYARD_BOARD_PORT: '0' })
-    await night.simulator.waitForCalls(30, 60_000)
-    const files = join(night.dataDir, 'redis/appendonlydir')
-    const pid = Number(await readFile(join(night.dataDir, 'redis/redis.pid'), 'utf8'))
+    const up = system.start('dist/scripts/trackyard-batch.js', ['up'], { TRACKYARD_BOARD_PORT: '0' })
+    await system.simulator.waitForCalls(30, 60_000)
+    const files = join(system.dataDir, 'redis/appendonlydir')
+    const pid = Number(await readFile(join(system.dataDir, 'redis/redis.pid'), 'utf8'))
     process.kill(pid, 'SIGKILL')
     for (const name of await readdir(files)) await writeFile(join(files, name), Buffer.alloc(200), { flag: 'a' })
     await up.waitForLog(/the private Redis could not use its files; they are kept in/)
-    await untilDone(night)
-    await expectAccounted(night, { rows: 120, unknown: 0 })
-    expect(night.simulator.calls()).toHaveLength(120)
-    expect((await night.status()).queue.workers).toBe(1)
+    await untilDone(system)
+    await expectAccounted(system, { rows: 120, unknown: 0 })
+    expect(system.simulator.calls()).toHaveLength(120)
+    expect((await system.status()).queue.workers).toBe(1)
     expect(matches(up.log(), /could not use its files/)).toBe(1)
     up.kill('SIGTERM')
     expect(await up.exited).toMatchObject({ code: 0 })
   }, 240_000)
 
   test('a file in place of its directory: one sentence, exit 3, also in status', async () => {
-    night = await startNight({ env: SHORT })
+    system = await startSystem({ env: SHORT })
     await submit(3)
-    expect((await night.cli(['down'])).code).toBe(0)
-    await rm(join(night.dataDir, 'redis'), { recursive: true })
-    await writeFile(join(night.dataDir, 'redis'), 'in the way')
-    const worker = night.start('dist/workers/worker.js')
+    expect((await system.cli(['down'])).code).toBe(0)
+    await rm(join(system.dataDir, 'redis'), { recursive: true })
+    await writeFile(join(system.dataDir, 'redis'), 'in the way')
+    const worker = system.start('dist/workers/worker.js')
     expect(await worker.exited).toMatchObject({ code: 3 })
     expect(said(worker.log())).toEqual([expect.stringMatching(/The private Redis cannot use .*redis/)])
     // A look starts nothing, so it would not know.
-    const status = await night.cli(['status'])
+    const status = await system.cli(['status'])
     expect(status.code).toBe(3)
     expect(status.stdout).toMatch(/^The private Redis cannot use .* unknown\. 3 searches/m)
-    await rm(join(night.dataDir, 'redis'))
-    await night.startWorker()
-    await untilDone(night)
-    expect((await night.cli(['status'])).code).toBe(0)
+    await rm(join(system.dataDir, 'redis'))
+    await system.startWorker()
+    await untilDone(system)
+    expect((await system.cli(['status'])).code).toBe(0)
   }, 240_000)
 })
 
@@ -389,7 +389,7 @@ function said(stderr: string): readonly string[] {
   return stderr.split('\n').filter((line) => line !== '')
 }
 
-async function idAfterSubmit(of: Night): Promise<string> {
+async function idAfterSubmit(of: SystemUnderTest): Promise<string> {
   const path = await of.file('films.csv', catalogText(2))
   const refused = await of.cli(['submit', path, '--query', QUERY, '--yes'])
   expect(refused.code).toBe(78)

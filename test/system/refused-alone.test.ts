@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { FaultAction, FaultRule } from '../../src/simulator/fault-rule.js'
 import { readLedger, untilDone } from '../support/ledger.js'
-import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
+import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 
 /**
  * One search that the API never answers, among others that it does: the others are tagged in the usual time and lose no
@@ -63,10 +63,10 @@ const CASES: readonly [claim: string, Case][] = [
 ]
 
 async function playNight(
-  play: (night: Night) => Promise<void>,
+  play: (system: SystemUnderTest) => Promise<void>,
   { faults, env = {} }: { readonly faults: readonly FaultRule[]; readonly env?: Record<string, string> },
 ): Promise<void> {
-  const night = await startNight({
+  const system = await startSystem({
     simulator: { noMatchRate: 0, latencyMs: 10, faults },
     env: {
       TRACKYARD_MAX_ATTEMPTS: '3',
@@ -75,44 +75,45 @@ async function playNight(
     },
   })
   try {
-    await play(night)
+    await play(system)
   } finally {
-    await night.close()
+    await system.close()
   }
 }
 
-async function submit(night: Night, text = catalogText(ROWS)): Promise<void> {
-  const path = await night.file('films.csv', text)
-  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+async function submit(system: SystemUnderTest, text = catalogText(ROWS)): Promise<void> {
+  const path = await system.file('films.csv', text)
+  expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
 }
 
-const callsFor = (night: Night, query: string) => night.simulator.calls().filter((call) => call.query.startsWith(query))
+const callsFor = (system: SystemUnderTest, query: string) =>
+  system.simulator.calls().filter((call) => call.query.startsWith(query))
 
 describe.each([1, 10])('with %i slots, one search that is always answered with', (slots) => {
   test.concurrent.each(CASES)(
     '%s: the others are tagged, and it is a dead letter',
     async (_, { does, calls, letter, failures = 0, unknown = 0 }) => {
       await playNight(
-        async (night) => {
-          await submit(night)
-          const worker = await night.startWorker()
-          await untilDone(night)
-          expect((await night.exported()).map(({ id, status }) => ({ id, status }))).toEqual(
+        async (system) => {
+          await submit(system)
+          const worker = await system.startWorker()
+          await untilDone(system)
+          expect((await system.exported()).map(({ id, status }) => ({ id, status }))).toEqual(
             Array.from({ length: ROWS }, (_, index) => ({
               id: `r${index + 1}`,
               status: index === 4 ? 'dead' : 'tagged',
             })),
           )
-          expect(await night.json<readonly DeadLetter[]>(['dead-letters', 'list'])).toMatchObject([letter])
-          expect(readLedger(night)).toMatchObject({ failures })
-          expect(readLedger(night).calls.unknown ?? 0).toBe(unknown)
-          const own = callsFor(night, BAD).length
+          expect(await system.json<readonly DeadLetter[]>(['dead-letters', 'list'])).toMatchObject([letter])
+          expect(readLedger(system)).toMatchObject({ failures })
+          expect(readLedger(system).calls.unknown ?? 0).toBe(unknown)
+          const own = callsFor(system, BAD).length
           expect(own).toBeGreaterThanOrEqual(calls[0])
           expect(own).toBeLessThanOrEqual(calls[1])
-          expect(night.simulator.calls()).toHaveLength(ROWS - 1 + own)
-          expect(night.simulator.paidTwice()).toEqual([])
+          expect(system.simulator.calls()).toHaveLength(ROWS - 1 + own)
+          expect(system.simulator.paidTwice()).toEqual([])
           expect(worker.log()).not.toMatch(/"Paused|Paused \(/)
-          const { queue } = await night.status()
+          const { queue } = await system.status()
           expect(queue).toMatchObject({ state: 'idle', causes: [], dead_letters: 1 })
         },
         {
@@ -141,16 +142,16 @@ describe.each([1, 10])('with %i slots', (slots) => {
     'ten of 200 that are always answered %i end as dead letters',
     async (status) => {
       await playNight(
-        async (night) => {
-          await submit(night, catalogText(200))
-          await night.startWorker()
-          await untilDone(night, 200_000)
-          const rows = await night.exported()
+        async (system) => {
+          await submit(system, catalogText(200))
+          await system.startWorker()
+          await untilDone(system, 200_000)
+          const rows = await system.exported()
           const dead = rows.filter((row) => row.status === 'dead').map((row) => row.id)
           expect(dead).toEqual(Array.from({ length: 10 }, (_, index) => `r${index * 20 + 5}`))
           expect(rows.filter((row) => row.status === 'tagged')).toHaveLength(190)
-          expect(readLedger(night)).toMatchObject({ failures: 0 })
-          expect(night.simulator.paid()).toBe(190)
+          expect(readLedger(system)).toMatchObject({ failures: 0 })
+          expect(system.simulator.paid()).toBe(190)
         },
         { faults: [withStatus(BAD, status), withStatus('/^scene \\d*[02468]4 /', status)], env },
       )
@@ -162,12 +163,12 @@ describe.each([1, 10])('with %i slots', (slots) => {
     'a 402 is a dead letter in the first place as in the last: %s',
     async (match) => {
       await playNight(
-        async (night) => {
-          await submit(night)
-          await night.startWorker()
-          await untilDone(night)
-          expect((await night.exported()).filter(({ status }) => status === 'tagged')).toHaveLength(ROWS - 1)
-          expect((await night.status()).queue).toMatchObject({ dead_letters: 1, causes: [] })
+        async (system) => {
+          await submit(system)
+          await system.startWorker()
+          await untilDone(system)
+          expect((await system.exported()).filter(({ status }) => status === 'tagged')).toHaveLength(ROWS - 1)
+          expect((await system.status()).queue).toMatchObject({ dead_letters: 1, causes: [] })
         },
         { faults: [withStatus(match, 402)], env },
       )
@@ -179,13 +180,13 @@ describe.each([1, 10])('with %i slots', (slots) => {
     'a limit that hits half of all calls makes no dead letter',
     async () => {
       await playNight(
-        async (night) => {
-          await submit(night)
-          await night.startWorker()
-          await untilDone(night)
-          expect((await night.exported()).every(({ status }) => status === 'tagged')).toBe(true)
-          expect(readLedger(night)).toMatchObject({ failures: 0 })
-          expect(night.simulator.calls().filter(({ status }) => status === 429).length).toBeGreaterThan(5)
+        async (system) => {
+          await submit(system)
+          await system.startWorker()
+          await untilDone(system)
+          expect((await system.exported()).every(({ status }) => status === 'tagged')).toBe(true)
+          expect(readLedger(system)).toMatchObject({ failures: 0 })
+          expect(system.simulator.calls().filter(({ status }) => status === 429).length).toBeGreaterThan(5)
         },
         { faults: [{ rate: 0.5, does: { status: 429, headers: SECOND } }], env },
       )
@@ -197,15 +198,15 @@ describe.each([1, 10])('with %i slots', (slots) => {
     'a 402 that GET /me cannot check pauses until it can',
     async () => {
       await playNight(
-        async (night) => {
-          await submit(night)
+        async (system) => {
+          await submit(system)
           // A worker asks once when it starts.
-          night.simulator.fail({ endpoint: 'me', skip: 1, timesInTotal: 2, does: { status: 429 } })
-          const worker = await night.startWorker()
+          system.simulator.fail({ endpoint: 'me', skip: 1, timesInTotal: 2, does: { status: 429 } })
+          const worker = await system.startWorker()
           await worker.waitForLog(/Paused \(no credits\)/)
-          await untilDone(night)
-          expect((await night.exported()).filter(({ status }) => status === 'tagged')).toHaveLength(ROWS - 1)
-          expect((await night.status()).queue).toMatchObject({ dead_letters: 1, causes: [] })
+          await untilDone(system)
+          expect((await system.exported()).filter(({ status }) => status === 'tagged')).toHaveLength(ROWS - 1)
+          expect((await system.status()).queue).toMatchObject({ dead_letters: 1, causes: [] })
         },
         { faults: [withStatus('scene 0 ', 402)], env },
       )

@@ -2,13 +2,13 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, expect, test } from '@jest/globals'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
-import { type Night, startNight } from '../support/night.js'
+import { type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 
-let night: Night
-afterEach(() => night.close())
+let system: SystemUnderTest
+afterEach(() => system.close())
 
 test('the key is nowhere in Redis, database, logs or process list, though the API echoes it in every error', async () => {
-  night = await startNight({
+  system = await startSystem({
     simulator: {
       echoKey: true,
       faults: [
@@ -19,14 +19,14 @@ test('the key is nowhere in Redis, database, logs or process list, though the AP
     },
     env: { TRACKYARD_MAX_ATTEMPTS: '2', TRACKYARD_LOG_LEVEL: 'debug' },
   })
-  const path = await night.file('a.csv', 'title\nrefused\nbroken\nhtml\nfine\n')
-  const submitted = await night.cli(['submit', path, '--query', '{title}', '--yes'])
-  const worker = await night.startWorker()
-  const waited = await night.cli(['wait', '--timeout', '120'])
+  const path = await system.file('a.csv', 'title\nrefused\nbroken\nhtml\nfine\n')
+  const submitted = await system.cli(['submit', path, '--query', '{title}', '--yes'])
+  const worker = await system.startWorker()
+  const waited = await system.cli(['wait', '--timeout', '120'])
   expect(waited.code).toBe(0)
   const commands = await Promise.all(
     [['dead-letters'], ['show', '1'], ['status', '--json'], ['account'], ['export', '--out', '-']].map((args) =>
-      night.cli(args),
+      system.cli(args),
     ),
   )
   const commandLine = await readFile(`/proc/${worker.pid}/cmdline`, 'utf8')
@@ -35,7 +35,7 @@ test('the key is nowhere in Redis, database, logs or process list, though the AP
 
   const said = [submitted, waited, ...commands].flatMap(({ stdout, stderr }) => [stdout, stderr])
   expect([...said, worker.log(), commandLine].filter((text) => text.includes(SIMULATOR_KEY))).toEqual([])
-  const files = await filesUnder(night.dataDir)
+  const files = await filesUnder(system.dataDir)
   expect(files.some((file) => file.endsWith('.aof'))).toBe(true)
   expect(files.some((file) => file.includes('trackyard.db'))).toBe(true)
   for (const file of files)

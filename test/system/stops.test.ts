@@ -1,15 +1,15 @@
 import { afterEach, expect, test } from '@jest/globals'
 import { expectAccounted, openCalls, readLedger, untilDone } from '../support/ledger.js'
-import { catalogText, type Night, type Process, QUERY, startNight } from '../support/night.js'
 import { PATIENT, SHORT } from '../support/short-settings.js'
+import { catalogText, type Process, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 
 /** SIGTERM is a deploy, not a failure: it costs no attempt and no credit. */
-let night: Night
-afterEach(() => night.close())
+let system: SystemUnderTest
+afterEach(() => system.close())
 
 async function submit(rows: number): Promise<void> {
-  const path = await night.file('films.csv', catalogText(rows))
-  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+  const path = await system.file('films.csv', catalogText(rows))
+  expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
 }
 
 async function terminated(worker: Process): Promise<{ readonly code: number | null; readonly ms: number }> {
@@ -20,45 +20,45 @@ async function terminated(worker: Process): Promise<{ readonly code: number | nu
 }
 
 test('SIGTERM under load: calls in flight are committed, the rest goes back with no attempt used, exit 0 in the grace', async () => {
-  night = await startNight({ simulator: { noMatchRate: 0, latencyMs: 800 }, env: PATIENT })
+  system = await startSystem({ simulator: { noMatchRate: 0, latencyMs: 800 }, env: PATIENT })
   await submit(60)
-  const worker = await night.startWorker()
-  await night.simulator.waitForCalls(15, 60_000)
+  const worker = await system.startWorker()
+  await system.simulator.waitForCalls(15, 60_000)
   const stopped = await terminated(worker)
   expect(stopped.code).toBe(0)
   expect(stopped.ms).toBeLessThan(Number(PATIENT.TRACKYARD_SHUTDOWN_GRACE_MS))
-  const made = night.simulator.calls().length
+  const made = system.simulator.calls().length
   expect(made).toBeLessThan(60)
-  expect(night.simulator.paid()).toBe(made)
-  expect(readLedger(night)).toMatchObject({ calls: { answered: made }, failures: 0, integrity: 'ok' })
-  await night.startWorker()
-  await untilDone(night)
-  await expectAccounted(night, { rows: 60, unknown: 0 })
-  expect(night.simulator.calls()).toHaveLength(60)
-  expect(readLedger(night)).toMatchObject({ calls: { answered: 60 }, failures: 0 })
+  expect(system.simulator.paid()).toBe(made)
+  expect(readLedger(system)).toMatchObject({ calls: { answered: made }, failures: 0, integrity: 'ok' })
+  await system.startWorker()
+  await untilDone(system)
+  await expectAccounted(system, { rows: 60, unknown: 0 })
+  expect(system.simulator.calls()).toHaveLength(60)
+  expect(readLedger(system)).toMatchObject({ calls: { answered: 60 }, failures: 0 })
 }, 240_000)
 
 test('a grace that is too short: exit 0 all the same, and what was in flight is listed as of unknown outcome', async () => {
   const late = { timesInTotal: 4, does: 'late', ms: 60_000 } as const
-  night = await startNight({ simulator: { noMatchRate: 0, faults: [late] }, env: SHORT })
+  system = await startSystem({ simulator: { noMatchRate: 0, faults: [late] }, env: SHORT })
   await submit(12)
-  const worker = await night.startWorker({ TRACKYARD_SHUTDOWN_GRACE_MS: '200', TRACKYARD_CONCURRENCY: '4' })
-  await night.simulator.waitForCalls(4, 60_000)
+  const worker = await system.startWorker({ TRACKYARD_SHUTDOWN_GRACE_MS: '200', TRACKYARD_CONCURRENCY: '4' })
+  await system.simulator.waitForCalls(4, 60_000)
   expect(await terminated(worker)).toMatchObject({ code: 0 })
   expect(worker.log()).toMatch(/grace has ended with calls in flight/)
-  const inFlight = openCalls(night)
+  const inFlight = openCalls(system)
   expect(inFlight).toBe(4)
-  await night.startWorker()
-  await untilDone(night)
-  await expectAccounted(night, { rows: 12, unknown: inFlight })
-  expect(readLedger(night)).toMatchObject({ calls: { answered: 12, unknown: 4 }, failures: 0 })
+  await system.startWorker()
+  await untilDone(system)
+  await expectAccounted(system, { rows: 12, unknown: inFlight })
+  expect(readLedger(system)).toMatchObject({ calls: { answered: 12, unknown: 4 }, failures: 0 })
 }, 240_000)
 
 test('a second signal exits at once, with calls in flight', async () => {
-  night = await startNight({ simulator: { faults: [{ does: 'hang' }] } })
+  system = await startSystem({ simulator: { faults: [{ does: 'hang' }] } })
   await submit(5)
-  const worker = await night.startWorker()
-  await night.simulator.waitForCalls(5, 60_000)
+  const worker = await system.startWorker()
+  await system.simulator.waitForCalls(5, 60_000)
   worker.kill('SIGTERM')
   await worker.waitForLog(/stopping/)
   expect(worker.child.exitCode).toBeNull()
@@ -69,41 +69,41 @@ test('a second signal exits at once, with calls in flight', async () => {
 }, 240_000)
 
 test('a signal while a worker starts ends it cleanly, once it has started', async () => {
-  night = await startNight({ env: SHORT })
-  const worker = night.start('dist/workers/worker.js')
+  system = await startSystem({ env: SHORT })
+  const worker = system.start('dist/workers/worker.js')
   await worker.waitForLog(/private Redis was started/)
   expect(await terminated(worker)).toMatchObject({ code: 0 })
 }, 240_000)
 
 test('an API that does not say who we are keeps a worker from starting for seconds, not for its whole timeout', async () => {
-  night = await startNight({
+  system = await startSystem({
     simulator: { faults: [{ endpoint: 'me', does: 'hang' }] },
     env: { TRACKYARD_REQUEST_TIMEOUT_MS: '300000', TRACKYARD_LOCK_DURATION_MS: '310000' },
   })
-  const worker = await night.startWorker()
+  const worker = await system.startWorker()
   await worker.waitForLog(/GET .me could not be asked/)
 }, 240_000)
 
 test('three workers are replaced one by one, ten times over, during a run: no attempt used, nothing called twice', async () => {
-  night = await startNight({ simulator: { noMatchRate: 0, latencyMs: [20, 400] }, env: PATIENT })
+  system = await startSystem({ simulator: { noMatchRate: 0, latencyMs: [20, 400] }, env: PATIENT })
   const rows = 1500
   await submit(rows)
   const few = { TRACKYARD_CONCURRENCY: '3', TRACKYARD_RATE_LIMIT: '3000' }
-  const fleet = [await night.startWorker(few), await night.startWorker(few), await night.startWorker(few)]
+  const workers = [await system.startWorker(few), await system.startWorker(few), await system.startWorker(few)]
   let restarts = 0
   for (; restarts < 30; restarts += 1) {
-    const [oldest] = fleet
+    const [oldest] = workers
     if (oldest === undefined) throw new Error('no worker left')
-    const [next, ended] = await Promise.all([night.startWorker(few), terminated(oldest)])
+    const [next, ended] = await Promise.all([system.startWorker(few), terminated(oldest)])
     expect(ended.code).toBe(0)
-    fleet.push(next)
-    fleet.shift()
+    workers.push(next)
+    workers.shift()
   }
   expect(restarts).toBe(30)
-  const during = night.simulator.calls().length
+  const during = system.simulator.calls().length
   expect(during).toBeGreaterThan(0)
-  await untilDone(night)
-  await expectAccounted(night, { rows, unknown: 0 })
-  expect(night.simulator.calls()).toHaveLength(rows)
-  expect(readLedger(night)).toMatchObject({ calls: { answered: rows }, failures: 0 })
+  await untilDone(system)
+  await expectAccounted(system, { rows, unknown: 0 })
+  expect(system.simulator.calls()).toHaveLength(rows)
+  expect(readLedger(system)).toMatchObject({ calls: { answered: rows }, failures: 0 })
 }, 400_000)

@@ -3,46 +3,46 @@ import { chmod, mkdir, open, rename, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
-import { catalogText, type Night, type Process, QUERY, startNight } from '../support/night.js'
 import { PATIENT } from '../support/short-settings.js'
+import { catalogText, type Process, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /**
  * The store is deleted, replaced, moved, cut off or overwritten under a worker that makes calls. The simulator counts: from
  * then on only calls that were in flight are paid, and each paid answer is on disk when the worker has stopped.
  */
-let night: Night
-afterEach(() => night.close())
+let system: SystemUnderTest
+afterEach(() => system.close())
 
 const ROWS = 400
 const CALLS_AT_A_TIME = 5
-const store = () => join(night.dataDir, 'trackyard.db')
+const store = () => join(system.dataDir, 'trackyard.db')
 
 async function inTheMiddle(): Promise<Process> {
-  night = await startNight({
+  system = await startSystem({
     simulator: { noMatchRate: 0, latencyMs: 200 },
     env: { ...PATIENT, TRACKYARD_CONCURRENCY: String(CALLS_AT_A_TIME) },
   })
-  const path = await night.file('films.csv', catalogText(ROWS))
-  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
-  const worker = await night.startWorker()
-  await night.simulator.waitForCalls(30, 60_000)
+  const path = await system.file('films.csv', catalogText(ROWS))
+  expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+  const worker = await system.startWorker()
+  await system.simulator.waitForCalls(30, 60_000)
   return worker
 }
 
 /** Once it is noticed, the server hears nothing more. What was made meanwhile was in flight. */
 async function expectCallsToStop(worker: Process, noticed: RegExp, before: number): Promise<void> {
   await worker.waitForLog(noticed, 10_000)
-  const made = night.simulator.calls().length
+  const made = system.simulator.calls().length
   expect(made - before).toBeLessThanOrEqual(2 * CALLS_AT_A_TIME)
-  await until(() => worker.log().length > 0 && night.simulator.paid() === night.simulator.calls().length, {
+  await until(() => worker.log().length > 0 && system.simulator.paid() === system.simulator.calls().length, {
     timeoutMs: 30_000,
     what: 'the calls in flight to be answered',
   })
-  const paid = night.simulator.calls().length
+  const paid = system.simulator.calls().length
   // Long enough for a hundred calls.
   await new Promise((resolve) => setTimeout(resolve, 2500))
-  expect(night.simulator.calls()).toHaveLength(paid)
+  expect(system.simulator.calls()).toHaveLength(paid)
   expect(worker.child.exitCode).toBeNull()
 }
 
@@ -62,9 +62,9 @@ function answersIn(path: string): number {
 }
 
 function beside(pattern: RegExp): string[] {
-  return readdirSync(night.dataDir)
+  return readdirSync(system.dataDir)
     .filter((name) => pattern.test(name))
-    .map((name) => join(night.dataDir, name))
+    .map((name) => join(system.dataDir, name))
 }
 
 const RESCUED = /^trackyard\.rescued-.*\.db$/
@@ -75,7 +75,7 @@ function expectRescued(): string {
   const copies = beside(RESCUED)
   expect(copies).toHaveLength(1)
   const [copy = ''] = copies
-  expect(answersIn(copy)).toBe(night.simulator.paid())
+  expect(answersIn(copy)).toBe(system.simulator.paid())
   expect((statSync(copy).mode & 0o777).toString(8)).toBe('600')
   return copy
 }
@@ -85,11 +85,11 @@ function removeStore(): void {
 }
 
 async function expectNight(): Promise<void> {
-  const worker = await night.startWorker()
-  expect((await night.cli(['wait'])).code).toBe(0)
+  const worker = await system.startWorker()
+  expect((await system.cli(['wait'])).code).toBe(0)
   await stop(worker)
-  expect(night.simulator.calls()).toHaveLength(ROWS)
-  expect(night.simulator.paidTwice()).toEqual([])
+  expect(system.simulator.calls()).toHaveLength(ROWS)
+  expect(system.simulator.paidTwice()).toEqual([])
   expect(answersIn(store())).toBe(ROWS)
 }
 
@@ -97,14 +97,14 @@ describe('the store goes while a worker makes calls', () => {
   test('deleted: calls stop, all is copied, and the copy goes on', async () => {
     const worker = await inTheMiddle()
     removeStore()
-    await expectCallsToStop(worker, /was deleted while in use/, night.simulator.calls().length)
+    await expectCallsToStop(worker, /was deleted while in use/, system.simulator.calls().length)
     await worker.waitForLog(/paid answers included, is saved in .*rescued-/)
-    expect(await night.cli(['worker', '--healthy'])).toMatchObject({
+    expect(await system.cli(['worker', '--healthy'])).toMatchObject({
       code: 1,
       stdout: expect.stringMatching(/has lost its store.*was deleted while in use/s),
     })
     // No command and no worker begins a new, empty one in its place.
-    for (const refused of [await night.cli(['status']), await night.start('dist/workers/worker.js').exited]) {
+    for (const refused of [await system.cli(['status']), await system.start('dist/workers/worker.js').exited]) {
       expect(refused.code).toBe(78)
       expect(refused.stderr).toMatch(/trackyard\.db is gone, .*rescued-.* holds all that it held: .*rename it/s)
     }
@@ -117,12 +117,12 @@ describe('the store goes while a worker makes calls', () => {
 
   test('deleted: board, wait and status --watch notice it too', async () => {
     const worker = await inTheMiddle()
-    const board = night.start('dist/workers/board.js', [], { TRACKYARD_BOARD_PORT: '0' })
+    const board = system.start('dist/workers/board.js', [], { TRACKYARD_BOARD_PORT: '0' })
     await board.waitForLog(/Bull Board is at/)
     const ready = `${/http:\/\/[\w.:]+/.exec(board.log())?.[0]}/readyz`
     expect((await fetch(ready)).status).toBe(200)
-    const waiting = night.start('dist/scripts/trackyard-batch.js', ['wait'])
-    const watching = night.start('dist/scripts/trackyard-batch.js', ['status', '--watch'])
+    const waiting = system.start('dist/scripts/trackyard-batch.js', ['wait'])
+    const watching = system.start('dist/scripts/trackyard-batch.js', ['status', '--watch'])
     await until(() => watching.output() !== '', { timeoutMs: 30_000, what: 'a first look' })
     await waiting.waitForLog(/searches|rows/)
     removeStore()
@@ -142,14 +142,14 @@ describe('the store goes while a worker makes calls', () => {
 
   test('replaced by an older copy: nothing goes on by itself, and nothing is lost', async () => {
     const worker = await inTheMiddle()
-    const before = night.simulator.calls().length
-    const backup = join(night.dir, 'older.db')
+    const before = system.simulator.calls().length
+    const backup = join(system.dir, 'older.db')
     const db = new Database(store())
     await db.backup(backup)
     db.close()
     await rename(backup, store())
     await expectCallsToStop(worker, /Another file was put in the place of the store/, before)
-    await until(async () => /lost the store at/.test((await night.status()).queue.reason), {
+    await until(async () => /lost the store at/.test((await system.status()).queue.reason), {
       timeoutMs: 30_000,
       what: 'status to say so',
     })
@@ -159,14 +159,14 @@ describe('the store goes while a worker makes calls', () => {
 
   test('moved away: calls stop, and go on when it is back', async () => {
     const worker = await inTheMiddle()
-    await mkdir(join(night.dir, 'away'))
-    await rename(store(), join(night.dir, 'away', 'trackyard.db'))
-    await expectCallsToStop(worker, /was moved away \(to .*away\/trackyard\.db\)/, night.simulator.calls().length)
-    await rename(join(night.dir, 'away', 'trackyard.db'), store())
+    await mkdir(join(system.dir, 'away'))
+    await rename(store(), join(system.dir, 'away', 'trackyard.db'))
+    await expectCallsToStop(worker, /was moved away \(to .*away\/trackyard\.db\)/, system.simulator.calls().length)
+    await rename(join(system.dir, 'away', 'trackyard.db'), store())
     await worker.waitForLog(/the store is in its place again/)
-    expect((await night.cli(['wait'])).code).toBe(0)
+    expect((await system.cli(['wait'])).code).toBe(0)
     await stop(worker)
-    expect(night.simulator.calls()).toHaveLength(ROWS)
+    expect(system.simulator.calls()).toHaveLength(ROWS)
     expect(answersIn(store())).toBe(ROWS)
     expect(beside(RESCUED)).toEqual([])
   }, 240_000)
@@ -174,9 +174,9 @@ describe('the store goes while a worker makes calls', () => {
   test('the log is deleted: calls stop, and a clean restart has lost nothing', async () => {
     const worker = await inTheMiddle()
     rmSync(`${store()}-wal`)
-    await expectCallsToStop(worker, /The log of the store was deleted while in use/, night.simulator.calls().length)
+    await expectCallsToStop(worker, /The log of the store was deleted while in use/, system.simulator.calls().length)
     await stop(worker)
-    expect(answersIn(store())).toBe(night.simulator.paid())
+    expect(answersIn(store())).toBe(system.simulator.paid())
     await expectNight()
   }, 240_000)
 
@@ -186,19 +186,19 @@ describe('the store goes while a worker makes calls', () => {
     await expectCallsToStop(
       worker,
       /permissions of the store .* were taken away \(they are 000\)/,
-      night.simulator.calls().length,
+      system.simulator.calls().length,
     )
     await chmod(store(), 0o600)
     await worker.waitForLog(/the store is in its place again/)
-    expect((await night.cli(['wait'])).code).toBe(0)
-    expect(night.simulator.calls()).toHaveLength(ROWS)
+    expect((await system.cli(['wait'])).code).toBe(0)
+    expect(system.simulator.calls()).toHaveLength(ROWS)
   }, 240_000)
 
   test('cut off: calls stop, and what is paid after that is kept beside it', async () => {
     const worker = await inTheMiddle()
     const committed = committedAnswers()
     await truncate(store(), 0)
-    await expectCallsToStop(worker, /is damaged|was cut off at 0 bytes/, night.simulator.calls().length)
+    await expectCallsToStop(worker, /is damaged|was cut off at 0 bytes/, system.simulator.calls().length)
     await stop(worker)
     expectPaidOnDisk(committed)
   }, 240_000)
@@ -216,7 +216,7 @@ describe('the store goes while a worker makes calls', () => {
     await file.close()
     // What is cached is not read again: the check of the whole file finds it.
     await worker.waitForLog(/is damaged/, 60_000)
-    await expectCallsToStop(worker, /is damaged/, night.simulator.calls().length)
+    await expectCallsToStop(worker, /is damaged/, system.simulator.calls().length)
     await stop(worker)
     expectPaidOnDisk(committed)
   }, 240_000)
@@ -224,7 +224,7 @@ describe('the store goes while a worker makes calls', () => {
 
 /** A copy of store and log as they are at this moment, committed answers by their queries. */
 function committedAnswers(): readonly string[] {
-  const copy = join(night.dir, 'committed.db')
+  const copy = join(system.dir, 'committed.db')
   for (const ending of ['', '-wal']) if (existsSync(store() + ending)) copyFileSync(store() + ending, copy + ending)
   return queriesAnsweredIn(copy)
 }
@@ -249,7 +249,7 @@ function expectPaidOnDisk(committed: readonly string[]): void {
       .map((line) => JSON.parse(line) as { query: string; end: { closing: { body?: string } } })
       .flatMap(({ query, end }) => (end.closing.body === undefined ? [] : [query])),
   ])
-  const paid = night.simulator.calls().map((call) => call.query)
+  const paid = system.simulator.calls().map((call) => call.query)
   expect(paid.filter((query) => query !== null && !kept.has(query))).toEqual([])
   expect(paid.length).toBeGreaterThanOrEqual(committed.length)
 }

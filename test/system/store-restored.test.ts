@@ -4,27 +4,27 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { untilDone } from '../support/ledger.js'
-import { catalogText, type Night, type Process, QUERY, startNight } from '../support/night.js'
 import { PATIENT } from '../support/short-settings.js'
+import { catalogText, type Process, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 
 /** What a worker finds when it starts: no store beside its Redis, another one, an older one, a damaged one. */
-let night: Night
-afterEach(() => night.close())
+let system: SystemUnderTest
+afterEach(() => system.close())
 
 const ROWS = 20
-const store = () => join(night.dataDir, 'trackyard.db')
+const store = () => join(system.dataDir, 'trackyard.db')
 
 /** All of it is answered, nothing runs any more but Redis. A backup was made before. */
 async function oneNight(): Promise<{ readonly backup: string }> {
-  night = await startNight({ simulator: { noMatchRate: 0 }, env: PATIENT })
-  const path = await night.file('films.csv', catalogText(ROWS))
-  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
-  const backup = join(night.dir, 'backup.db')
+  system = await startSystem({ simulator: { noMatchRate: 0 }, env: PATIENT })
+  const path = await system.file('films.csv', catalogText(ROWS))
+  expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+  const backup = join(system.dir, 'backup.db')
   const db = new Database(store())
   await db.backup(backup)
   db.close()
-  const worker = await night.startWorker()
-  await untilDone(night)
+  const worker = await system.startWorker()
+  await untilDone(system)
   // Its look at the latest call comes every two seconds.
   await worker.waitForLog(/is done: 20 rows/)
   await stop(worker)
@@ -37,11 +37,11 @@ async function stop(worker: Process): Promise<void> {
 }
 
 async function expectRefused(sentence: RegExp): Promise<void> {
-  for (const refused of [await night.start('dist/workers/worker.js').exited, await night.cli(['status'])]) {
+  for (const refused of [await system.start('dist/workers/worker.js').exited, await system.cli(['status'])]) {
     expect(refused.code).toBe(78)
     expect(refused.stderr).toMatch(sentence)
   }
-  expect(night.simulator.calls()).toHaveLength(ROWS)
+  expect(system.simulator.calls()).toHaveLength(ROWS)
 }
 
 test('deleted while stopped: refused beside its Redis, until somebody removes that too', async () => {
@@ -49,11 +49,11 @@ test('deleted while stopped: refused beside its Redis, until somebody removes th
   for (const ending of ['', '-wal', '-shm']) rmSync(store() + ending, { force: true })
   await expectRefused(/trackyard\.db is gone, but its private Redis .* is still there.*To begin with a new store/s)
   expect(existsSync(store())).toBe(false)
-  expect((await night.cli(['down'])).code).toBe(0)
-  rmSync(join(night.dataDir, 'redis'), { recursive: true })
-  const worker = await night.startWorker()
+  expect((await system.cli(['down'])).code).toBe(0)
+  rmSync(join(system.dataDir, 'redis'), { recursive: true })
+  const worker = await system.startWorker()
   await stop(worker)
-  expect(night.simulator.calls()).toHaveLength(ROWS)
+  expect(system.simulator.calls()).toHaveLength(ROWS)
 }, 240_000)
 
 test('emptied while stopped: the new store is told from the one that Redis knows', async () => {
@@ -67,12 +67,12 @@ test('emptied while stopped: the new store is told from the one that Redis knows
 test('an older backup: a worker says once how many calls are missing, and goes on', async () => {
   const { backup } = await oneNight()
   await rename(backup, store())
-  const first = await night.startWorker()
+  const first = await system.startWorker()
   expect(first.log()).toMatch(/store\.older.*older than what Redis remembers: 20 calls/)
-  await untilDone(night)
+  await untilDone(system)
   await first.waitForLog(/is done: 20 rows/)
   await stop(first)
-  const second = await night.startWorker()
+  const second = await system.startWorker()
   expect(second.log()).not.toMatch(/store\.older/)
 }, 240_000)
 

@@ -4,23 +4,23 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
-import { findPrivateRedis } from '../../src/queue/private-redis.js'
+import { findPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
 import { type SmallDisk, smallDisk } from '../support/disk.js'
 import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
-import { catalogText, type Night, type Process, QUERY, startNight } from '../support/night.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { PATIENT, SHORT } from '../support/short-settings.js'
+import { catalogText, type Process, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /**
  * Paid answers wait in a worker and the store cannot take them: they are kept and saved as soon as it can, no new call
  * is made meanwhile, and the log and the sentence of `status` say why nothing moves.
  */
-let night: Night
+let system: SystemUnderTest
 let disk: SmallDisk | null = null
 let redis: TestRedis | null = null
 afterEach(async () => {
-  await night.close()
+  await system.close()
   await redis?.stop()
   await disk?.remove()
   disk = null
@@ -32,22 +32,22 @@ const CALLS_AT_A_TIME = 5
 
 /** A run in the middle, with calls in flight: their answers will find the trouble. */
 async function inTheMiddle(env: Record<string, string> = {}): Promise<Process> {
-  night = await startNight({
+  system = await startSystem({
     simulator: { noMatchRate: 0, latencyMs: 500 },
     env: { ...PATIENT, TRACKYARD_CONCURRENCY: String(CALLS_AT_A_TIME), ...env },
   })
-  const path = await night.file('films.csv', catalogText(ROWS))
-  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
-  const worker = await night.startWorker()
-  await night.simulator.waitForCalls(20, 60_000)
+  const path = await system.file('films.csv', catalogText(ROWS))
+  expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+  const worker = await system.startWorker()
+  await system.simulator.waitForCalls(20, 60_000)
   return worker
 }
 
 /** Three rows are submitted and no worker has run yet. The catalog's path. */
 async function inTheBeginning(): Promise<string> {
-  night = await startNight({ env: SHORT })
-  const path = await night.file('films.csv', catalogText(3))
-  expect((await night.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+  system = await startSystem({ env: SHORT })
+  const path = await system.file('films.csv', catalogText(3))
+  expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
   return path
 }
 
@@ -56,24 +56,24 @@ async function expectSilence(worker: Process, sentence: RegExp): Promise<void> {
   await worker.waitForLog(/an answer cannot be saved; no new calls until it is/)
   await worker.waitForLog(sentence)
   // What was begun before is on its way.
-  await until(() => night.simulator.calls().length === figure(night, 'select count(*) from call'), {
+  await until(() => system.simulator.calls().length === figure(system, 'select count(*) from call'), {
     timeoutMs: 60_000,
     what: 'every call in the ledger to arrive',
   })
   await expectSentence(sentence)
-  const made = night.simulator.calls().length
+  const made = system.simulator.calls().length
   const retried = worker.log().length
   await sleep(3000)
-  expect(night.simulator.calls()).toHaveLength(made)
+  expect(system.simulator.calls()).toHaveLength(made)
   expect(worker.child.exitCode).toBeNull()
   expect(worker.log().length - retried).toBeLessThan(5000)
 }
 
 /** What somebody reads who asks why nothing moves. */
 async function expectSentence(cause: RegExp): Promise<void> {
-  let report = await night.status()
+  let report = await system.status()
   const isSaid = async () => {
-    report = await night.status()
+    report = await system.status()
     return /^No calls: 1 worker cannot save paid answers since /.test(report.queue.reason)
   }
   await until(isSaid, { timeoutMs: 60_000, what: () => `the sentence to say so; it says: ${report.queue.reason}` })
@@ -85,14 +85,14 @@ async function expectSentence(cause: RegExp): Promise<void> {
 }
 
 async function expectOneCallEach(): Promise<void> {
-  await untilDone(night)
-  await until(async () => (await night.status()).queue.reason === 'Nothing is due.', {
+  await untilDone(system)
+  await until(async () => (await system.status()).queue.reason === 'Nothing is due.', {
     timeoutMs: 60_000,
     what: 'the sentence to say that nothing is in the way any more',
   })
-  await expectAccounted(night, { rows: ROWS, unknown: 0 })
-  expect(night.simulator.calls()).toHaveLength(ROWS)
-  expect(readLedger(night)).toMatchObject({ calls: { answered: ROWS }, failures: 0, integrity: 'ok' })
+  await expectAccounted(system, { rows: ROWS, unknown: 0 })
+  expect(system.simulator.calls()).toHaveLength(ROWS)
+  expect(readLedger(system)).toMatchObject({ calls: { answered: ROWS }, failures: 0, integrity: 'ok' })
 }
 
 test('the disk is full: no new calls, the answers are kept and saved when there is room again', async () => {
@@ -109,9 +109,9 @@ test('the disk is full: no new calls, the answers are kept and saved when there 
 
 test('another process holds the store locked: no new calls, the answers are kept and saved when it lets go', async () => {
   const worker = await inTheMiddle()
-  const other = new Database(join(night.dataDir, 'trackyard.db'))
+  const other = new Database(join(system.dataDir, 'trackyard.db'))
   other.exec('BEGIN IMMEDIATE')
-  expect(openCalls(night)).toBeGreaterThan(0)
+  expect(openCalls(system)).toBeGreaterThan(0)
   await expectSilence(worker, /The store .* was locked by another process/)
   other.exec('COMMIT')
   other.close()
@@ -121,10 +121,10 @@ test('another process holds the store locked: no new calls, the answers are kept
 
 test('a worker that finds the store locked waits for it, and can be stopped while it waits', async () => {
   await inTheBeginning()
-  const other = new Database(join(night.dataDir, 'trackyard.db'))
+  const other = new Database(join(system.dataDir, 'trackyard.db'))
   other.exec('BEGIN IMMEDIATE')
-  const stopped = night.start('dist/workers/worker.js')
-  const patient = night.start('dist/workers/worker.js')
+  const stopped = system.start('dist/workers/worker.js')
+  const patient = system.start('dist/workers/worker.js')
   const waits = /was locked by another process .* The start goes on as soon as it is free/
   await Promise.all([stopped.waitForLog(waits), patient.waitForLog(waits)])
   stopped.kill('SIGTERM')
@@ -134,33 +134,33 @@ test('a worker that finds the store locked waits for it, and can be stopped whil
   other.exec('COMMIT')
   other.close()
   await patient.waitForLog(/worker started/)
-  await untilDone(night)
+  await untilDone(system)
 }, 240_000)
 
 test('a worker that waits for the locked store is seen, `down` ends it, and it makes no call when the lock is gone', async () => {
   await inTheBeginning()
-  const other = new Database(join(night.dataDir, 'trackyard.db'))
+  const other = new Database(join(system.dataDir, 'trackyard.db'))
   other.exec('BEGIN IMMEDIATE')
-  const worker = night.start('dist/workers/worker.js')
-  const isSeen = async () => (await night.status()).queue.stuck_workers === 1
+  const worker = system.start('dist/workers/worker.js')
+  const isSeen = async () => (await system.status()).queue.stuck_workers === 1
   await until(isSeen, { timeoutMs: 60_000, what: 'the worker to be seen' })
-  expect((await night.status()).queue.reason).toMatch(/^No calls: 1 worker cannot write to the store since /)
-  expect(await night.cli(['down'])).toMatchObject({
+  expect((await system.status()).queue.reason).toMatch(/^No calls: 1 worker cannot write to the store since /)
+  expect(await system.cli(['down'])).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/^Stopped 1 worker; the private Redis is stopped/),
   })
   expect(await worker.exited).toMatchObject({ code: 0, signal: null })
   other.exec('COMMIT')
   other.close()
-  expect(await findPrivateRedis({ dataDir: night.dataDir })).toBeNull()
-  expect(night.simulator.calls()).toEqual([])
+  expect(await findPrivateRedis({ dataDir: system.dataDir })).toBeNull()
+  expect(system.simulator.calls()).toEqual([])
 }, 240_000)
 
 test('a command waits for the lock for some seconds before it gives up', async () => {
   const path = await inTheBeginning()
-  const other = new Database(join(night.dataDir, 'trackyard.db'))
+  const other = new Database(join(system.dataDir, 'trackyard.db'))
   other.exec('BEGIN IMMEDIATE')
-  const submitting = night.cli(['submit', path, '--query', QUERY, '--yes'])
+  const submitting = system.cli(['submit', path, '--query', QUERY, '--yes'])
   await sleep(4000)
   other.exec('COMMIT')
   other.close()
@@ -169,17 +169,17 @@ test('a command waits for the lock for some seconds before it gives up', async (
 
 test('a store of a newer program is refused by workers and commands: exit 78, and it is left as it is', async () => {
   const path = await inTheBeginning()
-  const db = new Database(join(night.dataDir, 'trackyard.db'))
+  const db = new Database(join(system.dataDir, 'trackyard.db'))
   db.prepare("update meta set value = '1000' where key = 'schema_version'").run()
   db.close()
   for (const refused of [
-    await night.start('dist/workers/worker.js').exited,
-    await night.cli(['status']),
-    await night.cli(['submit', path, '--query', QUERY, '--yes']),
+    await system.start('dist/workers/worker.js').exited,
+    await system.cli(['status']),
+    await system.cli(['submit', path, '--query', QUERY, '--yes']),
   ]) {
     expect(refused.code).toBe(78)
     expect(refused.stderr).toMatch(/has schema version 1000 .* written by a newer trackyard-batch/)
   }
-  expect(night.simulator.calls()).toHaveLength(0)
-  expect(readLedger(night)).toMatchObject({ searches: 3, integrity: 'ok' })
+  expect(system.simulator.calls()).toHaveLength(0)
+  expect(readLedger(system)).toMatchObject({ searches: 3, integrity: 'ok' })
 }, 240_000)

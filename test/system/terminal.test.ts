@@ -4,16 +4,16 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from '@jest/globals'
 import { expectAccounted, readLedger, untilDone } from '../support/ledger.js'
-import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
 import { PATIENT } from '../support/short-settings.js'
+import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /** A terminal that is closed while something runs in it: `script` opens a real one, and it closes when `script` dies. */
-let night: Night
+let system: SystemUnderTest
 const terminals: ChildProcess[] = []
 afterEach(async () => {
   for (const terminal of terminals.splice(0)) terminal.kill('SIGKILL')
-  await night.close()
+  await system.close()
 })
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -27,8 +27,8 @@ interface Terminal {
 async function openTerminal(entry: string, ...args: readonly string[]): Promise<Terminal> {
   const words = [process.execPath, join(ROOT, entry), ...args].map((word) => `'${word}'`).join(' ')
   const terminal = spawn('script', ['-qefc', `echo "pid $$."; exec ${words}`, '/dev/null'], {
-    cwd: night.dir,
-    env: { ...night.env, ...PATIENT, TRACKYARD_BOARD_PORT: '0', SHELL: '/bin/sh' },
+    cwd: system.dir,
+    env: { ...system.env, ...PATIENT, TRACKYARD_BOARD_PORT: '0', SHELL: '/bin/sh' },
     stdio: ['pipe', 'pipe', 'ignore'],
   })
   terminals.push(terminal)
@@ -60,36 +60,36 @@ test.each([
 ] as const)(
   'a terminal that is closed on %s with calls in flight: each is paid once',
   async (_name, [entry, ...args]) => {
-    night = await startNight({ simulator: { noMatchRate: 0, latencyMs: 1500 }, env: PATIENT })
-    await night.json(['submit', await night.file('films.csv', catalogText(40)), '--query', QUERY, '--yes'])
+    system = await startSystem({ simulator: { noMatchRate: 0, latencyMs: 1500 }, env: PATIENT })
+    await system.json(['submit', await system.file('films.csv', catalogText(40)), '--query', QUERY, '--yes'])
     const terminal = await openTerminal(entry, ...args)
-    await night.simulator.waitForCalls(12, 60_000)
+    await system.simulator.waitForCalls(12, 60_000)
     terminal.close()
     await untilGone(terminal.pid)
-    const made = night.simulator.calls().length
+    const made = system.simulator.calls().length
     expect(made).toBeLessThan(40)
-    expect(readLedger(night)).toMatchObject({ calls: { answered: made }, failures: 0 })
-    await night.startWorker()
-    await untilDone(night)
-    await expectAccounted(night, { rows: 40, unknown: 0 })
-    expect(night.simulator.calls()).toHaveLength(40)
+    expect(readLedger(system)).toMatchObject({ calls: { answered: made }, failures: 0 })
+    await system.startWorker()
+    await untilDone(system)
+    await expectAccounted(system, { rows: 40, unknown: 0 })
+    expect(system.simulator.calls()).toHaveLength(40)
   },
   240_000,
 )
 
 test('a terminal that is closed while submit asks: the batch is dropped', async () => {
-  night = await startNight({ env: { TRACKYARD_CONFIRM_ABOVE: '1' } })
-  const file = await night.file('films.csv', catalogText(5))
+  system = await startSystem({ env: { TRACKYARD_CONFIRM_ABOVE: '1' } })
+  const file = await system.file('films.csv', catalogText(5))
   const terminal = await openTerminal('dist/scripts/trackyard-batch.js', 'submit', file, '--query', QUERY)
   await terminal.shows(/\[y\/N\]/)
   terminal.close()
   await untilGone(terminal.pid)
-  expect((await night.status()).batches).toEqual([])
+  expect((await system.status()).batches).toEqual([])
 }, 120_000)
 
 test('status --watch ends when nobody reads it any more', async () => {
-  night = await startNight()
-  const watch = night.start('dist/scripts/trackyard-batch.js', ['status', '--watch'])
+  system = await startSystem()
+  const watch = system.start('dist/scripts/trackyard-batch.js', ['status', '--watch'])
   if (watch.child.stdout === null) throw new Error('no stdout')
   await once(watch.child.stdout, 'data')
   watch.child.stdout.destroy()

@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from '@jest/globals'
-import { catalogText, type Night, QUERY, startNight } from '../support/night.js'
+import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 
 /** Everything on one machine: children that are kept, and end together. */
-let night: Night
-afterEach(() => night.close())
+let system: SystemUnderTest
+afterEach(() => system.close())
 
 const CLI = 'dist/scripts/trackyard-batch.js'
 const env = { TRACKYARD_BOARD_PORT: '0' }
@@ -23,8 +23,8 @@ const alive = (pid: number): boolean => {
 }
 
 test('a worker that dies is started again and the work is done; Ctrl-C ends them all with 0', async () => {
-  night = await startNight({ simulator: { noMatchRate: 0 } })
-  const up = night.start(CLI, ['up'], env)
+  system = await startSystem({ simulator: { noMatchRate: 0 } })
+  const up = system.start(CLI, ['up'], env)
   await up.waitForLog(/worker started/)
   await up.waitForLog(/Bull Board is at/)
   const first = pidOf(up.log(), /worker started/)
@@ -33,9 +33,9 @@ test('a worker that dies is started again and the work is done; Ctrl-C ends them
   await up.waitForLog(/worker started[\s\S]*worker started/)
   const second = pidOf(up.log(), /worker started/, 1)
   expect(second).not.toBe(first)
-  const path = await night.file('films.csv', catalogText(10))
-  await night.json(['submit', path, '--query', QUERY, '--yes'])
-  expect((await night.cli(['wait', '--timeout', '120'])).code).toBe(0)
+  const path = await system.file('films.csv', catalogText(10))
+  await system.json(['submit', path, '--query', QUERY, '--yes'])
+  expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
   const board = pidOf(up.log(), /Bull Board is at/)
   up.kill('SIGINT')
   expect((await up.exited).code).toBe(0)
@@ -43,8 +43,8 @@ test('a worker that dies is started again and the work is done; Ctrl-C ends them
 }, 240_000)
 
 test('a worker and a board that are stopped one by one are started again; `down` ends them all with 0', async () => {
-  night = await startNight()
-  const up = night.start(CLI, ['up'], env)
+  system = await startSystem()
+  const up = system.start(CLI, ['up'], env)
   await up.waitForLog(/worker started/)
   await up.waitForLog(/Bull Board is at/)
   for (const [saying, again] of [
@@ -57,14 +57,14 @@ test('a worker and a board that are stopped one by one are started again; `down`
   expect(up.child.exitCode).toBeNull()
   const children = [pidOf(up.log(), /worker started/, 1), pidOf(up.log(), /Bull Board is at/, 1)]
   expect(children.filter(alive)).toEqual(children)
-  expect((await night.cli(['down'])).code).toBe(0)
+  expect((await system.cli(['down'])).code).toBe(0)
   expect((await up.exited).code).toBe(0)
   expect(children.filter(alive)).toEqual([])
 }, 240_000)
 
 test('a configuration that one of them cannot work with ends them all, with 78', async () => {
-  night = await startNight()
-  const up = night.start(CLI, ['up'], { ...env, TRACKYARD_API_KEY: '' })
+  system = await startSystem()
+  const up = system.start(CLI, ['up'], { ...env, TRACKYARD_API_KEY: '' })
   const { code, stderr } = await up.exited
   expect(code).toBe(78)
   expect(stderr).toMatch(/TRACKYARD_API_KEY: expected an API key/)

@@ -1,15 +1,15 @@
-import { type Price, priceOf, refuseEmptyFilter } from '../../dead-letters/redrive.js'
+import { findBatch } from '../../batches/find-batch.js'
+import { type Price, priceOf, refuseEmptyFilter } from '../../batches/retry.js'
 import type { DeadLetter } from '../../domain/dead-letter.js'
 import { didYouMean } from '../../domain/did-you-mean.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import type { DeadFilter, LetterCursor, Retried, Store } from '../../store/store.js'
-import { findBatch } from '../../submit/batches.js'
 import { askYesNo, canAsk } from '../ask.js'
 import type { Cli } from '../cli.js'
 import { leftToWorkers, openFeeding } from '../feeding.js'
 import { interruptible } from '../interrupt.js'
 import { NONE_MATCHES, renderLetter, renderLetters, renderRetried } from '../render/dead-letters.js'
-import { counted } from '../render/words.js'
+import { pluralize } from '../render/words.js'
 import { type Session, withSession } from '../session.js'
 
 /** Which dead letters are meant; all given must hold. */
@@ -38,9 +38,9 @@ export async function list(cli: Cli, options: LetterOptions, words: readonly str
     const discarded = options.discarded === true
     const filter = await filterOf(session, options, undefined)
     const letters = await allLetters(session.store, { ...filter, discarded })
-    const narrowed = Object.keys(filter).length > 0
+    const isSerial = Object.keys(filter).length > 0
     if (options.json === true) cli.printJson(letters)
-    else cli.print(renderLetters(letters, { discarded, narrowed }, cli.paint))
+    else cli.print(renderLetters(letters, { discarded, isSerial }, cli.paint))
     return 0
   })
 }
@@ -66,7 +66,7 @@ export async function retry(cli: Cli, search: string | undefined, options: Lette
     const filter = await filterOf(session, options, search)
     refuseEmptyFilter(filter, options.all === true, 'retry')
     const price = await priceOf(session.store, filter)
-    const question = `${counted(price.searches, 'dead letter')} would go back to the queue, for up to ${counted(price.credits, 'credit')}${again(price)}.`
+    const question = `${pluralize(price.searches, 'dead letter')} would go back to the queue, for up to ${pluralize(price.credits, 'credit')}${again(price)}.`
     if (price.searches > 0 && !(await mayGoOn(cli, question, 'Retry?', options))) return declined(cli)
     if (price.searches === 0) return sayRetried(cli, { retried: 0, due: 0, withheld: 0 }, price, options)
     let sentBack: Retried | null = null
@@ -82,7 +82,7 @@ export async function retry(cli: Cli, search: string | undefined, options: Lette
       () =>
         sentBack === null
           ? declined(cli)
-          : leftToWorkers(cli, `${counted(sentBack.due, 'search')} due again`, '`trackyard-batch pause` stops them.'),
+          : leftToWorkers(cli, `${pluralize(sentBack.due, 'search')} due again`, '`trackyard-batch pause` stops them.'),
     )
   })
 }
@@ -102,13 +102,13 @@ export async function discard(cli: Cli, search: string | undefined, options: Let
     const filter = await filterOf(session, options, search)
     refuseEmptyFilter(filter, options.all === true, 'discard')
     const count = await session.store.deadLetters.count({ ...filter, discarded: false })
-    const question = `${counted(count, 'dead letter')} would leave the list; their rows stay dead in the export.`
+    const question = `${pluralize(count, 'dead letter')} would leave the list; their rows stay dead in the export.`
     if (count > 0 && !(await mayGoOn(cli, question, 'Discard?', options))) return declined(cli)
     const discarded = count === 0 ? 0 : await session.store.deadLetters.discardAll(filter)
     if (options.json === true) cli.printJson({ discarded })
     else
       cli.print(
-        discarded === 0 ? `${NONE_MATCHES} Nothing was changed.` : `${counted(discarded, 'dead letter')} discarded.`,
+        discarded === 0 ? `${NONE_MATCHES} Nothing was changed.` : `${pluralize(discarded, 'dead letter')} discarded.`,
       )
     return 0
   })
@@ -137,7 +137,7 @@ async function allLetters(store: Pick<Store, 'deadLetters'>, filter: DeadFilter)
 
 function again({ maybePaidAlready }: Price): string {
   if (maybePaidAlready === 0) return ''
-  return `; ${counted(maybePaidAlready, 'one', 'of them')} may be paid for already and would be bought again`
+  return `; ${pluralize(maybePaidAlready, 'one', 'of them')} may be paid for already and would be bought again`
 }
 
 /** @throws RefusedError where nobody is there to ask and --yes was not said */

@@ -1,14 +1,14 @@
 import { resolve } from 'node:path'
+import { findBatch } from '../../batches/find-batch.js'
+import type { ExportResult } from '../../catalog/export-batch.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
-import { ITEM_STATUSES } from '../../domain/states.js'
-import type { ExportResult } from '../../export/export-batch.js'
+import { ROW_STATUSES } from '../../domain/states.js'
 import type { Batch, ExportRow } from '../../store/store.js'
-import { findBatch } from '../../submit/batches.js'
 import type { Cli } from '../cli.js'
 import { interruptible } from '../interrupt.js'
 import { isClosed } from '../io.js'
 import { openProgressLine } from '../progress-line.js'
-import { counted, figure } from '../render/words.js'
+import { formatNumber, pluralize } from '../render/words.js'
 import { withSession } from '../session.js'
 
 export interface ExportOptions {
@@ -50,8 +50,8 @@ async function write(
     readonly signal: AbortSignal
   },
 ): Promise<ExitCode> {
-  const { exportBatch } = await import('../../export/export-batch.js')
-  const { defaultExportPath } = await import('../../export/default-path.js')
+  const { exportBatch } = await import('../../catalog/export-batch.js')
+  const { defaultExportPath } = await import('../../catalog/export-path.js')
   const { batch, options, signal } = order
   const format = options.format ?? batch.format
   const { spreadsheetSafe } = options
@@ -61,7 +61,7 @@ async function write(
   const toStdout = options.out === '-'
   const path = resolve(cli.io.cwd, options.out ?? defaultExportPath(batch, format))
   const line = openProgressLine(cli)
-  const rows = countedRows(order.rows, (count) => line.show(`exporting: ${counted(count, 'row')}`))
+  const rows = countedRows(order.rows, (count) => line.show(`exporting: ${pluralize(count, 'row')}`))
   try {
     const result = await exportBatch({
       rows,
@@ -94,9 +94,9 @@ async function* countedRows(rows: AsyncIterable<ExportRow>, tick: (count: number
 }
 
 function summary(batch: Batch, result: ExportResult): string {
-  const parts = ITEM_STATUSES.filter((status) => result.byStatus[status] > 0).map(
-    (status) => `${figure(result.byStatus[status])} ${status.replace('_', ' ')}`,
+  const parts = ROW_STATUSES.filter((status) => result.byStatus[status] > 0).map(
+    (status) => `${formatNumber(result.byStatus[status])} ${status.replace('_', ' ')}`,
   )
   const where = result.path === null ? 'stdout' : result.path
-  return `Batch ${batch.id} (${batch.name}): ${counted(result.rows, 'row')} to ${where} (${parts.join(', ')}).`
+  return `Batch ${batch.id} (${batch.name}): ${pluralize(result.rows, 'row')} to ${where} (${parts.join(', ')}).`
 }

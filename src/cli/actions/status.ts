@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { findBatch } from '../../batches/find-batch.js'
+import type { StatusReport } from '../../batches/status-report.js'
 import type { ExitCode } from '../../domain/errors.js'
-import type { StatusReport } from '../../status/report.js'
-import { findBatch } from '../../submit/batches.js'
 import type { Cli } from '../cli.js'
 import { interruptible, orAborted } from '../interrupt.js'
 import { isClosed, isTerminal } from '../io.js'
@@ -21,7 +21,7 @@ export async function showStatus(cli: Cli, name: string | null, watch: boolean, 
     const which =
       name === null ? { limit: BATCHES_SHOWN } : { batchId: (await findBatch(session, name)).id, limit: BATCHES_SHOWN }
     const look = lookNow(session)
-    if (!json) cli.whisper(`data directory: ${session.settings.dataDir}`)
+    if (!json) cli.detail(`data directory: ${session.settings.dataDir}`)
     if (watch) {
       const once = () => look(which)
       await interruptible(

@@ -1,13 +1,13 @@
 import { basename, extname, resolve } from 'node:path'
-import { checkApi } from '../../account/same-api.js'
+import { pauseMessage } from '../../batches/status-message.js'
+import { type LoadedBatch, load } from '../../batches/submit.js'
 import type { Catalog } from '../../catalog/catalog.js'
 import type { Doubts } from '../../catalog/doubts.js'
+import { checkApi } from '../../control/same-api.js'
 import type { ExitCode } from '../../domain/errors.js'
 import { LONGEST_LABEL } from '../../domain/label.js'
 import type { Filters } from '../../domain/request.js'
 import type { Priority } from '../../domain/states.js'
-import { pauseSentence } from '../../status/sentence.js'
-import { type LoadedBatch, load } from '../../submit/submit.js'
 import type { Cli } from '../cli.js'
 import { type Feeding, leftToWorkers, openFeeding } from '../feeding.js'
 import { interruptible, orAborted, untilAborted } from '../interrupt.js'
@@ -16,7 +16,7 @@ import { maySpend } from '../may-spend.js'
 import { planView } from '../plan-view.js'
 import { openProgressLine } from '../progress-line.js'
 import { type PlanView, renderPlan } from '../render/plan.js'
-import { counted } from '../render/words.js'
+import { pluralize } from '../render/words.js'
 import { type Session, withSession } from '../session.js'
 import { keepHeapSmall } from '../small-heap.js'
 import { waitForBatch } from './wait.js'
@@ -48,7 +48,7 @@ export interface SubmitOptions {
  */
 export async function submit(cli: Cli, file: string, options: SubmitOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
-    if (options.json !== true) cli.whisper(`data directory: ${session.settings.dataDir}`)
+    if (options.json !== true) cli.detail(`data directory: ${session.settings.dataDir}`)
     // Its plan counts answers on record, and its rows get them.
     await checkApi({ store: session.store, apiUrl: session.settings.apiUrl })
     let released: Released | null = null
@@ -105,7 +105,7 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
       caps,
       columns,
       notes,
-      doubts: doubts.sentences(),
+      doubts: doubts.messages(),
       filterNames,
       signal,
     })
@@ -187,7 +187,7 @@ async function loadCatalog(cli: Cli, session: Session, order: Order, name: strin
     const all = catalog.format === 'jsonl' ? notingFilters(rows, filterNames) : rows
     const batch = await load(session, newBatch(catalog, name, path, options), untilAborted(all, signal), {
       signal,
-      progress: (loaded) => line.show(`loading: ${counted(loaded, 'row')}`),
+      progress: (loaded) => line.show(`loading: ${pluralize(loaded, 'row')}`),
     })
     return { batch, columns: catalog.columns, notes: catalog.notes, doubts, filterNames }
   } finally {
@@ -259,5 +259,5 @@ async function standingPause({ store, now, settings }: Session): Promise<string 
   const [pause] = await store.pauses.list()
   if (pause === undefined) return null
   const autoResumeMs = settings.autoResumeHours * 60 * 60 * 1000
-  return pauseSentence(pause, now(), { watch: await store.pauses.watch(), autoResumeMs })
+  return pauseMessage(pause, now(), { watch: await store.pauses.watch(), autoResumeMs })
 }

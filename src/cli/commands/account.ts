@@ -3,7 +3,7 @@ import { ConfigurationError, type ExitCode, UnreachableError } from '../../domai
 import type { Account } from '../../store/store.js'
 import type { Act, Cli } from '../cli.js'
 import { examples } from '../parse.js'
-import { counted } from '../render/words.js'
+import { pluralize } from '../render/words.js'
 import type { Session } from '../session.js'
 
 export function define(command: Command, act: Act): void {
@@ -33,17 +33,17 @@ interface AccountOptions {
 }
 
 async function showAccount(cli: Cli, { adopt = false, json = false }: AccountOptions): Promise<ExitCode> {
-  const { refreshAccount } = await import('../../account/refresh.js')
-  const { checkApi } = await import('../../account/same-api.js')
+  const { refreshAccount } = await import('../../control/account.js')
+  const { checkApi } = await import('../../control/same-api.js')
   const { exposures } = await import('../../config/exposures.js')
-  const { openCaller } = await import('../../app/parts.js')
+  const { openConfiguredApi } = await import('../../app/parts.js')
   const { withSession } = await import('../session.js')
   const { renderAccount } = await import('../render/account.js')
   return withSession(cli, async (session) => {
     const { store, settings } = session
     for (const exposed of exposures(settings, cli.io)) cli.say(exposed)
     if (!adopt) await checkApi({ store, apiUrl: settings.apiUrl })
-    const api = openCaller(settings, session.closers)
+    const api = openConfiguredApi(settings, session.cleanup)
     const refreshed = await refreshAccount({ store, api, now: session.now })
     const isFresh = refreshed.kind === 'ok'
     const account = isFresh ? refreshed.account : await store.account.get()
@@ -77,7 +77,7 @@ async function adoptApi(cli: Cli, { store, settings }: Session): Promise<void> {
   cli.say(
     before === null || before.address === settings.apiUrl
       ? `This record belongs to the API at ${settings.apiUrl}.`
-      : `${counted(before.answers, 'answer')} of ${before.address} count as answers of ${settings.apiUrl} from now on. ` +
+      : `${pluralize(before.answers, 'answer')} of ${before.address} count as answers of ${settings.apiUrl} from now on. ` +
           'Workers that still run at the old address end by themselves.',
   )
 }

@@ -13,7 +13,7 @@ export function define(command: Command, act: Act): void {
         const { runProcess, settingsOf } = await import('../../app/entry.js')
         const { startBoardProcess } = await import('../../app/board.js')
         const { surroundingsOf } = await import('../session.js')
-        cli.whisper(`data directory: ${settingsOf(cli.io).dataDir}`)
+        cli.detail(`data directory: ${settingsOf(cli.io).dataDir}`)
         return runProcess(surroundingsOf(cli), async (settings, log, interrupted) => {
           const board = await startBoardProcess(settings, log, interrupted)
           cli.print(`Bull Board: ${board.url}`)

@@ -11,7 +11,7 @@ export function define(command: Command, act: Act): void {
     .argument('<batch>', 'id or name')
     .action((name: string) =>
       act(async (cli) => {
-        const { cancelBatch } = await import('../../submit/batches.js')
+        const { cancelBatch } = await import('../../batches/find-batch.js')
         const { withSession } = await import('../session.js')
         const { batchSentence } = await import('../render/status.js')
         return withSession(cli, async (session) => {

@@ -11,11 +11,11 @@ export function define(command: Command, act: Act): void {
     .action(() =>
       act(async (cli) => {
         const { settingsOf } = await import('../../app/entry.js')
-        const { stopEverything } = await import('../../app/down.js')
+        const { stopEverything } = await import('../../app/stop.js')
         const { silentLogger } = await import('../../domain/logger.js')
-        const { counted } = await import('../render/words.js')
+        const { pluralize } = await import('../render/words.js')
         const { workers, redis } = await stopEverything(settingsOf(cli.io), silentLogger)
-        const stopped = workers === 0 ? 'No worker was running' : `Stopped ${counted(workers, 'worker')}`
+        const stopped = workers === 0 ? 'No worker was running' : `Stopped ${pluralize(workers, 'worker')}`
         cli.print(redis ? `${stopped}; the private Redis is stopped.` : `${stopped}.`)
         return 0
       }),

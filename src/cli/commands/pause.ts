@@ -12,13 +12,13 @@ export function define(command: Command, act: Act): void {
 }
 
 async function pauseByHand(cli: Cli, reason: string): Promise<ExitCode> {
-  const { pause } = await import('../../pauses/pause.js')
-  const { forgivingGate } = await import('../forgiving-gate.js')
-  const { runningDelivery, withSession } = await import('../session.js')
+  const { pause } = await import('../../control/pauses.js')
+  const { tolerantThrottle } = await import('../forgiving-gate.js')
+  const { runningQueue, withSession } = await import('../session.js')
   return withSession(cli, async (session) => {
-    const { queue } = await runningDelivery(session)
-    const { gate, wasReached } = forgivingGate(queue?.gate ?? null)
-    const isNew = await pause({ ...session, queue: { gate } }, 'operator', reason)
+    const { queue } = await runningQueue(session)
+    const { throttle, wasReached } = tolerantThrottle(queue?.throttle ?? null)
+    const isNew = await pause({ ...session, queue: { throttle } }, 'operator', reason)
     cli.print(isNew ? 'Paused. `trackyard-batch resume` goes on.' : 'It is paused by hand already; nothing changed.')
     if (!wasReached())
       cli.say('Redis does not run or cannot be reached; the pause is on record and every worker obeys it.')

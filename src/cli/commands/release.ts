@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
+import type { Release } from '../../batches/release.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import type { Batch } from '../../store/store.js'
-import type { Release } from '../../submit/release.js'
 import type { Act, Cli } from '../cli.js'
 import { examples, wholeNumber } from '../parse.js'
 import type { Session } from '../session.js'
@@ -31,8 +31,8 @@ export function define(command: Command, act: Act): void {
 }
 
 async function release(cli: Cli, name: string, options: ReleaseOptions): Promise<ExitCode> {
-  const { findBatch } = await import('../../submit/batches.js')
-  const { releaseBatch } = await import('../../submit/release.js')
+  const { findBatch } = await import('../../batches/find-batch.js')
+  const { releaseBatch } = await import('../../batches/release.js')
   const { leftToWorkers, openFeeding } = await import('../feeding.js')
   const { interruptible } = await import('../interrupt.js')
   const { withSession } = await import('../session.js')
@@ -79,8 +79,8 @@ async function isMeant(
   wanted: Release,
   { yes, signal }: { readonly yes: boolean; readonly signal: AbortSignal },
 ): Promise<boolean> {
-  const { allowedPerMinute } = await import('../../account/pace.js')
-  const { priceOfRelease } = await import('../../submit/release.js')
+  const { allowedPerMinute } = await import('../../control/rate-limit.js')
+  const { priceOfRelease } = await import('../../batches/release.js')
   const { maySpend } = await import('../may-spend.js')
   const { renderRelease } = await import('../render/release.js')
   const { settings, store } = session

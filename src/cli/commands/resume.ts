@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
+import type { ResumedByHand } from '../../control/resume.js'
 import type { ExitCode } from '../../domain/errors.js'
-import type { ResumedByHand } from '../../pauses/resume.js'
 import type { Act, Cli } from '../cli.js'
 import { examples } from '../parse.js'
 import type { Session } from '../session.js'
@@ -16,20 +16,20 @@ export function define(command: Command, act: Act): void {
 }
 
 async function resumeAll(cli: Cli): Promise<ExitCode> {
-  const { resumeByHand } = await import('../../pauses/resume.js')
-  const { forgivingGate } = await import('../forgiving-gate.js')
+  const { resumeByHand } = await import('../../control/resume.js')
+  const { tolerantThrottle } = await import('../forgiving-gate.js')
   const { leftToWorkers, openFeeding } = await import('../feeding.js')
   const { interruptible } = await import('../interrupt.js')
-  const { runningDelivery, withSession } = await import('../session.js')
-  const { counted } = await import('../render/words.js')
+  const { runningQueue, withSession } = await import('../session.js')
+  const { pluralize } = await import('../render/words.js')
   return withSession(cli, async (session) => {
-    const { queue } = await runningDelivery(session)
-    const { gate, wasReached } = forgivingGate(queue?.gate ?? null)
-    const resumed = await resumeByHand({ ...session, queue: { gate } })
-    cli.print(sentence(resumed))
+    const { queue } = await runningQueue(session)
+    const { throttle, wasReached } = tolerantThrottle(queue?.throttle ?? null)
+    const resumed = await resumeByHand({ ...session, queue: { throttle } })
+    cli.print(message(resumed))
     const short = await shortOfReserve(session, resumed)
     if (short !== null) cli.say(short)
-    if (resumed.retried > 0) cli.print(`${counted(resumed.retried, 'search')} refused because of the key: due again.`)
+    if (resumed.retried > 0) cli.print(`${pluralize(resumed.retried, 'search')} refused because of the key: due again.`)
     if (!wasReached()) cli.say('Redis does not run or cannot be reached; workers go on when they have it again.')
     if (!wasReached() || resumed.retried === 0) return 0
     return interruptible<ExitCode>(
@@ -47,13 +47,13 @@ async function resumeAll(cli: Cli): Promise<ExitCode> {
 async function shortOfReserve({ store, settings }: Session, { lifted }: ResumedByHand): Promise<string | null> {
   const { creditsRemaining: left } = await store.account.get()
   if (!lifted.includes('reserve') || left === null || left > settings.creditReserve) return null
-  const { counted } = await import('../render/words.js')
-  return `It pauses again at the next search: ${counted(left, 'credit')} ${left === 1 ? 'is' : 'are'} left and ${settings.creditReserve} are kept in reserve. Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker.`
+  const { pluralize } = await import('../render/words.js')
+  return `It pauses again at the next search: ${pluralize(left, 'credit')} ${left === 1 ? 'is' : 'are'} left and ${settings.creditReserve} are kept in reserve. Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker.`
 }
 
 const ONE_AT_A_TIME = 'One call at a time is tried until one succeeds.'
 
-function sentence({ lifted, standing, hold }: ResumedByHand): string {
+function message({ lifted, standing, hold }: ResumedByHand): string {
   if (lifted.length === 0 && standing.length === 0) return nothingPaused(hold)
   const ended = lifted.map((cause) => cause.replace('_', ' ')).join(', ')
   if (standing.length > 0) return `Still paused: ${standing.map((cause) => cause.replace('_', ' ')).join(', ')}.`

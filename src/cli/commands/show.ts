@@ -42,7 +42,7 @@ export function define(command: Command, act: Act): void {
 }
 
 async function show(cli: Cli, what: string, options: ShowOptions): Promise<ExitCode> {
-  const { findBatch } = await import('../../submit/batches.js')
+  const { findBatch } = await import('../../batches/find-batch.js')
   const { withSession } = await import('../session.js')
   const { stringifyExactly } = await import('../../catalog/json.js')
   const { renderShown, shownJson } = await import('../render/show.js')

@@ -16,7 +16,7 @@ export function define(command: Command, act: Act): void {
         const { startUp } = await import('../../app/up.js')
         const { surroundingsOf } = await import('../session.js')
         const children: ChildName[] = options.board ? ['worker', 'board'] : ['worker']
-        cli.whisper(`data directory: ${settingsOf(cli.io).dataDir}`)
+        cli.detail(`data directory: ${settingsOf(cli.io).dataDir}`)
         return runProcess(surroundingsOf(cli), (_settings, log) => startUp({ children, env: cli.io.env }, log))
       }),
     )

@@ -9,7 +9,7 @@ export function define(command: Command, act: Act): void {
     .option('--timeout <seconds>', 'give up after so long; the work goes on', wholeNumber(0))
     .action((name: string | undefined, options: { readonly timeout?: number }) =>
       act(async (cli) => {
-        const { findBatch } = await import('../../submit/batches.js')
+        const { findBatch } = await import('../../batches/find-batch.js')
         const { withSession } = await import('../session.js')
         const { waitForBatch } = await import('../actions/wait.js')
         return withSession(cli, async (session) => {

@@ -20,7 +20,7 @@ export function define(command: Command, act: Act): void {
         }
         const { startWorker } = await import('../../app/start-worker.js')
         const { surroundingsOf } = await import('../session.js')
-        cli.whisper(`data directory: ${settingsOf(cli.io).dataDir}`)
+        cli.detail(`data directory: ${settingsOf(cli.io).dataDir}`)
         return runProcess(surroundingsOf(cli), startWorker)
       }),
     )

@@ -1,6 +1,6 @@
 import type { Account } from '../../store/store.js'
 import { pairs } from './table.js'
-import { figureOr, instant } from './words.js'
+import { figureOr, formatDateTime } from './words.js'
 
 export function renderAccount(account: Account, isFresh: boolean, apiUrl: string): string {
   const rows: [string, string][] = [
@@ -12,6 +12,6 @@ export function renderAccount(account: Account, isFresh: boolean, apiUrl: string
     ['calls a day', figureOr(account.limitPerDay, 'no limit known')],
   ]
   if (account.remainingToday !== null) rows.push(['left today', figureOr(account.remainingToday)])
-  if (!isFresh) rows.push(['last heard', account.heardAt === null ? 'never' : instant(account.heardAt)])
+  if (!isFresh) rows.push(['last heard', account.heardAt === null ? 'never' : formatDateTime(account.heardAt)])
   return pairs(rows)
 }

@@ -2,7 +2,7 @@ import type { DeadLetter } from '../../domain/dead-letter.js'
 import type { Retried } from '../../store/store.js'
 import type { Paint } from './paint.js'
 import { pairs, table } from './table.js'
-import { counted, figure, instant, short } from './words.js'
+import { formatDateTime, formatNumber, pluralize, truncate } from './words.js'
 
 const SHOWN = 20
 export const NONE_MATCHES = 'No dead letter matches.'
@@ -10,22 +10,22 @@ export const NONE_MATCHES = 'No dead letter matches.'
 /** What went wrong how often and what to do about it; then the letters themselves, as far as a screen goes. */
 export function renderLetters(
   letters: readonly DeadLetter[],
-  { discarded, narrowed }: { readonly discarded: boolean; readonly narrowed: boolean },
+  { discarded, isSerial }: { readonly discarded: boolean; readonly isSerial: boolean },
   paint: Paint,
 ): string {
   if (letters.length === 0) {
-    if (narrowed) return NONE_MATCHES
+    if (isSerial) return NONE_MATCHES
     return discarded ? 'No dead letter was discarded.' : 'No dead letters.'
   }
   const groups = [...groupedByCause(letters)].sort(([, a], [, b]) => b.length - a.length)
-  const lines = [paint.bold(`${counted(letters.length, 'dead letter')}${discarded ? ', discarded' : ''}`)]
+  const lines = [paint.bold(`${pluralize(letters.length, 'dead letter')}${discarded ? ', discarded' : ''}`)]
   for (const [cause, group] of groups) {
-    lines.push('', paint.bad(`${figure(group.length)} × ${cause}`), `  ${group[0]?.remedy ?? ''}`)
+    lines.push('', paint.bad(`${formatNumber(group.length)} × ${cause}`), `  ${group[0]?.remedy ?? ''}`)
   }
   lines.push('', letterTable(letters.slice(0, SHOWN)))
   if (letters.length > SHOWN) {
     lines.push(
-      `… and ${figure(letters.length - SHOWN)} more: narrow it with --status, --code or --batch, or use --json`,
+      `… and ${formatNumber(letters.length - SHOWN)} more: narrow it with --status, --code or --batch, or use --json`,
     )
   }
   if (discarded) lines.push('', 'Asked again all the same, one by one: trackyard-batch dead-letters retry SEARCH')
@@ -46,16 +46,16 @@ function groupedByCause(letters: readonly DeadLetter[]): Map<string, DeadLetter[
 /** "400 invalid_parameters: hit_point_seconds requires duration_seconds" */
 function causeOf({ status, code, error }: DeadLetter): string {
   const named = [status === null ? '' : String(status), code ?? ''].filter((part) => part !== '').join(' ')
-  return named === '' ? short(error, 100) : `${named}: ${short(error, 100)}`
+  return named === '' ? truncate(error, 100) : `${named}: ${truncate(error, 100)}`
 }
 
 function letterTable(letters: readonly DeadLetter[]): string {
   const rows = letters.map((letter) => [
     letter.search.slice(0, 12),
     letter.status === null ? '-' : String(letter.status),
-    figure(letter.items),
-    instant(Date.parse(letter.died_at)),
-    short(letter.query, 60),
+    formatNumber(letter.items),
+    formatDateTime(Date.parse(letter.died_at)),
+    truncate(letter.query, 60),
   ])
   return table([['search', 'status', 'rows', 'died', 'query'], ...rows], [1, 2])
 }
@@ -63,17 +63,17 @@ function letterTable(letters: readonly DeadLetter[]): string {
 export function renderLetter(letter: DeadLetter): string {
   const rows: [string, string][] = [
     ['search', letter.search],
-    ['query', short(letter.query, 500)],
+    ['query', truncate(letter.query, 500)],
     ['status', letter.status === null ? 'none' : String(letter.status)],
-    ['error', short(letter.error, 500)],
+    ['error', truncate(letter.error, 500)],
   ]
   if (letter.code !== null) rows.push(['code', letter.code])
-  if (letter.message !== null) rows.push(['message', short(letter.message, 500)])
+  if (letter.message !== null) rows.push(['message', truncate(letter.message, 500)])
   if (letter.request_id !== null) rows.push(['request id', letter.request_id])
   rows.push(
-    ['attempts', figure(letter.attempts)],
-    ['rows', figure(letter.items)],
-    ['died', instant(Date.parse(letter.died_at))],
+    ['attempts', formatNumber(letter.attempts)],
+    ['rows', formatNumber(letter.items)],
+    ['died', formatDateTime(Date.parse(letter.died_at))],
     ['remedy', letter.remedy],
   )
   if (letter.costs > 0) rows.push(['costs', 'a retry may pay a second time: the first answer may be paid for already'])
@@ -83,11 +83,11 @@ export function renderLetter(letter: DeadLetter): string {
 /** What was sent back, and what keeps part of it from being called. */
 export function renderRetried({ retried, due, withheld }: Retried): string {
   const unwanted = retried - due - withheld
-  const lines = [due === 0 ? 'None of them is due.' : `${counted(due, 'search')} due again.`]
-  if (withheld > 0) lines.push(`${figure(withheld)} withheld by a cap: \`trackyard-batch release\` lets them go.`)
+  const lines = [due === 0 ? 'None of them is due.' : `${pluralize(due, 'search')} due again.`]
+  if (withheld > 0) lines.push(`${formatNumber(withheld)} withheld by a cap: \`trackyard-batch release\` lets them go.`)
   if (unwanted > 0)
     lines.push(
-      `${figure(unwanted)} wanted by no batch that is released (cancelled ones want nothing more): due with a new submit.`,
+      `${formatNumber(unwanted)} wanted by no batch that is released (cancelled ones want nothing more): due with a new submit.`,
     )
   return lines.join(' ')
 }

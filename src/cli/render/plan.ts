@@ -1,9 +1,9 @@
+import type { Estimate } from '../../batches/estimate.js'
 import { causeInWords, type Pause } from '../../domain/pause-cause.js'
 import type { SearchRequest } from '../../domain/request.js'
 import type { Plan } from '../../store/store.js'
-import type { Estimate } from '../../submit/estimate.js'
 import type { Paint } from './paint.js'
-import { counted, duration, figure, moment, momentAndWait, short } from './words.js'
+import { formatDuration, formatNumber, formatTime, formatTimeAndWait, pluralize, truncate } from './words.js'
 
 /** The plan, said before anything is spent: what is in the catalog, what it costs, how long it takes. */
 export interface PlanView {
@@ -27,7 +27,7 @@ export interface PlanView {
   readonly filterDoubts: readonly string[]
   /** What stands in the way now, as the record has it. */
   readonly pause: Pause | null
-  readonly heldUntil: number | null
+  readonly rateLimitedUntil: number | null
   readonly now: number
 }
 
@@ -35,7 +35,7 @@ const QUERY_WIDTH = 100
 
 export function renderPlan(view: PlanView, paint: Paint): string {
   return [
-    paint.bold(`${short(view.name, 60)}: ${counted(view.plan.rows, 'row')}`),
+    paint.bold(`${truncate(view.name, 60)}: ${pluralize(view.plan.rows, 'row')}`),
     ...readLine(view.notes),
     ...rowLines(view.plan, paint),
     ...replacedLine(view.replacedColumns),
@@ -52,9 +52,9 @@ function readLine(notes: readonly string[]): string[] {
 
 function rowLines(plan: Plan, paint: Paint): string[] {
   if (plan.invalid === 0) return []
-  const shown = plan.invalidReasons.map((reason) => paint.dim(`                    ${short(reason, QUERY_WIDTH)}`))
+  const shown = plan.invalidReasons.map((reason) => paint.dim(`                    ${truncate(reason, QUERY_WIDTH)}`))
   const more = plan.invalid - plan.invalidReasons.length
-  if (more > 0 && shown.length > 0) shown.push(paint.dim(`                    … and ${figure(more)} more`))
+  if (more > 0 && shown.length > 0) shown.push(paint.dim(`                    … and ${formatNumber(more)} more`))
   return [paint.warn(entry('invalid', plan.invalid, 'kept in the export with the reason, never searched')), ...shown]
 }
 
@@ -63,7 +63,7 @@ const NAMED = 2
 
 function replacedLine(columns: readonly string[]): string[] {
   if (columns.length === 0) return []
-  const named = columns.slice(0, NAMED).map((column) => short(column, 40))
+  const named = columns.slice(0, NAMED).map((column) => truncate(column, 40))
   if (columns.length > NAMED) named.push('…')
   return [`Columns of an earlier export (${named.join(', ')}) are replaced in a CSV export.`]
 }
@@ -76,7 +76,7 @@ function searchLines(plan: Plan): string[] {
       plan.searches,
       duplicates === 0
         ? 'no two rows ask the same'
-        : `${counted(duplicates, 'row')} ${duplicates === 1 ? 'asks' : 'ask'} the same as another`,
+        : `${pluralize(duplicates, 'row')} ${duplicates === 1 ? 'asks' : 'ask'} the same as another`,
     ),
   ]
   if (plan.alreadyAnswered > 0) lines.push(entry('  answered', plan.alreadyAnswered, 'reused for free'))
@@ -92,27 +92,27 @@ function whereDead({ alreadyDead, discarded }: Plan): string {
   const listed = 'see `trackyard-batch dead-letters`'
   if (discarded === 0) return listed
   const off = 'see `trackyard-batch dead-letters list --discarded`'
-  return discarded === alreadyDead ? `discarded: ${off}` : `${listed}; ${figure(discarded)} discarded: ${off}`
+  return discarded === alreadyDead ? `discarded: ${off}` : `${listed}; ${formatNumber(discarded)} discarded: ${off}`
 }
 
 function costLines({ plan, estimate, cap, now, accountTrouble, paceIsKnown }: PlanView): string[] {
   const capped =
     cap !== null && plan.creditsNeeded > estimate.creditsNeeded
-      ? `capped; ${counted(plan.creditsNeeded - estimate.creditsNeeded, 'search')} withheld until \`trackyard-batch release BATCH\``
+      ? `capped; ${pluralize(plan.creditsNeeded - estimate.creditsNeeded, 'search')} withheld until \`trackyard-batch release BATCH\``
       : plan.creditsNeeded === 0
         ? plan.alreadyQueued === 0
           ? 'everything is known already'
           : 'everything is known or queued already'
         : ''
-  const left = estimate.creditsLeft === null ? 'unknown' : figure(estimate.creditsLeft)
-  const pace = counted(estimate.callsPerMinute, 'call')
-  const perDay = estimate.callsPerDay === null ? '' : `, ${figure(estimate.callsPerDay)} a day`
+  const left = estimate.creditsLeft === null ? 'unknown' : formatNumber(estimate.creditsLeft)
+  const pace = pluralize(estimate.callsPerMinute, 'call')
+  const perDay = estimate.callsPerDay === null ? '' : `, ${formatNumber(estimate.callsPerDay)} a day`
   const assumed = paceIsKnown ? '' : " (the lowest tier's, until the account is asked)"
-  const before = plan.dueElsewhere === 0 ? '' : `, with ${counted(plan.dueElsewhere, 'search')} of other batches`
+  const before = plan.dueElsewhere === 0 ? '' : `, with ${pluralize(plan.dueElsewhere, 'search')} of other batches`
   const finish =
     estimate.durationMs === 0
       ? 'at once'
-      : `${momentAndWait(estimate.finishAt, now)}${before} (if it starts now and nothing else uses the key)`
+      : `${formatTimeAndWait(estimate.finishAt, now)}${before} (if it starts now and nothing else uses the key)`
   return [
     entry('credits needed', estimate.creditsNeeded, capped),
     text('credits left', accountTrouble === null ? left : `${left} (${accountTrouble})`),
@@ -122,35 +122,37 @@ function costLines({ plan, estimate, cap, now, accountTrouble, paceIsKnown }: Pl
 }
 
 /** Whoever plans the night reads the finish time first. */
-function standstill({ estimate, pause, heldUntil, now }: PlanView): string[] {
+function standstill({ estimate, pause, rateLimitedUntil, now }: PlanView): string[] {
   if (estimate.durationMs === 0) return []
   if (pause !== null) {
-    const since = `since ${moment(pause.since, now)}`
+    const since = `since ${formatTime(pause.since, now)}`
     return [`The queue is paused ${since} (${causeInWords(pause.cause)}): the finish time counts from when it goes on.`]
   }
-  if (heldUntil === null) return []
-  return [`The API asked us to wait until ${moment(heldUntil, now)}: the finish time counts from then.`]
+  if (rateLimitedUntil === null) return []
+  return [`The API asked us to wait until ${formatTime(rateLimitedUntil, now)}: the finish time counts from then.`]
 }
 
 /** What to do when it does not suffice. */
 function shortfall({ estimate, creditReserve }: PlanView): string[] {
   const lines: string[] = []
   if (estimate.creditsMissing !== null && estimate.creditsMissing > 0) {
-    const reserve = creditReserve > 0 ? ` above the reserve of ${figure(creditReserve)}` : ''
+    const reserve = creditReserve > 0 ? ` above the reserve of ${formatNumber(creditReserve)}` : ''
     const resets =
       estimate.creditResets === null
         ? ''
-        : ` ${counted(estimate.creditResets, 'monthly allowance')} more would cover that.`
+        : ` ${pluralize(estimate.creditResets, 'monthly allowance')} more would cover that.`
     lines.push(
-      `${counted(estimate.creditsMissing, 'credit')} short${reserve}: the queue pauses when they are gone and goes on after a top-up.` +
+      `${pluralize(estimate.creditsMissing, 'credit')} short${reserve}: the queue pauses when they are gone and goes on after a top-up.` +
         `${resets} To spend less now: --max-credits N.`,
     )
   }
   if (estimate.days > 1) {
     const why =
-      estimate.callsPerDay === null ? `takes ${duration(estimate.durationMs)}` : 'does not fit into one daily limit'
+      estimate.callsPerDay === null
+        ? `takes ${formatDuration(estimate.durationMs)}`
+        : 'does not fit into one daily limit'
     lines.push(
-      `This ${why}: about ${counted(estimate.days, 'day')}. To see some results first: --first N; a higher tier is faster.`,
+      `This ${why}: about ${pluralize(estimate.days, 'day')}. To see some results first: --first N; a higher tier is faster.`,
     )
   }
   return lines
@@ -162,17 +164,17 @@ function exampleLines(examples: readonly SearchRequest[], paint: Paint): string[
 }
 
 export function renderRequest(request: SearchRequest, paint: Paint): string {
-  const offset = request.offset === 0 ? '' : `, offset ${figure(request.offset)}`
+  const offset = request.offset === 0 ? '' : `, offset ${formatNumber(request.offset)}`
   const filters =
-    request.filters === undefined ? '' : `, filters ${short(JSON.stringify(request.filters), QUERY_WIDTH)}`
-  return `${short(request.query, QUERY_WIDTH)} ${paint.dim(`(limit ${request.limit}${offset}${filters})`)}`
+    request.filters === undefined ? '' : `, filters ${truncate(JSON.stringify(request.filters), QUERY_WIDTH)}`
+  return `${truncate(request.query, QUERY_WIDTH)} ${paint.dim(`(limit ${request.limit}${offset}${filters})`)}`
 }
 
 const LABEL = 16
 const FIGURE = 10
 
 function entry(label: string, count: number, note: string): string {
-  return `${label.padEnd(LABEL)}${figure(count).padStart(FIGURE)}${note === '' ? '' : `  ${note}`}`
+  return `${label.padEnd(LABEL)}${formatNumber(count).padStart(FIGURE)}${note === '' ? '' : `  ${note}`}`
 }
 
 function text(label: string, value: string): string {

@@ -1,15 +1,15 @@
 import { parseExactly } from '../../catalog/json.js'
 import { parseTracks } from '../../domain/answer.js'
 import type { Track } from '../../domain/outcome.js'
-import type { CallReport, ItemReport, SearchReport } from '../../store/store.js'
-import { deriveTags, type Tags } from '../../tags/derive-tags.js'
+import { deriveTags, type Tags } from '../../domain/tags.js'
+import type { CallReport, RowReport, SearchReport } from '../../store/store.js'
 import type { Paint } from './paint.js'
 import { pairs, table } from './table.js'
-import { counted, figure, figureOr, instant, short } from './words.js'
+import { figureOr, formatDateTime, formatNumber, pluralize, truncate } from './words.js'
 
 /** One row with its search, or a search alone. */
 export interface Shown {
-  readonly item: ItemReport | null
+  readonly item: RowReport | null
   readonly search: SearchReport | null
 }
 
@@ -23,14 +23,17 @@ export function renderShown({ item, search }: Shown, paint: Paint): string {
   return sections.join('\n\n')
 }
 
-function itemSection(item: ItemReport): string {
+function itemSection(item: RowReport): string {
   const rows: [string, string][] = [
-    ['batch', `${item.batch.id} (${short(item.batch.name, 60)})`],
-    ['row', item.key === null ? figure(item.position) : `${figure(item.position)}, id ${short(item.key, 100)}`],
+    ['batch', `${item.batch.id} (${truncate(item.batch.name, 60)})`],
+    [
+      'row',
+      item.key === null ? formatNumber(item.position) : `${formatNumber(item.position)}, id ${truncate(item.key, 100)}`,
+    ],
     ['status', item.status.replace('_', ' ')],
   ]
   if (item.problem !== null) rows.push(['problem', item.problem])
-  rows.push(['content', short(item.row, 500)])
+  rows.push(['content', truncate(item.row, 500)])
   return pairs(rows)
 }
 
@@ -38,20 +41,23 @@ function searchSections(search: SearchReport, withRows: boolean, paint: Paint): 
   const { request, death } = search
   const facts: [string, string][] = [
     ['search', search.ref.fingerprint],
-    ['query', short(request.query, 500)],
-    ['limit', request.offset === 0 ? String(request.limit) : `${request.limit}, offset ${figure(request.offset)}`],
+    ['query', truncate(request.query, 500)],
+    [
+      'limit',
+      request.offset === 0 ? String(request.limit) : `${request.limit}, offset ${formatNumber(request.offset)}`,
+    ],
   ]
   if (request.filters !== undefined) facts.push(['filters', JSON.stringify(request.filters)])
   facts.push(['state', search.state])
   if (death !== null) {
     const said = [death.status, death.code, death.error, death.message].filter((part) => part !== null).join(' · ')
-    facts.push(['reason', short(said, 500)], ['remedy', death.remedy], ['then', retryHint(search)])
+    facts.push(['reason', truncate(said, 500)], ['remedy', death.remedy], ['then', retryHint(search)])
     if (death.requestId !== null) facts.push(['request id', death.requestId])
   }
   const sections = [pairs(facts), callSection(search.calls)]
   const tracks = search.answer === null ? null : parseTracks(search.answer)
   if (tracks !== null) sections.push(answerSection(tracks, paint))
-  else if (search.answer !== null) sections.push(`answer, not readable\n  ${short(search.answer, 500)}`)
+  else if (search.answer !== null) sections.push(`answer, not readable\n  ${truncate(search.answer, 500)}`)
   if (withRows) sections.push(rowSection(search.items))
   return sections
 }
@@ -67,13 +73,13 @@ function callSection(calls: readonly CallReport[]): string {
   if (calls.length === 0) return 'No call has been made for it.'
   const rows = calls.map((call) => [
     String(call.attempt),
-    instant(call.sentAt),
-    call.finishedAt === null ? '-' : `${figure(call.finishedAt - call.sentAt)} ms`,
+    formatDateTime(call.sentAt),
+    call.finishedAt === null ? '-' : `${formatNumber(call.finishedAt - call.sentAt)} ms`,
     call.outcome.replaceAll('_', ' '),
     call.status === null ? '-' : String(call.status),
     call.requestId ?? '-',
     figureOr(call.creditsRemaining, '-'),
-    short(call.detail ?? '', 60),
+    truncate(call.detail ?? '', 60),
   ])
   const head = ['call', 'sent', 'took', 'outcome', 'status', 'request id', 'credits left', '']
   return table([head, ...rows], [2, 6])
@@ -85,10 +91,10 @@ function answerSection(tracks: readonly Track[], paint: Paint): string {
     const facts = [track.genre, track.bpm === null ? null : `${track.bpm} bpm`, track.key].filter(
       (fact) => fact !== null,
     )
-    return `  ${short(track.title ?? track.id, 60)}, ${short(track.artist ?? 'unknown artist', 40)} ${paint.dim(facts.join(', '))}`
+    return `  ${truncate(track.title ?? track.id, 60)}, ${truncate(track.artist ?? 'unknown artist', 40)} ${paint.dim(facts.join(', '))}`
   })
-  const more = tracks.length > TRACKS_SHOWN ? [`  … and ${figure(tracks.length - TRACKS_SHOWN)} more`] : []
-  return [tagLines(deriveTags(tracks)), '', counted(tracks.length, 'track'), ...shown, ...more].join('\n')
+  const more = tracks.length > TRACKS_SHOWN ? [`  … and ${formatNumber(tracks.length - TRACKS_SHOWN)} more`] : []
+  return [tagLines(deriveTags(tracks)), '', pluralize(tracks.length, 'track'), ...shown, ...more].join('\n')
 }
 
 function tagLines(tags: Tags): string {
@@ -110,12 +116,12 @@ function rowSection(items: SearchReport['items']): string {
   const rows = items
     .slice(0, ROWS_SHOWN)
     .map((item) => [
-      `  batch ${item.batchId} (${short(item.batchName, 40)})`,
-      `row ${figure(item.position)}`,
+      `  batch ${item.batchId} (${truncate(item.batchName, 40)})`,
+      `row ${formatNumber(item.position)}`,
       item.key ?? '',
     ])
-  const more = items.length > ROWS_SHOWN ? `\n  … and ${figure(items.length - ROWS_SHOWN)} more` : ''
-  return `${counted(items.length, 'row')} ${items.length === 1 ? 'shares' : 'share'} it\n${table(rows)}${more}`
+  const more = items.length > ROWS_SHOWN ? `\n  … and ${formatNumber(items.length - ROWS_SHOWN)} more` : ''
+  return `${pluralize(items.length, 'row')} ${items.length === 1 ? 'shares' : 'share'} it\n${table(rows)}${more}`
 }
 
 /** For `stringifyExactly`: a row goes out with the digits that it came with. */

@@ -1,8 +1,8 @@
-import type { BatchStatus, StatusReport } from '../../status/report.js'
+import type { BatchStatus, StatusReport } from '../../batches/status-report.js'
 import type { BatchReport } from '../../store/store.js'
 import type { Paint } from './paint.js'
 import { pairs, table } from './table.js'
-import { counted, creditsLeft, figure, figureOr, instant, momentAndWait, short } from './words.js'
+import { creditsLeft, figureOr, formatDateTime, formatNumber, formatTimeAndWait, pluralize, truncate } from './words.js'
 
 /** The sentence first: why it moves or does not. Then money, pace, time, and the batches. */
 export interface StatusView {
@@ -15,20 +15,23 @@ export interface StatusView {
 export function renderStatus({ report, unknown, now }: StatusView, paint: Paint): string {
   const { queue, credits, pace } = report
   const facts: [string, string][] = [
-    ['queue', `${figure(queue.waiting)} due (${figure(queue.active)} in flight, ${figure(queue.delayed)} delayed)`],
-    ['workers', figure(queue.workers)],
+    [
+      'queue',
+      `${formatNumber(queue.waiting)} due (${formatNumber(queue.active)} in flight, ${formatNumber(queue.delayed)} delayed)`,
+    ],
+    ['workers', formatNumber(queue.workers)],
     [
       'credits',
-      `${credits.remaining === null ? 'not known yet how many are left' : `${figure(credits.remaining)} left`}, ${figure(credits.spent)} spent${unknownOutcomes(credits.unknown_outcomes)}`,
+      `${credits.remaining === null ? 'not known yet how many are left' : `${formatNumber(credits.remaining)} left`}, ${formatNumber(credits.spent)} spent${unknownOutcomes(credits.unknown_outcomes)}`,
     ],
     [
       'pace',
-      `${counted(pace.calls_last_minute, 'call')} in the last minute, limit ${figureOr(pace.limit_per_minute, 'not known yet')}`,
+      `${pluralize(pace.calls_last_minute, 'call')} in the last minute, limit ${figureOr(pace.limit_per_minute, 'not known yet')}`,
     ],
   ]
-  if (report.eta !== null) facts.push(['finish', momentAndWait(Date.parse(report.eta), now)])
+  if (report.eta !== null) facts.push(['finish', formatTimeAndWait(Date.parse(report.eta), now)])
   if (queue.dead_letters > 0) {
-    facts.push(['dead letters', `${figure(queue.dead_letters)}: \`trackyard-batch dead-letters\` says why`])
+    facts.push(['dead letters', `${formatNumber(queue.dead_letters)}: \`trackyard-batch dead-letters\` says why`])
   }
   return [
     stateSentence(report, paint),
@@ -36,7 +39,7 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
     pairs(facts),
     ...unknown.map(
       (call) =>
-        `  unknown outcome: ${call.search.slice(0, 12)}  sent ${instant(call.sentAt)}  ${paint.dim(short(call.query, 60))}`,
+        `  unknown outcome: ${call.search.slice(0, 12)}  sent ${formatDateTime(call.sentAt)}  ${paint.dim(truncate(call.query, 60))}`,
     ),
     ...unnamed(credits.unknown_outcomes - unknown.length),
     '',
@@ -45,7 +48,7 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
 }
 
 function unnamed(more: number): string[] {
-  return more > 0 ? [`  … and ${figure(more)} earlier: trackyard-batch status --unknown`] : []
+  return more > 0 ? [`  … and ${formatNumber(more)} earlier: trackyard-batch status --unknown`] : []
 }
 
 /** One line, for --watch where nothing can be redrawn. */
@@ -74,7 +77,7 @@ function unknownOutcomes(count: number): string {
   if (count === 0) return ''
   return count === 1
     ? ', 1 call of unknown outcome (it may have cost a credit)'
-    : `, ${figure(count)} calls of unknown outcome (each may have cost a credit)`
+    : `, ${formatNumber(count)} calls of unknown outcome (each may have cost a credit)`
 }
 
 /** Columns that hold nothing but zeros are left out, except the ones people look for. */
@@ -86,23 +89,23 @@ function batchTable(batches: readonly BatchStatus[]): string {
   const head = ['batch', 'name', 'state', 'rows', ...counts.map((name) => name.replace('_', ' ')), 'created']
   const rows = batches.map((batch) => [
     String(batch.batch),
-    short(batch.name, 32),
+    truncate(batch.name, 32),
     batch.completed_at !== null && batch.state === 'released' ? 'done' : batch.state,
-    figure(batch.items),
-    ...counts.map((name) => figure(batch[name])),
-    instant(Date.parse(batch.created_at)).slice(0, 16),
+    formatNumber(batch.items),
+    ...counts.map((name) => formatNumber(batch[name])),
+    formatDateTime(Date.parse(batch.created_at)).slice(0, 16),
   ])
   return table([head, ...rows], [0, ...Array.from({ length: counts.length + 1 }, (_, index) => index + 3)])
 }
 
 /** "Batch 12 (night): 9,800 of 10,000 rows tagged, 150 without a match, 3 dead." */
 export function batchSentence(report: BatchReport): string {
-  const parts = [`${figure(report.tagged)} of ${counted(report.items, 'row')} tagged`]
-  if (report.noMatch > 0) parts.push(`${figure(report.noMatch)} without a match`)
-  if (report.dead > 0) parts.push(`${figure(report.dead)} dead`)
-  if (report.invalid > 0) parts.push(`${figure(report.invalid)} invalid`)
-  if (report.withheld > 0) parts.push(`${figure(report.withheld)} withheld`)
-  if (report.waiting > 0) parts.push(`${figure(report.waiting)} waiting`)
-  if (report.cancelled > 0) parts.push(`${figure(report.cancelled)} cancelled`)
-  return `Batch ${report.batch.id} (${short(report.batch.name, 60)}): ${parts.join(', ')}.`
+  const parts = [`${formatNumber(report.tagged)} of ${pluralize(report.items, 'row')} tagged`]
+  if (report.noMatch > 0) parts.push(`${formatNumber(report.noMatch)} without a match`)
+  if (report.dead > 0) parts.push(`${formatNumber(report.dead)} dead`)
+  if (report.invalid > 0) parts.push(`${formatNumber(report.invalid)} invalid`)
+  if (report.withheld > 0) parts.push(`${formatNumber(report.withheld)} withheld`)
+  if (report.waiting > 0) parts.push(`${formatNumber(report.waiting)} waiting`)
+  if (report.cancelled > 0) parts.push(`${formatNumber(report.cancelled)} cancelled`)
+  return `Batch ${report.batch.id} (${truncate(report.batch.name, 60)}): ${parts.join(', ')}.`
 }

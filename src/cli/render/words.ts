@@ -3,22 +3,22 @@
 const FIGURES = new Intl.NumberFormat('en-US')
 
 /** 12345 → "12,345" */
-export function figure(count: number): string {
+export function formatNumber(count: number): string {
   return FIGURES.format(count)
 }
 
 /** "1 row", "12,345 rows"; irregular plurals are given. */
-export function counted(count: number, one: string, many = `${one}${/(s|x|ch|sh)$/.test(one) ? 'es' : 's'}`): string {
-  return `${figure(count)} ${count === 1 ? one : many}`
+export function pluralize(count: number, one: string, many = `${one}${/(s|x|ch|sh)$/.test(one) ? 'es' : 's'}`): string {
+  return `${formatNumber(count)} ${count === 1 ? one : many}`
 }
 
 export function figureOr(count: number | null, unknown = 'unknown'): string {
-  return count === null ? unknown : figure(count)
+  return count === null ? unknown : formatNumber(count)
 }
 
 /** "1,234 credits left" */
 export function creditsLeft(credits: number | null): string {
-  return credits === null ? 'credits left: not known yet' : `${counted(credits, 'credit')} left`
+  return credits === null ? 'credits left: not known yet' : `${pluralize(credits, 'credit')} left`
 }
 
 const MINUTE_MS = 60_000
@@ -26,7 +26,7 @@ const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
 /** "under a minute", "12 min", "3 h 20 min", "2 days 4 h" */
-export function duration(ms: number): string {
+export function formatDuration(ms: number): string {
   if (ms < MINUTE_MS) return 'under a minute'
   // Rounded first, so that 59.9 minutes become an hour and not "60 min".
   const minutes = Math.round(ms / MINUTE_MS)
@@ -34,7 +34,7 @@ export function duration(ms: number): string {
   const hours = Math.floor(minutes / 60)
   if (hours < 24) return withRest(`${hours} h`, minutes % 60, 'min')
   const all = Math.round(ms / HOUR_MS)
-  return withRest(counted(Math.floor(all / 24), 'day'), all % 24, 'h')
+  return withRest(pluralize(Math.floor(all / 24), 'day'), all % 24, 'h')
 }
 
 function withRest(whole: string, rest: number, unit: string): string {
@@ -42,30 +42,30 @@ function withRest(whole: string, rest: number, unit: string): string {
 }
 
 /** Local time to the minute: "23:41" today, "2026-03-01 23:41" else. */
-export function moment(at: number, now: number): string {
+export function formatTime(at: number, now: number): string {
   const [day, time] = local(at)
   return day === local(now)[0] ? time : `${day} ${time}`
 }
 
 /** Local time to the second, always with its day. */
-export function instant(at: number): string {
+export function formatDateTime(at: number): string {
   return new Date(at).toLocaleString('sv-SE')
 }
 
 function local(at: number): [day: string, time: string] {
-  const text = instant(at)
+  const text = formatDateTime(at)
   return [text.slice(0, 10), text.slice(11, 16)]
 }
 
 /** "until 23:41, in 27 min" style: when and how long from now. */
-export function momentAndWait(at: number, now: number): string {
+export function formatTimeAndWait(at: number, now: number): string {
   return at - now > 2 * DAY_MS
-    ? `${moment(at, now)}, in about ${counted(Math.round((at - now) / DAY_MS), 'day')}`
-    : `${moment(at, now)}, in ${duration(Math.max(0, at - now))}`
+    ? `${formatTime(at, now)}, in about ${pluralize(Math.round((at - now) / DAY_MS), 'day')}`
+    : `${formatTime(at, now)}, in ${formatDuration(Math.max(0, at - now))}`
 }
 
 /** Cut to so many characters, with an ellipsis; control characters become spaces, so that no row can speak to a terminal. */
-export function short(text: string, length: number): string {
+export function truncate(text: string, length: number): string {
   const plain = text.replace(/\p{Cc}+/gu, ' ')
   const characters = [...plain]
   return characters.length <= length ? plain : `${characters.slice(0, length - 1).join('')}…`

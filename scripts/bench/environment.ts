@@ -1,0 +1,144 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { SIMULATOR_KEY } from '../../src/simulator/options.js'
+import { type ProcessFacts, watchFacts } from './process-facts.js'
+
+/**
+ * The built program as its users run it: commands and workers in processes of their own, a private Redis
+ * and a store in a temporary directory. Nothing is left behind.
+ */
+export interface RunEnvironment {
+  readonly dir: string
+  readonly dataDir: string
+  /** Runs one command to its end. @throws Error when it fails */
+  cli(args: readonly string[]): Promise<Finished>
+  /** Resolves when it takes searches. */
+  startWorker(): Promise<Service>
+  close(): Promise<void>
+}
+
+export interface Finished {
+  readonly stdout: string
+  readonly wallMs: number
+  /** Until the first byte on stdout; `wallMs` where there was none. */
+  readonly shownMs: number
+  /** Its last seen facts; null where they cannot be seen. */
+  readonly facts: ProcessFacts | null
+}
+
+export interface Service {
+  readonly pid: number
+  /** SIGTERM, and until it has ended. */
+  stop(): Promise<void>
+}
+
+export const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+const CLI = join(ROOT, 'dist/scripts/trackyard-batch.js')
+const WORKER = join(ROOT, 'dist/workers/worker.js')
+
+export async function openEnvironment(
+  apiUrl: string,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<RunEnvironment> {
+  const dir = await mkdtemp(join(tmpdir(), 'bench-'))
+  const dataDir = join(dir, 'data')
+  const env = {
+    PATH: process.env.PATH ?? '',
+    HOME: dir,
+    TZ: 'UTC',
+    TRACKYARD_API_URL: apiUrl,
+    TRACKYARD_API_KEY: SIMULATOR_KEY,
+    TRACKYARD_DATA_DIR: dataDir,
+    TRACKYARD_LOG_LEVEL: 'warn',
+    ...settings,
+  }
+  const services = new Set<Service>()
+
+  async function cli(args: readonly string[]): Promise<Finished> {
+    const startedAt = performance.now()
+    const child = spawn(process.execPath, [CLI, ...args], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const facts = watchFacts(child.pid ?? 0)
+    const [stdout, stderr] = [textOf(child.stdout), textOf(child.stderr)]
+    let shownMs: number | null = null
+    child.stdout.once('data', () => {
+      shownMs = performance.now() - startedAt
+    })
+    const [code] = (await once(child, 'close')) as [number | null]
+    const wallMs = performance.now() - startedAt
+    const seen = facts()
+    if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${stderr()}${stdout()}`)
+    return { stdout: stdout(), wallMs, shownMs: shownMs ?? wallMs, facts: seen }
+  }
+
+  async function startWorker(): Promise<Service> {
+    const child = spawn(process.execPath, [WORKER], {
+      cwd: dir,
+      env: { ...env, TRACKYARD_LOG_LEVEL: 'info' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    const ended = once(child, 'exit')
+    await saysThatItRuns(child)
+    const service: Service = {
+      pid: child.pid ?? 0,
+      async stop() {
+        services.delete(service)
+        if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+        await ended
+      },
+    }
+    services.add(service)
+    return service
+  }
+
+  return {
+    dir,
+    dataDir,
+    cli,
+    startWorker,
+    async close() {
+      await Promise.all([...services].map((service) => service.stop()))
+      await cli(['down'])
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Opens a stage, and closes it whatever happens on it. */
+export async function onStage<T>(
+  apiUrl: string,
+  settings: Readonly<Record<string, string>>,
+  work: (environment: RunEnvironment) => Promise<T>,
+): Promise<T> {
+  const environment = await openEnvironment(apiUrl, settings)
+  try {
+    return await work(environment)
+  } finally {
+    await environment.close()
+  }
+}
+
+function textOf(stream: NodeJS.ReadableStream): () => string {
+  let text = ''
+  stream.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+  })
+  return () => text
+}
+
+/** Its log goes on being read afterwards: a full pipe would stop it. */
+function saysThatItRuns(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const said: string[] = []
+    child.once('exit', (code) => reject(new Error(`a worker ended with ${code}: ${said.join('\n')}`)))
+    if (child.stderr === null) return
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      if (said.length < 100) said.push(line)
+      if (line.includes('worker started')) resolve()
+    })
+  })
+}

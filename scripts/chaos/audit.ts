@@ -1,0 +1,142 @@
+import type { CallOutcome } from '../../src/domain/outcome.js'
+import type { SearchRequest } from '../../src/domain/request.js'
+import type { SearchRef } from '../../src/domain/search-id.js'
+import type { SearchState } from '../../src/domain/states.js'
+import { openConnection } from '../../src/store/connection.js'
+import { type RefColumns, refOf } from '../../src/store/search-ref.js'
+
+/**
+ * The whole record, read with queries of its own and none of the code that keeps it, so that the chaos run and the tests can
+ * compare it with what the program believes: every search, every call, what SQLite says about the file,
+ * and every counter counted anew. Read-only, in one consistent look; for records that fit into memory.
+ */
+export interface Audit {
+  /** What `integrity_check` and `foreign_key_check` found; empty when the file is sound. */
+  readonly damage: readonly string[]
+  /** Counters that do not say what counting says, and answers that stand with the wrong state. */
+  readonly miscounts: readonly string[]
+  readonly searches: readonly AuditedSearch[]
+  /** In the order in which they were sent. */
+  readonly calls: readonly AuditedCall[]
+}
+
+export interface AuditedSearch {
+  readonly ref: SearchRef
+  readonly query: string
+  readonly state: SearchState
+  readonly hasAnswer: boolean
+  readonly discarded: boolean
+}
+
+export interface AuditedCall {
+  readonly id: number
+  readonly query: string
+  readonly round: number
+  readonly sentAt: number
+  /** Null while open, and where the end was never heard. */
+  readonly finishedAt: number | null
+  readonly outcome: CallOutcome
+  readonly detail: string | null
+}
+
+/** @throws what SQLite throws, for a file that is missing or no database */
+export function auditStore(path: string): Audit {
+  const { connection } = openConnection(path, 'read')
+  try {
+    return connection.read(() => ({
+      damage: [
+        ...connection
+          .all<{ integrity_check: string }>('pragma integrity_check')
+          .map((row) => row.integrity_check)
+          .filter((line) => line !== 'ok'),
+        ...connection.all<{ table: string; parent: string }>('pragma foreign_key_check').map((row) => {
+          return `a row of ${row.table} points at nothing in ${row.parent}`
+        }),
+      ],
+      miscounts: MISCOUNTS.flatMap((text) => connection.all<Miscount>(text)).map(
+        ({ what, kept, counted }) => `${what}: kept as ${kept}, counted ${counted}`,
+      ),
+      searches: connection.all<SearchRow>(SEARCHES).map((row) => ({
+        ref: refOf(row),
+        query: queryOf(row.request),
+        state: row.state,
+        hasAnswer: row.has_answer === 1,
+        discarded: row.discarded === 1,
+      })),
+      calls: connection.all<CallRow>(CALLS).map(({ request, sent_at, finished_at, ...call }) => ({
+        ...call,
+        query: queryOf(request),
+        sentAt: sent_at,
+        finishedAt: finished_at,
+      })),
+    }))
+  } finally {
+    connection.close()
+  }
+}
+
+interface Miscount {
+  readonly what: string
+  readonly kept: number
+  readonly counted: number
+}
+
+interface SearchRow extends RefColumns {
+  readonly request: string
+  readonly state: SearchState
+  readonly has_answer: number
+  readonly discarded: number
+}
+
+interface CallRow {
+  readonly id: number
+  readonly request: string
+  readonly round: number
+  readonly sent_at: number
+  readonly finished_at: number | null
+  readonly outcome: CallOutcome
+  readonly detail: string | null
+}
+
+function queryOf(request: string): string {
+  return (JSON.parse(request) as SearchRequest).query
+}
+
+const SEARCHES = `select fingerprint, generation, round, request, state, discarded,
+    exists (select 1 from answer where answer.search_id = search.id) as has_answer
+  from search order by id`
+
+const CALLS = `select call.id, search.request, call.round, call.sent_at, call.finished_at, call.outcome, call.detail
+  from call join search on search.id = call.search_id order by call.sent_at, call.id`
+
+const ITEMS_WITH =
+  'from item join search on search.id = item.search_id where item.batch_id = batch.id and item.problem is null and'
+
+/** One query each: what is kept beside what is counted, where the two differ. */
+const MISCOUNTS: readonly string[] = [
+  counter('items', 'from item where item.batch_id = batch.id'),
+  counter('invalid', 'from item where item.batch_id = batch.id and item.problem is not null'),
+  counter('tagged', `${ITEMS_WITH} search.state = 'answered' and search.tracks > 0`),
+  counter('no_match', `${ITEMS_WITH} search.state = 'answered' and search.tracks = 0`),
+  counter('dead', `${ITEMS_WITH} search.state = 'dead'`),
+  counter(
+    'pending',
+    `from want join search on search.id = want.search_id
+     where want.batch_id = batch.id and search.state in ('waiting', 'queued')`,
+  ),
+  counter(
+    'charged',
+    `from call where call.batch_id = batch.id and call.outcome in ('sent', 'unknown', 'answered', 'unreadable')`,
+  ),
+  `select 'calls ' || outcome as what, calls as kept,
+     (select count(*) from call where call.outcome = call_count.outcome) as counted
+   from call_count where kept <> counted`,
+  `select 'answers of ' || hex(fingerprint) || ' (' || state || ')' as what, state = 'answered' as kept,
+     exists (select 1 from answer where answer.search_id = search.id) as counted
+   from search where kept <> counted`,
+]
+
+function counter(column: string, counting: string): string {
+  return `select 'batch ' || id || ' ' || '${column}' as what, ${column} as kept, (select count(*) ${counting}) as counted
+    from batch where dropping = 0 and kept <> counted`
+}

@@ -1,0 +1,129 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { SIMULATOR_KEY } from '../../src/simulator/options.js'
+import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
+import { REFUSED_WORD } from './batches.js'
+
+/** Where a run takes place: a folder of its own, the simulator as API and witness, the built commands, and short times. */
+export interface RunEnvironment {
+  readonly dir: string
+  readonly dataDir: string
+  readonly storePath: string
+  readonly simulator: Simulator
+  readonly env: Readonly<Record<string, string>>
+  /** Runs one command of the built program to its end, or kills it after a minute. */
+  command(args: readonly string[]): Promise<Finished>
+  /** Kills every command that still runs, stops the private Redis, ends the simulator. The workers must be gone. */
+  close(): Promise<void>
+  /** Removes the folder. */
+  forget(): Promise<void>
+}
+
+export interface Finished {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export const CONCURRENCY = 6
+export const REQUEST_TIMEOUT_MS = 1000
+/** The lock must outlast the timeout by two seconds. */
+const LOCK_MS = 3100
+/** Each worker has a key of its own to the one account, so that the server's log says who called. */
+const KEYS = 50_000
+export const keyOf = (worker: number): string => `${SIMULATOR_KEY}-${worker}`
+/** From the name of a key in the server's log, where they are counted from 1. */
+export const workerOf = (keyId: string): number => Number(keyId.replace('key-', ''))
+export const PLENTY_OF_CREDITS = 1_000_000
+const COMMAND_TIMEOUT_MS = 60_000
+const CLI = fileURLToPath(new URL('../trackyard-batch.js', import.meta.url))
+
+export async function openEnvironment(seed: number): Promise<RunEnvironment> {
+  const dir = await mkdtemp(join(tmpdir(), 'chaos-'))
+  const dataDir = join(dir, 'data')
+  const simulator = await startSimulator({
+    seed,
+    tier: 'pro',
+    perMinute: null,
+    keys: [...Array.from({ length: KEYS }, (_, index) => keyOf(index + 1)), SIMULATOR_KEY],
+    credits: PLENTY_OF_CREDITS,
+    latencyMs: [50, 800],
+    // The worst reading of the API's silence: what hangs or is cut off cost a credit, too.
+    chargeRule: 'once started',
+    tracksPerAnswer: 3,
+    faults: [{ id: 'refused', match: REFUSED_WORD, does: { status: 400 } }],
+  })
+  const env = {
+    PATH: process.env.PATH ?? '',
+    HOME: dir,
+    TZ: 'UTC',
+    TRACKYARD_API_URL: simulator.url,
+    TRACKYARD_API_KEY: SIMULATOR_KEY,
+    TRACKYARD_DATA_DIR: dataDir,
+    TRACKYARD_CONCURRENCY: String(CONCURRENCY),
+    TRACKYARD_RATE_LIMIT: '2400',
+    TRACKYARD_REQUEST_TIMEOUT_MS: String(REQUEST_TIMEOUT_MS),
+    TRACKYARD_MAX_ATTEMPTS: '4',
+    TRACKYARD_BACKOFF_BASE_MS: '100',
+    TRACKYARD_BACKOFF_MAX_MS: '1000',
+    TRACKYARD_CREDIT_CHECK_MS: '500',
+    TRACKYARD_LOCK_DURATION_MS: String(LOCK_MS),
+    TRACKYARD_STALLED_INTERVAL_MS: '1000',
+    TRACKYARD_SHUTDOWN_GRACE_MS: '3000',
+  }
+  const commands = new Set<ChildProcess>()
+  let closing = false
+
+  async function command(args: readonly string[]): Promise<Finished> {
+    return closing ? { code: null, stdout: '', stderr: '' } : finished(args)
+  }
+
+  function finished(args: readonly string[]): Promise<Finished> {
+    // A group of its own: Ctrl-C reaches this process, which ends what it started.
+    const child = spawn(process.execPath, [CLI, ...args], {
+      cwd: dir,
+      env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: COMMAND_TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+    })
+    commands.add(child)
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    return new Promise((resolve) => {
+      child.once('close', (code) => {
+        commands.delete(child)
+        resolve({ code, stdout, stderr })
+      })
+    })
+  }
+
+  return {
+    dir,
+    dataDir,
+    storePath: join(dataDir, 'trackyard.db'),
+    simulator,
+    env,
+    command,
+    async close() {
+      closing = true
+      // A submit that is cut off here must not start Redis again behind our back.
+      for (const child of commands) child.kill('SIGKILL')
+      while (commands.size > 0) await sleep(20)
+      await finished(['down'])
+      await simulator.close()
+    },
+    forget: () => rm(dir, { recursive: true, force: true, maxRetries: 3 }),
+  }
+}

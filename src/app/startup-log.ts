@@ -1,0 +1,54 @@
+import type { Settings } from '../config/settings.js'
+import type { Refreshed } from '../control/account.js'
+import { allowedPerMinute } from '../control/rate-limit.js'
+import type { Logger } from '../domain/logger.js'
+import { isLoopback } from '../domain/loopback.js'
+import type { SearchQueue } from '../queue/search-queue.js'
+import type { Store } from '../store/store.js'
+import { version } from './version.js'
+
+/** What a worker says when it starts: what it works with, and what a person should mend. */
+export async function logStartup(parts: {
+  readonly settings: Settings
+  readonly log: Logger
+  readonly store: Store
+  readonly queue: SearchQueue
+  readonly account: Refreshed
+}): Promise<void> {
+  const { settings, log, store, queue, account } = parts
+  const known = await store.account.get()
+  const counts = await queue.searches.counts()
+  log.info(
+    {
+      version: version(),
+      api: settings.apiUrl,
+      proxy: settings.proxy?.host ?? null,
+      tier: known.tier,
+      limitPerMinute: await allowedPerMinute(store, settings.rateLimit),
+      limitPerDay: known.limitPerDay,
+      creditsLeft: known.creditsRemaining,
+      concurrency: settings.concurrency,
+      queued: counts.waiting + counts.delayed,
+      store: store.path,
+      redis: queue.registry.describe(),
+    },
+    'worker started',
+  )
+  if (account.kind === 'unauthorized') {
+    log.warn(
+      {},
+      'the API does not accept this key (GET /me answered 401): check TRACKYARD_API_KEY; searches would be refused',
+    )
+  }
+  if (account.kind === 'failed')
+    log.warn({ reason: account.reason }, 'GET /me could not be asked; going by what was last known')
+  const { proxy } = settings
+  if (proxy !== null && isLoopback(new URL(settings.apiUrl).hostname)) {
+    log.warn(
+      { proxy: proxy.host },
+      `the API on this machine is called through the proxy of ${proxy.name}; to call it directly, add its host to NO_PROXY`,
+    )
+  }
+  for (const warning of await queue.registry.warnings()) log.warn({}, warning)
+  for (const row of await store.pauses.list()) log.warn({ cause: row.cause, detail: row.detail }, 'the queue is paused')
+}

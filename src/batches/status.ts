@@ -1,0 +1,167 @@
+import type { Settings } from '../config/settings.js'
+import type { WriteFailure } from '../domain/write-failure.js'
+import type { SearchQueue } from '../queue/search-queue.js'
+import type { BatchReport, Store } from '../store/store.js'
+import { isRateLimitedRepeatedly, statusMessage } from './status-message.js'
+import type { BatchStatus, StatusReport } from './status-report.js'
+
+/** Puts the record and the delivery side by side: what is done, what is due, why it moves or does not. */
+export interface StatusParts {
+  readonly store: Pick<Store, 'reports' | 'pauses' | 'account'>
+  /** Null: Redis cannot be reached or was not started; the record is reported all the same. */
+  readonly queue: Pick<SearchQueue, 'searches' | 'throttle' | 'registry'> | null
+  /** Why it cannot be reached, one sentence. Default null: it simply does not run. */
+  readonly silence?: string | null
+  readonly now: () => number
+  /** The operator's limit, else what the account says; and how long an empty account is watched. */
+  readonly settings: Pick<Settings, 'rateLimit' | 'autoResumeHours'>
+}
+
+const HOUR_MS = 60 * 60 * 1000
+
+/** @param which one batch, or the latest, none that is unfinished left out for one that is done. */
+export async function status(
+  parts: StatusParts,
+  which: { readonly batchId?: number; readonly limit: number } = { limit: 20 },
+): Promise<StatusReport> {
+  const now = parts.now()
+  const [batches, totals, pauses, watch, probing, account] = await Promise.all([
+    parts.store.reports.batches(which),
+    parts.store.reports.totals(now),
+    parts.store.pauses.list(),
+    parts.store.pauses.watch(),
+    parts.store.pauses.probing(),
+    parts.store.account.get(),
+  ])
+  const delivery = await readDelivery(parts.queue)
+  const { rateLimit, autoResumeHours } = parts.settings
+  const limit = paceOf(rateLimit === 'auto' ? account.limitPerMinute : rateLimit, delivery)
+  const explained = statusMessage({
+    pauses,
+    watch,
+    autoResumeMs: autoResumeHours * HOUR_MS,
+    probing,
+    workers: delivery.workers,
+    troubles: delivery.troubles,
+    rateLimitedUntil: delivery.rateLimitedUntil ?? (await parts.store.pauses.rateLimitedUntil(now)),
+    heldBecause: await parts.store.pauses.holdDetail(now),
+    outOfToday: account.remainingToday === 0,
+    due: totals.due,
+    active: delivery.active,
+    delayed: delivery.delayed,
+    nextAttemptAt: delivery.delays?.first ?? null,
+    silence: parts.silence ?? null,
+    limitPerMinute: limit,
+    callsLastMinute: totals.callsLastMinute,
+    rateLimitedCalls: totals.rateLimitedCalls,
+    refused: totals.refused,
+    creditsRemaining: account.creditsRemaining,
+    withheld: batches.reduce((sum, report) => sum + report.withheld, 0),
+    now,
+  })
+  return {
+    queue: {
+      state: explained.state,
+      reason: explained.reason,
+      until: isoOrNull(explained.until),
+      causes: pauses.map((pause) => pause.cause),
+      probing,
+      waiting: totals.due,
+      active: delivery.active,
+      delayed: delivery.delayed,
+      dead_letters: totals.deadLetters,
+      workers: delivery.workers,
+      stuck_workers: delivery.troubles.length,
+    },
+    credits: { remaining: account.creditsRemaining, spent: totals.spent, unknown_outcomes: totals.unknownOutcomes },
+    pace: { limit_per_minute: limit, calls_last_minute: totals.callsLastMinute },
+    eta: isoOrNull(
+      finishAt({
+        // A hold without an end is that of workers that cannot write to the store.
+        moves: explained.state === 'running' || (explained.until !== null && !isRateLimitedRepeatedly(totals)),
+        until: explained.until,
+        due: totals.due,
+        lastAttemptAt: delivery.delays?.last ?? null,
+        perMinute: limit,
+        now,
+      }),
+    ),
+    batches: batches.map(batchStatus),
+  }
+}
+
+interface Delivery {
+  readonly active: number
+  readonly delayed: number
+  readonly delays: { readonly first: number; readonly last: number } | null
+  readonly workers: number
+  readonly troubles: readonly WriteFailure[]
+  readonly rateLimitedUntil: number | null
+  /** Calls a minute as set in Redis. */
+  readonly pace: number | null
+}
+
+async function readDelivery(queue: StatusParts['queue']): Promise<Delivery> {
+  if (queue === null)
+    return { active: 0, delayed: 0, delays: null, workers: 0, troubles: [], rateLimitedUntil: null, pace: null }
+  const [counts, delays, workers, troubles, rateLimitedUntil, pace] = await Promise.all([
+    queue.searches.counts(),
+    queue.searches.delays(),
+    queue.registry.workers(),
+    queue.registry.writeFailures(),
+    queue.throttle.rateLimitedUntil(),
+    queue.throttle.rate(),
+  ])
+  return {
+    active: counts.active,
+    delayed: counts.delayed,
+    delays,
+    workers,
+    troubles,
+    rateLimitedUntil,
+    pace: pace?.callsPerMinute ?? null,
+  }
+}
+
+/** What the fleet keeps to: the limit, or less where workers leave other programs on the same key their share. */
+function paceOf(limit: number | null, { pace, workers }: Pick<Delivery, 'pace' | 'workers'>): number | null {
+  if (pace === null || workers === 0) return limit
+  return limit === null ? pace : Math.min(limit, pace)
+}
+
+/** At the allowed pace, from the end of a hold on, and not before the last delayed search; null when nothing is due, or nothing moves. */
+function finishAt(work: {
+  readonly moves: boolean
+  readonly until: number | null
+  readonly due: number
+  /** When the last of those that wait for another attempt is due. */
+  readonly lastAttemptAt: number | null
+  readonly perMinute: number | null
+  readonly now: number
+}): number | null {
+  if (!work.moves || work.due === 0 || work.perMinute === null || work.perMinute <= 0) return null
+  return Math.max((work.until ?? work.now) + (work.due / work.perMinute) * 60_000, work.lastAttemptAt ?? 0)
+}
+
+function batchStatus(report: BatchReport): BatchStatus {
+  const { batch } = report
+  return {
+    batch: batch.id,
+    name: batch.name,
+    state: batch.state,
+    items: report.items,
+    tagged: report.tagged,
+    no_match: report.noMatch,
+    waiting: report.waiting,
+    withheld: report.withheld,
+    dead: report.dead,
+    invalid: report.invalid,
+    cancelled: report.cancelled,
+    created_at: new Date(batch.createdAt).toISOString(),
+    completed_at: isoOrNull(batch.completedAt),
+  }
+}
+
+function isoOrNull(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString()
+}

@@ -1,0 +1,145 @@
+import { RefusedError, UsageError } from '../domain/errors.js'
+import type { LoadedRow } from '../domain/loaded-row.js'
+import type { Logger } from '../domain/logger.js'
+import type { NewBatch, Plan, Store } from '../store/store.js'
+import { dropAbandoned, HEARTBEAT_MS } from './abandoned.js'
+import { type Caps, checkCaps, checkName, checkPriority, wholeAge } from './options.js'
+
+/**
+ * A catalog becomes a batch. While it loads, and while the plan waits for an answer, nothing is spent:
+ * the batch is *loading*, and interrupted here it is dropped. Released, its searches are due.
+ * Killed while loading, it stays behind: see abandoned.ts.
+ */
+export interface SubmitParts {
+  readonly store: Pick<Store, 'batches'>
+  readonly log: Logger
+  readonly now: () => number
+}
+
+const CHUNK = 10_000
+/** A row may be long: what is held of rows at once, in characters. */
+const CHUNK_CHARACTERS = 4 * 1024 * 1024
+
+/** A batch that is loaded and planned, and neither released nor dropped yet. */
+export interface LoadedBatch {
+  readonly id: number
+  readonly plan: Plan
+  /** Its searches become due. */
+  release(caps: Caps): Promise<void>
+  /** Forgets it; nothing was spent. Harmless after a release. */
+  drop(): Promise<void>
+}
+
+/**
+ * Streams the rows into the store; memory does not grow with the catalog.
+ * @param progress called with the rows so far
+ * @throws UsageError for an order that cannot work, or when no row can be searched; whatever `rows` throws. The batch is
+ * dropped then.
+ */
+export async function load(
+  parts: SubmitParts,
+  batch: Omit<NewBatch, 'createdAt'>,
+  rows: AsyncIterable<LoadedRow>,
+  options: { readonly signal?: AbortSignal; readonly progress?: (rows: number) => void } = {},
+): Promise<LoadedBatch> {
+  const { batches } = parts.store
+  checkPriority(batch.priority)
+  const name = checkName(batch.name)
+  const maxAgeMs = wholeAge(batch.maxAgeMs)
+  await dropAbandoned(parts)
+  const id = await batches.create({ ...batch, name, maxAgeMs, createdAt: parts.now() })
+  const beat = keepBeating(parts, id)
+  let released = false
+  const drop = async (): Promise<void> => {
+    await beat.stop()
+    if (!released) await batches.drop(id)
+  }
+  try {
+    const loaded = await addAll(parts, id, rows, options)
+    if (loaded === 0) throw new UsageError('There is not one row in this catalog: nothing to submit.')
+    const plan = await batches.plan(id, parts.now())
+    if (plan.accepted === 0) throw noRowCanBeSearched(plan)
+    return {
+      id,
+      plan,
+      drop,
+      async release(caps) {
+        checkCaps(caps)
+        await beat.stop()
+        released = await batches.release(id, caps, parts.now())
+        if (!released)
+          throw new RefusedError(`Batch ${id} was dropped or cancelled meanwhile: submit it again. Nothing was spent.`)
+        parts.log.info(
+          { batch: id, name: batch.name, ...caps, rows: plan.rows, searches: plan.searches },
+          'batch released',
+        )
+      },
+    }
+  } catch (error) {
+    await drop()
+    throw error
+  }
+}
+
+const LONGEST_REASON = 200
+
+function noRowCanBeSearched({ rows, invalidReasons }: Plan): UsageError {
+  const reasons = invalidReasons.map((reason) =>
+    reason.length <= LONGEST_REASON ? reason : `${reason.slice(0, LONGEST_REASON - 1)}…`,
+  )
+  const more = rows - reasons.length
+  if (more > 0) reasons.push(`… and ${more} more`)
+  return new UsageError(
+    [
+      `No row can be searched: ${rows === 1 ? 'the only row is' : `all ${rows} rows are`} invalid.`,
+      ...reasons.map((reason) => `  ${reason}`),
+      'The batch was dropped, nothing was spent. Correct the query template or the catalog, then submit it again.',
+    ].join('\n'),
+  )
+}
+
+async function addAll(
+  parts: SubmitParts,
+  id: number,
+  rows: AsyncIterable<LoadedRow>,
+  options: { readonly signal?: AbortSignal; readonly progress?: (rows: number) => void },
+): Promise<number> {
+  let chunk: LoadedRow[] = []
+  let characters = 0
+  let loaded = 0
+  const flush = async (): Promise<void> => {
+    options.signal?.throwIfAborted()
+    await parts.store.batches.addRows(id, chunk, parts.now())
+    loaded += chunk.length
+    chunk = []
+    characters = 0
+    options.progress?.(loaded)
+  }
+  for await (const row of rows) {
+    chunk.push(row)
+    characters += row.row.length
+    if (chunk.length === CHUNK || characters >= CHUNK_CHARACTERS) await flush()
+  }
+  if (chunk.length > 0) await flush()
+  return loaded
+}
+
+/** Says every few seconds that this loader lives, so that nobody takes its batch for an abandoned one. */
+function keepBeating(parts: SubmitParts, id: number): { stop(): Promise<void> } {
+  let last: Promise<void> = Promise.resolve()
+  const timer = setInterval(() => {
+    last = parts.store.batches.heartbeat(id, parts.now()).catch((error: unknown) => {
+      parts.log.warn(
+        { err: error, batch: id, repeats: 'batch.not-kept-alive' },
+        'the loading batch could not be kept alive',
+      )
+    })
+  }, HEARTBEAT_MS)
+  timer.unref()
+  return {
+    async stop() {
+      clearInterval(timer)
+      await last
+    },
+  }
+}

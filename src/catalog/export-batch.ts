@@ -1,0 +1,99 @@
+import type { Writable } from 'node:stream'
+import { ROW_STATUSES, type RowStatus } from '../domain/states.js'
+import type { Batch, ExportRow } from '../store/store.js'
+import { csvWriter } from './csv-lines.js'
+import { openTarget } from './export-target.js'
+import { exportedRow } from './exported-row.js'
+import { jsonlWriter } from './jsonl-lines.js'
+
+/**
+ * The morning's file: every row of the batch, in input order, with its status and its tags. Rows are
+ * taken from the record as they come, written a few hundred at a time, and each write is waited for,
+ * so memory stays flat however slow the disk or the pipe. Each becomes text at once: an answer that is read
+ * in full is two hundred objects, and holding on to them costs more than reading them.
+ */
+export interface ExportOrder {
+  /** In input order. */
+  readonly rows: AsyncIterable<ExportRow>
+  readonly batch: Pick<
+    Batch,
+    'name' | 'catalogPath' | 'format' | 'delimiter' | 'byteOrderMark' | 'quoting' | 'preamble' | 'columns'
+  >
+  readonly format: 'csv' | 'jsonl'
+  /** For CSV: no cell runs as a formula, the user's own included. */
+  readonly spreadsheetSafe?: boolean | undefined
+  /** A path, or a stream that somebody else closes (standard output). */
+  readonly out: string | Writable
+  /** Stops it: nothing is left behind and the signal's reason is thrown. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ExportResult {
+  readonly rows: number
+  readonly byStatus: Readonly<Record<RowStatus, number>>
+  /** Null when it went to a stream. */
+  readonly path: string | null
+}
+
+const ROWS_PER_WRITE = 256
+/** A row may be long. */
+const CHARACTERS_PER_WRITE = 1024 * 1024
+
+/** @throws UsageError where the file cannot be written; the signal's reason when it was stopped */
+export async function exportBatch({
+  rows,
+  batch,
+  format,
+  spreadsheetSafe,
+  out,
+  signal,
+}: ExportOrder): Promise<ExportResult> {
+  signal?.throwIfAborted()
+  const writer = format === 'csv' ? csvWriter(batch, { spreadsheetSafe: spreadsheetSafe === true }) : jsonlWriter(batch)
+  const target = await openTarget(out, batch.catalogPath, signal)
+  const byStatus = Object.fromEntries(ROW_STATUSES.map((status) => [status, 0])) as Record<RowStatus, number>
+  let count = 0
+  let lines: string[] = []
+  let characters = 0
+  const flush = async () => {
+    const text = lines.join('')
+    lines = []
+    characters = 0
+    if (text !== '') await untilAborted(() => target.write(text), signal)
+  }
+  try {
+    if (writer.header !== '') await untilAborted(() => target.write(writer.header), signal)
+    for await (const row of rows) {
+      signal?.throwIfAborted()
+      const text = writer.lines([exportedRow(row)])
+      lines.push(text)
+      characters += text.length
+      byStatus[row.status]++
+      count++
+      if (lines.length === ROWS_PER_WRITE || characters >= CHARACTERS_PER_WRITE) await flush()
+    }
+    await flush()
+    signal?.throwIfAborted()
+    await target.finish()
+  } catch (error) {
+    await target.abandon()
+    throw error
+  }
+  return { rows: count, byStatus, path: target.path }
+}
+
+/** A pipe that nobody reads may never take the text: the signal ends the wait. */
+async function untilAborted(work: () => Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return work()
+  signal.throwIfAborted()
+  let onAbort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    await Promise.race([work(), aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

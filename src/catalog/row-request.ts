@@ -1,0 +1,218 @@
+import { UsageError } from '../domain/errors.js'
+import type { Filters } from '../domain/request.js'
+import type { Catalog, RawRow } from './catalog.js'
+import { foldName, requireCsvColumn } from './column-names.js'
+import { isPlaceholder } from './doubts.js'
+import { filterProblem, found, isFilters, limitProblem, offsetProblem, withPlainNumbers } from './filters.js'
+import { ExactNumber } from './json.js'
+import { plainText, unprintable } from './plain-text.js'
+import { parseTemplate, type Template } from './template.js'
+
+/**
+ * What one row asks. Either a template is filled with the row's values, or the row brings its own
+ * `query`; a JSONL row without a template may bring `limit`, `offset` and `filters` too. A template
+ * whose columns are all empty in a row asks nothing: the words around them alone are not a question
+ * about that row.
+ */
+export type RowRequest =
+  | { readonly query: string; readonly limit?: number; readonly offset?: number; readonly filters?: Filters }
+  | { readonly problem: string }
+
+export interface RowRequestReader {
+  /** The columns that it reads. */
+  readonly names: readonly string[]
+  ask(row: RawRow): RowRequest
+  /** Columns of the query whose whole value means "no value", such as NULL. */
+  placeholders(row: RawRow): readonly Placeholder[]
+}
+
+export interface Placeholder {
+  readonly column: string
+  readonly value: string
+}
+
+/** What the command asks of every row. */
+export interface Common {
+  readonly limit?: number | undefined
+  readonly filters?: Filters | undefined
+}
+
+/** @throws UsageError when the template does not fit, or there is none and no `query` either */
+export function rowRequestReader(catalog: Catalog, template: string | null, common: Common): RowRequestReader {
+  const { names } = catalog
+  const rest = {
+    ...(common.limit !== undefined && { limit: common.limit }),
+    ...(common.filters !== undefined && { filters: common.filters }),
+  }
+  const isComplete = catalog.format === 'csv'
+  if (template === null && isComplete) {
+    if (!names.includes('query')) throw noQueryColumn(catalog)
+    requireCsvColumn('query', names, 'A query for each row')
+  }
+  const parsed = template === null ? { texts: ['', ''], names: ['query'] } : parseTemplate(template, names, isComplete)
+  const indexes = parsed.names.map((name) => names.indexOf(name))
+  const ask = (row: RawRow): RowRequest => {
+    if (row.problem !== undefined) return { problem: row.problem }
+    switch (row.kind) {
+      case 'broken':
+        return { problem: row.problem }
+      case 'cells': {
+        const { cells } = row
+        const problem = cellsProblem(cells, catalog)
+        if (problem !== null) return { problem }
+        const filled = fill(
+          parsed,
+          indexes.map((index) => cells[index] ?? ''),
+        )
+        return typeof filled === 'string' ? { query: filled, ...rest } : filled
+      }
+      case 'object': {
+        if (template === null) return ownQuestion(row.value, rest)
+        const filled = fillFrom(parsed, row.value)
+        return typeof filled === 'string' ? { query: filled, ...rest } : filled
+      }
+      default:
+        return row satisfies never
+    }
+  }
+  const placeholders = (row: RawRow): readonly Placeholder[] => {
+    if (row.kind === 'broken') return NO_PLACEHOLDERS
+    let found: Placeholder[] | null = null
+    for (const [n, column] of parsed.names.entries()) {
+      const given = row.kind === 'cells' ? row.cells[indexes[n] ?? -1] : row.value[column]
+      if (typeof given !== 'string' || !isPlaceholder(plainText(given))) continue
+      found ??= []
+      found.push({ column, value: plainText(given) })
+    }
+    return found ?? NO_PLACEHOLDERS
+  }
+  return { names: template === null && !isComplete ? OWN_KEYS : parsed.names, ask, placeholders }
+}
+
+const NO_PLACEHOLDERS: readonly Placeholder[] = []
+
+const OWN_KEYS = ['query', 'limit', 'offset', 'filters']
+
+/** Whether there is anything to see in it: zero-width characters alone ask nothing. */
+export function hasInk(text: string): boolean {
+  return /[^\s\p{Z}\p{Cf}\p{Default_Ignorable_Code_Point}]/u.test(text)
+}
+
+/** A template is missing, and neither does the catalog bring queries of its own. */
+export function noQueryColumn(catalog: Catalog): UsageError {
+  const example = catalog.names.find((name) => /title|name|description|mood/i.test(name)) ?? catalog.names[0] ?? 'title'
+  return new UsageError(
+    `${catalog.name}: expected --query with a template, since the catalog has no column "query". ` +
+      `For example: --query "{${example}} music". The columns are: ${catalog.names.slice(0, 30).join(', ')}.`,
+  )
+}
+
+function fill(template: Template, values: readonly string[]): string | { problem: string } {
+  let query = template.texts[0] ?? ''
+  let hasValue = false
+  let next = 1
+  for (const value of values) {
+    const text = plainText(value)
+    hasValue ||= hasInk(text)
+    query += text + (template.texts[next++] ?? '')
+  }
+  if (unprintable(query) !== null) return unprintableIn(template, values)
+  return hasValue
+    ? query
+    : { problem: `expected text in ${template.names.map((name) => `{${name}}`).join(' or ')}, found none` }
+}
+
+function unprintableIn(template: Template, values: readonly string[]): { problem: string } {
+  for (const [index, name] of template.names.entries()) {
+    const bad = unprintable(plainText(values[index] ?? ''))
+    if (bad !== null) return { problem: `expected plain text in {${name}}, found ${bad}` }
+  }
+  return { problem: `expected plain text in the query template, found ${unprintable(template.texts.join(' '))}` }
+}
+
+function fillFrom(template: Template, row: Readonly<Record<string, unknown>>): string | { problem: string } {
+  const values: string[] = []
+  for (const name of template.names) {
+    const text = textOf(Object.hasOwn(row, name) ? row[name] : null)
+    if (text === null)
+      return { problem: `expected text, a number or a list of these in {${name}}, found ${found(row[name])}` }
+    values.push(text)
+  }
+  return fill(template, values)
+}
+
+/** Null for what does not read as text: an object, or a list that holds one. Numbers are their digits as written. */
+function textOf(value: unknown): string | null {
+  switch (typeof value) {
+    case 'string':
+      return value
+    case 'number':
+    case 'boolean':
+      return String(value)
+    default: {
+      if (value === null || value === undefined) return ''
+      if (!Array.isArray(value)) return scalarText(value)
+      const texts = value.map((entry) => (Array.isArray(entry) ? null : textOf(entry)))
+      return texts.includes(null) ? null : texts.join(', ')
+    }
+  }
+}
+
+/** Source: MongoDB Extended JSON v2; each is a scalar in an object of one key. */
+const EXTENDED = ['$oid', '$uuid', '$symbol', '$numberInt', '$numberLong', '$numberDouble', '$numberDecimal', '$date']
+
+/** The text of a text or a number, also of one that MongoDB has wrapped (`{"$oid": "64b0"}`); null for anything else. */
+export function scalarText(value: unknown): string | null {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number') return String(value)
+  if (value instanceof ExactNumber) return value.text
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
+  const [entry, ...others] = Object.entries(value)
+  return entry !== undefined && others.length === 0 && EXTENDED.includes(entry[0]) ? scalarText(entry[1]) : null
+}
+
+function ownQuestion(row: Readonly<Record<string, unknown>>, rest: Common): RowRequest {
+  const { query } = row
+  const [limit, offset, filters] = [row.limit, row.offset, row.filters].map((value) => withPlainNumbers(value))
+  if (typeof query !== 'string') return { problem: `expected query to be a text, found ${found(query)}` }
+  const problem =
+    (given(limit) ? limitProblem(limit) : null) ??
+    (given(offset) ? offsetProblem(offset) : null) ??
+    (given(filters) ? filterProblem(filters) : null)
+  if (problem !== null) return { problem }
+  const merged = isFilters(filters) ? { ...rest.filters, ...filters } : rest.filters
+  const together = merged === undefined ? null : filterProblem(merged)
+  if (together !== null) return { problem: together }
+  const ownLimit = typeof limit === 'number' ? limit : rest.limit
+  const text = plainText(query)
+  const bad = unprintable(text)
+  if (bad !== null) return { problem: `expected plain text in query, found ${bad}` }
+  return {
+    query: text,
+    ...(ownLimit !== undefined && { limit: ownLimit }),
+    ...(typeof offset === 'number' && { offset }),
+    ...(merged !== undefined && { filters: merged }),
+  }
+}
+
+function given(value: unknown): boolean {
+  return value !== undefined && value !== null
+}
+
+/** Missing cells at the end are empty ones, and empty ones too many are none: spreadsheets write both. */
+function cellsProblem(cells: readonly string[], { columns, names }: Catalog): string | null {
+  if (cells.length > names.length && cells.slice(names.length).some((cell) => cell.trim() !== '')) {
+    return `expected ${names.length} cells, found ${cells.length}`
+  }
+  // A file that was put together from several has their headers in it.
+  const isHeader =
+    cells.length >= names.length &&
+    names.every((name, index) => {
+      const cell = cells[index] ?? ''
+      return cell === columns[index] || (cell.length < name.length + LONGEST_PADDING && foldName(cell) === name)
+    })
+  return isHeader ? 'expected a row, found the header again' : null
+}
+
+/** White space and invisible characters around a name. */
+const LONGEST_PADDING = 8

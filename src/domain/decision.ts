@@ -1,0 +1,229 @@
+import { type BackoffRule, backoffMs, DEFAULT_RATE_LIMIT_WAIT_MS, serverWaitMs } from './backoff.js'
+import { type Death, remedyFor } from './dead-letter.js'
+import type { Outcome, Refusal } from './outcome.js'
+import type { PauseCause } from './pause-cause.js'
+import {
+  isLimitedAlone,
+  isUncompared,
+  mostRateLimits,
+  mostRefusals,
+  type RefusalHistory,
+  refusalInWords,
+  wordsOf,
+} from './refusals.js'
+
+/**
+ * The heart: what one outcome means for its search and for the fleet. Pure, so that the whole error
+ * table is one test. Waiting is not failing: only `retry` (and the last failure) uses an attempt.
+ */
+export type Decision =
+  /** Keep the answer, then finish the job. */
+  | { readonly do: 'succeed'; readonly body: string; readonly tracks: number }
+  /** Dead at once. `body` is kept when it may be paid for; `pause` when every further call would fail alike. */
+  | {
+      readonly do: 'deadLetter'
+      readonly death: Death
+      readonly body: string | null
+      readonly pause: PauseCause | null
+      readonly usesAttempt: boolean
+    }
+  /** Nobody calls until then; the search keeps its attempts. `behind`: it comes back behind the others, else before them. */
+  | {
+      readonly do: 'rateLimit'
+      readonly until: number
+      readonly daily: boolean
+      readonly behind: boolean
+      /** What the API said; null where it gave no reason. */
+      readonly said: string | null
+    }
+  /** Nobody calls until the cause is gone; the search keeps its attempts and goes behind the others. */
+  | { readonly do: 'pause'; readonly cause: PauseCause; readonly detail: string }
+  /** Refused as if for all, but it is this search alone: it waits until then, behind the others, and keeps its attempts. */
+  | {
+      readonly do: 'defer'
+      readonly until: number
+      readonly reason: string
+      /** After so many more it is a dead letter; null: not as things stand. */
+      readonly moreRefusals: number | null
+    }
+  /** Again at that time; an attempt is used. */
+  | { readonly do: 'retry'; readonly at: number; readonly reason: string }
+
+export interface DecisionContext {
+  /** Attempts used before this call, in this life of the search. */
+  readonly failuresBefore: number
+  readonly maxAttempts: number
+  readonly backoff: BackoffRule
+  readonly now: number
+  /** From 0 up to 1: the jitter. */
+  readonly random: number
+  readonly history: RefusalHistory
+  /** What GET /me said after the call. */
+  readonly account: AccountCheck
+}
+
+/** GET /me, asked when one search is refused for a reason that would concern all. */
+export interface AccountCheck {
+  /** The API accepts the key and answers. False: it was not asked, could not be reached, or said otherwise. */
+  readonly isGood: boolean
+  /** The day has no call left. */
+  readonly isOutOfToday: boolean
+  /** Null: not said. */
+  readonly balance: number | null
+  /** Of these, how many may be spent; 0: none, or nobody knows. */
+  readonly spendable: number
+}
+
+export const ACCOUNT_UNKNOWN: AccountCheck = { isGood: false, isOutOfToday: false, balance: null, spendable: 0 }
+
+export function decide(outcome: Outcome, context: DecisionContext): Decision {
+  switch (outcome.kind) {
+    case 'answered':
+      return { do: 'succeed', body: outcome.body, tracks: outcome.tracks }
+    case 'unreadable':
+      return {
+        do: 'deadLetter',
+        death: unreadableDeath(outcome),
+        body: outcome.body,
+        pause: null,
+        usesAttempt: false,
+      }
+    case 'rate_limited':
+      return judgeRateLimit(outcome, context)
+    case 'out_of_credits':
+      return judgeOutOfCredits(outcome.refusal, context)
+    case 'unauthorized':
+      return judgeUnauthorized(outcome.refusal, context.account)
+    case 'refused':
+      return bury(deathOf('refused', outcome.refusal))
+    case 'transient':
+      return judgeTransient(outcome, context)
+    default:
+      return outcome satisfies never
+  }
+}
+
+/** Dead at once, for free. */
+function bury(death: Death, pause: PauseCause | null = null): Decision {
+  return { do: 'deadLetter', death, body: null, pause, usesAttempt: false }
+}
+
+/**
+ * All searches wait for a limit of the key. The second time in a row, and after a daily limit, which a
+ * person may lift early, this search goes behind the others: if they are answered, the limit is its own.
+ * A 403 that only says that nothing remains of the minute is no clear limit: only this search waits.
+ */
+function judgeRateLimit(outcome: Extract<Outcome, { kind: 'rate_limited' }>, context: DecisionContext): Decision {
+  const { history, now } = context
+  const { refusal, retryAfterMs, daily } = outcome
+  const refused = history.rateLimits + 1
+  const most = mostRateLimits(history, context.account.isGood && !context.account.isOutOfToday && !daily)
+  if (refused >= most)
+    return bury(refusedAlone(refusal, `${refused} times${isUncompared(history) ? '' : ', while others were answered'}`))
+  const until = now + serverWaitMs(retryAfterMs ?? DEFAULT_RATE_LIMIT_WAIT_MS)
+  const isForAll = refusal.status === 429 || retryAfterMs !== null
+  if (isForAll && !isLimitedAlone(history) && !(isUncompared(history) && refused > 1 && !daily))
+    return { do: 'rateLimit', until, daily, behind: refused > 1 || daily, said: wordsOf(refusal) }
+  return {
+    do: 'defer',
+    until: Math.max(until, growingWait(refused, context)),
+    reason: refusalInWords(refusal),
+    moreRefusals: Number.isFinite(most) ? most - refused : null,
+  }
+}
+
+/** Only GET /me tells an empty account from a search that is refused alone; where it cannot say, the account counts as empty. */
+function judgeOutOfCredits(refusal: Refusal, context: DecisionContext): Decision {
+  const { history, account } = context
+  if (account.spendable === 0)
+    return { do: 'pause', cause: 'no_credits', detail: wordsOf(refusal) ?? `HTTP ${refusal.status}` }
+  const refused = history.refusals + 1
+  const moreRefusals = mostRefusals(history) - refused
+  if (moreRefusals <= 0) return bury(refusedAlone(refusal, `${refused} times, while the account had credits`))
+  return { do: 'defer', until: growingWait(refused, context), reason: refusalInWords(refusal), moreRefusals }
+}
+
+/** Half the jitter of other retries: a few short waits in a row would make a dead letter within seconds. */
+function growingWait(refused: number, { backoff, now, random }: DecisionContext): number {
+  return now + backoffMs(refused, backoff, 0.5 + random / 2)
+}
+
+/** A 401 is free, so where GET /me cannot say, the queue is paused: a bad key would make a dead letter of every search. */
+function judgeUnauthorized(refusal: Refusal, account: AccountCheck): Decision {
+  if (!account.isGood) return bury(deathOf('unauthorized', refusal), 'unauthorized')
+  const remedy = 'GET /me accepts the key, so only this search is refused: look at what the API said, then retry.'
+  return bury({ ...deathOf('refused', refusal), remedy })
+}
+
+function refusedAlone(refusal: Refusal, howOften: string): Death {
+  const remedy = `The API refused this search ${howOften}: look at what it said, then retry (a refusal is free).`
+  return { ...deathOf('refused', refusal), remedy }
+}
+
+function judgeTransient(outcome: Extract<Outcome, { kind: 'transient' }>, context: DecisionContext): Decision {
+  const failures = context.failuresBefore + 1
+  if (failures >= context.maxAttempts) {
+    return { do: 'deadLetter', death: exhaustedDeath(outcome, failures), body: null, pause: null, usesAttempt: true }
+  }
+  const waitMs =
+    outcome.retryAfterMs === null
+      ? backoffMs(failures, context.backoff, context.random)
+      : serverWaitMs(outcome.retryAfterMs)
+  return { do: 'retry', at: context.now + waitMs, reason: outcome.reason }
+}
+
+function deathOf(reason: 'refused' | 'unauthorized', refusal: Refusal): Death {
+  return {
+    reason,
+    status: refusal.status,
+    ...namedBy(refusal),
+    code: refusal.code,
+    requestId: refusal.requestId,
+    remedy: remedyFor(refusal.status),
+  }
+}
+
+/** A foreign page has no error field: what it says is all there is. The status is told beside it. */
+function namedBy({ error, message }: Refusal): { error: string; message: string | null } {
+  return error === null ? { error: message ?? 'No reason given', message: null } : { error, message }
+}
+
+function unreadableDeath({ status, problem }: Extract<Outcome, { kind: 'unreadable' }>): Death {
+  return {
+    reason: 'unreadable',
+    status,
+    error: 'The answer cannot be read',
+    code: 'unreadable',
+    message: problem,
+    requestId: null,
+    remedy:
+      'This answer may be paid for already and is kept (`trackyard-batch show`); a retry buys it again for 1 credit.',
+  }
+}
+
+function exhaustedDeath(outcome: Extract<Outcome, { kind: 'transient' }>, failures: number): Death {
+  const said = outcome.refusal
+  return {
+    reason: 'attempts_used_up',
+    status: outcome.status,
+    ...(said === null ? { error: outcome.reason, message: `Failed ${failures} times.` } : namedBy(said)),
+    code: said?.code ?? null,
+    requestId: said?.requestId ?? null,
+    remedy:
+      'Every attempt is listed by `trackyard-batch show`. Retry when the API is well again; if it stays, quote the request id to support.',
+  }
+}
+
+/** The death of a search that took its worker down too often to be tried again unasked. */
+export function crashedDeath(message: string): Death {
+  return {
+    reason: 'crashed',
+    status: null,
+    error: 'The worker died each time with this search in hand',
+    code: 'crashed',
+    message,
+    requestId: null,
+    remedy:
+      "Look at the worker's log around these times, then retry; `trackyard-batch show` lists calls of unknown outcome, each of which may have cost a credit.",
+  }
+}

@@ -1,0 +1,36 @@
+import type { Logger } from '../domain/logger.js'
+import { jobIdOf, type SearchRef } from '../domain/search-id.js'
+import type { SearchQueue } from '../queue/search-queue.js'
+import type { Store } from '../store/store.js'
+
+/**
+ * What nobody wants any more leaves Redis: a batch was cancelled, or its cap is used up. A claim would refuse
+ * these jobs all the same, but each takes the start of a call from the pace, so that a cancelled window of
+ * 20,000 would keep the next batch waiting for an hour at 300 calls a minute.
+ *
+ * Order of effects: the job goes first, then its search waits again, in a new round. A crash between the
+ * two looks like a job that somebody removed, and is put right by `reconcile`.
+ */
+const PAGE = 1000
+
+export interface WithdrawParts {
+  readonly store: Pick<Store, 'feed'>
+  readonly queue: Pick<SearchQueue, 'searches'>
+  readonly log: Logger
+}
+
+/** Returns how many searches were taken out of Redis. */
+export async function withdraw(parts: WithdrawParts): Promise<number> {
+  let withdrawn = 0
+  let after: number | null = 0
+  while (after !== null) {
+    const page: { refs: readonly SearchRef[]; next: number | null } = await parts.store.feed.unwantedRefs(after, PAGE)
+    if (page.refs.length > 0) {
+      const gone = await parts.queue.searches.remove(page.refs)
+      withdrawn += await parts.store.feed.requeue(page.refs.filter((ref) => gone.has(jobIdOf(ref))))
+    }
+    after = page.next
+  }
+  if (withdrawn > 0) parts.log.info({ withdrawn }, 'searches that no batch wants any more have left the queue')
+  return withdrawn
+}

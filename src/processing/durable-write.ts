@@ -1,0 +1,107 @@
+import pRetry from 'p-retry'
+import type { Clock } from '../domain/clock.js'
+import { UnreachableError } from '../domain/errors.js'
+import type { Logger } from '../domain/logger.js'
+import type { UnsavedEnd } from './unsaved.js'
+import { trackWriteFailures, type WriteFailures } from './write-failures.js'
+
+/**
+ * A paid answer is saved, whatever it takes: the disk may be full, the file locked by a backup. As long as the
+ * process lives the save is tried again, and meanwhile nobody in this process makes a new call, since
+ * its answer could not be saved either. A bug of ours is not tried again: it would hold up everybody for ever.
+ */
+export interface DurableWriter {
+  /**
+   * Runs the save until it succeeds. Rejects with whatever is no `UnreachableError`.
+   * @param end what is being saved, for a worker that must end before it succeeds
+   */
+  save<T>(write: () => Promise<T>, end?: UnsavedEnd): Promise<T>
+  /** What is still not saved. `andRecent`: and what was, in the last minute of calls, to a store that turned out to be damaged. */
+  unsaved(andRecent: boolean): readonly UnsavedEnd[]
+  /** Resolves when no save is failing: the moment for a new call. */
+  settled(): Promise<void>
+  readonly trouble: Pick<WriteFailures, 'current'>
+}
+
+const SHORTEST_MS = 100
+const LONGEST_MS = 5000
+/** Damage is noticed sooner in all but the largest stores. */
+const RECENT_MS = 60_000
+const MOST_RECENT = 500
+/** Of answers, in characters. */
+const LARGEST_RECENT = 16 * 1024 * 1024
+
+export function openDurableWriter(parts: { readonly log: Logger; readonly clock: Clock }): DurableWriter {
+  const trouble = trackWriteFailures('save', parts.clock)
+  const failing = new Set<symbol>()
+  const ends = new Map<symbol, UnsavedEnd>()
+  const recent: { readonly savedAtMs: number; readonly end: UnsavedEnd }[] = []
+  let recentChars = 0
+  let waiting: (() => void)[] = []
+
+  function failed(save: symbol, error: UnreachableError): void {
+    trouble.failed(error)
+    if (failing.size === 0) {
+      parts.log.error(
+        { err: error, repeats: 'answer.not-saved' },
+        'an answer cannot be saved; no new calls until it is',
+      )
+    }
+    failing.add(save)
+  }
+
+  function remember(end: UnsavedEnd): void {
+    const now = parts.clock.monotonicMs()
+    recent.push({ savedAtMs: now, end })
+    recentChars += charsOf(end)
+    for (let [oldest] = recent; oldest !== undefined && isTooMuch(now - oldest.savedAtMs); [oldest] = recent) {
+      recentChars -= charsOf(oldest.end)
+      recent.shift()
+    }
+  }
+
+  function isTooMuch(ageMs: number): boolean {
+    return ageMs > RECENT_MS || recent.length > MOST_RECENT || recentChars > LARGEST_RECENT
+  }
+
+  function over(save: symbol): void {
+    if (!failing.delete(save) || failing.size > 0) return
+    trouble.over()
+    parts.log.info({ repeats: 'answers.saved' }, 'every answer is saved; calls go on')
+    for (const go of waiting) go()
+    waiting = []
+  }
+
+  return {
+    trouble,
+    unsaved: (andRecent) => [...(andRecent ? recent.map(({ end }) => end) : []), ...ends.values()],
+    async save(write, end) {
+      const save = Symbol('save')
+      if (end !== undefined) ends.set(save, end)
+      try {
+        const written = await pRetry(write, {
+          retries: Number.POSITIVE_INFINITY,
+          minTimeout: SHORTEST_MS,
+          maxTimeout: LONGEST_MS,
+          factor: 2,
+          shouldRetry: ({ error }) => error instanceof UnreachableError,
+          onFailedAttempt: ({ error }) => {
+            if (error instanceof UnreachableError) failed(save, error)
+          },
+        })
+        if (end !== undefined) remember(end)
+        return written
+      } finally {
+        ends.delete(save)
+        over(save)
+      }
+    },
+    async settled() {
+      while (failing.size > 0) await new Promise<void>((resolve) => waiting.push(resolve))
+    },
+  }
+}
+
+function charsOf({ end: { closing } }: UnsavedEnd): number {
+  return 'body' in closing ? (closing.body?.length ?? 0) : 0
+}

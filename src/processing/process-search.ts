@@ -1,0 +1,181 @@
+import type { Api } from '../api/client.js'
+import type { BackoffRule } from '../domain/backoff.js'
+import type { Clock } from '../domain/clock.js'
+import { ACCOUNT_UNKNOWN, type AccountCheck } from '../domain/decision.js'
+import { UnreachableError } from '../domain/errors.js'
+import type { Logger } from '../domain/logger.js'
+import type { ResponseFacts } from '../domain/outcome.js'
+import type { SearchRef } from '../domain/search-id.js'
+import type { Step } from '../domain/step.js'
+import type { WriteFailure } from '../domain/write-failure.js'
+import type { Claim, Store } from '../store/store.js'
+import { type AccountChecks, openAccountChecks } from './account-check.js'
+import { ALL_WELL, type Breaker, openBreaker } from './circuit-breaker.js'
+import { stepOf } from './consequences.js'
+import { logDecision } from './decision-log.js'
+import { type DurableWriter, openDurableWriter } from './durable-write.js'
+import { internalCallError } from './internal-error.js'
+import { recordOutcome } from './record-outcome.js'
+import type { UnsavedEnd } from './unsaved.js'
+import { trackWriteFailures, type WriteFailures } from './write-failures.js'
+
+/**
+ * One job in hand, from claim to step:
+ *
+ *   claim (store: may this be called, now, by us? then it is written as sent and charged)
+ *     → call (one HTTP request)
+ *       → check (GET /me, free, after a refusal that would concern all)
+ *       → judge (pure)
+ *         → close (store: outcome, answer or death, pause, hold; one commit)
+ *           → step (the queue settles the job)
+ *
+ * The crash this order survives: before the call, an open call that cost nothing; between the API's
+ * answer and our commit, an open call that may be paid (listed as of unknown outcome); after the commit, a job that
+ * comes again, finds its verdict and is completed without a call.
+ */
+export interface SearchParts {
+  readonly store: Pick<Store, 'calls' | 'pauses'>
+  readonly api: Pick<Api, 'search'>
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Logger
+  readonly rules: SearchRules
+  /** GET /me, for a refusal that would concern every search. Left out: such a refusal is always taken to concern all. */
+  readonly checkAccount?: () => Promise<AccountCheck>
+  /** Told what came along with every response. */
+  readonly heard?: (facts: ResponseFacts) => void
+}
+
+export interface SearchRules {
+  readonly maxAttempts: number
+  readonly backoff: BackoffRule
+  readonly requestTimeoutMs: number
+  readonly creditReserve: number
+  readonly apiUrl: string
+}
+
+/** A call older than its timeout by this much is not in flight any more. */
+export const OPEN_CALL_MARGIN_MS = 5000
+/** How long a job waits when the store cannot be asked. */
+const STORE_AWAY_MS = 5000
+/** How long a second job waits for a call that this process still makes for the same search. */
+const STILL_CALLING_MS = 5000
+
+export interface SearchProcessor {
+  handle(job: { readonly ref: SearchRef }): Promise<Step>
+  /** Null: the record takes what is written. */
+  writeFailure(): WriteFailure | null
+  /** Ends of calls that are not in the store yet; `andRecent`: and those of the last minute. */
+  unsaved(andRecent: boolean): readonly UnsavedEnd[]
+}
+
+export function createSearchProcessor(parts: SearchParts): SearchProcessor {
+  const writer = openDurableWriter(parts)
+  const claiming = trackWriteFailures('claim', parts.clock)
+  const breaker = openBreaker(parts)
+  const checks = openAccountChecks(parts.checkAccount ?? (async () => ACCOUNT_UNKNOWN))
+  const calling = new Set<string>()
+  return {
+    handle: (job) => handle(parts, { writer, claiming, breaker, checks, calling }, job.ref),
+    writeFailure: () => writer.trouble.current() ?? claiming.current(),
+    unsaved: writer.unsaved,
+  }
+}
+
+/** What the handlers of one process share. */
+interface Shared {
+  readonly writer: DurableWriter
+  readonly claiming: WriteFailures
+  readonly breaker: Breaker
+  readonly checks: AccountChecks
+  /**
+   * Searches that this process makes a call for. After a system sleep, or a jump of the wall clock, the store takes a
+   * call for too old to be in flight, and its lock is gone; the process that makes it knows better.
+   */
+  readonly calling: Set<string>
+}
+
+async function handle(parts: SearchParts, shared: Shared, ref: SearchRef): Promise<Step> {
+  await shared.writer.settled()
+  await shared.checks.settled()
+  const now = parts.clock.now()
+  const search = `${ref.fingerprint}-${ref.generation}`
+  if (shared.calling.has(search)) return { do: 'delay', until: now + STILL_CALLING_MS, rateLimitAll: false }
+  const claim = await tryClaim(parts, shared.claiming, ref, now)
+  if (claim === null) return { do: 'delay', until: now + STORE_AWAY_MS, rateLimitAll: false }
+  if (claim.kind !== 'granted') return refusedClaim(claim)
+  shared.calling.add(search)
+  try {
+    return await makeCall(parts, shared, ref, claim)
+  } finally {
+    shared.calling.delete(search)
+  }
+}
+
+/** Null: the store cannot be asked (locked, disk full); nothing was sent. */
+async function tryClaim(
+  parts: SearchParts,
+  claiming: WriteFailures,
+  ref: SearchRef,
+  now: number,
+): Promise<Claim | null> {
+  const { requestTimeoutMs, creditReserve, apiUrl } = parts.rules
+  try {
+    const claim = await parts.store.calls.claim(ref, {
+      now,
+      openCallMaxAgeMs: requestTimeoutMs + OPEN_CALL_MARGIN_MS,
+      creditReserve,
+      apiUrl,
+    })
+    claiming.over()
+    return claim
+  } catch (error) {
+    if (error instanceof UnreachableError) claiming.failed(error)
+    parts.log.error(
+      { search: ref.fingerprint, err: error, repeats: 'store.no-claim' },
+      'the store cannot be asked; no call is made',
+    )
+    return null
+  }
+}
+
+function refusedClaim(claim: Exclude<Claim, { kind: 'granted' }>): Step {
+  switch (claim.kind) {
+    case 'nothing_to_do':
+      return { do: 'complete', summary: { outcome: 'nothing to do', why: claim.why }, endProbe: false }
+    case 'not_due':
+      return {
+        do: 'complete',
+        summary: { outcome: 'withheld', why: 'no batch with budget left wants it' },
+        endProbe: false,
+      }
+    case 'call_open':
+    case 'reserve_near':
+    case 'another_api':
+      return { do: 'delay', until: claim.until, rateLimitAll: false }
+    case 'held':
+      return { do: 'delay', until: claim.until, rateLimitAll: true }
+    case 'paused':
+      return { do: 'pause', cause: claim.cause }
+    default:
+      return claim satisfies never
+  }
+}
+
+async function makeCall(
+  parts: SearchParts,
+  { writer, breaker, checks }: Shared,
+  ref: SearchRef,
+  claim: Extract<Claim, { kind: 'granted' }>,
+): Promise<Step> {
+  const result = await parts.api.search(claim.request).catch((error: unknown) => internalCallError(error, parts.log))
+  parts.heard?.(result.facts)
+  const end = await recordOutcome({ ...parts, checks }, writer, { ref, claim }, result)
+  if (end === null) return { do: 'pause', cause: 'failing' }
+  logDecision(parts.log, { ref, claim, ...end, maxAttempts: parts.rules.maxAttempts })
+  const hasPaused = 'pause' in end.decision ? end.decision.pause !== null : end.decision.do === 'pause'
+  const alarm = hasPaused
+    ? ALL_WELL
+    : await writer.save(() => breaker.afterCall(end.outcome, claim.probing, end.history))
+  return stepOf(end.decision, { ...end, durationMs: end.facts.durationMs, ...alarm })
+}

@@ -1,0 +1,101 @@
+import type { BackoffRule } from '../domain/backoff.js'
+import type { Clock } from '../domain/clock.js'
+import { type AccountCheck, type Decision, decide } from '../domain/decision.js'
+import type { Logger } from '../domain/logger.js'
+import type { CallResult, Outcome, ResponseFacts } from '../domain/outcome.js'
+import { NEVER_REFUSED, type RefusalHistory } from '../domain/refusals.js'
+import type { SearchRef } from '../domain/search-id.js'
+import type { Claim, Store } from '../store/store.js'
+import type { AccountChecks } from './account-check.js'
+import { closingOf } from './consequences.js'
+import type { DurableWriter } from './durable-write.js'
+import { internalSaveError } from './internal-error.js'
+
+/** A call as it was judged and recorded. */
+export interface RecordedEnd extends CallResult {
+  readonly decision: Decision
+  readonly history: RefusalHistory
+  readonly endedProbe: boolean
+  readonly now: number
+}
+
+interface EndParts {
+  readonly store: Pick<Store, 'calls' | 'pauses'>
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Logger
+  readonly rules: { readonly maxAttempts: number; readonly backoff: BackoffRule }
+  readonly checks: AccountChecks
+}
+
+type GrantedClaim = Extract<Claim, { kind: 'granted' }>
+
+/**
+ * Judges a call and commits its end. Where that meets a bug of ours, saving the same again would end the same way, and a
+ * call that stays open is made and paid for again once it is too old. So it is recorded once more as plainly as can be: an
+ * answer as unreadable, which is kept and not bought again unasked, everything else as a failed attempt. Where even that
+ * meets a bug, the fleet is paused for a person to look.
+ * @returns null: nothing could be recorded, and the pause stands
+ */
+export async function recordOutcome(
+  parts: EndParts,
+  writer: DurableWriter,
+  { ref, claim }: { readonly ref: SearchRef; readonly claim: GrantedClaim },
+  result: CallResult,
+): Promise<RecordedEnd | null> {
+  const { log, clock, store } = parts
+  const call = { search: ref.fingerprint, call: claim.callId, query: claim.request.query }
+  try {
+    return await judgeAndClose(parts, writer, { ref, claim }, result)
+  } catch (error) {
+    log.error(
+      { ...call, err: error, repeats: 'call.not-recorded' },
+      'the end of a call could not be recorded, by a bug',
+    )
+    const plain = internalSaveError(error, result)
+    try {
+      return await judgeAndClose(parts, writer, { ref, claim }, plain)
+    } catch (again) {
+      const detail = `a bug keeps call ${claim.callId} from being recorded, so it may be paid for; the log says more`
+      log.error({ ...call, err: again, repeats: 'queue.paused' }, `paused: ${detail}`)
+      await writer.save(() => store.pauses.add({ cause: 'failing', since: clock.now(), detail }))
+      return null
+    }
+  }
+}
+
+async function judgeAndClose(
+  parts: EndParts,
+  writer: DurableWriter,
+  { ref, claim }: { readonly ref: SearchRef; readonly claim: GrantedClaim },
+  { outcome, facts }: CallResult,
+): Promise<RecordedEnd> {
+  const history = isRefusal(outcome)
+    ? await writer.save(() => parts.store.calls.refusalHistory(claim.callId))
+    : NEVER_REFUSED
+  const account = await parts.checks.after(outcome, history)
+  const now = parts.clock.now()
+  const decision = decide(outcome, {
+    failuresBefore: claim.failures,
+    maxAttempts: parts.rules.maxAttempts,
+    backoff: parts.rules.backoff,
+    now,
+    random: parts.random(),
+    history,
+    account,
+  })
+  const { callId, request } = claim
+  const end = { ...closingOf(outcome, decision, now), facts: withBalance(facts, account), now }
+  const save = () => parts.store.calls.close(callId, end)
+  const { endedProbe } = await writer.save(save, { callId, ref, query: request.query, end })
+  return { outcome, facts, decision, history, endedProbe, now }
+}
+
+function isRefusal({ kind }: Outcome): boolean {
+  return kind === 'rate_limited' || kind === 'out_of_credits'
+}
+
+/** GET /me was answered later, so its word counts: a 402 alone would count as an empty account. */
+function withBalance(facts: ResponseFacts, { balance }: AccountCheck): ResponseFacts {
+  return balance === null ? facts : { ...facts, creditsRemaining: balance }
+}

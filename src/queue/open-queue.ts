@@ -1,0 +1,116 @@
+import { randomUUID } from 'node:crypto'
+import { Queue } from 'bullmq'
+import { type Clock, systemClock } from '../domain/clock.js'
+import type { Logger } from '../domain/logger.js'
+import type { RedisAddress } from './address.js'
+import { type Connection, connect, lastingOptions } from './connect.js'
+import { deadLetterJobs } from './dead-letter-jobs.js'
+import { startDeadLetterWorker } from './dead-letter-worker.js'
+import { withQueueErrors } from './redis-error.js'
+import { openRefusals } from './refusals.js'
+import type { StoppableWorker } from './running-worker.js'
+import { searchJobs } from './search-jobs.js'
+import type { SearchQueue } from './search-queue.js'
+import { startSearchWorker } from './search-worker.js'
+import { openThrottle } from './throttle.js'
+import { openWorkerConnection } from './worker-connection.js'
+import { openWorkerRegistry } from './workers.js'
+
+/** Braces make a Redis Cluster keep all our keys in one slot. */
+export const DEFAULT_PREFIX = '{trackyard}'
+
+const SEARCHES = 'search'
+const DEAD_LETTERS = 'dead-letters'
+
+export interface QueueOptions {
+  readonly connection: RedisAddress
+  readonly log: Logger
+  readonly clock?: Clock
+  /** Tests take random ones. */
+  readonly prefix?: string
+  /** How long the first connect may wait for an answer, ms. Default 5,000. */
+  readonly patienceMs?: number
+  /** The longest rest of a job that stalled twice, ms. Default 60,000. */
+  readonly longestRestMs?: number
+  /** Locks of the dead letters' worker, ms. Defaults 25,000 and 5,000. */
+  readonly deadLetterLocks?: { readonly durationMs: number; readonly stalledIntervalMs: number }
+}
+
+/** @throws UnreachableError when Redis cannot be used, within seconds; ConfigurationError for an address that is none */
+export async function openSearchQueue(options: QueueOptions): Promise<SearchQueue> {
+  const { log, clock = systemClock, prefix = DEFAULT_PREFIX, longestRestMs = 60_000 } = options
+  const connection = await connect({
+    address: options.connection,
+    log,
+    patienceMs: options.patienceMs ?? 5000,
+    probeKey: `${prefix}:probe`,
+  })
+  const { redis, where } = connection
+  const refusals = openRefusals({ redis, where, probeKey: `${prefix}:probe`, log })
+  const plain = <Part extends object>(part: Part): Part => withQueueErrors(part, where, refusals.report)
+  const [searches, deadLetters] = [SEARCHES, DEAD_LETTERS].map((name) => openBullQueue(name, prefix, connection)) as [
+    Queue,
+    Queue,
+  ]
+  const throttle = openThrottle({ queue: searches, redis, clock, rateKey: `${prefix}:pace` })
+  const workers: StoppableWorker[] = []
+  const lasting = lastingOptions(options.connection)
+
+  return {
+    searches: plain({
+      ...searchJobs(searches, redis),
+      work: async (work) => {
+        const parts = {
+          connection: openWorkerConnection(lasting),
+          prefix,
+          context: { throttle, clock, log },
+          refusals,
+          longestRestMs,
+        }
+        return remember(await startSearchWorker(parts, work, SEARCHES))
+      },
+    }),
+    deadLetters: plain({
+      ...deadLetterJobs(deadLetters, redis),
+      work: async (handlers) => {
+        const { durationMs, stalledIntervalMs } = options.deadLetterLocks ?? {
+          durationMs: 25_000,
+          stalledIntervalMs: 5000,
+        }
+        const parts = {
+          connection: openWorkerConnection(lasting),
+          prefix,
+          log,
+          refusals,
+          lockDurationMs: durationMs,
+          stalledIntervalMs,
+        }
+        return remember(await startDeadLetterWorker(parts, handlers, DEAD_LETTERS))
+      },
+    }),
+    throttle: plain(throttle),
+    registry: plain(
+      openWorkerRegistry({ redis, prefix, where, holder: randomUUID(), queues: [SEARCHES, DEAD_LETTERS], refusals }),
+    ),
+    boardQueues: { search: searches, deadLetters },
+    close: async () => {
+      await Promise.all(workers.map((worker) => worker.abandon()))
+      await Promise.all([searches.close(), deadLetters.close()])
+      refusals.end()
+      await connection.close()
+    },
+  }
+
+  function remember(worker: StoppableWorker): StoppableWorker {
+    workers.push(worker)
+    return worker
+  }
+}
+
+/** The shared connection has been checked; the version check is left out because it prints. */
+function openBullQueue(name: string, prefix: string, { redis }: Connection): Queue {
+  const queue = new Queue(name, { connection: redis, prefix, skipVersionCheck: true })
+  // Absences are told once by the connection; what a command meets is told to who gave the command.
+  queue.on('error', () => {})
+  return queue
+}

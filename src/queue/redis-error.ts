@@ -1,0 +1,171 @@
+import { UnreachableError } from '../domain/errors.js'
+import { factsOf } from './error-facts.js'
+
+/**
+ * What Redis (or the network before it) said, as one sentence with the next step. Commands that meet an
+ * absent Redis wait for its return; what is translated here is a first connect that failed and the
+ * answers that waiting does not cure: wrong password, read-only, full, damaged.
+ * Errors that are no trouble of Redis pass through unchanged: they are bugs.
+ */
+export class RedisTroubleError extends UnreachableError {
+  /** Names the kind in the log: `redis.read-only`. */
+  readonly kind: TroubleKind
+  constructor(kind: TroubleKind, message: string, cause: unknown) {
+    super(message, { cause })
+    this.kind = kind
+  }
+}
+
+export type TroubleKind =
+  | 'redis.away'
+  | 'redis.password'
+  | 'redis.permissions'
+  | 'redis.read-only'
+  | 'redis.full'
+  | 'redis.disk'
+  | 'redis.replicas'
+  | 'redis.loading'
+  | 'redis.busy'
+  | 'redis.cluster'
+  | 'redis.damaged'
+  | 'redis.refused'
+  | 'redis.strange'
+
+export function toQueueError(error: unknown, where: string): unknown {
+  if (error instanceof UnreachableError) return error
+  const found = SENTENCES.find(({ says }) => says.test(saidBy(error)))
+  return found === undefined ? error : new RedisTroubleError(found.kind, found.message(where), error)
+}
+
+/** The same part, with every error of its promises explained. `onError` hears each of them first. */
+export function withQueueErrors<Part extends object>(
+  part: Part,
+  where: string,
+  onError: (error: unknown) => void = () => {},
+): Part {
+  const methods = Object.entries(part).map(([name, method]) => [
+    name,
+    (...words: unknown[]) => {
+      const result: unknown = method(...words)
+      if (!(result instanceof Promise)) return result
+      return result.catch((error: unknown) => {
+        onError(error)
+        return Promise.reject(toQueueError(error, where))
+      })
+    },
+  ])
+  return Object.fromEntries(methods) as Part
+}
+
+/** Code, name and message; of a transaction that was given up also why its commands were refused. */
+function saidBy(error: unknown): string {
+  const { code, message, name } = factsOf(error)
+  const earlier: unknown = Object(error).previousErrors
+  const reasons = Array.isArray(earlier) ? earlier.map((each) => factsOf(each).message) : []
+  return [code, name, message, ...reasons].join(' ')
+}
+
+interface Sentence {
+  readonly says: RegExp
+  readonly kind: TroubleKind
+  readonly message: (where: string) => string
+}
+
+/** The first that matches. */
+const SENTENCES: readonly Sentence[] = [
+  {
+    says: /ECONNREFUSED|ENOENT/,
+    kind: 'redis.away',
+    message: (where) => `${where} does not answer: start it, or correct TRACKYARD_REDIS_URL.`,
+  },
+  {
+    says: /ENOTFOUND|EAI_AGAIN/,
+    kind: 'redis.away',
+    message: (where) => `The host name of ${where} is unknown: correct TRACKYARD_REDIS_URL.`,
+  },
+  {
+    says: /^(EACCES|EPERM)/,
+    kind: 'redis.away',
+    message: (where) => `This user may not open the socket of ${where}: run as the user who started it.`,
+  },
+  {
+    says: /ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/,
+    kind: 'redis.away',
+    message: (where) => `${where} cannot be reached from here: check the host, the port and the firewall.`,
+  },
+  {
+    says: /NOAUTH|Authentication required/,
+    kind: 'redis.password',
+    message: (where) =>
+      `${where} wants a password: put it into TRACKYARD_REDIS_URL, as in redis://:password@host:6379.`,
+  },
+  {
+    says: /WRONGPASS|invalid password|invalid username-password|no password is set/i,
+    kind: 'redis.password',
+    message: (where) => `${where} refused the user or the password in TRACKYARD_REDIS_URL.`,
+  },
+  {
+    says: /NOPERM|executing the script can't/,
+    kind: 'redis.permissions',
+    message: (where) =>
+      `The Redis user of ${where} lacks permissions: it needs all commands on keys that start with {trackyard}.`,
+  },
+  {
+    says: /READONLY/,
+    kind: 'redis.read-only',
+    message: (where) => `${where} is read-only (a replica): use the address of the primary.`,
+  },
+  {
+    says: /\bOOM\b/,
+    kind: 'redis.full',
+    message: (where) =>
+      `${where} is full (maxmemory reached): give it more memory, or free some; about 20 MB are needed here.`,
+  },
+  {
+    says: /MISCONF/,
+    kind: 'redis.disk',
+    message: (where) => `${where} cannot write to its disk and refuses changes: free disk space there, then try again.`,
+  },
+  {
+    says: /NOREPLICAS/,
+    kind: 'redis.replicas',
+    message: (where) => `${where} refuses changes while its replicas are away (min-replicas-to-write): start them.`,
+  },
+  {
+    says: /MASTERDOWN/,
+    kind: 'redis.replicas',
+    message: (where) => `${where} is a replica that has lost its primary: use the address of the primary.`,
+  },
+  {
+    says: /LOADING/,
+    kind: 'redis.loading',
+    message: (where) => `${where} is still loading its data: try again in a moment.`,
+  },
+  {
+    says: /\bBUSY\b/,
+    kind: 'redis.busy',
+    message: (where) => `${where} is busy with a script of another program: wait for its end, or send SCRIPT KILL.`,
+  },
+  {
+    says: /MOVED|CROSSSLOT|CLUSTERDOWN|TRYAGAIN/,
+    kind: 'redis.cluster',
+    message: (where) =>
+      `${where} is a node of a Redis Cluster, which this version does not follow: use a single Redis.`,
+  },
+  {
+    says: /WRONGTYPE|attempt to (compare|perform|index|concatenate|call)|bad argument #|not an integer|not a valid float|would overflow|exhausted the last possible ID|SyntaxError/,
+    kind: 'redis.damaged',
+    message: (where) =>
+      `${where} holds damaged values. A running worker clears the keys of trackyard-batch there and fills them again from the store; nothing is lost.`,
+  },
+  {
+    says: /EXECABORT/,
+    kind: 'redis.refused',
+    message: (where) => `${where} refused a transaction: look into its log, and at the permissions of its user.`,
+  },
+  {
+    says: /Protocol error|ParserError|RESP type|wrong version number|SSL|EPROTO|unknown command|ECONNRESET|EPIPE/i,
+    kind: 'redis.strange',
+    message: (where) => `${where} does not speak like a Redis: check host, port, and redis:// against rediss:// (TLS).`,
+  },
+]

@@ -1,0 +1,174 @@
+import type { Redis } from 'ioredis'
+import type { WriteFailure } from '../domain/write-failure.js'
+import { damagedKeys, removeKeys } from './damage.js'
+import { factsOf } from './error-facts.js'
+import type { Refusals } from './refusals.js'
+import type { WorkerRegistry } from './search-queue.js'
+
+/**
+ * The few keys of our own beside BullMQ's, all of them about who is who: whose window this Redis holds
+ * (the epoch), who is alive (a key per worker that expires by Redis's clock, with its trouble in it), who does a chore (a lease), and
+ * by which limit the one who keeps the pace goes.
+ */
+const WORKER_LIVES_MS = 15_000
+const STOP_IS_FORGOTTEN_AFTER_MS = 60_000
+const LIMIT_IS_KNOWN_FOR_MS = 30_000
+
+/** Sticky: the holder's own call extends it. A damaged one (not a text, or without an end) is nobody's. */
+const LEASE = `
+local holder = redis.pcall('GET', KEYS[1])
+if type(holder) == 'string' and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) > 0 then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+`
+
+const RELEASE = `
+if redis.pcall('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+`
+
+/**
+ * KEYS: the set of worker ids. ARGV: what a worker's key starts with, the ids that are counted, and for how long a worker
+ * lives. No worker writes a key that never expires: a damaged one is given an end, or it would count for ever.
+ */
+const COUNT_WORKERS = `
+local alive = 0
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  local key = ARGV[1] .. id
+  if redis.call('TYPE', key).ok == 'string' then
+    if redis.call('PTTL', key) < 0 then redis.call('PEXPIRE', key, ARGV[3]) end
+    if string.sub(id, 1, #ARGV[2]) == ARGV[2] then alive = alive + 1 end
+  else redis.call('SREM', KEYS[1], id) end
+end
+return alive
+`
+
+/** KEYS and ARGV as above. What each of these workers that lives said of its trouble, if it said anything. */
+const TROUBLES = `
+local troubles = {}
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  local said = string.sub(id, 1, #ARGV[2]) == ARGV[2] and redis.pcall('GET', ARGV[1] .. id)
+  if type(said) == 'string' and said ~= '' then table.insert(troubles, said) end
+end
+return troubles
+`
+
+export function openWorkerRegistry(parts: {
+  readonly redis: Redis
+  readonly prefix: string
+  readonly where: string
+  /** This process, as the holder of leases. */
+  readonly holder: string
+  /** The names of the BullMQ queues under the prefix. */
+  readonly queues: readonly string[]
+  readonly refusals: Pick<Refusals, 'damaged' | 'forgetDamage'>
+}): WorkerRegistry {
+  const { redis, prefix, where, holder, queues, refusals } = parts
+  const ownerKey = `${prefix}:store`
+  const stopKey = `${prefix}:stop`
+  const limitKey = `${prefix}:limit`
+  const latestCallKey = `${prefix}:latest-call`
+  const workersKey = `${prefix}:workers`
+  const workerKey = (id: string) => `${prefix}:worker:${id}`
+  const leaseKey = (task: string) => `${prefix}:lease:${task}`
+  return {
+    owner: async () => {
+      try {
+        return await redis.get(ownerKey)
+      } catch (error) {
+        if (factsOf(error).message.includes('WRONGTYPE')) return null
+        throw error
+      }
+    },
+    damage: async () => {
+      const keys = await damagedKeys(redis, prefix, queues)
+      return keys.length === 0 && refusals.damaged() ? [`${prefix}:*`] : keys
+    },
+    clear: async (lease, ms) => {
+      await removeKeys(redis, prefix, {
+        first: ownerKey,
+        kept: leaseKey(lease),
+        meanwhile: () => redis.eval(LEASE, 1, leaseKey(lease), holder, Math.ceil(ms)),
+      })
+      refusals.forgetDamage()
+    },
+    claimOwnership: async (storeId) => {
+      const taken = await redis.set(ownerKey, storeId, 'NX')
+      return taken === 'OK' || (await redis.get(ownerKey)) === storeId
+    },
+    lease: async (task, ms) => Number(await redis.eval(LEASE, 1, leaseKey(task), holder, Math.ceil(ms))) === 1,
+    release: async (task) => {
+      await redis.eval(RELEASE, 1, leaseKey(task), holder)
+    },
+    keepLimit: async (limit) => {
+      await redis.set(limitKey, String(limit), 'PX', LIMIT_IS_KNOWN_FOR_MS)
+    },
+    keptLimit: async () => {
+      const limit = await redis.get(limitKey)
+      if (limit === null || limit === 'auto') return limit
+      return Number.isFinite(Number(limit)) ? Number(limit) : null
+    },
+    keepLatestCall: async (call) => {
+      await redis.set(latestCallKey, String(call))
+    },
+    latestCall: async () => Number(await redis.get(latestCallKey)),
+    heartbeat: async ({ id, trouble }) => {
+      const said = trouble === null ? '' : JSON.stringify(trouble)
+      await redis.multi().set(workerKey(id), said, 'PX', WORKER_LIVES_MS).sadd(workersKey, id).exec()
+    },
+    unregister: async (workerId) => {
+      await redis.multi().del(workerKey(workerId)).srem(workersKey, workerId).exec()
+    },
+    workers: async (idsFrom = '') =>
+      Number(await redis.eval(COUNT_WORKERS, 1, workersKey, workerKey(''), idsFrom, WORKER_LIVES_MS)),
+    writeFailures: async (idsFrom = '') =>
+      ((await redis.eval(TROUBLES, 1, workersKey, workerKey(''), idsFrom)) as string[]).flatMap(troubleOf),
+    askToStop: async (at) => {
+      await redis.set(stopKey, String(at), 'PX', STOP_IS_FORGOTTEN_AFTER_MS)
+    },
+    stopAskedAt: async () => {
+      const at = await redis.get(stopKey)
+      return at === null ? null : Number(at)
+    },
+    warnings: async () => warningsIn(await redis.info()),
+    describe: () => where,
+  }
+}
+
+/** Of a worker of another version, or damaged: nothing. */
+function troubleOf(said: string): WriteFailure[] {
+  const { kind, since, cause } = fieldsOf(said)
+  if ((kind !== 'save' && kind !== 'claim' && kind !== 'lost') || since === undefined || cause === undefined) return []
+  return [{ kind, since, cause }]
+}
+
+function fieldsOf(json: string): Partial<WriteFailure> {
+  try {
+    return Object(JSON.parse(json)) as Partial<WriteFailure>
+  } catch {
+    return {}
+  }
+}
+
+/** Reads INFO, which managed Redis services allow where CONFIG is forbidden. What INFO does not say is not warned about. */
+export function warningsIn(info: string): readonly string[] {
+  const fact = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? null
+  const policy = fact('maxmemory_policy')
+  const version = fact('valkey_version') === null ? fact('redis_version') : null
+  return [
+    policy !== null && policy !== 'noeviction'
+      ? `Redis may throw jobs away when it is full (maxmemory-policy ${policy}): set maxmemory-policy noeviction.`
+      : null,
+    fact('aof_enabled') === '0'
+      ? 'Redis keeps no append-only file (appendonly no): after a restart the queue is rebuilt from the store; set appendonly yes.'
+      : null,
+    version !== null && isOlder(version, [6, 2])
+      ? `Redis ${version} is older than 6.2, which BullMQ recommends: upgrade it.`
+      : null,
+  ].filter((warning) => warning !== null)
+}
+
+function isOlder(version: string, than: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major < than[0] || (major === than[0] && minor < than[1])
+}

@@ -1,0 +1,99 @@
+import { type BatchRow, capOf, standingBatches } from './batch-row.js'
+import type { Connection } from './connection.js'
+
+/**
+ * How far budgets reach. A released batch without a cap reaches every search it wants. A capped one has L
+ * credits left, of which the searches that are queued on its account alone will take their share; what
+ * remains reaches that many of its waiting searches, in the order in which they were first asked. (One that
+ * a batch without a cap wants too takes nothing from it.) So its reach is one number: the
+ * highest search id that it can pay for. A waiting search is *due* when it is within the reach of any
+ * released batch that wants it; without that it is *withheld*. The counts, the export and the plan all
+ * decide by this one rule, which is why they agree.
+ */
+export interface Budget {
+  readonly batchId: number
+  readonly upTo: number
+}
+
+/** Above every id. */
+export const EVERYTHING = Number.MAX_SAFE_INTEGER
+
+/** The reach of every released batch that has budget left and something pending, oldest first. */
+export function budgets(connection: Connection): readonly Budget[] {
+  const batches = payingBatches(connection)
+  const uncapped = batches.some((batch) => capOf(batch) === null)
+  return batches.map((batch) => ({ batchId: batch.id, upTo: reachOf(connection, batch, uncapped) }))
+}
+
+/** Released, something pending, budget left. Oldest first. */
+export function payingBatches(connection: Connection): readonly BatchRow[] {
+  const active = standingBatches().where('state', '=', 'released').where('pending', '>', 0).orderBy('id')
+  return connection.rows(active).filter((batch) => {
+    const cap = capOf(batch)
+    return cap === null || batch.charged < cap
+  })
+}
+
+/** A batch of so many items or fewer is looked through faster than everything that waits. */
+const SMALL = 10_000
+
+/**
+ * A `from` clause: the searches in that state which a batch (`@batchId`) wants, with their `want`. Its own searches are looked
+ * through where they are few, else all that are in that state: ten rows beside a catalog of a million, which
+ * wait for another batch, must not cost a look at the million.
+ */
+export function wantedIn(state: 'waiting' | 'queued', batch: { readonly items: number }): string {
+  return batch.items <= SMALL
+    ? `want cross join search on search.id = want.search_id and search.state = '${state}' and want.batch_id = @batchId`
+    : `search indexed by search_${state} cross join want
+         on want.search_id = search.id and want.batch_id = @batchId and search.state = '${state}'`
+}
+
+/** How many more searches may be queued on a capped batch's account; never below 0. */
+export function budgetLeft(connection: Connection, batch: BatchRow, cap: number): number {
+  const promised = connection.get<{ searches: number }>(
+    `select count(*) as searches
+     from ${wantedIn('queued', batch)}
+     where not exists (select 1 from call where call.search_id = search.id and call.outcome = 'sent')
+       and not ${PAID_BY_UNCAPPED}`,
+    { batchId: batch.id },
+  )
+  return Math.max(0, cap - batch.charged - (promised?.searches ?? 0))
+}
+
+function reachOf(connection: Connection, batch: BatchRow, uncapped: boolean): number {
+  const cap = capOf(batch)
+  if (cap === null) return EVERYTHING
+  const payable = budgetLeft(connection, batch, cap)
+  if (payable === 0) return 0
+  if (payable >= batch.pending) return EVERYTHING
+  const last = connection.get<{ id: number }>(
+    `select search.id
+     from ${wantedIn('waiting', batch)}
+     where search.id >= @from
+       ${uncapped ? `and not ${PAID_BY_UNCAPPED}` : ''}
+     order by search.id limit 1 offset @before`,
+    { batchId: batch.id, from: batch.fed_to, before: payable - 1 },
+  )
+  return last?.id ?? EVERYTHING
+}
+
+/** That a released batch without a cap wants the search, too. */
+const PAID_BY_UNCAPPED = `exists (
+  select 1 from want as other join batch on batch.id = other.batch_id
+  where other.search_id = search.id
+    and batch.state = 'released' and batch.max_credits is null and batch.first is null)`
+
+/** `@reaches`: for the two expressions below. */
+export function budgetsParameter(list: readonly Budget[]): string {
+  return JSON.stringify(list.map((reach) => [reach.batchId, reach.upTo]))
+}
+
+/** A common table expression with the reaches of `@reaches`. */
+export const REACH_TABLE = `reach (batch_id, up_to) as materialized (
+  select value ->> 0, value ->> 1 from json_each(@reaches))`
+
+/** That a search of the table `search`, waiting or queued, is due: some batch in `reach` wants it and can pay. */
+export const IS_DUE = `exists (
+  select 1 from want as due_want join reach on reach.batch_id = due_want.batch_id
+  where due_want.search_id = search.id and (search.state = 'queued' or search.id <= reach.up_to))`

@@ -1,0 +1,91 @@
+import type { BalanceWatch, Pause } from '../domain/pause-cause.js'
+import type { Connection } from './connection.js'
+
+/** What holds the whole fleet, as rows: pauses, the hold, the probe. For use inside a transaction. */
+
+/** False when that cause stands already: its `since` and detail are kept. */
+export function addPause(connection: Connection, pause: Pause): boolean {
+  return (
+    connection.run('insert into pause (cause, since, detail) values (@cause, @since, @detail) on conflict do nothing', {
+      ...pause,
+    }).changes === 1
+  )
+}
+
+export function isProbing(connection: Connection): boolean {
+  return connection.get("select 1 from meta where key = 'probing'") !== undefined
+}
+
+export function setProbing(connection: Connection, probing: boolean): void {
+  if (probing) connection.run("insert into meta values ('probing', '1') on conflict do nothing")
+  else connection.run("delete from meta where key = 'probing'")
+}
+
+/** Extend-only. `detail`: what the API said. */
+export function extendRateLimit(
+  connection: Connection,
+  until: number,
+  now: number,
+  detail: string | null = null,
+): void {
+  if (until <= (rateLimitEnd(connection, now) ?? 0)) return
+  endRateLimit(connection)
+  note(connection, 'hold_until', until)
+  note(connection, 'hold_from', now)
+  if (detail !== null) connection.run("insert into meta values ('hold_detail', ?)", [detail])
+}
+
+export function endRateLimit(connection: Connection): void {
+  connection.run("delete from meta where key in ('hold_until', 'hold_from', 'hold_detail')")
+}
+
+/** What the API said with the hold; null: nothing, or nobody is held. */
+export function holdDetail(connection: Connection, now: number): string | null {
+  if (rateLimitEnd(connection, now) === null) return null
+  return connection.get<{ value: string }>("select value from meta where key = 'hold_detail'")?.value ?? null
+}
+
+/** How far clocks are set right in ordinary life. */
+export const SET_BACK_MS = 5000
+
+/** Null: nobody is held. A hold from a later moment than now was written before the wall clock was set back, and says nothing. */
+export function rateLimitEnd(connection: Connection, now: number): number | null {
+  const until = instant(connection, 'hold_until')
+  return until > now && instant(connection, 'hold_from') <= now + SET_BACK_MS ? until : null
+}
+
+export function balanceWatch(connection: Connection): BalanceWatch {
+  return {
+    askedAt: instant(connection, 'balance_asked_at') || null,
+    nextAt: instant(connection, 'balance_next_at') || null,
+  }
+}
+
+export function noteWatch(connection: Connection, { askedAt, nextAt }: BalanceWatch): void {
+  if (askedAt !== null) note(connection, 'balance_asked_at', askedAt)
+  if (nextAt !== null) note(connection, 'balance_next_at', nextAt)
+}
+
+type Instant = 'hold_until' | 'hold_from' | 'balance_asked_at' | 'balance_next_at'
+
+function note(connection: Connection, key: Instant, at: number): void {
+  connection.run('insert into meta values (?, ?) on conflict do update set value = excluded.value', [key, String(at)])
+}
+
+/** 0 when it was never written. */
+function instant(connection: Connection, key: Instant): number {
+  return Number(connection.get<{ value: string }>('select value from meta where key = ?', [key])?.value ?? 0)
+}
+
+/** A resume after the breaker's pause: calls up to here do not count against the fleet any more. */
+export function markStreak(connection: Connection): void {
+  connection.run(
+    `insert into meta values ('streak_from', (select cast(coalesce(max(id), 0) as text) from call))
+     on conflict do update set value = excluded.value`,
+  )
+}
+
+/** The last call before that; 0 when there never was such a pause. */
+export function streakMark(connection: Connection): number {
+  return Number(connection.get<{ value: string }>("select value from meta where key = 'streak_from'")?.value ?? 0)
+}

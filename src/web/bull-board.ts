@@ -1,0 +1,86 @@
+import { resolve } from 'node:path'
+import { createBullBoard } from '@bull-board/api'
+import { HonoAdapter } from '@bull-board/hono'
+import { serveStatic } from '@hono/node-server/serve-static'
+import { Hono } from 'hono'
+import { systemClock } from '../domain/clock.js'
+import { withTimeout } from '../domain/with-timeout.js'
+import { DeadLetterAdapter, SearchAdapter } from './adapters.js'
+import { refusalOf } from './allowed-actions.js'
+import type { BoardOptions } from './board-options.js'
+import { openLiveMessage } from './live-message.js'
+import { ANSWER_WITHIN_MS, SILENT } from './silence.js'
+
+/**
+ * Bull Board itself, set up for two queues. Its hook runs before each of its handlers and asks
+ * allowed-actions.ts; what it refuses shows up on the page as a notice with our sentence.
+ *
+ * The page asks Google for fonts; the content policy lets nothing in from outside, so it is told to use the
+ * system's.
+ */
+const SYSTEM_FONTS = { 'font-sans': 'system-ui, sans-serif', 'font-mono': 'ui-monospace, monospace' }
+
+const UI = {
+  boardTitle: 'Trackyard batch',
+  hideDocsLink: true,
+  theme: { light: SYSTEM_FONTS, dark: SYSTEM_FONTS },
+}
+
+/** To be mounted at `path`; a browser finds it at `options.path` and that. */
+export function bullBoard(
+  path: string,
+  options: Pick<BoardOptions, 'path' | 'queues' | 'actions' | 'readOnly' | 'report'>,
+): Hono {
+  const { queues, actions, readOnly, path: prefix } = options
+  const message = openLiveMessage(options.report, systemClock)
+  const serverAdapter = new HonoAdapter(serveFilesBelow(prefix)).setBasePath(prefix + path)
+
+  createBullBoard({
+    queues: [
+      new SearchAdapter(queues.search, { actions, message, readOnly }),
+      new DeadLetterAdapter(queues.deadLetters, { message, readOnly }),
+    ],
+    serverAdapter,
+    options: {
+      uiConfig: { ...UI, miscLinks: [{ text: 'Metrics', url: `${prefix}/metrics` }] },
+      handlerHooks: {
+        before: ({ method, route, request: { params } }) => {
+          const action = {
+            method,
+            route,
+            queueName: textOrNull(params.queueName),
+            jobId: textOrNull(params.jobId),
+            status: textOrNull(params.queueStatus),
+          }
+          const refusal = refusalOf(action, queues.search.name)
+          return refusal === null ? { allow: true } : { allow: false, status: 403, message: refusal }
+        },
+      },
+    },
+  })
+
+  const board = new Hono({ strict: false })
+  board.use('/api/*', async (c, next) => {
+    if (c.req.method === 'GET') await message.refresh()
+    await withTimeout(ANSWER_WITHIN_MS, next(), SILENT)
+  })
+  board.route('/', serverAdapter.registerPlugin())
+  return board
+}
+
+/**
+ * The adapter names its folder relative to the working directory, which may change later, and expects the paths that
+ * a browser sees.
+ */
+function serveFilesBelow(prefix: string): typeof serveStatic {
+  return (files) =>
+    serveStatic({
+      ...files,
+      root: resolve(files?.root ?? ''),
+      rewriteRequestPath: (path, c) => files?.rewriteRequestPath?.(prefix + path, c) ?? path,
+    })
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}

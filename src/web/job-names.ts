@@ -1,0 +1,40 @@
+/**
+ * What a job is called in Bull Board's lists, so that a person sees the query and not `search` a thousand
+ * times. Job data is what somebody wrote into Redis: nothing of it is trusted, whatever is missing falls
+ * back to the job's own name.
+ */
+const LONGEST = 120
+
+export interface NamedJob {
+  readonly name: string
+  readonly data: unknown
+}
+
+/** `calm piano` */
+export function searchJobName(job: NamedJob): string {
+  return queryOf(job.data) ?? job.name
+}
+
+/** `400 invalid_parameters · calm piano` */
+export function deadLetterName(job: NamedJob): string {
+  const { status, code, error } = fieldsOf(job.data)
+  const decision = [status, code ?? error].flatMap((part) =>
+    typeof part === 'number' ? [String(part)] : typeof part === 'string' ? [short(part)] : [],
+  )
+  const parts = [decision.join(' '), queryOf(job.data)].filter((part) => part !== '' && part !== null)
+  return parts.length === 0 ? job.name : parts.join(' · ')
+}
+
+function queryOf(data: unknown): string | null {
+  const { query } = fieldsOf(data)
+  if (typeof query !== 'string' || query === '') return null
+  return short(query)
+}
+
+function short(text: string): string {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text
+}
+
+function fieldsOf(data: unknown): Readonly<Record<string, unknown>> {
+  return typeof data === 'object' && data !== null ? { ...data } : {}
+}

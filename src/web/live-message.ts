@@ -1,0 +1,46 @@
+import type { StatusReport } from '../batches/status-report.js'
+import type { Clock } from '../domain/clock.js'
+import { withTimeout } from '../domain/with-timeout.js'
+import { messageOf, SILENT } from './silence.js'
+
+/**
+ * "Why is it not moving?" in one sentence, above the jobs. Bull Board asks its adapters for a description
+ * without waiting, on every poll of every open page; the report behind it reads store and Redis. So the
+ * sentence is fetched before the page asks, at most once a second whatever the number of pages, and kept.
+ */
+export interface LiveMessage {
+  /** As of the last `refresh`. */
+  current(): string
+  /** Resolves when the sentence is at most a second old, or could not be had. Never rejects. */
+  refresh(): Promise<void>
+}
+
+const FRESH_MS = 1_000
+const PATIENCE_MS = 3_000
+
+export function openLiveMessage(report: () => Promise<StatusReport>, clock: Clock): LiveMessage {
+  let message = ''
+  let askedAtMs = Number.NEGATIVE_INFINITY
+  let asking: Promise<void> | null = null
+
+  async function ask(): Promise<void> {
+    try {
+      const { queue } = await withTimeout(PATIENCE_MS, report(), SILENT)
+      message = queue.reason
+    } catch (error) {
+      message = `The state is not known at the moment: ${messageOf(error)}`
+    }
+    askedAtMs = clock.monotonicMs()
+  }
+
+  return {
+    current: () => message,
+    refresh: async () => {
+      if (clock.monotonicMs() - askedAtMs < FRESH_MS) return
+      asking ??= ask().finally(() => {
+        asking = null
+      })
+      await asking
+    },
+  }
+}

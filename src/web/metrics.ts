@@ -1,0 +1,85 @@
+import { Counter, Gauge, Registry } from 'prom-client'
+import type { BatchStatus, StatusReport } from '../batches/status-report.js'
+import { CALL_OUTCOMES } from '../domain/outcome.js'
+import { PAUSE_CAUSES } from '../domain/pause-cause.js'
+import { ROW_STATUSES } from '../domain/states.js'
+import type { Totals } from '../store/store.js'
+
+/**
+ * What Prometheus reads. The store has counted everything already, across restarts and workers, so nothing
+ * is counted here: each scrape fills a registry of its own from the report and drops it. What is not known
+ * (credits, limit) has no sample rather than a false zero. Labels are closed lists; of the batches, the
+ * unfinished and the latest, at most 20.
+ */
+const MOST_BATCHES = 20
+const LONGEST_NAME = 100
+
+export interface Scrape {
+  readonly contentType: string
+  readonly text: string
+}
+
+export async function renderMetrics(report: StatusReport, totals: Totals, version: string): Promise<Scrape> {
+  const registry = new Registry()
+  const { queue, credits, pace } = report
+
+  function counter(name: string, help: string): Counter
+  function counter<L extends string>(name: string, help: string, label: L): Counter<L>
+  function counter(name: string, help: string, label?: string): Counter {
+    return new Counter({ name, help, labelNames: label === undefined ? [] : [label], registers: [registry] })
+  }
+  function gauge<L extends string>(name: string, help: string, ...labelNames: L[]): Gauge<L> {
+    return new Gauge({ name, help, labelNames, registers: [registry] })
+  }
+  function known(name: string, help: string, value: number | null): void {
+    if (value !== null) gauge(name, help).set(value)
+  }
+
+  gauge('trackyard_info', 'The version that runs.', 'version').set({ version }, 1)
+
+  const calls = counter('trackyard_calls_total', 'Calls of POST /search that have ended, by outcome.', 'outcome')
+  for (const outcome of CALL_OUTCOMES) {
+    if (outcome !== 'sent') calls.inc({ outcome }, totals.callsByOutcome[outcome])
+  }
+  counter('trackyard_rate_limited_total', 'Calls that the API answered with 429.').inc(
+    totals.callsByOutcome.rate_limited,
+  )
+  counter('trackyard_credits_spent_total', 'Calls that the API answered with 200, one credit each.').inc(totals.spent)
+  counter('trackyard_unknown_outcomes_total', 'Calls whose answer never arrived; each may have cost a credit.').inc(
+    totals.unknownOutcomes,
+  )
+  known('trackyard_credits_remaining', 'Credits left, as the API said last.', credits.remaining)
+
+  const heldNow = queue.state === 'held' && queue.until !== null ? 1 : 0
+  gauge('trackyard_held', '1 while the API asked to wait and nothing else stops the fleet.').set(heldNow)
+  const paused = gauge('trackyard_paused', '1 while this cause keeps the queue paused.', 'cause')
+  for (const cause of PAUSE_CAUSES) paused.set({ cause }, queue.causes.includes(cause) ? 1 : 0)
+  gauge('trackyard_probing', '1 while calls go one at a time, until one succeeds.').set(queue.probing ? 1 : 0)
+
+  const searches = gauge(
+    'trackyard_queue_searches',
+    'Searches without an answer; waiting: due, in Redis or not.',
+    'state',
+  )
+  for (const state of ['waiting', 'active', 'delayed', 'dead_letters'] as const) searches.set({ state }, queue[state])
+  gauge('trackyard_workers', 'Workers that were heard of within 15 seconds.').set(queue.workers)
+  gauge('trackyard_workers_stuck', 'Workers that cannot write to the store, and so make no calls.').set(
+    queue.stuck_workers,
+  )
+
+  const items = gauge('trackyard_batch_items', 'Rows of a batch by status.', 'batch', 'name', 'status')
+  for (const batch of shownBatches(report.batches)) {
+    const name = batch.name.slice(0, LONGEST_NAME)
+    for (const status of ROW_STATUSES) items.set({ batch: batch.batch, name, status }, batch[status])
+  }
+
+  gauge('trackyard_calls_last_minute', 'Calls sent in the last 60 seconds.').set(pace.calls_last_minute)
+  known('trackyard_limit_per_minute', 'Calls a minute that the fleet keeps to.', pace.limit_per_minute)
+
+  return { contentType: registry.contentType, text: await registry.metrics() }
+}
+
+function shownBatches(batches: readonly BatchStatus[]): readonly BatchStatus[] {
+  const finishedLast = (batch: BatchStatus) => (batch.completed_at === null ? 0 : 1)
+  return [...batches].sort((a, b) => finishedLast(a) - finishedLast(b) || b.batch - a.batch).slice(0, MOST_BATCHES)
+}

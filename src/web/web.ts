@@ -1,0 +1,88 @@
+import { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { HTTPException } from 'hono/http-exception'
+import { secureHeaders } from 'hono/secure-headers'
+import { getPathNoStrict } from 'hono/utils/url'
+import { UnreachableError } from '../domain/errors.js'
+import { withTimeout } from '../domain/with-timeout.js'
+import { csrf, hostCheck, readOnly } from './access.js'
+import type { BoardOptions } from './board-options.js'
+import { bullBoard } from './bull-board.js'
+import { renderMetrics } from './metrics.js'
+import { type Credentials, requirePassword } from './password.js'
+import { ANSWER_WITHIN_MS, messageOf, SILENT } from './silence.js'
+
+/**
+ * The pages, from the door inwards: whose name is used → headers → the two probes, open to everybody →
+ * password → whose page asks → read-only → the metrics and Bull Board.
+ */
+const PAGES = '/queues'
+/** None of the allowed actions needs a body. */
+const LARGEST_BODY = 64 * 1024
+
+export function buildWeb(options: BoardOptions, door: { loopback: boolean; credentials: Credentials | null }): Hono {
+  // With a path of its own, `strict` would keep hono from asking it.
+  const web = new Hono({ getPath: (request) => withoutPrefix(getPathNoStrict(request), options.path) })
+
+  web.onError((error, c) => {
+    // How the password and the body limit say no.
+    if (error instanceof HTTPException) return error.getResponse()
+    // A Redis that is away has been told of by its connection; every open page asks again every few seconds.
+    const level = error instanceof UnreachableError ? 'debug' : 'error'
+    options.log[level]({ err: error, path: c.req.path }, 'The board could not answer')
+    return c.json({ error: 'Not answered', message: messageOf(error) }, 503)
+  })
+
+  if (door.loopback) web.use(hostCheck())
+  web.use(pageHeaders())
+  web.get('/healthz', (c) => c.text('ok'))
+  web.get('/readyz', async (c) => {
+    const state = await withTimeout(ANSWER_WITHIN_MS, options.ready(), SILENT).catch((error: unknown) => ({
+      ok: false,
+      reason: messageOf(error),
+    }))
+    return c.json({ ok: state.ok, reason: state.reason }, state.ok ? 200 : 503)
+  })
+
+  if (door.credentials !== null) web.use(requirePassword(door.credentials, options))
+  web.use(csrf())
+  if (options.readOnly) web.use(readOnly())
+  web.use(bodyLimit({ maxSize: LARGEST_BODY }))
+
+  web.get('/', (c) => c.redirect(options.path + PAGES))
+  web.get('/metrics', async (c) => {
+    const [report, totals] = await withTimeout(
+      ANSWER_WITHIN_MS,
+      Promise.all([options.report(), options.metrics()]),
+      SILENT,
+    )
+    const { contentType, text } = await renderMetrics(report, totals, options.version)
+    return c.body(text, 200, { 'content-type': contentType })
+  })
+  web.route(PAGES, bullBoard(PAGES, options))
+  return web
+}
+
+/** A reverse proxy may hand the prefix on or take it off. */
+function withoutPrefix(path: string, prefix: string): string {
+  if (prefix === '' || !(path === prefix || path.startsWith(`${prefix}/`))) return path
+  return path.slice(prefix.length) || '/'
+}
+
+function pageHeaders() {
+  return secureHeaders({
+    // Whether the way here is https is the affair of whoever puts a proxy in front.
+    strictTransportSecurity: false,
+    xFrameOptions: 'DENY',
+    contentSecurityPolicy: {
+      defaultSrc: ["'self'"],
+      styleSrc: ["'self'", "'unsafe-inline'"],
+      imgSrc: ["'self'", 'data:'],
+      fontSrc: ["'self'", 'data:'],
+      objectSrc: ["'none'"],
+      baseUri: ["'self'"],
+      formAction: ["'self'"],
+      frameAncestors: ["'none'"],
+    },
+  })
+}

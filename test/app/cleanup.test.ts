@@ -1,0 +1,44 @@
+import { expect, test } from '@jest/globals'
+import { createCleanup, withCleanup } from '../../src/app/cleanup.js'
+
+test('closes in reverse order, once, however often it is asked', async () => {
+  const closed: string[] = []
+  const cleanup = createCleanup()
+  for (const name of ['store', 'queue', 'worker']) cleanup.add(() => closed.push(name))
+  await Promise.all([cleanup.runAll(), cleanup.runAll()])
+  await cleanup.runAll()
+  expect(closed).toEqual(['worker', 'queue', 'store'])
+})
+
+test('one that fails does not keep the others open; the first failure is thrown at the end', async () => {
+  const closed: string[] = []
+  const cleanup = createCleanup()
+  cleanup.add(() => closed.push('store'))
+  cleanup.add(() => Promise.reject(new Error('queue')))
+  cleanup.add(() => {
+    throw new Error('worker')
+  })
+  await expect(cleanup.runAll()).rejects.toThrow('worker')
+  expect(closed).toEqual(['store'])
+})
+
+test('when opening fails half-way, what is open is closed and the failure is told', async () => {
+  const closed: string[] = []
+  const half = withCleanup(async (cleanup) => {
+    cleanup.add(() => closed.push('store'))
+    throw new Error('Redis is away')
+  })
+  await expect(half).rejects.toThrow('Redis is away')
+  expect(closed).toEqual(['store'])
+})
+
+test('when all goes well nothing is closed', async () => {
+  const closed: string[] = []
+  expect(
+    await withCleanup(async (cleanup) => {
+      cleanup.add(() => closed.push('store'))
+      return 'open'
+    }),
+  ).toBe('open')
+  expect(closed).toEqual([])
+})

@@ -1,0 +1,53 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { openBatchClient } from '../../src/app/client.js'
+import { load } from '../../src/batches/submit.js'
+import { UsageError } from '../../src/domain/errors.js'
+import type { Priority } from '../../src/domain/states.js'
+import { batchNamed, type InProcessSystem, rowsOf, startInProcess } from '../support/in-process-system.js'
+
+let registry: InProcessSystem
+beforeEach(async () => {
+  registry = await startInProcess()
+})
+afterEach(() => registry.close())
+
+const ordered = (changes: { maxAgeMs?: number; priority?: string }) =>
+  load(
+    registry,
+    { ...batchNamed('night'), ...changes, priority: (changes.priority ?? 'normal') as Priority },
+    rowsOf(['a']),
+  )
+
+test('a cap that is no whole number is refused: stored, NaN would be no cap at all', async () => {
+  const batch = await ordered({})
+  for (const maxCredits of [Number.NaN, -1, 2.5, Number.POSITIVE_INFINITY]) {
+    await expect(batch.release({ maxCredits, first: null })).rejects.toThrow(UsageError)
+    await expect(batch.release({ maxCredits: null, first: maxCredits })).rejects.toThrow(UsageError)
+  }
+  await batch.release({ maxCredits: 1, first: null })
+  expect(await registry.store.batches.find('night')).toMatchObject({ state: 'released', maxCredits: 1 })
+})
+
+test('a script that gives such a cap leaves no batch behind', async () => {
+  const client = await openBatchClient({
+    env: { TRACKYARD_DATA_DIR: registry.dataDir, TRACKYARD_REDIS_URL: registry.redis.url },
+  })
+  const rows = [{ query: 'calm' }]
+  await expect(client.submit(rows, { name: 'spring', maxCredits: Number('ten') })).rejects.toThrow(
+    /most credits.*whole number.*NaN/,
+  )
+  await client.close()
+  expect(await registry.store.batches.find('spring')).toBeNull()
+})
+
+test('an age below 0 would buy every answer again, and a priority that does not exist would wait for ever: refused', async () => {
+  for (const maxAgeMs of [-1, Number.NaN]) await expect(ordered({ maxAgeMs })).rejects.toThrow(UsageError)
+  await expect(ordered({ priority: 'urgent' })).rejects.toThrow(/high, normal, low, found "urgent"/)
+  expect(await registry.store.batches.find(null)).toBeNull()
+})
+
+test('an age of 0.7 days is fine, though it is no whole number of milliseconds', async () => {
+  const batch = await ordered({ maxAgeMs: 0.7 * 86_400_000 })
+  expect(batch.plan.creditsNeeded).toBe(1)
+  await batch.drop()
+})

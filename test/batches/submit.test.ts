@@ -1,0 +1,178 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { estimate } from '../../src/batches/estimate.js'
+import { cancelBatch, findBatch } from '../../src/batches/find-batch.js'
+import { releaseBatch } from '../../src/batches/release.js'
+import { load } from '../../src/batches/submit.js'
+import { RefusedError, UsageError } from '../../src/domain/errors.js'
+import type { Account } from '../../src/store/store.js'
+import { batchNamed, type InProcessSystem, queries, rowsOf, startInProcess } from '../support/in-process-system.js'
+import { until } from '../support/until.js'
+
+const DAY_MS = 86_400_000
+const ACCOUNT: Account = {
+  creditsRemaining: null,
+  limitPerMinute: null,
+  limitPerDay: null,
+  remainingToday: null,
+  tier: null,
+  monthlyAllowance: null,
+  heardAt: null,
+}
+
+describe('the estimate', () => {
+  const of = (
+    creditsNeeded: number,
+    account: Partial<Account> = {},
+    more: Partial<{ dueElsewhere: number; cap: number | null; creditReserve: number; callsPerMinute: number }> = {},
+  ) => {
+    const { dueElsewhere = 0, cap = null, creditReserve = 0, callsPerMinute = 300 } = more
+    return estimate({
+      plan: { creditsNeeded, dueElsewhere },
+      account: { ...ACCOUNT, ...account },
+      callsPerMinute,
+      creditReserve,
+      cap,
+      now: 0,
+    })
+  }
+
+  test('30,000 searches at 300 a minute take 100 minutes, after what others are due', () => {
+    expect(of(30_000)).toMatchObject({ durationMs: 6_000_000, finishAt: 6_000_000, days: 1, creditsMissing: null })
+    expect(of(30_000, {}, { dueElsewhere: 3000 }).durationMs).toBe(6_600_000)
+  })
+
+  test('says what is missing above the reserve, and how many allowances that is', () => {
+    const account = { creditsRemaining: 1000, monthlyAllowance: 300 }
+    expect(of(1000, account)).toMatchObject({ creditsMissing: 0, creditResets: null })
+    expect(of(1500, account, { creditReserve: 100 })).toMatchObject({ creditsMissing: 600, creditResets: 2 })
+    expect(of(1500, { creditsRemaining: 50 }, { creditReserve: 100 })).toMatchObject({
+      creditsMissing: 1500,
+      creditResets: null,
+    })
+  })
+
+  test('a cap bounds what is needed', () => {
+    expect(of(1500, { creditsRemaining: 1000 }, { cap: 10 })).toMatchObject({ creditsNeeded: 10, creditsMissing: 0 })
+  })
+
+  test('a daily limit makes days of it: today what is left, then a full day at a time', () => {
+    const day = { limitPerDay: 1000 }
+    expect(of(1000, day).days).toBe(1)
+    expect(of(1001, day)).toMatchObject({ days: 2, durationMs: DAY_MS + 200 })
+    expect(of(1001, { ...day, remainingToday: 1 })).toMatchObject({ days: 2 })
+    expect(of(1002, { ...day, remainingToday: 1 }).days).toBe(3)
+    expect(of(10, { ...day, remainingToday: 0 })).toMatchObject({ days: 2, durationMs: DAY_MS + 2000 })
+  })
+
+  test('more never finishes earlier, and nothing finishes at once', () => {
+    expect(of(0, { limitPerDay: 50, remainingToday: 0 })).toMatchObject({ durationMs: 0, days: 1 })
+    const count = fc.integer({ min: 0, max: 100_000 })
+    const limit = fc.option(fc.integer({ min: 1, max: 5000 }))
+    fc.assert(
+      fc.property(count, count, limit, limit, fc.integer({ min: 1, max: 300 }), (a, b, limitPerDay, left, pace) => {
+        const account = {
+          limitPerDay,
+          remainingToday: limitPerDay === null || left === null ? null : Math.min(left, limitPerDay),
+        }
+        const [less, more] = [Math.min(a, b), Math.max(a, b)].map((n) => of(n, account, { callsPerMinute: pace }))
+        return less !== undefined && more !== undefined && less.durationMs <= more.durationMs && less.days <= more.days
+      }),
+    )
+  })
+})
+
+describe('loading', () => {
+  let registry: InProcessSystem
+  beforeEach(async () => {
+    registry = await startInProcess()
+  })
+  afterEach(() => registry.close())
+
+  const one = (rows: ReturnType<typeof rowsOf>, options = {}) => load(registry, batchNamed('night'), rows, options)
+  const due = async () => (await registry.store.reports.totals(registry.now())).due
+
+  test('nothing is due before the release, everything after it', async () => {
+    const batch = await one(rowsOf([...queries(10), 'scene 1']))
+    expect(batch.plan).toMatchObject({ rows: 11, searches: 10, new: 10, creditsNeeded: 10 })
+    expect(await due()).toBe(0)
+    await batch.release({ maxCredits: null, first: null })
+    expect(await due()).toBe(10)
+    await batch.drop()
+    expect(await due()).toBe(10)
+  })
+
+  test('the same catalog again costs nothing and is queued already', async () => {
+    await registry.submit(queries(10))
+    expect((await one(rowsOf(queries(12)))).plan).toMatchObject({ new: 2, alreadyQueued: 10, creditsNeeded: 2 })
+  })
+
+  test('interrupted, or failing in the middle, or without a row, it leaves nothing behind', async () => {
+    const interrupt = new AbortController()
+    const rows = queries(11_000)
+    const stop = one(rowsOf(rows), { signal: interrupt.signal, progress: () => interrupt.abort() })
+    await expect(stop).rejects.toThrow(/abort/i)
+    async function* failing() {
+      yield* rowsOf(queries(3))
+      throw new Error('the disk is gone')
+    }
+    await expect(one(failing())).rejects.toThrow('the disk is gone')
+    await expect(one(rowsOf([]))).rejects.toThrow(UsageError)
+    await expect(findBatch(registry, null)).rejects.toThrow(/no batch yet/)
+  })
+
+  test('what a killed loader left behind is dropped by the next, not one that still beats', async () => {
+    const left = { ...batchNamed('left'), createdAt: registry.now() - 120_000 }
+    const id = await registry.store.batches.create(left)
+    const beating = await registry.store.batches.create({ ...left, name: 'beating' })
+    await registry.store.batches.heartbeat(beating, registry.now())
+    await registry.submit(['a'])
+    expect(await registry.store.batches.find(String(id))).toBeNull()
+    expect(await registry.store.batches.find('beating')).toMatchObject({ state: 'loading' })
+  })
+
+  test('what a killed loader left behind is no batch to work with, and cancel drops it; one that still beats is loading', async () => {
+    const left = { ...batchNamed('left'), createdAt: registry.now() - 120_000 }
+    await registry.submit(['a'], { name: 'before' })
+    await registry.store.batches.create(left)
+    expect((await findBatch(registry, null)).name).toBe('before')
+    await expect(findBatch(registry, 'left')).rejects.toThrow(/No batch has the id or name "left"/)
+    await registry.store.batches.create(left)
+    expect(await cancelBatch(registry, 'left')).toMatchObject({ was: 'dropped' })
+    await registry.store.batches.create({ ...left, name: 'living', createdAt: registry.now() })
+    expect((await findBatch(registry, null)).name).toBe('living')
+    await expect(cancelBatch(registry, 'living')).rejects.toThrow(/is being loaded by a submit/)
+  })
+
+  test('a worker drops what a killed loader left behind, without another submit', async () => {
+    const id = await registry.store.batches.create({ ...batchNamed('left'), createdAt: registry.now() - 120_000 })
+    await registry.worker()
+    await until(async () => (await registry.store.batches.find(String(id))) === null, {
+      timeoutMs: 40_000,
+      what: 'the batch to be gone',
+    })
+  })
+
+  test('a batch that somebody dropped meanwhile cannot be released', async () => {
+    const batch = await one(rowsOf(['a']))
+    await registry.store.batches.drop(batch.id)
+    await expect(batch.release({ maxCredits: null, first: null })).rejects.toThrow(/Nothing was spent/)
+  })
+
+  test('release raises a cap, never below what was used; cancel ends it, once', async () => {
+    const id = await registry.submit(queries(10), { maxCredits: 2 })
+    const batch = () => findBatch(registry, String(id))
+    await releaseBatch(registry, { batch: await batch(), maxCredits: 5 })
+    expect(await due()).toBe(5)
+    await releaseBatch(registry, { batch: await batch(), maxCredits: null })
+    expect(await due()).toBe(10)
+    await expect(releaseBatch(registry, { batch: { ...(await batch()), charged: 4 }, maxCredits: 3 })).rejects.toThrow(
+      /used 4 credits/,
+    )
+    await cancelBatch(registry, String(id))
+    expect(await due()).toBe(0)
+    await expect(cancelBatch(registry, String(id))).rejects.toThrow(RefusedError)
+    await expect(releaseBatch(registry, { batch: await batch(), maxCredits: null })).rejects.toThrow(/was cancelled/)
+    await expect(findBatch(registry, 'nobody')).rejects.toThrow(/No batch has the id or name "nobody"/)
+  })
+})

@@ -1,0 +1,208 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { refreshAccount } from '../../src/control/account.js'
+import { limitAgreement } from '../../src/control/limit-agreement.js'
+import { applyRateLimit } from '../../src/control/rate-limit.js'
+import { openSharedKey } from '../../src/control/shared-key.js'
+import { createLimiter } from '../../src/simulator/limiter.js'
+import type { LimitKind } from '../../src/simulator/options.js'
+import { type InProcessSystem, startInProcess } from '../support/in-process-system.js'
+import { until } from '../support/until.js'
+
+let registry: InProcessSystem
+beforeEach(async () => {
+  registry = await startInProcess({ simulator: { tier: 'starter', perMinute: 10, credits: 300 } })
+})
+afterEach(() => registry.close())
+
+const account = () => registry.store.account.get()
+
+describe('what GET /me says', () => {
+  test('is kept: tier, balance, allowance and limits', async () => {
+    expect(await refreshAccount(registry)).toMatchObject({
+      kind: 'ok',
+      account: { tier: 'starter', creditsRemaining: 300, monthlyAllowance: 300, limitPerMinute: 10, limitPerDay: 1000 },
+    })
+  })
+
+  test('does not take away what it is silent about', async () => {
+    const silent = await startInProcess({ simulator: { accountDetails: false, headers: false, credits: 7 } })
+    try {
+      await silent.store.account.update({ limitPerMinute: 300, tier: 'pro', monthlyAllowance: 50_000 }, 5)
+      await refreshAccount(silent)
+      expect(await silent.store.account.get()).toMatchObject({
+        limitPerMinute: 300,
+        tier: 'pro',
+        monthlyAllowance: 50_000,
+        creditsRemaining: 7,
+      })
+    } finally {
+      await silent.close()
+    }
+  })
+
+  test('a day without a limit any more has none', async () => {
+    await registry.store.account.update({ limitPerDay: 50, remainingToday: 0 }, 5)
+    const unlimited = await startInProcess({ simulator: { perDay: null } })
+    try {
+      await refreshAccount({ ...registry, api: unlimited.api })
+      expect(await account()).toMatchObject({ limitPerDay: null, remainingToday: null })
+    } finally {
+      await unlimited.close()
+    }
+  })
+
+  test('a balance that an answer undercut meanwhile is the older one', async () => {
+    await registry.store.account.update({ creditsRemaining: 250 }, 5)
+    const me = async () => {
+      const answer = await registry.api.me()
+      await registry.store.account.update({ creditsRemaining: 240 }, 10)
+      return answer
+    }
+    await refreshAccount({ ...registry, api: { me } })
+    expect((await account()).creditsRemaining).toBe(240)
+    await refreshAccount(registry)
+    expect((await account()).creditsRemaining).toBe(300)
+  })
+
+  test('a key that is not accepted, and an API that fails, change nothing', async () => {
+    await refreshAccount(registry)
+    registry.simulator.fail({ endpoint: 'me', timesInTotal: 1, does: { status: 500 } })
+    expect(await refreshAccount(registry)).toMatchObject({ kind: 'failed', reason: expect.stringContaining('500') })
+    registry.simulator.revokeKey()
+    expect(await refreshAccount(registry)).toEqual({ kind: 'unauthorized' })
+    expect((await account()).creditsRemaining).toBe(300)
+  })
+})
+
+describe('workers with different limits', () => {
+  const WARNING = /^TRACKYARD_RATE_LIMIT is /
+
+  test('who does not keep the pace says once that another setting is in force, naming both', async () => {
+    const { log } = registry
+    const { queue } = await registry.another()
+    const ours = limitAgreement({ queue: registry.queue, rateLimit: 300, log })
+    const keep = (rateLimit: number | 'auto') => limitAgreement({ queue, rateLimit, log }).keep()
+    const compared = async () => {
+      for (let looks = 0; looks < 3; looks += 1) await ours.compare()
+      return log.said(WARNING).length
+    }
+    expect(await compared()).toBe(0)
+    await keep(300)
+    expect(await compared()).toBe(0)
+    await keep(100)
+    expect(await compared()).toBe(1)
+    expect(log.said(WARNING)[0]).toMatch(/is 300 here, but 100 in the worker that keeps the pace/)
+    await keep('auto')
+    expect(await compared()).toBe(2)
+    await keep(300)
+    expect(await compared()).toBe(2)
+  })
+
+  test('the worker that came first keeps the pace, and the second one says so', async () => {
+    await registry.worker({ TRACKYARD_RATE_LIMIT: '1000' })
+    await until(async () => (await registry.queue.registry.keptLimit()) === 1000, {
+      timeoutMs: 40_000,
+      what: 'the pace',
+    })
+    await registry.worker({ TRACKYARD_RATE_LIMIT: '2000' })
+    await until(() => registry.log.said(WARNING).length > 0, { timeoutMs: 40_000, what: 'the warning' })
+    expect(registry.log.said(WARNING)[0]).toMatch(/is 2000 here, but 1000 in the worker/)
+    expect((await registry.queue.throttle.rate())?.callsPerMinute).toBe(1000)
+  }, 100_000)
+})
+
+describe('the pace', () => {
+  const follow = (rateLimit: number | 'auto', others = 0) => applyRateLimit({ ...registry, rateLimit }, others)
+  const pace = async () => (await registry.queue.throttle.rate())?.callsPerMinute
+
+  test('is that of the lowest tier until the API says more, then what it says, also when that changes', async () => {
+    expect(await follow('auto')).toBe(5)
+    await refreshAccount(registry)
+    expect(await follow('auto')).toBe(10)
+    expect(await follow('auto')).toBeNull()
+    registry.simulator.setLimit(300)
+    await refreshAccount(registry)
+    expect(await follow('auto')).toBe(300)
+    expect(await pace()).toBe(300)
+  })
+
+  test("the operator's word stands above the API's", async () => {
+    await refreshAccount(registry)
+    expect(await follow(120)).toBe(120)
+    expect(await follow(60)).toBe(60)
+  })
+
+  test('is set again in a Redis that lost it', async () => {
+    await follow(120)
+    await registry.redis.flush()
+    expect(await follow(120)).toBe(120)
+  })
+
+  test('leaves others on the key their share, never less than a tenth for us, and takes it back', async () => {
+    await registry.store.account.update({ limitPerMinute: 300 }, 5)
+    await follow('auto')
+    expect(await follow('auto', 100)).toBe(200)
+    expect(await follow('auto', 96)).toBeNull()
+    expect(await follow('auto', 1000)).toBe(30)
+    expect(await follow(100, 100)).toBe(100)
+    expect(await follow('auto')).toBe(300)
+    expect(registry.log.said(/another program uses this key/)).toHaveLength(3)
+  })
+})
+
+/** A minute of calls against the simulator's own limiter, in steps of 100 ms; what a response would say is heard. */
+describe('another program on the same key', () => {
+  const LIMIT = 300
+  const STEP_MS = 100
+
+  async function minutes(kind: LimitKind, elsewherePerMinute: number, count: number, limit = LIMIT) {
+    let time = 0
+    const sent: number[] = []
+    const calls = {
+      ...registry.store.calls,
+      sentBetween: async (from: number, to: number) => sent.filter((at) => at > from && at <= to).length,
+    }
+    const key = openSharedKey({ store: { calls }, clock: { now: () => time, monotonicMs: () => time } })
+    const limiter = createLimiter(kind, limit, 60_000, -7000)
+    let ours = 0
+    let theirs = 0
+    let refused = 0
+    let others = 0
+    const seen: number[] = []
+    for (time = 0; time < count * 60_000; time += STEP_MS) {
+      const pace = Math.max(limit / 10, limit - others)
+      for (theirs += (elsewherePerMinute * STEP_MS) / 60_000; theirs >= 1; theirs -= 1) limiter.take(time)
+      for (ours += (pace * 0.99 * STEP_MS) / 60_000; ours >= 1; ours -= 1) {
+        sent.push(time)
+        if (limiter.take(time) > 0) refused += 1
+        key.heard({ limitPerMinute: limit, remainingThisMinute: limiter.remaining(time) })
+      }
+      if (time % 2000 === 0) {
+        others = await key.others()
+        seen.push(others)
+      }
+    }
+    return { seen, refused, sent: sent.length }
+  }
+
+  const ALONE = (['fixed', 'sliding', 'token'] as const).flatMap((kind) =>
+    [5, 10, 300].map((limit) => ({ kind, limit })),
+  )
+  test.each(ALONE)('nobody is imagined with a key of our own: $kind, $limit a minute', async ({ kind, limit }) => {
+    const { seen, refused } = await minutes(kind, 0, 4, limit)
+    expect(Math.max(...seen)).toBe(0)
+    expect(refused).toBe(0)
+  })
+
+  test.each(['fixed', 'sliding'] as const)('who takes 100 of 300 a minute is left them: %s', async (kind) => {
+    const { seen } = await minutes(kind, 100, 6)
+    const settled = seen.slice(-60)
+    expect(Math.min(...settled)).toBeGreaterThan(80)
+    expect(Math.max(...settled)).toBeLessThan(125)
+  })
+
+  test('few calls are nobody: GET /me, and clocks that differ', async () => {
+    const { seen } = await minutes('sliding', 10, 4)
+    expect(Math.max(...seen)).toBe(0)
+  })
+})

@@ -1,0 +1,388 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { refreshAccount } from '../../src/control/account.js'
+import { pause, syncThrottle } from '../../src/control/pauses.js'
+import { resume, resumeByHand } from '../../src/control/resume.js'
+import type { PauseCause } from '../../src/domain/pause-cause.js'
+import { type AutoResumeRules, createAutoResume, intervalMs } from '../../src/maintenance/auto-resume.js'
+import { type InProcessSystem, refOf, startInProcess } from '../support/in-process-system.js'
+import { until } from '../support/until.js'
+
+/** Rows are the truth, the gate follows. Time is an argument here, so hours pass at once. */
+let registry: InProcessSystem
+let time = 0
+beforeEach(async () => {
+  registry = await startInProcess({ simulator: { credits: 0 } })
+  time = 1_000_000
+})
+afterEach(() => registry.close())
+
+const parts = () => ({ ...registry, now: () => time })
+const causes = async () => (await registry.store.pauses.list()).map((row) => row.cause)
+const throttle = () => registry.queue.throttle
+
+describe('pause and resume', () => {
+  test('a pause is a row and the flag; a second one for that cause changes nothing', async () => {
+    expect(await pause(parts(), 'operator', 'lunch')).toBe(true)
+    time += 5000
+    expect(await pause(parts(), 'operator', 'dinner')).toBe(false)
+    expect(await registry.store.pauses.list()).toEqual([{ cause: 'operator', since: 1_000_000, detail: 'lunch' }])
+    expect(await throttle().isPaused()).toBe(true)
+  })
+
+  test('one cause lifted leaves the others standing, and the queue closed', async () => {
+    await pause(parts(), 'operator', '')
+    await pause(parts(), 'no_credits', 'empty')
+    expect(await resume(parts(), ['no_credits'])).toMatchObject({ lifted: ['no_credits'], standing: ['operator'] })
+    expect(await throttle().isPaused()).toBe(true)
+    expect(await resume(parts())).toMatchObject({ lifted: ['operator'], standing: [] })
+    expect(await throttle().isPaused()).toBe(false)
+  })
+
+  test("an operator's pause ends with the whole fleet; every other one with a probe", async () => {
+    await pause(parts(), 'operator', '')
+    await resume(parts())
+    expect(await throttle().isSerial()).toBe(false)
+    for (const cause of ['no_credits', 'reserve', 'unauthorized', 'failing', 'outage'] as const) {
+      await pause(parts(), cause, '')
+      await resume(parts())
+      const probing = async () => (await registry.status()).queue.probing
+      expect({ cause, isSerial: await throttle().isSerial(), shown: await probing() }).toEqual({
+        cause,
+        isSerial: true,
+        shown: true,
+      })
+      await registry.store.pauses.endProbe()
+      await syncThrottle(parts())
+      expect(await probing()).toBe(false)
+      expect(await throttle().isSerial()).toBe(false)
+    }
+  })
+
+  test('after a refused key, what it refused is due again', async () => {
+    await registry.submit(['a'])
+    const claim = await registry.store.calls.claim(refOf('a'), {
+      now: time,
+      openCallMaxAgeMs: 5000,
+      creditReserve: 0,
+      apiUrl: 'http://127.0.0.1',
+    })
+    if (claim.kind !== 'granted') throw new Error(`expected a granted claim, got ${claim.kind}`)
+    const death = {
+      reason: 'unauthorized',
+      status: 401,
+      error: 'Unauthorized',
+      code: null,
+      message: null,
+      requestId: null,
+      remedy: '',
+    } as const
+    const { facts } = await registry.api.search(claim.request)
+    await registry.store.calls.close(claim.callId, {
+      outcome: 'unauthorized',
+      detail: null,
+      facts,
+      now: time,
+      closing: {
+        search: 'dead',
+        death,
+        body: null,
+        pause: { cause: 'unauthorized', since: time, detail: '' },
+        usesAttempt: false,
+      },
+    })
+    expect((await registry.store.reports.totals(time)).deadLetters).toBe(1)
+    expect(await resume(parts())).toMatchObject({ retried: 1 })
+    expect(await registry.store.reports.totals(time)).toMatchObject({ deadLetters: 0, due: 1 })
+  })
+})
+
+describe('a hold of a day', () => {
+  test('is ended by hand, with a probe; what was delayed until its end runs at once', async () => {
+    registry.simulator.setCredits(10)
+    registry.simulator.fail({ timesInTotal: 1, does: { status: 429, headers: { 'retry-after': '86400' } } })
+    await registry.submit(['a', 'b'])
+    await registry.worker()
+    const now = () => Date.now()
+    await until(async () => (await throttle().rateLimitedUntil()) !== null, { timeoutMs: 40_000, what: 'the hold' })
+    await until(async () => (await registry.queue.searches.counts()).delayed > 0, {
+      timeoutMs: 40_000,
+      what: 'the delay',
+    })
+    expect(await resumeByHand({ ...parts(), now })).toEqual({
+      lifted: [],
+      standing: [],
+      retried: 0,
+      hold: 'of the API',
+    })
+    expect(await registry.store.pauses.rateLimitedUntil(now())).toBeNull()
+    const done = async () => (await registry.store.reports.totals(0)).callsByOutcome.answered === 2
+    await until(done, { timeoutMs: 40_000, what: 'both answers' })
+    await until(async () => !(await throttle().isSerial()), { timeoutMs: 40_000, what: 'the end of the probe' })
+    expect((await resumeByHand({ ...parts(), now })).hold).toBeNull()
+  })
+})
+
+describe('the hold follows the record', () => {
+  const now = () => Date.now()
+  const answered = async (count: number) => (await registry.store.reports.totals(0)).callsByOutcome.answered === count
+  const limiter = () => registry.queue.boardQueues.search.toKey('limiter')
+
+  test('a wall clock that is set back by an hour keeps nobody waiting for the hour', async () => {
+    registry.simulator.setCredits(10)
+    await registry.submit(['a'])
+    await registry.worker({ TRACKYARD_RATE_LIMIT: '600' })
+    await until(() => answered(1), { timeoutMs: 40_000, what: 'the first answer' })
+    // What Redis then makes of the window that the last start has opened.
+    await registry.redis.command('SET', limiter(), '1', 'PX', '3587365')
+    await registry.submit(['b'])
+    await until(() => answered(2), { timeoutMs: 40_000, what: 'the second answer' })
+    const logged = () => registry.log.said(/longer than the record says/).length === 1
+    await until(logged, { timeoutMs: 40_000, what: 'the line of the log' })
+  })
+
+  test('a resume while Redis is away ends the hold in Redis as well, once it is back', async () => {
+    registry.simulator.setCredits(10)
+    await registry.submit(['a'])
+    await registry.store.pauses.rateLimit(now() + 86_400_000, now())
+    await throttle().rateLimit(now() + 86_400_000)
+    await registry.store.pauses.liftRateLimit(now())
+    await registry.worker()
+    await until(() => answered(1), { timeoutMs: 40_000, what: 'the answer' })
+    expect(await throttle().rateLimitedUntil()).toBeNull()
+  })
+
+  test('what Redis keeps too long ends by hand too, where no worker looks', async () => {
+    await throttle().setRate(10)
+    await registry.redis.command('SET', limiter(), '1', 'PX', '3587365')
+    expect(await resumeByHand({ ...parts(), now })).toMatchObject({ hold: null })
+    expect(await registry.queue.boardQueues.search.getRateLimitTtl()).toBeLessThan(20_000)
+    await throttle().rateLimit(now() + 86_400_000)
+    expect(await resumeByHand({ ...parts(), now })).toMatchObject({ hold: 'in Redis only' })
+  })
+
+  test('a hold that Redis lacks is set again, and one that begins while a stale one is lifted stands', async () => {
+    const hour = now() + 3_600_000
+    await registry.store.pauses.rateLimit(hour, now())
+    await syncThrottle({ ...parts(), now })
+    expect(Math.abs(Number(await throttle().rateLimitedUntil()) - hour)).toBeLessThan(20_000)
+    await registry.store.pauses.liftRateLimit(now())
+    const minute = now() + 60_000
+    const slow = {
+      ...throttle(),
+      syncRateLimit: async (recorded: number | null) => {
+        await registry.store.pauses.rateLimit(minute, now())
+        await throttle().rateLimit(minute)
+        return throttle().syncRateLimit(recorded)
+      },
+    }
+    await syncThrottle({ ...parts(), now, queue: { throttle: slow } })
+    expect(Math.abs(Number(await throttle().rateLimitedUntil()) - minute)).toBeLessThan(20_000)
+  })
+})
+
+describe('the flag follows the rows', () => {
+  test('a crash between row and flag is mended, both ways', async () => {
+    await registry.store.pauses.add({ cause: 'outage', since: time, detail: '' })
+    await syncThrottle(parts())
+    expect(await throttle().isPaused()).toBe(true)
+    await registry.store.pauses.lift('outage', true)
+    await syncThrottle(parts())
+    expect([await throttle().isPaused(), await throttle().isSerial()]).toEqual([false, true])
+  })
+
+  test('a Redis that lost its flags has them again at the next look', async () => {
+    await pause(parts(), 'outage', '')
+    await resume(parts())
+    await pause(parts(), 'operator', '')
+    await registry.redis.flush()
+    await syncThrottle(parts())
+    expect([await throttle().isPaused(), await throttle().isSerial()]).toEqual([true, true])
+  })
+
+  test('a pause that comes while the queue is being opened keeps it closed', async () => {
+    await registry.queue.throttle.pause()
+    const slow = {
+      ...registry.queue.throttle,
+      resume: async () => {
+        await registry.queue.throttle.resume()
+        await registry.store.pauses.add({ cause: 'no_credits', since: time, detail: '' })
+      },
+    }
+    await syncThrottle({ ...parts(), queue: { throttle: slow } })
+    expect(await throttle().isPaused()).toBe(true)
+  })
+
+  test('a probe that begins while the gate is being widened stays a probe', async () => {
+    await registry.queue.throttle.startSerial()
+    const slow = {
+      ...registry.queue.throttle,
+      stopSerial: async () => {
+        await registry.store.pauses.add({ cause: 'outage', since: time, detail: '' })
+        await registry.store.pauses.lift('outage', true)
+        await registry.queue.throttle.stopSerial()
+      },
+    }
+    await syncThrottle({ ...parts(), queue: { throttle: slow } })
+    expect(await throttle().isSerial()).toBe(true)
+  })
+
+  test('pauses and resumes in any order by three processes end as the rows say', async () => {
+    const processes = [registry, await registry.another(), await registry.another()].map((one) => ({
+      ...parts(),
+      ...one,
+    }))
+    const work = processes.flatMap((one, index) => {
+      const cause: PauseCause = (['operator', 'outage', 'reserve'] as const)[index] ?? 'operator'
+      return [pause(one, cause, ''), syncThrottle(one), resume(one, [cause]), syncThrottle(one), pause(one, cause, '')]
+    })
+    await Promise.all(work)
+    for (const one of processes) await syncThrottle(one)
+    expect(await throttle().isPaused()).toBe((await causes()).length > 0)
+    await resume(parts())
+    for (const one of processes) await syncThrottle(one)
+    expect(await throttle().isPaused()).toBe(false)
+  })
+})
+
+describe('the pause that heals itself', () => {
+  const HOUR = 3_600_000
+  const RULES: AutoResumeRules = { checkMs: 60_000, longestMs: 900_000, autoResumeMs: 24 * HOUR, creditReserve: 0 }
+  let asked: number[] = []
+
+  function watch(rules: Partial<AutoResumeRules> = {}) {
+    asked = []
+    const refresh = async () => {
+      asked.push(time)
+      const answer = await refreshAccount(parts())
+      return answer.kind === 'ok' ? answer.account : null
+    }
+    return createAutoResume({ ...parts(), refreshAccount: refresh, rules: { ...RULES, ...rules } })
+  }
+
+  /** Ticks once a second, as the worker's chore does. */
+  async function pass(watching: { tick(): Promise<void> }, ms: number): Promise<void> {
+    for (const end = time + ms; time < end; time += 1000) await watching.tick()
+  }
+
+  test('intervals double from the first to the longest and stay there', () => {
+    const minutes = [0, 1, 2, 3, 4, 5, 60].map((fruitless) => intervalMs(fruitless, RULES) / 60_000)
+    expect(minutes).toEqual([1, 2, 4, 8, 15, 15, 15])
+    expect(intervalMs(9, { checkMs: 3_600_000, longestMs: 900_000 })).toBe(3_600_000)
+  })
+
+  test('asks for the balance at growing intervals, and a top-up lifts the pause through one probe', async () => {
+    await pause(parts(), 'no_credits', 'empty')
+    const watching = watch()
+    await pass(watching, 16 * 60_000)
+    const gaps = asked.map((at, index) => Math.round((at - (asked[index - 1] ?? 1_000_000)) / 60_000))
+    expect(gaps).toEqual([1, 2, 4, 8])
+    expect(await causes()).toEqual(['no_credits'])
+    registry.simulator.topUp(500)
+    await pass(watching, 15 * 60_000)
+    expect(await causes()).toEqual([])
+    expect([await throttle().isPaused(), await throttle().isSerial()]).toEqual([false, true])
+    expect((await registry.store.account.get()).creditsRemaining).toBe(500)
+  })
+
+  test('when it asked and when it asks next is on record, also for who takes the watch over', async () => {
+    await pause(parts(), 'no_credits', 'empty')
+    const watching = watch()
+    await pass(watching, 1000)
+    expect(await registry.store.pauses.watch()).toEqual({ askedAt: null, nextAt: 1_060_000 })
+    await pass(watching, 61_000)
+    expect(asked).toEqual([1_060_000])
+    expect(await registry.store.pauses.watch()).toEqual({ askedAt: 1_060_000, nextAt: 1_061_000 + 120_000 })
+    await pass(watch(), 1000)
+    expect(await registry.store.pauses.watch()).toEqual({ askedAt: 1_060_000, nextAt: 1_062_000 + 60_000 })
+  })
+
+  test('a 402 that comes straight back after the resume keeps the interval growing; one after an answer starts anew', async () => {
+    registry.simulator.setCredits(5)
+    const watching = watch()
+    for (let round = 0; round < 4; round += 1) {
+      await pause(parts(), 'no_credits', 'empty')
+      await pass(watching, 15 * 60_000)
+      expect(await causes()).toEqual([])
+    }
+    const waits = asked.map((at, index) => Math.round((at - 1_000_000 - index * 15 * 60_000) / 60_000))
+    expect(waits).toEqual([1, 2, 4, 8])
+    await registry.store.pauses.endProbe()
+    await pass(watching, 5000)
+    await pause(parts(), 'no_credits', 'empty')
+    const since = time
+    await pass(watching, 2 * 60_000)
+    expect(Math.round(((asked.at(-1) ?? 0) - since) / 60_000)).toBe(1)
+  })
+
+  test('the balance must be above the reserve', async () => {
+    await pause(parts(), 'reserve', '')
+    registry.simulator.setCredits(20)
+    const watching = watch({ creditReserve: 20 })
+    await pass(watching, 10 * 60_000)
+    expect(await causes()).toEqual(['reserve'])
+    registry.simulator.setCredits(21)
+    await pass(watching, 10 * 60_000)
+    expect(await causes()).toEqual([])
+  })
+
+  test('an outage is tried again without asking for the balance to be good', async () => {
+    await pause(parts(), 'outage', 'HTTP 503')
+    await pass(watch(), 61_000)
+    expect(await causes()).toEqual([])
+    expect(await throttle().isSerial()).toBe(true)
+  })
+
+  test("never lifts what a person must look at, nor opens the queue under an operator's pause", async () => {
+    registry.simulator.setCredits(100)
+    for (const cause of ['operator', 'unauthorized', 'failing', 'no_credits'] as const) await pause(parts(), cause, '')
+    const watching = watch()
+    await pass(watching, 40 * 60_000)
+    expect(new Set(await causes())).toEqual(new Set(['operator', 'unauthorized', 'failing']))
+    expect(await throttle().isPaused()).toBe(true)
+    expect(asked).toHaveLength(1)
+  })
+
+  test('after the hours that were set it is left to a person, and is not even asked for', async () => {
+    await pause(parts(), 'no_credits', '')
+    const watching = watch({ autoResumeMs: HOUR })
+    await pass(watching, HOUR + 1000)
+    const before = asked.length
+    registry.simulator.setCredits(100)
+    time += HOUR
+    await pass(watching, HOUR)
+    expect(await causes()).toEqual(['no_credits'])
+    expect(asked).toHaveLength(before)
+    await pass(watch({ autoResumeMs: 0 }), HOUR)
+    expect(asked).toEqual([])
+  })
+
+  test('an API that cannot say changes nothing', async () => {
+    registry.simulator.setCredits(100)
+    registry.simulator.fail({ endpoint: 'me', timesInTotal: 2, does: { status: 500 } })
+    await pause(parts(), 'no_credits', '')
+    const watching = watch()
+    await pass(watching, 4 * 60_000)
+    expect(asked).toHaveLength(2)
+    expect(await causes()).toEqual(['no_credits'])
+    await pass(watching, 4 * 60_000)
+    expect(await causes()).toEqual([])
+  })
+
+  test('a wall clock that is set back by an hour does not put the next look off by an hour', async () => {
+    await pause(parts(), 'no_credits', '')
+    registry.simulator.setCredits(100)
+    const watching = watch()
+    await pass(watching, 30_000)
+    time -= HOUR
+    await pass(watching, 62_000)
+    expect(await causes()).toEqual([])
+  })
+
+  test('goes on after a restart of everything: the rows say what stands', async () => {
+    await pause(parts(), 'no_credits', '')
+    await registry.redis.restart()
+    registry.simulator.setCredits(100)
+    await pass(watch(), 61_000)
+    expect(await causes()).toEqual([])
+  })
+})

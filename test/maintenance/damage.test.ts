@@ -1,0 +1,232 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import type { Service } from '../../src/app/service.js'
+import { UnreachableError } from '../../src/domain/errors.js'
+import { jobIdOf } from '../../src/domain/search-id.js'
+import { feed } from '../../src/maintenance/feeder.js'
+import { recoverRedis } from '../../src/maintenance/redis-recovery.js'
+import { dropUnreadable } from '../../src/maintenance/unreadable.js'
+import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
+import { until } from '../support/until.js'
+
+let registry: InProcessSystem
+const OURS = '{trackyard}'
+const key = (name: string) => `${OURS}:${name}`
+
+/** Whatever stood there is replaced. */
+async function put(name: string, ...command: readonly string[]): Promise<void> {
+  const [verb = '', ...rest] = command
+  await registry.redis.command('DEL', key(name))
+  const reply = await registry.redis.command(verb, key(name), ...rest)
+  expect(reply).not.toMatch(/^-/)
+}
+
+const SEARCH_KEYS: readonly (readonly [name: string, command: readonly string[]])[] = [
+  ['search:meta', ['SET', 'garbage']],
+  ['search:meta', ['HSET', 'max', 'garbage', 'duration', 'none']],
+  ['search:meta', ['HSET', 'concurrency', 'many']],
+  ['search:prioritized', ['SET', 'garbage']],
+  ['search:prioritized', ['RPUSH', 'a']],
+  ['search:active', ['SET', 'garbage']],
+  ['search:wait', ['HSET', 'a', 'b']],
+  ['search:paused', ['SET', 'garbage']],
+  ['search:delayed', ['SET', 'garbage']],
+  ['search:failed', ['RPUSH', 'a']],
+  ['search:completed', ['SET', 'garbage']],
+  ['search:stalled', ['SET', 'garbage']],
+  ['search:stalled-check', ['SET', 'garbage']],
+  ['search:events', ['SET', 'garbage']],
+  ['search:events', ['XADD', '18446744073709551615-18446744073709551615', 'event', 'none']],
+  ['search:marker', ['SET', 'garbage']],
+  ['search:pc', ['SET', 'garbage']],
+  ['search:pc', ['HSET', 'a', 'b']],
+  ['search:id', ['RPUSH', 'a']],
+  ['search:limiter', ['SET', 'garbage']],
+  ['search:limiter', ['SET', '9007199254740991']],
+  ['search:limiter', ['HSET', 'a', 'b']],
+  ['dead-letters:meta', ['RPUSH', 'a']],
+  ['dead-letters:failed', ['SET', 'garbage']],
+  ['store', ['SET', 'garbage']],
+  ['store', ['RPUSH', 'a']],
+  ['pace', ['RPUSH', 'a']],
+  ['workers', ['SET', 'garbage']],
+  ['stop', ['RPUSH', 'a']],
+  ['limit', ['HSET', 'a', 'b']],
+  ['lease:feed', ['SET', 'garbage']],
+  ['lease:restore', ['RPUSH', 'a']],
+  ['lease:reconcile', ['HSET', 'a', 'b']],
+]
+
+describe('a damaged key in the middle of a run', () => {
+  let worker: Service
+  beforeAll(async () => {
+    registry = await startInProcess({ simulator: { latencyMs: 20 } })
+    worker = await registry.worker({ TRACKYARD_CONCURRENCY: '3', TRACKYARD_RATE_LIMIT: '3000' })
+    await registry.redis.command('SET', 'other:data', 'untouched')
+    await registry.redis.command('SET', '{trackyard}x:data', 'untouched')
+    await registry.redis.command('RPUSH', 'trackyard:data', 'untouched')
+  }, 60_000)
+  afterAll(async () => {
+    await worker.stop()
+    await registry.close()
+  })
+
+  test.each(SEARCH_KEYS.map(([name, command], index) => [name, command, index] as const))(
+    '%s as %j: all rows are answered, one call each',
+    async (name, command, index) => {
+      const before = registry.simulator.calls().length
+      const batch = await registry.submit(queries(30, `word ${index}`), { name: `batch ${index}` })
+      await until(() => registry.simulator.calls().length > before + 5, { timeoutMs: 50_000, what: 'some calls' })
+      await put(name, ...command)
+      const done = async () => (await registry.store.reports.batches({ batchId: batch, limit: 1 }))[0]?.waiting === 0
+      await until(done, { timeoutMs: 50_000, what: 'all rows to be answered' })
+      expect(registry.simulator.calls()).toHaveLength(before + 30)
+      await until(async () => (await registry.queue.registry.damage()).length === 0, {
+        timeoutMs: 30_000,
+        what: 'the repair',
+      })
+      // The worker says every four seconds that it lives.
+      const state = async () => (await registry.status()).queue.state
+      await until(async () => (await state()) === 'idle', { timeoutMs: 30_000, what: 'a worker that is idle' })
+    },
+    120_000,
+  )
+
+  test('what belongs to others in the same Redis was never touched', async () => {
+    expect(await registry.redis.command('GET', 'other:data')).toContain('untouched')
+    expect(await registry.redis.command('GET', '{trackyard}x:data')).toContain('untouched')
+    expect(await registry.redis.command('LRANGE', 'trackyard:data', '0', '-1')).toContain('untouched')
+  })
+})
+
+describe('the repair', () => {
+  beforeEach(async () => {
+    registry = await startInProcess()
+  })
+  afterEach(() => registry.close())
+  const parts = () => ({ ...registry, setRate: () => registry.queue.throttle.setRate(120) })
+
+  test('brings back the pause, the rate limit, the pace and every search', async () => {
+    await recoverRedis(parts())
+    await registry.submit(queries(12))
+    await feed(registry)
+    await registry.store.pauses.add({ cause: 'operator', since: registry.now(), detail: '' })
+    const end = registry.now() + 90_000
+    await registry.store.pauses.rateLimit(end, registry.now())
+    await put('search:meta', 'SET', 'garbage')
+    await put('search:limiter', 'SET', 'garbage')
+    expect(await recoverRedis(parts())).toBe('restored')
+    expect(registry.log.said(/holds damaged values/)).toHaveLength(1)
+    expect(await registry.queue.throttle.isPaused()).toBe(true)
+    expect(await registry.queue.throttle.rate()).toEqual({ callsPerMinute: 120 })
+    expect(Math.abs(((await registry.queue.throttle.rateLimitedUntil()) ?? 0) - end)).toBeLessThan(20_000)
+    expect(await feed(registry)).toBe(12)
+    expect(await recoverRedis(parts())).toBe('ours')
+  })
+
+  test('is done by one process at a time, and finished by the next where one was killed', async () => {
+    await recoverRedis(parts())
+    await put('search:wait', 'SET', 'garbage')
+    const other = await registry.another()
+    await other.queue.registry.lease('restore', 60_000)
+    expect(await recoverRedis(parts())).toBe('elsewhere')
+    expect(await registry.queue.registry.damage()).toEqual([key('search:wait')])
+    // The other one removed the owner's key, which it does first, and was killed.
+    await registry.redis.command('DEL', key('store'))
+    await other.queue.registry.release('restore')
+    expect(await recoverRedis(parts())).toBe('restored')
+    expect(await registry.queue.registry.damage()).toEqual([])
+  })
+
+  test("another store's Redis is never repaired", async () => {
+    const other = 'b9e7a1c2-0d3f-4e5a-8b6c-7d8e9f0a1b2c'
+    await registry.queue.registry.claimOwnership(other)
+    await put('search:wait', 'SET', 'garbage')
+    await expect(recoverRedis(parts())).rejects.toThrow(/still holds the searches of store b9e7a1c2/)
+    expect(await registry.queue.registry.damage()).toEqual([key('search:wait')])
+  })
+
+  test('a queue at work is never taken for damaged', async () => {
+    const worker = await registry.worker()
+    await registry.queue.registry.askToStop(0)
+    await registry.submit(queries(40))
+    let looks = 0
+    while ((await registry.store.reports.totals(0)).due > 0) {
+      expect(await registry.queue.registry.damage()).toEqual([])
+      looks += 1
+    }
+    expect(looks).toBeGreaterThan(3)
+    await worker.stop()
+  })
+
+  test('until it is done, a command says so in one sentence', async () => {
+    await recoverRedis(parts())
+    await put('search:prioritized', 'SET', 'garbage')
+    await expect(registry.status()).rejects.toThrow(UnreachableError)
+    await expect(registry.status()).rejects.toThrow(/holds damaged values\. A running worker clears/)
+  })
+})
+
+describe('a job that cannot be read', () => {
+  beforeEach(async () => {
+    registry = await startInProcess()
+    await recoverRedis({ ...registry, setRate: () => registry.queue.throttle.setRate(60_000) })
+  })
+  afterEach(() => registry.close())
+  const job = (n: number) => key(`search:${jobIdOf(refOf(`scene ${n}`))}`)
+
+  const damages: readonly (readonly [what: string, damage: (n: number) => Promise<unknown>])[] = [
+    ['has data that is no JSON', (n) => registry.redis.command('HSET', job(n), 'data', '{"query":"sc')],
+    ['has options that are no JSON', (n) => registry.redis.command('HSET', job(n), 'opts', 'garbage')],
+    ['has no data', (n) => registry.redis.command('HDEL', job(n), 'data', 'name', 'opts')],
+    ['is gone while its id stands in the queue', (n) => registry.redis.command('DEL', job(n))],
+    ['is of the wrong type', (n) => put(`search:${jobIdOf(refOf(`scene ${n}`))}`, 'SET', 'garbage')],
+  ]
+  test.each(damages)(
+    'and %s: a worker answers all rows, one call each',
+    async (_, damage) => {
+      await registry.submit(queries(12))
+      await feed(registry)
+      for (const n of [1, 5, 12]) await damage(n)
+      const worker = await registry.worker({ TRACKYARD_CONCURRENCY: '2' })
+      const due = async () => (await registry.store.reports.totals(0)).due
+      await until(async () => (await due()) === 0, { timeoutMs: 50_000, what: 'all rows to be answered' })
+      expect(registry.simulator.calls()).toHaveLength(12)
+      await worker.stop()
+    },
+    90_000,
+  )
+
+  test('is dropped while a worker works, and all rows are answered, one call each', async () => {
+    await registry.submit(queries(20))
+    const worker = await registry.worker({ TRACKYARD_CONCURRENCY: '2', TRACKYARD_RATE_LIMIT: '600' })
+    await until(() => registry.simulator.calls().length > 2, { timeoutMs: 50_000, what: 'the first calls' })
+    for (const [index, [, damage]] of damages.entries()) await damage(16 + index)
+    const due = async () => (await registry.store.reports.totals(0)).due
+    await until(async () => (await due()) === 0, { timeoutMs: 50_000, what: 'all rows to be answered' })
+    expect(registry.log.said(/jobs that cannot be read/).length).toBeGreaterThan(0)
+    expect(registry.simulator.calls()).toHaveLength(20)
+    await worker.stop()
+  }, 90_000)
+
+  test('is dropped alone and put back in a new round, wherever it stands', async () => {
+    await registry.submit(queries(8))
+    await feed(registry)
+    for (const [index, [, damage]] of damages.entries()) await damage(index + 1)
+    expect(await dropUnreadable(registry, 'active')).toBe(0)
+    expect(await dropUnreadable(registry, 'everywhere')).toBe(5)
+    expect(await registry.queue.searches.counts()).toMatchObject({ waiting: 3 })
+    expect(await feed(registry)).toBe(5)
+    expect(await registry.queue.searches.present([refOf('scene 1', 2)])).toHaveProperty('size', 1)
+    expect(await dropUnreadable(registry, 'everywhere')).toBe(0)
+  })
+
+  test('so is one that would be delayed for ever', async () => {
+    await registry.submit(queries(2))
+    await feed(registry)
+    const id = jobIdOf(refOf('scene 1'))
+    await registry.redis.command('ZREM', key('search:prioritized'), id)
+    await registry.redis.command('ZADD', key('search:delayed'), '9e300', id)
+    expect(await dropUnreadable(registry, 'everywhere')).toBe(1)
+    expect(await feed(registry)).toBe(1)
+  })
+})

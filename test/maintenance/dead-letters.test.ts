@@ -1,0 +1,166 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { priceOf, refuseEmptyFilter, retryOne } from '../../src/batches/retry.js'
+import { RefusedError } from '../../src/domain/errors.js'
+import type { Step } from '../../src/domain/step.js'
+import { moveFailed } from '../../src/maintenance/dead-letter-mover.js'
+import { sweepDeadLetters } from '../../src/maintenance/dead-letter-sweep.js'
+import { feed } from '../../src/maintenance/feeder.js'
+import type { RunningWorker } from '../../src/queue/search-queue.js'
+import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
+import { until } from '../support/until.js'
+
+/** From BullMQ's failed set to the parking queue and back, on a real Redis and a real store. */
+let registry: InProcessSystem
+const working: RunningWorker[] = []
+beforeEach(async () => {
+  registry = await startInProcess()
+})
+afterEach(async () => {
+  for (const worker of working.splice(0)) await worker.stop(0)
+  await registry.close()
+})
+
+const failedJobs = async () => (await registry.queue.searches.counts()).failed
+const parked = async () => (await registry.queue.deadLetters.refs()).length
+const dead = async () => (await registry.store.reports.totals(registry.now())).deadLetters
+
+/** Every job fails for good with that reason. */
+async function failAll(count: number, reason: string, before: () => Promise<unknown> = async () => {}): Promise<void> {
+  await feed(registry)
+  const bury: Step = { do: 'deadLetter', reason, pause: null }
+  working.push(
+    await registry.queue.searches.work({
+      concurrency: 5,
+      lockDurationMs: 60_000,
+      openCallMaxAgeMs: 0,
+      stalledIntervalMs: 1000,
+      onDeadLetter: () => {},
+      handle: async () => {
+        await before()
+        return bury
+      },
+    }),
+  )
+  await until(async () => (await failedJobs()) === count, { timeoutMs: 40_000, what: `${count} failed jobs` })
+}
+
+const DEATH = {
+  reason: 'refused',
+  status: 400,
+  error: 'Bad',
+  code: 'invalid_parameters',
+  message: null,
+  requestId: null,
+  remedy: 'Mend it.',
+} as const
+const bury = (query: string, round = 1) =>
+  registry.store.deadLetters.recordCrashed(refOf(query, round), DEATH, registry.now())
+
+describe('the mover', () => {
+  test('parks what is dead, more than a page of it, and empties the failed set', async () => {
+    await registry.submit(queries(230))
+    for (const query of queries(230)) await bury(query)
+    await registry.queue.searches.add(
+      queries(230).map((query) => ({
+        ref: refOf(query),
+        priority: 'normal',
+        data: { query, batch: 'night' },
+      })),
+    )
+    await failAll(230, '400 · Bad')
+    expect(await moveFailed(registry)).toBe(230)
+    expect([await failedJobs(), await parked()]).toEqual([0, 230])
+    expect(await moveFailed(registry)).toBe(0)
+  }, 120_000)
+
+  test('what BullMQ gave up on is dead as crashed, with the remedy', async () => {
+    await registry.submit(['poison'])
+    await failAll(1, 'job stalled more than allowable limit')
+    expect(await moveFailed(registry)).toBe(1)
+    expect(await registry.store.deadLetters.get(refOf('poison'))).toMatchObject({ letter: { code: 'crashed' } })
+  })
+
+  test('a job that failed without a verdict is due again, not lost', async () => {
+    await registry.submit(['a'])
+    await failAll(1, 'TypeError: a fault of ours')
+    expect(await moveFailed(registry)).toBe(0)
+    expect([await failedJobs(), await dead()]).toEqual([0, 0])
+    expect(await feed(registry)).toBe(1)
+    expect(await registry.queue.searches.present([refOf('a', 2)])).toHaveProperty('size', 1)
+  })
+
+  test('one that was discarded meanwhile is only removed', async () => {
+    await registry.submit(['a'])
+    await failAll(1, '400', async () => {
+      await bury('a')
+      await registry.store.deadLetters.discardAll({})
+    })
+    expect(await moveFailed(registry)).toBe(0)
+    expect([await failedJobs(), await parked(), await feed(registry)]).toEqual([0, 0, 0])
+  })
+
+  test('a job that somebody added by hand is removed', async () => {
+    await registry.queue.boardQueues.search.add('search', {}, { jobId: 'mine' })
+    await failAll(1, 'never seen')
+    await moveFailed(registry)
+    expect(await failedJobs()).toBe(0)
+  })
+
+  test('several movers at once park each letter once', async () => {
+    await registry.submit(queries(40))
+    await failAll(40, 'job stalled more than allowable limit')
+    const others = await registry.another()
+    await Promise.all([moveFailed(registry), moveFailed({ ...registry, ...others })])
+    expect([await failedJobs(), await parked(), await dead()]).toEqual([0, 40, 40])
+  })
+})
+
+describe('the sweep', () => {
+  test('parks again what Redis lost, and takes away what is not dead any more', async () => {
+    await registry.submit(queries(30))
+    for (const query of queries(30)) await bury(query)
+    expect(await sweepDeadLetters(registry)).toEqual({ parked: 30, removed: 0 })
+    expect(await sweepDeadLetters(registry)).toEqual({ parked: 0, removed: 0 })
+    await registry.store.deadLetters.retry(refOf('scene 1'))
+    await registry.store.deadLetters.discardAll({ search: refOf('scene 2').fingerprint })
+    await registry.queue.deadLetters.remove([refOf('scene 3')])
+    expect(await sweepDeadLetters(registry)).toEqual({ parked: 1, removed: 2 })
+    await registry.redis.flush()
+    expect(await sweepDeadLetters(registry)).toEqual({ parked: 28, removed: 0 })
+    expect(await parked()).toBe(28)
+  })
+
+  test('more than a page', async () => {
+    await registry.submit(queries(1200))
+    for (const query of queries(1200)) await bury(query)
+    expect(await sweepDeadLetters(registry)).toMatchObject({ parked: 1200 })
+    expect(await parked()).toBe(1200)
+    // As many commits to a disk that may be busy.
+  }, 240_000)
+})
+
+describe('sending back', () => {
+  test('a retry raises the round, once, and says when there was nothing to retry', async () => {
+    await registry.submit(['a'])
+    await bury('a')
+    expect(await retryOne(registry, refOf('a'))).toBe(true)
+    expect(await retryOne(registry, refOf('a'))).toBe(false)
+    expect(registry.log.said(/not dead any more/)).toHaveLength(1)
+    expect(await feed(registry)).toBe(1)
+  })
+
+  test('costs one credit each, and says how many may be paid for already', async () => {
+    await registry.submit(queries(3))
+    await bury('scene 1')
+    const unreadable = { ...DEATH, reason: 'unreadable', status: 200 } as const
+    await registry.store.deadLetters.recordCrashed(refOf('scene 2'), unreadable, registry.now())
+    expect(await priceOf(registry.store, {})).toEqual({ searches: 2, credits: 2, maybePaidAlready: 1 })
+    expect(await priceOf(registry.store, { status: 400 })).toEqual({ searches: 1, credits: 1, maybePaidAlready: 0 })
+  })
+
+  test('everything at once must be said', () => {
+    expect(() => refuseEmptyFilter({}, false, 'retry')).toThrow(RefusedError)
+    expect(() => refuseEmptyFilter({}, true, 'retry')).not.toThrow()
+    expect(() => refuseEmptyFilter({ status: 400 }, false, 'discard')).not.toThrow()
+  })
+})

@@ -1,0 +1,139 @@
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { ConfigurationError, type ReportedError } from '../../src/domain/errors.js'
+import { type MaintenanceTask, type Scheduler, startScheduler } from '../../src/maintenance/scheduler.js'
+import { type RecordingLogger, recordingLogger } from '../support/in-process-system.js'
+import { until } from '../support/until.js'
+
+let running: Scheduler | null = null
+afterEach(async () => {
+  await running?.stop()
+  running = null
+})
+
+const HOUR = 3_600_000
+const enough = { timeoutMs: 40_000, everyMs: 1 }
+
+function start(task: Partial<MaintenanceTask>, log: RecordingLogger = recordingLogger(), fatal: ReportedError[] = []) {
+  running = startScheduler([{ name: 'it', everyMs: 1, run: async () => {}, ...task }], log, (error) =>
+    fatal.push(error),
+  )
+  return running
+}
+
+describe('a chore', () => {
+  test('runs at once and then in its rhythm, never two at a time', async () => {
+    let runs = 0
+    let atOnce = 0
+    let most = 0
+    start({
+      run: async () => {
+        runs += 1
+        atOnce += 1
+        most = Math.max(most, atOnce)
+        await new Promise((resolve) => setImmediate(resolve))
+        atOnce -= 1
+      },
+    })
+    await until(() => runs > 20, { ...enough, what: 'twenty runs' })
+    expect(most).toBe(1)
+  })
+
+  test('kicked while it runs, it runs once more; kicked while it rests, at once', async () => {
+    let runs = 0
+    let finish = (): void => {}
+    const tasks = start({
+      everyMs: HOUR,
+      run: async () => {
+        runs += 1
+        if (runs === 1) await new Promise<void>((resolve) => (finish = resolve))
+      },
+    })
+    await until(() => runs === 1, { ...enough, what: 'the first run' })
+    tasks.kick('it')
+    tasks.kick('it')
+    finish()
+    await until(() => runs === 2, { ...enough, what: 'the run that was kicked' })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(runs).toBe(2)
+    tasks.kick('it')
+    await until(() => runs === 3, { ...enough, what: 'another' })
+    tasks.kick('no such chore')
+  })
+
+  test('kicked a hundred times it leaves no timers and no listeners behind', async () => {
+    let runs = 0
+    const warnings: Error[] = []
+    const warned = (warning: Error) => void warnings.push(warning)
+    process.on('warning', warned)
+    const tasks = start({
+      everyMs: HOUR,
+      run: async () => {
+        runs += 1
+      },
+    })
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const before = timers()
+    for (let kick = 1; kick <= 100; kick += 1) {
+      await until(() => runs >= kick, { ...enough, what: `run ${kick}` })
+      await new Promise((resolve) => setImmediate(resolve))
+      tasks.kick('it')
+    }
+    await until(() => runs >= 101, { ...enough, what: 'the last run' })
+    process.off('warning', warned)
+    expect(warnings).toEqual([])
+    expect(timers()).toBeLessThan(before + 20)
+  })
+
+  test('that rests first does not run at once', async () => {
+    let runs = 0
+    const run = async () => {
+      runs += 1
+    }
+    await start({ restsFirst: true, everyMs: HOUR, run }).stop()
+    expect(runs).toBe(0)
+    start({ restsFirst: true, run })
+    await until(() => runs > 1, { ...enough, what: 'two runs' })
+  })
+
+  test('that fails is tried again, said once, and said again when it works', async () => {
+    let runs = 0
+    const log = recordingLogger()
+    start(
+      {
+        run: async () => {
+          runs += 1
+          if (runs <= 5) throw new Error('Redis is away')
+        },
+      },
+      log,
+    )
+    await until(() => log.said(/works again/).length > 0, { ...enough, what: 'its recovery' })
+    expect(log.said(/chore failed/)).toHaveLength(1)
+  })
+
+  test('that finds out that this process must not go on tells it', async () => {
+    const fatal: ReportedError[] = []
+    start({ run: () => Promise.reject(new ConfigurationError('another store')) }, recordingLogger(), fatal)
+    await until(() => fatal.length > 0, { ...enough, what: 'the word' })
+    expect(fatal[0]?.message).toBe('another store')
+  })
+})
+
+test('stopping waits for the run under way, and none begins afterwards', async () => {
+  let runs = 0
+  let finished = false
+  let finish = (): void => {}
+  const tasks = start({
+    run: async () => {
+      runs += 1
+      await new Promise<void>((resolve) => (finish = resolve))
+      finished = true
+    },
+  })
+  await until(() => runs === 1, { ...enough, what: 'the first run' })
+  const stopped = tasks.stop()
+  tasks.kick('it')
+  finish()
+  await stopped
+  expect([runs, finished]).toEqual([1, true])
+})

@@ -1,0 +1,75 @@
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import Database from 'better-sqlite3'
+import { systemClock } from '../../src/domain/clock.js'
+import { createSearchProcessor } from '../../src/processing/process-search.js'
+import { type InProcessSystem, refOf, startInProcess } from '../support/in-process-system.js'
+
+/** A bug of ours in what records the end of a call, played by a trigger in the real store that refuses a statement. */
+let fleet: InProcessSystem
+beforeEach(async () => {
+  fleet = await startInProcess({ simulator: { credits: 100 } })
+  await fleet.submit(['calm piano', 'dark drums'])
+})
+afterEach(() => fleet.close())
+
+const RULES = {
+  maxAttempts: 3,
+  backoff: { baseMs: 1000, maxMs: 8000 },
+  requestTimeoutMs: 2000,
+  creditReserve: 0,
+  apiUrl: 'http://127.0.0.1',
+}
+
+function handlerOfToday() {
+  const { store, api, log } = fleet
+  const handler = createSearchProcessor({ store, api, log, clock: systemClock, random: () => 0.5, rules: RULES })
+  return (query: string) => handler.handle({ ref: refOf(query) })
+}
+
+function refuse(statement: string): void {
+  const db = new Database(join(fleet.dataDir, 'trackyard.db'))
+  db.exec(`create trigger bug before ${statement} begin select raise(abort, 'a bug'); end`)
+  db.close()
+}
+
+const outcomes = async () => (await fleet.store.reports.totals(0)).callsByOutcome
+const errors = () => fleet.log.lines.filter(({ level }) => level === 'error')
+
+test('a paid answer whose saving meets a bug is kept as unreadable, once, and the other searches go on', async () => {
+  refuse('insert on answer')
+  const handle = handlerOfToday()
+  expect(await handle('calm piano')).toMatchObject({ do: 'deadLetter', reason: expect.stringContaining('unreadable') })
+  expect(await handle('calm piano')).toMatchObject({ do: 'complete', summary: { why: 'dead' } })
+  expect(await handle('dark drums')).toMatchObject({ do: 'deadLetter' })
+  expect(fleet.simulator.calls()).toHaveLength(2)
+  expect(await outcomes()).toMatchObject({ sent: 0, unknown: 0, unreadable: 2 })
+  const shown = await fleet.store.reports.show('r1', null)
+  expect(shown).toMatchObject({ search: { answer: expect.stringContaining('tracks') } })
+  expect(errors().map(({ facts }) => facts)).toMatchObject([
+    { call: 1, search: refOf('calm piano').fingerprint },
+    { call: 2, search: refOf('dark drums').fingerprint },
+  ])
+})
+
+test('a failed call whose recording meets a bug uses an attempt, and charges no credit that was not spent', async () => {
+  refuse('insert on pause')
+  fleet.simulator.setCredits(0)
+  const handle = handlerOfToday()
+  expect([await handle('calm piano'), await handle('calm piano'), await handle('calm piano')]).toMatchObject([
+    { do: 'retry' },
+    { do: 'retry' },
+    { do: 'deadLetter' },
+  ])
+  expect(await outcomes()).toMatchObject({ sent: 0, unknown: 0, transient: 3 })
+})
+
+test('where nothing can be recorded about a call, the fleet is paused instead of paying again and again', async () => {
+  refuse('update of finished_at on call')
+  const handle = handlerOfToday()
+  expect(await handle('calm piano')).toEqual({ do: 'pause', cause: 'failing' })
+  expect(await fleet.store.pauses.list()).toMatchObject([{ cause: 'failing', detail: expect.stringContaining('bug') }])
+  expect(await handle('calm piano')).toEqual({ do: 'pause', cause: 'failing' })
+  expect(await handle('dark drums')).toEqual({ do: 'pause', cause: 'failing' })
+  expect(fleet.simulator.calls()).toHaveLength(1)
+})

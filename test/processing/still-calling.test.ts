@@ -1,0 +1,66 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import type { Api } from '../../src/api/client.js'
+import { systemClock } from '../../src/domain/clock.js'
+import { createSearchProcessor, type SearchProcessor, type SearchRules } from '../../src/processing/process-search.js'
+import { type InProcessSystem, refOf, startInProcess } from '../support/in-process-system.js'
+import { until } from '../support/until.js'
+
+/** What the store believes about a call, and what the process that makes it knows. */
+let fleet: InProcessSystem
+beforeEach(async () => {
+  fleet = await startInProcess({ simulator: { credits: 100, latencyMs: [200, 300] } })
+  await fleet.submit(['calm piano'])
+})
+afterEach(() => fleet.close())
+
+const RULES: SearchRules = {
+  maxAttempts: 3,
+  backoff: { baseMs: 1000, maxMs: 8000 },
+  requestTimeoutMs: 2000,
+  creditReserve: 0,
+  apiUrl: 'http://127.0.0.1',
+}
+const HOUR_MS = 3_600_000
+
+/** A handler and its wall clock, which can be made to jump. */
+function handlerWith(api: Pick<Api, 'search'>): SearchProcessor & { jump(ms: number): void } {
+  let ahead = 0
+  const clock = { now: () => Date.now() + ahead, monotonicMs: systemClock.monotonicMs }
+  const { store, log } = fleet
+  const handler = createSearchProcessor({ store, api, log, clock, random: () => 0.5, rules: RULES })
+  const jump = (ms: number): void => {
+    ahead += ms
+  }
+  return { ...handler, jump }
+}
+
+const outcomes = async () => (await fleet.store.reports.totals(0)).callsByOutcome
+
+test('a machine that slept with a call in flight does not make it a second time', async () => {
+  const handler = handlerWith(fleet.api)
+  const first = handler.handle({ ref: refOf('calm piano') })
+  await until(() => fleet.simulator.calls().length === 1, { timeoutMs: 40_000, what: 'the first call' })
+  handler.jump(HOUR_MS)
+  expect(await handler.handle({ ref: refOf('calm piano') })).toMatchObject({ do: 'delay', rateLimitAll: false })
+  expect(await first).toMatchObject({ do: 'complete', summary: { outcome: 'answered' } })
+  expect(fleet.simulator.paid()).toBe(1)
+  expect(await outcomes()).toMatchObject({ answered: 1, unknown: 0 })
+})
+
+test('a call that our own code fails over uses an attempt, so that it is not bought for ever', async () => {
+  let calls = 0
+  const handler = handlerWith({
+    search: async () => {
+      calls += 1
+      throw new RangeError('an answer that we choke on')
+    },
+  })
+  const steps: string[] = []
+  for (let turn = 0; turn < 5; turn++) {
+    steps.push((await handler.handle({ ref: refOf('calm piano') })).do)
+    handler.jump(HOUR_MS)
+  }
+  expect(steps).toEqual(['retry', 'retry', 'deadLetter', 'complete', 'complete'])
+  expect(calls).toBe(3)
+  expect(await outcomes()).toMatchObject({ sent: 0, unknown: 3 })
+})

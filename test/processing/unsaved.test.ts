@@ -1,0 +1,54 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { silentLogger } from '../../src/domain/logger.js'
+import { recordUnsaved, type UnsavedEnd, writeUnsaved } from '../../src/processing/unsaved.js'
+import type { Store } from '../../src/store/store.js'
+import {
+  claim,
+  ENDINGS,
+  eachWithStore,
+  facts,
+  feedAll,
+  granted,
+  refOf,
+  released,
+  type TempStore,
+} from '../store/setup.js'
+
+let opened: TempStore
+let store: Store
+eachWithStore((temp) => {
+  opened = temp
+  store = temp.store
+})
+
+const files = () => readdirSync(dirname(opened.path)).filter((name) => name.includes('.unsaved-'))
+
+function answered(callId: number, query: string): UnsavedEnd {
+  return { callId, query, ref: refOf(query), end: { ...ENDINGS.answered, detail: null, facts: facts(), now: 11_000 } }
+}
+
+test('what a worker could not save is recorded by the next one, once', async () => {
+  await released(store, ['one', 'two'])
+  await feedAll(store)
+  const path = writeUnsaved(store, [answered(await granted(store, 'one'), 'one')])
+  expect((statSync(path).mode & 0o777).toString(8)).toBe('600')
+  await recordUnsaved({ store, log: silentLogger })
+  expect(await claim(store, 'one')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
+  expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 1, sent: 0 })
+  expect(files()).toEqual([expect.stringMatching(/\.jsonl\.saved$/)])
+  await recordUnsaved({ store, log: silentLogger })
+  expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 1 })
+})
+
+test('a call that is another one in this store is left alone, and so is another store', async () => {
+  await released(store, ['one', 'two'])
+  await feedAll(store)
+  const callId = await granted(store, 'one')
+  const path = writeUnsaved(store, [answered(callId, 'two')])
+  await recordUnsaved({ store: { ...store, id: 'another store' }, log: silentLogger })
+  await recordUnsaved({ store, log: silentLogger })
+  expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 0, sent: 1 })
+  expect(readFileSync(path, 'utf8')).toContain('"storeId"')
+})

@@ -1,0 +1,22 @@
+import { expect, test } from '@jest/globals'
+import { UnreachableError } from '../../src/domain/errors.js'
+import { trackWriteFailures } from '../../src/processing/write-failures.js'
+
+test('trouble is told with its beginning and its latest cause, until it is over or a minute has passed without it', () => {
+  let second = 0
+  const clock = { now: () => 1_000_000 + second * 1000, monotonicMs: () => second * 1000 }
+  const trouble = trackWriteFailures('claim', clock)
+  expect(trouble.current()).toBeNull()
+  trouble.failed(new UnreachableError('locked'))
+  second = 50
+  trouble.failed(new UnreachableError('full'))
+  second = 100
+  expect(trouble.current()).toEqual({ kind: 'claim', since: 1_000_000, cause: 'full' })
+  trouble.over()
+  expect(trouble.current()).toBeNull()
+  trouble.failed(new UnreachableError('locked'))
+  second = 161
+  expect(trouble.current()).toBeNull()
+  trouble.failed(new UnreachableError('locked'))
+  expect(trouble.current()).toMatchObject({ since: 1_161_000 })
+})

@@ -1,0 +1,392 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { DelayedError, type Job } from 'bullmq'
+import { systemClock } from '../../src/domain/clock.js'
+import { jobIdOf } from '../../src/domain/search-id.js'
+import type { Step } from '../../src/domain/step.js'
+import { finishJob, retryDelayMs } from '../../src/queue/finish-job.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { DONE, eventually, jobs, numberOf, opener, range, recordingLogger, ref } from './setup.js'
+
+let redis: TestRedis
+const open = opener(() => redis)
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterEach(() => open.closeAll())
+afterAll(() => redis.stop())
+
+/**
+ * Runs `count` searches with `first` answered for the first run of some of them; the order in which runs began. A worker asks
+ * again after a second at most: within a hold that is a little shorter it asks once, right when the hold begins.
+ */
+async function orderOfRuns(count: number, first: (n: number) => Step | null, concurrency = 1) {
+  const queue = await open.queue()
+  await queue.throttle.setRate(1_000_000)
+  await queue.searches.add(jobs(range(1, count)))
+  const runs: { n: number; at: number; attempt: number }[] = []
+  await open.work(
+    queue,
+    async ({ ref: search, attempt }) => {
+      const n = numberOf(search)
+      const isFirst = runs.every((run) => run.n !== n)
+      runs.push({ n, at: Date.now(), attempt })
+      return (isFirst ? first(n) : null) ?? DONE
+    },
+    { concurrency },
+  )
+  return { queue, runs, order: () => runs.map((run) => run.n) }
+}
+
+describe('delay', () => {
+  test('with a hold: nobody starts before then, and the delayed one is the first of all 200', async () => {
+    let until = 0
+    const { runs, order } = await orderOfRuns(200, (n) => {
+      if (n !== 1) return null
+      until = Date.now() + 900
+      return { do: 'delay', until, rateLimitAll: true }
+    })
+    await eventually('all are done', () => runs.length === 201)
+    expect(order()).toEqual([1, 1, ...range(2, 200)])
+    expect(runs[1]?.at).toBeGreaterThanOrEqual(until)
+  })
+
+  test('the hold outlasts the delay by more than a command is on its way: the delayed one is due before anybody may start', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1]))
+    const job: Job | undefined = await queue.boardQueues.search.getJob(jobIdOf(ref(1)))
+    if (job === undefined) throw new Error('the job is gone')
+    const held: number[] = []
+    const throttle = { ...queue.throttle, rateLimit: async (until: number) => void held.push(until) }
+    const doors = { throttle, clock: systemClock, log: recordingLogger() }
+    const until = Date.now() + 60_000
+    const step: Step = { do: 'delay', until, rateLimitAll: true }
+    await expect(finishJob(step, { job, token: '', requeued: false }, doors)).rejects.toThrow(DelayedError)
+    expect(held).toHaveLength(1)
+    expect(Number(held[0]) - until).toBeGreaterThanOrEqual(20)
+  })
+
+  test('with a hold, of ten calls in flight: all ten come back before anything else', async () => {
+    const { runs, order } = await orderOfRuns(
+      2000,
+      (n) => (n <= 10 ? { do: 'delay', until: Date.now() + 6000 + n, rateLimitAll: true } : null),
+      10,
+    )
+    await eventually('all are done', () => runs.length === 2010)
+    // Some of the others may have started before the first hold was set, none after it.
+    const firstReturn = order().findIndex((n, index) => n <= 10 && order().indexOf(n) < index)
+    expect(firstReturn).toBeLessThan(1000)
+    expect(new Set(order().slice(firstReturn, firstReturn + 10))).toEqual(new Set(range(1, 10)))
+  })
+
+  test('without a hold: the others go on, and it runs as soon as it is due, before the backlog', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs(range(1, 60)))
+    const order: number[] = []
+    const until = Date.now() + 60_000
+    let dueAt = 0
+    await open.work(queue, async ({ ref: search }) => {
+      order.push(numberOf(search))
+      if (order.length === 20) {
+        // Made due at a moment of our own: by the clock it could be so before the others begin.
+        const score = await redis.command('ZSCORE', `${queue.prefix}:search:delayed`, jobIdOf(ref(1)))
+        // BullMQ keeps the instant in the upper bits.
+        dueAt = Math.floor(Number(score.split('\r\n')[1]) / 0x1000)
+        await (await queue.boardQueues.search.getJob(jobIdOf(ref(1))))?.changeDelay(1)
+        await sleep(20)
+      }
+      return order.length > 1 ? DONE : { do: 'delay', until, rateLimitAll: false }
+    })
+    await eventually('all are done', () => order.length === 61)
+    expect(Math.abs(dueAt - until)).toBeLessThan(20_000)
+    const again = order.lastIndexOf(1)
+    expect(again).toBeGreaterThan(1)
+    expect(again).toBeLessThan(25)
+  })
+
+  test('uses no attempt, however often', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1]))
+    const attempts: number[] = []
+    await open.work(queue, async ({ attempt }) => {
+      attempts.push(attempt)
+      return attempts.length < 6 ? { do: 'delay', until: Date.now() + 5, rateLimitAll: false } : DONE
+    })
+    await eventually('the sixth run', () => attempts.length === 6)
+    expect(attempts).toEqual([1, 1, 1, 1, 1, 1])
+  })
+
+  test('runs before new searches of high priority, too', async () => {
+    const queue = await open.queue()
+    await queue.throttle.setRate(1_000_000)
+    await queue.searches.add(jobs([1], 'low'))
+    const order: number[] = []
+    await open.work(queue, async ({ ref: search }) => {
+      order.push(numberOf(search))
+      if (order.length > 1) return DONE
+      await queue.searches.add(jobs(range(2, 20), 'high'))
+      return { do: 'delay', until: Date.now() + 900, rateLimitAll: true }
+    })
+    await eventually('all are done', () => order.length === 21)
+    expect(order.slice(0, 3)).toEqual([1, 1, 2])
+  })
+})
+
+describe('defer', () => {
+  test('behind the others of its priority, with no attempt used', async () => {
+    const queue = await open.queue()
+    await queue.throttle.setRate(1_000_000)
+    await queue.searches.add(jobs(range(1, 10)))
+    await queue.searches.add(jobs(range(11, 20), 'low'))
+    const seen: { n: number; attempt: number }[] = []
+    const timesSeen = (n: number) => seen.filter((run) => run.n === n).length
+    await open.work(
+      queue,
+      async ({ ref: search, attempt }) => {
+        const n = numberOf(search)
+        seen.push({ n, attempt })
+        if (n === 1 && timesSeen(1) === 1) return { do: 'delay', until: Date.now() + 900, rateLimitAll: true }
+        if (n === 1 && timesSeen(1) === 2)
+          return { do: 'defer', until: Date.now() + 1, rateLimitAll: false, pause: null }
+        // By the end of this one the first is due again: its millisecond has begun before.
+        if (n === 2) await sleep(20)
+        return DONE
+      },
+      { concurrency: 1 },
+    )
+    await eventually('all are done', () => seen.length === 22)
+    expect(seen.map(({ n }) => n)).toEqual([1, 1, ...range(2, 10), 1, ...range(11, 20)])
+    expect(new Set(seen.map(({ attempt }) => attempt))).toEqual(new Set([1]))
+  })
+
+  test('with a pause: closes the queue, and another job is the first after it', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs(range(1, 5)))
+    const order: number[] = []
+    await open.work(
+      queue,
+      async ({ ref: search }) => {
+        const n = numberOf(search)
+        order.push(n)
+        if (n === 1 && order.length === 1)
+          return { do: 'defer', until: Date.now(), rateLimitAll: false, pause: 'no_credits' }
+        return DONE
+      },
+      { concurrency: 1 },
+    )
+    await eventually('the queue is paused', () => queue.throttle.isPaused())
+    await eventually('nothing is in hand', async () => (await queue.searches.counts()).active === 0)
+    await queue.throttle.resume()
+    await eventually('all are done', () => order.length === 6)
+    expect(order).toEqual([1, 2, 3, 4, 5, 1])
+  })
+
+  test('with a hold: nobody starts before then, and the others are first', async () => {
+    let until = 0
+    const { runs, order } = await orderOfRuns(20, (n) => {
+      if (n !== 1) return null
+      until = Date.now() + 900
+      return { do: 'defer', until, rateLimitAll: true, pause: null }
+    })
+    await eventually('all are done', () => runs.length === 21)
+    expect(order()).toEqual([...range(1, 20), 1])
+    expect(runs[1]?.at).toBeGreaterThanOrEqual(until)
+  })
+})
+
+describe('pause', () => {
+  test('closes the queue, gives the job back to its head without an attempt, and lets those in hand finish', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs(range(1, 50)))
+    const order: number[] = []
+    const attempts: number[] = []
+    let finished = 0
+    await open.work(
+      queue,
+      async ({ ref: search, attempt }) => {
+        const n = numberOf(search)
+        order.push(n)
+        if (n === 3) attempts.push(attempt)
+        if (n === 3 && attempts.length === 1) return { do: 'pause', cause: 'no_credits' }
+        await new Promise((resolve) => setTimeout(resolve, 30))
+        finished += 1
+        return DONE
+      },
+      { concurrency: 5 },
+    )
+    await eventually('the queue is paused', () => queue.throttle.isPaused())
+    await eventually('nothing is in hand', async () => (await queue.searches.counts()).active === 0)
+    const before = order.length
+    expect(finished).toBe(before - 1)
+    expect((await queue.searches.counts()).waiting).toBe(50 - finished)
+    await queue.throttle.resume()
+    await eventually('all are done', () => finished === 50)
+    expect(order[before]).toBe(3)
+    expect(attempts).toEqual([1, 1])
+  })
+})
+
+describe('retry', () => {
+  test('waits as long as was said, uses an attempt, and comes back before the backlog', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs(range(1, 60)))
+    const order: number[] = []
+    const seen: { attempt: number; at: number }[] = []
+    let failedAt = 0
+    await open.work(queue, async ({ ref: search, attempt }) => {
+      const n = numberOf(search)
+      order.push(n)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      if (n !== 1) return DONE
+      seen.push({ attempt, at: Date.now() })
+      if (seen.length > 1) return DONE
+      failedAt = Date.now()
+      return { do: 'retry', delayMs: 150, reason: 'the API answered 503', behind: false, pause: null }
+    })
+    await eventually('all are done', () => order.length === 61)
+    expect(seen.map(({ attempt }) => attempt)).toEqual([1, 2])
+    expect(Number(seen[1]?.at) - failedAt).toBeGreaterThanOrEqual(150)
+    expect(order.lastIndexOf(1)).toBeLessThan(40)
+  })
+
+  test('behind the others: after what waits with the priority of its batch, before what waits for less, whatever it had come back as', async () => {
+    const queue = await open.queue()
+    await queue.throttle.setRate(1_000_000)
+    await queue.searches.add(jobs(range(1, 10)))
+    await queue.searches.add(jobs(range(11, 20), 'low'))
+    const order: number[] = []
+    await open.work(
+      queue,
+      async ({ ref: search }) => {
+        const n = numberOf(search)
+        order.push(n)
+        const again = order.filter((other) => other === n).length
+        if (n === 1 && again === 1) return { do: 'delay', until: Date.now() + 900, rateLimitAll: true }
+        if (n === 1 && again === 2) return { do: 'retry', delayMs: 1, reason: '503', behind: true, pause: null }
+        // By the end of this one the first is due again: its millisecond has begun before.
+        if (n === 2) await sleep(20)
+        return DONE
+      },
+      { concurrency: 1 },
+    )
+    await eventually('all are done', () => order.length === 22)
+    expect(order).toEqual([1, 1, ...range(2, 10), 1, ...range(11, 20)])
+  })
+
+  test('keeps its reason where Bull Board shows it, and never a stack trace', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1]))
+    await open.work(queue, async () => ({
+      do: 'retry',
+      delayMs: 60_000,
+      reason: 'the API answered 503',
+      behind: false,
+      pause: null,
+    }))
+    await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
+    const job = await queue.boardQueues.search.getJob(jobIdOf(ref(1)))
+    expect(job).toMatchObject({ failedReason: 'the API answered 503', stacktrace: [], attemptsMade: 1 })
+  })
+
+  test('closes the queue first where the API is down for all', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1, 2]))
+    await open.work(queue, async () => ({
+      do: 'retry',
+      delayMs: 60_000,
+      reason: '503',
+      behind: true,
+      pause: 'failing',
+    }))
+    await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
+    expect(await queue.throttle.isPaused()).toBe(true)
+    expect((await queue.searches.counts()).waiting).toBe(1)
+  })
+
+  test('the delay is a positive whole number whatever was thrown', () => {
+    expect(retryDelayMs(new Error('not ours'))).toBe(5000)
+    expect(retryDelayMs(undefined)).toBe(5000)
+  })
+
+  test.each([0, -5, 0.5, Number.NaN])('a delay of %p leaves the job neither stuck nor failed', async (delayMs) => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1]))
+    let runs = 0
+    await open.work(queue, async () => {
+      runs += 1
+      return runs === 1 ? { do: 'retry', delayMs, reason: 'again', behind: false, pause: null } : DONE
+    })
+    if (Number.isNaN(delayMs)) {
+      // For five seconds, which one look may miss: then it has run again.
+      await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1 || runs > 1)
+    } else await eventually('it runs again', () => runs === 2)
+  })
+})
+
+describe('bury', () => {
+  test('leaves the job in the failed set with its reason, oldest first, and says so', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs([1, 2]))
+    let told = 0
+    await open.work(
+      queue,
+      async ({ ref: search }) => ({ do: 'deadLetter', reason: `no ${numberOf(search)}`, pause: null }),
+      {
+        onDeadLetter: () => {
+          told += 1
+        },
+      },
+    )
+    await eventually('both are told', () => told === 2)
+    expect(await queue.searches.failed(10)).toEqual([
+      { ref: ref(1), jobId: jobIdOf(ref(1)), failedReason: 'no 1', stalledTooOften: false },
+      { ref: ref(2), jobId: jobIdOf(ref(2)), failedReason: 'no 2', stalledTooOften: false },
+    ])
+    expect(await queue.searches.failed(1)).toHaveLength(1)
+    expect(await queue.throttle.isPaused()).toBe(false)
+  })
+
+  test('closes the queue first where every further call would fail alike', async () => {
+    const queue = await open.queue()
+    await queue.searches.add(jobs(range(1, 20)))
+    let runs = 0
+    await open.work(queue, async () => {
+      runs += 1
+      return { do: 'deadLetter', reason: '401 unauthorized', pause: 'unauthorized' }
+    })
+    await eventually('one is buried', async () => (await queue.searches.counts()).failed === 1)
+    expect(await queue.throttle.isPaused()).toBe(true)
+    expect(runs).toBe(1)
+    expect((await queue.searches.counts()).waiting).toBe(19)
+  })
+})
+
+test('a bug in the handler loses no job and uses no attempt: it is logged, and the job comes back later', async () => {
+  const log = recordingLogger()
+  const queue = await open.queue({ log })
+  await queue.searches.add(jobs([1]))
+  let runs = 0
+  await open.work(queue, async () => {
+    runs += 1
+    throw new TypeError('undefined is not a function')
+  })
+  await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
+  expect((await queue.boardQueues.search.getJob(jobIdOf(ref(1))))?.attemptsMade).toBe(0)
+  // One, unless so much time has passed that it came back.
+  expect(log.lines.filter(({ level }) => level === 'error')).toHaveLength(runs)
+})
+
+test('a job that somebody added by hand is buried with a sentence, not run', async () => {
+  const queue = await open.queue()
+  let runs = 0
+  await open.work(queue, async () => {
+    runs += 1
+    return DONE
+  })
+  await queue.boardQueues.search.add('search', { query: 'sneaky' })
+  await eventually('it has failed', async () => (await queue.searches.counts()).failed === 1)
+  const [found] = await queue.searches.failed(1)
+  expect(found).toMatchObject({ ref: null, stalledTooOften: false })
+  expect(found?.failedReason).toContain('added by hand')
+  expect(runs).toBe(0)
+})

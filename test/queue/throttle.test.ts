@@ -1,0 +1,239 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { DONE, eventually, jobs, numberOf, opener, range } from './setup.js'
+
+let redis: TestRedis
+const open = opener(() => redis)
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterEach(() => open.closeAll())
+afterAll(() => redis.stop())
+
+const AS_IT_SHOULD_BE = { tooLongMs: 0, wasStale: false }
+/** By about an hour. */
+const TOO_LONG = { tooLongMs: expect.closeTo(3_600_000, -6), wasStale: true }
+
+describe('a hold', () => {
+  test('is only ever extended: a later and shorter one changes nothing', async () => {
+    const { throttle } = await open.queue()
+    await throttle.setRate(60_000)
+    const long = Date.now() + 60_000
+    await throttle.rateLimit(long)
+    await throttle.rateLimit(Date.now() + 1000)
+    expect(Math.abs(Number(await throttle.rateLimitedUntil()) - long)).toBeLessThan(20_000)
+    const longer = Date.now() + 120_000
+    await throttle.rateLimit(longer)
+    expect(Math.abs(Number(await throttle.rateLimitedUntil()) - longer)).toBeLessThan(20_000)
+  })
+
+  test('that is over already holds nobody', async () => {
+    const { throttle } = await open.queue()
+    await throttle.rateLimit(Date.now() - 1)
+    expect(await throttle.rateLimitedUntil()).toBeNull()
+  })
+
+  test('is told from the counter of the pace, which stands in the same key', async () => {
+    const queue = await open.queue()
+    await queue.throttle.setRate(1)
+    await queue.searches.add(jobs([1, 2]))
+    let started = 0
+    await open.work(queue, async () => {
+      started += 1
+      return DONE
+    })
+    await eventually('the first job starts', () => started === 1)
+    expect(await queue.boardQueues.search.getRateLimitTtl()).toBeGreaterThan(0)
+    expect(await queue.throttle.rateLimitedUntil()).toBeNull()
+    await queue.throttle.liftRateLimit()
+    expect(await queue.boardQueues.search.getRateLimitTtl()).toBeGreaterThan(0)
+  })
+
+  test('never cuts a running window of the pace short', async () => {
+    const queue = await open.queue()
+    await queue.throttle.setRate(1)
+    await queue.searches.add(jobs([1]))
+    let started = 0
+    await open.work(queue, async () => {
+      started += 1
+      return DONE
+    })
+    await eventually('the first job starts', () => started === 1)
+    await queue.throttle.rateLimit(Date.now() + 5000)
+    expect(await queue.boardQueues.search.getRateLimitTtl()).toBeGreaterThan(5000)
+  })
+
+  test('lets nobody start, in any worker, and does so when it is lifted', async () => {
+    const queue = await open.queue()
+    await queue.throttle.setRate(60_000)
+    await queue.throttle.rateLimit(Date.now() + 60_000)
+    const started: number[] = []
+    const handle = async (job: { ref: Parameters<typeof numberOf>[0] }) => {
+      started.push(numberOf(job.ref))
+      return DONE
+    }
+    await open.work(queue, handle, { concurrency: 5 })
+    await open.work(await open.queue({ prefix: queue.prefix }), handle, { concurrency: 5 })
+    await queue.searches.add(jobs(range(1, 20)))
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(started).toEqual([])
+    await queue.throttle.liftRateLimit()
+    expect(await queue.throttle.rateLimitedUntil()).toBeNull()
+    await eventually('all start', () => started.length === 20)
+  })
+
+  test('outlives a kill -9 of Redis', async () => {
+    const { throttle } = await open.queue()
+    const until = Date.now() + 60_000
+    await throttle.rateLimit(until)
+    await redis.kill()
+    await redis.restart()
+    expect(Math.abs(Number(await throttle.rateLimitedUntil()) - until)).toBeLessThan(20_000)
+  })
+})
+
+describe('a hold follows the one on record', () => {
+  test('one that the record does not know is lifted, and what was delayed until its end runs at once', async () => {
+    const queue = await open.queue()
+    await queue.throttle.setRate(60_000)
+    await queue.searches.add(jobs([1]))
+    let runs = 0
+    await open.work(queue, async () => {
+      runs += 1
+      return runs > 1 ? DONE : { do: 'delay', until: Date.now() + 3_600_000, rateLimitAll: true }
+    })
+    await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
+    expect(await queue.throttle.syncRateLimit(null)).toEqual(TOO_LONG)
+    expect(await queue.throttle.rateLimitedUntil()).toBeNull()
+    await eventually('it runs again', () => runs === 2)
+  })
+
+  test('one that outlasts the record is shortened to it, one that is missing is set, one that agrees is left alone', async () => {
+    const at = Date.now()
+    // It stands still: a command that is late on its way sets no longer hold than the next one asks for.
+    const { throttle } = await open.queue({ clock: { now: () => at, monotonicMs: () => 0 } })
+    const until = at + 600_000
+    const apart = async () => Math.abs(Number(await throttle.rateLimitedUntil()) - until)
+    expect(await throttle.syncRateLimit(until)).toEqual(AS_IT_SHOULD_BE)
+    expect(await apart()).toBeLessThan(20_000)
+    expect(await throttle.syncRateLimit(until)).toEqual(AS_IT_SHOULD_BE)
+    await throttle.rateLimit(until + 3_600_000)
+    expect(await throttle.syncRateLimit(until)).toEqual(TOO_LONG)
+    expect(await apart()).toBeLessThan(20_000)
+  })
+
+  test('a window of the pace that a wall clock set back has made an hour long ends as the pace says', async () => {
+    const queue = await open.queue()
+    await queue.throttle.setRate(10)
+    const limiter = queue.boardQueues.search.toKey('limiter')
+    await redis.command('SET', limiter, '1', 'PX', '5000')
+    expect(await queue.throttle.syncRateLimit(null)).toEqual(AS_IT_SHOULD_BE)
+    await redis.command('SET', limiter, '1', 'PX', '3587365')
+    expect(await queue.throttle.syncRateLimit(null)).toEqual(TOO_LONG)
+    const left = await queue.boardQueues.search.getRateLimitTtl()
+    expect(left).toBeLessThanOrEqual(6050)
+  })
+
+  test('the window of a slower pace ends with it, which is nothing stale', async () => {
+    const queue = await open.queue()
+    await queue.throttle.setRate(60_000)
+    await redis.command('SET', queue.boardQueues.search.toKey('limiter'), '1', 'PX', '50000')
+    expect(await queue.throttle.syncRateLimit(null)).toMatchObject({ wasStale: false })
+    expect(await queue.boardQueues.search.getRateLimitTtl()).toBeLessThan(40_000)
+  })
+})
+
+describe('the pace', () => {
+  test('is read back as it was set, also where windows round it', async () => {
+    const { throttle } = await open.queue()
+    expect(await throttle.rate()).toBeNull()
+    for (const callsPerMinute of [5, 7, 300, 900, 1300, 1_000_000]) {
+      await throttle.setRate(callsPerMinute)
+      expect(await throttle.rate()).toEqual({ callsPerMinute })
+    }
+  })
+
+  test('set by other hands is read as what it comes to', async () => {
+    const { throttle, boardQueues } = await open.queue()
+    await throttle.setRate(300)
+    await boardQueues.search.setGlobalRateLimit(10, 1000)
+    expect(await throttle.rate()).toEqual({ callsPerMinute: 600 })
+  })
+
+  test('spaces the starts of all workers together', async () => {
+    const queue = await open.queue()
+    await queue.throttle.setRate(1200)
+    const startedAt: number[] = []
+    const handle = async () => {
+      startedAt.push(performance.now())
+      return DONE
+    }
+    await open.work(queue, handle, { concurrency: 5 })
+    await open.work(await open.queue({ prefix: queue.prefix }), handle, { concurrency: 5 })
+    // The first may learn late that it has started, but not before this.
+    const notBefore = performance.now()
+    await queue.searches.add(jobs(range(1, 12)))
+    await eventually('all 12 start', () => startedAt.length === 12)
+    // Eleven gaps of 50 ms; never more than one start ahead of the pace.
+    expect(Number(startedAt.at(-1)) - notBefore).toBeGreaterThanOrEqual(10 * 50)
+  })
+})
+
+describe('a probe', () => {
+  test('lets one call run at a time, until the fleet is widened', async () => {
+    const queue = await open.queue()
+    await queue.throttle.startSerial()
+    expect(await queue.throttle.isSerial()).toBe(true)
+    let inHand = 0
+    let most = 0
+    let done = 0
+    let widened = false
+    await open.work(
+      queue,
+      async () => {
+        inHand += 1
+        most = Math.max(most, inHand)
+        if (widened) await eventually('two are in hand together', () => most > 1)
+        else await new Promise((resolve) => setTimeout(resolve, 20))
+        inHand -= 1
+        done += 1
+        return DONE
+      },
+      { concurrency: 5 },
+    )
+    await queue.searches.add(jobs(range(1, 6)))
+    await eventually('six are done one by one', () => done === 6)
+    expect(most).toBe(1)
+    await queue.throttle.stopSerial()
+    expect(await queue.throttle.isSerial()).toBe(false)
+    widened = true
+    await queue.searches.add(jobs(range(7, 16)))
+    await eventually('ten more are done, some of them together', () => done === 16)
+  })
+
+  test('ends with the step that says so, before that job completes', async () => {
+    const queue = await open.queue()
+    await queue.throttle.startSerial()
+    await open.work(queue, async () => ({ do: 'complete', summary: {}, endProbe: true }))
+    await queue.searches.add(jobs([1]))
+    await eventually('the probe has ended', async () => !(await queue.throttle.isSerial()))
+  })
+})
+
+test('a pause outlives a restart of Redis, and a resume lets the idle workers go on at once', async () => {
+  const queue = await open.queue()
+  const started: number[] = []
+  await open.work(queue, async (job) => {
+    started.push(numberOf(job.ref))
+    return DONE
+  })
+  await queue.throttle.pause()
+  await redis.restart()
+  await eventually('the pause is still there', () => queue.throttle.isPaused())
+  await queue.searches.add(jobs([1, 2, 3]))
+  expect((await queue.searches.counts()).waiting).toBe(3)
+  expect(started).toEqual([])
+  await queue.throttle.resume()
+  await eventually('all three run', () => started.length === 3)
+  expect(await queue.throttle.isPaused()).toBe(false)
+})

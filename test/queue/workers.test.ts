@@ -1,0 +1,182 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { warningsIn } from '../../src/queue/workers.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { eventually, opener } from './setup.js'
+
+let redis: TestRedis
+const open = opener(() => redis)
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterEach(() => open.closeAll())
+afterAll(() => redis.stop())
+
+async function twoProcesses() {
+  const one = await open.queue()
+  const other = await open.queue({ prefix: one.prefix })
+  return [one.registry, other.registry] as const
+}
+
+describe('the epoch', () => {
+  test('belongs to the first store that claims it, also when ten claim at once', async () => {
+    const [one, other] = await twoProcesses()
+    expect(await one.owner()).toBeNull()
+    const claims = await Promise.all(
+      Array.from({ length: 10 }, (_, index) => (index % 2 === 0 ? one : other).claimOwnership(`store ${index}`)),
+    )
+    expect(claims.filter((claimed) => claimed)).toHaveLength(1)
+    const owner = `store ${claims.indexOf(true)}`
+    expect(await other.owner()).toBe(owner)
+    expect(await other.claimOwnership(owner)).toBe(true)
+    expect(await other.claimOwnership('somebody else')).toBe(false)
+  })
+
+  test('is gone after FLUSHALL, and there after a kill', async () => {
+    const [one] = await twoProcesses()
+    await one.claimOwnership('mine')
+    await redis.kill()
+    await redis.restart()
+    expect(await one.owner()).toBe('mine')
+    await redis.flush()
+    expect(await one.owner()).toBeNull()
+  })
+})
+
+describe('a lease', () => {
+  test('is one process’s until it gives it back, and the other cannot give it back', async () => {
+    const [one, other] = await twoProcesses()
+    expect(await one.lease('feed', 60_000)).toBe(true)
+    expect(await other.lease('feed', 60_000)).toBe(false)
+    expect(await other.lease('sweep', 60_000)).toBe(true)
+    await other.release('feed')
+    expect(await other.lease('feed', 60_000)).toBe(false)
+    await one.release('feed')
+    expect(await other.lease('feed', 60_000)).toBe(true)
+  })
+
+  test('ends by itself, and is extended by who holds it', async () => {
+    const [one, other] = await twoProcesses()
+    await one.lease('feed', 40)
+    await eventually('it has ended', () => other.lease('feed', 60_000))
+    expect(await one.lease('feed', 1)).toBe(false)
+    expect(await other.lease('feed', 60_000)).toBe(true)
+  })
+})
+
+test('workers are counted while they beat, and not once they left or fell silent', async () => {
+  const queue = await open.queue()
+  const { registry } = queue
+  for (const id of ['a', 'b', 'c', 'b']) await registry.heartbeat({ id, trouble: null })
+  expect(await registry.workers()).toBe(3)
+  expect(await registry.workers('b')).toBe(1)
+  expect(await registry.workers('bb')).toBe(0)
+  await registry.unregister('a')
+  expect(await registry.workers()).toBe(2)
+  expect(Number(/:(\d+)/.exec(await redis.command('PTTL', `${queue.prefix}:worker:b`))?.[1])).toBeGreaterThan(5000)
+  await redis.command('PEXPIRE', `${queue.prefix}:worker:b`, '1')
+  await eventually('the silent one is no worker any more', async () => (await registry.workers()) === 1)
+})
+
+test('what a worker says of its trouble is known until it says otherwise, leaves or falls silent', async () => {
+  const { registry, prefix } = await open.queue()
+  const trouble = { kind: 'save', since: 1234, cause: 'The store was locked.' } as const
+  await registry.heartbeat({ id: 'a', trouble })
+  await registry.heartbeat({ id: 'b', trouble: { ...trouble, kind: 'claim' } })
+  await registry.heartbeat({ id: 'c', trouble: null })
+  expect(await registry.workers()).toBe(3)
+  expect(await registry.writeFailures()).toHaveLength(2)
+  await registry.heartbeat({ id: 'b', trouble: null })
+  expect(await registry.writeFailures()).toEqual([trouble])
+  await redis.command('SET', `${prefix}:worker:c`, '{"pid":1}')
+  expect(await registry.writeFailures()).toEqual([trouble])
+  await registry.unregister('a')
+  expect(await registry.writeFailures()).toEqual([])
+})
+
+test('a wish to stop reaches every process, and is forgotten after a minute', async () => {
+  const queue = await open.queue()
+  const other = await open.queue({ prefix: queue.prefix })
+  expect(await other.registry.stopAskedAt()).toBeNull()
+  await queue.registry.askToStop(1234)
+  expect(await other.registry.stopAskedAt()).toBe(1234)
+  const ttl = Number(/:(\d+)/.exec(await redis.command('PTTL', `${queue.prefix}:stop`))?.[1])
+  expect(ttl).toBeGreaterThan(0)
+  expect(ttl).toBeLessThanOrEqual(60_000)
+})
+
+describe('warnings', () => {
+  test('none for a Redis as it should be, one sentence for each thing that is not', async () => {
+    const { registry } = await open.queue()
+    expect(await registry.warnings()).toEqual([])
+    await redis.command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru')
+    await redis.command('CONFIG', 'SET', 'appendonly', 'no')
+    try {
+      expect(await registry.warnings()).toEqual([
+        expect.stringContaining('maxmemory-policy allkeys-lru'),
+        expect.stringContaining('appendonly no'),
+      ])
+    } finally {
+      await redis.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
+      await redis.command('CONFIG', 'SET', 'appendonly', 'yes')
+    }
+  })
+
+  test('an old version is named; Valkey’s compatibility version is not mistaken for one', () => {
+    expect(warningsIn('redis_version:6.0.16\r\n')).toEqual([expect.stringContaining('Redis 6.0.16 is older')])
+    expect(warningsIn('redis_version:6.2.0\r\naof_enabled:1\r\n')).toEqual([])
+    expect(warningsIn('redis_version:10.0.1\r\n')).toEqual([])
+    expect(warningsIn('redis_version:5.0.0\r\nvalkey_version:9.0.0\r\n')).toEqual([])
+    expect(warningsIn('')).toEqual([])
+  })
+})
+
+describe('damaged values', () => {
+  const damages: readonly (readonly string[])[] = [
+    ['SET', 'garbage'],
+    ['RPUSH', 'garbage'],
+    ['HSET', 'a', 'b'],
+  ]
+  test.each(damages)('a lease replaced by %s %s is nobody’s, and can be taken and given back', async (...words) => {
+    const { registry, prefix } = await open.queue()
+    const [verb = '', ...rest] = words
+    await redis.command(verb, `${prefix}:lease:feed`, ...rest)
+    await registry.release('feed')
+    expect(await registry.lease('feed', 60_000)).toBe(true)
+    expect(await (await open.queue({ prefix })).registry.lease('feed', 60_000)).toBe(false)
+  })
+
+  test.each(damages)(
+    'a heartbeat replaced by %s %s counts for 15 seconds at most, and says nothing',
+    async (...words) => {
+      const { registry, prefix } = await open.queue()
+      await registry.heartbeat({ id: 'alive', trouble: null })
+      await registry.heartbeat({ id: 'dead', trouble: null })
+      const [verb = '', ...rest] = words
+      await redis.command('DEL', `${prefix}:worker:dead`)
+      await redis.command(verb, `${prefix}:worker:dead`, ...rest)
+      expect(await registry.writeFailures()).toEqual([])
+      await registry.workers()
+      if (verb === 'SET') {
+        expect(await redis.command('PTTL', `${prefix}:worker:dead`)).toMatch(/^:\d+/)
+        await redis.command('PEXPIRE', `${prefix}:worker:dead`, '1')
+      }
+      await eventually('only the living one counts', async () => (await registry.workers()) === 1)
+      await registry.heartbeat({ id: 'dead', trouble: null })
+      expect(await registry.workers()).toBe(2)
+    },
+  )
+
+  test('keys that hold what was never written are named; those that are missing are not', async () => {
+    const { registry, prefix } = await open.queue()
+    expect(await registry.damage()).toEqual([])
+    await redis.command('SET', `${prefix}:search:wait`, 'garbage')
+    await redis.command('SET', `${prefix}:search:stalled-check`, '1')
+    await redis.command('SET', `${prefix}:search:job`, 'no key of the queue itself')
+    expect(await registry.damage()).toEqual([`${prefix}:search:wait`, `${prefix}:search:stalled-check`])
+    await redis.command('SET', `${prefix}x:foreign`, 'stays')
+    await registry.lease('restore', 60_000)
+    await registry.clear('restore', 60_000)
+    expect(await registry.damage()).toEqual([])
+    expect(await redis.command('KEYS', `${prefix}*`)).toMatch(/^\*2\r\n/)
+  })
+})

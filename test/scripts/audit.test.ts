@@ -1,0 +1,54 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import Database from 'better-sqlite3'
+import { auditStore } from '../../scripts/chaos/audit.js'
+import type { Store } from '../../src/store/store.js'
+import { feedAll, released, settle, storeInTemp } from '../store/setup.js'
+
+let temp: Awaited<ReturnType<typeof storeInTemp>>
+let store: Store
+beforeEach(async () => {
+  temp = await storeInTemp()
+  store = temp.store
+  await released(store, ['calm', 'dark', 'calm'])
+  await feedAll(store)
+  await settle(store, 'calm', 'answered')
+})
+afterEach(() => temp.end())
+
+function tamper(statement: string): void {
+  const database = new Database(temp.path)
+  database.exec(statement)
+  database.close()
+}
+
+test('a store that is right has no damage and no miscount; its searches and calls are told', () => {
+  const { damage, miscounts, searches, calls } = auditStore(temp.path)
+  expect({ damage, miscounts }).toEqual({ damage: [], miscounts: [] })
+  expect(searches).toMatchObject([
+    { query: 'calm', state: 'answered', hasAnswer: true },
+    { query: 'dark', state: 'queued', hasAnswer: false },
+  ])
+  expect(calls).toMatchObject([{ query: 'calm', outcome: 'answered', round: 1 }])
+})
+
+test.each([
+  ['update batch set items = 9', 'batch 1 items: kept as 9, counted 3'],
+  ['update batch set tagged = 9', 'batch 1 tagged: kept as 9, counted 2'],
+  ['update batch set dead = 9', 'batch 1 dead: kept as 9, counted 0'],
+  ['update batch set pending = 9', 'batch 1 pending: kept as 9, counted 1'],
+  ['update batch set charged = 9', 'batch 1 charged: kept as 9, counted 1'],
+  ["update call_count set calls = 9 where outcome = 'answered'", 'calls answered: kept as 9, counted 1'],
+])('after "%s" it tells "%s"', (statement, told) => {
+  tamper(statement)
+  expect(auditStore(temp.path).miscounts).toEqual([told])
+})
+
+test('an answered search without its answer is told', () => {
+  tamper('delete from answer')
+  expect(auditStore(temp.path).miscounts).toEqual([expect.stringContaining('(answered): kept as 1, counted 0')])
+})
+
+test('a row that points at nothing is told', () => {
+  tamper("pragma foreign_keys = off; delete from search where state = 'queued'")
+  expect(auditStore(temp.path).damage).toContain('a row of item points at nothing in search')
+})

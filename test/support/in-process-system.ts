@@ -1,0 +1,181 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Api, openApi } from '../../src/api/client.js'
+import { createCleanup } from '../../src/app/cleanup.js'
+import type { Service } from '../../src/app/service.js'
+import { workWith } from '../../src/app/worker.js'
+import { status } from '../../src/batches/status.js'
+import type { StatusReport } from '../../src/batches/status-report.js'
+import { load } from '../../src/batches/submit.js'
+import { loadSettings } from '../../src/config/load-settings.js'
+import type { Settings } from '../../src/config/settings.js'
+import { systemClock } from '../../src/domain/clock.js'
+import type { Logger } from '../../src/domain/logger.js'
+import { canonicalRequest, fingerprint } from '../../src/domain/request.js'
+import type { SearchRef } from '../../src/domain/search-id.js'
+import type { Priority } from '../../src/domain/states.js'
+import { openSearchQueue } from '../../src/queue/open-queue.js'
+import type { SearchQueue } from '../../src/queue/search-queue.js'
+import { SIMULATOR_KEY, type SimulatorOptions } from '../../src/simulator/options.js'
+import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
+import { openStore } from '../../src/store/open.js'
+import type { Store } from '../../src/store/store.js'
+import { startRedis, type TestRedis } from './redis.js'
+
+/**
+ * The real parts in one process: a store in a temporary directory, a Redis, the simulator as the API, and
+ * workers that share them, each with connections of its own. What is borrowed is closed at the end, in reverse.
+ */
+export interface InProcessSystem {
+  readonly simulator: Simulator
+  readonly redis: TestRedis
+  readonly store: Store
+  readonly queue: SearchQueue
+  readonly api: Api
+  readonly dataDir: string
+  readonly log: RecordingLogger
+  readonly now: () => number
+  settings(env?: Readonly<Record<string, string>>): Settings
+  /** Loads and releases one search per query. */
+  submit(queries: readonly string[], options?: SubmitOptions): Promise<number>
+  worker(env?: Readonly<Record<string, string>>): Promise<Service>
+  status(env?: Readonly<Record<string, string>>): Promise<StatusReport>
+  /** Another opening of the same record and delivery, as another process has it. */
+  another(): Promise<{ readonly store: Store; readonly queue: SearchQueue }>
+  close(): Promise<void>
+}
+
+export interface SubmitOptions {
+  readonly name?: string
+  readonly maxCredits?: number
+  readonly first?: number
+  readonly priority?: Priority
+}
+
+export interface RecordingLogger extends Logger {
+  readonly lines: { readonly level: string; readonly facts: object; readonly sentence: string }[]
+  /** Every sentence that matches. */
+  said(pattern: RegExp): readonly string[]
+}
+
+const BASE = {
+  TRACKYARD_API_KEY: SIMULATOR_KEY,
+  TRACKYARD_RATE_LIMIT: '60000',
+  TRACKYARD_BACKOFF_BASE_MS: '20',
+  TRACKYARD_BACKOFF_MAX_MS: '100',
+  TRACKYARD_CREDIT_CHECK_MS: '60000',
+}
+
+export async function startInProcess(
+  options: { readonly simulator?: Partial<SimulatorOptions>; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<InProcessSystem> {
+  const cleanup = createCleanup()
+  const dataDir = await mkdtemp(join(tmpdir(), 'fleet-'))
+  cleanup.add(() => rm(dataDir, { recursive: true, force: true }))
+  const redis = await startRedis()
+  cleanup.add(() => redis.stop())
+  const simulator = await startSimulator({ perMinute: null, credits: 1_000_000, noMatchRate: 0, ...options.simulator })
+  cleanup.add(() => simulator.close())
+  const log = recordingLogger()
+
+  async function another(): Promise<{ store: Store; queue: SearchQueue }> {
+    const store = await openStore({ path: join(dataDir, 'trackyard.db') })
+    cleanup.add(() => store.close())
+    const queue = await openSearchQueue({ connection: { socketPath: redis.socketPath }, log, patienceMs: 30_000 })
+    cleanup.add(() => queue.close())
+    return { store, queue }
+  }
+  function apiOf(settings: Settings): Api {
+    const api = openApi({
+      baseUrl: simulator.url,
+      apiKey: settings.apiKey?.reveal() ?? '',
+      timeoutMs: settings.requestTimeoutMs,
+      proxy: null,
+      userAgent: 'test',
+      clock: systemClock,
+    })
+    cleanup.add(() => api.close())
+    return api
+  }
+  const settings = (env: Readonly<Record<string, string>> = {}) =>
+    loadSettings({ ...BASE, TRACKYARD_API_URL: simulator.url, TRACKYARD_DATA_DIR: dataDir, ...options.env, ...env })
+  const { store, queue } = await another()
+  const { now } = systemClock
+
+  return {
+    simulator,
+    redis,
+    store,
+    queue,
+    api: apiOf(settings()),
+    dataDir,
+    log,
+    now,
+    settings,
+    another,
+    async submit(queries, { name = 'night', maxCredits, first, priority = 'normal' } = {}) {
+      const batch = await load({ store, log, now }, batchNamed(name, priority), rowsOf(queries))
+      await batch.release({ maxCredits: maxCredits ?? null, first: first ?? null })
+      return batch.id
+    },
+    async worker(env) {
+      const own = createCleanup()
+      const all = settings(env)
+      const running = await workWith({ settings: all, log, api: apiOf(all), ...(await another()) }, own)
+      cleanup.add(() => running.stop())
+      return running
+    },
+    status: (env) => status({ store, queue, now, settings: settings(env) }),
+    close: () => cleanup.runAll(),
+  }
+}
+
+export function batchNamed(name: string, priority: Priority = 'normal') {
+  return {
+    name,
+    catalogPath: null,
+    format: 'jsonl',
+    delimiter: null,
+    byteOrderMark: false,
+    columns: [],
+    template: null,
+    priority,
+    maxAgeMs: null,
+  } as const
+}
+
+export async function* rowsOf(queries: readonly string[]) {
+  for (const [index, query] of queries.entries()) {
+    const request = canonicalRequest({ query })
+    yield {
+      position: index + 1,
+      line: index + 1,
+      key: `r${index + 1}`,
+      row: JSON.stringify({ query }),
+      request: { fingerprint: fingerprint(request), request },
+      problem: null,
+    }
+  }
+}
+
+export function refOf(query: string, round = 1): SearchRef {
+  return { fingerprint: fingerprint(canonicalRequest({ query })), generation: 1, round }
+}
+
+export function queries(count: number, word = 'scene'): readonly string[] {
+  return Array.from({ length: count }, (_, index) => `${word} ${index + 1}`)
+}
+
+export function recordingLogger(): RecordingLogger {
+  const lines: { level: string; facts: object; sentence: string }[] = []
+  const at = (level: string) => (facts: object, sentence: string) => void lines.push({ level, facts, sentence })
+  return {
+    lines,
+    said: (pattern) => lines.map((line) => line.sentence).filter((sentence) => pattern.test(sentence)),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+  }
+}

@@ -1,0 +1,237 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import Database from 'better-sqlite3'
+import type { StatusReport } from '../../src/batches/status-report.js'
+import { errorCode } from '../../src/domain/error-code.js'
+import { stopPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
+import type { SimulatorOptions } from '../../src/simulator/options.js'
+import { SIMULATOR_KEY } from '../../src/simulator/options.js'
+import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
+import { until } from './until.js'
+
+/**
+ * A whole night on this machine: the simulator as the API (the witness), the built program in processes of its
+ * own, its private Redis and its store in a temporary data directory. System tests drive it only by
+ * command line, signals and the simulator's controls, as its users would.
+ */
+export interface SystemUnderTest {
+  readonly simulator: Simulator
+  readonly dir: string
+  readonly dataDir: string
+  readonly env: Readonly<Record<string, string>>
+  /** Runs one command to its end. */
+  cli(
+    args: readonly string[],
+    options?: { readonly stdin?: string; readonly env?: Record<string, string> },
+  ): Promise<Finished>
+  /** Runs a command with --json and reads its document; fails on a non-zero exit. */
+  json<T>(args: readonly string[]): Promise<T>
+  status(): Promise<StatusReport>
+  /** Starts a worker process and resolves when it says that it has started. */
+  startWorker(env?: Record<string, string>): Promise<Process>
+  /** SIGSTOP between two changes of the store: one that is frozen inside a change locks out everybody. */
+  freeze(worker: Process): Promise<void>
+  /** Starts any entry point, given from the project's root. Its stdin is closed, unless it is to stay open. */
+  start(entry: string, args?: readonly string[], env?: Record<string, string>, stdin?: 'open'): Process
+  /** Writes a file into the night's folder and returns its path. */
+  file(name: string, text: string): Promise<string>
+  /** Reads the tagged CSV as rows of named cells. */
+  exported(batch?: string): Promise<readonly Record<string, string>[]>
+  close(): Promise<void>
+}
+
+export interface Finished {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Process {
+  readonly child: ChildProcess
+  readonly pid: number
+  /** Everything said on stderr so far. */
+  log(): string
+  /** Everything said on stdout so far. */
+  output(): string
+  waitForLog(pattern: RegExp, timeoutMs?: number): Promise<void>
+  kill(signal: NodeJS.Signals): void
+  readonly exited: Promise<Finished>
+}
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const CLI = 'dist/scripts/trackyard-batch.js'
+
+export async function startSystem(
+  options: { readonly simulator?: Partial<SimulatorOptions>; readonly env?: Record<string, string> } = {},
+): Promise<SystemUnderTest> {
+  if (!existsSync(join(ROOT, CLI))) throw new Error('system tests run the built program: `npm run build` first')
+  const dir = await mkdtemp(join(tmpdir(), 'night-'))
+  const dataDir = options.env?.TRACKYARD_DATA_DIR ?? join(dir, 'data')
+  const simulator = await startSimulator({ tier: 'pro', perMinute: null, credits: 1_000_000, ...options.simulator })
+  const env: Record<string, string> = {
+    PATH: process.env.PATH ?? '',
+    HOME: dir,
+    TZ: 'UTC',
+    TRACKYARD_API_URL: simulator.url,
+    TRACKYARD_API_KEY: SIMULATOR_KEY,
+    TRACKYARD_DATA_DIR: dataDir,
+    TRACKYARD_RATE_LIMIT: '60000',
+    TRACKYARD_BACKOFF_BASE_MS: '100',
+    TRACKYARD_BACKOFF_MAX_MS: '1000',
+    ...options.env,
+  }
+  const processes: Process[] = []
+
+  function start(
+    entry: string,
+    args: readonly string[] = [],
+    more: Record<string, string> = {},
+    stdin?: 'open',
+  ): Process {
+    const child = spawn(process.execPath, [join(ROOT, entry), ...args], {
+      cwd: dir,
+      env: { ...env, ...more },
+      stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    })
+    // A process that is killed while it reads.
+    child.stdin?.on('error', () => {})
+    let stdout = ''
+    let stderr = ''
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    const exited = new Promise<Finished>((resolve) => {
+      child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+    })
+    const started: Process = {
+      child,
+      pid: child.pid ?? 0,
+      log: () => stderr,
+      output: () => stdout,
+      waitForLog: (pattern, timeoutMs = 60_000) =>
+        until(() => pattern.test(stderr), {
+          timeoutMs,
+          what: () => `${entry} to say ${String(pattern)}; it said:\n${stderr}`,
+        }),
+      kill: (signal) => void child.kill(signal),
+      exited,
+    }
+    processes.push(started)
+    return started
+  }
+
+  async function cli(
+    args: readonly string[],
+    more: { stdin?: string; env?: Record<string, string> } = {},
+  ): Promise<Finished> {
+    const command = start(CLI, args, more.env, more.stdin === undefined ? undefined : 'open')
+    command.child.stdin?.end(more.stdin)
+    return command.exited
+  }
+
+  async function json<T>(args: readonly string[]): Promise<T> {
+    const finished = await cli([...args, '--json'])
+    if (finished.code !== 0) throw new Error(`${args.join(' ')} ended with ${finished.code}: ${finished.stderr}`)
+    return JSON.parse(finished.stdout) as T
+  }
+
+  async function close(): Promise<void> {
+    for (const one of processes) if (one.child.exitCode === null && one.child.signalCode === null) one.kill('SIGKILL')
+    await Promise.all(processes.map((one) => one.exited))
+    await stopRedisIn(dataDir)
+    await simulator.close()
+    await rm(dir, { recursive: true, force: true })
+  }
+
+  return {
+    simulator,
+    dir,
+    dataDir,
+    env,
+    cli,
+    json,
+    status: () => json<StatusReport>(['status']),
+    start,
+    async startWorker(more = {}) {
+      const worker = start('dist/workers/worker.js', [], more)
+      await worker.waitForLog(/worker started/)
+      return worker
+    },
+    freeze: (worker) => freezeOutsideOfChanges(worker, join(dataDir, 'trackyard.db')),
+    async file(name, text) {
+      const path = join(dir, name)
+      await writeFile(path, text)
+      return path
+    },
+    async exported(batch) {
+      const out = join(dir, `out-${Math.random().toString(36).slice(2)}.jsonl`)
+      const finished = await cli(['export', ...(batch === undefined ? [] : [batch]), '--format', 'jsonl', '--out', out])
+      if (finished.code !== 0) throw new Error(`export ended with ${finished.code}: ${finished.stderr}`)
+      const text = await readFile(out, 'utf8')
+      return text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Record<string, string>)
+    },
+    close,
+  }
+}
+
+/** One that is silent for some seconds on a busy machine is no failure of the test: it is asked again. */
+async function stopRedisIn(dataDir: string): Promise<void> {
+  const deadline = performance.now() + 30_000
+  for (;;) {
+    try {
+      await stopPrivateRedis({ dataDir })
+      return
+    } catch (error) {
+      if (performance.now() > deadline) throw error
+    }
+    await sleep(200)
+  }
+}
+
+async function freezeOutsideOfChanges(worker: Process, store: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    worker.kill('SIGSTOP')
+    if (canBeChanged(store)) return
+    worker.kill('SIGCONT')
+    await sleep(20)
+  }
+  throw new Error(`the store ${store} was locked whenever worker ${worker.pid} was frozen`)
+}
+
+/** Others may be changing it at this moment: they are given time to come to an end. */
+function canBeChanged(store: string): boolean {
+  const db = new Database(store, { timeout: 200 })
+  try {
+    db.exec('BEGIN IMMEDIATE; ROLLBACK')
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'SQLITE_BUSY') return false
+    throw error
+  } finally {
+    db.close()
+  }
+}
+
+/** `id,title,mood` with that many rows over that many different questions. */
+export function catalogText(rows: number, questions = rows): string {
+  const moods = ['calm', 'dark', 'bright', 'epic', 'warm']
+  const lines = Array.from({ length: rows }, (_, index) => {
+    const question = index % questions
+    return `r${index + 1},scene ${question},${moods[question % moods.length]}`
+  })
+  return `id,title,mood\n${lines.join('\n')}\n`
+}
+
+export const QUERY = '{title} {mood} music'

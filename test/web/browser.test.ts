@@ -1,0 +1,192 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { QueueEvents } from 'bullmq'
+import { type BrowserContext, chromium, type Page, type Request } from 'playwright-core'
+import type { DeadLetter } from '../../src/domain/dead-letter.js'
+import { silentLogger } from '../../src/domain/logger.js'
+import { deadLetterIdOf, type SearchRef } from '../../src/domain/search-id.js'
+import { DEFAULT_PREFIX, openSearchQueue } from '../../src/queue/open-queue.js'
+import type { SearchQueue } from '../../src/queue/search-queue.js'
+import { type Board, startBoard } from '../../src/web/start-board.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { until } from '../support/until.js'
+import { A_FINGERPRINT, aReport, someTotals } from './setup.js'
+
+/**
+ * What the operator sees and presses, in a real Chromium, over the real queues with their parking worker.
+ * A missing Chromium fails this test: `npm run setup` installs it.
+ */
+/** No sandbox: it refuses to run as root, as a container does. */
+const QUIET = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+const LETTER: DeadLetter = {
+  search: A_FINGERPRINT,
+  query: 'calm piano',
+  status: 400,
+  error: 'limit must be a number',
+  code: 'invalid_parameters',
+  message: null,
+  request_id: 'req_17',
+  attempts: 1,
+  items: 3,
+  died_at: '2026-01-01T02:10:00.000Z',
+  remedy: 'Check the query, then submit the corrected row.',
+  costs: 0,
+}
+const REASON = 'Paused since 02:10: the account is out of credits.'
+
+let redis: TestRedis
+let queue: SearchQueue
+/** BullMQ's word on what became of a letter. */
+let letters: QueueEvents
+let board: Board
+let browser: BrowserContext
+let profile: string
+let page: Page
+/** Everything the page wanted, from anywhere. */
+const wanted: Request[] = []
+const called: string[] = []
+const retried: SearchRef[] = []
+
+beforeAll(async () => {
+  redis = await startRedis()
+  queue = await openSearchQueue({ connection: { url: redis.url }, log: silentLogger })
+  await queue.deadLetters.work({
+    retry: async (ref) => {
+      retried.push(ref)
+    },
+  })
+  letters = new QueueEvents('dead-letters', {
+    connection: { host: '127.0.0.1', port: redis.port, maxRetriesPerRequest: null },
+    prefix: DEFAULT_PREFIX,
+  })
+  await letters.waitUntilReady()
+  board = await startBoard({
+    host: '127.0.0.1',
+    port: 0,
+    path: '',
+    user: null,
+    password: null,
+    readOnly: false,
+    queues: queue.boardQueues,
+    actions: {
+      pause: async (reason) => {
+        called.push(`pause: ${reason}`)
+        await queue.throttle.pause()
+      },
+      resume: async () => {
+        called.push('resume')
+        await queue.throttle.resume()
+      },
+    },
+    report: async () => aReport({ queue: { ...aReport().queue, reason: REASON } }),
+    metrics: async () => someTotals(),
+    ready: async () => ({ ok: true, reason: '' }),
+    log: silentLogger,
+    version: '1.2.3',
+  })
+  profile = await mkdtemp(join(tmpdir(), 'chromium-'))
+  browser = await chromium.launchPersistentContext(profile, {
+    executablePath: '/usr/bin/chromium',
+    locale: 'en-US',
+    viewport: { width: 1280, height: 900 },
+    args: QUIET,
+  })
+  page = browser.pages()[0] ?? (await browser.newPage())
+  page.setDefaultTimeout(50_000)
+  page.on('request', (request) => wanted.push(request))
+}, 120_000)
+
+afterAll(async () => {
+  await browser?.close()
+  await board?.close()
+  await letters?.close()
+  await queue?.close()
+  await redis?.stop()
+  if (profile !== undefined) await rm(profile, { recursive: true, force: true, maxRetries: 3 })
+}, 120_000)
+
+test('a dead letter stands under Failed with its reason and remedy, and Retry sends it back', async () => {
+  const ref = await deadLetter(1)
+  await page.getByText('400 invalid_parameters · calm piano').waitFor()
+  await page.getByText('limit must be a number').waitFor()
+  await page.getByText('then submit the corrected row').waitFor()
+
+  const gone = once(letters, 'completed', { signal: AbortSignal.timeout(50_000) })
+  await page.locator('[class*=jobActions] button:has(.lucide-refresh-cw)').click()
+  await confirm()
+  await page.getByText('400 invalid_parameters · calm piano').waitFor({ state: 'detached' })
+  await gone
+  expect(retried).toEqual([ref])
+  expect(await queue.deadLetters.count()).toBe(0)
+}, 120_000)
+
+test('Pause and Resume reach the use cases, and the page says why nothing moves', async () => {
+  await page.goto(`${board.url}/queues/queue/search`)
+  await page.getByText(REASON).waitFor()
+  await chooseFromMenu('Pause')
+  expect(called).toEqual(['pause: paused in Bull Board'])
+  expect(await queue.throttle.isPaused()).toBe(true)
+
+  await page.reload()
+  await chooseFromMenu('Resume')
+  expect(called[1]).toBe('resume')
+  expect(await queue.throttle.isPaused()).toBe(false)
+}, 120_000)
+
+test('a button that would break the queue is refused, and a notice says what to do instead', async () => {
+  await page.goto(`${board.url}/queues/queue/search`)
+  await chooseFromMenu('Empty')
+  await page.getByText('Stop a batch with `trackyard-batch cancel`').first().waitFor()
+
+  await deadLetter(2)
+  await page.locator('[class*=jobActions] button:has(.lucide-trash-2)').click()
+  await confirm()
+  await page.getByText('Take it off the list with `trackyard-batch dead-letters discard`').first().waitFor()
+  expect(await queue.deadLetters.count()).toBe(1)
+}, 120_000)
+
+test('the overview shows both queues, and nothing that the page wants from outside leaves the browser', async () => {
+  await page.goto(board.url)
+  await page.getByRole('link', { name: 'Searches' }).waitFor()
+  await page.getByRole('link', { name: 'Dead letters' }).waitFor()
+  expect(wanted.length).toBeGreaterThan(10)
+  const outside = wanted.filter((request) => !request.url().startsWith(`${board.url}/`))
+  // That a request was wanted is told before what became of it.
+  const areOver = () => outside.every((request) => request.failure() !== null)
+  await until(areOver, { timeoutMs: 40_000, what: 'the end of every request to the outside' })
+  expect(outside.map((request) => request.failure()?.errorText)).toEqual(outside.map(() => 'csp'))
+}, 120_000)
+
+/** A new dead letter, and the page on which it stands. */
+async function deadLetter(generation: number): Promise<SearchRef> {
+  const ref = { fingerprint: A_FINGERPRINT, generation, round: 1 }
+  await queue.deadLetters.add([{ ref, letter: LETTER }])
+  await page.goto(`${board.url}/queues/queue/dead-letters?status=failed`)
+  await page.getByText(deadLetterIdOf(ref)).waitFor()
+  return ref
+}
+
+async function chooseFromMenu(item: string): Promise<void> {
+  await page.locator('button[aria-haspopup=menu]:has(.lucide-ellipsis-vertical)').click()
+  await page.getByRole('menuitem', { name: item, exact: true }).click()
+  await confirm()
+}
+
+/** Resolves when the server has answered. */
+async function confirm(): Promise<void> {
+  const answered = page.waitForResponse((response) => response.request().method() !== 'GET')
+  await page.getByRole('button', { name: 'Confirm' }).click()
+  await answered
+}

@@ -1,0 +1,135 @@
+import { Queue } from 'bullmq'
+import type { StatusReport } from '../../src/batches/status-report.js'
+import { silentLogger } from '../../src/domain/logger.js'
+import type { Totals } from '../../src/store/store.js'
+import type { BoardOptions } from '../../src/web/board-options.js'
+import { type Board, startBoard } from '../../src/web/start-board.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+
+/** A board over two real queues in a real Redis, with use cases that write down that they were called. */
+export interface TestBoard extends Board {
+  /** What it was started with. */
+  readonly options: BoardOptions
+  readonly redis: TestRedis
+  readonly search: Queue
+  readonly deadLetters: Queue
+  /** What pause and resume were called with, in order. */
+  readonly called: string[]
+  /** How often the report was asked for. */
+  reports(): number
+  say(reason: string): void
+  put(path: string, headers?: Record<string, string>): Promise<Response>
+  get(path: string, headers?: Record<string, string>): Promise<Response>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestBoard> {
+  const redis = await startRedis()
+  const connection = { host: '127.0.0.1', port: redis.port, maxRetriesPerRequest: null, retryStrategy: () => 50 }
+  const [search, deadLetters] = ['search', 'dead-letters'].map((name) => {
+    const queue = new Queue(name, { connection, prefix: '{trackyard}' })
+    queue.on('error', () => {})
+    return queue
+  }) as [Queue, Queue]
+  const called: string[] = []
+  let reason = 'Running.'
+  let asked = 0
+
+  const options: BoardOptions = {
+    host: '127.0.0.1',
+    port: 0,
+    path: '',
+    user: null,
+    password: null,
+    readOnly: false,
+    queues: { search, deadLetters },
+    actions: {
+      pause: async (why) => {
+        called.push(`pause: ${why}`)
+        await search.pause()
+      },
+      resume: async () => {
+        called.push('resume')
+        await search.resume()
+      },
+    },
+    report: async () => {
+      asked += 1
+      return aReport({ queue: { ...aReport().queue, reason } })
+    },
+    metrics: async () => someTotals(),
+    ready: async () => ({ ok: true, reason: 'Redis and the store answer.' }),
+    log: silentLogger,
+    version: '1.2.3',
+    ...settings,
+  }
+  const board = await startBoard(options)
+
+  return {
+    ...board,
+    options,
+    redis,
+    search,
+    deadLetters,
+    called,
+    reports: () => asked,
+    say: (sentence) => {
+      reason = sentence
+    },
+    get: (path, headers = {}) => fetch(`${board.url}${path}`, { headers, redirect: 'manual' }),
+    put: (path, headers = {}) => fetch(`${board.url}${path}`, { method: 'PUT', headers }),
+    [Symbol.asyncDispose]: async () => {
+      await board.close()
+      await Promise.all([search.close(), deadLetters.close()])
+      await redis.stop()
+    },
+  }
+}
+
+export const A_FINGERPRINT = '0123456789abcdef0123456789abcdef'
+
+export function aReport(changed: Partial<StatusReport> = {}): StatusReport {
+  return {
+    queue: {
+      state: 'running',
+      reason: 'Running.',
+      until: null,
+      causes: [],
+      probing: false,
+      waiting: 120,
+      active: 3,
+      delayed: 4,
+      dead_letters: 2,
+      workers: 1,
+      stuck_workers: 0,
+    },
+    credits: { remaining: 4210, spent: 80, unknown_outcomes: 1 },
+    pace: { limit_per_minute: 300, calls_last_minute: 291 },
+    eta: null,
+    batches: [],
+    ...changed,
+  }
+}
+
+export function someTotals(): Totals {
+  return {
+    due: 120,
+    deadLetters: 2,
+    spent: 80,
+    unknownOutcomes: 1,
+    callsByOutcome: {
+      sent: 3,
+      unknown: 1,
+      answered: 79,
+      unreadable: 1,
+      rate_limited: 7,
+      out_of_credits: 0,
+      unauthorized: 0,
+      refused: 2,
+      transient: 5,
+    },
+    callsLastMinute: 291,
+    refused: [],
+    rateLimitedCalls: null,
+  }
+}
