@@ -20,7 +20,10 @@ import { CONTROLS } from '../src/simulator/control-list.js'
 
 const root = join(import.meta.dirname, '..')
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
-const docs = readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)
+const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => `docs/${name}`)
+  .concat('CONTRIBUTING.md', 'ARCHITECTURE.md')
 const manifest = JSON.parse(read('package.json')) as {
   readonly scripts: Readonly<Record<string, string>>
   readonly engines: { readonly node: string }
@@ -162,9 +165,21 @@ describe('the settings', () => {
 })
 
 describe('the README', () => {
-  /** The cells of every table row whose first cell is a word in backquotes that begins like this. */
-  const rows = (pattern: RegExp): string[][] =>
-    read('README.md')
+  test('its first two command lines install everything and run the demo and the tests', () => {
+    const lines = [...read('README.md').matchAll(/^```sh\n(.*)\n/gm)].map((match) => match[1])
+    expect(lines.slice(0, 2)).toEqual(['npm install && npm run demo', 'npm install && npm test'])
+  })
+
+  test('it has at most 1,000 words', () => {
+    expect(read('README.md').split(/\s+/).length).toBeLessThanOrEqual(1000)
+  })
+})
+
+describe('the reference', () => {
+  const page = (name: string): string => read(`docs/reference/${name}.md`)
+  /** The cells of every table row that begins like this. */
+  const rows = (name: string, pattern: RegExp): string[][] =>
+    page(name)
       .split('\n')
       .filter((line) => pattern.test(line))
       .map((line) =>
@@ -176,11 +191,11 @@ describe('the README', () => {
 
   test('its settings are those of the program, with their defaults and meanings', () => {
     const expected = documentedSettings().map((each) => [`\`${each.name}\``, each.default, each.meaning])
-    expect(rows(/^\| `TRACKYARD_/)).toEqual(expected)
+    expect(rows('settings', /^\| `TRACKYARD_/)).toEqual(expected)
   })
 
   test('its commands are those of the program, and each example names its own', () => {
-    const table = (read('README.md').match(/^\| command \|[\s\S]*?\n\n/m)?.[0] ?? '').split('\n').slice(2)
+    const table = (page('commands').match(/^\| command \|[\s\S]*?\n\n/m)?.[0] ?? '').split('\n').slice(2)
     const commands = table.flatMap((line) => line.match(/^\| `([\w-]+)/)?.[1] ?? [])
     expect(commands.sort()).toEqual(COMMANDS.map((command) => command.name).sort())
     const strangers = table.filter(
@@ -189,32 +204,38 @@ describe('the README', () => {
     expect(strangers).toEqual([])
   })
 
-  test('its first two command lines install everything and run the demo and the tests', () => {
-    const lines = [...read('README.md').matchAll(/^```sh\n(.*)\n/gm)].map((match) => match[1])
-    expect(lines.slice(0, 2)).toEqual(['npm install && npm run demo', 'npm install && npm test'])
-  })
-
   test('its exit codes are those that the program ends with', () => {
-    const codes = rows(/^\| \d+ \|/).map(([code]) => Number(code))
+    const codes = rows('exit-codes', /^\| \d+ \|/).map(([code]) => Number(code))
     const source = read('src/domain/errors.ts').match(/export type ExitCode = (.*)/)?.[1] ?? ''
     expect(codes).toEqual([...source.split(' | ').map(Number), 130])
   })
 
   test('it names every control of the simulator', () => {
-    const words = new Set([...read('README.md').matchAll(/`(?:GET |POST )?(\/[a-z-]+)`/g)].map((match) => match[1]))
+    const words = new Set([...page('commands').matchAll(/`(?:GET |POST )?(\/[a-z-]+)`/g)].map((match) => match[1]))
     expect(Object.keys(CONTROLS).filter((name) => !words.has(name.replace(/^\w+ /, '')))).toEqual([])
   })
 
-  test('every metric that it names is served', () => {
-    const named = [...read('README.md').matchAll(/`(trackyard_[a-z_]+)`/g)].map((match) => match[1] ?? '')
-    const served = read('src/web/metrics.ts')
-    const exported = read('src/catalog/csv-lines.ts')
+  test('every metric that it names is served, and it names every one', () => {
+    const named = [...page('board').matchAll(/`(trackyard_[a-z_]+)`/g)].map((match) => match[1] ?? '')
+    const served = [...read('src/web/metrics.ts').matchAll(/'(trackyard_[a-z_]+)'/g)].map((match) => match[1] ?? '')
+    expect(served.length).toBeGreaterThan(10)
+    expect(new Set(named)).toEqual(new Set(served))
+  })
+
+  test('every column that an export adds is named, and no other', () => {
+    const named = [...page('files').matchAll(/`trackyard_([a-z_]+)`/g)].map((match) => match[1] ?? '')
+    const table = /OUR_COLUMNS = \[([\s\S]*?)\]/.exec(read('src/catalog/csv-lines.ts'))?.[1] ?? ''
+    const added = [...table.matchAll(/'([a-z_]+)'/g)].map((match) => match[1] ?? '')
+    expect(added.length).toBeGreaterThan(10)
+    expect(added.filter((name) => !named.includes(name))).toEqual([])
+  })
+
+  test('every source file that the architecture names is there', () => {
+    const named = [
+      ...`${read('ARCHITECTURE.md')}${read('CONTRIBUTING.md')}`.matchAll(/`((?:src|test|scripts)\/[\w./-]+)`/g),
+    ]
     expect(named.length).toBeGreaterThan(20)
-    expect(
-      named.filter(
-        (name) => !served.includes(`'${name}'`) && !exported.includes(`'${name.replace('trackyard_', '')}'`),
-      ),
-    ).toEqual([])
+    expect(named.map((match) => match[1] ?? '').filter((path) => !existsSync(join(root, path)))).toEqual([])
   })
 })
 

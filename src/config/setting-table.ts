@@ -72,7 +72,7 @@ export const SETTING_TABLE = table({
   TRACKYARD_CONCURRENCY: { default: '10', meaning: 'calls at a time in one worker', read: wholeNumber(1, 1000) },
   TRACKYARD_RATE_LIMIT: {
     default: 'auto',
-    meaning: 'calls a minute for the whole fleet, the same in every worker; auto learns it from the API',
+    meaning: 'calls a minute for all workers together, the same in every worker; auto learns it from the API',
     read: wholeNumberOr('auto', 1, 100_000),
   },
   TRACKYARD_REQUEST_TIMEOUT_MS: {

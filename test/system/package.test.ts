@@ -27,11 +27,11 @@ beforeAll(() => {
 test('every file in the package is of a kind that a user needs', () => {
   const needed = [
     /^dist\/src\/.+\.(js|d\.ts)$/,
-    /^dist\/workers\/(worker|board)\.(js|d\.ts)$/,
+    /^dist\/workers\/(worker|board|check-store)\.(js|d\.ts)$/,
     /^dist\/scripts\/trackyard-batch\.js$/,
     /^docs\/.+\.(md|png|svg)$/,
     /^scripts\/(sample-catalog\.csv|submit\.ts)$/,
-    /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|\.env\.example)$/,
+    /^(package\.json|(README|CHANGELOG|CONTRIBUTING|ARCHITECTURE)\.md|LICENSE|\.env\.example)$/,
   ]
   expect(packed.length).toBeGreaterThan(100)
   expect(packed.filter((path) => !needed.some((pattern) => pattern.test(path)))).toEqual([])
@@ -64,7 +64,7 @@ test('every link in the documents of the package leads into the package or to a 
 })
 
 test('the sample catalog that the README submits is in the package', () => {
-  const submitted = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/submit (scripts\/\S+\.csv)/g)]
+  const submitted = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/cp (scripts\/\S+\.csv)/g)]
   expect(submitted.length).toBeGreaterThan(0)
   expect(submitted.filter((match) => !packed.includes(match[1] ?? ''))).toEqual([])
 })
