@@ -140,7 +140,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       } catch (error) {
         if (!(error instanceof UnreachableError)) throw error
         log.warn(
-          { err: error, repeats: 'release.not-queued' },
+          { event: 'queue.feed_deferred', err: error, repeats: true },
           'nothing is queued yet; a worker queues what was released',
         )
       }

@@ -44,7 +44,8 @@ export async function startDamageCheck(
     try {
       problem = await checkInChild(store.path, ending.signal)
     } catch (error) {
-      if (!ending.signal.aborted) log.warn({ err: error }, 'the store could not be checked for damage')
+      if (!ending.signal.aborted)
+        log.warn({ event: 'store.check_failed', err: error }, 'the store could not be checked for damage')
     }
     const now = performance.now()
     nextAt = now + Math.max(SHORTEST_REST_MS, RESTS_FOR_ITS_DURATION * (now - startedAt))

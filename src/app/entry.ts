@@ -37,7 +37,8 @@ export async function runProcess(
     const settings = settingsOf(surroundings)
     const log = logOf(settings, surroundings.stderr)
     // A child's parent has said it.
-    if (process.send === undefined) for (const exposed of exposures(settings, surroundings)) log.warn({}, exposed)
+    if (process.send === undefined)
+      for (const exposed of exposures(settings, surroundings)) log.warn({ event: 'config.exposed' }, exposed)
     const code = await runService((interrupted) => start(settings, log, interrupted), {
       log: settings.logLevel === 'silent' ? onlyErrors(surroundings) : log,
       graceMs: settings.shutdownGraceMs,

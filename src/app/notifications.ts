@@ -22,7 +22,7 @@ export function notificationTask(parts: {
 
   async function tell(message: string): Promise<void> {
     if (parts.hasWebhook) await parts.store.notifications.add(message, parts.now())
-    parts.log.info({}, message)
+    parts.log.info({ event: 'notification.sent' }, message)
   }
 
   async function tellPauses(rows: readonly Pause[]): Promise<void> {
@@ -43,7 +43,8 @@ export function notificationTask(parts: {
   return async () => {
     await tellPauses(await parts.store.pauses.list())
     // Kept for the webhook in the transaction that marks them announced: a crash behind it loses a line of the log only.
-    for (const message of await endings(parts.store, parts.now(), parts.hasWebhook)) parts.log.info({}, message)
+    for (const message of await endings(parts.store, parts.now(), parts.hasWebhook))
+      parts.log.info({ event: 'notification.sent' }, message)
   }
 }
 

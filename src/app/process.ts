@@ -19,7 +19,7 @@ export async function runService(
       if (!interrupt.signal.aborted) await Promise.race([running.done.then(tellParent), whenAborted(interrupt.signal)])
     } finally {
       // Also when it cannot go on: what is in flight may be paid for.
-      options.log.info({}, 'stopping')
+      options.log.info({ event: 'shutdown.started' }, 'stopping')
       await withDeadline(running.stop(), options.graceMs + CLOSING_MS, running.isSaving)
     }
     return 0
@@ -27,7 +27,7 @@ export async function runService(
     // Nothing had begun yet: the start gave itself up.
     if (interrupt.signal.aborted && error === interrupt.signal.reason) return 0
     if (!(error instanceof ReportedError)) throw error
-    options.log.error({ err: error }, error.message)
+    options.log.error({ event: 'process.failed', err: error }, error.message)
     return error.exitCode
   } finally {
     interrupt.dispose()

@@ -29,7 +29,7 @@ export function retryWhileLocked<T>(
       if (!isStoreLocked(error)) return
       interrupted.throwIfAborted()
       log.warn(
-        { tries: attemptNumber, repeats: 'store.locked' },
+        { event: 'store.locked', tries: attemptNumber, repeats: true },
         `${error.message} The start goes on as soon as it is free.`,
       )
       await locked(error)

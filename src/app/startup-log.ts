@@ -20,6 +20,7 @@ export async function logStartup(parts: {
   const counts = await queue.searches.counts()
   log.info(
     {
+      event: 'worker.started',
       version: version(),
       api: settings.apiUrl,
       proxy: settings.proxy?.host ?? null,
@@ -36,19 +37,23 @@ export async function logStartup(parts: {
   )
   if (account.kind === 'unauthorized') {
     log.warn(
-      {},
+      { event: 'api.key_refused' },
       'the API does not accept this key (GET /me answered 401): check TRACKYARD_API_KEY; searches would be refused',
     )
   }
   if (account.kind === 'failed')
-    log.warn({ reason: account.reason }, 'GET /me could not be asked; going by what was last known')
+    log.warn(
+      { event: 'api.account_unavailable', reason: account.reason },
+      'GET /me could not be asked; going by what was last known',
+    )
   const { proxy } = settings
   if (proxy !== null && isLoopback(new URL(settings.apiUrl).hostname)) {
     log.warn(
-      { proxy: proxy.host },
+      { event: 'api.proxy', proxy: proxy.host },
       `the API on this machine is called through the proxy of ${proxy.name}; to call it directly, add its host to NO_PROXY`,
     )
   }
-  for (const warning of await queue.registry.warnings()) log.warn({}, warning)
-  for (const row of await store.pauses.list()) log.warn({ cause: row.cause, detail: row.detail }, 'the queue is paused')
+  for (const warning of await queue.registry.warnings()) log.warn({ event: 'redis.warning' }, warning)
+  for (const row of await store.pauses.list())
+    log.warn({ event: 'queue.paused', cause: row.cause, detail: row.detail }, 'the queue is paused')
 }

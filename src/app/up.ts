@@ -49,7 +49,7 @@ function keepChild(
     })
     const exited = new Promise<void>((resolve) => {
       child.once('error', (error) => {
-        log.error({ child: name, err: error, repeats: `child.not-started ${name}` }, 'a child could not be started')
+        log.error({ event: 'child.failed', child: name, err: error, repeats: name }, 'a child could not be started')
         resolve()
         if (!stopped && child.pid === undefined) onDeath(null, null, 0)
       })
@@ -72,7 +72,14 @@ function keepChild(
     deaths = livedMs > LIVED_MS ? 0 : deaths + 1
     const waitMs = Math.min(LONGEST_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.max(0, deaths - 1))
     log.warn(
-      { child: name, code: code as ExitCode | null, signal, againInMs: waitMs, repeats: `child.ended ${name}` },
+      {
+        event: 'child.restarting',
+        child: name,
+        code: code as ExitCode | null,
+        signal,
+        againInMs: waitMs,
+        repeats: name,
+      },
       'a child ended; it is started again',
     )
     restart = setTimeout(() => {

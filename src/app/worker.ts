@@ -123,10 +123,14 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
     onDeadLetter: () => tasks.kick('move dead letters'),
   })
   cleanup.add(async () => {
-    log.info({}, 'calls in flight finish, the rest goes back')
+    log.info({ event: 'shutdown.draining' }, 'calls in flight finish, the rest goes back')
     const { unfinished } = await searches.stop(settings.shutdownGraceMs)
-    if (unfinished === 0) log.info({}, 'nothing in hand any more')
-    else log.warn({ unfinished }, 'the grace has ended with calls in flight; each is listed as of unknown outcome')
+    if (unfinished === 0) log.info({ event: 'shutdown.finished' }, 'nothing in hand any more')
+    else
+      log.warn(
+        { event: 'shutdown.timeout', unfinished },
+        'the grace has ended with calls in flight; each is listed as of unknown outcome',
+      )
   })
   return { stop: () => cleanup.runAll(), done, isSaving: () => isSaving }
 }

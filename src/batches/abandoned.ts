@@ -18,5 +18,9 @@ const ABANDONED_MS = 60_000
 
 export async function dropAbandoned({ store, log, now }: AbandonedParts): Promise<void> {
   const dropped = await store.batches.dropAbandoned(now() - ABANDONED_MS)
-  if (dropped > 0) log.info({ batches: dropped }, 'dropped what a killed submit had left behind; nothing was spent')
+  if (dropped > 0)
+    log.info(
+      { event: 'batch.abandoned', batches: dropped },
+      'dropped what a killed submit had left behind; nothing was spent',
+    )
 }

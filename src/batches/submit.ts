@@ -70,7 +70,7 @@ export async function load(
         if (!released)
           throw new RefusedError(`Batch ${id} was dropped or cancelled meanwhile: submit it again. Nothing was spent.`)
         parts.log.info(
-          { batch: id, name: batch.name, ...caps, rows: plan.rows, searches: plan.searches },
+          { event: 'batch.released', batch: id, name: batch.name, ...caps, rows: plan.rows, searches: plan.searches },
           'batch released',
         )
       },
@@ -130,7 +130,7 @@ function keepBeating(parts: SubmitParts, id: number): { stop(): Promise<void> } 
   const timer = setInterval(() => {
     last = parts.store.batches.heartbeat(id, parts.now()).catch((error: unknown) => {
       parts.log.warn(
-        { err: error, batch: id, repeats: 'batch.not-kept-alive' },
+        { event: 'batch.heartbeat_failed', err: error, batch: id, repeats: true },
         'the loading batch could not be kept alive',
       )
     })

@@ -18,7 +18,10 @@ export async function checkAccount(
       `GET /me gave no answer within ${LONGEST_MS / 1000} s`,
     )
     if (said.kind !== 'ok') {
-      parts.log.warn(said, 'GET /me cannot vouch for the account after a refusal')
+      parts.log.warn(
+        { event: 'api.account_unavailable', ...said },
+        'GET /me cannot vouch for the account after a refusal',
+      )
       return ACCOUNT_UNKNOWN
     }
     const { creditsRemaining, remainingToday } = said.account
@@ -29,7 +32,10 @@ export async function checkAccount(
       spendable: Math.max(0, (creditsRemaining ?? 0) - creditReserve),
     }
   } catch (error) {
-    parts.log.warn({ err: error }, 'GET /me cannot vouch for the account after a refusal')
+    parts.log.warn(
+      { event: 'api.account_unavailable', err: error },
+      'GET /me cannot vouch for the account after a refusal',
+    )
     return ACCOUNT_UNKNOWN
   }
 }

@@ -19,7 +19,7 @@ export interface PauseParts {
 export async function pause(parts: PauseParts, cause: PauseCause, detail: string): Promise<boolean> {
   const added = await parts.store.pauses.add({ cause, since: parts.now(), detail })
   await parts.queue.throttle.pause()
-  if (added) parts.log.warn({ cause, detail }, 'paused')
+  if (added) parts.log.warn({ event: 'queue.paused', cause, detail }, 'paused')
   return added
 }
 
@@ -53,10 +53,10 @@ export async function syncRateLimit(parts: PauseParts): Promise<void> {
   if (begun !== null) await throttle.rateLimit(begun)
   if (wasStale)
     parts.log.warn(
-      { tooLongMs, repeats: 'redis.rate-limit-outlasted' },
+      { event: 'rate_limit.corrected', tooLongMs, repeats: true },
       'Redis would have kept the fleet waiting for longer than the record says; set right',
     )
-  else parts.log.debug({ tooLongMs }, 'the window of a slower pace is cut short')
+  else parts.log.debug({ event: 'rate_limit.window_shortened', tooLongMs }, 'the window of a slower pace is cut short')
 }
 
 /** Lets all slots run, then looks again: a probe may have begun meanwhile. */

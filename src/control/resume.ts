@@ -32,7 +32,7 @@ export async function resumeByHand(parts: ResumeParts): Promise<ResumedByHand> {
   const isOnRecord = await parts.store.pauses.liftRateLimit(parts.now())
   if (isOnRecord) {
     await parts.queue.throttle.startSerial()
-    parts.log.info({}, 'the hold is lifted by hand')
+    parts.log.info({ event: 'rate_limit.lifted' }, 'the hold is lifted by hand')
   }
   const isInRedis = await parts.queue.throttle.liftRateLimit()
   await syncRateLimit(parts)
@@ -52,6 +52,9 @@ export async function resume(parts: ResumeParts, causes: readonly PauseCause[] =
   const standing = (await pauses.list()).map((row) => row.cause)
   if (standing.length === 0) await reopen(parts)
   if (lifted.length > 0)
-    parts.log.info({ lifted, standing, retried }, standing.length === 0 ? 'resumed' : 'still paused')
+    parts.log.info(
+      { event: 'queue.resumed', lifted, standing, retried },
+      standing.length === 0 ? 'resumed' : 'still paused',
+    )
   return { lifted, retried, standing }
 }

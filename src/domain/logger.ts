@@ -1,14 +1,21 @@
 /**
- * What every room may say; pino satisfies it. Facts first, the sentence second.
+ * What every room may log; pino satisfies it. Facts first, the message second.
  *
- * A line that may come again without bound carries the fact `repeats`, the name of its kind
- * (`webhook.failed`): the log writes one line per kind and minute, with a count (src/log/limit-repeats.ts).
+ * `event` is a stable name (`worker.started`) for scripts, tests and alerts; the message is free prose.
+ * A line that may come again without bound carries `repeats`: the log writes one line per event and minute, with a
+ * count (src/log/limit-repeats.ts). A text in `repeats` tells lines of one event apart.
  */
+export interface LogFacts {
+  readonly event: string
+  readonly repeats?: true | string
+  readonly [fact: string]: unknown
+}
+
 export interface Logger {
-  debug(facts: object, message: string): void
-  info(facts: object, message: string): void
-  warn(facts: object, message: string): void
-  error(facts: object, message: string): void
+  debug(facts: LogFacts, message: string): void
+  info(facts: LogFacts, message: string): void
+  warn(facts: LogFacts, message: string): void
+  error(facts: LogFacts, message: string): void
 }
 
 export const silentLogger: Logger = {

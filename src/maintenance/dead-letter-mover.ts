@@ -34,13 +34,16 @@ type FailedJob = Awaited<ReturnType<MoverParts['queue']['searches']['failed']>>[
 async function moveOne(parts: MoverParts, job: FailedJob): Promise<boolean> {
   const { deadLetters, feed } = parts.store
   if (job.ref === null) {
-    parts.log.warn({ jobId: job.jobId, repeats: 'job.not-ours' }, 'a job that is not ours failed; removed')
+    parts.log.warn(
+      { event: 'dead_letter.foreign_job', jobId: job.jobId, repeats: true },
+      'a job that is not ours failed; removed',
+    )
     await parts.queue.searches.removeFailed(job.jobId)
     return false
   }
   if (job.stalledTooOften && (await deadLetters.recordCrashed(job.ref, crashedDeath(job.failedReason), parts.now()))) {
     parts.log.error(
-      { search: job.ref.fingerprint, reason: job.failedReason },
+      { event: 'dead_letter.crashed', search: job.ref.fingerprint, reason: job.failedReason },
       'dead letter: it took its worker down each time',
     )
   }
@@ -49,7 +52,7 @@ async function moveOne(parts: MoverParts, job: FailedJob): Promise<boolean> {
   // Failed for a reason that is no verdict (a fault of ours): it is due again rather than lost.
   else if ((await feed.requeue([job.ref])) > 0) {
     parts.log.error(
-      { search: job.ref.fingerprint, reason: job.failedReason, repeats: 'job.failed-without-verdict' },
+      { event: 'job.requeued', search: job.ref.fingerprint, reason: job.failedReason, repeats: true },
       'a job failed without a verdict; put back',
     )
   }

@@ -31,7 +31,8 @@ export async function sweepDeadLetters(
   const stale: SearchRef[] = []
   for (const ref of standing.values()) if ((await parts.store.deadLetters.get(ref)) === null) stale.push(ref)
   if (stale.length > 0) await parts.queue.deadLetters.remove(stale)
-  if (parked + stale.length > 0) parts.log.info({ parked, removed: stale.length }, 'dead letters set right')
+  if (parked + stale.length > 0)
+    parts.log.info({ event: 'dead_letter.synced', parked, removed: stale.length }, 'dead letters set right')
   return { parked, removed: stale.length }
 }
 

@@ -41,7 +41,7 @@ export async function feed(parts: FeedParts): Promise<number> {
     // Nothing marked: others do the same work at this moment, or these are being answered already.
     if (marked === 0) break
   }
-  if (added > 0) parts.log.debug({ added }, 'searches queued')
+  if (added > 0) parts.log.debug({ event: 'queue.fed', added }, 'searches queued')
   return added
 }
 

@@ -37,11 +37,14 @@ export async function reconcile(
   const putBack = await putBackMissing(parts)
   if (removed > 0)
     parts.log.warn(
-      { removed, repeats: 'jobs.settled' },
+      { event: 'queue.settled_jobs_removed', removed, repeats: true },
       'Redis held jobs of searches that are settled; they are taken out',
     )
   if (putBack > 0)
-    parts.log.warn({ putBack, repeats: 'jobs.vanished' }, 'jobs had vanished from Redis; their searches are put back')
+    parts.log.warn(
+      { event: 'queue.jobs_restored', putBack, repeats: true },
+      'jobs had vanished from Redis; their searches are put back',
+    )
   return { putBack, removed }
 }
 

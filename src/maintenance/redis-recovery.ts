@@ -44,7 +44,10 @@ export async function recoverRedis(parts: RecoveryParts): Promise<'ours' | 'rest
       throw anothersRedis(store, (await queue.registry.owner()) ?? 'unknown', queue.registry.describe())
     }
     if (searches > 0)
-      parts.log.warn({ searches, repeats: 'redis.empty' }, 'Redis had lost its jobs; everything unfinished is put back')
+      parts.log.warn(
+        { event: 'redis.restored', searches, repeats: true },
+        'Redis had lost its jobs; everything unfinished is put back',
+      )
     return 'restored'
   } finally {
     await queue.registry.release('restore')
@@ -74,7 +77,7 @@ const NAMED_AT_MOST = 5
 async function clearDamaged({ queue, log }: RecoveryParts, damaged: readonly string[]): Promise<void> {
   const keys = damaged.slice(0, NAMED_AT_MOST)
   log.warn(
-    { keys, damaged: damaged.length, repeats: 'redis.damaged-cleared' },
+    { event: 'redis.damage_cleared', keys, damaged: damaged.length, repeats: true },
     'Redis holds damaged values; the keys of trackyard-batch are removed and filled again from the store',
   )
   await queue.registry.clear('restore', RESTORE_LEASE_MS)

@@ -34,11 +34,15 @@ export function startScheduler(
   async function turn(task: MaintenanceTask): Promise<void> {
     try {
       await task.run()
-      if (failing.delete(task.name)) log.info({ task: task.name, repeats: 'task.works-again' }, 'chore works again')
+      if (failing.delete(task.name))
+        log.info({ event: 'maintenance.recovered', task: task.name, repeats: true }, 'chore works again')
     } catch (error) {
       if (error instanceof ReportedError && error.exitCode === 78) onFatal(error)
       if (!failing.has(task.name)) {
-        log.error({ task: task.name, err: error, repeats: kindOf(task, error) }, 'chore failed; tried again')
+        log.error(
+          { event: 'maintenance.failed', task: task.name, err: error, repeats: kindOf(task, error) },
+          'chore failed; tried again',
+        )
       }
       failing.add(task.name)
     }

@@ -35,7 +35,7 @@ export function openWebhook(parts: {
         })
       } catch (error) {
         if (interrupted.aborted) return false
-        log.warn({ err: error, repeats: 'webhook.failed' }, 'the webhook could not be reached')
+        log.warn({ event: 'webhook.failed', err: error, repeats: true }, 'the webhook could not be reached')
       }
       return true
     },

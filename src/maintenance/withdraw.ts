@@ -31,6 +31,7 @@ export async function withdraw(parts: WithdrawParts): Promise<number> {
     }
     after = page.next
   }
-  if (withdrawn > 0) parts.log.info({ withdrawn }, 'searches that no batch wants any more have left the queue')
+  if (withdrawn > 0)
+    parts.log.info({ event: 'queue.withdrawn', withdrawn }, 'searches that no batch wants any more have left the queue')
   return withdrawn
 }

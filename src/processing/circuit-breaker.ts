@@ -44,7 +44,7 @@ export function openBreaker(parts: {
 }): Breaker {
   async function trip(cause: PauseCause, detail: string): Promise<Alarm> {
     const added = await parts.store.pauses.add({ cause, since: parts.clock.now(), detail })
-    if (added) parts.log.warn({ cause, detail }, 'paused by the breaker')
+    if (added) parts.log.warn({ event: 'queue.paused', cause, detail }, 'paused by the breaker')
     return { tripped: cause, behind: true }
   }
 

@@ -17,6 +17,7 @@ export function logDecision(
   },
 ): void {
   const facts = {
+    event: 'call.finished',
     search: call.ref.fingerprint,
     query: call.claim.request.query,
     call: call.claim.callId,

@@ -43,7 +43,7 @@ export function openDurableWriter(parts: { readonly log: Logger; readonly clock:
     trouble.failed(error)
     if (failing.size === 0) {
       parts.log.error(
-        { err: error, repeats: 'answer.not-saved' },
+        { event: 'store.write_failed', err: error, repeats: true },
         'an answer cannot be saved; no new calls until it is',
       )
     }
@@ -67,7 +67,7 @@ export function openDurableWriter(parts: { readonly log: Logger; readonly clock:
   function over(save: symbol): void {
     if (!failing.delete(save) || failing.size > 0) return
     trouble.over()
-    parts.log.info({ repeats: 'answers.saved' }, 'every answer is saved; calls go on')
+    parts.log.info({ event: 'store.write_recovered', repeats: true }, 'every answer is saved; calls go on')
     for (const go of waiting) go()
     waiting = []
   }

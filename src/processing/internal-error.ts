@@ -7,7 +7,7 @@ import { type CallResult, isCharged, ledgerOutcome, NOTHING_SAID } from '../doma
  */
 export function internalCallError(error: unknown, log: Logger): CallResult {
   log.error(
-    { err: error, repeats: 'call.bug' },
+    { event: 'call.internal_error', err: error, repeats: true },
     'a call was left by a bug; it counts as a failed attempt that may be paid for',
   )
   return failure(error, true)

@@ -132,7 +132,7 @@ async function tryClaim(
   } catch (error) {
     if (error instanceof UnreachableError) claiming.failed(error)
     parts.log.error(
-      { search: ref.fingerprint, err: error, repeats: 'store.no-claim' },
+      { event: 'store.claim_failed', search: ref.fingerprint, err: error, repeats: true },
       'the store cannot be asked; no call is made',
     )
     return null

@@ -49,7 +49,7 @@ export async function recordOutcome(
     return await judgeAndClose(parts, writer, { ref, claim }, result)
   } catch (error) {
     log.error(
-      { ...call, err: error, repeats: 'call.not-recorded' },
+      { event: 'call.record_failed', ...call, err: error, repeats: true },
       'the end of a call could not be recorded, by a bug',
     )
     const plain = internalSaveError(error, result)
@@ -57,7 +57,7 @@ export async function recordOutcome(
       return await judgeAndClose(parts, writer, { ref, claim }, plain)
     } catch (again) {
       const detail = `a bug keeps call ${claim.callId} from being recorded, so it may be paid for; the log says more`
-      log.error({ ...call, err: again, repeats: 'queue.paused' }, `paused: ${detail}`)
+      log.error({ event: 'queue.paused', ...call, err: again, repeats: true }, `paused: ${detail}`)
       await writer.save(() => store.pauses.add({ cause: 'failing', since: clock.now(), detail }))
       return null
     }

@@ -81,7 +81,7 @@ export async function recordUnsaved(parts: {
     }
     if (lines.length === 0 || unknown > 0) {
       log.warn(
-        { file: path, unknown },
+        { event: 'answers.not_recovered', file: path, unknown },
         'a file with unsaved answers belongs to another state of this store; it is left alone',
       )
       continue

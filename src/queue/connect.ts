@@ -156,12 +156,12 @@ function reportOutages(redis: Redis, where: string, log: Logger): { end(): void 
   redis.on('close', () => {
     if (ended || awaySince !== null) return
     awaySince = performance.now()
-    log.warn({ redis: where, repeats: 'redis.away' }, 'Redis is away')
+    log.warn({ event: 'redis.disconnected', redis: where, repeats: true }, 'Redis is away')
   })
   redis.on('ready', () => {
     if (ended || awaySince === null) return
     log.warn(
-      { redis: where, awayMs: Math.round(performance.now() - awaySince), repeats: 'redis.back' },
+      { event: 'redis.reconnected', redis: where, awayMs: Math.round(performance.now() - awaySince), repeats: true },
       'Redis is back',
     )
     awaySince = null

@@ -40,7 +40,7 @@ export async function startDeadLetterWorker(
       if (!wasParked(job)) throw parked(parkingReason(job.data))
       await handlers.retry(ref).catch((error: unknown) => {
         log.error(
-          { err: error, job: job.id, repeats: 'dead-letter.retry-failed' },
+          { event: 'dead_letter.retry_failed', err: error, job: job.id, repeats: true },
           'a dead letter could not be retried',
         )
         throw parked(

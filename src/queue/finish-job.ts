@@ -115,7 +115,7 @@ async function moving(
     await move()
   } catch (error) {
     context.log.warn(
-      { job: activeJob.job.id, problem: String(error), repeats: 'job.not-returned' },
+      { event: 'job.requeue_failed', job: activeJob.job.id, problem: String(error), repeats: true },
       'a job could not be given back; the stalled check will',
     )
   }

@@ -20,7 +20,7 @@ export type TroubleKind =
   | 'redis.away'
   | 'redis.password'
   | 'redis.permissions'
-  | 'redis.read-only'
+  | 'redis.read_only'
   | 'redis.full'
   | 'redis.disk'
   | 'redis.replicas'
@@ -112,7 +112,7 @@ const SENTENCES: readonly Sentence[] = [
   },
   {
     says: /READONLY/,
-    kind: 'redis.read-only',
+    kind: 'redis.read_only',
     message: (where) => `${where} is read-only (a replica): use the address of the primary.`,
   },
   {

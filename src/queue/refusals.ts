@@ -55,7 +55,7 @@ export function openRefusals(parts: {
     if (began === null) return
     if (!writes || performance.now() - lastAt < QUIET_MS) return lookLater()
     const seconds = Math.round((performance.now() - began) / 1000)
-    log.warn({ redis: where, seconds, refused, repeats: 'redis.writable' }, 'Redis takes writes again')
+    log.warn({ event: 'redis.writable', redis: where, seconds, refused, repeats: true }, 'Redis takes writes again')
     began = null
     refused = 0
   }
@@ -74,7 +74,7 @@ export function openRefusals(parts: {
     report: (error) => {
       const trouble = toQueueError(error, where)
       if (!(trouble instanceof RedisTroubleError) || NO_ANSWERS.includes(trouble.kind)) return false
-      log.warn({ redis: where, repeats: trouble.kind }, trouble.message)
+      log.warn({ event: trouble.kind, redis: where, repeats: true }, trouble.message)
       if (trouble.kind === 'redis.damaged') {
         noteDamage()
         return true

@@ -65,16 +65,16 @@ export function runningWorker(parts: {
 export function listen(worker: Worker, log: Logger, refusals: Pick<Refusals, 'report'>): void {
   worker.on('error', (error: Error) => {
     if (isAbsence(error) || refusals.report(error)) return
-    log.warn({ problem: error.message, repeats: 'bullmq.error' }, 'BullMQ reports a problem')
+    log.warn({ event: 'bullmq.error', problem: error.message, repeats: true }, 'BullMQ reports a problem')
   })
   worker.on('lockRenewalFailed', (jobs: string[]) => {
     log.warn(
-      { jobs, repeats: 'locks.lost' },
+      { event: 'job.lock_lost', jobs, repeats: true },
       'locks were lost (Redis away, or this process frozen); what is in hand is finished all the same',
     )
   })
   worker.on('stalled', (job: string) => {
-    log.warn({ job, repeats: 'job.stalled' }, 'a job was taken back from a worker that died or froze')
+    log.warn({ event: 'job.stalled', job, repeats: true }, 'a job was taken back from a worker that died or froze')
   })
 }
 

@@ -64,7 +64,7 @@ export async function startSearchWorker(
       return await options.handle({ ref, stalls: job.stalledCounter, attempt: job.attemptsMade + 1 })
     } catch (error) {
       context.log.error(
-        { err: error, job: job.id, againInMs: AFTER_A_BUG_MS, repeats: 'search.bug' },
+        { event: 'job.internal_error', err: error, job: job.id, againInMs: AFTER_A_BUG_MS, repeats: true },
         'a search was left by a bug; it is tried again',
       )
       return rest(AFTER_A_BUG_MS)

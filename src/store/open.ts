@@ -161,7 +161,10 @@ async function bringUpToDate(
       String(SCHEMA_VERSION),
     ])
     connection.commit()
-    log.debug({ path: connection.path, from, to: SCHEMA_VERSION }, 'the store has the schema of this program')
+    log.debug(
+      { event: 'store.migrated', path: connection.path, from, to: SCHEMA_VERSION },
+      'the store has the schema of this program',
+    )
   } catch (error) {
     connection.rollback()
     throw error

@@ -43,7 +43,7 @@ export async function startBoard(options: BoardOptions): Promise<Board> {
   const port = await listen(server, options.host, options.port)
   const url = `http://${nameFor(options.host)}:${port}`
   options.log.info(
-    { url, readOnly: options.readOnly, asksForPassword: credentials !== null },
+    { event: 'board.started', url, readOnly: options.readOnly, asksForPassword: credentials !== null },
     `Bull Board is at ${url}`,
   )
 

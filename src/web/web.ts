@@ -29,7 +29,7 @@ export function buildWeb(options: BoardOptions, door: { loopback: boolean; crede
     if (error instanceof HTTPException) return error.getResponse()
     // A Redis that is away has been told of by its connection; every open page asks again every few seconds.
     const level = error instanceof UnreachableError ? 'debug' : 'error'
-    options.log[level]({ err: error, path: c.req.path }, 'The board could not answer')
+    options.log[level]({ event: 'board.request_failed', err: error, path: c.req.path }, 'The board could not answer')
     return c.json({ error: 'Not answered', message: messageOf(error) }, 503)
   })
 

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals'
+import type { LogFacts } from '../../src/domain/logger.js'
 import { type InProcessSystem, queries, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
 
@@ -54,7 +55,7 @@ test('who says that it has started is known to `down`, which would stop Redis un
   let known: Promise<number> | null = null
   const { info } = registry.log
   Object.assign(registry.log, {
-    info: (facts: object, sentence: string) => {
+    info: (facts: LogFacts, sentence: string) => {
       if (sentence === 'worker started') known = registry.queue.registry.workers()
       info(facts, sentence)
     },

@@ -17,35 +17,41 @@ function limited() {
 
 test('a kind is written once a minute, with how many lines it stands for', () => {
   const { log, lines, pass } = limited()
-  for (let each = 0; each < 100_000; each += 1) log.warn({ repeats: 'redis.full', each }, 'full')
+  for (let each = 0; each < 100_000; each += 1) log.warn({ event: 'redis.full', repeats: true, each }, 'full')
   expect(lines).toEqual([{ level: 'warn', sentence: 'full', facts: { event: 'redis.full', each: 0 } }])
   pass(59_999)
-  log.warn({ repeats: 'redis.full' }, 'full')
+  log.warn({ event: 'redis.full', repeats: true }, 'full')
   expect(lines).toHaveLength(1)
   pass(1)
-  log.warn({ repeats: 'redis.full' }, 'full')
+  log.warn({ event: 'redis.full', repeats: true }, 'full')
   expect(lines[1]?.facts).toEqual({ event: 'redis.full', times: 100_001 })
   pass(60_000)
-  log.warn({ repeats: 'redis.full' }, 'full')
+  log.warn({ event: 'redis.full', repeats: true }, 'full')
   expect(lines[2]?.facts).toEqual({ event: 'redis.full' })
 })
 
 test('kinds do not hide each other, whatever their level and sentence', () => {
   const { log, lines } = limited()
   for (const kind of ['a', 'b', 'a', 'b']) {
-    log.error({ repeats: kind }, `trouble ${kind}`)
-    log.info({ repeats: `end of ${kind}` }, 'over')
+    log.error({ event: kind, repeats: true }, `trouble ${kind}`)
+    log.info({ event: `end of ${kind}`, repeats: true }, 'over')
   }
   expect(lines.map(({ facts }) => 'event' in facts && facts.event)).toEqual(['a', 'end of a', 'b', 'end of b'])
 })
 
-test('a line that names no kind is always written', () => {
+test('lines of one event are told apart by the text in repeats', () => {
   const { log, lines } = limited()
-  for (let each = 0; each < 100; each += 1) log.warn({ search: each }, 'answered with 403')
+  for (const name of ['worker', 'board', 'worker']) log.warn({ event: 'child.restarting', repeats: name }, name)
+  expect(lines.map(({ sentence }) => sentence)).toEqual(['worker', 'board'])
+})
+
+test('a line that does not repeat is always written', () => {
+  const { log, lines } = limited()
+  for (let each = 0; each < 100; each += 1) log.warn({ event: 'call.finished', search: each }, 'answered with 403')
   expect(lines).toHaveLength(100)
 })
 
-test('the log of the program keeps the rule, and writes the kind as the event', () => {
+test('the log of the program keeps the rule, and writes the event', () => {
   const written: string[] = []
   const log = openLog({
     level: 'info',
@@ -54,7 +60,7 @@ test('the log of the program keeps the rule, and writes the kind as the event', 
     secrets: [],
     monotonicMs: () => 0,
   })
-  for (let each = 0; each < 10; each += 1) log.error({ repeats: 'webhook.failed' }, 'the webhook failed')
+  for (let each = 0; each < 10; each += 1) log.error({ event: 'webhook.failed', repeats: true }, 'the webhook failed')
   expect(written.map((line) => JSON.parse(line))).toEqual([
     expect.objectContaining({ event: 'webhook.failed', msg: 'the webhook failed' }),
   ])

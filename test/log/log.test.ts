@@ -20,12 +20,13 @@ function setup(options: Partial<LogOptions> = {}) {
 describe('JSON lines', () => {
   test('a line has level, time, process, facts and the sentence, and ends', () => {
     const { log, lines, facts } = setup()
-    log.info({ search: 'ab12', attempt: 2 }, 'Answered')
+    log.info({ event: 'test.line', search: 'ab12', attempt: 2 }, 'Answered')
     expect(lines[0]?.endsWith('}\n')).toBe(true)
     expect(facts()).toEqual({
       level: 'info',
       time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
       pid: process.pid,
+      event: 'test.line',
       search: 'ab12',
       attempt: 2,
       msg: 'Answered',
@@ -34,16 +35,16 @@ describe('JSON lines', () => {
 
   test('lower levels are left out', () => {
     const { log, lines } = setup({ level: 'warn' })
-    log.debug({}, 'a')
-    log.info({}, 'b')
-    log.warn({}, 'c')
-    log.error({}, 'd')
+    log.debug({ event: 'test.line' }, 'a')
+    log.info({ event: 'test.line' }, 'b')
+    log.warn({ event: 'test.line' }, 'c')
+    log.error({ event: 'test.line' }, 'd')
     expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['c', 'd'])
   })
 
   test('silent says nothing', () => {
     const { log, lines } = setup({ level: 'silent' })
-    log.error({}, 'a')
+    log.error({ event: 'test.line' }, 'a')
     expect(lines).toEqual([])
   })
 })
@@ -55,7 +56,7 @@ describe('errors', () => {
 
   test('are their message and the chain of causes, under any name', () => {
     const { log, facts } = setup()
-    log.error({ err: broken, error: broken, other: 1 }, 'Failed')
+    log.error({ event: 'test.line', err: broken, error: broken, other: 1 }, 'Failed')
     const described = { message: 'Redis is away', causes: ['cannot connect', 'ECONNREFUSED'] }
     expect(facts()).toMatchObject({ err: described, error: described, other: 1 })
     expect(facts()).not.toHaveProperty('err.stack')
@@ -63,7 +64,7 @@ describe('errors', () => {
 
   test('have their stack at debug only', () => {
     const { log, facts } = setup({ level: 'debug' })
-    log.error({ err: broken }, 'Failed')
+    log.error({ event: 'test.line', err: broken }, 'Failed')
     expect(facts()).toHaveProperty('err.stack', expect.stringContaining('log.test'))
   })
 
@@ -72,7 +73,12 @@ describe('errors', () => {
     circular.cause = circular
     const { log, facts } = setup()
     log.warn(
-      { circular, both: new AggregateError([new Error('v4'), new Error('v6')]), odd: new Error('x', { cause: 7 }) },
+      {
+        event: 'test.line',
+        circular,
+        both: new AggregateError([new Error('v4'), new Error('v6')]),
+        odd: new Error('x', { cause: 7 }),
+      },
       'x',
     )
     expect(facts()).toMatchObject({
@@ -87,8 +93,11 @@ describe('secrets', () => {
   test.each([true, false])('are in no field, sentence or error (pretty: %p)', (pretty) => {
     const { log, lines } = setup({ pretty, level: 'debug', secrets: [KEY, 'a"b\\c d/é'] })
     const err = new Error(`bad ${KEY}`, { cause: new Error(`Bearer ${KEY}`) })
-    log.error({ err, [KEY]: KEY, deep: [{ url: `redis://:${encodeURIComponent('a"b\\c d/é')}@x` }] }, `Key ${KEY}`)
-    log.info({ password: 'unknown to us', settings: { apiKey: 'too' }, text: 'a"b\\c d/é' }, 'x')
+    log.error(
+      { event: 'test.line', err, [KEY]: KEY, deep: [{ url: `redis://:${encodeURIComponent('a"b\\c d/é')}@x` }] },
+      `Key ${KEY}`,
+    )
+    log.info({ event: 'test.line', password: 'unknown to us', settings: { apiKey: 'too' }, text: 'a"b\\c d/é' }, 'x')
     const text = lines.join('')
     expect(text).toContain('[secret]')
     for (const part of [KEY, 'unknown to us', 'too"', 'b\\\\c', 'b%5Cc', 'c d/é']) expect(text).not.toContain(part)
@@ -101,7 +110,7 @@ describe('secrets', () => {
     fc.assert(
       fc.property(secret, (text) => {
         const { log, facts } = setup({ secrets: [text] })
-        log.info({ said: `<${text}>` }, 'x')
+        log.info({ event: 'test.line', said: `<${text}>` }, 'x')
         expect(facts().said).toBe('<[secret]>')
       }),
     )
@@ -109,17 +118,17 @@ describe('secrets', () => {
 
   test('one inside another leaves no rest', () => {
     const { log, facts } = setup({ secrets: ['hunter', 'hunter2-long'] })
-    log.info({ said: 'hunter2-long hunter' }, 'x')
+    log.info({ event: 'test.line', said: 'hunter2-long hunter' }, 'x')
     expect(facts().said).toBe('[secret] [secret]')
   })
 })
 
 test('pretty lines are for eyes: time, level, sentence and facts in one line', () => {
   const { log, lines } = setup({ pretty: true })
-  log.warn({ attempt: 2 }, 'Held until 10:00')
+  log.warn({ event: 'test.line', attempt: 2 }, 'Held until 10:00')
   expect(lines).toHaveLength(1)
   const plain = stripVTControlCharacters(lines[0] ?? '')
-  expect(plain).toMatch(/^\[\d\d:\d\d:\d\d\] WARN.*: Held until 10:00 \{"attempt":2\}\n$/)
+  expect(plain).toMatch(/^\[\d\d:\d\d:\d\d\] WARN.*: Held until 10:00 \{"event":"test\.line","attempt":2\}\n$/)
 })
 
 describe('a process of its own', () => {
@@ -140,7 +149,7 @@ describe('a process of its own', () => {
       script,
       `import { openLog } from './log.js'
       const log = openLog({ level: 'info', pretty: ${pretty}, secrets: [] })
-      for (let i = 1; i <= 2000; i++) log.info({ i }, 'line')
+      for (let i = 1; i <= 2000; i++) log.info({ event: 'test.line', i }, 'line')
       process.exit(7)`,
     )
     const run = spawnSync(process.execPath, [script], { encoding: 'utf8', env: {} })

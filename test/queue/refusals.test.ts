@@ -2,6 +2,7 @@ import { mkdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import type { LogFacts } from '../../src/domain/logger.js'
 import { limitRepeats } from '../../src/log/limit-repeats.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { DONE, eventually, jobs, numberOf, opener, range, recordingLogger } from './setup.js'
@@ -162,7 +163,7 @@ function recording() {
   const raw = recordingLogger()
   const shown = recordingLogger()
   const limited = limitRepeats(shown, () => performance.now())
-  const both = (level: 'debug' | 'info' | 'warn' | 'error') => (facts: object, sentence: string) => {
+  const both = (level: 'debug' | 'info' | 'warn' | 'error') => (facts: LogFacts, sentence: string) => {
     raw[level](facts, sentence)
     limited[level](facts, sentence)
   }

@@ -30,7 +30,7 @@ test('each wrong password is answered later than the one before, and each is a l
     [1, 2, 3].map((failures) => ({
       level: 'warn',
       sentence: 'wrong user or password for the board',
-      facts: { address: '127.0.0.1', failures, repeats: 'board.wrong-password' },
+      facts: { event: 'board.wrong_password', address: '127.0.0.1', failures, repeats: true },
     })),
   )
   expect(JSON.stringify(log.lines)).not.toContain('guess')

@@ -48,7 +48,7 @@ export async function startOrConnectPrivateRedis(options: {
       if (found !== null) return { socketPath, pid: found, started: false }
       const pid = await startServer(files, command, log)
       log.info(
-        { redisPid: pid, socketPath, repeats: again ? 'redis.started-again' : 'redis.started' },
+        { event: 'redis.started', redisPid: pid, socketPath, repeats: again ? 'again' : true },
         'the private Redis was started',
       )
       return { socketPath, pid, started: true }
@@ -109,10 +109,13 @@ export function keepPrivateRedis(options: {
     try {
       const { started, pid } = await startOrConnectPrivateRedis({ dataDir, log, again: true })
       if (started)
-        log.warn({ redisPid: pid, repeats: 'redis.restarted' }, 'the private Redis had died and was started again')
+        log.warn(
+          { event: 'redis.restarted', redisPid: pid, repeats: true },
+          'the private Redis had died and was started again',
+        )
     } catch (error) {
       log.error(
-        { problem: String(error), repeats: 'redis.not-started' },
+        { event: 'redis.start_failed', problem: String(error), repeats: true },
         'the private Redis is away and cannot be started',
       )
     }

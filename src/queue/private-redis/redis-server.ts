@@ -75,7 +75,7 @@ async function clearTheWay(files: ServerFiles, log: Logger): Promise<void> {
 
 function tellMoved(log: Logger, moved: string, why: string): void {
   log.warn(
-    { moved, why, repeats: 'redis.files-moved' },
+    { event: 'redis.files_moved', moved, why, repeats: true },
     `the private Redis could not use its files; they are kept in ${moved}, and it starts empty: the store fills it again`,
   )
 }
@@ -141,7 +141,7 @@ export async function untilUp<Failure>(
     if (failure !== null) return failure
     const waitedMs = performance.now() - startedAt
     if (state === 'loading') {
-      if (!told) log.info({ dir: files.dir }, 'the private Redis is reading its data')
+      if (!told) log.info({ event: 'redis.loading', dir: files.dir }, 'the private Redis is reading its data')
       told = true
     }
     if (waitedMs > (state === 'loading' ? LOADS_WITHIN_MS : STARTS_WITHIN_MS)) {
