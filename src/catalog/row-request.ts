@@ -93,9 +93,9 @@ const NO_PLACEHOLDERS: readonly Placeholder[] = []
 
 const OWN_KEYS = ['query', 'limit', 'offset', 'filters']
 
-/** Whether there is anything to see in it: zero-width characters alone ask nothing. */
+/** Whether there is anything to search for: white space, zero-width characters and separators alone are nothing. */
 export function hasInk(text: string): boolean {
-  return /[^\s\p{Z}\p{Cf}\p{Default_Ignorable_Code_Point}]/u.test(text)
+  return /[^\s\p{Z}\p{Cf}\p{Default_Ignorable_Code_Point},;|]/u.test(text)
 }
 
 /** A template is missing, and neither does the catalog bring queries of its own. */
