@@ -16,5 +16,6 @@ export default {
   collectCoverageFrom: ['src/**/*.ts', 'workers/**/*.ts'],
   // For a machine that is busy with other things.
   testTimeout: 60_000,
-  maxWorkers: 2,
+  // Many tests wait for processes: one more than the cores of a small machine.
+  maxWorkers: 3,
 }
