@@ -7,13 +7,14 @@ export interface ResponseStart {
   readonly body: Buffer
 }
 
-const STATUS_LINE = /^\s*HTTP\/\d(?:\.\d)? (\d{3}|2\d?$)/
+const STATUS_LINE = /HTTP\/\d(?:\.\d)? (\d{3}|2\d?$)/i
 const END_OF_HEAD = /\r?\n\r?\n/
 
 /**
  * The beginning of a response, read from bytes in which the HTTP parser found no response: headers that
  * are not allowed, too many of them, a connection that was lost within them. What counts is the status
- * line. Once a 2xx has begun the call may be paid for, and once another status has, it was free.
+ * line. Once a 2xx has begun the call may be paid for, and once another status has, it was free. Stray bytes before
+ * it, such as the end of another response, are passed over.
  *
  * @returns null when no final status line is there (1xx are passed over)
  */
@@ -22,10 +23,11 @@ export function readResponseStart(bytes: Buffer): ResponseStart | null {
   const text = bytes.toString('latin1')
   let from = 0
   for (;;) {
+    const found = STATUS_LINE.exec(text.slice(from))
+    if (found === null) return null
+    from += found.index
     const rest = text.slice(from)
-    const digits = STATUS_LINE.exec(rest)?.[1]
-    if (digits === undefined) return null
-    const status = Number(digits.padEnd(3, '0'))
+    const status = Number(found[1]?.padEnd(3, '0'))
     const end = END_OF_HEAD.exec(rest)
     const headLength = end === null ? rest.length : end.index + end[0].length
     if (status >= 200) {

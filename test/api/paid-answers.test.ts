@@ -51,6 +51,9 @@ describe('an answer that is paid for is an answer, however it is dressed', () =>
       'with chunks that never end',
       `HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n${size.toString(16)}\r\n${whole}`,
     ],
+    ['behind stray bytes', `\0junk${http(200, whole)}`],
+    ['behind the end of other chunks', `0\r\n\r\n${http(200, whole)}`],
+    ['with its protocol in small letters', `http/1.1 200 ok\r\ncontent-length: ${size}\r\n\r\n${whole}`],
     ['followed by garbage', `${http(200, whole)}\0garbage`],
     [
       'in chunks, followed by garbage',
