@@ -153,6 +153,26 @@ describe('a private Redis whose files are broken', () => {
     expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1)
   })
 
+  test.each([
+    ['redis.pid', 'mkfifo "$0"'],
+    ['redis.log', 'mkfifo "$0"'],
+    ['redis.log', 'ln -s /nowhere/redis.log "$0"'],
+  ])('a %s that nothing can be written to is moved aside: %s', async (name, make) => {
+    await mkdir(inRedis(), { recursive: true })
+    execFileSync('sh', ['-c', make, inRedis(name)])
+    expect((await startOrConnectPrivateRedis({ dataDir, log: silentLogger })).started).toBe(true)
+    expect(await readdir(inRedis((await keptAside())[0] ?? ''))).toEqual([name])
+  })
+
+  test('a log that is a link to another file stays one', async () => {
+    await mkdir(inRedis(), { recursive: true })
+    await writeFile(join(dir, 'elsewhere.log'), '')
+    await symlink(join(dir, 'elsewhere.log'), inRedis('redis.log'))
+    await startOrConnectPrivateRedis({ dataDir, log: silentLogger })
+    expect(await keptAside()).toEqual([])
+    expect(await readFile(join(dir, 'elsewhere.log'), 'utf8')).toMatch(/Redis/)
+  })
+
   test('the newest three of the kept files stay', async () => {
     for (let time = 0; time < 5; time += 1) {
       await startOrConnectPrivateRedis({ dataDir, log: silentLogger })

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { readFile, readlink, realpath } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { kindOf } from '../moved-aside.js'
 import { lives } from './exclusive-lock.js'
 import type { ServerFiles } from './redis-server.js'
 
@@ -10,6 +11,8 @@ import type { ServerFiles } from './redis-server.js'
  * nor be stopped.
  */
 export async function recordedServer(files: ServerFiles): Promise<number | null> {
+  // Reading a pipe would never end.
+  if ((await kindOf(files.pidFile)) === 'other') return null
   const pid = Number((await readFile(files.pidFile, 'utf8').catch(() => '')).trim())
   if (!Number.isInteger(pid) || pid < 2 || !lives(pid)) return null
   return (await worksIn(pid, files)) ? pid : null

@@ -64,13 +64,20 @@ async function clearTheWay(files: ServerFiles, log: Logger): Promise<void> {
   const inside = appendOnly === 'directory' ? await readdir(join(dir, APPEND_ONLY_DIR)).catch(() => []) : []
   const kinds = await Promise.all(inside.map((name) => kindOf(join(dir, APPEND_ONLY_DIR, name))))
   const isStrange = !['absent', 'directory'].includes(appendOnly) || kinds.some((kind) => kind !== 'file')
-  const directories: string[] = []
-  for (const path of [pidFile, logFile]) if ((await kindOf(path)) === 'directory') directories.push(basename(path))
-  const moved = await moveAside(dir, [...(isStrange ? DATA : []), ...directories])
+  const unusable: string[] = []
+  for (const path of [pidFile, logFile]) if (!(await isWritableKind(path))) unusable.push(basename(path))
+  const moved = await moveAside(dir, [...(isStrange ? DATA : []), ...unusable])
   if (moved !== null) tellMoved(log, moved, 'they were of another kind than Redis writes.')
   if ((await kindOf(socketPath)) !== 'directory') return
   const socket = await moveAside(dirname(socketPath), [basename(socketPath)])
   if (socket !== null) tellMoved(log, socket, 'a directory stood in place of its socket.')
+}
+
+/** A link is followed: the log may be elsewhere, or /dev/null. One that leads nowhere stops the start. */
+async function isWritableKind(path: string): Promise<boolean> {
+  if ((await kindOf(path)) === 'absent') return true
+  const found = await stat(path).catch(() => null)
+  return found !== null && (found.isFile() || found.isCharacterDevice())
 }
 
 function tellMoved(log: Logger, moved: string, why: string): void {
