@@ -25,22 +25,30 @@ export interface LastingOptions extends RedisPlace {
   readonly enableOfflineQueue: true
   readonly connectTimeout: number
   readonly disconnectTimeout: number
+  readonly socketTimeout: number
   readonly retryStrategy: (times: number) => number
   readonly reconnectOnError: (error: Error) => boolean
 }
 
 /** What BullMQ's workers connect with. Undefined values must not appear: BullMQ takes them for settings. */
-export function lastingOptions(address: RedisAddress): LastingOptions {
+export function lastingOptions(address: RedisAddress, silenceMs = SILENCE_MS): LastingOptions {
   return {
     ...redisOptionsOf(address),
     maxRetriesPerRequest: null,
     enableOfflineQueue: true,
     connectTimeout: 3000,
     disconnectTimeout: 200,
+    socketTimeout: silenceMs,
     retryStrategy: reconnectAfterMs,
     reconnectOnError: onceInAWhile(),
   }
 }
+
+/**
+ * A connection on which an answer is due and nothing comes is dead, though nobody has closed it: a firewall has forgotten
+ * it, or a failover took the address. BullMQ's blocking reads are answered every 10 s at the latest.
+ */
+const SILENCE_MS = 20_000
 
 const RECONNECTS_EVERY_MS = 10_000
 
@@ -67,10 +75,12 @@ export async function connect(options: {
   readonly patienceMs: number
   /** A key that may be written, to learn whether Redis takes writes. */
   readonly probeKey: string
+  /** How long an answer may be due, once connected, until the connection is given up. */
+  readonly silenceMs?: number | undefined
 }): Promise<Connection> {
-  const { address, log, patienceMs, probeKey } = options
+  const { address, log, patienceMs, probeKey, silenceMs } = options
   const where = describeAddress(address)
-  const lasting = lastingOptions(address)
+  const lasting = lastingOptions(address, silenceMs)
   const redis = await pRetry(() => firstConnect(lasting, { where, patienceMs, probeKey }), {
     retries: 3,
     minTimeout: 100,

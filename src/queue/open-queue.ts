@@ -30,6 +30,8 @@ export interface QueueOptions {
   readonly prefix?: string
   /** How long the first connect may wait for an answer, ms. Default 5,000. */
   readonly patienceMs?: number
+  /** How long an answer of Redis may be due until the connection is given up, ms. Default 20,000. */
+  readonly silenceMs?: number
   /** The longest rest of a job that stalled twice, ms. Default 60,000. */
   readonly longestRestMs?: number
   /** Locks of the dead letters' worker, ms. Defaults 25,000 and 5,000. */
@@ -44,6 +46,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     log,
     patienceMs: options.patienceMs ?? 5000,
     probeKey: `${prefix}:probe`,
+    silenceMs: options.silenceMs,
   })
   const { redis, where } = connection
   const refusals = openRefusals({ redis, where, probeKey: `${prefix}:probe`, log })
@@ -54,7 +57,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
   ]
   const throttle = openThrottle({ queue: searches, redis, clock, rateKey: `${prefix}:pace` })
   const workers: StoppableWorker[] = []
-  const lasting = lastingOptions(options.connection)
+  const lasting = lastingOptions(options.connection, options.silenceMs)
 
   return {
     searches: plain({

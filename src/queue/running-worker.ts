@@ -81,5 +81,5 @@ export function listen(worker: Worker, log: Logger, refusals: Pick<Refusals, 're
 /** Reported once per outage by the connection itself. */
 export function isAbsence(error: Error): boolean {
   const { code, message } = factsOf(error)
-  return /Connection is closed|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT/.test(`${message} ${code}`)
+  return /Connection is closed|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|Socket timeout/.test(`${message} ${code}`)
 }

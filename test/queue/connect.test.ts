@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
 import { describeAddress } from '../../src/queue/address.js'
@@ -167,6 +167,33 @@ test('an outage is two lines in the log, commands wait for its end, and the work
   expect(log.lines.map(({ level, sentence }) => `${level}: ${sentence}`)).toEqual([
     'warn: Redis is away',
     'warn: Redis is back',
+  ])
+})
+
+test('connections that died without a word are given up, and the workers go on', async () => {
+  const pipes: { from: Socket; to: Socket }[] = []
+  const url = await stranger((from) => {
+    const to = connect(redis.port, '127.0.0.1').on('error', () => {})
+    open.onClose(async () => to.destroy())
+    from.pipe(to).pipe(from)
+    pipes.push({ from, to })
+  })
+  const log = recordingLogger()
+  const queue = await open.queue({ log, connection: { url }, silenceMs: 3000 })
+  let done = 0
+  await open.work(queue, async () => {
+    done += 1
+    return DONE
+  })
+  for (const { from, to } of pipes) {
+    from.unpipe(to).resume()
+    to.unpipe(from).resume()
+  }
+  await queue.searches.add(jobs([1]))
+  await eventually('the worker goes on', () => done === 1)
+  expect(log.lines).toEqual([
+    expect.objectContaining({ sentence: 'Redis is away' }),
+    expect.objectContaining({ sentence: 'Redis is back' }),
   ])
 })
 
