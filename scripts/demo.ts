@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { interruptSignal } from '../src/app/process.js'
 import { SIMULATOR_KEY } from '../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../src/simulator/simulator.js'
+import { type LogLine, parseLogLine } from './log-line.js'
 
 /**
  * The main job in half a minute, without key or network: the simulator plays the API, a worker and the board run in
@@ -100,15 +101,7 @@ function inRoot(word: string): string {
   return word === CATALOG || word === OUT ? join(ROOT, word) : word
 }
 
-/** One line of a service's log. */
-interface Line {
-  readonly level: string
-  readonly msg: string
-  readonly query?: string
-  readonly url?: string
-}
-
-type Listener = (line: Line) => void
+type Listener = (line: LogLine) => void
 
 function startService(name: 'worker' | 'board', env: NodeJS.ProcessEnv, listen: Listener): ChildProcess {
   // A group of its own: Ctrl-C reaches this process, which stops its children once.
@@ -120,7 +113,7 @@ function startService(name: 'worker' | 'board', env: NodeJS.ProcessEnv, listen: 
   })
   if (child.stderr !== null) {
     createInterface({ input: child.stderr }).on('line', (line) => {
-      const entry = parsed(line)
+      const entry = parseLogLine(line)
       if (entry === null) say(line)
       else listen(entry)
     })
@@ -132,13 +125,14 @@ function startService(name: 'worker' | 'board', env: NodeJS.ProcessEnv, listen: 
 function explain(simulator: Simulator, onStarted: () => void): Listener {
   let toppedUp = false
   let lastSaid = ''
-  return ({ msg, level, query }) => {
-    if (msg === 'worker started') onStarted()
+  return ({ event, decision, level, msg, query }) => {
+    if (event === 'worker.started') onStarted()
     const about = query === undefined ? '' : `"${query}": `
     // Ten refusals of ten calls in flight are one event.
-    if ((level !== 'info' || msg === 'resumed') && msg !== lastSaid) say(`  worker: ${about}${msg}`)
+    if ((level !== 'info' || event === 'queue.resumed') && msg !== lastSaid) say(`  worker: ${about}${msg}`)
     lastSaid = msg
-    if (toppedUp || !/out of credits/i.test(msg)) return
+    // The only refusal of the demo that pauses is 402.
+    if (toppedUp || decision !== 'pause') return
     toppedUp = true
     setTimeout(() => {
       simulator.topUp(TOP_UP)
@@ -147,16 +141,8 @@ function explain(simulator: Simulator, onStarted: () => void): Listener {
   }
 }
 
-function announceBoard({ msg, url }: Line): void {
-  if (url !== undefined) say(`  board: ${msg}`)
-}
-
-function parsed(line: string): Line | null {
-  try {
-    return JSON.parse(line) as Line
-  } catch {
-    return null
-  }
+function announceBoard({ event, msg }: LogLine): void {
+  if (event === 'board.started') say(`  board: ${msg}`)
 }
 
 async function stopped(child: ChildProcess): Promise<void> {

@@ -104,7 +104,9 @@ describe('the clone', () => {
     expect(files.length).toBeGreaterThan(40)
     expect(
       files.filter((path) =>
-        /support\/(redis|night|fleet|service)|private-redis\.js|'redis-server'|dist\//.test(read(path)),
+        /support\/(redis|system-under-test|in-process-system|service)|private-redis\.js|'redis-server'|dist\//.test(
+          read(path),
+        ),
       ),
     ).toEqual([])
   })
@@ -228,6 +230,21 @@ describe('the reference', () => {
     const added = [...table.matchAll(/'([a-z_]+)'/g)].map((match) => match[1] ?? '')
     expect(added.length).toBeGreaterThan(10)
     expect(added.filter((name) => !named.includes(name))).toEqual([])
+  })
+
+  test('its log events are those that the program writes', () => {
+    const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => read(`src/${name}`))
+    const uses = sources.flatMap((text) => [...text.matchAll(/\bevent: ([^,}\n]*)/g)].map((match) => match[1] ?? ''))
+    const kinds = /type TroubleKind =([^\n]*\n( {2}\|.*\n)*)/.exec(read('src/queue/redis-error.ts'))?.[1] ?? ''
+    const written = [...[...uses, kinds].join(' ').matchAll(/'([a-z_]+\.[a-z_]+)'/g)].map((match) => match[1] ?? '')
+    expect(uses.length).toBeGreaterThan(60)
+    // Nothing but a literal, or a choice of two, would be found here.
+    const computed = uses.filter((use) => !/'[a-z_]+\.[a-z_]+'$/.test(use))
+    expect(computed).toEqual(['string', "'connect' | 'secureConnect'", 'trouble.kind'])
+    const named = rows('logs', /^\| `/).map(([event = '']) => event.replaceAll('`', ''))
+    expect(named).toEqual([...new Set(written)].sort())
   })
 
   test('every source file that the architecture names is there', () => {

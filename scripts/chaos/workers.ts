@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { parseLogLine } from '../log-line.js'
 import { keyOf, type RunEnvironment } from './environment.js'
 import type { Span } from './span.js'
 
@@ -53,8 +54,9 @@ const ENTRY = fileURLToPath(new URL('../../workers/worker.js', import.meta.url))
 const STOPS_WITHIN_MS = 20_000
 const START_AGAIN_MS = 300
 const LAST_WORDS = 12
-/** Words in a log that only a fault of the program's own writes. */
-const BUG = /left by a bug|UnhandledPromiseRejection|Uncaught|TypeError|ReferenceError/
+/** Events and words that only a bug in the program writes. */
+const BUG_EVENTS: readonly unknown[] = ['call.internal_error', 'call.record_failed', 'job.internal_error']
+const BUG_WORDS = /UnhandledPromiseRejection|Uncaught|TypeError|ReferenceError/
 
 export function openWorkers(environment: RunEnvironment, size: number): Workers {
   const slots: (Member | null)[] = Array.from({ length: size }, () => null)
@@ -98,9 +100,11 @@ export function openWorkers(environment: RunEnvironment, size: number): Workers 
 
   function heard(member: Member, line: string): void {
     log.write(`worker ${member.number}: ${line}\n`)
-    if (line.includes('worker started')) member.ready = true
-    if (line.includes('the grace has ended with calls in flight')) killed(member)
-    if (BUG.test(line)) workerViolations.push(`worker ${member.number} reports a bug: ${line.slice(0, 600)}`)
+    const event = parseLogLine(line)?.event
+    if (event === 'worker.started') member.ready = true
+    if (event === 'shutdown.timeout') killed(member)
+    if (BUG_EVENTS.includes(event) || BUG_WORDS.test(line))
+      workerViolations.push(`worker ${member.number} reports a bug: ${line.slice(0, 600)}`)
     member.lastWords = [...member.lastWords.slice(1 - LAST_WORDS), line]
   }
 

@@ -43,17 +43,17 @@ export async function logStartup(parts: {
   }
   if (account.kind === 'failed')
     log.warn(
-      { event: 'api.account_unavailable', reason: account.reason },
+      { event: 'api.account_check_failed', reason: account.reason },
       'GET /me could not be asked; going by what was last known',
     )
   const { proxy } = settings
   if (proxy !== null && isLoopback(new URL(settings.apiUrl).hostname)) {
     log.warn(
-      { event: 'api.proxy', proxy: proxy.host },
+      { event: 'api.proxy_used', proxy: proxy.host },
       `the API on this machine is called through the proxy of ${proxy.name}; to call it directly, add its host to NO_PROXY`,
     )
   }
-  for (const warning of await queue.registry.warnings()) log.warn({ event: 'redis.warning' }, warning)
+  for (const warning of await queue.registry.warnings()) log.warn({ event: 'redis.misconfigured' }, warning)
   for (const row of await store.pauses.list())
-    log.warn({ event: 'queue.paused', cause: row.cause, detail: row.detail }, 'the queue is paused')
+    log.warn({ event: 'queue.still_paused', cause: row.cause, detail: row.detail }, 'the queue is paused')
 }

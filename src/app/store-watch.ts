@@ -46,7 +46,7 @@ export async function warnOfOlderStore({ store, queue, log }: Known & { readonly
   const missing = (await queue.registry.latestCall()) - (await store.calls.latest())
   if (missing <= 0) return
   log.warn(
-    { event: 'store.older', missing },
+    { event: 'store.rollback_detected', missing },
     `This store is older than what Redis remembers: ${missing} calls that were made are not in it, as after restoring an older backup. ` +
       'What they brought is bought again. To keep that from happening, pause now (`trackyard-batch pause`) and look for a newer copy: docs/backup.md.',
   )
@@ -68,7 +68,7 @@ export async function saveTheRest(
   if (ends.length > 0) {
     const file = writeUnsaved(store, ends)
     log.warn(
-      { event: 'answers.unsaved', file, calls: ends.length },
+      { event: 'answer.rescued', file, calls: ends.length },
       `the store did not keep the ends of ${ends.length} calls for sure; they are in ${file}, and the next worker saves them from there`,
     )
   }

@@ -73,7 +73,7 @@ function keepChild(
     const waitMs = Math.min(LONGEST_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.max(0, deaths - 1))
     log.warn(
       {
-        event: 'child.restarting',
+        event: 'child.exited',
         child: name,
         code: code as ExitCode | null,
         signal,

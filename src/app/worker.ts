@@ -123,7 +123,7 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
     onDeadLetter: () => tasks.kick('move dead letters'),
   })
   cleanup.add(async () => {
-    log.info({ event: 'shutdown.draining' }, 'calls in flight finish, the rest goes back')
+    log.info({ event: 'shutdown.drain_started' }, 'calls in flight finish, the rest goes back')
     const { unfinished } = await searches.stop(settings.shutdownGraceMs)
     if (unfinished === 0) log.info({ event: 'shutdown.finished' }, 'nothing in hand any more')
     else

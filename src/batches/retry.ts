@@ -32,7 +32,7 @@ export async function retryOne(
 ): Promise<boolean> {
   const due = await parts.store.deadLetters.retry(ref)
   parts.log.info(
-    { event: 'dead_letter.retried', search: ref.fingerprint, round: ref.round },
+    { event: due ? 'dead_letter.retried' : 'dead_letter.retry_ignored', search: ref.fingerprint, round: ref.round },
     due ? 'dead letter retried' : 'retry pressed, but it is not dead any more',
   )
   return due

@@ -19,7 +19,7 @@ export async function checkAccount(
     )
     if (said.kind !== 'ok') {
       parts.log.warn(
-        { event: 'api.account_unavailable', ...said },
+        { event: 'api.account_check_failed', ...said },
         'GET /me cannot vouch for the account after a refusal',
       )
       return ACCOUNT_UNKNOWN
@@ -33,7 +33,7 @@ export async function checkAccount(
     }
   } catch (error) {
     parts.log.warn(
-      { event: 'api.account_unavailable', err: error },
+      { event: 'api.account_check_failed', err: error },
       'GET /me cannot vouch for the account after a refusal',
     )
     return ACCOUNT_UNKNOWN

@@ -31,7 +31,7 @@ export function limitAgreement(parts: {
       known = kept
       if (kept === rateLimit) return
       log.warn(
-        { event: 'rate_limit.mismatch', here: rateLimit, inForce: kept, repeats: true },
+        { event: 'rate_limit.mismatch_found', here: rateLimit, inForce: kept, repeats: true },
         `TRACKYARD_RATE_LIMIT is ${rateLimit} here, but ${kept} in the worker that keeps the pace for all: set the same everywhere`,
       )
     },

@@ -43,7 +43,9 @@ export async function applyRateLimit(
   if (before !== null && others > 0 && Math.abs(before - allowed) <= allowed * WORTH_A_CHANGE) return null
   await parts.queue.throttle.setRate(allowed)
   parts.log.info(
-    { event: 'rate_limit.changed', callsPerMinute: allowed, before, ...(others > 0 ? { others, repeats: true } : {}) },
+    others > 0
+      ? { event: 'rate_limit.shared', callsPerMinute: allowed, before, others, repeats: true }
+      : { event: 'rate_limit.changed', callsPerMinute: allowed, before },
     others > 0 ? 'another program uses this key: the pace leaves it its share' : 'pace set',
   )
   return allowed

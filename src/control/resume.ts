@@ -53,7 +53,7 @@ export async function resume(parts: ResumeParts, causes: readonly PauseCause[] =
   if (standing.length === 0) await reopen(parts)
   if (lifted.length > 0)
     parts.log.info(
-      { event: 'queue.resumed', lifted, standing, retried },
+      { event: standing.length === 0 ? 'queue.resumed' : 'queue.still_paused', lifted, standing, retried },
       standing.length === 0 ? 'resumed' : 'still paused',
     )
   return { lifted, retried, standing }

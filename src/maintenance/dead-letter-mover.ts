@@ -35,7 +35,7 @@ async function moveOne(parts: MoverParts, job: FailedJob): Promise<boolean> {
   const { deadLetters, feed } = parts.store
   if (job.ref === null) {
     parts.log.warn(
-      { event: 'dead_letter.foreign_job', jobId: job.jobId, repeats: true },
+      { event: 'job.foreign_removed', jobId: job.jobId, repeats: true },
       'a job that is not ours failed; removed',
     )
     await parts.queue.searches.removeFailed(job.jobId)
@@ -43,7 +43,7 @@ async function moveOne(parts: MoverParts, job: FailedJob): Promise<boolean> {
   }
   if (job.stalledTooOften && (await deadLetters.recordCrashed(job.ref, crashedDeath(job.failedReason), parts.now()))) {
     parts.log.error(
-      { event: 'dead_letter.crashed', search: job.ref.fingerprint, reason: job.failedReason },
+      { event: 'job.crash_limit_reached', search: job.ref.fingerprint, reason: job.failedReason },
       'dead letter: it took its worker down each time',
     )
   }

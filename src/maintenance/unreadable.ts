@@ -22,7 +22,7 @@ export async function dropUnreadable(parts: UnreadableParts, where: Looked): Pro
   const jobs = dropped + (await parts.queue.deadLetters.dropUnreadable(where))
   if (jobs > 0) {
     parts.log.warn(
-      { event: 'job.unreadable', jobs, putBack, repeats: true },
+      { event: 'job.unreadable_dropped', jobs, putBack, repeats: true },
       'Redis held jobs that cannot be read; they are dropped, and their searches put back',
     )
   }

@@ -32,6 +32,9 @@ export async function withdraw(parts: WithdrawParts): Promise<number> {
     after = page.next
   }
   if (withdrawn > 0)
-    parts.log.info({ event: 'queue.withdrawn', withdrawn }, 'searches that no batch wants any more have left the queue')
+    parts.log.info(
+      { event: 'queue.jobs_withdrawn', withdrawn },
+      'searches that no batch wants any more have left the queue',
+    )
   return withdrawn
 }

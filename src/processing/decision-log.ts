@@ -18,6 +18,7 @@ export function logDecision(
 ): void {
   const facts = {
     event: 'call.finished',
+    decision: call.decision.do,
     search: call.ref.fingerprint,
     query: call.claim.request.query,
     call: call.claim.callId,

@@ -81,14 +81,14 @@ export async function recordUnsaved(parts: {
     }
     if (lines.length === 0 || unknown > 0) {
       log.warn(
-        { event: 'answers.not_recovered', file: path, unknown },
+        { event: 'answer.recovery_skipped', file: path, unknown },
         'a file with unsaved answers belongs to another state of this store; it is left alone',
       )
       continue
     }
     renameSync(path, `${path}.saved`)
     log.info(
-      { event: 'answers.recovered', file: path, calls: lines.length },
+      { event: 'answer.recovered', file: path, calls: lines.length },
       'the answers that an earlier worker could not save are saved',
     )
   }

@@ -8,7 +8,7 @@ import { factsOf } from './error-facts.js'
  * Errors that are no trouble of Redis pass through unchanged: they are bugs.
  */
 export class RedisTroubleError extends UnreachableError {
-  /** Names the kind in the log: `redis.read-only`. */
+  /** The event of its log line. */
   readonly kind: TroubleKind
   constructor(kind: TroubleKind, message: string, cause: unknown) {
     super(message, { cause })
@@ -17,19 +17,19 @@ export class RedisTroubleError extends UnreachableError {
 }
 
 export type TroubleKind =
-  | 'redis.away'
-  | 'redis.password'
-  | 'redis.permissions'
+  | 'redis.unreachable'
+  | 'redis.login_refused'
+  | 'redis.permission_denied'
   | 'redis.read_only'
   | 'redis.full'
-  | 'redis.disk'
-  | 'redis.replicas'
+  | 'redis.disk_failed'
+  | 'redis.replicas_lost'
   | 'redis.loading'
   | 'redis.busy'
-  | 'redis.cluster'
+  | 'redis.cluster_unsupported'
   | 'redis.damaged'
-  | 'redis.refused'
-  | 'redis.strange'
+  | 'redis.transaction_refused'
+  | 'redis.protocol_error'
 
 export function toQueueError(error: unknown, where: string): unknown {
   if (error instanceof UnreachableError) return error
@@ -75,38 +75,38 @@ interface Sentence {
 const SENTENCES: readonly Sentence[] = [
   {
     says: /ECONNREFUSED|ENOENT/,
-    kind: 'redis.away',
+    kind: 'redis.unreachable',
     message: (where) => `${where} does not answer: start it, or correct TRACKYARD_REDIS_URL.`,
   },
   {
     says: /ENOTFOUND|EAI_AGAIN/,
-    kind: 'redis.away',
+    kind: 'redis.unreachable',
     message: (where) => `The host name of ${where} is unknown: correct TRACKYARD_REDIS_URL.`,
   },
   {
     says: /^(EACCES|EPERM)/,
-    kind: 'redis.away',
+    kind: 'redis.unreachable',
     message: (where) => `This user may not open the socket of ${where}: run as the user who started it.`,
   },
   {
     says: /ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/,
-    kind: 'redis.away',
+    kind: 'redis.unreachable',
     message: (where) => `${where} cannot be reached from here: check the host, the port and the firewall.`,
   },
   {
     says: /NOAUTH|Authentication required/,
-    kind: 'redis.password',
+    kind: 'redis.login_refused',
     message: (where) =>
       `${where} wants a password: put it into TRACKYARD_REDIS_URL, as in redis://:password@host:6379.`,
   },
   {
     says: /WRONGPASS|invalid password|invalid username-password|no password is set/i,
-    kind: 'redis.password',
+    kind: 'redis.login_refused',
     message: (where) => `${where} refused the user or the password in TRACKYARD_REDIS_URL.`,
   },
   {
     says: /NOPERM|executing the script can't/,
-    kind: 'redis.permissions',
+    kind: 'redis.permission_denied',
     message: (where) =>
       `The Redis user of ${where} lacks permissions: it needs all commands on keys that start with {trackyard}.`,
   },
@@ -123,17 +123,17 @@ const SENTENCES: readonly Sentence[] = [
   },
   {
     says: /MISCONF/,
-    kind: 'redis.disk',
+    kind: 'redis.disk_failed',
     message: (where) => `${where} cannot write to its disk and refuses changes: free disk space there, then try again.`,
   },
   {
     says: /NOREPLICAS/,
-    kind: 'redis.replicas',
+    kind: 'redis.replicas_lost',
     message: (where) => `${where} refuses changes while its replicas are away (min-replicas-to-write): start them.`,
   },
   {
     says: /MASTERDOWN/,
-    kind: 'redis.replicas',
+    kind: 'redis.replicas_lost',
     message: (where) => `${where} is a replica that has lost its primary: use the address of the primary.`,
   },
   {
@@ -148,7 +148,7 @@ const SENTENCES: readonly Sentence[] = [
   },
   {
     says: /MOVED|CROSSSLOT|CLUSTERDOWN|TRYAGAIN/,
-    kind: 'redis.cluster',
+    kind: 'redis.cluster_unsupported',
     message: (where) =>
       `${where} is a node of a Redis Cluster, which this version does not follow: use a single Redis.`,
   },
@@ -160,12 +160,12 @@ const SENTENCES: readonly Sentence[] = [
   },
   {
     says: /EXECABORT/,
-    kind: 'redis.refused',
+    kind: 'redis.transaction_refused',
     message: (where) => `${where} refused a transaction: look into its log, and at the permissions of its user.`,
   },
   {
     says: /Protocol error|ParserError|RESP type|wrong version number|SSL|EPROTO|unknown command|ECONNRESET|EPIPE/i,
-    kind: 'redis.strange',
+    kind: 'redis.protocol_error',
     message: (where) => `${where} does not speak like a Redis: check host, port, and redis:// against rediss:// (TLS).`,
   },
 ]

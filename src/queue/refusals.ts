@@ -26,7 +26,7 @@ const DAMAGE_LASTS_MS = 20_000
 const DAMAGE_IS_OVER_AFTER_MS = 10_000
 
 /** An absence has its own two lines in the log. */
-const NO_ANSWERS: readonly TroubleKind[] = ['redis.away', 'redis.strange']
+const NO_ANSWERS: readonly TroubleKind[] = ['redis.unreachable', 'redis.protocol_error']
 
 export function openRefusals(parts: {
   readonly redis: Pick<Redis, 'set'>
@@ -55,7 +55,10 @@ export function openRefusals(parts: {
     if (began === null) return
     if (!writes || performance.now() - lastAt < QUIET_MS) return lookLater()
     const seconds = Math.round((performance.now() - began) / 1000)
-    log.warn({ event: 'redis.writable', redis: where, seconds, refused, repeats: true }, 'Redis takes writes again')
+    log.warn(
+      { event: 'redis.writes_resumed', redis: where, seconds, refused, repeats: true },
+      'Redis takes writes again',
+    )
     began = null
     refused = 0
   }

@@ -59,7 +59,7 @@ export function requirePassword(credentials: Credentials, { log }: { readonly lo
     visitor.failures += 1
     visitor.lastFailureAt = performance.now()
     log.warn(
-      { event: 'board.wrong_password', address, failures: visitor.failures, repeats: true },
+      { event: 'board.password_refused', address, failures: visitor.failures, repeats: true },
       'wrong user or password for the board',
     )
     const delayMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (visitor.failures - 1))

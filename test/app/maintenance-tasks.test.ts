@@ -35,7 +35,7 @@ test('a balance that TRACKYARD_CREDIT_RESERVE keeps back ends no pause; one abov
   const looks = new Set<number>()
   const look = async () => looks.add((await askedAt()) ?? 0).size > 3
   await until(look, { timeoutMs, what: 'three looks at the balance' })
-  expect(registry.log.said(/^resumed/)).toEqual([])
+  expect(registry.log.logged('queue.resumed')).toEqual([])
   registry.simulator.topUp(100)
   await until(() => registry.simulator.paid() === 3, { timeoutMs, what: 'the three calls' })
 }, 150_000)
@@ -55,9 +55,9 @@ test('who says that it has started is known to `down`, which would stop Redis un
   let known: Promise<number> | null = null
   const { info } = registry.log
   Object.assign(registry.log, {
-    info: (facts: LogFacts, sentence: string) => {
-      if (sentence === 'worker started') known = registry.queue.registry.workers()
-      info(facts, sentence)
+    info: (facts: LogFacts, message: string) => {
+      if (facts.event === 'worker.started') known = registry.queue.registry.workers()
+      info(facts, message)
     },
   })
   await registry.worker()

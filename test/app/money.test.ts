@@ -32,13 +32,13 @@ test('an outage pauses the fleet; each probe makes few calls; it heals by itself
   await registry.worker()
   await registry.worker()
   await until(async () => (await causes()).includes('outage'), { timeoutMs: 40_000, what: 'the outage' })
-  await until(() => registry.log.said(/^resumed/).length >= 2, { timeoutMs: 40_000, what: 'two probes' })
-  await until(() => registry.log.said(/paused by the breaker/).length >= 3, {
+  await until(() => registry.log.logged('queue.resumed').length >= 2, { timeoutMs: 40_000, what: 'two probes' })
+  await until(() => registry.log.logged('queue.paused').length >= 3, {
     timeoutMs: 40_000,
     what: 'the third pause',
   })
   // A probe may be under way before it is told.
-  const probes = registry.log.said(/^resumed/).length + 1
+  const probes = registry.log.logged('queue.resumed').length + 1
   expect(registry.simulator.calls().length).toBeLessThanOrEqual(25 + 20 + 3 * probes)
   registry.simulator.heal()
   await done(60)
@@ -54,7 +54,7 @@ test('in a long outage the probes go round all that waits, so that nobody uses u
   await registry.submit(queries(50))
   await registry.worker()
   for (let outages = 1; outages <= 12; outages += 1) {
-    await until(() => registry.log.said(/paused by the breaker/).length === outages, {
+    await until(() => registry.log.logged('queue.paused').length === outages, {
       timeoutMs: 40_000,
       what: `pause ${outages}`,
     })
@@ -92,7 +92,7 @@ describe('searches that fail whatever the health of the API', () => {
     expect(await registry.store.deadLetters.retryAll({})).toMatchObject({ retried: 4, due: 4 })
     await until(() => bad.every((query) => failedCalls(query) === 16), { timeoutMs: 40_000, what: 'the calls anew' })
     await allDead(4)
-    expect(registry.log.said(/paused by the breaker/)).toEqual([])
+    expect(registry.log.logged('queue.paused')).toEqual([])
     expect(registry.simulator.calls()).toHaveLength(20 + 4 * 16)
   }, 120_000)
 
@@ -203,7 +203,7 @@ test('another program on the key is noticed in the headers and left its share', 
   await registry.submit(queries(5))
   await done(5)
   // It is said after the pace is set.
-  await until(() => registry.log.said(/another program uses this key/).length > 0, {
+  await until(() => registry.log.logged('rate_limit.shared').length > 0, {
     timeoutMs: 40_000,
     what: 'the log to say so',
   })

@@ -75,7 +75,7 @@ describe('what GET /me says', () => {
 })
 
 describe('workers with different limits', () => {
-  const WARNING = /^TRACKYARD_RATE_LIMIT is /
+  const MISMATCH = 'rate_limit.mismatch_found'
 
   test('who does not keep the pace says once that another setting is in force, naming both', async () => {
     const { log } = registry
@@ -84,14 +84,14 @@ describe('workers with different limits', () => {
     const keep = (rateLimit: number | 'auto') => limitAgreement({ queue, rateLimit, log }).keep()
     const compared = async () => {
       for (let looks = 0; looks < 3; looks += 1) await ours.compare()
-      return log.said(WARNING).length
+      return log.logged(MISMATCH).length
     }
     expect(await compared()).toBe(0)
     await keep(300)
     expect(await compared()).toBe(0)
     await keep(100)
     expect(await compared()).toBe(1)
-    expect(log.said(WARNING)[0]).toMatch(/is 300 here, but 100 in the worker that keeps the pace/)
+    expect(log.logged(MISMATCH)[0]?.facts).toMatchObject({ here: 300, inForce: 100 })
     await keep('auto')
     expect(await compared()).toBe(2)
     await keep(300)
@@ -105,8 +105,8 @@ describe('workers with different limits', () => {
       what: 'the pace',
     })
     await registry.worker({ TRACKYARD_RATE_LIMIT: '2000' })
-    await until(() => registry.log.said(WARNING).length > 0, { timeoutMs: 40_000, what: 'the warning' })
-    expect(registry.log.said(WARNING)[0]).toMatch(/is 2000 here, but 1000 in the worker/)
+    await until(() => registry.log.logged(MISMATCH).length > 0, { timeoutMs: 40_000, what: 'the warning' })
+    expect(registry.log.logged(MISMATCH)[0]?.facts).toMatchObject({ here: 2000, inForce: 1000 })
     expect((await registry.queue.throttle.rate())?.callsPerMinute).toBe(1000)
   }, 100_000)
 })
@@ -146,7 +146,7 @@ describe('the pace', () => {
     expect(await follow('auto', 1000)).toBe(30)
     expect(await follow(100, 100)).toBe(100)
     expect(await follow('auto')).toBe(300)
-    expect(registry.log.said(/another program uses this key/)).toHaveLength(3)
+    expect(registry.log.logged('rate_limit.shared')).toHaveLength(3)
   })
 })
 

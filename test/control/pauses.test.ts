@@ -136,7 +136,7 @@ describe('the hold follows the record', () => {
     await registry.redis.command('SET', limiter(), '1', 'PX', '3587365')
     await registry.submit(['b'])
     await until(() => answered(2), { timeoutMs: 40_000, what: 'the second answer' })
-    const logged = () => registry.log.said(/longer than the record says/).length === 1
+    const logged = () => registry.log.logged('rate_limit.corrected').length === 1
     await until(logged, { timeoutMs: 40_000, what: 'the line of the log' })
   })
 

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { limitRepeats } from '../../src/log/limit-repeats.js'
 import { openLog } from '../../src/log/log.js'
-import { recordingLogger } from '../queue/setup.js'
+import { recordingLogger } from '../support/recording-logger.js'
 
 function limited() {
   const recorded = recordingLogger()
@@ -18,7 +18,7 @@ function limited() {
 test('a kind is written once a minute, with how many lines it stands for', () => {
   const { log, lines, pass } = limited()
   for (let each = 0; each < 100_000; each += 1) log.warn({ event: 'redis.full', repeats: true, each }, 'full')
-  expect(lines).toEqual([{ level: 'warn', sentence: 'full', facts: { event: 'redis.full', each: 0 } }])
+  expect(lines).toEqual([{ level: 'warn', message: 'full', facts: { event: 'redis.full', each: 0 } }])
   pass(59_999)
   log.warn({ event: 'redis.full', repeats: true }, 'full')
   expect(lines).toHaveLength(1)
@@ -30,19 +30,19 @@ test('a kind is written once a minute, with how many lines it stands for', () =>
   expect(lines[2]?.facts).toEqual({ event: 'redis.full' })
 })
 
-test('kinds do not hide each other, whatever their level and sentence', () => {
+test('kinds do not hide each other, whatever their level and message', () => {
   const { log, lines } = limited()
   for (const kind of ['a', 'b', 'a', 'b']) {
     log.error({ event: kind, repeats: true }, `trouble ${kind}`)
     log.info({ event: `end of ${kind}`, repeats: true }, 'over')
   }
-  expect(lines.map(({ facts }) => 'event' in facts && facts.event)).toEqual(['a', 'end of a', 'b', 'end of b'])
+  expect(lines.map(({ facts }) => facts.event)).toEqual(['a', 'end of a', 'b', 'end of b'])
 })
 
 test('lines of one event are told apart by the text in repeats', () => {
   const { log, lines } = limited()
-  for (const name of ['worker', 'board', 'worker']) log.warn({ event: 'child.restarting', repeats: name }, name)
-  expect(lines.map(({ sentence }) => sentence)).toEqual(['worker', 'board'])
+  for (const name of ['worker', 'board', 'worker']) log.warn({ event: 'child.exited', repeats: name }, name)
+  expect(lines.map(({ message }) => message)).toEqual(['worker', 'board'])
 })
 
 test('a line that does not repeat is always written', () => {

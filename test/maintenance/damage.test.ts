@@ -115,7 +115,7 @@ describe('the repair', () => {
     await put('search:meta', 'SET', 'garbage')
     await put('search:limiter', 'SET', 'garbage')
     expect(await recoverRedis(parts())).toBe('restored')
-    expect(registry.log.said(/holds damaged values/)).toHaveLength(1)
+    expect(registry.log.logged('redis.damage_cleared')).toHaveLength(1)
     expect(await registry.queue.throttle.isPaused()).toBe(true)
     expect(await registry.queue.throttle.rate()).toEqual({ callsPerMinute: 120 })
     expect(Math.abs(((await registry.queue.throttle.rateLimitedUntil()) ?? 0) - end)).toBeLessThan(20_000)
@@ -203,7 +203,7 @@ describe('a job that cannot be read', () => {
     for (const [index, [, damage]] of damages.entries()) await damage(16 + index)
     const due = async () => (await registry.store.reports.totals(0)).due
     await until(async () => (await due()) === 0, { timeoutMs: 50_000, what: 'all rows to be answered' })
-    expect(registry.log.said(/jobs that cannot be read/).length).toBeGreaterThan(0)
+    expect(registry.log.logged('job.unreadable_dropped').length).toBeGreaterThan(0)
     expect(registry.simulator.calls()).toHaveLength(20)
     await worker.stop()
   }, 90_000)

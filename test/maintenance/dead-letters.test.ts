@@ -145,7 +145,7 @@ describe('sending back', () => {
     await bury('a')
     expect(await retryOne(registry, refOf('a'))).toBe(true)
     expect(await retryOne(registry, refOf('a'))).toBe(false)
-    expect(registry.log.said(/not dead any more/)).toHaveLength(1)
+    expect(registry.log.logged('dead_letter.retry_ignored')).toHaveLength(1)
     expect(await feed(registry)).toBe(1)
   })
 

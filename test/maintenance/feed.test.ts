@@ -142,7 +142,7 @@ describe('a Redis that comes back older than it was', () => {
   test('costs no starts: at one a second, behind 300 answered ones, the next search is called at once', async () => {
     await answeredBefore(queries(300, 'old'))
     await registry.submit(['new'])
-    const takenOut = () => registry.log.said(/searches that are settled; they are taken out/).length
+    const takenOut = () => registry.log.logged('queue.settled_jobs_removed').length
     // The first worker may have said so of what it was answering just then.
     const before = takenOut()
     await registry.worker({ TRACKYARD_RATE_LIMIT: '60' })

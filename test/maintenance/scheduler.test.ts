@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { ConfigurationError, type ReportedError } from '../../src/domain/errors.js'
 import { type MaintenanceTask, type Scheduler, startScheduler } from '../../src/maintenance/scheduler.js'
-import { type RecordingLogger, recordingLogger } from '../support/in-process-system.js'
+import { type RecordingLogger, recordingLogger } from '../support/recording-logger.js'
 import { until } from '../support/until.js'
 
 let running: Scheduler | null = null
@@ -107,8 +107,8 @@ describe('a chore', () => {
       },
       log,
     )
-    await until(() => log.said(/works again/).length > 0, { ...enough, what: 'its recovery' })
-    expect(log.said(/chore failed/)).toHaveLength(1)
+    await until(() => log.logged('maintenance.recovered').length > 0, { ...enough, what: 'its recovery' })
+    expect(log.logged('maintenance.failed')).toHaveLength(1)
   })
 
   test('that finds out that this process must not go on tells it', async () => {

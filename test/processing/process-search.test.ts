@@ -108,8 +108,8 @@ describe('a refusal that would concern all is checked with GET /me', () => {
     expect([await causes(), await balance()]).toEqual([[], 100])
     expect(await call('dark drums')).toMatchObject({ do: 'complete' })
     expect(await fleet.store.reports.show('r1', null)).toMatchObject({ search: { failures: 0 } })
-    expect(fleet.log.said(/HTTP 402: "Out of credits: .*", this search alone: .* after 9 more refusals/)).toHaveLength(
-      1,
+    expect(fleet.log.logged('call.finished').map(({ message }) => message)).toContainEqual(
+      expect.stringMatching(/HTTP 402: "Out of credits: .*", this search alone: .* after 9 more refusals/),
     )
   })
 
@@ -233,7 +233,11 @@ describe('a search that is rate limited again and again', () => {
     expect(await fleet.store.reports.show('r1', null)).toMatchObject({
       search: { calls: [{ detail: 'Daily limit · Come back tomorrow · Retry-After 9 s' }] },
     })
-    expect(fleet.log.said(/^rate limited \("Daily limit: Come back tomorrow"\): again in/)).toHaveLength(1)
+    expect(fleet.log.logged('call.finished')).toEqual([
+      expect.objectContaining({
+        message: expect.stringMatching(/^rate limited \("Daily limit: Come back tomorrow"\): again in/),
+      }),
+    ])
     expect(await fleet.store.pauses.holdDetail(fleet.now())).toBe('Daily limit: Come back tomorrow')
     await fleet.store.pauses.liftRateLimit(fleet.now())
     expect(await fleet.store.pauses.holdDetail(fleet.now())).toBeNull()
@@ -422,14 +426,14 @@ test('a paid answer that cannot be saved is saved later, and until then nobody m
     rules: RULES,
   })
   const first = handle(handler, 'a')
-  await until(() => log.said(/cannot be saved/).length > 0, { timeoutMs: 40_000, what: 'the save to fail' })
+  await until(() => log.logged('store.write_failed').length > 0, { timeoutMs: 40_000, what: 'the save to fail' })
   const second = handle(handler, 'b')
   expect(fleet.simulator.calls()).toHaveLength(1)
   expect(handler.writeFailure()).toMatchObject({ kind: 'save', cause: 'database or disk is full' })
   broken = false
   expect(await first).toMatchObject({ do: 'complete' })
   expect(await second).toMatchObject({ do: 'complete' })
-  expect(log.said(/every answer is saved; calls go on/)).toHaveLength(1)
+  expect(log.logged('store.write_recovered')).toHaveLength(1)
   expect(handler.writeFailure()).toBeNull()
   expect(fleet.simulator.paid()).toBe(2)
 })

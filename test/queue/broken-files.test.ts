@@ -25,8 +25,9 @@ import {
 } from '../../src/queue/private-redis/private-redis.js'
 import { checkSocketPlace, makeSocketPlace, socketPathFor } from '../../src/queue/socket-place.js'
 import { smallDisk } from '../support/disk.js'
+import { recordingLogger } from '../support/recording-logger.js'
 import { ask } from '../support/redis.js'
-import { eventually, jobs, opener, range, recordingLogger } from './setup.js'
+import { eventually, jobs, opener, range } from './setup.js'
 
 /** Redis is disposable: files that it cannot load are kept aside, and it starts empty. */
 let dir = ''
@@ -133,10 +134,10 @@ describe('a private Redis whose files are broken', () => {
       const { started, socketPath } = await startOrConnectPrivateRedis({ dataDir, log })
       expect(started).toBe(true)
       const told = log.lines.filter(({ level }) => level === 'warn')
-      expect(told).toHaveLength(1)
+      expect(told.map(({ facts }) => facts.event)).toEqual(['redis.files_moved'])
       const [kept = ''] = await keptAside()
-      expect(told[0]?.sentence).toContain(inRedis(kept))
-      expect(told[0]?.sentence).toMatch(/starts empty: the store fills it again$/)
+      expect(told[0]?.message).toContain(inRedis(kept))
+      expect(told[0]?.message).toMatch(/starts empty: the store fills it again$/)
       expect((await readdir(inRedis(kept))).length).toBeGreaterThan(0)
       const queue = await open.queue({ connection: { socketPath }, prefix: '{new}' })
       expect(await queue.registry.claimOwnership('mine')).toBe(true)

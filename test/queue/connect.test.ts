@@ -5,8 +5,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
 import { describeAddress } from '../../src/queue/address.js'
 import { openSearchQueue } from '../../src/queue/open-queue.js'
+import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
-import { DONE, eventually, jobs, opener, recordingLogger } from './setup.js'
+import { DONE, eventually, jobs, opener } from './setup.js'
 
 let redis: TestRedis
 const open = opener(() => redis)
@@ -159,14 +160,14 @@ test('an outage is two lines in the log, commands wait for its end, and the work
     return DONE
   })
   await redis.kill()
-  await eventually('the absence is noticed', () => log.lines.some(({ sentence }) => sentence === 'Redis is away'))
+  await eventually('the absence is noticed', () => log.logged('redis.disconnected').length > 0)
   const waiting = queue.searches.add(jobs([1]))
   await redis.restart()
   await waiting
   await eventually('the worker goes on', () => done === 1)
-  expect(log.lines.map(({ level, sentence }) => `${level}: ${sentence}`)).toEqual([
-    'warn: Redis is away',
-    'warn: Redis is back',
+  expect(log.lines.map(({ level, facts }) => `${level}: ${facts.event}`)).toEqual([
+    'warn: redis.disconnected',
+    'warn: redis.reconnected',
   ])
 })
 

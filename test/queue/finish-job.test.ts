@@ -5,8 +5,9 @@ import { systemClock } from '../../src/domain/clock.js'
 import { jobIdOf } from '../../src/domain/search-id.js'
 import type { Step } from '../../src/domain/step.js'
 import { finishJob, retryDelayMs } from '../../src/queue/finish-job.js'
+import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
-import { DONE, eventually, jobs, numberOf, opener, range, recordingLogger, ref } from './setup.js'
+import { DONE, eventually, jobs, numberOf, opener, range, ref } from './setup.js'
 
 let redis: TestRedis
 const open = opener(() => redis)

@@ -4,8 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { LogFacts } from '../../src/domain/logger.js'
 import { limitRepeats } from '../../src/log/limit-repeats.js'
+import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
-import { DONE, eventually, jobs, numberOf, opener, range, recordingLogger } from './setup.js'
+import { DONE, eventually, jobs, numberOf, opener, range } from './setup.js'
 
 /** A Redis that answers every command with an error, for a real reason. */
 let redis: TestRedis
@@ -42,38 +43,38 @@ const troubles: readonly {
   readonly name: string
   readonly begin: () => Promise<unknown>
   readonly end: () => Promise<unknown>
-  readonly sentence: RegExp
+  readonly events: readonly string[]
 }[] = [
   {
     name: 'READONLY',
     begin: () => redis.command('REPLICAOF', '127.0.0.1', '1'),
     end: () => redis.command('REPLICAOF', 'NO', 'ONE'),
-    sentence: /is read-only/,
+    events: ['redis.read_only'],
   },
-  { name: 'MISCONF', begin: breakDump, end: mendDump, sentence: /cannot write to its disk/ },
+  { name: 'MISCONF', begin: breakDump, end: mendDump, events: ['redis.disk_failed'] },
   {
     name: 'NOPERM',
     begin: () => redis.command('ACL', 'SETUSER', 'default', '-@write'),
     end: () => redis.command('ACL', 'SETUSER', 'default', '+@all'),
-    sentence: /lacks permissions/,
+    events: ['redis.permission_denied'],
   },
   {
     name: 'NOPERM of a key',
     begin: () => redis.command('ACL', 'SETUSER', 'default', 'resetkeys', '~other:*'),
     end: () => redis.command('ACL', 'SETUSER', 'default', 'allkeys'),
-    sentence: /lacks permissions/,
+    events: ['redis.permission_denied'],
   },
   {
     name: 'OOM',
     begin: () => redis.command('CONFIG', 'SET', 'maxmemory', '1'),
     end: () => redis.command('CONFIG', 'SET', 'maxmemory', '0'),
-    sentence: /is full/,
+    events: ['redis.full'],
   },
   {
     name: 'NOREPLICAS',
     begin: () => redis.command('CONFIG', 'SET', 'min-replicas-to-write', '1'),
     end: () => redis.command('CONFIG', 'SET', 'min-replicas-to-write', '0'),
-    sentence: /while its replicas are away/,
+    events: ['redis.replicas_lost'],
   },
   {
     name: 'MASTERDOWN',
@@ -82,7 +83,7 @@ const troubles: readonly {
       await redis.command('REPLICAOF', '127.0.0.1', '1')
     },
     end: () => redis.command('REPLICAOF', 'NO', 'ONE'),
-    sentence: /has lost its primary|is read-only/,
+    events: ['redis.replicas_lost', 'redis.read_only'],
   },
   {
     name: 'BUSY',
@@ -91,13 +92,13 @@ const troubles: readonly {
       redis.command('EVAL', 'while true do end', '0').catch(() => {})
     },
     end: () => redis.command('SCRIPT', 'KILL'),
-    sentence: /is busy with a script/,
+    events: ['redis.busy'],
   },
 ]
 
-describe.each(troubles)('a Redis that refuses with $name', ({ begin, end, sentence }) => {
+describe.each(troubles)('a Redis that refuses with $name', ({ begin, end, events }) => {
   test('busy workers write few lines, rest, and then run every job once', async () => {
-    const { lines, log, raw } = recording()
+    const { shown, log, raw } = recording()
     const queue = await open.queue({ log })
     const handled: number[] = []
     let letGo = (): void => {}
@@ -119,24 +120,24 @@ describe.each(troubles)('a Redis that refuses with $name', ({ begin, end, senten
     await eventually('three wait for their turn to end', () => handled.length === 6)
     await begin()
     letGo()
-    await eventually('it is told', () => lines.some((line) => sentence.test(line.sentence)))
+    await eventually('it is told', () => events.some((event) => shown.logged(event).length > 0))
     const cpu = process.cpuUsage()
     await sleep(4000)
     const { user, system } = process.cpuUsage(cpu)
-    expect(lines.length).toBeLessThan(10)
+    expect(shown.lines.length).toBeLessThan(10)
     // Unhindered, the two loops try some thousand times a second.
     expect(raw.lines.length).toBeLessThan(150)
     expect((user + system) / 4_000_000).toBeLessThan(0.25)
     await end()
     await eventually('all is done', async () => handled.length >= 40 && (await isEmpty(queue)))
-    await eventually('the end is told', () => lines.some((line) => /takes writes again/.test(line.sentence)))
+    await eventually('the end is told', () => shown.logged('redis.writes_resumed').length > 0)
     expect(new Set(handled).size).toBe(40)
-    expect(lines.filter((line) => /takes writes again/.test(line.sentence))).toHaveLength(1)
-    expect(lines.length).toBeLessThan(12)
+    expect(shown.logged('redis.writes_resumed')).toHaveLength(1)
+    expect(shown.lines.length).toBeLessThan(12)
   }, 120_000)
 
   test('idle workers take a job within seconds of the end', async () => {
-    const { lines, log } = recording()
+    const { shown, log } = recording()
     const queue = await open.queue({ log })
     const handled: number[] = []
     await open.work(queue, async ({ ref }) => {
@@ -146,7 +147,7 @@ describe.each(troubles)('a Redis that refuses with $name', ({ begin, end, senten
     await sleep(500)
     await begin()
     await sleep(3000)
-    expect(lines.length).toBeLessThan(10)
+    expect(shown.lines.length).toBeLessThan(10)
     await end()
     await eventually(
       'it takes a job',
@@ -163,13 +164,13 @@ function recording() {
   const raw = recordingLogger()
   const shown = recordingLogger()
   const limited = limitRepeats(shown, () => performance.now())
-  const both = (level: 'debug' | 'info' | 'warn' | 'error') => (facts: LogFacts, sentence: string) => {
-    raw[level](facts, sentence)
-    limited[level](facts, sentence)
+  const both = (level: 'debug' | 'info' | 'warn' | 'error') => (facts: LogFacts, message: string) => {
+    raw[level](facts, message)
+    limited[level](facts, message)
   }
   return {
     raw,
-    lines: shown.lines,
+    shown,
     log: { debug: both('debug'), info: both('info'), warn: both('warn'), error: both('error') },
   }
 }

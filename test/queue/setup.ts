@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Logger } from '../../src/domain/logger.js'
 import type { SearchRef } from '../../src/domain/search-id.js'
 import type { Priority } from '../../src/domain/states.js'
 import type { Step } from '../../src/domain/step.js'
 import { openSearchQueue, type QueueOptions } from '../../src/queue/open-queue.js'
 import type { RunningWorker, SearchQueue, WorkOptions } from '../../src/queue/search-queue.js'
+import { recordingLogger } from '../support/recording-logger.js'
 
 /** What the tests of this room share: numbered searches, a queue under a prefix of its own, and waiting for things that happen. */
 export function ref(n: number, round = 1): SearchRef {
@@ -29,20 +29,6 @@ export function range(from: number, to: number): readonly number[] {
 }
 
 export const DONE: Step = { do: 'complete', summary: { tracks: 1 }, endProbe: false }
-
-export interface Line {
-  readonly level: string
-  readonly sentence: string
-  readonly facts: object
-}
-
-export function recordingLogger(): Logger & { readonly lines: Line[] } {
-  const lines: Line[] = []
-  const at = (level: string) => (facts: object, sentence: string) => {
-    lines.push({ level, sentence, facts })
-  }
-  return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
-}
 
 function noRedis(): never {
   throw new Error('these tests bring their own connection')

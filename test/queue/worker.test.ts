@@ -2,8 +2,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { jobIdOf } from '../../src/domain/search-id.js'
 import type { Step } from '../../src/domain/step.js'
 import type { SearchQueue } from '../../src/queue/search-queue.js'
+import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
-import { DONE, eventually, jobs, numberOf, opener, range, recordingLogger, ref } from './setup.js'
+import { DONE, eventually, jobs, numberOf, opener, range, ref } from './setup.js'
 
 let redis: TestRedis
 const open = opener(() => redis)
@@ -193,9 +194,7 @@ test('a lost lock never ends the handler: its answer is paid for', async () => {
   )
   await eventually('it is in hand', () => started.length === 1)
   await redis.command('DEL', `${queue.prefix}:search:${jobIdOf(ref(1))}:lock`)
-  await eventually('the loss is noticed', () =>
-    log.lines.some(({ sentence }) => sentence.startsWith('locks were lost')),
-  )
+  await eventually('the loss is noticed', () => log.logged('job.lock_lost').length > 0)
   release()
   await eventually('the handler finishes', () => finished >= 1)
 })

@@ -11,7 +11,6 @@ import { load } from '../../src/batches/submit.js'
 import { loadSettings } from '../../src/config/load-settings.js'
 import type { Settings } from '../../src/config/settings.js'
 import { systemClock } from '../../src/domain/clock.js'
-import type { Logger } from '../../src/domain/logger.js'
 import { canonicalRequest, fingerprint } from '../../src/domain/request.js'
 import type { SearchRef } from '../../src/domain/search-id.js'
 import type { Priority } from '../../src/domain/states.js'
@@ -21,6 +20,7 @@ import { SIMULATOR_KEY, type SimulatorOptions } from '../../src/simulator/option
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
 import { openStore } from '../../src/store/open.js'
 import type { Store } from '../../src/store/store.js'
+import { type RecordingLogger, recordingLogger } from './recording-logger.js'
 import { startRedis, type TestRedis } from './redis.js'
 
 /**
@@ -51,12 +51,6 @@ export interface SubmitOptions {
   readonly maxCredits?: number
   readonly first?: number
   readonly priority?: Priority
-}
-
-export interface RecordingLogger extends Logger {
-  readonly lines: { readonly level: string; readonly facts: object; readonly sentence: string }[]
-  /** Every sentence that matches. */
-  said(pattern: RegExp): readonly string[]
 }
 
 const BASE = {
@@ -165,17 +159,4 @@ export function refOf(query: string, round = 1): SearchRef {
 
 export function queries(count: number, word = 'scene'): readonly string[] {
   return Array.from({ length: count }, (_, index) => `${word} ${index + 1}`)
-}
-
-export function recordingLogger(): RecordingLogger {
-  const lines: { level: string; facts: object; sentence: string }[] = []
-  const at = (level: string) => (facts: object, sentence: string) => void lines.push({ level, facts, sentence })
-  return {
-    lines,
-    said: (pattern) => lines.map((line) => line.sentence).filter((sentence) => pattern.test(sentence)),
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-  }
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
+import { type LogLine, parseLogLine } from '../../scripts/log-line.js'
 import type { StatusReport } from '../../src/batches/status-report.js'
 import { errorCode } from '../../src/domain/error-code.js'
 import { stopPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
@@ -55,13 +56,29 @@ export interface Finished {
 export interface Process {
   readonly child: ChildProcess
   readonly pid: number
-  /** Everything said on stderr so far. */
-  log(): string
-  /** Everything said on stdout so far. */
+  /** Everything written to stderr so far. */
+  stderr(): string
+  /** The log lines of that event so far. */
+  logged(event: string): readonly LogLine[]
+  /** Everything written to stdout so far. */
   output(): string
-  waitForLog(pattern: RegExp, timeoutMs?: number): Promise<void>
+  /** Resolves with the first log line of that event whose facts match, or the one number `count`. */
+  waitForEvent(event: string, options?: EventOptions): Promise<LogLine>
+  /** For the output of commands, which people read. A service is waited for by its events. */
+  waitForStderr(pattern: RegExp, timeoutMs?: number): Promise<void>
   kill(signal: NodeJS.Signals): void
   readonly exited: Promise<Finished>
+}
+
+export interface EventOptions {
+  /** How many such lines to wait for. Default: 1. */
+  readonly count?: number
+  /** Facts that the line must have. */
+  readonly facts?: Readonly<Record<string, unknown>>
+  /** Words that the line must have, `err` included: for messages to people. */
+  readonly text?: RegExp
+  /** Default: 60,000. */
+  readonly timeoutMs?: number
 }
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -115,12 +132,26 @@ export async function startSystem(
     const started: Process = {
       child,
       pid: child.pid ?? 0,
-      log: () => stderr,
+      stderr: () => stderr,
+      logged: (event) => logLines(stderr).filter((line) => line.event === event),
       output: () => stdout,
-      waitForLog: (pattern, timeoutMs = 60_000) =>
+      async waitForEvent(event, { count = 1, facts = {}, text = /^/, timeoutMs = 60_000 } = {}) {
+        const found = () =>
+          started
+            .logged(event)
+            .filter((line) => Object.entries(facts).every(([name, value]) => line[name] === value))
+            .filter((line) => text.test(JSON.stringify(line)))[count - 1]
+        await until(() => found() !== undefined, {
+          timeoutMs,
+          what: () =>
+            `${entry} to log ${event} ${JSON.stringify({ count, facts })} ${String(text)}; its log:\n${stderr}`,
+        })
+        return found() as LogLine
+      },
+      waitForStderr: (pattern, timeoutMs = 60_000) =>
         until(() => pattern.test(stderr), {
           timeoutMs,
-          what: () => `${entry} to say ${String(pattern)}; it said:\n${stderr}`,
+          what: () => `${entry} to write ${String(pattern)}; it wrote:\n${stderr}`,
         }),
       kill: (signal) => void child.kill(signal),
       exited,
@@ -163,7 +194,7 @@ export async function startSystem(
     start,
     async startWorker(more = {}) {
       const worker = start('dist/workers/worker.js', [], more)
-      await worker.waitForLog(/worker started/)
+      await worker.waitForEvent('worker.started')
       return worker
     },
     freeze: (worker) => freezeOutsideOfChanges(worker, join(dataDir, 'trackyard.db')),
@@ -184,6 +215,10 @@ export async function startSystem(
     },
     close,
   }
+}
+
+export function logLines(stderr: string): readonly LogLine[] {
+  return stderr.split('\n').flatMap((line) => parseLogLine(line) ?? [])
 }
 
 /** One that is silent for some seconds on a busy machine is no failure of the test: it is asked again. */

@@ -8,10 +8,7 @@ afterEach(() => system.close())
 
 async function startBoard(): Promise<string> {
   const board = system.start('dist/workers/board.js')
-  await board.waitForLog(/Bull Board is at/)
-  const [, url] = /Bull Board is at (http:\/\/[\d.:]+)/.exec(board.log()) ?? []
-  if (url === undefined) throw new Error(`no address in: ${board.log()}`)
-  return url
+  return String((await board.waitForEvent('board.started')).url)
 }
 
 interface Page {

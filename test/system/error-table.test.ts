@@ -78,7 +78,7 @@ test('401 is refused and pauses; with a working key, resume retries what was ref
   await system.json(['submit', path, '--query', '{title}', '--yes'])
   system.simulator.revokeKey()
   const worker = await system.startWorker()
-  await worker.waitForLog(/dead letter: /)
+  await worker.waitForEvent('call.finished', { facts: { decision: 'deadLetter' } })
   // The others may be in flight, and a refusal after the resume would pause again.
   await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the end of the calls in flight' })
   const { queue } = await system.status()

@@ -14,15 +14,15 @@ test('up says it once for all its children; worker, board and account say it eac
   const times = (text: string) => text.split(said).length - 1
 
   const up = system.start('dist/scripts/trackyard-batch.js', ['up'])
-  await up.waitForLog(/worker started/)
-  await up.waitForLog(/Bull Board is at/)
-  expect(times(up.log())).toBe(1)
+  await up.waitForEvent('worker.started')
+  await up.waitForEvent('board.started')
+  expect(times(up.stderr())).toBe(1)
   up.kill('SIGTERM')
   await up.exited
 
   const alone = [await system.startWorker(), system.start('dist/workers/board.js')] as const
-  await alone[1].waitForLog(/Bull Board is at/)
-  expect(alone.map((each) => times(each.log()))).toEqual([1, 1])
+  await alone[1].waitForEvent('board.started')
+  expect(alone.map((each) => times(each.stderr()))).toEqual([1, 1])
 
   const account = await system.cli(['account', '--json'])
   expect([account.code, times(account.stderr)]).toEqual([0, 1])

@@ -38,7 +38,7 @@ test('a worker frozen beyond its lock and woken: its answers are kept, and no se
   await redis.expireLocks()
   other.kill('SIGCONT')
   // The other one takes the jobs over, and finds that their calls are open.
-  await other.waitForLog(/taken back from a worker/)
+  await other.waitForEvent('job.stalled')
   expect(openCalls(system)).toBeGreaterThan(0)
   await beyondItsDeadlines
   frozen.kill('SIGCONT')

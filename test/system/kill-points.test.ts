@@ -8,7 +8,7 @@ import { openSearchQueue } from '../../src/queue/open-queue.js'
 import { findPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
 import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
 import { SHORT } from '../support/short-settings.js'
-import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
+import { catalogText, logLines, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /**
@@ -45,7 +45,7 @@ async function submit(system: SystemUnderTest, env: Record<string, string> = {})
 async function workerKilled(system: SystemUnderTest, at: string): Promise<number> {
   const victim = system.start('test/support/killed-worker.mjs', [], { KILL_AT: at })
   const { signal, code } = await victim.exited
-  expect({ signal, code, log: signal === 'SIGKILL' ? '' : victim.log() }).toMatchObject({ signal: 'SIGKILL' })
+  expect({ signal, code, log: signal === 'SIGKILL' ? '' : victim.stderr() }).toMatchObject({ signal: 'SIGKILL' })
   return openCalls(system)
 }
 
@@ -181,7 +181,7 @@ describe('a worker is killed', () => {
           first.kill('SIGTERM')
           await first.exited
           const victim = system.start('test/support/killed-worker.mjs', [], { KILL_AT: at })
-          await victim.waitForLog(/worker started/)
+          await victim.waitForEvent('worker.started')
           await pressRetry(system)
           expect((await victim.exited).signal).toBe('SIGKILL')
           system.simulator.heal()
@@ -222,7 +222,7 @@ describe('a command is killed', () => {
         // A minute later.
         change(system, "update batch set heard_at = 0 where state = 'loading'")
         const worker = await system.startWorker()
-        await worker.waitForLog(/dropped what a killed submit had left behind; nothing was spent/)
+        await worker.waitForEvent('batch.abandoned')
         expect((await system.status()).batches).toEqual([])
         expect(itemsLoaded(system)).toBe(0)
         await submit(system)
@@ -231,8 +231,8 @@ describe('a command is killed', () => {
         expect(system.simulator.calls()).toHaveLength(ROWS)
         // A submit that a busy machine stops within a change locks out the worker's chores: no fault of theirs.
         const ofTheLock = /was locked by another process/
-        const errors = worker.log().match(/^.*"level":"error".*$/gm) ?? []
-        expect(errors.filter((line) => !ofTheLock.test(line))).toEqual([])
+        const errors = logLines(worker.stderr()).filter(({ level }) => level === 'error')
+        expect(errors.filter((line) => !ofTheLock.test(JSON.stringify(line)))).toEqual([])
       })
     },
     TIMEOUT_MS,

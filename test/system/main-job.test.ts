@@ -105,7 +105,7 @@ test('credits run out and come back: it goes on by itself', async () => {
   system = await startSystem({ simulator: { credits: 10, noMatchRate: 0 }, env: { TRACKYARD_CREDIT_CHECK_MS: '1000' } })
   await submit(await system.file('films.csv', catalogText(40)))
   const worker = await system.startWorker()
-  await worker.waitForLog(/is paused/)
+  await worker.waitForEvent('call.finished', { facts: { decision: 'pause' } })
   system.simulator.topUp(100)
   expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
   expect(system.simulator.paid()).toBe(40)

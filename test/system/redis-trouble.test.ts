@@ -9,7 +9,7 @@ import type { SearchQueue } from '../../src/queue/search-queue.js'
 import { expectAccounted, figure, openCalls, readLedger, storeId, untilDone } from '../support/ledger.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { PATIENT, SHORT } from '../support/short-settings.js'
-import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
+import { catalogText, type Process, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /** Redis is only the delivery: whatever happens to it, nothing is lost, nothing is called twice, and a person reads one sentence. */
@@ -56,8 +56,13 @@ async function withQueue<T>(use: (queue: SearchQueue) => Promise<T>): Promise<T>
   }
 }
 
-/** Whichever chore looks first. */
-const LOST = /Redis had lost its jobs|jobs had vanished from Redis/
+/** Whichever maintenance task looks first. */
+function lossNoticed(worker: Process): Promise<void> {
+  return until(() => ['redis.restored', 'queue.jobs_restored'].some((event) => worker.logged(event).length > 0), {
+    timeoutMs: 60_000,
+    what: () => `the lost jobs to be noticed; its log:\n${worker.stderr()}`,
+  })
+}
 
 describe('in the middle of a run', () => {
   test('Redis is killed and comes back from its file after a minute: work resumes within two seconds, every search is called once', async () => {
@@ -73,7 +78,7 @@ describe('in the middle of a run', () => {
       if (outage > 1) await server.expireLocks()
       await server.kill()
       // The log writes one such line a minute; in five seconds the worker has come to look for Redis once a second.
-      if (outage === 1) await worker.waitForLog(/Redis is away/)
+      if (outage === 1) await worker.waitForEvent('redis.disconnected')
       await sleep(outage > 1 ? 5000 : 60_000)
       const before = system.simulator.calls().length
       await server.restart()
@@ -95,7 +100,7 @@ describe('in the middle of a run', () => {
     await system.simulator.waitForCalls(30, 60_000)
     await server.flush()
     expect(openCalls(system)).toBeGreaterThan(0)
-    await worker.waitForLog(LOST)
+    await lossNoticed(worker)
     await untilDone(system)
     const pace = () => withQueue(async (queue) => (await queue.throttle.rate())?.callsPerMinute)
     await until(async () => (await pace()) === 60_000, { timeoutMs: 60_000, what: 'the pace of before' })
@@ -112,7 +117,7 @@ describe('in the middle of a run', () => {
     expect((await system.cli(['pause', '--reason', 'lunch'])).code).toBe(0)
     await server.flush()
     expect(openCalls(system)).toBeGreaterThan(0)
-    await worker.waitForLog(LOST)
+    await lossNoticed(worker)
     await until(() => withQueue((queue) => queue.throttle.isPaused()), { timeoutMs: 60_000, what: "Redis's pause" })
     await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
     const made = system.simulator.calls().length
@@ -133,11 +138,11 @@ describe('in the middle of a run', () => {
     )
     await submit(20)
     const worker = await system.startWorker({ TRACKYARD_CONCURRENCY: '1' })
-    await worker.waitForLog(/rate limited/)
+    await worker.waitForEvent('call.finished', { facts: { decision: 'rateLimit' } })
     // Its own note of the answer may be later than the worker's reading of it.
     const refusedAt = system.simulator.calls()[0]?.receivedAt ?? Number.NaN
     await server.flush()
-    await worker.waitForLog(LOST)
+    await lossNoticed(worker)
     await untilDone(system)
     expect(system.simulator.calls()[1]?.receivedAt ?? 0).toBeGreaterThanOrEqual(refusedAt + 8000)
     await expectAccounted(system, { rows: 20, unknown: 0 })
@@ -154,7 +159,7 @@ describe('in the middle of a run', () => {
     })
     const worker = await system.startWorker()
     await untilDone(system)
-    await worker.waitForLog(/jobs had vanished from Redis/)
+    await worker.waitForEvent('queue.jobs_restored')
     await expectOneCallEach(40)
   }, 240_000)
 
@@ -163,45 +168,45 @@ describe('in the middle of a run', () => {
       name: 'full',
       begin: (server) => server.command('CONFIG', 'SET', 'maxmemory', '1'),
       end: (server) => server.command('CONFIG', 'SET', 'maxmemory', '0'),
-      sentence: /is full \(maxmemory reached\)/,
+      event: 'redis.full',
     },
     {
       name: 'read-only',
       begin: (server) => server.command('REPLICAOF', '127.0.0.1', '1'),
       end: (server) => server.command('REPLICAOF', 'NO', 'ONE'),
-      sentence: /is read-only \(a replica\)/,
+      event: 'redis.read_only',
     },
-    { name: 'unable to save', begin: breakDump, end: mendDump, sentence: /cannot write to its disk/ },
+    { name: 'unable to save', begin: breakDump, end: mendDump, event: 'redis.disk_failed' },
     {
       name: 'without permissions',
       begin: (server) => server.command('ACL', 'SETUSER', 'default', '-@write'),
       end: (server) => server.command('ACL', 'SETUSER', 'default', '+@all'),
-      sentence: /lacks permissions/,
+      event: 'redis.permission_denied',
     },
   ]
   test.each(refusals)(
     'Redis becomes $name: few lines say so, and after it every search was called once',
-    async ({ begin, end, sentence }) => {
+    async ({ begin, end, event }) => {
       const server = await startOn({}, { simulator: { latencyMs: 100 }, env: { TRACKYARD_RATE_LIMIT: '1800' } })
       await submit(120)
       const worker = await system.startWorker()
       await system.simulator.waitForCalls(30, 60_000)
-      const lines = () => said(worker.log()).filter((line) => !line.includes('answered with')).length
+      const lines = () => said(worker.stderr()).length - worker.logged('call.finished').length
       const linesBefore = lines()
       const cpuBefore = cpuSeconds(worker.pid)
       await begin(server)
-      await worker.waitForLog(sentence)
+      await worker.waitForEvent(event)
       await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
       await sleep(8000)
       expect(worker.child.exitCode).toBeNull()
       // Before, there were some thousand a second, on half a core.
       expect(lines() - linesBefore).toBeLessThan(20)
       expect(cpuSeconds(worker.pid) - cpuBefore).toBeLessThan(3)
-      expect(matches(worker.log(), sentence)).toBeLessThan(3)
+      expect(worker.logged(event).length).toBeLessThan(3)
       await end(server)
       const made = system.simulator.calls().length
       await system.simulator.waitForCalls(made + 1, 15_000)
-      await worker.waitForLog(/Redis takes writes again/)
+      await worker.waitForEvent('redis.writes_resumed')
       await untilDone(system)
       await expectOneCallEach(120)
     },
@@ -225,7 +230,7 @@ describe('in the middle of a run', () => {
     const second = await system.startWorker()
     await untilDone(system)
     await expectOneCallEach(60)
-    expect(matches(second.log(), /holds damaged values/)).toBe(1)
+    expect(second.logged('redis.damage_cleared')).toHaveLength(1)
   }, 240_000)
 })
 
@@ -282,12 +287,14 @@ describe('at the start', () => {
   test('an eviction policy that may throw jobs away: a warning that names the cure', async () => {
     await startOn({ 'maxmemory-policy': 'allkeys-lru' })
     const worker = await system.startWorker()
-    await worker.waitForLog(/maxmemory-policy allkeys-lru\): set maxmemory-policy noeviction/)
+    await worker.waitForEvent('redis.misconfigured', {
+      text: /maxmemory-policy allkeys-lru\): set maxmemory-policy noeviction/,
+    })
     // BullMQ's own warning comes with its workers, which begin after that.
     worker.kill('SIGTERM')
     await worker.exited
-    expect(worker.log().match(/maxmemory-policy allkeys-lru/g)).toHaveLength(1)
-    expect(worker.log()).not.toMatch(/IMPORTANT!/)
+    expect(worker.stderr().match(/maxmemory-policy allkeys-lru/g)).toHaveLength(1)
+    expect(worker.stderr()).not.toMatch(/IMPORTANT!/)
   }, 240_000)
 })
 
@@ -298,12 +305,12 @@ describe('the private Redis', () => {
       env: { ...SHORT, TRACKYARD_RATE_LIMIT: '1800' },
     })
     const workers = await Promise.all([system.startWorker(), system.startWorker()])
-    const started = (): number => matches(workers.map((worker) => worker.log()).join(''), /private Redis was started/g)
+    const started = (): number => workers.flatMap((worker) => worker.logged('redis.started')).length
     expect(started()).toBe(1)
     await submit(120)
     await system.simulator.waitForCalls(30, 60_000)
     process.kill(Number(await readFile(join(system.dataDir, 'redis/redis.pid'), 'utf8')), 'SIGKILL')
-    await until(() => workers.some((worker) => /had died and was started again/.test(worker.log())), {
+    await until(() => workers.some((worker) => worker.logged('redis.restarted').length > 0), {
       timeoutMs: 60_000,
       what: 'a worker to start the private Redis again',
     })
@@ -326,12 +333,12 @@ describe('the private Redis', () => {
     const pid = Number(await readFile(join(system.dataDir, 'redis/redis.pid'), 'utf8'))
     process.kill(pid, 'SIGKILL')
     for (const name of await readdir(files)) await writeFile(join(files, name), Buffer.alloc(200), { flag: 'a' })
-    await up.waitForLog(/the private Redis could not use its files; they are kept in/)
+    await up.waitForEvent('redis.files_moved')
     await untilDone(system)
     await expectAccounted(system, { rows: 120, unknown: 0 })
     expect(system.simulator.calls()).toHaveLength(120)
     expect((await system.status()).queue.workers).toBe(1)
-    expect(matches(up.log(), /could not use its files/)).toBe(1)
+    expect(up.logged('redis.files_moved')).toHaveLength(1)
     up.kill('SIGTERM')
     expect(await up.exited).toMatchObject({ code: 0 })
   }, 240_000)
@@ -344,7 +351,7 @@ describe('the private Redis', () => {
     await writeFile(join(system.dataDir, 'redis'), 'in the way')
     const worker = system.start('dist/workers/worker.js')
     expect(await worker.exited).toMatchObject({ code: 3 })
-    expect(said(worker.log())).toEqual([expect.stringMatching(/The private Redis cannot use .*redis/)])
+    expect(said(worker.stderr())).toEqual([expect.stringMatching(/The private Redis cannot use .*redis/)])
     // A look starts nothing, so it would not know.
     const status = await system.cli(['status'])
     expect(status.code).toBe(3)
@@ -360,7 +367,7 @@ interface Refusal {
   readonly name: string
   readonly begin: (server: TestRedis) => Promise<unknown>
   readonly end: (server: TestRedis) => Promise<unknown>
-  readonly sentence: RegExp
+  readonly event: string
 }
 
 /** A directory stands where the dump should be: saving fails, and Redis refuses changes. */
@@ -395,8 +402,4 @@ async function idAfterSubmit(of: SystemUnderTest): Promise<string> {
   expect(refused.code).toBe(78)
   expect(refused.stderr).toMatch(/belongs to another store/)
   return storeId(of)
-}
-
-function matches(text: string, pattern: RegExp): number {
-  return text.match(new RegExp(pattern.source, 'g'))?.length ?? 0
 }

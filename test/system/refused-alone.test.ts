@@ -112,7 +112,9 @@ describe.each([1, 10])('with %i slots, one search that is always answered with',
           expect(own).toBeLessThanOrEqual(calls[1])
           expect(system.simulator.calls()).toHaveLength(ROWS - 1 + own)
           expect(system.simulator.paidTwice()).toEqual([])
-          expect(worker.log()).not.toMatch(/"Paused|Paused \(/)
+          for (const event of ['queue.paused', 'notification.sent']) {
+            expect(worker.logged(event).filter(({ msg }) => /paused/i.test(msg))).toEqual([])
+          }
           const { queue } = await system.status()
           expect(queue).toMatchObject({ state: 'idle', causes: [], dead_letters: 1 })
         },
@@ -203,7 +205,7 @@ describe.each([1, 10])('with %i slots', (slots) => {
           // A worker asks once when it starts.
           system.simulator.fail({ endpoint: 'me', skip: 1, timesInTotal: 2, does: { status: 429 } })
           const worker = await system.startWorker()
-          await worker.waitForLog(/Paused \(no credits\)/)
+          await worker.waitForEvent('notification.sent', { text: /Paused \(no credits\)/ })
           await untilDone(system)
           expect((await system.exported()).filter(({ status }) => status === 'tagged')).toHaveLength(ROWS - 1)
           expect((await system.status()).queue).toMatchObject({ dead_letters: 1, causes: [] })

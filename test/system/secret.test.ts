@@ -34,7 +34,7 @@ test('the key is nowhere in Redis, database, logs or process list, though the AP
   await worker.exited
 
   const said = [submitted, waited, ...commands].flatMap(({ stdout, stderr }) => [stdout, stderr])
-  expect([...said, worker.log(), commandLine].filter((text) => text.includes(SIMULATOR_KEY))).toEqual([])
+  expect([...said, worker.stderr(), commandLine].filter((text) => text.includes(SIMULATOR_KEY))).toEqual([])
   const files = await filesUnder(system.dataDir)
   expect(files.some((file) => file.endsWith('.aof'))).toBe(true)
   expect(files.some((file) => file.includes('trackyard.db'))).toBe(true)

@@ -45,7 +45,7 @@ test('a grace that is too short: exit 0 all the same, and what was in flight is 
   const worker = await system.startWorker({ TRACKYARD_SHUTDOWN_GRACE_MS: '200', TRACKYARD_CONCURRENCY: '4' })
   await system.simulator.waitForCalls(4, 60_000)
   expect(await terminated(worker)).toMatchObject({ code: 0 })
-  expect(worker.log()).toMatch(/grace has ended with calls in flight/)
+  expect(worker.logged('shutdown.timeout')).toHaveLength(1)
   const inFlight = openCalls(system)
   expect(inFlight).toBe(4)
   await system.startWorker()
@@ -60,7 +60,7 @@ test('a second signal exits at once, with calls in flight', async () => {
   const worker = await system.startWorker()
   await system.simulator.waitForCalls(5, 60_000)
   worker.kill('SIGTERM')
-  await worker.waitForLog(/stopping/)
+  await worker.waitForEvent('shutdown.started')
   expect(worker.child.exitCode).toBeNull()
   const stopped = await terminated(worker)
   expect(stopped.code).toBe(130)
@@ -71,7 +71,7 @@ test('a second signal exits at once, with calls in flight', async () => {
 test('a signal while a worker starts ends it cleanly, once it has started', async () => {
   system = await startSystem({ env: SHORT })
   const worker = system.start('dist/workers/worker.js')
-  await worker.waitForLog(/private Redis was started/)
+  await worker.waitForEvent('redis.started')
   expect(await terminated(worker)).toMatchObject({ code: 0 })
 }, 240_000)
 
@@ -81,7 +81,7 @@ test('an API that does not say who we are keeps a worker from starting for secon
     env: { TRACKYARD_REQUEST_TIMEOUT_MS: '300000', TRACKYARD_LOCK_DURATION_MS: '310000' },
   })
   const worker = await system.startWorker()
-  await worker.waitForLog(/GET .me could not be asked/)
+  await worker.waitForEvent('api.account_check_failed')
 }, 240_000)
 
 test('three workers are replaced one by one, ten times over, during a run: no attempt used, nothing called twice', async () => {

@@ -32,10 +32,10 @@ async function inTheMiddle(): Promise<Process> {
 
 /** Once it is noticed, the server hears nothing more. What was made meanwhile was in flight. */
 async function expectCallsToStop(worker: Process, noticed: RegExp, before: number): Promise<void> {
-  await worker.waitForLog(noticed, 10_000)
+  await worker.waitForEvent('store.lost', { text: noticed, timeoutMs: 10_000 })
   const made = system.simulator.calls().length
   expect(made - before).toBeLessThanOrEqual(2 * CALLS_AT_A_TIME)
-  await until(() => worker.log().length > 0 && system.simulator.paid() === system.simulator.calls().length, {
+  await until(() => worker.stderr().length > 0 && system.simulator.paid() === system.simulator.calls().length, {
     timeoutMs: 30_000,
     what: 'the calls in flight to be answered',
   })
@@ -98,7 +98,7 @@ describe('the store goes while a worker makes calls', () => {
     const worker = await inTheMiddle()
     removeStore()
     await expectCallsToStop(worker, /was deleted while in use/, system.simulator.calls().length)
-    await worker.waitForLog(/paid answers included, is saved in .*rescued-/)
+    await worker.waitForEvent('store.lost', { text: /paid answers included, is saved in .*rescued-/ })
     expect(await system.cli(['worker', '--healthy'])).toMatchObject({
       code: 1,
       stdout: expect.stringMatching(/has lost its store.*was deleted while in use/s),
@@ -118,13 +118,13 @@ describe('the store goes while a worker makes calls', () => {
   test('deleted: board, wait and status --watch notice it too', async () => {
     const worker = await inTheMiddle()
     const board = system.start('dist/workers/board.js', [], { TRACKYARD_BOARD_PORT: '0' })
-    await board.waitForLog(/Bull Board is at/)
-    const ready = `${/http:\/\/[\w.:]+/.exec(board.log())?.[0]}/readyz`
+    const { url } = await board.waitForEvent('board.started')
+    const ready = new URL('/readyz', String(url))
     expect((await fetch(ready)).status).toBe(200)
     const waiting = system.start('dist/scripts/trackyard-batch.js', ['wait'])
     const watching = system.start('dist/scripts/trackyard-batch.js', ['status', '--watch'])
     await until(() => watching.output() !== '', { timeoutMs: 30_000, what: 'a first look' })
-    await waiting.waitForLog(/searches|rows/)
+    await waiting.waitForStderr(/searches|rows/)
     removeStore()
     for (const command of [waiting, watching]) {
       const { code, stderr } = await command.exited
@@ -163,7 +163,7 @@ describe('the store goes while a worker makes calls', () => {
     await rename(store(), join(system.dir, 'away', 'trackyard.db'))
     await expectCallsToStop(worker, /was moved away \(to .*away\/trackyard\.db\)/, system.simulator.calls().length)
     await rename(join(system.dir, 'away', 'trackyard.db'), store())
-    await worker.waitForLog(/the store is in its place again/)
+    await worker.waitForEvent('store.found')
     expect((await system.cli(['wait'])).code).toBe(0)
     await stop(worker)
     expect(system.simulator.calls()).toHaveLength(ROWS)
@@ -189,7 +189,7 @@ describe('the store goes while a worker makes calls', () => {
       system.simulator.calls().length,
     )
     await chmod(store(), 0o600)
-    await worker.waitForLog(/the store is in its place again/)
+    await worker.waitForEvent('store.found')
     expect((await system.cli(['wait'])).code).toBe(0)
     expect(system.simulator.calls()).toHaveLength(ROWS)
   }, 240_000)
@@ -215,7 +215,7 @@ describe('the store goes while a worker makes calls', () => {
     await file.write(Buffer.alloc(bytes, 0xa5), 0, bytes, bytes)
     await file.close()
     // What is cached is not read again: the check of the whole file finds it.
-    await worker.waitForLog(/is damaged/, 60_000)
+    await worker.waitForEvent('store.lost', { text: /is damaged/ })
     await expectCallsToStop(worker, /is damaged/, system.simulator.calls().length)
     await stop(worker)
     expectPaidOnDisk(committed)

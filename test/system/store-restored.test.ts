@@ -26,7 +26,7 @@ async function oneNight(): Promise<{ readonly backup: string }> {
   const worker = await system.startWorker()
   await untilDone(system)
   // Its look at the latest call comes every two seconds.
-  await worker.waitForLog(/is done: 20 rows/)
+  await worker.waitForEvent('notification.sent', { text: /is done: 20 rows/ })
   await stop(worker)
   return { backup }
 }
@@ -68,12 +68,12 @@ test('an older backup: a worker says once how many calls are missing, and goes o
   const { backup } = await oneNight()
   await rename(backup, store())
   const first = await system.startWorker()
-  expect(first.log()).toMatch(/store\.older.*older than what Redis remembers: 20 calls/)
+  expect(first.logged('store.rollback_detected')).toMatchObject([{ missing: 20 }])
   await untilDone(system)
-  await first.waitForLog(/is done: 20 rows/)
+  await first.waitForEvent('notification.sent', { text: /is done: 20 rows/ })
   await stop(first)
   const second = await system.startWorker()
-  expect(second.log()).not.toMatch(/store\.older/)
+  expect(second.logged('store.rollback_detected')).toEqual([])
 }, 240_000)
 
 test('damaged while stopped: a worker and a command end with 78 and say what to do', async () => {

@@ -53,8 +53,7 @@ async function inTheBeginning(): Promise<string> {
 
 /** No call is begun while answers wait: those in flight end, and then the server hears nothing. */
 async function expectSilence(worker: Process, sentence: RegExp): Promise<void> {
-  await worker.waitForLog(/an answer cannot be saved; no new calls until it is/)
-  await worker.waitForLog(sentence)
+  await worker.waitForEvent('store.write_failed', { text: sentence })
   // What was begun before is on its way.
   await until(() => system.simulator.calls().length === figure(system, 'select count(*) from call'), {
     timeoutMs: 60_000,
@@ -62,11 +61,11 @@ async function expectSilence(worker: Process, sentence: RegExp): Promise<void> {
   })
   await expectSentence(sentence)
   const made = system.simulator.calls().length
-  const retried = worker.log().length
+  const retried = worker.stderr().length
   await sleep(3000)
   expect(system.simulator.calls()).toHaveLength(made)
   expect(worker.child.exitCode).toBeNull()
-  expect(worker.log().length - retried).toBeLessThan(5000)
+  expect(worker.stderr().length - retried).toBeLessThan(5000)
 }
 
 /** What somebody reads who asks why nothing moves. */
@@ -103,7 +102,7 @@ test('the disk is full: no new calls, the answers are kept and saved when there 
   await disk.fill(worker.pid)
   await expectSilence(worker, /The disk that holds the store .* is full|cannot be read or written/)
   await disk.free(worker.pid)
-  await worker.waitForLog(/every answer is saved; calls go on/)
+  await worker.waitForEvent('store.write_recovered')
   await expectOneCallEach()
 }, 240_000)
 
@@ -115,7 +114,7 @@ test('another process holds the store locked: no new calls, the answers are kept
   await expectSilence(worker, /The store .* was locked by another process/)
   other.exec('COMMIT')
   other.close()
-  await worker.waitForLog(/every answer is saved; calls go on/)
+  await worker.waitForEvent('store.write_recovered')
   await expectOneCallEach()
 }, 240_000)
 
@@ -125,15 +124,14 @@ test('a worker that finds the store locked waits for it, and can be stopped whil
   other.exec('BEGIN IMMEDIATE')
   const stopped = system.start('dist/workers/worker.js')
   const patient = system.start('dist/workers/worker.js')
-  const waits = /was locked by another process .* The start goes on as soon as it is free/
-  await Promise.all([stopped.waitForLog(waits), patient.waitForLog(waits)])
+  await Promise.all([stopped, patient].map((worker) => worker.waitForEvent('store.locked')))
   stopped.kill('SIGTERM')
   expect(await stopped.exited).toMatchObject({ code: 0, signal: null })
   expect(patient.child.exitCode).toBeNull()
-  expect(patient.log()).not.toMatch(/worker started/)
+  expect(patient.logged('worker.started')).toEqual([])
   other.exec('COMMIT')
   other.close()
-  await patient.waitForLog(/worker started/)
+  await patient.waitForEvent('worker.started')
   await untilDone(system)
 }, 240_000)
 

@@ -1,5 +1,12 @@
 import { afterEach, expect, test } from '@jest/globals'
-import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
+import {
+  catalogText,
+  logLines,
+  type Process,
+  QUERY,
+  type SystemUnderTest,
+  startSystem,
+} from '../support/system-under-test.js'
 
 /** Everything on one machine: children that are kept, and end together. */
 let system: SystemUnderTest
@@ -8,9 +15,8 @@ afterEach(() => system.close())
 const CLI = 'dist/scripts/trackyard-batch.js'
 const env = { TRACKYARD_BOARD_PORT: '0' }
 
-function pidOf(log: string, saying: RegExp, nth = 0): number {
-  const lines = log.split('\n').filter((line) => saying.test(line))
-  return (JSON.parse(lines[nth] ?? '{}') as { pid?: number }).pid ?? 0
+async function pidOf(up: Process, event: string, count = 1): Promise<number> {
+  return (await up.waitForEvent(event, { count })).pid
 }
 
 const alive = (pid: number): boolean => {
@@ -25,18 +31,15 @@ const alive = (pid: number): boolean => {
 test('a worker that dies is started again and the work is done; Ctrl-C ends them all with 0', async () => {
   system = await startSystem({ simulator: { noMatchRate: 0 } })
   const up = system.start(CLI, ['up'], env)
-  await up.waitForLog(/worker started/)
-  await up.waitForLog(/Bull Board is at/)
-  const first = pidOf(up.log(), /worker started/)
+  const first = await pidOf(up, 'worker.started')
+  const board = await pidOf(up, 'board.started')
   process.kill(first, 'SIGKILL')
-  await up.waitForLog(/a child ended; it is started again/)
-  await up.waitForLog(/worker started[\s\S]*worker started/)
-  const second = pidOf(up.log(), /worker started/, 1)
+  await up.waitForEvent('child.exited', { facts: { child: 'worker' } })
+  const second = await pidOf(up, 'worker.started', 2)
   expect(second).not.toBe(first)
   const path = await system.file('films.csv', catalogText(10))
   await system.json(['submit', path, '--query', QUERY, '--yes'])
   expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
-  const board = pidOf(up.log(), /Bull Board is at/)
   up.kill('SIGINT')
   expect((await up.exited).code).toBe(0)
   expect([second, board].filter(alive)).toEqual([])
@@ -45,17 +48,12 @@ test('a worker that dies is started again and the work is done; Ctrl-C ends them
 test('a worker and a board that are stopped one by one are started again; `down` ends them all with 0', async () => {
   system = await startSystem()
   const up = system.start(CLI, ['up'], env)
-  await up.waitForLog(/worker started/)
-  await up.waitForLog(/Bull Board is at/)
-  for (const [saying, again] of [
-    [/worker started/, /worker started[\s\S]*worker started/],
-    [/Bull Board is at/, /Bull Board is at[\s\S]*Bull Board is at/],
-  ] as const) {
-    process.kill(pidOf(up.log(), saying), 'SIGTERM')
-    await up.waitForLog(again)
+  const children: number[] = []
+  for (const event of ['worker.started', 'board.started']) {
+    process.kill(await pidOf(up, event), 'SIGTERM')
+    children.push(await pidOf(up, event, 2))
   }
   expect(up.child.exitCode).toBeNull()
-  const children = [pidOf(up.log(), /worker started/, 1), pidOf(up.log(), /Bull Board is at/, 1)]
   expect(children.filter(alive)).toEqual(children)
   expect((await system.cli(['down'])).code).toBe(0)
   expect((await up.exited).code).toBe(0)
@@ -68,6 +66,6 @@ test('a configuration that one of them cannot work with ends them all, with 78',
   const { code, stderr } = await up.exited
   expect(code).toBe(78)
   expect(stderr).toMatch(/TRACKYARD_API_KEY: expected an API key/)
-  const board = pidOf(stderr, /Bull Board is at/)
-  expect(board === 0 || !alive(board)).toBe(true)
+  const boards = logLines(stderr).filter(({ event }) => event === 'board.started')
+  expect(boards.filter(({ pid }) => alive(pid))).toEqual([])
 }, 240_000)

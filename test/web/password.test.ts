@@ -3,7 +3,7 @@ import { type IncomingMessage, request } from 'node:http'
 import { expect, test } from '@jest/globals'
 import { ConfigurationError } from '../../src/domain/errors.js'
 import { startBoard } from '../../src/web/start-board.js'
-import { recordingLogger } from '../support/in-process-system.js'
+import { recordingLogger } from '../support/recording-logger.js'
 import { until } from '../support/until.js'
 import { setup, type TestBoard } from './setup.js'
 
@@ -25,12 +25,11 @@ test('each wrong password is answered later than the one before, and each is a l
     expect(status).toBe(401)
     expect(ms).toBeGreaterThan(least - 20)
   }
-  const lines = log.lines.filter(({ level }) => level === 'warn')
-  expect(lines).toEqual(
+  expect(log.logged('board.password_refused')).toEqual(
     [1, 2, 3].map((failures) => ({
       level: 'warn',
-      sentence: 'wrong user or password for the board',
-      facts: { event: 'board.wrong_password', address: '127.0.0.1', failures, repeats: true },
+      message: expect.any(String),
+      facts: { event: 'board.password_refused', address: '127.0.0.1', failures, repeats: true },
     })),
   )
   expect(JSON.stringify(log.lines)).not.toContain('guess')
@@ -51,7 +50,7 @@ test('guesses at once are no faster: each waits for the one before, and too many
   await until(() => turnedAway.length >= 30, { timeoutMs: 40_000, what: 'those that are turned away' })
   expect(new Set(turnedAway)).toEqual(new Set(['5']))
   // 250 ms, 500 ms, 1 s, 2 s, 4 s …: the time that has passed bounds how many were checked.
-  const checked = log.said(/wrong user or password/).length
+  const checked = log.logged('board.password_refused').length
   expect(checked).toBeLessThanOrEqual(2 + Math.log2(1 + (performance.now() - startedAt) / 250))
 })
 
@@ -66,7 +65,7 @@ test('a request without a password is no failure', async () => {
   const log = recordingLogger()
   await using board = await setup({ ...PASSWORD, log })
   for (let n = 0; n < 30; n += 1) expect((await board.get('/queues')).status).toBe(401)
-  expect(log.said(/wrong/)).toEqual([])
+  expect(log.logged('board.password_refused')).toEqual([])
   expect((await board.get('/queues', RIGHT)).status).toBe(200)
 })
 
@@ -74,14 +73,14 @@ test('who guesses from one address does not keep another waiting', async () => {
   const log = recordingLogger()
   await using board = await setup({ ...PASSWORD, log })
   for (let n = 0; n < 8; n += 1) void board.get('/queues', basic('guess')).catch(() => {})
-  await until(() => log.said(/wrong/).length > 0, { timeoutMs: 40_000, what: 'the first guess' })
+  await until(() => log.logged('board.password_refused').length > 0, { timeoutMs: 40_000, what: 'the first guess' })
   const { port } = new URL(board.url)
   const asked = request({ host: '127.0.0.1', port, path: '/queues', headers: RIGHT, localAddress: '127.0.0.2' }).end()
   const [response] = (await once(asked, 'response')) as [IncomingMessage]
   response.resume()
   expect(response.statusCode).toBe(200)
   // One address would wait for all eight, which takes half a minute.
-  expect(log.said(/wrong/).length).toBeLessThan(8)
+  expect(log.logged('board.password_refused').length).toBeLessThan(8)
 })
 
 test.each(['0.0.0.0', '::', '192.168.1.5'])('a password of 11 characters is not enough on %p', async (host) => {

@@ -16,7 +16,8 @@ import {
 } from '../../../src/queue/private-redis/private-redis.js'
 import { installCommand } from '../../../src/queue/private-redis/redis-server.js'
 import { stateOf } from '../../../src/queue/private-redis/redis-socket.js'
-import { eventually, opener, recordingLogger } from '../setup.js'
+import { recordingLogger } from '../../support/recording-logger.js'
+import { eventually, opener } from '../setup.js'
 
 let dir = ''
 let dataDir = ''
@@ -165,7 +166,7 @@ describe('keeping it', () => {
       return now !== null && now.pid !== first.pid
     })
     expect(await queue.registry.owner()).toBe('mine')
-    await eventually('it is told', () => log.lines.some(({ sentence }) => sentence.includes('started again')))
+    await eventually('it is told', () => log.logged('redis.restarted').length > 0)
   })
 
   test('after stop, a server that ends stays ended', async () => {
