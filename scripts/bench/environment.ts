@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
+import { parseLogLine } from '../log-line.js'
 import { type ProcessFacts, watchFacts } from './process-facts.js'
 
 /**
@@ -138,7 +139,7 @@ function saysThatItRuns(child: ChildProcess): Promise<void> {
     if (child.stderr === null) return
     createInterface({ input: child.stderr }).on('line', (line) => {
       if (said.length < 100) said.push(line)
-      if (line.includes('worker started')) resolve()
+      if (parseLogLine(line)?.event === 'worker.started') resolve()
     })
   })
 }
