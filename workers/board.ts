@@ -4,7 +4,7 @@ import { runProcess } from '../src/app/entry.js'
 import { workingDirectory } from '../src/app/process.js'
 
 /** The board process: Bull Board, health, metrics. See `trackyard-batch board --help`. */
-// exit(), because what is still open now belongs to work that the grace has given up.
+// exit(): whatever is still open belongs to work that was abandoned after the grace period.
 process.exit(
   await runProcess(
     {

@@ -1,5 +1,8 @@
 #!/usr/bin/env node
 import { checkStore } from '../src/store/check-store.js'
 
-/** A child of a worker: reads a whole store, which may take a minute, and says what is wrong with it. null: nothing. */
+/**
+ * A child of a worker: checks a whole store, which may take a minute. Prints the problem as JSON,
+ * or null.
+ */
 process.stdout.write(JSON.stringify(checkStore(process.argv[2] ?? '')))

@@ -3,8 +3,8 @@ import { runProcess } from '../src/app/entry.js'
 import { workingDirectory } from '../src/app/process.js'
 import { startWorker } from '../src/app/start-worker.js'
 
-/** The worker process: takes searches to the API until it is told to stop. See `trackyard-batch worker --help`. */
-// exit(), because what is still open now belongs to work that the grace has given up.
+/** The worker process: makes calls until it is stopped. See `trackyard-batch worker --help`. */
+// exit(): whatever is still open belongs to work that was abandoned after the grace period.
 process.exit(
   await runProcess(
     {

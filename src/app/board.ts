@@ -16,7 +16,7 @@ import { stopTask } from './stop.js'
 import { saveTheRest, storeChore, WORKERS_COPY_WITHIN_MS } from './store-watch.js'
 import { version } from './version.js'
 
-/** Bull Board with the live sentence, health, readiness and metrics beside it. */
+/** Bull Board with a live status message; health, readiness and metrics. */
 export async function startBoardProcess(
   settings: Settings,
   log: Logger,
@@ -30,11 +30,11 @@ export async function startBoardProcess(
     const parts = { store, queue, log, now }
     await recoverRedis({ ...parts, setRate: () => applyRateLimit({ ...parts, rateLimit: settings.rateLimit }) })
     const { board } = settings
-    const { done, end } = deferred()
+    const { done, resolve, reject } = deferred()
     const tasks = startScheduler(
-      [storeChore(store, log, WORKERS_COPY_WITHIN_MS), stopTask(queue, startedAt, end.well)],
+      [storeChore(store, log, WORKERS_COPY_WITHIN_MS), stopTask(queue, startedAt, resolve)],
       log,
-      end.badly,
+      reject,
     )
     cleanup.add(() => saveTheRest(parts, () => []))
     cleanup.add(() => tasks.stop())
@@ -53,12 +53,12 @@ export async function startBoardProcess(
       report: () => status({ store, queue, now, settings }),
       metrics: () => store.reports.totals(now()),
       ready: async () => {
-        const trouble = store.trouble()
-        if (trouble !== null) return { ok: false, reason: trouble.cause }
+        const failure = store.trouble()
+        if (failure !== null) return { ok: false, reason: failure.cause }
         const owner = await queue.registry.owner()
         return owner === store.id
           ? { ok: true, reason: 'ready' }
-          : { ok: false, reason: "Redis does not hold this store's window (yet)" }
+          : { ok: false, reason: 'Redis does not belong to this store yet' }
       },
       log,
       version: version(),

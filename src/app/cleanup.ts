@@ -1,17 +1,23 @@
-/** Who opens, closes: closers are registered as things open and run in reverse, once. Borrowed things are never closed. */
+/**
+ * Whoever opens a resource registers here how to close it. Resources are closed once, in reverse
+ * order. Borrowed resources are not registered.
+ */
 export interface Cleanup {
   add(close: () => Promise<unknown> | unknown): void
-  /** Runs all of them even when one fails; the first failure is thrown at the end. Second call: the same promise. */
+  /**
+   * Closes everything, even if one close fails, then throws the first failure. Later calls return
+   * the same promise.
+   */
   runAll(): Promise<void>
 }
 
 export function createCleanup(): Cleanup {
-  const cleanup: (() => Promise<unknown> | unknown)[] = []
+  const closers: (() => Promise<unknown> | unknown)[] = []
   let closing: Promise<void> | null = null
 
   async function run(): Promise<void> {
     const failures: unknown[] = []
-    for (const close of cleanup.reverse()) {
+    for (const close of closers.reverse()) {
       try {
         await close()
       } catch (error) {
@@ -22,12 +28,12 @@ export function createCleanup(): Cleanup {
   }
 
   return {
-    add: (close) => void cleanup.push(close),
+    add: (close) => void closers.push(close),
     runAll: () => (closing ??= run()),
   }
 }
 
-/** Opens things one after another; when one fails, those already open are closed again. */
+/** Runs `open`. If it throws, closes what it has opened so far. */
 export async function withCleanup<T>(open: (cleanup: Cleanup) => Promise<T>): Promise<T> {
   const cleanup = createCleanup()
   try {

@@ -27,8 +27,8 @@ import { withCleanup } from './cleanup.js'
 import { openConfiguredQueue, openConfiguredStore } from './parts.js'
 
 /**
- * Batches from a script: what the command line does, as functions. A client spends nothing itself; a
- * worker (`trackyard-batch worker`) makes the calls. Needs no API key.
+ * Batches from a script: the command line as functions. A client spends nothing; a worker
+ * (`trackyard-batch worker`) makes the calls. A client needs no API key.
  *
  *   const client = await openBatchClient()
  *   const batch = await client.submit(rows, { name: 'spring', query: '{title} {mood} music' })
@@ -36,27 +36,41 @@ import { openConfiguredQueue, openConfiguredStore } from './parts.js'
  *   for await (const row of client.results(batch.id)) console.log(row.id, row.tags?.genre)
  *   await client.close()
  *
- * Once it is closed, every other call is a UsageError.
+ * After `close`, every other call throws a UsageError.
  */
 export interface BatchClient {
   /**
-   * Loads the rows as a batch and releases it. Rows are streamed: memory does not grow with their number.
-   * @throws UsageError when no row can be searched, no query column is there, a row cannot be JSON, or an option cannot
-   * work; ConfigurationError when the answers on record are those of another API than TRACKYARD_API_URL
+   * Loads the rows as a batch and releases it. Rows are streamed: memory does not grow with their
+   * number.
+   * @throws UsageError if no row can be searched, the query column is missing, a row cannot be
+   * written as JSON, or an option is invalid; ConfigurationError if the store holds answers of an
+   * API other than TRACKYARD_API_URL
    */
   submit(rows: Iterable<Row> | AsyncIterable<Row>, options: SubmitOptions): Promise<SubmittedBatch>
-  /** The same without releasing: look at the plan, then release it or drop it. Nothing is spent before. */
+  /**
+   * Loads the rows but does not release them. Nothing is spent until `release`; `drop` deletes the
+   * batch.
+   */
   plan(rows: Iterable<Row> | AsyncIterable<Row>, options: SubmitOptions): Promise<PlannedBatch>
-  /** What stands where, and why it moves or does not. */
+  /** The state of the queue and of each batch, with a status message. */
   status(batch?: BatchRef): Promise<StatusReport>
-  /** Until every row has its verdict (dead letters included), only withheld rows remain, it was dropped before its release, or time is up. */
+  /**
+   * Waits until every row has its final status (dead included), only withheld rows remain, the
+   * batch was dropped before its release, or the timeout is reached.
+   */
   wait(batch: BatchRef, options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<Waited>
-  /** Every row in input order with exactly one status; as of one moment, unless reading takes longer than half a minute. */
+  /**
+   * Every row in input order, each with exactly one status. All rows are from one snapshot, unless
+   * reading takes longer than 30 s.
+   */
   results(batch: BatchRef): AsyncIterable<Result>
   close(): Promise<void>
 }
 
-/** Anything with named values. Without a template it carries the request itself: `query`, and if wanted `limit`, `offset`, `filters`. */
+/**
+ * An object with named values. Without a template it carries the request itself: `query`, and
+ * optionally `limit`, `offset` and `filters`.
+ */
 export type Row = Readonly<Record<string, unknown>>
 
 /** A batch's id, or its name. */
@@ -65,9 +79,9 @@ export type BatchRef = number | string
 export interface SubmitOptions {
   /** One line, 1 to 200 characters. */
   readonly name: string
-  /** `"{title} {mood} music"`; left out, each row's own `query`. */
+  /** A template such as `"{title} {mood} music"`. Default: each row's own `query`. */
   readonly query?: string
-  /** The property that holds your own id; left out, `id` if there is one. */
+  /** The property that holds your own id. Default: `id`, if there is one. */
   readonly id?: string
   /** Tracks wanted per search, 1–100. Default 20. */
   readonly limit?: number
@@ -75,11 +89,11 @@ export interface SubmitOptions {
   readonly priority?: Priority
   /** The most credits this batch may use. Default: no cap. */
   readonly maxCredits?: number
-  /** Only so many, at least 1, to look at first; `trackyard-batch release` lets the rest go. */
+  /** Release only the first n searches, at least 1. `trackyard-batch release` releases the rest. */
   readonly first?: number
-  /** Answers older than this are asked again. Default: an answer is reused for ever. */
+  /** Buy an answer again if it is older than this. Default: never. */
   readonly maxAgeDays?: number
-  /** Interrupts the loading; the batch is dropped then. */
+  /** Aborts loading and drops the batch. */
   readonly signal?: AbortSignal
 }
 
@@ -99,21 +113,24 @@ export interface Result {
   readonly status: RowStatus
   /** Null unless tagged. */
   readonly tags: Tags | null
-  /** Ids, best first. */
+  /** Track ids, best match first. */
   readonly tracks: readonly string[]
   readonly error: string | null
   readonly row: unknown
 }
 
 export interface ClientOptions {
-  /** What the settings are read from. Default: this process's environment and `.env`. */
+  /** Where settings are read from. Default: this process's environment and `.env`. */
   readonly env?: Environment
   readonly log?: Logger
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
-/** @throws ConfigurationError for settings that cannot work, UnreachableError for a Redis or store that is away */
+/**
+ * @throws ConfigurationError for invalid settings; UnreachableError if Redis or the store is
+ * unreachable
+ */
 export async function openBatchClient(options: ClientOptions = {}): Promise<BatchClient> {
   const settings = loadSettings(readEnvironment(options.env === undefined ? {} : { env: options.env }))
   return clientFor(settings, limitRepeats(options.log ?? silentLogger, systemClock.monotonicMs))
@@ -126,14 +143,16 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
     const queue = await openConfiguredQueue(settings, log, cleanup)
     const setRate = () => applyRateLimit({ store, queue, log, rateLimit: settings.rateLimit })
     const parts = { store, queue, log, now, setRate }
-    // Another store's Redis is found out now, not after something was released.
+    // Detect another store's Redis now, before anything is released.
     await recoverRedis(parts)
     let isClosed = false
     function requireOpen(): void {
-      if (isClosed) throw new UsageError('This batch client is closed: open another one with openBatchClient().')
+      if (isClosed) throw new UsageError('This batch client is closed. Open another one with openBatchClient().')
     }
 
-    /** The batch is released and on record: where Redis is out of reach now, a worker feeds it later. */
+    /**
+     * The release is in the store already. If Redis is unreachable now, a worker feeds it later.
+     */
     async function feedIfPossible(): Promise<void> {
       try {
         if ((await recoverRedis(parts)) !== 'elsewhere') await feed(parts)
@@ -141,7 +160,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
         if (!(error instanceof UnreachableError)) throw error
         log.warn(
           { event: 'queue.feed_deferred', err: error, repeats: true },
-          'nothing is queued yet; a worker queues what was released',
+          'Redis is unreachable; a worker will queue the released searches',
         )
       }
     }
@@ -151,7 +170,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       const name = checkName(wanted.name)
       const caps = { maxCredits: wanted.maxCredits ?? null, first: wanted.first ?? null }
       checkCaps(caps)
-      // Its plan counts answers on record, and its rows get them.
+      // The plan counts stored answers as free, and rows get them: they must be of the same API.
       await checkApi({ store, apiUrl: settings.apiUrl })
       const catalog = await openCatalog({ stream: Readable.from(jsonLines(rows)), name }, { format: 'jsonl' })
       const template = wanted.query ?? null
@@ -243,9 +262,9 @@ function jsonOf(row: Row, position: number): string {
   try {
     return JSON.stringify(row)
   } catch (error) {
-    // A BigInt, or a row that holds itself.
+    // A BigInt or a circular reference.
     const found = error instanceof Error ? error.message.split('\n')[0] : String(error)
-    throw new UsageError(`Row ${position}: expected values that JSON can hold, found others (${found}).`, {
+    throw new UsageError(`Row ${position}: expected values that JSON can represent (${found}).`, {
       cause: error,
     })
   }

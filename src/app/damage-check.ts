@@ -11,20 +11,22 @@ import { damageSentence } from '../store/store-error.js'
 import type { Cleanup } from './cleanup.js'
 
 /**
- * Reads the whole store for damage: when a worker starts, and again when the file was written to (by us, that is once in
- * 16 MiB of log). SQLite itself notices damage only where it reads, and much of a store stays in its cache. A million
- * rows with 300,000 answers (1.5 GB) take 4 s, or 20 s from a cold disk, so a child process does it, and beyond small
- * stores at most a hundredth of the time.
+ * Checks the whole store for damage: when a worker starts, and again after each write to the file
+ * (we write to it once per 16 MiB of WAL). SQLite notices damage only where it reads, and it serves
+ * much of a store from its cache. A million rows with 300,000 answers (1.5 GB) take 4 s, or 20 s
+ * from a cold disk. So a child process does it, and for all but small stores it runs at most 1 % of
+ * the time.
  */
-const LOOK_EVERY_MS = 2000
+const CHECK_EVERY_MS = 2000
 const SHORTEST_REST_MS = 2000
-const RESTS_FOR_ITS_DURATION = 100
-/** A start does not wait for longer: what is found later stops the calls. */
+/** The rest after a check, as a multiple of its duration. */
+const REST_FACTOR = 100
+/** A start waits no longer than this. Damage found later stops the calls. */
 const START_WAITS_MS = 3000
 
 const ENTRY = fileURLToPath(new URL('../../workers/check-store.js', import.meta.url))
 
-/** @throws ConfigurationError for a store whose damage is found at once */
+/** @throws ConfigurationError if damage is found within the time that a start waits */
 export async function startDamageCheck(
   { store, log }: { readonly store: Pick<Store, 'path' | 'trouble' | 'reportDamage'>; readonly log: Logger },
   cleanup: Cleanup,
@@ -38,26 +40,26 @@ export async function startDamageCheck(
   async function check(): Promise<void> {
     if (store.trouble() !== null || performance.now() < nextAt || timeOfWrite(store.path) === writtenAt) return
     writtenAt = timeOfWrite(store.path)
-    // One at a time.
+    // One check at a time.
     nextAt = Number.POSITIVE_INFINITY
     const startedAt = performance.now()
     try {
       problem = await checkInChild(store.path, ending.signal)
     } catch (error) {
       if (!ending.signal.aborted)
-        log.warn({ event: 'store.check_failed', err: error }, 'the store could not be checked for damage')
+        log.warn({ event: 'store.check_failed', err: error }, 'could not check the store for damage; trying again')
     }
     const now = performance.now()
-    nextAt = now + Math.max(SHORTEST_REST_MS, RESTS_FOR_ITS_DURATION * (now - startedAt))
+    nextAt = now + Math.max(SHORTEST_REST_MS, REST_FACTOR * (now - startedAt))
     if (problem !== null) store.reportDamage(problem)
   }
 
   await Promise.race([check(), sleep(START_WAITS_MS, undefined, { signal: ending.signal, ref: false })])
   if (problem !== null) throw new ConfigurationError(damageSentence(store.path, problem))
-  return { name: 'check the store for damage', everyMs: LOOK_EVERY_MS, restsFirst: true, run: check }
+  return { name: 'check the store for damage', everyMs: CHECK_EVERY_MS, restsFirst: true, run: check }
 }
 
-/** It needs no setting, and is to see no secret. */
+/** The child gets an empty environment: it needs no setting and must not see a secret. */
 async function checkInChild(path: string, signal: AbortSignal): Promise<string | null> {
   const { stdout } = await promisify(execFile)(process.execPath, [ENTRY, path], { signal, env: {} })
   return JSON.parse(stdout) as string | null

@@ -8,35 +8,42 @@ import { type Log, openLog } from '../log/log.js'
 import { runService } from './process.js'
 import type { Service } from './service.js'
 
-/** What a process brings along; entry points pass theirs, tests pass their own. */
+/** The process environment: the real one for entry points, a fake for tests. */
 export interface Surroundings {
   readonly env: Environment
-  /** May throw a ReportedError: it is asked for when it is needed. */
+  /** May be a getter that throws a ReportedError, so it is read only when needed. */
   readonly cwd: string
   readonly stderr: NodeJS.WriteStream
 }
 
-/** The settings of this process: the environment, and behind it a `.env` in the working directory. */
+/**
+ * The settings of this process: from the environment, then from `.env` in the working directory.
+ */
 export function settingsOf(surroundings: Pick<Surroundings, 'env' | 'cwd'>): Settings {
   return loadSettings(readEnvironment({ env: surroundings.env, directory: surroundings.cwd }))
 }
 
-/** The log of this process: to stderr, for eyes on a terminal, as JSON lines elsewhere; no secret passes. */
+/**
+ * The log of this process, on stderr: pretty on a terminal, JSON lines elsewhere, secrets redacted.
+ */
 export function logOf(settings: Settings, stderr: NodeJS.WriteStream): Log {
   return openLog({ level: settings.logLevel, pretty: stderr.isTTY === true, secrets: secretTexts(settings) })
 }
 
-/** A whole long-running process, from settings to exit code. A configuration that cannot work is said in one go. */
+/**
+ * Runs a long-running process, from settings to exit code. All errors in the settings are reported
+ * at once.
+ */
 export async function runProcess(
   surroundings: Surroundings,
   start: (settings: Settings, log: Logger, interrupted: AbortSignal) => Promise<Service>,
 ): Promise<ExitCode> {
-  // A terminal that was closed must not end the process before its calls have.
+  // A closed terminal must not end the process while calls are in flight.
   surroundings.stderr.on('error', () => {})
   try {
     const settings = settingsOf(surroundings)
     const log = logOf(settings, surroundings.stderr)
-    // A child's parent has said it.
+    // The parent of a child has logged these already.
     if (process.send === undefined)
       for (const exposed of exposures(settings, surroundings)) log.warn({ event: 'config.exposed' }, exposed)
     const code = await runService((interrupted) => start(settings, log, interrupted), {
@@ -52,7 +59,7 @@ export async function runProcess(
   }
 }
 
-/** What ends a process is told whatever the level: a service that ends in silence is a riddle. */
+/** Always prints fatal errors, even at level silent. */
 function onlyErrors({ stderr }: Surroundings): Logger {
   return { ...silentLogger, error: (_facts, message) => void stderr.write(`${message}\n`) }
 }

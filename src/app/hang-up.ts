@@ -4,16 +4,17 @@ import { isatty } from 'node:tty'
 import { shellWord } from '../config/env-file.js'
 
 /**
- * Whether a closed terminal must not stop this process: it was started under `nohup`, or by a shell that ignores SIGHUP.
- * Node resets an ignored SIGHUP when it starts, so the disposition itself cannot be asked for; these are its traces:
- * the shell's word for what it ran, the write-only /dev/null that `nohup` gives to who read from a terminal, and the
- * shell's own disposition. Without /proc only the first is seen.
+ * Whether SIGHUP must not stop this process: it runs under `nohup`, or its shell ignores SIGHUP.
+ * Node resets an ignored SIGHUP at startup, so its disposition cannot be queried. Three traces
+ * remain: the command name in the shell's `_` variable, the write-only /dev/null that `nohup` opens
+ * in place of a terminal on stdin, and the disposition of the parent shell. Without /proc only the
+ * first is visible.
  */
 export function isHangUpIgnored(): boolean {
   return basename(shellWord()) === 'nohup' || isStdinWriteOnly() || isIgnoredByShell()
 }
 
-/** `flags:` is octal; its last two bits say how the file was opened. */
+/** `flags:` is octal; its last two bits are the access mode. */
 function isStdinWriteOnly(): boolean {
   const flags = /^flags:\s*([0-7]+)$/m.exec(readProc('self/fdinfo/0'))?.[1]
   return flags !== undefined && (Number.parseInt(flags, 8) & 0b11) === 1
@@ -38,18 +39,18 @@ function readProc(path: string): string {
 }
 
 /**
- * Puts /dev/null in the place of a terminal that is gone: Node gives the terminal its modes back at the very end, and
- * aborts (SIGABRT, a core file) when it cannot.
+ * Replaces a terminal that is gone with /dev/null. Node restores the terminal modes at exit and
+ * aborts (SIGABRT, core file) if it cannot.
  */
 export function leaveClosedTerminal(): void {
   for (const fd of [0, 1, 2]) {
     try {
       if (!fstatSync(fd).isCharacterDevice() || isatty(fd)) continue
       closeSync(fd)
-      // The lowest number that is free, which is this one.
+      // `open` returns the lowest free descriptor, which is this one.
       openSync('/dev/null', 'r+')
     } catch {
-      // It was closed already, or there is no /dev/null.
+      // Closed already, or there is no /dev/null.
     }
   }
 }

@@ -6,22 +6,23 @@ import { withCleanup } from './cleanup.js'
 import { openRunningQueue } from './parts.js'
 
 /**
- * What a container's health check asks. A worker says every few seconds, in Redis, that it lives; its id begins with the
- * host name, which is each container's own.
+ * For the health check of a container. Workers send a heartbeat to Redis every 4 s. A worker's id
+ * begins with its host name, which is unique to each container.
  */
 export const HOST_PREFIX = `${hostname()} `
 
 const ANSWER_WITHIN_MS = 5000
 
 /**
- * Whether workers on this host have said so lately (in the last 15 seconds), and all of them still have their store. One that
- * waits for a locked store or a full disk is healthy: ending it would lose the answers that it holds.
- * @throws UnreachableError when Redis does not answer
+ * Whether a worker on this host has sent a heartbeat in the last 15 s and none has lost its store.
+ * A worker that waits for a locked store or a full disk is healthy: killing it would lose paid
+ * answers.
+ * @throws UnreachableError if Redis does not answer
  */
 export async function workerLivesHere(settings: Settings): Promise<{ readonly ok: boolean; readonly reason: string }> {
   return withCleanup(async (cleanup) => {
     const queue = await openRunningQueue(settings, silentLogger, cleanup)
-    const [alive, troubles] =
+    const [alive, failures] =
       queue === null
         ? [0, []]
         : await withTimeout(
@@ -30,10 +31,10 @@ export async function workerLivesHere(settings: Settings): Promise<{ readonly ok
             `${queue.registry.describe()} does not answer.`,
           )
     await cleanup.runAll()
-    if (alive === 0) return { ok: false, reason: 'No worker on this host has said in 15 s that it lives.' }
-    const lost = troubles.find((trouble) => trouble.kind === 'lost')
+    if (alive === 0) return { ok: false, reason: 'No heartbeat from a worker on this host in the last 15 s.' }
+    const lost = failures.find((failure) => failure.kind === 'lost')
     return lost === undefined
-      ? { ok: true, reason: 'A worker lives on this host.' }
+      ? { ok: true, reason: 'A worker is running on this host.' }
       : { ok: false, reason: `A worker on this host has lost its store. ${lost.cause}` }
   })
 }

@@ -26,16 +26,16 @@ import { notificationSender, notificationTask } from './notifications.js'
 import { rememberLatestCall } from './store-watch.js'
 
 /**
- * What every worker does besides searching, and how often. All of it is idempotent. Where running twice would be rude (the
- * same work twice, a webhook twice, GET /me from each worker) one worker holds a lease.
+ * What every worker does besides searching, and how often. All tasks are idempotent. One worker
+ * holds a lease for tasks that should not run twice (duplicate work, a webhook, GET /me).
  */
 export interface MaintenanceParts {
   readonly store: Store
   readonly queue: SearchQueue
   readonly api: Api
-  /** Null: nobody wants to be told. */
+  /** Null: not configured. */
   readonly webhook: Webhook | null
-  /** This worker is stopping: what may be left to the next one is. */
+  /** Aborted when this worker stops: tasks leave what they can to the next worker. */
   readonly stopping: AbortSignal
   readonly sharedKey: SharedKey
   readonly settings: Settings
@@ -45,7 +45,10 @@ export interface MaintenanceParts {
   readonly trouble: () => WriteFailure | null
 }
 
-/** The chores that one worker does for all; a worker that stops gives them up, so that the next need not wait. */
+/**
+ * Tasks that one worker does for all. A worker that stops releases them, so another takes over at
+ * once.
+ */
 export const LEASES = [
   'pace',
   'feed',
@@ -75,7 +78,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     const answer = await refreshAccount(parts)
     return answer.kind === 'ok' ? answer.account : null
   }
-  const healing = createAutoResume({
+  const autoResume = createAutoResume({
     ...parts,
     refreshAccount: account,
     rules: {
@@ -87,12 +90,12 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
   })
   return [
     {
-      name: 'say that it lives',
+      name: 'send a heartbeat',
       everyMs: 4 * SECOND,
       run: () => queue.registry.heartbeat({ id: parts.workerId, trouble: parts.trouble() }),
     },
     {
-      name: 'check whose Redis it is',
+      name: 'check the Redis owner',
       everyMs: 2 * SECOND,
       run: async () => {
         if ((await recoverRedis({ ...parts, setRate })) === 'elsewhere') return
@@ -101,13 +104,13 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       },
     },
     {
-      name: 'check whose answers these are',
+      name: 'check the API of the store',
       everyMs: 2 * SECOND,
       run: () => keepApi({ store, apiUrl: settings.apiUrl }),
     },
-    // One decides, by what it hears: several would take turns at slightly different paces.
+    // One worker sets the rate, from the headers that it sees. Several would overwrite each other.
     {
-      name: 'keep the pace',
+      name: 'set the rate',
       everyMs: 2 * SECOND,
       run: async () => {
         if (!(await queue.registry.lease('pace', 10 * SECOND))) return limit.compare()
@@ -115,9 +118,9 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
         await setRate(await parts.sharedKey.others())
       },
     },
-    { name: 'feed', everyMs: SECOND, run: leased('feed', 4 * SECOND, () => feedOurs(parts)) },
+    { name: 'feed the queue', everyMs: SECOND, run: leased('feed', 4 * SECOND, () => feedOwnRedis(parts)) },
     {
-      name: 'put back what vanished',
+      name: 'reconcile the queue',
       everyMs: 5 * SECOND,
       run: leased('reconcile', 8 * SECOND, async () => {
         await dropUnreadable(parts, 'active')
@@ -125,18 +128,18 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       }),
     },
     {
-      name: 'drop jobs that cannot be read',
+      name: 'drop unreadable jobs',
       everyMs: MINUTE,
       run: leased('unreadable', MINUTE, () => dropUnreadable(parts, 'everywhere')),
     },
     {
-      name: 'take out what nobody wants',
+      name: 'withdraw unwanted jobs',
       everyMs: 5 * SECOND,
       run: leased('withdraw', 8 * SECOND, () => withdraw(parts)),
     },
     { name: 'move dead letters', everyMs: 5 * SECOND, run: () => moveFailed(parts) },
     {
-      name: 'set dead letters right',
+      name: 'sweep dead letters',
       everyMs: 15 * SECOND,
       run: leased('sweep', 30 * SECOND, () => sweepDeadLetters(parts)),
     },
@@ -146,15 +149,16 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       run: () => store.calls.expire(now() - settings.requestTimeoutMs - OPEN_CALL_MARGIN_MS),
     },
     {
-      name: 'drop what killed submits left',
+      name: 'drop abandoned batches',
       everyMs: 15 * SECOND,
       run: leased('abandoned', 30 * SECOND, () => dropAbandoned(parts)),
     },
-    { name: 'end pauses that are over', everyMs: SECOND, run: leased('heal', 5 * SECOND, () => healing.tick()) },
-    // A worker has just asked when it starts, and GET /me counts as one of the key's requests.
-    { name: 'ask for the account', everyMs: 15 * MINUTE, restsFirst: true, run: leased('account', MINUTE, account) },
+    { name: 'end pauses', everyMs: SECOND, run: leased('heal', 5 * SECOND, () => autoResume.tick()) },
+    // Rests first: a worker refreshes the account when it starts, and GET /me counts against the
+    // key's limit.
+    { name: 'refresh the account', everyMs: 15 * MINUTE, restsFirst: true, run: leased('account', MINUTE, account) },
     {
-      name: 'tell the news',
+      name: 'write notifications',
       everyMs: 2 * SECOND,
       run: leased('news', 10 * SECOND, notificationTask({ ...parts, hasWebhook: parts.webhook !== null })),
     },
@@ -162,7 +166,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
   ]
 }
 
-/** A chore of its own, since a webhook that hangs must not keep the log waiting. */
+/** A separate task: a webhook that hangs must not delay the log. */
 function sendNotifications(parts: MaintenanceParts, webhook: Webhook): MaintenanceTask {
   const mayGoOn = () => parts.queue.registry.lease('notify', LONGEST_POST_MS)
   return {
@@ -172,7 +176,7 @@ function sendNotifications(parts: MaintenanceParts, webhook: Webhook): Maintenan
   }
 }
 
-/** Feeds only a Redis that is known to be ours: one that has just lost everything is restored first. */
-async function feedOurs(parts: MaintenanceParts): Promise<void> {
+/** Feeds Redis only if this store owns it. A Redis that has lost everything is restored first. */
+async function feedOwnRedis(parts: MaintenanceParts): Promise<void> {
   if ((await parts.queue.registry.owner()) === parts.store.id) await feed(parts)
 }

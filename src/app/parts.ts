@@ -20,33 +20,33 @@ import type { Store } from '../store/store.js'
 import type { Cleanup } from './cleanup.js'
 import { version } from './version.js'
 
-/** Opens the parts that a process needs, from the settings; each registers its closer. */
+/** Opens the parts of a process from its settings. Each part registers how to close it. */
 
-/** The record. Creates the data directory and the file when there is none. */
+/** Opens the store. Creates the data directory and the file if they are missing. */
 export async function openConfiguredStore(
   settings: Settings,
   log: Logger,
   cleanup: Cleanup,
   options: Pick<OpenOptions, 'patienceMs'> = {},
 ): Promise<Store> {
-  refuseBesideRedis(settings)
+  refuseLostStore(settings)
   const store = await openStore({ path: storePath(settings), log, ...options })
   cleanup.add(() => store.close())
   return store
 }
 
 /**
- * The private Redis is only ever made after the store: one without the other means that the store was lost. What else is left
- * of it, such as a copy, is named when it is opened.
+ * The private Redis is created after the store, so a Redis without a store means that the store was
+ * lost. If other files of it are left, such as a copy, opening the store names them.
  */
-function refuseBesideRedis(settings: Settings): void {
+function refuseLostStore(settings: Settings): void {
   const path = storePath(settings)
   const redis = join(settings.dataDir, 'redis')
   if (settings.redisUrl !== null || existsSync(path) || !existsSync(redis) || remainsOf(path).length > 0) return
   throw new ConfigurationError(
-    `The store ${path} is gone, but its private Redis (${redis}) is still there: it was deleted or moved, or another disk belongs there. ` +
+    `The store ${path} is missing, but its private Redis (${redis}) exists. The store was deleted or moved, or its disk is not mounted. ` +
       'Put it back, or restore a backup or a trackyard.rescued-….db (docs/backup.md), and start again. ' +
-      `To begin with a new store, without earlier answers: \`trackyard-batch down\`, then remove ${redis}.`,
+      `To begin with an empty store, without earlier answers: \`trackyard-batch down\`, then remove ${redis}.`,
   )
 }
 
@@ -54,19 +54,19 @@ export function storePath(settings: Settings): string {
   return join(settings.dataDir, 'trackyard.db')
 }
 
-/** The delivery; starts the private Redis when no other is configured. */
+/** Opens the queue. Starts the private Redis if no other is configured. */
 export async function openConfiguredQueue(settings: Settings, log: Logger, cleanup: Cleanup): Promise<SearchQueue> {
   return openAt(await redisAddress(settings, log), settings, log, cleanup)
 }
 
-/** The delivery if it can be had without starting anything; null when the private Redis does not run. */
+/** Opens the queue without starting anything. Null if the private Redis is not running. */
 export async function openRunningQueue(settings: Settings, log: Logger, cleanup: Cleanup): Promise<SearchQueue | null> {
   if (settings.redisUrl !== null) return openAt({ url: settings.redisUrl.reveal() }, settings, log, cleanup)
   const running = await findPrivateRedis({ dataDir: settings.dataDir })
   return running === null ? null : openAt({ socketPath: running.socketPath }, settings, log, cleanup)
 }
 
-/** Why the private Redis does not run although somebody tries to start it; null: nobody does. */
+/** Why the private Redis fails to start; null if no process is trying to start it. */
 export async function startTrouble(settings: Settings): Promise<UnreachableError | null> {
   if (settings.redisUrl !== null) return null
   const message = await privateRedisTrouble({ dataDir: settings.dataDir })
@@ -91,7 +91,7 @@ async function openAt(
   return queue
 }
 
-/** The API. @throws ConfigurationError when there is no key. */
+/** Opens the API client. @throws ConfigurationError if there is no key */
 export function openConfiguredApi(settings: Settings, cleanup: Cleanup): Api {
   const key = requireApiKey(settings)
   const api = openApi({

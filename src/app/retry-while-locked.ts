@@ -6,9 +6,11 @@ import { isStoreLocked } from '../store/store-error.js'
 const BETWEEN_TRIES_MS = 1000
 
 /**
- * Opens what needs the store as soon as nobody holds it locked: a backup, a frozen process, another program. Ending
- * instead would leave a night that was started by hand without its worker. Whatever else fails is thrown at once.
- * @param meanwhile `interrupted` ends the wait, which throws its reason; `locked` is called after each try, and ends it by throwing
+ * Retries `open` while the store is locked, by a backup, a frozen process or another program.
+ * Exiting instead would leave a batch that was started by hand without a worker all night. Other
+ * errors are thrown at once.
+ * @param meanwhile `interrupted` ends the wait by throwing its reason; `locked` is called after
+ * each attempt and may end the wait by throwing
  */
 export function retryWhileLocked<T>(
   open: () => Promise<T>,
@@ -19,7 +21,7 @@ export function retryWhileLocked<T>(
   },
 ): Promise<T> {
   const { log, interrupted, locked = async () => {} } = meanwhile
-  // Not p-retry's own `signal`: it would also throw away what has been opened at that moment.
+  // Not p-retry's `signal`: it would drop a store that was just opened without closing it.
   return pRetry(open, {
     retries: Number.POSITIVE_INFINITY,
     factor: 1,
@@ -30,7 +32,7 @@ export function retryWhileLocked<T>(
       interrupted.throwIfAborted()
       log.warn(
         { event: 'store.locked', tries: attemptNumber, repeats: true },
-        `${error.message} The start goes on as soon as it is free.`,
+        `${error.message} Waiting until it is unlocked.`,
       )
       await locked(error)
     },

@@ -1,35 +1,45 @@
 import type { Cleanup } from './cleanup.js'
 
-/** A service: it runs when its start has resolved; `stop` may be called twice. */
+/** A running process. It runs once its start has resolved. */
 export interface Service {
-  /** Quiet, finish what is in hand until the grace ends, put the rest back, close. Second call: the same promise. */
+  /**
+   * Takes no new jobs, finishes active jobs within the grace period, requeues the rest, closes.
+   * Later calls return the same promise.
+   */
   stop(): Promise<void>
-  /** What is being saved now would be lost with the process: `stop` is waited for, however long it takes. */
+  /**
+   * While true, `stop` is awaited without a deadline: what is being saved would be lost with the
+   * process.
+   */
   readonly isSaving?: () => boolean
-  /** Resolves when it was asked to end (`down`), rejects when it cannot go on. */
+  /** Resolves when `down` stops it, rejects on a fatal error. */
   readonly done: Promise<void>
 }
 
-/** One that was asked to end before it had begun. */
+/** A service that `down` stopped before it began. */
 export function stoppedBefore(cleanup: Cleanup): Service {
   return { stop: () => cleanup.runAll(), done: Promise.resolve() }
 }
 
-/** What a child tells its parent when its `done` resolves: its exit 0 is meant for the whole then. */
+/**
+ * A child's message to `up` when its `done` resolves: `down` stops all children, not only this one.
+ */
 export const ASKED_TO_END = 'asked to end'
 
-/** A `done` with its two ends. */
-export function deferred(): {
+export interface Deferred {
   readonly done: Promise<void>
-  readonly end: { readonly well: () => void; readonly badly: (error: Error) => void }
-} {
-  let well: () => void = () => {}
-  let badly: (error: Error) => void = () => {}
-  const done = new Promise<void>((resolve, reject) => {
-    well = resolve
-    badly = reject
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+export function deferred(): Deferred {
+  let resolve: () => void = () => {}
+  let reject: (error: Error) => void = () => {}
+  const done = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve
+    reject = onReject
   })
-  // Somebody may stop the service before anybody waits for it.
+  // The service may be stopped before anyone awaits `done`.
   done.catch(() => {})
-  return { done, end: { well: () => well(), badly: (error) => badly(error) } }
+  return { done, resolve, reject }
 }

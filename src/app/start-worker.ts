@@ -18,8 +18,8 @@ import { isStopRequested } from './stop.js'
 import { type WorkerIdentity, workWith } from './worker.js'
 
 /**
- * A worker process: opens the API, the record and the delivery, and works with them until it is stopped. While somebody
- * holds the record locked it waits.
+ * Starts a worker process: opens the API client, the store and the queue, and processes searches
+ * until it is stopped. Waits while the store is locked.
  */
 export async function startWorker(
   settings: Settings,
@@ -29,7 +29,7 @@ export async function startWorker(
   const identity = { workerId: HOST_PREFIX + randomUUID(), startedAt: systemClock.now() }
   return withCleanup(async (cleanup) => {
     const api = openConfiguredApi(settings, cleanup)
-    const unlocked = await openStoreOf(settings, log, cleanup).catch(nullIfLocked)
+    const unlocked = await openOwnStore(settings, log, cleanup).catch(nullIfLocked)
     const queue = await openConfiguredQueue(settings, log, cleanup)
     if (settings.redisUrl === null) {
       const keeper = keepPrivateRedis({ dataDir: settings.dataDir, log })
@@ -37,20 +37,20 @@ export async function startWorker(
     }
     const store =
       unlocked ??
-      (await retryWhileLocked(() => openStoreOf(settings, log, cleanup), {
+      (await retryWhileLocked(() => openOwnStore(settings, log, cleanup), {
         log,
         interrupted,
         locked: waitAsWorker(queue, identity, cleanup),
       }).catch(nullIfAskedToStop))
     if (store === null) return stoppedBefore(cleanup)
-    // It counts the others before it joins them.
+    // `workWith` counts the other workers before it registers this one.
     if (unlocked === null) await queue.registry.unregister(identity.workerId)
     return workWith({ settings, log, store, queue, api, ...identity }, cleanup)
   })
 }
 
-/** The record of this worker's API. */
-function openStoreOf(settings: Settings, log: Logger, cleanup: Cleanup): Promise<Store> {
+/** Opens the store and checks that it belongs to this worker's API. */
+function openOwnStore(settings: Settings, log: Logger, cleanup: Cleanup): Promise<Store> {
   return withCleanup(async (own) => {
     const store = await openConfiguredStore(settings, log, own)
     await takeApi({ store, apiUrl: settings.apiUrl })
@@ -61,18 +61,21 @@ function openStoreOf(settings: Settings, log: Logger, cleanup: Cleanup): Promise
 
 class AskedToStop extends Error {}
 
-/** Who waits for the store is seen as a worker that cannot write to it, and is asked to stop like any. */
+/**
+ * While it waits for the store, the worker appears as one that cannot write to it, and obeys
+ * `down`.
+ */
 function waitAsWorker(queue: SearchQueue, { workerId, startedAt }: WorkerIdentity, cleanup: Cleanup) {
   const since = systemClock.now()
   cleanup.add(() => queue.registry.unregister(workerId).catch(() => {}))
   return async ({ message }: UnreachableError): Promise<void> => {
-    const look = async (): Promise<boolean> => {
+    const report = async (): Promise<boolean> => {
       await queue.registry.heartbeat({ id: workerId, trouble: { kind: 'claim', since, cause: message } })
       return isStopRequested(queue, startedAt)
     }
-    // Nobody asks through a Redis that is away.
-    const asked = await withTimeout(REDIS_ANSWERS_MS, look(), 'Redis is away.').catch(() => false)
-    if (asked) throw new AskedToStop()
+    // `down` needs Redis: without it, nobody can have asked to stop.
+    const isAskedToStop = await withTimeout(REDIS_ANSWERS_MS, report(), 'Redis is unreachable.').catch(() => false)
+    if (isAskedToStop) throw new AskedToStop()
   }
 }
 

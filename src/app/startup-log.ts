@@ -7,7 +7,7 @@ import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 import { version } from './version.js'
 
-/** What a worker says when it starts: what it works with, and what a person should mend. */
+/** Logs what a worker runs with, and what an operator should fix. */
 export async function logStartup(parts: {
   readonly settings: Settings
   readonly log: Logger
@@ -36,21 +36,18 @@ export async function logStartup(parts: {
     'worker started',
   )
   if (account.kind === 'unauthorized') {
-    log.warn(
-      { event: 'api.key_refused' },
-      'the API does not accept this key (GET /me answered 401): check TRACKYARD_API_KEY; searches would be refused',
-    )
+    log.warn({ event: 'api.key_refused' }, 'the API refused this key (GET /me answered 401); check TRACKYARD_API_KEY')
   }
   if (account.kind === 'failed')
     log.warn(
       { event: 'api.account_check_failed', reason: account.reason },
-      'GET /me could not be asked; going by what was last known',
+      'GET /me failed; using the last known account',
     )
   const { proxy } = settings
   if (proxy !== null && isLoopback(new URL(settings.apiUrl).hostname)) {
     log.warn(
       { event: 'api.proxy_used', proxy: proxy.host },
-      `the API on this machine is called through the proxy of ${proxy.name}; to call it directly, add its host to NO_PROXY`,
+      `calls to the API on this machine go through the proxy of ${proxy.name}; to call it directly, add its host to NO_PROXY`,
     )
   }
   for (const warning of await queue.registry.warnings()) log.warn({ event: 'redis.misconfigured' }, warning)

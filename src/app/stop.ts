@@ -10,24 +10,28 @@ import { withCleanup } from './cleanup.js'
 import { openConfiguredStore, openRunningQueue } from './parts.js'
 
 /**
- * `down`: a word left in Redis asks every worker and board to stop, each in its own grace; when the last worker has
- * gone, the private Redis is stopped. No process is signalled by a pid that may mean another one by now.
+ * `down` writes a stop request to Redis. Every worker and board obeys it, within its own grace
+ * period. When the last worker has stopped, the private Redis is stopped. No process is signalled
+ * by pid: the pid may belong to another process by now.
  */
-const LOOK_EVERY_MS = 2000
-/** A worker that was killed counts as running for so long after it last said that it lives. */
-const KILLED_COUNTS_MS = 15_000
+const CHECK_EVERY_MS = 2000
+/** A killed worker counts as running until its heartbeat expires. */
+const HEARTBEAT_EXPIRES_MS = 15_000
 
-/** Whether everything was asked to stop since that moment. A process that had begun before and is not ready yet must not begin its work. */
+/**
+ * Whether `down` was called after `since`. A process that was still starting then must not begin
+ * its work.
+ */
 export async function isStopRequested(queue: Pick<SearchQueue, 'registry'>, since: number): Promise<boolean> {
   const askedAt = await queue.registry.stopAskedAt()
   return askedAt !== null && askedAt >= since
 }
 
-/** In every long-running process: looks whether it is to stop. */
+/** Runs in every long-running process: stops it when `down` asks. */
 export function stopTask(queue: Pick<SearchQueue, 'registry'>, startedAt: number, stop: () => void): MaintenanceTask {
   return {
-    name: 'look whether to stop',
-    everyMs: LOOK_EVERY_MS,
+    name: 'check for a stop request',
+    everyMs: CHECK_EVERY_MS,
     run: async () => {
       if (await isStopRequested(queue, startedAt)) stop()
     },
@@ -35,9 +39,9 @@ export function stopTask(queue: Pick<SearchQueue, 'registry'>, startedAt: number
 }
 
 /**
- * @returns how many workers ran, and whether a private Redis was stopped
- * @throws NotFinishedError when a worker has not stopped within its grace; Redis is left running then.
- * ConfigurationError when Redis belongs to another store: its workers are not ours to stop
+ * @returns how many workers were running, and whether a private Redis was stopped
+ * @throws NotFinishedError if a worker has not stopped within its grace period; Redis keeps
+ * running. ConfigurationError if Redis belongs to another store: its workers are not ours to stop
  */
 export async function stopEverything(
   settings: Settings,
@@ -45,7 +49,7 @@ export async function stopEverything(
 ): Promise<{ readonly workers: number; readonly redis: boolean }> {
   const workers = await withCleanup(async (cleanup) => {
     const queue = await openRunningQueue(settings, log, cleanup)
-    // A private Redis lies in the data directory and is its own; an address may be anybody's.
+    // A private Redis is in our data directory, so it is ours. One at an address may not be.
     if (queue !== null && settings.redisUrl !== null) {
       await requireOwnRedis({ store: await openConfiguredStore(settings, log, cleanup), queue })
     }
@@ -60,11 +64,11 @@ export async function stopEverything(
 async function stopWorkers(queue: SearchQueue, graceMs: number): Promise<number> {
   const before = await queue.registry.workers()
   await queue.registry.askToStop(Date.now())
-  const deadline = performance.now() + Math.max(graceMs, KILLED_COUNTS_MS) + 5 * LOOK_EVERY_MS
+  const deadline = performance.now() + Math.max(graceMs, HEARTBEAT_EXPIRES_MS) + 5 * CHECK_EVERY_MS
   while ((await queue.registry.workers()) > 0) {
     if (performance.now() > deadline) {
       throw new NotFinishedError(
-        'A worker has not stopped within its grace; Redis is left running. Look at its log, then try again.',
+        'A worker has not stopped within its grace period. Redis keeps running. Check the log of the worker, then try again.',
       )
     }
     await sleep(200)

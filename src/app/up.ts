@@ -1,46 +1,41 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { ConfigurationError, type ExitCode, type ReportedError } from '../domain/errors.js'
+import { ConfigurationError, type ExitCode } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import { ASKED_TO_END, deferred, type Service } from './service.js'
+import { ASKED_TO_END, type Deferred, deferred, type Service } from './service.js'
 
 /**
- * Everything on one machine: a worker and the board as children of this process. One that ends unasked is started
- * again, whatever its exit code, a little later each time; one that was asked to end by `down` ends them all, and so does
- * one that cannot work with its configuration (exit 78).
+ * Runs everything on one machine: a worker and the board as children of this process. A child that
+ * exits on its own is restarted, whatever its exit code, with a growing delay. All children stop if
+ * `down` stops one, or if one refuses its configuration (exit 78 or 2).
  */
 export type ChildName = 'worker' | 'board'
 
 const FIRST_RESTART_MS = 1000
 const LONGEST_RESTART_MS = 30_000
-/** A child that lived this long starts anew without a longer wait. */
-const LIVED_MS = 60_000
+/** After a child has run this long, the restart delay starts over. */
+const STABLE_AFTER_MS = 60_000
 
 export async function startUp(
   options: { readonly children: readonly ChildName[]; readonly env: NodeJS.ProcessEnv },
   log: Logger,
 ): Promise<Service> {
-  const { done, end } = deferred()
-  const children = options.children.map((name) => keepChild(name, options.env, log, end))
+  const service = deferred()
+  const children = options.children.map((name) => keepChild(name, options.env, log, service))
   let stopping: Promise<void> | null = null
   return {
-    done,
+    done: service.done,
     stop: () => (stopping ??= Promise.all(children.map((child) => child.stop())).then(() => {})),
   }
 }
 
-function keepChild(
-  name: ChildName,
-  env: NodeJS.ProcessEnv,
-  log: Logger,
-  end: { readonly well: () => void; readonly badly: (error: ReportedError) => void },
-): { stop(): Promise<void> } {
+function keepChild(name: ChildName, env: NodeJS.ProcessEnv, log: Logger, service: Deferred): { stop(): Promise<void> } {
   let stopped = false
-  let deaths = 0
+  let crashes = 0
   let restart: NodeJS.Timeout | undefined
-  let current = begin()
+  let current = start()
 
-  function begin(): { child: ChildProcess; exited: Promise<void> } {
+  function start(): { child: ChildProcess; exited: Promise<void> } {
     const startedAt = performance.now()
     const child = spawn(process.execPath, [entryOf(name)], {
       env,
@@ -49,28 +44,28 @@ function keepChild(
     })
     const exited = new Promise<void>((resolve) => {
       child.once('error', (error) => {
-        log.error({ event: 'child.failed', child: name, err: error, repeats: name }, 'a child could not be started')
+        log.error({ event: 'child.failed', child: name, err: error, repeats: name }, 'could not start a child process')
         resolve()
-        if (!stopped && child.pid === undefined) onDeath(null, null, 0)
+        if (!stopped && child.pid === undefined) onExit(null, null, 0)
       })
-      child.on('message', (said) => {
-        if (said === ASKED_TO_END) end.well()
+      child.on('message', (message) => {
+        if (message === ASKED_TO_END) service.resolve()
       })
       child.once('exit', (code, signal) => {
         resolve()
-        if (!stopped) onDeath(code, signal, performance.now() - startedAt)
+        if (!stopped) onExit(code, signal, performance.now() - startedAt)
       })
     })
     return { child, exited }
   }
 
-  function onDeath(code: number | null, signal: NodeJS.Signals | null, livedMs: number): void {
+  function onExit(code: number | null, signal: NodeJS.Signals | null, ranForMs: number): void {
     if (code === 78 || code === 2) {
-      end.badly(new ChildRefused(`The ${name} cannot work with this configuration; see its message above.`))
+      service.reject(new ChildRefused(`The ${name} cannot run with this configuration. See its message above.`))
       return
     }
-    deaths = livedMs > LIVED_MS ? 0 : deaths + 1
-    const waitMs = Math.min(LONGEST_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.max(0, deaths - 1))
+    crashes = ranForMs > STABLE_AFTER_MS ? 0 : crashes + 1
+    const waitMs = Math.min(LONGEST_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.max(0, crashes - 1))
     log.warn(
       {
         event: 'child.exited',
@@ -80,10 +75,10 @@ function keepChild(
         againInMs: waitMs,
         repeats: name,
       },
-      'a child ended; it is started again',
+      'a child process exited; restarting it',
     )
     restart = setTimeout(() => {
-      current = begin()
+      current = start()
     }, waitMs)
   }
 

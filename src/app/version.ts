@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The version in package.json, found upwards from here: sources and built files lie at different depths. */
+/**
+ * The version in package.json, searched upwards: sources and built files are at different depths.
+ */
 export function version(): string {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     const found = readVersion(join(folder, 'package.json'))

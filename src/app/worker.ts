@@ -30,7 +30,7 @@ import { saveTheRest, storeChore, warnOfOlderStore } from './store-watch.js'
 
 export interface WorkerIdentity {
   readonly workerId: string
-  /** What was asked of the fleet before that is no concern of this worker's. */
+  /** Stop requests from before this moment do not apply to this worker. */
   readonly startedAt: number
 }
 
@@ -43,8 +43,9 @@ export interface WorkerParts extends Partial<WorkerIdentity> {
 }
 
 /**
- * The worker on parts that are open: sees that they belong together, sets Redis right if it has lost anything, then takes
- * searches until it is stopped. What it opens itself it closes through `closers`.
+ * Runs a worker on open parts: checks that they belong together, restores Redis if it has lost
+ * data, then processes searches until it is stopped. What it opens itself is registered with
+ * `cleanup`.
  */
 export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<Service> {
   const { settings, log, store, queue, api } = opened
@@ -53,19 +54,19 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
   await takeApi({ store, apiUrl: settings.apiUrl })
   const damageCheck = await startDamageCheck(parts, cleanup)
   await recordUnsaved(parts)
-  const { done, end } = deferred()
+  const { done, resolve, reject } = deferred()
 
   const setRate = () => applyRateLimit({ ...parts, rateLimit: settings.rateLimit })
   while ((await recoverRedis({ ...parts, setRate })) === 'elsewhere') await sleep(200)
   await warnOfOlderStore(parts)
   const account = await firstAccount(() => refreshAccount(parts))
-  // Where others work, one of them keeps the pace; see worker-chores.ts.
+  // If other workers run, one of them sets the rate; see maintenance-tasks.ts.
   if ((await queue.registry.workers()) === 0) await setRate()
   await syncThrottle(parts)
   cleanup.add(() => queue.registry.unregister(workerId).catch(() => {}))
-  // Before it says that it has started: `down` waits for the workers that it knows.
+  // Before `worker.started` is logged: `down` waits only for registered workers, then stops Redis.
   await queue.registry.heartbeat({ id: workerId, trouble: null })
-  // Asked while it was starting, which may have taken long: it must not make a call.
+  // `down` may have been called during a long start: then this worker must not make a call.
   if (await isStopRequested(queue, startedAt)) return stoppedBefore(cleanup)
   await logStartup({ settings, log, store, queue, account })
 
@@ -97,23 +98,23 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
         stopping: stopping.signal,
         workerId,
         sharedKey,
-        // What ails the store itself comes before what a write met.
+        // A lost store explains more than the write that failed because of it.
         trouble: () => store.trouble() ?? handler.writeFailure(),
       }),
       storeChore(store, log, 0),
       damageCheck,
-      stopTask(queue, startedAt, end.well),
+      stopTask(queue, startedAt, resolve),
     ],
     log,
-    end.badly,
+    reject,
   )
   cleanup.add(() => Promise.all(LEASES.map((task) => queue.registry.release(task).catch(() => {}))))
   cleanup.add(() => {
     stopping.abort()
     return tasks.stop()
   })
-  const parking = await queue.deadLetters.work({ retry: async (ref) => void (await retryOne(parts, ref)) })
-  cleanup.add(() => parking.stop(settings.shutdownGraceMs))
+  const deadLetters = await queue.deadLetters.work({ retry: async (ref) => void (await retryOne(parts, ref)) })
+  cleanup.add(() => deadLetters.stop(settings.shutdownGraceMs))
   const searches = await queue.searches.work({
     concurrency: settings.concurrency,
     lockDurationMs: settings.lockDurationMs,
@@ -123,13 +124,13 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
     onDeadLetter: () => tasks.kick('move dead letters'),
   })
   cleanup.add(async () => {
-    log.info({ event: 'shutdown.drain_started' }, 'calls in flight finish, the rest goes back')
+    log.info({ event: 'shutdown.drain_started' }, 'waiting for calls in flight; requeuing the rest')
     const { unfinished } = await searches.stop(settings.shutdownGraceMs)
-    if (unfinished === 0) log.info({ event: 'shutdown.finished' }, 'nothing in hand any more')
+    if (unfinished === 0) log.info({ event: 'shutdown.finished' }, 'no calls in flight')
     else
       log.warn(
         { event: 'shutdown.timeout', unfinished },
-        'the grace has ended with calls in flight; each is listed as of unknown outcome',
+        'the grace has ended with calls in flight; each is a call of unknown outcome',
       )
   })
   return { stop: () => cleanup.runAll(), done, isSaving: () => isSaving }
@@ -137,7 +138,10 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
 
 const FIRST_ACCOUNT_MS = 5000
 
-/** The API may be away for a moment when a whole machine starts, or hang; a worker starts without it all the same. */
+/**
+ * When a machine boots, the API may be unreachable for a moment, or hang. A worker starts without
+ * it.
+ */
 async function firstAccount(refresh: () => Promise<Refreshed>): Promise<Refreshed> {
   let last: Refreshed = { kind: 'failed', reason: `no answer within ${FIRST_ACCOUNT_MS / 1000} s` }
   const asked = pRetry(

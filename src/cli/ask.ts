@@ -2,12 +2,15 @@ import { createInterface } from 'node:readline/promises'
 import type { Cli } from './cli.js'
 import { isTerminal } from './io.js'
 
-/** Somebody is there to answer: questions go to stderr, so that stdout may be a file. */
+/** Whether a person can answer. Questions go to stderr, so that stdout may be a file. */
 export function canAsk(cli: Cli): boolean {
   return isTerminal(cli.io.stdin) && isTerminal(cli.io.stderr)
 }
 
-/** Anything but y or yes is no, and so is the end of the input. @throws the signal's reason when it is aborted */
+/**
+ * Only y or yes counts as yes; the end of the input is a no. @throws the signal's reason when
+ * aborted
+ */
 export async function askYesNo(cli: Cli, question: string, signal?: AbortSignal): Promise<boolean> {
   signal?.throwIfAborted()
   const terminal = createInterface({ input: cli.io.stdin, output: cli.io.stderr, terminal: false })

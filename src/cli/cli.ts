@@ -3,21 +3,23 @@ import { type Io, isClosed, type Out } from './io.js'
 import { openPaint, type Paint } from './render/paint.js'
 import { terminalSafe } from './terminal-safe.js'
 
-/** What every command is given to speak with. */
+/** What every command uses for output. */
 export interface Cli {
   readonly io: Io
-  /** For what goes to stdout. */
+  /** Colours for stdout. */
   readonly paint: Paint
-  /** Results: stdout. */
+  /** Prints a result to stdout. */
   print(text: string): void
-  /** One document, and nothing else on stdout. */
-  /** @param stringify for a document with numbers that JavaScript does not write as they were read */
+  /**
+   * Prints one document to stdout, and nothing else.
+   * @param stringify for documents whose numbers JavaScript would not write back as they were read
+   */
   printJson(document: unknown, stringify?: (document: unknown) => string): void
-  /** Progress, questions, what went wrong: stderr. */
+  /** Prints progress, questions and errors to stderr. */
   say(text: string): void
   /** A dim line on stderr. */
   detail(text: string): void
-  /** Whether somebody wants to see stack traces. Known for sure once the settings are read. */
+  /** Whether to show stack traces. Before the settings are read, from the environment only. */
   debug: boolean
 }
 

@@ -2,9 +2,10 @@ import type { Command } from 'commander'
 import type { Act } from './cli.js'
 
 /**
- * The list of what exists. Names and summaries are known at once; the rest of a command is loaded when
- * it is asked for, so that `--help` does not wait for a queue and a database. A file in `commands` says a
- * command's words and options; what it does stands beside them, or, where that is more than a page, in `actions`.
+ * The list of commands. Names and summaries are here; the rest of a command is loaded when it is
+ * run, so that `--help` does not load BullMQ and SQLite. A file in `commands` defines the arguments
+ * and options of a command. A long implementation is in `actions`, a short one beside the
+ * definition.
  */
 export interface CommandEntry {
   readonly name: string
@@ -15,14 +16,14 @@ export interface CommandEntry {
 
 interface CommandModule {
   define(command: Command, act: Act): void
-  /** The words behind the command's name, as commander shall read them. */
+  /** Rewrites the arguments of the command before commander parses them. */
   prepare?(words: readonly string[]): readonly string[]
 }
 
-const WORK = 'Catalogs in, tagged catalogs out:'
-export const LOOK = 'Looking:'
-const STEER = 'Steering:'
-const RUN = 'Running:'
+const WORK = 'Catalogs:'
+export const LOOK = 'Inspect:'
+const STEER = 'Control:'
+const RUN = 'Run:'
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
@@ -69,7 +70,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'release',
-    summary: 'let a batch go on, or raise its cap',
+    summary: 'let a batch continue, or raise its cap',
     group: STEER,
     load: () => import('./commands/release.js'),
   },
@@ -87,7 +88,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'resume',
-    summary: 'go on after any pause',
+    summary: 'continue after any pause',
     group: STEER,
     load: () => import('./commands/resume.js'),
   },

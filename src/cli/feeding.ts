@@ -7,31 +7,37 @@ import { orAborted } from './interrupt.js'
 import { recoveryParts, type Session } from './session.js'
 
 /**
- * Filling Redis's window at once, so that work begins now and not at the next chore of a worker. Redis is opened
- * and looked at before anything is let go: where it belongs to another store, nothing has been. What is let go then
- * is on record, so a Redis that is away, or Ctrl-C from here on, only leaves the filling to the workers.
+ * Feeds Redis at once, so that work begins now and not at a worker's next maintenance. Redis is
+ * opened and checked before anything is released: if it belongs to another store, nothing is. A
+ * release is in the store first, so if Redis is unreachable or Ctrl-C comes later, workers feed the
+ * queue.
  */
 export interface Feeding {
-  /** @returns how many workers run; null when Redis is out of reach, which is said. @throws the signal's reason */
+  /**
+   * @returns how many workers are running; null if Redis is unreachable, which is printed
+   * @throws the signal's reason
+   */
   fill(): Promise<number | null>
 }
 
-/** @throws ConfigurationError when this Redis holds another store's window; the signal's reason when it is aborted */
+/**
+ * @throws ConfigurationError if Redis belongs to another store; the signal's reason when aborted
+ */
 export async function openFeeding(cli: Cli, session: Session, signal: AbortSignal): Promise<Feeding> {
   const { openConfiguredQueue } = await import('../app/parts.js')
-  // Before it is opened: what opens after the end would stay open.
+  // Checked before opening: a connection opened after the cleanup would stay open.
   signal.throwIfAborted()
   const open = async () => {
     const queue = await openConfiguredQueue(session.settings, session.log, session.cleanup)
-    // Elsewhere: another process is restoring this Redis now and feeds it afterwards.
+    // 'elsewhere': another process is restoring this Redis now and will feed it.
     return { queue, isOurs: (await recoverRedis(recoveryParts(session, queue))) !== 'elsewhere' }
   }
   try {
     const { queue, isOurs } = await orAborted(open(), signal)
-    return { fill: () => unlessAway(cli, orAborted(fill({ ...session, queue, signal }, isOurs), signal)) }
+    return { fill: () => ifReachable(cli, orAborted(fill({ ...session, queue, signal }, isOurs), signal)) }
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error
-    return { fill: () => unlessAway(cli, orAborted(Promise.reject(error), signal)) }
+    return { fill: () => ifReachable(cli, orAborted(Promise.reject(error), signal)) }
   }
 }
 
@@ -40,18 +46,20 @@ async function fill(parts: FeedParts & { readonly queue: SearchQueue }, isOurs: 
   return parts.queue.registry.workers()
 }
 
-async function unlessAway(cli: Cli, work: Promise<number>): Promise<number | null> {
+async function ifReachable(cli: Cli, work: Promise<number>): Promise<number | null> {
   try {
     return await work
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error
-    cli.say(`Redis is out of reach, so nothing is queued yet: ${error.message} It is on record; a worker queues it.`)
+    cli.say(
+      `Redis is unreachable, so nothing is queued yet. ${error.message} The store has it; a worker will queue it.`,
+    )
     return null
   }
 }
 
-/** After Ctrl-C while Redis was being filled. @param standing what is let go: "Batch 3 is released" */
-export function leftToWorkers(cli: Cli, standing: string, wayBack: string): ExitCode {
-  cli.say(`Interrupted. ${standing} all the same, and workers queue what is not queued yet; ${wayBack}`)
+/** After Ctrl-C while Redis was being fed. @param state what has happened: "Batch 3 is released" */
+export function leftToWorkers(cli: Cli, state: string, undo: string): ExitCode {
+  cli.say(`Interrupted. ${state}; workers will queue the remaining searches. ${undo}`)
   return 5
 }

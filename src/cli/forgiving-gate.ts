@@ -2,13 +2,13 @@ import { UnreachableError } from '../domain/errors.js'
 import type { Throttle } from '../queue/search-queue.js'
 
 /**
- * The gate as far as it can be had. Pauses are rows in the record and every claim reads them, so pausing and resuming
- * work without Redis; its flag follows within seconds of the next worker's start. What could not be
- * reached is remembered, to be said.
+ * A throttle that tolerates an unreachable Redis. Pauses are rows in the store and every claim
+ * reads them, so pausing and resuming work without Redis. A running worker sets the flag in Redis
+ * within seconds. Failures are remembered so that the command can report them.
  */
 export interface TolerantThrottle {
   readonly throttle: Throttle
-  /** False once anything could not be done. */
+  /** False after any operation failed. */
   wasReached(): boolean
 }
 

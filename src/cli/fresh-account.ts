@@ -2,10 +2,10 @@ import { refreshAccount } from '../control/account.js'
 import type { Account } from '../store/store.js'
 import type { Session } from './session.js'
 
-/** GET /me for a plan: short, and never in its way. */
+/** The account for a plan: GET /me with a short timeout. A failure never fails the plan. */
 export interface KnownAccount {
   readonly account: Account
-  /** Why it is what the store last knew, or nothing; null when it is fresh. */
+  /** Why the account is the last known one, or unknown; null if it is fresh. */
   readonly trouble: string | null
 }
 
@@ -25,9 +25,9 @@ export async function freshAccount(session: Session): Promise<KnownAccount> {
       case 'ok':
         return { account: refreshed.account, trouble: null }
       case 'unauthorized':
-        return { account: known, trouble: 'the API does not accept this key; check TRACKYARD_API_KEY' }
+        return { account: known, trouble: 'the API refused this key; check TRACKYARD_API_KEY' }
       case 'failed':
-        return { account: known, trouble: `${asLastKnown(known)}the API could not be asked: ${refreshed.reason}` }
+        return { account: known, trouble: `${asLastKnown(known)}GET /me failed: ${refreshed.reason}` }
       default:
         return refreshed satisfies never
     }
@@ -35,5 +35,5 @@ export async function freshAccount(session: Session): Promise<KnownAccount> {
 }
 
 function asLastKnown({ creditsRemaining }: Account): string {
-  return creditsRemaining === null ? '' : 'as last known; '
+  return creditsRemaining === null ? '' : 'last known; '
 }

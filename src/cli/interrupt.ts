@@ -1,6 +1,9 @@
 import type { Cli } from './cli.js'
 
-/** Runs what Ctrl-C may stop: it ends through the signal, closes what it opened, and `interrupted` says what that meant. */
+/**
+ * Runs work that Ctrl-C may stop. The work stops through the signal, then `interrupted` gives the
+ * result.
+ */
 export async function interruptible<T>(
   cli: Cli,
   work: (signal: AbortSignal) => Promise<T>,
@@ -22,7 +25,10 @@ function isAbort(error: unknown, signal: AbortSignal): boolean {
   return typeof error === 'object' && error !== null && 'name' in error && error.name === 'AbortError'
 }
 
-/** The work's result, or the signal's reason as soon as it is aborted: for what waits on somebody else (a pipe, a terminal). */
+/**
+ * The result of `work`, or the signal's reason as soon as it is aborted. For reads from a pipe or a
+ * terminal.
+ */
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let onAbort = (): void => {}
   const aborted = new Promise<never>((_, reject) => {
@@ -38,20 +44,20 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promi
 }
 
 /**
- * The same items, ending with the signal's reason as soon as it is aborted, even while the next one does not come.
- * One listener for all of them: one for each would be kept until the end, and there may be a million.
+ * The same items, until the signal is aborted: then throws its reason, even while waiting for the
+ * next item. One listener serves all items: one per item would leak, and there may be a million.
  */
 export async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T, void> {
   const iterator = items[Symbol.asyncIterator]()
-  let giveUp: (reason: unknown) => void = () => {}
-  const onAbort = (): void => giveUp(signal.reason)
+  let rejectNext: (reason: unknown) => void = () => {}
+  const onAbort = (): void => rejectNext(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
   let isOver = false
   try {
     for (;;) {
       signal.throwIfAborted()
       const next = await new Promise<IteratorResult<T>>((resolve, reject) => {
-        giveUp = reject
+        rejectNext = reject
         iterator.next().then(resolve, reject)
       })
       if (next.done === true) {
@@ -62,7 +68,7 @@ export async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSig
     }
   } finally {
     signal.removeEventListener('abort', onAbort)
-    // Not waited for: behind a read that never ends it would never end either.
+    // Not awaited: `return` never ends if it is behind a read that never ends.
     if (!isOver) void iterator.return?.().catch(() => {})
   }
 }

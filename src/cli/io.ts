@@ -2,15 +2,15 @@ import type { Readable, Writable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { errorCode } from '../domain/error-code.js'
 
-/** What a command line has around it; the bin passes the process's own, tests pass their own. */
+/** The streams and environment of a command: the real ones in the bin, fakes in tests. */
 export interface Io {
   readonly stdout: Out
   readonly stderr: Out
   readonly stdin: In
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Relative paths and `.env` are looked up here. */
+  /** Base for relative paths and `.env`. */
   readonly cwd: string
-  /** Asked for by commands that stop cleanly at Ctrl-C, for as long as they run. */
+  /** For commands that stop cleanly at Ctrl-C, while they run. */
   interruptSignal(): Interrupt
 }
 
@@ -22,33 +22,33 @@ export interface Interrupt {
 export type Out = Writable & { readonly isTTY?: boolean; readonly columns?: number }
 export type In = Readable & { readonly isTTY?: boolean }
 
-/** Bars, redrawing and questions are for eyes; everything else gets plain lines. */
+/** Only a terminal gets progress bars, redrawing and questions; anything else gets plain lines. */
 export function isTerminal(stream: Out | In): boolean {
   return stream.isTTY === true
 }
 
 /**
- * Without a listener a failing output would end the process. `trackyard-batch … | head` closes it early, and a
- * closed terminal answers EIO: what is written after that is nobody's. Anything else (a full disk behind `> file`) is
- * kept for the end.
- * @returns why not all of stdout was written, where somebody wanted to have it; null when all is well
+ * Listens for output errors, since without a listener they would end the process. `trackyard-batch
+ * … | head` closes the output early, and a closed terminal returns EIO: both are ignored. Any other
+ * error on stdout (a full disk behind `> file`) is reported at the end.
+ * @returns the error that kept stdout from being written completely; null if there was none
  */
 export function watchOutput(io: Pick<Io, 'stdout' | 'stderr'>): () => Promise<Error | null> {
-  let trouble: Error | null = null
+  let failure: Error | null = null
   for (const stream of [io.stdout, io.stderr]) {
     stream.on('error', (error) => {
       if (isClosedOutput(error) || (isTerminal(stream) && errorCode(error) === 'EIO')) closedStreams.add(stream)
-      else if (stream === io.stdout) trouble ??= error
+      else if (stream === io.stdout) failure ??= error
     })
   }
   return async () => {
-    // A write reports its failure a turn later.
+    // A write reports its failure in the next turn of the event loop.
     await setImmediate()
-    return trouble
+    return failure
   }
 }
 
-/** Kept here, since Node's own stdout forgets its errors. */
+/** Tracked here because Node does not keep the errors of its own stdout. */
 const closedStreams = new WeakSet<Out>()
 
 export function isClosed(stream: Out): boolean {

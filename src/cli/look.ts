@@ -4,13 +4,14 @@ import { UnreachableError } from '../domain/errors.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import { answering, runningQueue, type Session } from './session.js'
 
-/** One look at record and delivery. Redis may be away: the record is reported all the same, and `trouble` says so. */
+/** A snapshot of store and queue. If Redis is unreachable, the report is from the store alone. */
 export interface Look {
   readonly report: StatusReport
+  /** Why Redis could not be read; null if it could, or if the private Redis is not running. */
   readonly trouble: UnreachableError | null
 }
 
-/** Keeps the delivery open between looks, and asks for it again while there is none. */
+/** Keeps the queue open between snapshots; while there is none, tries to open it each time. */
 export function lookNow(session: Session): (which: { batchId?: number; limit: number }) => Promise<Look> {
   let queue: SearchQueue | null = null
   return async (which) => {

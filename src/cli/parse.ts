@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { LONGEST_LABEL, readLabel } from '../domain/label.js'
 
-/** How options are read. What is wrong is said in commander's voice and ends with exit code 2. */
+/** Option parsers. An InvalidArgumentError becomes commander's message and exit code 2. */
 
-/** A whole number from `least` to `most`; "10,000" and "10_000" are read as people mean them. */
+/** A whole number from `least` to `most`; "10,000" and "10_000" are accepted. */
 export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const plain = text.replace(/(?<=\d)[,_](?=\d{3}(\D|$))/g, '')
@@ -16,21 +16,21 @@ export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGE
 
 const MOST_DAYS = 36_500
 
-/** More than 0, fractions allowed. */
+/** A number above 0, fractions allowed. */
 export function days(text: string): number {
   const value = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN
   if (value > 0 && value <= MOST_DAYS) return value
   throw new InvalidArgumentError(`Expected a number of days above 0, at most ${MOST_DAYS}.`)
 }
 
-/** A name or a reason. */
+/** One line of text: a name or a reason. */
 export function label(text: string): string {
   const plain = readLabel(text)
   if (plain !== null) return plain
   throw new InvalidArgumentError(`Expected one line of text, 1 to ${LONGEST_LABEL} characters.`)
 }
 
-/** Something, since an empty variable of a script would match nothing and look like a success. */
+/** Not empty: an empty variable in a script would match nothing and look like a success. */
 export function text(given: string): string {
   if (given.trim() !== '') return given
   throw new InvalidArgumentError('Expected a text, found none.')
@@ -43,7 +43,7 @@ export function delimiter(text: string): string {
   throw new InvalidArgumentError("Expected one character such as ';', or the word tab.")
 }
 
-/** Examples under a command's help. Lines as typed. */
+/** Adds examples to a command's help. */
 export function examples(command: Command, ...lines: readonly string[]): void {
   const title = lines.length === 1 ? 'Example:' : 'Examples:'
   command.addHelpText('after', `\n${title}\n${lines.map((line) => `  $ ${line}`).join('\n')}`)

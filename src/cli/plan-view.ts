@@ -7,20 +7,20 @@ import { freshAccount } from './fresh-account.js'
 import type { PlanView } from './render/plan.js'
 import type { Session } from './session.js'
 
-/** What a loaded batch means in money and time, as far as store and API can say it now. */
+/** The cost and duration of a loaded batch, from what store and API know now. */
 export async function planView(
   session: Session,
   about: {
     readonly name: string
     readonly plan: Plan
     readonly caps: { readonly maxCredits: number | null; readonly first: number | null }
-    /** Of the catalog; none where its rows bring their own names. */
+    /** Columns of the catalog; empty if each row has names of its own (JSON Lines). */
     readonly columns: readonly string[]
-    /** How the catalog was read, where that was no matter of course. */
+    /** How the catalog was read, if that was not obvious. */
     readonly notes: readonly string[]
-    /** What in it may be meant otherwise. */
+    /** What in the catalog may not be what the user means. */
     readonly doubts: readonly string[]
-    /** Of all its rows. */
+    /** Filter names of all rows. */
     readonly filterNames: Iterable<string>
     readonly signal: AbortSignal
   },

@@ -8,7 +8,7 @@ import { examples } from './parse.js'
 import { truncate } from './render/words.js'
 import { terminalSafe } from './terminal-safe.js'
 
-/** Reads the command line and runs the one command it names. @throws what the command throws */
+/** Parses the command line and runs the command that it names. @throws what the command throws */
 export async function runProgram(argv: readonly string[], cli: Cli): Promise<ExitCode> {
   let code: ExitCode = 0
   const { program, words } = await buildProgram(argv, cli, async (work) => {
@@ -18,13 +18,13 @@ export async function runProgram(argv: readonly string[], cli: Cli): Promise<Exi
     await program.parseAsync([...words], { from: 'user' })
     return code
   } catch (error) {
-    // Commander has said it already; its own codes know only 0 and 1.
+    // Commander has printed the error already; its own exit codes are only 0 and 1.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     throw error
   }
 }
 
-/** All commands by name, and the whole of the one that is meant. */
+/** Registers all commands by name, and defines only the one that is run. */
 async function buildProgram(
   argv: readonly string[],
   cli: Cli,
@@ -32,8 +32,8 @@ async function buildProgram(
 ): Promise<{ readonly program: Command; readonly words: readonly string[] }> {
   const program = new Command('trackyard-batch')
     .description(
-      "Takes a catalog through Trackyard's music search, row by row and overnight, and hands it back tagged.\n" +
-        'What was answered is never bought again unasked, also when the same file is submitted again.',
+      "Runs every row of a catalog through Trackyard's music search and writes the catalog back with tags.\n" +
+        'Answers are kept: submitting the same file again buys no answer twice.',
     )
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
@@ -45,7 +45,7 @@ async function buildProgram(
       getOutHelpWidth: () => cli.io.stdout.columns || 100,
       getErrHelpWidth: () => cli.io.stderr.columns || 100,
     })
-    .showHelpAfterError('Add --help to see what is possible.')
+    .showHelpAfterError('Run with --help for usage.')
   const named = namedCommand(argv)
   let words = argv
   for (const { name, summary, group, load } of COMMANDS) {
@@ -57,11 +57,11 @@ async function buildProgram(
     if (name !== named) continue
     const { define, prepare } = await load()
     define(command, act)
-    // Behind `help` nothing is an item.
+    // Not for `help show`: there the arguments are no item.
     if (argv[0] === name && prepare !== undefined) words = [name, ...prepare(argv.slice(1))]
   }
-  // After them, since a command with subcommands of its own would inherit it, group and all.
-  program.commandsGroup(LOOK).helpCommand('help [command]', 'this help, or that of a command')
+  // After the loop: a command with subcommands would inherit the help command and its group.
+  program.commandsGroup(LOOK).helpCommand('help [command]', 'print this help, or the help of a command')
   examples(
     program,
     'trackyard-batch up                                                  # in one terminal',
@@ -72,24 +72,26 @@ async function buildProgram(
   return { program, words }
 }
 
-/** By name only, since reading their table would double the time that help takes. */
+/** Names only: loading the table of settings would double the time that help takes. */
 const SETTINGS_HELP = `
-Settings, from the environment and from .env in the current directory; all begin with TRACKYARD_,
-and .env.example says what they mean and what they are by default:
+Settings, from the environment or from .env in the current directory. All begin with TRACKYARD_;
+.env.example has the meaning and the default of each:
   API_KEY  API_KEY_FILE  API_URL  RATE_LIMIT  REQUEST_TIMEOUT_MS  DATA_DIR  REDIS_URL  CONCURRENCY
   MAX_ATTEMPTS  BACKOFF_BASE_MS  BACKOFF_MAX_MS  LOCK_DURATION_MS  STALLED_INTERVAL_MS
   SHUTDOWN_GRACE_MS  CREDIT_RESERVE  CREDIT_CHECK_MS  AUTO_RESUME_HOURS  CONFIRM_ABOVE
   BOARD_HOST  BOARD_PORT  BOARD_PATH  BOARD_USER  BOARD_PASSWORD  BOARD_READ_ONLY  WEBHOOK_URL  LOG_LEVEL`
 
-/** The first word that is no option, also behind `help`; there are no options before it that take a value. */
+/**
+ * The first argument that is not an option, also after `help`. No option before it takes a value.
+ */
 function namedCommand(argv: readonly string[]): string | undefined {
   const [first, second] = argv.filter((word) => !word.startsWith('-'))
   return first === 'help' ? second : first
 }
 
 /** "error: unknown option '--quey'" → "Unknown option '--quey'." */
-function message(said: string): string {
-  const text = said.replace(
+function message(raw: string): string {
+  const text = raw.replace(
     /argument '([\s\S]*)' is invalid/,
     (_, value: string) => `argument '${truncate(value, 60)}' is invalid`,
   )

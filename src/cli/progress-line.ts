@@ -1,10 +1,10 @@
 import type { Cli } from './cli.js'
 import { isTerminal } from './io.js'
 
-/** One line on stderr that says how far it is: redrawn in place on a terminal, a new line every ten seconds elsewhere. */
+/** A progress line on stderr: redrawn in place on a terminal, a new line every 10 s elsewhere. */
 export interface ProgressLine {
   show(text: string): void
-  /** Leaves the terminal as it was. */
+  /** Removes the line from the terminal. */
   clear(): void
 }
 

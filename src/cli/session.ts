@@ -10,30 +10,36 @@ import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 import type { Cli } from './cli.js'
 
-/** What a short command works with: the settings and the record, the delivery on demand; all closed at its end. */
+/**
+ * What a short command works with: settings and store; the queue on demand. All are closed at its
+ * end.
+ */
 export interface Session {
   readonly settings: Settings
   readonly store: Store
-  /** Silent, unless TRACKYARD_LOG_LEVEL=debug: a command speaks for itself. */
+  /** Silent unless TRACKYARD_LOG_LEVEL=debug: a command prints its own messages. */
   readonly log: Logger
   readonly cleanup: Cleanup
   readonly now: () => number
 }
 
-/** For the store's lock. A catalog half loaded is worth the wait; a command hears no Ctrl-C meanwhile. */
+/**
+ * How long to wait for the store's lock. Ctrl-C is not handled meanwhile, but a half-loaded catalog
+ * is worth it.
+ */
 const PATIENCE_MS = 5000
 
-/** The parts are imported here, late: they bring the queue and the database along. */
+/** Imports the parts lazily: they load BullMQ and SQLite. */
 export async function withSession(cli: Cli, use: (session: Session) => Promise<ExitCode>): Promise<ExitCode> {
   const { settingsOf, logOf } = await import('../app/entry.js')
   const { withCleanup } = await import('../app/cleanup.js')
   const { openConfiguredStore } = await import('../app/parts.js')
   const settings = settingsOf(cli.io)
   cli.debug = settings.logLevel === 'debug'
-  const spoken = cli.debug ? logOf(settings, surroundingsOf(cli).stderr) : null
-  const log = spoken ?? silentLogger
+  const debugLog = cli.debug ? logOf(settings, surroundingsOf(cli).stderr) : null
+  const log = debugLog ?? silentLogger
   return withCleanup(async (cleanup) => {
-    cleanup.add(() => spoken?.flush())
+    cleanup.add(() => debugLog?.flush())
     const store = await openConfiguredStore(settings, log, cleanup, { patienceMs: PATIENCE_MS })
     const result = await use({ settings, store, log, cleanup, now: systemClock.now })
     await cleanup.runAll()
@@ -41,7 +47,7 @@ export async function withSession(cli: Cli, use: (session: Session) => Promise<E
   })
 }
 
-/** For the long-running processes, which speak through their log. */
+/** For long-running processes, which write a log. */
 export function surroundingsOf(cli: Cli): {
   readonly env: Cli['io']['env']
   readonly cwd: string
@@ -51,15 +57,15 @@ export function surroundingsOf(cli: Cli): {
   return { env, cwd, stderr: stderr as NodeJS.WriteStream }
 }
 
-/** The delivery as it stands; nothing is started for it. */
+/** The queue, if it is running; nothing is started. */
 export interface Delivery {
-  /** Null: not to be had. */
+  /** Null if it is not running or unreachable. */
   readonly queue: SearchQueue | null
-  /** What to say about it; null when all is well, and when the private Redis simply does not run. */
+  /** Why it is unreachable; null if it is reachable, or if the private Redis is not running. */
   readonly trouble: UnreachableError | null
 }
 
-/** @throws ConfigurationError when this Redis holds another store's window */
+/** @throws ConfigurationError if Redis belongs to another store */
 export async function runningQueue(session: Session): Promise<Delivery> {
   const { openRunningQueue, startTrouble } = await import('../app/parts.js')
   try {
@@ -76,11 +82,12 @@ export async function runningQueue(session: Session): Promise<Delivery> {
 const ANSWER_WITHIN_MS = 5000
 
 /**
- * Once it was reached, an absent Redis keeps its callers waiting for its return; a look goes on without it.
- * @throws UnreachableError when it does not answer in time
+ * Limits how long `work` may wait for Redis: the connection retries for a long time once it has
+ * been established.
+ * @throws UnreachableError if Redis does not answer in time
  */
 export function answering<T>(queue: SearchQueue, work: Promise<T>): Promise<T> {
-  return withTimeout(ANSWER_WITHIN_MS, work, `${queue.registry.describe()} does not answer: check that it runs.`)
+  return withTimeout(ANSWER_WITHIN_MS, work, `${queue.registry.describe()} does not answer. Check that it is running.`)
 }
 
 export function recoveryParts(session: Session, queue: SearchQueue) {

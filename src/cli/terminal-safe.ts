@@ -1,10 +1,11 @@
-/** A control character, and what makes it a colour. */
+/** A control character, with the rest of a colour sequence if there is one. */
 const CONTROL = /\p{Cc}(\[\d{1,2}m)?/gu
 
 /**
- * What a catalog, a server or a command line says may hold escape sequences, which move a cursor or rename
- * a window: of all control characters only line ends and tabs reach a terminal, the rest is shown as �.
- * @param isPainted our own colours stay
+ * Text from a catalog, a server or a command line may contain escape sequences, which can move the
+ * cursor or rename the window. Of all control characters only newlines and tabs are kept; others
+ * become �.
+ * @param isPainted keep colours, which are ours
  */
 export function terminalSafe(text: string, isPainted = false): string {
   return text.replace(CONTROL, (found, colour: string | undefined) => {

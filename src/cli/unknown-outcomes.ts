@@ -4,7 +4,9 @@ import { table } from './render/table.js'
 import { formatDateTime, pluralize, truncate } from './render/words.js'
 import { withSession } from './session.js'
 
-/** Every call that may have cost a credit without an answer of its own, by name, newest first. */
+/**
+ * Lists every call of unknown outcome, newest first: each may have cost a credit without an answer.
+ */
 export async function listUnknownOutcomes(cli: Cli, json: boolean): Promise<ExitCode> {
   return withSession(cli, async ({ store }) => {
     const all = await store.reports.unknownOutcomes(Number.MAX_SAFE_INTEGER)
@@ -23,7 +25,7 @@ export async function listUnknownOutcomes(cli: Cli, json: boolean): Promise<Exit
     const rows = all.map(({ call, search, query }) => [
       formatDateTime(call.sentAt),
       search.slice(0, 12),
-      call.detail ?? 'the worker was gone before the answer was kept',
+      call.detail ?? 'the worker died before it saved the answer',
       truncate(query, 60),
     ])
     cli.print(`${pluralize(all.length, 'call')} of unknown outcome; each may have cost a credit`)

@@ -5,9 +5,12 @@ import { isTerminal } from './io.js'
 import type { Look } from './look.js'
 import { creditsLeft, formatNumber, formatTime, pluralize, truncate } from './render/words.js'
 
-/** How far a batch is: a bar with the sentence below it on a terminal, plain lines elsewhere. All on stderr. */
+/**
+ * The progress of a batch on stderr: a bar and the status message on a terminal, plain lines
+ * elsewhere.
+ */
 export interface WaitView {
-  /** False: too early for another look at the whole. */
+  /** False if it is too early for another report. */
   isDue(): boolean
   show(batch: BatchReport, look: Look): void
   end(): void
@@ -15,26 +18,29 @@ export interface WaitView {
 
 const BAR_MS = 1000
 const LINE_MS = 10_000
-/** Elsewhere the sentence is looked at more often than it is written, so that a pause is said at once. */
-const LOOK_MS = 1000
+/**
+ * Plain lines: the state is checked more often than it is printed, so that a pause is printed at
+ * once.
+ */
+const CHECK_MS = 1000
 
 export async function openWaitView(cli: Cli): Promise<WaitView> {
   return isTerminal(cli.io.stderr) ? openBar(cli) : plainLines(cli)
 }
 
 function plainLines(cli: Cli): WaitView {
-  let nextLookAt = 0
+  let nextCheckAt = 0
   let nextLineAt = 0
-  let lastStanding = ''
+  let lastState = ''
   return {
-    isDue: () => performance.now() >= nextLookAt,
+    isDue: () => performance.now() >= nextCheckAt,
     show(batch, { report, trouble }) {
       const now = performance.now()
-      nextLookAt = now + LOOK_MS
-      const standing = trouble?.message ?? [report.queue.state, ...report.queue.causes].join()
-      if (now < nextLineAt && standing === lastStanding) return
+      nextCheckAt = now + CHECK_MS
+      const state = trouble?.message ?? [report.queue.state, ...report.queue.causes].join()
+      if (now < nextLineAt && state === lastState) return
       nextLineAt = now + LINE_MS
-      lastStanding = standing
+      lastState = state
       cli.say(`${progress(batch)}; ${facts(report)}. ${report.queue.reason}`)
     },
     end() {},
@@ -50,7 +56,7 @@ async function openBar(cli: Cli): Promise<WaitView> {
       hideCursor: true,
       linewrap: false,
       fps: 4,
-      // Ctrl-C is the command's business.
+      // The command handles Ctrl-C itself.
       gracefulExit: false,
       format: '{text}',
       barsize: 30,

@@ -86,7 +86,7 @@ test.each([
   const refused = client.submit([{ title: 'a', mood: 'b' }, bad], options)
   await expect(refused).rejects.toMatchObject({
     name: 'UsageError',
-    message: expect.stringMatching(/^Row 2: expected values that JSON can hold/),
+    message: expect.stringMatching(/^Row 2: expected values that JSON can represent/),
   })
   expect(await registry.store.batches.find(null)).toBeNull()
 })

@@ -3,7 +3,10 @@ import type { LogFacts } from '../../src/domain/logger.js'
 import { type InProcessSystem, queries, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
 
-/** That a running worker does its chores by the settings it was given; what each chore does is tested where it lives. */
+/**
+ * That a running worker does its chores by the settings it was given; what each chore does is
+ * tested where it lives.
+ */
 let registry: InProcessSystem
 afterEach(() => registry.close())
 

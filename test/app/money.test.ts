@@ -4,7 +4,10 @@ import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type InProcessSystem, queries, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
 
-/** Workers, pauses, holds and limits together: real parts, several workers, the simulator as witness. */
+/**
+ * Workers, pauses, holds and limits together: real parts, several workers, the simulator as
+ * witness.
+ */
 let registry: InProcessSystem
 afterEach(() => registry.close())
 
@@ -143,7 +146,8 @@ test('while credits are gone only one worker asks for the balance', async () => 
     what: 'two looks at the balance',
     everyMs: 250,
   })
-  // 0.8 s after the pause and 1.6 s after that; with a watch in each worker the second look would be the first of another one.
+  // 0.8 s after the pause and 1.6 s after that; with a watch in each worker the second look would
+  // be the first of another one.
   const [, second = 0] = await looks()
   expect(second - (pause?.since ?? Number.NaN)).toBeGreaterThanOrEqual(2400)
   registry.simulator.topUp(100)

@@ -6,7 +6,10 @@ import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
 import { CATALOG, type Desk, openDesk, QUERY } from './setup.js'
 
-/** A rehearsal in the directory of the real work, and an API that moves: made-up answers must not pass for real ones. */
+/**
+ * A rehearsal in the real data directory, and an API that moves: made-up answers must never count
+ * as real ones.
+ */
 let desk: Desk
 let second: Simulator
 beforeEach(async () => {
@@ -35,7 +38,7 @@ async function answered(): Promise<void> {
   expect(desk.simulator.paid()).toBe(2)
 }
 
-test('after a rehearsal the real API is refused: 78, with both addresses, the answers and what to do', async () => {
+test('after a rehearsal the real API is refused with 78 and a remedy', async () => {
   await answered()
   for (const line of [await submit('real'), [...(await submit('real')), '--dry-run'], ['account']]) {
     const { code, stdout, stderr } = await desk.type(line, { env: REAL })
@@ -47,7 +50,7 @@ test('after a rehearsal the real API is refused: 78, with both addresses, the an
   expect(await desk.json<{ batches: object[] }>(['status'])).toMatchObject({ batches: [{ name: 'rehearsal' }] })
 })
 
-test('a worker with another address does not start, and one without answers does', async () => {
+test('a worker of another API starts only on a store without answers', async () => {
   const env = (more: object) => ({
     TRACKYARD_API_URL: desk.simulator.url,
     TRACKYARD_API_KEY: SIMULATOR_KEY,
@@ -66,12 +69,12 @@ test('a worker with another address does not start, and one without answers does
   expect(second.calls()).toHaveLength(calls)
 })
 
-test('the same rehearsal on another port goes on, and reuses what it has', async () => {
+test('a rehearsal continues on another port and reuses its answers', async () => {
   await answered()
   expect(await desk.json(await submit('again'), { env: moved() })).toMatchObject({ already_answered: 2 })
 })
 
-test('an API that has moved keeps its answers with --adopt, where the key works there; the old address is refused then', async () => {
+test('--adopt moves the answers to a new address if the key works there', async () => {
   await answered()
   await desk.json(['account', '--adopt'])
   const wrongKey = { ...moved(), TRACKYARD_API_KEY: 'wrong-key-0123456789' }

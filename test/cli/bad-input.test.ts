@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => desk.close())
 
-/** Those that run until Ctrl-C are asked for their help only. */
+/** Commands that run until Ctrl-C are only called with --help. */
 const SERVICES = ['up', 'worker', 'board', 'simulate', 'down']
 const OPTIONS = [
   ...['--query', '--id', '--limit', '--filters', '--name', '--priority', '--max-credits', '--first', '--max-age'],
@@ -70,10 +70,10 @@ const line = fc.oneof(
   words.filter((list) => !list.includes('--')),
 )
 
-test('any words end with a documented code, a sentence unless it is 0, no stack trace and no escape sequence', async () => {
+test('any arguments end with a documented exit code and a clean message', async () => {
   await fc.assert(
     fc.asyncProperty(line, async (argv) => {
-      // Waiting would be right for what is released, so nobody waits long.
+      // `wait` would rightly wait for a released batch, so it gets a timeout of 0.
       const bounded = argv[0] === 'wait' ? [...argv.filter((word) => word !== '--'), '--timeout', '0'] : argv
       const { code, stdout, stderr } = await desk.type(bounded)
       expect([0, 1, 2, 3, 4, 5, 78]).toContain(code)
@@ -85,7 +85,7 @@ test('any words end with a documented code, a sentence unless it is 0, no stack 
   )
 })
 
-/** Settings that end a command soon whatever they are: no address that somebody could hang at. */
+/** Settings that cannot make a command hang: no addresses. */
 const setting = fc.tuple(
   fc.constantFrom(
     ...SETTING_NAMES.filter(
@@ -95,7 +95,7 @@ const setting = fc.tuple(
   value.filter((text) => !text.includes('\0')),
 )
 
-test('any settings end with a documented code and a sentence, and are never called a bug', async () => {
+test('any settings end with a documented exit code, never with a bug report', async () => {
   const command = fc.constantFrom(['status'], ['account', '--json'], ['submit', 'films.csv', '--query', '{title}'])
   await fc.assert(
     fc.asyncProperty(command, fc.array(setting, { maxLength: 3 }), async (argv, settings) => {
@@ -113,13 +113,13 @@ test.each([
   ['/proc/x', /cannot be made/],
   ['loop.csv', /cannot be made/],
   [`too-long-${'x'.repeat(300)}`, /cannot be made/],
-])('%#: a data directory that cannot be is said', async (dir, sentence) => {
+])('%#: an impossible data directory is reported', async (dir, sentence) => {
   const { code, stderr } = await desk.type(['status'], { env: { TRACKYARD_DATA_DIR: resolve(desk.dir, dir) } })
   expect(stderr).toMatch(sentence)
   expect([3, 78]).toContain(code)
 })
 
-test('a simulator takes no port that is in use, and no latency that a timer cannot wait', async () => {
+test('simulate refuses a port in use and a latency beyond any timer', async () => {
   const port = new URL(desk.simulator.url).port
   expect(await desk.type(['simulate', '--port', port])).toMatchObject({
     code: 2,
@@ -133,30 +133,30 @@ test.each([
   [['--max-age', '99999999999'], /number of days above 0, at most 36500/],
   [['--name', 'two\nlines'], /one line of text/],
   [['--name', 'x'.repeat(5000)], /argument 'x{59}…' is invalid/],
-])('submit %j ends with 2 and says what was expected', async (options, said) => {
+])('submit %j exits with 2 and says what was expected', async (options, said) => {
   const { code, stderr } = await desk.type(['submit', 'films.csv', '--query', '{title}', ...options])
   expect(stderr).toMatch(said)
   expect([code, stderr.length < 300]).toEqual([2, true])
 })
 
-test('--max-age takes days with a fraction', async () => {
+test('--max-age accepts fractions of a day', async () => {
   const planned = await desk.json(['submit', 'films.csv', '--query', '{title}', '--max-age', '1.1', '--dry-run'])
   expect(planned).toMatchObject({ rows: 1 })
 })
 
-test('a full disk behind `> file` ends with 3 and a sentence, whatever was written', async () => {
+test('a full disk behind `> file` exits with 3 and a message', async () => {
   await desk.json(['submit', 'films.csv', '--query', '{title}', '--yes'])
   for (const argv of [['--help'], ['status'], ['export', '--out', '-']]) {
     const stdout = new Writable({
       write: (_chunk, _encoding, done) => done(Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' })),
     })
     const { code, stderr } = await desk.type(argv, { stdout })
-    expect(stderr).toContain('The output could not be written (ENOSPC: no space left)')
+    expect(stderr).toContain('Could not write the output (ENOSPC: no space left)')
     expect(code).toBe(3)
   }
 })
 
-test('a batch whose searches an earlier one has queued is not called done', async () => {
+test('a batch whose searches are already queued is not called done', async () => {
   await desk.file('again.csv', 'id,title\nA,queued twice\n')
   for (const name of ['one', 'two']) {
     const submitted = ['submit', 'again.csv', '--query', '{title}', '--yes', '--name', name]
@@ -166,7 +166,7 @@ test('a batch whose searches an earlier one has queued is not called done', asyn
   }
 })
 
-test('an API that is not there is said with the setting to look at', async () => {
+test('an unreachable API is reported with the setting to check', async () => {
   const { code, stderr } = await desk.type(['account'], { env: { TRACKYARD_API_URL: 'http://127.0.0.1:1' } })
   expect(stderr).toContain('connection refused. Check TRACKYARD_API_URL')
   expect(code).toBe(3)

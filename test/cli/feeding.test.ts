@@ -2,7 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { StatusReport } from '../../src/batches/status-report.js'
 import { CATALOG, type Desk, interruptingAtOnce, openDesk, QUERY } from './setup.js'
 
-/** What lets searches go feeds Redis at once. Before that nothing is let go that cannot be; after it Ctrl-C is too late to stop it. */
+/**
+ * Commands that release searches feed Redis at once. A wrong Redis is refused before; Ctrl-C after
+ * is too late.
+ */
 let desk: Desk
 beforeEach(async () => {
   desk = await openDesk()
@@ -16,12 +19,10 @@ const ANOTHER_STORE = () => ({ TRACKYARD_DATA_DIR: `${desk.dataDir}-2` })
 const queued = () => desk.redis.command('ZCARD', '{trackyard}:search:prioritized')
 const report = (env = {}) => desk.json<StatusReport>(['status'], { env })
 
-describe('Ctrl-C after something was let go, while Redis is fed: 5, what stands and how to stop it', () => {
+describe('Ctrl-C after a release exits with 5 and says how to stop it', () => {
   test('submit', async () => {
     const { code, stderr } = await desk.type([...SUBMIT, '--json'], interruptingAtOnce())
-    expect(stderr).toMatch(
-      /Interrupted\. Batch 1 is released all the same, and workers queue .*`trackyard-batch cancel 1`/,
-    )
+    expect(stderr).toMatch(/Interrupted\. Batch 1 is released; workers will queue .*`trackyard-batch cancel 1`/)
     expect([code, await queued()]).toEqual([5, ':0\r\n'])
     expect((await report()).batches).toMatchObject([{ state: 'released', waiting: 3 }])
     await desk.work()
@@ -37,7 +38,7 @@ describe('Ctrl-C after something was let go, while Redis is fed: 5, what stands 
     await desk.json([...SUBMIT, '--first', '1'])
     await desk.work()
     const { code, stderr } = await desk.type(['release', 'films'], interruptingAtOnce())
-    expect(stderr).toMatch(/Interrupted\. Batch 1 is released .*`trackyard-batch cancel 1`/)
+    expect(stderr).toMatch(/Interrupted\. Batch 1 is released; .*`trackyard-batch cancel 1`/)
     expect([code, await queued()]).toEqual([5, ':0\r\n'])
     expect((await report()).batches).toMatchObject([{ waiting: 1, withheld: 0 }])
   })
@@ -47,7 +48,7 @@ describe('Ctrl-C after something was let go, while Redis is fed: 5, what stands 
     await desk.json(SUBMIT)
     await desk.work()
     const { code, stderr } = await desk.type(['dead-letters', 'retry', '--all', '--yes'], interruptingAtOnce())
-    expect(stderr).toMatch(/Interrupted\. 1 search due again .*`trackyard-batch pause`/)
+    expect(stderr).toMatch(/Interrupted\. 1 search is due again; .*`trackyard-batch pause`/)
     expect([code, await queued()]).toEqual([5, ':0\r\n'])
     expect((await report()).batches).toMatchObject([{ waiting: 2, dead: 0 }])
   })
@@ -57,18 +58,18 @@ describe('Ctrl-C after something was let go, while Redis is fed: 5, what stands 
     await desk.json(['submit', '-'], { stdin: '{"query":"Harbor"}' })
     await desk.work()
     const { code, stderr } = await desk.type(['resume'], interruptingAtOnce())
-    expect(stderr).toMatch(/Interrupted\. It is resumed .*`trackyard-batch pause`/)
+    expect(stderr).toMatch(/Interrupted\. The queue is resumed; .*`trackyard-batch pause`/)
     expect([code, await queued()]).toEqual([5, ':0\r\n'])
     expect((await report()).queue.causes).toEqual([])
   })
 })
 
-test('submit says that it is released before it turns to Redis', async () => {
+test('submit reports the release before it feeds Redis', async () => {
   const { stderr } = await desk.type(SUBMIT, { env: { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' } })
-  expect(stderr).toMatch(/Released as batch 1 \(films\)\.\nRedis is out of reach.*\nNext: trackyard-batch wait 1\n$/)
+  expect(stderr).toMatch(/Released as batch 1 \(films\)\.\nRedis is unreachable.*\nNext: trackyard-batch wait 1\n$/)
 })
 
-describe("another store's Redis: 78, and nothing is let go", () => {
+describe("another store's Redis exits with 78 and releases nothing", () => {
   beforeEach(async () => {
     await desk.json(SUBMIT)
   })

@@ -15,7 +15,7 @@ afterEach(() => desk.close())
 
 const healthy = async () => (await desk.type(['worker', '--healthy'])).code
 
-test('worker --healthy: 0 while a worker on this host says that it lives, 1 before, after it has stopped, and for one elsewhere', async () => {
+test('worker --healthy exits with 0 only while a worker runs on this host', async () => {
   expect(await desk.type(['worker', '--healthy'])).toMatchObject({ code: 1, stderr: '' })
   const env = {
     TRACKYARD_API_URL: desk.simulator.url,
@@ -25,7 +25,7 @@ test('worker --healthy: 0 while a worker on this host says that it lives, 1 befo
   }
   const worker = await startWorker(settingsOf({ env, cwd: desk.dir }), silentLogger)
   try {
-    await until(async () => (await healthy()) === 0, { timeoutMs: 60_000, what: 'a worker that says that it lives' })
+    await until(async () => (await healthy()) === 0, { timeoutMs: 60_000, what: 'a heartbeat' })
   } finally {
     await worker.stop()
   }
@@ -38,7 +38,7 @@ test('worker --healthy: 0 while a worker on this host says that it lives, 1 befo
   expect(await healthy()).toBe(1)
 })
 
-test('worker --healthy with Redis away, and without a private one, is no success', async () => {
+test('worker --healthy fails without a reachable Redis', async () => {
   const away = await desk.type(['worker', '--healthy'], { env: { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' } })
   expect(away.code).toBe(3)
   expect((await desk.type(['worker', '--healthy'], { env: { TRACKYARD_REDIS_URL: '' } })).code).toBe(1)

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { StatusReport } from '../../src/batches/status-report.js'
 import { CATALOG, type Desk, openDesk, QUERY, terminal } from './setup.js'
 
-/** What is asked in the morning: status, wait, export, show. */
+/** The commands of the morning after: status, wait, export, show. */
 let desk: Desk
 beforeEach(async () => {
   desk = await openDesk()
@@ -16,7 +16,7 @@ afterEach(() => desk.close())
 const submit = (...more: readonly string[]) => desk.json(['submit', 'films.csv', '--query', QUERY, ...more])
 
 describe('status', () => {
-  test('--json has the agreed names', async () => {
+  test('--json has the documented keys', async () => {
     await submit()
     const report = await desk.json<StatusReport>(['status'])
     expect(Object.keys(report)).toEqual(['queue', 'credits', 'pace', 'eta', 'batches'])
@@ -38,7 +38,7 @@ describe('status', () => {
     })
   })
 
-  test('--unknown names every call that may have cost a credit without an answer', async () => {
+  test('--unknown lists every call that may have cost a credit for nothing', async () => {
     desk.simulator.fail({ match: 'Chase', does: 'cut' })
     await submit()
     await desk.work()
@@ -48,7 +48,7 @@ describe('status', () => {
     expect((await desk.type(['status', 'films', '--unknown'])).code).toBe(2)
   })
 
-  test('says first why nothing moves, then the figures, without colours where no terminal is', async () => {
+  test('without a terminal it prints the reason, then numbers, no colours', async () => {
     await submit()
     const { code, stdout, stderr } = await desk.type(['status'])
     expect(code).toBe(0)
@@ -70,7 +70,7 @@ describe('status', () => {
     expect(Buffer.concat(shown).toString().includes('\u001B[')).toBe(coloured)
   })
 
-  test('where Redis is out of reach the record is reported, the trouble said, and the exit is 3', async () => {
+  test('without Redis it reports from the store and exits with 3', async () => {
     await submit()
     const { code, stdout, stderr } = await desk.type(['status', '--json'], {
       env: { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' },
@@ -85,7 +85,7 @@ describe('status', () => {
     expect(human.stdout).toMatch(/^Redis at .* What workers do at the moment is therefore unknown/)
   })
 
-  test('--watch writes lines where nothing can be redrawn, until Ctrl-C', async () => {
+  test('--watch prints lines without a terminal, until Ctrl-C', async () => {
     await submit()
     const stopping = new AbortController()
     const stdout = new PassThrough()
@@ -112,15 +112,15 @@ describe('wait', () => {
     expect(stderr).toContain('`trackyard-batch release 1`')
   })
 
-  test('5 when time is up, with the reason why it does not move', async () => {
+  test('5 when timed out, with the reason why nothing moves', async () => {
     await submit()
     const { code, stderr } = await desk.type(['wait', '--timeout', '0'])
     expect(code).toBe(5)
     expect(stderr).toMatch(/no worker runs/)
-    expect(stderr).toMatch(/Time is up\..*Nothing is lost by this/)
+    expect(stderr).toMatch(/Timed out\..*The work continues\. Wait again with `trackyard-batch wait 1`/)
   })
 
-  test('5 at Ctrl-C; the work goes on', async () => {
+  test('5 at Ctrl-C; the work continues', async () => {
     await submit()
     const stopping = new AbortController()
     const { code, stderr } = await desk.type(['wait'], {
@@ -128,7 +128,7 @@ describe('wait', () => {
       onStderr: () => stopping.abort(new Error('Interrupted.')),
     })
     expect(code).toBe(5)
-    expect(stderr).toMatch(/Interrupted\..*Nothing is lost by this/)
+    expect(stderr).toMatch(/Interrupted\..*The work continues/)
   })
 
   test('nothing goes to stdout', async () => {

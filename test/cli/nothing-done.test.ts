@@ -3,7 +3,7 @@ import { openBatchClient } from '../../src/app/client.js'
 import { UsageError } from '../../src/domain/errors.js'
 import { CATALOG, type Desk, openDesk, QUERY } from './setup.js'
 
-/** What did nothing must not look like a success. */
+/** A command that did nothing must not look like a success. */
 let desk: Desk
 beforeEach(async () => {
   desk = await openDesk()
@@ -22,7 +22,7 @@ describe('a catalog in which no row can be searched', () => {
     [['--dry-run', '--json']],
     [['--yes', '--wait']],
     [['--first', '2']],
-  ])('submit %j ends with 2, says the first reasons with their lines, and keeps no batch', async (options) => {
+  ])('submit %j exits with 2, shows the first reasons, keeps no batch', async (options) => {
     await desk.file('empty.csv', EMPTY_CELLS)
     const { code, stdout, stderr } = await desk.type(['submit', 'empty.csv', '--query', '{title}', ...options])
     expect(code).toBe(2)
@@ -34,13 +34,13 @@ describe('a catalog in which no row can be searched', () => {
     expect(await batches()).toEqual([])
   })
 
-  test('one row, in JSON Lines, from standard input: the same', async () => {
+  test('one row of JSON Lines from standard input exits with 2', async () => {
     const { code, stderr } = await desk.type(['submit', '-', '--name', 'x'], { stdin: '{"query":7}\n' })
     expect(stderr).toMatch(/^No row can be searched: the only row is invalid\.\n {2}line 1: /m)
     expect(code).toBe(2)
   })
 
-  test('the client library throws a UsageError, and no batch is kept', async () => {
+  test('the client library throws a UsageError and keeps no batch', async () => {
     const client = await openBatchClient({
       env: { TRACKYARD_DATA_DIR: desk.dataDir, TRACKYARD_REDIS_URL: desk.redis.url },
     })
@@ -56,7 +56,7 @@ describe('a catalog in which no row can be searched', () => {
     }
   })
 
-  test('one good row among them is enough', async () => {
+  test('one good row is enough', async () => {
     await desk.file('most.csv', `${EMPTY_CELLS}H,calm\n`)
     expect(await desk.json(['submit', 'most.csv', '--query', '{title}'])).toMatchObject({ accepted: 1, invalid: 7 })
   })
@@ -70,20 +70,20 @@ test('--first 0 and --max-credits 0 are refused with 2', async () => {
   }
 })
 
-test('a release with nothing to let go says so', async () => {
+test('a release that releases nothing says so', async () => {
   await desk.file('films.csv', CATALOG)
   await desk.json(['submit', 'films.csv', '--query', QUERY, '--first', '1'])
   const same = await desk.type(['release', 'films', '--max-credits', '1'])
-  expect(same.stdout).toMatch(/^This cap lets nothing more go\.\nBatch 1/)
+  expect(same.stdout).toMatch(/^This cap releases nothing more\.\nBatch 1/)
   expect((await desk.type(['release', 'films', '--all'])).stdout).toMatch(/^Batch 1/)
   const again = await desk.type(['release', 'films'])
   expect([again.code, again.stdout]).toEqual([
     0,
-    expect.stringMatching(/^Nothing was withheld, so nothing more is let go\.\nBatch 1/),
+    expect.stringMatching(/^Nothing was withheld, so nothing more is released\.\nBatch 1/),
   ])
 })
 
-test('dead letters: what matches nothing changes nothing, and an empty code is refused', async () => {
+test('dead letters: no match changes nothing, an empty code is refused', async () => {
   for (const verb of ['retry', 'discard']) {
     const { code, stdout } = await desk.type(['dead-letters', verb, '--status', '500', '--yes'])
     expect([code, stdout]).toEqual([0, 'No dead letter matches. Nothing was changed.\n'])
@@ -92,7 +92,7 @@ test('dead letters: what matches nothing changes nothing, and an empty code is r
   }
 })
 
-test('a batch that is still being loaded is not exported as if it were whole', async () => {
+test('a batch that is still loading is not exported', async () => {
   const client = await openBatchClient({
     env: { TRACKYARD_DATA_DIR: desk.dataDir, TRACKYARD_REDIS_URL: desk.redis.url },
   })

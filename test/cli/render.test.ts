@@ -37,12 +37,12 @@ describe('words', () => {
     expect(formatDuration(ms)).toBe(said)
   })
 
-  test('a row cannot speak to the terminal, and is cut between characters', () => {
+  test('truncate removes control characters and cuts between characters', () => {
     expect(truncate('a\u001B[2Jb\nc', 20)).toBe('a [2Jb c')
     expect(truncate('🎬🎬🎬🎬', 3)).toBe('🎬🎬…')
   })
 
-  test('columns line up, figures to the right', () => {
+  test('columns line up, numbers to the right', () => {
     expect(
       table(
         [
@@ -56,7 +56,7 @@ describe('words', () => {
   })
 })
 
-describe('the plan says what to do when it does not suffice', () => {
+describe('the plan says what to do if credits or limits do not suffice', () => {
   const plan: Plan = {
     rows: 12_000,
     accepted: 11_990,
@@ -81,7 +81,7 @@ describe('the plan says what to do when it does not suffice', () => {
     monthlyAllowance: 50,
     heardAt: 0,
   }
-  const shown = (account: Account, cap: number | null = null, standing: Partial<PlanView> = {}): string => {
+  const shown = (account: Account, cap: number | null = null, more: Partial<PlanView> = {}): string => {
     const view: PlanView = {
       name: 'night',
       plan,
@@ -96,38 +96,38 @@ describe('the plan says what to do when it does not suffice', () => {
       filterDoubts: [],
       pause: null,
       rateLimitedUntil: null,
-      ...standing,
+      ...more,
       now: 0,
     }
     return renderPlan(view, openPaint(new PassThrough(), {}))
   }
 
   test('credits missing and a daily limit', () => {
-    expect(shown(free)).toMatch(/9,950 credits short: the queue pauses when they are gone and goes on after a top-up/)
+    expect(shown(free)).toMatch(/9,950 credits short: the queue pauses when credits run out and resumes after a top-up/)
     expect(shown(free)).toMatch(/199 monthly allowances more/)
     expect(shown(free)).toMatch(/does not fit into one daily limit: about 200 days\..*--first N/)
   })
 
-  test('nothing of that where it suffices', () => {
+  test('no warning if everything suffices', () => {
     const pro = { ...free, creditsRemaining: 50_000, limitPerMinute: 300, limitPerDay: null, remainingToday: null }
     expect(shown(pro)).not.toMatch(/short|--first|days/)
     expect(shown(pro)).toMatch(/answered +500 +reused for free/)
-    expect(shown(pro)).toMatch(/dead +100 +not tried again/)
+    expect(shown(pro)).toMatch(/dead +100 +not retried/)
   })
 
-  test('that nothing moves now, in one line beside the finish time', () => {
+  test('a pause or rate limit, in one line after the finish time', () => {
     const pause = { cause: 'no_credits', since: 0, detail: 'Out of credits' } as const
     expect(shown(free)).not.toMatch(/counts from/)
     expect(shown(free, null, { pause, rateLimitedUntil: DAY })).toMatch(
-      /\n.* paused since \S+ \(no credits\): the finish time counts from when it goes on\.\n/,
+      /\n.* paused since \S+ \(no credits\)\. The finish time counts from when it resumes\.\n/,
     )
     expect(shown(free, null, { rateLimitedUntil: DAY })).toMatch(
-      /asked us to wait until .*: the finish time counts from then\./,
+      /Rate limited by the API until .*\. The finish time counts from then\./,
     )
     expect(shown(free, 0, { rateLimitedUntil: DAY })).not.toMatch(/counts from/)
   })
 
-  test('that columns of an earlier export are replaced, and which', () => {
+  test('which columns of an earlier export are replaced', () => {
     expect(shown(free)).not.toMatch(/replaced/)
     expect(shown(free, null, { replacedColumns: ['trackyard_status', 'trackyard_genre', 'trackyard_bpm'] })).toContain(
       '\nColumns of an earlier export (trackyard_status, trackyard_genre, …) are replaced in a CSV export.\n',
@@ -135,12 +135,12 @@ describe('the plan says what to do when it does not suffice', () => {
     expect(shown(free, null, { replacedColumns: ['trackyard_error'] })).toMatch(/ export \(trackyard_error\) are /)
   })
 
-  test('what a cap withholds', () => {
+  test('how much a cap withholds', () => {
     expect(shown({ ...free, creditsRemaining: 100 }, 20)).toMatch(/credits needed +20 +capped; 9,980 searches withheld/)
   })
 })
 
-test('on a terminal wait draws a bar with the sentence below it and gives the cursor back', async () => {
+test('on a terminal wait draws a bar and restores the cursor', async () => {
   const stderr = terminal(new PassThrough())
   const drawn: Buffer[] = []
   stderr.on('data', (part: Buffer) => drawn.push(part))

@@ -13,18 +13,18 @@ import { SIMULATOR_KEY, type SimulatorOptions } from '../../src/simulator/option
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 
-/** A person at a command line: a directory, a store, a Redis and a simulated API of their own. */
+/** A user at a command line, with a directory, a store, a Redis and a simulated API. */
 export interface Desk {
   readonly dir: string
   readonly dataDir: string
   readonly simulator: Simulator
   readonly redis: TestRedis
   file(name: string, content: string): Promise<string>
-  /** One command from start to end, in this process. */
+  /** Runs one command in this process. */
   type(line: readonly string[], options?: TypeOptions): Promise<Typed>
-  /** One that must succeed; its --json document. */
+  /** Runs a command that must succeed, and returns its --json document. */
   json<T = Record<string, unknown>>(line: readonly string[], options?: TypeOptions): Promise<T>
-  /** A worker in this process; resolves when the batch is done or nothing of it is due. */
+  /** Runs a worker in this process until the batch is done or nothing of it is due. */
   work(): Promise<void>
   close(): Promise<void>
 }
@@ -32,11 +32,11 @@ export interface Desk {
 export interface TypeOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly stdin?: string | In
-  /** Somebody sits there and types this at the first question. */
+  /** Makes stdin and stderr terminals; typed at the first question. */
   readonly answer?: string
   readonly signal?: AbortSignal
   readonly stdout?: Out
-  /** Sees what is said while it is said. */
+  /** Called with the output so far, as it is written. */
   readonly onStderr?: (textSoFar: string) => void
 }
 
@@ -115,7 +115,7 @@ export async function openDesk(options: Partial<SimulatorOptions> = {}): Promise
   }
 }
 
-/** An output that gives the signal at the first word on it, which is before its writer goes on. */
+/** A stdout that aborts at its first write, before the writer continues. */
 export function interruptingAtOnce(): { readonly stdout: Out; readonly signal: AbortSignal } {
   const stopping = new AbortController()
   const stdout = new Writable({

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { type Desk, openDesk } from './setup.js'
 
-/** Redis answers when the command begins, and not any more once it has shown something. */
+/** Redis answers when the command begins, and stops answering after its first output. */
 let desk: Desk
 beforeEach(async () => {
   desk = await openDesk()
@@ -13,9 +13,9 @@ afterEach(async () => {
   await desk.close()
 })
 
-const SILENT = /Redis at redis:\/\/127\.0\.0\.1:\d+\S* does not answer: check that it runs\./
+const SILENT = /Redis at redis:\/\/127\.0\.0\.1:\d+\S* does not answer\. Check that it is running\./
 
-test('wait shows that Redis does not answer, goes on by the record and is stopped by a signal', async () => {
+test('wait reports a silent Redis, continues from the store, obeys a signal', async () => {
   const stopping = new AbortController()
   const { code, stderr } = await desk.type(['wait'], {
     signal: stopping.signal,
@@ -28,7 +28,7 @@ test('wait shows that Redis does not answer, goes on by the record and is stoppe
   expect(stderr).toMatch(/Interrupted\..*1 waiting/)
 }, 60_000)
 
-test('status --watch shows that Redis does not answer, and is stopped by a signal', async () => {
+test('status --watch reports a silent Redis and obeys a signal', async () => {
   const stopping = new AbortController()
   const stdout = new PassThrough()
   let shown = ''
@@ -41,7 +41,7 @@ test('status --watch shows that Redis does not answer, and is stopped by a signa
   expect(code).toBe(0)
 }, 60_000)
 
-test('a signal stops status --watch in the middle of a look', async () => {
+test('a signal stops status --watch while it waits for Redis', async () => {
   desk.redis.freeze()
   const stopping = new AbortController()
   const { code, stdout } = await desk.type(['status', '--watch'], {

@@ -33,7 +33,7 @@ describe('dead letters', () => {
     await desk.work()
   })
 
-  test('the list is grouped by cause with what to do; --json has the agreed names', async () => {
+  test('the list is grouped by cause with remedies; --json has documented keys', async () => {
     const { stdout } = await desk.type(['dead-letters'])
     expect(stdout).toMatch(/^3 dead letters\n\n2 × 403: Forbidden\n {2}The key may not do this/)
     expect(stdout).toContain('1 × 500')
@@ -47,7 +47,7 @@ describe('dead letters', () => {
     )
   })
 
-  test('the list takes --all as retry and discard do: it lists all anyway', async () => {
+  test('the list accepts --all, although it lists all anyway', async () => {
     expect(await desk.json(['dead-letters', 'list', '--all'])).toHaveLength(3)
     expect(await desk.json(['dead-letters', '--all', '--status', '403'])).toHaveLength(2)
   })
@@ -59,43 +59,45 @@ describe('dead letters', () => {
     expect(await desk.json(['dead-letters'])).toHaveLength(3)
   })
 
-  test('retry says the price and is refused where nobody can answer', async () => {
+  test('retry without a terminal prints the cost and is refused', async () => {
     const { code, stderr } = await desk.type(['dead-letters', 'retry', '--status', '403'])
     expect(code).toBe(4)
     expect(stderr).toMatch(/2 dead letters .*up to 2 credits.*--yes/)
   })
 
-  test('retry asks on a terminal: n changes nothing, y makes them due, and healed they are answered', async () => {
+  test('retry asks on a terminal: n changes nothing, y makes them due', async () => {
     const retry = ['dead-letters', 'retry', '--status', '403']
     expect((await desk.type(retry, { answer: 'n' })).code).toBe(4)
     expect(await desk.json(['dead-letters'])).toHaveLength(3)
     desk.simulator.heal()
     const { code, stdout } = await desk.type(retry, { answer: 'y' })
-    expect([code, stdout]).toEqual([0, '2 searches due again.\n'])
+    expect([code, stdout]).toEqual([0, '2 searches are due again.\n'])
     await desk.work()
     expect((await report()).batches).toMatchObject([{ tagged: 3, dead: 1 }])
   })
 
-  test('a discarded one is found by the plan, the list and show, and asked again where it is named', async () => {
+  test('a discarded letter stays visible and is retried only by name', async () => {
     await desk.type(['dead-letters', 'discard', '--status', '403', '--yes'])
     const [first] = await desk.json<{ search: string; query: string }[]>(['dead-letters', 'list', '--discarded'])
     const search = first?.search.slice(0, 12) ?? ''
     const plan = await desk.type(['submit', '-', '--dry-run'], { stdin: JSON.stringify({ query: first?.query }) })
     expect(plan.stdout).toMatch(
-      / dead +1 +not tried again.* discarded: see `trackyard-batch dead-letters list --discarded`/,
+      / dead +1 +not retried.* discarded: see `trackyard-batch dead-letters list --discarded`/,
     )
     expect((await desk.type(['dead-letters', 'list', '--discarded'])).stdout).toMatch(/retry SEARCH$/m)
     const next = `trackyard-batch dead-letters retry ${search}`
-    expect((await desk.type(['show', search])).stdout).toMatch(new RegExp(`discarded from the dead letters; .${next}`))
+    expect((await desk.type(['show', search])).stdout).toMatch(
+      new RegExp(`discarded from the dead letters; retry it with .${next}`),
+    )
     expect(await desk.json(['dead-letters', 'retry', '--all', '--yes'])).toMatchObject({ retried: 1 })
     expect(await desk.json(['dead-letters', 'retry', search, '--yes'])).toMatchObject({ retried: 1, due: 1 })
     expect((await report()).batches).toMatchObject([{ dead: 1, waiting: 2 }])
   })
 
-  test('a retry says that what only cancelled batches want is not due', async () => {
+  test('a retry reports searches that only cancelled batches want', async () => {
     await desk.type(['cancel', 'night'])
     const { stdout } = await desk.type(['dead-letters', 'retry', '--status', '403', '--yes'])
-    expect(stdout).toMatch(/^None of them is due\. 2 wanted by no batch that is released/)
+    expect(stdout).toMatch(/^None of them is due\. 2 wanted by no released batch/)
     expect((await report()).queue.waiting).toBe(0)
   })
 
@@ -105,7 +107,7 @@ describe('dead letters', () => {
     expect((await report()).batches).toMatchObject([{ dead: 3 }])
   })
 
-  test('show finds one by the beginning of its fingerprint', async () => {
+  test('show finds a letter by the first digits of its fingerprint', async () => {
     const [letter] = await desk.json<{ search: string }[]>(['dead-letters', '--status', '500'])
     const { code, stdout } = await desk.type(['dead-letters', 'show', letter?.search.slice(0, 8) ?? ''])
     expect(code).toBe(0)
@@ -115,7 +117,7 @@ describe('dead letters', () => {
 })
 
 describe('pause and resume', () => {
-  test('a pause stands with its reason until resume', async () => {
+  test('a pause keeps its reason until resume', async () => {
     await submitted('one')
     expect((await desk.type(['pause', '--reason', 'lunch'])).code).toBe(0)
     expect((await report()).queue).toMatchObject({ state: 'paused', reason: expect.stringContaining('lunch') })
@@ -125,7 +127,7 @@ describe('pause and resume', () => {
     expect((await desk.type(['resume'])).stdout).toBe('Nothing was paused.\n')
   })
 
-  test('resume against a reserve that stands says that it pauses again', async () => {
+  test('resume below the reserve warns that the queue pauses again', async () => {
     const store = await openStore({ path: join(desk.dataDir, 'trackyard.db') })
     await store.account.update({ creditsRemaining: 12 }, Date.now())
     await store.pauses.add({ cause: 'reserve', since: Date.now(), detail: '12 credits are left.' })
@@ -136,28 +138,26 @@ describe('pause and resume', () => {
     expect((await desk.type(['resume'], { env: { TRACKYARD_CREDIT_RESERVE: '20' } })).stderr).not.toMatch(/in reserve/)
   })
 
-  test('a hold that only Redis still has is lifted by resume, which says so', async () => {
+  test('resume lifts a rate limit that is only in Redis, and says so', async () => {
     await submitted('one')
     const queue = await openSearchQueue({ connection: { url: desk.redis.url }, log: silentLogger })
     await queue.throttle.rateLimit(Date.now() + 3_600_000)
     await queue.close()
-    expect((await desk.type(['resume'])).stdout).toBe(
-      'Nothing was paused; a hold that only Redis still had is lifted.\n',
-    )
+    expect((await desk.type(['resume'])).stdout).toBe('Nothing was paused. A stale rate limit in Redis is lifted.\n')
     expect((await desk.type(['resume'])).stdout).toBe('Nothing was paused.\n')
   })
 
-  test('both are written down without Redis, and that is said', async () => {
+  test('both work without Redis, and say so', async () => {
     const paused = await desk.type(['pause'], AWAY)
     expect(paused.code).toBe(0)
-    expect(paused.stderr).toMatch(/Redis .*on record/)
+    expect(paused.stderr).toMatch(/Redis .*in the store/)
     expect((await report()).queue.causes).toEqual(['operator'])
     expect((await desk.type(['resume'], AWAY)).code).toBe(0)
     expect((await report()).queue.causes).toEqual([])
   })
 })
 
-test('a Redis that belongs to another store is not touched: 78, naming both', async () => {
+test('a Redis of another store is refused with 78 and left unchanged', async () => {
   await submitted('one')
   const env = { TRACKYARD_DATA_DIR: `${desk.dataDir}-2` }
   for (const line of [['pause'], ['resume'], ['status'], ['down']]) {
@@ -170,7 +170,7 @@ test('a Redis that belongs to another store is not touched: 78, naming both', as
 })
 
 describe('caps', () => {
-  test('a cap that is used up stays until it is raised or removed', async () => {
+  test('a used-up cap stays until it is raised or removed', async () => {
     const lines = ['one', 'two', 'three'].map((query) => JSON.stringify({ query })).join('\n')
     await desk.json(['submit', '-', '--name', 'night', '--max-credits', '1'], { stdin: lines })
     await desk.work()
@@ -183,22 +183,22 @@ describe('caps', () => {
     expect((await desk.type(['release', 'night', '--all'])).stdout).toMatch(/1 waiting/)
   })
 
-  test('a release says what it lets go, and asks above the threshold where somebody can be asked', async () => {
+  test('a release prints its cost and asks above the threshold', async () => {
     const lines = ['one', 'two', 'three', 'four'].map((query) => JSON.stringify({ query })).join('\n')
     await desk.json(['submit', '-', '--name', 'night', '--first', '1'], { stdin: lines })
     await desk.work()
     const env = { TRACKYARD_CONFIRM_ABOVE: '2' }
     const declined = await desk.type(['release', 'night'], { env, answer: 'n' })
     expect(declined.stderr).toMatch(
-      /lets go 3 searches, for at most 3 credits \(49,999 left as last known\); .* done by/,
+      /releases 3 searches, for at most 3 credits \(49,999 left, last known\); .* finish at/,
     )
     expect([declined.code, declined.stderr]).toEqual([4, expect.stringMatching(/spend up to 3 credits\?/)])
     expect((await report()).batches).toMatchObject([{ waiting: 0, withheld: 3 }])
-    // No more than the threshold, in all beyond what it may use already.
+    // Exactly the threshold, on top of what the batch may spend already.
     const capped = await desk.type(['release', 'night', '--max-credits', '3'], { env })
-    expect([capped.code, capped.stderr]).toEqual([0, expect.stringMatching(/lets go 2 searches/)])
+    expect([capped.code, capped.stderr]).toEqual([0, expect.stringMatching(/releases 2 searches/)])
     const more = await desk.type(['release', 'night', '--all'], { env })
-    expect([more.code, more.stderr]).toEqual([0, expect.stringMatching(/lets go 1 search, for at most 1 credit /)])
+    expect([more.code, more.stderr]).toEqual([0, expect.stringMatching(/releases 1 search, for at most 1 credit /)])
     expect((await desk.type(['release', 'night', '--max-credits', '9'], { env })).stderr).toBe('')
     await desk.work()
     expect(desk.simulator.paid()).toBe(4)
@@ -208,7 +208,7 @@ describe('caps', () => {
     ['--yes', undefined],
     ['--all', 'y'],
     ['--all', undefined],
-  ])('above the threshold %s with the answer %s releases: a script is not asked', async (option, answer) => {
+  ])('above the threshold %s with the answer %s releases', async (option, answer) => {
     const lines = ['one', 'two', 'three'].map((query) => JSON.stringify({ query })).join('\n')
     await desk.json(['submit', '-', '--name', 'night', '--first', '1'], { stdin: lines })
     const typing = { env: { TRACKYARD_CONFIRM_ABOVE: '0' }, ...(answer === undefined ? {} : { answer }) }
@@ -216,12 +216,12 @@ describe('caps', () => {
     expect((await report()).batches).toMatchObject([{ waiting: 3, withheld: 0 }])
   })
 
-  test('what a killed submit left behind is not the latest batch; cancel drops it, by id or name', async () => {
+  test('an abandoned batch is not the latest; cancel drops it by id or name', async () => {
     await submitted('one')
     const store = await openStore({ path: join(desk.dataDir, 'trackyard.db') })
     const leave = () => store.batches.create({ ...batchNamed('left'), createdAt: Date.now() - 120_000 })
     await leave()
-    expect((await desk.type(['wait', '--timeout', '0'])).stderr).toMatch(/^Time is up\. Batch 1 \(night\)/m)
+    expect((await desk.type(['wait', '--timeout', '0'])).stderr).toMatch(/^Timed out\. Batch 1 \(night\)/m)
     await leave()
     const { code, stdout } = await desk.type(['cancel', 'left'])
     expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/dropped\. Nothing was spent/) })
@@ -230,7 +230,7 @@ describe('caps', () => {
     await store.close()
   })
 
-  test('a batch that is done is not cancelled, and stays done', async () => {
+  test('a finished batch cannot be cancelled', async () => {
     await submitted('one')
     await desk.work()
     const { code, stderr } = await desk.type(['cancel', 'night'])
@@ -248,7 +248,7 @@ describe('caps', () => {
 })
 
 describe('account', () => {
-  test('asks the API', async () => {
+  test('shows fresh values from the API', async () => {
     expect(await desk.json(['account'])).toMatchObject({
       tier: 'pro',
       credits_remaining: 50_000,
@@ -259,24 +259,24 @@ describe('account', () => {
     expect((await desk.type(['account'])).stdout).toMatch(/credits left +50,000\n/)
   })
 
-  test('out of reach: what was last known, exit 3', async () => {
+  test('an unreachable API shows the last known values and exits with 3', async () => {
     await desk.json(['account'])
     const env = { TRACKYARD_API_URL: 'http://127.0.0.1:1/' }
     const { code, stdout, stderr } = await desk.type(['account', '--json'], { env })
     expect(code).toBe(3)
     expect(JSON.parse(stdout)).toMatchObject({ credits_remaining: 50_000, fresh: false })
-    expect(stderr).toMatch(/could not be asked/)
+    expect(stderr).toMatch(/GET \/me failed/)
   })
 
-  test('a key that is not accepted, and none at all: exit 78', async () => {
+  test('a refused key and a missing key exit with 78', async () => {
     const refused = await desk.type(['account'], { env: { TRACKYARD_API_KEY: 'wrong-key-0123456789' } })
-    expect([refused.code, refused.stderr]).toEqual([78, expect.stringMatching(/does not accept this key/)])
+    expect([refused.code, refused.stderr]).toEqual([78, expect.stringMatching(/The API refused this key/)])
     expect(refused.stdout + refused.stderr).not.toContain('wrong-key')
     expect((await desk.type(['account'], { env: { TRACKYARD_API_KEY: '' } })).code).toBe(78)
   })
 })
 
-test('simulate prints how to use it, answers, and ends with 0 at Ctrl-C', async () => {
+test('simulate prints how to use it and exits with 0 at Ctrl-C', async () => {
   const stopping = new AbortController()
   const typed = desk.type(['simulate', '--port', '0', '--credits', '7'], { signal: stopping.signal })
   setTimeout(() => stopping.abort(), 0)
@@ -294,7 +294,7 @@ test('simulate --help names every control', async () => {
   expect(Object.keys(CONTROLS).filter((name) => !stdout.includes(`\n  ${name}`))).toEqual([])
 })
 
-test('simulate on a port in use ends with 2 and names --port', async () => {
+test('simulate on a port in use exits with 2 and names --port', async () => {
   const { code, stderr } = await desk.type(['simulate', '--port', String(desk.simulator.port)])
   expect(code).toBe(2)
   expect(stderr).toMatch(/in use.*--port/)

@@ -19,7 +19,7 @@ async function batches(): Promise<readonly Record<string, unknown>[]> {
   return (await desk.json<{ batches: Record<string, unknown>[] }>(['status'])).batches
 }
 
-test('--json prints the counts by their agreed names and nothing else, and the searches are due', async () => {
+test('--json prints exactly the documented counts, and searches are due', async () => {
   expect(await desk.json(SUBMIT)).toEqual({
     batch: 1,
     name: 'films',
@@ -36,7 +36,7 @@ test('--json prints the counts by their agreed names and nothing else, and the s
   expect(await batches()).toMatchObject([{ batch: 1, name: 'films', state: 'released', waiting: 3, invalid: 1 }])
 })
 
-test('the same file again needs no credit: queued before the work, answered after it', async () => {
+test('the same file again needs no credits, before and after the work', async () => {
   await desk.json(SUBMIT)
   expect(await desk.json(SUBMIT)).toMatchObject({ new: 0, already_queued: 2, credits_needed: 0 })
   await desk.work()
@@ -44,19 +44,19 @@ test('the same file again needs no credit: queued before the work, answered afte
   expect(desk.simulator.paid()).toBe(2)
 })
 
-test('the plan says rows, reasons, cost, balance, pace and how the queries will read', async () => {
+test('the plan shows rows, reasons, cost, balance, rate and queries', async () => {
   const { code, stdout } = await desk.type([...SUBMIT, '--dry-run'])
   expect(code).toBe(0)
   expect(stdout).toMatch(/films: 4 rows/)
   expect(stdout).toMatch(/invalid +1 .*\n +line 5: /)
-  expect(stdout).toMatch(/searches +2 +1 row asks the same as another\n/)
+  expect(stdout).toMatch(/searches +2 +1 row repeats the search of another\n/)
   expect(stdout).toMatch(/credits needed +2\n/)
   expect(stdout).toMatch(/credits left +50,000\n/)
-  expect(stdout).toMatch(/pace +6,000 calls a minute/)
+  expect(stdout).toMatch(/rate limit +6,000 calls a minute/)
   expect(stdout).toContain('Harbor calm music (limit 20)')
 })
 
-test('the plan says which columns of the catalog the export will replace', async () => {
+test('the plan names the columns that an export will replace', async () => {
   const stdin = 'title,trackyard_status, trackyard_bpm\nHarbor,tagged,90\n'
   const line = ['submit', '-', '--name', 'again', '--query', '{title} music', '--dry-run']
   const { stdout } = await desk.type(line, { stdin })
@@ -65,7 +65,7 @@ test('the plan says which columns of the catalog the export will replace', async
   )
 })
 
-test('the plan asks once about a filter that is nearly a documented one; every name is sent as it is', async () => {
+test('the plan warns once per misspelt filter, which is sent as it is', async () => {
   const rows = ['A', 'B'].map((query) =>
     JSON.stringify({ query, filters: { moods: ['calm'], Genre: ['x'], year: 1999 } }),
   )
@@ -81,7 +81,7 @@ test('the plan asks once about a filter that is nearly a documented one; every n
   expect(desk.simulator.paid()).toBe(2)
 })
 
-test('the plan says how the catalog was read, in one line', async () => {
+test('the plan says in one line how the catalog was read', async () => {
   await desk.file('list.tsv', 'My list of films\n\nid\ttitle\n1\t"Heroes" (live)\n')
   const { stdout } = await desk.type(['submit', 'list.tsv', '--query', '{title}', '--dry-run'])
   expect(stdout).toMatch(/^read as +tab-separated, no quoting, header on line 3$/m)
@@ -97,14 +97,14 @@ describe('values that mean "no value"', () => {
   beforeEach(() => desk.file('nulls.csv', 'id,title\n1,Harbor\n2,NULL\n'))
   const doubt = '1 value looks like "no value" and would be searched as words: NULL in {title} on line 3.'
 
-  test('are asked about, whatever they cost', async () => {
+  test('need confirmation, whatever they cost', async () => {
     const asked = await desk.type(line, { answer: 'n' })
     expect([asked.code, asked.stdout]).toEqual([4, expect.stringContaining(doubt)])
     expect((await desk.type(line, { answer: 'y' })).code).toBe(0)
     expect(await batches()).toMatchObject([{ name: 'nulls' }])
   })
 
-  test('need --yes where nobody can be asked, and no question once their answers are known', async () => {
+  test('need --yes without a terminal, and nothing once they are answered', async () => {
     const refused = await desk.type(line)
     expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining(`${doubt} Not a terminal. Pass --yes`)])
     expect(await batches()).toEqual([])
@@ -115,7 +115,7 @@ describe('values that mean "no value"', () => {
   })
 })
 
-test('an export submitted again costs nothing, also one that is safe for spreadsheets', async () => {
+test('a resubmitted export costs nothing, also with --spreadsheet-safe', async () => {
   await desk.file('own.csv', '\uFEFFsep=;\n@id;-notes;title\n=1;+x;=Harbor\n-2;"a;\r";＋Alley\n')
   const line = ['--id', '@id', '--query', '{title} {-notes}', '--yes']
   expect(await desk.json(['submit', 'own.csv', ...line, '--json'])).toMatchObject({ new: 2 })
@@ -133,14 +133,14 @@ test('an export submitted again costs nothing, also one that is safe for spreads
   expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('Add --format csv')])
 })
 
-test('the plan says that the queue is paused, without Redis too', async () => {
+test('the plan says that the queue is paused, also without Redis', async () => {
   const env = { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' }
   expect((await desk.type(['pause'], { env })).code).toBe(0)
   const { stdout } = await desk.type([...SUBMIT, '--dry-run'], { env })
-  expect(stdout).toMatch(/The queue is paused since \S+ \(by hand\): the finish time counts from when it goes on\./)
+  expect(stdout).toMatch(/The queue is paused since \S+ \(by hand\)\. The finish time counts from when it resumes\./)
 })
 
-test('--dry-run keeps nothing: no batch, no call, and null for its id', async () => {
+test('--dry-run keeps no batch and makes no call', async () => {
   expect(await desk.json([...SUBMIT, '--dry-run'])).toMatchObject({ batch: null, rows: 4, credits_needed: 2 })
   expect(await batches()).toEqual([])
   expect(desk.simulator.calls()).toEqual([])
@@ -155,41 +155,41 @@ test('a plan needs no Redis, no key and no API', async () => {
   const { code, stdout } = await desk.type([...SUBMIT, '--dry-run'], { env })
   expect(code).toBe(0)
   expect(stdout).toMatch(/credits left +unknown \(no API key is set\)/)
-  expect(stdout).toMatch(/pace +5 calls a minute \(the lowest tier's, until the account is asked\)\n/)
+  expect(stdout).toMatch(/rate limit +5 calls a minute \(the lowest tier's, until the account is known\)\n/)
   const own = await desk.type([...SUBMIT, '--dry-run'], { env: { ...env, TRACKYARD_RATE_LIMIT: '7' } })
-  expect(own.stdout).toMatch(/pace +7 calls a minute\n/)
+  expect(own.stdout).toMatch(/rate limit +7 calls a minute\n/)
 })
 
-test('where Redis is out of reach the batch is released all the same, and that is said', async () => {
+test('without Redis the batch is still released, with a message', async () => {
   const { code, stderr } = await desk.type(SUBMIT, { env: { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' } })
-  expect(stderr).toMatch(/Redis is out of reach/)
+  expect(stderr).toMatch(/Redis is unreachable/)
   expect(code).toBe(0)
   expect(await batches()).toMatchObject([{ state: 'released', waiting: 3 }])
 })
 
 describe('above TRACKYARD_CONFIRM_ABOVE', () => {
-  test('nobody to ask: refused with 4, naming --yes, and the batch is dropped', async () => {
+  test('without a terminal it is refused with 4 and the batch is dropped', async () => {
     const { code, stderr } = await desk.type(SUBMIT, EXPENSIVE)
     expect(code).toBe(4)
     expect(stderr).toMatch(/2 credits.*--yes/)
     expect(await batches()).toEqual([])
   })
 
-  test('somebody to ask: y releases', async () => {
+  test('on a terminal y releases', async () => {
     const { code, stderr } = await desk.type(SUBMIT, { ...EXPENSIVE, answer: 'y' })
     expect(stderr).toContain('spend up to 2 credits? [y/N]')
     expect(code).toBe(0)
     expect(await batches()).toMatchObject([{ state: 'released' }])
   })
 
-  test.each(['n', '', 'yess'])('somebody to ask: %j drops the batch and ends with 4', async (answer) => {
+  test.each(['n', '', 'yess'])('on a terminal %j drops the batch and exits with 4', async (answer) => {
     const { code, stderr } = await desk.type(SUBMIT, { ...EXPENSIVE, answer })
     expect(code).toBe(4)
     expect(stderr).toContain('nothing was spent')
     expect(await batches()).toEqual([])
   })
 
-  test('--yes releases unasked, and so does a cap below the threshold', async () => {
+  test('--yes and a cap below the threshold release without asking', async () => {
     expect((await desk.type([...SUBMIT, '--first', '1'], EXPENSIVE)).code).toBe(0)
     expect((await desk.type([...SUBMIT, '--yes'], EXPENSIVE)).code).toBe(0)
   })
@@ -207,13 +207,13 @@ test('--first withholds the rest until release', async () => {
   expect(desk.simulator.paid()).toBe(2)
 })
 
-test('- reads standard input, JSON Lines too, and names the batch by its time', async () => {
+test('- reads standard input and names the batch by the time', async () => {
   const submitted = await desk.json(['submit', '-'], { stdin: '{"query":"one"}\n{"query":"two"}\n' })
   expect(submitted).toMatchObject({ rows: 2, searches: 2 })
   expect(submitted.name).toMatch(/^stdin-\d{4}-\d{2}-\d{2}T\d{6}$/)
 })
 
-test('Ctrl-C while a pipe keeps us waiting drops the batch', async () => {
+test('Ctrl-C while waiting for a pipe drops the batch', async () => {
   const stopping = new AbortController()
   const stdin = new PassThrough()
   stdin.write(CATALOG)
@@ -241,7 +241,7 @@ test('Ctrl-C at the question drops the batch', async () => {
   expect(await batches()).toEqual([])
 })
 
-test('--wait waits for the last verdict and ends with its code', async () => {
+test('--wait waits for the batch and exits with the code of wait', async () => {
   await desk.json(SUBMIT)
   await desk.work()
   const { code, stderr } = await desk.type([...SUBMIT, '--wait'])
@@ -249,14 +249,14 @@ test('--wait waits for the last verdict and ends with its code', async () => {
   expect(stderr).toMatch(/Batch 2 \(films\): 3 of 4 rows tagged, 1 invalid\./)
 })
 
-describe('what cannot be submitted ends with 2 and leaves nothing behind', () => {
+describe('an unusable submit exits with 2 and leaves nothing behind', () => {
   test.each([
-    ['a file that is not there', ['submit', 'nowhere.csv', '--query', QUERY], /nowhere\.csv: .*no such file/],
-    ['a column that is not there', ['submit', 'films.csv', '--query', '{titel}'], /Did you mean "title"/],
-    ['filters that are no object', [...SUBMIT, '--filters', '[1]'], /JSON object/],
+    ['a missing file', ['submit', 'nowhere.csv', '--query', QUERY], /nowhere\.csv: .*no such file/],
+    ['a missing column', ['submit', 'films.csv', '--query', '{titel}'], /Did you mean "title"/],
+    ['filters that are not an object', [...SUBMIT, '--filters', '[1]'], /JSON object/],
     ['a limit out of range', [...SUBMIT, '--limit', '101'], /from 1 to 100/],
     ['no file at all', ['submit'], /Missing required argument 'file'/],
-    ['a priority that is none', [...SUBMIT, '--priority', 'urgent'], /high, normal, low/],
+    ['an unknown priority', [...SUBMIT, '--priority', 'urgent'], /high, normal, low/],
   ])('%s', async (_, line, said) => {
     const { code, stdout, stderr } = await desk.type(line)
     expect(stderr).toMatch(said)

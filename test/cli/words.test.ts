@@ -9,7 +9,7 @@ beforeAll(async () => {
 })
 afterAll(() => desk.close())
 
-test('the agreed commands are there, and no others', async () => {
+test('exactly the documented commands exist', async () => {
   expect(COMMANDS.map(({ name }) => name).sort()).toEqual(
     [
       ...['submit', 'release', 'cancel', 'status', 'wait', 'show', 'export', 'dead-letters'],
@@ -18,11 +18,11 @@ test('the agreed commands are there, and no others', async () => {
   )
 })
 
-test('--help has every command in one of its groups, help too', async () => {
+test('--help lists every command in its group, and the help command', async () => {
   const { stdout } = await desk.type(['--help'])
   const groups = [...new Set(COMMANDS.map(({ group }) => group))]
   expect(stdout.match(/^[A-Z].*:$/gm)).toEqual(['Options:', ...groups, 'Examples:'])
-  expect(stdout).toMatch(/\nLooking:\n( {2}.*\n)* {2}help \[command\] /)
+  expect(stdout).toMatch(/\nInspect:\n( {2}.*\n)* {2}help \[command\] /)
 })
 
 test('--help names every command and every setting', async () => {
@@ -38,25 +38,22 @@ const LINES = [
   ...['list', 'show', 'retry', 'discard'].map((verb) => ['dead-letters', verb]),
 ]
 
-test.each(LINES)(
-  '%s %s: its help is a description, options and an example that begins with the command',
-  async (...line) => {
-    const { code, stdout, stderr } = await desk.type([...line, '--help'])
-    expect([code, stderr]).toEqual([0, ''])
-    expect(stdout).toMatch(new RegExp(`^Usage: trackyard-batch ${line.join(' ')}`))
-    expect(stdout).toMatch(/^Usage: .*\n\n[A-Z][\s\S]*?\.\n\n/)
-    expect(stdout).toMatch(/\nExamples?:\n {2}\$ /)
-    expect(stdout).toContain(`trackyard-batch ${line.join(' ')}`)
-    const undescribed = stdout.match(/^ {2}-[^ ].*$/gm)?.filter((option) => !/ {2,}\S/.test(option.trim()))
-    expect(undescribed?.filter((option) => option.length < 60) ?? []).toEqual([])
-  },
-)
+test.each(LINES)('%s %s: its help has a description, options and an example', async (...line) => {
+  const { code, stdout, stderr } = await desk.type([...line, '--help'])
+  expect([code, stderr]).toEqual([0, ''])
+  expect(stdout).toMatch(new RegExp(`^Usage: trackyard-batch ${line.join(' ')}`))
+  expect(stdout).toMatch(/^Usage: .*\n\n[A-Z][\s\S]*?\.\n\n/)
+  expect(stdout).toMatch(/\nExamples?:\n {2}\$ /)
+  expect(stdout).toContain(`trackyard-batch ${line.join(' ')}`)
+  const undescribed = stdout.match(/^ {2}-[^ ].*$/gm)?.filter((option) => !/ {2,}\S/.test(option.trim()))
+  expect(undescribed?.filter((option) => option.length < 60) ?? []).toEqual([])
+})
 
 test('`help submit` is the same as `submit --help`', async () => {
   expect((await desk.type(['help', 'submit'])).stdout).toBe((await desk.type(['submit', '--help'])).stdout)
 })
 
-describe('a slip is answered with 2, the nearest word, and nothing on stdout', () => {
+describe('a typo exits with 2, the nearest word, and nothing on stdout', () => {
   test.each([
     [['submitt', 'films.csv'], /Unknown command 'submitt'\.\n\(Did you mean submit\?\)/],
     [['submit', '--quey', 'x'], /Unknown option '--quey'\.\n\(Did you mean --query\?\)/],
@@ -66,7 +63,7 @@ describe('a slip is answered with 2, the nearest word, and nothing on stdout', (
     [['status', '--watch', '--json'], /use one of them/],
     [['status', 'nowhere'], /No batch has the id or name "nowhere"/],
     [['wait'], /no batch yet: submit a catalog/],
-    [['show', 'nothing'], /Nothing here is called "nothing"/],
+    [['show', 'nothing'], /No row or search matches "nothing"/],
     [['dead-letters', 'show', '0123456789'], /No dead letter begins with "0123456789"/],
     [[], /Usage: trackyard-batch/],
   ])('%j', async (line, said) => {
@@ -76,7 +73,7 @@ describe('a slip is answered with 2, the nearest word, and nothing on stdout', (
   })
 })
 
-test('a setting that cannot be ends with 78 and a sentence', async () => {
+test('an invalid setting exits with 78 and a message', async () => {
   const { code, stderr } = await desk.type(['status'], { env: { TRACKYARD_CONCURRENCY: 'many' } })
   expect(code).toBe(78)
   expect(stderr).toMatch(/TRACKYARD_CONCURRENCY: expected/)
@@ -89,15 +86,12 @@ test('stack traces are shown at TRACKYARD_LOG_LEVEL=debug only', async () => {
   expect((await desk.type(['status', 'nowhere'], { env })).stderr).toMatch(/UsageError: .*\n +at /)
 })
 
-test.each(['worker', 'board'])(
-  '%s that cannot start says why once, at TRACKYARD_LOG_LEVEL=silent too',
-  async (command) => {
-    const env = { TRACKYARD_LOG_LEVEL: 'silent', TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' }
-    const { code, stderr } = await desk.type([command], { env })
-    expect(code).toBe(3)
-    expect(stderr).toMatch(/^data directory: .*\nRedis at redis:\/\/127\.0\.0\.1:1\/? does not answer: .*\n$/)
-  },
-)
+test.each(['worker', 'board'])('%s that cannot start says why once, even at log level silent', async (command) => {
+  const env = { TRACKYARD_LOG_LEVEL: 'silent', TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' }
+  const { code, stderr } = await desk.type([command], { env })
+  expect(code).toBe(3)
+  expect(stderr).toMatch(/^data directory: .*\nRedis at redis:\/\/127\.0\.0\.1:1\/? does not answer: .*\n$/)
+})
 
 test('a .env in the working directory is read, and the environment wins over it', async () => {
   await desk.file('.env', 'TRACKYARD_CONFIRM_ABOVE=1\nTRACKYARD_CONCURRENCY=many\n')

@@ -28,10 +28,7 @@ test.each(['scripts/trackyard-batch.js status', 'workers/worker.js', 'workers/bo
   async (entry) => {
     system = await startSystem()
     const { code, said } = await shell(`mkdir gone && cd gone && rmdir ../gone && exec "$NODE" "$ROOT/dist/"${entry}`)
-    expect([code, said]).toEqual([
-      2,
-      'The current directory does not exist any more: change to another one and try again.\n',
-    ])
+    expect([code, said]).toEqual([2, 'The current directory no longer exists. Change to another one and try again.\n'])
   },
 )
 

@@ -47,7 +47,7 @@ async function expectRefused(sentence: RegExp): Promise<void> {
 test('deleted while stopped: refused beside its Redis, until somebody removes that too', async () => {
   await oneNight()
   for (const ending of ['', '-wal', '-shm']) rmSync(store() + ending, { force: true })
-  await expectRefused(/trackyard\.db is gone, but its private Redis .* is still there.*To begin with a new store/s)
+  await expectRefused(/trackyard\.db is missing, but its private Redis .* exists.*To begin with an empty store/s)
   expect(existsSync(store())).toBe(false)
   expect((await system.cli(['down'])).code).toBe(0)
   rmSync(join(system.dataDir, 'redis'), { recursive: true })

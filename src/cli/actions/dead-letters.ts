@@ -8,11 +8,11 @@ import { askYesNo, canAsk } from '../ask.js'
 import type { Cli } from '../cli.js'
 import { leftToWorkers, openFeeding } from '../feeding.js'
 import { interruptible } from '../interrupt.js'
-import { NONE_MATCHES, renderLetter, renderLetters, renderRetried } from '../render/dead-letters.js'
-import { pluralize } from '../render/words.js'
+import { dueAgain, NONE_MATCHES, renderLetter, renderLetters, renderRetried } from '../render/dead-letters.js'
+import { formatNumber, pluralize } from '../render/words.js'
 import { type Session, withSession } from '../session.js'
 
-/** Which dead letters are meant; all given must hold. */
+/** Filters for dead letters; all that are given must match. */
 export interface LetterOptions {
   readonly status?: number
   readonly batch?: string
@@ -26,7 +26,7 @@ export interface LetterOptions {
 const PAGE = 500
 const VERBS = ['list', 'show', 'retry', 'discard']
 
-/** @param words behind `list`: none, or a verb that is none. */
+/** @param words after `list`: empty, or a mistyped subcommand */
 export async function list(cli: Cli, options: LetterOptions, words: readonly string[]): Promise<ExitCode> {
   const [word] = words
   if (word !== undefined) {
@@ -38,9 +38,9 @@ export async function list(cli: Cli, options: LetterOptions, words: readonly str
     const discarded = options.discarded === true
     const filter = await filterOf(session, options, undefined)
     const letters = await allLetters(session.store, { ...filter, discarded })
-    const isSerial = Object.keys(filter).length > 0
+    const isFiltered = Object.keys(filter).length > 0
     if (options.json === true) cli.printJson(letters)
-    else cli.print(renderLetters(letters, { discarded, isSerial }, cli.paint))
+    else cli.print(renderLetters(letters, { discarded, isFiltered }, cli.paint))
     return 0
   })
 }
@@ -52,7 +52,7 @@ export async function show(cli: Cli, search: string, options: LetterOptions): Pr
     } = await store.deadLetters.list({ search }, null, 1)
     if (parked === undefined) {
       throw new UsageError(
-        `No dead letter begins with "${search}": \`trackyard-batch dead-letters\` lists them, \`trackyard-batch show\` finds any search.`,
+        `No dead letter begins with "${search}". List them with \`trackyard-batch dead-letters\`, or find any search with \`trackyard-batch show\`.`,
       )
     }
     if (options.json === true) cli.printJson(parked.letter)
@@ -66,28 +66,28 @@ export async function retry(cli: Cli, search: string | undefined, options: Lette
     const filter = await filterOf(session, options, search)
     refuseEmptyFilter(filter, options.all === true, 'retry')
     const price = await priceOf(session.store, filter)
-    const question = `${pluralize(price.searches, 'dead letter')} would go back to the queue, for up to ${pluralize(price.credits, 'credit')}${again(price)}.`
-    if (price.searches > 0 && !(await mayGoOn(cli, question, 'Retry?', options))) return declined(cli)
-    if (price.searches === 0) return sayRetried(cli, { retried: 0, due: 0, withheld: 0 }, price, options)
+    const facts = `Retrying ${pluralize(price.searches, 'dead letter')} may cost up to ${pluralize(price.credits, 'credit')}${again(price)}.`
+    if (price.searches > 0 && !(await isConfirmed(cli, facts, 'Retry?', options))) return declined(cli)
+    if (price.searches === 0) return printRetried(cli, { retried: 0, due: 0, withheld: 0 }, price, options)
     let sentBack: Retried | null = null
     return interruptible<ExitCode>(
       cli,
       async (signal) => {
         const feeding = await openFeeding(cli, session, signal)
         sentBack = await session.store.deadLetters.retryAll(filter)
-        sayRetried(cli, sentBack, price, options)
+        printRetried(cli, sentBack, price, options)
         if (sentBack.due > 0) await feeding.fill()
         return 0
       },
       () =>
         sentBack === null
           ? declined(cli)
-          : leftToWorkers(cli, `${pluralize(sentBack.due, 'search')} due again`, '`trackyard-batch pause` stops them.'),
+          : leftToWorkers(cli, dueAgain(sentBack.due), 'Stop them with `trackyard-batch pause`.'),
     )
   })
 }
 
-function sayRetried(cli: Cli, sentBack: Retried, price: Price, { json }: LetterOptions): ExitCode {
+function printRetried(cli: Cli, sentBack: Retried, price: Price, { json }: LetterOptions): ExitCode {
   const { retried, due } = sentBack
   if (json === true) {
     cli.printJson({ retried, due, credits_needed: price.credits, maybe_paid_already: price.maybePaidAlready })
@@ -102,8 +102,8 @@ export async function discard(cli: Cli, search: string | undefined, options: Let
     const filter = await filterOf(session, options, search)
     refuseEmptyFilter(filter, options.all === true, 'discard')
     const count = await session.store.deadLetters.count({ ...filter, discarded: false })
-    const question = `${pluralize(count, 'dead letter')} would leave the list; their rows stay dead in the export.`
-    if (count > 0 && !(await mayGoOn(cli, question, 'Discard?', options))) return declined(cli)
+    const facts = `Discarding ${pluralize(count, 'dead letter')} takes them off the list; their rows stay dead in the export.`
+    if (count > 0 && !(await isConfirmed(cli, facts, 'Discard?', options))) return declined(cli)
     const discarded = count === 0 ? 0 : await session.store.deadLetters.discardAll(filter)
     if (options.json === true) cli.printJson({ discarded })
     else
@@ -137,13 +137,13 @@ async function allLetters(store: Pick<Store, 'deadLetters'>, filter: DeadFilter)
 
 function again({ maybePaidAlready }: Price): string {
   if (maybePaidAlready === 0) return ''
-  return `; ${pluralize(maybePaidAlready, 'one', 'of them')} may be paid for already and would be bought again`
+  return `; ${formatNumber(maybePaidAlready)} of them may be paid for already and would be bought again`
 }
 
-/** @throws RefusedError where nobody is there to ask and --yes was not said */
-async function mayGoOn(cli: Cli, facts: string, question: string, options: LetterOptions): Promise<boolean> {
+/** @throws RefusedError without a terminal and without --yes */
+async function isConfirmed(cli: Cli, facts: string, question: string, options: LetterOptions): Promise<boolean> {
   if (options.yes === true) return true
-  if (!canAsk(cli)) throw new RefusedError(`${facts} Nobody is here to ask: say --yes. Nothing was changed.`)
+  if (!canAsk(cli)) throw new RefusedError(`${facts} Not a terminal. Pass --yes to confirm. Nothing was changed.`)
   return interruptible(
     cli,
     (signal) => askYesNo(cli, `${facts} ${question}`, signal),

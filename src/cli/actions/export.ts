@@ -22,7 +22,7 @@ export async function exportTo(cli: Cli, name: string | null, options: ExportOpt
     const batch = await findBatch(session, name)
     if (batch.state === 'loading') {
       throw new RefusedError(
-        `Batch ${batch.id} (${batch.name}) is being loaded by a submit, so its rows are not all here: export it after its release.`,
+        `Batch ${batch.id} (${batch.name}) is being loaded by a submit. Export it after its release.`,
       )
     }
     const rows = session.store.reports.exportRows(batch.id)
@@ -30,13 +30,13 @@ export async function exportTo(cli: Cli, name: string | null, options: ExportOpt
       cli,
       (signal) => write(cli, { batch, rows, options, signal }),
       () => {
-        cli.say('Interrupted: nothing was replaced; an export costs nothing, so start it again.')
+        cli.say('Interrupted. No file was replaced. Run the export again; it costs nothing.')
         return 1
       },
     )
-    // The rows are whole: they are read from the open file.
-    const trouble = session.store.trouble()
-    if (trouble !== null) cli.say(`The store was lost meanwhile. ${trouble.cause}`)
+    // The export is complete even if the store was lost: rows are read from the open file.
+    const failure = session.store.trouble()
+    if (failure !== null) cli.say(`The store was lost during the export. ${failure.cause}`)
     return code
   })
 }
@@ -56,7 +56,7 @@ async function write(
   const format = options.format ?? batch.format
   const { spreadsheetSafe } = options
   if (spreadsheetSafe === true && format !== 'csv') {
-    throw new UsageError('--spreadsheet-safe is for CSV: this batch exports as JSONL. Add --format csv.')
+    throw new UsageError('--spreadsheet-safe is for CSV, but this batch exports as JSONL. Add --format csv.')
   }
   const toStdout = options.out === '-'
   const path = resolve(cli.io.cwd, options.out ?? defaultExportPath(batch, format))
@@ -76,20 +76,20 @@ async function write(
     return 0
   } catch (error) {
     line.clear()
-    // `export --out - | head`: the reader has seen enough.
+    // The reader closed the pipe: `export --out - | head`.
     if (toStdout && isClosed(cli.io.stdout)) return 0
     throw error
   }
 }
 
-const TICK_ROWS = 500
+const ROWS_PER_TICK = 500
 
 async function* countedRows(rows: AsyncIterable<ExportRow>, tick: (count: number) => void): AsyncGenerator<ExportRow> {
   let count = 0
   for await (const row of rows) {
     yield row
     count += 1
-    if (count % TICK_ROWS === 0) tick(count)
+    if (count % ROWS_PER_TICK === 0) tick(count)
   }
 }
 

@@ -11,11 +11,11 @@ import { type Session, withSession } from '../session.js'
 
 const WATCH_MS = 1000
 const PLAIN_MS = 10_000
-/** Two hard kills with every slot in flight, by default. */
+/** Enough for two hard kills with every slot in flight, at the default concurrency. */
 const UNKNOWN_SHOWN = 20
 const BATCHES_SHOWN = 20
 
-/** Exit codes: 0; 3 when Redis is out of reach: what the record knows is reported all the same. */
+/** Exit codes: 0, or 3 if Redis is unreachable; the report then comes from the store alone. */
 export async function showStatus(cli: Cli, name: string | null, watch: boolean, json: boolean): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     const which =
@@ -50,7 +50,7 @@ async function human(cli: Cli, session: Session, report: StatusReport): Promise<
   return renderStatus(view, cli.paint)
 }
 
-/** Draws over what was drawn before, line by line, so that nothing flickers; the cursor comes back at the end. */
+/** Redraws line by line in place, so that nothing flickers. Shows the cursor again at the end. */
 async function redraw(cli: Cli, session: Session, look: () => Promise<Look>, signal: AbortSignal): Promise<void> {
   const { stdout } = cli.io
   stdout.write('\u001B[2J\u001B[?25l')
@@ -67,18 +67,18 @@ async function redraw(cli: Cli, session: Session, look: () => Promise<Look>, sig
   }
 }
 
-/** A line when the standing changes, and every ten seconds. */
+/** Prints a line when the state changes, and every 10 s. */
 async function writeLines(cli: Cli, _session: Session, look: () => Promise<Look>, signal: AbortSignal): Promise<void> {
-  let lastStanding = ''
+  let lastState = ''
   let nextAt = 0
   for (;;) {
     const { report, trouble } = await orAborted(look(), signal)
-    const standing = trouble?.message ?? [report.queue.state, ...report.queue.causes].join()
-    if (standing !== lastStanding || performance.now() >= nextAt) {
+    const state = trouble?.message ?? [report.queue.state, ...report.queue.causes].join()
+    if (state !== lastState || performance.now() >= nextAt) {
       cli.print(`${new Date().toISOString()} ${statusLine(report)}`)
       nextAt = performance.now() + PLAIN_MS
     }
-    lastStanding = standing
+    lastState = state
     await sleep(WATCH_MS, undefined, { signal })
     if (isClosed(cli.io.stdout)) return
   }

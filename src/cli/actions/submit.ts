@@ -30,7 +30,7 @@ export interface SubmitOptions {
   readonly priority: Priority
   readonly maxCredits?: number
   readonly first?: number
-  /** Days. */
+  /** In days. */
   readonly maxAge?: number
   readonly delimiter?: string
   readonly encoding?: string
@@ -42,14 +42,15 @@ export interface SubmitOptions {
 }
 
 /**
- * From a file to a released batch: load → plan → question → release → feed. Until the release the batch is *loading* and
- * every way out drops it: a mistake, a no, --dry-run, Ctrl-C, another store's Redis. After the release nothing fails any
- * more: where Redis is out of reach that is said, and so is a Ctrl-C; a worker feeds the batch.
+ * From a file to a released batch: load → plan → confirm → release → feed. Until the release the
+ * batch is *loading*, and every early exit drops it: an error, a no, --dry-run, Ctrl-C, another
+ * store's Redis. After the release nothing fails any more: an unreachable Redis or Ctrl-C is
+ * reported, and a worker feeds the batch.
  */
 export async function submit(cli: Cli, file: string, options: SubmitOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     if (options.json !== true) cli.detail(`data directory: ${session.settings.dataDir}`)
-    // Its plan counts answers on record, and its rows get them.
+    // The plan counts stored answers as free, and rows get them: they must be of the same API.
     await checkApi({ store: session.store, apiUrl: session.settings.apiUrl })
     let released: Released | null = null
     return interruptible<ExitCode>(
@@ -67,7 +68,7 @@ export async function submit(cli: Cli, file: string, options: SubmitOptions): Pr
           return leftToWorkers(
             cli,
             `Batch ${released.id} is released`,
-            `\`trackyard-batch cancel ${released.id}\` stops it.`,
+            `Stop it with \`trackyard-batch cancel ${released.id}\`.`,
           )
         }
         cli.say('Interrupted: batch dropped, nothing was spent.')
@@ -112,7 +113,7 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
     if (options.json !== true) cli.print(renderPlan(view, cli.paint))
     else for (const doubt of [...view.doubts, ...view.filterDoubts]) cli.say(doubt)
     if (options.dryRun === true) {
-      // Before the drop, which takes its time for a big catalog: nobody waits for it to see the plan.
+      // Printed before the drop, which is slow for a big catalog.
       if (options.json === true) cli.printJson(submitJson(null, view))
       await batch.drop()
       isDecided = true
@@ -147,7 +148,7 @@ async function loadAndRelease(cli: Cli, session: Session, order: Order): Promise
 interface Loaded {
   readonly batch: LoadedBatch
   readonly columns: readonly string[]
-  /** How the catalog was read. */
+  /** How the catalog was read, if that was not obvious. */
   readonly notes: readonly string[]
   readonly doubts: Doubts
   readonly filterNames: ReadonlySet<string>
@@ -160,7 +161,7 @@ async function loadCatalog(cli: Cli, session: Session, order: Order, name: strin
   const { notingFilters } = await import('../../catalog/filter-names.js')
   const { file, options, signal } = order
   const path = file === '-' ? null : resolve(cli.io.cwd, file)
-  if (path === null && isTerminal(cli.io.stdin)) cli.say('Reading the catalog from here; end it with Ctrl-D.')
+  if (path === null && isTerminal(cli.io.stdin)) cli.say('Reading the catalog from standard input. End it with Ctrl-D.')
   const source = path === null ? { stream: cli.io.stdin, name: 'standard input' } : { path }
   const catalog = await orAborted(
     openCatalog(source, {
@@ -183,7 +184,7 @@ async function loadCatalog(cli: Cli, session: Session, order: Order, name: strin
       doubts,
     })
     const filterNames = new Set(Object.keys(options.filters ?? {}))
-    // Only there a row may bring filters of its own.
+    // Only JSON Lines rows may have filters of their own.
     const all = catalog.format === 'jsonl' ? notingFilters(rows, filterNames) : rows
     const batch = await load(session, newBatch(catalog, name, path, options), untilAborted(all, signal), {
       signal,
@@ -214,7 +215,7 @@ function newBatch(catalog: Catalog, name: string, path: string | null, options: 
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
-/** "catalogs/night.csv", "night.csv.gz" → "night"; standard input has no name, so the time is one. */
+/** "catalogs/night.csv", "night.csv.gz" → "night"; standard input is named by the time. */
 function nameOf(file: string, now: number): string {
   if (file === '-') return `stdin-${new Date(now).toISOString().slice(0, 19).replaceAll(':', '')}`
   const plain = basename(file).replace(/\.gz$/i, '')
@@ -223,7 +224,7 @@ function nameOf(file: string, now: number): string {
     .slice(0, LONGEST_LABEL)
 }
 
-/** The names are a contract with scripts. The four kinds of searches add up to `searches`. */
+/** The keys are a public contract. `new` and the three `already_…` add up to `searches`. */
 function submitJson(batch: number | null, { name, plan, estimate: { creditsNeeded } }: PlanView): object {
   return {
     batch,
@@ -240,22 +241,22 @@ function submitJson(batch: number | null, { name, plan, estimate: { creditsNeede
   }
 }
 
-/** Says what comes next. */
+/** Feeds the queue and prints the next command. */
 async function feedReleased(cli: Cli, session: Session, released: Released, { json }: SubmitOptions): Promise<void> {
   const workers = await released.feeding.fill()
   if (json === true) return
-  const pause = released.isDone ? null : await standingPause(session)
+  const pause = released.isDone ? null : await pauseNotice(session)
   if (pause !== null) cli.say(pause)
   const next = released.isDone
     ? `trackyard-batch export ${released.id}`
     : workers === 0
-      ? 'trackyard-batch up   (no worker runs yet)'
+      ? 'trackyard-batch up   (no worker is running)'
       : `trackyard-batch wait ${released.id}`
   cli.say(`Next: ${next}`)
 }
 
-/** Why nothing of it moves yet; null when nothing is paused. */
-async function standingPause({ store, now, settings }: Session): Promise<string | null> {
+/** Why the batch will not move yet; null if nothing is paused. */
+async function pauseNotice({ store, now, settings }: Session): Promise<string | null> {
   const [pause] = await store.pauses.list()
   if (pause === undefined) return null
   const autoResumeMs = settings.autoResumeHours * 60 * 60 * 1000

@@ -10,7 +10,10 @@ import { batchSentence } from '../render/status.js'
 import type { Session } from '../session.js'
 import { openWaitView } from '../wait-view.js'
 
-/** Waits for a batch and shows how far it is. Exit codes: 0 done, 1 dropped before its release, 4 only withheld rows remain, 5 time is up or interrupted. */
+/**
+ * Waits for a batch and shows its progress. Exit codes: 0 done, 1 dropped before its release, 4
+ * only withheld rows remain, 5 timed out or interrupted.
+ */
 export async function waitForBatch(
   cli: Cli,
   session: Session,
@@ -39,27 +42,29 @@ export async function waitForBatch(
     isOver = true
     view.end()
   })
-  return sayWaited(cli, waited, last)
+  return printResult(cli, waited, last)
 }
 
-function sayWaited(cli: Cli, waited: Waited | 'interrupted', last: BatchReport | null): ExitCode {
-  const standing = last === null ? '' : `${batchSentence(last)} `
+function printResult(cli: Cli, waited: Waited | 'interrupted', last: BatchReport | null): ExitCode {
+  const state = last === null ? '' : `${batchSentence(last)} `
   const batch = last === null ? '' : ` ${last.batch.id}`
   switch (waited) {
     case 'done':
-      cli.say(`${standing}Next: trackyard-batch export${batch}`)
+      cli.say(`${state}Next: trackyard-batch export${batch}`)
       return 0
     case 'withheld':
-      cli.say(`${standing}What remains is withheld by a cap: \`trackyard-batch release${batch}\` lets it go.`)
+      cli.say(
+        `${state}The remaining rows are withheld by a cap. Release them with \`trackyard-batch release${batch}\`.`,
+      )
       return 4
     case 'dropped':
-      cli.say(`Batch${batch} is gone: its submit ended before the release, and it was dropped. Nothing was spent.`)
+      cli.say(`Batch${batch} was dropped because its submit ended before the release. Nothing was spent.`)
       return 1
     case 'time is up':
-      cli.say(`Time is up. ${standing}Nothing is lost by this; \`trackyard-batch wait${batch}\` waits on.`)
+      cli.say(`Timed out. ${state}The work continues. Wait again with \`trackyard-batch wait${batch}\`.`)
       return 5
     case 'interrupted':
-      cli.say(`Interrupted. ${standing}Nothing is lost by this; \`trackyard-batch wait${batch}\` waits on.`)
+      cli.say(`Interrupted. ${state}The work continues. Wait again with \`trackyard-batch wait${batch}\`.`)
       return 5
     default:
       return waited satisfies never

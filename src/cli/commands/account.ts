@@ -9,10 +9,10 @@ import type { Session } from '../session.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Asks the API for the balance and the limits of the key (free of charge). Where it cannot be asked, shows what ' +
-        'was last known and says why.',
+      'Shows the balance and the limits of the API key, from the API (free of charge). If the API is unreachable, ' +
+        'shows the last known values and the reason.',
     )
-    .option('--adopt', 'the API has moved: keep its answers, and take this address if the key works there')
+    .option('--adopt', 'the API has moved: keep its answers and accept this address, if the key works there')
     .option('--json', 'print one JSON document on stdout')
     .action((options: AccountOptions) => act((cli) => showAccount(cli, options)))
   examples(
@@ -23,7 +23,7 @@ export function define(command: Command, act: Act): void {
   )
   command.addHelpText(
     'after',
-    '\nExit codes: 0 asked, 3 the API is out of reach, 78 no key, one that is not accepted, or a record of another API.',
+    '\nExit codes: 0 fresh values, 3 the API is unreachable, 78 no key, a key that the API refuses, or a store of another API.',
   )
 }
 
@@ -47,7 +47,7 @@ async function showAccount(cli: Cli, { adopt = false, json = false }: AccountOpt
     const refreshed = await refreshAccount({ store, api, now: session.now })
     const isFresh = refreshed.kind === 'ok'
     const account = isFresh ? refreshed.account : await store.account.get()
-    // What is on record is another address's, where this one was not reached.
+    // With --adopt, an account in the store may be that of the old address.
     if (isFresh || !adopt) {
       if (json) cli.printJson(accountJson(account, isFresh))
       else cli.print(renderAccount(account, isFresh, settings.apiUrl))
@@ -58,11 +58,11 @@ async function showAccount(cli: Cli, { adopt = false, json = false }: AccountOpt
         return 0
       case 'unauthorized':
         throw new ConfigurationError(
-          'The API does not accept this key (401): check that TRACKYARD_API_KEY, or the file named by TRACKYARD_API_KEY_FILE, holds all of it, without quotes, and that it is not revoked.',
+          'The API refused this key (401). Check that TRACKYARD_API_KEY, or the file named by TRACKYARD_API_KEY_FILE, contains the whole key without quotes, and that the key is not revoked.',
         )
       case 'failed':
         throw new UnreachableError(
-          `The API could not be asked: ${refreshed.reason.replace(/\.$/, '')}. Check TRACKYARD_API_URL, or try again later.`,
+          `GET /me failed: ${refreshed.reason.replace(/\.$/, '')}. Check TRACKYARD_API_URL, or try again later.`,
         )
       default:
         return refreshed satisfies never
@@ -70,15 +70,15 @@ async function showAccount(cli: Cli, { adopt = false, json = false }: AccountOpt
   })
 }
 
-/** Only here, after the key has worked at this address. */
+/** Called only after the key has worked at this address. */
 async function adoptApi(cli: Cli, { store, settings }: Session): Promise<void> {
   const before = await store.api.get()
   await store.api.adopt(settings.apiUrl)
   cli.say(
     before === null || before.address === settings.apiUrl
-      ? `This record belongs to the API at ${settings.apiUrl}.`
+      ? `This store belongs to the API at ${settings.apiUrl}.`
       : `${pluralize(before.answers, 'answer')} of ${before.address} count as answers of ${settings.apiUrl} from now on. ` +
-          'Workers that still run at the old address end by themselves.',
+          'Workers that still use the old address stop on their own.',
   )
 }
 

@@ -5,7 +5,7 @@ import { examples } from '../parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Runs Bull Board in the foreground, with health, readiness and metrics beside it, on TRACKYARD_BOARD_HOST ' +
+      'Runs Bull Board in the foreground, with health, readiness and metrics, on TRACKYARD_BOARD_HOST ' +
         '(127.0.0.1) and TRACKYARD_BOARD_PORT (3210).',
     )
     .action(() =>

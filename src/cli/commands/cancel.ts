@@ -5,8 +5,8 @@ import { examples } from '../parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Stops one batch. Calls in flight finish; what it has stays and can be exported; searches that other batches want go on.\n' +
-        'One that a killed submit left behind is dropped.',
+      'Stops one batch. Calls in flight finish. Its answers are kept and can be exported. Searches that other batches want ' +
+        'continue.\nAlso drops a batch that a killed submit left behind.',
     )
     .argument('<batch>', 'id or name')
     .action((name: string) =>
@@ -18,7 +18,7 @@ export function define(command: Command, act: Act): void {
           const { batch, was } = await cancelBatch(session, name)
           if (was === 'dropped') {
             cli.print(
-              `Batch ${batch.id} (${batch.name}) was left behind by a submit that was killed before its release: dropped. Nothing was spent.`,
+              `Batch ${batch.id} (${batch.name}) was left behind by a killed submit. It was dropped. Nothing was spent.`,
             )
             return 0
           }

@@ -8,9 +8,9 @@ type Work = typeof import('../actions/dead-letters.js')
 
 export function define(command: Command, act: Act): void {
   command.description(
-    'Searches that failed for good: refused by the API, unreadable, crashed, or out of attempts. Without a word: list.',
+    'Searches that failed for good: refused by the API, unreadable, crashed, or out of attempts. Default: list.',
   )
-  const does = (work: (module: Work, cli: Cli) => Promise<ExitCode>) =>
+  const run = (work: (module: Work, cli: Cli) => Promise<ExitCode>) =>
     act(async (cli) => work(await import('../actions/dead-letters.js'), cli))
 
   const list = command
@@ -18,20 +18,20 @@ export function define(command: Command, act: Act): void {
     .summary('lists them, grouped by what went wrong')
     .description('Lists them, grouped by what went wrong.')
     .allowExcessArguments()
-    .action((options: LetterOptions, self: Command) => does((work, cli) => work.list(cli, options, self.args)))
+    .action((options: LetterOptions, self: Command) => run((work, cli) => work.list(cli, options, self.args)))
   const show = command
     .command('show')
     .summary('shows one: what was asked, what the API said, what to do')
     .description('Shows one: what was asked, what the API said, what to do.')
-    .argument('<search>', 'its fingerprint, or the beginning of it (6 digits or more)')
-    .action((search: string, options: LetterOptions) => does((work, cli) => work.show(cli, search, options)))
+    .argument('<search>', 'its fingerprint, or the first 6 digits or more')
+    .action((search: string, options: LetterOptions) => run((work, cli) => work.show(cli, search, options)))
   const retry = command
     .command('retry')
     .summary('sends them back to the queue with fresh attempts; says what that may cost and asks first')
     .description('Sends them back to the queue with fresh attempts; says what that may cost and asks first.')
     .argument('[search]', 'only this one, even if it was discarded')
     .action((search: string | undefined, options: LetterOptions) =>
-      does((work, cli) => work.retry(cli, search, options)),
+      run((work, cli) => work.retry(cli, search, options)),
     )
   const discard = command
     .command('discard')
@@ -39,18 +39,18 @@ export function define(command: Command, act: Act): void {
     .description('Takes them off the list; their rows stay dead in the export.')
     .argument('[search]', 'only this one')
     .action((search: string | undefined, options: LetterOptions) =>
-      does((work, cli) => work.discard(cli, search, options)),
+      run((work, cli) => work.discard(cli, search, options)),
     )
   for (const each of [list, retry, discard]) {
     each
       .option('--status <n>', 'with this HTTP status', wholeNumber(100, 599))
-      .option('--code <code>', "with this error code of the API's", text)
+      .option('--code <code>', 'with this error code from the API', text)
       .option('--batch <batch>', 'wanted by this batch, by id or name')
   }
-  list.option('--all', 'all of them, as without it')
-  list.option('--discarded', 'those that were taken off the list')
+  list.option('--all', 'list all (the default)')
+  list.option('--discarded', 'list the discarded ones')
   for (const each of [retry, discard]) {
-    each.option('--all', 'all of them; needed where nothing else narrows it').option('-y, --yes', 'do not ask')
+    each.option('--all', 'all of them; required without another filter').option('-y, --yes', 'do not ask')
   }
   for (const each of [list, show, retry, discard]) each.option('--json', 'print one JSON document on stdout')
   examples(list, 'trackyard-batch dead-letters', 'trackyard-batch dead-letters list --status 400 --json')
@@ -65,6 +65,6 @@ export function define(command: Command, act: Act): void {
   )
   command.addHelpText(
     'after',
-    '\nExit codes: 0 done, 4 refused (nothing narrows it and no --all) or declined, 5 interrupted after a retry.',
+    '\nExit codes: 0 done, 4 refused (no filter and no --all) or declined, 5 interrupted after a retry.',
   )
 }

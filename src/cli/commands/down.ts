@@ -5,8 +5,8 @@ import { examples } from '../parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Asks every worker and board to stop, waits until calls in flight have finished, then stops the private Redis. ' +
-        'Nothing is lost; `trackyard-batch up` goes on.',
+      'Asks every worker and board to stop, waits for calls in flight, then stops the private Redis. ' +
+        'Nothing is lost; `trackyard-batch up` continues.',
     )
     .action(() =>
       act(async (cli) => {

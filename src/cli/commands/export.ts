@@ -7,12 +7,14 @@ export function define(command: Command, act: Act): void {
   command
     .description(
       'Writes the tagged catalog: every row of the input, in its order, with exactly one status and its tags.\n' +
-        'May be used at any time; rows that are not done yet say so.',
+        'Works at any time: unfinished rows have a status that says so.',
     )
     .argument('[batch]', 'id or name (default: the latest)')
-    .addOption(new Option('-f, --format <format>', "default: the catalog's own").choices(['csv', 'jsonl']))
-    .option('-o, --out <file>', 'where to; - writes to stdout (default: <catalog>.tagged.<ext> beside the catalog)')
-    .option('--spreadsheet-safe', 'CSV: an apostrophe before your own cells too that a spreadsheet would run')
+    .addOption(
+      new Option('-f, --format <format>', "output format (default: the catalog's own)").choices(['csv', 'jsonl']),
+    )
+    .option('-o, --out <file>', 'output file; - is stdout (default: <catalog>.tagged.<ext> beside the catalog)')
+    .option('--spreadsheet-safe', 'CSV: escape your own cells too, if a spreadsheet would run them as formulas')
     .action((batch: string | undefined, options: ExportOptions) =>
       act(async (cli) => (await import('../actions/export.js')).exportTo(cli, batch ?? null, options)),
     )
@@ -24,6 +26,6 @@ export function define(command: Command, act: Act): void {
   )
   command.addHelpText(
     'after',
-    '\nExit codes: 0 written, 1 interrupted, 2 no such batch or no place to write to, 4 still being loaded.',
+    '\nExit codes: 0 written, 1 interrupted, 2 no such batch or unusable output path, 4 batch is being loaded.',
   )
 }

@@ -5,8 +5,8 @@ import { examples, label } from '../parse.js'
 
 export function define(command: Command, act: Act): void {
   command
-    .description('No more calls, on all workers, until `resume`. Calls in flight finish. Nothing is lost.')
-    .option('--reason <text>', 'shown by status, in Bull Board and to whoever wonders', label, '')
+    .description('Stops all calls, on all workers, until `resume`. Calls in flight finish. Nothing is lost.')
+    .option('--reason <text>', 'shown by `status` and in Bull Board', label, '')
     .action((options: { readonly reason: string }) => act((cli) => pauseByHand(cli, options.reason)))
   examples(command, 'trackyard-batch pause --reason "the key is needed elsewhere until noon"')
 }
@@ -19,9 +19,13 @@ async function pauseByHand(cli: Cli, reason: string): Promise<ExitCode> {
     const { queue } = await runningQueue(session)
     const { throttle, wasReached } = tolerantThrottle(queue?.throttle ?? null)
     const isNew = await pause({ ...session, queue: { throttle } }, 'operator', reason)
-    cli.print(isNew ? 'Paused. `trackyard-batch resume` goes on.' : 'It is paused by hand already; nothing changed.')
+    cli.print(
+      isNew
+        ? 'Paused. Continue with `trackyard-batch resume`.'
+        : 'The queue is already paused by hand; nothing changed.',
+    )
     if (!wasReached())
-      cli.say('Redis does not run or cannot be reached; the pause is on record and every worker obeys it.')
+      cli.say('Redis is unreachable or not running. The pause is in the store, and every worker obeys it.')
     return 0
   })
 }

@@ -4,6 +4,7 @@ import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import type { Batch } from '../../store/store.js'
 import type { Act, Cli } from '../cli.js'
 import { examples, wholeNumber } from '../parse.js'
+import { pluralize } from '../render/words.js'
 import type { Session } from '../session.js'
 
 interface ReleaseOptions {
@@ -15,17 +16,13 @@ interface ReleaseOptions {
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Lets a batch go on after `submit --first`, or raises its cap. Without an option the cap of --max-credits stays.\n' +
-        'Says first what that may cost; on a terminal it asks above TRACKYARD_CONFIRM_ABOVE.',
+      'Lets a batch continue after `submit --first`, or raises its cap. Without an option, the cap of --max-credits stays.\n' +
+        'Prints the cost first. On a terminal it asks for confirmation above TRACKYARD_CONFIRM_ABOVE.',
     )
     .argument('<batch>', 'id or name')
-    .option(
-      '--max-credits <n>',
-      'spend at most so many credits on it in all, counting what it has used',
-      wholeNumber(0),
-    )
+    .option('--max-credits <n>', 'spend at most n credits on it in total, including those already used', wholeNumber(0))
     .option('--all', 'remove every cap')
-    .option('-y, --yes', 'do not ask, whatever it costs')
+    .option('-y, --yes', 'do not ask, whatever the cost')
     .action((name: string, options: ReleaseOptions) => act((cli) => release(cli, name, options)))
   examples(command, 'trackyard-batch release night', 'trackyard-batch release night --max-credits 5000')
 }
@@ -44,7 +41,7 @@ async function release(cli: Cli, name: string, options: ReleaseOptions): Promise
     return interruptible<ExitCode>(
       cli,
       async (signal) => {
-        if (!(await isMeant(cli, session, wanted, { yes: options.yes === true, signal }))) return notReleased(cli)
+        if (!(await isConfirmed(cli, session, wanted, { yes: options.yes === true, signal }))) return notReleased(cli)
         const feeding = await openFeeding(cli, session, signal)
         const latest = async () => (await session.store.reports.batches({ batchId: batch.id, limit: 1 }))[0]
         const before = await latest()
@@ -52,8 +49,8 @@ async function release(cli: Cli, name: string, options: ReleaseOptions): Promise
         isReleased = true
         const report = await latest()
         if (report !== undefined && before !== undefined) {
-          if (before.withheld === 0) cli.print('Nothing was withheld, so nothing more is let go.')
-          else if (report.withheld >= before.withheld) cli.print('This cap lets nothing more go.')
+          if (before.withheld === 0) cli.print('Nothing was withheld, so nothing more is released.')
+          else if (report.withheld >= before.withheld) cli.print('This cap releases nothing more.')
         }
         if (report !== undefined) cli.print(batchSentence(report))
         await feeding.fill()
@@ -61,7 +58,7 @@ async function release(cli: Cli, name: string, options: ReleaseOptions): Promise
       },
       () =>
         isReleased
-          ? leftToWorkers(cli, `Batch ${batch.id} is released`, `\`trackyard-batch cancel ${batch.id}\` stops it.`)
+          ? leftToWorkers(cli, `Batch ${batch.id} is released`, `Stop it with \`trackyard-batch cancel ${batch.id}\`.`)
           : notReleased(cli),
     )
   })
@@ -72,8 +69,10 @@ function notReleased(cli: Cli): ExitCode {
   return 4
 }
 
-/** Says what it lets go, and asks where that is much. @throws the signal's reason when it is aborted */
-async function isMeant(
+/**
+ * Prints what it releases, and asks above the threshold. @throws the signal's reason when aborted
+ */
+async function isConfirmed(
   cli: Cli,
   session: Session,
   wanted: Release,
@@ -98,7 +97,7 @@ async function isMeant(
   })
 }
 
-/** @throws UsageError for both options; RefusedError when the cap that stays has nothing left to give */
+/** @throws UsageError for both options; RefusedError if the current cap is used up and stays */
 function capOf(batch: Batch, { maxCredits, all }: ReleaseOptions): number | null {
   if (maxCredits !== undefined && all === true) {
     throw new UsageError('--max-credits sets a cap and --all removes it: use one of them.')
@@ -107,7 +106,7 @@ function capOf(batch: Batch, { maxCredits, all }: ReleaseOptions): number | null
   if (maxCredits !== undefined) return maxCredits
   if (batch.maxCredits !== null && batch.state === 'released' && batch.charged >= batch.maxCredits) {
     throw new RefusedError(
-      `Batch ${batch.id} has used the ${batch.maxCredits} credits of its cap: raise it with --max-credits N, or remove it with --all.`,
+      `Batch ${batch.id} has used its cap of ${pluralize(batch.maxCredits, 'credit')}. Raise it with --max-credits N, or remove it with --all.`,
     )
   }
   return batch.maxCredits

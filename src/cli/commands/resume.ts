@@ -8,8 +8,8 @@ import type { Session } from '../session.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Ends every pause, whoever or whatever made it, and a hold by the API (a rate limit). After anything but a pause ' +
-        'by hand, one call at a time is tried until one succeeds. Searches that were refused because of the key are tried again.',
+      'Ends every pause, whatever its cause, and a rate limit by the API. After anything but a pause by hand, one call at a ' +
+        'time is made until one succeeds. Searches that were refused because of the key are retried.',
     )
     .action(() => act(resumeAll))
   examples(command, 'trackyard-batch resume')
@@ -21,16 +21,16 @@ async function resumeAll(cli: Cli): Promise<ExitCode> {
   const { leftToWorkers, openFeeding } = await import('../feeding.js')
   const { interruptible } = await import('../interrupt.js')
   const { runningQueue, withSession } = await import('../session.js')
-  const { pluralize } = await import('../render/words.js')
+  const { dueAgain } = await import('../render/dead-letters.js')
   return withSession(cli, async (session) => {
     const { queue } = await runningQueue(session)
     const { throttle, wasReached } = tolerantThrottle(queue?.throttle ?? null)
     const resumed = await resumeByHand({ ...session, queue: { throttle } })
     cli.print(message(resumed))
-    const short = await shortOfReserve(session, resumed)
-    if (short !== null) cli.say(short)
-    if (resumed.retried > 0) cli.print(`${pluralize(resumed.retried, 'search')} refused because of the key: due again.`)
-    if (!wasReached()) cli.say('Redis does not run or cannot be reached; workers go on when they have it again.')
+    const notice = await reserveNotice(session, resumed)
+    if (notice !== null) cli.say(notice)
+    if (resumed.retried > 0) cli.print(`${dueAgain(resumed.retried)} (refused because of the key).`)
+    if (!wasReached()) cli.say('Redis is unreachable or not running. Workers continue when they reach it again.')
     if (!wasReached() || resumed.retried === 0) return 0
     return interruptible<ExitCode>(
       cli,
@@ -38,20 +38,23 @@ async function resumeAll(cli: Cli): Promise<ExitCode> {
         await (await openFeeding(cli, session, signal)).fill()
         return 0
       },
-      () => leftToWorkers(cli, 'It is resumed', '`trackyard-batch pause` stops it.'),
+      () => leftToWorkers(cli, 'The queue is resumed', 'Stop it with `trackyard-batch pause`.'),
     )
   })
 }
 
-/** Null: what is left above the reserve allows a call, as far as anybody knows. */
-async function shortOfReserve({ store, settings }: Session, { lifted }: ResumedByHand): Promise<string | null> {
+/**
+ * Why the queue will pause again at once; null if credits above the reserve are left, as far as is
+ * known.
+ */
+async function reserveNotice({ store, settings }: Session, { lifted }: ResumedByHand): Promise<string | null> {
   const { creditsRemaining: left } = await store.account.get()
   if (!lifted.includes('reserve') || left === null || left > settings.creditReserve) return null
   const { pluralize } = await import('../render/words.js')
-  return `It pauses again at the next search: ${pluralize(left, 'credit')} ${left === 1 ? 'is' : 'are'} left and ${settings.creditReserve} are kept in reserve. Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker.`
+  return `The queue pauses again at the next search: ${pluralize(left, 'credit')} ${left === 1 ? 'is' : 'are'} left and ${settings.creditReserve} are kept in reserve. Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker.`
 }
 
-const ONE_AT_A_TIME = 'One call at a time is tried until one succeeds.'
+const ONE_AT_A_TIME = 'One call at a time is made until one succeeds.'
 
 function message({ lifted, standing, hold }: ResumedByHand): string {
   if (lifted.length === 0 && standing.length === 0) return nothingPaused(hold)
@@ -65,9 +68,9 @@ function message({ lifted, standing, hold }: ResumedByHand): string {
 function nothingPaused(hold: ResumedByHand['hold']): string {
   switch (hold) {
     case 'of the API':
-      return `The API's hold is lifted. ${ONE_AT_A_TIME}`
+      return `The rate limit by the API is lifted. ${ONE_AT_A_TIME}`
     case 'in Redis only':
-      return 'Nothing was paused; a hold that only Redis still had is lifted.'
+      return 'Nothing was paused. A stale rate limit in Redis is lifted.'
     case null:
       return 'Nothing was paused.'
     default:

@@ -9,8 +9,8 @@ interface ShowOptions {
 }
 
 /**
- * An id may begin with a dash, and commander would take it for an option. Where no other word can be the item, it
- * goes to the end, behind `--`.
+ * An id may begin with a dash, and commander would take it for an option. If no other argument can
+ * be the item, it is moved to the end, after `--`.
  */
 export function prepare(words: readonly string[]): readonly string[] {
   if (words.includes('--')) return words
@@ -25,12 +25,9 @@ const OPTION = /^(--batch(=.*)?|--json|--help|-h)$/s
 
 export function define(command: Command, act: Act): void {
   command
-    .description('Everything about one row or search: the request, every call, the answer, the tags, the reason.')
-    .argument(
-      '<item>',
-      'your own id, the position of the row (from 1), or the fingerprint of a search or its beginning',
-    )
-    .option('--batch <batch>', 'where to look for the row, by id or name (default: the latest)')
+    .description('Shows everything about one row or search: the request, every call, the answer, the tags, the reason.')
+    .argument('<item>', 'your own id, the position of the row (from 1), or at least 6 digits of a search fingerprint')
+    .option('--batch <batch>', 'batch to look in, by id or name (default: the latest)')
     .option('--json', 'print one JSON document on stdout')
     .action((what: string, options: ShowOptions) => act((cli) => show(cli, what, options)))
   examples(
@@ -52,7 +49,7 @@ async function show(cli: Cli, what: string, options: ShowOptions): Promise<ExitC
     const found = await store.reports.show(what, batchId)
     if (found === null) {
       throw new UsageError(
-        `Nothing here is called "${what}": give your own id of a row, its position, or at least 6 digits of a search; --batch says where to look.`,
+        `No row or search matches "${what}". Pass your own id of a row, its position, or at least 6 digits of a search; --batch names the batch to look in.`,
       )
     }
     const shown = 'position' in found ? { item: found, search: found.search } : { item: null, search: found }

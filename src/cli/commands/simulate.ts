@@ -16,7 +16,7 @@ interface SimulateOptions {
 }
 
 const MANY = 1_000_000_000
-/** Of a timer that is longer Node makes one of a millisecond. */
+/** Far below the longest timer of Node: it turns a longer one into 1 ms. */
 const LONGEST_LATENCY_MS = 600_000
 
 export function define(command: Command, act: Act): void {
@@ -25,20 +25,22 @@ export function define(command: Command, act: Act): void {
       'Runs a simulated Trackyard API on this machine until Ctrl-C: no key, no credits, no network. Tracks are made up; ' +
         'limits, balance and errors behave as documented.',
     )
-    .option('--port <n>', 'where it listens; 0 takes any free port', wholeNumber(0, 65_535), 3211)
+    .option('--port <n>', 'port to listen on; 0 picks a free one', wholeNumber(0, 65_535), 3211)
     .addOption(
-      new Option('--tier <tier>', 'sets balance and limits').choices(['free', 'starter', 'pro']).default('pro'),
+      new Option('--tier <tier>', 'plan that sets balance and limits')
+        .choices(['free', 'starter', 'pro'])
+        .default('pro'),
     )
     .option('--credits <n>', "balance at the start (default: the tier's)", wholeNumber(0, MANY))
     .option('--per-minute <n>', "calls a minute (default: the tier's)", wholeNumber(1, MANY))
-    .option('--latency <ms>', 'milliseconds until it answers', wholeNumber(0, LONGEST_LATENCY_MS), 150)
+    .option('--latency <ms>', 'response time in milliseconds', wholeNumber(0, LONGEST_LATENCY_MS), 150)
     .action((options: SimulateOptions) => act((cli) => simulate(cli, options)))
   examples(command, 'trackyard-batch simulate --credits 1000 --per-minute 60')
   command.addHelpText('after', CONTROLS_HELP)
 }
 
 const CONTROLS_HELP = `
-Controls, below the address that it prints and that ends in /__simulator; in braces JSON in the body:
+Controls, below the printed address that ends in /__simulator; braces are a JSON body:
 ${controlLines()
   .map((line) => `  ${line}`)
   .join('\n')}
@@ -69,8 +71,8 @@ async function simulate(cli: Cli, options: SimulateOptions): Promise<ExitCode> {
         `  export TRACKYARD_API_KEY=${SIMULATOR_KEY}`,
         '  export TRACKYARD_DATA_DIR="$HOME/trackyard-rehearsal"',
         '',
-        'The last line keeps made-up answers out of your real record. To top up the account, to make something fail,',
-        'and to end that again; `trackyard-batch simulate --help` has all controls:',
+        'The last line keeps made-up answers out of your real store. To top up the account, inject a fault and clear it',
+        '(`trackyard-batch simulate --help` lists all controls):',
         '',
         `  curl -X POST ${simulator.controlUrl}/top-up -d '{"credits":1000}'`,
         `  curl -X POST ${simulator.controlUrl}/fault -d '{"match":"night","does":{"status":500}}'`,
@@ -88,9 +90,9 @@ async function simulate(cli: Cli, options: SimulateOptions): Promise<ExitCode> {
 function cannotListen(error: unknown, port: number): UsageError | null {
   switch (errorCode(error)) {
     case 'EADDRINUSE':
-      return new UsageError(`Port ${port} is in use: choose another with --port.`)
+      return new UsageError(`Port ${port} is in use. Choose another with --port.`)
     case 'EACCES':
-      return new UsageError(`Port ${port} may not be opened by this user: choose one above 1023 with --port.`)
+      return new UsageError(`This user may not open port ${port}. Choose one above 1023 with --port.`)
     default:
       return null
   }

@@ -12,19 +12,21 @@ export interface StatusOptions {
 
 export function define(command: Command, act: Act): void {
   command
-    .description('What is done, what is due, what it cost, and one sentence for why it moves or does not.')
-    .argument('[batch]', 'id or name (default: the latest 20, none that is unfinished left out for one that is done)')
-    .option('-w, --watch', 'look again every second until Ctrl-C')
-    .option('--unknown', 'list every call of unknown outcome by name instead')
+    .description(
+      'Shows what is done, what is due and what it cost. The first line explains the current state: running, rate limited, paused or idle.',
+    )
+    .argument('[batch]', 'id or name (default: the 20 most recent, unfinished first)')
+    .option('-w, --watch', 'refresh every second until Ctrl-C')
+    .option('--unknown', 'list every call of unknown outcome instead')
     .option('--json', 'print one JSON document on stdout')
     .action((batch: string | undefined, options: StatusOptions) =>
       act(async (cli): Promise<ExitCode> => {
         if (options.watch === true && options.json === true) {
-          throw new UsageError('--json prints one document and --watch never ends: use one of them.')
+          throw new UsageError('--json prints one document, but --watch never ends: use one of them.')
         }
         if (options.unknown === true) {
           if (options.watch === true || batch !== undefined) {
-            throw new UsageError('--unknown lists the calls of all batches once: leave out the batch and --watch.')
+            throw new UsageError('--unknown lists the calls of all batches, once. Remove the batch and --watch.')
           }
           return (await import('../unknown-outcomes.js')).listUnknownOutcomes(cli, options.json === true)
         }

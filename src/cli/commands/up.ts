@@ -6,8 +6,8 @@ import { examples } from '../parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Runs everything on this machine in the foreground: the private Redis, a worker and the board. What dies is started ' +
-        'again. Ctrl-C lets calls in flight finish; the private Redis stays until `trackyard-batch down`.',
+      'Runs everything on this machine in the foreground: the private Redis, a worker and the board. Crashed processes are ' +
+        'restarted. Ctrl-C lets calls in flight finish. The private Redis keeps running until `trackyard-batch down`.',
     )
     .option('--no-board', 'without Bull Board')
     .action((options: { readonly board: boolean }) =>

@@ -4,9 +4,9 @@ import { examples, wholeNumber } from '../parse.js'
 
 export function define(command: Command, act: Act): void {
   command
-    .description('Waits until a batch is done, and shows how far it is: a bar on a terminal, plain lines elsewhere.')
+    .description('Waits until a batch is done and shows its progress: a bar on a terminal, plain lines elsewhere.')
     .argument('[batch]', 'id or name (default: the latest)')
-    .option('--timeout <seconds>', 'give up after so long; the work goes on', wholeNumber(0))
+    .option('--timeout <seconds>', 'stop waiting after this time; the work continues', wholeNumber(0))
     .action((name: string | undefined, options: { readonly timeout?: number }) =>
       act(async (cli) => {
         const { findBatch } = await import('../../batches/find-batch.js')
@@ -22,6 +22,6 @@ export function define(command: Command, act: Act): void {
   examples(command, 'trackyard-batch wait night --timeout 28800 && trackyard-batch export night')
   command.addHelpText(
     'after',
-    '\nExit codes: 0 done (dead letters included), 4 only withheld rows remain, 5 time is up or interrupted, 1 dropped before its release.',
+    '\nExit codes: 0 done (dead letters included), 1 dropped before its release, 4 only withheld rows remain, 5 timed out or interrupted.',
   )
 }

@@ -5,10 +5,10 @@ import { examples } from '../parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Runs one worker in the foreground: it takes what is due to the API. Several may run on this machine; together ' +
-        'they keep to one pace. Ctrl-C lets calls in flight finish; a second one exits at once.',
+      'Runs one worker in the foreground: it makes the calls for due searches. Several workers may run on this machine; ' +
+        'they share one rate limit. Ctrl-C lets calls in flight finish; a second Ctrl-C exits at once.',
     )
-    .option('--healthy', 'run none: say whether one on this host lives (exit 0) or not (exit 1), for a health check')
+    .option('--healthy', 'health check: exit 0 if a worker is running on this host, else exit 1')
     .action(({ healthy }: { readonly healthy?: boolean }) =>
       act(async (cli) => {
         const { runProcess, settingsOf } = await import('../../app/entry.js')

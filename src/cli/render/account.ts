@@ -9,9 +9,9 @@ export function renderAccount(account: Account, isFresh: boolean, apiUrl: string
     ['credits left', figureOr(account.creditsRemaining)],
     ['monthly allowance', figureOr(account.monthlyAllowance)],
     ['calls a minute', figureOr(account.limitPerMinute)],
-    ['calls a day', figureOr(account.limitPerDay, 'no limit known')],
+    ['calls a day', figureOr(account.limitPerDay, 'no known limit')],
   ]
   if (account.remainingToday !== null) rows.push(['left today', figureOr(account.remainingToday)])
-  if (!isFresh) rows.push(['last heard', account.heardAt === null ? 'never' : formatDateTime(account.heardAt)])
+  if (!isFresh) rows.push(['last updated', account.heardAt === null ? 'never' : formatDateTime(account.heardAt)])
   return pairs(rows)
 }

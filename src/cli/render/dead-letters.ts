@@ -7,14 +7,16 @@ import { formatDateTime, formatNumber, pluralize, truncate } from './words.js'
 const SHOWN = 20
 export const NONE_MATCHES = 'No dead letter matches.'
 
-/** What went wrong how often and what to do about it; then the letters themselves, as far as a screen goes. */
+/**
+ * Groups by cause, with count and remedy; then the first letters themselves, one screen of them.
+ */
 export function renderLetters(
   letters: readonly DeadLetter[],
-  { discarded, isSerial }: { readonly discarded: boolean; readonly isSerial: boolean },
+  { discarded, isFiltered }: { readonly discarded: boolean; readonly isFiltered: boolean },
   paint: Paint,
 ): string {
   if (letters.length === 0) {
-    if (isSerial) return NONE_MATCHES
+    if (isFiltered) return NONE_MATCHES
     return discarded ? 'No dead letter was discarded.' : 'No dead letters.'
   }
   const groups = [...groupedByCause(letters)].sort(([, a], [, b]) => b.length - a.length)
@@ -28,7 +30,7 @@ export function renderLetters(
       `… and ${formatNumber(letters.length - SHOWN)} more: narrow it with --status, --code or --batch, or use --json`,
     )
   }
-  if (discarded) lines.push('', 'Asked again all the same, one by one: trackyard-batch dead-letters retry SEARCH')
+  if (discarded) lines.push('', 'To retry a discarded one: trackyard-batch dead-letters retry SEARCH')
   return lines.join('\n')
 }
 
@@ -76,18 +78,24 @@ export function renderLetter(letter: DeadLetter): string {
     ['died', formatDateTime(Date.parse(letter.died_at))],
     ['remedy', letter.remedy],
   )
-  if (letter.costs > 0) rows.push(['costs', 'a retry may pay a second time: the first answer may be paid for already'])
+  if (letter.costs > 0) rows.push(['costs', 'a retry may be charged again: an earlier call may be paid for already'])
   return `${pairs(rows)}\n\nEvery call: trackyard-batch show ${letter.search.slice(0, 12)}`
 }
 
-/** What was sent back, and what keeps part of it from being called. */
+/** "2 searches are due again" */
+export function dueAgain(count: number): string {
+  return `${pluralize(count, 'search')} ${count === 1 ? 'is' : 'are'} due again`
+}
+
+/** What was retried, and why part of it is not due. */
 export function renderRetried({ retried, due, withheld }: Retried): string {
   const unwanted = retried - due - withheld
-  const lines = [due === 0 ? 'None of them is due.' : `${pluralize(due, 'search')} due again.`]
-  if (withheld > 0) lines.push(`${formatNumber(withheld)} withheld by a cap: \`trackyard-batch release\` lets them go.`)
+  const lines = [due === 0 ? 'None of them is due.' : `${dueAgain(due)}.`]
+  if (withheld > 0)
+    lines.push(`${formatNumber(withheld)} withheld by a cap: release them with \`trackyard-batch release\`.`)
   if (unwanted > 0)
     lines.push(
-      `${formatNumber(unwanted)} wanted by no batch that is released (cancelled ones want nothing more): due with a new submit.`,
+      `${formatNumber(unwanted)} wanted by no released batch (cancelled batches want nothing): submit them again to make them due.`,
     )
   return lines.join(' ')
 }

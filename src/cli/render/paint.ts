@@ -1,7 +1,7 @@
 import { styleText } from 'node:util'
 import { isTerminal, type Out } from '../io.js'
 
-/** Colour where eyes are: on a terminal, unless NO_COLOR is set (no-color.org: to anything but an empty text). */
+/** Colours on a terminal, unless NO_COLOR is set to anything but an empty string (no-color.org). */
 export interface Paint {
   bold(text: string): string
   dim(text: string): string

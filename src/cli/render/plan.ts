@@ -5,27 +5,30 @@ import type { Plan } from '../../store/store.js'
 import type { Paint } from './paint.js'
 import { formatDuration, formatNumber, formatTime, formatTimeAndWait, pluralize, truncate } from './words.js'
 
-/** The plan, said before anything is spent: what is in the catalog, what it costs, how long it takes. */
+/**
+ * The plan, shown before anything is spent: what is in the catalog, what it costs, how long it
+ * takes.
+ */
 export interface PlanView {
   readonly name: string
   readonly plan: Plan
   readonly estimate: Estimate
-  /** Otherwise the pace is that of the lowest tier, because the API has not said ours yet. */
+  /** False if the rate limit is that of the lowest tier, because the account is not known yet. */
   readonly paceIsKnown: boolean
-  /** What was capped by --max-credits or --first; null: nothing. */
+  /** The cap by --max-credits or --first; null if there is none. */
   readonly cap: number | null
   readonly creditReserve: number
-  /** Why the balance is what the store last knew, or unknown; null when it is fresh. */
+  /** Why the balance is the last known one, or unknown; null if it is fresh. */
   readonly accountTrouble: string | null
   /** Columns of the catalog that an earlier export has added. */
   readonly replacedColumns: readonly string[]
-  /** How the catalog was read, where that was no matter of course: "tab-separated", "header on line 3". */
+  /** How the catalog was read, if that was not obvious: "tab-separated", "header on line 3". */
   readonly notes: readonly string[]
-  /** Sentences about what in the catalog may be meant otherwise. */
+  /** Warnings about what in the catalog may not be what the user means. */
   readonly doubts: readonly string[]
-  /** One sentence for each filter that is probably misspelt. */
+  /** One warning for each filter that is probably misspelt. */
   readonly filterDoubts: readonly string[]
-  /** What stands in the way now, as the record has it. */
+  /** What stops the calls now, from the store. */
   readonly pause: Pause | null
   readonly rateLimitedUntil: number | null
   readonly now: number
@@ -41,7 +44,7 @@ export function renderPlan(view: PlanView, paint: Paint): string {
     ...replacedLine(view.replacedColumns),
     ...searchLines(view.plan),
     ...costLines(view),
-    ...[...standstill(view), ...shortfall(view), ...view.doubts, ...view.filterDoubts].map((line) => paint.warn(line)),
+    ...[...stopped(view), ...shortfall(view), ...view.doubts, ...view.filterDoubts].map((line) => paint.warn(line)),
     ...exampleLines(view.plan.examples, paint),
   ].join('\n')
 }
@@ -58,7 +61,7 @@ function rowLines(plan: Plan, paint: Paint): string[] {
   return [paint.warn(entry('invalid', plan.invalid, 'kept in the export with the reason, never searched')), ...shown]
 }
 
-/** How many names are enough to know them by. */
+/** How many column names to list. */
 const NAMED = 2
 
 function replacedLine(columns: readonly string[]): string[] {
@@ -75,14 +78,14 @@ function searchLines(plan: Plan): string[] {
       'searches',
       plan.searches,
       duplicates === 0
-        ? 'no two rows ask the same'
-        : `${pluralize(duplicates, 'row')} ${duplicates === 1 ? 'asks' : 'ask'} the same as another`,
+        ? 'no two rows share a search'
+        : `${pluralize(duplicates, 'row')} ${duplicates === 1 ? 'repeats' : 'repeat'} the search of another`,
     ),
   ]
   if (plan.alreadyAnswered > 0) lines.push(entry('  answered', plan.alreadyAnswered, 'reused for free'))
   if (plan.alreadyQueued > 0) lines.push(entry('  queued', plan.alreadyQueued, 'by an earlier batch, which pays'))
   if (plan.alreadyDead > 0) {
-    lines.push(entry('  dead', plan.alreadyDead, `not tried again by a submit; ${whereDead(plan)}`))
+    lines.push(entry('  dead', plan.alreadyDead, `not retried by a submit; ${whereDead(plan)}`))
   }
   lines.push(entry('  new', plan.new, ''))
   return lines
@@ -105,9 +108,9 @@ function costLines({ plan, estimate, cap, now, accountTrouble, paceIsKnown }: Pl
           : 'everything is known or queued already'
         : ''
   const left = estimate.creditsLeft === null ? 'unknown' : formatNumber(estimate.creditsLeft)
-  const pace = pluralize(estimate.callsPerMinute, 'call')
+  const rate = pluralize(estimate.callsPerMinute, 'call')
   const perDay = estimate.callsPerDay === null ? '' : `, ${formatNumber(estimate.callsPerDay)} a day`
-  const assumed = paceIsKnown ? '' : " (the lowest tier's, until the account is asked)"
+  const assumed = paceIsKnown ? '' : " (the lowest tier's, until the account is known)"
   const before = plan.dueElsewhere === 0 ? '' : `, with ${pluralize(plan.dueElsewhere, 'search')} of other batches`
   const finish =
     estimate.durationMs === 0
@@ -116,23 +119,23 @@ function costLines({ plan, estimate, cap, now, accountTrouble, paceIsKnown }: Pl
   return [
     entry('credits needed', estimate.creditsNeeded, capped),
     text('credits left', accountTrouble === null ? left : `${left} (${accountTrouble})`),
-    text('pace', `${pace} a minute${perDay}${assumed}`),
+    text('rate limit', `${rate} a minute${perDay}${assumed}`),
     text('finish', finish),
   ]
 }
 
-/** Whoever plans the night reads the finish time first. */
-function standstill({ estimate, pause, rateLimitedUntil, now }: PlanView): string[] {
+/** Why nothing moves now: the finish time does not include it. */
+function stopped({ estimate, pause, rateLimitedUntil, now }: PlanView): string[] {
   if (estimate.durationMs === 0) return []
   if (pause !== null) {
     const since = `since ${formatTime(pause.since, now)}`
-    return [`The queue is paused ${since} (${causeInWords(pause.cause)}): the finish time counts from when it goes on.`]
+    return [`The queue is paused ${since} (${causeInWords(pause.cause)}). The finish time counts from when it resumes.`]
   }
   if (rateLimitedUntil === null) return []
-  return [`The API asked us to wait until ${formatTime(rateLimitedUntil, now)}: the finish time counts from then.`]
+  return [`Rate limited by the API until ${formatTime(rateLimitedUntil, now)}. The finish time counts from then.`]
 }
 
-/** What to do when it does not suffice. */
+/** What to do if credits or the daily limit do not suffice. */
 function shortfall({ estimate, creditReserve }: PlanView): string[] {
   const lines: string[] = []
   if (estimate.creditsMissing !== null && estimate.creditsMissing > 0) {
@@ -140,9 +143,9 @@ function shortfall({ estimate, creditReserve }: PlanView): string[] {
     const resets =
       estimate.creditResets === null
         ? ''
-        : ` ${pluralize(estimate.creditResets, 'monthly allowance')} more would cover that.`
+        : ` ${pluralize(estimate.creditResets, 'monthly allowance')} more would cover this.`
     lines.push(
-      `${pluralize(estimate.creditsMissing, 'credit')} short${reserve}: the queue pauses when they are gone and goes on after a top-up.` +
+      `${pluralize(estimate.creditsMissing, 'credit')} short${reserve}: the queue pauses when credits run out and resumes after a top-up.` +
         `${resets} To spend less now: --max-credits N.`,
     )
   }

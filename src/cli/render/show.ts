@@ -51,26 +51,24 @@ function searchSections(search: SearchReport, withRows: boolean, paint: Paint): 
   facts.push(['state', search.state])
   if (death !== null) {
     const said = [death.status, death.code, death.error, death.message].filter((part) => part !== null).join(' · ')
-    facts.push(['reason', truncate(said, 500)], ['remedy', death.remedy], ['then', retryHint(search)])
+    facts.push(['reason', truncate(said, 500)], ['remedy', death.remedy], ['next', retryHint(search)])
     if (death.requestId !== null) facts.push(['request id', death.requestId])
   }
   const sections = [pairs(facts), callSection(search.calls)]
   const tracks = search.answer === null ? null : parseTracks(search.answer)
   if (tracks !== null) sections.push(answerSection(tracks, paint))
-  else if (search.answer !== null) sections.push(`answer, not readable\n  ${truncate(search.answer, 500)}`)
+  else if (search.answer !== null) sections.push(`unreadable answer\n  ${truncate(search.answer, 500)}`)
   if (withRows) sections.push(rowSection(search.items))
   return sections
 }
 
 function retryHint({ ref, discarded }: SearchReport): string {
   const command = `\`trackyard-batch dead-letters retry ${ref.fingerprint.slice(0, 12)}\``
-  return discarded
-    ? `discarded from the dead letters; ${command} asks it again all the same`
-    : `${command} asks it again`
+  return discarded ? `discarded from the dead letters; retry it with ${command}` : `retry it with ${command}`
 }
 
 function callSection(calls: readonly CallReport[]): string {
-  if (calls.length === 0) return 'No call has been made for it.'
+  if (calls.length === 0) return 'No calls yet.'
   const rows = calls.map((call) => [
     String(call.attempt),
     formatDateTime(call.sentAt),
@@ -86,7 +84,7 @@ function callSection(calls: readonly CallReport[]): string {
 }
 
 function answerSection(tracks: readonly Track[], paint: Paint): string {
-  if (tracks.length === 0) return 'The answer has no track: no match.'
+  if (tracks.length === 0) return 'The answer has no tracks: no match.'
   const shown = tracks.slice(0, TRACKS_SHOWN).map((track) => {
     const facts = [track.genre, track.bpm === null ? null : `${track.bpm} bpm`, track.key].filter(
       (fact) => fact !== null,
@@ -121,10 +119,10 @@ function rowSection(items: SearchReport['items']): string {
       item.key ?? '',
     ])
   const more = items.length > ROWS_SHOWN ? `\n  … and ${formatNumber(items.length - ROWS_SHOWN)} more` : ''
-  return `${pluralize(items.length, 'row')} ${items.length === 1 ? 'shares' : 'share'} it\n${table(rows)}${more}`
+  return `${pluralize(items.length, 'row')} ${items.length === 1 ? 'shares' : 'share'} this search\n${table(rows)}${more}`
 }
 
-/** For `stringifyExactly`: a row goes out with the digits that it came with. */
+/** For `stringifyExactly`, which keeps the digits of numbers as they were read. */
 export function shownJson({ item, search }: Shown): object {
   return {
     item:
@@ -184,7 +182,7 @@ function tagsJson(tags: Tags): object {
   return { ...plain, energy_level: energyLevel, has_vocals: hasVocals }
 }
 
-/** Rows and answers are kept as text; what is no JSON stays one. */
+/** Rows and answers are stored as text. Text that is not JSON is returned as it is. */
 function parsedOr(text: string): unknown {
   try {
     return parseExactly(text).value

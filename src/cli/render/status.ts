@@ -4,10 +4,10 @@ import type { Paint } from './paint.js'
 import { pairs, table } from './table.js'
 import { creditsLeft, figureOr, formatDateTime, formatNumber, formatTimeAndWait, pluralize, truncate } from './words.js'
 
-/** The sentence first: why it moves or does not. Then money, pace, time, and the batches. */
+/** The status message first; then credits, rate, finish time and the batches. */
 export interface StatusView {
   readonly report: StatusReport
-  /** Calls of unknown outcome by name, the newest few. */
+  /** The newest calls of unknown outcome. */
   readonly unknown: readonly { readonly search: string; readonly query: string; readonly sentAt: number }[]
   readonly now: number
 }
@@ -22,19 +22,19 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
     ['workers', formatNumber(queue.workers)],
     [
       'credits',
-      `${credits.remaining === null ? 'not known yet how many are left' : `${formatNumber(credits.remaining)} left`}, ${formatNumber(credits.spent)} spent${unknownOutcomes(credits.unknown_outcomes)}`,
+      `${credits.remaining === null ? 'balance not known yet' : `${formatNumber(credits.remaining)} left`}, ${formatNumber(credits.spent)} spent${unknownOutcomes(credits.unknown_outcomes)}`,
     ],
     [
-      'pace',
+      'rate',
       `${pluralize(pace.calls_last_minute, 'call')} in the last minute, limit ${figureOr(pace.limit_per_minute, 'not known yet')}`,
     ],
   ]
   if (report.eta !== null) facts.push(['finish', formatTimeAndWait(Date.parse(report.eta), now)])
   if (queue.dead_letters > 0) {
-    facts.push(['dead letters', `${formatNumber(queue.dead_letters)}: \`trackyard-batch dead-letters\` says why`])
+    facts.push(['dead letters', `${formatNumber(queue.dead_letters)} (see \`trackyard-batch dead-letters\`)`])
   }
   return [
-    stateSentence(report, paint),
+    paintedMessage(report, paint),
     '',
     pairs(facts),
     ...unknown.map(
@@ -51,12 +51,12 @@ function unnamed(more: number): string[] {
   return more > 0 ? [`  … and ${formatNumber(more)} earlier: trackyard-batch status --unknown`] : []
 }
 
-/** One line, for --watch where nothing can be redrawn. */
+/** One line, for --watch without a terminal. */
 export function statusLine({ queue, credits }: StatusReport): string {
   return `${queue.reason} (${creditsLeft(credits.remaining)})`
 }
 
-function stateSentence({ queue }: StatusReport, paint: Paint): string {
+function paintedMessage({ queue }: StatusReport, paint: Paint): string {
   switch (queue.state) {
     case 'paused':
       return paint.bad(queue.reason)
@@ -80,7 +80,7 @@ function unknownOutcomes(count: number): string {
     : `, ${formatNumber(count)} calls of unknown outcome (each may have cost a credit)`
 }
 
-/** Columns that hold nothing but zeros are left out, except the ones people look for. */
+/** Columns with only zeros are left out, except the two that users always look for. */
 function batchTable(batches: readonly BatchStatus[]): string {
   if (batches.length === 0) return 'No batches yet: trackyard-batch submit catalog.csv --query "{title} music"'
   const counts = (['tagged', 'no_match', 'waiting', 'withheld', 'dead', 'invalid', 'cancelled'] as const).filter(

@@ -1,4 +1,6 @@
-/** Columns as wide as their widest cell, two spaces between; figures stand right. The first row is the head. */
+/**
+ * Columns as wide as their widest cell, two spaces between; columns in `right` are right-aligned.
+ */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
   const widths: number[] = []
   for (const row of rows) {
@@ -15,7 +17,7 @@ function line(row: readonly string[], widths: readonly number[], right: readonly
   return cells.join('  ').trimEnd()
 }
 
-/** Label and value, one pair a line. */
+/** Label and value, one pair per line. */
 export function pairs(entries: readonly (readonly [label: string, value: string])[]): string {
   return table(entries)
 }

@@ -1,13 +1,13 @@
-/** Figures and instants as people read them. */
+/** Numbers, durations and times as text. */
 
-const FIGURES = new Intl.NumberFormat('en-US')
+const NUMBERS = new Intl.NumberFormat('en-US')
 
 /** 12345 → "12,345" */
 export function formatNumber(count: number): string {
-  return FIGURES.format(count)
+  return NUMBERS.format(count)
 }
 
-/** "1 row", "12,345 rows"; irregular plurals are given. */
+/** "1 row", "12,345 rows"; irregular plurals are passed as `many`. */
 export function pluralize(count: number, one: string, many = `${one}${/(s|x|ch|sh)$/.test(one) ? 'es' : 's'}`): string {
   return `${formatNumber(count)} ${count === 1 ? one : many}`
 }
@@ -28,7 +28,7 @@ const DAY_MS = 24 * HOUR_MS
 /** "under a minute", "12 min", "3 h 20 min", "2 days 4 h" */
 export function formatDuration(ms: number): string {
   if (ms < MINUTE_MS) return 'under a minute'
-  // Rounded first, so that 59.9 minutes become an hour and not "60 min".
+  // Round first: 59.9 minutes are "1 h", not "60 min".
   const minutes = Math.round(ms / MINUTE_MS)
   if (minutes < 60) return `${minutes} min`
   const hours = Math.floor(minutes / 60)
@@ -41,13 +41,13 @@ function withRest(whole: string, rest: number, unit: string): string {
   return rest === 0 ? whole : `${whole} ${rest} ${unit}`
 }
 
-/** Local time to the minute: "23:41" today, "2026-03-01 23:41" else. */
+/** Local time to the minute: "23:41" if today, else "2026-03-01 23:41". */
 export function formatTime(at: number, now: number): string {
   const [day, time] = local(at)
   return day === local(now)[0] ? time : `${day} ${time}`
 }
 
-/** Local time to the second, always with its day. */
+/** Local date and time to the second. */
 export function formatDateTime(at: number): string {
   return new Date(at).toLocaleString('sv-SE')
 }
@@ -57,14 +57,17 @@ function local(at: number): [day: string, time: string] {
   return [text.slice(0, 10), text.slice(11, 16)]
 }
 
-/** "until 23:41, in 27 min" style: when and how long from now. */
+/** "23:41, in 27 min": when, and how long from now. */
 export function formatTimeAndWait(at: number, now: number): string {
   return at - now > 2 * DAY_MS
     ? `${formatTime(at, now)}, in about ${pluralize(Math.round((at - now) / DAY_MS), 'day')}`
     : `${formatTime(at, now)}, in ${formatDuration(Math.max(0, at - now))}`
 }
 
-/** Cut to so many characters, with an ellipsis; control characters become spaces, so that no row can speak to a terminal. */
+/**
+ * Cuts to `length` characters, with an ellipsis. Control characters become spaces, so that no row
+ * can control the terminal.
+ */
 export function truncate(text: string, length: number): string {
   const plain = text.replace(/\p{Cc}+/gu, ' ')
   const characters = [...plain]
