@@ -144,13 +144,13 @@ const FIRST_ACCOUNT_MS = 5000
  */
 async function firstAccount(refresh: () => Promise<Refreshed>): Promise<Refreshed> {
   let last: Refreshed = { kind: 'failed', reason: `no answer within ${FIRST_ACCOUNT_MS / 1000} s` }
-  const asked = pRetry(
+  const refreshed = pRetry(
     async () => {
       last = await refresh()
       if (last.kind === 'failed') throw new Error(last.reason)
     },
     { retries: 2, minTimeout: 300, maxTimeout: 1000 },
   ).catch(() => {})
-  await Promise.race([asked, sleep(FIRST_ACCOUNT_MS, undefined, { ref: false })])
+  await Promise.race([refreshed, sleep(FIRST_ACCOUNT_MS, undefined, { ref: false })])
   return last
 }

@@ -43,7 +43,7 @@ export async function planView(
       cap,
       now,
     }),
-    paceIsKnown: perMinute !== null,
+    isRateKnown: perMinute !== null,
     cap,
     creditReserve: settings.creditReserve,
     accountTrouble: trouble,

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { createCleanup, withCleanup } from '../../src/app/cleanup.js'
 
-test('closes in reverse order, once, however often it is asked', async () => {
+test('closes in reverse order, only once', async () => {
   const closed: string[] = []
   const cleanup = createCleanup()
   for (const name of ['store', 'queue', 'worker']) cleanup.add(() => closed.push(name))
@@ -10,7 +10,7 @@ test('closes in reverse order, once, however often it is asked', async () => {
   expect(closed).toEqual(['worker', 'queue', 'store'])
 })
 
-test('one that fails does not keep the others open; the first failure is thrown at the end', async () => {
+test('a failing close does not stop the others and is thrown at the end', async () => {
   const closed: string[] = []
   const cleanup = createCleanup()
   cleanup.add(() => closed.push('store'))
@@ -22,7 +22,7 @@ test('one that fails does not keep the others open; the first failure is thrown 
   expect(closed).toEqual(['store'])
 })
 
-test('when opening fails half-way, what is open is closed and the failure is told', async () => {
+test('if opening fails halfway, open resources are closed and it throws', async () => {
   const closed: string[] = []
   const half = withCleanup(async (cleanup) => {
     cleanup.add(() => closed.push('store'))
@@ -32,7 +32,7 @@ test('when opening fails half-way, what is open is closed and the failure is tol
   expect(closed).toEqual(['store'])
 })
 
-test('when all goes well nothing is closed', async () => {
+test('if opening succeeds, nothing is closed', async () => {
   const closed: string[] = []
   expect(
     await withCleanup(async (cleanup) => {

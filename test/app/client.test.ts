@@ -4,20 +4,20 @@ import { type BatchClient, openBatchClient } from '../../src/app/client.js'
 import { ConfigurationError, UsageError } from '../../src/domain/errors.js'
 import { type InProcessSystem, startInProcess } from '../support/in-process-system.js'
 
-/** What a script does: its own rows in, tags out, with workers beside it. */
-let registry: InProcessSystem
+/** A script that uses the library: rows in, tags out, with separate workers. */
+let system: InProcessSystem
 let client: BatchClient
 beforeEach(async () => {
-  registry = await startInProcess({ simulator: { faults: [{ match: 'refused', does: { status: 400 } }] } })
+  system = await startInProcess({ simulator: { faults: [{ match: 'refused', does: { status: 400 } }] } })
   client = await open()
 })
 afterEach(async () => {
   await client.close()
-  await registry.close()
+  await system.close()
 })
 
 const open = () =>
-  openBatchClient({ env: { TRACKYARD_DATA_DIR: registry.dataDir, TRACKYARD_REDIS_URL: registry.redis.url } })
+  openBatchClient({ env: { TRACKYARD_DATA_DIR: system.dataDir, TRACKYARD_REDIS_URL: system.redis.url } })
 
 async function* films(count: number) {
   for (let n = 1; n <= count; n += 1) {
@@ -33,10 +33,10 @@ async function collected<T>(rows: AsyncIterable<T>): Promise<T[]> {
   return all
 }
 
-test('rows from an async iterable come back tagged, in order, each with one status', async () => {
+test('rows of an async iterable come back tagged, in order', async () => {
   const batch = await client.submit(films(6), options)
   expect(batch.plan).toMatchObject({ rows: 6, searches: 6, creditsNeeded: 6 })
-  await registry.worker()
+  await system.worker()
   expect(await client.wait(batch.id, { timeoutMs: 40_000 })).toBe('done')
   const results = await collected(client.results('spring'))
   expect(results.map((row) => [row.id, row.status])).toEqual([
@@ -54,7 +54,7 @@ test('rows from an async iterable come back tagged, in order, each with one stat
   expect((await client.status(batch.id)).batches).toMatchObject([{ tagged: 5, dead: 1 }])
 })
 
-test('a plan spends nothing; dropped, it is gone; released with a cap, only that much is due', async () => {
+test('a plan spends nothing, can be dropped, and is released with its cap', async () => {
   const dropped = await client.plan(films(5), { ...options, name: 'dropped' })
   expect((await client.status()).queue.waiting).toBe(0)
   await dropped.drop()
@@ -65,10 +65,10 @@ test('a plan spends nothing; dropped, it is gone; released with a cap, only that
   })
   await capped.release()
   expect((await client.status('capped')).queue).toMatchObject({ waiting: 1 })
-  expect((await registry.queue.searches.counts()).waiting).toBe(1)
+  expect((await system.queue.searches.counts()).waiting).toBe(1)
 })
 
-test('a source that fails half-way leaves no batch behind', async () => {
+test('a source that fails halfway leaves no batch behind', async () => {
   async function* broken() {
     yield* films(3)
     throw new Error('the database is gone')
@@ -80,7 +80,7 @@ test('a source that fails half-way leaves no batch behind', async () => {
 test.each([
   ['a BigInt', 7n],
   ['itself', 'circular'],
-])('a row that holds %s is named, and leaves no batch behind', async (_, value) => {
+])('a row that contains %s is named and leaves no batch behind', async (_, value) => {
   const bad: Record<string, unknown> = { title: 'x', mood: 'y', value }
   if (value === 'circular') bad.value = bad
   const refused = client.submit([{ title: 'a', mood: 'b' }, bad], options)
@@ -88,22 +88,22 @@ test.each([
     name: 'UsageError',
     message: expect.stringMatching(/^Row 2: expected values that JSON can represent/),
   })
-  expect(await registry.store.batches.find(null)).toBeNull()
+  expect(await system.store.batches.find(null)).toBeNull()
 })
 
 test.each([[undefined], [''], ['  '], ['two\nlines'], ['x'.repeat(201)], [7]])(
-  'the name %j is refused by name, as the command line does',
+  'the name %j is refused, as on the command line',
   async (name) => {
     const wanted = { ...options, name } as typeof options
     await expect(client.submit(films(1), wanted)).rejects.toMatchObject({
       name: 'UsageError',
       message: expect.stringMatching(/^Expected the batch's name to be one line of text, 1 to 200 characters, found /),
     })
-    expect(await registry.store.batches.find(null)).toBeNull()
+    expect(await system.store.batches.find(null)).toBeNull()
   },
 )
 
-test('a client that is closed says so whatever is called, and may be closed again', async () => {
+test('a closed client refuses every call but close', async () => {
   const planned = await client.plan(films(1), options)
   await client.close()
   await client.close()
@@ -121,27 +121,27 @@ test('a client that is closed says so whatever is called, and may be closed agai
     await expect(call()).rejects.toMatchObject({ name: 'UsageError', message: expect.stringContaining('closed') })
 })
 
-test('answers of another API than the settings name are not given to a batch; looking is fine', async () => {
-  await registry.worker()
-  await registry.submit(['calm piano'])
+test('answers of another API are not used for a batch, but can be read', async () => {
+  await system.worker()
+  await system.submit(['calm piano'])
   await client.wait('night', { timeoutMs: 40_000 })
-  // No TRACKYARD_API_URL: the published one.
+  // Without TRACKYARD_API_URL, the API is the published one.
   await expect(client.submit([{ query: 'calm piano' }], options)).rejects.toThrow(ConfigurationError)
   expect((await client.status()).batches).toMatchObject([{ name: 'night', tagged: 1 }])
 })
 
-describe('where Redis is', () => {
-  test("another store's is refused before anything is released", async () => {
-    await registry.redis.flush()
-    await registry.queue.registry.claimOwnership(randomUUID())
+describe('Redis', () => {
+  test('of another store is refused before anything is released', async () => {
+    await system.redis.flush()
+    await system.queue.registry.claimOwnership(randomUUID())
     await expect(open()).rejects.toThrow(ConfigurationError)
   })
 
-  test('one that has lost everything gets the batch all the same', async () => {
+  test('that has lost everything still gets the batch', async () => {
     const planned = await client.plan(films(4), options)
-    await registry.redis.flush()
+    await system.redis.flush()
     await planned.release()
-    expect((await registry.queue.searches.counts()).waiting).toBe(4)
-    expect(await registry.queue.registry.owner()).toBe(registry.store.id)
+    expect((await system.queue.searches.counts()).waiting).toBe(4)
+    expect(await system.queue.registry.owner()).toBe(system.store.id)
   })
 })

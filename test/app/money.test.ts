@@ -4,213 +4,217 @@ import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type InProcessSystem, queries, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
 
-/**
- * Workers, pauses, holds and limits together: real parts, several workers, the simulator as
- * witness.
- */
-let registry: InProcessSystem
-afterEach(() => registry.close())
+/** Workers, pauses and rate limits together: real parts, several workers, a simulated API. */
+let system: InProcessSystem
+afterEach(() => system.close())
 
-const causes = async () => (await registry.store.pauses.list()).map((row) => row.cause)
-const tagged = async () => (await registry.status()).batches[0]?.tagged
+/** How many log lines have this event, and this field. */
+const logged = (event: string, field = 'event') =>
+  system.log.lines.filter(({ facts }) => 'event' in facts && facts.event === event && field in facts).length
+const causes = async () => (await system.store.pauses.list()).map((row) => row.cause)
+const tagged = async () => (await system.status()).batches[0]?.tagged
 const done = (count: number) =>
   until(async () => (await tagged()) === count, { timeoutMs: 40_000, what: `${count} tagged rows` })
-/** An answer is on record before the gate is opened for it. */
-const widened = () =>
-  until(async () => !(await registry.queue.throttle.isSerial()), { timeoutMs: 40_000, what: 'the end of the probe' })
+/** The probe ends a moment after its answer is in the store. */
+const probeEnded = () =>
+  until(async () => !(await system.queue.throttle.isSerial()), { timeoutMs: 40_000, what: 'the end of the probe' })
 
-/** When GET /me was asked, by the account's own history. */
-async function timesAskedAt(): Promise<readonly number[]> {
+/** When GET /me was called, from the usage history of the account. */
+async function accountChecks(): Promise<readonly number[]> {
   const headers = { authorization: `Bearer ${SIMULATOR_KEY}` }
-  const response = await fetch(`${registry.simulator.url}/usage?limit=100`, { headers })
+  const response = await fetch(`${system.simulator.url}/usage?limit=100`, { headers })
   const { usage } = (await response.json()) as { usage: { endpoint: string; timestamp: string }[] }
   const asked = usage.filter((entry) => entry.endpoint === '/me').map((entry) => Date.parse(entry.timestamp))
   return asked.reverse()
 }
 
-test('an outage pauses the fleet; each probe makes few calls; it heals by itself and nothing is dead', async () => {
-  registry = await startInProcess({ env: { TRACKYARD_CREDIT_CHECK_MS: '300' } })
-  registry.simulator.fail({ does: { status: 503 } })
-  await registry.submit(queries(60))
-  await registry.worker()
-  await registry.worker()
+test('an outage pauses all workers, then ends on its own with no dead letter', async () => {
+  system = await startInProcess({ env: { TRACKYARD_CREDIT_CHECK_MS: '300' } })
+  system.simulator.fail({ does: { status: 503 } })
+  await system.worker()
+  await system.worker()
+  // After their start: a worker that starts during a pause logs it too.
+  await system.submit(queries(60))
   await until(async () => (await causes()).includes('outage'), { timeoutMs: 40_000, what: 'the outage' })
-  await until(() => registry.log.logged('queue.resumed').length >= 2, { timeoutMs: 40_000, what: 'two probes' })
-  await until(() => registry.log.logged('queue.paused').length >= 3, {
+  await until(() => logged('queue.resumed') >= 2, { timeoutMs: 40_000, what: 'two probes' })
+  await until(() => logged('queue.paused') >= 3, {
     timeoutMs: 40_000,
     what: 'the third pause',
   })
-  // A probe may be under way before it is told.
-  const probes = registry.log.logged('queue.resumed').length + 1
-  expect(registry.simulator.calls().length).toBeLessThanOrEqual(25 + 20 + 3 * probes)
-  registry.simulator.heal()
+  // A probe may have begun before its log line.
+  const probes = logged('queue.resumed') + 1
+  expect(system.simulator.calls().length).toBeLessThanOrEqual(25 + 20 + 3 * probes)
+  system.simulator.heal()
   await done(60)
   expect(await causes()).toEqual([])
-  await widened()
+  await probeEnded()
 }, 120_000)
 
-test('in a long outage the probes go round all that waits, so that nobody uses up his attempts', async () => {
-  // Nobody but this test ends a pause, however long all twelve may take.
+test('in a long outage probes rotate, so no search uses up its attempts', async () => {
+  // Only this test ends a pause, however long all twelve take.
   const byHand = { TRACKYARD_CREDIT_CHECK_MS: '3600000' }
-  registry = await startInProcess({ env: { ...byHand, TRACKYARD_CONCURRENCY: '1', TRACKYARD_BACKOFF_BASE_MS: '100' } })
-  registry.simulator.fail({ does: { status: 503 } })
-  await registry.submit(queries(50))
-  await registry.worker()
+  system = await startInProcess({ env: { ...byHand, TRACKYARD_CONCURRENCY: '1', TRACKYARD_BACKOFF_BASE_MS: '100' } })
+  system.simulator.fail({ does: { status: 503 } })
+  await system.submit(queries(50))
+  await system.worker()
   for (let outages = 1; outages <= 12; outages += 1) {
-    await until(() => registry.log.logged('queue.paused').length === outages, {
+    await until(() => logged('queue.paused') === outages, {
       timeoutMs: 40_000,
       what: `pause ${outages}`,
     })
-    // The rows are there first; a worker that sees them settles its last job by closing the queue.
-    await until(() => registry.queue.throttle.isPaused(), { timeoutMs: 40_000, what: 'the closed queue' })
-    if (outages < 12) await resumeByHand({ ...registry, now: registry.now })
+    // The store has the pause first. The worker pauses Redis while it finishes its last job.
+    await until(() => system.queue.throttle.isPaused(), { timeoutMs: 40_000, what: 'the paused queue' })
+    if (outages < 12) await resumeByHand({ ...system, now: system.now })
   }
-  const calls = registry.simulator.calls()
+  const calls = system.simulator.calls()
   expect(calls.length).toBeGreaterThanOrEqual(25 + 11 * 3)
   const mostOf = Math.max(...queries(50).map((query) => calls.filter((call) => call.query === query).length))
   expect(mostOf).toBeLessThanOrEqual(6)
-  registry.simulator.heal()
-  await resumeByHand({ ...registry, now: registry.now })
+  system.simulator.heal()
+  await resumeByHand({ ...system, now: system.now })
   await done(50)
 }, 120_000)
 
-describe('searches that fail whatever the health of the API', () => {
-  const deadOnes = async () => (await registry.store.deadLetters.list({}, null, 100)).letters
+describe('searches that fail although the API is healthy', () => {
+  const deadLetters = async () => (await system.store.deadLetters.list({}, null, 100)).letters
   const failedCalls = (query: string) =>
-    registry.simulator.calls().filter((call) => call.query === query && call.status === 500).length
+    system.simulator.calls().filter((call) => call.query === query && call.status === 500).length
   const allDead = (count: number) =>
-    until(async () => (await deadOnes()).length === count, { timeoutMs: 40_000, what: `${count} dead letters` })
+    until(async () => (await deadLetters()).length === count, { timeoutMs: 40_000, what: `${count} dead letters` })
 
-  test('end after their attempts, and no handful of them looks like an outage; a retry of all ends the same way', async () => {
-    registry = await startInProcess()
+  test('become dead letters, are no outage, and a retry ends the same way', async () => {
+    system = await startInProcess()
     const bad = queries(4, 'poison')
-    registry.simulator.fail({ match: 'poison', does: { status: 500 } })
-    await registry.submit([...bad, ...queries(20)])
-    await registry.worker()
+    system.simulator.fail({ match: 'poison', does: { status: 500 } })
+    await system.submit([...bad, ...queries(20)])
+    await system.worker()
     await done(20)
     await allDead(4)
-    expect((await deadOnes()).map(({ letter }) => letter.attempts)).toEqual([8, 8, 8, 8])
+    expect((await deadLetters()).map(({ letter }) => letter.attempts)).toEqual([8, 8, 8, 8])
     expect(bad.map(failedCalls)).toEqual([8, 8, 8, 8])
 
-    expect(await registry.store.deadLetters.retryAll({})).toMatchObject({ retried: 4, due: 4 })
-    await until(() => bad.every((query) => failedCalls(query) === 16), { timeoutMs: 40_000, what: 'the calls anew' })
+    expect(await system.store.deadLetters.retryAll({})).toMatchObject({ retried: 4, due: 4 })
+    await until(() => bad.every((query) => failedCalls(query) === 16), {
+      timeoutMs: 40_000,
+      what: 'the calls of the retry',
+    })
     await allDead(4)
-    expect(registry.log.logged('queue.paused')).toEqual([])
-    expect(registry.simulator.calls()).toHaveLength(20 + 4 * 16)
+    expect(logged('queue.paused')).toBe(0)
+    expect(system.simulator.calls()).toHaveLength(20 + 4 * 16)
   }, 120_000)
 
-  test('end after their attempts as the probe of an account that was topped up', async () => {
-    registry = await startInProcess({ simulator: { credits: 0 }, env: { TRACKYARD_CREDIT_CHECK_MS: '300' } })
-    await registry.submit(['poison'])
-    await registry.worker()
+  test('become dead letters even as the probe after a top-up', async () => {
+    system = await startInProcess({ simulator: { credits: 0 }, env: { TRACKYARD_CREDIT_CHECK_MS: '300' } })
+    await system.submit(['poison'])
+    await system.worker()
     await until(async () => (await causes()).includes('no_credits'), { timeoutMs: 40_000, what: 'the pause' })
-    registry.simulator.fail({ does: { status: 500 } })
-    registry.simulator.topUp(100)
+    system.simulator.fail({ does: { status: 500 } })
+    system.simulator.topUp(100)
     await allDead(1)
     expect(failedCalls('poison')).toBe(8)
-    // What comes next is the probe then.
-    registry.simulator.heal()
-    await registry.submit(['calm piano'], { name: 'next' })
+    // The next search becomes the probe.
+    system.simulator.heal()
+    await system.submit(['calm piano'], { name: 'next' })
     await done(1)
-    await widened()
+    await probeEnded()
   }, 120_000)
 
-  test('end in an outage that is none as well: the probes go round until all have used up their attempts', async () => {
-    registry = await startInProcess({ env: { TRACKYARD_CREDIT_CHECK_MS: '300', TRACKYARD_MAX_ATTEMPTS: '2' } })
-    registry.simulator.fail({ match: 'poison', does: { status: 500 } })
-    await registry.submit(queries(25, 'poison'))
-    await registry.worker()
+  test('become dead letters even if the breaker takes them for an outage', async () => {
+    system = await startInProcess({ env: { TRACKYARD_CREDIT_CHECK_MS: '300', TRACKYARD_MAX_ATTEMPTS: '2' } })
+    system.simulator.fail({ match: 'poison', does: { status: 500 } })
+    await system.submit(queries(25, 'poison'))
+    await system.worker()
     await until(async () => (await causes()).includes('outage'), { timeoutMs: 40_000, what: 'the outage' })
-    // By hand, rather than at intervals that double.
+    // Resumed by hand, since the intervals of the auto-resume double.
     await until(
       async () => {
-        if ((await causes()).length > 0) await resumeByHand({ ...registry, now: registry.now })
-        return (await deadOnes()).length === 25
+        if ((await causes()).length > 0) await resumeByHand({ ...system, now: system.now })
+        return (await deadLetters()).length === 25
       },
       { timeoutMs: 60_000, what: '25 dead letters' },
     )
-    expect(registry.simulator.calls()).toHaveLength(50)
+    expect(system.simulator.calls()).toHaveLength(50)
   }, 120_000)
 })
 
-test('while credits are gone only one worker asks for the balance', async () => {
-  registry = await startInProcess({ simulator: { credits: 5 }, env: { TRACKYARD_CREDIT_CHECK_MS: '800' } })
-  await registry.submit(queries(12))
-  for (let n = 0; n < 3; n += 1) await registry.worker()
+test('while out of credits only one worker checks the balance', async () => {
+  system = await startInProcess({ simulator: { credits: 5 }, env: { TRACKYARD_CREDIT_CHECK_MS: '800' } })
+  await system.submit(queries(12))
+  for (let n = 0; n < 3; n += 1) await system.worker()
   await until(async () => (await causes()).includes('no_credits'), { timeoutMs: 40_000, what: 'the pause' })
-  const [pause] = await registry.store.pauses.list()
-  // Each of the three has asked once when it started, and once when a call of its own was refused.
-  const looks = async () => (await timesAskedAt()).slice(3).filter((at) => at > (pause?.since ?? 0) + 700)
-  await until(async () => (await looks()).length >= 2, {
+  const [pause] = await system.store.pauses.list()
+  // Each of the three has checked once at its start, and once when its own call was refused.
+  const checks = async () => (await accountChecks()).slice(3).filter((at) => at > (pause?.since ?? 0) + 700)
+  await until(async () => (await checks()).length >= 2, {
     timeoutMs: 40_000,
-    what: 'two looks at the balance',
+    what: 'two checks of the balance',
     everyMs: 250,
   })
-  // 0.8 s after the pause and 1.6 s after that; with a watch in each worker the second look would
-  // be the first of another one.
-  const [, second = 0] = await looks()
+  // 0.8 s after the pause, and 1.6 s after that. If each worker checked, the second check would be
+  // the first one of another worker.
+  const [, second = 0] = await checks()
   expect(second - (pause?.since ?? Number.NaN)).toBeGreaterThanOrEqual(2400)
-  registry.simulator.topUp(100)
+  system.simulator.topUp(100)
   await done(12)
-  expect(registry.simulator.paidTwice()).toEqual([])
+  expect(system.simulator.paidTwice()).toEqual([])
 }, 120_000)
 
-test("the day's limit is one hold with one visible end, said as such, and the day after goes on", async () => {
+test('a used-up daily limit stops all calls until the next day', async () => {
   const dayMs = 12_000
   const before = performance.now()
-  registry = await startInProcess({ simulator: { perDay: 10, dayMs } })
+  system = await startInProcess({ simulator: { perDay: 10, dayMs } })
   const after = performance.now()
-  await registry.worker()
-  await registry.worker()
-  // The calls must not fall on both sides of a midnight. The days began between these two moments.
+  await system.worker()
+  await system.worker()
+  // The calls must all fall on one day. The days began between these two moments.
   const isMorning = () => [before, after].every((from) => (performance.now() - from) % dayMs < dayMs / 2)
   await until(isMorning, { timeoutMs: 40_000, what: 'a morning' })
-  await registry.submit(queries(15))
-  let first = (await registry.status()).queue
-  const isHeld = async () => {
-    first = (await registry.status()).queue
+  await system.submit(queries(15))
+  let first = (await system.status()).queue
+  const isRateLimited = async () => {
+    first = (await system.status()).queue
     return first.state === 'held'
   }
-  await until(isHeld, { timeoutMs: 40_000, what: 'the hold' })
-  const inHand = async () => (await registry.status()).queue.active
-  await until(async () => (await inHand()) === 0, { timeoutMs: 40_000, what: 'the end of the calls in flight' })
+  await until(isRateLimited, { timeoutMs: 40_000, what: 'the rate limit' })
+  const active = async () => (await system.status()).queue.active
+  await until(async () => (await active()) === 0, { timeoutMs: 40_000, what: 'the end of the calls in flight' })
   expect(first.reason).toMatch(/The day's limit of calls is used up: no calls until/)
-  const refused = () => registry.simulator.calls().filter((call) => call.status === 429).length
-  const atHold = refused()
-  await until(() => registry.now() > Date.parse(first.until ?? '') - 300, {
+  const refused = () => system.simulator.calls().filter((call) => call.status === 429).length
+  const refusedAtLimit = refused()
+  await until(() => system.now() > Date.parse(first.until ?? '') - 300, {
     timeoutMs: 40_000,
     what: 'the end of the day',
   })
-  expect(refused()).toBe(atHold)
+  expect(refused()).toBe(refusedAtLimit)
   await done(15)
-  expect(registry.simulator.paid()).toBe(15)
+  expect(system.simulator.paid()).toBe(15)
 }, 120_000)
 
 test('the limit follows the account while workers run', async () => {
-  registry = await startInProcess({ simulator: { perMinute: 100_000 }, env: { TRACKYARD_RATE_LIMIT: 'auto' } })
-  await registry.worker()
-  const pace = async () => (await registry.queue.throttle.rate())?.callsPerMinute
-  expect(await pace()).toBe(100_000)
-  registry.simulator.setLimit(6000)
-  await registry.submit(queries(3))
+  system = await startInProcess({ simulator: { perMinute: 100_000 }, env: { TRACKYARD_RATE_LIMIT: 'auto' } })
+  await system.worker()
+  const rate = async () => (await system.queue.throttle.rate())?.callsPerMinute
+  expect(await rate()).toBe(100_000)
+  system.simulator.setLimit(6000)
+  await system.submit(queries(3))
   await done(3)
-  await until(async () => (await pace()) === 6000, { timeoutMs: 40_000, what: 'the new pace' })
+  await until(async () => (await rate()) === 6000, { timeoutMs: 40_000, what: 'the new rate' })
 }, 120_000)
 
-test('another program on the key is noticed in the headers and left its share', async () => {
-  registry = await startInProcess({
+test('another client of the key is seen in the headers and left its share', async () => {
+  system = await startInProcess({
     simulator: { perMinute: 600, limitKind: 'sliding' },
     env: { TRACKYARD_RATE_LIMIT: 'auto' },
   })
-  await registry.worker()
-  expect(registry.simulator.useElsewhere(200)).toBe(200)
-  await registry.submit(queries(5))
+  await system.worker()
+  expect(system.simulator.useElsewhere(200)).toBe(200)
+  await system.submit(queries(5))
   await done(5)
-  // It is said after the pace is set.
-  await until(() => registry.log.logged('rate_limit.shared').length > 0, {
+  // Logged after the rate is set.
+  await until(() => logged('rate_limit.changed', 'others') > 0, {
     timeoutMs: 40_000,
-    what: 'the log to say so',
+    what: 'the log line',
   })
-  expect((await registry.queue.throttle.rate())?.callsPerMinute).toBeLessThanOrEqual(420)
-  expect((await registry.status({ TRACKYARD_RATE_LIMIT: 'auto' })).pace.limit_per_minute).toBeLessThanOrEqual(420)
+  expect((await system.queue.throttle.rate())?.callsPerMinute).toBeLessThanOrEqual(420)
+  expect((await system.status({ TRACKYARD_RATE_LIMIT: 'auto' })).pace.limit_per_minute).toBeLessThanOrEqual(420)
 }, 120_000)

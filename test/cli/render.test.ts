@@ -86,7 +86,7 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
       name: 'night',
       plan,
       estimate: estimate({ plan, account, callsPerMinute: account.limitPerMinute ?? 5, creditReserve: 0, cap, now: 0 }),
-      paceIsKnown: true,
+      isRateKnown: true,
       cap,
       creditReserve: 0,
       accountTrouble: null,

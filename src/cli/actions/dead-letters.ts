@@ -48,15 +48,15 @@ export async function list(cli: Cli, options: LetterOptions, words: readonly str
 export async function show(cli: Cli, search: string, options: LetterOptions): Promise<ExitCode> {
   return withSession(cli, async ({ store }) => {
     const {
-      letters: [parked],
+      letters: [found],
     } = await store.deadLetters.list({ search }, null, 1)
-    if (parked === undefined) {
+    if (found === undefined) {
       throw new UsageError(
         `No dead letter begins with "${search}". List them with \`trackyard-batch dead-letters\`, or find any search with \`trackyard-batch show\`.`,
       )
     }
-    if (options.json === true) cli.printJson(parked.letter)
-    else cli.print(renderLetter(parked.letter))
+    if (options.json === true) cli.printJson(found.letter)
+    else cli.print(renderLetter(found.letter))
     return 0
   })
 }
@@ -129,7 +129,7 @@ async function allLetters(store: Pick<Store, 'deadLetters'>, filter: DeadFilter)
   let after: LetterCursor | null = null
   do {
     const page: Awaited<ReturnType<Store['deadLetters']['list']>> = await store.deadLetters.list(filter, after, PAGE)
-    for (const parked of page.letters) letters.push(parked.letter)
+    for (const { letter } of page.letters) letters.push(letter)
     after = page.next
   } while (after !== null)
   return letters

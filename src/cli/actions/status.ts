@@ -23,10 +23,10 @@ export async function showStatus(cli: Cli, name: string | null, watch: boolean, 
     const look = lookNow(session)
     if (!json) cli.detail(`data directory: ${session.settings.dataDir}`)
     if (watch) {
-      const once = () => look(which)
+      const takeLook = () => look(which)
       await interruptible(
         cli,
-        (signal) => (isTerminal(cli.io.stdout) ? redraw : writeLines)(cli, session, once, signal),
+        (signal) => (isTerminal(cli.io.stdout) ? redraw : writeLines)(cli, session, takeLook, signal),
         () => {},
       )
       return 0

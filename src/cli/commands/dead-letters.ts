@@ -21,14 +21,14 @@ export function define(command: Command, act: Act): void {
     .action((options: LetterOptions, self: Command) => run((work, cli) => work.list(cli, options, self.args)))
   const show = command
     .command('show')
-    .summary('shows one: what was asked, what the API said, what to do')
-    .description('Shows one: what was asked, what the API said, what to do.')
+    .summary('shows one: the request, the error, the remedy')
+    .description('Shows one: the request, the error, the remedy.')
     .argument('<search>', 'its fingerprint, or the first 6 digits or more')
     .action((search: string, options: LetterOptions) => run((work, cli) => work.show(cli, search, options)))
   const retry = command
     .command('retry')
-    .summary('sends them back to the queue with fresh attempts; says what that may cost and asks first')
-    .description('Sends them back to the queue with fresh attempts; says what that may cost and asks first.')
+    .summary('sends them back to the queue with fresh attempts; shows the cost and asks first')
+    .description('Sends them back to the queue with fresh attempts; shows the cost and asks first.')
     .argument('[search]', 'only this one, even if it was discarded')
     .action((search: string | undefined, options: LetterOptions) =>
       run((work, cli) => work.retry(cli, search, options)),

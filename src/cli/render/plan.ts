@@ -14,7 +14,7 @@ export interface PlanView {
   readonly plan: Plan
   readonly estimate: Estimate
   /** False if the rate limit is that of the lowest tier, because the account is not known yet. */
-  readonly paceIsKnown: boolean
+  readonly isRateKnown: boolean
   /** The cap by --max-credits or --first; null if there is none. */
   readonly cap: number | null
   readonly creditReserve: number
@@ -98,7 +98,7 @@ function whereDead({ alreadyDead, discarded }: Plan): string {
   return discarded === alreadyDead ? `discarded: ${off}` : `${listed}; ${formatNumber(discarded)} discarded: ${off}`
 }
 
-function costLines({ plan, estimate, cap, now, accountTrouble, paceIsKnown }: PlanView): string[] {
+function costLines({ plan, estimate, cap, now, accountTrouble, isRateKnown }: PlanView): string[] {
   const capped =
     cap !== null && plan.creditsNeeded > estimate.creditsNeeded
       ? `capped; ${pluralize(plan.creditsNeeded - estimate.creditsNeeded, 'search')} withheld until \`trackyard-batch release BATCH\``
@@ -110,7 +110,7 @@ function costLines({ plan, estimate, cap, now, accountTrouble, paceIsKnown }: Pl
   const left = estimate.creditsLeft === null ? 'unknown' : formatNumber(estimate.creditsLeft)
   const rate = pluralize(estimate.callsPerMinute, 'call')
   const perDay = estimate.callsPerDay === null ? '' : `, ${formatNumber(estimate.callsPerDay)} a day`
-  const assumed = paceIsKnown ? '' : " (the lowest tier's, until the account is known)"
+  const assumed = isRateKnown ? '' : " (the lowest tier's, until the account is known)"
   const before = plan.dueElsewhere === 0 ? '' : `, with ${pluralize(plan.dueElsewhere, 'search')} of other batches`
   const finish =
     estimate.durationMs === 0

@@ -50,8 +50,8 @@ function searchSections(search: SearchReport, withRows: boolean, paint: Paint): 
   if (request.filters !== undefined) facts.push(['filters', JSON.stringify(request.filters)])
   facts.push(['state', search.state])
   if (death !== null) {
-    const said = [death.status, death.code, death.error, death.message].filter((part) => part !== null).join(' · ')
-    facts.push(['reason', truncate(said, 500)], ['remedy', death.remedy], ['next', retryHint(search)])
+    const reason = [death.status, death.code, death.error, death.message].filter((part) => part !== null).join(' · ')
+    facts.push(['reason', truncate(reason, 500)], ['remedy', death.remedy], ['next', retryHint(search)])
     if (death.requestId !== null) facts.push(['request id', death.requestId])
   }
   const sections = [pairs(facts), callSection(search.calls)]
