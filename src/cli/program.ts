@@ -33,7 +33,7 @@ async function buildProgram(
   const program = new Command('trackyard-batch')
     .description(
       "Runs every row of a catalog through Trackyard's music search and writes the catalog back with tags.\n" +
-        'Answers are kept: submitting the same file again buys no answer twice.',
+        'Answers are kept and reused: submitting a file again does not buy them again.',
     )
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')

@@ -23,7 +23,7 @@ export function define(command: Command, act: Act): void {
   )
   command.addHelpText(
     'after',
-    '\nExit codes: 0 fresh values, 3 the API is unreachable, 78 no key, a key that the API refuses, or a store of another API.',
+    '\nExit codes: 0 fresh values, 3 the API is unreachable, 78 no key, a key that the API refuses, or\na store of another API.',
   )
 }
 

@@ -5,7 +5,7 @@ import { examples } from '../parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Stops one batch. Calls in flight finish. Its answers are kept and can be exported. Searches that other batches want ' +
+      'Stops one batch. Calls in flight finish. The answers so far are kept and can be exported. Searches that other batches want ' +
         'continue.\nAlso drops a batch that a killed submit left behind.',
     )
     .argument('<batch>', 'id or name')

@@ -8,7 +8,7 @@ type Work = typeof import('../actions/dead-letters.js')
 
 export function define(command: Command, act: Act): void {
   command.description(
-    'Searches that failed for good: refused by the API, unreadable, crashed, or out of attempts. Default: list.',
+    'Searches that failed for good: refused by the API, unreadable, crashed, or out of attempts.\nWithout a subcommand: list.',
   )
   const run = (work: (module: Work, cli: Cli) => Promise<ExitCode>) =>
     act(async (cli) => work(await import('../actions/dead-letters.js'), cli))

@@ -26,6 +26,6 @@ export function define(command: Command, act: Act): void {
   )
   command.addHelpText(
     'after',
-    '\nExit codes: 0 written, 1 interrupted, 2 no such batch or unusable output path, 4 batch is being loaded.',
+    '\nExit codes: 0 written, 1 interrupted, 2 no such batch or unusable output path,\n4 the batch is still loading.',
   )
 }

@@ -8,7 +8,7 @@ import type { Session } from '../session.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Ends every pause, whatever its cause, and a rate limit by the API. After anything but a pause by hand, one call at a ' +
+      'Ends every pause, whatever its cause, and a rate limit by the API. Unless the pause was by hand, one call at a ' +
         'time is made until one succeeds. Searches that were refused because of the key are retried.',
     )
     .action(() => act(resumeAll))

@@ -22,6 +22,6 @@ export function define(command: Command, act: Act): void {
   examples(command, 'trackyard-batch wait night --timeout 28800 && trackyard-batch export night')
   command.addHelpText(
     'after',
-    '\nExit codes: 0 done (dead letters included), 1 dropped before its release, 4 only withheld rows remain, 5 timed out or interrupted.',
+    '\nExit codes: 0 done (dead letters included), 1 dropped before its release, 4 only withheld rows\nremain, 5 timed out or interrupted.',
   )
 }
