@@ -6,10 +6,12 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, extname, join } from 'node:path'
+import { errorCode } from '../domain/error-code.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { CallLedger, Store } from '../store/store.js'
@@ -36,20 +38,36 @@ const MARK = '.unsaved-'
 const ENDING = '.jsonl'
 
 /** @returns the file. @throws where no directory takes it */
-export function writeUnsaved(store: StorePlace, ends: readonly UnsavedEnd[]): string {
+export function writeUnsaved(store: StorePlace, ends: readonly UnsavedEnd[], home = homedir()): string {
   const text = ends.map((end) => `${JSON.stringify({ storeId: store.id, ...end } satisfies Line)}\n`).join('')
   const moment = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
   const name = `${baseOf(store)}${MARK}${moment}-${process.pid}${ENDING}`
   let failure: unknown = null
-  // The disk that takes no store may take no file either.
-  for (const directory of [dirname(store.path), homedir()]) {
+  const failed: string[] = []
+  for (const directory of placesFor(store, home)) {
     try {
-      return writeDurably(directory, name, text)
+      const file = writeDurably(directory, name, text)
+      for (const part of failed) removeSilently(part)
+      return file
     } catch (error) {
       failure ??= error
+      if (errorCode(error) !== 'EEXIST') failed.push(join(directory, name))
     }
   }
   throw failure
+}
+
+/** The disk that takes no store may take no file either. */
+function placesFor({ path }: StorePlace, home: string): readonly string[] {
+  return [...new Set([dirname(path), home])]
+}
+
+function removeSilently(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch {
+    // The directory is out of reach: nothing was written there.
+  }
 }
 
 function writeDurably(directory: string, name: string, text: string): string {
@@ -69,10 +87,13 @@ function writeDurably(directory: string, name: string, text: string): string {
 export async function recordUnsaved(parts: {
   readonly store: StorePlace & Pick<Store, 'calls'>
   readonly log: Logger
+  readonly home?: string
 }): Promise<void> {
-  const { store, log } = parts
-  for (const path of filesBeside(store)) {
+  const { store, log, home = homedir() } = parts
+  for (const path of filesOf(store, home)) {
     const lines = readLines(path).filter((line) => line.storeId === store.id)
+    // In the home directory lie those of other stores as well.
+    if (lines.length === 0 && dirname(path) !== dirname(store.path)) continue
     let unknown = 0
     for (const { callId, ref, end } of lines) {
       // A store that was restored from an older backup counts its calls anew.
@@ -94,16 +115,26 @@ export async function recordUnsaved(parts: {
   }
 }
 
-function filesBeside(store: StorePlace): string[] {
-  const directory = dirname(store.path)
-  return readdirSync(directory)
-    .filter((name) => name.startsWith(baseOf(store) + MARK) && name.endsWith(ENDING))
-    .map((name) => join(directory, name))
+function filesOf(store: StorePlace, home: string): string[] {
+  return placesFor(store, home).flatMap((directory) =>
+    namesIn(directory)
+      .filter((name) => name.startsWith(baseOf(store) + MARK) && name.endsWith(ENDING))
+      .map((name) => join(directory, name)),
+  )
 }
 
-/** The last line may be cut off, where the disk was full. */
+/** There may be no home directory. */
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory)
+  } catch {
+    return []
+  }
+}
+
+/** The last line may be cut off, where the disk was full. In the home directory it may be another user's. */
 function readLines(path: string): Line[] {
-  return readFileSync(path, 'utf8')
+  return textOf(path)
     .split('\n')
     .flatMap((text) => {
       try {
@@ -112,6 +143,14 @@ function readLines(path: string): Line[] {
         return []
       }
     })
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 function baseOf({ path }: StorePlace): string {

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { silentLogger } from '../../src/domain/logger.js'
 import { recordUnsaved, type UnsavedEnd, writeUnsaved } from '../../src/processing/unsaved.js'
@@ -51,4 +52,24 @@ test('a call that is another one in this store is left alone, and so is another 
   await recordUnsaved({ store, log: silentLogger })
   expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 0, sent: 1 })
   expect(readFileSync(path, 'utf8')).toContain('"storeId"')
+})
+
+test('what was written to the home directory, for want of space beside the store, is found there', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'home-'))
+  try {
+    await released(store, ['one'])
+    await feedAll(store)
+    const full = { id: store.id, path: join(opened.path, basename(opened.path)) }
+    const path = writeUnsaved(full, [answered(await granted(store, 'one'), 'one')], home)
+    expect(dirname(path)).toBe(home)
+    const warnings: object[] = []
+    const log = { ...silentLogger, warn: (facts: object) => void warnings.push(facts) }
+    await recordUnsaved({ store: { ...store, id: 'another store' }, log, home })
+    expect(warnings).toEqual([])
+    await recordUnsaved({ store, log, home })
+    expect(await claim(store, 'one')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
+    expect(readdirSync(home)).toEqual([expect.stringMatching(/\.jsonl\.saved$/)])
+  } finally {
+    rmSync(home, { recursive: true })
+  }
 })
