@@ -31,6 +31,8 @@ export interface StatusFacts {
   readonly callsLastMinute: number
   /** The latest calls that were all answered 429, and between when; null: the latest was not. */
   readonly rateLimitedCalls: { readonly calls: number; readonly from: number; readonly to: number } | null
+  /** The latest calls that all failed, and why the last did; null: it did not. */
+  readonly failedCalls: { readonly calls: number; readonly reason: string } | null
   /** Searches that are refused again and again while others are not. */
   readonly refused: readonly RefusedSearch[]
   /** Credits left, as the API said last. */
@@ -100,7 +102,8 @@ function explainWork(standing: StatusFacts): StatusMessage {
       until: standing.rateLimitedUntil,
     }
   }
-  if (work > 0) return { state: 'running', reason: runningReason(standing), until: null }
+  if (work > 0)
+    return { state: 'running', reason: `${runningReason(standing)}${failingSentence(standing)}`, until: null }
   return { state: 'idle', reason: idleReason(standing), until: null }
 }
 
@@ -235,6 +238,16 @@ function runningReason(standing: StatusFacts): string {
   }
   const limit = standing.limitPerMinute === null ? '' : ` of ${figure(standing.limitPerMinute)} allowed`
   return `Running: ${standing.callsLastMinute === 1 ? '1 call' : `${figure(standing.callsLastMinute)} calls`} in the last minute${limit}; ${searches(standing.due)} due.`
+}
+
+const FEWEST_FAILURES = 3
+
+/** One failure among many answers is no news. */
+function failingSentence({ failedCalls, callsLastMinute }: StatusFacts): string {
+  if (failedCalls === null || failedCalls.calls < Math.min(FEWEST_FAILURES, callsLastMinute)) return ''
+  const { calls, reason } = failedCalls
+  const which = calls === 1 ? 'The last call' : `The last ${figure(calls)} calls`
+  return ` ${which} failed${reason === '' ? '' : ` ("${cut(reason, LONGEST_WORDS)}")`}: each search is tried again.`
 }
 
 function idleReason(standing: StatusFacts): string {

@@ -54,6 +54,7 @@ export async function status(
     limitPerMinute: limit,
     callsLastMinute: totals.callsLastMinute,
     rateLimitedCalls: totals.rateLimitedCalls,
+    failedCalls: totals.failedCalls,
     refused: totals.refused,
     creditsRemaining: account.creditsRemaining,
     withheld: batches.reduce((sum, report) => sum + report.withheld, 0),

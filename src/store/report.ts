@@ -31,6 +31,8 @@ export interface Totals {
   readonly refused: readonly RefusedSearch[]
   /** The latest calls that were answered 429 without another outcome between them, 200 at most; null: the latest was not. */
   readonly rateLimitedCalls: { readonly calls: number; readonly from: number; readonly to: number } | null
+  /** The latest calls that failed without another outcome between them, 200 at most, and why the last did; null: it did not. */
+  readonly failedCalls: { readonly calls: number; readonly reason: string } | null
 }
 
 /** A search that is refused again and again, as if for the whole account, and has no verdict yet. */

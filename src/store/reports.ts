@@ -50,6 +50,7 @@ function totals(reader: Connection, now: number): Totals {
     callsLastMinute: counted('select count(*) as n from call where sent_at > ?', [now - A_MINUTE_MS]),
     refused: refusedSearches(reader),
     rateLimitedCalls: rateLimitedCalls(reader),
+    failedCalls: failedCalls(reader),
   }
 }
 
@@ -66,6 +67,19 @@ function rateLimitedCalls(reader: Connection): Totals['rateLimitedCalls'] {
     ends.push(finished_at)
   }
   return ends.length === 0 ? null : { calls: ends.length, from: Math.min(...ends), to: Math.max(...ends) }
+}
+
+function failedCalls(reader: Connection): Totals['failedCalls'] {
+  const reasons: string[] = []
+  const latest = reader.iterate<{ outcome: CallOutcome; detail: string | null }>(
+    `select outcome, detail from call not indexed where finished_at is not null order by id desc limit ${LONGEST_ROW}`,
+  )
+  for (const { outcome, detail } of latest) {
+    if (outcome !== 'transient' && outcome !== 'unknown') break
+    reasons.push(detail ?? '')
+  }
+  const [reason] = reasons
+  return reason === undefined ? null : { calls: reasons.length, reason }
 }
 
 function unknownOutcomes(reader: Connection, limit: number): Awaited<ReturnType<Reports['unknownOutcomes']>> {

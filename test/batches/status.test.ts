@@ -27,6 +27,7 @@ const QUIET: StatusFacts = {
   limitPerMinute: 300,
   callsLastMinute: 0,
   rateLimitedCalls: null,
+  failedCalls: null,
   refused: [],
   creditsRemaining: null,
   withheld: 0,
@@ -69,6 +70,16 @@ describe('the one sentence', () => {
     expect(said({ due: 5, refused: [long, limited, limited], creditsRemaining: 1 }).reason).toMatch(
       /3 searches are refused again and again and are tried behind the others\. The first is "long x{74}…" \(HTTP 402: "Out of credits"\), although the account has 1 credit; it becomes a dead letter after 1 more refusal\.$/,
     )
+  })
+
+  test('tells why calls fail, before there are enough for a pause', () => {
+    const failing = (calls: number, callsLastMinute: number) =>
+      said({ due: 30, callsLastMinute, failedCalls: { calls, reason: 'the proxy refused: HTTP 407' } }).reason
+    expect(failing(1, 1)).toMatch(
+      /30 searches due\. The last call failed \("the proxy refused: HTTP 407"\): each search/,
+    )
+    expect(failing(3, 200)).toMatch(/The last 3 calls failed/)
+    expect(failing(2, 200)).toMatch(/30 searches due\.$/)
   })
 
   test('a hold tells the words of the API', () => {

@@ -84,6 +84,15 @@ describe('the totals', () => {
     expect((await store.reports.totals(1)).rateLimitedCalls).toEqual({ calls: 2, from: 80_000, to: 160_000 })
   })
 
+  test('tell the latest calls that failed', async () => {
+    await released(store, ['a', 'b', 'c'])
+    await settle(store, 'a', 'answered')
+    expect((await store.reports.totals(1)).failedCalls).toBeNull()
+    await settle(store, 'b', 'timedOut')
+    await settle(store, 'c', 'timedOut')
+    expect((await store.reports.totals(1)).failedCalls).toEqual({ calls: 2, reason: expect.any(String) })
+  })
+
   test('unknown outcomes are listed by name, newest first', async () => {
     await released(store, ['a', 'b'])
     await settle(store, 'a', 'timedOut')

@@ -131,5 +131,6 @@ export function someTotals(): Totals {
     callsLastMinute: 291,
     refused: [],
     rateLimitedCalls: null,
+    failedCalls: null,
   }
 }
