@@ -1,41 +1,42 @@
-import type { BalanceWatch, Pause } from '../domain/pause-cause.js'
+import { type BalanceWatch, causeInWords, type Pause } from '../domain/pause-cause.js'
+import { creditNextStep, pauseNextStep, pauseSummary } from '../domain/pause-text.js'
 import type { WriteFailure } from '../domain/write-failure.js'
 import type { RefusedSearch } from '../store/store.js'
 
 /**
- * The one sentence that says why it moves or does not. Shown by `status`, by the progress bar, in Bull
- * Board and in webhooks, so that all of them say the same.
+ * Explains the current state: cause, since when, what it costs, what to do. `status`, the progress bar and Bull Board
+ * show it; notifications share the sentence about a pause (see pause-text.ts).
  */
 export interface StatusFacts {
   readonly pauses: readonly Pause[]
   readonly watch: BalanceWatch
-  /** So long after an empty account was found its pause ends by itself; 0: never. */
+  /** How long a pause for credits may end by itself, ms; 0: never. */
   readonly autoResumeMs: number
   readonly workers: number
-  /** Of those workers that cannot write to the store. */
+  /** One entry per worker that cannot write to the store. */
   readonly troubles: readonly WriteFailure[]
   readonly rateLimitedUntil: number | null
-  /** What the API said with it; null: nothing. */
+  /** What the API said with the rate limit; null: nothing. */
   readonly heldBecause: string | null
-  /** The API said last that the day has no call left. */
+  /** The API's latest answer: no calls left today. */
   readonly outOfToday: boolean
   readonly probing: boolean
   readonly due: number
   readonly active: number
   readonly delayed: number
-  /** When the first of these is due; null: none. */
+  /** When the first delayed search is due; null: none is delayed. */
   readonly nextAttemptAt: number | null
-  /** Why Redis cannot be asked: then nothing is known of workers. Null: it was asked, or need not run. */
+  /** Why Redis did not answer, so the state of the workers is unknown. Null: it answered, or need not run. */
   readonly silence: string | null
   readonly limitPerMinute: number | null
   readonly callsLastMinute: number
-  /** The latest calls that were all answered 429, and between when; null: the latest was not. */
+  /** The unbroken run of 429 up to the latest call; null: the latest call was not answered 429. */
   readonly rateLimitedCalls: { readonly calls: number; readonly from: number; readonly to: number } | null
   /** The latest calls that all failed, and why the last did; null: it did not. */
   readonly failedCalls: { readonly calls: number; readonly reason: string } | null
-  /** Searches that are refused again and again while others are not. */
+  /** Searches that the API keeps refusing while it accepts others. */
   readonly refused: readonly RefusedSearch[]
-  /** Credits left, as the API said last. */
+  /** From the API's latest answer; null: not known. */
   readonly creditsRemaining: number | null
   readonly withheld: number
   readonly now: number
@@ -47,93 +48,97 @@ export interface StatusMessage {
   readonly until: number | null
 }
 
-export function statusMessage(standing: StatusFacts): StatusMessage {
-  const { state, reason, until } = explainDelivery(standing)
-  const refused = refusedSentence(standing)
+export function statusMessage(facts: StatusFacts): StatusMessage {
+  const { state, reason, until } = explainState(facts)
+  const refused = refusedMessage(facts)
   return { state, reason: refused === '' ? reason : `${reason} ${refused}`, until }
 }
 
-function explainDelivery(standing: StatusFacts): StatusMessage {
-  const { troubles, workers, pauses, due, active, silence } = standing
-  const explained = explainWork(standing)
-  if (silence !== null) return { state: explained.state, reason: unknownReason(standing, silence), until: null }
+function explainState(facts: StatusFacts): StatusMessage {
+  const { troubles, workers, pauses, due, active, silence } = facts
+  const explained = explainWork(facts)
+  if (silence !== null) return { state: explained.state, reason: unknownReason(facts, silence), until: null }
   if (troubles.length === 0) return explained
-  const trouble = troubleSentence(standing)
+  const failure = writeFailureMessage(facts)
   if (pauses.length === 0 && troubles.length >= workers && due + active > 0) {
-    return { state: 'held', reason: `No calls: ${trouble} ${searches(due)} due.`, until: null }
+    return { state: 'held', reason: `No calls: ${failure} ${searches(due)} due.`, until: null }
   }
-  return { ...explained, reason: `${explained.reason} ${trouble}` }
+  return { ...explained, reason: `${explained.reason} ${failure}` }
 }
 
-/** What the record says all the same comes after what is in the way. */
-function unknownReason(standing: StatusFacts, silence: string): string {
-  const rest = standing.due > 0 ? `${searches(standing.due)} due.` : idleReason({ ...standing, workers: 1 })
-  return `${silence} What workers do at the moment is therefore unknown. ${standing.pauses.length > 0 ? pausedReason(standing) : rest}`
+/** What prevents an answer comes first, then what the store says. */
+function unknownReason(facts: StatusFacts, silence: string): string {
+  const rest = facts.due > 0 ? `${searches(facts.due)} due.` : idleReason({ ...facts, workers: 1 })
+  return `${silence} The state of the workers is unknown. ${facts.pauses.length > 0 ? pausedReason(facts) : rest}`
 }
 
-/** Paid answers that wait in memory are what somebody must know first. */
-function troubleSentence({ troubles, workers, now }: StatusFacts): string {
-  const saving = troubles.filter((trouble) => trouble.kind === 'save')
-  const lost = troubles.filter((trouble) => trouble.kind === 'lost')
-  const meant = [lost, saving].find((some) => some.length > 0) ?? troubles
-  const [first] = meant.toSorted((a, b) => a.since - b.since)
+/** A lost store matters most, then paid answers that are only in memory. */
+function writeFailureMessage({ troubles, workers, now }: StatusFacts): string {
+  const unsaved = troubles.filter((failure) => failure.kind === 'save')
+  const lost = troubles.filter((failure) => failure.kind === 'lost')
+  const shown = [lost, unsaved].find((some) => some.length > 0) ?? troubles
+  const [first] = shown.toSorted((a, b) => a.since - b.since)
   if (first === undefined) return ''
-  const all = workers > meant.length ? ` of ${figure(workers)}` : ''
-  const who = `${figure(meant.length)}${all} ${meant.length === 1 && all === '' ? 'worker' : 'workers'}`
+  const isOne = shown.length === 1
+  const all = workers > shown.length ? ` of ${figure(workers)}` : ''
+  const who = `${figure(shown.length)}${all} ${isOne && all === '' ? 'worker' : 'workers'}`
   // A lost store brings its own next step.
   if (first.kind === 'lost') return `${who} lost the store at ${clockTime(first.since, now)}. ${first.cause}`
-  const what = saving.length > 0 ? 'cannot save paid answers' : 'cannot write to the store'
-  const kept = saving.length > 0 ? ' Nothing is lost while the worker lives: do not kill it.' : ''
-  return `${who} ${what} since ${clockTime(first.since, now)} (${first.cause.replace(/\.$/, '')}). It is tried again all the time.${kept}`
+  const what = unsaved.length > 0 ? 'save paid answers' : 'write to the store'
+  const where = isOne ? 'its memory: do not kill it' : 'their memory: do not kill them'
+  const kept = unsaved.length > 0 ? ` Paid answers are kept in ${where}.` : ''
+  const retries = isOne ? 'it retries by itself' : 'they retry by themselves'
+  return `${who} ${isOne ? 'has' : 'have'} been unable to ${what} since ${clockTime(first.since, now)} (${first.cause.replace(/\.$/, '')}). Remove the cause; ${retries}.${kept}`
 }
 
-function explainWork(standing: StatusFacts): StatusMessage {
-  const { pauses, due, active } = standing
-  if (pauses.length > 0) return { state: 'paused', reason: pausedReason(standing), until: null }
+function explainWork(facts: StatusFacts): StatusMessage {
+  const { pauses, due, active } = facts
+  if (pauses.length > 0) return { state: 'paused', reason: pausedReason(facts), until: null }
   const work = due + active
-  if (standing.workers === 0) {
-    const missed = `${searches(due)} due, but no worker runs: start one with \`trackyard-batch up\`.`
-    return { state: 'no workers', reason: work > 0 ? missed : idleReason(standing), until: null }
+  if (facts.workers === 0) {
+    const undone = `No worker is running; ${searches(due)} due. Start one with \`trackyard-batch up\`.`
+    return { state: 'no workers', reason: work > 0 ? undone : idleReason(facts), until: null }
   }
-  if (standing.rateLimitedUntil !== null && standing.rateLimitedUntil > standing.now && work > 0) {
+  if (facts.rateLimitedUntil !== null && facts.rateLimitedUntil > facts.now && work > 0) {
     return {
       state: 'held',
-      reason: `${standing.outOfToday ? "The day's limit of calls is used up" : 'The API asked us to wait (rate limit)'}: no calls until ${clockTime(standing.rateLimitedUntil, standing.now)}${quoted(standing.heldBecause)}; ${searches(due)} due.${heldAgain(standing)}`,
-      until: standing.rateLimitedUntil,
+      reason: `${facts.outOfToday ? 'Daily call limit used up' : 'Rate limited by the API'}: no calls until ${clockTime(facts.rateLimitedUntil, facts.now)}${quoted(facts.heldBecause)}; ${searches(due)} due. ${afterRateLimit(facts)}`,
+      until: facts.rateLimitedUntil,
     }
   }
-  if (work > 0)
-    return { state: 'running', reason: `${runningReason(standing)}${failingSentence(standing)}`, until: null }
-  return { state: 'idle', reason: idleReason(standing), until: null }
+  if (work > 0) return { state: 'running', reason: `${runningReason(facts)}${failingMessage(facts)}`, until: null }
+  return { state: 'idle', reason: idleReason(facts), until: null }
 }
 
 function quoted(said: string | null): string {
   return said === null ? '' : ` (the API says "${cut(said, LONGEST_WORDS)}")`
 }
 
-/** Names the search that is refused the longest. */
-function refusedSentence({ refused, creditsRemaining }: StatusFacts): string {
+/** Names the search that has been refused for the longest time. */
+function refusedMessage({ refused, creditsRemaining }: StatusFacts): string {
   const [first, ...others] = refused
   if (first === undefined) return ''
   const { status, words } = first.said
   const query = `"${cut(first.query, LONGEST_QUERY)}"`
   const said = `(HTTP ${status ?? 'error'}${words === '' ? '' : `: "${cut(words, LONGEST_WORDS)}"`})`
-  const although = whileWhat(first.kind, creditsRemaining)
+  const contrast = contrastOf(first.kind, creditsRemaining)
   const more = first.moreRefusals
-  const end = more === null ? '' : `becomes a dead letter after ${more} more ${more === 1 ? 'refusal' : 'refusals'}`
+  const end =
+    more === null ? '' : ` and becomes a dead letter after ${more} more ${more === 1 ? 'refusal' : 'refusals'}`
   if (others.length === 0)
-    return `1 search is refused again and again ${said} ${although}: ${query}; it is tried behind the others${end === '' ? '' : ` and ${end}`}.`
-  return `${searches(refused.length)} are refused again and again and are tried behind the others. The first is ${query} ${said}, ${although}${end === '' ? '' : `; it ${end}`}.`
+    return `The API keeps refusing 1 search ${said} ${contrast}: ${query}. It runs after the others${end}.`
+  return `The API keeps refusing ${searches(refused.length)}. The first is ${query} ${said}, ${contrast}. It runs after the others${end}.`
 }
 
-function whileWhat(kind: RefusedSearch['kind'], creditsRemaining: number | null): string {
+/** Why the refusal cannot be true of the whole account. */
+function contrastOf(kind: RefusedSearch['kind'], creditsRemaining: number | null): string {
   switch (kind) {
     case 'out_of_credits':
       return `although the account has ${creditsLeft(creditsRemaining)}`
     case 'rate_limited':
-      return 'while others are not'
+      return 'while it accepts others'
     case 'rate_limited_last':
-      return 'and no other is left to compare with'
+      return 'with no other search left to compare'
     default:
       return kind satisfies never
   }
@@ -142,7 +147,7 @@ function whileWhat(kind: RefusedSearch['kind'], creditsRemaining: number | null)
 const LONGEST_QUERY = 80
 const LONGEST_WORDS = 200
 
-/** On one line, for a sentence. */
+/** On one line. */
 function cut(text: string, longest: number): string {
   const line = text.replace(/[\p{Cc}\s]+/gu, ' ').trim()
   return line.length <= longest ? line : `${[...line].slice(0, longest - 1).join('')}…`
@@ -152,108 +157,103 @@ function creditsLeft(count: number | null): string {
   return count === null ? 'credits' : credits(count)
 }
 
-const MANY_WAITS = 20
+const MANY_RATE_LIMITS = 20
 const LONG_MS = 10 * 60_000
 
-/** Told to wait again and again, beyond what one wave of calls explains: the end of the hold is no sign that it goes on then. */
+/** More 429 for longer than one wave of calls explains: calls may not succeed when the rate limit ends. */
 export function isRateLimitedRepeatedly({ rateLimitedCalls }: Pick<StatusFacts, 'rateLimitedCalls'>): boolean {
   return (
     rateLimitedCalls !== null &&
-    rateLimitedCalls.calls >= MANY_WAITS &&
+    rateLimitedCalls.calls >= MANY_RATE_LIMITS &&
     rateLimitedCalls.to - rateLimitedCalls.from >= LONG_MS
   )
 }
 
-function heldAgain({ rateLimitedCalls, now }: StatusFacts): string {
-  if (rateLimitedCalls === null || !isRateLimitedRepeatedly({ rateLimitedCalls })) return ''
-  return ` Every call since ${clockTime(rateLimitedCalls.from, now)} was told to wait, for free: look for another program on this key, or ask Trackyard.`
+function afterRateLimit({ rateLimitedCalls, now }: StatusFacts): string {
+  if (rateLimitedCalls === null || !isRateLimitedRepeatedly({ rateLimitedCalls }))
+    return 'Calls resume then by themselves.'
+  return `Every call since ${clockTime(rateLimitedCalls.from, now)} got HTTP 429 (free of charge). Check whether another program uses this key, or ask Trackyard.`
 }
 
 function pausedReason({ pauses, watch, autoResumeMs, workers, due, now }: StatusFacts): string {
   const [first, ...others] = pauses
   if (first === undefined) return ''
-  const also = others.length === 0 ? '' : ` Also paused: ${others.map((pause) => pause.cause).join(', ')}.`
-  const needed =
-    first.cause === 'no_credits' || first.cause === 'reserve'
-      ? ` and ${due === 1 ? 'needs' : 'need'} ${credits(due)}`
-      : ''
-  // Where no worker runs, nobody asks.
+  const also = others.length === 0 ? '' : ` Also paused: ${others.map(({ cause }) => causeInWords(cause)).join(', ')}.`
+  const needed = isForCredits(first.cause) ? ` and ${due === 1 ? 'needs' : 'need'} ${credits(due)}` : ''
+  // Without a worker nobody checks the balance.
   const known = workers === 0 ? { ...watch, nextAt: null } : watch
-  return `${pauseMessage(first, now, { watch: known, autoResumeMs })} ${searchesWait(due)}${needed}.${also}`
+  const cost = `${searchesWait(due)}${needed}.`
+  return `${pauseMessage(first, now, { watch: known, autoResumeMs }, cost)}${also}`
 }
 
-type Healing = Pick<StatusFacts, 'watch' | 'autoResumeMs'>
+type AutoResume = Pick<StatusFacts, 'watch' | 'autoResumeMs'>
 
-/** What stands, since when, and what ends it. */
-export function pauseMessage(pause: Pause, now: number, healing: Healing): string {
-  const since = `since ${clockTime(pause.since, now)}`
-  switch (pause.cause) {
-    case 'operator':
-      return `Paused by hand ${since}${pause.detail === '' ? '' : ` (${pause.detail})`}; \`trackyard-batch resume\` goes on.`
-    case 'no_credits':
-      return `No credits left ${since} (the API says "${pause.detail}"): top up${afterwards(pause, now, healing, 'when the balance is back')}`
-    case 'reserve':
-      return `The credit reserve is reached ${since} (${pause.detail.replace(/\.$/, '')}): top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker${afterwards(pause, now, healing, 'then')}`
-    case 'unauthorized':
-      return `The API key was refused ${since} (${pause.detail}): set a working key, restart the worker, then \`trackyard-batch resume\`.`
-    case 'failing':
-      return `Too many searches refused in a row ${since} (${pause.detail}): look at \`trackyard-batch dead-letters\`, then \`trackyard-batch resume\`.`
-    case 'outage':
-      return `The API has been failing ${since} (${pause.detail}); it is tried again by itself, or with \`trackyard-batch resume\`.`
-    default:
-      return pause.cause satisfies never
-  }
+/** @param cost a sentence: what waits because of the pause */
+export function pauseMessage(pause: Pause, now: number, autoResume: AutoResume, cost = ''): string {
+  const { cause } = pause
+  const next = isForCredits(cause) ? creditSteps(cause, pause, now, autoResume) : pauseNextStep(cause)
+  return [pauseSummary(pause, clockTime(pause.since, now)), cost, next].filter((part) => part !== '').join(' ')
 }
 
-/** An empty account is watched for some hours only, so that a monthly allowance is not spent while nobody looks. */
-function afterwards(pause: Pause, now: number, { watch, autoResumeMs }: Healing, when: string): string {
-  const watchedUntil = pause.since + autoResumeMs
-  if (now < watchedUntil) {
-    // Against the reserve nothing but more credits helps.
-    const byHand = pause.cause === 'reserve' ? '' : ', or with `trackyard-batch resume`'
-    return `; it goes on by itself ${when}, until ${clockTime(watchedUntil, now)}${byHand}.${asked(pause, now, watch)}`
+function isForCredits(cause: Pause['cause']): cause is 'no_credits' | 'reserve' {
+  return cause === 'no_credits' || cause === 'reserve'
+}
+
+/** Auto-resume ends after some hours, so that a monthly allowance is not spent unattended. */
+function creditSteps(
+  cause: 'no_credits' | 'reserve',
+  pause: Pause,
+  now: number,
+  { watch, autoResumeMs }: AutoResume,
+): string {
+  const autoResumeUntil = pause.since + autoResumeMs
+  const step = creditNextStep(cause)
+  if (now < autoResumeUntil) {
+    // Against the reserve `resume` does not help: the next search pauses again.
+    const byHand = cause === 'reserve' ? '' : ', or with `trackyard-batch resume`'
+    return `${step}. Calls resume by themselves if the balance suffices by ${clockTime(autoResumeUntil, now)}${byHand}.${balanceChecks(pause, now, watch)}`
   }
   const why =
     autoResumeMs === 0
-      ? 'it never goes on by itself (TRACKYARD_AUTO_RESUME_HOURS is 0)'
-      : `it does not go on by itself since ${clockTime(watchedUntil, now)} (TRACKYARD_AUTO_RESUME_HOURS)`
-  return `, then \`trackyard-batch resume\`: ${why}.`
+      ? 'auto-resume is off (TRACKYARD_AUTO_RESUME_HOURS is 0)'
+      : `auto-resume ended at ${clockTime(autoResumeUntil, now)} (TRACKYARD_AUTO_RESUME_HOURS)`
+  return `${step}, then run \`trackyard-batch resume\`: ${why}.`
 }
 
-/** What was asked before this pause, and what should have been asked by now, say nothing. */
-function asked({ since }: Pause, now: number, { askedAt, nextAt }: BalanceWatch): string {
-  const last = askedAt === null || askedAt < since ? null : `was last asked for at ${clockTime(askedAt, now)}`
-  const next = nextAt === null || nextAt < now ? null : `is asked for next at ${clockTime(nextAt, now)}`
+/** Leaves out a check from before this pause, and a planned check that is overdue. */
+function balanceChecks({ since }: Pause, now: number, { askedAt, nextAt }: BalanceWatch): string {
+  const last = askedAt === null || askedAt < since ? null : `last checked at ${clockTime(askedAt, now)}`
+  const next = nextAt === null || nextAt < now ? null : `next checked at ${clockTime(nextAt, now)}`
   const parts = [last, next].filter((part) => part !== null)
-  return parts.length === 0 ? '' : ` The balance ${parts.join(' and ')}.`
+  return parts.length === 0 ? '' : ` Balance ${parts.join(', ')}.`
 }
 
-function runningReason(standing: StatusFacts): string {
-  if (standing.probing) return `Trying one call at a time until one succeeds; ${searches(standing.due)} due.`
-  if (standing.active === 0 && standing.delayed > 0 && standing.delayed >= standing.due) {
-    const { delayed, nextAttemptAt, now } = standing
+function runningReason(facts: StatusFacts): string {
+  if (facts.probing) return `Resuming with one call at a time until one succeeds; ${searches(facts.due)} due.`
+  if (facts.active === 0 && facts.delayed > 0 && facts.delayed >= facts.due) {
+    const { delayed, nextAttemptAt, now } = facts
     const next =
       nextAttemptAt === null ? '' : `, ${delayed === 1 ? '' : 'the first '}at ${clockTime(nextAttemptAt, now)}`
     return `${searchesWait(delayed)} for another attempt${next}.`
   }
-  const limit = standing.limitPerMinute === null ? '' : ` of ${figure(standing.limitPerMinute)} allowed`
-  return `Running: ${standing.callsLastMinute === 1 ? '1 call' : `${figure(standing.callsLastMinute)} calls`} in the last minute${limit}; ${searches(standing.due)} due.`
+  const limit = facts.limitPerMinute === null ? '' : `, limit ${figure(facts.limitPerMinute)}`
+  return `Running: ${facts.callsLastMinute === 1 ? '1 call' : `${figure(facts.callsLastMinute)} calls`} in the last minute${limit}; ${searches(facts.due)} due.`
 }
 
 const FEWEST_FAILURES = 3
 
-/** One failure among many answers is no news. */
-function failingSentence({ failedCalls, callsLastMinute }: StatusFacts): string {
+/** One failure among many answers is not worth a line. */
+function failingMessage({ failedCalls, callsLastMinute }: StatusFacts): string {
   if (failedCalls === null || failedCalls.calls < Math.min(FEWEST_FAILURES, callsLastMinute)) return ''
   const { calls, reason } = failedCalls
   const which = calls === 1 ? 'The last call' : `The last ${figure(calls)} calls`
-  return ` ${which} failed${reason === '' ? '' : ` ("${cut(reason, LONGEST_WORDS)}")`}: each search is tried again.`
+  return ` ${which} failed${reason === '' ? '' : ` ("${cut(reason, LONGEST_WORDS)}")`}: each search is retried.`
 }
 
-function idleReason(standing: StatusFacts): string {
-  const noWorker = standing.workers === 0 ? ', and no worker runs' : ''
-  if (standing.withheld > 0) {
-    return `Nothing is due${noWorker}; ${figure(standing.withheld)} rows are withheld by a cap: \`trackyard-batch release BATCH\` lets them go.`
+function idleReason(facts: StatusFacts): string {
+  const noWorker = facts.workers === 0 ? ', and no worker is running' : ''
+  if (facts.withheld > 0) {
+    return `Nothing is due${noWorker}; ${figure(facts.withheld)} rows are withheld by a cap. Run \`trackyard-batch release BATCH\` to continue with them.`
   }
   return `Nothing is due${noWorker}.`
 }
@@ -270,12 +270,12 @@ function credits(count: number): string {
   return count === 1 ? '1 credit' : `${figure(count)} credits`
 }
 
-/** 12,345: the same everywhere, whatever the machine's language. */
+/** 12,345 in every locale. */
 function figure(count: number): string {
   return count.toLocaleString('en-US')
 }
 
-/** Local wall time to the second; with the date when it is not within twelve hours of it. */
+/** Local time to the second; with the date when it is twelve hours away or more. */
 function clockTime(at: number, now: number): string {
   const text = new Date(at).toLocaleString('sv-SE')
   return Math.abs(now - at) < 12 * 60 * 60 * 1000 ? text.slice(11) : text

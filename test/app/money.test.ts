@@ -178,7 +178,7 @@ test('a used-up daily limit stops all calls until the next day', async () => {
   await until(isRateLimited, { timeoutMs: 40_000, what: 'the rate limit' })
   const active = async () => (await system.status()).queue.active
   await until(async () => (await active()) === 0, { timeoutMs: 40_000, what: 'the end of the calls in flight' })
-  expect(first.reason).toMatch(/The day's limit of calls is used up: no calls until/)
+  expect(first.reason).toMatch(/Daily call limit used up: no calls until/)
   const refused = () => system.simulator.calls().filter((call) => call.status === 429).length
   const refusedAtLimit = refused()
   await until(() => system.now() > Date.parse(first.until ?? '') - 300, {

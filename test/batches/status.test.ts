@@ -35,8 +35,8 @@ const QUIET: StatusFacts = {
 }
 const said = (changes: Partial<StatusFacts>) => statusMessage({ ...QUIET, ...changes })
 
-describe('the one sentence', () => {
-  test('the first that applies: paused, no workers, held, running, idle', () => {
+describe('the status message', () => {
+  test('shows the first state that applies: paused, no workers, held, running, idle', () => {
     const all = {
       due: 12,
       workers: 0,
@@ -50,7 +50,7 @@ describe('the one sentence', () => {
     expect(said({}).state).toBe('idle')
   })
 
-  test('names a search that is refused again and again', () => {
+  test('names a search that the API keeps refusing', () => {
     const refused = {
       query: 'Harbour at Dawn',
       kind: 'out_of_credits',
@@ -58,17 +58,17 @@ describe('the one sentence', () => {
       moreRefusals: 3,
     } as const
     expect(said({ due: 5, refused: [refused], creditsRemaining: 180 }).reason).toBe(
-      'Running: 0 calls in the last minute of 300 allowed; 5 searches due. 1 search is refused again and again ' +
-        '(HTTP 402: "Out of credits") although the account has 180 credits: "Harbour at Dawn"; it is tried behind the ' +
+      'Running: 0 calls in the last minute, limit 300; 5 searches due. The API keeps refusing 1 search ' +
+        '(HTTP 402: "Out of credits") although the account has 180 credits: "Harbour at Dawn". It runs after the ' +
         'others and becomes a dead letter after 3 more refusals.',
     )
     const limited = { ...refused, kind: 'rate_limited', said: { status: 429, words: '' }, moreRefusals: null } as const
     expect(said({ due: 5, refused: [limited] }).reason).toMatch(
-      /1 search is refused again and again \(HTTP 429\) while others are not: "Harbour at Dawn"; it is tried behind the others\.$/,
+      /The API keeps refusing 1 search \(HTTP 429\) while it accepts others: "Harbour at Dawn"\. It runs after the others\.$/,
     )
     const long = { ...refused, query: `long\n${'x'.repeat(500)}`, moreRefusals: 1 }
     expect(said({ due: 5, refused: [long, limited, limited], creditsRemaining: 1 }).reason).toMatch(
-      /3 searches are refused again and again and are tried behind the others\. The first is "long x{74}…" \(HTTP 402: "Out of credits"\), although the account has 1 credit; it becomes a dead letter after 1 more refusal\.$/,
+      /The API keeps refusing 3 searches\. The first is "long x{74}…" \(HTTP 402: "Out of credits"\), although the account has 1 credit\. It runs after the others and becomes a dead letter after 1 more refusal\.$/,
     )
   })
 
@@ -82,34 +82,38 @@ describe('the one sentence', () => {
     expect(failing(2, 200)).toMatch(/30 searches due\.$/)
   })
 
-  test('a hold tells the words of the API', () => {
+  test('a rate limit quotes the API', () => {
     const held = { due: 1, rateLimitedUntil: NOW + 42_000, heldBecause: 'Too Many Requests: Slow down' }
     expect(said(held).reason).toMatch(
       /no calls until \S+ \(the API says "Too Many Requests: Slow down"\); 1 search due/,
     )
   })
 
-  test('with nothing due it is idle, held or not, and says so where no worker runs', () => {
+  test('with nothing due it is idle, rate limited or not; a missing worker is named', () => {
     expect(said({ rateLimitedUntil: NOW + 60_000 })).toMatchObject({ state: 'idle', reason: 'Nothing is due.' })
-    const nobody = 'Nothing is due, and no worker runs.'
+    const nobody = 'Nothing is due, and no worker is running.'
     expect(said({ workers: 0 })).toEqual({ state: 'no workers', reason: nobody, until: null })
-    expect(said({ withheld: 90 }).reason).toMatch(/90 rows are withheld by a cap: `trackyard-batch release BATCH`/)
-    expect(said({ withheld: 90, workers: 0 }).reason).toMatch(/^Nothing is due, and no worker runs; 90 rows are with/)
+    expect(said({ withheld: 90 }).reason).toMatch(/90 rows are withheld by a cap\. Run `trackyard-batch release BATCH`/)
+    expect(said({ withheld: 90, workers: 0 }).reason).toMatch(
+      /^Nothing is due, and no worker is running; 90 rows are with/,
+    )
   })
 
-  test('a Redis that cannot be asked comes first, and nothing is said of workers that nobody knows', () => {
+  test('an unreachable Redis comes first, and the state of the workers is unknown', () => {
     const silence = 'Redis at redis://somewhere does not answer: start it.'
-    const unknown = `${silence} What workers do at the moment is therefore unknown.`
+    const unknown = `${silence} The state of the workers is unknown.`
     const nobody = said({ silence, workers: 0, due: 2 })
     expect(nobody).toEqual({ state: 'no workers', reason: `${unknown} 2 searches due.`, until: null })
     expect(said({ silence, workers: 0, withheld: 90 }).reason).toMatch(/unknown\. Nothing is due; 90 rows are withheld/)
     const pauses = [{ cause: 'operator', since: NOW, detail: '' }] as const
     const paused = said({ silence, workers: 0, due: 2, pauses })
     expect(paused.state).toBe('paused')
-    expect(paused.reason).toMatch(/^Redis at .* unknown\. Paused by hand since .* 2 searches wait\.$/)
+    expect(paused.reason).toMatch(
+      /^Redis at .* unknown\. Paused by hand since .* 2 searches wait\. Run `trackyard-batch resume` to continue\.$/,
+    )
   })
 
-  test('a store that takes nothing is why nothing moves: since when, the cause, and not to kill the worker', () => {
+  test('a failing write shows cause, since when, and not to kill the worker', () => {
     const save = { kind: 'save', since: NOW - 1000, cause: 'The store was locked by another process.' } as const
     const since = new Date(NOW - 1000).toLocaleString('sv-SE').slice(11)
     const stuck = said({
@@ -120,16 +124,20 @@ describe('the one sentence', () => {
     })
     expect(stuck).toEqual({
       state: 'held',
-      reason: `No calls: 2 workers cannot save paid answers since ${since} (The store was locked by another process). It is tried again all the time. Nothing is lost while the worker lives: do not kill it. 7 searches due.`,
+      reason: `No calls: 2 workers have been unable to save paid answers since ${since} (The store was locked by another process). Remove the cause; they retry by themselves. Paid answers are kept in their memory: do not kill them. 7 searches due.`,
       until: null,
     })
     const claim = { ...save, kind: 'claim' } as const
-    expect(said({ due: 7, troubles: [claim] }).reason).toMatch(/^No calls: 1 worker cannot write to the store since/)
+    expect(said({ due: 7, troubles: [claim] }).reason).toMatch(
+      /^No calls: 1 worker has been unable to write to the store since/,
+    )
     expect(said({ due: 7, troubles: [claim] }).reason).not.toMatch(/do not kill/)
-    expect(said({ due: 7, troubles: [claim, save], workers: 2 }).reason).toMatch(/ 1 of 2 workers cannot save /)
+    expect(said({ due: 7, troubles: [claim, save], workers: 2 }).reason).toMatch(
+      / 1 of 2 workers has been unable to save .* kept in its memory: do not kill it\./,
+    )
   })
 
-  test('a store that is lost comes before other trouble, with its own next step', () => {
+  test('a lost store comes before other write failures, with its own next step', () => {
     const cause = 'The store /data/trackyard.db was moved away. Move it back: calls go on by themselves.'
     const lost = { kind: 'lost', since: NOW - 1000, cause } as const
     const save = { kind: 'save', since: NOW - 5000, cause: 'The disk is full.' } as const
@@ -141,21 +149,23 @@ describe('the one sentence', () => {
     })
   })
 
-  test('where others work, or it is paused, what one of them cannot save stands behind the rest', () => {
+  test('a write failure comes last while others work, or during a pause', () => {
     const troubles = [{ kind: 'save', since: NOW, cause: 'The disk is full.' }] as const
     const some = said({ due: 7, troubles, workers: 3 })
     expect(some.state).toBe('running')
-    expect(some.reason).toMatch(/^Running: .* 7 searches due\. 1 of 3 workers cannot save paid answers since/)
+    expect(some.reason).toMatch(
+      /^Running: .* 7 searches due\. 1 of 3 workers has been unable to save paid answers since/,
+    )
     const pauses = [{ cause: 'operator', since: NOW, detail: '' }] as const
     expect(said({ due: 7, troubles, pauses })).toMatchObject({ state: 'paused' })
-    expect(said({ due: 7, troubles, pauses }).reason).toMatch(/^Paused by hand .* 1 worker cannot save/)
-    expect(said({ troubles }).reason).toMatch(/^Nothing is due\. 1 worker cannot save/)
+    expect(said({ due: 7, troubles, pauses }).reason).toMatch(/^Paused by hand .* 1 worker has been unable to save/)
+    expect(said({ troubles }).reason).toMatch(/^Nothing is due\. 1 worker has been unable to save/)
   })
 
-  test('a hold has one visible end; that of the day is told from that of the minute', () => {
+  test('a rate limit has one visible end; daily and minute limits differ', () => {
     expect(said({ due: 1, rateLimitedUntil: NOW + 42_000 })).toMatchObject({ until: NOW + 42_000 })
     expect(said({ due: 1, rateLimitedUntil: NOW + 42_000 }).reason).toMatch(
-      /asked us to wait \(rate limit\).*1 search due/,
+      /^Rate limited by the API: no calls until \S+; 1 search due\. Calls resume then by themselves\.$/,
     )
     const wave = { calls: 200, from: NOW - 600_000, to: NOW - 599_000 }
     const again = {
@@ -165,29 +175,29 @@ describe('the one sentence', () => {
     }
     const since = new Date(NOW - 600_000).toLocaleString('sv-SE').slice(11)
     expect(said(again).reason).toContain(
-      ` 1 search due. Every call since ${since} was told to wait, for free: look for `,
+      ` 1 search due. Every call since ${since} got HTTP 429 (free of charge). Check whether another program uses this key`,
     )
     expect(said({ ...again, rateLimitedCalls: { ...again.rateLimitedCalls, calls: 19 } }).reason).toMatch(
-      /1 search due\.$/,
+      /1 search due\. Calls resume then by themselves\.$/,
     )
-    expect(said({ ...again, rateLimitedCalls: wave }).reason).toMatch(/1 search due\.$/)
+    expect(said({ ...again, rateLimitedCalls: wave }).reason).toMatch(
+      /1 search due\. Calls resume then by themselves\.$/,
+    )
     const day = said({ due: 5, rateLimitedUntil: NOW + 13 * 3_600_000, outOfToday: true }).reason
-    expect(day).toMatch(
-      /The day's limit of calls is used up: no calls until 2026-03-0\d \d\d:\d\d:\d\d; 5 searches due/,
-    )
+    expect(day).toMatch(/Daily call limit used up: no calls until 2026-03-0\d \d\d:\d\d:\d\d; 5 searches due/)
   })
 
-  test('a probe, a backoff and an ordinary night are told apart', () => {
+  test('a probe, a backoff and ordinary work have different messages', () => {
     expect(said({ due: 7, probing: true }).reason).toMatch(/one call at a time until one succeeds; 7 searches due/)
     const at = new Date(NOW + 60_000).toLocaleString('sv-SE').slice(11)
     const waiting = { due: 3, delayed: 3, nextAttemptAt: NOW + 60_000 }
     expect(said(waiting).reason).toBe(`3 searches wait for another attempt, the first at ${at}.`)
     expect(said({ ...waiting, due: 1, delayed: 1 }).reason).toBe(`1 search waits for another attempt, at ${at}.`)
-    expect(said({ due: 7, callsLastMinute: 291 }).reason).toMatch(/291 calls in the last minute of 300 allowed/)
-    expect(said({ due: 7, limitPerMinute: null }).reason).not.toMatch(/allowed/)
+    expect(said({ due: 7, callsLastMinute: 291 }).reason).toMatch(/291 calls in the last minute, limit 300;/)
+    expect(said({ due: 7, limitPerMinute: null }).reason).not.toMatch(/limit/)
   })
 
-  test.each(PAUSE_CAUSES)('a pause for %s says since when, why and what ends it', (cause) => {
+  test.each(PAUSE_CAUSES)('a pause for %s shows since when, why and what ends it', (cause) => {
     const text = pauseMessage({ cause, since: NOW, detail: 'the detail' }, NOW, QUIET)
     expect(text).toMatch(/since \d\d:\d\d:\d\d/)
     expect(text).toContain('the detail')
@@ -195,196 +205,198 @@ describe('the one sentence', () => {
   })
 
   test.each(['no_credits', 'reserve'] as const)(
-    '%s says when the balance was asked for and is asked for next',
+    '%s shows when the balance was last checked and is checked next',
     (cause) => {
       const pauses = [{ cause, since: NOW - 60_000, detail: 'the detail' }]
       const watch = { askedAt: NOW - 30_000, nextAt: NOW + 30_000 }
       const clock = (at: number) => new Date(at).toLocaleString('sv-SE').slice(11)
       const [last, next] = [clock(NOW - 30_000), clock(NOW + 30_000)]
-      expect(said({ pauses, watch }).reason).toContain(
-        ` The balance was last asked for at ${last} and is asked for next at ${next}. `,
-      )
-      expect(said({ pauses, watch, workers: 0 }).reason).toContain(` The balance was last asked for at ${last}. `)
+      expect(said({ pauses, watch }).reason).toContain(` Balance last checked at ${last}, next checked at ${next}.`)
+      expect(said({ pauses, watch, workers: 0 }).reason).toContain(` Balance last checked at ${last}.`)
       expect(said({ pauses, watch: { ...watch, askedAt: NOW - 90_000 } }).reason).toContain(
-        ` The balance is asked for next at ${next}. `,
+        ` Balance next checked at ${next}.`,
       )
-      expect(said({ pauses, watch: { askedAt: null, nextAt: NOW - 1 } }).reason).not.toContain('The balance ')
+      expect(said({ pauses, watch: { askedAt: null, nextAt: NOW - 1 } }).reason).not.toContain(' Balance ')
     },
   )
 
   test.each(['no_credits', 'reserve'] as const)(
-    '%s says until when it goes on by itself, and afterwards that `resume` is needed',
+    '%s shows when auto-resume ends, and that `resume` is needed afterwards',
     (cause) => {
       const pauses = [{ cause, since: NOW - 2 * 3_600_000, detail: 'the detail' }]
       const watch = { askedAt: NOW - 3_600_000, nextAt: NOW + 30_000 }
       const at = (ms: number) => new Date(ms).toLocaleString('sv-SE')
       const still = said({ pauses, watch }).reason
       const byHand = cause === 'reserve' ? '' : ', or with `trackyard-batch resume`'
-      expect(still).toContain(`, until ${at(NOW + 22 * 3_600_000)}${byHand}.`)
+      expect(still).toContain(
+        ` Calls resume by themselves if the balance suffices by ${at(NOW + 22 * 3_600_000)}${byHand}.`,
+      )
       const over = said({ pauses, watch, autoResumeMs: 3_600_000 }).reason
       expect(over).toContain(
-        `, then \`trackyard-batch resume\`: it does not go on by itself since ${at(NOW - 3_600_000).slice(11)} (TRACKYARD_AUTO_RESUME_HOURS).`,
+        `, then run \`trackyard-batch resume\`: auto-resume ended at ${at(NOW - 3_600_000).slice(11)} (TRACKYARD_AUTO_RESUME_HOURS).`,
       )
       const never = said({ pauses, watch, autoResumeMs: 0 }).reason
       expect(never).toContain(
-        ', then `trackyard-batch resume`: it never goes on by itself (TRACKYARD_AUTO_RESUME_HOURS is 0).',
+        ', then run `trackyard-batch resume`: auto-resume is off (TRACKYARD_AUTO_RESUME_HOURS is 0).',
       )
-      for (const left of [over, never]) expect(left).not.toMatch(/; it goes on by itself|asked for next/)
+      for (const left of [over, never]) expect(left).not.toMatch(/resume by themselves|checked/)
     },
   )
 
-  test('out of credits says what the waiting searches need; other causes are named beside the first', () => {
+  test('no credits shows what the waiting searches need; other causes follow', () => {
     const pauses = [
       { cause: 'no_credits', since: NOW, detail: 'Out of credits' },
       { cause: 'operator', since: NOW, detail: '' },
     ] as const
-    expect(said({ pauses, due: 70 }).reason).toMatch(/70 searches wait and need 70 credits\. Also paused: operator\./)
+    expect(said({ pauses, due: 70 }).reason).toMatch(
+      /70 searches wait and need 70 credits\. Top up\..* Also paused: by hand\.$/,
+    )
     expect(said({ pauses: pauses.slice(1), due: 70 }).reason).not.toMatch(/need/)
   })
 })
 
 describe('the report', () => {
-  let registry: InProcessSystem
+  let system: InProcessSystem
   beforeEach(async () => {
-    registry = await startInProcess()
+    system = await startInProcess()
   })
-  afterEach(() => registry.close())
-  const alive = () => registry.queue.registry.heartbeat({ id: 'w', trouble: null })
+  afterEach(() => system.close())
+  const alive = () => system.queue.registry.heartbeat({ id: 'w', trouble: null })
 
   test('waiting counts what is due, in Redis or not; withheld is not due', async () => {
-    await registry.submit(queries(40), { maxCredits: 25 })
-    expect((await registry.status()).queue).toMatchObject({ waiting: 25, state: 'no workers', workers: 0 })
-    await feed(registry)
-    expect((await registry.status()).queue.waiting).toBe(25)
-    expect((await registry.status()).batches).toMatchObject([{ items: 40, waiting: 25, withheld: 15 }])
+    await system.submit(queries(40), { maxCredits: 25 })
+    expect((await system.status()).queue).toMatchObject({ waiting: 25, state: 'no workers', workers: 0 })
+    await feed(system)
+    expect((await system.status()).queue.waiting).toBe(25)
+    expect((await system.status()).batches).toMatchObject([{ items: 40, waiting: 25, withheld: 15 }])
   })
 
-  test('the finish is due searches at the pace, from the end of a hold on; unknown while nothing moves', async () => {
-    await registry.submit(queries(30))
+  test('the finish counts from the end of a rate limit; unknown during a pause', async () => {
+    await system.submit(queries(30))
     await alive()
     const env = { TRACKYARD_RATE_LIMIT: '60' }
-    const eta = async () => Date.parse((await registry.status(env)).eta ?? '')
-    const before = registry.now()
+    const eta = async () => Date.parse((await system.status(env)).eta ?? '')
+    const before = system.now()
     const finish = await eta()
     expect(finish - before).toBeGreaterThan(28_000)
-    expect(finish - registry.now()).toBeLessThan(31_000)
-    await registry.queue.throttle.setRate(60)
-    const until = registry.now() + 120_000
-    await registry.queue.throttle.rateLimit(until)
+    expect(finish - system.now()).toBeLessThan(31_000)
+    await system.queue.throttle.setRate(60)
+    const until = system.now() + 120_000
+    await system.queue.throttle.rateLimit(until)
     await alive()
     expect((await eta()) - until).toBeGreaterThan(28_000)
     await alive()
-    expect((await registry.status(env)).queue).toMatchObject({ state: 'held' })
-    await registry.store.pauses.add({ cause: 'operator', since: 1, detail: '' })
-    expect(await registry.status(env)).toMatchObject({ eta: null, queue: { state: 'paused', causes: ['operator'] } })
+    expect((await system.status(env)).queue).toMatchObject({ state: 'held' })
+    await system.store.pauses.add({ cause: 'operator', since: 1, detail: '' })
+    expect(await system.status(env)).toMatchObject({ eta: null, queue: { state: 'paused', causes: ['operator'] } })
   })
 
-  test('the finish is not before the last search that waits for another attempt', async () => {
-    await registry.submit(queries(2))
-    const from = registry.now()
-    await registry.queue.boardQueues.search.add('search', { query: 'sooner' }, { delay: 300_000 })
-    await registry.queue.boardQueues.search.add('search', { query: 'later' }, { delay: 600_000 })
+  test('the finish is not before the last delayed search', async () => {
+    await system.submit(queries(2))
+    const from = system.now()
+    await system.queue.boardQueues.search.add('search', { query: 'sooner' }, { delay: 300_000 })
+    await system.queue.boardQueues.search.add('search', { query: 'later' }, { delay: 600_000 })
     await alive()
-    const { eta, queue } = await registry.status()
+    const { eta, queue } = await system.status()
     expect(Date.parse(eta ?? '')).toBeGreaterThanOrEqual(from + 600_000)
-    expect(Date.parse(eta ?? '')).toBeLessThanOrEqual(registry.now() + 600_000)
-    const { first = 0 } = (await registry.queue.searches.delays()) ?? {}
+    expect(Date.parse(eta ?? '')).toBeLessThanOrEqual(system.now() + 600_000)
+    const { first = 0 } = (await system.queue.searches.delays()) ?? {}
     expect(first).toBeGreaterThanOrEqual(from + 300_000)
-    expect(first).toBeLessThanOrEqual(registry.now() + 300_000)
+    expect(first).toBeLessThanOrEqual(system.now() + 300_000)
     const at = new Date(first).toLocaleString('sv-SE').slice(11)
     expect(queue.reason).toBe(`2 searches wait for another attempt, the first at ${at}.`)
   })
 
-  test('where every call has been told to wait for long, no finish is promised', async () => {
-    await registry.submit(queries(2))
-    await registry.queue.throttle.setRate(60)
-    await registry.queue.throttle.rateLimit(registry.now() + 600_000)
+  test('after a long run of 429 no finish is promised', async () => {
+    await system.submit(queries(2))
+    await system.queue.throttle.setRate(60)
+    await system.queue.throttle.rateLimit(system.now() + 600_000)
     await alive()
-    expect((await registry.status()).eta).not.toBeNull()
+    expect((await system.status()).eta).not.toBeNull()
     const totals = async (now: number) => ({
-      ...(await registry.store.reports.totals(now)),
+      ...(await system.store.reports.totals(now)),
       rateLimitedCalls: { calls: 30, from: now - 3_600_000, to: now },
     })
-    const store = { ...registry.store, reports: { ...registry.store.reports, totals } }
+    const store = { ...system.store, reports: { ...system.store.reports, totals } }
     await alive()
-    const report = await status({ store, queue: registry.queue, now: registry.now, settings: registry.settings() })
+    const report = await status({ store, queue: system.queue, now: system.now, settings: system.settings() })
     expect(report).toMatchObject({
       eta: null,
       queue: { state: 'held', reason: expect.stringContaining('Every call since') },
     })
   })
 
-  test('shows the pace that workers keep to where it is less than the limit', async () => {
-    await registry.store.account.update({ limitPerMinute: 300 }, 1)
+  test('shows the rate of the workers where it is below the limit', async () => {
+    await system.store.account.update({ limitPerMinute: 300 }, 1)
     const auto = { TRACKYARD_RATE_LIMIT: 'auto' }
-    await registry.queue.throttle.setRate(200)
-    expect((await registry.status(auto)).pace.limit_per_minute).toBe(300)
+    await system.queue.throttle.setRate(200)
+    expect((await system.status(auto)).pace.limit_per_minute).toBe(300)
     await alive()
-    expect((await registry.status(auto)).pace.limit_per_minute).toBe(200)
+    expect((await system.status(auto)).pace.limit_per_minute).toBe(200)
   })
 
-  test('without Redis the record is reported, hold included', async () => {
-    await registry.submit(queries(3))
-    await registry.store.pauses.rateLimit(registry.now() + 60_000, registry.now())
+  test('without Redis the store is reported, rate limit included', async () => {
+    await system.submit(queries(3))
+    await system.store.pauses.rateLimit(system.now() + 60_000, system.now())
     const report = await status({
-      store: registry.store,
+      store: system.store,
       queue: null,
-      now: registry.now,
-      settings: registry.settings(),
+      now: system.now,
+      settings: system.settings(),
     })
     expect(report.queue).toMatchObject({ waiting: 3, active: 0, workers: 0, state: 'no workers' })
   })
 
-  test('money: spent counts answers, unknown outcomes stand beside it', async () => {
-    await registry.submit(['a', 'b'])
-    const rules = { now: registry.now(), openCallMaxAgeMs: 1000, creditReserve: 0, apiUrl: 'http://127.0.0.1' }
-    await registry.store.calls.claim(refOf('a'), { ...rules, now: registry.now() - 10_000 })
-    await registry.store.calls.expire(registry.now())
-    expect((await registry.status()).credits).toEqual({ remaining: null, spent: 0, unknown_outcomes: 1 })
+  test('spent counts answers; unknown outcomes are counted apart', async () => {
+    await system.submit(['a', 'b'])
+    const rules = { now: system.now(), openCallMaxAgeMs: 1000, creditReserve: 0, apiUrl: 'http://127.0.0.1' }
+    await system.store.calls.claim(refOf('a'), { ...rules, now: system.now() - 10_000 })
+    await system.store.calls.expire(system.now())
+    expect((await system.status()).credits).toEqual({ remaining: null, spent: 0, unknown_outcomes: 1 })
   })
 })
 
 describe('waiting for a batch', () => {
-  let registry: InProcessSystem
-  const parts = () => ({ store: registry.store, monotonicMs: systemClock.monotonicMs })
+  let system: InProcessSystem
+  const parts = () => ({ store: system.store, monotonicMs: systemClock.monotonicMs })
   beforeEach(async () => {
-    registry = await startInProcess()
+    system = await startInProcess()
   })
-  afterEach(() => registry.close())
+  afterEach(() => system.close())
 
-  test('ends with the last verdict, dead letters included', async () => {
-    registry.simulator.fail({ match: 'scene 3', does: { status: 400 } })
-    const id = await registry.submit(queries(5))
-    await registry.worker()
+  test('ends with the last outcome, dead letters included', async () => {
+    system.simulator.fail({ match: 'scene 3', does: { status: 400 } })
+    const id = await system.submit(queries(5))
+    await system.worker()
     expect(await waitFor(parts(), id, { timeoutMs: 40_000 })).toBe('done')
-    expect((await registry.status()).batches).toMatchObject([{ tagged: 4, dead: 1 }])
+    expect((await system.status()).batches).toMatchObject([{ tagged: 4, dead: 1 }])
   })
 
-  test('says that only withheld rows remain, or that time is up', async () => {
-    const capped = await registry.submit(queries(5), { maxCredits: 0 })
+  test('reports that only withheld rows remain, or that time is up', async () => {
+    const capped = await system.submit(queries(5), { maxCredits: 0 })
     expect(await waitFor(parts(), capped, { timeoutMs: null })).toBe('withheld')
-    const open = await registry.submit(queries(5, 'other'))
+    const open = await system.submit(queries(5, 'other'))
     expect(await waitFor(parts(), open, { timeoutMs: 0 })).toBe('time is up')
   })
 
-  test('ends with a batch that is dropped before its release, which is not done', async () => {
-    const id = await registry.store.batches.create({ ...batchNamed('left'), createdAt: registry.now() })
-    const waited = await waitFor(parts(), id, { timeoutMs: 40_000, onLook: () => registry.store.batches.drop(id) })
+  test('ends when a batch is dropped before its release, as dropped, not done', async () => {
+    const id = await system.store.batches.create({ ...batchNamed('left'), createdAt: system.now() })
+    const waited = await waitFor(parts(), id, { timeoutMs: 40_000, onLook: () => system.store.batches.drop(id) })
     expect(waited).toBe('dropped')
   })
 
-  test('measures the time that it is given with the monotonic clock', async () => {
-    const id = await registry.submit(queries(1))
+  test('measures its timeout with the monotonic clock', async () => {
+    const id = await system.submit(queries(1))
     let ms = 0
     const monotonicMs = () => {
       ms += 60_000
       return ms
     }
-    expect(await waitFor({ store: registry.store, monotonicMs }, id, { timeoutMs: 600_000 })).toBe('time is up')
+    expect(await waitFor({ store: system.store, monotonicMs }, id, { timeoutMs: 600_000 })).toBe('time is up')
   })
 
-  test('ends in time, and by its signal, while a look at Redis does not end', async () => {
-    const id = await registry.submit(queries(1))
+  test('ends in time, and by its signal, while a look at Redis hangs', async () => {
+    const id = await system.submit(queries(1))
     const endless = () => new Promise<void>(() => {})
     let looks = 0
     const endlessFromTheSecondOn = () => {
@@ -401,7 +413,7 @@ describe('waiting for a batch', () => {
   })
 
   test('is interrupted by its signal', async () => {
-    const id = await registry.submit(queries(5))
+    const id = await system.submit(queries(5))
     const interrupt = new AbortController()
     const waiting = waitFor(parts(), id, {
       timeoutMs: null,

@@ -52,7 +52,7 @@ describe('status', () => {
     await submit()
     const { code, stdout, stderr } = await desk.type(['status'])
     expect(code).toBe(0)
-    expect(stdout).toMatch(/^2 searches due, but no worker runs/)
+    expect(stdout).toMatch(/^No worker is running; 2 searches due/)
     expect(stdout).toMatch(/batch +name +state +rows/)
     expect(stdout + stderr).not.toContain('\u001B')
     expect(stderr).toContain(`data directory: ${desk.dataDir}`)
@@ -82,7 +82,7 @@ describe('status', () => {
     })
     expect(stderr).toMatch(/^Redis at .* does not answer/)
     const human = await desk.type(['status'], { env: { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' } })
-    expect(human.stdout).toMatch(/^Redis at .* What workers do at the moment is therefore unknown/)
+    expect(human.stdout).toMatch(/^Redis at .* The state of the workers is unknown/)
   })
 
   test('--watch prints lines without a terminal, until Ctrl-C', async () => {
@@ -116,7 +116,7 @@ describe('wait', () => {
     await submit()
     const { code, stderr } = await desk.type(['wait', '--timeout', '0'])
     expect(code).toBe(5)
-    expect(stderr).toMatch(/no worker runs/)
+    expect(stderr).toMatch(/no worker is running/i)
     expect(stderr).toMatch(/Timed out\..*The work continues\. Wait again with `trackyard-batch wait 1`/)
   })
 

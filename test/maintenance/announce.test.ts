@@ -67,7 +67,7 @@ describe('the webhook', () => {
     expect(channel.posts).toEqual([{ method: 'POST', type: 'application/json', body: { text: 'Paused.' } }])
   })
 
-  test('is tried three times, then given up with a line in the log that does not tell its address', async () => {
+  test('is tried three times, then logged as failed without its address', async () => {
     const log = recordingLogger()
     const webhook = openWebhook({ url: channel.url, timeoutMs: 40_000, log, retryMs: 1 })
     channel.answers.push(500, 503)
@@ -81,7 +81,7 @@ describe('the webhook', () => {
     expect(JSON.stringify(log.lines, errorsToo)).not.toContain('T0P-SECRET')
   })
 
-  test('a channel that is away, or is no channel, is one line in the log, without its address', async () => {
+  test('an unreachable or invalid webhook logs one line without its address', async () => {
     const log = recordingLogger()
     await channel.close()
     for (const url of [channel.url, 'http://T0P-SECRET.invalid/', 'http://127.0.0.1:1/T0P-SECRET']) {
@@ -130,30 +130,31 @@ describe('names are escaped for their receiver:', () => {
     )
   })
 
-  test('anybody else gets the plain text', () => {
+  test('any other receiver gets the plain text', () => {
     for (const url of ['https://chat.example/hooks/x', 'https://slack.com.example/', 'https://notdiscord.com/slack']) {
       expect(messageFor(url, text)).toEqual({ text })
     }
   })
 })
 
-describe('the sentences', () => {
+describe('notification texts', () => {
   test('carry figures and the next command', () => {
     const pause = { cause: 'reserve', since: 1, detail: '20 credits are left.' } as const
+    const since = new Date(1).toLocaleString('sv-SE')
     expect(pausedMessage(pause, { searches: 70, batches: 1 })).toBe(
-      'Paused (reserve): 20 credits are left. 70 searches wait; top up, or lower TRACKYARD_CREDIT_RESERVE; `trackyard-batch status` says how it goes on.',
+      `Paused: at the credit reserve since ${since} (20 credits are left). 70 searches wait. Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker. \`trackyard-batch status\` tells whether calls then resume by themselves.`,
     )
-    expect(pausedMessage(pause, { searches: 90, batches: 2 })).toMatch(/\. Up to 90 searches wait; top up/)
+    expect(pausedMessage(pause, { searches: 90, batches: 2 })).toMatch(/\. Up to 90 searches wait\. Top up/)
     expect(resumedMessage(['no_credits'], [], 500)).toBe(
-      'Resumed (was paused: no credits), 500 credits left; follow it with `trackyard-batch status --watch`.',
+      'Resumed (was paused: no credits); 500 credits left. Follow with `trackyard-batch status --watch`.',
     )
     expect(resumedMessage(['no_credits'], ['operator'], null)).toMatch(
-      /but still paused \(by hand\): `trackyard-batch res/,
+      /^Pause ended \(no credits\)\. Still paused \(by hand\): see `trackyard-batch status/,
     )
   })
 })
 
-describe('the news', () => {
+describe('notifications', () => {
   let registry: InProcessSystem
   beforeEach(async () => {
     registry = await startInProcess()
@@ -174,7 +175,7 @@ describe('the news', () => {
       interrupted: never,
     })()
 
-  test('tells each pause, each resume and each completion once, and says the same in the log', async () => {
+  test('each pause and each resume is sent once, and logged with the same text', async () => {
     // From counters alone: a report looks through a million items, and a worker has calls in hand meanwhile.
     const { pauses, batches, account, notifications } = registry.store
     const look = notificationTask({ ...registry, store: { pauses, batches, account, notifications }, hasWebhook: true })
@@ -196,24 +197,24 @@ describe('the news', () => {
     await pauses.add({ cause: 'no_credits', since: 300, detail: 'Out of credits: again' })
     await twice()
     expect(texts().map((text) => text.slice(0, 24))).toEqual([
-      'Paused (no credits): Out',
-      'Paused (by hand): lunch.',
-      'No longer paused (no cre',
+      'Paused: no credits left ',
+      'Paused by hand since 197',
+      'Pause ended (no credits)',
       'Resumed (was paused: by ',
-      'Paused (no credits): Out',
+      'Paused: no credits left ',
     ])
     expect(texts()[0]).toMatch(/3 searches wait/)
     expect(notified()).toEqual(texts())
   })
 
-  test('is posted by a running worker to TRACKYARD_WEBHOOK_URL', async () => {
+  test('a running worker posts to TRACKYARD_WEBHOOK_URL', async () => {
     await registry.worker({ TRACKYARD_WEBHOOK_URL: channel.url })
     await registry.store.pauses.add({ cause: 'operator', since: registry.now(), detail: 'lunch' })
     await until(() => channel.posts.length > 0, { timeoutMs: 40_000, what: 'the post' })
-    expect(texts()).toEqual([expect.stringContaining('Paused (by hand): lunch.')])
+    expect(texts()).toEqual([expect.stringMatching(/^Paused by hand since .* \(lunch\)\./)])
   })
 
-  test('a webhook that hangs does not delay the end of a worker, and the next worker sends what it left', async () => {
+  test('a hanging webhook does not delay a stop; the next worker sends the rest', async () => {
     const settings = { TRACKYARD_WEBHOOK_URL: channel.url }
     channel.answers.push(HANGS)
     const worker = await registry.worker(settings)
@@ -238,7 +239,7 @@ describe('the news', () => {
     })
   })
 
-  test('what nobody could be told for a day is forgotten; the same text waits once', async () => {
+  test('a message expires after a day; the same text is queued once', async () => {
     const { notifications } = registry.store
     await notifications.add('old', 1000)
     await notifications.add('new', 2000)
@@ -249,14 +250,14 @@ describe('the news', () => {
     expect(await notifications.next(0)).toBeNull()
   })
 
-  test('without a webhook nothing is kept for one', async () => {
+  test('without a webhook no message is stored', async () => {
     await registry.worker()
     await registry.submit(queries(1))
     await until(() => notified(/^Batch 1/).length > 0, { timeoutMs: 50_000, what: 'the batch' })
     expect(await registry.store.notifications.next(0)).toBeNull()
   })
 
-  test('a whole batch is told with its figures when its last row has a verdict', async () => {
+  test('a completed batch is announced once, with its figures', async () => {
     registry.simulator.fail({ match: 'scene 2', does: { status: 400 } })
     const settings = { TRACKYARD_WEBHOOK_URL: channel.url }
     await registry.submit(queries(4))
@@ -264,11 +265,11 @@ describe('the news', () => {
     await registry.worker(settings)
     await until(() => channel.posts.length > 0, { timeoutMs: 50_000, what: 'the webhook' })
     expect(texts()).toEqual([
-      'Batch 1 (night) is done: 4 rows, 3 tagged, 0 without match, 1 dead; `trackyard-batch export 1`.',
+      'Batch 1 (night) is done: 4 rows, 3 tagged, 0 without a match, 1 dead. Run `trackyard-batch export 1`. See `trackyard-batch dead-letters list --batch 1`.',
     ])
   })
 
-  test('what --first or --max-credits let go is told when it is through, once for each release', async () => {
+  test('the end of --first or --max-credits is announced once per release', async () => {
     const { pauses, batches, account, notifications } = registry.store
     const look = notificationTask({ ...registry, store: { pauses, batches, account, notifications }, hasWebhook: true })
     const handler = createSearchProcessor({
@@ -287,7 +288,7 @@ describe('the news', () => {
     const release = (maxCredits: number | null) =>
       registry.store.batches.release(id, { maxCredits, first: null }, registry.now())
     await call('scene 1')
-    expect(notified(/is through/)).toEqual([])
+    expect(notified(/has (finished|used up)/)).toEqual([])
     await call('scene 2')
     await release(2)
     await call()
@@ -299,9 +300,9 @@ describe('the news', () => {
     await call('scene 6')
     await sendAll()
     expect([...texts()].sort()).toEqual([
-      'Batch 1 (night) is done: 6 rows, 5 tagged, 0 without match, 1 dead; `trackyard-batch export 1`.',
-      'Batch 1 (night): what --first 2 let go is through: 2 of 6 rows tagged, 0 without match, 4 still to do, 2 credits used; `trackyard-batch export 1` to look, `trackyard-batch release 1` to go on.',
-      'Batch 1 (night): what --max-credits 4 let go is through: 4 of 6 rows tagged, 0 without match, 1 dead, 1 still to do, 4 credits used; `trackyard-batch export 1` to look, `trackyard-batch release 1 --max-credits N` to go on.',
+      'Batch 1 (night) has finished its first 2 searches: 2 of 6 rows tagged, 0 without a match, 4 still to do, 2 credits used. Look at it with `trackyard-batch export 1`; continue with `trackyard-batch release 1`.',
+      'Batch 1 (night) has used up --max-credits 4: 4 of 6 rows tagged, 0 without a match, 1 dead, 1 still to do, 4 credits used. Look at it with `trackyard-batch export 1`; continue with `trackyard-batch release 1 --max-credits N`.',
+      'Batch 1 (night) is done: 6 rows, 5 tagged, 0 without a match, 1 dead. Run `trackyard-batch export 1`. See `trackyard-batch dead-letters list --batch 1`.',
     ])
     expect(notified(/^Batch 1/)).toHaveLength(3)
   })

@@ -86,7 +86,7 @@ test('credits run out: paused within the calls in flight, status says why, resum
   const inHand = async (): Promise<number> => (await system.status()).queue.active
   await until(async () => (await inHand()) === 0, { timeoutMs: 60_000, what: 'the searches in hand to go back' })
   const paused = await system.status()
-  expect(paused.queue.reason).toMatch(/No credits left/)
+  expect(paused.queue.reason).toMatch(/no credits left/)
   expect(paused.credits).toMatchObject({ spent: 50 })
   const callsAtPause = system.simulator.calls().length
   expect(callsAtPause).toBeLessThanOrEqual(50 + 10)

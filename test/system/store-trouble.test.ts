@@ -73,13 +73,13 @@ async function expectSentence(cause: RegExp): Promise<void> {
   let report = await system.status()
   const isSaid = async () => {
     report = await system.status()
-    return /^No calls: 1 worker cannot save paid answers since /.test(report.queue.reason)
+    return /^No calls: 1 worker has been unable to save paid answers since /.test(report.queue.reason)
   }
   await until(isSaid, { timeoutMs: 60_000, what: () => `the sentence to say so; it says: ${report.queue.reason}` })
   const { queue, eta } = report
   expect(queue).toMatchObject({ state: 'held', workers: 1, stuck_workers: 1 })
   expect(queue.reason).toMatch(cause)
-  expect(queue.reason).toMatch(/Nothing is lost while the worker lives: do not kill it/)
+  expect(queue.reason).toMatch(/Paid answers are kept in its memory: do not kill it/)
   expect(eta).toBeNull()
 }
 
@@ -142,7 +142,9 @@ test('a worker that waits for the locked store is seen, `down` ends it, and it m
   const worker = system.start('dist/workers/worker.js')
   const isSeen = async () => (await system.status()).queue.stuck_workers === 1
   await until(isSeen, { timeoutMs: 60_000, what: 'the worker to be seen' })
-  expect((await system.status()).queue.reason).toMatch(/^No calls: 1 worker cannot write to the store since /)
+  expect((await system.status()).queue.reason).toMatch(
+    /^No calls: 1 worker has been unable to write to the store since /,
+  )
   expect(await system.cli(['down'])).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/^Stopped 1 worker; the private Redis is stopped/),
