@@ -2,8 +2,8 @@ import type { Logger } from '../domain/logger.js'
 import type { Store } from '../store/store.js'
 
 /**
- * A submit that was killed while it loaded, or while its plan waited for an answer, leaves a batch behind without a
- * heartbeat. Nothing was spent for it. Every worker drops it as a chore, and so does whoever comes across it.
+ * A submit that is killed while it loads, or while it waits for the user's answer to the plan, leaves a batch without
+ * a heartbeat. Nothing was spent for it. Workers drop it in a maintenance task; commands that find it drop it too.
  */
 export interface AbandonedParts {
   readonly store: Pick<Store, 'batches'>
@@ -11,9 +11,9 @@ export interface AbandonedParts {
   readonly now: () => number
 }
 
-/** How often a loader says that it lives. */
+/** How often a submit sends the heartbeat of its loading batch. */
 export const HEARTBEAT_MS = 5000
-/** A loader that has said nothing for so long is gone. */
+/** After this time without a heartbeat, the submit is taken for killed. */
 const ABANDONED_MS = 60_000
 
 export async function dropAbandoned({ store, log, now }: AbandonedParts): Promise<void> {
@@ -21,6 +21,6 @@ export async function dropAbandoned({ store, log, now }: AbandonedParts): Promis
   if (dropped > 0)
     log.info(
       { event: 'batch.abandoned', batches: dropped },
-      'dropped what a killed submit had left behind; nothing was spent',
+      'dropped batches that killed submits left loading; nothing was spent',
     )
 }

@@ -1,21 +1,21 @@
 import type { Account, Plan } from '../store/store.js'
 
 /**
- * What the plan means in money and time, said before anything is spent. Pure.
+ * What the plan costs in credits and time, shown before anything is spent. Pure.
  *
- * Assumes that every new search is answered at the first attempt, that nobody else uses the key, and
- * that a day's limit starts afresh after 24 hours; the API does not publish when the day resets.
+ * Assumes that every new search is answered at its first attempt, that nobody else uses the key, and
+ * that the daily limit resets after 24 hours: the API does not publish when it resets.
  */
 export interface Estimate {
   readonly creditsNeeded: number
   readonly creditsLeft: number | null
   /** Credits missing after the reserve; 0 when they suffice, null when the balance is unknown. */
   readonly creditsMissing: number | null
-  /** Monthly allowances (or top-ups of that size) needed beyond the present balance; null when unknown or none. */
+  /** Monthly allowances (or top-ups of that size) needed beyond the balance; null when unknown or none. */
   readonly creditResets: number | null
   readonly callsPerMinute: number
   readonly callsPerDay: number | null
-  /** Days that the daily limit makes of it, the first one counted; 1 when a day suffices. */
+  /** Days that the daily limit spreads the calls over, today included; 1 when a day suffices. */
   readonly days: number
   readonly durationMs: number
   readonly finishAt: number
@@ -58,17 +58,17 @@ export function estimate(input: {
 }
 
 function timeFor(calls: number, callsPerMinute: number, account: Account): { days: number; durationMs: number } {
-  const straightMs = (calls / callsPerMinute) * MINUTE_MS
+  const undividedMs = (calls / callsPerMinute) * MINUTE_MS
   const perDay = account.limitPerDay
   if (perDay === null || perDay <= 0)
-    return { days: Math.max(1, Math.ceil(straightMs / DAY_MS)), durationMs: straightMs }
+    return { days: Math.max(1, Math.ceil(undividedMs / DAY_MS)), durationMs: undividedMs }
   const today = Math.min(calls, account.remainingToday ?? perDay)
   const later = calls - today
-  if (later === 0) return { days: Math.max(1, Math.ceil(straightMs / DAY_MS)), durationMs: straightMs }
+  if (later === 0) return { days: Math.max(1, Math.ceil(undividedMs / DAY_MS)), durationMs: undividedMs }
   const fullDays = Math.ceil(later / perDay)
   const lastDay = later - (fullDays - 1) * perDay
   return {
     days: fullDays + 1,
-    durationMs: Math.max(straightMs, fullDays * DAY_MS + (lastDay / callsPerMinute) * MINUTE_MS),
+    durationMs: Math.max(undividedMs, fullDays * DAY_MS + (lastDay / callsPerMinute) * MINUTE_MS),
   }
 }

@@ -3,8 +3,8 @@ import type { Batch } from '../store/store.js'
 import { type AbandonedParts, dropAbandoned } from './abandoned.js'
 
 /**
- * Not one that a killed submit left behind: that is dropped.
- * @throws UsageError naming what was asked for, when there is no such batch.
+ * Drops a batch that a killed submit left loading, instead of returning it.
+ * @throws UsageError with the given id or name, when there is no such batch
  */
 export async function findBatch(parts: AbandonedParts, idOrName: string | null): Promise<Batch> {
   const batch = await find(parts, idOrName)
@@ -18,14 +18,14 @@ async function find({ store }: Pick<AbandonedParts, 'store'>, idOrName: string |
   if (batch !== null) return batch
   throw new UsageError(
     idOrName === null
-      ? 'There is no batch yet: submit a catalog first, for example `trackyard-batch submit catalog.csv --query "{title} music"`.'
-      : `No batch has the id or name "${idOrName}": \`trackyard-batch status\` lists them.`,
+      ? 'There is no batch yet. Submit a catalog first, for example `trackyard-batch submit catalog.csv --query "{title} music"`.'
+      : `No batch has the id or name "${idOrName}". \`trackyard-batch status\` lists the batches.`,
   )
 }
 
 /**
- * Ends a released batch; drops one that a killed submit left behind.
- * @throws UsageError when there is no such batch; RefusedError when there is nothing to cancel.
+ * Ends a released batch; drops one that a killed submit left loading.
+ * @throws UsageError when there is no such batch; RefusedError when there is nothing to cancel
  */
 export async function cancelBatch(
   parts: AbandonedParts,
@@ -34,12 +34,12 @@ export async function cancelBatch(
   const batch = await find(parts, idOrName)
   if (await parts.store.batches.cancel(batch.id, parts.now())) return { batch, was: 'cancelled' }
   if (batch.state !== 'loading') {
-    const standing = batch.state === 'released' ? 'done' : batch.state
-    throw new RefusedError(`Batch ${batch.id} (${batch.name}) is ${standing}: there is nothing to cancel.`)
+    const state = batch.state === 'released' ? 'done' : batch.state
+    throw new RefusedError(`Batch ${batch.id} (${batch.name}) is ${state}: there is nothing to cancel.`)
   }
   await dropAbandoned(parts)
   if ((await parts.store.batches.find(String(batch.id))) === null) return { batch, was: 'dropped' }
   throw new RefusedError(
-    `Batch ${batch.id} (${batch.name}) is being loaded by a submit: interrupt that, and it is dropped. If that was killed, try again in a minute.`,
+    `Batch ${batch.id} (${batch.name}) is being loaded by a submit. Interrupt that submit to drop the batch; if it was killed, try again in a minute.`,
   )
 }

@@ -3,9 +3,9 @@ import { LONGEST_LABEL, readLabel } from '../domain/label.js'
 import { PRIORITIES } from '../domain/states.js'
 
 /**
- * What an order may say, checked where scripts and the command line meet. SQLite keeps a NaN as nothing at all, so
- * that `maxCredits: Number(undefined)` would be no cap; a negative age would buy every answer again; a
- * priority that does not exist would wait for ever.
+ * Validates a batch's options, for the command line and for scripts. SQLite stores NaN as null, so
+ * `maxCredits: Number(undefined)` would mean no cap. A negative age would buy every answer again. A search
+ * with an unknown priority would wait forever.
  */
 export interface Caps {
   /** The most calls that may be charged to the batch; null: no cap. */
@@ -28,7 +28,7 @@ function checkCap(what: string, cap: number | null, least: number): void {
 
 /**
  * @returns the name without white space around it
- * @throws UsageError; a script without types may leave it out
+ * @throws UsageError; the name is `unknown` because a script without types may leave it out
  */
 export function checkName(name: unknown): string {
   const plain = readLabel(name)
@@ -45,11 +45,11 @@ export function checkPriority(priority: string): void {
 }
 
 /**
- * Whole milliseconds: 0.7 days are not, in floating point.
+ * Rounds to whole milliseconds: in floating point, 0.7 days are a fraction off.
  * @throws UsageError
  */
 export function wholeAge(maxAgeMs: number | null): number | null {
   if (maxAgeMs === null) return null
   if (maxAgeMs >= 0 && maxAgeMs <= Number.MAX_SAFE_INTEGER) return Math.round(maxAgeMs)
-  throw new UsageError(`Expected the age of answers that are reused to be 0 or more, found ${String(maxAgeMs)}.`)
+  throw new UsageError(`Expected the age of reused answers to be 0 or more, found ${String(maxAgeMs)}.`)
 }

@@ -3,20 +3,20 @@ import type { Logger } from '../domain/logger.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { DeadFilter, Store } from '../store/store.js'
 
-/** Sending dead letters back, or taking them off the list, by filter. An empty filter is refused unless all are meant. */
+/** Retries or discards dead letters by filter. An empty filter needs `all`. */
 export interface Price {
   readonly searches: number
   /** Credits that this may cost: one per search, since each is called again. */
   readonly credits: number
-  /** Of these, how many may be paid for already: their first answer was lost or could not be read. */
+  /** How many of them may be paid for already: their answer was lost or unreadable. */
   readonly maybePaidAlready: number
 }
 
-/** @throws RefusedError when neither a filter nor `all` was given: that would retry everything by mistake. */
+/** @throws RefusedError without a filter and without `all`: a mistake would retry or discard everything */
 export function refuseEmptyFilter(filter: DeadFilter, all: boolean, verb: 'retry' | 'discard'): void {
   if (all || Object.values(filter).some((value) => value !== undefined)) return
   throw new RefusedError(
-    `This would ${verb} every dead letter. Narrow it with --status, --code, --batch or a search, or say --all.`,
+    `This would ${verb} every dead letter. Narrow it with --status, --code, --batch or a search, or pass --all.`,
   )
 }
 
@@ -25,7 +25,7 @@ export async function priceOf(store: Pick<Store, 'deadLetters'>, filter: DeadFil
   return { searches, credits: searches, maybePaidAlready: await store.deadLetters.countMaybePaid(filter) }
 }
 
-/** What the parking queue calls when somebody pressed Retry in Bull Board; the same as the command line's retry. */
+/** Called when somebody presses Retry in Bull Board. Does the same as `dead-letters retry`. */
 export async function retryOne(
   parts: { readonly store: Pick<Store, 'deadLetters'>; readonly log: Logger },
   ref: SearchRef,
@@ -33,7 +33,7 @@ export async function retryOne(
   const due = await parts.store.deadLetters.retry(ref)
   parts.log.info(
     { event: due ? 'dead_letter.retried' : 'dead_letter.retry_ignored', search: ref.fingerprint, round: ref.round },
-    due ? 'dead letter retried' : 'retry pressed, but it is not dead any more',
+    due ? 'dead letter retried' : 'retry ignored: the search is not a dead letter any more',
   )
   return due
 }

@@ -4,28 +4,28 @@ import type { BatchState } from '../domain/states.js'
 /** What `status --json` prints; the names are a contract with scripts. Instants are ISO 8601. */
 export interface StatusReport {
   readonly queue: {
-    /** The first that applies. */
+    /** The first state that applies. */
     readonly state: 'paused' | 'no workers' | 'held' | 'running' | 'idle'
-    /** One sentence: why it moves or does not. */
+    /** Explains the state: cause, since when, what it costs, what to do. */
     readonly reason: string
-    /** When that ends by itself; null when it does not, or nobody knows. */
+    /** When the state ends by itself; null: it does not, or the end is not known. */
     readonly until: string | null
-    /** Causes that stand; empty unless paused. */
+    /** Causes of the pauses; empty unless paused. */
     readonly causes: readonly PauseCause[]
-    /** Calls go one at a time until one succeeds. */
+    /** One call at a time, until one succeeds. */
     readonly probing: boolean
-    /** Due, in Redis or not. */
+    /** Searches that are due, in Redis or not. */
     readonly waiting: number
     readonly active: number
     readonly delayed: number
     readonly dead_letters: number
     readonly workers: number
-    /** Of these, how many cannot write to the store: they make no calls. */
+    /** Workers that cannot write to the store, and so make no calls. */
     readonly stuck_workers: number
   }
   readonly credits: { readonly remaining: number | null; readonly spent: number; readonly unknown_outcomes: number }
   readonly pace: { readonly limit_per_minute: number | null; readonly calls_last_minute: number }
-  /** When all that is due will be done at this pace; null when nothing is due or nothing moves. */
+  /** When all due searches will be done at the current rate; null when nothing is due or no calls are made. */
   readonly eta: string | null
   readonly batches: readonly BatchStatus[]
 }

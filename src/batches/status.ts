@@ -5,21 +5,21 @@ import type { BatchReport, Store } from '../store/store.js'
 import { isRateLimitedRepeatedly, statusMessage } from './status-message.js'
 import type { BatchStatus, StatusReport } from './status-report.js'
 
-/** Puts the record and the delivery side by side: what is done, what is due, why it moves or does not. */
+/** Reports from store and queue: what is done, what is due, and the state. */
 export interface StatusParts {
   readonly store: Pick<Store, 'reports' | 'pauses' | 'account'>
-  /** Null: Redis cannot be reached or was not started; the record is reported all the same. */
+  /** Null: Redis is unreachable or not started. The report then comes from the store alone. */
   readonly queue: Pick<SearchQueue, 'searches' | 'throttle' | 'registry'> | null
-  /** Why it cannot be reached, one sentence. Default null: it simply does not run. */
+  /** Why Redis is unreachable, one sentence. Default null: it is not started. */
   readonly silence?: string | null
   readonly now: () => number
-  /** The operator's limit, else what the account says; and how long an empty account is watched. */
+  /** `rateLimit`: calls a minute, or `auto` for the account's limit. `autoResumeHours`: how long auto-resume lasts. */
   readonly settings: Pick<Settings, 'rateLimit' | 'autoResumeHours'>
 }
 
 const HOUR_MS = 60 * 60 * 1000
 
-/** @param which one batch, or the latest, none that is unfinished left out for one that is done. */
+/** @param which one batch, or the most recent, unfinished first */
 export async function status(
   parts: StatusParts,
   which: { readonly batchId?: number; readonly limit: number } = { limit: 20 },
@@ -33,23 +33,23 @@ export async function status(
     parts.store.pauses.probing(),
     parts.store.account.get(),
   ])
-  const delivery = await readDelivery(parts.queue)
+  const queue = await readQueue(parts.queue)
   const { rateLimit, autoResumeHours } = parts.settings
-  const limit = paceOf(rateLimit === 'auto' ? account.limitPerMinute : rateLimit, delivery)
+  const limit = rateOf(rateLimit === 'auto' ? account.limitPerMinute : rateLimit, queue)
   const explained = statusMessage({
     pauses,
     watch,
     autoResumeMs: autoResumeHours * HOUR_MS,
     probing,
-    workers: delivery.workers,
-    troubles: delivery.troubles,
-    rateLimitedUntil: delivery.rateLimitedUntil ?? (await parts.store.pauses.rateLimitedUntil(now)),
+    workers: queue.workers,
+    troubles: queue.troubles,
+    rateLimitedUntil: queue.rateLimitedUntil ?? (await parts.store.pauses.rateLimitedUntil(now)),
     heldBecause: await parts.store.pauses.holdDetail(now),
     outOfToday: account.remainingToday === 0,
     due: totals.due,
-    active: delivery.active,
-    delayed: delivery.delayed,
-    nextAttemptAt: delivery.delays?.first ?? null,
+    active: queue.active,
+    delayed: queue.delayed,
+    nextAttemptAt: queue.delays?.first ?? null,
     silence: parts.silence ?? null,
     limitPerMinute: limit,
     callsLastMinute: totals.callsLastMinute,
@@ -68,21 +68,21 @@ export async function status(
       causes: pauses.map((pause) => pause.cause),
       probing,
       waiting: totals.due,
-      active: delivery.active,
-      delayed: delivery.delayed,
+      active: queue.active,
+      delayed: queue.delayed,
       dead_letters: totals.deadLetters,
-      workers: delivery.workers,
-      stuck_workers: delivery.troubles.length,
+      workers: queue.workers,
+      stuck_workers: queue.troubles.length,
     },
     credits: { remaining: account.creditsRemaining, spent: totals.spent, unknown_outcomes: totals.unknownOutcomes },
     pace: { limit_per_minute: limit, calls_last_minute: totals.callsLastMinute },
     eta: isoOrNull(
       finishAt({
-        // A hold without an end is that of workers that cannot write to the store.
+        // `held` without an end: no worker can write to the store.
         moves: explained.state === 'running' || (explained.until !== null && !isRateLimitedRepeatedly(totals)),
         until: explained.until,
         due: totals.due,
-        lastAttemptAt: delivery.delays?.last ?? null,
+        lastAttemptAt: queue.delays?.last ?? null,
         perMinute: limit,
         now,
       }),
@@ -91,18 +91,18 @@ export async function status(
   }
 }
 
-interface Delivery {
+interface QueueState {
   readonly active: number
   readonly delayed: number
   readonly delays: { readonly first: number; readonly last: number } | null
   readonly workers: number
   readonly troubles: readonly WriteFailure[]
   readonly rateLimitedUntil: number | null
-  /** Calls a minute as set in Redis. */
+  /** Calls a minute, as set in Redis. */
   readonly pace: number | null
 }
 
-async function readDelivery(queue: StatusParts['queue']): Promise<Delivery> {
+async function readQueue(queue: StatusParts['queue']): Promise<QueueState> {
   if (queue === null)
     return { active: 0, delayed: 0, delays: null, workers: 0, troubles: [], rateLimitedUntil: null, pace: null }
   const [counts, delays, workers, troubles, rateLimitedUntil, pace] = await Promise.all([
@@ -124,18 +124,21 @@ async function readDelivery(queue: StatusParts['queue']): Promise<Delivery> {
   }
 }
 
-/** What the fleet keeps to: the limit, or less where workers leave other programs on the same key their share. */
-function paceOf(limit: number | null, { pace, workers }: Pick<Delivery, 'pace' | 'workers'>): number | null {
+/** The limit, or less while workers leave room for other clients of the same key. */
+function rateOf(limit: number | null, { pace, workers }: Pick<QueueState, 'pace' | 'workers'>): number | null {
   if (pace === null || workers === 0) return limit
   return limit === null ? pace : Math.min(limit, pace)
 }
 
-/** At the allowed pace, from the end of a hold on, and not before the last delayed search; null when nothing is due, or nothing moves. */
+/**
+ * At the allowed rate, from the end of the rate limit, and not before the last delayed search is due. Null when nothing
+ * is due or no calls are made.
+ */
 function finishAt(work: {
   readonly moves: boolean
   readonly until: number | null
   readonly due: number
-  /** When the last of those that wait for another attempt is due. */
+  /** When the last delayed search is due. */
   readonly lastAttemptAt: number | null
   readonly perMinute: number | null
   readonly now: number

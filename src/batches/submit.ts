@@ -6,9 +6,9 @@ import { dropAbandoned, HEARTBEAT_MS } from './abandoned.js'
 import { type Caps, checkCaps, checkName, checkPriority, wholeAge } from './options.js'
 
 /**
- * A catalog becomes a batch. While it loads, and while the plan waits for an answer, nothing is spent:
- * the batch is *loading*, and interrupted here it is dropped. Released, its searches are due.
- * Killed while loading, it stays behind: see abandoned.ts.
+ * Turns a catalog into a batch. The batch is *loading* while rows are read and while the user is asked to accept the
+ * plan. Nothing is spent in this state, and an interrupt drops the batch. `release` makes its searches due.
+ * A kill leaves the batch loading: see abandoned.ts.
  */
 export interface SubmitParts {
   readonly store: Pick<Store, 'batches'>
@@ -17,24 +17,24 @@ export interface SubmitParts {
 }
 
 const CHUNK = 10_000
-/** A row may be long: what is held of rows at once, in characters. */
+/** The most characters of rows in memory at once, since a row may be long. */
 const CHUNK_CHARACTERS = 4 * 1024 * 1024
 
-/** A batch that is loaded and planned, and neither released nor dropped yet. */
+/** Loaded and planned, and neither released nor dropped yet. */
 export interface LoadedBatch {
   readonly id: number
   readonly plan: Plan
-  /** Its searches become due. */
+  /** Makes its searches due. */
   release(caps: Caps): Promise<void>
-  /** Forgets it; nothing was spent. Harmless after a release. */
+  /** Deletes it; nothing was spent. Does nothing after a release. */
   drop(): Promise<void>
 }
 
 /**
  * Streams the rows into the store; memory does not grow with the catalog.
- * @param progress called with the rows so far
- * @throws UsageError for an order that cannot work, or when no row can be searched; whatever `rows` throws. The batch is
- * dropped then.
+ * @param progress called with the number of rows so far
+ * @throws UsageError for options that cannot work, or when no row can be searched; whatever `rows` throws. The batch
+ * is dropped first.
  */
 export async function load(
   parts: SubmitParts,
@@ -48,15 +48,15 @@ export async function load(
   const maxAgeMs = wholeAge(batch.maxAgeMs)
   await dropAbandoned(parts)
   const id = await batches.create({ ...batch, name, maxAgeMs, createdAt: parts.now() })
-  const beat = keepBeating(parts, id)
+  const heartbeat = startHeartbeat(parts, id)
   let released = false
   const drop = async (): Promise<void> => {
-    await beat.stop()
+    await heartbeat.stop()
     if (!released) await batches.drop(id)
   }
   try {
     const loaded = await addAll(parts, id, rows, options)
-    if (loaded === 0) throw new UsageError('There is not one row in this catalog: nothing to submit.')
+    if (loaded === 0) throw new UsageError('This catalog has no rows: nothing to submit.')
     const plan = await batches.plan(id, parts.now())
     if (plan.accepted === 0) throw noRowCanBeSearched(plan)
     return {
@@ -65,10 +65,12 @@ export async function load(
       drop,
       async release(caps) {
         checkCaps(caps)
-        await beat.stop()
+        await heartbeat.stop()
         released = await batches.release(id, caps, parts.now())
         if (!released)
-          throw new RefusedError(`Batch ${id} was dropped or cancelled meanwhile: submit it again. Nothing was spent.`)
+          throw new RefusedError(
+            `Batch ${id} was dropped or cancelled meanwhile. Nothing was spent. Submit the catalog again.`,
+          )
         parts.log.info(
           { event: 'batch.released', batch: id, name: batch.name, ...caps, rows: plan.rows, searches: plan.searches },
           'batch released',
@@ -93,7 +95,7 @@ function noRowCanBeSearched({ rows, invalidReasons }: Plan): UsageError {
     [
       `No row can be searched: ${rows === 1 ? 'the only row is' : `all ${rows} rows are`} invalid.`,
       ...reasons.map((reason) => `  ${reason}`),
-      'The batch was dropped, nothing was spent. Correct the query template or the catalog, then submit it again.',
+      'The batch was dropped; nothing was spent. Correct the query template or the catalog, then submit it again.',
     ].join('\n'),
   )
 }
@@ -124,14 +126,14 @@ async function addAll(
   return loaded
 }
 
-/** Says every few seconds that this loader lives, so that nobody takes its batch for an abandoned one. */
-function keepBeating(parts: SubmitParts, id: number): { stop(): Promise<void> } {
+/** Sends the heartbeat of the loading batch, so that no other process drops it as abandoned. */
+function startHeartbeat(parts: SubmitParts, id: number): { stop(): Promise<void> } {
   let last: Promise<void> = Promise.resolve()
   const timer = setInterval(() => {
     last = parts.store.batches.heartbeat(id, parts.now()).catch((error: unknown) => {
       parts.log.warn(
         { event: 'batch.heartbeat_failed', err: error, batch: id, repeats: true },
-        'the loading batch could not be kept alive',
+        'the heartbeat of the loading batch failed; retried',
       )
     })
   }, HEARTBEAT_MS)

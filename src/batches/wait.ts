@@ -1,22 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BatchReport, Store } from '../store/store.js'
 
-/** How a wait ended: `done` (dead letters included), `withheld` (only capped rows remain), `dropped` (before its release), `time is up`. */
+/**
+ * How a wait ended. `done`: every row has an outcome, dead letters included. `withheld`: only withheld rows remain.
+ * `dropped`: the batch was dropped before its release. `time is up`: the timeout passed.
+ */
 export type Waited = 'done' | 'withheld' | 'dropped' | 'time is up'
 
 const LOOK_EVERY_MS = 500
-/** However short the time, the first look may tell why nothing moves. */
+/** The first look may take this long even with a shorter timeout, so that it can explain the state. */
 const FIRST_LOOK_MS = 10_000
 
-/** What a timer can run at most. */
+/** The longest delay of a Node timer. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
- * Waits for a batch's last verdict. The record alone decides: a look that does not end (Redis is away) holds up neither the
- * time nor the signal.
- * @param parts `monotonicMs`: what the time is measured with
- * @param timeoutMs null: as long as it takes
- * @param onLook called with each look at the batch
+ * Waits for the last outcome of a batch. Only the store decides: an `onLook` that hangs (Redis is away) delays neither
+ * the timeout nor the signal.
+ * @param parts `monotonicMs`: the clock for the timeout
+ * @param timeoutMs null: no timeout
+ * @param onLook called with each report
  * @throws the signal's reason, when it is aborted
  */
 export async function waitFor(
@@ -37,14 +40,14 @@ export async function waitFor(
     if (report === undefined) return 'dropped'
     await atMost(Math.max(left(), atLeast), Promise.resolve(options.onLook?.(report)), signal)
     atLeast = 0
-    const decision = standing(report)
-    if (decision !== null) return decision
+    const end = endOf(report)
+    if (end !== null) return end
     if (left() <= 0) return 'time is up'
     await sleep(Math.min(left(), LOOK_EVERY_MS), undefined, { signal })
   }
 }
 
-/** Until the work has ended or the time is up, whichever comes first; rejects when the signal is aborted. */
+/** Resolves when the work has ended or the time is up; rejects when the signal is aborted. */
 async function atMost(ms: number, work: Promise<void>, signal: AbortSignal): Promise<void> {
   const ended = new AbortController()
   const alarm = { signal: AbortSignal.any([signal, ended.signal]) }
@@ -55,7 +58,7 @@ async function atMost(ms: number, work: Promise<void>, signal: AbortSignal): Pro
   }
 }
 
-function standing(report: BatchReport): Waited | null {
+function endOf(report: BatchReport): Waited | null {
   if (report.batch.state === 'loading' || report.waiting > 0) return null
   return report.withheld > 0 ? 'withheld' : 'done'
 }

@@ -3,14 +3,15 @@ import type { Pause } from '../domain/pause-cause.js'
 import type { Account } from '../store/store.js'
 
 /**
- * The pauses that end by themselves. Out of credits (or at the reserve): GET /me is free, so the balance is
- * asked for at a growing interval (a top-up may take an hour to show), and a balance above the reserve
- * lifts the pause through one probe; after TRACKYARD_AUTO_RESUME_HOURS only by hand, so that a monthly
- * reset is not eaten unattended. An outage: tried again at the same intervals. An operator's pause and
- * a refused key are never touched; while one of them stands, a cause of ours may be lifted all the same.
+ * Ends the pauses that end by themselves.
+ * - No credits, or at the reserve: GET /me is free, so workers check the balance at growing intervals (a top-up may
+ *   take an hour to show). A balance above the reserve lifts the pause, with a probe. After
+ *   TRACKYARD_AUTO_RESUME_HOURS only `resume` lifts it, so that a monthly allowance is not spent unattended.
+ * - An outage: a probe at the same intervals.
+ * Other causes are never lifted here, and do not keep these from being lifted.
  */
 export interface AutoResumeRules {
-  /** First interval, and the one that failures double. */
+  /** First interval; doubled after each check without success. */
   readonly checkMs: number
   readonly longestMs: number
   readonly autoResumeMs: number
@@ -20,15 +21,14 @@ export interface AutoResumeRules {
 export const LONGEST_CHECK_MS = 15 * 60 * 1000
 
 export interface AutoResumeParts extends ResumeParts {
-  /** GET /me, folded into the store; null when the API could not say. */
+  /** Calls GET /me and stores the account; null when the API gave no answer. */
   readonly refreshAccount: () => Promise<Account | null>
   readonly rules: AutoResumeRules
 }
 
 /**
- * One watch per process; call `tick` often (every second or so), it keeps its own intervals.
- * The interval starts anew with a pause that comes after calls went well, and goes on growing with one
- * that comes straight back after a probe.
+ * One per process. Call `tick` every second or so; it keeps its own intervals. After successful calls the interval
+ * starts again at its shortest. A pause that returns straight after a probe continues the growth.
  */
 export function createAutoResume(parts: AutoResumeParts): { tick(): Promise<void> } {
   let fruitless = 0
@@ -37,13 +37,13 @@ export function createAutoResume(parts: AutoResumeParts): { tick(): Promise<void
 
   async function tick(): Promise<void> {
     const now = parts.now()
-    const healing = (await parts.store.pauses.list()).filter((row) => heals(row, now, parts.rules))
-    if (healing.length === 0) {
+    const ending = (await parts.store.pauses.list()).filter((row) => endsByItself(row, now, parts.rules))
+    if (ending.length === 0) {
       nextAt = null
       if (!(await parts.store.pauses.probing())) fruitless = 0
       return
     }
-    // Never further ahead than one interval: the wall clock may have been set back.
+    // At most one interval ahead, since the wall clock may have been set back.
     const planned = Math.min(nextAt ?? Number.POSITIVE_INFINITY, now + intervalMs(fruitless, parts.rules))
     if (planned !== nextAt) await parts.store.pauses.noteWatch({ askedAt, nextAt: planned })
     nextAt = planned
@@ -53,7 +53,7 @@ export function createAutoResume(parts: AutoResumeParts): { tick(): Promise<void
     askedAt = now
     const over: Pause['cause'][] = []
     const account = await parts.refreshAccount()
-    for (const row of healing) if (isOver(row, account, parts.rules)) over.push(row.cause)
+    for (const row of ending) if (isOver(row, account, parts.rules)) over.push(row.cause)
     if (over.length > 0) await resume(parts, over)
   }
 
@@ -64,7 +64,7 @@ export function intervalMs(fruitless: number, rules: Pick<AutoResumeRules, 'chec
   return Math.min(Math.max(rules.longestMs, rules.checkMs), rules.checkMs * 2 ** Math.min(fruitless, 20))
 }
 
-function heals(row: Pause, now: number, rules: AutoResumeRules): boolean {
+function endsByItself(row: Pause, now: number, rules: AutoResumeRules): boolean {
   switch (row.cause) {
     case 'no_credits':
     case 'reserve':

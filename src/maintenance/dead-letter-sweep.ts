@@ -4,9 +4,9 @@ import type { SearchQueue } from '../queue/search-queue.js'
 import type { ParkedLetter, Store } from '../store/store.js'
 
 /**
- * The store says what is dead; the parking queue shows it. The sweep parks again what Redis lacks (it lost
- * everything, or somebody removed a letter by hand) and removes what is not dead any more (retried
- * from the command line, answered late, discarded).
+ * Makes the `dead-letters` queue match the store. Adds dead letters that Redis lacks (it lost its data, or somebody
+ * removed a job by hand). Removes those that are not dead any more (retried from the command line, answered
+ * late, discarded).
  */
 export interface SweepParts {
   readonly store: Pick<Store, 'deadLetters'>
@@ -19,20 +19,23 @@ const PAGE = 500
 export async function sweepDeadLetters(
   parts: SweepParts,
 ): Promise<{ readonly parked: number; readonly removed: number }> {
-  const standing = new Map((await parts.queue.deadLetters.refs()).map((ref) => [deadLetterIdOf(ref), ref]))
+  const inRedis = new Map((await parts.queue.deadLetters.refs()).map((ref) => [deadLetterIdOf(ref), ref]))
   let parked = 0
   let after: number | null = 0
   while (after !== null) {
     const page: { refs: readonly SearchRef[]; next: number | null } = await parts.store.deadLetters.refs(after, PAGE)
-    const missing = page.refs.filter((ref) => !standing.delete(deadLetterIdOf(ref)))
+    const missing = page.refs.filter((ref) => !inRedis.delete(deadLetterIdOf(ref)))
     parked += await park(parts, missing)
     after = page.next
   }
   const stale: SearchRef[] = []
-  for (const ref of standing.values()) if ((await parts.store.deadLetters.get(ref)) === null) stale.push(ref)
+  for (const ref of inRedis.values()) if ((await parts.store.deadLetters.get(ref)) === null) stale.push(ref)
   if (stale.length > 0) await parts.queue.deadLetters.remove(stale)
   if (parked + stale.length > 0)
-    parts.log.info({ event: 'dead_letter.synced', parked, removed: stale.length }, 'dead letters set right')
+    parts.log.info(
+      { event: 'dead_letter.synced', parked, removed: stale.length },
+      'dead letters in Redis synchronized with the store',
+    )
   return { parked, removed: stale.length }
 }
 

@@ -6,13 +6,13 @@ import type { SearchJobData, SearchQueue } from '../queue/search-queue.js'
 import type { DueSearch, Store } from '../store/store.js'
 
 /**
- * The only way into Redis. Redis holds a window of what is due, not the catalog: up to 20,000 searches,
- * so that it needs some 20 MB whatever the size of the catalog and every repair is bounded. A higher
- * priority always gets in: it only counts what is at least as urgent. What is in already, for a less urgent batch,
- * is moved forward by being added again.
+ * The only code that puts searches into Redis. Redis holds a window of what is due, up to 20,000 searches, so that
+ * it needs some 20 MB whatever the size of the catalog, and every repair is bounded. A full window does not keep a
+ * higher priority out: only searches of the same or a higher priority count against it. Adding a search that is in
+ * Redis for a less urgent batch moves it forward.
  *
- * Order of effects: the jobs are added, then marked as queued. A crash between the two leaves them
- * marked as waiting; the next round adds the same ids again, which BullMQ swallows, and marks them.
+ * Order of effects: the jobs are added, then their searches are marked as queued. A crash between the two leaves
+ * them marked as waiting. The next run adds the same ids again, which BullMQ ignores, and marks them.
  */
 export const WINDOW = 20_000
 const CHUNK = 1000
@@ -26,8 +26,8 @@ export interface FeedParts {
 }
 
 /**
- * Fills the window. Returns how many searches were added or moved forward; a full window or nothing due is 0.
- * @throws the signal's reason, between two chunks
+ * Fills the window. Returns how many searches were added or moved forward; 0 when it is full or nothing is due.
+ * @throws the signal's reason, between chunks
  */
 export async function feed(parts: FeedParts): Promise<number> {
   let added = 0
@@ -38,14 +38,14 @@ export async function feed(parts: FeedParts): Promise<number> {
     await parts.queue.searches.add(due.map(toJob))
     const marked = await parts.store.feed.markQueued(due, parts.now())
     added += marked
-    // Nothing marked: others do the same work at this moment, or these are being answered already.
+    // Nothing marked: another worker is feeding the same searches, or they are being answered already.
     if (marked === 0) break
   }
   if (added > 0) parts.log.debug({ event: 'queue.fed', added }, 'searches queued')
   return added
 }
 
-/** How many more may be queued for each priority; less urgent ones do not take room from more urgent ones. */
+/** How many more may be queued for each priority. Less urgent searches take no room from more urgent ones. */
 function roomPerPriority(queued: Readonly<Record<Priority, number>>): Record<Priority, number> {
   const room: Record<Priority, number> = { high: 0, normal: 0, low: 0 }
   let asUrgent = 0

@@ -1,6 +1,6 @@
 /**
- * The body of a webhook message. Names of batches and words of the API are somebody else's text: where the receiver is
- * known, nothing in it mentions people or formats the message. Anybody else gets the plain text.
+ * The body of a notification. Batch names and the API's words are foreign text: for Slack and Discord it is escaped, so
+ * that it mentions nobody and formats nothing. Other receivers get plain text.
  * Sources: Slack "Formatting text for app surfaces", Discord "Create Message" and "Execute Webhook".
  */
 export function messageFor(url: string, text: string): object {

@@ -4,19 +4,19 @@ import type { QueueCounts, SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 
 /**
- * Redis may lose some jobs (somebody removed them by hand) or come back older than it was: from a dump, or with the
- * end of its log cut off. Then it lacks what was queued since, and holds what has been answered since; each of those
- * would take the start of a call from the pace, for nothing, and in the counts they stand in for the missing ones.
- * What would never make a call is taken out, and what is missing is put back.
+ * Makes the jobs in Redis match the store. Redis may lose some jobs (somebody removed them by hand) or restart from
+ * older data: a dump, or an append-only file without its end. Then it lacks jobs that were queued since, and holds
+ * jobs of searches that are settled. A settled job would use a start of the rate limit for nothing, and hides a
+ * missing job from the counts. Settled jobs are removed, and missing ones are requeued.
  *
- * Looking is cheap and done each time. Ids are compared, both ways, only where something disagrees: the store believes in
- * more jobs than Redis has, or in far fewer, or one of the next would make no call. Old ones further down cost
- * nothing until they come near the head, where they are seen.
+ * The check is cheap and runs each time. Ids are compared only when the check finds a difference: the store counts
+ * more jobs than Redis has, or far fewer, or one of the next jobs is settled. Settled jobs further back cost
+ * nothing until they come near the head, where the check finds them.
  *
- * A job that has just been completed is no trap: its verdict was committed before, so it is not
- * `queued` any more; `putBack` is guarded by the round all the same. Ones queued in the last seconds
- * are left out, because their marking may run ahead of what we read. What is taken out would never have made a call: a
- * search that becomes due again does so in a new round.
+ * A job that was completed a moment ago is not requeued: its outcome was committed before, so its search is not
+ * `queued` any more, and `requeue` checks the round besides. Searches queued in the last seconds are skipped,
+ * because they may have been marked after Redis was read. Removing a settled job is safe: a search that becomes due
+ * again gets a new round, and so a new job id.
  */
 const SETTLED_MS = 5000
 const PAGE = 1000
@@ -28,32 +28,32 @@ export interface ReconcileParts {
   readonly now: () => number
 }
 
-/** Returns how many searches were put back, and how many jobs taken out. */
+/** Returns how many searches were requeued (`putBack`), and how many jobs were removed. */
 export async function reconcile(
   parts: ReconcileParts,
 ): Promise<{ readonly putBack: number; readonly removed: number }> {
   if (!(await disagrees(parts))) return { putBack: 0, removed: 0 }
   const removed = await removeSettled(parts)
-  const putBack = await putBackMissing(parts)
+  const putBack = await requeueMissing(parts)
   if (removed > 0)
     parts.log.warn(
       { event: 'queue.settled_jobs_removed', removed, repeats: true },
-      'Redis held jobs of searches that are settled; they are taken out',
+      'removed jobs of settled searches from Redis',
     )
   if (putBack > 0)
     parts.log.warn(
       { event: 'queue.jobs_restored', putBack, repeats: true },
-      'jobs had vanished from Redis; their searches are put back',
+      'jobs were missing from Redis; their searches are requeued',
     )
   return { putBack, removed }
 }
 
 async function disagrees({ store, queue }: ReconcileParts): Promise<boolean> {
   const queued = await store.feed.queued()
-  const believed = queued.high + queued.normal + queued.low
+  const expected = queued.high + queued.normal + queued.low
   const counts = await queue.searches.counts()
-  // A page more may be the feeder's, which adds first and marks then.
-  if (believed > inAll(counts) || believed + PAGE < counts.waiting + counts.delayed) return true
+  // Up to a page more may be the feeder's, which adds jobs before it marks them.
+  if (expected > inAll(counts) || expected + PAGE < counts.waiting + counts.delayed) return true
   const next = await queue.searches.pending(PAGE)
   return (await store.feed.settledAmong(next)).length > 0
 }
@@ -63,17 +63,17 @@ function inAll(counts: QueueCounts): number {
 }
 
 async function removeSettled({ store, queue }: ReconcileParts): Promise<number> {
-  const standing = await queue.searches.pending()
+  const pending = await queue.searches.pending()
   const settled: SearchRef[] = []
-  for (let from = 0; from < standing.length; from += PAGE)
-    settled.push(...(await store.feed.settledAmong(standing.slice(from, from + PAGE))))
+  for (let from = 0; from < pending.length; from += PAGE)
+    settled.push(...(await store.feed.settledAmong(pending.slice(from, from + PAGE))))
   if (settled.length === 0) return 0
-  // One that got its verdict between the two looks has left the line by itself, or is about to.
-  const stillStanding = new Set((await queue.searches.pending()).map(jobIdOf))
-  return (await queue.searches.remove(settled.filter((ref) => stillStanding.has(jobIdOf(ref))))).size
+  // A job whose search settled between the two reads has left the queue by itself, or is about to.
+  const stillPending = new Set((await queue.searches.pending()).map(jobIdOf))
+  return (await queue.searches.remove(settled.filter((ref) => stillPending.has(jobIdOf(ref))))).size
 }
 
-async function putBackMissing(parts: ReconcileParts): Promise<number> {
+async function requeueMissing(parts: ReconcileParts): Promise<number> {
   let putBack = 0
   let after: number | null = 0
   while (after !== null) {

@@ -5,48 +5,49 @@ import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 
 /**
- * Redis may lose everything, or hold damaged values; then what is left of ours is removed first.
- * A key in it holds the id of the store whose window it holds; when the key
- * is gone, so is the rest, and the store restores it: first what closes and slows the fleet (pauses,
- * hold, probe, pace), then the searches become waiting again, last the key. A crash in between repeats the whole,
- * which does no harm. Every worker looks every two seconds in its own process: a scheduler inside Redis
- * would die with Redis.
+ * Restores Redis from the store after it lost its data or holds damaged values. One key in Redis holds the Redis
+ * owner: the id of the store whose window it holds. A missing key means that Redis lost everything.
+ *
+ * Order of effects: damaged keys are removed; then what stops or slows workers is restored (pauses, rate limit,
+ * probe, rate); then the searches become waiting again; last the owner is written. A crash in between repeats the
+ * whole, which is harmless. Every worker checks every two seconds in its own process, since a scheduler inside Redis
+ * would be lost with Redis.
  */
 export interface RecoveryParts {
   readonly store: Pick<Store, 'id' | 'path' | 'createdAt' | 'feed' | 'pauses'>
   readonly queue: Pick<SearchQueue, 'registry' | 'throttle'>
   readonly log: Logger
   readonly now: () => number
-  /** Sets the fleet's pace: without one, whoever takes jobs first takes them as fast as they come. */
+  /** Sets the rate for all workers. Without one, the first worker takes jobs as fast as they come. */
   readonly setRate: () => Promise<unknown>
 }
 
 const RESTORE_LEASE_MS = 10_000
 
 /**
- * `ours`: nothing to do. `restored`: Redis was empty or damaged and has been filled again. `elsewhere`: another
- * process is restoring it right now.
+ * `ours`: nothing to do. `restored`: Redis was empty or damaged, and is restored. `elsewhere`: another process is
+ * restoring it right now.
  * @throws ConfigurationError when this Redis holds another store's window, UnreachableError when it stays damaged
  */
 export async function recoverRedis(parts: RecoveryParts): Promise<'ours' | 'restored' | 'elsewhere'> {
   const { store, queue } = parts
   const found = await queue.registry.owner()
-  if (found !== null && isAnothers(found, store.id)) throw anothersRedis(store, found, queue.registry.describe())
+  if (found !== null && isForeign(found, store.id)) throw foreignRedis(store, found, queue.registry.describe())
   if (found === store.id && (await queue.registry.damage()).length === 0) return 'ours'
   if (!(await queue.registry.lease('restore', RESTORE_LEASE_MS))) return 'elsewhere'
   try {
-    // Asked again: another process may have repaired it just before.
+    // Checked again under the lease: another process may have repaired it just before.
     const damaged = await queue.registry.damage()
     if (damaged.length > 0) await clearDamaged(parts, damaged)
     await restoreThrottle(parts)
     const searches = await store.feed.requeueAll()
     if (!(await queue.registry.claimOwnership(store.id))) {
-      throw anothersRedis(store, (await queue.registry.owner()) ?? 'unknown', queue.registry.describe())
+      throw foreignRedis(store, (await queue.registry.owner()) ?? 'unknown', queue.registry.describe())
     }
     if (searches > 0)
       parts.log.warn(
         { event: 'redis.restored', searches, repeats: true },
-        'Redis had lost its jobs; everything unfinished is put back',
+        'Redis had lost its jobs; all unfinished searches are requeued',
       )
     return 'restored'
   } finally {
@@ -54,7 +55,7 @@ export async function recoverRedis(parts: RecoveryParts): Promise<'ours' | 'rest
   }
 }
 
-/** A look that changes nothing: an empty Redis is left empty. @throws ConfigurationError when it holds another store's window */
+/** Changes nothing: an empty Redis is left empty. @throws ConfigurationError when Redis holds another store's window */
 export async function requireOwnRedis({
   store,
   queue,
@@ -63,28 +64,28 @@ export async function requireOwnRedis({
   readonly queue: Pick<SearchQueue, 'registry'>
 }): Promise<void> {
   const found = await queue.registry.owner()
-  if (found !== null && isAnothers(found, store.id)) throw anothersRedis(store, found, queue.registry.describe())
+  if (found !== null && isForeign(found, store.id)) throw foreignRedis(store, found, queue.registry.describe())
 }
 
-/** Every store's id is a UUID; what is none is damaged, and nobody's. */
-function isAnothers(found: string, ours: string): boolean {
+/** A store id is a UUID. Anything else is a damaged value, and no owner. */
+function isForeign(found: string, ours: string): boolean {
   return found !== ours && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(found)
 }
 
-const NAMED_AT_MOST = 5
+const MOST_NAMED = 5
 
-/** Jobs in hand are found missing when they end, as after FLUSHALL: the claim in the store keeps them from being paid twice. */
+/** Active jobs end as after FLUSHALL: BullMQ misses them, and the claim in the store prevents a second payment. */
 async function clearDamaged({ queue, log }: RecoveryParts, damaged: readonly string[]): Promise<void> {
-  const keys = damaged.slice(0, NAMED_AT_MOST)
+  const keys = damaged.slice(0, MOST_NAMED)
   log.warn(
     { event: 'redis.damage_cleared', keys, damaged: damaged.length, repeats: true },
-    'Redis holds damaged values; the keys of trackyard-batch are removed and filled again from the store',
+    'Redis holds damaged values; the keys of trackyard-batch are removed and restored from the store',
   )
   await queue.registry.clear('restore', RESTORE_LEASE_MS)
   const left = await queue.registry.damage()
   if (left.length === 0) return
   throw new UnreachableError(
-    `${queue.registry.describe()} holds damaged values that do not go away (${left.slice(0, NAMED_AT_MOST).join(', ')}): another program writes them. Stop it, or set TRACKYARD_REDIS_URL to another Redis.`,
+    `${queue.registry.describe()} still holds damaged values after its keys were removed (${left.slice(0, MOST_NAMED).join(', ')}): another program writes them. Stop that program, or set TRACKYARD_REDIS_URL to another Redis.`,
   )
 }
 
@@ -98,8 +99,8 @@ async function restoreThrottle(parts: RecoveryParts): Promise<void> {
   await parts.setRate()
 }
 
-/** A private Redis only ever serves the store beside it: where it holds another one's searches, that store is gone. */
-function anothersRedis(
+/** A private Redis serves only the store beside it. If it holds another store's searches, that store was lost. */
+function foreignRedis(
   store: Pick<Store, 'id' | 'path' | 'createdAt'>,
   found: string,
   redis: string,
@@ -107,14 +108,14 @@ function anothersRedis(
   const { id, path, createdAt } = store
   if (!redis.startsWith('Private Redis'))
     return new ConfigurationError(
-      `${redis} belongs to another store (${found}); this one is ${id} (${path}, made at ${createdAt}). ` +
+      `${redis} belongs to another store (${found}); this one is ${id} (${path}, created at ${createdAt}). ` +
         'Set TRACKYARD_REDIS_URL to a Redis of its own, or TRACKYARD_DATA_DIR to the store that belongs to it. ' +
-        'If this store was lost and made anew, restore it first: docs/backup.md.',
+        'If this store was lost and created again, restore it first: docs/backup.md.',
     )
   return new ConfigurationError(
     `The store looks lost: the private Redis beside it still holds the searches of store ${found}, but ${path} is store ${id}, ` +
-      `made at ${createdAt}. Earlier batches, answers and paid rows are not in it. To restore them: \`trackyard-batch down\`, ` +
-      `put your backup, or a trackyard.rescued-….db, in its place (remove ${path}-wal and -shm first), start again; see docs/backup.md. ` +
-      `To go on without them, and pay again for what you submit again: \`trackyard-batch down\`, then remove ${dirname(path)}/redis.`,
+      `created at ${createdAt}. Earlier batches, answers and paid rows are not in it. To restore them: \`trackyard-batch down\`, ` +
+      `put your backup, or a trackyard.rescued-….db, in its place (remove ${path}-wal and -shm first), and start again; see docs/backup.md. ` +
+      `To continue without them, and pay again for what you submit again: \`trackyard-batch down\`, then remove ${dirname(path)}/redis.`,
   )
 }

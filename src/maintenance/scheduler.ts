@@ -3,25 +3,25 @@ import type { Logger } from '../domain/logger.js'
 import { RedisTroubleError } from '../queue/redis-error.js'
 
 /**
- * Chores are timers in every worker: idempotent, never two of the same at once in one process, and a failing one is tried again
- * at its next turn. Recovery is one of them, not a special mode.
+ * Runs the maintenance tasks of a worker on timers. A task is idempotent and never runs twice at once in one process.
+ * A failed task runs again at its next turn. Redis recovery is a task too, not a special mode.
  */
 export interface MaintenanceTask {
   readonly name: string
   readonly everyMs: number
   readonly run: () => Promise<unknown>
-  /** Runs for the first time after `everyMs`, not at once. */
+  /** The first run is after `everyMs`, not at once. */
   readonly restsFirst?: true
 }
 
 export interface Scheduler {
-  /** Runs that chore now (or right after the run that is under way). */
+  /** Runs the task now, or right after its current run. */
   kick(name: string): void
-  /** Resolves when no chore runs any more. */
+  /** Resolves when no task is running any more. */
   stop(): Promise<void>
 }
 
-/** @param onFatal told when a chore finds out that this process must not go on (a configuration that cannot work). */
+/** @param onFatal called when a task finds that this process must stop (a configuration that cannot work) */
 export function startScheduler(
   tasks: readonly MaintenanceTask[],
   log: Logger,
@@ -35,13 +35,13 @@ export function startScheduler(
     try {
       await task.run()
       if (failing.delete(task.name))
-        log.info({ event: 'maintenance.recovered', task: task.name, repeats: true }, 'chore works again')
+        log.info({ event: 'maintenance.recovered', task: task.name, repeats: true }, 'maintenance task succeeded again')
     } catch (error) {
       if (error instanceof ReportedError && error.exitCode === 78) onFatal(error)
       if (!failing.has(task.name)) {
         log.error(
           { event: 'maintenance.failed', task: task.name, err: error, repeats: kindOf(task, error) },
-          'chore failed; tried again',
+          'maintenance task failed; it will run again',
         )
       }
       failing.add(task.name)
@@ -49,28 +49,28 @@ export function startScheduler(
   }
 
   async function loop(task: MaintenanceTask): Promise<void> {
-    let woken = wakeable(task.name)
-    if (task.restsFirst) await rest(task.everyMs, woken)
+    let kicked = nextKick(task.name)
+    if (task.restsFirst) await rest(task.everyMs, kicked)
     while (!stopping) {
-      woken = wakeable(task.name)
+      kicked = nextKick(task.name)
       await turn(task)
-      await rest(task.everyMs, woken)
+      await rest(task.everyMs, kicked)
     }
   }
 
   /** Resolves at the next kick. */
-  function wakeable(name: string): Promise<void> {
+  function nextKick(name: string): Promise<void> {
     return new Promise((resolve) => wakers.set(name, resolve))
   }
 
-  /** No timer outlasts its rest, however often a chore is kicked. */
-  async function rest(ms: number, woken: Promise<void>): Promise<void> {
+  /** Clears its timer, so that frequent kicks leave no timers behind. */
+  async function rest(ms: number, kicked: Promise<void>): Promise<void> {
     if (stopping) return
     let alarm: NodeJS.Timeout | undefined
     const over = new Promise<void>((resolve) => {
       alarm = setTimeout(resolve, ms)
     })
-    await Promise.race([over, woken])
+    await Promise.race([over, kicked])
     clearTimeout(alarm)
   }
 
@@ -85,7 +85,7 @@ export function startScheduler(
   }
 }
 
-/** One trouble of Redis or of the store stops most of them at once, and is one kind, whoever meets it. */
+/** A failure of Redis or of the store stops most tasks at once. It is one kind, so that the log shows it once. */
 function kindOf(task: MaintenanceTask, error: unknown): string {
   if (error instanceof RedisTroubleError) return error.kind
   return error instanceof UnreachableError ? 'task.unreachable' : `task.failed ${task.name}`

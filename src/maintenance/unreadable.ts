@@ -3,11 +3,11 @@ import type { Looked, SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 
 /**
- * Jobs whose contents cannot be read are dropped, and their searches wait again, in a new round: the store knows all
+ * Drops jobs with unreadable contents and requeues their searches in a new round. Nothing is lost: the store has all
  * that was in them.
  *
- * Order of effects: the job goes first, then its search waits. A crash between the two looks like a job that
- * somebody removed, and is put right by `reconcile`; a dead letter is parked again by the sweep.
+ * Order of effects: the job is dropped, then its search is requeued. A crash between the two looks like a job that
+ * somebody removed: `reconcile` requeues the search, and the sweep adds a dead letter again.
  */
 export interface UnreadableParts {
   readonly store: Pick<Store, 'feed'>
@@ -23,7 +23,7 @@ export async function dropUnreadable(parts: UnreadableParts, where: Looked): Pro
   if (jobs > 0) {
     parts.log.warn(
       { event: 'job.unreadable_dropped', jobs, putBack, repeats: true },
-      'Redis held jobs that cannot be read; they are dropped, and their searches put back',
+      'dropped unreadable jobs from Redis; their searches are requeued',
     )
   }
   return jobs

@@ -2,9 +2,9 @@ import pRetry from 'p-retry'
 import type { Logger } from '../domain/logger.js'
 import { messageFor } from './message.js'
 
-/** One message to a chat channel (TRACKYARD_WEBHOOK_URL). Never stands in the way of the work: failures are logged. */
+/** Posts messages to a chat channel (TRACKYARD_WEBHOOK_URL). A failure is logged, and never stops the work. */
 export interface Webhook {
-  /** False when it was interrupted: the message may not have arrived, and is to be sent again. */
+  /** False when interrupted: the message may not have arrived, and must be sent again. */
   post(text: string, interrupted: AbortSignal): Promise<boolean>
 }
 
@@ -12,7 +12,7 @@ const ATTEMPTS = 3
 const TIMEOUT_MS = 5000
 const RETRY_MS = 500
 
-/** The longest that one message may take, with room for the waits between its attempts. */
+/** The longest time for one message, with room for the waits between attempts. */
 export const LONGEST_POST_MS = ATTEMPTS * TIMEOUT_MS + 10_000
 
 export function openWebhook(parts: {
@@ -35,7 +35,10 @@ export function openWebhook(parts: {
         })
       } catch (error) {
         if (interrupted.aborted) return false
-        log.warn({ event: 'webhook.failed', err: error, repeats: true }, 'the webhook could not be reached')
+        log.warn(
+          { event: 'webhook.failed', err: error, repeats: true },
+          'the notification could not be sent; it is dropped. Check TRACKYARD_WEBHOOK_URL',
+        )
       }
       return true
     },
@@ -50,5 +53,5 @@ async function send(url: string, text: string, signal: AbortSignal): Promise<voi
     signal,
   })
   await response.body?.cancel()
-  if (!response.ok) throw new Error(`the webhook answered ${response.status}`)
+  if (!response.ok) throw new Error(`the webhook answered HTTP ${response.status}`)
 }

@@ -4,12 +4,12 @@ import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 
 /**
- * What nobody wants any more leaves Redis: a batch was cancelled, or its cap is used up. A claim would refuse
- * these jobs all the same, but each takes the start of a call from the pace, so that a cancelled window of
- * 20,000 would keep the next batch waiting for an hour at 300 calls a minute.
+ * Removes jobs from Redis that no batch wants any more: a batch was cancelled, or its cap is used up. The claim would
+ * refuse them, but each one uses a start of the rate limit: a cancelled window of 20,000 would delay the next batch
+ * for an hour at 300 calls a minute.
  *
- * Order of effects: the job goes first, then its search waits again, in a new round. A crash between the
- * two looks like a job that somebody removed, and is put right by `reconcile`.
+ * Order of effects: the job is removed, then its search is requeued in a new round. A crash between the
+ * two looks like a job that somebody removed, and `reconcile` repairs it.
  */
 const PAGE = 1000
 
@@ -19,7 +19,7 @@ export interface WithdrawParts {
   readonly log: Logger
 }
 
-/** Returns how many searches were taken out of Redis. */
+/** Returns how many searches were removed from Redis. */
 export async function withdraw(parts: WithdrawParts): Promise<number> {
   let withdrawn = 0
   let after: number | null = 0
@@ -34,7 +34,7 @@ export async function withdraw(parts: WithdrawParts): Promise<number> {
   if (withdrawn > 0)
     parts.log.info(
       { event: 'queue.jobs_withdrawn', withdrawn },
-      'searches that no batch wants any more have left the queue',
+      'removed searches that no batch wants any more from the queue',
     )
   return withdrawn
 }

@@ -18,7 +18,7 @@ const ordered = (changes: { maxAgeMs?: number; priority?: string }) =>
     rowsOf(['a']),
   )
 
-test('a cap that is no whole number is refused: stored, NaN would be no cap at all', async () => {
+test('a cap that is not a whole number is refused: NaN would mean no cap', async () => {
   const batch = await ordered({})
   for (const maxCredits of [Number.NaN, -1, 2.5, Number.POSITIVE_INFINITY]) {
     await expect(batch.release({ maxCredits, first: null })).rejects.toThrow(UsageError)
@@ -28,7 +28,7 @@ test('a cap that is no whole number is refused: stored, NaN would be no cap at a
   expect(await registry.store.batches.find('night')).toMatchObject({ state: 'released', maxCredits: 1 })
 })
 
-test('a script that gives such a cap leaves no batch behind', async () => {
+test('a script that passes such a cap leaves no batch', async () => {
   const client = await openBatchClient({
     env: { TRACKYARD_DATA_DIR: registry.dataDir, TRACKYARD_REDIS_URL: registry.redis.url },
   })
@@ -40,13 +40,13 @@ test('a script that gives such a cap leaves no batch behind', async () => {
   expect(await registry.store.batches.find('spring')).toBeNull()
 })
 
-test('an age below 0 would buy every answer again, and a priority that does not exist would wait for ever: refused', async () => {
+test('a negative age and an unknown priority are refused', async () => {
   for (const maxAgeMs of [-1, Number.NaN]) await expect(ordered({ maxAgeMs })).rejects.toThrow(UsageError)
   await expect(ordered({ priority: 'urgent' })).rejects.toThrow(/high, normal, low, found "urgent"/)
   expect(await registry.store.batches.find(null)).toBeNull()
 })
 
-test('an age of 0.7 days is fine, though it is no whole number of milliseconds', async () => {
+test('an age of 0.7 days is accepted and rounded to milliseconds', async () => {
   const batch = await ordered({ maxAgeMs: 0.7 * 86_400_000 })
   expect(batch.plan.creditsNeeded).toBe(1)
   await batch.drop()

@@ -37,12 +37,12 @@ describe('the estimate', () => {
     })
   }
 
-  test('30,000 searches at 300 a minute take 100 minutes, after what others are due', () => {
+  test('30,000 searches at 300 a minute take 100 minutes, after due ones', () => {
     expect(of(30_000)).toMatchObject({ durationMs: 6_000_000, finishAt: 6_000_000, days: 1, creditsMissing: null })
     expect(of(30_000, {}, { dueElsewhere: 3000 }).durationMs).toBe(6_600_000)
   })
 
-  test('says what is missing above the reserve, and how many allowances that is', () => {
+  test('shows credits missing above the reserve, also in allowances', () => {
     const account = { creditsRemaining: 1000, monthlyAllowance: 300 }
     expect(of(1000, account)).toMatchObject({ creditsMissing: 0, creditResets: null })
     expect(of(1500, account, { creditReserve: 100 })).toMatchObject({ creditsMissing: 600, creditResets: 2 })
@@ -52,11 +52,11 @@ describe('the estimate', () => {
     })
   })
 
-  test('a cap bounds what is needed', () => {
+  test('a cap limits the credits needed', () => {
     expect(of(1500, { creditsRemaining: 1000 }, { cap: 10 })).toMatchObject({ creditsNeeded: 10, creditsMissing: 0 })
   })
 
-  test('a daily limit makes days of it: today what is left, then a full day at a time', () => {
+  test('a daily limit spreads it over days: the rest of today, then full days', () => {
     const day = { limitPerDay: 1000 }
     expect(of(1000, day).days).toBe(1)
     expect(of(1001, day)).toMatchObject({ days: 2, durationMs: DAY_MS + 200 })
@@ -65,7 +65,7 @@ describe('the estimate', () => {
     expect(of(10, { ...day, remainingToday: 0 })).toMatchObject({ days: 2, durationMs: DAY_MS + 2000 })
   })
 
-  test('more never finishes earlier, and nothing finishes at once', () => {
+  test('more searches never finish earlier; no searches finish at once', () => {
     expect(of(0, { limitPerDay: 50, remainingToday: 0 })).toMatchObject({ durationMs: 0, days: 1 })
     const count = fc.integer({ min: 0, max: 100_000 })
     const limit = fc.option(fc.integer({ min: 1, max: 5000 }))
@@ -102,12 +102,12 @@ describe('loading', () => {
     expect(await due()).toBe(10)
   })
 
-  test('the same catalog again costs nothing and is queued already', async () => {
+  test('the same catalog again costs nothing', async () => {
     await registry.submit(queries(10))
     expect((await one(rowsOf(queries(12)))).plan).toMatchObject({ new: 2, alreadyQueued: 10, creditsNeeded: 2 })
   })
 
-  test('interrupted, or failing in the middle, or without a row, it leaves nothing behind', async () => {
+  test('an interrupt, an error or an empty catalog leaves no batch', async () => {
     const interrupt = new AbortController()
     const rows = queries(11_000)
     const stop = one(rowsOf(rows), { signal: interrupt.signal, progress: () => interrupt.abort() })
@@ -121,7 +121,7 @@ describe('loading', () => {
     await expect(findBatch(registry, null)).rejects.toThrow(/no batch yet/)
   })
 
-  test('what a killed loader left behind is dropped by the next, not one that still beats', async () => {
+  test('the next submit drops an abandoned batch, not one with a heartbeat', async () => {
     const left = { ...batchNamed('left'), createdAt: registry.now() - 120_000 }
     const id = await registry.store.batches.create(left)
     const beating = await registry.store.batches.create({ ...left, name: 'beating' })
@@ -131,7 +131,7 @@ describe('loading', () => {
     expect(await registry.store.batches.find('beating')).toMatchObject({ state: 'loading' })
   })
 
-  test('what a killed loader left behind is no batch to work with, and cancel drops it; one that still beats is loading', async () => {
+  test('an abandoned batch cannot be used, and cancel drops it', async () => {
     const left = { ...batchNamed('left'), createdAt: registry.now() - 120_000 }
     await registry.submit(['a'], { name: 'before' })
     await registry.store.batches.create(left)
@@ -144,7 +144,7 @@ describe('loading', () => {
     await expect(cancelBatch(registry, 'living')).rejects.toThrow(/is being loaded by a submit/)
   })
 
-  test('a worker drops what a killed loader left behind, without another submit', async () => {
+  test('a worker drops an abandoned batch, without another submit', async () => {
     const id = await registry.store.batches.create({ ...batchNamed('left'), createdAt: registry.now() - 120_000 })
     await registry.worker()
     await until(async () => (await registry.store.batches.find(String(id))) === null, {
@@ -153,13 +153,13 @@ describe('loading', () => {
     })
   })
 
-  test('a batch that somebody dropped meanwhile cannot be released', async () => {
+  test('a batch that was dropped meanwhile cannot be released', async () => {
     const batch = await one(rowsOf(['a']))
     await registry.store.batches.drop(batch.id)
     await expect(batch.release({ maxCredits: null, first: null })).rejects.toThrow(/Nothing was spent/)
   })
 
-  test('release raises a cap, never below what was used; cancel ends it, once', async () => {
+  test('release raises a cap, never below its charges; cancel works once', async () => {
     const id = await registry.submit(queries(10), { maxCredits: 2 })
     const batch = () => findBatch(registry, String(id))
     await releaseBatch(registry, { batch: await batch(), maxCredits: 5 })

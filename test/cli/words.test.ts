@@ -62,7 +62,7 @@ describe('a typo exits with 2, the nearest word, and nothing on stdout', () => {
     [['export', '--format', 'xml'], /csv, jsonl/],
     [['status', '--watch', '--json'], /use one of them/],
     [['status', 'nowhere'], /No batch has the id or name "nowhere"/],
-    [['wait'], /no batch yet: submit a catalog/],
+    [['wait'], /no batch yet\. Submit a catalog/],
     [['show', 'nothing'], /No row or search matches "nothing"/],
     [['dead-letters', 'show', '0123456789'], /No dead letter begins with "0123456789"/],
     [[], /Usage: trackyard-batch/],

@@ -91,7 +91,7 @@ describe('a damaged key in the middle of a run', () => {
     120_000,
   )
 
-  test('what belongs to others in the same Redis was never touched', async () => {
+  test("other programs' keys in the same Redis are never touched", async () => {
     expect(await registry.redis.command('GET', 'other:data')).toContain('untouched')
     expect(await registry.redis.command('GET', '{trackyard}x:data')).toContain('untouched')
     expect(await registry.redis.command('LRANGE', 'trackyard:data', '0', '-1')).toContain('untouched')
@@ -105,7 +105,7 @@ describe('the repair', () => {
   afterEach(() => registry.close())
   const parts = () => ({ ...registry, setRate: () => registry.queue.throttle.setRate(120) })
 
-  test('brings back the pause, the rate limit, the pace and every search', async () => {
+  test('restores the pause, the rate limit, the rate and every search', async () => {
     await recoverRedis(parts())
     await registry.submit(queries(12))
     await feed(registry)
@@ -123,7 +123,7 @@ describe('the repair', () => {
     expect(await recoverRedis(parts())).toBe('ours')
   })
 
-  test('is done by one process at a time, and finished by the next where one was killed', async () => {
+  test('is done by one process at a time; after a kill the next one finishes it', async () => {
     await recoverRedis(parts())
     await put('search:wait', 'SET', 'garbage')
     const other = await registry.another()
@@ -145,7 +145,7 @@ describe('the repair', () => {
     expect(await registry.queue.registry.damage()).toEqual([key('search:wait')])
   })
 
-  test('a queue at work is never taken for damaged', async () => {
+  test('a working queue is never taken for damaged', async () => {
     const worker = await registry.worker()
     await registry.queue.registry.askToStop(0)
     await registry.submit(queries(40))
@@ -158,7 +158,7 @@ describe('the repair', () => {
     await worker.stop()
   })
 
-  test('until it is done, a command says so in one sentence', async () => {
+  test('until it is done, a command reports the damage in one sentence', async () => {
     await recoverRedis(parts())
     await put('search:prioritized', 'SET', 'garbage')
     await expect(registry.status()).rejects.toThrow(UnreachableError)
@@ -166,7 +166,7 @@ describe('the repair', () => {
   })
 })
 
-describe('a job that cannot be read', () => {
+describe('an unreadable job', () => {
   beforeEach(async () => {
     registry = await startInProcess()
     await recoverRedis({ ...registry, setRate: () => registry.queue.throttle.setRate(60_000) })
@@ -196,7 +196,7 @@ describe('a job that cannot be read', () => {
     90_000,
   )
 
-  test('is dropped while a worker works, and all rows are answered, one call each', async () => {
+  test('is dropped during a run, and all rows are answered, one call each', async () => {
     await registry.submit(queries(20))
     const worker = await registry.worker({ TRACKYARD_CONCURRENCY: '2', TRACKYARD_RATE_LIMIT: '600' })
     await until(() => registry.simulator.calls().length > 2, { timeoutMs: 50_000, what: 'the first calls' })
@@ -208,7 +208,7 @@ describe('a job that cannot be read', () => {
     await worker.stop()
   }, 90_000)
 
-  test('is dropped alone and put back in a new round, wherever it stands', async () => {
+  test('is dropped alone and requeued in a new round, in any state', async () => {
     await registry.submit(queries(8))
     await feed(registry)
     for (const [index, [, damage]] of damages.entries()) await damage(index + 1)
@@ -220,7 +220,7 @@ describe('a job that cannot be read', () => {
     expect(await dropUnreadable(registry, 'everywhere')).toBe(0)
   })
 
-  test('so is one that would be delayed for ever', async () => {
+  test('so is a job that would be delayed forever', async () => {
     await registry.submit(queries(2))
     await feed(registry)
     const id = jobIdOf(refOf('scene 1'))

@@ -57,7 +57,7 @@ const bury = (query: string, round = 1) =>
   registry.store.deadLetters.recordCrashed(refOf(query, round), DEATH, registry.now())
 
 describe('the mover', () => {
-  test('parks what is dead, more than a page of it, and empties the failed set', async () => {
+  test('moves more than a page of dead letters, and empties the failed set', async () => {
     await registry.submit(queries(230))
     for (const query of queries(230)) await bury(query)
     await registry.queue.searches.add(
@@ -73,14 +73,14 @@ describe('the mover', () => {
     expect(await moveFailed(registry)).toBe(0)
   }, 120_000)
 
-  test('what BullMQ gave up on is dead as crashed, with the remedy', async () => {
+  test('a job that stalled too often is dead as crashed, with the remedy', async () => {
     await registry.submit(['poison'])
     await failAll(1, 'job stalled more than allowable limit')
     expect(await moveFailed(registry)).toBe(1)
     expect(await registry.store.deadLetters.get(refOf('poison'))).toMatchObject({ letter: { code: 'crashed' } })
   })
 
-  test('a job that failed without a verdict is due again, not lost', async () => {
+  test('a job that failed without an outcome is requeued, not lost', async () => {
     await registry.submit(['a'])
     await failAll(1, 'TypeError: a fault of ours')
     expect(await moveFailed(registry)).toBe(0)
@@ -89,7 +89,7 @@ describe('the mover', () => {
     expect(await registry.queue.searches.present([refOf('a', 2)])).toHaveProperty('size', 1)
   })
 
-  test('one that was discarded meanwhile is only removed', async () => {
+  test('a job that was discarded meanwhile is only removed', async () => {
     await registry.submit(['a'])
     await failAll(1, '400', async () => {
       await bury('a')
@@ -99,14 +99,14 @@ describe('the mover', () => {
     expect([await failedJobs(), await parked(), await feed(registry)]).toEqual([0, 0, 0])
   })
 
-  test('a job that somebody added by hand is removed', async () => {
+  test('a job that was added by hand is removed', async () => {
     await registry.queue.boardQueues.search.add('search', {}, { jobId: 'mine' })
     await failAll(1, 'never seen')
     await moveFailed(registry)
     expect(await failedJobs()).toBe(0)
   })
 
-  test('several movers at once park each letter once', async () => {
+  test('several movers at once move each dead letter once', async () => {
     await registry.submit(queries(40))
     await failAll(40, 'job stalled more than allowable limit')
     const others = await registry.another()
@@ -116,7 +116,7 @@ describe('the mover', () => {
 })
 
 describe('the sweep', () => {
-  test('parks again what Redis lost, and takes away what is not dead any more', async () => {
+  test('adds what Redis lost, and removes what is not dead any more', async () => {
     await registry.submit(queries(30))
     for (const query of queries(30)) await bury(query)
     expect(await sweepDeadLetters(registry)).toEqual({ parked: 30, removed: 0 })
@@ -139,8 +139,8 @@ describe('the sweep', () => {
   }, 240_000)
 })
 
-describe('sending back', () => {
-  test('a retry raises the round, once, and says when there was nothing to retry', async () => {
+describe('retry', () => {
+  test('raises the round once, and logs when there is nothing to retry', async () => {
     await registry.submit(['a'])
     await bury('a')
     expect(await retryOne(registry, refOf('a'))).toBe(true)
@@ -149,7 +149,7 @@ describe('sending back', () => {
     expect(await feed(registry)).toBe(1)
   })
 
-  test('costs one credit each, and says how many may be paid for already', async () => {
+  test('costs one credit each, and counts how many may be paid for already', async () => {
     await registry.submit(queries(3))
     await bury('scene 1')
     const unreadable = { ...DEATH, reason: 'unreadable', status: 200 } as const
@@ -158,7 +158,7 @@ describe('sending back', () => {
     expect(await priceOf(registry.store, { status: 400 })).toEqual({ searches: 1, credits: 1, maybePaidAlready: 0 })
   })
 
-  test('everything at once must be said', () => {
+  test('all dead letters at once need `all`', () => {
     expect(() => refuseEmptyFilter({}, false, 'retry')).toThrow(RefusedError)
     expect(() => refuseEmptyFilter({}, true, 'retry')).not.toThrow()
     expect(() => refuseEmptyFilter({ status: 400 }, false, 'discard')).not.toThrow()

@@ -21,7 +21,7 @@ const waitingJobs = async () => (await registry.queue.searches.counts()).waiting
 const due = async () => (await registry.store.reports.totals(registry.now())).due
 
 describe('the feeder', () => {
-  test('queues what is due, once, however often and by however many it is run', async () => {
+  test('queues what is due once, also with several feeders', async () => {
     await registry.submit(queries(2500))
     const others = await registry.another()
     const added = await Promise.all([feed(registry), feed({ ...registry, ...others })])
@@ -37,7 +37,7 @@ describe('the feeder', () => {
     expect(await waitingJobs()).toBe(7)
   })
 
-  test('keeps to its window, and what is more urgent gets in all the same', async () => {
+  test('keeps to its window, and a higher priority still gets in', async () => {
     await registry.submit(queries(WINDOW + 500))
     expect(await feed(registry)).toBe(WINDOW)
     await registry.submit(queries(300, 'urgent'), { name: 'urgent', priority: 'high' })
@@ -46,7 +46,7 @@ describe('the feeder', () => {
     expect(await waitingJobs()).toBe(WINDOW + 300)
   }, 60_000)
 
-  test('after a crash between adding and marking, the same jobs are added again and swallowed', async () => {
+  test('after a crash between adding and marking, BullMQ ignores the same ids', async () => {
     await registry.submit(queries(3))
     const room = { high: 10, normal: 10, low: 10 }
     const found = await registry.store.feed.due(10, room)
@@ -59,8 +59,8 @@ describe('the feeder', () => {
   })
 })
 
-describe('jobs that vanished', () => {
-  test('are put back in a new round and queued again; the others are left alone', async () => {
+describe('missing jobs', () => {
+  test('are requeued in a new round; the others are not touched', async () => {
     await registry.submit(queries(20))
     await feed(registry)
     await registry.queue.searches.remove([refOf('scene 3'), refOf('scene 7')])
@@ -70,7 +70,7 @@ describe('jobs that vanished', () => {
     expect(present).toEqual(new Set([refOf('scene 3', 2), refOf('scene 7', 2), refOf('scene 4')].map(jobIdOf)))
   })
 
-  test('nothing is put back while Redis has them all, nor what was queued a moment ago', async () => {
+  test('nothing is requeued if Redis has all, or if it was queued just now', async () => {
     await registry.submit(queries(20))
     const at = registry.now()
     await feed({ ...registry, now: () => at })
@@ -80,7 +80,7 @@ describe('jobs that vanished', () => {
   })
 })
 
-describe('a Redis that comes back older than it was', () => {
+describe('a Redis that restarts from older data', () => {
   const job = (ref: SearchRef) => ({ ref, priority: 'high' as const, data: { query: '', batch: 'night' } })
 
   /** Jobs of searches that have been answered are in the queue again, before all others. */
@@ -95,7 +95,7 @@ describe('a Redis that comes back older than it was', () => {
     await registry.queue.searches.add(refs.map(job))
   }
 
-  test('loses the jobs of what is settled since and has again what is missing, also where the counts agree', async () => {
+  test('loses settled jobs and gets missing ones back, even if counts agree', async () => {
     await answeredBefore(queries(10, 'old'))
     await registry.submit(queries(30))
     await feed(registry)
@@ -119,7 +119,7 @@ describe('a Redis that comes back older than it was', () => {
     expect(await waitingJobs()).toBe(6)
   })
 
-  test('is not taken for one whose jobs get their verdict at this very moment', async () => {
+  test('is told apart from one whose jobs are settled at this moment', async () => {
     await answeredBefore(queries(3, 'old'))
     const { searches } = registry.queue
     let looks = 0
@@ -131,7 +131,7 @@ describe('a Redis that comes back older than it was', () => {
     expect(await waitingJobs()).toBe(3)
   })
 
-  test('is noticed by the counts where what comes next is in order', async () => {
+  test('is detected by the counts when the next jobs are in order', async () => {
     await registry.submit(queries(1000))
     await feed(registry)
     const behind = queries(1001, 'nobody asked').map((query) => ({ ...job(refOf(query)), priority: 'low' as const }))
@@ -139,7 +139,7 @@ describe('a Redis that comes back older than it was', () => {
     expect(await reconcile({ ...registry, now: later })).toEqual({ putBack: 0, removed: 1001 })
   })
 
-  test('costs no starts: at one a second, behind 300 answered ones, the next search is called at once', async () => {
+  test('costs no starts: behind 300 settled jobs the next search is called at once', async () => {
     await answeredBefore(queries(300, 'old'))
     await registry.submit(['new'])
     const takenOut = () => registry.log.logged('queue.settled_jobs_removed').length
@@ -154,8 +154,8 @@ describe('a Redis that comes back older than it was', () => {
   }, 180_000)
 })
 
-describe('what nobody wants any more', () => {
-  test('leaves Redis when its batch is cancelled, except what another batch wants', async () => {
+describe('searches that no batch wants any more', () => {
+  test('leave Redis when their batch is cancelled, unless another batch wants them', async () => {
     const wrong = await registry.submit(queries(30))
     await registry.submit(queries(35).slice(20), { name: 'other' })
     await feed(registry)
@@ -168,7 +168,7 @@ describe('what nobody wants any more', () => {
     expect(await reconcile({ ...registry, now: later })).toEqual(NOTHING)
   })
 
-  test('comes back when its catalog is submitted again', async () => {
+  test('return when their catalog is submitted again', async () => {
     const wrong = await registry.submit(queries(5))
     await feed(registry)
     await registry.store.batches.cancel(wrong, registry.now())
@@ -179,16 +179,16 @@ describe('what nobody wants any more', () => {
   })
 })
 
-describe('the epoch', () => {
+describe('the Redis owner', () => {
   const parts = () => ({ ...registry, setRate: () => registry.queue.throttle.setRate(120) })
 
-  test('a new Redis is taken, and is ours from then on', async () => {
+  test('a new Redis is claimed, and is ours from then on', async () => {
     expect(await recoverRedis(parts())).toBe('restored')
     expect(await recoverRedis(parts())).toBe('ours')
     expect(await registry.queue.registry.owner()).toBe(registry.store.id)
   })
 
-  test('a Redis that lost everything gets back what closes the fleet, its pace, and every search in a new round', async () => {
+  test('an emptied Redis gets back pauses, rate limit, rate, and every search', async () => {
     await recoverRedis(parts())
     await registry.submit(queries(12))
     await feed(registry)
@@ -227,7 +227,7 @@ describe('the epoch', () => {
     )
   })
 
-  test('while one process restores, another leaves it alone', async () => {
+  test('while one process restores, another does not', async () => {
     const { queue } = await registry.another()
     await queue.registry.lease('restore', 60_000)
     expect(await recoverRedis(parts())).toBe('elsewhere')

@@ -20,8 +20,8 @@ function start(task: Partial<MaintenanceTask>, log: RecordingLogger = recordingL
   return running
 }
 
-describe('a chore', () => {
-  test('runs at once and then in its rhythm, never two at a time', async () => {
+describe('a maintenance task', () => {
+  test('runs at once and then at its interval, never twice at a time', async () => {
     let runs = 0
     let atOnce = 0
     let most = 0
@@ -38,7 +38,7 @@ describe('a chore', () => {
     expect(most).toBe(1)
   })
 
-  test('kicked while it runs, it runs once more; kicked while it rests, at once', async () => {
+  test('kicked while running, it runs once more; kicked while waiting, at once', async () => {
     let runs = 0
     let finish = (): void => {}
     const tasks = start({
@@ -60,7 +60,7 @@ describe('a chore', () => {
     tasks.kick('no such chore')
   })
 
-  test('kicked a hundred times it leaves no timers and no listeners behind', async () => {
+  test('kicked a hundred times, it leaves no timers or listeners', async () => {
     let runs = 0
     const warnings: Error[] = []
     const warned = (warning: Error) => void warnings.push(warning)
@@ -84,7 +84,7 @@ describe('a chore', () => {
     expect(timers()).toBeLessThan(before + 20)
   })
 
-  test('that rests first does not run at once', async () => {
+  test('with `restsFirst` does not run at once', async () => {
     let runs = 0
     const run = async () => {
       runs += 1
@@ -95,7 +95,7 @@ describe('a chore', () => {
     await until(() => runs > 1, { ...enough, what: 'two runs' })
   })
 
-  test('that fails is tried again, said once, and said again when it works', async () => {
+  test('that fails runs again; failure and recovery are logged once', async () => {
     let runs = 0
     const log = recordingLogger()
     start(
@@ -111,7 +111,7 @@ describe('a chore', () => {
     expect(log.logged('maintenance.failed')).toHaveLength(1)
   })
 
-  test('that finds out that this process must not go on tells it', async () => {
+  test('reports a fatal configuration error', async () => {
     const fatal: ReportedError[] = []
     start({ run: () => Promise.reject(new ConfigurationError('another store')) }, recordingLogger(), fatal)
     await until(() => fatal.length > 0, { ...enough, what: 'the word' })
@@ -119,7 +119,7 @@ describe('a chore', () => {
   })
 })
 
-test('stopping waits for the run under way, and none begins afterwards', async () => {
+test('stop waits for the current run, and no other begins', async () => {
   let runs = 0
   let finished = false
   let finish = (): void => {}

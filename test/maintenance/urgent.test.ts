@@ -46,7 +46,7 @@ test('they still are after Redis has lost everything', async () => {
   expect((await callsInOrder(31)).slice(0, 3)).toEqual(['scene 22', 'scene 28', 'brand new'])
 })
 
-test('a job that was added and not marked, because its feeder died, is moved forward too', async () => {
+test('a job whose feeder died before marking it is moved forward too', async () => {
   await registry.submit(queries(5))
   const room = { high: 10, normal: 10, low: 10 }
   const found = await registry.store.feed.due(10, room)

@@ -245,7 +245,7 @@ describe('at the start', () => {
     {
       trouble: 'behind a password',
       settings: { requirepass: 'opensesame' },
-      sentence: /wants a password: put it into/,
+      sentence: /requires a password: put it into/,
     },
   ]
   test.each(cases)(
@@ -288,7 +288,7 @@ describe('at the start', () => {
     await startOn({ 'maxmemory-policy': 'allkeys-lru' })
     const worker = await system.startWorker()
     await worker.waitForEvent('redis.misconfigured', {
-      text: /maxmemory-policy allkeys-lru\): set maxmemory-policy noeviction/,
+      text: /maxmemory-policy allkeys-lru\)\. Set maxmemory-policy noeviction/,
     })
     // BullMQ's own warning comes with its workers, which begin after that.
     worker.kill('SIGTERM')
