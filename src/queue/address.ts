@@ -4,7 +4,7 @@ import { parseRedisUrl, redisUrlProblem } from '../domain/redis-url.js'
 /** Where Redis is: redis://, rediss:// or unix:// as a URL, or the private one's socket. */
 export type RedisAddress = { readonly url: string } | { readonly socketPath: string }
 
-/** The address as both ioredis and BullMQ read it; what is not said is left out. */
+/** The address in the form that ioredis and BullMQ read. Missing parts are left out. */
 export interface RedisPlace {
   readonly host?: string
   readonly port?: number
@@ -16,7 +16,7 @@ export interface RedisPlace {
   readonly tls?: { readonly servername: string }
 }
 
-/** @throws ConfigurationError for an address that is none (its text is not repeated: it may hold a password) */
+/** @throws ConfigurationError for an invalid address, without its text: that may hold a password */
 export function redisOptionsOf(address: RedisAddress): RedisPlace {
   if ('socketPath' in address) return { path: address.socketPath }
   const url = parse(address.url)
@@ -38,7 +38,7 @@ export function redisOptionsOf(address: RedisAddress): RedisPlace {
   }
 }
 
-/** For people and logs; never with a password. A user without a password may be a password without its colon. */
+/** For messages and logs, without the password. A user without a password is hidden too: it may be a password with its colon forgotten. */
 export function describeAddress(address: RedisAddress): string {
   if ('socketPath' in address) return `Private Redis at ${address.socketPath}`
   const url = parse(address.url)

@@ -8,10 +8,9 @@ import { toQueueError } from './redis-error.js'
 import { CLOSE_TIMEOUT_MS, settledWithin } from './settled-within.js'
 
 /**
- * The first connect is impatient, everything after it is not. Until Redis has answered once (and taken a
- * write), a wrong address or password must be told within seconds; from then on an absence is an outage
- * that ends: commands wait, reconnects go on at most a second apart, and people read two lines,
- * "Redis is away" and "Redis is back".
+ * The first connect fails fast: a wrong address or password must be reported within seconds. After Redis has
+ * answered once and taken a write, a lost connection is an outage that will end: commands wait, reconnects follow
+ * at most a second apart, and the log has two lines, "Redis is away" and "Redis is back".
  */
 export interface Connection {
   readonly redis: Redis
@@ -40,7 +39,7 @@ export function lastingOptions(address: RedisAddress, silenceMs = SILENCE_MS): L
     disconnectTimeout: 200,
     socketTimeout: silenceMs,
     retryStrategy: reconnectAfterMs,
-    reconnectOnError: onceInAWhile(),
+    reconnectOnError: reconnectWhenReadOnly(),
   }
 }
 
@@ -50,19 +49,19 @@ export function lastingOptions(address: RedisAddress, silenceMs = SILENCE_MS): L
  */
 const SILENCE_MS = 20_000
 
-const RECONNECTS_EVERY_MS = 10_000
+const RECONNECT_EVERY_MS = 10_000
 
-/** After a failover the name may lead to another server by now; this one would stay read-only for ever. */
-function onceInAWhile(): (error: Error) => boolean {
+/** Reconnects after READONLY: after a failover the name may lead to the new primary, and this server stays read-only. */
+function reconnectWhenReadOnly(): (error: Error) => boolean {
   let last = 0
   return (error) => {
-    if (!error.message.startsWith('READONLY') || performance.now() - last < RECONNECTS_EVERY_MS) return false
+    if (!error.message.startsWith('READONLY') || performance.now() - last < RECONNECT_EVERY_MS) return false
     last = performance.now()
     return true
   }
 }
 
-/** Soon at first, then every second: work resumes within a second or two of Redis's return. */
+/** Soon at first, then every second, so that work resumes within two seconds of Redis's return. */
 export function reconnectAfterMs(times: number): number {
   return Math.min(times * 100, 1000)
 }
@@ -71,9 +70,9 @@ export function reconnectAfterMs(times: number): number {
 export async function connect(options: {
   readonly address: RedisAddress
   readonly log: Logger
-  /** How long an answer may take before it is none. */
+  /** The longest wait for the first answer, ms. */
   readonly patienceMs: number
-  /** A key that may be written, to learn whether Redis takes writes. */
+  /** A key for a test write, to check that Redis accepts writes. */
   readonly probeKey: string
   /** How long an answer may be due, once connected, until the connection is given up. */
   readonly silenceMs?: number | undefined
@@ -93,13 +92,13 @@ export async function connect(options: {
     where,
     close: async () => {
       reports.end()
-      const polite = redis.status === 'ready' && (await settledWithin(CLOSE_TIMEOUT_MS, redis.quit()))
-      if (!polite && redis.status !== 'end') redis.disconnect()
+      const hasQuit = redis.status === 'ready' && (await settledWithin(CLOSE_TIMEOUT_MS, redis.quit()))
+      if (!hasQuit && redis.status !== 'end') redis.disconnect()
     },
   }
 }
 
-/** ioredis, of a connection that ended without an error. */
+/** ioredis's message for a connection that ended without an error. */
 const HUNG_UP = 'Connection is closed.'
 
 async function firstConnect(
@@ -116,7 +115,7 @@ async function firstConnect(
     if (!reached) cause ??= error
   })
   let alarm: NodeJS.Timeout | undefined
-  const silence = new Promise<never>((_, reject) => {
+  const timeout = new Promise<never>((_, reject) => {
     alarm = setTimeout(() => {
       reject(
         new UnreachableError(
@@ -127,10 +126,10 @@ async function firstConnect(
   })
   try {
     await Promise.race([
-      silence,
+      timeout,
       (async () => {
         await redis.connect()
-        // ioredis goes on with database 0 where there is no such one.
+        // Without this, ioredis silently uses database 0 when the database does not exist.
         if (lasting.db !== undefined) await redis.select(lasting.db)
         await redis.set(probeKey, '1', 'PX', 1000)
       })(),
@@ -141,7 +140,7 @@ async function firstConnect(
     if (redis.status !== 'end') redis.disconnect()
     if (/DB index is out of range|SELECT is not allowed/.test(factsOf(error).message)) {
       throw new ConfigurationError(
-        `${where} has no database ${lasting.db}: set TRACKYARD_REDIS_URL to one that it has (most have 0 to 15).`,
+        `${where} has no database ${lasting.db}. Set TRACKYARD_REDIS_URL to an existing one (usually 0 to 15).`,
       )
     }
     if (error instanceof UnreachableError) throw cause === null ? error : toQueueError(cause, where)
@@ -149,7 +148,7 @@ async function firstConnect(
     if (explained instanceof UnreachableError) throw explained
     if (factsOf(error).message === HUNG_UP)
       throw new UnreachableError(
-        `${where} hung up without an answer: check host, port, and redis:// against rediss:// (TLS).`,
+        `${where} closed the connection without an answer: check host, port, and redis:// against rediss:// (TLS).`,
         { cause: error },
       )
     throw new UnreachableError(`${where} cannot be used: ${String(cause ?? error).replace(/\s+/g, ' ')}`, {

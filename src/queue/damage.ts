@@ -1,12 +1,11 @@
 import type { Redis } from 'ioredis'
 
 /**
- * Damaged values in Redis: a key of ours that is of the wrong type, holds garbage where a number must
- * stand, or would never expire although it must. One of them stops all workers, and no command of BullMQ
- * ever mends it. Since the store is the truth, the cure is one for all: our keys are removed and filled
- * again (see feed/epoch.ts).
+ * Finds damaged values in Redis: a key of ours with the wrong type, with garbage instead of a number, or without
+ * an expiry that it must have. One of them can stop all workers, and no BullMQ command repairs it. The store is
+ * the source of truth, so there is one repair for all: our keys are removed and restored (see redis-recovery.ts).
  *
- * Single jobs are not looked at here: see unreadable-jobs.ts.
+ * Single jobs are not checked here: see unreadable-jobs.ts.
  */
 type Expected =
   | 'list'
@@ -20,7 +19,7 @@ type Expected =
   | 'expiring string'
   | 'store id'
 
-/** Of each BullMQ queue, by the last part of the key. */
+/** Keys of each BullMQ queue, by the last part of the key. */
 const QUEUE_KEYS: Readonly<Record<string, Expected>> = {
   wait: 'list',
   paused: 'list',
@@ -41,7 +40,7 @@ const QUEUE_KEYS: Readonly<Record<string, Expected>> = {
   id: 'number',
 }
 
-/** Ours beside them. */
+/** Keys of ours beside them. */
 const OWN_KEYS: Readonly<Record<string, Expected>> = {
   store: 'store id',
   workers: 'set',
@@ -52,8 +51,8 @@ const OWN_KEYS: Readonly<Record<string, Expected>> = {
 }
 
 /**
- * KEYS: those to look at. ARGV: what each must be, in the same order.
- * Returns the damaged ones. A missing key is never damaged: it is what an empty Redis has.
+ * KEYS: the keys to check. ARGV: what each must be, in the same order.
+ * Returns the damaged keys. A missing key is not damaged: an empty Redis has none.
  */
 const DAMAGED = `
 local damaged = {}
@@ -95,9 +94,9 @@ export async function damagedKeys(redis: Redis, prefix: string, queues: readonly
 const SCANNED_AT_ONCE = 1000
 
 /**
- * Removes every key under our prefix but `kept`, and nothing else. `first` goes first: as long as it is gone, a process
- * that is killed in the middle of this leaves a Redis that the next one takes for empty, and clears again.
- * @param meanwhile called after each step, to keep the lease
+ * Removes every key under our prefix except `kept`, and nothing else. `first` is removed first: after a kill in the
+ * middle, the next process takes Redis for empty, and clears it again.
+ * @param meanwhile called after each step, to extend the lease
  */
 export async function removeKeys(
   redis: Redis,

@@ -6,12 +6,12 @@ import type { DeadLetterJobs } from './search-queue.js'
 import { dropUnreadableJobs } from './unreadable-jobs.js'
 
 /**
- * The `dead-letters` queue: a parking lot that people see. A letter's job fails once on purpose, with the
- * true reason and the remedy as its error, and so stands under *Failed* with a *Retry* button.
+ * The `dead-letters` queue shows dead letters in Bull Board. Each job fails once on purpose, with the
+ * reason and the remedy as its error, so that it appears under *Failed* with a *Retry* button.
  */
 const CHUNK = 500
 
-/** One entry of stack trace is kept: it is written together with the failure, and tells a parked letter from a new one. */
+/** Keeps one stack trace. BullMQ writes it with the failure, so it tells a parked job from a new one. */
 const JOB_OPTIONS: JobsOptions = { attempts: 1, stackTraceLimit: 1, removeOnComplete: true, removeOnFail: false }
 
 const STATES = ['waiting', 'active', 'delayed', 'prioritized', 'failed'] as const
@@ -35,7 +35,7 @@ export function deadLetterJobs(queue: Queue, redis: Redis): Omit<DeadLetterJobs,
     },
     remove: async (refs) => {
       for (let from = 0; from < refs.length; from += CHUNK) {
-        // 0 for one that is gone already, or in hand just now: then its own run decides.
+        // `remove` returns 0 for a job that is gone already, or active: then its own run decides.
         await Promise.all(refs.slice(from, from + CHUNK).map((ref: SearchRef) => queue.remove(deadLetterIdOf(ref))))
       }
     },
@@ -44,7 +44,7 @@ export function deadLetterJobs(queue: Queue, redis: Redis): Omit<DeadLetterJobs,
   }
 }
 
-/** What stands under *Failed*: "403 Forbidden · This feature requires a paid plan · Check the tier …". */
+/** Shown under *Failed*: "403 Forbidden · This feature requires a paid plan · Check the tier …". */
 export function parkingReason(letter: DeadLetter): string {
   const head = [letter.status, letter.code ?? letter.error].filter((word) => word !== null).join(' ')
   const error = letter.code === null ? null : letter.error

@@ -9,12 +9,12 @@ import { listen, runningWorker, type StoppableWorker } from './running-worker.js
 import type { WorkerConnection } from './worker-connection.js'
 
 /**
- * Parks new letters and sends back those for which somebody pressed *Retry* (in Bull Board, or through
- * `job.retry`).
+ * Parks new dead letters, that is, fails their jobs on purpose. Retries those for which somebody pressed *Retry* (in
+ * Bull Board, or through `job.retry`).
  *
- * How a first run is told from a later one: BullMQ writes the stack trace in the same script that fails
- * the job, keeps it through every kind of retry (counters may be reset), and never writes one for a crash.
- * So a job with a stack trace has been parked, and if it runs, somebody wanted it to.
+ * How to tell a first run from a retry: BullMQ writes the stack trace in the same script that fails the job, keeps it
+ * through every kind of retry (counters may be reset), and never writes one for a crash. So a job with a stack trace
+ * was parked before, and runs again only because somebody retried it.
  */
 export async function startDeadLetterWorker(
   parts: {
@@ -36,16 +36,15 @@ export async function startDeadLetterWorker(
     activeJobs.add(activeJob)
     try {
       const ref = parseJobId(job.id ?? '')
-      if (ref === null) throw parked('This job was added by hand; dead letters come from the store alone. Remove it.')
+      if (ref === null)
+        throw parked('This job was added by hand: only dead letters from the store can be here. Remove this job.')
       if (!wasParked(job)) throw parked(parkingReason(job.data))
       await handlers.retry(ref).catch((error: unknown) => {
         log.error(
           { event: 'dead_letter.retry_failed', err: error, job: job.id, repeats: true },
           'a dead letter could not be retried',
         )
-        throw parked(
-          `The retry did not work: ${error instanceof Error ? error.message : String(error)} · Press Retry again.`,
-        )
+        throw parked(`The retry failed: ${error instanceof Error ? error.message : String(error)} · Press Retry again.`)
       })
     } finally {
       activeJobs.delete(activeJob)
@@ -68,7 +67,7 @@ export async function startDeadLetterWorker(
     worker,
     connection: parts.connection,
     activeJobs,
-    giveBack: async () => {},
+    requeueLate: async () => {},
     onStopping: () => {},
   })
 }
@@ -77,7 +76,7 @@ function wasParked(job: Job): boolean {
   return (job.stacktrace ?? []).length > 0
 }
 
-/** The stack is for people, who need the reason and no line numbers. */
+/** Bull Board shows the stack: people need the reason there, not line numbers. */
 function parked(reason: string): Error {
   const error = new Error(reason)
   error.stack = reason

@@ -2,13 +2,13 @@ import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /**
- * Redis is disposable, its files are not ours to delete: what it cannot load is moved into a directory beside
- * it, named by the time. Only the newest few of these are kept.
+ * Moves files that Redis cannot load into a directory beside them, named by the time, instead of deleting the user's
+ * data. Only the newest few of these directories are kept.
  */
 const PREFIX = 'broken-'
 const KEPT = 3
 
-/** @returns where they are now; null when none of them was there */
+/** @returns the directory that they are in now; null when none of them existed */
 export async function moveAside(dir: string, names: readonly string[]): Promise<string | null> {
   const present: string[] = []
   for (const name of names) if ((await kindOf(join(dir, name))) !== 'absent') present.push(name)
@@ -21,7 +21,7 @@ export async function moveAside(dir: string, names: readonly string[]): Promise<
   return target
 }
 
-/** Without following links. */
+/** Does not follow links. */
 export async function kindOf(path: string): Promise<'absent' | 'file' | 'directory' | 'other'> {
   const found = await lstat(path).catch(() => null)
   if (found === null) return 'absent'

@@ -16,7 +16,7 @@ import { openThrottle } from './throttle.js'
 import { openWorkerConnection } from './worker-connection.js'
 import { openWorkerRegistry } from './workers.js'
 
-/** Braces make a Redis Cluster keep all our keys in one slot. */
+/** The braces keep all our keys in one slot of a Redis Cluster. */
 export const DEFAULT_PREFIX = '{trackyard}'
 
 const SEARCHES = 'search'
@@ -26,19 +26,19 @@ export interface QueueOptions {
   readonly connection: RedisAddress
   readonly log: Logger
   readonly clock?: Clock
-  /** Tests take random ones. */
+  /** Tests use random ones. */
   readonly prefix?: string
-  /** How long the first connect may wait for an answer, ms. Default 5,000. */
+  /** The longest wait for an answer at the first connect, ms. Default 5,000. */
   readonly patienceMs?: number
   /** How long an answer of Redis may be due until the connection is given up, ms. Default 20,000. */
   readonly silenceMs?: number
   /** The longest rest of a job that stalled twice, ms. Default 60,000. */
   readonly longestRestMs?: number
-  /** Locks of the dead letters' worker, ms. Defaults 25,000 and 5,000. */
+  /** Locks of the dead-letter worker, ms. Defaults 25,000 and 5,000. */
   readonly deadLetterLocks?: { readonly durationMs: number; readonly stalledIntervalMs: number }
 }
 
-/** @throws UnreachableError when Redis cannot be used, within seconds; ConfigurationError for an address that is none */
+/** @throws UnreachableError when Redis cannot be used, within seconds; ConfigurationError for an invalid address */
 export async function openSearchQueue(options: QueueOptions): Promise<SearchQueue> {
   const { log, clock = systemClock, prefix = DEFAULT_PREFIX, longestRestMs = 60_000 } = options
   const connection = await connect({
@@ -50,7 +50,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
   })
   const { redis, where } = connection
   const refusals = openRefusals({ redis, where, probeKey: `${prefix}:probe`, log })
-  const plain = <Part extends object>(part: Part): Part => withQueueErrors(part, where, refusals.report)
+  const translated = <Part extends object>(part: Part): Part => withQueueErrors(part, where, refusals.report)
   const [searches, deadLetters] = [SEARCHES, DEAD_LETTERS].map((name) => openBullQueue(name, prefix, connection)) as [
     Queue,
     Queue,
@@ -60,7 +60,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
   const lasting = lastingOptions(options.connection, options.silenceMs)
 
   return {
-    searches: plain({
+    searches: translated({
       ...searchJobs(searches, redis),
       work: async (work) => {
         const parts = {
@@ -73,7 +73,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
         return remember(await startSearchWorker(parts, work, SEARCHES))
       },
     }),
-    deadLetters: plain({
+    deadLetters: translated({
       ...deadLetterJobs(deadLetters, redis),
       work: async (handlers) => {
         const { durationMs, stalledIntervalMs } = options.deadLetterLocks ?? {
@@ -91,8 +91,8 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
         return remember(await startDeadLetterWorker(parts, handlers, DEAD_LETTERS))
       },
     }),
-    throttle: plain(throttle),
-    registry: plain(
+    throttle: translated(throttle),
+    registry: translated(
       openWorkerRegistry({ redis, prefix, where, holder: randomUUID(), queues: [SEARCHES, DEAD_LETTERS], refusals }),
     ),
     boardQueues: { search: searches, deadLetters },
@@ -110,10 +110,10 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
   }
 }
 
-/** The shared connection has been checked; the version check is left out because it prints. */
+/** The shared connection has been checked already. Skips BullMQ's version check, because it prints. */
 function openBullQueue(name: string, prefix: string, { redis }: Connection): Queue {
   const queue = new Queue(name, { connection: redis, prefix, skipVersionCheck: true })
-  // Absences are told once by the connection; what a command meets is told to who gave the command.
+  // The connection logs outages once; a command's own error is thrown to its caller.
   queue.on('error', () => {})
   return queue
 }

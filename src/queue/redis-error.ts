@@ -2,10 +2,9 @@ import { UnreachableError } from '../domain/errors.js'
 import { factsOf } from './error-facts.js'
 
 /**
- * What Redis (or the network before it) said, as one sentence with the next step. Commands that meet an
- * absent Redis wait for its return; what is translated here is a first connect that failed and the
- * answers that waiting does not cure: wrong password, read-only, full, damaged.
- * Errors that are no trouble of Redis pass through unchanged: they are bugs.
+ * Translates errors of Redis and of the network into one sentence with the next step. Commands wait for a Redis that
+ * is away. So these are failures of the first connect, and answers that waiting does not cure: wrong
+ * password, read-only, full, damaged. Any other error passes unchanged: it is a bug.
  */
 export class RedisTroubleError extends UnreachableError {
   /** The event of its log line. */
@@ -33,11 +32,11 @@ export type TroubleKind =
 
 export function toQueueError(error: unknown, where: string): unknown {
   if (error instanceof UnreachableError) return error
-  const found = SENTENCES.find(({ says }) => says.test(saidBy(error)))
+  const found = SENTENCES.find(({ says }) => says.test(textOf(error)))
   return found === undefined ? error : new RedisTroubleError(found.kind, found.message(where), error)
 }
 
-/** The same part, with every error of its promises explained. `onError` hears each of them first. */
+/** Wraps a part so that its promises reject with translated errors. `onError` is called with each original first. */
 export function withQueueErrors<Part extends object>(
   part: Part,
   where: string,
@@ -45,8 +44,8 @@ export function withQueueErrors<Part extends object>(
 ): Part {
   const methods = Object.entries(part).map(([name, method]) => [
     name,
-    (...words: unknown[]) => {
-      const result: unknown = method(...words)
+    (...args: unknown[]) => {
+      const result: unknown = method(...args)
       if (!(result instanceof Promise)) return result
       return result.catch((error: unknown) => {
         onError(error)
@@ -57,8 +56,8 @@ export function withQueueErrors<Part extends object>(
   return Object.fromEntries(methods) as Part
 }
 
-/** Code, name and message; of a transaction that was given up also why its commands were refused. */
-function saidBy(error: unknown): string {
+/** Code, name and message; for an aborted transaction also the errors of its commands. */
+function textOf(error: unknown): string {
   const { code, message, name } = factsOf(error)
   const earlier: unknown = Object(error).previousErrors
   const reasons = Array.isArray(earlier) ? earlier.map((each) => factsOf(each).message) : []
@@ -97,7 +96,7 @@ const SENTENCES: readonly Sentence[] = [
     says: /NOAUTH|Authentication required/,
     kind: 'redis.login_refused',
     message: (where) =>
-      `${where} wants a password: put it into TRACKYARD_REDIS_URL, as in redis://:password@host:6379.`,
+      `${where} requires a password: put it into TRACKYARD_REDIS_URL, as in redis://:password@host:6379.`,
   },
   {
     says: /WRONGPASS|invalid password|invalid username-password|no password is set/i,
@@ -119,7 +118,7 @@ const SENTENCES: readonly Sentence[] = [
     says: /\bOOM\b/,
     kind: 'redis.full',
     message: (where) =>
-      `${where} is full (maxmemory reached): give it more memory, or free some; about 20 MB are needed here.`,
+      `${where} is full (maxmemory reached): give it more memory, or free some. trackyard-batch needs about 20 MB.`,
   },
   {
     says: /MISCONF/,
@@ -144,7 +143,7 @@ const SENTENCES: readonly Sentence[] = [
   {
     says: /\bBUSY\b/,
     kind: 'redis.busy',
-    message: (where) => `${where} is busy with a script of another program: wait for its end, or send SCRIPT KILL.`,
+    message: (where) => `${where} is busy with a script of another program: wait until it ends, or send SCRIPT KILL.`,
   },
   {
     says: /MOVED|CROSSSLOT|CLUSTERDOWN|TRYAGAIN/,
@@ -156,7 +155,7 @@ const SENTENCES: readonly Sentence[] = [
     says: /WRONGTYPE|attempt to (compare|perform|index|concatenate|call)|bad argument #|not an integer|not a valid float|would overflow|exhausted the last possible ID|SyntaxError/,
     kind: 'redis.damaged',
     message: (where) =>
-      `${where} holds damaged values. A running worker clears the keys of trackyard-batch there and fills them again from the store; nothing is lost.`,
+      `${where} holds damaged values. A running worker clears the keys of trackyard-batch there and restores them from the store; nothing is lost.`,
   },
   {
     says: /EXECABORT/,

@@ -3,27 +3,27 @@ import type { Logger } from '../domain/logger.js'
 import { RedisTroubleError, type TroubleKind, toQueueError } from './redis-error.js'
 
 /**
- * A Redis that answers, but with refusals: read-only after a failover, full, without disk space. Whoever
- * meets one reports it here, so that people read one sentence per kind and minute, and one more when
- * it is over. That is tried with a write of our own; what was heard in the last seconds says more than it
- * does (a user may be allowed to write this key only), so the end is only said after some quiet.
+ * Logs the refusals of a Redis that answers but refuses commands: read-only after a failover, full, without disk
+ * space. Every caller reports its errors here, so that the log has one line per kind and minute, and one more at
+ * the end. A test write looks for the end. It can succeed too early (the Redis user may write this key only), so
+ * the end is logged only after some seconds without a refusal.
  */
 export interface Refusals {
-  /** False for an error that is no refusal: nothing was logged. */
+  /** False: the error is not a refusal, and nothing was logged. */
   report(error: unknown): boolean
-  /** Commands have met damaged values for so long that no repair of single jobs has helped. */
+  /** Commands have met damaged values for longer than dropping single jobs takes. */
   damaged(): boolean
   forgetDamage(): void
   end(): void
 }
 
-const LOOK_EVERY_MS = 1000
-/** Longer than the longest rest of a worker between two tries (see patient-worker.ts). */
+const CHECK_EVERY_MS = 1000
+/** Longer than a worker's longest wait between two tries (see patient-worker.ts). */
 const QUIET_MS = 3000
 
-/** Long enough for single jobs to be dropped (see unreadable-jobs.ts), which is done every five seconds. */
+/** Leaves time to drop single jobs (see unreadable-jobs.ts), which happens every five seconds. */
 const DAMAGE_LASTS_MS = 20_000
-const DAMAGE_IS_OVER_AFTER_MS = 10_000
+const DAMAGE_ENDS_AFTER_MS = 10_000
 
 /** An absence has its own two lines in the log. */
 const NO_ANSWERS: readonly TroubleKind[] = ['redis.unreachable', 'redis.protocol_error']
@@ -42,29 +42,26 @@ export function openRefusals(parts: {
   let timer: NodeJS.Timeout | undefined
   let damage: { readonly firstAt: number; lastAt: number } | null = null
 
-  function lookLater(): void {
-    timer = setTimeout(() => void look(), LOOK_EVERY_MS)
+  function checkLater(): void {
+    timer = setTimeout(() => void check(), CHECK_EVERY_MS)
     timer.unref()
   }
 
-  async function look(): Promise<void> {
+  async function check(): Promise<void> {
     const writes = await redis.set(probeKey, '1', 'PX', 1000).then(
       () => true,
       () => false,
     )
     if (began === null) return
-    if (!writes || performance.now() - lastAt < QUIET_MS) return lookLater()
+    if (!writes || performance.now() - lastAt < QUIET_MS) return checkLater()
     const seconds = Math.round((performance.now() - began) / 1000)
-    log.warn(
-      { event: 'redis.writes_resumed', redis: where, seconds, refused, repeats: true },
-      'Redis takes writes again',
-    )
+    log.warn({ event: 'redis.writes_resumed', redis: where, seconds, refused, repeats: true }, 'Redis accepts writes again')
     began = null
     refused = 0
   }
 
   function isRecent({ lastAt }: { readonly lastAt: number }): boolean {
-    return performance.now() - lastAt < DAMAGE_IS_OVER_AFTER_MS
+    return performance.now() - lastAt < DAMAGE_ENDS_AFTER_MS
   }
 
   function noteDamage(): void {
@@ -76,7 +73,7 @@ export function openRefusals(parts: {
   return {
     report: (error) => {
       const trouble = toQueueError(error, where)
-      if (!(trouble instanceof RedisTroubleError) || NO_ANSWERS.includes(trouble.kind)) return false
+      if (!(trouble instanceof RedisTroubleError) || OUTAGES.includes(trouble.kind)) return false
       log.warn({ event: trouble.kind, redis: where, repeats: true }, trouble.message)
       if (trouble.kind === 'redis.damaged') {
         noteDamage()
@@ -86,7 +83,7 @@ export function openRefusals(parts: {
       lastAt = performance.now()
       if (began === null) {
         began = lastAt
-        lookLater()
+        checkLater()
       }
       return true
     },

@@ -8,12 +8,12 @@ import { CLOSE_TIMEOUT_MS, settledWithin } from './settled-within.js'
 import type { WorkerConnection } from './worker-connection.js'
 
 /**
- * The end of a worker's life. Calls in flight may be paid for, so those in hand are waited for; what
- * outlasts the grace is given back to the queue's head, where the claim keeps it from being called a
- * second time, and its handler goes on as long as the process does.
+ * Stops a worker. Calls in flight may be paid for, so active jobs are waited for. A job that outlasts the
+ * grace is requeued at the head of the queue, where the claim prevents a second call; its handler continues as
+ * long as the process runs.
  */
 export interface StoppableWorker extends RunningWorker {
-  /** Ends it now: connections are cut under whatever is still in hand, which the stalled check finds. */
+  /** Stops at once and cuts the connections. The stalled check finds the active jobs. */
   abandon(): Promise<void>
 }
 
@@ -21,25 +21,25 @@ export function runningWorker(parts: {
   readonly worker: Worker
   readonly connection: WorkerConnection
   readonly activeJobs: Set<ActiveJob>
-  readonly giveBack: (activeJob: ActiveJob) => Promise<void>
-  /** Called once, before anything else: what BullMQ still hands over from now on goes back untouched. */
+  readonly requeueLate: (activeJob: ActiveJob) => Promise<void>
+  /** Called first, and once: from now on jobs that BullMQ still delivers must be requeued untouched. */
   readonly onStopping: () => void
 }): StoppableWorker {
-  const { worker, connection, activeJobs, giveBack, onStopping } = parts
+  const { worker, connection, activeJobs, requeueLate, onStopping } = parts
   let stopped: Promise<{ unfinished: number }> | null = null
   let closed = false
 
   async function stopWithin(graceMs: number): Promise<{ unfinished: number }> {
     onStopping()
-    const finished = closing()
+    const finished = closeWorker()
     await settledWithin(graceMs, finished)
     if (closed) return { unfinished: 0 }
     const late = [...activeJobs]
-    await settledWithin(CLOSE_TIMEOUT_MS, Promise.all(late.map(giveBack)))
+    await settledWithin(CLOSE_TIMEOUT_MS, Promise.all(late.map(requeueLate)))
     return { unfinished: late.length }
   }
 
-  async function closing(): Promise<void> {
+  async function closeWorker(): Promise<void> {
     await worker.close()
     connection.cut()
     closed = true
@@ -54,31 +54,31 @@ export function runningWorker(parts: {
     abandon: async () => {
       if (closed) return
       onStopping()
-      const finished = closing()
+      const finished = closeWorker()
       if (activeJobs.size === 0) await settledWithin(CLOSE_TIMEOUT_MS, finished)
       connection.cut()
     },
   }
 }
 
-/** Listeners every worker needs: an `error` without one is printed, and lock races are no errors of ours. */
+/** The listeners that every worker needs: without one, an `error` is printed. */
 export function listen(worker: Worker, log: Logger, refusals: Pick<Refusals, 'report'>): void {
   worker.on('error', (error: Error) => {
     if (isAbsence(error) || refusals.report(error)) return
-    log.warn({ event: 'bullmq.error', problem: error.message, repeats: true }, 'BullMQ reports a problem')
+    log.warn({ event: 'bullmq.error', problem: error.message, repeats: true }, 'BullMQ reported an error')
   })
   worker.on('lockRenewalFailed', (jobs: string[]) => {
     log.warn(
       { event: 'job.lock_lost', jobs, repeats: true },
-      'locks were lost (Redis away, or this process frozen); what is in hand is finished all the same',
+      'job locks were lost (Redis away, or this process frozen); the active jobs are still finished',
     )
   })
   worker.on('stalled', (job: string) => {
-    log.warn({ event: 'job.stalled', job, repeats: true }, 'a job was taken back from a worker that died or froze')
+    log.warn({ event: 'job.stalled', job, repeats: true }, 'a job stalled: its worker died or froze; it is requeued')
   })
 }
 
-/** Reported once per outage by the connection itself. */
+/** The connection logs outages once, itself. */
 export function isAbsence(error: Error): boolean {
   const { code, message } = factsOf(error)
   return /Connection is closed|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|Socket timeout/.test(`${message} ${code}`)

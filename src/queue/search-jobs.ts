@@ -5,22 +5,22 @@ import type { Priority } from '../domain/states.js'
 import type { SearchJobs } from './search-queue.js'
 import { dropJob, dropUnreadableJobs, readJob } from './unreadable-jobs.js'
 
-/** The `search` queue: what goes in, what stands in it, what failed. Taking jobs is search-worker.ts. */
+/** The `search` queue: adds, counts, finds and removes jobs. search-worker.ts processes them. */
 const CHUNK = 1000
 
-/** Room below for what comes back (see settle.ts). */
+/** Returning jobs have a better priority than all of these (see finish-job.ts). */
 const PRIORITY = { high: 10, normal: 20, low: 30 } as const satisfies Record<Priority, number>
 
-/** BullMQ's word for a job that took its worker down too often. */
+/** BullMQ's reason for a job that crashed its worker too often. */
 const STALLED_TOO_OFTEN = /stalled more than allowable limit/
 
-/** Of an id in the failed set whose job is gone: an evicting Redis, or somebody's hand. It must not stay there for ever. */
-const WITHOUT_CONTENTS = 'nothing is left of this job but its id'
+/** For an id in the failed set whose job is gone (evicted, or removed by hand). It must not stay there forever. */
+const WITHOUT_CONTENTS = 'the contents of this job are missing; only its id is left'
 
 /**
- * Attempts are counted in the store; BullMQ only must not give up before it does. The failed set is the
- * atomic record that the mover works from, so nothing leaves it by itself. Every word here is
- * kept in Redis once a job: what is BullMQ's default, or can be said by the worker, is not said.
+ * The store counts attempts, so BullMQ's limit only has to be higher. The dead-letter mover works from the failed
+ * set, so BullMQ must not remove jobs from it. Redis stores these options once per job: BullMQ's defaults, and what
+ * the worker can set, are left out.
  */
 const JOB_OPTIONS: JobsOptions = {
   attempts: 1000,
@@ -87,7 +87,7 @@ export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'>
     removeFailed: async (jobId) => {
       const job = await readJob(queue, jobId)
       if (job === undefined) await dropJob(queue, redis, jobId)
-      // Somebody may have pressed Retry meanwhile: a job that runs again is not ours to remove.
+      // Somebody may have pressed Retry meanwhile: do not remove a job that runs again.
       if (job !== undefined && (await job.isFailed())) await job.remove()
     },
     dropUnreadable: async (where) => {
@@ -97,7 +97,7 @@ export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'>
   }
 }
 
-/** By its place among the delayed jobs. BullMQ's score of one is its due time in ms, times 4096, and a counter. */
+/** When the first or last delayed job is due. BullMQ's score is the due time in ms, times 4096, plus a counter. */
 async function dueAt(queue: Queue, redis: Redis, place: '0' | '-1'): Promise<number | null> {
   const delayed = queue.toKey('delayed')
   const [id] = await redis.zrange(delayed, place, place)
@@ -106,7 +106,7 @@ async function dueAt(queue: Queue, redis: Redis, place: '0' | '-1'): Promise<num
 }
 
 /**
- * KEYS: the prioritized jobs by score, BullMQ's counter of them. ARGV: the prefix of job keys, then id and priority in turn.
+ * KEYS: BullMQ's prioritized jobs by score, and its counter. ARGV: prefix of job keys, then pairs of id and priority.
  * A score is the priority times 2^32 plus the counter.
  */
 const RAISE = `
@@ -122,9 +122,9 @@ end
 `
 
 /**
- * What BullMQ's `changePriority` does, only where it moves a job forward: that one would also take what came back
- * (in hand, delayed by a 429, or at the head again) to the priority of its batch. In one script, so that no job comes back
- * between the look and the change.
+ * Like BullMQ's `changePriority`, but only ever moves a job forward. `changePriority` would also move a returning job
+ * (active, delayed by a 429, or at the head again) back to the priority of its batch. One script, so that no job
+ * returns between check and change.
  */
 async function raise(
   queue: Queue,
@@ -136,8 +136,8 @@ async function raise(
 }
 
 /**
- * Membership, not the job's own key: a completed job keeps its key for a while, and an evicting Redis may
- * lose a set and keep the keys. One transaction per chunk, so that a job on the move is in one place.
+ * Checks membership in lists and sets, not the job's own key: a completed job keeps its key for a while, and an
+ * evicting Redis may lose a set and keep the keys. One transaction per chunk, so that a moving job is seen once.
  */
 async function presentIds(queue: Queue, redis: Redis, ids: readonly string[]): Promise<readonly string[]> {
   const sets = ['prioritized', 'delayed', 'failed'].map((state) => queue.toKey(state))

@@ -6,9 +6,9 @@ import type { Step } from '../domain/step.js'
 import type { WriteFailure } from '../domain/write-failure.js'
 
 /**
- * The delivery: two BullMQ queues (`search`, `dead-letters`) under one prefix, and the few keys beside
- * them. It knows jobs, not searches' verdicts: it is given handlers.
- * Errors: `UnreachableError` for a Redis that is away, read-only, full or wants another password.
+ * The queue: two BullMQ queues (`search`, `dead-letters`) under one prefix, and a few keys beside them. It runs jobs
+ * with the handlers that it is given, and knows nothing of their outcomes.
+ * Errors: `UnreachableError` for a Redis that is away, read-only, full or refuses the password.
  */
 export interface SearchQueue {
   readonly searches: SearchJobs
@@ -20,7 +20,7 @@ export interface SearchQueue {
   close(): Promise<void>
 }
 
-/** For the eye only; the truth is in the store. What is as by default is left out: twenty thousand of these lie in memory. */
+/** Display only; the store is authoritative. Defaults are omitted, since Redis keeps 20,000 of these in memory. */
 export interface SearchJobData {
   readonly query: string
   readonly limit?: number
@@ -28,7 +28,7 @@ export interface SearchJobData {
   /** JSON. */
   readonly filters?: string
   readonly batch: string
-  /** The user's own id of the first row that asks. */
+  /** The user's own id of the first row that wants the search. */
   readonly item?: string
 }
 
@@ -39,30 +39,30 @@ export interface QueueCounts {
   readonly failed: number
 }
 
-/** `active`: only the jobs that workers have in hand. */
+/** `active`: only the jobs that workers are processing. */
 export type Looked = 'active' | 'everywhere'
 
 export interface SearchJobs {
   /**
-   * The only addBulk in the program, in chunks of 1,000. Ids that exist are swallowed, which is what makes it safe to repeat;
-   * one that waits for less is moved forward, behind what waits for that priority already.
+   * Adds jobs in chunks of 1,000. BullMQ ignores ids that exist, so adding is safe to repeat. A job that waits with a
+   * lower priority is moved to the end of the given one.
    */
   add(
     jobs: readonly { readonly ref: SearchRef; readonly priority: Priority; readonly data: SearchJobData }[],
   ): Promise<void>
   counts(): Promise<QueueCounts>
   /**
-   * Searches whose jobs wait for their turn or for their time, the next ones first. `limit`: at most so many of each kind;
-   * all by default. Jobs that are not ours are left out.
+   * Searches whose jobs are waiting or delayed, the next first. `limit`: the most of each state; default: all. Jobs
+   * of unknown origin are left out.
    */
   pending(limit?: number): Promise<readonly SearchRef[]>
-  /** Which of these have a job in Redis, in a state that will still run or be moved (waiting, prioritized, delayed, active, failed). */
+  /** The ids of those with a job in Redis that will still run or be moved (waiting, prioritized, delayed, active, failed). */
   present(refs: readonly SearchRef[]): Promise<ReadonlySet<string>>
-  /** Takes jobs out before they run. Returns the ids of those that are gone: all but the ones in hand just now. */
+  /** Removes jobs before they run. Returns the ids of all that are gone: all but the active ones. */
   remove(refs: readonly SearchRef[]): Promise<ReadonlySet<string>>
-  /** When the first and the last of the delayed jobs are due, epoch ms; null: none is delayed. */
+  /** When the first and the last delayed job are due, epoch ms; null: none is delayed. */
   delays(): Promise<{ readonly first: number; readonly last: number } | null>
-  /** Jobs in the failed set, oldest first: the mover's work. `failedReason` as BullMQ or `bury` wrote it. */
+  /** Jobs in the failed set, oldest first, for the dead-letter mover. */
   failed(limit: number): Promise<
     readonly {
       readonly ref: SearchRef | null
@@ -72,7 +72,7 @@ export interface SearchJobs {
     }[]
   >
   removeFailed(jobId: string): Promise<void>
-  /** Drops jobs that cannot be read. Returns whose they were, as far as their ids say so, and how many. */
+  /** Drops unreadable jobs. `refs`: their searches, where the job id names one. */
   dropUnreadable(where: Looked): Promise<{ readonly refs: readonly SearchRef[]; readonly dropped: number }>
   /** Starts taking jobs. */
   work(options: WorkOptions): Promise<RunningWorker>
@@ -83,54 +83,60 @@ export interface WorkOptions {
   readonly lockDurationMs: number
   readonly stalledIntervalMs: number
   /**
-   * For so long a call that died with its worker bars its search. A job that keeps dying rests beyond that: else it would
-   * come back at that same moment with all its neighbours, and the poison among them.
+   * How long an open call of a dead worker blocks its search. A job that keeps crashing its worker is delayed for longer:
+   * otherwise it would run again together with the jobs that were active beside it, and crash them again.
    */
   readonly openCallMaxAgeMs: number
-  /** One job in hand. `stalls`: how often its worker died or froze; `attempt`: from 1, as BullMQ counts. What it throws is a bug: logged, tried again in 5 s. */
+  /**
+   * Processes one job. `stalls`: how often its worker died or froze. `attempt`: from 1, as BullMQ counts. A throw is a
+   * bug: it is logged, and the job runs again in 5 s.
+   */
   handle(job: { readonly ref: SearchRef; readonly stalls: number; readonly attempt: number }): Promise<Step>
-  /** A job failed for good: look into the failed set. */
+  /** Called when a job has failed for good and is in the failed set. */
   onDeadLetter(): void
 }
 
 export interface RunningWorker {
-  /** Takes no new job; resolves when those in hand are settled, or after graceMs, when the rest is given back unharmed. Second call: the same promise. */
+  /**
+   * Takes no new job. Resolves when active jobs are finished, or after graceMs, when the rest is requeued without using
+   * an attempt. A second call returns the same promise.
+   */
   stop(graceMs: number): Promise<{ readonly unfinished: number }>
-  /** Jobs in hand now. */
+  /** How many jobs are being processed now. */
   activeJobs(): number
 }
 
 export interface DeadLetterJobs {
-  /** Adds them; the parking worker fails each with its true reason so that it stands under *Failed*. */
+  /** Adds them. The dead-letter worker fails each with its reason, so that it appears under *Failed*. */
   add(letters: readonly { readonly ref: SearchRef; readonly letter: DeadLetter }[]): Promise<void>
-  /** Refs of all letters that stand in the queue (parked or about to be). */
+  /** All dead letters in the queue: failed already, or about to be. */
   refs(): Promise<readonly SearchRef[]>
   remove(refs: readonly SearchRef[]): Promise<void>
   count(): Promise<number>
-  /** Drops jobs that cannot be read; the sweep parks their letters again. Returns how many. */
+  /** Drops unreadable jobs; the sweep adds their dead letters again. Returns how many. */
   dropUnreadable(where: Looked): Promise<number>
-  /** Runs the parking worker. `retry` is called when somebody pressed Retry; once it has returned, the letter is removed. */
+  /** Runs the dead-letter worker. It calls `retry` when somebody pressed Retry, and removes the job after it returns. */
   work(handlers: { retry(ref: SearchRef): Promise<void> }): Promise<RunningWorker>
 }
 
-/** What opens and closes the fleet: all of it lives in Redis and holds for every worker. */
+/** Pause, rate limit and concurrency, kept in Redis and obeyed by all workers. */
 export interface Throttle {
   pause(): Promise<void>
   resume(): Promise<void>
   isPaused(): Promise<boolean>
-  /** Nobody starts before then; extend-only. */
+  /** No job starts before then. Only ever extends a rate limit. */
   rateLimit(until: number): Promise<void>
-  /** Null when nobody is held. */
+  /** Null: no rate limit. */
   rateLimitedUntil(): Promise<number | null>
-  /** Ends the hold, and brings forward the jobs that were delayed until its end. False: nobody was held. */
+  /** Ends the rate limit, and promotes the jobs that were delayed until its end. False: there was none. */
   liftRateLimit(): Promise<boolean>
   /**
-   * Makes the hold the one on record (null: none): lifts or shortens one that outlasts it, and a window of the pace that no
-   * pace explains; sets one that is missing. Returns by how many ms Redis would have kept the fleet too long, 0 for not at
-   * all, and whether that was stale: not only the window of a slower pace that has just been changed.
+   * Makes the rate limit in Redis match the store's (null: none). Shortens or lifts one that outlasts the store's, shortens
+   * a window that is longer than the rate's, and sets a missing one. `tooLongMs`: by how much Redis would have stopped
+   * workers too long, or 0. `wasStale`: more than the window of a slower rate that was changed a moment ago.
    */
   syncRateLimit(until: number | null): Promise<{ readonly tooLongMs: number; readonly wasStale: boolean }>
-  /** Starts a minute for the whole fleet (BullMQ's global rate limit). */
+  /** Starts a minute for all workers together (BullMQ's global rate limit). */
   setRate(callsPerMinute: number): Promise<void>
   rate(): Promise<{ readonly callsPerMinute: number } | null>
   /** A probe: one call at a time. */
@@ -139,40 +145,40 @@ export interface Throttle {
   isSerial(): Promise<boolean>
 }
 
-/** Whose Redis this is, who works on it, and who does a chore. */
+/** The Redis owner, the live workers, and the leases of maintenance tasks. */
 export interface WorkerRegistry {
-  /** The id of the store whose window this Redis holds; null: nobody's, it lost everything, or the key is damaged. */
+  /** The id of the store whose window this Redis holds; null: none, Redis lost its data, or the key is damaged. */
   owner(): Promise<string | null>
-  /** Names of keys under our prefix that hold what we never wrote; empty when all is well. Single jobs are not looked at. */
+  /** The damaged keys under our prefix. Single jobs are not checked. */
   damage(): Promise<readonly string[]>
   /** Removes every key under our prefix except that lease, which this process holds and keeps for `ms` more. */
   clear(lease: string, ms: number): Promise<void>
-  /** False when somebody else's id stands there already. */
+  /** False: another store is the owner already. */
   claimOwnership(storeId: string): Promise<boolean>
-  /** True when this process may do the chore for that long; the holder's own call extends it (sticky), others get false. */
+  /** True: this process may run the task for that long. A call by the holder extends the lease; others get false. */
   lease(task: string, ms: number): Promise<boolean>
   release(task: string): Promise<void>
-  /** Who keeps the pace says by which setting; known for half a minute. */
+  /** Notes which limit the rate was set from; expires after 30 s. */
   keepLimit(limit: number | 'auto'): Promise<void>
-  /** Null: nobody has said so lately. */
+  /** Null: not noted in the last 30 s. */
   keptLimit(): Promise<number | 'auto' | null>
   /** The number of the latest call in the store: one that has fewer was restored from an older backup. */
   keepLatestCall(call: number): Promise<void>
   /** 0: not known. */
   latestCall(): Promise<number>
-  /** A worker says that it lives (expires after 15 s), and what keeps it from calling. */
+  /** Marks a worker as alive for 15 s, with the write failure that keeps it from making calls. */
   heartbeat(worker: { readonly id: string; readonly trouble: WriteFailure | null }): Promise<void>
   unregister(workerId: string): Promise<void>
-  /** How many live. `idsFrom`: only those whose ids begin like this. */
+  /** How many are alive. `idsFrom`: only those whose ids begin with it. */
   workers(idsFrom?: string): Promise<number>
-  /** Of those workers that have any. `idsFrom`: as above. */
+  /** The write failures of live workers. `idsFrom`: as above. */
   writeFailures(idsFrom?: string): Promise<readonly WriteFailure[]>
-  /** `down`: asks every process of the fleet to stop (kept for a minute). `at`: epoch milliseconds. */
+  /** For `down`: asks every process to stop; expires after a minute. `at`: epoch milliseconds. */
   askToStop(at: number): Promise<void>
-  /** When somebody last asked; null: not in the last minute. */
+  /** When `askToStop` was last called; null: not in the last minute. */
   stopAskedAt(): Promise<number | null>
-  /** What a person should know about this Redis: eviction policy, missing AOF, version. Empty when all is well. */
+  /** Warnings about this Redis: eviction policy, missing append-only file, version. */
   warnings(): Promise<readonly string[]>
-  /** Without password. */
+  /** The address, without password. */
   describe(): string
 }

@@ -9,26 +9,26 @@ import type { WorkOptions } from './search-queue.js'
 import type { WorkerConnection } from './worker-connection.js'
 
 /**
- * Takes jobs and turns what the handler says into what BullMQ is told. Three things never reach the
- * handler: jobs that are not ours, jobs that arrive while we are stopping, and jobs that have taken
- * their worker down twice, which first rest for a random time, so that one poisonous search does not
- * keep taking the same neighbours down with it.
+ * Processes the jobs of the `search` queue and ends each by the step that the handler returns. Three kinds of jobs do
+ * not reach the handler: jobs of unknown origin, jobs that arrive during a stop, and jobs that have crashed
+ * their worker twice. The last are delayed for a random time first, so that a poison search does not
+ * crash the same neighbours again and again.
  */
 export interface SearchWorkerParts {
   readonly connection: WorkerConnection
   readonly prefix: string
   readonly context: JobContext
   readonly refusals: Pick<Refusals, 'report'>
-  /** The longest rest of a job that stalled twice or more, ms. */
+  /** The longest extra delay of a job that stalled twice or more, ms. */
   readonly longestRestMs: number
 }
 
-/** More stalls than this and BullMQ fails the job without asking us. */
+/** After more stalls than this BullMQ fails the job itself. */
 const MAX_STALLS = 5
 const STALLS_BEFORE_REST = 2
-/** For the eye. Failed ones are all kept, which is BullMQ's default. */
+/** Display only. All failed jobs are kept, which is BullMQ's default. */
 const KEPT_COMPLETED = 1000
-/** After a bug of ours: not at once, and never as a used attempt. */
+/** The delay after a bug of ours. It uses no attempt. */
 const AFTER_A_BUG_MS = 5000
 
 export async function startSearchWorker(
@@ -54,24 +54,24 @@ export async function startSearchWorker(
   async function nextStep(activeJob: ActiveJob): Promise<Step> {
     const { job } = activeJob
     const ref = parseJobId(job.id ?? '')
-    if (ref === null) return notOurs()
-    if (activeJob.requeued) return rest(0)
-    if (needsRest(job)) {
+    if (ref === null) return rejectForeignJob()
+    if (activeJob.requeued) return delayFor(0)
+    if (needsDelay(job)) {
       await job.updateData({ ...job.data, restedAfterStalls: job.stalledCounter })
-      return rest(options.openCallMaxAgeMs + Math.random() * parts.longestRestMs)
+      return delayFor(options.openCallMaxAgeMs + Math.random() * parts.longestRestMs)
     }
     try {
       return await options.handle({ ref, stalls: job.stalledCounter, attempt: job.attemptsMade + 1 })
     } catch (error) {
       context.log.error(
         { event: 'job.internal_error', err: error, job: job.id, againInMs: AFTER_A_BUG_MS, repeats: true },
-        'a search was left by a bug; it is tried again',
+        'an internal error interrupted a search; it runs again in 5 s',
       )
-      return rest(AFTER_A_BUG_MS)
+      return delayFor(AFTER_A_BUG_MS)
     }
   }
 
-  function rest(ms: number): Step {
+  function delayFor(ms: number): Step {
     return { do: 'delay', until: context.clock.now() + ms, rateLimitAll: false }
   }
 
@@ -85,7 +85,7 @@ export async function startSearchWorker(
     worker,
     connection: parts.connection,
     activeJobs,
-    giveBack: (activeJob) => requeue(activeJob, context),
+    requeueLate: (activeJob) => requeue(activeJob, context),
     onStopping: () => {
       stopping = true
     },
@@ -108,12 +108,12 @@ function workerOptions(parts: SearchWorkerParts, options: WorkOptions): WorkerOp
   }
 }
 
-function notOurs(): Step {
-  const reason = 'This job was added by hand: only searches that the store knows can run. Submit a catalog instead.'
+function rejectForeignJob(): Step {
+  const reason = 'This job was added by hand: only searches from the store can run. Submit a catalog instead.'
   return { do: 'deadLetter', reason, pause: null }
 }
 
-/** Once per stall: the count it has rested for is kept in the job, written before the rest begins. */
-function needsRest(job: Job): boolean {
+/** Once per stall: the job stores the stall count before its delay begins. */
+function needsDelay(job: Job): boolean {
   return job.stalledCounter >= STALLS_BEFORE_REST && job.data?.restedAfterStalls !== job.stalledCounter
 }

@@ -1,10 +1,10 @@
-/** How long an absent Redis may hold up the end. */
+/** How long an absent Redis may delay shutdown. */
 export const CLOSE_TIMEOUT_MS = 1000
 
 /**
- * Waits for something that an absent or frozen Redis would keep waiting for ever, such as a polite
- * goodbye; shutdown must end all the same. A rejection counts as an end.
- * @returns whether it ended in time
+ * Waits for at most `ms`, for work that an absent or frozen Redis would delay forever, such as QUIT. Shutdown must
+ * end even then. A rejection counts as settled.
+ * @returns whether the work settled in time
  */
 export async function settledWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
   let alarm: NodeJS.Timeout | undefined

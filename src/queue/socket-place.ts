@@ -5,15 +5,15 @@ import { UnreachableError } from '../domain/errors.js'
 import { factsOf } from './error-facts.js'
 
 /**
- * Where the socket of the private Redis is. Beside its files, unless that path is longer than the system
- * allows: then in a directory of the data's owner under /tmp. Everybody may write there, so that directory
- * is used only if it is what it must be: no link, the owner's, and closed to all others.
+ * The socket of the private Redis is beside its files, unless that path is longer than the system allows. Then it is
+ * in a directory under /tmp that belongs to the owner of the data. Everybody may write to /tmp, so that directory is used
+ * only if it is not a link, belongs to the owner, and is closed to all others.
  */
 
 /** The system's limit is 104 (macOS) or 108 bytes. */
 const LONGEST_SOCKET_PATH = 100
 
-/** @param dir as `realpath` gives it, so that every way to it comes to the same name */
+/** @param dir from `realpath`, so that every path to it gives the same name */
 export function socketPathFor(dir: string, owner: number): string {
   const beside = join(dir, 'redis.sock')
   if (Buffer.byteLength(beside) <= LONGEST_SOCKET_PATH) return beside
@@ -22,13 +22,13 @@ export function socketPathFor(dir: string, owner: number): string {
   return join(`/tmp/trackyard-batch-${owner}`, `${name}.sock`)
 }
 
-/** Makes the directory under /tmp, where one is needed. @throws UnreachableError when it is not the owner's own */
+/** Creates the directory under /tmp, if needed. @throws UnreachableError when it does not belong to the owner alone */
 export async function makeSocketPlace(socketPath: string, dir: string, owner: number): Promise<void> {
   if (dirname(socketPath) !== dir) await makePrivate(dirname(socketPath), owner)
   await checkSocketPlace(socketPath, dir, owner)
 }
 
-/** Before anything is sent to that socket. @throws UnreachableError when a directory under /tmp is not the owner's own */
+/** Call before using the socket. @throws UnreachableError when its directory under /tmp does not belong to the owner alone */
 export async function checkSocketPlace(socketPath: string, dir: string, owner: number): Promise<void> {
   const place = dirname(socketPath)
   if (place === dir) return

@@ -1,12 +1,12 @@
 /**
- * Why a redis-server did not start, from what it wrote since then. Its files may be moved aside only where
- * they are the cause: a full disk or missing permissions would break the next ones as well.
+ * Finds out why redis-server did not start, from its output. Its files may be moved aside only if
+ * they are the cause: a full disk or missing permissions would break new files as well.
  */
 export interface StartFailure {
   readonly cause: 'broken files' | 'other'
-  /** What to do about it, where that is known; null: its own words must do. */
+  /** What to do; null: not known, so the message quotes `words` alone. */
   readonly remedy: string | null
-  /** The last that it complained of; empty where it did not. */
+  /** Its last complaint; empty if none. */
   readonly words: string
 }
 
@@ -21,11 +21,11 @@ const REMEDIES: readonly { readonly says: RegExp; readonly remedy: string }[] = 
   { says: /FATAL CONFIG FILE ERROR/i, remedy: 'install Redis 6.2 or newer' },
 ]
 
-/** Crashes on what it reads; SIGKILL comes from outside. */
+/** Signals of a crash on bad data. SIGKILL is not one: it comes from outside. */
 const CRASHES: readonly (NodeJS.Signals | null)[] = ['SIGABRT', 'SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL']
 const ABOUT_ITS_FILES = /append.?only|\bAOF\b|\bRDB\b|manifest|loading DB|REDIS BUG REPORT|Assertion|just a filename/i
 
-/** @param words what it wrote to its log since the start, and to stderr */
+/** @param words its log since the start, and stderr */
 export function explainFailure(words: string, signal: NodeJS.Signals | null): StartFailure {
   const lines = words.split('\n').filter(isComplaint)
   const complaints = lines.join('\n')
@@ -36,7 +36,7 @@ export function explainFailure(words: string, signal: NodeJS.Signals | null): St
   return { cause: broken && !/shutdown signal/.test(words) ? 'broken files' : 'other', remedy: null, words: last }
 }
 
-/** Lines of its log carry their level as a sign before the text: `#` is a warning. Other lines are errors of the start. */
+/** In the log, a sign before the text is the level: `#` is a warning. Lines without one are errors at startup. */
 function isComplaint(line: string): boolean {
   const level = /^\d+:[A-Z] .*?\d ([.*#-]) /.exec(line)?.[1]
   return line !== '' && (level === undefined || level === '#') && !/WARNING/.test(line)

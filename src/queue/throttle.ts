@@ -5,22 +5,21 @@ import type { Throttle } from './search-queue.js'
 import { callsPerMinuteOf, windowFor } from './start-window.js'
 
 /**
- * The gate in BullMQ's own terms, so that every worker obeys it without asking us: the pause flag, the
- * global concurrency, and the rate limiter. A hold is the limiter's counter set out of reach until it
- * expires. BullMQ's own `rateLimit()` lets the last caller win, which would let a 429 that says "1 s"
- * shorten one that says "60 s"; ours only ever extends.
+ * The throttle in BullMQ's own terms, which every worker obeys by itself: the pause flag, the global concurrency, and
+ * the limiter. A rate limit sets the limiter's counter to an unreachable value until it expires. In BullMQ's
+ * own `rateLimit()` the last caller wins, so a 429 with "1 s" would shorten one with "60 s". Ours only ever extends.
  */
 const OUT_OF_REACH = Number.MAX_SAFE_INTEGER
 
-/** KEYS: limiter. ARGV: the counter value of a hold, ms. Neither a longer hold nor a running window of the pace is ever cut short. */
-const HOLD = `
+/** KEYS: limiter. ARGV: the counter value of a rate limit, ms. Never shortens a longer rate limit or the current window. */
+const EXTEND = `
 local ms = math.max(tonumber(ARGV[2]), redis.call('PTTL', KEYS[1]))
 redis.call('SET', KEYS[1], ARGV[1], 'PX', string.format('%.0f', ms))
 return ms
 `
 
-/** KEYS: limiter. ARGV: the counter value of a hold. Ms left, or -2 where nobody is held. */
-const HELD_FOR = `
+/** KEYS: limiter. ARGV: the counter value of a rate limit. Returns ms left; -2: none. */
+const TIME_LEFT = `
 if tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1]) then return redis.call('PTTL', KEYS[1]) end
 return -2
 `
@@ -31,34 +30,34 @@ return 0
 `
 
 /**
- * KEYS: limiter, BullMQ's settings of the queue. ARGV: the counter value of a hold, ms that the record holds for (0: it does not), slack.
- * Redis keeps the limiter's end as a moment of the wall clock: one that is set back by an hour makes it an hour longer.
- * Returns by how many ms it was too long, 0 where it was not; and 1 where that was a hold.
+ * KEYS: limiter, BullMQ's settings of the queue. ARGV: the counter value of a rate limit, ms left of the store's rate
+ * limit (0: none), slack in ms. Redis keeps an expiry as wall-clock time: a clock set back by an hour makes it an hour
+ * longer. Returns by how many ms the limiter was too long, or 0; and 1 if that was a rate limit, else 0.
  */
-const FOLLOW = `
-local held = tonumber(ARGV[2])
+const SYNC = `
+local wanted = tonumber(ARGV[2])
 local window = tonumber(redis.call('HGET', KEYS[2], 'duration') or 0)
 local left = redis.call('PTTL', KEYS[1])
-local isHold = tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1])
-local excess = left - math.max(held, window)
+local isLimit = tonumber(redis.call('GET', KEYS[1]) or 0) >= tonumber(ARGV[1])
+local excess = left - math.max(wanted, window)
 if excess <= tonumber(ARGV[3]) then
-  if held > 0 and not isHold then redis.call('SET', KEYS[1], ARGV[1], 'PX', string.format('%.0f', math.max(held, left))) end
+  if wanted > 0 and not isLimit then redis.call('SET', KEYS[1], ARGV[1], 'PX', string.format('%.0f', math.max(wanted, left))) end
   return {0, 0}
 end
-if held > 0 then redis.call('SET', KEYS[1], ARGV[1], 'PX', string.format('%.0f', held))
-elseif isHold then redis.call('DEL', KEYS[1])
+if wanted > 0 then redis.call('SET', KEYS[1], ARGV[1], 'PX', string.format('%.0f', wanted))
+elseif isLimit then redis.call('DEL', KEYS[1])
 else redis.call('PEXPIRE', KEYS[1], string.format('%.0f', window)) end
-return {excess, isHold and 1 or 0}
+return {excess, isLimit and 1 or 0}
 `
 
-/** How much longer than the record's a hold may last: its margin, and the command's way. */
+/** How much longer than the store's rate limit Redis's may last: its margin, and the time of the command. */
 const SLACK_MS = 2000
 
 export function openThrottle(parts: {
   readonly queue: Queue
   readonly redis: Redis
   readonly clock: Clock
-  /** Where the pace is kept as it was asked for, since windows round it. */
+  /** Keeps the rate as it was set, since windows round it. */
   readonly rateKey: string
 }): Throttle {
   const { queue, redis, clock, rateKey } = parts
@@ -70,23 +69,23 @@ export function openThrottle(parts: {
     isPaused: () => queue.isPaused(),
     rateLimit: async (until) => {
       const ms = Math.ceil(until - clock.now())
-      if (ms > 0) await redis.eval(HOLD, 1, limiter, OUT_OF_REACH, ms)
+      if (ms > 0) await redis.eval(EXTEND, 1, limiter, OUT_OF_REACH, ms)
     },
     rateLimitedUntil: async () => {
-      const ms = Number(await redis.eval(HELD_FOR, 1, limiter, OUT_OF_REACH))
+      const ms = Number(await redis.eval(TIME_LEFT, 1, limiter, OUT_OF_REACH))
       return ms > 0 ? clock.now() + ms : null
     },
     liftRateLimit: async () => {
       const lifted = Number(await redis.eval(LIFT, 1, limiter, OUT_OF_REACH)) === 1
-      if (lifted) await bringForward(queue)
+      if (lifted) await promoteDelayed(queue)
       return lifted
     },
     syncRateLimit: async (until) => {
-      const held = Math.max(0, Math.ceil((until ?? 0) - clock.now()))
-      const reply = await redis.eval(FOLLOW, 2, limiter, settings, OUT_OF_REACH, held, SLACK_MS)
-      const [tooLongMs = 0, wasHold = 0] = Array.isArray(reply) ? reply.map(Number) : []
-      if (tooLongMs > LONGEST_WINDOW_MS) await bringForward(queue)
-      return { tooLongMs, wasStale: wasHold === 1 || tooLongMs > LONGEST_WINDOW_MS }
+      const wantedMs = Math.max(0, Math.ceil((until ?? 0) - clock.now()))
+      const reply = await redis.eval(SYNC, 2, limiter, settings, OUT_OF_REACH, wantedMs, SLACK_MS)
+      const [tooLongMs = 0, wasLimit = 0] = Array.isArray(reply) ? reply.map(Number) : []
+      if (tooLongMs > LONGEST_WINDOW_MS) await promoteDelayed(queue)
+      return { tooLongMs, wasStale: wasLimit === 1 || tooLongMs > LONGEST_WINDOW_MS }
     },
     setRate: async (callsPerMinute) => {
       const { max, duration } = windowFor(callsPerMinute)
@@ -110,15 +109,15 @@ export function openThrottle(parts: {
   }
 }
 
-/** What is too long by more is no window of an earlier pace: the jobs delayed meanwhile wait too long as well. */
+/** Too long by more than this is no window of an earlier rate. Jobs delayed meanwhile wait too long as well. */
 const LONGEST_WINDOW_MS = 61_000
 
-/** So many wait at most for the end of a hold: those that were in hand when it began, and retries. */
-const MOST_BROUGHT_FORWARD = 1000
+/** The most jobs that wait for the end of a rate limit: those that were active when it began, and retries. */
+const MOST_PROMOTED = 1000
 
-async function bringForward(queue: Queue): Promise<void> {
-  const delayed: Job[] = await queue.getDelayed(0, MOST_BROUGHT_FORWARD - 1)
-  // One that has come by itself meanwhile needs no promotion.
+async function promoteDelayed(queue: Queue): Promise<void> {
+  const delayed: Job[] = await queue.getDelayed(0, MOST_PROMOTED - 1)
+  // A job that became due meanwhile needs no promotion.
   await Promise.all(delayed.map((job) => job.promote().catch(() => {})))
 }
 

@@ -5,13 +5,12 @@ import { factsOf } from './error-facts.js'
 import type { Looked } from './search-queue.js'
 
 /**
- * A job that nobody can run: its contents cannot be read, are of the wrong type, or are gone while its id
- * is still listed. BullMQ would take such a job again and again, and never finish it. It is dropped here;
- * what its search becomes is up to the store.
+ * Drops jobs that no worker can run: their contents are unreadable, of the wrong type, or gone while their id
+ * is still listed. BullMQ would take such a job again and again, and never finish it. The caller requeues the search.
  */
 const PAGE = 1000
 
-/** KEYS: the lists, then the sorted sets, then the set of stalled jobs. ARGV: how many lists, the prefix of job keys, the id. */
+/** KEYS: the lists, then the sorted sets, then the set of stalled jobs. ARGV: number of lists, prefix of job keys, id. */
 const DROP = `
 local lists = tonumber(ARGV[1])
 local removed = 0
@@ -41,23 +40,26 @@ export async function dropUnreadableJobs(queue: Queue, redis: Redis, where: Look
     }
   }
   if (where === 'active') return dropped
-  for (const id of await delayedForEver(queue, redis)) if (await dropJob(queue, redis, id)) dropped.push(id)
+  for (const id of await delayedForever(queue, redis)) if (await dropJob(queue, redis, id)) dropped.push(id)
   return dropped
 }
 
-/** None of ours waits for longer than `LONGEST_WAIT_MS`; twice that leaves room for clocks. BullMQ's score is the due time times 4096. */
-async function delayedForEver(queue: Queue, redis: Redis): Promise<readonly string[]> {
+/**
+ * Jobs delayed for longer than any of ours: at most `LONGEST_WAIT_MS`, doubled to allow for clocks that differ. BullMQ's
+ * score is the due time in ms, times 4096.
+ */
+async function delayedForever(queue: Queue, redis: Redis): Promise<readonly string[]> {
   const last = (Date.now() + 2 * LONGEST_WAIT_MS) * 0x1000
   return redis.zrangebyscore(queue.toKey('delayed'), last, '+inf')
 }
 
-/** Takes it out of every list and set, with all that is left of it. False when it stood in none. */
+/** Removes the job from every list and set, with its contents and lock. False when it was in none. */
 export async function dropJob(queue: Queue, redis: Redis, id: string): Promise<boolean> {
   const keys = [...LISTS, ...SORTED_SETS, 'stalled'].map((name) => queue.toKey(name))
   return Number(await redis.eval(DROP, keys.length, ...keys, LISTS.length, queue.toKey(''), id)) === 1
 }
 
-/** Undefined: it is gone, or cannot be read. */
+/** Undefined: the job is gone or unreadable. */
 export async function readJob(queue: Queue, id: string): Promise<Job | undefined> {
   try {
     return await queue.getJob(id)

@@ -2,28 +2,28 @@ import { Redis, type RedisOptions } from 'ioredis'
 import { type LastingOptions, reconnectAfterMs } from './connect.js'
 
 /**
- * A worker's two connections (BullMQ makes the second, for its blocking reads, by duplicating the first),
- * held so that they can be cut. BullMQ's own goodbye waits for an answer: with Redis away or frozen it
- * would wait, and keep the process alive, for ever.
+ * Keeps a worker's two connections, so that they can be cut. (BullMQ duplicates the first for its blocking reads.)
+ * BullMQ's own close waits for an answer: with Redis away or frozen it would wait, and keep the process alive,
+ * forever.
  */
 export interface WorkerConnection {
   readonly redis: Redis
-  /** Ends both, whatever state they are in; what waits for an answer on them is refused. Safe to repeat. */
+  /** Ends both in any state, and rejects their pending commands. Safe to repeat. */
   cut(): void
 }
 
 export function openWorkerConnection(lasting: LastingOptions): WorkerConnection {
   let ended = false
   const retryStrategy = (times: number) => (ended ? null : reconnectAfterMs(times))
-  const redis = withoutPolicy(new Redis({ ...lasting, retryStrategy }))
+  const redis = hidePolicy(new Redis({ ...lasting, retryStrategy }))
   const all = [redis]
   const duplicate = redis.duplicate.bind(redis)
   redis.duplicate = (override?: Partial<RedisOptions>) => {
-    const copy = withoutPolicy(duplicate(override))
+    const copy = hidePolicy(duplicate(override))
     all.push(copy)
     return copy
   }
-  // Told by the queue's own connection; the worker listens to these as well.
+  // The queue's own connection logs outages; the worker listens to errors as well.
   redis.on('error', () => {})
   return {
     redis,
@@ -35,22 +35,21 @@ export function openWorkerConnection(lasting: LastingOptions): WorkerConnection 
 }
 
 /**
- * BullMQ reads the version from INFO, which decides how exactly it waits for delayed jobs, and prints a line of its own,
- * one a connection, where keys may be evicted. Ours is in the log once (`fleet.warnings`).
+ * BullMQ reads INFO for the version, which decides how exactly it waits for delayed jobs. From the same INFO it prints an
+ * eviction warning, one per connection. Removing the policy prevents that: our own warning is logged once.
  */
-function withoutPolicy(redis: Redis): Redis {
-  const info = redis.info.bind(redis) as (...words: unknown[]) => Promise<string>
-  // With a callback it is ioredis itself that asks, whether the server is ready.
-  redis.info = ((...words: unknown[]) =>
-    words.length > 0 ? info(...words) : info().then(withoutPolicyLine)) as Redis['info']
+function hidePolicy(redis: Redis): Redis {
+  const info = redis.info.bind(redis) as (...args: unknown[]) => Promise<string>
+  // A call with a callback is ioredis's own check that the server is ready.
+  redis.info = ((...args: unknown[]) => (args.length > 0 ? info(...args) : info().then(removePolicy))) as Redis['info']
   return redis
 }
 
-function withoutPolicyLine(text: string): string {
+function removePolicy(text: string): string {
   return text.replace(/^maxmemory_policy:.*\r?\n/m, '')
 }
 
-/** One that waits to reconnect would never say that it has ended: it is sent to try once more, and gives up on what it meets. */
+/** A connection that waits to reconnect would never emit its end: connect once more, and disconnect on either result. */
 function end(redis: Redis): void {
   if (redis.status === 'end') return
   const waitsToReconnect = redis.status === 'reconnecting'

@@ -6,15 +6,15 @@ import type { Refusals } from './refusals.js'
 import type { WorkerRegistry } from './search-queue.js'
 
 /**
- * The few keys of our own beside BullMQ's, all of them about who is who: whose window this Redis holds
- * (the epoch), who is alive (a key per worker that expires by Redis's clock, with its trouble in it), who does a chore (a lease), and
- * by which limit the one who keeps the pace goes.
+ * The few keys of ours beside BullMQ's: the Redis owner (whose window this is), the workers that are alive (one key
+ * each, with its write failure, expired by Redis's clock), the leases of maintenance tasks, the request to stop, the
+ * limit that the rate was set from, and the latest call.
  */
-const WORKER_LIVES_MS = 15_000
-const STOP_IS_FORGOTTEN_AFTER_MS = 60_000
-const LIMIT_IS_KNOWN_FOR_MS = 30_000
+const WORKER_TTL_MS = 15_000
+const STOP_TTL_MS = 60_000
+const LIMIT_TTL_MS = 30_000
 
-/** Sticky: the holder's own call extends it. A damaged one (not a text, or without an end) is nobody's. */
+/** Sticky: a call by the holder extends the lease. A damaged lease (not a string, or without expiry) is free. */
 const LEASE = `
 local holder = redis.pcall('GET', KEYS[1])
 if type(holder) == 'string' and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) > 0 then return 0 end
@@ -28,8 +28,8 @@ return 0
 `
 
 /**
- * KEYS: the set of worker ids. ARGV: what a worker's key starts with, the ids that are counted, and for how long a worker
- * lives. No worker writes a key that never expires: a damaged one is given an end, or it would count for ever.
+ * KEYS: the set of worker ids. ARGV: the prefix of worker keys, the prefix of the ids to count, the time to live in ms.
+ * No worker writes a key without expiry. A damaged one gets an expiry here, or it would count forever.
  */
 const COUNT_WORKERS = `
 local alive = 0
@@ -43,14 +43,14 @@ end
 return alive
 `
 
-/** KEYS and ARGV as above. What each of these workers that lives said of its trouble, if it said anything. */
-const TROUBLES = `
-local troubles = {}
+/** KEYS and ARGV as above. Returns the write failures of these workers, as JSON. */
+const WRITE_FAILURES = `
+local failures = {}
 for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  local said = string.sub(id, 1, #ARGV[2]) == ARGV[2] and redis.pcall('GET', ARGV[1] .. id)
-  if type(said) == 'string' and said ~= '' then table.insert(troubles, said) end
+  local json = string.sub(id, 1, #ARGV[2]) == ARGV[2] and redis.pcall('GET', ARGV[1] .. id)
+  if type(json) == 'string' and json ~= '' then table.insert(failures, json) end
 end
-return troubles
+return failures
 `
 
 export function openWorkerRegistry(parts: {
@@ -101,7 +101,7 @@ export function openWorkerRegistry(parts: {
       await redis.eval(RELEASE, 1, leaseKey(task), holder)
     },
     keepLimit: async (limit) => {
-      await redis.set(limitKey, String(limit), 'PX', LIMIT_IS_KNOWN_FOR_MS)
+      await redis.set(limitKey, String(limit), 'PX', LIMIT_TTL_MS)
     },
     keptLimit: async () => {
       const limit = await redis.get(limitKey)
@@ -113,18 +113,20 @@ export function openWorkerRegistry(parts: {
     },
     latestCall: async () => Number(await redis.get(latestCallKey)),
     heartbeat: async ({ id, trouble }) => {
-      const said = trouble === null ? '' : JSON.stringify(trouble)
-      await redis.multi().set(workerKey(id), said, 'PX', WORKER_LIVES_MS).sadd(workersKey, id).exec()
+      const json = trouble === null ? '' : JSON.stringify(trouble)
+      await redis.multi().set(workerKey(id), json, 'PX', WORKER_TTL_MS).sadd(workersKey, id).exec()
     },
     unregister: async (workerId) => {
       await redis.multi().del(workerKey(workerId)).srem(workersKey, workerId).exec()
     },
     workers: async (idsFrom = '') =>
-      Number(await redis.eval(COUNT_WORKERS, 1, workersKey, workerKey(''), idsFrom, WORKER_LIVES_MS)),
+      Number(await redis.eval(COUNT_WORKERS, 1, workersKey, workerKey(''), idsFrom, WORKER_TTL_MS)),
     writeFailures: async (idsFrom = '') =>
-      ((await redis.eval(TROUBLES, 1, workersKey, workerKey(''), idsFrom)) as string[]).flatMap(troubleOf),
+      ((await redis.eval(WRITE_FAILURES, 1, workersKey, workerKey(''), idsFrom)) as string[]).flatMap(
+        parseWriteFailure,
+      ),
     askToStop: async (at) => {
-      await redis.set(stopKey, String(at), 'PX', STOP_IS_FORGOTTEN_AFTER_MS)
+      await redis.set(stopKey, String(at), 'PX', STOP_TTL_MS)
     },
     stopAskedAt: async () => {
       const at = await redis.get(stopKey)
@@ -135,9 +137,9 @@ export function openWorkerRegistry(parts: {
   }
 }
 
-/** Of a worker of another version, or damaged: nothing. */
-function troubleOf(said: string): WriteFailure[] {
-  const { kind, since, cause } = fieldsOf(said)
+/** Ignores a value that is damaged, or from another version. */
+function parseWriteFailure(json: string): WriteFailure[] {
+  const { kind, since, cause } = fieldsOf(json)
   if ((kind !== 'save' && kind !== 'claim' && kind !== 'lost') || since === undefined || cause === undefined) return []
   return [{ kind, since, cause }]
 }
@@ -150,20 +152,20 @@ function fieldsOf(json: string): Partial<WriteFailure> {
   }
 }
 
-/** Reads INFO, which managed Redis services allow where CONFIG is forbidden. What INFO does not say is not warned about. */
+/** From INFO, which managed Redis services allow where they forbid CONFIG. No warning for a fact that INFO omits. */
 export function warningsIn(info: string): readonly string[] {
   const fact = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? null
   const policy = fact('maxmemory_policy')
   const version = fact('valkey_version') === null ? fact('redis_version') : null
   return [
     policy !== null && policy !== 'noeviction'
-      ? `Redis may throw jobs away when it is full (maxmemory-policy ${policy}): set maxmemory-policy noeviction.`
+      ? `Redis may evict jobs when it is full (maxmemory-policy ${policy}). Set maxmemory-policy noeviction.`
       : null,
     fact('aof_enabled') === '0'
-      ? 'Redis keeps no append-only file (appendonly no): after a restart the queue is rebuilt from the store; set appendonly yes.'
+      ? 'Redis has no append-only file (appendonly no), so a restart rebuilds the queue from the store. Set appendonly yes.'
       : null,
     version !== null && isOlder(version, [6, 2])
-      ? `Redis ${version} is older than 6.2, which BullMQ recommends: upgrade it.`
+      ? `Redis ${version} is older than 6.2, which BullMQ recommends. Upgrade Redis.`
       : null,
   ].filter((warning) => warning !== null)
 }

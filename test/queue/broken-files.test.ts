@@ -124,7 +124,7 @@ const BREAKS: readonly (readonly [what: string, damage: () => Promise<unknown>])
   ],
 ]
 
-describe('a private Redis whose files are broken', () => {
+describe('a private Redis with broken files', () => {
   test.each(BREAKS)(
     'by %s: it starts empty, and the files are kept',
     async (_, damage) => {
@@ -186,7 +186,7 @@ describe('a private Redis whose files are broken', () => {
     expect(await readFile(inRedis(kept[2] ?? '', 'appendonlydir', MANIFEST), 'utf8')).toBe('nonsense 4')
   }, 60_000)
 
-  test('a truncated end is no reason: what Redis can mend by itself is not moved', async () => {
+  test('a truncated end, which Redis repairs itself, moves nothing', async () => {
     await fill()
     await truncate(await part('incr'), 300)
     const log = recordingLogger()
@@ -194,7 +194,7 @@ describe('a private Redis whose files are broken', () => {
     expect(await keptAside()).toEqual([])
   })
 
-  test('a pid that is somebody else’s by now, who works in that directory, stops nobody', async () => {
+  test('a reused pid of another process in that directory stops nothing', async () => {
     await fill()
     const other = spawn('sleep', ['60'], { cwd: inRedis(), stdio: 'ignore' })
     open.onClose(async () => void other.kill('SIGKILL'))
@@ -204,7 +204,7 @@ describe('a private Redis whose files are broken', () => {
   })
 })
 
-describe('where its files are not the cause, they stay', () => {
+describe('files that are not the cause are kept in place', () => {
   test('a disk without space is named', async () => {
     const disk = await smallDisk(dataDir, 4)
     try {
@@ -244,12 +244,12 @@ describe('where its files are not the cause, they stay', () => {
   })
 })
 
-describe('the place of a socket that cannot lie beside the files', () => {
+describe('a socket that cannot be beside the files', () => {
   const uid = process.getuid?.() ?? 0
   const place = () => join(dir, 'place')
   const socket = () => join(place(), 'x.sock')
 
-  test('is made for its user alone, and accepted from then on', async () => {
+  test('its directory is created for the user alone, and then accepted', async () => {
     await makeSocketPlace(socket(), dataDir, uid)
     expect((await stat(place())).mode & 0o777).toBe(0o700)
     await makeSocketPlace(socket(), dataDir, uid)
@@ -273,7 +273,7 @@ describe('the place of a socket that cannot lie beside the files', () => {
     }
   })
 
-  test('is a fixed one under /tmp for each user, whatever the environment says', () => {
+  test('its directory is fixed for each user, in any environment', () => {
     const long = `/home/${'a'.repeat(120)}`
     expect(socketPathFor(long, 1000)).toMatch(/^\/tmp\/trackyard-batch-1000\/[0-9a-f]{16}\.sock$/)
     expect(socketPathFor(long, 1001)).toMatch(/^\/tmp\/trackyard-batch-1001\//)

@@ -50,8 +50,8 @@ async function stranger(greet: (socket: Socket) => void): Promise<string> {
   return `redis://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-describe('a Redis that cannot be used is told in one sentence', () => {
-  test('nobody there', async () => {
+describe('an unusable Redis is reported in one sentence', () => {
+  test('no server', async () => {
     const problem = await problemOf('redis://:hunter2@127.0.0.1:1')
     expect(problem).toBeInstanceOf(UnreachableError)
     expect(problem.message).toBe(
@@ -74,34 +74,34 @@ describe('a Redis that cannot be used is told in one sentence', () => {
     const url = await stranger((socket) => socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')))
     const problem = await problemOf(url)
     expect(problem).toBeInstanceOf(UnreachableError)
-    expect(problem.message).toMatch(/does not speak like a Redis/)
+    expect(problem.message).toMatch(/does not speak the Redis protocol/)
   })
 
-  test('somebody who hangs up', async () => {
+  test('a server that closes the connection', async () => {
     const url = await stranger((socket) => socket.once('data', () => socket.resetAndDestroy()))
-    expect((await problemOf(url)).message).toMatch(/does not speak like a Redis/)
+    expect((await problemOf(url)).message).toMatch(/does not speak the Redis protocol/)
   })
 
-  test('somebody who says goodbye before a word', async () => {
+  test('a server that ends the connection without an answer', async () => {
     const url = await stranger((socket) => socket.once('data', () => socket.end()))
     expect((await problemOf(url)).message).toMatch(
-      /(hung up without an answer|does not speak like a Redis): check host/,
+      /(closed the connection without an answer|does not speak the Redis protocol): check host/,
     )
   })
 
-  test('somebody who never says a word: within the patience', async () => {
+  test('a server that never answers: within the time limit', async () => {
     const problem = await problemOf(await stranger(() => {}), 400)
     expect(problem).toBeInstanceOf(UnreachableError)
     expect(problem.message).toMatch(/no usable answer within 1 s/)
   })
 
-  test('a password that is missing, or wrong, and is not repeated', async () => {
+  test('a missing or wrong password, which the message never contains', async () => {
     await redis.command('CONFIG', 'SET', 'requirepass', 'open sesame')
     const socket = redis.socketPath
     try {
       const missing = await problemOf(redis.url)
       expect(missing).toBeInstanceOf(UnreachableError)
-      expect(missing.message).toMatch(/wants a password/)
+      expect(missing.message).toMatch(/requires a password/)
       const wrong = await problemOf(`redis://:hunter2@127.0.0.1:${redis.port}`)
       expect(wrong.message).toMatch(/refused the user or the password/)
       expect(`${wrong.message}${JSON.stringify(wrong)}`).not.toContain('hunter2')
@@ -139,7 +139,7 @@ describe('a Redis that cannot be used is told in one sentence', () => {
   })
 })
 
-test('one that becomes a replica later is told by the command that meets it', async () => {
+test('a later change to a replica is reported by the next command', async () => {
   const queue = await open.queue()
   await redis.command('REPLICAOF', '127.0.0.1', '1')
   try {
@@ -151,7 +151,7 @@ test('one that becomes a replica later is told by the command that meets it', as
   }
 })
 
-test('an outage is two lines in the log, commands wait for its end, and the workers go on', async () => {
+test('an outage is two log lines; commands wait, and workers continue', async () => {
   const log = recordingLogger()
   const queue = await open.queue({ log })
   let done = 0
@@ -198,7 +198,7 @@ test('connections that died without a word are given up, and the workers go on',
   ])
 })
 
-test('by URL, by socket URL and by socket path it is the same Redis; another database is another one', async () => {
+test('URL, socket URL and socket path name the same Redis; databases differ', async () => {
   const prefix = `{${randomUUID()}}`
   const byUrl = await open.queue({ prefix, connection: { url: `${redis.url}/0` } })
   const bySocketUrl = await open.queue({ prefix, connection: { url: `unix://${redis.socketPath}` } })
@@ -221,10 +221,10 @@ test('an address is described with its user and without its password', () => {
   expect(describeAddress({ socketPath: '/data/redis.sock' })).toBe('Private Redis at /data/redis.sock')
 })
 
-test('a database that the server does not have is named, and not replaced by another', async () => {
+test('a missing database is named, and not replaced by another', async () => {
   const problem = await problemOf(`${redis.url}/99`)
   expect(problem).toBeInstanceOf(ConfigurationError)
-  expect(problem.message).toMatch(/has no database 99: set TRACKYARD_REDIS_URL/)
+  expect(problem.message).toMatch(/has no database 99\. Set TRACKYARD_REDIS_URL/)
   expect(await problemOf(`unix://${redis.socketPath}?db=16`)).toBeInstanceOf(ConfigurationError)
 })
 

@@ -63,7 +63,7 @@ async function opened(options: Partial<QueueOptions> = {}) {
   }
 }
 
-test('a new letter stands under Failed with its reason and remedy, and nobody is asked to retry it', async () => {
+test('a new dead letter is under Failed with reason and remedy, not retried', async () => {
   const { queue, retried, work, parked, job } = await opened()
   await work()
   await queue.deadLetters.add([letter(1), letter(2, { status: 400, code: 'invalid_parameters', error: 'bad bpm' })])
@@ -76,7 +76,7 @@ test('a new letter stands under Failed with its reason and remedy, and nobody is
   expect(retried).toEqual([])
 })
 
-test('parking minds neither the pause nor the hold of the searches', async () => {
+test('parking ignores the pause and the rate limit of the searches', async () => {
   const { queue, work, parked } = await opened()
   await queue.throttle.pause()
   await queue.throttle.setRate(1)
@@ -103,7 +103,7 @@ describe('Retry', () => {
     expect(await queue.boardQueues.deadLetters.getJob(deadLetterIdOf(ref(1)))).toBeUndefined()
   })
 
-  test('of all at once, too', async () => {
+  test('works for all at once', async () => {
     const { queue, retried, work, parked } = await opened()
     await work()
     await queue.deadLetters.add(range(1, 20).map((n) => letter(n)))
@@ -113,7 +113,7 @@ describe('Retry', () => {
     expect([...retried].sort((a, b) => a - b)).toEqual(range(1, 20))
   })
 
-  test('that does not work says why and leaves the letter there, to be retried again', async () => {
+  test('that fails shows why, and the dead letter can be retried again', async () => {
     const { queue, retried, work, parked, job } = await opened()
     let broken = true
     await work(async () => {
@@ -131,7 +131,7 @@ describe('Retry', () => {
 })
 
 describe('a worker that dies', () => {
-  test('before the letter was parked: it is parked by the next one, not retried', async () => {
+  test('before parking: the next worker parks the dead letter, no retry', async () => {
     const first = await opened()
     const bull = first.queue.boardQueues.deadLetters
     await first.queue.deadLetters.add([letter(1)])
@@ -170,7 +170,7 @@ describe('a worker that dies', () => {
   )
 })
 
-test('adding twice parks once; refs, count and remove agree; what is gone is removed without complaint', async () => {
+test('adding twice parks once; refs, count and remove agree', async () => {
   const { queue, work, parked } = await opened()
   const { deadLetters } = queue
   await deadLetters.add(range(1, 3).map((n) => letter(n)))

@@ -40,7 +40,7 @@ async function orderOfRuns(count: number, first: (n: number) => Step | null, con
 }
 
 describe('delay', () => {
-  test('with a hold: nobody starts before then, and the delayed one is the first of all 200', async () => {
+  test('with a rate limit: no job starts before its end; the delayed one is first', async () => {
     let until = 0
     const { runs, order } = await orderOfRuns(200, (n) => {
       if (n !== 1) return null
@@ -52,7 +52,7 @@ describe('delay', () => {
     expect(runs[1]?.at).toBeGreaterThanOrEqual(until)
   })
 
-  test('the hold outlasts the delay by more than a command is on its way: the delayed one is due before anybody may start', async () => {
+  test('the rate limit ends after the delayed job is due', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
     const job: Job | undefined = await queue.boardQueues.search.getJob(jobIdOf(ref(1)))
@@ -67,7 +67,7 @@ describe('delay', () => {
     expect(Number(held[0]) - until).toBeGreaterThanOrEqual(20)
   })
 
-  test('with a hold, of ten calls in flight: all ten come back before anything else', async () => {
+  test('with a rate limit: ten active jobs all return before the backlog', async () => {
     const { runs, order } = await orderOfRuns(
       2000,
       (n) => (n <= 10 ? { do: 'delay', until: Date.now() + 6000 + n, rateLimitAll: true } : null),
@@ -80,7 +80,7 @@ describe('delay', () => {
     expect(new Set(order().slice(firstReturn, firstReturn + 10))).toEqual(new Set(range(1, 10)))
   })
 
-  test('without a hold: the others go on, and it runs as soon as it is due, before the backlog', async () => {
+  test('without a rate limit: others continue, and it runs first when due', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs(range(1, 60)))
     const order: number[] = []
@@ -117,7 +117,7 @@ describe('delay', () => {
     expect(attempts).toEqual([1, 1, 1, 1, 1, 1])
   })
 
-  test('runs before new searches of high priority, too', async () => {
+  test('runs before new searches of high priority', async () => {
     const queue = await open.queue()
     await queue.throttle.setRate(1_000_000)
     await queue.searches.add(jobs([1], 'low'))
@@ -134,7 +134,7 @@ describe('delay', () => {
 })
 
 describe('defer', () => {
-  test('behind the others of its priority, with no attempt used', async () => {
+  test('runs after the others of its priority, with no attempt used', async () => {
     const queue = await open.queue()
     await queue.throttle.setRate(1_000_000)
     await queue.searches.add(jobs(range(1, 10)))
@@ -160,7 +160,7 @@ describe('defer', () => {
     expect(new Set(seen.map(({ attempt }) => attempt))).toEqual(new Set([1]))
   })
 
-  test('with a pause: closes the queue, and another job is the first after it', async () => {
+  test('with a pause: pauses the queue, and another job runs first after it', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs(range(1, 5)))
     const order: number[] = []
@@ -182,7 +182,7 @@ describe('defer', () => {
     expect(order).toEqual([1, 2, 3, 4, 5, 1])
   })
 
-  test('with a hold: nobody starts before then, and the others are first', async () => {
+  test('with a rate limit: no job starts before its end; the others are first', async () => {
     let until = 0
     const { runs, order } = await orderOfRuns(20, (n) => {
       if (n !== 1) return null
@@ -196,7 +196,7 @@ describe('defer', () => {
 })
 
 describe('pause', () => {
-  test('closes the queue, gives the job back to its head without an attempt, and lets those in hand finish', async () => {
+  test('pauses the queue, requeues the job at its head, lets active jobs finish', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs(range(1, 50)))
     const order: number[] = []
@@ -228,7 +228,7 @@ describe('pause', () => {
 })
 
 describe('retry', () => {
-  test('waits as long as was said, uses an attempt, and comes back before the backlog', async () => {
+  test('waits for its delay, uses an attempt, and runs before the backlog', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs(range(1, 60)))
     const order: number[] = []
@@ -250,7 +250,7 @@ describe('retry', () => {
     expect(order.lastIndexOf(1)).toBeLessThan(40)
   })
 
-  test('behind the others: after what waits with the priority of its batch, before what waits for less, whatever it had come back as', async () => {
+  test('a retry during an outage goes to the back of its own priority', async () => {
     const queue = await open.queue()
     await queue.throttle.setRate(1_000_000)
     await queue.searches.add(jobs(range(1, 10)))
@@ -274,7 +274,7 @@ describe('retry', () => {
     expect(order).toEqual([1, 1, ...range(2, 10), 1, ...range(11, 20)])
   })
 
-  test('keeps its reason where Bull Board shows it, and never a stack trace', async () => {
+  test('keeps its reason for Bull Board, and no stack trace', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
     await open.work(queue, async () => ({
@@ -289,7 +289,7 @@ describe('retry', () => {
     expect(job).toMatchObject({ failedReason: 'the API answered 503', stacktrace: [], attemptsMade: 1 })
   })
 
-  test('closes the queue first where the API is down for all', async () => {
+  test('pauses the queue first during an outage', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1, 2]))
     await open.work(queue, async () => ({
@@ -304,7 +304,7 @@ describe('retry', () => {
     expect((await queue.searches.counts()).waiting).toBe(1)
   })
 
-  test('the delay is a positive whole number whatever was thrown', () => {
+  test('the delay is a positive whole number for any error', () => {
     expect(retryDelayMs(new Error('not ours'))).toBe(5000)
     expect(retryDelayMs(undefined)).toBe(5000)
   })
@@ -324,8 +324,8 @@ describe('retry', () => {
   })
 })
 
-describe('bury', () => {
-  test('leaves the job in the failed set with its reason, oldest first, and says so', async () => {
+describe('deadLetter', () => {
+  test('leaves the job in the failed set with its reason, and reports it', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1, 2]))
     let told = 0
@@ -347,7 +347,7 @@ describe('bury', () => {
     expect(await queue.throttle.isPaused()).toBe(false)
   })
 
-  test('closes the queue first where every further call would fail alike', async () => {
+  test('pauses the queue first when further calls would fail alike', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs(range(1, 20)))
     let runs = 0
@@ -362,7 +362,7 @@ describe('bury', () => {
   })
 })
 
-test('a bug in the handler loses no job and uses no attempt: it is logged, and the job comes back later', async () => {
+test('a bug in the handler is logged, and the job runs again, no attempt used', async () => {
   const log = recordingLogger()
   const queue = await open.queue({ log })
   await queue.searches.add(jobs([1]))
@@ -377,7 +377,7 @@ test('a bug in the handler loses no job and uses no attempt: it is logged, and t
   expect(log.lines.filter(({ level }) => level === 'error')).toHaveLength(runs)
 })
 
-test('a job that somebody added by hand is buried with a sentence, not run', async () => {
+test('a job that was added by hand fails with a reason and does not run', async () => {
   const queue = await open.queue()
   let runs = 0
   await open.work(queue, async () => {

@@ -27,7 +27,7 @@ async function orderOf(queue: SearchQueue, count: number): Promise<number[]> {
 const priorityOf = async (queue: SearchQueue, n: number) =>
   (await queue.boardQueues.search.getJob(jobIdOf(ref(n))))?.priority
 
-test('a waiting job that is added again as more urgent runs with those, behind the ones that were there', async () => {
+test('a job added again as more urgent moves to the end of that priority', async () => {
   const queue = await open.queue()
   await queue.searches.add(jobs(range(1, 6)))
   await queue.searches.add(jobs([7], 'high'))
@@ -37,15 +37,15 @@ test('a waiting job that is added again as more urgent runs with those, behind t
   expect(await orderOf(queue, 8)).toEqual([7, 8, 5, 3, 1, 2, 4, 6])
 })
 
-test('added again as urgent as it is, or less, it keeps its place', async () => {
+test('a job added again with the same or a lower priority keeps its place', async () => {
   const queue = await open.queue()
   await queue.searches.add(jobs([1, 2, 3]))
   await queue.searches.add([...jobs([1], 'normal'), ...jobs([2], 'low')])
   expect(await orderOf(queue, 3)).toEqual([1, 2, 3])
 })
 
-describe('what is not in the backlog is left alone', () => {
-  test('a job that was delayed by a 429 still comes back before everything', async () => {
+describe('jobs outside the backlog are not moved', () => {
+  test('a job delayed by a 429 still runs before everything else', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
     const held = await open.work(queue, async () => ({ do: 'delay', until: Date.now() + 60_000, rateLimitAll: false }))
@@ -57,7 +57,7 @@ describe('what is not in the backlog is left alone', () => {
     expect(await orderOf(queue, 2)).toEqual([1, 2])
   })
 
-  test('so does one that was given back to the head of the queue', async () => {
+  test('so does a job that was requeued at the head', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
     const given = await open.work(queue, async () => ({ do: 'pause', cause: 'no_credits' }))
@@ -71,7 +71,7 @@ describe('what is not in the backlog is left alone', () => {
     expect(await orderOf(queue, 2)).toEqual([1, 2])
   })
 
-  test('one that stalled stays at the head, where BullMQ puts it', async () => {
+  test('a stalled job stays at the head, where BullMQ puts it', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([2], 'high'))
     await queue.boardQueues.search.add('search', {}, { jobId: jobIdOf(ref(1)) })
@@ -79,7 +79,7 @@ describe('what is not in the backlog is left alone', () => {
     expect(await orderOf(queue, 2)).toEqual([1, 2])
   })
 
-  test('one in hand keeps what it has, and one that is done is not run again', async () => {
+  test('an active job keeps its priority, and a done one does not run again', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
     const seen: number[] = []

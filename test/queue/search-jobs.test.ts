@@ -12,14 +12,14 @@ beforeAll(async () => {
 afterEach(() => open.closeAll())
 afterAll(() => redis.stop())
 
-test('the same searches added twice stand there once', async () => {
+test('the same searches added twice are queued once', async () => {
   const { searches } = await open.queue()
   await searches.add(jobs(range(1, 2500)))
   await searches.add(jobs(range(2000, 3000)))
   expect(await searches.counts()).toEqual({ waiting: 3000, active: 0, delayed: 0, failed: 0 })
 })
 
-test('high runs before normal before low, and within one priority in the order they were added', async () => {
+test('high before normal before low, and first in, first out within each', async () => {
   const queue = await open.queue()
   await queue.searches.add(jobs([1, 2], 'low'))
   await queue.searches.add(jobs([3, 4], 'normal'))
@@ -34,7 +34,7 @@ test('high runs before normal before low, and within one priority in the order t
 })
 
 describe('present', () => {
-  test('knows every state that will still run or be moved, and neither completed jobs nor other rounds', async () => {
+  test('finds jobs that will run or be moved, not completed ones or other rounds', async () => {
     const queue = await open.queue()
     const { searches } = queue
     await searches.add(jobs([1, 2, 3]))
@@ -61,7 +61,7 @@ describe('present', () => {
     expect(await searches.present(asked)).toEqual(new Set([1, 2, 4, 5].map((n) => jobIdOf(ref(n)))))
   })
 
-  test('sees jobs that stand in the plain list, where stalled ones wait', async () => {
+  test('finds jobs in the plain list, where stalled jobs wait', async () => {
     const { searches, boardQueues } = await open.queue()
     await boardQueues.search.add('search', {}, { jobId: jobIdOf(ref(9)) })
     expect(await searches.present([ref(9)])).toEqual(new Set([jobIdOf(ref(9))]))
@@ -74,7 +74,7 @@ describe('present', () => {
     expect((await searches.present([])).size).toBe(0)
   })
 
-  test('after FLUSHALL, nothing is', async () => {
+  test('finds nothing after FLUSHALL', async () => {
     const { searches } = await open.queue()
     await searches.add(jobs([1, 2]))
     await redis.flush()
@@ -83,7 +83,7 @@ describe('present', () => {
   })
 })
 
-test('a failed job is removed, one that somebody retried meanwhile is not', async () => {
+test('a failed job is removed, unless somebody retried it meanwhile', async () => {
   const queue = await open.queue()
   await queue.searches.add(jobs([1, 2]))
   const worker = await open.work(queue, async () => ({ do: 'deadLetter', reason: 'refused', pause: null }))
@@ -95,7 +95,7 @@ test('a failed job is removed, one that somebody retried meanwhile is not', asyn
   expect(await queue.searches.counts()).toEqual({ waiting: 1, active: 0, delayed: 0, failed: 0 })
 })
 
-test('a failed job of which nothing but its id is left (Redis evicts) is listed and can be removed', async () => {
+test('a failed job with evicted contents is listed and can be removed', async () => {
   const queue = await open.queue()
   await queue.searches.add(jobs([1]))
   const worker = await open.work(queue, async () => ({ do: 'deadLetter', reason: 'refused', pause: null }))
@@ -107,7 +107,7 @@ test('a failed job of which nothing but its id is left (Redis evicts) is listed 
   expect(await queue.searches.failed(10)).toEqual([])
 })
 
-test('a full Redis is told in one sentence, and what was added before it was full stays', async () => {
+test('a full Redis is reported in one sentence; jobs added before remain', async () => {
   const { searches } = await open.queue()
   await searches.add(jobs([1]))
   await redis.command('CONFIG', 'SET', 'maxmemory', '1')

@@ -2,27 +2,27 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { callsPerMinuteOf, windowFor } from '../../src/queue/start-window.js'
 
-describe('the pace', () => {
-  test('up to 1,200 a minute, starts are spread one by one, so that no window can double up', () => {
+describe('the rate', () => {
+  test('up to 1,200 a minute, starts are spread one by one', () => {
     expect(windowFor(300)).toEqual({ max: 1, duration: 201 })
     expect(windowFor(600)).toEqual({ max: 1, duration: 100 })
     expect(windowFor(1200)).toEqual({ max: 1, duration: 50 })
   })
 
-  test.each([0.5, 5, 7, 10, 60])('at %p a minute a call may arrive 400 ms late, and none is one too many', (limit) => {
+  test.each([0.5, 5, 7, 10, 60])('at %p a minute a call may arrive 400 ms late without a 429', (limit) => {
     const { max, duration } = windowFor(limit)
     expect(max).toBe(1)
     expect(duration * limit).toBeGreaterThanOrEqual(60_400)
     expect(duration * limit).toBeLessThan(60_600)
   })
 
-  test('above, windows of 50 ms let several start', () => {
+  test('above, windows of 50 ms allow several starts', () => {
     expect(windowFor(60_000)).toEqual({ max: 50, duration: 50 })
     expect(windowFor(1_000_000_000)).toEqual({ max: 833_333, duration: 50 })
     expect(windowFor(Number.POSITIVE_INFINITY).max).toBeGreaterThan(1_000_000)
   })
 
-  test('it never comes to more than was asked for, and both numbers are positive integers', () => {
+  test('the window never exceeds the rate; both numbers are positive integers', () => {
     fc.assert(
       fc.property(fc.double({ min: 0.01, max: 1e7, noNaN: true }), (callsPerMinute) => {
         const window = windowFor(callsPerMinute)
@@ -34,7 +34,7 @@ describe('the pace', () => {
     )
   })
 
-  test.each([0, -1, Number.NaN])('%p is no pace', (nonsense) => {
+  test.each([0, -1, Number.NaN])('%p is not a rate', (nonsense) => {
     expect(() => windowFor(nonsense)).toThrow(RangeError)
   })
 })

@@ -14,8 +14,8 @@ const AS_IT_SHOULD_BE = { tooLongMs: 0, wasStale: false }
 /** By about an hour. */
 const TOO_LONG = { tooLongMs: expect.closeTo(3_600_000, -6), wasStale: true }
 
-describe('a hold', () => {
-  test('is only ever extended: a later and shorter one changes nothing', async () => {
+describe('a rate limit', () => {
+  test('is only ever extended: a later, shorter one changes nothing', async () => {
     const { throttle } = await open.queue()
     await throttle.setRate(60_000)
     const long = Date.now() + 60_000
@@ -27,13 +27,13 @@ describe('a hold', () => {
     expect(Math.abs(Number(await throttle.rateLimitedUntil()) - longer)).toBeLessThan(20_000)
   })
 
-  test('that is over already holds nobody', async () => {
+  test('that is over already stops nobody', async () => {
     const { throttle } = await open.queue()
     await throttle.rateLimit(Date.now() - 1)
     expect(await throttle.rateLimitedUntil()).toBeNull()
   })
 
-  test('is told from the counter of the pace, which stands in the same key', async () => {
+  test('is told apart from the counter of the rate in the same key', async () => {
     const queue = await open.queue()
     await queue.throttle.setRate(1)
     await queue.searches.add(jobs([1, 2]))
@@ -49,7 +49,7 @@ describe('a hold', () => {
     expect(await queue.boardQueues.search.getRateLimitTtl()).toBeGreaterThan(0)
   })
 
-  test('never cuts a running window of the pace short', async () => {
+  test('never shortens the current window of the rate', async () => {
     const queue = await open.queue()
     await queue.throttle.setRate(1)
     await queue.searches.add(jobs([1]))
@@ -63,7 +63,7 @@ describe('a hold', () => {
     expect(await queue.boardQueues.search.getRateLimitTtl()).toBeGreaterThan(5000)
   })
 
-  test('lets nobody start, in any worker, and does so when it is lifted', async () => {
+  test('stops every worker, and lifting it starts them again', async () => {
     const queue = await open.queue()
     await queue.throttle.setRate(60_000)
     await queue.throttle.rateLimit(Date.now() + 60_000)
@@ -82,7 +82,7 @@ describe('a hold', () => {
     await eventually('all start', () => started.length === 20)
   })
 
-  test('outlives a kill -9 of Redis', async () => {
+  test('survives a kill -9 of Redis', async () => {
     const { throttle } = await open.queue()
     const until = Date.now() + 60_000
     await throttle.rateLimit(until)
@@ -92,8 +92,8 @@ describe('a hold', () => {
   })
 })
 
-describe('a hold follows the one on record', () => {
-  test('one that the record does not know is lifted, and what was delayed until its end runs at once', async () => {
+describe('synchronizing the rate limit with the store', () => {
+  test('one that the store lacks is lifted, and its delayed jobs run at once', async () => {
     const queue = await open.queue()
     await queue.throttle.setRate(60_000)
     await queue.searches.add(jobs([1]))
@@ -108,7 +108,7 @@ describe('a hold follows the one on record', () => {
     await eventually('it runs again', () => runs === 2)
   })
 
-  test('one that outlasts the record is shortened to it, one that is missing is set, one that agrees is left alone', async () => {
+  test('a longer one is shortened, a missing one is set, an equal one is kept', async () => {
     const at = Date.now()
     // It stands still: a command that is late on its way sets no longer hold than the next one asks for.
     const { throttle } = await open.queue({ clock: { now: () => at, monotonicMs: () => 0 } })
@@ -122,7 +122,7 @@ describe('a hold follows the one on record', () => {
     expect(await apart()).toBeLessThan(20_000)
   })
 
-  test('a window of the pace that a wall clock set back has made an hour long ends as the pace says', async () => {
+  test('a window that a clock set back made an hour long is shortened', async () => {
     const queue = await open.queue()
     await queue.throttle.setRate(10)
     const limiter = queue.boardQueues.search.toKey('limiter')
@@ -134,7 +134,7 @@ describe('a hold follows the one on record', () => {
     expect(left).toBeLessThanOrEqual(6050)
   })
 
-  test('the window of a slower pace ends with it, which is nothing stale', async () => {
+  test('the window of a slower rate ends with it, and is not stale', async () => {
     const queue = await open.queue()
     await queue.throttle.setRate(60_000)
     await redis.command('SET', queue.boardQueues.search.toKey('limiter'), '1', 'PX', '50000')
@@ -143,8 +143,8 @@ describe('a hold follows the one on record', () => {
   })
 })
 
-describe('the pace', () => {
-  test('is read back as it was set, also where windows round it', async () => {
+describe('the rate', () => {
+  test('is read back as it was set, even where windows round it', async () => {
     const { throttle } = await open.queue()
     expect(await throttle.rate()).toBeNull()
     for (const callsPerMinute of [5, 7, 300, 900, 1300, 1_000_000]) {
@@ -153,7 +153,7 @@ describe('the pace', () => {
     }
   })
 
-  test('set by other hands is read as what it comes to', async () => {
+  test('set by another program is read as its effective rate', async () => {
     const { throttle, boardQueues } = await open.queue()
     await throttle.setRate(300)
     await boardQueues.search.setGlobalRateLimit(10, 1000)
@@ -180,7 +180,7 @@ describe('the pace', () => {
 })
 
 describe('a probe', () => {
-  test('lets one call run at a time, until the fleet is widened', async () => {
+  test('runs one call at a time until serial mode ends', async () => {
     const queue = await open.queue()
     await queue.throttle.startSerial()
     expect(await queue.throttle.isSerial()).toBe(true)
@@ -211,7 +211,7 @@ describe('a probe', () => {
     await eventually('ten more are done, some of them together', () => done === 16)
   })
 
-  test('ends with the step that says so, before that job completes', async () => {
+  test('ends with the step that ends it, before that job completes', async () => {
     const queue = await open.queue()
     await queue.throttle.startSerial()
     await open.work(queue, async () => ({ do: 'complete', summary: {}, endProbe: true }))
@@ -220,7 +220,7 @@ describe('a probe', () => {
   })
 })
 
-test('a pause outlives a restart of Redis, and a resume lets the idle workers go on at once', async () => {
+test('a pause survives a restart of Redis; resume wakes idle workers at once', async () => {
   const queue = await open.queue()
   const started: number[] = []
   await open.work(queue, async (job) => {

@@ -44,7 +44,7 @@ async function dieWith(queue: SearchQueue & { prefix: string }, n: number): Prom
 }
 
 describe('stopping', () => {
-  test('takes no new job, waits for those in hand, and is the same stop when asked twice', async () => {
+  test('takes no new job, waits for active jobs, and may be called twice', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs(range(1, 10)))
     const { started, handle, release } = slowHandler()
@@ -59,7 +59,7 @@ describe('stopping', () => {
     expect(worker.activeJobs()).toBe(0)
   })
 
-  test('after the grace, what is still in hand goes back to the head with no attempt and no stall', async () => {
+  test('after the grace active jobs are requeued with no attempt and no stall', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs(range(1, 10)))
     const { handle } = slowHandler()
@@ -79,7 +79,7 @@ describe('stopping', () => {
     expect(seen.every(({ stalls, attempt }) => stalls === 0 && attempt === 1)).toBe(true)
   })
 
-  test('a handler that finishes after the grace disturbs nobody: its job is another worker’s by then', async () => {
+  test('a handler that ends after the grace does not touch the requeued job', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
     const late = slowHandler({ do: 'deadLetter', reason: 'too late', pause: null })
@@ -98,7 +98,7 @@ describe('stopping', () => {
 })
 
 describe('a worker that died', () => {
-  test('its job runs again in another, which is told of the stall; no attempt is used', async () => {
+  test('its job runs again elsewhere with its stall count and no attempt used', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
     await dieWith(queue, 1)
@@ -115,7 +115,7 @@ describe('a worker that died', () => {
     expect(seen).toEqual([{ stalls: 1, attempt: 1 }])
   })
 
-  test('twice: the job rests before it runs again, once for each stall and not for ever', async () => {
+  test('twice: the job is delayed before it runs again, once per stall', async () => {
     const queue = await open.queue({ longestRestMs: 300 })
     await queue.searches.add(jobs([1]))
     await dieWith(queue, 1)
@@ -137,7 +137,7 @@ describe('a worker that died', () => {
     expect(job?.attemptsStarted).toBe(6)
   })
 
-  test('twice: it rests until the call that died with its worker bars it no more, and a while beyond', async () => {
+  test('twice: the delay outlasts the open call that blocks the search', async () => {
     const queue = await open.queue({ longestRestMs: 60_000 })
     await queue.searches.add(jobs([1]))
     await dieWith(queue, 1)
@@ -152,7 +152,7 @@ describe('a worker that died', () => {
     expect(restsUntil).toBeLessThanOrEqual(Date.now() + 3_660_000)
   })
 
-  test('more than five times: the job fails without being run, and is told from what was buried', async () => {
+  test('more than five times: the job fails without a run, marked as stalled', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
     for (let death = 0; death < 6; death += 1) await dieWith(queue, 1)
@@ -199,7 +199,7 @@ test('a lost lock never ends the handler: its answer is paid for', async () => {
   await eventually('the handler finishes', () => finished >= 1)
 })
 
-test('Redis away for a moment: the handlers go on, the answers are settled when it is back, nothing runs twice', async () => {
+test('during an outage of Redis handlers continue, and no job runs twice', async () => {
   const queue = await open.queue()
   await queue.searches.add(jobs(range(1, 6)))
   const started: number[] = []
@@ -224,7 +224,7 @@ test('Redis away for a moment: the handlers go on, the answers are settled when 
   expect((await queue.searches.counts()).failed).toBe(0)
 })
 
-test('FLUSHALL under a working fleet: jobs in hand end quietly, and what is added afterwards runs', async () => {
+test('after FLUSHALL active jobs end quietly, and new jobs run', async () => {
   const queue = await open.queue()
   await queue.searches.add(jobs([1, 2, 3]))
   const { handle, release, started } = slowHandler()
@@ -239,7 +239,7 @@ test('FLUSHALL under a working fleet: jobs in hand end quietly, and what is adde
 })
 
 describe('stopping while Redis is', () => {
-  test.each(['killed', 'frozen'])('%s: ends within the grace, with a job in hand and without', async (trouble) => {
+  test.each(['killed', 'frozen'])('%s: ends within the grace, with and without an active job', async (trouble) => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
     const { handle } = slowHandler()

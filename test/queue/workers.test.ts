@@ -17,7 +17,7 @@ async function twoProcesses() {
   return [one.registry, other.registry] as const
 }
 
-describe('the epoch', () => {
+describe('the Redis owner', () => {
   test('belongs to the first store that claims it, also when ten claim at once', async () => {
     const [one, other] = await twoProcesses()
     expect(await one.owner()).toBeNull()

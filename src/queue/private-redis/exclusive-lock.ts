@@ -6,17 +6,17 @@ import { UnreachableError } from '../../domain/errors.js'
 import { factsOf } from '../error-facts.js'
 
 /**
- * One process at a time, by a lock file, on any system and without a daemon. Three rules make it safe:
- * - A lock appears by `link`, which is atomic and fails where one stands; it comes with its contents.
- * - It is dead when its process is gone, or when it has not been touched for a while (the holder touches
- *   it; this covers other hosts and pids that were given to somebody else).
- * - A dead lock may only be removed by who holds the lock *on that very lock* (its name carries the dead
- *   one's nonce), after reading it once more. So two processes that find it dead at once cannot remove
- *   each other's new one. A process killed while removing leaves such a second lock, which dies by the same rules.
+ * A lock file for one process at a time, on any system and without a daemon. Three rules make it safe:
+ * - `link` creates the lock: it is atomic, fails if the lock exists, and brings the contents with it.
+ * - A lock is dead when its process is gone, or when its file was not touched for 15 s. The holder touches it every
+ *   second. The age covers other hosts, and pids that now belong to another process.
+ * - To remove a dead lock, a process must hold a second lock *on that lock* (its name contains the dead lock's nonce),
+ *   and read the dead lock again. So two processes that find it dead at the same time cannot remove each other's new
+ *   lock. A process killed while removing leaves such a second lock, which is dead by the same rules.
  */
 const TOUCH_EVERY_MS = 1000
 const DEAD_AFTER_MS = 15_000
-const LOOK_EVERY_MS = 25
+const RETRY_EVERY_MS = 25
 
 interface Holder {
   readonly nonce: string
@@ -24,7 +24,7 @@ interface Holder {
   readonly host: string
 }
 
-/** @throws UnreachableError when somebody else keeps the lock for longer than patienceMs */
+/** @throws UnreachableError when another process keeps the lock for longer than patienceMs */
 export async function withExclusiveLock<Result>(
   path: string,
   patienceMs: number,
@@ -43,14 +43,14 @@ async function acquire(path: string, deadline: number): Promise<() => Promise<vo
   const draft = `${path}.${holder.nonce}`
   await writeFile(draft, JSON.stringify(holder), { flag: 'wx', mode: 0o600 })
   try {
-    while (!(await appears(draft, path))) {
+    while (!(await tryLink(draft, path))) {
       const other = await holderOf(path)
       if (other !== null && (await isDead(path, other))) await removeDead(path, other, deadline)
       else if (performance.now() > deadline) {
         throw new UnreachableError(
-          `Another process (${other === null ? 'unknown' : `pid ${other.pid} on ${other.host}`}) is starting or stopping the private Redis and does not finish: end it, or remove ${path}.`,
+          `Another process (${other === null ? 'unknown' : `pid ${other.pid} on ${other.host}`}) is starting or stopping the private Redis and does not finish. End that process, or remove ${path}.`,
         )
-      } else await sleep(LOOK_EVERY_MS)
+      } else await sleep(RETRY_EVERY_MS)
     }
   } finally {
     await unlink(draft).catch(() => {})
@@ -75,7 +75,7 @@ async function removeDead(path: string, dead: Holder, deadline: number): Promise
   }
 }
 
-async function appears(draft: string, path: string): Promise<boolean> {
+async function tryLink(draft: string, path: string): Promise<boolean> {
   try {
     await link(draft, path)
     return true
@@ -91,7 +91,7 @@ async function holderOf(path: string): Promise<Holder | null> {
   try {
     return JSON.parse(text) as Holder
   } catch {
-    // Not written by `link`: a leftover of something else. Its age decides.
+    // Not one of our locks; its age decides whether it is dead.
     return { nonce: 'unreadable', pid: 0, host: '' }
   }
 }
@@ -105,7 +105,7 @@ async function isDead(path: string, holder: Holder): Promise<boolean> {
   return touchedAt !== null && Date.now() - touchedAt > DEAD_AFTER_MS
 }
 
-/** Whether there is such a process, be it ours or not. */
+/** Whether a process with this pid exists, of any user. */
 export function lives(pid: number): boolean {
   try {
     process.kill(pid, 0)

@@ -11,9 +11,9 @@ import { type ServerFiles, serverFiles, startServer, untilUp } from './redis-ser
 import { askToEnd, stateOf } from './redis-socket.js'
 
 /**
- * A Redis of our own in the data directory, for who has none. A second server would unlink the first
- * one's socket and append to the same file, so looking and starting happen under one lock, and where
- * anything listens or the recorded process lives, nothing is started.
+ * A private Redis in the data directory, for users without one. A second server would unlink the first
+ * one's socket and append to the same file. So check and start happen under one lock, and nothing is started while
+ * anything listens on the socket or the process in the pid file is alive.
  */
 export interface PrivateRedis {
   readonly socketPath: string
@@ -21,9 +21,9 @@ export interface PrivateRedis {
 }
 
 const LOCK_PATIENCE_MS = 30_000
-const LEAVES_WITHIN_MS = 2000
+const EXITS_WITHIN_MS = 2000
 const ENDS_WITHIN_MS = 30_000
-const LOOK_EVERY_MS = 2000
+const CHECK_EVERY_MS = 2000
 
 /** @throws UnreachableError: not installed, did not start, or one runs that cannot be reached */
 export async function startOrConnectPrivateRedis(options: {
@@ -31,13 +31,13 @@ export async function startOrConnectPrivateRedis(options: {
   readonly log: Logger
   /** The server program. Default redis-server. */
   readonly command?: string
-  /** One has run before. */
+  /** This is a restart. */
   readonly again?: true
 }): Promise<PrivateRedis & { readonly started: boolean }> {
   const { log, command = 'redis-server', again = false } = options
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 })
   const files = await filesOf(await realpath(options.dataDir))
-  return notingTrouble(files, async () => {
+  return recordFailure(files, async () => {
     await mkdir(files.dir, { recursive: true, mode: 0o700 })
     const { socketPath } = files
     await makeSocketPlace(socketPath, files.dir, files.owner)
@@ -56,7 +56,7 @@ export async function startOrConnectPrivateRedis(options: {
   })
 }
 
-/** The running one; null when none runs. Starts nothing. @throws UnreachableError where its socket is not safe to use */
+/** Null when none is running. Starts nothing. @throws UnreachableError when its socket is not safe to use */
 export async function findPrivateRedis(options: { readonly dataDir: string }): Promise<PrivateRedis | null> {
   const files = await filesIn(options.dataDir)
   if (files === null) return null
@@ -65,15 +65,15 @@ export async function findPrivateRedis(options: { readonly dataDir: string }): P
   return now.state === 'up' ? { socketPath: files.socketPath, pid: now.pid } : null
 }
 
-/** Why it could not be started lately, one sentence, for commands that do not start it; null: nobody has tried in vain. */
+/** Why the last start failed, one sentence, for commands that do not start it; null: no start failed lately. */
 export async function privateRedisTrouble(options: { readonly dataDir: string }): Promise<string | null> {
   const file = troubleFile(options.dataDir)
   const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: 0 }))
-  if (Date.now() - mtimeMs > TROUBLE_IS_RECENT_MS) return null
+  if (Date.now() - mtimeMs > TROUBLE_TTL_MS) return null
   return readFile(file, 'utf8').catch(() => null)
 }
 
-/** Ends it, with everything on disk. False when none runs. */
+/** Stops it after it has written its data to disk. False when none is running. */
 export async function stopPrivateRedis(options: { readonly dataDir: string }): Promise<boolean> {
   const files = await filesIn(options.dataDir)
   if (files === null) return false
@@ -87,7 +87,7 @@ export async function stopPrivateRedis(options: { readonly dataDir: string }): P
     while (lives(now.pid)) {
       if (performance.now() > deadline) {
         throw new UnreachableError(
-          `The private Redis (pid ${now.pid}) was told to end and still runs; see ${files.logFile}.`,
+          `The private Redis (pid ${now.pid}) was asked to stop and is still running. See ${files.logFile}.`,
         )
       }
       await sleep(20)
@@ -96,27 +96,27 @@ export async function stopPrivateRedis(options: { readonly dataDir: string }): P
   })
 }
 
-/** Looks every two seconds and starts it again when it has died. Problems are logged, and the next look tries again. */
+/** Checks every two seconds and restarts it when it has died. A failure is logged, and the next check tries again. */
 export function keepPrivateRedis(options: {
   readonly dataDir: string
   readonly log: Logger
   readonly everyMs?: number
 }): { stop(): Promise<void> } {
-  const { dataDir, log, everyMs = LOOK_EVERY_MS } = options
+  const { dataDir, log, everyMs = CHECK_EVERY_MS } = options
   const ending = new AbortController()
 
-  async function look(): Promise<void> {
+  async function check(): Promise<void> {
     try {
       const { started, pid } = await startOrConnectPrivateRedis({ dataDir, log, again: true })
       if (started)
         log.warn(
           { event: 'redis.restarted', redisPid: pid, repeats: true },
-          'the private Redis had died and was started again',
+          'the private Redis had died and was restarted',
         )
     } catch (error) {
       log.error(
         { event: 'redis.start_failed', problem: String(error), repeats: true },
-        'the private Redis is away and cannot be started',
+        'the private Redis is down and cannot be started; tried again in 2 s',
       )
     }
   }
@@ -124,7 +124,7 @@ export function keepPrivateRedis(options: {
   async function watch(): Promise<void> {
     while (!ending.signal.aborted) {
       await sleep(everyMs, undefined, { signal: ending.signal }).catch(() => {})
-      if (!ending.signal.aborted) await look()
+      if (!ending.signal.aborted) await check()
     }
   }
 
@@ -137,15 +137,15 @@ export function keepPrivateRedis(options: {
   }
 }
 
-/** The pid of a server that is up once it has loaded; null when none is there. @throws UnreachableError where starting one would be wrong */
+/** Waits while a server loads. @returns its pid; null when none is running. @throws UnreachableError when starting one would be unsafe */
 async function waitWhileLoading(files: ServerFiles, log: Logger): Promise<number | null> {
   const { state } = await stateOf(files.socketPath)
   if (state === 'silent') throw await unreachable(files, state)
   if (state === 'loading') await untilUp(files, log, async () => null)
   const now = await stateOf(files.socketPath)
   if (now.state === 'up') return now.pid
-  // No socket: it may be on its way out, which is worth a moment.
-  const deadline = performance.now() + LEAVES_WITHIN_MS
+  // No socket: the server may be exiting, so wait a moment.
+  const deadline = performance.now() + EXITS_WITHIN_MS
   while ((await recordedServer(files)) !== null) {
     if (performance.now() > deadline) throw await unreachable(files, now.state)
     await sleep(50)
@@ -156,7 +156,7 @@ async function waitWhileLoading(files: ServerFiles, log: Logger): Promise<number
 async function unreachable(files: ServerFiles, state: string): Promise<UnreachableError> {
   const pid = await recordedServer(files)
   return new UnreachableError(
-    `The private Redis (pid ${pid ?? 'unknown'}) runs, but its socket ${files.socketPath} is ${state}: end that process (\`kill ${pid ?? 'PID'}\`), then try again.`,
+    `The private Redis (pid ${pid ?? 'unknown'}) is running, but its socket ${files.socketPath} is ${state}. End that process (\`kill ${pid ?? 'PID'}\`), then try again.`,
   )
 }
 
@@ -175,33 +175,34 @@ async function filesOf(dataDir: string): Promise<ServerFiles> {
   return serverFiles(dataDir, (await stat(dataDir)).uid)
 }
 
-/** A worker that cannot start it tries again and again; this long after the last time it has given up. */
-const TROUBLE_IS_RECENT_MS = 60_000
+/** A worker retries a failed start every two seconds. A failure older than this is over. */
+const TROUBLE_TTL_MS = 60_000
 
-/** Beside the directory, which may be what is wrong. */
+/** Beside the directory, since the directory itself may be the problem. */
 function troubleFile(dataDir: string): string {
   return join(dataDir, 'redis.trouble')
 }
 
-/** Leaves word for `status`, which starts nothing, and so would not know. */
-async function notingTrouble<Result>(files: ServerFiles, work: () => Promise<Result>): Promise<Result> {
+/** Writes a failed start to a file for `status`, which starts nothing. */
+async function recordFailure<Result>(files: ServerFiles, work: () => Promise<Result>): Promise<Result> {
   try {
     const result = await work()
     await rm(troubleFile(dirname(files.dir)), { force: true }).catch(() => {})
     return result
   } catch (error) {
-    const told = sayWhatIsInTheWay(error, files)
-    if (told instanceof UnreachableError) await writeFile(troubleFile(dirname(files.dir)), told.message).catch(() => {})
-    throw told
+    const explained = explainFileError(error, files)
+    if (explained instanceof UnreachableError)
+      await writeFile(troubleFile(dirname(files.dir)), explained.message).catch(() => {})
+    throw explained
   }
 }
 
-/** What the system refuses about these files is no bug. */
-function sayWhatIsInTheWay(error: unknown, { dir }: ServerFiles): unknown {
+/** A system error about these files is not a bug. */
+function explainFileError(error: unknown, { dir }: ServerFiles): unknown {
   const { code, message } = factsOf(error)
   if (error instanceof UnreachableError || !/^E[A-Z]+$/.test(code)) return error
   return new UnreachableError(
-    `The private Redis cannot use ${dir} (${message}): make it a directory of this user with some space left, or move it away.`,
+    `The private Redis cannot use ${dir} (${message}): make it a directory of this user with free space, or move it away.`,
     { cause: error },
   )
 }

@@ -6,19 +6,18 @@ import { lives } from './exclusive-lock.js'
 import type { ServerFiles } from './redis-server.js'
 
 /**
- * The process that the pid file names, if it still is this directory's redis-server: a pid left by a kill
- * may be somebody else's by now (a shell that works in that directory, say), and then it must neither stop us
- * nor be stopped.
+ * The process in the pid file, if it still is this directory's redis-server. After a kill the pid may belong to
+ * another process (for example, a shell in that directory), which must neither prevent a start nor be stopped.
  */
 export async function recordedServer(files: ServerFiles): Promise<number | null> {
   // Reading a pipe would never end.
   if ((await kindOf(files.pidFile)) === 'other') return null
   const pid = Number((await readFile(files.pidFile, 'utf8').catch(() => '')).trim())
   if (!Number.isInteger(pid) || pid < 2 || !lives(pid)) return null
-  return (await worksIn(pid, files)) ? pid : null
+  return (await isServerOf(pid, files)) ? pid : null
 }
 
-async function worksIn(pid: number, files: ServerFiles): Promise<boolean> {
+async function isServerOf(pid: number, files: ServerFiles): Promise<boolean> {
   const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => null)
   if (cwd !== null) {
     const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')

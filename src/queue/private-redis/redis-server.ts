@@ -10,13 +10,13 @@ import { explainFailure, type StartFailure } from '../start-failure.js'
 import { stateOf } from './redis-socket.js'
 
 /**
- * One redis-server in a directory: its files, its settings, and the wait until it answers. The store is the
- * truth and Redis is disposable: files that it cannot load are moved aside, once, and it starts empty.
+ * Starts a redis-server in a directory and waits until it answers. The store is the source of truth, so Redis is
+ * disposable: files that it cannot load are moved aside, once, and it starts empty.
  */
 export interface ServerFiles {
   /** redis/ in the data directory. */
   readonly dir: string
-  /** The user to whom the data directory belongs. */
+  /** The user id that owns the data directory. */
   readonly owner: number
   readonly socketPath: string
   readonly pidFile: string
@@ -24,7 +24,7 @@ export interface ServerFiles {
   readonly lockFile: string
 }
 
-/** @param dataDir as `realpath` gives it, so that every way to it comes to the same names */
+/** @param dataDir from `realpath`, so that every path to it gives the same names */
 export function serverFiles(dataDir: string, owner = process.getuid?.() ?? 0): ServerFiles {
   const dir = join(dataDir, 'redis')
   return {
@@ -37,28 +37,28 @@ export function serverFiles(dataDir: string, owner = process.getuid?.() ?? 0): S
   }
 }
 
-/** What it loads: since Redis 7 a directory, before that one file. */
+/** Its data: since Redis 7 a directory, before that one file. */
 const APPEND_ONLY_DIR = 'appendonlydir'
 const DATA = [APPEND_ONLY_DIR, 'appendonly.aof']
 
 /**
- * @returns the pid of one that is up
- * @throws UnreachableError with what to install, or with the server's last words
+ * @returns the pid of the running server
+ * @throws UnreachableError with what to install, or with the server's last log line
  */
 export async function startServer(files: ServerFiles, command: string, log: Logger): Promise<number> {
-  await clearTheWay(files, log)
+  await moveStrangeFiles(files, log)
   const first = await launch(files, command, log)
   if (typeof first === 'number') return first
   const moved = first.cause === 'broken files' ? await moveAside(files.dir, DATA) : null
   if (moved === null) throw await notStarted(files, first)
-  tellMoved(log, moved, first.words)
+  logMoved(log, moved, first.words)
   const second = await launch(files, command, log)
   if (typeof second === 'number') return second
   throw await notStarted(files, second)
 }
 
-/** What is of another kind than it must be would stop the start, or hang it (a pipe). */
-async function clearTheWay(files: ServerFiles, log: Logger): Promise<void> {
+/** Moves aside files of the wrong kind, which would stop the start, or hang it (a pipe). */
+async function moveStrangeFiles(files: ServerFiles, log: Logger): Promise<void> {
   const { dir, socketPath, pidFile, logFile } = files
   const appendOnly = await kindOf(join(dir, APPEND_ONLY_DIR))
   const inside = appendOnly === 'directory' ? await readdir(join(dir, APPEND_ONLY_DIR)).catch(() => []) : []
@@ -67,10 +67,10 @@ async function clearTheWay(files: ServerFiles, log: Logger): Promise<void> {
   const unusable: string[] = []
   for (const path of [pidFile, logFile]) if (!(await isWritableKind(path))) unusable.push(basename(path))
   const moved = await moveAside(dir, [...(isStrange ? DATA : []), ...unusable])
-  if (moved !== null) tellMoved(log, moved, 'they were of another kind than Redis writes.')
+  if (moved !== null) logMoved(log, moved, 'they were of another kind than Redis writes.')
   if ((await kindOf(socketPath)) !== 'directory') return
   const socket = await moveAside(dirname(socketPath), [basename(socketPath)])
-  if (socket !== null) tellMoved(log, socket, 'a directory stood in place of its socket.')
+  if (socket !== null) logMoved(log, socket, 'a directory was in place of its socket.')
 }
 
 /** A link is followed: the log may be elsewhere, or /dev/null. One that leads nowhere stops the start. */
@@ -80,17 +80,17 @@ async function isWritableKind(path: string): Promise<boolean> {
   return found !== null && (found.isFile() || found.isCharacterDevice())
 }
 
-function tellMoved(log: Logger, moved: string, why: string): void {
+function logMoved(log: Logger, moved: string, why: string): void {
   log.warn(
     { event: 'redis.files_moved', moved, why, repeats: true },
-    `the private Redis could not use its files; they are kept in ${moved}, and it starts empty: the store fills it again`,
+    `the private Redis could not use its files; they are kept in ${moved}. It starts empty and is restored from the store`,
   )
 }
 
 /** The older name of hash-max-listpack-value, which every version knows: a waiting job takes ~600 bytes instead of ~1,000. */
 const SMALL_HASH_VALUES = ['--hash-max-ziplist-value', '1024']
 
-/** Starts it in a session of its own (Ctrl-C in our terminal does not reach it), with files that only this user reads. */
+/** Starts it in its own session (Ctrl-C in our terminal does not reach it). Only this user may read its files. */
 async function launch(files: ServerFiles, command: string, log: Logger): Promise<number | StartFailure> {
   const settings = [
     ['--port', '0'],
@@ -106,7 +106,7 @@ async function launch(files: ServerFiles, command: string, log: Logger): Promise
     SMALL_HASH_VALUES,
   ].flat()
   const logged = await sizeOf(files.logFile)
-  // The shell sets the umask and is replaced: the pid is the server's.
+  // The shell sets the umask and is replaced by `exec`, so the pid is the server's.
   const child = spawn('/bin/sh', ['-c', 'umask 077; exec "$0" "$@"', command, ...settings], {
     cwd: files.dir,
     detached: true,
@@ -126,13 +126,14 @@ async function launch(files: ServerFiles, command: string, log: Logger): Promise
   } finally {
     child.stderr?.destroy()
   }
-  if (child.pid === undefined) throw new UnreachableError('The private Redis did not start: no process was made.')
+  if (child.pid === undefined)
+    throw new UnreachableError('The private Redis did not start: the system created no process.')
   return child.pid
 }
 
 /**
- * Waits while it loads its data: minutes for a big file, and always worth it.
- * @returns null when it is up, else what `failed` found
+ * Waits until the server is up. Loading a big file may take minutes, and is always worth the wait.
+ * @returns null when it is up, else the result of `failed`
  */
 export async function untilUp<Failure>(
   files: ServerFiles,
@@ -140,7 +141,7 @@ export async function untilUp<Failure>(
   failed: () => Promise<Failure | null>,
 ): Promise<Failure | null> {
   const startedAt = performance.now()
-  let told = false
+  let logged = false
   for (;;) {
     const { state } = await stateOf(files.socketPath)
     if (state === 'up') return null
@@ -148,12 +149,12 @@ export async function untilUp<Failure>(
     if (failure !== null) return failure
     const waitedMs = performance.now() - startedAt
     if (state === 'loading') {
-      if (!told) log.info({ event: 'redis.loading', dir: files.dir }, 'the private Redis is reading its data')
-      told = true
+      if (!logged) log.info({ event: 'redis.loading', dir: files.dir }, 'the private Redis is loading its data')
+      logged = true
     }
     if (waitedMs > (state === 'loading' ? LOADS_WITHIN_MS : STARTS_WITHIN_MS)) {
       throw new UnreachableError(
-        `The private Redis in ${files.dir} did not come up within ${Math.round(waitedMs / 1000)} s: it said "${await lastWords(files.logFile)}".`,
+        `The private Redis in ${files.dir} did not come up within ${Math.round(waitedMs / 1000)} s: its last log line is "${await lastLineOf(files.logFile)}".`,
       )
     }
     await sleep(20)
@@ -173,7 +174,7 @@ function endOf(child: ChildProcess): () => End | null {
   child.once('error', () => {
     end = { code: 127, signal: null }
   })
-  // Not `exit`: by then its last words on stderr may not have been read.
+  // Not `exit`: at that time stderr may not have been read to its end.
   child.once('close', (code, signal) => {
     end = { code: code ?? 1, signal }
   })
@@ -182,7 +183,7 @@ function endOf(child: ChildProcess): () => End | null {
 
 const LONGEST_ERRORS = 10_000
 
-/** Its settings may not let it open its log. */
+/** Errors before it opens its log go to stderr. */
 function readErrors(child: ChildProcess): () => string {
   let text = ''
   child.stderr?.on('data', (chunk: Buffer) => {
@@ -220,15 +221,15 @@ async function textFrom(file: string, position: number): Promise<string> {
   }
 }
 
-async function lastWords(logFile: string): Promise<string> {
+async function lastLineOf(logFile: string): Promise<string> {
   const text = await readFile(logFile, 'utf8').catch(() => '')
   return text.trim().split('\n').at(-1)?.trim() ?? ''
 }
 
-/** The exact command for this system; /etc/os-release is where Linux says which one it is. */
+/** Names the exact command for this system, which Linux describes in /etc/os-release. */
 async function notInstalled(): Promise<string> {
   const about = process.platform === 'darwin' ? 'darwin' : await readFile('/etc/os-release', 'utf8').catch(() => '')
-  return `No redis-server is installed: ${installCommand(about)}; or set TRACKYARD_REDIS_URL to a Redis that runs elsewhere.`
+  return `redis-server is not installed: ${installCommand(about)}, or set TRACKYARD_REDIS_URL to a Redis that is running elsewhere.`
 }
 
 /** @param system `darwin`, or the text of /etc/os-release */

@@ -1,11 +1,11 @@
 import { connect } from 'node:net'
 
 /**
- * What stands behind a unix socket, asked without a client library: one connection, one command.
- * - `absent`: nobody listens (no file, or a file whose server is gone).
- * - `silent`: somebody listens and does not answer: frozen. Never start a second server beside it.
+ * Asks the server at a unix socket for its state, without a client library: one connection, one command.
+ * - `absent`: nothing listens (no file, or a file whose server is gone).
+ * - `silent`: something listens and does not answer: frozen. Never start a second server beside it.
  * - `loading`: it reads its append-only file.
- * - `up`.
+ * - `up`: it answers.
  */
 export type SocketState =
   | { readonly state: 'absent' | 'silent' | 'loading' }
@@ -16,12 +16,12 @@ const ANSWERS_WITHIN_MS = 5000
 export async function stateOf(socketPath: string): Promise<SocketState> {
   const reply = await ask(socketPath, 'INFO')
   if (reply === 'absent' || reply === 'silent') return { state: reply }
-  // Redis answers INFO while it loads, and may still find that it cannot.
+  // Redis answers INFO while it loads, and loading may still fail.
   if (reply.startsWith('-LOADING') || /^loading:1\r?$/m.test(reply)) return { state: 'loading' }
   return { state: 'up', pid: Number(/process_id:(\d+)/.exec(reply)?.[1] ?? 0) }
 }
 
-/** Asks the server to write everything down and end. */
+/** Asks the server to write its data to disk and exit. */
 export async function askToEnd(socketPath: string): Promise<void> {
   await ask(socketPath, 'SHUTDOWN')
 }
@@ -42,7 +42,7 @@ function ask(socketPath: string, command: string): Promise<string> {
       socket.write(`${command}\r\n`)
     })
     socket.on('data', (chunk) => {
-      // One character for one byte: the length of a bulk string counts bytes, and INFO names paths.
+      // latin1 keeps one character per byte: a bulk string's length counts bytes, and INFO contains paths.
       reply += chunk.toString('latin1')
       if (isWhole(reply)) finish(reply)
     })
@@ -54,7 +54,7 @@ function ask(socketPath: string, command: string): Promise<string> {
   })
 }
 
-/** An error or status line, or a bulk string with all its bytes. */
+/** True for an error or status line, or for a bulk string with all its bytes. */
 function isWhole(reply: string): boolean {
   const bulk = /^\$(\d+)\r\n/.exec(reply)
   return bulk === null ? reply.endsWith('\r\n') : reply.length >= bulk[0].length + Number(bulk[1]) + 2

@@ -44,12 +44,12 @@ function lockOf(pid: number, host = hostname()): Promise<void> {
   return writeFile(path, JSON.stringify({ nonce: `nonce-${pid}`, pid, host }))
 }
 
-test('one at a time, and nothing is left behind', async () => {
+test('one holder at a time, and no files are left', async () => {
   expect(await crowd(12)).toBe(1)
   expect(await readdir(dir)).toEqual([])
 })
 
-test('the lock is given back when the work fails', async () => {
+test('the lock is released when the work fails', async () => {
   await expect(withExclusiveLock(path, 100, () => Promise.reject(new Error('no')))).rejects.toThrow('no')
   expect(await withExclusiveLock(path, 100, async () => 'mine')).toBe('mine')
 })
@@ -60,7 +60,7 @@ test('a lock whose process was killed is taken over by exactly one of many at a 
   expect(await readdir(dir)).toEqual([])
 })
 
-test('so is one whose remover was killed while removing it', async () => {
+test('so is a lock whose remover was killed while removing it', async () => {
   const pid = await deadPid()
   await lockOf(pid)
   await writeFile(`${path}.nonce-${pid}.removing`, JSON.stringify({ nonce: 'second', pid, host: hostname() }))
@@ -68,14 +68,14 @@ test('so is one whose remover was killed while removing it', async () => {
   expect(await readdir(dir)).toEqual([])
 })
 
-test('a living holder is waited for, and named when it takes too long', async () => {
+test('a live holder is waited for, and named after the time limit', async () => {
   await lockOf(process.pid)
   const waiting = withExclusiveLock(path, 50, async () => {})
   await expect(waiting).rejects.toThrow(UnreachableError)
   await expect(waiting).rejects.toThrow(`pid ${process.pid}`)
 })
 
-test('a lock of another host, or with a pid that is somebody else’s by now, dies when nobody touches it', async () => {
+test('a lock of another host, or with a reused pid, dies when not touched', async () => {
   for (const host of ['elsewhere', hostname()]) {
     await lockOf(process.pid, host)
     await expect(withExclusiveLock(path, 50, async () => {})).rejects.toThrow(UnreachableError)
@@ -85,7 +85,7 @@ test('a lock of another host, or with a pid that is somebody else’s by now, di
   }
 })
 
-test('a leftover that is no lock of ours is removed once it is old', async () => {
+test('a file that is not one of our locks is removed once it is old', async () => {
   await writeFile(path, 'half a l')
   const longAgo = new Date(Date.now() - 60_000)
   await utimes(path, longAgo, longAgo)

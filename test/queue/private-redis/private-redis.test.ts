@@ -84,7 +84,7 @@ describe('start or connect', () => {
     expect(await found()).toMatchObject({ pid: replies[0]?.pid })
   })
 
-  test('takes over from a starter that was killed with the lock in its hand', async () => {
+  test('takes over from a starter that was killed while it held the lock', async () => {
     await mkdir(join(dataDir, 'redis'), { recursive: true })
     const child = starter()
     const { pid } = await replyOf(child)
@@ -98,7 +98,7 @@ describe('start or connect', () => {
     expect((await startOrConnectPrivateRedis({ dataDir, log })).started).toBe(true)
   })
 
-  test('a pid file that a kill left behind, and whose pid is somebody else’s by now, stops nobody', async () => {
+  test('a stale pid file with a reused pid stops nothing', async () => {
     const first = await startOrConnectPrivateRedis({ dataDir, log })
     process.kill(first.pid, 'SIGKILL')
     await eventually('it has ended', async () => (await findPrivateRedis({ dataDir })) === null)
@@ -106,7 +106,7 @@ describe('start or connect', () => {
     expect((await startOrConnectPrivateRedis({ dataDir, log })).started).toBe(true)
   })
 
-  test('a server that lives without its socket is never joined by a second one on the same files', async () => {
+  test('no second server starts while one without its socket is alive', async () => {
     const first = await startOrConnectPrivateRedis({ dataDir, log })
     await rm(first.socketPath)
     const second = startOrConnectPrivateRedis({ dataDir, log })
@@ -114,7 +114,7 @@ describe('start or connect', () => {
     process.kill(first.pid, 'SIGKILL')
   })
 
-  test('a frozen server is neither replaced nor waited for without end', async () => {
+  test('a frozen server is neither replaced nor waited for forever', async () => {
     const first = await startOrConnectPrivateRedis({ dataDir, log })
     process.kill(first.pid, 'SIGSTOP')
     try {
@@ -124,7 +124,7 @@ describe('start or connect', () => {
     }
   })
 
-  test('a data directory with a long path keeps its socket elsewhere, always at the same place', async () => {
+  test('a data directory with a long path has its socket at a fixed place', async () => {
     const long = join(dir, 'a'.repeat(120))
     const first = await startOrConnectPrivateRedis({ dataDir: long, log })
     expect(Buffer.byteLength(first.socketPath)).toBeLessThanOrEqual(100)
@@ -133,22 +133,22 @@ describe('start or connect', () => {
     expect(await stopPrivateRedis({ dataDir: long })).toBe(true)
   })
 
-  test('nobody but its user can read the files or open the socket', async () => {
+  test('only its user can read the files or open the socket', async () => {
     const { socketPath } = await startOrConnectPrivateRedis({ dataDir, log })
     for (const file of [socketPath, join(dataDir, 'redis'), join(dataDir, 'redis', 'redis.log')]) {
       expect((await stat(file)).mode & 0o077).toBe(0)
     }
   })
 
-  test('without a redis-server it says what to install', async () => {
+  test('without a redis-server the error names the install command', async () => {
     const starting = startOrConnectPrivateRedis({ dataDir, log, command: 'no-such-redis-server' })
     await expect(starting).rejects.toThrow(UnreachableError)
-    await expect(starting).rejects.toThrow(/^No redis-server is installed: .*TRACKYARD_REDIS_URL/)
+    await expect(starting).rejects.toThrow(/^redis-server is not installed: .*TRACKYARD_REDIS_URL/)
   })
 })
 
-describe('keeping it', () => {
-  test('a killed server is started again with its data, and open queues find it', async () => {
+describe('keeping it alive', () => {
+  test('a killed server is restarted with its data, and open queues reconnect', async () => {
     const first = await startOrConnectPrivateRedis({ dataDir, log: silentLogger })
     const queue = await open.queue({ connection: first })
     await queue.registry.claimOwnership('mine')
@@ -169,7 +169,7 @@ describe('keeping it', () => {
     await eventually('it is told', () => log.logged('redis.restarted').length > 0)
   })
 
-  test('after stop, a server that ends stays ended', async () => {
+  test('after stop, a server that exits is not restarted', async () => {
     const keeper = keepPrivateRedis({ dataDir, log, everyMs: 10 })
     await eventually('it is started', async () => (await findPrivateRedis({ dataDir })) !== null)
     await keeper.stop()
