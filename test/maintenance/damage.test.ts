@@ -15,8 +15,9 @@ const key = (name: string) => `${OURS}:${name}`
 /** Whatever stood there is replaced. */
 async function put(name: string, ...command: readonly string[]): Promise<void> {
   const [verb = '', ...rest] = command
-  await registry.redis.command('DEL', key(name))
-  const reply = await registry.redis.command(verb, key(name), ...rest)
+  // One script, since a worker may write the key between two commands.
+  const replace = "redis.call('DEL', KEYS[1]) return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
+  const reply = await registry.redis.command('EVAL', replace, '1', key(name), verb, ...rest)
   expect(reply).not.toMatch(/^-/)
 }
 

@@ -110,7 +110,7 @@ describe('a Redis that restarts from older data', () => {
     expect(await reconcile({ ...registry, now: later })).toEqual(NOTHING)
   })
 
-  test('leaves alone what was added and is not marked as queued yet, and what is no job of ours', async () => {
+  test('leaves alone unmarked new jobs and jobs of unknown origin', async () => {
     await registry.submit(queries(5))
     await registry.queue.searches.add(queries(5).map((query) => job(refOf(query))))
     await registry.queue.searches.add([job(refOf('nobody asked this'))])
@@ -139,7 +139,7 @@ describe('a Redis that restarts from older data', () => {
     expect(await reconcile({ ...registry, now: later })).toEqual({ putBack: 0, removed: 1001 })
   })
 
-  test('costs no starts: behind 300 settled jobs the next search is called at once', async () => {
+  test('wastes no starts: after 300 settled jobs the next call is immediate', async () => {
     await answeredBefore(queries(300, 'old'))
     await registry.submit(['new'])
     const takenOut = () => registry.log.logged('queue.settled_jobs_removed').length
@@ -155,7 +155,7 @@ describe('a Redis that restarts from older data', () => {
 })
 
 describe('searches that no batch wants any more', () => {
-  test('leave Redis when their batch is cancelled, unless another batch wants them', async () => {
+  test('leave Redis when their batch is cancelled, if no other wants them', async () => {
     const wrong = await registry.submit(queries(30))
     await registry.submit(queries(35).slice(20), { name: 'other' })
     await feed(registry)
@@ -208,7 +208,7 @@ describe('the Redis owner', () => {
     expect(await waitingJobs()).toBe(12)
   })
 
-  test('the pace stands before anybody may feed', async () => {
+  test('the rate is set before any search is fed', async () => {
     const seen: (string | null)[] = []
     await recoverRedis({ ...registry, setRate: async () => void seen.push(await registry.queue.registry.owner()) })
     expect(seen).toEqual([null])

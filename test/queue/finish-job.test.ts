@@ -40,7 +40,7 @@ async function orderOfRuns(count: number, first: (n: number) => Step | null, con
 }
 
 describe('delay', () => {
-  test('with a rate limit: no job starts before its end; the delayed one is first', async () => {
+  test('with a rate limit: no job starts before its end; it runs first', async () => {
     let until = 0
     const { runs, order } = await orderOfRuns(200, (n) => {
       if (n !== 1) return null

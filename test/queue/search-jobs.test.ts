@@ -34,7 +34,7 @@ test('high before normal before low, and first in, first out within each', async
 })
 
 describe('present', () => {
-  test('finds jobs that will run or be moved, not completed ones or other rounds', async () => {
+  test('finds jobs that will run or be moved, not those of other rounds', async () => {
     const queue = await open.queue()
     const { searches } = queue
     await searches.add(jobs([1, 2, 3]))
