@@ -26,7 +26,7 @@ const DAMAGE_LASTS_MS = 20_000
 const DAMAGE_ENDS_AFTER_MS = 10_000
 
 /** An absence has its own two lines in the log. */
-const NO_ANSWERS: readonly TroubleKind[] = ['redis.unreachable', 'redis.protocol_error']
+const OUTAGES: readonly TroubleKind[] = ['redis.unreachable', 'redis.protocol_error']
 
 export function openRefusals(parts: {
   readonly redis: Pick<Redis, 'set'>
