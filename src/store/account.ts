@@ -3,7 +3,7 @@ import { build, type Connection } from './connection.js'
 import { countOf } from './ledger.js'
 import type { Account, AccountStore } from './store.js'
 
-/** What the API last said about itself: one row. */
+/** What the API last reported about the account: one row. */
 export function accountStore(connection: Connection): AccountStore {
   return {
     get: async () => connection.read(() => getAccount(connection)),
@@ -42,7 +42,7 @@ function getAccount(connection: Connection): Account {
   }
 }
 
-/** For use inside a transaction; null: never heard of. */
+/** For use inside a transaction. Null: no balance was ever reported. */
 export function knownBalance(connection: Connection): number | null {
   return (
     connection.get<{ credits_remaining: number | null }>('select credits_remaining from account')?.credits_remaining ??
@@ -51,12 +51,14 @@ export function knownBalance(connection: Connection): number | null {
 }
 
 /**
- * Folds in what came with one response. Every answer says the balance right after its own credit was taken, and
- * answers overtake each other, so the lowest is the latest: what is still in flight will take its own. An
- * answer that says none takes one. More than calls that overlapped this one can explain is a top-up and
- * taken as it is. Errs towards too few; GET /me puts it right.
+ * Updates the balance from one response. Every answer reports the balance right after its own
+ * credit was taken, and answers overtake each other. So the lowest balance is the latest: calls in
+ * flight will still take their own credit. An answer without a balance takes one credit. A rise
+ * that the overlapping calls cannot explain is a top-up, and is taken as it is. Errs towards too
+ * few credits; GET /me corrects it.
  *
- * @param ended the call that was answered; `mayCost`: it took a credit, or may have, and was not counted before
+ * @param ended the call that was answered; `mayCost`: it took a credit, or may have, and was not
+ * counted before
  */
 export function foldBalance(
   connection: Connection,
@@ -82,14 +84,17 @@ export function foldBalance(
   ])
 }
 
-/** A credit is gone, or may be, and nobody said the balance. Unknown stays unknown. */
+/** A credit is gone, or may be, and no balance was reported. An unknown balance stays unknown. */
 export function lowerBalance(connection: Connection): void {
   connection.run(
     'update account set credits_remaining = max(0, credits_remaining - 1) where credits_remaining is not null',
   )
 }
 
-/** How many calls may have been charged after that one, and were heard of before: in flight now, or ended since it was sent. */
+/**
+ * How many other calls may have been charged after this one and reported before it: those in flight
+ * now, and those that ended since it was sent.
+ */
 function overlapping(connection: Connection, call: { readonly id: number; readonly sentAt: number }): number {
   const ended = connection.get<{ calls: number }>(
     'select count(*) as calls from call indexed by call_finished_at where finished_at >= ? and id <> ?',
@@ -98,7 +103,10 @@ function overlapping(connection: Connection, call: { readonly id: number; readon
   return countOf(connection, 'sent') + (ended?.calls ?? 0)
 }
 
-/** The limits that came with one response (X-RateLimit-Limit and the daily ones); what it does not say stays as it was. */
+/**
+ * The limits from one response (X-RateLimit-Limit and the daily ones). Absent limits keep their
+ * value.
+ */
 export function foldLimits(
   connection: Connection,
   said: Pick<ResponseFacts, 'limitPerMinute' | 'limitPerDay' | 'remainingToday'>,

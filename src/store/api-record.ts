@@ -3,7 +3,9 @@ import type { Connection } from './connection.js'
 import { countOf } from './ledger.js'
 import type { ApiStore } from './store.js'
 
-/** Where the answers come from: one line of `meta`, and another where a person vouched for it. */
+/**
+ * The API that the answers come from: one line of `meta`, and a second one if a person adopted it.
+ */
 export function apiStore(connection: Connection): ApiStore {
   return {
     get: async () => connection.read(() => known(connection)),
@@ -30,7 +32,8 @@ export function apiOnRecord(connection: Connection): ApiOnRecord | null {
 function known(connection: Connection): Awaited<ReturnType<ApiStore['get']>> {
   const api = apiOnRecord(connection)
   if (api === null) return null
-  // A call that never came through, or met a 5xx, brought nothing: whoever corrects a misspelt address starts afresh.
+  // A call that failed to connect or got a 5xx brought nothing. So a misspelt address can be
+  // corrected freely.
   const heard = connection.get("select 1 from call_count where calls > 0 and outcome <> 'transient'")
   return { ...api, answers: countOf(connection, 'answered'), isUnused: heard === undefined }
 }

@@ -4,8 +4,9 @@ import type { Connection } from './connection.js'
 import type { BatchReport } from './report.js'
 
 /**
- * Where the items of a batch stand. For an ordinary batch that is its row: the counters. Only a capped
- * batch that is not finished has to look at the searches it still wants, to tell waiting from withheld.
+ * Counts the rows of a batch by status. For most batches these are the counters in its row. Only a
+ * capped, unfinished batch must look at the searches that it still wants, to tell waiting from
+ * withheld.
  */
 export function batchReport(connection: Connection, row: BatchRow, reaches: readonly Budget[]): BatchReport {
   const unfinished = unfinishedItems(row)
@@ -23,7 +24,10 @@ export function batchReport(connection: Connection, row: BatchRow, reaches: read
   }
 }
 
-/** Whether any item of this batch may be withheld: false spares the export and the counts a look at every search. */
+/**
+ * Whether any row of this batch may be withheld. False saves the export and the counts a look at
+ * every search.
+ */
 export function mayWithhold(row: BatchRow, reaches: readonly Budget[]): boolean {
   if (row.state !== 'released' || capOf(row) === null || row.pending === 0) return false
   return !reaches.some((reach) => reach.batchId === row.id && reach.upTo === EVERYTHING)
@@ -31,7 +35,8 @@ export function mayWithhold(row: BatchRow, reaches: readonly Budget[]): boolean 
 
 function withheldItems(connection: Connection, row: BatchRow, unfinished: number, reaches: readonly Budget[]): number {
   if (!mayWithhold(row, reaches)) return 0
-  // What counts as waiting is usually little (a `--first 20`), so that is what is counted where others cannot add to it.
+  // Few searches usually count as waiting (a `--first 20`), so count those if no other batch can
+  // add to them.
   const others = reaches.filter((reach) => reach.batchId !== row.id && reach.upTo > 0)
   const own = reaches.find((reach) => reach.batchId === row.id)?.upTo ?? 0
   const queued = items(connection, row, 'queued', 'true', own, others)

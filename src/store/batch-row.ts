@@ -26,17 +26,17 @@ export function batchOf(row: BatchRow): Batch {
   }
 }
 
-/** Items without a verdict. */
+/** Rows without an outcome. */
 export function unfinishedItems(row: BatchRow): number {
   return row.items - row.invalid - row.tagged - row.no_match - row.dead
 }
 
-/** Batches that exist for people: not one that is being removed. */
+/** Batches that users see: not one that is being removed. */
 export function standingBatches() {
   return build.selectFrom('batch').selectAll().where('dropping', '=', 0)
 }
 
-/** The most calls that may be charged to it; null: no cap. */
+/** The maximum number of calls charged to it. Null: no cap. */
 export function capOf(batch: Pick<BatchRow, 'max_credits' | 'first'>): number | null {
   if (batch.max_credits === null) return batch.first
   return batch.first === null ? batch.max_credits : Math.min(batch.max_credits, batch.first)
@@ -45,5 +45,5 @@ export function capOf(batch: Pick<BatchRow, 'max_credits' | 'first'>): number | 
 /** The same in SQL, for a table or alias named `batch`. SQLite's min() of two is null when either is. */
 export const CAP_SQL = 'coalesce(min(batch.max_credits, batch.first), batch.max_credits, batch.first)'
 
-/** That a batch may be charged with another call. */
+/** Whether a batch may be charged with another call. */
 export const CAN_PAY_SQL = `batch.state = 'released' and (${CAP_SQL} is null or batch.charged < ${CAP_SQL})`

@@ -2,25 +2,28 @@ import type { LoadedRow } from '../domain/loaded-row.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { BatchState, Priority } from '../domain/states.js'
 
-/** The store's contract for batches: what is submitted, what it will cost, and how it is let go or ended. */
+/** The store's contract for batches: submit, plan, release, cancel. */
 export interface NewBatch {
   readonly name: string
   /** The path it was read from, or null (stdin, a script). */
   readonly catalogPath: string | null
   readonly format: 'csv' | 'jsonl'
-  /** Between cells, for CSV. */
+  /** The separator between cells, for CSV. */
   readonly delimiter: string | null
   /** The catalog began with the UTF-8 byte order mark. */
   readonly byteOrderMark: boolean
-  /** `none`: a TSV in which a quotation mark is a character; default: `csv`. */
+  /** `none`: a TSV in which a quotation mark is an ordinary character. Default: `csv`. */
   readonly quoting?: 'csv' | 'none'
-  /** The lines before the header, which an export begins with; default: none. */
+  /** The lines before the header, repeated at the start of an export. Default: none. */
   readonly preamble?: string
   /** The input's columns in order; empty for JSONL. */
   readonly columns: readonly string[]
   readonly template: string | null
   readonly priority: Priority
-  /** An answer older than this is asked again (a new generation); null: an answer is reused for ever. */
+  /**
+   * A search whose answer is older than this is made again (a new generation). Null: answers never
+   * expire.
+   */
   readonly maxAgeMs: number | null
   readonly createdAt: number
 }
@@ -29,7 +32,7 @@ export interface Plan {
   readonly rows: number
   readonly accepted: number
   readonly invalid: number
-  /** The first few, with line numbers. */
+  /** The first few reasons, with line numbers. */
   readonly invalidReasons: readonly string[]
   /** Unique searches; the next four add up to it. */
   readonly searches: number
@@ -37,9 +40,9 @@ export interface Plan {
   readonly alreadyQueued: number
   readonly alreadyAnswered: number
   readonly alreadyDead: number
-  /** Of the dead ones, how many are off the list of dead letters. */
+  /** How many of the dead ones were discarded from the dead letters. */
   readonly discarded: number
-  /** One per search without a verdict that no other released batch is due to pay: the new ones. */
+  /** The new searches: those without an outcome that no other released batch is due to pay for. */
   readonly creditsNeeded: number
   /** Searches due for other released batches, which run before or beside this one. */
   readonly dueElsewhere: number
@@ -59,18 +62,18 @@ export interface Batch {
   readonly quoting: 'csv' | 'none'
   readonly preamble: string
   readonly columns: readonly string[]
-  /** `--max-credits`: the most calls that may be charged to it; null: no cap. */
+  /** `--max-credits`: the maximum number of calls charged to it. Null: no cap. */
   readonly maxCredits: number | null
-  /** `--first`: the most calls before `release`; null: no such limit. */
+  /** `--first`: the maximum number of calls before the next `release`. Null: no such limit. */
   readonly first: number | null
-  /** Calls charged to it: paid, perhaps paid, and in flight. */
+  /** Calls charged to it: paid, possibly paid, and in flight. */
   readonly charged: number
   readonly createdAt: number
-  /** When the last search it wants got its verdict (or it was cancelled); null before. */
+  /** When the last search that it wants got its outcome, or when it was cancelled. Null before. */
   readonly completedAt: number | null
 }
 
-/** A batch and its own counters. What of the unfinished is waiting and what withheld only a report tells apart. */
+/** A batch and its counters. Only a report tells waiting rows from withheld ones. */
 export interface CountedBatch {
   readonly batch: Batch
   readonly items: number
@@ -78,44 +81,58 @@ export interface CountedBatch {
   readonly noMatch: number
   readonly dead: number
   readonly invalid: number
-  /** Items without a verdict. */
+  /** Rows without an outcome. */
   readonly unfinished: number
 }
 
 export interface BatchStore {
   create(batch: NewBatch): Promise<number>
-  /** Adds a chunk to a loading batch. A key that an earlier valid row has becomes an invalid item ("line 3: repeated id …"). */
+  /**
+   * Adds a chunk to a loading batch. A row that repeats the id of an earlier valid row becomes
+   * invalid ("line 3: repeated id …").
+   */
   addRows(batchId: number, rows: readonly LoadedRow[], now: number): Promise<void>
-  /** Says that the loader is alive; see `dropAbandoned`. */
+  /** Reports that the loader is alive; see `dropAbandoned`. */
   heartbeat(batchId: number, now: number): Promise<void>
   plan(batchId: number, now: number): Promise<Plan>
-  /** loading → released, or a released one's caps changed. False when the batch is neither. Withheld searches become due. */
+  /**
+   * loading → released, or changes the caps of a released batch: withheld searches become due.
+   * False when the batch is in another state.
+   */
   release(
     batchId: number,
     caps: { readonly maxCredits: number | null; readonly first: number | null },
     now: number,
   ): Promise<boolean>
-  /** released → cancelled; false for any other, and for one that is done without dead letters, which a retry would make due again. Searches nobody else wants are not called any more; those in flight finish. */
+  /**
+   * released → cancelled. False in any other state, and for a finished batch without dead letters.
+   * (A retry of a dead letter would make a batch due again.) Searches that no other batch wants are
+   * not called any more; calls in flight finish.
+   */
   cancel(batchId: number, now: number): Promise<boolean>
-  /** Removes a loading batch with its items and the searches only it wanted. */
+  /** Removes a loading batch, its rows, and the searches that only it wanted. */
   drop(batchId: number): Promise<void>
-  /** Drops loading batches whose loader has not been heard of since then. Returns how many. */
+  /** Drops loading batches whose loader has sent no heartbeat since then. Returns how many. */
   dropAbandoned(heardBefore: number): Promise<number>
-  /** By id ("12") or name (the latest of that name); null argument: the latest. An id wins over a name that looks like one. */
+  /**
+   * By id ("12") or name (the latest of that name). Null: the latest. An id wins over a name that
+   * looks like one.
+   */
   find(idOrName: string | null): Promise<Batch | null>
   /**
-   * Batches whose last verdict has come and whose completion has not been announced yet; marks them announced.
-   * @param keep what the webhook is to be told of each, kept in the same transaction
+   * Finished batches whose completion has not been announced yet. Marks them as announced.
+   * @param keep makes the notification for each, stored in the same transaction
    */
   takeCompleted(now: number, keep?: (batch: CountedBatch) => string): Promise<readonly CountedBatch[]>
   /**
-   * Capped batches that have used what their last release let go, with no call of theirs in flight, while more is wanted;
-   * marks them, so that each is given once per release. A release that lets nothing go gives none.
+   * Capped batches that have used the budget of their last release, have no call in flight, and
+   * still want more. Marks them, so that each is returned once per release. A release that adds no
+   * budget returns none.
    */
   takeThrough(now: number, keep?: (batch: CountedBatch) => string): Promise<readonly CountedBatch[]>
   /**
-   * By the counters alone: how many searches are due at the most, and for how many batches. One that several batches want is
-   * counted for each of them.
+   * An upper bound from the counters alone: how many searches are due, and for how many batches. A
+   * search that several batches want is counted for each of them.
    */
   dueAtMost(): Promise<{ readonly searches: number; readonly batches: number }>
 }

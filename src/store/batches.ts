@@ -7,7 +7,7 @@ import { addRows } from './load-rows.js'
 import { addNotification } from './notifications.js'
 import { planOf } from './plan.js'
 
-/** Rows removed in one transaction: others must be able to write in between. */
+/** Rows removed in one transaction. Other processes must be able to write in between. */
 const DROP_PIECE = 10_000
 
 export function batchStore(connection: Connection): BatchStore {
@@ -74,7 +74,7 @@ function create(connection: Connection, batch: NewBatch): number {
       preamble: batch.preamble ?? '',
       columns: JSON.stringify(batch.columns),
       template: batch.template,
-      // Days with a fraction come to fractions of a millisecond.
+      // A fractional number of days gives fractions of a millisecond.
       max_age_ms: batch.maxAgeMs === null ? null : Math.round(batch.maxAgeMs),
       max_credits: null,
       first: null,
@@ -87,7 +87,10 @@ function create(connection: Connection, batch: NewBatch): number {
   ).id
 }
 
-/** An id wins: it is what every hint says (`wait 7`), and a later batch that is named so must not take it over. */
+/**
+ * An id wins over a name: every hint prints ids (`wait 7`), and a later batch named "7" must not
+ * take them over.
+ */
 function find(connection: Connection, idOrName: string | null): Batch | null {
   const latest = standingBatches().orderBy('id', 'desc').limit(1)
   const row: BatchRow | undefined =
@@ -144,8 +147,9 @@ function dueAtMost(connection: Connection): { readonly searches: number; readonl
 }
 
 /**
- * A big batch goes in pieces, each a transaction of its own, so that nobody else waits long for the file. Marked
- * first: a batch that is half gone is never found or released again, and after a crash the sweep goes on.
+ * A large batch is removed in pieces, each in its own transaction, so that other processes do not
+ * wait long for the file. It is marked first: a half-removed batch is never found or released
+ * again, and after a crash the sweep continues.
  */
 async function drop(connection: Connection, batchId: number): Promise<void> {
   const marked = connection.write(() =>

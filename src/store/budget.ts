@@ -2,20 +2,20 @@ import { type BatchRow, capOf, standingBatches } from './batch-row.js'
 import type { Connection } from './connection.js'
 
 /**
- * How far budgets reach. A released batch without a cap reaches every search it wants. A capped one has L
- * credits left, of which the searches that are queued on its account alone will take their share; what
- * remains reaches that many of its waiting searches, in the order in which they were first asked. (One that
- * a batch without a cap wants too takes nothing from it.) So its reach is one number: the
- * highest search id that it can pay for. A waiting search is *due* when it is within the reach of any
- * released batch that wants it; without that it is *withheld*. The counts, the export and the plan all
- * decide by this one rule, which is why they agree.
+ * Which searches a budget covers. A released batch without a cap covers every search it wants. A
+ * capped batch has L credits left. The searches queued on its account alone will use some of them.
+ * (A search that an uncapped batch also wants uses none.) The remaining credits cover that many of
+ * its waiting searches, in the order in which they were first requested. So its reach is one
+ * number: the highest search id that it can pay for. A waiting search is *due* when it is within
+ * the reach of any released batch that wants it; otherwise it is *withheld*. The counts, the export
+ * and the plan all use this one rule, which is why they agree.
  */
 export interface Budget {
   readonly batchId: number
   readonly upTo: number
 }
 
-/** Above every id. */
+/** Greater than every id. */
 export const EVERYTHING = Number.MAX_SAFE_INTEGER
 
 /** The reach of every released batch that has budget left and something pending, oldest first. */
@@ -34,13 +34,13 @@ export function payingBatches(connection: Connection): readonly BatchRow[] {
   })
 }
 
-/** A batch of so many items or fewer is looked through faster than everything that waits. */
+/** Up to this many rows, scanning the batch is faster than scanning everything that waits. */
 const SMALL = 10_000
 
 /**
- * A `from` clause: the searches in that state which a batch (`@batchId`) wants, with their `want`. Its own searches are looked
- * through where they are few, else all that are in that state: ten rows beside a catalog of a million, which
- * wait for another batch, must not cost a look at the million.
+ * A `from` clause: the searches in that state that a batch (`@batchId`) wants, with their `want`. A
+ * small batch is scanned by its own searches, a large one by all searches in that state. A batch of
+ * ten rows must not cost a scan of a million rows that wait for another batch.
  */
 export function wantedIn(state: 'waiting' | 'queued', batch: { readonly items: number }): string {
   return batch.items <= SMALL
@@ -49,7 +49,7 @@ export function wantedIn(state: 'waiting' | 'queued', batch: { readonly items: n
          on want.search_id = search.id and want.batch_id = @batchId and search.state = '${state}'`
 }
 
-/** How many more searches may be queued on a capped batch's account; never below 0. */
+/** How many more searches may be queued on a capped batch's account. Never below 0. */
 export function budgetLeft(connection: Connection, batch: BatchRow, cap: number): number {
   const promised = connection.get<{ searches: number }>(
     `select count(*) as searches
@@ -78,22 +78,24 @@ function reachOf(connection: Connection, batch: BatchRow, uncapped: boolean): nu
   return last?.id ?? EVERYTHING
 }
 
-/** That a released batch without a cap wants the search, too. */
+/** Whether a released batch without a cap also wants the search. */
 const PAID_BY_UNCAPPED = `exists (
   select 1 from want as other join batch on batch.id = other.batch_id
   where other.search_id = search.id
     and batch.state = 'released' and batch.max_credits is null and batch.first is null)`
 
-/** `@reaches`: for the two expressions below. */
+/** The parameter `@reaches` of the two expressions below. */
 export function budgetsParameter(list: readonly Budget[]): string {
   return JSON.stringify(list.map((reach) => [reach.batchId, reach.upTo]))
 }
 
-/** A common table expression with the reaches of `@reaches`. */
+/** A common table expression with the rows of `@reaches`. */
 export const REACH_TABLE = `reach (batch_id, up_to) as materialized (
   select value ->> 0, value ->> 1 from json_each(@reaches))`
 
-/** That a search of the table `search`, waiting or queued, is due: some batch in `reach` wants it and can pay. */
+/**
+ * Whether a waiting or queued row of `search` is due: some batch in `reach` wants it and can pay.
+ */
 export const IS_DUE = `exists (
   select 1 from want as due_want join reach on reach.batch_id = due_want.batch_id
   where due_want.search_id = search.id and (search.state = 'queued' or search.id <= reach.up_to))`

@@ -12,27 +12,32 @@ export type Claim =
       readonly kind: 'granted'
       readonly callId: number
       readonly request: SearchRequest
-      /** Attempts used before. */
+      /** Attempts used before this call. */
       readonly failures: number
       readonly probing: boolean
     }
-  /** It has its verdict, it is another round, or we do not know it: complete without a call. */
+  /**
+   * The search has its outcome, is in another round, or is unknown: complete the job without a
+   * call.
+   */
   | { readonly kind: 'nothing_to_do'; readonly why: 'answered' | 'dead' | 'old round' | 'unknown search' }
-  /** No released batch with budget left wants it: it went back to waiting with a new round. */
+  /** No released batch with budget left wants it: it is waiting again, in a new round. */
   | { readonly kind: 'not_due' }
-  /** A call for it is in flight (or was, in a process that died): not before then. */
+  /**
+   * A call for it is in flight, or was in a process that died: do not retry before this instant.
+   */
   | { readonly kind: 'call_open'; readonly until: number }
   | { readonly kind: 'paused'; readonly cause: PauseCause }
-  /** The API asked everybody to wait: a job that was handed out before Redis knew of the hold. */
+  /** Rate limited: the job was delivered before Redis had the limit. */
   | { readonly kind: 'held'; readonly until: number }
-  /** Calls in flight may use up what is left above the reserve: ask again in a moment. */
+  /** Calls in flight may use up the credits above the reserve: retry shortly. */
   | { readonly kind: 'reserve_near'; readonly until: number }
-  /** The record belongs to another API by now: this worker is about to be told to end. */
+  /** The store now belongs to another API: this worker is about to be stopped. */
   | { readonly kind: 'another_api'; readonly until: number }
 
 export interface ClaimRules {
   readonly now: number
-  /** Open calls older than this are of unknown outcome: the request timeout plus 5 s. */
+  /** Open calls older than this have an unknown outcome: the request timeout plus 5 s. */
   readonly openCallMaxAgeMs: number
   /** TRACKYARD_CREDIT_RESERVE. */
   readonly creditReserve: number
@@ -40,13 +45,17 @@ export interface ClaimRules {
   readonly apiUrl: string
 }
 
-/** How a call ended, and what becomes of its search. The call's outcome is recorded in every case. */
+/** How a call ended, and what happens to its search. The call's outcome is always recorded. */
 export type Closing =
-  /** The answer is committed if the search still lacks one, even if it is dead or in another round by now: it is paid for. */
+  /**
+   * Commits the answer if the search has none yet, even if it is dead or in another round: it is
+   * paid for.
+   */
   | { readonly search: 'answered'; readonly body: string; readonly tracks: number }
   /**
-   * Dead, if it still has no verdict (and, with `usesAttempt`, is still in the call's round: used-up attempts are one
-   * life's affair). `body` kept when given; `pause` row written in the same transaction.
+   * The search becomes a dead letter if it has no outcome yet. With `usesAttempt` it must also be
+   * in the call's round, because attempts are counted per round. Keeps `body` if given. Writes
+   * `pause` in the same transaction.
    */
   | {
       readonly search: 'dead'
@@ -55,16 +64,19 @@ export type Closing =
       readonly pause: Pause | null
       readonly usesAttempt: boolean
     }
-  /** Still queued; an attempt used. */
+  /** The search stays queued; an attempt is used. */
   | { readonly search: 'failed' }
-  /** Still queued; no attempt used. `pause` row or fleet hold (with what the API said) written in the same transaction. */
+  /**
+   * The search stays queued; no attempt is used. Writes the pause or the rate limit (with the API's
+   * message) in the same transaction.
+   */
   | {
       readonly search: 'kept'
       readonly pause: Pause | null
       readonly rateLimitedUntil: number | null
       readonly holdDetail?: string | null
     }
-  /** Still queued; no attempt used; counted as one more refusal of this search alone. */
+  /** The search stays queued; no attempt is used. Counts one more refusal of this search alone. */
   | { readonly search: 'deferred' }
 
 export interface Streak {
@@ -74,11 +86,14 @@ export interface Streak {
 }
 
 export interface CallLedger {
-  /** Decides, and writes the call as sent and charged to the oldest batch that can pay. Grouped with others in one commit. */
+  /**
+   * Decides whether to call. Records the call as sent and charges it to the oldest batch that can
+   * pay. Shares a commit with other changes.
+   */
   claim(ref: SearchRef, rules: ClaimRules): Promise<Claim>
   /**
-   * Ends a call, once committed to disk (synchronous=FULL), grouped with others. Safe to repeat with the same
-   * call. `endedProbe`: this answer ended a probe.
+   * Ends a call. Resolves once committed to disk (synchronous=FULL), sharing a commit with other
+   * changes. Safe to repeat for the same call. `endedProbe`: this answer ended a probe.
    */
   close(
     callId: number,
@@ -92,18 +107,22 @@ export interface CallLedger {
   ): Promise<{ readonly endedProbe: boolean }>
   /** Whether this call was made for that search. */
   isOf(callId: number, ref: Pick<SearchRef, 'fingerprint' | 'generation'>): Promise<boolean>
-  /** The number of the latest call; 0: none was made. */
+  /** The id of the latest call. 0: no call was made. */
   latest(): Promise<number>
-  /** How many calls were sent after `from`, up to and with `to`. */
+  /** How many calls were sent after `from`, up to and including `to`. */
   sentBetween(from: number, to: number): Promise<number>
-  /** Open calls older than that become `unknown` (they stay charged). Returns how many. */
+  /** Open calls older than that become `unknown` and stay charged. Returns how many. */
   expire(sentBefore: number): Promise<number>
   /**
-   * For the breaker: distinct searches among the finished calls in a row, newest first, that ended refused, unauthorized or
-   * unreadable, or transient or unknown, or out of credits; counting stops at an answer, and at the instant a pause for one
-   * of these reasons was last lifted (the store remembers it in `pauses.lift`). Looks at the last 200 calls at most.
+   * For the circuit breaker: distinct searches in the current streak of failures, newest first.
+   * Counts them as refused (also unauthorized or unreadable), failed (transient or unknown), or out
+   * of credits. Counting stops at an answer, and where a pause for one of these reasons was last
+   * lifted (stored by `pauses.lift`). Looks at 200 calls at most.
    */
   streak(): Promise<Streak>
-  /** What speaks for and against a refusal of this call's search alone. Looks at 2,000 calls at most. */
+  /**
+   * The evidence for and against a refusal of this call's search alone. Looks at 2,000 calls at
+   * most.
+   */
   refusalHistory(callId: number): Promise<RefusalHistory>
 }

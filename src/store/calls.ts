@@ -10,19 +10,23 @@ import { changeOutcome, type LedgerCall } from './ledger.js'
 import { refusalHistory } from './refusals.js'
 import { fingerprintBytes } from './search-ref.js'
 
-/** No breaker waits for more in a row. */
+/** No circuit breaker needs a longer streak. */
 const LONGEST_STREAK = 200
 
-/** The ledger: `claim` opens a call, `close` ends it; both share commits with whoever comes along in the same turn. */
+/**
+ * The ledger: `claim` opens a call, `close` ends it. Both share commits with other changes of the
+ * same event loop turn.
+ */
 export function callLedger(connection: Connection, group: GroupCommit): CallLedger {
   return {
     claim: async (ref, rules) => {
-      // No call is begun whose answer could not be kept.
+      // Start no call whose answer could not be stored.
       connection.files.refuseIfLost()
       return group.add(() => claim(connection, ref, rules))
     },
     close: async (callId, end) => {
-      // The end of a call is written to the open file even when that has lost its name: it is rescued from there.
+      // The end of a call is written even to an open file that was deleted or replaced: it is
+      // rescued from there.
       connection.files.refuseIfDamaged()
       return group.add(() => closeCall(connection, callId, end))
     },
@@ -63,10 +67,11 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
 }
 
 /**
- * Back from the newest finished call to the last answer, or to the last resume, in the order in which they were sent: that
- * of their ends is only as good as the wall clock. Rate limits neither count nor end a streak. What
- * cannot be read makes a dead letter like what is refused. A timeout stands in the ledger as `unknown`, for it
- * may be paid; for a breaker it is a failure like the others.
+ * Walks back from the newest finished call to the last answer, or to the last resume, in the order
+ * in which calls were sent: the order of their ends depends on the wall clock. Rate limits neither
+ * count nor end a streak. An unreadable answer counts like a refusal, since both make a dead
+ * letter. A timeout is `unknown` in the ledger, because it may be paid for; for the circuit breaker
+ * it is a failure like any other.
  */
 function streak(connection: Connection): Streak {
   const refused = new Set<number>()

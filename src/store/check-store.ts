@@ -3,9 +3,10 @@ import { errorCode } from '../domain/error-code.js'
 import { isDamage } from './store-error.js'
 
 /**
- * What SQLite's `quick_check` finds wrong with a file: null is sound. It reads the whole file (see docs/backup.md for how long
- * that takes) and blocks the thread. It sees pages that are not what they should be, rows out of order and broken
- * columns; not a changed letter inside an answer, since SQLite keeps no checksums, and not an index that lacks a row.
+ * What SQLite's `quick_check` finds wrong with a file. Null: the file is sound. It reads the whole
+ * file (docs/backup.md says how long that takes) and blocks the thread. It detects corrupt pages,
+ * rows out of order and broken columns. It does not detect a changed letter inside an answer, since
+ * SQLite keeps no checksums, nor an index that lacks a row.
  * @throws what SQLite throws for a file that cannot be opened or is locked
  */
 export function checkStore(path: string): string | null {
@@ -23,7 +24,7 @@ export function checkStore(path: string): string | null {
   }
 }
 
-/** Without a log beside it, so that a person can move it as one file. */
+/** Without a write-ahead log, so that it can be moved as one file. */
 export function makeSingleFile(path: string): void {
   const handle = new Database(path)
   try {

@@ -14,9 +14,10 @@ import { fingerprintBytes } from './search-ref.js'
 import { putBack } from './transitions.js'
 
 /**
- * May this job make its call? BullMQ may deliver a job twice (a lost lock, a Redis that lost everything and
- * was filled again), so the queue's word is never enough: what is granted here is granted once, because question and
- * answer are one write transaction. (Six calls in flight during a FLUSHALL paid six of six twice without this.)
+ * Decides whether this job may make its call. BullMQ may deliver a job twice (a lost lock, or a
+ * Redis that lost its data and was refilled), so the job alone is not enough. A claim is granted
+ * only once, because check and grant are one write transaction. (Without it, six calls in flight
+ * during a FLUSHALL were all paid twice.)
  */
 export function claim(connection: Connection, ref: SearchRef, rules: ClaimRules): Claim {
   const search = connection.get<ClaimedSearch>(
@@ -25,7 +26,7 @@ export function claim(connection: Connection, ref: SearchRef, rules: ClaimRules)
   )
   if (search === undefined) return { kind: 'nothing_to_do', why: 'unknown search' }
   if (search.state === 'answered' || search.state === 'dead') return { kind: 'nothing_to_do', why: search.state }
-  // `waiting` is fine: the feeder adds the job first and marks it then.
+  // `waiting` is allowed: the feeder adds the job before it marks the search as queued.
   if (search.round !== ref.round) return { kind: 'nothing_to_do', why: 'old round' }
   const api = apiOnRecord(connection)
   if (api !== null && !isSameApi(api, rules.apiUrl)) return { kind: 'another_api', until: rules.now + ANOTHER_API_MS }
@@ -51,24 +52,27 @@ interface ClaimedSearch {
   readonly request: string
 }
 
-/** How soon to ask again when calls in flight may use up what is above the reserve. */
+/** The delay before a retry when calls in flight may use up the credits above the reserve. */
 const RESERVE_NEAR_MS = 1000
 
-/** By then the worker that asks has ended, and one of the right API takes the job. */
+/** By then this worker has stopped, and a worker of the right API takes the job. */
 const ANOTHER_API_MS = 5000
 
 function standingPause(connection: Connection): PauseCause | null {
   return connection.get<{ cause: PauseCause }>('select cause from pause order by since limit 1')?.cause ?? null
 }
 
-/** Until when a call in flight bars the way. One too old to be still in flight becomes of unknown outcome, and bars nothing. */
+/**
+ * Until when a call in flight blocks this search. A call too old to be in flight becomes `unknown`
+ * and no longer blocks.
+ */
 function openCallUntil(connection: Connection, searchId: number, rules: ClaimRules): number | null {
   const open = connection.get<LedgerCall & { sent_at: number }>(
     "select id, batch_id, outcome, sent_at from call where search_id = ? and outcome = 'sent'",
     [searchId],
   )
   if (open === undefined) return null
-  // One from a later moment than now was sent before the wall clock was set back: its age counts from here.
+  // A call from the future was sent before the wall clock was set back: count its age from now.
   const wasSetBack = open.sent_at > rules.now + SET_BACK_MS
   if (wasSetBack) connection.run('update call set sent_at = ? where id = ?', [rules.now, open.id])
   const until = (wasSetBack ? rules.now : open.sent_at) + rules.openCallMaxAgeMs
@@ -78,7 +82,7 @@ function openCallUntil(connection: Connection, searchId: number, rules: ClaimRul
   return null
 }
 
-/** The oldest released batch that wants it and has budget left. */
+/** The oldest released batch that wants the search and has budget left. */
 function payingBatch(connection: Connection, searchId: number): number | null {
   return (
     connection.get<{ id: number }>(
@@ -93,7 +97,7 @@ function payingBatch(connection: Connection, searchId: number): number | null {
 function keepReserve(connection: Connection, { creditReserve, now }: ClaimRules): Claim | null {
   if (creditReserve <= 0) return null
   const balance = knownBalance(connection)
-  // Nobody has said a balance yet: one call at a time, until its answer does.
+  // No balance was reported yet: make one call at a time until an answer reports it.
   if (balance === null)
     return countOf(connection, 'sent') === 0 ? null : { kind: 'reserve_near', until: now + RESERVE_NEAR_MS }
   if (balance - creditReserve < 1) {

@@ -12,10 +12,10 @@ type End = Parameters<CallLedger['close']>[1]
 type Closed = Awaited<ReturnType<CallLedger['close']>>
 
 /**
- * Ends a call: its outcome, what it cost, and what becomes of its search, in one transaction, before BullMQ is told
- * anything. A crash after the commit finds the verdict in the store; one before it finds an open call.
- * The outcome counts even when the call was given up on (`unknown`) or its search has moved on; saying it a
- * second time changes nothing.
+ * Ends a call: records its outcome and cost, and updates its search, in one transaction, before the
+ * job is finished in BullMQ. After a crash behind the commit, the outcome is in the store; after a
+ * crash before it, the call is still open. The outcome is recorded even if the call was given up on
+ * (`unknown`) or its search has moved on. Repeating it changes nothing.
  */
 export function closeCall(connection: Connection, callId: number, end: End): Closed {
   const call = connection.get<ClosingCall>(
@@ -27,11 +27,11 @@ export function closeCall(connection: Connection, callId: number, end: End): Clo
       ? undefined
       : connection.get<ClosingSearch>('select id, state, round from search where id = ?', [call.search_id])
   if (call === undefined || search === undefined) throw new Error(`close: there is no call ${callId}`)
-  // An aged-out call has no end yet: `finished_at` is what tells one that was closed before.
+  // A call that timed out as `unknown` has no `finished_at` yet, unlike one that was closed before.
   if (call.finished_at !== null) return { endedProbe: false }
 
   record(connection, call, search.state === 'answered' ? asPaidAgain(end) : end)
-  // One that was given up on before (`unknown`) has been counted then.
+  // A call that was given up on (`unknown`) was counted then.
   const mayCost = isCharged(end.outcome) && call.outcome === 'sent'
   const ended = { id: callId, sentAt: call.sent_at, outcome: end.outcome, mayCost }
   foldBalance(connection, end.facts.creditsRemaining, ended, end.now)
@@ -43,9 +43,10 @@ export function closeCall(connection: Connection, callId: number, end: End): Clo
 }
 
 /**
- * A call that was given up on (a process frozen beyond its timeout) answers after another call has: the search was
- * paid for twice. It stays on the list of calls that cost a credit without an answer of their own, by name. One
- * that brings no answer is of unknown outcome like any other: nobody knows of a second payment.
+ * A call that was given up on (a process frozen beyond its timeout) answers after another call has:
+ * the search was paid for twice. It stays on the list of calls that cost a credit without an answer
+ * of their own. If it brings no answer, its outcome is unknown like any other, because a second
+ * payment is not certain.
  */
 function asPaidAgain(end: End): End {
   return end.outcome === 'answered' || end.outcome === 'unreadable'
@@ -91,7 +92,7 @@ function settle(connection: Connection, call: ClosingCall, search: ClosingSearch
       keepAnswer(connection, search, closing, now)
       return
     case 'dead':
-      // Used-up attempts are this life's affair; what the API refused it refuses in every life.
+      // Only calls of the current round use up attempts. A refusal by the API applies to every round.
       if (closing.usesAttempt) useAttempt(connection, call)
       if (!closing.usesAttempt || search.round === call.round)
         bury(connection, search, { ...closing.death, requestId: requestIdFor(connection, call, end) }, now)
@@ -115,7 +116,10 @@ function settle(connection: Connection, call: ClosingCall, search: ClosingSearch
   }
 }
 
-/** What support asks for: that of this call, or of the last failure in this life that had one; a timeout has none. */
+/**
+ * The request id that support needs: of this call, or of the last failure in this round that had
+ * one. A timeout has none.
+ */
 function requestIdFor(connection: Connection, call: ClosingCall, { closing, facts }: End): string | null {
   if (closing.search !== 'dead') return null
   const own = closing.death.requestId ?? facts.requestId
@@ -128,7 +132,7 @@ function requestIdFor(connection: Connection, call: ClosingCall, { closing, fact
   return earlier?.request_id ?? null
 }
 
-/** Only while the search is still in the life that the call was made for. */
+/** Only while the search is still in the call's round. */
 function useAttempt(connection: Connection, call: ClosingCall): void {
   connection.run(
     "update search set failures = failures + 1 where id = ? and round = ? and state in ('waiting', 'queued')",

@@ -12,43 +12,49 @@ import type { Schema } from './schema.js'
 import { openStoreFiles, type StoreFiles } from './store-files.js'
 
 /**
- * One SQLite handle. Queries are built and typed by Kysely (or are plain SQL where a set is changed at once),
- * and executed here, synchronously: a transaction is one function without an `await`, so nothing can ever
- * come between its begin and its commit. `BEGIN IMMEDIATE`, because a deferred one that reads first and
- * writes then is answered SQLITE_BUSY_SNAPSHOT at once when somebody wrote in between.
- * Prepared statements are kept by their text.
+ * One SQLite handle. Queries are built and typed by Kysely, or are plain SQL for set updates, and
+ * run synchronously. A transaction is one function without an `await`, so nothing can come between
+ * its begin and its commit. It uses `BEGIN IMMEDIATE`: a deferred transaction that reads first and
+ * then writes fails at once with SQLITE_BUSY_SNAPSHOT if another process wrote in between. Prepared
+ * statements are cached by their text.
  */
 export interface Connection {
   readonly path: string
   get<Row>(text: string, parameters?: SqlParameters): Row | undefined
   all<Row>(text: string, parameters?: SqlParameters): Row[]
-  /** While it runs the connection can do nothing else. Ends early when the caller breaks off. */
+  /**
+   * While it runs, the connection can do nothing else. Ends early when the caller stops iterating.
+   */
   iterate<Row>(text: string, parameters?: SqlParameters): IterableIterator<Row>
   run(text: string, parameters?: SqlParameters): { readonly changes: number; readonly id: number }
   /** The same for a query that Kysely built. */
   first<Row>(query: Compilable<Row>): Row | undefined
   rows<Row>(query: Compilable<Row>): Row[]
   execute(query: Compilable): { readonly changes: number; readonly id: number }
-  /** The files it has open. */
+  /** The files that it has open. */
   readonly files: StoreFiles
   /**
-   * One write transaction: all of it or nothing. Throws `UnreachableError` for a locked file, a full or broken disk, and for
-   * a file that is not the store any more.
-   * @param options `evenIfLost`: for what a call that is paid for brings about. It is written to the open file, to be rescued.
+   * One write transaction: all of it or nothing. Throws `UnreachableError` for a locked file, a
+   * full or broken disk, or a file that is no longer the store.
+   * @param options `evenIfLost`: for the results of a call that is paid for. They are written to
+   * the open file, to be rescued.
    */
   write<T>(work: () => T, options?: { readonly evenIfLost: boolean }): T
-  /** One consistent look. */
+  /** One consistent read. */
   read<T>(work: () => T): T
-  /** Begins, and leaves ending it to the caller: for group commits and long reads. */
+  /** Begins a transaction that the caller must end: for group commits and long reads. */
   begin(mode: 'write' | 'read'): void
   commit(): void
   rollback(): void
-  /** Undone alone when it throws; false in `inTransaction` afterwards when SQLite gave up the whole. */
+  /**
+   * Rolls back only itself when it throws. `inTransaction` is false afterwards if SQLite rolled
+   * back everything.
+   */
   savepoint<T>(work: () => T): T
   inTransaction(): boolean
   /** Copies everything that this connection sees to another file, a few pages at a time. */
   backup(to: string): Promise<void>
-  /** Folds the log into the file, as far as readers let it. */
+  /** Checkpoints the write-ahead log into the file, as far as readers allow. */
   checkpoint(): void
   close(): void
 }
@@ -56,11 +62,16 @@ export interface Connection {
 export type SqlValue = string | number | bigint | Buffer | null
 export type SqlParameters = readonly SqlValue[] | Readonly<Record<string, SqlValue>>
 
-/** How long a statement waits for another process's transaction. The event loop stands still meanwhile. */
+/**
+ * How long a statement waits for another process's transaction. It blocks the event loop meanwhile.
+ */
 export const PATIENCE_MS = 2000
-/** Each connection's own. What it lacks the system's cache has; mapped pages would count as memory of ours. */
+/**
+ * SQLite's cache per connection. The system's cache serves the rest; mapped pages would count as
+ * our memory.
+ */
 const CACHE_KIB = 32 * 1024
-/** 16 MiB of log before it is folded into the file. */
+/** 16 MiB of log before a checkpoint. */
 const CHECKPOINT_PAGES = 4096
 /** 4 MiB of a backup between two turns of the event loop. */
 const PAGES_PER_TURN = 1024
@@ -75,7 +86,10 @@ export const build = new Kysely<Schema>({
   },
 })
 
-/** `migrating` is for the migrator alone, which wants a Kysely that executes; it borrows the handle and is not to be destroyed. */
+/**
+ * `migrating` is only for the migrator, which needs a Kysely that executes. It borrows the handle:
+ * do not destroy it.
+ */
 export function openConnection(
   path: string,
   mode: 'write' | 'read',
@@ -171,7 +185,8 @@ function connectionOn(handle: Database.Database, files: StoreFiles): Connection 
       return transaction('write', work)
     },
     read: (work) => {
-      // What a worker reads on its writing connection belongs to calls in flight; reports must not be of a lost store.
+      // A worker's reads on its writing connection belong to calls in flight. Reports must not come
+      // from a lost store.
       if (handle.readonly) files.refuseIfLost()
       return transaction('read', work)
     },

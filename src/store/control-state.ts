@@ -1,9 +1,11 @@
 import type { BalanceWatch, Pause } from '../domain/pause-cause.js'
 import type { Connection } from './connection.js'
 
-/** What holds the whole fleet, as rows: pauses, the hold, the probe. For use inside a transaction. */
+/**
+ * What stops all workers, as rows: pauses, the rate limit, the probe. For use inside a transaction.
+ */
 
-/** False when that cause stands already: its `since` and detail are kept. */
+/** False when that cause is already present: its `since` and detail are kept. */
 export function addPause(connection: Connection, pause: Pause): boolean {
   return (
     connection.run('insert into pause (cause, since, detail) values (@cause, @since, @detail) on conflict do nothing', {
@@ -21,7 +23,7 @@ export function setProbing(connection: Connection, probing: boolean): void {
   else connection.run("delete from meta where key = 'probing'")
 }
 
-/** Extend-only. `detail`: what the API said. */
+/** Only ever extends the rate limit. `detail`: the API's message. */
 export function extendRateLimit(
   connection: Connection,
   until: number,
@@ -39,16 +41,19 @@ export function endRateLimit(connection: Connection): void {
   connection.run("delete from meta where key in ('hold_until', 'hold_from', 'hold_detail')")
 }
 
-/** What the API said with the hold; null: nothing, or nobody is held. */
+/** The API's message with the rate limit. Null: none, or not rate limited. */
 export function holdDetail(connection: Connection, now: number): string | null {
   if (rateLimitEnd(connection, now) === null) return null
   return connection.get<{ value: string }>("select value from meta where key = 'hold_detail'")?.value ?? null
 }
 
-/** How far clocks are set right in ordinary life. */
+/** The largest clock correction that is considered normal. */
 export const SET_BACK_MS = 5000
 
-/** Null: nobody is held. A hold from a later moment than now was written before the wall clock was set back, and says nothing. */
+/**
+ * Null: not rate limited. A rate limit set in the future was written before the wall clock was set
+ * back, and is ignored.
+ */
 export function rateLimitEnd(connection: Connection, now: number): number | null {
   const until = instant(connection, 'hold_until')
   return until > now && instant(connection, 'hold_from') <= now + SET_BACK_MS ? until : null
@@ -77,7 +82,7 @@ function instant(connection: Connection, key: Instant): number {
   return Number(connection.get<{ value: string }>('select value from meta where key = ?', [key])?.value ?? 0)
 }
 
-/** A resume after the breaker's pause: calls up to here do not count against the fleet any more. */
+/** The breaker's pause was resumed: calls up to this one no longer count. */
 export function markStreak(connection: Connection): void {
   connection.run(
     `insert into meta values ('streak_from', (select cast(coalesce(max(id), 0) as text) from call))
@@ -85,7 +90,7 @@ export function markStreak(connection: Connection): void {
   )
 }
 
-/** The last call before that; 0 when there never was such a pause. */
+/** The last call before that resume. 0: there was no such pause. */
 export function streakMark(connection: Connection): number {
   return Number(connection.get<{ value: string }>("select value from meta where key = 'streak_from'")?.value ?? 0)
 }

@@ -11,7 +11,9 @@ import { fingerprintBytes, type RefColumns, refOf, searchName } from './search-r
 import type { DeadFilter, DeadLetterStore, LetterCursor, ParkedLetter, Retried } from './store.js'
 import { bury, revive } from './transitions.js'
 
-/** What is dead: the truth that the parking queue follows, except for what was discarded. */
+/**
+ * The dead letters. BullMQ's dead letter queue follows these rows, except for the discarded ones.
+ */
 export function deadLetterStore(connection: Connection): DeadLetterStore {
   const idsOf = (query: DeadQuery<object>): readonly number[] =>
     connection.rows(query.select('search.id')).map((row) => row.id)
@@ -75,11 +77,11 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
   }
 }
 
-/** As `costs` in `letterOf`. */
+/** The same rule as `costs` in `letterOf`. */
 const MAYBE_PAID = sql<boolean>`(search.death_reason = 'unreadable' or exists (
   select 1 from call where call.search_id = search.id and call.outcome = 'unknown'))`
 
-/** Both columns are in one index, so that a page costs what it holds, however far it is down the list. */
+/** Both columns are in one index, so a page costs the same at any depth of the list. */
 function diedAfter({ diedAt, id }: LetterCursor) {
   return sql<boolean>`(search.died_at, search.id) > (${diedAt}, ${id})`
 }
@@ -112,7 +114,7 @@ function inRound(ref: SearchRef): DeadQuery<object> {
     .where('search.round', '=', ref.round)
 }
 
-/** Of searches that wait again: how many a batch pays, and how many wait for a cap to be raised. */
+/** Of searches that wait again: how many a batch can pay for, and how many a cap withholds. */
 function standingOf(connection: Connection, ids: readonly number[]): Omit<Retried, 'retried'> {
   return (
     connection.get<Omit<Retried, 'retried'>>(
@@ -141,7 +143,7 @@ function letters(query: DeadQuery<object>) {
     'search.death_request_id',
     'search.death_remedy',
     'search.died_at',
-    // Waiting is not failing: a rate limit or an empty account used no attempt.
+    // A rate limit or an empty account used no attempt, so it is not counted as a failure.
     sql<number>`(select count(*) from call where call.search_id = search.id
       and call.outcome not in ('rate_limited', 'out_of_credits'))`.as('attempts'),
     sql<number>`(select count(*) from call where call.search_id = search.id and call.outcome = 'unknown')`.as(
@@ -171,7 +173,7 @@ function letterOf(row: LetterRow): ParkedLetter {
   return { ref: refOf(row), letter }
 }
 
-/** The death of a search as it stands in its row; null: it is not dead. */
+/** The death of a search from its row. Null: it is not dead. */
 export function deathOf(row: Omit<LetterRow, 'attempts' | 'unknown' | 'items' | keyof RefColumns>): Death | null {
   if (row.death_reason === null) return null
   return {

@@ -3,13 +3,13 @@ import { errorCode } from '../domain/error-code.js'
 import { ConfigurationError } from '../domain/errors.js'
 
 /**
- * better-sqlite3 is compiled for one version of Node, one system and one processor. Where it cannot be loaded, starting again
- * does not help: the message names the cause and the command.
- * @returns null: the error is about something else
+ * better-sqlite3 is compiled for one version of Node, one system and one processor. If it cannot be
+ * loaded, a restart does not help: the message names the cause and the command to run.
+ * @returns null: the error has another cause
  */
 export function driverError(error: unknown): ConfigurationError | null {
   if (!(error instanceof Error)) return null
-  // It would only list the thirteen places where the compiled file is not.
+  // The original message only lists thirteen places where the compiled file is missing.
   if (error.message.startsWith('Could not locate the bindings file'))
     return new ConfigurationError(
       `${DRIVER} was not built: its install script did not run (--ignore-scripts, or pnpm without approval). ${remedy('approve')}`,
@@ -37,7 +37,10 @@ function remedy(what: 'approve' | 'rebuild'): string {
   return `Run ${command} in ${directory}.`
 }
 
-/** Where the packages are installed, and by whom: pnpm keeps them in node_modules/.pnpm. */
+/**
+ * The directory and the package manager of the installation. pnpm keeps packages in
+ * node_modules/.pnpm.
+ */
 function installation(): { readonly directory: string; readonly pnpm: boolean } {
   const path = createRequire(import.meta.url)
     .resolve('better-sqlite3')

@@ -2,9 +2,10 @@ import { type Budget, budgetsParameter, EVERYTHING, REACH_TABLE, wantedIn } from
 import type { Connection } from './connection.js'
 
 /**
- * How many searches are due for any of these batches. Where one batch alone is at work, which is the ordinary night, its own
- * counter says it. Where several may share searches, the one with the most is taken by its counter
- * and the others add what nobody before them wants, which costs a look at their searches.
+ * How many searches are due for any of these batches. With a single batch, the usual case, its own
+ * counter has the answer. When several may share searches, the largest is counted by its counter,
+ * and each of the others adds the searches that no earlier one wants. That costs a scan of their
+ * searches.
  */
 export function dueSearches(connection: Connection, reaches: readonly Budget[]): number {
   const ordered = reaches

@@ -6,19 +6,19 @@ import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
 import type { Connection } from './connection.js'
 import type { ExportRow } from './report.js'
 
-/** Rows between two turns of the event loop. */
+/** Rows read between two turns of the event loop. */
 const ROWS_PER_TURN = 500
 
 /**
- * How long one look at the store lasts. While it does, SQLite keeps every change apart: a pipe that nobody reads
- * would let the write-ahead log grow for ever.
+ * The longest read transaction of an export. While it lasts, SQLite cannot reuse its write-ahead
+ * log. If nobody read from the pipe, the log would grow forever.
  */
 const SNAPSHOT_MS = 30_000
 
 /**
- * Every row of a batch in input order, once. What is read within half a minute is as of one moment; an export that
- * takes longer, or whose reader stalls, goes on behind its last row with what the store has by then. Workers go
- * on meanwhile. A batch that does not exist has no rows.
+ * Every row of a batch in input order, once. Rows read within half a minute come from one snapshot.
+ * A longer export, or one whose reader stalls, continues after its last row from a new snapshot.
+ * Workers continue meanwhile. A batch that does not exist has no rows.
  */
 export async function* exportRows(
   openReader: () => Connection,
@@ -49,15 +49,15 @@ export async function* exportRows(
 }
 
 interface Snapshot {
-  /** What an error of the reader means for the user. */
+  /** Translates an error of the reader for the user. */
   explain(error: unknown): unknown
   readonly rows: Iterable<ExportRow>
-  /** Its time was over before its last row. */
+  /** It timed out before its last row. */
   isOver(): boolean
   close(): void
 }
 
-/** A read transaction on a connection of its own, which ends by itself, also while nobody asks for a row. */
+/** A read transaction on its own connection. It ends by itself, even if nobody asks for a row. */
 function openSnapshot(reader: Connection, batchId: number, after: number, snapshotMs: number): Snapshot {
   const rows = rowsOf(reader, batchId, after)
   let isOver = false

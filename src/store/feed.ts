@@ -10,10 +10,10 @@ import { enqueue, putBack } from './transitions.js'
 import { unwantedRefs } from './unwanted.js'
 
 /**
- * What is due, and what Redis is believed to hold. The feeder asks every second or so, however big the
- * batches are, so its reads are bounded: they walk an index that holds waiting searches only, from the
- * batch's low-water mark (`fed_to`) on, and stop when enough is found. The mark rises as the walk finds
- * nothing below; whatever makes a search wait again lowers it.
+ * What is due, and what the store believes is in Redis. The feeder asks about once a second,
+ * whatever the size of the batches, so its reads are bounded. They walk an index of waiting
+ * searches from the batch's low-water mark (`fed_to`) and stop when enough are found. The mark
+ * rises when the walk finds nothing below. Anything that makes a search wait again lowers it.
  */
 export function feedStore(connection: Connection): FeedStore {
   return {
@@ -87,7 +87,10 @@ interface DueRow extends RefColumns {
   readonly key: string | null
 }
 
-/** Best priority first, then oldest batch; what one batch takes fills the room of its own and of less urgent priorities. */
+/**
+ * Best priority first, then oldest batch. Each batch uses the room of its own priority and of the
+ * less urgent ones.
+ */
 function due(connection: Connection, limit: number, room: Readonly<Record<Priority, number>>): readonly DueSearch[] {
   const left = { ...room }
   const found = new Map<number, DueSearch>()
@@ -107,8 +110,9 @@ function due(connection: Connection, limit: number, room: Readonly<Record<Priori
 }
 
 /**
- * What this batch wants and a less urgent one has queued: it is moved forward. Only a release can bring that about, for
- * what waits goes to the most urgent batch, so the look is not repeated once it has found nothing.
+ * Searches that this batch wants and that are queued with a less urgent priority: they are
+ * promoted. Only a release can cause this, because waiting searches go to the most urgent batch. So
+ * the scan is not repeated once it finds nothing.
  */
 function queuedForLess(
   connection: Connection,
@@ -130,9 +134,9 @@ function queuedForLess(
 }
 
 /**
- * The first searches waiting for this batch, less those that a batch before it took; moves its mark up. A capped batch is
- * shown no more than its budget can pay, taken or not: two capped batches do not reach further together
- * than the reports say.
+ * The first searches waiting for this batch, except those that an earlier batch took. Raises its
+ * mark. Searches already taken by another batch count against a capped batch's budget too. So two
+ * capped batches never exceed together what the reports promise.
  */
 function waitingFor(
   connection: Connection,
@@ -168,7 +172,7 @@ function raiseMark(connection: Connection, batch: BatchRow, mark: number): void 
   if (mark > batch.fed_to) connection.run('update batch set fed_to = ? where id = ?', [mark, batch.id])
 }
 
-/** A released batch takes no more rows, so beyond this there is nothing that it could want. */
+/** A released batch takes no more rows, so it can want nothing above this id. */
 function highestId(connection: Connection): number {
   return connection.get<{ id: number | null }>('select max(id) as id from search')?.id ?? 0
 }

@@ -4,7 +4,10 @@ import type { Connection } from './connection.js'
 import type { Schema } from './schema.js'
 import { fingerprintBytes } from './search-ref.js'
 
-/** What people type for a search: a fingerprint or a beginning of it, and `-<generation>` if they mean one in particular. */
+/**
+ * How a user names a search: a fingerprint or a prefix of it, and `-<generation>` for one
+ * generation.
+ */
 export interface SearchName {
   readonly from: Buffer
   readonly to: Buffer
@@ -14,7 +17,7 @@ export interface SearchName {
 const FINGERPRINT_DIGITS = 32
 export const FEWEST_DIGITS = 6
 
-/** Null: this cannot be the beginning of a fingerprint. */
+/** Null: this is no prefix of a fingerprint. */
 export function parseSearchName(text: string): SearchName | null {
   const match = /^([0-9a-f]{6,32})(?:-(\d{1,9}))?$/i.exec(text.trim())
   if (match === null) return null
@@ -26,7 +29,10 @@ export function parseSearchName(text: string): SearchName | null {
   }
 }
 
-/** The one search of that name, its latest generation unless another is named; null: none. Throws `UsageError` when the beginning fits several. */
+/**
+ * The search with that name, in its latest generation unless one is given. Null: none. Throws
+ * `UsageError` when several match.
+ */
 export function searchNamed(connection: Connection, text: string): number | null {
   const name = parseSearchName(text)
   if (name === null) return null
@@ -41,7 +47,10 @@ export function searchNamed(connection: Connection, text: string): number | null
   return fits[0]?.id ?? null
 }
 
-/** Narrows a query over `search` to those of that name. Throws `UsageError` when it cannot be one. */
+/**
+ * Restricts a query over `search` to those with that name. Throws `UsageError` when it is not a
+ * valid name.
+ */
 export function whereNamed<Row>(
   query: SelectQueryBuilder<Schema, 'search', Row>,
   text: string,

@@ -2,9 +2,9 @@ import { UnreachableError } from '../domain/errors.js'
 import type { Connection } from './connection.js'
 
 /**
- * A commit to disk costs milliseconds however much is in it, so all changes that arrive in one turn of the
- * event loop share one. Each runs in a savepoint of its own: a bug in one undoes that one alone. Nobody is
- * told "done" before the commit is on disk, and when it fails nobody is.
+ * A commit to disk costs milliseconds however much it contains, so all changes of one event loop
+ * turn share one. Each runs in its own savepoint: a bug in one rolls back only that one. A change
+ * resolves only once the commit is on disk. If the commit fails, all of its changes reject.
  */
 export interface GroupCommit {
   /** Runs the change in the next shared transaction. Rejects with what it threw, or `UnreachableError` when the commit failed. */
@@ -14,7 +14,9 @@ export interface GroupCommit {
 }
 
 interface Entry {
-  /** Does the change; returns what tells the caller, once it is on disk. */
+  /**
+   * Makes the change. Returns the callback that resolves its promise, for use once it is on disk.
+   */
   run(): () => void
   reject(error: unknown): void
 }
@@ -52,7 +54,7 @@ function commitTogether(connection: Connection, group: readonly Entry[]): void {
       try {
         tell.push(connection.savepoint(() => entry.run()))
       } catch (error) {
-        // A full disk may have undone the whole transaction: then it is everybody's error.
+        // A full disk may have rolled back the whole transaction: then every change fails.
         if (!connection.inTransaction() || connection.files.explain(error) instanceof UnreachableError) throw error
         tell.push(() => entry.reject(error))
       }

@@ -1,12 +1,12 @@
 import type { Connection, SqlValue } from './connection.js'
 
-/** Rows to a statement: most of what a statement costs by itself is shared then, and it stays small. */
+/** Rows per statement: they share most of its fixed cost, and it stays small. */
 const TOGETHER = 50
 
 /**
- * Inserts the rows whose values stand one behind the other, many to a statement.
+ * Inserts rows from a flat list of values, many per statement.
  * @param into table and columns: `want (batch_id, search_id)`
- * @param width values to a row
+ * @param width values per row
  */
 export function insertRows(connection: Connection, into: string, width: number, values: readonly SqlValue[]): void {
   const row = `(${Array(width).fill('?').join(', ')})`

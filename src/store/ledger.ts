@@ -1,7 +1,10 @@
 import { type CallOutcome, isCharged } from '../domain/outcome.js'
 import type { Connection } from './connection.js'
 
-/** The ledger's own bookkeeping: how many calls ended how, and what is charged to whom. Inside a write transaction. */
+/**
+ * Bookkeeping of the ledger: how many calls ended how, and which batch is charged. For use inside a
+ * write transaction.
+ */
 export interface LedgerCall {
   readonly id: number
   readonly batch_id: number
@@ -16,7 +19,10 @@ export interface NewCall {
   readonly sentAt: number
 }
 
-/** Written as sent, and charged, before anything goes out: what a crash leaves behind is on record. */
+/**
+ * Recorded as sent and charged before the request leaves, so that a crash leaves an open call
+ * behind.
+ */
 export function openCall(connection: Connection, call: NewCall): number {
   const { id } = connection.run(
     `insert into call (search_id, round, attempt, batch_id, sent_at, outcome)
@@ -28,7 +34,7 @@ export function openCall(connection: Connection, call: NewCall): number {
   return id
 }
 
-/** Changes what a call counts as; its batch is charged, or gets its credit back, accordingly. */
+/** Changes a call's outcome. Charges or refunds its batch accordingly. */
 export function changeOutcome(connection: Connection, call: LedgerCall, outcome: CallOutcome): void {
   if (call.outcome === outcome) return
   connection.run('update call set outcome = ? where id = ?', [outcome, call.id])

@@ -5,11 +5,12 @@ import { insertRows } from './insert-rows.js'
 import { findOrAddSearches, type WantedSearch } from './load-searches.js'
 
 /**
- * A chunk of a catalog becomes items, the searches they need (found by fingerprint, or new) and what the batch wants. The
- * batch's counters start out right here: an item whose search has its verdict already is counted as such at once.
+ * Stores a chunk of a catalog: its rows, the searches they need (found by fingerprint, or new), and
+ * what the batch wants. The counters of the batch are set here: a row whose search already has its
+ * outcome is counted at once.
  *
- * A million rows must not take a million times what rows can share: a question is looked for once in a chunk,
- * ids are looked up together, and many rows go into one statement.
+ * To load a million rows fast, work is shared: each search is looked up once per chunk, ids are
+ * looked up together, and many rows go into one statement.
  */
 export function addRows(connection: Connection, batchId: number, rows: readonly LoadedRow[], now: number): void {
   const batch = connection.get<{ max_age_ms: number | null }>(
@@ -47,7 +48,9 @@ export function addRows(connection: Connection, batchId: number, rows: readonly 
   )
 }
 
-/** For each row what is wrong with it; null: nothing. A row whose id an earlier valid one has is found out here. */
+/**
+ * The problem of each row. Null: none. Also finds rows that repeat the id of an earlier valid row.
+ */
 function problemsOf(connection: Connection, batchId: number, rows: readonly LoadedRow[]): readonly (string | null)[] {
   const keys = new Set(rows.map(({ key }) => key).filter((key) => key !== null))
   const earlier = connection.all<{ key: string; line: number }>(
@@ -69,7 +72,7 @@ function problemsOf(connection: Connection, batchId: number, rows: readonly Load
   })
 }
 
-/** Writes what the batch wants, and says what that adds to its counters. */
+/** Stores what the batch wants. Returns what to add to its counters. */
 function want(connection: Connection, batchId: number, searches: readonly WantedSearch[]) {
   const counts = { pending: 0, tagged: 0, noMatch: 0, dead: 0 }
   const fresh: SqlValue[] = []
@@ -87,7 +90,7 @@ function want(connection: Connection, batchId: number, searches: readonly Wanted
   return counts
 }
 
-/** How many of the batch's items share that search by now. */
+/** How many of the batch's rows share that search now. */
 function wantKnown(connection: Connection, wanted: readonly SqlValue[]): number | undefined {
   return connection.get<{ items: number }>(
     `insert into want (batch_id, search_id, items, first_position) values (?, ?, ?, ?)

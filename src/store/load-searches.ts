@@ -6,12 +6,12 @@ import { FIRST_GENERATION, fingerprintBytes } from './search-ref.js'
 
 type Asked = NonNullable<LoadedRow['request']>
 
-/** A search, and what a chunk of a catalog asks of it. */
+/** A search, and how a chunk of a catalog uses it. */
 export interface WantedSearch {
   readonly id: number
   readonly state: SearchState
   readonly tracks: number | null
-  /** Made by this chunk: nobody can have wanted it before. */
+  /** Created by this chunk, so no batch can want it yet. */
   readonly isNew: boolean
   items: number
   firstPosition: number | null
@@ -26,11 +26,14 @@ interface KnownSearch {
 }
 
 /**
- * For each question of a chunk, by fingerprint: the asking that this batch has taken already; else the latest answer that is
- * young enough; else the latest asking without an answer; else a new one. An answer counts before a later asking: what was asked
- * anew for another batch's `--max-age`, and is still waiting, refused or cancelled, makes nobody pay a second time.
+ * Finds the search for each fingerprint of a chunk, in this order: the generation that this batch
+ * already uses; the latest answer that is young enough; the latest generation without an answer; a
+ * new search. An answer comes before a later generation without one. Another batch's `--max-age`
+ * may have started a generation that is still waiting, refused or cancelled, and nobody must pay a
+ * second time because of it.
  *
- * New ones get their ids here, ascending in the order in which they are first asked: budgets reach that far.
+ * New searches get ascending ids in the order in which they are first requested, because a budget
+ * covers ids up to its reach.
  */
 export function findOrAddSearches(
   connection: Connection,
@@ -65,7 +68,7 @@ export function findOrAddSearches(
   return searches
 }
 
-/** All askings of these questions, the latest first. */
+/** All generations of these searches, the latest first. */
 function knownSearches(
   connection: Connection,
   asked: readonly (Asked | null)[],
@@ -97,7 +100,7 @@ function choose(
   const taken = (search: KnownSearch): boolean =>
     connection.get('select 1 from want where batch_id = ? and search_id = ?', [batchId, search.id]) !== undefined
   const [latest] = known
-  // Nearly always there is one at most, and nothing to choose.
+  // Usually there is at most one, and nothing to choose.
   const alone = known.length === 1 && latest !== undefined && (latest.answered_at === null || isYoung(latest))
   if (alone) return latest
   return known.find(taken) ?? known.find(isYoung) ?? (latest?.answered_at === null ? latest : undefined)

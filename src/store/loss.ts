@@ -5,34 +5,34 @@ export interface Loss {
   readonly kind: LossKind
   /** Epoch milliseconds. */
   readonly since: number
-  /** What happened; what to do about it depends on what could be rescued (see `sentenceFor`). */
+  /** What happened. What to do next depends on what could be rescued: see `sentenceFor`. */
   readonly what: string
 }
 
 export type LossKind =
-  /** The open file has no name any more. */
+  /** The open file was deleted. */
   | 'deleted'
-  /** Another file has its name. */
+  /** Another file is at its path. */
   | 'replaced'
-  /** The open file has another name. */
+  /** The open file was renamed. */
   | 'moved'
   /** Its `-wal` or `-shm` was deleted or replaced. */
   | 'log'
-  /** Cut off, overwritten: SQLite can no longer read it. */
+  /** Truncated or overwritten: SQLite can no longer read it. */
   | 'damaged'
   | 'permissions'
   | 'unreachable'
 
-/** What became of the data that only this process still had. */
+/** What happened to the data that only this process has. */
 export type Rescued =
   | { readonly kind: 'not yet' }
-  /** This process leaves it to one. */
+  /** A worker will make the copy. */
   | { readonly kind: 'by a worker' }
   | { readonly kind: 'copied'; readonly path: string }
   | { readonly kind: 'folded in' }
   | { readonly kind: 'failed'; readonly reason: string }
 
-/** What happened, what became of the answers, what to do next. */
+/** What happened, whether the answers are safe, what to do next. */
 export function sentenceFor(loss: Loss, path: string, rescued: Rescued): string {
   switch (loss.kind) {
     case 'deleted':

@@ -3,9 +3,9 @@ import { type Kysely, type Migration, type RawBuilder, sql } from 'kysely'
 import { CALL_OUTCOMES } from '../domain/outcome.js'
 
 /**
- * Every shape the file has had, oldest first. A migration that was released is never edited; the next
- * change is a new one at the end. They only add: a worker of the version before may still be at work, and an answer that
- * it cannot write is lost. Their number is the schema version.
+ * The schema's history, oldest first. Never edit a released migration: append a new one. Migrations
+ * only add: a worker of the previous version may still be running, and an answer that it cannot
+ * write is lost. Their number is the schema version.
  */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-the-record': { up: theRecord },

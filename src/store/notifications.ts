@@ -1,13 +1,14 @@
 import type { Connection } from './connection.js'
 
 /**
- * What the webhook is still to be told. Written down before it is sent and removed when it was sent or given up, so
- * that a worker that ends meanwhile leaves it to the next one. A crash between sending and removing sends it again.
+ * Notifications that the webhook has not delivered yet. Each is stored before it is sent, and
+ * removed when it was sent or given up on. So if a worker ends, the next one sends it. A crash
+ * between sending and removing sends it twice.
  */
 export interface NotificationRecord {
-  /** The same text is kept once: a new worker reports a pause that it finds. */
+  /** The same text is stored once: a new worker reports an existing pause again. */
   add(text: string, now: number): Promise<void>
-  /** The oldest; null: none. What is older than that instant is forgotten. */
+  /** The oldest. Null: none. Notifications older than `notBefore` are dropped. */
   next(notBefore: number): Promise<{ readonly id: number; readonly text: string } | null>
   remove(id: number): Promise<void>
 }

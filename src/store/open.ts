@@ -24,27 +24,30 @@ import type { Store } from './store.js'
 import { damageSentence, isBusy, isDamage, storeError } from './store-error.js'
 
 export interface OpenOptions {
-  /** The file; it and its directory are made if missing, for their owner's eyes only. */
+  /** The file. It and its directory are created if missing, readable only by their owner. */
   readonly path: string
-  /** Only look: nothing is made or brought up to date, and every change is refused with `UnreachableError`. Default: false. */
+  /**
+   * Read-only: creates and migrates nothing, and every change throws `UnreachableError`. Default:
+   * false.
+   */
   readonly readOnly?: boolean
   /**
-   * How long a change waits for the lock of another process, in ms; the thread stands still meanwhile. Default: 2000.
-   * More is for a process that does nothing else at the time.
+   * How long a change waits for another process's lock, in ms. It blocks the thread. Default: 2000.
+   * Use more only in a process that does nothing else meanwhile.
    */
   readonly patienceMs?: number
   readonly log?: Logger
 }
 
-/** How long opening waits for another process that makes or changes the file. */
+/** How long opening waits for another process that creates or migrates the file. */
 const OPENING_PATIENCE_MS = 10_000
 const BETWEEN_TRIES_MS = 20
 
 /**
- * Opens the record, brings its schema up to date and puts its parts together: one connection that writes, one that only
- * reads, and a group that shares commits.
- * Throws `ConfigurationError` for a path that is no store or a store of a newer program, `UnreachableError` when
- * the file is locked, or cannot be made, read or written.
+ * Opens the store and migrates its schema. It has one connection that writes, one that only reads,
+ * and a group commit. Throws `ConfigurationError` for a file that is no store or a store of a newer
+ * version. Throws `UnreachableError` when the file is locked, or cannot be created, read or
+ * written.
  */
 export async function openStore(options: OpenOptions): Promise<Store> {
   const { path, readOnly = false, patienceMs = PATIENCE_MS, log = silentLogger } = options
@@ -72,7 +75,7 @@ function assemble(connection: Connection): Store {
   const group = groupCommit(connection)
   const rescue = openRescue(connection)
   const id = connection.get<{ value: string }>("select value from meta where key = 'store_id'")?.value ?? ''
-  // Both have read by now, so that their log and its index are there.
+  // Both connections have read by now, so the log and its index exist.
   files.remember(() => pageBytes(connection))
   return {
     id,
@@ -124,19 +127,25 @@ function prepareFile(path: string, readOnly: boolean): void {
   closeSync(openSync(path, 'a', 0o600))
 }
 
-/** One by one: in a file system that makes none (/proc), Node's own way to make all at once tries for ever. */
+/**
+ * One directory at a time: where none can be created (/proc), Node's recursive mkdir retries
+ * forever.
+ */
 function makeDirectory(path: string): void {
   if (existsSync(path)) return
   makeDirectory(dirname(path))
   try {
     mkdirSync(path, { mode: 0o700 })
   } catch (error) {
-    // Another process has made it in between.
+    // Another process created it in between.
     if (errorCode(error) !== 'EEXIST') throw error
   }
 }
 
-/** Under the write lock, so that two processes that start at once do not both do it: all of it or nothing. */
+/**
+ * Runs under the write lock, so that of two processes that start together only one migrates. All or
+ * nothing.
+ */
 async function bringUpToDate(
   connection: Connection,
   migrating: Kysely<unknown>,
@@ -173,7 +182,10 @@ async function bringUpToDate(
   }
 }
 
-/** Somebody else may be making or changing the file at this moment: wait for it, without standing still. */
+/**
+ * Another process may be creating or migrating the file: wait for it without blocking the event
+ * loop.
+ */
 async function patiently<T>(work: () => T): Promise<T> {
   const giveUpAt = performance.now() + OPENING_PATIENCE_MS
   for (;;) {
@@ -201,7 +213,7 @@ function refuseNewer(connection: Connection): void {
     )
 }
 
-/** Somebody else's database is left alone. */
+/** Never modify a database of another program. */
 function refuseForeign(connection: Connection): void {
   const table = connection.get<{ name: string }>("select name from sqlite_schema where type = 'table' limit 1")
   if (table !== undefined) throw notAStore(connection.path)
@@ -220,7 +232,7 @@ function openError(error: unknown, path: string): unknown {
   if (unusable !== null) return unusable
   const code = errorCode(error)
   if (code === 'SQLITE_NOTADB') return notAStore(path, error)
-  // Starting again is no way out, and whoever keeps a process running must not try.
+  // A restart does not help here, so a supervisor must not retry.
   if (isDamage(code)) return new ConfigurationError(damageSentence(path, code), { cause: error })
   if (code === 'ENOTDIR')
     return new ConfigurationError(

@@ -13,7 +13,10 @@ import {
 } from './control-state.js'
 import type { PauseStore } from './store.js'
 
-/** One row per cause, so that lifting one never lifts another. BullMQ's flag only follows these rows. */
+/**
+ * One row per cause, so that lifting one never lifts another. BullMQ's pause flag only follows
+ * these rows.
+ */
 export function pauseStore(connection: Connection): PauseStore {
   return {
     list: async () =>

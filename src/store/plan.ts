@@ -9,7 +9,7 @@ import { dueSearches } from './due-count.js'
 /** How many examples and reasons are shown. */
 const SHOWN = 5
 
-/** What a batch will cost, before it is released: exact, by counting the searches that it wants. */
+/** What a batch will cost, before its release: exact, by counting the searches that it wants. */
 export function planOf(connection: Connection, batchId: number): Plan {
   const batch = connection.first(standingBatches().where('id', '=', batchId))
   if (batch === undefined) throw new RefusedError(`There is no batch ${batchId} to plan: it was dropped. Submit again.`)

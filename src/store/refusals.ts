@@ -13,9 +13,15 @@ import type { Connection } from './connection.js'
 import type { LedgerCall } from './ledger.js'
 import type { RefusedSearch } from './report.js'
 
-/** Searches that are told to wait as if the whole account were: how often, and how the others fared meanwhile. */
+/**
+ * Searches that are refused as if the whole account were: how often, and how other searches fared
+ * meanwhile.
+ */
 
-/** One more of its kind, while the search is still in the life that the call was made for. Inside a write transaction. */
+/**
+ * Counts one more refusal, if the search is still in the call's round. For use inside a write
+ * transaction.
+ */
 export function countRefusal(
   connection: Connection,
   call: LedgerCall & { readonly search_id: number; readonly round: number },
@@ -56,10 +62,13 @@ function historyOf(connection: Connection, search: RefusedRow): RefusalHistory {
   }
 }
 
-/** The newest so many calls are looked at: enough evidence, and a bounded read. */
+/** Only this many of the newest calls are read: enough evidence, and a bounded read. */
 const MOST_CALLS = 2000
 
-/** Other searches called since this one's first refusal: answered and never rate limited; rate limited at least once. */
+/**
+ * Other searches called since this one's first refusal: answered and never rate limited; rate
+ * limited at least once.
+ */
 function othersSince(
   connection: Connection,
   { id, refused_from }: RefusedRow,
@@ -86,10 +95,13 @@ function isAlone(connection: Connection, searchId: number): boolean {
   return !other('waiting') && !other('queued')
 }
 
-/** So many are named or counted one by one. */
+/** The maximum that is listed or counted. */
 const MOST_NAMED = 50
 
-/** For the status: searches without a verdict that are refused again and again, the longest refused first. */
+/**
+ * For the status: searches without an outcome that are refused repeatedly, the longest refused
+ * first.
+ */
 export function refusedSearches(reader: Connection): readonly RefusedSearch[] {
   const rows = reader.all<RefusedRow & { request: string }>(
     `select id, rate_limits, refusals, refused_from, request from search indexed by search_refused
@@ -101,7 +113,7 @@ export function refusedSearches(reader: Connection): readonly RefusedSearch[] {
     const isUnpaid = row.refusals > 0
     const isLast = isUncompared(history)
     const most = isUnpaid ? mostRefusals(history) : mostRateLimits(history, isLast)
-    // Others are limited as well: it is the key's limit as far as anybody knows.
+    // Others are limited as well, so it is probably the limit of the API key.
     if (!isUnpaid && !isLimitedAlone(history) && !isLast) return []
     return [
       {
@@ -114,7 +126,7 @@ export function refusedSearches(reader: Connection): readonly RefusedSearch[] {
   })
 }
 
-/** What the API said to it last. */
+/** The latest refusal by the API. */
 function lastWords(reader: Connection, searchId: number, outcome: CallOutcome): RefusedSearch['said'] {
   const call = reader.get<{ status: number | null; detail: string | null }>(
     'select status, detail from call where search_id = ? and outcome = ? order by id desc limit 1',

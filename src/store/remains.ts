@@ -2,10 +2,10 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join } from 'node:path'
 import { ConfigurationError } from '../domain/errors.js'
 
-/** In the name of a copy that was rescued (see rescue.ts). */
+/** In the name of a rescued copy (see rescue.ts). */
 export const COPY_MARK = '.rescued-'
 
-/** What lies beside a store that is gone: a new, empty one in its place would hide that. */
+/** The files that a lost store left behind. A new, empty store in its place would hide them. */
 export function refuseBesideRemains(path: string): void {
   const remains = remainsOf(path)
   if (remains.length === 0) return
@@ -19,7 +19,10 @@ export function refuseBesideRemains(path: string): void {
   )
 }
 
-/** Names of what a store left beside it: its log, copies that were rescued, ends of calls that it did not take. */
+/**
+ * Names of the files that a store leaves behind: its log, rescued copies, and ends of calls that it
+ * could not store.
+ */
 export function remainsOf(path: string): string[] {
   const directory = dirname(path)
   if (!existsSync(directory)) return []

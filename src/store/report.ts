@@ -5,7 +5,7 @@ import type { SearchRef } from '../domain/search-id.js'
 import type { RowStatus, SearchState } from '../domain/states.js'
 import type { Batch } from './batch.js'
 
-/** The store's contract for reports: heavy reads, for the command line and the board. */
+/** The store's contract for reports: expensive reads, for the command line and the board. */
 export interface BatchReport {
   readonly batch: Batch
   readonly items: number
@@ -19,7 +19,10 @@ export interface BatchReport {
 }
 
 export interface Totals {
-  /** Searches that are due: wanted by a released batch with budget left, no verdict yet; in Redis or not. */
+  /**
+   * Searches that are due: wanted by a released batch with budget left, without an outcome, in
+   * Redis or not.
+   */
   readonly due: number
   readonly deadLetters: number
   /** Calls answered with 200 (answered and unreadable). */
@@ -29,20 +32,25 @@ export interface Totals {
   readonly callsLastMinute: number
   /** The longest refused first, 50 at most. */
   readonly refused: readonly RefusedSearch[]
-  /** The latest calls that were answered 429 without another outcome between them, 200 at most; null: the latest was not. */
+  /**
+   * How many of the latest calls in a row were rate limited, 200 at most. Null: the latest was not.
+   */
   readonly rateLimitedCalls: { readonly calls: number; readonly from: number; readonly to: number } | null
   /** The latest calls that failed without another outcome between them, 200 at most, and why the last did; null: it did not. */
   readonly failedCalls: { readonly calls: number; readonly reason: string } | null
 }
 
-/** A search that is refused again and again, as if for the whole account, and has no verdict yet. */
+/** A search without an outcome that is refused repeatedly, as if for the whole account. */
 export interface RefusedSearch {
   readonly query: string
-  /** 402 although the account has credits; rate limited while others are answered, or with no other left to compare with. */
+  /**
+   * 402 although the account has credits; or rate limited while others are answered, or with no
+   * other search left to compare with.
+   */
   readonly kind: 'out_of_credits' | 'rate_limited' | 'rate_limited_last'
   /** The latest refusal. */
   readonly said: { readonly status: number | null; readonly words: string }
-  /** After so many more it is a dead letter; null: not as things stand. */
+  /** How many more refusals make it a dead letter. Null: none will, in the current state. */
   readonly moreRefusals: number | null
 }
 
@@ -64,7 +72,7 @@ export interface SearchReport {
   readonly state: SearchState
   readonly failures: number
   readonly death: Death | null
-  /** Dead, and off the list of dead letters. */
+  /** Dead, and discarded from the dead letters. */
   readonly discarded: boolean
   readonly calls: readonly CallReport[]
   readonly answer: string | null
@@ -94,23 +102,27 @@ export interface ExportRow {
   readonly status: RowStatus
   /** The answer's body; null unless `tagged` or `no_match`. */
   readonly answer: string | null
-  /** Why it is invalid or dead: one sentence. */
+  /** Why it is invalid or dead, in one sentence. */
   readonly error: string | null
 }
 
 export interface Reports {
-  /** Latest first; where there are more than that, finished ones are left out before unfinished ones. */
+  /** Latest first. If there are more, finished ones are left out before unfinished ones. */
   batches(which: { readonly batchId?: number; readonly limit: number }): Promise<readonly BatchReport[]>
   totals(now: number): Promise<Totals>
-  /** Unknown outcomes by name, newest first. */
+  /** Calls of unknown outcome, newest first. */
   unknownOutcomes(
     limit: number,
   ): Promise<readonly { readonly call: CallReport; readonly search: string; readonly query: string }[]>
   /**
-   * By the user's id, the position, or a fingerprint (or a unique beginning of it, of 6 digits or more; `-<generation>` names
-   * one asking). Null: no such thing. Throws `UsageError` when a beginning fits several. Lists 1,000 items at most.
+   * By the user's id, the position, or a fingerprint (or a unique prefix of it, of 6 digits or
+   * more; `-<generation>` selects one generation). Null: no match. Throws `UsageError` when several
+   * match. Lists 1,000 rows at most.
    */
   show(what: string, batchId: number | null): Promise<RowReport | SearchReport | null>
-  /** On a read-only connection of its own; memory stays flat. As of one moment, unless it takes longer than half a minute. */
+  /**
+   * Reads on its own read-only connection, with constant memory. One snapshot, unless it takes
+   * longer than half a minute.
+   */
   exportRows(batchId: number): AsyncIterable<ExportRow>
 }

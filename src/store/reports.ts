@@ -14,7 +14,10 @@ import { show } from './show.js'
 
 const A_MINUTE_MS = 60_000
 
-/** Heavy reads, for command line, client and board, on a connection that can only read. A worker makes none of these. */
+/**
+ * Expensive reads for command line, client and board, on a read-only connection. A worker makes
+ * none of these.
+ */
 export function reports(reader: Connection, openReader: () => Connection): Reports {
   return {
     batches: async ({ batchId, limit }) =>
@@ -54,7 +57,7 @@ function totals(reader: Connection, now: number): Totals {
   }
 }
 
-/** Nobody needs to know more exactly. */
+/** The maximum that is counted. */
 const LONGEST_ROW = 200
 
 function rateLimitedCalls(reader: Connection): Totals['rateLimitedCalls'] {

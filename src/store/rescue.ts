@@ -9,26 +9,28 @@ import { type Loss, type Rescued, sentenceFor } from './loss.js'
 import { COPY_MARK } from './remains.js'
 
 /**
- * Saves what only this process still has. A deleted or replaced file lives on until the last process closes it, and holds
- * all that was ever committed: it is copied beside the store under a new name. A moved file, or one whose log was
- * deleted, gets its log folded in. A kill before that loses what nobody else has open.
+ * Saves the data that only this process has. A deleted or replaced file exists until the last
+ * process closes it, with everything that was ever committed: it is copied beside the store under a
+ * new name. For a moved file, or one whose log was deleted, the log is checkpointed into the file.
+ * If the process is killed before that, data that no other process has open is lost.
  */
 export interface Rescue {
-  /** Null: the files that are open are the store. */
+  /** Null: the open files are the store. */
   trouble(): WriteFailure | null
   /**
-   * Saves what is in danger, once. The copy waits for calls in flight, so that it has their answers.
+   * Saves the data in danger, once. The copy waits for calls in flight, so that it contains their
+   * answers.
    * @param last this process ends: do not wait
-   * @returns false: what was committed is not safe
+   * @returns false: committed data is not safe
    */
   run(last: boolean): Promise<boolean>
 }
 
-/** A call that is still open then belongs to a process that died. */
+/** A call still open after this time belongs to a process that died. */
 const CALLS_END_WITHIN_MS = 60_000
-/** A large store takes long to copy, and the disk stays full for a while. */
+/** A large store takes long to copy, and a full disk stays full for a while. */
 const AGAIN_AFTER_MS = 60_000
-/** A copy that nobody has written to for so long was left by a process that died. */
+/** A copy unchanged for this long was left by a process that died. */
 const COPY_IS_LEFT_AFTER_MS = 30_000
 
 export function openRescue(connection: Connection): Rescue {
@@ -66,7 +68,7 @@ export function openRescue(connection: Connection): Rescue {
     if (!last && countOf(connection, 'sent') > 0 && Date.now() - loss.since < CALLS_END_WITHIN_MS) return
     const earlier = copiesOf(connection.path).find((copied) => hasState(copied, state))
     const path = earlier ?? (await copyBeside(connection, loss))
-    // One that this process made before the last calls had ended.
+    // A copy that this process made before the last calls ended.
     if (rescued.kind === 'copied' && rescued.path !== path) rmSync(rescued.path, { force: true })
     rescued = { kind: 'copied', path }
   }
@@ -91,7 +93,7 @@ export function openRescue(connection: Connection): Rescue {
       return loss === null ? null : { kind: 'lost', since: loss.since, cause: sentenceFor(loss, files.path, rescued) }
     },
     async run(last) {
-      // One after another: the last one sees what the one before has saved.
+      // One after another, so that a later process sees what an earlier one saved.
       const before = running
       running = (before ?? Promise.resolve()).then(() => tryOnce(last))
       await running
@@ -100,7 +102,9 @@ export function openRescue(connection: Connection): Rescue {
   }
 }
 
-/** What tells two states of one store apart: every call changes a count when it begins and when it ends. */
+/**
+ * Tells two states of one store apart: every call changes a count when it begins and when it ends.
+ */
 function stateOf(connection: Connection): string {
   return JSON.stringify([
     connection.get("select value from meta where key = 'store_id'"),
@@ -124,7 +128,7 @@ function hasState(path: string, state: string): boolean {
 
 const UNFINISHED = '.part'
 
-/** By another worker: its copy will do. */
+/** Another worker's copy is enough. */
 function isBeingCopied(path: string): boolean {
   return copiesOf(path, extname(path) + UNFINISHED).some((copy) => {
     const written = statSync(copy, { throwIfNoEntry: false })?.mtimeMs ?? 0
@@ -168,7 +172,7 @@ async function copyInto(directory: string, connection: Connection, loss: Loss): 
   const name = `${basename(connection.path, ending)}${COPY_MARK}${moment}-${process.pid}${ending}`
   const unfinished = join(directory, name + UNFINISHED)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  // For its owner alone, like the store.
+  // Readable by its owner only, like the store.
   closeSync(openSync(unfinished, 'wx', 0o600))
   try {
     await connection.backup(unfinished)
@@ -193,7 +197,10 @@ function syncDirectory(path: string): void {
   }
 }
 
-/** Another process has begun a log of its own: folding the old one in would overwrite what that process has changed. */
+/**
+ * Another process has created a new log: checkpointing the old one would overwrite that process's
+ * changes.
+ */
 function hasNewLog(path: string): boolean {
   return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0
 }

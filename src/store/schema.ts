@@ -5,9 +5,9 @@ import type { PauseCause } from '../domain/pause-cause.js'
 import type { BatchState, Priority, SearchState } from '../domain/states.js'
 
 /**
- * The tables as TypeScript sees them; `migrations.ts` makes them. Integer keys everywhere, answers in a
- * table of their own, and counters beside what they count, so that `status` reads rows, not tables:
- * a million-item status takes milliseconds. Instants are epoch milliseconds.
+ * The tables as TypeScript types; `migrations.ts` creates them. Keys are integers, answers have
+ * their own table, and counters are stored beside what they count. So `status` reads rows, not
+ * tables: with a million rows it takes milliseconds. Instants are epoch milliseconds.
  */
 export interface Schema {
   meta: MetaTable
@@ -29,7 +29,7 @@ export interface MetaTable {
   value: string
 }
 
-/** One row: what the API last said about itself. */
+/** One row: what the API last reported about the account. */
 export interface AccountTable {
   id: 1
   credits_remaining: number | null
@@ -55,11 +55,11 @@ export interface BatchTable {
   catalog_path: string | null
   format: 'csv' | 'jsonl'
   delimiter: string | null
-  /** 1 where the catalog began with one. */
+  /** 1 when the catalog began with a byte order mark. */
   byte_order_mark: Generated<number>
-  /** `none`: in its cells a quotation mark is a character like any other. */
+  /** `none`: a quotation mark in a cell is an ordinary character. */
   quoting: Generated<'csv' | 'none'>
-  /** The lines before the header, each with LF at its end. */
+  /** The lines before the header, each with a trailing LF. */
   preamble: Generated<string>
   /** JSON array. */
   columns: string
@@ -68,21 +68,23 @@ export interface BatchTable {
   max_credits: number | null
   first: number | null
   created_at: number
-  /** When its loader was last heard of. */
+  /** The latest heartbeat of its loader. */
   heard_at: number
   completed_at: number | null
   announced_at: number | null
-  /** When what its cap let go was found to be through; null since a release that let more go. */
+  /**
+   * When the budget of its last release was found used up. Null since a release that added budget.
+   */
   through_at: number | null
   /** 1 while it is being removed, a piece at a time. */
   dropping: Generated<number>
   /** Low-water mark: no search below this id is waiting for this batch, so the feeder starts here. */
   fed_to: Generated<number>
-  /** 1 once nothing that it wants is queued for less than its priority; each release asks anew. */
+  /** 1 once nothing that it wants is queued with a lower priority. Each release resets it. */
   raised: Generated<number>
   /** Calls charged to it. */
   charged: Generated<number>
-  /** Searches that it wants and that have no verdict. The other counters count items. */
+  /** Searches that it wants and that have no outcome. The other counters count rows. */
   pending: Generated<number>
   items: Generated<number>
   invalid: Generated<number>
@@ -94,7 +96,7 @@ export interface BatchTable {
 export interface ItemTable {
   batch_id: number
   position: number
-  /** Where it begins in the catalog; null where it was loaded before this was kept. */
+  /** The line of the catalog where it begins. Null: it was loaded before this column existed. */
   line: number | null
   key: string | null
   row: string
@@ -111,20 +113,20 @@ export interface SearchTable {
   request: string
   state: SearchState
   round: Generated<number>
-  /** Attempts used in this life. */
+  /** Attempts used since the last retry. */
   failures: Generated<number>
-  /** Calls that were rate limited in this life. */
+  /** Rate-limited calls since the last retry. */
   rate_limits: Generated<number>
-  /** Calls answered 402 in this life while GET /me showed credits. */
+  /** Calls answered 402 since the last retry while GET /me showed credits. */
   refusals: Generated<number>
-  /** The first of these two kinds: a call's id. */
+  /** The id of the first call of these two kinds. */
   refused_from: number | null
   queued_priority: Priority | null
   queued_at: number | null
   answered_at: number | null
   /** Tracks in the answer. */
   tracks: number | null
-  /** Not written any more: a worker of an earlier version still does. */
+  /** No longer written, but a worker of an earlier version still writes it. */
   verdict_call: number | null
   died_at: number | null
   death_reason: DeathReason | null
@@ -137,7 +139,7 @@ export interface SearchTable {
   discarded: Generated<number>
 }
 
-/** That a batch wants a search: one row however many of its items share it. */
+/** A batch wants a search: one row, however many rows of the catalog share it. */
 export interface WantTable {
   batch_id: number
   search_id: number
@@ -155,10 +157,10 @@ export interface CallTable {
   search_id: number
   round: number
   attempt: number
-  /** The batch that pays, or would have. */
+  /** The batch that is charged, or would have been. */
   batch_id: number
   sent_at: number
-  /** Null while open, and for a call whose end was never heard (`unknown`). */
+  /** Null while open, and for a call whose end is not known (`unknown`). */
   finished_at: number | null
   outcome: CallOutcome
   status: number | null
@@ -174,7 +176,7 @@ export interface CallCountTable {
   calls: number
 }
 
-/** What the webhook is still to be told. */
+/** Notifications that the webhook has not delivered yet. */
 export interface NotificationTable {
   id: Generated<number>
   text: string

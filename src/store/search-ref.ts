@@ -16,7 +16,7 @@ export function fingerprintBytes(fingerprint: string): Buffer {
   return Buffer.from(fingerprint, 'hex')
 }
 
-/** As people see it: the generation is written only where there is more than the first. */
+/** As users see it: the generation is omitted for the first one. */
 export function searchName(row: { readonly fingerprint: Buffer; readonly generation: number }): string {
   const digits = row.fingerprint.toString('hex')
   return row.generation === FIRST_GENERATION ? digits : `${digits}-${row.generation}`
@@ -24,7 +24,7 @@ export function searchName(row: { readonly fingerprint: Buffer; readonly generat
 
 export const FIRST_GENERATION = 1
 
-/** The internal id of a search in exactly this round; undefined when there is none. */
+/** The internal id of a search in exactly this round. Undefined: there is none. */
 export function idInRound(connection: Connection, ref: SearchRef): number | undefined {
   return connection.get<{ id: number }>(
     'select id from search where fingerprint = ? and generation = ? and round = ?',

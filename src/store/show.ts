@@ -12,13 +12,13 @@ import type { Reports, RowReport, SearchReport } from './report.js'
 import type { ItemTable } from './schema.js'
 import { refOf } from './search-ref.js'
 
-/** Items listed with a search; thousands may share one. */
+/** The maximum of rows listed with a search: thousands may share one. */
 const MOST_ITEMS = 1000
 
 /**
- * Everything about one row or one search. What somebody types is tried as the user's own id, then as a position, in the
- * batch that is meant (the latest, if none is named); then as an id in any other batch; then as a
- * fingerprint.
+ * Everything about one row or one search. The argument is tried as the user's own id, then as a
+ * position, in the given batch (default: the latest). Then it is tried as an id in any other batch,
+ * then as a fingerprint.
  */
 export function show(reader: Connection, what: string, batchId: number | null): Awaited<ReturnType<Reports['show']>> {
   const item = findItem(reader, what, batchId)
@@ -118,7 +118,7 @@ function showSearch(reader: Connection, searchId: number): SearchReport | null {
     death: deathOf(row),
     discarded: row.discarded === 1,
     calls: calls.map(callReport),
-    // What could not be read is kept with its call, and shown where there is nothing better.
+    // An unreadable answer is stored with its call, and shown if there is nothing better.
     answer: answer?.body ?? calls.findLast((call) => call.unreadable !== null)?.unreadable ?? null,
     items: items.map((item) => ({
       batchId: item.batch_id,

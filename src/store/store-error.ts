@@ -2,8 +2,8 @@ import { errorCode } from '../domain/error-code.js'
 import { UnreachableError } from '../domain/errors.js'
 
 /**
- * What went wrong with the file, in a sentence for people: where SQLite's code says that the machine and not
- * the program is at fault. Everything else is returned as it is: it is a bug.
+ * Translates an error of the file into a message, if SQLite's code blames the machine and not the
+ * program. Any other error is a bug and is returned unchanged.
  */
 export function storeError(error: unknown, path: string): unknown {
   const message = sentenceFor(errorCode(error), path)
@@ -14,12 +14,15 @@ export function isBusy(error: unknown): boolean {
   return errorCode(error).startsWith('SQLITE_BUSY')
 }
 
-/** One of the store's own errors: another process held it locked, so that a later try may succeed. */
+/** The store was locked by another process: a later try may succeed. */
 export function isStoreLocked(error: unknown): error is UnreachableError {
   return error instanceof UnreachableError && isBusy(error.cause)
 }
 
-/** The extended codes tell an unreadable sector from a full quota; people need both the sentence and the code. */
+/**
+ * The extended codes tell an unreadable sector from a full quota. Users need both the message and
+ * the code.
+ */
 function sentenceFor(code: string, path: string): string | null {
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
     return `The store ${path} was locked by another process for too long: end what holds the lock, or wait. It is safe to try again.`
@@ -43,7 +46,7 @@ export function isDamage(code: string): boolean {
   return code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB'
 }
 
-/** Ends with the ways out, since starting again is none. */
+/** Ends with the recovery options, since a restart does not help. */
 export function damageSentence(path: string, what: string): string {
   return `The store ${path} is damaged (${what}). ${WAYS_OUT}`
 }

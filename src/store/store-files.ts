@@ -5,26 +5,33 @@ import { type Loss, sentenceFor } from './loss.js'
 import { isDamage, storeError } from './store-error.js'
 
 /**
- * Whether the files that SQLite has open are still the store. SQLite goes on writing to a file that was deleted or
- * replaced, and every answer paid from then on would vanish with the process. So device and inode of the store, its log
- * (`-wal`) and its index (`-shm`) are compared with those of the open files before every claim and every change: three
- * `stat` calls, 5 µs together, beside a commit of milliseconds.
+ * Checks that the files that SQLite has open are still the store. SQLite keeps writing to a deleted
+ * or replaced file, and every answer paid for from then on would be lost with the process. So
+ * device and inode of the store, its log (`-wal`) and its index (`-shm`) are compared with those of
+ * the open files before every claim and every change. That takes three `stat` calls, 5 µs together,
+ * compared with milliseconds for a commit.
  *
- * No file is opened for this: closing any descriptor of a file drops all the locks that SQLite holds on it.
+ * This opens no file: closing any descriptor of a file drops all locks that SQLite holds on it.
  */
 export interface StoreFiles {
   readonly path: string
-  /** From now on the files at the path are those to stay. Called once SQLite has opened them all. */
+  /** Remembers the files now at the path as the store's. Called once SQLite has opened them all. */
   remember(pageBytes: () => number): void
-  /** Looks again. Null: all is well. What can come back (a moved file, permissions) is null again once it has. */
+  /**
+   * Checks again. Null: all is well. After a recoverable loss (a moved file, permissions) it
+   * returns to null.
+   */
   loss(): Loss | null
-  /** @throws UnreachableError for any loss: nothing new may begin */
+  /** @throws UnreachableError for any loss: nothing new may start */
   refuseIfLost(): void
-  /** @throws UnreachableError when the file is damaged. What is only deleted, moved or replaced can still be written, and rescued. */
+  /**
+   * @throws UnreachableError when the file is damaged. A deleted, moved or replaced file can still
+   * be written, and rescued.
+   */
   refuseIfDamaged(): void
-  /** The error in a sentence for people. Remembers that the store is damaged, when it says so. */
+  /** Translates the error into a message. Remembers the damage, if the error reports any. */
   explain(error: unknown): unknown
-  /** Damage that a check has found. */
+  /** Reports damage that a check has found. */
   reportDamage(what: string): void
 }
 
@@ -52,7 +59,7 @@ export function openStoreFiles(path: string): StoreFiles {
     return damage
   }
 
-  /** The file only ever shrinks by a VACUUM, and then what is missing is in the log. */
+  /** Only a VACUUM shrinks the file, and then the missing pages are in the log. */
   function truncation({ pageBytes }: Opened): Found | null {
     const now = statSync(path, { bigint: true })
     const hasShrunk = now.size < size
@@ -140,14 +147,17 @@ function departure({ main }: Opened, path: string, isReplaced: boolean): Found {
   return { kind: 'moved', what: `The store ${path} was moved away${place === '' ? '' : ` (to ${place})`}` }
 }
 
-/** The new name of the open file. Empty: it has one, unknown to us. Null: it has none, or this system does not say. */
+/**
+ * The new name of the open file. Empty: it has one, but it is unknown. Null: it has none, or the
+ * system does not tell.
+ */
 function placeOfOpenFile(main: BigIntStats): string | null {
   for (const descriptor of descriptors()) {
     try {
       const stats = fstatSync(descriptor, { bigint: true })
       if (isSame(stats, main)) return stats.nlink === 0n ? null : nameOf(descriptor)
     } catch {
-      // Closed since it was listed.
+      // The descriptor was closed after it was listed.
     }
   }
   return null

@@ -24,17 +24,18 @@ export type {
 } from './report.js'
 
 /**
- * The record: what is true. Redis only holds a window of it. Every method is one transaction (`drop` is
- * several; `BEGIN IMMEDIATE`, nothing awaited inside) and every transition is guarded: it names the state and
- * round that it leaves and says whether it happened. All instants are epoch milliseconds.
+ * The store: the source of truth. Redis only holds a window of it. Every method is one transaction
+ * (`drop` is several; `BEGIN IMMEDIATE`, without an `await` inside). Every transition is guarded:
+ * it names the state and the round that it leaves, and returns whether it happened. All instants
+ * are epoch milliseconds.
  *
  * Errors: `UnreachableError` when the file is locked for too long or the disk is full; the caller
- * decides whether to wait. Anything else that is thrown is a bug.
+ * decides whether to wait. Any other error is a bug.
  */
 export interface Store extends StoreHealth {
-  /** Random, made with the file: how a Redis knows whose window it holds. */
+  /** A random id, created with the file. It tells which store a Redis belongs to. */
   readonly id: string
-  /** Where the file is and when it was made, for people. */
+  /** Path and creation time of the file, for messages. */
   readonly path: string
   readonly createdAt: string
   readonly batches: BatchStore
@@ -55,7 +56,7 @@ export interface DueSearch {
   readonly ref: SearchRef
   readonly request: SearchRequest
   readonly priority: Priority
-  /** For the eye of who looks at the job. */
+  /** Display only: shown with the job. */
   readonly batchName: string
   readonly itemKey: string | null
 }
@@ -64,36 +65,47 @@ export interface FeedStore {
   /** Searches in state `queued`, by the priority they were queued with. */
   queued(): Promise<Readonly<Record<Priority, number>>>
   /**
-   * Waiting searches that a released batch with budget left wants, best priority first, then oldest batch, then
-   * the order in which they were first asked; never more for a capped batch than its budget has left (counting
-   * what is queued for it). Before those of each batch come the ones that it wants and that are queued for less: they are
-   * to be moved forward. `room` is how many more may be queued per priority: what is urgent takes room from what is less.
+   * Waiting searches that a released batch with budget left wants: best priority first, then oldest
+   * batch, then the order in which they were first requested. A capped batch never gets more than
+   * its remaining budget, counting what is already queued for it. Before those of each batch come
+   * searches that it wants and that are queued with a lower priority: they are to be promoted.
+   * `room` is how many more may be queued per priority. Urgent searches use the room of less urgent
+   * ones.
    */
   due(limit: number, room: Readonly<Record<Priority, number>>): Promise<readonly DueSearch[]>
   /**
-   * waiting, or queued for less → queued, after the jobs were added to Redis or moved forward there. A crash between: the
-   * same ids are added again and swallowed.
+   * waiting, or queued with a lower priority → queued, after the jobs were added to Redis or
+   * promoted there. After a crash in between the same ids are added again, and BullMQ ignores them.
    */
   markQueued(refs: readonly { readonly ref: SearchRef; readonly priority: Priority }[], now: number): Promise<number>
-  /** Queued before this instant, a page by internal order; `after` is the cursor of the previous page. */
+  /**
+   * Queued before this instant, a page by internal order. `after` is the cursor of the previous
+   * page.
+   */
   queuedRefs(
     before: number,
     after: number,
     limit: number,
   ): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
   /**
-   * Queued ones that no batch can pay (any more): cancelled, or their cap is used up. A page by internal order. Once
-   * nothing was found twice, none until another batch cannot pay or one of these can, or is charged.
+   * Queued searches that no batch can pay for (any more): cancelled, or their cap is used up. A
+   * page by internal order. After two empty scans it returns none, until the batches that cannot
+   * pay change.
    */
   unwantedRefs(
     after: number,
     limit: number,
   ): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
-  /** Those whose jobs would make no call: they have their verdict, live in another round, or are none of ours. */
+  /**
+   * Those whose jobs would make no call: they have an outcome, are in another round, or are
+   * unknown.
+   */
   settledAmong(refs: readonly SearchRef[]): Promise<readonly SearchRef[]>
-  /** queued (that round) → waiting with a new round: the job is gone from Redis. Returns how many. */
+  /**
+   * queued (that round) → waiting with a new round: the job is gone from Redis. Returns how many.
+   */
   requeue(refs: readonly SearchRef[]): Promise<number>
-  /** Every queued one → waiting with a new round: Redis lost everything. */
+  /** All queued → waiting with a new round: Redis lost its data. */
   requeueAll(): Promise<number>
 }
 
@@ -101,22 +113,31 @@ export interface FeedStore {
 
 export interface PauseStore {
   list(): Promise<readonly Pause[]>
-  /** False when that cause stands already (its `since` and detail are kept). */
+  /** False when that cause is already present (its `since` and detail are kept). */
   add(pause: Pause): Promise<boolean>
-  /** Lifts one cause; false when it did not stand. `probe`: the next calls go one at a time until one is answered. */
+  /**
+   * Lifts one cause. False when it was not present. `probe`: the next calls go one at a time until
+   * one is answered.
+   */
   lift(cause: PauseCause, probe: boolean): Promise<boolean>
   watch(): Promise<BalanceWatch>
-  /** Null keeps what was noted before. */
+  /** Null keeps the previous value. */
   noteWatch(watch: BalanceWatch): Promise<void>
   probing(): Promise<boolean>
   endProbe(): Promise<void>
-  /** The fleet's hold as recorded (so that a Redis that lost everything gets it back); null: none, or over. */
+  /**
+   * The end of the rate limit, so that it can be restored in a Redis that lost its data. Null:
+   * none, or over.
+   */
   rateLimitedUntil(now: number): Promise<number | null>
-  /** What the API said with it; null: nothing, or nobody is held. */
+  /** The API's message with it. Null: none, or not rate limited. */
   holdDetail(now: number): Promise<string | null>
-  /** Extend-only, like the one in Redis. */
+  /** Only ever extends it, as in Redis. */
   rateLimit(until: number, now: number): Promise<void>
-  /** A person ends the hold; false when nobody was held. The next calls go one at a time until one is answered. */
+  /**
+   * Ends the rate limit by hand. False when there was none. The next calls go one at a time until
+   * one is answered.
+   */
   liftRateLimit(now: number): Promise<boolean>
 }
 
@@ -129,13 +150,17 @@ export interface Account {
   readonly remainingToday: number | null
   readonly tier: string | null
   readonly monthlyAllowance: number | null
-  /** When any of these was last heard. */
+  /** When any of these was last reported. */
   readonly heardAt: number | null
 }
 
 export interface AccountStore {
   get(): Promise<Account>
-  /** From GET /me: the balance is taken as it is. (Balances on answers are folded in by `calls.close`: the lowest wins, what no overlap explains is a top-up.) Absent fields are kept. */
+  /**
+   * From GET /me: the balance is taken as it is. Absent fields keep their value. (`calls.close`
+   * folds in the balances of answers: the lowest wins, and a rise that overlapping calls cannot
+   * explain is a top-up.)
+   */
   update(account: Partial<Omit<Account, 'heardAt'>>, now: number): Promise<void>
 }
 
@@ -143,7 +168,9 @@ export interface AccountStore {
 
 export interface KnownApi extends ApiOnRecord {
   readonly answers: number
-  /** No call has brought a verdict, or may yet: nothing ties the record to this address. */
+  /**
+   * No call has brought an outcome, or may still bring one: the store is not tied to this address.
+   */
   readonly isUnused: boolean
 }
 
@@ -151,11 +178,11 @@ export interface ApiStore {
   /** Null: no worker has started yet. */
   get(): Promise<KnownApi | null>
   /**
-   * Writes the address down where none is, or where it may follow: the one on record is unused, or is the same API
-   * (`isSameApi`). Else changes nothing and says which API stands there.
+   * Stores the address if there is none, or if it may change: the stored one is unused, or is the
+   * same API (`isSameApi`). Otherwise changes nothing and returns the stored one.
    */
   take(address: string): Promise<KnownApi | null>
-  /** A person says that this is the API. */
+  /** A person confirms that this is the API. */
   adopt(address: string): Promise<void>
 }
 
@@ -166,18 +193,21 @@ export interface DeadFilter {
   readonly status?: number
   readonly batchId?: number
   readonly code?: string
-  /** Fingerprint or a unique beginning of it (6 digits or more). */
+  /** A fingerprint or a unique prefix of it (6 digits or more). */
   readonly search?: string
-  /** True: only what was discarded. False: only what was not. Left out: false, or both where `search` names one. */
+  /**
+   * True: only discarded ones. False: only those not discarded. Default: false, or both if `search`
+   * names one.
+   */
   readonly discarded?: boolean
 }
 
-/** What became of dead letters that were sent back. */
+/** The result of a retry of dead letters. */
 export interface Retried {
   readonly retried: number
-  /** Of these, how many some batch can pay: they are called. */
+  /** How many of these a batch can pay for: they will be called. */
   readonly due: number
-  /** Not due, but wanted by a batch that a cap holds back. No released batch wants the rest. */
+  /** Not due, but wanted by a batch whose cap is used up. No released batch wants the rest. */
   readonly withheld: number
 }
 
@@ -186,33 +216,45 @@ export interface ParkedLetter {
   readonly letter: DeadLetter
 }
 
-/** The last letter of a page: where the next one begins, whatever left the list meanwhile. */
+/**
+ * The last dead letter of a page. The next page starts after it, even if some left the list
+ * meanwhile.
+ */
 export interface LetterCursor {
   readonly diedAt: number
   readonly id: number
 }
 
 export interface DeadLetterStore {
-  /** Oldest death first, a page at a time; `after` is `next` of the previous page, or null. */
+  /** Oldest death first, a page at a time. `after` is `next` of the previous page, or null. */
   list(
     filter: DeadFilter,
     after: LetterCursor | null,
     limit: number,
   ): Promise<{ readonly letters: readonly ParkedLetter[]; readonly next: LetterCursor | null }>
   count(filter: DeadFilter): Promise<number>
-  /** How many of these may be paid for already: see `DeadLetter.costs`. */
+  /** How many of these may already be paid for: see `DeadLetter.costs`. */
   countMaybePaid(filter: DeadFilter): Promise<number>
   /** By ref, if it is dead in exactly this round and not discarded. */
   get(ref: SearchRef): Promise<ParkedLetter | null>
-  /** Refs of all that should stand in the parking queue, a page by internal order. */
+  /** Refs of all that belong in the dead letter queue, a page by internal order. */
   refs(after: number, limit: number): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
-  /** dead (that round, not discarded) → waiting with a new round and fresh attempts. False: it is not that any more. */
+  /**
+   * dead (that round, not discarded) → waiting with a new round and fresh attempts. False: it is in
+   * another state.
+   */
   retry(ref: SearchRef): Promise<boolean>
   retryAll(filter: DeadFilter): Promise<Retried>
-  /** Leaves the list; the items keep status `dead`. What has left it already is not counted. */
+  /**
+   * Removes them from the list; their rows keep the status `dead`. Does not count those already
+   * discarded.
+   */
   discardAll(filter: DeadFilter): Promise<number>
-  /** What died as unauthorized is due again, after `resume`. */
+  /** After `resume`: dead letters with the reason unauthorized are due again. */
   retryUnauthorized(): Promise<number>
-  /** queued (that round) → dead: BullMQ gave up on the job (stalled too often). False when it has a verdict already. */
+  /**
+   * queued (that round) → dead: BullMQ gave up on the job (it stalled too often). False when it
+   * already has an outcome.
+   */
   recordCrashed(ref: SearchRef, death: Death, now: number): Promise<boolean>
 }

@@ -3,22 +3,25 @@ import { lessUrgentThan, type Priority, type SearchState } from '../domain/state
 import type { Connection } from './connection.js'
 
 /**
- * The only place that changes the state of a search. A batch counts how many of its items are tagged, without a match and
- * dead, and how many of the searches it wants are pending (no verdict yet); `recount` moves these
- * figures in the same transaction for every batch that wants the search, so they are never wrong
- * and never have to be counted. Everything here must run inside a write transaction.
+ * The only place that changes the state of a search. A batch counts how many of its rows are
+ * tagged, without a match and dead, and how many of its searches are pending (no outcome yet).
+ * `recount` updates these counters in the same transaction for every batch that wants the search,
+ * so they are always right and never need a recount. For use inside a write transaction.
  */
 
-/** What a batch counts a search as. */
+/** The counter under which a batch counts a search. */
 type Bucket = 'pending' | 'tagged' | 'no_match' | 'dead'
 
-/** As much of a search as a transition needs to know. */
+/** What a transition needs to know about a search. */
 export interface StandingSearch {
   readonly id: number
   readonly state: SearchState
 }
 
-/** waiting, or queued for less → queued: its job is in Redis, and not behind that priority. False when it is neither in that round. */
+/**
+ * waiting, or queued with a lower priority → queued: its job is in Redis with at least that
+ * priority. False when the search is in another state or round.
+ */
 export function enqueue(connection: Connection, id: number, round: number, priority: Priority, now: number): boolean {
   const { changes } = connection.run(
     `update search set state = 'queued', queued_priority = ?, queued_at = ?
@@ -29,7 +32,7 @@ export function enqueue(connection: Connection, id: number, round: number, prior
   return changes === 1
 }
 
-/** queued, or about to be → waiting, in a new round: its job is gone, or must not be used. */
+/** waiting or queued → waiting, in a new round: its job is gone, or must not be used. */
 export function putBack(connection: Connection, ids: readonly number[]): number {
   const { changes } = connection.run(
     `update search set state = 'waiting', round = round + 1, queued_priority = null, queued_at = null
@@ -40,7 +43,7 @@ export function putBack(connection: Connection, ids: readonly number[]): number 
   return changes
 }
 
-/** dead → waiting, in a new round and with fresh attempts. Returns how many were. */
+/** dead → waiting, in a new round and with fresh attempts. Returns how many. */
 export function revive(connection: Connection, ids: readonly number[]): number {
   const revived = connection
     .all<{ id: number }>(
@@ -55,7 +58,10 @@ export function revive(connection: Connection, ids: readonly number[]): number {
   return revived.length
 }
 
-/** Anything but answered → answered. A dead letter leaves the list: its answer came late, and is paid for. */
+/**
+ * Any state but answered → answered. A dead letter leaves the list: its answer came late, but it is
+ * paid for.
+ */
 export function keepAnswer(
   connection: Connection,
   search: StandingSearch,
@@ -74,7 +80,7 @@ export function keepAnswer(
   recount(connection, [search.id], from, answer.tracks > 0 ? 'tagged' : 'no_match', now)
 }
 
-/** waiting or queued → dead. False when it has a verdict. */
+/** waiting or queued → dead. False when it already has an outcome. */
 export function bury(connection: Connection, search: StandingSearch, death: Death, now: number): boolean {
   if (search.state === 'answered' || search.state === 'dead') return false
   connection.run(
@@ -92,9 +98,9 @@ const NO_DEATH = `died_at = null, death_reason = null, death_status = null, deat
   death_message = null, death_request_id = null, death_remedy = null, discarded = 0`
 
 /**
- * Moves the counters of every batch that wants these searches. A released batch is complete from the moment
- * when nothing is pending; a retry makes it incomplete, and due to be announced, again.
- * @param now when the verdict came; null where there is none, which completes nothing
+ * Updates the counters of every batch that wants these searches. A released batch is complete when
+ * nothing is pending. A retry makes it incomplete, and its completion is announced again.
+ * @param now when the outcome came; null when there is none, so that nothing is completed
  */
 function recount(connection: Connection, ids: readonly number[], from: Bucket, to: Bucket, now: number | null): void {
   if (ids.length === 0) return
@@ -127,7 +133,7 @@ function recount(connection: Connection, ids: readonly number[], from: Bucket, t
   )
 }
 
-/** Something below the mark is waiting again: the feeder must start there. */
+/** A search below the mark is waiting again: the feeder must start there. */
 function lowerFeedMarks(connection: Connection, ids: readonly number[]): void {
   connection.run(
     `update batch set fed_to = back.lowest

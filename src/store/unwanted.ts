@@ -4,10 +4,11 @@ import { type RefColumns, refOf } from './search-ref.js'
 import type { FeedStore } from './store.js'
 
 /**
- * Queued searches that no batch can pay. To find them everything that is queued is looked through, in a worker's event
- * loop, so that is done only while there is something to find: after a batch has been cancelled, has used up its cap, or
- * was let go again, until nothing is found twice. (Twice, since the feeder may be marking what it added just before.) What
- * is missed, such as the search of a call that was in flight then and timed out, its claim refuses.
+ * Queued searches that no batch can pay for. Finding them scans everything queued, in a worker's
+ * event loop, so it is done only while there may be some: after a batch was cancelled, used up its
+ * cap or was released again, until two scans find nothing. (Two, since the feeder may be marking
+ * what it has just added.) A search that is missed, such as one whose call was in flight then and
+ * timed out, is refused by its claim.
  */
 export function unwantedRefs(connection: Connection): FeedStore['unwantedRefs'] {
   let last = { cannotPay: '[]', foundNothing: 0 }
@@ -23,7 +24,7 @@ export function unwantedRefs(connection: Connection): FeedStore['unwantedRefs'] 
     })
 }
 
-/** What they are and have spent, as a text that is the same as long as that is. */
+/** These batches and what they have spent, as a text to compare. */
 function batchesThatCannotPay(connection: Connection): string {
   return JSON.stringify(
     connection.all(
