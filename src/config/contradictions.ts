@@ -3,15 +3,18 @@ import type { Secret } from './secret.js'
 import type { SettingName } from './setting-table.js'
 import type { Settings } from './settings.js'
 
-/** Two settings that are each fine and cannot work together. */
+/** Two settings that are each valid but cannot work together. */
 export interface Contradiction {
   readonly name: SettingName
-  /** The other one: where either could not be read at all, this contradiction says nothing. */
+  /** The other setting. If either could not be read, this contradiction is not reported. */
   readonly beside: SettingName
   readonly message: string
 }
 
-/** An answer that arrives at the last moment must still be committed before the job's lock is gone. */
+/**
+ * An answer that arrives just before the timeout must still be committed before the job's lock
+ * expires.
+ */
 const COMMIT_MARGIN_MS = 2000
 
 export function contradictions(settings: Settings): Contradiction[] {
@@ -56,7 +59,7 @@ export function contradictions(settings: Settings): Contradiction[] {
   return found
 }
 
-/** In characters, as a person counts them. */
+/** In characters, not in UTF-16 units. */
 function lengthOf(password: Secret): number {
   return [...password.reveal()].length
 }

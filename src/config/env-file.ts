@@ -6,15 +6,18 @@ import { foundInstead } from './file-error.js'
 import { readSmallFile } from './small-file.js'
 
 /**
- * The environment as a program sees it: the process's own, and behind it a `.env` in the working
- * directory. The real environment wins, also with an empty value, so that `NAME= command` unsets one.
- * Of the file only our own names count: it may belong to another program of the same project.
+ * The environment of the process, with a `.env` of the working directory as a fallback. The real
+ * environment wins, even with an empty value, so that `NAME= command` unsets a setting. Only names
+ * with our prefix are read from the file: it may belong to another program of the same project.
  */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 export const PREFIX = 'TRACKYARD_'
 
-/** A value of ours without quotes and with a `#` in a word: half a password is worse than none. */
+/**
+ * An unquoted value of ours with a `#` inside a word. The parser would cut it there, for example
+ * half a password.
+ */
 const CUT_VALUE = /^\s*(?:export\s+)?TRACKYARD_\w+\s*=\s*[^"'`\s#][^#]*(?<!\s)#/
 
 export function readEnvironment(
@@ -25,18 +28,21 @@ export function readEnvironment(
   return { ...Object.fromEntries(ours), ...(options.env ?? process.env) }
 }
 
-/** The program that a shell says it started; empty where none says so. */
+/** The program that the shell started, from `$_`. Empty: the shell does not set it. */
 export function shellWord(): string {
   return process.env._ ?? ''
 }
 
-/** @returns empty when there is no such file. Throws `ConfigurationError` when it cannot be read or understood. */
+/**
+ * Throws `ConfigurationError` when the file cannot be read or parsed.
+ * @returns empty when there is no such file
+ */
 export function readEnvFile(path: string): Record<string, string> {
   const text = readText(path)
   if (text === null) return {}
   const bad = badLine(text)
   if (bad !== null) {
-    // The line itself is not shown: it may be a key.
+    // Do not show the line: it may hold a key.
     throw new ConfigurationError(`${path}, line ${bad}: expected NAME=value, a comment or an empty line. Correct it.`)
   }
   const commented = text.split('\n').findIndex((line) => CUT_VALUE.test(line))
@@ -52,7 +58,7 @@ export function readEnvFile(path: string): Record<string, string> {
 
 function readText(path: string): string | null {
   try {
-    // Node's parser drops a lone CR and so would put two lines into one value.
+    // Node's parser drops a lone CR, which would join two lines into one value.
     return readSmallFile(path).replace(/\r\n?/g, '\n')
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return null
@@ -62,9 +68,13 @@ function readText(path: string): string | null {
   }
 }
 
-/** Node's parser passes over what it does not understand, or stops there, and with it over a setting somebody relied on. */
+/**
+ * Node's parser skips a line that it does not understand, or stops there. A setting would be lost
+ * silently.
+ */
 function badLine(text: string): number | null {
-  // Quoted values may span lines: emptied, so that only the line count of them remains.
+  // Quoted values may span lines. Empty them, but keep their line breaks so that line numbers
+  // match.
   const quoted = /^(\s*(?:export\s+)?[\w.-]+[ \t]*=[ \t]*)(["'`])([\s\S]*?)\2/gm
   const bare = text.replace(quoted, (_, start: string, _quote, inner: string) => start + inner.replace(/[^\n]/g, ''))
   const bad = bare

@@ -7,8 +7,9 @@ import { SETTING_NAMES, SETTING_TABLE, type Setting } from './setting-table.js'
 import type { Settings } from './settings.js'
 
 /**
- * What works and lets others read or change what they should not: files that are open to all, and a key or an answer
- * that crosses a network in clear. Said once when something starts; each sentence ends with what mends it.
+ * Configurations that work but expose something: files that other users can read or write, and a
+ * key or an answer that crosses a network unencrypted. Logged once at startup. Each message ends
+ * with the fix.
  */
 export function exposures(settings: Settings, from: { readonly env: Environment; readonly cwd: string }): string[] {
   return [
@@ -37,7 +38,7 @@ function exposedEnvFile(path: string): string[] {
     : []
 }
 
-/** Where containers find their secrets, nobody else is. */
+/** Containers mount their secrets here, and no other user is in the container. */
 const CONTAINER_SECRETS = '/run/secrets/'
 
 function exposedKeyFile(given: string | undefined): string[] {
@@ -63,7 +64,10 @@ function exposedApi(address: string): string[] {
   return [`The API key goes to ${host} unencrypted. Set TRACKYARD_API_URL to an https:// address.`]
 }
 
-/** A name without a dot is resolved on a private network only, such as that of compose: TLS is not asked of it. */
+/**
+ * A name without a dot resolves only on a private network, such as a compose network. TLS is not
+ * required there.
+ */
 function exposedRedis(address: string | null): string[] {
   if (address === null || !URL.canParse(address)) return []
   const { protocol, host, hostname, password } = new URL(address)
@@ -84,13 +88,13 @@ function envFileOf(cwd: string): Record<string, string> {
   return readEnvFile(join(cwd, '.env'))
 }
 
-/** Null: there is none, or this system knows no such rights. */
+/** Null: no such file, or the system has no such permissions. */
 function statsOf(path: string): Stats | null {
   if (process.platform === 'win32') return null
   try {
     return statSync(path)
   } catch {
-    // What is wrong with it is said by who opens it.
+    // The code that opens the file reports what is wrong with it.
     return null
   }
 }
@@ -99,7 +103,7 @@ function isOpen({ mode }: Stats, bits: number): boolean {
   return (mode & bits) !== 0
 }
 
-/** Who is not the owner would shut himself out by 600. */
+/** `chmod 600` would lock out a user who is not the owner of the file. */
 function forbidding({ uid }: Stats, path: string): string {
   return uid === process.geteuid?.() ? `chmod 600 ${quoted(path)}` : `chmod o-r ${quoted(path)}`
 }

@@ -1,7 +1,7 @@
 import { errorCode } from '../domain/error-code.js'
 import { NoSmallFileError } from './small-file.js'
 
-/** What stood at a path instead of a readable file, as a phrase for people. */
+/** What was found at a path instead of a readable file, as a phrase for messages. */
 export function foundInstead(error: unknown): string {
   if (error instanceof NoSmallFileError) return error.message
   switch (errorCode(error)) {

@@ -3,9 +3,12 @@ import type { Reader } from './readers.js'
 import type { Secret } from './secret.js'
 import { readSmallFile } from './small-file.js'
 
-/** The key from a file, as secret mounts provide it; white space at its end (an editor's newline) is not part of it. */
+/**
+ * The API key from a file, as secret mounts provide it. Trailing white space, such as an editor's
+ * newline, is removed.
+ */
 export function readKeyFile(path: string, reader: Reader<Secret>): { key: Secret } | { problem: string } {
-  // Behind a forgotten quotation mark stand other settings, the key perhaps among them.
+  // After a forgotten quotation mark the value contains other settings, perhaps the key.
   if (/\p{Cc}/u.test(path))
     return { problem: 'expected the path of a file on one line, found several lines (not shown)' }
   let text: string

@@ -11,12 +11,15 @@ import type { Settings } from './settings.js'
 import { unknownNames } from './unknown-names.js'
 
 /**
- * The whole configuration in one reading: every setting, the rules between them, and names that are
- * nearly ours. All problems are named at once, since each round of "correct it and start again" costs
- * an operator a restart. An empty value is an unset one. Secrets are never quoted in a problem.
+ * Reads the whole configuration at once: every setting, the rules between settings, and misspelt
+ * names. All problems are reported together, since each correction costs the operator a restart. An
+ * empty value counts as unset. Problems never quote a secret.
  */
 
-/** Throws `ConfigurationError` that names all problems. The API key may be missing: see `requireApiKey`. */
+/**
+ * Throws one `ConfigurationError` that lists all problems. The API key may be missing: see
+ * `requireApiKey`.
+ */
 export function loadSettings(env: Environment): Settings {
   const problems: string[] = unknownNames(env)
   const failed = new Set<SettingName>()
@@ -34,7 +37,7 @@ export function loadSettings(env: Environment): Settings {
     problem(name, `expected ${expected}, found ${shown(text, setting)}`)
     return null
   }
-  // A problem stands for the value: what is returned then is never used.
+  // The value returned after a problem is never used: the problem is thrown below.
   const required = <T>(name: SettingName, setting: Setting<T>): T =>
     optional(name, setting) ?? setting.read.parse(setting.default)
 
@@ -108,7 +111,7 @@ export function loadSettings(env: Environment): Settings {
   }
 }
 
-/** The key, for a command that calls the API. Throws `ConfigurationError` when none is set. */
+/** The API key, for a command that calls the API. Throws `ConfigurationError` when none is set. */
 export function requireApiKey(settings: Settings): Secret {
   if (settings.apiKey !== null) return settings.apiKey
   throw new ConfigurationError(
@@ -119,12 +122,12 @@ export function requireApiKey(settings: Settings): Secret {
 function shown(text: string, setting: Setting<unknown>): string {
   if (setting.isSecret === true) return 'something else (not shown)'
   if (setting.isAddress === true) return shownAddress(text)
-  // Of several lines only the first: behind a forgotten quotation mark stand other settings.
+  // Show only the first line: after a forgotten quotation mark the value contains other settings.
   const [line = '', ...rest] = text.split('\n')
   return JSON.stringify(line.length <= 60 && rest.length === 0 ? line : `${line.slice(0, 59)}…`)
 }
 
-/** Without user, password, query and fragment, where a key may stand. */
+/** Without user, password, query and fragment, any of which may contain a key. */
 function shownAddress(text: string): string {
   if (!/[@?#\s]/.test(text)) return JSON.stringify(text.length <= 60 ? text : `${text.slice(0, 59)}…`)
   if (/\s/.test(text) || !URL.canParse(text) || new URL(text).host === '') return 'something else (not shown)'

@@ -1,22 +1,22 @@
 import type { Environment } from './env-file.js'
 import { type Secret, secret } from './secret.js'
 
-/** The proxy that the environment names for one address. */
+/** The proxy that the environment sets for one address. */
 export interface ApiProxy {
-  /** With the password, if it has one. */
+  /** Includes the password, if there is one. */
   readonly url: Secret
-  /** Host and port, for people. */
+  /** Host and port, for messages. */
   readonly host: string
-  /** The variable that names it. */
+  /** The environment variable that sets it. */
   readonly name: string
 }
 
 /**
- * HTTPS_PROXY, HTTP_PROXY and NO_PROXY as undici's EnvHttpProxyAgent reads them: in lower case first; an https address
- * without a proxy of its own goes through that for http; NO_PROXY lists hosts, with or without a port, and covers
- * their subdomains. `*` is every host.
+ * HTTPS_PROXY, HTTP_PROXY and NO_PROXY as undici's EnvHttpProxyAgent reads them. Lower-case names
+ * come first. An https address without HTTPS_PROXY uses HTTP_PROXY. NO_PROXY lists hosts, with or
+ * without a port, and covers their subdomains; `*` is every host.
  *
- * @returns null where calls go straight to the target
+ * @returns null when calls go directly to the target
  */
 export function proxyFor(
   target: URL,

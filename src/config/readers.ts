@@ -5,8 +5,8 @@ import { redisUrlProblem } from '../domain/redis-url.js'
 import { type Secret, secret } from './secret.js'
 
 /**
- * How the text of a setting becomes its value. The message of every issue is what was expected, as a
- * phrase, so that one sentence fits all: "NAME: expected …, found …".
+ * Parse the text of a setting into its value. The message of every issue is a phrase for what was
+ * expected, so that it fits "NAME: expected …, found …".
  */
 export type Reader<T> = z.ZodType<T, string>
 
@@ -19,7 +19,7 @@ export function wholeNumber(min: number, max: number): Reader<number> {
     .pipe(z.number().min(min, { error }).max(max, { error }))
 }
 
-/** A whole number, or the word that says "find out yourself". */
+/** A whole number, or the word that means "detect it", such as `auto`. */
 export function wholeNumberOr<const W extends string>(word: W, min: number, max: number): Reader<number | W> {
   const error = `${word}, or a whole number from ${min} to ${max}`
   return z
@@ -28,7 +28,7 @@ export function wholeNumberOr<const W extends string>(word: W, min: number, max:
     .transform((text) => (text === word ? word : Number(text)))
 }
 
-/** With a fraction, if need be: `0.5`. */
+/** Decimals are allowed: `0.5`. */
 export function plainNumber(min: number, max: number): Reader<number> {
   const error = `a number from ${min} to ${max}`
   return z
@@ -59,7 +59,7 @@ export function secretLike(pattern: RegExp, expected: string): Reader<Secret> {
   return textLike(pattern, expected).transform(secret)
 }
 
-/** Absolute; `~/` is the home directory, because a `.env` has no shell to say so. */
+/** Absolute. Expands `~/` to the home directory, because no shell expands it in a `.env`. */
 export function path(): Reader<string> {
   const error = 'a path without ~, since this user has no home directory'
   return z
@@ -70,7 +70,7 @@ export function path(): Reader<string> {
 
 const IN_HOME = /^~(?=\/|$)/
 
-/** Null for a user that the system does not know, such as one that a container was told to run as. */
+/** Null for a user that the system does not know, such as an arbitrary user id in a container. */
 export function homeDirectory(): string | null {
   try {
     return homedir()
@@ -79,7 +79,10 @@ export function homeDirectory(): string | null {
   }
 }
 
-/** Origin and path in canonical form (small letters, no default port), without the slash at its end: addresses are compared. */
+/**
+ * Origin and path in canonical form (lower case, no default port, no trailing slash), because
+ * addresses are compared.
+ */
 export function httpUrl(): Reader<string> {
   const error = 'an http:// or https:// address without user, password, query or fragment'
   return z
@@ -97,7 +100,10 @@ export function httpUrl(): Reader<string> {
     })
 }
 
-/** Without the slash at its end. @param own first segments that mean something else below it */
+/**
+ * Without a trailing slash.
+ * @param own first segments that the board uses itself
+ */
 export function urlPath(...own: readonly string[]): Reader<string> {
   const error = `a path such as /queues-admin, of letters, digits and - . _ ~, that does not begin with /${own.join(', /')}`
   return z

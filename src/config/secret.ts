@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 
 /**
  * Holds a text that must not be shown. Printing, logging, inspecting or serializing it gives
- * `[secret]`; only `reveal()` gives the text, so that every place that needs it can be found by name.
+ * `[secret]`. Only `reveal()` returns the text, so every use can be found by name.
  */
 export interface Secret {
   reveal(): string

@@ -16,23 +16,23 @@ import {
 import type { Secret } from './secret.js'
 
 /**
- * Every setting there is: its default as one would write it, its meaning in a line, its reader. The
- * rest of the program gets `Settings` and never sees these names, except in messages.
+ * Every setting: its default as the user would write it, its meaning in one line, and its reader.
+ * The rest of the program gets `Settings` and uses these names only in messages.
  */
 export interface Setting<T> {
-  /** Read like a value from the environment; null: none. */
+  /** Read like a value from the environment. Null: no default. */
   readonly default: string | null
-  /** How the default is shown where its text says too little. */
+  /** Shown in documents instead of the default's text, where that text does not explain itself. */
   readonly shownDefault?: string
   readonly meaning: string
-  /** Shown without what may be secret in it. */
+  /** Messages show the address without the parts that may be secret. */
   readonly isAddress?: boolean
-  /** Its text is never shown. */
+  /** Messages never show the value. */
   readonly isSecret?: boolean
   readonly read: Reader<T>
 }
 
-/** Visible ASCII, which is what fits into an HTTP header, without the quotes of somebody's shell. */
+/** Visible ASCII, which an HTTP header allows, without quotation marks left over from a shell. */
 const KEY: Reader<Secret> = secretLike(/^[!#-&(-_a-~]+$/, 'a key without white space and quotes')
 const DAY_MS = 86_400_000
 const MANY = 1_000_000_000
@@ -170,7 +170,7 @@ export const SETTING_TABLE = table({
 export type SettingName = keyof typeof SETTING_TABLE
 export const SETTING_NAMES = Object.keys(SETTING_TABLE) as readonly SettingName[]
 
-/** What the README and `.env.example` must say of it: a test compares them. */
+/** What the README and `.env.example` must document. A test compares them. */
 export interface DocumentedSetting {
   readonly name: SettingName
   readonly default: string

@@ -1,15 +1,18 @@
 import type { ApiProxy } from './proxy.js'
 import type { Secret } from './secret.js'
 
-/** What the program runs with: read once at start, validated, frozen, and passed on in parts. Field by field as in setting-table.ts. */
+/**
+ * The validated configuration: read once at startup, frozen, and passed on in parts. The fields
+ * correspond to setting-table.ts.
+ */
 export interface Settings {
-  /** Null: none given; see `requireApiKey`. */
+  /** Null: no key is set; see `requireApiKey`. */
   readonly apiKey: Secret | null
-  /** Canonical, without a slash at its end. */
+  /** Canonical, without a trailing slash. */
   readonly apiUrl: string
-  /** What calls to the API go through; null: nothing. From HTTPS_PROXY, HTTP_PROXY and NO_PROXY. */
+  /** The proxy for calls to the API, from HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Null: none. */
   readonly proxy: ApiProxy | null
-  /** Absolute. */
+  /** An absolute path. */
   readonly dataDir: string
   /** Null: the private Redis. */
   readonly redisUrl: Secret | null
@@ -21,7 +24,7 @@ export interface Settings {
   readonly backoff: { readonly baseMs: number; readonly maxMs: number }
   readonly creditReserve: number
   readonly creditCheckMs: number
-  /** 0: only by hand. */
+  /** 0: resume only by hand. */
   readonly autoResumeHours: number
   readonly confirmAbove: number
   readonly lockDurationMs: number
@@ -43,14 +46,17 @@ export interface Settings {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
-/** Every text that must not appear in a log: the key, the passwords (also as they stand in an address), the webhook's address. */
+/**
+ * Every text that must not appear in a log: the key, the passwords (also URL-encoded, as in an
+ * address), and the webhook's address.
+ */
 export function secretTexts(settings: Settings): string[] {
   const held = [settings.apiKey, settings.board.password, settings.webhookUrl].map((secret) => secret?.reveal() ?? '')
   const addresses = [settings.redisUrl, settings.proxy?.url].map((secret) => secret?.reveal() ?? '')
   return [...new Set([...held, ...addresses.flatMap(secretsOfAddress)])].filter((text) => text !== '')
 }
 
-/** Without a password in it, an address is no secret, and an error that names it is worth more. */
+/** An address without a password is no secret, and errors that name it are more useful. */
 function secretsOfAddress(address: string): string[] {
   const password = URL.canParse(address) ? new URL(address).password : ''
   return password === '' ? [] : [address, password, decoded(password)]

@@ -6,14 +6,15 @@ const LARGEST_BYTES = 1024 * 1024
 export class NoSmallFileError extends Error {}
 
 /**
- * A whole file as text, without a byte order mark. A device would give bytes for ever.
- * @throws what the system says; NoSmallFileError, whose message is a phrase for what was found
+ * Reads a whole file as text, without a byte order mark. The limit protects from a device, which
+ * would deliver bytes forever.
+ * @throws the system's error, or NoSmallFileError, whose message is a phrase for what was found
  */
 export function readSmallFile(path: string): string {
   const fd = openSync(path, 'r')
   try {
     const stats = fstatSync(fd)
-    // /dev/null is empty, which is what its user means.
+    // /dev/null reads as an empty file, which is what the user means.
     if (stats.isBlockDevice() || (stats.isCharacterDevice() && path !== '/dev/null'))
       throw new NoSmallFileError('a device')
     const bytes = Buffer.alloc(LARGEST_BYTES + 1)

@@ -2,7 +2,10 @@ import { didYouMean } from '../domain/did-you-mean.js'
 import { type Environment, PREFIX } from './env-file.js'
 import { SETTING_NAMES } from './setting-table.js'
 
-/** One sentence for each name that begins like ours and is none: a setting misspelt is a setting not set. */
+/**
+ * One problem for each unknown name with our prefix: a misspelt setting would otherwise be ignored
+ * silently.
+ */
 export function unknownNames(env: Environment): string[] {
   const known: readonly string[] = SETTING_NAMES
   const bare = known.map((name) => name.slice(PREFIX.length))

@@ -1,14 +1,17 @@
-/** Shorter secrets are not replaced: they would match ordinary words, and so give themselves away. */
+/**
+ * Shorter secrets are not replaced: they would match ordinary words, and the replacement would
+ * reveal them.
+ */
 const SHORTEST_SECRET = 4
 
-/** Takes secrets out of a line of JSON: as they are, as JSON escapes them, and as an address encodes them. */
+/** Replaces secrets in a line of JSON: as they are, JSON-escaped, and URL-encoded. */
 export function concealer(secrets: readonly string[]): (line: string) => string {
   const forms = new Set<string>()
   for (const secret of secrets) {
     if (secret.length < SHORTEST_SECRET) continue
     forms.add(JSON.stringify(secret).slice(1, -1)).add(encodeURIComponent(Buffer.from(secret).toString()))
   }
-  // Longest first: a secret that contains another must not be left half.
+  // Longest first: if one secret contains another, the longer one must be replaced whole.
   const longestFirst = [...forms].sort((a, b) => b.length - a.length)
   return (line) => longestFirst.reduce((text, form) => text.replaceAll(form, '[secret]'), line)
 }

@@ -1,6 +1,9 @@
 import { types } from 'node:util'
 
-/** An error as facts: what it says and what it was caused by, outermost first. The stack only where somebody is debugging. */
+/**
+ * An error as log fields: its message and its causes, outermost first. The stack is included only
+ * at level debug.
+ */
 export interface DescribedError {
   readonly message: string
   readonly code?: string
@@ -10,7 +13,7 @@ export interface DescribedError {
 
 const DEEPEST_CAUSE = 10
 
-/** Anything that is not an error comes back as it is. */
+/** Returns anything that is not an error unchanged. */
 export function describeError(value: unknown, withStack: boolean): unknown {
   if (!isError(value)) return value
   const causes = causesOf(value)
@@ -36,7 +39,7 @@ function causesOf(error: Error): string[] {
   return causes
 }
 
-/** Several failures in one (a host with two addresses) have no message of their own. */
+/** An AggregateError (such as a host with two addresses) may have no message of its own. */
 function sentenceOf(error: Error): string {
   if (error.message !== '') return error.message
   const parts: unknown = 'errors' in error ? error.errors : null

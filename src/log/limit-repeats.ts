@@ -1,10 +1,11 @@
 import type { LogFacts, Logger } from '../domain/logger.js'
 
 /**
- * One line per event and minute. Some trouble repeats thousands of times a second (a Redis that refuses
- * every command), and a full log hides its own cause. A line whose facts carry `repeats` is written at once; those of the
- * same event in the minute after it are only counted, and the next one that is written says how many it stands
- * for (`times`). Lines without `repeats` are all written.
+ * Limits repeated lines to one per event and minute. Some failures repeat thousands of times a
+ * second (such as a Redis that refuses every command), and a flooded log hides its own cause. The
+ * first line whose facts carry `repeats` is written at once. Lines of the same event in the
+ * following minute are only counted, and the next line written includes the count (`times`). Lines
+ * without `repeats` are always written.
  */
 const MINUTE_MS = 60_000
 

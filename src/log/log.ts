@@ -6,29 +6,29 @@ import { describeError } from './describe-error.js'
 import { limitRepeats } from './limit-repeats.js'
 
 /**
- * The log: one line for one decision, JSON for machines, one readable line on a terminal; to stderr,
- * because stdout is for documents. Every line is written before the call returns (no worker thread, no
- * buffer), so that the last words of a dying process are not lost. Secrets are taken out of the
- * finished line, whatever field, message or error they came in by.
+ * The log: one line per decision, JSON for machines, or one readable line on a terminal. It goes to
+ * stderr, because stdout is for documents. Every line is written before the call returns (no worker
+ * thread, no buffer), so that the last lines of a dying process are not lost. Secrets are replaced
+ * in the finished line, whatever field, message or error contained them.
  */
 export interface Log extends Logger {
-  /** Writes what a destination may still hold. */
+  /** Writes what the destination still buffers. */
   flush(): void
 }
 
 export interface LogOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent'
-  /** For eyes on a terminal instead of JSON lines. */
+  /** Readable lines for a terminal instead of JSON. */
   readonly pretty: boolean
   /** Default: stderr. */
   readonly destination?: { write(line: string): unknown }
-  /** Texts that no line may contain. */
+  /** Texts that must not appear in any line. */
   readonly secrets: readonly string[]
-  /** For the minute of lines that repeat. Default: performance.now. */
+  /** The clock of `limitRepeats`. Default: performance.now. */
   readonly monotonicMs?: () => number
 }
 
-/** Names of facts that are secret by their nature, also where nobody told us the text. */
+/** Fields that are always secret, even when their text is not in `secrets`. */
 const SECRET_FACTS = ['apiKey', 'authorization', 'password'].flatMap((name) => [name, `*.${name}`, `*.*.${name}`])
 
 export function openLog(options: LogOptions): Log {
@@ -65,7 +65,7 @@ export function openLog(options: LogOptions): Log {
   }
 }
 
-/** What a full disk keeps from being written is written later, up to this much. */
+/** On a full disk, lines are buffered up to this size and written later. */
 const MOST_HELD_BYTES = 1024 * 1024
 
 /** A log that cannot be written (a closed terminal, a full disk) must not end the process. */
@@ -80,7 +80,7 @@ function openStderr(): { write(line: string): void; flush(): void } {
   })
   return {
     write: (line) => void stream.write(line),
-    // The library's flush tries for ever where a write fails.
+    // pino's flush retries forever when a write fails.
     flush: () => {
       if (!isFailing) stream.flushSync()
     },

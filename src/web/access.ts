@@ -2,9 +2,10 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { isLoopback } from '../domain/loopback.js'
 
 /**
- * Who gets in, before any password: a page of somebody else's, open in the operator's browser, must neither
- * press our buttons (cross-site request) nor read our pages under a name of its own that it lets point to
- * 127.0.0.1 (DNS rebinding). Browsers send a remembered password along with both.
+ * Checks before any password. A page of another site, open in the operator's browser, must not
+ * trigger our actions (cross-site request forgery). It must not read our pages either, through a
+ * name of its own that it resolves to 127.0.0.1 (DNS rebinding). Browsers send a remembered
+ * password along with both.
  */
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS']
 
@@ -17,7 +18,7 @@ export function changes(method: string): boolean {
   return !SAFE_METHODS.includes(method)
 }
 
-/** For a board that is bound to loopback: it answers to loopback's names only. */
+/** For a board that is bound to loopback: accepts only loopback's names in the Host header. */
 export function hostCheck(): MiddlewareHandler {
   return async (c, next) => {
     const name = c.req.header('host')?.replace(/:\d+$/, '') ?? ''
@@ -31,7 +32,7 @@ export function hostCheck(): MiddlewareHandler {
   }
 }
 
-/** Requests that change something come from our own page, or from no page at all (curl). */
+/** Requests that change something must come from our own page, or from no page at all (curl). */
 export function csrf(): MiddlewareHandler {
   return async (c, next) => {
     if (changes(c.req.method) && !fromOwnPage(c)) {
@@ -48,7 +49,10 @@ export function readOnly(): MiddlewareHandler {
   }
 }
 
-/** Sec-Fetch-Site is the browser's own word, but it is sent over https and to loopback only; else Origin must name us. */
+/**
+ * The browser sets Sec-Fetch-Site itself, but sends it only over https and to loopback. Otherwise
+ * Origin must match our host.
+ */
 function fromOwnPage(c: Context): boolean {
   const site = c.req.header('sec-fetch-site')
   if (site !== undefined) return site === 'same-origin' || site === 'none'
@@ -57,7 +61,7 @@ function fromOwnPage(c: Context): boolean {
   return URL.canParse(origin) && new URL(origin).host === c.req.header('host')?.toLowerCase()
 }
 
-/** In the shape that Bull Board's page shows as a notice: a title and a sentence. */
+/** In the form that Bull Board's page shows as a notice: a title and a message. */
 function refuse(c: Context, message: string): Response {
   return c.json({ error: 'Refused', message: message }, 403)
 }

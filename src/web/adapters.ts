@@ -3,12 +3,13 @@ import { deadLetterName, searchJobName } from './job-names.js'
 import type { LiveMessage } from './live-message.js'
 
 /**
- * How Bull Board sees the two queues. Pause and resume do not go to BullMQ, whose flag only follows our
- * pause rows, but to the same use cases as the command line. Everything else stays BullMQ's own: retry of a
- * dead letter makes its job run again, and the parking worker takes that as the wish to send it back.
+ * How Bull Board sees the two queues. Pause and resume call the same use cases as the command line,
+ * because BullMQ's own flag only follows the store's pauses. Everything else is BullMQ's own.
+ * Retrying a dead letter makes its job run again, and the dead letter worker then sends the search
+ * back.
  */
 
-/** A BullMQ queue, as the adapter takes it: BullMQ itself is the queue room's affair. */
+/** A BullMQ queue, in the type that the adapter expects. Only `queue/` may import BullMQ. */
 export type BoardQueue = ConstructorParameters<typeof BullMQAdapter>[0]
 
 export interface BoardActions {
@@ -19,13 +20,13 @@ export interface BoardActions {
 type Statuses = ReturnType<BullMQAdapter['getJobStatuses']>
 type Tabs = ReturnType<BullMQAdapter['getStatuses']>
 
-/** Where something is to be seen comes first; no job of ours has children. */
+/** The most useful tabs first. No job of ours has children. */
 const SEARCH_TABS = ['prioritized', 'active', 'delayed', 'waiting', 'failed', 'completed'] as const
 const DEAD_LETTER_TABS = ['failed', 'waiting', 'active', 'delayed', 'prioritized', 'completed'] as const
 
 const PAUSE_REASON = 'paused in Bull Board'
 
-/** Behind the sentence, where the page has room: it shows one line. */
+/** Appended to the status message where the page has room: it shows one line. */
 const ABOUT_DEAD_LETTERS = 'Retry sends a search back; `trackyard-batch dead-letters discard` takes it off the list.'
 
 export class SearchAdapter extends BullMQAdapter {
@@ -33,7 +34,8 @@ export class SearchAdapter extends BullMQAdapter {
   readonly #sentence: LiveMessage
 
   constructor(queue: BoardQueue, parts: { actions: BoardActions; message: LiveMessage; readOnly: boolean }) {
-    // A failed search is moved to the dead letters within seconds, and a completed one is paid for: no Retry here.
+    // A failed search moves to the dead letters within seconds, and a completed one is paid for. No
+    // Retry here.
     super(queue, { displayName: 'Searches', readOnlyMode: parts.readOnly, allowRetries: false })
     this.#actions = parts.actions
     this.#sentence = parts.message
@@ -60,7 +62,7 @@ export class SearchAdapter extends BullMQAdapter {
     return ['latest', ...SEARCH_TABS]
   }
 
-  /** The pace is learned from the API: hides the form that would set another. */
+  /** The rate limit is learned from the API. This hides the form that would set another one. */
   override get supportsGlobalRateLimit(): boolean {
     return false
   }
@@ -79,7 +81,10 @@ export class DeadLetterAdapter extends BullMQAdapter {
     return `${this.#sentence.current()} ${ABOUT_DEAD_LETTERS}`
   }
 
-  /** Called by "pause all" only: dead letters make no calls, and a paused parking worker would swallow Retry. */
+  /**
+   * Called only by "pause all". Dead letters make no calls, and a paused dead letter worker would
+   * ignore Retry.
+   */
   override async pause(): Promise<void> {}
 
   override getJobStatuses(): Statuses {

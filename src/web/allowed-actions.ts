@@ -1,14 +1,15 @@
 import { parseJobId } from '../domain/search-id.js'
 
 /**
- * What may be changed from Bull Board: a list of what is allowed, so that a button of the next version is
- * refused until somebody has thought about it. Keyed by Bull Board's own route patterns, which its hook
- * hands us before each of its handlers.
+ * The actions that Bull Board may perform. This is an allowlist: a button of a new version is
+ * refused until it has been reviewed. The keys are Bull Board's own route patterns, which its hook
+ * passes before each of its handlers.
  *
- * Allowed is what the store either decides itself or repairs: pause and resume (our use cases), removing a
- * search (it is due, so it is put back in a new round), an early turn for a delayed one (the claim still asks
- * the store, the hold still stands), sending dead letters back, and tidying away finished jobs. Emptying a
- * queue of 20,000 or editing a job would only be undone by the feeder, after a while nobody understands.
+ * An action is allowed if the store decides it or repairs it: pause and resume (our use cases);
+ * removing a search (it is due, so it is requeued in a new round); promoting a delayed search (the
+ * claim still checks the store, and the rate limit still applies); retrying dead letters; and
+ * cleaning finished jobs. Emptying a queue of 20,000 jobs or editing a job would only be undone
+ * later by the feeder, which would confuse the operator.
  */
 export interface BoardAction {
   readonly method: string
@@ -19,7 +20,7 @@ export interface BoardAction {
   readonly status: string | null
 }
 
-/** Null: allowed. Otherwise the sentence to show. */
+/** Null: allowed. Otherwise the message to show. */
 type Rule = (action: BoardAction, on: 'searches' | 'dead letters') => string | null
 
 const allowed: Rule = () => null
@@ -58,7 +59,7 @@ const NOT_FROM_HERE: Readonly<Record<string, string>> = {
   'patch /api/queues/:queueName/:jobId/update-data': 'A job is a copy for the eye: the request is in the store.',
 }
 
-/** Null: allowed. Otherwise why not, in one or two sentences for the person who pressed the button. */
+/** Null: allowed. Otherwise the reason, in one or two sentences for the operator. */
 export function refusalOf(action: BoardAction, searchQueueName: string): string | null {
   if (action.method === 'get') return null
   const key = `${action.method} ${action.route}`

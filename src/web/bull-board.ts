@@ -12,11 +12,11 @@ import { openLiveMessage } from './live-message.js'
 import { ANSWER_WITHIN_MS, SILENT } from './silence.js'
 
 /**
- * Bull Board itself, set up for two queues. Its hook runs before each of its handlers and asks
- * allowed-actions.ts; what it refuses shows up on the page as a notice with our sentence.
+ * Sets up Bull Board for the two queues. Its hook runs before each of its handlers and checks
+ * allowed-actions.ts. The page shows a refusal as a notice with our message.
  *
- * The page asks Google for fonts; the content policy lets nothing in from outside, so it is told to use the
- * system's.
+ * The page would load fonts from Google, but the content security policy blocks other sites. So it
+ * is configured to use system fonts.
  */
 const SYSTEM_FONTS = { 'font-sans': 'system-ui, sans-serif', 'font-mono': 'ui-monospace, monospace' }
 
@@ -26,7 +26,7 @@ const UI = {
   theme: { light: SYSTEM_FONTS, dark: SYSTEM_FONTS },
 }
 
-/** To be mounted at `path`; a browser finds it at `options.path` and that. */
+/** Mount it at `path`. A browser finds it at `options.path` plus `path`. */
 export function bullBoard(
   path: string,
   options: Pick<BoardOptions, 'path' | 'queues' | 'actions' | 'readOnly' | 'report'>,
@@ -69,8 +69,8 @@ export function bullBoard(
 }
 
 /**
- * The adapter names its folder relative to the working directory, which may change later, and expects the paths that
- * a browser sees.
+ * Bull Board's adapter names its folder relative to the working directory, which may change later.
+ * It also expects the paths that a browser sees.
  */
 function serveFilesBelow(prefix: string): typeof serveStatic {
   return (files) =>

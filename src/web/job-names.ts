@@ -1,6 +1,6 @@
 /**
- * What a job is called in Bull Board's lists, so that a person sees the query and not `search` a thousand
- * times. Job data is what somebody wrote into Redis: nothing of it is trusted, whatever is missing falls
+ * Job titles in Bull Board's lists: the query instead of the same word `search` a thousand times.
+ * Job data in Redis may have been written by anyone, so none of it is trusted. Missing parts fall
  * back to the job's own name.
  */
 const LONGEST = 120

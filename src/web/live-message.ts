@@ -4,14 +4,15 @@ import { withTimeout } from '../domain/with-timeout.js'
 import { messageOf, SILENT } from './silence.js'
 
 /**
- * "Why is it not moving?" in one sentence, above the jobs. Bull Board asks its adapters for a description
- * without waiting, on every poll of every open page; the report behind it reads store and Redis. So the
- * sentence is fetched before the page asks, at most once a second whatever the number of pages, and kept.
+ * The status message above the jobs: why they move or do not. Bull Board asks its adapters for a
+ * description synchronously, on every poll of every open page, but the report behind it reads store
+ * and Redis. So the message is fetched before the page asks, at most once a second for all pages,
+ * and cached.
  */
 export interface LiveMessage {
   /** As of the last `refresh`. */
   current(): string
-  /** Resolves when the sentence is at most a second old, or could not be had. Never rejects. */
+  /** Resolves when the message is at most a second old, or could not be fetched. Never rejects. */
   refresh(): Promise<void>
 }
 

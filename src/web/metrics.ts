@@ -6,10 +6,10 @@ import { ROW_STATUSES } from '../domain/states.js'
 import type { Totals } from '../store/store.js'
 
 /**
- * What Prometheus reads. The store has counted everything already, across restarts and workers, so nothing
- * is counted here: each scrape fills a registry of its own from the report and drops it. What is not known
- * (credits, limit) has no sample rather than a false zero. Labels are closed lists; of the batches, the
- * unfinished and the latest, at most 20.
+ * The metrics for Prometheus. The store already counts everything across restarts and workers, so
+ * nothing is counted here. Each scrape fills a registry of its own from the report and drops it. An
+ * unknown value (credits, limit) has no sample rather than a false zero. Label values are fixed
+ * lists, except batches: the unfinished and the latest, at most 20.
  */
 const MOST_BATCHES = 20
 const LONGEST_NAME = 100

@@ -8,20 +8,21 @@ import { HTTPException } from 'hono/http-exception'
 import type { Logger } from '../domain/logger.js'
 
 /**
- * The password of the board. A wrong one is answered later each time, and meanwhile nothing else from the same address
- * is checked, right or wrong: so many guesses at once are no faster than one after the other.
+ * The password of the board. Each wrong password is answered later than the one before. Meanwhile
+ * nothing else from the same address is checked, right or wrong, so parallel guesses are no faster
+ * than sequential ones.
  */
 export interface Credentials {
   readonly username: string
   readonly password: string
 }
 
-/** The wait after the first wrong password; it doubles each time. */
+/** The delay after the first wrong password. It doubles each time. */
 const FIRST_DELAY_MS = 250
 const LONGEST_DELAY_MS = 5000
-/** Requests of one address that wait for their turn; a browser asks for six files at once. */
+/** Queued requests per address. A browser asks for six files at once. */
 const MOST_WAITING = 8
-/** An address without a failure for so long starts afresh. */
+/** After this time without a failure an address is forgotten. */
 const FORGET_AFTER_MS = 15 * 60_000
 const MOST_ADDRESSES = 1000
 
@@ -37,7 +38,7 @@ export function requirePassword(credentials: Credentials, { log }: { readonly lo
   const visitors = new Map<string, Visitor>()
   const wanted = digest(credentials.username, credentials.password)
 
-  /** Newest last; the oldest that nobody waits for make room. */
+  /** Newest last. Removes the oldest addresses that have no waiting request. */
   function remember(address: string): Visitor {
     const known = visitors.get(address)
     const isStale = known !== undefined && performance.now() - known.lastFailureAt > FORGET_AFTER_MS
@@ -72,7 +73,7 @@ export function requirePassword(credentials: Credentials, { log }: { readonly lo
     verifyUser: async (username, password, c) => {
       const address = networkOf(getConnInfo(c).remote.address ?? '')
       const isRight = timingSafeEqual(digest(username, password), wanted)
-      // Nobody from there has failed: there is nothing to wait for.
+      // This address has no failures: no need to wait.
       if (isRight && !visitors.has(address)) return true
       const visitor = remember(address)
       if (visitor.waiting >= MOST_WAITING) {
@@ -95,14 +96,14 @@ export function requirePassword(credentials: Credentials, { log }: { readonly lo
   })
 }
 
-/** Digests have one length, so that comparing them tells nothing about the password. */
+/** Digests have equal lengths, so the comparison reveals nothing about the password. */
 function digest(username: string, password: string): Buffer {
   return createHash('sha256')
     .update(JSON.stringify([username, password]))
     .digest()
 }
 
-/** Who has one address of IPv6 has 2^64 of them. */
+/** An IPv6 client usually has a whole /64, 2^64 addresses: treat them as one. */
 function networkOf(address: string): string {
   if (!isIPv6(address)) return address
   const [, ipv4] = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address) ?? []

@@ -1,4 +1,4 @@
-/** A page that hangs because Redis is away says nothing; after this long it is told so. */
+/** A page that waits for Redis would hang without a message. After this time it gets an error. */
 export const ANSWER_WITHIN_MS = 5_000
 export const SILENT = 'Redis does not answer. Check that it runs; the page goes on by itself.'
 

@@ -11,19 +11,22 @@ import { messageOf } from './silence.js'
 import { buildWeb } from './web.js'
 
 /**
- * The board: Bull Board with both queues, two probes and the metrics, on one port. It owns nothing but that
- * port: queues, use cases and reports are borrowed and stay open when it closes.
+ * The board: Bull Board with both queues, health and readiness probes, and the metrics, on one
+ * port. It owns only that port. Queues, use cases and reports stay open when it closes.
  */
 export interface Board {
-  /** Where a browser on this machine finds it, without a slash at the end. */
+  /** The address for a browser on this machine, without a trailing slash. */
   readonly url: string
-  /** Ends open connections too. Second call: the same promise. */
+  /** Also ends open connections. A second call returns the same promise. */
   close(): Promise<void>
 }
 
 const DEFAULT_USER = 'trackyard'
 
-/** Errors: `ConfigurationError` for a host off loopback without a password or with a short one, and for an address that cannot be had. */
+/**
+ * Throws `ConfigurationError` for a host off loopback without a password or with a short one, and
+ * for an address that cannot be opened.
+ */
 export async function startBoard(options: BoardOptions): Promise<Board> {
   const loopback = isLoopback(options.host)
   const password = options.password === '' ? null : options.password
@@ -82,7 +85,7 @@ function whyNot(error: unknown, host: string, port: number): string {
   }
 }
 
-/** "Every address" is no place to go to. */
+/** A browser cannot open the wildcard address. */
 function nameFor(host: string): string {
   const bare = bareHost(host)
   if (bare === '0.0.0.0' || bare === '::') return 'localhost'

@@ -13,21 +13,22 @@ import { type Credentials, requirePassword } from './password.js'
 import { ANSWER_WITHIN_MS, messageOf, SILENT } from './silence.js'
 
 /**
- * The pages, from the door inwards: whose name is used → headers → the two probes, open to everybody →
- * password → whose page asks → read-only → the metrics and Bull Board.
+ * The pages, in the order of the checks: host check → headers → the two probes, without a password
+ * → password → CSRF → read-only → the metrics and Bull Board.
  */
 const PAGES = '/queues'
-/** None of the allowed actions needs a body. */
+/** No allowed action needs a body. */
 const LARGEST_BODY = 64 * 1024
 
 export function buildWeb(options: BoardOptions, door: { loopback: boolean; credentials: Credentials | null }): Hono {
-  // With a path of its own, `strict` would keep hono from asking it.
+  // hono ignores `getPath` when `strict` is false, so the path is made non-strict here.
   const web = new Hono({ getPath: (request) => withoutPrefix(getPathNoStrict(request), options.path) })
 
   web.onError((error, c) => {
-    // How the password and the body limit say no.
+    // The password check and the body limit refuse with this exception.
     if (error instanceof HTTPException) return error.getResponse()
-    // A Redis that is away has been told of by its connection; every open page asks again every few seconds.
+    // The connection logs Redis outages once. Every open page retries every few seconds, so log
+    // these at debug.
     const level = error instanceof UnreachableError ? 'debug' : 'error'
     options.log[level]({ event: 'board.request_failed', err: error, path: c.req.path }, 'The board could not answer')
     return c.json({ error: 'Not answered', message: messageOf(error) }, 503)
@@ -63,7 +64,7 @@ export function buildWeb(options: BoardOptions, door: { loopback: boolean; crede
   return web
 }
 
-/** A reverse proxy may hand the prefix on or take it off. */
+/** A reverse proxy may forward the prefix or strip it. */
 function withoutPrefix(path: string, prefix: string): string {
   if (prefix === '' || !(path === prefix || path.startsWith(`${prefix}/`))) return path
   return path.slice(prefix.length) || '/'
@@ -71,7 +72,7 @@ function withoutPrefix(path: string, prefix: string): string {
 
 function pageHeaders() {
   return secureHeaders({
-    // Whether the way here is https is the affair of whoever puts a proxy in front.
+    // Only an operator with a proxy in front knows whether the board is served over https.
     strictTransportSecurity: false,
     xFrameOptions: 'DENY',
     contentSecurityPolicy: {
