@@ -19,7 +19,7 @@ export function describeError(value: unknown, withStack: boolean): unknown {
   const causes = causesOf(value)
   const code = 'code' in value && typeof value.code === 'string' ? value.code : null
   const described: DescribedError = {
-    message: sentenceOf(value),
+    message: messageOf(value),
     ...(code === null ? {} : { code }),
     ...(causes.length === 0 ? {} : { causes }),
     ...(withStack && value.stack !== undefined ? { stack: value.stack } : {}),
@@ -33,14 +33,14 @@ function causesOf(error: Error): string[] {
   let cause = error.cause
   while (cause !== undefined && cause !== null && !seen.has(cause) && causes.length < DEEPEST_CAUSE) {
     seen.add(cause)
-    causes.push(isError(cause) ? sentenceOf(cause) : String(cause))
+    causes.push(isError(cause) ? messageOf(cause) : String(cause))
     cause = isError(cause) ? cause.cause : undefined
   }
   return causes
 }
 
 /** An AggregateError (such as a host with two addresses) may have no message of its own. */
-function sentenceOf(error: Error): string {
+function messageOf(error: Error): string {
   if (error.message !== '') return error.message
   const parts: unknown = 'errors' in error ? error.errors : null
   const messages = Array.isArray(parts) ? parts.filter(isError).map((part) => part.message) : []

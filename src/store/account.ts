@@ -62,7 +62,7 @@ export function knownBalance(connection: Connection): number | null {
  */
 export function foldBalance(
   connection: Connection,
-  said: number | null,
+  reported: number | null,
   ended: {
     readonly id: number
     readonly sentAt: number
@@ -72,14 +72,14 @@ export function foldBalance(
   now: number,
 ): void {
   const known = knownBalance(connection)
-  const heard = said ?? (ended.outcome === 'out_of_credits' ? 0 : null)
-  if (heard === null) {
+  const balance = reported ?? (ended.outcome === 'out_of_credits' ? 0 : null)
+  if (balance === null) {
     if (ended.mayCost) lowerBalance(connection)
     return
   }
-  const topUp = known === null || heard > known + overlapping(connection, ended)
+  const topUp = known === null || balance > known + overlapping(connection, ended)
   connection.run('update account set credits_remaining = ?, heard_at = ?', [
-    topUp ? heard : Math.min(known, heard),
+    topUp ? balance : Math.min(known, balance),
     now,
   ])
 }
@@ -109,9 +109,9 @@ function overlapping(connection: Connection, call: { readonly id: number; readon
  */
 export function foldLimits(
   connection: Connection,
-  said: Pick<ResponseFacts, 'limitPerMinute' | 'limitPerDay' | 'remainingToday'>,
+  reported: Pick<ResponseFacts, 'limitPerMinute' | 'limitPerDay' | 'remainingToday'>,
 ): void {
-  const { limitPerMinute, limitPerDay, remainingToday } = said
+  const { limitPerMinute, limitPerDay, remainingToday } = reported
   if (limitPerMinute === null && limitPerDay === null && remainingToday === null) return
   connection.run(
     `update account set limit_per_minute = coalesce(@limitPerMinute, limit_per_minute),

@@ -13,10 +13,10 @@ export function apiStore(connection: Connection): ApiStore {
       connection.write(() => {
         const before = known(connection)
         if (before !== null && !before.isUnused && !isSameApi(before, address)) return before
-        if (before?.address !== address) record(connection, address, false)
+        if (before?.address !== address) storeAddress(connection, address, false)
         return null
       }),
-    adopt: async (address) => connection.write(() => record(connection, address, true)),
+    adopt: async (address) => connection.write(() => storeAddress(connection, address, true)),
   }
 }
 
@@ -34,11 +34,11 @@ function known(connection: Connection): Awaited<ReturnType<ApiStore['get']>> {
   if (api === null) return null
   // A call that failed to connect or got a 5xx brought nothing. So a misspelt address can be
   // corrected freely.
-  const heard = connection.get("select 1 from call_count where calls > 0 and outcome <> 'transient'")
-  return { ...api, answers: countOf(connection, 'answered'), isUnused: heard === undefined }
+  const anyOutcome = connection.get("select 1 from call_count where calls > 0 and outcome <> 'transient'")
+  return { ...api, answers: countOf(connection, 'answered'), isUnused: anyOutcome === undefined }
 }
 
-function record(connection: Connection, address: string, adopted: boolean): void {
+function storeAddress(connection: Connection, address: string, adopted: boolean): void {
   connection.run("delete from meta where key in ('api_address', 'api_adopted')")
   connection.run("insert into meta values ('api_address', ?)", [address])
   if (adopted) connection.run("insert into meta values ('api_adopted', '1')")

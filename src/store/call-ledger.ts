@@ -54,7 +54,7 @@ export type Closing =
   | { readonly search: 'answered'; readonly body: string; readonly tracks: number }
   /**
    * The search becomes a dead letter if it has no outcome yet. With `usesAttempt` it must also be
-   * in the call's round, because attempts are counted per round. Keeps `body` if given. Writes
+   * in the call's round, because only its calls use up attempts. Keeps `body` if given. Writes
    * `pause` in the same transaction.
    */
   | {

@@ -30,7 +30,7 @@ export function claim(connection: Connection, ref: SearchRef, rules: ClaimRules)
   if (search.round !== ref.round) return { kind: 'nothing_to_do', why: 'old round' }
   const api = apiOnRecord(connection)
   if (api !== null && !isSameApi(api, rules.apiUrl)) return { kind: 'another_api', until: rules.now + ANOTHER_API_MS }
-  const cause = standingPause(connection)
+  const cause = oldestPause(connection)
   if (cause !== null) return { kind: 'paused', cause }
   const rateLimitedUntil = rateLimitEnd(connection, rules.now)
   if (rateLimitedUntil !== null) return { kind: 'held', until: rateLimitedUntil }
@@ -58,7 +58,7 @@ const RESERVE_NEAR_MS = 1000
 /** By then this worker has stopped, and a worker of the right API takes the job. */
 const ANOTHER_API_MS = 5000
 
-function standingPause(connection: Connection): PauseCause | null {
+function oldestPause(connection: Connection): PauseCause | null {
   return connection.get<{ cause: PauseCause }>('select cause from pause order by since limit 1')?.cause ?? null
 }
 

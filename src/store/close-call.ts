@@ -30,7 +30,7 @@ export function closeCall(connection: Connection, callId: number, end: End): Clo
   // A call that timed out as `unknown` has no `finished_at` yet, unlike one that was closed before.
   if (call.finished_at !== null) return { endedProbe: false }
 
-  record(connection, call, search.state === 'answered' ? asPaidAgain(end) : end)
+  recordCall(connection, call, search.state === 'answered' ? asPaidAgain(end) : end)
   // A call that was given up on (`unknown`) was counted then.
   const mayCost = isCharged(end.outcome) && call.outcome === 'sent'
   const ended = { id: callId, sentAt: call.sent_at, outcome: end.outcome, mayCost }
@@ -67,7 +67,7 @@ interface ClosingSearch {
   readonly round: number
 }
 
-function record(connection: Connection, call: ClosingCall, end: End): void {
+function recordCall(connection: Connection, call: ClosingCall, end: End): void {
   changeOutcome(connection, call, end.outcome)
   connection.run(
     `update call set finished_at = @now, status = @status, request_id = @requestId, detail = @detail,

@@ -47,16 +47,16 @@ export function groupCommit(connection: Connection): GroupCommit {
 }
 
 function commitTogether(connection: Connection, group: readonly Entry[]): void {
-  const tell: (() => void)[] = []
+  const callbacks: (() => void)[] = []
   try {
     connection.begin('write')
     for (const entry of group) {
       try {
-        tell.push(connection.savepoint(() => entry.run()))
+        callbacks.push(connection.savepoint(() => entry.run()))
       } catch (error) {
         // A full disk may have rolled back the whole transaction: then every change fails.
         if (!connection.inTransaction() || connection.files.explain(error) instanceof UnreachableError) throw error
-        tell.push(() => entry.reject(error))
+        callbacks.push(() => entry.reject(error))
       }
     }
     connection.commit()
@@ -66,5 +66,5 @@ function commitTogether(connection: Connection, group: readonly Entry[]): void {
     for (const entry of group) entry.reject(reason)
     return
   }
-  for (const inform of tell) inform()
+  for (const callback of callbacks) callback()
 }

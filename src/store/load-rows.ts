@@ -19,7 +19,7 @@ export function addRows(connection: Connection, batchId: number, rows: readonly 
   )
   if (batch === undefined)
     throw new RefusedError(
-      `Batch ${batchId} takes no more rows: it was released, or dropped because its loader was silent for too long. Nothing was spent by this; submit the catalog again.`,
+      `Batch ${batchId} takes no more rows: it was released, or dropped because its loader sent no heartbeat for too long. Nothing was spent. Submit the catalog again.`,
     )
   const expiredBefore = batch.max_age_ms === null ? null : now - batch.max_age_ms
   const problems = problemsOf(connection, batchId, rows)

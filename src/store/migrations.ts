@@ -8,21 +8,23 @@ import { CALL_OUTCOMES } from '../domain/outcome.js'
  * write is lost. Their number is the schema version.
  */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
-  '0001-the-record': { up: theRecord },
-  '0002-byte-order-mark': { up: adding(sql`alter table batch add byte_order_mark integer not null default 0`) },
+  '0001-the-record': { up: createTables },
+  '0002-byte-order-mark': { up: runStatements(sql`alter table batch add byte_order_mark integer not null default 0`) },
   '0003-dead-letters-by-time': {
-    up: adding(sql`create index search_dead_since on search (died_at, id) where state = 'dead' and discarded = 0`),
+    up: runStatements(
+      sql`create index search_dead_since on search (died_at, id) where state = 'dead' and discarded = 0`,
+    ),
   },
-  '0004-queued-for-less': { up: adding(sql`alter table batch add raised integer not null default 0`) },
-  '0005-through': { up: adding(sql`alter table batch add through_at integer`) },
-  '0006-lines': { up: adding(sql`alter table item add line integer`) },
+  '0004-queued-for-less': { up: runStatements(sql`alter table batch add raised integer not null default 0`) },
+  '0005-through': { up: runStatements(sql`alter table batch add through_at integer`) },
+  '0006-lines': { up: runStatements(sql`alter table item add line integer`) },
   '0007-notifications': {
-    up: adding(
+    up: runStatements(
       sql`create table notification (id integer primary key autoincrement, text text not null unique, created_at integer not null) strict`,
     ),
   },
   '0008-refusals': {
-    up: adding(
+    up: runStatements(
       sql`alter table search add rate_limits integer not null default 0`,
       sql`alter table search add refusals integer not null default 0`,
       sql`alter table search add refused_from integer`,
@@ -31,7 +33,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
     ),
   },
   '0009-quoting': {
-    up: adding(
+    up: runStatements(
       sql`alter table batch add quoting text not null default 'csv'`,
       sql`alter table batch add preamble text not null default ''`,
     ),
@@ -133,13 +135,13 @@ const TABLES = [
   sql`create table call_count (outcome text primary key, calls integer not null) strict, without rowid`,
 ]
 
-function adding(...statements: readonly RawBuilder<unknown>[]): Migration['up'] {
+function runStatements(...statements: readonly RawBuilder<unknown>[]): Migration['up'] {
   return async (database) => {
     for (const statement of statements) await statement.execute(database)
   }
 }
 
-async function theRecord(database: Kysely<unknown>): Promise<void> {
+async function createTables(database: Kysely<unknown>): Promise<void> {
   for (const statement of TABLES) await statement.execute(database)
   await sql`insert into meta values ('store_id', ${randomUUID()})`.execute(database)
   await sql`insert into account (id) values (1)`.execute(database)

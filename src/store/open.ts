@@ -53,7 +53,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
   const { path, readOnly = false, patienceMs = PATIENCE_MS, log = silentLogger } = options
   try {
     prepareFile(path, readOnly)
-    const { connection, migrating } = await patiently(() =>
+    const { connection, migrating } = await retryWhileLocked(() =>
       openConnection(path, readOnly ? 'read' : 'write', patienceMs),
     )
     try {
@@ -114,7 +114,7 @@ function prepareFile(path: string, readOnly: boolean): void {
   if (existsSync(path)) {
     if (!statSync(path).isFile())
       throw new ConfigurationError(
-        `Expected the store ${path} to be a file, found something else: choose another path.`,
+        `Expected the store ${path} to be a file, found something else. Choose another path.`,
       )
     return
   }
@@ -158,7 +158,7 @@ async function bringUpToDate(
       `The store ${connection.path} has schema version ${versionOf(connection)} and this program expects ${SCHEMA_VERSION}: run a command that writes (a worker, a submit) once to bring it up to date.`,
     )
   connection.get('pragma busy_timeout = 0')
-  await patiently(() => connection.begin('write'))
+  await retryWhileLocked(() => connection.begin('write'))
   try {
     const from = versionOf(connection)
     refuseNewer(connection)
@@ -186,7 +186,7 @@ async function bringUpToDate(
  * Another process may be creating or migrating the file: wait for it without blocking the event
  * loop.
  */
-async function patiently<T>(work: () => T): Promise<T> {
+async function retryWhileLocked<T>(work: () => T): Promise<T> {
   const giveUpAt = performance.now() + OPENING_PATIENCE_MS
   for (;;) {
     try {

@@ -119,7 +119,7 @@ export function refusedSearches(reader: Connection): readonly RefusedSearch[] {
       {
         query: (JSON.parse(row.request) as SearchRequest).query,
         kind: isUnpaid ? 'out_of_credits' : isLast ? 'rate_limited_last' : 'rate_limited',
-        said: lastWords(reader, row.id, isUnpaid ? 'out_of_credits' : 'rate_limited'),
+        said: lastRefusal(reader, row.id, isUnpaid ? 'out_of_credits' : 'rate_limited'),
         moreRefusals: Number.isFinite(most) ? Math.max(1, most - (isUnpaid ? row.refusals : row.rate_limits)) : null,
       } as const,
     ]
@@ -127,7 +127,7 @@ export function refusedSearches(reader: Connection): readonly RefusedSearch[] {
 }
 
 /** The latest refusal by the API. */
-function lastWords(reader: Connection, searchId: number, outcome: CallOutcome): RefusedSearch['said'] {
+function lastRefusal(reader: Connection, searchId: number, outcome: CallOutcome): RefusedSearch['said'] {
   const call = reader.get<{ status: number | null; detail: string | null }>(
     'select status, detail from call where search_id = ? and outcome = ? order by id desc limit 1',
     [searchId, outcome],

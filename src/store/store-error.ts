@@ -6,7 +6,7 @@ import { UnreachableError } from '../domain/errors.js'
  * program. Any other error is a bug and is returned unchanged.
  */
 export function storeError(error: unknown, path: string): unknown {
-  const message = sentenceFor(errorCode(error), path)
+  const message = messageFor(errorCode(error), path)
   return message === null ? error : new UnreachableError(message, { cause: error })
 }
 
@@ -23,7 +23,7 @@ export function isStoreLocked(error: unknown): error is UnreachableError {
  * The extended codes tell an unreadable sector from a full quota. Users need both the message and
  * the code.
  */
-function sentenceFor(code: string, path: string): string | null {
+function messageFor(code: string, path: string): string | null {
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
     return `The store ${path} was locked by another process for too long: end what holds the lock, or wait. It is safe to try again.`
   if (code === 'SQLITE_FULL')

@@ -127,7 +127,7 @@ export function openStoreFiles(path: string): StoreFiles {
 
 function differenceFrom(opened: Opened, path: string): Found | null {
   const now = statSync(path, { bigint: true, throwIfNoEntry: false })
-  if (now === undefined || !isSame(now, opened.main)) return departure(opened, path, now !== undefined)
+  if (now === undefined || !isSame(now, opened.main)) return describeAbsence(opened, path, now !== undefined)
   if ((opened.main.mode & ~now.mode & OWNER_READS_AND_WRITES) !== 0n) {
     const mode = (now.mode & 0o777n).toString(8).padStart(3, '0')
     return { kind: 'permissions', what: `The permissions of the store ${path} were taken away (they are ${mode})` }
@@ -140,7 +140,7 @@ function differenceFrom(opened: Opened, path: string): Found | null {
   return null
 }
 
-function departure({ main }: Opened, path: string, isReplaced: boolean): Found {
+function describeAbsence({ main }: Opened, path: string, isReplaced: boolean): Found {
   if (isReplaced) return { kind: 'replaced', what: `Another file was put in the place of the store ${path}` }
   const place = placeOfOpenFile(main)
   if (place === null) return { kind: 'deleted', what: `The store ${path} was deleted while in use` }

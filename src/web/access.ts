@@ -25,7 +25,7 @@ export function hostCheck(): MiddlewareHandler {
     if (!isLoopback(name)) {
       return refuse(
         c,
-        'This board is bound to loopback and answers to localhost only. For another name set TRACKYARD_BOARD_HOST and TRACKYARD_BOARD_PASSWORD.',
+        'This board is bound to loopback and accepts only localhost as its host name. To use another name, set TRACKYARD_BOARD_HOST and TRACKYARD_BOARD_PASSWORD.',
       )
     }
     return next()

@@ -27,23 +27,23 @@ const DEAD_LETTER_TABS = ['failed', 'waiting', 'active', 'delayed', 'prioritized
 const PAUSE_REASON = 'paused in Bull Board'
 
 /** Appended to the status message where the page has room: it shows one line. */
-const ABOUT_DEAD_LETTERS = 'Retry sends a search back; `trackyard-batch dead-letters discard` takes it off the list.'
+const ABOUT_DEAD_LETTERS = 'Retry sends a search back; `trackyard-batch dead-letters discard` removes it from the list.'
 
 export class SearchAdapter extends BullMQAdapter {
   readonly #actions: BoardActions
-  readonly #sentence: LiveMessage
+  readonly #message: LiveMessage
 
   constructor(queue: BoardQueue, parts: { actions: BoardActions; message: LiveMessage; readOnly: boolean }) {
     // A failed search moves to the dead letters within seconds, and a completed one is paid for. No
     // Retry here.
     super(queue, { displayName: 'Searches', readOnlyMode: parts.readOnly, allowRetries: false })
     this.#actions = parts.actions
-    this.#sentence = parts.message
+    this.#message = parts.message
     this.setFormatter('name', searchJobName)
   }
 
   override getDescription(): string {
-    return this.#sentence.current()
+    return this.#message.current()
   }
 
   override pause(): Promise<void> {
@@ -69,16 +69,16 @@ export class SearchAdapter extends BullMQAdapter {
 }
 
 export class DeadLetterAdapter extends BullMQAdapter {
-  readonly #sentence: LiveMessage
+  readonly #message: LiveMessage
 
   constructor(queue: BoardQueue, parts: { message: LiveMessage; readOnly: boolean }) {
     super(queue, { displayName: 'Dead letters', readOnlyMode: parts.readOnly })
-    this.#sentence = parts.message
+    this.#message = parts.message
     this.setFormatter('name', deadLetterName)
   }
 
   override getDescription(): string {
-    return `${this.#sentence.current()} ${ABOUT_DEAD_LETTERS}`
+    return `${this.#message.current()} ${ABOUT_DEAD_LETTERS}`
   }
 
   /**

@@ -34,7 +34,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'put /api/queues/:queueName/:jobId/retry': (_action, on) =>
     on === 'dead letters'
       ? null
-      : 'A search is retried from the dead letters, where a failed one stands within seconds.',
+      : 'Retry searches in the dead letters queue. A failed search moves there within seconds.',
   'put /api/queues/:queueName/retry/:queueStatus': (action, on) =>
     on === 'dead letters' && action.status === 'failed' ? null : 'Only failed dead letters can be retried.',
   'put /api/queues/:queueName/:jobId/promote': (_action, on) =>
@@ -42,7 +42,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'put /api/queues/:queueName/:jobId/clean': (action, on) =>
     on === 'searches' || (action.jobId !== null && parseJobId(action.jobId) === null)
       ? null
-      : 'A removed dead letter would come back. Take it off the list with `trackyard-batch dead-letters discard`.',
+      : 'A removed dead letter would come back. Discard it with `trackyard-batch dead-letters discard`.',
   'put /api/queues/:queueName/clean/:queueStatus': (action, on) =>
     on === 'searches' && action.status === 'completed' ? null : 'Only completed searches can be cleaned.',
 }
@@ -50,13 +50,13 @@ const RULES: Readonly<Record<string, Rule>> = {
 const NOT_FROM_HERE: Readonly<Record<string, string>> = {
   'post /api/queues/:queueName/add': 'Searches are added with `trackyard-batch submit`, which plans and counts them.',
   'put /api/queues/:queueName/empty':
-    'What is due would be put back at once. Stop a batch with `trackyard-batch cancel`.',
-  'put /api/queues/:queueName/obliterate': 'The queue holds the pace and the pause of the whole fleet.',
-  'put /api/queues/:queueName/promote': 'Each search comes back at the time it shows; a single one can be promoted.',
-  'put /api/queues/:queueName/rate-limit': 'The pace is learned from the API, or set by TRACKYARD_RATE_LIMIT.',
-  'put /api/queues/:queueName/rate-limit/release': 'The API asked to wait; the hold ends by itself.',
-  'put /api/queues/:queueName/concurrency': 'Set TRACKYARD_CONCURRENCY and start the workers again.',
-  'patch /api/queues/:queueName/:jobId/update-data': 'A job is a copy for the eye: the request is in the store.',
+    'Due searches would be added again at once. To stop a batch, run `trackyard-batch cancel`.',
+  'put /api/queues/:queueName/obliterate': 'The queue stores the rate limit and the pause of all workers.',
+  'put /api/queues/:queueName/promote': 'Each delayed search runs at the time shown. Promote a single one instead.',
+  'put /api/queues/:queueName/rate-limit': 'The rate limit is learned from the API, or set by TRACKYARD_RATE_LIMIT.',
+  'put /api/queues/:queueName/rate-limit/release': 'The API asked to wait. The rate limit ends by itself.',
+  'put /api/queues/:queueName/concurrency': 'Set TRACKYARD_CONCURRENCY and restart the workers.',
+  'patch /api/queues/:queueName/:jobId/update-data': 'A job is only a copy. The request is in the store.',
 }
 
 /** Null: allowed. Otherwise the reason, in one or two sentences for the operator. */
@@ -66,5 +66,5 @@ export function refusalOf(action: BoardAction, searchQueueName: string): string 
   const rule = Object.hasOwn(RULES, key) ? RULES[key] : undefined
   if (rule !== undefined) return rule(action, action.queueName === searchQueueName ? 'searches' : 'dead letters')
   const why = Object.hasOwn(NOT_FROM_HERE, key) ? NOT_FROM_HERE[key] : undefined
-  return ['This is not done from Bull Board.', why].filter((text) => text !== undefined).join(' ')
+  return ['Bull Board cannot do this.', why].filter((text) => text !== undefined).join(' ')
 }

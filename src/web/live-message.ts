@@ -29,7 +29,7 @@ export function openLiveMessage(report: () => Promise<StatusReport>, clock: Cloc
       const { queue } = await withTimeout(PATIENCE_MS, report(), SILENT)
       message = queue.reason
     } catch (error) {
-      message = `The state is not known at the moment: ${messageOf(error)}`
+      message = `The state is currently unknown: ${messageOf(error)}`
     }
     askedAtMs = clock.monotonicMs()
   }

@@ -35,7 +35,7 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
     if (value !== null) gauge(name, help).set(value)
   }
 
-  gauge('trackyard_info', 'The version that runs.', 'version').set({ version }, 1)
+  gauge('trackyard_info', 'The running version.', 'version').set({ version }, 1)
 
   const calls = counter('trackyard_calls_total', 'Calls of POST /search that have ended, by outcome.', 'outcome')
   for (const outcome of CALL_OUTCOMES) {
@@ -48,22 +48,22 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
   counter('trackyard_unknown_outcomes_total', 'Calls whose answer never arrived; each may have cost a credit.').inc(
     totals.unknownOutcomes,
   )
-  known('trackyard_credits_remaining', 'Credits left, as the API said last.', credits.remaining)
+  known('trackyard_credits_remaining', 'Credits left, as the API last reported.', credits.remaining)
 
-  const heldNow = queue.state === 'held' && queue.until !== null ? 1 : 0
-  gauge('trackyard_held', '1 while the API asked to wait and nothing else stops the fleet.').set(heldNow)
+  const isRateLimited = queue.state === 'held' && queue.until !== null ? 1 : 0
+  gauge('trackyard_held', '1 while rate limited by the API and not stopped by anything else.').set(isRateLimited)
   const paused = gauge('trackyard_paused', '1 while this cause keeps the queue paused.', 'cause')
   for (const cause of PAUSE_CAUSES) paused.set({ cause }, queue.causes.includes(cause) ? 1 : 0)
   gauge('trackyard_probing', '1 while calls go one at a time, until one succeeds.').set(queue.probing ? 1 : 0)
 
   const searches = gauge(
     'trackyard_queue_searches',
-    'Searches without an answer; waiting: due, in Redis or not.',
+    'Searches without an answer, by state. The state waiting counts all due searches, in Redis or not.',
     'state',
   )
   for (const state of ['waiting', 'active', 'delayed', 'dead_letters'] as const) searches.set({ state }, queue[state])
-  gauge('trackyard_workers', 'Workers that were heard of within 15 seconds.').set(queue.workers)
-  gauge('trackyard_workers_stuck', 'Workers that cannot write to the store, and so make no calls.').set(
+  gauge('trackyard_workers', 'Workers with a heartbeat in the last 15 seconds.').set(queue.workers)
+  gauge('trackyard_workers_stuck', 'Workers that make no calls because they cannot write to the store.').set(
     queue.stuck_workers,
   )
 
@@ -74,7 +74,11 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
   }
 
   gauge('trackyard_calls_last_minute', 'Calls sent in the last 60 seconds.').set(pace.calls_last_minute)
-  known('trackyard_limit_per_minute', 'Calls a minute that the fleet keeps to.', pace.limit_per_minute)
+  known(
+    'trackyard_limit_per_minute',
+    'The rate limit of all workers together, in calls a minute.',
+    pace.limit_per_minute,
+  )
 
   return { contentType: registry.contentType, text: await registry.metrics() }
 }

@@ -32,19 +32,19 @@ export async function startBoard(options: BoardOptions): Promise<Board> {
   const password = options.password === '' ? null : options.password
   if (!loopback && password === null) {
     throw new ConfigurationError(
-      `The board would be open to everybody on ${options.host}. Set TRACKYARD_BOARD_PASSWORD, or TRACKYARD_BOARD_HOST to 127.0.0.1.`,
+      `The board on ${options.host} would be open to everyone. Set TRACKYARD_BOARD_PASSWORD, or TRACKYARD_BOARD_HOST to 127.0.0.1.`,
     )
   }
   if (!loopback && password !== null && [...password].length < SHORTEST_PASSWORD) {
     throw new ConfigurationError(
-      `The password of a board on ${options.host} must have at least ${SHORTEST_PASSWORD} characters: other machines may guess it. Set a longer TRACKYARD_BOARD_PASSWORD.`,
+      `The password of a board on ${options.host} must have at least ${SHORTEST_PASSWORD} characters, because other machines can reach it. Set a longer TRACKYARD_BOARD_PASSWORD.`,
     )
   }
   const credentials = password === null ? null : { username: options.user ?? DEFAULT_USER, password }
   const web = buildWeb(options, { loopback, credentials })
   const server = createServer(getRequestListener(web.fetch))
   const port = await listen(server, options.host, options.port)
-  const url = `http://${nameFor(options.host)}:${port}`
+  const url = `http://${hostForBrowser(options.host)}:${port}`
   options.log.info(
     { event: 'board.started', url, readOnly: options.readOnly, asksForPassword: credentials !== null },
     `Bull Board is at ${url}`,
@@ -54,7 +54,7 @@ export async function startBoard(options: BoardOptions): Promise<Board> {
   return {
     url,
     close: () => {
-      closing ??= shut(server)
+      closing ??= closeServer(server)
       return closing
     },
   }
@@ -65,17 +65,17 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
     server.listen(port, bareHost(host))
     await once(server, 'listening')
   } catch (error) {
-    throw new ConfigurationError(whyNot(error, host, port), { cause: error })
+    throw new ConfigurationError(describeListenError(error, host, port), { cause: error })
   }
   return (server.address() as AddressInfo).port
 }
 
-function whyNot(error: unknown, host: string, port: number): string {
+function describeListenError(error: unknown, host: string, port: number): string {
   switch (errorCode(error)) {
     case 'EADDRINUSE':
-      return `Port ${port} on ${host} is taken by another program, perhaps by another board, such as that of an \`up\` that runs already. Stop it, or set TRACKYARD_BOARD_PORT to a free port (0 takes any).`
+      return `Port ${port} on ${host} is in use by another program, perhaps by the board of a running \`up\`. Stop it, or set TRACKYARD_BOARD_PORT to a free port (0 takes any).`
     case 'EACCES':
-      return `Port ${port} may not be opened by this user. Set TRACKYARD_BOARD_PORT to a port above 1023.`
+      return `Port ${port} cannot be opened by this user. Set TRACKYARD_BOARD_PORT to a port above 1023.`
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
@@ -86,13 +86,13 @@ function whyNot(error: unknown, host: string, port: number): string {
 }
 
 /** A browser cannot open the wildcard address. */
-function nameFor(host: string): string {
+function hostForBrowser(host: string): string {
   const bare = bareHost(host)
   if (bare === '0.0.0.0' || bare === '::') return 'localhost'
   return bare.includes(':') ? `[${bare}]` : bare
 }
 
-async function shut(server: Server): Promise<void> {
+async function closeServer(server: Server): Promise<void> {
   const closed = once(server, 'close')
   server.close()
   server.closeAllConnections()

@@ -20,7 +20,7 @@ const PAGES = '/queues'
 /** No allowed action needs a body. */
 const LARGEST_BODY = 64 * 1024
 
-export function buildWeb(options: BoardOptions, door: { loopback: boolean; credentials: Credentials | null }): Hono {
+export function buildWeb(options: BoardOptions, access: { loopback: boolean; credentials: Credentials | null }): Hono {
   // hono ignores `getPath` when `strict` is false, so the path is made non-strict here.
   const web = new Hono({ getPath: (request) => withoutPrefix(getPathNoStrict(request), options.path) })
 
@@ -34,7 +34,7 @@ export function buildWeb(options: BoardOptions, door: { loopback: boolean; crede
     return c.json({ error: 'Not answered', message: messageOf(error) }, 503)
   })
 
-  if (door.loopback) web.use(hostCheck())
+  if (access.loopback) web.use(hostCheck())
   web.use(pageHeaders())
   web.get('/healthz', (c) => c.text('ok'))
   web.get('/readyz', async (c) => {
@@ -45,7 +45,7 @@ export function buildWeb(options: BoardOptions, door: { loopback: boolean; crede
     return c.json({ ok: state.ok, reason: state.reason }, state.ok ? 200 : 503)
   })
 
-  if (door.credentials !== null) web.use(requirePassword(door.credentials, options))
+  if (access.credentials !== null) web.use(requirePassword(access.credentials, options))
   web.use(csrf())
   if (options.readOnly) web.use(readOnly())
   web.use(bodyLimit({ maxSize: LARGEST_BODY }))

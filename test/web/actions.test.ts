@@ -33,7 +33,7 @@ test('Retry makes a failed dead letter run again, alone or with all others', asy
 test('a search is not retried here, and says where', async () => {
   await using board = await setup()
   await board.search.add('search', { query: 'calm piano' }, { jobId: 's-1' })
-  await refused(board, '/queues/api/queues/search/s-1/retry', 'retried from the dead letters')
+  await refused(board, '/queues/api/queues/search/s-1/retry', 'Retry searches in the dead letters queue')
   await refused(board, '/queues/api/queues/search/retry/failed', 'Only failed dead letters')
 })
 
@@ -45,7 +45,7 @@ test('a search may be removed or promoted; the whole queue may not be emptied', 
   expect((await board.put('/queues/api/queues/search/s-2/promote')).status).toBe(204)
   expect(await board.search.getJobState('s-2')).toBe('waiting')
   await refused(board, '/queues/api/queues/search/empty', 'trackyard-batch cancel')
-  await refused(board, '/queues/api/queues/search/obliterate', 'not done from Bull Board')
+  await refused(board, '/queues/api/queues/search/obliterate', 'Bull Board cannot do this')
   await refused(board, '/queues/api/queues/search/clean/wait', 'Only completed searches')
   expect(await board.search.getWaitingCount()).toBe(1)
 })
@@ -93,7 +93,7 @@ describe('of all the routes with which this version of Bull Board changes someth
 
   test('and one of a later version, not thought about yet, is refused', () => {
     const later = { method: 'delete', route: '/api/queues/:queueName' }
-    expect(decision(later, 'search', '')).toContain('not done from Bull Board')
+    expect(decision(later, 'search', '')).toContain('Bull Board cannot do this')
   })
 })
 

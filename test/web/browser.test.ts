@@ -148,7 +148,7 @@ test('Pause and Resume reach the use cases, and the page says why nothing moves'
 test('a button that would break the queue is refused, and a notice says what to do instead', async () => {
   await page.goto(`${board.url}/queues/queue/search`)
   await chooseFromMenu('Empty')
-  await page.getByText('Stop a batch with `trackyard-batch cancel`').first().waitFor()
+  await page.getByText('To stop a batch, run `trackyard-batch cancel`').first().waitFor()
 
   await deadLetter(2)
   await page.locator('[class*=jobActions] button:has(.lucide-trash-2)').click()

@@ -98,7 +98,7 @@ describe('an address that cannot be had is a matter of configuration', () => {
     const { port } = other.address() as AddressInfo
     const opening = startBoard({ ...board.options, port })
     await expect(opening).rejects.toThrow(ConfigurationError)
-    await expect(opening).rejects.toThrow(new RegExp(`Port ${port} .* taken .* TRACKYARD_BOARD_PORT`))
+    await expect(opening).rejects.toThrow(new RegExp(`Port ${port} .* in use .* TRACKYARD_BOARD_PORT`))
     other.close()
     await once(other, 'close')
   })
