@@ -34,7 +34,7 @@ function exposedEnvFile(path: string): string[] {
     return setting.isSecret === true && values[name]
   })
   return isSecret
-    ? [`${path} holds secrets and every user of this machine may read it. Run: ${forbidding(stats, path)}`]
+    ? [`${path} contains secrets and can be read by every user of this machine. Run: ${forbidding(stats, path)}`]
     : []
 }
 
@@ -46,7 +46,7 @@ function exposedKeyFile(given: string | undefined): string[] {
   const file = path().parse(given)
   const stats = statsOf(file)
   if (stats === null || !isOpen(stats, OTHERS_READ) || file.startsWith(CONTAINER_SECRETS)) return []
-  return [`The key file ${file} may be read by every user of this machine. Run: ${forbidding(stats, file)}`]
+  return [`The key file ${file} can be read by every user of this machine. Run: ${forbidding(stats, file)}`]
 }
 
 function exposedDataDir(dir: string): string[] {
@@ -54,7 +54,7 @@ function exposedDataDir(dir: string): string[] {
   if (stats === null || !isOpen(stats, GROUP_WRITES | OTHERS_WRITE)) return []
   const who = isOpen(stats, OTHERS_WRITE) ? 'every user of this machine' : 'every member of its group'
   return [
-    `The data directory ${dir} may be written by ${who}, who can replace the store. Run: chmod go-w ${quoted(dir)}`,
+    `The data directory ${dir} can be written by ${who}, who can replace the store. Run: chmod go-w ${quoted(dir)}`,
   ]
 }
 
@@ -80,7 +80,7 @@ function exposedRedis(address: string | null): string[] {
   if (missing.length === 0) return []
   const scheme = protocol === 'rediss:' || isPrivateName ? protocol : 'rediss:'
   return [
-    `Redis at ${host} is used over the network ${missing.join(' and ')}. Set TRACKYARD_REDIS_URL to ${scheme}//:PASSWORD@${host}.`,
+    `Redis at ${host} is reached over the network ${missing.join(' and ')}. Set TRACKYARD_REDIS_URL to ${scheme}//:PASSWORD@${host}.`,
   ]
 }
 

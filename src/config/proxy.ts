@@ -32,7 +32,7 @@ export function proxyFor(
     return {
       name: named,
       problem:
-        'expected http://host:port or https://host:port of a proxy, found something else (not shown); correct it, or name the host of the API in NO_PROXY',
+        'expected http://host:port or https://host:port of a proxy, found something else (not shown); correct it, or add the host of the API to NO_PROXY',
     }
   }
   return { url: secret(url.href), host: url.host, name: named }

@@ -43,7 +43,7 @@ export function searchNamed(connection: Connection, text: string): number | null
     { from: name.from, to: name.to, generation: name.generation },
   )
   if (fits.length > 1)
-    throw new UsageError(`More than one search begins with "${text}": give more digits of its fingerprint.`)
+    throw new UsageError(`More than one search begins with "${text}". Give more digits of the fingerprint.`)
   return fits[0]?.id ?? null
 }
 

@@ -38,19 +38,19 @@ export function sentenceFor(loss: Loss, path: string, rescued: Rescued): string 
     case 'deleted':
       return `${loss.what}. ${saved(rescued, path)}`
     case 'replaced':
-      return `${loss.what}. ${saved(rescued, path)} Or restart to go on with the file that is there now: searches that were answered only in the old one would be paid for again.`
+      return `${loss.what}. ${saved(rescued, path)} Or restart to use the new file: searches that were answered only in the old one would be paid for again.`
     case 'moved':
-      return `${loss.what}. Move it back, together with its -wal and -shm: calls go on by themselves.`
+      return `${loss.what}. Move it back, together with its -wal and -shm. Calls then continue by themselves.`
     case 'log':
       return rescued.kind === 'copied'
         ? `${loss.what}. ${saved(rescued, path)}`
-        : `${loss.what}. Open the store with nothing else. Stop everything with \`trackyard-batch down\`, not with a kill, and start again: nothing is lost by that.`
+        : `${loss.what}. Let no other program open the store. Stop everything with \`trackyard-batch down\`, not with a kill, and start again. That loses nothing.`
     case 'damaged':
       return `${loss.what}. ${WAYS_OUT}${rescued.kind === 'copied' ? ` A sound copy was saved in ${rescued.path}.` : ''}`
     case 'permissions':
-      return `${loss.what}. Give them back (\`chmod 600 ${path}\`): calls go on by themselves.`
+      return `${loss.what}. Restore them (\`chmod 600 ${path}\`). Calls then continue by themselves.`
     case 'unreachable':
-      return `${loss.what}. Check its directory, its permissions and its disk: calls go on by themselves once it is back.`
+      return `${loss.what}. Check its directory, its permissions and its disk. Calls continue by themselves once it is back.`
     default:
       return loss.kind satisfies never
   }
@@ -59,14 +59,14 @@ export function sentenceFor(loss: Loss, path: string, rescued: Rescued): string 
 function saved(rescued: Rescued, path: string): string {
   switch (rescued.kind) {
     case 'copied':
-      return `All that it held, paid answers included, is saved in ${rescued.path}. To go on with it: \`trackyard-batch down\`, remove ${path}-wal and ${path}-shm, rename that file to ${path}, start again.`
+      return `Everything in it, paid answers included, is saved in ${rescued.path}. To continue with that copy: \`trackyard-batch down\`, remove ${path}-wal and ${path}-shm, rename that file to ${path}, start again.`
     case 'failed':
-      return `What it held is still open in this process, but could not be copied (${rescued.reason}): make room or give permissions; it is tried again. Do not kill this process.`
+      return `Its data is still open in this process, but could not be copied (${rescued.reason}). Free disk space or fix the permissions; the copy is retried. Do not kill this process.`
     case 'by a worker':
-      return 'A worker that runs copies what it held to a trackyard.rescued-….db beside it; its log says when. Stop it with `trackyard-batch down`, not with a kill, rename that file, start again (docs/backup.md).'
+      return 'A running worker copies its data to a trackyard.rescued-….db beside it and logs when it is done. Stop the worker with `trackyard-batch down`, not with a kill, rename that file, start again (docs/backup.md).'
     case 'not yet':
     case 'folded in':
-      return 'What it held is still open in this process, and is copied beside it as soon as the calls in flight have ended. Do not kill this process.'
+      return 'Its data is still open in this process, and is copied beside it once the calls in flight have ended. Do not kill this process.'
     default:
       return rescued satisfies never
   }

@@ -120,7 +120,7 @@ function prepareFile(path: string, readOnly: boolean): void {
   }
   if (readOnly)
     throw new ConfigurationError(
-      `There is no store at ${path} yet: submit a catalog first, or check TRACKYARD_DATA_DIR.`,
+      `There is no store at ${path} yet. Submit a catalog first, or check TRACKYARD_DATA_DIR.`,
     )
   refuseBesideRemains(path)
   makeDirectory(dirname(path))
@@ -155,7 +155,7 @@ async function bringUpToDate(
   refuseNewer(connection)
   if (readOnly)
     throw new ConfigurationError(
-      `The store ${connection.path} has schema version ${versionOf(connection)} and this program expects ${SCHEMA_VERSION}: run a command that writes (a worker, a submit) once to bring it up to date.`,
+      `The store ${connection.path} has schema version ${versionOf(connection)} but this program expects ${SCHEMA_VERSION}. Run a command that writes (a worker, a submit) once to migrate it.`,
     )
   connection.get('pragma busy_timeout = 0')
   await retryWhileLocked(() => connection.begin('write'))
@@ -209,7 +209,7 @@ function refuseNewer(connection: Connection): void {
   const version = versionOf(connection)
   if (version > SCHEMA_VERSION)
     throw new ConfigurationError(
-      `The store ${connection.path} has schema version ${version} and this program knows ${SCHEMA_VERSION}: it was written by a newer trackyard-batch. Install that version, or point TRACKYARD_DATA_DIR at another directory.`,
+      `The store ${connection.path} has schema version ${version} but this program supports ${SCHEMA_VERSION}: it was written by a newer trackyard-batch. Install that version, or point TRACKYARD_DATA_DIR at another directory.`,
     )
 }
 
@@ -221,7 +221,7 @@ function refuseForeign(connection: Connection): void {
 
 function notAStore(path: string, cause?: unknown): ConfigurationError {
   return new ConfigurationError(
-    `The file ${path} is not a store of trackyard-batch: choose another path. If it was one, its beginning is damaged: restore a backup (docs/backup.md).`,
+    `The file ${path} is not a store of trackyard-batch. Choose another path. If it was one, its beginning is damaged: restore a backup (docs/backup.md).`,
     { cause },
   )
 }
@@ -236,12 +236,12 @@ function openError(error: unknown, path: string): unknown {
   if (isDamage(code)) return new ConfigurationError(damageSentence(path, code), { cause: error })
   if (code === 'ENOTDIR')
     return new ConfigurationError(
-      `The store ${path} cannot be made, since a file stands where its directory would be: point TRACKYARD_DATA_DIR elsewhere.`,
+      `The store ${path} cannot be created, because its directory is a file. Point TRACKYARD_DATA_DIR elsewhere.`,
       { cause: error },
     )
   if (code.startsWith('E'))
     return new UnreachableError(
-      `The store ${path} cannot be made (${code}): check the path, its permissions and the space on the disk.`,
+      `The store ${path} cannot be created (${code}). Check the path, its permissions and the disk space.`,
       { cause: error },
     )
   return storeError(error, path)

@@ -12,7 +12,8 @@ const SHOWN = 5
 /** What a batch will cost, before its release: exact, by counting the searches that it wants. */
 export function planOf(connection: Connection, batchId: number): Plan {
   const batch = connection.first(standingBatches().where('id', '=', batchId))
-  if (batch === undefined) throw new RefusedError(`There is no batch ${batchId} to plan: it was dropped. Submit again.`)
+  if (batch === undefined)
+    throw new RefusedError(`Batch ${batchId} cannot be planned, because it was dropped. Submit the catalog again.`)
   const others = budgets(connection).filter((reach) => reach.batchId !== batchId)
   const searches = connection.get<Record<'answered' | 'dead' | 'discarded' | 'queued' | 'unasked', number>>(
     `with ${REACH_TABLE}

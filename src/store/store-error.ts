@@ -25,19 +25,19 @@ export function isStoreLocked(error: unknown): error is UnreachableError {
  */
 function messageFor(code: string, path: string): string | null {
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
-    return `The store ${path} was locked by another process for too long: end what holds the lock, or wait. It is safe to try again.`
+    return `The store ${path} was locked by another process for too long. Stop the process that holds the lock, or wait. It is safe to try again.`
   if (code === 'SQLITE_FULL')
-    return `The disk that holds the store ${path} is full. Nothing that was saved is lost: free some space and try again.`
+    return `The disk that holds the store ${path} is full. Saved data is not lost. Free some space and try again.`
   if (code === 'SQLITE_IOERR_SHORT_READ' || code === 'SQLITE_IOERR_SHMMAP' || code === 'SQLITE_IOERR_SHMSIZE')
-    return `The store ${path} or its log (-wal, -shm) is shorter than expected (${code}): stop everything that uses it (\`trackyard-batch down\`) and try again. If that does not help, restore a backup.`
+    return `The store ${path} or its log (-wal, -shm) is shorter than expected (${code}). Stop everything that uses it (\`trackyard-batch down\`) and try again. If that does not help, restore a backup.`
   if (code.startsWith('SQLITE_IOERR'))
-    return `The store ${path} cannot be read or written (${code}): the disk, its quota or its connection fails. Check it (the system log says more) and try again.`
+    return `The store ${path} cannot be read or written (${code}). Its disk, quota or connection fails. Check the system log and try again.`
   if (code === 'SQLITE_READONLY_DBMOVED')
-    return `The store ${path} was moved or deleted while it was in use: put it back.`
+    return `The store ${path} was moved or deleted while it was in use. Put it back.`
   if (code.startsWith('SQLITE_READONLY'))
-    return `The store ${path} cannot be written (${code}): check that its file system is not mounted read-only, and the owner and the permissions of the file and its directory.`
+    return `The store ${path} cannot be written (${code}). Check that its file system is not mounted read-only, and the owner and the permissions of the file and its directory.`
   if (code.startsWith('SQLITE_CANTOPEN') || code === 'SQLITE_PERM' || code === 'SQLITE_AUTH')
-    return `The store ${path} cannot be opened (${code}): check that the file and its directory are there, who owns them, and their permissions.`
+    return `The store ${path} cannot be opened (${code}). Check that the file and its directory exist, and their owner and permissions.`
   if (isDamage(code)) return damageSentence(path, code)
   return null
 }

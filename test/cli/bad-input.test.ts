@@ -109,10 +109,10 @@ test('any settings end with a documented exit code, never with a bug report', as
 })
 
 test.each([
-  ['/dev/null/x', /a file stands where its directory would be/],
-  ['/proc/x', /cannot be made/],
-  ['loop.csv', /cannot be made/],
-  [`too-long-${'x'.repeat(300)}`, /cannot be made/],
+  ['/dev/null/x', /because its directory is a file/],
+  ['/proc/x', /cannot be created/],
+  ['loop.csv', /cannot be created/],
+  [`too-long-${'x'.repeat(300)}`, /cannot be created/],
 ])('%#: an impossible data directory is reported', async (dir, sentence) => {
   const { code, stderr } = await desk.type(['status'], { env: { TRACKYARD_DATA_DIR: resolve(desk.dir, dir) } })
   expect(stderr).toMatch(sentence)

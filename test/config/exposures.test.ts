@@ -23,13 +23,13 @@ function file(name: string, text: string, mode: number): string {
   return path
 }
 
-describe('files that others may read or change are said, with what mends it', () => {
+describe('files that others can read or change are reported with the fix', () => {
   test.each(['API_KEY=k', 'REDIS_URL=redis://:p@localhost', 'BOARD_PASSWORD=p', 'WEBHOOK_URL=https://hooks.example/T'])(
     'a .env with TRACKYARD_%s',
     (line) => {
       const path = file('.env', `TRACKYARD_${line}\n`, 0o644)
       expect(said()).toEqual([
-        `${path} holds secrets and every user of this machine may read it. Run: chmod 600 ${path}`,
+        `${path} contains secrets and can be read by every user of this machine. Run: chmod 600 ${path}`,
       ])
       chmodSync(path, 0o640)
       expect(said()).toEqual([])
@@ -45,7 +45,7 @@ describe('files that others may read or change are said, with what mends it', ()
     const path = file("k'ey", 'secret-key', 0o604)
     symlinkSync(path, join(cwd, 'link'))
     const line = (name: string) =>
-      `The key file ${name} may be read by every user of this machine. Run: chmod 600 '${name.replace("'", `'\\''`)}'`
+      `The key file ${name} can be read by every user of this machine. Run: chmod 600 '${name.replace("'", `'\\''`)}'`
     expect(said({ TRACKYARD_API_KEY_FILE: path })).toEqual([line(path)])
     expect(said({ TRACKYARD_API_KEY_FILE: join(cwd, 'link') })).toEqual([
       line(join(cwd, 'link')).replace(/'(\/[^']*)'/, '$1'),
@@ -67,21 +67,21 @@ describe('files that others may read or change are said, with what mends it', ()
     mkdirSync(dir)
     chmodSync(dir, mode)
     expect(said({ TRACKYARD_DATA_DIR: dir })).toEqual([
-      `The data directory ${dir} may be written by ${who}, who can replace the store. Run: chmod go-w ${dir}`,
+      `The data directory ${dir} can be written by ${who}, who can replace the store. Run: chmod go-w ${dir}`,
     ])
     chmodSync(dir, 0o755)
     expect(said({ TRACKYARD_DATA_DIR: dir })).toEqual([])
   })
 })
 
-test('a data directory that cannot be looked at is left to who opens it', () => {
+test('a data directory that cannot be read is not reported here', () => {
   symlinkSync('loop', join(cwd, 'loop'))
   for (const dir of ['loop', 'nowhere', 'x'.repeat(300)]) {
     expect(said({ TRACKYARD_DATA_DIR: join(cwd, dir) })).toEqual([])
   }
 })
 
-describe('what crosses a network in clear is said', () => {
+describe('unencrypted traffic over a network is reported', () => {
   test.each([
     [
       'http://api.example/v1',
@@ -109,7 +109,7 @@ describe('what crosses a network in clear is said', () => {
     ['redis://redis:6379', 'without a password. Set TRACKYARD_REDIS_URL to redis://:PASSWORD@redis:6379'],
   ])('Redis at %s', (address, expected) => {
     const [line, ...more] = said({ TRACKYARD_REDIS_URL: address })
-    expect(line).toContain(`is used over the network ${expected}`)
+    expect(line).toContain(`is reached over the network ${expected}`)
     expect(line).not.toContain('s3cret')
     expect(more).toEqual([])
   })

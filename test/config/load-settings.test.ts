@@ -152,7 +152,7 @@ describe('a value that cannot work is named with what was expected and what was 
     expect(message).not.toContain('hunter2')
   })
 
-  test('of a value that has swallowed the lines behind it only the first is quoted', () => {
+  test('only the first line of a multi-line value is quoted', () => {
     const message = refusal({ TRACKYARD_CONCURRENCY: '3\nTRACKYARD_API_KEY=hunter2\n' })
     expect(message).toContain('found "3…"')
     expect(message).not.toContain('hunter2')
@@ -251,7 +251,7 @@ describe('the API key', () => {
     expect(refusal({ TRACKYARD_API_KEY: KEY, TRACKYARD_API_KEY_FILE: path })).toContain('found both')
   })
 
-  test('missing is only a problem for who needs it, and the message knows a way without', () => {
+  test('missing is a problem only for calls; the message offers the simulator', () => {
     const settings = loadSettings({})
     expect(() => requireApiKey(settings)).toThrow(ConfigurationError)
     expect(() => requireApiKey(settings)).toThrow(/TRACKYARD_API_KEY.*trackyard-batch simulate/)

@@ -15,7 +15,7 @@ function limited() {
   }
 }
 
-test('a kind is written once a minute, with how many lines it stands for', () => {
+test('a repeated event is written once a minute, with its count', () => {
   const { log, lines, pass } = limited()
   for (let each = 0; each < 100_000; each += 1) log.warn({ event: 'redis.full', repeats: true, each }, 'full')
   expect(lines).toEqual([{ level: 'warn', message: 'full', facts: { event: 'redis.full', each: 0 } }])

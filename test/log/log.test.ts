@@ -18,7 +18,7 @@ function setup(options: Partial<LogOptions> = {}) {
 }
 
 describe('JSON lines', () => {
-  test('a line has level, time, process, facts and the sentence, and ends', () => {
+  test('a line has level, time, process, facts, the message and a line break', () => {
     const { log, lines, facts } = setup()
     log.info({ event: 'test.line', search: 'ab12', attempt: 2 }, 'Answered')
     expect(lines[0]?.endsWith('}\n')).toBe(true)

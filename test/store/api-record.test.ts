@@ -20,7 +20,7 @@ async function used(ending: Ending = 'answered'): Promise<void> {
   await settle(store, 'a', ending)
 }
 
-describe('the API on record', () => {
+describe('the API of the store', () => {
   test('is the first one that is taken, and is there after a restart', async () => {
     expect(await store.api.get()).toBeNull()
     expect(await store.api.take(OURS)).toBeNull()

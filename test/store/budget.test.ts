@@ -178,11 +178,11 @@ describe('what is due at the most', () => {
   })
 })
 
-describe('what a cap let go is through', () => {
+describe('a cap is reported as used up', () => {
   const through = async (): Promise<readonly number[]> =>
     (await store.batches.takeThrough(20_000)).map(({ batch }) => batch.id)
 
-  test('when it is used up and no call is in flight, once for each release that lets more go', async () => {
+  test('once per release, when it is used up and no call is in flight', async () => {
     await released(store, ['x'])
     const id = await released(store, ['a', 'b', 'c', 'd', 'e'], { first: 2 })
     await settle(store, 'a', 'answered')
@@ -204,7 +204,7 @@ describe('what a cap let go is through', () => {
     expect(await through()).toEqual([id])
   })
 
-  test('never where all is done, or the batch is cancelled: that is told otherwise, or not at all', async () => {
+  test('never for a finished or cancelled batch', async () => {
     await released(store, ['a'], { first: 1 })
     await settle(store, 'a', 'answered')
     expect(await through()).toEqual([])

@@ -58,7 +58,7 @@ describe('a claim', () => {
     expect(await claim(store, 'a', { round: 2 })).toMatchObject({ kind: 'granted' })
   })
 
-  test('waits for a call in flight until it is too old to be; that one is then of unknown outcome and stays charged', async () => {
+  test('waits for a call in flight until it times out as unknown, still charged', async () => {
     const batch = await released(store, ['a'])
     await granted(store, 'a', { now: 10_000 })
     expect(await claim(store, 'a', { now: 34_999 })).toEqual({ kind: 'call_open', until: 35_000 })
@@ -96,7 +96,7 @@ describe('a claim', () => {
     expect((await other.reports.totals(RULES.now)).callsByOutcome.sent).toBe(20)
   })
 
-  test('is refused while any pause stands, and granted again after the last is lifted', async () => {
+  test('is refused during any pause, and granted after the last is lifted', async () => {
     await released(store, ['a'])
     await store.pauses.add({ cause: 'no_credits', since: 1, detail: 'Out of credits' })
     await store.pauses.add({ cause: 'operator', since: 2, detail: 'by hand' })
@@ -107,7 +107,7 @@ describe('a claim', () => {
     expect(await claim(store, 'a')).toMatchObject({ kind: 'granted' })
   })
 
-  test('is refused while the fleet is held, though Redis may not know of the hold yet', async () => {
+  test('is refused while rate limited, even if Redis does not know it yet', async () => {
     await released(store, ['a'])
     await store.pauses.rateLimit(RULES.now + 2000, RULES.now)
     expect(await claim(store, 'a')).toEqual({ kind: 'held', until: RULES.now + 2000 })
@@ -154,7 +154,7 @@ describe('who pays', () => {
 describe('the reserve', () => {
   const reserve = { creditReserve: 3 }
 
-  test('is not touched: at the reserve the fleet is paused, with figures', async () => {
+  test('is kept: at the reserve all workers pause, with the numbers', async () => {
     await released(store, ['a'])
     await store.account.update({ creditsRemaining: 3 }, 5)
     expect(await claim(store, 'a', reserve)).toEqual({ kind: 'paused', cause: 'reserve' })

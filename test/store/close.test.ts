@@ -49,7 +49,7 @@ describe('how each outcome leaves its search', () => {
     expect(await counts(store, id)).toEqual({ items: 2, ...expected })
   })
 
-  test('pause and hold are written with the outcome', async () => {
+  test('pause and rate limit are written with the outcome', async () => {
     await released(store, ['a', 'b', 'c'])
     await settle(store, 'a', 'rateLimited')
     expect(await store.pauses.rateLimitedUntil(69_999)).toBe(70_000)
@@ -99,7 +99,7 @@ describe('closing twice', () => {
 })
 
 describe('outcomes that come late', () => {
-  test('an answer to a call that was given up on is kept, and the call takes its true outcome', async () => {
+  test('a late answer is kept, and its call gets its true outcome', async () => {
     const id = await released(store, ['a'])
     const call = await granted(store, 'a', { now: 10_000 })
     expect(await store.calls.expire(10_001)).toBe(1)
@@ -110,7 +110,7 @@ describe('outcomes that come late', () => {
     expect(await charged(store, id)).toBe(1)
   })
 
-  test('a second answer is kept on the list of calls that cost a credit for nothing, by name', async () => {
+  test('a second answer is listed among the calls that cost a credit in vain', async () => {
     const id = await released(store, ['a'])
     const late = await granted(store, 'a', { now: 10_000 })
     const second = await granted(store, 'a', { now: 40_000 })
@@ -122,7 +122,7 @@ describe('outcomes that come late', () => {
     expect(listed?.call.detail).toMatch(/paid for twice/)
   })
 
-  test('a timeout after another call had answered is of unknown outcome, not a second payment that nobody knows of', async () => {
+  test('a timeout after another answer is unknown, not a known second payment', async () => {
     const id = await released(store, ['a'])
     const late = await granted(store, 'a', { now: 10_000 })
     const second = await granted(store, 'a', { now: 40_000 })
@@ -153,7 +153,7 @@ describe('outcomes that come late', () => {
     expect(await counts(store, id)).toEqual({ items: 2, tagged: 1, cancelled: 1 })
   })
 
-  test('a failure of an earlier life uses no attempt of this one, but a refusal holds in every life', async () => {
+  test('only a failure in this round uses an attempt; a refusal always counts', async () => {
     await released(store, ['a', 'b', 'c'])
     await feedAll(store)
     const [failed, usedUp, refused] = [await granted(store, 'a'), await granted(store, 'b'), await granted(store, 'c')]
@@ -168,7 +168,7 @@ describe('outcomes that come late', () => {
 })
 
 describe('the probe', () => {
-  test('ends with the first answer, and is told to whoever brought it', async () => {
+  test('ends with the first answer, and its call learns that', async () => {
     await released(store, ['a', 'b', 'c'])
     await store.pauses.add({ cause: 'no_credits', since: 1, detail: '' })
     await store.pauses.lift('no_credits', true)
@@ -207,7 +207,7 @@ describe('the balance', () => {
   })
 })
 
-test('a balance that calls in flight cannot explain is a top-up, and is believed', async () => {
+test('a balance that calls in flight cannot explain is a top-up', async () => {
   const balance = async (): Promise<number | null> => (await store.account.get()).creditsRemaining
   await released(store, ['a', 'b', 'c'])
   const [first, second, inFlight] = await Promise.all(['a', 'b', 'c'].map((query) => granted(store, query)))
@@ -316,7 +316,7 @@ describe('the history of a search that is refused', () => {
 })
 
 describe('the streak', () => {
-  test('counts what cannot be read like what is refused: both make dead letters', async () => {
+  test('counts unreadable answers like refusals: both make dead letters', async () => {
     await released(store, ['a', 'b'])
     await settle(store, 'a', 'unreadable')
     await settle(store, 'b', 'refused')
@@ -334,7 +334,7 @@ describe('the streak', () => {
     expect(await store.calls.streak()).toMatchObject({ refusedSearches: 1, failedSearches: 1 })
   })
 
-  test('goes by the order of the calls: a wall clock that was set back makes nothing of it older', async () => {
+  test('follows the order of the calls, even after the clock was set back', async () => {
     await released(store, ['a', 'b', 'c'])
     await close(store, await granted(store, 'a', { now: 900_000 }), 'failed', { now: 901_000 })
     await settle(store, 'b', 'answered')

@@ -104,7 +104,7 @@ describe('the list', () => {
     await expect(store.deadLetters.count({ search: 'no digits' })).rejects.toBeInstanceOf(UsageError)
   })
 
-  test('gives its refs in pages, for who parks them', async () => {
+  test('gives its refs in pages, for the dead letter queue', async () => {
     await threeDead()
     const first = await store.deadLetters.refs(0, 2)
     expect(first.refs).toEqual([refOf('refused'), refOf('unauthorized')])
@@ -199,7 +199,7 @@ describe('a search that crashed its workers', () => {
     expect(await counts(store, id)).toEqual({ items: 1, dead: 1 })
   })
 
-  test('keeps the verdict that it has', async () => {
+  test('keeps its outcome', async () => {
     await released(store, ['a'])
     await settle(store, 'a', 'answered')
     expect(await store.deadLetters.recordCrashed(refOf('a'), crashed, 5)).toBe(false)

@@ -27,7 +27,7 @@ function write(megabytes: number): void {
 
 const logBytes = () => statSync(`${store.path}-wal`).size
 
-test('while nobody takes the rows of an export, the write-ahead log stays small', async () => {
+test('the write-ahead log stays small while nobody reads an export', async () => {
   const id = await released(store, ['a', 'b', 'c'])
   const rows = exportRows(openReader, id, 20)
   expect((await rows.next()).value).toMatchObject({ position: 1 })
@@ -39,7 +39,7 @@ test('while nobody takes the rows of an export, the write-ahead log stays small'
   expect(rest).toEqual([2, 3])
 })
 
-test('a look at the store that lasts would let it grow', async () => {
+test('a long read transaction would let it grow', async () => {
   const id = await released(store, ['a', 'b', 'c'])
   const rows = exportRows(openReader, id, 60_000)
   await rows.next()
@@ -48,7 +48,7 @@ test('a look at the store that lasts would let it grow', async () => {
   await rows.return(undefined)
 })
 
-test('an export in many looks has every row once, in order, the later ones as they are by then', async () => {
+test('an export over several snapshots has every row once, in order', async () => {
   const queries = Array.from({ length: 2000 }, (_, index) => `query ${index}`)
   const id = await released(store, queries)
   const seen: { position: number; status: string }[] = []

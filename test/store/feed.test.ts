@@ -41,14 +41,14 @@ describe('what is due', () => {
     expect(await due(100, { high: 5, normal: 0, low: 0 })).toEqual(['h1', 'h2', 'h3'])
   })
 
-  test('tells whose batch and row it is', async () => {
+  test('includes its batch and row', async () => {
     await released(store, ['a'], {}, { name: 'films' })
     expect(await store.feed.due(1, PLENTY)).toMatchObject([
       { ref: refOf('a'), priority: 'normal', batchName: 'films', itemKey: 'row-1' },
     ])
   })
 
-  test('is no longer what is queued, and is again what was put back, under a new round', async () => {
+  test('excludes queued searches, and includes requeued ones in a new round', async () => {
     await released(store, ['a', 'b', 'c'])
     expect(await feedAll(store)).toEqual(['a', 'b', 'c'])
     expect(await due()).toEqual([])
@@ -124,7 +124,7 @@ describe('what Redis is believed to hold', () => {
     expect(second).toEqual({ refs: [refOf('c')], next: null })
   })
 
-  test('is nothing after everything was put back', async () => {
+  test('is nothing after everything was requeued', async () => {
     await released(store, ['a'], {}, { priority: 'high' })
     await feedAll(store)
     expect(await store.feed.queued()).toEqual({ high: 1, normal: 0, low: 0 })
@@ -174,7 +174,7 @@ describe('a capped batch', () => {
   })
 })
 
-test('a batch of more than ten thousand rows, looked through the other way, counts and is fed as a small one is', async () => {
+test('a batch above ten thousand rows is counted and fed like a small one', async () => {
   const queries = Array.from({ length: 10_001 }, (_, index) => `q${index}`)
   const big = await released(store, queries, { maxCredits: 3 })
   const small = await released(store, ['q1', 'q5000', 'mine'], { maxCredits: 2 }, { priority: 'high' })
@@ -199,7 +199,7 @@ describe('what nobody wants any more', () => {
   const unwanted = async () => (await store.feed.unwantedRefs(0, 10)).refs.map((ref) => ref.fingerprint)
   const [a, b, c] = ['a', 'b', 'c'].map((query) => refOf(query).fingerprint)
 
-  test('is looked for until it is gone, then not again until another batch cannot pay', async () => {
+  test('is scanned for until it is gone, then when another batch cannot pay', async () => {
     const id = await released(store, ['a', 'b'])
     expect(await unwanted()).toEqual([])
     await feedAll(store)
@@ -217,7 +217,7 @@ describe('what nobody wants any more', () => {
     expect(await unwanted()).toEqual([a, c])
   })
 
-  test('is looked for again when a cap is used up, and when a release has let more go', async () => {
+  test('is scanned for again after a used-up cap or a release', async () => {
     const id = await released(store, ['a', 'b', 'c'], { maxCredits: 2 })
     await feedAll(store)
     await settle(store, 'a', 'answered')

@@ -59,7 +59,7 @@ describe('changes that arrive in the same turn', () => {
     expect(notes()).toEqual(['first', 'last'])
   })
 
-  test('are all out of reach while another process holds the file, and work again after', async () => {
+  test('all fail while another process locks the file, and work again after', async () => {
     connection.get('pragma busy_timeout = 1')
     const group = groupCommit(connection)
     other.begin('write')
@@ -73,7 +73,7 @@ describe('changes that arrive in the same turn', () => {
     expect(notes()).toEqual(['c'])
   })
 
-  test('are all undone when the disk is full, and the sentence says so', async () => {
+  test('are all undone when the disk is full, and the message says so', async () => {
     const pages = connection.get<{ page_count: number }>('pragma page_count')?.page_count ?? 0
     connection.get(`pragma max_page_count = ${pages + 2}`)
     const group = groupCommit(connection)

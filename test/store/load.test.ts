@@ -100,7 +100,7 @@ describe('loading a catalog', () => {
     expect(await claim(store, 'calm')).toEqual({ kind: 'not_due' })
   })
 
-  test('what has its verdict already counts as such from the start', async () => {
+  test('a search with an outcome is counted at once', async () => {
     await released(store, ['a', 'b', 'c'])
     await settle(store, 'a', 'answered')
     await settle(store, 'b', 'noMatch')
@@ -119,7 +119,7 @@ describe('loading a catalog', () => {
 })
 
 describe('answers that are too old', () => {
-  test('are asked again as a new generation, once for all rows; the old batch keeps its own', async () => {
+  test('start a new generation, once for all rows; the old batch keeps its own', async () => {
     const old = await released(store, ['a'])
     await settle(store, 'a', 'answered') // at 11,000
     const id = await released(store, ['a', 'a'], {}, { maxAgeMs: 5000, createdAt: 16_001 })
@@ -135,7 +135,7 @@ describe('answers that are too old', () => {
     expect(await counts(store, id)).toEqual({ items: 1, tagged: 1 })
   })
 
-  test('are still worth more to others than a later asking that was cancelled or refused', async () => {
+  test('are preferred to a later generation that was cancelled or refused', async () => {
     await released(store, ['a', 'b'])
     await settle(store, 'a', 'answered')
     await settle(store, 'b', 'answered')

@@ -79,7 +79,7 @@ describe('a store that is lost while it is open', () => {
     expect(trouble?.cause).toMatch(/down`|by themselves|is copied beside it/)
   })
 
-  test('a call in flight ends all the same, and the copy has its answer', async () => {
+  test('a call in flight still ends, and the copy has its answer', async () => {
     const call = await granted(store, 'one')
     remove('', '-wal', '-shm')
     // It waits for the call.
@@ -99,7 +99,7 @@ describe('a store that is lost while it is open', () => {
     expect(await claim(store, 'one')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
   })
 
-  test('what is moved back, or given its permissions back, goes on', async () => {
+  test('a store that is moved back or gets its permissions back works again', async () => {
     renameSync(path, join(directory, 'elsewhere.db'))
     await expectNothingBegins()
     renameSync(join(directory, 'elsewhere.db'), path)
@@ -160,7 +160,7 @@ describe('opening what is left of a store', () => {
     mkdirSync(dirname(alone))
     writeFileSync(`${alone}-wal`, 'what was committed last')
     expect(String(await openStore({ path: alone }).catch((thrown: unknown) => thrown))).toMatch(
-      /is gone, but trackyard\.db-wal of it is still there.*Restore a backup/,
+      /is gone, but trackyard\.db-wal is still there.*Restore a backup/,
     )
   })
 

@@ -76,7 +76,7 @@ describe('opening a store', () => {
     file.close()
     const error = await failure(openStore({ path }))
     expect(error).toBeInstanceOf(ConfigurationError)
-    expect(String(error)).toMatch(/version \d+ .*knows \d+.*newer trackyard-batch.*TRACKYARD_DATA_DIR/)
+    expect(String(error)).toMatch(/version \d+ .*supports \d+.*newer trackyard-batch.*TRACKYARD_DATA_DIR/)
   })
 
   test("somebody else's database is refused and left as it was", async () => {
@@ -108,14 +108,14 @@ describe('opening a store', () => {
     for (const path of [join(file, 'store.db'), join(file, 'deeper', 'store.db')]) {
       const error = await failure(openStore({ path }))
       expect(error).toBeInstanceOf(ConfigurationError)
-      expect(String(error)).toMatch(/a file stands where its directory would be: point TRACKYARD_DATA_DIR elsewhere/)
+      expect(String(error)).toMatch(/because its directory is a file\. Point TRACKYARD_DATA_DIR elsewhere/)
     }
   })
 
   test('a directory that cannot be made is out of reach, with the reason', async () => {
     const error = await failure(openStore({ path: join(directory, 'x'.repeat(300), 'deeper', 'store.db') }))
     expect(error).toBeInstanceOf(UnreachableError)
-    expect(String(error)).toMatch(/cannot be made \(E[A-Z]+\): check the path/)
+    expect(String(error)).toMatch(/cannot be created \(E[A-Z]+\)\. Check the path/)
   })
 
   const onLinux = process.platform === 'linux' ? test : test.skip

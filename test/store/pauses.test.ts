@@ -9,7 +9,7 @@ eachWithStore((opened) => {
   store = opened.store
 })
 
-test('a cause stands once, keeps its first words, and is lifted without touching another', async () => {
+test('a cause is added once, keeps its detail, and is lifted alone', async () => {
   expect(await store.pauses.add({ cause: 'operator', since: 1, detail: 'lunch' })).toBe(true)
   expect(await store.pauses.add({ cause: 'operator', since: 2, detail: 'tea' })).toBe(false)
   expect(await store.pauses.add({ cause: 'no_credits', since: 3, detail: 'Out of credits' })).toBe(true)
@@ -22,7 +22,7 @@ test('a cause stands once, keeps its first words, and is lifted without touching
   expect((await store.pauses.list()).map((pause) => pause.cause)).toEqual(['operator'])
 })
 
-test('a probe begins only with a cause that stood, and lasts over a second opening until it is ended', async () => {
+test('a probe starts only for a lifted cause, and survives a restart', async () => {
   await store.pauses.lift('unauthorized', true)
   expect(await store.pauses.probing()).toBe(false)
   await store.pauses.add({ cause: 'unauthorized', since: 1, detail: '' })
@@ -33,7 +33,7 @@ test('a probe begins only with a cause that stood, and lasts over a second openi
   expect(await store.pauses.probing()).toBe(false)
 })
 
-test('the hold is only ever extended, and over when its time has come', async () => {
+test('the rate limit is only ever extended, and ends on time', async () => {
   expect(await store.pauses.rateLimitedUntil(0)).toBeNull()
   await store.pauses.rateLimit(500, 0)
   await store.pauses.rateLimit(300, 0)
@@ -43,7 +43,7 @@ test('the hold is only ever extended, and over when its time has come', async ()
   expect(await store.pauses.rateLimitedUntil(500)).toBe(900)
 })
 
-test('a hold that was written before the wall clock was set back holds nobody, and gives way to the next', async () => {
+test('a rate limit from before the clock was set back is ignored', async () => {
   const anHour = 3_600_000
   await store.pauses.rateLimit(anHour + 60_000, anHour)
   expect(await store.pauses.rateLimitedUntil(anHour + 1)).toBe(anHour + 60_000)

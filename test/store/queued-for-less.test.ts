@@ -73,7 +73,7 @@ test('goes to the most urgent of several, and never back', async () => {
   expect(await due()).toEqual([])
 })
 
-test('is fed for the most urgent one after it was put back', async () => {
+test('is fed for the most urgent batch after a requeue', async () => {
   await released(store, ['a', 'b'])
   await feedAll(store)
   await released(store, ['b'], {}, HIGH)

@@ -72,7 +72,7 @@ describe('the totals', () => {
     })
   })
 
-  test('tell since when every call was told to wait', async () => {
+  test('show since when every call was rate limited', async () => {
     await released(store, ['a', 'b', 'c'])
     const end = async (query: string, ending: 'rateLimited' | 'answered', now: number) =>
       close(store, await granted(store, query, { now: now - 1000 }), ending, { now })

@@ -10,7 +10,7 @@ test('up says it once for all its children; worker, board and account say it eac
   system = await startSystem({ env: { TRACKYARD_BOARD_PORT: '0' } })
   const path = await system.file('.env', 'TRACKYARD_BOARD_PASSWORD=hunter2\n')
   await chmod(path, 0o644)
-  const said = `${path} holds secrets and every user of this machine may read it. Run: chmod 600 ${path}`
+  const said = `${path} contains secrets and can be read by every user of this machine. Run: chmod 600 ${path}`
   const times = (text: string) => text.split(said).length - 1
 
   const up = system.start('dist/scripts/trackyard-batch.js', ['up'])

@@ -117,7 +117,7 @@ afterAll(async () => {
   if (profile !== undefined) await rm(profile, { recursive: true, force: true, maxRetries: 3 })
 }, 120_000)
 
-test('a dead letter stands under Failed with its reason and remedy, and Retry sends it back', async () => {
+test('a dead letter is under Failed with its remedy, and Retry sends it back', async () => {
   const ref = await deadLetter(1)
   await page.getByText('400 invalid_parameters · calm piano').waitFor()
   await page.getByText('limit must be a number').waitFor()
@@ -153,7 +153,7 @@ test('a button that would break the queue is refused, and a notice says what to 
   await deadLetter(2)
   await page.locator('[class*=jobActions] button:has(.lucide-trash-2)').click()
   await confirm()
-  await page.getByText('Take it off the list with `trackyard-batch dead-letters discard`').first().waitFor()
+  await page.getByText('Discard it with `trackyard-batch dead-letters discard`').first().waitFor()
   expect(await queue.deadLetters.count()).toBe(1)
 }, 120_000)
 
