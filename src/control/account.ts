@@ -1,18 +1,18 @@
 import type { Api } from '../api/client.js'
 import type { Account, Store } from '../store/store.js'
 
-/** What GET /me said, kept in the store. Free of charge (API document), but it counts as one of the key's requests. */
+/** The result of GET /me, kept in the store. It is free (API document) but counts against the rate limit. */
 export type Refreshed =
   | { readonly kind: 'ok'; readonly account: Account }
   | { readonly kind: 'unauthorized' }
   | { readonly kind: 'failed'; readonly reason: string }
 
 /**
- * What the API does not say stays as it was: a limit that was learned from headers is not forgotten because GET /me
- * is silent about it. Only the day's limit is taken away by silence, for "unlimited" has no number.
+ * Fields that GET /me omits keep their stored value: a limit learned from headers is not lost. The
+ * daily limits are the exception. A missing daily limit means "unlimited", so it is cleared.
  *
- * An answer that was heard while GET /me was under way may tell of later calls; of the two balances the lower
- * is the later one then.
+ * A response received during GET /me may include later calls. Then the lower of the two balances is
+ * the newer one.
  */
 export async function refreshAccount(parts: {
   readonly store: Pick<Store, 'account'>
@@ -29,7 +29,7 @@ export async function refreshAccount(parts: {
     {
       limitPerDay: answer.limitPerDay,
       remainingToday: answer.remainingToday,
-      ...said({
+      ...withoutNulls({
         tier: answer.tier,
         creditsRemaining: balance,
         monthlyAllowance: answer.monthlyAllowance,
@@ -46,6 +46,6 @@ function lower(a: Pick<Account, 'creditsRemaining'>, b: Pick<Account, 'creditsRe
   return Math.min(a.creditsRemaining, b.creditsRemaining)
 }
 
-function said(account: Partial<Account>): Partial<Account> {
+function withoutNulls(account: Partial<Account>): Partial<Account> {
   return Object.fromEntries(Object.entries(account).filter(([, value]) => value !== null))
 }

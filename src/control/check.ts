@@ -3,28 +3,28 @@ import type { Logger } from '../domain/logger.js'
 import { withTimeout } from '../domain/with-timeout.js'
 import { refreshAccount } from './account.js'
 
-/** A call waits for its end meanwhile, and must not be taken for lost. */
+/** The call stays open during this check. A longer check could make it look lost. */
 const LONGEST_MS = 4000
 
-/** What GET /me says about a refusal; whatever goes wrong, the answer is that nobody knows. */
+/** Checks a refusal with GET /me. Any failure returns `ACCOUNT_UNKNOWN`; it never throws. */
 export async function checkAccount(
   parts: Parameters<typeof refreshAccount>[0] & { readonly log: Logger },
   creditReserve: number,
 ): Promise<AccountCheck> {
   try {
-    const said = await withTimeout(
+    const result = await withTimeout(
       LONGEST_MS,
       refreshAccount(parts),
-      `GET /me gave no answer within ${LONGEST_MS / 1000} s`,
+      `GET /me did not answer within ${LONGEST_MS / 1000} s`,
     )
-    if (said.kind !== 'ok') {
+    if (result.kind !== 'ok') {
       parts.log.warn(
-        { event: 'api.account_check_failed', ...said },
-        'GET /me cannot vouch for the account after a refusal',
+        { event: 'api.account_check_failed', ...result },
+        'could not check the account with GET /me after a refusal',
       )
       return ACCOUNT_UNKNOWN
     }
-    const { creditsRemaining, remainingToday } = said.account
+    const { creditsRemaining, remainingToday } = result.account
     return {
       isGood: true,
       isOutOfToday: remainingToday === 0,
@@ -34,7 +34,7 @@ export async function checkAccount(
   } catch (error) {
     parts.log.warn(
       { event: 'api.account_check_failed', err: error },
-      'GET /me cannot vouch for the account after a refusal',
+      'could not check the account with GET /me after a refusal',
     )
     return ACCOUNT_UNKNOWN
   }

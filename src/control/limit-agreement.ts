@@ -2,13 +2,13 @@ import type { Logger } from '../domain/logger.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 
 /**
- * One pace for the whole fleet, but a TRACKYARD_RATE_LIMIT in every worker's environment. The worker that keeps the pace
- * decides for all, and says by which setting; any other that has another one warns, once for each that it finds.
+ * All workers share one rate limit, but each has its own TRACKYARD_RATE_LIMIT. The worker that sets the
+ * rate limit publishes its setting. Any other worker whose setting differs logs a warning, once per value.
  */
 export interface LimitAgreement {
-  /** For the worker that keeps the pace. */
+  /** For the worker that sets the rate limit. */
   keep(): Promise<void>
-  /** For all others. */
+  /** For all other workers. */
   compare(): Promise<void>
 }
 
@@ -32,7 +32,7 @@ export function limitAgreement(parts: {
       if (kept === rateLimit) return
       log.warn(
         { event: 'rate_limit.mismatch_found', here: rateLimit, inForce: kept, repeats: true },
-        `TRACKYARD_RATE_LIMIT is ${rateLimit} here, but ${kept} in the worker that keeps the pace for all: set the same everywhere`,
+        `TRACKYARD_RATE_LIMIT is ${rateLimit} here, but ${kept} in the worker that sets it for all. Set the same value everywhere.`,
       )
     },
   }

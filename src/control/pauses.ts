@@ -4,9 +4,9 @@ import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 
 /**
- * Rows are the truth, BullMQ's flag follows: the row first, then the flag. A crash between the two
- * leaves a row without its flag; every claim reads the rows, so no call is made, and `followRows`
- * sets the flag within seconds.
+ * The store's pause rows are authoritative; BullMQ's flag follows them. The row is written first, then
+ * the flag. A crash between the two leaves a row without its flag. Every claim reads the rows, so no
+ * call is made, and `syncThrottle` sets the flag within seconds.
  */
 export interface PauseParts {
   readonly store: Pick<Store, 'pauses'>
@@ -15,7 +15,7 @@ export interface PauseParts {
   readonly now: () => number
 }
 
-/** False when that cause stands already. */
+/** Returns false when the queue is already paused for that cause. */
 export async function pause(parts: PauseParts, cause: PauseCause, detail: string): Promise<boolean> {
   const added = await parts.store.pauses.add({ cause, since: parts.now(), detail })
   await parts.queue.throttle.pause()
@@ -24,9 +24,10 @@ export async function pause(parts: PauseParts, cause: PauseCause, detail: string
 }
 
 /**
- * The chore: makes BullMQ's flag (the probe's narrow gate, the hold) say what the rows say. The gate is read first and the
- * rows last, and what was opened is looked at again, because somebody may pause or resume meanwhile; a
- * gate that was closed by mistake is opened at the next look.
+ * Maintenance task: makes Redis match the store, that is BullMQ's pause flag, the probe's concurrency
+ * of 1, and the rate limit. Another process may pause or resume at the same time. So Redis is read
+ * first and the rows last, and the rows are read again after a resume. A queue that was paused by
+ * mistake is resumed on the next run.
  */
 export async function syncThrottle(parts: PauseParts): Promise<void> {
   const { throttle } = parts.queue
@@ -34,15 +35,16 @@ export async function syncThrottle(parts: PauseParts): Promise<void> {
   const [paused, isSerial] = await Promise.all([throttle.isPaused(), throttle.isSerial()])
   const [rows, probing] = await Promise.all([pauses.list(), pauses.probing()])
   if (probing && !isSerial) await throttle.startSerial()
-  if (!probing && isSerial) await widen(parts)
+  if (!probing && isSerial) await stopSerial(parts)
   if (rows.length > 0 && !paused) await throttle.pause()
   if (rows.length === 0 && paused) await reopen(parts)
   await syncRateLimit(parts)
 }
 
 /**
- * Redis' hold is the record's. A hold is written to the record first, so one that only Redis has is stale: lifted while
- * Redis was away, or of a wall clock that has been set back. One that began meanwhile was cut with it, and is set again.
+ * Makes the rate limit in Redis match the store. A rate limit is written to the store first, so one that
+ * only Redis has is stale: it was lifted while Redis was down, or the wall clock was set back. Clearing it
+ * also clears a rate limit that began in between, so that one is set again.
  */
 export async function syncRateLimit(parts: PauseParts): Promise<void> {
   const { pauses } = parts.store
@@ -54,18 +56,22 @@ export async function syncRateLimit(parts: PauseParts): Promise<void> {
   if (wasStale)
     parts.log.warn(
       { event: 'rate_limit.corrected', tooLongMs, repeats: true },
-      'Redis would have kept the fleet waiting for longer than the record says; set right',
+      "Redis rate limit outlasted the store's; corrected",
     )
-  else parts.log.debug({ event: 'rate_limit.window_shortened', tooLongMs }, 'the window of a slower pace is cut short')
+  else
+    parts.log.debug(
+      { event: 'rate_limit.window_shortened', tooLongMs },
+      'rate limit raised; shortened the window of the slower rate',
+    )
 }
 
-/** Lets all slots run, then looks again: a probe may have begun meanwhile. */
-async function widen(parts: PauseParts): Promise<void> {
+/** Ends concurrency 1, then reads the store again: another process may have started a probe. */
+async function stopSerial(parts: PauseParts): Promise<void> {
   await parts.queue.throttle.stopSerial()
   if (await parts.store.pauses.probing()) await parts.queue.throttle.startSerial()
 }
 
-/** Lets the queue run, then reads the rows again: somebody may have paused it for another cause meanwhile. */
+/** Resumes the queue, then reads the rows again: another process may have paused it for another cause. */
 export async function reopen(parts: PauseParts): Promise<void> {
   await parts.queue.throttle.resume()
   if ((await parts.store.pauses.list()).length > 0) await parts.queue.throttle.pause()

@@ -3,44 +3,45 @@ import type { Store } from '../store/store.js'
 import { type PauseParts, reopen, syncRateLimit } from './pauses.js'
 
 /**
- * Lifting causes. Except after an operator's pause the resume is a probe: one call at a time until one
- * succeeds, then the fleet. An empty account then costs one refused call instead of one per slot.
+ * Lifts causes of a pause. After any cause but an operator's pause, the resume is a probe: one call at a
+ * time until one succeeds, then all workers. An account that is still empty then costs one refused call
+ * instead of one per slot.
  */
 export interface ResumeParts extends PauseParts {
   readonly store: Pick<Store, 'pauses' | 'deadLetters'>
 }
 
 export interface Resumed {
-  /** The causes that stood and were lifted. */
+  /** The causes that were active and are now lifted. */
   readonly lifted: readonly PauseCause[]
-  /** Searches refused as unauthorized that are due again. */
+  /** Searches refused as unauthorized that are now retried. */
   readonly retried: number
-  /** Causes that still stand. */
+  /** Causes that are still active. */
   readonly standing: readonly PauseCause[]
 }
 
 export interface ResumedByHand extends Resumed {
-  /** Who was waited for and is not any more: the API had asked to wait, or only Redis still knew of a wait. */
+  /** Which rate limit was lifted: one the API asked for, or a stale one that only Redis had. */
   readonly hold: 'of the API' | 'in Redis only' | null
 }
 
 /**
- * Somebody says `resume` and means everything that stands in the way, the API's own hold included: a day's limit may have been
- * raised since it was told. If not, the one call of the probe is told so again, for free.
+ * The `resume` command lifts everything that stops calls, the API's own rate limit included: a daily limit
+ * may have been raised since the 429. If not, the probe's one call gets the same 429 again, for free.
  */
 export async function resumeByHand(parts: ResumeParts): Promise<ResumedByHand> {
-  const isOnRecord = await parts.store.pauses.liftRateLimit(parts.now())
-  if (isOnRecord) {
+  const isInStore = await parts.store.pauses.liftRateLimit(parts.now())
+  if (isInStore) {
     await parts.queue.throttle.startSerial()
-    parts.log.info({ event: 'rate_limit.lifted' }, 'the hold is lifted by hand')
+    parts.log.info({ event: 'rate_limit.lifted' }, 'rate limit lifted by an operator')
   }
   const isInRedis = await parts.queue.throttle.liftRateLimit()
   await syncRateLimit(parts)
-  const hold = isOnRecord ? 'of the API' : isInRedis ? 'in Redis only' : null
+  const hold = isInStore ? 'of the API' : isInRedis ? 'in Redis only' : null
   return { ...(await resume(parts)), hold }
 }
 
-/** @param causes what to lift; all of them by default. */
+/** @param causes the causes to lift; all by default */
 export async function resume(parts: ResumeParts, causes: readonly PauseCause[] = PAUSE_CAUSES): Promise<Resumed> {
   const { pauses, deadLetters } = parts.store
   const lifted: PauseCause[] = []

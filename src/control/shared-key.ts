@@ -3,24 +3,25 @@ import type { ResponseFacts } from '../domain/outcome.js'
 import type { Store } from '../store/store.js'
 
 /**
- * Another program on the same key shows in X-RateLimit-Remaining: what the limit leaves after our own calls
- * of the last minute should still be there; what is missing, others have used. Their share is left to them.
+ * Detects other clients of the same key from X-RateLimit-Remaining. The limit minus our own calls of the
+ * last minute should remain; what is missing, other clients have used. Workers slow down to leave them room.
  *
- * This never slows a fleet that has the key to itself, however the API counts its minute: in a sliding
- * window our calls and what remains add up to the limit, in a fixed window or a bucket that refills to more. A few
- * calls of difference (GET /me, clocks, latency) are not counted as somebody.
+ * Workers that have the key to themselves are never slowed, however the API counts its minute. In a
+ * sliding window, our calls and the remaining ones add up to the limit; in a fixed window or a token
+ * bucket, to more. A difference of a few calls (GET /me, clocks, latency) is ignored.
  *
- * A bucket shows others only when it is empty; until then, and whenever this guess is wrong, a 429 holds the fleet.
+ * A token bucket shows other clients only when it is empty. Until then, and whenever this estimate is
+ * wrong, a 429 stops all workers for a while.
  */
 export interface SharedKey {
-  /** After every response; cheap. */
+  /** Called after every response; cheap. */
   heard(facts: Pick<ResponseFacts, 'limitPerMinute' | 'remainingThisMinute'>): void
-  /** Calls a minute that others were seen to make in the last minute or so; 0: the key is ours alone. */
+  /** Calls a minute that other clients made in about the last minute; 0: none were seen. */
   others(): Promise<number>
 }
 
 const MINUTE_MS = 60_000
-/** So few, or so small a share of the limit, may be a matter of counting. */
+/** A difference of so few calls, or so small a share of the limit, may be a counting error. */
 const FEW_CALLS = 3
 const FEW_OF_LIMIT = 0.04
 
@@ -28,7 +29,7 @@ export function openSharedKey(parts: { readonly store: Pick<Store, 'calls'>; rea
   let last: { readonly at: number; readonly limit: number; readonly remaining: number } | null = null
   let seen: { readonly at: number; readonly calls: number }[] = []
 
-  async function lookAt(heard: NonNullable<typeof last>): Promise<void> {
+  async function estimate(heard: NonNullable<typeof last>): Promise<void> {
     const ours = await parts.store.calls.sentBetween(heard.at - MINUTE_MS, heard.at)
     const calls = heard.limit - heard.remaining - ours
     if (calls > Math.max(FEW_CALLS, heard.limit * FEW_OF_LIMIT)) seen.push({ at: heard.at, calls })
@@ -42,9 +43,9 @@ export function openSharedKey(parts: { readonly store: Pick<Store, 'calls'>; rea
     async others() {
       const heard = last
       last = null
-      if (heard !== null) await lookAt(heard)
+      if (heard !== null) await estimate(heard)
       seen = seen.filter(({ at }) => at > parts.clock.now() - MINUTE_MS)
-      // A fixed window shows all of them only at its end.
+      // A fixed window shows all of their calls only at its end, so the highest estimate counts.
       return Math.max(0, ...seen.map(({ calls }) => calls))
     },
   }

@@ -3,38 +3,38 @@ import type { Outcome } from '../domain/outcome.js'
 import { isNearlyTooOften, type RefusalHistory } from '../domain/refusals.js'
 
 /**
- * GET /me after a refusal that would concern every search: it is free and says whether that is true. Refusals that come
- * together share one question, and this process makes no new call until it is answered: if the account is empty, each
- * would be refused as well.
+ * Calls GET /me after a refusal that would concern every search. It is free and tells whether that is true.
+ * Refusals that arrive together share one check. This process makes no new call until the check is done:
+ * if the account is empty, each new call would be refused as well.
  */
 export interface AccountChecks {
   /** Never rejects. */
   after(outcome: Outcome, history: RefusalHistory): Promise<AccountCheck>
-  /** Resolves when no question is open. */
+  /** Resolves when no check is running. */
   settled(): Promise<void>
 }
 
-export function openAccountChecks(ask: () => Promise<AccountCheck>): AccountChecks {
-  let asking: Promise<AccountCheck> | null = null
+export function openAccountChecks(check: () => Promise<AccountCheck>): AccountChecks {
+  let running: Promise<AccountCheck> | null = null
 
-  function askOnce(): Promise<AccountCheck> {
-    asking ??= ask()
+  function checkOnce(): Promise<AccountCheck> {
+    running ??= check()
       .catch(() => ACCOUNT_UNKNOWN)
       .finally(() => {
-        asking = null
+        running = null
       })
-    return asking
+    return running
   }
 
   return {
-    after: async (outcome, history) => (isWorthAsking(outcome, history) ? askOnce() : ACCOUNT_UNKNOWN),
+    after: async (outcome, history) => (isWorthChecking(outcome, history) ? checkOnce() : ACCOUNT_UNKNOWN),
     async settled() {
-      while (asking !== null) await asking
+      while (running !== null) await running
     },
   }
 }
 
-function isWorthAsking(outcome: Outcome, history: RefusalHistory): boolean {
+function isWorthChecking(outcome: Outcome, history: RefusalHistory): boolean {
   switch (outcome.kind) {
     case 'unauthorized':
     case 'out_of_credits':

@@ -6,14 +6,17 @@ import { type RefusalHistory, wordsOf } from '../domain/refusals.js'
 import type { Store } from '../store/store.js'
 
 /**
- * Stops a run that only makes dead letters. 25 searches in a row that were refused or whose answers cannot be
- * read pause for a person to look. As many whose calls failed (5xx, timeouts) are an outage, and pause until
- * it is over, so that no search uses up its attempts on a server that is down. While the fleet probes, three are enough.
- * As many that were answered 402 while GET /me shows credits pause as an empty account does: it may be the truth.
- * All are counted by search, not by attempt: a few that fail whatever the server's health are no outage.
+ * Stops a run that only makes dead letters. Three kinds of failure pause the queue:
+ * - 25 searches in a row were refused, or their answers cannot be read: cause `failing`, a person must look.
+ * - 25 in a row failed (5xx, timeouts): cause `outage`, until it is over. No search then uses up its
+ *   attempts on a server that is down. During a probe, 3 are enough.
+ * - 25 in a row (3 during a probe) got a 402 while GET /me shows credits: cause `no_credits`, because the
+ *   402 may be the truth.
+ * Searches are counted, not attempts: a few that always fail are no outage.
  *
- * When others fail too, what failed comes back behind the others: so an outage is seen by its first few calls even at five
- * a minute, the probes of a long one go round all that waits, and nobody's attempts are used up meanwhile.
+ * When other searches fail too, a failed search goes behind the waiting ones. An outage is then detected
+ * by its first few calls, even at five a minute. The probes of a long outage use a different search each
+ * time, so no search uses up its attempts.
  */
 export const REFUSED_IN_A_ROW = 25
 export const FAILED_IN_A_ROW = 25
@@ -21,17 +24,17 @@ export const FAILED_PROBES_IN_A_ROW = 3
 
 export interface Breaker {
   /**
-   * After a call was recorded that has not paused the queue by itself.
-   * @param probing the call was made while calls went one at a time
-   * @param history where others were answered between two refusals of this search, the account is not empty
+   * Called after each recorded call that has not paused the queue itself.
+   * @param probing the call was made during a probe
+   * @param history if others were answered between two refusals of this search, the account is not empty
    */
   afterCall(outcome: Outcome, probing: boolean, history: RefusalHistory): Promise<Alarm>
 }
 
 export interface Alarm {
-  /** The cause when the fleet is to be closed for one; its row is written. */
+  /** The cause for which the queue is to be paused; its row is already in the store. */
   readonly tripped: PauseCause | null
-  /** Whether a search whose call has just failed comes back behind the others. */
+  /** Whether a search whose call has just failed goes behind the waiting ones. */
   readonly behind: boolean
 }
 
@@ -44,13 +47,13 @@ export function openBreaker(parts: {
 }): Breaker {
   async function trip(cause: PauseCause, detail: string): Promise<Alarm> {
     const added = await parts.store.pauses.add({ cause, since: parts.clock.now(), detail })
-    if (added) parts.log.warn({ event: 'queue.paused', cause, detail }, 'paused by the breaker')
+    if (added) parts.log.warn({ event: 'queue.paused', cause, detail }, 'paused by the circuit breaker')
     return { tripped: cause, behind: true }
   }
 
   return {
     async afterCall(outcome, probing, history) {
-      const last = badNews(outcome)
+      const last = failureInWords(outcome)
       if (last === null || (outcome.kind === 'out_of_credits' && history.othersAnswered > 0)) return ALL_WELL
       const { refusedSearches, failedSearches, unpaidSearches } = await parts.store.calls.streak()
       if (outcome.kind === 'out_of_credits') {
@@ -68,8 +71,8 @@ export function openBreaker(parts: {
   }
 }
 
-/** What counts towards a pause, in words; null for what does not. */
-function badNews(outcome: Outcome): string | null {
+/** Describes a failure that counts towards a pause; null for an outcome that does not. */
+function failureInWords(outcome: Outcome): string | null {
   switch (outcome.kind) {
     case 'out_of_credits':
       return wordsOf(outcome.refusal) ?? `HTTP ${outcome.refusal.status}`

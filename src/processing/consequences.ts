@@ -5,7 +5,7 @@ import { refusalDetail, retryAfterInWords } from '../domain/refusals.js'
 import type { Step } from '../domain/step.js'
 import type { Closing } from '../store/store.js'
 
-/** One verdict, two consequences: what the store writes, and what the queue then does with the job. */
+/** Turns one decision into what the store writes (`closingOf`) and what the queue then does (`stepOf`). */
 export function closingOf(
   outcome: Outcome,
   decision: Decision,
@@ -43,7 +43,7 @@ function searchClosing(decision: Decision, now: number): Closing {
   }
 }
 
-/** What the ledger keeps besides the status: one short sentence, null where the status says all. */
+/** What the ledger keeps besides the status: one short sentence; null where the status is enough. */
 function detailOf(outcome: Outcome): string | null {
   switch (outcome.kind) {
     case 'answered':
@@ -63,7 +63,7 @@ function detailOf(outcome: Outcome): string | null {
   }
 }
 
-/** @param context `tripped`: the breaker has just paused the fleet. `behind`: what failed comes back behind the others. */
+/** @param context `tripped`: the circuit breaker has just paused the queue. `behind`: a failed search goes behind the waiting ones. */
 export function stepOf(
   decision: Decision,
   context: {
@@ -90,7 +90,7 @@ export function stepOf(
       return decision.behind
         ? { do: 'defer', until: decision.until, rateLimitAll: true, pause: null }
         : { do: 'delay', until: decision.until, rateLimitAll: true }
-    // At the head it would be the one call that tries whether the account is full again, and no other search would be.
+    // Deferred, not put at the head: otherwise every probe would call this same search and no other.
     case 'pause':
       return { do: 'defer', until: context.now, rateLimitAll: false, pause: decision.cause }
     case 'defer':

@@ -4,7 +4,7 @@ import type { ResponseFacts } from '../domain/outcome.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 
-/** One line per decision: which search, attempt n of m, how long it took, what happens next. */
+/** Logs one line per decision: the search, attempt n of m, the duration, and what happens next. */
 export function logDecision(
   log: Logger,
   call: {

@@ -6,29 +6,32 @@ import type { UnsavedEnd } from './unsaved.js'
 import { trackWriteFailures, type WriteFailures } from './write-failures.js'
 
 /**
- * A paid answer is saved, whatever it takes: the disk may be full, the file locked by a backup. As long as the
- * process lives the save is tried again, and meanwhile nobody in this process makes a new call, since
- * its answer could not be saved either. A bug of ours is not tried again: it would hold up everybody for ever.
+ * Retries the save of a paid answer for as long as the process lives: the disk may be full, or a backup may
+ * lock the file. Meanwhile this process makes no new call, because its answer could not be saved either.
+ * A bug of ours is not retried: it would block the process forever.
  */
 export interface DurableWriter {
   /**
-   * Runs the save until it succeeds. Rejects with whatever is no `UnreachableError`.
-   * @param end what is being saved, for a worker that must end before it succeeds
+   * Retries `write` until it succeeds. Rejects with any error that is not an `UnreachableError`.
+   * @param end what is being saved, for a worker that must stop before the save succeeds
    */
   save<T>(write: () => Promise<T>, end?: UnsavedEnd): Promise<T>
-  /** What is still not saved. `andRecent`: and what was, in the last minute of calls, to a store that turned out to be damaged. */
+  /**
+   * What is not saved yet. `andRecent`: also what was saved in the last minute, for a store that turned
+   * out to be damaged.
+   */
   unsaved(andRecent: boolean): readonly UnsavedEnd[]
-  /** Resolves when no save is failing: the moment for a new call. */
+  /** Resolves when no save is failing, so that a new call may be made. */
   settled(): Promise<void>
   readonly trouble: Pick<WriteFailures, 'current'>
 }
 
 const SHORTEST_MS = 100
 const LONGEST_MS = 5000
-/** Damage is noticed sooner in all but the largest stores. */
+/** Damage is detected sooner than this in all but the largest stores. */
 const RECENT_MS = 60_000
 const MOST_RECENT = 500
-/** Of answers, in characters. */
+/** Total size of the recent answers, in characters. */
 const LARGEST_RECENT = 16 * 1024 * 1024
 
 export function openDurableWriter(parts: { readonly log: Logger; readonly clock: Clock }): DurableWriter {
@@ -44,7 +47,7 @@ export function openDurableWriter(parts: { readonly log: Logger; readonly clock:
     if (failing.size === 0) {
       parts.log.error(
         { event: 'store.write_failed', err: error, repeats: true },
-        'an answer cannot be saved; no new calls until it is',
+        'cannot save an answer; making no new calls until it is saved',
       )
     }
     failing.add(save)
@@ -67,8 +70,8 @@ export function openDurableWriter(parts: { readonly log: Logger; readonly clock:
   function over(save: symbol): void {
     if (!failing.delete(save) || failing.size > 0) return
     trouble.over()
-    parts.log.info({ event: 'store.write_recovered', repeats: true }, 'every answer is saved; calls go on')
-    for (const go of waiting) go()
+    parts.log.info({ event: 'store.write_recovered', repeats: true }, 'every answer is saved; calls continue')
+    for (const resolve of waiting) resolve()
     waiting = []
   }
 

@@ -2,20 +2,20 @@ import type { Logger } from '../domain/logger.js'
 import { type CallResult, isCharged, ledgerOutcome, NOTHING_SAID } from '../domain/outcome.js'
 
 /**
- * An exception of ours during a call, before or after it went out. The call may have been paid for, and it uses an
- * attempt: otherwise an answer that always breaks us would be bought again for ever.
+ * A bug of ours threw during a call, before or after the request was sent. The call may be paid for. It
+ * uses an attempt: otherwise an answer that always triggers the bug would be bought again forever.
  */
 export function internalCallError(error: unknown, log: Logger): CallResult {
   log.error(
     { event: 'call.internal_error', err: error, repeats: true },
-    'a call was left by a bug; it counts as a failed attempt that may be paid for',
+    'a bug ended a call; it counts as a failed attempt that may be paid for',
   )
   return failure(error, true)
 }
 
 /**
- * As little as can be recorded of a call where its true end cannot be, by a bug. A body that may be paid for is kept, as one
- * that cannot be read; what brought none is a failed attempt.
+ * The minimum to record for a call whose outcome cannot be recorded because of a bug. A body that may be
+ * paid for is kept as unreadable. A call without one is a failed attempt.
  */
 export function internalSaveError(error: unknown, { outcome, facts }: CallResult): CallResult {
   return outcome.kind === 'answered' || outcome.kind === 'unreadable'
@@ -34,5 +34,5 @@ function failure(error: unknown, maybePaid: boolean): CallResult {
 }
 
 function inWords(error: unknown): string {
-  return `a fault in this program (${error instanceof Error ? error.name : typeof error}); its log says more`
+  return `internal error in trackyard-batch (${error instanceof Error ? error.name : typeof error}); see the log`
 }

@@ -20,18 +20,18 @@ import type { UnsavedEnd } from './unsaved.js'
 import { trackWriteFailures, type WriteFailures } from './write-failures.js'
 
 /**
- * One job in hand, from claim to step:
+ * Processes one job, from claim to step:
  *
  *   claim (store: may this be called, now, by us? then it is written as sent and charged)
  *     → call (one HTTP request)
  *       → check (GET /me, free, after a refusal that would concern all)
- *       → judge (pure)
- *         → close (store: outcome, answer or death, pause, hold; one commit)
- *           → step (the queue settles the job)
+ *       → decide (pure)
+ *         → close (store: outcome, answer or death, pause, rate limit; one commit)
+ *           → step (the queue finishes the job)
  *
- * The crash this order survives: before the call, an open call that cost nothing; between the API's
- * answer and our commit, an open call that may be paid (listed as of unknown outcome); after the commit, a job that
- * comes again, finds its verdict and is completed without a call.
+ * This order survives a crash at any point. Before the call: an open call that cost nothing. Between the
+ * API's answer and our commit: an open call that may be paid for, listed as of unknown outcome. After the
+ * commit: the job comes again, finds its outcome and is completed without a call.
  */
 export interface SearchParts {
   readonly store: Pick<Store, 'calls' | 'pauses'>
@@ -40,9 +40,9 @@ export interface SearchParts {
   readonly random: () => number
   readonly log: Logger
   readonly rules: SearchRules
-  /** GET /me, for a refusal that would concern every search. Left out: such a refusal is always taken to concern all. */
+  /** GET /me, for a refusal that would concern every search. Without it, such a refusal always concerns all. */
   readonly checkAccount?: () => Promise<AccountCheck>
-  /** Told what came along with every response. */
+  /** Called with the facts of every response. */
   readonly heard?: (facts: ResponseFacts) => void
 }
 
@@ -54,18 +54,18 @@ export interface SearchRules {
   readonly apiUrl: string
 }
 
-/** A call older than its timeout by this much is not in flight any more. */
+/** A call that is older than its timeout by this much is no longer in flight. */
 export const OPEN_CALL_MARGIN_MS = 5000
-/** How long a job waits when the store cannot be asked. */
+/** How long a job waits when the store cannot be reached. */
 const STORE_AWAY_MS = 5000
-/** How long a second job waits for a call that this process still makes for the same search. */
+/** How long a second job waits while this process still makes a call for the same search. */
 const STILL_CALLING_MS = 5000
 
 export interface SearchProcessor {
   handle(job: { readonly ref: SearchRef }): Promise<Step>
-  /** Null: the record takes what is written. */
+  /** Null: the store can be written. */
   writeFailure(): WriteFailure | null
-  /** Ends of calls that are not in the store yet; `andRecent`: and those of the last minute. */
+  /** Finished calls that are not in the store yet; `andRecent`: also those of the last minute. */
   unsaved(andRecent: boolean): readonly UnsavedEnd[]
 }
 
@@ -89,8 +89,8 @@ interface Shared {
   readonly breaker: Breaker
   readonly checks: AccountChecks
   /**
-   * Searches that this process makes a call for. After a system sleep, or a jump of the wall clock, the store takes a
-   * call for too old to be in flight, and its lock is gone; the process that makes it knows better.
+   * Searches for which this process makes a call now. After a system sleep or a jump of the wall clock, the
+   * store considers a call too old to be in flight, and the job's lock has expired. This set still knows.
    */
   readonly calling: Set<string>
 }
@@ -112,7 +112,7 @@ async function handle(parts: SearchParts, shared: Shared, ref: SearchRef): Promi
   }
 }
 
-/** Null: the store cannot be asked (locked, disk full); nothing was sent. */
+/** Null: the store cannot be reached (locked, disk full); nothing was sent. */
 async function tryClaim(
   parts: SearchParts,
   claiming: WriteFailures,
@@ -133,7 +133,7 @@ async function tryClaim(
     if (error instanceof UnreachableError) claiming.failed(error)
     parts.log.error(
       { event: 'store.claim_failed', search: ref.fingerprint, err: error, repeats: true },
-      'the store cannot be asked; no call is made',
+      'cannot reach the store; making no call',
     )
     return null
   }

@@ -11,7 +11,7 @@ import { closingOf } from './consequences.js'
 import type { DurableWriter } from './durable-write.js'
 import { internalSaveError } from './internal-error.js'
 
-/** A call as it was judged and recorded. */
+/** A call with the decision on it, as recorded. */
 export interface RecordedEnd extends CallResult {
   readonly decision: Decision
   readonly history: RefusalHistory
@@ -31,11 +31,11 @@ interface EndParts {
 type GrantedClaim = Extract<Claim, { kind: 'granted' }>
 
 /**
- * Judges a call and commits its end. Where that meets a bug of ours, saving the same again would end the same way, and a
- * call that stays open is made and paid for again once it is too old. So it is recorded once more as plainly as can be: an
- * answer as unreadable, which is kept and not bought again unasked, everything else as a failed attempt. Where even that
- * meets a bug, the fleet is paused for a person to look.
- * @returns null: nothing could be recorded, and the pause stands
+ * Decides on a call and commits its outcome. If a bug of ours throws, saving the same again would fail the
+ * same way. A call left open would be made and paid for again once it is too old. So a minimal outcome is
+ * recorded instead: an answer as unreadable, which is kept and never bought again automatically; everything
+ * else as a failed attempt. If a bug prevents even that, the queue is paused for a person to look.
+ * @returns null when nothing could be recorded and the queue is paused
  */
 export async function recordOutcome(
   parts: EndParts,
@@ -46,17 +46,17 @@ export async function recordOutcome(
   const { log, clock, store } = parts
   const call = { search: ref.fingerprint, call: claim.callId, query: claim.request.query }
   try {
-    return await judgeAndClose(parts, writer, { ref, claim }, result)
+    return await decideAndClose(parts, writer, { ref, claim }, result)
   } catch (error) {
     log.error(
       { event: 'call.record_failed', ...call, err: error, repeats: true },
-      'the end of a call could not be recorded, by a bug',
+      'a bug prevented the outcome of a call from being recorded; recording a minimal one',
     )
     const plain = internalSaveError(error, result)
     try {
-      return await judgeAndClose(parts, writer, { ref, claim }, plain)
+      return await decideAndClose(parts, writer, { ref, claim }, plain)
     } catch (again) {
-      const detail = `a bug keeps call ${claim.callId} from being recorded, so it may be paid for; the log says more`
+      const detail = `a bug prevents call ${claim.callId} from being recorded, so it may be paid for; see the log`
       log.error({ event: 'queue.paused', ...call, err: again, repeats: true }, `paused: ${detail}`)
       await writer.save(() => store.pauses.add({ cause: 'failing', since: clock.now(), detail }))
       return null
@@ -64,7 +64,7 @@ export async function recordOutcome(
   }
 }
 
-async function judgeAndClose(
+async function decideAndClose(
   parts: EndParts,
   writer: DurableWriter,
   { ref, claim }: { readonly ref: SearchRef; readonly claim: GrantedClaim },
@@ -95,7 +95,7 @@ function isRefusal({ kind }: Outcome): boolean {
   return kind === 'rate_limited' || kind === 'out_of_credits'
 }
 
-/** GET /me was answered later, so its word counts: a 402 alone would count as an empty account. */
+/** GET /me answered later, so its balance wins: a 402 alone would count as an empty account. */
 function withBalance(facts: ResponseFacts, { balance }: AccountCheck): ResponseFacts {
   return balance === null ? facts : { ...facts, creditsRemaining: balance }
 }

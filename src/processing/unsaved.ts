@@ -17,9 +17,10 @@ import type { SearchRef } from '../domain/search-id.js'
 import type { CallLedger, Store } from '../store/store.js'
 
 /**
- * Ends of calls that a store did not take while their worker lived: it was locked, full or damaged until the last moment. They
- * are written beside it as JSON Lines, and the next worker records them, so that what is paid for is not bought again.
- * A crash between recording and renaming the file records them twice, which changes nothing.
+ * Outcomes that could not be saved before their worker stopped: the store was locked, full or damaged to
+ * the end. They are written beside the store as JSON Lines. The next worker records them, so that nothing
+ * paid for is bought again. A crash between recording and renaming the file records them twice, which
+ * changes nothing.
  */
 export interface UnsavedEnd {
   readonly callId: number
@@ -34,14 +35,14 @@ interface Line extends UnsavedEnd {
   readonly storeId: string
 }
 
-const MARK = '.unsaved-'
-const ENDING = '.jsonl'
+const INFIX = '.unsaved-'
+const EXTENSION = '.jsonl'
 
 /** @returns the file. @throws where no directory takes it */
 export function writeUnsaved(store: StorePlace, ends: readonly UnsavedEnd[], home = homedir()): string {
   const text = ends.map((end) => `${JSON.stringify({ storeId: store.id, ...end } satisfies Line)}\n`).join('')
-  const moment = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
-  const name = `${baseOf(store)}${MARK}${moment}-${process.pid}${ENDING}`
+  const timestamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
+  const name = `${baseOf(store)}${INFIX}${timestamp}-${process.pid}${EXTENSION}`
   let failure: unknown = null
   const failed: string[] = []
   for (const directory of placesFor(store, home)) {
@@ -83,7 +84,7 @@ function writeDurably(directory: string, name: string, text: string): string {
   return path
 }
 
-/** Records what earlier workers could not. A file that is recorded is renamed, so that a person may look and delete it. */
+/** Records what earlier workers could not. A recorded file is renamed, so that a person can check and delete it. */
 export async function recordUnsaved(parts: {
   readonly store: StorePlace & Pick<Store, 'calls'>
   readonly log: Logger
@@ -96,21 +97,21 @@ export async function recordUnsaved(parts: {
     if (lines.length === 0 && dirname(path) !== dirname(store.path)) continue
     let unknown = 0
     for (const { callId, ref, end } of lines) {
-      // A store that was restored from an older backup counts its calls anew.
+      // A store restored from an older backup reuses call ids, so the id alone proves nothing.
       if (await store.calls.isOf(callId, ref)) await store.calls.close(callId, end)
       else unknown += 1
     }
     if (lines.length === 0 || unknown > 0) {
       log.warn(
         { event: 'answer.recovery_skipped', file: path, unknown },
-        'a file with unsaved answers belongs to another state of this store; it is left alone',
+        'a file with unsaved answers does not match this store (restored from a backup?); file left unchanged',
       )
       continue
     }
     renameSync(path, `${path}.saved`)
     log.info(
       { event: 'answer.recovered', file: path, calls: lines.length },
-      'the answers that an earlier worker could not save are saved',
+      'saved the answers that an earlier worker could not save',
     )
   }
 }
@@ -118,7 +119,7 @@ export async function recordUnsaved(parts: {
 function filesOf(store: StorePlace, home: string): string[] {
   return placesFor(store, home).flatMap((directory) =>
     namesIn(directory)
-      .filter((name) => name.startsWith(baseOf(store) + MARK) && name.endsWith(ENDING))
+      .filter((name) => name.startsWith(baseOf(store) + INFIX) && name.endsWith(EXTENSION))
       .map((name) => join(directory, name)),
   )
 }

@@ -231,7 +231,7 @@ describe('a server that closes idle connections', () => {
     server.close()
     expect(outcome).toMatchObject({
       kind: 'transient',
-      reason: 'the server closed the connection, or spoke, before it was asked',
+      reason: 'the server closed the connection, or sent data, before the request',
       maybePaid: false,
     })
   })
