@@ -3,16 +3,16 @@ import { errorCode } from '../domain/error-code.js'
 import { type Headers, header } from './headers.js'
 
 /**
- * The text of a body, whatever a server or a proxy has wrapped it in: an answer that is paid for must not be
- * lost over that. What is no text for us is kept as a `data:` URL, from which every byte can be had again.
+ * Decodes a body to text, whatever encoding a server or proxy has applied: a paid answer must not be lost to
+ * an encoding. A body that cannot be decoded is kept as a `data:` URL, which preserves every byte.
  */
 export interface BodyText {
   readonly text: string
-  /** What stood in the way, as a phrase for people; null when nothing did. */
+  /** Why the body could not be decoded, as a phrase for people; null when it could. */
   readonly problem: string | null
 }
 
-/** Each layer may be as long as the limit: more of them are nothing but work. */
+/** Limits the work: each layer may be as long as the size limit. */
 const MAX_LAYERS = 3
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b])
 
@@ -26,7 +26,7 @@ export function readBodyText(body: Buffer, headers: Headers, maxBytes: number): 
     bytes = decoded.bytes
     if (problem !== null) break
   }
-  // Compressed, and not a word about it.
+  // Compressed without a Content-Encoding header.
   if (problem === null && bytes.subarray(0, 2).equals(GZIP_MAGIC)) {
     const decoded = decode(bytes, 'gzip', maxBytes)
     problem = decoded.problem
@@ -37,7 +37,7 @@ export function readBodyText(body: Buffer, headers: Headers, maxBytes: number): 
     : { text: dataUrl(bytes, headers), problem }
 }
 
-/** In the order in which they were applied. Names are of any letter case (RFC 9110, 8.4.1). */
+/** In the order they were applied. Names are case-insensitive (RFC 9110, 8.4.1). */
 function encodingsOf(headers: Headers): string[] {
   const value = headers['content-encoding']
   if (value === undefined) return []
@@ -50,7 +50,7 @@ function encodingsOf(headers: Headers): string[] {
     .filter((name) => name !== '' && name !== 'identity')
 }
 
-/** @returns the bytes as they were where there is a problem */
+/** @returns the bytes unchanged when there is a problem */
 function decode(bytes: Buffer, encoding: string, maxBytes: number): { bytes: Buffer; problem: string | null } {
   try {
     const decoded = decompress(bytes, encoding, maxBytes)
@@ -66,7 +66,7 @@ function decode(bytes: Buffer, encoding: string, maxBytes: number): { bytes: Buf
   }
 }
 
-/** Of a body that was cut, what can be had is had. @returns null for an encoding that is not known */
+/** Decodes as much as possible of a body that was cut off. @returns null for an unknown encoding */
 function decompress(bytes: Buffer, encoding: string, maxBytes: number): Buffer | null {
   const options = { maxOutputLength: maxBytes, finishFlush: constants.Z_SYNC_FLUSH }
   switch (encoding) {
@@ -82,7 +82,10 @@ function decompress(bytes: Buffer, encoding: string, maxBytes: number): Buffer |
   }
 }
 
-/** Deflate is to be in zlib's wrapping, and often is not. RFC 1950, 2.2: the first two bytes are a multiple of 31. */
+/**
+ * `deflate` should have the zlib header and often does not. RFC 1950, 2.2: the first two bytes are a multiple
+ * of 31.
+ */
 function isZlib(bytes: Buffer): boolean {
   const [first = 0, second = 0] = bytes
   return (first & 0x0f) === 8 && ((first << 8) | second) % 31 === 0
@@ -96,7 +99,7 @@ function isText(bytes: Buffer): boolean {
   }
 }
 
-/** A charset that is unknown, or none: UTF-8, as JSON is to be. */
+/** Falls back to UTF-8, as JSON requires, when the charset is unknown or missing. */
 function inCharset(bytes: Buffer, contentType: string | null): string {
   const charset = byteOrderMark(bytes) ?? /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(contentType ?? '')?.[1]
   if (charset === undefined || /^utf-?8$/i.test(charset)) return bytes.toString('utf8')

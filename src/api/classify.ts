@@ -7,17 +7,17 @@ import type { Received } from './received.js'
 import { parseRetryAfter } from './retry-after.js'
 
 /**
- * One response to POST /search in our words. Source: the API document's error table, one branch per
- * row. What decides about money: "credits are consumed on successful responses only", so every status
- * outside 2xx was free, and everything about a 2xx may be paid for: readable, it is an answer (even
- * when the connection broke after its last byte); unreadable, or cut in the middle, it is kept as far as it came.
+ * Turns one response to POST /search into an outcome. Source: the API document's error table, one branch
+ * per row. "Credits are consumed on successful responses only": every status outside 2xx was free, and
+ * every 2xx may be paid for. A readable 2xx is an answer, even if the connection broke after its last
+ * byte. One that is unreadable or cut off is kept as far as it was received.
  */
 
-/** A limit that asks for longer than this is the day's limit, not the minute's. */
+/** A longer Retry-After than this means the daily limit, not the limit per minute. */
 const LONGEST_MINUTE_WAIT_MS = 2 * 60 * 60 * 1000
 
 /**
- * @param frame what `readFrame` makes of its text; of no account outside 2xx
+ * @param frame the result of `readFrame` for its text; ignored outside 2xx
  * @param now epoch milliseconds, for a Retry-After that is a date
  */
 export function outcomeOf(response: Received, frame: ReturnType<typeof readFrame>, now: number): Outcome {
@@ -40,13 +40,13 @@ export function outcomeOf(response: Received, frame: ReturnType<typeof readFrame
   if (status >= 500 || status === 408 || status === 425) {
     return { kind: 'transient', reason: reasonOf(status, said), status, refusal, retryAfterMs, maybePaid: false }
   }
-  // A Retry-After says nothing of when there are credits again.
+  // A Retry-After does not tell when there are credits again, so it is ignored here.
   if (status === 402) return { kind: 'out_of_credits', refusal }
   if (status === 401) return { kind: 'unauthorized', refusal }
   return { kind: 'refused', refusal }
 }
 
-/** A 403 that says when to come back is a limit too, as GitHub answers its secondary ones. */
+/** A 403 with a Retry-After is a rate limit too: GitHub sends it for its secondary limits. */
 function isRateLimit(status: number, retryAfterMs: number | null, remainingThisMinute: number | null): boolean {
   return status === 429 || (status === 403 && (retryAfterMs !== null || remainingThisMinute === 0))
 }
@@ -79,7 +79,7 @@ function reasonOf(status: number, said: ErrorBody): string {
   return [`HTTP ${status}`, said.error, said.message].filter((part) => part !== null).join(': ')
 }
 
-/** A redirect is never followed: it would carry the key to wherever it points. */
+/** A redirect is never followed: that would send the key to another address. */
 function redirectNote(response: Received): string | null {
   if (response.status > 399 || header(response.headers, 'location') === null) return null
   return 'The API answered with a redirect, which is not followed with a key; check TRACKYARD_API_URL.'

@@ -14,34 +14,33 @@ import { readResponseStart } from './response-start.js'
 import { openTurns } from './turns.js'
 
 /**
- * The API client. A call is one HTTP request, never repeated here: when to try again is the judge's
- * decision and the queue's work, or pace and ledger would be wrong. Whatever the network or the server
- * does comes back as a value; only a bug throws. The key goes into one header and is taken out of
- * everything that comes back.
+ * The API client. A call is one HTTP request and is never retried here: `decide` and the queue do that,
+ * otherwise the rate limit and the ledger would be wrong. Every network or server failure is returned as a
+ * value; only a bug throws. The key is sent in one header and redacted from everything that comes back.
  */
 export interface Api {
   search(request: SearchRequest): Promise<CallResult>
-  /** Free of charge, but it counts as one of the key's requests a minute. */
+  /** Free, but it counts against the key's rate limit. */
   me(): Promise<MeResult>
-  /** Resolves when the calls in flight are over; call it when no new ones are made. */
+  /** Resolves when the calls in flight have ended. Later calls fail without being sent. */
   close(): Promise<void>
 }
 
 export interface ApiOptions {
-  /** With or without a slash at the end. */
+  /** With or without a trailing slash. */
   readonly baseUrl: string
   readonly apiKey: string | (() => string)
-  /** Over the whole call: connecting, headers and body. */
+  /** For the whole call: connecting, headers and body. */
   readonly timeoutMs: number
-  /** Every call goes through this proxy; null: straight to the API. */
+  /** Every call goes through this proxy; null: no proxy. */
   readonly proxy: URL | null
   readonly userAgent: string
   readonly clock: Clock
 }
 
-/** A hundred tracks are about 50 KB; what is eighty times that is no answer. */
+/** A hundred tracks are about 50 KB. A body of eighty times that is no answer. */
 export const MAX_BODY_BYTES = 4 * 1024 * 1024
-/** So much memory, at most, goes into answers that are larger than any that is documented. */
+/** Limits the memory for answers that are larger than any documented one. */
 const LARGE_ANSWERS_AT_A_TIME = 2
 
 export function openApi(options: ApiOptions): Api {
@@ -134,7 +133,7 @@ function callResult(result: Exchange, key: RedactableKey, now: number, durationM
 
 type Frame = ReturnType<typeof readFrame>
 
-/** Read once: it is the dearest part of a call. Only a 2xx can be an answer. */
+/** Parsed once: this costs more CPU time than the rest of a call. Only a 2xx can be an answer. */
 function readAnswer(
   { response, wire }: Extract<Exchange, { kind: 'response' }>,
   key: RedactableKey,
@@ -143,7 +142,7 @@ function readAnswer(
   if (response.status < 200 || response.status > 299) return { response: received, frame: null }
   const frame = readFrame(received.text)
   if (frame !== null || response.end === 'too_large') return { response: received, frame }
-  // A Content-Length that is too short, or chunks that are none, hide what has come.
+  // A Content-Length that is too short, or broken chunks, hide part of what was received.
   const start = readResponseStart(wire())
   if (start === null || start.body.length <= response.body.length) return { response: received, frame }
   const hidden = receive({ ...response, body: start.body }, key, MAX_BODY_BYTES)

@@ -4,20 +4,20 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 
 /**
- * A connection of its own for every call. Nothing has been sent to the API before one is ready, so
- * whatever fails in here (name, port, TLS, proxy) was free of charge; and an answer that somebody
- * repeats, or a server that closes idle connections, can never meet another call.
+ * Opens a new connection for every call. Nothing is sent to the API before the connection is ready, so any
+ * failure here (name, port, TLS, proxy) is free. A server that repeats an answer or closes idle
+ * connections can never affect another call.
  */
 export type Connect = (signal: AbortSignal) => Promise<Socket>
 
-/** A proxy that does not open the way: the API never saw the call. */
+/** The proxy did not open a tunnel, so the API never saw the call. */
 export class ProxyError extends Error {
   override readonly name = 'ProxyError'
 }
 
-/** @param proxy every connection is a tunnel through it (CONNECT), for http and https alike */
+/** @param proxy every connection is tunnelled through it (CONNECT), for http and https alike */
 export function connector(target: URL, proxy: URL | null): Connect {
-  // Resumed, a handshake costs one round trip less.
+  // Resuming the TLS session saves one round trip.
   let session: Buffer | undefined
   return async (signal) => {
     const tunnel = proxy === null ? null : await openTunnel(proxy, target, signal)
@@ -40,7 +40,7 @@ function dial(url: URL): Socket {
 async function openTunnel(proxy: URL, target: URL, signal: AbortSignal): Promise<Socket> {
   const { port } = address(target)
   const authority = `${target.hostname}:${port}`
-  const asked = (proxy.protocol === 'https:' ? httpsRequest : httpRequest)({
+  const connecting = (proxy.protocol === 'https:' ? httpsRequest : httpRequest)({
     ...address(proxy),
     ...serverName(proxy),
     method: 'CONNECT',
@@ -50,11 +50,11 @@ async function openTunnel(proxy: URL, target: URL, signal: AbortSignal): Promise
     signal,
   })
   return new Promise((resolve, reject) => {
-    asked.once('connect', (response, socket, head) => {
+    connecting.once('connect', (response, socket, head) => {
       const status = response.statusCode ?? 0
       if (status >= 200 && status <= 299) {
         socket.on('error', () => {})
-        // What a proxy adds behind its answer belongs to the tunnel.
+        // Bytes after the proxy's response belong to the tunnel.
         if (head.length > 0) socket.unshift(head)
         resolve(socket as Socket)
         return
@@ -65,16 +65,16 @@ async function openTunnel(proxy: URL, target: URL, signal: AbortSignal): Promise
         new ProxyError(`the proxy ${proxy.host} refused: HTTP ${status} ${response.statusMessage ?? ''}`.trim() + hint),
       )
     })
-    asked.on('error', (error) => {
+    connecting.on('error', (error) => {
       reject(new ProxyError(`the proxy ${proxy.host} cannot be reached: ${error.message}`, { cause: error }))
     })
-    asked.end()
+    connecting.end()
   })
 }
 
 function ready(socket: Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    // Stays: what happens to the connection later, the exchange hears by other ways.
+    // Never removed: an unhandled 'error' event would crash the process. exchange.ts detects later errors itself.
     socket.on('error', reject)
     socket.once('close', () => reject(new Error('connection closed before it was ready')))
     socket.once(event, () => {
@@ -91,12 +91,12 @@ function ready(socket: Socket, event: 'connect' | 'secureConnect', signal: Abort
 }
 
 function address(url: URL): { host: string; port: number } {
-  // Brackets are of the URL; the name service knows none.
+  // Brackets belong to the URL; DNS and sockets expect the bare IPv6 address.
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
   return { host, port: Number(url.port) || (url.protocol === 'https:' ? 443 : 80) }
 }
 
-/** A number is no name (RFC 6066). */
+/** SNI allows no IP address (RFC 6066). */
 function serverName(url: URL): { servername?: string } {
   const { host } = address(url)
   return isIP(host) === 0 ? { servername: host } : {}

@@ -1,6 +1,6 @@
 import { readErrorBody } from './error-body.js'
 
-/** What a body is that is no answer, as a phrase for people: "expected …, found …". */
+/** Describes a body that is not an answer, for messages of the form "expected …, found …". */
 export function describeBody(body: string): string {
   if (body.trim() === '') return 'an empty body'
   if (/^\s*<[a-z!?]/i.test(body)) return 'HTML'

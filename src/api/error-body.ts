@@ -1,15 +1,15 @@
 import { asFields, parseObject } from './json.js'
 
 /**
- * What a body that is not an answer says. Two shapes are documented, `{error, message}` and
- * `{error, code}`; a proxy in between may send HTML, plain text or nothing. Texts come back on one
- * line, without control characters (they end up on terminals) and cut to 500 characters.
+ * Parses the body of an error. Two shapes are documented, `{error, message}` and `{error, code}`. A proxy in
+ * between may send HTML, plain text or nothing. Texts are returned on one line, without control characters
+ * (terminals show them), and cut to 500 characters.
  */
 export interface ErrorBody {
-  /** Null where the body names none. */
+  /** Null when the body has none. */
   readonly error: string | null
   readonly code: string | null
-  /** The API's own sentence; of a foreign page, how its text begins. */
+  /** The API's message; for a page that is not from the API, its title or the beginning of its text. */
   readonly message: string | null
   readonly requestId: string | null
 }
@@ -36,7 +36,7 @@ export function oneLine(raw: string): string | null {
   return line.length <= LONGEST_TEXT ? line : `${line.slice(0, LONGEST_TEXT - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
 }
 
-/** A page's title says more than its first words; a tag's inside says nothing. */
+/** The title of an HTML page says more than its first words. Tags are dropped. */
 function foreignText(body: string): string | null {
   const start = body.slice(0, 20_000)
   if (!/<[a-z!/]/i.test(start)) return oneLine(start)

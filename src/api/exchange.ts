@@ -8,21 +8,21 @@ import { readResponseStart } from './response-start.js'
 import type { Turns } from './turns.js'
 
 /**
- * One HTTP exchange on a connection of its own: a request out, and whatever came back within the
- * deadline. It judges nothing, but it keeps apart the two things that decide about money: whether the
- * request may have left this machine, and what had arrived when the connection, the deadline or the
- * size limit ended it.
+ * One HTTP exchange on its own connection: sends a request and returns whatever arrives before the
+ * deadline. It does not interpret the response. It reports the two facts that decide whether a call may be
+ * paid for: whether the request may have left this machine, and what had arrived when the connection, the
+ * deadline or the size limit ended the exchange.
  *
- * Nothing is sent before the connection is ready (see connect.ts), and a connection that is ready only
- * after the deadline is not used; nor is one that the server has closed, or spoken on, by then. A response has begun with its status line, whether or not the HTTP
- * parser can make anything of the rest. The deadline is over the whole exchange, so a server that drips
- * is cut like one that is silent.
+ * Nothing is sent before the connection is ready (see connect.ts). A connection is not used if it is ready
+ * only after the deadline, or if the server has already closed it or sent data. A response has begun with
+ * its status line, whether or not the HTTP parser accepts the rest. The deadline covers the whole exchange,
+ * so a server that sends slowly is cut off like a silent one.
  */
 export type Exchange =
   | {
       readonly kind: 'response'
       readonly response: RawResponse
-      /** The first bytes of the connection as they came, for a response whose framing is wrong. */
+      /** The first raw bytes of the connection, for a response whose framing is wrong. */
       readonly wire: () => Buffer
     }
   | { readonly kind: 'none'; readonly sent: boolean; readonly problem: string }
@@ -33,7 +33,7 @@ export interface RawResponse {
   readonly body: Buffer
   /** `too_large`: the size limit was reached. `cut`: the connection, the deadline or the HTTP parser ended it. */
   readonly end: 'whole' | 'too_large' | 'cut'
-  /** Why it was cut; empty when it was not. */
+  /** Why it was cut; empty when `end` is `whole`. */
   readonly problem: string
 }
 
@@ -46,19 +46,19 @@ export interface ExchangeRequest {
   readonly body: string | null
   readonly timeoutMs: number
   readonly maxBytes: number
-  /** Answers of more than `LARGE_BYTES` are read in turns, so that many of them do not fill the memory. */
+  /** Limits how many answers above `LARGE_BYTES` are read at a time, so that they do not fill the memory. */
   readonly largeAnswers: Turns
 }
 
-/** Five times a documented answer of a hundred tracks: what is smaller never waits for others. */
+/** Five times a documented answer of a hundred tracks. Smaller answers never wait for others. */
 export const LARGE_BYTES = 256 * 1024
 const MAX_HEADER_BYTES = 1024 * 1024
 const MAX_WIRE_BYTES = MAX_HEADER_BYTES + LARGE_BYTES
 
-/** A connection that is spoiled before anything was sent is replaced: to the API there was no call yet. */
+/** A connection that becomes unusable before anything was sent is replaced: the API has seen no call yet. */
 const CONNECTIONS_TO_TRY = 3
 
-/** Throws only for a request that cannot be written at all (a key with a line break): a bug, not an outcome. */
+/** Throws only for a request that cannot be written at all (a key with a line break), which is a bug. */
 export async function exchange(connect: Connect, request: ExchangeRequest): Promise<Exchange> {
   const { timeoutMs } = request
   const startedAt = performance.now()
@@ -67,7 +67,7 @@ export async function exchange(connect: Connect, request: ExchangeRequest): Prom
   const cancel = afterDeadline(timeoutMs, () => connecting.abort())
   let socket: Socket
   try {
-    socket = await connectUnspoiled(connect, connecting.signal)
+    socket = await connectUsable(connect, connecting.signal)
   } catch (error) {
     return { kind: 'none', sent: false, problem: connecting.signal.aborted ? late : networkProblem(error) }
   } finally {
@@ -79,29 +79,29 @@ export async function exchange(connect: Connect, request: ExchangeRequest): Prom
   return { kind: 'none', sent: false, problem: late }
 }
 
-async function connectUnspoiled(connect: Connect, signal: AbortSignal): Promise<Socket> {
+async function connectUsable(connect: Connect, signal: AbortSignal): Promise<Socket> {
   for (let left = CONNECTIONS_TO_TRY; left > 0; left -= 1) {
     const socket = await connect(signal)
-    if (await isUnspoiled(socket)) return socket
+    if (await isUsable(socket)) return socket
     socket.destroy()
   }
-  throw new Error('the server closed the connection, or spoke, before it was asked')
+  throw new Error('the server closed the connection, or sent data, before the request')
 }
 
-/** A process under load may come to its new connection when the server has given it up for idle. */
-async function isUnspoiled(socket: Socket): Promise<boolean> {
-  let isSpoiled = false
-  const spoil = (): void => {
-    isSpoiled = true
+/** In a process under load, the server may have closed the new connection as idle before it is used. */
+async function isUsable(socket: Socket): Promise<boolean> {
+  let isUnusable = false
+  const markUnusable = (): void => {
+    isUnusable = true
   }
-  socket.on('data', spoil)
-  socket.once('end', spoil)
-  // Sockets are read between the two.
+  socket.on('data', markUnusable)
+  socket.once('end', markUnusable)
+  // Node reads sockets between two immediates, so a close or data is seen here.
   await immediate()
   await immediate()
-  socket.off('data', spoil)
-  socket.off('end', spoil)
-  return !isSpoiled && !socket.destroyed && socket.writable
+  socket.off('data', markUnusable)
+  socket.off('end', markUnusable)
+  return !isUnusable && !socket.destroyed && socket.writable
 }
 
 function converse(socket: Socket, request: ExchangeRequest, leftMs: number): Promise<Exchange> {
@@ -127,7 +127,7 @@ function converse(socket: Socket, request: ExchangeRequest, leftMs: number): Pro
       if (read === null) resolve({ kind: 'none', sent, problem })
       else resolve({ kind: 'response', response: { ...read, end, problem }, wire: wire.read })
     }
-    // What comes behind a response that is complete, garbage or a reset, is none of its business: its end is on the way.
+    // Garbage or a reset after a complete response is ignored: its 'end' event follows.
     const fail = (error: unknown): void => {
       if (response?.complete !== true) finish('cut', networkProblem(error), error)
     }
@@ -157,8 +157,8 @@ function converse(socket: Socket, request: ExchangeRequest, leftMs: number): Pro
         path: request.path,
         headers: { host: request.host, ...request.headers, ...lengthOf(request.body), connection: 'close' },
         maxHeaderSize: MAX_HEADER_BYTES,
-        // Headers that a strict reader refuses would cost the answer. A lenient one is a danger only
-        // where connections are shared.
+        // A strict parser would lose a paid answer over invalid headers. A lenient one is dangerous
+        // only on shared connections.
         insecureHTTPParser: true,
       })
     } catch (error) {
@@ -167,7 +167,7 @@ function converse(socket: Socket, request: ExchangeRequest, leftMs: number): Pro
       reject(error)
       return
     }
-    // Before the parser, which may end all at the first bytes.
+    // Prepended to run before the parser, which may fail at the first bytes.
     sending.once('socket', () => socket.prependListener('data', wire.add))
     sending.once('response', receive)
     sending.once('upgrade', (incoming) => {
@@ -185,8 +185,8 @@ function lengthOf(body: string | null): { 'content-length'?: string } {
 }
 
 /**
- * A process that was frozen wakes with its deadline passed and the answer waiting in the socket, and timers run before
- * sockets are read: one look at them first, or a paid answer would be thrown away.
+ * When a frozen process wakes, its deadline has passed while the answer waits in the socket. Timers run before
+ * sockets are read. So read the sockets once more first, or a paid answer would be discarded.
  */
 function afterDeadline(ms: number, late: () => void): () => void {
   let over = false

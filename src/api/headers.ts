@@ -1,10 +1,10 @@
 import type { ResponseFacts } from '../domain/outcome.js'
 import { oneLine } from './error-body.js'
 
-/** Header names in lower case; a header that was sent twice is a list. */
+/** Header names are in lower case; the value of a repeated header is a list. */
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
 
-/** Where servers and proxies put the id that support asks for, most telling first. The API document does not say which. */
+/** Headers in which servers and proxies send a request id, most specific first. The API document names none. */
 const REQUEST_ID_HEADERS = ['x-request-id', 'request-id', 'x-amzn-requestid', 'x-correlation-id', 'cf-ray']
 
 /** A header's first value; null when it is missing. */
@@ -21,7 +21,7 @@ export function requestIdHeader(headers: Headers): string | null {
   return null
 }
 
-/** What the headers say about limits and credits, strictly read. A limit of 0 would be no limit to pace by: null. */
+/** Parses limits and credits from the headers, strictly. A limit of 0 is unusable: null. */
 export function headerFacts(
   headers: Headers,
 ): Pick<

@@ -5,7 +5,7 @@ const RFC_850 =
 const ASCTIME = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([A-Z][a-z]{2}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/
 
 /**
- * One of the three date forms of HTTP (RFC 9110, 5.6.7), and nothing that a date parser would guess.
+ * Parses the three HTTP date formats (RFC 9110, 5.6.7) and, unlike `Date.parse`, nothing else.
  * @returns epoch milliseconds; null for anything else
  */
 export function parseHttpDate(text: string): number | null {
@@ -18,7 +18,7 @@ export function parseHttpDate(text: string): number | null {
   return null
 }
 
-/** Two digits of a year: 70 to 99 lie behind us, the rest ahead. */
+/** Two-digit years: 70 to 99 are 19xx, the rest 20xx. */
 function century(twoDigits: string | undefined): string {
   return Number(twoDigits) >= 70 ? `19${twoDigits}` : `20${twoDigits}`
 }

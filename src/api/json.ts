@@ -14,7 +14,7 @@ export function asFields(value: unknown): Fields | null {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : null
 }
 
-/** A whole number from 0, written as a number or as a text; null for everything else. */
+/** A whole number of at least 0, given as a number or a string; null for everything else. */
 export function asCount(value: unknown): number | null {
   const number = typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
   return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : null

@@ -1,11 +1,10 @@
 /**
- * Looks for the API key in a text however a server spells it: in other letter case, in groups, with
- * percent or HTML escapes (of some characters or all), as hexadecimal, decimal or base64. Found is any
- * piece of at least half the key.
+ * Finds the API key in a text in any spelling: in other letter case, in groups, with percent or HTML escapes
+ * (of some or all characters), as hexadecimal, decimal or base64. Any piece of at least half the key counts.
  *
- * Escapes are decoded, letter case is folded, and all but letters and digits are left out; what remains
- * is compared with what the key looks like after the same treatment. Most texts hold no four characters
- * in a row that the key has, so one pass over the text, without a copy of it, is all that they cost.
+ * The text is normalized: escapes decoded, letter case folded, everything but letters and digits dropped.
+ * It is then compared with the key, normalized the same way. Most texts share no run of four characters
+ * with the key, so they cost a single pass and no copy.
  */
 export type KeyEcho = (text: string) => boolean
 
@@ -15,11 +14,11 @@ const TABLE_BITS = 16
 
 interface Needle {
   readonly text: string
-  /** So many of its characters in a row are an echo. */
+  /** This many of its characters in a row count as an echo. */
   readonly piece: number
 }
 
-/** @param shortestKey letters and digits; a shorter key may be a word, and is never found */
+/** @param shortestKey in letters and digits; a shorter key may be an ordinary word and is never matched */
 export function keyEcho(key: string, shortestKey: number): KeyEcho {
   if (fold(key).length < shortestKey) return () => false
   const needles = needlesOf(key)
@@ -30,7 +29,7 @@ export function keyEcho(key: string, shortestKey: number): KeyEcho {
     if (text.length < SHORTEST_PIECE) return false
     if (holds(text)) return true
     let decoded = text
-    // Escapes of escapes: a page that shows a URL, say.
+    // Escapes may be nested, for example on a page that shows a URL.
     for (let layer = 0; layer < 3 && MAY_BE_ESCAPED.test(decoded); layer += 1) {
       const again = decodeEscapes(decoded)
       if (again === decoded) return false
@@ -52,7 +51,7 @@ function needlesOf(key: string): Needle[] {
     .filter(({ text, piece }) => text.length >= piece)
 }
 
-/** The characters of a base64 text that depend on the key alone, for each place it can start at. */
+/** The base64 characters that depend on the key alone, for each of the three alignments. */
 export function base64Forms(key: Buffer): string[] {
   return [0, 1, 2].map((offset) => {
     const bytes = Buffer.concat([Buffer.alloc(offset), key])
@@ -62,7 +61,7 @@ export function base64Forms(key: Buffer): string[] {
   })
 }
 
-/** One escape alone leaves half the key as it is. Most answers hold a few, far from each other. */
+/** A single escape leaves half the key unescaped. Most answers contain a few escapes, far apart. */
 const MAY_BE_ESCAPED = /(?:[%&\\]|0x)[^%&\\]{0,64}(?:[%&\\]|0x)/i
 const ESCAPES =
   /%([0-9a-f]{2})|&#x([0-9a-f]{1,6});?|&#(\d{1,7});?|\\u([0-9a-f]{4})|\\u\{([0-9a-f]{1,6})\}|\\x([0-9a-f]{2})|\b0x([0-9a-f]{2})(?![0-9a-f])|\\([0-7]{3})|\\[a-z]|&[a-z]{2,8};/gi
@@ -73,7 +72,7 @@ function decodeEscapes(text: string): string {
     const hexadecimal = percent ?? entityHex ?? unicode ?? unicodeBraces ?? hex ?? zeroX
     if (hexadecimal !== undefined) return character(Number.parseInt(hexadecimal, 16))
     if (entity !== undefined) return character(Number(entity))
-    // Others stand for white space or a sign, and neither counts.
+    // Other escapes are white space or punctuation, which are ignored.
     return octal === undefined ? ' ' : character(Number.parseInt(octal, 8))
   })
 }
@@ -107,7 +106,7 @@ function gramsOf(needles: readonly Needle[]): Uint8Array {
   return grams
 }
 
-/** Whether so many grams of the key come one after the other: it must be so where the key is, and is a rare chance elsewhere. */
+/** Whether `shortest` grams of the key follow one another: always so where the key is, and rarely elsewhere. */
 function hasRun(text: string, grams: Uint8Array, shortest: number): boolean {
   let gram = 0
   let run = 0
@@ -131,7 +130,7 @@ function placeOf(gram: number): number {
   return (gram ^ (gram >>> 8)) & ((1 << TABLE_BITS) - 1)
 }
 
-/** By ASCII code: 1 to 10 for a digit, 11 to 36 for a letter of either case, 0 for what does not count. */
+/** By ASCII code: 1 to 10 for a digit, 11 to 36 for a letter of either case, 0 for characters that are ignored. */
 const FOLDED = Uint8Array.from({ length: 128 }, (_, code) => {
   const place = '0123456789abcdefghijklmnopqrstuvwxyz'.indexOf(String.fromCharCode(code).toLowerCase())
   return place + 1

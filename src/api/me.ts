@@ -3,7 +3,7 @@ import { headerFacts } from './headers.js'
 import { asCount, asFields, parseObject } from './json.js'
 import type { Received } from './received.js'
 
-/** GET /me: the key check, the balance and the limits. Free of charge. Null where the API did not say. */
+/** GET /me: checks the key and returns the balance and the limits. Free. Null: not given by the API. */
 export type MeResult =
   | {
       readonly kind: 'ok'
@@ -16,7 +16,7 @@ export type MeResult =
       readonly remainingToday: number | null
     }
   | { readonly kind: 'unauthorized' }
-  /** Everything else, in one short phrase: out of reach, rate limited, not readable. */
+  /** Any other result, in one short phrase: not reachable, rate limited, not readable. */
   | { readonly kind: 'failed'; readonly reason: string }
 
 export function readMe(response: Received): MeResult {

@@ -1,7 +1,7 @@
 import { errorCode } from '../domain/error-code.js'
 import { ProxyError } from './connect.js'
 
-/** Why a call did not go through, as a phrase for people that names what to mend. */
+/** Why a call failed, as a phrase for people that names what to fix. */
 export function networkProblem(error: unknown): string {
   if (error instanceof ProxyError) return error.message
   const code = errorCode(error)
@@ -26,7 +26,7 @@ function wellKnown(code: string): string | null {
   }
 }
 
-/** The codes of Node and OpenSSL, most of them for a certificate that is not trusted. */
+/** Error codes of Node and OpenSSL, most of them for an untrusted certificate. */
 function protocolProblem(code: string, message: string): string | null {
   switch (code) {
     case 'SELF_SIGNED_CERT_IN_CHAIN':
@@ -48,8 +48,8 @@ function protocolProblem(code: string, message: string): string | null {
 }
 
 /**
- * A server that wants a certificate of ours says so after our side of the handshake, when the request is on its way
- * already; it has not read it.
+ * A server that requires a client certificate rejects the connection after our side of the handshake. The
+ * request is then already sent, but the server has not read it.
  */
 export function isRefusedHandshake(error: unknown): boolean {
   return /^ERR_SSL_\w*ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS_DENIED)$/.test(

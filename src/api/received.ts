@@ -3,17 +3,17 @@ import type { RawResponse } from './exchange.js'
 import { type Headers, header } from './headers.js'
 import type { RedactableKey } from './redact.js'
 
-/** A response as the rest of this room sees it: as text, and free of the API key in headers and body. */
+/** A response as text, with the API key redacted from headers and body. */
 export interface Received {
   readonly status: number
   readonly headers: Headers
   readonly text: string
   readonly end: RawResponse['end']
-  /** Why it was cut, or what stood in the way of reading it; empty when nothing did. */
+  /** Why it was cut off or could not be decoded; empty otherwise. */
   readonly problem: string
 }
 
-/** The one door through which responses come in. */
+/** Every response passes through here, so that none keeps the API key. */
 export function receive(raw: RawResponse, key: RedactableKey, maxBytes: number): Received {
   const body = readBodyText(raw.body, raw.headers, maxBytes)
   const paid = raw.status >= 200 && raw.status <= 299

@@ -1,29 +1,29 @@
 import { base64Forms, type KeyEcho, keyEcho } from './key-echo.js'
 
 /**
- * Keeps the API key out of everything that a server sends back: an error that quotes the header, a
- * proxy's page that shows the request. Where the whole key stands, or its URL-encoded or base64 form,
- * that place alone is replaced. A text that repeats a long piece of it, or spells it in another way
- * (see key-echo.ts), is withheld whole; in JSON, that is the single value.
+ * Redacts the API key from everything that a server sends back, such as an error that quotes the header or a
+ * proxy's page that shows the request. The whole key, and its URL-encoded or base64 form, is replaced in
+ * place. A text that contains a long piece of the key, or another spelling of it (see key-echo.ts), is
+ * removed entirely; in JSON, only that value.
  */
 const REPLACEMENT = '[key]'
 const WITHHELD = '[withheld: it repeats the API key]'
-/** A shorter "key" is a placeholder; replacing it would only spoil words. */
+/** A shorter "key" is a placeholder; replacing it would only damage ordinary words. */
 const SHORTEST_KEY = 4
-/** In a paid answer, which is data, only what cannot be a word by chance is replaced. */
+/** A paid answer is data, so only what cannot be an ordinary word is replaced there. */
 const SHORTEST_KEY_IN_ANSWERS = 8
-/** In letters and digits. A shorter one may be found across the words of a title. */
+/** In letters and digits. A shorter key could match by chance across the words of a title. */
 const SHORTEST_KEY_SPELLED_IN_ANSWERS = 12
 const SHORTEST_KEY_SPELLED = 8
 
 export interface RedactableKey {
   readonly text: string
   redact(text: string): string
-  /** The same for the body of an answer, which otherwise stays as received to the letter. */
+  /** The same for the body of an answer, which is otherwise left exactly as received. */
   redactAnswer(body: string): string
 }
 
-/** What the key may look like is worked out once, for many texts. */
+/** Computes the key's spellings once, for many texts. */
 export function redactableKey(text: string): RedactableKey {
   const asIs = (body: string): string => body
   return {
@@ -46,7 +46,7 @@ function redactor(key: string, shortestSpelled: number): (text: string) => strin
   }
 }
 
-/** Of JSON only the values that repeat the key: the tracks beside them are paid for. */
+/** In JSON, only values that contain the key are removed: the tracks beside them are paid for. */
 function withhold(text: string, echoes: KeyEcho): string {
   let clean: string
   try {
@@ -65,12 +65,12 @@ function withholdIn(value: unknown, echoes: KeyEcho): unknown {
     return Object.fromEntries(entries.map(([name, inner]) => [withholdIn(name, echoes), withholdIn(inner, echoes)]))
   }
   const list = value.map((inner) => withholdIn(inner, echoes))
-  // The key in pieces: groups of letters, or the codes of its characters.
+  // A list may spell the key in pieces: groups of letters, or character codes.
   const isPlain = list.every((inner) => typeof inner !== 'object')
   return isPlain && echoes(list.join(' ')) ? [WITHHELD] : list
 }
 
-/** Longest first, so that no form leaves a rest of another behind. */
+/** Longest first, so that replacing one form leaves no remainder of another. */
 function wholeForms(key: string): string[] {
   const forms = new Set([key, encodeURIComponent(key), JSON.stringify(key).slice(1, -1)])
   for (const form of base64Forms(Buffer.from(key))) {
@@ -80,7 +80,7 @@ function wholeForms(key: string): string[] {
   return [...forms].sort((a, b) => b.length - a.length)
 }
 
-/** Every character as it is or as JSON may escape it: `\/` (the habit of PHP), `\u002f`. */
+/** Matches every character plain or as JSON may escape it: `\/` (as PHP does), `\u002f`. */
 function escapedForms(key: string): RegExp {
   const characters = [...key].map((character) => {
     const code = (character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')

@@ -3,7 +3,7 @@ import type { Headers } from './headers.js'
 export interface ResponseStart {
   readonly status: number
   readonly headers: Headers
-  /** What came behind the headers; empty when they never ended. */
+  /** The bytes after the headers; empty when the headers never ended. */
   readonly body: Buffer
 }
 
@@ -11,15 +11,14 @@ const STATUS_LINE = /HTTP\/\d(?:\.\d)? (\d{3}|2\d?$)/i
 const END_OF_HEAD = /\r?\n\r?\n/
 
 /**
- * The beginning of a response, read from bytes in which the HTTP parser found no response: headers that
- * are not allowed, too many of them, a connection that was lost within them. What counts is the status
- * line. Once a 2xx has begun the call may be paid for, and once another status has, it was free. Stray bytes before
- * it, such as the end of another response, are passed over.
+ * Reads the beginning of a response from bytes that the HTTP parser rejected: invalid headers, too many
+ * headers, or a connection lost within them. The status line decides: a call with a 2xx may be paid for,
+ * and one with any other status was free. Stray bytes before it, such as the end of another response, are skipped.
  *
- * @returns null when no final status line is there (1xx are passed over)
+ * @returns null when there is no final status line (1xx are skipped)
  */
 export function readResponseStart(bytes: Buffer): ResponseStart | null {
-  // One character a byte: places in the text are places in the bytes.
+  // One character per byte, so offsets in the text are offsets in the bytes.
   const text = bytes.toString('latin1')
   let from = 0
   for (;;) {
@@ -38,7 +37,7 @@ export function readResponseStart(bytes: Buffer): ResponseStart | null {
   }
 }
 
-/** Lines that are no header are left out; of one that is there twice all values are kept. */
+/** Skips lines that are not headers; keeps all values of a repeated header. */
 function readHeaders(head: string): Headers {
   const headers = new Map<string, string[]>()
   for (const line of head.split(/\r?\n/).slice(1)) {

@@ -1,13 +1,12 @@
 import { parseHttpDate } from './http-date.js'
 
 /**
- * `Retry-After`, strictly read (RFC 9110, 10.2.3): whole seconds, or a date. A date is measured against
- * the server's own `Date` where there is one, so that a wrong clock here does not shorten the wait.
- * What cannot be read is null and never a guess; an absurd number is returned as it stands, because
- * what to believe is the domain's business (`serverWaitMs`).
+ * Parses `Retry-After` strictly (RFC 9110, 10.2.3): whole seconds, or a date. A date is measured against the
+ * server's own `Date` if there is one, so that a wrong local clock does not shorten the wait. An invalid
+ * value is null, never a guess. An absurdly large one is returned unchanged: `serverWaitMs` limits it.
  *
- * @param now epoch milliseconds, used where the response has no readable `Date`
- * @returns milliseconds from now, 0 for a moment that has passed; null when missing or unreadable
+ * @param now epoch milliseconds, used when the response has no valid `Date`
+ * @returns milliseconds from now, 0 for a past date; null when missing or invalid
  */
 export function parseRetryAfter(value: string | null, dateHeader: string | null, now: number): number | null {
   const text = value?.trim() ?? ''

@@ -1,6 +1,6 @@
-/** So many may go on at a time, the others wait in order. */
+/** A semaphore: `atATime` callers run at once, the others wait in order. */
 export interface Turns {
-  /** Runs `go` now or later. @returns gives the turn back, or the place in the row; may be called twice */
+  /** Runs `go` now or later. @returns a function that ends the turn or leaves the queue; may be called twice */
   take(go: () => void): () => void
 }
 
@@ -16,19 +16,19 @@ export function openTurns(atATime: number): Turns {
   }
   return {
     take(go) {
-      let has = false
+      let isRunning = false
       let over = false
-      const mine = (): void => {
-        has = true
+      const start = (): void => {
+        isRunning = true
         go()
       }
-      waiting.add(mine)
+      waiting.add(start)
       next()
       return () => {
         if (over) return
         over = true
-        waiting.delete(mine)
-        if (!has) return
+        waiting.delete(start)
+        if (!isRunning) return
         free += 1
         next()
       }

@@ -1,15 +1,15 @@
 import type { Track } from './outcome.js'
 
 /**
- * Reads the body of an answer, which is kept as received, into tracks. An answer is paid for, so this
- * reader is strict about one thing only, the documented frame (a JSON object with a list `tracks` of
- * objects), and tolerant about all within: a field that is missing or of another type is null or
- * empty. Pure, so that the same body can be read again by a later and better rule without a credit.
- * The body is kept whole; of what is read from it there are limits, far above what the document allows.
+ * Parses the body of an answer into tracks. An answer is paid for, so this parser is strict about one
+ * thing only: the documented frame, a JSON object with a list `tracks` of objects. Inside the frame it is
+ * tolerant: a field that is missing or of another type is null or empty. Pure, so that a better rule can
+ * parse the stored body again without a credit. The body is stored as received. The limits below apply
+ * only to what is parsed from it and are far above what the API document allows.
  * Source: the API document, POST /search.
  */
 
-/** The document's largest `limit`. They come best first. */
+/** The document's largest `limit`. Tracks come best first. */
 const MAX_TRACKS = 100
 /** Words in one list of one track. The document shows two or three. */
 const MAX_LIST_LENGTH = 100
@@ -22,7 +22,7 @@ export function parseTracks(body: string): Track[] | null {
 }
 
 /**
- * How many tracks, and the balance after this call; cheaper than `parseTracks` for whoever needs no more.
+ * The number of tracks and the balance after this call. Cheaper than `parseTracks`.
  * @returns null when the body is not an answer of the documented frame
  */
 export function readFrame(body: string): { tracks: number; creditsRemaining: number | null } | null {
@@ -53,7 +53,10 @@ function jsonOrNull(text: string): unknown {
   }
 }
 
-/** Python writes these where JSON has no number; within a text they stay. A text without an end goes to the end: no second look. */
+/**
+ * Python writes NaN and Infinity where JSON has no number. Inside strings they stay. An unterminated string
+ * matches up to the end of the body, so that the pattern never scans it twice.
+ */
 function withoutNaN(text: string): string {
   return text.replace(/"(?:[^"\\]|\\[\s\S])*(?:"|\\?$)|-?\b(?:NaN|Infinity)\b/g, (found) =>
     found.startsWith('"') ? found : 'null',
@@ -80,12 +83,12 @@ function readTrack(track: Fields): Track {
   }
 }
 
-/** Numbers are taken as text too: the document shows no type for `energy_level` and an id may be a number. */
+/** Accepts numbers too: the document gives no type for `energy_level`, and an id may be a number. */
 function text(value: unknown): string | null {
   if (typeof value === 'number') return String(value)
   if (typeof value !== 'string') return null
   const trimmed = value.slice(0, MAX_TEXT_LENGTH).trim()
-  // A pair of surrogates that the limit has cut in two is no character.
+  // The limit may cut a surrogate pair in two; drop the first half.
   return trimmed === '' ? null : trimmed.replace(/[\uD800-\uDBFF]$/, '')
 }
 
@@ -101,7 +104,7 @@ function positiveNumber(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : null
 }
 
-/** Some servers write it as a text. */
+/** Some servers send numbers as strings. */
 function wholeNumber(value: unknown): number | null {
   const number = typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
   return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : null

@@ -1,14 +1,14 @@
-/** When to try again. Pure: jitter comes in as a number, the server's word is never shortened. */
+/** When to retry. Pure: jitter is passed in as a number. A server's Retry-After is never shortened below the limits here. */
 export interface BackoffRule {
   readonly baseMs: number
   readonly maxMs: number
 }
 
-/** The longest the server is believed: an absurd Retry-After must not park a search for a year. */
+/** The longest Retry-After we accept: an absurd value must not delay a search for a year. */
 export const LONGEST_WAIT_MS = 24 * 60 * 60 * 1000
 /** The API document's fallback where a 429 carries no readable Retry-After. */
 export const DEFAULT_RATE_LIMIT_WAIT_MS = 60_000
-/** A Retry-After of zero, or a date that has passed, means "now": still leave the server a breath. */
+/** A Retry-After of zero, or a past date, means "now". Wait this long anyway, to spare the server. */
 export const SHORTEST_WAIT_MS = 1000
 
 /**
@@ -22,7 +22,7 @@ export function backoffMs(failure: number, rule: BackoffRule, random: number): n
   return Math.max(1, Math.round(ceiling * random))
 }
 
-/** The server's own wait, kept within what is believable. */
+/** The server's Retry-After, limited to `SHORTEST_WAIT_MS` … `LONGEST_WAIT_MS`. */
 export function serverWaitMs(retryAfterMs: number): number {
   return Math.min(LONGEST_WAIT_MS, Math.max(SHORTEST_WAIT_MS, Math.ceil(retryAfterMs)))
 }

@@ -3,9 +3,9 @@
  * Instants (`…At`, `…Until`) are wall-clock epoch milliseconds; durations are measured on `monotonicMs`.
  */
 export interface Clock {
-  /** Wall time, epoch milliseconds: what is stored and shown. */
+  /** Wall time in epoch milliseconds, for what is stored and shown. */
   now(): number
-  /** Monotonic milliseconds from an arbitrary start: what durations are measured with. */
+  /** Monotonic milliseconds from an arbitrary start, for durations. */
   monotonicMs(): number
 }
 

@@ -5,7 +5,7 @@ export type DeathReason = (typeof DEATH_REASONS)[number]
 export interface Death {
   readonly reason: DeathReason
   readonly status: number | null
-  /** One short sentence: what the API (or our reader) said. */
+  /** One short sentence from the API, or from our parser. */
   readonly error: string
   readonly code: string | null
   readonly message: string | null
@@ -13,7 +13,7 @@ export interface Death {
   readonly remedy: string
 }
 
-/** A dead letter as `dead-letters list` shows it; what stands in the parking queue is the same. */
+/** A dead letter as `dead-letters list` shows it. The job in the dead-letters queue has the same data. */
 export interface DeadLetter {
   /** Fingerprint, with `-<generation>` when it is not the first. */
   readonly search: string
@@ -29,7 +29,7 @@ export interface DeadLetter {
   /** ISO 8601. */
   readonly died_at: string
   readonly remedy: string
-  /** Credits that a retry may cost beyond the ordinary one because the first answer may be paid for already. */
+  /** Credits that a retry may cost beyond the usual one, because the first answer may be paid for already. */
   readonly costs: number
 }
 

@@ -13,13 +13,13 @@ import {
 } from './refusals.js'
 
 /**
- * The heart: what one outcome means for its search and for the fleet. Pure, so that the whole error
- * table is one test. Waiting is not failing: only `retry` (and the last failure) uses an attempt.
+ * What one outcome means for its search and for all workers. Pure, so that one test covers the whole error
+ * table. Waiting is not failing: only `retry`, and the last failure, use an attempt.
  */
 export type Decision =
   /** Keep the answer, then finish the job. */
   | { readonly do: 'succeed'; readonly body: string; readonly tracks: number }
-  /** Dead at once. `body` is kept when it may be paid for; `pause` when every further call would fail alike. */
+  /** A dead letter at once. `body` is kept if it may be paid for. `pause` is set if every further call would fail alike. */
   | {
       readonly do: 'deadLetter'
       readonly death: Death
@@ -27,30 +27,30 @@ export type Decision =
       readonly pause: PauseCause | null
       readonly usesAttempt: boolean
     }
-  /** Nobody calls until then; the search keeps its attempts. `behind`: it comes back behind the others, else before them. */
+  /** No calls until then; the search keeps its attempts. `behind`: it comes back behind the others, else before them. */
   | {
       readonly do: 'rateLimit'
       readonly until: number
       readonly daily: boolean
       readonly behind: boolean
-      /** What the API said; null where it gave no reason. */
+      /** The API's reason; null where it gave none. */
       readonly said: string | null
     }
-  /** Nobody calls until the cause is gone; the search keeps its attempts and goes behind the others. */
+  /** No calls until the cause is gone; the search keeps its attempts and goes behind the others. */
   | { readonly do: 'pause'; readonly cause: PauseCause; readonly detail: string }
-  /** Refused as if for all, but it is this search alone: it waits until then, behind the others, and keeps its attempts. */
+  /** The refusal sounds general but concerns only this search: it waits until then, behind the others, and keeps its attempts. */
   | {
       readonly do: 'defer'
       readonly until: number
       readonly reason: string
-      /** After so many more it is a dead letter; null: not as things stand. */
+      /** So many more refusals make it a dead letter; null: no limit at the moment. */
       readonly moreRefusals: number | null
     }
-  /** Again at that time; an attempt is used. */
+  /** Call again at that time; an attempt is used. */
   | { readonly do: 'retry'; readonly at: number; readonly reason: string }
 
 export interface DecisionContext {
-  /** Attempts used before this call, in this life of the search. */
+  /** Attempts used before this call, in this round of the search. */
   readonly failuresBefore: number
   readonly maxAttempts: number
   readonly backoff: BackoffRule
@@ -58,19 +58,19 @@ export interface DecisionContext {
   /** From 0 up to 1: the jitter. */
   readonly random: number
   readonly history: RefusalHistory
-  /** What GET /me said after the call. */
+  /** The result of GET /me after the call. */
   readonly account: AccountCheck
 }
 
-/** GET /me, asked when one search is refused for a reason that would concern all. */
+/** The result of GET /me, called when a search is refused for a reason that would concern all. */
 export interface AccountCheck {
-  /** The API accepts the key and answers. False: it was not asked, could not be reached, or said otherwise. */
+  /** The API accepts the key and answers. False: not called, not reachable, or the key is rejected. */
   readonly isGood: boolean
-  /** The day has no call left. */
+  /** No calls are left for today. */
   readonly isOutOfToday: boolean
-  /** Null: not said. */
+  /** Null: unknown. */
   readonly balance: number | null
-  /** Of these, how many may be spent; 0: none, or nobody knows. */
+  /** Credits that may be spent, the reserve excluded; 0: none, or unknown. */
   readonly spendable: number
 }
 
@@ -89,37 +89,39 @@ export function decide(outcome: Outcome, context: DecisionContext): Decision {
         usesAttempt: false,
       }
     case 'rate_limited':
-      return judgeRateLimit(outcome, context)
+      return decideRateLimit(outcome, context)
     case 'out_of_credits':
-      return judgeOutOfCredits(outcome.refusal, context)
+      return decideOutOfCredits(outcome.refusal, context)
     case 'unauthorized':
-      return judgeUnauthorized(outcome.refusal, context.account)
+      return decideUnauthorized(outcome.refusal, context.account)
     case 'refused':
-      return bury(deathOf('refused', outcome.refusal))
+      return deadLetter(deathOf('refused', outcome.refusal))
     case 'transient':
-      return judgeTransient(outcome, context)
+      return decideTransient(outcome, context)
     default:
       return outcome satisfies never
   }
 }
 
-/** Dead at once, for free. */
-function bury(death: Death, pause: PauseCause | null = null): Decision {
+/** A dead letter at once; the call was free and no attempt is used. */
+function deadLetter(death: Death, pause: PauseCause | null = null): Decision {
   return { do: 'deadLetter', death, body: null, pause, usesAttempt: false }
 }
 
 /**
- * All searches wait for a limit of the key. The second time in a row, and after a daily limit, which a
- * person may lift early, this search goes behind the others: if they are answered, the limit is its own.
- * A 403 that only says that nothing remains of the minute is no clear limit: only this search waits.
+ * All searches wait for a rate limit of the key. The second time in a row, and after a daily limit (which
+ * a person may lift early), this search goes behind the others: if they are answered, only it is limited.
+ * A 403 whose only sign is that nothing remains of the minute is ambiguous: only this search waits.
  */
-function judgeRateLimit(outcome: Extract<Outcome, { kind: 'rate_limited' }>, context: DecisionContext): Decision {
+function decideRateLimit(outcome: Extract<Outcome, { kind: 'rate_limited' }>, context: DecisionContext): Decision {
   const { history, now } = context
   const { refusal, retryAfterMs, daily } = outcome
   const refused = history.rateLimits + 1
   const most = mostRateLimits(history, context.account.isGood && !context.account.isOutOfToday && !daily)
   if (refused >= most)
-    return bury(refusedAlone(refusal, `${refused} times${isUncompared(history) ? '' : ', while others were answered'}`))
+    return deadLetter(
+      refusedAlone(refusal, `${refused} times${isUncompared(history) ? '' : ', while others were answered'}`),
+    )
   const until = now + serverWaitMs(retryAfterMs ?? DEFAULT_RATE_LIMIT_WAIT_MS)
   const isForAll = refusal.status === 429 || retryAfterMs !== null
   if (isForAll && !isLimitedAlone(history) && !(isUncompared(history) && refused > 1 && !daily))
@@ -132,35 +134,41 @@ function judgeRateLimit(outcome: Extract<Outcome, { kind: 'rate_limited' }>, con
   }
 }
 
-/** Only GET /me tells an empty account from a search that is refused alone; where it cannot say, the account counts as empty. */
-function judgeOutOfCredits(refusal: Refusal, context: DecisionContext): Decision {
+/**
+ * Only GET /me tells an empty account from a single refused search. If it gives no balance, the account
+ * counts as empty.
+ */
+function decideOutOfCredits(refusal: Refusal, context: DecisionContext): Decision {
   const { history, account } = context
   if (account.spendable === 0)
     return { do: 'pause', cause: 'no_credits', detail: wordsOf(refusal) ?? `HTTP ${refusal.status}` }
   const refused = history.refusals + 1
   const moreRefusals = mostRefusals(history) - refused
-  if (moreRefusals <= 0) return bury(refusedAlone(refusal, `${refused} times, while the account had credits`))
+  if (moreRefusals <= 0) return deadLetter(refusedAlone(refusal, `${refused} times, while the account had credits`))
   return { do: 'defer', until: growingWait(refused, context), reason: refusalInWords(refusal), moreRefusals }
 }
 
-/** Half the jitter of other retries: a few short waits in a row would make a dead letter within seconds. */
+/** Half the jitter of other retries: a few short waits in a row would cause a dead letter within seconds. */
 function growingWait(refused: number, { backoff, now, random }: DecisionContext): number {
   return now + backoffMs(refused, backoff, 0.5 + random / 2)
 }
 
-/** A 401 is free, so where GET /me cannot say, the queue is paused: a bad key would make a dead letter of every search. */
-function judgeUnauthorized(refusal: Refusal, account: AccountCheck): Decision {
-  if (!account.isGood) return bury(deathOf('unauthorized', refusal), 'unauthorized')
-  const remedy = 'GET /me accepts the key, so only this search is refused: look at what the API said, then retry.'
-  return bury({ ...deathOf('refused', refusal), remedy })
+/**
+ * If GET /me does not confirm the key, the queue is paused: a bad key would turn every search into a dead
+ * letter. A 401 is free.
+ */
+function decideUnauthorized(refusal: Refusal, account: AccountCheck): Decision {
+  if (!account.isGood) return deadLetter(deathOf('unauthorized', refusal), 'unauthorized')
+  const remedy = 'GET /me accepts the key, so only this search is refused: check what the API said, then retry.'
+  return deadLetter({ ...deathOf('refused', refusal), remedy })
 }
 
 function refusedAlone(refusal: Refusal, howOften: string): Death {
-  const remedy = `The API refused this search ${howOften}: look at what it said, then retry (a refusal is free).`
+  const remedy = `The API refused this search ${howOften}: check its message, then retry (a refusal is free).`
   return { ...deathOf('refused', refusal), remedy }
 }
 
-function judgeTransient(outcome: Extract<Outcome, { kind: 'transient' }>, context: DecisionContext): Decision {
+function decideTransient(outcome: Extract<Outcome, { kind: 'transient' }>, context: DecisionContext): Decision {
   const failures = context.failuresBefore + 1
   if (failures >= context.maxAttempts) {
     return { do: 'deadLetter', death: exhaustedDeath(outcome, failures), body: null, pause: null, usesAttempt: true }
@@ -183,7 +191,7 @@ function deathOf(reason: 'refused' | 'unauthorized', refusal: Refusal): Death {
   }
 }
 
-/** A foreign page has no error field: what it says is all there is. The status is told beside it. */
+/** A page that is not from the API has no error field, so its text becomes the error. The status is shown separately. */
 function namedBy({ error, message }: Refusal): { error: string; message: string | null } {
   return error === null ? { error: message ?? 'No reason given', message: null } : { error, message }
 }
@@ -210,16 +218,16 @@ function exhaustedDeath(outcome: Extract<Outcome, { kind: 'transient' }>, failur
     code: said?.code ?? null,
     requestId: said?.requestId ?? null,
     remedy:
-      'Every attempt is listed by `trackyard-batch show`. Retry when the API is well again; if it stays, quote the request id to support.',
+      'Every attempt is listed by `trackyard-batch show`. Retry when the API works again. If the error persists, quote the request id to support.',
   }
 }
 
-/** The death of a search that took its worker down too often to be tried again unasked. */
+/** For a search that crashed its workers too often to be retried automatically. */
 export function crashedDeath(message: string): Death {
   return {
     reason: 'crashed',
     status: null,
-    error: 'The worker died each time with this search in hand',
+    error: 'The worker crashed each time it processed this search',
     code: 'crashed',
     message,
     requestId: null,

@@ -1,9 +1,9 @@
 /**
- * The nearest known word to one that is not known: settings, columns, placeholders, file formats.
- * Near is an edit distance (insert, drop, change, swap neighbours) of at most a third of the word, so
- * that a guess helps and never surprises. Letter case, `-` and `_`, and what nobody sees do not count.
+ * Finds the known word nearest to an unknown one: a setting, column, placeholder or file format. The edit
+ * distance (insert, delete, change, swap neighbours) is at most a third of the word, so that suggestions
+ * stay plausible. Letter case, `-` against `_`, and invisible characters do not count.
  *
- * @returns the candidate as written, the first of equals; null when nothing is near
+ * @returns the candidate as written, the first of several equally near; null when none is near
  */
 export function didYouMean(word: string, candidates: readonly string[]): string | null {
   const wanted = folded(word)
@@ -19,7 +19,7 @@ export function didYouMean(word: string, candidates: readonly string[]): string 
   return nearest
 }
 
-/** Two that look the same are the same: composed characters, one kind of white space, nothing invisible. */
+/** Words that look the same become equal: composed characters, plain spaces, no invisible characters. */
 function folded(word: string): string {
   const plain = word
     .normalize('NFC')
@@ -28,7 +28,7 @@ function folded(word: string): string {
   return plain.trim().toLowerCase().replaceAll('-', '_')
 }
 
-/** Edits from `a` to `b`, or `limit` when it is not less. */
+/** The number of edits from `a` to `b`, at most `limit`. */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit
   let before: number[] = []

@@ -1,6 +1,6 @@
 /**
- * The few errors a person is meant to read. Each is named by its consequence: the exit code that the
- * command line ends with. Everything else that is thrown is a bug or a broken machine (exit 1).
+ * Errors that a person is meant to read. Each class has its exit code. Any other error that is thrown is a
+ * bug or a broken machine (exit 1).
  * Messages are one or two sentences: what was expected, what was found, what to do next.
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5 | 78
@@ -12,12 +12,12 @@ export abstract class ReportedError extends Error {
   }
 }
 
-/** The command was called wrongly, or its input is not usable at all. */
+/** The command's arguments are wrong, or its input cannot be used at all. */
 export class UsageError extends ReportedError {
   readonly exitCode = 2
 }
 
-/** Redis, the store or the API cannot be reached or does not do its work. */
+/** Redis, the store or the API cannot be reached or does not work. */
 export class UnreachableError extends ReportedError {
   readonly exitCode = 3
 }
@@ -27,7 +27,7 @@ export class RefusedError extends ReportedError {
   readonly exitCode = 4
 }
 
-/** Not finished in the time that was given. */
+/** Not finished within the given time. */
 export class NotFinishedError extends ReportedError {
   readonly exitCode = 5
 }

@@ -1,9 +1,9 @@
 /**
- * What every room may log; pino satisfies it. Facts first, the message second.
+ * The logger interface for every folder; pino implements it.
  *
  * `event` is a stable name (`worker.started`) for scripts, tests and alerts; the message is free prose.
- * A line that may come again without bound carries `repeats`: the log writes one line per event and minute, with a
- * count (src/log/limit-repeats.ts). A text in `repeats` tells lines of one event apart.
+ * A line that may repeat without bound sets `repeats`: the log then writes one line per event and minute,
+ * with a count (src/log/limit-repeats.ts). A string in `repeats` separates lines of the same event.
  */
 export interface LogFacts {
   readonly event: string

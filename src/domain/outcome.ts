@@ -1,6 +1,6 @@
 /**
- * The verdict on one call: what the API said, in our words. The client makes it, the judge reads it,
- * the ledger keeps its kind. Source: the API document's error table.
+ * The outcome of one call. The API client makes it, `decide` reads it, the ledger stores its kind.
+ * Source: the API document's error table.
  */
 
 /** A track as documented for POST /search; every field but `id` may be missing in practice. */
@@ -18,7 +18,7 @@ export interface Track {
   readonly energyLevel: string | null
 }
 
-/** What came along with a response, whatever its status. Null where the API did not say. */
+/** What the headers and body of a response say besides the answer, for any status. Null: not given. */
 export interface ResponseFacts {
   readonly status: number | null
   readonly requestId: string | null
@@ -30,7 +30,7 @@ export interface ResponseFacts {
   readonly durationMs: number
 }
 
-/** Where there was no response at all. */
+/** For a call without any response. */
 export const NOTHING_SAID: ResponseFacts = {
   status: null,
   requestId: null,
@@ -42,7 +42,7 @@ export const NOTHING_SAID: ResponseFacts = {
   durationMs: 0,
 }
 
-/** What a 4xx or 5xx said, in either of the documented body shapes. Texts are cut to 500 characters and free of the API key. */
+/** The body of a 4xx or 5xx, in either documented shape. Texts are cut to 500 characters and redacted. */
 export interface Refusal {
   readonly status: number
   readonly error: string | null
@@ -58,11 +58,11 @@ export type Outcome =
       readonly body: string
       readonly tracks: number
     }
-  /** A 200 that cannot be read, or whose body was cut off: it may be paid for, so it is kept and never bought again unasked. */
+  /** A 200 that cannot be read or was cut off. It may be paid for, so it is kept and never bought again automatically. */
   | { readonly kind: 'unreadable'; readonly status: number; readonly body: string; readonly problem: string }
   | {
       readonly kind: 'rate_limited'
-      /** Null: missing or not readable. */
+      /** Null: missing or invalid. */
       readonly retryAfterMs: number | null
       /** The daily limit, not the minute's. */
       readonly daily: boolean
@@ -78,7 +78,7 @@ export type Outcome =
       /** Null where there was no response. */
       readonly refusal: Refusal | null
       readonly retryAfterMs: number | null
-      /** True when the request may have reached the API and no answer says that it was free: a credit may be gone. */
+      /** The request may have reached the API, and no response shows that it was free. A credit may be spent. */
       readonly maybePaid: boolean
     }
 
@@ -88,8 +88,8 @@ export interface CallResult {
 }
 
 /**
- * How a call stands in the ledger. `sent` is open; `unknown` was sent and its answer never began to arrive
- * (or arrived in a process that was killed); the rest are outcomes.
+ * The state of a call in the ledger. `sent` is open. `unknown` was sent, but its answer never began to
+ * arrive, or its process was killed. The rest are outcomes.
  */
 export const CALL_OUTCOMES = [
   'sent',
@@ -104,12 +104,12 @@ export const CALL_OUTCOMES = [
 ] as const
 export type CallOutcome = (typeof CALL_OUTCOMES)[number]
 
-/** What a finished call counts as: API document, "Credits are consumed on successful responses only". */
+/** The ledger's outcome of a finished call. Source: API document, "Credits are consumed on successful responses only". */
 export function ledgerOutcome(outcome: Outcome): CallOutcome {
   return outcome.kind === 'transient' && outcome.maybePaid ? 'unknown' : outcome.kind
 }
 
-/** Whether the call stays charged to its batch: paid, or perhaps paid. */
+/** Whether the call stays charged to its batch: it is paid for, or may be. */
 export function isCharged(outcome: CallOutcome): boolean {
   switch (outcome) {
     case 'sent':

@@ -1,15 +1,16 @@
 /**
- * Why no calls are made. One row per cause is the truth and BullMQ's flag follows, so that lifting one
- * cause never lifts another.
+ * Why no calls are made. The store has one row per cause and BullMQ's flag follows the rows, so that
+ * lifting one cause never lifts another.
  */
 export const PAUSE_CAUSES = ['operator', 'no_credits', 'reserve', 'unauthorized', 'failing', 'outage'] as const
 /**
- * - `operator`: somebody said so. Only somebody ends it.
+ * - `operator`: a person paused the queue. Only a person resumes it.
  * - `no_credits`: the API answered 402. Ends when the balance is back, or by `resume`.
- * - `reserve`: the credits left have reached TRACKYARD_CREDIT_RESERVE. Ends like `no_credits`.
- * - `unauthorized`: the API answered 401. Ended by `resume`, with a key that works.
- * - `failing`: the breaker; 25 searches refused in a row. Ended by `resume`, when somebody has looked.
- * - `outage`: the breaker; 25 searches in a row whose calls failed (5xx, timeouts). Probed at growing intervals until it is over.
+ * - `reserve`: the balance is down to TRACKYARD_CREDIT_RESERVE. Ends like `no_credits`.
+ * - `unauthorized`: the API answered 401. Ends by `resume`, with a valid key.
+ * - `failing`: the circuit breaker; 25 searches refused in a row. Ends by `resume`, after a person has looked.
+ * - `outage`: the circuit breaker; the calls of 25 searches in a row failed (5xx, timeouts). Probed at
+ *   growing intervals until it is over.
  */
 export type PauseCause = (typeof PAUSE_CAUSES)[number]
 
@@ -25,7 +26,7 @@ export interface Pause {
   readonly detail: string
 }
 
-/** The watch over an empty account, as the worker that keeps it notes it down; null: not known. */
+/** When GET /me was last called for an empty account, and when it is called next; null: unknown. */
 export interface BalanceWatch {
   readonly askedAt: number | null
   readonly nextAt: number | null

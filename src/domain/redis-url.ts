@@ -1,11 +1,12 @@
 /**
- * Where Redis is, as a person writes it. A password with a raw `/` or `#` ends the host early, and the rest of it
- * would be taken for a port, a path or a database, and shown; so everything that may be a piece of one is refused.
+ * Parses a Redis address written by a person. A password with a raw `/` or `#` ends the host early. The rest
+ * of the password would then be read as a port, path or database, and shown in messages. So any address
+ * that may contain such a piece is refused.
  */
 const KINDS = 'redis://host:port, rediss://host:port, unix:///path or the absolute path of a socket'
 const ENCODED = 'a user and a password in which # / ? @ % are percent-encoded (%23 %2F %3F %40 %25)'
 
-/** What was expected, as a phrase that repeats nothing secret; null: it can be used. */
+/** Describes the expected form without repeating anything secret; null when the address is valid. */
 export function redisUrlProblem(text: string): string | null {
   if (text.startsWith('/')) return null
   const url = parseRedisUrl(text)
@@ -18,7 +19,7 @@ export function redisUrlProblem(text: string): string | null {
   return database === '' || isDatabase(database) ? null : databaseProblem(pathname)
 }
 
-/** Null: it is no address of a Redis. A path alone is the one of a socket. */
+/** Null when it is not a Redis address. A plain path is a Unix socket. */
 export function parseRedisUrl(text: string): URL | null {
   if (/\s/.test(text) && !text.startsWith('/')) return null
   const whole = text.startsWith('/') ? `unix://${text.split('/').map(encodeURIComponent).join('/')}` : text
@@ -47,7 +48,7 @@ function isDatabase(text: string): boolean {
   return /^\d{1,9}$/.test(text)
 }
 
-/** Short names only: anything else may be a piece of something else. */
+/** Repeats short names only: anything longer may be part of a password. */
 function databaseProblem(found: string): string {
   const named = /^\/[\w-]{1,12}$/.test(found) ? ` instead of ${found}` : ''
   return `a database number${named}, as in redis://host:6379/0 or unix:///path?db=0`

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 
 /**
- * One search as the API takes it (POST /search), and what makes two of them the same question.
+ * One search as the API accepts it (POST /search), and the rule for when two are the same.
  *
  * The canonical form: the query in Unicode NFC, trimmed, inner white space folded to one space;
  * `limit` and `offset` always written out (the documented defaults 20 and 0); filters with sorted
  * keys, lists of scalars sorted and without repeats, empty filters left out. Letter case is kept: the API does not say
- * that it ignores it, and a question merged by mistake is a wrong answer for somebody's row.
- * What is sent is the canonical form, so what was fingerprinted is what was asked.
+ * that it ignores case, and a search merged by mistake gives a row a wrong answer.
+ * The canonical form is what is sent, so the fingerprint always matches the request.
  */
 export type FilterValue =
   | string
@@ -23,7 +23,7 @@ export interface SearchRequest {
   /** Tracks wanted, 1–100. */
   readonly limit: number
   readonly offset: number
-  /** Absent when there are none. Filters we do not know are passed through. */
+  /** Absent when there are none. Unknown filters are passed through. */
   readonly filters?: Filters
 }
 

@@ -1,10 +1,10 @@
 /**
- * The lifecycles. Every transition is guarded: it names the state (and round) it leaves and says
- * whether it happened.
+ * The state machines. Every transition is guarded: it names the state (and round) that it leaves, and
+ * returns whether it happened.
  *
  *   search   waiting ──feeder──▶ queued ──worker──▶ answered
  *               ▲                  │ │
- *               └──── put back ────┘ └──refused, unreadable, crashed, attempts used up──▶ dead
+ *               └───── requeue ────┘ └──refused, unreadable, crashed, attempts used up──▶ dead
  *               ▲                                                                          │
  *               └──────────────────────────── retry (round + 1) ───────────────────────────┘
  *
@@ -13,18 +13,19 @@
  */
 
 /**
- * - `waiting`: not in Redis. In: submit, put-back, retry. Out: the feeder.
- * - `queued`: in Redis (waiting, delayed or active there). In: the feeder. Out: a worker's verdict, or a put-back.
+ * - `waiting`: not in Redis. In: submit, requeue, retry. Out: the feeder.
+ * - `queued`: in Redis (waiting, delayed or active there). In: the feeder. Out: a worker's decision, or a requeue.
  * - `answered`: paid for and kept. In: a worker. Never left.
- * - `dead`: a dead letter. In: a worker, or the mover for a search that crashed its workers. Out: retry; or a late answer that was paid for.
+ * - `dead`: a dead letter. In: a worker, or maintenance for a search that crashed its workers. Out: retry,
+ *   or a late answer that was paid for.
  */
 export const SEARCH_STATES = ['waiting', 'queued', 'answered', 'dead'] as const
 export type SearchState = (typeof SEARCH_STATES)[number]
 
 /**
  * - `loading`: the catalog is being read, or the plan waits for confirmation. Nothing is spent.
- * - `released`: its searches are due, as far as its budget reaches.
- * - `cancelled`: wants nothing more, keeps what it has.
+ * - `released`: its searches are due, within its budget.
+ * - `cancelled`: makes no more calls, keeps its answers.
  */
 export const BATCH_STATES = ['loading', 'released', 'cancelled'] as const
 export type BatchState = (typeof BATCH_STATES)[number]
@@ -46,7 +47,7 @@ export function itemStatus(item: {
   problem: string | null
   search: { state: SearchState; tracks: number | null } | null
   batchState: BatchState
-  /** No budget reaches this search. */
+  /** No batch has budget left for this search. */
   withheld: boolean
 }): RowStatus {
   if (item.problem !== null || item.search === null) return 'invalid'

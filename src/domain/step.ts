@@ -1,24 +1,24 @@
 import type { PauseCause } from './pause-cause.js'
 
 /**
- * What the queue is to do with the job in hand, once the store has the facts. The handler returns one;
- * settling it is one branch each in the queue's room, the only place that speaks BullMQ's verbs.
- * Where a step also touches the fleet, that part comes first: a crash between leaves a hold or pause
- * without its job, which the next stalled check picks up; never a job running into a closed door.
+ * What the queue does with the active job after the commit to the store. The job handler returns a step;
+ * `src/queue/finish-job.ts` performs it, the only place that calls BullMQ's job methods. A step that also
+ * pauses or rate limits all workers does that first. A crash in between leaves the job active, and the next
+ * stalled check picks it up; no job is returned to a queue that should be paused.
  */
 export type Step =
   /** Finished. The summary is what Bull Board shows as the return value. */
   | {
       readonly do: 'complete'
       readonly summary: Readonly<Record<string, string | number | boolean | null>>
-      /** A call succeeded while the fleet was probing: let all slots run. */
+      /** A call succeeded during a probe: let all slots run. */
       readonly endProbe: boolean
     }
-  /** Run it again then, before the backlog, no attempt used. `holdFleet`: nobody starts before then. */
+  /** Run it again then, before the backlog; no attempt used. `rateLimitAll`: no job starts before then. */
   | { readonly do: 'delay'; readonly until: number; readonly rateLimitAll: boolean }
   /**
-   * Run it again then, after what waits with its priority, no attempt used. `holdFleet` as above; `pause`: close the queue
-   * first.
+   * Run it again then, behind the waiting jobs of its priority; no attempt used. `rateLimitAll` as above.
+   * `pause`: pause the queue first.
    */
   | {
       readonly do: 'defer'
@@ -26,11 +26,11 @@ export type Step =
       readonly rateLimitAll: boolean
       readonly pause: PauseCause | null
     }
-  /** Pause the queue and give the job back to its head, no attempt used. */
+  /** Pause the queue and requeue the job at its head; no attempt used. */
   | { readonly do: 'pause'; readonly cause: PauseCause }
   /**
-   * A used attempt: BullMQ records the failure and delays the job. When due it runs before the backlog, or, `behind`, after
-   * what waits with its priority. `pause`: close the queue first.
+   * Uses an attempt: BullMQ records the failure and delays the job. When due it runs before the backlog, or
+   * with `behind`, behind the waiting jobs of its priority. `pause`: pause the queue first.
    */
   | {
       readonly do: 'retry'
@@ -39,5 +39,5 @@ export type Step =
       readonly behind: boolean
       readonly pause: PauseCause | null
     }
-  /** Dead: into the failed set with this reason, from where the mover parks it. `pause`: close the queue first. */
+  /** A dead letter: the job goes to the failed set with this reason; maintenance moves it on. `pause`: pause the queue first. */
   | { readonly do: 'deadLetter'; readonly reason: string; readonly pause: PauseCause | null }

@@ -1,22 +1,22 @@
 import type { Track } from './outcome.js'
 
 /**
- * What an answer says about its row, as a few words: a pure function of the tracks, so that a better
- * rule costs no credit. Tracks come best first, so wherever counts are equal the earlier rank wins.
- * Every track has one vote per word; a track that does not say has none.
+ * Summarizes an answer as a few words for its row. A pure function of the tracks, so that a better rule
+ * costs no credit. Tracks come best first, so the earlier rank wins a tie. Every track has one vote per
+ * word; a track without the field has none.
  */
 export interface Tags {
-  /** The most frequent; null when no track names one. So are `key` and `energyLevel`. */
+  /** The most frequent; null when no track has one. `key` and `energyLevel` follow the same rule. */
   readonly genre: string | null
-  /** The five most frequent, most frequent first. So are `moods` and `instruments`. */
+  /** The five most frequent, in that order. `moods` and `instruments` follow the same rule. */
   readonly subgenres: readonly string[]
   readonly moods: readonly string[]
   readonly instruments: readonly string[]
-  /** The median in beats a minute; the mean of the middle two when their number is even. */
+  /** The median in beats per minute; for an even count, the mean of the middle two. */
   readonly bpm: number | null
   readonly key: string | null
   readonly energyLevel: string | null
-  /** The majority; in a tie, the best-ranked track that says. */
+  /** The majority; in a tie, the best-ranked track that has the field. */
   readonly hasVocals: boolean | null
 }
 
@@ -36,7 +36,7 @@ export function deriveTags(tracks: readonly Track[]): Tags {
   }
 }
 
-/** A Map keeps the order of first mention and the first of equals stays: that is the rank breaking the tie. */
+/** A Map keeps insertion order and only a higher count replaces the winner, so the earlier rank wins a tie. */
 function mostFrequent<T>(values: readonly (T | null)[]): T | null {
   const votes = new Map<T, number>()
   for (const value of values) if (value !== null) votes.set(value, (votes.get(value) ?? 0) + 1)
@@ -53,7 +53,7 @@ function mostFrequent<T>(values: readonly (T | null)[]): T | null {
 function fiveMostFrequent(lists: readonly (readonly string[])[]): readonly string[] {
   const votes = new Map<string, number>()
   for (const list of lists) {
-    // One vote a track, however often it names the word.
+    // One vote per track, however often the track lists the word.
     for (const word of new Set(list)) votes.set(word, (votes.get(word) ?? 0) + 1)
   }
   // Sorting is stable: words of equal count stay in the order of first mention.

@@ -1,9 +1,9 @@
 import { UnreachableError } from './errors.js'
 
 /**
- * Waits no longer than that. A Redis that is away keeps its callers waiting for its return, which is right
- * for a worker and wrong for a person who looks at a page or a terminal.
- * Errors: `UnreachableError` with the sentence when the time is up; what `work` rejects with.
+ * Waits for `work` at most `ms` milliseconds. Commands to a Redis that is down wait until it is back. That is
+ * right for a worker, but wrong for a person at a page or a terminal.
+ * @throws UnreachableError with `message` when the time is up; otherwise whatever `work` rejects with
  */
 export async function withTimeout<T>(ms: number, work: Promise<T>, message: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined

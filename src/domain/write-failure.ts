@@ -1,8 +1,8 @@
-/** Why a worker makes no calls. Sent along with its heartbeat. */
+/** Why a worker makes no calls. Sent with its heartbeat. */
 export interface WriteFailure {
   /**
-   * `save`: paid answers wait in its memory. `claim`: it cannot write down what it is about to call; nothing waits.
-   * `lost`: the files that it has open are no longer the store (deleted, replaced, moved, damaged).
+   * `save`: paid answers wait in memory. `claim`: the claim before a call cannot be written; no answer waits.
+   * `lost`: the open files are no longer the store (deleted, replaced, moved, damaged).
    */
   readonly kind: 'save' | 'claim' | 'lost'
   /** Epoch milliseconds. */
