@@ -190,7 +190,7 @@ describe('what was sent may be paid for', () => {
   })
 })
 
-test('a 503 that is cut in the middle was free all the same', async () => {
+test('a 503 that is cut in the middle was free', async () => {
   await withApi(
     (socket) => socket.end('HTTP/1.1 503 X\r\nretry-after: 3\r\ncontent-length: 500\r\n\r\n<html>'),
     async (api) => {

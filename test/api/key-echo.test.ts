@@ -82,7 +82,7 @@ describe.each(SPELLINGS)('the key as a server may echo it: %s', (_, spelling) =>
   })
 })
 
-describe('what does not repeat the key stays to the letter', () => {
+describe('a text without the key stays unchanged', () => {
   const key = redactableKey(KEY)
   test.each([
     ['an answer with escapes', JSON.stringify({ tracks: [TRACK] })],

@@ -21,7 +21,7 @@ async function callWith(body: Buffer | string, headers: readonly string[] = [], 
   return outcome
 }
 
-describe('a paid answer in another dress is read', () => {
+describe('a paid answer in another encoding is read', () => {
   test.each<[string, Buffer, string[]]>([
     ['raw deflate', deflateRawSync(text), ['content-encoding: deflate']],
     ['deflate', deflateSync(text), ['content-encoding: deflate']],

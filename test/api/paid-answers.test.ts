@@ -219,7 +219,7 @@ describe('a server that closes idle connections', () => {
     expect([connections, requests.length]).toEqual([3, 1])
   })
 
-  test('a server that always speaks first is told, and nothing was paid', async () => {
+  test('a server that always sends data first is reported, and nothing was paid', async () => {
     const server = createServer((socket) => {
       socket.on('error', () => {})
       socket.write('SSH-2.0-OpenSSH_9.2\r\n')

@@ -17,14 +17,14 @@ afterEach(() => registry.close())
 const account = () => registry.store.account.get()
 
 describe('what GET /me says', () => {
-  test('is kept: tier, balance, allowance and limits', async () => {
+  test('is stored: tier, balance, allowance and limits', async () => {
     expect(await refreshAccount(registry)).toMatchObject({
       kind: 'ok',
       account: { tier: 'starter', creditsRemaining: 300, monthlyAllowance: 300, limitPerMinute: 10, limitPerDay: 1000 },
     })
   })
 
-  test('does not take away what it is silent about', async () => {
+  test('does not clear fields that it omits', async () => {
     const silent = await startInProcess({ simulator: { accountDetails: false, headers: false, credits: 7 } })
     try {
       await silent.store.account.update({ limitPerMinute: 300, tier: 'pro', monthlyAllowance: 50_000 }, 5)
@@ -40,7 +40,7 @@ describe('what GET /me says', () => {
     }
   })
 
-  test('a day without a limit any more has none', async () => {
+  test('a daily limit that is no longer sent is cleared', async () => {
     await registry.store.account.update({ limitPerDay: 50, remainingToday: 0 }, 5)
     const unlimited = await startInProcess({ simulator: { perDay: null } })
     try {
@@ -51,7 +51,7 @@ describe('what GET /me says', () => {
     }
   })
 
-  test('a balance that an answer undercut meanwhile is the older one', async () => {
+  test('a lower balance from a concurrent answer wins', async () => {
     await registry.store.account.update({ creditsRemaining: 250 }, 5)
     const me = async () => {
       const answer = await registry.api.me()
@@ -77,7 +77,7 @@ describe('what GET /me says', () => {
 describe('workers with different limits', () => {
   const MISMATCH = 'rate_limit.mismatch_found'
 
-  test('who does not keep the pace says once that another setting is in force, naming both', async () => {
+  test('a worker whose setting is not in force warns once, naming both', async () => {
     const { log } = registry
     const { queue } = await registry.another()
     const ours = limitAgreement({ queue: registry.queue, rateLimit: 300, log })
@@ -98,7 +98,7 @@ describe('workers with different limits', () => {
     expect(await compared()).toBe(2)
   })
 
-  test('the worker that came first keeps the pace, and the second one says so', async () => {
+  test('the first worker sets the rate limit, and the second one warns', async () => {
     await registry.worker({ TRACKYARD_RATE_LIMIT: '1000' })
     await until(async () => (await registry.queue.registry.keptLimit()) === 1000, {
       timeoutMs: 40_000,
@@ -115,7 +115,7 @@ describe('the pace', () => {
   const follow = (rateLimit: number | 'auto', others = 0) => applyRateLimit({ ...registry, rateLimit }, others)
   const pace = async () => (await registry.queue.throttle.rate())?.callsPerMinute
 
-  test('is that of the lowest tier until the API says more, then what it says, also when that changes', async () => {
+  test("is the lowest tier's until the API sends one, then follows the API", async () => {
     expect(await follow('auto')).toBe(5)
     await refreshAccount(registry)
     expect(await follow('auto')).toBe(10)
@@ -188,20 +188,20 @@ describe('another program on the same key', () => {
   const ALONE = (['fixed', 'sliding', 'token'] as const).flatMap((kind) =>
     [5, 10, 300].map((limit) => ({ kind, limit })),
   )
-  test.each(ALONE)('nobody is imagined with a key of our own: $kind, $limit a minute', async ({ kind, limit }) => {
+  test.each(ALONE)('no other client is seen on a key of our own: $kind, $limit a minute', async ({ kind, limit }) => {
     const { seen, refused } = await minutes(kind, 0, 4, limit)
     expect(Math.max(...seen)).toBe(0)
     expect(refused).toBe(0)
   })
 
-  test.each(['fixed', 'sliding'] as const)('who takes 100 of 300 a minute is left them: %s', async (kind) => {
+  test.each(['fixed', 'sliding'] as const)('a client that uses 100 of 300 a minute keeps them: %s', async (kind) => {
     const { seen } = await minutes(kind, 100, 6)
     const settled = seen.slice(-60)
     expect(Math.min(...settled)).toBeGreaterThan(80)
     expect(Math.max(...settled)).toBeLessThan(125)
   })
 
-  test('few calls are nobody: GET /me, and clocks that differ', async () => {
+  test('a difference of a few calls is no client: GET /me, clock skew', async () => {
     const { seen } = await minutes('sliding', 10, 4)
     expect(Math.max(...seen)).toBe(0)
   })

@@ -29,7 +29,7 @@ describe('pause and resume', () => {
     expect(await throttle().isPaused()).toBe(true)
   })
 
-  test('one cause lifted leaves the others standing, and the queue closed', async () => {
+  test('lifting one cause leaves the others, and the queue paused', async () => {
     await pause(parts(), 'operator', '')
     await pause(parts(), 'no_credits', 'empty')
     expect(await resume(parts(), ['no_credits'])).toMatchObject({ lifted: ['no_credits'], standing: ['operator'] })
@@ -58,7 +58,7 @@ describe('pause and resume', () => {
     }
   })
 
-  test('after a refused key, what it refused is due again', async () => {
+  test('a resume after a refused key retries what it refused', async () => {
     await registry.submit(['a'])
     const claim = await registry.store.calls.claim(refOf('a'), {
       now: time,
@@ -96,8 +96,8 @@ describe('pause and resume', () => {
   })
 })
 
-describe('a hold of a day', () => {
-  test('is ended by hand, with a probe; what was delayed until its end runs at once', async () => {
+describe('a daily rate limit', () => {
+  test('is lifted by resume, with a probe; its delayed jobs run at once', async () => {
     registry.simulator.setCredits(10)
     registry.simulator.fail({ timesInTotal: 1, does: { status: 429, headers: { 'retry-after': '86400' } } })
     await registry.submit(['a', 'b'])
@@ -122,12 +122,12 @@ describe('a hold of a day', () => {
   })
 })
 
-describe('the hold follows the record', () => {
+describe('the rate limit in Redis follows the store', () => {
   const now = () => Date.now()
   const answered = async (count: number) => (await registry.store.reports.totals(0)).callsByOutcome.answered === count
   const limiter = () => registry.queue.boardQueues.search.toKey('limiter')
 
-  test('a wall clock that is set back by an hour keeps nobody waiting for the hour', async () => {
+  test('a wall clock set back by an hour does not add an hour of waiting', async () => {
     registry.simulator.setCredits(10)
     await registry.submit(['a'])
     await registry.worker({ TRACKYARD_RATE_LIMIT: '600' })
@@ -140,7 +140,7 @@ describe('the hold follows the record', () => {
     await until(logged, { timeoutMs: 40_000, what: 'the line of the log' })
   })
 
-  test('a resume while Redis is away ends the hold in Redis as well, once it is back', async () => {
+  test('a resume while Redis is down also lifts its rate limit once it is back', async () => {
     registry.simulator.setCredits(10)
     await registry.submit(['a'])
     await registry.store.pauses.rateLimit(now() + 86_400_000, now())
@@ -151,7 +151,7 @@ describe('the hold follows the record', () => {
     expect(await throttle().rateLimitedUntil()).toBeNull()
   })
 
-  test('what Redis keeps too long ends by hand too, where no worker looks', async () => {
+  test('a resume lifts a stale rate limit in Redis even without workers', async () => {
     await throttle().setRate(10)
     await registry.redis.command('SET', limiter(), '1', 'PX', '3587365')
     expect(await resumeByHand({ ...parts(), now })).toMatchObject({ hold: null })
@@ -160,7 +160,7 @@ describe('the hold follows the record', () => {
     expect(await resumeByHand({ ...parts(), now })).toMatchObject({ hold: 'in Redis only' })
   })
 
-  test('a hold that Redis lacks is set again, and one that begins while a stale one is lifted stands', async () => {
+  test('a rate limit missing in Redis is set again; a new one survives the sync', async () => {
     const hour = now() + 3_600_000
     await registry.store.pauses.rateLimit(hour, now())
     await syncThrottle({ ...parts(), now })
@@ -181,7 +181,7 @@ describe('the hold follows the record', () => {
 })
 
 describe('the flag follows the rows', () => {
-  test('a crash between row and flag is mended, both ways', async () => {
+  test('a crash between row and flag is repaired, both ways', async () => {
     await registry.store.pauses.add({ cause: 'outage', since: time, detail: '' })
     await syncThrottle(parts())
     expect(await throttle().isPaused()).toBe(true)
@@ -190,7 +190,7 @@ describe('the flag follows the rows', () => {
     expect([await throttle().isPaused(), await throttle().isSerial()]).toEqual([false, true])
   })
 
-  test('a Redis that lost its flags has them again at the next look', async () => {
+  test('a Redis that lost its flags has them again after the next sync', async () => {
     await pause(parts(), 'outage', '')
     await resume(parts())
     await pause(parts(), 'operator', '')
@@ -199,7 +199,7 @@ describe('the flag follows the rows', () => {
     expect([await throttle().isPaused(), await throttle().isSerial()]).toEqual([true, true])
   })
 
-  test('a pause that comes while the queue is being opened keeps it closed', async () => {
+  test('a pause during a resume keeps the queue paused', async () => {
     await registry.queue.throttle.pause()
     const slow = {
       ...registry.queue.throttle,
@@ -212,7 +212,7 @@ describe('the flag follows the rows', () => {
     expect(await throttle().isPaused()).toBe(true)
   })
 
-  test('a probe that begins while the gate is being widened stays a probe', async () => {
+  test('a probe that begins while another ends stays a probe', async () => {
     await registry.queue.throttle.startSerial()
     const slow = {
       ...registry.queue.throttle,
@@ -284,7 +284,7 @@ describe('the pause that heals itself', () => {
     expect((await registry.store.account.get()).creditsRemaining).toBe(500)
   })
 
-  test('when it asked and when it asks next is on record, also for who takes the watch over', async () => {
+  test('the times of the last and next check are stored for the next worker', async () => {
     await pause(parts(), 'no_credits', 'empty')
     const watching = watch()
     await pass(watching, 1000)
@@ -296,7 +296,7 @@ describe('the pause that heals itself', () => {
     expect(await registry.store.pauses.watch()).toEqual({ askedAt: 1_060_000, nextAt: 1_062_000 + 60_000 })
   })
 
-  test('a 402 that comes straight back after the resume keeps the interval growing; one after an answer starts anew', async () => {
+  test('a 402 right after the resume keeps the interval growing', async () => {
     registry.simulator.setCredits(5)
     const watching = watch()
     for (let round = 0; round < 4; round += 1) {
@@ -325,7 +325,7 @@ describe('the pause that heals itself', () => {
     expect(await causes()).toEqual([])
   })
 
-  test('an outage is tried again without asking for the balance to be good', async () => {
+  test('an outage is probed without checking the balance', async () => {
     await pause(parts(), 'outage', 'HTTP 503')
     await pass(watch(), 61_000)
     expect(await causes()).toEqual([])
@@ -342,7 +342,7 @@ describe('the pause that heals itself', () => {
     expect(asked).toHaveLength(1)
   })
 
-  test('after the hours that were set it is left to a person, and is not even asked for', async () => {
+  test('after the configured hours it is left to a person, without checks', async () => {
     await pause(parts(), 'no_credits', '')
     const watching = watch({ autoResumeMs: HOUR })
     await pass(watching, HOUR + 1000)
@@ -356,7 +356,7 @@ describe('the pause that heals itself', () => {
     expect(asked).toEqual([])
   })
 
-  test('an API that cannot say changes nothing', async () => {
+  test('a failed check changes nothing', async () => {
     registry.simulator.setCredits(100)
     registry.simulator.fail({ endpoint: 'me', timesInTotal: 2, does: { status: 500 } })
     await pause(parts(), 'no_credits', '')
@@ -368,7 +368,7 @@ describe('the pause that heals itself', () => {
     expect(await causes()).toEqual([])
   })
 
-  test('a wall clock that is set back by an hour does not put the next look off by an hour', async () => {
+  test('a wall clock set back by an hour does not delay the next check by an hour', async () => {
     await pause(parts(), 'no_credits', '')
     registry.simulator.setCredits(100)
     const watching = watch()
@@ -378,7 +378,7 @@ describe('the pause that heals itself', () => {
     expect(await causes()).toEqual([])
   })
 
-  test('goes on after a restart of everything: the rows say what stands', async () => {
+  test('continues after a restart of everything, from the rows', async () => {
     await pause(parts(), 'no_credits', '')
     await registry.redis.restart()
     registry.simulator.setCredits(100)

@@ -36,7 +36,7 @@ describe('reading an answer', () => {
     ])
   })
 
-  test('fields that are missing or of another type are null or empty, and the answer stands', () => {
+  test('fields that are missing or of another type are null or empty', () => {
     const body = { tracks: [{ id: 12, title: '  ', bpm: 'fast', moods: ['calm', null, 3, {}], energy_level: 4 }] }
     expect(parseTracks(JSON.stringify(body))).toEqual([
       {
@@ -98,7 +98,7 @@ describe('reading an answer', () => {
     expect(tracks?.[0]?.title).toBe('t'.repeat(999))
   })
 
-  test('NaN and Infinity are no numbers, and stay in texts', () => {
+  test('NaN and Infinity become null, and stay in strings', () => {
     const body = '{"tracks":[{"id":"NaN \\"Infinity","bpm":NaN,"title":"-Infinity"}],"x":[-Infinity,NaN]}'
     expect(parseTracks(body)?.[0]).toMatchObject({ id: 'NaN "Infinity', bpm: null, title: '-Infinity' })
     expect(parseTracks('{"tracks":[NaN]}')).toBeNull()

@@ -26,7 +26,7 @@ describe('backoff', () => {
   })
 })
 
-test('the wait a server asks for is never shortened within what is believable', () => {
+test('a Retry-After within the accepted range is never shortened', () => {
   fc.assert(
     fc.property(fc.double({ min: 0, max: 1e18, noNaN: true }), (asked) => {
       const ms = serverWaitMs(asked)

@@ -164,7 +164,7 @@ describe('attempts', () => {
   })
 
   test.each([limited({ retryAfterMs: 1000 }), { kind: 'out_of_credits', refusal: refusal(402) } satisfies Outcome])(
-    'waiting is not failing: $kind of the whole account is never dead',
+    'waiting is not failing: $kind of the whole account never kills a search',
     (outcome) => {
       const history = { ...NEVER_REFUSED, rateLimits: 1000, refusals: 1000, othersLimited: 50, isAlone: true }
       expect(decide(outcome, { ...context, failuresBefore: 1000, history }).do).not.toBe('bury')
@@ -265,7 +265,7 @@ describe('a search that is refused alone', () => {
     expect(decide(limited(), ofAll)).toMatchObject({ do: 'rateLimit' })
   })
 
-  test('a 403 at the end of a minute keeps nobody else waiting', () => {
+  test('a 403 at the end of a minute makes no other search wait', () => {
     expect(decide(limited({ refusal: refusal(403) }), context)).toMatchObject({ do: 'defer', until: NOW + 60_000 })
     expect(decide(limited({ refusal: refusal(403), retryAfterMs: 9000 }), context)).toMatchObject({ do: 'rateLimit' })
   })

@@ -5,7 +5,7 @@ import { canonicalRequest, type Filters, fingerprint } from '../../src/domain/re
 const print = (query: string, more: { limit?: number; offset?: number; filters?: Filters } = {}): string =>
   fingerprint(canonicalRequest({ query, ...more }))
 
-describe('the same question is asked once', () => {
+describe('equal searches share a fingerprint', () => {
   test.each([
     ['white space around and inside', print('  calm \t piano\n'), print('calm piano')],
     ['Unicode form', print('Cafe\u0301'), print('Caf\u00e9')],

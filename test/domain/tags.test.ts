@@ -23,7 +23,7 @@ function tracks(...facts: Partial<Track>[]): Track[] {
 }
 
 describe('the tags of an answer', () => {
-  test('a list is looked at once, however long it is', () => {
+  test('a list is read once, however long it is', () => {
     let looks = 0
     const moods: readonly string[] = new Proxy(
       Array.from({ length: 2000 }, (_, index) => `mood ${index}`),

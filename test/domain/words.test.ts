@@ -6,7 +6,7 @@ import { itemStatus } from '../../src/domain/states.js'
 
 const ref = { fingerprint: '0123456789abcdef0123456789abcdef', generation: 2, round: 13 }
 
-test('a job id names the life of a search and is read back', () => {
+test('a job id names the round of a search and can be parsed', () => {
   expect(jobIdOf(ref)).toBe('s-0123456789abcdef0123456789abcdef-2-13')
   expect(parseJobId(jobIdOf(ref))).toEqual(ref)
   expect(parseJobId(deadLetterIdOf(ref))).toEqual(ref)

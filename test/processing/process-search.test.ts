@@ -45,14 +45,14 @@ test('an answer is committed before the job is completed, and the same job again
   expect(fleet.simulator.calls()).toHaveLength(1)
 })
 
-test('one search in two hands at once is called once; the other waits until that call is over', async () => {
+test('two jobs of one search at once make one call; the second job waits', async () => {
   await fleet.submit(['calm piano'])
   const steps = await Promise.all([handle(handlerWith(), 'calm piano'), handle(handlerWith(), 'calm piano')])
   expect(steps.map((step) => step.do).sort()).toEqual(['complete', 'delay'])
   expect(fleet.simulator.paid()).toBe(1)
 })
 
-test('a 429 holds the fleet as long as it says and uses no attempt', async () => {
+test('a 429 stops all workers for its Retry-After and uses no attempt', async () => {
   await fleet.submit(['calm piano'])
   fleet.simulator.fail({ times: 1, does: { status: 429, headers: { 'retry-after': '42' } } })
   const before = fleet.now()
@@ -140,7 +140,7 @@ describe('a refusal that would concern all is checked with GET /me', () => {
     expect(await fleet.store.deadLetters.retryUnauthorized()).toBe(0)
   })
 
-  test('several at once share a question, and a new call waits for it', async () => {
+  test('several refusals at once share one check, and a new call waits for it', async () => {
     await fleet.submit(queries(6))
     fleet.simulator.revokeKey()
     fleet.simulator.fail({ endpoint: 'me', does: 'late', ms: 400 })
@@ -273,8 +273,8 @@ test('a search that dies of a lost connection keeps the request id of the last f
   ])
 })
 
-describe('who pays', () => {
-  test('a search that two batches want is paid by the oldest with budget left; its cap used up, by the next', async () => {
+describe('which batch is charged', () => {
+  test('a shared search is charged to the oldest batch with budget left', async () => {
     const capped = await fleet.submit(['a', 'b', 'c'], { name: 'capped', maxCredits: 2 })
     const open = await fleet.submit(['a', 'b', 'c', 'd'], { name: 'open' })
     const handler = handlerWith()
@@ -317,7 +317,7 @@ describe('the reserve', () => {
     expect(await fleet.store.pauses.list()).toMatchObject([{ cause: 'reserve' }])
   })
 
-  test('is not touched by calls whose answer never came but that were paid', async () => {
+  test('is kept even when paid calls end with unknown outcome', async () => {
     await fleet.submit(queries(8))
     await fleet.store.account.update({ creditsRemaining: 23 }, fleet.now())
     fleet.simulator.setCredits(23)
@@ -347,7 +347,7 @@ describe('the breaker', () => {
     ])
   })
 
-  test('an answer in between starts the count anew', async () => {
+  test('an answer in between resets the count', async () => {
     await fleet.submit(queries(40))
     const handler = handlerWith()
     for (const [index, query] of queries(40).entries()) {
@@ -358,7 +358,7 @@ describe('the breaker', () => {
     expect(await fleet.store.pauses.list()).toEqual([])
   })
 
-  test('answers that nobody can read, which may each be paid for, pause like refusals', async () => {
+  test('unreadable answers, which may be paid for, pause like refusals', async () => {
     await fleet.submit(queries(26))
     fleet.simulator.fail({ does: 'html' })
     const handler = handlerWith()
@@ -369,7 +369,7 @@ describe('the breaker', () => {
     expect(await handle(handler, 'scene 26')).toEqual({ do: 'pause', cause: 'failing' })
   })
 
-  test('a storm of 500s is an outage after 25 searches, however often each was tried; while probing, after three', async () => {
+  test('500s for 25 searches are an outage; during a probe, for 3', async () => {
     await fleet.submit(queries(40))
     fleet.simulator.fail({ does: { status: 503 } })
     const handler = handlerWith()
@@ -392,7 +392,7 @@ describe('the breaker', () => {
     expect(fleet.simulator.calls()).toHaveLength(52)
   })
 
-  test('one search that fails while others succeed never pauses the fleet', async () => {
+  test('one search that fails while others succeed never pauses the queue', async () => {
     await fleet.submit(['poison', ...queries(60)])
     fleet.simulator.fail({ match: 'poison', does: { status: 500 } })
     const handler = handlerWith({ maxAttempts: 100 })
@@ -404,7 +404,7 @@ describe('the breaker', () => {
   })
 })
 
-test('a paid answer that cannot be saved is saved later, and until then nobody makes a call', async () => {
+test('a failed save of a paid answer is retried, and no call is made meanwhile', async () => {
   await fleet.submit(['a', 'b'])
   const { store, api, log } = fleet
   let broken = true
@@ -438,7 +438,7 @@ test('a paid answer that cannot be saved is saved later, and until then nobody m
   expect(fleet.simulator.paid()).toBe(2)
 })
 
-test('a store that cannot be asked costs nothing: the job waits', async () => {
+test('a store that cannot be reached costs nothing: the job waits', async () => {
   await fleet.submit(['a'])
   const { store, api, log } = fleet
   const refuse = () => Promise.reject(new UnreachableError('database is locked'))

@@ -36,7 +36,7 @@ function refuse(statement: string): void {
 const outcomes = async () => (await fleet.store.reports.totals(0)).callsByOutcome
 const errors = () => fleet.log.lines.filter(({ level }) => level === 'error')
 
-test('a paid answer whose saving meets a bug is kept as unreadable, once, and the other searches go on', async () => {
+test('a paid answer whose save hits a bug is kept as unreadable, once', async () => {
   refuse('insert on answer')
   const handle = handlerOfToday()
   expect(await handle('calm piano')).toMatchObject({ do: 'deadLetter', reason: expect.stringContaining('unreadable') })
@@ -52,7 +52,7 @@ test('a paid answer whose saving meets a bug is kept as unreadable, once, and th
   ])
 })
 
-test('a failed call whose recording meets a bug uses an attempt, and charges no credit that was not spent', async () => {
+test('a failed call whose recording hits a bug uses an attempt, no credit', async () => {
   refuse('insert on pause')
   fleet.simulator.setCredits(0)
   const handle = handlerOfToday()
@@ -64,7 +64,7 @@ test('a failed call whose recording meets a bug uses an attempt, and charges no 
   expect(await outcomes()).toMatchObject({ sent: 0, unknown: 0, transient: 3 })
 })
 
-test('where nothing can be recorded about a call, the fleet is paused instead of paying again and again', async () => {
+test('a call that cannot be recorded at all pauses the queue', async () => {
   refuse('update of finished_at on call')
   const handle = handlerOfToday()
   expect(await handle('calm piano')).toEqual({ do: 'pause', cause: 'failing' })

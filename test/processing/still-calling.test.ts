@@ -36,7 +36,7 @@ function handlerWith(api: Pick<Api, 'search'>): SearchProcessor & { jump(ms: num
 
 const outcomes = async () => (await fleet.store.reports.totals(0)).callsByOutcome
 
-test('a machine that slept with a call in flight does not make it a second time', async () => {
+test('a system sleep during a call does not make the call twice', async () => {
   const handler = handlerWith(fleet.api)
   const first = handler.handle({ ref: refOf('calm piano') })
   await until(() => fleet.simulator.calls().length === 1, { timeoutMs: 40_000, what: 'the first call' })
@@ -47,7 +47,7 @@ test('a machine that slept with a call in flight does not make it a second time'
   expect(await outcomes()).toMatchObject({ answered: 1, unknown: 0 })
 })
 
-test('a call that our own code fails over uses an attempt, so that it is not bought for ever', async () => {
+test('a call that hits a bug uses an attempt, so it is not bought forever', async () => {
   let calls = 0
   const handler = handlerWith({
     search: async () => {

@@ -30,7 +30,7 @@ function answered(callId: number, query: string): UnsavedEnd {
   return { callId, query, ref: refOf(query), end: { ...ENDINGS.answered, detail: null, facts: facts(), now: 11_000 } }
 }
 
-test('what a worker could not save is recorded by the next one, once', async () => {
+test('the next worker records what a worker could not save, once', async () => {
   await released(store, ['one', 'two'])
   await feedAll(store)
   const path = writeUnsaved(store, [answered(await granted(store, 'one'), 'one')])
@@ -43,7 +43,7 @@ test('what a worker could not save is recorded by the next one, once', async () 
   expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 1 })
 })
 
-test('a call that is another one in this store is left alone, and so is another store', async () => {
+test('unsaved answers of another call or another store are left alone', async () => {
   await released(store, ['one', 'two'])
   await feedAll(store)
   const callId = await granted(store, 'one')

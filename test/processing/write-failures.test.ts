@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import { UnreachableError } from '../../src/domain/errors.js'
 import { trackWriteFailures } from '../../src/processing/write-failures.js'
 
-test('trouble is told with its beginning and its latest cause, until it is over or a minute has passed without it', () => {
+test('a write failure keeps its start and latest cause until it ends or a minute passes', () => {
   let second = 0
   const clock = { now: () => 1_000_000 + second * 1000, monotonicMs: () => second * 1000 }
   const trouble = trackWriteFailures('claim', clock)
