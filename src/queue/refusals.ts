@@ -55,7 +55,10 @@ export function openRefusals(parts: {
     if (began === null) return
     if (!writes || performance.now() - lastAt < QUIET_MS) return checkLater()
     const seconds = Math.round((performance.now() - began) / 1000)
-    log.warn({ event: 'redis.writes_resumed', redis: where, seconds, refused, repeats: true }, 'Redis accepts writes again')
+    log.warn(
+      { event: 'redis.writes_resumed', redis: where, seconds, refused, repeats: true },
+      'Redis accepts writes again',
+    )
     began = null
     refused = 0
   }

@@ -83,14 +83,14 @@ describe('the estimate', () => {
 })
 
 describe('loading', () => {
-  let registry: InProcessSystem
+  let system: InProcessSystem
   beforeEach(async () => {
-    registry = await startInProcess()
+    system = await startInProcess()
   })
-  afterEach(() => registry.close())
+  afterEach(() => system.close())
 
-  const one = (rows: ReturnType<typeof rowsOf>, options = {}) => load(registry, batchNamed('night'), rows, options)
-  const due = async () => (await registry.store.reports.totals(registry.now())).due
+  const one = (rows: ReturnType<typeof rowsOf>, options = {}) => load(system, batchNamed('night'), rows, options)
+  const due = async () => (await system.store.reports.totals(system.now())).due
 
   test('nothing is due before the release, everything after it', async () => {
     const batch = await one(rowsOf([...queries(10), 'scene 1']))
@@ -103,7 +103,7 @@ describe('loading', () => {
   })
 
   test('the same catalog again costs nothing', async () => {
-    await registry.submit(queries(10))
+    await system.submit(queries(10))
     expect((await one(rowsOf(queries(12)))).plan).toMatchObject({ new: 2, alreadyQueued: 10, creditsNeeded: 2 })
   })
 
@@ -118,36 +118,36 @@ describe('loading', () => {
     }
     await expect(one(failing())).rejects.toThrow('the disk is gone')
     await expect(one(rowsOf([]))).rejects.toThrow(UsageError)
-    await expect(findBatch(registry, null)).rejects.toThrow(/no batch yet/)
+    await expect(findBatch(system, null)).rejects.toThrow(/no batch yet/)
   })
 
   test('the next submit drops an abandoned batch, not one with a heartbeat', async () => {
-    const left = { ...batchNamed('left'), createdAt: registry.now() - 120_000 }
-    const id = await registry.store.batches.create(left)
-    const beating = await registry.store.batches.create({ ...left, name: 'beating' })
-    await registry.store.batches.heartbeat(beating, registry.now())
-    await registry.submit(['a'])
-    expect(await registry.store.batches.find(String(id))).toBeNull()
-    expect(await registry.store.batches.find('beating')).toMatchObject({ state: 'loading' })
+    const left = { ...batchNamed('left'), createdAt: system.now() - 120_000 }
+    const id = await system.store.batches.create(left)
+    const beating = await system.store.batches.create({ ...left, name: 'beating' })
+    await system.store.batches.heartbeat(beating, system.now())
+    await system.submit(['a'])
+    expect(await system.store.batches.find(String(id))).toBeNull()
+    expect(await system.store.batches.find('beating')).toMatchObject({ state: 'loading' })
   })
 
   test('an abandoned batch cannot be used, and cancel drops it', async () => {
-    const left = { ...batchNamed('left'), createdAt: registry.now() - 120_000 }
-    await registry.submit(['a'], { name: 'before' })
-    await registry.store.batches.create(left)
-    expect((await findBatch(registry, null)).name).toBe('before')
-    await expect(findBatch(registry, 'left')).rejects.toThrow(/No batch has the id or name "left"/)
-    await registry.store.batches.create(left)
-    expect(await cancelBatch(registry, 'left')).toMatchObject({ was: 'dropped' })
-    await registry.store.batches.create({ ...left, name: 'living', createdAt: registry.now() })
-    expect((await findBatch(registry, null)).name).toBe('living')
-    await expect(cancelBatch(registry, 'living')).rejects.toThrow(/is being loaded by a submit/)
+    const left = { ...batchNamed('left'), createdAt: system.now() - 120_000 }
+    await system.submit(['a'], { name: 'before' })
+    await system.store.batches.create(left)
+    expect((await findBatch(system, null)).name).toBe('before')
+    await expect(findBatch(system, 'left')).rejects.toThrow(/No batch has the id or name "left"/)
+    await system.store.batches.create(left)
+    expect(await cancelBatch(system, 'left')).toMatchObject({ was: 'dropped' })
+    await system.store.batches.create({ ...left, name: 'living', createdAt: system.now() })
+    expect((await findBatch(system, null)).name).toBe('living')
+    await expect(cancelBatch(system, 'living')).rejects.toThrow(/is being loaded by a submit/)
   })
 
   test('a worker drops an abandoned batch, without another submit', async () => {
-    const id = await registry.store.batches.create({ ...batchNamed('left'), createdAt: registry.now() - 120_000 })
-    await registry.worker()
-    await until(async () => (await registry.store.batches.find(String(id))) === null, {
+    const id = await system.store.batches.create({ ...batchNamed('left'), createdAt: system.now() - 120_000 })
+    await system.worker()
+    await until(async () => (await system.store.batches.find(String(id))) === null, {
       timeoutMs: 40_000,
       what: 'the batch to be gone',
     })
@@ -155,24 +155,24 @@ describe('loading', () => {
 
   test('a batch that was dropped meanwhile cannot be released', async () => {
     const batch = await one(rowsOf(['a']))
-    await registry.store.batches.drop(batch.id)
+    await system.store.batches.drop(batch.id)
     await expect(batch.release({ maxCredits: null, first: null })).rejects.toThrow(/Nothing was spent/)
   })
 
   test('release raises a cap, never below its charges; cancel works once', async () => {
-    const id = await registry.submit(queries(10), { maxCredits: 2 })
-    const batch = () => findBatch(registry, String(id))
-    await releaseBatch(registry, { batch: await batch(), maxCredits: 5 })
+    const id = await system.submit(queries(10), { maxCredits: 2 })
+    const batch = () => findBatch(system, String(id))
+    await releaseBatch(system, { batch: await batch(), maxCredits: 5 })
     expect(await due()).toBe(5)
-    await releaseBatch(registry, { batch: await batch(), maxCredits: null })
+    await releaseBatch(system, { batch: await batch(), maxCredits: null })
     expect(await due()).toBe(10)
-    await expect(releaseBatch(registry, { batch: { ...(await batch()), charged: 4 }, maxCredits: 3 })).rejects.toThrow(
+    await expect(releaseBatch(system, { batch: { ...(await batch()), charged: 4 }, maxCredits: 3 })).rejects.toThrow(
       /used 4 credits/,
     )
-    await cancelBatch(registry, String(id))
+    await cancelBatch(system, String(id))
     expect(await due()).toBe(0)
-    await expect(cancelBatch(registry, String(id))).rejects.toThrow(RefusedError)
-    await expect(releaseBatch(registry, { batch: await batch(), maxCredits: null })).rejects.toThrow(/was cancelled/)
-    await expect(findBatch(registry, 'nobody')).rejects.toThrow(/No batch has the id or name "nobody"/)
+    await expect(cancelBatch(system, String(id))).rejects.toThrow(RefusedError)
+    await expect(releaseBatch(system, { batch: await batch(), maxCredits: null })).rejects.toThrow(/was cancelled/)
+    await expect(findBatch(system, 'nobody')).rejects.toThrow(/No batch has the id or name "nobody"/)
   })
 })

@@ -8,17 +8,17 @@ import type { LimitKind } from '../../src/simulator/options.js'
 import { type InProcessSystem, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
 
-let registry: InProcessSystem
+let system: InProcessSystem
 beforeEach(async () => {
-  registry = await startInProcess({ simulator: { tier: 'starter', perMinute: 10, credits: 300 } })
+  system = await startInProcess({ simulator: { tier: 'starter', perMinute: 10, credits: 300 } })
 })
-afterEach(() => registry.close())
+afterEach(() => system.close())
 
-const account = () => registry.store.account.get()
+const account = () => system.store.account.get()
 
 describe('what GET /me says', () => {
   test('is stored: tier, balance, allowance and limits', async () => {
-    expect(await refreshAccount(registry)).toMatchObject({
+    expect(await refreshAccount(system)).toMatchObject({
       kind: 'ok',
       account: { tier: 'starter', creditsRemaining: 300, monthlyAllowance: 300, limitPerMinute: 10, limitPerDay: 1000 },
     })
@@ -41,10 +41,10 @@ describe('what GET /me says', () => {
   })
 
   test('a daily limit that is no longer sent is cleared', async () => {
-    await registry.store.account.update({ limitPerDay: 50, remainingToday: 0 }, 5)
+    await system.store.account.update({ limitPerDay: 50, remainingToday: 0 }, 5)
     const unlimited = await startInProcess({ simulator: { perDay: null } })
     try {
-      await refreshAccount({ ...registry, api: unlimited.api })
+      await refreshAccount({ ...system, api: unlimited.api })
       expect(await account()).toMatchObject({ limitPerDay: null, remainingToday: null })
     } finally {
       await unlimited.close()
@@ -52,24 +52,24 @@ describe('what GET /me says', () => {
   })
 
   test('a lower balance from a concurrent answer wins', async () => {
-    await registry.store.account.update({ creditsRemaining: 250 }, 5)
+    await system.store.account.update({ creditsRemaining: 250 }, 5)
     const me = async () => {
-      const answer = await registry.api.me()
-      await registry.store.account.update({ creditsRemaining: 240 }, 10)
+      const answer = await system.api.me()
+      await system.store.account.update({ creditsRemaining: 240 }, 10)
       return answer
     }
-    await refreshAccount({ ...registry, api: { me } })
+    await refreshAccount({ ...system, api: { me } })
     expect((await account()).creditsRemaining).toBe(240)
-    await refreshAccount(registry)
+    await refreshAccount(system)
     expect((await account()).creditsRemaining).toBe(300)
   })
 
   test('a key that is not accepted, and an API that fails, change nothing', async () => {
-    await refreshAccount(registry)
-    registry.simulator.fail({ endpoint: 'me', timesInTotal: 1, does: { status: 500 } })
-    expect(await refreshAccount(registry)).toMatchObject({ kind: 'failed', reason: expect.stringContaining('500') })
-    registry.simulator.revokeKey()
-    expect(await refreshAccount(registry)).toEqual({ kind: 'unauthorized' })
+    await refreshAccount(system)
+    system.simulator.fail({ endpoint: 'me', timesInTotal: 1, does: { status: 500 } })
+    expect(await refreshAccount(system)).toMatchObject({ kind: 'failed', reason: expect.stringContaining('500') })
+    system.simulator.revokeKey()
+    expect(await refreshAccount(system)).toEqual({ kind: 'unauthorized' })
     expect((await account()).creditsRemaining).toBe(300)
   })
 })
@@ -78,9 +78,9 @@ describe('workers with different limits', () => {
   const MISMATCH = 'rate_limit.mismatch_found'
 
   test('a worker whose setting is not in force warns once, naming both', async () => {
-    const { log } = registry
-    const { queue } = await registry.another()
-    const ours = limitAgreement({ queue: registry.queue, rateLimit: 300, log })
+    const { log } = system
+    const { queue } = await system.another()
+    const ours = limitAgreement({ queue: system.queue, rateLimit: 300, log })
     const keep = (rateLimit: number | 'auto') => limitAgreement({ queue, rateLimit, log }).keep()
     const compared = async () => {
       for (let looks = 0; looks < 3; looks += 1) await ours.compare()
@@ -99,54 +99,54 @@ describe('workers with different limits', () => {
   })
 
   test('the first worker sets the rate limit, and the second one warns', async () => {
-    await registry.worker({ TRACKYARD_RATE_LIMIT: '1000' })
-    await until(async () => (await registry.queue.registry.keptLimit()) === 1000, {
+    await system.worker({ TRACKYARD_RATE_LIMIT: '1000' })
+    await until(async () => (await system.queue.registry.keptLimit()) === 1000, {
       timeoutMs: 40_000,
       what: 'the pace',
     })
-    await registry.worker({ TRACKYARD_RATE_LIMIT: '2000' })
-    await until(() => registry.log.logged(MISMATCH).length > 0, { timeoutMs: 40_000, what: 'the warning' })
-    expect(registry.log.logged(MISMATCH)[0]?.facts).toMatchObject({ here: 2000, inForce: 1000 })
-    expect((await registry.queue.throttle.rate())?.callsPerMinute).toBe(1000)
+    await system.worker({ TRACKYARD_RATE_LIMIT: '2000' })
+    await until(() => system.log.logged(MISMATCH).length > 0, { timeoutMs: 40_000, what: 'the warning' })
+    expect(system.log.logged(MISMATCH)[0]?.facts).toMatchObject({ here: 2000, inForce: 1000 })
+    expect((await system.queue.throttle.rate())?.callsPerMinute).toBe(1000)
   }, 100_000)
 })
 
 describe('the pace', () => {
-  const follow = (rateLimit: number | 'auto', others = 0) => applyRateLimit({ ...registry, rateLimit }, others)
-  const pace = async () => (await registry.queue.throttle.rate())?.callsPerMinute
+  const follow = (rateLimit: number | 'auto', others = 0) => applyRateLimit({ ...system, rateLimit }, others)
+  const pace = async () => (await system.queue.throttle.rate())?.callsPerMinute
 
   test("is the lowest tier's until the API sends one, then follows the API", async () => {
     expect(await follow('auto')).toBe(5)
-    await refreshAccount(registry)
+    await refreshAccount(system)
     expect(await follow('auto')).toBe(10)
     expect(await follow('auto')).toBeNull()
-    registry.simulator.setLimit(300)
-    await refreshAccount(registry)
+    system.simulator.setLimit(300)
+    await refreshAccount(system)
     expect(await follow('auto')).toBe(300)
     expect(await pace()).toBe(300)
   })
 
   test("the operator's word stands above the API's", async () => {
-    await refreshAccount(registry)
+    await refreshAccount(system)
     expect(await follow(120)).toBe(120)
     expect(await follow(60)).toBe(60)
   })
 
   test('is set again in a Redis that lost it', async () => {
     await follow(120)
-    await registry.redis.flush()
+    await system.redis.flush()
     expect(await follow(120)).toBe(120)
   })
 
   test('leaves others on the key their share, never less than a tenth for us, and takes it back', async () => {
-    await registry.store.account.update({ limitPerMinute: 300 }, 5)
+    await system.store.account.update({ limitPerMinute: 300 }, 5)
     await follow('auto')
     expect(await follow('auto', 100)).toBe(200)
     expect(await follow('auto', 96)).toBeNull()
     expect(await follow('auto', 1000)).toBe(30)
     expect(await follow(100, 100)).toBe(100)
     expect(await follow('auto')).toBe(300)
-    expect(registry.log.logged('rate_limit.shared')).toHaveLength(3)
+    expect(system.log.logged('rate_limit.shared')).toHaveLength(3)
   })
 })
 
@@ -159,7 +159,7 @@ describe('another program on the same key', () => {
     let time = 0
     const sent: number[] = []
     const calls = {
-      ...registry.store.calls,
+      ...system.store.calls,
       sentBetween: async (from: number, to: number) => sent.filter((at) => at > from && at <= to).length,
     }
     const key = openSharedKey({ store: { calls }, clock: { now: () => time, monotonicMs: () => time } })

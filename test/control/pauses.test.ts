@@ -8,24 +8,24 @@ import { type InProcessSystem, refOf, startInProcess } from '../support/in-proce
 import { until } from '../support/until.js'
 
 /** Rows are the truth, the gate follows. Time is an argument here, so hours pass at once. */
-let registry: InProcessSystem
+let system: InProcessSystem
 let time = 0
 beforeEach(async () => {
-  registry = await startInProcess({ simulator: { credits: 0 } })
+  system = await startInProcess({ simulator: { credits: 0 } })
   time = 1_000_000
 })
-afterEach(() => registry.close())
+afterEach(() => system.close())
 
-const parts = () => ({ ...registry, now: () => time })
-const causes = async () => (await registry.store.pauses.list()).map((row) => row.cause)
-const throttle = () => registry.queue.throttle
+const parts = () => ({ ...system, now: () => time })
+const causes = async () => (await system.store.pauses.list()).map((row) => row.cause)
+const throttle = () => system.queue.throttle
 
 describe('pause and resume', () => {
   test('a pause is a row and the flag; a second one for that cause changes nothing', async () => {
     expect(await pause(parts(), 'operator', 'lunch')).toBe(true)
     time += 5000
     expect(await pause(parts(), 'operator', 'dinner')).toBe(false)
-    expect(await registry.store.pauses.list()).toEqual([{ cause: 'operator', since: 1_000_000, detail: 'lunch' }])
+    expect(await system.store.pauses.list()).toEqual([{ cause: 'operator', since: 1_000_000, detail: 'lunch' }])
     expect(await throttle().isPaused()).toBe(true)
   })
 
@@ -45,13 +45,13 @@ describe('pause and resume', () => {
     for (const cause of ['no_credits', 'reserve', 'unauthorized', 'failing', 'outage'] as const) {
       await pause(parts(), cause, '')
       await resume(parts())
-      const probing = async () => (await registry.status()).queue.probing
+      const probing = async () => (await system.status()).queue.probing
       expect({ cause, isSerial: await throttle().isSerial(), shown: await probing() }).toEqual({
         cause,
         isSerial: true,
         shown: true,
       })
-      await registry.store.pauses.endProbe()
+      await system.store.pauses.endProbe()
       await syncThrottle(parts())
       expect(await probing()).toBe(false)
       expect(await throttle().isSerial()).toBe(false)
@@ -59,8 +59,8 @@ describe('pause and resume', () => {
   })
 
   test('a resume after a refused key retries what it refused', async () => {
-    await registry.submit(['a'])
-    const claim = await registry.store.calls.claim(refOf('a'), {
+    await system.submit(['a'])
+    const claim = await system.store.calls.claim(refOf('a'), {
       now: time,
       openCallMaxAgeMs: 5000,
       creditReserve: 0,
@@ -76,8 +76,8 @@ describe('pause and resume', () => {
       requestId: null,
       remedy: '',
     } as const
-    const { facts } = await registry.api.search(claim.request)
-    await registry.store.calls.close(claim.callId, {
+    const { facts } = await system.api.search(claim.request)
+    await system.store.calls.close(claim.callId, {
       outcome: 'unauthorized',
       detail: null,
       facts,
@@ -90,21 +90,21 @@ describe('pause and resume', () => {
         usesAttempt: false,
       },
     })
-    expect((await registry.store.reports.totals(time)).deadLetters).toBe(1)
+    expect((await system.store.reports.totals(time)).deadLetters).toBe(1)
     expect(await resume(parts())).toMatchObject({ retried: 1 })
-    expect(await registry.store.reports.totals(time)).toMatchObject({ deadLetters: 0, due: 1 })
+    expect(await system.store.reports.totals(time)).toMatchObject({ deadLetters: 0, due: 1 })
   })
 })
 
 describe('a daily rate limit', () => {
   test('is lifted by resume, with a probe; its delayed jobs run at once', async () => {
-    registry.simulator.setCredits(10)
-    registry.simulator.fail({ timesInTotal: 1, does: { status: 429, headers: { 'retry-after': '86400' } } })
-    await registry.submit(['a', 'b'])
-    await registry.worker()
+    system.simulator.setCredits(10)
+    system.simulator.fail({ timesInTotal: 1, does: { status: 429, headers: { 'retry-after': '86400' } } })
+    await system.submit(['a', 'b'])
+    await system.worker()
     const now = () => Date.now()
     await until(async () => (await throttle().rateLimitedUntil()) !== null, { timeoutMs: 40_000, what: 'the hold' })
-    await until(async () => (await registry.queue.searches.counts()).delayed > 0, {
+    await until(async () => (await system.queue.searches.counts()).delayed > 0, {
       timeoutMs: 40_000,
       what: 'the delay',
     })
@@ -114,8 +114,8 @@ describe('a daily rate limit', () => {
       retried: 0,
       hold: 'of the API',
     })
-    expect(await registry.store.pauses.rateLimitedUntil(now())).toBeNull()
-    const done = async () => (await registry.store.reports.totals(0)).callsByOutcome.answered === 2
+    expect(await system.store.pauses.rateLimitedUntil(now())).toBeNull()
+    const done = async () => (await system.store.reports.totals(0)).callsByOutcome.answered === 2
     await until(done, { timeoutMs: 40_000, what: 'both answers' })
     await until(async () => !(await throttle().isSerial()), { timeoutMs: 40_000, what: 'the end of the probe' })
     expect((await resumeByHand({ ...parts(), now })).hold).toBeNull()
@@ -124,53 +124,53 @@ describe('a daily rate limit', () => {
 
 describe('the rate limit in Redis follows the store', () => {
   const now = () => Date.now()
-  const answered = async (count: number) => (await registry.store.reports.totals(0)).callsByOutcome.answered === count
-  const limiter = () => registry.queue.boardQueues.search.toKey('limiter')
+  const answered = async (count: number) => (await system.store.reports.totals(0)).callsByOutcome.answered === count
+  const limiter = () => system.queue.boardQueues.search.toKey('limiter')
 
   test('a wall clock set back by an hour does not add an hour of waiting', async () => {
-    registry.simulator.setCredits(10)
-    await registry.submit(['a'])
-    await registry.worker({ TRACKYARD_RATE_LIMIT: '600' })
+    system.simulator.setCredits(10)
+    await system.submit(['a'])
+    await system.worker({ TRACKYARD_RATE_LIMIT: '600' })
     await until(() => answered(1), { timeoutMs: 40_000, what: 'the first answer' })
     // What Redis then makes of the window that the last start has opened.
-    await registry.redis.command('SET', limiter(), '1', 'PX', '3587365')
-    await registry.submit(['b'])
+    await system.redis.command('SET', limiter(), '1', 'PX', '3587365')
+    await system.submit(['b'])
     await until(() => answered(2), { timeoutMs: 40_000, what: 'the second answer' })
-    const logged = () => registry.log.logged('rate_limit.corrected').length === 1
+    const logged = () => system.log.logged('rate_limit.corrected').length === 1
     await until(logged, { timeoutMs: 40_000, what: 'the line of the log' })
   })
 
   test('a resume while Redis is down also lifts its rate limit once it is back', async () => {
-    registry.simulator.setCredits(10)
-    await registry.submit(['a'])
-    await registry.store.pauses.rateLimit(now() + 86_400_000, now())
+    system.simulator.setCredits(10)
+    await system.submit(['a'])
+    await system.store.pauses.rateLimit(now() + 86_400_000, now())
     await throttle().rateLimit(now() + 86_400_000)
-    await registry.store.pauses.liftRateLimit(now())
-    await registry.worker()
+    await system.store.pauses.liftRateLimit(now())
+    await system.worker()
     await until(() => answered(1), { timeoutMs: 40_000, what: 'the answer' })
     expect(await throttle().rateLimitedUntil()).toBeNull()
   })
 
   test('a resume lifts a stale rate limit in Redis even without workers', async () => {
     await throttle().setRate(10)
-    await registry.redis.command('SET', limiter(), '1', 'PX', '3587365')
+    await system.redis.command('SET', limiter(), '1', 'PX', '3587365')
     expect(await resumeByHand({ ...parts(), now })).toMatchObject({ hold: null })
-    expect(await registry.queue.boardQueues.search.getRateLimitTtl()).toBeLessThan(20_000)
+    expect(await system.queue.boardQueues.search.getRateLimitTtl()).toBeLessThan(20_000)
     await throttle().rateLimit(now() + 86_400_000)
     expect(await resumeByHand({ ...parts(), now })).toMatchObject({ hold: 'in Redis only' })
   })
 
   test('a rate limit missing in Redis is set again; a new one survives the sync', async () => {
     const hour = now() + 3_600_000
-    await registry.store.pauses.rateLimit(hour, now())
+    await system.store.pauses.rateLimit(hour, now())
     await syncThrottle({ ...parts(), now })
     expect(Math.abs(Number(await throttle().rateLimitedUntil()) - hour)).toBeLessThan(20_000)
-    await registry.store.pauses.liftRateLimit(now())
+    await system.store.pauses.liftRateLimit(now())
     const minute = now() + 60_000
     const slow = {
       ...throttle(),
       syncRateLimit: async (recorded: number | null) => {
-        await registry.store.pauses.rateLimit(minute, now())
+        await system.store.pauses.rateLimit(minute, now())
         await throttle().rateLimit(minute)
         return throttle().syncRateLimit(recorded)
       },
@@ -182,10 +182,10 @@ describe('the rate limit in Redis follows the store', () => {
 
 describe('the flag follows the rows', () => {
   test('a crash between row and flag is repaired, both ways', async () => {
-    await registry.store.pauses.add({ cause: 'outage', since: time, detail: '' })
+    await system.store.pauses.add({ cause: 'outage', since: time, detail: '' })
     await syncThrottle(parts())
     expect(await throttle().isPaused()).toBe(true)
-    await registry.store.pauses.lift('outage', true)
+    await system.store.pauses.lift('outage', true)
     await syncThrottle(parts())
     expect([await throttle().isPaused(), await throttle().isSerial()]).toEqual([false, true])
   })
@@ -194,18 +194,18 @@ describe('the flag follows the rows', () => {
     await pause(parts(), 'outage', '')
     await resume(parts())
     await pause(parts(), 'operator', '')
-    await registry.redis.flush()
+    await system.redis.flush()
     await syncThrottle(parts())
     expect([await throttle().isPaused(), await throttle().isSerial()]).toEqual([true, true])
   })
 
   test('a pause during a resume keeps the queue paused', async () => {
-    await registry.queue.throttle.pause()
+    await system.queue.throttle.pause()
     const slow = {
-      ...registry.queue.throttle,
+      ...system.queue.throttle,
       resume: async () => {
-        await registry.queue.throttle.resume()
-        await registry.store.pauses.add({ cause: 'no_credits', since: time, detail: '' })
+        await system.queue.throttle.resume()
+        await system.store.pauses.add({ cause: 'no_credits', since: time, detail: '' })
       },
     }
     await syncThrottle({ ...parts(), queue: { throttle: slow } })
@@ -213,13 +213,13 @@ describe('the flag follows the rows', () => {
   })
 
   test('a probe that begins while another ends stays a probe', async () => {
-    await registry.queue.throttle.startSerial()
+    await system.queue.throttle.startSerial()
     const slow = {
-      ...registry.queue.throttle,
+      ...system.queue.throttle,
       stopSerial: async () => {
-        await registry.store.pauses.add({ cause: 'outage', since: time, detail: '' })
-        await registry.store.pauses.lift('outage', true)
-        await registry.queue.throttle.stopSerial()
+        await system.store.pauses.add({ cause: 'outage', since: time, detail: '' })
+        await system.store.pauses.lift('outage', true)
+        await system.queue.throttle.stopSerial()
       },
     }
     await syncThrottle({ ...parts(), queue: { throttle: slow } })
@@ -227,7 +227,7 @@ describe('the flag follows the rows', () => {
   })
 
   test('pauses and resumes in any order by three processes end as the rows say', async () => {
-    const processes = [registry, await registry.another(), await registry.another()].map((one) => ({
+    const processes = [system, await system.another(), await system.another()].map((one) => ({
       ...parts(),
       ...one,
     }))
@@ -277,27 +277,27 @@ describe('the pause that heals itself', () => {
     const gaps = asked.map((at, index) => Math.round((at - (asked[index - 1] ?? 1_000_000)) / 60_000))
     expect(gaps).toEqual([1, 2, 4, 8])
     expect(await causes()).toEqual(['no_credits'])
-    registry.simulator.topUp(500)
+    system.simulator.topUp(500)
     await pass(watching, 15 * 60_000)
     expect(await causes()).toEqual([])
     expect([await throttle().isPaused(), await throttle().isSerial()]).toEqual([false, true])
-    expect((await registry.store.account.get()).creditsRemaining).toBe(500)
+    expect((await system.store.account.get()).creditsRemaining).toBe(500)
   })
 
   test('the times of the last and next check are stored for the next worker', async () => {
     await pause(parts(), 'no_credits', 'empty')
     const watching = watch()
     await pass(watching, 1000)
-    expect(await registry.store.pauses.watch()).toEqual({ askedAt: null, nextAt: 1_060_000 })
+    expect(await system.store.pauses.watch()).toEqual({ askedAt: null, nextAt: 1_060_000 })
     await pass(watching, 61_000)
     expect(asked).toEqual([1_060_000])
-    expect(await registry.store.pauses.watch()).toEqual({ askedAt: 1_060_000, nextAt: 1_061_000 + 120_000 })
+    expect(await system.store.pauses.watch()).toEqual({ askedAt: 1_060_000, nextAt: 1_061_000 + 120_000 })
     await pass(watch(), 1000)
-    expect(await registry.store.pauses.watch()).toEqual({ askedAt: 1_060_000, nextAt: 1_062_000 + 60_000 })
+    expect(await system.store.pauses.watch()).toEqual({ askedAt: 1_060_000, nextAt: 1_062_000 + 60_000 })
   })
 
   test('a 402 right after the resume keeps the interval growing', async () => {
-    registry.simulator.setCredits(5)
+    system.simulator.setCredits(5)
     const watching = watch()
     for (let round = 0; round < 4; round += 1) {
       await pause(parts(), 'no_credits', 'empty')
@@ -306,7 +306,7 @@ describe('the pause that heals itself', () => {
     }
     const waits = asked.map((at, index) => Math.round((at - 1_000_000 - index * 15 * 60_000) / 60_000))
     expect(waits).toEqual([1, 2, 4, 8])
-    await registry.store.pauses.endProbe()
+    await system.store.pauses.endProbe()
     await pass(watching, 5000)
     await pause(parts(), 'no_credits', 'empty')
     const since = time
@@ -316,11 +316,11 @@ describe('the pause that heals itself', () => {
 
   test('the balance must be above the reserve', async () => {
     await pause(parts(), 'reserve', '')
-    registry.simulator.setCredits(20)
+    system.simulator.setCredits(20)
     const watching = watch({ creditReserve: 20 })
     await pass(watching, 10 * 60_000)
     expect(await causes()).toEqual(['reserve'])
-    registry.simulator.setCredits(21)
+    system.simulator.setCredits(21)
     await pass(watching, 10 * 60_000)
     expect(await causes()).toEqual([])
   })
@@ -333,7 +333,7 @@ describe('the pause that heals itself', () => {
   })
 
   test("never lifts what a person must look at, nor opens the queue under an operator's pause", async () => {
-    registry.simulator.setCredits(100)
+    system.simulator.setCredits(100)
     for (const cause of ['operator', 'unauthorized', 'failing', 'no_credits'] as const) await pause(parts(), cause, '')
     const watching = watch()
     await pass(watching, 40 * 60_000)
@@ -347,7 +347,7 @@ describe('the pause that heals itself', () => {
     const watching = watch({ autoResumeMs: HOUR })
     await pass(watching, HOUR + 1000)
     const before = asked.length
-    registry.simulator.setCredits(100)
+    system.simulator.setCredits(100)
     time += HOUR
     await pass(watching, HOUR)
     expect(await causes()).toEqual(['no_credits'])
@@ -357,8 +357,8 @@ describe('the pause that heals itself', () => {
   })
 
   test('a failed check changes nothing', async () => {
-    registry.simulator.setCredits(100)
-    registry.simulator.fail({ endpoint: 'me', timesInTotal: 2, does: { status: 500 } })
+    system.simulator.setCredits(100)
+    system.simulator.fail({ endpoint: 'me', timesInTotal: 2, does: { status: 500 } })
     await pause(parts(), 'no_credits', '')
     const watching = watch()
     await pass(watching, 4 * 60_000)
@@ -370,7 +370,7 @@ describe('the pause that heals itself', () => {
 
   test('a wall clock set back by an hour does not delay the next check by an hour', async () => {
     await pause(parts(), 'no_credits', '')
-    registry.simulator.setCredits(100)
+    system.simulator.setCredits(100)
     const watching = watch()
     await pass(watching, 30_000)
     time -= HOUR
@@ -380,8 +380,8 @@ describe('the pause that heals itself', () => {
 
   test('continues after a restart of everything, from the rows', async () => {
     await pause(parts(), 'no_credits', '')
-    await registry.redis.restart()
-    registry.simulator.setCredits(100)
+    await system.redis.restart()
+    system.simulator.setCredits(100)
     await pass(watch(), 61_000)
     expect(await causes()).toEqual([])
   })

@@ -155,36 +155,36 @@ describe('notification texts', () => {
 })
 
 describe('notifications', () => {
-  let registry: InProcessSystem
+  let system: InProcessSystem
   beforeEach(async () => {
-    registry = await startInProcess()
+    system = await startInProcess()
   })
   /** The messages for people that match. */
   const notified = (words = /^/) =>
-    registry.log
+    system.log
       .logged('notification.sent')
       .map(({ message }) => message)
       .filter((message) => words.test(message))
-  afterEach(() => registry.close())
+  afterEach(() => system.close())
 
   const sendAll = () =>
     notificationSender({
-      ...registry,
-      webhook: openWebhook({ url: channel.url, timeoutMs: 40_000, log: registry.log }),
+      ...system,
+      webhook: openWebhook({ url: channel.url, timeoutMs: 40_000, log: system.log }),
       mayGoOn: async () => true,
       interrupted: never,
     })()
 
   test('each pause and each resume is sent once, and logged with the same text', async () => {
     // From counters alone: a report looks through a million items, and a worker has calls in hand meanwhile.
-    const { pauses, batches, account, notifications } = registry.store
-    const look = notificationTask({ ...registry, store: { pauses, batches, account, notifications }, hasWebhook: true })
+    const { pauses, batches, account, notifications } = system.store
+    const look = notificationTask({ ...system, store: { pauses, batches, account, notifications }, hasWebhook: true })
     const twice = async () => {
       await look()
       await look()
       await sendAll()
     }
-    await registry.submit(queries(3))
+    await system.submit(queries(3))
     await twice()
     await pauses.add({ cause: 'no_credits', since: 100, detail: 'Out of credits: top up' })
     await twice()
@@ -208,8 +208,8 @@ describe('notifications', () => {
   })
 
   test('a running worker posts to TRACKYARD_WEBHOOK_URL', async () => {
-    await registry.worker({ TRACKYARD_WEBHOOK_URL: channel.url })
-    await registry.store.pauses.add({ cause: 'operator', since: registry.now(), detail: 'lunch' })
+    await system.worker({ TRACKYARD_WEBHOOK_URL: channel.url })
+    await system.store.pauses.add({ cause: 'operator', since: system.now(), detail: 'lunch' })
     await until(() => channel.posts.length > 0, { timeoutMs: 40_000, what: 'the post' })
     expect(texts()).toEqual([expect.stringMatching(/^Paused by hand since .* \(lunch\)\./)])
   })
@@ -217,30 +217,30 @@ describe('notifications', () => {
   test('a hanging webhook does not delay a stop; the next worker sends the rest', async () => {
     const settings = { TRACKYARD_WEBHOOK_URL: channel.url }
     channel.answers.push(HANGS)
-    const worker = await registry.worker(settings)
-    await registry.submit(queries(2))
+    const worker = await system.worker(settings)
+    await system.submit(queries(2))
     await until(() => channel.posts.length > 0, { timeoutMs: 50_000, what: 'the post that hangs' })
-    await registry.submit(queries(1, 'other'), { name: 'second' })
+    await system.submit(queries(1, 'other'), { name: 'second' })
     await until(() => notified(/^Batch 2/).length > 0, { timeoutMs: 50_000, what: 'the second batch' })
     const startedAt = performance.now()
     await worker.stop()
     // One attempt may take 5 s.
     expect(performance.now() - startedAt).toBeLessThan(4000)
     expect(channel.posts).toHaveLength(1)
-    await registry.worker(settings)
+    await system.worker(settings)
     await until(() => channel.posts.length >= 3, { timeoutMs: 50_000, what: 'both messages' })
     expect(texts().slice(1)).toEqual([
       expect.stringMatching(/^Batch 1 .* is done/),
       expect.stringMatching(/^Batch 2 .* is done/),
     ])
-    await until(async () => (await registry.store.notifications.next(0)) === null, {
+    await until(async () => (await system.store.notifications.next(0)) === null, {
       timeoutMs: 50_000,
       what: 'the end',
     })
   })
 
   test('a message expires after a day; the same text is queued once', async () => {
-    const { notifications } = registry.store
+    const { notifications } = system.store
     await notifications.add('old', 1000)
     await notifications.add('new', 2000)
     await notifications.add('new', 3000)
@@ -251,18 +251,18 @@ describe('notifications', () => {
   })
 
   test('without a webhook no message is stored', async () => {
-    await registry.worker()
-    await registry.submit(queries(1))
+    await system.worker()
+    await system.submit(queries(1))
     await until(() => notified(/^Batch 1/).length > 0, { timeoutMs: 50_000, what: 'the batch' })
-    expect(await registry.store.notifications.next(0)).toBeNull()
+    expect(await system.store.notifications.next(0)).toBeNull()
   })
 
   test('a completed batch is announced once, with its figures', async () => {
-    registry.simulator.fail({ match: 'scene 2', does: { status: 400 } })
+    system.simulator.fail({ match: 'scene 2', does: { status: 400 } })
     const settings = { TRACKYARD_WEBHOOK_URL: channel.url }
-    await registry.submit(queries(4))
-    await registry.worker(settings)
-    await registry.worker(settings)
+    await system.submit(queries(4))
+    await system.worker(settings)
+    await system.worker(settings)
     await until(() => channel.posts.length > 0, { timeoutMs: 50_000, what: 'the webhook' })
     expect(texts()).toEqual([
       'Batch 1 (night) is done: 4 rows, 3 tagged, 0 without a match, 1 dead. Run `trackyard-batch export 1`. See `trackyard-batch dead-letters list --batch 1`.',
@@ -270,13 +270,13 @@ describe('notifications', () => {
   })
 
   test('the end of --first or --max-credits is announced once per release', async () => {
-    const { pauses, batches, account, notifications } = registry.store
-    const look = notificationTask({ ...registry, store: { pauses, batches, account, notifications }, hasWebhook: true })
+    const { pauses, batches, account, notifications } = system.store
+    const look = notificationTask({ ...system, store: { pauses, batches, account, notifications }, hasWebhook: true })
     const handler = createSearchProcessor({
-      ...registry,
+      ...system,
       clock: systemClock,
       random: Math.random,
-      rules: registry.settings(),
+      rules: system.settings(),
       heard: () => {},
     })
     const call = async (...asked: readonly string[]) => {
@@ -284,16 +284,16 @@ describe('notifications', () => {
       await look()
       await look()
     }
-    const id = await registry.submit(queries(6), { first: 2 })
+    const id = await system.submit(queries(6), { first: 2 })
     const release = (maxCredits: number | null) =>
-      registry.store.batches.release(id, { maxCredits, first: null }, registry.now())
+      system.store.batches.release(id, { maxCredits, first: null }, system.now())
     await call('scene 1')
     expect(notified(/has (finished|used up)/)).toEqual([])
     await call('scene 2')
     await release(2)
     await call()
     await release(4)
-    registry.simulator.fail({ match: 'scene 3', does: { status: 400 } })
+    system.simulator.fail({ match: 'scene 3', does: { status: 400 } })
     // A refusal costs nothing: two more are paid.
     await call('scene 3', 'scene 4', 'scene 5')
     await release(null)

@@ -8,7 +8,7 @@ import { dropUnreadable } from '../../src/maintenance/unreadable.js'
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
 
-let registry: InProcessSystem
+let system: InProcessSystem
 const OURS = '{trackyard}'
 const key = (name: string) => `${OURS}:${name}`
 
@@ -17,7 +17,7 @@ async function put(name: string, ...command: readonly string[]): Promise<void> {
   const [verb = '', ...rest] = command
   // One script, since a worker may write the key between two commands.
   const replace = "redis.call('DEL', KEYS[1]) return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
-  const reply = await registry.redis.command('EVAL', replace, '1', key(name), verb, ...rest)
+  const reply = await system.redis.command('EVAL', replace, '1', key(name), verb, ...rest)
   expect(reply).not.toMatch(/^-/)
 }
 
@@ -60,99 +60,99 @@ const SEARCH_KEYS: readonly (readonly [name: string, command: readonly string[]]
 describe('a damaged key in the middle of a run', () => {
   let worker: Service
   beforeAll(async () => {
-    registry = await startInProcess({ simulator: { latencyMs: 20 } })
-    worker = await registry.worker({ TRACKYARD_CONCURRENCY: '3', TRACKYARD_RATE_LIMIT: '3000' })
-    await registry.redis.command('SET', 'other:data', 'untouched')
-    await registry.redis.command('SET', '{trackyard}x:data', 'untouched')
-    await registry.redis.command('RPUSH', 'trackyard:data', 'untouched')
+    system = await startInProcess({ simulator: { latencyMs: 20 } })
+    worker = await system.worker({ TRACKYARD_CONCURRENCY: '3', TRACKYARD_RATE_LIMIT: '3000' })
+    await system.redis.command('SET', 'other:data', 'untouched')
+    await system.redis.command('SET', '{trackyard}x:data', 'untouched')
+    await system.redis.command('RPUSH', 'trackyard:data', 'untouched')
   }, 60_000)
   afterAll(async () => {
     await worker.stop()
-    await registry.close()
+    await system.close()
   })
 
   test.each(SEARCH_KEYS.map(([name, command], index) => [name, command, index] as const))(
     '%s as %j: all rows are answered, one call each',
     async (name, command, index) => {
-      const before = registry.simulator.calls().length
-      const batch = await registry.submit(queries(30, `word ${index}`), { name: `batch ${index}` })
-      await until(() => registry.simulator.calls().length > before + 5, { timeoutMs: 50_000, what: 'some calls' })
+      const before = system.simulator.calls().length
+      const batch = await system.submit(queries(30, `word ${index}`), { name: `batch ${index}` })
+      await until(() => system.simulator.calls().length > before + 5, { timeoutMs: 50_000, what: 'some calls' })
       await put(name, ...command)
-      const done = async () => (await registry.store.reports.batches({ batchId: batch, limit: 1 }))[0]?.waiting === 0
+      const done = async () => (await system.store.reports.batches({ batchId: batch, limit: 1 }))[0]?.waiting === 0
       await until(done, { timeoutMs: 50_000, what: 'all rows to be answered' })
-      expect(registry.simulator.calls()).toHaveLength(before + 30)
-      await until(async () => (await registry.queue.registry.damage()).length === 0, {
+      expect(system.simulator.calls()).toHaveLength(before + 30)
+      await until(async () => (await system.queue.registry.damage()).length === 0, {
         timeoutMs: 30_000,
         what: 'the repair',
       })
       // The worker says every four seconds that it lives.
-      const state = async () => (await registry.status()).queue.state
+      const state = async () => (await system.status()).queue.state
       await until(async () => (await state()) === 'idle', { timeoutMs: 30_000, what: 'a worker that is idle' })
     },
     120_000,
   )
 
   test("other programs' keys in the same Redis are never touched", async () => {
-    expect(await registry.redis.command('GET', 'other:data')).toContain('untouched')
-    expect(await registry.redis.command('GET', '{trackyard}x:data')).toContain('untouched')
-    expect(await registry.redis.command('LRANGE', 'trackyard:data', '0', '-1')).toContain('untouched')
+    expect(await system.redis.command('GET', 'other:data')).toContain('untouched')
+    expect(await system.redis.command('GET', '{trackyard}x:data')).toContain('untouched')
+    expect(await system.redis.command('LRANGE', 'trackyard:data', '0', '-1')).toContain('untouched')
   })
 })
 
 describe('the repair', () => {
   beforeEach(async () => {
-    registry = await startInProcess()
+    system = await startInProcess()
   })
-  afterEach(() => registry.close())
-  const parts = () => ({ ...registry, setRate: () => registry.queue.throttle.setRate(120) })
+  afterEach(() => system.close())
+  const parts = () => ({ ...system, setRate: () => system.queue.throttle.setRate(120) })
 
   test('restores the pause, the rate limit, the rate and every search', async () => {
     await recoverRedis(parts())
-    await registry.submit(queries(12))
-    await feed(registry)
-    await registry.store.pauses.add({ cause: 'operator', since: registry.now(), detail: '' })
-    const end = registry.now() + 90_000
-    await registry.store.pauses.rateLimit(end, registry.now())
+    await system.submit(queries(12))
+    await feed(system)
+    await system.store.pauses.add({ cause: 'operator', since: system.now(), detail: '' })
+    const end = system.now() + 90_000
+    await system.store.pauses.rateLimit(end, system.now())
     await put('search:meta', 'SET', 'garbage')
     await put('search:limiter', 'SET', 'garbage')
     expect(await recoverRedis(parts())).toBe('restored')
-    expect(registry.log.logged('redis.damage_cleared')).toHaveLength(1)
-    expect(await registry.queue.throttle.isPaused()).toBe(true)
-    expect(await registry.queue.throttle.rate()).toEqual({ callsPerMinute: 120 })
-    expect(Math.abs(((await registry.queue.throttle.rateLimitedUntil()) ?? 0) - end)).toBeLessThan(20_000)
-    expect(await feed(registry)).toBe(12)
+    expect(system.log.logged('redis.damage_cleared')).toHaveLength(1)
+    expect(await system.queue.throttle.isPaused()).toBe(true)
+    expect(await system.queue.throttle.rate()).toEqual({ callsPerMinute: 120 })
+    expect(Math.abs(((await system.queue.throttle.rateLimitedUntil()) ?? 0) - end)).toBeLessThan(20_000)
+    expect(await feed(system)).toBe(12)
     expect(await recoverRedis(parts())).toBe('ours')
   })
 
   test('is done by one process at a time; after a kill the next one finishes it', async () => {
     await recoverRedis(parts())
     await put('search:wait', 'SET', 'garbage')
-    const other = await registry.another()
+    const other = await system.another()
     await other.queue.registry.lease('restore', 60_000)
     expect(await recoverRedis(parts())).toBe('elsewhere')
-    expect(await registry.queue.registry.damage()).toEqual([key('search:wait')])
+    expect(await system.queue.registry.damage()).toEqual([key('search:wait')])
     // The other one removed the owner's key, which it does first, and was killed.
-    await registry.redis.command('DEL', key('store'))
+    await system.redis.command('DEL', key('store'))
     await other.queue.registry.release('restore')
     expect(await recoverRedis(parts())).toBe('restored')
-    expect(await registry.queue.registry.damage()).toEqual([])
+    expect(await system.queue.registry.damage()).toEqual([])
   })
 
   test("another store's Redis is never repaired", async () => {
     const other = 'b9e7a1c2-0d3f-4e5a-8b6c-7d8e9f0a1b2c'
-    await registry.queue.registry.claimOwnership(other)
+    await system.queue.registry.claimOwnership(other)
     await put('search:wait', 'SET', 'garbage')
     await expect(recoverRedis(parts())).rejects.toThrow(/still holds the searches of store b9e7a1c2/)
-    expect(await registry.queue.registry.damage()).toEqual([key('search:wait')])
+    expect(await system.queue.registry.damage()).toEqual([key('search:wait')])
   })
 
   test('a working queue is never taken for damaged', async () => {
-    const worker = await registry.worker()
-    await registry.queue.registry.askToStop(0)
-    await registry.submit(queries(40))
+    const worker = await system.worker()
+    await system.queue.registry.askToStop(0)
+    await system.submit(queries(40))
     let looks = 0
-    while ((await registry.store.reports.totals(0)).due > 0) {
-      expect(await registry.queue.registry.damage()).toEqual([])
+    while ((await system.store.reports.totals(0)).due > 0) {
+      expect(await system.queue.registry.damage()).toEqual([])
       looks += 1
     }
     expect(looks).toBeGreaterThan(3)
@@ -162,72 +162,72 @@ describe('the repair', () => {
   test('until it is done, a command reports the damage in one sentence', async () => {
     await recoverRedis(parts())
     await put('search:prioritized', 'SET', 'garbage')
-    await expect(registry.status()).rejects.toThrow(UnreachableError)
-    await expect(registry.status()).rejects.toThrow(/holds damaged values\. A running worker clears/)
+    await expect(system.status()).rejects.toThrow(UnreachableError)
+    await expect(system.status()).rejects.toThrow(/holds damaged values\. A running worker clears/)
   })
 })
 
 describe('an unreadable job', () => {
   beforeEach(async () => {
-    registry = await startInProcess()
-    await recoverRedis({ ...registry, setRate: () => registry.queue.throttle.setRate(60_000) })
+    system = await startInProcess()
+    await recoverRedis({ ...system, setRate: () => system.queue.throttle.setRate(60_000) })
   })
-  afterEach(() => registry.close())
+  afterEach(() => system.close())
   const job = (n: number) => key(`search:${jobIdOf(refOf(`scene ${n}`))}`)
 
   const damages: readonly (readonly [what: string, damage: (n: number) => Promise<unknown>])[] = [
-    ['has data that is no JSON', (n) => registry.redis.command('HSET', job(n), 'data', '{"query":"sc')],
-    ['has options that are no JSON', (n) => registry.redis.command('HSET', job(n), 'opts', 'garbage')],
-    ['has no data', (n) => registry.redis.command('HDEL', job(n), 'data', 'name', 'opts')],
-    ['is gone while its id stands in the queue', (n) => registry.redis.command('DEL', job(n))],
+    ['has data that is no JSON', (n) => system.redis.command('HSET', job(n), 'data', '{"query":"sc')],
+    ['has options that are no JSON', (n) => system.redis.command('HSET', job(n), 'opts', 'garbage')],
+    ['has no data', (n) => system.redis.command('HDEL', job(n), 'data', 'name', 'opts')],
+    ['is gone while its id stands in the queue', (n) => system.redis.command('DEL', job(n))],
     ['is of the wrong type', (n) => put(`search:${jobIdOf(refOf(`scene ${n}`))}`, 'SET', 'garbage')],
   ]
   test.each(damages)(
     'and %s: a worker answers all rows, one call each',
     async (_, damage) => {
-      await registry.submit(queries(12))
-      await feed(registry)
+      await system.submit(queries(12))
+      await feed(system)
       for (const n of [1, 5, 12]) await damage(n)
-      const worker = await registry.worker({ TRACKYARD_CONCURRENCY: '2' })
-      const due = async () => (await registry.store.reports.totals(0)).due
+      const worker = await system.worker({ TRACKYARD_CONCURRENCY: '2' })
+      const due = async () => (await system.store.reports.totals(0)).due
       await until(async () => (await due()) === 0, { timeoutMs: 50_000, what: 'all rows to be answered' })
-      expect(registry.simulator.calls()).toHaveLength(12)
+      expect(system.simulator.calls()).toHaveLength(12)
       await worker.stop()
     },
     90_000,
   )
 
   test('is dropped during a run, and all rows are answered, one call each', async () => {
-    await registry.submit(queries(20))
-    const worker = await registry.worker({ TRACKYARD_CONCURRENCY: '2', TRACKYARD_RATE_LIMIT: '600' })
-    await until(() => registry.simulator.calls().length > 2, { timeoutMs: 50_000, what: 'the first calls' })
+    await system.submit(queries(20))
+    const worker = await system.worker({ TRACKYARD_CONCURRENCY: '2', TRACKYARD_RATE_LIMIT: '600' })
+    await until(() => system.simulator.calls().length > 2, { timeoutMs: 50_000, what: 'the first calls' })
     for (const [index, [, damage]] of damages.entries()) await damage(16 + index)
-    const due = async () => (await registry.store.reports.totals(0)).due
+    const due = async () => (await system.store.reports.totals(0)).due
     await until(async () => (await due()) === 0, { timeoutMs: 50_000, what: 'all rows to be answered' })
-    expect(registry.log.logged('job.unreadable_dropped').length).toBeGreaterThan(0)
-    expect(registry.simulator.calls()).toHaveLength(20)
+    expect(system.log.logged('job.unreadable_dropped').length).toBeGreaterThan(0)
+    expect(system.simulator.calls()).toHaveLength(20)
     await worker.stop()
   }, 90_000)
 
   test('is dropped alone and requeued in a new round, in any state', async () => {
-    await registry.submit(queries(8))
-    await feed(registry)
+    await system.submit(queries(8))
+    await feed(system)
     for (const [index, [, damage]] of damages.entries()) await damage(index + 1)
-    expect(await dropUnreadable(registry, 'active')).toBe(0)
-    expect(await dropUnreadable(registry, 'everywhere')).toBe(5)
-    expect(await registry.queue.searches.counts()).toMatchObject({ waiting: 3 })
-    expect(await feed(registry)).toBe(5)
-    expect(await registry.queue.searches.present([refOf('scene 1', 2)])).toHaveProperty('size', 1)
-    expect(await dropUnreadable(registry, 'everywhere')).toBe(0)
+    expect(await dropUnreadable(system, 'active')).toBe(0)
+    expect(await dropUnreadable(system, 'everywhere')).toBe(5)
+    expect(await system.queue.searches.counts()).toMatchObject({ waiting: 3 })
+    expect(await feed(system)).toBe(5)
+    expect(await system.queue.searches.present([refOf('scene 1', 2)])).toHaveProperty('size', 1)
+    expect(await dropUnreadable(system, 'everywhere')).toBe(0)
   })
 
   test('so is a job that would be delayed forever', async () => {
-    await registry.submit(queries(2))
-    await feed(registry)
+    await system.submit(queries(2))
+    await feed(system)
     const id = jobIdOf(refOf('scene 1'))
-    await registry.redis.command('ZREM', key('search:prioritized'), id)
-    await registry.redis.command('ZADD', key('search:delayed'), '9e300', id)
-    expect(await dropUnreadable(registry, 'everywhere')).toBe(1)
-    expect(await feed(registry)).toBe(1)
+    await system.redis.command('ZREM', key('search:prioritized'), id)
+    await system.redis.command('ZADD', key('search:delayed'), '9e300', id)
+    expect(await dropUnreadable(system, 'everywhere')).toBe(1)
+    expect(await feed(system)).toBe(1)
   })
 })

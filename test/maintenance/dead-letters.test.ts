@@ -10,26 +10,26 @@ import { type InProcessSystem, queries, refOf, startInProcess } from '../support
 import { until } from '../support/until.js'
 
 /** From BullMQ's failed set to the parking queue and back, on a real Redis and a real store. */
-let registry: InProcessSystem
+let system: InProcessSystem
 const working: RunningWorker[] = []
 beforeEach(async () => {
-  registry = await startInProcess()
+  system = await startInProcess()
 })
 afterEach(async () => {
   for (const worker of working.splice(0)) await worker.stop(0)
-  await registry.close()
+  await system.close()
 })
 
-const failedJobs = async () => (await registry.queue.searches.counts()).failed
-const parked = async () => (await registry.queue.deadLetters.refs()).length
-const dead = async () => (await registry.store.reports.totals(registry.now())).deadLetters
+const failedJobs = async () => (await system.queue.searches.counts()).failed
+const parked = async () => (await system.queue.deadLetters.refs()).length
+const dead = async () => (await system.store.reports.totals(system.now())).deadLetters
 
 /** Every job fails for good with that reason. */
 async function failAll(count: number, reason: string, before: () => Promise<unknown> = async () => {}): Promise<void> {
-  await feed(registry)
+  await feed(system)
   const bury: Step = { do: 'deadLetter', reason, pause: null }
   working.push(
-    await registry.queue.searches.work({
+    await system.queue.searches.work({
       concurrency: 5,
       lockDurationMs: 60_000,
       openCallMaxAgeMs: 0,
@@ -54,13 +54,13 @@ const DEATH = {
   remedy: 'Mend it.',
 } as const
 const bury = (query: string, round = 1) =>
-  registry.store.deadLetters.recordCrashed(refOf(query, round), DEATH, registry.now())
+  system.store.deadLetters.recordCrashed(refOf(query, round), DEATH, system.now())
 
 describe('the mover', () => {
   test('moves more than a page of dead letters, and empties the failed set', async () => {
-    await registry.submit(queries(230))
+    await system.submit(queries(230))
     for (const query of queries(230)) await bury(query)
-    await registry.queue.searches.add(
+    await system.queue.searches.add(
       queries(230).map((query) => ({
         ref: refOf(query),
         priority: 'normal',
@@ -68,72 +68,72 @@ describe('the mover', () => {
       })),
     )
     await failAll(230, '400 · Bad')
-    expect(await moveFailed(registry)).toBe(230)
+    expect(await moveFailed(system)).toBe(230)
     expect([await failedJobs(), await parked()]).toEqual([0, 230])
-    expect(await moveFailed(registry)).toBe(0)
+    expect(await moveFailed(system)).toBe(0)
   }, 120_000)
 
   test('a job that stalled too often is dead as crashed, with the remedy', async () => {
-    await registry.submit(['poison'])
+    await system.submit(['poison'])
     await failAll(1, 'job stalled more than allowable limit')
-    expect(await moveFailed(registry)).toBe(1)
-    expect(await registry.store.deadLetters.get(refOf('poison'))).toMatchObject({ letter: { code: 'crashed' } })
+    expect(await moveFailed(system)).toBe(1)
+    expect(await system.store.deadLetters.get(refOf('poison'))).toMatchObject({ letter: { code: 'crashed' } })
   })
 
   test('a job that failed without an outcome is requeued, not lost', async () => {
-    await registry.submit(['a'])
+    await system.submit(['a'])
     await failAll(1, 'TypeError: a fault of ours')
-    expect(await moveFailed(registry)).toBe(0)
+    expect(await moveFailed(system)).toBe(0)
     expect([await failedJobs(), await dead()]).toEqual([0, 0])
-    expect(await feed(registry)).toBe(1)
-    expect(await registry.queue.searches.present([refOf('a', 2)])).toHaveProperty('size', 1)
+    expect(await feed(system)).toBe(1)
+    expect(await system.queue.searches.present([refOf('a', 2)])).toHaveProperty('size', 1)
   })
 
   test('a job that was discarded meanwhile is only removed', async () => {
-    await registry.submit(['a'])
+    await system.submit(['a'])
     await failAll(1, '400', async () => {
       await bury('a')
-      await registry.store.deadLetters.discardAll({})
+      await system.store.deadLetters.discardAll({})
     })
-    expect(await moveFailed(registry)).toBe(0)
-    expect([await failedJobs(), await parked(), await feed(registry)]).toEqual([0, 0, 0])
+    expect(await moveFailed(system)).toBe(0)
+    expect([await failedJobs(), await parked(), await feed(system)]).toEqual([0, 0, 0])
   })
 
   test('a job that was added by hand is removed', async () => {
-    await registry.queue.boardQueues.search.add('search', {}, { jobId: 'mine' })
+    await system.queue.boardQueues.search.add('search', {}, { jobId: 'mine' })
     await failAll(1, 'never seen')
-    await moveFailed(registry)
+    await moveFailed(system)
     expect(await failedJobs()).toBe(0)
   })
 
   test('several movers at once move each dead letter once', async () => {
-    await registry.submit(queries(40))
+    await system.submit(queries(40))
     await failAll(40, 'job stalled more than allowable limit')
-    const others = await registry.another()
-    await Promise.all([moveFailed(registry), moveFailed({ ...registry, ...others })])
+    const others = await system.another()
+    await Promise.all([moveFailed(system), moveFailed({ ...system, ...others })])
     expect([await failedJobs(), await parked(), await dead()]).toEqual([0, 40, 40])
   })
 })
 
 describe('the sweep', () => {
   test('adds what Redis lost, and removes what is not dead any more', async () => {
-    await registry.submit(queries(30))
+    await system.submit(queries(30))
     for (const query of queries(30)) await bury(query)
-    expect(await sweepDeadLetters(registry)).toEqual({ parked: 30, removed: 0 })
-    expect(await sweepDeadLetters(registry)).toEqual({ parked: 0, removed: 0 })
-    await registry.store.deadLetters.retry(refOf('scene 1'))
-    await registry.store.deadLetters.discardAll({ search: refOf('scene 2').fingerprint })
-    await registry.queue.deadLetters.remove([refOf('scene 3')])
-    expect(await sweepDeadLetters(registry)).toEqual({ parked: 1, removed: 2 })
-    await registry.redis.flush()
-    expect(await sweepDeadLetters(registry)).toEqual({ parked: 28, removed: 0 })
+    expect(await sweepDeadLetters(system)).toEqual({ parked: 30, removed: 0 })
+    expect(await sweepDeadLetters(system)).toEqual({ parked: 0, removed: 0 })
+    await system.store.deadLetters.retry(refOf('scene 1'))
+    await system.store.deadLetters.discardAll({ search: refOf('scene 2').fingerprint })
+    await system.queue.deadLetters.remove([refOf('scene 3')])
+    expect(await sweepDeadLetters(system)).toEqual({ parked: 1, removed: 2 })
+    await system.redis.flush()
+    expect(await sweepDeadLetters(system)).toEqual({ parked: 28, removed: 0 })
     expect(await parked()).toBe(28)
   })
 
   test('more than a page', async () => {
-    await registry.submit(queries(1200))
+    await system.submit(queries(1200))
     for (const query of queries(1200)) await bury(query)
-    expect(await sweepDeadLetters(registry)).toMatchObject({ parked: 1200 })
+    expect(await sweepDeadLetters(system)).toMatchObject({ parked: 1200 })
     expect(await parked()).toBe(1200)
     // As many commits to a disk that may be busy.
   }, 240_000)
@@ -141,21 +141,21 @@ describe('the sweep', () => {
 
 describe('retry', () => {
   test('raises the round once, and logs when there is nothing to retry', async () => {
-    await registry.submit(['a'])
+    await system.submit(['a'])
     await bury('a')
-    expect(await retryOne(registry, refOf('a'))).toBe(true)
-    expect(await retryOne(registry, refOf('a'))).toBe(false)
-    expect(registry.log.logged('dead_letter.retry_ignored')).toHaveLength(1)
-    expect(await feed(registry)).toBe(1)
+    expect(await retryOne(system, refOf('a'))).toBe(true)
+    expect(await retryOne(system, refOf('a'))).toBe(false)
+    expect(system.log.logged('dead_letter.retry_ignored')).toHaveLength(1)
+    expect(await feed(system)).toBe(1)
   })
 
   test('costs one credit each, and counts how many may be paid for already', async () => {
-    await registry.submit(queries(3))
+    await system.submit(queries(3))
     await bury('scene 1')
     const unreadable = { ...DEATH, reason: 'unreadable', status: 200 } as const
-    await registry.store.deadLetters.recordCrashed(refOf('scene 2'), unreadable, registry.now())
-    expect(await priceOf(registry.store, {})).toEqual({ searches: 2, credits: 2, maybePaidAlready: 1 })
-    expect(await priceOf(registry.store, { status: 400 })).toEqual({ searches: 1, credits: 1, maybePaidAlready: 0 })
+    await system.store.deadLetters.recordCrashed(refOf('scene 2'), unreadable, system.now())
+    expect(await priceOf(system.store, {})).toEqual({ searches: 2, credits: 2, maybePaidAlready: 1 })
+    expect(await priceOf(system.store, { status: 400 })).toEqual({ searches: 1, credits: 1, maybePaidAlready: 0 })
   })
 
   test('all dead letters at once need `all`', () => {

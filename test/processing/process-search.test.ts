@@ -7,11 +7,11 @@ import { type InProcessSystem, queries, refOf, startInProcess } from '../support
 import { until } from '../support/until.js'
 
 /** One job in hand, from claim to step, on the real store and the simulator. */
-let fleet: InProcessSystem
+let system: InProcessSystem
 beforeEach(async () => {
-  fleet = await startInProcess({ simulator: { credits: 100, latencyMs: [0, 8] } })
+  system = await startInProcess({ simulator: { credits: 100, latencyMs: [0, 8] } })
 })
-afterEach(() => fleet.close())
+afterEach(() => system.close())
 
 const RULES: SearchRules = {
   maxAttempts: 3,
@@ -22,7 +22,7 @@ const RULES: SearchRules = {
 }
 
 function handlerWith(rules: Partial<SearchRules> = {}): SearchProcessor {
-  const { store, api, log } = fleet
+  const { store, api, log } = system
   return createSearchProcessor({
     store,
     api,
@@ -34,60 +34,60 @@ function handlerWith(rules: Partial<SearchRules> = {}): SearchProcessor {
 }
 
 const handle = (handler: SearchProcessor, query: string, round = 1) => handler.handle({ ref: refOf(query, round) })
-const balance = async () => (await fleet.store.account.get()).creditsRemaining
-const streak = () => fleet.store.calls.streak()
+const balance = async () => (await system.store.account.get()).creditsRemaining
+const streak = () => system.store.calls.streak()
 
 test('an answer is committed before the job is completed, and the same job again makes no call', async () => {
-  await fleet.submit(['calm piano'])
+  await system.submit(['calm piano'])
   const handler = handlerWith()
   expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'complete', summary: { outcome: 'answered' } })
   expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'complete', summary: { why: 'answered' } })
-  expect(fleet.simulator.calls()).toHaveLength(1)
+  expect(system.simulator.calls()).toHaveLength(1)
 })
 
 test('two jobs of one search at once make one call; the second job waits', async () => {
-  await fleet.submit(['calm piano'])
+  await system.submit(['calm piano'])
   const steps = await Promise.all([handle(handlerWith(), 'calm piano'), handle(handlerWith(), 'calm piano')])
   expect(steps.map((step) => step.do).sort()).toEqual(['complete', 'delay'])
-  expect(fleet.simulator.paid()).toBe(1)
+  expect(system.simulator.paid()).toBe(1)
 })
 
 test('a 429 stops all workers for its Retry-After and uses no attempt', async () => {
-  await fleet.submit(['calm piano'])
-  fleet.simulator.fail({ times: 1, does: { status: 429, headers: { 'retry-after': '42' } } })
-  const before = fleet.now()
+  await system.submit(['calm piano'])
+  system.simulator.fail({ times: 1, does: { status: 429, headers: { 'retry-after': '42' } } })
+  const before = system.now()
   const step = await handle(handlerWith(), 'calm piano')
   expect(step).toMatchObject({ do: 'delay', rateLimitAll: true })
   const until = step.do === 'delay' ? step.until : 0
   expect(until - before).toBeGreaterThanOrEqual(42_000)
   expect(until - before).toBeLessThan(58_000)
-  expect(await fleet.store.pauses.rateLimitedUntil(fleet.now())).toBe(until)
-  expect(await fleet.store.reports.show('r1', null)).toMatchObject({ search: { failures: 0, state: 'waiting' } })
+  expect(await system.store.pauses.rateLimitedUntil(system.now())).toBe(until)
+  expect(await system.store.reports.show('r1', null)).toMatchObject({ search: { failures: 0, state: 'waiting' } })
 })
 
 test.each([{}, { 'retry-after': '5' }])('a 402 of an empty account pauses (headers %j)', async (headers) => {
-  await fleet.submit(['calm piano', 'dark drums'])
-  fleet.simulator.setCredits(0)
-  fleet.simulator.fail({ does: { status: 402, headers } })
+  await system.submit(['calm piano', 'dark drums'])
+  system.simulator.setCredits(0)
+  system.simulator.fail({ does: { status: 402, headers } })
   expect(await handle(handlerWith(), 'calm piano')).toMatchObject({
     do: 'defer',
     rateLimitAll: false,
     pause: 'no_credits',
   })
-  expect(await fleet.store.pauses.list()).toMatchObject([
+  expect(await system.store.pauses.list()).toMatchObject([
     { cause: 'no_credits', detail: 'Out of credits: Please top up or upgrade your plan' },
   ])
   expect(await handle(handlerWith(), 'dark drums')).toEqual({ do: 'pause', cause: 'no_credits' })
-  expect(await fleet.store.pauses.rateLimitedUntil(fleet.now())).toBeNull()
+  expect(await system.store.pauses.rateLimitedUntil(system.now())).toBeNull()
   expect(await balance()).toBe(0)
-  expect(fleet.simulator.calls()).toHaveLength(1)
+  expect(system.simulator.calls()).toHaveLength(1)
 })
 
 describe('a refusal that would concern all is checked with GET /me', () => {
   const asked: number[] = []
   const checked = (rules: Partial<SearchRules> = {}) => {
     asked.length = 0
-    const { store, api, log, now } = fleet
+    const { store, api, log, now } = system
     const checkAccount = () => {
       asked.push(now())
       return accountSays({ store, api, log, now }, rules.creditReserve ?? 0)
@@ -98,78 +98,78 @@ describe('a refusal that would concern all is checked with GET /me', () => {
     })
     return (query: string) => handle(handler, query)
   }
-  const causes = async () => (await fleet.store.pauses.list()).map(({ cause }) => cause)
+  const causes = async () => (await system.store.pauses.list()).map(({ cause }) => cause)
 
   test('402 with credits left: only that search waits', async () => {
-    await fleet.submit(['calm piano', 'dark drums'])
-    fleet.simulator.fail({ match: 'calm', does: { status: 402 } })
+    await system.submit(['calm piano', 'dark drums'])
+    system.simulator.fail({ match: 'calm', does: { status: 402 } })
     const call = checked()
     expect(await call('calm piano')).toMatchObject({ do: 'defer', rateLimitAll: false, pause: null })
     expect([await causes(), await balance()]).toEqual([[], 100])
     expect(await call('dark drums')).toMatchObject({ do: 'complete' })
-    expect(await fleet.store.reports.show('r1', null)).toMatchObject({ search: { failures: 0 } })
-    expect(fleet.log.logged('call.finished').map(({ message }) => message)).toContainEqual(
+    expect(await system.store.reports.show('r1', null)).toMatchObject({ search: { failures: 0 } })
+    expect(system.log.logged('call.finished').map(({ message }) => message)).toContainEqual(
       expect.stringMatching(/HTTP 402: "Out of credits: .*", this search alone: .* after 9 more refusals/),
     )
   })
 
   test('402 with no more left than the reserve pauses', async () => {
-    await fleet.submit(['calm piano'])
-    await fleet.store.account.update({ creditsRemaining: 100 }, fleet.now())
-    fleet.simulator.setCredits(20)
-    fleet.simulator.fail({ does: { status: 402 } })
+    await system.submit(['calm piano'])
+    await system.store.account.update({ creditsRemaining: 100 }, system.now())
+    system.simulator.setCredits(20)
+    system.simulator.fail({ does: { status: 402 } })
     expect(await checked({ creditReserve: 20 })('calm piano')).toMatchObject({ do: 'defer', pause: 'no_credits' })
   })
 
   test.each([402, 401])('%i pauses where GET /me cannot say', async (status) => {
-    await fleet.submit(['calm piano'])
-    fleet.simulator.fail({ does: { status } })
-    fleet.simulator.fail({ endpoint: 'me', does: { status: 503 } })
+    await system.submit(['calm piano'])
+    system.simulator.fail({ does: { status } })
+    system.simulator.fail({ endpoint: 'me', does: { status: 503 } })
     const cause = status === 402 ? 'no_credits' : 'unauthorized'
     expect(await checked()('calm piano')).toMatchObject({ pause: cause })
     expect(await causes()).toEqual([cause])
   })
 
   test('401 with a good key is a dead letter without a pause', async () => {
-    await fleet.submit(['calm piano'])
-    fleet.simulator.fail({ does: { status: 401, body: { error: 'Unauthorized', message: 'Not for this query' } } })
+    await system.submit(['calm piano'])
+    system.simulator.fail({ does: { status: 401, body: { error: 'Unauthorized', message: 'Not for this query' } } })
     expect(await checked()('calm piano')).toMatchObject({ do: 'deadLetter', pause: null })
-    expect((await fleet.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
+    expect((await system.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
       { letter: { status: 401, message: 'Not for this query', remedy: expect.stringContaining('accepts the key') } },
     ])
-    expect(await fleet.store.deadLetters.retryUnauthorized()).toBe(0)
+    expect(await system.store.deadLetters.retryUnauthorized()).toBe(0)
   })
 
   test('several refusals at once share one check, and a new call waits for it', async () => {
-    await fleet.submit(queries(6))
-    fleet.simulator.revokeKey()
-    fleet.simulator.fail({ endpoint: 'me', does: 'late', ms: 400 })
+    await system.submit(queries(6))
+    system.simulator.revokeKey()
+    system.simulator.fail({ endpoint: 'me', does: 'late', ms: 400 })
     const call = checked()
     await Promise.all(queries(5).map(call))
     expect(asked.length).toBeLessThanOrEqual(2)
     expect(await causes()).toEqual(['unauthorized'])
     expect(await call('scene 6')).toEqual({ do: 'pause', cause: 'unauthorized' })
-    expect(fleet.simulator.calls()).toHaveLength(5)
+    expect(system.simulator.calls()).toHaveLength(5)
   })
 
   test('25 searches answered 402 in a row pause after all; while probing, 3', async () => {
-    await fleet.submit(queries(40))
-    fleet.simulator.fail({ does: { status: 402 } })
+    await system.submit(queries(40))
+    system.simulator.fail({ does: { status: 402 } })
     const call = checked()
     for (const query of queries(24)) expect(await call(query)).toMatchObject({ do: 'defer', pause: null })
     expect(await call('scene 25')).toMatchObject({ do: 'defer', pause: 'no_credits' })
-    expect(await fleet.store.pauses.list()).toMatchObject([
+    expect(await system.store.pauses.list()).toMatchObject([
       { cause: 'no_credits', detail: expect.stringMatching(/25 searches in a row, although GET \/me shows credits/) },
     ])
-    await fleet.store.pauses.lift('no_credits', true)
+    await system.store.pauses.lift('no_credits', true)
     expect(await call('scene 26')).toMatchObject({ pause: null })
     expect(await call('scene 27')).toMatchObject({ pause: null })
     expect(await call('scene 28')).toMatchObject({ pause: 'no_credits' })
   })
 
   test('25 different searches answered 401 in a row pause for a person to look', async () => {
-    await fleet.submit(queries(25))
-    fleet.simulator.fail({ does: { status: 401 } })
+    await system.submit(queries(25))
+    system.simulator.fail({ does: { status: 401 } })
     const call = checked()
     for (const query of queries(24)) expect(await call(query)).toMatchObject({ do: 'deadLetter', pause: null })
     expect(await call('scene 25')).toMatchObject({ do: 'deadLetter', pause: 'failing' })
@@ -177,52 +177,52 @@ describe('a refusal that would concern all is checked with GET /me', () => {
 })
 
 describe('a search that is rate limited again and again', () => {
-  const limit = () => fleet.simulator.fail({ match: 'poison', does: { status: 429, headers: { 'retry-after': '1' } } })
+  const limit = () => system.simulator.fail({ match: 'poison', does: { status: 429, headers: { 'retry-after': '1' } } })
 
   test('goes behind the others and ends as a dead letter', async () => {
-    await fleet.submit(['poison', ...queries(30)])
+    await system.submit(['poison', ...queries(30)])
     limit()
     const handler = handlerWith({ maxAttempts: 3 })
     const call = async (query: string) => {
-      await fleet.store.pauses.liftRateLimit(fleet.now())
+      await system.store.pauses.liftRateLimit(system.now())
       return handle(handler, query)
     }
     expect(await call('poison')).toMatchObject({ do: 'delay', rateLimitAll: true })
     expect(await call('poison')).toMatchObject({ do: 'defer', rateLimitAll: true })
     for (const query of queries(30)) await call(query)
     expect(await call('poison')).toMatchObject({ do: 'defer', rateLimitAll: false })
-    expect(await fleet.store.pauses.rateLimitedUntil(fleet.now())).toBeNull()
-    const { refused } = await fleet.store.reports.totals(fleet.now())
+    expect(await system.store.pauses.rateLimitedUntil(system.now())).toBeNull()
+    const { refused } = await system.store.reports.totals(system.now())
     expect(refused).toMatchObject([{ query: 'poison', kind: 'rate_limited', moreRefusals: 6 }])
     for (let more = 1; more < 6; more += 1) expect(await call('poison')).toMatchObject({ do: 'defer' })
     expect(await call('poison')).toMatchObject({ do: 'deadLetter' })
-    expect((await fleet.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
+    expect((await system.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
       { letter: { status: 429, error: 'Too Many Requests', message: 'Rate limit exceeded', attempts: 0 } },
     ])
-    expect((await fleet.store.reports.totals(fleet.now())).refused).toEqual([])
+    expect((await system.store.reports.totals(system.now())).refused).toEqual([])
   })
 
   test('is never dead while others are limited like it', async () => {
     const all = queries(8)
-    await fleet.submit(all)
-    fleet.simulator.fail({ does: { status: 429, headers: { 'retry-after': '1' } } })
+    await system.submit(all)
+    system.simulator.fail({ does: { status: 429, headers: { 'retry-after': '1' } } })
     const handler = handlerWith()
     for (let round = 0; round < 10; round += 1) {
       for (const query of all) {
-        await fleet.store.pauses.liftRateLimit(fleet.now())
+        await system.store.pauses.liftRateLimit(system.now())
         expect(await handle(handler, query)).toMatchObject({ rateLimitAll: true })
       }
     }
-    fleet.simulator.heal()
+    system.simulator.heal()
     for (const query of all) {
-      await fleet.store.pauses.liftRateLimit(fleet.now())
+      await system.store.pauses.liftRateLimit(system.now())
       expect(await handle(handler, query)).toMatchObject({ do: 'complete' })
     }
   })
 
   test('keeps the words of the API in the ledger and the log', async () => {
-    await fleet.submit(['poison'])
-    fleet.simulator.fail({
+    await system.submit(['poison'])
+    system.simulator.fail({
       does: {
         status: 429,
         body: { error: 'Daily limit', message: 'Come back tomorrow' },
@@ -230,28 +230,28 @@ describe('a search that is rate limited again and again', () => {
       },
     })
     await handle(handlerWith(), 'poison')
-    expect(await fleet.store.reports.show('r1', null)).toMatchObject({
+    expect(await system.store.reports.show('r1', null)).toMatchObject({
       search: { calls: [{ detail: 'Daily limit · Come back tomorrow · Retry-After 9 s' }] },
     })
-    expect(fleet.log.logged('call.finished')).toEqual([
+    expect(system.log.logged('call.finished')).toEqual([
       expect.objectContaining({
         message: expect.stringMatching(/^rate limited \("Daily limit: Come back tomorrow"\): again in/),
       }),
     ])
-    expect(await fleet.store.pauses.holdDetail(fleet.now())).toBe('Daily limit: Come back tomorrow')
-    await fleet.store.pauses.liftRateLimit(fleet.now())
-    expect(await fleet.store.pauses.holdDetail(fleet.now())).toBeNull()
+    expect(await system.store.pauses.holdDetail(system.now())).toBe('Daily limit: Come back tomorrow')
+    await system.store.pauses.liftRateLimit(system.now())
+    expect(await system.store.pauses.holdDetail(system.now())).toBeNull()
   })
 })
 
 test('after the last failed attempt a search is dead with its history', async () => {
-  await fleet.submit(['calm piano'])
-  fleet.simulator.fail({ does: { status: 500 } })
+  await system.submit(['calm piano'])
+  system.simulator.fail({ does: { status: 500 } })
   const handler = handlerWith()
   expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'retry', delayMs: 500, behind: false, pause: null })
   expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'retry', delayMs: 1000 })
   expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'deadLetter' })
-  expect((await fleet.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
+  expect((await system.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
     {
       letter: {
         ...{ attempts: 3, status: 500, error: 'Internal Server Error', message: 'An unexpected error occurred' },
@@ -262,46 +262,46 @@ test('after the last failed attempt a search is dead with its history', async ()
 })
 
 test('a search that dies of a lost connection keeps the request id of the last failure that had one', async () => {
-  await fleet.submit(['calm piano'])
-  fleet.simulator.fail({ timesInTotal: 2, does: { status: 500 } })
-  fleet.simulator.fail({ does: 'cut' })
+  await system.submit(['calm piano'])
+  system.simulator.fail({ timesInTotal: 2, does: { status: 500 } })
+  system.simulator.fail({ does: 'cut' })
   const handler = handlerWith()
   for (const step of ['retry', 'retry', 'deadLetter'])
     expect(await handle(handler, 'calm piano')).toMatchObject({ do: step })
-  expect((await fleet.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
+  expect((await system.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
     { letter: { attempts: 3, status: null, error: 'connection lost', request_id: 'req_00000002' } },
   ])
 })
 
 describe('which batch is charged', () => {
   test('a shared search is charged to the oldest batch with budget left', async () => {
-    const capped = await fleet.submit(['a', 'b', 'c'], { name: 'capped', maxCredits: 2 })
-    const open = await fleet.submit(['a', 'b', 'c', 'd'], { name: 'open' })
+    const capped = await system.submit(['a', 'b', 'c'], { name: 'capped', maxCredits: 2 })
+    const open = await system.submit(['a', 'b', 'c', 'd'], { name: 'open' })
     const handler = handlerWith()
     for (const query of ['a', 'b', 'c', 'd']) await handle(handler, query)
-    const charged = async (id: number) => (await fleet.store.batches.find(String(id)))?.charged
+    const charged = async (id: number) => (await system.store.batches.find(String(id)))?.charged
     expect([await charged(capped), await charged(open)]).toEqual([2, 2])
-    expect(fleet.simulator.paid()).toBe(4)
-    const [report] = await fleet.store.reports.batches({ batchId: capped, limit: 1 })
+    expect(system.simulator.paid()).toBe(4)
+    const [report] = await system.store.reports.batches({ batchId: capped, limit: 1 })
     expect(report).toMatchObject({ tagged: 3, withheld: 0 })
   })
 
   test('a call of unknown outcome stays charged to its cap', async () => {
-    await fleet.submit(['a', 'b'], { maxCredits: 1 })
-    fleet.simulator.fail({ times: 1, does: 'cut' })
+    await system.submit(['a', 'b'], { maxCredits: 1 })
+    system.simulator.fail({ times: 1, does: 'cut' })
     const handler = handlerWith()
     expect(await handle(handler, 'a')).toMatchObject({ do: 'retry' })
     expect(await handle(handler, 'b')).toMatchObject({ do: 'complete', summary: { outcome: 'withheld' } })
-    expect(fleet.simulator.calls()).toHaveLength(1)
+    expect(system.simulator.calls()).toHaveLength(1)
   })
 })
 
 describe('the reserve', () => {
   test('is exact with ten calls at a time whose answers overtake each other', async () => {
     const all = queries(60)
-    await fleet.submit(all)
-    fleet.simulator.setCredits(50)
-    await fleet.store.account.update({ creditsRemaining: 50 }, fleet.now())
+    await system.submit(all)
+    system.simulator.setCredits(50)
+    await system.store.account.update({ creditsRemaining: 50 }, system.now())
     const handler = handlerWith({ creditReserve: 20 })
     const left = [...all]
     const slot = async (): Promise<void> => {
@@ -312,66 +312,66 @@ describe('the reserve', () => {
       }
     }
     await Promise.all(Array.from({ length: 10 }, slot))
-    expect(fleet.simulator.credits()).toBe(20)
+    expect(system.simulator.credits()).toBe(20)
     expect(await balance()).toBe(20)
-    expect(await fleet.store.pauses.list()).toMatchObject([{ cause: 'reserve' }])
+    expect(await system.store.pauses.list()).toMatchObject([{ cause: 'reserve' }])
   })
 
   test('is kept even when paid calls end with unknown outcome', async () => {
-    await fleet.submit(queries(8))
-    await fleet.store.account.update({ creditsRemaining: 23 }, fleet.now())
-    fleet.simulator.setCredits(23)
-    fleet.simulator.fail({ timesInTotal: 2, does: 'cut', charged: true })
+    await system.submit(queries(8))
+    await system.store.account.update({ creditsRemaining: 23 }, system.now())
+    system.simulator.setCredits(23)
+    system.simulator.fail({ timesInTotal: 2, does: 'cut', charged: true })
     const handler = handlerWith({ creditReserve: 20 })
     const steps: string[] = []
     for (const query of queries(4)) steps.push((await handle(handler, query)).do)
     expect(steps).toEqual(['retry', 'retry', 'complete', 'pause'])
-    expect(fleet.simulator.credits()).toBe(20)
+    expect(system.simulator.credits()).toBe(20)
   })
 })
 
 describe('the breaker', () => {
   const refuse = (times?: number) =>
-    fleet.simulator.fail({ ...(times === undefined ? {} : { timesInTotal: times }), does: { status: 403 } })
+    system.simulator.fail({ ...(times === undefined ? {} : { timesInTotal: times }), does: { status: 403 } })
 
   test('25 different searches refused in a row pause with cause failing; 24 do not', async () => {
-    await fleet.submit(queries(30))
+    await system.submit(queries(30))
     refuse()
     const handler = handlerWith()
     for (const query of queries(24))
       expect(await handle(handler, query)).toMatchObject({ do: 'deadLetter', pause: null })
-    expect(await fleet.store.pauses.list()).toEqual([])
+    expect(await system.store.pauses.list()).toEqual([])
     expect(await handle(handler, 'scene 25')).toMatchObject({ do: 'deadLetter', pause: 'failing' })
-    expect(await fleet.store.pauses.list()).toMatchObject([
+    expect(await system.store.pauses.list()).toMatchObject([
       { cause: 'failing', detail: expect.stringMatching(/^25 searches .* the last with 403 Forbidden$/) },
     ])
   })
 
   test('an answer in between resets the count', async () => {
-    await fleet.submit(queries(40))
+    await system.submit(queries(40))
     const handler = handlerWith()
     for (const [index, query] of queries(40).entries()) {
       if (index === 0 || index === 21) refuse(20)
       await handle(handler, query)
     }
     expect(await streak()).toMatchObject({ refusedSearches: 19 })
-    expect(await fleet.store.pauses.list()).toEqual([])
+    expect(await system.store.pauses.list()).toEqual([])
   })
 
   test('unreadable answers, which may be paid for, pause like refusals', async () => {
-    await fleet.submit(queries(26))
-    fleet.simulator.fail({ does: 'html' })
+    await system.submit(queries(26))
+    system.simulator.fail({ does: 'html' })
     const handler = handlerWith()
     for (const query of queries(25)) await handle(handler, query)
-    expect(await fleet.store.pauses.list()).toMatchObject([
+    expect(await system.store.pauses.list()).toMatchObject([
       { cause: 'failing', detail: expect.stringContaining('cannot be read') },
     ])
     expect(await handle(handler, 'scene 26')).toEqual({ do: 'pause', cause: 'failing' })
   })
 
   test('500s for 25 searches are an outage; during a probe, for 3', async () => {
-    await fleet.submit(queries(40))
-    fleet.simulator.fail({ does: { status: 503 } })
+    await system.submit(queries(40))
+    system.simulator.fail({ does: { status: 503 } })
     const handler = handlerWith()
     const steps = []
     for (const query of [...queries(24), ...queries(24), 'scene 25']) steps.push(await handle(handler, query))
@@ -379,7 +379,7 @@ describe('the breaker', () => {
     expect(steps.map((step) => step.do === 'retry' && step.behind)).toEqual(steps.map((_, index) => index > 0))
     expect(steps[48]).toMatchObject({ do: 'retry', pause: 'outage' })
 
-    await fleet.store.pauses.lift('outage', true)
+    await system.store.pauses.lift('outage', true)
     const probes = []
     for (const query of ['scene 26', 'scene 27', 'scene 1', 'scene 28']) probes.push(await handle(handler, query))
     // The third attempt of one is its last, probe or not.
@@ -389,24 +389,24 @@ describe('the breaker', () => {
       { do: 'deadLetter', pause: 'outage' },
       { do: 'pause', cause: 'outage' },
     ])
-    expect(fleet.simulator.calls()).toHaveLength(52)
+    expect(system.simulator.calls()).toHaveLength(52)
   })
 
   test('one search that fails while others succeed never pauses the queue', async () => {
-    await fleet.submit(['poison', ...queries(60)])
-    fleet.simulator.fail({ match: 'poison', does: { status: 500 } })
+    await system.submit(['poison', ...queries(60)])
+    system.simulator.fail({ match: 'poison', does: { status: 500 } })
     const handler = handlerWith({ maxAttempts: 100 })
     for (const query of queries(60)) {
       await handle(handler, 'poison')
       await handle(handler, query)
     }
-    expect(await fleet.store.pauses.list()).toEqual([])
+    expect(await system.store.pauses.list()).toEqual([])
   })
 })
 
 test('a failed save of a paid answer is retried, and no call is made meanwhile', async () => {
-  await fleet.submit(['a', 'b'])
-  const { store, api, log } = fleet
+  await system.submit(['a', 'b'])
+  const { store, api, log } = system
   let broken = true
   const handler = createSearchProcessor({
     store: {
@@ -428,19 +428,19 @@ test('a failed save of a paid answer is retried, and no call is made meanwhile',
   const first = handle(handler, 'a')
   await until(() => log.logged('store.write_failed').length > 0, { timeoutMs: 40_000, what: 'the save to fail' })
   const second = handle(handler, 'b')
-  expect(fleet.simulator.calls()).toHaveLength(1)
+  expect(system.simulator.calls()).toHaveLength(1)
   expect(handler.writeFailure()).toMatchObject({ kind: 'save', cause: 'database or disk is full' })
   broken = false
   expect(await first).toMatchObject({ do: 'complete' })
   expect(await second).toMatchObject({ do: 'complete' })
   expect(log.logged('store.write_recovered')).toHaveLength(1)
   expect(handler.writeFailure()).toBeNull()
-  expect(fleet.simulator.paid()).toBe(2)
+  expect(system.simulator.paid()).toBe(2)
 })
 
 test('a store that cannot be reached costs nothing: the job waits', async () => {
-  await fleet.submit(['a'])
-  const { store, api, log } = fleet
+  await system.submit(['a'])
+  const { store, api, log } = system
   const refuse = () => Promise.reject(new UnreachableError('database is locked'))
   const handler = createSearchProcessor({
     store: { pauses: store.pauses, calls: { ...store.calls, claim: refuse } },
@@ -451,6 +451,6 @@ test('a store that cannot be reached costs nothing: the job waits', async () => 
     rules: RULES,
   })
   expect(await handle(handler, 'a')).toMatchObject({ do: 'delay', rateLimitAll: false })
-  expect(fleet.simulator.calls()).toHaveLength(0)
+  expect(system.simulator.calls()).toHaveLength(0)
   expect(handler.writeFailure()).toMatchObject({ kind: 'claim', cause: 'database is locked' })
 })

@@ -6,12 +6,12 @@ import { createSearchProcessor } from '../../src/processing/process-search.js'
 import { type InProcessSystem, refOf, startInProcess } from '../support/in-process-system.js'
 
 /** A bug of ours in what records the end of a call, played by a trigger in the real store that refuses a statement. */
-let fleet: InProcessSystem
+let system: InProcessSystem
 beforeEach(async () => {
-  fleet = await startInProcess({ simulator: { credits: 100 } })
-  await fleet.submit(['calm piano', 'dark drums'])
+  system = await startInProcess({ simulator: { credits: 100 } })
+  await system.submit(['calm piano', 'dark drums'])
 })
-afterEach(() => fleet.close())
+afterEach(() => system.close())
 
 const RULES = {
   maxAttempts: 3,
@@ -22,19 +22,19 @@ const RULES = {
 }
 
 function handlerOfToday() {
-  const { store, api, log } = fleet
+  const { store, api, log } = system
   const handler = createSearchProcessor({ store, api, log, clock: systemClock, random: () => 0.5, rules: RULES })
   return (query: string) => handler.handle({ ref: refOf(query) })
 }
 
 function refuse(statement: string): void {
-  const db = new Database(join(fleet.dataDir, 'trackyard.db'))
+  const db = new Database(join(system.dataDir, 'trackyard.db'))
   db.exec(`create trigger bug before ${statement} begin select raise(abort, 'a bug'); end`)
   db.close()
 }
 
-const outcomes = async () => (await fleet.store.reports.totals(0)).callsByOutcome
-const errors = () => fleet.log.lines.filter(({ level }) => level === 'error')
+const outcomes = async () => (await system.store.reports.totals(0)).callsByOutcome
+const errors = () => system.log.lines.filter(({ level }) => level === 'error')
 
 test('a paid answer whose save hits a bug is kept as unreadable, once', async () => {
   refuse('insert on answer')
@@ -42,9 +42,9 @@ test('a paid answer whose save hits a bug is kept as unreadable, once', async ()
   expect(await handle('calm piano')).toMatchObject({ do: 'deadLetter', reason: expect.stringContaining('unreadable') })
   expect(await handle('calm piano')).toMatchObject({ do: 'complete', summary: { why: 'dead' } })
   expect(await handle('dark drums')).toMatchObject({ do: 'deadLetter' })
-  expect(fleet.simulator.calls()).toHaveLength(2)
+  expect(system.simulator.calls()).toHaveLength(2)
   expect(await outcomes()).toMatchObject({ sent: 0, unknown: 0, unreadable: 2 })
-  const shown = await fleet.store.reports.show('r1', null)
+  const shown = await system.store.reports.show('r1', null)
   expect(shown).toMatchObject({ search: { answer: expect.stringContaining('tracks') } })
   expect(errors().map(({ facts }) => facts)).toMatchObject([
     { call: 1, search: refOf('calm piano').fingerprint },
@@ -54,7 +54,7 @@ test('a paid answer whose save hits a bug is kept as unreadable, once', async ()
 
 test('a failed call whose recording hits a bug uses an attempt, no credit', async () => {
   refuse('insert on pause')
-  fleet.simulator.setCredits(0)
+  system.simulator.setCredits(0)
   const handle = handlerOfToday()
   expect([await handle('calm piano'), await handle('calm piano'), await handle('calm piano')]).toMatchObject([
     { do: 'retry' },
@@ -68,8 +68,8 @@ test('a call that cannot be recorded at all pauses the queue', async () => {
   refuse('update of finished_at on call')
   const handle = handlerOfToday()
   expect(await handle('calm piano')).toEqual({ do: 'pause', cause: 'failing' })
-  expect(await fleet.store.pauses.list()).toMatchObject([{ cause: 'failing', detail: expect.stringContaining('bug') }])
+  expect(await system.store.pauses.list()).toMatchObject([{ cause: 'failing', detail: expect.stringContaining('bug') }])
   expect(await handle('calm piano')).toEqual({ do: 'pause', cause: 'failing' })
   expect(await handle('dark drums')).toEqual({ do: 'pause', cause: 'failing' })
-  expect(fleet.simulator.calls()).toHaveLength(1)
+  expect(system.simulator.calls()).toHaveLength(1)
 })

@@ -6,12 +6,12 @@ import { type InProcessSystem, refOf, startInProcess } from '../support/in-proce
 import { until } from '../support/until.js'
 
 /** What the store believes about a call, and what the process that makes it knows. */
-let fleet: InProcessSystem
+let system: InProcessSystem
 beforeEach(async () => {
-  fleet = await startInProcess({ simulator: { credits: 100, latencyMs: [200, 300] } })
-  await fleet.submit(['calm piano'])
+  system = await startInProcess({ simulator: { credits: 100, latencyMs: [200, 300] } })
+  await system.submit(['calm piano'])
 })
-afterEach(() => fleet.close())
+afterEach(() => system.close())
 
 const RULES: SearchRules = {
   maxAttempts: 3,
@@ -26,7 +26,7 @@ const HOUR_MS = 3_600_000
 function handlerWith(api: Pick<Api, 'search'>): SearchProcessor & { jump(ms: number): void } {
   let ahead = 0
   const clock = { now: () => Date.now() + ahead, monotonicMs: systemClock.monotonicMs }
-  const { store, log } = fleet
+  const { store, log } = system
   const handler = createSearchProcessor({ store, api, log, clock, random: () => 0.5, rules: RULES })
   const jump = (ms: number): void => {
     ahead += ms
@@ -34,16 +34,16 @@ function handlerWith(api: Pick<Api, 'search'>): SearchProcessor & { jump(ms: num
   return { ...handler, jump }
 }
 
-const outcomes = async () => (await fleet.store.reports.totals(0)).callsByOutcome
+const outcomes = async () => (await system.store.reports.totals(0)).callsByOutcome
 
 test('a system sleep during a call does not make the call twice', async () => {
-  const handler = handlerWith(fleet.api)
+  const handler = handlerWith(system.api)
   const first = handler.handle({ ref: refOf('calm piano') })
-  await until(() => fleet.simulator.calls().length === 1, { timeoutMs: 40_000, what: 'the first call' })
+  await until(() => system.simulator.calls().length === 1, { timeoutMs: 40_000, what: 'the first call' })
   handler.jump(HOUR_MS)
   expect(await handler.handle({ ref: refOf('calm piano') })).toMatchObject({ do: 'delay', rateLimitAll: false })
   expect(await first).toMatchObject({ do: 'complete', summary: { outcome: 'answered' } })
-  expect(fleet.simulator.paid()).toBe(1)
+  expect(system.simulator.paid()).toBe(1)
   expect(await outcomes()).toMatchObject({ answered: 1, unknown: 0 })
 })
 
