@@ -85,7 +85,7 @@ const SENTENCES: readonly Sentence[] = [
   {
     says: /^(EACCES|EPERM)/,
     kind: 'redis.unreachable',
-    message: (where) => `This user may not open the socket of ${where}: run as the user who started it.`,
+    message: (where) => `This user may not open the socket of ${where}: run as the user that started Redis.`,
   },
   {
     says: /ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/,
@@ -160,11 +160,12 @@ const SENTENCES: readonly Sentence[] = [
   {
     says: /EXECABORT/,
     kind: 'redis.transaction_refused',
-    message: (where) => `${where} refused a transaction: look into its log, and at the permissions of its user.`,
+    message: (where) => `${where} refused a transaction: check its log and the permissions of its user.`,
   },
   {
     says: /Protocol error|ParserError|RESP type|wrong version number|SSL|EPROTO|unknown command|ECONNRESET|EPIPE/i,
     kind: 'redis.protocol_error',
-    message: (where) => `${where} does not speak like a Redis: check host, port, and redis:// against rediss:// (TLS).`,
+    message: (where) =>
+      `${where} does not speak the Redis protocol: check host, port, and redis:// against rediss:// (TLS).`,
   },
 ]

@@ -211,7 +211,7 @@ test('another client of the key is seen in the headers and left its share', asyn
   await system.submit(queries(5))
   await done(5)
   // Logged after the rate is set.
-  await until(() => logged('rate_limit.changed', 'others') > 0, {
+  await until(() => logged('rate_limit.shared') > 0, {
     timeoutMs: 40_000,
     what: 'the log line',
   })

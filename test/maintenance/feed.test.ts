@@ -221,7 +221,7 @@ describe('the Redis owner', () => {
     await expect(recoverRedis(parts())).rejects.toThrow(new RegExp(`${other}.*${system.store.id}`, 's'))
     await expect(recoverRedis(parts())).rejects.toThrow(
       new RegExp(
-        `^The store looks lost: .* still holds the searches of store ${other}.*To restore.*To go on without`,
+        `^The store looks lost: .* still holds the searches of store ${other}.*To restore.*To continue without`,
         's',
       ),
     )

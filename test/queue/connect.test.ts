@@ -193,8 +193,8 @@ test('connections that died without a word are given up, and the workers go on',
   await queue.searches.add(jobs([1]))
   await eventually('the worker goes on', () => done === 1)
   expect(log.lines).toEqual([
-    expect.objectContaining({ sentence: 'Redis is away' }),
-    expect.objectContaining({ sentence: 'Redis is back' }),
+    expect.objectContaining({ message: 'Redis is away' }),
+    expect.objectContaining({ message: 'Redis is back' }),
   ])
 })
 

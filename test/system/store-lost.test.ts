@@ -130,7 +130,7 @@ describe('the store goes while a worker makes calls', () => {
       const { code, stderr } = await command.exited
       expect({ code, stderr }).toEqual({
         code: 3,
-        stderr: expect.stringMatching(/was deleted while in use\. A worker that runs copies/),
+        stderr: expect.stringMatching(/was deleted while in use\. A running worker copies/),
       })
     }
     const answer = await fetch(ready)

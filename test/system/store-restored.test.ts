@@ -60,7 +60,7 @@ test('emptied while stopped: the new store is told from the one that Redis knows
   await oneNight()
   truncateSync(store(), 0)
   await expectRefused(
-    /The store looks lost: .*still holds the searches of store \S+, but .* made at \d{4}-.*remove \S+redis/s,
+    /The store looks lost: .*still holds the searches of store \S+, but .* created at \d{4}-.*remove \S+redis/s,
   )
 }, 240_000)
 
