@@ -70,11 +70,11 @@ test('a reserve of 20 with 100 credits: exactly 20 are left, it says why, and go
   expect(system.simulator.paid()).toBe(80)
   const { queue, credits } = await system.status()
   expect(queue).toMatchObject({ causes: ['reserve'], waiting: 70 })
-  expect(queue.reason).toMatch(/reserve is reached.*70 searches wait and need 70 credits/)
+  expect(queue.reason).toMatch(/at the credit reserve since.*70 searches wait and need 70 credits/)
   expect(credits.remaining).toBe(20)
   // One worker tells the news, some time within the pause.
   const told = (): number =>
-    workers.flatMap((worker) => worker.logged('notification.sent')).filter(({ msg }) => /^Paused \(reserve\)/.test(msg))
+    workers.flatMap((worker) => worker.logged('notification.sent')).filter(({ msg }) => /^Paused: at the credit reserve/.test(msg))
       .length
   await until(() => told() > 0, { timeoutMs: 60_000, what: 'the news of the pause' })
   system.simulator.topUp(100)

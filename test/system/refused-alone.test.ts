@@ -205,7 +205,7 @@ describe.each([1, 10])('with %i slots', (slots) => {
           // A worker asks once when it starts.
           system.simulator.fail({ endpoint: 'me', skip: 1, timesInTotal: 2, does: { status: 429 } })
           const worker = await system.startWorker()
-          await worker.waitForEvent('notification.sent', { text: /Paused \(no credits\)/ })
+          await worker.waitForEvent('notification.sent', { text: /Paused: no credits left/ })
           await untilDone(system)
           expect((await system.exported()).filter(({ status }) => status === 'tagged')).toHaveLength(ROWS - 1)
           expect((await system.status()).queue).toMatchObject({ dead_letters: 1, causes: [] })
