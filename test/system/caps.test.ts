@@ -74,8 +74,9 @@ test('a reserve of 20 with 100 credits: exactly 20 are left, it says why, and go
   expect(credits.remaining).toBe(20)
   // One worker tells the news, some time within the pause.
   const told = (): number =>
-    workers.flatMap((worker) => worker.logged('notification.sent')).filter(({ msg }) => /^Paused: at the credit reserve/.test(msg))
-      .length
+    workers
+      .flatMap((worker) => worker.logged('notification.sent'))
+      .filter(({ msg }) => /^Paused: at the credit reserve/.test(msg)).length
   await until(() => told() > 0, { timeoutMs: 60_000, what: 'the news of the pause' })
   system.simulator.topUp(100)
   expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
