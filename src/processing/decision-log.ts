@@ -43,11 +43,11 @@ export function logDecision(
     case 'rateLimit':
       log.warn(
         facts,
-        `${decision.daily ? 'rate limited for the day' : 'rate limited'}${saying(decision.said)}: again in ${seconds(decision.until - call.now)}, the fleet waits; no attempt used`,
+        `${decision.daily ? 'rate limited for the day' : 'rate limited'}${saying(decision.said)}: again in ${seconds(decision.until - call.now)}; all workers wait, no attempt used`,
       )
       break
     case 'pause':
-      log.warn(facts, `${decision.detail}: the queue is paused, the search goes back; no attempt used`)
+      log.warn(facts, `${decision.detail}: the queue is paused, the search is requeued, no attempt used`)
       break
     case 'defer':
       log.warn(
