@@ -107,4 +107,4 @@ test(`${CATALOGS.toLocaleString('en')} damaged catalogs: every row lies in the f
     }
   }
   expect(refused).toBeLessThan(CATALOGS / 4)
-})
+}, 300_000)
