@@ -146,4 +146,4 @@ test(`of ${CALLS} mutated responses none crashes, hangs, strays or makes a paid 
   for (const kind of ['answered', 'unreadable', 'transient', 'rate_limited', 'out_of_credits']) {
     expect(kinds.get(kind) ?? 0).toBeGreaterThan(CALLS / 100)
   }
-})
+}, 180_000)
