@@ -86,8 +86,8 @@ function wordScore(word: string, beyond: number): number {
   score += count(/[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/gu)
   score -= 2 * count(/[\uff61-\uff9f]/g)
   // Typographic marks are common, other signs are not.
-  score += 0.5 * count(/[‘’“”–—…«»°№]/g)
-  score -= count(/(?=\P{ASCII})[^\p{L}\p{M}\p{N}‘’“”–—…«»°№]/gu)
+  score += 0.5 * count(/[‘’“”–—…«»°№€•™]/g)
+  score -= count(/(?=\P{ASCII})[^\p{L}\p{M}\p{N}‘’“”–—…«»°№€•™]/gu)
   // Capitals inside a word, several scripts in one, and accents in a row.
   score -= 1.5 * count(/(?<=\p{Ll})\p{Lu}/gu)
   score -= 2 * scripts(word)

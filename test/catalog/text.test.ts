@@ -121,6 +121,7 @@ describe('bytes that are no UTF-8, while nobody has said what they are', () => {
     ['gb18030', '安静的夜晚', 'in gb18030'],
     ['macintosh', 'Café Noir', 'line 3, character 6: expected UTF-8, found the byte 8E: "Café Noir" in macintosh'],
     ['windows-1252', 'Señor Coconut', '"Señor Coconut" in windows-1252'],
+    ['windows-1252', 'naïve – €5', 'Name the encoding that reads right: --encoding windows-1252'],
     ['windows-1252', 'Don’t stop', '"Don’t stop" in windows-1252'],
     ['windows-1252', 'Mötley Crüe', '"Mötley Crüe" in windows-1252'],
   ])('%s: %s is shown as it would read, with its place and the option', async (encoding, title, words) => {
