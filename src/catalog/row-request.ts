@@ -5,6 +5,7 @@ import { foldName, requireCsvColumn } from './column-names.js'
 import { isPlaceholder } from './doubts.js'
 import { filterProblem, found, isFilters, limitProblem, offsetProblem, withPlainNumbers } from './filters.js'
 import { ExactNumber } from './json.js'
+import { isOurs } from './our-columns.js'
 import { plainText, unprintable } from './plain-text.js'
 import { parseTemplate, type Template } from './template.js'
 
@@ -204,14 +205,28 @@ function cellsProblem(cells: readonly string[], { columns, names }: Catalog): st
   if (cells.length > names.length && cells.slice(names.length).some((cell) => cell.trim() !== '')) {
     return `expected ${names.length} cells, found ${cells.length}`
   }
-  // A file that was put together from several has their headers in it.
+  // A file that was put together from several has their headers in it, and so has an export of it.
   const isHeader =
     cells.length >= names.length &&
     names.every((name, index) => {
-      const cell = cells[index] ?? ''
-      return cell === columns[index] || (cell.length < name.length + LONGEST_PADDING && foldName(cell) === name)
+      const [cell, column] = [cells[index] ?? '', columns[index] ?? '']
+      if (cell === column || isOurs(column)) return true
+      return cell.length < name.length + LONGEST_PADDING && foldName(cell) === name
     })
-  return isHeader ? 'expected a row, found the header again' : null
+  if (isHeader && !columns.every(isOurs)) return 'expected a row, found the header again'
+  return isRule(cells, columns) ? 'expected a row, found a line of dashes' : null
+}
+
+/** The line between header and rows that Markdown and database shells draw. */
+function isRule(cells: readonly string[], columns: readonly string[]): boolean {
+  let dashes = 0
+  for (const [index, cell] of cells.entries()) {
+    const text = isOurs(columns[index] ?? '') ? '' : cell.trim()
+    if (text === '') continue
+    if (!/^:?-{3,}:?$/.test(text)) return false
+    dashes++
+  }
+  return dashes > 0
 }
 
 /** White space and invisible characters around a name. */

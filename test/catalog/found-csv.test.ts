@@ -274,3 +274,21 @@ describe('names that look alike', () => {
     expect((await refusal(() => read(text, { template: '{\u200Btitle}' }))).message).toContain('has 2 times')
   })
 })
+
+describe('what an export holds when it is submitted again', () => {
+  test('a header that was invalid in the catalog is invalid in its export', async () => {
+    const text = 'id,title,trackyard_status,trackyard_error\n1,Pier,tagged,\nid,title,invalid,line 3: a header\n'
+    expect((await read(text, { template: '{title}' })).said).toEqual([
+      'Pier',
+      'line 3: expected a row, found the header again',
+    ])
+  })
+})
+
+test.each([
+  ['| id | title |\n|----|:-----:|\n| 1 | Pier |\n', 'x.md'],
+  ['title\n-----\nPier\n', 'x.csv'],
+])('a line of dashes below the header is not searched', async (text, name) => {
+  const { said } = await read(text, { name, template: '{title}' })
+  expect(said).toEqual(['line 2: expected a row, found a line of dashes', 'Pier'])
+})
