@@ -38,13 +38,16 @@ export function sniffTable(sample: Sample, usual: string, mayHaveTitle: boolean)
     return { delimiter, records, isUsual: delimiter === usual, headerLine: 1, ...widths(records) }
   })
   const first = best(readings)
-  if (first !== null && (first.share >= FITS || !mayHaveTitle)) return first
+  const isTable = first !== null && first.share >= FITS && !COMMENT_LINES.test(sample.text)
+  if (first !== null && (isTable || !mayHaveTitle)) return first
   const behindTitle = readings.flatMap(({ records, ...reading }) => {
     const fitting = headersBehindTitle(records)
-      .filter((from) => !isProse(sample.text.slice(records[from]?.start), reading.delimiter))
+      .filter((from) => !isProse(records.slice(from)))
       .map((from) => ({ ...reading, headerLine: records[from]?.line ?? 1, ...widths(records.slice(from)), from }))
       .find(({ share, width, from }) => {
-        const isNarrow = records.slice(0, from).every(({ cells }) => filled(cells) < width)
+        const isNarrow = records
+          .slice(0, from)
+          .every(({ cells }) => filled(cells) < width || COMMENT.test(cells[0] ?? ''))
         return share >= FITS && isNarrow
       })
     return fitting === undefined ? [] : [fitting]
@@ -106,9 +109,11 @@ function headersBehindTitle(records: readonly SampleRecord[]): number[] {
 /** Three words or more, and no separator of another dialect. */
 const SENTENCE = /^[^\t;|]*\S +[^\s;|]+ +[^\s;|][^\t;|]*$/
 const COMMENT = /^(#|\/\/)/
+/** One alone may be a header, such as "# of plays,title". */
+const COMMENT_LINES = /^(#|\/\/)[ \t].*\r*\n(#|\/\/)[ \t]/
 
-/** Commas of sentences have a space behind them. */
-function isProse(text: string, delimiter: string): boolean {
-  const parts = text.split(delimiter)
-  return parts.slice(1).filter((part) => part.startsWith(' ')).length * 2 > parts.length - 1
+/** Commas of sentences have a space behind them. Those in quoted cells separate nothing. */
+function isProse(records: readonly SampleRecord[]): boolean {
+  const behind = records.flatMap(({ cells }) => cells.slice(1))
+  return behind.filter((cell) => cell.startsWith(' ')).length * 2 > behind.length
 }

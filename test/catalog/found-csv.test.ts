@@ -283,6 +283,28 @@ describe('what an export holds when it is submitted again', () => {
       'line 3: expected a row, found the header again',
     ])
   })
+
+  test('separators inside tags do not hide the header below a title', async () => {
+    const tags = '"pop; rock; jazz; soul; folk"'
+    const text = `Exported by a tool, version 2\nUser: me\n\nid;title;trackyard_moods\n1;a, b;${tags}\n2;c;${tags}\n`
+    const { catalog, said } = await read(text, { template: '{title}' })
+    expect(catalog.names).toEqual(['id', 'title', 'trackyard_moods'])
+    expect(said).toEqual(['a, b', 'c'])
+  })
+})
+
+test.each([
+  ['in a later line', '# made by x\n# on monday, at noon\nid,title\n1,Pier\n2,Alley\n'],
+  ['in each line', '# made by x, y\n# on monday, at noon\nid,title\n1,Pier\n2,Alley\n'],
+])('comment lines before the header may have separators: %s', async (_, text) => {
+  const { keys, said } = await read(text, { template: '{title}' })
+  expect(keys).toEqual(['1', '2'])
+  expect(said).toEqual(['Pier', 'Alley'])
+})
+
+test('comments in a row or two are no title', async () => {
+  const { said } = await read('#tag,title\n#rock,Pier\npop,Alley\n', { template: '{title}' })
+  expect(said).toEqual(['Pier', 'Alley'])
 })
 
 test.each([
