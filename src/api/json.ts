@@ -1,3 +1,5 @@
+import { isRecord } from '../domain/is-record.js'
+
 /** A JSON object whose fields may be anything. */
 export type Fields = Readonly<Record<string, unknown>>
 
@@ -11,7 +13,7 @@ export function parseObject(text: string): Fields | null {
 }
 
 export function asFields(value: unknown): Fields | null {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : null
+  return isRecord(value) ? value : null
 }
 
 /** A whole number of at least 0, given as a number or a string; null for everything else. */

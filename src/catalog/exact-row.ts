@@ -1,3 +1,4 @@
+import { isRecord } from '../domain/is-record.js'
 import type { RawRow } from './catalog.js'
 import { mayHoldExactNumber, parseExactly } from './json.js'
 
@@ -49,7 +50,7 @@ function isThereTwice(text: string, quotedKey: string): boolean {
 
 /** Of a row's own filters, say. */
 function innerKeys(value: unknown): string[] {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.keys(value) : []
+  return isRecord(value) ? Object.keys(value) : []
 }
 
 function exactRow(row: RawRow & { readonly kind: 'object' }, used: readonly string[]): RawRow {

@@ -1,4 +1,5 @@
 import { UsageError } from '../domain/errors.js'
+import { isRecord } from '../domain/is-record.js'
 import { type Filters, MAX_LIMIT } from '../domain/request.js'
 import { ExactNumber, parseExactly, plainNumber } from './json.js'
 
@@ -53,7 +54,7 @@ export function parseFilters(text: string): Filters {
 
 /** What JSON can hold is what filters may hold: anything parsed that is an object qualifies. */
 export function isFilters(value: unknown): value is Filters {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber)
+  return isRecord(value) && !(value instanceof ExactNumber)
 }
 
 /**

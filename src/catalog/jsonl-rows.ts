@@ -1,3 +1,4 @@
+import { isRecord } from '../domain/is-record.js'
 import type { Block } from './blocks.js'
 import type { RawRow } from './catalog.js'
 import { tooLongRow } from './long-line.js'
@@ -32,12 +33,8 @@ export function jsonRow(text: string, line: number): RawRow {
     const problem = `expected one JSON object, found what is not JSON: ${beginning(text)}`
     return { kind: 'broken', line, json: JSON.stringify(text), problem }
   }
-  if (isObject(value)) return { kind: 'object', line, text, value }
+  if (isRecord(value)) return { kind: 'object', line, text, value }
   return { kind: 'broken', line, json: text, problem: `expected one JSON object, found ${beginning(text)}` }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Of a text, on one line. */

@@ -1,3 +1,4 @@
+import { isRecord } from './is-record.js'
 import type { Track } from './outcome.js'
 
 /**
@@ -36,7 +37,7 @@ type Fields = Readonly<Record<string, unknown>>
 
 function parseAnswer(body: string): { tracks: Fields[]; creditsRemaining: number | null } | null {
   const answer = parseJson(body)
-  if (!isFields(answer) || !Array.isArray(answer.tracks) || !answer.tracks.every(isFields)) return null
+  if (!isRecord(answer) || !Array.isArray(answer.tracks) || !answer.tracks.every(isRecord)) return null
   return { tracks: answer.tracks, creditsRemaining: wholeNumber(answer.credits_remaining) }
 }
 
@@ -61,10 +62,6 @@ function withoutNaN(text: string): string {
   return text.replace(/"(?:[^"\\]|\\[\s\S])*(?:"|\\?$)|-?\b(?:NaN|Infinity)\b/g, (found) =>
     found.startsWith('"') ? found : 'null',
   )
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function readTrack(track: Fields): Track {
