@@ -15,7 +15,7 @@ export default {
   coverageProvider: 'babel',
   collectCoverageFrom: ['src/**/*.ts', 'workers/**/*.ts'],
   // For a machine that is busy with other things.
-  testTimeout: 60_000,
+  testTimeout: 180_000,
   // Many tests wait for processes: one more than the cores of a small machine.
   maxWorkers: 3,
 }

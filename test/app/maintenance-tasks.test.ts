@@ -20,7 +20,7 @@ test('pauses end on their own only for TRACKYARD_AUTO_RESUME_HOURS', async () =>
   // One check of the balance would lift both, the older one first.
   await until(async () => !(await causes()).includes('reserve'), { timeoutMs, what: 'the end of the younger pause' })
   expect(await causes()).toEqual(['no_credits'])
-}, 120_000)
+}, 240_000)
 
 test('only a balance above TRACKYARD_CREDIT_RESERVE ends a pause', async () => {
   system = await startInProcess({
@@ -48,7 +48,7 @@ test('a worker keeps the pause flag in Redis in step with the store', async () =
   await until(() => system.queue.throttle.isPaused(), { timeoutMs, what: 'the paused queue' })
   await system.store.pauses.lift('operator', false)
   await until(async () => !(await system.queue.throttle.isPaused()), { timeoutMs, what: 'the resumed queue' })
-}, 120_000)
+}, 240_000)
 
 test('a worker is registered for `down` before it logs worker.started', async () => {
   system = await startInProcess()
@@ -62,4 +62,4 @@ test('a worker is registered for `down` before it logs worker.started', async ()
   })
   await system.worker()
   expect(await known).toBe(1)
-}, 120_000)
+}, 240_000)

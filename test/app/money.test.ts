@@ -48,7 +48,7 @@ test('an outage pauses all workers, then ends on its own with no dead letter', a
   await done(60)
   expect(await causes()).toEqual([])
   await probeEnded()
-}, 120_000)
+}, 240_000)
 
 test('in a long outage probes rotate, so no search uses up its attempts', async () => {
   // Only this test ends a pause, however long all twelve take.
@@ -73,7 +73,7 @@ test('in a long outage probes rotate, so no search uses up its attempts', async 
   system.simulator.heal()
   await resumeByHand({ ...system, now: system.now })
   await done(50)
-}, 120_000)
+}, 240_000)
 
 describe('searches that fail although the API is healthy', () => {
   const deadLetters = async () => (await system.store.deadLetters.list({}, null, 100)).letters
@@ -101,7 +101,7 @@ describe('searches that fail although the API is healthy', () => {
     await allDead(4)
     expect(logged('queue.paused')).toBe(0)
     expect(system.simulator.calls()).toHaveLength(20 + 4 * 16)
-  }, 120_000)
+  }, 240_000)
 
   test('become dead letters even as the probe after a top-up', async () => {
     system = await startInProcess({ simulator: { credits: 0 }, env: { TRACKYARD_CREDIT_CHECK_MS: '300' } })
@@ -117,7 +117,7 @@ describe('searches that fail although the API is healthy', () => {
     await system.submit(['calm piano'], { name: 'next' })
     await done(1)
     await probeEnded()
-  }, 120_000)
+  }, 240_000)
 
   test('become dead letters even if the breaker takes them for an outage', async () => {
     system = await startInProcess({ env: { TRACKYARD_CREDIT_CHECK_MS: '300', TRACKYARD_MAX_ATTEMPTS: '2' } })
@@ -134,7 +134,7 @@ describe('searches that fail although the API is healthy', () => {
       { timeoutMs: 60_000, what: '25 dead letters' },
     )
     expect(system.simulator.calls()).toHaveLength(50)
-  }, 120_000)
+  }, 240_000)
 })
 
 test('while out of credits only one worker checks the balance', async () => {
@@ -157,7 +157,7 @@ test('while out of credits only one worker checks the balance', async () => {
   system.simulator.topUp(100)
   await done(12)
   expect(system.simulator.paidTwice()).toEqual([])
-}, 120_000)
+}, 240_000)
 
 test('a used-up daily limit stops all calls until the next day', async () => {
   const dayMs = 12_000
@@ -188,7 +188,7 @@ test('a used-up daily limit stops all calls until the next day', async () => {
   expect(refused()).toBe(refusedAtLimit)
   await done(15)
   expect(system.simulator.paid()).toBe(15)
-}, 120_000)
+}, 240_000)
 
 test('the limit follows the account while workers run', async () => {
   system = await startInProcess({ simulator: { perMinute: 100_000 }, env: { TRACKYARD_RATE_LIMIT: 'auto' } })
@@ -199,7 +199,7 @@ test('the limit follows the account while workers run', async () => {
   await system.submit(queries(3))
   await done(3)
   await until(async () => (await rate()) === 6000, { timeoutMs: 40_000, what: 'the new rate' })
-}, 120_000)
+}, 240_000)
 
 test('another client of the key is seen in the headers and left its share', async () => {
   system = await startInProcess({
@@ -217,4 +217,4 @@ test('another client of the key is seen in the headers and left its share', asyn
   })
   expect((await system.queue.throttle.rate())?.callsPerMinute).toBeLessThanOrEqual(420)
   expect((await system.status({ TRACKYARD_RATE_LIMIT: 'auto' })).pace.limit_per_minute).toBeLessThanOrEqual(420)
-}, 120_000)
+}, 240_000)

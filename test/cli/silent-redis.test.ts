@@ -26,7 +26,7 @@ test('wait reports a silent Redis, continues from the store, obeys a signal', as
   })
   expect(code).toBe(5)
   expect(stderr).toMatch(/Interrupted\..*1 waiting/)
-}, 60_000)
+}, 240_000)
 
 test('status --watch reports a silent Redis and obeys a signal', async () => {
   const stopping = new AbortController()
@@ -39,7 +39,7 @@ test('status --watch reports a silent Redis and obeys a signal', async () => {
   })
   const { code } = await desk.type(['status', '--watch'], { stdout, signal: stopping.signal })
   expect(code).toBe(0)
-}, 60_000)
+}, 240_000)
 
 test('a signal stops status --watch while it waits for Redis', async () => {
   desk.redis.freeze()
@@ -51,4 +51,4 @@ test('a signal stops status --watch while it waits for Redis', async () => {
     },
   })
   expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
-}, 60_000)
+}, 240_000)

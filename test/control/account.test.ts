@@ -108,7 +108,7 @@ describe('workers with different limits', () => {
     await until(() => system.log.logged(MISMATCH).length > 0, { timeoutMs: 40_000, what: 'the warning' })
     expect(system.log.logged(MISMATCH)[0]?.facts).toMatchObject({ here: 2000, inForce: 1000 })
     expect((await system.queue.throttle.rate())?.callsPerMinute).toBe(1000)
-  }, 100_000)
+  }, 240_000)
 })
 
 describe('the pace', () => {

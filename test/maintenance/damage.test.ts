@@ -65,7 +65,7 @@ describe('a damaged key in the middle of a run', () => {
     await system.redis.command('SET', 'other:data', 'untouched')
     await system.redis.command('SET', '{trackyard}x:data', 'untouched')
     await system.redis.command('RPUSH', 'trackyard:data', 'untouched')
-  }, 60_000)
+  }, 240_000)
   afterAll(async () => {
     await worker.stop()
     await system.close()
@@ -207,7 +207,7 @@ describe('an unreadable job', () => {
     expect(system.log.logged('job.unreadable_dropped').length).toBeGreaterThan(0)
     expect(system.simulator.calls()).toHaveLength(20)
     await worker.stop()
-  }, 90_000)
+  }, 240_000)
 
   test('is dropped alone and requeued in a new round, in any state', async () => {
     await system.submit(queries(8))

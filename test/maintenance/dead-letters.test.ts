@@ -71,7 +71,7 @@ describe('the mover', () => {
     expect(await moveFailed(system)).toBe(230)
     expect([await failedJobs(), await parked()]).toEqual([0, 230])
     expect(await moveFailed(system)).toBe(0)
-  }, 120_000)
+  }, 240_000)
 
   test('a job that stalled too often is dead as crashed, with the remedy', async () => {
     await system.submit(['poison'])

@@ -44,7 +44,7 @@ describe('the feeder', () => {
     await system.submit(queries(300, 'idle'), { name: 'idle', priority: 'low' })
     expect(await feed(system)).toBe(300)
     expect(await waitingJobs()).toBe(WINDOW + 300)
-  }, 60_000)
+  }, 240_000)
 
   test('after a crash between adding and marking, BullMQ ignores the same ids', async () => {
     await system.submit(queries(3))

@@ -184,7 +184,7 @@ describe('a private Redis with broken files', () => {
     const kept = await keptAside()
     expect(kept).toHaveLength(3)
     expect(await readFile(inRedis(kept[2] ?? '', 'appendonlydir', MANIFEST), 'utf8')).toBe('nonsense 4')
-  }, 60_000)
+  }, 240_000)
 
   test('a truncated end, which Redis repairs itself, moves nothing', async () => {
     await fill()

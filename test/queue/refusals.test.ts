@@ -134,7 +134,7 @@ describe.each(troubles)('a Redis that refuses with $name', ({ begin, end, events
     expect(new Set(handled).size).toBe(40)
     expect(shown.logged('redis.writes_resumed')).toHaveLength(1)
     expect(shown.lines.length).toBeLessThan(12)
-  }, 120_000)
+  }, 240_000)
 
   test('idle workers take a job within seconds of the end', async () => {
     const { shown, log } = recording()
@@ -157,7 +157,7 @@ describe.each(troubles)('a Redis that refuses with $name', ({ begin, end, events
       },
       20_000,
     )
-  }, 120_000)
+  }, 240_000)
 })
 
 function recording() {

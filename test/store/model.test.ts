@@ -264,4 +264,4 @@ test('whatever happens in whatever order, every row has one status, every counte
     }),
     { numRuns: 25 },
   )
-}, 120_000)
+}, 240_000)

@@ -106,4 +106,4 @@ test('--help shows an example, and words that make no sense are refused with exi
   const wrong = start('--minutes', 'soon')
   expect(await wrong.exited).toBe(2)
   expect(wrong.said().stderr).toContain('found "soon"')
-}, 120_000)
+}, 240_000)

@@ -56,7 +56,7 @@ test('never built: the command is named, by commands and workers alike', async (
     expect(stderr).toContain(`Run \`npm rebuild better-sqlite3\` in ${dir}.`)
     expect(stderr).not.toMatch(/→|this is a bug|disk space/i)
   }
-}, 60_000)
+}, 240_000)
 
 test('pnpm without approval: its own commands are named', async () => {
   await install('node_modules/.pnpm/better-sqlite3@12.0.0/node_modules')
@@ -65,7 +65,7 @@ test('pnpm without approval: its own commands are named', async () => {
   expect(stderr).toContain(
     `Run \`pnpm approve-builds\`, choose better-sqlite3, then \`pnpm rebuild better-sqlite3\` in ${dir}.`,
   )
-}, 60_000)
+}, 240_000)
 
 test('built for another version of Node: both versions and the command are named', async () => {
   const driver = await install()
@@ -76,7 +76,7 @@ test('built for another version of Node: both versions and the command are named
     `was built for another version of Node (module version 127; this is Node ${process.version}, ${process.versions.modules})`,
   )
   expect(stderr).toContain('npm rebuild better-sqlite3')
-}, 60_000)
+}, 240_000)
 
 test('built for another system, or cut off: the machine and the command are named', async () => {
   const driver = await install()
@@ -86,7 +86,7 @@ test('built for another system, or cut off: the machine and the command are name
   expect(stderr).toMatch(
     new RegExp(`cannot be loaded on this machine \\(${process.platform} ${process.arch}: .*npm rebuild`, 's'),
   )
-}, 60_000)
+}, 240_000)
 
 /** A library that tells Node its version when it is loaded, as those do that are not built for all versions. */
 async function moduleOfNode(version: number): Promise<Buffer> {

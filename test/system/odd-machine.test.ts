@@ -58,4 +58,4 @@ test('a worker whose log cannot be written works on', async () => {
   expect((await system.cli(['down'])).code).toBe(0)
   expect((await worked).code).toBe(0)
   expect(system.simulator.paid()).toBe(5)
-}, 120_000)
+}, 240_000)

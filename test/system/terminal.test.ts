@@ -85,7 +85,7 @@ test('a terminal that is closed while submit asks: the batch is dropped', async 
   terminal.close()
   await untilGone(terminal.pid)
   expect((await system.status()).batches).toEqual([])
-}, 120_000)
+}, 240_000)
 
 test('status --watch ends when nobody reads it any more', async () => {
   system = await startSystem()
@@ -94,4 +94,4 @@ test('status --watch ends when nobody reads it any more', async () => {
   await once(watch.child.stdout, 'data')
   watch.child.stdout.destroy()
   expect(await watch.exited).toMatchObject({ code: 0, signal: null })
-}, 120_000)
+}, 240_000)

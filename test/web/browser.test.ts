@@ -106,7 +106,7 @@ beforeAll(async () => {
   page = browser.pages()[0] ?? (await browser.newPage())
   page.setDefaultTimeout(50_000)
   page.on('request', (request) => wanted.push(request))
-}, 120_000)
+}, 240_000)
 
 afterAll(async () => {
   await browser?.close()
@@ -115,7 +115,7 @@ afterAll(async () => {
   await queue?.close()
   await redis?.stop()
   if (profile !== undefined) await rm(profile, { recursive: true, force: true, maxRetries: 3 })
-}, 120_000)
+}, 240_000)
 
 test('a dead letter is under Failed with its remedy, and Retry sends it back', async () => {
   const ref = await deadLetter(1)
@@ -130,7 +130,7 @@ test('a dead letter is under Failed with its remedy, and Retry sends it back', a
   await gone
   expect(retried).toEqual([ref])
   expect(await queue.deadLetters.count()).toBe(0)
-}, 120_000)
+}, 240_000)
 
 test('Pause and Resume reach the use cases, and the page says why nothing moves', async () => {
   await page.goto(`${board.url}/queues/queue/search`)
@@ -143,7 +143,7 @@ test('Pause and Resume reach the use cases, and the page says why nothing moves'
   await chooseFromMenu('Resume')
   expect(called[1]).toBe('resume')
   expect(await queue.throttle.isPaused()).toBe(false)
-}, 120_000)
+}, 240_000)
 
 test('a button that would break the queue is refused, and a notice says what to do instead', async () => {
   await page.goto(`${board.url}/queues/queue/search`)
@@ -155,7 +155,7 @@ test('a button that would break the queue is refused, and a notice says what to 
   await confirm()
   await page.getByText('Discard it with `trackyard-batch dead-letters discard`').first().waitFor()
   expect(await queue.deadLetters.count()).toBe(1)
-}, 120_000)
+}, 240_000)
 
 test('the overview shows both queues, and nothing that the page wants from outside leaves the browser', async () => {
   await page.goto(board.url)
@@ -167,7 +167,7 @@ test('the overview shows both queues, and nothing that the page wants from outsi
   const areOver = () => outside.every((request) => request.failure() !== null)
   await until(areOver, { timeoutMs: 40_000, what: 'the end of every request to the outside' })
   expect(outside.map((request) => request.failure()?.errorText)).toEqual(outside.map(() => 'csp'))
-}, 120_000)
+}, 240_000)
 
 /** A new dead letter, and the page on which it stands. */
 async function deadLetter(generation: number): Promise<SearchRef> {

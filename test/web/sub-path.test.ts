@@ -91,7 +91,7 @@ test('behind a proxy the page shows its queues in a browser, and goes on to one 
   } finally {
     await browser.close()
   }
-}, 120_000)
+}, 240_000)
 
 /** Files that the scripts load later, as far as their names are whole in the text. */
 async function chunksOf(scripts: readonly string[]): Promise<ReadonlySet<string>> {
