@@ -13,13 +13,23 @@ import {
 } from './refusals.js'
 
 /**
- * What one outcome means for its search and for all workers. Pure, so that one test covers the whole error
- * table. Waiting is not failing: only `retry`, and the last failure, use an attempt.
+ * What one outcome means for its search and for all workers. `decide` makes it, the store's `close` commits
+ * it, then the queue's `finishJob` ends the job by it. Pure, so that one test covers the whole error table.
+ * Waiting is not failing: only `retry`, and the last failure, use an attempt.
+ *
+ * `pause`: the cause for which the queue is paused before the job is finished. `behind`: the search comes
+ * back behind the waiting ones of its priority, else before all of them.
  */
 export type Decision =
-  /** Keep the answer, then finish the job. */
-  | { readonly do: 'succeed'; readonly body: string; readonly tracks: number }
-  /** A dead letter at once. `body` is kept if it may be paid for. `pause` is set if every further call would fail alike. */
+  /** Keep the answer, then complete the job. `endsProbe`: a call succeeded during a probe, so let all slots run. */
+  | {
+      readonly do: 'succeed'
+      readonly body: string
+      readonly tracks: number
+      readonly durationMs: number
+      readonly endsProbe: boolean
+    }
+  /** A dead letter at once. `body` is kept if it may be paid for. */
   | {
       readonly do: 'deadLetter'
       readonly death: Death
@@ -27,7 +37,7 @@ export type Decision =
       readonly pause: PauseCause | null
       readonly usesAttempt: boolean
     }
-  /** No calls until then; the search keeps its attempts. `behind`: it comes back behind the others, else before them. */
+  /** No calls until then; the search keeps its attempts. */
   | {
       readonly do: 'rateLimit'
       readonly until: number
@@ -45,9 +55,26 @@ export type Decision =
       readonly reason: string
       /** So many more refusals make it a dead letter; null: no limit at the moment. */
       readonly moreRefusals: number | null
+      readonly pause: PauseCause | null
     }
   /** Call again at that time; an attempt is used. */
-  | { readonly do: 'retry'; readonly at: number; readonly reason: string }
+  | {
+      readonly do: 'retry'
+      readonly at: number
+      readonly reason: string
+      readonly behind: boolean
+      readonly pause: PauseCause | null
+    }
+
+/** How a job ends: by the decision on its call, or, where no call was made, by one of these. */
+export type JobDecision =
+  | Decision
+  /** Complete the job: its search is settled, or no batch with budget left wants it. */
+  | { readonly do: 'skip'; readonly outcome: 'nothing to do' | 'withheld'; readonly why: string }
+  /** Not now: run it again then, before the backlog; no attempt used. */
+  | { readonly do: 'delay'; readonly until: number }
+  /** The store has a pause: pause the queue as well and requeue the job at its head; no attempt used. */
+  | { readonly do: 'requeue' }
 
 export interface DecisionContext {
   /** Attempts used before this call, in this round of the search. */
@@ -55,6 +82,8 @@ export interface DecisionContext {
   readonly maxAttempts: number
   readonly backoff: BackoffRule
   readonly now: number
+  /** How long the call took. */
+  readonly durationMs: number
   /** From 0 up to 1: the jitter. */
   readonly random: number
   readonly history: RefusalHistory
@@ -79,7 +108,13 @@ export const ACCOUNT_UNKNOWN: AccountCheck = { isGood: false, isOutOfToday: fals
 export function decide(outcome: Outcome, context: DecisionContext): Decision {
   switch (outcome.kind) {
     case 'answered':
-      return { do: 'succeed', body: outcome.body, tracks: outcome.tracks }
+      return {
+        do: 'succeed',
+        body: outcome.body,
+        tracks: outcome.tracks,
+        durationMs: context.durationMs,
+        endsProbe: false,
+      }
     case 'unreadable':
       return {
         do: 'deadLetter',
@@ -100,6 +135,34 @@ export function decide(outcome: Outcome, context: DecisionContext): Decision {
       return decideTransient(outcome, context)
     default:
       return outcome satisfies never
+  }
+}
+
+/** What is known only after the commit. */
+export interface Aftermath {
+  /** The answer ended a probe. */
+  readonly endedProbe: boolean
+  /** The cause for which the circuit breaker has just paused the queue. */
+  readonly tripped: PauseCause | null
+  /** Whether a failed search goes behind the waiting ones. */
+  readonly behind: boolean
+}
+
+export function afterCommit(decision: Decision, { endedProbe, tripped, behind }: Aftermath): Decision {
+  switch (decision.do) {
+    case 'succeed':
+      return { ...decision, endsProbe: endedProbe }
+    case 'deadLetter':
+      return { ...decision, pause: decision.pause ?? tripped }
+    case 'defer':
+      return { ...decision, pause: tripped }
+    case 'retry':
+      return { ...decision, pause: tripped, behind }
+    case 'rateLimit':
+    case 'pause':
+      return decision
+    default:
+      return decision satisfies never
   }
 }
 
@@ -131,6 +194,7 @@ function decideRateLimit(outcome: Extract<Outcome, { kind: 'rate_limited' }>, co
     until: Math.max(until, growingWait(refused, context)),
     reason: refusalInWords(refusal),
     moreRefusals: Number.isFinite(most) ? most - refused : null,
+    pause: null,
   }
 }
 
@@ -145,7 +209,13 @@ function decideOutOfCredits(refusal: Refusal, context: DecisionContext): Decisio
   const refused = history.refusals + 1
   const moreRefusals = mostRefusals(history) - refused
   if (moreRefusals <= 0) return deadLetter(refusedAlone(refusal, `${refused} times, while the account had credits`))
-  return { do: 'defer', until: growingWait(refused, context), reason: refusalInWords(refusal), moreRefusals }
+  return {
+    do: 'defer',
+    until: growingWait(refused, context),
+    reason: refusalInWords(refusal),
+    moreRefusals,
+    pause: null,
+  }
 }
 
 /** Half the jitter of other retries: a few short waits in a row would cause a dead letter within seconds. */
@@ -177,7 +247,7 @@ function decideTransient(outcome: Extract<Outcome, { kind: 'transient' }>, conte
     outcome.retryAfterMs === null
       ? backoffMs(failures, context.backoff, context.random)
       : serverWaitMs(outcome.retryAfterMs)
-  return { do: 'retry', at: context.now + waitMs, reason: outcome.reason }
+  return { do: 'retry', at: context.now + waitMs, reason: outcome.reason, behind: false, pause: null }
 }
 
 function deathOf(reason: 'refused' | 'unauthorized', refusal: Refusal): Death {

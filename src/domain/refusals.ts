@@ -1,4 +1,4 @@
-import type { Refusal } from './outcome.js'
+import type { Outcome, Refusal } from './outcome.js'
 
 /**
  * A 429 normally concerns the whole key, and a 402 the whole account. But an API may answer a single search
@@ -77,13 +77,32 @@ export function refusalInWords(refusal: Pick<Refusal, 'status' | 'error' | 'mess
   return said === null ? `HTTP ${refusal.status}` : `HTTP ${refusal.status}: "${said}"`
 }
 
-/** The text for the ledger. */
-export function refusalDetail({ error, code, message }: Refusal, waits: string | null = null): string {
+/** What the ledger keeps besides the status: one short sentence; null where the status is enough. */
+export function ledgerDetail(outcome: Outcome): string | null {
+  switch (outcome.kind) {
+    case 'answered':
+      return `${outcome.tracks} tracks`
+    case 'unreadable':
+      return outcome.problem
+    case 'rate_limited':
+      return refusalDetail(outcome.refusal, retryAfterInWords(outcome.retryAfterMs))
+    case 'out_of_credits':
+    case 'unauthorized':
+    case 'refused':
+      return refusalDetail(outcome.refusal)
+    case 'transient':
+      return outcome.reason
+    default:
+      return outcome satisfies never
+  }
+}
+
+function refusalDetail({ error, code, message }: Refusal, waits: string | null = null): string {
   return [error, code, message, waits].filter((text) => text !== null).join(' · ')
 }
 
 /** The Retry-After of a rate limit, for the ledger. */
-export function retryAfterInWords(ms: number | null): string {
+function retryAfterInWords(ms: number | null): string {
   return ms === null ? 'no readable Retry-After' : `Retry-After ${Math.ceil(ms / 1000)} s`
 }
 

@@ -2,8 +2,8 @@ import pRetry from 'p-retry'
 import type { Clock } from '../domain/clock.js'
 import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
+import type { WriteFailure } from '../domain/write-failure.js'
 import type { UnsavedEnd } from './unsaved.js'
-import { trackWriteFailures, type WriteFailures } from './write-failures.js'
 
 /**
  * Retries the save of a paid answer for as long as the process lives: the disk may be full, or a backup may
@@ -23,7 +23,7 @@ export interface DurableWriter {
   unsaved(andRecent: boolean): readonly UnsavedEnd[]
   /** Resolves when no save is failing, so that a new call may be made. */
   settled(): Promise<void>
-  readonly trouble: Pick<WriteFailures, 'current'>
+  readonly failure: Pick<WriteFailures, 'current'>
 }
 
 const SHORTEST_MS = 100
@@ -35,7 +35,7 @@ const MOST_RECENT = 500
 const LARGEST_RECENT = 16 * 1024 * 1024
 
 export function openDurableWriter(parts: { readonly log: Logger; readonly clock: Clock }): DurableWriter {
-  const trouble = trackWriteFailures('save', parts.clock)
+  const failure = trackWriteFailures('save', parts.clock)
   const failing = new Set<symbol>()
   const ends = new Map<symbol, UnsavedEnd>()
   const recent: { readonly savedAtMs: number; readonly end: UnsavedEnd }[] = []
@@ -43,7 +43,7 @@ export function openDurableWriter(parts: { readonly log: Logger; readonly clock:
   let waiting: (() => void)[] = []
 
   function failed(save: symbol, error: UnreachableError): void {
-    trouble.failed(error)
+    failure.failed(error)
     if (failing.size === 0) {
       parts.log.error(
         { event: 'store.write_failed', err: error, repeats: true },
@@ -69,14 +69,14 @@ export function openDurableWriter(parts: { readonly log: Logger; readonly clock:
 
   function over(save: symbol): void {
     if (!failing.delete(save) || failing.size > 0) return
-    trouble.over()
+    failure.over()
     parts.log.info({ event: 'store.write_recovered', repeats: true }, 'every answer is saved; calls continue')
     for (const resolve of waiting) resolve()
     waiting = []
   }
 
   return {
-    trouble,
+    failure,
     unsaved: (andRecent) => [...(andRecent ? recent.map(({ end }) => end) : []), ...ends.values()],
     async save(write, end) {
       const save = Symbol('save')
@@ -105,6 +105,37 @@ export function openDurableWriter(parts: { readonly log: Logger; readonly clock:
   }
 }
 
-function charsOf({ end: { closing } }: UnsavedEnd): number {
-  return 'body' in closing ? (closing.body?.length ?? 0) : 0
+function charsOf({ end: { decision } }: UnsavedEnd): number {
+  return 'body' in decision ? (decision.body?.length ?? 0) : 0
+}
+
+/** Remembers since when one kind of write to the store fails, and why. */
+export interface WriteFailures {
+  failed(error: UnreachableError): void
+  over(): void
+  current(): WriteFailure | null
+}
+
+/** An idle worker never retries, so it would report a stale failure forever. Forget it after a minute. */
+const KNOWN_FOR_MS = 60_000
+
+export function trackWriteFailures(kind: WriteFailure['kind'], clock: Clock): WriteFailures {
+  let failure: WriteFailure | null = null
+  let failedAtMs = 0
+
+  function current(): WriteFailure | null {
+    if (clock.monotonicMs() - failedAtMs > KNOWN_FOR_MS) failure = null
+    return failure
+  }
+
+  return {
+    current,
+    failed(error) {
+      failure = { kind, since: current()?.since ?? clock.now(), cause: error.message }
+      failedAtMs = clock.monotonicMs()
+    },
+    over() {
+      failure = null
+    },
+  }
 }

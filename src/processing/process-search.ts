@@ -1,33 +1,33 @@
 import type { Api } from '../api/client.js'
 import type { BackoffRule } from '../domain/backoff.js'
 import type { Clock } from '../domain/clock.js'
-import { ACCOUNT_UNKNOWN, type AccountCheck } from '../domain/decision.js'
+import { ACCOUNT_UNKNOWN, type AccountCheck, afterCommit, type Decision, type JobDecision } from '../domain/decision.js'
 import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { ResponseFacts } from '../domain/outcome.js'
 import type { SearchRef } from '../domain/search-id.js'
-import type { Step } from '../domain/step.js'
 import type { WriteFailure } from '../domain/write-failure.js'
 import type { Claim, Store } from '../store/store.js'
-import { type AccountChecks, openAccountChecks } from './account-check.js'
 import { ALL_WELL, type Breaker, openBreaker } from './circuit-breaker.js'
-import { stepOf } from './consequences.js'
-import { logDecision } from './decision-log.js'
-import { type DurableWriter, openDurableWriter } from './durable-write.js'
-import { internalCallError } from './internal-error.js'
-import { recordOutcome } from './record-outcome.js'
+import { type DurableWriter, openDurableWriter, trackWriteFailures, type WriteFailures } from './durable-write.js'
+import {
+  type AccountChecks,
+  internalCallError,
+  openAccountChecks,
+  type RecordedEnd,
+  recordOutcome,
+} from './record-outcome.js'
 import type { UnsavedEnd } from './unsaved.js'
-import { trackWriteFailures, type WriteFailures } from './write-failures.js'
 
 /**
- * Processes one job, from claim to step:
+ * Processes one job, from claim to decision:
  *
  *   claim (store: may this be called, now, by us? then it is written as sent and charged)
  *     → call (one HTTP request)
  *       → check (GET /me, free, after a refusal that would concern all)
  *       → decide (pure)
  *         → close (store: outcome, answer or death, pause, rate limit; one commit)
- *           → step (the queue finishes the job)
+ *           → finish (the queue ends the job by the same decision)
  *
  * This order survives a crash at any point. Before the call: an open call that cost nothing. Between the
  * API's answer and our commit: an open call that may be paid for, listed as of unknown outcome. After the
@@ -62,7 +62,7 @@ const STORE_AWAY_MS = 5000
 const STILL_CALLING_MS = 5000
 
 export interface SearchProcessor {
-  handle(job: { readonly ref: SearchRef }): Promise<Step>
+  handle(job: { readonly ref: SearchRef }): Promise<JobDecision>
   /** Null: the store can be written. */
   writeFailure(): WriteFailure | null
   /** Finished calls that are not in the store yet; `andRecent`: also those of the last minute. */
@@ -77,7 +77,7 @@ export function createSearchProcessor(parts: SearchParts): SearchProcessor {
   const calling = new Set<string>()
   return {
     handle: (job) => handle(parts, { writer, claiming, breaker, checks, calling }, job.ref),
-    writeFailure: () => writer.trouble.current() ?? claiming.current(),
+    writeFailure: () => writer.failure.current() ?? claiming.current(),
     unsaved: writer.unsaved,
   }
 }
@@ -95,14 +95,14 @@ interface Shared {
   readonly calling: Set<string>
 }
 
-async function handle(parts: SearchParts, shared: Shared, ref: SearchRef): Promise<Step> {
+async function handle(parts: SearchParts, shared: Shared, ref: SearchRef): Promise<JobDecision> {
   await shared.writer.settled()
   await shared.checks.settled()
   const now = parts.clock.now()
   const search = `${ref.fingerprint}-${ref.generation}`
-  if (shared.calling.has(search)) return { do: 'delay', until: now + STILL_CALLING_MS, rateLimitAll: false }
+  if (shared.calling.has(search)) return { do: 'delay', until: now + STILL_CALLING_MS }
   const claim = await tryClaim(parts, shared.claiming, ref, now)
-  if (claim === null) return { do: 'delay', until: now + STORE_AWAY_MS, rateLimitAll: false }
+  if (claim === null) return { do: 'delay', until: now + STORE_AWAY_MS }
   if (claim.kind !== 'granted') return refusedClaim(claim)
   shared.calling.add(search)
   try {
@@ -139,43 +139,109 @@ async function tryClaim(
   }
 }
 
-function refusedClaim(claim: Exclude<Claim, { kind: 'granted' }>): Step {
+function refusedClaim(claim: Exclude<Claim, { kind: 'granted' }>): JobDecision {
   switch (claim.kind) {
     case 'nothing_to_do':
-      return { do: 'complete', summary: { outcome: 'nothing to do', why: claim.why }, endProbe: false }
+      return { do: 'skip', outcome: 'nothing to do', why: claim.why }
     case 'not_due':
-      return {
-        do: 'complete',
-        summary: { outcome: 'withheld', why: 'no batch with budget left wants it' },
-        endProbe: false,
-      }
+      return { do: 'skip', outcome: 'withheld', why: 'no batch with budget left wants it' }
     case 'call_open':
     case 'reserve_near':
     case 'another_api':
-      return { do: 'delay', until: claim.until, rateLimitAll: false }
-    case 'held':
-      return { do: 'delay', until: claim.until, rateLimitAll: true }
+      return { do: 'delay', until: claim.until }
+    case 'rate_limited':
+      return { do: 'rateLimit', until: claim.until, daily: false, behind: false, said: null }
     case 'paused':
-      return { do: 'pause', cause: claim.cause }
+      return { do: 'requeue' }
     default:
       return claim satisfies never
   }
 }
 
+type GrantedClaim = Extract<Claim, { kind: 'granted' }>
+
 async function makeCall(
   parts: SearchParts,
   { writer, breaker, checks }: Shared,
   ref: SearchRef,
-  claim: Extract<Claim, { kind: 'granted' }>,
-): Promise<Step> {
+  claim: GrantedClaim,
+): Promise<JobDecision> {
   const result = await parts.api.search(claim.request).catch((error: unknown) => internalCallError(error, parts.log))
   parts.heard?.(result.facts)
   const end = await recordOutcome({ ...parts, checks }, writer, { ref, claim }, result)
-  if (end === null) return { do: 'pause', cause: 'failing' }
-  logDecision(parts.log, { ref, claim, ...end, maxAttempts: parts.rules.maxAttempts })
-  const hasPaused = 'pause' in end.decision ? end.decision.pause !== null : end.decision.do === 'pause'
-  const alarm = hasPaused
+  if (end === null) return { do: 'requeue' }
+  logDecision(parts, ref, claim, end)
+  const alarm = hasPaused(end.decision)
     ? ALL_WELL
     : await writer.save(() => breaker.afterCall(end.outcome, claim.probing, end.history))
-  return stepOf(end.decision, { ...end, durationMs: end.facts.durationMs, ...alarm })
+  return afterCommit(end.decision, { endedProbe: end.endedProbe, ...alarm })
+}
+
+function hasPaused(decision: Decision): boolean {
+  return decision.do === 'pause' || (decision.do === 'deadLetter' && decision.pause !== null)
+}
+
+/** Logs one line per decision: the search, attempt n of m, the duration, and what happens next. */
+function logDecision(
+  { log, rules }: Pick<SearchParts, 'log' | 'rules'>,
+  ref: SearchRef,
+  claim: GrantedClaim,
+  { facts: response, decision, now }: RecordedEnd,
+): void {
+  const facts = {
+    event: 'call.finished',
+    decision: decision.do,
+    search: ref.fingerprint,
+    query: claim.request.query,
+    call: claim.callId,
+    attempt: claim.failures + 1,
+    of: rules.maxAttempts,
+    status: response.status,
+    ms: Math.round(response.durationMs),
+    ...(response.requestId === null ? {} : { requestId: response.requestId }),
+    ...(response.creditsRemaining === null ? {} : { creditsLeft: response.creditsRemaining }),
+  }
+  switch (decision.do) {
+    case 'succeed':
+      log.info(facts, `answered with ${decision.tracks} tracks`)
+      break
+    case 'deadLetter':
+      log.warn(
+        { ...facts, code: decision.death.code, remedy: decision.death.remedy },
+        `dead letter: ${decision.death.error}`,
+      )
+      break
+    case 'rateLimit':
+      log.warn(
+        facts,
+        `${decision.daily ? 'rate limited for the day' : 'rate limited'}${saying(decision.said)}: again in ${seconds(decision.until - now)}; all workers wait, no attempt used`,
+      )
+      break
+    case 'pause':
+      log.warn(facts, `${decision.detail}: the queue is paused, the search is requeued, no attempt used`)
+      break
+    case 'defer':
+      log.warn(
+        facts,
+        `${decision.reason}, this search alone: again in ${seconds(decision.until - now)}, behind the others${lastsFor(decision.moreRefusals)}; no attempt used`,
+      )
+      break
+    case 'retry':
+      log.warn(facts, `${decision.reason}: again in ${seconds(decision.at - now)}`)
+      break
+    default:
+      decision satisfies never
+  }
+}
+
+function saying(said: string | null): string {
+  return said === null ? '' : ` ("${said}")`
+}
+
+function lastsFor(more: number | null): string {
+  return more === null ? '' : `, a dead letter after ${more} more ${more === 1 ? 'refusal' : 'refusals'}`
+}
+
+function seconds(ms: number): string {
+  return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`
 }

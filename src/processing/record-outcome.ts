@@ -1,15 +1,19 @@
 import type { BackoffRule } from '../domain/backoff.js'
 import type { Clock } from '../domain/clock.js'
-import { type AccountCheck, type Decision, decide } from '../domain/decision.js'
+import { ACCOUNT_UNKNOWN, type AccountCheck, type Decision, decide } from '../domain/decision.js'
 import type { Logger } from '../domain/logger.js'
-import type { CallResult, Outcome, ResponseFacts } from '../domain/outcome.js'
-import { NEVER_REFUSED, type RefusalHistory } from '../domain/refusals.js'
+import {
+  type CallResult,
+  isCharged,
+  ledgerOutcome,
+  NOTHING_SAID,
+  type Outcome,
+  type ResponseFacts,
+} from '../domain/outcome.js'
+import { isNearlyTooOften, ledgerDetail, NEVER_REFUSED, type RefusalHistory } from '../domain/refusals.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Claim, Store } from '../store/store.js'
-import type { AccountChecks } from './account-check.js'
-import { closingOf } from './consequences.js'
 import type { DurableWriter } from './durable-write.js'
-import { internalSaveError } from './internal-error.js'
 
 /** A call with the decision on it, as recorded. */
 export interface RecordedEnd extends CallResult {
@@ -80,12 +84,19 @@ async function decideAndClose(
     maxAttempts: parts.rules.maxAttempts,
     backoff: parts.rules.backoff,
     now,
+    durationMs: facts.durationMs,
     random: parts.random(),
     history,
     account,
   })
   const { callId, request } = claim
-  const end = { ...closingOf(outcome, decision, now), facts: withBalance(facts, account), now }
+  const end = {
+    outcome: ledgerOutcome(outcome),
+    detail: ledgerDetail(outcome),
+    facts: withBalance(facts, account),
+    decision,
+    now,
+  }
   const save = () => parts.store.calls.close(callId, end)
   const { endedProbe } = await writer.save(save, { callId, ref, query: request.query, end })
   return { outcome, facts, decision, history, endedProbe, now }
@@ -98,4 +109,89 @@ function isRefusal({ kind }: Outcome): boolean {
 /** GET /me answered later, so its balance wins: a 402 alone would count as an empty account. */
 function withBalance(facts: ResponseFacts, { balance }: AccountCheck): ResponseFacts {
   return balance === null ? facts : { ...facts, creditsRemaining: balance }
+}
+
+/**
+ * Calls GET /me after a refusal that would concern every search. It is free and tells whether that is true.
+ * Refusals that arrive together share one check. This process makes no new call until the check is done:
+ * if the account is empty, each new call would be refused as well.
+ */
+export interface AccountChecks {
+  /** Never rejects. */
+  after(outcome: Outcome, history: RefusalHistory): Promise<AccountCheck>
+  /** Resolves when no check is running. */
+  settled(): Promise<void>
+}
+
+export function openAccountChecks(check: () => Promise<AccountCheck>): AccountChecks {
+  let running: Promise<AccountCheck> | null = null
+
+  function checkOnce(): Promise<AccountCheck> {
+    running ??= check()
+      .catch(() => ACCOUNT_UNKNOWN)
+      .finally(() => {
+        running = null
+      })
+    return running
+  }
+
+  return {
+    after: async (outcome, history) => (isWorthChecking(outcome, history) ? checkOnce() : ACCOUNT_UNKNOWN),
+    async settled() {
+      while (running !== null) await running
+    },
+  }
+}
+
+function isWorthChecking(outcome: Outcome, history: RefusalHistory): boolean {
+  switch (outcome.kind) {
+    case 'unauthorized':
+    case 'out_of_credits':
+      return true
+    case 'rate_limited':
+      return isNearlyTooOften(history)
+    case 'answered':
+    case 'unreadable':
+    case 'refused':
+    case 'transient':
+      return false
+    default:
+      return outcome satisfies never
+  }
+}
+
+/**
+ * A bug of ours threw during a call, before or after the request was sent. The call may be paid for. It
+ * uses an attempt: otherwise an answer that always triggers the bug would be bought again forever.
+ */
+export function internalCallError(error: unknown, log: Logger): CallResult {
+  log.error(
+    { event: 'call.internal_error', err: error, repeats: true },
+    'a bug ended a call; it counts as a failed attempt that may be paid for',
+  )
+  return failure(error, true)
+}
+
+/**
+ * The minimum to record for a call whose outcome cannot be recorded because of a bug. A body that may be
+ * paid for is kept as unreadable. A call without one is a failed attempt.
+ */
+export function internalSaveError(error: unknown, { outcome, facts }: CallResult): CallResult {
+  return outcome.kind === 'answered' || outcome.kind === 'unreadable'
+    ? {
+        outcome: { kind: 'unreadable', status: facts.status ?? 200, body: outcome.body, problem: inWords(error) },
+        facts: NOTHING_SAID,
+      }
+    : failure(error, isCharged(ledgerOutcome(outcome)))
+}
+
+function failure(error: unknown, maybePaid: boolean): CallResult {
+  return {
+    outcome: { kind: 'transient', reason: inWords(error), status: null, refusal: null, retryAfterMs: null, maybePaid },
+    facts: NOTHING_SAID,
+  }
+}
+
+function inWords(error: unknown): string {
+  return `internal error in trackyard-batch (${error instanceof Error ? error.name : typeof error}); see the log`
 }

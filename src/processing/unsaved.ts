@@ -11,10 +11,13 @@ import {
 } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, extname, join } from 'node:path'
+import type { Death } from '../domain/dead-letter.js'
+import type { Decision } from '../domain/decision.js'
 import { errorCode } from '../domain/error-code.js'
 import type { Logger } from '../domain/logger.js'
+import type { Pause } from '../domain/pause-cause.js'
 import type { SearchRef } from '../domain/search-id.js'
-import type { CallLedger, Store } from '../store/store.js'
+import type { CallEnd, Store } from '../store/store.js'
 
 /**
  * Outcomes that could not be saved before their worker stopped: the store was locked, full or damaged to
@@ -26,7 +29,7 @@ export interface UnsavedEnd {
   readonly callId: number
   readonly ref: SearchRef
   readonly query: string
-  readonly end: Parameters<CallLedger['close']>[1]
+  readonly end: CallEnd
 }
 
 type StorePlace = Pick<Store, 'id' | 'path'>
@@ -139,11 +142,66 @@ function readLines(path: string): Line[] {
     .split('\n')
     .flatMap((text) => {
       try {
-        return [JSON.parse(text) as Line]
+        return [upToDate(JSON.parse(text) as Line | OldLine)]
       } catch {
         return []
       }
     })
+}
+
+/** How 0.1 wrote the decision. */
+interface OldLine extends Omit<Line, 'end'> {
+  readonly end: Omit<CallEnd, 'decision'> & { readonly closing: OldClosing }
+}
+
+type OldClosing =
+  | { readonly search: 'answered'; readonly body: string; readonly tracks: number }
+  | {
+      readonly search: 'dead'
+      readonly death: Death
+      readonly body: string | null
+      readonly pause: Pause | null
+      readonly usesAttempt: boolean
+    }
+  | { readonly search: 'failed' }
+  | {
+      readonly search: 'kept'
+      readonly pause: Pause | null
+      readonly rateLimitedUntil: number | null
+      readonly holdDetail?: string | null
+    }
+  | { readonly search: 'deferred' }
+
+/** A data directory of the version before may hold answers that are paid for. */
+function upToDate(line: Line | OldLine): Line {
+  if (!('closing' in line.end)) return { ...line, end: line.end }
+  const { closing, ...end } = line.end
+  return { ...line, end: { ...end, decision: decisionOf(closing, end.now) } }
+}
+
+function decisionOf(closing: OldClosing, now: number): Decision {
+  const alone = { reason: '', pause: null }
+  switch (closing.search) {
+    case 'answered':
+      return { do: 'succeed', body: closing.body, tracks: closing.tracks, durationMs: 0, endsProbe: false }
+    case 'dead':
+      return { ...closing, do: 'deadLetter', pause: closing.pause?.cause ?? null }
+    case 'failed':
+      return { do: 'retry', at: now, behind: false, ...alone }
+    case 'kept':
+      if (closing.pause !== null) return { do: 'pause', cause: closing.pause.cause, detail: closing.pause.detail }
+      return {
+        do: 'rateLimit',
+        until: closing.rateLimitedUntil ?? now,
+        daily: false,
+        behind: false,
+        said: closing.holdDetail ?? null,
+      }
+    case 'deferred':
+      return { do: 'defer', until: now, moreRefusals: null, ...alone }
+    default:
+      return closing satisfies never
+  }
 }
 
 function textOf(path: string): string {

@@ -1,8 +1,9 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq'
 import { LONGEST_WAIT_MS } from '../domain/backoff.js'
 import type { Clock } from '../domain/clock.js'
+import type { Death } from '../domain/dead-letter.js'
+import type { JobDecision } from '../domain/decision.js'
 import type { Logger } from '../domain/logger.js'
-import type { Step } from '../domain/step.js'
 import type { Throttle } from './search-queue.js'
 
 /**
@@ -52,37 +53,66 @@ class RetryLater extends Error {
   }
 }
 
-/** @returns the summary of a completed job. Every other step throws one of BullMQ's errors on purpose. */
-export async function finishJob(step: Step, activeJob: ActiveJob, context: JobContext): Promise<unknown> {
+/** @returns the summary of a completed job. Every other decision throws one of BullMQ's errors on purpose. */
+export async function finishJob(decision: JobDecision, activeJob: ActiveJob, context: JobContext): Promise<unknown> {
   if (activeJob.requeued) throw new WaitingError()
   const { throttle, clock } = context
-  switch (step.do) {
-    case 'complete':
-      if (step.endProbe) await throttle.stopSerial()
-      return step.summary
+  const { job, token } = activeJob
+  /** Of its batch: behind the others that wait. */
+  const { priority } = job.opts
+  switch (decision.do) {
+    case 'succeed':
+      if (decision.endsProbe) await throttle.stopSerial()
+      return { outcome: 'answered', tracks: decision.tracks, ms: Math.round(decision.durationMs) }
+    case 'skip':
+      return { outcome: decision.outcome, why: decision.why }
     case 'delay':
-      if (step.rateLimitAll) await throttle.rateLimit(step.until + RATE_LIMIT_MARGIN_MS)
-      await moveJob(activeJob, context, () => delayJob(step.until, activeJob, clock))
+      await moveJob(activeJob, context, () => delayJob(decision.until, activeJob, clock))
       throw new DelayedError()
-    case 'defer':
-      if (step.pause !== null) await throttle.pause()
-      if (step.rateLimitAll) await throttle.rateLimit(step.until + RATE_LIMIT_MARGIN_MS)
-      await moveJob(activeJob, context, () => delayJob(step.until, activeJob, clock), activeJob.job.opts.priority)
+    case 'rateLimit':
+      await throttle.rateLimit(decision.until + RATE_LIMIT_MARGIN_MS)
+      await moveJob(
+        activeJob,
+        context,
+        () => delayJob(decision.until, activeJob, clock),
+        decision.behind ? priority : RETURNING_PRIORITY,
+      )
       throw new DelayedError()
+    case 'requeue':
+      await throttle.pause()
+      await moveJob(activeJob, context, () => job.moveToWait(token))
+      throw new WaitingError()
+    // Behind the others, not at the head: otherwise every probe would call this same search and no other.
     case 'pause':
       await throttle.pause()
-      await moveJob(activeJob, context, () => activeJob.job.moveToWait(activeJob.token))
-      throw new WaitingError()
+      await moveJob(activeJob, context, () => delayJob(clock.now(), activeJob, clock), priority)
+      throw new DelayedError()
+    case 'defer':
+      if (decision.pause !== null) await throttle.pause()
+      await moveJob(activeJob, context, () => delayJob(decision.until, activeJob, clock), priority)
+      throw new DelayedError()
     case 'retry':
-      if (step.pause !== null) await throttle.pause()
-      await moveJob(activeJob, context, async () => {}, step.behind ? activeJob.job.opts.priority : RETURNING_PRIORITY)
-      throw new RetryLater(step.reason, step.delayMs)
+      if (decision.pause !== null) await throttle.pause()
+      await moveJob(activeJob, context, async () => {}, decision.behind ? priority : RETURNING_PRIORITY)
+      throw new RetryLater(decision.reason, decision.at - clock.now())
     case 'deadLetter':
-      if (step.pause !== null) await throttle.pause()
-      throw new UnrecoverableError(step.reason)
+      if (decision.pause !== null) await throttle.pause()
+      throw new UnrecoverableError(reasonOf(decision.death))
     default:
-      return step satisfies never
+      return decision satisfies never
   }
+}
+
+/** Display only, in Bull Board's failed set. */
+function reasonOf({ status, code, error, message }: Death): string {
+  return [status, code ?? error, message].filter((part) => part !== null).join(' · ')
+}
+
+/** For a job that is not ours: only searches from the store can run. */
+export function rejectForeignJob(): never {
+  throw new UnrecoverableError(
+    'This job was added by hand: only searches from the store can run. Submit a catalog instead.',
+  )
 }
 
 async function delayJob(until: number, { job, token }: ActiveJob, clock: Clock): Promise<void> {

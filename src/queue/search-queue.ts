@@ -1,8 +1,8 @@
 import type { Queue } from 'bullmq'
 import type { DeadLetter } from '../domain/dead-letter.js'
+import type { JobDecision } from '../domain/decision.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
-import type { Step } from '../domain/step.js'
 import type { WriteFailure } from '../domain/write-failure.js'
 
 /**
@@ -91,7 +91,7 @@ export interface WorkOptions {
    * Processes one job. `stalls`: how often its worker died or froze. `attempt`: from 1, as BullMQ counts. A throw is a
    * bug: it is logged, and the job runs again in 5 s.
    */
-  handle(job: { readonly ref: SearchRef; readonly stalls: number; readonly attempt: number }): Promise<Step>
+  handle(job: { readonly ref: SearchRef; readonly stalls: number; readonly attempt: number }): Promise<JobDecision>
   /** Called when a job has failed for good and is in the failed set. */
   onDeadLetter(): void
 }

@@ -1,7 +1,7 @@
 import type { Job, WorkerOptions } from 'bullmq'
+import type { JobDecision } from '../domain/decision.js'
 import { parseJobId } from '../domain/search-id.js'
-import type { Step } from '../domain/step.js'
-import { type ActiveJob, finishJob, type JobContext, requeue, retryDelayMs } from './finish-job.js'
+import { type ActiveJob, finishJob, type JobContext, rejectForeignJob, requeue, retryDelayMs } from './finish-job.js'
 import { PatientWorker } from './patient-worker.js'
 import type { Refusals } from './refusals.js'
 import { listen, runningWorker, type StoppableWorker } from './running-worker.js'
@@ -9,7 +9,7 @@ import type { WorkOptions } from './search-queue.js'
 import type { WorkerConnection } from './worker-connection.js'
 
 /**
- * Processes the jobs of the `search` queue and ends each by the step that the handler returns. Three kinds of jobs do
+ * Processes the jobs of the `search` queue and ends each by the decision that the handler returns. Three kinds of jobs do
  * not reach the handler: jobs of unknown origin, jobs that arrive during a stop, and jobs that have crashed
  * their worker twice. The last are delayed for a random time first, so that a poison search does not
  * crash the same neighbours again and again.
@@ -45,13 +45,13 @@ export async function startSearchWorker(
     activeJobs.add(activeJob)
     try {
       if (stopping) await requeue(activeJob, context)
-      return await finishJob(await nextStep(activeJob), activeJob, context)
+      return await finishJob(await decisionFor(activeJob), activeJob, context)
     } finally {
       activeJobs.delete(activeJob)
     }
   }
 
-  async function nextStep(activeJob: ActiveJob): Promise<Step> {
+  async function decisionFor(activeJob: ActiveJob): Promise<JobDecision> {
     const { job } = activeJob
     const ref = parseJobId(job.id ?? '')
     if (ref === null) return rejectForeignJob()
@@ -71,8 +71,8 @@ export async function startSearchWorker(
     }
   }
 
-  function delayFor(ms: number): Step {
-    return { do: 'delay', until: context.clock.now() + ms, rateLimitAll: false }
+  function delayFor(ms: number): JobDecision {
+    return { do: 'delay', until: context.clock.now() + ms }
   }
 
   const worker = new PatientWorker(queueName, process, workerOptions(parts, options))
@@ -106,11 +106,6 @@ function workerOptions(parts: SearchWorkerParts, options: WorkOptions): WorkerOp
     removeOnComplete: { count: KEPT_COMPLETED },
     settings: { backoffStrategy: (_attempts, _type, error) => retryDelayMs(error) },
   }
-}
-
-function rejectForeignJob(): Step {
-  const reason = 'This job was added by hand: only searches from the store can run. Submit a catalog instead.'
-  return { do: 'deadLetter', reason, pause: null }
 }
 
 /** Once per stall: the job stores the stall count before its delay begins. */

@@ -1,6 +1,6 @@
-import type { Death } from '../domain/dead-letter.js'
+import type { Decision } from '../domain/decision.js'
 import type { CallOutcome, ResponseFacts } from '../domain/outcome.js'
-import type { Pause, PauseCause } from '../domain/pause-cause.js'
+import type { PauseCause } from '../domain/pause-cause.js'
 import type { RefusalHistory } from '../domain/refusals.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
@@ -29,7 +29,7 @@ export type Claim =
   | { readonly kind: 'call_open'; readonly until: number }
   | { readonly kind: 'paused'; readonly cause: PauseCause }
   /** Rate limited: the job was delivered before Redis had the limit. */
-  | { readonly kind: 'held'; readonly until: number }
+  | { readonly kind: 'rate_limited'; readonly until: number }
   /** Calls in flight may use up the credits above the reserve: retry shortly. */
   | { readonly kind: 'reserve_near'; readonly until: number }
   /** The store now belongs to another API: this worker is about to be stopped. */
@@ -45,39 +45,14 @@ export interface ClaimRules {
   readonly apiUrl: string
 }
 
-/** How a call ended, and what happens to its search. The call's outcome is always recorded. */
-export type Closing =
-  /**
-   * Commits the answer if the search has none yet, even if it is dead or in another round: it is
-   * paid for.
-   */
-  | { readonly search: 'answered'; readonly body: string; readonly tracks: number }
-  /**
-   * The search becomes a dead letter if it has no outcome yet. With `usesAttempt` it must also be
-   * in the call's round, because only its calls use up attempts. Keeps `body` if given. Writes
-   * `pause` in the same transaction.
-   */
-  | {
-      readonly search: 'dead'
-      readonly death: Death
-      readonly body: string | null
-      readonly pause: Pause | null
-      readonly usesAttempt: boolean
-    }
-  /** The search stays queued; an attempt is used. */
-  | { readonly search: 'failed' }
-  /**
-   * The search stays queued; no attempt is used. Writes the pause or the rate limit (with the API's
-   * message) in the same transaction.
-   */
-  | {
-      readonly search: 'kept'
-      readonly pause: Pause | null
-      readonly rateLimitedUntil: number | null
-      readonly holdDetail?: string | null
-    }
-  /** The search stays queued; no attempt is used. Counts one more refusal of this search alone. */
-  | { readonly search: 'deferred' }
+/** How a call ended. The outcome is always recorded; the decision says what happens to its search. */
+export interface CallEnd {
+  readonly outcome: CallOutcome
+  readonly detail: string | null
+  readonly facts: ResponseFacts
+  readonly decision: Decision
+  readonly now: number
+}
 
 export interface Streak {
   readonly refusedSearches: number
@@ -95,16 +70,7 @@ export interface CallLedger {
    * Ends a call. Resolves once committed to disk (synchronous=FULL), sharing a commit with other
    * changes. Safe to repeat for the same call. `endedProbe`: this answer ended a probe.
    */
-  close(
-    callId: number,
-    end: {
-      readonly outcome: CallOutcome
-      readonly detail: string | null
-      readonly facts: ResponseFacts
-      readonly closing: Closing
-      readonly now: number
-    },
-  ): Promise<{ readonly endedProbe: boolean }>
+  close(callId: number, end: CallEnd): Promise<{ readonly endedProbe: boolean }>
   /** Whether this call was made for that search. */
   isOf(callId: number, ref: Pick<SearchRef, 'fingerprint' | 'generation'>): Promise<boolean>
   /** The id of the latest call. 0: no call was made. */

@@ -33,7 +33,7 @@ export function claim(connection: Connection, ref: SearchRef, rules: ClaimRules)
   const cause = oldestPause(connection)
   if (cause !== null) return { kind: 'paused', cause }
   const rateLimitedUntil = rateLimitEnd(connection, rules.now)
-  if (rateLimitedUntil !== null) return { kind: 'held', until: rateLimitedUntil }
+  if (rateLimitedUntil !== null) return { kind: 'rate_limited', until: rateLimitedUntil }
   const openUntil = openCallUntil(connection, search.id, rules)
   if (openUntil !== null) return { kind: 'call_open', until: openUntil }
   const payer = payingBatch(connection, search.id)

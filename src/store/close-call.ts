@@ -1,15 +1,13 @@
+import type { Decision } from '../domain/decision.js'
 import { isCharged } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
 import { foldBalance, foldLimits } from './account.js'
-import type { CallLedger } from './call-ledger.js'
+import type { CallEnd } from './call-ledger.js'
 import type { Connection } from './connection.js'
 import { addPause, extendRateLimit, isProbing, setProbing } from './control-state.js'
 import { changeOutcome, type LedgerCall } from './ledger.js'
 import { countRefusal } from './refusals.js'
 import { bury, keepAnswer } from './transitions.js'
-
-type End = Parameters<CallLedger['close']>[1]
-type Closed = Awaited<ReturnType<CallLedger['close']>>
 
 /**
  * Ends a call: records its outcome and cost, and updates its search, in one transaction, before the
@@ -17,7 +15,7 @@ type Closed = Awaited<ReturnType<CallLedger['close']>>
  * crash before it, the call is still open. The outcome is recorded even if the call was given up on
  * (`unknown`) or its search has moved on. Repeating it changes nothing.
  */
-export function closeCall(connection: Connection, callId: number, end: End): Closed {
+export function closeCall(connection: Connection, callId: number, end: CallEnd): { readonly endedProbe: boolean } {
   const call = connection.get<ClosingCall>(
     'select id, batch_id, outcome, search_id, round, sent_at, finished_at from call where id = ?',
     [callId],
@@ -48,7 +46,7 @@ export function closeCall(connection: Connection, callId: number, end: End): Clo
  * of their own. If it brings no answer, its outcome is unknown like any other, because a second
  * payment is not certain.
  */
-function asPaidAgain(end: End): End {
+function asPaidAgain(end: CallEnd): CallEnd {
   return end.outcome === 'answered' || end.outcome === 'unreadable'
     ? { ...end, outcome: 'unknown', detail: 'answered after another call had: this search was paid for twice' }
     : end
@@ -67,7 +65,7 @@ interface ClosingSearch {
   readonly round: number
 }
 
-function recordCall(connection: Connection, call: ClosingCall, end: End): void {
+function recordCall(connection: Connection, call: ClosingCall, end: CallEnd): void {
   changeOutcome(connection, call, end.outcome)
   connection.run(
     `update call set finished_at = @now, status = @status, request_id = @requestId, detail = @detail,
@@ -80,39 +78,44 @@ function recordCall(connection: Connection, call: ClosingCall, end: End): void {
       requestId: end.facts.requestId,
       detail: end.detail,
       creditsRemaining: end.facts.creditsRemaining,
-      unreadable: end.closing.search === 'dead' ? end.closing.body : null,
+      unreadable: end.decision.do === 'deadLetter' ? end.decision.body : null,
     },
   )
 }
 
-function settle(connection: Connection, call: ClosingCall, search: ClosingSearch, end: End): void {
-  const { closing, now } = end
-  switch (closing.search) {
-    case 'answered':
-      keepAnswer(connection, search, closing, now)
+/**
+ * An answer is kept even if its search is dead or in another round: it is paid for. A pause or rate
+ * limit is written in the same transaction.
+ */
+function settle(connection: Connection, call: ClosingCall, search: ClosingSearch, end: CallEnd): void {
+  const { decision, now } = end
+  switch (decision.do) {
+    case 'succeed':
+      keepAnswer(connection, search, decision, now)
       return
-    case 'dead':
+    case 'deadLetter':
       // Only calls of the current round use up attempts. A refusal by the API applies to every round.
-      if (closing.usesAttempt) useAttempt(connection, call)
-      if (!closing.usesAttempt || search.round === call.round)
-        bury(connection, search, { ...closing.death, requestId: requestIdFor(connection, call, end) }, now)
-      if (closing.pause !== null) addPause(connection, closing.pause)
+      if (decision.usesAttempt) useAttempt(connection, call)
+      if (!decision.usesAttempt || search.round === call.round)
+        bury(connection, search, { ...decision.death, requestId: requestIdFor(connection, call, end, decision) }, now)
+      if (decision.pause !== null)
+        addPause(connection, { cause: decision.pause, since: now, detail: decision.death.error })
       return
-    case 'failed':
+    case 'retry':
       useAttempt(connection, call)
       return
-    case 'kept':
-      if (closing.pause !== null) addPause(connection, closing.pause)
-      if (closing.rateLimitedUntil !== null) {
-        extendRateLimit(connection, closing.rateLimitedUntil, now, closing.holdDetail)
-        countRefusal(connection, call, end.outcome)
-      }
+    case 'pause':
+      addPause(connection, { cause: decision.cause, since: now, detail: decision.detail })
       return
-    case 'deferred':
+    case 'rateLimit':
+      extendRateLimit(connection, decision.until, now, decision.said)
+      countRefusal(connection, call, end.outcome)
+      return
+    case 'defer':
       countRefusal(connection, call, end.outcome)
       return
     default:
-      closing satisfies never
+      decision satisfies never
   }
 }
 
@@ -120,10 +123,14 @@ function settle(connection: Connection, call: ClosingCall, search: ClosingSearch
  * The request id that support needs: of this call, or of the last failure in this round that had
  * one. A timeout has none.
  */
-function requestIdFor(connection: Connection, call: ClosingCall, { closing, facts }: End): string | null {
-  if (closing.search !== 'dead') return null
-  const own = closing.death.requestId ?? facts.requestId
-  if (own !== null || !closing.usesAttempt) return own
+function requestIdFor(
+  connection: Connection,
+  call: ClosingCall,
+  { facts }: CallEnd,
+  { death, usesAttempt }: Extract<Decision, { do: 'deadLetter' }>,
+): string | null {
+  const own = death.requestId ?? facts.requestId
+  if (own !== null || !usesAttempt) return own
   const earlier = connection.get<{ request_id: string }>(
     `select request_id from call where search_id = ? and round = ? and outcome = 'transient' and request_id is not null
      order by id desc limit 1`,

@@ -11,7 +11,7 @@ import type { NotificationRecord } from './notifications.js'
 import type { Reports } from './report.js'
 
 export type { Batch, BatchStore, CountedBatch, NewBatch, Plan } from './batch.js'
-export type { CallLedger, Claim, ClaimRules, Closing } from './call-ledger.js'
+export type { CallEnd, CallLedger, Claim, ClaimRules } from './call-ledger.js'
 export type {
   BatchReport,
   CallReport,

@@ -82,13 +82,7 @@ describe('pause and resume', () => {
       detail: null,
       facts,
       now: time,
-      closing: {
-        search: 'dead',
-        death,
-        body: null,
-        pause: { cause: 'unauthorized', since: time, detail: '' },
-        usesAttempt: false,
-      },
+      decision: { do: 'deadLetter', death, body: null, pause: 'unauthorized', usesAttempt: false },
     })
     expect((await system.store.reports.totals(time)).deadLetters).toBe(1)
     expect(await resume(parts())).toMatchObject({ retried: 1 })

@@ -10,6 +10,7 @@ const context: DecisionContext = {
   maxAttempts: 8,
   backoff: { baseMs: 5000, maxMs: 600_000 },
   now: NOW,
+  durationMs: 12,
   random: 0.5,
   history: NEVER_REFUSED,
   account: ACCOUNT_UNKNOWN,
@@ -38,7 +39,11 @@ function transient(facts: Partial<Extract<Outcome, { kind: 'transient' }>> = {})
 describe('what one outcome means', () => {
   const HOUR = 3_600_000
   const table: readonly [claim: string, Outcome, object][] = [
-    ['200 is kept', { kind: 'answered', body: '{}', tracks: 3 }, { do: 'succeed', body: '{}', tracks: 3 }],
+    [
+      '200 is kept',
+      { kind: 'answered', body: '{}', tracks: 3 },
+      { do: 'succeed', body: '{}', tracks: 3, durationMs: 12, endsProbe: false },
+    ],
     [
       'a 200 that cannot be read is dead with its body, never bought again unasked',
       { kind: 'unreadable', status: 201, body: '<html>', problem: 'not JSON' },
@@ -116,17 +121,17 @@ describe('what one outcome means', () => {
     [
       '500 is tried again after a jittered backoff',
       transient(),
-      { do: 'retry', at: NOW + 2500, reason: '500 Internal Server Error' },
+      { do: 'retry', at: NOW + 2500, reason: '500 Internal Server Error', behind: false, pause: null },
     ],
     [
       '503 with Retry-After is obeyed',
       transient({ status: 503, retryAfterMs: 7000 }),
-      { do: 'retry', at: NOW + 7000, reason: expect.any(String) },
+      { do: 'retry', at: NOW + 7000, reason: expect.any(String), behind: false, pause: null },
     ],
     [
       'a timeout is tried again',
       transient({ status: null, reason: 'no answer within 20 s', maybePaid: true }),
-      { do: 'retry', at: NOW + 2500, reason: 'no answer within 20 s' },
+      { do: 'retry', at: NOW + 2500, reason: 'no answer within 20 s', behind: false, pause: null },
     ],
   ]
   test.each([

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { priceOf, refuseEmptyFilter, retryOne } from '../../src/batches/retry.js'
 import { RefusedError } from '../../src/domain/errors.js'
-import type { Step } from '../../src/domain/step.js'
 import { moveFailed } from '../../src/maintenance/dead-letter-mover.js'
 import { sweepDeadLetters } from '../../src/maintenance/dead-letter-sweep.js'
 import { feed } from '../../src/maintenance/feeder.js'
 import type { RunningWorker } from '../../src/queue/search-queue.js'
+import { deadLetter } from '../queue/setup.js'
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
 
@@ -27,7 +27,6 @@ const dead = async () => (await system.store.reports.totals(system.now())).deadL
 /** Every job fails for good with that reason. */
 async function failAll(count: number, reason: string, before: () => Promise<unknown> = async () => {}): Promise<void> {
   await feed(system)
-  const bury: Step = { do: 'deadLetter', reason, pause: null }
   working.push(
     await system.queue.searches.work({
       concurrency: 5,
@@ -37,7 +36,7 @@ async function failAll(count: number, reason: string, before: () => Promise<unkn
       onDeadLetter: () => {},
       handle: async () => {
         await before()
-        return bury
+        return deadLetter(reason)
       },
     }),
   )

@@ -6,7 +6,7 @@ import { createSearchProcessor, type SearchProcessor, type SearchRules } from '.
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
 
-/** One job in hand, from claim to step, on the real store and the simulator. */
+/** One job in hand, from claim to decision, on the real store and the simulator. */
 let system: InProcessSystem
 beforeEach(async () => {
   system = await startInProcess({ simulator: { credits: 100, latencyMs: [0, 8] } })
@@ -40,15 +40,15 @@ const streak = () => system.store.calls.streak()
 test('an answer is committed before the job is completed, and the same job again makes no call', async () => {
   await system.submit(['calm piano'])
   const handler = handlerWith()
-  expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'complete', summary: { outcome: 'answered' } })
-  expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'complete', summary: { why: 'answered' } })
+  expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'succeed' })
+  expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'skip', why: 'answered' })
   expect(system.simulator.calls()).toHaveLength(1)
 })
 
 test('two jobs of one search at once make one call; the second job waits', async () => {
   await system.submit(['calm piano'])
-  const steps = await Promise.all([handle(handlerWith(), 'calm piano'), handle(handlerWith(), 'calm piano')])
-  expect(steps.map((step) => step.do).sort()).toEqual(['complete', 'delay'])
+  const decisions = await Promise.all([handle(handlerWith(), 'calm piano'), handle(handlerWith(), 'calm piano')])
+  expect(decisions.map((decision) => decision.do).sort()).toEqual(['delay', 'succeed'])
   expect(system.simulator.paid()).toBe(1)
 })
 
@@ -56,9 +56,9 @@ test('a 429 stops all workers for its Retry-After and uses no attempt', async ()
   await system.submit(['calm piano'])
   system.simulator.fail({ times: 1, does: { status: 429, headers: { 'retry-after': '42' } } })
   const before = system.now()
-  const step = await handle(handlerWith(), 'calm piano')
-  expect(step).toMatchObject({ do: 'delay', rateLimitAll: true })
-  const until = step.do === 'delay' ? step.until : 0
+  const decision = await handle(handlerWith(), 'calm piano')
+  expect(decision).toMatchObject({ do: 'rateLimit', behind: false })
+  const until = decision.do === 'rateLimit' ? decision.until : 0
   expect(until - before).toBeGreaterThanOrEqual(42_000)
   expect(until - before).toBeLessThan(58_000)
   expect(await system.store.pauses.rateLimitedUntil(system.now())).toBe(until)
@@ -69,15 +69,11 @@ test.each([{}, { 'retry-after': '5' }])('a 402 of an empty account pauses (heade
   await system.submit(['calm piano', 'dark drums'])
   system.simulator.setCredits(0)
   system.simulator.fail({ does: { status: 402, headers } })
-  expect(await handle(handlerWith(), 'calm piano')).toMatchObject({
-    do: 'defer',
-    rateLimitAll: false,
-    pause: 'no_credits',
-  })
+  expect(await handle(handlerWith(), 'calm piano')).toMatchObject({ do: 'pause', cause: 'no_credits' })
   expect(await system.store.pauses.list()).toMatchObject([
     { cause: 'no_credits', detail: 'Out of credits: Please top up or upgrade your plan' },
   ])
-  expect(await handle(handlerWith(), 'dark drums')).toEqual({ do: 'pause', cause: 'no_credits' })
+  expect(await handle(handlerWith(), 'dark drums')).toEqual({ do: 'requeue' })
   expect(await system.store.pauses.rateLimitedUntil(system.now())).toBeNull()
   expect(await balance()).toBe(0)
   expect(system.simulator.calls()).toHaveLength(1)
@@ -104,9 +100,9 @@ describe('a refusal that would concern all is checked with GET /me', () => {
     await system.submit(['calm piano', 'dark drums'])
     system.simulator.fail({ match: 'calm', does: { status: 402 } })
     const call = checked()
-    expect(await call('calm piano')).toMatchObject({ do: 'defer', rateLimitAll: false, pause: null })
+    expect(await call('calm piano')).toMatchObject({ do: 'defer', pause: null })
     expect([await causes(), await balance()]).toEqual([[], 100])
-    expect(await call('dark drums')).toMatchObject({ do: 'complete' })
+    expect(await call('dark drums')).toMatchObject({ do: 'succeed' })
     expect(await system.store.reports.show('r1', null)).toMatchObject({ search: { failures: 0 } })
     expect(system.log.logged('call.finished').map(({ message }) => message)).toContainEqual(
       expect.stringMatching(/HTTP 402: "Out of credits: .*", this search alone: .* after 9 more refusals/),
@@ -118,7 +114,7 @@ describe('a refusal that would concern all is checked with GET /me', () => {
     await system.store.account.update({ creditsRemaining: 100 }, system.now())
     system.simulator.setCredits(20)
     system.simulator.fail({ does: { status: 402 } })
-    expect(await checked({ creditReserve: 20 })('calm piano')).toMatchObject({ do: 'defer', pause: 'no_credits' })
+    expect(await checked({ creditReserve: 20 })('calm piano')).toMatchObject({ do: 'pause', cause: 'no_credits' })
   })
 
   test.each([402, 401])('%i pauses where GET /me cannot say', async (status) => {
@@ -126,7 +122,8 @@ describe('a refusal that would concern all is checked with GET /me', () => {
     system.simulator.fail({ does: { status } })
     system.simulator.fail({ endpoint: 'me', does: { status: 503 } })
     const cause = status === 402 ? 'no_credits' : 'unauthorized'
-    expect(await checked()('calm piano')).toMatchObject({ pause: cause })
+    const decision = status === 402 ? { do: 'pause', cause } : { do: 'deadLetter', pause: cause }
+    expect(await checked()('calm piano')).toMatchObject(decision)
     expect(await causes()).toEqual([cause])
   })
 
@@ -148,7 +145,7 @@ describe('a refusal that would concern all is checked with GET /me', () => {
     await Promise.all(queries(5).map(call))
     expect(asked.length).toBeLessThanOrEqual(2)
     expect(await causes()).toEqual(['unauthorized'])
-    expect(await call('scene 6')).toEqual({ do: 'pause', cause: 'unauthorized' })
+    expect(await call('scene 6')).toEqual({ do: 'requeue' })
     expect(system.simulator.calls()).toHaveLength(5)
   })
 
@@ -187,10 +184,10 @@ describe('a search that is rate limited again and again', () => {
       await system.store.pauses.liftRateLimit(system.now())
       return handle(handler, query)
     }
-    expect(await call('poison')).toMatchObject({ do: 'delay', rateLimitAll: true })
-    expect(await call('poison')).toMatchObject({ do: 'defer', rateLimitAll: true })
+    expect(await call('poison')).toMatchObject({ do: 'rateLimit', behind: false })
+    expect(await call('poison')).toMatchObject({ do: 'rateLimit', behind: true })
     for (const query of queries(30)) await call(query)
-    expect(await call('poison')).toMatchObject({ do: 'defer', rateLimitAll: false })
+    expect(await call('poison')).toMatchObject({ do: 'defer' })
     expect(await system.store.pauses.rateLimitedUntil(system.now())).toBeNull()
     const { refused } = await system.store.reports.totals(system.now())
     expect(refused).toMatchObject([{ query: 'poison', kind: 'rate_limited', moreRefusals: 6 }])
@@ -210,13 +207,13 @@ describe('a search that is rate limited again and again', () => {
     for (let round = 0; round < 10; round += 1) {
       for (const query of all) {
         await system.store.pauses.liftRateLimit(system.now())
-        expect(await handle(handler, query)).toMatchObject({ rateLimitAll: true })
+        expect(await handle(handler, query)).toMatchObject({ do: 'rateLimit' })
       }
     }
     system.simulator.heal()
     for (const query of all) {
       await system.store.pauses.liftRateLimit(system.now())
-      expect(await handle(handler, query)).toMatchObject({ do: 'complete' })
+      expect(await handle(handler, query)).toMatchObject({ do: 'succeed' })
     }
   })
 
@@ -248,8 +245,14 @@ test('after the last failed attempt a search is dead with its history', async ()
   await system.submit(['calm piano'])
   system.simulator.fail({ does: { status: 500 } })
   const handler = handlerWith()
-  expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'retry', delayMs: 500, behind: false, pause: null })
-  expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'retry', delayMs: 1000 })
+  for (const waitMs of [500, 1000]) {
+    const before = system.now()
+    const decision = await handle(handler, 'calm piano')
+    expect(decision).toMatchObject({ do: 'retry', behind: false, pause: null })
+    const at = decision.do === 'retry' ? decision.at : 0
+    expect(at).toBeGreaterThanOrEqual(before + waitMs)
+    expect(at).toBeLessThanOrEqual(system.now() + waitMs)
+  }
   expect(await handle(handler, 'calm piano')).toMatchObject({ do: 'deadLetter' })
   expect((await system.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
     {
@@ -266,8 +269,8 @@ test('a search that dies of a lost connection keeps the request id of the last f
   system.simulator.fail({ timesInTotal: 2, does: { status: 500 } })
   system.simulator.fail({ does: 'cut' })
   const handler = handlerWith()
-  for (const step of ['retry', 'retry', 'deadLetter'])
-    expect(await handle(handler, 'calm piano')).toMatchObject({ do: step })
+  for (const decision of ['retry', 'retry', 'deadLetter'])
+    expect(await handle(handler, 'calm piano')).toMatchObject({ do: decision })
   expect((await system.store.deadLetters.list({}, null, 5)).letters).toMatchObject([
     { letter: { attempts: 3, status: null, error: 'connection lost', request_id: 'req_00000002' } },
   ])
@@ -291,7 +294,7 @@ describe('which batch is charged', () => {
     system.simulator.fail({ times: 1, does: 'cut' })
     const handler = handlerWith()
     expect(await handle(handler, 'a')).toMatchObject({ do: 'retry' })
-    expect(await handle(handler, 'b')).toMatchObject({ do: 'complete', summary: { outcome: 'withheld' } })
+    expect(await handle(handler, 'b')).toMatchObject({ do: 'skip', outcome: 'withheld' })
     expect(system.simulator.calls()).toHaveLength(1)
   })
 })
@@ -306,9 +309,9 @@ describe('the reserve', () => {
     const left = [...all]
     const slot = async (): Promise<void> => {
       for (let query = left.shift(); query !== undefined; query = left.shift()) {
-        const step = await handle(handler, query)
-        if (step.do === 'pause') return
-        if (step.do === 'delay') left.push(query)
+        const decision = await handle(handler, query)
+        if (decision.do === 'requeue') return
+        if (decision.do === 'delay') left.push(query)
       }
     }
     await Promise.all(Array.from({ length: 10 }, slot))
@@ -323,9 +326,9 @@ describe('the reserve', () => {
     system.simulator.setCredits(23)
     system.simulator.fail({ timesInTotal: 2, does: 'cut', charged: true })
     const handler = handlerWith({ creditReserve: 20 })
-    const steps: string[] = []
-    for (const query of queries(4)) steps.push((await handle(handler, query)).do)
-    expect(steps).toEqual(['retry', 'retry', 'complete', 'pause'])
+    const decisions: string[] = []
+    for (const query of queries(4)) decisions.push((await handle(handler, query)).do)
+    expect(decisions).toEqual(['retry', 'retry', 'succeed', 'requeue'])
     expect(system.simulator.credits()).toBe(20)
   })
 })
@@ -366,18 +369,20 @@ describe('the breaker', () => {
     expect(await system.store.pauses.list()).toMatchObject([
       { cause: 'failing', detail: expect.stringContaining('cannot be read') },
     ])
-    expect(await handle(handler, 'scene 26')).toEqual({ do: 'pause', cause: 'failing' })
+    expect(await handle(handler, 'scene 26')).toEqual({ do: 'requeue' })
   })
 
   test('500s for 25 searches are an outage; during a probe, for 3', async () => {
     await system.submit(queries(40))
     system.simulator.fail({ does: { status: 503 } })
     const handler = handlerWith()
-    const steps = []
-    for (const query of [...queries(24), ...queries(24), 'scene 25']) steps.push(await handle(handler, query))
-    expect(steps.slice(0, 48).every((step) => step.do === 'retry' && step.pause === null)).toBe(true)
-    expect(steps.map((step) => step.do === 'retry' && step.behind)).toEqual(steps.map((_, index) => index > 0))
-    expect(steps[48]).toMatchObject({ do: 'retry', pause: 'outage' })
+    const decisions = []
+    for (const query of [...queries(24), ...queries(24), 'scene 25']) decisions.push(await handle(handler, query))
+    expect(decisions.slice(0, 48).every((decision) => decision.do === 'retry' && decision.pause === null)).toBe(true)
+    expect(decisions.map((decision) => decision.do === 'retry' && decision.behind)).toEqual(
+      decisions.map((_, index) => index > 0),
+    )
+    expect(decisions[48]).toMatchObject({ do: 'retry', pause: 'outage' })
 
     await system.store.pauses.lift('outage', true)
     const probes = []
@@ -387,7 +392,7 @@ describe('the breaker', () => {
       { do: 'retry', behind: true, pause: null },
       { do: 'retry', behind: true, pause: null },
       { do: 'deadLetter', pause: 'outage' },
-      { do: 'pause', cause: 'outage' },
+      { do: 'requeue' },
     ])
     expect(system.simulator.calls()).toHaveLength(52)
   })
@@ -431,8 +436,8 @@ test('a failed save of a paid answer is retried, and no call is made meanwhile',
   expect(system.simulator.calls()).toHaveLength(1)
   expect(handler.writeFailure()).toMatchObject({ kind: 'save', cause: 'database or disk is full' })
   broken = false
-  expect(await first).toMatchObject({ do: 'complete' })
-  expect(await second).toMatchObject({ do: 'complete' })
+  expect(await first).toMatchObject({ do: 'succeed' })
+  expect(await second).toMatchObject({ do: 'succeed' })
   expect(log.logged('store.write_recovered')).toHaveLength(1)
   expect(handler.writeFailure()).toBeNull()
   expect(system.simulator.paid()).toBe(2)
@@ -450,7 +455,7 @@ test('a store that cannot be reached costs nothing: the job waits', async () => 
     random: () => 0.5,
     rules: RULES,
   })
-  expect(await handle(handler, 'a')).toMatchObject({ do: 'delay', rateLimitAll: false })
+  expect(await handle(handler, 'a')).toMatchObject({ do: 'delay' })
   expect(system.simulator.calls()).toHaveLength(0)
   expect(handler.writeFailure()).toMatchObject({ kind: 'claim', cause: 'database is locked' })
 })

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { expect, test } from '@jest/globals'
@@ -7,6 +7,7 @@ import { recordUnsaved, type UnsavedEnd, writeUnsaved } from '../../src/processi
 import type { Store } from '../../src/store/store.js'
 import {
   claim,
+  DEATH,
   ENDINGS,
   eachWithStore,
   facts,
@@ -72,4 +73,43 @@ test('what was written to the home directory, for want of space beside the store
   } finally {
     rmSync(home, { recursive: true })
   }
+})
+
+/** As version 0.1 wrote it: a line for each kind of decision. */
+test('a file of the version before is recorded: nothing paid for is bought again', async () => {
+  const queries = ['answered', 'dead', 'failed', 'limited', 'unpaid', 'deferred']
+  await released(store, queries)
+  await feedAll(store)
+  const dead = { search: 'dead', death: DEATH, body: '<html>', pause: null, usesAttempt: false }
+  const closings: Record<string, { outcome: string; closing: object }> = {
+    answered: { outcome: 'answered', closing: { search: 'answered', body: '{"tracks":[1]}', tracks: 1 } },
+    dead: { outcome: 'unreadable', closing: dead },
+    failed: { outcome: 'transient', closing: { search: 'failed' } },
+    deferred: { outcome: 'out_of_credits', closing: { search: 'deferred' } },
+    limited: { outcome: 'rate_limited', closing: { search: 'kept', pause: null, rateLimitedUntil: 70_000 } },
+    unpaid: {
+      outcome: 'out_of_credits',
+      closing: {
+        search: 'kept',
+        pause: { cause: 'no_credits', since: 11_000, detail: 'Empty' },
+        rateLimitedUntil: null,
+      },
+    },
+  }
+  const lines: string[] = []
+  for (const query of queries) {
+    const end = { ...closings[query], detail: null, facts: facts(), now: 11_000 }
+    const callId = await granted(store, query)
+    lines.push(JSON.stringify({ storeId: store.id, callId, query, ref: refOf(query), end }))
+  }
+  writeFileSync(join(dirname(opened.path), 'store.unsaved-20260101T000000Z-1.jsonl'), `${lines.join('\n')}\n`)
+  await recordUnsaved({ store, log: silentLogger })
+  expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({
+    ...{ sent: 0, answered: 1, unreadable: 1, transient: 1, rate_limited: 1, out_of_credits: 2 },
+  })
+  expect(await store.pauses.list()).toEqual([{ cause: 'no_credits', since: 11_000, detail: 'Empty' }])
+  expect(await store.pauses.rateLimitedUntil(20_000)).toBe(70_000)
+  expect(await claim(store, 'answered')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
+  expect(await claim(store, 'dead')).toMatchObject({ kind: 'nothing_to_do', why: 'dead' })
+  expect(files()).toEqual([expect.stringMatching(/\.jsonl\.saved$/)])
 })

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { UnreachableError } from '../../src/domain/errors.js'
-import { trackWriteFailures } from '../../src/processing/write-failures.js'
+import { trackWriteFailures } from '../../src/processing/durable-write.js'
 
 test('a write failure keeps its start and latest cause until it ends or a minute passes', () => {
   let second = 0

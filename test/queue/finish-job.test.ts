@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { DelayedError, type Job } from 'bullmq'
 import { systemClock } from '../../src/domain/clock.js'
+import type { JobDecision } from '../../src/domain/decision.js'
 import { jobIdOf } from '../../src/domain/search-id.js'
-import type { Step } from '../../src/domain/step.js'
 import { finishJob, retryDelayMs } from '../../src/queue/finish-job.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
-import { DONE, eventually, jobs, numberOf, opener, range, ref } from './setup.js'
+import { DONE, deadLetter, defer, eventually, jobs, numberOf, opener, range, rateLimit, ref, retry } from './setup.js'
 
 let redis: TestRedis
 const open = opener(() => redis)
@@ -21,7 +21,7 @@ afterAll(() => redis.stop())
  * Runs `count` searches with `first` answered for the first run of some of them; the order in which runs began. A worker asks
  * again after a second at most: within a hold that is a little shorter it asks once, right when the hold begins.
  */
-async function orderOfRuns(count: number, first: (n: number) => Step | null, concurrency = 1) {
+async function orderOfRuns(count: number, first: (n: number) => JobDecision | null, concurrency = 1) {
   const queue = await open.queue()
   await queue.throttle.setRate(1_000_000)
   await queue.searches.add(jobs(range(1, count)))
@@ -39,13 +39,13 @@ async function orderOfRuns(count: number, first: (n: number) => Step | null, con
   return { queue, runs, order: () => runs.map((run) => run.n) }
 }
 
-describe('delay', () => {
+describe('delay and rateLimit', () => {
   test('with a rate limit: no job starts before its end; it runs first', async () => {
     let until = 0
     const { runs, order } = await orderOfRuns(200, (n) => {
       if (n !== 1) return null
       until = Date.now() + 900
-      return { do: 'delay', until, rateLimitAll: true }
+      return rateLimit(until)
     })
     await eventually('all are done', () => runs.length === 201)
     expect(order()).toEqual([1, 1, ...range(2, 200)])
@@ -61,18 +61,13 @@ describe('delay', () => {
     const throttle = { ...queue.throttle, rateLimit: async (until: number) => void held.push(until) }
     const doors = { throttle, clock: systemClock, log: recordingLogger() }
     const until = Date.now() + 60_000
-    const step: Step = { do: 'delay', until, rateLimitAll: true }
-    await expect(finishJob(step, { job, token: '', requeued: false }, doors)).rejects.toThrow(DelayedError)
+    await expect(finishJob(rateLimit(until), { job, token: '', requeued: false }, doors)).rejects.toThrow(DelayedError)
     expect(held).toHaveLength(1)
     expect(Number(held[0]) - until).toBeGreaterThanOrEqual(20)
   })
 
   test('with a rate limit: ten active jobs all return before the backlog', async () => {
-    const { runs, order } = await orderOfRuns(
-      2000,
-      (n) => (n <= 10 ? { do: 'delay', until: Date.now() + 6000 + n, rateLimitAll: true } : null),
-      10,
-    )
+    const { runs, order } = await orderOfRuns(2000, (n) => (n <= 10 ? rateLimit(Date.now() + 6000 + n) : null), 10)
     await eventually('all are done', () => runs.length === 2010)
     // Some of the others may have started before the first hold was set, none after it.
     const firstReturn = order().findIndex((n, index) => n <= 10 && order().indexOf(n) < index)
@@ -96,7 +91,7 @@ describe('delay', () => {
         await (await queue.boardQueues.search.getJob(jobIdOf(ref(1))))?.changeDelay(1)
         await sleep(20)
       }
-      return order.length > 1 ? DONE : { do: 'delay', until, rateLimitAll: false }
+      return order.length > 1 ? DONE : { do: 'delay', until }
     })
     await eventually('all are done', () => order.length === 61)
     expect(Math.abs(dueAt - until)).toBeLessThan(20_000)
@@ -111,7 +106,7 @@ describe('delay', () => {
     const attempts: number[] = []
     await open.work(queue, async ({ attempt }) => {
       attempts.push(attempt)
-      return attempts.length < 6 ? { do: 'delay', until: Date.now() + 5, rateLimitAll: false } : DONE
+      return attempts.length < 6 ? { do: 'delay', until: Date.now() + 5 } : DONE
     })
     await eventually('the sixth run', () => attempts.length === 6)
     expect(attempts).toEqual([1, 1, 1, 1, 1, 1])
@@ -126,14 +121,14 @@ describe('delay', () => {
       order.push(numberOf(search))
       if (order.length > 1) return DONE
       await queue.searches.add(jobs(range(2, 20), 'high'))
-      return { do: 'delay', until: Date.now() + 900, rateLimitAll: true }
+      return rateLimit(Date.now() + 900)
     })
     await eventually('all are done', () => order.length === 21)
     expect(order.slice(0, 3)).toEqual([1, 1, 2])
   })
 })
 
-describe('defer', () => {
+describe('defer, and others behind', () => {
   test('runs after the others of its priority, with no attempt used', async () => {
     const queue = await open.queue()
     await queue.throttle.setRate(1_000_000)
@@ -146,9 +141,8 @@ describe('defer', () => {
       async ({ ref: search, attempt }) => {
         const n = numberOf(search)
         seen.push({ n, attempt })
-        if (n === 1 && timesSeen(1) === 1) return { do: 'delay', until: Date.now() + 900, rateLimitAll: true }
-        if (n === 1 && timesSeen(1) === 2)
-          return { do: 'defer', until: Date.now() + 1, rateLimitAll: false, pause: null }
+        if (n === 1 && timesSeen(1) === 1) return rateLimit(Date.now() + 900)
+        if (n === 1 && timesSeen(1) === 2) return defer(Date.now() + 1)
         // By the end of this one the first is due again: its millisecond has begun before.
         if (n === 2) await sleep(20)
         return DONE
@@ -169,8 +163,7 @@ describe('defer', () => {
       async ({ ref: search }) => {
         const n = numberOf(search)
         order.push(n)
-        if (n === 1 && order.length === 1)
-          return { do: 'defer', until: Date.now(), rateLimitAll: false, pause: 'no_credits' }
+        if (n === 1 && order.length === 1) return { do: 'pause', cause: 'no_credits', detail: 'Out of credits' }
         return DONE
       },
       { concurrency: 1 },
@@ -187,7 +180,7 @@ describe('defer', () => {
     const { runs, order } = await orderOfRuns(20, (n) => {
       if (n !== 1) return null
       until = Date.now() + 900
-      return { do: 'defer', until, rateLimitAll: true, pause: null }
+      return rateLimit(until, true)
     })
     await eventually('all are done', () => runs.length === 21)
     expect(order()).toEqual([...range(1, 20), 1])
@@ -195,7 +188,7 @@ describe('defer', () => {
   })
 })
 
-describe('pause', () => {
+describe('requeue', () => {
   test('pauses the queue, requeues the job at its head, lets active jobs finish', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs(range(1, 50)))
@@ -208,7 +201,7 @@ describe('pause', () => {
         const n = numberOf(search)
         order.push(n)
         if (n === 3) attempts.push(attempt)
-        if (n === 3 && attempts.length === 1) return { do: 'pause', cause: 'no_credits' }
+        if (n === 3 && attempts.length === 1) return { do: 'requeue' }
         await new Promise((resolve) => setTimeout(resolve, 30))
         finished += 1
         return DONE
@@ -242,7 +235,7 @@ describe('retry', () => {
       seen.push({ attempt, at: Date.now() })
       if (seen.length > 1) return DONE
       failedAt = Date.now()
-      return { do: 'retry', delayMs: 150, reason: 'the API answered 503', behind: false, pause: null }
+      return retry(150)
     })
     await eventually('all are done', () => order.length === 61)
     expect(seen.map(({ attempt }) => attempt)).toEqual([1, 2])
@@ -262,8 +255,8 @@ describe('retry', () => {
         const n = numberOf(search)
         order.push(n)
         const again = order.filter((other) => other === n).length
-        if (n === 1 && again === 1) return { do: 'delay', until: Date.now() + 900, rateLimitAll: true }
-        if (n === 1 && again === 2) return { do: 'retry', delayMs: 1, reason: '503', behind: true, pause: null }
+        if (n === 1 && again === 1) return rateLimit(Date.now() + 900)
+        if (n === 1 && again === 2) return retry(1, { behind: true })
         // By the end of this one the first is due again: its millisecond has begun before.
         if (n === 2) await sleep(20)
         return DONE
@@ -277,13 +270,7 @@ describe('retry', () => {
   test('keeps its reason for Bull Board, and no stack trace', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
-    await open.work(queue, async () => ({
-      do: 'retry',
-      delayMs: 60_000,
-      reason: 'the API answered 503',
-      behind: false,
-      pause: null,
-    }))
+    await open.work(queue, async () => retry(60_000))
     await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
     const job = await queue.boardQueues.search.getJob(jobIdOf(ref(1)))
     expect(job).toMatchObject({ failedReason: 'the API answered 503', stacktrace: [], attemptsMade: 1 })
@@ -292,13 +279,7 @@ describe('retry', () => {
   test('pauses the queue first during an outage', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1, 2]))
-    await open.work(queue, async () => ({
-      do: 'retry',
-      delayMs: 60_000,
-      reason: '503',
-      behind: true,
-      pause: 'failing',
-    }))
+    await open.work(queue, async () => retry(60_000, { behind: true, pause: 'failing' }))
     await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
     expect(await queue.throttle.isPaused()).toBe(true)
     expect((await queue.searches.counts()).waiting).toBe(1)
@@ -315,7 +296,7 @@ describe('retry', () => {
     let runs = 0
     await open.work(queue, async () => {
       runs += 1
-      return runs === 1 ? { do: 'retry', delayMs, reason: 'again', behind: false, pause: null } : DONE
+      return runs === 1 ? retry(delayMs) : DONE
     })
     if (Number.isNaN(delayMs)) {
       // For five seconds, which one look may miss: then it has run again.
@@ -329,15 +310,11 @@ describe('deadLetter', () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1, 2]))
     let told = 0
-    await open.work(
-      queue,
-      async ({ ref: search }) => ({ do: 'deadLetter', reason: `no ${numberOf(search)}`, pause: null }),
-      {
-        onDeadLetter: () => {
-          told += 1
-        },
+    await open.work(queue, async ({ ref: search }) => deadLetter(`no ${numberOf(search)}`), {
+      onDeadLetter: () => {
+        told += 1
       },
-    )
+    })
     await eventually('both are told', () => told === 2)
     expect(await queue.searches.failed(10)).toEqual([
       { ref: ref(1), jobId: jobIdOf(ref(1)), failedReason: 'no 1', stalledTooOften: false },
@@ -353,7 +330,7 @@ describe('deadLetter', () => {
     let runs = 0
     await open.work(queue, async () => {
       runs += 1
-      return { do: 'deadLetter', reason: '401 unauthorized', pause: 'unauthorized' }
+      return deadLetter('401 unauthorized', 'unauthorized')
     })
     await eventually('one is buried', async () => (await queue.searches.counts()).failed === 1)
     expect(await queue.throttle.isPaused()).toBe(true)

@@ -48,7 +48,7 @@ describe('jobs outside the backlog are not moved', () => {
   test('a job delayed by a 429 still runs before everything else', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
-    const held = await open.work(queue, async () => ({ do: 'delay', until: Date.now() + 60_000, rateLimitAll: false }))
+    const held = await open.work(queue, async () => ({ do: 'delay', until: Date.now() + 60_000 }))
     await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
     await held.stop(40_000)
     await queue.searches.add(jobs([2, 1], 'high'))
@@ -60,7 +60,7 @@ describe('jobs outside the backlog are not moved', () => {
   test('so does a job that was requeued at the head', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
-    const given = await open.work(queue, async () => ({ do: 'pause', cause: 'no_credits' }))
+    const given = await open.work(queue, async () => ({ do: 'requeue' }))
     await eventually('it is given back', async () => {
       const { waiting, active } = await queue.searches.counts()
       return (await queue.throttle.isPaused()) && waiting === 1 && active === 0

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { UnreachableError } from '../../src/domain/errors.js'
 import { jobIdOf } from '../../src/domain/search-id.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
-import { DONE, eventually, jobs, numberOf, opener, range, ref } from './setup.js'
+import { DONE, deadLetter, eventually, jobs, numberOf, opener, range, ref } from './setup.js'
 
 let redis: TestRedis
 const open = opener(() => redis)
@@ -44,8 +44,8 @@ describe('present', () => {
       async (job) => {
         const n = numberOf(job.ref)
         handled.push(n)
-        if (n === 1) return { do: 'deadLetter', reason: 'refused', pause: null }
-        if (n === 2) return { do: 'delay', until: Date.now() + 60_000, rateLimitAll: false }
+        if (n === 1) return deadLetter('refused')
+        if (n === 2) return { do: 'delay', until: Date.now() + 60_000 }
         if (n === 3) return DONE
         if (n === 4) await new Promise<void>((resolve) => open.onClose(async () => resolve()))
         return DONE
@@ -86,7 +86,7 @@ describe('present', () => {
 test('a failed job is removed, unless somebody retried it meanwhile', async () => {
   const queue = await open.queue()
   await queue.searches.add(jobs([1, 2]))
-  const worker = await open.work(queue, async () => ({ do: 'deadLetter', reason: 'refused', pause: null }))
+  const worker = await open.work(queue, async () => deadLetter('refused'))
   await eventually('both failed', async () => (await queue.searches.counts()).failed === 2)
   await worker.stop(40_000)
   const second = await queue.boardQueues.search.getJob(jobIdOf(ref(2)))
@@ -98,7 +98,7 @@ test('a failed job is removed, unless somebody retried it meanwhile', async () =
 test('a failed job with evicted contents is listed and can be removed', async () => {
   const queue = await open.queue()
   await queue.searches.add(jobs([1]))
-  const worker = await open.work(queue, async () => ({ do: 'deadLetter', reason: 'refused', pause: null }))
+  const worker = await open.work(queue, async () => deadLetter('refused'))
   await eventually('it failed', async () => (await queue.searches.counts()).failed === 1)
   await worker.stop(40_000)
   await redis.command('DEL', queue.boardQueues.search.toKey(jobIdOf(ref(1))))

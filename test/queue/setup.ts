@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Decision } from '../../src/domain/decision.js'
+import type { PauseCause } from '../../src/domain/pause-cause.js'
 import type { SearchRef } from '../../src/domain/search-id.js'
 import type { Priority } from '../../src/domain/states.js'
-import type { Step } from '../../src/domain/step.js'
 import { openSearchQueue, type QueueOptions } from '../../src/queue/open-queue.js'
 import type { RunningWorker, SearchQueue, WorkOptions } from '../../src/queue/search-queue.js'
 import { recordingLogger } from '../support/recording-logger.js'
@@ -28,7 +29,39 @@ export function range(from: number, to: number): readonly number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index)
 }
 
-export const DONE: Step = { do: 'complete', summary: { tracks: 1 }, endProbe: false }
+export const DONE: Decision = { do: 'succeed', body: '', tracks: 1, durationMs: 1, endsProbe: false }
+
+export function deadLetter(error: string, pause: PauseCause | null = null): Decision {
+  const death = {
+    reason: 'refused',
+    status: null,
+    error,
+    code: null,
+    message: null,
+    requestId: null,
+    remedy: '',
+  } as const
+  return { do: 'deadLetter', death, body: null, pause, usesAttempt: false }
+}
+
+export function rateLimit(until: number, behind = false): Decision {
+  return { do: 'rateLimit', until, daily: false, behind, said: null }
+}
+
+export function defer(until: number): Decision {
+  return { do: 'defer', until, reason: 'refused alone', moreRefusals: null, pause: null }
+}
+
+export function retry(delayMs: number, changes: { behind?: boolean; pause?: PauseCause } = {}): Decision {
+  return {
+    do: 'retry',
+    at: Date.now() + delayMs,
+    reason: 'the API answered 503',
+    behind: false,
+    pause: null,
+    ...changes,
+  }
+}
 
 function noRedis(): never {
   throw new Error('these tests bring their own connection')

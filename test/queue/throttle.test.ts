@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { startRedis, type TestRedis } from '../support/redis.js'
-import { DONE, eventually, jobs, numberOf, opener, range } from './setup.js'
+import { DONE, eventually, jobs, numberOf, opener, range, rateLimit } from './setup.js'
 
 let redis: TestRedis
 const open = opener(() => redis)
@@ -100,7 +100,7 @@ describe('synchronizing the rate limit with the store', () => {
     let runs = 0
     await open.work(queue, async () => {
       runs += 1
-      return runs > 1 ? DONE : { do: 'delay', until: Date.now() + 3_600_000, rateLimitAll: true }
+      return runs > 1 ? DONE : rateLimit(Date.now() + 3_600_000)
     })
     await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
     expect(await queue.throttle.syncRateLimit(null)).toEqual(TOO_LONG)
@@ -211,10 +211,10 @@ describe('a probe', () => {
     await eventually('ten more are done, some of them together', () => done === 16)
   })
 
-  test('ends with the step that ends it, before that job completes', async () => {
+  test('ends with the decision that ends it, before that job completes', async () => {
     const queue = await open.queue()
     await queue.throttle.startSerial()
-    await open.work(queue, async () => ({ do: 'complete', summary: {}, endProbe: true }))
+    await open.work(queue, async () => ({ ...DONE, endsProbe: true }))
     await queue.searches.add(jobs([1]))
     await eventually('the probe has ended', async () => !(await queue.throttle.isSerial()))
   })

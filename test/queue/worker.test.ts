@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import type { JobDecision } from '../../src/domain/decision.js'
 import { jobIdOf } from '../../src/domain/search-id.js'
-import type { Step } from '../../src/domain/step.js'
 import type { SearchQueue } from '../../src/queue/search-queue.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
-import { DONE, eventually, jobs, numberOf, opener, range, ref } from './setup.js'
+import { DONE, deadLetter, eventually, jobs, numberOf, opener, range, ref } from './setup.js'
 
 let redis: TestRedis
 const open = opener(() => redis)
@@ -18,7 +18,7 @@ afterAll(() => redis.stop())
 const WATCHFUL = { lockDurationMs: 60_000, stalledIntervalMs: 100 }
 
 /** A handler that keeps its job until `release`. */
-function slowHandler(step: Step = DONE) {
+function slowHandler(decision: JobDecision = DONE) {
   let release = () => {}
   const released = new Promise<void>((resolve) => {
     release = resolve
@@ -27,7 +27,7 @@ function slowHandler(step: Step = DONE) {
   const handle = async ({ ref: search }: { ref: Parameters<typeof numberOf>[0] }) => {
     started.push(numberOf(search))
     await released
-    return step
+    return decision
   }
   open.onClose(async () => release())
   return { started, handle, release }
@@ -82,7 +82,7 @@ describe('stopping', () => {
   test('a handler that ends after the grace does not touch the requeued job', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
-    const late = slowHandler({ do: 'deadLetter', reason: 'too late', pause: null })
+    const late = slowHandler(deadLetter('too late'))
     const worker = await open.work(queue, late.handle)
     await eventually('it is in hand', () => worker.activeJobs() === 1)
     await worker.stop(10)
@@ -125,7 +125,7 @@ describe('a worker that died', () => {
       queue,
       async (job) => {
         stalls.push(job.stalls)
-        return stalls.length < 3 ? { do: 'delay', until: Date.now() + 1, rateLimitAll: false } : DONE
+        return stalls.length < 3 ? { do: 'delay', until: Date.now() + 1 } : DONE
       },
       WATCHFUL,
     )
@@ -186,9 +186,9 @@ test('a lost lock never ends the handler: its answer is paid for', async () => {
   await open.work(
     queue,
     async (job) => {
-      const step = await handle(job)
+      const decision = await handle(job)
       finished += 1
-      return step
+      return decision
     },
     { lockDurationMs: 400, stalledIntervalMs: 100 },
   )

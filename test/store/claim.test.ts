@@ -110,7 +110,7 @@ describe('a claim', () => {
   test('is refused while rate limited, even if Redis does not know it yet', async () => {
     await released(store, ['a'])
     await store.pauses.rateLimit(RULES.now + 2000, RULES.now)
-    expect(await claim(store, 'a')).toEqual({ kind: 'held', until: RULES.now + 2000 })
+    expect(await claim(store, 'a')).toEqual({ kind: 'rate_limited', until: RULES.now + 2000 })
     expect(await claim(store, 'a', { now: RULES.now + 2000 })).toMatchObject({ kind: 'granted' })
   })
 })

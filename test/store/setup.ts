@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach } from '@jest/globals'
 import type { Death } from '../../src/domain/dead-letter.js'
+import type { Decision } from '../../src/domain/decision.js'
 import type { LoadedRow } from '../../src/domain/loaded-row.js'
 import type { CallOutcome, ResponseFacts } from '../../src/domain/outcome.js'
 import { canonicalRequest, fingerprint } from '../../src/domain/request.js'
 import type { SearchRef } from '../../src/domain/search-id.js'
 import { openStore } from '../../src/store/open.js'
-import type { Claim, ClaimRules, Closing, ExportRow, NewBatch, Store } from '../../src/store/store.js'
+import type { Claim, ClaimRules, ExportRow, NewBatch, Store } from '../../src/store/store.js'
 
 /** A store in a directory of its own; `end` closes whatever was opened and removes the directory. */
 export interface TempStore {
@@ -173,57 +174,48 @@ export const DEATH: Death = {
   remedy: 'Check the query.',
 }
 
+const DEAD = { do: 'deadLetter', body: null, pause: null, usesAttempt: false } as const
+const SUCCESS = { do: 'succeed', durationMs: 12, endsProbe: false } as const
+const RETRY = { do: 'retry', at: 12_000, reason: 'the API answered 500', behind: false, pause: null } as const
+const DEFER = { do: 'defer', until: 12_000, reason: 'refused alone', moreRefusals: null, pause: null } as const
+
 export const ENDINGS = {
-  answered: { outcome: 'answered', closing: { search: 'answered', body: '{"tracks":[1]}', tracks: 1 } },
-  noMatch: { outcome: 'answered', closing: { search: 'answered', body: '{"tracks":[]}', tracks: 0 } },
-  refused: {
-    outcome: 'refused',
-    closing: { search: 'dead', death: DEATH, body: null, pause: null, usesAttempt: false },
-  },
+  answered: { outcome: 'answered', decision: { ...SUCCESS, body: '{"tracks":[1]}', tracks: 1 } },
+  noMatch: { outcome: 'answered', decision: { ...SUCCESS, body: '{"tracks":[]}', tracks: 0 } },
+  refused: { outcome: 'refused', decision: { ...DEAD, death: DEATH } },
   unauthorized: {
     outcome: 'unauthorized',
-    closing: {
-      search: 'dead',
+    decision: {
+      ...DEAD,
       death: { ...DEATH, reason: 'unauthorized', status: 401, code: 'unauthorized' },
-      body: null,
-      pause: { cause: 'unauthorized', since: 11_000, detail: 'Invalid API key' },
-      usesAttempt: false,
+      pause: 'unauthorized',
     },
   },
   unreadable: {
     outcome: 'unreadable',
-    closing: {
-      search: 'dead',
-      death: { ...DEATH, reason: 'unreadable', status: 200, code: 'unreadable' },
-      body: '<html>',
-      pause: null,
-      usesAttempt: false,
-    },
+    decision: { ...DEAD, death: { ...DEATH, reason: 'unreadable', status: 200, code: 'unreadable' }, body: '<html>' },
   },
   usedUp: {
     outcome: 'transient',
-    closing: {
-      search: 'dead',
+    decision: {
+      ...DEAD,
       death: { ...DEATH, reason: 'attempts_used_up', status: 500, code: null },
-      body: null,
-      pause: null,
       usesAttempt: true,
     },
   },
-  failed: { outcome: 'transient', closing: { search: 'failed' } },
-  timedOut: { outcome: 'unknown', closing: { search: 'failed' } },
-  rateLimited: { outcome: 'rate_limited', closing: { search: 'kept', pause: null, rateLimitedUntil: 70_000 } },
+  failed: { outcome: 'transient', decision: RETRY },
+  timedOut: { outcome: 'unknown', decision: RETRY },
+  rateLimited: {
+    outcome: 'rate_limited',
+    decision: { do: 'rateLimit', until: 70_000, daily: false, behind: false, said: null },
+  },
   outOfCredits: {
     outcome: 'out_of_credits',
-    closing: {
-      search: 'kept',
-      pause: { cause: 'no_credits', since: 11_000, detail: 'Out of credits' },
-      rateLimitedUntil: null,
-    },
+    decision: { do: 'pause', cause: 'no_credits', detail: 'Out of credits' },
   },
-  limitedAlone: { outcome: 'rate_limited', closing: { search: 'deferred' } },
-  unpaidAlone: { outcome: 'out_of_credits', closing: { search: 'deferred' } },
-} as const satisfies Record<string, { outcome: CallOutcome; closing: Closing }>
+  limitedAlone: { outcome: 'rate_limited', decision: DEFER },
+  unpaidAlone: { outcome: 'out_of_credits', decision: DEFER },
+} as const satisfies Record<string, { outcome: CallOutcome; decision: Decision }>
 
 export type Ending = keyof typeof ENDINGS
 

@@ -246,8 +246,8 @@ function expectPaidOnDisk(committed: readonly string[]): void {
     ...committed,
     ...beside(RESCUED).flatMap(queriesAnsweredIn),
     ...unsaved
-      .map((line) => JSON.parse(line) as { query: string; end: { closing: { body?: string } } })
-      .flatMap(({ query, end }) => (end.closing.body === undefined ? [] : [query])),
+      .map((line) => JSON.parse(line) as { query: string; end: { decision: { body?: string } } })
+      .flatMap(({ query, end }) => (end.decision.body === undefined ? [] : [query])),
   ])
   const paid = system.simulator.calls().map((call) => call.query)
   expect(paid.filter((query) => query !== null && !kept.has(query))).toEqual([])
