@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { COMMANDS } from '../src/cli/commands.js'
+import { COMMANDS } from '../src/cli/program.js'
 import { documentedSettings, SETTING_NAMES, SETTING_TABLE } from '../src/config/setting-table.js'
 import { CONTROLS } from '../src/simulator/control-list.js'
 

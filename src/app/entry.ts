@@ -4,7 +4,7 @@ import { loadSettings } from '../config/load-settings.js'
 import { type Settings, secretTexts } from '../config/settings.js'
 import { type ExitCode, ReportedError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
-import { type Log, openLog } from '../log/log.js'
+import type { Log } from '../log/log.js'
 import { runService } from './process.js'
 import type { Service } from './service.js'
 
@@ -26,7 +26,9 @@ export function settingsOf(surroundings: Pick<Surroundings, 'env' | 'cwd'>): Set
 /**
  * The log of this process, on stderr: pretty on a terminal, JSON lines elsewhere, secrets redacted.
  */
-export function logOf(settings: Settings, stderr: NodeJS.WriteStream): Log {
+export async function logOf(settings: Settings, stderr: NodeJS.WriteStream): Promise<Log> {
+  // A command that writes no log does not load pino.
+  const { openLog } = await import('../log/log.js')
   return openLog({ level: settings.logLevel, pretty: stderr.isTTY === true, secrets: secretTexts(settings) })
 }
 
@@ -42,7 +44,7 @@ export async function runProcess(
   surroundings.stderr.on('error', () => {})
   try {
     const settings = settingsOf(surroundings)
-    const log = logOf(settings, surroundings.stderr)
+    const log = await logOf(settings, surroundings.stderr)
     // The parent of a child has logged these already.
     if (process.send === undefined)
       for (const exposed of exposures(settings, surroundings)) log.warn({ event: 'config.exposed' }, exposed)

@@ -7,7 +7,6 @@ import { systemClock } from '../domain/clock.js'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { RedisAddress } from '../queue/address.js'
-import { openSearchQueue } from '../queue/open-queue.js'
 import {
   findPrivateRedis,
   privateRedisTrouble,
@@ -85,6 +84,8 @@ async function openAt(
   log: Logger,
   cleanup: Cleanup,
 ): Promise<SearchQueue> {
+  // Loading BullMQ takes a third of a second, and `status` needs none of it while Redis is not running.
+  const { openSearchQueue } = await import('../queue/open-queue.js')
   const deadLetterLocks = { durationMs: settings.lockDurationMs, stalledIntervalMs: settings.stalledIntervalMs }
   const queue = await openSearchQueue({ connection, log, deadLetterLocks })
   cleanup.add(() => queue.close())

@@ -1,6 +1,6 @@
 import { refreshAccount } from '../control/account.js'
 import type { Account } from '../store/store.js'
-import type { Session } from './session.js'
+import type { Session } from './lib/session.js'
 
 /** The account for a plan: GET /me with a short timeout. A failure never fails the plan. */
 export interface KnownAccount {

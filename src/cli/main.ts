@@ -1,7 +1,6 @@
 import { errorCode } from '../domain/error-code.js'
 import { type ExitCode, ReportedError } from '../domain/errors.js'
-import { type Cli, openCli } from './cli.js'
-import { type Io, isClosedOutput, watchOutput } from './io.js'
+import { type Cli, type Io, isClosedOutput, openCli, watchOutput } from './lib/cli.js'
 import { runProgram } from './program.js'
 
 /**

@@ -4,8 +4,8 @@ import { isOurs } from '../catalog/our-columns.js'
 import { knownPerMinute, LOWEST_TIER_PER_MINUTE } from '../control/rate-limit.js'
 import type { Plan } from '../store/store.js'
 import { freshAccount } from './fresh-account.js'
+import type { Session } from './lib/session.js'
 import type { PlanView } from './render/plan.js'
-import type { Session } from './session.js'
 
 /** The cost and duration of a loaded batch, from what store and API know now. */
 export async function planView(

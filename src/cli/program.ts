@@ -1,12 +1,59 @@
 import { Command, CommanderError } from 'commander'
 import { version } from '../app/version.js'
 import type { ExitCode } from '../domain/errors.js'
-import type { Act, Cli } from './cli.js'
-import { COMMANDS, LOOK } from './commands.js'
-import { isClosed, type Out } from './io.js'
-import { examples } from './parse.js'
+import { type Act, type Cli, terminalSafe, write } from './lib/cli.js'
+import { examples } from './lib/parse.js'
 import { truncate } from './render/words.js'
-import { terminalSafe } from './terminal-safe.js'
+
+/**
+ * Names and summaries of all commands. The rest of a command is its file in `commands`, which is
+ * loaded when the command is run or its help is printed.
+ */
+export interface CommandEntry {
+  readonly name: string
+  readonly summary: string
+  readonly group: string
+  load(): Promise<CommandModule>
+}
+
+interface CommandModule {
+  define(command: Command, act: Act): void
+  /** Rewrites the arguments of the command before commander parses them. */
+  prepare?(words: readonly string[]): readonly string[]
+}
+
+const LOOK = 'Inspect:'
+
+const entry = (group: string, name: string, summary: string, load: CommandEntry['load']): CommandEntry => ({
+  group,
+  name,
+  summary,
+  load,
+})
+
+export const COMMANDS: readonly CommandEntry[] = [
+  entry('Catalogs:', 'submit', 'load a catalog, show what it costs, release it', () => import('./commands/submit.js')),
+  entry('Catalogs:', 'wait', 'wait until a batch is done', () => import('./commands/wait.js')),
+  entry('Catalogs:', 'export', 'write the tagged catalog', () => import('./commands/export.js')),
+  entry(LOOK, 'status', 'what is done, what is due, why it moves or does not', () => import('./commands/status.js')),
+  entry(LOOK, 'show', 'everything about one row or search', () => import('./commands/show.js')),
+  entry(
+    LOOK,
+    'dead-letters',
+    'searches that failed for good: list, show, retry, discard',
+    () => import('./commands/dead-letters.js'),
+  ),
+  entry(LOOK, 'account', 'balance and limits of the API key', () => import('./commands/account.js')),
+  entry('Control:', 'release', 'let a batch continue, or raise its cap', () => import('./commands/release.js')),
+  entry('Control:', 'cancel', 'stop one batch, keep what it has', () => import('./commands/cancel.js')),
+  entry('Control:', 'pause', 'make no more calls until resume', () => import('./commands/pause.js')),
+  entry('Control:', 'resume', 'continue after any pause', () => import('./commands/resume.js')),
+  entry('Run:', 'up', 'run everything on this machine: Redis, a worker, the board', () => import('./commands/up.js')),
+  entry('Run:', 'worker', 'run one worker', () => import('./commands/worker.js')),
+  entry('Run:', 'board', 'run Bull Board', () => import('./commands/board.js')),
+  entry('Run:', 'down', 'stop all workers, then the private Redis', () => import('./commands/down.js')),
+  entry('Run:', 'simulate', 'run a simulated API that costs nothing', () => import('./commands/simulate.js')),
+]
 
 /** Parses the command line and runs the command that it names. @throws what the command throws */
 export async function runProgram(argv: readonly string[], cli: Cli): Promise<ExitCode> {
@@ -39,8 +86,8 @@ async function buildProgram(
     .helpOption('-h, --help', 'print this help')
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => write(cli.io.stdout, text),
-      writeErr: (text) => write(cli.io.stderr, text),
+      writeOut: (text) => write(cli.io.stdout, terminalSafe(text)),
+      writeErr: (text) => write(cli.io.stderr, terminalSafe(text)),
       outputError: (text, put) => put(message(text)),
       getOutHelpWidth: () => cli.io.stdout.columns || 100,
       getErrHelpWidth: () => cli.io.stderr.columns || 100,
@@ -102,8 +149,4 @@ function message(raw: string): string {
 
 function upperFirst(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
-}
-
-function write(stream: Out, text: string): void {
-  if (!isClosed(stream)) stream.write(terminalSafe(text))
 }

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { Writable } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { COMMANDS } from '../../src/cli/commands.js'
+import { COMMANDS } from '../../src/cli/program.js'
 import { SETTING_NAMES } from '../../src/config/setting-table.js'
 import { type Desk, openDesk } from './setup.js'
 

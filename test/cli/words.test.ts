@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { COMMANDS } from '../../src/cli/commands.js'
+import { COMMANDS } from '../../src/cli/program.js'
 import { SETTING_NAMES } from '../../src/config/setting-table.js'
 import { type Desk, openDesk } from './setup.js'
 

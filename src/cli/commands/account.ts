@@ -1,10 +1,12 @@
 import type { Command } from 'commander'
+import { refreshAccount } from '../../control/account.js'
+import { checkApi } from '../../control/same-api.js'
 import { ConfigurationError, type ExitCode, UnreachableError } from '../../domain/errors.js'
 import type { Account } from '../../store/store.js'
-import type { Act, Cli } from '../cli.js'
-import { examples } from '../parse.js'
-import { pluralize } from '../render/words.js'
-import type { Session } from '../session.js'
+import type { Act, Cli } from '../lib/cli.js'
+import { examples } from '../lib/parse.js'
+import { type Session, withSession } from '../lib/session.js'
+import { figureOr, formatDateTime, pairs, pluralize } from '../render/words.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -33,18 +35,12 @@ interface AccountOptions {
 }
 
 async function showAccount(cli: Cli, { adopt = false, json = false }: AccountOptions): Promise<ExitCode> {
-  const { refreshAccount } = await import('../../control/account.js')
-  const { checkApi } = await import('../../control/same-api.js')
   const { exposures } = await import('../../config/exposures.js')
-  const { openConfiguredApi } = await import('../../app/parts.js')
-  const { withSession } = await import('../session.js')
-  const { renderAccount } = await import('../render/account.js')
   return withSession(cli, async (session) => {
     const { store, settings } = session
     for (const exposed of exposures(settings, cli.io)) cli.say(exposed)
     if (!adopt) await checkApi({ store, apiUrl: settings.apiUrl })
-    const api = openConfiguredApi(settings, session.cleanup)
-    const refreshed = await refreshAccount({ store, api, now: session.now })
+    const refreshed = await refreshAccount({ store, api: session.openApi(), now: session.now })
     const isFresh = refreshed.kind === 'ok'
     const account = isFresh ? refreshed.account : await store.account.get()
     // With --adopt, an account in the store may be that of the old address.
@@ -93,4 +89,18 @@ function accountJson(account: Account, isFresh: boolean): object {
     fresh: isFresh,
     heard_at: account.heardAt === null ? null : new Date(account.heardAt).toISOString(),
   }
+}
+
+function renderAccount(account: Account, isFresh: boolean, apiUrl: string): string {
+  const rows: [string, string][] = [
+    ['API', apiUrl],
+    ['tier', account.tier ?? 'unknown'],
+    ['credits left', figureOr(account.creditsRemaining)],
+    ['monthly allowance', figureOr(account.monthlyAllowance)],
+    ['calls a minute', figureOr(account.limitPerMinute)],
+    ['calls a day', figureOr(account.limitPerDay, 'no known limit')],
+  ]
+  if (account.remainingToday !== null) rows.push(['left today', figureOr(account.remainingToday)])
+  if (!isFresh) rows.push(['last updated', account.heardAt === null ? 'never' : formatDateTime(account.heardAt)])
+  return pairs(rows)
 }

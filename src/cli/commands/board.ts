@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
-import type { Act } from '../cli.js'
-import { examples } from '../parse.js'
+import type { Act } from '../lib/cli.js'
+import { examples } from '../lib/parse.js'
+import { runService } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -9,17 +10,14 @@ export function define(command: Command, act: Act): void {
         '(127.0.0.1) and TRACKYARD_BOARD_PORT (3210).',
     )
     .action(() =>
-      act(async (cli) => {
-        const { runProcess, settingsOf } = await import('../../app/entry.js')
-        const { startBoardProcess } = await import('../../app/board.js')
-        const { surroundingsOf } = await import('../session.js')
-        cli.detail(`data directory: ${settingsOf(cli.io).dataDir}`)
-        return runProcess(surroundingsOf(cli), async (settings, log, interrupted) => {
-          const board = await startBoardProcess(settings, log, interrupted)
+      act((cli) =>
+        runService(cli, async (...started) => {
+          const { startBoardProcess } = await import('../../app/board.js')
+          const board = await startBoardProcess(...started)
           cli.print(`Bull Board: ${board.url}`)
           return board
-        })
-      }),
+        }),
+      ),
     )
   examples(command, 'TRACKYARD_BOARD_PORT=8080 trackyard-batch board')
 }

@@ -1,6 +1,10 @@
 import type { Command } from 'commander'
-import type { Act } from '../cli.js'
-import { examples } from '../parse.js'
+import { cancelBatch } from '../../batches/find-batch.js'
+import type { ExitCode } from '../../domain/errors.js'
+import type { Act, Cli } from '../lib/cli.js'
+import { examples } from '../lib/parse.js'
+import { withSession } from '../lib/session.js'
+import { batchSentence } from '../render/status.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -9,24 +13,21 @@ export function define(command: Command, act: Act): void {
         'continue.\nAlso drops a batch that a killed submit left behind.',
     )
     .argument('<batch>', 'id or name')
-    .action((name: string) =>
-      act(async (cli) => {
-        const { cancelBatch } = await import('../../batches/find-batch.js')
-        const { withSession } = await import('../session.js')
-        const { batchSentence } = await import('../render/status.js')
-        return withSession(cli, async (session) => {
-          const { batch, was } = await cancelBatch(session, name)
-          if (was === 'dropped') {
-            cli.print(
-              `Batch ${batch.id} (${batch.name}) was left behind by a killed submit. It was dropped. Nothing was spent.`,
-            )
-            return 0
-          }
-          const [report] = await session.store.reports.batches({ batchId: batch.id, limit: 1 })
-          if (report !== undefined) cli.print(batchSentence(report))
-          return 0
-        })
-      }),
-    )
+    .action((name: string) => act((cli) => cancel(cli, name)))
   examples(command, 'trackyard-batch cancel night')
+}
+
+async function cancel(cli: Cli, name: string): Promise<ExitCode> {
+  return withSession(cli, async (session) => {
+    const { batch, was } = await cancelBatch(session, name)
+    if (was === 'dropped') {
+      cli.print(
+        `Batch ${batch.id} (${batch.name}) was left behind by a killed submit. It was dropped. Nothing was spent.`,
+      )
+      return 0
+    }
+    const [report] = await session.store.reports.batches({ batchId: batch.id, limit: 1 })
+    if (report !== undefined) cli.print(batchSentence(report))
+    return 0
+  })
 }

@@ -1,46 +1,47 @@
 import type { Command } from 'commander'
-import type { ExitCode } from '../../domain/errors.js'
-import type { LetterOptions } from '../actions/dead-letters.js'
-import type { Act, Cli } from '../cli.js'
-import { examples, text, wholeNumber } from '../parse.js'
-
-type Work = typeof import('../actions/dead-letters.js')
+import { findBatch } from '../../batches/find-batch.js'
+import { type Price, priceOf, refuseEmptyFilter } from '../../batches/retry.js'
+import type { DeadLetter } from '../../domain/dead-letter.js'
+import { didYouMean } from '../../domain/did-you-mean.js'
+import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
+import type { DeadFilter, LetterCursor, Retried, Store } from '../../store/store.js'
+import { askYesNo, canAsk } from '../lib/ask.js'
+import type { Act, Cli } from '../lib/cli.js'
+import { interruptible } from '../lib/interrupt.js'
+import { examples, text, wholeNumber } from '../lib/parse.js'
+import { leftToWorkers, openFeeding } from '../lib/queue.js'
+import { type Session, withSession } from '../lib/session.js'
+import { dueAgain, NONE_MATCHES, renderLetter, renderLetters, renderRetried } from '../render/dead-letters.js'
+import { formatNumber, pluralize } from '../render/words.js'
 
 export function define(command: Command, act: Act): void {
   command.description(
     'Searches that failed for good: refused by the API, unreadable, crashed, or out of attempts.\nWithout a subcommand: list.',
   )
-  const run = (work: (module: Work, cli: Cli) => Promise<ExitCode>) =>
-    act(async (cli) => work(await import('../actions/dead-letters.js'), cli))
-
   const list = command
     .command('list', { isDefault: true })
     .summary('lists them, grouped by what went wrong')
     .description('Lists them, grouped by what went wrong.')
     .allowExcessArguments()
-    .action((options: LetterOptions, self: Command) => run((work, cli) => work.list(cli, options, self.args)))
+    .action((options: LetterOptions, self: Command) => act((cli) => listAll(cli, options, self.args)))
   const show = command
     .command('show')
     .summary('shows one: the request, the error, the remedy')
     .description('Shows one: the request, the error, the remedy.')
     .argument('<search>', 'its fingerprint, or the first 6 digits or more')
-    .action((search: string, options: LetterOptions) => run((work, cli) => work.show(cli, search, options)))
+    .action((search: string, options: LetterOptions) => act((cli) => showOne(cli, search, options)))
   const retry = command
     .command('retry')
     .summary('sends them back to the queue with fresh attempts; shows the cost and asks first')
     .description('Sends them back to the queue with fresh attempts; shows the cost and asks first.')
     .argument('[search]', 'only this one, even if it was discarded')
-    .action((search: string | undefined, options: LetterOptions) =>
-      run((work, cli) => work.retry(cli, search, options)),
-    )
+    .action((search: string | undefined, options: LetterOptions) => act((cli) => retryAll(cli, search, options)))
   const discard = command
     .command('discard')
     .summary('takes them off the list; their rows stay dead in the export')
     .description('Takes them off the list; their rows stay dead in the export.')
     .argument('[search]', 'only this one')
-    .action((search: string | undefined, options: LetterOptions) =>
-      run((work, cli) => work.discard(cli, search, options)),
-    )
+    .action((search: string | undefined, options: LetterOptions) => act((cli) => discardAll(cli, search, options)))
   for (const each of [list, retry, discard]) {
     each
       .option('--status <n>', 'with this HTTP status', wholeNumber(100, 599))
@@ -67,4 +68,148 @@ export function define(command: Command, act: Act): void {
     'after',
     '\nExit codes: 0 done, 4 refused (no filter and no --all) or declined, 5 interrupted after a retry.',
   )
+}
+
+/** Filters for dead letters; all that are given must match. */
+interface LetterOptions {
+  readonly status?: number
+  readonly batch?: string
+  readonly code?: string
+  readonly discarded?: boolean
+  readonly all?: boolean
+  readonly yes?: boolean
+  readonly json?: boolean
+}
+
+const PAGE = 500
+const VERBS = ['list', 'show', 'retry', 'discard']
+
+/** @param words after `list`: empty, or a mistyped subcommand */
+async function listAll(cli: Cli, options: LetterOptions, words: readonly string[]): Promise<ExitCode> {
+  const [word] = words
+  if (word !== undefined) {
+    const near = didYouMean(word, VERBS)
+    const guess = near === null ? '' : ` Did you mean ${near}?`
+    throw new UsageError(`Expected one of ${VERBS.join(', ')}, found "${word}".${guess}`)
+  }
+  return withSession(cli, async (session) => {
+    const discarded = options.discarded === true
+    const filter = await filterOf(session, options, undefined)
+    const letters = await allLetters(session.store, { ...filter, discarded })
+    const isFiltered = Object.keys(filter).length > 0
+    if (options.json === true) cli.printJson(letters)
+    else cli.print(renderLetters(letters, { discarded, isFiltered }, cli.paint))
+    return 0
+  })
+}
+
+async function showOne(cli: Cli, search: string, options: LetterOptions): Promise<ExitCode> {
+  return withSession(cli, async ({ store }) => {
+    const {
+      letters: [found],
+    } = await store.deadLetters.list({ search }, null, 1)
+    if (found === undefined) {
+      throw new UsageError(
+        `No dead letter begins with "${search}". List them with \`trackyard-batch dead-letters\`, or find any search with \`trackyard-batch show\`.`,
+      )
+    }
+    if (options.json === true) cli.printJson(found.letter)
+    else cli.print(renderLetter(found.letter))
+    return 0
+  })
+}
+
+async function retryAll(cli: Cli, search: string | undefined, options: LetterOptions): Promise<ExitCode> {
+  return withSession(cli, async (session) => {
+    const filter = await filterOf(session, options, search)
+    refuseEmptyFilter(filter, options.all === true, 'retry')
+    const price = await priceOf(session.store, filter)
+    const facts = `Retrying ${pluralize(price.searches, 'dead letter')} may cost up to ${pluralize(price.credits, 'credit')}${again(price)}.`
+    if (price.searches > 0 && !(await isConfirmed(cli, facts, 'Retry?', options))) return declined(cli)
+    if (price.searches === 0) return printRetried(cli, { retried: 0, due: 0, withheld: 0 }, price, options)
+    let sentBack: Retried | null = null
+    return interruptible<ExitCode>(
+      cli,
+      async (signal) => {
+        const feeding = await openFeeding(cli, session, signal)
+        sentBack = await session.store.deadLetters.retryAll(filter)
+        printRetried(cli, sentBack, price, options)
+        if (sentBack.due > 0) await feeding.fill()
+        return 0
+      },
+      () =>
+        sentBack === null
+          ? declined(cli)
+          : leftToWorkers(cli, dueAgain(sentBack.due), 'Stop them with `trackyard-batch pause`.'),
+    )
+  })
+}
+
+function printRetried(cli: Cli, sentBack: Retried, price: Price, { json }: LetterOptions): ExitCode {
+  const { retried, due } = sentBack
+  if (json === true) {
+    cli.printJson({ retried, due, credits_needed: price.credits, maybe_paid_already: price.maybePaidAlready })
+  } else {
+    cli.print(retried === 0 ? `${NONE_MATCHES} Nothing was changed.` : renderRetried(sentBack))
+  }
+  return 0
+}
+
+async function discardAll(cli: Cli, search: string | undefined, options: LetterOptions): Promise<ExitCode> {
+  return withSession(cli, async (session) => {
+    const filter = await filterOf(session, options, search)
+    refuseEmptyFilter(filter, options.all === true, 'discard')
+    const count = await session.store.deadLetters.count({ ...filter, discarded: false })
+    const facts = `Discarding ${pluralize(count, 'dead letter')} takes them off the list; their rows stay dead in the export.`
+    if (count > 0 && !(await isConfirmed(cli, facts, 'Discard?', options))) return declined(cli)
+    const discarded = count === 0 ? 0 : await session.store.deadLetters.discardAll(filter)
+    if (options.json === true) cli.printJson({ discarded })
+    else
+      cli.print(
+        discarded === 0 ? `${NONE_MATCHES} Nothing was changed.` : `${pluralize(discarded, 'dead letter')} discarded.`,
+      )
+    return 0
+  })
+}
+
+async function filterOf(session: Session, options: LetterOptions, search: string | undefined): Promise<DeadFilter> {
+  const { status, code, batch } = options
+  return {
+    ...(status === undefined ? {} : { status }),
+    ...(code === undefined ? {} : { code }),
+    ...(search === undefined ? {} : { search }),
+    ...(batch === undefined ? {} : { batchId: (await findBatch(session, batch)).id }),
+  }
+}
+
+async function allLetters(store: Pick<Store, 'deadLetters'>, filter: DeadFilter): Promise<DeadLetter[]> {
+  const letters: DeadLetter[] = []
+  let after: LetterCursor | null = null
+  do {
+    const page: Awaited<ReturnType<Store['deadLetters']['list']>> = await store.deadLetters.list(filter, after, PAGE)
+    for (const { letter } of page.letters) letters.push(letter)
+    after = page.next
+  } while (after !== null)
+  return letters
+}
+
+function again({ maybePaidAlready }: Price): string {
+  if (maybePaidAlready === 0) return ''
+  return `; ${formatNumber(maybePaidAlready)} of them may be paid for already and would be bought again`
+}
+
+/** @throws RefusedError without a terminal and without --yes */
+async function isConfirmed(cli: Cli, facts: string, question: string, options: LetterOptions): Promise<boolean> {
+  if (options.yes === true) return true
+  if (!canAsk(cli)) throw new RefusedError(`${facts} Not a terminal. Pass --yes to confirm. Nothing was changed.`)
+  return interruptible(
+    cli,
+    (signal) => askYesNo(cli, `${facts} ${question}`, signal),
+    () => false,
+  )
+}
+
+function declined(cli: Cli): ExitCode {
+  cli.say('Nothing was changed.')
+  return 4
 }

@@ -1,7 +1,10 @@
 import type { Command } from 'commander'
+import { pause } from '../../control/pauses.js'
 import type { ExitCode } from '../../domain/errors.js'
-import type { Act, Cli } from '../cli.js'
-import { examples, label } from '../parse.js'
+import type { Act, Cli } from '../lib/cli.js'
+import { examples, label } from '../lib/parse.js'
+import { runningQueue, tolerantThrottle } from '../lib/queue.js'
+import { withSession } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -12,9 +15,6 @@ export function define(command: Command, act: Act): void {
 }
 
 async function pauseByHand(cli: Cli, reason: string): Promise<ExitCode> {
-  const { pause } = await import('../../control/pauses.js')
-  const { tolerantThrottle } = await import('../forgiving-gate.js')
-  const { runningQueue, withSession } = await import('../session.js')
   return withSession(cli, async (session) => {
     const { queue } = await runningQueue(session)
     const { throttle, wasReached } = tolerantThrottle(queue?.throttle ?? null)

@@ -1,11 +1,18 @@
 import type { Command } from 'commander'
-import type { Release } from '../../batches/release.js'
+import type { Estimate } from '../../batches/estimate.js'
+import { findBatch } from '../../batches/find-batch.js'
+import { priceOfRelease, type Release, releaseBatch } from '../../batches/release.js'
+import { allowedPerMinute } from '../../control/rate-limit.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import type { Batch } from '../../store/store.js'
-import type { Act, Cli } from '../cli.js'
-import { examples, wholeNumber } from '../parse.js'
-import { pluralize } from '../render/words.js'
-import type { Session } from '../session.js'
+import { maySpend } from '../lib/ask.js'
+import type { Act, Cli } from '../lib/cli.js'
+import { interruptible } from '../lib/interrupt.js'
+import { examples, wholeNumber } from '../lib/parse.js'
+import { leftToWorkers, openFeeding } from '../lib/queue.js'
+import { type Session, withSession } from '../lib/session.js'
+import { batchSentence } from '../render/status.js'
+import { formatNumber, formatTimeAndWait, pluralize } from '../render/words.js'
 
 interface ReleaseOptions {
   readonly maxCredits?: number
@@ -28,12 +35,6 @@ export function define(command: Command, act: Act): void {
 }
 
 async function release(cli: Cli, name: string, options: ReleaseOptions): Promise<ExitCode> {
-  const { findBatch } = await import('../../batches/find-batch.js')
-  const { releaseBatch } = await import('../../batches/release.js')
-  const { leftToWorkers, openFeeding } = await import('../feeding.js')
-  const { interruptible } = await import('../interrupt.js')
-  const { withSession } = await import('../session.js')
-  const { batchSentence } = await import('../render/status.js')
   return withSession(cli, async (session) => {
     const batch = await findBatch(session, name)
     const wanted = { batch, maxCredits: capOf(batch, options) }
@@ -78,10 +79,6 @@ async function isConfirmed(
   wanted: Release,
   { yes, signal }: { readonly yes: boolean; readonly signal: AbortSignal },
 ): Promise<boolean> {
-  const { allowedPerMinute } = await import('../../control/rate-limit.js')
-  const { priceOfRelease } = await import('../../batches/release.js')
-  const { maySpend } = await import('../may-spend.js')
-  const { renderRelease } = await import('../render/release.js')
   const { settings, store } = session
   const now = session.now()
   const callsPerMinute = await allowedPerMinute(store, settings.rateLimit)
@@ -110,4 +107,18 @@ function capOf(batch: Batch, { maxCredits, all }: ReleaseOptions): number | null
     )
   }
   return batch.maxCredits
+}
+
+/** What a release will make due, in one line, printed before it happens. */
+function renderRelease(price: { readonly credits: number; readonly estimate: Estimate }, now: number): string {
+  const { creditsLeft, creditsMissing, finishAt } = price.estimate
+  const left = creditsLeft === null ? 'balance unknown' : `${formatNumber(creditsLeft)} left, last known`
+  const short =
+    creditsMissing === null || creditsMissing === 0
+      ? ''
+      : ` ${pluralize(creditsMissing, 'credit')} short: the queue pauses when credits run out.`
+  return (
+    `This releases ${pluralize(price.credits, 'search')}, for at most ${pluralize(price.credits, 'credit')} (${left}); ` +
+    `all due searches finish at ${formatTimeAndWait(finishAt, now)}, if work starts now.${short}`
+  )
 }

@@ -1,9 +1,13 @@
 import type { Command } from 'commander'
-import type { ResumedByHand } from '../../control/resume.js'
+import { type ResumedByHand, resumeByHand } from '../../control/resume.js'
 import type { ExitCode } from '../../domain/errors.js'
-import type { Act, Cli } from '../cli.js'
-import { examples } from '../parse.js'
-import type { Session } from '../session.js'
+import type { Act, Cli } from '../lib/cli.js'
+import { interruptible } from '../lib/interrupt.js'
+import { examples } from '../lib/parse.js'
+import { leftToWorkers, openFeeding, runningQueue, tolerantThrottle } from '../lib/queue.js'
+import { type Session, withSession } from '../lib/session.js'
+import { dueAgain } from '../render/dead-letters.js'
+import { pluralize } from '../render/words.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -16,12 +20,6 @@ export function define(command: Command, act: Act): void {
 }
 
 async function resumeAll(cli: Cli): Promise<ExitCode> {
-  const { resumeByHand } = await import('../../control/resume.js')
-  const { tolerantThrottle } = await import('../forgiving-gate.js')
-  const { leftToWorkers, openFeeding } = await import('../feeding.js')
-  const { interruptible } = await import('../interrupt.js')
-  const { runningQueue, withSession } = await import('../session.js')
-  const { dueAgain } = await import('../render/dead-letters.js')
   return withSession(cli, async (session) => {
     const { queue } = await runningQueue(session)
     const { throttle, wasReached } = tolerantThrottle(queue?.throttle ?? null)
@@ -50,7 +48,6 @@ async function resumeAll(cli: Cli): Promise<ExitCode> {
 async function reserveNotice({ store, settings }: Session, { lifted }: ResumedByHand): Promise<string | null> {
   const { creditsRemaining: left } = await store.account.get()
   if (!lifted.includes('reserve') || left === null || left > settings.creditReserve) return null
-  const { pluralize } = await import('../render/words.js')
   return `The queue pauses again at the next search: ${pluralize(left, 'credit')} ${left === 1 ? 'is' : 'are'} left and ${settings.creditReserve} are kept in reserve. Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker.`
 }
 

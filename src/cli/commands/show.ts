@@ -1,7 +1,11 @@
 import type { Command } from 'commander'
+import { findBatch } from '../../batches/find-batch.js'
+import { stringifyExactly } from '../../catalog/json.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
-import type { Act, Cli } from '../cli.js'
-import { examples } from '../parse.js'
+import type { Act, Cli } from '../lib/cli.js'
+import { examples } from '../lib/parse.js'
+import { withSession } from '../lib/session.js'
+import { renderShown, shownJson } from '../render/show.js'
 
 interface ShowOptions {
   readonly batch?: string
@@ -39,10 +43,6 @@ export function define(command: Command, act: Act): void {
 }
 
 async function show(cli: Cli, what: string, options: ShowOptions): Promise<ExitCode> {
-  const { findBatch } = await import('../../batches/find-batch.js')
-  const { withSession } = await import('../session.js')
-  const { stringifyExactly } = await import('../../catalog/json.js')
-  const { renderShown, shownJson } = await import('../render/show.js')
   return withSession(cli, async (session) => {
     const { store } = session
     const batchId = options.batch === undefined ? null : (await findBatch(session, options.batch)).id

@@ -4,8 +4,8 @@ import { errorCode } from '../../domain/error-code.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
 import { controlLines } from '../../simulator/control-list.js'
 import { FAULT_KINDS } from '../../simulator/fault-rule.js'
-import type { Act, Cli } from '../cli.js'
-import { examples, wholeNumber } from '../parse.js'
+import type { Act, Cli } from '../lib/cli.js'
+import { examples, wholeNumber } from '../lib/parse.js'
 
 interface SimulateOptions {
   readonly port: number

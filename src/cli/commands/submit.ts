@@ -2,8 +2,8 @@ import { type Command, Option } from 'commander'
 import { parseFilters } from '../../catalog/filters.js'
 import { PRIORITIES } from '../../domain/states.js'
 import type { SubmitOptions } from '../actions/submit.js'
-import type { Act } from '../cli.js'
-import { days, delimiter, examples, label, wholeNumber } from '../parse.js'
+import type { Act } from '../lib/cli.js'
+import { days, delimiter, examples, label, wholeNumber } from '../lib/parse.js'
 
 export function define(command: Command, act: Act): void {
   command

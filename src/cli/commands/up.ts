@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
-import type { ChildName } from '../../app/up.js'
-import type { Act } from '../cli.js'
-import { examples } from '../parse.js'
+import { startUp } from '../../app/up.js'
+import type { Act } from '../lib/cli.js'
+import { examples } from '../lib/parse.js'
+import { runService } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -10,15 +11,12 @@ export function define(command: Command, act: Act): void {
         'restarted. Ctrl-C lets calls in flight finish. The private Redis keeps running until `trackyard-batch down`.',
     )
     .option('--no-board', 'without Bull Board')
-    .action((options: { readonly board: boolean }) =>
-      act(async (cli) => {
-        const { runProcess, settingsOf } = await import('../../app/entry.js')
-        const { startUp } = await import('../../app/up.js')
-        const { surroundingsOf } = await import('../session.js')
-        const children: ChildName[] = options.board ? ['worker', 'board'] : ['worker']
-        cli.detail(`data directory: ${settingsOf(cli.io).dataDir}`)
-        return runProcess(surroundingsOf(cli), (_settings, log) => startUp({ children, env: cli.io.env }, log))
-      }),
+    .action(({ board }: { readonly board: boolean }) =>
+      act((cli) =>
+        runService(cli, (_settings, log) =>
+          startUp({ children: board ? ['worker', 'board'] : ['worker'], env: cli.io.env }, log),
+        ),
+      ),
     )
   examples(command, 'trackyard-batch up')
 }

@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
-import type { Act } from '../cli.js'
-import { examples } from '../parse.js'
+import type { ExitCode } from '../../domain/errors.js'
+import type { Act, Cli } from '../lib/cli.js'
+import { examples } from '../lib/parse.js'
+import { runService } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -11,18 +13,18 @@ export function define(command: Command, act: Act): void {
     .option('--healthy', 'health check: exit 0 if a worker is running on this host, else exit 1')
     .action(({ healthy }: { readonly healthy?: boolean }) =>
       act(async (cli) => {
-        const { runProcess, settingsOf } = await import('../../app/entry.js')
-        if (healthy === true) {
-          const { workerLivesHere } = await import('../../app/healthy.js')
-          const { ok, reason } = await workerLivesHere(settingsOf(cli.io))
-          cli.print(reason)
-          return ok ? 0 : 1
-        }
+        if (healthy === true) return checkHealth(cli)
         const { startWorker } = await import('../../app/start-worker.js')
-        const { surroundingsOf } = await import('../session.js')
-        cli.detail(`data directory: ${settingsOf(cli.io).dataDir}`)
-        return runProcess(surroundingsOf(cli), startWorker)
+        return runService(cli, startWorker)
       }),
     )
   examples(command, 'TRACKYARD_CONCURRENCY=20 trackyard-batch worker', 'trackyard-batch worker --healthy')
+}
+
+async function checkHealth(cli: Cli): Promise<ExitCode> {
+  const { settingsOf } = await import('../../app/entry.js')
+  const { workerLivesHere } = await import('../../app/healthy.js')
+  const { ok, reason } = await workerLivesHere(settingsOf(cli.io))
+  cli.print(reason)
+  return ok ? 0 : 1
 }

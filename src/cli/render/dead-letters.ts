@@ -1,8 +1,7 @@
 import type { DeadLetter } from '../../domain/dead-letter.js'
 import type { Retried } from '../../store/store.js'
-import type { Paint } from './paint.js'
-import { pairs, table } from './table.js'
-import { formatDateTime, formatNumber, pluralize, truncate } from './words.js'
+import type { Paint } from '../lib/cli.js'
+import { formatDateTime, formatNumber, pairs, pluralize, table, truncate } from './words.js'
 
 const SHOWN = 20
 export const NONE_MATCHES = 'No dead letter matches.'

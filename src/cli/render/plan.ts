@@ -2,7 +2,7 @@ import type { Estimate } from '../../batches/estimate.js'
 import { causeInWords, type Pause } from '../../domain/pause-cause.js'
 import type { SearchRequest } from '../../domain/request.js'
 import type { Plan } from '../../store/store.js'
-import type { Paint } from './paint.js'
+import type { Paint } from '../lib/cli.js'
 import { formatDuration, formatNumber, formatTime, formatTimeAndWait, pluralize, truncate } from './words.js'
 
 /**

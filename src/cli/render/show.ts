@@ -3,9 +3,8 @@ import { parseTracks } from '../../domain/answer.js'
 import type { Track } from '../../domain/outcome.js'
 import { deriveTags, type Tags } from '../../domain/tags.js'
 import type { CallReport, RowReport, SearchReport } from '../../store/store.js'
-import type { Paint } from './paint.js'
-import { pairs, table } from './table.js'
-import { figureOr, formatDateTime, formatNumber, pluralize, truncate } from './words.js'
+import type { Paint } from '../lib/cli.js'
+import { figureOr, formatDateTime, formatNumber, pairs, pluralize, table, truncate } from './words.js'
 
 /** One row with its search, or a search alone. */
 export interface Shown {

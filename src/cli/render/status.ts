@@ -1,8 +1,17 @@
 import type { BatchStatus, StatusReport } from '../../batches/status-report.js'
 import type { BatchReport } from '../../store/store.js'
-import type { Paint } from './paint.js'
-import { pairs, table } from './table.js'
-import { creditsLeft, figureOr, formatDateTime, formatNumber, formatTimeAndWait, pluralize, truncate } from './words.js'
+import type { Paint } from '../lib/cli.js'
+import {
+  creditsLeft,
+  figureOr,
+  formatDateTime,
+  formatNumber,
+  formatTimeAndWait,
+  pairs,
+  pluralize,
+  table,
+  truncate,
+} from './words.js'
 
 /** The status message first; then credits, rate, finish time and the batches. */
 export interface StatusView {

@@ -1,10 +1,8 @@
-/** Numbers, durations and times as text. */
+/** Numbers, durations, times and tables as text. */
 
-const NUMBERS = new Intl.NumberFormat('en-US')
-
-/** 12345 → "12,345" */
+/** 12345 → "12,345". Not with `Intl`, whose first use takes longer than printing the help. */
 export function formatNumber(count: number): string {
-  return NUMBERS.format(count)
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
 /** "1 row", "12,345 rows"; irregular plurals are passed as `many`. */
@@ -49,7 +47,8 @@ export function formatTime(at: number, now: number): string {
 
 /** Local date and time to the second. */
 export function formatDateTime(at: number): string {
-  return new Date(at).toLocaleString('sv-SE')
+  const zoneMs = new Date(at).getTimezoneOffset() * MINUTE_MS
+  return new Date(at - zoneMs).toISOString().slice(0, 19).replace('T', ' ')
 }
 
 function local(at: number): [day: string, time: string] {
@@ -72,4 +71,28 @@ export function truncate(text: string, length: number): string {
   const plain = text.replace(/\p{Cc}+/gu, ' ')
   const characters = [...plain]
   return characters.length <= length ? plain : `${characters.slice(0, length - 1).join('')}…`
+}
+
+/**
+ * Columns as wide as their widest cell, two spaces between; columns in `right` are right-aligned.
+ */
+export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+  const widths: number[] = []
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, [...cell].length)
+  }
+  return rows.map((row) => line(row, widths, right)).join('\n')
+}
+
+function line(row: readonly string[], widths: readonly number[], right: readonly number[]): string {
+  const cells = row.map((cell, column) => {
+    const gap = ' '.repeat((widths[column] ?? 0) - [...cell].length)
+    return right.includes(column) ? gap + cell : cell + gap
+  })
+  return cells.join('  ').trimEnd()
+}
+
+/** Label and value, one pair per line. */
+export function pairs(entries: readonly (readonly [label: string, value: string])[]): string {
+  return table(entries)
 }

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { LONGEST_LABEL, readLabel } from '../domain/label.js'
+import { LONGEST_LABEL, readLabel } from '../../domain/label.js'
 
 /** Option parsers. An InvalidArgumentError becomes commander's message and exit code 2. */
 

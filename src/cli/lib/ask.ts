@@ -1,7 +1,28 @@
-import { RefusedError } from '../domain/errors.js'
-import { askYesNo, canAsk } from './ask.js'
-import type { Cli } from './cli.js'
-import { formatNumber, pluralize } from './render/words.js'
+import { createInterface } from 'node:readline/promises'
+import { RefusedError } from '../../domain/errors.js'
+import { formatNumber, pluralize } from '../render/words.js'
+import { type Cli, isTerminal } from './cli.js'
+
+/** Whether a person can answer. Questions go to stderr, so that stdout may be a file. */
+export function canAsk(cli: Cli): boolean {
+  return isTerminal(cli.io.stdin) && isTerminal(cli.io.stderr)
+}
+
+/**
+ * Only y or yes counts as yes; the end of the input is a no. @throws the signal's reason when
+ * aborted
+ */
+export async function askYesNo(cli: Cli, question: string, signal?: AbortSignal): Promise<boolean> {
+  signal?.throwIfAborted()
+  const terminal = createInterface({ input: cli.io.stdin, output: cli.io.stderr, terminal: false })
+  const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')))
+  try {
+    const answered = terminal.question(`${question} [y/N] `, signal === undefined ? {} : { signal })
+    return /^\s*y(es)?\s*$/i.test(await Promise.race([answered, closed]))
+  } finally {
+    terminal.close()
+  }
+}
 
 /**
  * When to confirm before credits are spent: above the threshold or with a doubt, unless --yes is

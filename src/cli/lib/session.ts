@@ -1,0 +1,65 @@
+import type { Api } from '../../api/client.js'
+import { type Cleanup, withCleanup } from '../../app/cleanup.js'
+import type { Service } from '../../app/service.js'
+import type { Settings } from '../../config/settings.js'
+import { systemClock } from '../../domain/clock.js'
+import type { ExitCode } from '../../domain/errors.js'
+import { type Logger, silentLogger } from '../../domain/logger.js'
+import type { Store } from '../../store/store.js'
+import type { Cli } from './cli.js'
+
+/**
+ * What a short command works with: settings and store; API and queue on demand. All are closed at
+ * its end.
+ */
+export interface Session {
+  readonly settings: Settings
+  readonly store: Store
+  /** Silent unless TRACKYARD_LOG_LEVEL=debug: a command prints its own messages. */
+  readonly log: Logger
+  readonly cleanup: Cleanup
+  readonly now: () => number
+  /** @throws ConfigurationError if there is no key */
+  openApi(limits?: { readonly requestTimeoutMs: number }): Api
+}
+
+/**
+ * How long to wait for the store's lock. Ctrl-C is not handled meanwhile, but a half-loaded catalog
+ * is worth it.
+ */
+const PATIENCE_MS = 5000
+
+/**
+ * The parts of the program load SQLite and the settings' parser, so `--help` must not import them:
+ * commands reach them through here only.
+ */
+export async function withSession(cli: Cli, use: (session: Session) => Promise<ExitCode>): Promise<ExitCode> {
+  const { settingsOf, logOf } = await import('../../app/entry.js')
+  const { openConfiguredApi, openConfiguredStore } = await import('../../app/parts.js')
+  const settings = settingsOf(cli.io)
+  cli.debug = settings.logLevel === 'debug'
+  const debugLog = cli.debug ? await logOf(settings, surroundingsOf(cli).stderr) : null
+  const log = debugLog ?? silentLogger
+  return withCleanup(async (cleanup) => {
+    cleanup.add(() => debugLog?.flush())
+    const store = await openConfiguredStore(settings, log, cleanup, { patienceMs: PATIENCE_MS })
+    const openApi: Session['openApi'] = (limits) => openConfiguredApi({ ...settings, ...limits }, cleanup)
+    const result = await use({ settings, store, log, cleanup, now: systemClock.now, openApi })
+    await cleanup.runAll()
+    return result
+  })
+}
+
+/** Runs a service, which writes a log, until a signal stops it. */
+export async function runService(
+  cli: Cli,
+  start: (settings: Settings, log: Logger, interrupted: AbortSignal) => Promise<Service>,
+): Promise<ExitCode> {
+  const { runProcess, settingsOf } = await import('../../app/entry.js')
+  cli.detail(`data directory: ${settingsOf(cli.io).dataDir}`)
+  return runProcess(surroundingsOf(cli), start)
+}
+
+function surroundingsOf({ io }: Cli) {
+  return { env: io.env, cwd: io.cwd, stderr: io.stderr as NodeJS.WriteStream }
+}
