@@ -46,7 +46,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'lossless-json': ['catalog', 'domain'],
   pino: ['log'],
   'pino-pretty': ['log'],
-  zod: ['config'],
+  zod: ['cli'],
   'p-retry': ['queue', 'control', 'processing', 'maintenance', 'batches', 'app'],
 }
 

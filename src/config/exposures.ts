@@ -42,8 +42,9 @@ function exposedEnvFile(path: string): string[] {
 const CONTAINER_SECRETS = '/run/secrets/'
 
 function exposedKeyFile(given: string | undefined): string[] {
-  if (!given) return []
-  const file = path().parse(given)
+  const read = path()(given ?? '')
+  if (!given || !('value' in read)) return []
+  const file = read.value
   const stats = statsOf(file)
   if (stats === null || !isOpen(stats, OTHERS_READ) || file.startsWith(CONTAINER_SECRETS)) return []
   return [`The key file ${file} can be read by every user of this machine. Run: ${forbidding(stats, file)}`]

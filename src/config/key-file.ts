@@ -19,7 +19,7 @@ export function readKeyFile(path: string, reader: Reader<Secret>): { key: Secret
     return { problem: `expected a file that holds the API key, found ${foundInstead(error)} at ${at}` }
   }
   if (text === '') return { problem: `expected a file that holds the API key, found an empty one at ${path}` }
-  const result = reader.safeParse(text)
-  if (result.success) return { key: result.data }
-  return { problem: `expected ${result.error.issues[0]?.message} in ${path}, found something else (not shown)` }
+  const result = reader(text)
+  if ('value' in result) return { key: result.value }
+  return { problem: `expected ${result.expected} in ${path}, found something else (not shown)` }
 }

@@ -31,15 +31,13 @@ export function loadSettings(env: Environment): Settings {
   const optional = <T>(name: SettingName, setting: Setting<T>): T | null => {
     const text = env[name] || setting.default
     if (text === null) return null
-    const result = setting.read.safeParse(text)
-    if (result.success) return result.data
-    const expected = result.error.issues[0]?.message ?? 'another value'
-    problem(name, `expected ${expected}, found ${shown(text, setting)}`)
+    const result = setting.read(text)
+    if ('value' in result) return result.value
+    problem(name, `expected ${result.expected}, found ${shown(text, setting)}`)
     return null
   }
-  // The value returned after a problem is never used: the problem is thrown below.
-  const required = <T>(name: SettingName, setting: Setting<T>): T =>
-    optional(name, setting) ?? setting.read.parse(setting.default)
+  // The default returned after a problem is never used: the problem is thrown below.
+  const required = <T>(name: SettingName, setting: Setting<T>): T => optional(name, setting) ?? defaultOf(name, setting)
 
   const t = SETTING_TABLE
   const apiUrl = required('TRACKYARD_API_URL', t.TRACKYARD_API_URL)
@@ -117,6 +115,12 @@ export function requireApiKey(settings: Settings): Secret {
   throw new ConfigurationError(
     'TRACKYARD_API_KEY: expected an API key, found none. Set it (or TRACKYARD_API_KEY_FILE) in the environment or in .env; to try it without a key, run `trackyard-batch simulate` or `npm run demo`.',
   )
+}
+
+function defaultOf<T>(name: SettingName, setting: Setting<T>): T {
+  const result = setting.read(setting.default ?? '')
+  if ('value' in result) return result.value
+  throw new Error(`The default of ${name} is invalid: expected ${result.expected}.`)
 }
 
 function shown(text: string, setting: Setting<unknown>): string {

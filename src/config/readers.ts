@@ -1,71 +1,66 @@
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
-import { z } from 'zod'
 import { redisUrlProblem } from '../domain/redis-url.js'
 import { type Secret, secret } from './secret.js'
 
-/**
- * Parse the text of a setting into its value. The message of every issue is a phrase for what was
- * expected, so that it fits "NAME: expected …, found …".
- */
-export type Reader<T> = z.ZodType<T, string>
+/** Parses the text of a setting into its value. Not with zod: every command would load its 95 files. */
+export type Reader<T> = (text: string) => Reading<T>
+
+/** `expected` is a phrase that fits "NAME: expected …, found …". */
+export type Reading<T> = { readonly value: T } | { readonly expected: string }
+
+/** A reader for texts that `pattern` matches. */
+function matching<T>(pattern: RegExp, expected: string, toValue: (text: string) => T): Reader<T> {
+  return (text) => (pattern.test(text) ? { value: toValue(text) } : { expected })
+}
+
+function numberLike(pattern: RegExp, [min, max]: readonly [number, number], expected: string): Reader<number> {
+  return (text) => {
+    const value = Number(text)
+    return pattern.test(text) && value >= min && value <= max ? { value } : { expected }
+  }
+}
 
 export function wholeNumber(min: number, max: number): Reader<number> {
-  const error = `a whole number from ${min} to ${max}`
-  return z
-    .string()
-    .regex(/^\d{1,15}$/, { error })
-    .transform(Number)
-    .pipe(z.number().min(min, { error }).max(max, { error }))
+  return numberLike(/^\d{1,15}$/, [min, max], `a whole number from ${min} to ${max}`)
 }
 
 /** A whole number, or the word that means "detect it", such as `auto`. */
 export function wholeNumberOr<const W extends string>(word: W, min: number, max: number): Reader<number | W> {
-  const error = `${word}, or a whole number from ${min} to ${max}`
-  return z
-    .string()
-    .refine((text) => text === word || wholeNumber(min, max).safeParse(text).success, { error })
-    .transform((text) => (text === word ? word : Number(text)))
+  const number = numberLike(/^\d{1,15}$/, [min, max], `${word}, or a whole number from ${min} to ${max}`)
+  return (text) => (text === word ? { value: word } : number(text))
 }
 
 /** Decimals are allowed: `0.5`. */
 export function plainNumber(min: number, max: number): Reader<number> {
-  const error = `a number from ${min} to ${max}`
-  return z
-    .string()
-    .regex(/^\d{1,15}(\.\d{1,6})?$/, { error })
-    .transform(Number)
-    .pipe(z.number().min(min, { error }).max(max, { error }))
+  return numberLike(/^\d{1,15}(\.\d{1,6})?$/, [min, max], `a number from ${min} to ${max}`)
 }
 
 export function oneOf<const T extends string>(...words: readonly [T, ...T[]]): Reader<T> {
-  const error = `one of ${words.join(', ')}`
-  return z.string().toLowerCase().pipe(z.enum(words, { error }))
+  return (text) => {
+    const value = words.find((word) => word === text.toLowerCase())
+    return value === undefined ? { expected: `one of ${words.join(', ')}` } : { value }
+  }
 }
 
 export function yesOrNo(): Reader<boolean> {
-  return z
-    .string()
-    .toLowerCase()
-    .pipe(z.enum(['true', 'yes', '1', 'false', 'no', '0'], { error: 'true or false' }))
-    .transform((word) => ['true', 'yes', '1'].includes(word))
+  return matching(/^(true|yes|1|false|no|0)$/i, 'true or false', (text) => /^(true|yes|1)$/i.test(text))
 }
 
 export function textLike(pattern: RegExp, expected: string): Reader<string> {
-  return z.string().regex(pattern, { error: expected })
+  return matching(pattern, expected, (text) => text)
 }
 
 export function secretLike(pattern: RegExp, expected: string): Reader<Secret> {
-  return textLike(pattern, expected).transform(secret)
+  return matching(pattern, expected, secret)
 }
 
 /** Absolute. Expands `~/` to the home directory, because no shell expands it in a `.env`. */
 export function path(): Reader<string> {
-  const error = 'a path without ~, since this user has no home directory'
-  return z
-    .string()
-    .refine((text) => !IN_HOME.test(text) || homeDirectory() !== null, { error })
-    .transform((text) => resolve(text.replace(IN_HOME, () => homeDirectory() ?? '')))
+  return (text) =>
+    IN_HOME.test(text) && homeDirectory() === null
+      ? { expected: 'a path without ~, since this user has no home directory' }
+      : { value: resolve(text.replace(IN_HOME, () => homeDirectory() ?? '')) }
 }
 
 const IN_HOME = /^~(?=\/|$)/
@@ -84,20 +79,12 @@ export function homeDirectory(): string | null {
  * addresses are compared.
  */
 export function httpUrl(): Reader<string> {
-  const error = 'an http:// or https:// address without user, password, query or fragment'
-  return z
-    .string()
-    .refine(
-      (text) => {
-        const url = parseUrl(text, ['http:', 'https:'])
-        return url !== null && url.username === '' && url.password === '' && !/[?#]/.test(text)
-      },
-      { error },
-    )
-    .transform((text) => {
-      const { origin, pathname } = new URL(text)
-      return `${origin}${pathname}`.replace(/\/+$/, '')
-    })
+  return (text) => {
+    const url = parseUrl(text, ['http:', 'https:'])
+    return url !== null && url.username === '' && url.password === '' && !/[?#]/.test(text)
+      ? { value: `${url.origin}${url.pathname}`.replace(/\/+$/, '') }
+      : { expected: 'an http:// or https:// address without user, password, query or fragment' }
+  }
 }
 
 /**
@@ -105,36 +92,29 @@ export function httpUrl(): Reader<string> {
  * @param own first segments that the board uses itself
  */
 export function urlPath(...own: readonly string[]): Reader<string> {
-  const error = `a path such as /queues-admin, of letters, digits and - . _ ~, that does not begin with /${own.join(', /')}`
-  return z
-    .string()
-    .transform((text) => text.replace(/\/$/, ''))
-    .refine(
-      (text) => {
-        const [root, ...segments] = text.split('/')
-        const isPlain = segments.every((each) => /^[\w.~-]+$/.test(each) && !/^\.\.?$/.test(each))
-        return root === '' && segments.length > 0 && isPlain && !own.includes(segments[0] ?? '')
-      },
-      { error },
-    )
+  return (text) => {
+    const value = text.replace(/\/$/, '')
+    const [root, ...segments] = value.split('/')
+    const isPlain = segments.every((each) => /^[\w.~-]+$/.test(each) && !/^\.\.?$/.test(each))
+    if (root === '' && segments.length > 0 && isPlain && !own.includes(segments[0] ?? '')) return { value }
+    return {
+      expected: `a path such as /queues-admin, of letters, digits and - . _ ~, that does not begin with /${own.join(', /')}`,
+    }
+  }
 }
 
 export function secretHttpUrl(): Reader<Secret> {
-  const error = 'an http:// or https:// address'
-  return z
-    .string()
-    .refine((text) => parseUrl(text, ['http:', 'https:']) !== null, { error })
-    .transform(secret)
+  return (text) =>
+    parseUrl(text, ['http:', 'https:']) === null
+      ? { expected: 'an http:// or https:// address' }
+      : { value: secret(text) }
 }
 
 export function redisUrl(): Reader<Secret> {
-  return z
-    .string()
-    .superRefine((text, context) => {
-      const problem = redisUrlProblem(text)
-      if (problem !== null) context.addIssue({ code: 'custom', message: problem })
-    })
-    .transform(secret)
+  return (text) => {
+    const expected = redisUrlProblem(text)
+    return expected === null ? { value: secret(text) } : { expected }
+  }
 }
 
 function parseUrl(text: string, protocols: readonly string[]): URL | null {
