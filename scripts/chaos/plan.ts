@@ -1,4 +1,4 @@
-import type { FaultRule } from '../../src/simulator/fault-rule.js'
+import type { FaultRule } from '../../src/simulator/faults.js'
 import { type ChaosBatch, chaosBatches } from './batches.js'
 import { openDice, type Random } from './random.js'
 

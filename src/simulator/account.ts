@@ -1,6 +1,5 @@
 import { createLimiter, type Limiter } from './limiter.js'
 import type { SimulatorOptions } from './options.js'
-import type { WireMe } from './wire.js'
 
 /**
  * The one account behind the keys: its balance, its limits, its own history. Other programs may use it
@@ -27,6 +26,16 @@ export interface Account {
   usage(limit: number, offset: number): { usage: object[]; total_count: number; offset: number; limit: number }
   /** X-RateLimit-… and X-Credits-Remaining. */
   headers(nowMs: number): Record<string, string>
+}
+
+/** GET /me, 200. */
+interface WireMe {
+  tier: string
+  credits_remaining: number
+  monthly_allowance: number
+  rate_limit: { requests_per_minute: number; requests_per_day: number | null }
+  created_at: string
+  last_used_at: string | null
 }
 
 type Me = Omit<{ [Field in keyof WireMe]: WireMe[Field] | null }, 'rate_limit'> & {

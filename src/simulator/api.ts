@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { answer } from './answer.js'
-import { applyFault } from './apply-fault.js'
+import { answer, applyFault } from './answer.js'
 import { deliver } from './delivery.js'
 import { documentedError, errorReply, type Reply, retryAfterHeader } from './reply.js'
 import { type ApiParts, type Endpoint, type RequestContext, send } from './request-context.js'

@@ -1,7 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { OpenCall } from './call-log.js'
 import type { Reply } from './reply.js'
-import type { Timers } from './timers.js'
 
 /**
  * How a reply travels: whole, or in one of the ways in which replies do not arrive. Each way tells the
@@ -60,4 +59,27 @@ function start({ response, call }: Way, reply: Reply): boolean {
   call?.answering(reply.status)
   response.writeHead(reply.status, { ...reply.headers, 'content-length': Buffer.byteLength(reply.body) })
   return true
+}
+
+/** Timers that end with the simulator. */
+export interface Timers {
+  after(ms: number, run: () => void): void
+  clear(): void
+}
+
+export function createTimers(): Timers {
+  const pending = new Set<NodeJS.Timeout>()
+  return {
+    after(ms, run) {
+      const timer = setTimeout(() => {
+        pending.delete(timer)
+        run()
+      }, ms)
+      pending.add(timer)
+    },
+    clear() {
+      for (const timer of pending) clearTimeout(timer)
+      pending.clear()
+    },
+  }
 }

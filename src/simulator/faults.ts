@@ -1,5 +1,5 @@
 import { chance } from './chance.js'
-import { checkFaultRule, type FaultRule } from './fault-rule.js'
+import { isRecord } from './search-request.js'
 
 /** The rules in force, and how often each has struck. */
 export interface Faults {
@@ -70,4 +70,99 @@ function matcher(match: string | RegExp | undefined): (query: string) => boolean
   const flags = match instanceof RegExp ? match.flags : (written?.[2] ?? '')
   const pattern = new RegExp(source, flags.replace(/[gy]/g, ''))
   return (query) => pattern.test(query)
+}
+
+/**
+ * One thing that goes wrong on purpose. A rule says which calls (`endpoint`, `match`), how many of them
+ * (`times`, `timesInTotal`, `rate`), what happens (`does`) and, where it differs from what the
+ * document would make of it, whether a credit was taken (`charged`).
+ */
+export interface FaultRule {
+  /** Its name in the log and for healing. Default: `fault-1`, … */
+  readonly id?: string
+  /** Default: search. */
+  readonly endpoint?: 'search' | 'me' | 'usage'
+  /** Part of the query (letter case ignored), a RegExp, or '/…/flags' as JSON. Default: every query. */
+  readonly match?: string | RegExp
+  /** Leaves the first so many matching calls alone. */
+  readonly skip?: number
+  /** Only the first so many matching calls of each search. */
+  readonly times?: number
+  /** Only the first so many matching calls altogether. */
+  readonly timesInTotal?: number
+  /** Only this share of the calls, 0 to 1, by the seed. */
+  readonly rate?: number
+  readonly does: FaultAction
+  /** For `late`: how long, default 1,000. For `drip`: between two bytes, default 100. For a status: its Retry-After. */
+  readonly ms?: number
+  /** Default: what the charge rule says. */
+  readonly charged?: boolean
+}
+
+export type FaultAction = FaultStatus | FaultKind
+
+/** Any status. Without a body it has the documented one. A `headers` value replaces the usual one. */
+export interface FaultStatus {
+  readonly status: number
+  readonly body?: string | Readonly<Record<string, unknown>>
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export const FAULT_KINDS = [
+  'hang',
+  'cut',
+  'cut in the answer',
+  'html',
+  'truncated',
+  'empty',
+  'drip',
+  'not the shape',
+  'late',
+] as const
+/**
+ * - `hang`: no answer, ever. `cut`: the connection is destroyed before a byte of the answer.
+ * - `cut in the answer`: half of the promised bytes, then destroyed. `truncated`: a complete response whose JSON stops half-way.
+ * - `html`, `empty`, `not the shape`: a 200 with a web page, with nothing, with other JSON.
+ * - `drip`: the right answer, byte by byte. `late`: the right answer, after a while.
+ */
+export type FaultKind = (typeof FAULT_KINDS)[number]
+
+/** @throws TypeError that says what was expected: rules come as JSON too. */
+export function checkFaultRule(value: unknown): FaultRule {
+  if (!isRecord(value)) throw new TypeError('fault rule: expected an object')
+  const { id, endpoint, match, skip, times, timesInTotal, rate, does, ms, charged } = value
+  expectThat(id === undefined || typeof id === 'string', 'id', 'a string', id)
+  expectThat(endpoint === undefined || isEndpoint(endpoint), 'endpoint', 'search, me or usage', endpoint)
+  expectThat(
+    match === undefined || typeof match === 'string' || match instanceof RegExp,
+    'match',
+    'a text or RegExp',
+    match,
+  )
+  expectThat(isCount(skip), 'skip', 'a number, 0 or more', skip)
+  expectThat(isCount(times), 'times', 'a number, 0 or more', times)
+  expectThat(isCount(timesInTotal), 'timesInTotal', 'a number, 0 or more', timesInTotal)
+  expectThat(isCount(rate) && Number(rate ?? 0) <= 1, 'rate', 'a number from 0 to 1', rate)
+  expectThat(isCount(ms), 'ms', 'milliseconds, 0 or more', ms)
+  expectThat(charged === undefined || typeof charged === 'boolean', 'charged', 'true or false', charged)
+  expectThat(isAction(does), 'does', `{ status } or one of: ${FAULT_KINDS.join(', ')}`, does)
+  return value as unknown as FaultRule
+}
+
+function expectThat(holds: boolean, field: string, expected: string, got: unknown): void {
+  if (!holds) throw new TypeError(`fault rule, ${field}: expected ${expected}; got ${JSON.stringify(got)}`)
+}
+
+function isEndpoint(value: unknown): boolean {
+  return value === 'search' || value === 'me' || value === 'usage'
+}
+
+function isCount(value: unknown): boolean {
+  return value === undefined || (typeof value === 'number' && value >= 0)
+}
+
+function isAction(value: unknown): boolean {
+  if (isRecord(value))
+    return Number.isInteger(value.status) && Number(value.status) >= 200 && Number(value.status) < 600
+  return FAULT_KINDS.some((kind) => kind === value)
 }

@@ -1,4 +1,4 @@
-import type { FaultRule } from './fault-rule.js'
+import type { FaultRule } from './faults.js'
 
 /**
  * What the simulated account and its server are like. Every field is plain JSON (a `match` may be

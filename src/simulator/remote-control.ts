@@ -1,10 +1,8 @@
 import type { Exchange } from './api.js'
-import { type ControlName, controlLines, isControl } from './control-list.js'
-import type { SimulatorControls } from './controls.js'
-import { deliver } from './delivery.js'
+import { type ControlName, controlLines, isControl, type SimulatorControls } from './controls.js'
+import { deliver, type Timers } from './delivery.js'
 import { jsonReply, type Reply } from './reply.js'
 import { isRecord } from './search-request.js'
-import type { Timers } from './timers.js'
 
 /**
  * The remote control of a simulator that runs in a process of its own. Loopback only, and apart from

@@ -1,12 +1,11 @@
 import type { Account } from './account.js'
 import type { CallLog, OpenCall } from './call-log.js'
 import { chance } from './chance.js'
-import { deliver, type Way } from './delivery.js'
+import { deliver, type Timers, type Way } from './delivery.js'
 import type { Faults } from './faults.js'
 import type { SimulatorOptions } from './options.js'
 import type { Reply } from './reply.js'
 import type { ReceivedSearch } from './search-request.js'
-import type { Timers } from './timers.js'
 import type { TrackLibrary } from './track-library.js'
 
 /** One request on its way through the API, and what all of them share. */

@@ -3,10 +3,10 @@ import { createAccount } from './account.js'
 import { BASE_PATH, createApi } from './api.js'
 import { createCallLog } from './call-log.js'
 import { createControls, type SimulatorControls } from './controls.js'
+import { createTimers } from './delivery.js'
 import { createFaults } from './faults.js'
 import { completeOptions, type SimulatorOptions } from './options.js'
 import { CONTROL_PATH, handleControl } from './remote-control.js'
-import { createTimers } from './timers.js'
 import { createTrackLibrary } from './track-library.js'
 
 /**

@@ -1,9 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { chance, hash32 } from './chance.js'
-import { GENRES, type Genre } from './genres.js'
-import { MOODS, type Mood } from './moods.js'
-import { FIRST_NAMES, LAST_NAMES, TITLE_ENDS, TITLE_STARTS } from './names.js'
 import type { ReceivedSearch } from './search-request.js'
-import type { WireTrack } from './wire.js'
 
 /**
  * The tracks behind the answers. A query's words choose a genre and a mood; each such pair has a shelf
@@ -15,6 +12,58 @@ export interface TrackLibrary {
   /** The tracks' JSON texts, best match first. */
   find(search: ReceivedSearch): readonly string[]
 }
+
+/** API document, the tracks of POST /search. */
+interface WireTrack {
+  id: string
+  title: string
+  artist: string
+  duration_seconds: number
+  bpm: number
+  key: string
+  genre: string
+  subgenres: string[]
+  moods: string[]
+  has_vocals: boolean
+  energy_level: string
+  instruments: string[]
+  preview_url: string
+}
+
+/** Genres and moods: `words` is what a person would type for it, the name first, so that a query leads to tracks that look sensible. */
+interface WordLists {
+  /** What made-up titles and artists are put together from. */
+  readonly titleStarts: readonly string[]
+  readonly titleEnds: readonly string[]
+  readonly firstNames: readonly string[]
+  readonly lastNames: readonly string[]
+  readonly genres: readonly Genre[]
+  readonly moods: readonly Mood[]
+}
+
+interface Genre {
+  readonly name: string
+  readonly words: readonly string[]
+  readonly subgenres: readonly string[]
+  readonly instruments: readonly string[]
+  readonly bpm: readonly [slowest: number, fastest: number]
+  /** Share of tracks with vocals. */
+  readonly vocals: number
+}
+
+interface Mood {
+  readonly name: string
+  readonly words: readonly string[]
+  /** Moods that come along with it. */
+  readonly near: readonly string[]
+  readonly energy: 'low' | 'medium' | 'high'
+  readonly minor: boolean
+}
+
+// Read, not imported: Node 20 warns of imported JSON.
+const { titleStarts, titleEnds, firstNames, lastNames, genres, moods }: WordLists = JSON.parse(
+  readFileSync(new URL('word-lists.json', import.meta.url), 'utf8'),
+)
 
 interface Shelved {
   readonly track: WireTrack
@@ -65,11 +114,11 @@ export function createTrackLibrary(seed: number, noMatchRate: number, tracksPerA
 
 function choose(search: ReceivedSearch, hash: number) {
   const words = new Set(search.query.toLowerCase().split(/[^\p{L}\p{N}&]+/u))
-  const genre = named(GENRES, search.filters.genres) ?? closest(GENRES, words) ?? pick(GENRES, hash)
-  const mood = named(MOODS, search.filters.moods) ?? closest(MOODS, words) ?? pick(MOODS, hash >>> 8)
-  const otherMood = MOODS.find((other) => other !== mood && mood.near.includes(other.name)) ?? mood
+  const genre = named(genres, search.filters.genres) ?? closest(genres, words) ?? pick(genres, hash)
+  const mood = named(moods, search.filters.moods) ?? closest(moods, words) ?? pick(moods, hash >>> 8)
+  const otherMood = moods.find((other) => other !== mood && mood.near.includes(other.name)) ?? mood
   const otherGenre = pick(
-    GENRES.filter((other) => other !== genre),
+    genres.filter((other) => other !== genre),
     hash >>> 16,
   )
   return { genre, otherGenre, mood, otherMood }
@@ -110,8 +159,8 @@ function makeTrack(seed: number, genre: Genre, mood: Mood, index: number): Shelv
   const [slowest, fastest] = genre.bpm
   const track: WireTrack = {
     id: `trk_${draw('id').toString(16).padStart(8, '0')}${index.toString(36).padStart(2, '0')}`,
-    title: `${pick(TITLE_STARTS, draw('title'))} ${pick(TITLE_ENDS, draw('title 2'))}`,
-    artist: `${pick(FIRST_NAMES, draw('artist'))} ${pick(LAST_NAMES, draw('artist 2'))}`,
+    title: `${pick(titleStarts, draw('title'))} ${pick(titleEnds, draw('title 2'))}`,
+    artist: `${pick(firstNames, draw('artist'))} ${pick(lastNames, draw('artist 2'))}`,
     duration_seconds: 75 + (draw('duration') % 180),
     bpm: slowest + (draw('bpm') % (fastest - slowest + 1)),
     key: `${pick(['C', 'D', 'E', 'F', 'G', 'A', 'B', 'Bb', 'Eb', 'F#'], draw('key'))} ${mood.minor ? 'minor' : 'major'}`,

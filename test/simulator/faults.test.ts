@@ -1,7 +1,6 @@
 import { request } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
-import { checkFaultRule } from '../../src/simulator/fault-rule.js'
-import { createFaults } from '../../src/simulator/faults.js'
+import { checkFaultRule, createFaults } from '../../src/simulator/faults.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import type { Simulator } from '../../src/simulator/simulator.js'
 import { eventually, withSimulator } from './setup.js'

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals'
-import type { FaultRule } from '../../src/simulator/fault-rule.js'
+import type { FaultRule } from '../../src/simulator/faults.js'
 import { openCalls } from '../support/ledger.js'
 import { type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'

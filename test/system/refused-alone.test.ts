@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import type { FaultAction, FaultRule } from '../../src/simulator/fault-rule.js'
+import type { FaultAction, FaultRule } from '../../src/simulator/faults.js'
 import { readLedger, untilDone } from '../support/ledger.js'
 import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 
