@@ -1,7 +1,6 @@
 import type { readFrame } from '../domain/answer.js'
 import type { Outcome, Refusal } from '../domain/outcome.js'
-import { describeBody } from './describe-body.js'
-import { type ErrorBody, readErrorBody } from './error-body.js'
+import { asCount, asFields, type ErrorBody, parseObject, readErrorBody } from './error-body.js'
 import { header, headerFacts, requestIdHeader } from './headers.js'
 import type { Received } from './received.js'
 import { parseRetryAfter } from './retry-after.js'
@@ -83,4 +82,83 @@ function reasonOf(status: number, said: ErrorBody): string {
 function redirectNote(response: Received): string | null {
   if (response.status > 399 || header(response.headers, 'location') === null) return null
   return 'The API answered with a redirect, which is not followed with a key; check TRACKYARD_API_URL.'
+}
+
+/** GET /me: checks the key and returns the balance and the limits. Free. Null: not given by the API. */
+export type MeResult =
+  | {
+      readonly kind: 'ok'
+      readonly tier: string | null
+      readonly creditsRemaining: number | null
+      readonly monthlyAllowance: number | null
+      readonly limitPerMinute: number | null
+      /** Null also for "unlimited". */
+      readonly limitPerDay: number | null
+      readonly remainingToday: number | null
+    }
+  | { readonly kind: 'unauthorized' }
+  /** Any other result, in one short phrase: not reachable, rate limited, not readable. */
+  | { readonly kind: 'failed'; readonly reason: string }
+
+export function readMe(response: Received): MeResult {
+  const { status } = response
+  if (status === 401) return { kind: 'unauthorized' }
+  if (status < 200 || status > 299) {
+    const { error, message } = readErrorBody(response.text)
+    return { kind: 'failed', reason: [`HTTP ${status}`, error, message].filter((part) => part !== null).join(': ') }
+  }
+  if (response.end !== 'whole') return { kind: 'failed', reason: response.problem }
+  const said = parseObject(response.text)
+  if (said === null) return { kind: 'failed', reason: 'the answer of GET /me is not a JSON object' }
+  const headers = headerFacts(response.headers)
+  const limits = asFields(said.rate_limit)
+  return {
+    kind: 'ok',
+    tier: typeof said.tier === 'string' && said.tier !== '' ? said.tier : null,
+    creditsRemaining: asCount(said.credits_remaining) ?? headers.creditsRemaining,
+    monthlyAllowance: asCount(said.monthly_allowance),
+    limitPerMinute: asCount(limits?.requests_per_minute) || headers.limitPerMinute,
+    limitPerDay: asCount(limits?.requests_per_day) || headers.limitPerDay,
+    remainingToday: headers.remainingToday,
+  }
+}
+
+/** Describes a body that is not an answer, for messages of the form "expected …, found …". */
+function describeBody(body: string): string {
+  if (body.trim() === '') return 'an empty body'
+  if (/^\s*<[a-z!?]/i.test(body)) return 'HTML'
+  let value: unknown
+  try {
+    value = JSON.parse(body.startsWith('\uFEFF') ? body.slice(1) : body)
+  } catch {
+    return 'no JSON'
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return `JSON that is ${kindOf(value)}`
+  return describeObject(value, body)
+}
+
+function describeObject(value: object, body: string): string {
+  if ('tracks' in value) {
+    const { tracks } = value
+    return Array.isArray(tracks)
+      ? 'JSON whose "tracks" are not all objects'
+      : `JSON whose "tracks" is ${kindOf(tracks)}`
+  }
+  if ('error' in value) {
+    const { error, message } = readErrorBody(body)
+    return `JSON of an error: ${error ?? message ?? 'no reason given'}`
+  }
+  const wrapper = Object.entries(value).find(([, inner]) => hasTracks(inner))
+  if (wrapper !== undefined) return `JSON whose "tracks" are inside ${JSON.stringify(wrapper[0].slice(0, 40))}`
+  return 'JSON without "tracks"'
+}
+
+function hasTracks(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'tracks' in value
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'a list'
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }

@@ -2,16 +2,13 @@ import { readFrame } from '../domain/answer.js'
 import type { Clock } from '../domain/clock.js'
 import { type CallResult, NOTHING_SAID } from '../domain/outcome.js'
 import type { SearchRequest } from '../domain/request.js'
-import { outcomeOf } from './classify.js'
+import { type MeResult, outcomeOf, readMe } from './classify.js'
 import { connector } from './connect.js'
 import { oneLine, readErrorBody } from './error-body.js'
-import { type Exchange, exchange } from './exchange.js'
+import { type Exchange, exchange, openTurns, readResponseStart } from './exchange.js'
 import { headerFacts, requestIdHeader } from './headers.js'
-import { type MeResult, readMe } from './me.js'
 import { type Received, receive } from './received.js'
 import { type RedactableKey, redactableKey } from './redact.js'
-import { readResponseStart } from './response-start.js'
-import { openTurns } from './turns.js'
 
 /**
  * The API client. A call is one HTTP request and is never retried here: `decide` and the queue do that,

@@ -1,4 +1,5 @@
-import { readBodyText } from './body-text.js'
+import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib'
+import { errorCode } from '../domain/error-code.js'
 import type { RawResponse } from './exchange.js'
 import { type Headers, header } from './headers.js'
 import type { RedactableKey } from './redact.js'
@@ -28,4 +29,122 @@ export function receive(raw: RawResponse, key: RedactableKey, maxBytes: number):
 
 function clean(value: string | null, key: RedactableKey): string | undefined {
   return value === null ? undefined : key.redact(value)
+}
+
+/**
+ * Decodes a body to text, whatever encoding a server or proxy has applied: a paid answer must not be lost to
+ * an encoding. A body that cannot be decoded is kept as a `data:` URL, which preserves every byte.
+ */
+interface BodyText {
+  readonly text: string
+  /** Why the body could not be decoded, as a phrase for people; null when it could. */
+  readonly problem: string | null
+}
+
+/** Limits the work: each layer may be as long as the size limit. */
+const MAX_LAYERS = 3
+const GZIP_MAGIC = Buffer.from([0x1f, 0x8b])
+
+function readBodyText(body: Buffer, headers: Headers, maxBytes: number): BodyText {
+  const encodings = encodingsOf(headers)
+  let bytes = body
+  let problem: string | null = null
+  for (const encoding of encodings.slice(-MAX_LAYERS).reverse()) {
+    const decoded = decode(bytes, encoding, maxBytes)
+    problem = decoded.problem
+    bytes = decoded.bytes
+    if (problem !== null) break
+  }
+  // Compressed without a Content-Encoding header.
+  if (problem === null && bytes.subarray(0, 2).equals(GZIP_MAGIC)) {
+    const decoded = decode(bytes, 'gzip', maxBytes)
+    problem = decoded.problem
+    bytes = decoded.bytes
+  }
+  return problem === null || isText(bytes)
+    ? { text: inCharset(bytes, header(headers, 'content-type')), problem }
+    : { text: dataUrl(bytes, headers), problem }
+}
+
+/** In the order they were applied. Names are case-insensitive (RFC 9110, 8.4.1). */
+function encodingsOf(headers: Headers): string[] {
+  const value = headers['content-encoding']
+  if (value === undefined) return []
+  return [value]
+    .flat()
+    .join(',')
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '' && name !== 'identity')
+}
+
+/** @returns the bytes unchanged when there is a problem */
+function decode(bytes: Buffer, encoding: string, maxBytes: number): { bytes: Buffer; problem: string | null } {
+  try {
+    const decoded = decompress(bytes, encoding, maxBytes)
+    if (decoded !== null) return { bytes: decoded, problem: null }
+    return {
+      bytes,
+      problem: `a body in the encoding ${JSON.stringify(encoding.slice(0, 40))}, which is not known here`,
+    }
+  } catch (error) {
+    const found =
+      errorCode(error) === 'ERR_BUFFER_TOO_LARGE' ? `${encoding} of more than ${maxBytes} bytes` : `broken ${encoding}`
+    return { bytes, problem: found }
+  }
+}
+
+/** Decodes as much as possible of a body that was cut off. @returns null for an unknown encoding */
+function decompress(bytes: Buffer, encoding: string, maxBytes: number): Buffer | null {
+  const options = { maxOutputLength: maxBytes, finishFlush: constants.Z_SYNC_FLUSH }
+  switch (encoding) {
+    case 'gzip':
+    case 'x-gzip':
+      return gunzipSync(bytes, options)
+    case 'deflate':
+      return isZlib(bytes) ? inflateSync(bytes, options) : inflateRawSync(bytes, options)
+    case 'br':
+      return brotliDecompressSync(bytes, { ...options, finishFlush: constants.BROTLI_OPERATION_FLUSH })
+    default:
+      return null
+  }
+}
+
+/**
+ * `deflate` should have the zlib header and often does not. RFC 1950, 2.2: the first two bytes are a multiple
+ * of 31.
+ */
+function isZlib(bytes: Buffer): boolean {
+  const [first = 0, second = 0] = bytes
+  return (first & 0x0f) === 8 && ((first << 8) | second) % 31 === 0
+}
+
+function isText(bytes: Buffer): boolean {
+  try {
+    return !new TextDecoder('utf-8', { fatal: true }).decode(bytes).includes('\0')
+  } catch {
+    return false
+  }
+}
+
+/** Falls back to UTF-8, as JSON requires, when the charset is unknown or missing. */
+function inCharset(bytes: Buffer, contentType: string | null): string {
+  const charset = byteOrderMark(bytes) ?? /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(contentType ?? '')?.[1]
+  if (charset === undefined || /^utf-?8$/i.test(charset)) return bytes.toString('utf8')
+  try {
+    return new TextDecoder(charset, { ignoreBOM: true }).decode(bytes)
+  } catch {
+    return bytes.toString('utf8')
+  }
+}
+
+function byteOrderMark([first, second]: Buffer): string | null {
+  if (first === 0xff && second === 0xfe) return 'utf-16le'
+  return first === 0xfe && second === 0xff ? 'utf-16be' : null
+}
+
+function dataUrl(bytes: Buffer, headers: Headers): string {
+  const type = (header(headers, 'content-type') ?? '').replace(/[^\w/+.=;-]/g, '')
+  return `data:${type};base64,${bytes.toString('base64')}`
 }

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net'
 import { expect, test } from '@jest/globals'
-import { LARGE_BYTES } from '../../src/api/exchange.js'
-import { openTurns } from '../../src/api/turns.js'
+import { LARGE_BYTES, openTurns } from '../../src/api/exchange.js'
 import { http } from './raw-server.js'
 import { withApi } from './setup.js'
 

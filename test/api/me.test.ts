@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import type { MeResult } from '../../src/api/me.js'
+import type { MeResult } from '../../src/api/classify.js'
 import { http } from './raw-server.js'
 import { withApi } from './setup.js'
 
