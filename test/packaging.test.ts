@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { COMMANDS } from '../src/cli/program.js'
 import { documentedSettings, SETTING_NAMES, SETTING_TABLE } from '../src/config/setting-table.js'
-import { CONTROLS } from '../src/simulator/control-list.js'
+import { CONTROLS } from '../src/simulator/controls.js'
 
 const root = join(import.meta.dirname, '..')
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -226,7 +226,7 @@ describe('the reference', () => {
 
   test('every column that an export adds is named, and no other', () => {
     const named = [...page('files').matchAll(/`trackyard_([a-z_]+)`/g)].map((match) => match[1] ?? '')
-    const table = /OUR_COLUMNS = \[([\s\S]*?)\]/.exec(read('src/catalog/csv-lines.ts'))?.[1] ?? ''
+    const table = /OUR_COLUMNS = \[([\s\S]*?)\]/.exec(read('src/catalog/export-lines.ts'))?.[1] ?? ''
     const added = [...table.matchAll(/'([a-z_]+)'/g)].map((match) => match[1] ?? '')
     expect(added.length).toBeGreaterThan(10)
     expect(added.filter((name) => !named.includes(name))).toEqual([])

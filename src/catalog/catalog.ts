@@ -29,6 +29,11 @@ export interface Catalog {
   close(): void
 }
 
+/** A catalog of one format, its rows a batch at a time. */
+export type OpenedText = Omit<Catalog, 'name' | 'byteOrderMark' | 'rows' | 'close'> & {
+  readonly batches: AsyncGenerator<RawRow[], void, undefined>
+}
+
 /**
  * `line` is where the row begins in the file, from 1, true also behind quoted line breaks. `problem` of a row that was
  * read is why it cannot be searched: bytes in it could not be decoded.
@@ -52,3 +57,14 @@ export type RawRow =
     }
   /** Not to be read as a row. `json` keeps what stood there, as JSON. */
   | { readonly kind: 'broken'; readonly line: number; readonly json: string; readonly problem: string }
+
+/** The longest row: a longer one is not kept, and costs nothing but itself. */
+export const LONGEST_ROW_BYTES = 16 * 1024 * 1024
+/** What is kept of a row that is too long, in characters. */
+export const BEGINNING = 200
+
+/** A row in place of one that is too long to be read. */
+export function tooLongRow(line: number, bytes: number, json: string, lines = 1): RawRow {
+  const found = `${(bytes / 1024 / 1024).toFixed(1)} MB${lines === 1 ? '' : ` over ${lines} lines`}`
+  return { kind: 'broken', line, json, problem: `expected a row of at most 16 MB, found one of ${found}` }
+}

@@ -30,18 +30,22 @@ export function requireCsvColumn(name: string, names: readonly string[], where: 
   const found = matches.length > 0 ? matches : indexesOf(names, (known) => foldName(known) === folded)
   const [only, second] = folded === '' ? [] : found
   if (only === undefined) {
-    const named = names.filter((known) => known !== '')
-    const near = didYouMean(folded, named)
-    const guess = near === null ? '' : ` Did you mean "${near}"?`
-    throw new UsageError(
-      `${where} names the column "${name.trim()}", which the catalog does not have.${guess} ${listOf(names)} ` +
-        'If the header is on a later line of the file, say so: --header-row N.',
-    )
+    const hint = ' If the header is on a later line of the file, say so: --header-row N.'
+    throw noSuchColumn(name.trim(), names, where, hint)
   }
   if (second === undefined) return only
   throw new UsageError(
     `${where} names the column "${name.trim()}", which the catalog has ${found.length} times ` +
       `(columns ${found.map((index) => index + 1).join(' and ')}). Rename all but one of them in the header.`,
+  )
+}
+
+export function noSuchColumn(name: string, known: readonly string[], where: string, hint = ''): UsageError {
+  const named = known.filter((each) => each !== '')
+  const near = didYouMean(name, named)
+  const guess = near === null ? '' : ` Did you mean "${near}"?`
+  return new UsageError(
+    `${where} names the column "${name}", which the catalog does not have.${guess} ${listOf(named)}${hint}`,
   )
 }
 
@@ -53,4 +57,12 @@ export function listOf(known: readonly string[]): string {
   const named = known.filter((name) => name !== '')
   const more = named.length > 30 ? `, … (${named.length} in all)` : ''
   return `The columns are: ${named.slice(0, 30).join(', ')}${more}.`
+}
+
+/** What the names of all columns begin with that an export adds. */
+export const OUR_PREFIX = 'trackyard_'
+
+/** Whether the new export leaves this column of a catalog out: an earlier one has added it. */
+export function isOurs(column: string): boolean {
+  return column.trim().startsWith(OUR_PREFIX)
 }

@@ -2,22 +2,14 @@ import { UsageError } from '../domain/errors.js'
 import type { LoadedRow } from '../domain/loaded-row.js'
 import { canonicalRequest, type Filters, fingerprint, type SearchRequest } from '../domain/request.js'
 import type { Catalog, RawRow } from './catalog.js'
-import { requireCsvColumn } from './column-names.js'
+import { noSuchColumn, requireCsvColumn } from './column-names.js'
 import type { Doubts } from './doubts.js'
-import { exactRows } from './exact-row.js'
 import { filterProblem, found, limitProblem } from './filters.js'
+import { exactRows } from './json.js'
 import { listInObject, listPath } from './json-shape.js'
-import { watchKeys } from './keys.js'
-import { plainText, unprintable } from './plain-text.js'
-import {
-  hasInk,
-  noQueryColumn,
-  type RowRequest,
-  type RowRequestReader,
-  rowRequestReader,
-  scalarText,
-} from './row-request.js'
-import { requireColumn, TEMPLATE } from './template.js'
+import { noQueryColumn, type RowRequest, type RowRequestReader, rowRequestReader } from './row-request.js'
+import { TEMPLATE } from './template.js'
+import { hasInk, plainText, scalarText, unprintable } from './value-text.js'
 
 /**
  * Every row of a catalog becomes exactly one loaded row, in order: with its request, or with the
@@ -58,14 +50,18 @@ async function* loadedRows(
 ): AsyncGenerator<LoadedRow, void, undefined> {
   const exact = exactRows(id.name === null ? question.names : [...question.names, id.name])
   const needed = template === null ? ['query'] : question.names
-  const watched = watchKeys(catalog, idColumn == null || id.name === null ? needed : [...needed, id.name])
+  // Each row of a JSON catalog brings its own keys: only behind the last one it is known which of these none has.
+  const missing = new Set(idColumn == null || id.name === null ? needed : [...needed, id.name])
+  for (const name of catalog.names) missing.delete(name)
   let position = 0
   let first: RawRow | null = null
   for await (const raw of catalog.rows()) {
     const row = exact(raw)
     position++
     first ??= row
-    watched.see(row)
+    if (missing.size > 0 && row.kind === 'object') {
+      for (const name of missing) if (Object.hasOwn(row.value, name)) missing.delete(name)
+    }
     const key = id.read(row)
     const asked = key.problem === null ? requestOf(question.ask(row)) : { problem: key.problem }
     const request = 'problem' in asked ? null : { fingerprint: fingerprint(asked), request: asked }
@@ -79,13 +75,12 @@ async function* loadedRows(
       problem: 'problem' in asked ? `line ${row.line}: ${asked.problem}` : null,
     }
   }
-  const missing = watched.missing()
   // The file may be one object, with the rows inside.
-  const path = missing.length > 0 && position === 1 && first?.kind === 'object' ? listPath(first.text) : null
+  const path = missing.size > 0 && position === 1 && first?.kind === 'object' ? listPath(first.text) : null
   if (path !== null) throw listInObject(catalog.name, path)
   for (const name of missing) {
     if (name !== id.name && template === null) throw noQueryColumn(catalog)
-    requireColumn(name, catalog.names, name === id.name ? '--id' : TEMPLATE)
+    throw noSuchColumn(name, catalog.names, name === id.name ? '--id' : TEMPLATE)
   }
 }
 

@@ -1,11 +1,6 @@
-import { LONGEST_LINE_BYTES } from './blocks.js'
-import type { RawRow } from './catalog.js'
-import { createScanner } from './csv-scanner.js'
-import type { Dialect } from './dialect.js'
-import { noHeldText } from './held-text.js'
-import { tooLongRow } from './long-line.js'
-import type { ScannedRecord } from './scanned.js'
-import { type TextPiece, textPieces } from './text-pieces.js'
+import { LONGEST_ROW_BYTES, type RawRow, tooLongRow } from './catalog.js'
+import { createScanner, type Dialect, type ScannedRecord } from './csv-scanner.js'
+import { holdText, type TextPiece } from './held-text.js'
 
 /**
  * CSV text into rows, with true line numbers and with damage kept local.
@@ -24,25 +19,20 @@ export async function* readCsv(
   dialect: Dialect,
   firstLine = 1,
 ): AsyncGenerator<RawRow[], void, undefined> {
-  const source = pieces[Symbol.asyncIterator]()
-  const input = textPieces(source)
   const reader = createReader(dialect, firstLine)
   try {
-    for (;;) {
-      const piece = await input.next()
-      if (piece !== null) {
-        reader.read(piece)
-      } else if (!reader.end()) {
-        yield reader.take()
-        return
-      }
-      const again = reader.again()
-      if (again !== null) input.putBack(again)
+    for await (const piece of pieces) {
+      reader.read({ text: piece.toString('utf8'), bytes: piece.length })
       yield reader.take()
+      while (reader.readAgain()) yield reader.take()
     }
+    while (reader.end()) {
+      yield reader.take()
+      while (reader.readAgain()) yield reader.take()
+    }
+    yield reader.take()
   } finally {
     reader.close()
-    await source.return?.()
   }
 }
 
@@ -52,14 +42,14 @@ const CLOSED_IN_TEXT =
 
 function createReader(dialect: Dialect, firstLine: number) {
   const scanner = createScanner(dialect, firstLine)
-  const held = noHeldText()
+  const held = holdText()
   let rows: RawRow[] = []
   let width: number | null = null
   /** Empty lines just before. */
   let empty = 0
   let problem = NEVER_CLOSED
-  /** What is to be read again. */
-  let again: Iterator<TextPiece, void> | null = null
+  /** What is to be read again, the latest first. */
+  const again: Iterator<TextPiece, void>[] = []
 
   const add = (row: RawRow) => {
     if (width === 1)
@@ -77,8 +67,8 @@ function createReader(dialect: Dialect, firstLine: number) {
       empty = 0
     }
     if (record.start >= 0 && moreLines === 0) return add({ kind: 'cells', line, cells })
-    const bytes = held.bytes + (record.start < 0 ? Buffer.byteLength(text.slice(0, record.end)) : 0)
-    if (held.isTooLong || (bytes > LONGEST_LINE_BYTES && cells.some(isTooLong))) {
+    const bytes = held.bytes() + (record.start < 0 ? Buffer.byteLength(text.slice(0, record.end)) : 0)
+    if (held.isTooLong() || (bytes > LONGEST_ROW_BYTES && cells.some(isTooLong))) {
       return add(tooLongRow(line, bytes, JSON.stringify([held.beginning()]), moreLines + 1))
     }
     const rowLines = moreLines === 0 || first === null ? 0 : rowsInside(recordText(record, text), first, dialect)
@@ -89,38 +79,52 @@ function createReader(dialect: Dialect, firstLine: number) {
     start >= 0 ? text.slice(start, end) : held.beginning(LOOKED_AT) + text.slice(0, end)
 
   const isStray = (record: ScannedRecord, text: string): boolean => {
-    if (!record.isTorn || (record.start < 0 && !held.isWhole)) return false
+    if (!record.isTorn || (record.start < 0 && !held.isWhole())) return false
     if (width === null || width === 1) return true
     const [, second] = recordText(record, text).split(LINE_END, 2)
     return second !== undefined && widthOf(second, dialect) === width
   }
 
-  return {
-    read(piece: TextPiece): void {
-      const { text } = piece
-      scanner.give(text)
-      for (;;) {
-        const found = scanner.next()
-        if (found === null) break
-        if (found.kind === 'empty') empty++
-        else if (found.kind === 'skipped') add(brokenRow(found.line, found.text, problem))
-        else if (isStray(found, text)) {
-          problem = CLOSED_IN_TEXT
-          const { line, start } = found
-          scanner.giveUpLine({ line, start: start < 0 ? null : start })
-          if (start < 0) {
-            again = held.takeWith(piece)
-            return
-          }
-        } else {
-          addRecord(found, text)
-          held.clear()
+  const read = (piece: TextPiece): void => {
+    const { text } = piece
+    scanner.give(text)
+    for (;;) {
+      const found = scanner.next()
+      if (found === null) break
+      if (found.kind === 'empty') empty++
+      else if (found.kind === 'skipped') add(brokenRow(found.line, found.text, problem))
+      else if (isStray(found, text)) {
+        problem = CLOSED_IN_TEXT
+        const { line, start } = found
+        scanner.giveUpLine({ line, start: start < 0 ? null : start })
+        if (start < 0) {
+          again.push(held.takeWith(piece))
+          return
         }
+      } else {
+        addRecord(found, text)
+        held.clear()
       }
-      const open = scanner.open()
-      if (open === null) return
-      held.add(piece, open)
-      if (held.isTooLong) scanner.forget()
+    }
+    const open = scanner.open()
+    if (open === null) return
+    held.add(piece, open)
+    if (held.isTooLong()) scanner.forget()
+  }
+
+  return {
+    read,
+    /** One piece that is to be read again; false: there is none. */
+    readAgain(): boolean {
+      for (let top = again.at(-1); top !== undefined; top = again.at(-1)) {
+        const { value } = top.next()
+        if (value !== undefined) {
+          read(value)
+          return true
+        }
+        again.pop()
+      }
+      return false
     },
     /** False: that was all. */
     end(): boolean {
@@ -133,19 +137,14 @@ function createReader(dialect: Dialect, firstLine: number) {
       }
       // All of its text is held: there is no present piece.
       const record = { ...last, start: -1, end: 0 }
-      if ((isOpen || isStray(record, '')) && held.isWhole) {
+      if ((isOpen || isStray(record, '')) && held.isWhole()) {
         problem = isOpen ? NEVER_CLOSED : CLOSED_IN_TEXT
         scanner.giveUpLine({ line: open?.line ?? last.line, start: null })
-        again = held.takeWith(null)
+        again.push(held.takeWith(null))
         return true
       }
       addRecord(record, '')
       return false
-    },
-    again(): Iterator<TextPiece, void> | null {
-      const taken = again
-      again = null
-      return taken
     },
     take(): RawRow[] {
       const taken = rows
@@ -157,7 +156,7 @@ function createReader(dialect: Dialect, firstLine: number) {
 }
 
 function isTooLong(cell: string): boolean {
-  return cell.length * 3 > LONGEST_LINE_BYTES && Buffer.byteLength(cell) > LONGEST_LINE_BYTES
+  return cell.length * 3 > LONGEST_ROW_BYTES && Buffer.byteLength(cell) > LONGEST_ROW_BYTES
 }
 
 function brokenRow(line: number, text: string, problem: string): RawRow {

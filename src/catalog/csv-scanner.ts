@@ -1,5 +1,39 @@
-import type { Dialect } from './dialect.js'
-import type { Scanned, ScannedRecord, SkippedLine } from './scanned.js'
+import { LONGEST_ROW_BYTES } from './catalog.js'
+
+/** How a CSV or TSV text is written: what a scanner needs to know to cut it into cells. */
+export interface Dialect {
+  /** One UTF-16 unit; null: a file of one column, in which nothing separates cells. */
+  readonly delimiter: string | null
+  /** Whether a quotation mark at the start of a cell quotes it; in `none` it is a character like any other. */
+  readonly quoting: 'csv' | 'none'
+  /** Whether spaces before a quotation mark are no part of the cell (`1, "Harbour, late"`). */
+  readonly skipsSpaces: boolean
+}
+
+export interface ScannedRecord {
+  readonly kind: 'record'
+  /** Where it begins, from 1. */
+  readonly line: number
+  readonly cells: readonly string[]
+  /** Lines behind its first one. */
+  readonly moreLines: number
+  /** A cell over several lines was closed in the middle of text. */
+  readonly isTorn: boolean
+  /** Where its text begins in this piece; negative: in an earlier one. */
+  readonly start: number
+  /** Behind its line end. */
+  readonly end: number
+}
+
+/** A line that was given up. */
+interface SkippedLine {
+  readonly kind: 'skipped'
+  readonly line: number
+  readonly text: string
+}
+
+/** What a scanner finds in a CSV text; `empty`: a line with nothing on it. */
+type Scanned = ScannedRecord | SkippedLine | { readonly kind: 'empty'; readonly line: number }
 
 /**
  * CSV text into records, piece by piece, each character looked at once. It may be cut anywhere: the state
@@ -33,9 +67,6 @@ const SPACE = 32
 
 /** Where in a record the scanner is. */
 type Place = 'start' | 'line end' | 'cell' | 'spaces' | 'plain' | 'quoted' | 'mark' | 'given up'
-
-/** What is kept of a line that is given up. */
-const LONGEST_KEPT = 16 * 1024 * 1024
 
 export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firstLine: number): Scanner {
   const separator = delimiter?.charCodeAt(0) ?? -1
@@ -220,7 +251,7 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
       case 'given up': {
         lf = find('\n', lf)
         const end = Math.min(lf, nextCr(), text.length)
-        if (cell.length < LONGEST_KEPT) cell += text.slice(pos, end)
+        if (cell.length < LONGEST_ROW_BYTES) cell += text.slice(pos, end)
         pos = end
         if (end === text.length) return null
         pos++

@@ -1,10 +1,8 @@
 import type { Writable } from 'node:stream'
 import { ROW_STATUSES, type RowStatus } from '../domain/states.js'
 import type { Batch, ExportRow } from '../store/store.js'
-import { csvWriter } from './csv-lines.js'
+import { csvWriter, exportedRow, jsonlWriter } from './export-lines.js'
 import { openTarget } from './export-target.js'
-import { exportedRow } from './exported-row.js'
-import { jsonlWriter } from './jsonl-lines.js'
 
 /**
  * The morning's file: every row of the batch, in input order, with its status and its tags. Rows are

@@ -1,28 +1,21 @@
-import { LONGEST_LINE_BYTES } from './blocks.js'
-import { openSpill, type Spill } from './spill.js'
-import type { TextPiece } from './text-pieces.js'
+import { randomUUID } from 'node:crypto'
+import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { StringDecoder } from 'node:string_decoder'
+import { BEGINNING, LONGEST_ROW_BYTES } from './catalog.js'
 
-/** The text of a record that is not all there yet: it may turn out that it must be read again. */
-export interface HeldText {
+/** A piece of the text, and how many bytes it was as UTF-8. */
+export interface TextPiece {
+  readonly text: string
   readonly bytes: number
-  /** More than a row may have. */
-  readonly isTooLong: boolean
-  /** Whether all of it can be read again. */
-  readonly isWhole: boolean
-  add(piece: TextPiece, open: { readonly start: number; readonly isQuoted: boolean }): void
-  beginning(length?: number): string
-  /** All of it, and the present piece behind it. */
-  takeWith(piece: TextPiece | null): Iterator<TextPiece, void>
-  clear(): void
-  /** Also what was taken. */
-  close(): void
 }
 
 /** Cells beside one of the longest. */
 const OTHER_CELLS_BYTES = 1024 * 1024
-const BEGINNING = 200
 
-export function noHeldText(): HeldText {
+/** The text of a record that is not all there yet: it may turn out that it must be read again. */
+export function holdText() {
   let parts: TextPiece[] = []
   let bytes = 0
   let spill: Spill | null = null
@@ -41,20 +34,16 @@ export function noHeldText(): HeldText {
   }
 
   return {
-    get bytes() {
-      return bytes
-    },
-    get isTooLong() {
-      return isTooLong
-    },
-    get isWhole() {
-      return isWhole
-    },
-    add(piece, { start, isQuoted }) {
+    bytes: () => bytes,
+    /** More than a row may have. */
+    isTooLong: () => isTooLong,
+    /** Whether all of it can be read again. */
+    isWhole: () => isWhole,
+    add(piece: TextPiece, { start, isQuoted }: { readonly start: number; readonly isQuoted: boolean }): void {
       const text = start > 0 ? piece.text.slice(start) : piece.text
       const part = { text, bytes: start > 0 ? Buffer.byteLength(text) : piece.bytes }
       bytes += part.bytes
-      isTooLong ||= bytes > LONGEST_LINE_BYTES + OTHER_CELLS_BYTES
+      isTooLong ||= bytes > LONGEST_ROW_BYTES + OTHER_CELLS_BYTES
       if (!isTooLong) parts.push(part)
       else if (isQuoted && isWhole) {
         if (spill === null) {
@@ -64,7 +53,7 @@ export function noHeldText(): HeldText {
         spill.add(text)
       } else isWhole = false
     },
-    beginning(length = BEGINNING) {
+    beginning(length = BEGINNING): string {
       let text = ''
       for (const part of parts) {
         if (text.length >= length) break
@@ -72,7 +61,8 @@ export function noHeldText(): HeldText {
       }
       return text.slice(0, length)
     },
-    takeWith(piece) {
+    /** All of it, and the present piece behind it. */
+    takeWith(piece: TextPiece | null): Iterator<TextPiece, void> {
       const taken = allOf(parts, spill, piece)
       parts = []
       // Whoever reads it closes it.
@@ -81,18 +71,56 @@ export function noHeldText(): HeldText {
       return taken
     },
     clear,
+    /** Also what was taken. */
     close: () => {
       for (const each of opened) each.close()
     },
   }
 }
 
-function* allOf(
-  parts: readonly TextPiece[],
-  spill: Spill | null,
-  last: TextPiece | null,
-): Generator<TextPiece, void, undefined> {
+function* allOf(parts: readonly TextPiece[], spill: Spill | null, last: TextPiece | null): Generator<TextPiece, void> {
   yield* parts
   if (spill !== null) yield* spill.pieces()
   if (last !== null) yield last
+}
+
+type Spill = ReturnType<typeof openSpill>
+
+const PIECE_BYTES = 256 * 1024
+
+/**
+ * Text that is too long for memory and may be needed again: it waits in a file that nobody else can open and that is
+ * gone with the process.
+ */
+function openSpill() {
+  const path = join(tmpdir(), `trackyard-batch-${randomUUID()}`)
+  const file = openSync(path, 'wx+', 0o600)
+  unlinkSync(path)
+  let isOpen = true
+  const close = () => {
+    if (isOpen) closeSync(file)
+    isOpen = false
+  }
+  return {
+    add(text: string): void {
+      const bytes = Buffer.from(text)
+      for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written)
+    },
+    /** All of it, once; closes the file behind it. */
+    *pieces(): Generator<TextPiece, void> {
+      const decoder = new StringDecoder('utf8')
+      const buffer = Buffer.alloc(PIECE_BYTES)
+      try {
+        for (let at = 0; ; ) {
+          const count = readSync(file, buffer, 0, PIECE_BYTES, at)
+          if (count === 0) return
+          at += count
+          yield { text: decoder.write(buffer.subarray(0, count)), bytes: count }
+        }
+      } finally {
+        close()
+      }
+    },
+    close,
+  }
 }

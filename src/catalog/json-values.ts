@@ -1,9 +1,7 @@
-import { LONGEST_LINE_BYTES } from './blocks.js'
-import type { RawRow } from './catalog.js'
+import { BEGINNING, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from './catalog.js'
 import { onOneLine } from './json.js'
 import { createScanner, type Scanner } from './json-scanner.js'
 import { beginning, jsonRow } from './jsonl-rows.js'
-import { tooLongRow } from './long-line.js'
 
 /**
  * The values of a JSON list, or values one after another, as rows: each over as many lines as it likes.
@@ -37,9 +35,6 @@ interface Value {
   beginning: string
 }
 
-const LONGEST_VALUE = LONGEST_LINE_BYTES
-/** What is kept of a value that is too long. */
-const BEGINNING = 200
 /** Enough to find the beginning of a line in. */
 const KEPT = 1000
 
@@ -88,7 +83,7 @@ function createReader(isList: boolean) {
   /** The value ends here. */
   const finish = (from: Value, end: number, problem: string | null): RawRow => {
     const raw = text.slice(at, end)
-    const isTooLong = from.dropped + raw.length > LONGEST_VALUE
+    const isTooLong = from.dropped + raw.length > LONGEST_ROW_BYTES
     advance(end)
     value = null
     indent = null
@@ -140,7 +135,7 @@ function createReader(isList: boolean) {
 
   /** Nothing of a value that is too long is kept but its beginning. */
   const drop = (current: Value): null => {
-    if (text.length - at + current.dropped <= LONGEST_VALUE) return null
+    if (text.length - at + current.dropped <= LONGEST_ROW_BYTES) return null
     if (current.dropped === 0) current.beginning = text.slice(at, at + BEGINNING)
     const count = Math.max(0, text.length - at - KEPT)
     advance(at + count)

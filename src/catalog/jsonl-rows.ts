@@ -1,20 +1,36 @@
 import { isRecord } from '../domain/is-record.js'
-import type { Block } from './blocks.js'
-import type { RawRow } from './catalog.js'
-import { tooLongRow } from './long-line.js'
+import { BEGINNING, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from './catalog.js'
+import { LF } from './encodings.js'
 
-/** Blocks of JSON lines into rows. Lines of white space only are no records. */
-export async function* readJsonl(blocks: AsyncIterable<Block>): AsyncGenerator<RawRow[], void, undefined> {
+/**
+ * JSON lines into rows. Lines of white space only are no records. Memory is one piece, or one line if that is longer.
+ *
+ * @param pieces each much shorter than the longest row, and cut between characters
+ */
+export async function* readJsonl(pieces: AsyncIterable<Buffer>): AsyncGenerator<RawRow[], void, undefined> {
   let line = 1
-  for await (const block of blocks) {
-    if (!Buffer.isBuffer(block)) {
-      yield [tooLongRow(block.line, block.bytes, JSON.stringify(block.beginning))]
-      line++
-      continue
-    }
-    const lines = block.toString('utf8').split('\n')
-    if (lines.at(-1) === '') lines.pop()
-    const rows: RawRow[] = []
+  /** The line that has not ended yet; its beginning where it is too long. */
+  let held = ''
+  let heldBytes = 0
+
+  const heldRow = (): RawRow[] => {
+    if (heldBytes > LONGEST_ROW_BYTES) return [tooLongRow(line, heldBytes, JSON.stringify(held))]
+    const text = held.trim()
+    return text === '' ? [] : [jsonRow(text, line)]
+  }
+
+  for await (const piece of pieces) {
+    const [first = '', ...lines] = piece.toString('utf8').split('\n')
+    const isLong = heldBytes > LONGEST_ROW_BYTES
+    heldBytes += lines.length === 0 ? piece.length : piece.indexOf(LF)
+    if (!isLong) held += first
+    // A copy: a slice would keep the whole text.
+    if (!isLong && heldBytes > LONGEST_ROW_BYTES) held = Buffer.from(held.slice(0, BEGINNING)).toString()
+    if (lines.length === 0) continue
+    const rows = heldRow()
+    line++
+    held = lines.pop() ?? ''
+    heldBytes = piece.length - piece.lastIndexOf(LF) - 1
     for (const whole of lines) {
       const text = whole.trim()
       if (text !== '') rows.push(jsonRow(text, line))
@@ -22,6 +38,7 @@ export async function* readJsonl(blocks: AsyncIterable<Block>): AsyncGenerator<R
     }
     yield rows
   }
+  yield heldRow()
 }
 
 /** One JSON text, which should be an object. */

@@ -1,7 +1,9 @@
 import { UsageError } from '../domain/errors.js'
+import { byteOrderMark, wideEncoding } from './encodings.js'
+import { shellWord } from './source.js'
 
 /** Texts that are no catalog, told by their beginning: pages, markup, and what a download leaves in place of a file. */
-const KINDS: readonly { readonly pattern: RegExp; readonly kind: string; readonly advice: string }[] = [
+const TEXTS: readonly { readonly pattern: RegExp; readonly kind: string; readonly advice: string }[] = [
   {
     pattern: /^version https:\/\/git-lfs\.github\.com\//,
     kind: 'a Git LFS pointer in place of the file',
@@ -30,7 +32,7 @@ const KINDS: readonly { readonly pattern: RegExp; readonly kind: string; readonl
  */
 export function requireCatalog(head: string, name: string): void {
   const text = head.trimStart()
-  for (const { pattern, kind, advice } of KINDS) {
+  for (const { pattern, kind, advice } of TEXTS) {
     if (pattern.test(text)) throw new UsageError(`${name}: expected a catalog, found ${kind}. ${advice}`)
   }
   const error = errorAnswer(text)
@@ -64,4 +66,107 @@ function keysOf(text: string): string[] | null {
   } catch {
     return null
   }
+}
+
+/**
+ * What people hand in by mistake, told by its first bytes and answered with the way to a catalog.
+ * A few NUL bytes in a text are left to the rows they stand in, and so are those that fill up columns of a fixed
+ * width; NUL bytes between other control characters are a binary file.
+ */
+interface Kind {
+  readonly magic: readonly number[] | string
+  /** Where it stands; default: at the beginning. */
+  readonly at?: number
+  /** Whether a text may begin with it too, so that only other bytes beside it decide; default: true. */
+  readonly isWord?: boolean
+  readonly kind: string
+  readonly advice: string
+}
+
+const unpack = (command: string): string => `Unpack it: ${command} FILE | trackyard-batch submit -`
+const EXPORT_TABLE = 'Export the table as CSV or JSON Lines and submit that.'
+const UNPACK_ARCHIVE = 'Unpack it and submit the CSV, TSV or JSON file in it.'
+const NO_TABLE = 'Submit the table of its titles as CSV.'
+
+const FILES: readonly Kind[] = [
+  { magic: [0x1f, 0x8b], kind: 'a gzip file inside the gzip file', advice: unpack('gunzip -c') },
+  { magic: [0x28, 0xb5, 0x2f, 0xfd], kind: 'a zstd file', advice: unpack('zstd -dc') },
+  { magic: 'BZh', kind: 'a bzip2 file', advice: unpack('bunzip2 -c') },
+  { magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a], kind: 'an xz file', advice: unpack('xz -dc') },
+  { magic: [0x04, 0x22, 0x4d, 0x18], kind: 'an lz4 file', advice: unpack('lz4 -dc') },
+  { magic: [0x1f, 0x9d], kind: 'a compress (.Z) file', advice: unpack('gunzip -c') },
+  { magic: '7z\xbc\xaf\x27\x1c', kind: 'a 7-Zip archive', advice: UNPACK_ARCHIVE },
+  { magic: 'Rar!\x1a\x07', kind: 'a RAR archive', advice: UNPACK_ARCHIVE },
+  { magic: 'ustar', at: 257, kind: 'a tar archive', advice: UNPACK_ARCHIVE },
+  {
+    magic: 'PK\x03\x04',
+    kind: 'an Excel workbook (.xlsx) or another zip file',
+    advice: 'Save the sheet as "CSV UTF-8", or unpack the archive, and submit that.',
+  },
+  { magic: 'PK\x05\x06', kind: 'an empty zip file', advice: UNPACK_ARCHIVE },
+  {
+    magic: [0xd0, 0xcf, 0x11, 0xe0],
+    kind: 'an old Excel workbook (.xls)',
+    advice: 'Save the sheet as "CSV UTF-8" and submit that.',
+  },
+  { magic: '%PDF-', isWord: false, kind: 'a PDF', advice: EXPORT_TABLE },
+  { magic: 'PAR1', kind: 'a Parquet file', advice: EXPORT_TABLE },
+  { magic: 'Obj\x01', kind: 'an Avro file', advice: EXPORT_TABLE },
+  { magic: 'ORC', kind: 'an ORC file', advice: EXPORT_TABLE },
+  { magic: 'ARROW1', kind: 'an Arrow file', advice: EXPORT_TABLE },
+  { magic: 'SQLite format 3\0', kind: 'an SQLite database', advice: EXPORT_TABLE },
+  { magic: '{\\rtf', isWord: false, kind: 'a rich text document (RTF)', advice: EXPORT_TABLE },
+  { magic: '\x89PNG', kind: 'a picture (PNG)', advice: NO_TABLE },
+  { magic: [0xff, 0xd8, 0xff], kind: 'a picture (JPEG)', advice: NO_TABLE },
+  { magic: 'GIF8', kind: 'a picture (GIF)', advice: NO_TABLE },
+  { magic: 'ID3', kind: 'an MP3 file', advice: NO_TABLE },
+  { magic: 'OggS', kind: 'an Ogg file', advice: NO_TABLE },
+  { magic: 'fLaC', kind: 'a FLAC file', advice: NO_TABLE },
+  { magic: 'WAVE', at: 8, kind: 'a WAV file', advice: NO_TABLE },
+  { magic: 'ftyp', at: 4, kind: 'a video or audio file (MP4)', advice: NO_TABLE },
+  { magic: '\x7fELF', kind: 'a program', advice: NO_TABLE },
+]
+
+/** @param head the beginning of the input */
+export function requireText(head: Buffer, name: string): void {
+  const nuls = countNuls(head)
+  const others = countControls(head)
+  // A header may begin with ORC or ID3 too.
+  const isClean = nuls + others === 0
+  for (const { magic, at = 0, isWord = true, kind, advice } of FILES) {
+    const bytes = typeof magic === 'string' ? Buffer.from(magic, 'latin1') : Buffer.from(magic)
+    if (!head.subarray(at, at + bytes.length).equals(bytes)) continue
+    if (isClean && isWord && /^[ -~]+$/.test(bytes.toString('latin1'))) continue
+    throw notText(name, kind, advice)
+  }
+  if (byteOrderMark(head) !== null || wideEncoding(head) !== null) return
+  if (nuls > 0 && nuls === head.length) {
+    throw notText(name, 'nothing but NUL bytes (a damaged copy?)', 'Fetch or export it again.')
+  }
+  if ((others >= 8 && others * 20 > head.length) || (nuls * 200 >= head.length && others > 0)) {
+    throw notText(name, 'a binary file', 'Save it as CSV in UTF-8.')
+  }
+}
+
+function countNuls(head: Buffer): number {
+  let count = 0
+  for (let at = head.indexOf(0); at !== -1; at = head.indexOf(0, at + 1)) count++
+  return count
+}
+
+/** Control characters that no text has; NUL, white space, Ctrl-Z and escape are left out. */
+function countControls(head: Buffer): number {
+  let count = 0
+  for (const byte of head) {
+    if (byte < 0x20 && !TEXT_CONTROLS.includes(byte)) count++
+  }
+  return count
+}
+
+const TEXT_CONTROLS = [0, 9, 10, 11, 12, 13, 0x1a, 0x1b]
+
+export function notText(name: string, kind: string, advice: string): UsageError {
+  return new UsageError(
+    `${name}: expected a CSV, TSV or JSON text, found ${kind}. ${advice.replace('FILE', shellWord(name))}`,
+  )
 }

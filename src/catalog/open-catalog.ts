@@ -1,15 +1,13 @@
+import { extname } from 'node:path'
 import { UsageError } from '../domain/errors.js'
-import { withBadLines } from './bad-lines.js'
-import { readBlocks } from './blocks.js'
-import type { Catalog, RawRow } from './catalog.js'
+import type { Catalog, OpenedText, RawRow } from './catalog.js'
 import { createScanner } from './json-scanner.js'
 import { jsonShape, listInObject, listPath } from './json-shape.js'
 import { readJsonValues } from './json-values.js'
 import { readJsonl } from './jsonl-rows.js'
 import { requireCatalog } from './not-catalog.js'
 import { type CsvOptions, openCsv } from './open-csv.js'
-import { firstRows, type RowBatches, startingWith } from './row-batches.js'
-import { sniffFormat } from './sniff.js'
+import { firstRows, startingWith, withBadLines } from './row-batches.js'
 import { type CatalogSource, openSource } from './source.js'
 import { openText, type TextSource } from './text.js'
 
@@ -57,13 +55,11 @@ export async function openCatalog(source: CatalogSource, options: CatalogOptions
   }
 }
 
-type OpenedJson = Omit<Catalog, 'name' | 'byteOrderMark' | 'rows' | 'close'> & { readonly batches: RowBatches }
-
-async function openJson(text: TextSource, name: string): Promise<OpenedJson> {
+async function openJson(text: TextSource, name: string): Promise<OpenedText> {
   const head = text.head.toString('utf8')
   const shape = jsonShape(head)
   if (shape === 'values') requireRows(head, name)
-  const all = shape === 'lines' ? readJsonl(readBlocks(text.pieces)) : readJsonValues(text.pieces, shape === 'list')
+  const all = shape === 'lines' ? readJsonl(text.pieces) : readJsonValues(text.pieces, shape === 'list')
   const batches = withBadLines(all, text.badLines)
   const rows = await firstRows(batches, SAMPLE_ROWS)
   const names = new Set<string>()
@@ -115,5 +111,24 @@ function once(batches: AsyncIterable<RawRow[]>, close: () => void): () => AsyncI
     } finally {
       close()
     }
+  }
+}
+
+/**
+ * What kind of catalog this is: by the file's name where that is clear, else by its first characters.
+ */
+export function sniffFormat(name: string, head: string): 'csv' | 'jsonl' {
+  switch (extname(name).toLowerCase()) {
+    case '.csv':
+    case '.tsv':
+    case '.tab':
+      // No header begins like a JSON object with its first key.
+      return /^\s*\[?\s*\{\s*"[^"\n]*"\s*:/.test(head) ? 'jsonl' : 'csv'
+    case '.jsonl':
+    case '.ndjson':
+    case '.json':
+      return 'jsonl'
+    default:
+      return /^\s*(\{|\[\s*[{\]])/.test(head) ? 'jsonl' : 'csv'
   }
 }

@@ -1,15 +1,11 @@
 import { UsageError } from '../domain/errors.js'
 import { GUARD_COLUMN, unguardFormula } from '../domain/formula-cell.js'
-import { withBadLines } from './bad-lines.js'
-import type { Catalog, RawRow } from './catalog.js'
+import type { OpenedText, RawRow } from './catalog.js'
 import { columnNames } from './column-names.js'
 import { readCsv } from './csv-rows.js'
-import type { Dialect } from './dialect.js'
-import { requireHeader } from './header.js'
-import { type LookAhead, lookAhead } from './look-ahead.js'
-import { firstRows, startingWith } from './row-batches.js'
-import { sniffTable, type Table } from './sniff-delimiter.js'
-import { sniffTabQuoting } from './sniff-quoting.js'
+import type { Dialect } from './csv-scanner.js'
+import { firstRows, startingWith, withBadLines } from './row-batches.js'
+import { type Sample, sniffTable, sniffTabQuoting, type Table } from './sniff-csv.js'
 import type { TextSource } from './text.js'
 
 /** What the user says about a CSV or TSV text. */
@@ -19,17 +15,12 @@ export interface CsvOptions {
   readonly headerRow?: number | undefined
 }
 
-export type OpenedCsv = Pick<
-  Catalog,
-  'format' | 'delimiter' | 'quoting' | 'preamble' | 'columns' | 'names' | 'notes'
-> & { readonly batches: AsyncIterable<RawRow[]> }
-
 const SAMPLE_BYTES = 64 * 1024
 /** A quoted cell may come late in a TSV, and one of them decides. */
 const TAB_SAMPLE_BYTES = 16 * 1024 * 1024
 
 /** Finds out how a CSV or TSV text is written, and its columns. @throws UsageError where it has no header or no row */
-export async function openCsv(text: TextSource, name: string, options: CsvOptions): Promise<OpenedCsv> {
+export async function openCsv(text: TextSource, name: string, options: CsvOptions): Promise<OpenedText> {
   const ahead = lookAhead(text.pieces)
   const usual = /\.(tsv|tab)(\.gz)?$/i.test(name) ? '\t' : ','
   const said = options.headerRow === undefined ? await takeSeparatorLine(ahead) : null
@@ -135,5 +126,52 @@ function notesOn({ delimiter, quoting, skipsSpaces }: Dialect, usual: string): s
 async function* unguarded(batches: AsyncIterable<RawRow[]>): AsyncGenerator<RawRow[], void, undefined> {
   for await (const batch of batches) {
     yield batch.map((row) => (row.kind === 'cells' ? { ...row, cells: row.cells.map(unguardFormula) } : row))
+  }
+}
+
+/** The columns as written. A nameless or repeated one is no trouble before somebody uses it. */
+function requireHeader(row: RawRow | undefined, name: string): readonly string[] {
+  if (row?.kind !== 'cells') {
+    throw new UsageError(
+      `${name}: expected a header line with the names of the columns, found one that cannot be read. ` +
+        'If the header is on a later line of the file, say so: --header-row N.',
+    )
+  }
+  if (row.problem !== undefined) throw new UsageError(`${name}, line ${row.line}: ${row.problem}.`)
+  if (row.cells.some((column) => column.trim() !== '')) return row.cells
+  throw new UsageError(
+    `${name}, line ${row.line}: expected a header line with the names of the columns, found no name in it. ` +
+      'If the header is on another line of the file, say so: --header-row N.',
+  )
+}
+
+type LookAhead = ReturnType<typeof lookAhead>
+
+/** Pieces of which the first bytes are looked at before they are read. */
+function lookAhead(pieces: AsyncIterable<Buffer>) {
+  const source = pieces[Symbol.asyncIterator]()
+  let held: Buffer[] = []
+  let heldBytes = 0
+  let isAll = false
+  return {
+    /** At least so many bytes, unless there are no more. */
+    async peek(bytes: number): Promise<Sample> {
+      while (!isAll && heldBytes < bytes) {
+        const next = await source.next()
+        isAll = next.done === true
+        if (!next.done) held.push(next.value)
+        heldBytes += next.done ? 0 : next.value.length
+      }
+      return { text: Buffer.concat(held).toString('utf8'), isAll }
+    },
+    /** So many bytes of what was looked at are not read. */
+    drop(bytes: number): void {
+      held = [Buffer.concat(held).subarray(bytes)]
+      heldBytes -= bytes
+    },
+    async *rest(): AsyncGenerator<Buffer, void, undefined> {
+      for (let piece = held.shift(); piece !== undefined; piece = held.shift()) if (piece.length > 0) yield piece
+      yield* { [Symbol.asyncIterator]: () => source }
+    },
   }
 }

@@ -1,13 +1,11 @@
 import { UsageError } from '../domain/errors.js'
 import type { Filters } from '../domain/request.js'
 import type { Catalog, RawRow } from './catalog.js'
-import { foldName, requireCsvColumn } from './column-names.js'
+import { foldName, isOurs, requireCsvColumn } from './column-names.js'
 import { isPlaceholder } from './doubts.js'
 import { filterProblem, found, isFilters, limitProblem, offsetProblem, withPlainNumbers } from './filters.js'
-import { ExactNumber } from './json.js'
-import { isOurs } from './our-columns.js'
-import { plainText, unprintable } from './plain-text.js'
 import { parseTemplate, type Template } from './template.js'
+import { hasInk, plainText, textOf, unprintable } from './value-text.js'
 
 /**
  * What one row asks. Either a template is filled with the row's values, or the row brings its own
@@ -94,11 +92,6 @@ const NO_PLACEHOLDERS: readonly Placeholder[] = []
 
 const OWN_KEYS = ['query', 'limit', 'offset', 'filters']
 
-/** Whether there is anything to search for: white space, zero-width characters and separators alone are nothing. */
-export function hasInk(text: string): boolean {
-  return /[^\s\p{Z}\p{Cf}\p{Default_Ignorable_Code_Point},;|]/u.test(text)
-}
-
 /** A template is missing, and neither does the catalog bring queries of its own. */
 export function noQueryColumn(catalog: Catalog): UsageError {
   const example = catalog.names.find((name) => /title|name|description|mood/i.test(name)) ?? catalog.names[0] ?? 'title'
@@ -140,36 +133,6 @@ function fillFrom(template: Template, row: Readonly<Record<string, unknown>>): s
     values.push(text)
   }
   return fill(template, values)
-}
-
-/** Null for what does not read as text: an object, or a list that holds one. Numbers are their digits as written. */
-function textOf(value: unknown): string | null {
-  switch (typeof value) {
-    case 'string':
-      return value
-    case 'number':
-    case 'boolean':
-      return String(value)
-    default: {
-      if (value === null || value === undefined) return ''
-      if (!Array.isArray(value)) return scalarText(value)
-      const texts = value.map((entry) => (Array.isArray(entry) ? null : textOf(entry)))
-      return texts.includes(null) ? null : texts.join(', ')
-    }
-  }
-}
-
-/** Source: MongoDB Extended JSON v2; each is a scalar in an object of one key. */
-const EXTENDED = ['$oid', '$uuid', '$symbol', '$numberInt', '$numberLong', '$numberDouble', '$numberDecimal', '$date']
-
-/** The text of a text or a number, also of one that MongoDB has wrapped (`{"$oid": "64b0"}`); null for anything else. */
-export function scalarText(value: unknown): string | null {
-  if (typeof value === 'string') return value
-  if (typeof value === 'number') return String(value)
-  if (value instanceof ExactNumber) return value.text
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
-  const [entry, ...others] = Object.entries(value)
-  return entry !== undefined && others.length === 0 && EXTENDED.includes(entry[0]) ? scalarText(entry[1]) : null
 }
 
 function ownQuestion(row: Readonly<Record<string, unknown>>, rest: Common): RowRequest {

@@ -1,4 +1,3 @@
-import { didYouMean } from '../domain/did-you-mean.js'
 import { UsageError } from '../domain/errors.js'
 import { listOf, requireCsvColumn } from './column-names.js'
 
@@ -41,17 +40,6 @@ export function parseTemplate(source: string, known: readonly string[], isComple
 
 /** Who names a column, in messages. */
 export const TEMPLATE = 'The query template'
-
-/**
- * Of a JSON catalog.
- * @param where who names it, for the message: "The query template", "--id"
- */
-export function requireColumn(name: string, known: readonly string[], where: string): string {
-  if (known.includes(name)) return name
-  const near = didYouMean(name, known)
-  const guess = near === null ? '' : ` Did you mean "${near}"?`
-  throw new UsageError(`${where} names the column "${name}", which the catalog does not have.${guess} ${listOf(known)}`)
-}
 
 function looseBrace(source: string, brace: string): UsageError {
   return new UsageError(

@@ -1,10 +1,12 @@
 import { isAscii, isUtf8 } from 'node:buffer'
-import { badBytes, characterBytes, undecodable } from './bad-bytes.js'
-import { countLines, LF } from './blocks.js'
-import { byteOrderMark, wideEncoding } from './byte-order-mark.js'
-import { decoded, requireEncoding } from './encodings.js'
-import { requireText } from './not-text.js'
-import { isGzip, unpacked } from './unpack.js'
+import { pipeline, Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { errorCode } from '../domain/error-code.js'
+import { UsageError } from '../domain/errors.js'
+import { badBytes, characterBytes, countLineEnds, undecodable } from './bad-bytes.js'
+import { byteOrderMark, decoded, LF, requireEncoding, wideEncoding } from './encodings.js'
+import { requireText } from './not-catalog.js'
+import { startingWith } from './row-batches.js'
 
 /**
  * The bytes of a source as UTF-8 text, whatever they were: unpacked, decoded, with one kind of line end, and
@@ -79,11 +81,6 @@ async function peek(
   return { head, all: startingWith(head, pieces) }
 }
 
-async function* startingWith(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
-  if (first.length > 0) yield first
-  yield* rest
-}
-
 /** Pieces of one size, whatever the source gives. */
 async function* inPieces(chunks: AsyncIterable<Uint8Array | string>): AsyncGenerator<Buffer, void, undefined> {
   let held: Buffer[] = []
@@ -133,7 +130,7 @@ async function* strictly(pieces: AsyncIterable<Buffer>, name: string): AsyncGene
     if (!isUtf8(piece)) throw undecodable({ name, bytes: piece, line, before, isForeign })
     isForeign ||= !isAscii(piece)
     yield withoutMarks(piece, line === 1 && before === 0)
-    line += countLines(piece, 0, piece.length)
+    line += countLineEnds(piece)
     const start = piece.lastIndexOf(LF) + 1
     before = (start > 0 ? 0 : before) + piece.toString('utf8', start).length
   }
@@ -156,7 +153,7 @@ async function* leniently(
         if (found !== null) badLines.set(line + index, `expected ${encoding}, found ${found}`)
       }
     }
-    line += countLines(piece, 0, piece.length)
+    line += countLineEnds(piece)
     yield withoutMarks(isDamaged ? Buffer.from(piece.toString('utf8')) : piece, isFirst)
     isFirst = false
   }
@@ -198,4 +195,35 @@ function endOfWhole(bytes: Buffer): number {
     if (byte >= 0xc0) return characterBytes(byte) > back ? bytes.length - back : bytes.length
   }
   return bytes.length
+}
+
+function isGzip(head: Buffer): boolean {
+  return head[0] === 0x1f && head[1] === 0x8b && head[2] === 8
+}
+
+/**
+ * The content of a gzip file, also of several put together. It is never there as a whole, so a file that unpacks
+ * to a thousand times its size takes time but no memory.
+ */
+async function* unpacked(chunks: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer, void, undefined> {
+  const gunzip = createGunzip({ chunkSize: PIECE_BYTES })
+  // What fails on the way is thrown where the content is read.
+  pipeline(Readable.from(chunks), gunzip, () => {})
+  try {
+    for await (const chunk of gunzip) yield chunk as Buffer
+  } catch (error) {
+    throw packedReason(error, name)
+  }
+}
+
+function packedReason(error: unknown, name: string): unknown {
+  switch (errorCode(error)) {
+    case 'Z_BUF_ERROR':
+      return new UsageError(`${name}: expected a whole gzip file, found one that is cut off. Fetch or pack it again.`)
+    case 'Z_DATA_ERROR':
+    case 'Z_NEED_DICT':
+      return new UsageError(`${name}: expected a gzip file, found a damaged one. Fetch or pack it again.`)
+    default:
+      return error
+  }
 }

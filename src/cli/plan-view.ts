@@ -1,6 +1,6 @@
 import { estimate } from '../batches/estimate.js'
-import { filterDoubts } from '../catalog/filter-names.js'
-import { isOurs } from '../catalog/our-columns.js'
+import { isOurs } from '../catalog/column-names.js'
+import { filterDoubts } from '../catalog/filters.js'
 import { knownPerMinute, LOWEST_TIER_PER_MINUTE } from '../control/rate-limit.js'
 import type { Plan } from '../store/store.js'
 import { freshAccount } from './fresh-account.js'

@@ -1,9 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { exactRows } from '../../src/catalog/exact-row.js'
+import { jsonlWriter } from '../../src/catalog/export-lines.js'
 import { parseFilters } from '../../src/catalog/filters.js'
-import { ExactNumber, onOneLine, parseExactly } from '../../src/catalog/json.js'
-import { jsonlWriter } from '../../src/catalog/jsonl-lines.js'
+import { ExactNumber, exactRows, onOneLine, parseExactly } from '../../src/catalog/json.js'
 import { load, refusal } from './reading.js'
 
 const json = { name: 'x.jsonl' }

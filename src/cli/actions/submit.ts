@@ -157,7 +157,7 @@ async function loadCatalog(cli: Cli, session: Session, order: Order, name: strin
   const { openCatalog } = await import('../../catalog/open-catalog.js')
   const { compileRows } = await import('../../catalog/compile-rows.js')
   const { collectDoubts } = await import('../../catalog/doubts.js')
-  const { notingFilters } = await import('../../catalog/filter-names.js')
+  const { notingFilters } = await import('../../catalog/filters.js')
   const { file, options, signal } = order
   const path = file === '-' ? null : resolve(cli.io.cwd, file)
   if (path === null && isTerminal(cli.io.stdin)) cli.say('Reading the catalog from standard input. End it with Ctrl-D.')

@@ -77,7 +77,7 @@ async function write(
   },
 ): Promise<ExitCode> {
   const { exportBatch } = await import('../../catalog/export-batch.js')
-  const { defaultExportPath } = await import('../../catalog/export-path.js')
+  const { defaultExportPath } = await import('../../catalog/export-target.js')
   const { batch, options, signal } = order
   const format = options.format ?? batch.format
   const { spreadsheetSafe } = options

@@ -1,5 +1,4 @@
-import { type SampleRecord, sampleRecords } from './csv-sample.js'
-import type { Dialect } from './dialect.js'
+import { createScanner, type Dialect, type ScannedRecord } from './csv-scanner.js'
 
 /** Whether a TSV has quoting is found out later. */
 const DIALECTS: readonly (Dialect & { readonly delimiter: string })[] = [
@@ -72,7 +71,7 @@ function best(readings: readonly Reading[]): Reading | null {
 }
 
 /** The cells of the header, and the share of rows that it has names for. */
-function widths([header, ...rows]: readonly SampleRecord[]): { width: number; share: number } {
+function widths([header, ...rows]: readonly ScannedRecord[]): { width: number; share: number } {
   const width = header?.cells.length ?? 0
   if (rows.length === 0) return { width, share: 0 }
   const fitting = rows.filter(({ cells }) => cells.length > 1 && filled(cells) <= width)
@@ -90,7 +89,7 @@ const MOST_TITLE_RECORDS = 20
  * Records that may be the header because those before them look like a title: with an empty line behind it, a "#" before
  * each line of it, or sentences.
  */
-function headersBehindTitle(records: readonly SampleRecord[]): number[] {
+function headersBehindTitle(records: readonly ScannedRecord[]): number[] {
   const found: number[] = []
   let isComment = true
   let isSentence = true
@@ -113,7 +112,66 @@ const COMMENT = /^(#|\/\/)/
 const COMMENT_LINES = /^(#|\/\/)[ \t].*\r*\n(#|\/\/)[ \t]/
 
 /** Commas of sentences have a space behind them. Those in quoted cells separate nothing. */
-function isProse(records: readonly SampleRecord[]): boolean {
+function isProse(records: readonly ScannedRecord[]): boolean {
   const behind = records.flatMap(({ cells }) => cells.slice(1))
   return behind.filter((cell) => cell.startsWith(' ')).length * 2 > behind.length
+}
+
+/**
+ * TSV has no quoting (source: IANA, text/tab-separated-values), but Excel and others write one: cells with a tab, a line
+ * end or a mark in them are quoted, marks doubled. That is believed only with evidence: every cell that
+ * begins with a mark is quoted properly, none has a mark in its middle without being quoted, and at least one needed
+ * the quoting; or every cell is quoted.
+ */
+export function sniffTabQuoting(text: string, isAll: boolean): 'csv' | 'none' {
+  if (!text.includes('"')) return 'none'
+  const delimiter = '\t'
+  const dialect = { delimiter, quoting: 'csv' as const, skipsSpaces: false }
+  const { records, isOpen } = sampleRecords(text, dialect, { most: Number.POSITIVE_INFINITY, isAll })
+  if (isOpen && isAll) return 'none'
+  const width = records[0]?.cells.length ?? 0
+  let needed = 0
+  let isEveryCellQuoted = true
+  for (const [index, { cells, moreLines, start, end }] of records.entries()) {
+    const raw = text.slice(start, end).replace(/[\r\n]+$/, '')
+    isEveryCellQuoted &&= (index === 0 ? EVERY_QUOTED : NUMBERS_BARE).test(raw)
+    if (!raw.includes('"')) continue
+    if (!WELL_QUOTED.test(raw)) return 'none'
+    if (moreLines > 0 && !isEveryCellQuoted) {
+      const lines = raw.split(/\r*\n|\r/)
+      if (width < 2 || lines.slice(1).some((line) => line.split(delimiter).length === width)) return 'none'
+    }
+    if (cells.length === width && cells.some((cell) => /[\t\n\r"]/.test(cell))) needed++
+  }
+  return needed > 0 || (isEveryCellQuoted && records.length > 1) ? 'csv' : 'none'
+}
+
+const QUOTED = '"[^"]*(?:""[^"]*)*"'
+const WELL_QUOTED = new RegExp(`^(?:${QUOTED}|[^"\\t\\r\\n]*)(?:\\t(?:${QUOTED}|[^"\\t\\r\\n]*))*$`)
+const EVERY_QUOTED = new RegExp(`^${QUOTED}(?:\\t${QUOTED})*$`)
+/** Some writers leave numbers and empty cells bare. */
+const NUMBERS_BARE = new RegExp(`^(?:${QUOTED}|[-+.\\deE]*)(?:\\t(?:${QUOTED}|[-+.\\deE]*))*$`)
+
+/**
+ * Records at the beginning of the file, and whether the text ends inside a quoted cell.
+ * @param isAll whether the file ends behind the text; else its last record may be cut and is left out
+ */
+function sampleRecords(
+  text: string,
+  dialect: Dialect,
+  { most, isAll }: { most: number; isAll: boolean },
+): { readonly records: readonly ScannedRecord[]; readonly isOpen: boolean } {
+  const scanner = createScanner(dialect, 1)
+  scanner.give(text)
+  const records: ScannedRecord[] = []
+  while (records.length < most) {
+    const found = scanner.next()
+    if (found === null) {
+      const { last, isOpen } = scanner.end()
+      if (last?.kind === 'record' && !isOpen && isAll) records.push(last)
+      return { records, isOpen }
+    }
+    if (found.kind === 'record') records.push(found)
+  }
+  return { records, isOpen: false }
 }

@@ -1,39 +1,40 @@
 import { Readable } from 'node:stream'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { LONGEST_LINE_BYTES, readBlocks } from '../../src/catalog/blocks.js'
+import { LONGEST_ROW_BYTES } from '../../src/catalog/catalog.js'
+import { readJsonl } from '../../src/catalog/jsonl-rows.js'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
 import { retainedBytes } from '../support/retained-memory.js'
 import { all, each } from './reading.js'
 
-test('blocks are whole lines, and nothing is lost between them', async () => {
+test('wherever the text is cut, each line is one row and keeps its number', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.string({ unit: fc.constantFrom('a', 'é', '\n', '\r'), minLength: 1 })),
       async (texts) => {
-        const pieces = texts.map((text) => Buffer.from(text))
-        const blocks = (await all(readBlocks(each(pieces)))).map((block) => Buffer.isBuffer(block) && block.toString())
-        expect(blocks.join('')).toBe(texts.join(''))
-        for (const block of blocks.slice(0, -1)) expect(block).toMatch(/\n$/)
+        const rows = (await all(readJsonl(each(texts.map((text) => Buffer.from(text)))))).flat()
+        const lines = texts.join('').split('\n')
+        const expected = lines.flatMap((text, index) => (text.trim() === '' ? [] : [[index + 1, text.trim()]]))
+        expect(rows.map((row) => [row.line, row.kind === 'broken' && JSON.parse(row.json)])).toEqual(expected)
       },
     ),
   )
 })
 
 test.each([
-  [LONGEST_LINE_BYTES, true],
-  [LONGEST_LINE_BYTES + 1, false],
+  [LONGEST_ROW_BYTES, true],
+  [LONGEST_ROW_BYTES + 1, false],
 ])('a line of %i bytes is kept: %j', async (bytes, isKept) => {
   for (const end of ['\n', '']) {
-    const text = Buffer.from(`first\n${'x'.repeat(bytes)}${end}`)
+    const text = Buffer.from(`{"n":1}\n"${'x'.repeat(bytes - 2)}"${end}`)
     const pieces: Buffer[] = []
     for (let at = 0; at < text.length; at += 1_000_003) pieces.push(text.subarray(at, at + 1_000_003))
-    if (end !== '') pieces.push(Buffer.from('last\n'))
-    const blocks = await all(readBlocks(each(pieces)))
-    const long = blocks.find((block) => !Buffer.isBuffer(block))
-    expect(long).toEqual(isKept ? undefined : { line: 2, bytes, beginning: 'x'.repeat(200) })
-    const kept = blocks.map((block) => (Buffer.isBuffer(block) ? block.length : 0)).reduce((sum, size) => sum + size)
-    expect(kept).toBe(text.length + (end === '' ? 0 : 5) - (isKept ? 0 : bytes + end.length))
+    if (end !== '') pieces.push(Buffer.from('{"n":3}\n'))
+    const rows = (await all(readJsonl(each(pieces)))).flat()
+    expect(rows.map(({ line }) => line)).toEqual(end === '' ? [1, 2] : [1, 2, 3])
+    const json = rows[1]?.kind === 'broken' ? rows[1].json : ''
+    expect(json.length).toBe(isKept ? bytes : 203)
+    expect(rows[1]?.problem).toContain(isKept ? 'found "xxx' : 'at most 16 MB, found one of 16.0 MB')
   }
 })
 

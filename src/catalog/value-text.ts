@@ -1,0 +1,65 @@
+import { decodedText } from './encodings.js'
+import { ExactNumber } from './json.js'
+
+/**
+ * What a query or an id may be made of. Control characters and halves of a character are in no question, and
+ * no log or table should show them. White space is no problem: a query folds it.
+ */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u
+
+/** Without white space and NUL bytes around it: programs with columns of a fixed width fill them up with NUL bytes. */
+export function plainText(text: string): string {
+  const trimmed = text.trim()
+  return trimmed.includes('\0') ? trimmed.replace(/^[\s\0]+|[\s\0]+$/g, '') : trimmed
+}
+
+/** The first character in it that no query and no id holds, described; null: none. */
+export function unprintable(text: string): string | null {
+  if (!UNPRINTABLE.test(text)) return null
+  const character = UNPRINTABLE.exec(text.replace(/\s/gu, ' '))?.[0]
+  if (character === undefined) return null
+  const code = character.charCodeAt(0)
+  const name = `U+${code.toString(16).toUpperCase().padStart(4, '0')}`
+  if (code >= 0xd800) return `half of a character (${name}, a surrogate without its partner)`
+  if (code >= 0x80) {
+    const meant = decodedText(Buffer.from([code]), 'windows-1252')
+    const likely = meant === '\uFFFD' ? '' : ` (${meant} in windows-1252)`
+    return `the control character ${name}${likely}: was the text converted from the wrong encoding?`
+  }
+  return `the control character ${name}`
+}
+
+/** Whether there is anything to search for: white space, zero-width characters and separators alone are nothing. */
+export function hasInk(text: string): boolean {
+  return /[^\s\p{Z}\p{Cf}\p{Default_Ignorable_Code_Point},;|]/u.test(text)
+}
+
+/** Null for what does not read as text: an object, or a list that holds one. Numbers are their digits as written. */
+export function textOf(value: unknown): string | null {
+  switch (typeof value) {
+    case 'string':
+      return value
+    case 'number':
+    case 'boolean':
+      return String(value)
+    default: {
+      if (value === null || value === undefined) return ''
+      if (!Array.isArray(value)) return scalarText(value)
+      const texts = value.map((entry) => (Array.isArray(entry) ? null : textOf(entry)))
+      return texts.includes(null) ? null : texts.join(', ')
+    }
+  }
+}
+
+/** Source: MongoDB Extended JSON v2; each is a scalar in an object of one key. */
+const EXTENDED = ['$oid', '$uuid', '$symbol', '$numberInt', '$numberLong', '$numberDouble', '$numberDecimal', '$date']
+
+/** The text of a text or a number, also of one that MongoDB has wrapped (`{"$oid": "64b0"}`); null for anything else. */
+export function scalarText(value: unknown): string | null {
+  if (typeof value === 'string') return value
+  if (typeof value === 'number') return String(value)
+  if (value instanceof ExactNumber) return value.text
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
+  const [entry, ...others] = Object.entries(value)
+  return entry !== undefined && others.length === 0 && EXTENDED.includes(entry[0]) ? scalarText(entry[1]) : null
+}
