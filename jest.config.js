@@ -1,19 +1,23 @@
+/** @param {object} parser */
+function swc(parser) {
+  const transform = { react: { runtime: 'automatic', importSource: 'hono/jsx' } }
+  return { jsc: { target: 'es2022', parser, transform }, module: { type: 'es6' }, sourceMaps: 'inline' }
+}
+
 /** Everything real: Redis, HTTP, processes. `--selectProjects` is not needed: the folders under test/ mirror src/. */
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/test', '<rootDir>/src', '<rootDir>/workers'],
   setupFiles: ['<rootDir>/test/support/property-seed.ts'],
   testMatch: ['<rootDir>/test/**/*.test.ts'],
-  extensionsToTreatAsEsm: ['.ts'],
+  extensionsToTreatAsEsm: ['.ts', '.tsx'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: {
-    '^.+\\.ts$': [
-      '@swc/jest',
-      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' }, sourceMaps: 'inline' },
-    ],
+    '^.+\\.ts$': ['@swc/jest', swc({ syntax: 'typescript' })],
+    '^.+\\.tsx$': ['@swc/jest', swc({ syntax: 'typescript', tsx: true })],
   },
   coverageProvider: 'babel',
-  collectCoverageFrom: ['src/**/*.ts', 'workers/**/*.ts'],
+  collectCoverageFrom: ['src/**/*.{ts,tsx}', 'workers/**/*.ts'],
   // For a machine that is busy with other things.
   testTimeout: 180_000,
   // Most of the time tests wait for processes and timers, so two cores serve six files at once.

@@ -3,7 +3,7 @@
  * its own room, and the few effects (environment, printing, signals, exit codes) where they belong.
  * The sources are parsed, so words in strings and comments do not count.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, normalize } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { parseSync } from '@swc/core'
@@ -35,6 +35,8 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   undici: ['api'],
   commander: ['cli'],
   'cli-progress': ['cli'],
+  'd3-scale': ['web'],
+  'd3-shape': ['web'],
   hono: ['web'],
   '@hono/node-server': ['web'],
   '@bull-board/api': ['web'],
@@ -82,13 +84,17 @@ function readSource(path: string): SourceFile {
     path,
     room: roomOf(path),
     lines: text.split('\n').length - 1,
-    files: imports
-      .filter((name) => name.startsWith('.'))
-      .map((name) => normalize(join(path, '..', name)).replace(/\.js(x?)$/, '.ts$1')),
+    files: imports.filter((name) => name.startsWith('.')).map((name) => sourceOf(normalize(join(path, '..', name)))),
     packages: imports.filter((name) => !/^(\.|node:)/.test(name)).map(packageOf),
     builtins: imports.filter((name) => name.startsWith('node:')),
     members,
   }
+}
+
+/** `a.js` is compiled from `a.ts` or `a.tsx`. */
+function sourceOf(path: string): string {
+  const plain = path.replace(/\.js$/, '.ts')
+  return existsSync(join(root, plain)) ? plain : plain.replace(/\.ts$/, '.tsx')
 }
 
 /** What a file imports (statically, dynamically, as a type, or to export it again), and the members of global objects it uses. */

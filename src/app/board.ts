@@ -51,6 +51,9 @@ export async function startBoardProcess(
         resume: async () => void (await resumeByHand(parts)),
       },
       report: () => status({ store, queue, now, settings }),
+      reportWithoutRedis: (silence) => status({ store, queue: null, silence, now, settings }),
+      samples: async () => [],
+      timeline: async () => [],
       metrics: () => store.reports.totals(now()),
       ready: async () => {
         const failure = store.trouble()

@@ -57,6 +57,37 @@ export function estimate(input: {
   }
 }
 
+export interface Forecast {
+  /** When all due searches are done; null: nothing is due, no calls are made, or the credits end before. */
+  readonly finishAt: number | null
+  /** Credits missing after the reserve; 0 when they suffice or the balance is unknown. */
+  readonly shortBy: number
+  /** When the credits end at the current rate; null: they suffice, or no calls are made. */
+  readonly creditsEndAt: number | null
+}
+
+/** The due searches at the allowed rate, within the daily limit, as far as the credits go. */
+export function forecast(work: {
+  /** Calls are made, from `from` on. */
+  readonly moves: boolean
+  readonly from: number
+  readonly due: number
+  /** When the last delayed search is due; null: none is delayed. */
+  readonly lastAttemptAt: number | null
+  readonly perMinute: number | null
+  readonly account: Account
+  readonly creditReserve: number
+}): Forecast {
+  const { moves, from, due, perMinute, account } = work
+  const usable = account.creditsRemaining === null ? due : Math.max(0, account.creditsRemaining - work.creditReserve)
+  const shortBy = Math.max(0, due - usable)
+  if (!moves || due === 0 || perMinute === null || perMinute <= 0)
+    return { finishAt: null, shortBy, creditsEndAt: null }
+  const endOf = (calls: number) => from + timeFor(calls, perMinute, account).durationMs
+  if (shortBy > 0) return { finishAt: null, shortBy, creditsEndAt: endOf(usable) }
+  return { finishAt: Math.max(endOf(due), work.lastAttemptAt ?? 0), shortBy: 0, creditsEndAt: null }
+}
+
 function timeFor(calls: number, callsPerMinute: number, account: Account): { days: number; durationMs: number } {
   const undividedMs = (calls / callsPerMinute) * MINUTE_MS
   const perDay = account.limitPerDay

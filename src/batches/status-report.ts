@@ -10,6 +10,8 @@ export interface StatusReport {
     readonly reason: string
     /** When the state ends by itself; null: it does not, or the end is not known. */
     readonly until: string | null
+    /** Since when it is paused; null: it is not. */
+    readonly since: string | null
     /** Causes of the pauses; empty unless paused. */
     readonly causes: readonly PauseCause[]
     /** One call at a time, until one succeeds. */
@@ -23,7 +25,17 @@ export interface StatusReport {
     /** Workers that cannot write to the store, and so make no calls. */
     readonly stuck_workers: number
   }
-  readonly credits: { readonly remaining: number | null; readonly spent: number; readonly unknown_outcomes: number }
+  readonly credits: {
+    readonly remaining: number | null
+    readonly spent: number
+    readonly unknown_outcomes: number
+    /** Credits for all due searches. */
+    readonly needed: number
+    /** By how many the balance above the reserve is short of them; 0: it suffices, or is not known. */
+    readonly short_by: number
+    /** When the credits end at the current rate; null: they suffice, or no calls are made. */
+    readonly last_until: string | null
+  }
   readonly pace: { readonly limit_per_minute: number | null; readonly calls_last_minute: number }
   /** When all due searches will be done at the current rate; null when nothing is due or no calls are made. */
   readonly eta: string | null
@@ -42,6 +54,8 @@ export interface BatchStatus {
   readonly dead: number
   readonly invalid: number
   readonly cancelled: number
+  /** Calls charged to the batch: paid, possibly paid, and in flight. */
+  readonly credits_spent: number
   readonly created_at: string
   readonly completed_at: string | null
 }

@@ -2,6 +2,7 @@ import type { Settings } from '../config/settings.js'
 import type { WriteFailure } from '../domain/write-failure.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { BatchReport, Store } from '../store/store.js'
+import { forecast } from './estimate.js'
 import { isRateLimitedRepeatedly, statusMessage } from './status-message.js'
 import type { BatchStatus, StatusReport } from './status-report.js'
 
@@ -13,8 +14,8 @@ export interface StatusParts {
   /** Why Redis is unreachable, one sentence. Default null: it is not started. */
   readonly silence?: string | null
   readonly now: () => number
-  /** `rateLimit`: calls a minute, or `auto` for the account's limit. `autoResumeHours`: how long auto-resume lasts. */
-  readonly settings: Pick<Settings, 'rateLimit' | 'autoResumeHours'>
+  /** `rateLimit`: calls a minute, or `auto` for the account's limit. `autoResumeHours`: how long auto-resume lasts. `creditReserve`: credits that are not spent. */
+  readonly settings: Pick<Settings, 'rateLimit' | 'autoResumeHours' | 'creditReserve'>
 }
 
 const HOUR_MS = 60 * 60 * 1000
@@ -60,11 +61,22 @@ export async function status(
     withheld: batches.reduce((sum, report) => sum + report.withheld, 0),
     now,
   })
+  const ahead = forecast({
+    // `held` without an end: no worker can write to the store.
+    moves: explained.state === 'running' || (explained.until !== null && !isRateLimitedRepeatedly(totals)),
+    from: explained.until ?? now,
+    due: totals.due,
+    lastAttemptAt: queue.delays?.last ?? null,
+    perMinute: limit,
+    account,
+    creditReserve: parts.settings.creditReserve,
+  })
   return {
     queue: {
       state: explained.state,
       reason: explained.reason,
       until: isoOrNull(explained.until),
+      since: isoOrNull(pauses[0]?.since ?? null),
       causes: pauses.map((pause) => pause.cause),
       probing,
       waiting: totals.due,
@@ -74,19 +86,16 @@ export async function status(
       workers: queue.workers,
       stuck_workers: queue.troubles.length,
     },
-    credits: { remaining: account.creditsRemaining, spent: totals.spent, unknown_outcomes: totals.unknownOutcomes },
+    credits: {
+      remaining: account.creditsRemaining,
+      spent: totals.spent,
+      unknown_outcomes: totals.unknownOutcomes,
+      needed: totals.due,
+      short_by: ahead.shortBy,
+      last_until: isoOrNull(ahead.creditsEndAt),
+    },
     pace: { limit_per_minute: limit, calls_last_minute: totals.callsLastMinute },
-    eta: isoOrNull(
-      finishAt({
-        // `held` without an end: no worker can write to the store.
-        moves: explained.state === 'running' || (explained.until !== null && !isRateLimitedRepeatedly(totals)),
-        until: explained.until,
-        due: totals.due,
-        lastAttemptAt: queue.delays?.last ?? null,
-        perMinute: limit,
-        now,
-      }),
-    ),
+    eta: isoOrNull(ahead.finishAt),
     batches: batches.map(batchStatus),
   }
 }
@@ -130,23 +139,6 @@ function rateOf(limit: number | null, { pace, workers }: Pick<QueueState, 'pace'
   return limit === null ? pace : Math.min(limit, pace)
 }
 
-/**
- * At the allowed rate, from the end of the rate limit, and not before the last delayed search is due. Null when nothing
- * is due or no calls are made.
- */
-function finishAt(work: {
-  readonly moves: boolean
-  readonly until: number | null
-  readonly due: number
-  /** When the last delayed search is due. */
-  readonly lastAttemptAt: number | null
-  readonly perMinute: number | null
-  readonly now: number
-}): number | null {
-  if (!work.moves || work.due === 0 || work.perMinute === null || work.perMinute <= 0) return null
-  return Math.max((work.until ?? work.now) + (work.due / work.perMinute) * 60_000, work.lastAttemptAt ?? 0)
-}
-
 function batchStatus(report: BatchReport): BatchStatus {
   const { batch } = report
   return {
@@ -161,6 +153,7 @@ function batchStatus(report: BatchReport): BatchStatus {
     dead: report.dead,
     invalid: report.invalid,
     cancelled: report.cancelled,
+    credits_spent: batch.charged,
     created_at: new Date(batch.createdAt).toISOString(),
     completed_at: isoOrNull(batch.completedAt),
   }

@@ -1,9 +1,9 @@
 import { Command, CommanderError } from 'commander'
 import { version } from '../app/version.js'
 import type { ExitCode } from '../domain/errors.js'
+import { truncate } from '../domain/format.js'
 import { type Act, type Cli, terminalSafe, write } from './lib/cli.js'
 import { examples } from './lib/parse.js'
-import { truncate } from './render/words.js'
 
 /**
  * Names and summaries of all commands. The rest of a command is its file in `commands`, which is

@@ -1,6 +1,8 @@
 import type { StatusReport } from '../batches/status-report.js'
 import type { Logger } from '../domain/logger.js'
+import type { Sample } from '../store/activity.js'
 import type { Totals } from '../store/store.js'
+import type { TimelineEntry } from '../store/timeline.js'
 import type { BoardActions, BoardQueue } from './adapters.js'
 
 /** What the board needs. It closes none of it. */
@@ -22,6 +24,12 @@ export interface BoardOptions {
   /** The use cases behind Pause and Resume, shared with the command line. */
   readonly actions: BoardActions
   report(): Promise<StatusReport>
+  /** The same without Redis, which does not answer: from the store alone. */
+  reportWithoutRedis(silence: string): Promise<StatusReport>
+  /** What the charts show; see `ActivityStore`. */
+  samples(from: number, everyMinutes: number): Promise<readonly Sample[]>
+  /** What happened, newest first. */
+  timeline(limit: number): Promise<readonly TimelineEntry[]>
   metrics(): Promise<Totals>
   /** Whether work can continue. /readyz returns this without a password. */
   ready(): Promise<{ readonly ok: boolean; readonly reason: string }>

@@ -1,4 +1,4 @@
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
@@ -9,12 +9,13 @@ import { csrf, hostCheck, readOnly } from './access.js'
 import type { BoardOptions } from './board-options.js'
 import { bullBoard } from './bull-board.js'
 import { renderMetrics } from './metrics.js'
+import { pages } from './pages/routes.js'
 import { type Credentials, requirePassword } from './password.js'
 import { ANSWER_WITHIN_MS, messageOf, SILENT } from './silence.js'
 
 /**
  * The pages, in the order of the checks: host check → headers → the two probes, without a password
- * → password → CSRF → read-only → the metrics and Bull Board.
+ * → password → CSRF → read-only → our pages, the metrics and Bull Board.
  */
 const PAGES = '/queues'
 /** No allowed action needs a body. */
@@ -50,7 +51,7 @@ export function buildWeb(options: BoardOptions, access: { loopback: boolean; cre
   if (options.readOnly) web.use(readOnly())
   web.use(bodyLimit({ maxSize: LARGEST_BODY }))
 
-  web.get('/', (c) => c.redirect(options.path + PAGES))
+  web.route('/', pages(options))
   web.get('/metrics', async (c) => {
     const [report, totals] = await withTimeout(
       ANSWER_WITHIN_MS,
@@ -70,20 +71,34 @@ function withoutPrefix(path: string, prefix: string): string {
   return path.slice(prefix.length) || '/'
 }
 
-function pageHeaders() {
+/** Our own pages have no inline script or style. Bull Board's styles are inline. */
+function pageHeaders(): MiddlewareHandler {
+  const shared = { baseUri: ["'none'"], formAction: ["'self'"], frameAncestors: ["'none'"] }
+  const own = policy({
+    ...shared,
+    defaultSrc: ["'none'"],
+    scriptSrc: ["'self'"],
+    styleSrc: ["'self'"],
+    imgSrc: ["'self'"],
+    connectSrc: ["'self'"],
+  })
+  const bullBoards = policy({
+    ...shared,
+    defaultSrc: ["'self'"],
+    styleSrc: ["'self'", "'unsafe-inline'"],
+    imgSrc: ["'self'", 'data:'],
+    fontSrc: ["'self'", 'data:'],
+    objectSrc: ["'none'"],
+    baseUri: ["'self'"],
+  })
+  return (c, next) => (c.req.path.startsWith(PAGES) ? bullBoards : own)(c, next)
+}
+
+function policy(contentSecurityPolicy: Readonly<Record<string, string[]>>): MiddlewareHandler {
   return secureHeaders({
     // Only an operator with a proxy in front knows whether the board is served over https.
     strictTransportSecurity: false,
     xFrameOptions: 'DENY',
-    contentSecurityPolicy: {
-      defaultSrc: ["'self'"],
-      styleSrc: ["'self'", "'unsafe-inline'"],
-      imgSrc: ["'self'", 'data:'],
-      fontSrc: ["'self'", 'data:'],
-      objectSrc: ["'none'"],
-      baseUri: ["'self'"],
-      formAction: ["'self'"],
-      frameAncestors: ["'none'"],
-    },
+    contentSecurityPolicy,
   })
 }

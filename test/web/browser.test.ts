@@ -91,6 +91,9 @@ beforeAll(async () => {
       },
     },
     report: async () => aReport({ queue: { ...aReport().queue, reason: REASON } }),
+    reportWithoutRedis: async (silence) => aReport({ queue: { ...aReport().queue, reason: silence } }),
+    samples: async () => [],
+    timeline: async () => [],
     metrics: async () => someTotals(),
     ready: async () => ({ ok: true, reason: '' }),
     log: silentLogger,
@@ -157,8 +160,8 @@ test('a button that would break the queue is refused, and a notice says what to 
   expect(await queue.deadLetters.count()).toBe(1)
 }, 240_000)
 
-test('the overview shows both queues, and nothing that the page wants from outside leaves the browser', async () => {
-  await page.goto(board.url)
+test('Bull Board shows both queues, and nothing that the page wants from outside leaves the browser', async () => {
+  await page.goto(`${board.url}/queues`)
   await page.getByRole('link', { name: 'Searches' }).waitFor()
   await page.getByRole('link', { name: 'Dead letters' }).waitFor()
   expect(wanted.length).toBeGreaterThan(10)

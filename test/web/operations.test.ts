@@ -62,7 +62,7 @@ describe('the metrics', () => {
     const { queue } = aReport()
     const report = aReport({
       queue: { ...queue, state: 'paused', causes: ['no_credits', 'operator'], probing: true, stuck_workers: 2 },
-      credits: { remaining: null, spent: 0, unknown_outcomes: 0 },
+      credits: { ...aReport().credits, remaining: null },
       pace: { limit_per_minute: null, calls_last_minute: 0 },
     })
     const { text } = await renderMetrics(report, someTotals(), '1')
@@ -136,6 +136,7 @@ function aBatch(batch: number, completedAt: string | null): BatchStatus {
     dead: 1,
     invalid: 1,
     cancelled: 1,
+    credits_spent: 7,
     created_at: '2026-01-01T00:00:00.000Z',
     completed_at: completedAt,
   }

@@ -57,6 +57,9 @@ export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestB
       asked += 1
       return aReport({ queue: { ...aReport().queue, reason } })
     },
+    reportWithoutRedis: async (silence) => aReport({ queue: { ...aReport().queue, reason: silence } }),
+    samples: async () => [],
+    timeline: async () => [],
     metrics: async () => someTotals(),
     ready: async () => ({ ok: true, reason: 'Redis and the store answer.' }),
     log: silentLogger,
@@ -94,6 +97,7 @@ export function aReport(changed: Partial<StatusReport> = {}): StatusReport {
       state: 'running',
       reason: 'Running.',
       until: null,
+      since: null,
       causes: [],
       probing: false,
       waiting: 120,
@@ -103,7 +107,7 @@ export function aReport(changed: Partial<StatusReport> = {}): StatusReport {
       workers: 1,
       stuck_workers: 0,
     },
-    credits: { remaining: 4210, spent: 80, unknown_outcomes: 1 },
+    credits: { remaining: 4210, spent: 80, unknown_outcomes: 1, needed: 120, short_by: 0, last_until: null },
     pace: { limit_per_minute: 300, calls_last_minute: 291 },
     eta: null,
     batches: [],

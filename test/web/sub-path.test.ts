@@ -40,9 +40,12 @@ test.each([
   await using board = await setup({ path })
   await using proxy = await openProxy(board.url, path, takesItOff)
 
-  const front = await fetch(`${proxy.url}${path}`)
-  expect([front.status, new URL(front.url).pathname]).toEqual([200, `${path}/queues`])
-  const page = await front.text()
+  const overview = await (await fetch(`${proxy.url}${path}`)).text()
+  const ours = [...overview.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, link = '']) => link)
+  expect(ours.length).toBeGreaterThan(6)
+  for (const link of ours) expect([link, (await fetch(`${proxy.url}${link}`)).status]).toEqual([link, 200])
+
+  const page = await (await fetch(`${proxy.url}${path}/queues`)).text()
   const base = /<base href="([^"]+)"/.exec(page)?.[1] ?? ''
   expect(base).toBe(`${path}/queues/`)
   const at = (link: string) => new URL(link, new URL(base, proxy.url)).href
@@ -61,9 +64,16 @@ test.each([
 
 test('with a path of its own the board answers at its root too', async () => {
   await using board = await setup({ path: '/queues-admin' })
-  const front = await board.get('/')
-  expect(front.headers.get('location')).toBe('/queues-admin/queues')
-  for (const path of ['/queues', '/queues/', '/queues-admin/queues', '/healthz', '/queues-admin/readyz', '/metrics']) {
+  for (const path of [
+    '/',
+    '/queues-admin',
+    '/queues',
+    '/queues/',
+    '/queues-admin/queues',
+    '/healthz',
+    '/queues-admin/readyz',
+    '/metrics',
+  ]) {
     expect([path, (await board.get(path)).status]).toEqual([path, 200])
   }
   expect((await board.get('/queues-administrator/queues')).status).toBe(404)
@@ -82,6 +92,7 @@ test('behind a proxy the page shows its queues in a browser, and goes on to one 
     const failed: string[] = []
     page.on('response', (response) => response.status() >= 400 && failed.push(response.url()))
     await page.goto(`${proxy.url}/queues-admin`)
+    await page.getByRole('link', { name: 'Queues' }).click()
     await page.getByRole('link', { name: 'Searches' }).click()
     await page.getByText('Running.').first().waitFor()
     expect(new URL(page.url()).pathname).toBe('/queues-admin/queues/queue/search')

@@ -2,11 +2,11 @@ import type { Command } from 'commander'
 import { refreshAccount } from '../../control/account.js'
 import { checkApi } from '../../control/same-api.js'
 import { ConfigurationError, type ExitCode, UnreachableError } from '../../domain/errors.js'
+import { figureOr, formatDateTime, pairs, pluralize } from '../../domain/format.js'
 import type { Account } from '../../store/store.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { examples } from '../lib/parse.js'
 import { type Session, withSession } from '../lib/session.js'
-import { figureOr, formatDateTime, pairs, pluralize } from '../render/words.js'
 
 export function define(command: Command, act: Act): void {
   command

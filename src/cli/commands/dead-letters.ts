@@ -4,6 +4,7 @@ import { type Price, priceOf, refuseEmptyFilter } from '../../batches/retry.js'
 import type { DeadLetter } from '../../domain/dead-letter.js'
 import { didYouMean } from '../../domain/did-you-mean.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
+import { formatNumber, pluralize } from '../../domain/format.js'
 import type { DeadFilter, LetterCursor, Retried, Store } from '../../store/store.js'
 import { askYesNo, canAsk } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
@@ -12,7 +13,6 @@ import { examples, text, wholeNumber } from '../lib/parse.js'
 import { leftToWorkers, openFeeding } from '../lib/queue.js'
 import { type Session, withSession } from '../lib/session.js'
 import { dueAgain, NONE_MATCHES, renderLetter, renderLetters, renderRetried } from '../render/dead-letters.js'
-import { formatNumber, pluralize } from '../render/words.js'
 
 export function define(command: Command, act: Act): void {
   command.description(

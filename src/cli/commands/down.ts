@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import type { ExitCode } from '../../domain/errors.js'
+import { pluralize } from '../../domain/format.js'
 import { silentLogger } from '../../domain/logger.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { examples } from '../lib/parse.js'
-import { pluralize } from '../render/words.js'
 
 export function define(command: Command, act: Act): void {
   command

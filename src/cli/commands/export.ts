@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import { findBatch } from '../../batches/find-batch.js'
 import type { ExportResult } from '../../catalog/export-batch.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
+import { formatNumber, pluralize } from '../../domain/format.js'
 import { ROW_STATUSES } from '../../domain/states.js'
 import type { Batch, ExportRow } from '../../store/store.js'
 import { type Act, type Cli, isClosed } from '../lib/cli.js'
@@ -10,7 +11,6 @@ import { interruptible } from '../lib/interrupt.js'
 import { examples } from '../lib/parse.js'
 import { openProgressLine } from '../lib/progress.js'
 import { withSession } from '../lib/session.js'
-import { formatNumber, pluralize } from '../render/words.js'
 
 export function define(command: Command, act: Act): void {
   command

@@ -4,6 +4,7 @@ import { findBatch } from '../../batches/find-batch.js'
 import { priceOfRelease, type Release, releaseBatch } from '../../batches/release.js'
 import { allowedPerMinute } from '../../control/rate-limit.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
+import { formatNumber, formatTimeAndWait, pluralize } from '../../domain/format.js'
 import type { Batch } from '../../store/store.js'
 import { maySpend } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
@@ -12,7 +13,6 @@ import { examples, wholeNumber } from '../lib/parse.js'
 import { leftToWorkers, openFeeding } from '../lib/queue.js'
 import { type Session, withSession } from '../lib/session.js'
 import { batchSentence } from '../render/status.js'
-import { formatNumber, formatTimeAndWait, pluralize } from '../render/words.js'
 
 interface ReleaseOptions {
   readonly maxCredits?: number

@@ -1,13 +1,13 @@
 import type { Command } from 'commander'
 import { type ResumedByHand, resumeByHand } from '../../control/resume.js'
 import type { ExitCode } from '../../domain/errors.js'
+import { pluralize } from '../../domain/format.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
 import { examples } from '../lib/parse.js'
 import { leftToWorkers, openFeeding, runningQueue, tolerantThrottle } from '../lib/queue.js'
 import { type Session, withSession } from '../lib/session.js'
 import { dueAgain } from '../render/dead-letters.js'
-import { pluralize } from '../render/words.js'
 
 export function define(command: Command, act: Act): void {
   command

@@ -3,13 +3,13 @@ import type { Command } from 'commander'
 import { findBatch } from '../../batches/find-batch.js'
 import type { StatusReport } from '../../batches/status-report.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
+import { formatDateTime, pluralize, table, truncate } from '../../domain/format.js'
 import { type Act, type Cli, isClosed, isTerminal } from '../lib/cli.js'
 import { interruptible, orAborted } from '../lib/interrupt.js'
 import { examples } from '../lib/parse.js'
 import { type Look, lookNow } from '../lib/queue.js'
 import { type Session, withSession } from '../lib/session.js'
 import { renderStatus, statusLine } from '../render/status.js'
-import { formatDateTime, pluralize, table, truncate } from '../render/words.js'
 
 interface StatusOptions {
   readonly watch?: boolean

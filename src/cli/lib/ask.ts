@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { RefusedError } from '../../domain/errors.js'
-import { formatNumber, pluralize } from '../render/words.js'
+import { formatNumber, pluralize } from '../../domain/format.js'
 import { type Cli, isTerminal } from './cli.js'
 
 /** Whether a person can answer. Questions go to stderr, so that stdout may be a file. */

@@ -1,6 +1,6 @@
 import type { StatusReport } from '../../batches/status-report.js'
+import { creditsLeft, formatNumber, formatTime, pluralize, truncate } from '../../domain/format.js'
 import type { BatchReport } from '../../store/store.js'
-import { creditsLeft, formatNumber, formatTime, pluralize, truncate } from '../render/words.js'
 import { type Cli, isTerminal } from './cli.js'
 import type { Look } from './queue.js'
 

@@ -1,7 +1,7 @@
 import type { DeadLetter } from '../../domain/dead-letter.js'
+import { formatDateTime, formatNumber, pairs, pluralize, table, truncate } from '../../domain/format.js'
 import type { Retried } from '../../store/store.js'
 import type { Paint } from '../lib/cli.js'
-import { formatDateTime, formatNumber, pairs, pluralize, table, truncate } from './words.js'
 
 const SHOWN = 20
 export const NONE_MATCHES = 'No dead letter matches.'

@@ -1,9 +1,16 @@
 import type { Estimate } from '../../batches/estimate.js'
+import {
+  formatDuration,
+  formatNumber,
+  formatTime,
+  formatTimeAndWait,
+  pluralize,
+  truncate,
+} from '../../domain/format.js'
 import { causeInWords, type Pause } from '../../domain/pause-cause.js'
 import type { SearchRequest } from '../../domain/request.js'
 import type { Plan } from '../../store/store.js'
 import type { Paint } from '../lib/cli.js'
-import { formatDuration, formatNumber, formatTime, formatTimeAndWait, pluralize, truncate } from './words.js'
 
 /**
  * The plan, shown before anything is spent: what is in the catalog, what it costs, how long it

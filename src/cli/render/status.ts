@@ -1,6 +1,4 @@
 import type { BatchStatus, StatusReport } from '../../batches/status-report.js'
-import type { BatchReport } from '../../store/store.js'
-import type { Paint } from '../lib/cli.js'
 import {
   creditsLeft,
   figureOr,
@@ -11,7 +9,9 @@ import {
   pluralize,
   table,
   truncate,
-} from './words.js'
+} from '../../domain/format.js'
+import type { BatchReport } from '../../store/store.js'
+import type { Paint } from '../lib/cli.js'
 
 /** The status message first; then credits, rate, finish time and the batches. */
 export interface StatusView {

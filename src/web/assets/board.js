@@ -1,0 +1,69 @@
+/**
+ * Keeps the page live: fetches it again every two seconds and replaces the parts marked
+ * `data-live` that have changed. A part in which somebody is typing or has opened something is left
+ * alone. Without this script the page is complete, only not live.
+ */
+const EVERY_MS = 2000
+const stale = document.querySelector('.stale')
+const spoken = document.createElement('p')
+spoken.className = 'spoken'
+spoken.setAttribute('role', 'status')
+document.body.append(spoken)
+let failures = 0
+
+function isInUse(part) {
+  const { activeElement } = document
+  const isTyped = [...part.querySelectorAll('input')].some((input) => input.value !== input.defaultValue)
+  return isTyped || (part.contains(activeElement) && activeElement?.tagName === 'INPUT')
+}
+
+/** Keeps keyboard focus where it was. */
+function replace(part, fresh) {
+  const focusable = 'a, button, input, summary, select'
+  const position = [...part.querySelectorAll(focusable)].indexOf(document.activeElement)
+  const open = [...part.querySelectorAll('details')].map((details) => details.open)
+  part.replaceWith(fresh)
+  fresh.querySelectorAll('details').forEach((details, index) => {
+    details.open = open[index] ?? details.open
+  })
+  if (position >= 0) fresh.querySelectorAll(focusable)[position]?.focus({ preventScroll: true })
+}
+
+function show(text) {
+  const fresh = new DOMParser().parseFromString(text, 'text/html')
+  for (const part of document.querySelectorAll('[data-live]')) {
+    const next = fresh.querySelector(`[data-live="${CSS.escape(part.dataset.live)}"]`)
+    if (next !== null && next.outerHTML !== part.outerHTML && !isInUse(part)) replace(part, next)
+  }
+  if (document.title !== fresh.title) {
+    document.title = fresh.title
+    // Only a change of the state is read aloud, not every new number.
+    spoken.textContent = document.querySelector('h1')?.textContent?.trim() ?? ''
+  }
+}
+
+async function refresh() {
+  if (document.hidden) return
+  try {
+    const response = await fetch(location.href, {
+      headers: { accept: 'text/html' },
+      signal: AbortSignal.timeout(10_000),
+    })
+    if (!response.ok) throw new Error(`HTTP ${response.status}`)
+    show(await response.text())
+    failures = 0
+  } catch {
+    failures += 1
+  }
+  if (stale === null) return
+  stale.hidden = failures < 2
+  if (failures === 2) stale.textContent = 'The board does not answer. This page shows the last state that it had.'
+}
+
+async function keepLive() {
+  await refresh()
+  setTimeout(keepLive, EVERY_MS)
+}
+
+if (document.querySelector('[data-live]') !== null) setTimeout(keepLive, EVERY_MS)
+document.addEventListener('visibilitychange', refresh)

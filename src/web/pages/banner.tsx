@@ -1,0 +1,117 @@
+import type { StatusReport } from '../../batches/status-report.js'
+import { formatDuration } from '../../domain/format.js'
+import type { PauseCause } from '../../domain/pause-cause.js'
+import type { PageContext } from './layout.js'
+import { Prose, When } from './text.js'
+
+/** The state across the page: colour, the whole message, since when, and the buttons that change it. */
+export type Tone = 'good' | 'wait' | 'bad' | 'hand' | 'idle'
+
+const PAUSED_TITLES: Readonly<Record<PauseCause, string>> = {
+  operator: 'Paused by hand',
+  no_credits: 'Paused: out of credits',
+  reserve: 'Paused: at the credit reserve',
+  unauthorized: 'Paused: API key refused',
+  failing: 'Paused: searches refused',
+  outage: 'Paused: API outage',
+}
+
+export function titleOf({ state, causes, probing, waiting }: StatusReport['queue']): string {
+  switch (state) {
+    case 'paused':
+      return causes[0] === undefined ? 'Paused' : PAUSED_TITLES[causes[0]]
+    case 'no workers':
+      return waiting > 0 ? 'No worker is running' : 'Idle, without a worker'
+    case 'held':
+      return 'Rate limited'
+    case 'running':
+      return probing ? 'Resuming' : 'Running'
+    case 'idle':
+      return 'Idle'
+    default:
+      return state satisfies never
+  }
+}
+
+export function toneOf({ state, causes, probing, waiting, stuck_workers }: StatusReport['queue']): Tone {
+  if (stuck_workers > 0) return 'bad'
+  switch (state) {
+    case 'paused':
+      return causes.every((cause) => cause === 'operator') ? 'hand' : 'bad'
+    case 'no workers':
+      return waiting > 0 ? 'bad' : 'idle'
+    case 'held':
+      return 'wait'
+    case 'running':
+      return probing ? 'wait' : 'good'
+    case 'idle':
+      return 'idle'
+    default:
+      return state satisfies never
+  }
+}
+
+export function Banner({ report, context }: { readonly report: StatusReport; readonly context: PageContext }) {
+  const { queue } = report
+  const title = titleOf(queue)
+  const since = queue.since === null ? null : Date.parse(queue.since)
+  const until = queue.until === null ? null : Date.parse(queue.until)
+  const { now } = context
+  return (
+    <section class={`banner tone-${toneOf(queue)}`} aria-labelledby="state" data-live="banner">
+      <div class="banner-text">
+        <h1 id="state">
+          <span class="dot" aria-hidden="true"></span>
+          {title}
+        </h1>
+        <p class="reason">
+          <Prose text={queue.reason} />
+        </p>
+        {since === null && until === null ? null : (
+          <p class="moments">
+            {since === null ? null : (
+              <span>
+                Since <When at={since} now={now} /> ({formatDuration(now - since)})
+              </span>
+            )}
+            {until === null ? null : (
+              <span>
+                Until <When at={until} now={now} />
+              </span>
+            )}
+          </p>
+        )}
+      </div>
+      {context.readOnly ? null : <Actions report={report} context={context} />}
+    </section>
+  )
+}
+
+/** Plain forms: they work without the script. The server refuses requests from other sites. */
+function Actions({
+  report: { queue },
+  context: { base },
+}: {
+  readonly report: StatusReport
+  readonly context: PageContext
+}) {
+  const isByHand = queue.causes.includes('operator')
+  const canResume = queue.state === 'paused' || (queue.state === 'held' && queue.until !== null)
+  return (
+    <div class="actions">
+      {canResume ? (
+        <form method="post" action={`${base}/actions/resume`}>
+          <button type="submit" class="primary">
+            Resume
+          </button>
+        </form>
+      ) : null}
+      {isByHand ? null : (
+        <form method="post" action={`${base}/actions/pause`} class="pause">
+          <input name="reason" maxlength={200} aria-label="Reason for the pause" placeholder="Reason (optional)" />
+          <button type="submit">Pause</button>
+        </form>
+      )}
+    </div>
+  )
+}

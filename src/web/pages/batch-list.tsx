@@ -1,0 +1,110 @@
+import type { BatchStatus } from '../../batches/status-report.js'
+import { formatNumber } from '../../domain/format.js'
+import { ROW_STATUSES, type RowStatus } from '../../domain/states.js'
+import type { PageContext } from './layout.js'
+import { When } from './text.js'
+
+export const STATUS_NAMES: Readonly<Record<RowStatus, string>> = {
+  tagged: 'tagged',
+  no_match: 'no match',
+  dead: 'dead',
+  invalid: 'invalid',
+  withheld: 'withheld',
+  waiting: 'waiting',
+  cancelled: 'cancelled',
+}
+
+export function BatchList({
+  batches,
+  context,
+}: {
+  readonly batches: readonly BatchStatus[]
+  readonly context: PageContext
+}) {
+  return (
+    <section class="panel" aria-labelledby="batches" data-live="batches">
+      <h2 id="batches">Batches</h2>
+      {batches.length === 0 ? (
+        <p class="quiet">
+          No batch yet. Submit a catalog: <code>trackyard-batch submit catalog.csv</code>
+        </p>
+      ) : (
+        <ul class="batches">
+          {batches.map((batch) => (
+            <li>
+              <div class="batch-head">
+                <span class="batch-name">{batch.name}</span>
+                <span class="batch-state">{stateOf(batch)}</span>
+                <span class="batch-facts">
+                  <Facts batch={batch} now={context.now} />
+                </span>
+              </div>
+              <StatusBar batch={batch} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  )
+}
+
+export function stateOf(batch: BatchStatus): string {
+  switch (batch.state) {
+    case 'loading':
+      return 'loading'
+    case 'cancelled':
+      return 'cancelled'
+    case 'released':
+      if (batch.completed_at !== null) return 'done'
+      return batch.waiting === 0 && batch.withheld > 0 ? 'withheld' : 'running'
+    default:
+      return batch.state satisfies never
+  }
+}
+
+function Facts({ batch, now }: { readonly batch: BatchStatus; readonly now: number }) {
+  const done = batch.items - batch.waiting - batch.withheld - batch.cancelled
+  return (
+    <>
+      {formatNumber(done)} of {formatNumber(batch.items)} rows · {formatNumber(batch.credits_spent)} credits
+      {batch.completed_at === null ? (
+        ''
+      ) : (
+        <>
+          {' '}
+          · <When at={Date.parse(batch.completed_at)} now={now} />
+        </>
+      )}
+    </>
+  )
+}
+
+/** Rows by status. The legend beside it carries the numbers, so the bar itself is hidden from screen readers. */
+export function StatusBar({ batch }: { readonly batch: BatchStatus }) {
+  const shown = ROW_STATUSES.filter((status) => batch[status] > 0)
+  const total = Math.max(
+    1,
+    shown.reduce((sum, status) => sum + batch[status], 0),
+  )
+  let before = 0
+  return (
+    <div class="status">
+      <svg class="status-bar" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">
+        {shown.map((status) => {
+          // A single dead row among a million is still seen.
+          const width = Math.max(3, (batch[status] / total) * 1000)
+          const x = before
+          before += width
+          return <rect class={`row-${status}`} x={x.toFixed(1)} width={width.toFixed(1)} height="10" />
+        })}
+      </svg>
+      <ul class="legend">
+        {shown.map((status) => (
+          <li class={`key key-row-${status}`}>
+            {formatNumber(batch[status])} {STATUS_NAMES[status]}
+          </li>
+        ))}
+      </ul>
+    </div>
+  )
+}

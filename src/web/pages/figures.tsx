@@ -1,0 +1,125 @@
+import type { Child } from 'hono/jsx'
+import type { StatusReport } from '../../batches/status-report.js'
+import { figureOr, formatDuration, formatNumber, pluralize } from '../../domain/format.js'
+import type { PageContext } from './layout.js'
+import { When } from './text.js'
+
+/** The numbers that decide whether somebody must act. */
+export function Figures({ report, context }: { readonly report: StatusReport; readonly context: PageContext }) {
+  const { queue, credits, pace } = report
+  const { now, base } = context
+  const eta = report.eta === null ? null : Date.parse(report.eta)
+  const workers = workerNote(report)
+  return (
+    <section class="figures" aria-label="Figures" data-live="figures">
+      <Figure
+        name="Credits left"
+        value={figureOr(credits.remaining, 'not known')}
+        note={<CreditNote credits={credits} now={now} />}
+        tone={credits.short_by > 0 ? 'bad' : null}
+        meter={credits.remaining === null || credits.needed === 0 ? null : credits.remaining / credits.needed}
+      />
+      <Figure
+        name="Calls a minute"
+        value={formatNumber(pace.calls_last_minute)}
+        note={
+          pace.limit_per_minute === null ? 'limit not known yet' : `of ${formatNumber(pace.limit_per_minute)} allowed`
+        }
+        tone={null}
+        meter={pace.limit_per_minute === null ? null : pace.calls_last_minute / pace.limit_per_minute}
+      />
+      <Figure
+        name="Searches due"
+        value={formatNumber(queue.waiting)}
+        note={`${formatNumber(queue.active)} in flight, ${formatNumber(queue.delayed)} delayed`}
+        tone={null}
+      />
+      <Figure
+        name="Finish"
+        value={eta === null ? '–' : <When at={eta} now={now} />}
+        note={finishNote(report, eta, now)}
+        tone={null}
+      />
+      <Figure
+        name="Dead letters"
+        value={
+          queue.dead_letters === 0 ? (
+            '0'
+          ) : (
+            <a
+              href={`${base}/queues/queue/dead-letters?status=failed`}
+              aria-label={pluralize(queue.dead_letters, 'dead letter')}
+            >
+              {formatNumber(queue.dead_letters)}
+            </a>
+          )
+        }
+        note={
+          credits.unknown_outcomes === 0
+            ? 'no call of unknown outcome'
+            : `${pluralize(credits.unknown_outcomes, 'call')} of unknown outcome`
+        }
+        tone={queue.dead_letters > 0 ? 'wait' : null}
+      />
+      <Figure
+        name="Workers"
+        value={formatNumber(queue.workers)}
+        note={workers.text}
+        tone={workers.isBad ? 'bad' : null}
+      />
+    </section>
+  )
+}
+
+function finishNote({ queue, credits }: StatusReport, eta: number | null, now: number): string {
+  if (eta !== null) return `in ${formatDuration(eta - now)}`
+  if (queue.waiting === 0) return 'nothing is due'
+  return credits.last_until === null ? 'not known in this state' : 'the credits end before'
+}
+
+function workerNote({ queue }: StatusReport): { readonly text: string; readonly isBad: boolean } {
+  if (queue.stuck_workers > 0)
+    return { text: `${formatNumber(queue.stuck_workers)} cannot write to the store`, isBad: true }
+  if (queue.workers === 0) return { text: 'none is running', isBad: queue.waiting > 0 }
+  return { text: 'running', isBad: false }
+}
+
+function CreditNote({ credits, now }: { readonly credits: StatusReport['credits']; readonly now: number }) {
+  const needed = `${formatNumber(credits.needed)} needed`
+  if (credits.needed === 0) return <>none needed</>
+  if (credits.short_by === 0) return <>{needed}</>
+  return (
+    <>
+      {credits.last_until === null ? null : (
+        <>
+          last until about <When at={Date.parse(credits.last_until)} now={now} />;{' '}
+        </>
+      )}
+      {formatNumber(credits.short_by)} short
+    </>
+  )
+}
+
+function Figure(props: {
+  readonly name: string
+  readonly value: Child
+  readonly note: Child
+  readonly tone: 'bad' | 'wait' | null
+  /** 0 to 1, or more: the part that is used, or covered. */
+  readonly meter?: number | null
+}) {
+  const { meter = null } = props
+  return (
+    <div class={props.tone === null ? 'figure' : `figure tone-${props.tone}`}>
+      <h2>{props.name}</h2>
+      <p class="value">{props.value}</p>
+      <p class="note">{props.note}</p>
+      {meter === null ? null : (
+        <svg class="meter" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
+          <rect class="rest" width="100" height="4" />
+          <rect class="used" width={Math.min(100, Math.max(0, meter * 100)).toFixed(1)} height="4" />
+        </svg>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,66 @@
+import type { Child } from 'hono/jsx'
+
+export interface PageContext {
+  /** The path at which a reverse proxy serves the board. Empty: the root. */
+  readonly base: string
+  readonly now: number
+  /** Buttons are left out. */
+  readonly readOnly: boolean
+}
+
+export type Section = 'overview' | 'dead letters' | 'none'
+
+/** The frame of every page. The script refreshes what carries `data-live`; without it the page is complete. */
+export function Page(props: {
+  readonly context: PageContext
+  readonly title: string
+  readonly section: Section
+  readonly deadLetters: number | null
+  readonly children: Child
+}) {
+  const { base } = props.context
+  const links = [
+    { href: `${base}/`, text: 'Overview', isHere: props.section === 'overview' },
+    {
+      href: `${base}/queues/queue/dead-letters?status=failed`,
+      text: 'Dead letters',
+      isHere: props.section === 'dead letters',
+      count: props.deadLetters,
+    },
+    { href: `${base}/queues`, text: 'Queues', isHere: false },
+    { href: `${base}/metrics`, text: 'Metrics', isHere: false },
+  ]
+  return (
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>{props.title}</title>
+        <link rel="icon" href={`${base}/assets/icon.svg`} type="image/svg+xml" />
+        <link rel="stylesheet" href={`${base}/assets/board.css`} />
+        <script src={`${base}/assets/board.js`} defer></script>
+      </head>
+      <body>
+        <a class="skip" href="#main">
+          Skip to the content
+        </a>
+        <header class="top">
+          <a class="brand" href={`${base}/`}>
+            Trackyard batch
+          </a>
+          <nav aria-label="Pages">
+            {links.map(({ href, text, isHere, count }) => (
+              <a href={href} aria-current={isHere ? 'page' : undefined}>
+                {text}
+                {count === undefined || count === null || count === 0 ? null : <span class="badge">{count}</span>}
+              </a>
+            ))}
+          </nav>
+        </header>
+        <p class="stale" role="alert" hidden></p>
+        <main id="main">{props.children}</main>
+      </body>
+    </html>
+  )
+}

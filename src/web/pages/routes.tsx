@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs'
+import { type Context, Hono } from 'hono'
+import type { StatusReport } from '../../batches/status-report.js'
+import { withTimeout } from '../../domain/with-timeout.js'
+import type { BoardOptions } from '../board-options.js'
+import { ANSWER_WITHIN_MS, SILENT } from '../silence.js'
+import { chartData, RANGES, windowOf } from './chart-data.js'
+import type { PageContext } from './layout.js'
+import { Overview } from './overview.js'
+
+/** Our own pages. They carry no inline script or style, so the policy allows none. */
+const SHOWN_ENTRIES = 12
+const LONGEST_REASON = 200
+/** The page refreshes every two seconds. It must not wait longer for a Redis that is away. */
+const REDIS_WITHIN_MS = 2_000
+
+const ASSETS = {
+  'board.css': 'text/css; charset=utf-8',
+  'board.js': 'text/javascript; charset=utf-8',
+  'icon.svg': 'image/svg+xml',
+} as const
+
+export function pages(options: BoardOptions): Hono {
+  const web = new Hono()
+  const context = (): PageContext => ({ base: options.path, now: Date.now(), readOnly: options.readOnly })
+
+  for (const [name, type] of Object.entries(ASSETS)) {
+    const text = readFileSync(new URL(`../assets/${name}`, import.meta.url), 'utf8')
+    web.get(`/assets/${name}`, (c) => c.body(text, 200, { 'content-type': type, 'cache-control': 'no-cache' }))
+  }
+
+  web.get('/', async (c) => {
+    const range = RANGES.find((known) => known === c.req.query('range')) ?? 'hour'
+    const view = context()
+    const window = windowOf(range, view.now)
+    const [report, samples, timeline] = await Promise.all([
+      reportOf(options),
+      options.samples(window.from, window.everyMinutes),
+      options.timeline(SHOWN_ENTRIES),
+    ])
+    const data = { report, charts: chartData(samples, window), range, timeline }
+    return page(c, <Overview data={data} context={view} />)
+  })
+
+  web.post('/actions/pause', async (c) => {
+    const { reason } = await c.req.parseBody()
+    await withTimeout(ANSWER_WITHIN_MS, options.actions.pause(reasonFrom(reason)), SILENT)
+    return c.redirect(`${options.path}/`, 303)
+  })
+  web.post('/actions/resume', async (c) => {
+    await withTimeout(ANSWER_WITHIN_MS, options.actions.resume(), SILENT)
+    return c.redirect(`${options.path}/`, 303)
+  })
+  return web
+}
+
+/** With Redis away the page is still there: the store knows what is done, and says what is wrong. */
+async function reportOf(options: BoardOptions): Promise<StatusReport> {
+  try {
+    return await withTimeout(REDIS_WITHIN_MS, options.report(), SILENT)
+  } catch {
+    return await withTimeout(ANSWER_WITHIN_MS, options.reportWithoutRedis(SILENT), SILENT)
+  }
+}
+
+/** One line; the status message shows it. */
+function reasonFrom(value: unknown): string {
+  const text = typeof value === 'string' ? value.replace(/[\p{Cc}\s]+/gu, ' ').trim() : ''
+  return text === '' ? 'on the board' : [...text].slice(0, LONGEST_REASON).join('')
+}
+
+async function page(c: Context, body: unknown): Promise<Response> {
+  return c.html(`<!doctype html>${String(await body)}`, 200, { 'cache-control': 'no-store' })
+}

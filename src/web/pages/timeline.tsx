@@ -1,0 +1,44 @@
+import type { Actor, TimelineEntry, TimelineKind } from '../../store/timeline.js'
+import { Prose, When } from './text.js'
+
+const BY: Readonly<Record<Actor, string>> = {
+  command: 'by command',
+  board: 'on the board',
+  script: 'by a script',
+  worker: 'by itself',
+}
+
+const TONES: Readonly<Record<TimelineKind, string>> = {
+  released: 'good',
+  completed: 'good',
+  resumed: 'good',
+  credits_topped_up: 'good',
+  cancelled: 'hand',
+  limit_changed: 'idle',
+  paused: 'bad',
+  redis_restored: 'wait',
+  worker_lost: 'bad',
+}
+
+export function Timeline({ entries, now }: { readonly entries: readonly TimelineEntry[]; readonly now: number }) {
+  return (
+    <section class="panel" aria-labelledby="timeline" data-live="timeline">
+      <h2 id="timeline">What happened</h2>
+      {entries.length === 0 ? (
+        <p class="quiet">Nothing yet.</p>
+      ) : (
+        <ol class="timeline">
+          {entries.map((entry) => (
+            <li class={`tone-${TONES[entry.kind]}`}>
+              <When at={entry.at} now={now} />
+              <span class="what">
+                <Prose text={entry.what} />
+              </span>
+              <span class="by">{BY[entry.by]}</span>
+            </li>
+          ))}
+        </ol>
+      )}
+    </section>
+  )
+}

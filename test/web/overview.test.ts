@@ -1,0 +1,190 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import { type Scene, scenes } from './scenes.js'
+import { setup, type TestBoard } from './setup.js'
+
+/** The overview as an operator sees it at night, in a real Chromium, on a desk and on a phone. */
+const NOW = Date.now()
+const ALL = scenes(NOW)
+const SIZES = { desk: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } }
+
+let board: TestBoard
+let scene: Scene
+let browser: BrowserContext
+let profile: string
+let page: Page
+/** What the browser refused or failed to do. */
+const complaints: string[] = []
+
+beforeAll(async () => {
+  scene = sceneOf('healthy')
+  board = await setup({
+    report: async () => scene.report,
+    samples: async () => scene.samples,
+    timeline: async () => scene.timeline,
+  })
+  profile = await mkdtemp(join(tmpdir(), 'chromium-'))
+  browser = await chromium.launchPersistentContext(profile, {
+    executablePath: '/usr/bin/chromium',
+    locale: 'en-US',
+    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
+  })
+  page = browser.pages()[0] ?? (await browser.newPage())
+  page.setDefaultTimeout(50_000)
+  page.on('console', (message) => complaints.push(message.text()))
+  page.on('pageerror', (error) => complaints.push(String(error)))
+}, 240_000)
+
+afterAll(async () => {
+  await browser?.close()
+  await board?.[Symbol.asyncDispose]()
+  if (profile !== undefined) await rm(profile, { recursive: true, force: true, maxRetries: 3 })
+}, 240_000)
+
+const TITLES: Readonly<Record<string, string>> = {
+  healthy: 'Running',
+  'rate limited': 'Rate limited',
+  'no credits': 'Paused: out of credits',
+  outage: 'Paused: API outage',
+  'revoked key': 'Paused: API key refused',
+  'paused by hand': 'Paused by hand',
+  'credits will end': 'Running',
+  idle: 'Idle',
+  'done with dead letters': 'Idle',
+  'no worker': 'No worker is running',
+  'Redis away': 'No worker is running',
+}
+
+describe.each(Object.keys(ALL))('%s', (name) => {
+  test.each(['desk', 'phone'] as const)(
+    'is told whole, in light and dark: %s',
+    async (size) => {
+      scene = sceneOf(name)
+      await page.setViewportSize(SIZES[size])
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme })
+        await page.goto(board.url)
+        expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe(TITLES[name])
+        const banner = page.locator('.banner')
+        expect(await banner.innerText()).toContain(scene.report.queue.reason.replaceAll('`', ''))
+        for (const batch of scene.report.batches) await page.getByText(batch.name, { exact: true }).waitFor()
+        for (const { what } of scene.timeline) await page.getByText(what.replaceAll('`', '')).first().waitFor()
+        // Nothing is cut: no sideways scrolling, and the message is not clipped.
+        expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true)
+        expect(await banner.evaluate((element) => element.scrollHeight <= element.clientHeight + 1)).toBe(true)
+        expect(await contrastOf('.banner h1', '.banner')).toBeGreaterThan(4.5)
+        expect(await contrastOf('.banner .reason', '.banner')).toBeGreaterThan(4.5)
+      }
+    },
+    120_000,
+  )
+})
+
+test('figures: credits that will not last, rate used of allowed, finish, dead letters, workers', async () => {
+  await show('credits will end')
+  const figures = await page.getByRole('region', { name: 'Figures' }).innerText()
+  expect(figures).toMatch(/29,332\s+last until about \d\d:\d\d; 2,100 short/)
+  expect(figures).toMatch(/288\s+of 300 allowed/)
+  expect(figures).toMatch(/31,432\s+5 in flight, 12 delayed/)
+  expect(figures).toMatch(/53\s+1 call of unknown outcome/)
+  expect(figures).toContain('the credits end before')
+})
+
+test('charts: calls by outcome under the limit, with the pause as a span; screen readers get a sentence', async () => {
+  await show('outage')
+  const calls = page.getByRole('img', { name: /^Calls a minute/ })
+  expect(await calls.getAttribute('aria-label')).toMatch(/2\d\d answered.*failed, limit 300\.$/)
+  expect(await page.locator('.chart').first().innerText()).toMatch(/answered.*failed.*limit 300.*API outage/s)
+  expect(await calls.locator('rect.stopped').count()).toBe(1)
+  expect(await calls.locator('.fill-answered rect').count()).toBeGreaterThan(40)
+  await page.getByRole('img', { name: /^Credits left: .* 42,210 at the end/ }).waitFor()
+  await page.getByRole('img', { name: /^Rows done: 18,568 of 50,000/ }).waitFor()
+  await page.getByRole('link', { name: 'Week' }).click()
+  await page.waitForURL(/range=week/)
+  expect(await page.getByRole('link', { name: 'Week' }).getAttribute('aria-current')).toBe('true')
+})
+
+test('it follows the state by itself, and leaves alone what somebody is typing', async () => {
+  await show('healthy')
+  const reason = page.getByRole('textbox', { name: 'Reason for the pause' })
+  await reason.fill('new template')
+  scene = {
+    ...sceneOf('healthy'),
+    report: { ...scene.report, pace: { limit_per_minute: 300, calls_last_minute: 111 } },
+  }
+  await page.getByText('111', { exact: true }).waitFor()
+  expect(await reason.inputValue()).toBe('new template')
+  await reason.fill('')
+  await reason.blur()
+  scene = sceneOf('no credits')
+  await page.getByRole('heading', { name: 'Paused: out of credits' }).waitFor()
+  await page.waitForFunction("document.querySelector('.spoken').textContent === 'Paused: out of credits'")
+})
+
+test('pause with a reason and resume, by keyboard alone', async () => {
+  await show('healthy')
+  board.called.length = 0
+  await page.getByRole('textbox', { name: 'Reason for the pause' }).focus()
+  await page.keyboard.type('new template')
+  const paused = page.waitForResponse((response) => response.request().method() === 'POST')
+  await page.keyboard.press('Enter')
+  await paused
+  await show('paused by hand')
+  await page.getByRole('button', { name: 'Resume' }).focus()
+  const resumed = page.waitForResponse((response) => response.request().method() === 'POST')
+  await page.keyboard.press('Enter')
+  await resumed
+  await page.waitForLoadState()
+  expect(board.called).toEqual(['pause: new template', 'resume'])
+})
+
+test('without its script the page is whole, and it asks for no inline script or style', async () => {
+  scene = sceneOf('no credits')
+  const response = await board.get('/')
+  const html = await response.text()
+  expect(html).toContain('Paused: out of credits')
+  expect(html).toContain('17,411 tagged')
+  expect(html).toMatch(/<form method="post" action="\/actions\/resume">/)
+  expect(html).not.toMatch(/<script(?! src=)|<style| style=|javascript:| on\w+=/)
+  expect(response.headers.get('content-security-policy')).toMatch(/default-src 'none'.*style-src 'self'(?!.*unsafe)/)
+})
+
+test('the browser had nothing to complain about', () => {
+  expect(complaints).toEqual([])
+})
+
+function sceneOf(name: string): Scene {
+  const found = ALL[name]
+  if (found === undefined) throw new Error(`no scene ${name}`)
+  return found
+}
+
+async function show(name: string): Promise<void> {
+  scene = sceneOf(name)
+  await page.setViewportSize(SIZES.desk)
+  await page.goto(board.url)
+}
+
+/** The contrast of the text with the ground behind it, as WCAG defines it. */
+async function contrastOf(text: string, ground: string): Promise<number> {
+  const colors = `[['${text}', 'color'], ['${ground}', 'backgroundColor']].map(([where, what]) => {
+    const canvas = document.createElement('canvas').getContext('2d')
+    canvas.fillStyle = getComputedStyle(document.querySelector(where))[what]
+    canvas.fillRect(0, 0, 1, 1)
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3)
+  })`
+  const [front = [], back = []] = await page.evaluate<number[][]>(colors)
+  const [light = 0, dark = 0] = [luminance(front), luminance(back)].toSorted((a, b) => b - a)
+  return (light + 0.05) / (dark + 0.05)
+}
+
+function luminance(color: readonly number[]): number {
+  const [red = 0, green = 0, blue = 0] = color.map((part) => {
+    const share = part / 255
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4
+  })
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+}
