@@ -1,8 +1,7 @@
 import { status } from '../batches/status.js'
 import type { Settings } from '../config/settings.js'
-import { pause } from '../control/pauses.js'
+import { pause, resumeByHand } from '../control/pauses.js'
 import { applyRateLimit } from '../control/rate-limit.js'
-import { resumeByHand } from '../control/resume.js'
 import { systemClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
@@ -13,7 +12,7 @@ import { openConfiguredQueue, openConfiguredStore } from './parts.js'
 import { retryWhileLocked } from './retry-while-locked.js'
 import { deferred, type Service } from './service.js'
 import { stopTask } from './stop.js'
-import { saveTheRest, storeChore, WORKERS_COPY_WITHIN_MS } from './store-watch.js'
+import { saveUnsaved, storeCheck, WORKERS_COPY_WITHIN_MS } from './store-watch.js'
 import { version } from './version.js'
 
 /** Bull Board with a live status message; health, readiness and metrics. */
@@ -32,11 +31,11 @@ export async function startBoardProcess(
     const { board } = settings
     const { done, resolve, reject } = deferred()
     const tasks = startScheduler(
-      [storeChore(store, log, WORKERS_COPY_WITHIN_MS), stopTask(queue, startedAt, resolve)],
+      [storeCheck(store, log, WORKERS_COPY_WITHIN_MS), stopTask(queue, startedAt, resolve)],
       log,
       reject,
     )
-    cleanup.add(() => saveTheRest(parts, () => []))
+    cleanup.add(() => saveUnsaved(parts, () => []))
     cleanup.add(() => tasks.stop())
     const running = await startBoard({
       host: board.host,

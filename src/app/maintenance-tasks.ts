@@ -2,23 +2,19 @@ import type { Api } from '../api/client.js'
 import { dropAbandoned } from '../batches/abandoned.js'
 import type { Settings } from '../config/settings.js'
 import { refreshAccount } from '../control/account.js'
-import { limitAgreement } from '../control/limit-agreement.js'
 import { syncThrottle } from '../control/pauses.js'
-import { applyRateLimit } from '../control/rate-limit.js'
+import { applyRateLimit, limitAgreement } from '../control/rate-limit.js'
 import { keepApi } from '../control/same-api.js'
 import type { SharedKey } from '../control/shared-key.js'
 import type { Logger } from '../domain/logger.js'
-import type { WriteFailure } from '../domain/write-failure.js'
+import type { WriteFailure } from '../domain/pause.js'
 import { createAutoResume, LONGEST_CHECK_MS } from '../maintenance/auto-resume.js'
-import { moveFailed } from '../maintenance/dead-letter-mover.js'
-import { sweepDeadLetters } from '../maintenance/dead-letter-sweep.js'
+import { moveFailed, sweepDeadLetters } from '../maintenance/dead-letters.js'
 import { feed } from '../maintenance/feeder.js'
-import { reconcile } from '../maintenance/reconciler.js'
+import { dropUnreadable, reconcile, withdraw } from '../maintenance/reconciler.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
 import type { MaintenanceTask } from '../maintenance/scheduler.js'
-import { dropUnreadable } from '../maintenance/unreadable.js'
 import { LONGEST_POST_MS, type Webhook } from '../maintenance/webhook.js'
-import { withdraw } from '../maintenance/withdraw.js'
 import { OPEN_CALL_MARGIN_MS } from '../processing/process-search.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
@@ -50,15 +46,15 @@ export interface MaintenanceParts {
  * once.
  */
 export const LEASES = [
-  'pace',
+  'rate',
   'feed',
   'reconcile',
   'unreadable',
   'withdraw',
   'sweep',
-  'heal',
+  'auto-resume',
   'account',
-  'news',
+  'notifications',
   'notify',
   'abandoned',
 ] as const
@@ -113,7 +109,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       name: 'set the rate',
       everyMs: 2 * SECOND,
       run: async () => {
-        if (!(await queue.registry.lease('pace', 10 * SECOND))) return limit.compare()
+        if (!(await queue.registry.lease('rate', 10 * SECOND))) return limit.compare()
         await limit.keep()
         await setRate(await parts.sharedKey.others())
       },
@@ -153,14 +149,14 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       everyMs: 15 * SECOND,
       run: leased('abandoned', 30 * SECOND, () => dropAbandoned(parts)),
     },
-    { name: 'end pauses', everyMs: SECOND, run: leased('heal', 5 * SECOND, () => autoResume.tick()) },
+    { name: 'end pauses', everyMs: SECOND, run: leased('auto-resume', 5 * SECOND, () => autoResume.tick()) },
     // Rests first: a worker refreshes the account when it starts, and GET /me counts against the
     // key's limit.
     { name: 'refresh the account', everyMs: 15 * MINUTE, restsFirst: true, run: leased('account', MINUTE, account) },
     {
       name: 'write notifications',
       everyMs: 2 * SECOND,
-      run: leased('news', 10 * SECOND, notificationTask({ ...parts, hasWebhook: parts.webhook !== null })),
+      run: leased('notifications', 10 * SECOND, notificationTask({ ...parts, hasWebhook: parts.webhook !== null })),
     },
     ...(parts.webhook === null ? [] : [sendNotifications(parts, parts.webhook)]),
   ]

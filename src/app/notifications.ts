@@ -1,5 +1,5 @@
 import type { Logger } from '../domain/logger.js'
-import type { Pause, PauseCause } from '../domain/pause-cause.js'
+import type { Pause, PauseCause } from '../domain/pause.js'
 import { endings, pausedMessage, resumedMessage } from '../maintenance/notification-text.js'
 import type { Webhook } from '../maintenance/webhook.js'
 import type { Store } from '../store/store.js'

@@ -17,7 +17,7 @@ const CHECK_EVERY_MS = 1000
 export const WORKERS_COPY_WITHIN_MS = 10_000
 
 /** @param rescuesAfterMs copy the lost store this long after the loss */
-export function storeChore(
+export function storeCheck(
   store: Pick<Store, 'trouble' | 'rescue'>,
   log: Logger,
   rescuesAfterMs: number,
@@ -62,7 +62,7 @@ export async function rememberLatestCall({ store, queue }: WatchParts): Promise<
 }
 
 /** Runs last, before the store is closed: no paid answer may be lost with this process. */
-export async function saveTheRest(
+export async function saveUnsaved(
   parts: { readonly store: Pick<Store, 'id' | 'path' | 'trouble' | 'rescue'>; readonly log: Logger },
   unsaved: SearchProcessor['unsaved'],
 ): Promise<void> {

@@ -4,8 +4,7 @@ import pRetry from 'p-retry'
 import type { Api } from '../api/client.js'
 import { retryOne } from '../batches/retry.js'
 import type { Settings } from '../config/settings.js'
-import { type Refreshed, refreshAccount } from '../control/account.js'
-import { checkAccount } from '../control/check.js'
+import { checkAccount, type Refreshed, refreshAccount } from '../control/account.js'
 import { syncThrottle } from '../control/pauses.js'
 import { applyRateLimit } from '../control/rate-limit.js'
 import { takeApi } from '../control/same-api.js'
@@ -26,7 +25,7 @@ import { LEASES, maintenanceTasks } from './maintenance-tasks.js'
 import { deferred, type Service, stoppedBefore } from './service.js'
 import { logStartup } from './startup-log.js'
 import { isStopRequested, stopTask } from './stop.js'
-import { saveTheRest, storeChore, warnOfOlderStore } from './store-watch.js'
+import { saveUnsaved, storeCheck, warnOfOlderStore } from './store-watch.js'
 
 export interface WorkerIdentity {
   readonly workerId: string
@@ -85,7 +84,7 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
   let isSaving = false
   cleanup.add(async () => {
     isSaving = true
-    await saveTheRest(parts, handler.unsaved).finally(() => {
+    await saveUnsaved(parts, handler.unsaved).finally(() => {
       isSaving = false
     })
   })
@@ -101,7 +100,7 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
         // A lost store explains more than the write that failed because of it.
         trouble: () => store.trouble() ?? handler.writeFailure(),
       }),
-      storeChore(store, log, 0),
+      storeCheck(store, log, 0),
       damageCheck,
       stopTask(queue, startedAt, resolve),
     ],

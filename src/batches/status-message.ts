@@ -1,11 +1,17 @@
-import { type BalanceWatch, causeInWords, type Pause } from '../domain/pause-cause.js'
-import { creditNextStep, pauseNextStep, pauseSummary } from '../domain/pause-text.js'
-import type { WriteFailure } from '../domain/write-failure.js'
+import {
+  type BalanceWatch,
+  causeInWords,
+  creditNextStep,
+  type Pause,
+  pauseNextStep,
+  pauseSummary,
+  type WriteFailure,
+} from '../domain/pause.js'
 import type { RefusedSearch } from '../store/store.js'
 
 /**
  * Explains the current state: cause, since when, what it costs, what to do. `status`, the progress bar and Bull Board
- * show it; notifications share the sentence about a pause (see pause-text.ts).
+ * show it; notifications share the sentence about a pause (see src/domain/pause.ts).
  */
 export interface StatusFacts {
   readonly pauses: readonly Pause[]

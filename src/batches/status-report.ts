@@ -1,4 +1,4 @@
-import type { PauseCause } from '../domain/pause-cause.js'
+import type { PauseCause } from '../domain/pause.js'
 import type { BatchState } from '../domain/states.js'
 
 /** What `status --json` prints; the names are a contract with scripts. Instants are ISO 8601. */

@@ -1,5 +1,5 @@
 import type { Settings } from '../config/settings.js'
-import type { WriteFailure } from '../domain/write-failure.js'
+import type { WriteFailure } from '../domain/pause.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { BatchReport, Store } from '../store/store.js'
 import { forecast } from './estimate.js'

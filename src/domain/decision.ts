@@ -1,7 +1,7 @@
 import { type BackoffRule, backoffMs, DEFAULT_RATE_LIMIT_WAIT_MS, serverWaitMs } from './backoff.js'
 import { type Death, remedyFor } from './dead-letter.js'
 import type { Outcome, Refusal } from './outcome.js'
-import type { PauseCause } from './pause-cause.js'
+import type { PauseCause } from './pause.js'
 import {
   isLimitedAlone,
   isUncompared,

@@ -42,7 +42,7 @@ export function lessUrgentThan(priority: Priority): readonly Priority[] {
 }
 
 /** Exactly one status for every row. */
-export function itemStatus(item: {
+export function rowStatus(row: {
   /** Why the row cannot become a request; null when it can. */
   problem: string | null
   search: { state: SearchState; tracks: number | null } | null
@@ -50,17 +50,17 @@ export function itemStatus(item: {
   /** No batch has budget left for this search. */
   withheld: boolean
 }): RowStatus {
-  if (item.problem !== null || item.search === null) return 'invalid'
-  switch (item.search.state) {
+  if (row.problem !== null || row.search === null) return 'invalid'
+  switch (row.search.state) {
     case 'answered':
-      return (item.search.tracks ?? 0) > 0 ? 'tagged' : 'no_match'
+      return (row.search.tracks ?? 0) > 0 ? 'tagged' : 'no_match'
     case 'dead':
       return 'dead'
     case 'waiting':
     case 'queued':
-      if (item.batchState === 'cancelled') return 'cancelled'
-      return item.withheld ? 'withheld' : 'waiting'
+      if (row.batchState === 'cancelled') return 'cancelled'
+      return row.withheld ? 'withheld' : 'waiting'
     default:
-      return item.search.state satisfies never
+      return row.search.state satisfies never
   }
 }

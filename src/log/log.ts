@@ -1,8 +1,7 @@
+import { types } from 'node:util'
 import pino from 'pino'
 import { isColorSupported, prettyFactory } from 'pino-pretty'
 import type { Logger } from '../domain/logger.js'
-import { concealer } from './conceal.js'
-import { describeError } from './describe-error.js'
 import { limitRepeats } from './limit-repeats.js'
 
 /**
@@ -96,4 +95,73 @@ const PRETTY = {
 
 function describeErrors(facts: Record<string, unknown>, withStacks: boolean): Record<string, unknown> {
   return Object.fromEntries(Object.entries(facts).map(([name, value]) => [name, describeError(value, withStacks)]))
+}
+
+/**
+ * Shorter secrets are not replaced: they would match ordinary words, and the replacement would
+ * reveal them.
+ */
+const SHORTEST_SECRET = 4
+
+/** Replaces secrets in a line of JSON: as they are, JSON-escaped, and URL-encoded. */
+function concealer(secrets: readonly string[]): (line: string) => string {
+  const forms = new Set<string>()
+  for (const secret of secrets) {
+    if (secret.length < SHORTEST_SECRET) continue
+    forms.add(JSON.stringify(secret).slice(1, -1)).add(encodeURIComponent(Buffer.from(secret).toString()))
+  }
+  // Longest first: if one secret contains another, the longer one must be replaced whole.
+  const longestFirst = [...forms].sort((a, b) => b.length - a.length)
+  return (line) => longestFirst.reduce((text, form) => text.replaceAll(form, '[secret]'), line)
+}
+
+/**
+ * An error as log fields: its message and its causes, outermost first. The stack is included only
+ * at level debug.
+ */
+interface DescribedError {
+  readonly message: string
+  readonly code?: string
+  readonly causes?: readonly string[]
+  readonly stack?: string
+}
+
+const DEEPEST_CAUSE = 10
+
+/** Returns anything that is not an error unchanged. */
+function describeError(value: unknown, withStack: boolean): unknown {
+  if (!isError(value)) return value
+  const causes = causesOf(value)
+  const code = 'code' in value && typeof value.code === 'string' ? value.code : null
+  const described: DescribedError = {
+    message: messageOf(value),
+    ...(code === null ? {} : { code }),
+    ...(causes.length === 0 ? {} : { causes }),
+    ...(withStack && value.stack !== undefined ? { stack: value.stack } : {}),
+  }
+  return described
+}
+
+function causesOf(error: Error): string[] {
+  const causes: string[] = []
+  const seen = new Set<unknown>([error])
+  let cause = error.cause
+  while (cause !== undefined && cause !== null && !seen.has(cause) && causes.length < DEEPEST_CAUSE) {
+    seen.add(cause)
+    causes.push(isError(cause) ? messageOf(cause) : String(cause))
+    cause = isError(cause) ? cause.cause : undefined
+  }
+  return causes
+}
+
+/** An AggregateError (such as a host with two addresses) may have no message of its own. */
+function messageOf(error: Error): string {
+  if (error.message !== '') return error.message
+  const parts: unknown = 'errors' in error ? error.errors : null
+  const messages = Array.isArray(parts) ? parts.filter(isError).map((part) => part.message) : []
+  return messages.length > 0 ? messages.join('; ') : error.name
+}
+
+function isError(value: unknown): value is Error {
+  return types.isNativeError(value) || value instanceof Error
 }

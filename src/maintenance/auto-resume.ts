@@ -1,5 +1,5 @@
-import { type ResumeParts, resume } from '../control/resume.js'
-import type { Pause } from '../domain/pause-cause.js'
+import { type ResumeParts, resume } from '../control/pauses.js'
+import type { Pause } from '../domain/pause.js'
 import type { Account } from '../store/store.js'
 
 /**

@@ -1,5 +1,11 @@
-import { causeInWords, type Pause, type PauseCause } from '../domain/pause-cause.js'
-import { creditNextStep, pauseNextStep, pauseSummary } from '../domain/pause-text.js'
+import {
+  causeInWords,
+  creditNextStep,
+  type Pause,
+  type PauseCause,
+  pauseNextStep,
+  pauseSummary,
+} from '../domain/pause.js'
 import type { CountedBatch, Store } from '../store/store.js'
 
 /**

@@ -1,6 +1,6 @@
 import type { Logger } from '../domain/logger.js'
 import { jobIdOf, type SearchRef } from '../domain/search-id.js'
-import type { QueueCounts, SearchQueue } from '../queue/search-queue.js'
+import type { Looked, QueueCounts, SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 
 /**
@@ -28,24 +28,24 @@ export interface ReconcileParts {
   readonly now: () => number
 }
 
-/** Returns how many searches were requeued (`putBack`), and how many jobs were removed. */
+/** Returns how many searches were requeued (`requeued`), and how many jobs were removed. */
 export async function reconcile(
   parts: ReconcileParts,
-): Promise<{ readonly putBack: number; readonly removed: number }> {
-  if (!(await disagrees(parts))) return { putBack: 0, removed: 0 }
+): Promise<{ readonly requeued: number; readonly removed: number }> {
+  if (!(await disagrees(parts))) return { requeued: 0, removed: 0 }
   const removed = await removeSettled(parts)
-  const putBack = await requeueMissing(parts)
+  const requeued = await requeueMissing(parts)
   if (removed > 0)
     parts.log.warn(
       { event: 'queue.settled_jobs_removed', removed, repeats: true },
       'removed jobs of settled searches from Redis',
     )
-  if (putBack > 0)
+  if (requeued > 0)
     parts.log.warn(
-      { event: 'queue.jobs_restored', putBack, repeats: true },
+      { event: 'queue.jobs_restored', requeued, repeats: true },
       'jobs were missing from Redis; their searches are requeued',
     )
-  return { putBack, removed }
+  return { requeued, removed }
 }
 
 async function disagrees({ store, queue }: ReconcileParts): Promise<boolean> {
@@ -74,7 +74,7 @@ async function removeSettled({ store, queue }: ReconcileParts): Promise<number> 
 }
 
 async function requeueMissing(parts: ReconcileParts): Promise<number> {
-  let putBack = 0
+  let requeued = 0
   let after: number | null = 0
   while (after !== null) {
     const page: { refs: readonly SearchRef[]; next: number | null } = await parts.store.feed.queuedRefs(
@@ -84,9 +84,65 @@ async function requeueMissing(parts: ReconcileParts): Promise<number> {
     )
     if (page.refs.length > 0) {
       const present = await parts.queue.searches.present(page.refs)
-      putBack += await parts.store.feed.requeue(page.refs.filter((ref) => !present.has(jobIdOf(ref))))
+      requeued += await parts.store.feed.requeue(page.refs.filter((ref) => !present.has(jobIdOf(ref))))
     }
     after = page.next
   }
-  return putBack
+  return requeued
+}
+
+/**
+ * Drops jobs with unreadable contents and requeues their searches in a new round. Nothing is lost: the store has all
+ * that was in them.
+ *
+ * Order of effects: the job is dropped, then its search is requeued. A crash between the two looks like a job that
+ * somebody removed: `reconcile` requeues the search, and the sweep adds a dead letter again.
+ *
+ * @returns how many jobs were dropped
+ */
+export async function dropUnreadable(
+  parts: Pick<ReconcileParts, 'store' | 'log'> & {
+    readonly queue: Pick<SearchQueue, 'searches' | 'deadLetters'>
+  },
+  where: Looked,
+): Promise<number> {
+  const { refs, dropped } = await parts.queue.searches.dropUnreadable(where)
+  const requeued = await parts.store.feed.requeue(refs)
+  const jobs = dropped + (await parts.queue.deadLetters.dropUnreadable(where))
+  if (jobs > 0) {
+    parts.log.warn(
+      { event: 'job.unreadable_dropped', jobs, requeued, repeats: true },
+      'dropped unreadable jobs from Redis; their searches are requeued',
+    )
+  }
+  return jobs
+}
+
+/**
+ * Removes jobs from Redis that no batch wants any more: a batch was cancelled, or its cap is used up. The claim would
+ * refuse them, but each one uses a start of the rate limit: a cancelled window of 20,000 would delay the next batch
+ * for an hour at 300 calls a minute.
+ *
+ * Order of effects: the job is removed, then its search is requeued in a new round. A crash between the
+ * two looks like a job that somebody removed, and `reconcile` repairs it.
+ *
+ * @returns how many searches were removed from Redis
+ */
+export async function withdraw(parts: Pick<ReconcileParts, 'store' | 'queue' | 'log'>): Promise<number> {
+  let withdrawn = 0
+  let after: number | null = 0
+  while (after !== null) {
+    const page: { refs: readonly SearchRef[]; next: number | null } = await parts.store.feed.unwantedRefs(after, PAGE)
+    if (page.refs.length > 0) {
+      const gone = await parts.queue.searches.remove(page.refs)
+      withdrawn += await parts.store.feed.requeue(page.refs.filter((ref) => gone.has(jobIdOf(ref))))
+    }
+    after = page.next
+  }
+  if (withdrawn > 0)
+    parts.log.info(
+      { event: 'queue.jobs_withdrawn', withdrawn },
+      'removed searches that no batch wants any more from the queue',
+    )
+  return withdrawn
 }

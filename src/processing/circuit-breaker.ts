@@ -1,7 +1,7 @@
 import type { Clock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
 import type { Outcome } from '../domain/outcome.js'
-import type { PauseCause } from '../domain/pause-cause.js'
+import type { PauseCause } from '../domain/pause.js'
 import { type RefusalHistory, wordsOf } from '../domain/refusals.js'
 import type { Store } from '../store/store.js'
 

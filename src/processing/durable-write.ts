@@ -2,7 +2,7 @@ import pRetry from 'p-retry'
 import type { Clock } from '../domain/clock.js'
 import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import type { WriteFailure } from '../domain/write-failure.js'
+import type { WriteFailure } from '../domain/pause.js'
 import type { UnsavedEnd } from './unsaved.js'
 
 /**

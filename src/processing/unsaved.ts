@@ -15,7 +15,7 @@ import type { Death } from '../domain/dead-letter.js'
 import type { Decision } from '../domain/decision.js'
 import { errorCode } from '../domain/error-code.js'
 import type { Logger } from '../domain/logger.js'
-import type { Pause } from '../domain/pause-cause.js'
+import type { Pause } from '../domain/pause.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { CallEnd, Store } from '../store/store.js'
 

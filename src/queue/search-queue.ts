@@ -1,9 +1,9 @@
 import type { Queue } from 'bullmq'
 import type { DeadLetter } from '../domain/dead-letter.js'
 import type { JobDecision } from '../domain/decision.js'
+import type { WriteFailure } from '../domain/pause.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
-import type { WriteFailure } from '../domain/write-failure.js'
 
 /**
  * The queue: two BullMQ queues (`search`, `dead-letters`) under one prefix, and a few keys beside them. It runs jobs

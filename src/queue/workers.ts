@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { WriteFailure } from '../domain/write-failure.js'
+import type { WriteFailure } from '../domain/pause.js'
 import { damagedKeys, removeKeys } from './damage.js'
 import { factsOf } from './error-facts.js'
 import type { Refusals } from './refusals.js'

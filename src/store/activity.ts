@@ -1,5 +1,5 @@
 import type { CallOutcome } from '../domain/outcome.js'
-import type { PauseCause } from '../domain/pause-cause.js'
+import type { PauseCause } from '../domain/pause.js'
 
 /**
  * One sample a minute of what the store counts anyway. A chart of a week reads a few hundred samples

@@ -1,6 +1,6 @@
 import type { Decision } from '../domain/decision.js'
 import type { CallOutcome, ResponseFacts } from '../domain/outcome.js'
-import type { PauseCause } from '../domain/pause-cause.js'
+import type { PauseCause } from '../domain/pause.js'
 import type { RefusalHistory } from '../domain/refusals.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'

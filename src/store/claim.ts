@@ -1,5 +1,5 @@
 import { isSameApi } from '../domain/api-address.js'
-import type { PauseCause } from '../domain/pause-cause.js'
+import type { PauseCause } from '../domain/pause.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'

@@ -1,4 +1,4 @@
-import type { BalanceWatch, Pause } from '../domain/pause-cause.js'
+import type { BalanceWatch, Pause } from '../domain/pause.js'
 import type { Connection } from './connection.js'
 
 /**

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { itemStatus, type SearchState } from '../domain/states.js'
+import { rowStatus, type SearchState } from '../domain/states.js'
 import { mayWithhold } from './batch-report.js'
 import { standingBatches } from './batch-row.js'
 import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
@@ -108,7 +108,7 @@ function* rowsOf(reader: Connection, batchId: number, after: number): Generator<
       position: row.position,
       key: row.key,
       row: row.row,
-      status: itemStatus({
+      status: rowStatus({
         problem: row.problem,
         search: row.state === null ? null : { state: row.state, tracks: row.tracks },
         batchState: batch.state,

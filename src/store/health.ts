@@ -1,4 +1,4 @@
-import type { WriteFailure } from '../domain/write-failure.js'
+import type { WriteFailure } from '../domain/pause.js'
 
 /** Whether the store is intact and in its place, and what to do if it is not. */
 export interface StoreHealth {

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, extname, join } from 'node:path'
-import type { WriteFailure } from '../domain/write-failure.js'
+import type { WriteFailure } from '../domain/pause.js'
 import { checkStore, makeSingleFile } from './check-store.js'
 import { type Connection, openConnection } from './connection.js'
 import { countOf } from './ledger.js'

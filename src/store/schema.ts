@@ -1,7 +1,7 @@
 import type { Generated } from 'kysely'
 import type { DeathReason } from '../domain/dead-letter.js'
 import type { CallOutcome } from '../domain/outcome.js'
-import type { PauseCause } from '../domain/pause-cause.js'
+import type { PauseCause } from '../domain/pause.js'
 import type { BatchState, Priority, SearchState } from '../domain/states.js'
 
 /**

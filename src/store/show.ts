@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely'
 import type { SearchRequest } from '../domain/request.js'
-import { itemStatus } from '../domain/states.js'
+import { rowStatus } from '../domain/states.js'
 import { mayWithhold } from './batch-report.js'
 import { batchOf, standingBatches } from './batch-row.js'
 import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
@@ -84,7 +84,7 @@ function showItem(reader: Connection, item: ItemRow): RowReport | null {
     key: item.key,
     row: item.row,
     problem: item.problem,
-    status: itemStatus({
+    status: rowStatus({
       problem: item.problem,
       search: search === null ? null : { state: search.state, tracks },
       batchState: row.state,

@@ -1,6 +1,6 @@
 import type { ApiOnRecord } from '../domain/api-address.js'
 import type { DeadLetter, Death } from '../domain/dead-letter.js'
-import type { BalanceWatch, Pause, PauseCause } from '../domain/pause-cause.js'
+import type { BalanceWatch, Pause, PauseCause } from '../domain/pause.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'

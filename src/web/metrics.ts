@@ -1,7 +1,7 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 import type { BatchStatus, StatusReport } from '../batches/status-report.js'
 import { CALL_OUTCOMES } from '../domain/outcome.js'
-import { PAUSE_CAUSES } from '../domain/pause-cause.js'
+import { PAUSE_CAUSES } from '../domain/pause.js'
 import { ROW_STATUSES } from '../domain/states.js'
 import type { Totals } from '../store/store.js'
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { resumeByHand } from '../../src/control/resume.js'
+import { resumeByHand } from '../../src/control/pauses.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type InProcessSystem, queries, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'

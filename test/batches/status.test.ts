@@ -3,7 +3,7 @@ import { status } from '../../src/batches/status.js'
 import { pauseMessage, type StatusFacts, statusMessage } from '../../src/batches/status-message.js'
 import { waitFor } from '../../src/batches/wait.js'
 import { systemClock } from '../../src/domain/clock.js'
-import { PAUSE_CAUSES } from '../../src/domain/pause-cause.js'
+import { PAUSE_CAUSES } from '../../src/domain/pause.js'
 import { feed } from '../../src/maintenance/feeder.js'
 import { batchNamed, type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 

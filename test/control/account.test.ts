@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { refreshAccount } from '../../src/control/account.js'
-import { limitAgreement } from '../../src/control/limit-agreement.js'
-import { applyRateLimit } from '../../src/control/rate-limit.js'
+import { applyRateLimit, limitAgreement } from '../../src/control/rate-limit.js'
 import { openSharedKey } from '../../src/control/shared-key.js'
 import { createLimiter } from '../../src/simulator/limiter.js'
 import type { LimitKind } from '../../src/simulator/options.js'

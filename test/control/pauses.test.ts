@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { refreshAccount } from '../../src/control/account.js'
-import { pause, syncThrottle } from '../../src/control/pauses.js'
-import { resume, resumeByHand } from '../../src/control/resume.js'
-import type { PauseCause } from '../../src/domain/pause-cause.js'
+import { pause, resume, resumeByHand, syncThrottle } from '../../src/control/pauses.js'
+import type { PauseCause } from '../../src/domain/pause.js'
 import { type AutoResumeRules, createAutoResume, intervalMs } from '../../src/maintenance/auto-resume.js'
 import { type InProcessSystem, refOf, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
@@ -32,9 +31,9 @@ describe('pause and resume', () => {
   test('lifting one cause leaves the others, and the queue paused', async () => {
     await pause(parts(), 'operator', '')
     await pause(parts(), 'no_credits', 'empty')
-    expect(await resume(parts(), ['no_credits'])).toMatchObject({ lifted: ['no_credits'], standing: ['operator'] })
+    expect(await resume(parts(), ['no_credits'])).toMatchObject({ lifted: ['no_credits'], stillActive: ['operator'] })
     expect(await throttle().isPaused()).toBe(true)
-    expect(await resume(parts())).toMatchObject({ lifted: ['operator'], standing: [] })
+    expect(await resume(parts())).toMatchObject({ lifted: ['operator'], stillActive: [] })
     expect(await throttle().isPaused()).toBe(false)
   })
 
@@ -104,15 +103,15 @@ describe('a daily rate limit', () => {
     })
     expect(await resumeByHand({ ...parts(), now })).toEqual({
       lifted: [],
-      standing: [],
+      stillActive: [],
       retried: 0,
-      hold: 'of the API',
+      rateLimit: 'of the API',
     })
     expect(await system.store.pauses.rateLimitedUntil(now())).toBeNull()
     const done = async () => (await system.store.reports.totals(0)).callsByOutcome.answered === 2
     await until(done, { timeoutMs: 40_000, what: 'both answers' })
     await until(async () => !(await throttle().isSerial()), { timeoutMs: 40_000, what: 'the end of the probe' })
-    expect((await resumeByHand({ ...parts(), now })).hold).toBeNull()
+    expect((await resumeByHand({ ...parts(), now })).rateLimit).toBeNull()
   })
 })
 
@@ -148,10 +147,10 @@ describe('the rate limit in Redis follows the store', () => {
   test('a resume lifts a stale rate limit in Redis even without workers', async () => {
     await throttle().setRate(10)
     await system.redis.command('SET', limiter(), '1', 'PX', '3587365')
-    expect(await resumeByHand({ ...parts(), now })).toMatchObject({ hold: null })
+    expect(await resumeByHand({ ...parts(), now })).toMatchObject({ rateLimit: null })
     expect(await system.queue.boardQueues.search.getRateLimitTtl()).toBeLessThan(20_000)
     await throttle().rateLimit(now() + 86_400_000)
-    expect(await resumeByHand({ ...parts(), now })).toMatchObject({ hold: 'in Redis only' })
+    expect(await resumeByHand({ ...parts(), now })).toMatchObject({ rateLimit: 'in Redis only' })
   })
 
   test('a rate limit missing in Redis is set again; a new one survives the sync', async () => {

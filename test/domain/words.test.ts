@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import { remedyFor } from '../../src/domain/dead-letter.js'
 import { CALL_OUTCOMES, isCharged, ledgerOutcome } from '../../src/domain/outcome.js'
 import { deadLetterIdOf, jobIdOf, parseJobId } from '../../src/domain/search-id.js'
-import { itemStatus } from '../../src/domain/states.js'
+import { rowStatus } from '../../src/domain/states.js'
 
 const ref = { fingerprint: '0123456789abcdef0123456789abcdef', generation: 2, round: 13 }
 
@@ -49,5 +49,5 @@ test.each([
   ['cancelled', { ...unasked, batchState: 'cancelled', search: { state: 'queued', tracks: null } }],
   ['tagged', { ...unasked, batchState: 'cancelled', search: { state: 'answered', tracks: 1 } }],
 ] as const)('a row is %s exactly when the record says so (%#)', (status, item) => {
-  expect(itemStatus(item)).toBe(status)
+  expect(rowStatus(item)).toBe(status)
 })

@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { priceOf, refuseEmptyFilter, retryOne } from '../../src/batches/retry.js'
 import { RefusedError } from '../../src/domain/errors.js'
-import { moveFailed } from '../../src/maintenance/dead-letter-mover.js'
-import { sweepDeadLetters } from '../../src/maintenance/dead-letter-sweep.js'
+import { moveFailed, sweepDeadLetters } from '../../src/maintenance/dead-letters.js'
 import { feed } from '../../src/maintenance/feeder.js'
 import type { RunningWorker } from '../../src/queue/search-queue.js'
 import { deadLetter } from '../queue/setup.js'
@@ -118,21 +117,21 @@ describe('the sweep', () => {
   test('adds what Redis lost, and removes what is not dead any more', async () => {
     await system.submit(queries(30))
     for (const query of queries(30)) await bury(query)
-    expect(await sweepDeadLetters(system)).toEqual({ parked: 30, removed: 0 })
-    expect(await sweepDeadLetters(system)).toEqual({ parked: 0, removed: 0 })
+    expect(await sweepDeadLetters(system)).toEqual({ added: 30, removed: 0 })
+    expect(await sweepDeadLetters(system)).toEqual({ added: 0, removed: 0 })
     await system.store.deadLetters.retry(refOf('scene 1'))
     await system.store.deadLetters.discardAll({ search: refOf('scene 2').fingerprint })
     await system.queue.deadLetters.remove([refOf('scene 3')])
-    expect(await sweepDeadLetters(system)).toEqual({ parked: 1, removed: 2 })
+    expect(await sweepDeadLetters(system)).toEqual({ added: 1, removed: 2 })
     await system.redis.flush()
-    expect(await sweepDeadLetters(system)).toEqual({ parked: 28, removed: 0 })
+    expect(await sweepDeadLetters(system)).toEqual({ added: 28, removed: 0 })
     expect(await parked()).toBe(28)
   })
 
   test('more than a page', async () => {
     await system.submit(queries(1200))
     for (const query of queries(1200)) await bury(query)
-    expect(await sweepDeadLetters(system)).toMatchObject({ parked: 1200 })
+    expect(await sweepDeadLetters(system)).toMatchObject({ added: 1200 })
     expect(await parked()).toBe(1200)
     // As many commits to a disk that may be busy.
   }, 240_000)

@@ -3,9 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { ConfigurationError } from '../../src/domain/errors.js'
 import { jobIdOf, type SearchRef } from '../../src/domain/search-id.js'
 import { feed, WINDOW } from '../../src/maintenance/feeder.js'
-import { reconcile } from '../../src/maintenance/reconciler.js'
+import { reconcile, withdraw } from '../../src/maintenance/reconciler.js'
 import { recoverRedis } from '../../src/maintenance/redis-recovery.js'
-import { withdraw } from '../../src/maintenance/withdraw.js'
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
 
@@ -16,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => system.close())
 
 const later = () => system.now() + 60_000
-const NOTHING = { putBack: 0, removed: 0 }
+const NOTHING = { requeued: 0, removed: 0 }
 const waitingJobs = async () => (await system.queue.searches.counts()).waiting
 const due = async () => (await system.store.reports.totals(system.now())).due
 
@@ -64,7 +63,7 @@ describe('missing jobs', () => {
     await system.submit(queries(20))
     await feed(system)
     await system.queue.searches.remove([refOf('scene 3'), refOf('scene 7')])
-    expect(await reconcile({ ...system, now: later })).toEqual({ putBack: 2, removed: 0 })
+    expect(await reconcile({ ...system, now: later })).toEqual({ requeued: 2, removed: 0 })
     expect(await feed(system)).toBe(2)
     const present = await system.queue.searches.present([refOf('scene 3', 2), refOf('scene 7', 2), refOf('scene 4')])
     expect(present).toEqual(new Set([refOf('scene 3', 2), refOf('scene 7', 2), refOf('scene 4')].map(jobIdOf)))
@@ -103,7 +102,7 @@ describe('a Redis that restarts from older data', () => {
     await system.queue.searches.remove(missing)
     await system.queue.searches.add([job(refOf('scene 20', 7)), job(refOf('nobody asked this'))])
     expect(await waitingJobs()).toBe(30)
-    expect(await reconcile({ ...system, now: later })).toEqual({ putBack: 12, removed: 12 })
+    expect(await reconcile({ ...system, now: later })).toEqual({ requeued: 12, removed: 12 })
     expect(await waitingJobs()).toBe(18)
     expect(await feed(system)).toBe(12)
     expect((await system.queue.searches.present(queries(30).map((query) => refOf(query)))).size).toBe(18)
@@ -115,7 +114,7 @@ describe('a Redis that restarts from older data', () => {
     await system.queue.searches.add(queries(5).map((query) => job(refOf(query))))
     await system.queue.searches.add([job(refOf('nobody asked this'))])
     await system.queue.boardQueues.search.add('search', { query: 'by hand' })
-    expect(await reconcile({ ...system, now: later })).toEqual({ putBack: 0, removed: 1 })
+    expect(await reconcile({ ...system, now: later })).toEqual({ requeued: 0, removed: 1 })
     expect(await waitingJobs()).toBe(6)
   })
 
@@ -136,7 +135,7 @@ describe('a Redis that restarts from older data', () => {
     await feed(system)
     const behind = queries(1001, 'nobody asked').map((query) => ({ ...job(refOf(query)), priority: 'low' as const }))
     await system.queue.searches.add(behind)
-    expect(await reconcile({ ...system, now: later })).toEqual({ putBack: 0, removed: 1001 })
+    expect(await reconcile({ ...system, now: later })).toEqual({ requeued: 0, removed: 1001 })
   })
 
   test('wastes no starts: after 300 settled jobs the next call is immediate', async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Decision } from '../../src/domain/decision.js'
-import type { PauseCause } from '../../src/domain/pause-cause.js'
+import type { PauseCause } from '../../src/domain/pause.js'
 import type { SearchRef } from '../../src/domain/search-id.js'
 import type { Priority } from '../../src/domain/states.js'
 import { openSearchQueue, type QueueOptions } from '../../src/queue/open-queue.js'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { type ResumedByHand, resumeByHand } from '../../control/resume.js'
+import { type ResumedByHand, resumeByHand } from '../../control/pauses.js'
 import type { ExitCode } from '../../domain/errors.js'
 import { pluralize } from '../../domain/format.js'
 import type { Act, Cli } from '../lib/cli.js'
@@ -53,17 +53,17 @@ async function reserveNotice({ store, settings }: Session, { lifted }: ResumedBy
 
 const ONE_AT_A_TIME = 'One call at a time is made until one succeeds.'
 
-function message({ lifted, standing, hold }: ResumedByHand): string {
-  if (lifted.length === 0 && standing.length === 0) return nothingPaused(hold)
+function message({ lifted, stillActive, rateLimit }: ResumedByHand): string {
+  if (lifted.length === 0 && stillActive.length === 0) return nothingPaused(rateLimit)
   const ended = lifted.map((cause) => cause.replace('_', ' ')).join(', ')
-  if (standing.length > 0) return `Still paused: ${standing.map((cause) => cause.replace('_', ' ')).join(', ')}.`
-  return lifted.every((cause) => cause === 'operator') && hold !== 'of the API'
+  if (stillActive.length > 0) return `Still paused: ${stillActive.map((cause) => cause.replace('_', ' ')).join(', ')}.`
+  return lifted.every((cause) => cause === 'operator') && rateLimit !== 'of the API'
     ? 'Resumed.'
     : `Resumed (was paused: ${ended}). ${ONE_AT_A_TIME}`
 }
 
-function nothingPaused(hold: ResumedByHand['hold']): string {
-  switch (hold) {
+function nothingPaused(rateLimit: ResumedByHand['rateLimit']): string {
+  switch (rateLimit) {
     case 'of the API':
       return `The rate limit by the API is lifted. ${ONE_AT_A_TIME}`
     case 'in Redis only':
@@ -71,6 +71,6 @@ function nothingPaused(hold: ResumedByHand['hold']): string {
     case null:
       return 'Nothing was paused.'
     default:
-      return hold satisfies never
+      return rateLimit satisfies never
   }
 }

@@ -7,7 +7,7 @@ import {
   pluralize,
   truncate,
 } from '../../domain/format.js'
-import { causeInWords, type Pause } from '../../domain/pause-cause.js'
+import { causeInWords, type Pause } from '../../domain/pause.js'
 import type { SearchRequest } from '../../domain/request.js'
 import type { Plan } from '../../store/store.js'
 import type { Paint } from '../lib/cli.js'

@@ -1,6 +1,6 @@
 import type { StatusReport } from '../../batches/status-report.js'
 import { formatDuration } from '../../domain/format.js'
-import type { PauseCause } from '../../domain/pause-cause.js'
+import type { PauseCause } from '../../domain/pause.js'
 import type { PageContext } from './layout.js'
 import { Prose, When } from './text.js'
 

@@ -1,7 +1,13 @@
 import { crashedDeath } from '../domain/decision.js'
 import type { Logger } from '../domain/logger.js'
+import { deadLetterIdOf, type SearchRef } from '../domain/search-id.js'
 import type { SearchQueue } from '../queue/search-queue.js'
-import type { Store } from '../store/store.js'
+import type { ParkedLetter, Store } from '../store/store.js'
+
+/**
+ * Keeps the `dead-letters` queue equal to the store. `moveFailed` moves what has just died, `sweepDeadLetters` repairs
+ * the rest: jobs that Redis lost, and dead letters that were retried, answered late or discarded.
+ */
 
 /**
  * Moves failed jobs to the `dead-letters` queue. BullMQ adds a job to the failed set in the same atomic step that
@@ -17,15 +23,15 @@ export interface MoverParts {
   readonly now: () => number
 }
 
-const PAGE = 100
+const JOBS = 100
 
 /** Empties the failed set. Returns how many dead letters were added. */
 export async function moveFailed(parts: MoverParts): Promise<number> {
   let moved = 0
   for (;;) {
-    const failed = await parts.queue.searches.failed(PAGE)
+    const failed = await parts.queue.searches.failed(JOBS)
     for (const job of failed) if (await moveOne(parts, job)) moved += 1
-    if (failed.length < PAGE) return moved
+    if (failed.length < JOBS) return moved
   }
 }
 
@@ -58,4 +64,50 @@ async function moveOne(parts: MoverParts, job: FailedJob): Promise<boolean> {
   }
   await parts.queue.searches.removeFailed(job.jobId)
   return letter !== null
+}
+
+/**
+ * Makes the `dead-letters` queue match the store. Adds dead letters that Redis lacks (it lost its data, or somebody
+ * removed a job by hand). Removes those that are not dead any more (retried from the command line, answered
+ * late, discarded).
+ */
+export interface SweepParts {
+  readonly store: Pick<Store, 'deadLetters'>
+  readonly queue: Pick<SearchQueue, 'deadLetters'>
+  readonly log: Logger
+}
+
+const PAGE = 500
+
+export async function sweepDeadLetters(
+  parts: SweepParts,
+): Promise<{ readonly added: number; readonly removed: number }> {
+  const inRedis = new Map((await parts.queue.deadLetters.refs()).map((ref) => [deadLetterIdOf(ref), ref]))
+  let added = 0
+  let after: number | null = 0
+  while (after !== null) {
+    const page: { refs: readonly SearchRef[]; next: number | null } = await parts.store.deadLetters.refs(after, PAGE)
+    const missing = page.refs.filter((ref) => !inRedis.delete(deadLetterIdOf(ref)))
+    added += await addMissing(parts, missing)
+    after = page.next
+  }
+  const stale: SearchRef[] = []
+  for (const ref of inRedis.values()) if ((await parts.store.deadLetters.get(ref)) === null) stale.push(ref)
+  if (stale.length > 0) await parts.queue.deadLetters.remove(stale)
+  if (added + stale.length > 0)
+    parts.log.info(
+      { event: 'dead_letter.synced', added, removed: stale.length },
+      'dead letters in Redis synchronized with the store',
+    )
+  return { added, removed: stale.length }
+}
+
+async function addMissing(parts: SweepParts, missing: readonly SearchRef[]): Promise<number> {
+  const letters: ParkedLetter[] = []
+  for (const ref of missing) {
+    const letter = await parts.store.deadLetters.get(ref)
+    if (letter !== null) letters.push(letter)
+  }
+  if (letters.length > 0) await parts.queue.deadLetters.add(letters)
+  return letters.length
 }
