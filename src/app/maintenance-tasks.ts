@@ -11,6 +11,7 @@ import type { WriteFailure } from '../domain/pause.js'
 import { createAutoResume, LONGEST_CHECK_MS } from '../maintenance/auto-resume.js'
 import { moveFailed, sweepDeadLetters } from '../maintenance/dead-letters.js'
 import { feed } from '../maintenance/feeder.js'
+import { notificationSender, notificationTask } from '../maintenance/notifications.js'
 import { dropUnreadable, reconcile, withdraw } from '../maintenance/reconciler.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
 import type { MaintenanceTask } from '../maintenance/scheduler.js'
@@ -18,7 +19,6 @@ import { LONGEST_POST_MS, type Webhook } from '../maintenance/webhook.js'
 import { OPEN_CALL_MARGIN_MS } from '../processing/process-search.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
-import { notificationSender, notificationTask } from './notifications.js'
 import { rememberLatestCall } from './store-watch.js'
 
 /**
@@ -156,7 +156,17 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     {
       name: 'write notifications',
       everyMs: 2 * SECOND,
-      run: leased('notifications', 10 * SECOND, notificationTask({ ...parts, hasWebhook: parts.webhook !== null })),
+      run: leased(
+        'notifications',
+        10 * SECOND,
+        notificationTask({
+          ...parts,
+          registry: queue.registry,
+          hasWebhook: parts.webhook !== null,
+          deadPercent: settings.deadLetterAlertPercent,
+          creditReserve: settings.creditReserve,
+        }),
+      ),
     },
     ...(parts.webhook === null ? [] : [sendNotifications(parts, parts.webhook)]),
   ]

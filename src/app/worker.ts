@@ -93,7 +93,16 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
       ...maintenanceTasks({
         ...parts,
         settings,
-        webhook: settings.webhookUrl === null ? null : openWebhook({ url: settings.webhookUrl.reveal(), log }),
+        webhook:
+          settings.webhookUrl === null
+            ? null
+            : openWebhook({
+                url: settings.webhookUrl.reveal(),
+                secret: settings.webhookSecret,
+                boardUrl: settings.board.url,
+                log,
+                now: systemClock.now,
+              }),
         stopping: stopping.signal,
         workerId,
         sharedKey,

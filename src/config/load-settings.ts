@@ -69,8 +69,11 @@ export function loadSettings(env: Environment): Settings {
       user: required('TRACKYARD_BOARD_USER', t.TRACKYARD_BOARD_USER),
       password: optional('TRACKYARD_BOARD_PASSWORD', t.TRACKYARD_BOARD_PASSWORD),
       readOnly: required('TRACKYARD_BOARD_READ_ONLY', t.TRACKYARD_BOARD_READ_ONLY),
+      url: optional('TRACKYARD_BOARD_URL', t.TRACKYARD_BOARD_URL),
     }),
     webhookUrl: optional('TRACKYARD_WEBHOOK_URL', t.TRACKYARD_WEBHOOK_URL),
+    webhookSecret: optional('TRACKYARD_WEBHOOK_SECRET', t.TRACKYARD_WEBHOOK_SECRET),
+    deadLetterAlertPercent: required('TRACKYARD_DEAD_LETTER_ALERT_PERCENT', t.TRACKYARD_DEAD_LETTER_ALERT_PERCENT),
     logLevel: required('TRACKYARD_LOG_LEVEL', t.TRACKYARD_LOG_LEVEL),
   }
 

@@ -154,11 +154,28 @@ export const SETTING_TABLE = table({
     read: secretLike(/^\P{Cc}+$/u, 'a text without control characters'),
   },
   TRACKYARD_BOARD_READ_ONLY: { default: 'false', meaning: 'the board shows, and changes nothing', read: yesOrNo() },
+  TRACKYARD_BOARD_URL: {
+    default: null,
+    meaning: 'where people reach the board, for links in notifications, such as https://batch.example.com',
+    isAddress: true,
+    read: httpUrl(),
+  },
   TRACKYARD_WEBHOOK_URL: {
     default: null,
-    meaning: 'gets { "text": … } on pause, resume and completion, and when a cap is used up',
+    meaning: 'gets a notification of every pause, release, end, … (docs/reference/notifications.md)',
     isSecret: true,
     read: secretHttpUrl(),
+  },
+  TRACKYARD_WEBHOOK_SECRET: {
+    default: null,
+    meaning: 'signs each notification, so that its receiver can verify it',
+    isSecret: true,
+    read: secretLike(/^\P{Cc}+$/u, 'a text without control characters'),
+  },
+  TRACKYARD_DEAD_LETTER_ALERT_PERCENT: {
+    default: '5',
+    meaning: 'the share of dead rows, in percent, from which on a batch is notified (10 rows at least)',
+    read: wholeNumber(1, 100),
   },
   TRACKYARD_LOG_LEVEL: {
     default: 'info',

@@ -39,8 +39,14 @@ export interface Settings {
     /** Null only on loopback. */
     readonly password: Secret | null
     readonly readOnly: boolean
+    /** Where people reach it, without a trailing slash. Null: not known. */
+    readonly url: string | null
   }
   readonly webhookUrl: Secret | null
+  /** Signs notifications. Null: unsigned. */
+  readonly webhookSecret: Secret | null
+  /** Percent of finished rows that are dead, from which on a batch is notified. */
+  readonly deadLetterAlertPercent: number
   readonly logLevel: LogLevel
 }
 
@@ -48,10 +54,12 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
 /**
  * Every text that must not appear in a log: the key, the passwords (also URL-encoded, as in an
- * address), and the webhook's address.
+ * address), and the webhook's address and secret.
  */
 export function secretTexts(settings: Settings): string[] {
-  const held = [settings.apiKey, settings.board.password, settings.webhookUrl].map((secret) => secret?.reveal() ?? '')
+  const held = [settings.apiKey, settings.board.password, settings.webhookUrl, settings.webhookSecret].map(
+    (secret) => secret?.reveal() ?? '',
+  )
   const addresses = [settings.redisUrl, settings.proxy?.url].map((secret) => secret?.reveal() ?? '')
   return [...new Set([...held, ...addresses.flatMap(secretsOfAddress)])].filter((text) => text !== '')
 }

@@ -1,10 +1,17 @@
+import { createHmac } from 'node:crypto'
 import pRetry from 'p-retry'
+import type { Secret } from '../config/secret.js'
 import type { Logger } from '../domain/logger.js'
+import type { StoredNotification } from '../store/notifications.js'
+import { webhookBody } from './webhook-body.js'
 
-/** Posts messages to a chat channel (TRACKYARD_WEBHOOK_URL). A failure is logged, and never stops the work. */
+/** Posts notifications to TRACKYARD_WEBHOOK_URL. A failure is logged, and never stops the work. */
 export interface Webhook {
-  /** False when interrupted: the message may not have arrived, and must be sent again. */
-  post(text: string, interrupted: AbortSignal): Promise<boolean>
+  /**
+   * `delivered`; `refused`: this message will never be taken (400, 413, 422), others may be; `failed`: try again
+   * later. Interrupted counts as failed, since the message may not have arrived.
+   */
+  post(notification: StoredNotification, interrupted: AbortSignal): Promise<'delivered' | 'refused' | 'failed'>
 }
 
 const ATTEMPTS = 3
@@ -14,9 +21,17 @@ const RETRY_MS = 500
 /** The longest time for one message, with room for the waits between attempts. */
 export const LONGEST_POST_MS = ATTEMPTS * TIMEOUT_MS + 10_000
 
+/** About the body, not about the receiver: the next message may be taken. */
+const REFUSED_BODY = [400, 413, 422]
+
 export function openWebhook(parts: {
   readonly url: string
+  /** Signs each message. Null: unsigned. */
+  readonly secret: Secret | null
+  /** Where people reach the board, for links; null: no links. */
+  readonly boardUrl: string | null
   readonly log: Logger
+  readonly now: () => number
   /** The first wait after a failed attempt. Default 500. */
   readonly retryMs?: number
   /** How long one attempt may take, ms. Default 5,000. */
@@ -24,72 +39,60 @@ export function openWebhook(parts: {
 }): Webhook {
   const { url, log, retryMs = RETRY_MS, timeoutMs = TIMEOUT_MS } = parts
   return {
-    async post(text, interrupted) {
+    async post(notification, interrupted) {
+      const body = JSON.stringify(webhookBody(url, notification, parts.boardUrl))
       try {
-        await pRetry(() => send(url, text, AbortSignal.any([interrupted, AbortSignal.timeout(timeoutMs)])), {
+        await pRetry(() => send(body, AbortSignal.any([interrupted, AbortSignal.timeout(timeoutMs)])), {
           retries: ATTEMPTS - 1,
           minTimeout: retryMs,
           maxTimeout: 5000,
           signal: interrupted,
+          shouldRetry: ({ error }) => !(error instanceof RefusedBody),
         })
+        return 'delivered'
       } catch (error) {
-        if (interrupted.aborted) return false
+        if (interrupted.aborted) return 'failed'
+        const refused = error instanceof RefusedBody
         log.warn(
-          { event: 'webhook.failed', err: error, repeats: true },
-          'the notification could not be sent; it is dropped. Check TRACKYARD_WEBHOOK_URL',
+          { event: refused ? 'webhook.refused' : 'webhook.failed', err: error, repeats: true },
+          refused
+            ? 'the webhook refuses this notification; it is dropped'
+            : 'the notification could not be sent; trying again for a day. Check TRACKYARD_WEBHOOK_URL',
         )
+        return refused ? 'refused' : 'failed'
       }
-      return true
+
+      async function send(body: string, signal: AbortSignal): Promise<void> {
+        const response = await fetch(url, {
+          method: 'POST',
+          headers: {
+            'content-type': 'application/json',
+            'trackyard-event': notification.event,
+            'trackyard-delivery': String(notification.id),
+            ...(parts.secret === null ? {} : { 'trackyard-signature': signature(body, parts.secret, parts.now()) }),
+          },
+          body,
+          signal,
+        })
+        await response.body?.cancel()
+        if (REFUSED_BODY.includes(response.status)) throw new RefusedBody(response.status)
+        if (!response.ok) throw new Error(`the webhook answered HTTP ${response.status}`)
+      }
     },
   }
 }
 
-async function send(url: string, text: string, signal: AbortSignal): Promise<void> {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(messageFor(url, text)),
-    signal,
-  })
-  await response.body?.cancel()
-  if (!response.ok) throw new Error(`the webhook answered HTTP ${response.status}`)
-}
-
-/**
- * The body of a notification. Batch names and the API's words are foreign text: for Slack and Discord it is escaped, so
- * that it mentions nobody and formats nothing. Other receivers get plain text.
- * Sources: Slack "Formatting text for app surfaces", Discord "Create Message" and "Execute Webhook".
- */
-export function messageFor(url: string, text: string): object {
-  const receiver = receiverOf(url)
-  switch (receiver) {
-    case 'slack':
-      return { text: escapeForSlack(text), mrkdwn: false }
-    case 'discord':
-      return { content: escapeForDiscord(text), allowed_mentions: { parse: [] } }
-    case 'discord as slack':
-      return { text: escapeForDiscord(text).replaceAll('@', '@\u200B') }
-    case 'other':
-      return { text }
-    default:
-      return receiver satisfies never
+class RefusedBody extends Error {
+  constructor(status: number) {
+    super(`the webhook answered HTTP ${status}`)
   }
 }
 
-function receiverOf(url: string): 'slack' | 'discord' | 'discord as slack' | 'other' {
-  const { hostname, pathname } = new URL(url)
-  if (/(^|\.)slack(-gov)?\.com$/.test(hostname)) return 'slack'
-  if (!/(^|\.)discord(app)?\.com$/.test(hostname)) return 'other'
-  return /\/slack\/?$/.test(pathname) ? 'discord as slack' : 'discord'
-}
-
-function escapeForSlack(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
-}
-
-const LONGEST_FOR_DISCORD = 2000
-
-function escapeForDiscord(text: string): string {
-  const escaped = text.replace(/[\\`*_~|<>@#[\]()]/g, '\\$&')
-  return escaped.length <= LONGEST_FOR_DISCORD ? escaped : `${escaped.slice(0, LONGEST_FOR_DISCORD - 1)}…`
+/**
+ * `t=<seconds>,v1=<hex>`: HMAC-SHA256 of `<seconds>.<body>`, as Stripe signs, so that a receiver can refuse old messages.
+ * Source: Stripe "Verify webhook signatures manually".
+ */
+function signature(body: string, secret: Secret, now: number): string {
+  const at = Math.floor(now / 1000)
+  return `t=${at},v1=${createHmac('sha256', secret.reveal()).update(`${at}.${body}`).digest('hex')}`
 }

@@ -171,6 +171,8 @@ export interface WorkerRegistry {
   unregister(workerId: string): Promise<void>
   /** How many are alive. `idsFrom`: only those whose ids begin with it. */
   workers(idsFrom?: string): Promise<number>
+  /** Workers that neither live nor unregistered: they were killed, or Redis was away for longer than a heartbeat lasts. */
+  missing(): Promise<readonly string[]>
   /** The write failures of live workers. `idsFrom`: as above. */
   writeFailures(idsFrom?: string): Promise<readonly WriteFailure[]>
   /** For `down`: asks every process to stop; expires after a minute. `at`: epoch milliseconds. */

@@ -38,9 +38,18 @@ for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   if redis.call('TYPE', key).ok == 'string' then
     if redis.call('PTTL', key) < 0 then redis.call('PEXPIRE', key, ARGV[3]) end
     if string.sub(id, 1, #ARGV[2]) == ARGV[2] then alive = alive + 1 end
-  else redis.call('SREM', KEYS[1], id) end
+  end
 end
 return alive
+`
+
+/** KEYS: the set of worker ids. ARGV: the prefix of worker keys. A key of another type is damage, which a heartbeat repairs. */
+const MISSING_WORKERS = `
+local missing = {}
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  if redis.call('EXISTS', ARGV[1] .. id) == 0 then table.insert(missing, id) end
+end
+return missing
 `
 
 /** KEYS and ARGV as above. Returns the write failures of these workers, as JSON. */
@@ -121,6 +130,7 @@ export function openWorkerRegistry(parts: {
     },
     workers: async (idsFrom = '') =>
       Number(await redis.eval(COUNT_WORKERS, 1, workersKey, workerKey(''), idsFrom, WORKER_TTL_MS)),
+    missing: async () => (await redis.eval(MISSING_WORKERS, 1, workersKey, workerKey(''))) as string[],
     writeFailures: async (idsFrom = '') =>
       ((await redis.eval(WRITE_FAILURES, 1, workersKey, workerKey(''), idsFrom)) as string[]).flatMap(
         parseWriteFailure,

@@ -1,4 +1,5 @@
 import type { LoadedRow } from '../domain/loaded-row.js'
+import type { Notification } from '../domain/notification.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { BatchState, Priority } from '../domain/states.js'
 
@@ -85,6 +86,11 @@ export interface CountedBatch {
   readonly unfinished: number
 }
 
+export interface Milestone {
+  readonly kind: 'released' | 'budget_used' | 'many_dead' | 'done'
+  readonly batch: CountedBatch
+}
+
 export interface BatchStore {
   create(batch: NewBatch): Promise<number>
   /**
@@ -120,16 +126,15 @@ export interface BatchStore {
    */
   find(idOrName: string | null): Promise<Batch | null>
   /**
-   * Finished batches whose completion has not been announced yet. Marks them as announced.
-   * @param keep makes the notification for each, stored in the same transaction
+   * What happened to batches since the last call; each milestone is returned once. A batch whose budget is used up
+   * has no call in flight and still wants more; a release that adds no budget is no new one. Many dead: at least 10
+   * rows of an unfinished batch, and at least `deadPercent` of its finished rows.
+   * @param keep makes the notification for each, stored in the transaction that marks the batch
    */
-  takeCompleted(now: number, keep?: (batch: CountedBatch) => string): Promise<readonly CountedBatch[]>
-  /**
-   * Capped batches that have used the budget of their last release, have no call in flight, and
-   * still want more. Marks them, so that each is returned once per release. A release that adds no
-   * budget returns none.
-   */
-  takeThrough(now: number, keep?: (batch: CountedBatch) => string): Promise<readonly CountedBatch[]>
+  takeMilestones(
+    rules: { readonly now: number; readonly deadPercent: number },
+    keep?: (milestone: Milestone) => Notification,
+  ): Promise<readonly Milestone[]>
   /**
    * An upper bound from the counters alone: how many searches are due, and for how many batches. A
    * search that several batches want is counted for each of them.

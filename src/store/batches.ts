@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Batch, BatchStore, CountedBatch, NewBatch } from './batch.js'
+import type { Batch, BatchStore, CountedBatch, Milestone, NewBatch } from './batch.js'
 import { type BatchRow, batchOf, CAP_SQL, capOf, standingBatches, unfinishedItems } from './batch-row.js'
 import { payingBatches } from './budget.js'
 import { build, type Connection } from './connection.js'
@@ -24,7 +24,7 @@ export function batchStore(connection: Connection): BatchStore {
       connection.write(
         () =>
           connection.run(
-            `update batch set state = 'released', max_credits = @maxCredits, first = @first, raised = 0,
+            `update batch set state = 'released', max_credits = @maxCredits, first = @first, raised = 0, release_notified_at = null,
                completed_at = case when pending = 0 then coalesce(completed_at, @now) end,
                through_at = case when charged >= coalesce(min(@maxCredits, @first), @maxCredits, @first) then @now end
              where id = @batchId and state in ('loading', 'released') and dropping = 0`,
@@ -52,10 +52,12 @@ export function batchStore(connection: Connection): BatchStore {
       return abandoned.length
     },
     find: async (idOrName) => connection.read(() => find(connection, idOrName)),
-    takeCompleted: async (now, keep) =>
-      connection.write(() => keepNotifications(connection, takeCompleted(connection, now), now, keep)),
-    takeThrough: async (now, keep) =>
-      connection.write(() => keepNotifications(connection, takeThrough(connection, now), now, keep)),
+    takeMilestones: async (rules, keep) =>
+      connection.write(() => {
+        const milestones = takeMilestones(connection, rules)
+        if (keep !== undefined) for (const one of milestones) addNotification(connection, keep(one), rules.now)
+        return milestones
+      }),
     dueAtMost: async () => connection.read(() => dueAtMost(connection)),
   }
 }
@@ -83,6 +85,8 @@ function create(connection: Connection, batch: NewBatch): number {
       completed_at: null,
       announced_at: null,
       through_at: null,
+      release_notified_at: null,
+      dead_letters_notified_at: null,
     }),
   ).id
 }
@@ -101,38 +105,32 @@ function find(connection: Connection, idOrName: string | null): Batch | null {
   return row === undefined ? null : batchOf(row)
 }
 
-function keepNotifications(
+/** Fewer dead rows are no trend. */
+const FEWEST_DEAD = 10
+
+/** Each statement marks what it returns. */
+const MILESTONES: Readonly<Record<Milestone['kind'], string>> = {
+  released: `update batch set release_notified_at = @now where state = 'released' and release_notified_at is null`,
+  many_dead: `update batch set dead_letters_notified_at = @now
+    where state = 'released' and completed_at is null and dead_letters_notified_at is null and dead >= ${FEWEST_DEAD}
+      and dead * 100 >= (tagged + no_match + dead) * @deadPercent`,
+  budget_used: `update batch set through_at = @now
+    where state = 'released' and pending > 0 and through_at is null and charged >= ${CAP_SQL}
+      and not exists (select 1 from call indexed by call_open where call.outcome = 'sent' and call.batch_id = batch.id)`,
+  done: `update batch set announced_at = @now
+    where state = 'released' and completed_at is not null and announced_at is null`,
+}
+
+function takeMilestones(
   connection: Connection,
-  batches: readonly CountedBatch[],
-  now: number,
-  keep: ((batch: CountedBatch) => string) | undefined,
-): readonly CountedBatch[] {
-  if (keep !== undefined) for (const batch of batches) addNotification(connection, keep(batch), now)
-  return batches
-}
-
-function takeCompleted(connection: Connection, now: number): readonly CountedBatch[] {
-  const rows = connection.rows(
-    standingBatches()
-      .where('state', '=', 'released')
-      .where('completed_at', 'is not', null)
-      .where('announced_at', 'is', null)
-      .orderBy('completed_at'),
+  rules: { readonly now: number; readonly deadPercent: number },
+): readonly Milestone[] {
+  const { now, deadPercent } = rules
+  return (['released', 'many_dead', 'budget_used', 'done'] as const).flatMap((kind) =>
+    connection
+      .all<BatchRow>(`${MILESTONES[kind]} returning *`, kind === 'many_dead' ? { now, deadPercent } : { now })
+      .map((row) => ({ kind, batch: counted(row) })),
   )
-  for (const row of rows) connection.run('update batch set announced_at = ? where id = ?', [now, row.id])
-  return rows.map(counted)
-}
-
-function takeThrough(connection: Connection, now: number): readonly CountedBatch[] {
-  const rows = connection.all<BatchRow>(
-    `update batch set through_at = ?
-     where state = 'released' and pending > 0 and through_at is null and charged >= ${CAP_SQL}
-       and not exists (
-         select 1 from call indexed by call_open where call.outcome = 'sent' and call.batch_id = batch.id)
-     returning *`,
-    [now],
-  )
-  return rows.map(counted)
 }
 
 function counted(row: BatchRow): CountedBatch {

@@ -38,6 +38,15 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
       sql`alter table batch add preamble text not null default ''`,
     ),
   },
+  // What ended or was released before is not told again.
+  '0020-notification-events': {
+    up: runStatements(
+      sql`alter table notification add details text`,
+      sql`alter table batch add release_notified_at integer`,
+      sql`alter table batch add dead_letters_notified_at integer`,
+      sql`update batch set release_notified_at = created_at, dead_letters_notified_at = created_at`,
+    ),
+  },
 }
 
 export const SCHEMA_VERSION = Object.keys(MIGRATIONS).length

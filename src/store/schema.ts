@@ -76,6 +76,9 @@ export interface BatchTable {
    * When the budget of its last release was found used up. Null since a release that added budget.
    */
   through_at: number | null
+  /** Null: a notification of the last release is due. */
+  release_notified_at: number | null
+  dead_letters_notified_at: number | null
   /** 1 while it is being removed, a piece at a time. */
   dropping: Generated<number>
   /** Low-water mark: no search below this id is waiting for this batch, so the feeder starts here. */
@@ -181,4 +184,6 @@ export interface NotificationTable {
   id: Generated<number>
   text: string
   created_at: number
+  /** The rest of the notification, as JSON. */
+  details: string | null
 }

@@ -48,8 +48,10 @@ test('an empty environment gives the defaults of the design', () => {
     lockDurationMs: 25_000,
     stalledIntervalMs: 5000,
     shutdownGraceMs: 25_000,
-    board: { host: '127.0.0.1', port: 3210, path: '', user: 'trackyard', password: null, readOnly: false },
+    board: { host: '127.0.0.1', port: 3210, path: '', user: 'trackyard', password: null, readOnly: false, url: null },
     webhookUrl: null,
+    webhookSecret: null,
+    deadLetterAlertPercent: 5,
     logLevel: 'info',
   })
 })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import type { Milestone } from '../../src/store/batch.js'
 import type { Store } from '../../src/store/store.js'
 import {
   close,
@@ -18,6 +19,12 @@ let store: Store
 eachWithStore((opened) => {
   store = opened.store
 })
+
+/** The batches with this milestone since the last look. */
+async function milestones(kind: Milestone['kind'], now: number): Promise<readonly number[]> {
+  const taken = await store.batches.takeMilestones({ now, deadPercent: 100 })
+  return taken.flatMap((one) => (one.kind === kind ? [one.batch.batch.id] : []))
+}
 
 async function expectStatuses(id: number, expected: string[]): Promise<void> {
   expect(await statuses(store, id)).toEqual(expected)
@@ -124,6 +131,7 @@ describe('what is due in all', () => {
 })
 
 describe('a batch is complete', () => {
+  const completed = (now: number) => milestones('done', now)
   const completedAt = async (id: number): Promise<number | null> =>
     (await store.batches.find(String(id)))?.completedAt ?? null
 
@@ -131,15 +139,15 @@ describe('a batch is complete', () => {
     const id = await released(store, ['a', 'b'])
     await settle(store, 'a', 'answered')
     expect(await completedAt(id)).toBeNull()
-    expect(await store.batches.takeCompleted(1)).toEqual([])
+    expect(await completed(1)).toEqual([])
     await settle(store, 'b', 'refused')
     expect(await completedAt(id)).toBe(11_000)
-    expect((await store.batches.takeCompleted(2)).map(({ batch }) => batch.id)).toEqual([id])
-    expect(await store.batches.takeCompleted(3)).toEqual([])
+    expect(await completed(2)).toEqual([id])
+    expect(await completed(3)).toEqual([])
     await store.deadLetters.retry(refOf('b'))
     expect(await completedAt(id)).toBeNull()
     await settle(store, 'b', 'answered', 2)
-    expect((await store.batches.takeCompleted(4)).map(({ batch }) => batch.id)).toEqual([id])
+    expect(await completed(4)).toEqual([id])
   })
 
   test('also when another batch paid for the last', async () => {
@@ -153,7 +161,7 @@ describe('a batch is complete', () => {
     const id = await released(store, ['a'])
     await store.batches.cancel(id, 5)
     expect(await completedAt(id)).toBe(5)
-    expect(await store.batches.takeCompleted(6)).toEqual([])
+    expect(await completed(6)).toEqual([])
   })
 })
 
@@ -179,8 +187,7 @@ describe('what is due at the most', () => {
 })
 
 describe('a cap is reported as used up', () => {
-  const through = async (): Promise<readonly number[]> =>
-    (await store.batches.takeThrough(20_000)).map(({ batch }) => batch.id)
+  const through = () => milestones('budget_used', 20_000)
 
   test('once per release, when it is used up and no call is in flight', async () => {
     await released(store, ['x'])

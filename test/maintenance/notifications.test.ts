@@ -1,10 +1,17 @@
+import { createHmac } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { notificationSender, notificationTask } from '../../src/app/notifications.js'
+import { Redis } from 'ioredis'
+import { secret } from '../../src/config/secret.js'
 import { systemClock } from '../../src/domain/clock.js'
-import { pausedMessage, resumedMessage } from '../../src/maintenance/notification-text.js'
-import { messageFor, openWebhook } from '../../src/maintenance/webhook.js'
+import { NOTIFICATION_EVENTS } from '../../src/domain/notification.js'
+import { paused, resumed } from '../../src/maintenance/notification-messages.js'
+import { notificationSender, notificationTask } from '../../src/maintenance/notifications.js'
+import { openWebhook } from '../../src/maintenance/webhook.js'
+import { webhookBody } from '../../src/maintenance/webhook-body.js'
 import { createSearchProcessor } from '../../src/processing/process-search.js'
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 import { recordingLogger } from '../support/recording-logger.js'
@@ -13,7 +20,12 @@ import { until } from '../support/until.js'
 /** A chat channel: writes down what was posted, and answers as it is told. */
 interface Channel {
   readonly url: string
-  readonly posts: { readonly method: string; readonly type: string; readonly body: unknown }[]
+  readonly posts: {
+    readonly method: string
+    readonly headers: IncomingMessage['headers']
+    readonly raw: string
+    readonly body: unknown
+  }[]
   /** Statuses of the next answers, HANGS for none; 200 afterwards. */
   readonly answers: number[]
   close(): Promise<void>
@@ -29,7 +41,8 @@ async function openChannel(): Promise<Channel> {
     for await (const chunk of request) text += chunk
     posts.push({
       method: request.method ?? '',
-      type: request.headers['content-type'] ?? '',
+      headers: request.headers,
+      raw: text,
       body: JSON.parse(text) as unknown,
     })
     const status = answers.shift() ?? 200
@@ -59,32 +72,90 @@ const texts = () => channel.posts.map((post) => (post.body as { text: string }).
 
 const never = new AbortController().signal
 
+/** A stored notification with this text. */
+const stored = (text: string, id = 7) =>
+  ({
+    id,
+    text,
+    createdAt: Date.UTC(2026, 2, 1),
+    event: 'batch.done',
+    batch: { id: 3, name: 'night' },
+    figures: { rows: 4 },
+  }) as const
+
+const webhookAt = (url: string, more: Partial<Parameters<typeof openWebhook>[0]> = {}) =>
+  openWebhook({
+    url,
+    secret: null,
+    boardUrl: null,
+    timeoutMs: 40_000,
+    retryMs: 1,
+    log: recordingLogger(),
+    now: Date.now,
+    ...more,
+  })
+
 describe('the webhook', () => {
-  test('is one POST of { text }', async () => {
-    const webhook = openWebhook({ url: channel.url, timeoutMs: 40_000, log: recordingLogger() })
-    expect(await webhook.post('Paused.', never)).toBe(true)
-    expect(channel.posts).toEqual([{ method: 'POST', type: 'application/json', body: { text: 'Paused.' } }])
+  test('is one POST with the text, the event, its batch and figures', async () => {
+    expect(await webhookAt(channel.url).post(stored('Done.'), never)).toBe('delivered')
+    const [post] = channel.posts
+    expect(channel.posts).toHaveLength(1)
+    expect(post?.method).toBe('POST')
+    expect(post?.headers).toMatchObject({
+      'content-type': 'application/json',
+      'trackyard-event': 'batch.done',
+      'trackyard-delivery': '7',
+    })
+    expect(post?.headers).not.toHaveProperty('trackyard-signature')
+    expect(post?.body).toEqual({
+      text: 'Done.',
+      event: 'batch.done',
+      id: 7,
+      createdAt: '2026-03-01T00:00:00.000Z',
+      batch: { id: 3, name: 'night' },
+      figures: { rows: 4 },
+      link: null,
+    })
+  })
+
+  test('a secret signs the moment and the body as sent; the board is linked', async () => {
+    const now = () => 1_772_323_200_999
+    const key = secret('whsec_ünïcode')
+    await webhookAt(channel.url, { secret: key, boardUrl: 'https://b.example', now }).post(stored('Dönê ✓'), never)
+    const [post] = channel.posts
+    const expected = createHmac('sha256', 'whsec_ünïcode').update(`1772323200.${post?.raw}`).digest('hex')
+    expect(post?.headers['trackyard-signature']).toBe(`t=1772323200,v1=${expected}`)
+    expect(post?.body).toMatchObject({ link: 'https://b.example/batches/3' })
+    expect(post?.raw).not.toContain('whsec')
   })
 
   test('is tried three times, then logged as failed without its address', async () => {
     const log = recordingLogger()
-    const webhook = openWebhook({ url: channel.url, timeoutMs: 40_000, log, retryMs: 1 })
+    const webhook = webhookAt(channel.url, { log })
     channel.answers.push(500, 503)
-    await webhook.post('comes through at last', never)
+    expect(await webhook.post(stored('comes through at last'), never)).toBe('delivered')
     expect(channel.posts).toHaveLength(3)
     expect(log.lines).toEqual([])
-    channel.answers.push(500, 500, 500)
-    expect(await webhook.post('is lost', never)).toBe(true)
+    channel.answers.push(500, 404, 401)
+    expect(await webhook.post(stored('fails'), never)).toBe('failed')
     expect(channel.posts).toHaveLength(6)
     expect(log.logged('webhook.failed')).toHaveLength(1)
     expect(JSON.stringify(log.lines, errorsToo)).not.toContain('T0P-SECRET')
+  })
+
+  test.each([400, 413, 422])('an answer of %i refuses this message at once', async (status) => {
+    const log = recordingLogger()
+    channel.answers.push(status)
+    expect(await webhookAt(channel.url, { log }).post(stored('bad'), never)).toBe('refused')
+    expect(channel.posts).toHaveLength(1)
+    expect(log.logged('webhook.refused')).toHaveLength(1)
   })
 
   test('an unreachable or invalid webhook logs one line without its address', async () => {
     const log = recordingLogger()
     await channel.close()
     for (const url of [channel.url, 'http://T0P-SECRET.invalid/', 'http://127.0.0.1:1/T0P-SECRET']) {
-      await openWebhook({ url, timeoutMs: 40_000, log, retryMs: 1 }).post('hello', never)
+      await webhookAt(url, { log }).post(stored('hello'), never)
     }
     expect(log.logged('webhook.failed')).toHaveLength(3)
     expect(JSON.stringify(log.lines, errorsToo)).not.toContain('/T0P-SECRET')
@@ -92,14 +163,20 @@ describe('the webhook', () => {
 
   test.each(['while it hangs', 'between two attempts'])('interrupted %s, it gives up at once', async (when) => {
     const log = recordingLogger()
-    const webhook = openWebhook({ url: channel.url, timeoutMs: 600_000, log, retryMs: 600_000 })
+    const webhook = webhookAt(channel.url, { timeoutMs: 600_000, log, retryMs: 600_000 })
     channel.answers.push(when === 'while it hangs' ? HANGS : 500)
     const stopping = new AbortController()
-    const posted = webhook.post('hello', stopping.signal)
+    const posted = webhook.post(stored('hello'), stopping.signal)
     await until(() => channel.posts.length === 1, { timeoutMs: 40_000, what: 'the first attempt' })
     stopping.abort()
-    expect(await posted).toBe(false)
+    expect(await posted).toBe('failed')
     expect([channel.posts.length, log.lines]).toEqual([1, []])
+  })
+
+  test('the documented events are those that exist', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/reference/notifications.md'), 'utf8')
+    const documented = [...page.matchAll(/^\| `([a-z_]+\.[a-z_]+)` \|/gm)].map((match) => match[1])
+    expect(documented.sort()).toEqual([...NOTIFICATION_EVENTS].sort())
   })
 })
 
@@ -108,7 +185,7 @@ describe('names are escaped for their receiver:', () => {
 
   test('Slack mentions nobody and formats nothing', () => {
     for (const url of ['https://hooks.slack.com/services/T/B/X', 'https://hooks.slack-gov.com/services/T/B/X']) {
-      expect(messageFor(url, text)).toEqual({
+      expect(webhookBody(url, stored(text), null)).toEqual({
         text: 'Batch 1 (&lt;!channel&gt; &lt;@U1&gt; *a* _b_ `c` ~d~ @everyone &amp; [e](f) \\) is done',
         mrkdwn: false,
       })
@@ -119,19 +196,18 @@ describe('names are escaped for their receiver:', () => {
     const escaped =
       'Batch 1 \\(\\<!channel\\> \\<\\@U1\\> \\*a\\* \\_b\\_ \\`c\\` \\~d\\~ \\@everyone & \\[e\\]\\(f\\) \\\\\\) is done'
     for (const url of ['https://discord.com/api/webhooks/1/x', 'https://canary.discordapp.com/api/webhooks/1/x']) {
-      expect(messageFor(url, text)).toEqual({ content: escaped, allowed_mentions: { parse: [] } })
+      expect(webhookBody(url, stored(text), null)).toEqual({ content: escaped, allowed_mentions: { parse: [] } })
     }
-    expect(messageFor('https://discord.com/api/webhooks/1/x/slack', text)).toEqual({
+    expect(webhookBody('https://discord.com/api/webhooks/1/x/slack', stored(text), null)).toEqual({
       text: escaped.replaceAll('@', '@\u200B'),
     })
-    expect(JSON.stringify(messageFor('https://discord.com/api/webhooks/1/x', '*'.repeat(3000))).length).toBeLessThan(
-      4100,
-    )
+    const long = webhookBody('https://discord.com/api/webhooks/1/x', stored('*'.repeat(3000)), 'https://b.example')
+    expect(JSON.stringify(long).length).toBeLessThan(4100)
   })
 
   test('any other receiver gets the plain text', () => {
     for (const url of ['https://chat.example/hooks/x', 'https://slack.com.example/', 'https://notdiscord.com/slack']) {
-      expect(messageFor(url, text)).toEqual({ text })
+      expect(webhookBody(url, stored(text), null)).toMatchObject({ text })
     }
   })
 })
@@ -140,14 +216,14 @@ describe('notification texts', () => {
   test('carry figures and the next command', () => {
     const pause = { cause: 'reserve', since: 1, detail: '20 credits are left.' } as const
     const since = new Date(1).toLocaleString('sv-SE')
-    expect(pausedMessage(pause, { searches: 70, batches: 1 })).toBe(
+    expect(paused(pause, { searches: 70, batches: 1 }).text).toBe(
       `Paused: at the credit reserve since ${since} (20 credits are left). 70 searches wait. Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker. \`trackyard-batch status\` tells whether calls then resume by themselves.`,
     )
-    expect(pausedMessage(pause, { searches: 90, batches: 2 })).toMatch(/\. Up to 90 searches wait\. Top up/)
-    expect(resumedMessage(['no_credits'], [], 500)).toBe(
+    expect(paused(pause, { searches: 90, batches: 2 }).text).toMatch(/\. Up to 90 searches wait\. Top up/)
+    expect(resumed(['no_credits'], [], 500).text).toBe(
       'Resumed (was paused: no credits); 500 credits left. Follow with `trackyard-batch status --watch`.',
     )
-    expect(resumedMessage(['no_credits'], ['operator'], null)).toMatch(
+    expect(resumed(['no_credits'], ['operator'], null).text).toMatch(
       /^Pause ended \(no credits\)\. Still paused \(by hand\): see `trackyard-batch status/,
     )
   })
@@ -166,18 +242,27 @@ describe('notifications', () => {
       .filter((message) => words.test(message))
   afterEach(() => system.close())
 
+  const task = (more: { readonly registry?: Parameters<typeof notificationTask>[0]['registry'] } = {}) =>
+    notificationTask({
+      ...system,
+      registry: system.queue.registry,
+      hasWebhook: true,
+      deadPercent: 5,
+      creditReserve: 0,
+      ...more,
+    })
+
   const sendAll = () =>
     notificationSender({
       ...system,
-      webhook: openWebhook({ url: channel.url, timeoutMs: 40_000, log: system.log }),
+      webhook: webhookAt(channel.url, { log: system.log }),
       mayGoOn: async () => true,
       interrupted: never,
     })()
 
   test('each pause and each resume is sent once, and logged with the same text', async () => {
-    // From counters alone: a report looks through a million items, and a worker has calls in hand meanwhile.
-    const { pauses, batches, account, notifications } = system.store
-    const look = notificationTask({ ...system, store: { pauses, batches, account, notifications }, hasWebhook: true })
+    const { pauses } = system.store
+    const look = task()
     const twice = async () => {
       await look()
       await look()
@@ -196,13 +281,14 @@ describe('notifications', () => {
     await pauses.add({ cause: 'no_credits', since: 300, detail: 'Out of credits: again' })
     await twice()
     expect(texts().map((text) => text.slice(0, 24))).toEqual([
+      'Batch 1 (night) is relea',
       'Paused: no credits left ',
       'Paused by hand since 197',
       'Pause ended (no credits)',
       'Resumed (was paused: by ',
       'Paused: no credits left ',
     ])
-    expect(texts()[0]).toMatch(/3 searches wait/)
+    expect(texts()[1]).toMatch(/3 searches wait/)
     expect(notified()).toEqual(texts())
   })
 
@@ -227,9 +313,11 @@ describe('notifications', () => {
     expect(performance.now() - startedAt).toBeLessThan(4000)
     expect(channel.posts).toHaveLength(1)
     await system.worker(settings)
-    await until(() => channel.posts.length >= 3, { timeoutMs: 50_000, what: 'both messages' })
+    await until(() => channel.posts.length >= 5, { timeoutMs: 50_000, what: 'all messages' })
     expect(texts().slice(1)).toEqual([
+      expect.stringMatching(/^Batch 1 .* is released/),
       expect.stringMatching(/^Batch 1 .* is done/),
+      expect.stringMatching(/^Batch 2 .* is released/),
       expect.stringMatching(/^Batch 2 .* is done/),
     ])
     await until(async () => (await system.store.notifications.next(0)) === null, {
@@ -240,9 +328,9 @@ describe('notifications', () => {
 
   test('a message expires after a day; the same text is queued once', async () => {
     const { notifications } = system.store
-    await notifications.add('old', 1000)
-    await notifications.add('new', 2000)
-    await notifications.add('new', 3000)
+    await notifications.add(stored('old'), 1000)
+    await notifications.add(stored('new'), 2000)
+    await notifications.add(stored('new'), 3000)
     const next = await notifications.next(2000)
     expect(next?.text).toBe('new')
     await notifications.remove(next?.id ?? 0)
@@ -262,15 +350,15 @@ describe('notifications', () => {
     await system.submit(queries(4))
     await system.worker(settings)
     await system.worker(settings)
-    await until(() => channel.posts.length > 0, { timeoutMs: 50_000, what: 'the webhook' })
+    await until(() => channel.posts.length > 1, { timeoutMs: 50_000, what: 'both messages' })
     expect(texts()).toEqual([
-      'Batch 1 (night) is done: 4 rows, 3 tagged, 0 without a match, 1 dead. Run `trackyard-batch export 1`. See `trackyard-batch dead-letters list --batch 1`.',
+      'Batch 1 (night) is released: 4 rows, 4 to do. Follow with `trackyard-batch status --watch`.',
+      'Batch 1 (night) is done: 4 rows, 3 tagged, 0 without a match, 1 dead, 3 credits used, in under a minute. Run `trackyard-batch export 1`. See `trackyard-batch dead-letters list --batch 1`.',
     ])
   })
 
   test('the end of --first or --max-credits is announced once per release', async () => {
-    const { pauses, batches, account, notifications } = system.store
-    const look = notificationTask({ ...system, store: { pauses, batches, account, notifications }, hasWebhook: true })
+    const look = task()
     const handler = createSearchProcessor({
       ...system,
       clock: systemClock,
@@ -298,12 +386,112 @@ describe('notifications', () => {
     await release(null)
     await call('scene 6')
     await sendAll()
-    expect([...texts()].sort()).toEqual([
+    const ends = texts().filter((text) => !/is released/.test(text))
+    expect(ends.sort()).toEqual([
       'Batch 1 (night) has finished its first 2 searches: 2 of 6 rows tagged, 0 without a match, 4 still to do, 2 credits used. Look at it with `trackyard-batch export 1`; continue with `trackyard-batch release 1`.',
       'Batch 1 (night) has used up --max-credits 4: 4 of 6 rows tagged, 0 without a match, 1 dead, 1 still to do, 4 credits used. Look at it with `trackyard-batch export 1`; continue with `trackyard-batch release 1 --max-credits N`.',
-      'Batch 1 (night) is done: 6 rows, 5 tagged, 0 without a match, 1 dead. Run `trackyard-batch export 1`. See `trackyard-batch dead-letters list --batch 1`.',
+      'Batch 1 (night) is done: 6 rows, 5 tagged, 0 without a match, 1 dead, 5 credits used, in under a minute. Run `trackyard-batch export 1`. See `trackyard-batch dead-letters list --batch 1`.',
     ])
-    expect(notified(/^Batch 1/)).toHaveLength(3)
+    expect(notified(/^Batch 1 .* (has|is done)/)).toHaveLength(3)
+  })
+
+  test('a receiver that is down gets every message once, in order, when it is back', async () => {
+    const { notifications } = system.store
+    for (const text of ['first', 'second', 'third']) await notifications.add(stored(text), system.now())
+    let passedMs = 0
+    const tick = notificationSender({
+      ...system,
+      webhook: webhookAt(channel.url, { secret: secret('s'), log: system.log }),
+      mayGoOn: async () => true,
+      interrupted: never,
+      now: () => system.now() + passedMs,
+    })
+    channel.answers.push(...Array.from({ length: 9 }, () => 503))
+    for (; passedMs < 60_000; passedMs += 1000) await tick()
+    const accepted = channel.posts
+      .slice(9)
+      .map(({ body, headers }) => [(body as { text: string }).text, headers['trackyard-delivery']])
+    expect(accepted).toEqual([
+      ['first', '1'],
+      ['second', '2'],
+      ['third', '3'],
+    ])
+    // Three attempts at a time, at growing intervals: not once a second.
+    expect(channel.posts).toHaveLength(12)
+  })
+
+  test('a message refused for its content does not hold up the next', async () => {
+    const { notifications } = system.store
+    for (const text of ['bad', 'good']) await notifications.add(stored(text), system.now())
+    channel.answers.push(400)
+    await sendAll()
+    expect(texts()).toEqual(['bad', 'good'])
+    expect(await notifications.next(0)).toBeNull()
+  })
+
+  test('many dead rows are notified once, while the batch still runs', async () => {
+    system.simulator.fail({ match: 'bad', does: { status: 400 } })
+    const id = await system.submit([...queries(190), ...queries(11, 'bad')])
+    const handler = createSearchProcessor({
+      ...system,
+      clock: systemClock,
+      random: Math.random,
+      rules: system.settings(),
+      heard: () => {},
+    })
+    const look = task()
+    for (const query of [...queries(10, 'bad'), ...queries(10)]) await handler.handle({ ref: refOf(query) })
+    await look()
+    await look()
+    await sendAll()
+    expect(texts().filter((text) => /dead letters/.test(text))).toEqual([
+      `Batch ${id} (night) has many dead letters: 10 of 20 finished rows (50 %). See \`trackyard-batch dead-letters list --batch ${id}\`. \`trackyard-batch pause\` stops all calls.`,
+    ])
+  })
+
+  test('credits that will not suffice are notified once, each search counted once', async () => {
+    const { account } = system.store
+    await system.submit(queries(6))
+    await system.submit(queries(6), { name: 'again' })
+    await account.update({ creditsRemaining: 6 }, system.now())
+    const look = task()
+    await look()
+    expect(notified(/^Credits/)).toEqual([])
+    await account.update({ creditsRemaining: 5 }, system.now() + 1)
+    const later = task()
+    await later()
+    await later()
+    expect(notified(/^Credits/)).toEqual([
+      'Credits will not suffice: 6 searches due, 5 credits left. Top up 1 or more, or workers will pause.',
+    ])
+  })
+
+  test('a worker that is gone without a word is notified once; one that stops is not', async () => {
+    const { registry } = system.queue
+    await registry.heartbeat({ id: 'killed', trouble: null })
+    await registry.heartbeat({ id: 'stopped', trouble: null })
+    await registry.heartbeat({ id: 'alive', trouble: null })
+    await registry.unregister('stopped')
+    const redis = new Redis(system.redis.url)
+    await redis.del(...(await redis.keys('*worker:killed')))
+    redis.disconnect()
+    let passedMs = 0
+    const look = notificationTask({
+      ...system,
+      registry,
+      hasWebhook: true,
+      deadPercent: 5,
+      creditReserve: 0,
+      now: () => system.now() + passedMs,
+    })
+    await look()
+    expect(notified(/^Worker/)).toEqual([])
+    passedMs = 10_000
+    await look()
+    await look()
+    await task()()
+    expect(notified(/^Worker/)).toEqual([expect.stringMatching(/^Worker killed ended without a word/)])
+    expect(await registry.workers()).toBe(1)
   })
 })
 

@@ -1,0 +1,164 @@
+import { formatDateTime, formatDuration, pluralize } from '../domain/format.js'
+import type { Notification } from '../domain/notification.js'
+import {
+  causeInWords,
+  creditNextStep,
+  type Pause,
+  type PauseCause,
+  pauseNextStep,
+  pauseSummary,
+} from '../domain/pause.js'
+import type { CountedBatch } from '../store/store.js'
+
+/**
+ * Notifications: what happened, figures, the next command. A worker writes them, so the figures are those that the store
+ * counts along; `status` shows the rest.
+ * @param due several batches may want the same search, and each counts it
+ */
+export function paused(pause: Pause, due: { readonly searches: number; readonly batches: number }): Notification {
+  const atMost = due.batches > 1 ? 'Up to ' : ''
+  const wait = due.searches === 1 ? '1 search waits' : `${pluralize(due.searches, 'search')} wait`
+  const since = formatDateTime(pause.since)
+  return {
+    event: 'queue.paused',
+    text: `${pauseSummary(pause, since)} ${atMost}${wait}. ${nextStep(pause.cause)}`,
+    batch: null,
+    figures: { cause: pause.cause, since: iso(pause.since), detail: pause.detail, searchesDueAtMost: due.searches },
+  }
+}
+
+/** `status` shows more, such as when auto-resume ends. */
+function nextStep(cause: PauseCause): string {
+  return cause === 'no_credits' || cause === 'reserve'
+    ? `${creditNextStep(cause)}. \`trackyard-batch status\` tells whether calls then resume by themselves.`
+    : pauseNextStep(cause)
+}
+
+/** @param stillPaused the causes of the pauses that remain */
+export function resumed(
+  lifted: readonly PauseCause[],
+  stillPaused: readonly PauseCause[],
+  creditsLeft: number | null,
+): Notification {
+  const credits = creditsLeft === null ? '' : `; ${pluralize(creditsLeft, 'credit')} left`
+  const ended = lifted.map(causeInWords).join(', ')
+  const text =
+    stillPaused.length > 0
+      ? `Pause ended (${ended})${credits}. Still paused (${stillPaused.map(causeInWords).join(', ')}): see \`trackyard-batch status\`.`
+      : `Resumed (was paused: ${ended})${credits}. Follow with \`trackyard-batch status --watch\`.`
+  return {
+    event: 'queue.resumed',
+    text,
+    batch: null,
+    figures: { causes: lifted.join(','), stillPaused: stillPaused.join(','), creditsLeft },
+  }
+}
+
+/** @param due credits that the searches of released batches need, each search once */
+export function creditsShort(credits: {
+  readonly left: number
+  readonly reserve: number
+  readonly due: number
+}): Notification {
+  const { left, reserve, due } = credits
+  const missing = due - Math.max(0, left - reserve)
+  const usable = reserve > 0 ? ` (${reserve} of them in reserve)` : ''
+  return {
+    event: 'credits.short',
+    text: `Credits will not suffice: ${pluralize(due, 'search')} due, ${pluralize(left, 'credit')} left${usable}. Top up ${missing} or more, or workers will pause.`,
+    batch: null,
+    figures: { searchesDue: due, creditsLeft: left, creditReserve: reserve, creditsMissing: missing },
+  }
+}
+
+export function workerLost(worker: string): Notification {
+  return {
+    event: 'worker.lost',
+    text: `Worker ${worker} ended without a word; its searches go to the other workers. Look at its log, then start another one.`,
+    batch: null,
+    figures: { worker },
+  }
+}
+
+export function batchReleased(report: CountedBatch): Notification {
+  const { batch, items, invalid, unfinished } = report
+  const cap = batch.maxCredits === null ? '' : ` for at most ${pluralize(batch.maxCredits, 'credit')}`
+  const first = batch.first === null ? '' : `, the first ${pluralize(batch.first, 'search')} only`
+  const bad = invalid > 0 ? `, ${invalid} of them invalid` : ''
+  return {
+    event: 'batch.released',
+    text: `${nameOf(report)} is released${cap}${first}: ${pluralize(items, 'row')}${bad}, ${unfinished} to do. Follow with \`trackyard-batch status --watch\`.`,
+    ...about(report),
+  }
+}
+
+export function batchDone(report: CountedBatch): Notification {
+  const { batch, items, tagged, noMatch, dead, invalid } = report
+  const parts = [pluralize(items, 'row'), `${tagged} tagged`, `${noMatch} without a match`]
+  if (dead > 0) parts.push(`${dead} dead`)
+  if (invalid > 0) parts.push(`${invalid} invalid`)
+  parts.push(`${pluralize(batch.charged, 'credit')} used`)
+  if (batch.completedAt !== null) parts.push(`in ${formatDuration(batch.completedAt - batch.createdAt)}`)
+  return {
+    event: 'batch.done',
+    text: `${nameOf(report)} is done: ${parts.join(', ')}. Run \`trackyard-batch export ${batch.id}\`.${lookAtDead(report)}`,
+    ...about(report),
+  }
+}
+
+/** The searches that `--first` or `--max-credits` allowed are finished; the rest waits for `release`. */
+export function budgetUsed(report: CountedBatch): Notification {
+  const { batch, items, tagged, noMatch, dead, unfinished } = report
+  const isFirst = batch.maxCredits === null || batch.charged < batch.maxCredits
+  const what = isFirst
+    ? `finished its first ${batch.first === 1 ? 'search' : pluralize(batch.first ?? 0, 'search')}`
+    : `used up --max-credits ${batch.maxCredits}`
+  const parts = [`${tagged} of ${pluralize(items, 'row')} tagged`, `${noMatch} without a match`]
+  if (dead > 0) parts.push(`${dead} dead`)
+  parts.push(`${unfinished} still to do`, `${pluralize(batch.charged, 'credit')} used`)
+  const release = `trackyard-batch release ${batch.id}${isFirst ? '' : ' --max-credits N'}`
+  return {
+    event: 'batch.budget_used',
+    text: `${nameOf(report)} has ${what}: ${parts.join(', ')}. Look at it with \`trackyard-batch export ${batch.id}\`; continue with \`${release}\`.`,
+    ...about(report),
+  }
+}
+
+export function manyDead(report: CountedBatch): Notification {
+  const { tagged, noMatch, dead } = report
+  const finished = tagged + noMatch + dead
+  return {
+    event: 'batch.dead_letters',
+    text: `${nameOf(report)} has many dead letters: ${dead} of ${pluralize(finished, 'finished row')} (${Math.round((dead / finished) * 100)} %).${lookAtDead(report)} \`trackyard-batch pause\` stops all calls.`,
+    ...about(report),
+  }
+}
+
+function about({ batch, items, tagged, noMatch, dead, invalid, unfinished }: CountedBatch) {
+  return {
+    batch: { id: batch.id, name: batch.name },
+    figures: {
+      rows: items,
+      tagged,
+      noMatch,
+      dead,
+      invalid,
+      unfinished,
+      creditsUsed: batch.charged,
+      createdAt: iso(batch.createdAt),
+      completedAt: batch.completedAt === null ? null : iso(batch.completedAt),
+    },
+  }
+}
+
+function nameOf({ batch }: CountedBatch): string {
+  return `Batch ${batch.id} (${batch.name})`
+}
+
+function lookAtDead({ batch, dead }: CountedBatch): string {
+  return dead > 0 ? ` See \`trackyard-batch dead-letters list --batch ${batch.id}\`.` : ''
+}
+
+function iso(at: number): string {
+  return new Date(at).toISOString()
+}

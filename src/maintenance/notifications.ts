@@ -1,0 +1,159 @@
+import type { Logger } from '../domain/logger.js'
+import type { Notification } from '../domain/notification.js'
+import type { Pause, PauseCause } from '../domain/pause.js'
+import type { WorkerRegistry } from '../queue/search-queue.js'
+import type { Milestone } from '../store/batch.js'
+import type { Store } from '../store/store.js'
+import {
+  batchDone,
+  batchReleased,
+  budgetUsed,
+  creditsShort,
+  manyDead,
+  paused,
+  resumed,
+  workerLost,
+} from './notification-messages.js'
+import type { Webhook } from './webhook.js'
+
+export interface NotificationParts {
+  readonly store: Pick<Store, 'pauses' | 'batches' | 'account' | 'notifications' | 'reports'>
+  readonly registry: Pick<WorkerRegistry, 'missing' | 'unregister'>
+  /** Whether a webhook is configured. */
+  readonly hasWebhook: boolean
+  /** A batch with at least this share of dead rows is notified; percent. */
+  readonly deadPercent: number
+  readonly creditReserve: number
+  readonly log: Logger
+  readonly now: () => number
+}
+
+/** A worker sends a heartbeat every 4 s: one whose Redis was away for a moment is back by then. */
+const LOST_AFTER_MS = 10_000
+/** Counting what is due reads many rows of a large batch. */
+const CREDIT_LOOK_MS = 60_000
+
+/**
+ * Watches store and registry for what people want to know. Each event becomes one log line and one stored notification,
+ * which `notificationSender` posts. What batches went through is marked in the store. Pauses, short credits and missing
+ * workers that were notified are kept in memory only: a new worker repeats what is still on, since it was restarted and
+ * is still paused; the store drops a text that still waits to be sent.
+ */
+export function notificationTask(parts: NotificationParts): () => Promise<void> {
+  const { store, registry, log, now } = parts
+  let notifiedPauses: ReadonlyMap<PauseCause, number> = new Map()
+  let missingSince: ReadonlyMap<string, number> = new Map()
+  let creditsLookedAt = Number.NEGATIVE_INFINITY
+  let isShort = false
+
+  return async () => {
+    await notifyPauses(await store.pauses.list())
+    for (const { text } of (await takeMilestones()).map(milestoneNotification)) logNotified(text)
+    await notifyLostWorkers()
+    await notifyShortCredits()
+  }
+
+  async function notify(notification: Notification): Promise<void> {
+    if (parts.hasWebhook) await store.notifications.add(notification, now())
+    logNotified(notification.text)
+  }
+
+  function logNotified(text: string): void {
+    log.info({ event: 'notification.sent' }, text)
+  }
+
+  async function notifyPauses(rows: readonly Pause[]): Promise<void> {
+    const fresh = rows.filter((row) => notifiedPauses.get(row.cause) !== row.since)
+    const remaining = rows.map((row) => row.cause)
+    const lifted = [...notifiedPauses.keys()].filter((cause) => !remaining.includes(cause))
+    if (lifted.length > 0) {
+      const { creditsRemaining } = await store.account.get()
+      await notify(resumed(lifted, remaining, creditsRemaining))
+    }
+    if (fresh.length > 0) {
+      const due = await store.batches.dueAtMost()
+      for (const row of fresh) await notify(paused(row, due))
+    }
+    notifiedPauses = new Map(rows.map((row) => [row.cause, row.since]))
+  }
+
+  /** Stored for the webhook in the transaction that marks the batch. A crash after it loses only the log line. */
+  function takeMilestones(): Promise<readonly Milestone[]> {
+    const rules = { now: now(), deadPercent: parts.deadPercent }
+    return store.batches.takeMilestones(rules, parts.hasWebhook ? milestoneNotification : undefined)
+  }
+
+  async function notifyLostWorkers(): Promise<void> {
+    const missing = await registry.missing()
+    missingSince = new Map(missing.map((id) => [id, missingSince.get(id) ?? now()]))
+    for (const [id, since] of missingSince) {
+      if (now() - since < LOST_AFTER_MS) continue
+      // First: killed after this, the notification is lost; the other way round every worker would repeat it.
+      await registry.unregister(id)
+      await notify(workerLost(id))
+    }
+  }
+
+  async function notifyShortCredits(): Promise<void> {
+    const { creditsRemaining: left } = await store.account.get()
+    if (left === null) return
+    const usable = Math.max(0, left - parts.creditReserve)
+    // The bound counts a search once for each batch that wants it: only where it exceeds the credits is a count needed.
+    if ((await store.batches.dueAtMost()).searches <= usable) isShort = false
+    else if (!isShort && now() - creditsLookedAt >= CREDIT_LOOK_MS) {
+      creditsLookedAt = now()
+      const { due } = await store.reports.totals(now())
+      isShort = due > usable
+      if (isShort) await notify(creditsShort({ left, reserve: parts.creditReserve, due }))
+    }
+  }
+}
+
+function milestoneNotification({ kind, batch }: Milestone): Notification {
+  switch (kind) {
+    case 'released':
+      return batchReleased(batch)
+    case 'budget_used':
+      return budgetUsed(batch)
+    case 'many_dead':
+      return manyDead(batch)
+    case 'done':
+      return batchDone(batch)
+    default:
+      return kind satisfies never
+  }
+}
+
+/** Older notifications are dropped: they would only confuse. */
+const LONGEST_AGE_MS = 24 * 60 * 60 * 1000
+const LONGEST_WAIT_MS = 30_000
+
+/**
+ * Sends stored notifications, oldest first, one at a time; one that fails is tried again, at growing intervals, before
+ * any later one. When interrupted, leaves the rest to the next worker.
+ */
+export function notificationSender(parts: {
+  readonly store: Pick<Store, 'notifications'>
+  readonly webhook: Webhook
+  /** Whether this worker still holds the lease for sending. */
+  readonly mayGoOn: () => Promise<boolean>
+  readonly interrupted: AbortSignal
+  readonly now: () => number
+}): () => Promise<void> {
+  const { webhook, interrupted, mayGoOn, now } = parts
+  const { notifications } = parts.store
+  let failures = 0
+  let notBefore = Number.NEGATIVE_INFINITY
+  return async () => {
+    while (!interrupted.aborted && now() >= notBefore) {
+      const next = await notifications.next(now() - LONGEST_AGE_MS)
+      if (next === null || !(await mayGoOn())) return
+      if ((await webhook.post(next, interrupted)) === 'failed') {
+        notBefore = now() + Math.min(LONGEST_WAIT_MS, 1000 * 2 ** failures++)
+        return
+      }
+      failures = 0
+      await notifications.remove(next.id)
+    }
+  }
+}
