@@ -20,6 +20,7 @@ async function find({ store }: Pick<AbandonedParts, 'store'>, idOrName: string |
     idOrName === null
       ? 'There is no batch yet. Submit a catalog first, for example `trackyard-batch submit catalog.csv --query "{title} music"`.'
       : `No batch has the id or name "${idOrName}". \`trackyard-batch status\` lists the batches.`,
+    { code: 'no_such_batch' },
   )
 }
 
@@ -35,11 +36,14 @@ export async function cancelBatch(
   if (await parts.store.batches.cancel(batch.id, parts.now())) return { batch, was: 'cancelled' }
   if (batch.state !== 'loading') {
     const state = batch.state === 'released' ? 'done' : batch.state
-    throw new RefusedError(`Batch ${batch.id} (${batch.name}) is ${state}: there is nothing to cancel.`)
+    throw new RefusedError(`Batch ${batch.id} (${batch.name}) is ${state}: there is nothing to cancel.`, {
+      code: 'nothing_to_cancel',
+    })
   }
   await dropAbandoned(parts)
   if ((await parts.store.batches.find(String(batch.id))) === null) return { batch, was: 'dropped' }
   throw new RefusedError(
     `Batch ${batch.id} (${batch.name}) is being loaded by a submit. Interrupt that submit to drop the batch; if it was killed, try again in a minute.`,
+    { code: 'batch_loading' },
   )
 }

@@ -48,15 +48,19 @@ export async function releaseBatch(
 
 function refuseUnreleasable({ batch, maxCredits }: Release): void {
   if (batch.state === 'loading')
-    throw new RefusedError(`Batch ${batch.id} is still loading. Its own submit releases it.`)
+    throw new RefusedError(`Batch ${batch.id} is still loading. Its own submit releases it.`, { code: 'batch_loading' })
   if (batch.state === 'cancelled') throw wasCancelled(batch)
   if (maxCredits !== null && maxCredits < batch.charged) {
-    throw new RefusedError(`Batch ${batch.id} has used ${batch.charged} credits already. Pass a higher --max-credits.`)
+    throw new RefusedError(
+      `Batch ${batch.id} has used ${batch.charged} credits already. Pass a higher --max-credits.`,
+      { code: 'cap_used_up' },
+    )
   }
 }
 
 function wasCancelled({ id, name }: Batch): RefusedError {
   return new RefusedError(
     `Batch ${id} (${name}) was cancelled. Submit its catalog again: its answers are reused for free.`,
+    { code: 'batch_cancelled' },
   )
 }

@@ -17,6 +17,7 @@ export function refuseEmptyFilter(filter: DeadFilter, all: boolean, verb: 'retry
   if (all || Object.values(filter).some((value) => value !== undefined)) return
   throw new RefusedError(
     `This would ${verb} every dead letter. Narrow it with --status, --code, --batch or a search, or pass --all.`,
+    { code: 'confirmation_required' },
   )
 }
 

@@ -1,4 +1,4 @@
-import { RefusedError, UsageError } from '../domain/errors.js'
+import { CatalogError, RefusedError } from '../domain/errors.js'
 import type { LoadedRow } from '../domain/loaded-row.js'
 import type { Logger } from '../domain/logger.js'
 import type { NewBatch, Plan, Store } from '../store/store.js'
@@ -33,7 +33,7 @@ export interface LoadedBatch {
 /**
  * Streams the rows into the store; memory does not grow with the catalog.
  * @param progress called with the number of rows so far
- * @throws UsageError for options that cannot work, or when no row can be searched; whatever `rows` throws. The batch
+ * @throws UsageError for options that cannot work, CatalogError when no row can be searched; whatever `rows` throws. The batch
  * is dropped first.
  */
 export async function load(
@@ -56,7 +56,7 @@ export async function load(
   }
   try {
     const loaded = await addAll(parts, id, rows, options)
-    if (loaded === 0) throw new UsageError('This catalog has no rows: nothing to submit.')
+    if (loaded === 0) throw new CatalogError('This catalog has no rows: nothing to submit.')
     const plan = await batches.plan(id, parts.now())
     if (plan.accepted === 0) throw noRowCanBeSearched(plan)
     return {
@@ -85,13 +85,13 @@ export async function load(
 
 const LONGEST_REASON = 200
 
-function noRowCanBeSearched({ rows, invalidReasons }: Plan): UsageError {
+function noRowCanBeSearched({ rows, invalidReasons }: Plan): CatalogError {
   const reasons = invalidReasons.map((reason) =>
     reason.length <= LONGEST_REASON ? reason : `${reason.slice(0, LONGEST_REASON - 1)}…`,
   )
   const more = rows - reasons.length
   if (more > 0) reasons.push(`… and ${more} more`)
-  return new UsageError(
+  return new CatalogError(
     [
       `No row can be searched: ${rows === 1 ? 'the only row is' : `all ${rows} rows are`} invalid.`,
       ...reasons.map((reason) => `  ${reason}`),

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { UsageError } from '../domain/errors.js'
+import { CatalogError } from '../domain/errors.js'
 import { decodedText, LF } from './encodings.js'
 
 /** How many bytes the character has that begins with this one; 0: none does. */
@@ -28,7 +28,7 @@ export function undecodable(place: {
   readonly before: number
   /** There were characters beyond ASCII before, in UTF-8. */
   readonly isForeign: boolean
-}): UsageError {
+}): CatalogError {
   const { name, bytes } = place
   const at = firstBad(bytes)
   const start = bytes.lastIndexOf(LF, at) + 1
@@ -39,12 +39,12 @@ export function undecodable(place: {
   const [best] = readings
   const shown = readings.map(({ encoding, text }) => `"${text}" in ${encoding}`).join(', ')
   const found = `${name}, line ${line}, character ${column}: expected UTF-8, found ${hex(run)}`
-  if (best === undefined) return new UsageError(`${found}. Is it text? If so, name its encoding with --encoding.`)
+  if (best === undefined) return new CatalogError(`${found}. Is it text? If so, name its encoding with --encoding.`)
   const next =
     place.isForeign || isMostlyUtf8(bytes)
       ? 'Other lines are UTF-8: mend this one, or pass --encoding utf-8 to read the file without the rows that are not.'
       : `Name the encoding that reads right: --encoding ${best.encoding}`
-  return new UsageError(`${found}: ${shown}. ${next}`)
+  return new CatalogError(`${found}: ${shown}. ${next}`)
 }
 
 function firstBad(bytes: Buffer): number {

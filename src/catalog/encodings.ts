@@ -1,6 +1,6 @@
 import iconv from 'iconv-lite'
 import { didYouMean } from '../domain/did-you-mean.js'
-import { UsageError } from '../domain/errors.js'
+import { CatalogError } from '../domain/errors.js'
 
 export const LF = 10
 
@@ -78,7 +78,7 @@ const ALIASES: Readonly<Record<string, string>> = {
 
 const NUMBERS = ENCODINGS.flatMap((name) => /^windows-(\d+)$/.exec(name)?.[1] ?? [])
 
-/** @throws UsageError for a name that is none of an encoding */
+/** @throws CatalogError for a name that is none of an encoding */
 export function requireEncoding(name: string): string {
   const known = encodingNamed(name)
   if (known !== null) return known
@@ -88,7 +88,7 @@ export function requireEncoding(name: string): string {
     ...NUMBERS.flatMap((number) => [`win${number}`, `cp${number}`]),
   ])
   const guess = near === null ? '' : ` Did you mean ${encodingNamed(near)}?`
-  throw new UsageError(
+  throw new CatalogError(
     `--encoding: expected the name of an encoding, found "${name}".${guess} Known are: ${ENCODINGS.join(', ')}.`,
   )
 }

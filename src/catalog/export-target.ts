@@ -6,7 +6,7 @@ import { basename, dirname, extname, join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { errorCode } from '../domain/error-code.js'
-import { UnreachableError, UsageError } from '../domain/errors.js'
+import { OutputError, UnreachableError } from '../domain/errors.js'
 import type { Batch } from '../store/store.js'
 
 /**
@@ -25,7 +25,7 @@ export interface Target {
   abandon(): Promise<void>
 }
 
-/** @throws UsageError when the file cannot be made there, or is the catalog itself */
+/** @throws OutputError when the file cannot be made there, or is the catalog itself */
 export async function openTarget(
   out: string | Writable,
   catalogPath: string | null,
@@ -37,11 +37,11 @@ export async function openTarget(
 async function openFile(out: string, catalogPath: string | null, signal: AbortSignal | undefined): Promise<Target> {
   try {
     const existing = await statOrNull(out)
-    if (existing?.isDirectory()) throw new UsageError(`${out}: expected a file to write, found a directory.`)
+    if (existing?.isDirectory()) throw new OutputError(`${out}: expected a file to write, found a directory.`)
     if (existing !== null && catalogPath !== null) {
       const catalog = await stat(catalogPath).catch(() => null)
       if (catalog?.dev === existing.dev && catalog.ino === existing.ino) {
-        throw new UsageError(`${out} is the catalog itself and is never overwritten. Name another file with --out.`)
+        throw new OutputError(`${out} is the catalog itself and is never overwritten. Name another file with --out.`)
       }
     }
     if (existing?.isFIFO()) return toPipe(await openPipe(out, signal), out)
@@ -239,24 +239,24 @@ function writableReason(error: unknown, path: string): unknown {
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return new UsageError(
+      return new OutputError(
         `${path}: expected an existing directory to write to, found none. Make it, or name another file with --out.`,
       )
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return new UsageError(`${path}: writing there is not permitted. Name another file with --out.`)
+      return new OutputError(`${path}: writing there is not permitted. Name another file with --out.`)
     case 'ENOSPC':
     case 'EDQUOT':
       return new UnreachableError(`${path}: the disk is full. Nothing was replaced; make room and export again.`)
     case 'ELOOP':
-      return new UsageError(
+      return new OutputError(
         `${path}: expected a file to write, found a link that leads in a circle. Name another file with --out.`,
       )
     case 'ENAMETOOLONG':
-      return new UsageError(`${path.slice(0, 60)}…: the name is too long for a file. Name another file with --out.`)
+      return new OutputError(`${path.slice(0, 60)}…: the name is too long for a file. Name another file with --out.`)
     case 'EISDIR':
-      return new UsageError(`${path}: expected a file to write, found a directory.`)
+      return new OutputError(`${path}: expected a file to write, found a directory.`)
     default:
       // A system error (EIO, EFBIG, ENXIO, …); ours and Node's own are not.
       if (!/^E[A-Z0-9]+$/.test(code) || code === 'EPIPE') return error

@@ -1,4 +1,4 @@
-import { UsageError } from '../domain/errors.js'
+import { CatalogError } from '../domain/errors.js'
 import { splitStrings } from './json.js'
 import { createScanner } from './json-scanner.js'
 import { shellWord } from './source.js'
@@ -54,8 +54,8 @@ export function listPath(text: string): string | null {
 }
 
 /** The file is one object, and its rows are in a list inside it. */
-export function listInObject(name: string, path: string): UsageError {
-  return new UsageError(
+export function listInObject(name: string, path: string): CatalogError {
+  return new CatalogError(
     `${name}: expected a list of JSON objects, or one object per line, found one object that holds a list under ${path}. ` +
       `Convert it: jq -c '${path}[]' ${shellWord(name)} > rows.jsonl`,
   )

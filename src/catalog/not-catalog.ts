@@ -1,4 +1,4 @@
-import { UsageError } from '../domain/errors.js'
+import { CatalogError } from '../domain/errors.js'
 import { byteOrderMark, wideEncoding } from './encodings.js'
 import { shellWord } from './source.js'
 
@@ -28,16 +28,16 @@ const TEXTS: readonly { readonly pattern: RegExp; readonly kind: string; readonl
 
 /**
  * @param head the beginning of the text
- * @throws UsageError when it is something else
+ * @throws CatalogError when it is something else
  */
 export function requireCatalog(head: string, name: string): void {
   const text = head.trimStart()
   for (const { pattern, kind, advice } of TEXTS) {
-    if (pattern.test(text)) throw new UsageError(`${name}: expected a catalog, found ${kind}. ${advice}`)
+    if (pattern.test(text)) throw new CatalogError(`${name}: expected a catalog, found ${kind}. ${advice}`)
   }
   const error = errorAnswer(text)
   if (error === null) return
-  throw new UsageError(
+  throw new CatalogError(
     `${name}: expected a catalog, found the error that a server answered (${error}). Fetch the file again.`,
   )
 }
@@ -165,8 +165,8 @@ function countControls(head: Buffer): number {
 
 const TEXT_CONTROLS = [0, 9, 10, 11, 12, 13, 0x1a, 0x1b]
 
-export function notText(name: string, kind: string, advice: string): UsageError {
-  return new UsageError(
+export function notText(name: string, kind: string, advice: string): CatalogError {
+  return new CatalogError(
     `${name}: expected a CSV, TSV or JSON text, found ${kind}. ${advice.replace('FILE', shellWord(name))}`,
   )
 }

@@ -1,5 +1,5 @@
 import { extname } from 'node:path'
-import { UsageError } from '../domain/errors.js'
+import { CatalogError } from '../domain/errors.js'
 import type { Catalog, OpenedText, RawRow } from './catalog.js'
 import { createScanner } from './json-scanner.js'
 import { jsonShape, listInObject, listPath } from './json-shape.js'
@@ -26,14 +26,14 @@ export interface CatalogOptions extends CsvOptions {
 /** How many rows of a JSONL catalog are looked at to learn its keys. */
 const SAMPLE_ROWS = 100
 
-/** @throws UsageError when the source is not a catalog */
+/** @throws CatalogError when the source is not a catalog */
 export async function openCatalog(source: CatalogSource, options: CatalogOptions = {}): Promise<Catalog> {
   const { name, chunks, close } = await openSource(source)
   try {
     const text = await openText(chunks, name, options.encoding)
     const head = text.head.subarray(0, 64 * 1024).toString('utf8')
-    if (head === '') throw new UsageError(`${name}: expected a catalog, found an empty file.`)
-    if (head.trim() === '') throw new UsageError(`${name}: expected a catalog, found only white space.`)
+    if (head === '') throw new CatalogError(`${name}: expected a catalog, found an empty file.`)
+    if (head.trim() === '') throw new CatalogError(`${name}: expected a catalog, found only white space.`)
     requireCatalog(head, name)
     const plainName = name.replace(/\.gz$/i, '')
     const opened =
@@ -71,7 +71,7 @@ async function openJson(text: TextSource, name: string): Promise<OpenedText> {
   }
   if (objects === 0) {
     const expected = shape === 'lines' ? 'one JSON object per line' : 'a list of JSON objects'
-    throw new UsageError(
+    throw new CatalogError(
       `${name}: expected ${expected}, found ${rows.length === 0 ? 'an empty list' : foundInstead(rows)}.`,
     )
   }

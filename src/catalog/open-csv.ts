@@ -1,4 +1,4 @@
-import { UsageError } from '../domain/errors.js'
+import { CatalogError } from '../domain/errors.js'
 import { GUARD_COLUMN, unguardFormula } from '../domain/formula-cell.js'
 import type { OpenedText, RawRow } from './catalog.js'
 import { columnNames } from './column-names.js'
@@ -19,7 +19,7 @@ const SAMPLE_BYTES = 64 * 1024
 /** A quoted cell may come late in a TSV, and one of them decides. */
 const TAB_SAMPLE_BYTES = 16 * 1024 * 1024
 
-/** Finds out how a CSV or TSV text is written, and its columns. @throws UsageError where it has no header or no row */
+/** Finds out how a CSV or TSV text is written, and its columns. @throws CatalogError where it has no header or no row */
 export async function openCsv(text: TextSource, name: string, options: CsvOptions): Promise<OpenedText> {
   const ahead = lookAhead(text.pieces)
   const usual = /\.(tsv|tab)(\.gz)?$/i.test(name) ? '\t' : ','
@@ -37,7 +37,7 @@ export async function openCsv(text: TextSource, name: string, options: CsvOption
   const batches = withBadLines(readCsv(ahead.rest(), dialect, firstLine), text.badLines)
   const [header, ...rows] = await firstRows(batches, 2)
   const written = requireHeader(header, name)
-  if (rows.length === 0) throw new UsageError(`${name}: expected rows below the header, found none.`)
+  if (rows.length === 0) throw new CatalogError(`${name}: expected rows below the header, found none.`)
   // An export that was made safe for spreadsheets is read as what it was.
   const isGuarded = written.some((column) => column.trim() === GUARD_COLUMN)
   const all = startingWith(rows, batches)
@@ -86,7 +86,7 @@ async function takeLines(ahead: LookAhead, count: number, name: string): Promise
     ahead.drop(Buffer.byteLength(before))
     return before.replace(/\r*\n|\r/g, '\n')
   }
-  throw new UsageError(
+  throw new CatalogError(
     `${name}: expected the header on line ${count + 1}, found ${taken + (/[^\r\n]$/.test(text) ? 1 : 0)} lines ` +
       '(or more than 1 MB before it). Name its line with --header-row.',
   )
@@ -132,14 +132,14 @@ async function* unguarded(batches: AsyncIterable<RawRow[]>): AsyncGenerator<RawR
 /** The columns as written. A nameless or repeated one is no trouble before somebody uses it. */
 function requireHeader(row: RawRow | undefined, name: string): readonly string[] {
   if (row?.kind !== 'cells') {
-    throw new UsageError(
+    throw new CatalogError(
       `${name}: expected a header line with the names of the columns, found one that cannot be read. ` +
         'If the header is on a later line of the file, say so: --header-row N.',
     )
   }
-  if (row.problem !== undefined) throw new UsageError(`${name}, line ${row.line}: ${row.problem}.`)
+  if (row.problem !== undefined) throw new CatalogError(`${name}, line ${row.line}: ${row.problem}.`)
   if (row.cells.some((column) => column.trim() !== '')) return row.cells
-  throw new UsageError(
+  throw new CatalogError(
     `${name}, line ${row.line}: expected a header line with the names of the columns, found no name in it. ` +
       'If the header is on another line of the file, say so: --header-row N.',
   )

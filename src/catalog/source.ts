@@ -3,7 +3,7 @@ import { open, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { errorCode } from '../domain/error-code.js'
-import { UsageError } from '../domain/errors.js'
+import { CatalogError } from '../domain/errors.js'
 
 /** A file, or a stream that somebody else opened (and closes), such as standard input. */
 export type CatalogSource = { readonly path: string } | { readonly stream: Readable; readonly name: string }
@@ -52,13 +52,13 @@ async function* readAll(
     throw readableReason(error, name)
   }
   if (bytes >= least) return
-  throw new UsageError(
+  throw new CatalogError(
     `${name}: expected ${least} bytes, found ${bytes}: it became shorter while it was read. Submit it again when nobody writes to it.`,
   )
 }
 
-function foundDirectory(name: string): UsageError {
-  return new UsageError(`${name}: expected a file, found a directory. Name one CSV, TSV or JSONL file.`)
+function foundDirectory(name: string): CatalogError {
+  return new CatalogError(`${name}: expected a file, found a directory. Name one CSV, TSV or JSONL file.`)
 }
 
 /** Standard input may be one: `submit - < directory`. */
@@ -82,26 +82,26 @@ export function readableReason(error: unknown, path: string): unknown {
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return new UsageError(
+      return new CatalogError(
         `${path}: expected a catalog, found no such file. Check the path, or use - for standard input.`,
       )
     case 'EACCES':
     case 'EPERM':
-      return new UsageError(
+      return new CatalogError(
         `${path}: expected a readable file, found that permission is denied. Try: chmod +r ${shellWord(path)}`,
       )
     case 'ELOOP':
-      return new UsageError(`${path}: expected a file, found a link that leads in a circle. Name the file itself.`)
+      return new CatalogError(`${path}: expected a file, found a link that leads in a circle. Name the file itself.`)
     case 'ENAMETOOLONG':
-      return new UsageError(`${shortened(path)}: expected a path, found one that is too long. Check the path.`)
+      return new CatalogError(`${shortened(path)}: expected a path, found one that is too long. Check the path.`)
     case 'EISDIR':
       return foundDirectory(path)
     case 'ENXIO':
-      return new UsageError(`${path}: expected a file, found a socket or a device that cannot be read.`)
+      return new CatalogError(`${path}: expected a file, found a socket or a device that cannot be read.`)
     default:
       // A system error (EIO, EINVAL, ESTALE, …); ours and Node's own are not.
       if (!/^E[A-Z0-9]+$/.test(code)) return error
-      return new UsageError(`${path}: expected a readable file, found that reading it fails (${code}). Is it a file?`)
+      return new CatalogError(`${path}: expected a readable file, found that reading it fails (${code}). Is it a file?`)
   }
 }
 

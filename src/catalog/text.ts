@@ -2,7 +2,7 @@ import { isAscii, isUtf8 } from 'node:buffer'
 import { pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { errorCode } from '../domain/error-code.js'
-import { UsageError } from '../domain/errors.js'
+import { CatalogError } from '../domain/errors.js'
 import { badBytes, characterBytes, countLineEnds, undecodable } from './bad-bytes.js'
 import { byteOrderMark, decoded, LF, requireEncoding, wideEncoding } from './encodings.js'
 import { requireText } from './not-catalog.js'
@@ -35,7 +35,7 @@ const CR = 13
 const MARK = Buffer.from('\uFEFF')
 const REPLACEMENT = Buffer.from('\uFFFD')
 
-/** @throws UsageError for what is no text, or in no known encoding */
+/** @throws CatalogError for what is no text, or in no known encoding */
 export async function openText(
   chunks: AsyncIterable<Uint8Array | string>,
   name: string,
@@ -219,10 +219,10 @@ async function* unpacked(chunks: AsyncIterable<Buffer>, name: string): AsyncGene
 function packedReason(error: unknown, name: string): unknown {
   switch (errorCode(error)) {
     case 'Z_BUF_ERROR':
-      return new UsageError(`${name}: expected a whole gzip file, found one that is cut off. Fetch or pack it again.`)
+      return new CatalogError(`${name}: expected a whole gzip file, found one that is cut off. Fetch or pack it again.`)
     case 'Z_DATA_ERROR':
     case 'Z_NEED_DICT':
-      return new UsageError(`${name}: expected a gzip file, found a damaged one. Fetch or pack it again.`)
+      return new CatalogError(`${name}: expected a gzip file, found a damaged one. Fetch or pack it again.`)
     default:
       return error
   }

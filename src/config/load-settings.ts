@@ -117,6 +117,7 @@ export function requireApiKey(settings: Settings): Secret {
   if (settings.apiKey !== null) return settings.apiKey
   throw new ConfigurationError(
     'TRACKYARD_API_KEY: expected an API key, found none. Set it (or TRACKYARD_API_KEY_FILE) in the environment or in .env; to try it without a key, run `trackyard-batch simulate` or `npm run demo`.',
+    { code: 'no_api_key' },
   )
 }
 

@@ -41,5 +41,6 @@ function anotherApi(api: KnownApi, path: string, apiUrl: string): ConfigurationE
       `TRACKYARD_API_URL is ${apiUrl}: answers of two APIs are never mixed. Set TRACKYARD_DATA_DIR to another ` +
       'directory, or TRACKYARD_API_URL to the address in the store. Only if it is the same API at a new address: ' +
       '`trackyard-batch account --adopt`.',
+    { code: 'another_api' },
   )
 }

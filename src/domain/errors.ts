@@ -47,6 +47,20 @@ export class UsageError extends ReportedError {
   }
 }
 
+/** The catalog cannot be read as one. */
+export class CatalogError extends UsageError {
+  constructor(message: string, options: ErrorOptions = {}) {
+    super(message, { code: 'unusable_catalog', ...options })
+  }
+}
+
+/** The export cannot be written where it should be. */
+export class OutputError extends UsageError {
+  constructor(message: string, options: ErrorOptions = {}) {
+    super(message, { code: 'unusable_output', ...options })
+  }
+}
+
 /** Redis, the store or the API cannot be reached or does not work. */
 export class UnreachableError extends ReportedError {
   readonly exitCode = 3

@@ -111,11 +111,13 @@ function foreignRedis(
       `${redis} belongs to another store (${found}); this one is ${id} (${path}, created at ${createdAt}). ` +
         'Set TRACKYARD_REDIS_URL to a Redis of its own, or TRACKYARD_DATA_DIR to the store that belongs to it. ' +
         'If this store was lost and created again, restore it first: docs/backup.md.',
+      { code: 'foreign_redis' },
     )
   return new ConfigurationError(
     `The store looks lost: the private Redis beside it still holds the searches of store ${found}, but ${path} is store ${id}, ` +
       `created at ${createdAt}. Earlier batches, answers and paid rows are not in it. To restore them: \`trackyard-batch down\`, ` +
       `put your backup, or a trackyard.rescued-….db, in its place (remove ${path}-wal and -shm first), and start again; see docs/backup.md. ` +
       `To continue without them, and pay again for what you submit again: \`trackyard-batch down\`, then remove ${dirname(path)}/redis.`,
+    { code: 'foreign_redis' },
   )
 }

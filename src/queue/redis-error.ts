@@ -10,7 +10,7 @@ export class RedisTroubleError extends UnreachableError {
   /** The event of its log line. */
   readonly kind: TroubleKind
   constructor(kind: TroubleKind, message: string, cause: unknown) {
-    super(message, { cause })
+    super(message, { code: 'redis_unreachable', cause })
     this.kind = kind
   }
 }

@@ -210,6 +210,7 @@ function refuseNewer(connection: Connection): void {
   if (version > SCHEMA_VERSION)
     throw new ConfigurationError(
       `The store ${connection.path} has schema version ${version} but this program supports ${SCHEMA_VERSION}: it was written by a newer trackyard-batch. Install that version, or point TRACKYARD_DATA_DIR at another directory.`,
+      { code: 'newer_store' },
     )
 }
 

@@ -7,7 +7,7 @@ import { UnreachableError } from '../domain/errors.js'
  */
 export function storeError(error: unknown, path: string): unknown {
   const message = messageFor(errorCode(error), path)
-  return message === null ? error : new UnreachableError(message, { cause: error })
+  return message === null ? error : new UnreachableError(message, { code: 'store_unusable', cause: error })
 }
 
 export function isBusy(error: unknown): boolean {

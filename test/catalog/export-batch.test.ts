@@ -346,7 +346,7 @@ describe('where an export goes', () => {
     await symlink(catalogPath, join(directory, 'link.csv'))
     for (const out of [catalogPath, join(directory, '.', 'x.csv'), join(directory, 'link.csv')]) {
       const order = { rows: each([]), batch: { ...csvBatch, catalogPath }, format: 'csv' as const, out }
-      await expect(exportBatch(order)).rejects.toMatchObject({ name: 'UsageError' })
+      await expect(exportBatch(order)).rejects.toMatchObject({ name: 'OutputError' })
     }
     expect(await readFile(catalogPath, 'utf8')).toBe('id\n1\n')
   })
@@ -407,9 +407,9 @@ describe('where an export goes', () => {
   test('a directory, or a place that is not there, is refused', async () => {
     await mkdir(join(directory, 'inner'))
     const refused = (out: string) => exportBatch({ rows: each([]), batch: csvBatch, format: 'csv', out })
-    await expect(refused(join(directory, 'inner'))).rejects.toMatchObject({ name: 'UsageError' })
+    await expect(refused(join(directory, 'inner'))).rejects.toMatchObject({ name: 'OutputError' })
     await expect(refused(join(directory, 'none', 'x.csv'))).rejects.toMatchObject({
-      name: 'UsageError',
+      name: 'OutputError',
       message: expect.stringContaining('expected an existing directory'),
     })
   })

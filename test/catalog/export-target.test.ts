@@ -41,7 +41,7 @@ test('links that lead in a circle, alone or on the way', async () => {
   await symlink(join(directory, 'a'), join(directory, 'b'))
   for (const out of ['a', 'a/x.csv']) {
     expect(await refusal(join(directory, out))).toMatchObject({
-      name: 'UsageError',
+      name: 'OutputError',
       message: expect.stringContaining('found a link that leads in a circle'),
       left: ['a', 'b'],
     })
@@ -50,7 +50,7 @@ test('links that lead in a circle, alone or on the way', async () => {
 
 test('a name that is too long, and the longest one that is not', async () => {
   const { name, message } = await refusal(join(directory, 'x'.repeat(256)))
-  expect([name, message]).toEqual(['UsageError', expect.stringContaining('the name is too long for a file')])
+  expect([name, message]).toEqual(['OutputError', expect.stringContaining('the name is too long for a file')])
   for (const longest of ['x'.repeat(255), 'é'.repeat(127), '🎬'.repeat(63)]) {
     const out = join(directory, longest)
     await exportBatch({ rows: each(rows), batch, format: 'csv', out })
@@ -69,7 +69,7 @@ test('a directory that takes the place of the file while rows are written', asyn
   }
   const failure = exportBatch({ rows: slow(), batch, format: 'csv', out })
   await expect(failure).rejects.toMatchObject({
-    name: 'UsageError',
+    name: 'OutputError',
     message: `${out}: expected a file to write, found a directory.`,
   })
   expect(await readdir(directory)).toEqual(['x.csv'])

@@ -167,7 +167,7 @@ describe('one object that holds the list', () => {
     ],
   ])('%s is named with the way to its rows', async (text, path) => {
     const { name, message } = await refusal(() => load(text, { name: 'x.json' }))
-    expect(name).toBe('UsageError')
+    expect(name).toBe('CatalogError')
     expect(message).toContain(
       `found one object that holds a list under ${path.slice(0, -2)}. Convert it: jq -c '${path}' x.json`,
     )

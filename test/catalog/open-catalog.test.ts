@@ -152,7 +152,7 @@ describe('what is not a catalog is refused by name', () => {
     ['bytes', Buffer.from([1, 0, 0, 0, 7, 0, 0, 0]), 'x.bin', 'binary'],
   ])('%s', async (_, content, name, words) => {
     const { name: kind, message } = await refusal(() => openText(content, name))
-    expect(kind).toBe('UsageError')
+    expect(kind).toBe('CatalogError')
     expect(message).toContain(words)
     expect(message).toContain(name)
   })
@@ -161,7 +161,7 @@ describe('what is not a catalog is refused by name', () => {
     const rows = `${'1,"two\nlines"\n'.repeat(50_000)}2,caf`
     const text = Buffer.concat([Buffer.from(`id,title\n${rows}`), Buffer.from([0xe9]), Buffer.from('\n3,x\n')])
     const { name, message } = await refusal(async () => all((await openText(text)).rows()))
-    expect(name).toBe('UsageError')
+    expect(name).toBe('CatalogError')
     expect(message).toContain('line 100002, character 6: expected UTF-8, found the byte E9: "café" in windows-1252')
     expect(message).toMatch(/--encoding windows-1252$/)
   })
@@ -169,9 +169,9 @@ describe('what is not a catalog is refused by name', () => {
   test('a path that is missing, or a directory', async () => {
     await inDirectory(async (directory) => {
       const missing = await refusal(() => openCatalog({ path: `${directory}/none.csv` }))
-      expect([missing.name, missing.message]).toEqual(['UsageError', expect.stringContaining('no such file')])
+      expect([missing.name, missing.message]).toEqual(['CatalogError', expect.stringContaining('no such file')])
       const itself = await refusal(() => openCatalog({ path: directory }))
-      expect([itself.name, itself.message]).toEqual(['UsageError', expect.stringContaining('found a directory')])
+      expect([itself.name, itself.message]).toEqual(['CatalogError', expect.stringContaining('found a directory')])
       const opened = await open(directory)
       // What Node makes of `< directory`: an empty stream that knows its descriptor.
       const stream = Object.assign(Readable.from([]), { fd: opened.fd })
@@ -192,7 +192,7 @@ describe('what is not a catalog is refused by name', () => {
         ['/proc/self/mem', 'found that reading it fails (EIO)'],
       ] as const) {
         const { name, message } = await refusal(() => openCatalog({ path }))
-        expect([name, message]).toEqual(['UsageError', expect.stringContaining(words)])
+        expect([name, message]).toEqual(['CatalogError', expect.stringContaining(words)])
       }
     })
   })
@@ -203,7 +203,7 @@ describe('what is not a catalog is refused by name', () => {
       const catalog = await openCatalog({ path })
       await truncate(path, 1_000_000)
       const { name, message } = await refusal(async () => all(catalog.rows()))
-      expect([name, message]).toEqual(['UsageError', expect.stringContaining('it became shorter while it was read')])
+      expect([name, message]).toEqual(['CatalogError', expect.stringContaining('it became shorter while it was read')])
     })
   })
 
@@ -221,7 +221,7 @@ describe('what is not a catalog is refused by name', () => {
 
   test('a file that may not be read', () => {
     const reason = readableReason(Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' }), 'x.csv')
-    expect(reason).toMatchObject({ name: 'UsageError', message: expect.stringContaining('chmod +r x.csv') })
+    expect(reason).toMatchObject({ name: 'CatalogError', message: expect.stringContaining('chmod +r x.csv') })
     const other = new Error('what')
     expect(readableReason(other, 'x.csv')).toBe(other)
   })

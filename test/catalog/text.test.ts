@@ -87,7 +87,7 @@ describe('what a catalog is encoded in', () => {
     ['__proto__', 'expected the name of an encoding'],
   ])('--encoding %s is none', async (encoding, words) => {
     const { name, message } = await refusal(() => openText('id,title\n1,x\n', 'x.csv', 100, { encoding }))
-    expect([name, message]).toEqual(['UsageError', expect.stringContaining(words)])
+    expect([name, message]).toEqual(['CatalogError', expect.stringContaining(words)])
   })
 
   test('an encoding is named although the file is UTF-8: the plan says so', async () => {
@@ -128,7 +128,7 @@ describe('bytes that are no UTF-8, while nobody has said what they are', () => {
     const { name, message } = await refusal(() =>
       rawRows(bytes(`id,title\n1,x\n2,"${title}"\n`.replaceAll('"', ''), encoding)),
     )
-    expect(name).toBe('UsageError')
+    expect(name).toBe('CatalogError')
     expect(message).toContain(words)
     expect(message).toMatch(/Name the encoding that reads right: --encoding [\w-]+$/)
     if (words.startsWith('line')) expect(message).toMatch(new RegExp(`--encoding ${encoding}$`))
@@ -250,7 +250,7 @@ describe('gzip', () => {
     ['of a zip', gzipSync(Buffer.from('PK\u0003\u0004....')), 'another zip file'],
   ])('%s is refused', async (_, content, words) => {
     const { name, message } = await refusal(async () => all((await openText(content, 'x.csv.gz')).rows()))
-    expect([name, message]).toEqual(['UsageError', expect.stringContaining(words)])
+    expect([name, message]).toEqual(['CatalogError', expect.stringContaining(words)])
   })
 
   test('that unpacks to a thousand times its size needs no memory for it', async () => {

@@ -55,10 +55,12 @@ async function showAccount(cli: Cli, { adopt = false, json = false }: AccountOpt
       case 'unauthorized':
         throw new ConfigurationError(
           'The API refused this key (401). Check that TRACKYARD_API_KEY, or the file named by TRACKYARD_API_KEY_FILE, contains the whole key without quotes, and that the key is not revoked.',
+          { code: 'api_key_refused' },
         )
       case 'failed':
         throw new UnreachableError(
           `GET /me failed: ${refreshed.reason.replace(/\.$/, '')}. Check TRACKYARD_API_URL, or try again later.`,
+          { code: 'api_unreachable' },
         )
       default:
         return refreshed satisfies never

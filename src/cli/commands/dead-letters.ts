@@ -111,6 +111,7 @@ async function showOne(cli: Cli, search: string, options: LetterOptions): Promis
     if (found === undefined) {
       throw new UsageError(
         `No dead letter begins with "${search}". List them with \`trackyard-batch dead-letters\`, or find any search with \`trackyard-batch show\`.`,
+        { code: 'no_such_dead_letter' },
       )
     }
     if (options.json === true) cli.printJson(found.letter)
@@ -201,7 +202,10 @@ function again({ maybePaidAlready }: Price): string {
 /** @throws RefusedError without a terminal and without --yes */
 async function isConfirmed(cli: Cli, facts: string, question: string, options: LetterOptions): Promise<boolean> {
   if (options.yes === true) return true
-  if (!canAsk(cli)) throw new RefusedError(`${facts} Not a terminal. Pass --yes to confirm. Nothing was changed.`)
+  if (!canAsk(cli))
+    throw new RefusedError(`${facts} Not a terminal. Pass --yes to confirm. Nothing was changed.`, {
+      code: 'confirmation_required',
+    })
   return interruptible(
     cli,
     (signal) => askYesNo(cli, `${facts} ${question}`, signal),

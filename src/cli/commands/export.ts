@@ -49,6 +49,7 @@ async function exportTo(cli: Cli, name: string | null, options: ExportOptions): 
     if (batch.state === 'loading') {
       throw new RefusedError(
         `Batch ${batch.id} (${batch.name}) is being loaded by a submit. Export it after its release.`,
+        { code: 'batch_loading' },
       )
     }
     const rows = session.store.reports.exportRows(batch.id)

@@ -104,6 +104,7 @@ function capOf(batch: Batch, { maxCredits, all }: ReleaseOptions): number | null
   if (batch.maxCredits !== null && batch.state === 'released' && batch.charged >= batch.maxCredits) {
     throw new RefusedError(
       `Batch ${batch.id} has used its cap of ${pluralize(batch.maxCredits, 'credit')}. Raise it with --max-credits N, or remove it with --all.`,
+      { code: 'cap_used_up' },
     )
   }
   return batch.maxCredits

@@ -50,6 +50,7 @@ async function show(cli: Cli, what: string, options: ShowOptions): Promise<ExitC
     if (found === null) {
       throw new UsageError(
         `No row or search matches "${what}". Pass your own id of a row, its position, or at least 6 digits of a search; --batch names the batch to look in.`,
+        { code: 'no_such_row' },
       )
     }
     const shown = 'position' in found ? { item: found, search: found.search } : { item: null, search: found }

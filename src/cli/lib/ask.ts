@@ -54,11 +54,14 @@ export async function maySpend(cli: Cli, spending: Spending): Promise<boolean> {
   if (!spending.mayAsk || !canAsk(cli)) {
     if (spending.wayOut === null) return true
     if (credits <= confirmAbove) {
-      throw new RefusedError(`${doubts.join(' ')} Not a terminal. Pass --yes to confirm, or ${spending.wayOut}`)
+      throw new RefusedError(`${doubts.join(' ')} Not a terminal. Pass --yes to confirm, or ${spending.wayOut}`, {
+        code: 'confirmation_required',
+      })
     }
     throw new RefusedError(
       `This may cost ${pluralize(credits, 'credit')}, more than TRACKYARD_CONFIRM_ABOVE (${formatNumber(confirmAbove)}). ` +
         `Not a terminal. Pass --yes to confirm, or ${spending.wayOut}`,
+      { code: 'confirmation_required' },
     )
   }
   return askYesNo(cli, `Release it and spend up to ${pluralize(credits, 'credit')}?`, spending.signal)
