@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { COMMANDS } from '../src/cli/program.js'
-import { documentedSettings, SETTING_NAMES, SETTING_TABLE } from '../src/config/setting-table.js'
+import { documentedSettings, SECRET_FILE_NAMES, SETTING_NAMES, SETTING_TABLE } from '../src/config/setting-table.js'
 import { CONTROLS } from '../src/simulator/controls.js'
 
 const root = join(import.meta.dirname, '..')
@@ -148,7 +148,7 @@ describe('the clone', () => {
 
 describe('the settings', () => {
   test('every setting that a document or a container names is one that the configuration reads', () => {
-    const known: readonly string[] = SETTING_NAMES
+    const known = [...SETTING_NAMES, ...SECRET_FILE_NAMES]
     const texts = ['README.md', 'CHANGELOG.md', '.env.example', 'Dockerfile', 'docker-compose.yml', ...docs]
     const unknown = texts.flatMap((path) =>
       [...read(path).matchAll(/\bTRACKYARD_[A-Z_]*[A-Z]\b/g)]

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { isLoopback } from '../domain/loopback.js'
 import { type Environment, readEnvFile } from './env-file.js'
 import { path } from './readers.js'
-import { SETTING_NAMES, SETTING_TABLE, type Setting } from './setting-table.js'
+import { SECRET_FILE_NAMES, SETTING_NAMES, SETTING_TABLE, type Setting } from './setting-table.js'
 import type { Settings } from './settings.js'
 
 /**
@@ -14,7 +14,7 @@ import type { Settings } from './settings.js'
 export function exposures(settings: Settings, from: { readonly env: Environment; readonly cwd: string }): string[] {
   return [
     ...exposedEnvFile(join(from.cwd, '.env')),
-    ...exposedKeyFile(from.env.TRACKYARD_API_KEY_FILE ?? envFileOf(from.cwd).TRACKYARD_API_KEY_FILE),
+    ...SECRET_FILE_NAMES.flatMap((name) => exposedSecretFile(from.env[name] ?? envFileOf(from.cwd)[name])),
     ...exposedDataDir(settings.dataDir),
     ...exposedApi(settings.apiUrl),
     ...exposedRedis(settings.redisUrl?.reveal() ?? null),
@@ -41,13 +41,13 @@ function exposedEnvFile(path: string): string[] {
 /** Containers mount their secrets here, and no other user is in the container. */
 const CONTAINER_SECRETS = '/run/secrets/'
 
-function exposedKeyFile(given: string | undefined): string[] {
+function exposedSecretFile(given: string | undefined): string[] {
   const read = path()(given ?? '')
   if (!given || !('value' in read)) return []
   const file = read.value
   const stats = statsOf(file)
   if (stats === null || !isOpen(stats, OTHERS_READ) || file.startsWith(CONTAINER_SECRETS)) return []
-  return [`The key file ${file} can be read by every user of this machine. Run: ${forbidding(stats, file)}`]
+  return [`The secret file ${file} can be read by every user of this machine. Run: ${forbidding(stats, file)}`]
 }
 
 function exposedDataDir(dir: string): string[] {

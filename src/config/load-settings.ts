@@ -2,11 +2,11 @@ import { join, resolve } from 'node:path'
 import { ConfigurationError } from '../domain/errors.js'
 import { contradictions } from './contradictions.js'
 import type { Environment } from './env-file.js'
-import { readKeyFile } from './key-file.js'
 import { type ApiProxy, proxyFor } from './proxy.js'
-import { homeDirectory } from './readers.js'
+import { homeDirectory, path } from './readers.js'
 import type { Secret } from './secret.js'
-import { SETTING_TABLE, type Setting, type SettingName } from './setting-table.js'
+import { readSecretFile } from './secret-file.js'
+import { SETTING_TABLE, type Setting, type SettingName, secretFileName } from './setting-table.js'
 import type { Settings } from './settings.js'
 import { unknownNames } from './unknown-names.js'
 
@@ -29,6 +29,8 @@ export function loadSettings(env: Environment): Settings {
   }
 
   const optional = <T>(name: SettingName, setting: Setting<T>): T | null => {
+    const file = setting.isSecret === true ? env[secretFileName(name)] : undefined
+    if (file) return fromFile(name, setting, file)
     const text = env[name] || setting.default
     if (text === null) return null
     const result = setting.read(text)
@@ -42,7 +44,7 @@ export function loadSettings(env: Environment): Settings {
   const t = SETTING_TABLE
   const apiUrl = required('TRACKYARD_API_URL', t.TRACKYARD_API_URL)
   const settings: Settings = {
-    apiKey: apiKey(),
+    apiKey: optional('TRACKYARD_API_KEY', t.TRACKYARD_API_KEY),
     apiUrl,
     proxy: proxy(),
     dataDir: optional('TRACKYARD_DATA_DIR', t.TRACKYARD_DATA_DIR) ?? dataDirByDefault(),
@@ -97,17 +99,18 @@ export function loadSettings(env: Environment): Settings {
     return null
   }
 
-  function apiKey(): Secret | null {
-    const direct = optional('TRACKYARD_API_KEY', t.TRACKYARD_API_KEY)
-    const file = optional('TRACKYARD_API_KEY_FILE', t.TRACKYARD_API_KEY_FILE)
-    if (file === null) return direct
-    if (env.TRACKYARD_API_KEY) {
-      problem('TRACKYARD_API_KEY_FILE', 'expected this or TRACKYARD_API_KEY, found both')
-      return null
-    }
-    const read = readKeyFile(file, t.TRACKYARD_API_KEY.read)
-    if ('key' in read) return read.key
-    problem('TRACKYARD_API_KEY_FILE', read.problem)
+  function fromFile<T>(name: SettingName, setting: Setting<T>, given: string): T | null {
+    const variant = secretFileName(name)
+    const file = path()(given)
+    const read =
+      env[name] !== undefined && env[name] !== ''
+        ? { problem: `expected this or ${name}, found both` }
+        : 'value' in file
+          ? readSecretFile(file.value, name, setting.read)
+          : { problem: `expected ${file.expected}` }
+    if ('value' in read) return read.value
+    failed.add(name)
+    problems.push(`${variant}: ${read.problem}`)
     return null
   }
 }

@@ -49,7 +49,6 @@ export const SETTING_TABLE = table({
     isSecret: true,
     read: KEY,
   },
-  TRACKYARD_API_KEY_FILE: { default: null, meaning: 'a file that holds the API key instead', read: path() },
   TRACKYARD_API_URL: {
     default: 'https://api.trackyard.com/api/external/v1',
     meaning: 'where the API is',
@@ -186,6 +185,16 @@ export const SETTING_TABLE = table({
 
 export type SettingName = keyof typeof SETTING_TABLE
 export const SETTING_NAMES = Object.keys(SETTING_TABLE) as readonly SettingName[]
+
+/** A file may hold a secret instead, as container secrets do. */
+export function secretFileName(name: SettingName): string {
+  return `${name}_FILE`
+}
+
+export const SECRET_FILE_NAMES: readonly string[] = SETTING_NAMES.filter((name) => {
+  const setting: Setting<unknown> = SETTING_TABLE[name]
+  return setting.isSecret === true
+}).map(secretFileName)
 
 /** What the README and `.env.example` must document. A test compares them. */
 export interface DocumentedSetting {

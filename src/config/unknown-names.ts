@@ -1,13 +1,13 @@
 import { didYouMean } from '../domain/did-you-mean.js'
 import { type Environment, PREFIX } from './env-file.js'
-import { SETTING_NAMES } from './setting-table.js'
+import { SECRET_FILE_NAMES, SETTING_NAMES } from './setting-table.js'
 
 /**
  * One problem for each unknown name with our prefix: a misspelt setting would otherwise be ignored
  * silently.
  */
 export function unknownNames(env: Environment): string[] {
-  const known: readonly string[] = SETTING_NAMES
+  const known = [...SETTING_NAMES, ...SECRET_FILE_NAMES]
   const bare = known.map((name) => name.slice(PREFIX.length))
   return Object.keys(env)
     .filter((name) => name.startsWith(PREFIX) && env[name] && !known.includes(name))

@@ -45,7 +45,7 @@ describe('files that others can read or change are reported with the fix', () =>
     const path = file("k'ey", 'secret-key', 0o604)
     symlinkSync(path, join(cwd, 'link'))
     const line = (name: string) =>
-      `The key file ${name} can be read by every user of this machine. Run: chmod 600 '${name.replace("'", `'\\''`)}'`
+      `The secret file ${name} can be read by every user of this machine. Run: chmod 600 '${name.replace("'", `'\\''`)}'`
     expect(said({ TRACKYARD_API_KEY_FILE: path })).toEqual([line(path)])
     expect(said({ TRACKYARD_API_KEY_FILE: join(cwd, 'link') })).toEqual([
       line(join(cwd, 'link')).replace(/'(\/[^']*)'/, '$1'),

@@ -229,6 +229,31 @@ describe('unknown names', () => {
   })
 })
 
+describe('every secret', () => {
+  test('may come from a file instead', () => {
+    const settings = loadSettings({
+      TRACKYARD_REDIS_URL_FILE: file('redis', 'redis://:p@redis:6379\n'),
+      TRACKYARD_BOARD_PASSWORD_FILE: file('password', 'correct horse battery\n'),
+      TRACKYARD_WEBHOOK_URL_FILE: file('webhook', 'https://chat.example/x\n'),
+      TRACKYARD_WEBHOOK_SECRET_FILE: file('secret', 'whsec\n'),
+    })
+    const { redisUrl, board, webhookUrl, webhookSecret } = settings
+    expect([redisUrl, board.password, webhookUrl, webhookSecret].map((each) => each?.reveal())).toEqual([
+      'redis://:p@redis:6379',
+      'correct horse battery',
+      'https://chat.example/x',
+      'whsec',
+    ])
+    const message = refusal({ TRACKYARD_REDIS_URL_FILE: file('bad', 'hunter2 at redis') })
+    expect(message).toMatch(/^TRACKYARD_REDIS_URL_FILE: expected .* in .*bad, found something else \(not shown\)/)
+    expect(message).not.toContain('hunter2')
+  })
+
+  test('no other setting has a file', () => {
+    expect(refusal({ TRACKYARD_CONCURRENCY_FILE: '/x' })).toContain('TRACKYARD_CONCURRENCY_FILE')
+  })
+})
+
 describe('the API key', () => {
   test('is read from a file, without the newline at its end', () => {
     const path = file('key', `${KEY}\r\n`)
@@ -281,7 +306,7 @@ test.each([
   writeFileSync(join(here, 'large'), 'k'.repeat(1024 * 1024 + 1))
   symlinkSync('loop', join(here, 'loop'))
   expect(refusal({ TRACKYARD_API_KEY_FILE: resolve(here, name) })).toContain(
-    `expected a file that holds the API key, found ${found} at `,
+    `expected a file that holds the value of TRACKYARD_API_KEY, found ${found} at `,
   )
 })
 
