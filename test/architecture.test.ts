@@ -30,7 +30,8 @@ const ENTRY_POINTS = ['workers', 'scripts']
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   bullmq: ['queue'],
   ioredis: ['queue'],
-  'better-sqlite3': ['store'],
+  // The private Redis is locked through an empty SQLite file.
+  'better-sqlite3': ['store', 'queue'],
   kysely: ['store'],
   undici: ['api'],
   commander: ['cli'],

@@ -1,10 +1,9 @@
 import { readFile, realpath } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { silentLogger } from '../../src/domain/logger.js'
-import { openSearchQueue } from '../../src/queue/open-queue.js'
-import { serverFiles } from '../../src/queue/private-redis/redis-server.js'
 import { stateOf } from '../../src/queue/private-redis/redis-socket.js'
-import type { SearchQueue } from '../../src/queue/search-queue.js'
+import { serverFiles } from '../../src/queue/private-redis/server-files.js'
+import { openSearchQueue, type SearchQueue } from '../../src/queue/search-queue.js'
 
 /** The private Redis of a data directory, as somebody with a shell meets it. The workers start it again. */
 export interface Victim {

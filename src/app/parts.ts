@@ -6,12 +6,8 @@ import type { Settings } from '../config/settings.js'
 import { systemClock } from '../domain/clock.js'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import type { RedisAddress } from '../queue/address.js'
-import {
-  findPrivateRedis,
-  privateRedisTrouble,
-  startOrConnectPrivateRedis,
-} from '../queue/private-redis/private-redis.js'
+import { findPrivateRedis, lastStartFailure, startOrConnectPrivateRedis } from '../queue/private-redis/private-redis.js'
+import type { RedisAddress } from '../queue/redis-address.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import { type OpenOptions, openStore } from '../store/open.js'
 import { remainsOf } from '../store/remains.js'
@@ -68,7 +64,7 @@ export async function openRunningQueue(settings: Settings, log: Logger, cleanup:
 /** Why the private Redis fails to start; null if no process is trying to start it. */
 export async function startTrouble(settings: Settings): Promise<UnreachableError | null> {
   if (settings.redisUrl !== null) return null
-  const message = await privateRedisTrouble({ dataDir: settings.dataDir })
+  const message = await lastStartFailure({ dataDir: settings.dataDir })
   return message === null ? null : new UnreachableError(message)
 }
 
@@ -85,7 +81,7 @@ async function openAt(
   cleanup: Cleanup,
 ): Promise<SearchQueue> {
   // Loading BullMQ takes a third of a second, and `status` needs none of it while Redis is not running.
-  const { openSearchQueue } = await import('../queue/open-queue.js')
+  const { openSearchQueue } = await import('../queue/search-queue.js')
   const deadLetterLocks = { durationMs: settings.lockDurationMs, stalledIntervalMs: settings.stalledIntervalMs }
   const queue = await openSearchQueue({ connection, log, deadLetterLocks })
   cleanup.add(() => queue.close())

@@ -32,7 +32,7 @@ export async function startWorker(
     const unlocked = await openOwnStore(settings, log, cleanup).catch(nullIfLocked)
     const queue = await openConfiguredQueue(settings, log, cleanup)
     if (settings.redisUrl === null) {
-      const keeper = keepPrivateRedis({ dataDir: settings.dataDir, log })
+      const keeper = await keepPrivateRedis({ dataDir: settings.dataDir, log })
       cleanup.add(() => keeper.stop())
     }
     const store =

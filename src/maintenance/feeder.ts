@@ -2,7 +2,8 @@ import type { Logger } from '../domain/logger.js'
 import { DEFAULT_LIMIT } from '../domain/request.js'
 import type { Priority } from '../domain/states.js'
 import { PRIORITIES } from '../domain/states.js'
-import type { SearchJobData, SearchQueue } from '../queue/search-queue.js'
+import type { SearchJobData } from '../queue/search-jobs.js'
+import type { SearchQueue } from '../queue/search-queue.js'
 import type { DueSearch, Store } from '../store/store.js'
 
 /**

@@ -1,6 +1,8 @@
 import type { Logger } from '../domain/logger.js'
 import { jobIdOf, type SearchRef } from '../domain/search-id.js'
-import type { Looked, QueueCounts, SearchQueue } from '../queue/search-queue.js'
+import type { QueueCounts } from '../queue/search-jobs.js'
+import type { SearchQueue } from '../queue/search-queue.js'
+import type { JobScope } from '../queue/unreadable-jobs.js'
 import type { Store } from '../store/store.js'
 
 /**
@@ -104,7 +106,7 @@ export async function dropUnreadable(
   parts: Pick<ReconcileParts, 'store' | 'log'> & {
     readonly queue: Pick<SearchQueue, 'searches' | 'deadLetters'>
   },
-  where: Looked,
+  where: JobScope,
 ): Promise<number> {
   const { refs, dropped } = await parts.queue.searches.dropUnreadable(where)
   const requeued = await parts.store.feed.requeue(refs)

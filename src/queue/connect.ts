@@ -2,10 +2,10 @@ import { Redis } from 'ioredis'
 import pRetry from 'p-retry'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import { describeAddress, type RedisAddress, type RedisPlace, redisOptionsOf } from './address.js'
-import { factsOf } from './error-facts.js'
-import { toQueueError } from './redis-error.js'
-import { CLOSE_TIMEOUT_MS, settledWithin } from './settled-within.js'
+import { settledWithin } from '../domain/with-timeout.js'
+import { describeAddress, type RedisAddress } from './redis-address.js'
+import { CLOSE_TIMEOUT_MS, type LastingOptions, lastingOptions, reconnectAfterMs } from './redis-client.js'
+import { factsOf, toQueueError } from './redis-error.js'
 
 /**
  * The first connect fails fast: a wrong address or password must be reported within seconds. After Redis has
@@ -17,53 +17,6 @@ export interface Connection {
   /** "Redis at redis://host:6379/", without password. */
   readonly where: string
   close(): Promise<void>
-}
-
-export interface LastingOptions extends RedisPlace {
-  readonly maxRetriesPerRequest: null
-  readonly enableOfflineQueue: true
-  readonly connectTimeout: number
-  readonly disconnectTimeout: number
-  readonly socketTimeout: number
-  readonly retryStrategy: (times: number) => number
-  readonly reconnectOnError: (error: Error) => boolean
-}
-
-/** What BullMQ's workers connect with. Undefined values must not appear: BullMQ takes them for settings. */
-export function lastingOptions(address: RedisAddress, silenceMs = SILENCE_MS): LastingOptions {
-  return {
-    ...redisOptionsOf(address),
-    maxRetriesPerRequest: null,
-    enableOfflineQueue: true,
-    connectTimeout: 3000,
-    disconnectTimeout: 200,
-    socketTimeout: silenceMs,
-    retryStrategy: reconnectAfterMs,
-    reconnectOnError: reconnectWhenReadOnly(),
-  }
-}
-
-/**
- * A connection on which an answer is due and nothing comes is dead, though nobody has closed it: a firewall has forgotten
- * it, or a failover took the address. BullMQ's blocking reads are answered every 10 s at the latest.
- */
-const SILENCE_MS = 20_000
-
-const RECONNECT_EVERY_MS = 10_000
-
-/** Reconnects after READONLY: after a failover the name may lead to the new primary, and this server stays read-only. */
-function reconnectWhenReadOnly(): (error: Error) => boolean {
-  let last = 0
-  return (error) => {
-    if (!error.message.startsWith('READONLY') || performance.now() - last < RECONNECT_EVERY_MS) return false
-    last = performance.now()
-    return true
-  }
-}
-
-/** Soon at first, then every second, so that work resumes within two seconds of Redis's return. */
-export function reconnectAfterMs(times: number): number {
-  return Math.min(times * 100, 1000)
 }
 
 /** @throws UnreachableError, ConfigurationError */

@@ -4,7 +4,7 @@ import type { Clock } from '../domain/clock.js'
 import type { Death } from '../domain/dead-letter.js'
 import type { JobDecision } from '../domain/decision.js'
 import type { Logger } from '../domain/logger.js'
-import type { Throttle } from './search-queue.js'
+import type { Throttle } from './throttle.js'
 
 /**
  * Ends the active job in BullMQ's terms. Only this file uses them: a returned value completes the job,

@@ -1,5 +1,4 @@
 import { UnreachableError } from '../domain/errors.js'
-import { factsOf } from './error-facts.js'
 
 /**
  * Translates errors of Redis and of the network into one sentence with the next step. Commands wait for a Redis that
@@ -169,3 +168,13 @@ const SENTENCES: readonly Sentence[] = [
       `${where} does not speak the Redis protocol: check host, port, and redis:// against rediss:// (TLS).`,
   },
 ]
+
+/** The facts of an error of any origin; empty strings for what it lacks. System errors have a `code`. */
+export function factsOf(error: unknown): { readonly code: string; readonly message: string; readonly name: string } {
+  const { code, message, name } = Object(error) as Record<string, unknown>
+  return { code: text(code), message: text(message), name: text(name) }
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}

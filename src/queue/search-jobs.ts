@@ -2,10 +2,66 @@ import type { JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { jobIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
-import type { SearchJobs } from './search-queue.js'
-import { dropJob, dropUnreadableJobs, readJob } from './unreadable-jobs.js'
+import type { RunningWorker } from './running-worker.js'
+import type { WorkOptions } from './search-worker.js'
+import { dropJob, dropUnreadableJobs, type JobScope, readJob } from './unreadable-jobs.js'
 
 /** The `search` queue: adds, counts, finds and removes jobs. search-worker.ts processes them. */
+/** Display only; the store is authoritative. Defaults are omitted, since Redis keeps 20,000 of these in memory. */
+export interface SearchJobData {
+  readonly query: string
+  readonly limit?: number
+  readonly offset?: number
+  /** JSON. */
+  readonly filters?: string
+  readonly batch: string
+  /** The user's own id of the first row that wants the search. */
+  readonly item?: string
+}
+
+export interface QueueCounts {
+  readonly waiting: number
+  readonly active: number
+  readonly delayed: number
+  readonly failed: number
+}
+
+export interface SearchJobs {
+  /**
+   * Adds jobs in chunks of 1,000. BullMQ ignores ids that exist, so adding is safe to repeat. A job that waits with a
+   * lower priority is moved to the end of the given one.
+   */
+  add(
+    jobs: readonly { readonly ref: SearchRef; readonly priority: Priority; readonly data: SearchJobData }[],
+  ): Promise<void>
+  counts(): Promise<QueueCounts>
+  /**
+   * Searches whose jobs are waiting or delayed, the next first. `limit`: the most of each state; default: all. Jobs
+   * of unknown origin are left out.
+   */
+  pending(limit?: number): Promise<readonly SearchRef[]>
+  /** The ids of those with a job in Redis that will still run or be moved (waiting, prioritized, delayed, active, failed). */
+  present(refs: readonly SearchRef[]): Promise<ReadonlySet<string>>
+  /** Removes jobs before they run. Returns the ids of all that are gone: all but the active ones. */
+  remove(refs: readonly SearchRef[]): Promise<ReadonlySet<string>>
+  /** When the first and the last delayed job are due, epoch ms; null: none is delayed. */
+  delays(): Promise<{ readonly first: number; readonly last: number } | null>
+  /** Jobs in the failed set, oldest first, for the dead-letter mover. */
+  failed(limit: number): Promise<
+    readonly {
+      readonly ref: SearchRef | null
+      readonly jobId: string
+      readonly failedReason: string
+      readonly stalledTooOften: boolean
+    }[]
+  >
+  removeFailed(jobId: string): Promise<void>
+  /** Drops unreadable jobs. `refs`: their searches, where the job id names one. */
+  dropUnreadable(where: JobScope): Promise<{ readonly refs: readonly SearchRef[]; readonly dropped: number }>
+  /** Starts taking jobs. */
+  work(options: WorkOptions): Promise<RunningWorker>
+}
+
 const CHUNK = 1000
 
 /** Returning jobs have a better priority than all of these (see finish-job.ts). */

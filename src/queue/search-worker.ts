@@ -1,12 +1,10 @@
 import type { Job, WorkerOptions } from 'bullmq'
 import type { JobDecision } from '../domain/decision.js'
-import { parseJobId } from '../domain/search-id.js'
+import { parseJobId, type SearchRef } from '../domain/search-id.js'
 import { type ActiveJob, finishJob, type JobContext, rejectForeignJob, requeue, retryDelayMs } from './finish-job.js'
-import { PatientWorker } from './patient-worker.js'
+import type { WorkerConnection } from './redis-client.js'
 import type { Refusals } from './refusals.js'
-import { listen, runningWorker, type StoppableWorker } from './running-worker.js'
-import type { WorkOptions } from './search-queue.js'
-import type { WorkerConnection } from './worker-connection.js'
+import { BackoffWorker, listen, runningWorker, type StoppableWorker } from './running-worker.js'
 
 /**
  * Processes the jobs of the `search` queue and ends each by the decision that the handler returns. Three kinds of jobs do
@@ -21,6 +19,24 @@ export interface SearchWorkerParts {
   readonly refusals: Pick<Refusals, 'report'>
   /** The longest extra delay of a job that stalled twice or more, ms. */
   readonly longestRestMs: number
+}
+
+export interface WorkOptions {
+  readonly concurrency: number
+  readonly lockDurationMs: number
+  readonly stalledIntervalMs: number
+  /**
+   * How long an open call of a dead worker blocks its search. A job that keeps crashing its worker is delayed for longer:
+   * otherwise it would run again together with the jobs that were active beside it, and crash them again.
+   */
+  readonly openCallMaxAgeMs: number
+  /**
+   * Processes one job. `stalls`: how often its worker died or froze. `attempt`: from 1, as BullMQ counts. A throw is a
+   * bug: it is logged, and the job runs again in 5 s.
+   */
+  handle(job: { readonly ref: SearchRef; readonly stalls: number; readonly attempt: number }): Promise<JobDecision>
+  /** Called when a job has failed for good and is in the failed set. */
+  onDeadLetter(): void
 }
 
 /** After more stalls than this BullMQ fails the job itself. */
@@ -75,7 +91,7 @@ export async function startSearchWorker(
     return { do: 'delay', until: context.clock.now() + ms }
   }
 
-  const worker = new PatientWorker(queueName, process, workerOptions(parts, options))
+  const worker = new BackoffWorker(queueName, process, workerOptions(parts, options))
   listen(worker, context.log, parts.refusals)
   worker.on('failed', (job) => {
     if (job === undefined || job.finishedOn !== undefined) options.onDeadLetter()

@@ -1,14 +1,38 @@
 import type { Job, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Clock } from '../domain/clock.js'
-import type { Throttle } from './search-queue.js'
-import { callsPerMinuteOf, windowFor } from './start-window.js'
 
 /**
  * The throttle in BullMQ's own terms, which every worker obeys by itself: the pause flag, the global concurrency, and
  * the limiter. A rate limit sets the limiter's counter to an unreachable value until it expires. In BullMQ's
  * own `rateLimit()` the last caller wins, so a 429 with "1 s" would shorten one with "60 s". Ours only ever extends.
  */
+/** Pause, rate limit and concurrency, kept in Redis and obeyed by all workers. */
+export interface Throttle {
+  pause(): Promise<void>
+  resume(): Promise<void>
+  isPaused(): Promise<boolean>
+  /** No job starts before then. Only ever extends a rate limit. */
+  rateLimit(until: number): Promise<void>
+  /** Null: no rate limit. */
+  rateLimitedUntil(): Promise<number | null>
+  /** Ends the rate limit, and promotes the jobs that were delayed until its end. False: there was none. */
+  liftRateLimit(): Promise<boolean>
+  /**
+   * Makes the rate limit in Redis match the store's (null: none). Shortens or lifts one that outlasts the store's, shortens
+   * a window that is longer than the rate's, and sets a missing one. `tooLongMs`: by how much Redis would have stopped
+   * workers too long, or 0. `wasStale`: more than the window of a slower rate that was changed a moment ago.
+   */
+  syncRateLimit(until: number | null): Promise<{ readonly tooLongMs: number; readonly wasStale: boolean }>
+  /** Starts a minute for all workers together (BullMQ's global rate limit). */
+  setRate(callsPerMinute: number): Promise<void>
+  rate(): Promise<{ readonly callsPerMinute: number } | null>
+  /** A probe: one call at a time. */
+  startSerial(): Promise<void>
+  stopSerial(): Promise<void>
+  isSerial(): Promise<boolean>
+}
+
 const OUT_OF_REACH = Number.MAX_SAFE_INTEGER
 
 /** KEYS: limiter. ARGV: the counter value of a rate limit, ms. Never shortens a longer rate limit or the current window. */
@@ -123,4 +147,42 @@ async function promoteDelayed(queue: Queue): Promise<void> {
 
 function sameWindow(a: { max: number; duration: number }, b: { max: number; duration: number }): boolean {
   return a.max === b.max && a.duration === b.duration
+}
+
+/**
+ * The rate of all workers as BullMQ's global limit. A window of a whole minute would let two minutes' worth of
+ * starts through at its border, so starts are spread: one per 60,000 / R ms. Above 1,200 a minute that is
+ * less than the shortest window (50 ms), and windows of 50 ms allow several starts each.
+ *
+ * The server counts arrivals, and their delay varies: a call on a new connection arrives some hundred ms late, and a
+ * punctual call a minute later would be one too many. So R starts take a little longer than a minute. With many
+ * starts, timers cause that: each is about 1 ms late. With few starts it is added: 500 ms a minute, less what the
+ * timers cause. The result is 99 % of the limit, and no 429.
+ */
+export interface Window {
+  /** Starts per window. */
+  readonly max: number
+  /** Length of a window in ms. */
+  readonly duration: number
+}
+
+const SHORTEST_WINDOW_MS = 50
+const MINUTE_MS = 60_000
+/** How much the delay of arrivals may vary within a minute. */
+const JITTER_MS = 500
+const LATE_PER_START_MS = 1
+
+/** @param callsPerMinute more than 0; fractions are fine */
+export function windowFor(callsPerMinute: number): Window {
+  if (!(callsPerMinute > 0)) throw new RangeError(`Expected a rate of more than 0, found ${callsPerMinute}`)
+  const spareMs = Math.max(0, JITTER_MS - callsPerMinute * LATE_PER_START_MS)
+  const duration = Math.ceil((MINUTE_MS + spareMs) / callsPerMinute)
+  if (duration >= SHORTEST_WINDOW_MS) return { max: 1, duration: Math.min(duration, Number.MAX_SAFE_INTEGER) }
+  const max = Math.floor((callsPerMinute * SHORTEST_WINDOW_MS) / MINUTE_MS)
+  return { max: Math.max(1, Math.min(max, 1e9)), duration: SHORTEST_WINDOW_MS }
+}
+
+/** Starts a minute of a window; never more than the rate it was made for. */
+export function callsPerMinuteOf(window: Window): number {
+  return (window.max * MINUTE_MS) / window.duration
 }

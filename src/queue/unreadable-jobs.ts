@@ -1,13 +1,15 @@
 import type { Job, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { LONGEST_WAIT_MS } from '../domain/backoff.js'
-import { factsOf } from './error-facts.js'
-import type { Looked } from './search-queue.js'
+import { factsOf } from './redis-error.js'
 
 /**
  * Drops jobs that no worker can run: their contents are unreadable, of the wrong type, or gone while their id
  * is still listed. BullMQ would take such a job again and again, and never finish it. The caller requeues the search.
  */
+/** `active`: only the jobs that workers are processing. */
+export type JobScope = 'active' | 'everywhere'
+
 const PAGE = 1000
 
 /** KEYS: the lists, then the sorted sets, then the set of stalled jobs. ARGV: number of lists, prefix of job keys, id. */
@@ -28,7 +30,7 @@ const LISTS = ['active', 'wait'] as const
 const SORTED_SETS = ['prioritized', 'delayed', 'failed'] as const
 
 /** @returns the ids of the dropped jobs */
-export async function dropUnreadableJobs(queue: Queue, redis: Redis, where: Looked): Promise<readonly string[]> {
+export async function dropUnreadableJobs(queue: Queue, redis: Redis, where: JobScope): Promise<readonly string[]> {
   const states = where === 'active' ? ['active'] : [...LISTS, ...SORTED_SETS]
   const dropped: string[] = []
   for (const state of states) {

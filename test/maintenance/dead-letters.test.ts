@@ -3,7 +3,7 @@ import { priceOf, refuseEmptyFilter, retryOne } from '../../src/batches/retry.js
 import { RefusedError } from '../../src/domain/errors.js'
 import { moveFailed, sweepDeadLetters } from '../../src/maintenance/dead-letters.js'
 import { feed } from '../../src/maintenance/feeder.js'
-import type { RunningWorker } from '../../src/queue/search-queue.js'
+import type { RunningWorker } from '../../src/queue/running-worker.js'
 import { deadLetter } from '../queue/setup.js'
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'

@@ -19,11 +19,11 @@ import { UnreachableError } from '../../src/domain/errors.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import {
   findPrivateRedis,
-  privateRedisTrouble,
+  lastStartFailure,
   startOrConnectPrivateRedis,
   stopPrivateRedis,
 } from '../../src/queue/private-redis/private-redis.js'
-import { checkSocketPlace, makeSocketPlace, socketPathFor } from '../../src/queue/socket-place.js'
+import { checkSocketDirectory, makeSocketDirectory, socketPathFor } from '../../src/queue/private-redis/server-files.js'
 import { smallDisk } from '../support/disk.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { ask } from '../support/redis.js'
@@ -141,7 +141,7 @@ describe('a private Redis with broken files', () => {
       expect((await readdir(inRedis(kept))).length).toBeGreaterThan(0)
       const queue = await open.queue({ connection: { socketPath }, prefix: '{new}' })
       expect(await queue.registry.claimOwnership('mine')).toBe(true)
-      expect(await privateRedisTrouble({ dataDir })).toBeNull()
+      expect(await lastStartFailure({ dataDir })).toBeNull()
     },
     60_000,
   )
@@ -227,13 +227,11 @@ describe('files that are not the cause are kept in place', () => {
     const command = await withoutPermissions()
     const starting = startOrConnectPrivateRedis({ dataDir, log: silentLogger, command })
     await expect(starting).rejects.toThrow(UnreachableError)
-    expect(await privateRedisTrouble({ dataDir })).toMatch(
-      /^The private Redis .*Permission denied.*belong to this user/s,
-    )
+    expect(await lastStartFailure({ dataDir })).toMatch(/^The private Redis .*Permission denied.*belong to this user/s)
     expect(await keptAside()).toEqual([])
     await withPermissions()
     expect((await startOrConnectPrivateRedis({ dataDir, log: silentLogger })).started).toBe(true)
-    expect(await privateRedisTrouble({ dataDir })).toBeNull()
+    expect(await lastStartFailure({ dataDir })).toBeNull()
   })
 
   test('a file in place of its directory is named', async () => {
@@ -250,10 +248,10 @@ describe('a socket that cannot be beside the files', () => {
   const socket = () => join(place(), 'x.sock')
 
   test('its directory is created for the user alone, and then accepted', async () => {
-    await makeSocketPlace(socket(), dataDir, uid)
+    await makeSocketDirectory(socket(), dataDir, uid)
     expect((await stat(place())).mode & 0o777).toBe(0o700)
-    await makeSocketPlace(socket(), dataDir, uid)
-    await checkSocketPlace(socket(), dataDir, uid)
+    await makeSocketDirectory(socket(), dataDir, uid)
+    await checkSocketDirectory(socket(), dataDir, uid)
   })
 
   const strange: readonly (readonly [what: string, make: () => Promise<unknown>])[] = [
@@ -265,7 +263,7 @@ describe('a socket that cannot be beside the files', () => {
   test.each(strange)('is refused where it is %s', async (what, make) => {
     await make()
     const owner = what === 'another user’s' ? uid + 1 : uid
-    for (const look of [makeSocketPlace, checkSocketPlace]) {
+    for (const look of [makeSocketDirectory, checkSocketDirectory]) {
       await expect(look(socket(), dataDir, owner)).rejects.toThrow(UnreachableError)
       await expect(look(socket(), dataDir, owner)).rejects.toThrow(
         /is not a private directory of user \d+.*shorter path/,

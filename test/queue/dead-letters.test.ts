@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import type { DeadLetter } from '../../src/domain/dead-letter.js'
 import { deadLetterIdOf } from '../../src/domain/search-id.js'
-import type { QueueOptions } from '../../src/queue/open-queue.js'
+import type { QueueOptions } from '../../src/queue/search-queue.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { eventually, numberOf, opener, range, ref } from './setup.js'
 

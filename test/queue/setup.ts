@@ -4,8 +4,9 @@ import type { Decision } from '../../src/domain/decision.js'
 import type { PauseCause } from '../../src/domain/pause.js'
 import type { SearchRef } from '../../src/domain/search-id.js'
 import type { Priority } from '../../src/domain/states.js'
-import { openSearchQueue, type QueueOptions } from '../../src/queue/open-queue.js'
-import type { RunningWorker, SearchQueue, WorkOptions } from '../../src/queue/search-queue.js'
+import type { RunningWorker } from '../../src/queue/running-worker.js'
+import { openSearchQueue, type QueueOptions, type SearchQueue } from '../../src/queue/search-queue.js'
+import type { WorkOptions } from '../../src/queue/search-worker.js'
 import { recordingLogger } from '../support/recording-logger.js'
 
 /** What the tests of this room share: numbered searches, a queue under a prefix of its own, and waiting for things that happen. */

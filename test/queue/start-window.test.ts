@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { callsPerMinuteOf, windowFor } from '../../src/queue/start-window.js'
+import { callsPerMinuteOf, windowFor } from '../../src/queue/throttle.js'
 
 describe('the rate', () => {
   test('up to 1,200 a minute, starts are spread one by one', () => {

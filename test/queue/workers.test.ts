@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
-import { warningsIn } from '../../src/queue/workers.js'
+import { warningsIn } from '../../src/queue/worker-registry.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { eventually, opener } from './setup.js'
 

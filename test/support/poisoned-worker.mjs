@@ -2,7 +2,7 @@ import { withCleanup } from '../../dist/src/app/cleanup.js'
 import { runProcess } from '../../dist/src/app/entry.js'
 import { openConfiguredApi, openConfiguredStore } from '../../dist/src/app/parts.js'
 import { workWith } from '../../dist/src/app/worker.js'
-import { openSearchQueue } from '../../dist/src/queue/open-queue.js'
+import { openSearchQueue } from '../../dist/src/queue/search-queue.js'
 import { die } from './kill-at.mjs'
 
 /**

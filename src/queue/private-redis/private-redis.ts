@@ -3,12 +3,19 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UnreachableError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
-import { factsOf } from '../error-facts.js'
-import { checkSocketPlace, makeSocketPlace } from '../socket-place.js'
-import { lives, withExclusiveLock } from './exclusive-lock.js'
-import { recordedServer } from './recorded-server.js'
-import { type ServerFiles, serverFiles, startServer, untilUp } from './redis-server.js'
+import { factsOf } from '../redis-error.js'
+import { withFileLock } from './file-lock.js'
+import { startServer, untilUp } from './redis-server.js'
 import { askToEnd, stateOf } from './redis-socket.js'
+import {
+  checkSocketDirectory,
+  isOrphanOf,
+  lives,
+  makeSocketDirectory,
+  recordedServer,
+  type ServerFiles,
+  serverFiles,
+} from './server-files.js'
 
 /**
  * A private Redis in the data directory, for users without one. A second server would unlink the first
@@ -40,10 +47,10 @@ export async function startOrConnectPrivateRedis(options: {
   return recordFailure(files, async () => {
     await mkdir(files.dir, { recursive: true, mode: 0o700 })
     const { socketPath } = files
-    await makeSocketPlace(socketPath, files.dir, files.owner)
+    await makeSocketDirectory(socketPath, files.dir, files.owner)
     const running = await stateOf(socketPath)
     if (running.state === 'up') return { socketPath, pid: running.pid, started: false }
-    return withExclusiveLock(files.lockFile, LOCK_PATIENCE_MS, async () => {
+    return withFileLock(files.lockFile, LOCK_PATIENCE_MS, async () => {
       const found = await waitWhileLoading(files, log)
       if (found !== null) return { socketPath, pid: found, started: false }
       const pid = await startServer(files, command, log)
@@ -60,16 +67,16 @@ export async function startOrConnectPrivateRedis(options: {
 export async function findPrivateRedis(options: { readonly dataDir: string }): Promise<PrivateRedis | null> {
   const files = await filesIn(options.dataDir)
   if (files === null) return null
-  await checkSocketPlace(files.socketPath, files.dir, files.owner)
+  await checkSocketDirectory(files.socketPath, files.dir, files.owner)
   const now = await stateOf(files.socketPath)
   return now.state === 'up' ? { socketPath: files.socketPath, pid: now.pid } : null
 }
 
 /** Why the last start failed, one sentence, for commands that do not start it; null: no start failed lately. */
-export async function privateRedisTrouble(options: { readonly dataDir: string }): Promise<string | null> {
-  const file = troubleFile(options.dataDir)
+export async function lastStartFailure(options: { readonly dataDir: string }): Promise<string | null> {
+  const file = failureFile(options.dataDir)
   const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: 0 }))
-  if (Date.now() - mtimeMs > TROUBLE_TTL_MS) return null
+  if (Date.now() - mtimeMs > FAILURE_TTL_MS) return null
   return readFile(file, 'utf8').catch(() => null)
 }
 
@@ -77,8 +84,8 @@ export async function privateRedisTrouble(options: { readonly dataDir: string })
 export async function stopPrivateRedis(options: { readonly dataDir: string }): Promise<boolean> {
   const files = await filesIn(options.dataDir)
   if (files === null) return false
-  await checkSocketPlace(files.socketPath, files.dir, files.owner)
-  return withExclusiveLock(files.lockFile, LOCK_PATIENCE_MS, async () => {
+  await checkSocketDirectory(files.socketPath, files.dir, files.owner)
+  return withFileLock(files.lockFile, LOCK_PATIENCE_MS, async () => {
     const now = await stateOf(files.socketPath)
     if (now.state === 'absent') return false
     if (now.state !== 'up') throw await unreachable(files, now.state)
@@ -97,17 +104,21 @@ export async function stopPrivateRedis(options: { readonly dataDir: string }): P
 }
 
 /** Checks every two seconds and restarts it when it has died. A failure is logged, and the next check tries again. */
-export function keepPrivateRedis(options: {
+export async function keepPrivateRedis(options: {
   readonly dataDir: string
   readonly log: Logger
   readonly everyMs?: number
-}): { stop(): Promise<void> } {
+}): Promise<{ stop(): Promise<void> }> {
   const { dataDir, log, everyMs = CHECK_EVERY_MS } = options
   const ending = new AbortController()
+
+  let lastPid = (await findPrivateRedis({ dataDir }))?.pid ?? null
 
   async function check(): Promise<void> {
     try {
       const { started, pid } = await startOrConnectPrivateRedis({ dataDir, log, again: true })
+      if (lastPid !== null && lastPid !== pid) await endOrphan(lastPid, dataDir)
+      lastPid = pid
       if (started)
         log.warn(
           { event: 'redis.restarted', redisPid: pid, repeats: true },
@@ -135,6 +146,12 @@ export function keepPrivateRedis(options: {
       await watching
     },
   }
+}
+
+/** Where the data directory was deleted, the server that ran there would run forever, and nobody could reach it. */
+async function endOrphan(pid: number, dataDir: string): Promise<void> {
+  const files = await filesIn(dataDir)
+  if (files !== null && (await isOrphanOf(pid, files))) process.kill(pid, 'SIGTERM')
 }
 
 /** Waits while a server loads. @returns its pid; null when none is running. @throws UnreachableError when starting one would be unsafe */
@@ -176,10 +193,10 @@ async function filesOf(dataDir: string): Promise<ServerFiles> {
 }
 
 /** A worker retries a failed start every two seconds. A failure older than this is over. */
-const TROUBLE_TTL_MS = 60_000
+const FAILURE_TTL_MS = 60_000
 
 /** Beside the directory, since the directory itself may be the problem. */
-function troubleFile(dataDir: string): string {
+function failureFile(dataDir: string): string {
   return join(dataDir, 'redis.trouble')
 }
 
@@ -187,12 +204,12 @@ function troubleFile(dataDir: string): string {
 async function recordFailure<Result>(files: ServerFiles, work: () => Promise<Result>): Promise<Result> {
   try {
     const result = await work()
-    await rm(troubleFile(dirname(files.dir)), { force: true }).catch(() => {})
+    await rm(failureFile(dirname(files.dir)), { force: true }).catch(() => {})
     return result
   } catch (error) {
     const explained = explainFileError(error, files)
     if (explained instanceof UnreachableError)
-      await writeFile(troubleFile(dirname(files.dir)), explained.message).catch(() => {})
+      await writeFile(failureFile(dirname(files.dir)), explained.message).catch(() => {})
     throw explained
   }
 }
@@ -200,7 +217,7 @@ async function recordFailure<Result>(files: ServerFiles, work: () => Promise<Res
 /** A system error about these files is not a bug. */
 function explainFileError(error: unknown, { dir }: ServerFiles): unknown {
   const { code, message } = factsOf(error)
-  if (error instanceof UnreachableError || !/^E[A-Z]+$/.test(code)) return error
+  if (error instanceof UnreachableError || !/^(E[A-Z]+|SQLITE_\w+)$/.test(code)) return error
   return new UnreachableError(
     `The private Redis cannot use ${dir} (${message}): make it a directory of this user with free space, or move it away.`,
     { cause: error },

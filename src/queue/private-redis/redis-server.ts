@@ -4,39 +4,14 @@ import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UnreachableError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
-import { kindOf, moveAside } from '../moved-aside.js'
-import { socketPathFor } from '../socket-place.js'
-import { explainFailure, type StartFailure } from '../start-failure.js'
 import { stateOf } from './redis-socket.js'
+import { kindOf, moveAside, type ServerFiles } from './server-files.js'
+import { explainFailure, type StartFailure } from './start-failure.js'
 
 /**
  * Starts a redis-server in a directory and waits until it answers. The store is the source of truth, so Redis is
  * disposable: files that it cannot load are moved aside, once, and it starts empty.
  */
-export interface ServerFiles {
-  /** redis/ in the data directory. */
-  readonly dir: string
-  /** The user id that owns the data directory. */
-  readonly owner: number
-  readonly socketPath: string
-  readonly pidFile: string
-  readonly logFile: string
-  readonly lockFile: string
-}
-
-/** @param dataDir from `realpath`, so that every path to it gives the same names */
-export function serverFiles(dataDir: string, owner = process.getuid?.() ?? 0): ServerFiles {
-  const dir = join(dataDir, 'redis')
-  return {
-    dir,
-    owner,
-    socketPath: socketPathFor(dir, owner),
-    pidFile: join(dir, 'redis.pid'),
-    logFile: join(dir, 'redis.log'),
-    lockFile: join(dir, 'redis.lock'),
-  }
-}
-
 /** Its data: since Redis 7 a directory, before that one file. */
 const APPEND_ONLY_DIR = 'appendonlydir'
 const DATA = [APPEND_ONLY_DIR, 'appendonly.aof']

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { hostname, tmpdir } from 'node:os'
+import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { UnreachableError } from '../../../src/domain/errors.js'
@@ -16,6 +16,7 @@ import {
 } from '../../../src/queue/private-redis/private-redis.js'
 import { installCommand } from '../../../src/queue/private-redis/redis-server.js'
 import { stateOf } from '../../../src/queue/private-redis/redis-socket.js'
+import { lives } from '../../../src/queue/private-redis/server-files.js'
 import { recordingLogger } from '../../support/recording-logger.js'
 import { eventually, opener } from '../setup.js'
 
@@ -84,17 +85,14 @@ describe('start or connect', () => {
     expect(await found()).toMatchObject({ pid: replies[0]?.pid })
   })
 
-  test('takes over from a starter that was killed while it held the lock', async () => {
+  test('a starter that was killed blocks nobody, and neither does the lock of an earlier version', async () => {
     await mkdir(join(dataDir, 'redis'), { recursive: true })
     const child = starter()
     const { pid } = await replyOf(child)
     process.kill(pid, 'SIGKILL')
     child.kill('SIGKILL')
     await once(child, 'exit')
-    await writeFile(
-      join(dataDir, 'redis', 'redis.lock'),
-      JSON.stringify({ nonce: 'n', pid: child.pid, host: hostname() }),
-    )
+    await writeFile(join(dataDir, 'redis', 'redis.lock'), JSON.stringify({ nonce: 'n', pid: process.pid, host: '' }))
     expect((await startOrConnectPrivateRedis({ dataDir, log })).started).toBe(true)
   })
 
@@ -158,7 +156,7 @@ describe('keeping it alive', () => {
       return files.includes('mine')
     })
     const log = recordingLogger()
-    const keeper = keepPrivateRedis({ dataDir, log, everyMs: 20 })
+    const keeper = await keepPrivateRedis({ dataDir, log, everyMs: 20 })
     open.onClose(() => keeper.stop())
     process.kill(first.pid, 'SIGKILL')
     await eventually('another one runs', async () => {
@@ -169,8 +167,35 @@ describe('keeping it alive', () => {
     await eventually('it is told', () => log.logged('redis.restarted').length > 0)
   })
 
+  test('when the data directory is deleted, the old server ends and a new one serves', async () => {
+    const first = await startOrConnectPrivateRedis({ dataDir, log })
+    open.onClose(async () => {
+      if (lives(first.pid)) process.kill(first.pid, 'SIGKILL')
+    })
+    const keeper = await keepPrivateRedis({ dataDir, log, everyMs: 20 })
+    open.onClose(() => keeper.stop())
+    await rm(dataDir, { recursive: true })
+    await eventually('another one runs', async () => {
+      const now = await findPrivateRedis({ dataDir })
+      return now !== null && now.pid !== first.pid
+    })
+    await eventually('the old one has ended', () => !lives(first.pid))
+  })
+
+  test('when the data directory is moved, the server in it is left alone', async () => {
+    const first = await startOrConnectPrivateRedis({ dataDir, log })
+    const moved = `${dataDir} moved`
+    open.onClose(async () => process.kill(first.pid, 'SIGKILL'))
+    const keeper = await keepPrivateRedis({ dataDir, log, everyMs: 20 })
+    open.onClose(() => keeper.stop())
+    await rename(dataDir, moved)
+    await eventually('another one runs', async () => (await findPrivateRedis({ dataDir })) !== null)
+    await keeper.stop()
+    expect(await found(moved)).toMatchObject({ pid: first.pid })
+  })
+
   test('after stop, a server that exits is not restarted', async () => {
-    const keeper = keepPrivateRedis({ dataDir, log, everyMs: 10 })
+    const keeper = await keepPrivateRedis({ dataDir, log, everyMs: 10 })
     await eventually('it is started', async () => (await findPrivateRedis({ dataDir })) !== null)
     await keeper.stop()
     await stopPrivateRedis({ dataDir })

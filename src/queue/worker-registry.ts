@@ -1,15 +1,54 @@
 import type { Redis } from 'ioredis'
 import type { WriteFailure } from '../domain/pause.js'
 import { damagedKeys, removeKeys } from './damage.js'
-import { factsOf } from './error-facts.js'
+import { factsOf } from './redis-error.js'
 import type { Refusals } from './refusals.js'
-import type { WorkerRegistry } from './search-queue.js'
 
 /**
  * The few keys of ours beside BullMQ's: the Redis owner (whose window this is), the workers that are alive (one key
  * each, with its write failure, expired by Redis's clock), the leases of maintenance tasks, the request to stop, the
  * limit that the rate was set from, and the latest call.
  */
+/** The Redis owner, the live workers, and the leases of maintenance tasks. */
+export interface WorkerRegistry {
+  /** The id of the store whose window this Redis holds; null: none, Redis lost its data, or the key is damaged. */
+  owner(): Promise<string | null>
+  /** The damaged keys under our prefix. Single jobs are not checked. */
+  damage(): Promise<readonly string[]>
+  /** Removes every key under our prefix except that lease, which this process holds and keeps for `ms` more. */
+  clear(lease: string, ms: number): Promise<void>
+  /** False: another store is the owner already. */
+  claimOwnership(storeId: string): Promise<boolean>
+  /** True: this process may run the task for that long. A call by the holder extends the lease; others get false. */
+  lease(task: string, ms: number): Promise<boolean>
+  release(task: string): Promise<void>
+  /** Notes which limit the rate was set from; expires after 30 s. */
+  keepLimit(limit: number | 'auto'): Promise<void>
+  /** Null: not noted in the last 30 s. */
+  keptLimit(): Promise<number | 'auto' | null>
+  /** The number of the latest call in the store: one that has fewer was restored from an older backup. */
+  keepLatestCall(call: number): Promise<void>
+  /** 0: not known. */
+  latestCall(): Promise<number>
+  /** Marks a worker as alive for 15 s, with the write failure that keeps it from making calls. */
+  heartbeat(worker: { readonly id: string; readonly trouble: WriteFailure | null }): Promise<void>
+  unregister(workerId: string): Promise<void>
+  /** How many are alive. `idsFrom`: only those whose ids begin with it. */
+  workers(idsFrom?: string): Promise<number>
+  /** Workers that neither live nor unregistered: they were killed, or Redis was away for longer than a heartbeat lasts. */
+  missing(): Promise<readonly string[]>
+  /** The write failures of live workers. `idsFrom`: as above. */
+  writeFailures(idsFrom?: string): Promise<readonly WriteFailure[]>
+  /** For `down`: asks every process to stop; expires after a minute. `at`: epoch milliseconds. */
+  askToStop(at: number): Promise<void>
+  /** When `askToStop` was last called; null: not in the last minute. */
+  stopAskedAt(): Promise<number | null>
+  /** Warnings about this Redis: eviction policy, missing append-only file, version. */
+  warnings(): Promise<readonly string[]>
+  /** The address, without password. */
+  describe(): string
+}
+
 const WORKER_TTL_MS = 15_000
 const STOP_TTL_MS = 60_000
 const LIMIT_TTL_MS = 30_000

@@ -1,5 +1,55 @@
 import { Redis, type RedisOptions } from 'ioredis'
-import { type LastingOptions, reconnectAfterMs } from './connect.js'
+import { type RedisAddress, type RedisPlace, redisOptionsOf } from './redis-address.js'
+
+/** How long an absent Redis may delay shutdown. */
+export const CLOSE_TIMEOUT_MS = 1000
+
+export interface LastingOptions extends RedisPlace {
+  readonly maxRetriesPerRequest: null
+  readonly enableOfflineQueue: true
+  readonly connectTimeout: number
+  readonly disconnectTimeout: number
+  readonly socketTimeout: number
+  readonly retryStrategy: (times: number) => number
+  readonly reconnectOnError: (error: Error) => boolean
+}
+
+/** What BullMQ's workers connect with. Undefined values must not appear: BullMQ takes them for settings. */
+export function lastingOptions(address: RedisAddress, silenceMs = SILENCE_MS): LastingOptions {
+  return {
+    ...redisOptionsOf(address),
+    maxRetriesPerRequest: null,
+    enableOfflineQueue: true,
+    connectTimeout: 3000,
+    disconnectTimeout: 200,
+    socketTimeout: silenceMs,
+    retryStrategy: reconnectAfterMs,
+    reconnectOnError: reconnectWhenReadOnly(),
+  }
+}
+
+/**
+ * A connection on which an answer is due and nothing comes is dead, though nobody has closed it: a firewall has forgotten
+ * it, or a failover took the address. BullMQ's blocking reads are answered every 10 s at the latest.
+ */
+const SILENCE_MS = 20_000
+
+const RECONNECT_EVERY_MS = 10_000
+
+/** Reconnects after READONLY: after a failover the name may lead to the new primary, and this server stays read-only. */
+function reconnectWhenReadOnly(): (error: Error) => boolean {
+  let last = 0
+  return (error) => {
+    if (!error.message.startsWith('READONLY') || performance.now() - last < RECONNECT_EVERY_MS) return false
+    last = performance.now()
+    return true
+  }
+}
+
+/** Soon at first, then every second, so that work resumes within two seconds of Redis's return. */
+export function reconnectAfterMs(times: number): number {
+  return Math.min(times * 100, 1000)
+}
 
 /**
  * Keeps a worker's two connections, so that they can be cut. (BullMQ duplicates the first for its blocking reads.)

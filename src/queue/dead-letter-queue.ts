@@ -1,0 +1,144 @@
+import type { Job, JobsOptions, Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
+import type { DeadLetter } from '../domain/dead-letter.js'
+import type { Logger } from '../domain/logger.js'
+import { deadLetterIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
+import type { ActiveJob } from './finish-job.js'
+import type { WorkerConnection } from './redis-client.js'
+import type { Refusals } from './refusals.js'
+import { BackoffWorker, listen, type RunningWorker, runningWorker, type StoppableWorker } from './running-worker.js'
+import { dropUnreadableJobs, type JobScope } from './unreadable-jobs.js'
+
+/**
+ * The `dead-letters` queue shows dead letters in Bull Board. Each job fails once on purpose, with the
+ * reason and the remedy as its error, so that it appears under *Failed* with a *Retry* button.
+ */
+export interface DeadLetterJobs {
+  /** Adds them. The dead-letter worker fails each with its reason, so that it appears under *Failed*. */
+  add(letters: readonly { readonly ref: SearchRef; readonly letter: DeadLetter }[]): Promise<void>
+  /** All dead letters in the queue: failed already, or about to be. */
+  refs(): Promise<readonly SearchRef[]>
+  remove(refs: readonly SearchRef[]): Promise<void>
+  count(): Promise<number>
+  /** Drops unreadable jobs; the sweep adds their dead letters again. Returns how many. */
+  dropUnreadable(where: JobScope): Promise<number>
+  /** Runs the dead-letter worker. It calls `retry` when somebody pressed Retry, and removes the job after it returns. */
+  work(handlers: { retry(ref: SearchRef): Promise<void> }): Promise<RunningWorker>
+}
+
+const CHUNK = 500
+
+/** Keeps one stack trace. BullMQ writes it with the failure, so it tells a parked job from a new one. */
+const JOB_OPTIONS: JobsOptions = { attempts: 1, stackTraceLimit: 1, removeOnComplete: true, removeOnFail: false }
+
+const STATES = ['waiting', 'active', 'delayed', 'prioritized', 'failed'] as const
+
+export function deadLetterJobs(queue: Queue, redis: Redis): Omit<DeadLetterJobs, 'work'> {
+  return {
+    add: async (letters) => {
+      for (let from = 0; from < letters.length; from += CHUNK) {
+        await queue.addBulk(
+          letters.slice(from, from + CHUNK).map(({ ref, letter }) => ({
+            name: 'dead-letter',
+            data: letter,
+            opts: { ...JOB_OPTIONS, jobId: deadLetterIdOf(ref) },
+          })),
+        )
+      }
+    },
+    refs: async () => {
+      const ids = await queue.getRanges([...STATES], 0, -1)
+      return ids.map(parseJobId).filter((ref) => ref !== null)
+    },
+    remove: async (refs) => {
+      for (let from = 0; from < refs.length; from += CHUNK) {
+        // `remove` returns 0 for a job that is gone already, or active: then its own run decides.
+        await Promise.all(refs.slice(from, from + CHUNK).map((ref: SearchRef) => queue.remove(deadLetterIdOf(ref))))
+      }
+    },
+    count: () => queue.getJobCountByTypes(...STATES),
+    dropUnreadable: async (where) => (await dropUnreadableJobs(queue, redis, where)).length,
+  }
+}
+
+/** Shown under *Failed*: "403 Forbidden · This feature requires a paid plan · Check the tier …". */
+export function parkingReason(letter: DeadLetter): string {
+  const head = [letter.status, letter.code ?? letter.error].filter((word) => word !== null).join(' ')
+  const error = letter.code === null ? null : letter.error
+  return [head, error, letter.message, letter.remedy].filter((part) => part !== null && part !== '').join(' · ')
+}
+
+/**
+ * Parks new dead letters, that is, fails their jobs on purpose. Retries those for which somebody pressed *Retry* (in
+ * Bull Board, or through `job.retry`).
+ *
+ * How to tell a first run from a retry: BullMQ writes the stack trace in the same script that fails the job, keeps it
+ * through every kind of retry (counters may be reset), and never writes one for a crash. So a job with a stack trace
+ * was parked before, and runs again only because somebody retried it.
+ */
+export async function startDeadLetterWorker(
+  parts: {
+    readonly connection: WorkerConnection
+    readonly prefix: string
+    readonly log: Logger
+    readonly refusals: Pick<Refusals, 'report'>
+    readonly lockDurationMs: number
+    readonly stalledIntervalMs: number
+  },
+  handlers: { retry(ref: SearchRef): Promise<void> },
+  queueName: string,
+): Promise<StoppableWorker> {
+  const { log } = parts
+  const activeJobs = new Set<ActiveJob>()
+
+  async function process(job: Job, token?: string): Promise<void> {
+    const activeJob: ActiveJob = { job, token: token ?? '', requeued: false }
+    activeJobs.add(activeJob)
+    try {
+      const ref = parseJobId(job.id ?? '')
+      if (ref === null)
+        throw parked('This job was added by hand: only dead letters from the store can be here. Remove this job.')
+      if (!wasParked(job)) throw parked(parkingReason(job.data))
+      await handlers.retry(ref).catch((error: unknown) => {
+        log.error(
+          { event: 'dead_letter.retry_failed', err: error, job: job.id, repeats: true },
+          'a dead letter could not be retried',
+        )
+        throw parked(`The retry failed: ${error instanceof Error ? error.message : String(error)} · Press Retry again.`)
+      })
+    } finally {
+      activeJobs.delete(activeJob)
+    }
+  }
+
+  const worker = new BackoffWorker(queueName, process, {
+    connection: parts.connection.redis,
+    prefix: parts.prefix,
+    concurrency: 5,
+    lockDuration: parts.lockDurationMs,
+    stalledInterval: parts.stalledIntervalMs,
+    maxStalledCount: 5,
+    drainDelay: 2,
+    runRetryDelay: 1000,
+  })
+  listen(worker, log, parts.refusals)
+  await worker.waitUntilReady()
+  return runningWorker({
+    worker,
+    connection: parts.connection,
+    activeJobs,
+    requeueLate: async () => {},
+    onStopping: () => {},
+  })
+}
+
+function wasParked(job: Job): boolean {
+  return (job.stacktrace ?? []).length > 0
+}
+
+/** Bull Board shows the stack: people need the reason there, not line numbers. */
+function parked(reason: string): Error {
+  const error = new Error(reason)
+  error.stack = reason
+  return error
+}
