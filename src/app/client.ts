@@ -1,30 +1,20 @@
-import { Readable } from 'node:stream'
 import { findBatch } from '../batches/find-batch.js'
-import { checkCaps, checkName } from '../batches/options.js'
-import { status } from '../batches/status.js'
 import type { StatusReport } from '../batches/status-report.js'
-import { load } from '../batches/submit.js'
 import { type Waited, waitFor } from '../batches/wait.js'
-import { compileRows } from '../catalog/compile-rows.js'
 import { exportedRow } from '../catalog/export-lines.js'
-import { openCatalog } from '../catalog/open-catalog.js'
 import { type Environment, readEnvironment } from '../config/env-file.js'
 import { loadSettings } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
-import { applyRateLimit } from '../control/rate-limit.js'
-import { checkApi } from '../control/same-api.js'
 import { systemClock } from '../domain/clock.js'
 import { UnreachableError, UsageError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
-import type { Filters } from '../domain/request.js'
-import type { Priority, RowStatus } from '../domain/states.js'
+import type { RowStatus } from '../domain/states.js'
 import type { Tags } from '../domain/tags.js'
 import { limitRepeats } from '../log/limit-repeats.js'
-import { feed } from '../maintenance/feeder.js'
-import { recoverRedis } from '../maintenance/redis-recovery.js'
-import type { Plan } from '../store/store.js'
 import { withCleanup } from './cleanup.js'
-import { openConfiguredQueue, openConfiguredStore } from './parts.js'
+import { openSession } from './parts.js'
+import { type Feeding, lookNow } from './session.js'
+import { type BatchPlan, planBatch, type SubmitOptions as RowOptions, submitBatch } from './submit.js'
 
 /**
  * Batches from a script: the command line as functions. A client spends nothing; a worker
@@ -76,30 +66,14 @@ export type Row = Readonly<Record<string, unknown>>
 /** A batch's id, or its name. */
 export type BatchRef = number | string
 
-export interface SubmitOptions {
-  /** One line, 1 to 200 characters. */
-  readonly name: string
-  /** A template such as `"{title} {mood} music"`. Default: each row's own `query`. */
-  readonly query?: string
-  /** The property that holds your own id. Default: `id`, if there is one. */
-  readonly id?: string
-  /** Tracks wanted per search, 1–100. Default 20. */
-  readonly limit?: number
-  readonly filters?: Filters
-  readonly priority?: Priority
-  /** The most credits this batch may use. Default: no cap. */
-  readonly maxCredits?: number
-  /** Release only the first n searches, at least 1. `trackyard-batch release` releases the rest. */
-  readonly first?: number
-  /** Buy an answer again if it is older than this. Default: never. */
-  readonly maxAgeDays?: number
+export interface SubmitOptions extends Omit<RowOptions, 'delimiter' | 'encoding' | 'headerRow'> {
   /** Aborts loading and drops the batch. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface SubmittedBatch {
   readonly id: number
-  readonly plan: Plan
+  readonly plan: BatchPlan
 }
 
 export interface PlannedBatch extends SubmittedBatch {
@@ -125,8 +99,6 @@ export interface ClientOptions {
   readonly log?: Logger
 }
 
-const DAY_MS = 24 * 60 * 60 * 1000
-
 /**
  * @throws ConfigurationError for invalid settings; UnreachableError if Redis or the store is
  * unreachable
@@ -138,96 +110,56 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
 
 async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> {
   return withCleanup(async (cleanup) => {
-    const { now } = systemClock
-    const store = await openConfiguredStore(settings, log, cleanup)
-    const queue = await openConfiguredQueue(settings, log, cleanup)
-    const setRate = () => applyRateLimit({ store, queue, log, rateLimit: settings.rateLimit })
-    const parts = { store, queue, log, now, setRate }
-    // Detect another store's Redis now, before anything is released.
-    await recoverRedis(parts)
+    const session = await openSession(settings, log, cleanup)
+    const { store } = session
     let isClosed = false
     function requireOpen(): void {
       if (isClosed) throw new UsageError('This batch client is closed. Open another one with openBatchClient().')
     }
 
-    /**
-     * The release is in the store already. If Redis is unreachable now, a worker feeds it later.
-     */
-    async function feedIfPossible(): Promise<void> {
-      try {
-        if ((await recoverRedis(parts)) !== 'elsewhere') await feed(parts)
-      } catch (error) {
-        if (!(error instanceof UnreachableError)) throw error
+    /** The release is in the store already. If Redis is unreachable now, a worker feeds it later. */
+    async function fill(feeding: Feeding): Promise<void> {
+      const filled = await feeding.fill()
+      if (filled instanceof UnreachableError)
         log.warn(
-          { event: 'queue.feed_deferred', err: error, repeats: true },
+          { event: 'queue.feed_deferred', err: filled, repeats: true },
           'Redis is unreachable; a worker will queue the released searches',
         )
-      }
-    }
-
-    async function plan(rows: Iterable<Row> | AsyncIterable<Row>, wanted: SubmitOptions): Promise<PlannedBatch> {
-      requireOpen()
-      const name = checkName(wanted.name)
-      const caps = { maxCredits: wanted.maxCredits ?? null, first: wanted.first ?? null }
-      checkCaps(caps)
-      // The plan counts stored answers as free, and rows get them: they must be of the same API.
-      await checkApi({ store, apiUrl: settings.apiUrl })
-      const catalog = await openCatalog({ stream: Readable.from(jsonLines(rows)), name }, { format: 'jsonl' })
-      const template = wanted.query ?? null
-      const loaded = compileRows({
-        catalog,
-        template,
-        idColumn: wanted.id,
-        limit: wanted.limit,
-        filters: wanted.filters,
-      })
-      const batch = await load(
-        parts,
-        {
-          name,
-          catalogPath: null,
-          format: 'jsonl',
-          delimiter: null,
-          byteOrderMark: false,
-          columns: [],
-          template,
-          priority: wanted.priority ?? 'normal',
-          maxAgeMs: wanted.maxAgeDays === undefined ? null : wanted.maxAgeDays * DAY_MS,
-        },
-        loaded,
-        wanted.signal === undefined ? {} : { signal: wanted.signal },
-      )
-      return {
-        id: batch.id,
-        plan: batch.plan,
-        async drop() {
-          requireOpen()
-          await batch.drop()
-        },
-        async release() {
-          requireOpen()
-          await batch.release(caps)
-          await feedIfPossible()
-        },
-      }
     }
 
     async function idOf(batch: BatchRef): Promise<number> {
       requireOpen()
-      return (await findBatch(parts, String(batch))).id
+      return (await findBatch(session, String(batch))).id
     }
 
     return {
-      plan,
-      async submit(rows, wanted) {
-        const planned = await plan(rows, wanted)
-        await planned.release()
-        return { id: planned.id, plan: planned.plan }
+      async plan(rows, { signal, ...options }) {
+        requireOpen()
+        const batch = await planBatch(session, { rows }, options, { signal })
+        return {
+          id: batch.id,
+          plan: batch.plan,
+          async drop() {
+            requireOpen()
+            await batch.drop()
+          },
+          async release() {
+            requireOpen()
+            await fill(await batch.release())
+          },
+        }
+      },
+      async submit(rows, { signal, ...options }) {
+        requireOpen()
+        const batch = await submitBatch(session, { rows }, options, { signal, confirm: () => true })
+        if (batch === null) throw new Error('A batch that was confirmed is released')
+        await fill(batch)
+        return { id: batch.id, plan: batch.plan }
       },
       async status(batch) {
         requireOpen()
         const which = batch === undefined ? { limit: 20 } : { batchId: await idOf(batch), limit: 1 }
-        return status({ store, queue, now, settings }, which)
+        return (await lookNow(session, which)).report
       },
       async wait(batch, { timeoutMs, signal } = {}) {
         return waitFor({ store, monotonicMs: systemClock.monotonicMs }, await idOf(batch), {
@@ -248,24 +180,4 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       },
     }
   })
-}
-
-async function* jsonLines(rows: Iterable<Row> | AsyncIterable<Row>): AsyncGenerator<Buffer> {
-  let position = 0
-  for await (const row of rows) {
-    position += 1
-    yield Buffer.from(`${jsonOf(row, position)}\n`)
-  }
-}
-
-function jsonOf(row: Row, position: number): string {
-  try {
-    return JSON.stringify(row)
-  } catch (error) {
-    // A BigInt or a circular reference.
-    const found = error instanceof Error ? error.message.split('\n')[0] : String(error)
-    throw new UsageError(`Row ${position}: expected values that JSON can represent (${found}).`, {
-      cause: error,
-    })
-  }
 }

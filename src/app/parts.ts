@@ -13,9 +13,45 @@ import { type OpenOptions, openStore } from '../store/open.js'
 import { remainsOf } from '../store/remains.js'
 import type { Store } from '../store/store.js'
 import type { Cleanup } from './cleanup.js'
+import type { Session } from './session.js'
 import { version } from './version.js'
 
 /** Opens the parts of a process from its settings. Each part registers how to close it. */
+
+/** Opens the store; the rest of a session on demand. */
+export async function openSession(
+  settings: Settings,
+  log: Logger,
+  cleanup: Cleanup,
+  options: Pick<OpenOptions, 'patienceMs'> = {},
+): Promise<Session> {
+  const store = await openConfiguredStore(settings, log, cleanup, options)
+  let queue: SearchQueue | null = null
+  const apis = new Map<number, Api>()
+  return {
+    settings,
+    store,
+    log,
+    cleanup,
+    now: systemClock.now,
+    openApi({ requestTimeoutMs } = settings) {
+      const api = apis.get(requestTimeoutMs) ?? openConfiguredApi({ ...settings, requestTimeoutMs }, cleanup)
+      apis.set(requestTimeoutMs, api)
+      return api
+    },
+    async openQueue() {
+      // Somebody may have stopped the private Redis since.
+      if (queue !== null) await startRedis(settings, log)
+      queue ??= await openConfiguredQueue(settings, log, cleanup)
+      return queue
+    },
+    async findQueue() {
+      queue ??= await openRunningQueue(settings, log, cleanup)
+      return queue
+    },
+    startTrouble: () => startTrouble(settings),
+  }
+}
 
 /** Opens the store. Creates the data directory and the file if they are missing. */
 export async function openConfiguredStore(
@@ -51,7 +87,7 @@ export function storePath(settings: Settings): string {
 
 /** Opens the queue. Starts the private Redis if no other is configured. */
 export async function openConfiguredQueue(settings: Settings, log: Logger, cleanup: Cleanup): Promise<SearchQueue> {
-  return openAt(await redisAddress(settings, log), settings, log, cleanup)
+  return openAt(await startRedis(settings, log), settings, log, cleanup)
 }
 
 /** Opens the queue without starting anything. Null if the private Redis is not running. */
@@ -62,13 +98,14 @@ export async function openRunningQueue(settings: Settings, log: Logger, cleanup:
 }
 
 /** Why the private Redis fails to start; null if no process is trying to start it. */
-export async function startTrouble(settings: Settings): Promise<UnreachableError | null> {
+async function startTrouble(settings: Settings): Promise<UnreachableError | null> {
   if (settings.redisUrl !== null) return null
   const message = await lastStartFailure({ dataDir: settings.dataDir })
   return message === null ? null : new UnreachableError(message)
 }
 
-async function redisAddress(settings: Settings, log: Logger): Promise<RedisAddress> {
+/** Starts the private Redis, if no other is configured and it is not running. */
+async function startRedis(settings: Settings, log: Logger): Promise<RedisAddress> {
   if (settings.redisUrl !== null) return { url: settings.redisUrl.reveal() }
   const { socketPath } = await startOrConnectPrivateRedis({ dataDir: settings.dataDir, log })
   return { socketPath }

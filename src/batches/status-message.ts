@@ -1,7 +1,7 @@
 import {
   type BalanceWatch,
-  causeInWords,
-  creditNextStep,
+  causesInWords,
+  isForCredits,
   type Pause,
   pauseNextStep,
   pauseSummary,
@@ -184,7 +184,7 @@ function afterRateLimit({ rateLimitedCalls, now }: StatusFacts): string {
 function pausedReason({ pauses, watch, autoResumeMs, workers, due, now }: StatusFacts): string {
   const [first, ...others] = pauses
   if (first === undefined) return ''
-  const also = others.length === 0 ? '' : ` Also paused: ${others.map(({ cause }) => causeInWords(cause)).join(', ')}.`
+  const also = others.length === 0 ? '' : ` Also paused: ${causesInWords(others.map(({ cause }) => cause))}.`
   const needed = isForCredits(first.cause) ? ` and ${due === 1 ? 'needs' : 'need'} ${credits(due)}` : ''
   // Without a worker nobody checks the balance.
   const known = workers === 0 ? { ...watch, nextAt: null } : watch
@@ -197,26 +197,17 @@ type AutoResume = Pick<StatusFacts, 'watch' | 'autoResumeMs'>
 /** @param cost a sentence: what waits because of the pause */
 export function pauseMessage(pause: Pause, now: number, autoResume: AutoResume, cost = ''): string {
   const { cause } = pause
-  const next = isForCredits(cause) ? creditSteps(cause, pause, now, autoResume) : pauseNextStep(cause)
+  const next = isForCredits(cause) ? creditSteps(pause, now, autoResume) : pauseNextStep(cause)
   return [pauseSummary(pause, clockTime(pause.since, now)), cost, next].filter((part) => part !== '').join(' ')
 }
 
-function isForCredits(cause: Pause['cause']): cause is 'no_credits' | 'reserve' {
-  return cause === 'no_credits' || cause === 'reserve'
-}
-
 /** Auto-resume ends after some hours, so that a monthly allowance is not spent unattended. */
-function creditSteps(
-  cause: 'no_credits' | 'reserve',
-  pause: Pause,
-  now: number,
-  { watch, autoResumeMs }: AutoResume,
-): string {
+function creditSteps(pause: Pause, now: number, { watch, autoResumeMs }: AutoResume): string {
   const autoResumeUntil = pause.since + autoResumeMs
-  const step = creditNextStep(cause)
+  const step = pauseNextStep(pause.cause)
   if (now < autoResumeUntil) {
     // Against the reserve `resume` does not help: the next search pauses again.
-    const byHand = cause === 'reserve' ? '' : ', or with `trackyard-batch resume`'
+    const byHand = pause.cause === 'reserve' ? '' : ', or with `trackyard-batch resume`'
     return `${step}. Calls resume by themselves if the balance suffices by ${clockTime(autoResumeUntil, now)}${byHand}.${balanceChecks(pause, now, watch)}`
   }
   const why =

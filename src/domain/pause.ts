@@ -14,11 +14,6 @@ export const PAUSE_CAUSES = ['operator', 'no_credits', 'reserve', 'unauthorized'
  */
 export type PauseCause = (typeof PAUSE_CAUSES)[number]
 
-/** "Paused (by hand)", "Paused (no credits)" */
-export function causeInWords(cause: PauseCause): string {
-  return cause === 'operator' ? 'by hand' : cause.replace('_', ' ')
-}
-
 export interface Pause {
   readonly cause: PauseCause
   readonly since: number
@@ -33,48 +28,81 @@ export interface BalanceWatch {
 }
 
 /**
- * The first sentence about a pause: cause, since when, detail. The status message and the notification share it.
- * @param since the moment as text, since each reader shows it differently
+ * What people read about pauses. The status message, the plan, the notifications, Bull Board and `resume` take their
+ * words from here.
  */
+const TEXTS: Readonly<Record<PauseCause, PauseText>> = {
+  operator: {
+    words: 'by hand',
+    summary: (since, detail) => `Paused by hand since ${since}${detail === '' ? '' : ` (${detail})`}.`,
+    nextStep: 'Run `trackyard-batch resume` to continue.',
+  },
+  // What follows a top-up depends on TRACKYARD_AUTO_RESUME_HOURS.
+  no_credits: {
+    words: 'no credits',
+    summary: (since, detail) => `Paused: no credits left since ${since} (the API says "${detail}").`,
+    nextStep: 'Top up',
+  },
+  reserve: {
+    words: 'reserve',
+    summary: (since, detail) => `Paused: at the credit reserve since ${since} (${detail}).`,
+    nextStep: 'Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker',
+  },
+  unauthorized: {
+    words: 'unauthorized',
+    summary: (since, detail) => `Paused: API key refused since ${since} (${detail}).`,
+    nextStep: 'Set a working key, restart the worker, then run `trackyard-batch resume`.',
+  },
+  failing: {
+    words: 'failing',
+    summary: (since, detail) => `Paused: too many searches refused in a row since ${since} (${detail}).`,
+    nextStep: 'See `trackyard-batch dead-letters`, then run `trackyard-batch resume`.',
+  },
+  outage: {
+    words: 'outage',
+    summary: (since, detail) => `Paused: the API has been failing since ${since} (${detail}).`,
+    nextStep: 'Workers retry at growing intervals; to retry now, run `trackyard-batch resume`.',
+  },
+}
+
+interface PauseText {
+  /** In parentheses: "was paused: no credits". */
+  readonly words: string
+  /** One sentence: cause, since when, detail. */
+  summary(since: string, detail: string): string
+  /** What ends it. For credits and the reserve without its end: see `isForCredits`. */
+  readonly nextStep: string
+}
+
+/** @param since the moment as text, since each reader shows it differently */
 export function pauseSummary(pause: Pause, since: string): string {
-  const detail = pause.detail.replace(/\.$/, '')
-  switch (pause.cause) {
-    case 'operator':
-      return `Paused by hand since ${since}${detail === '' ? '' : ` (${detail})`}.`
-    case 'no_credits':
-      return `Paused: no credits left since ${since} (the API says "${detail}").`
-    case 'reserve':
-      return `Paused: at the credit reserve since ${since} (${detail}).`
-    case 'unauthorized':
-      return `Paused: API key refused since ${since} (${detail}).`
-    case 'failing':
-      return `Paused: too many searches refused in a row since ${since} (${detail}).`
-    case 'outage':
-      return `Paused: the API has been failing since ${since} (${detail}).`
-    default:
-      return pause.cause satisfies never
-  }
+  return TEXTS[pause.cause].summary(since, pause.detail.replace(/\.$/, ''))
 }
 
-/** What ends a pause that is neither for credits nor for the reserve. */
-export function pauseNextStep(cause: Exclude<Pause['cause'], 'no_credits' | 'reserve'>): string {
-  switch (cause) {
-    case 'operator':
-      return 'Run `trackyard-batch resume` to continue.'
-    case 'unauthorized':
-      return 'Set a working key, restart the worker, then run `trackyard-batch resume`.'
-    case 'failing':
-      return 'See `trackyard-batch dead-letters`, then run `trackyard-batch resume`.'
-    case 'outage':
-      return 'Workers retry at growing intervals; to retry now, run `trackyard-batch resume`.'
-    default:
-      return cause satisfies never
-  }
+export function pauseNextStep(cause: PauseCause): string {
+  return TEXTS[cause].nextStep
 }
 
-/** What a person can do when credits run out; what follows depends on TRACKYARD_AUTO_RESUME_HOURS. */
-export function creditNextStep(cause: 'no_credits' | 'reserve'): string {
-  return cause === 'no_credits' ? 'Top up' : 'Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker'
+/** A top-up ends these, so what happens next depends on auto-resume, and the next step is no sentence yet. */
+export function isForCredits(cause: PauseCause): cause is 'no_credits' | 'reserve' {
+  return cause === 'no_credits' || cause === 'reserve'
+}
+
+/** "by hand, no credits" */
+export function causesInWords(causes: readonly PauseCause[]): string {
+  return causes.map((cause) => TEXTS[cause].words).join(', ')
+}
+
+/**
+ * What a resume did; without a full stop, since the next step may follow.
+ * @param stillPaused the causes of the pauses that remain
+ * @param fact goes behind what has ended: "; 5 credits left"
+ */
+export function resumedSummary(lifted: readonly PauseCause[], stillPaused: readonly PauseCause[], fact = ''): string {
+  const still = stillPaused.length === 0 ? '' : `Still paused (${causesInWords(stillPaused)})`
+  if (lifted.length === 0) return still === '' ? 'Nothing was paused' : still
+  const ended = `${causesInWords(lifted)})${fact}`
+  return still === '' ? `Resumed (was paused: ${ended}` : `Pause ended (${ended}. ${still}`
 }
 
 /** Why a worker makes no calls. Sent with its heartbeat. */

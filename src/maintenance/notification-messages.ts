@@ -1,12 +1,12 @@
 import { formatDateTime, formatDuration, pluralize } from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
 import {
-  causeInWords,
-  creditNextStep,
+  isForCredits,
   type Pause,
   type PauseCause,
   pauseNextStep,
   pauseSummary,
+  resumedSummary,
 } from '../domain/pause.js'
 import type { CountedBatch } from '../store/store.js'
 
@@ -29,9 +29,10 @@ export function paused(pause: Pause, due: { readonly searches: number; readonly 
 
 /** `status` shows more, such as when auto-resume ends. */
 function nextStep(cause: PauseCause): string {
-  return cause === 'no_credits' || cause === 'reserve'
-    ? `${creditNextStep(cause)}. \`trackyard-batch status\` tells whether calls then resume by themselves.`
-    : pauseNextStep(cause)
+  const step = pauseNextStep(cause)
+  return isForCredits(cause)
+    ? `${step}. \`trackyard-batch status\` tells whether calls then resume by themselves.`
+    : step
 }
 
 /** @param stillPaused the causes of the pauses that remain */
@@ -41,14 +42,11 @@ export function resumed(
   creditsLeft: number | null,
 ): Notification {
   const credits = creditsLeft === null ? '' : `; ${pluralize(creditsLeft, 'credit')} left`
-  const ended = lifted.map(causeInWords).join(', ')
-  const text =
-    stillPaused.length > 0
-      ? `Pause ended (${ended})${credits}. Still paused (${stillPaused.map(causeInWords).join(', ')}): see \`trackyard-batch status\`.`
-      : `Resumed (was paused: ${ended})${credits}. Follow with \`trackyard-batch status --watch\`.`
+  const next =
+    stillPaused.length > 0 ? ': see `trackyard-batch status`.' : '. Follow with `trackyard-batch status --watch`.'
   return {
     event: 'queue.resumed',
-    text,
+    text: resumedSummary(lifted, stillPaused, credits) + next,
     batch: null,
     figures: { causes: lifted.join(','), stillPaused: stillPaused.join(','), creditsLeft },
   }

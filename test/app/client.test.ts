@@ -77,12 +77,9 @@ test('a source that fails halfway leaves no batch behind', async () => {
   await expect(client.status('spring')).rejects.toThrow(UsageError)
 })
 
-test.each([
-  ['a BigInt', 7n],
-  ['itself', 'circular'],
-])('a row that contains %s is named and leaves no batch behind', async (_, value) => {
-  const bad: Record<string, unknown> = { title: 'x', mood: 'y', value }
-  if (value === 'circular') bad.value = bad
+test('a row that contains itself is named and leaves no batch behind', async () => {
+  const bad: Record<string, unknown> = { title: 'x', mood: 'y' }
+  bad.value = bad
   const refused = client.submit([{ title: 'a', mood: 'b' }, bad], options)
   await expect(refused).rejects.toMatchObject({
     name: 'UsageError',
@@ -134,7 +131,8 @@ describe('Redis', () => {
   test('of another store is refused before anything is released', async () => {
     await system.redis.flush()
     await system.queue.registry.claimOwnership(randomUUID())
-    await expect(open()).rejects.toThrow(ConfigurationError)
+    await expect(client.submit(films(1), options)).rejects.toThrow(ConfigurationError)
+    expect(await system.store.batches.find(null)).toBeNull()
   })
 
   test('that has lost everything still gets the batch', async () => {

@@ -1,10 +1,11 @@
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
+import type { BatchPlan } from '../../src/app/submit.js'
 import { estimate } from '../../src/batches/estimate.js'
 import type { StatusReport } from '../../src/batches/status-report.js'
 import { openCli, openPaint } from '../../src/cli/lib/cli.js'
 import { openWaitView } from '../../src/cli/lib/progress.js'
-import { type PlanView, renderPlan } from '../../src/cli/render/plan.js'
+import { renderPlan } from '../../src/cli/render/plan.js'
 import { formatDuration, pluralize, table, truncate } from '../../src/domain/format.js'
 import type { Account, BatchReport, Plan } from '../../src/store/store.js'
 import { until } from '../support/until.js'
@@ -79,10 +80,10 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
     monthlyAllowance: 50,
     heardAt: 0,
   }
-  const shown = (account: Account, cap: number | null = null, more: Partial<PlanView> = {}): string => {
-    const view: PlanView = {
+  const shown = (account: Account, cap: number | null = null, more: Partial<BatchPlan> = {}): string => {
+    const view: BatchPlan = {
+      ...plan,
       name: 'night',
-      plan,
       estimate: estimate({ plan, account, callsPerMinute: account.limitPerMinute ?? 5, creditReserve: 0, cap, now: 0 }),
       isRateKnown: true,
       cap,
@@ -91,6 +92,7 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
       replacedColumns: [],
       notes: [],
       doubts: [],
+      needsConfirmation: false,
       filterDoubts: [],
       pause: null,
       rateLimitedUntil: null,
@@ -117,7 +119,7 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
     const pause = { cause: 'no_credits', since: 0, detail: 'Out of credits' } as const
     expect(shown(free)).not.toMatch(/counts from/)
     expect(shown(free, null, { pause, rateLimitedUntil: DAY })).toMatch(
-      /\n.* paused since \S+ \(no credits\)\. The finish time counts from when it resumes\.\n/,
+      /\nPaused: no credits left since \S+ \(the API says "Out of credits"\)\. The finish time counts from when it resumes\.\n/,
     )
     expect(shown(free, null, { rateLimitedUntil: DAY })).toMatch(
       /Rate limited by the API until .*\. The finish time counts from then\./,

@@ -122,7 +122,7 @@ describe('pause and resume', () => {
     expect((await desk.type(['pause', '--reason', 'lunch'])).code).toBe(0)
     expect((await report()).queue).toMatchObject({ state: 'paused', reason: expect.stringContaining('lunch') })
     expect((await desk.type(['pause'])).stdout).toMatch(/already/)
-    expect((await desk.type(['resume'])).stdout).toBe('Resumed.\n')
+    expect((await desk.type(['resume'])).stdout).toBe('Resumed (was paused: by hand).\n')
     expect((await report()).queue.state).toBe('no workers')
     expect((await desk.type(['resume'])).stdout).toBe('Nothing was paused.\n')
   })

@@ -137,7 +137,7 @@ test('the plan says that the queue is paused, also without Redis', async () => {
   const env = { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' }
   expect((await desk.type(['pause'], { env })).code).toBe(0)
   const { stdout } = await desk.type([...SUBMIT, '--dry-run'], { env })
-  expect(stdout).toMatch(/The queue is paused since \S+ \(by hand\)\. The finish time counts from when it resumes\./)
+  expect(stdout).toMatch(/Paused by hand since \S+\. The finish time counts from when it resumes\./)
 })
 
 test('--dry-run keeps no batch and makes no call', async () => {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { Session } from '../../app/session.js'
 import { refreshAccount } from '../../control/account.js'
 import { checkApi } from '../../control/same-api.js'
 import { ConfigurationError, type ExitCode, UnreachableError } from '../../domain/errors.js'
@@ -6,7 +7,7 @@ import { figureOr, formatDateTime, pairs, pluralize } from '../../domain/format.
 import type { Account } from '../../store/store.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { examples } from '../lib/parse.js'
-import { type Session, withSession } from '../lib/session.js'
+import { withSession } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
   command

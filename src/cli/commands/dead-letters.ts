@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { Session } from '../../app/session.js'
 import { findBatch } from '../../batches/find-batch.js'
 import { type Price, priceOf, refuseEmptyFilter } from '../../batches/retry.js'
 import type { DeadLetter } from '../../domain/dead-letter.js'
@@ -11,7 +12,7 @@ import type { Act, Cli } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
 import { examples, text, wholeNumber } from '../lib/parse.js'
 import { leftToWorkers, openFeeding } from '../lib/queue.js'
-import { type Session, withSession } from '../lib/session.js'
+import { withSession } from '../lib/session.js'
 import { dueAgain, NONE_MATCHES, renderLetter, renderLetters, renderRetried } from '../render/dead-letters.js'
 
 export function define(command: Command, act: Act): void {

@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
+import { runningQueue, tolerantThrottle } from '../../app/session.js'
 import { pause } from '../../control/pauses.js'
 import type { ExitCode } from '../../domain/errors.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { examples, label } from '../lib/parse.js'
-import { runningQueue, tolerantThrottle } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { Session } from '../../app/session.js'
 import type { Estimate } from '../../batches/estimate.js'
 import { findBatch } from '../../batches/find-batch.js'
 import { priceOfRelease, type Release, releaseBatch } from '../../batches/release.js'
@@ -11,7 +12,7 @@ import type { Act, Cli } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
 import { examples, wholeNumber } from '../lib/parse.js'
 import { leftToWorkers, openFeeding } from '../lib/queue.js'
-import { type Session, withSession } from '../lib/session.js'
+import { withSession } from '../lib/session.js'
 import { batchSentence } from '../render/status.js'
 
 interface ReleaseOptions {

@@ -1,12 +1,14 @@
 import type { Command } from 'commander'
+import { runningQueue, type Session, tolerantThrottle } from '../../app/session.js'
 import { type ResumedByHand, resumeByHand } from '../../control/pauses.js'
 import type { ExitCode } from '../../domain/errors.js'
 import { pluralize } from '../../domain/format.js'
+import { resumedSummary } from '../../domain/pause.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
 import { examples } from '../lib/parse.js'
-import { leftToWorkers, openFeeding, runningQueue, tolerantThrottle } from '../lib/queue.js'
-import { type Session, withSession } from '../lib/session.js'
+import { leftToWorkers, openFeeding } from '../lib/queue.js'
+import { withSession } from '../lib/session.js'
 import { dueAgain } from '../render/dead-letters.js'
 
 export function define(command: Command, act: Act): void {
@@ -55,11 +57,9 @@ const ONE_AT_A_TIME = 'One call at a time is made until one succeeds.'
 
 function message({ lifted, stillActive, rateLimit }: ResumedByHand): string {
   if (lifted.length === 0 && stillActive.length === 0) return nothingPaused(rateLimit)
-  const ended = lifted.map((cause) => cause.replace('_', ' ')).join(', ')
-  if (stillActive.length > 0) return `Still paused: ${stillActive.map((cause) => cause.replace('_', ' ')).join(', ')}.`
-  return lifted.every((cause) => cause === 'operator') && rateLimit !== 'of the API'
-    ? 'Resumed.'
-    : `Resumed (was paused: ${ended}). ${ONE_AT_A_TIME}`
+  const hasProbe = rateLimit === 'of the API' || lifted.some((cause) => cause !== 'operator')
+  const probe = stillActive.length === 0 && hasProbe ? ` ${ONE_AT_A_TIME}` : ''
+  return `${resumedSummary(lifted, stillActive)}.${probe}`
 }
 
 function nothingPaused(rateLimit: ResumedByHand['rateLimit']): string {

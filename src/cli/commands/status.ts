@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
+import { type Look, lookNow, type Session } from '../../app/session.js'
 import { findBatch } from '../../batches/find-batch.js'
 import type { StatusReport } from '../../batches/status-report.js'
+import { orAborted } from '../../domain/abortable.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
 import { formatDateTime, pluralize, table, truncate } from '../../domain/format.js'
 import { type Act, type Cli, isClosed, isTerminal } from '../lib/cli.js'
-import { interruptible, orAborted } from '../lib/interrupt.js'
+import { interruptible } from '../lib/interrupt.js'
 import { examples } from '../lib/parse.js'
-import { type Look, lookNow } from '../lib/queue.js'
-import { type Session, withSession } from '../lib/session.js'
+import { withSession } from '../lib/session.js'
 import { renderStatus, statusLine } from '../render/status.js'
 
 interface StatusOptions {
@@ -60,10 +61,9 @@ async function showStatus(cli: Cli, name: string | null, watch: boolean, json: b
   return withSession(cli, async (session) => {
     const which =
       name === null ? { limit: BATCHES_SHOWN } : { batchId: (await findBatch(session, name)).id, limit: BATCHES_SHOWN }
-    const look = lookNow(session)
     if (!json) cli.detail(`data directory: ${session.settings.dataDir}`)
     if (watch) {
-      const takeLook = () => look(which)
+      const takeLook = () => lookNow(session, which)
       await interruptible(
         cli,
         (signal) => (isTerminal(cli.io.stdout) ? redraw : writeLines)(cli, session, takeLook, signal),
@@ -71,7 +71,7 @@ async function showStatus(cli: Cli, name: string | null, watch: boolean, json: b
       )
       return 0
     }
-    const { report, trouble } = await look(which)
+    const { report, trouble } = await lookNow(session, which)
     if (json) cli.printJson(report)
     else cli.print(await human(cli, session, report))
     if (trouble !== null && json) cli.say(trouble.message)

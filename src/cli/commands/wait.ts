@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { lookNow, type Session } from '../../app/session.js'
 import { dropAbandoned } from '../../batches/abandoned.js'
 import { findBatch } from '../../batches/find-batch.js'
 import { type Waited, waitFor } from '../../batches/wait.js'
@@ -9,8 +10,7 @@ import type { Act, Cli } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
 import { examples, wholeNumber } from '../lib/parse.js'
 import { openWaitView } from '../lib/progress.js'
-import { lookNow } from '../lib/queue.js'
-import { type Session, withSession } from '../lib/session.js'
+import { withSession } from '../lib/session.js'
 import { batchSentence } from '../render/status.js'
 
 export function define(command: Command, act: Act): void {
@@ -44,7 +44,6 @@ export async function waitForBatch(
   which: { readonly batchId: number; readonly timeoutMs: number | null },
 ): Promise<ExitCode> {
   const view = await openWaitView(cli)
-  const look = lookNow(session)
   let last: BatchReport | null = null
   let isOver = false
   const waited = await interruptible<Waited | 'interrupted'>(
@@ -57,7 +56,7 @@ export async function waitForBatch(
           last = report
           if (report.batch.state === 'loading') await dropAbandoned(session)
           if (!view.isDue()) return
-          const seen = await look({ limit: 1 })
+          const seen = await lookNow(session, { limit: 1 })
           if (!isOver) view.show(report, seen)
         },
       }),

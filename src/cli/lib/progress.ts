@@ -1,8 +1,8 @@
+import type { Look } from '../../app/session.js'
 import type { StatusReport } from '../../batches/status-report.js'
 import { creditsLeft, formatNumber, formatTime, pluralize, truncate } from '../../domain/format.js'
 import type { BatchReport } from '../../store/store.js'
 import { type Cli, isTerminal } from './cli.js'
-import type { Look } from './queue.js'
 
 /** A progress line on stderr: redrawn in place on a terminal, a new line every 10 s elsewhere. */
 export interface ProgressLine {

@@ -1,128 +1,8 @@
-import { status } from '../../batches/status.js'
-import type { StatusReport } from '../../batches/status-report.js'
-import { applyRateLimit } from '../../control/rate-limit.js'
+import { openFeeding as open, type Session } from '../../app/session.js'
 import { type ExitCode, UnreachableError } from '../../domain/errors.js'
-import { withTimeout } from '../../domain/with-timeout.js'
-import { type FeedParts, feed } from '../../maintenance/feeder.js'
-import { recoverRedis, requireOwnRedis } from '../../maintenance/redis-recovery.js'
-import type { SearchQueue } from '../../queue/search-queue.js'
-import type { Throttle } from '../../queue/throttle.js'
 import type { Cli } from './cli.js'
-import { orAborted } from './interrupt.js'
-import type { Session } from './session.js'
 
-/** The queue as a short command sees it: it may be stopped, unreachable, or another store's. */
-
-/** The queue, if it is running; nothing is started. */
-interface RunningQueue {
-  /** Null if it is not running or unreachable. */
-  readonly queue: SearchQueue | null
-  /** Why it is unreachable; null if it is reachable, or if the private Redis is not running. */
-  readonly trouble: UnreachableError | null
-}
-
-/** @throws ConfigurationError if Redis belongs to another store */
-export async function runningQueue(session: Session): Promise<RunningQueue> {
-  const { openRunningQueue, startTrouble } = await import('../../app/parts.js')
-  try {
-    const queue = await openRunningQueue(session.settings, session.log, session.cleanup)
-    if (queue === null) return { queue, trouble: await startTrouble(session.settings) }
-    await answering(queue, requireOwnRedis({ ...session, queue }))
-    return { queue, trouble: null }
-  } catch (error) {
-    if (error instanceof UnreachableError) return { queue: null, trouble: error }
-    throw error
-  }
-}
-
-const ANSWER_WITHIN_MS = 5000
-
-/**
- * Limits how long `work` may wait for Redis: the connection retries for a long time once it has
- * been established.
- * @throws UnreachableError if Redis does not answer in time
- */
-function answering<T>(queue: SearchQueue, work: Promise<T>): Promise<T> {
-  return withTimeout(ANSWER_WITHIN_MS, work, `${queue.registry.describe()} does not answer. Check that it is running.`)
-}
-
-/** A snapshot of store and queue. If Redis is unreachable, the report is from the store alone. */
-export interface Look {
-  readonly report: StatusReport
-  /** Why Redis could not be read; null if it could, or if the private Redis is not running. */
-  readonly trouble: UnreachableError | null
-}
-
-/** Keeps the queue open between snapshots; while there is none, tries to open it each time. */
-export function lookNow(session: Session): (which: { batchId?: number; limit: number }) => Promise<Look> {
-  let queue: SearchQueue | null = null
-  return async (which) => {
-    const { store, now, settings } = session
-    const parts = { store, now, settings }
-    let trouble: UnreachableError | null = null
-    if (queue === null) ({ queue, trouble } = await runningQueue(session))
-    if (queue !== null) {
-      try {
-        return { report: await answering(queue, status({ ...parts, queue }, which)), trouble: null }
-      } catch (error) {
-        if (!(error instanceof UnreachableError)) throw error
-        trouble = error
-      }
-    }
-    return { report: await status({ ...parts, queue: null, silence: trouble?.message ?? null }, which), trouble }
-  }
-}
-
-/**
- * A throttle that tolerates an unreachable Redis. Pauses are rows in the store and every claim
- * reads them, so pausing and resuming work without Redis. A running worker sets the flag in Redis
- * within seconds. Failures are remembered so that the command can report them.
- */
-export interface TolerantThrottle {
-  readonly throttle: Throttle
-  /** False after any operation failed. */
-  wasReached(): boolean
-}
-
-export function tolerantThrottle(real: Throttle | null): TolerantThrottle {
-  let reached = real !== null
-
-  async function attempt<T>(work: (throttle: Throttle) => Promise<T>, otherwise: T): Promise<T> {
-    if (real === null) return otherwise
-    try {
-      return await work(real)
-    } catch (error) {
-      if (!(error instanceof UnreachableError)) throw error
-      reached = false
-      return otherwise
-    }
-  }
-
-  return {
-    wasReached: () => reached,
-    throttle: {
-      pause: () => attempt((throttle) => throttle.pause(), undefined),
-      resume: () => attempt((throttle) => throttle.resume(), undefined),
-      isPaused: () => attempt((throttle) => throttle.isPaused(), false),
-      rateLimit: (until) => attempt((throttle) => throttle.rateLimit(until), undefined),
-      rateLimitedUntil: () => attempt((throttle) => throttle.rateLimitedUntil(), null),
-      liftRateLimit: () => attempt((throttle) => throttle.liftRateLimit(), false),
-      syncRateLimit: (until) => attempt((throttle) => throttle.syncRateLimit(until), { tooLongMs: 0, wasStale: false }),
-      setRate: (callsPerMinute) => attempt((throttle) => throttle.setRate(callsPerMinute), undefined),
-      rate: () => attempt((throttle) => throttle.rate(), null),
-      startSerial: () => attempt((throttle) => throttle.startSerial(), undefined),
-      stopSerial: () => attempt((throttle) => throttle.stopSerial(), undefined),
-      isSerial: () => attempt((throttle) => throttle.isSerial(), false),
-    },
-  }
-}
-
-/**
- * Feeds Redis at once, so that work begins now and not at a worker's next maintenance. Redis is
- * opened and checked before anything is released: if it belongs to another store, nothing is. A
- * release is in the store first, so if Redis is unreachable or Ctrl-C comes later, workers feed the
- * queue.
- */
+/** How a command feeds the queue, and what it prints about it; see app/session.ts. */
 export interface Feeding {
   /**
    * @returns how many workers are running; null if Redis is unreachable, which is printed
@@ -131,43 +11,16 @@ export interface Feeding {
   fill(): Promise<number | null>
 }
 
-/**
- * @throws ConfigurationError if Redis belongs to another store; the signal's reason when aborted
- */
+/** @throws ConfigurationError if Redis belongs to another store; the signal's reason when aborted */
 export async function openFeeding(cli: Cli, session: Session, signal: AbortSignal): Promise<Feeding> {
-  const { openConfiguredQueue } = await import('../../app/parts.js')
-  // Checked before opening: a connection opened after the cleanup would stay open.
-  signal.throwIfAborted()
-  const open = async () => {
-    const queue = await openConfiguredQueue(session.settings, session.log, session.cleanup)
-    const setRate = () => applyRateLimit({ ...session, queue, rateLimit: session.settings.rateLimit })
-    // 'elsewhere': another process is restoring this Redis now and will feed it.
-    return { queue, isOurs: (await recoverRedis({ ...session, queue, setRate })) !== 'elsewhere' }
-  }
-  try {
-    const { queue, isOurs } = await orAborted(open(), signal)
-    return { fill: () => ifReachable(cli, orAborted(fill({ ...session, queue, signal }, isOurs), signal)) }
-  } catch (error) {
-    if (!(error instanceof UnreachableError)) throw error
-    return { fill: () => ifReachable(cli, orAborted(Promise.reject(error), signal)) }
-  }
+  const feeding = await open(session, signal)
+  return { fill: async () => workersOrNull(cli, await feeding.fill()) }
 }
 
-async function fill(parts: FeedParts & { readonly queue: SearchQueue }, isOurs: boolean): Promise<number> {
-  if (isOurs) await feed(parts)
-  return parts.queue.registry.workers()
-}
-
-async function ifReachable(cli: Cli, work: Promise<number>): Promise<number | null> {
-  try {
-    return await work
-  } catch (error) {
-    if (!(error instanceof UnreachableError)) throw error
-    cli.say(
-      `Redis is unreachable, so nothing is queued yet. ${error.message} The store has it; a worker will queue it.`,
-    )
-    return null
-  }
+export function workersOrNull(cli: Cli, filled: number | UnreachableError): number | null {
+  if (!(filled instanceof UnreachableError)) return filled
+  cli.say(`Redis is unreachable, so nothing is queued yet. ${filled.message} The store has it; a worker will queue it.`)
+  return null
 }
 
 /** After Ctrl-C while Redis was being fed. @param state what has happened: "Batch 3 is released" */

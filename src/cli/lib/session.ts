@@ -1,27 +1,10 @@
-import type { Api } from '../../api/client.js'
-import { type Cleanup, withCleanup } from '../../app/cleanup.js'
+import { withCleanup } from '../../app/cleanup.js'
 import type { Service } from '../../app/service.js'
+import type { Session } from '../../app/session.js'
 import type { Settings } from '../../config/settings.js'
-import { systemClock } from '../../domain/clock.js'
 import type { ExitCode } from '../../domain/errors.js'
 import { type Logger, silentLogger } from '../../domain/logger.js'
-import type { Store } from '../../store/store.js'
 import type { Cli } from './cli.js'
-
-/**
- * What a short command works with: settings and store; API and queue on demand. All are closed at
- * its end.
- */
-export interface Session {
-  readonly settings: Settings
-  readonly store: Store
-  /** Silent unless TRACKYARD_LOG_LEVEL=debug: a command prints its own messages. */
-  readonly log: Logger
-  readonly cleanup: Cleanup
-  readonly now: () => number
-  /** @throws ConfigurationError if there is no key */
-  openApi(limits?: { readonly requestTimeoutMs: number }): Api
-}
 
 /**
  * How long to wait for the store's lock. Ctrl-C is not handled meanwhile, but a half-loaded catalog
@@ -31,20 +14,19 @@ const PATIENCE_MS = 5000
 
 /**
  * The parts of the program load SQLite and the settings' parser, so `--help` must not import them:
- * commands reach them through here only.
+ * commands reach them through here only. The log is silent unless TRACKYARD_LOG_LEVEL=debug: a
+ * command prints its own messages.
  */
 export async function withSession(cli: Cli, use: (session: Session) => Promise<ExitCode>): Promise<ExitCode> {
   const { settingsOf, logOf } = await import('../../app/entry.js')
-  const { openConfiguredApi, openConfiguredStore } = await import('../../app/parts.js')
+  const { openSession } = await import('../../app/parts.js')
   const settings = settingsOf(cli.io)
   cli.debug = settings.logLevel === 'debug'
   const debugLog = cli.debug ? await logOf(settings, surroundingsOf(cli).stderr) : null
   const log = debugLog ?? silentLogger
   return withCleanup(async (cleanup) => {
     cleanup.add(() => debugLog?.flush())
-    const store = await openConfiguredStore(settings, log, cleanup, { patienceMs: PATIENCE_MS })
-    const openApi: Session['openApi'] = (limits) => openConfiguredApi({ ...settings, ...limits }, cleanup)
-    const result = await use({ settings, store, log, cleanup, now: systemClock.now, openApi })
+    const result = await use(await openSession(settings, log, cleanup, { patienceMs: PATIENCE_MS }))
     await cleanup.runAll()
     return result
   })

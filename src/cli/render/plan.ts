@@ -1,4 +1,4 @@
-import type { Estimate } from '../../batches/estimate.js'
+import type { BatchPlan } from '../../app/submit.js'
 import {
   formatDuration,
   formatNumber,
@@ -7,52 +7,27 @@ import {
   pluralize,
   truncate,
 } from '../../domain/format.js'
-import { causeInWords, type Pause } from '../../domain/pause.js'
+import { pauseSummary } from '../../domain/pause.js'
 import type { SearchRequest } from '../../domain/request.js'
 import type { Plan } from '../../store/store.js'
 import type { Paint } from '../lib/cli.js'
+
+const QUERY_WIDTH = 100
 
 /**
  * The plan, shown before anything is spent: what is in the catalog, what it costs, how long it
  * takes.
  */
-export interface PlanView {
-  readonly name: string
-  readonly plan: Plan
-  readonly estimate: Estimate
-  /** False if the rate limit is that of the lowest tier, because the account is not known yet. */
-  readonly isRateKnown: boolean
-  /** The cap by --max-credits or --first; null if there is none. */
-  readonly cap: number | null
-  readonly creditReserve: number
-  /** Why the balance is the last known one, or unknown; null if it is fresh. */
-  readonly accountTrouble: string | null
-  /** Columns of the catalog that an earlier export has added. */
-  readonly replacedColumns: readonly string[]
-  /** How the catalog was read, if that was not obvious: "tab-separated", "header on line 3". */
-  readonly notes: readonly string[]
-  /** Warnings about what in the catalog may not be what the user means. */
-  readonly doubts: readonly string[]
-  /** One warning for each filter that is probably misspelt. */
-  readonly filterDoubts: readonly string[]
-  /** What stops the calls now, from the store. */
-  readonly pause: Pause | null
-  readonly rateLimitedUntil: number | null
-  readonly now: number
-}
-
-const QUERY_WIDTH = 100
-
-export function renderPlan(view: PlanView, paint: Paint): string {
+export function renderPlan(plan: BatchPlan, paint: Paint): string {
   return [
-    paint.bold(`${truncate(view.name, 60)}: ${pluralize(view.plan.rows, 'row')}`),
-    ...readLine(view.notes),
-    ...rowLines(view.plan, paint),
-    ...replacedLine(view.replacedColumns),
-    ...searchLines(view.plan),
-    ...costLines(view),
-    ...[...stopped(view), ...shortfall(view), ...view.doubts, ...view.filterDoubts].map((line) => paint.warn(line)),
-    ...exampleLines(view.plan.examples, paint),
+    paint.bold(`${truncate(plan.name, 60)}: ${pluralize(plan.rows, 'row')}`),
+    ...readLine(plan.notes),
+    ...rowLines(plan, paint),
+    ...replacedLine(plan.replacedColumns),
+    ...searchLines(plan),
+    ...costLines(plan),
+    ...[...stopped(plan), ...shortfall(plan), ...plan.doubts, ...plan.filterDoubts].map((line) => paint.warn(line)),
+    ...exampleLines(plan.examples, paint),
   ].join('\n')
 }
 
@@ -105,7 +80,8 @@ function whereDead({ alreadyDead, discarded }: Plan): string {
   return discarded === alreadyDead ? `discarded: ${off}` : `${listed}; ${formatNumber(discarded)} discarded: ${off}`
 }
 
-function costLines({ plan, estimate, cap, now, accountTrouble, isRateKnown }: PlanView): string[] {
+function costLines(plan: BatchPlan): string[] {
+  const { estimate, cap, now, accountTrouble, isRateKnown } = plan
   const capped =
     cap !== null && plan.creditsNeeded > estimate.creditsNeeded
       ? `capped; ${pluralize(plan.creditsNeeded - estimate.creditsNeeded, 'search')} withheld until \`trackyard-batch release BATCH\``
@@ -132,18 +108,17 @@ function costLines({ plan, estimate, cap, now, accountTrouble, isRateKnown }: Pl
 }
 
 /** Why nothing moves now: the finish time does not include it. */
-function stopped({ estimate, pause, rateLimitedUntil, now }: PlanView): string[] {
+function stopped({ estimate, pause, rateLimitedUntil, now }: BatchPlan): string[] {
   if (estimate.durationMs === 0) return []
   if (pause !== null) {
-    const since = `since ${formatTime(pause.since, now)}`
-    return [`The queue is paused ${since} (${causeInWords(pause.cause)}). The finish time counts from when it resumes.`]
+    return [`${pauseSummary(pause, formatTime(pause.since, now))} The finish time counts from when it resumes.`]
   }
   if (rateLimitedUntil === null) return []
   return [`Rate limited by the API until ${formatTime(rateLimitedUntil, now)}. The finish time counts from then.`]
 }
 
 /** What to do if credits or the daily limit do not suffice. */
-function shortfall({ estimate, creditReserve }: PlanView): string[] {
+function shortfall({ estimate, creditReserve }: BatchPlan): string[] {
   const lines: string[] = []
   if (estimate.creditsMissing !== null && estimate.creditsMissing > 0) {
     const reserve = creditReserve > 0 ? ` above the reserve of ${formatNumber(creditReserve)}` : ''

@@ -1,0 +1,186 @@
+import type { Api } from '../api/client.js'
+import { status } from '../batches/status.js'
+import type { StatusReport } from '../batches/status-report.js'
+import type { Settings } from '../config/settings.js'
+import { applyRateLimit } from '../control/rate-limit.js'
+import { NEVER, orAborted } from '../domain/abortable.js'
+import { UnreachableError } from '../domain/errors.js'
+import type { Logger } from '../domain/logger.js'
+import { withTimeout } from '../domain/with-timeout.js'
+import { type FeedParts, feed } from '../maintenance/feeder.js'
+import { recoverRedis, requireOwnRedis } from '../maintenance/redis-recovery.js'
+import type { SearchQueue } from '../queue/search-queue.js'
+import type { Throttle } from '../queue/throttle.js'
+import type { Store } from '../store/store.js'
+import type { Cleanup } from './cleanup.js'
+
+/**
+ * What a short command or a script works with: settings and store; API and queue on demand. All are
+ * closed at its end. `openSession` in parts.ts opens one; here is what both do with it, and nothing
+ * that would load SQLite or BullMQ.
+ */
+export interface Session {
+  readonly settings: Settings
+  readonly store: Store
+  readonly log: Logger
+  readonly cleanup: Cleanup
+  readonly now: () => number
+  /** Opened once for each time limit. @throws ConfigurationError if there is no key */
+  openApi(limits?: { readonly requestTimeoutMs: number }): Api
+  /** The queue, opened once; starts the private Redis if it is not running. */
+  openQueue(): Promise<SearchQueue>
+  /** The queue, or null if the private Redis is not running; nothing is started. */
+  findQueue(): Promise<SearchQueue | null>
+  /** Why the private Redis fails to start; null if no process is trying to start it. */
+  startTrouble(): Promise<UnreachableError | null>
+}
+
+/** The queue, if it is running; nothing is started. */
+interface RunningQueue {
+  /** Null if it is not running or unreachable. */
+  readonly queue: SearchQueue | null
+  /** Why it is unreachable; null if it is reachable, or if the private Redis is not running. */
+  readonly trouble: UnreachableError | null
+}
+
+/** @throws ConfigurationError if Redis belongs to another store */
+export async function runningQueue(session: Session): Promise<RunningQueue> {
+  try {
+    const queue = await session.findQueue()
+    if (queue === null) return { queue, trouble: await session.startTrouble() }
+    await answering(queue, requireOwnRedis({ ...session, queue }))
+    return { queue, trouble: null }
+  } catch (error) {
+    if (error instanceof UnreachableError) return { queue: null, trouble: error }
+    throw error
+  }
+}
+
+const ANSWER_WITHIN_MS = 5000
+
+/**
+ * Limits how long `work` may wait for Redis: the connection retries for a long time once it has
+ * been established.
+ * @throws UnreachableError if Redis does not answer in time
+ */
+function answering<T>(queue: SearchQueue, work: Promise<T>): Promise<T> {
+  return withTimeout(ANSWER_WITHIN_MS, work, `${queue.registry.describe()} does not answer. Check that it is running.`)
+}
+
+/** A snapshot of store and queue. If Redis is unreachable, the report is from the store alone. */
+export interface Look {
+  readonly report: StatusReport
+  /** Why Redis could not be read; null if it could, or if the private Redis is not running. */
+  readonly trouble: UnreachableError | null
+}
+
+export async function lookNow(
+  session: Session,
+  which: { readonly batchId?: number; readonly limit: number },
+): Promise<Look> {
+  const { store, now, settings } = session
+  const parts = { store, now, settings }
+  let { queue, trouble } = await runningQueue(session)
+  if (queue !== null) {
+    try {
+      return { report: await answering(queue, status({ ...parts, queue }, which)), trouble: null }
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error
+      trouble = error
+    }
+  }
+  return { report: await status({ ...parts, queue: null, silence: trouble?.message ?? null }, which), trouble }
+}
+
+/**
+ * A throttle that tolerates an unreachable Redis. Pauses are rows in the store and every claim
+ * reads them, so pausing and resuming work without Redis. A running worker sets the flag in Redis
+ * within seconds. Failures are remembered so that the command can report them.
+ */
+export interface TolerantThrottle {
+  readonly throttle: Throttle
+  /** False after any operation failed. */
+  wasReached(): boolean
+}
+
+export function tolerantThrottle(real: Throttle | null): TolerantThrottle {
+  let reached = real !== null
+
+  async function attempt<T>(work: (throttle: Throttle) => Promise<T>, otherwise: T): Promise<T> {
+    if (real === null) return otherwise
+    try {
+      return await work(real)
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error
+      reached = false
+      return otherwise
+    }
+  }
+
+  return {
+    wasReached: () => reached,
+    throttle: {
+      pause: () => attempt((throttle) => throttle.pause(), undefined),
+      resume: () => attempt((throttle) => throttle.resume(), undefined),
+      isPaused: () => attempt((throttle) => throttle.isPaused(), false),
+      rateLimit: (until) => attempt((throttle) => throttle.rateLimit(until), undefined),
+      rateLimitedUntil: () => attempt((throttle) => throttle.rateLimitedUntil(), null),
+      liftRateLimit: () => attempt((throttle) => throttle.liftRateLimit(), false),
+      syncRateLimit: (until) => attempt((throttle) => throttle.syncRateLimit(until), { tooLongMs: 0, wasStale: false }),
+      setRate: (callsPerMinute) => attempt((throttle) => throttle.setRate(callsPerMinute), undefined),
+      rate: () => attempt((throttle) => throttle.rate(), null),
+      startSerial: () => attempt((throttle) => throttle.startSerial(), undefined),
+      stopSerial: () => attempt((throttle) => throttle.stopSerial(), undefined),
+      isSerial: () => attempt((throttle) => throttle.isSerial(), false),
+    },
+  }
+}
+
+/**
+ * Feeds Redis at once, so that work begins now and not at a worker's next maintenance. Redis is
+ * opened and checked before anything is released: if it belongs to another store, nothing is. A
+ * release is in the store first, so if Redis is unreachable or an interrupt comes later, workers
+ * feed the queue.
+ */
+export interface Feeding {
+  /**
+   * @returns how many workers are running, or why Redis is unreachable
+   * @throws the signal's reason
+   */
+  fill(): Promise<number | UnreachableError>
+}
+
+/**
+ * @throws ConfigurationError if Redis belongs to another store; the signal's reason when aborted
+ */
+export async function openFeeding(session: Session, signal: AbortSignal = NEVER): Promise<Feeding> {
+  // Checked before opening: a connection opened after the cleanup would stay open.
+  signal.throwIfAborted()
+  const open = async () => {
+    const queue = await session.openQueue()
+    const setRate = () => applyRateLimit({ ...session, queue, rateLimit: session.settings.rateLimit })
+    // 'elsewhere': another process is restoring this Redis now and will feed it.
+    return { queue, isOurs: (await recoverRedis({ ...session, queue, setRate })) !== 'elsewhere' }
+  }
+  try {
+    const { queue, isOurs } = await orAborted(open(), signal)
+    return { fill: () => ifReachable(orAborted(fill({ ...session, queue, signal }, isOurs), signal)) }
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error
+    return { fill: () => ifReachable(orAborted(Promise.reject(error), signal)) }
+  }
+}
+
+async function fill(parts: FeedParts & { readonly queue: SearchQueue }, isOurs: boolean): Promise<number> {
+  if (isOurs) await feed(parts)
+  return parts.queue.registry.workers()
+}
+
+async function ifReachable(work: Promise<number>): Promise<number | UnreachableError> {
+  try {
+    return await work
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error
+    return error
+  }
+}

@@ -1,0 +1,257 @@
+import type { Readable } from 'node:stream'
+import { type Estimate, estimate } from '../batches/estimate.js'
+import { type Caps, checkCaps, checkName } from '../batches/options.js'
+import { type LoadedBatch, load } from '../batches/submit.js'
+import type { Catalog } from '../catalog/catalog.js'
+import { isOurs } from '../catalog/column-names.js'
+import { compileRows } from '../catalog/compile-rows.js'
+import { collectDoubts } from '../catalog/doubts.js'
+import { filterDoubts, notingFilters } from '../catalog/filters.js'
+import { openRows } from '../catalog/object-rows.js'
+import { openCatalog } from '../catalog/open-catalog.js'
+import { refreshAccount } from '../control/account.js'
+import { knownPerMinute, LOWEST_TIER_PER_MINUTE } from '../control/rate-limit.js'
+import { checkApi } from '../control/same-api.js'
+import { NEVER, orAborted, untilAborted } from '../domain/abortable.js'
+import type { Pause } from '../domain/pause.js'
+import type { Filters } from '../domain/request.js'
+import type { Priority } from '../domain/states.js'
+import type { Account, Plan } from '../store/store.js'
+import { type Feeding, openFeeding, type Session } from './session.js'
+
+/** Where a batch comes from: a script's objects, a file, or a stream of one. */
+export type SubmitSource =
+  | { readonly rows: Iterable<unknown> | AsyncIterable<unknown> }
+  | { readonly path: string }
+  | { readonly stream: Readable; readonly name: string }
+
+export interface SubmitOptions {
+  /** One line, 1 to 200 characters. */
+  readonly name: string
+  /** A template such as `"{title} {mood} music"`. Default: each row's own `query`. */
+  readonly query?: string | undefined
+  /** The property or column that holds your own id. Default: `id`, if there is one. */
+  readonly id?: string | undefined
+  /** Tracks wanted per search, 1–100. Default 20. */
+  readonly limit?: number | undefined
+  /** For every search; those of a row are added and win. */
+  readonly filters?: Filters | undefined
+  readonly priority?: Priority | undefined
+  /** The most credits this batch may use. Default: no cap. */
+  readonly maxCredits?: number | undefined
+  /** Release only the first n searches, at least 1. A later release lets the rest continue. */
+  readonly first?: number | undefined
+  /** Buy an answer again if it is older than this. Default: never. */
+  readonly maxAgeDays?: number | undefined
+  /** Of a file: between its cells. Default: detected. */
+  readonly delimiter?: string | undefined
+  /** Of a file, such as "windows-1251". Default: from its byte order mark, else UTF-8. */
+  readonly encoding?: string | undefined
+  /** Of a file: the line of its header. Default: the first, or the one below a title. */
+  readonly headerRow?: number | undefined
+}
+
+/** What a batch would cost and how long it would take, before anything is spent. */
+export interface BatchPlan extends Plan {
+  readonly name: string
+  /** With the caps; `creditsNeeded` of the plan itself is without. */
+  readonly estimate: Estimate
+  /** False if the rate limit is that of the lowest tier, because the account is not known yet. */
+  readonly isRateKnown: boolean
+  /** The lower one of `maxCredits` and `first`; null: no cap. */
+  readonly cap: number | null
+  readonly creditReserve: number
+  /** Why the balance is the last known one, or unknown; null if it is fresh. */
+  readonly accountTrouble: string | null
+  /** Columns of the catalog that an earlier export has added. */
+  readonly replacedColumns: readonly string[]
+  /** How the catalog was read, if that was not obvious: "tab-separated", "header on line 3". */
+  readonly notes: readonly string[]
+  /** Warnings about rows that may not be what the user means. */
+  readonly doubts: readonly string[]
+  /** Whether a doubt is about searches that nobody may want to pay for. */
+  readonly needsConfirmation: boolean
+  /** One warning for each filter that is probably misspelt. */
+  readonly filterDoubts: readonly string[]
+  /** What stops the calls now. */
+  readonly pause: Pause | null
+  readonly rateLimitedUntil: number | null
+  readonly now: number
+}
+
+/** Loaded and planned, neither released nor dropped yet. Nothing is spent for it. */
+export interface PlannedBatch {
+  readonly id: number
+  readonly plan: BatchPlan
+  /**
+   * Makes its searches due. Redis is opened first: if it belongs to another store, nothing is
+   * released.
+   */
+  release(signal?: AbortSignal): Promise<Feeding>
+  /** Deletes it; nothing was spent. Does nothing after a release. */
+  drop(): Promise<void>
+}
+
+export interface SubmitHooks {
+  /** Called with the number of rows so far. */
+  readonly progress?: ((rows: number) => void) | undefined
+  /** Ends loading and drops the batch. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Released: nothing fails any more. If Redis is unreachable, workers queue its searches later. */
+export interface Released extends Feeding {
+  readonly id: number
+  readonly plan: BatchPlan
+}
+
+/**
+ * From rows to a released batch: load → plan → confirm → release. Until the release, every early
+ * exit drops the batch: an error, a no, an interrupt, another store's Redis.
+ * @param confirm gets the plan; false drops the batch
+ * @returns null if the batch was not confirmed
+ */
+export async function submitBatch(
+  session: Session,
+  source: SubmitSource,
+  options: SubmitOptions,
+  { confirm, ...hooks }: SubmitHooks & { readonly confirm?: (plan: BatchPlan) => Promise<boolean> | boolean },
+): Promise<Released | null> {
+  const batch = await planBatch(session, source, options, hooks)
+  let isReleased = false
+  try {
+    if (confirm !== undefined && !(await confirm(batch.plan))) return null
+    const feeding = await batch.release(hooks.signal)
+    isReleased = true
+    return { id: batch.id, plan: batch.plan, ...feeding }
+  } finally {
+    if (!isReleased) await batch.drop()
+  }
+}
+
+/**
+ * Loads the rows, streamed, and plans them.
+ * @throws UsageError for options or rows that cannot work; ConfigurationError if the store holds
+ * answers of another API; the signal's reason
+ */
+export async function planBatch(
+  session: Session,
+  source: SubmitSource,
+  options: SubmitOptions,
+  { progress, signal = NEVER }: SubmitHooks = {},
+): Promise<PlannedBatch> {
+  const { store } = session
+  const name = checkName(options.name)
+  const caps = { maxCredits: options.maxCredits ?? null, first: options.first ?? null }
+  checkCaps(caps)
+  // The plan counts stored answers as free, and rows get them: they must be of the same API.
+  await checkApi({ store, apiUrl: session.settings.apiUrl })
+  const opening = 'rows' in source ? openRows(source.rows, name) : openCatalog(source, options)
+  const catalog = await orAborted(opening, signal)
+  try {
+    const doubts = collectDoubts()
+    const rows = compileRows({
+      catalog,
+      template: options.query ?? null,
+      idColumn: options.id,
+      limit: options.limit,
+      filters: options.filters,
+      doubts,
+    })
+    const filterNames = new Set(Object.keys(options.filters ?? {}))
+    // Only JSON rows may have filters of their own.
+    const all = catalog.format === 'jsonl' ? notingFilters(rows, filterNames) : rows
+    const batch = await load(session, newBatch(catalog, source, { ...options, name }), untilAborted(all, signal), {
+      signal,
+      ...(progress !== undefined && { progress }),
+    })
+    try {
+      const plan = {
+        ...(await costOf(session, batch.plan, caps)),
+        name,
+        replacedColumns: catalog.columns.filter(isOurs).map((column) => column.trim()),
+        notes: catalog.notes,
+        doubts: doubts.messages(),
+        needsConfirmation: doubts.needConfirmation,
+        filterDoubts: filterDoubts(filterNames),
+      }
+      signal.throwIfAborted()
+      return { id: batch.id, plan, drop: batch.drop, release: (stop) => release(session, batch, caps, stop) }
+    } catch (error) {
+      await batch.drop()
+      throw error
+    }
+  } finally {
+    catalog.close()
+  }
+}
+
+async function release(session: Session, batch: LoadedBatch, caps: Caps, signal?: AbortSignal): Promise<Feeding> {
+  const feeding = await openFeeding(session, signal)
+  await batch.release(caps)
+  return feeding
+}
+
+function newBatch(catalog: Catalog, source: SubmitSource, options: SubmitOptions) {
+  const { format, delimiter, byteOrderMark, quoting, preamble, columns } = catalog
+  return {
+    name: options.name,
+    catalogPath: 'path' in source ? source.path : null,
+    format,
+    delimiter,
+    byteOrderMark,
+    quoting,
+    preamble,
+    columns,
+    template: options.query ?? null,
+    priority: options.priority ?? 'normal',
+    maxAgeMs: options.maxAgeDays === undefined ? null : options.maxAgeDays * DAY_MS,
+  }
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/** Cost and duration, from what store and API know now. */
+async function costOf(session: Session, plan: Plan, { maxCredits, first }: Caps) {
+  const { settings, store } = session
+  const { account, trouble } = await freshAccount(session)
+  const cap = maxCredits === null ? first : Math.min(maxCredits, first ?? maxCredits)
+  const perMinute = await knownPerMinute(store, settings.rateLimit)
+  const now = session.now()
+  const { creditReserve } = settings
+  const callsPerMinute = perMinute ?? LOWEST_TIER_PER_MINUTE
+  return {
+    ...plan,
+    estimate: estimate({ plan, account, callsPerMinute, creditReserve, cap, now }),
+    isRateKnown: perMinute !== null,
+    cap,
+    creditReserve,
+    accountTrouble: trouble,
+    pause: (await store.pauses.list())[0] ?? null,
+    rateLimitedUntil: await store.pauses.rateLimitedUntil(now),
+    now,
+  }
+}
+
+const SHORT_MS = 3000
+
+/** GET /me with a short timeout. A failure never fails a plan. */
+async function freshAccount(session: Session): Promise<{ account: Account; trouble: string | null }> {
+  const { settings, store, now } = session
+  const account = await store.account.get()
+  if (settings.apiKey === null) return { account, trouble: 'no API key is set' }
+  const api = session.openApi({ requestTimeoutMs: Math.min(SHORT_MS, settings.requestTimeoutMs) })
+  const refreshed = await refreshAccount({ store, api, now })
+  switch (refreshed.kind) {
+    case 'ok':
+      return { account: refreshed.account, trouble: null }
+    case 'unauthorized':
+      return { account, trouble: 'the API refused this key; check TRACKYARD_API_KEY' }
+    case 'failed': {
+      const asLastKnown = account.creditsRemaining === null ? '' : 'last known; '
+      return { account, trouble: `${asLastKnown}GET /me failed: ${refreshed.reason}` }
+    }
+    default:
+      return refreshed satisfies never
+  }
+}

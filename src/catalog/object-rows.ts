@@ -1,0 +1,82 @@
+import { stringify } from 'lossless-json'
+import { UsageError } from '../domain/errors.js'
+import { isRecord } from '../domain/is-record.js'
+import { BEGINNING, type Catalog, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from './catalog.js'
+import { firstRows, startingWith } from './row-batches.js'
+
+/** How many rows are looked at to learn their properties. */
+const SAMPLE_ROWS = 100
+
+/**
+ * A script's objects as a catalog: what a JSON Lines file of them would be, without writing and parsing it. Each row
+ * is kept as its JSON text; that it is also the value spares most rows a parser.
+ * @throws UsageError if there are none, or a row of the first hundred cannot be written as JSON
+ */
+export async function openRows(rows: Iterable<unknown> | AsyncIterable<unknown>, name: string): Promise<Catalog> {
+  const batches = rawRows(rows)
+  const first = await firstRows(batches, SAMPLE_ROWS)
+  if (first.length === 0) throw new UsageError('Expected rows, found none: nothing to submit.')
+  const names = new Set(first.flatMap((row) => (row.kind === 'object' ? Object.keys(row.value) : [])))
+  if (first.every((row) => row.kind !== 'object')) {
+    const among = first.length === 1 ? '' : ` among the first ${first.length}`
+    throw new UsageError(`Expected objects as rows, found none${among}.`)
+  }
+  return {
+    name,
+    format: 'jsonl',
+    delimiter: null,
+    quoting: 'csv',
+    preamble: '',
+    byteOrderMark: false,
+    columns: [],
+    names: [...names],
+    notes: [],
+    async *rows() {
+      for await (const batch of startingWith(first, batches)) yield* batch
+    },
+    // The reader's own `finally` ends the source.
+    close() {},
+  }
+}
+
+async function* rawRows(rows: Iterable<unknown> | AsyncIterable<unknown>): AsyncGenerator<RawRow[], void, undefined> {
+  let position = 0
+  for await (const row of rows) yield [rawRow(row, ++position)]
+}
+
+function rawRow(row: unknown, position: number): RawRow {
+  const text = jsonOf(row, position)
+  const bytes = Buffer.byteLength(text)
+  if (bytes > LONGEST_ROW_BYTES) return tooLongRow(position, bytes, JSON.stringify(text.slice(0, BEGINNING)))
+  if (isRecord(row) && isPlain(row)) return { kind: 'object', line: position, text, value: { ...row } }
+  const value: unknown = JSON.parse(text)
+  if (isRecord(value)) return { kind: 'object', line: position, text, value }
+  return { kind: 'broken', line: position, json: text, problem: `expected an object, found ${text.slice(0, 40)}` }
+}
+
+/** Whether parsing its JSON text would give the same properties. A copy of it then does: its owner may change it. */
+function isPlain(row: Readonly<Record<string, unknown>>): boolean {
+  return (
+    !('toJSON' in row) &&
+    Object.values(row).every(
+      (value) => typeof value === 'string' || typeof value === 'boolean' || value === null || Number.isFinite(value),
+    )
+  )
+}
+
+/** A BigInt is a number with all its digits, as in a file. */
+function jsonOf(row: unknown, position: number): string {
+  try {
+    let hasBigInt = false
+    const text = JSON.stringify(row, (_key, value: unknown) => {
+      if (typeof value !== 'bigint') return value
+      hasBigInt = true
+      return null
+    })
+    return (hasBigInt ? stringify(row) : text) ?? 'null'
+  } catch (error) {
+    // A circular reference.
+    const found = error instanceof Error ? error.message.split('\n')[0] : String(error)
+    throw new UsageError(`Row ${position}: expected values that JSON can represent (${found}).`, { cause: error })
+  }
+}

@@ -1,0 +1,63 @@
+import { Readable } from 'node:stream'
+import { describe, expect, test } from '@jest/globals'
+import { stringify } from 'lossless-json'
+import { compileRows } from '../../src/catalog/compile-rows.js'
+import { openRows } from '../../src/catalog/object-rows.js'
+import { openCatalog } from '../../src/catalog/open-catalog.js'
+import type { LoadedRow } from '../../src/domain/loaded-row.js'
+
+const TEMPLATE = '{title} {mood} music'
+
+async function compiled(catalog: ReturnType<typeof openRows>, template: string | null): Promise<LoadedRow[]> {
+  const rows: LoadedRow[] = []
+  for await (const row of compileRows({ catalog: await catalog, template })) rows.push(row)
+  return rows
+}
+
+const ODD: readonly object[] = [
+  { id: 'a', title: 'Harbor', mood: 'calm' },
+  { id: 7, title: 'Harbor', mood: null, note: undefined, extra: { deep: [1, 2] } },
+  { id: 9007199254740993n, title: 1.5, mood: true },
+  { title: new Date(0), mood: ['calm', 'slow'] },
+  { title: Number.NaN, mood: -0 },
+  { toJSON: () => ({ id: 'j', title: 'From JSON', mood: 'x' }) },
+  { id: 'a', title: 'repeated id', mood: '' },
+  { title: { $oid: '64b0' }, mood: 12345678901234567890n },
+]
+
+describe('a script’s objects', () => {
+  test('become what a JSON Lines file of them becomes', async () => {
+    const file = ODD.map((row) => `${stringify(row)}\n`).join('')
+    const expected = await compiled(
+      openCatalog({ stream: Readable.from([file]), name: 'rows' }, { format: 'jsonl' }),
+      TEMPLATE,
+    )
+    expect(await compiled(openRows(ODD, 'rows'), TEMPLATE)).toEqual(expected)
+    expect(expected[2]).toMatchObject({ key: '9007199254740993' })
+  })
+
+  test('may be one object that changes from row to row', async () => {
+    async function* reused() {
+      const row = { id: '', query: '' }
+      for (const n of [1, 2, 3]) yield Object.assign(row, { id: `r${n}`, query: `scene ${n}` })
+    }
+    const rows = await compiled(openRows(reused(), 'rows'), null)
+    expect(rows.map(({ key, request }) => [key, request?.request.query])).toEqual([
+      ['r1', 'scene 1'],
+      ['r2', 'scene 2'],
+      ['r3', 'scene 3'],
+    ])
+  })
+
+  test('that are no objects are invalid rows; the rest goes on', async () => {
+    const rows = await compiled(openRows([null, { query: 'calm' }, 'text', [1], undefined], 'rows'), null)
+    expect(rows.map(({ problem }) => problem === null)).toEqual([false, true, false, false, false])
+    await expect(openRows([null, 'text'], 'rows')).rejects.toThrow('Expected objects as rows, found none')
+    await expect(openRows([], 'rows')).rejects.toThrow('Expected rows, found none')
+  })
+
+  test('of more than 16 MB are invalid rows', async () => {
+    const rows = await compiled(openRows([{ query: 'calm' }, { query: 'x'.repeat(17 * 1024 * 1024) }], 'rows'), null)
+    expect(rows[1]?.problem).toMatch(/expected a row of at most 16 MB, found one of 17\.0 MB/)
+  })
+})
