@@ -43,8 +43,6 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   '@bull-board/api': ['web'],
   '@bull-board/hono': ['web'],
   'prom-client': ['web'],
-  'csv-parse': ['catalog'],
-  'csv-stringify': ['catalog'],
   'iconv-lite': ['catalog'],
   'lossless-json': ['catalog', 'domain'],
   pino: ['log'],

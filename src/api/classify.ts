@@ -1,4 +1,4 @@
-import type { readFrame } from '../domain/answer.js'
+import type { Answer } from '../domain/answer.js'
 import type { Outcome, Refusal } from '../domain/outcome.js'
 import { asCount, asFields, type ErrorBody, parseObject, readErrorBody } from './error-body.js'
 import { header, headerFacts, requestIdHeader } from './headers.js'
@@ -16,12 +16,12 @@ import { parseRetryAfter } from './retry-after.js'
 const LONGEST_MINUTE_WAIT_MS = 2 * 60 * 60 * 1000
 
 /**
- * @param frame the result of `readFrame` for its text; ignored outside 2xx
+ * @param answer its text as an answer; ignored outside 2xx
  * @param now epoch milliseconds, for a Retry-After that is a date
  */
-export function outcomeOf(response: Received, frame: ReturnType<typeof readFrame>, now: number): Outcome {
+export function outcomeOf(response: Received, answer: Answer | null, now: number): Outcome {
   const { status } = response
-  if (status >= 200 && status <= 299) return success(response, frame)
+  if (status >= 200 && status <= 299) return success(response, answer)
   const retryAfterMs = parseRetryAfter(header(response.headers, 'retry-after'), header(response.headers, 'date'), now)
   const said = readErrorBody(response.text)
   const refusal: Refusal = {
@@ -50,9 +50,9 @@ function isRateLimit(status: number, retryAfterMs: number | null, remainingThisM
   return status === 429 || (status === 403 && (retryAfterMs !== null || remainingThisMinute === 0))
 }
 
-function success(response: Received, frame: ReturnType<typeof readFrame>): Outcome {
+function success(response: Received, answer: Answer | null): Outcome {
   const { status, text: body, end, problem } = response
-  if (frame !== null) return { kind: 'answered', body, tracks: frame.tracks }
+  if (answer !== null) return { kind: 'answered', body, tracks: answer.tracks, tagging: answer.tagging }
   return {
     kind: 'unreadable',
     status,

@@ -1,4 +1,4 @@
-import { readFrame } from '../domain/answer.js'
+import { type Answer, readAnswer } from '../domain/answer.js'
 import type { Clock } from '../domain/clock.js'
 import { type CallResult, NOTHING_SAID } from '../domain/outcome.js'
 import type { SearchRequest } from '../domain/request.js'
@@ -112,8 +112,8 @@ function callResult(result: Exchange, key: RedactableKey, now: number, durationM
       facts: { ...NOTHING_SAID, durationMs },
     }
   }
-  const { response, frame } = readAnswer(result, key)
-  const outcome = outcomeOf(response, frame, now)
+  const { response, answer } = findAnswer(result, key)
+  const outcome = outcomeOf(response, answer, now)
   const said = headerFacts(response.headers)
   const paid = outcome.kind === 'answered'
   return {
@@ -122,28 +122,26 @@ function callResult(result: Exchange, key: RedactableKey, now: number, durationM
       ...said,
       status: response.status,
       requestId: (paid ? null : readErrorBody(response.text).requestId) ?? requestIdHeader(response.headers),
-      creditsRemaining: frame?.creditsRemaining ?? said.creditsRemaining,
+      creditsRemaining: answer?.creditsRemaining ?? said.creditsRemaining,
       durationMs,
     },
   }
 }
 
-type Frame = ReturnType<typeof readFrame>
-
 /** Parsed once: this costs more CPU time than the rest of a call. Only a 2xx can be an answer. */
-function readAnswer(
+function findAnswer(
   { response, wire }: Extract<Exchange, { kind: 'response' }>,
   key: RedactableKey,
-): { readonly response: Received; readonly frame: Frame } {
+): { readonly response: Received; readonly answer: Answer | null } {
   const received = receive(response, key, MAX_BODY_BYTES)
-  if (response.status < 200 || response.status > 299) return { response: received, frame: null }
-  const frame = readFrame(received.text)
-  if (frame !== null || response.end === 'too_large') return { response: received, frame }
+  if (response.status < 200 || response.status > 299) return { response: received, answer: null }
+  const answer = readAnswer(received.text)
+  if (answer !== null || response.end === 'too_large') return { response: received, answer }
   // A Content-Length that is too short, or broken chunks, hide part of what was received.
   const start = readResponseStart(wire())
-  if (start === null || start.body.length <= response.body.length) return { response: received, frame }
+  if (start === null || start.body.length <= response.body.length) return { response: received, answer }
   const hidden = receive({ ...response, body: start.body }, key, MAX_BODY_BYTES)
-  const found = readFrame(hidden.text)
+  const found = readAnswer(hidden.text)
   const isBetter = found !== null || response.body.length === 0
-  return isBetter ? { response: hidden, frame: found } : { response: received, frame }
+  return isBetter ? { response: hidden, answer: found } : { response: received, answer }
 }

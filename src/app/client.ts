@@ -169,9 +169,9 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       },
       async *results(batch) {
         for await (const row of store.reports.exportRows(await idOf(batch))) {
-          const { position, key, status, tags, tracks, error, row: text } = exportedRow(row)
-          const ids = tracks.map((track) => track.id)
-          yield { position, id: key, status, tags, tracks: ids, error, row: JSON.parse(text) as unknown }
+          const { position, key, status, tagging, error, row: text } = exportedRow(row)
+          const { tags = null, tracks = [] } = tagging ?? {}
+          yield { position, id: key, status, tags, tracks, error, row: JSON.parse(text) as unknown }
         }
       },
       async close() {

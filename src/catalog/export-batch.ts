@@ -63,7 +63,7 @@ export async function exportBatch({
     if (writer.header !== '') await untilAborted(() => target.write(writer.header), signal)
     for await (const row of rows) {
       signal?.throwIfAborted()
-      const text = writer.lines([exportedRow(row)])
+      const text = writer.line(exportedRow(row))
       lines.push(text)
       characters += text.length
       byStatus[row.status]++

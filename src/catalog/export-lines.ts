@@ -1,21 +1,17 @@
-import { stringify } from 'csv-stringify/sync'
 import { parseTracks } from '../domain/answer.js'
 import { GUARD_COLUMN, guardFormula } from '../domain/formula-cell.js'
-import type { Track } from '../domain/outcome.js'
 import type { RowStatus } from '../domain/states.js'
-import { deriveTags, type Tags } from '../domain/tags.js'
+import { type Tagging, type Tags, tagging } from '../domain/tags.js'
 import type { Batch, ExportRow } from '../store/store.js'
 import { isOurs, OUR_PREFIX } from './column-names.js'
 
-/** A row of the record with its answer read and its tags derived: what both formats write down. */
+/** What both formats write down of a row. */
 export interface ExportedRow {
   readonly position: number
   readonly key: string | null
   readonly status: RowStatus
   /** Null unless `tagged`. */
-  readonly tags: Tags | null
-  /** In the order of the answer; empty unless `tagged`. */
-  readonly tracks: readonly Track[]
+  readonly tagging: Tagging | null
   readonly error: string | null
   /** The row as read, JSON. */
   readonly row: string
@@ -25,15 +21,17 @@ export interface ExportedRow {
 export interface LineWriter {
   /** Empty where the format has none. */
   readonly header: string
-  lines(rows: readonly ExportedRow[]): string
+  line(row: ExportedRow): string
 }
 
-export function exportedRow({ position, key, status, answer, error, row }: ExportRow): ExportedRow {
-  const tracks = answer === null || status !== 'tagged' ? [] : parseTracks(answer)
-  if (tracks === null) {
-    return { position, key, status, tags: null, tracks: [], error: error ?? 'The stored answer cannot be read', row }
-  }
-  return { position, key, status, tags: tracks.length === 0 ? null : deriveTags(tracks), tracks, error, row }
+/** Reads what is stored beside the answer, or makes it of the answer where nothing of the present rule is stored. */
+export function exportedRow(stored: ExportRow): ExportedRow {
+  const { position, key, status, error, row } = stored
+  if (status !== 'tagged') return { position, key, status, tagging: null, error, row }
+  const kept: Tagging | null = stored.tagging === null ? null : JSON.parse(stored.tagging)
+  const made = kept ?? tagging(parseTracks(stored.answer ?? '') ?? [])
+  const problem = made === null ? 'The stored answer cannot be read' : null
+  return { position, key, status, tagging: made, error: error ?? problem, row }
 }
 
 /** By it Excel knows UTF-8; other programs may take it for text, so it leaves only where it came in. */
@@ -83,16 +81,19 @@ export function csvWriter(
     ? (row: ExportedRow) => pick(fitted(cellsOf(row.row), width, delimiter), kept)
     : (row: ExportedRow) => [String(row.position), row.key ?? '', row.row]
   const added = isSafe ? [...OUR_COLUMNS, GUARD_COLUMN] : OUR_COLUMNS
-  const guard = isSafe ? ['true'] : []
   const preamble = isCsv ? batch.preamble : ''
   return {
-    header: (batch.byteOrderMark ? BYTE_ORDER_MARK : '') + preamble + line(header, added),
-    lines: (rows) =>
-      rows.map((row) => line(theirs(row).map(own), [...ourCells(row).map(guardFormula), ...guard])).join(''),
+    header: (batch.byteOrderMark ? BYTE_ORDER_MARK : '') + preamble + line([...header, ...added]),
+    line: (row) => {
+      const cells = isSafe ? theirs(row).map(guardFormula) : theirs(row)
+      for (const cell of ourCells(row)) cells.push(guardFormula(cell))
+      if (isSafe) cells.push('true')
+      return line(cells)
+    },
   }
 }
 
-type Line = (theirs: readonly string[], ours: readonly string[]) => string
+type Line = (cells: readonly string[]) => string
 
 /**
  * A lone CR ends a row for some readers, so a cell that holds one is quoted. In a TSV every cell is: TSV has no quoting
@@ -100,14 +101,15 @@ type Line = (theirs: readonly string[], ours: readonly string[]) => string
  */
 function quotedLine(delimiter: string): Line {
   const isTsv = delimiter === '\t'
-  const options = { delimiter, quoted_match: /\r/, quoted: isTsv, quoted_empty: isTsv }
-  return (theirs, ours) => stringify([[...theirs, ...ours]], options)
+  const special = new RegExp(`["\\r\\n${delimiter.replace(/[\\\]^-]/, '\\$&')}]`)
+  const quoted = (cell: string) => (isTsv || special.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)
+  return (cells) => `${cells.map(quoted).join(delimiter)}\n`
 }
 
 /** Their cells have no separator and no line end in them, or they would have been other cells. */
 function plainLine(delimiter: string): Line {
   const plain = (cell: string) => cell.replaceAll(delimiter, ' ').replace(/[\r\n]+/g, ' ')
-  return (theirs, ours) => `${[...theirs.map(plain), ...ours.map(plain)].join(delimiter)}\n`
+  return (cells) => `${cells.map(plain).join(delimiter)}\n`
 }
 
 function cellsOf(row: string): string[] {
@@ -127,29 +129,29 @@ function pick(cells: readonly string[], indexes: readonly number[]): string[] {
   return indexes.map((index) => cells[index] ?? '')
 }
 
-function ourCells({ status, tags, tracks, error }: ExportedRow): string[] {
-  const top = tracks[0]
+function ourCells({ status, tagging, error }: ExportedRow): string[] {
+  if (tagging === null) return [status, ...NO_TAGS, error ?? '']
+  const { tags, tracks, topTitle, topArtist } = tagging
   return [
     status,
-    tags?.genre ?? '',
-    list(tags?.subgenres),
-    list(tags?.moods),
-    list(tags?.instruments),
-    String(tags?.bpm ?? ''),
-    tags?.key ?? '',
-    tags?.energyLevel ?? '',
-    String(tags?.hasVocals ?? ''),
-    list(tracks.map((track) => track.id)),
-    top?.id ?? '',
-    top?.title ?? '',
-    top?.artist ?? '',
+    tags.genre ?? '',
+    tags.subgenres.join('; '),
+    tags.moods.join('; '),
+    tags.instruments.join('; '),
+    String(tags.bpm ?? ''),
+    tags.key ?? '',
+    tags.energyLevel ?? '',
+    String(tags.hasVocals ?? ''),
+    tracks.join('; '),
+    tracks[0] ?? '',
+    topTitle ?? '',
+    topArtist ?? '',
     error ?? '',
   ]
 }
 
-function list(words: readonly string[] | undefined): string {
-  return words === undefined ? '' : words.join('; ')
-}
+/** Between status and error. */
+const NO_TAGS = OUR_COLUMNS.slice(1, -1).map(() => '')
 
 /**
  * Rows as JSON lines: `{ position, id, status, tags, tracks: [ids], error, row }`. `row` is the input's
@@ -159,17 +161,17 @@ function list(words: readonly string[] | undefined): string {
 export function jsonlWriter(batch: Pick<Batch, 'format' | 'columns'>): LineWriter {
   const names = keysOf(batch.columns)
   const rowText = batch.format === 'csv' ? (row: string) => namedCells(row, names) : (row: string) => row
-  return { header: '', lines: (rows) => rows.map((row) => line(row, rowText(row.row))).join('') }
+  return { header: '', line: (row) => jsonLine(row, rowText(row.row)) }
 }
 
 /** The row is JSON already and goes in as text: nothing about it changes, not even the order of its keys. */
-function line({ position, key, status, tags, tracks, error }: ExportedRow, row: string): string {
+function jsonLine({ position, key, status, tagging, error }: ExportedRow, row: string): string {
   const facts = {
     position,
     id: key,
     status,
-    tags: tags === null ? null : documented(tags),
-    tracks: tracks.map((track) => track.id),
+    tags: tagging === null ? null : documented(tagging.tags),
+    tracks: tagging?.tracks ?? [],
     error,
   }
   return `${JSON.stringify(facts).slice(0, -1)},"row":${row}}\n`

@@ -1,5 +1,5 @@
 import { isRecord } from './is-record.js'
-import type { Track } from './outcome.js'
+import { type Tagging, type Track, tagging } from './tags.js'
 
 /**
  * Parses the body of an answer into tracks. An answer is paid for, so this parser is strict about one
@@ -22,15 +22,21 @@ export function parseTracks(body: string): Track[] | null {
   return answer === null ? null : answer.tracks.slice(0, MAX_TRACKS).map(readTrack)
 }
 
-/**
- * The number of tracks and the balance after this call. Cheaper than `parseTracks`.
- * @returns null when the body is not an answer of the documented frame
- */
-export function readFrame(body: string): { tracks: number; creditsRemaining: number | null } | null {
+export interface Answer {
+  /** How many. */
+  readonly tracks: number
+  /** Null: without tracks. */
+  readonly tagging: Tagging | null
+  /** The balance after this call. */
+  readonly creditsRemaining: number | null
+}
+
+/** @returns null when the body is not an answer of the documented frame */
+export function readAnswer(body: string): Answer | null {
   const answer = parseAnswer(body)
-  return answer === null
-    ? null
-    : { tracks: Math.min(answer.tracks.length, MAX_TRACKS), creditsRemaining: answer.creditsRemaining }
+  if (answer === null) return null
+  const tracks = answer.tracks.slice(0, MAX_TRACKS).map(readTrack)
+  return { tracks: tracks.length, tagging: tagging(tracks), creditsRemaining: answer.creditsRemaining }
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -98,7 +104,7 @@ function texts(value: unknown): string[] {
 }
 
 function positiveNumber(value: unknown): number | null {
-  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : null
+  return typeof value === 'number' && value > 0 && value <= Number.MAX_SAFE_INTEGER ? value : null
 }
 
 /** Some servers send numbers as strings. */

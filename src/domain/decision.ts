@@ -11,6 +11,7 @@ import {
   refusalInWords,
   wordsOf,
 } from './refusals.js'
+import type { Tagging } from './tags.js'
 
 /**
  * What one outcome means for its search and for all workers. `decide` makes it, the store's `close` commits
@@ -26,6 +27,8 @@ export type Decision =
       readonly do: 'succeed'
       readonly body: string
       readonly tracks: number
+      /** Missing in what an earlier version could not save. */
+      readonly tagging?: Tagging | null
       readonly durationMs: number
       readonly endsProbe: boolean
     }
@@ -112,6 +115,7 @@ export function decide(outcome: Outcome, context: DecisionContext): Decision {
         do: 'succeed',
         body: outcome.body,
         tracks: outcome.tracks,
+        tagging: outcome.tagging,
         durationMs: context.durationMs,
         endsProbe: false,
       }

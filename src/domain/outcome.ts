@@ -1,22 +1,9 @@
+import type { Tagging } from './tags.js'
+
 /**
  * The outcome of one call. The API client makes it, `decide` reads it, the ledger stores its kind.
  * Source: the API document's error table.
  */
-
-/** A track as documented for POST /search; every field but `id` may be missing in practice. */
-export interface Track {
-  readonly id: string
-  readonly title: string | null
-  readonly artist: string | null
-  readonly bpm: number | null
-  readonly key: string | null
-  readonly genre: string | null
-  readonly subgenres: readonly string[]
-  readonly moods: readonly string[]
-  readonly instruments: readonly string[]
-  readonly hasVocals: boolean | null
-  readonly energyLevel: string | null
-}
 
 /** What the headers and body of a response say besides the answer, for any status. Null: not given. */
 export interface ResponseFacts {
@@ -57,6 +44,7 @@ export type Outcome =
       /** The body as received, kept whole. */
       readonly body: string
       readonly tracks: number
+      readonly tagging: Tagging | null
     }
   /** A 200 that cannot be read or was cut off. It may be paid for, so it is kept and never bought again automatically. */
   | { readonly kind: 'unreadable'; readonly status: number; readonly body: string; readonly problem: string }

@@ -1,4 +1,17 @@
-import type { Track } from './outcome.js'
+/** A track as documented for POST /search; every field but `id` may be missing in practice. */
+export interface Track {
+  readonly id: string
+  readonly title: string | null
+  readonly artist: string | null
+  readonly bpm: number | null
+  readonly key: string | null
+  readonly genre: string | null
+  readonly subgenres: readonly string[]
+  readonly moods: readonly string[]
+  readonly instruments: readonly string[]
+  readonly hasVocals: boolean | null
+  readonly energyLevel: string | null
+}
 
 /**
  * Summarizes an answer as a few words for its row. A pure function of the tracks, so that a better rule
@@ -18,6 +31,36 @@ export interface Tags {
   readonly energyLevel: string | null
   /** The majority; in a tie, the best-ranked track that has the field. */
   readonly hasVocals: boolean | null
+}
+
+/**
+ * What an export shows of an answer. It is stored beside the answer with the version of the rule that made it, so
+ * that an export need not read the answer. It can always be made from the answer again.
+ */
+export interface Tagging {
+  readonly tags: Tags
+  /** Ids in the order of the answer. */
+  readonly tracks: readonly string[]
+  readonly topTitle: string | null
+  readonly topArtist: string | null
+}
+
+/**
+ * The version of the rule: of `tagging`, and of how `answer.ts` reads a track. Raise it with every change that
+ * alters a result: then stored results of older versions are no longer used.
+ */
+export const TAGS_RULE = 1
+
+/** @returns null for an answer without tracks */
+export function tagging(tracks: readonly Track[]): Tagging | null {
+  const [top] = tracks
+  if (top === undefined) return null
+  return {
+    tags: deriveTags(tracks),
+    tracks: tracks.map((track) => track.id),
+    topTitle: top.title,
+    topArtist: top.artist,
+  }
 }
 
 const LIST_LENGTH = 5

@@ -183,7 +183,14 @@ function decisionOf(closing: OldClosing, now: number): Decision {
   const alone = { reason: '', pause: null }
   switch (closing.search) {
     case 'answered':
-      return { do: 'succeed', body: closing.body, tracks: closing.tracks, durationMs: 0, endsProbe: false }
+      return {
+        do: 'succeed',
+        body: closing.body,
+        tracks: closing.tracks,
+        tagging: null,
+        durationMs: 0,
+        endsProbe: false,
+      }
     case 'dead':
       return { ...closing, do: 'deadLetter', pause: closing.pause?.cause ?? null }
     case 'failed':

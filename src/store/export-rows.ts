@@ -114,6 +114,7 @@ function* rowsOf(reader: Connection, batchId: number, after: number): Generator<
         batchState: batch.state,
         withheld: row.due === 0,
       }),
+      tagging: null,
       answer: row.body,
       error: row.problem ?? deathSentence(row),
     }

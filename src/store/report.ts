@@ -100,7 +100,9 @@ export interface ExportRow {
   readonly key: string | null
   readonly row: string
   readonly status: RowStatus
-  /** The answer's body; null unless `tagged` or `no_match`. */
+  /** What is stored of the answer for exports, as JSON. Null unless `tagged`, or where an older rule made it. */
+  readonly tagging: string | null
+  /** The answer's body; null unless `tagged` and without `tagging`. */
   readonly answer: string | null
   /** Why it is invalid or dead, in one sentence. */
   readonly error: string | null

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { outcomeOf, readMe } from '../../src/api/classify.js'
 import { receive } from '../../src/api/received.js'
 import { redactableKey } from '../../src/api/redact.js'
-import { readFrame } from '../../src/domain/answer.js'
+import { readAnswer } from '../../src/domain/answer.js'
 import { CALL_OUTCOMES, type CallResult, ledgerOutcome, NOTHING_SAID } from '../../src/domain/outcome.js'
 import { KEY, withApi } from './setup.js'
 
@@ -113,7 +113,7 @@ describe('whatever the API answers', () => {
           problem: how === 'whole' ? '' : 'connection lost',
         }
         const response = receive(raw, redactableKey(KEY), 1024)
-        const outcome = outcomeOf(response, readFrame(response.text), NOW)
+        const outcome = outcomeOf(response, readAnswer(response.text), NOW)
         expectKnown({ outcome, facts: NOTHING_SAID })
         expect(outcome.kind === 'answered' || outcome.kind === 'unreadable' ? Math.floor(code / 100) : 2).toBe(2)
         const me = readMe(response)

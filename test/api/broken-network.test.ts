@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { MAX_BODY_BYTES, openApi } from '../../src/api/client.js'
 import { http } from './raw-server.js'
-import { defaults, withApi } from './setup.js'
+import { answered, defaults, withApi } from './setup.js'
 
 const request = { query: 'calm piano', limit: 20, offset: 0 }
 const whole = '{"tracks":[{"id":"trk_1"}]}'
@@ -150,7 +150,7 @@ describe('what was sent may be paid for', () => {
     await withApi(
       (socket) => socket.end(`HTTP/1.1 200 X\r\ncontent-length: 500\r\n\r\n${whole}`),
       async (api) => {
-        expect((await api.search(request)).outcome).toEqual({ kind: 'answered', body: whole, tracks: 1 })
+        expect((await api.search(request)).outcome).toEqual(answered(whole))
       },
     )
   })
@@ -175,7 +175,7 @@ describe('what was sent may be paid for', () => {
         socket.write(packed)
       },
       async (api) => {
-        expect((await api.search(request)).outcome).toEqual({ kind: 'answered', body: whole, tracks: 1 })
+        expect((await api.search(request)).outcome).toEqual(answered(whole))
       },
     )
   })

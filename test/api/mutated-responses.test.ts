@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { expect, test } from '@jest/globals'
-import { readFrame } from '../../src/domain/answer.js'
+import { readAnswer } from '../../src/domain/answer.js'
 import { CALL_OUTCOMES, type CallResult, ledgerOutcome } from '../../src/domain/outcome.js'
 import { http } from './raw-server.js'
 import { withApi } from './setup.js'
@@ -108,7 +108,7 @@ function check(call: number, sent: Buffer, isReset: boolean, { outcome, facts }:
   expect(Math.floor((facts.status ?? 0) / 100)).toBe(2)
   const { tracks } = JSON.parse(outcome.body.replace(/^\uFEFF/, '')) as { tracks: { id?: unknown }[] }
   for (const { id } of tracks) expect(ownMark(String(id)) || id === markOf(call)).toBe(true)
-  expect(readFrame(outcome.body)?.tracks).toBe(outcome.tracks)
+  expect(readAnswer(outcome.body)?.tracks).toBe(outcome.tracks)
 }
 
 test(`of ${CALLS} mutated responses none crashes, hangs, strays or makes a paid call free`, async () => {

@@ -1,11 +1,11 @@
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { MAX_BODY_BYTES } from '../../src/api/client.js'
-import { withApi } from './setup.js'
+import { answered, withApi } from './setup.js'
 
 const request = { query: 'calm piano', limit: 20, offset: 0 }
 const text = '{"tracks":[{"id":"t1","artist":"Café"}],"credits_remaining":41}'
-const answered = { kind: 'answered', body: text, tracks: 1 }
+const kept = answered(text)
 const zstd = Buffer.concat([Buffer.from([0x28, 0xb5, 0x2f, 0xfd]), Buffer.from(text)])
 
 async function callWith(body: Buffer | string, headers: readonly string[] = [], status = 200) {
@@ -39,7 +39,7 @@ describe('a paid answer in another encoding is read', () => {
     ['UTF-16', Buffer.from(text, 'utf16le'), ['content-type: application/json; charset=utf-16le']],
     ['a charset that nobody knows', Buffer.from(text), ['content-type: application/json; charset=klingon']],
   ])('%s', async (_, body, headers) => {
-    expect(await callWith(body, headers)).toEqual(answered)
+    expect(await callWith(body, headers)).toEqual(kept)
   })
 
   test('UTF-16 by its byte order mark', async () => {
@@ -53,7 +53,7 @@ describe('a paid answer in another encoding is read', () => {
     ['credits as a text', '{"tracks":[{"id":"t"}],"credits_remaining":"41"}', 200],
     ['status 201', text, 201],
   ])('%s', async (_, body, status) => {
-    expect(await callWith(body, [], status)).toEqual({ kind: 'answered', body, tracks: 1 })
+    expect(await callWith(body, [], status)).toEqual(answered(body))
   })
 })
 

@@ -3,12 +3,12 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
 import { openApi } from '../../src/api/client.js'
 import { http } from './raw-server.js'
-import { defaults, withApi } from './setup.js'
+import { answered, defaults, withApi } from './setup.js'
 
 const request = { query: 'calm piano', limit: 20, offset: 0 }
 const whole = '{"tracks":[{"id":"trk_1"}]}'
 const size = whole.length
-const answered = { kind: 'answered', body: whole, tracks: 1 }
+const kept = answered(whole)
 
 /** Raw bytes for one call, and the connection's end. */
 async function callWith(bytes: string | Buffer, end = true) {
@@ -61,7 +61,7 @@ describe('an answer that is paid for is an answer, however it is dressed', () =>
     ],
     ['followed by another response', `${http(200, whole)}${http(200, '{"tracks":[]}')}`],
   ])('%s', async (_, bytes) => {
-    expect((await callWith(bytes)).outcome).toEqual(answered)
+    expect((await callWith(bytes)).outcome).toEqual(kept)
   })
 
   test('in two pieces around a greeting', async () => {
@@ -70,14 +70,14 @@ describe('an answer that is paid for is an answer, however it is dressed', () =>
         socket.write('HTTP/1.1 100 Con')
         setImmediate(() => socket.write(`tinue\r\n\r\n${http(200, whole)}`))
       },
-      async (api) => expect((await api.search(request)).outcome).toEqual(answered),
+      async (api) => expect((await api.search(request)).outcome).toEqual(kept),
     )
   })
 
   test('followed by a reset', async () => {
     await withApi(
       (socket) => socket.write(http(200, whole), () => setTimeout(() => socket.resetAndDestroy(), 5)),
-      async (api) => expect((await api.search(request)).outcome).toEqual(answered),
+      async (api) => expect((await api.search(request)).outcome).toEqual(kept),
     )
   })
 
@@ -215,7 +215,7 @@ describe('a server that closes idle connections', () => {
     const { outcome } = await api.search(request)
     await api.close()
     server.close()
-    expect(outcome).toEqual(answered)
+    expect(outcome).toEqual(kept)
     expect([connections, requests.length]).toEqual([3, 1])
   })
 

@@ -1,6 +1,9 @@
 import type { Socket } from 'node:net'
 import { type Api, type ApiOptions, openApi } from '../../src/api/client.js'
+import { parseTracks } from '../../src/domain/answer.js'
 import { systemClock } from '../../src/domain/clock.js'
+import type { Outcome } from '../../src/domain/outcome.js'
+import { tagging } from '../../src/domain/tags.js'
 import { openRawServer, type RawServer } from './raw-server.js'
 
 export const KEY = 'tk_live_4f9a7c21d8e35b60'
@@ -19,6 +22,12 @@ export async function withApi(
     await api.close()
     await server.close()
   }
+}
+
+/** The outcome of a call with this answer. */
+export function answered(body: string): Extract<Outcome, { kind: 'answered' }> {
+  const tracks = parseTracks(body) ?? []
+  return { kind: 'answered', body, tracks: tracks.length, tagging: tagging(tracks) }
 }
 
 export function defaults(baseUrl: string): ApiOptions {

@@ -1,16 +1,16 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Outcome, Refusal } from '../../src/domain/outcome.js'
 import { http } from './raw-server.js'
-import { withApi } from './setup.js'
+import { answered, withApi } from './setup.js'
 
 const request = { query: 'calm piano', limit: 20, offset: 0 }
 const answer = { tracks: [{ id: 'trk_1' }, { id: 'trk_2' }], credits_remaining: 41 }
 const refusal = { status: 400, error: null, code: null, message: null, requestId: null }
 
 const TABLE: [string, string, Outcome][] = [
-  ['200', http(200, answer), { kind: 'answered', body: JSON.stringify(answer), tracks: 2 }],
-  ['200 without tracks found', http(200, '{"tracks": []}'), { kind: 'answered', body: '{"tracks": []}', tracks: 0 }],
-  ['another 2xx that can be read', http(203, answer), { kind: 'answered', body: JSON.stringify(answer), tracks: 2 }],
+  ['200', http(200, answer), answered(JSON.stringify(answer))],
+  ['200 without tracks found', http(200, '{"tracks": []}'), answered('{"tracks": []}')],
+  ['another 2xx that can be read', http(203, answer), answered(JSON.stringify(answer))],
   ['200 that is HTML', http(200, '<html>hi</html>'), unreadable('<html>hi</html>', 'HTML', 200)],
   ['200 that is empty', http(200, ''), unreadable('', 'an empty body', 200)],
   ['200 that is cut JSON', http(200, '{"tracks":[{'), unreadable('{"tracks":[{', 'no JSON', 200)],

@@ -4,12 +4,15 @@ import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { parse } from 'csv-parse/sync'
+import { stringify } from 'csv-stringify/sync'
 import fc from 'fast-check'
 import { compileRows } from '../../src/catalog/compile-rows.js'
 import { type ExportOrder, exportBatch } from '../../src/catalog/export-batch.js'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
+import { parseTracks } from '../../src/domain/answer.js'
 import { guardFormula, unguardFormula } from '../../src/domain/formula-cell.js'
 import type { RowStatus } from '../../src/domain/states.js'
+import { tagging } from '../../src/domain/tags.js'
 import type { ExportRow } from '../../src/store/store.js'
 import { answer, each, exportRow } from './exporting.js'
 
@@ -101,6 +104,54 @@ describe('an export as CSV', () => {
     const text = await exported([exportRow(1, ['7', 'x'], { answer: '{' }), exportRow(2, ['8', 'y'])])
     expect(text).toContain('7,x,tagged,,,,,,,,,,,,,The stored answer cannot be read\n8,y,tagged,ambient')
   })
+})
+
+test('what is stored beside an answer and what is made of it are exported alike', async () => {
+  const text = fc.option(
+    fc.string({ unit: fc.constantFrom('a', '=', '"', ',', '\n', '\t', '\0', '🎬', ' '), maxLength: 4 }),
+  )
+  const words = fc.array(text, { maxLength: 4 })
+  const track = fc.record({
+    id: text,
+    title: text,
+    artist: text,
+    genre: text,
+    key: text,
+    energy_level: text,
+    subgenres: words,
+    moods: words,
+    instruments: words,
+    bpm: fc.oneof(fc.double(), text),
+    has_vocals: fc.oneof(fc.boolean(), text),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(track, { minLength: 1, maxLength: 6 }), async (tracks) => {
+      const body = JSON.stringify({ tracks })
+      const stored = JSON.stringify(tagging(parseTracks(body) ?? []))
+      for (const format of ['csv', 'jsonl'] as const) {
+        const fresh = await exported([exportRow(1, ['7', 'x'], { answer: body })], { format })
+        expect(await exported([exportRow(1, ['7', 'x'], { answer: null, tagging: stored })], { format })).toBe(fresh)
+      }
+    }),
+  )
+})
+
+test('cells are quoted as csv-stringify quotes them', async () => {
+  const cell = fc.string({
+    unit: fc.constantFrom('a', '"', ',', ';', '^', ']', '-', '\\', '\t', '\r', '\n', ' '),
+    maxLength: 4,
+  })
+  const separator = fc.constantFrom(',', ';', '\t', '|', '^', ']', '\\', '-', ' ')
+  await fc.assert(
+    fc.asyncProperty(fc.array(cell, { minLength: 2, maxLength: 2 }), separator, async (cells, delimiter) => {
+      const text = await exported([exportRow(1, cells, { status: 'waiting' })], { batch: { ...csvBatch, delimiter } })
+      const isTsv = delimiter === '\t'
+      const options = { delimiter, quoted_match: /\r/, quoted: isTsv, quoted_empty: isTsv }
+      expect(text.split('\n').slice(1).join('\n')).toBe(
+        stringify([[...cells, 'waiting', ...Array.from({ length: 13 }, () => '')]], options),
+      )
+    }),
+  )
 })
 
 describe('no cell runs as a formula', () => {
@@ -227,7 +278,7 @@ test('what comes in goes out: harmless cells byte for byte, as many rows as reco
       const catalog = await openCatalog({ stream: Readable.from([Buffer.from(`id,title\n${source}`)]), name: 'x.csv' })
       const rows: ExportRow[] = []
       for await (const { position, key, row } of compileRows({ catalog, template: '{title}' })) {
-        rows.push({ position, key, row, status: 'waiting', answer: null, error: null })
+        rows.push({ position, key, row, status: 'waiting', tagging: null, answer: null, error: null })
       }
       const text = await exported(rows)
       const again = await openCatalog({ stream: Readable.from([Buffer.from(text)]), name: 'x.csv' })

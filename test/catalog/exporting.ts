@@ -32,6 +32,7 @@ export function exportRow(
     key: `id ${position}`,
     row: typeof cells === 'string' ? cells : JSON.stringify(cells),
     status,
+    tagging: null,
     answer: (facts.status ?? status) === 'tagged' ? answer(2) : null,
     error: null,
     ...facts,

@@ -118,11 +118,10 @@ describe('numbers keep the digits that they are written with', () => {
       position: 1,
       key: row?.key ?? null,
       status: 'waiting' as const,
-      tags: null,
-      tracks: [],
+      tagging: null,
       error: null,
     }
-    expect(writer.lines([{ ...facts, row: row?.row ?? '' }])).toContain(`"row":${text}}\n`)
+    expect(writer.line({ ...facts, row: row?.row ?? '' })).toContain(`"row":${text}}\n`)
   })
 })
 

@@ -42,6 +42,7 @@ async function read(text: string | Buffer, name: string): Promise<Read> {
     key,
     row,
     status: 'tagged' as const,
+    tagging: null,
     answer: JSON.stringify({ tracks: [{ id: '=1', title: '"Heroes"\tlive\n', artist: '@x' }] }),
     error: null,
   }))

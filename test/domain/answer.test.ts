@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { parseTracks, readFrame } from '../../src/domain/answer.js'
+import { parseTracks, readAnswer } from '../../src/domain/answer.js'
 
 describe('reading an answer', () => {
   test('a documented track is read field by field', () => {
@@ -57,7 +57,7 @@ describe('reading an answer', () => {
 
   test('no tracks found is an answer', () => {
     expect(parseTracks('{"tracks":[]}')).toEqual([])
-    expect(readFrame('{"tracks":[]}')).toEqual({ tracks: 0, creditsRemaining: null })
+    expect(readAnswer('{"tracks":[]}')).toEqual({ tracks: 0, tagging: null, creditsRemaining: null })
   })
 
   test('a byte order mark does not spoil an answer', () => {
@@ -68,7 +68,7 @@ describe('reading an answer', () => {
     'not an answer: %s',
     (body) => {
       expect(parseTracks(body)).toBeNull()
-      expect(readFrame(body)).toBeNull()
+      expect(readAnswer(body)).toBeNull()
     },
   )
 
@@ -82,7 +82,7 @@ describe('reading an answer', () => {
     ['41.5', null],
     [null, null],
   ])('credits_remaining %p is read as %p', (said, read) => {
-    expect(readFrame(JSON.stringify({ tracks: [], credits_remaining: said }))?.creditsRemaining).toBe(read)
+    expect(readAnswer(JSON.stringify({ tracks: [], credits_remaining: said }))?.creditsRemaining).toBe(read)
   })
 
   test('of an answer far beyond the document, only so much is read', () => {
@@ -91,7 +91,7 @@ describe('reading an answer', () => {
     const body = JSON.stringify({ tracks: [track, ...Array.from({ length: 500 }, () => ({ id: 'y' }))] })
     const tracks = parseTracks(body)
     expect(tracks).toHaveLength(100)
-    expect(readFrame(body)?.tracks).toBe(100)
+    expect(readAnswer(body)?.tracks).toBe(100)
     expect(tracks?.[0]?.moods).toEqual(words.slice(0, 100))
     expect(tracks?.[0]?.id).toHaveLength(1000)
     // Not half of a character.
@@ -113,7 +113,7 @@ describe('reading an answer', () => {
     )
     fc.assert(
       fc.property(frames, (body) => {
-        expect(readFrame(body)?.tracks).toBe(parseTracks(body)?.length)
+        expect(readAnswer(body)?.tracks).toBe(parseTracks(body)?.length)
       }),
     )
   })

@@ -41,8 +41,8 @@ describe('what one outcome means', () => {
   const table: readonly [claim: string, Outcome, object][] = [
     [
       '200 is kept',
-      { kind: 'answered', body: '{}', tracks: 3 },
-      { do: 'succeed', body: '{}', tracks: 3, durationMs: 12, endsProbe: false },
+      { kind: 'answered', body: '{}', tracks: 3, tagging: null },
+      { do: 'succeed', body: '{}', tracks: 3, tagging: null, durationMs: 12, endsProbe: false },
     ],
     [
       'a 200 that cannot be read is dead with its body, never bought again unasked',

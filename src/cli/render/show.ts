@@ -1,8 +1,7 @@
 import { parseExactly } from '../../catalog/json.js'
 import { parseTracks } from '../../domain/answer.js'
 import { figureOr, formatDateTime, formatNumber, pairs, pluralize, table, truncate } from '../../domain/format.js'
-import type { Track } from '../../domain/outcome.js'
-import { deriveTags, type Tags } from '../../domain/tags.js'
+import { deriveTags, type Tags, type Track } from '../../domain/tags.js'
 import type { CallReport, RowReport, SearchReport } from '../../store/store.js'
 import type { Paint } from '../lib/cli.js'
 
