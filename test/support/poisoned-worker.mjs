@@ -7,7 +7,7 @@ import { die } from './kill-at.mjs'
 
 /**
  * The built worker, for which one search is poison: it dies each time it calls it. What has taken its worker down
- * twice rests for up to four seconds here instead of a minute.
+ * twice rests for up to a second here instead of a minute.
  */
 async function start(settings, log) {
   return withCleanup(async (cleanup) => {
@@ -15,8 +15,8 @@ async function start(settings, log) {
     const store = await openConfiguredStore(settings, log, cleanup)
     const queue = await openSearchQueue({
       connection: { url: settings.redisUrl.reveal() },
-      log: log,
-      longestRestMs: 4000,
+      log,
+      longestRestMs: 1000,
       deadLetterLocks: { durationMs: settings.lockDurationMs, stalledIntervalMs: settings.stalledIntervalMs },
     })
     cleanup.add(() => queue.close())

@@ -102,6 +102,19 @@ export async function startRedis(settings: Readonly<Record<string, string>> = {}
   }
 }
 
+/** A Redis that is stopped at the end of `play`. */
+export async function withRedis(
+  play: (redis: TestRedis) => Promise<void>,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const redis = await startRedis(settings)
+  try {
+    await play(redis)
+  } finally {
+    await redis.stop()
+  }
+}
+
 const EXPIRE_LOCKS = `for _, lock in ipairs(redis.call('KEYS', '*:lock')) do redis.call('DEL', lock) end return 1`
 
 /**

@@ -84,9 +84,25 @@ export interface EventOptions {
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const CLI = 'dist/scripts/trackyard-batch.js'
 
-export async function startSystem(
-  options: { readonly simulator?: Partial<SimulatorOptions>; readonly env?: Record<string, string> } = {},
-): Promise<SystemUnderTest> {
+export interface SystemOptions {
+  readonly simulator?: Partial<SimulatorOptions>
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** A system that is closed at the end of `play`: each test has its own, so tests that wait can run side by side. */
+export async function withSystem(
+  options: SystemOptions,
+  play: (system: SystemUnderTest) => Promise<void>,
+): Promise<void> {
+  const system = await startSystem(options)
+  try {
+    await play(system)
+  } finally {
+    await system.close()
+  }
+}
+
+export async function startSystem(options: SystemOptions = {}): Promise<SystemUnderTest> {
   if (!existsSync(join(ROOT, CLI))) throw new Error('system tests run the built program: `npm run build` first')
   const dir = await mkdtemp(join(tmpdir(), 'night-'))
   const dataDir = options.env?.TRACKYARD_DATA_DIR ?? join(dir, 'data')

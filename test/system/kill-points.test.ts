@@ -8,7 +8,14 @@ import { findPrivateRedis } from '../../src/queue/private-redis/private-redis.js
 import { openSearchQueue } from '../../src/queue/search-queue.js'
 import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
 import { SHORT } from '../support/short-settings.js'
-import { catalogText, logLines, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
+import {
+  catalogText,
+  logLines,
+  QUERY,
+  type SystemOptions,
+  type SystemUnderTest,
+  withSystem,
+} from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /**
@@ -19,20 +26,15 @@ const ROWS = 24
 const TIMEOUT_MS = 240_000
 const REFUSED = 'scene 5 '
 
-async function duringNight(
+function duringNight(
   play: (system: SystemUnderTest) => Promise<void>,
-  simulator: Parameters<typeof startSystem>[0] = {},
+  { simulator, env }: SystemOptions = {},
 ): Promise<void> {
-  const system = await startSystem({
-    ...simulator,
-    simulator: { noMatchRate: 0, latencyMs: 30, ...simulator.simulator },
-    env: { ...SHORT, TRACKYARD_CONCURRENCY: '4', ...simulator.env },
-  })
-  try {
-    await play(system)
-  } finally {
-    await system.close()
+  const options = {
+    simulator: { noMatchRate: 0, latencyMs: 30, ...simulator },
+    env: { ...SHORT, TRACKYARD_CONCURRENCY: '4', ...env },
   }
+  return withSystem(options, play)
 }
 
 async function submit(system: SystemUnderTest, env: Record<string, string> = {}): Promise<void> {

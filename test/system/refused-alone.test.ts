@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { FaultAction, FaultRule } from '../../src/simulator/faults.js'
 import { readLedger, untilDone } from '../support/ledger.js'
-import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
+import { catalogText, QUERY, type SystemUnderTest, withSystem } from '../support/system-under-test.js'
 
 /**
  * One search that the API never answers, among others that it does: the others are tagged in the usual time and lose no
@@ -66,19 +66,13 @@ async function playNight(
   play: (system: SystemUnderTest) => Promise<void>,
   { faults, env = {} }: { readonly faults: readonly FaultRule[]; readonly env?: Record<string, string> },
 ): Promise<void> {
-  const system = await startSystem({
-    simulator: { noMatchRate: 0, latencyMs: 10, faults },
-    env: {
-      TRACKYARD_MAX_ATTEMPTS: '3',
-      TRACKYARD_CREDIT_CHECK_MS: '500',
-      ...env,
+  await withSystem(
+    {
+      simulator: { noMatchRate: 0, latencyMs: 10, faults },
+      env: { TRACKYARD_MAX_ATTEMPTS: '3', TRACKYARD_CREDIT_CHECK_MS: '500', ...env },
     },
-  })
-  try {
-    await play(system)
-  } finally {
-    await system.close()
-  }
+    play,
+  )
 }
 
 async function submit(system: SystemUnderTest, text = catalogText(ROWS)): Promise<void> {
