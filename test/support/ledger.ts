@@ -94,7 +94,7 @@ function unknownItems(system: SystemUnderTest): readonly string[] {
 }
 
 async function unknownCallsShown(system: SystemUnderTest, id: string): Promise<number> {
-  const shown = await system.json<unknown>(['show', id])
+  const shown = await system.read<unknown>(['show', id])
   return JSON.stringify(shown).match(/"outcome":"unknown( outcome)?"/g)?.length ?? 0
 }
 

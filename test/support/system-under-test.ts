@@ -13,6 +13,7 @@ import { stopPrivateRedis } from '../../src/queue/private-redis/private-redis.js
 import type { SimulatorOptions } from '../../src/simulator/options.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
+import { runCommand } from './commands.js'
 import { until } from './until.js'
 
 /**
@@ -32,6 +33,8 @@ export interface SystemUnderTest {
   ): Promise<Finished>
   /** Runs a command with --json and reads its document; fails on a non-zero exit. */
   json<T>(args: readonly string[]): Promise<T>
+  /** The same for a command that only reads, without a process of its own. */
+  read<T>(args: readonly string[]): Promise<T>
   status(): Promise<StatusReport>
   /** Starts a worker process and resolves when it says that it has started. */
   startWorker(env?: Record<string, string>): Promise<Process>
@@ -191,6 +194,16 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
     return JSON.parse(finished.stdout) as T
   }
 
+  async function look(args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await runCommand(args, { env, cwd: dir })
+    if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${stderr}`)
+    return stdout
+  }
+
+  async function read<T>(args: readonly string[]): Promise<T> {
+    return JSON.parse(await look([...args, '--json'])) as T
+  }
+
   async function close(): Promise<void> {
     for (const one of processes) if (one.child.exitCode === null && one.child.signalCode === null) one.kill('SIGKILL')
     await Promise.all(processes.map((one) => one.exited))
@@ -206,7 +219,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
     env,
     cli,
     json,
-    status: () => json<StatusReport>(['status']),
+    read,
+    status: () => read<StatusReport>(['status']),
     start,
     async startWorker(more = {}) {
       const worker = start('dist/workers/worker.js', [], more)
@@ -221,10 +235,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
     },
     async exported(batch) {
       const out = join(dir, `out-${Math.random().toString(36).slice(2)}.jsonl`)
-      const finished = await cli(['export', ...(batch === undefined ? [] : [batch]), '--format', 'jsonl', '--out', out])
-      if (finished.code !== 0) throw new Error(`export ended with ${finished.code}: ${finished.stderr}`)
-      const text = await readFile(out, 'utf8')
-      return text
+      await look(['export', ...(batch === undefined ? [] : [batch]), '--format', 'jsonl', '--out', out])
+      return (await readFile(out, 'utf8'))
         .split('\n')
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as Record<string, string>)

@@ -61,7 +61,7 @@ async function crashUntilDead(system: SystemUnderTest, redis: TestRedis, slots: 
   }
   expect(deaths).toBe(6)
 
-  const letters = await system.json<readonly DeadLetter[]>(['dead-letters', 'list'])
+  const letters = await system.read<readonly DeadLetter[]>(['dead-letters', 'list'])
   expect(letters).toMatchObject([{ query: expect.stringMatching(/^scene 2 /), code: 'crashed' }])
   // Nobody claims a dead search again: its last call is given up by the chore that looks for such.
   await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the last call to be given up' })

@@ -48,7 +48,7 @@ test('each status ends as the error table says', async () => {
   await system.startWorker()
   expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
 
-  const letters = await system.json<readonly DeadLetter[]>(['dead-letters', 'list'])
+  const letters = await system.read<readonly DeadLetter[]>(['dead-letters', 'list'])
   expect(letters.map((letter) => letter.query).sort()).toEqual(
     [...DEAD.map((status) => `status ${status} song`), 'status 599 song', 'html song', 'truncated song'].sort(),
   )

@@ -82,7 +82,7 @@ test('a server that hangs, cuts or answers too late: unknown outcome, tried agai
     failures: unknown,
   })
   for (const index of bad.keys()) {
-    const shown = JSON.stringify(await system.json(['show', `r${index + 1}`]))
+    const shown = JSON.stringify(await system.read(['show', `r${index + 1}`]))
     expect(shown).toMatch(index < unknown ? /"unknown"/ : /cut off: (connection lost|no complete answer within)/)
   }
 }, 240_000)

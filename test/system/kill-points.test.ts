@@ -158,7 +158,7 @@ describe('a worker is killed', () => {
           const inFlight = await workerKilled(system, at)
           await finishedByAnother(system)
           await until(async () => (await lettersParked(system)) === 1, { timeoutMs: 60_000, what: 'the parked letter' })
-          expect(await system.json<readonly unknown[]>(['dead-letters', 'list'])).toHaveLength(1)
+          expect(await system.read<readonly unknown[]>(['dead-letters', 'list'])).toHaveLength(1)
           await expectAccounted(system, { rows: ROWS, unknown: inFlight, status: deadOrTagged })
           expect(system.simulator.calls().filter((call) => call.query.startsWith(REFUSED))).toHaveLength(1)
         },
