@@ -139,7 +139,7 @@ function rateOf(limit: number | null, { pace, workers }: Pick<QueueState, 'pace'
   return limit === null ? pace : Math.min(limit, pace)
 }
 
-function batchStatus(report: BatchReport): BatchStatus {
+export function batchStatus(report: BatchReport): BatchStatus {
   const { batch } = report
   return {
     batch: batch.id,

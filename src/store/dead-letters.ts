@@ -6,6 +6,7 @@ import type { SearchState } from '../domain/states.js'
 import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
 import { build, type Connection } from './connection.js'
 import { whereNamed } from './find-search.js'
+import { containing } from './findings.js'
 import type { Schema } from './schema.js'
 import { fingerprintBytes, type RefColumns, refOf, searchName } from './search-ref.js'
 import type { DeadFilter, DeadLetterStore, LetterCursor, ParkedLetter, Retried } from './store.js'
@@ -90,10 +91,12 @@ type DeadQuery<Row> = SelectQueryBuilder<Schema, 'search', Row>
 
 function dead(filter: DeadFilter): DeadQuery<object> {
   let query: DeadQuery<object> = build.selectFrom('search').where('search.state', '=', sql.lit('dead'))
-  const { status, batchId, code, search, discarded = search === undefined ? false : null } = filter
+  const { reason, status, batchId, code, text, search, discarded = search === undefined ? false : null } = filter
   if (discarded !== null) query = query.where('search.discarded', '=', sql.lit(discarded ? 1 : 0))
-  if (status !== undefined) query = query.where('search.death_status', '=', status)
-  if (code !== undefined) query = query.where('search.death_code', '=', code)
+  if (reason !== undefined) query = query.where('search.death_reason', '=', reason)
+  if (status !== undefined) query = query.where('search.death_status', status === null ? 'is' : '=', status)
+  if (code !== undefined) query = query.where('search.death_code', code === null ? 'is' : '=', code)
+  if (text !== undefined) query = query.where(mentions(text))
   if (search !== undefined) query = whereNamed(query, search)
   if (batchId !== undefined)
     query = query.where(({ exists, selectFrom }) =>
@@ -105,6 +108,12 @@ function dead(filter: DeadFilter): DeadQuery<object> {
       ),
     )
   return query
+}
+
+function mentions(text: string) {
+  const pattern = containing(text)
+  return sql<boolean>`(lower(search.request) like ${pattern} escape '!' or lower(search.death_error) like ${pattern} escape '!'
+    or lower(search.death_message) like ${pattern} escape '!')`
 }
 
 function inRound(ref: SearchRef): DeadQuery<object> {

@@ -4,6 +4,7 @@ import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { RowStatus, SearchState } from '../domain/states.js'
 import type { Batch } from './batch.js'
+import type { DeadFilter, DeadLetterGroup, FoundSearch, InvalidGroup } from './findings.js'
 
 /** The store's contract for reports: expensive reads, for the command line and the board. */
 export interface BatchReport {
@@ -122,6 +123,12 @@ export interface Reports {
    * match. Lists 1,000 rows at most.
    */
   show(what: string, batchId: number | null): Promise<RowReport | SearchReport | null>
+  /** Dead letters by cause, the largest group first. */
+  deadLetterGroups(filter: DeadFilter): Promise<readonly DeadLetterGroup[]>
+  /** Invalid rows by cause, the most frequent first. */
+  invalidGroups(batchId: number): Promise<readonly InvalidGroup[]>
+  /** Searches whose query contains the text, latest first. Reads every request. */
+  searchesByQuery(text: string, limit: number): Promise<readonly FoundSearch[]>
   /**
    * Reads on its own read-only connection, with constant memory. One snapshot, unless it takes
    * longer than half a minute.

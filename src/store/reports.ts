@@ -7,6 +7,7 @@ import { type CallRow, callReport } from './call-report.js'
 import { build, type Connection } from './connection.js'
 import { dueSearches } from './due-count.js'
 import { exportRows } from './export-rows.js'
+import { deadLetterGroups, invalidGroups, searchesByQuery } from './findings.js'
 import { refusedSearches } from './refusals.js'
 import type { Reports, Totals } from './report.js'
 import { searchName } from './search-ref.js'
@@ -33,6 +34,9 @@ export function reports(reader: Connection, openReader: () => Connection): Repor
     totals: async (now) => reader.read(() => totals(reader, now)),
     unknownOutcomes: async (limit) => reader.read(() => unknownOutcomes(reader, limit)),
     show: async (what, batchId) => reader.read(() => show(reader, what, batchId)),
+    deadLetterGroups: (filter) => deadLetterGroups(reader, filter),
+    invalidGroups: (batchId) => invalidGroups(reader, batchId),
+    searchesByQuery: (text, limit) => searchesByQuery(reader, text, limit),
     exportRows: (batchId) => exportRows(openReader, batchId),
   }
 }

@@ -6,12 +6,14 @@ import type { SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
 import type { BatchStore } from './batch.js'
 import type { CallLedger } from './call-ledger.js'
+import type { DeadFilter } from './findings.js'
 import type { StoreHealth } from './health.js'
 import type { NotificationRecord } from './notifications.js'
 import type { Reports } from './report.js'
 
 export type { Batch, BatchStore, CountedBatch, NewBatch, Plan } from './batch.js'
 export type { CallEnd, CallLedger, Claim, ClaimRules } from './call-ledger.js'
+export type { DeadFilter } from './findings.js'
 export type {
   BatchReport,
   CallReport,
@@ -187,20 +189,6 @@ export interface ApiStore {
 }
 
 // ── Dead letters ───────────────────────────────────────────────────────────────────────────────
-
-export interface DeadFilter {
-  /** HTTP status. */
-  readonly status?: number
-  readonly batchId?: number
-  readonly code?: string
-  /** A fingerprint or a unique prefix of it (6 digits or more). */
-  readonly search?: string
-  /**
-   * True: only discarded ones. False: only those not discarded. Default: false, or both if `search`
-   * names one.
-   */
-  readonly discarded?: boolean
-}
 
 /** The result of a retry of dead letters. */
 export interface Retried {

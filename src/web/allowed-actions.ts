@@ -59,6 +59,11 @@ const NOT_FROM_HERE: Readonly<Record<string, string>> = {
   'patch /api/queues/:queueName/:jobId/update-data': 'A job is only a copy. The request is in the store.',
 }
 
+/** Allowed, unless it costs more than is done unasked. */
+export function retriesAll({ method, route }: BoardAction): boolean {
+  return method === 'put' && route === '/api/queues/:queueName/retry/:queueStatus'
+}
+
 /** Null: allowed. Otherwise the reason, in one or two sentences for the operator. */
 export function refusalOf(action: BoardAction, searchQueueName: string): string | null {
   if (action.method === 'get') return null

@@ -1,7 +1,7 @@
 import type { StatusReport } from '../batches/status-report.js'
 import type { Logger } from '../domain/logger.js'
 import type { Sample } from '../store/activity.js'
-import type { Totals } from '../store/store.js'
+import type { Store, Totals } from '../store/store.js'
 import type { TimelineEntry } from '../store/timeline.js'
 import type { BoardActions, BoardQueue } from './adapters.js'
 
@@ -23,6 +23,12 @@ export interface BoardOptions {
   readonly queues: { readonly search: BoardQueue; readonly deadLetters: BoardQueue }
   /** The use cases behind Pause and Resume, shared with the command line. */
   readonly actions: BoardActions
+  /** For the pages of batches, dead letters and finds. */
+  readonly store: Pick<Store, 'reports' | 'deadLetters' | 'batches' | 'account'>
+  /** TRACKYARD_CONFIRM_ABOVE: what may cost more credits is asked about first. */
+  readonly confirmAbove: number
+  /** TRACKYARD_CREDIT_RESERVE. */
+  readonly creditReserve: number
   report(): Promise<StatusReport>
   /** The same without Redis, which does not answer: from the store alone. */
   reportWithoutRedis(silence: string): Promise<StatusReport>

@@ -3,10 +3,12 @@ import { createBullBoard } from '@bull-board/api'
 import { HonoAdapter } from '@bull-board/hono'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { Hono } from 'hono'
+import { priceOf } from '../batches/retry.js'
 import { systemClock } from '../domain/clock.js'
+import { formatNumber } from '../domain/format.js'
 import { withTimeout } from '../domain/with-timeout.js'
 import { DeadLetterAdapter, SearchAdapter } from './adapters.js'
-import { refusalOf } from './allowed-actions.js'
+import { refusalOf, retriesAll } from './allowed-actions.js'
 import type { BoardOptions } from './board-options.js'
 import { openLiveMessage } from './live-message.js'
 import { ANSWER_WITHIN_MS, SILENT } from './silence.js'
@@ -26,11 +28,10 @@ const UI = {
   theme: { light: SYSTEM_FONTS, dark: SYSTEM_FONTS },
 }
 
+type Needs = Pick<BoardOptions, 'path' | 'queues' | 'actions' | 'readOnly' | 'report' | 'store' | 'confirmAbove'>
+
 /** Mount it at `path`. A browser finds it at `options.path` plus `path`. */
-export function bullBoard(
-  path: string,
-  options: Pick<BoardOptions, 'path' | 'queues' | 'actions' | 'readOnly' | 'report'>,
-): Hono {
+export function bullBoard(path: string, options: Needs): Hono {
   const { queues, actions, readOnly, path: prefix } = options
   const message = openLiveMessage(options.report, systemClock)
   const serverAdapter = new HonoAdapter(serveFilesBelow(prefix)).setBasePath(prefix + path)
@@ -44,7 +45,7 @@ export function bullBoard(
     options: {
       uiConfig: { ...UI, miscLinks: [{ text: 'Metrics', url: `${prefix}/metrics` }] },
       handlerHooks: {
-        before: ({ method, route, request: { params } }) => {
+        before: async ({ method, route, request: { params } }) => {
           const action = {
             method,
             route,
@@ -52,7 +53,8 @@ export function bullBoard(
             jobId: textOrNull(params.jobId),
             status: textOrNull(params.queueStatus),
           }
-          const refusal = refusalOf(action, queues.search.name)
+          const refusal =
+            refusalOf(action, queues.search.name) ?? (retriesAll(action) ? await tooManyToRetry(options) : null)
           return refusal === null ? { allow: true } : { allow: false, status: 403, message: refusal }
         },
       },
@@ -66,6 +68,16 @@ export function bullBoard(
   })
   board.route('/', serverAdapter.registerPlugin())
   return board
+}
+
+/** Bull Board does not ask before it retries all. Our page does, with the price. */
+async function tooManyToRetry({ store, confirmAbove, path }: Needs): Promise<string | null> {
+  const { credits } = await priceOf(store, {})
+  if (credits <= confirmAbove) return null
+  return (
+    `Retrying all ${formatNumber(credits)} dead letters may cost up to ${formatNumber(credits)} credits, ` +
+    `more than TRACKYARD_CONFIRM_ABOVE (${formatNumber(confirmAbove)}). Retry them at ${path}/dead-letters, by cause, where the price is confirmed.`
+  )
 }
 
 /**

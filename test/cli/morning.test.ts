@@ -33,6 +33,7 @@ describe('status', () => {
       dead: 0,
       invalid: 1,
       cancelled: 0,
+      credits_spent: 0,
       created_at: expect.stringMatching(/^\d{4}-/),
       completed_at: null,
     })

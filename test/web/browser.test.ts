@@ -9,6 +9,8 @@ import type { DeadLetter } from '../../src/domain/dead-letter.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import { deadLetterIdOf, type SearchRef } from '../../src/domain/search-id.js'
 import { DEFAULT_PREFIX, openSearchQueue, type SearchQueue } from '../../src/queue/search-queue.js'
+import { openStore } from '../../src/store/open.js'
+import type { Store } from '../../src/store/store.js'
 import { type Board, startBoard } from '../../src/web/start-board.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { until } from '../support/until.js'
@@ -50,6 +52,8 @@ let queue: SearchQueue
 /** BullMQ's word on what became of a letter. */
 let letters: QueueEvents
 let board: Board
+let store: Store
+let folder: string
 let browser: BrowserContext
 let profile: string
 let page: Page
@@ -71,6 +75,8 @@ beforeAll(async () => {
     prefix: DEFAULT_PREFIX,
   })
   await letters.waitUntilReady()
+  folder = await mkdtemp(join(tmpdir(), 'board-'))
+  store = await openStore({ path: join(folder, 'trackyard.db') })
   board = await startBoard({
     host: '127.0.0.1',
     port: 0,
@@ -89,6 +95,9 @@ beforeAll(async () => {
         await queue.throttle.resume()
       },
     },
+    store,
+    confirmAbove: 1,
+    creditReserve: 0,
     report: async () => aReport({ queue: { ...aReport().queue, reason: REASON } }),
     reportWithoutRedis: async (silence) => aReport({ queue: { ...aReport().queue, reason: silence } }),
     samples: async () => [],
@@ -116,6 +125,8 @@ afterAll(async () => {
   await letters?.close()
   await queue?.close()
   await redis?.stop()
+  await store?.close()
+  if (folder !== undefined) await rm(folder, { recursive: true, force: true })
   if (profile !== undefined) await rm(profile, { recursive: true, force: true, maxRetries: 3 })
 }, 240_000)
 

@@ -1,7 +1,11 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Queue } from 'bullmq'
 import type { StatusReport } from '../../src/batches/status-report.js'
 import { silentLogger } from '../../src/domain/logger.js'
-import type { Totals } from '../../src/store/store.js'
+import { openStore } from '../../src/store/open.js'
+import type { Store, Totals } from '../../src/store/store.js'
 import type { BoardOptions } from '../../src/web/board-options.js'
 import { type Board, startBoard } from '../../src/web/start-board.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
@@ -11,6 +15,8 @@ export interface TestBoard extends Board {
   /** What it was started with. */
   readonly options: BoardOptions
   readonly redis: TestRedis
+  /** Empty at first. */
+  readonly store: Store
   readonly search: Queue
   readonly deadLetters: Queue
   /** What pause and resume were called with, in order. */
@@ -18,6 +24,7 @@ export interface TestBoard extends Board {
   /** How often the report was asked for. */
   reports(): number
   say(reason: string): void
+  post(path: string, fields?: Record<string, string>, headers?: Record<string, string>): Promise<Response>
   put(path: string, headers?: Record<string, string>): Promise<Response>
   get(path: string, headers?: Record<string, string>): Promise<Response>
   [Symbol.asyncDispose](): Promise<void>
@@ -31,6 +38,8 @@ export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestB
     queue.on('error', () => {})
     return queue
   }) as [Queue, Queue]
+  const folder = await mkdtemp(join(tmpdir(), 'board-'))
+  const store = await openStore({ path: join(folder, 'trackyard.db') })
   const called: string[] = []
   let reason = 'Running.'
   let asked = 0
@@ -53,6 +62,9 @@ export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestB
         await search.resume()
       },
     },
+    store,
+    confirmAbove: 500,
+    creditReserve: 0,
     report: async () => {
       asked += 1
       return aReport({ queue: { ...aReport().queue, reason } })
@@ -72,6 +84,7 @@ export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestB
     ...board,
     options,
     redis,
+    store,
     search,
     deadLetters,
     called,
@@ -80,11 +93,15 @@ export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestB
       reason = sentence
     },
     get: (path, headers = {}) => fetch(`${board.url}${path}`, { headers, redirect: 'manual' }),
+    post: (path, fields = {}, headers = {}) =>
+      fetch(`${board.url}${path}`, { method: 'POST', headers, body: new URLSearchParams(fields), redirect: 'manual' }),
     put: (path, headers = {}) => fetch(`${board.url}${path}`, { method: 'PUT', headers }),
     [Symbol.asyncDispose]: async () => {
       await board.close()
       await Promise.all([search.close(), deadLetters.close()])
       await redis.stop()
+      await store.close()
+      await rm(folder, { recursive: true, force: true })
     },
   }
 }

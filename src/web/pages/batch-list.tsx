@@ -33,7 +33,9 @@ export function BatchList({
           {batches.map((batch) => (
             <li>
               <div class="batch-head">
-                <span class="batch-name">{batch.name}</span>
+                <a class="batch-name" href={`${context.base}/batches/${batch.batch}`}>
+                  {batch.name}
+                </a>
                 <span class="batch-state">{stateOf(batch)}</span>
                 <span class="batch-facts">
                   <Facts batch={batch} now={context.now} />

@@ -46,10 +46,7 @@ export function Figures({ report, context }: { readonly report: StatusReport; re
           queue.dead_letters === 0 ? (
             '0'
           ) : (
-            <a
-              href={`${base}/queues/queue/dead-letters?status=failed`}
-              aria-label={pluralize(queue.dead_letters, 'dead letter')}
-            >
+            <a href={`${base}/dead-letters`} aria-label={pluralize(queue.dead_letters, 'dead letter')}>
               {formatNumber(queue.dead_letters)}
             </a>
           )
@@ -100,7 +97,7 @@ function CreditNote({ credits, now }: { readonly credits: StatusReport['credits'
   )
 }
 
-function Figure(props: {
+export function Figure(props: {
   readonly name: string
   readonly value: Child
   readonly note: Child

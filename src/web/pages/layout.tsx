@@ -16,13 +16,15 @@ export function Page(props: {
   readonly title: string
   readonly section: Section
   readonly deadLetters: number | null
+  /** What the box for finding holds. */
+  readonly find?: string
   readonly children: Child
 }) {
   const { base } = props.context
   const links = [
     { href: `${base}/`, text: 'Overview', isHere: props.section === 'overview' },
     {
-      href: `${base}/queues/queue/dead-letters?status=failed`,
+      href: `${base}/dead-letters`,
       text: 'Dead letters',
       isHere: props.section === 'dead letters',
       count: props.deadLetters,
@@ -57,6 +59,18 @@ export function Page(props: {
               </a>
             ))}
           </nav>
+          <search class="find">
+            <form action={`${base}/find`} method="get">
+              <input
+                type="search"
+                name="q"
+                aria-label="Find a row, a search or a batch"
+                placeholder="Row id, query or batch"
+                value={props.find ?? ''}
+                required
+              />
+            </form>
+          </search>
         </header>
         <p class="stale" role="alert" hidden></p>
         <main id="main">{props.children}</main>

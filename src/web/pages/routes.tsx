@@ -1,12 +1,17 @@
 import { readFileSync } from 'node:fs'
-import { type Context, Hono } from 'hono'
+import { Hono } from 'hono'
 import type { StatusReport } from '../../batches/status-report.js'
+import { RefusedError, UsageError } from '../../domain/errors.js'
 import { withTimeout } from '../../domain/with-timeout.js'
 import type { BoardOptions } from '../board-options.js'
 import { ANSWER_WITHIN_MS, SILENT } from '../silence.js'
+import { batchRoutes } from './batch-routes.js'
 import { chartData, RANGES, windowOf } from './chart-data.js'
-import type { PageContext } from './layout.js'
+import { deadLetterRoutes } from './dead-letter-routes.js'
+import { Page, type PageContext } from './layout.js'
 import { Overview } from './overview.js'
+import { page } from './respond.js'
+import { Prose } from './text.js'
 
 /** Our own pages. They carry no inline script or style, so the policy allows none. */
 const SHOWN_ENTRIES = 12
@@ -51,7 +56,31 @@ export function pages(options: BoardOptions): Hono {
     await withTimeout(ANSWER_WITHIN_MS, options.actions.resume(), SILENT)
     return c.redirect(`${options.path}/`, 303)
   })
+  web.route('/', deadLetterRoutes(options, context))
+  web.route('/', batchRoutes(options, context))
+  web.onError((error, c) => {
+    // The answer to a person who asked for something that cannot be.
+    if (error instanceof UsageError || error instanceof RefusedError)
+      return page(c, <Problem message={error.message} context={context()} />, error instanceof UsageError ? 404 : 409)
+    throw error
+  })
   return web
+}
+
+function Problem({ message, context }: { readonly message: string; readonly context: PageContext }) {
+  return (
+    <Page context={context} title="Not possible – Trackyard batch" section="none" deadLetters={null}>
+      <section class="panel confirm" aria-labelledby="problem">
+        <h1 id="problem">That cannot be done</h1>
+        <p>
+          <Prose text={message} />
+        </p>
+        <p>
+          <a href={`${context.base}/`}>To the overview</a>
+        </p>
+      </section>
+    </Page>
+  )
 }
 
 /** With Redis away the page is still there: the store knows what is done, and says what is wrong. */
@@ -67,8 +96,4 @@ async function reportOf(options: BoardOptions): Promise<StatusReport> {
 function reasonFrom(value: unknown): string {
   const text = typeof value === 'string' ? value.replace(/[\p{Cc}\s]+/gu, ' ').trim() : ''
   return text === '' ? 'on the board' : [...text].slice(0, LONGEST_REASON).join('')
-}
-
-async function page(c: Context, body: unknown): Promise<Response> {
-  return c.html(`<!doctype html>${String(await body)}`, 200, { 'cache-control': 'no-store' })
 }

@@ -1,0 +1,244 @@
+import type { DeathReason } from '../domain/dead-letter.js'
+import { isRecord } from '../domain/is-record.js'
+import type { SearchState } from '../domain/states.js'
+import { searchName } from './search-ref.js'
+
+/** What the pages show about failures, grouped by cause. */
+
+export interface DeadFilter {
+  readonly reason?: DeathReason
+  /** HTTP status. Null: without one. */
+  readonly status?: number | null
+  readonly batchId?: number
+  /** Null: without one. */
+  readonly code?: string | null
+  /** Part of the query, or of what the API said. */
+  readonly text?: string
+  /** A fingerprint or a unique prefix of it (6 digits or more). */
+  readonly search?: string
+  /**
+   * True: only discarded ones. False: only those not discarded. Default: false, or both if `search`
+   * names one.
+   */
+  readonly discarded?: boolean
+}
+
+export interface RowName {
+  readonly batchId: number
+  readonly position: number
+  /** The user's own id. */
+  readonly key: string | null
+}
+
+/** Dead letters with the same reason, status and code. */
+export interface DeadLetterGroup {
+  readonly reason: DeathReason
+  readonly status: number | null
+  readonly code: string | null
+  /** What the API said about the latest of them. */
+  readonly error: string
+  readonly message: string | null
+  readonly remedy: string
+  readonly searches: number
+  readonly rows: number
+  /** How many may be paid for already: see `DeadLetter.costs`. */
+  readonly maybePaid: number
+  readonly batches: readonly { readonly id: number; readonly name: string; readonly searches: number }[]
+  /** The latest few. */
+  readonly examples: readonly {
+    readonly search: string
+    readonly query: string
+    readonly rows: readonly RowName[]
+  }[]
+}
+
+/** Rows of a batch that cannot become a request, with the same cause. */
+export interface InvalidGroup {
+  readonly cause: string
+  readonly rows: number
+  /** Of the first one, with its line. */
+  readonly problem: string
+  readonly examples: readonly RowName[]
+}
+
+/** Some reads in one transaction. */
+export interface Reads {
+  all<Row>(text: string, parameters?: Readonly<Record<string, string | number | null>>): Row[] | Promise<Row[]>
+}
+
+const MOST_GROUPS = 50
+const MOST_EXAMPLES = 3
+const MOST_ROWS = 6
+const MOST_BATCHES = 20
+
+interface GroupRow {
+  readonly reason: DeathReason
+  readonly status: number | null
+  readonly code: string | null
+  readonly searches: number
+  readonly rows: number
+  readonly maybe_paid: number
+}
+
+/** The largest group first. */
+export async function deadLetterGroups(tx: Reads, filter: DeadFilter): Promise<readonly DeadLetterGroup[]> {
+  const { text, parameters } = matching(filter)
+  const groups = await tx.all<GroupRow>(
+    `select death_reason as reason, death_status as status, death_code as code, count(*) as searches,
+       sum((select coalesce(sum(items), 0) from want where want.search_id = search.id)) as rows,
+       sum(case when ${MAYBE_PAID} then 1 else 0 end) as maybe_paid
+     from search where ${text}
+     group by death_reason, death_status, death_code
+     order by count(*) desc, death_status, death_code limit ${MOST_GROUPS}`,
+    parameters,
+  )
+  const found: DeadLetterGroup[] = []
+  for (const group of groups) found.push(await describe(tx, filter, group))
+  return found
+}
+
+async function describe(tx: Reads, filter: DeadFilter, group: GroupRow): Promise<DeadLetterGroup> {
+  const { reason, status, code, searches, rows, maybe_paid } = group
+  const { text, parameters } = matching({ ...filter, reason, status, code })
+  const examples = await tx.all<{
+    id: number
+    fingerprint: Buffer
+    generation: number
+    request: string
+    error: string | null
+    message: string | null
+    remedy: string | null
+  }>(
+    `select id, fingerprint, generation, request, death_error as error, death_message as message, death_remedy as remedy
+     from search where ${text} order by died_at desc, id desc limit ${MOST_EXAMPLES}`,
+    parameters,
+  )
+  const batches = await tx.all<{ id: number; name: string; searches: number }>(
+    `select batch.id as id, batch.name as name, count(*) as searches
+     from search join want on want.search_id = search.id join batch on batch.id = want.batch_id
+     where ${text} and batch.dropping = 0 group by batch.id, batch.name order by count(*) desc, batch.id limit ${MOST_BATCHES}`,
+    parameters,
+  )
+  const named = []
+  for (const example of examples) {
+    named.push({
+      search: searchName(example),
+      query: queryOf(example.request),
+      rows: await rowsOf(tx, example.id, filter.batchId ?? null),
+    })
+  }
+  const [latest] = examples
+  return {
+    reason,
+    status,
+    code,
+    error: latest?.error ?? '',
+    message: latest?.message ?? null,
+    remedy: latest?.remedy ?? '',
+    searches,
+    rows,
+    maybePaid: maybe_paid,
+    batches,
+    examples: named,
+  }
+}
+
+async function rowsOf(tx: Reads, searchId: number, batchId: number | null): Promise<readonly RowName[]> {
+  const rows = await tx.all<{ batch_id: number; position: number; key: string | null }>(
+    `select batch_id, position, key from item
+     where search_id = @searchId and (@batchId = 0 or batch_id = @batchId) order by batch_id desc, position limit ${MOST_ROWS}`,
+    { searchId, batchId: batchId ?? 0 },
+  )
+  return rows.map((row) => ({ batchId: row.batch_id, position: row.position, key: row.key }))
+}
+
+/** At most this many problems are read; a catalog may be wrong from end to end. */
+const MOST_PROBLEMS = 20_000
+
+/** The most frequent cause first. */
+export async function invalidGroups(tx: Reads, batchId: number): Promise<readonly InvalidGroup[]> {
+  const rows = await tx.all<{ position: number; key: string | null; problem: string }>(
+    `select position, key, problem from item where batch_id = @batchId and problem is not null
+     order by position limit ${MOST_PROBLEMS}`,
+    { batchId },
+  )
+  const groups = new Map<string, { problem: string; rows: number; examples: RowName[] }>()
+  for (const { position, key, problem } of rows) {
+    const cause = causeOf(problem)
+    const group = groups.get(cause) ?? { problem, rows: 0, examples: [] }
+    group.rows += 1
+    if (group.examples.length < MOST_ROWS) group.examples.push({ batchId, position, key })
+    groups.set(cause, group)
+  }
+  return [...groups.entries()]
+    .map(([cause, group]) => ({ cause, ...group }))
+    .toSorted((a, b) => b.rows - a.rows)
+    .slice(0, MOST_GROUPS)
+}
+
+/** "line 7: repeated id "a"" and "line 9: repeated id "b"" have one cause. */
+function causeOf(problem: string): string {
+  return problem
+    .replace(/^line \d+: /, '')
+    .replace(/"[^"]*"/g, '…')
+    .replace(/\d+/g, 'N')
+}
+
+export interface FoundSearch {
+  readonly search: string
+  readonly query: string
+  readonly state: SearchState
+}
+
+/** Searches whose query contains the text, latest first. Reads all requests: for one person, not for a loop. */
+export async function searchesByQuery(tx: Reads, text: string, limit: number): Promise<readonly FoundSearch[]> {
+  const rows = await tx.all<{ fingerprint: Buffer; generation: number; request: string; state: SearchState }>(
+    `select fingerprint, generation, request, state from search
+     where lower(request) like @pattern escape '!' order by id desc limit @limit`,
+    { pattern: containing(text), limit },
+  )
+  return rows.map((row) => ({ search: searchName(row), query: queryOf(row.request), state: row.state }))
+}
+
+/** As it stands in JSON, in which quotes and backslashes are escaped. */
+export function containing(text: string): string {
+  const inJson = JSON.stringify(text.toLowerCase()).slice(1, -1)
+  return `%${inJson.replace(/[!%_]/g, '!$&')}%`
+}
+
+function queryOf(request: string): string {
+  const parsed: unknown = JSON.parse(request)
+  return isRecord(parsed) && typeof parsed.query === 'string' ? parsed.query : ''
+}
+
+/** The same rule as `costs` of a dead letter. */
+const MAYBE_PAID = `(search.death_reason = 'unreadable' or exists (
+  select 1 from call where call.search_id = search.id and call.outcome = 'unknown'))`
+
+function matching(filter: DeadFilter): {
+  readonly text: string
+  readonly parameters: Readonly<Record<string, string | number>>
+} {
+  const { reason, status, code, batchId, text } = filter
+  const texts = ["search.state = 'dead'", 'search.discarded = 0']
+  const parameters: Record<string, string | number> = {}
+  const equals = (column: string, name: string, value: string | number | null | undefined): void => {
+    if (value === null) texts.push(`${column} is null`)
+    if (value === null || value === undefined) return
+    texts.push(`${column} = @${name}`)
+    parameters[name] = value
+  }
+  equals('search.death_reason', 'reason', reason)
+  equals('search.death_status', 'status', status)
+  equals('search.death_code', 'code', code)
+  if (batchId !== undefined) {
+    texts.push('exists (select 1 from want where want.batch_id = @batch and want.search_id = search.id)')
+    parameters.batch = batchId
+  }
+  if (text !== undefined) {
+    texts.push(`(lower(search.request) like @text escape '!' or lower(search.death_error) like @text escape '!'
+      or lower(search.death_message) like @text escape '!')`)
+    parameters.text = containing(text)
+  }
+  return { text: texts.join(' and '), parameters }
+}

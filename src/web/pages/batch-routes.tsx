@@ -1,0 +1,200 @@
+import { once } from 'node:events'
+import { PassThrough, Readable } from 'node:stream'
+import { Hono } from 'hono'
+import { cancelBatch } from '../../batches/find-batch.js'
+import { priceOfRelease, releaseBatch } from '../../batches/release.js'
+import { batchStatus } from '../../batches/status.js'
+import { exportBatch } from '../../catalog/export-batch.js'
+import { UsageError } from '../../domain/errors.js'
+import { formatNumber, pluralize } from '../../domain/format.js'
+import type { Batch, BatchReport, RowReport, SearchReport } from '../../store/store.js'
+import type { BoardOptions } from '../board-options.js'
+import { BatchPage } from './batch.js'
+import { chartData, windowBetween } from './chart-data.js'
+import { Confirm } from './confirm.js'
+import { Found, type FoundData } from './found.js'
+import type { PageContext } from './layout.js'
+import { page } from './respond.js'
+
+const LONGEST_QUERY = 200
+const MOST_FOUND = 20
+
+/** One batch: its page, its downloads, release and cancel; and the box that finds. */
+export function batchRoutes(options: BoardOptions, context: () => PageContext): Hono {
+  const web = new Hono()
+  const { store } = options
+
+  async function reportOf(id: string): Promise<BatchReport> {
+    const [report] = /^\d{1,15}$/.test(id) ? await store.reports.batches({ batchId: Number(id), limit: 1 }) : []
+    if (report === undefined) throw new UsageError(`There is no batch ${id}. The overview lists the batches.`)
+    return report
+  }
+
+  web.get('/batches/:id{[0-9]+}', async (c) => {
+    const view = context()
+    const report = await reportOf(c.req.param('id'))
+    const { batch } = report
+    const window = windowBetween(batch.createdAt, batch.completedAt ?? view.now)
+    const [samples, deadLetters, invalid] = await Promise.all([
+      options.samples(window.from, window.everyMinutes),
+      store.reports.deadLetterGroups({ batchId: batch.id }),
+      report.invalid === 0 ? [] : store.reports.invalidGroups(batch.id),
+    ])
+    const data = {
+      batch,
+      status: batchStatus(report),
+      charts: chartData(samples, window),
+      deadLetters,
+      invalid,
+      done:
+        c.req.query('done') === 'released' ? 'Released.' : c.req.query('done') === 'cancelled' ? 'Cancelled.' : null,
+    }
+    return page(c, <BatchPage data={data} context={view} />)
+  })
+
+  web.get('/batches/:id{[0-9]+}/:file{export\\.(?:csv|jsonl)}', async (c) => {
+    const { batch } = await reportOf(c.req.param('id'))
+    const format = c.req.param('file') === 'export.csv' ? 'csv' : 'jsonl'
+    return new Response(streamOf(options, batch, format, c.req.raw.signal), {
+      headers: {
+        'content-type': format === 'csv' ? 'text/csv; charset=utf-8' : 'application/jsonl; charset=utf-8',
+        'content-disposition': `attachment; ${fileName(batch, format)}`,
+        'cache-control': 'no-store',
+      },
+    })
+  })
+
+  web.post('/batches/:id{[0-9]+}/release', async (c) => {
+    const { batch } = await reportOf(c.req.param('id'))
+    const fields = await c.req.parseBody()
+    const maxCredits = capFrom(fields.max_credits)
+    const report = await options.report()
+    const { credits } = await priceOfRelease(
+      store,
+      { batch, maxCredits },
+      { callsPerMinute: report.pace.limit_per_minute ?? 1, creditReserve: options.creditReserve, now: Date.now() },
+    )
+    const at = `${options.path}/batches/${batch.id}`
+    if (credits > options.confirmAbove && Number(fields.confirmed ?? -1) < credits) {
+      return page(
+        c,
+        <Confirm
+          context={context()}
+          title={`Release ${batch.name}?`}
+          facts={[
+            `This may cost up to ${pluralize(credits, 'credit')} more${maxCredits === null ? ', without a cap' : `, with a cap of ${formatNumber(maxCredits)} in all`}.`,
+          ]}
+          action={`${at}/release`}
+          button={`Release for up to ${pluralize(credits, 'credit')}`}
+          back={at}
+        >
+          <input type="hidden" name="max_credits" value={maxCredits === null ? '' : String(maxCredits)} />
+          <input type="hidden" name="confirmed" value={String(credits)} />
+        </Confirm>,
+      )
+    }
+    await releaseBatch({ store, now: Date.now }, { batch, maxCredits })
+    options.log.info({ event: 'batch.released', batch: batch.id, maxCredits }, 'batch released on the board')
+    return c.redirect(`${at}?done=released`, 303)
+  })
+
+  web.post('/batches/:id{[0-9]+}/cancel', async (c) => {
+    const report = await reportOf(c.req.param('id'))
+    const { batch } = report
+    const at = `${options.path}/batches/${batch.id}`
+    const fields = await c.req.parseBody()
+    if (fields.confirmed !== 'yes') {
+      const open = report.waiting + report.withheld
+      return page(
+        c,
+        <Confirm
+          context={context()}
+          title={`Cancel ${batch.name}?`}
+          facts={[
+            `${pluralize(open, 'row')} will get no call, which saves up to ${pluralize(open, 'credit')}. Calls in flight finish.`,
+            `${pluralize(report.tagged + report.noMatch, 'answered row')} and all that was paid for are kept and can be exported. Submitted again, the catalog reuses them for free.`,
+          ]}
+          action={`${at}/cancel`}
+          button="Cancel the batch"
+          back={at}
+        >
+          <input type="hidden" name="confirmed" value="yes" />
+        </Confirm>,
+      )
+    }
+    await cancelBatch({ store, log: options.log, now: Date.now }, String(batch.id))
+    options.log.info({ event: 'batch.cancelled', batch: batch.id }, 'batch cancelled on the board')
+    return c.redirect(`${at}?done=cancelled`, 303)
+  })
+
+  web.get('/find', async (c) => {
+    const text = (c.req.query('q') ?? '').trim().slice(0, LONGEST_QUERY)
+    if (text === '') return c.redirect(`${options.path}/`)
+    return page(c, <Found data={await find(options, text)} context={context()} />)
+  })
+  return web
+}
+
+async function find({ store }: BoardOptions, text: string): Promise<FoundData> {
+  let shown: RowReport | SearchReport | null = null
+  let problem: string | null = null
+  try {
+    shown = await store.reports.show(text, null)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    problem = error.message
+  }
+  const row = shown !== null && 'position' in shown ? shown : null
+  const search = row === null ? (shown !== null && 'request' in shown ? shown : null) : row.search
+  return {
+    text,
+    batch: await store.batches.find(text),
+    row,
+    search,
+    searches: shown === null ? await store.reports.searchesByQuery(text, MOST_FOUND) : [],
+    problem,
+  }
+}
+
+/** As `export` writes it, while it is read: memory stays flat, and a reader who leaves ends it. */
+function streamOf(
+  { store, log }: BoardOptions,
+  batch: Batch,
+  format: 'csv' | 'jsonl',
+  signal: AbortSignal,
+): ReadableStream {
+  const out = new PassThrough()
+  const left = AbortSignal.any([signal, closed(out)])
+  exportBatch({ rows: store.reports.exportRows(batch.id), batch, format, out, signal: left }).then(
+    () => out.end(),
+    (error: unknown) => {
+      if (!left.aborted) log.error({ event: 'board.request_failed', err: error, batch: batch.id }, 'export failed')
+      out.destroy()
+    },
+  )
+  return Readable.toWeb(out) as ReadableStream
+}
+
+function closed(out: PassThrough): AbortSignal {
+  const controller = new AbortController()
+  void once(out, 'close').then(
+    () => controller.abort(),
+    () => controller.abort(),
+  )
+  return controller.signal
+}
+
+/** A name for the browser; the user's own letters in the second form. */
+function fileName({ name }: Batch, format: 'csv' | 'jsonl'): string {
+  const plain = name.replace(/[^\w .-]+/g, '_').slice(0, 80)
+  const exact = encodeURIComponent(`${name}.tagged.${format}`.replace(/[/\\\p{Cc}]/gu, '_')).replace(/['()*]/g, escape)
+  return `filename="${plain}.tagged.${format}"; filename*=UTF-8''${exact}`
+}
+
+function capFrom(value: unknown): number | null {
+  const text = typeof value === 'string' ? value.replace(/[,\s]/g, '') : ''
+  if (text === '') return null
+  const cap = Number(text)
+  if (Number.isSafeInteger(cap) && cap >= 0) return cap
+  throw new UsageError(`Expected the cap to be a whole number of credits, or empty for none, found "${text}".`)
+}

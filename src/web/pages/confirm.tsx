@@ -1,0 +1,33 @@
+import type { Child } from 'hono/jsx'
+import { Page, type PageContext } from './layout.js'
+
+/** Asks before something that costs or cannot be undone. */
+export function Confirm(props: {
+  readonly context: PageContext
+  readonly title: string
+  readonly facts: readonly string[]
+  readonly action: string
+  readonly button: string
+  readonly back: string
+  /** Hidden fields of the form. */
+  readonly children?: Child
+}) {
+  const { context, title, facts, action, button, back, children } = props
+  return (
+    <Page context={context} title={`${title} – Trackyard batch`} section="none" deadLetters={null}>
+      <section class="panel confirm" aria-labelledby="question">
+        <h1 id="question">{title}</h1>
+        {facts.map((fact) => (
+          <p>{fact}</p>
+        ))}
+        <form method="post" action={action} class="actions">
+          {children}
+          <button type="submit" class="primary">
+            {button}
+          </button>
+          <a href={back}>Back, change nothing</a>
+        </form>
+      </section>
+    </Page>
+  )
+}

@@ -1,0 +1,155 @@
+import { type Context, Hono } from 'hono'
+import { type Price, priceOf } from '../../batches/retry.js'
+import { DEATH_REASONS } from '../../domain/dead-letter.js'
+import { formatNumber, pluralize } from '../../domain/format.js'
+import type { DeadFilter } from '../../store/store.js'
+import type { BoardOptions } from '../board-options.js'
+import { Confirm } from './confirm.js'
+import { DeadLetters, HiddenFilter } from './dead-letters.js'
+import type { PageContext } from './layout.js'
+import { page } from './respond.js'
+
+const MOST_BATCHES = 200
+
+/** The page of dead letters, and its two buttons. What costs more than TRACKYARD_CONFIRM_ABOVE is asked about first. */
+export function deadLetterRoutes(options: BoardOptions, context: () => PageContext): Hono {
+  const web = new Hono()
+  const { store } = options
+
+  web.get('/dead-letters', async (c) => {
+    const query = c.req.query()
+    const filter = filterFrom(query)
+    const [groups, batches] = await Promise.all([
+      store.reports.deadLetterGroups(filter),
+      store.reports.batches({ limit: MOST_BATCHES }),
+    ])
+    const data = {
+      groups,
+      filter,
+      batches: batches.map(({ batch: { id, name } }) => ({ id, name })),
+      done: doneFrom(query),
+    }
+    return page(c, <DeadLetters data={data} context={context()} />)
+  })
+
+  web.post('/dead-letters/retry', async (c) => {
+    const fields = await fieldsOf(c)
+    const filter = filterFrom(fields)
+    const price = await priceOf(store, filter)
+    // What was confirmed is this number: more dead letters since then are asked about again.
+    const isAsked = price.credits > options.confirmAbove && Number(fields.confirmed ?? -1) < price.searches
+    if (isAsked) return page(c, <AskRetry price={price} filter={filter} context={context()} />)
+    const { retried, due } = await store.deadLetters.retryAll(filter)
+    options.log.info({ event: 'dead_letters.retried', retried, due }, 'dead letters retried on the board')
+    return back(c, options, filter, { retried, due })
+  })
+
+  web.post('/dead-letters/discard', async (c) => {
+    const fields = await fieldsOf(c)
+    const filter = filterFrom(fields)
+    const { searches } = await priceOf(store, filter)
+    if (searches > 0 && Number(fields.confirmed ?? -1) < searches)
+      return page(c, <AskDiscard searches={searches} filter={filter} context={context()} />)
+    const discarded = await store.deadLetters.discardAll(filter)
+    options.log.info({ event: 'dead_letters.discarded', discarded }, 'dead letters discarded on the board')
+    return back(c, options, filter, { discarded })
+  })
+  return web
+}
+
+interface AskProps {
+  readonly filter: DeadFilter
+  readonly context: PageContext
+}
+
+function AskRetry({ price, filter, context }: AskProps & { readonly price: Price }) {
+  const { searches, credits, maybePaidAlready } = price
+  return (
+    <Confirm
+      context={context}
+      title={`Retry ${pluralize(searches, 'dead letter')}?`}
+      facts={[
+        `This may cost up to ${pluralize(credits, 'credit')}: each search is called again.`,
+        ...(maybePaidAlready === 0
+          ? []
+          : [`${formatNumber(maybePaidAlready)} of them may be paid for already and would be bought again.`]),
+      ]}
+      action={`${context.base}/dead-letters/retry`}
+      button={`Retry for up to ${pluralize(credits, 'credit')}`}
+      back={`${context.base}/dead-letters`}
+    >
+      <HiddenFilter filter={filter} />
+      <input type="hidden" name="confirmed" value={String(searches)} />
+    </Confirm>
+  )
+}
+
+function AskDiscard({ searches, filter, context }: AskProps & { readonly searches: number }) {
+  return (
+    <Confirm
+      context={context}
+      title={`Discard ${pluralize(searches, 'dead letter')}?`}
+      facts={[
+        'They leave this list; their rows stay dead in the export.',
+        'A discarded search can still be retried by its fingerprint: `trackyard-batch dead-letters retry SEARCH`.',
+      ]}
+      action={`${context.base}/dead-letters/discard`}
+      button={`Discard ${formatNumber(searches)}`}
+      back={`${context.base}/dead-letters`}
+    >
+      <HiddenFilter filter={filter} />
+      <input type="hidden" name="confirmed" value={String(searches)} />
+    </Confirm>
+  )
+}
+
+type Fields = Readonly<Record<string, string | undefined>>
+
+async function fieldsOf(c: Context): Promise<Fields> {
+  const body = await c.req.parseBody()
+  return Object.fromEntries(
+    Object.entries(body).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  )
+}
+
+const LONGEST_TEXT = 200
+const NONE = '-'
+
+/** Fields that make no sense are left out; `-` is "without one". */
+export function filterFrom(fields: Fields): DeadFilter {
+  const reason = DEATH_REASONS.find((known) => known === fields.reason)
+  const status = fields.status?.trim()
+  const code = fields.code?.trim()
+  const text = fields.text?.trim()
+  const batch = fields.batch?.trim() ?? ''
+  return {
+    ...(reason === undefined ? {} : { reason }),
+    ...(status === NONE ? { status: null } : /^\d{3}$/.test(status ?? '') ? { status: Number(status) } : {}),
+    ...(code === undefined || code === '' ? {} : { code: code === NONE ? null : code.slice(0, LONGEST_TEXT) }),
+    ...(/^\d{1,15}$/.test(batch) ? { batchId: Number(batch) } : {}),
+    ...(text === undefined || text === '' ? {} : { text: text.slice(0, LONGEST_TEXT) }),
+  }
+}
+
+/** Back to the list, narrowed as before, with what was done. */
+function back(
+  c: Context,
+  { path }: BoardOptions,
+  filter: DeadFilter,
+  done: Readonly<Record<string, number>>,
+): Response {
+  const query = new URLSearchParams()
+  if (filter.batchId !== undefined) query.set('batch', String(filter.batchId))
+  for (const [name, count] of Object.entries(done)) query.set(name, String(count))
+  return c.redirect(`${path}/dead-letters?${query.toString()}`, 303)
+}
+
+function doneFrom(query: Fields): string | null {
+  const counted = (name: string) => (/^\d{1,12}$/.test(query[name] ?? '') ? Number(query[name]) : null)
+  const [retried, due, discarded] = [counted('retried'), counted('due'), counted('discarded')]
+  if (discarded !== null) return `${pluralize(discarded, 'dead letter')} discarded.`
+  if (retried === null) return null
+  const all = `${pluralize(retried, 'dead letter')} sent back`
+  if (due === null || due === retried) return `${all}.`
+  return `${all}; ${formatNumber(due)} of them are due. No released batch with budget left wants the rest.`
+}

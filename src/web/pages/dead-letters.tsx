@@ -1,0 +1,228 @@
+import { formatNumber, pluralize } from '../../domain/format.js'
+import type { DeadLetterGroup, RowName } from '../../store/findings.js'
+import type { DeadFilter } from '../../store/store.js'
+import { Page, type PageContext } from './layout.js'
+import { Prose } from './text.js'
+
+/** Dead letters by cause, each with what to do about it. A filter narrows what is shown, retried and discarded. */
+export interface DeadLettersData {
+  readonly groups: readonly DeadLetterGroup[]
+  readonly filter: DeadFilter
+  readonly batches: readonly { readonly id: number; readonly name: string }[]
+  /** What a button has just done; null: nothing. */
+  readonly done: string | null
+}
+
+export function DeadLetters({ data, context }: { readonly data: DeadLettersData; readonly context: PageContext }) {
+  const { groups, filter, done } = data
+  const searches = sum(groups, (group) => group.searches)
+  const rows = sum(groups, (group) => group.rows)
+  return (
+    <Page context={context} title="Dead letters – Trackyard batch" section="dead letters" deadLetters={null}>
+      <div class="page-head">
+        <h1>Dead letters</h1>
+        <p class="quiet">
+          {searches === 0
+            ? isEmpty(filter)
+              ? 'No search has failed for good.'
+              : 'None matches.'
+            : `${pluralize(searches, 'search')} failed for good, ${pluralize(rows, 'row')}. A retry costs up to one credit each.`}
+        </p>
+      </div>
+      {done === null ? null : (
+        <p class="done" role="status">
+          {done}
+        </p>
+      )}
+      <FilterForm data={data} context={context} />
+      <DeadLetterGroups groups={groups} filter={filter} context={context} />
+      {groups.length > 1 && !context.readOnly ? (
+        <section class="panel" aria-label="All that is shown">
+          <div class="panel-head">
+            <p>All {pluralize(searches, 'search')} above</p>
+            <Buttons filter={filter} searches={searches} context={context} />
+          </div>
+        </section>
+      ) : null}
+    </Page>
+  )
+}
+
+function FilterForm({
+  data: { filter, batches },
+  context: { base },
+}: {
+  readonly data: DeadLettersData
+  readonly context: PageContext
+}) {
+  return (
+    <form class="filter" method="get" action={`${base}/dead-letters`} aria-label="Filter">
+      <label>
+        Status
+        <input
+          name="status"
+          inputmode="numeric"
+          pattern="[1-5][0-9][0-9]"
+          value={filter.status ?? ''}
+          placeholder="400"
+        />
+      </label>
+      <label>
+        Code
+        <input name="code" value={filter.code ?? ''} placeholder="invalid_parameters" />
+      </label>
+      <label>
+        Batch
+        <select name="batch">
+          <option value="">all</option>
+          {batches.map(({ id, name }) => (
+            <option value={id} selected={id === filter.batchId}>
+              {id} · {name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        Text
+        <input name="text" type="search" value={filter.text ?? ''} placeholder="in the query or the error" />
+      </label>
+      <button type="submit">Filter</button>
+      {isEmpty(filter) ? null : <a href={`${base}/dead-letters`}>Show all</a>}
+    </form>
+  )
+}
+
+export function DeadLetterGroups(props: {
+  readonly groups: readonly DeadLetterGroup[]
+  readonly filter: DeadFilter
+  readonly context: PageContext
+}) {
+  const { groups, filter, context } = props
+  return (
+    <>
+      {groups.map((group) => (
+        <section class="panel group" aria-label={titleOf(group)}>
+          <div class="panel-head">
+            <h2>
+              <span class="cause">{titleOf(group)}</span>{' '}
+              <span class="quiet">
+                {pluralize(group.searches, 'search')}, {pluralize(group.rows, 'row')}
+              </span>
+            </h2>
+            {context.readOnly ? null : (
+              <Buttons filter={{ ...filter, ...filterOf(group) }} searches={group.searches} context={context} />
+            )}
+          </div>
+          <p class="said">{[group.error, group.message].filter((part) => part !== null && part !== '').join(': ')}</p>
+          <p class="remedy">
+            <Prose text={group.remedy} />
+          </p>
+          {group.maybePaid === 0 ? null : (
+            <p class="tone-wait note">
+              {formatNumber(group.maybePaid)} of them may be paid for already; a retry buys them again.
+            </p>
+          )}
+          <dl class="facts">
+            <dt>Batches</dt>
+            <dd>
+              {group.batches.map(({ id, name, searches }, index) => (
+                <>
+                  {index === 0 ? '' : ', '}
+                  <a href={`${context.base}/batches/${id}`}>{name}</a> ({formatNumber(searches)})
+                </>
+              ))}
+            </dd>
+          </dl>
+          <ul class="examples" aria-label="Examples">
+            {group.examples.map((example) => (
+              <li>
+                <a href={`${context.base}/find?q=${encodeURIComponent(example.search)}`}>{example.query}</a>{' '}
+                <RowNames rows={example.rows} />
+              </li>
+            ))}
+            {group.searches > group.examples.length ? (
+              <li class="quiet">and {formatNumber(group.searches - group.examples.length)} more</li>
+            ) : null}
+          </ul>
+        </section>
+      ))}
+    </>
+  )
+}
+
+const ROWS_NAMED = 5
+
+export function RowNames({ rows }: { readonly rows: readonly RowName[] }) {
+  const named = rows.slice(0, ROWS_NAMED).map(({ key, position }) => key ?? `row ${formatNumber(position)}`)
+  const more = rows.length > ROWS_NAMED ? ', …' : ''
+  return named.length === 0 ? null : (
+    <span class="quiet">
+      {named.join(', ')}
+      {more}
+    </span>
+  )
+}
+
+function Buttons(props: { readonly filter: DeadFilter; readonly searches: number; readonly context: PageContext }) {
+  const { filter, searches, context } = props
+  return (
+    <div class="actions">
+      {(['retry', 'discard'] as const).map((verb) => (
+        <form method="post" action={`${context.base}/dead-letters/${verb}`}>
+          <HiddenFilter filter={filter} />
+          <button type="submit" class={verb === 'discard' ? 'danger' : ''}>
+            {verb === 'retry' ? `Retry ${formatNumber(searches)}` : 'Discard'}
+          </button>
+        </form>
+      ))}
+    </div>
+  )
+}
+
+/** Null and undefined differ: `-` is "none". */
+export function HiddenFilter({ filter }: { readonly filter: DeadFilter }) {
+  const fields: readonly (readonly [string, string | number | null | undefined])[] = [
+    ['reason', filter.reason],
+    ['status', filter.status],
+    ['code', filter.code],
+    ['batch', filter.batchId],
+    ['text', filter.text],
+  ]
+  return (
+    <>
+      {fields.map(([name, value]) =>
+        value === undefined ? null : <input type="hidden" name={name} value={value === null ? '-' : value} />,
+      )}
+    </>
+  )
+}
+
+export function filterOf({ reason, status, code }: DeadLetterGroup): DeadFilter {
+  return { reason, status, code }
+}
+
+function titleOf({ reason, status, code }: DeadLetterGroup): string {
+  const said = [status, code].filter((part) => part !== null).join(' ')
+  switch (reason) {
+    case 'refused':
+      return said === '' ? 'Refused' : said
+    case 'unauthorized':
+      return said === '' ? 'Key refused' : said
+    case 'unreadable':
+      return 'Unreadable answer'
+    case 'crashed':
+      return 'Crashed its worker'
+    case 'attempts_used_up':
+      return said === '' ? 'Attempts used up' : `Attempts used up (${said})`
+    default:
+      return reason satisfies never
+  }
+}
+
+function sum(groups: readonly DeadLetterGroup[], of: (group: DeadLetterGroup) => number): number {
+  return groups.reduce((total, group) => total + of(group), 0)
+}
+
+export function isEmpty(filter: DeadFilter): boolean {
+  return Object.values(filter).every((value) => value === undefined)
+}

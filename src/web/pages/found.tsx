@@ -1,0 +1,242 @@
+import { parseTracks } from '../../domain/answer.js'
+import { figureOr, formatDateTime, formatNumber, pluralize, truncate } from '../../domain/format.js'
+import { isRecord } from '../../domain/is-record.js'
+import { deriveTags } from '../../domain/tags.js'
+import type { FoundSearch } from '../../store/findings.js'
+import type { Batch, RowReport, SearchReport } from '../../store/store.js'
+import { STATUS_NAMES } from './batch-list.js'
+import { Page, type PageContext } from './layout.js'
+import { Prose } from './text.js'
+
+/** What one box finds: a row by id, a search by fingerprint or by words of its query, a batch by name. */
+export interface FoundData {
+  readonly text: string
+  readonly batch: Batch | null
+  readonly row: RowReport | null
+  readonly search: SearchReport | null
+  readonly searches: readonly FoundSearch[]
+  /** Why it cannot be shown, such as several that begin alike. */
+  readonly problem: string | null
+}
+
+export function Found({ data, context }: { readonly data: FoundData; readonly context: PageContext }) {
+  const { text, batch, row, search, searches, problem } = data
+  const isNothing = batch === null && row === null && search === null && searches.length === 0
+  return (
+    <Page context={context} title={`${text} – Trackyard batch`} section="none" deadLetters={null} find={text}>
+      <div class="page-head">
+        <h1>“{text}”</h1>
+        {problem !== null ? <p class="quiet">{problem}</p> : null}
+        {isNothing && problem === null ? (
+          <p class="quiet">
+            Nothing has this id, fingerprint or name, and no query contains it. Ids are case-sensitive.
+          </p>
+        ) : null}
+      </div>
+      {batch === null ? null : (
+        <section class="panel" aria-labelledby="batch">
+          <h2 id="batch">Batch</h2>
+          <a href={`${context.base}/batches/${batch.id}`}>{batch.name}</a>
+        </section>
+      )}
+      {row === null ? null : <RowSection row={row} context={context} />}
+      {search === null ? null : <SearchSections search={search} context={context} withRows={row === null} />}
+      {searches.length === 0 ? null : (
+        <section class="panel" aria-labelledby="searches">
+          <h2 id="searches">Searches whose query contains it</h2>
+          <ul class="examples">
+            {searches.map((each) => (
+              <li>
+                <a href={`${context.base}/find?q=${each.search}`}>{each.query}</a>{' '}
+                <span class="quiet">{each.state}</span>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+    </Page>
+  )
+}
+
+function RowSection({ row, context }: { readonly row: RowReport; readonly context: PageContext }) {
+  return (
+    <section class="panel" aria-labelledby="row">
+      <h2 id="row">
+        Row {formatNumber(row.position)}
+        {row.key === null ? '' : `, id ${row.key}`}
+      </h2>
+      <Facts
+        facts={[
+          ['Batch', <a href={`${context.base}/batches/${row.batch.id}`}>{row.batch.name}</a>],
+          ['Status', STATUS_NAMES[row.status]],
+          ['Problem', row.problem],
+          ...cellsOf(row),
+        ]}
+      />
+    </section>
+  )
+}
+
+const LONGEST_CELL = 2000
+
+/** Cells with the names of their columns. */
+function cellsOf({ row, batch }: RowReport): [string, string][] {
+  const parsed = parsedOr(row)
+  if (Array.isArray(parsed))
+    return parsed.map((cell, index) => [batch.columns[index] ?? `column ${index + 1}`, shown(cell)])
+  if (isRecord(parsed)) return Object.entries(parsed).map(([name, value]) => [name, shown(value)])
+  return [['Content', truncate(row, LONGEST_CELL)]]
+}
+
+function shown(value: unknown): string {
+  return truncate(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''), LONGEST_CELL)
+}
+
+function parsedOr(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+const ROWS_SHOWN = 20
+const TRACKS_SHOWN = 10
+
+function SearchSections(props: {
+  readonly search: SearchReport
+  readonly context: PageContext
+  readonly withRows: boolean
+}) {
+  const { search, context, withRows } = props
+  const { request, death, calls, items } = search
+  const tracks = search.answer === null ? null : parseTracks(search.answer)
+  return (
+    <>
+      <section class="panel" aria-labelledby="search">
+        <h2 id="search">Search</h2>
+        <Facts
+          facts={[
+            ['Query', request.query],
+            ['Limit', request.offset === 0 ? String(request.limit) : `${request.limit}, offset ${request.offset}`],
+            ['Filters', request.filters === undefined ? null : JSON.stringify(request.filters)],
+            ['State', search.discarded ? `${search.state}, discarded` : search.state],
+            [
+              'Reason',
+              death === null
+                ? null
+                : [death.status, death.code, death.error, death.message].filter((part) => part !== null).join(' · '),
+            ],
+            ['Remedy', death === null ? null : <Prose text={death.remedy} />],
+            ['Request id', death?.requestId ?? null],
+            ['Fingerprint', <code>{search.ref.fingerprint}</code>],
+          ]}
+        />
+      </section>
+      {tracks === null ? null : <Answer tracks={tracks} />}
+      <section class="panel" aria-labelledby="calls">
+        <h2 id="calls">{calls.length === 0 ? 'No calls yet' : pluralize(calls.length, 'call')}</h2>
+        {calls.length === 0 ? null : (
+          <div class="scroll">
+            <table>
+              <thead>
+                <tr>
+                  {['Call', 'Sent', 'Took', 'Outcome', 'Status', 'Request id', 'Credits left', 'Detail'].map((name) => (
+                    <th scope="col">{name}</th>
+                  ))}
+                </tr>
+              </thead>
+              <tbody>
+                {calls.map((call) => (
+                  <tr>
+                    <td>{call.attempt}</td>
+                    <td>{formatDateTime(call.sentAt)}</td>
+                    <td>{call.finishedAt === null ? '–' : `${formatNumber(call.finishedAt - call.sentAt)} ms`}</td>
+                    <td>{call.outcome.replaceAll('_', ' ')}</td>
+                    <td>{call.status ?? '–'}</td>
+                    <td>{call.requestId ?? '–'}</td>
+                    <td>{figureOr(call.creditsRemaining, '–')}</td>
+                    <td>{call.detail ?? ''}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )}
+      </section>
+      {withRows ? (
+        <section class="panel" aria-labelledby="rows">
+          <h2 id="rows">{pluralize(items.length, 'row')} with this search</h2>
+          <ul class="examples">
+            {items.slice(0, ROWS_SHOWN).map((item) => (
+              <li>
+                <a href={`${context.base}/batches/${item.batchId}`}>{item.batchName}</a>, row{' '}
+                {formatNumber(item.position)}
+                {item.key === null ? '' : `, id ${item.key}`}
+              </li>
+            ))}
+            {items.length > ROWS_SHOWN ? (
+              <li class="quiet">and {formatNumber(items.length - ROWS_SHOWN)} more</li>
+            ) : null}
+          </ul>
+        </section>
+      ) : null}
+    </>
+  )
+}
+
+function Answer({ tracks }: { readonly tracks: NonNullable<ReturnType<typeof parseTracks>> }) {
+  const tags = deriveTags(tracks)
+  return (
+    <section class="panel" aria-labelledby="answer">
+      <h2 id="answer">{tracks.length === 0 ? 'The answer has no tracks: no match' : 'Tags'}</h2>
+      {tracks.length === 0 ? null : (
+        <>
+          <Facts
+            facts={[
+              ['Genre', tags.genre],
+              ['Subgenres', listed(tags.subgenres)],
+              ['Moods', listed(tags.moods)],
+              ['Instruments', listed(tags.instruments)],
+              ['BPM', tags.bpm === null ? null : String(tags.bpm)],
+              ['Key', tags.key],
+              ['Energy', tags.energyLevel],
+              ['Vocals', tags.hasVocals === null ? null : tags.hasVocals ? 'yes' : 'no'],
+            ]}
+          />
+          <ul class="examples" aria-label={pluralize(tracks.length, 'track')}>
+            {tracks.slice(0, TRACKS_SHOWN).map((track) => (
+              <li>
+                {truncate(track.title ?? track.id, 100)}, {truncate(track.artist ?? 'unknown artist', 80)}{' '}
+                <span class="quiet">
+                  {[track.genre, track.bpm === null ? null : `${track.bpm} bpm`, track.key]
+                    .filter((fact) => fact !== null)
+                    .join(', ')}
+                </span>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </section>
+  )
+}
+
+function listed(words: readonly string[]): string | null {
+  return words.length === 0 ? null : words.join(', ')
+}
+
+function Facts({ facts }: { readonly facts: readonly (readonly [string, string | null | object])[] }) {
+  return (
+    <dl class="facts">
+      {facts.map(([name, value]) =>
+        value === null || value === '' ? null : (
+          <>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </>
+        ),
+      )}
+    </dl>
+  )
+}

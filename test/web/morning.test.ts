@@ -1,0 +1,209 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { refOf, statuses } from '../store/setup.js'
+import { aNight, HOSTILE } from './night.js'
+import { setup, type TestBoard } from './setup.js'
+
+/** The morning after: failures by cause, one batch, and the box that finds. Over a real store. */
+const ESCAPED = '&lt;script&gt;alert(1)&lt;/script&gt;'
+
+let board: TestBoard
+let batch: number
+
+async function start(confirmAbove: number, readOnly = false): Promise<void> {
+  board = await setup({ confirmAbove, readOnly })
+  batch = await aNight(board.store)
+}
+
+async function textOf(path: string): Promise<string> {
+  const response = await board.get(path)
+  expect([path, response.status]).toEqual([path, 200])
+  const html = await response.text()
+  // Whatever the API, the catalog or an address says, it is text.
+  expect(html).not.toContain(HOSTILE)
+  return html
+}
+
+beforeEach(() => start(500))
+afterEach(() => board[Symbol.asyncDispose]())
+
+describe('dead letters', () => {
+  test('are grouped by cause with remedy, price, batches and row ids', async () => {
+    const html = await textOf('/dead-letters')
+    const plain = html.replace(/<[^>]+>/g, ' ').replace(/\s+/g, ' ')
+    expect(plain).toContain('3 searches failed for good, 4 rows. A retry costs up to one credit each.')
+    expect(plain).toMatch(/400 invalid_parameters 2 searches, 3 rows Retry 2 Discard bad filters Check the query\./)
+    expect(plain).toMatch(/loud drums row-2, row-7/)
+    expect(plain).toMatch(/Unreadable answer 1 search, 1 row .*1 of them may be paid for already/)
+    expect(html).toContain(`spring ${ESCAPED}`)
+  })
+
+  test.each([
+    ['status=400', 2],
+    ['status=-', 0],
+    ['code=invalid_parameters', 2],
+    ['code=-', 0],
+    ['text=DRUMS', 1],
+    ['text=%25', 0],
+    [`text=${encodeURIComponent('"quoted"')}`, 1],
+    ['reason=unreadable', 1],
+    ['batch=1', 3],
+    ['batch=2', 0],
+    ['status=abc&batch=x&reason=y', 3],
+  ])('filtered by %s: %i', async (query, count) => {
+    const html = await textOf(`/dead-letters?${query}`)
+    if (count === 0) expect(html).toContain('None matches.')
+    else expect(html).toContain(`${count} ${count === 1 ? 'search' : 'searches'} failed for good`)
+  })
+
+  test('one without status and code is a group of its own, and its button means it alone', async () => {
+    const death = {
+      reason: 'crashed',
+      status: null,
+      error: 'stalled',
+      code: null,
+      message: null,
+      requestId: null,
+    } as const
+    await board.store.deadLetters.recordCrashed(refOf('last one'), { ...death, remedy: 'Retry once.' }, 5000)
+    const html = await textOf('/dead-letters?status=-')
+    expect(html).toMatch(
+      /1 search failed for good.*Crashed its worker.*name="status" value="-".*name="code" value="-"/s,
+    )
+    await board.post('/dead-letters/retry', { reason: 'crashed', status: '-', code: '-' })
+    expect(await board.store.deadLetters.count({})).toBe(3)
+  })
+
+  test('retry of what the filter matches sends back these and no others', async () => {
+    const answer = await board.post('/dead-letters/retry', {
+      reason: 'refused',
+      status: '400',
+      code: 'invalid_parameters',
+    })
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/dead-letters?retried=2&due=2'])
+    expect(await statuses(board.store, batch)).toEqual([
+      'tagged',
+      'waiting',
+      'waiting',
+      'no_match',
+      'dead',
+      'waiting',
+      'waiting',
+      'invalid',
+      'invalid',
+      'invalid',
+    ])
+    expect(await textOf('/dead-letters?retried=2&due=2')).toContain('2 dead letters sent back.')
+  })
+
+  test('above the threshold a retry shows its price first, and again when there are more by then', async () => {
+    await board[Symbol.asyncDispose]()
+    await start(2)
+    const asked = await (await board.post('/dead-letters/retry', {})).text()
+    expect(asked).toContain('Retry 3 dead letters?')
+    expect(asked).toContain('This may cost up to 3 credits')
+    expect(asked).toContain('1 of them may be paid for already and would be bought again')
+    expect(await board.store.deadLetters.count({})).toBe(3)
+    expect(await (await board.post('/dead-letters/retry', { confirmed: '2' })).text()).toContain(
+      'Retry 3 dead letters?',
+    )
+    expect((await board.post('/dead-letters/retry', { confirmed: '3' })).status).toBe(303)
+    expect(await board.store.deadLetters.count({})).toBe(0)
+  })
+
+  test('discard always asks, then takes them off the list', async () => {
+    const asked = await (await board.post('/dead-letters/discard', { text: 'drums' })).text()
+    expect(asked).toMatch(/Discard 1 dead letter\?.*name="text" value="drums".*name="confirmed" value="1"/s)
+    const done = await board.post('/dead-letters/discard', { text: 'drums', confirmed: '1' })
+    expect(done.headers.get('location')).toBe('/dead-letters?discarded=1')
+    expect(await board.store.deadLetters.count({})).toBe(2)
+  })
+
+  test("Bull Board's Retry all is refused above the threshold, with a pointer here", async () => {
+    await board.deadLetters.add('dead-letter', {}, { jobId: `d-${refOf('loud drums').fingerprint}-1-1` })
+    const path = '/queues/api/queues/dead-letters/retry/failed'
+    expect((await board.put(path)).status).not.toBe(403)
+    await board[Symbol.asyncDispose]()
+    await start(2)
+    const refused = await board.put(path)
+    expect(refused.status).toBe(403)
+    expect(await refused.text()).toMatch(/up to 3 credits, more than TRACKYARD_CONFIRM_ABOVE \(2\).*\/dead-letters/)
+  })
+})
+
+describe('a batch', () => {
+  test('has its rows by status, what it cost, its failures and its invalid rows by cause', async () => {
+    const html = await textOf(`/batches/${batch}`)
+    const plain = html.replace(/<[^>]+>/g, ' ').replace(/\s+/g, ' ')
+    expect(plain).toContain('1 tagged 1 no match 4 dead 3 invalid 1 waiting')
+    expect(plain).toMatch(/Credits spent 4 0\.44 a row, no cap/)
+    expect(plain).toContain('2 rows line 8: repeated id &quot;row-1&quot; row-8, row-9')
+    expect(plain).toContain('1 row line 10: expected a query, found an empty one row-10')
+  })
+
+  test.each(['csv', 'jsonl'])('is downloaded as %s, streamed, with every row', async (format) => {
+    const answer = await board.get(`/batches/${batch}/export.${format}`)
+    expect(answer.headers.get('content-disposition')).toMatch(
+      new RegExp(
+        `^attachment; filename="spring _script_alert_1_script_\\.tagged\\.${format}"; filename\\*=UTF-8''spring%20`,
+      ),
+    )
+    const lines = (await answer.text()).trim().split(/\r?\n/)
+    expect(lines).toHaveLength(format === 'csv' ? 11 : 10)
+    expect(lines[format === 'csv' ? 1 : 0]).toContain('calm piano')
+  })
+
+  test('is cancelled only after it has asked, and says what is kept and saved', async () => {
+    const asked = await (await board.post(`/batches/${batch}/cancel`)).text()
+    expect(asked).toContain('1 row will get no call, which saves up to 1 credit')
+    expect(asked).toContain('2 answered rows and all that was paid for are kept')
+    expect((await board.store.batches.find(String(batch)))?.state).toBe('released')
+    expect((await board.post(`/batches/${batch}/cancel`, { confirmed: 'yes' })).status).toBe(303)
+    expect((await board.store.batches.find(String(batch)))?.state).toBe('cancelled')
+    const again = await board.post(`/batches/${batch}/release`)
+    expect([again.status, await again.text()]).toEqual([409, expect.stringContaining('was cancelled')])
+  })
+
+  test('is released with a new cap; one that makes no sense is refused', async () => {
+    expect((await board.post(`/batches/${batch}/release`, { max_credits: '40' })).status).toBe(303)
+    expect((await board.store.batches.find(String(batch)))?.maxCredits).toBe(40)
+    expect((await board.post(`/batches/${batch}/release`, { max_credits: 'many' })).status).toBe(404)
+    expect((await board.post(`/batches/${batch}/release`, { max_credits: '1' })).status).toBe(409)
+  })
+
+  test('that is not there is said to be missing', async () => {
+    const missing = await board.get('/batches/77')
+    expect([missing.status, await missing.text()]).toEqual([404, expect.stringContaining('There is no batch 77')])
+  })
+})
+
+describe('find', () => {
+  test.each([
+    ['row-2', ['Row 2, id row-2', 'title &lt;b&gt;', 'loud drums', '400 · invalid_parameters · bad filters']],
+    ['row-8', ['Row 8, id row-8', 'repeated id']],
+    [refOf('calm piano').fingerprint.slice(0, 12), ['calm piano', 'answered', '1 call', 'id row-1']],
+    ['PIANO', ['Searches whose query contains it', 'calm piano']],
+    [`spring ${HOSTILE}`, ['href="/batches/1"']],
+    ['nowhere', ['Nothing has this id']],
+    ["x' or '1'='1", ['Nothing has this id']],
+  ])('%s', async (text, found) => {
+    const html = await textOf(`/find?q=${encodeURIComponent(text)}`)
+    for (const part of found) expect(html).toContain(part)
+  })
+})
+
+test('read-only: no buttons, and their requests are refused', async () => {
+  await board[Symbol.asyncDispose]()
+  await start(500, true)
+  for (const path of ['/', '/dead-letters', `/batches/${batch}`]) {
+    expect(await textOf(path)).not.toMatch(/method="post"/)
+  }
+  for (const path of ['/actions/pause', '/dead-letters/retry', `/batches/${batch}/cancel`])
+    expect([path, (await board.post(path, { confirmed: 'yes' })).status]).toEqual([path, 403])
+})
+
+test('a page of another site cannot press a button', async () => {
+  for (const path of ['/actions/pause', '/actions/resume', '/dead-letters/retry', `/batches/${batch}/cancel`])
+    for (const headers of [{ origin: 'https://evil.example' }, { 'sec-fetch-site': 'cross-site' }])
+      expect([path, (await board.post(path, { confirmed: 'yes' }, headers)).status]).toEqual([path, 403])
+  expect(board.called).toEqual([])
+})
