@@ -23,7 +23,6 @@ export async function startBoardProcess(
 ): Promise<Service & { readonly url: string }> {
   return withCleanup(async (cleanup) => {
     const { now } = systemClock
-    const startedAt = now()
     const store = await retryWhileLocked(() => openConfiguredStore(settings, log, cleanup), { log, interrupted })
     const queue = await openConfiguredQueue(settings, log, cleanup)
     const parts = { store, queue, log, now }
@@ -31,7 +30,7 @@ export async function startBoardProcess(
     const { board } = settings
     const { done, resolve, reject } = deferred()
     const tasks = startScheduler(
-      [storeCheck(store, log, WORKERS_COPY_WITHIN_MS), stopTask(queue, startedAt, resolve)],
+      [storeCheck(store, log, WORKERS_COPY_WITHIN_MS), stopTask(queue, resolve)],
       log,
       reject,
     )

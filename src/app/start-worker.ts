@@ -14,8 +14,7 @@ import { HOST_PREFIX } from './healthy.js'
 import { openConfiguredApi, openConfiguredQueue, openConfiguredStore } from './parts.js'
 import { retryWhileLocked } from './retry-while-locked.js'
 import { type Service, stoppedBefore } from './service.js'
-import { isStopRequested } from './stop.js'
-import { type WorkerIdentity, workWith } from './worker.js'
+import { workWith } from './worker.js'
 
 /**
  * Starts a worker process: opens the API client, the store and the queue, and processes searches
@@ -26,7 +25,7 @@ export async function startWorker(
   log: Logger,
   interrupted: AbortSignal = new AbortController().signal,
 ): Promise<Service> {
-  const identity = { workerId: HOST_PREFIX + randomUUID(), startedAt: systemClock.now() }
+  const workerId = HOST_PREFIX + randomUUID()
   return withCleanup(async (cleanup) => {
     const api = openConfiguredApi(settings, cleanup)
     const unlocked = await openOwnStore(settings, log, cleanup).catch(nullIfLocked)
@@ -40,12 +39,12 @@ export async function startWorker(
       (await retryWhileLocked(() => openOwnStore(settings, log, cleanup), {
         log,
         interrupted,
-        locked: waitAsWorker(queue, identity, cleanup),
+        locked: waitAsWorker(queue, workerId, cleanup),
       }).catch(nullIfAskedToStop))
     if (store === null) return stoppedBefore(cleanup)
     // `workWith` counts the other workers before it registers this one.
-    if (unlocked === null) await queue.registry.unregister(identity.workerId)
-    return workWith({ settings, log, store, queue, api, ...identity }, cleanup)
+    if (unlocked === null) await queue.registry.unregister(workerId)
+    return workWith({ settings, log, store, queue, api, workerId }, cleanup)
   })
 }
 
@@ -65,13 +64,13 @@ class AskedToStop extends Error {}
  * While it waits for the store, the worker appears as one that cannot write to it, and obeys
  * `down`.
  */
-function waitAsWorker(queue: SearchQueue, { workerId, startedAt }: WorkerIdentity, cleanup: Cleanup) {
+function waitAsWorker(queue: SearchQueue, workerId: string, cleanup: Cleanup) {
   const since = systemClock.now()
   cleanup.add(() => queue.registry.unregister(workerId).catch(() => {}))
   return async ({ message }: UnreachableError): Promise<void> => {
     const report = async (): Promise<boolean> => {
       await queue.registry.heartbeat({ id: workerId, trouble: { kind: 'claim', since, cause: message } })
-      return isStopRequested(queue, startedAt)
+      return queue.registry.isStopRequested()
     }
     // `down` needs Redis: without it, nobody can have asked to stop.
     const isAskedToStop = await withTimeout(REDIS_ANSWERS_MS, report(), 'Redis is unreachable.').catch(() => false)

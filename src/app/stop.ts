@@ -4,7 +4,8 @@ import { NotFinishedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { requireOwnRedis } from '../maintenance/redis-recovery.js'
 import type { MaintenanceTask } from '../maintenance/scheduler.js'
-import { stopPrivateRedis } from '../queue/private-redis/private-redis.js'
+import { stopPrivateRedis, stopWritingToDisk } from '../queue/private-redis/private-redis.js'
+import { isDiskFailure } from '../queue/redis-error.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import { withCleanup } from './cleanup.js'
 import { openConfiguredStore, openRunningQueue } from './parts.js'
@@ -18,22 +19,13 @@ const CHECK_EVERY_MS = 2000
 /** A killed worker counts as running until its heartbeat expires. */
 const HEARTBEAT_EXPIRES_MS = 15_000
 
-/**
- * Whether `down` was called after `since`. A process that was still starting then must not begin
- * its work.
- */
-export async function isStopRequested(queue: Pick<SearchQueue, 'registry'>, since: number): Promise<boolean> {
-  const askedAt = await queue.registry.stopAskedAt()
-  return askedAt !== null && askedAt >= since
-}
-
 /** Runs in every long-running process: stops it when `down` asks. */
-export function stopTask(queue: Pick<SearchQueue, 'registry'>, startedAt: number, stop: () => void): MaintenanceTask {
+export function stopTask(queue: Pick<SearchQueue, 'registry'>, stop: () => void): MaintenanceTask {
   return {
     name: 'check for a stop request',
     everyMs: CHECK_EVERY_MS,
     run: async () => {
-      if (await isStopRequested(queue, startedAt)) stop()
+      if (await queue.registry.isStopRequested()) stop()
     },
   }
 }
@@ -47,7 +39,18 @@ export async function stopEverything(
   settings: Settings,
   log: Logger,
 ): Promise<{ readonly workers: number; readonly redis: boolean }> {
-  const workers = await withCleanup(async (cleanup) => {
+  const stop = () => stopAllWorkers(settings, log)
+  const workers = await stop().catch(async (error: unknown) => {
+    if (settings.redisUrl !== null || !isDiskFailure(error)) throw error
+    await stopWritingToDisk({ dataDir: settings.dataDir })
+    return stop()
+  })
+  const redis = settings.redisUrl === null && (await stopPrivateRedis({ dataDir: settings.dataDir }))
+  return { workers, redis }
+}
+
+async function stopAllWorkers(settings: Settings, log: Logger): Promise<number> {
+  return withCleanup(async (cleanup) => {
     const queue = await openRunningQueue(settings, log, cleanup)
     // A private Redis is in our data directory, so it is ours. One at an address may not be.
     if (queue !== null && settings.redisUrl !== null) {
@@ -57,13 +60,11 @@ export async function stopEverything(
     await cleanup.runAll()
     return running
   })
-  const redis = settings.redisUrl === null && (await stopPrivateRedis({ dataDir: settings.dataDir }))
-  return { workers, redis }
 }
 
 async function stopWorkers(queue: SearchQueue, graceMs: number): Promise<number> {
   const before = await queue.registry.workers()
-  await queue.registry.askToStop(Date.now())
+  await queue.registry.askToStop()
   const deadline = performance.now() + Math.max(graceMs, HEARTBEAT_EXPIRES_MS) + 5 * CHECK_EVERY_MS
   while ((await queue.registry.workers()) > 0) {
     if (performance.now() > deadline) {

@@ -24,16 +24,12 @@ import { HOST_PREFIX } from './healthy.js'
 import { LEASES, maintenanceTasks } from './maintenance-tasks.js'
 import { deferred, type Service, stoppedBefore } from './service.js'
 import { logStartup } from './startup-log.js'
-import { isStopRequested, stopTask } from './stop.js'
+import { stopTask } from './stop.js'
 import { saveUnsaved, storeCheck, warnOfOlderStore } from './store-watch.js'
 
-export interface WorkerIdentity {
-  readonly workerId: string
-  /** Stop requests from before this moment do not apply to this worker. */
-  readonly startedAt: number
-}
-
-export interface WorkerParts extends Partial<WorkerIdentity> {
+export interface WorkerParts {
+  /** Default: a new one. */
+  readonly workerId?: string
   readonly settings: Settings
   readonly log: Logger
   readonly store: Store
@@ -49,7 +45,7 @@ export interface WorkerParts extends Partial<WorkerIdentity> {
 export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<Service> {
   const { settings, log, store, queue, api } = opened
   const parts = { store, queue, api, log, now: systemClock.now }
-  const { workerId = HOST_PREFIX + randomUUID(), startedAt = parts.now() } = opened
+  const { workerId = HOST_PREFIX + randomUUID() } = opened
   await takeApi({ store, apiUrl: settings.apiUrl })
   const damageCheck = await startDamageCheck(parts, cleanup)
   await recordUnsaved(parts)
@@ -66,7 +62,7 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
   // Before `worker.started` is logged: `down` waits only for registered workers, then stops Redis.
   await queue.registry.heartbeat({ id: workerId, trouble: null })
   // `down` may have been called during a long start: then this worker must not make a call.
-  if (await isStopRequested(queue, startedAt)) return stoppedBefore(cleanup)
+  if (await queue.registry.isStopRequested()) return stoppedBefore(cleanup)
   await logStartup({ settings, log, store, queue, account })
 
   const stopping = new AbortController()
@@ -111,7 +107,7 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
       }),
       storeCheck(store, log, 0),
       damageCheck,
-      stopTask(queue, startedAt, resolve),
+      stopTask(queue, resolve),
     ],
     log,
     reject,

@@ -17,7 +17,7 @@ type Expected =
   | 'number'
   | 'expiring number'
   | 'expiring string'
-  | 'store id'
+  | 'uuid'
 
 /** Keys of each BullMQ queue, by the last part of the key. */
 const QUEUE_KEYS: Readonly<Record<string, Expected>> = {
@@ -42,7 +42,8 @@ const QUEUE_KEYS: Readonly<Record<string, Expected>> = {
 
 /** Keys of ours beside them. */
 const OWN_KEYS: Readonly<Record<string, Expected>> = {
-  store: 'store id',
+  store: 'uuid',
+  'queue-id': 'uuid',
   workers: 'set',
   pace: 'string',
   stop: 'expiring number',
@@ -60,11 +61,11 @@ for i, key in ipairs(KEYS) do
   local expected, type = ARGV[i], redis.call('TYPE', key).ok
   local expires = string.sub(expected, 1, 9) == 'expiring '
   if expires then expected = string.sub(expected, 10) end
-  local ok = type == expected or (type == 'string' and (expected == 'number' or expected == 'store id'))
+  local ok = type == expected or (type == 'string' and (expected == 'number' or expected == 'uuid'))
   if type == 'none' then ok = true
   elseif ok and expires and redis.call('PTTL', key) < 0 then ok = false
   elseif ok and expected == 'number' then ok = string.find(redis.call('GET', key), '^%-?%d+$') ~= nil
-  elseif ok and expected == 'store id' then ok = string.find(redis.call('GET', key), '^%x+%-%x+%-%x+%-%x+%-%x+$') ~= nil
+  elseif ok and expected == 'uuid' then ok = string.find(redis.call('GET', key), '^%x+%-%x+%-%x+%-%x+%-%x+$') ~= nil
   elseif ok and expected == 'stream' then
     local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
     ok = not (last and string.find(last[1], '^18446744073709551615%-'))

@@ -35,6 +35,11 @@ export function toQueueError(error: unknown, where: string): unknown {
   return found === undefined ? error : new RedisTroubleError(found.kind, found.message(where), error)
 }
 
+/** Redis cannot write to its disk, and refuses every change. */
+export function isDiskFailure(error: unknown): boolean {
+  return error instanceof RedisTroubleError && error.kind === 'redis.disk_failed'
+}
+
 /** Wraps a part so that its promises reject with translated errors. `onError` is called with each original first. */
 export function withQueueErrors<Part extends object>(
   part: Part,

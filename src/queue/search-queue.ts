@@ -69,6 +69,14 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     Queue,
   ]
   const throttle = openThrottle({ queue: searches, redis, clock, rateKey: `${prefix}:pace` })
+  const registry = await openWorkerRegistry({
+    redis,
+    prefix,
+    where,
+    holder: randomUUID(),
+    queues: [SEARCHES, DEAD_LETTERS],
+    refusals,
+  })
   const workers: StoppableWorker[] = []
   const lasting = lastingOptions(options.connection, options.silenceMs)
 
@@ -105,9 +113,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
       },
     }),
     throttle: translated(throttle),
-    registry: translated(
-      openWorkerRegistry({ redis, prefix, where, holder: randomUUID(), queues: [SEARCHES, DEAD_LETTERS], refusals }),
-    ),
+    registry: translated(registry),
     boardQueues: { search: searches, deadLetters },
     close: async () => {
       await Promise.all(workers.map((worker) => worker.abandon()))

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import type { WriteFailure } from '../domain/pause.js'
 import { damagedKeys, removeKeys } from './damage.js'
@@ -6,13 +7,15 @@ import type { Refusals } from './refusals.js'
 
 /**
  * The few keys of ours beside BullMQ's: the Redis owner (whose window this is), the workers that are alive (one key
- * each, with its write failure, expired by Redis's clock), the leases of maintenance tasks, the request to stop, the
+ * each, with its write failure, expired by Redis's clock), the leases of maintenance tasks, the token that `down` leaves, the
  * limit that the rate was set from, and the latest call.
  */
 /** The Redis owner, the live workers, and the leases of maintenance tasks. */
 export interface WorkerRegistry {
   /** The id of the store whose window this Redis holds; null: none, Redis lost its data, or the key is damaged. */
   owner(): Promise<string | null>
+  /** A random id of this Redis, given with its owner and lost with its data; null: no owner. The store may remember it. */
+  queueId(): Promise<string | null>
   /** The damaged keys under our prefix. Single jobs are not checked. */
   damage(): Promise<readonly string[]>
   /** Removes every key under our prefix except that lease, which this process holds and keeps for `ms` more. */
@@ -39,10 +42,10 @@ export interface WorkerRegistry {
   missing(): Promise<readonly string[]>
   /** The write failures of live workers. `idsFrom`: as above. */
   writeFailures(idsFrom?: string): Promise<readonly WriteFailure[]>
-  /** For `down`: asks every process to stop; expires after a minute. `at`: epoch milliseconds. */
-  askToStop(at: number): Promise<void>
-  /** When `askToStop` was last called; null: not in the last minute. */
-  stopAskedAt(): Promise<number | null>
+  /** For `down`: asks every process that has a queue open to stop. */
+  askToStop(): Promise<void>
+  /** Whether `askToStop` was called in the last minute, and after this queue was opened. */
+  isStopRequested(): Promise<boolean>
   /** Warnings about this Redis: eviction policy, missing append-only file, version. */
   warnings(): Promise<readonly string[]>
   /** The address, without password. */
@@ -101,7 +104,14 @@ end
 return failures
 `
 
-export function openWorkerRegistry(parts: {
+/** KEYS: the Redis owner, the queue id. ARGV: a new id. An owner of an earlier version has none yet. */
+const QUEUE_ID = `
+if redis.call('EXISTS', KEYS[1]) == 0 then return nil end
+redis.call('SET', KEYS[2], ARGV[1], 'NX')
+return redis.call('GET', KEYS[2])
+`
+
+export async function openWorkerRegistry(parts: {
   readonly redis: Redis
   readonly prefix: string
   readonly where: string
@@ -110,23 +120,23 @@ export function openWorkerRegistry(parts: {
   /** The names of the BullMQ queues under the prefix. */
   readonly queues: readonly string[]
   readonly refusals: Pick<Refusals, 'damaged' | 'forgetDamage'>
-}): WorkerRegistry {
+}): Promise<WorkerRegistry> {
   const { redis, prefix, where, holder, queues, refusals } = parts
   const ownerKey = `${prefix}:store`
   const stopKey = `${prefix}:stop`
+  const queueIdKey = `${prefix}:queue-id`
   const limitKey = `${prefix}:limit`
   const latestCallKey = `${prefix}:latest-call`
   const workersKey = `${prefix}:workers`
   const workerKey = (id: string) => `${prefix}:worker:${id}`
   const leaseKey = (task: string) => `${prefix}:lease:${task}`
+  /** Clocks of different machines disagree, so a process compares tokens, not moments. */
+  const stopTokenAtOpen = await getString(redis, stopKey)
   return {
-    owner: async () => {
-      try {
-        return await redis.get(ownerKey)
-      } catch (error) {
-        if (factsOf(error).message.includes('WRONGTYPE')) return null
-        throw error
-      }
+    owner: () => getString(redis, ownerKey),
+    queueId: async () => {
+      const id = await redis.eval(QUEUE_ID, 2, ownerKey, queueIdKey, randomUUID())
+      return id === null ? null : String(id)
     },
     damage: async () => {
       const keys = await damagedKeys(redis, prefix, queues)
@@ -174,15 +184,26 @@ export function openWorkerRegistry(parts: {
       ((await redis.eval(WRITE_FAILURES, 1, workersKey, workerKey(''), idsFrom)) as string[]).flatMap(
         parseWriteFailure,
       ),
-    askToStop: async (at) => {
-      await redis.set(stopKey, String(at), 'PX', STOP_TTL_MS)
+    askToStop: async () => {
+      // Any new value would do. Workers of the version before read it as a moment.
+      await redis.set(stopKey, String(Date.now()), 'PX', STOP_TTL_MS)
     },
-    stopAskedAt: async () => {
-      const at = await redis.get(stopKey)
-      return at === null ? null : Number(at)
+    isStopRequested: async () => {
+      const token = await redis.get(stopKey)
+      return token !== null && token !== stopTokenAtOpen
     },
     warnings: async () => warningsIn(await redis.info()),
     describe: () => where,
+  }
+}
+
+/** Null: missing, or damaged (of another type). */
+async function getString(redis: Redis, key: string): Promise<string | null> {
+  try {
+    return await redis.get(key)
+  } catch (error) {
+    if (factsOf(error).message.includes('WRONGTYPE')) return null
+    throw error
   }
 }
 

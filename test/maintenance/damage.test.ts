@@ -148,7 +148,7 @@ describe('the repair', () => {
 
   test('a working queue is never taken for damaged', async () => {
     const worker = await system.worker()
-    await system.queue.registry.askToStop(0)
+    await system.queue.registry.askToStop()
     await system.submit(queries(40))
     let looks = 0
     while ((await system.store.reports.totals(0)).due > 0) {

@@ -40,6 +40,19 @@ describe('the Redis owner', () => {
     await redis.flush()
     expect(await one.owner()).toBeNull()
   })
+
+  test('comes with a random id, which lasts as long as the data', async () => {
+    const [one, other] = await twoProcesses()
+    expect(await one.queueId()).toBeNull()
+    await one.claimOwnership('mine')
+    const id = await one.queueId()
+    expect(id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+    expect(await other.queueId()).toBe(id)
+    await one.clear('restore', 1000)
+    expect(await one.queueId()).toBeNull()
+    await one.claimOwnership('mine')
+    expect(await one.queueId()).not.toBe(id)
+  })
 })
 
 describe('a lease', () => {
@@ -96,9 +109,9 @@ test('what a worker says of its trouble is known until it says otherwise, leaves
 test('a wish to stop reaches every process, and is forgotten after a minute', async () => {
   const queue = await open.queue()
   const other = await open.queue({ prefix: queue.prefix })
-  expect(await other.registry.stopAskedAt()).toBeNull()
-  await queue.registry.askToStop(1234)
-  expect(await other.registry.stopAskedAt()).toBe(1234)
+  expect(await other.registry.isStopRequested()).toBe(false)
+  await queue.registry.askToStop()
+  expect(await other.registry.isStopRequested()).toBe(true)
   const ttl = Number(/:(\d+)/.exec(await redis.command('PTTL', `${queue.prefix}:stop`))?.[1])
   expect(ttl).toBeGreaterThan(0)
   expect(ttl).toBeLessThanOrEqual(60_000)

@@ -106,6 +106,21 @@ test('the disk is full: no new calls, the answers are kept and saved when there 
   await expectOneCallEach()
 }, 240_000)
 
+test('on a full disk `down` still stops the worker and the private Redis', async () => {
+  disk = await smallDisk(await mkdtemp(join(tmpdir(), 'disk-')), 16)
+  const worker = await inTheMiddle({ TRACKYARD_DATA_DIR: disk.dir })
+  await untilDone(system)
+  const running = await findPrivateRedis({ dataDir: disk.dir })
+  await disk.fill(running?.pid ?? 0)
+  await worker.waitForEvent('redis.disk_failed')
+  expect(await system.cli(['down'])).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^Stopped 1 worker; the private Redis is stopped/),
+  })
+  expect(await worker.exited).toMatchObject({ code: 0, signal: null })
+  expect(await findPrivateRedis({ dataDir: disk.dir })).toBeNull()
+}, 240_000)
+
 test('another process holds the store locked: no new calls, the answers are kept and saved when it lets go', async () => {
   const worker = await inTheMiddle()
   const other = new Database(join(system.dataDir, 'trackyard.db'))

@@ -17,6 +17,8 @@ export async function withFileLock<Result>(
 ): Promise<Result> {
   const deadline = performance.now() + patienceMs
   const database = new Database(path, { timeout: 0 })
+  // SQLite prepares the first page of an empty file at once. In memory: no journal beside it, and nothing on the disk.
+  database.pragma('journal_mode = memory')
   try {
     while (!beginImmediate(database)) {
       if (performance.now() > deadline) {

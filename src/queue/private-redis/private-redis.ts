@@ -6,7 +6,7 @@ import type { Logger } from '../../domain/logger.js'
 import { factsOf } from '../redis-error.js'
 import { withFileLock } from './file-lock.js'
 import { startServer, untilUp } from './redis-server.js'
-import { askToEnd, stateOf } from './redis-socket.js'
+import { askToEnd, keepInMemory, stateOf } from './redis-socket.js'
 import {
   checkSocketDirectory,
   isOrphanOf,
@@ -101,6 +101,17 @@ export async function stopPrivateRedis(options: { readonly dataDir: string }): P
     }
     return true
   })
+}
+
+/**
+ * Before a stop on a full disk: until it ends, the private Redis keeps changes in memory, or it would refuse even the
+ * request to stop. What the file lacks then is restored from the store.
+ */
+export async function stopWritingToDisk(options: { readonly dataDir: string }): Promise<void> {
+  const files = await filesIn(options.dataDir)
+  if (files === null) return
+  await checkSocketDirectory(files.socketPath, files.dir, files.owner)
+  await keepInMemory(files.socketPath)
 }
 
 /** Checks every two seconds and restarts it when it has died. A failure is logged, and the next check tries again. */

@@ -26,6 +26,11 @@ export async function askToEnd(socketPath: string): Promise<void> {
   await ask(socketPath, 'SHUTDOWN')
 }
 
+/** Asks the server to write no more changes to its disk. */
+export async function keepInMemory(socketPath: string): Promise<void> {
+  await ask(socketPath, 'CONFIG SET appendonly no')
+}
+
 function ask(socketPath: string, command: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(socketPath)
