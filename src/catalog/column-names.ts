@@ -62,6 +62,9 @@ export function listOf(known: readonly string[]): string {
 /** What the names of all columns begin with that an export adds. */
 export const OUR_PREFIX = 'trackyard_'
 
+/** Why a row is dead or invalid. */
+export const ERROR_COLUMN = `${OUR_PREFIX}error`
+
 /** Whether the new export leaves this column of a catalog out: an earlier one has added it. */
 export function isOurs(column: string): boolean {
   return column.trim().startsWith(OUR_PREFIX)

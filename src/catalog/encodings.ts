@@ -110,15 +110,26 @@ function folded(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, '')
 }
 
-/** Bytes of an encoding as UTF-8; those that mean nothing in it become U+FFFD. */
+/** Bytes of an encoding as UTF-8; those that mean nothing in it, or are half a character at the end, become U+FFFD. */
 export async function* decoded(
   chunks: AsyncIterable<Buffer>,
   encoding: string,
 ): AsyncGenerator<Buffer, void, undefined> {
   const decoder = iconv.getDecoder(codecOf(encoding), { stripBOM: false })
-  for await (const chunk of chunks) yield Buffer.from(decoder.write(chunk))
-  const rest = decoder.end()
-  if (rest !== undefined && rest !== '') yield Buffer.from(rest)
+  let bytes = 0
+  for await (const chunk of chunks) {
+    bytes += chunk.length
+    yield Buffer.from(decoder.write(chunk))
+  }
+  // The decoders of UTF-16 and UTF-32 drop what is not a whole unit.
+  const isCut = isWide(encoding) && bytes % (encoding.startsWith('utf-32') ? 4 : 2) !== 0
+  const rest = `${decoder.end() ?? ''}${isCut ? '\uFFFD' : ''}`
+  if (rest !== '') yield Buffer.from(rest)
+}
+
+/** UTF-16 or UTF-32. */
+export function isWide(encoding: string): boolean {
+  return /^utf-(16|32)/.test(encoding)
 }
 
 /** The same for a few bytes at once. */

@@ -1,7 +1,7 @@
 import { UsageError } from '../domain/errors.js'
 import type { Filters } from '../domain/request.js'
 import type { Catalog, RawRow } from './catalog.js'
-import { foldName, isOurs, requireCsvColumn } from './column-names.js'
+import { ERROR_COLUMN, foldName, isOurs, requireCsvColumn } from './column-names.js'
 import { isPlaceholder } from './doubts.js'
 import { filterProblem, found, isFilters, limitProblem, offsetProblem, withPlainNumbers } from './filters.js'
 import { parseTemplate, type Template } from './template.js'
@@ -50,6 +50,7 @@ export function rowRequestReader(catalog: Catalog, template: string | null, comm
   }
   const parsed = template === null ? { texts: ['', ''], names: ['query'] } : parseTemplate(template, names, isComplete)
   const indexes = parsed.names.map((name) => names.indexOf(name))
+  const errorColumn = catalog.columns.findIndex((column) => column.trim() === ERROR_COLUMN)
   const ask = (row: RawRow): RowRequest => {
     if (row.problem !== undefined) return { problem: row.problem }
     switch (row.kind) {
@@ -57,7 +58,7 @@ export function rowRequestReader(catalog: Catalog, template: string | null, comm
         return { problem: row.problem }
       case 'cells': {
         const { cells } = row
-        const problem = cellsProblem(cells, catalog)
+        const problem = cellsProblem(cells, catalog) ?? earlierProblem(cells[errorColumn] ?? '')
         if (problem !== null) return { problem }
         const filled = fill(
           parsed,
@@ -178,6 +179,22 @@ function cellsProblem(cells: readonly string[], { columns, names }: Catalog): st
     })
   if (isHeader && !columns.every(isOurs)) return 'expected a row, found the header again'
   return isRule(cells, columns) ? 'expected a row, found a line of dashes' : null
+}
+
+/**
+ * What an export hides: it quotes a stray mark, joins cells too many, cuts a row too long, and writes U+FFFD for bytes of
+ * no character. Read again, such a row would look right, and would be searched and paid for.
+ */
+const HIDDEN = new RegExp(
+  '^line \\d+: (expected (?:a closing quotation mark|a separator or the end of the line|a row of at most|\\d+ cells, found|' +
+    '[\\w-]+, found (?:the )?bytes?\\b).*?)(?: \\(in an earlier export.*)?$',
+  's',
+)
+
+/** @param error why an earlier export called the row invalid */
+function earlierProblem(error: string): string | null {
+  const reason = HIDDEN.exec(error)?.[1]
+  return reason === undefined ? null : `${reason} (in an earlier export; empty ${ERROR_COLUMN} when the row is mended)`
 }
 
 /** The line between header and rows that Markdown and database shells draw. */

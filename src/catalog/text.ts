@@ -4,7 +4,7 @@ import { createGunzip } from 'node:zlib'
 import { errorCode } from '../domain/error-code.js'
 import { CatalogError } from '../domain/errors.js'
 import { badBytes, characterBytes, countLineEnds, undecodable } from './bad-bytes.js'
-import { byteOrderMark, decoded, LF, requireEncoding, wideEncoding } from './encodings.js'
+import { byteOrderMark, decoded, isWide, LF, requireEncoding, wideEncoding } from './encodings.js'
 import { requireText } from './not-catalog.js'
 import { startingWith } from './row-batches.js'
 
@@ -144,12 +144,12 @@ async function* leniently(
 ): AsyncGenerator<Buffer, void, undefined> {
   let line = 1
   let isFirst = true
+  const foreign = isWide(encoding) ? 'bytes that are no character: is the file cut off?' : 'bytes of another encoding'
   for await (const piece of wholeCharacters(pieces)) {
     const isDamaged = encoding === 'utf-8' ? !isUtf8(piece) : piece.includes(REPLACEMENT)
     if (isDamaged) {
       for (const [index, bytes] of linesOf(piece)) {
-        const found =
-          encoding === 'utf-8' ? badBytes(bytes) : bytes.includes(REPLACEMENT) ? 'bytes of another encoding' : null
+        const found = encoding === 'utf-8' ? badBytes(bytes) : bytes.includes(REPLACEMENT) ? foreign : null
         if (found !== null) badLines.set(line + index, `expected ${encoding}, found ${found}`)
       }
     }

@@ -7,11 +7,17 @@ import { ExactNumber } from './json.js'
  */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u
 
-/** Without white space and NUL bytes around it: programs with columns of a fixed width fill them up with NUL bytes. */
+/**
+ * Without white space and NUL bytes around it: programs with columns of a fixed width fill them up with NUL bytes.
+ * `="0012"` is 0012: so programs write a text that Excel would take for a number.
+ */
 export function plainText(text: string): string {
   const trimmed = text.trim()
-  return trimmed.includes('\0') ? trimmed.replace(/^[\s\0]+|[\s\0]+$/g, '') : trimmed
+  const plain = trimmed.includes('\0') ? trimmed.replace(/^[\s\0]+|[\s\0]+$/g, '') : trimmed
+  return plain.startsWith('="') ? plain.replace(TEXT_FORMULA, (_, inner: string) => inner.replaceAll('""', '"')) : plain
 }
+
+const TEXT_FORMULA = /^="((?:[^"]|"")*)"$/
 
 /** The first character in it that no query and no id holds, described; null: none. */
 export function unprintable(text: string): string | null {

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { compileRows } from '../../src/catalog/compile-rows.js'
 import { collectDoubts } from '../../src/catalog/doubts.js'
 import type { CatalogOptions } from '../../src/catalog/open-catalog.js'
-import { all, openText, refusal } from './reading.js'
+import { all, load, openText, refusal } from './reading.js'
 
 /** CSV and TSV files that somebody handed in, byte for byte. */
 interface Found {
@@ -284,6 +284,33 @@ describe('what an export holds when it is submitted again', () => {
     ])
   })
 
+  test.each([
+    [
+      'a stray mark',
+      '"2,""Pier, late",,',
+      'line 3: expected a closing quotation mark, found none before the end of the file',
+    ],
+    ['cells too many', '2,="00,12"', 'line 3: expected 2 cells, found 3'],
+    ['lost bytes', '2,Caf\uFFFD', 'line 3: expected utf-8, found the byte E9 at character 6'],
+    ['lost bytes of two', '2,Caf\uFFFD', 'line 3: expected shift_jis, found bytes of another encoding on line 4'],
+    ['a long row', '2,xxxx', 'line 3: expected a row of at most 16 MB, found one of 17.0 MB'],
+  ])('a row that the export made look right stays invalid until its error is emptied: %s', async (_, cells, error) => {
+    const quoted = cells.startsWith('2,=') ? '2,"=""00,12"""' : cells.replace(/,,$/, ',')
+    const text = (said: string) =>
+      `id,title,trackyard_status,trackyard_error\n1,Pier,tagged,\n${quoted},invalid,"${said}"\n`
+    const [, still] = (await read(text(error), { template: '{title} {id}' })).said
+    expect(still).toBe(`${error} (in an earlier export; empty trackyard_error when the row is mended)`)
+    // The same again: the reason does not grow.
+    expect((await read(text(still ?? ''), { template: '{title} {id}' })).said[1]).toBe(still)
+    expect((await read(text(''), { template: '{title} {id}' })).said[1]).not.toMatch(/expected/)
+  })
+
+  test('a row that was invalid for what it said is searched once it says something else', async () => {
+    const error = 'line 3: expected text in {title}, found none'
+    const text = `id,title,trackyard_status,trackyard_error\n1,Pier,tagged,\n2,Alley,invalid,"${error}"\n`
+    expect((await read(text, { template: '{title}' })).said).toEqual(['Pier', 'Alley'])
+  })
+
   test('separators inside tags do not hide the header below a title', async () => {
     const tags = '"pop; rock; jazz; soul; folk"'
     const text = `Exported by a tool, version 2\nUser: me\n\nid;title;trackyard_moods\n1;a, b;${tags}\n2;c;${tags}\n`
@@ -313,4 +340,16 @@ test.each([
 ])('a line of dashes below the header is not searched', async (text, name) => {
   const { said } = await read(text, { name, template: '{title}' })
   expect(said).toEqual(['line 2: expected a row, found a line of dashes', 'Pier'])
+})
+
+test('="0012", a text for Excel, is searched and named without its marks, and leaves as it came', async () => {
+  const text = 'id,title\n="0012","=""Say """"Heroes"""""""\n="0013",="\n'
+  const { said, keys } = await read(text, { template: '{title}' })
+  expect(said).toEqual(['Say "Heroes"', '="'])
+  expect(keys).toEqual(['0012', '0013'])
+  const rows = await load(text, { template: '{title}' })
+  expect(rows.map(({ row }) => JSON.parse(row))).toEqual([
+    ['="0012"', '="Say ""Heroes"""'],
+    ['="0013"', '="'],
+  ])
 })

@@ -198,6 +198,20 @@ describe('rows with bytes that are none of the named encoding', () => {
     }
   })
 
+  test.each(['utf-16le', 'utf-16be', 'utf-32le'])(
+    'half a character at the end of %s is not dropped in silence',
+    async (name) => {
+      for (const chunk of [1, 1000]) {
+        const cut = encoded('id,title\n1,Pier\n2,Alley', name, true).subarray(0, -1)
+        const rows = await load(cut, { chunk, template: '{title}' })
+        expect(rows.map((row) => row.request?.request.query ?? row.problem)).toEqual([
+          'Pier',
+          `line 3: expected ${name}, found bytes that are no character: is the file cut off?`,
+        ])
+      }
+    },
+  )
+
   test('in the header nothing can be named: the file is refused', async () => {
     const content = Buffer.concat([Buffer.from('id,t'), Buffer.from([0xe9]), Buffer.from('\n1,x\n')])
     const { message } = await refusal(() => openText(content, 'x.csv', 100, { encoding: 'utf-8' }))
