@@ -235,7 +235,7 @@ describe('the reference', () => {
   test('its log events are those that the program writes', () => {
     const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
       // The webhook's events are not the log's.
-      .filter((name) => name.endsWith('.ts') && !/\bnotification(-messages)?\.ts$/.test(name))
+      .filter((name) => /\.tsx?$/.test(name) && !/\bnotification(-messages)?\.ts$/.test(name))
       .map((name) => read(`src/${name}`))
     const uses = sources.flatMap((text) => [...text.matchAll(/\bevent: ([^,}\n]*)/g)].map((match) => match[1] ?? ''))
     // Their absence has events of its own: these two are never written.

@@ -53,8 +53,8 @@ export async function startBoardProcess(
       creditReserve: settings.creditReserve,
       report: () => status({ store, queue, now, settings }),
       reportWithoutRedis: (silence) => status({ store, queue: null, silence, now, settings }),
-      samples: async () => [],
-      timeline: async () => [],
+      samples: store.activity.samples,
+      timeline: store.timeline.list,
       metrics: () => store.reports.totals(now()),
       ready: async () => {
         const failure = store.trouble()

@@ -14,6 +14,7 @@ import { feed } from '../maintenance/feeder.js'
 import { notificationSender, notificationTask } from '../maintenance/notifications.js'
 import { dropUnreadable, reconcile, withdraw } from '../maintenance/reconciler.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
+import { takeSample } from '../maintenance/sampler.js'
 import type { MaintenanceTask } from '../maintenance/scheduler.js'
 import { LONGEST_POST_MS, type Webhook } from '../maintenance/webhook.js'
 import { OPEN_CALL_MARGIN_MS } from '../processing/process-search.js'
@@ -56,6 +57,7 @@ export const LEASES = [
   'account',
   'notifications',
   'notify',
+  'sample',
   'abandoned',
 ] as const
 
@@ -150,6 +152,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       run: leased('abandoned', 30 * SECOND, () => dropAbandoned(parts)),
     },
     { name: 'end pauses', everyMs: SECOND, run: leased('auto-resume', 5 * SECOND, () => autoResume.tick()) },
+    { name: 'sample the activity', everyMs: 15 * SECOND, run: leased('sample', 20 * SECOND, () => takeSample(parts)) },
     // Rests first: a worker refreshes the account when it starts, and GET /me counts against the
     // key's limit.
     { name: 'refresh the account', everyMs: 15 * MINUTE, restsFirst: true, run: leased('account', MINUTE, account) },

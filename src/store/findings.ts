@@ -1,5 +1,6 @@
 import type { DeathReason } from '../domain/dead-letter.js'
 import { isRecord } from '../domain/is-record.js'
+import type { CallOutcome } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
 import { searchName } from './search-ref.js'
 
@@ -198,6 +199,50 @@ export async function searchesByQuery(tx: Reads, text: string, limit: number): P
     { pattern: containing(text), limit },
   )
   return rows.map((row) => ({ search: searchName(row), query: queryOf(row.request), state: row.state }))
+}
+
+/** What a batch came to. */
+export interface BatchOutcome {
+  /** Unique searches of its rows. */
+  readonly searches: number
+  /** Calls made for it, by outcome. */
+  readonly calls: Partial<Readonly<Record<CallOutcome, number>>>
+  /** Null: it made no call. */
+  readonly firstCallAt: number | null
+  readonly lastCallAt: number | null
+}
+
+/** Reads every call: for a report, not for a page that refreshes. */
+export async function batchOutcome(tx: Reads, batchId: number): Promise<BatchOutcome> {
+  const [wanted] = await tx.all<{ searches: number }>(
+    'select count(*) as searches from want where batch_id = @batchId',
+    { batchId },
+  )
+  const rows = await tx.all<{ outcome: CallOutcome; calls: number; first: number; last: number }>(
+    `select outcome, count(*) as calls, min(sent_at) as first, max(coalesce(finished_at, sent_at)) as last
+     from call where batch_id = @batchId group by outcome`,
+    { batchId },
+  )
+  return {
+    searches: wanted?.searches ?? 0,
+    calls: Object.fromEntries(rows.map(({ outcome, calls }) => [outcome, calls])),
+    firstCallAt: rows.length === 0 ? null : Math.min(...rows.map(({ first }) => first)),
+    lastCallAt: rows.length === 0 ? null : Math.max(...rows.map(({ last }) => last)),
+  }
+}
+
+/** Bodies of answers spread over the batch, at most `limit`. */
+export async function someAnswers(tx: Reads, batchId: number, limit: number): Promise<readonly string[]> {
+  const [wanted] = await tx.all<{ searches: number }>(
+    'select count(*) as searches from want where batch_id = @batchId',
+    { batchId },
+  )
+  const rows = await tx.all<{ body: string }>(
+    `select answer.body as body from want join answer on answer.search_id = want.search_id
+     where want.batch_id = @batchId and want.search_id % @every = 0 order by want.search_id limit @limit`,
+    { batchId, every: Math.max(1, Math.floor((wanted?.searches ?? 0) / limit)), limit },
+  )
+  return rows.map(({ body }) => body)
 }
 
 /** As it stands in JSON, in which quotes and backslashes are escaped. */

@@ -47,6 +47,24 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
       sql`update batch set release_notified_at = created_at, dead_letters_notified_at = created_at`,
     ),
   },
+  '0018-activity': {
+    up: runStatements(sql`create table sample (
+      minute integer primary key, credits integer, limit_per_minute real,
+      rows integer not null, rows_done integer not null, stopped text,
+      answered integer not null, unreadable integer not null, unknown integer not null, rate_limited integer not null,
+      out_of_credits integer not null, unauthorized integer not null, refused integer not null,
+      transient integer not null
+    ) strict`),
+  },
+  '0019-timeline': {
+    up: runStatements(
+      sql`create table timeline (
+        id integer primary key autoincrement, at integer not null, kind text not null, actor text not null,
+        what text not null
+      ) strict`,
+      sql`create index timeline_at on timeline (at)`,
+    ),
+  },
 }
 
 export const SCHEMA_VERSION = Object.keys(MIGRATIONS).length

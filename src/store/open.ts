@@ -6,6 +6,7 @@ import { errorCode } from '../domain/error-code.js'
 import { ConfigurationError, ReportedError, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { accountStore } from './account.js'
+import { activityStore } from './activity.js'
 import { apiStore } from './api-record.js'
 import { batchStore } from './batches.js'
 import { callLedger } from './calls.js'
@@ -22,6 +23,7 @@ import { reports } from './reports.js'
 import { openRescue } from './rescue.js'
 import type { Store } from './store.js'
 import { damageSentence, isBusy, isDamage, storeError } from './store-error.js'
+import { timelineStore } from './timeline.js'
 
 export interface OpenOptions {
   /** The file. It and its directory are created if missing, readable only by their owner. */
@@ -93,6 +95,8 @@ function assemble(connection: Connection): Store {
     deadLetters: deadLetterStore(connection),
     notifications: notificationRecord(connection),
     reports: reports(reader, openReader),
+    activity: activityStore(connection, reader),
+    timeline: timelineStore(connection, reader),
     close: async () => {
       group.flush()
       reader.close()

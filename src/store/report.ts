@@ -4,7 +4,7 @@ import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { RowStatus, SearchState } from '../domain/states.js'
 import type { Batch } from './batch.js'
-import type { DeadFilter, DeadLetterGroup, FoundSearch, InvalidGroup } from './findings.js'
+import type { BatchOutcome, DeadFilter, DeadLetterGroup, FoundSearch, InvalidGroup } from './findings.js'
 
 /** The store's contract for reports: expensive reads, for the command line and the board. */
 export interface BatchReport {
@@ -129,6 +129,10 @@ export interface Reports {
   invalidGroups(batchId: number): Promise<readonly InvalidGroup[]>
   /** Searches whose query contains the text, latest first. Reads every request. */
   searchesByQuery(text: string, limit: number): Promise<readonly FoundSearch[]>
+  /** What a batch came to. Reads every call: for a report. */
+  batchOutcome(batchId: number): Promise<BatchOutcome>
+  /** Bodies of answers spread over the batch, at most `limit`. */
+  someAnswers(batchId: number, limit: number): Promise<readonly string[]>
   /**
    * Reads on its own read-only connection, with constant memory. One snapshot, unless it takes
    * longer than half a minute.

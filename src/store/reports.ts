@@ -7,7 +7,7 @@ import { type CallRow, callReport } from './call-report.js'
 import { build, type Connection } from './connection.js'
 import { dueSearches } from './due-count.js'
 import { exportRows } from './export-rows.js'
-import { deadLetterGroups, invalidGroups, searchesByQuery } from './findings.js'
+import { batchOutcome, deadLetterGroups, invalidGroups, searchesByQuery, someAnswers } from './findings.js'
 import { refusedSearches } from './refusals.js'
 import type { Reports, Totals } from './report.js'
 import { searchName } from './search-ref.js'
@@ -37,6 +37,8 @@ export function reports(reader: Connection, openReader: () => Connection): Repor
     deadLetterGroups: (filter) => deadLetterGroups(reader, filter),
     invalidGroups: (batchId) => invalidGroups(reader, batchId),
     searchesByQuery: (text, limit) => searchesByQuery(reader, text, limit),
+    batchOutcome: (batchId) => batchOutcome(reader, batchId),
+    someAnswers: (batchId, limit) => someAnswers(reader, batchId, limit),
     exportRows: (batchId) => exportRows(openReader, batchId),
   }
 }

@@ -4,12 +4,14 @@ import type { BalanceWatch, Pause, PauseCause } from '../domain/pause.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
+import type { ActivityStore } from './activity.js'
 import type { BatchStore } from './batch.js'
 import type { CallLedger } from './call-ledger.js'
 import type { DeadFilter } from './findings.js'
 import type { StoreHealth } from './health.js'
 import type { NotificationRecord } from './notifications.js'
 import type { Reports } from './report.js'
+import type { TimelineStore } from './timeline.js'
 
 export type { Batch, BatchStore, CountedBatch, NewBatch, Plan } from './batch.js'
 export type { CallEnd, CallLedger, Claim, ClaimRules } from './call-ledger.js'
@@ -49,6 +51,8 @@ export interface Store extends StoreHealth {
   readonly deadLetters: DeadLetterStore
   readonly notifications: NotificationRecord
   readonly reports: Reports
+  readonly activity: ActivityStore
+  readonly timeline: TimelineStore
   close(): Promise<void>
 }
 

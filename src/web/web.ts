@@ -11,6 +11,7 @@ import { bullBoard } from './bull-board.js'
 import { renderMetrics } from './metrics.js'
 import { pages } from './pages/routes.js'
 import { type Credentials, requirePassword } from './password.js'
+import { STYLES_HASH } from './report.js'
 import { ANSWER_WITHIN_MS, messageOf, SILENT } from './silence.js'
 
 /**
@@ -91,7 +92,13 @@ function pageHeaders(): MiddlewareHandler {
     objectSrc: ["'none'"],
     baseUri: ["'self'"],
   })
-  return (c, next) => (c.req.path.startsWith(PAGES) ? bullBoards : own)(c, next)
+  // A report is one file: its style is inside, and it has no script.
+  const report = policy({ ...shared, defaultSrc: ["'none'"], styleSrc: [STYLES_HASH] })
+  return (c, next) => {
+    const { path } = c.req
+    if (path === PAGES || path.startsWith(`${PAGES}/`)) return bullBoards(c, next)
+    return (/^\/batches\/\d+\/report$/.test(path) ? report : own)(c, next)
+  }
 }
 
 function policy(contentSecurityPolicy: Readonly<Record<string, string[]>>): MiddlewareHandler {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { StatusReport } from '../../src/batches/status-report.js'
+import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { CATALOG, type Desk, openDesk, QUERY, terminal } from './setup.js'
 
 /** The commands of the morning after: status, wait, export, show. */
@@ -245,5 +246,31 @@ describe('show', () => {
   test('an invalid row says why', async () => {
     await submit()
     expect((await desk.type(['show', 'D'])).stdout).toMatch(/status +invalid\nproblem +line 5: /)
+  })
+})
+
+describe('report', () => {
+  test('one file beside the catalog, with the plan, the tags and what a worker sampled', async () => {
+    await submit()
+    await desk.work()
+    const { code, stdout, stderr } = await desk.type(['report'])
+    const path = join(desk.dir, 'films.report.html')
+    expect([code, stdout, stderr.trim()]).toEqual([0, '', `Report of batch 1 (films): ${path}`])
+    const html = await readFile(path, 'utf8')
+    expect(html).toContain('3 of 4 rows tagged')
+    expect(html).toMatch(/How sure the tags are.*<th scope="row">Genre<\/th><td>\d+ %<\/td>/s)
+    expect(html).toMatch(/aria-label="Rows done: \d of 4/)
+    expect(html).not.toContain(SIMULATOR_KEY)
+  })
+
+  test('to stdout, after wait, and never over the catalog', async () => {
+    await submit()
+    await desk.work()
+    expect((await desk.type(['report', 'films', '--out', '-'])).stdout).toMatch(/^<!doctype html><html/)
+    expect((await desk.type(['wait', '--report'])).code).toBe(0)
+    expect((await desk.type(['export', '--report', '--out', '-'])).stderr).toContain('films.report.html')
+    const before = await readFile(join(desk.dir, 'films.csv'), 'utf8')
+    expect((await desk.type(['report', '--out', 'films.csv'])).code).toBe(2)
+    expect(await readFile(join(desk.dir, 'films.csv'), 'utf8')).toBe(before)
   })
 })

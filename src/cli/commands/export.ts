@@ -11,6 +11,7 @@ import { interruptible } from '../lib/interrupt.js'
 import { examples } from '../lib/parse.js'
 import { openProgressLine } from '../lib/progress.js'
 import { withSession } from '../lib/session.js'
+import { writeReport } from './report.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -24,6 +25,7 @@ export function define(command: Command, act: Act): void {
     )
     .option('-o, --out <file>', 'output file; - is stdout (default: <catalog>.tagged.<ext> beside the catalog)')
     .option('--spreadsheet-safe', 'CSV: escape your own cells too, if a spreadsheet would run them as formulas')
+    .option('--report', 'write the morning report beside it; see `report`')
     .action((batch: string | undefined, options: ExportOptions) => act((cli) => exportTo(cli, batch ?? null, options)))
   examples(
     command,
@@ -41,6 +43,7 @@ interface ExportOptions {
   readonly format?: 'csv' | 'jsonl'
   readonly out?: string
   readonly spreadsheetSafe?: boolean
+  readonly report?: boolean
 }
 
 async function exportTo(cli: Cli, name: string | null, options: ExportOptions): Promise<ExitCode> {
@@ -61,6 +64,7 @@ async function exportTo(cli: Cli, name: string | null, options: ExportOptions): 
         return 1
       },
     )
+    if (options.report === true && code === 0) await writeReport(cli, session, batch.id)
     // The export is complete even if the store was lost: rows are read from the open file.
     const failure = session.store.trouble()
     if (failure !== null) cli.say(`The store was lost during the export. ${failure.cause}`)

@@ -12,18 +12,23 @@ import { examples, wholeNumber } from '../lib/parse.js'
 import { openWaitView } from '../lib/progress.js'
 import { withSession } from '../lib/session.js'
 import { batchSentence } from '../render/status.js'
+import { writeReport } from './report.js'
 
 export function define(command: Command, act: Act): void {
   command
     .description('Waits until a batch is done and shows its progress: a bar on a terminal, plain lines elsewhere.')
     .argument('[batch]', 'id or name (default: the latest)')
     .option('--timeout <seconds>', 'stop waiting after this time; the work continues', wholeNumber(0))
-    .action((name: string | undefined, options: { readonly timeout?: number }) =>
+    .option('--report', 'write the morning report when it has ended; see `report`')
+    .action((name: string | undefined, options: { readonly timeout?: number; readonly report?: boolean }) =>
       act(async (cli) => {
         return withSession(cli, async (session) => {
           const batch = await findBatch(session, name ?? null)
           const timeoutMs = options.timeout === undefined ? null : options.timeout * 1000
-          return waitForBatch(cli, session, { batchId: batch.id, timeoutMs })
+          const code = await waitForBatch(cli, session, { batchId: batch.id, timeoutMs })
+          // Also of a batch with withheld rows: it has ended for now.
+          if (options.report === true && (code === 0 || code === 4)) await writeReport(cli, session, batch.id)
+          return code
         })
       }),
     )

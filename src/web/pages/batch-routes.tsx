@@ -9,6 +9,7 @@ import { UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
 import type { Batch, BatchReport, RowReport, SearchReport } from '../../store/store.js'
 import type { BoardOptions } from '../board-options.js'
+import { renderReport } from '../report.js'
 import { BatchPage } from './batch.js'
 import { chartData, windowBetween } from './chart-data.js'
 import { Confirm } from './confirm.js'
@@ -62,6 +63,11 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
         'cache-control': 'no-store',
       },
     })
+  })
+
+  web.get('/batches/:id{[0-9]+}/report', async (c) => {
+    const report = await reportOf(c.req.param('id'))
+    return c.html(await renderReport(options, report, Date.now()), 200, { 'cache-control': 'no-store' })
   })
 
   web.post('/batches/:id{[0-9]+}/release', async (c) => {

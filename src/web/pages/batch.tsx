@@ -123,6 +123,9 @@ function BatchActions(props: { readonly batch: Batch; readonly status: BatchStat
         <a class="button" href={`${at}/export.jsonl`}>
           Download JSONL
         </a>
+        <a class="button" href={`${at}/report`}>
+          Report
+        </a>
         {context.readOnly || !isOpen ? null : (
           <>
             {status.withheld > 0 || batch.maxCredits !== null || batch.first !== null ? (

@@ -22,7 +22,7 @@ const GROUP_NAMES: Readonly<Record<CallGroup, string>> = {
   rate_limited: 'rate limited',
 }
 
-const STOP_NAMES: Readonly<Record<StopCause, string>> = {
+export const STOP_NAMES: Readonly<Record<StopCause, string>> = {
   operator: 'paused by hand',
   no_credits: 'no credits',
   reserve: 'credit reserve',

@@ -2,7 +2,7 @@ import { formatNumber, pluralize } from '../../domain/format.js'
 import type { DeadLetterGroup, RowName } from '../../store/findings.js'
 import type { DeadFilter } from '../../store/store.js'
 import { Page, type PageContext } from './layout.js'
-import { Prose } from './text.js'
+import { Link, Prose } from './text.js'
 
 /** Dead letters by cause, each with what to do about it. A filter narrows what is shown, retried and discarded. */
 export interface DeadLettersData {
@@ -128,7 +128,10 @@ export function DeadLetterGroups(props: {
               {group.batches.map(({ id, name, searches }, index) => (
                 <>
                   {index === 0 ? '' : ', '}
-                  <a href={`${context.base}/batches/${id}`}>{name}</a> ({formatNumber(searches)})
+                  <Link context={context} to={`/batches/${id}`}>
+                    {name}
+                  </Link>{' '}
+                  ({formatNumber(searches)})
                 </>
               ))}
             </dd>
@@ -136,7 +139,9 @@ export function DeadLetterGroups(props: {
           <ul class="examples" aria-label="Examples">
             {group.examples.map((example) => (
               <li>
-                <a href={`${context.base}/find?q=${encodeURIComponent(example.search)}`}>{example.query}</a>{' '}
+                <Link context={context} to={`/find?q=${encodeURIComponent(example.search)}`}>
+                  {example.query}
+                </Link>{' '}
                 <RowNames rows={example.rows} />
               </li>
             ))}

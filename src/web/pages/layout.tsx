@@ -6,6 +6,8 @@ export interface PageContext {
   readonly now: number
   /** Buttons are left out. */
   readonly readOnly: boolean
+  /** A report in a file: without links to other pages. */
+  readonly isFile: boolean
 }
 
 export type Section = 'overview' | 'dead letters' | 'none'

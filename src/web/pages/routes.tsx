@@ -27,7 +27,12 @@ const ASSETS = {
 
 export function pages(options: BoardOptions): Hono {
   const web = new Hono()
-  const context = (): PageContext => ({ base: options.path, now: Date.now(), readOnly: options.readOnly })
+  const context = (): PageContext => ({
+    base: options.path,
+    now: Date.now(),
+    readOnly: options.readOnly,
+    isFile: false,
+  })
 
   for (const [name, type] of Object.entries(ASSETS)) {
     const text = readFileSync(new URL(`../assets/${name}`, import.meta.url), 'utf8')

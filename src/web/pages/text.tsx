@@ -1,4 +1,6 @@
+import type { Child } from 'hono/jsx'
 import { formatDateTime, formatTime } from '../../domain/format.js'
+import type { PageContext } from './layout.js'
 
 /** Text of the pages. Everything is escaped by hono/jsx; nothing here is raw. */
 
@@ -21,5 +23,22 @@ export function When({
     <time datetime={new Date(at).toISOString()} title={formatDateTime(at)}>
       {long ? formatDateTime(at) : formatTime(at, now)}
     </time>
+  )
+}
+
+/** To another page of the board. Plain text in a file, which has no other pages. */
+export function Link(props: {
+  readonly context: PageContext
+  readonly to: string
+  readonly class?: string
+  readonly children: Child
+}) {
+  const { context, to, children } = props
+  return context.isFile ? (
+    <span class={props.class}>{children}</span>
+  ) : (
+    <a class={props.class} href={context.base + to}>
+      {children}
+    </a>
   )
 }

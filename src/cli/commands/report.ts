@@ -1,0 +1,57 @@
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import type { Session } from '../../app/session.js'
+import { findBatch } from '../../batches/find-batch.js'
+import { type ExitCode, UsageError } from '../../domain/errors.js'
+import type { Batch } from '../../store/store.js'
+import type { Act, Cli } from '../lib/cli.js'
+import { examples } from '../lib/parse.js'
+import { withSession } from '../lib/session.js'
+
+export function define(command: Command, act: Act): void {
+  command
+    .description(
+      'Writes the morning report of a batch: one HTML file with what came out, what it cost, charts, pauses, dead letters\n' +
+        'and invalid rows by cause, and how sure the tags are. It can be opened or mailed as it is.',
+    )
+    .argument('[batch]', 'id or name (default: the latest)')
+    .option('-o, --out <file>', 'output file; - is stdout (default: <catalog or batch>.report.html)')
+    .action((name: string | undefined, options: { readonly out?: string }) =>
+      act((cli) =>
+        withSession(cli, async (session) => {
+          const batch = await findBatch(session, name ?? null)
+          await writeReport(cli, session, batch.id, options.out)
+          return 0 satisfies ExitCode
+        }),
+      ),
+    )
+  examples(command, 'trackyard-batch report', 'trackyard-batch report night --out night.html')
+}
+
+/** @param out a path, or `-` for stdout. Default: beside the catalog */
+export async function writeReport(cli: Cli, session: Session, batchId: number, out?: string): Promise<void> {
+  const { renderReport } = await import('../../web/report.js')
+  const [report] = await session.store.reports.batches({ batchId, limit: 1 })
+  if (report === undefined) throw new UsageError(`Batch ${batchId} is not there any more.`)
+  const { batch } = report
+  const { store } = session
+  const source = { store, samples: store.activity.samples, timeline: store.timeline.list }
+  const html = await renderReport(source, report, session.now())
+  const path = out === '-' ? null : resolve(cli.io.cwd, out ?? defaultPath(batch))
+  const { openTarget } = await import('../../catalog/export-target.js')
+  const target = await openTarget(path ?? cli.io.stdout, batch.catalogPath)
+  try {
+    await target.write(html)
+    await target.finish()
+  } catch (error) {
+    await target.abandon()
+    throw error
+  }
+  if (path !== null) cli.say(`Report of batch ${batch.id} (${batch.name}): ${path}`)
+}
+
+function defaultPath({ catalogPath, name }: Batch): string {
+  return catalogPath === null
+    ? `${name.replace(/[^\w.-]+/g, '_')}.report.html`
+    : `${catalogPath.replace(/\.[^./\\]+$/, '')}.report.html`
+}

@@ -1,0 +1,264 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { raw } from 'hono/html'
+import { batchStatus } from '../batches/status.js'
+import type { BatchStatus } from '../batches/status-report.js'
+import { parseTracks } from '../domain/answer.js'
+import { formatDuration, formatNumber, pluralize } from '../domain/format.js'
+import { CALL_OUTCOMES } from '../domain/outcome.js'
+import { deriveTags, type Track } from '../domain/tags.js'
+import type { Sample } from '../store/activity.js'
+import type { BatchOutcome, DeadLetterGroup, InvalidGroup } from '../store/findings.js'
+import type { Batch, BatchReport, Store } from '../store/store.js'
+import type { TimelineEntry } from '../store/timeline.js'
+import { BatchFigures, InvalidRows } from './pages/batch.js'
+import { StatusBar, stateOf } from './pages/batch-list.js'
+import { type ChartData, chartData, windowBetween } from './pages/chart-data.js'
+import { Charts, STOP_NAMES } from './pages/charts.js'
+import { DeadLetterGroups } from './pages/dead-letters.js'
+import type { PageContext } from './pages/layout.js'
+import { Timeline } from './pages/timeline.js'
+
+/** The morning report: one HTML file of the same parts as the pages, with nothing outside of it. */
+export interface ReportSource {
+  readonly store: Pick<Store, 'reports'>
+  samples(from: number, everyMinutes: number): Promise<readonly Sample[]>
+  timeline(limit: number): Promise<readonly TimelineEntry[]>
+}
+
+export interface ReportData {
+  readonly batch: Batch
+  readonly status: BatchStatus
+  readonly outcome: BatchOutcome
+  readonly charts: ChartData
+  readonly timeline: readonly TimelineEntry[]
+  readonly deadLetters: readonly DeadLetterGroup[]
+  readonly invalid: readonly InvalidGroup[]
+  readonly agreement: Agreement | null
+}
+
+/** How far the tracks of an answer agree with the tags made of them. 0 to 1. */
+export interface Agreement {
+  /** Answers looked at. */
+  readonly answers: number
+  readonly genre: number | null
+  readonly energyLevel: number | null
+  readonly hasVocals: number | null
+}
+
+const MOST_ENTRIES = 200
+const MOST_ANSWERS = 2000
+
+/** @returns the text of the file */
+export async function renderReport(source: ReportSource, report: BatchReport, now: number): Promise<string> {
+  const data = await reportData(source, report, now)
+  const html = String(await (<Report data={data} now={now} />))
+  return `<!doctype html>${html}\n`
+}
+
+async function reportData(
+  { store, samples, timeline }: ReportSource,
+  report: BatchReport,
+  now: number,
+): Promise<ReportData> {
+  const { batch } = report
+  const outcome = await store.reports.batchOutcome(batch.id)
+  const from = outcome.firstCallAt ?? batch.createdAt
+  const to = batch.completedAt ?? now
+  const window = windowBetween(from, to)
+  const entries = await timeline(MOST_ENTRIES)
+  return {
+    batch,
+    status: batchStatus(report),
+    outcome,
+    charts: chartData(await samples(window.from, window.everyMinutes), window),
+    timeline: entries.filter(({ at }) => at >= batch.createdAt && at <= to + 60_000),
+    deadLetters: await store.reports.deadLetterGroups({ batchId: batch.id }),
+    invalid: report.invalid === 0 ? [] : await store.reports.invalidGroups(batch.id),
+    agreement: agreementOf(await store.reports.someAnswers(batch.id, MOST_ANSWERS)),
+  }
+}
+
+function Report({ data, now }: { readonly data: ReportData; readonly now: number }) {
+  const { batch, status, charts, timeline, deadLetters, invalid, agreement, outcome } = data
+  const context: PageContext = { base: '', now, readOnly: true, isFile: true }
+  return (
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>{`Report: ${batch.name}`}</title>
+        {/* Our own style sheet, which contains no markup. */}
+        <style>{raw(STYLES)}</style>
+      </head>
+      <body>
+        <main>
+          <div class="page-head">
+            <h1>{batch.name}</h1>
+            <p class="reason">{summaryOf(data, now)}</p>
+            <p class="quiet">
+              Batch {batch.id}, {stateOf(status)}
+              {batch.catalogPath === null ? '' : `, from ${batch.catalogPath}`}
+            </p>
+          </div>
+          <section class="panel" aria-label="Rows by status">
+            <StatusBar batch={status} />
+          </section>
+          <BatchFigures status={status} batch={batch} context={context} />
+          <section class="panel" aria-labelledby="activity">
+            <h2 id="activity">Activity while it ran</h2>
+            <Charts data={charts} now={now} />
+            <Waits charts={charts} />
+          </section>
+          <section class="panel" aria-labelledby="plan">
+            <h2 id="plan">Plan and outcome</h2>
+            <PlanTable status={status} outcome={outcome} />
+          </section>
+          {agreement === null ? null : <Certainty agreement={agreement} />}
+          <DeadLetterGroups groups={deadLetters} filter={{ batchId: batch.id }} context={context} />
+          <InvalidRows groups={invalid} />
+          {timeline.length === 0 ? null : <Timeline entries={timeline} now={now} />}
+        </main>
+      </body>
+    </html>
+  )
+}
+
+/** What a reader of a mail sees first. */
+function summaryOf({ status, batch, outcome }: ReportData, now: number): string {
+  const done = status.items - status.waiting - status.withheld - status.cancelled
+  const parts = [
+    `${formatNumber(status.tagged)} of ${pluralize(status.items, 'row')} tagged`,
+    `${formatNumber(status.no_match)} without a match`,
+    ...(status.dead === 0 ? [] : [`${formatNumber(status.dead)} dead`]),
+    ...(status.invalid === 0 ? [] : [`${formatNumber(status.invalid)} invalid`]),
+    ...(done === status.items ? [] : [`${formatNumber(status.items - done)} not done`]),
+  ]
+  const from = outcome.firstCallAt ?? batch.createdAt
+  const took = formatDuration((batch.completedAt ?? now) - from)
+  return `${parts.join(', ')}. ${pluralize(status.credits_spent, 'credit')} in ${took}.`
+}
+
+/** Pauses and rate limits with their share of the time. */
+function Waits({ charts: { spans, window } }: { readonly charts: ChartData }) {
+  if (spans.length === 0) return null
+  const total = window.to - window.from
+  const causes = [...new Set(spans.map(({ cause }) => cause))].map((cause) => {
+    const ms = spans.filter((span) => span.cause === cause).reduce((sum, { from, to }) => sum + to - from, 0)
+    return { cause, ms }
+  })
+  return (
+    <ul class="examples waits" aria-label="Waits">
+      {causes.map(({ cause, ms }) => (
+        <li>
+          <strong>{STOP_NAMES[cause]}</strong>: {formatDuration(ms)}, {percent(ms / total)} of the time
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+const OUTCOME_NAMES: Readonly<Record<(typeof CALL_OUTCOMES)[number], string>> = {
+  sent: 'in flight',
+  unknown: 'unknown outcome, may have cost a credit',
+  answered: 'answered',
+  unreadable: 'unreadable answer, paid',
+  rate_limited: 'rate limited, free',
+  out_of_credits: 'out of credits, free',
+  unauthorized: 'key refused, free',
+  refused: 'refused, free',
+  transient: 'failed, free',
+}
+
+function PlanTable({ status, outcome }: { readonly status: BatchStatus; readonly outcome: BatchOutcome }) {
+  const { searches, calls } = outcome
+  const charged = status.credits_spent
+  const rows: readonly (readonly [string, string])[] = [
+    ['Rows', formatNumber(status.items)],
+    ['Unique searches, the most it could cost', pluralize(searches, 'credit')],
+    ['Credits charged', formatNumber(charged)],
+    ['Searches without a charge: reused, refused, or not called', formatNumber(Math.max(0, searches - charged))],
+    ...CALL_OUTCOMES.flatMap((name): [string, string][] => {
+      const count = calls[name] ?? 0
+      return count === 0 ? [] : [[`Calls: ${OUTCOME_NAMES[name]}`, formatNumber(count)]]
+    }),
+  ]
+  return (
+    <table class="numbers">
+      <tbody>
+        {rows.map(([name, value]) => (
+          <tr>
+            <th scope="row">{name}</th>
+            <td>{value}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  )
+}
+
+function Certainty({ agreement }: { readonly agreement: Agreement }) {
+  const { answers, genre, energyLevel, hasVocals } = agreement
+  const rows: readonly (readonly [string, number | null])[] = [
+    ['Genre', genre],
+    ['Energy level', energyLevel],
+    ['Vocals', hasVocals],
+  ]
+  return (
+    <section class="panel" aria-labelledby="certainty">
+      <h2 id="certainty">How sure the tags are</h2>
+      <p class="quiet">
+        The share of an answer's tracks that agree with the tag made of them, on average over{' '}
+        {pluralize(answers, 'answer')}.
+      </p>
+      <table class="numbers">
+        <tbody>
+          {rows.map(([name, value]) =>
+            value === null ? null : (
+              <tr>
+                <th scope="row">{name}</th>
+                <td>{percent(value)}</td>
+              </tr>
+            ),
+          )}
+        </tbody>
+      </table>
+    </section>
+  )
+}
+
+function agreementOf(bodies: readonly string[]): Agreement | null {
+  const answers = bodies.flatMap((body) => {
+    const tracks = parseTracks(body) ?? []
+    return tracks.length === 0 ? [] : [{ tracks, tags: deriveTags(tracks) }]
+  })
+  if (answers.length === 0) return null
+  const mean = (field: 'genre' | 'energyLevel' | 'hasVocals') =>
+    meanOf(answers.flatMap(({ tracks, tags }) => shareOf(tracks, (track) => track[field], tags[field])))
+  return {
+    answers: answers.length,
+    genre: mean('genre'),
+    energyLevel: mean('energyLevel'),
+    hasVocals: mean('hasVocals'),
+  }
+}
+
+/** Of the tracks that have the field. None: no share. */
+function shareOf<T>(tracks: readonly Track[], read: (track: Track) => T | null, tag: T | null): number[] {
+  const values = tracks.map(read).filter((value) => value !== null)
+  return values.length === 0 || tag === null ? [] : [values.filter((value) => value === tag).length / values.length]
+}
+
+function meanOf(values: readonly number[]): number | null {
+  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
+function percent(share: number): string {
+  return share > 0 && share < 0.01 ? 'under 1 %' : `${Math.round(share * 100)} %`
+}
+
+const STYLES = readFileSync(new URL('./assets/board.css', import.meta.url), 'utf8')
+
+/** Lets exactly this style sheet pass a content security policy. */
+export const STYLES_HASH = `'sha256-${createHash('sha256').update(STYLES).digest('base64')}'`
