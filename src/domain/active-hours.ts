@@ -1,0 +1,243 @@
+/**
+ * The hours in which calls may start, such as `22:00-06:00` or `Mon-Fri 20:00-07:00, Sat-Sun`. Pure: the
+ * zone's rules come from Intl.
+ *
+ * The clock on the wall counts. Where it is set forward, a start or end that it skips is the moment of the
+ * change. Where it is set back and one hour comes twice, a start within that hour means its second pass and
+ * an end its first; if both are within it, both mean the first. So calls start only while the clock shows an
+ * active time, and each span begins and ends once.
+ */
+export interface ActiveHours {
+  /** As the user wrote them. */
+  readonly text: string
+  /** Minutes since Monday 00:00, sorted, neither overlapping nor touching. `to` may lie in the next week. */
+  readonly spans: readonly Span[]
+}
+
+export interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+/** Calls may start from `from` up to, not including, `to`. Epoch milliseconds. */
+export interface ActiveWindow {
+  readonly from: number
+  readonly to: number
+}
+
+const DAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const
+const MINUTE_MS = 60_000
+const DAY_MINUTES = 24 * 60
+const DAY_MS = DAY_MINUTES * MINUTE_MS
+const WEEK_MINUTES = 7 * DAY_MINUTES
+const WEEK_MS = 7 * DAY_MS
+
+/** Null when it is not valid. Days without times are whole days; times without days hold every day. */
+export function parseActiveHours(text: string): ActiveHours | null {
+  const spans: Span[] = []
+  for (const part of text.split(',')) {
+    const read = parsePart(part.trim())
+    if (read === null) return null
+    spans.push(...read)
+  }
+  return { text: text.trim(), spans: mergeSpans(spans) }
+}
+
+function parsePart(part: string): readonly Span[] | null {
+  const match = /^([a-z]+(?:\s*-\s*[a-z]+)?)?\s*(?:(\d{1,2}:\d\d)\s*-\s*(\d{1,2}:\d\d))?$/i.exec(part)
+  if (match === null || part === '') return null
+  const [, dayText, fromText, toText] = match
+  const days = dayText === undefined ? DAYS.map((_, day) => day) : parseDays(dayText)
+  const from = fromText === undefined ? 0 : minutesOf(fromText)
+  const to = toText === undefined ? DAY_MINUTES : minutesOf(toText)
+  if (days === null || from === null || to === null || from === to || from === DAY_MINUTES) return null
+  const length = to > from ? to - from : to + DAY_MINUTES - from
+  return days.map((day) => ({ from: day * DAY_MINUTES + from, to: day * DAY_MINUTES + from + length }))
+}
+
+function parseDays(text: string): readonly number[] | null {
+  const [first = -1, last = first] = text.split('-').map((name) => dayOf(name.trim().toLowerCase()))
+  if (first < 0 || last < 0) return null
+  return Array.from({ length: ((last - first + 7) % 7) + 1 }, (_, index) => (first + index) % 7)
+}
+
+/** Full names or their first three letters; -1: neither. */
+function dayOf(name: string): number {
+  return DAYS.findIndex((day) => day === name || day.slice(0, 3) === name)
+}
+
+function minutesOf(time: string): number | null {
+  const [hours = Number.NaN, minutes = Number.NaN] = time.split(':').map(Number)
+  const all = hours * 60 + minutes
+  return minutes < 60 && all <= DAY_MINUTES ? all : null
+}
+
+/** Joins spans that overlap or touch, across the end of the week too. */
+function mergeSpans(spans: readonly Span[]): readonly Span[] {
+  const merged: Span[] = []
+  // Three weeks: in the middle one each beginning and each end is seen whole.
+  const laid = [0, 1, 2].flatMap((week) => spans.map((span) => shift(span, week * WEEK_MINUTES)))
+  for (const span of laid.toSorted((a, b) => a.from - b.from)) {
+    const last = merged.at(-1)
+    if (last === undefined || span.from > last.to) merged.push(span)
+    else if (span.to > last.to) merged[merged.length - 1] = { from: last.from, to: span.to }
+  }
+  if (merged.some(({ from, to }) => to - from >= WEEK_MINUTES)) return [{ from: 0, to: WEEK_MINUTES }]
+  return merged
+    .filter(({ from }) => from >= WEEK_MINUTES && from < 2 * WEEK_MINUTES)
+    .map((span) => shift(span, -WEEK_MINUTES))
+}
+
+function shift({ from, to }: Span, minutes: number): Span {
+  return { from: from + minutes, to: to + minutes }
+}
+
+export function isAlwaysActive({ spans }: ActiveHours): boolean {
+  return spans.some(({ from, to }) => to - from >= WEEK_MINUTES)
+}
+
+export function activeAt(hours: ActiveHours, zone: string, instant: number): boolean {
+  if (isAlwaysActive(hours)) return true
+  const [window] = windowsAfter(hours, zone, instant)
+  return window !== undefined && window.from <= instant
+}
+
+/** When calls may start again, or no longer; null: never. */
+export function nextChange(hours: ActiveHours, zone: string, instant: number): number | null {
+  if (isAlwaysActive(hours)) return null
+  const [window] = windowsAfter(hours, zone, instant)
+  if (window === undefined) return null
+  return window.from <= instant ? window.to : window.from
+}
+
+/** The active milliseconds between two instants. */
+export function activeMsBetween(hours: ActiveHours, zone: string, from: number, to: number): number {
+  if (isAlwaysActive(hours)) return Math.max(0, to - from)
+  let sum = 0
+  for (const window of windowsAfter(hours, zone, from)) {
+    if (window.from >= to) break
+    sum += Math.min(window.to, to) - Math.max(window.from, from)
+  }
+  return sum
+}
+
+/** Beyond this many weeks the share of active time is taken as constant. */
+const MOST_WEEKS = 520
+
+/** When so many active milliseconds have passed since `from`, and in how many windows. */
+export function afterActiveMs(
+  hours: ActiveHours,
+  zone: string,
+  from: number,
+  ms: number,
+): { readonly at: number; readonly windows: number } {
+  if (isAlwaysActive(hours)) return { at: from + ms, windows: 1 }
+  let passed = 0
+  let windows = 0
+  for (const window of windowsAfter(hours, zone, from)) {
+    windows += 1
+    const start = Math.max(window.from, from)
+    if (passed + window.to - start >= ms) return { at: start + ms - passed, windows }
+    passed += window.to - start
+    if (window.to - from > MOST_WEEKS * WEEK_MS) {
+      const share = ms / passed
+      return { at: from + (window.to - from) * share, windows: Math.ceil(windows * share) }
+    }
+  }
+  return { at: from + ms, windows }
+}
+
+/** The windows that end after this instant, without end, in order. The first may contain it. */
+export function* windowsAfter(hours: ActiveHours, zone: string, instant: number): Generator<ActiveWindow, void> {
+  if (hours.spans.length === 0) return
+  const local = instant + offsetAt(zone, instant)
+  const day = Math.floor(local / DAY_MS)
+  // 1970-01-01 was a Thursday.
+  const monday = (day - ((((day + 3) % 7) + 7) % 7)) * DAY_MS
+  let last: ActiveWindow | null = null
+  for (let week = monday - WEEK_MS; ; week += WEEK_MS) {
+    for (const span of hours.spans) {
+      const window = windowOf(zone, week + span.from * MINUTE_MS, week + span.to * MINUTE_MS)
+      if (window.to <= window.from) continue
+      // Where the clock is set forward, two windows may meet.
+      if (last !== null && window.from <= last.to) last = { from: last.from, to: Math.max(last.to, window.to) }
+      else {
+        if (last !== null && last.to > instant) yield last
+        last = window
+      }
+    }
+  }
+}
+
+/** One span on the time line. @param from, to local time as milliseconds, as if the zone were UTC */
+function windowOf(zone: string, from: number, to: number): ActiveWindow {
+  const end = passesOf(zone, to).first
+  const { first, second } = passesOf(zone, from)
+  return { from: second !== null && second < end ? second : first, to: end }
+}
+
+/**
+ * When the clock shows a local time. A time that it skips is the moment of the change. `second`: where the
+ * clock is set back and shows it again; null for the very time to which it is set back, since the first pass
+ * leads up to that moment without a gap.
+ */
+function passesOf(zone: string, local: number): { readonly first: number; readonly second: number | null } {
+  const before = offsetAt(zone, local - DAY_MS)
+  const after = offsetAt(zone, local + DAY_MS)
+  const [early, late] = [local - before, local - after]
+  if (before === after) return { first: early, second: null }
+  const change = changeBetween(zone, local - DAY_MS, local + DAY_MS)
+  if (early < change) return { first: early, second: late > change ? late : null }
+  return { first: Math.max(late, change), second: null }
+}
+
+/** The moment of the one change of the offset between these instants, to the second. */
+function changeBetween(zone: string, from: number, to: number): number {
+  const before = offsetAt(zone, from)
+  let [low, high] = [Math.floor(from / 1000), Math.floor(to / 1000)]
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2)
+    if (offsetAt(zone, middle * 1000) === before) low = middle
+    else high = middle
+  }
+  return high * 1000
+}
+
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+/** Local time minus UTC, ms. */
+function offsetAt(zone: string, instant: number): number {
+  let format = formats.get(zone)
+  if (format === undefined) {
+    format = new Intl.DateTimeFormat('en-US', {
+      timeZone: zone,
+      calendar: 'gregory',
+      numberingSystem: 'latn',
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
+    })
+    formats.set(zone, format)
+  }
+  const parts = new Map(format.formatToParts(instant).map(({ type, value }) => [type, Number(value)]))
+  const part = (type: Intl.DateTimeFormatPartTypes) => parts.get(type) ?? 0
+  const local = Date.UTC(part('year'), part('month') - 1, part('day'), part('hour'), part('minute'), part('second'))
+  return local - Math.floor(instant / 1000) * 1000
+}
+
+/** Whether it is an IANA name that this Node knows. */
+export function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en-US', { timeZone: name }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
+  }
+}
+
+export function systemTimeZone(): string {
+  return new Intl.DateTimeFormat().resolvedOptions().timeZone
+}
