@@ -46,7 +46,11 @@ export async function startBoardProcess(
       queues: queue.boardQueues,
       actions: {
         pause: async (reason) => void (await pause(parts, 'operator', reason)),
-        resume: async () => void (await resumeByHand(parts)),
+        resume: async () => {
+          // A pause for the hours alone: whoever presses Resume wants calls now.
+          const isForHours = (await store.pauses.list()).every(({ cause }) => cause === 'outside_hours')
+          await resumeByHand(parts, isForHours)
+        },
       },
       store,
       confirmAbove: settings.confirmAbove,

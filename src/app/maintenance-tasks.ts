@@ -2,6 +2,7 @@ import type { Api } from '../api/client.js'
 import { dropAbandoned } from '../batches/abandoned.js'
 import type { Settings } from '../config/settings.js'
 import { refreshAccount } from '../control/account.js'
+import { hoursAgreement, keepActiveHours } from '../control/active-hours.js'
 import { syncThrottle } from '../control/pauses.js'
 import { applyRateLimit, limitAgreement } from '../control/rate-limit.js'
 import { keepApi } from '../control/same-api.js'
@@ -54,6 +55,7 @@ export const LEASES = [
   'withdraw',
   'sweep',
   'auto-resume',
+  'active-hours',
   'account',
   'notifications',
   'notify',
@@ -72,6 +74,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     }
   const setRate = (others = 0) => applyRateLimit({ ...parts, rateLimit: settings.rateLimit }, others)
   const limit = limitAgreement({ queue, log, rateLimit: settings.rateLimit })
+  const agreement = hoursAgreement({ store, log, hours: settings.activeHours })
   const account = async () => {
     const answer = await refreshAccount(parts)
     return answer.kind === 'ok' ? answer.account : null
@@ -153,6 +156,14 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     },
     { name: 'end pauses', everyMs: SECOND, run: leased('auto-resume', 5 * SECOND, () => autoResume.tick()) },
     { name: 'sample the activity', everyMs: 15 * SECOND, run: leased('sample', 20 * SECOND, () => takeSample(parts)) },
+    {
+      name: 'keep the active hours',
+      everyMs: SECOND,
+      run: async () => {
+        if (!(await queue.registry.lease('active-hours', 5 * SECOND))) return agreement.compare()
+        await keepActiveHours({ ...parts, hours: settings.activeHours })
+      },
+    },
     // Rests first: a worker refreshes the account when it starts, and GET /me counts against the
     // key's limit.
     { name: 'refresh the account', everyMs: 15 * MINUTE, restsFirst: true, run: leased('account', MINUTE, account) },

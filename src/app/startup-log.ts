@@ -27,6 +27,8 @@ export async function logStartup(parts: {
       tier: known.tier,
       limitPerMinute: await allowedPerMinute(store, settings.rateLimit),
       limitPerDay: known.limitPerDay,
+      activeHours: settings.activeHours?.hours.text ?? null,
+      timeZone: settings.activeHours?.zone ?? null,
       creditsLeft: known.creditsRemaining,
       concurrency: settings.concurrency,
       queued: counts.waiting + counts.delayed,

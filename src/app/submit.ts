@@ -61,6 +61,8 @@ export interface BatchPlan extends Plan {
   /** The lower one of `maxCredits` and `first`; null: no cap. */
   readonly cap: number | null
   readonly creditReserve: number
+  /** When calls may start, such as `22:00-06:00`, and the zone; null: at any time. */
+  readonly activeHours: { readonly hours: string; readonly zone: string } | null
   /** Why the balance is the last known one, or unknown; null if it is fresh. */
   readonly accountTrouble: string | null
   /** Columns of the catalog that an earlier export has added. */
@@ -218,14 +220,15 @@ async function costOf(session: Session, plan: Plan, { maxCredits, first }: Caps)
   const cap = maxCredits === null ? first : Math.min(maxCredits, first ?? maxCredits)
   const perMinute = await knownPerMinute(store, settings.rateLimit)
   const now = session.now()
-  const { creditReserve } = settings
+  const { creditReserve, activeHours } = settings
   const callsPerMinute = perMinute ?? LOWEST_TIER_PER_MINUTE
   return {
     ...plan,
-    estimate: estimate({ plan, account, callsPerMinute, creditReserve, cap, now }),
+    estimate: estimate({ plan, account, callsPerMinute, creditReserve, activeHours, cap, now }),
     isRateKnown: perMinute !== null,
     cap,
     creditReserve,
+    activeHours: activeHours === null ? null : { hours: activeHours.hours.text, zone: activeHours.zone },
     accountTrouble: trouble,
     pause: (await store.pauses.list())[0] ?? null,
     rateLimitedUntil: await store.pauses.rateLimitedUntil(now),

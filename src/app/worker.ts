@@ -5,6 +5,7 @@ import type { Api } from '../api/client.js'
 import { retryOne } from '../batches/retry.js'
 import type { Settings } from '../config/settings.js'
 import { checkAccount, type Refreshed, refreshAccount } from '../control/account.js'
+import { keepActiveHours } from '../control/active-hours.js'
 import { syncThrottle } from '../control/pauses.js'
 import { applyRateLimit } from '../control/rate-limit.js'
 import { takeApi } from '../control/same-api.js'
@@ -55,8 +56,11 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
   while ((await recoverRedis({ ...parts, setRate })) === 'elsewhere') await sleep(200)
   await warnOfOlderStore(parts)
   const account = await firstAccount(() => refreshAccount(parts))
-  // If other workers run, one of them sets the rate; see maintenance-tasks.ts.
-  if ((await queue.registry.workers()) === 0) await setRate()
+  // If other workers run, one of them sets the rate and keeps the hours; see maintenance-tasks.ts.
+  if ((await queue.registry.workers()) === 0) {
+    await setRate()
+    await keepActiveHours({ ...parts, hours: settings.activeHours })
+  }
   await syncThrottle(parts)
   cleanup.add(() => queue.registry.unregister(workerId).catch(() => {}))
   // Before `worker.started` is logged: `down` waits only for registered workers, then stops Redis.

@@ -1,3 +1,4 @@
+import { activeMsBetween, afterActiveMs, windowsAfter, type ZonedHours } from '../domain/active-hours.js'
 import type { Account, Plan } from '../store/store.js'
 
 /**
@@ -17,6 +18,8 @@ export interface Estimate {
   readonly callsPerDay: number | null
   /** Days that the daily limit spreads the calls over, today included; 1 when a day suffices. */
   readonly days: number
+  /** Periods of active hours that the calls take, the present one included; null: calls may start at any time. */
+  readonly periods: number | null
   readonly durationMs: number
   readonly finishAt: number
 }
@@ -29,6 +32,8 @@ export function estimate(input: {
   readonly account: Account
   readonly callsPerMinute: number
   readonly creditReserve: number
+  /** When calls may start; null: at any time. */
+  readonly activeHours: ZonedHours | null
   /** The cap of this batch; null: none. */
   readonly cap: number | null
   readonly now: number
@@ -43,7 +48,8 @@ export function estimate(input: {
     creditsMissing === null || creditsMissing === 0 || allowance === null || allowance <= 0
       ? null
       : Math.ceil(creditsMissing / allowance)
-  const { days, durationMs } = timeFor(calls, callsPerMinute, account)
+  const within = { ...ANY_TIME, hours: input.activeHours }
+  const { days, finishAt } = timeFor(calls, callsPerMinute, account, now, within)
   return {
     creditsNeeded,
     creditsLeft: account.creditsRemaining,
@@ -52,8 +58,9 @@ export function estimate(input: {
     callsPerMinute,
     callsPerDay: account.limitPerDay,
     days,
-    durationMs,
-    finishAt: now + durationMs,
+    periods: periodsUntil(finishAt, now, input.activeHours),
+    durationMs: finishAt - now,
+    finishAt,
   }
 }
 
@@ -77,29 +84,99 @@ export function forecast(work: {
   readonly perMinute: number | null
   readonly account: Account
   readonly creditReserve: number
+  readonly within: ActiveTime
 }): Forecast {
   const { moves, from, due, perMinute, account } = work
   const usable = account.creditsRemaining === null ? due : Math.max(0, account.creditsRemaining - work.creditReserve)
   const shortBy = Math.max(0, due - usable)
   if (!moves || due === 0 || perMinute === null || perMinute <= 0)
     return { finishAt: null, shortBy, creditsEndAt: null }
-  const endOf = (calls: number) => from + timeFor(calls, perMinute, account).durationMs
+  const endOf = (calls: number) => timeFor(calls, perMinute, account, from, work.within).finishAt
   if (shortBy > 0) return { finishAt: null, shortBy, creditsEndAt: endOf(usable) }
   return { finishAt: Math.max(endOf(due), work.lastAttemptAt ?? 0), shortBy: 0, creditsEndAt: null }
 }
 
-function timeFor(calls: number, callsPerMinute: number, account: Account): { days: number; durationMs: number } {
+/** When calls may start. */
+export interface ActiveTime {
+  /** Null: at any time. */
+  readonly hours: ZonedHours | null
+  /** At any time until then, by `resume --now`; null: only within the hours. */
+  readonly overriddenUntil: number | null
+}
+
+const ANY_TIME: ActiveTime = { hours: null, overriddenUntil: null }
+
+function timeFor(
+  calls: number,
+  callsPerMinute: number,
+  account: Account,
+  from: number,
+  { hours, overriddenUntil }: ActiveTime,
+): { readonly days: number; readonly finishAt: number } {
+  const fast = timeAtAnyTime(calls, callsPerMinute, account, from)
+  if (hours === null || calls === 0 || fast.finishAt <= (overriddenUntil ?? from)) return fast
+  /** How much of the time from there on `resume --now` frees. */
+  const freeMs = (start: number, end: number) => Math.max(0, Math.min(end, overriddenUntil ?? start) - start)
+  const finishAt = finishWithin(calls, callsPerMinute, account, from, {
+    activeMs(start, end) {
+      const free = freeMs(start, end)
+      return free + activeMsBetween(hours.hours, hours.zone, start + free, end)
+    },
+    after(start, ms) {
+      const free = freeMs(start, start + ms)
+      return free >= ms ? start + ms : afterActiveMs(hours.hours, hours.zone, start + free, ms - free).at
+    },
+  })
+  return { days: Math.max(1, Math.ceil((finishAt - from) / DAY_MS)), finishAt }
+}
+
+function timeAtAnyTime(calls: number, callsPerMinute: number, account: Account, from: number) {
   const undividedMs = (calls / callsPerMinute) * MINUTE_MS
+  const undivided = { days: Math.max(1, Math.ceil(undividedMs / DAY_MS)), finishAt: from + undividedMs }
   const perDay = account.limitPerDay
-  if (perDay === null || perDay <= 0)
-    return { days: Math.max(1, Math.ceil(undividedMs / DAY_MS)), durationMs: undividedMs }
+  if (perDay === null || perDay <= 0) return undivided
   const today = Math.min(calls, account.remainingToday ?? perDay)
   const later = calls - today
-  if (later === 0) return { days: Math.max(1, Math.ceil(undividedMs / DAY_MS)), durationMs: undividedMs }
+  if (later === 0) return undivided
   const fullDays = Math.ceil(later / perDay)
   const lastDay = later - (fullDays - 1) * perDay
-  return {
-    days: fullDays + 1,
-    durationMs: Math.max(undividedMs, fullDays * DAY_MS + (lastDay / callsPerMinute) * MINUTE_MS),
+  const dividedMs = fullDays * DAY_MS + (lastDay / callsPerMinute) * MINUTE_MS
+  return { days: fullDays + 1, finishAt: from + Math.max(undividedMs, dividedMs) }
+}
+
+/** Beyond this many days the calls of a day are taken as constant. */
+const MOST_DAYS = 1000
+
+/** Day by day, since both the daily limit and the active hours bound what a day can take. */
+function finishWithin(
+  calls: number,
+  callsPerMinute: number,
+  account: Account,
+  from: number,
+  time: { activeMs(start: number, end: number): number; after(start: number, activeMs: number): number },
+): number {
+  let left = calls
+  for (let day = 0; day < MOST_DAYS; day += 1) {
+    const start = from + day * DAY_MS
+    const perDay =
+      account.limitPerDay === null || account.limitPerDay <= 0 ? Number.POSITIVE_INFINITY : account.limitPerDay
+    const quota = day === 0 ? Math.min(perDay, account.remainingToday ?? perDay) : perDay
+    const possible = Math.min(quota, (time.activeMs(start, start + DAY_MS) / MINUTE_MS) * callsPerMinute)
+    if (possible >= left) return time.after(start, (left / callsPerMinute) * MINUTE_MS)
+    left -= possible
   }
+  return from + (MOST_DAYS * DAY_MS * calls) / Math.max(1, calls - left)
+}
+
+/** Longer plans are told in days only. */
+const MOST_PERIODS = 1000
+
+function periodsUntil(finishAt: number, from: number, active: ZonedHours | null): number | null {
+  if (active === null) return null
+  let periods = 0
+  for (const window of windowsAfter(active.hours, active.zone, from)) {
+    if (window.from >= finishAt || periods > MOST_PERIODS) break
+    periods += 1
+  }
+  return periods > MOST_PERIODS ? null : periods
 }

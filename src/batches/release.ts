@@ -1,3 +1,4 @@
+import type { ZonedHours } from '../domain/active-hours.js'
 import { RefusedError } from '../domain/errors.js'
 import type { Batch, Store } from '../store/store.js'
 import { type Estimate, estimate } from './estimate.js'
@@ -17,7 +18,12 @@ export interface Release {
 export async function priceOfRelease(
   store: Pick<Store, 'batches' | 'account'>,
   { batch, maxCredits }: Release,
-  rate: { readonly callsPerMinute: number; readonly creditReserve: number; readonly now: number },
+  rate: {
+    readonly callsPerMinute: number
+    readonly creditReserve: number
+    readonly activeHours: ZonedHours | null
+    readonly now: number
+  },
 ): Promise<{ readonly credits: number; readonly estimate: Estimate }> {
   refuseUnreleasable({ batch, maxCredits })
   const { creditsNeeded, dueElsewhere } = await store.batches.plan(batch.id, rate.now)

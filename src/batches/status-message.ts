@@ -1,3 +1,4 @@
+import { type HoursInForce, hoursInWords } from '../domain/active-hours.js'
 import {
   type BalanceWatch,
   causesInWords,
@@ -15,6 +16,10 @@ import type { RefusedSearch } from '../store/store.js'
  */
 export interface StatusFacts {
   readonly pauses: readonly Pause[]
+  /** As the workers keep them; null: calls may start at any time. */
+  readonly activeHours: HoursInForce | null
+  /** By `resume --now`; null: the active hours apply. */
+  readonly hoursOverriddenUntil: number | null
   readonly watch: BalanceWatch
   /** How long a pause for credits may end by itself, ms; 0: never. */
   readonly autoResumeMs: number
@@ -99,7 +104,10 @@ function writeFailureMessage({ troubles, workers, now }: StatusFacts): string {
 
 function explainWork(facts: StatusFacts): StatusMessage {
   const { pauses, due, active } = facts
-  if (pauses.length > 0) return { state: 'paused', reason: pausedReason(facts), until: null }
+  const hoursBegin = hoursBeginAt(facts)
+  // Without a worker nothing starts by itself when the hours begin.
+  if (pauses.length > 0 && (hoursBegin === null || facts.workers > 0))
+    return { state: 'paused', reason: pausedReason(facts), until: hoursBegin }
   const work = due + active
   if (facts.workers === 0) {
     const undone = `No worker is running; ${searches(due)} due. Start one with \`trackyard-batch up\`.`
@@ -112,7 +120,12 @@ function explainWork(facts: StatusFacts): StatusMessage {
       until: facts.rateLimitedUntil,
     }
   }
-  if (work > 0) return { state: 'running', reason: `${runningReason(facts)}${failingMessage(facts)}`, until: null }
+  if (work > 0)
+    return {
+      state: 'running',
+      reason: `${runningReason(facts)}${failingMessage(facts)}${hoursAhead(facts)}`,
+      until: null,
+    }
   return { state: 'idle', reason: idleReason(facts), until: null }
 }
 
@@ -181,7 +194,31 @@ function afterRateLimit({ rateLimitedCalls, now }: StatusFacts): string {
   return `Every call since ${clockTime(rateLimitedCalls.from, now)} got HTTP 429 (free of charge). Check whether another program uses this key, or ask Trackyard.`
 }
 
-function pausedReason({ pauses, watch, autoResumeMs, workers, due, now }: StatusFacts): string {
+/** When calls start by themselves, where only the active hours stop them; else null. */
+function hoursBeginAt({ pauses, activeHours, now }: StatusFacts): number | null {
+  const isForHours = pauses.length > 0 && pauses.every(({ cause }) => cause === 'outside_hours')
+  return isForHours && activeHours !== null && activeHours.closedUntil > now ? activeHours.closedUntil : null
+}
+
+/** What the active hours will do to calls that run now. */
+function hoursAhead({ activeHours, hoursOverriddenUntil, now }: StatusFacts): string {
+  if (activeHours === null) return ''
+  const words = hoursInWords(activeHours)
+  if (hoursOverriddenUntil !== null)
+    return ` Active hours (${words}) overridden until ${clockTime(hoursOverriddenUntil, now)}.`
+  return activeHours.closedFrom > now
+    ? ` Active hours (${words}) end at ${clockTime(activeHours.closedFrom, now)}.`
+    : ''
+}
+
+function pausedReason(facts: StatusFacts): string {
+  const { activeHours, due, now } = facts
+  const begin = hoursBeginAt(facts)
+  if (begin === null || activeHours === null) return otherPauses(facts)
+  return `Outside the active hours (${hoursInWords(activeHours)}): no calls until ${clockTime(begin, now)}; ${searchesWait(due)}. They start by themselves then; to call now, run \`trackyard-batch resume --now\`.`
+}
+
+function otherPauses({ pauses, watch, autoResumeMs, workers, due, now }: StatusFacts): string {
   const [first, ...others] = pauses
   if (first === undefined) return ''
   const also = others.length === 0 ? '' : ` Also paused: ${causesInWords(others.map(({ cause }) => cause))}.`

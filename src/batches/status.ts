@@ -1,4 +1,5 @@
 import type { Settings } from '../config/settings.js'
+import { type HoursInForce, parseActiveHours, type ZonedHours } from '../domain/active-hours.js'
 import type { WriteFailure } from '../domain/pause.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { BatchReport, Store } from '../store/store.js'
@@ -15,7 +16,7 @@ export interface StatusParts {
   readonly silence?: string | null
   readonly now: () => number
   /** `rateLimit`: calls a minute, or `auto` for the account's limit. `autoResumeHours`: how long auto-resume lasts. `creditReserve`: credits that are not spent. */
-  readonly settings: Pick<Settings, 'rateLimit' | 'autoResumeHours' | 'creditReserve'>
+  readonly settings: Pick<Settings, 'rateLimit' | 'autoResumeHours' | 'creditReserve' | 'activeHours'>
 }
 
 const HOUR_MS = 60 * 60 * 1000
@@ -26,19 +27,23 @@ export async function status(
   which: { readonly batchId?: number; readonly limit: number } = { limit: 20 },
 ): Promise<StatusReport> {
   const now = parts.now()
-  const [batches, totals, pauses, watch, probing, account] = await Promise.all([
+  const [batches, totals, pauses, watch, probing, account, hours, overriddenUntil] = await Promise.all([
     parts.store.reports.batches(which),
     parts.store.reports.totals(now),
     parts.store.pauses.list(),
     parts.store.pauses.watch(),
     parts.store.pauses.probing(),
     parts.store.account.get(),
+    parts.store.pauses.activeHours(),
+    parts.store.pauses.hoursOverriddenUntil(now),
   ])
   const queue = await readQueue(parts.queue)
   const { rateLimit, autoResumeHours } = parts.settings
   const limit = rateOf(rateLimit === 'auto' ? account.limitPerMinute : rateLimit, queue)
   const explained = statusMessage({
     pauses,
+    activeHours: hours,
+    hoursOverriddenUntil: overriddenUntil,
     watch,
     autoResumeMs: autoResumeHours * HOUR_MS,
     probing,
@@ -70,6 +75,7 @@ export async function status(
     perMinute: limit,
     account,
     creditReserve: parts.settings.creditReserve,
+    within: { hours: zonedHours(hours) ?? parts.settings.activeHours, overriddenUntil },
   })
   return {
     queue: {
@@ -131,6 +137,12 @@ async function readQueue(queue: StatusParts['queue']): Promise<QueueState> {
     rateLimitedUntil,
     pace: pace?.callsPerMinute ?? null,
   }
+}
+
+/** As the workers keep them, which may differ from the settings here. */
+function zonedHours(inForce: HoursInForce | null): ZonedHours | null {
+  const hours = inForce === null ? null : parseActiveHours(inForce.hours)
+  return inForce === null || hours === null ? null : { hours, zone: inForce.zone }
 }
 
 /** The limit, or less while workers leave room for other clients of the same key. */

@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path'
+import { isAlwaysActive, systemTimeZone, type ZonedHours } from '../domain/active-hours.js'
 import { ConfigurationError } from '../domain/errors.js'
 import { contradictions } from './contradictions.js'
 import type { Environment } from './env-file.js'
@@ -51,6 +52,7 @@ export function loadSettings(env: Environment): Settings {
     redisUrl: optional('TRACKYARD_REDIS_URL', t.TRACKYARD_REDIS_URL),
     concurrency: required('TRACKYARD_CONCURRENCY', t.TRACKYARD_CONCURRENCY),
     rateLimit: required('TRACKYARD_RATE_LIMIT', t.TRACKYARD_RATE_LIMIT),
+    activeHours: zonedHours(),
     requestTimeoutMs: required('TRACKYARD_REQUEST_TIMEOUT_MS', t.TRACKYARD_REQUEST_TIMEOUT_MS),
     maxAttempts: required('TRACKYARD_MAX_ATTEMPTS', t.TRACKYARD_MAX_ATTEMPTS),
     backoff: Object.freeze({
@@ -84,6 +86,13 @@ export function loadSettings(env: Environment): Settings {
   }
   if (problems.length > 0) throw new ConfigurationError(report(problems))
   return Object.freeze(settings)
+
+  /** The system's zone is asked for only where it counts: the first use of Intl is slow. */
+  function zonedHours(): ZonedHours | null {
+    const hours = optional('TRACKYARD_ACTIVE_HOURS', t.TRACKYARD_ACTIVE_HOURS)
+    const zone = optional('TRACKYARD_TIME_ZONE', t.TRACKYARD_TIME_ZONE)
+    return hours === null || isAlwaysActive(hours) ? null : { hours, zone: zone ?? systemTimeZone() }
+  }
 
   function dataDirByDefault(): string {
     const dir = defaultDataDir(env)

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
+import { type ActiveHours, isTimeZone, parseActiveHours } from '../domain/active-hours.js'
 import { redisUrlProblem } from '../domain/redis-url.js'
 import { type Secret, secret } from './secret.js'
 
@@ -41,6 +42,20 @@ export function oneOf<const T extends string>(...words: readonly [T, ...T[]]): R
     const value = words.find((word) => word === text.toLowerCase())
     return value === undefined ? { expected: `one of ${words.join(', ')}` } : { value }
   }
+}
+
+export function activeHours(): Reader<ActiveHours> {
+  return (text) => {
+    const value = parseActiveHours(text)
+    return value === null
+      ? { expected: 'always, hours such as 22:00-06:00, or spans such as Mon-Fri 20:00-07:00, Sat-Sun' }
+      : { value }
+  }
+}
+
+/** An IANA name. */
+export function timeZone(): Reader<string> {
+  return (text) => (isTimeZone(text) ? { value: text } : { expected: 'a time zone such as Europe/Berlin' })
 }
 
 export function yesOrNo(): Reader<boolean> {

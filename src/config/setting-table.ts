@@ -1,4 +1,5 @@
 import {
+  activeHours,
   httpUrl,
   oneOf,
   path,
@@ -8,6 +9,7 @@ import {
   secretHttpUrl,
   secretLike,
   textLike,
+  timeZone,
   urlPath,
   wholeNumber,
   wholeNumberOr,
@@ -73,6 +75,18 @@ export const SETTING_TABLE = table({
     default: 'auto',
     meaning: 'calls a minute for all workers together, the same in every worker; auto learns it from the API',
     read: wholeNumberOr('auto', 1, 100_000),
+  },
+  TRACKYARD_ACTIVE_HOURS: {
+    default: null,
+    shownDefault: 'always',
+    meaning: 'when calls may start, the same in every worker: `22:00-06:00`, or `Mon-Fri 20:00-07:00, Sat-Sun`',
+    read: activeHours(),
+  },
+  TRACKYARD_TIME_ZONE: {
+    default: null,
+    shownDefault: "the system's",
+    meaning: 'the zone of the active hours, such as `Europe/Berlin`',
+    read: timeZone(),
   },
   TRACKYARD_REQUEST_TIMEOUT_MS: {
     default: '20000',

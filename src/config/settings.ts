@@ -1,3 +1,4 @@
+import type { ZonedHours } from '../domain/active-hours.js'
 import type { ApiProxy } from './proxy.js'
 import type { Secret } from './secret.js'
 
@@ -19,6 +20,8 @@ export interface Settings {
   readonly concurrency: number
   /** Calls a minute. */
   readonly rateLimit: number | 'auto'
+  /** When calls may start. Null: at any time. */
+  readonly activeHours: ZonedHours | null
   readonly requestTimeoutMs: number
   readonly maxAttempts: number
   readonly backoff: { readonly baseMs: number; readonly maxMs: number }

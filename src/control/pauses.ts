@@ -96,6 +96,8 @@ export interface Resumed {
 }
 
 export interface ResumedByHand extends Resumed {
+  /** Calls start outside the active hours until then; null: `now` was not asked for, or it is not outside them. */
+  readonly hoursOverriddenUntil: number | null
   /** Which rate limit was lifted: one the API asked for, or a stale one that only Redis had. */
   readonly rateLimit: 'of the API' | 'in Redis only' | null
 }
@@ -103,8 +105,9 @@ export interface ResumedByHand extends Resumed {
 /**
  * The `resume` command lifts everything that stops calls, the API's own rate limit included: a daily limit
  * may have been raised since the 429. If not, the probe's one call gets the same 429 again, for free.
+ * @param now also outside the active hours, until they end the next time
  */
-export async function resumeByHand(parts: ResumeParts): Promise<ResumedByHand> {
+export async function resumeByHand(parts: ResumeParts, now = false): Promise<ResumedByHand> {
   const isInStore = await parts.store.pauses.liftRateLimit(parts.now())
   if (isInStore) {
     await parts.queue.throttle.startSerial()
@@ -113,15 +116,21 @@ export async function resumeByHand(parts: ResumeParts): Promise<ResumedByHand> {
   const isInRedis = await parts.queue.throttle.liftRateLimit()
   await syncRateLimit(parts)
   const rateLimit = isInStore ? 'of the API' : isInRedis ? 'in Redis only' : null
-  return { ...(await resume(parts)), rateLimit }
+  const hoursOverriddenUntil = now ? await parts.store.pauses.overrideHours(parts.now()) : null
+  const causes = PAUSE_CAUSES.filter((cause) => cause !== 'outside_hours' || hoursOverriddenUntil !== null)
+  return { ...(await resume(parts, causes)), rateLimit, hoursOverriddenUntil }
 }
 
-/** @param causes the causes to lift; all by default */
-export async function resume(parts: ResumeParts, causes: readonly PauseCause[] = PAUSE_CAUSES): Promise<Resumed> {
+/** Nothing was wrong with the API before these. */
+function isProbed(cause: PauseCause): boolean {
+  return cause !== 'operator' && cause !== 'outside_hours'
+}
+
+export async function resume(parts: ResumeParts, causes: readonly PauseCause[]): Promise<Resumed> {
   const { pauses, deadLetters } = parts.store
   const lifted: PauseCause[] = []
   for (const cause of causes) {
-    if (await pauses.lift(cause, cause !== 'operator')) lifted.push(cause)
+    if (await pauses.lift(cause, isProbed(cause))) lifted.push(cause)
   }
   const retried = lifted.includes('unauthorized') ? await deadLetters.retryUnauthorized() : 0
   if (await pauses.probing()) await parts.queue.throttle.startSerial()

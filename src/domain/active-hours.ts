@@ -19,6 +19,12 @@ export interface Span {
   readonly to: number
 }
 
+/** The hours with the IANA name of the zone whose clock counts. */
+export interface ZonedHours {
+  readonly hours: ActiveHours
+  readonly zone: string
+}
+
 /** Calls may start from `from` up to, not including, `to`. Epoch milliseconds. */
 export interface ActiveWindow {
   readonly from: number
@@ -32,8 +38,9 @@ const DAY_MS = DAY_MINUTES * MINUTE_MS
 const WEEK_MINUTES = 7 * DAY_MINUTES
 const WEEK_MS = 7 * DAY_MS
 
-/** Null when it is not valid. Days without times are whole days; times without days hold every day. */
+/** Null when it is not valid. Days without times are whole days; times without days hold every day. `always` is valid. */
 export function parseActiveHours(text: string): ActiveHours | null {
+  if (/^always$/i.test(text.trim())) return { text: 'always', spans: [{ from: 0, to: WEEK_MINUTES }] }
   const spans: Span[] = []
   for (const part of text.split(',')) {
     const read = parsePart(part.trim())
@@ -94,6 +101,14 @@ function shift({ from, to }: Span, minutes: number): Span {
 
 export function isAlwaysActive({ spans }: ActiveHours): boolean {
   return spans.some(({ from, to }) => to - from >= WEEK_MINUTES)
+}
+
+/** Whether each period is one night: shorter than a day, with a midnight in it. */
+export function isByNight(text: string): boolean {
+  const spans = parseActiveHours(text)?.spans ?? []
+  return spans.every(
+    ({ from, to }) => to - from < DAY_MINUTES && Math.floor(from / DAY_MINUTES) < Math.floor((to - 1) / DAY_MINUTES),
+  )
 }
 
 export function activeAt(hours: ActiveHours, zone: string, instant: number): boolean {
@@ -167,6 +182,42 @@ export function* windowsAfter(hours: ActiveHours, zone: string, instant: number)
       }
     }
   }
+}
+
+/** What the workers keep in the store, so that every claim obeys it to the millisecond. Epoch milliseconds. */
+export interface HoursInForce {
+  readonly hours: string
+  readonly zone: string
+  /** No call starts from here; 0: now is outside already. */
+  readonly closedFrom: number
+  /** Up to here. */
+  readonly closedUntil: number
+  /** When the active time after that ends: so long lasts `resume --now`. */
+  readonly nextEnd: number
+}
+
+/** Null: calls may start at any time. */
+export function hoursInForce({ hours, zone }: ZonedHours, now: number): HoursInForce | null {
+  if (isAlwaysActive(hours)) return null
+  const windows = windowsAfter(hours, zone, now)
+  const first = windows.next().value
+  if (first === undefined) return null
+  const known = { hours: hours.text, zone }
+  if (first.from > now) return { ...known, closedFrom: 0, closedUntil: first.from, nextEnd: first.to }
+  const second = windows.next().value
+  if (second === undefined) return null
+  return { ...known, closedFrom: first.to, closedUntil: second.from, nextEnd: second.to }
+}
+
+/** @param overriddenUntil until then `resume --now` lets calls start; null: it does not */
+export function isOutsideHours(inForce: HoursInForce, overriddenUntil: number | null, now: number): boolean {
+  if (overriddenUntil !== null && now < overriddenUntil) return false
+  return now >= inForce.closedFrom && now < inForce.closedUntil
+}
+
+/** "22:00-06:00, Europe/Berlin" */
+export function hoursInWords({ hours, zone }: Pick<HoursInForce, 'hours' | 'zone'>): string {
+  return `${hours}, ${zone}`
 }
 
 /** One span on the time line. @param from, to local time as milliseconds, as if the zone were UTC */

@@ -2,7 +2,15 @@
  * Why no calls are made. The store has one row per cause and BullMQ's flag follows the rows, so that
  * lifting one cause never lifts another.
  */
-export const PAUSE_CAUSES = ['operator', 'no_credits', 'reserve', 'unauthorized', 'failing', 'outage'] as const
+export const PAUSE_CAUSES = [
+  'operator',
+  'no_credits',
+  'reserve',
+  'unauthorized',
+  'failing',
+  'outage',
+  'outside_hours',
+] as const
 /**
  * - `operator`: a person paused the queue. Only a person resumes it.
  * - `no_credits`: the API answered 402. Ends when the balance is back, or by `resume`.
@@ -11,6 +19,7 @@ export const PAUSE_CAUSES = ['operator', 'no_credits', 'reserve', 'unauthorized'
  * - `failing`: the circuit breaker; 25 searches refused in a row. Ends by `resume`, after a person has looked.
  * - `outage`: the circuit breaker; the calls of 25 searches in a row failed (5xx, timeouts). Probed at
  *   growing intervals until it is over.
+ * - `outside_hours`: it is outside TRACKYARD_ACTIVE_HOURS. Ends when they begin, or by `resume --now`.
  */
 export type PauseCause = (typeof PAUSE_CAUSES)[number]
 
@@ -62,6 +71,11 @@ const TEXTS: Readonly<Record<PauseCause, PauseText>> = {
     words: 'outage',
     summary: (since, detail) => `Paused: the API has been failing since ${since} (${detail}).`,
     nextStep: 'Workers retry at growing intervals; to retry now, run `trackyard-batch resume`.',
+  },
+  outside_hours: {
+    words: 'outside the active hours',
+    summary: (since, detail) => `Paused since ${since}: outside the active hours (${detail}).`,
+    nextStep: 'Calls start by themselves when the hours begin; to call now, run `trackyard-batch resume --now`.',
   },
 }
 

@@ -74,6 +74,7 @@ function endsByItself(row: Pause, now: number, rules: AutoResumeRules): boolean 
     case 'operator':
     case 'unauthorized':
     case 'failing':
+    case 'outside_hours':
       return false
     default:
       return row.cause satisfies never

@@ -47,7 +47,8 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
   let isShort = false
 
   return async () => {
-    await notifyPauses(await store.pauses.list())
+    // The hours end and begin every day, as planned.
+    await notifyPauses((await store.pauses.list()).filter(({ cause }) => cause !== 'outside_hours'))
     for (const { text } of (await takeMilestones()).map(milestoneNotification)) logNotified(text)
     await notifyLostWorkers()
     await notifyShortCredits()

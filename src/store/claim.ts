@@ -8,7 +8,7 @@ import { apiOnRecord } from './api-record.js'
 import { CAN_PAY_SQL } from './batch-row.js'
 import type { Claim, ClaimRules } from './call-ledger.js'
 import type { Connection } from './connection.js'
-import { addPause, isProbing, rateLimitEnd, SET_BACK_MS } from './control-state.js'
+import { addPause, isProbing, obeyActiveHours, rateLimitEnd, SET_BACK_MS } from './control-state.js'
 import { changeOutcome, countOf, type LedgerCall, openCall } from './ledger.js'
 import { fingerprintBytes } from './search-ref.js'
 import { putBack } from './transitions.js'
@@ -32,6 +32,8 @@ export function claim(connection: Connection, ref: SearchRef, rules: ClaimRules)
   if (api !== null && !isSameApi(api, rules.apiUrl)) return { kind: 'another_api', until: rules.now + ANOTHER_API_MS }
   const cause = oldestPause(connection)
   if (cause !== null) return { kind: 'paused', cause }
+  // Maintenance looks once a second; the last call before the end of the hours is decided here.
+  if (obeyActiveHours(connection, rules.now)) return { kind: 'paused', cause: 'outside_hours' }
   const rateLimitedUntil = rateLimitEnd(connection, rules.now)
   if (rateLimitedUntil !== null) return { kind: 'rate_limited', until: rateLimitedUntil }
   const openUntil = openCallUntil(connection, search.id, rules)

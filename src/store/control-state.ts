@@ -1,3 +1,4 @@
+import { type HoursInForce, hoursInWords, isOutsideHours } from '../domain/active-hours.js'
 import type { BalanceWatch, Pause } from '../domain/pause.js'
 import type { Connection } from './connection.js'
 
@@ -71,7 +72,39 @@ export function noteWatch(connection: Connection, { askedAt, nextAt }: BalanceWa
   if (nextAt !== null) note(connection, 'balance_next_at', nextAt)
 }
 
-type Instant = 'hold_until' | 'hold_from' | 'balance_asked_at' | 'balance_next_at'
+/** Null: calls may start at any time. */
+export function activeHours(connection: Connection): HoursInForce | null {
+  const row = connection.get<{ value: string }>("select value from meta where key = 'active_hours'")
+  return row === undefined ? null : (JSON.parse(row.value) as HoursInForce)
+}
+
+export function setActiveHours(connection: Connection, inForce: HoursInForce | null): void {
+  if (inForce === null) connection.run("delete from meta where key = 'active_hours'")
+  else
+    connection.run("insert into meta values ('active_hours', ?) on conflict do update set value = excluded.value", [
+      JSON.stringify(inForce),
+    ])
+}
+
+/** Null: the active hours apply. */
+export function hoursOverriddenUntil(connection: Connection, now: number): number | null {
+  const until = instant(connection, 'hours_overridden_until')
+  return until > now ? until : null
+}
+
+export function overrideHours(connection: Connection, until: number): void {
+  note(connection, 'hours_overridden_until', until)
+}
+
+/** Pauses the queue if it is outside the active hours. */
+export function obeyActiveHours(connection: Connection, now: number): boolean {
+  const inForce = activeHours(connection)
+  if (inForce === null || !isOutsideHours(inForce, hoursOverriddenUntil(connection, now), now)) return false
+  addPause(connection, { cause: 'outside_hours', since: now, detail: hoursInWords(inForce) })
+  return true
+}
+
+type Instant = 'hold_until' | 'hold_from' | 'balance_asked_at' | 'balance_next_at' | 'hours_overridden_until'
 
 function note(connection: Connection, key: Instant, at: number): void {
   connection.run('insert into meta values (?, ?) on conflict do update set value = excluded.value', [key, String(at)])

@@ -1,14 +1,19 @@
+import type { PauseCause } from '../domain/pause.js'
 import { build, type Connection } from './connection.js'
 import {
+  activeHours,
   addPause,
   balanceWatch,
   endRateLimit,
   extendRateLimit,
   holdDetail,
+  hoursOverriddenUntil,
   isProbing,
   markStreak,
   noteWatch,
+  overrideHours,
   rateLimitEnd,
+  setActiveHours,
   setProbing,
 } from './control-state.js'
 import type { PauseStore } from './store.js'
@@ -28,8 +33,18 @@ export function pauseStore(connection: Connection): PauseStore {
       connection.write(() => {
         const stood = connection.run('delete from pause where cause = ?', [cause]).changes === 1
         if (stood && probe) setProbing(connection, true)
-        if (stood && cause !== 'operator' && cause !== 'reserve') markStreak(connection)
+        if (stood && isForFailures(cause)) markStreak(connection)
         return stood
+      }),
+    activeHours: async () => connection.read(() => activeHours(connection)),
+    setActiveHours: async (inForce) => connection.write(() => setActiveHours(connection, inForce)),
+    hoursOverriddenUntil: async (now) => connection.read(() => hoursOverriddenUntil(connection, now)),
+    overrideHours: async (now) =>
+      connection.write(() => {
+        const inForce = activeHours(connection)
+        if (inForce === null || now < inForce.closedFrom || now >= inForce.closedUntil) return null
+        overrideHours(connection, inForce.nextEnd)
+        return inForce.nextEnd
       }),
     watch: async () => connection.read(() => balanceWatch(connection)),
     noteWatch: async (watch) => connection.write(() => noteWatch(connection, watch)),
@@ -46,4 +61,9 @@ export function pauseStore(connection: Connection): PauseStore {
         return stood
       }),
   }
+}
+
+/** Pauses after which earlier failures no longer count for the circuit breaker. */
+function isForFailures(cause: PauseCause): boolean {
+  return cause !== 'operator' && cause !== 'reserve' && cause !== 'outside_hours'
 }

@@ -1,3 +1,4 @@
+import type { HoursInForce } from '../domain/active-hours.js'
 import type { ApiOnRecord } from '../domain/api-address.js'
 import type { DeadLetter, Death } from '../domain/dead-letter.js'
 import type { BalanceWatch, Pause, PauseCause } from '../domain/pause.js'
@@ -145,6 +146,13 @@ export interface PauseStore {
    * one is answered.
    */
   liftRateLimit(now: number): Promise<boolean>
+  /** The active hours as the workers keep them. Null: calls may start at any time. */
+  activeHours(): Promise<HoursInForce | null>
+  setActiveHours(inForce: HoursInForce | null): Promise<void>
+  /** `resume --now` lets calls start until then. Null: it does not. */
+  hoursOverriddenUntil(now: number): Promise<number | null>
+  /** Lets calls start until the next end of the active hours, and returns it. Null: it is not outside them. */
+  overrideHours(now: number): Promise<number | null>
 }
 
 // ── Account: what the API last said about itself ───────────────────────────────────────────────

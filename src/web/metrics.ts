@@ -54,6 +54,11 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
   gauge('trackyard_held', '1 while rate limited by the API and not stopped by anything else.').set(isRateLimited)
   const paused = gauge('trackyard_paused', '1 while this cause keeps the queue paused.', 'cause')
   for (const cause of PAUSE_CAUSES) paused.set({ cause }, queue.causes.includes(cause) ? 1 : 0)
+  known(
+    'trackyard_paused_until_timestamp_seconds',
+    'When the pause ends by itself: the active hours begin. Absent while nobody knows.',
+    queue.state === 'paused' && queue.until !== null ? Date.parse(queue.until) / 1000 : null,
+  )
   gauge('trackyard_probing', '1 while calls go one at a time, until one succeeds.').set(queue.probing ? 1 : 0)
 
   const searches = gauge(

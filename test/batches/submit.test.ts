@@ -4,6 +4,7 @@ import { estimate } from '../../src/batches/estimate.js'
 import { cancelBatch, findBatch } from '../../src/batches/find-batch.js'
 import { releaseBatch } from '../../src/batches/release.js'
 import { load } from '../../src/batches/submit.js'
+import { parseActiveHours } from '../../src/domain/active-hours.js'
 import { RefusedError, UsageError } from '../../src/domain/errors.js'
 import type { Account } from '../../src/store/store.js'
 import { batchNamed, type InProcessSystem, queries, rowsOf, startInProcess } from '../support/in-process-system.js'
@@ -24,22 +25,39 @@ describe('the estimate', () => {
   const of = (
     creditsNeeded: number,
     account: Partial<Account> = {},
-    more: Partial<{ dueElsewhere: number; cap: number | null; creditReserve: number; callsPerMinute: number }> = {},
+    more: Partial<Omit<Parameters<typeof estimate>[0], 'plan' | 'account'>> & { dueElsewhere?: number } = {},
   ) => {
-    const { dueElsewhere = 0, cap = null, creditReserve = 0, callsPerMinute = 300 } = more
+    const { dueElsewhere = 0, ...input } = more
     return estimate({
       plan: { creditsNeeded, dueElsewhere },
       account: { ...ACCOUNT, ...account },
-      callsPerMinute,
-      creditReserve,
-      cap,
-      now: 0,
+      ...{ callsPerMinute: 300, creditReserve: 0, cap: null, now: 0, activeHours: null },
+      ...input,
     })
   }
 
   test('30,000 searches at 300 a minute take 100 minutes, after due ones', () => {
     expect(of(30_000)).toMatchObject({ durationMs: 6_000_000, finishAt: 6_000_000, days: 1, creditsMissing: null })
     expect(of(30_000, {}, { dueElsewhere: 3000 }).durationMs).toBe(6_600_000)
+  })
+
+  test('with active hours: the nights it takes, and when it ends', () => {
+    const hours = parseActiveHours('22:00-06:00')
+    if (hours === null) throw new Error('expected hours')
+    const activeHours = { hours, zone: 'Europe/Berlin' }
+    // 8 hours at 5 a minute are 2,400 calls.
+    const at = (text: string) => ({ activeHours, callsPerMinute: 5, now: Date.parse(text) })
+    const noon = '2026-03-01T12:00:00+01:00'
+    expect(of(2400, {}, at(noon))).toMatchObject({ periods: 1, finishAt: Date.parse('2026-03-02T06:00:00+01:00') })
+    expect(of(2405, {}, at(noon))).toMatchObject({ periods: 2, finishAt: Date.parse('2026-03-02T22:01:00+01:00') })
+    expect(of(10, {}, at('2026-03-01T23:00:00+01:00'))).toMatchObject({ periods: 1, durationMs: 120_000 })
+    // One hour less in the night to 29 March, and one more in the night to 25 October.
+    expect(of(2400, {}, at('2026-03-28T12:00:00+01:00')).finishAt).toBe(Date.parse('2026-03-29T23:00:00+02:00'))
+    expect(of(2700, {}, at('2026-10-24T12:00:00+02:00')).finishAt).toBe(Date.parse('2026-10-25T06:00:00+01:00'))
+    // 1,000 a day: the limit is used up long before the night ends.
+    const limited = of(2500, { limitPerDay: 1000, remainingToday: 1000 }, at(noon))
+    expect(limited).toMatchObject({ periods: 3, finishAt: Date.parse('2026-03-03T23:40:00+01:00') })
+    expect(of(0, {}, at(noon))).toMatchObject({ periods: 0, durationMs: 0 })
   })
 
   test('shows credits missing above the reserve, also in allowances', () => {

@@ -38,6 +38,7 @@ test('an empty environment gives the defaults of the design', () => {
     redisUrl: null,
     concurrency: 10,
     rateLimit: 'auto',
+    activeHours: null,
     requestTimeoutMs: 20_000,
     maxAttempts: 8,
     backoff: { baseMs: 5000, maxMs: 600_000 },
@@ -324,6 +325,21 @@ test.each([
   const message = refusal({ TRACKYARD_API_URL: address })
   expect(message).toContain(`found ${shown}`)
   expect(message).not.toMatch(/hunter2|hun\/ter2|ter2/)
+})
+
+test('active hours are read with their zone; without one the system decides', () => {
+  const system = new Intl.DateTimeFormat().resolvedOptions().timeZone
+  const read = (env: Record<string, string>) => loadSettings(env).activeHours
+  expect(read({ TRACKYARD_ACTIVE_HOURS: '22:00-06:00' })).toMatchObject({
+    hours: { text: '22:00-06:00' },
+    zone: system,
+  })
+  expect(read({ TRACKYARD_ACTIVE_HOURS: 'Sat-Sun', TRACKYARD_TIME_ZONE: 'Asia/Kolkata' })?.zone).toBe('Asia/Kolkata')
+  expect(read({ TRACKYARD_ACTIVE_HOURS: '00:00-24:00' })).toBeNull()
+  expect(read({ TRACKYARD_TIME_ZONE: 'Europe/Berlin' })).toBeNull()
+  expect(refusal({ TRACKYARD_ACTIVE_HOURS: '22-6', TRACKYARD_TIME_ZONE: 'Berlin' })).toMatch(
+    /TRACKYARD_ACTIVE_HOURS: expected always, hours such as .*found "22-6"[\s\S]*TRACKYARD_TIME_ZONE: expected a time zone such as Europe\/Berlin, found "Berlin"/,
+  )
 })
 
 test('the documented list has every setting, with the default that is used and a meaning in one line', () => {

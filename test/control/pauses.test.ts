@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { refreshAccount } from '../../src/control/account.js'
 import { pause, resume, resumeByHand, syncThrottle } from '../../src/control/pauses.js'
 import type { PauseCause } from '../../src/domain/pause.js'
+import { PAUSE_CAUSES } from '../../src/domain/pause.js'
 import { type AutoResumeRules, createAutoResume, intervalMs } from '../../src/maintenance/auto-resume.js'
 import { type InProcessSystem, refOf, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
@@ -33,17 +34,17 @@ describe('pause and resume', () => {
     await pause(parts(), 'no_credits', 'empty')
     expect(await resume(parts(), ['no_credits'])).toMatchObject({ lifted: ['no_credits'], stillActive: ['operator'] })
     expect(await throttle().isPaused()).toBe(true)
-    expect(await resume(parts())).toMatchObject({ lifted: ['operator'], stillActive: [] })
+    expect(await resume(parts(), PAUSE_CAUSES)).toMatchObject({ lifted: ['operator'], stillActive: [] })
     expect(await throttle().isPaused()).toBe(false)
   })
 
   test("an operator's pause ends with the whole fleet; every other one with a probe", async () => {
     await pause(parts(), 'operator', '')
-    await resume(parts())
+    await resume(parts(), PAUSE_CAUSES)
     expect(await throttle().isSerial()).toBe(false)
     for (const cause of ['no_credits', 'reserve', 'unauthorized', 'failing', 'outage'] as const) {
       await pause(parts(), cause, '')
-      await resume(parts())
+      await resume(parts(), PAUSE_CAUSES)
       const probing = async () => (await system.status()).queue.probing
       expect({ cause, isSerial: await throttle().isSerial(), shown: await probing() }).toEqual({
         cause,
@@ -84,7 +85,7 @@ describe('pause and resume', () => {
       decision: { do: 'deadLetter', death, body: null, pause: 'unauthorized', usesAttempt: false },
     })
     expect((await system.store.reports.totals(time)).deadLetters).toBe(1)
-    expect(await resume(parts())).toMatchObject({ retried: 1 })
+    expect(await resume(parts(), PAUSE_CAUSES)).toMatchObject({ retried: 1 })
     expect(await system.store.reports.totals(time)).toMatchObject({ deadLetters: 0, due: 1 })
   })
 })
@@ -106,6 +107,7 @@ describe('a daily rate limit', () => {
       stillActive: [],
       retried: 0,
       rateLimit: 'of the API',
+      hoursOverriddenUntil: null,
     })
     expect(await system.store.pauses.rateLimitedUntil(now())).toBeNull()
     const done = async () => (await system.store.reports.totals(0)).callsByOutcome.answered === 2
@@ -185,7 +187,7 @@ describe('the flag follows the rows', () => {
 
   test('a Redis that lost its flags has them again after the next sync', async () => {
     await pause(parts(), 'outage', '')
-    await resume(parts())
+    await resume(parts(), PAUSE_CAUSES)
     await pause(parts(), 'operator', '')
     await system.redis.flush()
     await syncThrottle(parts())
@@ -231,7 +233,7 @@ describe('the flag follows the rows', () => {
     await Promise.all(work)
     for (const one of processes) await syncThrottle(one)
     expect(await throttle().isPaused()).toBe((await causes()).length > 0)
-    await resume(parts())
+    await resume(parts(), PAUSE_CAUSES)
     for (const one of processes) await syncThrottle(one)
     expect(await throttle().isPaused()).toBe(false)
   })

@@ -37,6 +37,7 @@ describe('what may be written', () => {
       ],
     ],
     ['00:00-24:00', [[0, 10_080]]],
+    ['Always', [[0, 10_080]]],
     ['22:00-10:00,09:00-22:00', [[0, 10_080]]],
   ])('%s', (text, spans) => {
     const sorted = spans.map(([from, to]) => ({ from, to })).toSorted((a, b) => a.from - b.from)
@@ -47,10 +48,15 @@ describe('what may be written', () => {
     'not %p',
     (text) => expect(parseActiveHours(text)).toBeNull(),
   )
-  test.each(['Mon-Fri 20:00-07:00,', 'Mon-', 'always', '22:00-06:00 Mon', '-1:00-06:00', 'Mon-Fri-Sun', '10:00−12:00'])(
-    'nor %p',
-    (text) => expect(parseActiveHours(text)).toBeNull(),
-  )
+  test.each([
+    'Mon-Fri 20:00-07:00,',
+    'Mon-',
+    'always, Mon',
+    '22:00-06:00 Mon',
+    '-1:00-06:00',
+    'Mon-Fri-Sun',
+    '10:00−12:00',
+  ])('nor %p', (text) => expect(parseActiveHours(text)).toBeNull())
 
   test('zones are those of IANA', () => {
     expect(['Europe/Berlin', 'UTC', 'Asia/Kolkata'].every(isTimeZone)).toBe(true)

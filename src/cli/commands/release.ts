@@ -83,7 +83,12 @@ async function isConfirmed(
   const { settings, store } = session
   const now = session.now()
   const callsPerMinute = await allowedPerMinute(store, settings.rateLimit)
-  const price = await priceOfRelease(store, wanted, { callsPerMinute, creditReserve: settings.creditReserve, now })
+  const price = await priceOfRelease(store, wanted, {
+    callsPerMinute,
+    creditReserve: settings.creditReserve,
+    activeHours: settings.activeHours,
+    now,
+  })
   if (price.credits > 0) cli.say(renderRelease(price, now))
   return maySpend(cli, {
     credits: price.credits,

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { runningQueue, type Session, tolerantThrottle } from '../../app/session.js'
 import { type ResumedByHand, resumeByHand } from '../../control/pauses.js'
 import type { ExitCode } from '../../domain/errors.js'
-import { pluralize } from '../../domain/format.js'
+import { formatTime, pluralize } from '../../domain/format.js'
 import { resumedSummary } from '../../domain/pause.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
@@ -17,16 +17,17 @@ export function define(command: Command, act: Act): void {
       'Ends every pause, whatever its cause, and a rate limit by the API. Unless the pause was by hand, one call at a ' +
         'time is made until one succeeds. Searches that were refused because of the key are retried.',
     )
-    .action(() => act(resumeAll))
-  examples(command, 'trackyard-batch resume')
+    .option('--now', 'also outside the active hours (TRACKYARD_ACTIVE_HOURS), until they end the next time')
+    .action((options: { now?: true }) => act((cli) => resumeAll(cli, options.now === true)))
+  examples(command, 'trackyard-batch resume', 'trackyard-batch resume --now')
 }
 
-async function resumeAll(cli: Cli): Promise<ExitCode> {
+async function resumeAll(cli: Cli, now: boolean): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     const { queue } = await runningQueue(session)
     const { throttle, wasReached } = tolerantThrottle(queue?.throttle ?? null)
-    const resumed = await resumeByHand({ ...session, queue: { throttle } })
-    cli.print(message(resumed))
+    const resumed = await resumeByHand({ ...session, queue: { throttle } }, now)
+    cli.print(message(resumed, session.now()))
     const notice = await reserveNotice(session, resumed)
     if (notice !== null) cli.say(notice)
     if (resumed.retried > 0) cli.print(`${dueAgain(resumed.retried)} (refused because of the key).`)
@@ -55,9 +56,14 @@ async function reserveNotice({ store, settings }: Session, { lifted }: ResumedBy
 
 const ONE_AT_A_TIME = 'One call at a time is made until one succeeds.'
 
-function message({ lifted, stillActive, rateLimit }: ResumedByHand): string {
+function message({ lifted, stillActive, rateLimit, hoursOverriddenUntil }: ResumedByHand, now: number): string {
+  if (stillActive.includes('outside_hours') && stillActive.length === 1)
+    return 'Still outside the active hours. Calls start by themselves when they begin; to call now, add --now.'
+  if (hoursOverriddenUntil !== null && stillActive.length === 0)
+    return `Resumed until the active hours end, at ${formatTime(hoursOverriddenUntil, now)}.`
   if (lifted.length === 0 && stillActive.length === 0) return nothingPaused(rateLimit)
-  const hasProbe = rateLimit === 'of the API' || lifted.some((cause) => cause !== 'operator')
+  const hasProbe =
+    rateLimit === 'of the API' || lifted.some((cause) => cause !== 'operator' && cause !== 'outside_hours')
   const probe = stillActive.length === 0 && hasProbe ? ` ${ONE_AT_A_TIME}` : ''
   return `${resumedSummary(lifted, stillActive)}.${probe}`
 }

@@ -1,4 +1,5 @@
 import type { BatchPlan } from '../../app/submit.js'
+import { hoursInWords, isByNight } from '../../domain/active-hours.js'
 import {
   formatDuration,
   formatNumber,
@@ -103,14 +104,24 @@ function costLines(plan: BatchPlan): string[] {
     entry('credits needed', estimate.creditsNeeded, capped),
     text('credits left', accountTrouble === null ? left : `${left} (${accountTrouble})`),
     text('rate limit', `${rate} a minute${perDay}${assumed}`),
+    ...hoursLine(plan),
     text('finish', finish),
   ]
+}
+
+/** "22:00-06:00, Europe/Berlin: 3 nights" */
+function hoursLine({ activeHours, estimate }: BatchPlan): string[] {
+  if (activeHours === null) return []
+  const { periods, durationMs } = estimate
+  const word = isByNight(activeHours.hours) ? 'night' : 'period'
+  const count = periods === null || durationMs === 0 ? '' : `: ${pluralize(periods, word)}`
+  return [text('active hours', `${hoursInWords(activeHours)}${count}`)]
 }
 
 /** Why nothing moves now: the finish time does not include it. */
 function stopped({ estimate, pause, rateLimitedUntil, now }: BatchPlan): string[] {
   if (estimate.durationMs === 0) return []
-  if (pause !== null) {
+  if (pause !== null && pause.cause !== 'outside_hours') {
     return [`${pauseSummary(pause, formatTime(pause.since, now))} The finish time counts from when it resumes.`]
   }
   if (rateLimitedUntil === null) return []

@@ -14,6 +14,7 @@ const PAUSED_TITLES: Readonly<Record<PauseCause, string>> = {
   unauthorized: 'Paused: API key refused',
   failing: 'Paused: searches refused',
   outage: 'Paused: API outage',
+  outside_hours: 'Outside the active hours',
 }
 
 export function titleOf({ state, causes, probing, waiting }: StatusReport['queue']): string {
@@ -37,6 +38,7 @@ export function toneOf({ state, causes, probing, waiting, stuck_workers }: Statu
   if (stuck_workers > 0) return 'bad'
   switch (state) {
     case 'paused':
+      if (causes.every((cause) => cause === 'outside_hours')) return 'wait'
       return causes.every((cause) => cause === 'operator') ? 'hand' : 'bad'
     case 'no workers':
       return waiting > 0 ? 'bad' : 'idle'

@@ -78,7 +78,13 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
     const { credits } = await priceOfRelease(
       store,
       { batch, maxCredits },
-      { callsPerMinute: report.pace.limit_per_minute ?? 1, creditReserve: options.creditReserve, now: Date.now() },
+      // Only the credits are shown, so the hours do not matter.
+      {
+        callsPerMinute: report.pace.limit_per_minute ?? 1,
+        creditReserve: options.creditReserve,
+        activeHours: null,
+        now: Date.now(),
+      },
     )
     const at = `${options.path}/batches/${batch.id}`
     if (credits > options.confirmAbove && Number(fields.confirmed ?? -1) < credits) {

@@ -29,6 +29,7 @@ export const STOP_NAMES: Readonly<Record<StopCause, string>> = {
   unauthorized: 'key refused',
   failing: 'searches refused',
   outage: 'API outage',
+  outside_hours: 'outside the active hours',
   rate_limit: 'rate limited',
 }
 

@@ -1,0 +1,44 @@
+import { hoursInForce, hoursInWords, isOutsideHours, type ZonedHours } from '../domain/active-hours.js'
+import type { Logger } from '../domain/logger.js'
+import type { Store } from '../store/store.js'
+import { pause, type ResumeParts, resume } from './pauses.js'
+
+/**
+ * Outside TRACKYARD_ACTIVE_HOURS no call starts. One worker keeps the hours in the store for all, and adds and
+ * lifts the pause. Every claim reads the store, so the first call after the end of the hours is refused even if
+ * that worker has died.
+ */
+export async function keepActiveHours(parts: ResumeParts & { readonly hours: ZonedHours | null }): Promise<void> {
+  const { pauses } = parts.store
+  const now = parts.now()
+  const before = await pauses.activeHours()
+  const inForce = parts.hours === null ? null : hoursInForce(parts.hours, now)
+  if (JSON.stringify(before) !== JSON.stringify(inForce)) await pauses.setActiveHours(inForce)
+  const isPaused = (await pauses.list()).some(({ cause }) => cause === 'outside_hours')
+  const isOutside = inForce !== null && isOutsideHours(inForce, await pauses.hoursOverriddenUntil(now), now)
+  if (isOutside && !isPaused) await pause(parts, 'outside_hours', hoursInWords(inForce))
+  if (!isOutside && isPaused) await resume(parts, ['outside_hours'])
+}
+
+/** For all other workers: a different setting is logged once per value. Without any hours in the store nothing is known. */
+export function hoursAgreement(parts: {
+  readonly store: Pick<Store, 'pauses'>
+  readonly hours: ZonedHours | null
+  readonly log: Logger
+}): { compare(): Promise<void> } {
+  const here = parts.hours === null ? 'always' : hoursInWords({ hours: parts.hours.hours.text, zone: parts.hours.zone })
+  let known = here
+  return {
+    async compare() {
+      const kept = await parts.store.pauses.activeHours()
+      const inForce = kept === null ? 'always' : hoursInWords(kept)
+      if (inForce === known) return
+      known = inForce
+      if (inForce === here) return
+      parts.log.warn(
+        { event: 'active_hours.mismatch_found', here, inForce, repeats: true },
+        `TRACKYARD_ACTIVE_HOURS is ${here} here, but ${inForce} in the worker that keeps it for all. Set the same value, and the same TRACKYARD_TIME_ZONE, everywhere.`,
+      )
+    },
+  }
+}
