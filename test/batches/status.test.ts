@@ -242,26 +242,6 @@ describe('the status message', () => {
     },
   )
 
-  test('outside the active hours: until when, and how to call now; a worker must run for that', () => {
-    const until = NOW + 3 * 3_600_000
-    const activeHours = { hours: '15:00-18:00', zone: 'Europe/Berlin', closedFrom: 0, closedUntil: until, nextEnd: 0 }
-    const pauses = [{ cause: 'outside_hours', since: NOW - 1000, detail: '15:00-18:00, Europe/Berlin' }] as const
-    const clock = (at: number) => new Date(at).toLocaleString('sv-SE').slice(11)
-    expect(said({ pauses, activeHours, due: 12 })).toEqual({
-      state: 'paused',
-      until,
-      reason: `Outside the active hours (15:00-18:00, Europe/Berlin): no calls until ${clock(until)}; 12 searches wait. They start by themselves then; to call now, run \`trackyard-batch resume --now\`.`,
-    })
-    expect(said({ pauses, activeHours, due: 12, workers: 0 }).state).toBe('no workers')
-    const both = [...pauses, { cause: 'no_credits', since: NOW, detail: 'empty' }] as const
-    expect(said({ pauses: both, activeHours, due: 12 })).toMatchObject({ state: 'paused', until: null })
-    const open = { ...activeHours, closedFrom: NOW + 3_600_000 }
-    expect(said({ activeHours: open, due: 12 }).reason).toContain(` end at ${clock(NOW + 3_600_000)}.`)
-    expect(said({ activeHours, hoursOverriddenUntil: until, due: 12 }).reason).toContain(
-      ` overridden until ${clock(until)}.`,
-    )
-  })
-
   test.each(['no_credits', 'reserve'] as const)(
     '%s shows when auto-resume ends, and that `resume` is needed afterwards',
     (cause) => {
