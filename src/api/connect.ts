@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
-import { errorCode } from '../domain/error-code.js'
+import { errorCode } from '../domain/errors.js'
 
 /**
  * Opens a new connection for every call. Nothing is sent to the API before the connection is ready, so any

@@ -1,5 +1,5 @@
 import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib'
-import { errorCode } from '../domain/error-code.js'
+import { errorCode } from '../domain/errors.js'
 import type { RawResponse } from './exchange.js'
 import { type Headers, header } from './headers.js'
 import type { RedactableKey } from './redact.js'

@@ -1,6 +1,6 @@
 import { CatalogError, RefusedError } from '../domain/errors.js'
-import type { LoadedRow } from '../domain/loaded-row.js'
 import type { Logger } from '../domain/logger.js'
+import type { LoadedRow } from '../domain/request.js'
 import type { NewBatch, Plan, Store } from '../store/store.js'
 import { dropAbandoned, HEARTBEAT_MS } from './abandoned.js'
 import { type Caps, checkCaps, checkName, checkPriority, wholeAge } from './options.js'

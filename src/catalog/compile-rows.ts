@@ -1,6 +1,5 @@
 import { UsageError } from '../domain/errors.js'
-import type { LoadedRow } from '../domain/loaded-row.js'
-import { canonicalRequest, type Filters, fingerprint, type SearchRequest } from '../domain/request.js'
+import { canonicalRequest, type Filters, fingerprint, type LoadedRow, type SearchRequest } from '../domain/request.js'
 import type { Catalog, RawRow } from './catalog.js'
 import { noSuchColumn, requireCsvColumn } from './column-names.js'
 import type { Doubts } from './doubts.js'

@@ -5,8 +5,7 @@ import { Socket } from 'node:net'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
-import { errorCode } from '../domain/error-code.js'
-import { OutputError, UnreachableError } from '../domain/errors.js'
+import { errorCode, OutputError, UnreachableError } from '../domain/errors.js'
 import type { Batch } from '../store/store.js'
 
 /**

@@ -1,8 +1,7 @@
 import { didYouMean } from '../domain/did-you-mean.js'
 import { UsageError } from '../domain/errors.js'
 import { isRecord } from '../domain/is-record.js'
-import type { LoadedRow } from '../domain/loaded-row.js'
-import { type Filters, MAX_LIMIT } from '../domain/request.js'
+import { type Filters, type LoadedRow, MAX_LIMIT } from '../domain/request.js'
 import { ExactNumber, parseExactly, plainNumber } from './json.js'
 
 /**

@@ -1,5 +1,4 @@
-import { errorCode } from '../domain/error-code.js'
-import { type ExitCode, ReportedError } from '../domain/errors.js'
+import { type ExitCode, errorCode, ReportedError } from '../domain/errors.js'
 import { type Cli, type Io, isClosedOutput, openCli, watchOutput } from './lib/cli.js'
 import { runProgram } from './program.js'
 

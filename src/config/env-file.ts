@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
-import { errorCode } from '../domain/error-code.js'
-import { ConfigurationError } from '../domain/errors.js'
+import { ConfigurationError, errorCode } from '../domain/errors.js'
 import { foundInstead } from './file-error.js'
 import { readSmallFile } from './small-file.js'
 

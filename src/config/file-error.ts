@@ -1,4 +1,4 @@
-import { errorCode } from '../domain/error-code.js'
+import { errorCode } from '../domain/errors.js'
 import { NoSmallFileError } from './small-file.js'
 
 /** What was found at a path instead of a readable file, as a phrase for messages. */

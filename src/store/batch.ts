@@ -1,6 +1,5 @@
-import type { LoadedRow } from '../domain/loaded-row.js'
 import type { Notification } from '../domain/notification.js'
-import type { SearchRequest } from '../domain/request.js'
+import type { LoadedRow, SearchRequest } from '../domain/request.js'
 import type { BatchState, Priority } from '../domain/states.js'
 
 /** The store's contract for batches: submit, plan, release, cancel. */

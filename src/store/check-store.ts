@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3'
-import { errorCode } from '../domain/error-code.js'
+import { errorCode } from '../domain/errors.js'
 import { isDamage } from './store-error.js'
 
 /**

@@ -1,5 +1,5 @@
 import { RefusedError } from '../domain/errors.js'
-import type { LoadedRow } from '../domain/loaded-row.js'
+import type { LoadedRow } from '../domain/request.js'
 import type { Connection, SqlValue } from './connection.js'
 import { insertRows } from './insert-rows.js'
 import { findOrAddSearches, type WantedSearch } from './load-searches.js'

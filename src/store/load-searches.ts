@@ -1,4 +1,4 @@
-import type { LoadedRow } from '../domain/loaded-row.js'
+import type { LoadedRow } from '../domain/request.js'
 import type { SearchState } from '../domain/states.js'
 import type { Connection, SqlValue } from './connection.js'
 import { insertRows } from './insert-rows.js'

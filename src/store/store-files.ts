@@ -1,6 +1,5 @@
 import { type BigIntStats, fstatSync, readdirSync, readlinkSync, statSync } from 'node:fs'
-import { errorCode } from '../domain/error-code.js'
-import { UnreachableError } from '../domain/errors.js'
+import { errorCode, UnreachableError } from '../domain/errors.js'
 import { type Loss, sentenceFor } from './loss.js'
 import { isDamage, storeError } from './store-error.js'
 

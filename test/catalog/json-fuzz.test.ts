@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import iconv from 'iconv-lite'
 import { compileRows } from '../../src/catalog/compile-rows.js'
 import { UsageError } from '../../src/domain/errors.js'
-import type { LoadedRow } from '../../src/domain/loaded-row.js'
+import type { LoadedRow } from '../../src/domain/request.js'
 import { all, openText } from './reading.js'
 
 /** Numbers from a number, always the same. */

@@ -4,7 +4,7 @@ import { stringify } from 'lossless-json'
 import { compileRows } from '../../src/catalog/compile-rows.js'
 import { openRows } from '../../src/catalog/object-rows.js'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
-import type { LoadedRow } from '../../src/domain/loaded-row.js'
+import type { LoadedRow } from '../../src/domain/request.js'
 
 const TEMPLATE = '{title} {mood} music'
 

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import type { Catalog, RawRow } from '../../src/catalog/catalog.js'
 import { compileRows, type RowRules } from '../../src/catalog/compile-rows.js'
 import { type CatalogOptions, openCatalog } from '../../src/catalog/open-catalog.js'
-import type { LoadedRow } from '../../src/domain/loaded-row.js'
+import type { LoadedRow } from '../../src/domain/request.js'
 
 /** A catalog from text, as standard input would bring it. `chunk` cuts it into pieces of so many bytes. */
 export function openText(

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { type Command, Option } from 'commander'
-import { errorCode } from '../../domain/error-code.js'
-import { type ExitCode, UsageError } from '../../domain/errors.js'
+import { type ExitCode, errorCode, UsageError } from '../../domain/errors.js'
 import { controlLines } from '../../simulator/controls.js'
 import { FAULT_KINDS } from '../../simulator/faults.js'
 import type { Act, Cli } from '../lib/cli.js'

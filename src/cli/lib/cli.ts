@@ -1,8 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { styleText } from 'node:util'
-import { errorCode } from '../../domain/error-code.js'
-import type { ExitCode } from '../../domain/errors.js'
+import { type ExitCode, errorCode } from '../../domain/errors.js'
 
 /** The streams and environment of a command: the real ones in the bin, fakes in tests. */
 export interface Io {

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
-import { errorCode } from '../../domain/error-code.js'
-import { UnreachableError } from '../../domain/errors.js'
+import { errorCode, UnreachableError } from '../../domain/errors.js'
 
 /**
  * A lock for one process at a time: an open transaction on an empty SQLite file. The system releases it when its holder

@@ -3,8 +3,7 @@ import { createHash } from 'node:crypto'
 import { chown, lstat, mkdir, readdir, readFile, readlink, realpath, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { errorCode } from '../../domain/error-code.js'
-import { UnreachableError } from '../../domain/errors.js'
+import { errorCode, UnreachableError } from '../../domain/errors.js'
 
 /** The files of the private Redis: where they are, whose they are, and which process they name. */
 export interface ServerFiles {
