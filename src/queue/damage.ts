@@ -38,6 +38,10 @@ const QUEUE_KEYS: Readonly<Record<string, Expected>> = {
   limiter: 'expiring number',
   pc: 'number',
   id: 'number',
+  'metrics:completed': 'hash',
+  'metrics:completed:data': 'list',
+  'metrics:failed': 'hash',
+  'metrics:failed:data': 'list',
 }
 
 /** Keys of ours beside them. */

@@ -6,7 +6,7 @@ import { deadLetterIdOf, parseJobId, type SearchRef } from '../domain/search-id.
 import type { ActiveJob } from './finish-job.js'
 import type { WorkerConnection } from './redis-client.js'
 import type { Refusals } from './refusals.js'
-import { BackoffWorker, listen, type RunningWorker, runningWorker, type StoppableWorker } from './running-worker.js'
+import { BackoffWorker, KEPT_METRICS, listen, type RunningWorker, runningWorker, type StoppableWorker } from './running-worker.js'
 import { dropUnreadableJobs, type JobScope } from './unreadable-jobs.js'
 
 /**
@@ -120,6 +120,7 @@ export async function startDeadLetterWorker(
     maxStalledCount: 5,
     drainDelay: 2,
     runRetryDelay: 1000,
+    metrics: KEPT_METRICS,
   })
   listen(worker, log, parts.refusals)
   await worker.waitUntilReady()

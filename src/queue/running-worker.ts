@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Job, Worker } from 'bullmq'
+import { type Job, MetricsTime, Worker } from 'bullmq'
 import type { Logger } from '../domain/logger.js'
 import { settledWithin } from '../domain/with-timeout.js'
 import type { ActiveJob } from './finish-job.js'
 import { CLOSE_TIMEOUT_MS, type WorkerConnection } from './redis-client.js'
 import { factsOf } from './redis-error.js'
 import type { Refusals } from './refusals.js'
+
+/** Bull Board's chart of throughput: a point a minute, for a week. */
+export const KEPT_METRICS = { maxDataPoints: MetricsTime.ONE_WEEK }
 
 export interface RunningWorker {
   /**

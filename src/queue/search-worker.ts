@@ -4,7 +4,7 @@ import { parseJobId, type SearchRef } from '../domain/search-id.js'
 import { type ActiveJob, finishJob, type JobContext, rejectForeignJob, requeue, retryDelayMs } from './finish-job.js'
 import type { WorkerConnection } from './redis-client.js'
 import type { Refusals } from './refusals.js'
-import { BackoffWorker, listen, runningWorker, type StoppableWorker } from './running-worker.js'
+import { BackoffWorker, KEPT_METRICS, listen, runningWorker, type StoppableWorker } from './running-worker.js'
 
 /**
  * Processes the jobs of the `search` queue and ends each by the decision that the handler returns. Three kinds of jobs do
@@ -120,6 +120,7 @@ function workerOptions(parts: SearchWorkerParts, options: WorkOptions): WorkerOp
     drainDelay: 2,
     runRetryDelay: 1000,
     removeOnComplete: { count: KEPT_COMPLETED },
+    metrics: KEPT_METRICS,
     settings: { backoffStrategy: (_attempts, _type, error) => retryDelayMs(error) },
   }
 }

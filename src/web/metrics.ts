@@ -49,6 +49,16 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
     totals.unknownOutcomes,
   )
   known('trackyard_credits_remaining', 'Credits left, as the API last reported.', credits.remaining)
+  gauge('trackyard_credits_needed', 'Credits that all due searches need, one each.').set(credits.needed)
+  gauge('trackyard_credits_short', 'By how many credits the balance is short of them. 0: it suffices.').set(
+    credits.short_by,
+  )
+  known(
+    'trackyard_credits_end_timestamp_seconds',
+    'When the credits end at the current rate, before the work does. Unix time.',
+    secondsOf(credits.last_until),
+  )
+  known('trackyard_finish_timestamp_seconds', 'When all due searches will be done. Unix time.', secondsOf(report.eta))
 
   const isRateLimited = queue.state === 'held' && queue.until !== null ? 1 : 0
   gauge('trackyard_held', '1 while rate limited by the API and not stopped by anything else.').set(isRateLimited)
@@ -72,9 +82,11 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
     queue.stuck_workers,
   )
 
+  const spent = gauge('trackyard_batch_credits_spent', 'Calls charged to a batch.', 'batch', 'name')
   const items = gauge('trackyard_batch_items', 'Rows of a batch by status.', 'batch', 'name', 'status')
   for (const batch of shownBatches(report.batches)) {
     const name = batch.name.slice(0, LONGEST_NAME)
+    spent.set({ batch: batch.batch, name }, batch.credits_spent)
     for (const status of ROW_STATUSES) items.set({ batch: batch.batch, name, status }, batch[status])
   }
 
@@ -86,6 +98,10 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
   )
 
   return { contentType: registry.contentType, text: await registry.metrics() }
+}
+
+function secondsOf(iso: string | null): number | null {
+  return iso === null ? null : Date.parse(iso) / 1000
 }
 
 function shownBatches(batches: readonly BatchStatus[]): readonly BatchStatus[] {
