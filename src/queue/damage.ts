@@ -78,6 +78,10 @@ for i, key in ipairs(KEYS) do
       local value = redis.call('HGET', key, field)
       if value and not (tonumber(value) and tonumber(value) > 0) then ok = false end
     end
+    for _, field in ipairs({'count', 'prevTS', 'prevCount'}) do
+      local value = redis.call('HGET', key, field)
+      if value and not string.find(value, '^%d+$') then ok = false end
+    end
   end
   if not ok then table.insert(damaged, key) end
 end

@@ -6,7 +6,14 @@ import { deadLetterIdOf, parseJobId, type SearchRef } from '../domain/search-id.
 import type { ActiveJob } from './finish-job.js'
 import type { WorkerConnection } from './redis-client.js'
 import type { Refusals } from './refusals.js'
-import { BackoffWorker, KEPT_METRICS, listen, type RunningWorker, runningWorker, type StoppableWorker } from './running-worker.js'
+import {
+  BackoffWorker,
+  KEPT_METRICS,
+  listen,
+  type RunningWorker,
+  runningWorker,
+  type StoppableWorker,
+} from './running-worker.js'
 import { dropUnreadableJobs, type JobScope } from './unreadable-jobs.js'
 
 /**
