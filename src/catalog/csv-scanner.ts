@@ -96,6 +96,11 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
     return at === -1 ? Number.POSITIVE_INFINITY : at
   }
 
+  const nextMark = (from: number): number => {
+    const at = text.indexOf('"', from)
+    return at === -1 ? Number.POSITIVE_INFINITY : at
+  }
+
   /** Lines without marks, which most are. Null: this one needs a closer look. */
   const plainLine = (): Scanned | null => {
     lf = find('\n', lf)
@@ -209,9 +214,17 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
         return null
       case 'quoted': {
         mark = find('"', mark)
+        let isDoubled = false
+        // Marks that are doubled in this piece are passed over together: V8 keeps a node for each concatenation, and
+        // `replaceAll` concatenates too.
+        while (text.charCodeAt(mark + 1) === MARK) {
+          isDoubled = true
+          mark = nextMark(mark + 2)
+        }
         const end = Math.min(mark, text.length)
         countLineEnds(end)
-        cell += text.slice(pos, end)
+        const raw = text.slice(pos, end)
+        cell += isDoubled ? raw.split('""').join('"') : raw
         pos = end
         if (mark < text.length) {
           pos++

@@ -102,7 +102,7 @@ type Line = (cells: readonly string[]) => string
 function quotedLine(delimiter: string): Line {
   const isTsv = delimiter === '\t'
   const special = new RegExp(`["\\r\\n${delimiter.replace(/[\\\]^-]/, '\\$&')}]`)
-  const quoted = (cell: string) => (isTsv || special.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)
+  const quoted = (cell: string) => (isTsv || special.test(cell) ? `"${cell.split('"').join('""')}"` : cell)
   return (cells) => `${cells.map(quoted).join(delimiter)}\n`
 }
 
