@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { checkStore } from '../src/store/check-store.js'
+import { checkStore } from '../src/store/sqlite/check-store.js'
 
 /**
  * A child of a worker: checks a whole store, which may take a minute. Prints the problem as JSON,

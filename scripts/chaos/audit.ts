@@ -2,8 +2,9 @@ import type { CallOutcome } from '../../src/domain/outcome.js'
 import type { SearchRequest } from '../../src/domain/request.js'
 import type { SearchRef } from '../../src/domain/search-id.js'
 import type { SearchState } from '../../src/domain/states.js'
-import { openConnection } from '../../src/store/connection.js'
+import type { Transaction } from '../../src/store/connection.js'
 import { type RefColumns, refOf } from '../../src/store/search-ref.js'
+import { openConnection } from '../../src/store/sqlite/connection.js'
 
 /**
  * The whole record, read with queries of its own and none of the code that keeps it, so that the chaos run and the tests can
@@ -40,30 +41,20 @@ export interface AuditedCall {
 }
 
 /** @throws what SQLite throws, for a file that is missing or no database */
-export function auditStore(path: string): Audit {
-  const { connection } = openConnection(path, 'read')
+export async function auditStore(path: string): Promise<Audit> {
+  const connection = openConnection(path, 'read')
   try {
-    return connection.read(() => ({
-      damage: [
-        ...connection
-          .all<{ integrity_check: string }>('pragma integrity_check')
-          .map((row) => row.integrity_check)
-          .filter((line) => line !== 'ok'),
-        ...connection.all<{ table: string; parent: string }>('pragma foreign_key_check').map((row) => {
-          return `a row of ${row.table} points at nothing in ${row.parent}`
-        }),
-      ],
-      miscounts: MISCOUNTS.flatMap((text) => connection.all<Miscount>(text)).map(
-        ({ what, kept, counted }) => `${what}: kept as ${kept}, counted ${counted}`,
-      ),
-      searches: connection.all<SearchRow>(SEARCHES).map((row) => ({
+    return await connection.read(async (tx) => ({
+      damage: await damageIn(tx),
+      miscounts: await miscountsIn(tx),
+      searches: (await tx.all<SearchRow>(SEARCHES)).map((row) => ({
         ref: refOf(row),
         query: queryOf(row.request),
         state: row.state,
         hasAnswer: row.has_answer === 1,
         discarded: row.discarded === 1,
       })),
-      calls: connection.all<CallRow>(CALLS).map(({ request, sent_at, finished_at, ...call }) => ({
+      calls: (await tx.all<CallRow>(CALLS)).map(({ request, sent_at, finished_at, ...call }) => ({
         ...call,
         query: queryOf(request),
         sentAt: sent_at,
@@ -71,8 +62,25 @@ export function auditStore(path: string): Audit {
       })),
     }))
   } finally {
-    connection.close()
+    await connection.close()
   }
+}
+
+async function damageIn(tx: Transaction): Promise<readonly string[]> {
+  const problems = await tx.all<{ integrity_check: string }>('pragma integrity_check')
+  const orphans = await tx.all<{ table: string; parent: string }>('pragma foreign_key_check')
+  return [
+    ...problems.map((row) => row.integrity_check).filter((line) => line !== 'ok'),
+    ...orphans.map((row) => `a row of ${row.table} points at nothing in ${row.parent}`),
+  ]
+}
+
+async function miscountsIn(tx: Transaction): Promise<readonly string[]> {
+  const found: string[] = []
+  for (const text of MISCOUNTS)
+    for (const { what, kept, counted } of await tx.all<Miscount>(text))
+      found.push(`${what}: kept as ${kept}, counted ${counted}`)
+  return found
 }
 
 interface Miscount {

@@ -6,8 +6,8 @@ import { promisify } from 'node:util'
 import { ConfigurationError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { MaintenanceTask } from '../maintenance/scheduler.js'
+import { damageSentence } from '../store/sqlite/errors.js'
 import type { Store } from '../store/store.js'
-import { damageSentence } from '../store/store-error.js'
 import type { Cleanup } from './cleanup.js'
 
 /**

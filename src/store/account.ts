@@ -1,25 +1,20 @@
 import type { CallOutcome, ResponseFacts } from '../domain/outcome.js'
-import { build, type Connection } from './connection.js'
+import type { Connection, Transaction } from './connection.js'
 import { countOf } from './ledger.js'
 import type { Account, AccountStore } from './store.js'
 
 /** What the API last reported about the account: one row. */
 export function accountStore(connection: Connection): AccountStore {
   return {
-    get: async () => connection.read(() => getAccount(connection)),
-    update: async (account, now) =>
-      connection.write(() => {
-        const known = { ...getAccount(connection), ...withoutAbsent(account) }
-        connection.execute(
-          build.updateTable('account').set({
-            credits_remaining: known.creditsRemaining,
-            limit_per_minute: known.limitPerMinute,
-            limit_per_day: known.limitPerDay,
-            remaining_today: known.remainingToday,
-            tier: known.tier,
-            monthly_allowance: known.monthlyAllowance,
-            heard_at: now,
-          }),
+    get: () => connection.read(getAccount),
+    update: (account, now) =>
+      connection.write(async (tx) => {
+        const { heardAt: _, ...known } = { ...(await getAccount(tx)), ...withoutAbsent(account) }
+        await tx.run(
+          `update account set credits_remaining = @creditsRemaining, limit_per_minute = @limitPerMinute,
+             limit_per_day = @limitPerDay, remaining_today = @remainingToday, tier = @tier,
+             monthly_allowance = @monthlyAllowance, heard_at = @now`,
+          { ...known, now },
         )
       }),
   }
@@ -29,25 +24,20 @@ function withoutAbsent(account: Partial<Account>): Partial<Account> {
   return Object.fromEntries(Object.entries(account).filter(([, value]) => value !== undefined))
 }
 
-function getAccount(connection: Connection): Account {
-  const row = connection.first(build.selectFrom('account').selectAll())
-  return {
-    creditsRemaining: row?.credits_remaining ?? null,
-    limitPerMinute: row?.limit_per_minute ?? null,
-    limitPerDay: row?.limit_per_day ?? null,
-    remainingToday: row?.remaining_today ?? null,
-    tier: row?.tier ?? null,
-    monthlyAllowance: row?.monthly_allowance ?? null,
-    heardAt: row?.heard_at ?? null,
-  }
+async function getAccount(tx: Transaction): Promise<Account> {
+  const account = await tx.get<Account>(
+    `select credits_remaining as "creditsRemaining", limit_per_minute as "limitPerMinute",
+       limit_per_day as "limitPerDay", remaining_today as "remainingToday", tier,
+       monthly_allowance as "monthlyAllowance", heard_at as "heardAt" from account`,
+  )
+  if (account === undefined) throw new Error('the store has no row for the account')
+  return account
 }
 
-/** For use inside a transaction. Null: no balance was ever reported. */
-export function knownBalance(connection: Connection): number | null {
-  return (
-    connection.get<{ credits_remaining: number | null }>('select credits_remaining from account')?.credits_remaining ??
-    null
-  )
+/** Null: no balance was ever reported. */
+export async function knownBalance(tx: Transaction): Promise<number | null> {
+  const account = await tx.get<{ credits_remaining: number | null }>('select credits_remaining from account')
+  return account?.credits_remaining ?? null
 }
 
 /**
@@ -60,8 +50,8 @@ export function knownBalance(connection: Connection): number | null {
  * @param ended the call that was answered; `mayCost`: it took a credit, or may have, and was not
  * counted before
  */
-export function foldBalance(
-  connection: Connection,
+export async function foldBalance(
+  tx: Transaction,
   reported: number | null,
   ended: {
     readonly id: number
@@ -70,50 +60,51 @@ export function foldBalance(
     readonly mayCost: boolean
   },
   now: number,
-): void {
-  const known = knownBalance(connection)
+): Promise<void> {
+  const known = await knownBalance(tx)
   const balance = reported ?? (ended.outcome === 'out_of_credits' ? 0 : null)
   if (balance === null) {
-    if (ended.mayCost) lowerBalance(connection)
+    if (ended.mayCost) await lowerBalance(tx)
     return
   }
-  const topUp = known === null || balance > known + overlapping(connection, ended)
-  connection.run('update account set credits_remaining = ?, heard_at = ?', [
-    topUp ? balance : Math.min(known, balance),
+  const topUp = known === null || balance > known + (await overlapping(tx, ended))
+  await tx.run('update account set credits_remaining = @balance, heard_at = @now', {
+    balance: topUp ? balance : Math.min(known, balance),
     now,
-  ])
+  })
 }
 
 /** A credit is gone, or may be, and no balance was reported. An unknown balance stays unknown. */
-export function lowerBalance(connection: Connection): void {
-  connection.run(
-    'update account set credits_remaining = max(0, credits_remaining - 1) where credits_remaining is not null',
-  )
+export async function lowerBalance(tx: Transaction): Promise<void> {
+  await tx.run('update account set credits_remaining = credits_remaining - 1 where credits_remaining > 0')
 }
 
 /**
  * How many other calls may have been charged after this one and reported before it: those in flight
  * now, and those that ended since it was sent.
  */
-function overlapping(connection: Connection, call: { readonly id: number; readonly sentAt: number }): number {
-  const ended = connection.get<{ calls: number }>(
-    'select count(*) as calls from call indexed by call_finished_at where finished_at >= ? and id <> ?',
-    [call.sentAt, call.id],
+async function overlapping(
+  tx: Transaction,
+  { id, sentAt }: { readonly id: number; readonly sentAt: number },
+): Promise<number> {
+  const ended = await tx.get<{ calls: number }>(
+    'select count(*) as calls from call indexed by call_finished_at where finished_at >= @sentAt and id <> @id',
+    { id, sentAt },
   )
-  return countOf(connection, 'sent') + (ended?.calls ?? 0)
+  return (await countOf(tx, 'sent')) + (ended?.calls ?? 0)
 }
 
 /**
  * The limits from one response (X-RateLimit-Limit and the daily ones). Absent limits keep their
  * value.
  */
-export function foldLimits(
-  connection: Connection,
+export async function foldLimits(
+  tx: Transaction,
   reported: Pick<ResponseFacts, 'limitPerMinute' | 'limitPerDay' | 'remainingToday'>,
-): void {
+): Promise<void> {
   const { limitPerMinute, limitPerDay, remainingToday } = reported
   if (limitPerMinute === null && limitPerDay === null && remainingToday === null) return
-  connection.run(
+  await tx.run(
     `update account set limit_per_minute = coalesce(@limitPerMinute, limit_per_minute),
        limit_per_day = coalesce(@limitPerDay, limit_per_day), remaining_today = coalesce(@remainingToday, remaining_today)`,
     { limitPerMinute, limitPerDay, remainingToday },

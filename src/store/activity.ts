@@ -1,7 +1,6 @@
 import type { CallOutcome } from '../domain/outcome.js'
 import type { PauseCause } from '../domain/pause.js'
-import type { Connection } from './connection.js'
-import type { Reads } from './findings.js'
+import type { Connection, Queries } from './connection.js'
 
 /**
  * One sample a minute of what the store counts anyway. A chart of a week reads a few hundred samples
@@ -55,12 +54,12 @@ export function activityStore(connection: Connection, reader: Connection): Activ
   return {
     sample: async (now, { limitPerMinute, stopped }, keepMs) => {
       const minute = Math.floor(now / MINUTE_MS)
-      connection.write(() => {
-        connection.run(RECORD, { minute, limitPerMinute, stopped })
-        connection.run('delete from sample where minute < @before', { before: Math.floor((now - keepMs) / MINUTE_MS) })
+      await connection.write(async (tx) => {
+        await tx.run(RECORD, { minute, limitPerMinute, stopped })
+        await tx.run('delete from sample where minute < @before', { before: Math.floor((now - keepMs) / MINUTE_MS) })
       })
     },
-    samples: (from, everyMinutes) => samples(reader, from, everyMinutes),
+    samples: (from, everyMinutes) => reader.read((tx) => samples(tx, from, everyMinutes)),
   }
 }
 
@@ -89,7 +88,7 @@ type SampleRow = Readonly<Record<EndedOutcome, number>> & {
   readonly stopped: StopCause | null
 }
 
-async function samples(tx: Reads, from: number, everyMinutes: number): Promise<readonly Sample[]> {
+async function samples(tx: Queries, from: number, everyMinutes: number): Promise<readonly Sample[]> {
   const first = Math.floor(from / MINUTE_MS)
   const [before] = await tx.all<SampleRow>('select * from sample where minute < @first order by minute desc limit 1', {
     first,

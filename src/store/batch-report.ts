@@ -1,6 +1,6 @@
 import { type BatchRow, batchOf, capOf, unfinishedItems } from './batch-row.js'
 import { type Budget, budgetsParameter, EVERYTHING, IS_DUE, REACH_TABLE, wantedIn } from './budget.js'
-import type { Connection } from './connection.js'
+import type { Transaction } from './connection.js'
 import type { BatchReport } from './report.js'
 
 /**
@@ -8,9 +8,9 @@ import type { BatchReport } from './report.js'
  * capped, unfinished batch must look at the searches that it still wants, to tell waiting from
  * withheld.
  */
-export function batchReport(connection: Connection, row: BatchRow, reaches: readonly Budget[]): BatchReport {
+export async function batchReport(tx: Transaction, row: BatchRow, reaches: readonly Budget[]): Promise<BatchReport> {
   const unfinished = unfinishedItems(row)
-  const withheld = row.state === 'released' ? withheldItems(connection, row, unfinished, reaches) : 0
+  const withheld = row.state === 'released' ? await withheldItems(tx, row, unfinished, reaches) : 0
   return {
     batch: batchOf(row),
     items: row.items,
@@ -33,35 +33,39 @@ export function mayWithhold(row: BatchRow, reaches: readonly Budget[]): boolean 
   return !reaches.some((reach) => reach.batchId === row.id && reach.upTo === EVERYTHING)
 }
 
-function withheldItems(connection: Connection, row: BatchRow, unfinished: number, reaches: readonly Budget[]): number {
+async function withheldItems(
+  tx: Transaction,
+  row: BatchRow,
+  unfinished: number,
+  reaches: readonly Budget[],
+): Promise<number> {
   if (!mayWithhold(row, reaches)) return 0
   // Few searches usually count as waiting (a `--first 20`), so count those if no other batch can
   // add to them.
   const others = reaches.filter((reach) => reach.batchId !== row.id && reach.upTo > 0)
   const own = reaches.find((reach) => reach.batchId === row.id)?.upTo ?? 0
-  const queued = items(connection, row, 'queued', 'true', own, others)
+  const queued = await items(tx, row, 'queued', 'true', own, others)
   const waiting =
     others.length === 0
-      ? items(connection, row, 'waiting', 'search.id <= @own', own, others)
-      : items(connection, row, 'waiting', `(search.id <= @own or ${IS_DUE})`, own, others)
+      ? await items(tx, row, 'waiting', 'search.id <= @own', own, others)
+      : await items(tx, row, 'waiting', `(search.id <= @own or ${IS_DUE})`, own, others)
   return unfinished - queued - waiting
 }
 
-function items(
-  connection: Connection,
+async function items(
+  tx: Transaction,
   row: BatchRow,
   state: 'waiting' | 'queued',
   condition: string,
   own: number,
   others: readonly Budget[],
-): number {
-  return (
-    connection.get<{ items: number | null }>(
-      `with ${REACH_TABLE}
-       select sum(want.items) as items
-       from ${wantedIn(state, row)}
-       where ${condition}`,
-      { batchId: row.id, own, reaches: budgetsParameter(others) },
-    )?.items ?? 0
+): Promise<number> {
+  const counted = await tx.get<{ items: number | null }>(
+    `with ${REACH_TABLE}
+     select sum(want.items) as items
+     from ${wantedIn(state, row)}
+     where ${condition}`,
+    { batchId: row.id, own, reaches: budgetsParameter(others) },
   )
+  return counted?.items ?? 0
 }

@@ -1,9 +1,53 @@
-import type { Selectable } from 'kysely'
+import type { BatchState, Priority } from '../domain/states.js'
 import type { Batch } from './batch.js'
-import { build } from './connection.js'
-import type { BatchTable } from './schema.js'
+import type { Queries, SqlParameters } from './connection.js'
 
-export type BatchRow = Selectable<BatchTable>
+/** What is read of a row of `batch`; `migrations.ts` has all columns. Instants are epoch milliseconds. */
+export interface BatchRow {
+  readonly id: number
+  readonly name: string
+  readonly state: BatchState
+  readonly priority: Priority
+  readonly catalog_path: string | null
+  readonly format: 'csv' | 'jsonl'
+  readonly delimiter: string | null
+  readonly byte_order_mark: number
+  /** `none`: a quotation mark in a cell is an ordinary character. */
+  readonly quoting: 'csv' | 'none'
+  /** The lines before the header, each with a trailing LF. */
+  readonly preamble: string
+  /** JSON array. */
+  readonly columns: string
+  readonly max_credits: number | null
+  readonly first: number | null
+  readonly created_at: number
+  readonly completed_at: number | null
+  /** Low-water mark: no search below this id is waiting for this batch, so the feeder starts here. */
+  readonly fed_to: number
+  /** 1 once nothing that it wants is queued with a lower priority. Each release resets it. */
+  readonly raised: number
+  /** Calls charged to it. */
+  readonly charged: number
+  /** Searches that it wants and that have no outcome. The other counters count rows. */
+  readonly pending: number
+  readonly items: number
+  readonly invalid: number
+  readonly tagged: number
+  readonly no_match: number
+  readonly dead: number
+}
+
+/**
+ * Batches that users see: not one that is being removed.
+ * @param rest what follows `where dropping = 0`
+ */
+export function standingBatches(tx: Queries, rest: string, parameters?: SqlParameters): Promise<BatchRow[]> {
+  return tx.all<BatchRow>(`select * from batch where dropping = 0 ${rest}`, parameters)
+}
+
+export async function standingBatch(tx: Queries, id: number): Promise<BatchRow | undefined> {
+  return tx.get<BatchRow>('select * from batch where dropping = 0 and id = @id', { id })
+}
 
 export function batchOf(row: BatchRow): Batch {
   return {
@@ -31,19 +75,19 @@ export function unfinishedItems(row: BatchRow): number {
   return row.items - row.invalid - row.tagged - row.no_match - row.dead
 }
 
-/** Batches that users see: not one that is being removed. */
-export function standingBatches() {
-  return build.selectFrom('batch').selectAll().where('dropping', '=', 0)
-}
-
 /** The maximum number of calls charged to it. Null: no cap. */
 export function capOf(batch: Pick<BatchRow, 'max_credits' | 'first'>): number | null {
   if (batch.max_credits === null) return batch.first
   return batch.first === null ? batch.max_credits : Math.min(batch.max_credits, batch.first)
 }
 
-/** The same in SQL, for a table or alias named `batch`. SQLite's min() of two is null when either is. */
-export const CAP_SQL = 'coalesce(min(batch.max_credits, batch.first), batch.max_credits, batch.first)'
+/** The same in SQL, for a table or alias named `batch`. */
+export const CAP_SQL = smallest('batch.max_credits', 'batch.first')
 
 /** Whether a batch may be charged with another call. */
 export const CAN_PAY_SQL = `batch.state = 'released' and (${CAP_SQL} is null or batch.charged < ${CAP_SQL})`
+
+/** The smaller of two expressions, either of which may be null. */
+export function smallest(one: string, other: string): string {
+  return `case when ${one} <= ${other} then ${one} else coalesce(${other}, ${one}) end`
+}

@@ -90,6 +90,17 @@ export interface Milestone {
   readonly batch: CountedBatch
 }
 
+export interface Caps {
+  readonly maxCredits: number | null
+  readonly first: number | null
+}
+
+/** `deadPercent`: see `takeMilestones`. */
+export interface MilestoneRules {
+  readonly now: number
+  readonly deadPercent: number
+}
+
 export interface BatchStore {
   create(batch: NewBatch): Promise<number>
   /**
@@ -104,11 +115,7 @@ export interface BatchStore {
    * loading → released, or changes the caps of a released batch: withheld searches become due.
    * False when the batch is in another state.
    */
-  release(
-    batchId: number,
-    caps: { readonly maxCredits: number | null; readonly first: number | null },
-    now: number,
-  ): Promise<boolean>
+  release(batchId: number, caps: Caps, now: number): Promise<boolean>
   /**
    * released → cancelled. False in any other state, and for a finished batch without dead letters.
    * (A retry of a dead letter would make a batch due again.) Searches that no other batch wants are
@@ -130,10 +137,7 @@ export interface BatchStore {
    * rows of an unfinished batch, and at least `deadPercent` of its finished rows.
    * @param keep makes the notification for each, stored in the transaction that marks the batch
    */
-  takeMilestones(
-    rules: { readonly now: number; readonly deadPercent: number },
-    keep?: (milestone: Milestone) => Notification,
-  ): Promise<readonly Milestone[]>
+  takeMilestones(rules: MilestoneRules, keep?: (milestone: Milestone) => Notification): Promise<readonly Milestone[]>
   /**
    * An upper bound from the counters alone: how many searches are due, and for how many batches. A
    * search that several batches want is counted for each of them.

@@ -1,5 +1,5 @@
-import { type BatchRow, capOf, standingBatches } from './batch-row.js'
-import type { Connection } from './connection.js'
+import { type BatchRow, CAN_PAY_SQL, capOf, standingBatches } from './batch-row.js'
+import type { Queries } from './connection.js'
 
 /**
  * Which searches a budget covers. A released batch without a cap covers every search it wants. A
@@ -19,19 +19,17 @@ export interface Budget {
 export const EVERYTHING = Number.MAX_SAFE_INTEGER
 
 /** The reach of every released batch that has budget left and something pending, oldest first. */
-export function budgets(connection: Connection): readonly Budget[] {
-  const batches = payingBatches(connection)
+export async function budgets(tx: Queries): Promise<readonly Budget[]> {
+  const batches = await payingBatches(tx)
   const uncapped = batches.some((batch) => capOf(batch) === null)
-  return batches.map((batch) => ({ batchId: batch.id, upTo: reachOf(connection, batch, uncapped) }))
+  const list: Budget[] = []
+  for (const batch of batches) list.push({ batchId: batch.id, upTo: await reachOf(tx, batch, uncapped) })
+  return list
 }
 
 /** Released, something pending, budget left. Oldest first. */
-export function payingBatches(connection: Connection): readonly BatchRow[] {
-  const active = standingBatches().where('state', '=', 'released').where('pending', '>', 0).orderBy('id')
-  return connection.rows(active).filter((batch) => {
-    const cap = capOf(batch)
-    return cap === null || batch.charged < cap
-  })
+export async function payingBatches(tx: Queries): Promise<readonly BatchRow[]> {
+  return standingBatches(tx, `and pending > 0 and ${CAN_PAY_SQL} order by id`)
 }
 
 /** Up to this many rows, scanning the batch is faster than scanning everything that waits. */
@@ -50,8 +48,8 @@ export function wantedIn(state: 'waiting' | 'queued', batch: { readonly items: n
 }
 
 /** How many more searches may be queued on a capped batch's account. Never below 0. */
-export function budgetLeft(connection: Connection, batch: BatchRow, cap: number): number {
-  const promised = connection.get<{ searches: number }>(
+export async function budgetLeft(tx: Queries, batch: BatchRow, cap: number): Promise<number> {
+  const promised = await tx.get<{ searches: number }>(
     `select count(*) as searches
      from ${wantedIn('queued', batch)}
      where not exists (select 1 from call where call.search_id = search.id and call.outcome = 'sent')
@@ -61,13 +59,13 @@ export function budgetLeft(connection: Connection, batch: BatchRow, cap: number)
   return Math.max(0, cap - batch.charged - (promised?.searches ?? 0))
 }
 
-function reachOf(connection: Connection, batch: BatchRow, uncapped: boolean): number {
+async function reachOf(tx: Queries, batch: BatchRow, uncapped: boolean): Promise<number> {
   const cap = capOf(batch)
   if (cap === null) return EVERYTHING
-  const payable = budgetLeft(connection, batch, cap)
+  const payable = await budgetLeft(tx, batch, cap)
   if (payable === 0) return 0
   if (payable >= batch.pending) return EVERYTHING
-  const last = connection.get<{ id: number }>(
+  const last = await tx.get<{ id: number }>(
     `select search.id
      from ${wantedIn('waiting', batch)}
      where search.id >= @from

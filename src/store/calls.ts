@@ -1,9 +1,10 @@
 import type { CallOutcome } from '../domain/outcome.js'
+import type { SearchRef } from '../domain/search-id.js'
 import { lowerBalance } from './account.js'
 import type { CallLedger, Streak } from './call-ledger.js'
 import { claim } from './claim.js'
 import { closeCall } from './close-call.js'
-import type { Connection } from './connection.js'
+import type { Connection, Transaction } from './connection.js'
 import { streakMark } from './control-state.js'
 import type { GroupCommit } from './group-commit.js'
 import { changeOutcome, type LedgerCall } from './ledger.js'
@@ -21,49 +22,50 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
   return {
     claim: async (ref, rules) => {
       // Start no call whose answer could not be stored.
-      connection.files.refuseIfLost()
-      return group.add(() => claim(connection, ref, rules))
+      connection.refuseIfLost('change')
+      return group.add((tx) => claim(tx, ref, rules))
     },
     close: async (callId, end) => {
-      // The end of a call is written even to an open file that was deleted or replaced: it is
-      // rescued from there.
-      connection.files.refuseIfDamaged()
-      return group.add(() => closeCall(connection, callId, end))
+      connection.refuseIfLost('end of a call')
+      return group.add((tx) => closeCall(tx, callId, end))
     },
-    isOf: async (callId, { fingerprint, generation }) =>
-      connection.read(
-        () =>
-          connection.get(
-            `select 1 from call join search on search.id = call.search_id
-             where call.id = ? and search.fingerprint = ? and search.generation = ?`,
-            [callId, fingerprintBytes(fingerprint), generation],
-          ) !== undefined,
-      ),
-    latest: async () =>
-      connection.read(() => connection.get<{ id: number | null }>('select max(id) as id from call')?.id ?? 0),
-    expire: async (sentBefore) =>
-      connection.write(() => {
-        const old = connection.all<LedgerCall>(
-          "select id, batch_id, outcome from call where outcome = 'sent' and sent_at < ?",
-          [sentBefore],
-        )
-        for (const call of old) {
-          changeOutcome(connection, call, 'unknown')
-          lowerBalance(connection)
-        }
-        return old.length
-      }),
-    sentBetween: async (from, to) =>
-      connection.read(
-        () =>
-          connection.get<{ calls: number }>('select count(*) as calls from call where sent_at > ? and sent_at <= ?', [
-            from,
-            to,
-          ])?.calls ?? 0,
-      ),
-    streak: async () => connection.read(() => streak(connection)),
-    refusalHistory: async (callId) => connection.read(() => refusalHistory(connection, callId)),
+    isOf: (callId, ref) => connection.read((tx) => isOf(tx, callId, ref)),
+    latest: () => connection.read(latest),
+    expire: (sentBefore) => connection.write((tx) => expire(tx, sentBefore)),
+    sentBetween: (from, to) => connection.read((tx) => sentBetween(tx, from, to)),
+    streak: () => connection.read(streak),
+    refusalHistory: (callId) => connection.read((tx) => refusalHistory(tx, callId)),
   }
+}
+
+async function isOf(tx: Transaction, callId: number, ref: Pick<SearchRef, 'fingerprint' | 'generation'>) {
+  const call = await tx.get(
+    `select 1 from call join search on search.id = call.search_id
+     where call.id = @callId and search.fingerprint = @fingerprint and search.generation = @generation`,
+    { callId, fingerprint: fingerprintBytes(ref.fingerprint), generation: ref.generation },
+  )
+  return call !== undefined
+}
+
+async function latest(tx: Transaction): Promise<number> {
+  return (await tx.get<{ id: number | null }>('select max(id) as id from call'))?.id ?? 0
+}
+
+async function sentBetween(tx: Transaction, from: number, to: number): Promise<number> {
+  const text = 'select count(*) as calls from call where sent_at > @from and sent_at <= @to'
+  return (await tx.get<{ calls: number }>(text, { from, to }))?.calls ?? 0
+}
+
+async function expire(tx: Transaction, sentBefore: number): Promise<number> {
+  const old = await tx.all<LedgerCall>(
+    "select id, batch_id, outcome from call where outcome = 'sent' and sent_at < @sentBefore",
+    { sentBefore },
+  )
+  for (const call of old) {
+    await changeOutcome(tx, call, 'unknown')
+    await lowerBalance(tx)
+  }
+  return old.length
 }
 
 /**
@@ -73,14 +75,14 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
  * letter. A timeout is `unknown` in the ledger, because it may be paid for; for the circuit breaker
  * it is a failure like any other.
  */
-function streak(connection: Connection): Streak {
+async function streak(tx: Transaction): Promise<Streak> {
   const refused = new Set<number>()
   const failed = new Set<number>()
   const unpaid = new Set<number>()
-  const calls = connection.iterate<{ outcome: CallOutcome; search_id: number }>(
-    `select outcome, search_id from call not indexed where finished_at is not null and id > ?
+  const calls = await tx.all<{ outcome: CallOutcome; search_id: number }>(
+    `select outcome, search_id from call not indexed where finished_at is not null and id > @mark
      order by id desc limit ${LONGEST_STREAK}`,
-    [streakMark(connection)],
+    { mark: await streakMark(tx) },
   )
   for (const { outcome, search_id } of calls) {
     if (outcome === 'answered') break

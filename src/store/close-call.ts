@@ -3,7 +3,7 @@ import { isCharged } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
 import { foldBalance, foldLimits } from './account.js'
 import type { CallEnd } from './call-ledger.js'
-import type { Connection } from './connection.js'
+import type { Transaction } from './connection.js'
 import { addPause, extendRateLimit, isProbing, setProbing } from './control-state.js'
 import { changeOutcome, type LedgerCall } from './ledger.js'
 import { countRefusal } from './refusals.js'
@@ -15,28 +15,32 @@ import { bury, keepAnswer } from './transitions.js'
  * crash before it, the call is still open. The outcome is recorded even if the call was given up on
  * (`unknown`) or its search has moved on. Repeating it changes nothing.
  */
-export function closeCall(connection: Connection, callId: number, end: CallEnd): { readonly endedProbe: boolean } {
-  const call = connection.get<ClosingCall>(
-    'select id, batch_id, outcome, search_id, round, sent_at, finished_at from call where id = ?',
-    [callId],
+export async function closeCall(
+  tx: Transaction,
+  callId: number,
+  end: CallEnd,
+): Promise<{ readonly endedProbe: boolean }> {
+  const call = await tx.get<ClosingCall>(
+    'select id, batch_id, outcome, search_id, round, sent_at, finished_at from call where id = @callId',
+    { callId },
   )
   const search =
     call === undefined
       ? undefined
-      : connection.get<ClosingSearch>('select id, state, round from search where id = ?', [call.search_id])
+      : await tx.get<ClosingSearch>('select id, state, round from search where id = @id', { id: call.search_id })
   if (call === undefined || search === undefined) throw new Error(`close: there is no call ${callId}`)
   // A call that timed out as `unknown` has no `finished_at` yet, unlike one that was closed before.
   if (call.finished_at !== null) return { endedProbe: false }
 
-  recordCall(connection, call, search.state === 'answered' ? asPaidAgain(end) : end)
+  await recordCall(tx, call, search.state === 'answered' ? asPaidAgain(end) : end)
   // A call that was given up on (`unknown`) was counted then.
   const mayCost = isCharged(end.outcome) && call.outcome === 'sent'
   const ended = { id: callId, sentAt: call.sent_at, outcome: end.outcome, mayCost }
-  foldBalance(connection, end.facts.creditsRemaining, ended, end.now)
-  foldLimits(connection, end.facts)
-  settle(connection, call, search, end)
-  const endedProbe = end.outcome === 'answered' && isProbing(connection)
-  if (endedProbe) setProbing(connection, false)
+  await foldBalance(tx, end.facts.creditsRemaining, ended, end.now)
+  await foldLimits(tx, end.facts)
+  await settle(tx, call, search, end)
+  const endedProbe = end.outcome === 'answered' && (await isProbing(tx))
+  if (endedProbe) await setProbing(tx, false)
   return { endedProbe }
 }
 
@@ -65,9 +69,9 @@ interface ClosingSearch {
   readonly round: number
 }
 
-function recordCall(connection: Connection, call: ClosingCall, end: CallEnd): void {
-  changeOutcome(connection, call, end.outcome)
-  connection.run(
+async function recordCall(tx: Transaction, call: ClosingCall, end: CallEnd): Promise<void> {
+  await changeOutcome(tx, call, end.outcome)
+  await tx.run(
     `update call set finished_at = @now, status = @status, request_id = @requestId, detail = @detail,
        credits_remaining = @creditsRemaining, unreadable = @unreadable
      where id = @id`,
@@ -87,62 +91,64 @@ function recordCall(connection: Connection, call: ClosingCall, end: CallEnd): vo
  * An answer is kept even if its search is dead or in another round: it is paid for. A pause or rate
  * limit is written in the same transaction.
  */
-function settle(connection: Connection, call: ClosingCall, search: ClosingSearch, end: CallEnd): void {
+async function settle(tx: Transaction, call: ClosingCall, search: ClosingSearch, end: CallEnd): Promise<void> {
   const { decision, now } = end
   switch (decision.do) {
     case 'succeed':
-      keepAnswer(connection, search, decision, now)
-      return
+      return keepAnswer(tx, search, decision, now)
     case 'deadLetter':
-      // Only calls of the current round use up attempts. A refusal by the API applies to every round.
-      if (decision.usesAttempt) useAttempt(connection, call)
-      if (!decision.usesAttempt || search.round === call.round)
-        bury(connection, search, { ...decision.death, requestId: requestIdFor(connection, call, end, decision) }, now)
-      if (decision.pause !== null)
-        addPause(connection, { cause: decision.pause, since: now, detail: decision.death.error })
-      return
+      return endSearch(tx, call, search, end, decision)
     case 'retry':
-      useAttempt(connection, call)
-      return
+      return useAttempt(tx, call)
     case 'pause':
-      addPause(connection, { cause: decision.cause, since: now, detail: decision.detail })
+      await addPause(tx, { cause: decision.cause, since: now, detail: decision.detail })
       return
     case 'rateLimit':
-      extendRateLimit(connection, decision.until, now, decision.said)
-      countRefusal(connection, call, end.outcome)
-      return
+      await extendRateLimit(tx, decision.until, now, decision.said)
+      return countRefusal(tx, call, end.outcome)
     case 'defer':
-      countRefusal(connection, call, end.outcome)
-      return
+      return countRefusal(tx, call, end.outcome)
     default:
       decision satisfies never
   }
 }
 
-/**
- * The request id that support needs: of this call, or of the last failure in this round that had
- * one. A timeout has none.
- */
-function requestIdFor(
-  connection: Connection,
+type ForGood = Extract<Decision, { do: 'deadLetter' }>
+
+/** Only calls of the current round use up attempts. A refusal by the API applies to every round. */
+async function endSearch(
+  tx: Transaction,
   call: ClosingCall,
-  { facts }: CallEnd,
-  { death, usesAttempt }: Extract<Decision, { do: 'deadLetter' }>,
-): string | null {
-  const own = death.requestId ?? facts.requestId
-  if (own !== null || !usesAttempt) return own
-  const earlier = connection.get<{ request_id: string }>(
-    `select request_id from call where search_id = ? and round = ? and outcome = 'transient' and request_id is not null
+  search: ClosingSearch,
+  { facts, now }: CallEnd,
+  decision: ForGood,
+): Promise<void> {
+  if (decision.usesAttempt) await useAttempt(tx, call)
+  if (!decision.usesAttempt || search.round === call.round) {
+    const requestId = decision.death.requestId ?? facts.requestId ?? (await earlierRequestId(tx, call, decision))
+    await bury(tx, search, { ...decision.death, requestId }, now)
+  }
+  if (decision.pause !== null) await addPause(tx, { cause: decision.pause, since: now, detail: decision.death.error })
+}
+
+/**
+ * The request id that support needs, of the last failure in this round that had one: a timeout has
+ * none.
+ */
+async function earlierRequestId(tx: Transaction, call: ClosingCall, { usesAttempt }: ForGood): Promise<string | null> {
+  if (!usesAttempt) return null
+  const earlier = await tx.get<{ request_id: string }>(
+    `select request_id from call where search_id = @searchId and round = @round and outcome = 'transient' and request_id is not null
      order by id desc limit 1`,
-    [call.search_id, call.round],
+    { searchId: call.search_id, round: call.round },
   )
   return earlier?.request_id ?? null
 }
 
 /** Only while the search is still in the call's round. */
-function useAttempt(connection: Connection, call: ClosingCall): void {
-  connection.run(
-    "update search set failures = failures + 1 where id = ? and round = ? and state in ('waiting', 'queued')",
-    [call.search_id, call.round],
+async function useAttempt(tx: Transaction, call: ClosingCall): Promise<void> {
+  await tx.run(
+    "update search set failures = failures + 1 where id = @id and round = @round and state in ('waiting', 'queued')",
+    { id: call.search_id, round: call.round },
   )
 }

@@ -1,51 +1,50 @@
 import { type HoursInForce, hoursInWords, isOutsideHours } from '../domain/active-hours.js'
 import type { BalanceWatch, Pause } from '../domain/pause.js'
-import type { Connection } from './connection.js'
+import type { Transaction } from './connection.js'
 
 /**
  * What stops all workers, as rows: pauses, the rate limit, the probe. For use inside a transaction.
  */
 
 /** False when that cause is already present: its `since` and detail are kept. */
-export function addPause(connection: Connection, pause: Pause): boolean {
-  return (
-    connection.run('insert into pause (cause, since, detail) values (@cause, @since, @detail) on conflict do nothing', {
-      ...pause,
-    }).changes === 1
+export async function addPause(tx: Transaction, pause: Pause): Promise<boolean> {
+  const changes = await tx.run(
+    'insert into pause (cause, since, detail) values (@cause, @since, @detail) on conflict (cause) do nothing',
+    { ...pause },
   )
+  return changes === 1
 }
 
-export function isProbing(connection: Connection): boolean {
-  return connection.get("select 1 from meta where key = 'probing'") !== undefined
+export async function isProbing(tx: Transaction): Promise<boolean> {
+  return (await noteOf(tx, 'probing')) !== null
 }
 
-export function setProbing(connection: Connection, probing: boolean): void {
-  if (probing) connection.run("insert into meta values ('probing', '1') on conflict do nothing")
-  else connection.run("delete from meta where key = 'probing'")
+export async function setProbing(tx: Transaction, probing: boolean): Promise<void> {
+  if (probing) await note(tx, 'probing', '1')
+  else await tx.run("delete from meta where key = 'probing'")
 }
 
 /** Only ever extends the rate limit. `detail`: the API's message. */
-export function extendRateLimit(
-  connection: Connection,
+export async function extendRateLimit(
+  tx: Transaction,
   until: number,
   now: number,
   detail: string | null = null,
-): void {
-  if (until <= (rateLimitEnd(connection, now) ?? 0)) return
-  endRateLimit(connection)
-  note(connection, 'hold_until', until)
-  note(connection, 'hold_from', now)
-  if (detail !== null) connection.run("insert into meta values ('hold_detail', ?)", [detail])
+): Promise<void> {
+  if (until <= ((await rateLimitEnd(tx, now)) ?? 0)) return
+  await endRateLimit(tx)
+  await note(tx, 'hold_until', until)
+  await note(tx, 'hold_from', now)
+  if (detail !== null) await note(tx, 'hold_detail', detail)
 }
 
-export function endRateLimit(connection: Connection): void {
-  connection.run("delete from meta where key in ('hold_until', 'hold_from', 'hold_detail')")
+export async function endRateLimit(tx: Transaction): Promise<void> {
+  await tx.run("delete from meta where key in ('hold_until', 'hold_from', 'hold_detail')")
 }
 
 /** The API's message with the rate limit. Null: none, or not rate limited. */
-export function holdDetail(connection: Connection, now: number): string | null {
-  if (rateLimitEnd(connection, now) === null) return null
-  return connection.get<{ value: string }>("select value from meta where key = 'hold_detail'")?.value ?? null
+export async function holdDetail(tx: Transaction, now: number): Promise<string | null> {
+  return (await rateLimitEnd(tx, now)) === null ? null : noteOf(tx, 'hold_detail')
 }
 
 /** The largest clock correction that is considered normal. */
@@ -55,75 +54,87 @@ export const SET_BACK_MS = 5000
  * Null: not rate limited. A rate limit set in the future was written before the wall clock was set
  * back, and is ignored.
  */
-export function rateLimitEnd(connection: Connection, now: number): number | null {
-  const until = instant(connection, 'hold_until')
-  return until > now && instant(connection, 'hold_from') <= now + SET_BACK_MS ? until : null
+export async function rateLimitEnd(tx: Transaction, now: number): Promise<number | null> {
+  const until = Number(await noteOf(tx, 'hold_until'))
+  if (until <= now) return null
+  return Number(await noteOf(tx, 'hold_from')) <= now + SET_BACK_MS ? until : null
 }
 
-export function balanceWatch(connection: Connection): BalanceWatch {
+export async function balanceWatch(tx: Transaction): Promise<BalanceWatch> {
   return {
-    askedAt: instant(connection, 'balance_asked_at') || null,
-    nextAt: instant(connection, 'balance_next_at') || null,
+    askedAt: Number(await noteOf(tx, 'balance_asked_at')) || null,
+    nextAt: Number(await noteOf(tx, 'balance_next_at')) || null,
   }
 }
 
-export function noteWatch(connection: Connection, { askedAt, nextAt }: BalanceWatch): void {
-  if (askedAt !== null) note(connection, 'balance_asked_at', askedAt)
-  if (nextAt !== null) note(connection, 'balance_next_at', nextAt)
-}
-
-/** Null: calls may start at any time. */
-export function activeHours(connection: Connection): HoursInForce | null {
-  const row = connection.get<{ value: string }>("select value from meta where key = 'active_hours'")
-  return row === undefined ? null : (JSON.parse(row.value) as HoursInForce)
-}
-
-export function setActiveHours(connection: Connection, inForce: HoursInForce | null): void {
-  if (inForce === null) connection.run("delete from meta where key = 'active_hours'")
-  else
-    connection.run("insert into meta values ('active_hours', ?) on conflict do update set value = excluded.value", [
-      JSON.stringify(inForce),
-    ])
-}
-
-/** Null: the active hours apply. */
-export function hoursOverriddenUntil(connection: Connection, now: number): number | null {
-  const until = instant(connection, 'hours_overridden_until')
-  return until > now ? until : null
-}
-
-export function overrideHours(connection: Connection, until: number): void {
-  note(connection, 'hours_overridden_until', until)
-}
-
-/** Pauses the queue if it is outside the active hours. */
-export function obeyActiveHours(connection: Connection, now: number): boolean {
-  const inForce = activeHours(connection)
-  if (inForce === null || !isOutsideHours(inForce, hoursOverriddenUntil(connection, now), now)) return false
-  addPause(connection, { cause: 'outside_hours', since: now, detail: hoursInWords(inForce) })
-  return true
-}
-
-type Instant = 'hold_until' | 'hold_from' | 'balance_asked_at' | 'balance_next_at' | 'hours_overridden_until'
-
-function note(connection: Connection, key: Instant, at: number): void {
-  connection.run('insert into meta values (?, ?) on conflict do update set value = excluded.value', [key, String(at)])
-}
-
-/** 0 when it was never written. */
-function instant(connection: Connection, key: Instant): number {
-  return Number(connection.get<{ value: string }>('select value from meta where key = ?', [key])?.value ?? 0)
+export async function noteWatch(tx: Transaction, { askedAt, nextAt }: BalanceWatch): Promise<void> {
+  if (askedAt !== null) await note(tx, 'balance_asked_at', askedAt)
+  if (nextAt !== null) await note(tx, 'balance_next_at', nextAt)
 }
 
 /** The breaker's pause was resumed: calls up to this one no longer count. */
-export function markStreak(connection: Connection): void {
-  connection.run(
-    `insert into meta values ('streak_from', (select cast(coalesce(max(id), 0) as text) from call))
-     on conflict do update set value = excluded.value`,
-  )
+export async function markStreak(tx: Transaction): Promise<void> {
+  const latest = await tx.get<{ id: number | null }>('select max(id) as id from call')
+  await note(tx, 'streak_from', latest?.id ?? 0)
 }
 
 /** The last call before that resume. 0: there was no such pause. */
-export function streakMark(connection: Connection): number {
-  return Number(connection.get<{ value: string }>("select value from meta where key = 'streak_from'")?.value ?? 0)
+export async function streakMark(tx: Transaction): Promise<number> {
+  return Number(await noteOf(tx, 'streak_from'))
+}
+
+/** Null: calls may start at any time. */
+export async function activeHours(tx: Transaction): Promise<HoursInForce | null> {
+  const text = await noteOf(tx, 'active_hours')
+  return text === null ? null : (JSON.parse(text) as HoursInForce)
+}
+
+export async function setActiveHours(tx: Transaction, inForce: HoursInForce | null): Promise<void> {
+  if (inForce === null) await tx.run("delete from meta where key = 'active_hours'")
+  else await note(tx, 'active_hours', JSON.stringify(inForce))
+}
+
+/** Null: the active hours apply. */
+export async function hoursOverriddenUntil(tx: Transaction, now: number): Promise<number | null> {
+  const until = Number(await noteOf(tx, 'hours_overridden_until'))
+  return until > now ? until : null
+}
+
+/** Returns until when. Null: it is inside the active hours. */
+export async function overrideHours(tx: Transaction, now: number): Promise<number | null> {
+  const inForce = await activeHours(tx)
+  if (inForce === null || now < inForce.closedFrom || now >= inForce.closedUntil) return null
+  await note(tx, 'hours_overridden_until', inForce.nextEnd)
+  return inForce.nextEnd
+}
+
+/** Pauses the queue if it is outside the active hours. */
+export async function obeyActiveHours(tx: Transaction, now: number): Promise<boolean> {
+  const inForce = await activeHours(tx)
+  if (inForce === null || !isOutsideHours(inForce, await hoursOverriddenUntil(tx, now), now)) return false
+  await addPause(tx, { cause: 'outside_hours', since: now, detail: hoursInWords(inForce) })
+  return true
+}
+
+type Key =
+  | 'probing'
+  | 'hold_until'
+  | 'hold_from'
+  | 'hold_detail'
+  | 'balance_asked_at'
+  | 'balance_next_at'
+  | 'streak_from'
+  | 'active_hours'
+  | 'hours_overridden_until'
+
+async function note(tx: Transaction, key: Key, value: string | number): Promise<void> {
+  await tx.run(
+    'insert into meta (key, value) values (@key, @value) on conflict (key) do update set value = excluded.value',
+    { key, value: String(value) },
+  )
+}
+
+/** Null: it was never written. */
+async function noteOf(tx: Transaction, key: Key): Promise<string | null> {
+  return (await tx.get<{ value: string }>('select value from meta where key = @key', { key }))?.value ?? null
 }

@@ -1,14 +1,12 @@
-import { type SelectQueryBuilder, sql } from 'kysely'
-import type { DeadLetter, Death } from '../domain/dead-letter.js'
+import type { DeadLetter, Death, DeathReason } from '../domain/dead-letter.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
 import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
-import { build, type Connection } from './connection.js'
-import { whereNamed } from './find-search.js'
+import type { Connection, SqlParameters, SqlValue, Transaction } from './connection.js'
+import { MATCHES, requireSearchName } from './find-search.js'
 import { containing } from './findings.js'
-import type { Schema } from './schema.js'
-import { fingerprintBytes, type RefColumns, refOf, searchName } from './search-ref.js'
+import { IS_REF, type RefColumns, refOf, refPage, refParameters, searchName } from './search-ref.js'
 import type { DeadFilter, DeadLetterStore, LetterCursor, ParkedLetter, Retried } from './store.js'
 import { bury, revive } from './transitions.js'
 
@@ -16,153 +14,171 @@ import { bury, revive } from './transitions.js'
  * The dead letters. BullMQ's dead letter queue follows these rows, except for the discarded ones.
  */
 export function deadLetterStore(connection: Connection): DeadLetterStore {
-  const idsOf = (query: DeadQuery<object>): readonly number[] =>
-    connection.rows(query.select('search.id')).map((row) => row.id)
-
-  const numberOf = (query: DeadQuery<object>): number =>
-    connection.first(query.select(({ fn }) => fn.countAll<number>().as('letters')))?.letters ?? 0
-
   return {
-    list: async (filter, after, limit) =>
-      connection.read(() => {
-        const from = after === null ? dead(filter) : dead(filter).where(diedAfter(after))
-        const page = letters(from).select(['search.id']).orderBy('search.died_at').orderBy('search.id').limit(limit)
-        const rows = connection.rows(page)
-        const last = rows.length < limit ? undefined : rows.at(-1)
-        return {
-          letters: rows.map(letterOf),
-          next: last === undefined ? null : { diedAt: last.died_at ?? 0, id: last.id },
-        }
-      }),
-    count: async (filter) => connection.read(() => numberOf(dead(filter))),
-    countMaybePaid: async (filter) => connection.read(() => numberOf(dead(filter).where(MAYBE_PAID))),
-    get: async (ref) =>
-      connection.read(() => {
-        const row = connection.first(letters(inRound(ref)))
+    list: (filter, after, limit) => connection.read((tx) => list(tx, filter, after, limit)),
+    count: (filter) => connection.read((tx) => count(tx, dead(filter))),
+    countMaybePaid: (filter) => connection.read((tx) => count(tx, and(dead(filter), MAYBE_PAID))),
+    get: (ref) =>
+      connection.read(async (tx) => {
+        const [row] = await letters(tx, inRound(ref), 'limit 1')
         return row === undefined ? null : letterOf(row)
       }),
-    refs: async (after, limit) =>
-      connection.read(() => {
-        const rows = connection.all<RefColumns & { id: number }>(
-          `select id, fingerprint, generation, round from search indexed by search_dead
-           where state = 'dead' and discarded = 0 and id > ? order by id limit ?`,
-          [after, limit],
-        )
-        return { refs: rows.map(refOf), next: rows.length < limit ? null : (rows.at(-1)?.id ?? null) }
-      }),
-    retry: async (ref) => connection.write(() => revive(connection, idsOf(inRound(ref))) === 1),
-    retryAll: async (filter) =>
-      connection.write(() => {
-        const ids = idsOf(dead(filter))
-        return { retried: revive(connection, ids), ...standingOf(connection, ids) }
-      }),
-    retryUnauthorized: async () =>
-      connection.write(() => revive(connection, idsOf(dead({}).where('search.death_reason', '=', 'unauthorized')))),
-    discardAll: async (filter) =>
-      connection.write(
-        () =>
-          connection.run(
-            `update search set discarded = 1
-             where id in (select value from json_each(?)) and state = 'dead' and discarded = 0`,
-            [JSON.stringify(idsOf(dead({ ...filter, discarded: false })))],
-          ).changes,
+    refs: (after, limit) =>
+      connection.read((tx) =>
+        refPage(tx, "from search indexed by search_dead where state = 'dead' and discarded = 0 and id > @after", {
+          after,
+          limit,
+        }),
       ),
-    recordCrashed: async (ref, death, now) =>
-      connection.write(() => {
-        const search = connection.get<{ id: number; state: SearchState }>(
-          'select id, state from search where fingerprint = ? and generation = ? and round = ?',
-          [fingerprintBytes(ref.fingerprint), ref.generation, ref.round],
+    retry: (ref) => connection.write(async (tx) => (await revive(tx, await idsOf(tx, inRound(ref)))) === 1),
+    retryAll: (filter) =>
+      connection.write(async (tx) => {
+        const ids = await idsOf(tx, dead(filter))
+        return { retried: await revive(tx, ids), ...(await standingOf(tx, ids)) }
+      }),
+    retryUnauthorized: () =>
+      connection.write(async (tx) =>
+        revive(tx, await idsOf(tx, and(dead({}), "search.death_reason = 'unauthorized'"))),
+      ),
+    discardAll: (filter) =>
+      connection.write(async (tx) => {
+        const ids = JSON.stringify(await idsOf(tx, dead({ ...filter, discarded: false })))
+        return tx.run('update search set discarded = 1 where id in (select value from json_each(@ids))', { ids })
+      }),
+    recordCrashed: (ref, death, now) =>
+      connection.write(async (tx) => {
+        const search = await tx.get<{ id: number; state: SearchState }>(
+          `select id, state from search where ${IS_REF}`,
+          refParameters(ref),
         )
-        return search !== undefined && bury(connection, search, death, now)
+        return search !== undefined && bury(tx, search, death, now)
       }),
   }
 }
 
+/** A condition over `search`, and its parameters. */
+interface Condition {
+  readonly text: string
+  readonly parameters: SqlParameters
+}
+
+function and({ text, parameters }: Condition, more: string, others: SqlParameters = {}): Condition {
+  return { text: `${text} and ${more}`, parameters: { ...parameters, ...others } }
+}
+
 /** The same rule as `costs` in `letterOf`. */
-const MAYBE_PAID = sql<boolean>`(search.death_reason = 'unreadable' or exists (
+const MAYBE_PAID = `(search.death_reason = 'unreadable' or exists (
   select 1 from call where call.search_id = search.id and call.outcome = 'unknown'))`
 
-/** Both columns are in one index, so a page costs the same at any depth of the list. */
-function diedAfter({ diedAt, id }: LetterCursor) {
-  return sql<boolean>`(search.died_at, search.id) > (${diedAt}, ${id})`
-}
+const MENTIONS = `(lower(search.request) like @pattern escape '!' or lower(search.death_error) like @pattern escape '!'
+  or lower(search.death_message) like @pattern escape '!')`
 
-type DeadQuery<Row> = SelectQueryBuilder<Schema, 'search', Row>
-
-function dead(filter: DeadFilter): DeadQuery<object> {
-  let query: DeadQuery<object> = build.selectFrom('search').where('search.state', '=', sql.lit('dead'))
+function dead(filter: DeadFilter): Condition {
   const { reason, status, batchId, code, text, search, discarded = search === undefined ? false : null } = filter
-  if (discarded !== null) query = query.where('search.discarded', '=', sql.lit(discarded ? 1 : 0))
-  if (reason !== undefined) query = query.where('search.death_reason', '=', reason)
-  if (status !== undefined) query = query.where('search.death_status', status === null ? 'is' : '=', status)
-  if (code !== undefined) query = query.where('search.death_code', code === null ? 'is' : '=', code)
-  if (text !== undefined) query = query.where(mentions(text))
-  if (search !== undefined) query = whereNamed(query, search)
+  const texts = ["search.state = 'dead'"]
+  const parameters: Record<string, SqlValue> = {}
+  const restrict = (text: string, more: SqlParameters = {}): void => {
+    texts.push(text)
+    Object.assign(parameters, more)
+  }
+  if (discarded !== null) restrict(`search.discarded = ${discarded ? 1 : 0}`)
+  if (reason !== undefined) restrict('search.death_reason = @reason', { reason })
+  if (status === null) restrict('search.death_status is null')
+  else if (status !== undefined) restrict('search.death_status = @status', { status })
+  if (code === null) restrict('search.death_code is null')
+  else if (code !== undefined) restrict('search.death_code = @code', { code })
+  if (text !== undefined) restrict(MENTIONS, { pattern: containing(text) })
+  if (search !== undefined) restrict(MATCHES, { ...requireSearchName(search) })
   if (batchId !== undefined)
-    query = query.where(({ exists, selectFrom }) =>
-      exists(
-        selectFrom('want')
-          .select('want.batch_id')
-          .where('want.batch_id', '=', batchId)
-          .whereRef('want.search_id', '=', 'search.id'),
-      ),
-    )
-  return query
+    restrict('exists (select 1 from want where want.batch_id = @batchId and want.search_id = search.id)', { batchId })
+  return { text: texts.join(' and '), parameters }
 }
 
-function mentions(text: string) {
-  const pattern = containing(text)
-  return sql<boolean>`(lower(search.request) like ${pattern} escape '!' or lower(search.death_error) like ${pattern} escape '!'
-    or lower(search.death_message) like ${pattern} escape '!')`
+function inRound(ref: SearchRef): Condition {
+  return and(dead({}), IS_REF, refParameters(ref))
 }
 
-function inRound(ref: SearchRef): DeadQuery<object> {
-  return dead({})
-    .where('search.fingerprint', '=', fingerprintBytes(ref.fingerprint))
-    .where('search.generation', '=', ref.generation)
-    .where('search.round', '=', ref.round)
+async function idsOf(tx: Transaction, { text, parameters }: Condition): Promise<readonly number[]> {
+  return (await tx.all<{ id: number }>(`select search.id from search where ${text}`, parameters)).map((row) => row.id)
+}
+
+async function count(tx: Transaction, { text, parameters }: Condition): Promise<number> {
+  const counted = await tx.get<{ n: number }>(`select count(*) as n from search where ${text}`, parameters)
+  return counted?.n ?? 0
+}
+
+/** A page costs the same at any depth of the list, because both columns are in one index. */
+async function list(
+  tx: Transaction,
+  filter: DeadFilter,
+  after: LetterCursor | null,
+  limit: number,
+): ReturnType<DeadLetterStore['list']> {
+  const all = dead(filter)
+  const wanted =
+    after === null
+      ? all
+      : and(all, '(search.died_at, search.id) > (@diedAt, @afterId)', { diedAt: after.diedAt, afterId: after.id })
+  const rows = await letters(tx, wanted, 'order by search.died_at, search.id limit @limit', { limit })
+  const last = rows.length < limit ? undefined : rows.at(-1)
+  return {
+    letters: rows.map(letterOf),
+    next: last === undefined ? null : { diedAt: last.died_at ?? 0, id: last.id },
+  }
 }
 
 /** Of searches that wait again: how many a batch can pay for, and how many a cap withholds. */
-function standingOf(connection: Connection, ids: readonly number[]): Omit<Retried, 'retried'> {
-  return (
-    connection.get<Omit<Retried, 'retried'>>(
-      `with ${REACH_TABLE}, back as (
-         select ${IS_DUE} as is_due, exists (
-             select 1 from want join batch on batch.id = want.batch_id
-             where want.search_id = search.id and batch.state = 'released') as is_wanted
-         from search where id in (select value from json_each(@ids)))
-       select count(*) filter (where is_due) as due, count(*) filter (where is_wanted and not is_due) as withheld from back`,
-      { ids: JSON.stringify(ids), reaches: budgetsParameter(budgets(connection)) },
-    ) ?? { due: 0, withheld: 0 }
+async function standingOf(tx: Transaction, ids: readonly number[]): Promise<Omit<Retried, 'retried'>> {
+  const counted = await tx.get<Omit<Retried, 'retried'>>(
+    `with ${REACH_TABLE}, back as (
+       select ${IS_DUE} as is_due, exists (
+           select 1 from want join batch on batch.id = want.batch_id
+           where want.search_id = search.id and batch.state = 'released') as is_wanted
+       from search where id in (select value from json_each(@ids)))
+     select count(*) filter (where is_due) as due, count(*) filter (where is_wanted and not is_due) as withheld from back`,
+    { ids: JSON.stringify(ids), reaches: budgetsParameter(await budgets(tx)) },
+  )
+  return counted ?? { due: 0, withheld: 0 }
+}
+
+/** How a search died. */
+export interface DeathColumns {
+  readonly death_reason: DeathReason | null
+  readonly death_status: number | null
+  readonly death_error: string | null
+  readonly death_code: string | null
+  readonly death_message: string | null
+  readonly death_request_id: string | null
+  readonly death_remedy: string | null
+}
+
+interface LetterRow extends RefColumns, DeathColumns {
+  readonly id: number
+  readonly request: string
+  readonly died_at: number | null
+  readonly attempts: number
+  readonly unknown: number
+  readonly items: number
+}
+
+/** @param order how many, and in which order */
+function letters(
+  tx: Transaction,
+  { text, parameters }: Condition,
+  order: string,
+  more: SqlParameters = {},
+): Promise<LetterRow[]> {
+  // A rate limit or an empty account used no attempt, so it is not counted as a failure.
+  return tx.all<LetterRow>(
+    `select search.*,
+       (select count(*) from call where call.search_id = search.id
+         and call.outcome not in ('rate_limited', 'out_of_credits')) as attempts,
+       (select count(*) from call where call.search_id = search.id and call.outcome = 'unknown') as unknown,
+       (select coalesce(sum(want.items), 0) from want where want.search_id = search.id) as items
+     from search where ${text} ${order}`,
+    { ...parameters, ...more },
   )
 }
-
-function letters(query: DeadQuery<object>) {
-  return query.select([
-    'search.fingerprint',
-    'search.generation',
-    'search.round',
-    'search.request',
-    'search.death_reason',
-    'search.death_status',
-    'search.death_error',
-    'search.death_code',
-    'search.death_message',
-    'search.death_request_id',
-    'search.death_remedy',
-    'search.died_at',
-    // A rate limit or an empty account used no attempt, so it is not counted as a failure.
-    sql<number>`(select count(*) from call where call.search_id = search.id
-      and call.outcome not in ('rate_limited', 'out_of_credits'))`.as('attempts'),
-    sql<number>`(select count(*) from call where call.search_id = search.id and call.outcome = 'unknown')`.as(
-      'unknown',
-    ),
-    sql<number>`(select coalesce(sum(want.items), 0) from want where want.search_id = search.id)`.as('items'),
-  ])
-}
-
-type LetterRow = ReturnType<typeof letters> extends SelectQueryBuilder<Schema, 'search', infer Row> ? Row : never
 
 function letterOf(row: LetterRow): ParkedLetter {
   const letter: DeadLetter = {
@@ -183,7 +199,7 @@ function letterOf(row: LetterRow): ParkedLetter {
 }
 
 /** The death of a search from its row. Null: it is not dead. */
-export function deathOf(row: Omit<LetterRow, 'attempts' | 'unknown' | 'items' | keyof RefColumns>): Death | null {
+export function deathOf(row: DeathColumns): Death | null {
   if (row.death_reason === null) return null
   return {
     reason: row.death_reason,

@@ -3,8 +3,8 @@ import type { SearchRef } from '../domain/search-id.js'
 import { lessUrgentThan, PRIORITIES, type Priority } from '../domain/states.js'
 import { type BatchRow, capOf } from './batch-row.js'
 import { budgetLeft, payingBatches, wantedIn } from './budget.js'
-import type { Connection } from './connection.js'
-import { fingerprintBytes, idInRound, type RefColumns, refOf } from './search-ref.js'
+import type { Connection, SqlParameters, Transaction } from './connection.js'
+import { IS_REF, type RefColumns, refOf, refPage, refParameters } from './search-ref.js'
 import type { DueSearch, FeedStore } from './store.js'
 import { enqueue, putBack } from './transitions.js'
 import { unwantedRefs } from './unwanted.js'
@@ -17,47 +17,49 @@ import { unwantedRefs } from './unwanted.js'
  */
 export function feedStore(connection: Connection): FeedStore {
   return {
-    queued: async () => connection.read(() => queued(connection)),
-    due: async (limit, room) => connection.write(() => due(connection, limit, room)),
-    markQueued: async (jobs, now) =>
-      connection.write(() => {
+    queued: () => connection.read(queued),
+    due: (limit, room) => connection.write((tx) => due(tx, limit, room)),
+    markQueued: (jobs, now) =>
+      connection.write(async (tx) => {
         let marked = 0
-        for (const { ref, priority } of jobs) {
-          const id = idInRound(connection, ref)
-          if (id !== undefined && enqueue(connection, id, ref.round, priority, now)) marked += 1
-        }
+        for (const { ref, priority } of jobs) if (await enqueue(tx, ref, priority, now)) marked += 1
         return marked
       }),
-    queuedRefs: async (before, after, limit) =>
-      connection.read(() => {
-        const rows = connection.all<RefColumns & { id: number }>(
-          `select id, fingerprint, generation, round from search indexed by search_queued
-           where state = 'queued' and id > ? and queued_at < ? order by id limit ?`,
-          [after, before, limit],
-        )
-        return { refs: rows.map(refOf), next: rows.length < limit ? null : (rows.at(-1)?.id ?? null) }
-      }),
+    queuedRefs: (before, after, limit) =>
+      connection.read((tx) =>
+        refPage(
+          tx,
+          "from search indexed by search_queued where state = 'queued' and id > @after and queued_at < @before",
+          { after, before, limit },
+        ),
+      ),
     unwantedRefs: unwantedRefs(connection),
-    settledAmong: async (refs) => connection.read(() => refs.filter((ref) => !mayRun(connection, ref))),
-    requeue: async (refs) =>
-      connection.write(() => {
-        const ids = refs.map((ref) => idInRound(connection, ref)).filter((id) => id !== undefined)
-        return putBack(connection, queuedAmong(connection, ids))
+    settledAmong: (refs) =>
+      connection.read(async (tx) => {
+        const settled: SearchRef[] = []
+        for (const ref of refs) if (!(await mayRun(tx, ref))) settled.push(ref)
+        return settled
       }),
-    requeueAll: async () =>
-      connection.write(() => {
-        const all = connection.all<{ id: number }>("select id from search where state = 'queued'")
+    requeue: (refs) =>
+      connection.write(async (tx) => {
+        const ids: number[] = []
+        for (const ref of refs) ids.push(...(await queuedIn(tx, ref)))
+        return putBack(tx, ids)
+      }),
+    requeueAll: () =>
+      connection.write(async (tx) => {
+        const all = await tx.all<{ id: number }>("select id from search where state = 'queued'")
         return putBack(
-          connection,
+          tx,
           all.map((row) => row.id),
         )
       }),
   }
 }
 
-function queued(connection: Connection): Readonly<Record<Priority, number>> {
+async function queued(tx: Transaction): Promise<Readonly<Record<Priority, number>>> {
   const counts: Record<Priority, number> = { high: 0, normal: 0, low: 0 }
-  const rows = connection.all<{ priority: Priority; searches: number }>(
+  const rows = await tx.all<{ priority: Priority; searches: number }>(
     `select queued_priority as priority, count(*) as searches
      from search indexed by search_queued where state = 'queued' group by 1`,
   )
@@ -65,20 +67,17 @@ function queued(connection: Connection): Readonly<Record<Priority, number>> {
   return counts
 }
 
-function mayRun(connection: Connection, ref: SearchRef): boolean {
-  const open = connection.get(
-    "select 1 from search where fingerprint = ? and generation = ? and round = ? and state in ('waiting', 'queued')",
-    [fingerprintBytes(ref.fingerprint), ref.generation, ref.round],
+async function mayRun(tx: Transaction, ref: SearchRef): Promise<boolean> {
+  const open = await tx.get(
+    `select 1 from search where ${IS_REF} and state in ('waiting', 'queued')`,
+    refParameters(ref),
   )
   return open !== undefined
 }
 
-function queuedAmong(connection: Connection, ids: readonly number[]): number[] {
-  return connection
-    .all<{ id: number }>("select id from search where id in (select value from json_each(?)) and state = 'queued'", [
-      JSON.stringify(ids),
-    ])
-    .map((row) => row.id)
+async function queuedIn(tx: Transaction, ref: SearchRef): Promise<number[]> {
+  const text = `select id from search where ${IS_REF} and state = 'queued'`
+  return (await tx.all<{ id: number }>(text, refParameters(ref))).map((row) => row.id)
 }
 
 interface DueRow extends RefColumns {
@@ -91,16 +90,20 @@ interface DueRow extends RefColumns {
  * Best priority first, then oldest batch. Each batch uses the room of its own priority and of the
  * less urgent ones.
  */
-function due(connection: Connection, limit: number, room: Readonly<Record<Priority, number>>): readonly DueSearch[] {
+async function due(
+  tx: Transaction,
+  limit: number,
+  room: Readonly<Record<Priority, number>>,
+): Promise<readonly DueSearch[]> {
   const left = { ...room }
   const found = new Map<number, DueSearch>()
-  const batches = payingBatches(connection)
+  const batches = await payingBatches(tx)
   for (const [urgency, priority] of PRIORITIES.entries()) {
     for (const batch of batches.filter((each) => each.priority === priority)) {
       for (const rowsOf of [queuedForLess, waitingFor]) {
         const wanted = Math.min(limit - found.size, left[priority])
         if (wanted <= 0) break
-        const rows = rowsOf(connection, batch, wanted, found)
+        const rows = await rowsOf(tx, batch, wanted, found)
         for (const row of rows) found.set(row.id, dueSearch(row, batch))
         for (const lesser of PRIORITIES.slice(urgency)) left[lesser] -= rows.length
       }
@@ -114,22 +117,17 @@ function due(connection: Connection, limit: number, room: Readonly<Record<Priori
  * promoted. Only a release can cause this, because waiting searches go to the most urgent batch. So
  * the scan is not repeated once it finds nothing.
  */
-function queuedForLess(
-  connection: Connection,
+async function queuedForLess(
+  tx: Transaction,
   batch: BatchRow,
   wanted: number,
   taken: ReadonlyMap<number, unknown>,
-): readonly DueRow[] {
+): Promise<readonly DueRow[]> {
   if (batch.raised === 1) return []
-  const rows = connection.all<DueRow>(
-    `select search.id, search.fingerprint, search.generation, search.round, search.request, item.key
-     from ${wantedIn('queued', batch)}
-     cross join item on item.batch_id = @batchId and item.position = want.first_position
-     where search.queued_priority in (select value from json_each(@less))
-     order by search.id limit @wanted`,
-    { batchId: batch.id, less: JSON.stringify(lessUrgentThan(batch.priority)), wanted },
-  )
-  if (rows.length === 0) connection.run('update batch set raised = 1 where id = ?', [batch.id])
+  const less = JSON.stringify(lessUrgentThan(batch.priority))
+  const condition = 'search.queued_priority in (select value from json_each(@less))'
+  const rows = await dueRows(tx, batch, 'queued', condition, { less, limit: wanted })
+  if (rows.length === 0) await tx.run('update batch set raised = 1 where id = @id', { id: batch.id })
   return rows.filter((row) => !taken.has(row.id))
 }
 
@@ -138,43 +136,46 @@ function queuedForLess(
  * mark. Searches already taken by another batch count against a capped batch's budget too. So two
  * capped batches never exceed together what the reports promise.
  */
-function waitingFor(
-  connection: Connection,
+async function waitingFor(
+  tx: Transaction,
   batch: BatchRow,
   wanted: number,
   taken: ReadonlyMap<number, unknown>,
-): readonly DueRow[] {
+): Promise<readonly DueRow[]> {
   const cap = capOf(batch)
-  const payable = cap === null ? Number.POSITIVE_INFINITY : budgetLeft(connection, batch, cap)
+  const payable = cap === null ? Number.MAX_SAFE_INTEGER : await budgetLeft(tx, batch, cap)
   if (payable === 0) return []
-  const rows: DueRow[] = []
-  let lowest: number | null = null
-  let seen = 0
-  const walk = connection.iterate<DueRow>(
-    `select search.id, search.fingerprint, search.generation, search.round, search.request, item.key
-     from ${wantedIn('waiting', batch)}
-     cross join item on item.batch_id = @batchId and item.position = want.first_position
-     where search.id >= @from
-     order by search.id`,
-    { batchId: batch.id, from: batch.fed_to },
-  )
-  for (const row of walk) {
-    lowest ??= row.id
-    if (!taken.has(row.id)) rows.push(row)
-    seen += 1
-    if (seen === payable || rows.length === wanted) break
-  }
-  raiseMark(connection, batch, lowest ?? highestId(connection))
-  return rows
+  // At most all of those taken are among them.
+  const limit = Math.min(payable, wanted + taken.size)
+  const rows = await dueRows(tx, batch, 'waiting', 'search.id >= @from', { from: batch.fed_to, limit })
+  await raiseMark(tx, batch, rows[0]?.id ?? (await highestId(tx)))
+  return rows.filter((row) => !taken.has(row.id)).slice(0, wanted)
 }
 
-function raiseMark(connection: Connection, batch: BatchRow, mark: number): void {
-  if (mark > batch.fed_to) connection.run('update batch set fed_to = ? where id = ?', [mark, batch.id])
+/** In the order of their ids: that in which they were first requested. */
+function dueRows(
+  tx: Transaction,
+  batch: BatchRow,
+  state: 'waiting' | 'queued',
+  condition: string,
+  parameters: SqlParameters,
+): Promise<DueRow[]> {
+  return tx.all<DueRow>(
+    `select search.id, search.fingerprint, search.generation, search.round, search.request, item.key
+     from ${wantedIn(state, batch)}
+     cross join item on item.batch_id = @batchId and item.position = want.first_position
+     where ${condition} order by search.id limit @limit`,
+    { ...parameters, batchId: batch.id },
+  )
+}
+
+async function raiseMark(tx: Transaction, batch: BatchRow, mark: number): Promise<void> {
+  if (mark > batch.fed_to) await tx.run('update batch set fed_to = @mark where id = @id', { mark, id: batch.id })
 }
 
 /** A released batch takes no more rows, so it can want nothing above this id. */
-function highestId(connection: Connection): number {
-  return connection.get<{ id: number | null }>('select max(id) as id from search')?.id ?? 0
+async function highestId(tx: Transaction): Promise<number> {
+  return (await tx.get<{ id: number | null }>('select max(id) as id from search'))?.id ?? 0
 }
 
 function dueSearch(row: DueRow, batch: BatchRow): DueSearch {

@@ -1,7 +1,5 @@
-import type { SelectQueryBuilder } from 'kysely'
 import { UsageError } from '../domain/errors.js'
-import type { Connection } from './connection.js'
-import type { Schema } from './schema.js'
+import type { Transaction } from './connection.js'
 import { fingerprintBytes } from './search-ref.js'
 
 /**
@@ -33,33 +31,27 @@ export function parseSearchName(text: string): SearchName | null {
  * The search with that name, in its latest generation unless one is given. Null: none. Throws
  * `UsageError` when several match.
  */
-export function searchNamed(connection: Connection, text: string): number | null {
+export async function searchNamed(tx: Transaction, text: string): Promise<number | null> {
   const name = parseSearchName(text)
   if (name === null) return null
-  const fits = connection.all<{ fingerprint: Buffer; id: number }>(
-    `select id, fingerprint, max(generation) from search
-     where fingerprint between @from and @to and (@generation is null or generation = @generation)
-     group by fingerprint limit 2`,
-    { from: name.from, to: name.to, generation: name.generation },
+  const fits = await tx.all<{ id: number }>(
+    `select max(id) as id from search where ${MATCHES} group by fingerprint limit 2`,
+    { ...name },
   )
   if (fits.length > 1)
     throw new UsageError(`More than one search begins with "${text}". Give more digits of the fingerprint.`)
   return fits[0]?.id ?? null
 }
 
-/**
- * Restricts a query over `search` to those with that name. Throws `UsageError` when it is not a
- * valid name.
- */
-export function whereNamed<Row>(
-  query: SelectQueryBuilder<Schema, 'search', Row>,
-  text: string,
-): SelectQueryBuilder<Schema, 'search', Row> {
+/** A condition over `search`, for the parameters of a `SearchName`. */
+export const MATCHES = `search.fingerprint between @from and @to
+  and (@generation is null or search.generation = @generation)`
+
+/** Throws `UsageError` when it is no prefix of a fingerprint. */
+export function requireSearchName(text: string): SearchName {
   const name = parseSearchName(text)
-  if (name === null)
-    throw new UsageError(
-      `Expected a search's fingerprint or its first digits (${FEWEST_DIGITS} or more of 0-9 and a-f), got "${text}".`,
-    )
-  const within = query.where('search.fingerprint', '>=', name.from).where('search.fingerprint', '<=', name.to)
-  return name.generation === null ? within : within.where('search.generation', '=', name.generation)
+  if (name !== null) return name
+  throw new UsageError(
+    `Expected a search's fingerprint or its first digits (${FEWEST_DIGITS} or more of 0-9 and a-f), got "${text}".`,
+  )
 }

@@ -2,6 +2,7 @@ import type { DeathReason } from '../domain/dead-letter.js'
 import { isRecord } from '../domain/is-record.js'
 import type { CallOutcome } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
+import type { Queries } from './connection.js'
 import { searchName } from './search-ref.js'
 
 /** What the pages show about failures, grouped by cause. */
@@ -62,11 +63,6 @@ export interface InvalidGroup {
   readonly examples: readonly RowName[]
 }
 
-/** Some reads in one transaction. */
-export interface Reads {
-  all<Row>(text: string, parameters?: Readonly<Record<string, string | number | null>>): Row[] | Promise<Row[]>
-}
-
 const MOST_GROUPS = 50
 const MOST_EXAMPLES = 3
 const MOST_ROWS = 6
@@ -82,7 +78,7 @@ interface GroupRow {
 }
 
 /** The largest group first. */
-export async function deadLetterGroups(tx: Reads, filter: DeadFilter): Promise<readonly DeadLetterGroup[]> {
+export async function deadLetterGroups(tx: Queries, filter: DeadFilter): Promise<readonly DeadLetterGroup[]> {
   const { text, parameters } = matching(filter)
   const groups = await tx.all<GroupRow>(
     `select death_reason as reason, death_status as status, death_code as code, count(*) as searches,
@@ -98,7 +94,7 @@ export async function deadLetterGroups(tx: Reads, filter: DeadFilter): Promise<r
   return found
 }
 
-async function describe(tx: Reads, filter: DeadFilter, group: GroupRow): Promise<DeadLetterGroup> {
+async function describe(tx: Queries, filter: DeadFilter, group: GroupRow): Promise<DeadLetterGroup> {
   const { reason, status, code, searches, rows, maybe_paid } = group
   const { text, parameters } = matching({ ...filter, reason, status, code })
   const examples = await tx.all<{
@@ -144,7 +140,7 @@ async function describe(tx: Reads, filter: DeadFilter, group: GroupRow): Promise
   }
 }
 
-async function rowsOf(tx: Reads, searchId: number, batchId: number | null): Promise<readonly RowName[]> {
+async function rowsOf(tx: Queries, searchId: number, batchId: number | null): Promise<readonly RowName[]> {
   const rows = await tx.all<{ batch_id: number; position: number; key: string | null }>(
     `select batch_id, position, key from item
      where search_id = @searchId and (@batchId = 0 or batch_id = @batchId) order by batch_id desc, position limit ${MOST_ROWS}`,
@@ -157,7 +153,7 @@ async function rowsOf(tx: Reads, searchId: number, batchId: number | null): Prom
 const MOST_PROBLEMS = 20_000
 
 /** The most frequent cause first. */
-export async function invalidGroups(tx: Reads, batchId: number): Promise<readonly InvalidGroup[]> {
+export async function invalidGroups(tx: Queries, batchId: number): Promise<readonly InvalidGroup[]> {
   const rows = await tx.all<{ position: number; key: string | null; problem: string }>(
     `select position, key, problem from item where batch_id = @batchId and problem is not null
      order by position limit ${MOST_PROBLEMS}`,
@@ -192,7 +188,7 @@ export interface FoundSearch {
 }
 
 /** Searches whose query contains the text, latest first. Reads all requests: for one person, not for a loop. */
-export async function searchesByQuery(tx: Reads, text: string, limit: number): Promise<readonly FoundSearch[]> {
+export async function searchesByQuery(tx: Queries, text: string, limit: number): Promise<readonly FoundSearch[]> {
   const rows = await tx.all<{ fingerprint: Buffer; generation: number; request: string; state: SearchState }>(
     `select fingerprint, generation, request, state from search
      where lower(request) like @pattern escape '!' order by id desc limit @limit`,
@@ -213,7 +209,7 @@ export interface BatchOutcome {
 }
 
 /** Reads every call: for a report, not for a page that refreshes. */
-export async function batchOutcome(tx: Reads, batchId: number): Promise<BatchOutcome> {
+export async function batchOutcome(tx: Queries, batchId: number): Promise<BatchOutcome> {
   const [wanted] = await tx.all<{ searches: number }>(
     'select count(*) as searches from want where batch_id = @batchId',
     { batchId },
@@ -232,7 +228,7 @@ export async function batchOutcome(tx: Reads, batchId: number): Promise<BatchOut
 }
 
 /** Bodies of answers spread over the batch, at most `limit`. */
-export async function someAnswers(tx: Reads, batchId: number, limit: number): Promise<readonly string[]> {
+export async function someAnswers(tx: Queries, batchId: number, limit: number): Promise<readonly string[]> {
   const [wanted] = await tx.all<{ searches: number }>(
     'select count(*) as searches from want where batch_id = @batchId',
     { batchId },

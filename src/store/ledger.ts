@@ -1,5 +1,5 @@
 import { type CallOutcome, isCharged } from '../domain/outcome.js'
-import type { Connection } from './connection.js'
+import type { Transaction } from './connection.js'
 
 /**
  * Bookkeeping of the ledger: how many calls ended how, and which batch is charged. For use inside a
@@ -23,35 +23,37 @@ export interface NewCall {
  * Recorded as sent and charged before the request leaves, so that a crash leaves an open call
  * behind.
  */
-export function openCall(connection: Connection, call: NewCall): number {
-  const { id } = connection.run(
+export async function openCall(tx: Transaction, call: NewCall): Promise<number> {
+  const opened = await tx.get<{ id: number }>(
     `insert into call (search_id, round, attempt, batch_id, sent_at, outcome)
-     values (@searchId, @round, @attempt, @batchId, @sentAt, 'sent')`,
+     values (@searchId, @round, @attempt, @batchId, @sentAt, 'sent') returning id`,
     { ...call },
   )
-  count(connection, 'sent', 1)
-  charge(connection, call.batchId, 1)
-  return id
+  if (opened === undefined) throw new Error('a new call got no id')
+  await count(tx, 'sent', 1)
+  await charge(tx, call.batchId, 1)
+  return opened.id
 }
 
 /** Changes a call's outcome. Charges or refunds its batch accordingly. */
-export function changeOutcome(connection: Connection, call: LedgerCall, outcome: CallOutcome): void {
+export async function changeOutcome(tx: Transaction, call: LedgerCall, outcome: CallOutcome): Promise<void> {
   if (call.outcome === outcome) return
-  connection.run('update call set outcome = ? where id = ?', [outcome, call.id])
-  count(connection, call.outcome, -1)
-  count(connection, outcome, 1)
+  await tx.run('update call set outcome = @outcome where id = @id', { outcome, id: call.id })
+  await count(tx, call.outcome, -1)
+  await count(tx, outcome, 1)
   const step = Number(isCharged(outcome)) - Number(isCharged(call.outcome))
-  if (step !== 0) charge(connection, call.batch_id, step)
+  if (step !== 0) await charge(tx, call.batch_id, step)
 }
 
-export function countOf(connection: Connection, outcome: CallOutcome): number {
-  return connection.get<{ calls: number }>('select calls from call_count where outcome = ?', [outcome])?.calls ?? 0
+export async function countOf(tx: Transaction, outcome: CallOutcome): Promise<number> {
+  const text = 'select calls from call_count where outcome = @outcome'
+  return (await tx.get<{ calls: number }>(text, { outcome }))?.calls ?? 0
 }
 
-function count(connection: Connection, outcome: CallOutcome, step: number): void {
-  connection.run('update call_count set calls = calls + ? where outcome = ?', [step, outcome])
+async function count(tx: Transaction, outcome: CallOutcome, step: number): Promise<void> {
+  await tx.run('update call_count set calls = calls + @step where outcome = @outcome', { step, outcome })
 }
 
-function charge(connection: Connection, batchId: number, step: number): void {
-  connection.run('update batch set charged = charged + ? where id = ?', [step, batchId])
+async function charge(tx: Transaction, batchId: number, step: number): Promise<void> {
+  await tx.run('update batch set charged = charged + @step where id = @batchId', { step, batchId })
 }

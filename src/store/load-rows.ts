@@ -1,7 +1,6 @@
 import { RefusedError } from '../domain/errors.js'
 import type { LoadedRow } from '../domain/request.js'
-import type { Connection, SqlValue } from './connection.js'
-import { insertRows } from './insert-rows.js'
+import type { SqlValue, Transaction } from './connection.js'
 import { findOrAddSearches, type WantedSearch } from './load-searches.js'
 
 /**
@@ -12,19 +11,24 @@ import { findOrAddSearches, type WantedSearch } from './load-searches.js'
  * To load a million rows fast, work is shared: each search is looked up once per chunk, ids are
  * looked up together, and many rows go into one statement.
  */
-export function addRows(connection: Connection, batchId: number, rows: readonly LoadedRow[], now: number): void {
-  const batch = connection.get<{ max_age_ms: number | null }>(
-    "select max_age_ms from batch where id = ? and state = 'loading' and dropping = 0",
-    [batchId],
+export async function addRows(
+  tx: Transaction,
+  batchId: number,
+  rows: readonly LoadedRow[],
+  now: number,
+): Promise<void> {
+  const batch = await tx.get<{ max_age_ms: number | null }>(
+    "select max_age_ms from batch where id = @batchId and state = 'loading' and dropping = 0",
+    { batchId },
   )
   if (batch === undefined)
     throw new RefusedError(
       `Batch ${batchId} takes no more rows: it was released, or dropped because its loader sent no heartbeat for too long. Nothing was spent. Submit the catalog again.`,
     )
   const expiredBefore = batch.max_age_ms === null ? null : now - batch.max_age_ms
-  const problems = problemsOf(connection, batchId, rows)
+  const problems = await problemsOf(tx, batchId, rows)
   const asked = rows.map((row, index) => (problems[index] === null ? row.request : null))
-  const searches = findOrAddSearches(connection, batchId, asked, expiredBefore)
+  const searches = await findOrAddSearches(tx, batchId, asked, expiredBefore)
 
   const items: SqlValue[] = []
   let invalid = 0
@@ -38,9 +42,9 @@ export function addRows(connection: Connection, batchId: number, rows: readonly 
     }
     items.push(batchId, row.position, row.line, row.key, row.row, search?.id ?? null, problems[index] ?? null)
   }
-  insertRows(connection, 'item (batch_id, position, line, key, row, search_id, problem)', 7, items)
-  const counts = want(connection, batchId, [...searches.values()])
-  connection.run(
+  await tx.insert('item (batch_id, position, line, key, row, search_id, problem)', 7, items)
+  const counts = await want(tx, batchId, [...searches.values()])
+  await tx.run(
     `update batch set items = items + @items, invalid = invalid + @invalid, pending = pending + @pending,
        tagged = tagged + @tagged, no_match = no_match + @noMatch, dead = dead + @dead, heard_at = @now
      where id = @batchId`,
@@ -51,9 +55,13 @@ export function addRows(connection: Connection, batchId: number, rows: readonly 
 /**
  * The problem of each row. Null: none. Also finds rows that repeat the id of an earlier valid row.
  */
-function problemsOf(connection: Connection, batchId: number, rows: readonly LoadedRow[]): readonly (string | null)[] {
+async function problemsOf(
+  tx: Transaction,
+  batchId: number,
+  rows: readonly LoadedRow[],
+): Promise<readonly (string | null)[]> {
   const keys = new Set(rows.map(({ key }) => key).filter((key) => key !== null))
-  const earlier = connection.all<{ key: string; line: number }>(
+  const earlier = await tx.all<{ key: string; line: number }>(
     `select asked.value as key, item.line
      from json_each(@keys) as asked cross join item on item.batch_id = @batchId and item.position = (
        select position from item indexed by item_key
@@ -72,29 +80,37 @@ function problemsOf(connection: Connection, batchId: number, rows: readonly Load
   })
 }
 
+interface Wanted {
+  readonly batchId: number
+  readonly searchId: number
+  readonly items: number
+  readonly firstPosition: number
+}
+
 /** Stores what the batch wants. Returns what to add to its counters. */
-function want(connection: Connection, batchId: number, searches: readonly WantedSearch[]) {
+async function want(tx: Transaction, batchId: number, searches: readonly WantedSearch[]) {
   const counts = { pending: 0, tagged: 0, noMatch: 0, dead: 0 }
   const fresh: SqlValue[] = []
   for (const search of searches) {
-    const wanted = [batchId, search.id, search.items, search.firstPosition ?? 0]
-    if (search.isNew) fresh.push(...wanted)
-    const isFirst = search.isNew || wantKnown(connection, wanted) === search.items
+    const wanted = { batchId, searchId: search.id, items: search.items, firstPosition: search.firstPosition ?? 0 }
+    if (search.isNew) fresh.push(wanted.batchId, wanted.searchId, wanted.items, wanted.firstPosition)
+    const isFirst = search.isNew || (await wantKnown(tx, wanted)) === search.items
     if (search.state === 'answered') {
       if ((search.tracks ?? 0) > 0) counts.tagged += search.items
       else counts.noMatch += search.items
     } else if (search.state === 'dead') counts.dead += search.items
     else if (isFirst) counts.pending += 1
   }
-  insertRows(connection, 'want (batch_id, search_id, items, first_position)', 4, fresh)
+  await tx.insert('want (batch_id, search_id, items, first_position)', 4, fresh)
   return counts
 }
 
 /** How many of the batch's rows share that search now. */
-function wantKnown(connection: Connection, wanted: readonly SqlValue[]): number | undefined {
-  return connection.get<{ items: number }>(
-    `insert into want (batch_id, search_id, items, first_position) values (?, ?, ?, ?)
-     on conflict do update set items = items + excluded.items returning items`,
-    wanted,
-  )?.items
+async function wantKnown(tx: Transaction, wanted: Wanted): Promise<number | undefined> {
+  const row = await tx.get<{ items: number }>(
+    `insert into want (batch_id, search_id, items, first_position) values (@batchId, @searchId, @items, @firstPosition)
+     on conflict (batch_id, search_id) do update set items = want.items + excluded.items returning items`,
+    { ...wanted },
+  )
+  return row?.items
 }

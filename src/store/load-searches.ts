@@ -1,7 +1,6 @@
 import type { LoadedRow } from '../domain/request.js'
 import type { SearchState } from '../domain/states.js'
-import type { Connection, SqlValue } from './connection.js'
-import { insertRows } from './insert-rows.js'
+import type { SqlValue, Transaction } from './connection.js'
 import { FIRST_GENERATION, fingerprintBytes } from './search-ref.js'
 
 type Asked = NonNullable<LoadedRow['request']>
@@ -35,20 +34,24 @@ interface KnownSearch {
  * New searches get ascending ids in the order in which they are first requested, because a budget
  * covers ids up to its reach.
  */
-export function findOrAddSearches(
-  connection: Connection,
+export async function findOrAddSearches(
+  tx: Transaction,
   batchId: number,
   asked: readonly (Asked | null)[],
   expiredBefore: number | null,
-): ReadonlyMap<string, WantedSearch> {
-  const known = knownSearches(connection, asked)
+): Promise<ReadonlyMap<string, WantedSearch>> {
+  const isYoung = (search: KnownSearch): boolean =>
+    search.answered_at !== null && (expiredBefore === null || search.answered_at >= expiredBefore)
+  const known = await knownSearches(tx, asked)
+  const unclear = [...known.values()].filter((generations) => onlyChoice(generations, isYoung) === undefined)
+  const taken = await takenBy(tx, batchId, unclear.flat())
   const searches = new Map<string, WantedSearch>()
   const fresh: SqlValue[] = []
-  let lastId = connection.get<{ seq: number }>("select seq from sqlite_sequence where name = 'search'")?.seq ?? 0
+  let lastId = await lastSearchId(tx)
   for (const each of asked) {
     if (each === null || searches.has(each.fingerprint)) continue
     const earlier = known.get(each.fingerprint) ?? []
-    const found = choose(connection, batchId, earlier, expiredBefore)
+    const found = onlyChoice(earlier, isYoung) ?? choose(earlier, taken, isYoung)
     if (found === undefined) {
       lastId += 1
       const generation = (earlier[0]?.generation ?? FIRST_GENERATION - 1) + 1
@@ -64,20 +67,20 @@ export function findOrAddSearches(
       firstPosition: null,
     })
   }
-  insertRows(connection, 'search (id, fingerprint, generation, request, state)', 5, fresh)
+  await tx.insert('search (id, fingerprint, generation, request, state)', 5, fresh)
   return searches
 }
 
 /** All generations of these searches, the latest first. */
-function knownSearches(
-  connection: Connection,
+async function knownSearches(
+  tx: Transaction,
   asked: readonly (Asked | null)[],
-): ReadonlyMap<string, readonly KnownSearch[]> {
+): Promise<ReadonlyMap<string, readonly KnownSearch[]>> {
   const digits = asked.flatMap((each) => each?.fingerprint ?? [])
-  const rows = connection.all<KnownSearch & { fingerprint: string }>(
+  const rows = await tx.all<KnownSearch & { fingerprint: string }>(
     `select asked.value as fingerprint, search.id, generation, state, tracks, answered_at
-     from json_each(?) as asked cross join search on search.fingerprint = unhex(asked.value)`,
-    [JSON.stringify([...new Set(digits)])],
+     from json_each(@digits) as asked cross join search on search.fingerprint = unhex(asked.value)`,
+    { digits: JSON.stringify([...new Set(digits)]) },
   )
   const known = new Map<string, KnownSearch[]>()
   for (const row of rows) {
@@ -89,19 +92,42 @@ function knownSearches(
   return known
 }
 
-function choose(
-  connection: Connection,
-  batchId: number,
-  known: readonly KnownSearch[],
-  expiredBefore: number | null,
-): KnownSearch | undefined {
-  const isYoung = (search: KnownSearch): boolean =>
-    search.answered_at !== null && (expiredBefore === null || search.answered_at >= expiredBefore)
-  const taken = (search: KnownSearch): boolean =>
-    connection.get('select 1 from want where batch_id = ? and search_id = ?', [batchId, search.id]) !== undefined
+/** Usually there is at most one generation, and nothing to choose. */
+function onlyChoice(known: readonly KnownSearch[], isYoung: (search: KnownSearch) => boolean): KnownSearch | undefined {
   const [latest] = known
-  // Usually there is at most one, and nothing to choose.
-  const alone = known.length === 1 && latest !== undefined && (latest.answered_at === null || isYoung(latest))
-  if (alone) return latest
-  return known.find(taken) ?? known.find(isYoung) ?? (latest?.answered_at === null ? latest : undefined)
+  return known.length === 1 && latest !== undefined && (latest.answered_at === null || isYoung(latest))
+    ? latest
+    : undefined
+}
+
+function choose(
+  known: readonly KnownSearch[],
+  taken: ReadonlySet<number>,
+  isYoung: (search: KnownSearch) => boolean,
+): KnownSearch | undefined {
+  const [latest] = known
+  return (
+    known.find((search) => taken.has(search.id)) ??
+    known.find(isYoung) ??
+    (latest?.answered_at === null ? latest : undefined)
+  )
+}
+
+/** Those of these searches that the batch already wants. */
+async function takenBy(
+  tx: Transaction,
+  batchId: number,
+  searches: readonly KnownSearch[],
+): Promise<ReadonlySet<number>> {
+  if (searches.length === 0) return new Set()
+  const rows = await tx.all<{ search_id: number }>(
+    'select search_id from want where batch_id = @batchId and search_id in (select value from json_each(@ids))',
+    { batchId, ids: JSON.stringify(searches.map((search) => search.id)) },
+  )
+  return new Set(rows.map((row) => row.search_id))
+}
+
+/** Never given out twice, even if its search was removed. */
+async function lastSearchId(tx: Transaction): Promise<number> {
+  return (await tx.get<{ seq: number }>("select seq from sqlite_sequence where name = 'search'"))?.seq ?? 0
 }

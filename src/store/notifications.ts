@@ -1,6 +1,6 @@
 import { isRecord } from '../domain/is-record.js'
 import type { Notification } from '../domain/notification.js'
-import type { Connection } from './connection.js'
+import type { Connection, Transaction } from './connection.js'
 
 export interface StoredNotification extends Notification {
   /** Ascending in order of storing; the receiver can use it to drop repeats. */
@@ -29,31 +29,36 @@ interface NotificationRow {
   readonly details: string | null
 }
 
-const OLDEST = 'select id, text, created_at, details from notification order by id limit 1'
-
 export function notificationRecord(connection: Connection): NotificationRecord {
   return {
-    add: async (notification, now) => connection.write(() => addNotification(connection, notification, now)),
+    add: (notification, now) => connection.write((tx) => addNotification(tx, notification, now)),
     next: async (notBefore) => {
-      const oldest = connection.read(() => connection.get<NotificationRow>(OLDEST))
-      if (oldest === undefined) return null
-      if (oldest.created_at >= notBefore) return notificationOf(oldest)
-      return connection.write(() => {
-        connection.run('delete from notification where created_at < ?', [notBefore])
-        const next = connection.get<NotificationRow>(OLDEST)
-        return next === undefined ? null : notificationOf(next)
+      const oldest = await connection.read(oldestOf)
+      if (oldest === null || oldest.createdAt >= notBefore) return oldest
+      return connection.write(async (tx) => {
+        await tx.run('delete from notification where created_at < @notBefore', { notBefore })
+        return oldestOf(tx)
       })
     },
-    remove: async (id) => void connection.write(() => connection.run('delete from notification where id = ?', [id])),
+    remove: async (id) => {
+      await connection.write((tx) => tx.run('delete from notification where id = @id', { id }))
+    },
   }
 }
 
-/** For use inside a transaction. */
-export function addNotification(connection: Connection, notification: Notification, now: number): void {
+async function oldestOf(tx: Transaction): Promise<StoredNotification | null> {
+  const row = await tx.get<NotificationRow>(
+    'select id, text, created_at, details from notification order by id limit 1',
+  )
+  return row === undefined ? null : notificationOf(row)
+}
+
+export async function addNotification(tx: Transaction, notification: Notification, now: number): Promise<void> {
   const { text, ...details } = notification
-  connection.run(
-    'insert into notification (text, created_at, details) values (?, ?, ?) on conflict (text) do nothing',
-    [text, now, JSON.stringify(details)],
+  await tx.run(
+    `insert into notification (text, created_at, details) values (@text, @now, @details)
+     on conflict (text) do nothing`,
+    { text, now, details: JSON.stringify(details) },
   )
 }
 

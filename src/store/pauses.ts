@@ -1,5 +1,5 @@
-import type { PauseCause } from '../domain/pause.js'
-import { build, type Connection } from './connection.js'
+import type { Pause, PauseCause } from '../domain/pause.js'
+import type { Connection } from './connection.js'
 import {
   activeHours,
   addPause,
@@ -24,40 +24,32 @@ import type { PauseStore } from './store.js'
  */
 export function pauseStore(connection: Connection): PauseStore {
   return {
-    list: async () =>
-      connection.read(() =>
-        connection.rows(build.selectFrom('pause').select(['cause', 'since', 'detail']).orderBy('since')),
-      ),
-    add: async (pause) => connection.write(() => addPause(connection, pause), { evenIfLost: true }),
-    lift: async (cause, probe) =>
-      connection.write(() => {
-        const stood = connection.run('delete from pause where cause = ?', [cause]).changes === 1
-        if (stood && probe) setProbing(connection, true)
-        if (stood && isForFailures(cause)) markStreak(connection)
+    list: () => connection.read((tx) => tx.all<Pause>('select cause, since, detail from pause order by since')),
+    // A pause follows from the end of a call.
+    add: (pause) => connection.write((tx) => addPause(tx, pause), 'end of a call'),
+    lift: (cause, probe) =>
+      connection.write(async (tx) => {
+        const stood = (await tx.run('delete from pause where cause = @cause', { cause })) === 1
+        if (stood && probe) await setProbing(tx, true)
+        if (stood && isForFailures(cause)) await markStreak(tx)
         return stood
       }),
-    activeHours: async () => connection.read(() => activeHours(connection)),
-    setActiveHours: async (inForce) => connection.write(() => setActiveHours(connection, inForce)),
-    hoursOverriddenUntil: async (now) => connection.read(() => hoursOverriddenUntil(connection, now)),
-    overrideHours: async (now) =>
-      connection.write(() => {
-        const inForce = activeHours(connection)
-        if (inForce === null || now < inForce.closedFrom || now >= inForce.closedUntil) return null
-        overrideHours(connection, inForce.nextEnd)
-        return inForce.nextEnd
-      }),
-    watch: async () => connection.read(() => balanceWatch(connection)),
-    noteWatch: async (watch) => connection.write(() => noteWatch(connection, watch)),
-    probing: async () => connection.read(() => isProbing(connection)),
-    endProbe: async () => connection.write(() => setProbing(connection, false)),
-    rateLimitedUntil: async (now) => connection.read(() => rateLimitEnd(connection, now)),
-    holdDetail: async (now) => connection.read(() => holdDetail(connection, now)),
-    rateLimit: async (until, now) => connection.write(() => extendRateLimit(connection, until, now)),
-    liftRateLimit: async (now) =>
-      connection.write(() => {
-        const stood = rateLimitEnd(connection, now) !== null
-        endRateLimit(connection)
-        if (stood) setProbing(connection, true)
+    activeHours: () => connection.read(activeHours),
+    setActiveHours: (inForce) => connection.write((tx) => setActiveHours(tx, inForce)),
+    hoursOverriddenUntil: (now) => connection.read((tx) => hoursOverriddenUntil(tx, now)),
+    overrideHours: (now) => connection.write((tx) => overrideHours(tx, now)),
+    watch: () => connection.read(balanceWatch),
+    noteWatch: (watch) => connection.write((tx) => noteWatch(tx, watch)),
+    probing: () => connection.read(isProbing),
+    endProbe: () => connection.write((tx) => setProbing(tx, false)),
+    rateLimitedUntil: (now) => connection.read((tx) => rateLimitEnd(tx, now)),
+    holdDetail: (now) => connection.read((tx) => holdDetail(tx, now)),
+    rateLimit: (until, now) => connection.write((tx) => extendRateLimit(tx, until, now)),
+    liftRateLimit: (now) =>
+      connection.write(async (tx) => {
+        const stood = (await rateLimitEnd(tx, now)) !== null
+        await endRateLimit(tx)
+        if (stood) await setProbing(tx, true)
         return stood
       }),
   }

@@ -1,21 +1,21 @@
 import { RefusedError } from '../domain/errors.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { Plan } from './batch.js'
-import { standingBatches } from './batch-row.js'
+import { standingBatch } from './batch-row.js'
 import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
-import type { Connection } from './connection.js'
+import type { Transaction } from './connection.js'
 import { dueSearches } from './due-count.js'
 
 /** How many examples and reasons are shown. */
 const SHOWN = 5
 
 /** What a batch will cost, before its release: exact, by counting the searches that it wants. */
-export function planOf(connection: Connection, batchId: number): Plan {
-  const batch = connection.first(standingBatches().where('id', '=', batchId))
+export async function planOf(tx: Transaction, batchId: number): Promise<Plan> {
+  const batch = await standingBatch(tx, batchId)
   if (batch === undefined)
     throw new RefusedError(`Batch ${batchId} cannot be planned, because it was dropped. Submit the catalog again.`)
-  const others = budgets(connection).filter((reach) => reach.batchId !== batchId)
-  const searches = connection.get<Record<'answered' | 'dead' | 'discarded' | 'queued' | 'unasked', number>>(
+  const others = (await budgets(tx)).filter((reach) => reach.batchId !== batchId)
+  const searches = (await tx.get<Record<'answered' | 'dead' | 'discarded' | 'queued' | 'unasked', number>>(
     `with ${REACH_TABLE}
      select
        count(*) filter (where search.state = 'answered') as answered,
@@ -26,17 +26,12 @@ export function planOf(connection: Connection, batchId: number): Plan {
      from want cross join search on search.id = want.search_id
      where want.batch_id = @batchId`,
     { batchId, reaches: budgetsParameter(others), others: others.length },
-  ) ?? { answered: 0, dead: 0, discarded: 0, queued: 0, unasked: 0 }
+  )) ?? { answered: 0, dead: 0, discarded: 0, queued: 0, unasked: 0 }
   return {
     rows: batch.items,
     accepted: batch.items - batch.invalid,
     invalid: batch.invalid,
-    invalidReasons: connection
-      .all<{ problem: string }>(
-        `select problem from item where batch_id = ? and problem is not null order by position limit ${SHOWN}`,
-        [batchId],
-      )
-      .map((item) => item.problem),
+    invalidReasons: await firstProblems(tx, batchId),
     searches: searches.answered + searches.dead + searches.unasked,
     new: searches.unasked - searches.queued,
     alreadyQueued: searches.queued,
@@ -44,13 +39,24 @@ export function planOf(connection: Connection, batchId: number): Plan {
     alreadyDead: searches.dead,
     discarded: searches.discarded,
     creditsNeeded: searches.unasked - searches.queued,
-    dueElsewhere: dueSearches(connection, others),
-    examples: connection
-      .all<{ request: string }>(
-        `select search.request from item cross join search on search.id = item.search_id
-         where item.batch_id = ? order by item.position limit ${SHOWN}`,
-        [batchId],
-      )
-      .map((row) => JSON.parse(row.request) as SearchRequest),
+    dueElsewhere: await dueSearches(tx, others),
+    examples: await firstRequests(tx, batchId),
   }
+}
+
+async function firstProblems(tx: Transaction, batchId: number): Promise<readonly string[]> {
+  const rows = await tx.all<{ problem: string }>(
+    `select problem from item where batch_id = @batchId and problem is not null order by position limit ${SHOWN}`,
+    { batchId },
+  )
+  return rows.map((row) => row.problem)
+}
+
+async function firstRequests(tx: Transaction, batchId: number): Promise<readonly SearchRequest[]> {
+  const rows = await tx.all<{ request: string }>(
+    `select search.request from item cross join search on search.id = item.search_id
+     where item.batch_id = @batchId order by item.position limit ${SHOWN}`,
+    { batchId },
+  )
+  return rows.map((row) => JSON.parse(row.request) as SearchRequest)
 }

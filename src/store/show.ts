@@ -1,16 +1,14 @@
-import type { Selectable } from 'kysely'
 import type { SearchRequest } from '../domain/request.js'
-import { rowStatus } from '../domain/states.js'
+import { rowStatus, type SearchState } from '../domain/states.js'
 import { mayWithhold } from './batch-report.js'
-import { batchOf, standingBatches } from './batch-row.js'
+import { batchOf, standingBatch, standingBatches } from './batch-row.js'
 import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
-import { callReport } from './call-report.js'
-import { build, type Connection } from './connection.js'
-import { deathOf } from './dead-letters.js'
+import { type CallRow, callReport } from './call-report.js'
+import type { Transaction } from './connection.js'
+import { type DeathColumns, deathOf } from './dead-letters.js'
 import { searchNamed } from './find-search.js'
-import type { Reports, RowReport, SearchReport } from './report.js'
-import type { ItemTable } from './schema.js'
-import { refOf } from './search-ref.js'
+import type { RowReport, SearchReport } from './report.js'
+import { type RefColumns, refOf } from './search-ref.js'
 
 /** The maximum of rows listed with a search: thousands may share one. */
 const MOST_ITEMS = 1000
@@ -20,96 +18,91 @@ const MOST_ITEMS = 1000
  * position, in the given batch (default: the latest). Then it is tried as an id in any other batch,
  * then as a fingerprint.
  */
-export function show(reader: Connection, what: string, batchId: number | null): Awaited<ReturnType<Reports['show']>> {
-  const item = findItem(reader, what, batchId)
-  if (item !== undefined) return showItem(reader, item)
-  const searchId = searchNamed(reader, what)
-  return searchId === null ? null : showSearch(reader, searchId)
+export async function show(
+  tx: Transaction,
+  what: string,
+  batchId: number | null,
+): Promise<RowReport | SearchReport | null> {
+  const item = await findItem(tx, what, batchId)
+  if (item !== undefined) return showItem(tx, item)
+  const searchId = await searchNamed(tx, what)
+  return searchId === null ? null : showSearch(tx, searchId)
 }
 
-type ItemRow = Selectable<ItemTable>
+interface ItemRow {
+  readonly batch_id: number
+  readonly position: number
+  readonly key: string | null
+  readonly row: string
+  readonly search_id: number | null
+  readonly problem: string | null
+}
 
-function findItem(reader: Connection, what: string, batchId: number | null): ItemRow | undefined {
-  const batches = reader.rows(
-    batchId === null ? standingBatches().orderBy('id', 'desc') : standingBatches().where('id', '=', batchId),
-  )
-  const byKey = (batch: number) =>
-    reader.first(
-      build
-        .selectFrom('item')
-        .selectAll()
-        .where('batch_id', '=', batch)
-        .where('key', '=', what)
-        .orderBy('position')
-        .limit(1),
-    )
-  const meant = batches[0]
-  if (meant === undefined) return undefined
-  const inMeant = byKey(meant.id) ?? byPosition(reader, meant.id, what)
-  if (inMeant !== undefined) return inMeant
-  for (const { id } of batches.slice(1)) {
-    const found = byKey(id)
+async function findItem(tx: Transaction, what: string, batchId: number | null): Promise<ItemRow | undefined> {
+  const meant = batchId ?? (await standingBatches(tx, 'order by id desc limit 1'))[0]?.id
+  if (meant === undefined || (await standingBatch(tx, meant)) === undefined) return undefined
+  const inMeant = (await byKey(tx, meant, what)) ?? (await byPosition(tx, meant, what))
+  if (inMeant !== undefined || batchId !== null) return inMeant
+  for (const { id } of await standingBatches(tx, 'and id <> @meant order by id desc', { meant })) {
+    const found = await byKey(tx, id, what)
     if (found !== undefined) return found
   }
   return undefined
 }
 
-function byPosition(reader: Connection, batchId: number, what: string): ItemRow | undefined {
-  if (!/^\d{1,12}$/.test(what)) return undefined
-  return reader.first(
-    build.selectFrom('item').selectAll().where('batch_id', '=', batchId).where('position', '=', Number(what)),
-  )
+function byKey(tx: Transaction, batchId: number, key: string): Promise<ItemRow | undefined> {
+  const text = 'select * from item where batch_id = @batchId and key = @key order by position limit 1'
+  return tx.get<ItemRow>(text, { batchId, key })
 }
 
-function showItem(reader: Connection, item: ItemRow): RowReport | null {
-  const row = reader.first(standingBatches().where('id', '=', item.batch_id))
-  if (row === undefined) return null
-  const search = item.search_id === null ? null : showSearch(reader, item.search_id)
-  const now = budgets(reader)
-  const due =
-    item.search_id === null || !mayWithhold(row, now)
-      ? { due: 1 }
-      : reader.get<{ due: number }>(
-          `with ${REACH_TABLE} select (search.state <> 'waiting' or ${IS_DUE}) as due from search where id = @searchId`,
+async function byPosition(tx: Transaction, batchId: number, what: string): Promise<ItemRow | undefined> {
+  if (!/^\d{1,12}$/.test(what)) return undefined
+  const text = 'select * from item where batch_id = @batchId and position = @position'
+  return tx.get<ItemRow>(text, { batchId, position: Number(what) })
+}
+
+async function showItem(tx: Transaction, item: ItemRow): Promise<RowReport | null> {
+  const batch = await standingBatch(tx, item.batch_id)
+  if (batch === undefined) return null
+  const now = await budgets(tx)
+  const found =
+    item.search_id === null
+      ? undefined
+      : await tx.get<{ tracks: number | null; due: number }>(
+          `with ${REACH_TABLE}
+           select tracks, case when search.state = 'waiting' then ${IS_DUE} else 1 end as due
+           from search where id = @searchId`,
           { searchId: item.search_id, reaches: budgetsParameter(now) },
         )
-  const tracks =
-    item.search_id === null
-      ? null
-      : (reader.get<{ tracks: number | null }>('select tracks from search where id = ?', [item.search_id])?.tracks ??
-        null)
+  const search = item.search_id === null ? null : await showSearch(tx, item.search_id)
   return {
-    batch: batchOf(row),
+    batch: batchOf(batch),
     position: item.position,
     key: item.key,
     row: item.row,
     problem: item.problem,
     status: rowStatus({
       problem: item.problem,
-      search: search === null ? null : { state: search.state, tracks },
-      batchState: row.state,
-      withheld: due?.due === 0,
+      search: search === null ? null : { state: search.state, tracks: found?.tracks ?? null },
+      batchState: batch.state,
+      withheld: found?.due === 0 && mayWithhold(batch, now),
     }),
     search,
   }
 }
 
-function showSearch(reader: Connection, searchId: number): SearchReport | null {
-  const row = reader.first(build.selectFrom('search').selectAll().where('id', '=', searchId))
+interface SearchRow extends RefColumns, DeathColumns {
+  readonly request: string
+  readonly state: SearchState
+  readonly failures: number
+  readonly discarded: number
+}
+
+async function showSearch(tx: Transaction, id: number): Promise<SearchReport | null> {
+  const row = await tx.get<SearchRow>('select * from search where id = @id', { id })
   if (row === undefined) return null
-  const calls = reader.rows(build.selectFrom('call').selectAll().where('search_id', '=', searchId).orderBy('id'))
-  const answer = reader.first(build.selectFrom('answer').select('body').where('search_id', '=', searchId))
-  const items = reader.rows(
-    build
-      .selectFrom('item')
-      .innerJoin('batch', 'batch.id', 'item.batch_id')
-      .select(['item.batch_id', 'batch.name', 'item.position', 'item.key'])
-      .where('item.search_id', '=', searchId)
-      .where('batch.dropping', '=', 0)
-      .orderBy('item.batch_id', 'desc')
-      .orderBy('item.position')
-      .limit(MOST_ITEMS),
-  )
+  const calls = await tx.all<CallRow>('select * from call where search_id = @id order by id', { id })
+  const answer = await tx.get<{ body: string }>('select body from answer where search_id = @id', { id })
   return {
     ref: refOf(row),
     request: JSON.parse(row.request) as SearchRequest,
@@ -120,11 +113,12 @@ function showSearch(reader: Connection, searchId: number): SearchReport | null {
     calls: calls.map(callReport),
     // An unreadable answer is stored with its call, and shown if there is nothing better.
     answer: answer?.body ?? calls.findLast((call) => call.unreadable !== null)?.unreadable ?? null,
-    items: items.map((item) => ({
-      batchId: item.batch_id,
-      batchName: item.name,
-      position: item.position,
-      key: item.key,
-    })),
+    items: await tx.all<SearchReport['items'][number]>(
+      `select item.batch_id as "batchId", batch.name as "batchName", item.position, item.key
+       from item join batch on batch.id = item.batch_id
+       where item.search_id = @id and batch.dropping = 0
+       order by item.batch_id desc, item.position limit ${MOST_ITEMS}`,
+      { id },
+    ),
   }
 }

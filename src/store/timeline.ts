@@ -1,5 +1,4 @@
-import type { Connection } from './connection.js'
-import type { Reads } from './findings.js'
+import type { Connection, Queries, Transaction } from './connection.js'
 
 /** What happened, and who did it. Kept for an age, newest first. */
 export const TIMELINE_KINDS = [
@@ -37,19 +36,19 @@ export interface TimelineStore {
 
 export function timelineStore(connection: Connection, reader: Connection): TimelineStore {
   return {
-    add: async (entry) => connection.write(() => addEntry(connection, entry)),
-    list: (limit) => list(reader, limit),
-    prune: async (before) =>
-      void connection.write(() => connection.run('delete from timeline where at < @before', { before })),
+    add: (entry) => connection.write((tx) => addEntry(tx, entry)),
+    list: (limit) => reader.read((tx) => list(tx, limit)),
+    prune: async (before) => {
+      await connection.write((tx) => tx.run('delete from timeline where at < @before', { before }))
+    },
   }
 }
 
-/** For use inside a transaction. */
-export function addEntry(connection: Connection, { at, kind, by, what }: TimelineEntry): void {
-  connection.run('insert into timeline (at, kind, actor, what) values (@at, @kind, @by, @what)', { at, kind, by, what })
+export async function addEntry(tx: Transaction, { at, kind, by, what }: TimelineEntry): Promise<void> {
+  await tx.run('insert into timeline (at, kind, actor, what) values (@at, @kind, @by, @what)', { at, kind, by, what })
 }
 
-async function list(tx: Reads, limit: number): Promise<readonly TimelineEntry[]> {
+async function list(tx: Queries, limit: number): Promise<readonly TimelineEntry[]> {
   return tx.all<TimelineEntry>('select at, kind, actor as by, what from timeline order by id desc limit @limit', {
     limit,
   })

@@ -1,6 +1,8 @@
 import type { Death } from '../domain/dead-letter.js'
+import type { SearchRef } from '../domain/search-id.js'
 import { lessUrgentThan, type Priority, type SearchState } from '../domain/states.js'
-import type { Connection } from './connection.js'
+import type { Transaction } from './connection.js'
+import { IS_REF, refParameters } from './search-ref.js'
 
 /**
  * The only place that changes the state of a search. A batch counts how many of its rows are
@@ -22,39 +24,38 @@ export interface StandingSearch {
  * waiting, or queued with a lower priority → queued: its job is in Redis with at least that
  * priority. False when the search is in another state or round.
  */
-export function enqueue(connection: Connection, id: number, round: number, priority: Priority, now: number): boolean {
-  const { changes } = connection.run(
-    `update search set state = 'queued', queued_priority = ?, queued_at = ?
-     where id = ? and round = ? and (state = 'waiting'
-       or state = 'queued' and queued_priority in (select value from json_each(?)))`,
-    [priority, now, id, round, JSON.stringify(lessUrgentThan(priority))],
+export async function enqueue(tx: Transaction, ref: SearchRef, priority: Priority, now: number): Promise<boolean> {
+  const changes = await tx.run(
+    `update search set state = 'queued', queued_priority = @priority, queued_at = @now
+     where ${IS_REF} and (state = 'waiting'
+       or state = 'queued' and queued_priority in (select value from json_each(@less)))`,
+    { ...refParameters(ref), priority, now, less: JSON.stringify(lessUrgentThan(priority)) },
   )
   return changes === 1
 }
 
 /** waiting or queued → waiting, in a new round: its job is gone, or must not be used. */
-export function putBack(connection: Connection, ids: readonly number[]): number {
-  const { changes } = connection.run(
+export async function putBack(tx: Transaction, ids: readonly number[]): Promise<number> {
+  const changes = await tx.run(
     `update search set state = 'waiting', round = round + 1, queued_priority = null, queued_at = null
-     where id in (select value from json_each(?)) and state in ('waiting', 'queued')`,
-    [JSON.stringify(ids)],
+     where id in (select value from json_each(@ids)) and state in ('waiting', 'queued')`,
+    { ids: JSON.stringify(ids) },
   )
-  lowerFeedMarks(connection, ids)
+  await lowerFeedMarks(tx, ids)
   return changes
 }
 
 /** dead → waiting, in a new round and with fresh attempts. Returns how many. */
-export function revive(connection: Connection, ids: readonly number[]): number {
-  const revived = connection
-    .all<{ id: number }>(
-      `update search set state = 'waiting', round = round + 1, failures = 0, queued_priority = null, queued_at = null,
-         rate_limits = 0, refusals = 0, refused_from = null, ${NO_DEATH}
-       where id in (select value from json_each(?)) and state = 'dead' returning id`,
-      [JSON.stringify(ids)],
-    )
-    .map((row) => row.id)
-  recount(connection, revived, 'dead', 'pending', null)
-  lowerFeedMarks(connection, revived)
+export async function revive(tx: Transaction, ids: readonly number[]): Promise<number> {
+  const rows = await tx.all<{ id: number }>(
+    `update search set state = 'waiting', round = round + 1, failures = 0, queued_priority = null, queued_at = null,
+       rate_limits = 0, refusals = 0, refused_from = null, ${NO_DEATH}
+     where id in (select value from json_each(@ids)) and state = 'dead' returning id`,
+    { ids: JSON.stringify(ids) },
+  )
+  const revived = rows.map((row) => row.id)
+  await recount(tx, revived, 'dead', 'pending', null)
+  await lowerFeedMarks(tx, revived)
   return revived.length
 }
 
@@ -62,35 +63,35 @@ export function revive(connection: Connection, ids: readonly number[]): number {
  * Any state but answered → answered. A dead letter leaves the list: its answer came late, but it is
  * paid for.
  */
-export function keepAnswer(
-  connection: Connection,
+export async function keepAnswer(
+  tx: Transaction,
   search: StandingSearch,
   answer: { readonly body: string; readonly tracks: number },
   now: number,
-): void {
+): Promise<void> {
   if (search.state === 'answered') return
-  connection.run(
-    `update search set state = 'answered', answered_at = ?, tracks = ?,
+  await tx.run(
+    `update search set state = 'answered', answered_at = @now, tracks = @tracks,
        queued_priority = null, queued_at = null, ${NO_DEATH}
-     where id = ?`,
-    [now, answer.tracks, search.id],
+     where id = @id`,
+    { now, tracks: answer.tracks, id: search.id },
   )
-  connection.run('insert into answer (search_id, body) values (?, ?)', [search.id, answer.body])
+  await tx.run('insert into answer (search_id, body) values (@id, @body)', { id: search.id, body: answer.body })
   const from = search.state === 'dead' ? 'dead' : 'pending'
-  recount(connection, [search.id], from, answer.tracks > 0 ? 'tagged' : 'no_match', now)
+  await recount(tx, [search.id], from, answer.tracks > 0 ? 'tagged' : 'no_match', now)
 }
 
 /** waiting or queued → dead. False when it already has an outcome. */
-export function bury(connection: Connection, search: StandingSearch, death: Death, now: number): boolean {
+export async function bury(tx: Transaction, search: StandingSearch, death: Death, now: number): Promise<boolean> {
   if (search.state === 'answered' || search.state === 'dead') return false
-  connection.run(
+  await tx.run(
     `update search set state = 'dead', died_at = @now, queued_priority = null, queued_at = null,
        death_reason = @reason, death_status = @status, death_error = @error, death_code = @code,
        death_message = @message, death_request_id = @requestId, death_remedy = @remedy, discarded = 0
      where id = @id`,
     { ...death, id: search.id, now },
   )
-  recount(connection, [search.id], 'pending', 'dead', now)
+  await recount(tx, [search.id], 'pending', 'dead', now)
   return true
 }
 
@@ -102,10 +103,16 @@ const NO_DEATH = `died_at = null, death_reason = null, death_status = null, deat
  * nothing is pending. A retry makes it incomplete, and its completion is announced again.
  * @param now when the outcome came; null when there is none, so that nothing is completed
  */
-function recount(connection: Connection, ids: readonly number[], from: Bucket, to: Bucket, now: number | null): void {
+async function recount(
+  tx: Transaction,
+  ids: readonly number[],
+  from: Bucket,
+  to: Bucket,
+  now: number | null,
+): Promise<void> {
   if (ids.length === 0) return
   const step = (bucket: Bucket): number => (bucket === to ? 1 : 0) - (bucket === from ? 1 : 0)
-  connection.run(
+  await tx.run(
     `update batch set
        pending = pending + @pending * moved.searches,
        tagged = tagged + @tagged * moved.items,
@@ -134,15 +141,15 @@ function recount(connection: Connection, ids: readonly number[], from: Bucket, t
 }
 
 /** A search below the mark is waiting again: the feeder must start there. */
-function lowerFeedMarks(connection: Connection, ids: readonly number[]): void {
-  connection.run(
+async function lowerFeedMarks(tx: Transaction, ids: readonly number[]): Promise<void> {
+  await tx.run(
     `update batch set fed_to = back.lowest
      from (
        select want.batch_id, min(want.search_id) as lowest
-       from json_each(?) as search join want on want.search_id = search.value
+       from json_each(@ids) as search join want on want.search_id = search.value
        group by want.batch_id
      ) as back
      where batch.id = back.batch_id and batch.fed_to > back.lowest`,
-    [JSON.stringify(ids)],
+    { ids: JSON.stringify(ids) },
   )
 }

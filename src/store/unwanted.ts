@@ -1,6 +1,6 @@
 import { CAN_PAY_SQL } from './batch-row.js'
-import type { Connection } from './connection.js'
-import { type RefColumns, refOf } from './search-ref.js'
+import type { Connection, Transaction } from './connection.js'
+import { type RefPage, refPage } from './search-ref.js'
 import type { FeedStore } from './store.js'
 
 /**
@@ -12,37 +12,37 @@ import type { FeedStore } from './store.js'
  */
 export function unwantedRefs(connection: Connection): FeedStore['unwantedRefs'] {
   let last = { cannotPay: '[]', foundNothing: 0 }
-  return async (after, limit) =>
-    connection.read(() => {
-      const cannotPay = batchesThatCannotPay(connection)
+  return (after, limit) =>
+    connection.read(async (tx) => {
+      const cannotPay = await batchesThatCannotPay(tx)
       if (cannotPay !== last.cannotPay) last = { cannotPay, foundNothing: 0 }
       if (cannotPay === '[]' || last.foundNothing === 2) return { refs: [], next: null }
-      const rows = unwanted(connection, after, limit)
-      if (rows.length > 0) last.foundNothing = 0
+      const page = await unwanted(tx, after, limit)
+      if (page.refs.length > 0) last.foundNothing = 0
       else if (after === 0) last.foundNothing += 1
-      return { refs: rows.map(refOf), next: rows.length < limit ? null : (rows.at(-1)?.id ?? null) }
+      return page
     })
 }
 
 /** These batches and what they have spent, as a text to compare. */
-function batchesThatCannotPay(connection: Connection): string {
+async function batchesThatCannotPay(tx: Transaction): Promise<string> {
   return JSON.stringify(
-    connection.all(
+    await tx.all(
       `select id, state, charged, max_credits, first from batch
-       where state <> 'loading' and pending > 0 and not (${CAN_PAY_SQL})`,
+       where state <> 'loading' and pending > 0 and not (${CAN_PAY_SQL}) order by id`,
     ),
   )
 }
 
-function unwanted(connection: Connection, after: number, limit: number): readonly (RefColumns & { id: number })[] {
-  return connection.all<RefColumns & { id: number }>(
-    `select id, fingerprint, generation, round from search indexed by search_queued
-     where state = 'queued' and id > ?
+function unwanted(tx: Transaction, after: number, limit: number): Promise<RefPage> {
+  return refPage(
+    tx,
+    `from search indexed by search_queued
+     where state = 'queued' and id > @after
        and not exists (select 1 from call where call.search_id = search.id and call.outcome = 'sent')
        and not exists (
          select 1 from want join batch on batch.id = want.batch_id
-         where want.search_id = search.id and ${CAN_PAY_SQL})
-     order by id limit ?`,
-    [after, limit],
+         where want.search_id = search.id and ${CAN_PAY_SQL})`,
+    { after, limit },
   )
 }

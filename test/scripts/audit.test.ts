@@ -21,8 +21,8 @@ function tamper(statement: string): void {
   database.close()
 }
 
-test('a store that is right has no damage and no miscount; its searches and calls are told', () => {
-  const { damage, miscounts, searches, calls } = auditStore(temp.path)
+test('a store that is right has no damage and no miscount; its searches and calls are told', async () => {
+  const { damage, miscounts, searches, calls } = await auditStore(temp.path)
   expect({ damage, miscounts }).toEqual({ damage: [], miscounts: [] })
   expect(searches).toMatchObject([
     { query: 'calm', state: 'answered', hasAnswer: true },
@@ -38,17 +38,17 @@ test.each([
   ['update batch set pending = 9', 'batch 1 pending: kept as 9, counted 1'],
   ['update batch set charged = 9', 'batch 1 charged: kept as 9, counted 1'],
   ["update call_count set calls = 9 where outcome = 'answered'", 'calls answered: kept as 9, counted 1'],
-])('after "%s" it tells "%s"', (statement, told) => {
+])('after "%s" it tells "%s"', async (statement, told) => {
   tamper(statement)
-  expect(auditStore(temp.path).miscounts).toEqual([told])
+  expect((await auditStore(temp.path)).miscounts).toEqual([told])
 })
 
-test('an answered search without its answer is told', () => {
+test('an answered search without its answer is told', async () => {
   tamper('delete from answer')
-  expect(auditStore(temp.path).miscounts).toEqual([expect.stringContaining('(answered): kept as 1, counted 0')])
+  expect((await auditStore(temp.path)).miscounts).toEqual([expect.stringContaining('(answered): kept as 1, counted 0')])
 })
 
-test('a row that points at nothing is told', () => {
+test('a row that points at nothing is told', async () => {
   tamper("pragma foreign_keys = off; delete from search where state = 'queued'")
-  expect(auditStore(temp.path).damage).toContain('a row of item points at nothing in search')
+  expect((await auditStore(temp.path)).damage).toContain('a row of item points at nothing in search')
 })

@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
-import { openConnection } from '../../src/store/connection.js'
 import { exportRows } from '../../src/store/export-rows.js'
+import { openConnection } from '../../src/store/sqlite/connection.js'
 import type { Store } from '../../src/store/store.js'
 import { eachWithStore, released, settle } from './setup.js'
 
@@ -10,29 +10,32 @@ let store: Store
 eachWithStore((opened) => {
   store = opened.store
 })
-const openReader = () => openConnection(store.path, 'read').connection
+const exported = (batchId: number, snapshotMs: number) =>
+  exportRows(openConnection(store.path, 'read'), batchId, snapshotMs)
 
 /** So much is written, in transactions of their own. */
-function write(megabytes: number): void {
-  const { connection } = openConnection(store.path, 'write')
+async function write(megabytes: number): Promise<void> {
+  const connection = openConnection(store.path, 'write')
   for (let n = 0; n < megabytes; n++) {
-    connection.write(() =>
-      connection.run("insert into meta values ('junk', ?) on conflict do update set value = excluded.value", [
-        String(n % 10).repeat(1024 * 1024),
-      ]),
+    const value = String(n % 10).repeat(1024 * 1024)
+    await connection.write((tx) =>
+      tx.run(
+        "insert into meta (key, value) values ('junk', @value) on conflict (key) do update set value = excluded.value",
+        { value },
+      ),
     )
   }
-  connection.close()
+  await connection.close()
 }
 
 const logBytes = () => statSync(`${store.path}-wal`).size
 
 test('the write-ahead log stays small while nobody reads an export', async () => {
   const id = await released(store, ['a', 'b', 'c'])
-  const rows = exportRows(openReader, id, 20)
+  const rows = exported(id, 20)
   expect((await rows.next()).value).toMatchObject({ position: 1 })
   await setTimeout(100)
-  write(80)
+  await write(80)
   expect(logBytes()).toBeLessThan(40 * 1024 * 1024)
   const rest: number[] = []
   for await (const row of rows) rest.push(row.position)
@@ -41,9 +44,9 @@ test('the write-ahead log stays small while nobody reads an export', async () =>
 
 test('a long read transaction would let it grow', async () => {
   const id = await released(store, ['a', 'b', 'c'])
-  const rows = exportRows(openReader, id, 60_000)
+  const rows = exported(id, 60_000)
   await rows.next()
-  write(80)
+  await write(80)
   expect(logBytes()).toBeGreaterThan(60 * 1024 * 1024)
   await rows.return(undefined)
 })
@@ -52,7 +55,7 @@ test('an export over several snapshots has every row once, in order', async () =
   const queries = Array.from({ length: 2000 }, (_, index) => `query ${index}`)
   const id = await released(store, queries)
   const seen: { position: number; status: string }[] = []
-  for await (const { position, status } of exportRows(openReader, id, 1)) {
+  for await (const { position, status } of exported(id, 1)) {
     seen.push({ position, status })
     if (position % 100 === 0) await setTimeout(2)
     if (position === 1000) {

@@ -4,8 +4,9 @@ import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
-import { SCHEMA_VERSION } from '../../src/store/migrations.js'
+import { versionIn } from '../../src/store/migrate.js'
 import { openStore } from '../../src/store/open.js'
+import { MIGRATIONS } from '../../src/store/sqlite/migrations.js'
 import { released } from './setup.js'
 
 let directory: string
@@ -73,7 +74,7 @@ describe('opening a store', () => {
   test('a newer schema is refused, and the message names both versions and the way out', async () => {
     await (await openStore({ path })).close()
     const file = new Database(path)
-    file.exec(`update meta set value = '${SCHEMA_VERSION + 1}' where key = 'schema_version'`)
+    file.exec(`update meta set value = '${versionIn(MIGRATIONS) + 1}' where key = 'schema_version'`)
     file.close()
     const error = await failure(openStore({ path }))
     expect(error).toBeInstanceOf(ConfigurationError)

@@ -1,10 +1,11 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, extname, join } from 'node:path'
-import type { WriteFailure } from '../domain/pause.js'
+import type { WriteFailure } from '../../domain/pause.js'
+import type { Transaction } from '../connection.js'
+import { countOf } from '../ledger.js'
 import { checkStore, makeSingleFile } from './check-store.js'
-import { type Connection, openConnection } from './connection.js'
-import { countOf } from './ledger.js'
+import { openConnection, type SqliteConnection } from './connection.js'
 import { type Loss, type Rescued, sentenceFor } from './loss.js'
 import { COPY_MARK } from './remains.js'
 
@@ -33,7 +34,7 @@ const AGAIN_AFTER_MS = 60_000
 /** A copy unchanged for this long was left by a process that died. */
 const COPY_IS_LEFT_AFTER_MS = 30_000
 
-export function openRescue(connection: Connection): Rescue {
+export function openRescue(connection: SqliteConnection): Rescue {
   const { files } = connection
   let rescued: Rescued = { kind: 'not yet' }
   let failedAt = Number.NEGATIVE_INFINITY
@@ -47,7 +48,7 @@ export function openRescue(connection: Connection): Rescue {
       case 'moved':
         return foldLogIn()
       case 'log':
-        return hasNewLog(connection.path) ? copy(loss, last) : foldLogIn()
+        return hasNewLog(connection.files.path) ? copy(loss, last) : foldLogIn()
       case 'deleted':
       case 'replaced':
       case 'damaged':
@@ -63,11 +64,10 @@ export function openRescue(connection: Connection): Rescue {
   }
 
   async function copy(loss: Loss, last: boolean): Promise<void> {
-    if (!last && (performance.now() - failedAt < AGAIN_AFTER_MS || isBeingCopied(connection.path))) return
-    const state = stateOf(connection)
-    if (!last && countOf(connection, 'sent') > 0 && Date.now() - loss.since < CALLS_END_WITHIN_MS) return
-    const earlier = copiesOf(connection.path).find((copied) => hasState(copied, state))
-    const path = earlier ?? (await copyBeside(connection, loss))
+    if (!last && (performance.now() - failedAt < AGAIN_AFTER_MS || isBeingCopied(connection.files.path))) return
+    const { state, open } = await connection.readAnyway(stateOf)
+    if (!last && open > 0 && Date.now() - loss.since < CALLS_END_WITHIN_MS) return
+    const path = (await copyWith(state, connection.files.path)) ?? (await copyBeside(connection, loss))
     // A copy that this process made before the last calls ended.
     if (rescued.kind === 'copied' && rescued.path !== path) rmSync(rescued.path, { force: true })
     rescued = { kind: 'copied', path }
@@ -102,27 +102,39 @@ export function openRescue(connection: Connection): Rescue {
   }
 }
 
-/**
- * Tells two states of one store apart: every call changes a count when it begins and when it ends.
- */
-function stateOf(connection: Connection): string {
-  return JSON.stringify([
-    connection.get("select value from meta where key = 'store_id'"),
-    connection.all('select outcome, calls from call_count order by outcome'),
-    connection.get('select max(id) as id from batch'),
-  ])
+interface State {
+  /** Tells two states of one store apart: every call changes a count when it begins and when it ends. */
+  readonly state: string
+  /** Calls in flight. */
+  readonly open: number
 }
 
-function hasState(path: string, state: string): boolean {
+async function stateOf(tx: Transaction): Promise<State> {
+  const state = JSON.stringify([
+    await tx.get("select value from meta where key = 'store_id'"),
+    await tx.all('select outcome, calls from call_count order by outcome'),
+    await tx.get('select max(id) as id from batch'),
+  ])
+  return { state, open: await countOf(tx, 'sent') }
+}
+
+/** The copy that another process, or an earlier try, made of this state. */
+async function copyWith(state: string, path: string): Promise<string | undefined> {
+  for (const copy of copiesOf(path)) if ((await stateIn(copy)) === state) return copy
+  return undefined
+}
+
+/** Null: it cannot be read. */
+async function stateIn(path: string): Promise<string | null> {
   try {
-    const { connection } = openConnection(path, 'read')
+    const connection = openConnection(path, 'read')
     try {
-      return stateOf(connection) === state
+      return (await connection.readAnyway(stateOf)).state
     } finally {
-      connection.close()
+      await connection.close()
     }
   } catch {
-    return false
+    return null
   }
 }
 
@@ -154,9 +166,9 @@ function placesFor(path: string): readonly string[] {
   return [dirname(path), homedir()]
 }
 
-async function copyBeside(connection: Connection, loss: Loss): Promise<string> {
+async function copyBeside(connection: SqliteConnection, loss: Loss): Promise<string> {
   let failure: unknown = null
-  for (const directory of placesFor(connection.path)) {
+  for (const directory of placesFor(connection.files.path)) {
     try {
       return await copyInto(directory, connection, loss)
     } catch (error) {
@@ -166,10 +178,10 @@ async function copyBeside(connection: Connection, loss: Loss): Promise<string> {
   throw failure
 }
 
-async function copyInto(directory: string, connection: Connection, loss: Loss): Promise<string> {
-  const ending = extname(connection.path)
+async function copyInto(directory: string, connection: SqliteConnection, loss: Loss): Promise<string> {
+  const ending = extname(connection.files.path)
   const moment = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
-  const name = `${basename(connection.path, ending)}${COPY_MARK}${moment}-${process.pid}${ending}`
+  const name = `${basename(connection.files.path, ending)}${COPY_MARK}${moment}-${process.pid}${ending}`
   const unfinished = join(directory, name + UNFINISHED)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   // Readable by its owner only, like the store.

@@ -1,7 +1,7 @@
 import { type BigIntStats, fstatSync, readdirSync, readlinkSync, statSync } from 'node:fs'
-import { errorCode, UnreachableError } from '../domain/errors.js'
+import { errorCode, UnreachableError } from '../../domain/errors.js'
+import { isDamage, storeError } from './errors.js'
 import { type Loss, sentenceFor } from './loss.js'
-import { isDamage, storeError } from './store-error.js'
 
 /**
  * Checks that the files that SQLite has open are still the store. SQLite keeps writing to a deleted

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { ConfigurationError, errorCode } from '../domain/errors.js'
+import { ConfigurationError, errorCode } from '../../domain/errors.js'
 
 /**
  * better-sqlite3 is compiled for one version of Node, one system and one processor. If it cannot be

@@ -1,4 +1,4 @@
-import { errorCode, UnreachableError } from '../domain/errors.js'
+import { errorCode, UnreachableError } from '../../domain/errors.js'
 
 /**
  * Translates an error of the file into a message, if SQLite's code blames the machine and not the

@@ -1,4 +1,4 @@
-import { WAYS_OUT } from './store-error.js'
+import { WAYS_OUT } from './errors.js'
 
 /** How an open store was lost. */
 export interface Loss {

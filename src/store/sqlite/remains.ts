@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join } from 'node:path'
-import { ConfigurationError } from '../domain/errors.js'
+import { ConfigurationError } from '../../domain/errors.js'
 
 /** In the name of a rescued copy (see rescue.ts). */
 export const COPY_MARK = '.rescued-'

@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto'
+import { ConfigurationError } from '../domain/errors.js'
+import { CALL_OUTCOMES } from '../domain/outcome.js'
+import type { Transaction } from './connection.js'
+
+/** Statements by the migration's name, oldest first. Their number is the schema version. */
+export type Migrations = Readonly<Record<string, readonly string[]>>
+
+export function versionIn(migrations: Migrations): number {
+  return Object.keys(migrations).length
+}
+
+/**
+ * Runs what was not run yet. For use under the write lock, so that of two processes that start
+ * together only one migrates.
+ */
+export async function migrate(tx: Transaction, migrations: Migrations): Promise<void> {
+  // The name of the table is that of the first version's library.
+  await tx.run('create table if not exists kysely_migration (name text primary key, timestamp text not null)')
+  const applied = new Set((await tx.all<{ name: string }>('select name from kysely_migration')).map(({ name }) => name))
+  for (const [name, statements] of Object.entries(migrations)) {
+    if (applied.has(name)) continue
+    for (const statement of statements) await tx.run(statement)
+    const timestamp = new Date().toISOString()
+    await tx.run('insert into kysely_migration (name, timestamp) values (@name, @timestamp)', { name, timestamp })
+  }
+  if (applied.size === 0) await addFirstRows(tx)
+  await tx.run(
+    `insert into meta (key, value) values ('schema_version', @version)
+     on conflict (key) do update set value = excluded.value`,
+    { version: String(versionIn(migrations)) },
+  )
+}
+
+async function addFirstRows(tx: Transaction): Promise<void> {
+  await tx.run("insert into meta (key, value) values ('store_id', @id)", { id: randomUUID() })
+  await tx.run('insert into account (id) values (1)')
+  for (const outcome of CALL_OUTCOMES)
+    await tx.run('insert into call_count (outcome, calls) values (@outcome, 0)', { outcome })
+}
+
+/** Of a store that has tables. */
+export async function versionOf(tx: Transaction): Promise<number> {
+  const row = await tx.get<{ value: string }>("select value from meta where key = 'schema_version'")
+  return Number(row?.value ?? 0)
+}
+
+/** @param elsewhere the setting that names another store */
+export function refuseNewer(version: number, migrations: Migrations, store: string, elsewhere: string): void {
+  if (version > versionIn(migrations))
+    throw new ConfigurationError(
+      `The store ${store} has schema version ${version} but this program supports ${versionIn(migrations)}: it was written by a newer trackyard-batch. Install that version, or point ${elsewhere}.`,
+      { code: 'newer_store' },
+    )
+}

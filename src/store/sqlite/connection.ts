@@ -1,0 +1,223 @@
+import { resolve } from 'node:path'
+import Database from 'better-sqlite3'
+import type { Connection, Purpose, Snapshot, SqlParameters, Transaction } from '../connection.js'
+import { openStoreFiles, type StoreFiles } from './store-files.js'
+
+/**
+ * One SQLite handle. Statements run at once, and their promises are already resolved, so a
+ * transaction takes no turn of the event loop. Transactions run one after another. A change uses
+ * `BEGIN IMMEDIATE`: a deferred transaction that reads first and then writes fails at once with
+ * SQLITE_BUSY_SNAPSHOT if another process wrote in between. Prepared statements are cached by their
+ * text.
+ */
+export interface SqliteConnection extends Connection {
+  /** The files that it has open. */
+  readonly files: StoreFiles
+  /** Reads even from a store that was lost. */
+  readAnyway<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
+  /** How long a statement waits for another process. */
+  setPatience(ms: number): void
+  /** The size of the database, its log included. */
+  pageBytes(): number
+  /** Copies everything that this connection sees to another file, a few pages at a time. */
+  backup(to: string): Promise<void>
+  /** Checkpoints the write-ahead log into the file, as far as readers allow. */
+  checkpoint(): void
+}
+
+/**
+ * How long a statement waits for another process's transaction. It blocks the event loop meanwhile.
+ */
+export const PATIENCE_MS = 2000
+/**
+ * SQLite's cache per connection. The system's cache serves the rest; mapped pages would count as
+ * our memory.
+ */
+const CACHE_KIB = 32 * 1024
+/** 16 MiB of log before a checkpoint. */
+const CHECKPOINT_PAGES = 4096
+/** 4 MiB of a backup between two turns of the event loop. */
+const PAGES_PER_TURN = 1024
+/** Rows per `insert`: they share most of its fixed cost, and it stays small. */
+const ROWS_TOGETHER = 50
+
+export function openConnection(
+  path: string,
+  mode: 'write' | 'read',
+  patienceMs = PATIENCE_MS,
+  files = openStoreFiles(path),
+): SqliteConnection {
+  const handle = openHandle(path, mode, patienceMs)
+  const tx = transactionOn(handle, files)
+  const { mutex: alone, leave } = mode === 'write' ? shareMutex(resolve(path)) : { mutex: mutex(), leave: () => {} }
+
+  async function transaction<T>(begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    try {
+      await tx.run(begin)
+      const result = await work(tx)
+      await tx.run('COMMIT')
+      return result
+    } catch (error) {
+      if (handle.inTransaction) handle.exec('ROLLBACK')
+      throw files.explain(error)
+    }
+  }
+
+  function refuseIfLost(purpose: Purpose): void {
+    if (purpose === 'change') files.refuseIfLost()
+    else files.refuseIfDamaged()
+  }
+
+  return {
+    files,
+    write: (work, purpose = 'change') =>
+      alone(async () => {
+        refuseIfLost(purpose)
+        return transaction('BEGIN IMMEDIATE', work)
+      }),
+    read: (work) =>
+      alone(async () => {
+        // A worker's reads on its writing connection belong to calls in flight. Reports must not
+        // come from a lost store.
+        if (mode === 'read') files.refuseIfLost()
+        return transaction('BEGIN', work)
+      }),
+    readAnyway: (work) => alone(() => transaction('BEGIN', work)),
+    snapshot: async () => openSnapshot(path, files),
+    refuseIfLost,
+    setPatience: (ms) => void handle.pragma(`busy_timeout = ${ms}`),
+    pageBytes: () => numberOf(handle.pragma('page_count')) * numberOf(handle.pragma('page_size')),
+    backup: async (to) => void (await handle.backup(to, { progress: () => PAGES_PER_TURN })),
+    checkpoint: () => void handle.pragma('wal_checkpoint(PASSIVE)'),
+    close: () =>
+      alone(async () => {
+        if (!handle.open) return
+        handle.close()
+        leave()
+      }),
+  }
+}
+
+function openHandle(path: string, mode: 'write' | 'read', patienceMs: number): Database.Database {
+  const handle = new Database(path, { readonly: mode === 'read', timeout: patienceMs })
+  try {
+    if (mode === 'write') {
+      handle.pragma('journal_mode = WAL')
+      handle.pragma('synchronous = FULL')
+      handle.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
+    }
+    handle.pragma('foreign_keys = ON')
+    handle.pragma('temp_store = MEMORY')
+    handle.pragma(`cache_size = -${CACHE_KIB}`)
+  } catch (error) {
+    handle.close()
+    throw error
+  }
+  return handle
+}
+
+function transactionOn(handle: Database.Database, files: StoreFiles): Transaction {
+  const statements = new Map<string, Database.Statement<unknown[]>>()
+
+  function prepared(text: string): Database.Statement<unknown[]> {
+    const known = statements.get(text)
+    if (known !== undefined) return known
+    const made = handle.prepare<unknown[]>(text)
+    statements.set(text, made)
+    return made
+  }
+
+  return {
+    get: async <Row>(text: string, parameters: SqlParameters = {}) => prepared(text).get(parameters) as Row | undefined,
+    all: async <Row>(text: string, parameters: SqlParameters = {}) => prepared(text).all(parameters) as Row[],
+    run: async (text, parameters = {}) => prepared(text).run(parameters).changes,
+    insert: async (into, width, values) => {
+      for (const { text, at, size } of insertions(into, width, values.length))
+        prepared(text).run(values.slice(at, at + size))
+    },
+    savepoint: async (work) => {
+      prepared('SAVEPOINT piece').run()
+      try {
+        const result = await work()
+        prepared('RELEASE piece').run()
+        return result
+      } catch (error) {
+        if (handle.inTransaction) {
+          prepared('ROLLBACK TO piece').run()
+          prepared('RELEASE piece').run()
+        }
+        throw files.explain(error)
+      }
+    },
+    isOpen: () => handle.inTransaction,
+  }
+}
+
+function* insertions(into: string, width: number, values: number): Generator<Insertion> {
+  const row = `(${Array(width).fill('?').join(', ')})`
+  const many = `insert into ${into} values ${Array(ROWS_TOGETHER).fill(row).join(', ')}`
+  const size = ROWS_TOGETHER * width
+  let at = 0
+  for (; at + size <= values; at += size) yield { text: many, at, size }
+  for (; at < values; at += width) yield { text: `insert into ${into} values ${row}`, at, size: width }
+}
+
+interface Insertion {
+  readonly text: string
+  /** Where its values begin, and how many there are. */
+  readonly at: number
+  readonly size: number
+}
+
+function openSnapshot(path: string, files: StoreFiles): Snapshot {
+  const handle = openHandle(path, 'read', PATIENCE_MS)
+  const { get, all } = transactionOn(handle, files)
+  const explain = (error: unknown): never => {
+    throw files.explain(error)
+  }
+  handle.exec('BEGIN')
+  return {
+    get: (text, parameters) => get<never>(text, parameters).catch(explain),
+    all: (text, parameters) => all<never>(text, parameters).catch(explain),
+    close: async () => {
+      if (handle.open) handle.close()
+    },
+  }
+}
+
+type Mutex = <T>(work: () => Promise<T>) => Promise<T>
+
+/** Runs one piece of work after another, in the order in which they were asked for. */
+function mutex(): Mutex {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const result = last.then(work)
+    last = result.catch(() => {})
+    return result
+  }
+}
+
+const mutexes = new Map<string, { readonly mutex: Mutex; users: number }>()
+
+/**
+ * All writing connections of a file in this process take turns: one that waited for SQLite's lock
+ * would block the thread, and with it the transaction that holds the lock.
+ */
+function shareMutex(path: string): { readonly mutex: Mutex; leave(): void } {
+  const shared = mutexes.get(path) ?? { mutex: mutex(), users: 0 }
+  mutexes.set(path, shared)
+  shared.users += 1
+  return {
+    mutex: shared.mutex,
+    leave: () => {
+      shared.users -= 1
+      if (shared.users === 0) mutexes.delete(path)
+    },
+  }
+}
+
+function numberOf(pragma: unknown): number {
+  const [row] = Array.isArray(pragma) ? pragma : []
+  const [value]: unknown[] = Object.values(row ?? {})
+  return Number(value ?? 0)
+}

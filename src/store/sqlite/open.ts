@@ -1,0 +1,188 @@
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { ConfigurationError, errorCode, ReportedError, UnreachableError } from '../../domain/errors.js'
+import type { Logger } from '../../domain/logger.js'
+import type { Engine, Transaction } from '../connection.js'
+
+import { migrate, refuseNewer, versionIn, versionOf } from '../migrate.js'
+import { openConnection, PATIENCE_MS, type SqliteConnection } from './connection.js'
+import { driverError } from './driver-error.js'
+import { damageSentence, isBusy, isDamage, isStoreLocked, storeError } from './errors.js'
+import { MIGRATIONS } from './migrations.js'
+import { refuseBesideRemains } from './remains.js'
+import { openRescue } from './rescue.js'
+
+export interface SqliteOptions {
+  /** The file. It and its directory are created if missing, readable only by their owner. */
+  readonly path: string
+  readonly readOnly: boolean
+  /**
+   * How long a change waits for another process's lock. It blocks the thread. Default: 2000. Use
+   * more only in a process that does nothing else meanwhile.
+   */
+  readonly patienceMs?: number
+  readonly log: Logger
+}
+
+/** How long opening waits for another process that creates or migrates the file. */
+const OPENING_PATIENCE_MS = 10_000
+const BETWEEN_TRIES_MS = 20
+
+/**
+ * Opens the file and migrates its schema: one connection that writes, one that only reads. Throws
+ * `ConfigurationError` for a file that is no store or a store of a newer version. Throws
+ * `UnreachableError` when the file is locked, or cannot be created, read or written.
+ */
+export async function openSqlite(options: SqliteOptions): Promise<Engine> {
+  const { path, readOnly, patienceMs = PATIENCE_MS } = options
+  try {
+    prepareFile(path, readOnly)
+    const connection = await retryWhileLocked(async () => openConnection(path, readOnly ? 'read' : 'write', patienceMs))
+    try {
+      await bringUpToDate(connection, { ...options, patienceMs })
+      return await beginReading(connection)
+    } catch (error) {
+      await connection.close()
+      throw error
+    }
+  } catch (error) {
+    throw openError(error, path)
+  }
+}
+
+async function beginReading(connection: SqliteConnection): Promise<Engine> {
+  const { files } = connection
+  const reader = openConnection(files.path, 'read', PATIENCE_MS, files)
+  await reader.read(versionOf)
+  // Both connections have read by now, so the log and its index exist.
+  files.remember(connection.pageBytes)
+  const rescue = openRescue(connection)
+  const health = { trouble: rescue.trouble, rescue: rescue.run, reportDamage: files.reportDamage }
+  return { path: files.path, connection, reader, health }
+}
+
+function prepareFile(path: string, readOnly: boolean): void {
+  if (existsSync(path)) {
+    if (!statSync(path).isFile())
+      throw new ConfigurationError(
+        `Expected the store ${path} to be a file, found something else. Choose another path.`,
+      )
+    return
+  }
+  if (readOnly)
+    throw new ConfigurationError(
+      `There is no store at ${path} yet. Submit a catalog first, or check TRACKYARD_DATA_DIR.`,
+    )
+  refuseBesideRemains(path)
+  makeDirectory(dirname(path))
+  closeSync(openSync(path, 'a', 0o600))
+}
+
+/**
+ * One directory at a time: where none can be created (/proc), Node's recursive mkdir retries
+ * forever.
+ */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return
+  makeDirectory(dirname(path))
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    // Another process created it in between.
+    if (errorCode(error) !== 'EEXIST') throw error
+  }
+}
+
+/** All or nothing. */
+async function bringUpToDate(
+  connection: SqliteConnection,
+  { path, readOnly, patienceMs, log }: Required<SqliteOptions>,
+): Promise<void> {
+  const version = await connection.read(versionOfFile)
+  if (version === versionIn(MIGRATIONS)) return
+  refuseNewerThan(version, path)
+  if (readOnly)
+    throw new ConfigurationError(
+      `The store ${path} has schema version ${version} but this program expects ${versionIn(MIGRATIONS)}. Run a command that writes (a worker, a submit) once to migrate it.`,
+    )
+  connection.setPatience(0)
+  try {
+    const from = await retryWhileLocked(() => connection.write((tx) => migrateFile(tx, path)))
+    log.debug(
+      { event: 'store.migrated', path, from, to: versionIn(MIGRATIONS) },
+      'the store has the schema of this program',
+    )
+  } finally {
+    connection.setPatience(patienceMs)
+  }
+}
+
+/** Returns the version before. */
+async function migrateFile(tx: Transaction, path: string): Promise<number> {
+  const from = await versionOfFile(tx)
+  refuseNewerThan(from, path)
+  if (from === 0) await refuseForeign(tx, path)
+  await migrate(tx, MIGRATIONS)
+  return from
+}
+
+/**
+ * Another process may be creating or migrating the file: wait for it without blocking the event
+ * loop.
+ */
+async function retryWhileLocked<T>(work: () => Promise<T>): Promise<T> {
+  const giveUpAt = performance.now() + OPENING_PATIENCE_MS
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(isBusy(error) || isStoreLocked(error)) || performance.now() > giveUpAt) throw error
+    }
+    await setTimeout(BETWEEN_TRIES_MS)
+  }
+}
+
+/** 0: an empty file. */
+async function versionOfFile(tx: Transaction): Promise<number> {
+  const isEmpty = (await tx.get("select 1 from sqlite_schema where name = 'meta'")) === undefined
+  return isEmpty ? 0 : versionOf(tx)
+}
+
+function refuseNewerThan(version: number, path: string): void {
+  refuseNewer(version, MIGRATIONS, path, 'TRACKYARD_DATA_DIR at another directory')
+}
+
+/** Never modify a database of another program. */
+async function refuseForeign(tx: Transaction, path: string): Promise<void> {
+  const table = await tx.get("select name from sqlite_schema where type = 'table' limit 1")
+  if (table !== undefined) throw notAStore(path)
+}
+
+function notAStore(path: string, cause?: unknown): ConfigurationError {
+  return new ConfigurationError(
+    `The file ${path} is not a store of trackyard-batch. Choose another path. If it was one, its beginning is damaged: restore a backup (docs/backup.md).`,
+    { cause },
+  )
+}
+
+function openError(error: unknown, path: string): unknown {
+  const unusable = driverError(error)
+  if (unusable !== null) return unusable
+  const code = errorCode(error instanceof UnreachableError ? error.cause : error)
+  if (code === 'SQLITE_NOTADB') return notAStore(path, error)
+  // A restart does not help here, so a supervisor must not retry.
+  if (isDamage(code)) return new ConfigurationError(damageSentence(path, code), { cause: error })
+  if (error instanceof ReportedError) return error
+  if (code === 'ENOTDIR')
+    return new ConfigurationError(
+      `The store ${path} cannot be created, because its directory is a file. Point TRACKYARD_DATA_DIR elsewhere.`,
+      { cause: error },
+    )
+  if (code.startsWith('E'))
+    return new UnreachableError(
+      `The store ${path} cannot be created (${code}). Check the path, its permissions and the disk space.`,
+      { cause: error },
+    )
+  return storeError(error, path)
+}
