@@ -1,5 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import type { Service } from '../../src/app/service.js'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { UnreachableError } from '../../src/domain/errors.js'
 import { jobIdOf } from '../../src/domain/search-id.js'
 import { feed } from '../../src/maintenance/feeder.js'
@@ -13,7 +12,7 @@ const OURS = '{trackyard}'
 const key = (name: string) => `${OURS}:${name}`
 
 /** Whatever stood there is replaced. */
-async function put(name: string, ...command: readonly string[]): Promise<void> {
+async function put(system: InProcessSystem, name: string, ...command: readonly string[]): Promise<void> {
   const [verb = '', ...rest] = command
   // One script, since a worker may write the key between two commands.
   const replace = "redis.call('DEL', KEYS[1]) return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
@@ -62,46 +61,49 @@ const SEARCH_KEYS: readonly (readonly [name: string, command: readonly string[]]
 ]
 
 describe('a damaged key in the middle of a run', () => {
-  let worker: Service
-  beforeAll(async () => {
-    system = await startInProcess({ simulator: { latencyMs: 20 } })
-    worker = await system.worker({ TRACKYARD_CONCURRENCY: '3', TRACKYARD_RATE_LIMIT: '3000' })
-    await system.redis.command('SET', 'other:data', 'untouched')
-    await system.redis.command('SET', '{trackyard}x:data', 'untouched')
-    await system.redis.command('RPUSH', 'trackyard:data', 'untouched')
-  }, 240_000)
-  afterAll(async () => {
-    await worker.stop()
-    await system.close()
-  })
-
-  test.each(SEARCH_KEYS.map(([name, command], index) => [name, command, index] as const))(
+  // Five at a time, each on parts of its own: most of the time they wait for the worker's next heartbeat.
+  test.concurrent.each(SEARCH_KEYS)(
     '%s as %j: all rows are answered, one call each',
-    async (name, command, index) => {
-      const before = system.simulator.calls().length
-      const batch = await system.submit(queries(30, `word ${index}`), { name: `batch ${index}` })
-      await until(() => system.simulator.calls().length > before + 5, { timeoutMs: 50_000, what: 'some calls' })
-      await put(name, ...command)
-      const done = async () => (await system.store.reports.batches({ batchId: batch, limit: 1 }))[0]?.waiting === 0
-      await until(done, { timeoutMs: 50_000, what: 'all rows to be answered' })
-      expect(system.simulator.calls()).toHaveLength(before + 30)
-      await until(async () => (await system.queue.registry.damage()).length === 0, {
-        timeoutMs: 30_000,
-        what: 'the repair',
-      })
-      // The worker says every four seconds that it lives.
-      const state = async () => (await system.status()).queue.state
-      await until(async () => (await state()) === 'idle', { timeoutMs: 30_000, what: 'a worker that is idle' })
+    async (name, command) => {
+      const system = await startInProcess({ simulator: { latencyMs: 20 } })
+      try {
+        await putOthers(system)
+        const batch = await system.submit(queries(30))
+        const worker = await system.worker({ TRACKYARD_CONCURRENCY: '3', TRACKYARD_RATE_LIMIT: '3000' })
+        await until(() => system.simulator.calls().length > 5, { timeoutMs: 50_000, what: 'some calls' })
+        await put(system, name, ...command)
+        const done = async () => (await system.store.reports.batches({ batchId: batch, limit: 1 }))[0]?.waiting === 0
+        await until(done, { timeoutMs: 50_000, what: 'all rows to be answered' })
+        expect(system.simulator.calls()).toHaveLength(30)
+        await until(async () => (await system.queue.registry.damage()).length === 0, {
+          timeoutMs: 30_000,
+          what: 'the repair',
+        })
+        // The worker says every four seconds that it lives.
+        const state = async () => (await system.status()).queue.state
+        await until(async () => (await state()) === 'idle', { timeoutMs: 30_000, what: 'a worker that is idle' })
+        await expectOthersUntouched(system)
+        await worker.stop()
+      } finally {
+        await system.close()
+      }
     },
     120_000,
   )
-
-  test("other programs' keys in the same Redis are never touched", async () => {
-    expect(await system.redis.command('GET', 'other:data')).toContain('untouched')
-    expect(await system.redis.command('GET', '{trackyard}x:data')).toContain('untouched')
-    expect(await system.redis.command('LRANGE', 'trackyard:data', '0', '-1')).toContain('untouched')
-  })
 })
+
+/** Keys of other programs in the same Redis, with names that are nearly ours. */
+async function putOthers({ redis }: InProcessSystem): Promise<void> {
+  await redis.command('SET', 'other:data', 'untouched')
+  await redis.command('SET', '{trackyard}x:data', 'untouched')
+  await redis.command('RPUSH', 'trackyard:data', 'untouched')
+}
+
+async function expectOthersUntouched({ redis }: InProcessSystem): Promise<void> {
+  expect(await redis.command('GET', 'other:data')).toContain('untouched')
+  expect(await redis.command('GET', '{trackyard}x:data')).toContain('untouched')
+  expect(await redis.command('LRANGE', 'trackyard:data', '0', '-1')).toContain('untouched')
+}
 
 describe('the repair', () => {
   beforeEach(async () => {
@@ -117,8 +119,8 @@ describe('the repair', () => {
     await system.store.pauses.add({ cause: 'operator', since: system.now(), detail: '' })
     const end = system.now() + 90_000
     await system.store.pauses.rateLimit(end, system.now())
-    await put('search:meta', 'SET', 'garbage')
-    await put('search:limiter', 'SET', 'garbage')
+    await put(system, 'search:meta', 'SET', 'garbage')
+    await put(system, 'search:limiter', 'SET', 'garbage')
     expect(await recoverRedis(parts())).toBe('restored')
     expect(system.log.logged('redis.damage_cleared')).toHaveLength(1)
     expect(await system.queue.throttle.isPaused()).toBe(true)
@@ -130,7 +132,7 @@ describe('the repair', () => {
 
   test('is done by one process at a time; after a kill the next one finishes it', async () => {
     await recoverRedis(parts())
-    await put('search:wait', 'SET', 'garbage')
+    await put(system, 'search:wait', 'SET', 'garbage')
     const other = await system.another()
     await other.queue.registry.lease('restore', 60_000)
     expect(await recoverRedis(parts())).toBe('elsewhere')
@@ -145,7 +147,7 @@ describe('the repair', () => {
   test("another store's Redis is never repaired", async () => {
     const other = 'b9e7a1c2-0d3f-4e5a-8b6c-7d8e9f0a1b2c'
     await system.queue.registry.claimOwnership(other)
-    await put('search:wait', 'SET', 'garbage')
+    await put(system, 'search:wait', 'SET', 'garbage')
     await expect(recoverRedis(parts())).rejects.toThrow(/still holds the searches of store b9e7a1c2/)
     expect(await system.queue.registry.damage()).toEqual([key('search:wait')])
   })
@@ -165,7 +167,7 @@ describe('the repair', () => {
 
   test('until it is done, a command reports the damage in one sentence', async () => {
     await recoverRedis(parts())
-    await put('search:prioritized', 'SET', 'garbage')
+    await put(system, 'search:prioritized', 'SET', 'garbage')
     await expect(system.status()).rejects.toThrow(UnreachableError)
     await expect(system.status()).rejects.toThrow(/holds damaged values\. A running worker clears/)
   })
@@ -184,7 +186,7 @@ describe('an unreadable job', () => {
     ['has options that are no JSON', (n) => system.redis.command('HSET', job(n), 'opts', 'garbage')],
     ['has no data', (n) => system.redis.command('HDEL', job(n), 'data', 'name', 'opts')],
     ['is gone while its id stands in the queue', (n) => system.redis.command('DEL', job(n))],
-    ['is of the wrong type', (n) => put(`search:${jobIdOf(refOf(`scene ${n}`))}`, 'SET', 'garbage')],
+    ['is of the wrong type', (n) => put(system, `search:${jobIdOf(refOf(`scene ${n}`))}`, 'SET', 'garbage')],
   ]
   test.each(damages)(
     'and %s: a worker answers all rows, one call each',
