@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { type LogLine, parseLogLine } from '../../scripts/log-line.js'
 import type { StatusReport } from '../../src/batches/status-report.js'
@@ -91,7 +92,17 @@ export interface SystemOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** A system that is closed at the end of `play`: each test has its own, so tests that wait can run side by side. */
+/** A test on a system of its own, beside others of its file: they mostly wait. */
+export function systemTest(
+  claim: string,
+  options: SystemOptions,
+  play: (system: SystemUnderTest) => Promise<void>,
+  timeoutMs = 240_000,
+): void {
+  test.concurrent(claim, () => withSystem(options, play), timeoutMs)
+}
+
+/** A system that is closed at the end of `play`. */
 export async function withSystem(
   options: SystemOptions,
   play: (system: SystemUnderTest) => Promise<void>,

@@ -34,7 +34,7 @@ test.concurrent.each([1, 10])(
         (system) => crashUntilDead(system, redis, slots),
       ),
     ),
-  240_000,
+  400_000,
 )
 
 async function crashUntilDead(system: SystemUnderTest, redis: TestRedis, slots: number): Promise<void> {
@@ -55,7 +55,7 @@ async function crashUntilDead(system: SystemUnderTest, redis: TestRedis, slots: 
     }
   })()
   try {
-    await Promise.race([supervisor, untilDone(system, 200_000)])
+    await Promise.race([supervisor, untilDone(system, 300_000)])
   } finally {
     isOver = true
   }

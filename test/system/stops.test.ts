@@ -1,13 +1,18 @@
-import { afterEach, expect, test } from '@jest/globals'
+import { expect, test } from '@jest/globals'
 import { expectAccounted, openCalls, readLedger, untilDone } from '../support/ledger.js'
 import { PATIENT, SHORT } from '../support/short-settings.js'
-import { catalogText, type Process, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
+import {
+  catalogText,
+  type Process,
+  QUERY,
+  type SystemUnderTest,
+  systemTest,
+  withSystem,
+} from '../support/system-under-test.js'
 
 /** SIGTERM is a deploy, not a failure: it costs no attempt and no credit. */
-let system: SystemUnderTest
-afterEach(() => system.close())
 
-async function submit(rows: number): Promise<void> {
+async function submit(system: SystemUnderTest, rows: number): Promise<void> {
   const path = await system.file('films.csv', catalogText(rows))
   expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
 }
@@ -19,91 +24,104 @@ async function terminated(worker: Process): Promise<{ readonly code: number | nu
   return { code, ms: performance.now() - startedAt }
 }
 
-test('SIGTERM under load: calls in flight are committed, the rest goes back with no attempt used, exit 0 in the grace', async () => {
-  system = await startSystem({ simulator: { noMatchRate: 0, latencyMs: 800 }, env: PATIENT })
-  await submit(60)
-  const worker = await system.startWorker()
-  await system.simulator.waitForCalls(15, 60_000)
-  const stopped = await terminated(worker)
-  expect(stopped.code).toBe(0)
-  expect(stopped.ms).toBeLessThan(Number(PATIENT.TRACKYARD_SHUTDOWN_GRACE_MS))
-  const made = system.simulator.calls().length
-  expect(made).toBeLessThan(60)
-  expect(system.simulator.paid()).toBe(made)
-  expect(readLedger(system)).toMatchObject({ calls: { answered: made }, failures: 0, integrity: 'ok' })
-  await system.startWorker()
-  await untilDone(system)
-  await expectAccounted(system, { rows: 60, unknown: 0 })
-  expect(system.simulator.calls()).toHaveLength(60)
-  expect(readLedger(system)).toMatchObject({ calls: { answered: 60 }, failures: 0 })
-}, 240_000)
+systemTest(
+  'SIGTERM under load: calls in flight are committed, the rest goes back with no attempt used, exit 0 in the grace',
+  { simulator: { noMatchRate: 0, latencyMs: 800 }, env: PATIENT },
+  async (system) => {
+    await submit(system, 60)
+    const worker = await system.startWorker()
+    await system.simulator.waitForCalls(15, 60_000)
+    const stopped = await terminated(worker)
+    expect(stopped.code).toBe(0)
+    expect(stopped.ms).toBeLessThan(Number(PATIENT.TRACKYARD_SHUTDOWN_GRACE_MS))
+    const made = system.simulator.calls().length
+    expect(made).toBeLessThan(60)
+    expect(system.simulator.paid()).toBe(made)
+    expect(readLedger(system)).toMatchObject({ calls: { answered: made }, failures: 0, integrity: 'ok' })
+    await system.startWorker()
+    await untilDone(system)
+    await expectAccounted(system, { rows: 60, unknown: 0 })
+    expect(system.simulator.calls()).toHaveLength(60)
+    expect(readLedger(system)).toMatchObject({ calls: { answered: 60 }, failures: 0 })
+  },
+)
 
-test('a grace that is too short: exit 0 all the same, and what was in flight is listed as of unknown outcome', async () => {
+test.concurrent('a grace that is too short: exit 0 all the same, and what was in flight is listed as of unknown outcome', async () => {
   const late = { timesInTotal: 4, does: 'late', ms: 60_000 } as const
-  system = await startSystem({ simulator: { noMatchRate: 0, faults: [late] }, env: SHORT })
-  await submit(12)
-  const worker = await system.startWorker({ TRACKYARD_SHUTDOWN_GRACE_MS: '200', TRACKYARD_CONCURRENCY: '4' })
-  await system.simulator.waitForCalls(4, 60_000)
-  expect(await terminated(worker)).toMatchObject({ code: 0 })
-  expect(worker.logged('shutdown.timeout')).toHaveLength(1)
-  const inFlight = openCalls(system)
-  expect(inFlight).toBe(4)
-  await system.startWorker()
-  await untilDone(system)
-  await expectAccounted(system, { rows: 12, unknown: inFlight })
-  expect(readLedger(system)).toMatchObject({ calls: { answered: 12, unknown: 4 }, failures: 0 })
+  await withSystem({ simulator: { noMatchRate: 0, faults: [late] }, env: SHORT }, async (system) => {
+    await submit(system, 12)
+    const worker = await system.startWorker({ TRACKYARD_SHUTDOWN_GRACE_MS: '200', TRACKYARD_CONCURRENCY: '4' })
+    await system.simulator.waitForCalls(4, 60_000)
+    expect(await terminated(worker)).toMatchObject({ code: 0 })
+    expect(worker.logged('shutdown.timeout')).toHaveLength(1)
+    const inFlight = openCalls(system)
+    expect(inFlight).toBe(4)
+    await system.startWorker()
+    await untilDone(system)
+    await expectAccounted(system, { rows: 12, unknown: inFlight })
+    expect(readLedger(system)).toMatchObject({ calls: { answered: 12, unknown: 4 }, failures: 0 })
+  })
 }, 240_000)
 
-test('a second signal exits at once, with calls in flight', async () => {
-  system = await startSystem({ simulator: { faults: [{ does: 'hang' }] } })
-  await submit(5)
-  const worker = await system.startWorker()
-  await system.simulator.waitForCalls(5, 60_000)
-  worker.kill('SIGTERM')
-  await worker.waitForEvent('shutdown.started')
-  expect(worker.child.exitCode).toBeNull()
-  const stopped = await terminated(worker)
-  expect(stopped.code).toBe(130)
-  // Not after the grace of 25 s, nor after the calls' 20 s.
-  expect(stopped.ms).toBeLessThan(10_000)
-}, 240_000)
+systemTest(
+  'a second signal exits at once, with calls in flight',
+  { simulator: { faults: [{ does: 'hang' }] } },
+  async (system) => {
+    await submit(system, 5)
+    const worker = await system.startWorker()
+    await system.simulator.waitForCalls(5, 60_000)
+    worker.kill('SIGTERM')
+    await worker.waitForEvent('shutdown.started')
+    expect(worker.child.exitCode).toBeNull()
+    const stopped = await terminated(worker)
+    expect(stopped.code).toBe(130)
+    // Not after the grace of 25 s, nor after the calls' 20 s.
+    expect(stopped.ms).toBeLessThan(10_000)
+  },
+)
 
-test('a signal while a worker starts ends it cleanly, once it has started', async () => {
-  system = await startSystem({ env: SHORT })
+systemTest('a signal while a worker starts ends it cleanly, once it has started', { env: SHORT }, async (system) => {
   const worker = system.start('dist/workers/worker.js')
   await worker.waitForEvent('redis.started')
   expect(await terminated(worker)).toMatchObject({ code: 0 })
-}, 240_000)
+})
 
-test('an API that does not say who we are keeps a worker from starting for seconds, not for its whole timeout', async () => {
-  system = await startSystem({
+systemTest(
+  'an API that does not say who we are keeps a worker from starting for seconds, not for its whole timeout',
+  {
     simulator: { faults: [{ endpoint: 'me', does: 'hang' }] },
     env: { TRACKYARD_REQUEST_TIMEOUT_MS: '300000', TRACKYARD_LOCK_DURATION_MS: '310000' },
-  })
-  const worker = await system.startWorker()
-  await worker.waitForEvent('api.account_check_failed')
-}, 240_000)
+  },
+  async (system) => {
+    const worker = await system.startWorker()
+    await worker.waitForEvent('api.account_check_failed')
+  },
+)
 
-test('three workers are replaced one by one, ten times over, during a run: no attempt used, nothing called twice', async () => {
-  system = await startSystem({ simulator: { noMatchRate: 0, latencyMs: [20, 400] }, env: PATIENT })
-  const rows = 1500
-  await submit(rows)
-  const few = { TRACKYARD_CONCURRENCY: '3', TRACKYARD_RATE_LIMIT: '3000' }
-  const workers = [await system.startWorker(few), await system.startWorker(few), await system.startWorker(few)]
-  let restarts = 0
-  for (; restarts < 30; restarts += 1) {
-    const [oldest] = workers
-    if (oldest === undefined) throw new Error('no worker left')
-    const [next, ended] = await Promise.all([system.startWorker(few), terminated(oldest)])
-    expect(ended.code).toBe(0)
-    workers.push(next)
-    workers.shift()
-  }
-  expect(restarts).toBe(30)
-  const during = system.simulator.calls().length
-  expect(during).toBeGreaterThan(0)
-  await untilDone(system)
-  await expectAccounted(system, { rows, unknown: 0 })
-  expect(system.simulator.calls()).toHaveLength(rows)
-  expect(readLedger(system)).toMatchObject({ calls: { answered: rows }, failures: 0 })
-}, 400_000)
+systemTest(
+  'three workers are replaced one by one, ten times over, during a run: no attempt used, nothing called twice',
+  { simulator: { noMatchRate: 0, latencyMs: [20, 400] }, env: PATIENT },
+  async (system) => {
+    const rows = 1500
+    await submit(system, rows)
+    const few = { TRACKYARD_CONCURRENCY: '3', TRACKYARD_RATE_LIMIT: '3000' }
+    const workers = [await system.startWorker(few), await system.startWorker(few), await system.startWorker(few)]
+    let restarts = 0
+    for (; restarts < 30; restarts += 1) {
+      const [oldest] = workers
+      if (oldest === undefined) throw new Error('no worker left')
+      const [next, ended] = await Promise.all([system.startWorker(few), terminated(oldest)])
+      expect(ended.code).toBe(0)
+      workers.push(next)
+      workers.shift()
+    }
+    expect(restarts).toBe(30)
+    const during = system.simulator.calls().length
+    expect(during).toBeGreaterThan(0)
+    await untilDone(system)
+    await expectAccounted(system, { rows, unknown: 0 })
+    expect(system.simulator.calls()).toHaveLength(rows)
+    expect(readLedger(system)).toMatchObject({ calls: { answered: rows }, failures: 0 })
+  },
+  400_000,
+)

@@ -1,37 +1,43 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { chmod, mkdir, open, rename, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from '@jest/globals'
+import { describe, expect } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { PATIENT } from '../support/short-settings.js'
-import { catalogText, type Process, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
+import { catalogText, type Process, QUERY, type SystemUnderTest, systemTest } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /**
  * The store is deleted, replaced, moved, cut off or overwritten under a worker that makes calls. The simulator counts: from
  * then on only calls that were in flight are paid, and each paid answer is on disk when the worker has stopped.
  */
-let system: SystemUnderTest
-afterEach(() => system.close())
-
 const ROWS = 400
 const CALLS_AT_A_TIME = 5
-const store = () => join(system.dataDir, 'trackyard.db')
+const store = (system: SystemUnderTest) => join(system.dataDir, 'trackyard.db')
 
-async function inTheMiddle(): Promise<Process> {
-  system = await startSystem({
-    simulator: { noMatchRate: 0, latencyMs: 200 },
+/** A worker makes calls, five at a time. From then on its store is damaged in some way. */
+function damageTest(claim: string, play: (system: SystemUnderTest, worker: Process) => Promise<void>): void {
+  const options = {
+    // Slow enough that a worker that did not notice would still make calls at the end. `heal` makes it fast.
+    simulator: { noMatchRate: 0, faults: [{ does: 'late', ms: 200 }] },
     env: { ...PATIENT, TRACKYARD_CONCURRENCY: String(CALLS_AT_A_TIME) },
+  } as const
+  systemTest(claim, options, async (system) => {
+    const path = await system.file('films.csv', catalogText(ROWS))
+    expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+    const worker = await system.startWorker()
+    await system.simulator.waitForCalls(30, 60_000)
+    await play(system, worker)
   })
-  const path = await system.file('films.csv', catalogText(ROWS))
-  expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
-  const worker = await system.startWorker()
-  await system.simulator.waitForCalls(30, 60_000)
-  return worker
 }
 
 /** Once it is noticed, the server hears nothing more. What was made meanwhile was in flight. */
-async function expectCallsToStop(worker: Process, noticed: RegExp, before: number): Promise<void> {
+async function expectCallsToStop(
+  system: SystemUnderTest,
+  worker: Process,
+  noticed: RegExp,
+  before: number,
+): Promise<void> {
   await worker.waitForEvent('store.lost', { text: noticed, timeoutMs: 10_000 })
   const made = system.simulator.calls().length
   expect(made - before).toBeLessThanOrEqual(2 * CALLS_AT_A_TIME)
@@ -61,7 +67,7 @@ function answersIn(path: string): number {
   }
 }
 
-function beside(pattern: RegExp): string[] {
+function beside(system: SystemUnderTest, pattern: RegExp): string[] {
   return readdirSync(system.dataDir)
     .filter((name) => pattern.test(name))
     .map((name) => join(system.dataDir, name))
@@ -71,8 +77,8 @@ const RESCUED = /^trackyard\.rescued-.*\.db$/
 const UNSAVED = /^trackyard\.unsaved-.*\.jsonl$/
 
 /** The one copy holds every paid answer, for its owner alone. */
-function expectRescued(): string {
-  const copies = beside(RESCUED)
+function expectRescued(system: SystemUnderTest): string {
+  const copies = beside(system, RESCUED)
   expect(copies).toHaveLength(1)
   const [copy = ''] = copies
   expect(answersIn(copy)).toBe(system.simulator.paid())
@@ -80,24 +86,24 @@ function expectRescued(): string {
   return copy
 }
 
-function removeStore(): void {
-  for (const ending of ['', '-wal', '-shm']) rmSync(store() + ending, { force: true })
+function removeStore(system: SystemUnderTest): void {
+  for (const ending of ['', '-wal', '-shm']) rmSync(store(system) + ending, { force: true })
 }
 
-async function expectNight(): Promise<void> {
+async function expectNight(system: SystemUnderTest): Promise<void> {
+  system.simulator.heal()
   const worker = await system.startWorker()
   expect((await system.cli(['wait'])).code).toBe(0)
   await stop(worker)
   expect(system.simulator.calls()).toHaveLength(ROWS)
   expect(system.simulator.paidTwice()).toEqual([])
-  expect(answersIn(store())).toBe(ROWS)
+  expect(answersIn(store(system))).toBe(ROWS)
 }
 
 describe('the store goes while a worker makes calls', () => {
-  test('deleted: calls stop, all is copied, and the copy goes on', async () => {
-    const worker = await inTheMiddle()
-    removeStore()
-    await expectCallsToStop(worker, /was deleted while in use/, system.simulator.calls().length)
+  damageTest('deleted: calls stop, all is copied, and the copy goes on', async (system, worker) => {
+    removeStore(system)
+    await expectCallsToStop(system, worker, /was deleted while in use/, system.simulator.calls().length)
     await worker.waitForEvent('store.lost', { text: /paid answers included, is saved in .*rescued-/ })
     expect(await system.cli(['worker', '--healthy'])).toMatchObject({
       code: 1,
@@ -109,14 +115,13 @@ describe('the store goes while a worker makes calls', () => {
       expect(refused.stderr).toMatch(/trackyard\.db is gone, .*rescued-.* contains all its data\. .*rename it/s)
     }
     await stop(worker)
-    const copy = expectRescued()
-    removeStore()
-    renameSync(copy, store())
-    await expectNight()
-  }, 240_000)
+    const copy = expectRescued(system)
+    removeStore(system)
+    renameSync(copy, store(system))
+    await expectNight(system)
+  })
 
-  test('deleted: board, wait and status --watch notice it too', async () => {
-    const worker = await inTheMiddle()
+  damageTest('deleted: board, wait and status --watch notice it too', async (system, worker) => {
     const board = system.start('dist/workers/board.js', [], { TRACKYARD_BOARD_PORT: '0' })
     const { url } = await board.waitForEvent('board.started')
     const ready = new URL('/readyz', String(url))
@@ -125,7 +130,7 @@ describe('the store goes while a worker makes calls', () => {
     const watching = system.start('dist/scripts/trackyard-batch.js', ['status', '--watch'])
     await until(() => watching.output() !== '', { timeoutMs: 30_000, what: 'a first look' })
     await waiting.waitForStderr(/searches|rows/)
-    removeStore()
+    removeStore(system)
     for (const command of [waiting, watching]) {
       const { code, stderr } = await command.exited
       expect({ code, stderr }).toEqual({
@@ -137,95 +142,106 @@ describe('the store goes while a worker makes calls', () => {
     expect([answer.status, await answer.text()]).toEqual([503, expect.stringContaining('was deleted while in use')])
     await stop(worker)
     await stop(board)
-    expectRescued()
-  }, 240_000)
+    expectRescued(system)
+  })
 
-  test('replaced by an older copy: nothing goes on by itself, and nothing is lost', async () => {
-    const worker = await inTheMiddle()
+  damageTest('replaced by an older copy: nothing goes on by itself, and nothing is lost', async (system, worker) => {
     const before = system.simulator.calls().length
     const backup = join(system.dir, 'older.db')
-    const db = new Database(store())
+    const db = new Database(store(system))
     await db.backup(backup)
     db.close()
-    await rename(backup, store())
-    await expectCallsToStop(worker, /Another file was put in the place of the store/, before)
+    await rename(backup, store(system))
+    await expectCallsToStop(system, worker, /Another file was put in the place of the store/, before)
     await until(async () => /lost the store at/.test((await system.status()).queue.reason), {
       timeoutMs: 30_000,
       what: 'status to say so',
     })
     await stop(worker)
-    expectRescued()
-  }, 240_000)
+    expectRescued(system)
+  })
 
-  test('moved away: calls stop, and go on when it is back', async () => {
-    const worker = await inTheMiddle()
+  damageTest('moved away: calls stop, and go on when it is back', async (system, worker) => {
     await mkdir(join(system.dir, 'away'))
-    await rename(store(), join(system.dir, 'away', 'trackyard.db'))
-    await expectCallsToStop(worker, /was moved away \(to .*away\/trackyard\.db\)/, system.simulator.calls().length)
-    await rename(join(system.dir, 'away', 'trackyard.db'), store())
+    await rename(store(system), join(system.dir, 'away', 'trackyard.db'))
+    await expectCallsToStop(
+      system,
+      worker,
+      /was moved away \(to .*away\/trackyard\.db\)/,
+      system.simulator.calls().length,
+    )
+    await rename(join(system.dir, 'away', 'trackyard.db'), store(system))
+    system.simulator.heal()
     await worker.waitForEvent('store.found')
     expect((await system.cli(['wait'])).code).toBe(0)
     await stop(worker)
     expect(system.simulator.calls()).toHaveLength(ROWS)
-    expect(answersIn(store())).toBe(ROWS)
-    expect(beside(RESCUED)).toEqual([])
-  }, 240_000)
+    expect(answersIn(store(system))).toBe(ROWS)
+    expect(beside(system, RESCUED)).toEqual([])
+  })
 
-  test('the log is deleted: calls stop, and a clean restart has lost nothing', async () => {
-    const worker = await inTheMiddle()
-    rmSync(`${store()}-wal`)
-    await expectCallsToStop(worker, /The log of the store was deleted while in use/, system.simulator.calls().length)
-    await stop(worker)
-    expect(answersIn(store())).toBe(system.simulator.paid())
-    await expectNight()
-  }, 240_000)
-
-  test('its permissions are taken away: calls stop until they are back', async () => {
-    const worker = await inTheMiddle()
-    await chmod(store(), 0o000)
+  damageTest('the log is deleted: calls stop, and a clean restart has lost nothing', async (system, worker) => {
+    rmSync(`${store(system)}-wal`)
     await expectCallsToStop(
+      system,
+      worker,
+      /The log of the store was deleted while in use/,
+      system.simulator.calls().length,
+    )
+    await stop(worker)
+    expect(answersIn(store(system))).toBe(system.simulator.paid())
+    await expectNight(system)
+  })
+
+  damageTest('its permissions are taken away: calls stop until they are back', async (system, worker) => {
+    await chmod(store(system), 0o000)
+    await expectCallsToStop(
+      system,
       worker,
       /permissions of the store .* were taken away \(they are 000\)/,
       system.simulator.calls().length,
     )
-    await chmod(store(), 0o600)
+    await chmod(store(system), 0o600)
+    system.simulator.heal()
     await worker.waitForEvent('store.found')
     expect((await system.cli(['wait'])).code).toBe(0)
     expect(system.simulator.calls()).toHaveLength(ROWS)
-  }, 240_000)
+  })
 
-  test('cut off: calls stop, and what is paid after that is kept beside it', async () => {
-    const worker = await inTheMiddle()
-    const committed = committedAnswers()
-    await truncate(store(), 0)
-    await expectCallsToStop(worker, /is damaged|was cut off at 0 bytes/, system.simulator.calls().length)
+  damageTest('cut off: calls stop, and what is paid after that is kept beside it', async (system, worker) => {
+    const committed = committedAnswers(system)
+    await truncate(store(system), 0)
+    await expectCallsToStop(system, worker, /is damaged|was cut off at 0 bytes/, system.simulator.calls().length)
     await stop(worker)
-    expectPaidOnDisk(committed)
-  }, 240_000)
+    expectPaidOnDisk(system, committed)
+  })
 
-  test('overwritten with garbage: calls stop, and what is paid after that is kept beside it', async () => {
-    const worker = await inTheMiddle()
-    const other = new Database(store())
-    other.pragma('wal_checkpoint(PASSIVE)')
-    const committed = committedAnswers()
-    other.close()
-    const size = statSync(store()).size
-    const file = await open(store(), 'r+')
-    const bytes = Math.floor(size / 3)
-    await file.write(Buffer.alloc(bytes, 0xa5), 0, bytes, bytes)
-    await file.close()
-    // What is cached is not read again: the check of the whole file finds it.
-    await worker.waitForEvent('store.lost', { text: /is damaged/ })
-    await expectCallsToStop(worker, /is damaged/, system.simulator.calls().length)
-    await stop(worker)
-    expectPaidOnDisk(committed)
-  }, 240_000)
+  damageTest(
+    'overwritten with garbage: calls stop, and what is paid after that is kept beside it',
+    async (system, worker) => {
+      const other = new Database(store(system))
+      other.pragma('wal_checkpoint(PASSIVE)')
+      const committed = committedAnswers(system)
+      other.close()
+      const size = statSync(store(system)).size
+      const file = await open(store(system), 'r+')
+      const bytes = Math.floor(size / 3)
+      await file.write(Buffer.alloc(bytes, 0xa5), 0, bytes, bytes)
+      await file.close()
+      // What is cached is not read again: the check of the whole file finds it.
+      await worker.waitForEvent('store.lost', { text: /is damaged/ })
+      await expectCallsToStop(system, worker, /is damaged/, system.simulator.calls().length)
+      await stop(worker)
+      expectPaidOnDisk(system, committed)
+    },
+  )
 })
 
 /** A copy of store and log as they are at this moment, committed answers by their queries. */
-function committedAnswers(): readonly string[] {
+function committedAnswers(system: SystemUnderTest): readonly string[] {
   const copy = join(system.dir, 'committed.db')
-  for (const ending of ['', '-wal']) if (existsSync(store() + ending)) copyFileSync(store() + ending, copy + ending)
+  for (const ending of ['', '-wal'])
+    if (existsSync(store(system) + ending)) copyFileSync(store(system) + ending, copy + ending)
   return queriesAnsweredIn(copy)
 }
 
@@ -240,11 +256,11 @@ function queriesAnsweredIn(path: string): readonly string[] {
 }
 
 /** Answered before it happened, in a sound copy, or in the file of what the store may not have kept. */
-function expectPaidOnDisk(committed: readonly string[]): void {
-  const unsaved = beside(UNSAVED).flatMap((path) => readFileSync(path, 'utf8').trim().split('\n'))
+function expectPaidOnDisk(system: SystemUnderTest, committed: readonly string[]): void {
+  const unsaved = beside(system, UNSAVED).flatMap((path) => readFileSync(path, 'utf8').trim().split('\n'))
   const kept = new Set([
     ...committed,
-    ...beside(RESCUED).flatMap(queriesAnsweredIn),
+    ...beside(system, RESCUED).flatMap(queriesAnsweredIn),
     ...unsaved
       .map((line) => JSON.parse(line) as { query: string; end: { decision: { body?: string } } })
       .flatMap(({ query, end }) => (end.decision.body === undefined ? [] : [query])),

@@ -1,34 +1,32 @@
 import { existsSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, expect, test } from '@jest/globals'
+import { expect } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { untilDone } from '../support/ledger.js'
 import { PATIENT } from '../support/short-settings.js'
-import { catalogText, type Process, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
+import { catalogText, type Process, QUERY, type SystemUnderTest, systemTest } from '../support/system-under-test.js'
 
 /** What a worker finds when it starts: no store beside its Redis, another one, an older one, a damaged one. */
-let system: SystemUnderTest
-afterEach(() => system.close())
-
 const ROWS = 20
-const store = () => join(system.dataDir, 'trackyard.db')
+const store = (system: SystemUnderTest) => join(system.dataDir, 'trackyard.db')
 
 /** All of it is answered, nothing runs any more but Redis. A backup was made before. */
-async function oneNight(): Promise<{ readonly backup: string }> {
-  system = await startSystem({ simulator: { noMatchRate: 0 }, env: PATIENT })
-  const path = await system.file('films.csv', catalogText(ROWS))
-  expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
-  const backup = join(system.dir, 'backup.db')
-  const db = new Database(store())
-  await db.backup(backup)
-  db.close()
-  const worker = await system.startWorker()
-  await untilDone(system)
-  // Its look at the latest call comes every two seconds.
-  await worker.waitForEvent('notification.sent', { text: /is done: 20 rows/ })
-  await stop(worker)
-  return { backup }
+function afterOneNight(claim: string, play: (system: SystemUnderTest, backup: string) => Promise<void>): void {
+  systemTest(claim, { simulator: { noMatchRate: 0 }, env: PATIENT }, async (system) => {
+    const path = await system.file('films.csv', catalogText(ROWS))
+    expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+    const backup = join(system.dir, 'backup.db')
+    const db = new Database(store(system))
+    await db.backup(backup)
+    db.close()
+    const worker = await system.startWorker()
+    await untilDone(system)
+    // Its look at the latest call comes every two seconds.
+    await worker.waitForEvent('notification.sent', { text: /is done: 20 rows/ })
+    await stop(worker)
+    await play(system, backup)
+  })
 }
 
 async function stop(worker: Process): Promise<void> {
@@ -36,7 +34,7 @@ async function stop(worker: Process): Promise<void> {
   expect(await worker.exited).toMatchObject({ code: 0 })
 }
 
-async function expectRefused(sentence: RegExp): Promise<void> {
+async function expectRefused(system: SystemUnderTest, sentence: RegExp): Promise<void> {
   for (const refused of [await system.start('dist/workers/worker.js').exited, await system.cli(['status'])]) {
     expect(refused.code).toBe(78)
     expect(refused.stderr).toMatch(sentence)
@@ -44,29 +42,30 @@ async function expectRefused(sentence: RegExp): Promise<void> {
   expect(system.simulator.calls()).toHaveLength(ROWS)
 }
 
-test('deleted while stopped: refused beside its Redis, until somebody removes that too', async () => {
-  await oneNight()
-  for (const ending of ['', '-wal', '-shm']) rmSync(store() + ending, { force: true })
-  await expectRefused(/trackyard\.db is missing, but its private Redis .* exists.*To begin with an empty store/s)
-  expect(existsSync(store())).toBe(false)
+afterOneNight('deleted while stopped: refused beside its Redis, until somebody removes that too', async (system) => {
+  for (const ending of ['', '-wal', '-shm']) rmSync(store(system) + ending, { force: true })
+  await expectRefused(
+    system,
+    /trackyard\.db is missing, but its private Redis .* exists.*To begin with an empty store/s,
+  )
+  expect(existsSync(store(system))).toBe(false)
   expect((await system.cli(['down'])).code).toBe(0)
   rmSync(join(system.dataDir, 'redis'), { recursive: true })
   const worker = await system.startWorker()
   await stop(worker)
   expect(system.simulator.calls()).toHaveLength(ROWS)
-}, 240_000)
+})
 
-test('emptied while stopped: the new store is told from the one that Redis knows', async () => {
-  await oneNight()
-  truncateSync(store(), 0)
+afterOneNight('emptied while stopped: the new store is told from the one that Redis knows', async (system) => {
+  truncateSync(store(system), 0)
   await expectRefused(
+    system,
     /The store looks lost: .*still holds the searches of store \S+, but .* created at \d{4}-.*remove \S+redis/s,
   )
-}, 240_000)
+})
 
-test('an older backup: a worker says once how many calls are missing, and goes on', async () => {
-  const { backup } = await oneNight()
-  await rename(backup, store())
+afterOneNight('an older backup: a worker says once how many calls are missing, and goes on', async (system, backup) => {
+  await rename(backup, store(system))
   const first = await system.startWorker()
   expect(first.logged('store.rollback_detected')).toMatchObject([{ missing: 20 }])
   await untilDone(system)
@@ -74,13 +73,12 @@ test('an older backup: a worker says once how many calls are missing, and goes o
   await stop(first)
   const second = await system.startWorker()
   expect(second.logged('store.rollback_detected')).toEqual([])
-}, 240_000)
+})
 
-test('damaged while stopped: a worker and a command end with 78 and say what to do', async () => {
-  await oneNight()
-  const size = statSync(store()).size
-  const file = await open(store(), 'r+')
+afterOneNight('damaged while stopped: a worker and a command end with 78 and say what to do', async (system) => {
+  const size = statSync(store(system)).size
+  const file = await open(store(system), 'r+')
   await file.write(Buffer.alloc(size - 4096, 0xa5), 0, size - 4096, 4096)
   await file.close()
-  await expectRefused(/trackyard\.db is damaged \(.*\)\. Stop everything .*Then restore a backup/s)
-}, 240_000)
+  await expectRefused(system, /trackyard\.db is damaged \(.*\)\. Stop everything .*Then restore a backup/s)
+})

@@ -2,18 +2,16 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, expect, test } from '@jest/globals'
+import { afterAll, expect, test } from '@jest/globals'
 import { expectAccounted, readLedger, untilDone } from '../support/ledger.js'
 import { PATIENT } from '../support/short-settings.js'
-import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
+import { catalogText, QUERY, type SystemUnderTest, systemTest, withSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /** A terminal that is closed while something runs in it: `script` opens a real one, and it closes when `script` dies. */
-let system: SystemUnderTest
 const terminals: ChildProcess[] = []
-afterEach(async () => {
-  for (const terminal of terminals.splice(0)) terminal.kill('SIGKILL')
-  await system.close()
+afterAll(() => {
+  for (const terminal of terminals) terminal.kill('SIGKILL')
 })
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -24,7 +22,7 @@ interface Terminal {
   readonly pid: number
 }
 
-async function openTerminal(entry: string, ...args: readonly string[]): Promise<Terminal> {
+async function openTerminal(system: SystemUnderTest, entry: string, ...args: readonly string[]): Promise<Terminal> {
   const words = [process.execPath, join(ROOT, entry), ...args].map((word) => `'${word}'`).join(' ')
   const terminal = spawn('script', ['-qefc', `echo "pid $$."; exec ${words}`, '/dev/null'], {
     cwd: system.dir,
@@ -53,45 +51,48 @@ async function untilGone(pid: number): Promise<void> {
   await until(isGone, { timeoutMs: 60_000, what: `the end of process ${pid}` })
 }
 
-test.each([
+test.concurrent.each([
   ['up', ['dist/scripts/trackyard-batch.js', 'up']],
   ['a worker', ['dist/scripts/trackyard-batch.js', 'worker']],
   ['the worker of a unit', ['dist/workers/worker.js']],
 ] as const)(
   'a terminal that is closed on %s with calls in flight: each is paid once',
   async (_name, [entry, ...args]) => {
-    system = await startSystem({ simulator: { noMatchRate: 0, latencyMs: 1500 }, env: PATIENT })
-    await system.json(['submit', await system.file('films.csv', catalogText(40)), '--query', QUERY, '--yes'])
-    const terminal = await openTerminal(entry, ...args)
-    await system.simulator.waitForCalls(12, 60_000)
-    terminal.close()
-    await untilGone(terminal.pid)
-    const made = system.simulator.calls().length
-    expect(made).toBeLessThan(40)
-    expect(readLedger(system)).toMatchObject({ calls: { answered: made }, failures: 0 })
-    await system.startWorker()
-    await untilDone(system)
-    await expectAccounted(system, { rows: 40, unknown: 0 })
-    expect(system.simulator.calls()).toHaveLength(40)
+    await withSystem({ simulator: { noMatchRate: 0, latencyMs: 1500 }, env: PATIENT }, async (system) => {
+      await system.json(['submit', await system.file('films.csv', catalogText(40)), '--query', QUERY, '--yes'])
+      const terminal = await openTerminal(system, entry, ...args)
+      await system.simulator.waitForCalls(12, 60_000)
+      terminal.close()
+      await untilGone(terminal.pid)
+      const made = system.simulator.calls().length
+      expect(made).toBeLessThan(40)
+      expect(readLedger(system)).toMatchObject({ calls: { answered: made }, failures: 0 })
+      await system.startWorker()
+      await untilDone(system)
+      await expectAccounted(system, { rows: 40, unknown: 0 })
+      expect(system.simulator.calls()).toHaveLength(40)
+    })
   },
   240_000,
 )
 
-test('a terminal that is closed while submit asks: the batch is dropped', async () => {
-  system = await startSystem({ env: { TRACKYARD_CONFIRM_ABOVE: '1' } })
-  const file = await system.file('films.csv', catalogText(5))
-  const terminal = await openTerminal('dist/scripts/trackyard-batch.js', 'submit', file, '--query', QUERY)
-  await terminal.shows(/\[y\/N\]/)
-  terminal.close()
-  await untilGone(terminal.pid)
-  expect((await system.status()).batches).toEqual([])
-}, 240_000)
+systemTest(
+  'a terminal that is closed while submit asks: the batch is dropped',
+  { env: { TRACKYARD_CONFIRM_ABOVE: '1' } },
+  async (system) => {
+    const file = await system.file('films.csv', catalogText(5))
+    const terminal = await openTerminal(system, 'dist/scripts/trackyard-batch.js', 'submit', file, '--query', QUERY)
+    await terminal.shows(/\[y\/N\]/)
+    terminal.close()
+    await untilGone(terminal.pid)
+    expect((await system.status()).batches).toEqual([])
+  },
+)
 
-test('status --watch ends when nobody reads it any more', async () => {
-  system = await startSystem()
+systemTest('status --watch ends when nobody reads it any more', {}, async (system) => {
   const watch = system.start('dist/scripts/trackyard-batch.js', ['status', '--watch'])
   if (watch.child.stdout === null) throw new Error('no stdout')
   await once(watch.child.stdout, 'data')
   watch.child.stdout.destroy()
   expect(await watch.exited).toMatchObject({ code: 0, signal: null })
-}, 240_000)
+})
