@@ -19,7 +19,7 @@ import type { Cleanup } from './cleanup.js'
  */
 const CHECK_EVERY_MS = 2000
 const SHORTEST_REST_MS = 2000
-/** The rest after a check, as a multiple of its duration. */
+/** The rest after a check, as a multiple of its duration. The start of its process does not count: a small store is checked soon. */
 const REST_FACTOR = 100
 /** A start waits no longer than this. Damage found later stops the calls. */
 const START_WAITS_MS = 3000
@@ -42,15 +42,16 @@ export async function startDamageCheck(
     writtenAt = timeOfWrite(store.path)
     // One check at a time.
     nextAt = Number.POSITIVE_INFINITY
-    const startedAt = performance.now()
+    let tookMs = 0
     try {
-      problem = await checkInChild(store.path, ending.signal)
+      const found = await checkInChild(store.path, ending.signal)
+      problem = found.problem
+      tookMs = found.tookMs
     } catch (error) {
       if (!ending.signal.aborted)
         log.warn({ event: 'store.check_failed', err: error }, 'could not check the store for damage; trying again')
     }
-    const now = performance.now()
-    nextAt = now + Math.max(SHORTEST_REST_MS, REST_FACTOR * (now - startedAt))
+    nextAt = performance.now() + Math.max(SHORTEST_REST_MS, REST_FACTOR * tookMs)
     if (problem !== null) store.reportDamage(problem)
   }
 
@@ -60,9 +61,9 @@ export async function startDamageCheck(
 }
 
 /** The child gets an empty environment: it needs no setting and must not see a secret. */
-async function checkInChild(path: string, signal: AbortSignal): Promise<string | null> {
+async function checkInChild(path: string, signal: AbortSignal): Promise<{ problem: string | null; tookMs: number }> {
   const { stdout } = await promisify(execFile)(process.execPath, [ENTRY, path], { signal, env: {} })
-  return JSON.parse(stdout) as string | null
+  return JSON.parse(stdout) as { problem: string | null; tookMs: number }
 }
 
 function timeOfWrite(path: string): number {
