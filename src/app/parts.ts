@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Api, openApi } from '../api/client.js'
 import { requireApiKey } from '../config/load-settings.js'
+import type { Secret } from '../config/secret.js'
 import type { Settings } from '../config/settings.js'
 import { systemClock } from '../domain/clock.js'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
@@ -92,7 +93,7 @@ export async function openConfiguredQueue(settings: Settings, log: Logger, clean
 
 /** Opens the queue without starting anything. Null if the private Redis is not running. */
 export async function openRunningQueue(settings: Settings, log: Logger, cleanup: Cleanup): Promise<SearchQueue | null> {
-  if (settings.redisUrl !== null) return openAt({ url: settings.redisUrl.reveal() }, settings, log, cleanup)
+  if (settings.redisUrl !== null) return openAt(ownRedis(settings, settings.redisUrl), settings, log, cleanup)
   const running = await findPrivateRedis({ dataDir: settings.dataDir })
   return running === null ? null : openAt({ socketPath: running.socketPath }, settings, log, cleanup)
 }
@@ -106,9 +107,13 @@ async function startTrouble(settings: Settings): Promise<UnreachableError | null
 
 /** Starts the private Redis, if no other is configured and it is not running. */
 async function startRedis(settings: Settings, log: Logger): Promise<RedisAddress> {
-  if (settings.redisUrl !== null) return { url: settings.redisUrl.reveal() }
+  if (settings.redisUrl !== null) return ownRedis(settings, settings.redisUrl)
   const { socketPath } = await startOrConnectPrivateRedis({ dataDir: settings.dataDir, log })
   return { socketPath }
+}
+
+function ownRedis({ redisCa, redisNatMap }: Settings, url: Secret): RedisAddress {
+  return { url: url.reveal(), ca: redisCa, natMap: redisNatMap }
 }
 
 async function openAt(

@@ -1,4 +1,5 @@
 import { isLoopback, SHORTEST_PASSWORD } from '../domain/loopback.js'
+import { readRedisUrl } from '../domain/redis-url.js'
 import type { Secret } from './secret.js'
 import type { SettingName } from './setting-table.js'
 import type { Settings } from './settings.js'
@@ -54,6 +55,23 @@ export function contradictions(settings: Settings): Contradiction[] {
       name: 'TRACKYARD_BOARD_PASSWORD',
       beside: 'TRACKYARD_BOARD_HOST',
       message: `expected at least ${SHORTEST_PASSWORD} characters, because other machines may reach TRACKYARD_BOARD_HOST = ${board.host}, found a shorter password`,
+    })
+  }
+  const redis = readRedisUrl(settings.redisUrl?.reveal() ?? '')
+  const kind = 'url' in redis ? redis.url.kind : null
+  if (settings.redisCa !== null && !('url' in redis && redis.url.tls)) {
+    found.push({
+      name: 'TRACKYARD_REDIS_CA_FILE',
+      beside: 'TRACKYARD_REDIS_URL',
+      message:
+        'expected a TRACKYARD_REDIS_URL with TLS (rediss://, rediss+cluster:// or rediss+sentinel://) beside it, found none',
+    })
+  }
+  if (settings.redisNatMap !== null && kind !== 'cluster' && kind !== 'sentinel') {
+    found.push({
+      name: 'TRACKYARD_REDIS_NAT_MAP',
+      beside: 'TRACKYARD_REDIS_URL',
+      message: 'expected a TRACKYARD_REDIS_URL with +cluster or +sentinel beside it, found none',
     })
   }
   return found

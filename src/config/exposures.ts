@@ -1,6 +1,7 @@
 import { type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isLoopback } from '../domain/loopback.js'
+import { hostsText, readRedisUrl } from '../domain/redis-url.js'
 import { type Environment, readEnvFile } from './env-file.js'
 import { path } from './readers.js'
 import { SECRET_FILE_NAMES, SETTING_NAMES, SETTING_TABLE, type Setting } from './setting-table.js'
@@ -70,18 +71,21 @@ function exposedApi(address: string): string[] {
  * required there.
  */
 function exposedRedis(address: string | null): string[] {
-  if (address === null || !URL.canParse(address)) return []
-  const { protocol, host, hostname, password } = new URL(address)
-  if (!['redis:', 'rediss:'].includes(protocol) || isLoopback(hostname)) return []
-  const isPrivateName = /^[\w-]+$/.test(hostname)
+  const read = readRedisUrl(address ?? '')
+  if (!('url' in read)) return []
+  const { kind, tls, hosts, login, primary } = read.url
+  const remote = hosts.filter(({ host }) => !isLoopback(host))
+  if (remote.length === 0) return []
+  const isPrivateName = remote.every(({ host }) => /^[\w-]+$/.test(host))
   const missing = [
-    ...(protocol === 'rediss:' || isPrivateName ? [] : ['unencrypted']),
-    ...(password === '' ? ['without a password'] : []),
+    ...(tls || isPrivateName ? [] : ['unencrypted']),
+    ...(login.password === '' ? ['without a password'] : []),
   ]
   if (missing.length === 0) return []
-  const scheme = protocol === 'rediss:' || isPrivateName ? protocol : 'rediss:'
+  const scheme = `${tls || !isPrivateName ? 'rediss' : 'redis'}${kind === 'single' ? '' : `+${kind}`}`
+  const places = hostsText(hosts)
   return [
-    `Redis at ${host} is reached over the network ${missing.join(' and ')}. Set TRACKYARD_REDIS_URL to ${scheme}//:PASSWORD@${host}.`,
+    `Redis at ${places} is reached over the network ${missing.join(' and ')}. Set TRACKYARD_REDIS_URL to ${scheme}://:PASSWORD@${places}${primary === '' ? '' : `/${primary}`}.`,
   ]
 }
 

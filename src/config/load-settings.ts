@@ -50,6 +50,8 @@ export function loadSettings(env: Environment): Settings {
     proxy: proxy(),
     dataDir: optional('TRACKYARD_DATA_DIR', t.TRACKYARD_DATA_DIR) ?? dataDirByDefault(),
     redisUrl: optional('TRACKYARD_REDIS_URL', t.TRACKYARD_REDIS_URL),
+    redisCa: optional('TRACKYARD_REDIS_CA_FILE', t.TRACKYARD_REDIS_CA_FILE),
+    redisNatMap: optional('TRACKYARD_REDIS_NAT_MAP', t.TRACKYARD_REDIS_NAT_MAP),
     concurrency: required('TRACKYARD_CONCURRENCY', t.TRACKYARD_CONCURRENCY),
     rateLimit: required('TRACKYARD_RATE_LIMIT', t.TRACKYARD_RATE_LIMIT),
     activeHours: zonedHours(),

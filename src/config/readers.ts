@@ -1,8 +1,10 @@
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { type ActiveHours, isTimeZone, parseActiveHours } from '../domain/active-hours.js'
-import { redisUrlProblem } from '../domain/redis-url.js'
+import { type RedisHost, readRedisHost, readRedisUrl } from '../domain/redis-url.js'
+import { foundInstead } from './file-error.js'
 import { type Secret, secret } from './secret.js'
+import { readSmallFile } from './small-file.js'
 
 /** Parses the text of a setting into its value. Not with zod: every command would load its 95 files. */
 export type Reader<T> = (text: string) => Reading<T>
@@ -127,8 +129,37 @@ export function secretHttpUrl(): Reader<Secret> {
 
 export function redisUrl(): Reader<Secret> {
   return (text) => {
-    const expected = redisUrlProblem(text)
-    return expected === null ? { value: secret(text) } : { expected }
+    const read = readRedisUrl(text)
+    return 'url' in read ? { value: secret(text) } : { expected: read.problem }
+  }
+}
+
+/** Addresses as a server gives them, and what this machine reaches them by. */
+export function redisNatMap(): Reader<Readonly<Record<string, RedisHost>>> {
+  const expected = 'pairs such as 10.0.0.1:6379=db.example:7001, separated by commas'
+  return (text) => {
+    const pairs = text.split(',').map((pair) => pair.trim().split('='))
+    const read = pairs.map(([given = '', reached = '']) => [given.trim(), readRedisHost(reached.trim())] as const)
+    const known = read.flatMap(([given, reached]) =>
+      reached !== null && /^.+:\d+$/.test(given) ? [[given, reached] as const] : [],
+    )
+    return known.length < pairs.length ? { expected } : { value: Object.fromEntries(known) }
+  }
+}
+
+/** The text of a PEM file. */
+export function certificates(): Reader<string> {
+  return (text) => {
+    const file = path()(text)
+    if (!('value' in file)) return file
+    try {
+      const pem = readSmallFile(file.value)
+      return pem.includes('-----BEGIN CERTIFICATE-----')
+        ? { value: pem }
+        : { expected: 'a PEM file with -----BEGIN CERTIFICATE-----' }
+    } catch (error) {
+      return { expected: `a PEM file of certificates instead of ${foundInstead(error)}` }
+    }
   }
 }
 

@@ -1,10 +1,12 @@
 import {
   activeHours,
+  certificates,
   httpUrl,
   oneOf,
   path,
   plainNumber,
   type Reader,
+  redisNatMap,
   redisUrl,
   secretHttpUrl,
   secretLike,
@@ -66,9 +68,21 @@ export const SETTING_TABLE = table({
   TRACKYARD_REDIS_URL: {
     default: null,
     shownDefault: 'a private Redis in the data directory',
-    meaning: 'a Redis of your own',
+    meaning: 'a Redis of your own: one server, a cluster, or the sentinels of one',
     isSecret: true,
     read: redisUrl(),
+  },
+  TRACKYARD_REDIS_CA_FILE: {
+    default: null,
+    shownDefault: 'the certificates that Node.js trusts',
+    meaning: "a PEM file with the certificate of the CA that signed your Redis's",
+    read: certificates(),
+  },
+  TRACKYARD_REDIS_NAT_MAP: {
+    default: null,
+    shownDefault: 'none',
+    meaning: 'what this machine reaches the nodes of a cluster or a Sentinel group by: 10.0.0.1:6379=db.example:7001,…',
+    read: redisNatMap(),
   },
   TRACKYARD_CONCURRENCY: { default: '10', meaning: 'calls at a time in one worker', read: wholeNumber(1, 1000) },
   TRACKYARD_RATE_LIMIT: {

@@ -1,4 +1,5 @@
 import type { ZonedHours } from '../domain/active-hours.js'
+import { type RedisHost, readRedisUrl } from '../domain/redis-url.js'
 import type { ApiProxy } from './proxy.js'
 import type { Secret } from './secret.js'
 
@@ -17,6 +18,9 @@ export interface Settings {
   readonly dataDir: string
   /** Null: the private Redis. */
   readonly redisUrl: Secret | null
+  /** PEM certificates. Null: those that Node.js trusts. */
+  readonly redisCa: string | null
+  readonly redisNatMap: Readonly<Record<string, RedisHost>> | null
   readonly concurrency: number
   /** Calls a minute. */
   readonly rateLimit: number | 'auto'
@@ -63,8 +67,19 @@ export function secretTexts(settings: Settings): string[] {
   const held = [settings.apiKey, settings.board.password, settings.webhookUrl, settings.webhookSecret].map(
     (secret) => secret?.reveal() ?? '',
   )
-  const addresses = [settings.redisUrl, settings.proxy?.url].map((secret) => secret?.reveal() ?? '')
-  return [...new Set([...held, ...addresses.flatMap(secretsOfAddress)])].filter((text) => text !== '')
+  const redis = secretsOfRedis(settings.redisUrl?.reveal() ?? '')
+  return [...new Set([...held, ...redis, ...secretsOfAddress(settings.proxy?.url.reveal() ?? '')])].filter(
+    (text) => text !== '',
+  )
+}
+
+/** The passwords of servers and sentinels, as they are and as the address spells them. */
+function secretsOfRedis(address: string): string[] {
+  const read = readRedisUrl(address)
+  if (!('url' in read)) return []
+  const passwords = [read.url.login.password, read.url.sentinelLogin.password].filter((text) => text !== '')
+  const spelled = /:([^@/]*)@/.exec(address)?.[1] ?? ''
+  return passwords.length === 0 ? [] : [address, spelled, ...passwords, ...passwords.map(encodeURIComponent)]
 }
 
 /** An address without a password is no secret, and errors that name it are more useful. */

@@ -1,10 +1,18 @@
-import { Redis } from 'ioredis'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Cluster } from 'ioredis'
 import pRetry from 'p-retry'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { settledWithin } from '../domain/with-timeout.js'
 import { describeAddress, type RedisAddress } from './redis-address.js'
-import { CLOSE_TIMEOUT_MS, type LastingOptions, lastingOptions, reconnectAfterMs } from './redis-client.js'
+import {
+  CLOSE_TIMEOUT_MS,
+  createClient,
+  createNode,
+  isOverSentinels,
+  type RedisClient,
+  reconnectAfterMs,
+} from './redis-client.js'
 import { factsOf, toQueueError } from './redis-error.js'
 
 /**
@@ -13,7 +21,7 @@ import { factsOf, toQueueError } from './redis-error.js'
  * at most a second apart, and the log has two lines, "Redis is away" and "Redis is back".
  */
 export interface Connection {
-  readonly redis: Redis
+  readonly redis: RedisClient
   /** "Redis at redis://host:6379/", without password. */
   readonly where: string
   close(): Promise<void>
@@ -32,21 +40,21 @@ export async function connect(options: {
 }): Promise<Connection> {
   const { address, log, patienceMs, probeKey, silenceMs } = options
   const where = describeAddress(address)
-  const lasting = lastingOptions(address, silenceMs)
-  const redis = await pRetry(() => firstConnect(lasting, { where, patienceMs, probeKey }), {
+  const redis = await pRetry(() => firstConnect({ address, where, patienceMs, probeKey, silenceMs }), {
     retries: 3,
     minTimeout: 100,
     factor: 2,
     shouldRetry: ({ error }) => /ECONNREFUSED|LOADING/.test(factsOf(error.cause).message),
   })
-  const reports = reportOutages(redis, where, log)
+  const reports = reportOutages(redis, { where, log, probeKey })
   return {
     redis,
     where,
     close: async () => {
       reports.end()
       const hasQuit = redis.status === 'ready' && (await settledWithin(CLOSE_TIMEOUT_MS, redis.quit()))
-      if (!hasQuit && redis.status !== 'end') redis.disconnect()
+      // Also after `quit`, which leaves the connections to sentinels open.
+      if (!hasQuit || isOverSentinels(redis)) redis.disconnect()
     },
   }
 }
@@ -54,16 +62,26 @@ export async function connect(options: {
 /** ioredis's message for a connection that ended without an error. */
 const HUNG_UP = 'Connection is closed.'
 
-async function firstConnect(
-  lasting: LastingOptions,
-  options: { readonly where: string; readonly patienceMs: number; readonly probeKey: string },
-): Promise<Redis> {
-  const { where, patienceMs, probeKey } = options
+interface FirstConnect {
+  readonly address: RedisAddress
+  readonly where: string
+  readonly patienceMs: number
+  readonly probeKey: string
+  readonly silenceMs: number | undefined
+}
+
+async function firstConnect({ address, where, patienceMs, probeKey, silenceMs }: FirstConnect): Promise<RedisClient> {
   let reached = false
   let cause: unknown = null
-  const retryStrategy = (times: number) => (reached ? reconnectAfterMs(times) : null)
-  const connectTimeout = Math.max(lasting.connectTimeout, patienceMs - 1000)
-  const redis = new Redis({ ...lasting, connectTimeout, retryStrategy, lazyConnect: true })
+  const redis = createClient(
+    {
+      address,
+      silenceMs,
+      connectTimeoutMs: Math.max(3000, patienceMs - 1000),
+      retryAfterMs: (times) => (reached ? reconnectAfterMs(times) : null),
+    },
+    true,
+  )
   redis.on('error', (error: Error) => {
     if (!reached) cause ??= error
   })
@@ -72,33 +90,35 @@ async function firstConnect(
     alarm = setTimeout(() => {
       reject(
         new UnreachableError(
-          `${where} gave no usable answer within ${Math.ceil(patienceMs / 1000)} s: it is frozen, still loading, or not a Redis.`,
+          `${where} gave no usable answer within ${Math.ceil(patienceMs / 1000)} s: it is frozen, still loading, or not a Redis.${isGroup(redis) ? GROUP_HINT : ''}`,
         ),
       )
     }, patienceMs)
   })
+  const db = redis instanceof Cluster ? undefined : redis.options.db
   try {
     await Promise.race([
       timeout,
       (async () => {
         await redis.connect()
         // Without this, ioredis silently uses database 0 when the database does not exist.
-        if (lasting.db !== undefined) await redis.select(lasting.db)
+        if (db) await redis.select(db)
         await redis.set(probeKey, '1', 'PX', 1000)
       })(),
     ])
     reached = true
     return redis
   } catch (error) {
-    if (redis.status !== 'end') redis.disconnect()
+    redis.disconnect()
+    if (redis instanceof Cluster) cause = await problemOfNode(address)
     if (/DB index is out of range|SELECT is not allowed/.test(factsOf(error).message)) {
       throw new ConfigurationError(
-        `${where} has no database ${lasting.db}. Set TRACKYARD_REDIS_URL to an existing one (usually 0 to 15).`,
+        `${where} has no database ${db}. Set TRACKYARD_REDIS_URL to an existing one (usually 0 to 15).`,
       )
     }
-    if (error instanceof UnreachableError) throw cause === null ? error : toQueueError(cause, where)
     const explained = toQueueError(cause ?? error, where)
     if (explained instanceof UnreachableError) throw explained
+    if (error instanceof UnreachableError) throw error
     if (factsOf(error).message === HUNG_UP)
       throw new UnreachableError(
         `${where} closed the connection without an answer: check host, port, and redis:// against rediss:// (TLS).`,
@@ -112,25 +132,91 @@ async function firstConnect(
   }
 }
 
-function reportOutages(redis: Redis, where: string, log: Logger): { end(): void } {
+const GROUP_HINT =
+  ' If its nodes or sentinels give addresses that this machine cannot reach, set TRACKYARD_REDIS_NAT_MAP.'
+
+function isGroup(redis: RedisClient): boolean {
+  return redis instanceof Cluster || isOverSentinels(redis)
+}
+
+/** A cluster says only that no node could be asked. Null: the first node can. */
+async function problemOfNode(address: RedisAddress): Promise<unknown> {
+  const node = createNode(address)
+  let cause: unknown = null
+  node.on('error', (error: Error) => {
+    cause ??= error
+  })
+  try {
+    await node.connect()
+    await node.cluster('SLOTS')
+    return null
+  } catch (error) {
+    return cause ?? error
+  } finally {
+    node.disconnect()
+  }
+}
+
+interface OutageReport {
+  readonly where: string
+  readonly log: Logger
+  readonly probeKey: string
+}
+
+/** Two lines for each outage, however many connections and attempts it has. */
+function reportOutages(redis: RedisClient, options: OutageReport): { end(): void } {
+  const { where, log } = options
   let awaySince: number | null = null
   let ended = false
-  redis.on('close', () => {
+  const away = (): void => {
     if (ended || awaySince !== null) return
     awaySince = performance.now()
     log.warn({ event: 'redis.disconnected', redis: where, repeats: true }, 'Redis is away')
-  })
-  redis.on('ready', () => {
+  }
+  const back = (): void => {
     if (ended || awaySince === null) return
-    log.warn(
-      { event: 'redis.reconnected', redis: where, awayMs: Math.round(performance.now() - awaySince), repeats: true },
-      'Redis is back',
-    )
+    const awayMs = Math.round(performance.now() - awaySince)
+    log.warn({ event: 'redis.reconnected', redis: where, awayMs, repeats: true }, 'Redis is back')
     awaySince = null
-  })
+  }
+  if (redis instanceof Cluster) watchSlot(redis, options.probeKey, { away, back, isEnded: () => ended })
+  else redis.on('close', away).on('ready', back)
   return {
     end: () => {
       ended = true
     },
+  }
+}
+
+/** Shorter, the loss of a node is that of one without our keys, or a failover that nobody notices. */
+const SLOT_ANSWERS_WITHIN_MS = 1000
+
+/** All our keys are in one slot: a cluster that loses another node is not away. After each loss a write is tried. */
+function watchSlot(
+  redis: Cluster,
+  probeKey: string,
+  report: { readonly away: () => void; readonly back: () => void; readonly isEnded: () => boolean },
+): void {
+  let trying = false
+  redis.on('-node', async () => {
+    if (trying || report.isEnded()) return
+    trying = true
+    const written = writeUntil(report.isEnded)
+    if (!(await settledWithin(SLOT_ANSWERS_WITHIN_MS, written))) report.away()
+    await written
+    trying = false
+    report.back()
+  })
+
+  /** It waits by itself, except for a command that was on its way when the last node was lost. */
+  async function writeUntil(isEnded: () => boolean): Promise<void> {
+    while (!isEnded()) {
+      const isWritten = await redis.set(probeKey, '1', 'PX', 1000).then(
+        () => true,
+        () => false,
+      )
+      if (isWritten) return
+      await sleep(reconnectAfterMs(10))
+    }
   }
 }

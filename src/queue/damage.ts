@@ -1,4 +1,5 @@
-import type { Redis } from 'ioredis'
+import { Cluster } from 'ioredis'
+import type { RedisClient } from './redis-client.js'
 
 /**
  * Finds damaged values in Redis: a key of ours with the wrong type, with garbage instead of a number, or without
@@ -88,7 +89,11 @@ end
 return damaged
 `
 
-export async function damagedKeys(redis: Redis, prefix: string, queues: readonly string[]): Promise<readonly string[]> {
+export async function damagedKeys(
+  redis: RedisClient,
+  prefix: string,
+  queues: readonly string[],
+): Promise<readonly string[]> {
   const expected: [string, Expected][] = [
     ...Object.entries(OWN_KEYS).map(([name, what]): [string, Expected] => [`${prefix}:${name}`, what]),
     ...queues.flatMap((queue) =>
@@ -108,18 +113,21 @@ const SCANNED_AT_ONCE = 1000
  * @param meanwhile called after each step, to extend the lease
  */
 export async function removeKeys(
-  redis: Redis,
+  redis: RedisClient,
   prefix: string,
   options: { readonly first: string; readonly kept: string; readonly meanwhile: () => Promise<unknown> },
 ): Promise<void> {
   await redis.unlink(options.first)
   const pattern = `${prefix.replace(/[[\]*?\\^]/g, '\\$&')}:*`
-  let cursor = '0'
-  do {
-    const [next, keys] = await redis.scan(cursor, 'MATCH', pattern, 'COUNT', SCANNED_AT_ONCE)
-    const ours = keys.filter((key) => key.startsWith(`${prefix}:`) && key !== options.kept)
-    if (ours.length > 0) await redis.unlink(...ours)
-    await options.meanwhile()
-    cursor = next
-  } while (cursor !== '0')
+  // A cursor belongs to one server. In a cluster, only one has keys of ours.
+  for (const server of redis instanceof Cluster ? redis.nodes('master') : [redis]) {
+    let cursor = '0'
+    do {
+      const [next, keys] = await server.scan(cursor, 'MATCH', pattern, 'COUNT', SCANNED_AT_ONCE)
+      const ours = keys.filter((key) => key.startsWith(`${prefix}:`) && key !== options.kept)
+      if (ours.length > 0) await redis.unlink(...ours)
+      await options.meanwhile()
+      cursor = next
+    } while (cursor !== '0')
+  }
 }

@@ -1,10 +1,9 @@
 import type { Job, JobsOptions, Queue } from 'bullmq'
-import type { Redis } from 'ioredis'
 import type { DeadLetter } from '../domain/dead-letter.js'
 import type { Logger } from '../domain/logger.js'
 import { deadLetterIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
 import type { ActiveJob } from './finish-job.js'
-import type { WorkerConnection } from './redis-client.js'
+import type { RedisClient, WorkerConnection } from './redis-client.js'
 import type { Refusals } from './refusals.js'
 import {
   BackoffWorker,
@@ -40,7 +39,7 @@ const JOB_OPTIONS: JobsOptions = { attempts: 1, stackTraceLimit: 1, removeOnComp
 
 const STATES = ['waiting', 'active', 'delayed', 'prioritized', 'failed'] as const
 
-export function deadLetterJobs(queue: Queue, redis: Redis): Omit<DeadLetterJobs, 'work'> {
+export function deadLetterJobs(queue: Queue, redis: RedisClient): Omit<DeadLetterJobs, 'work'> {
   return {
     add: async (letters) => {
       for (let from = 0; from < letters.length; from += CHUNK) {

@@ -1,32 +1,78 @@
-import { Redis, type RedisOptions } from 'ioredis'
-import { type RedisAddress, type RedisPlace, redisOptionsOf } from './redis-address.js'
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { placeOf, type RedisAddress } from './redis-address.js'
+
+/** One connection to a server, or to the primary that sentinels name; or one to each node of a cluster. */
+export type RedisClient = Redis | Cluster
 
 /** How long an absent Redis may delay shutdown. */
 export const CLOSE_TIMEOUT_MS = 1000
 
-export interface LastingOptions extends RedisPlace {
-  readonly maxRetriesPerRequest: null
-  readonly enableOfflineQueue: true
-  readonly connectTimeout: number
-  readonly disconnectTimeout: number
-  readonly socketTimeout: number
-  readonly retryStrategy: (times: number) => number
-  readonly reconnectOnError: (error: Error) => boolean
+export interface ClientOptions {
+  readonly address: RedisAddress
+  /** How long an answer may be due until the connection is given up. Default 20,000. */
+  readonly silenceMs?: number | undefined
+  readonly connectTimeoutMs?: number
+  /** Null: no longer. Default: forever, every second. */
+  readonly retryAfterMs?: (times: number) => number | null
 }
 
-/** What BullMQ's workers connect with. Undefined values must not appear: BullMQ takes them for settings. */
-export function lastingOptions(address: RedisAddress, silenceMs = SILENCE_MS): LastingOptions {
-  return {
-    ...redisOptionsOf(address),
+/**
+ * Commands wait for a Redis that is away, and for the new primary after a failover: without a limit, since every command
+ * of ours may be repeated. With `wait` it connects at `connect()`.
+ */
+export function createClient(options: ClientOptions, wait = false): RedisClient {
+  const place = placeOf(options.address)
+  const retryAfterMs = options.retryAfterMs ?? reconnectAfterMs
+  const lasting = {
+    ...place.options,
     maxRetriesPerRequest: null,
-    enableOfflineQueue: true,
-    connectTimeout: 3000,
+    connectTimeout: options.connectTimeoutMs ?? 3000,
     disconnectTimeout: 200,
-    socketTimeout: silenceMs,
-    retryStrategy: reconnectAfterMs,
+    socketTimeout: options.silenceMs ?? SILENCE_MS,
     reconnectOnError: reconnectWhenReadOnly(),
   }
+  switch (place.kind) {
+    case 'server':
+      return new Redis({
+        ...lasting,
+        retryStrategy: retryAfterMs,
+        sentinelRetryStrategy: retryAfterMs,
+        lazyConnect: wait,
+      })
+    case 'cluster':
+      return new Cluster(place.nodes, {
+        ...place.cluster,
+        redisOptions: lasting,
+        clusterRetryStrategy: retryAfterMs,
+        // A command is tried again after this long, at any node, until the slot has a primary.
+        maxRedirections: Number.POSITIVE_INFINITY,
+        retryDelayOnFailover: 200,
+        retryDelayOnClusterDown: 200,
+        slotsRefreshInterval: SLOTS_REFRESH_MS,
+        slotsRefreshTimeout: 3000,
+        lazyConnect: wait,
+      })
+    default:
+      return place satisfies never
+  }
 }
+
+/** A plain connection to the first node of a cluster, without retries. */
+export function createNode(address: RedisAddress): Redis {
+  const place = placeOf(address)
+  if (place.kind !== 'cluster') throw new Error('expected a cluster')
+  return new Redis({
+    ...place.options,
+    ...place.nodes[0],
+    connectTimeout: 3000,
+    commandTimeout: 3000,
+    retryStrategy: null,
+    lazyConnect: true,
+  })
+}
+
+/** A primary that froze closes no connection: the others are asked who has its slots now. */
+const SLOTS_REFRESH_MS = 5000
 
 /**
  * A connection on which an answer is due and nothing comes is dead, though nobody has closed it: a firewall has forgotten
@@ -57,22 +103,17 @@ export function reconnectAfterMs(times: number): number {
  * forever.
  */
 export interface WorkerConnection {
-  readonly redis: Redis
+  readonly redis: RedisClient
   /** Ends both in any state, and rejects their pending commands. Safe to repeat. */
   cut(): void
 }
 
-export function openWorkerConnection(lasting: LastingOptions): WorkerConnection {
+export function openWorkerConnection(options: ClientOptions): WorkerConnection {
   let ended = false
-  const retryStrategy = (times: number) => (ended ? null : reconnectAfterMs(times))
-  const redis = hidePolicy(new Redis({ ...lasting, retryStrategy }))
-  const all = [redis]
-  const duplicate = redis.duplicate.bind(redis)
-  redis.duplicate = (override?: Partial<RedisOptions>) => {
-    const copy = hidePolicy(duplicate(override))
-    all.push(copy)
-    return copy
-  }
+  const retryAfterMs = (times: number) => (ended ? null : reconnectAfterMs(times))
+  const redis = hidePolicy(createClient({ ...options, retryAfterMs }))
+  const all: RedisClient[] = [redis]
+  keepDuplicates(redis, all)
   // The queue's own connection logs outages; the worker listens to errors as well.
   redis.on('error', () => {})
   return {
@@ -84,11 +125,30 @@ export function openWorkerConnection(lasting: LastingOptions): WorkerConnection 
   }
 }
 
+/** Its connections to sentinels end with `disconnect` only. */
+export function isOverSentinels(redis: RedisClient): boolean {
+  return redis instanceof Redis && redis.options.sentinels !== null && redis.options.sentinels !== undefined
+}
+
+function keepDuplicates(redis: RedisClient, all: RedisClient[]): void {
+  const keep = <Client extends RedisClient>(copy: Client): Client => {
+    all.push(copy)
+    return hidePolicy(copy)
+  }
+  if (redis instanceof Cluster) {
+    const duplicate = redis.duplicate.bind(redis)
+    redis.duplicate = (...args: Parameters<Cluster['duplicate']>) => keep(duplicate(...args))
+  } else {
+    const duplicate = redis.duplicate.bind(redis)
+    redis.duplicate = (override?: Partial<RedisOptions>) => keep(duplicate(override))
+  }
+}
+
 /**
  * BullMQ reads INFO for the version, which decides how exactly it waits for delayed jobs. From the same INFO it prints an
  * eviction warning, one per connection. Removing the policy prevents that: our own warning is logged once.
  */
-function hidePolicy(redis: Redis): Redis {
+function hidePolicy<Client extends RedisClient>(redis: Client): Client {
   const info = redis.info.bind(redis) as (...args: unknown[]) => Promise<string>
   // A call with a callback is ioredis's own check that the server is ready.
   redis.info = ((...args: unknown[]) => (args.length > 0 ? info(...args) : info().then(removePolicy))) as Redis['info']
@@ -100,8 +160,8 @@ function removePolicy(text: string): string {
 }
 
 /** A connection that waits to reconnect would never emit its end: connect once more, and disconnect on either result. */
-function end(redis: Redis): void {
-  if (redis.status === 'end') return
+function end(redis: RedisClient): void {
+  if (redis.status === 'end' && !isOverSentinels(redis)) return
   const waitsToReconnect = redis.status === 'reconnecting'
   redis.disconnect()
   if (waitsToReconnect) {

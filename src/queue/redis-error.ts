@@ -24,7 +24,8 @@ export type TroubleKind =
   | 'redis.replicas_lost'
   | 'redis.loading'
   | 'redis.busy'
-  | 'redis.cluster_unsupported'
+  | 'redis.cluster_mismatch'
+  | 'redis.certificate_refused'
   | 'redis.damaged'
   | 'redis.transaction_refused'
   | 'redis.protocol_error'
@@ -60,12 +61,13 @@ export function withQueueErrors<Part extends object>(
   return Object.fromEntries(methods) as Part
 }
 
-/** Code, name and message; for an aborted transaction also the errors of its commands. */
+/** Code, name and message; also the errors of an aborted transaction's commands, and of the last node of a cluster. */
 function textOf(error: unknown): string {
   const { code, message, name } = factsOf(error)
   const earlier: unknown = Object(error).previousErrors
   const reasons = Array.isArray(earlier) ? earlier.map((each) => factsOf(each).message) : []
-  return [code, name, message, ...reasons].join(' ')
+  const ofNode: unknown = Object(error).lastNodeError
+  return [code, name, message, ...reasons, ...(ofNode ? [textOf(ofNode)] : [])].join(' ')
 }
 
 interface Sentence {
@@ -76,6 +78,47 @@ interface Sentence {
 
 /** The first that matches. */
 const SENTENCES: readonly Sentence[] = [
+  {
+    says: /SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_UNTRUSTED|self.signed certificate|unable to (verify the first|get (local )?issuer) certificate/,
+    kind: 'redis.certificate_refused',
+    message: (where) =>
+      `The certificate of ${where} is signed by nobody this machine trusts: set TRACKYARD_REDIS_CA_FILE to the certificate of its CA.`,
+  },
+  {
+    says: /ERR_TLS_CERT_ALTNAME_INVALID|does not match certificate/,
+    kind: 'redis.certificate_refused',
+    message: (where) =>
+      `The certificate of ${where} is for another name: use the host that it names, or have one made for this host.`,
+  },
+  {
+    says: /CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|certificate (has expired|is not yet valid)/,
+    kind: 'redis.certificate_refused',
+    message: (where) =>
+      `The certificate of ${where} is not valid today: renew it, or correct the clock of this machine.`,
+  },
+  {
+    says: /alert (certificate required|handshake failure|unknown ca)/,
+    kind: 'redis.certificate_refused',
+    message: (where) =>
+      `${where} requires a certificate of the client, which this version does not send: set tls-auth-clients no there.`,
+  },
+  {
+    says: /All sentinels.*(NOAUTH|WRONGPASS|invalid password|no password is set)/s,
+    kind: 'redis.login_refused',
+    message: (where) =>
+      `The sentinels of ${where} refuse this login: add ?sentinel_password=… (and sentinel_username) to TRACKYARD_REDIS_URL.`,
+  },
+  {
+    says: /All sentinels are unreachable/,
+    kind: 'redis.unreachable',
+    message: (where) =>
+      `No sentinel of ${where} answers with a primary of that name: start them, or correct hosts and name in TRACKYARD_REDIS_URL.`,
+  },
+  {
+    says: /cluster support disabled/,
+    kind: 'redis.cluster_mismatch',
+    message: (where) => `${where} is not a cluster: use redis:// or rediss:// without +cluster.`,
+  },
   {
     says: /ECONNREFUSED|ENOENT/,
     kind: 'redis.unreachable',
@@ -150,10 +193,15 @@ const SENTENCES: readonly Sentence[] = [
     message: (where) => `${where} is busy with a script of another program: wait until it ends, or send SCRIPT KILL.`,
   },
   {
-    says: /MOVED|CROSSSLOT|CLUSTERDOWN|TRYAGAIN/,
-    kind: 'redis.cluster_unsupported',
+    says: /CLUSTERDOWN|None of startup nodes is available/,
+    kind: 'redis.unreachable',
+    message: (where) => `${where} is down as a cluster: check \`redis-cli cluster info\` on its nodes.`,
+  },
+  {
+    says: /MOVED|CROSSSLOT|TRYAGAIN/,
+    kind: 'redis.cluster_mismatch',
     message: (where) =>
-      `${where} is a node of a Redis Cluster, which this version does not follow: use a single Redis.`,
+      `${where} is a node of a Redis Cluster: use redis+cluster:// (or rediss+cluster://) with the hosts of some nodes.`,
   },
   {
     says: /WRONGTYPE|attempt to (compare|perform|index|concatenate|call)|bad argument #|not an integer|not a valid float|would overflow|exhausted the last possible ID|SyntaxError/,

@@ -1,5 +1,5 @@
-import type { Redis } from 'ioredis'
 import type { Logger } from '../domain/logger.js'
+import type { RedisClient } from './redis-client.js'
 import { RedisTroubleError, type TroubleKind, toQueueError } from './redis-error.js'
 
 /**
@@ -29,7 +29,7 @@ const DAMAGE_ENDS_AFTER_MS = 10_000
 const OUTAGES: readonly TroubleKind[] = ['redis.unreachable', 'redis.protocol_error']
 
 export function openRefusals(parts: {
-  readonly redis: Pick<Redis, 'set'>
+  readonly redis: Pick<RedisClient, 'set'>
   readonly where: string
   /** A key that may be written. */
   readonly probeKey: string

@@ -91,10 +91,13 @@ export function listen(worker: Worker, log: Logger, refusals: Pick<Refusals, 're
   })
 }
 
+const ABSENCE =
+  /Connection is closed|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|Socket timeout|All sentinels are unreachable|Failed to refresh slots cache|None of startup nodes|Cluster is ended/
+
 /** The connection logs outages once, itself. */
 export function isAbsence(error: Error): boolean {
   const { code, message } = factsOf(error)
-  return /Connection is closed|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|Socket timeout/.test(`${message} ${code}`)
+  return ABSENCE.test(`${message} ${code}`)
 }
 
 /**

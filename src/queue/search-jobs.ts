@@ -1,7 +1,7 @@
 import type { JobsOptions, Queue } from 'bullmq'
-import type { Redis } from 'ioredis'
 import { jobIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
+import type { RedisClient } from './redis-client.js'
 import type { RunningWorker } from './running-worker.js'
 import type { WorkOptions } from './search-worker.js'
 import { dropJob, dropUnreadableJobs, type JobScope, readJob } from './unreadable-jobs.js'
@@ -84,7 +84,7 @@ const JOB_OPTIONS: JobsOptions = {
   stackTraceLimit: 0,
 }
 
-export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'> {
+export function searchJobs(queue: Queue, redis: RedisClient): Omit<SearchJobs, 'work'> {
   return {
     add: async (jobs) => {
       for (const chunk of chunks(jobs)) {
@@ -154,7 +154,7 @@ export function searchJobs(queue: Queue, redis: Redis): Omit<SearchJobs, 'work'>
 }
 
 /** When the first or last delayed job is due. BullMQ's score is the due time in ms, times 4096, plus a counter. */
-async function dueAt(queue: Queue, redis: Redis, place: '0' | '-1'): Promise<number | null> {
+async function dueAt(queue: Queue, redis: RedisClient, place: '0' | '-1'): Promise<number | null> {
   const delayed = queue.toKey('delayed')
   const [id] = await redis.zrange(delayed, place, place)
   const score = id === undefined ? null : await redis.zscore(delayed, id)
@@ -184,7 +184,7 @@ end
  */
 async function raise(
   queue: Queue,
-  redis: Redis,
+  redis: RedisClient,
   jobs: readonly { readonly ref: SearchRef; readonly priority: Priority }[],
 ): Promise<void> {
   const pairs = jobs.flatMap(({ ref, priority }) => [jobIdOf(ref), PRIORITY[priority]])
@@ -195,7 +195,7 @@ async function raise(
  * Checks membership in lists and sets, not the job's own key: a completed job keeps its key for a while, and an
  * evicting Redis may lose a set and keep the keys. One transaction per chunk, so that a moving job is seen once.
  */
-async function presentIds(queue: Queue, redis: Redis, ids: readonly string[]): Promise<readonly string[]> {
+async function presentIds(queue: Queue, redis: RedisClient, ids: readonly string[]): Promise<readonly string[]> {
   const sets = ['prioritized', 'delayed', 'failed'].map((state) => queue.toKey(state))
   const transaction = redis.multi().lrange(queue.toKey('wait'), 0, -1).lrange(queue.toKey('active'), 0, -1)
   for (const id of ids) for (const set of sets) transaction.zscore(set, id)

@@ -5,7 +5,7 @@ import type { Logger } from '../domain/logger.js'
 import { type Connection, connect } from './connect.js'
 import { type DeadLetterJobs, deadLetterJobs, startDeadLetterWorker } from './dead-letter-queue.js'
 import type { RedisAddress } from './redis-address.js'
-import { lastingOptions, openWorkerConnection } from './redis-client.js'
+import { openWorkerConnection } from './redis-client.js'
 import { withQueueErrors } from './redis-error.js'
 import { openRefusals } from './refusals.js'
 import type { StoppableWorker } from './running-worker.js'
@@ -78,14 +78,14 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     refusals,
   })
   const workers: StoppableWorker[] = []
-  const lasting = lastingOptions(options.connection, options.silenceMs)
+  const client = { address: options.connection, silenceMs: options.silenceMs }
 
   return {
     searches: translated({
       ...searchJobs(searches, redis),
       work: async (work) => {
         const parts = {
-          connection: openWorkerConnection(lasting),
+          connection: openWorkerConnection(client),
           prefix,
           context: { throttle, clock, log },
           refusals,
@@ -102,7 +102,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
           stalledIntervalMs: 5000,
         }
         const parts = {
-          connection: openWorkerConnection(lasting),
+          connection: openWorkerConnection(client),
           prefix,
           log,
           refusals,

@@ -1,6 +1,6 @@
 import type { Job, Queue } from 'bullmq'
-import type { Redis } from 'ioredis'
 import type { Clock } from '../domain/clock.js'
+import type { RedisClient } from './redis-client.js'
 
 /**
  * The throttle in BullMQ's own terms, which every worker obeys by itself: the pause flag, the global concurrency, and
@@ -79,7 +79,7 @@ const SLACK_MS = 2000
 
 export function openThrottle(parts: {
   readonly queue: Queue
-  readonly redis: Redis
+  readonly redis: RedisClient
   readonly clock: Clock
   /** Keeps the rate as it was set, since windows round it. */
   readonly rateKey: string

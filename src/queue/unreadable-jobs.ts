@@ -1,6 +1,6 @@
 import type { Job, Queue } from 'bullmq'
-import type { Redis } from 'ioredis'
 import { LONGEST_WAIT_MS } from '../domain/backoff.js'
+import type { RedisClient } from './redis-client.js'
 import { factsOf } from './redis-error.js'
 
 /**
@@ -30,7 +30,11 @@ const LISTS = ['active', 'wait'] as const
 const SORTED_SETS = ['prioritized', 'delayed', 'failed'] as const
 
 /** @returns the ids of the dropped jobs */
-export async function dropUnreadableJobs(queue: Queue, redis: Redis, where: JobScope): Promise<readonly string[]> {
+export async function dropUnreadableJobs(
+  queue: Queue,
+  redis: RedisClient,
+  where: JobScope,
+): Promise<readonly string[]> {
   const states = where === 'active' ? ['active'] : [...LISTS, ...SORTED_SETS]
   const dropped: string[] = []
   for (const state of states) {
@@ -50,13 +54,13 @@ export async function dropUnreadableJobs(queue: Queue, redis: Redis, where: JobS
  * Jobs delayed for longer than any of ours: at most `LONGEST_WAIT_MS`, doubled to allow for clocks that differ. BullMQ's
  * score is the due time in ms, times 4096.
  */
-async function delayedForever(queue: Queue, redis: Redis): Promise<readonly string[]> {
+async function delayedForever(queue: Queue, redis: RedisClient): Promise<readonly string[]> {
   const last = (Date.now() + 2 * LONGEST_WAIT_MS) * 0x1000
   return redis.zrangebyscore(queue.toKey('delayed'), last, '+inf')
 }
 
 /** Removes the job from every list and set, with its contents and lock. False when it was in none. */
-export async function dropJob(queue: Queue, redis: Redis, id: string): Promise<boolean> {
+export async function dropJob(queue: Queue, redis: RedisClient, id: string): Promise<boolean> {
   const keys = [...LISTS, ...SORTED_SETS, 'stalled'].map((name) => queue.toKey(name))
   return Number(await redis.eval(DROP, keys.length, ...keys, LISTS.length, queue.toKey(''), id)) === 1
 }
@@ -71,7 +75,7 @@ export async function readJob(queue: Queue, id: string): Promise<Job | undefined
   }
 }
 
-async function unreadableAmong(queue: Queue, redis: Redis, ids: readonly string[]): Promise<readonly string[]> {
+async function unreadableAmong(queue: Queue, redis: RedisClient, ids: readonly string[]): Promise<readonly string[]> {
   const pipeline = redis.pipeline()
   for (const id of ids) pipeline.hmget(queue.toKey(id), 'name', 'data', 'opts')
   const replies = (await pipeline.exec()) ?? []

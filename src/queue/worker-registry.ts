@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { Redis } from 'ioredis'
 import type { WriteFailure } from '../domain/pause.js'
 import { damagedKeys, removeKeys } from './damage.js'
+import type { RedisClient } from './redis-client.js'
 import { factsOf } from './redis-error.js'
 import type { Refusals } from './refusals.js'
 
@@ -112,7 +112,7 @@ return redis.call('GET', KEYS[2])
 `
 
 export async function openWorkerRegistry(parts: {
-  readonly redis: Redis
+  readonly redis: RedisClient
   readonly prefix: string
   readonly where: string
   /** This process, as the holder of leases. */
@@ -198,7 +198,7 @@ export async function openWorkerRegistry(parts: {
 }
 
 /** Null: missing, or damaged (of another type). */
-async function getString(redis: Redis, key: string): Promise<string | null> {
+async function getString(redis: RedisClient, key: string): Promise<string | null> {
   try {
     return await redis.get(key)
   } catch (error) {

@@ -36,6 +36,8 @@ test('an empty environment gives the defaults of the design', () => {
     proxy: null,
     dataDir: '/home/ana/.local/state/trackyard-batch',
     redisUrl: null,
+    redisCa: null,
+    redisNatMap: null,
     concurrency: 10,
     rateLimit: 'auto',
     activeHours: null,

@@ -214,7 +214,7 @@ test('an address is described with its user and without its password', () => {
   expect(describeAddress({ url: 'redis://anna:secret@db.example:6380/2' })).toBe(
     'Redis at redis://anna@db.example:6380/2',
   )
-  expect(describeAddress({ url: 'rediss://:secret@db.example' })).toBe('Redis at rediss://db.example')
+  expect(describeAddress({ url: 'rediss://:secret@db.example' })).toBe('Redis at rediss://db.example:6379')
   expect(describeAddress({ url: 'unix://anna:secret@/run/redis.sock?db=2' })).toBe(
     'Redis at unix://anna@/run/redis.sock',
   )

@@ -121,7 +121,7 @@ const EXPIRE_LOCKS = `for _, lock in ipairs(redis.call('KEYS', '*:lock')) do red
  * Below the ports that systems give to outgoing connections: one of those could be somebody else's by the time the
  * server is started again, even its own client's, which connects to itself while nobody listens.
  */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const port = randomInt(10_000, 32_000)
   const server = createServer().listen(port, '127.0.0.1')
   try {

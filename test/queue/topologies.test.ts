@@ -1,0 +1,118 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { openSearchQueue } from '../../src/queue/search-queue.js'
+import { recordingLogger } from '../support/recording-logger.js'
+import { startRedis } from '../support/redis.js'
+import { type RedisGroup, startCluster, startSentinels } from '../support/redis-groups.js'
+import { DONE, eventually, jobs, numberOf, opener, range } from './setup.js'
+
+const open = opener()
+/** All our keys must be where `owner` is. */
+const prefix = '{trackyard}'
+
+async function problemOf(url: string, patienceMs = 10_000): Promise<string> {
+  const opening = openSearchQueue({ connection: { url }, log: recordingLogger(), patienceMs })
+  return opening.then(
+    async (queue) => {
+      await queue.close()
+      throw new Error('it opened')
+    },
+    (error: Error) => error.message,
+  )
+}
+
+describe.each([
+  ['a cluster', startCluster],
+  ['a Sentinel group', startSentinels],
+])('%s', (_name, start) => {
+  let group: RedisGroup
+  beforeAll(async () => {
+    group = await start()
+  })
+  afterEach(() => open.closeAll())
+  afterAll(() => group.stop())
+
+  test('does all that a single server does', async () => {
+    const queue = await open.queue({ connection: { url: group.url }, prefix })
+    const { searches, deadLetters, throttle, registry } = queue
+    expect(await registry.claimOwnership('3f8c1ab2-1111-4222-8333-444455556666')).toBe(true)
+    expect(await registry.queueId()).not.toBeNull()
+    expect(await registry.lease('feed', 1000)).toBe(true)
+    await registry.heartbeat({ id: 'one', trouble: null })
+    expect(await registry.workers()).toBe(1)
+    expect(await registry.warnings()).toEqual([])
+    await throttle.setRate(60_000)
+    await throttle.pause()
+    expect(await throttle.isPaused()).toBe(true)
+    await throttle.resume()
+    await throttle.rateLimit(Date.now() + 60_000)
+    expect(await throttle.liftRateLimit()).toBe(true)
+    await searches.add(jobs(range(1, 30)))
+    await searches.add(jobs([30], 'high'))
+    expect((await searches.present(jobs([1, 31]).map(({ ref }) => ref))).size).toBe(1)
+    const done: number[] = []
+    await open.work(queue, async ({ ref }) => {
+      done.push(numberOf(ref))
+      return DONE
+    })
+    await eventually('all are done', () => new Set(done).size === 30)
+    expect(done).toHaveLength(30)
+    await deadLetters.work({ retry: async () => {} })
+    await searches.dropUnreadable('everywhere')
+    expect(await registry.damage()).toEqual([])
+    await registry.clear('restore', 1000)
+    expect(await registry.owner()).toBeNull()
+    expect((await searches.counts()).waiting).toBe(0)
+  })
+
+  test('the loss of the server with our keys: every job is done, and the log has two lines', async () => {
+    const log = recordingLogger()
+    const queue = await open.queue({ connection: { url: group.url }, prefix, log })
+    await queue.searches.add(jobs(range(1, 200)))
+    const done = new Set<number>()
+    const worker = (): Promise<unknown> =>
+      open.work(
+        queue,
+        async ({ ref }) => {
+          done.add(numberOf(ref))
+          return DONE
+        },
+        { concurrency: 5, lockDurationMs: 3000 },
+      )
+    await queue.throttle.setRate(1200)
+    await Promise.all([worker(), worker()])
+    await eventually('it is under way', () => done.size > 20)
+    await group.owner.kill()
+    await eventually('all are done', () => done.size === 200, 60_000)
+    await eventually('the log has its end', () => log.logged('redis.reconnected').length > 0)
+    expect(log.logged('redis.disconnected')).toHaveLength(1)
+    expect(log.logged('redis.reconnected')).toHaveLength(1)
+    // A job that ended in the moment of the loss has no lock on the new server: it runs again, and the store knows its end.
+    const others = log.logged('bullmq.error').filter(({ facts }) => !/^Missing lock/.test(String(facts.problem)))
+    expect(others).toEqual([])
+    await group.owner.restart()
+  })
+})
+
+describe('an address that does not fit', () => {
+  test('a node of a cluster as a single server, and the other way round', async () => {
+    const [cluster, single] = await Promise.all([startCluster(), startRedis()])
+    open.onClose(() => Promise.all([cluster.stop(), single.stop()]))
+    const other = cluster.nodes[0]
+    expect(await problemOf(other?.url ?? '')).toMatch(/is a node of a Redis Cluster: use redis\+cluster:\/\//)
+    expect(await problemOf(single.url.replace('redis:', 'redis+cluster:'))).toMatch(/is not a cluster: use redis:\/\//)
+    await open.closeAll()
+  })
+
+  test('no cluster, no sentinel, no primary of that name', async () => {
+    expect(await problemOf('redis+cluster://127.0.0.1:1,127.0.0.1:2')).toMatch(/does not answer: start it/)
+    expect(await problemOf('redis+sentinel://127.0.0.1:1,127.0.0.1:2/mymaster')).toMatch(
+      /^No sentinel of Redis at redis\+sentinel/,
+    )
+    const group = await startSentinels()
+    open.onClose(() => group.stop())
+    expect(await problemOf(group.url.replace('mymaster', 'other'))).toMatch(
+      /^No sentinel of .*\/other answers with a primary/,
+    )
+    await open.closeAll()
+  })
+})
