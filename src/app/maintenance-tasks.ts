@@ -20,6 +20,7 @@ import type { MaintenanceTask } from '../maintenance/scheduler.js'
 import { LONGEST_POST_MS, type Webhook } from '../maintenance/webhook.js'
 import { OPEN_CALL_MARGIN_MS } from '../processing/process-search.js'
 import type { SearchQueue } from '../queue/search-queue.js'
+import type { WorkerFacts } from '../queue/worker-registry.js'
 import type { Store } from '../store/store.js'
 import { rememberLatestCall } from './store-watch.js'
 
@@ -41,6 +42,7 @@ export interface MaintenanceParts {
   readonly now: () => number
   readonly workerId: string
   readonly trouble: () => WriteFailure | null
+  readonly facts: () => WorkerFacts
 }
 
 /**
@@ -93,7 +95,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     {
       name: 'send a heartbeat',
       everyMs: 4 * SECOND,
-      run: () => queue.registry.heartbeat({ id: parts.workerId, trouble: parts.trouble() }),
+      run: () => queue.registry.heartbeat({ id: parts.workerId, trouble: parts.trouble(), facts: parts.facts() }),
     },
     {
       name: 'check the Redis owner',

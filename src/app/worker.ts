@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pRetry from 'p-retry'
 import type { Api } from '../api/client.js'
@@ -11,6 +12,7 @@ import { applyRateLimit } from '../control/rate-limit.js'
 import { takeApi } from '../control/same-api.js'
 import { openSharedKey } from '../control/shared-key.js'
 import { systemClock } from '../domain/clock.js'
+import { errorCode } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
 import { startScheduler } from '../maintenance/scheduler.js'
@@ -56,6 +58,7 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
   while ((await recoverRedis({ ...parts, setRate })) === 'elsewhere') await sleep(200)
   await warnOfOlderStore(parts)
   const account = await firstAccount(() => refreshAccount(parts))
+  await forgetDeadNeighbours(queue)
   // If other workers run, one of them sets the rate and keeps the hours; see maintenance-tasks.ts.
   if ((await queue.registry.workers()) === 0) {
     await setRate()
@@ -64,7 +67,10 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
   await syncThrottle(parts)
   cleanup.add(() => queue.registry.unregister(workerId).catch(() => {}))
   // Before `worker.started` is logged: `down` waits only for registered workers, then stops Redis.
-  await queue.registry.heartbeat({ id: workerId, trouble: null })
+  const startedAt = parts.now()
+  let searching: { activeJobs(): number } | null = null
+  const facts = () => ({ host: hostname(), pid: process.pid, startedAt, inFlight: searching?.activeJobs() ?? 0 })
+  await queue.registry.heartbeat({ id: workerId, trouble: null, facts: facts() })
   // `down` may have been called during a long start: then this worker must not make a call.
   if (await queue.registry.isStopRequested()) return stoppedBefore(cleanup)
   await logStartup({ settings, log, store, queue, account })
@@ -105,6 +111,7 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
               }),
         stopping: stopping.signal,
         workerId,
+        facts,
         sharedKey,
         // A lost store explains more than the write that failed because of it.
         trouble: () => store.trouble() ?? handler.writeFailure(),
@@ -131,6 +138,7 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
     handle: handler.handle,
     onDeadLetter: () => tasks.kick('move dead letters'),
   })
+  searching = searches
   cleanup.add(async () => {
     log.info({ event: 'shutdown.drain_started' }, 'waiting for calls in flight; requeuing the rest')
     const { unfinished } = await searches.stop(settings.shutdownGraceMs)
@@ -142,6 +150,23 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
       )
   })
   return { stop: () => cleanup.runAll(), done, isSaving: () => isSaving }
+}
+
+/**
+ * A killed worker would count as running until its heartbeat expires. One of another container with the same host name
+ * is alive after all, and is back with its next heartbeat.
+ */
+async function forgetDeadNeighbours({ registry }: SearchQueue): Promise<void> {
+  for (const { id, facts } of await registry.live())
+    if (facts !== null && facts.host === hostname() && !isAlive(facts.pid)) await registry.expire(id)
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return errorCode(error) === 'EPERM'
+  }
 }
 
 const FIRST_ACCOUNT_MS = 5000

@@ -39,7 +39,19 @@ export interface StatusReport {
   readonly pace: { readonly limit_per_minute: number | null; readonly calls_last_minute: number }
   /** When all due searches will be done at the current rate; null when nothing is due or no calls are made. */
   readonly eta: string | null
+  /** Live workers, the oldest first. */
+  readonly workers: readonly WorkerStatus[]
   readonly batches: readonly BatchStatus[]
+}
+
+export interface WorkerStatus {
+  /** Null, like the next three: a worker of an earlier version, which does not tell. */
+  readonly host: string | null
+  readonly pid: number | null
+  readonly since: string | null
+  readonly in_flight: number | null
+  /** Why it makes no calls; null: it works. */
+  readonly trouble: string | null
 }
 
 export interface BatchStatus {

@@ -1,11 +1,11 @@
 import type { Settings } from '../config/settings.js'
 import { type HoursInForce, parseActiveHours, type ZonedHours } from '../domain/active-hours.js'
-import type { WriteFailure } from '../domain/pause.js'
 import type { SearchQueue } from '../queue/search-queue.js'
+import type { LiveWorker } from '../queue/worker-registry.js'
 import type { BatchReport, Store } from '../store/store.js'
 import { forecast } from './estimate.js'
 import { isRateLimitedRepeatedly, statusMessage } from './status-message.js'
-import type { BatchStatus, StatusReport } from './status-report.js'
+import type { BatchStatus, StatusReport, WorkerStatus } from './status-report.js'
 
 /** Reports from store and queue: what is done, what is due, and the state. */
 export interface StatusParts {
@@ -38,6 +38,7 @@ export async function status(
     parts.store.pauses.hoursOverriddenUntil(now),
   ])
   const queue = await readQueue(parts.queue)
+  const troubles = queue.workers.flatMap(({ trouble }) => trouble ?? [])
   const { rateLimit, autoResumeHours } = parts.settings
   const limit = rateOf(rateLimit === 'auto' ? account.limitPerMinute : rateLimit, queue)
   const explained = statusMessage({
@@ -47,8 +48,8 @@ export async function status(
     watch,
     autoResumeMs: autoResumeHours * HOUR_MS,
     probing,
-    workers: queue.workers,
-    troubles: queue.troubles,
+    workers: queue.workers.length,
+    troubles,
     rateLimitedUntil: queue.rateLimitedUntil ?? (await parts.store.pauses.rateLimitedUntil(now)),
     heldBecause: await parts.store.pauses.holdDetail(now),
     outOfToday: account.remainingToday === 0,
@@ -89,8 +90,8 @@ export async function status(
       active: queue.active,
       delayed: queue.delayed,
       dead_letters: totals.deadLetters,
-      workers: queue.workers,
-      stuck_workers: queue.troubles.length,
+      workers: queue.workers.length,
+      stuck_workers: troubles.length,
     },
     credits: {
       remaining: account.creditsRemaining,
@@ -102,6 +103,7 @@ export async function status(
     },
     pace: { limit_per_minute: limit, calls_last_minute: totals.callsLastMinute },
     eta: isoOrNull(ahead.finishAt),
+    workers: queue.workers.map(workerStatus),
     batches: batches.map(batchStatus),
   }
 }
@@ -110,21 +112,18 @@ interface QueueState {
   readonly active: number
   readonly delayed: number
   readonly delays: { readonly first: number; readonly last: number } | null
-  readonly workers: number
-  readonly troubles: readonly WriteFailure[]
+  readonly workers: readonly LiveWorker[]
   readonly rateLimitedUntil: number | null
   /** Calls a minute, as set in Redis. */
   readonly pace: number | null
 }
 
 async function readQueue(queue: StatusParts['queue']): Promise<QueueState> {
-  if (queue === null)
-    return { active: 0, delayed: 0, delays: null, workers: 0, troubles: [], rateLimitedUntil: null, pace: null }
-  const [counts, delays, workers, troubles, rateLimitedUntil, pace] = await Promise.all([
+  if (queue === null) return { active: 0, delayed: 0, delays: null, workers: [], rateLimitedUntil: null, pace: null }
+  const [counts, delays, workers, rateLimitedUntil, pace] = await Promise.all([
     queue.searches.counts(),
     queue.searches.delays(),
-    queue.registry.workers(),
-    queue.registry.writeFailures(),
+    queue.registry.live(),
     queue.throttle.rateLimitedUntil(),
     queue.throttle.rate(),
   ])
@@ -133,7 +132,6 @@ async function readQueue(queue: StatusParts['queue']): Promise<QueueState> {
     delayed: counts.delayed,
     delays,
     workers,
-    troubles,
     rateLimitedUntil,
     pace: pace?.callsPerMinute ?? null,
   }
@@ -147,8 +145,18 @@ function zonedHours(inForce: HoursInForce | null): ZonedHours | null {
 
 /** The limit, or less while workers leave room for other clients of the same key. */
 function rateOf(limit: number | null, { pace, workers }: Pick<QueueState, 'pace' | 'workers'>): number | null {
-  if (pace === null || workers === 0) return limit
+  if (pace === null || workers.length === 0) return limit
   return limit === null ? pace : Math.min(limit, pace)
+}
+
+function workerStatus({ facts, trouble }: LiveWorker): WorkerStatus {
+  return {
+    host: facts?.host ?? null,
+    pid: facts?.pid ?? null,
+    since: isoOrNull(facts?.startedAt ?? null),
+    in_flight: facts?.inFlight ?? null,
+    trouble: trouble?.cause ?? null,
+  }
 }
 
 export function batchStatus(report: BatchReport): BatchStatus {

@@ -34,8 +34,16 @@ export interface WorkerRegistry {
   /** 0: not known. */
   latestCall(): Promise<number>
   /** Marks a worker as alive for 15 s, with the write failure that keeps it from making calls. */
-  heartbeat(worker: { readonly id: string; readonly trouble: WriteFailure | null }): Promise<void>
+  heartbeat(worker: {
+    readonly id: string
+    readonly trouble: WriteFailure | null
+    readonly facts?: WorkerFacts
+  }): Promise<void>
   unregister(workerId: string): Promise<void>
+  /** Takes a worker for dead before its heartbeat expires: it is then missing. */
+  expire(workerId: string): Promise<void>
+  /** The live workers, in a stable order. */
+  live(): Promise<readonly LiveWorker[]>
   /** How many are alive. `idsFrom`: only those whose ids begin with it. */
   workers(idsFrom?: string): Promise<number>
   /** Workers that neither live nor unregistered: they were killed, or Redis was away for longer than a heartbeat lasts. */
@@ -50,6 +58,23 @@ export interface WorkerRegistry {
   warnings(): Promise<readonly string[]>
   /** The address, without password. */
   describe(): string
+}
+
+/** Where a worker runs and what it does, as of its last heartbeat. */
+export interface WorkerFacts {
+  readonly host: string
+  readonly pid: number
+  /** Epoch milliseconds. */
+  readonly startedAt: number
+  /** Calls in flight. */
+  readonly inFlight: number
+}
+
+export interface LiveWorker {
+  readonly id: string
+  /** Null: a worker of an earlier version. */
+  readonly facts: WorkerFacts | null
+  readonly trouble: WriteFailure | null
 }
 
 const WORKER_TTL_MS = 15_000
@@ -102,6 +127,21 @@ for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   if type(json) == 'string' and json ~= '' then table.insert(failures, json) end
 end
 return failures
+`
+
+/** KEYS as above. ARGV: the prefix of worker keys, the time to live in ms. Returns id and value of each live worker in turn. */
+const LIVE_WORKERS = `
+local live = {}
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  local key = ARGV[1] .. id
+  local json = redis.pcall('GET', key)
+  if type(json) == 'string' then
+    if redis.call('PTTL', key) < 0 then redis.call('PEXPIRE', key, ARGV[2]) end
+    table.insert(live, id)
+    table.insert(live, json)
+  end
+end
+return live
 `
 
 /** KEYS: the Redis owner, the queue id. ARGV: a new id. An owner of an earlier version has none yet. */
@@ -170,12 +210,22 @@ export async function openWorkerRegistry(parts: {
       await redis.set(latestCallKey, String(call))
     },
     latestCall: async () => Number(await redis.get(latestCallKey)),
-    heartbeat: async ({ id, trouble }) => {
-      const json = trouble === null ? '' : JSON.stringify(trouble)
+    heartbeat: async ({ id, trouble, facts }) => {
+      // Flat: a board of the version before reads the write failure from it.
+      const json = trouble === null && facts === undefined ? '' : JSON.stringify({ ...trouble, ...facts })
       await redis.multi().set(workerKey(id), json, 'PX', WORKER_TTL_MS).sadd(workersKey, id).exec()
     },
     unregister: async (workerId) => {
       await redis.multi().del(workerKey(workerId)).srem(workersKey, workerId).exec()
+    },
+    expire: async (workerId) => {
+      await redis.del(workerKey(workerId))
+    },
+    live: async () => {
+      const reply = await redis.eval(LIVE_WORKERS, 1, workersKey, workerKey(''), WORKER_TTL_MS)
+      const values = Array.isArray(reply) ? reply.map(String) : []
+      const workers = values.flatMap((id, index) => (index % 2 === 0 ? [liveWorker(id, values[index + 1] ?? '')] : []))
+      return workers.toSorted((a, b) => (a.facts?.startedAt ?? 0) - (b.facts?.startedAt ?? 0) || (a.id < b.id ? -1 : 1))
     },
     workers: async (idsFrom = '') =>
       Number(await redis.eval(COUNT_WORKERS, 1, workersKey, workerKey(''), idsFrom, WORKER_TTL_MS)),
@@ -207,6 +257,13 @@ async function getString(redis: RedisClient, key: string): Promise<string | null
   }
 }
 
+function liveWorker(id: string, json: string): LiveWorker {
+  const { host, pid, startedAt, inFlight } = fieldsOf(json)
+  const isKnown =
+    typeof host === 'string' && typeof pid === 'number' && typeof startedAt === 'number' && typeof inFlight === 'number'
+  return { id, facts: isKnown ? { host, pid, startedAt, inFlight } : null, trouble: parseWriteFailure(json)[0] ?? null }
+}
+
 /** Ignores a value that is damaged, or from another version. */
 function parseWriteFailure(json: string): WriteFailure[] {
   const { kind, since, cause } = fieldsOf(json)
@@ -214,9 +271,9 @@ function parseWriteFailure(json: string): WriteFailure[] {
   return [{ kind, since, cause }]
 }
 
-function fieldsOf(json: string): Partial<WriteFailure> {
+function fieldsOf(json: string): Partial<WriteFailure & WorkerFacts> {
   try {
-    return Object(JSON.parse(json)) as Partial<WriteFailure>
+    return Object(JSON.parse(json)) as Partial<WriteFailure & WorkerFacts>
   } catch {
     return {}
   }

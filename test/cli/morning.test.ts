@@ -20,7 +20,7 @@ describe('status', () => {
   test('--json has the documented keys', async () => {
     await submit()
     const report = await desk.json<StatusReport>(['status'])
-    expect(Object.keys(report)).toEqual(['queue', 'credits', 'pace', 'eta', 'batches'])
+    expect(Object.keys(report)).toEqual(['queue', 'credits', 'pace', 'eta', 'workers', 'batches'])
     expect(report.queue).toMatchObject({ state: 'no workers', waiting: 2, active: 0, delayed: 0, dead_letters: 0 })
     expect(report.batches[0]).toEqual({
       batch: 1,

@@ -193,3 +193,19 @@ describe('damaged values', () => {
     expect(await redis.command('KEYS', `${prefix}*`)).toMatch(/^\*2\r\n/)
   })
 })
+
+test('live workers are told with where they run; one of an earlier version without', async () => {
+  const { registry } = await open.queue()
+  const facts = { host: 'night-box', pid: 4711, startedAt: 2000, inFlight: 3 }
+  const trouble = { kind: 'save', since: 1, cause: 'the disk is full' } as const
+  await registry.heartbeat({ id: 'b', trouble, facts })
+  await registry.heartbeat({ id: 'a', trouble: null })
+  expect(await registry.live()).toEqual([
+    { id: 'a', facts: null, trouble: null },
+    { id: 'b', facts, trouble },
+  ])
+  expect(await registry.writeFailures()).toEqual([trouble])
+  await registry.expire('b')
+  expect(await registry.workers()).toBe(1)
+  expect(await registry.missing()).toEqual(['b'])
+})

@@ -93,6 +93,20 @@ test('figures: credits that will not last, rate used of allowed, finish, dead le
   expect(figures).toContain('the credits end before')
 })
 
+test('workers: host, process, since, in flight, and what keeps one from working', async () => {
+  await show('healthy')
+  const table = page.getByRole('region', { name: 'Workers' })
+  expect(await table.innerText()).toMatch(/night-box\s+4711\s.*2 h 50 min.*\s3\s+none/s)
+  scene = {
+    ...scene,
+    report: {
+      ...scene.report,
+      workers: [{ host: 'night-box', pid: 4711, since: null, in_flight: 0, trouble: `disk full ${'<b>'}` }],
+    },
+  }
+  await page.getByText('disk full <b>').waitFor()
+})
+
 test('charts: calls by outcome under the limit, with the pause as a span; screen readers get a sentence', async () => {
   await show('outage')
   const calls = page.getByRole('img', { name: /^Calls a minute/ })

@@ -121,6 +121,10 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
     credits: { ...credits, remaining: 42_210, spent: 18_360, needed: 31_432 },
     pace: { limit_per_minute: 300, calls_last_minute: 288 },
     eta: iso(-105),
+    workers: [
+      { host: 'night-box', pid: 4711, since: iso(170), in_flight: 3, trouble: null },
+      { host: 'night-box', pid: 4713, since: iso(41), in_flight: 2, trouble: null },
+    ],
     batches,
   })
   const paused = (cause: StatusReport['queue']['causes'][number], reason: string, ago: number): StatusReport => ({
@@ -261,6 +265,7 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
         },
         pace: { limit_per_minute: 300, calls_last_minute: 0 },
         eta: null,
+        workers: [],
       },
       samples: samplesOf(now, 600, steady).filter((_, index) => index < 590),
       timeline: [

@@ -7,6 +7,7 @@ import { Charts } from './charts.js'
 import { Figures } from './figures.js'
 import { Page, type PageContext } from './layout.js'
 import { Timeline } from './timeline.js'
+import { Workers } from './workers.js'
 
 export interface OverviewData {
   readonly report: StatusReport
@@ -44,6 +45,7 @@ export function Overview({ data, context }: { readonly data: OverviewData; reado
         </div>
       </section>
       <BatchList batches={report.batches} context={context} />
+      <Workers workers={report.workers} context={context} />
       <Timeline entries={timeline} now={context.now} />
     </Page>
   )
