@@ -1,7 +1,9 @@
+import { readAnswer } from '../../src/domain/answer.js'
 import type { CallOutcome } from '../../src/domain/outcome.js'
 import type { SearchRequest } from '../../src/domain/request.js'
 import type { SearchRef } from '../../src/domain/search-id.js'
 import type { SearchState } from '../../src/domain/states.js'
+import { TAGS_RULE } from '../../src/domain/tags.js'
 import type { Transaction } from '../../src/store/connection.js'
 import { type RefColumns, refOf } from '../../src/store/search-ref.js'
 import { openConnection } from '../../src/store/sqlite/connection.js'
@@ -12,7 +14,7 @@ import { openConnection } from '../../src/store/sqlite/connection.js'
  * and every counter counted anew. Read-only, in one consistent look; for records that fit into memory.
  */
 export interface Audit {
-  /** What `integrity_check` and `foreign_key_check` found; empty when the file is sound. */
+  /** What `integrity_check` and `foreign_key_check` found, and tags that are not those of their answer; empty when all is sound. */
   readonly damage: readonly string[]
   /** Counters that do not say what counting says, and answers that stand with the wrong state. */
   readonly miscounts: readonly string[]
@@ -45,7 +47,7 @@ export async function auditStore(path: string): Promise<Audit> {
   const connection = openConnection(path, 'read')
   try {
     return await connection.read(async (tx) => ({
-      damage: await damageIn(tx),
+      damage: [...(await damageIn(tx)), ...(await wrongTagsIn(tx))],
       miscounts: await miscountsIn(tx),
       searches: (await tx.all<SearchRow>(SEARCHES)).map((row) => ({
         ref: refOf(row),
@@ -73,6 +75,24 @@ async function damageIn(tx: Transaction): Promise<readonly string[]> {
     ...problems.map((row) => row.integrity_check).filter((line) => line !== 'ok'),
     ...orphans.map((row) => `a row of ${row.table} points at nothing in ${row.parent}`),
   ]
+}
+
+/** Stored tags that the same rule would not make of the answer. */
+async function wrongTagsIn(tx: Transaction): Promise<readonly string[]> {
+  const found: string[] = []
+  for (let after = 0; ; ) {
+    const rows = await tx.all<{ search_id: number; json: string; body: string }>(
+      `select search_id, json, body from tagging join answer using (search_id)
+       where rule = @rule and search_id > @after order by search_id limit 500`,
+      { rule: TAGS_RULE, after },
+    )
+    for (const { search_id, json, body } of rows)
+      if (json !== JSON.stringify(readAnswer(body)?.tagging))
+        found.push(`the tags of search ${search_id} are not those of its answer`)
+    const last = rows.at(-1)
+    if (last === undefined) return found
+    after = last.search_id
+  }
 }
 
 async function miscountsIn(tx: Transaction): Promise<readonly string[]> {

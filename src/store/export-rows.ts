@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { rowStatus, type SearchState } from '../domain/states.js'
+import { TAGS_RULE } from '../domain/tags.js'
 import { mayWithhold } from './batch-report.js'
 import { type BatchRow, standingBatch } from './batch-row.js'
 import { type Budget, budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
@@ -59,6 +60,9 @@ interface ExportedRow {
   readonly problem: string | null
   readonly state: SearchState | null
   readonly tracks: number | null
+  /** Of the present rule. */
+  readonly json: string | null
+  /** Only where there is none. */
   readonly body: string | null
   readonly death_error: string | null
   readonly death_message: string | null
@@ -73,16 +77,19 @@ function rowsAfter(
 ): Promise<readonly ExportedRow[]> {
   return snapshot.all<ExportedRow>(
     `with ${REACH_TABLE}
-     select item.position, item.key, item.row, item.problem, search.state, search.tracks, answer.body,
+     select item.position, item.key, item.row, item.problem, search.state, search.tracks, tagging.json,
+       case when search.tracks > 0 and tagging.json is null
+         then (select body from answer where search_id = search.id) end as body,
        search.death_error, search.death_message,
        case when @mayWithhold = 1 and search.state = 'waiting' then ${IS_DUE} else 1 end as due
      from item
        left join search on search.id = item.search_id
-       left join answer on answer.search_id = search.id
+       left join tagging on tagging.search_id = search.id and tagging.rule = @rule
      where item.batch_id = @batchId and item.position > @after order by item.position limit ${ROWS_PER_TURN}`,
     {
       batchId: batch.id,
       after,
+      rule: TAGS_RULE,
       mayWithhold: Number(mayWithhold(batch, reaches)),
       reaches: budgetsParameter(reaches),
     },
@@ -100,7 +107,7 @@ function exportRow(row: ExportedRow, batch: BatchRow): ExportRow {
       batchState: batch.state,
       withheld: row.due === 0,
     }),
-    tagging: null,
+    tagging: row.json,
     answer: row.body,
     error: row.problem ?? deathSentence(row),
   }

@@ -1,6 +1,7 @@
 import type { Death } from '../domain/dead-letter.js'
 import type { SearchRef } from '../domain/search-id.js'
 import { lessUrgentThan, type Priority, type SearchState } from '../domain/states.js'
+import { TAGS_RULE, type Tagging } from '../domain/tags.js'
 import type { Transaction } from './connection.js'
 import { IS_REF, refParameters } from './search-ref.js'
 
@@ -66,7 +67,7 @@ export async function revive(tx: Transaction, ids: readonly number[]): Promise<n
 export async function keepAnswer(
   tx: Transaction,
   search: StandingSearch,
-  answer: { readonly body: string; readonly tracks: number },
+  answer: { readonly body: string; readonly tracks: number; readonly tagging?: Tagging | null },
   now: number,
 ): Promise<void> {
   if (search.state === 'answered') return
@@ -77,6 +78,13 @@ export async function keepAnswer(
     { now, tracks: answer.tracks, id: search.id },
   )
   await tx.run('insert into answer (search_id, body) values (@id, @body)', { id: search.id, body: answer.body })
+  if (answer.tagging) {
+    await tx.run('insert into tagging (search_id, rule, json) values (@id, @rule, @json)', {
+      id: search.id,
+      rule: TAGS_RULE,
+      json: JSON.stringify(answer.tagging),
+    })
+  }
   const from = search.state === 'dead' ? 'dead' : 'pending'
   await recount(tx, [search.id], from, answer.tracks > 0 ? 'tagged' : 'no_match', now)
 }

@@ -45,6 +45,15 @@ test('an answer is committed before the job is completed, and the same job again
   expect(system.simulator.calls()).toHaveLength(1)
 })
 
+test('the tags of an answer are stored with it', async () => {
+  const batch = await system.submit(['calm piano'])
+  await handle(handlerWith(), 'calm piano')
+  for await (const row of system.store.reports.exportRows(batch)) {
+    expect(row).toMatchObject({ status: 'tagged', answer: null })
+    expect(JSON.parse(row.tagging ?? 'null')).toMatchObject({ tags: { moods: expect.arrayContaining(['calm']) } })
+  }
+})
+
 test('two jobs of one search at once make one call; the second job waits', async () => {
   await system.submit(['calm piano'])
   const decisions = await Promise.all([handle(handlerWith(), 'calm piano'), handle(handlerWith(), 'calm piano')])

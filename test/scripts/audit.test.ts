@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { auditStore } from '../../scripts/chaos/audit.js'
+import { TAGS_RULE } from '../../src/domain/tags.js'
 import type { Store } from '../../src/store/store.js'
 import { feedAll, released, settle, storeInTemp } from '../store/setup.js'
 
@@ -46,6 +47,13 @@ test.each([
 test('an answered search without its answer is told', async () => {
   tamper('delete from answer')
   expect((await auditStore(temp.path)).miscounts).toEqual([expect.stringContaining('(answered): kept as 1, counted 0')])
+})
+
+test('tags that are not those of the answer are told, unless an older rule made them', async () => {
+  tamper("insert into tagging (search_id, rule, json) select search_id, 0, '{}' from answer")
+  expect((await auditStore(temp.path)).damage).toEqual([])
+  tamper(`update tagging set rule = ${TAGS_RULE}`)
+  expect((await auditStore(temp.path)).damage).toEqual(['the tags of search 1 are not those of its answer'])
 })
 
 test('a row that points at nothing is told', async () => {

@@ -1,10 +1,12 @@
 import { statSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
+import { parseTracks } from '../../src/domain/answer.js'
+import { TAGS_RULE, tagging } from '../../src/domain/tags.js'
 import { exportRows } from '../../src/store/export-rows.js'
 import { openConnection } from '../../src/store/sqlite/connection.js'
 import type { Store } from '../../src/store/store.js'
-import { eachWithStore, released, settle } from './setup.js'
+import { eachWithStore, facts, granted, released, settle } from './setup.js'
 
 let store: Store
 eachWithStore((opened) => {
@@ -66,3 +68,43 @@ test('an export over several snapshots has every row once, in order', async () =
   expect(seen.map((row) => row.position)).toEqual(queries.map((_, index) => index + 1))
   expect(seen.filter((row) => row.status === 'tagged').map((row) => row.position)).toEqual([1501])
 })
+
+test('a row brings what is stored beside its answer, and the answer only where an older rule stored it, or none', async () => {
+  const body = JSON.stringify({ tracks: [{ id: 'trk_1', title: 'Harbour', moods: ['calm'] }] })
+  const made = tagging(parseTracks(body) ?? [])
+  const id = await released(store, ['new', 'older', 'unsaved', 'none', 'open'])
+  const answers = { new: made, older: made, unsaved: undefined, none: null }
+  for (const [query, kept] of Object.entries(answers)) {
+    const answer = query === 'none' ? '{"tracks":[]}' : body
+    const decision = {
+      do: 'succeed',
+      body: answer,
+      tracks: query === 'none' ? 0 : 1,
+      durationMs: 1,
+      endsProbe: false,
+    } as const
+    const end = {
+      outcome: 'answered',
+      decision: kept === undefined ? decision : { ...decision, tagging: kept },
+    } as const
+    await store.calls.close(await granted(store, query), { ...end, detail: null, facts: facts(), now: 11_000 })
+  }
+  const connection = openConnection(store.path, 'write')
+  await connection.write((tx) =>
+    tx.run('update tagging set rule = @older where search_id = 2', { older: TAGS_RULE - 1 }),
+  )
+  await connection.close()
+  expect((await all(exported(id, 60_000))).map(({ status, tagging, answer }) => [status, tagging, answer])).toEqual([
+    ['tagged', JSON.stringify(made), null],
+    ['tagged', null, body],
+    ['tagged', null, body],
+    ['no_match', null, null],
+    ['waiting', null, null],
+  ])
+})
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = []
+  for await (const item of items) list.push(item)
+  return list
+}

@@ -121,6 +121,10 @@ export const MIGRATIONS: Migrations = {
     "alter table batch add quoting text not null default 'csv'",
     "alter table batch add preamble text not null default ''",
   ],
+  // Empty: an export makes what is missing for the answers of before.
+  '0016-taggings': [
+    'create table tagging (search_id integer primary key references search, rule integer not null, json text not null) strict',
+  ],
   // What ended or was released before is not told again.
   '0020-notification-events': [
     'alter table notification add details text',
