@@ -151,7 +151,7 @@ export async function planBatch(
   const opening = 'rows' in source ? openRows(source.rows, name) : openCatalog(source, options)
   const catalog = await orAborted(opening, signal)
   try {
-    const doubts = collectDoubts()
+    const doubts = collectDoubts(catalog.words.row)
     const rows = compileRows({
       catalog,
       template: options.query ?? null,

@@ -68,9 +68,7 @@ export async function load(
         await heartbeat.stop()
         released = await batches.release(id, caps, parts.now())
         if (!released)
-          throw new RefusedError(
-            `Batch ${id} was dropped or cancelled meanwhile. Nothing was spent. Submit the catalog again.`,
-          )
+          throw new RefusedError(`Batch ${id} was dropped or cancelled meanwhile. Nothing was spent. Submit it again.`)
         parts.log.info(
           { event: 'batch.released', batch: id, name: batch.name, ...caps, rows: plan.rows, searches: plan.searches },
           'batch released',
@@ -95,7 +93,7 @@ function noRowCanBeSearched({ rows, invalidReasons }: Plan): CatalogError {
     [
       `No row can be searched: ${rows === 1 ? 'the only row is' : `all ${rows} rows are`} invalid.`,
       ...reasons.map((reason) => `  ${reason}`),
-      'The batch was dropped; nothing was spent. Correct the query template or the catalog, then submit it again.',
+      'The batch was dropped; nothing was spent. Correct the query template or the rows, then submit them again.',
     ].join('\n'),
   )
 }

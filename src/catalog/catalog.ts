@@ -5,6 +5,7 @@
 export interface Catalog {
   /** The path as given, or the name of the stream: for messages. */
   readonly name: string
+  readonly words: CatalogWords
   readonly format: 'csv' | 'jsonl'
   /** Between cells; null for JSONL. For a file of one column the one that an export uses. */
   readonly delimiter: string | null
@@ -29,8 +30,39 @@ export interface Catalog {
   close(): void
 }
 
+/** What messages call the parts of a catalog: a file has lines and columns, a script's rows have properties. */
+export interface CatalogWords {
+  /** "line 17", "row 17" */
+  readonly row: 'line' | 'row'
+  readonly column: 'column' | 'property'
+  readonly columns: 'columns' | 'properties'
+  /** "the column x, which …" */
+  readonly isMissing: string
+  /** How its options are given. */
+  readonly query: string
+  readonly id: string
+}
+
+export const FILE_WORDS: CatalogWords = {
+  row: 'line',
+  column: 'column',
+  columns: 'columns',
+  isMissing: 'which the catalog does not have',
+  query: '--query',
+  id: '--id',
+}
+
+export const ROW_WORDS: CatalogWords = {
+  row: 'row',
+  column: 'property',
+  columns: 'properties',
+  isMissing: 'which no row has',
+  query: 'the option query',
+  id: 'The option id',
+}
+
 /** A catalog of one format, its rows a batch at a time. */
-export type OpenedText = Omit<Catalog, 'name' | 'byteOrderMark' | 'rows' | 'close'> & {
+export type OpenedText = Omit<Catalog, 'name' | 'words' | 'byteOrderMark' | 'rows' | 'close'> & {
   readonly batches: AsyncGenerator<RawRow[], void, undefined>
 }
 

@@ -1,5 +1,6 @@
 import { didYouMean } from '../domain/did-you-mean.js'
 import { UsageError } from '../domain/errors.js'
+import { type CatalogWords, FILE_WORDS } from './catalog.js'
 
 /** A name as people read it: composed characters, one kind of white space, nothing invisible. */
 export function foldName(name: string): string {
@@ -31,7 +32,7 @@ export function requireCsvColumn(name: string, names: readonly string[], where: 
   const [only, second] = folded === '' ? [] : found
   if (only === undefined) {
     const hint = ' If the header is on a later line of the file, say so: --header-row N.'
-    throw noSuchColumn(name.trim(), names, where, hint)
+    throw noSuchColumn(name.trim(), names, where, { hint })
   }
   if (second === undefined) return only
   throw new UsageError(
@@ -40,12 +41,17 @@ export function requireCsvColumn(name: string, names: readonly string[], where: 
   )
 }
 
-export function noSuchColumn(name: string, known: readonly string[], where: string, hint = ''): UsageError {
+export function noSuchColumn(
+  name: string,
+  known: readonly string[],
+  where: string,
+  { words = FILE_WORDS, hint = '' }: { readonly words?: CatalogWords; readonly hint?: string } = {},
+): UsageError {
   const named = known.filter((each) => each !== '')
   const near = didYouMean(name, named)
   const guess = near === null ? '' : ` Did you mean "${near}"?`
   return new UsageError(
-    `${where} names the column "${name}", which the catalog does not have.${guess} ${listOf(named)}${hint}`,
+    `${where} names the ${words.column} "${name}", ${words.isMissing}.${guess} ${listOf(named, words)}${hint}`,
   )
 }
 
@@ -53,10 +59,10 @@ function indexesOf(names: readonly string[], matches: (name: string) => boolean)
   return [...names.keys()].filter((index) => matches(names[index] ?? ''))
 }
 
-export function listOf(known: readonly string[]): string {
+export function listOf(known: readonly string[], words: CatalogWords): string {
   const named = known.filter((name) => name !== '')
   const more = named.length > 30 ? `, … (${named.length} in all)` : ''
-  return `The columns are: ${named.slice(0, 30).join(', ')}${more}.`
+  return `The ${words.columns} are: ${named.slice(0, 30).join(', ')}${more}.`
 }
 
 /** What the names of all columns begin with that an export adds. */

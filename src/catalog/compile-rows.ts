@@ -67,19 +67,21 @@ async function* loadedRows(
     if (doubts !== undefined) note(row, request === null ? null : question, doubts)
     yield {
       position,
-      line: row.line,
+      line: catalog.words.row === 'line' ? row.line : null,
       key: key.value,
       row: jsonOf(row),
       request,
-      problem: 'problem' in asked ? `line ${row.line}: ${asked.problem}` : null,
+      problem: 'problem' in asked ? `${catalog.words.row} ${row.line}: ${asked.problem}` : null,
     }
   }
+  const { words } = catalog
   // The file may be one object, with the rows inside.
-  const path = missing.size > 0 && position === 1 && first?.kind === 'object' ? listPath(first.text) : null
+  const isFile = words.row === 'line'
+  const path = isFile && missing.size > 0 && position === 1 && first?.kind === 'object' ? listPath(first.text) : null
   if (path !== null) throw listInObject(catalog.name, path)
   for (const name of missing) {
     if (name !== id.name && template === null) throw noQueryColumn(catalog)
-    throw noSuchColumn(name, catalog.names, name === id.name ? '--id' : TEMPLATE)
+    throw noSuchColumn(name, catalog.names, name === id.name ? words.id : TEMPLATE, { words })
   }
 }
 

@@ -16,7 +16,9 @@ export interface Doubts {
 /** How many are shown by line. */
 const SHOWN = 3
 
-export function collectDoubts(): Doubts {
+/** @param place what a row's place is called */
+export function collectDoubts(place: 'line' | 'row' = 'line'): Doubts {
+  const on = place === 'line' ? 'on line' : 'in row'
   const placeholders: { line: number; column: string; value: string }[] = []
   let placeholderCount = 0
   const inside: { line: number; rows: number }[] = []
@@ -33,7 +35,7 @@ export function collectDoubts(): Doubts {
     messages() {
       const messages: string[] = []
       if (placeholderCount > 0) {
-        const examples = placeholders.map(({ line, column, value }) => `${value} in {${column}} on line ${line}`)
+        const examples = placeholders.map(({ line, column, value }) => `${value} in {${column}} ${on} ${line}`)
         messages.push(
           `${placeholderCount} ${placeholderCount === 1 ? 'value looks' : 'values look'} like "no value" and would be searched as words: ` +
             `${examples.join(', ')}${placeholderCount > SHOWN ? ', …' : ''}.`,

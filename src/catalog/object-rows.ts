@@ -1,7 +1,7 @@
 import { stringify } from 'lossless-json'
 import { UsageError } from '../domain/errors.js'
 import { isRecord } from '../domain/is-record.js'
-import { BEGINNING, type Catalog, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from './catalog.js'
+import { BEGINNING, type Catalog, LONGEST_ROW_BYTES, type RawRow, ROW_WORDS, tooLongRow } from './catalog.js'
 import { firstRows, startingWith } from './row-batches.js'
 
 /** How many rows are looked at to learn their properties. */
@@ -23,6 +23,7 @@ export async function openRows(rows: Iterable<unknown> | AsyncIterable<unknown>,
   }
   return {
     name,
+    words: ROW_WORDS,
     format: 'jsonl',
     delimiter: null,
     quoting: 'csv',

@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import { CatalogError } from '../domain/errors.js'
-import type { Catalog, OpenedText, RawRow } from './catalog.js'
+import { type Catalog, FILE_WORDS, type OpenedText, type RawRow } from './catalog.js'
 import { createScanner } from './json-scanner.js'
 import { jsonShape, listInObject, listPath } from './json-shape.js'
 import { readJsonValues } from './json-values.js'
@@ -43,6 +43,7 @@ export async function openCatalog(source: CatalogSource, options: CatalogOptions
     const { byteOrderMark } = text
     return {
       name,
+      words: FILE_WORDS,
       byteOrderMark,
       ...opened,
       notes: [...text.notes, ...opened.notes],

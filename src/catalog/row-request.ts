@@ -1,7 +1,7 @@
 import { UsageError } from '../domain/errors.js'
 import type { Filters } from '../domain/request.js'
 import type { Catalog, RawRow } from './catalog.js'
-import { ERROR_COLUMN, foldName, isOurs, requireCsvColumn } from './column-names.js'
+import { ERROR_COLUMN, foldName, isOurs, listOf, requireCsvColumn } from './column-names.js'
 import { isPlaceholder } from './doubts.js'
 import { filterProblem, found, isFilters, limitProblem, offsetProblem, withPlainNumbers } from './filters.js'
 import { parseTemplate, type Template } from './template.js'
@@ -48,7 +48,10 @@ export function rowRequestReader(catalog: Catalog, template: string | null, comm
     if (!names.includes('query')) throw noQueryColumn(catalog)
     requireCsvColumn('query', names, 'A query for each row')
   }
-  const parsed = template === null ? { texts: ['', ''], names: ['query'] } : parseTemplate(template, names, isComplete)
+  const parsed =
+    template === null
+      ? { texts: ['', ''], names: ['query'] }
+      : parseTemplate(template, names, isComplete, catalog.words)
   const indexes = parsed.names.map((name) => names.indexOf(name))
   const errorColumn = catalog.columns.findIndex((column) => column.trim() === ERROR_COLUMN)
   const ask = (row: RawRow): RowRequest => {
@@ -96,9 +99,11 @@ const OWN_KEYS = ['query', 'limit', 'offset', 'filters']
 /** A template is missing, and neither does the catalog bring queries of its own. */
 export function noQueryColumn(catalog: Catalog): UsageError {
   const example = catalog.names.find((name) => /title|name|description|mood/i.test(name)) ?? catalog.names[0] ?? 'title'
+  const { words, names } = catalog
+  const where = words.row === 'line' ? `${catalog.name}: ` : ''
   return new UsageError(
-    `${catalog.name}: expected --query with a template, since the catalog has no column "query". ` +
-      `For example: --query "{${example}} music". The columns are: ${catalog.names.slice(0, 30).join(', ')}.`,
+    `${where}expected ${words.query} with a template, since there is no ${words.column} "query". ` +
+      `For example: ${words.row === 'line' ? '--query ' : ''}"{${example}} music". ${listOf(names, words)}`,
   )
 }
 

@@ -1,4 +1,5 @@
 import { UsageError } from '../domain/errors.js'
+import type { CatalogWords } from './catalog.js'
 import { listOf, requireCsvColumn } from './column-names.js'
 
 /**
@@ -16,12 +17,17 @@ export interface Template {
  * @param isComplete whether the catalog has no other columns than these; a JSON row may bring more
  * @throws UsageError for loose braces, a column that the catalog lacks, or no column at all
  */
-export function parseTemplate(source: string, known: readonly string[], isComplete: boolean): Template {
+export function parseTemplate(
+  source: string,
+  known: readonly string[],
+  isComplete: boolean,
+  words: CatalogWords,
+): Template {
   const texts: string[] = []
   const names: string[] = []
   let text = ''
   for (const [part, name] of source.matchAll(/\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+/g)) {
-    if (part === '{' || part === '}') throw looseBrace(source, part)
+    if (part === '{' || part === '}') throw looseBrace(source, part, words)
     if (name === undefined) {
       text += part === '{{' ? '{' : part === '}}' ? '}' : part
       continue
@@ -33,17 +39,17 @@ export function parseTemplate(source: string, known: readonly string[], isComple
   texts.push(text)
   if (names.length > 0) return { texts, names }
   throw new UsageError(
-    `The query template ${JSON.stringify(source)} names no column, so every row would ask the same question. ` +
-      `Put column names in braces, such as "{${known[0] ?? 'title'}} music". ${listOf(known)}`,
+    `The query template ${JSON.stringify(source)} names no ${words.column}, so every row would ask the same question. ` +
+      `Put names of ${words.columns} in braces, such as "{${known[0] ?? 'title'}} music". ${listOf(known, words)}`,
   )
 }
 
 /** Who names a column, in messages. */
 export const TEMPLATE = 'The query template'
 
-function looseBrace(source: string, brace: string): UsageError {
+function looseBrace(source: string, brace: string, { column }: CatalogWords): UsageError {
   return new UsageError(
     `The query template ${JSON.stringify(source)} has a ${brace} without its partner. ` +
-      `Write {column} for a column and ${brace}${brace} for the brace itself.`,
+      `Write {${column}} for a ${column} and ${brace}${brace} for the brace itself.`,
   )
 }

@@ -61,23 +61,29 @@ async function problemsOf(
   rows: readonly LoadedRow[],
 ): Promise<readonly (string | null)[]> {
   const keys = new Set(rows.map(({ key }) => key).filter((key) => key !== null))
-  const earlier = await tx.all<{ key: string; line: number }>(
-    `select asked.value as key, item.line
+  const earlier = await tx.all<{ key: string; line: number | null; position: number }>(
+    `select asked.value as key, item.line, item.position
      from json_each(@keys) as asked cross join item on item.batch_id = @batchId and item.position = (
        select position from item indexed by item_key
        where batch_id = @batchId and key = asked.value and search_id is not null limit 1)`,
     { batchId, keys: JSON.stringify([...keys]) },
   )
-  const holders = new Map(earlier.map(({ key, line }) => [key, line]))
-  return rows.map(({ key, line, problem, request }) => {
+  const holders = new Map(earlier.map((row) => [row.key, placeOf(row)]))
+  return rows.map((row) => {
+    const { key, problem, request } = row
     if (problem !== null) return problem
-    if (request === null) return `line ${line}: no request could be made of this row`
+    if (request === null) return `${placeOf(row)}: no request could be made of it`
     if (key === null) return null
     const holder = holders.get(key)
-    if (holder !== undefined) return `line ${line}: repeated id "${key}": line ${holder} has it already`
-    holders.set(key, line)
+    if (holder !== undefined) return `${placeOf(row)}: repeated id "${key}": ${holder} has it already`
+    holders.set(key, placeOf(row))
     return null
   })
+}
+
+/** A row that is not from a file has no line. */
+function placeOf({ line, position }: Pick<LoadedRow, 'line' | 'position'>): string {
+  return line === null ? `row ${position}` : `line ${line}`
 }
 
 interface Wanted {

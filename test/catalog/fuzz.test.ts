@@ -97,7 +97,7 @@ test(`${CATALOGS.toLocaleString('en')} damaged catalogs: every row lies in the f
       if (
         lost !== undefined ||
         words !== visible(input) ||
-        lines.some((line, index) => line <= (lines[index - 1] ?? 0))
+        lines.some((line, index) => (line ?? 0) <= (lines[index - 1] ?? 0))
       ) {
         throw new Error(`catalog ${n}: ${JSON.stringify({ text, name, cells, columns: catalog.columns, lines })}`)
       }
