@@ -1,178 +1,218 @@
-import { findBatch } from '../batches/find-batch.js'
-import type { StatusReport } from '../batches/status-report.js'
-import { type Waited, waitFor } from '../batches/wait.js'
-import { exportedRow } from '../catalog/export-lines.js'
-import { type Environment, readEnvironment } from '../config/env-file.js'
+import { resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { dropAbandoned } from '../batches/abandoned.js'
+import { cancelBatch, findBatch } from '../batches/find-batch.js'
+import { checkCaps } from '../batches/options.js'
+import { releaseBatch, sameCap } from '../batches/release.js'
+import { batchStatus } from '../batches/status.js'
+import { LOOK_EVERY_MS, waitFor } from '../batches/wait.js'
+import { rowTexts } from '../catalog/export-lines.js'
+import { readEnvironment } from '../config/env-file.js'
 import { loadSettings } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
+import { pause, resumeByHand } from '../control/pauses.js'
+import { checkApi } from '../control/same-api.js'
+import { NEVER, orAborted, untilAborted } from '../domain/abortable.js'
 import { systemClock } from '../domain/clock.js'
-import { UnreachableError, UsageError } from '../domain/errors.js'
+import { RefusedError, ReportedError, UnreachableError, UsageError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
-import type { RowStatus } from '../domain/states.js'
-import type { Tags } from '../domain/tags.js'
 import { limitRepeats } from '../log/limit-repeats.js'
+import type { Batch, BatchReport, DeadFilter, LetterCursor } from '../store/store.js'
+import type {
+  BatchClient,
+  BatchRef,
+  BatchStatus,
+  ClientOptions,
+  DeadLetterFilter,
+  DeadLetters,
+  RowSource,
+  WaitOutcome,
+} from './batch-client.js'
 import { withCleanup } from './cleanup.js'
+import {
+  accountOf,
+  batchStatusOf,
+  deadLetterOf,
+  planOf,
+  queueStatusOf,
+  resultOf,
+  shownRowOf,
+  shownSearchOf,
+  statusOf,
+} from './client-views.js'
 import { openSession } from './parts.js'
-import { type Feeding, lookNow } from './session.js'
-import { type BatchPlan, planBatch, type SubmitOptions as RowOptions, submitBatch } from './submit.js'
+import { type Feeding, lookNow, openFeeding, runningQueue, type Session, tolerantThrottle } from './session.js'
+import { freshAccount, planBatch, type SubmitSource, submitBatch } from './submit.js'
 
-/**
- * Batches from a script: the command line as functions. A client spends nothing; a worker
- * (`trackyard-batch worker`) makes the calls. A client needs no API key.
- *
- *   const client = await openBatchClient()
- *   const batch = await client.submit(rows, { name: 'spring', query: '{title} {mood} music' })
- *   await client.wait(batch.id)
- *   for await (const row of client.results(batch.id)) console.log(row.id, row.tags?.genre)
- *   await client.close()
- *
- * After `close`, every other call throws a UsageError.
- */
-export interface BatchClient {
-  /**
-   * Loads the rows as a batch and releases it. Rows are streamed: memory does not grow with their
-   * number.
-   * @throws UsageError if no row can be searched, the query column is missing, a row cannot be
-   * written as JSON, or an option is invalid; ConfigurationError if the store holds answers of an
-   * API other than TRACKYARD_API_URL
-   */
-  submit(rows: Iterable<Row> | AsyncIterable<Row>, options: SubmitOptions): Promise<SubmittedBatch>
-  /**
-   * Loads the rows but does not release them. Nothing is spent until `release`; `drop` deletes the
-   * batch.
-   */
-  plan(rows: Iterable<Row> | AsyncIterable<Row>, options: SubmitOptions): Promise<PlannedBatch>
-  /** The state of the queue and of each batch, with a status message. */
-  status(batch?: BatchRef): Promise<StatusReport>
-  /**
-   * Waits until every row has its final status (dead included), only withheld rows remain, the
-   * batch was dropped before its release, or the timeout is reached.
-   */
-  wait(batch: BatchRef, options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<Waited>
-  /**
-   * Every row in input order, each with exactly one status. All rows are from one snapshot, unless
-   * reading takes longer than 30 s.
-   */
-  results(batch: BatchRef): AsyncIterable<Result>
-  close(): Promise<void>
+export type { Environment } from '../config/env-file.js'
+export type { DeathReason } from '../domain/dead-letter.js'
+export {
+  CatalogError,
+  ConfigurationError,
+  ERROR_CODES,
+  type ErrorCode,
+  RefusedError,
+  ReportedError as BatchError,
+  UnreachableError,
+  UsageError,
+} from '../domain/errors.js'
+export type { LogFacts, Logger } from '../domain/logger.js'
+export type { CallOutcome } from '../domain/outcome.js'
+export type { PauseCause } from '../domain/pause.js'
+export type { Filters, FilterValue, SearchRequest } from '../domain/request.js'
+export type { BatchState, Priority, RowStatus, SearchState } from '../domain/states.js'
+export type { Tags, Track } from '../domain/tags.js'
+export type * from './batch-client.js'
+
+/** Whether the error is one to react to by its `code`; for scripts that cannot import `BatchError`. */
+export function isBatchError(error: unknown): error is ReportedError {
+  return error instanceof ReportedError
 }
 
 /**
- * An object with named values. Without a template it carries the request itself: `query`, and
- * optionally `limit`, `offset` and `filters`.
- */
-export type Row = Readonly<Record<string, unknown>>
-
-/** A batch's id, or its name. */
-export type BatchRef = number | string
-
-export interface SubmitOptions extends Omit<RowOptions, 'delimiter' | 'encoding' | 'headerRow'> {
-  /** Aborts loading and drops the batch. */
-  readonly signal?: AbortSignal | undefined
-}
-
-export interface SubmittedBatch {
-  readonly id: number
-  readonly plan: BatchPlan
-}
-
-export interface PlannedBatch extends SubmittedBatch {
-  release(): Promise<void>
-  drop(): Promise<void>
-}
-
-export interface Result {
-  readonly position: number
-  readonly id: string | null
-  readonly status: RowStatus
-  /** Null unless tagged. */
-  readonly tags: Tags | null
-  /** Track ids, best match first. */
-  readonly tracks: readonly string[]
-  readonly error: string | null
-  readonly row: unknown
-}
-
-export interface ClientOptions {
-  /** Where settings are read from. Default: this process's environment and `.env`. */
-  readonly env?: Environment
-  readonly log?: Logger
-}
-
-/**
- * @throws ConfigurationError for invalid settings; UnreachableError if Redis or the store is
- * unreachable
+ * Opens the store; Redis is opened when a method needs it, and started only by those that release
+ * searches.
+ * @throws ConfigurationError for invalid settings; UnreachableError if the store cannot be opened
  */
 export async function openBatchClient(options: ClientOptions = {}): Promise<BatchClient> {
   const settings = loadSettings(readEnvironment(options.env === undefined ? {} : { env: options.env }))
   return clientFor(settings, limitRepeats(options.log ?? silentLogger, systemClock.monotonicMs))
 }
 
+const BATCHES_SHOWN = 20
+
 async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> {
   return withCleanup(async (cleanup) => {
     const session = await openSession(settings, log, cleanup)
     const { store } = session
     let isClosed = false
-    function requireOpen(): void {
+
+    function requireOpen(signal?: AbortSignal): void {
       if (isClosed) throw new UsageError('This batch client is closed. Open another one with openBatchClient().')
+      signal?.throwIfAborted()
     }
 
-    /** The release is in the store already. If Redis is unreachable now, a worker feeds it later. */
-    async function fill(feeding: Feeding): Promise<void> {
-      const filled = await feeding.fill()
-      if (filled instanceof UnreachableError)
-        log.warn(
-          { event: 'queue.feed_deferred', err: filled, repeats: true },
-          'Redis is unreachable; a worker will queue the released searches',
-        )
+    async function find(batch: BatchRef, signal?: AbortSignal): Promise<Batch> {
+      requireOpen(signal)
+      return findBatch(session, String(batch))
     }
 
-    async function idOf(batch: BatchRef): Promise<number> {
-      requireOpen()
-      return (await findBatch(session, String(batch))).id
+    async function statusOfBatch(batch: Batch): Promise<BatchStatus> {
+      const [report] = await store.reports.batches({ batchId: batch.id, limit: 1 })
+      if (report === undefined) throw new UsageError(`Batch ${batch.id} was dropped.`, { code: 'batch_dropped' })
+      return batchStatusOf(batchStatus(report))
     }
 
     return {
-      async plan(rows, { signal, ...options }) {
-        requireOpen()
-        const batch = await planBatch(session, { rows }, options, { signal })
+      async plan(rows, { signal, onProgress, ...options }) {
+        requireOpen(signal)
+        const batch = await planBatch(session, sourceOf(rows), options, { signal, progress: onProgress })
         return {
           id: batch.id,
-          plan: batch.plan,
+          plan: planOf(batch.plan),
           async drop() {
             requireOpen()
             await batch.drop()
           },
-          async release() {
-            requireOpen()
-            await fill(await batch.release())
+          async release({ signal: stop } = {}) {
+            requireOpen(stop)
+            await fill(log, await batch.release(stop), stop)
           },
         }
       },
-      async submit(rows, { signal, ...options }) {
-        requireOpen()
-        const batch = await submitBatch(session, { rows }, options, { signal, confirm: () => true })
-        if (batch === null) throw new Error('A batch that was confirmed is released')
-        await fill(batch)
-        return { id: batch.id, plan: batch.plan }
+      async submit(rows, { signal, onProgress, ...options }) {
+        requireOpen(signal)
+        const batch = await submitBatch(session, sourceOf(rows), options, { signal, progress: onProgress })
+        await fill(log, batch, signal)
+        return { id: batch.id, plan: planOf(batch.plan) }
       },
-      async status(batch) {
-        requireOpen()
-        const which = batch === undefined ? { limit: 20 } : { batchId: await idOf(batch), limit: 1 }
-        return (await lookNow(session, which)).report
+      async release(ref, { maxCredits, signal } = {}) {
+        const batch = await find(ref, signal)
+        checkCaps({ maxCredits: maxCredits ?? null, first: null })
+        const cap =
+          maxCredits === undefined ? sameCap(batch, 'Raise maxCredits, or remove the cap with null.') : maxCredits
+        const feeding = await openFeeding(session, signal)
+        await releaseBatch(session, { batch, maxCredits: cap })
+        await fill(log, feeding, signal)
+        return statusOfBatch(batch)
       },
-      async wait(batch, { timeoutMs, signal } = {}) {
-        return waitFor({ store, monotonicMs: systemClock.monotonicMs }, await idOf(batch), {
+      async cancel(ref, { signal } = {}) {
+        requireOpen(signal)
+        const { batch, was } = await cancelBatch(session, String(ref))
+        return was === 'dropped' ? null : statusOfBatch(batch)
+      },
+      async pause({ reason = '', signal } = {}) {
+        requireOpen(signal)
+        return pause({ ...session, queue: await throttleOf(session) }, 'operator', reason)
+      },
+      async resume({ signal } = {}) {
+        requireOpen(signal)
+        const { lifted, stillActive, retried } = await resumeByHand({ ...session, queue: await throttleOf(session) })
+        if (retried > 0) await fill(log, await openFeeding(session), signal)
+        return { lifted, stillPaused: stillActive, retried }
+      },
+      async status(batch, { signal } = {}) {
+        requireOpen(signal)
+        const which = batch === undefined ? { limit: BATCHES_SHOWN } : { batchId: (await find(batch)).id, limit: 1 }
+        return statusOf((await orAborted(lookNow(session, which), signal ?? NEVER)).report)
+      },
+      async wait(ref, { timeoutMs, signal = NEVER } = {}) {
+        const { id } = await find(ref, signal)
+        const seen: { last: BatchReport | null } = { last: null }
+        const waiting = waitFor({ store, monotonicMs: systemClock.monotonicMs }, id, {
           timeoutMs: timeoutMs ?? null,
-          ...(signal === undefined ? {} : { signal }),
+          signal,
+          async onLook(report) {
+            seen.last = report
+            if (report.batch.state === 'loading') await dropAbandoned(session)
+          },
         })
+        const waited = await orAborted(waiting, signal)
+        if (waited === 'dropped' || seen.last === null) return { outcome: 'batch_dropped', batch: null }
+        const batch = batchStatusOf(batchStatus(seen.last))
+        return { outcome: endOf(batch) ?? 'timed_out', batch }
       },
-      async *results(batch) {
-        for await (const row of store.reports.exportRows(await idOf(batch))) {
-          const { position, key, status, tagging, error, row: text } = exportedRow(row)
-          const { tags = null, tracks = [] } = tagging ?? {}
-          yield { position, id: key, status, tags, tracks, error, row: JSON.parse(text) as unknown }
+      async *watch(ref, { signal = NEVER } = {}) {
+        const { id } = await find(ref, signal)
+        let shown = ''
+        for (;;) {
+          const { report } = await orAborted(lookNow(session, { batchId: id, limit: 1 }), signal)
+          const [found] = report.batches
+          // Dropped.
+          if (found === undefined) return
+          if (found.state === 'loading') await dropAbandoned(session)
+          const batch = batchStatusOf(found)
+          const queue = queueStatusOf(report.queue)
+          const outcome = endOf(batch)
+          const facts = JSON.stringify([batch, queue.state, queue.causes, queue.until, queue.workers])
+          if (facts !== shown || outcome !== null) yield { batch, queue, outcome }
+          if (outcome !== null) return
+          shown = facts
+          await orAborted(sleep(LOOK_EVERY_MS, undefined, { ref: false }), signal)
         }
+      },
+      async *results(ref, { after = 0, signal = NEVER } = {}) {
+        if (!Number.isSafeInteger(after) || after < 0)
+          throw new UsageError(`Expected "after" to be the position of a row, found ${String(after)}.`)
+        const batch = await find(ref, signal)
+        const rowText = rowTexts(batch)
+        const rows = store.reports.exportRows(batch.id, { after, withAnswers: true })
+        for await (const row of untilAborted(rows, signal)) yield resultOf(row, rowText)
+      },
+      async show(what, { batch, signal } = {}) {
+        requireOpen(signal)
+        const batchId = batch === undefined ? null : (await find(batch)).id
+        const found = await store.reports.show(String(what), batchId)
+        if (found === null) return null
+        return 'position' in found ? shownRowOf(found, rowTexts(found.batch)) : shownSearchOf(found)
+      },
+      deadLetters: deadLettersOf(session, requireOpen, find),
+      async account({ signal } = {}) {
+        requireOpen(signal)
+        await checkApi({ store, apiUrl: settings.apiUrl })
+        const { account, trouble } = await orAborted(freshAccount(session), signal ?? NEVER)
+        return accountOf(account, trouble)
       },
       async close() {
         isClosed = true
@@ -180,4 +220,93 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       },
     }
   })
+}
+
+const PAGE = 500
+
+function deadLettersOf(
+  session: Session,
+  requireOpen: (signal?: AbortSignal) => void,
+  find: (batch: BatchRef) => Promise<Batch>,
+): DeadLetters {
+  const { deadLetters } = session.store
+
+  async function filterOf({ batch, status, code, search }: DeadLetterFilter): Promise<DeadFilter> {
+    return {
+      ...(status !== undefined && { status }),
+      ...(code !== undefined && { code }),
+      ...(search !== undefined && { search }),
+      ...(batch !== undefined && { batchId: (await find(batch)).id }),
+    }
+  }
+
+  /** A mistake would retry or discard everything. */
+  async function narrowed(filter: DeadLetterFilter & { readonly all?: boolean }, verb: string): Promise<DeadFilter> {
+    requireOpen(filter.signal)
+    const narrow = await filterOf(filter)
+    if (filter.all === true || Object.keys(narrow).length > 0) return narrow
+    throw new RefusedError(
+      `This would ${verb} every dead letter. Narrow it by batch, status, code or search, or pass { all: true }.`,
+      { code: 'confirmation_required' },
+    )
+  }
+
+  return {
+    async *list({ discarded = false, signal, ...filter } = {}) {
+      requireOpen(signal)
+      const narrow = { ...(await filterOf(filter)), discarded }
+      let after: LetterCursor | null = null
+      do {
+        signal?.throwIfAborted()
+        const page: Awaited<ReturnType<typeof deadLetters.list>> = await deadLetters.list(narrow, after, PAGE)
+        for (const { letter } of page.letters) yield deadLetterOf(letter)
+        after = page.next
+      } while (after !== null)
+    },
+    async retry(filter) {
+      const narrow = await narrowed(filter, 'retry')
+      const feeding = await openFeeding(session, filter.signal)
+      const retried = await deadLetters.retryAll(narrow)
+      if (retried.due > 0) await fill(session.log, feeding, filter.signal)
+      return retried
+    },
+    async discard(filter) {
+      return deadLetters.discardAll(await narrowed(filter, 'discard'))
+    },
+  }
+}
+
+/** What was released is in the store already: if Redis is unreachable or the caller stops, workers queue it. */
+async function fill(log: Logger, feeding: Feeding, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    const filled = await feeding.fill()
+    if (filled instanceof UnreachableError)
+      log.warn(
+        { event: 'queue.feed_deferred', err: filled, repeats: true },
+        'Redis is unreachable; a worker will queue the released searches',
+      )
+  } catch (error) {
+    if (signal?.aborted !== true) throw error
+  }
+}
+
+/** Pauses are in the store, and every worker obeys them, also while Redis is unreachable. */
+async function throttleOf(session: Session) {
+  const { queue } = await runningQueue(session)
+  return { throttle: tolerantThrottle(queue?.throttle ?? null).throttle }
+}
+
+/** Null: rows are waiting, or being loaded. */
+function endOf(batch: BatchStatus): Exclude<WaitOutcome, 'batch_dropped' | 'timed_out'> | null {
+  if (batch.state === 'loading' || batch.waiting > 0) return null
+  if (batch.withheld > 0) return 'rows_withheld'
+  return batch.rowsWithoutAnswer > 0 ? 'rows_without_answer' : 'done'
+}
+
+/** A stream of bytes is a catalog file; one of objects, like any iterable, is rows. */
+function sourceOf(rows: RowSource): SubmitSource {
+  if (rows instanceof Readable && !rows.readableObjectMode) return { stream: rows, name: 'the stream' }
+  if (Symbol.iterator in rows || Symbol.asyncIterator in rows) return { rows }
+  if ('path' in rows && typeof rows.path === 'string') return { path: resolve(rows.path) }
+  throw new UsageError('Expected rows as an array, an iterable or an async iterable of objects, or { path }.')
 }

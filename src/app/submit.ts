@@ -101,6 +101,11 @@ export interface SubmitHooks {
   readonly signal?: AbortSignal | undefined
 }
 
+interface Confirmation {
+  /** Gets the plan; false drops the batch. */
+  readonly confirm: (plan: BatchPlan) => Promise<boolean> | boolean
+}
+
 /** Released: nothing fails any more. If Redis is unreachable, workers queue its searches later. */
 export interface Released extends Feeding {
   readonly id: number
@@ -110,14 +115,25 @@ export interface Released extends Feeding {
 /**
  * From rows to a released batch: load → plan → confirm → release. Until the release, every early
  * exit drops the batch: an error, a no, an interrupt, another store's Redis.
- * @param confirm gets the plan; false drops the batch
  * @returns null if the batch was not confirmed
  */
 export async function submitBatch(
   session: Session,
   source: SubmitSource,
   options: SubmitOptions,
-  { confirm, ...hooks }: SubmitHooks & { readonly confirm?: (plan: BatchPlan) => Promise<boolean> | boolean },
+  hooks: SubmitHooks & Confirmation,
+): Promise<Released | null>
+export async function submitBatch(
+  session: Session,
+  source: SubmitSource,
+  options: SubmitOptions,
+  hooks: SubmitHooks,
+): Promise<Released>
+export async function submitBatch(
+  session: Session,
+  source: SubmitSource,
+  options: SubmitOptions,
+  { confirm, ...hooks }: SubmitHooks & Partial<Confirmation>,
 ): Promise<Released | null> {
   const batch = await planBatch(session, source, options, hooks)
   let isReleased = false
@@ -239,7 +255,7 @@ async function costOf(session: Session, plan: Plan, { maxCredits, first }: Caps)
 const SHORT_MS = 3000
 
 /** GET /me with a short timeout. A failure never fails a plan. */
-async function freshAccount(session: Session): Promise<{ account: Account; trouble: string | null }> {
+export async function freshAccount(session: Session): Promise<{ account: Account; trouble: string | null }> {
   const { settings, store, now } = session
   const account = await store.account.get()
   if (settings.apiKey === null) return { account, trouble: 'no API key is set' }

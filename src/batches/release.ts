@@ -1,5 +1,6 @@
 import type { ZonedHours } from '../domain/active-hours.js'
 import { RefusedError } from '../domain/errors.js'
+import { pluralize } from '../domain/format.js'
 import type { Batch, Store } from '../store/store.js'
 import { type Estimate, estimate } from './estimate.js'
 
@@ -42,6 +43,19 @@ export async function priceOfRelease(
   }
 }
 
+/**
+ * The cap of a release that names none: it stays.
+ * @param howToRaise ends the message
+ * @throws RefusedError if it is used up
+ */
+export function sameCap(batch: Batch, howToRaise: string): number | null {
+  const { id, maxCredits, state, charged } = batch
+  if (maxCredits === null || state !== 'released' || charged < maxCredits) return maxCredits
+  throw new RefusedError(`Batch ${id} has used its cap of ${pluralize(maxCredits, 'credit')}. ${howToRaise}`, {
+    code: 'cap_used_up',
+  })
+}
+
 /** @throws RefusedError when the batch was cancelled, is still loading, or has used more than the new cap */
 export async function releaseBatch(
   parts: { readonly store: Pick<Store, 'batches'>; readonly now: () => number },
@@ -57,10 +71,9 @@ function refuseUnreleasable({ batch, maxCredits }: Release): void {
     throw new RefusedError(`Batch ${batch.id} is still loading. Its own submit releases it.`, { code: 'batch_loading' })
   if (batch.state === 'cancelled') throw wasCancelled(batch)
   if (maxCredits !== null && maxCredits < batch.charged) {
-    throw new RefusedError(
-      `Batch ${batch.id} has used ${batch.charged} credits already. Pass a higher --max-credits.`,
-      { code: 'cap_used_up' },
-    )
+    throw new RefusedError(`Batch ${batch.id} has used ${batch.charged} credits already. Raise its cap above that.`, {
+      code: 'cap_used_up',
+    })
   }
 }
 

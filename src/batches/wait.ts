@@ -7,7 +7,7 @@ import type { BatchReport, Store } from '../store/store.js'
  */
 export type Waited = 'done' | 'withheld' | 'dropped' | 'time is up'
 
-const LOOK_EVERY_MS = 500
+export const LOOK_EVERY_MS = 500
 /** The first look may take this long even with a shorter timeout, so that it can explain the state. */
 const FIRST_LOOK_MS = 10_000
 

@@ -159,9 +159,15 @@ const NO_TAGS = OUR_COLUMNS.slice(1, -1).map(() => '')
  * list of its cells where it has more of them than there are columns.
  */
 export function jsonlWriter(batch: Pick<Batch, 'format' | 'columns'>): LineWriter {
-  const names = keysOf(batch.columns)
-  const rowText = batch.format === 'csv' ? (row: string) => namedCells(row, names) : (row: string) => row
+  const rowText = rowTexts(batch)
   return { header: '', line: (row) => jsonLine(row, rowText(row.row)) }
+}
+
+/** Makes of a stored row the JSON text that a reader gets. */
+export function rowTexts(batch: Pick<Batch, 'format' | 'columns'>): (row: string) => string {
+  if (batch.format === 'jsonl') return (row) => row
+  const names = keysOf(batch.columns)
+  return (row) => namedCells(row, names)
 }
 
 /** The row is JSON already and goes in as text: nothing about it changes, not even the order of its keys. */

@@ -170,3 +170,26 @@ function exactRow(row: RawRow & { readonly kind: 'object' }, used: readonly stri
     throw error
   }
 }
+
+/**
+ * A JSON text as a value for a script. A whole number that JavaScript would round is a BigInt; any other number that
+ * it cannot hold is a string of its digits.
+ */
+export function parseForScript(text: string): unknown {
+  try {
+    return mayHoldExactNumber(text) ? withoutExactNumbers(parseExactly(text).value) : JSON.parse(text)
+  } catch (error) {
+    // Nested too deep for the exact parser.
+    if (error instanceof RangeError) return JSON.parse(text)
+    throw error
+  }
+}
+
+function withoutExactNumbers(value: unknown): unknown {
+  if (value instanceof ExactNumber) {
+    return plainNumber(value) ?? (/^-?\d+$/.test(value.text) ? BigInt(value.text) : value.text)
+  }
+  if (Array.isArray(value)) return value.map(withoutExactNumbers)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withoutExactNumbers(each)]))
+}

@@ -5,7 +5,7 @@ import { mayWithhold } from './batch-report.js'
 import { type BatchRow, standingBatch } from './batch-row.js'
 import { type Budget, budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
 import type { Connection, Snapshot } from './connection.js'
-import type { ExportRow } from './report.js'
+import type { ExportOptions, ExportRow } from './report.js'
 
 /** Rows read between two turns of the event loop. */
 const ROWS_PER_TURN = 500
@@ -24,9 +24,9 @@ const SNAPSHOT_MS = 30_000
 export async function* exportRows(
   connection: Connection,
   batchId: number,
-  snapshotMs: number = SNAPSHOT_MS,
+  { after = 0, snapshotMs = SNAPSHOT_MS }: ExportOptions & { readonly snapshotMs?: number } = {},
 ): AsyncGenerator<ExportRow> {
-  let last: number | null = 0
+  let last: number | null = after
   while (last !== null) {
     const snapshot: Snapshot = await connection.snapshot()
     let isOver = false

@@ -103,10 +103,17 @@ export interface ExportRow {
   readonly status: RowStatus
   /** What is stored of the answer for exports, as JSON. Null unless `tagged`, or where an older rule made it. */
   readonly tagging: string | null
-  /** The answer's body; null unless `tagged` and without `tagging`. */
+  /** The answer's body; null unless `tagged`, and without `tagging` or asked for by `withAnswers`. */
   readonly answer: string | null
   /** Why it is invalid or dead, in one sentence. */
   readonly error: string | null
+}
+
+export interface ExportOptions {
+  /** The position of the last row that the reader has. Default: from the first row. */
+  readonly after?: number | undefined
+  /** Rows carry the answer's body even if `tagging` is stored. */
+  readonly withAnswers?: boolean | undefined
 }
 
 export interface Reports {
@@ -137,5 +144,5 @@ export interface Reports {
    * Reads on its own read-only connection, with constant memory. One snapshot, unless it takes
    * longer than half a minute.
    */
-  exportRows(batchId: number): AsyncIterable<ExportRow>
+  exportRows(batchId: number, options?: ExportOptions): AsyncIterable<ExportRow>
 }

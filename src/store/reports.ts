@@ -41,7 +41,7 @@ export function reports(reader: Connection): Reports {
     searchesByQuery: (text, limit) => reader.read((tx) => searchesByQuery(tx, text, limit)),
     batchOutcome: (batchId) => reader.read((tx) => batchOutcome(tx, batchId)),
     someAnswers: (batchId, limit) => reader.read((tx) => someAnswers(tx, batchId, limit)),
-    exportRows: (batchId) => exportRows(reader, batchId),
+    exportRows: (batchId, options) => exportRows(reader, batchId, options),
   }
 }
 

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { type BatchClient, openBatchClient } from '../../src/app/client.js'
+import { type BatchClient, isBatchError, openBatchClient, type Progress } from '../../src/app/client.js'
 import { ConfigurationError, UsageError } from '../../src/domain/errors.js'
+import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type InProcessSystem, startInProcess } from '../support/in-process-system.js'
 
 /** A script that uses the library: rows in, tags out, with separate workers. */
@@ -37,7 +43,10 @@ test('rows of an async iterable come back tagged, in order', async () => {
   const batch = await client.submit(films(6), options)
   expect(batch.plan).toMatchObject({ rows: 6, searches: 6, creditsNeeded: 6 })
   await system.worker()
-  expect(await client.wait(batch.id, { timeoutMs: 40_000 })).toBe('done')
+  expect(await client.wait(batch.id, { timeoutMs: 40_000 })).toMatchObject({
+    outcome: 'rows_without_answer',
+    batch: { id: batch.id, state: 'done', tagged: 5, dead: 1, rowsWithoutAnswer: 1 },
+  })
   const results = await collected(client.results('spring'))
   expect(results.map((row) => [row.id, row.status])).toEqual([
     ['film-1', 'tagged'],
@@ -48,10 +57,12 @@ test('rows of an async iterable come back tagged, in order', async () => {
     ['film-6', 'tagged'],
   ])
   expect(results[0]?.tags?.genre).toEqual(expect.any(String))
-  expect(results[0]?.tracks.length).toBeGreaterThan(0)
+  expect(results[0]?.tracks[0]).toMatchObject({ id: expect.any(String), title: expect.any(String) })
   expect(results[0]?.row).toEqual({ id: 'film-1', title: 'scene 1', mood: 'calm' })
   expect(results[2]).toMatchObject({ tags: null, tracks: [], error: expect.stringMatching(/\S/) })
-  expect((await client.status(batch.id)).batches).toMatchObject([{ tagged: 5, dead: 1 }])
+  expect((await client.status(batch.id)).batches).toMatchObject([{ state: 'done', tagged: 5, dead: 1 }])
+  const rest = await collected(client.results(batch.id, { after: 4 }))
+  expect(rest.map((row) => row.position)).toEqual([5, 6])
 })
 
 test('a plan spends nothing, can be dropped, and is released with its cap', async () => {
@@ -111,6 +122,16 @@ test('a closed client refuses every call but close', async () => {
     () => client.status(1),
     () => client.wait(1),
     () => collected(client.results(1)),
+    () => collected(client.watch(1)),
+    () => client.release(1),
+    () => client.cancel(1),
+    () => client.pause(),
+    () => client.resume(),
+    () => client.show(1),
+    () => client.account(),
+    () => collected(client.deadLetters.list()),
+    () => client.deadLetters.retry({ all: true }),
+    () => client.deadLetters.discard({ all: true }),
     () => planned.release(),
     () => planned.drop(),
   ]
@@ -125,6 +146,176 @@ test('answers of another API are not used for a batch, but can be read', async (
   // Without TRACKYARD_API_URL, the API is the published one.
   await expect(client.submit([{ query: 'calm piano' }], options)).rejects.toThrow(ConfigurationError)
   expect((await client.status()).batches).toMatchObject([{ name: 'night', tagged: 1 }])
+})
+
+describe('the whole of a batch', () => {
+  const withApi = () =>
+    openBatchClient({
+      env: {
+        TRACKYARD_DATA_DIR: system.dataDir,
+        TRACKYARD_REDIS_URL: system.redis.url,
+        TRACKYARD_API_URL: system.simulator.url,
+        TRACKYARD_API_KEY: SIMULATOR_KEY,
+      },
+    })
+  beforeEach(async () => {
+    await client.close()
+    client = await withApi()
+  })
+
+  test('first two searches, a release, a pause and a resume, watched to the end', async () => {
+    const { id } = await client.submit(films(6), { ...options, first: 2 })
+    await system.worker()
+    expect(await client.wait(id, { timeoutMs: 40_000 })).toMatchObject({
+      outcome: 'rows_withheld',
+      batch: { state: 'released', withheld: 4 },
+    })
+    expect(await client.pause({ reason: 'lunch' })).toBe(true)
+    expect(await client.pause()).toBe(false)
+    expect(await client.release(id)).toMatchObject({ waiting: 4, withheld: 0 })
+    expect(await client.wait(id, { timeoutMs: 100 })).toMatchObject({ outcome: 'timed_out' })
+    const events: Progress[] = []
+    for await (const event of client.watch(id)) {
+      events.push(event)
+      if (events.length === 1)
+        expect(await client.resume()).toEqual({ lifted: ['operator'], stillPaused: [], retried: 0 })
+    }
+    expect(events[0]).toMatchObject({ queue: { state: 'paused', causes: ['operator'] }, outcome: null })
+    expect(events.at(-1)).toMatchObject({ batch: { state: 'done', tagged: 5 }, outcome: 'rows_without_answer' })
+    expect(system.simulator.paid()).toBe(5)
+    expect(await client.cancel(id)).toMatchObject({ state: 'cancelled', dead: 1 })
+    await expect(client.cancel(id)).rejects.toMatchObject({ code: 'nothing_to_cancel' })
+  })
+
+  test('dead letters are listed, retried and discarded, each by a filter', async () => {
+    const { id } = await client.submit(films(4), options)
+    await system.worker()
+    await client.wait(id, { timeoutMs: 40_000 })
+    const [letter, ...others] = await collected(client.deadLetters.list({ batch: 'spring' }))
+    expect([letter, others]).toMatchObject([
+      { query: 'scene 3 refused music', status: 400, rows: 1, maybePaid: false },
+      [],
+    ])
+    expect(letter?.diedAt).toBeInstanceOf(Date)
+    await expect(client.deadLetters.retry({})).rejects.toMatchObject({ code: 'confirmation_required' })
+    expect(await client.deadLetters.retry({ status: 404 })).toEqual({ retried: 0, due: 0, withheld: 0 })
+    expect(await client.deadLetters.retry({ search: letter?.search })).toEqual({ retried: 1, due: 1, withheld: 0 })
+    expect(await client.wait(id, { timeoutMs: 40_000 })).toMatchObject({ outcome: 'rows_without_answer' })
+    expect(await client.deadLetters.discard({ all: true })).toBe(1)
+    expect(await collected(client.deadLetters.list())).toEqual([])
+    expect(await collected(client.deadLetters.list({ discarded: true }))).toMatchObject([{ search: letter?.search }])
+  })
+
+  test('a row and a search are shown; the account is fresh with a key', async () => {
+    const { id } = await client.submit(films(3), options)
+    await system.worker()
+    await client.wait(id, { timeoutMs: 40_000 })
+    const shown = await client.show('film-3', { batch: id })
+    expect(shown).toMatchObject({ kind: 'row', batch: id, position: 3, status: 'dead', search: { kind: 'search' } })
+    const search = await client.show('film-1').then((row) => (row?.kind === 'row' ? row.search : null))
+    expect(search?.calls).toMatchObject([{ outcome: 'answered', status: 200 }])
+    expect(search?.tracks?.length).toBeGreaterThan(0)
+    expect(await client.show(search?.search ?? '')).toMatchObject({
+      kind: 'search',
+      rows: [{ batch: id, position: 1 }],
+    })
+    expect(await client.show('nobody')).toBeNull()
+    expect(await client.account()).toMatchObject({ trouble: null, creditsRemaining: expect.any(Number) })
+  })
+
+  test('a cap is raised by release, and errors have codes', async () => {
+    const { id, plan } = await client.submit(films(5), { ...options, maxCredits: 1 })
+    expect(plan).toMatchObject({ searches: 5, creditsNeeded: 1, finishAt: expect.any(Date) })
+    await system.worker()
+    await client.wait(id, { timeoutMs: 40_000 })
+    const refused = await client.release(id).catch((error: unknown) => error)
+    expect(isBatchError(refused) && refused.code).toBe('cap_used_up')
+    await client.release(id, { maxCredits: null })
+    expect(await client.wait(id, { timeoutMs: 40_000 })).toMatchObject({ outcome: 'rows_without_answer' })
+    await expect(client.status('nobody')).rejects.toMatchObject({ code: 'no_such_batch' })
+  })
+
+  test('an aborted signal ends every method with its reason', async () => {
+    const reason = new Error('enough')
+    const signal = AbortSignal.abort(reason)
+    const { id } = await client.submit(films(2), options)
+    const calls = [
+      () => client.submit(films(1), { ...options, signal }),
+      () => client.plan(films(1), { ...options, signal }),
+      () => client.release(id, { signal }),
+      () => client.cancel(id, { signal }),
+      () => client.pause({ signal }),
+      () => client.resume({ signal }),
+      () => client.status(id, { signal }),
+      () => client.wait(id, { signal }),
+      () => collected(client.watch(id, { signal })),
+      () => collected(client.results(id, { signal })),
+      () => client.show(1, { signal }),
+      () => client.account({ signal }),
+      () => collected(client.deadLetters.list({ signal })),
+      () => client.deadLetters.retry({ all: true, signal }),
+      () => client.deadLetters.discard({ all: true, signal }),
+    ]
+    for (const call of calls) await expect(call()).rejects.toBe(reason)
+    expect(await client.status(id)).toMatchObject({ batches: [{ waiting: 2 }], queue: { state: 'no workers' } })
+    const later = new AbortController()
+    const waiting = client.wait(id, { signal: later.signal })
+    setImmediate(() => later.abort(reason))
+    await expect(waiting).rejects.toBe(reason)
+  })
+})
+
+test('rows keep the digits of their numbers, from objects and from a file', async () => {
+  const rows = [{ id: 9007199254740993n, query: 'calm', price: 1.5, parts: [1n, 10n ** 20n + 1n] }]
+  const { id } = await client.submit(rows, { name: 'objects' })
+  const [result] = await collected(client.results(id))
+  expect(result).toMatchObject({
+    id: '9007199254740993',
+    row: { id: 9007199254740993n, query: 'calm', price: 1.5, parts: [1, 10n ** 20n + 1n] },
+  })
+  const text = '{"id":9007199254740993,"query":"calm","price":1.10,"big":1e400,"deep":{"n":[12345678901234567890]}}\n'
+  const file = await client.submit(Readable.from([Buffer.from(text)], { objectMode: false }), { name: 'file' })
+  const [read] = await collected(client.results(file.id))
+  expect(read?.row).toEqual({
+    id: 9007199254740993n,
+    query: 'calm',
+    price: 1.1,
+    big: '1e400',
+    deep: { n: [12345678901234567890n] },
+  })
+})
+
+test('a catalog file by its path: rows by column, reasons by line; objects: reasons by row', async () => {
+  const path = join(system.dataDir, 'films.csv')
+  await writeFile(path, 'id,title\n1,Harbor\n2,\n')
+  const { id, plan } = await client.submit({ path }, { name: 'films', query: '{title}' })
+  expect(plan.invalidReasons).toEqual(['line 3: expected text in {title}, found none'])
+  expect((await collected(client.results(id)))[0]?.row).toEqual({ id: '1', title: 'Harbor' })
+  const objects = [{ title: 'Harbor', id: 1 }, { title: '' }, { title: 'Again', id: 1 }]
+  const submitted = await client.submit(objects, { name: 'objects', query: '{title}' })
+  expect(submitted.plan.invalidReasons).toEqual([
+    'row 2: expected text in {title}, found none',
+    'row 3: repeated id "1": row 1 has it already',
+  ])
+  await expect(client.submit([], { name: 'none' })).rejects.toThrow('Expected rows, found none')
+  // @ts-expect-error No rows at all.
+  await expect(client.submit({}, { name: 'none' })).rejects.toMatchObject({ code: 'usage' })
+})
+
+test('a plan, a status and results start no private Redis', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'client-'))
+  const alone = await openBatchClient({ env: { TRACKYARD_DATA_DIR: dataDir } })
+  try {
+    const planned = await alone.plan(films(3), options)
+    expect(planned.plan).toMatchObject({ name: 'spring', creditsNeeded: 3 })
+    await planned.drop()
+    expect((await alone.status()).queue.state).toBe('no workers')
+    await alone.pause()
+    expect(existsSync(join(dataDir, 'redis'))).toBe(false)
+  } finally {
+    await alone.close()
+    await rm(dataDir, { recursive: true, force: true })
+  }
 })
 
 describe('Redis', () => {

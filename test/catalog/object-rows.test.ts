@@ -32,7 +32,12 @@ describe('a script’s objects', () => {
       openCatalog({ stream: Readable.from([file]), name: 'rows' }, { format: 'jsonl' }),
       TEMPLATE,
     )
-    expect(await compiled(openRows(ODD, 'rows'), TEMPLATE)).toEqual(expected)
+    const inWords = expected.map((row) => ({
+      ...row,
+      line: null,
+      problem: row.problem?.replace(/^line/, 'row') ?? null,
+    }))
+    expect(await compiled(openRows(ODD, 'rows'), TEMPLATE)).toEqual(inWords)
     expect(expected[2]).toMatchObject({ key: '9007199254740993' })
   })
 
@@ -47,6 +52,19 @@ describe('a script’s objects', () => {
       ['r2', 'scene 2'],
       ['r3', 'scene 3'],
     ])
+  })
+
+  test('are named by rows and properties in messages', async () => {
+    const rows = [{ title: 'Harbor' }, { title: 7, id: {} }]
+    await expect(compiled(openRows(rows, 'rows'), '{titel}')).rejects.toThrow(
+      'The query template names the property "titel", which no row has. Did you mean "title"? The properties are: title, id.',
+    )
+    await expect(compiled(openRows(rows, 'rows'), null)).rejects.toThrow(
+      'expected the option query with a template, since there is no property "query".',
+    )
+    await expect(compiled(openRows(rows, 'rows'), 'music')).rejects.toThrow('names no property')
+    const [, second] = await compiled(openRows(rows, 'rows'), '{title}')
+    expect(second?.problem).toMatch(/^row 2: expected the id in id to be a text or a number/)
   })
 
   test('that are no objects are invalid rows; the rest goes on', async () => {

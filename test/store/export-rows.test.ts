@@ -13,7 +13,7 @@ eachWithStore((opened) => {
   store = opened.store
 })
 const exported = (batchId: number, snapshotMs: number) =>
-  exportRows(openConnection(store.path, 'read'), batchId, snapshotMs)
+  exportRows(openConnection(store.path, 'read'), batchId, { snapshotMs })
 
 /** So much is written, in transactions of their own. */
 async function write(megabytes: number): Promise<void> {

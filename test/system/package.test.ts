@@ -7,7 +7,7 @@ import { beforeAll, expect, test } from '@jest/globals'
 const root = join(import.meta.dirname, '../..')
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   readonly bin: Readonly<Record<string, string>>
-  readonly exports: Readonly<Record<string, Readonly<Record<string, string>>>>
+  readonly exports: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, string>>>>>>
   readonly repository: { readonly url: string }
   readonly homepage: string
   readonly bugs: { readonly url: string }
@@ -27,6 +27,7 @@ beforeAll(() => {
 test('every file in the package is of a kind that a user needs', () => {
   const needed = [
     /^dist\/src\/.+\.(js|d\.ts)$/,
+    /^dist\/src\/app\/commonjs\.(cjs|d\.cts)$/,
     /^dist\/workers\/(worker|board|check-store)\.(js|d\.ts)$/,
     /^dist\/scripts\/trackyard-batch\.js$/,
     /^docs\/.+\.(md|png|svg)$/,
@@ -38,7 +39,10 @@ test('every file in the package is of a kind that a user needs', () => {
 })
 
 test('the package holds the licence, the settings and every file that package.json names', () => {
-  const entries = [...Object.values(manifest.bin), ...Object.values(manifest.exports).flatMap(Object.values)]
+  const entries = [
+    ...Object.values(manifest.bin),
+    ...Object.values(manifest.exports).flatMap(Object.values).flatMap(Object.values),
+  ]
   const expected = [
     'LICENSE',
     'README.md',

@@ -2,9 +2,9 @@ import type { Command } from 'commander'
 import type { Session } from '../../app/session.js'
 import type { Estimate } from '../../batches/estimate.js'
 import { findBatch } from '../../batches/find-batch.js'
-import { priceOfRelease, type Release, releaseBatch } from '../../batches/release.js'
+import { priceOfRelease, type Release, releaseBatch, sameCap } from '../../batches/release.js'
 import { allowedPerMinute } from '../../control/rate-limit.js'
-import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
+import { type ExitCode, UsageError } from '../../domain/errors.js'
 import { formatNumber, formatTimeAndWait, pluralize } from '../../domain/format.js'
 import type { Batch } from '../../store/store.js'
 import { maySpend } from '../lib/ask.js'
@@ -107,13 +107,7 @@ function capOf(batch: Batch, { maxCredits, all }: ReleaseOptions): number | null
   }
   if (all === true) return null
   if (maxCredits !== undefined) return maxCredits
-  if (batch.maxCredits !== null && batch.state === 'released' && batch.charged >= batch.maxCredits) {
-    throw new RefusedError(
-      `Batch ${batch.id} has used its cap of ${pluralize(batch.maxCredits, 'credit')}. Raise it with --max-credits N, or remove it with --all.`,
-      { code: 'cap_used_up' },
-    )
-  }
-  return batch.maxCredits
+  return sameCap(batch, 'Raise it with --max-credits N, or remove it with --all.')
 }
 
 /** What a release will make due, in one line, printed before it happens. */

@@ -1,0 +1,136 @@
+import type { BatchStatus as ReportedBatch, StatusReport } from '../batches/status-report.js'
+import { exportedRow } from '../catalog/export-lines.js'
+import { parseForScript } from '../catalog/json.js'
+import { parseTracks } from '../domain/answer.js'
+import type { DeadLetter as KeptLetter } from '../domain/dead-letter.js'
+import { pauseSummary } from '../domain/pause.js'
+import type { ExportRow, RowReport, SearchReport, Account as StoredAccount } from '../store/store.js'
+import type {
+  Account,
+  BatchStatus,
+  DeadLetter,
+  Plan,
+  QueueStatus,
+  Result,
+  ShownRow,
+  ShownSearch,
+  Status,
+} from './batch-client.js'
+import type { BatchPlan } from './submit.js'
+
+/** What the program knows, as a script gets it: camelCase names, dates, values instead of JSON texts. */
+
+export function planOf(plan: BatchPlan): Plan {
+  const { estimate, pause, rateLimitedUntil } = plan
+  const stops = [
+    ...(pause === null ? [] : [pauseSummary(pause, new Date(pause.since).toISOString())]),
+    ...(rateLimitedUntil === null
+      ? []
+      : [`Rate limited by the API until ${new Date(rateLimitedUntil).toISOString()}.`]),
+  ]
+  return {
+    name: plan.name,
+    rows: plan.rows,
+    accepted: plan.accepted,
+    invalid: plan.invalid,
+    invalidReasons: plan.invalidReasons,
+    searches: plan.searches,
+    new: plan.new,
+    alreadyQueued: plan.alreadyQueued,
+    alreadyAnswered: plan.alreadyAnswered,
+    alreadyDead: plan.alreadyDead,
+    creditsNeeded: estimate.creditsNeeded,
+    creditsLeft: estimate.creditsLeft,
+    creditsMissing: estimate.creditsMissing,
+    callsPerMinute: estimate.callsPerMinute,
+    finishAt: new Date(estimate.finishAt),
+    warnings: [...plan.doubts, ...plan.filterDoubts, ...stops],
+    examples: plan.examples,
+  }
+}
+
+export function statusOf({ queue, credits, pace, eta, batches }: StatusReport): Status {
+  return {
+    queue: queueStatusOf(queue),
+    credits: { remaining: credits.remaining, spent: credits.spent, unknownOutcomes: credits.unknown_outcomes },
+    callsPerMinute: { limit: pace.limit_per_minute, last: pace.calls_last_minute },
+    finishAt: dateOrNull(eta),
+    batches: batches.map(batchStatusOf),
+  }
+}
+
+export function queueStatusOf(queue: StatusReport['queue']): QueueStatus {
+  const { state, reason, until, causes, waiting, active, delayed, workers } = queue
+  return {
+    ...{ state, reason, until: dateOrNull(until), causes, waiting, active, delayed },
+    deadLetters: queue.dead_letters,
+    workers,
+  }
+}
+
+export function batchStatusOf(batch: ReportedBatch): BatchStatus {
+  const { name, items: rows, tagged, dead, invalid, withheld, waiting, cancelled } = batch
+  const state = batch.state === 'released' && batch.completed_at !== null ? 'done' : batch.state
+  return {
+    ...{ id: batch.batch, name, state, rows, tagged, noMatch: batch.no_match },
+    ...{ dead, invalid, withheld, waiting, cancelled, rowsWithoutAnswer: dead + invalid + cancelled },
+    createdAt: new Date(batch.created_at),
+    completedAt: dateOrNull(batch.completed_at),
+  }
+}
+
+/** @param rowText see `rowTexts` */
+export function resultOf(stored: ExportRow, rowText: (row: string) => string): Result {
+  const { position, key, status, tagging, error, row } = exportedRow(stored)
+  const tracks = tagging === null || stored.answer === null ? [] : (parseTracks(stored.answer) ?? [])
+  const tags = tagging?.tags ?? null
+  return { position, id: key, status, tags, tracks, error, row: parseForScript(rowText(row)) }
+}
+
+export function shownRowOf(found: RowReport, rowText: (row: string) => string): ShownRow {
+  const { batch, position, key, status, problem, row, search } = found
+  return {
+    kind: 'row',
+    batch: batch.id,
+    position,
+    id: key,
+    status,
+    error: problem ?? search?.death?.error ?? null,
+    row: parseForScript(rowText(row)),
+    search: search === null ? null : shownSearchOf(search),
+  }
+}
+
+export function shownSearchOf(found: SearchReport): ShownSearch {
+  const { ref, request, state, death, calls, answer, items } = found
+  return {
+    kind: 'search',
+    search: ref.generation === 1 ? ref.fingerprint : `${ref.fingerprint}-${ref.generation}`,
+    request,
+    state,
+    death: death === null ? null : { reason: death.reason, error: death.error, remedy: death.remedy },
+    calls: calls.map(({ sentAt, finishedAt, outcome, status, requestId }) => ({
+      sentAt: new Date(sentAt),
+      finishedAt: dateOrNull(finishedAt),
+      ...{ outcome, status, requestId },
+    })),
+    tracks: answer === null ? null : parseTracks(answer),
+    rows: items.map(({ batchId, position, key }) => ({ batch: batchId, position, id: key })),
+  }
+}
+
+export function deadLetterOf(letter: KeptLetter): DeadLetter {
+  const { search, query, status, error, code, message, attempts, remedy } = letter
+  return {
+    ...{ search, query, status, error, code, message, requestId: letter.request_id, attempts },
+    ...{ rows: letter.items, diedAt: new Date(letter.died_at), remedy, maybePaid: letter.costs > 0 },
+  }
+}
+
+export function accountOf(account: StoredAccount, trouble: string | null): Account {
+  return { ...account, heardAt: dateOrNull(account.heardAt), trouble }
+}
+
+function dateOrNull(at: number | string | null): Date | null {
+  return at === null ? null : new Date(at)
+}
