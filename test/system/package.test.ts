@@ -28,9 +28,11 @@ test('every file in the package is of a kind that a user needs', () => {
   const needed = [
     /^dist\/src\/.+\.(js|d\.ts)$/,
     /^dist\/src\/app\/commonjs\.(cjs|d\.cts)$/,
+    /^dist\/src\/(web\/assets\/[\w-]+\.(css|svg)|simulator\/word-lists\.json)$/,
     /^dist\/workers\/(worker|board|check-store)\.(js|d\.ts)$/,
     /^dist\/scripts\/trackyard-batch\.js$/,
     /^docs\/.+\.(md|png|svg)$/,
+    /^docs\/monitoring\/[\w-]+\.(json|yml)$/,
     /^scripts\/(sample-catalog\.csv|submit\.ts)$/,
     /^(package\.json|(README|CHANGELOG|CONTRIBUTING|ARCHITECTURE)\.md|LICENSE|\.env\.example)$/,
   ]
