@@ -20,8 +20,9 @@ export default {
   collectCoverageFrom: ['src/**/*.{ts,tsx}', 'workers/**/*.ts'],
   // For a machine that is busy with other things.
   testTimeout: 180_000,
-  // Most of the time tests wait for processes and timers, so two cores serve six files at once.
-  maxWorkers: 6,
+  // Most of the time tests wait for processes and timers, so two cores serve five files at once.
+  maxWorkers: 5,
+  testSequencer: '<rootDir>/test/support/slowest-first.mjs',
   // Node 20 does not free the modules of a file that is done. A worker that has run thirty files spends more
   // time in the garbage collector than in tests.
   workerIdleMemoryLimit: '200MB',
