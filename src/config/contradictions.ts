@@ -74,7 +74,26 @@ export function contradictions(settings: Settings): Contradiction[] {
       message: 'expected a TRACKYARD_REDIS_URL with +cluster or +sentinel beside it, found none',
     })
   }
+  if (settings.databaseUrl !== null && settings.redisUrl === null) {
+    found.push({
+      name: 'TRACKYARD_REDIS_URL',
+      beside: 'TRACKYARD_DATABASE_URL',
+      message:
+        'expected the address of a Redis that all machines share, because TRACKYARD_DATABASE_URL is set (two private ones would call the API at twice the rate), found none',
+    })
+  }
+  if (settings.databaseCa !== null && !verifies(settings.databaseUrl)) {
+    found.push({
+      name: 'TRACKYARD_DATABASE_CA_FILE',
+      beside: 'TRACKYARD_DATABASE_URL',
+      message: 'expected a TRACKYARD_DATABASE_URL with sslmode=verify-ca or verify-full beside it, found none',
+    })
+  }
   return found
+}
+
+function verifies(address: Secret | null): boolean {
+  return address !== null && /[?&]sslmode=verify-/.test(address.reveal())
 }
 
 /** In characters, not in UTF-16 units. */

@@ -19,6 +19,7 @@ export function exposures(settings: Settings, from: { readonly env: Environment;
     ...exposedDataDir(settings.dataDir),
     ...exposedApi(settings.apiUrl),
     ...exposedRedis(settings.redisUrl?.reveal() ?? null),
+    ...exposedDatabase(settings.databaseUrl?.reveal() ?? null),
   ]
 }
 
@@ -86,6 +87,18 @@ function exposedRedis(address: string | null): string[] {
   const places = hostsText(hosts)
   return [
     `Redis at ${places} is reached over the network ${missing.join(' and ')}. Set TRACKYARD_REDIS_URL to ${scheme}://:PASSWORD@${places}${primary === '' ? '' : `/${primary}`}.`,
+  ]
+}
+
+/** As with Redis, a name without a dot resolves only on a private network. */
+function exposedDatabase(address: string | null): string[] {
+  if (address === null || !URL.canParse(address)) return []
+  const { host, hostname, searchParams } = new URL(address)
+  const mode = searchParams.get('sslmode')
+  if (isLoopback(hostname) || /^[\w-]+$/.test(hostname) || mode === 'verify-full' || mode === 'verify-ca') return []
+  const how = mode === 'require' ? 'without checking its certificate' : 'unencrypted'
+  return [
+    `PostgreSQL at ${host} is reached over the network ${how}. Add ?sslmode=verify-full to TRACKYARD_DATABASE_URL (and TRACKYARD_DATABASE_CA_FILE for a private authority).`,
   ]
 }
 

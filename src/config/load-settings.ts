@@ -52,6 +52,8 @@ export function loadSettings(env: Environment): Settings {
     redisUrl: optional('TRACKYARD_REDIS_URL', t.TRACKYARD_REDIS_URL),
     redisCa: optional('TRACKYARD_REDIS_CA_FILE', t.TRACKYARD_REDIS_CA_FILE),
     redisNatMap: optional('TRACKYARD_REDIS_NAT_MAP', t.TRACKYARD_REDIS_NAT_MAP),
+    databaseUrl: optional('TRACKYARD_DATABASE_URL', t.TRACKYARD_DATABASE_URL),
+    databaseCa: optional('TRACKYARD_DATABASE_CA_FILE', t.TRACKYARD_DATABASE_CA_FILE),
     concurrency: required('TRACKYARD_CONCURRENCY', t.TRACKYARD_CONCURRENCY),
     rateLimit: required('TRACKYARD_RATE_LIMIT', t.TRACKYARD_RATE_LIMIT),
     activeHours: zonedHours(),

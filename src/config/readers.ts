@@ -163,6 +163,25 @@ export function certificates(): Reader<string> {
   }
 }
 
+/** What libpq calls them. `prefer` and `allow`, which may fall back to no encryption without a word, are left out. */
+export const SSL_MODES = ['disable', 'require', 'verify-ca', 'verify-full'] as const
+
+/** `postgres://user:password@host:port/database?sslmode=…`, without other parameters. */
+export function postgresUrl(): Reader<Secret> {
+  return (text) => {
+    const url = parseUrl(text, ['postgres:', 'postgresql:'])
+    if (url === null || url.hash !== '' || !/^\/[^/]+$/.test(url.pathname) || url.username === '')
+      return {
+        expected:
+          'postgres://user:password@host:port/database, in which # / ? @ % of a password are percent-encoded (%23 %2F %3F %40 %25)',
+      }
+    for (const [name, value] of url.searchParams)
+      if (name !== 'sslmode' || !SSL_MODES.some((mode) => mode === value))
+        return { expected: `no parameter but sslmode=${SSL_MODES.join('|')}` }
+    return { value: secret(text) }
+  }
+}
+
 function parseUrl(text: string, protocols: readonly string[]): URL | null {
   if (!URL.canParse(text) || /\s/.test(text)) return null
   const url = new URL(text)

@@ -5,6 +5,7 @@ import {
   oneOf,
   path,
   plainNumber,
+  postgresUrl,
   type Reader,
   redisNatMap,
   redisUrl,
@@ -83,6 +84,21 @@ export const SETTING_TABLE = table({
     shownDefault: 'none',
     meaning: 'what this machine reaches the nodes of a cluster or a Sentinel group by: 10.0.0.1:6379=db.example:7001,…',
     read: redisNatMap(),
+  },
+  TRACKYARD_DATABASE_URL: {
+    default: null,
+    shownDefault: 'a SQLite file in the data directory',
+    meaning:
+      'PostgreSQL as the store, for several machines: postgres://user:password@host/database?sslmode=verify-full',
+    isSecret: true,
+    read: postgresUrl(),
+  },
+  TRACKYARD_DATABASE_CA_FILE: {
+    default: null,
+    shownDefault: 'the certificates that Node.js trusts',
+    meaning:
+      "a PEM file with the certificate of the CA that signed PostgreSQL's, for sslmode=verify-ca and verify-full",
+    read: certificates(),
   },
   TRACKYARD_CONCURRENCY: { default: '10', meaning: 'calls at a time in one worker', read: wholeNumber(1, 1000) },
   TRACKYARD_RATE_LIMIT: {

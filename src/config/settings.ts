@@ -21,6 +21,10 @@ export interface Settings {
   /** PEM certificates. Null: those that Node.js trusts. */
   readonly redisCa: string | null
   readonly redisNatMap: Readonly<Record<string, RedisHost>> | null
+  /** Null: the store is a SQLite file in the data directory. */
+  readonly databaseUrl: Secret | null
+  /** PEM certificates. Null: those that Node.js trusts. */
+  readonly databaseCa: string | null
   readonly concurrency: number
   /** Calls a minute. */
   readonly rateLimit: number | 'auto'
@@ -80,6 +84,10 @@ function secretsOfRedis(address: string): string[] {
   const passwords = [read.url.login.password, read.url.sentinelLogin.password].filter((text) => text !== '')
   const spelled = /:([^@/]*)@/.exec(address)?.[1] ?? ''
   return passwords.length === 0 ? [] : [address, spelled, ...passwords, ...passwords.map(encodeURIComponent)]
+  const addresses = [settings.redisUrl, settings.databaseUrl, settings.proxy?.url].map(
+    (secret) => secret?.reveal() ?? '',
+  )
+  return [...new Set([...held, ...addresses.flatMap(secretsOfAddress)])].filter((text) => text !== '')
 }
 
 /** An address without a password is no secret, and errors that name it are more useful. */

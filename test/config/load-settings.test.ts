@@ -38,6 +38,8 @@ test('an empty environment gives the defaults of the design', () => {
     redisUrl: null,
     redisCa: null,
     redisNatMap: null,
+    databaseUrl: null,
+    databaseCa: null,
     concurrency: 10,
     rateLimit: 'auto',
     activeHours: null,
@@ -207,6 +209,35 @@ describe('settings that contradict each other', () => {
     { TRACKYARD_BOARD_HOST: 'localhost' },
   ])('%j is fine', (env) => {
     expect(loadSettings(env as Record<string, string>)).toBeDefined()
+  })
+
+  test('PostgreSQL needs a shared Redis; an authority needs a mode that checks it', () => {
+    const address = 'postgres://ana:hunter2@db/trackyard'
+    const redis = { TRACKYARD_REDIS_URL: 'redis://redis' }
+    expect(refusal({ TRACKYARD_DATABASE_URL: address })).toMatch(/^TRACKYARD_REDIS_URL: expected .*all machines share/)
+    expect(loadSettings({ TRACKYARD_DATABASE_URL: address, ...redis }).databaseUrl?.reveal()).toBe(address)
+    const pem = '-----BEGIN CERTIFICATE-----\n'
+    const authority = { TRACKYARD_DATABASE_CA_FILE: file('ca.pem', pem) }
+    expect(refusal(authority)).toMatch(/^TRACKYARD_DATABASE_CA_FILE: expected .*sslmode=verify/)
+    expect(refusal({ ...authority, ...redis, TRACKYARD_DATABASE_URL: `${address}?sslmode=require` })).toMatch(
+      /sslmode=verify/,
+    )
+    const verified = { ...authority, ...redis, TRACKYARD_DATABASE_URL: `${address}?sslmode=verify-full` }
+    expect(loadSettings(verified).databaseCa).toBe(pem)
+    expect(loadSettings({ DATABASE_URL: address }).databaseUrl).toBeNull()
+  })
+
+  test.each([
+    ['mysql://a:hunter2@db/x', 'another scheme'],
+    ['postgres://a:hunter2@db', 'no database'],
+    ['postgres://db/x', 'no user'],
+    ['postgres://a:hun#ter2@db/x', 'a raw #'],
+    ['postgres://a:hunter2@db/x?sslmode=prefer', 'a mode that falls back'],
+    ['postgres://a:hunter2@db/x?options=-c', 'another parameter'],
+  ])('the address %s of PostgreSQL is refused: %s', (address) => {
+    const message = refusal({ TRACKYARD_DATABASE_URL: address, TRACKYARD_REDIS_URL: 'redis://redis' })
+    expect(message).toMatch(/^TRACKYARD_DATABASE_URL: expected /)
+    expect(message).not.toMatch(/hunter2|ter2/)
   })
 
   test('a setting that cannot be read is not also a contradiction', () => {
