@@ -72,9 +72,8 @@ export function secretTexts(settings: Settings): string[] {
     (secret) => secret?.reveal() ?? '',
   )
   const redis = secretsOfRedis(settings.redisUrl?.reveal() ?? '')
-  return [...new Set([...held, ...redis, ...secretsOfAddress(settings.proxy?.url.reveal() ?? '')])].filter(
-    (text) => text !== '',
-  )
+  const addresses = [settings.databaseUrl, settings.proxy?.url].map((secret) => secret?.reveal() ?? '')
+  return [...new Set([...held, ...redis, ...addresses.flatMap(secretsOfAddress)])].filter((text) => text !== '')
 }
 
 /** The passwords of servers and sentinels, as they are and as the address spells them. */
@@ -84,10 +83,6 @@ function secretsOfRedis(address: string): string[] {
   const passwords = [read.url.login.password, read.url.sentinelLogin.password].filter((text) => text !== '')
   const spelled = /:([^@/]*)@/.exec(address)?.[1] ?? ''
   return passwords.length === 0 ? [] : [address, spelled, ...passwords, ...passwords.map(encodeURIComponent)]
-  const addresses = [settings.redisUrl, settings.databaseUrl, settings.proxy?.url].map(
-    (secret) => secret?.reveal() ?? '',
-  )
-  return [...new Set([...held, ...addresses.flatMap(secretsOfAddress)])].filter((text) => text !== '')
 }
 
 /** An address without a password is no secret, and errors that name it are more useful. */
