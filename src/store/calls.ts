@@ -1,13 +1,12 @@
 import type { CallOutcome } from '../domain/outcome.js'
 import type { SearchRef } from '../domain/search-id.js'
-import { lowerBalance } from './account.js'
 import type { CallLedger, Streak } from './call-ledger.js'
 import { claim } from './claim.js'
 import { closeCall } from './close-call.js'
 import type { Connection, Transaction } from './connection.js'
 import { streakMark } from './control-state.js'
 import type { GroupCommit } from './group-commit.js'
-import { changeOutcome, type LedgerCall } from './ledger.js'
+import { giveUp, type LedgerCall } from './ledger.js'
 import { refusalHistory } from './refusals.js'
 import { fingerprintBytes } from './search-ref.js'
 
@@ -61,10 +60,7 @@ async function expire(tx: Transaction, sentBefore: number): Promise<number> {
     "select id, batch_id, outcome from call where outcome = 'sent' and sent_at < @sentBefore",
     { sentBefore },
   )
-  for (const call of old) {
-    await changeOutcome(tx, call, 'unknown')
-    await lowerBalance(tx)
-  }
+  for (const call of old) giveUp(tx, call)
   return old.length
 }
 

@@ -3,14 +3,12 @@ import type { PauseCause } from '../domain/pause.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
-import { knownBalance, lowerBalance } from './account.js'
-import { apiOnRecord } from './api-record.js'
 import { CAN_PAY_SQL } from './batch-row.js'
 import type { Claim, ClaimRules } from './call-ledger.js'
 import type { Transaction } from './connection.js'
-import { addPause, isProbing, obeyActiveHours, rateLimitEnd, SET_BACK_MS } from './control-state.js'
-import { changeOutcome, countOf, type LedgerCall, openCall } from './ledger.js'
-import { fingerprintBytes } from './search-ref.js'
+import { addPause, noteSql, obeyActiveHours, rateLimitEndOf, SET_BACK_MS } from './control-state.js'
+import { giveUp, openCall } from './ledger.js'
+import { refParameters } from './search-ref.js'
 import { putBack } from './transitions.js'
 
 /**
@@ -20,39 +18,71 @@ import { putBack } from './transitions.js'
  * during a FLUSHALL were all paid twice.)
  */
 export async function claim(tx: Transaction, ref: SearchRef, rules: ClaimRules): Promise<Claim> {
-  const search = await tx.get<ClaimedSearch>(
-    'select id, state, round, failures, request from search where fingerprint = @fingerprint and generation = @generation',
-    { fingerprint: fingerprintBytes(ref.fingerprint), generation: ref.generation },
-  )
-  if (search === undefined) return { kind: 'nothing_to_do', why: 'unknown search' }
-  if (search.state === 'answered' || search.state === 'dead') return { kind: 'nothing_to_do', why: search.state }
+  const found = await tx.get<Situation>(SITUATION, refParameters(ref))
+  if (found === undefined) return { kind: 'nothing_to_do', why: 'unknown search' }
+  if (found.state === 'answered' || found.state === 'dead') return { kind: 'nothing_to_do', why: found.state }
   // `waiting` is allowed: the feeder adds the job before it marks the search as queued.
-  if (search.round !== ref.round) return { kind: 'nothing_to_do', why: 'old round' }
-  const api = await apiOnRecord(tx)
-  if (api !== null && !isSameApi(api, rules.apiUrl)) return { kind: 'another_api', until: rules.now + ANOTHER_API_MS }
-  const cause = await oldestPause(tx)
-  if (cause !== null) return { kind: 'paused', cause }
+  if (found.round !== ref.round) return { kind: 'nothing_to_do', why: 'old round' }
+  if (!isOfApi(found, rules.apiUrl)) return { kind: 'another_api', until: rules.now + ANOTHER_API_MS }
+  if (found.pause !== null) return { kind: 'paused', cause: found.pause }
   // Maintenance looks once a second; the last call before the end of the hours is decided here.
-  if (await obeyActiveHours(tx, rules.now)) return { kind: 'paused', cause: 'outside_hours' }
-  const rateLimitedUntil = await rateLimitEnd(tx, rules.now)
+  const hours = { hours: found.active_hours, overriddenUntil: found.hours_overridden_until }
+  if (await obeyActiveHours(tx, hours, rules.now)) return { kind: 'paused', cause: 'outside_hours' }
+  const rateLimitedUntil = rateLimitEndOf({ until: found.hold_until, from: found.hold_from }, rules.now)
   if (rateLimitedUntil !== null) return { kind: 'rate_limited', until: rateLimitedUntil }
-  const openUntil = await openCallUntil(tx, search.id, rules)
+  const openUntil = openCallUntil(tx, found, rules)
   if (openUntil !== null) return { kind: 'call_open', until: openUntil }
-  const payer = await payingBatch(tx, search.id)
-  if (payer === null) {
-    await putBack(tx, [search.id])
+  if (found.payer === null) {
+    await putBack(tx, [found.id])
     return { kind: 'not_due' }
   }
-  return (await keepReserve(tx, rules)) ?? grant(tx, search, payer, rules.now)
+  return (await keepReserve(tx, found, rules)) ?? grant(tx, found, found.payer, rules.now)
 }
 
-interface ClaimedSearch {
+/** All that a claim depends on. Read at once: a question to another machine takes a round trip. */
+interface Situation {
   readonly id: number
   readonly state: SearchState
   readonly round: number
   readonly failures: number
   readonly request: string
+  /** Calls made for it. */
+  readonly calls: number
+  /** Its call in flight. */
+  readonly open_id: number | null
+  readonly open_batch: number | null
+  readonly open_since: number | null
+  /** The oldest released batch that wants it and has budget left. */
+  readonly payer: number | null
+  /** The oldest cause. */
+  readonly pause: PauseCause | null
+  readonly balance: number | null
+  /** Calls in flight for all searches. */
+  readonly in_flight: number
+  readonly api_address: string | null
+  readonly api_adopted: string | null
+  readonly hold_until: string | null
+  readonly hold_from: string | null
+  readonly active_hours: string | null
+  readonly hours_overridden_until: string | null
+  readonly probing: string | null
 }
+
+const SITUATION = `
+  select search.id, search.state, search.round, search.failures, search.request,
+    (select count(*) from call where call.search_id = search.id) as calls,
+    open.id as open_id, open.batch_id as open_batch, open.sent_at as open_since,
+    (select batch.id from want cross join batch on batch.id = want.batch_id
+      where want.search_id = search.id and ${CAN_PAY_SQL} order by want.batch_id limit 1) as payer,
+    (select cause from pause order by since limit 1) as pause,
+    (select credits_remaining from account) as balance,
+    (select calls from call_count where outcome = 'sent') as in_flight,
+    ${noteSql('api_address')} as api_address, ${noteSql('api_adopted')} as api_adopted,
+    ${noteSql('hold_until')} as hold_until, ${noteSql('hold_from')} as hold_from,
+    ${noteSql('active_hours')} as active_hours, ${noteSql('hours_overridden_until')} as hours_overridden_until,
+    ${noteSql('probing')} as probing
+  from search left join call as open on open.search_id = search.id and open.outcome = 'sent'
+  where search.fingerprint = @fingerprint and search.generation = @generation`
 
 /** The delay before a retry when calls in flight may use up the credits above the reserve. */
 const RESERVE_NEAR_MS = 1000
@@ -60,73 +90,59 @@ const RESERVE_NEAR_MS = 1000
 /** By then this worker has stopped, and a worker of the right API takes the job. */
 const ANOTHER_API_MS = 5000
 
-async function oldestPause(tx: Transaction): Promise<PauseCause | null> {
-  return (await tx.get<{ cause: PauseCause }>('select cause from pause order by since limit 1'))?.cause ?? null
+function isOfApi({ api_address: address, api_adopted }: Situation, apiUrl: string): boolean {
+  return address === null || isSameApi({ address, adopted: api_adopted !== null }, apiUrl)
 }
 
 /**
  * Until when a call in flight blocks this search. A call too old to be in flight becomes `unknown`
  * and no longer blocks.
  */
-async function openCallUntil(tx: Transaction, searchId: number, rules: ClaimRules): Promise<number | null> {
-  const open = await tx.get<LedgerCall & { sent_at: number }>(
-    "select id, batch_id, outcome, sent_at from call where search_id = @searchId and outcome = 'sent'",
-    { searchId },
-  )
-  if (open === undefined) return null
+function openCallUntil(tx: Transaction, found: Situation, rules: ClaimRules): number | null {
+  const { open_id: id, open_batch: batchId, open_since: since } = found
+  if (id === null || batchId === null || since === null) return null
   // A call from the future was sent before the wall clock was set back: count its age from now.
-  const wasSetBack = open.sent_at > rules.now + SET_BACK_MS
-  if (wasSetBack) await tx.run('update call set sent_at = @now where id = @id', { now: rules.now, id: open.id })
-  const until = (wasSetBack ? rules.now : open.sent_at) + rules.openCallMaxAgeMs
+  const wasSetBack = since > rules.now + SET_BACK_MS
+  if (wasSetBack) tx.send('update call set sent_at = @now where id = @id', { now: rules.now, id })
+  const until = (wasSetBack ? rules.now : since) + rules.openCallMaxAgeMs
   if (until > rules.now) return until
-  await changeOutcome(tx, open, 'unknown')
-  await lowerBalance(tx)
+  giveUp(tx, { id, batch_id: batchId, outcome: 'sent' })
   return null
-}
-
-/** The oldest released batch that wants the search and has budget left. */
-async function payingBatch(tx: Transaction, searchId: number): Promise<number | null> {
-  const payer = await tx.get<{ id: number }>(
-    `select batch.id from want cross join batch on batch.id = want.batch_id
-     where want.search_id = @searchId and ${CAN_PAY_SQL} order by want.batch_id limit 1`,
-    { searchId },
-  )
-  return payer?.id ?? null
 }
 
 /** Null: enough credits are left above the reserve, even if every call in flight takes one. */
-async function keepReserve(tx: Transaction, { creditReserve, now }: ClaimRules): Promise<Claim | null> {
+async function keepReserve(
+  tx: Transaction,
+  { balance, in_flight, open_id }: Situation,
+  { creditReserve, now }: ClaimRules,
+): Promise<Claim | null> {
   if (creditReserve <= 0) return null
-  const balance = await knownBalance(tx)
+  // A call that was just given up on took its credit.
+  const inFlight = open_id === null ? in_flight : in_flight - 1
+  const left = balance === null || open_id === null ? balance : Math.max(0, balance - 1)
   // No balance was reported yet: make one call at a time until an answer reports it.
-  if (balance === null)
-    return (await countOf(tx, 'sent')) === 0 ? null : { kind: 'reserve_near', until: now + RESERVE_NEAR_MS }
-  if (balance - creditReserve < 1) {
-    const detail = `${balance} credits are left and ${creditReserve} are kept in reserve (TRACKYARD_CREDIT_RESERVE).`
+  if (left === null) return inFlight === 0 ? null : { kind: 'reserve_near', until: now + RESERVE_NEAR_MS }
+  if (left - creditReserve < 1) {
+    const detail = `${left} credits are left and ${creditReserve} are kept in reserve (TRACKYARD_CREDIT_RESERVE).`
     await addPause(tx, { cause: 'reserve', since: now, detail })
     return { kind: 'paused', cause: 'reserve' }
   }
-  if (balance - (await countOf(tx, 'sent')) - creditReserve < 1)
-    return { kind: 'reserve_near', until: now + RESERVE_NEAR_MS }
-  return null
+  return left - inFlight - creditReserve < 1 ? { kind: 'reserve_near', until: now + RESERVE_NEAR_MS } : null
 }
 
-async function grant(tx: Transaction, search: ClaimedSearch, batchId: number, now: number): Promise<Claim> {
-  const earlier = await tx.get<{ calls: number }>('select count(*) as calls from call where search_id = @id', {
-    id: search.id,
-  })
+async function grant(tx: Transaction, found: Situation, batchId: number, now: number): Promise<Claim> {
   const callId = await openCall(tx, {
-    searchId: search.id,
-    round: search.round,
-    attempt: (earlier?.calls ?? 0) + 1,
+    searchId: found.id,
+    round: found.round,
+    attempt: found.calls + 1,
     batchId,
     sentAt: now,
   })
   return {
     kind: 'granted',
     callId,
-    request: JSON.parse(search.request) as SearchRequest,
-    failures: search.failures,
-    probing: await isProbing(tx),
+    request: JSON.parse(found.request) as SearchRequest,
+    failures: found.failures,
+    probing: found.probing !== null,
   }
 }

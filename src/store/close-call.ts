@@ -1,11 +1,10 @@
 import type { Decision } from '../domain/decision.js'
 import { isCharged } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
-import { foldBalance, foldLimits } from './account.js'
 import type { CallEnd } from './call-ledger.js'
 import type { Transaction } from './connection.js'
-import { addPause, extendRateLimit, isProbing, setProbing } from './control-state.js'
-import { changeOutcome, type LedgerCall } from './ledger.js'
+import { addPause, extendRateLimit, noteSql, setProbing } from './control-state.js'
+import { countOutcome, type LedgerCall, lowerBalance } from './ledger.js'
 import { countRefusal } from './refusals.js'
 import { bury, keepAnswer } from './transitions.js'
 
@@ -20,29 +19,41 @@ export async function closeCall(
   callId: number,
   end: CallEnd,
 ): Promise<{ readonly endedProbe: boolean }> {
-  const call = await tx.get<ClosingCall>(
-    'select id, batch_id, outcome, search_id, round, sent_at, finished_at from call where id = @callId',
-    { callId },
-  )
-  const search =
-    call === undefined
-      ? undefined
-      : await tx.get<ClosingSearch>('select id, state, round from search where id = @id', { id: call.search_id })
-  if (call === undefined || search === undefined) throw new Error(`close: there is no call ${callId}`)
+  const call = await tx.get<ClosingCall>(CLOSING, { callId })
+  if (call === undefined) throw new Error(`close: there is no call ${callId}`)
   // A call that timed out as `unknown` has no `finished_at` yet, unlike one that was closed before.
   if (call.finished_at !== null) return { endedProbe: false }
 
-  await recordCall(tx, call, search.state === 'answered' ? asPaidAgain(end) : end)
-  // A call that was given up on (`unknown`) was counted then.
-  const mayCost = isCharged(end.outcome) && call.outcome === 'sent'
-  const ended = { id: callId, sentAt: call.sent_at, outcome: end.outcome, mayCost }
-  await foldBalance(tx, end.facts.creditsRemaining, ended, end.now)
-  await foldLimits(tx, end.facts)
-  await settle(tx, call, search, end)
-  const endedProbe = end.outcome === 'answered' && (await isProbing(tx))
-  if (endedProbe) await setProbing(tx, false)
+  recordCall(tx, call, call.state === 'answered' ? asPaidAgain(end) : end)
+  await foldBalance(tx, call, end)
+  await settle(tx, call, end)
+  const endedProbe = end.outcome === 'answered' && call.probing !== null
+  if (endedProbe) setProbing(tx, false)
   return { endedProbe }
 }
+
+/** A call and all that its end depends on: see `Situation` of a claim. */
+interface ClosingCall extends LedgerCall {
+  readonly search_id: number
+  readonly round: number
+  readonly sent_at: number
+  readonly finished_at: number | null
+  /** Of its search. */
+  readonly state: SearchState
+  readonly search_round: number
+  readonly balance: number | null
+  /** Calls in flight for all searches. */
+  readonly in_flight: number
+  readonly probing: string | null
+}
+
+const CLOSING = `
+  select call.id, call.batch_id, call.outcome, call.search_id, call.round, call.sent_at, call.finished_at,
+    search.state, search.round as search_round,
+    (select credits_remaining from account) as balance,
+    (select calls from call_count where outcome = 'sent') as in_flight,
+    ${noteSql('probing')} as probing
+  from call join search on search.id = call.search_id where call.id = @callId`
 
 /**
  * A call that was given up on (a process frozen beyond its timeout) answers after another call has:
@@ -56,27 +67,14 @@ function asPaidAgain(end: CallEnd): CallEnd {
     : end
 }
 
-interface ClosingCall extends LedgerCall {
-  readonly search_id: number
-  readonly round: number
-  readonly sent_at: number
-  readonly finished_at: number | null
-}
-
-interface ClosingSearch {
-  readonly id: number
-  readonly state: SearchState
-  readonly round: number
-}
-
-async function recordCall(tx: Transaction, call: ClosingCall, end: CallEnd): Promise<void> {
-  await changeOutcome(tx, call, end.outcome)
-  await tx.run(
-    `update call set finished_at = @now, status = @status, request_id = @requestId, detail = @detail,
+function recordCall(tx: Transaction, call: ClosingCall, end: CallEnd): void {
+  tx.send(
+    `update call set outcome = @outcome, finished_at = @now, status = @status, request_id = @requestId, detail = @detail,
        credits_remaining = @creditsRemaining, unreadable = @unreadable
      where id = @id`,
     {
       id: call.id,
+      outcome: end.outcome,
       now: end.now,
       status: end.facts.status,
       requestId: end.facts.requestId,
@@ -85,19 +83,61 @@ async function recordCall(tx: Transaction, call: ClosingCall, end: CallEnd): Pro
       unreadable: end.decision.do === 'deadLetter' ? end.decision.body : null,
     },
   )
+  countOutcome(tx, call, end.outcome)
+}
+
+/**
+ * Updates the balance and the limits from one response; absent limits keep their value. Every answer
+ * reports the balance right after its own credit was taken, and answers overtake each other. So the
+ * lowest balance is the latest: calls in flight will still take their own credit. An answer without
+ * a balance takes one credit. A rise that the overlapping calls cannot explain is a top-up, and is
+ * taken as it is. Errs towards too few credits; GET /me corrects it.
+ */
+async function foldBalance(tx: Transaction, call: ClosingCall, { facts, outcome, now }: CallEnd): Promise<void> {
+  const { limitPerMinute, limitPerDay, remainingToday } = facts
+  const limits = { limitPerMinute, limitPerDay, remainingToday }
+  const balance = facts.creditsRemaining ?? (outcome === 'out_of_credits' ? 0 : null)
+  const known = call.balance
+  if (balance !== null) {
+    const isTopUp = known === null || (balance > known && balance > known + (await overlapping(tx, call)))
+    tx.send(`update account set credits_remaining = @balance, heard_at = @now, ${LIMITS}`, {
+      ...limits,
+      balance: isTopUp ? balance : Math.min(known, balance),
+      now,
+    })
+    return
+  }
+  // A call that was given up on (`unknown`) was counted then.
+  if (isCharged(outcome) && call.outcome === 'sent') lowerBalance(tx)
+  if (Object.values(limits).some((limit) => limit !== null)) tx.send(`update account set ${LIMITS}`, limits)
+}
+
+const LIMITS = `limit_per_minute = coalesce(@limitPerMinute, limit_per_minute),
+  limit_per_day = coalesce(@limitPerDay, limit_per_day), remaining_today = coalesce(@remainingToday, remaining_today)`
+
+/**
+ * How many other calls may have been charged after this one and reported before it: those in flight
+ * now, and those that ended since it was sent.
+ */
+async function overlapping(tx: Transaction, { id, sent_at, in_flight, outcome }: ClosingCall): Promise<number> {
+  const ended = await tx.get<{ calls: number }>(
+    'select count(*) as calls from call indexed by call_finished_at where finished_at >= @sentAt and id <> @id',
+    { id, sentAt: sent_at },
+  )
+  return in_flight - Number(outcome === 'sent') + (ended?.calls ?? 0)
 }
 
 /**
  * An answer is kept even if its search is dead or in another round: it is paid for. A pause or rate
  * limit is written in the same transaction.
  */
-async function settle(tx: Transaction, call: ClosingCall, search: ClosingSearch, end: CallEnd): Promise<void> {
+async function settle(tx: Transaction, call: ClosingCall, end: CallEnd): Promise<void> {
   const { decision, now } = end
   switch (decision.do) {
     case 'succeed':
-      return keepAnswer(tx, search, decision, now)
+      return keepAnswer(tx, { id: call.search_id, state: call.state }, decision, now)
     case 'deadLetter':
-      return endSearch(tx, call, search, end, decision)
+      return endSearch(tx, call, end, decision)
     case 'retry':
       return useAttempt(tx, call)
     case 'pause':
@@ -119,14 +159,13 @@ type ForGood = Extract<Decision, { do: 'deadLetter' }>
 async function endSearch(
   tx: Transaction,
   call: ClosingCall,
-  search: ClosingSearch,
   { facts, now }: CallEnd,
   decision: ForGood,
 ): Promise<void> {
-  if (decision.usesAttempt) await useAttempt(tx, call)
-  if (!decision.usesAttempt || search.round === call.round) {
+  if (decision.usesAttempt) useAttempt(tx, call)
+  if (!decision.usesAttempt || call.search_round === call.round) {
     const requestId = decision.death.requestId ?? facts.requestId ?? (await earlierRequestId(tx, call, decision))
-    await bury(tx, search, { ...decision.death, requestId }, now)
+    bury(tx, { id: call.search_id, state: call.state }, { ...decision.death, requestId }, now)
   }
   if (decision.pause !== null) await addPause(tx, { cause: decision.pause, since: now, detail: decision.death.error })
 }
@@ -146,8 +185,8 @@ async function earlierRequestId(tx: Transaction, call: ClosingCall, { usesAttemp
 }
 
 /** Only while the search is still in the call's round. */
-async function useAttempt(tx: Transaction, call: ClosingCall): Promise<void> {
-  await tx.run(
+function useAttempt(tx: Transaction, call: ClosingCall): void {
+  tx.send(
     "update search set failures = failures + 1 where id = @id and round = @round and state in ('waiting', 'queued')",
     { id: call.search_id, round: call.round },
   )

@@ -37,6 +37,8 @@ export interface Queries {
 export interface Transaction extends Queries {
   /** Returns how many rows it changed. */
   run(text: string, parameters?: SqlParameters): Promise<number>
+  /** A change whose result nobody needs. If it fails, the transaction fails, at the latest when it commits. */
+  send(text: string, parameters?: SqlParameters): void
   /**
    * Inserts many rows.
    * @param into table and columns: `want (batch_id, search_id)`
@@ -44,10 +46,6 @@ export interface Transaction extends Queries {
    * @param values of all rows, one after another
    */
   insert(into: string, width: number, values: readonly SqlValue[]): Promise<void>
-  /** Rolls back only itself when it throws. */
-  savepoint<T>(work: () => Promise<T>): Promise<T>
-  /** False: an error rolled back everything. */
-  isOpen(): boolean
 }
 
 export interface Snapshot extends Queries {

@@ -19,9 +19,9 @@ export async function isProbing(tx: Transaction): Promise<boolean> {
   return (await noteOf(tx, 'probing')) !== null
 }
 
-export async function setProbing(tx: Transaction, probing: boolean): Promise<void> {
-  if (probing) await note(tx, 'probing', '1')
-  else await tx.run("delete from meta where key = 'probing'")
+export function setProbing(tx: Transaction, probing: boolean): void {
+  if (probing) note(tx, 'probing', '1')
+  else tx.send("delete from meta where key = 'probing'")
 }
 
 /** Only ever extends the rate limit. `detail`: the API's message. */
@@ -32,14 +32,14 @@ export async function extendRateLimit(
   detail: string | null = null,
 ): Promise<void> {
   if (until <= ((await rateLimitEnd(tx, now)) ?? 0)) return
-  await endRateLimit(tx)
-  await note(tx, 'hold_until', until)
-  await note(tx, 'hold_from', now)
-  if (detail !== null) await note(tx, 'hold_detail', detail)
+  endRateLimit(tx)
+  note(tx, 'hold_until', until)
+  note(tx, 'hold_from', now)
+  if (detail !== null) note(tx, 'hold_detail', detail)
 }
 
-export async function endRateLimit(tx: Transaction): Promise<void> {
-  await tx.run("delete from meta where key in ('hold_until', 'hold_from', 'hold_detail')")
+export function endRateLimit(tx: Transaction): void {
+  tx.send("delete from meta where key in ('hold_until', 'hold_from', 'hold_detail')")
 }
 
 /** The API's message with the rate limit. Null: none, or not rate limited. */
@@ -55,9 +55,21 @@ export const SET_BACK_MS = 5000
  * back, and is ignored.
  */
 export async function rateLimitEnd(tx: Transaction, now: number): Promise<number | null> {
-  const until = Number(await noteOf(tx, 'hold_until'))
-  if (until <= now) return null
-  return Number(await noteOf(tx, 'hold_from')) <= now + SET_BACK_MS ? until : null
+  return rateLimitEndOf({ until: await noteOf(tx, 'hold_until'), from: await noteOf(tx, 'hold_from') }, now)
+}
+
+/** The same of the two notes. */
+export function rateLimitEndOf(
+  limit: { readonly until: string | null; readonly from: string | null },
+  now: number,
+): number | null {
+  const until = Number(limit.until)
+  return until > now && Number(limit.from) <= now + SET_BACK_MS ? until : null
+}
+
+/** An expression for the value of a note. */
+export function noteSql(key: Key): string {
+  return `(select value from meta where key = '${key}')`
 }
 
 export async function balanceWatch(tx: Transaction): Promise<BalanceWatch> {
@@ -67,15 +79,15 @@ export async function balanceWatch(tx: Transaction): Promise<BalanceWatch> {
   }
 }
 
-export async function noteWatch(tx: Transaction, { askedAt, nextAt }: BalanceWatch): Promise<void> {
-  if (askedAt !== null) await note(tx, 'balance_asked_at', askedAt)
-  if (nextAt !== null) await note(tx, 'balance_next_at', nextAt)
+export function noteWatch(tx: Transaction, { askedAt, nextAt }: BalanceWatch): void {
+  if (askedAt !== null) note(tx, 'balance_asked_at', askedAt)
+  if (nextAt !== null) note(tx, 'balance_next_at', nextAt)
 }
 
 /** The breaker's pause was resumed: calls up to this one no longer count. */
 export async function markStreak(tx: Transaction): Promise<void> {
   const latest = await tx.get<{ id: number | null }>('select max(id) as id from call')
-  await note(tx, 'streak_from', latest?.id ?? 0)
+  note(tx, 'streak_from', latest?.id ?? 0)
 }
 
 /** The last call before that resume. 0: there was no such pause. */
@@ -89,9 +101,9 @@ export async function activeHours(tx: Transaction): Promise<HoursInForce | null>
   return text === null ? null : (JSON.parse(text) as HoursInForce)
 }
 
-export async function setActiveHours(tx: Transaction, inForce: HoursInForce | null): Promise<void> {
-  if (inForce === null) await tx.run("delete from meta where key = 'active_hours'")
-  else await note(tx, 'active_hours', JSON.stringify(inForce))
+export function setActiveHours(tx: Transaction, inForce: HoursInForce | null): void {
+  if (inForce === null) tx.send("delete from meta where key = 'active_hours'")
+  else note(tx, 'active_hours', JSON.stringify(inForce))
 }
 
 /** Null: the active hours apply. */
@@ -104,19 +116,27 @@ export async function hoursOverriddenUntil(tx: Transaction, now: number): Promis
 export async function overrideHours(tx: Transaction, now: number): Promise<number | null> {
   const inForce = await activeHours(tx)
   if (inForce === null || now < inForce.closedFrom || now >= inForce.closedUntil) return null
-  await note(tx, 'hours_overridden_until', inForce.nextEnd)
+  note(tx, 'hours_overridden_until', inForce.nextEnd)
   return inForce.nextEnd
 }
 
-/** Pauses the queue if it is outside the active hours. */
-export async function obeyActiveHours(tx: Transaction, now: number): Promise<boolean> {
-  const inForce = await activeHours(tx)
-  if (inForce === null || !isOutsideHours(inForce, await hoursOverriddenUntil(tx, now), now)) return false
+/** Pauses the queue if it is outside the active hours, given as the notes say. */
+export async function obeyActiveHours(
+  tx: Transaction,
+  notes: { readonly hours: string | null; readonly overriddenUntil: string | null },
+  now: number,
+): Promise<boolean> {
+  if (notes.hours === null) return false
+  const inForce = JSON.parse(notes.hours) as HoursInForce
+  const overriddenUntil = Number(notes.overriddenUntil)
+  if (!isOutsideHours(inForce, overriddenUntil > now ? overriddenUntil : null, now)) return false
   await addPause(tx, { cause: 'outside_hours', since: now, detail: hoursInWords(inForce) })
   return true
 }
 
 type Key =
+  | 'api_address'
+  | 'api_adopted'
   | 'probing'
   | 'hold_until'
   | 'hold_from'
@@ -127,8 +147,8 @@ type Key =
   | 'active_hours'
   | 'hours_overridden_until'
 
-async function note(tx: Transaction, key: Key, value: string | number): Promise<void> {
-  await tx.run(
+function note(tx: Transaction, key: Key, value: string | number): void {
+  tx.send(
     'insert into meta (key, value) values (@key, @value) on conflict (key) do update set value = excluded.value',
     { key, value: String(value) },
   )

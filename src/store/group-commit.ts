@@ -3,9 +3,9 @@ import type { Connection, Transaction } from './connection.js'
 
 /**
  * A commit to disk costs milliseconds however much it contains, so all changes of one event loop
- * turn share one, and those that arrive while it runs share the next. Each runs in its own
- * savepoint: a bug in one rolls back only that one. A change resolves only once the commit is on
- * disk. If the commit fails, all of its changes reject.
+ * turn share one, and those that arrive while it runs share the next. If one of them fails by a bug,
+ * nothing of the group stays, and each is run again alone: only that one fails. A change resolves
+ * only once its commit is on disk.
  */
 export interface GroupCommit {
   /** Runs the change in the next shared transaction. Rejects with what it threw, or `UnreachableError` when the commit failed. */
@@ -16,7 +16,8 @@ export interface GroupCommit {
 
 interface Entry {
   /**
-   * Makes the change. Returns the callback that resolves its promise, for use once it is on disk.
+   * Makes the change, and can be repeated after a rollback. Returns the callback that resolves its
+   * promise, for use once it is on disk.
    */
   run(tx: Transaction): Promise<() => void>
   reject(error: unknown): void
@@ -53,26 +54,21 @@ export function groupCommit(connection: Connection): GroupCommit {
   }
 }
 
-/** Rejects nothing but its entries. */
 async function commitTogether(connection: Connection, group: readonly Entry[]): Promise<void> {
   try {
-    const callbacks = await connection.write((tx) => runTogether(tx, group), 'end of a call')
+    const callbacks = await connection.write((tx) => runAll(tx, group), 'end of a call')
     for (const callback of callbacks) callback()
   } catch (error) {
-    for (const entry of group) entry.reject(error)
+    const isAboutAll = error instanceof UnreachableError || group.length === 1
+    for (const entry of group) {
+      if (isAboutAll) entry.reject(error)
+      else await commitTogether(connection, [entry])
+    }
   }
 }
 
-async function runTogether(tx: Transaction, group: readonly Entry[]): Promise<readonly (() => void)[]> {
+async function runAll(tx: Transaction, group: readonly Entry[]): Promise<readonly (() => void)[]> {
   const callbacks: (() => void)[] = []
-  for (const entry of group) {
-    try {
-      callbacks.push(await tx.savepoint(() => entry.run(tx)))
-    } catch (error) {
-      // A full disk may have rolled back the whole transaction: then every change fails.
-      if (!tx.isOpen() || error instanceof UnreachableError) throw error
-      callbacks.push(() => entry.reject(error))
-    }
-  }
+  for (const entry of group) callbacks.push(await entry.run(tx))
   return callbacks
 }

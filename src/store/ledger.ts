@@ -30,19 +30,32 @@ export async function openCall(tx: Transaction, call: NewCall): Promise<number> 
     { ...call },
   )
   if (opened === undefined) throw new Error('a new call got no id')
-  await count(tx, 'sent', 1)
-  await charge(tx, call.batchId, 1)
+  tx.send("update call_count set calls = calls + 1 where outcome = 'sent'")
+  charge(tx, call.batchId, 1)
   return opened.id
 }
 
-/** Changes a call's outcome. Charges or refunds its batch accordingly. */
-export async function changeOutcome(tx: Transaction, call: LedgerCall, outcome: CallOutcome): Promise<void> {
+/** A call in flight that was never heard of again. It may be paid for. */
+export function giveUp(tx: Transaction, call: LedgerCall): void {
+  tx.send("update call set outcome = 'unknown' where id = @id", { id: call.id })
+  countOutcome(tx, call, 'unknown')
+  lowerBalance(tx)
+}
+
+/** Counts a call under its new outcome. Charges or refunds its batch accordingly. */
+export function countOutcome(tx: Transaction, call: LedgerCall, outcome: CallOutcome): void {
   if (call.outcome === outcome) return
-  await tx.run('update call set outcome = @outcome where id = @id', { outcome, id: call.id })
-  await count(tx, call.outcome, -1)
-  await count(tx, outcome, 1)
+  tx.send(
+    `update call_count set calls = calls + case when outcome = @outcome then 1 else -1 end
+     where outcome in (@outcome, @before)`,
+    { outcome, before: call.outcome },
+  )
   const step = Number(isCharged(outcome)) - Number(isCharged(call.outcome))
-  if (step !== 0) await charge(tx, call.batch_id, step)
+  if (step !== 0) charge(tx, call.batch_id, step)
+}
+
+function charge(tx: Transaction, batchId: number, step: number): void {
+  tx.send('update batch set charged = charged + @step where id = @batchId', { step, batchId })
 }
 
 export async function countOf(tx: Transaction, outcome: CallOutcome): Promise<number> {
@@ -50,10 +63,7 @@ export async function countOf(tx: Transaction, outcome: CallOutcome): Promise<nu
   return (await tx.get<{ calls: number }>(text, { outcome }))?.calls ?? 0
 }
 
-async function count(tx: Transaction, outcome: CallOutcome, step: number): Promise<void> {
-  await tx.run('update call_count set calls = calls + @step where outcome = @outcome', { step, outcome })
-}
-
-async function charge(tx: Transaction, batchId: number, step: number): Promise<void> {
-  await tx.run('update batch set charged = charged + @step where id = @batchId', { step, batchId })
+/** A credit is gone, or may be, and no balance was reported. An unknown balance stays unknown. */
+export function lowerBalance(tx: Transaction): void {
+  tx.send('update account set credits_remaining = credits_remaining - 1 where credits_remaining > 0')
 }

@@ -30,26 +30,26 @@ export function pauseStore(connection: Connection): PauseStore {
     lift: (cause, probe) =>
       connection.write(async (tx) => {
         const stood = (await tx.run('delete from pause where cause = @cause', { cause })) === 1
-        if (stood && probe) await setProbing(tx, true)
+        if (stood && probe) setProbing(tx, true)
         if (stood && isForFailures(cause)) await markStreak(tx)
         return stood
       }),
     activeHours: () => connection.read(activeHours),
-    setActiveHours: (inForce) => connection.write((tx) => setActiveHours(tx, inForce)),
+    setActiveHours: (inForce) => connection.write(async (tx) => setActiveHours(tx, inForce)),
     hoursOverriddenUntil: (now) => connection.read((tx) => hoursOverriddenUntil(tx, now)),
     overrideHours: (now) => connection.write((tx) => overrideHours(tx, now)),
     watch: () => connection.read(balanceWatch),
-    noteWatch: (watch) => connection.write((tx) => noteWatch(tx, watch)),
+    noteWatch: (watch) => connection.write(async (tx) => noteWatch(tx, watch)),
     probing: () => connection.read(isProbing),
-    endProbe: () => connection.write((tx) => setProbing(tx, false)),
+    endProbe: () => connection.write(async (tx) => setProbing(tx, false)),
     rateLimitedUntil: (now) => connection.read((tx) => rateLimitEnd(tx, now)),
     holdDetail: (now) => connection.read((tx) => holdDetail(tx, now)),
     rateLimit: (until, now) => connection.write((tx) => extendRateLimit(tx, until, now)),
     liftRateLimit: (now) =>
       connection.write(async (tx) => {
         const stood = (await rateLimitEnd(tx, now)) !== null
-        await endRateLimit(tx)
-        if (stood) await setProbing(tx, true)
+        endRateLimit(tx)
+        if (stood) setProbing(tx, true)
         return stood
       }),
   }

@@ -22,13 +22,13 @@ import type { RefusedSearch } from './report.js'
  * Counts one more refusal, if the search is still in the call's round. For use inside a write
  * transaction.
  */
-export async function countRefusal(
+export function countRefusal(
   tx: Transaction,
   call: LedgerCall & { readonly search_id: number; readonly round: number },
   outcome: CallOutcome,
-): Promise<void> {
+): void {
   const column = outcome === 'rate_limited' ? 'rate_limits' : 'refusals'
-  await tx.run(
+  tx.send(
     `update search set ${column} = ${column} + 1, refused_from = coalesce(refused_from, @callId)
      where id = @searchId and round = @round and state in ('waiting', 'queued')`,
     { callId: call.id, searchId: call.search_id, round: call.round },

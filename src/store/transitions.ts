@@ -42,7 +42,7 @@ export async function putBack(tx: Transaction, ids: readonly number[]): Promise<
      where id in (select value from json_each(@ids)) and state in ('waiting', 'queued')`,
     { ids: JSON.stringify(ids) },
   )
-  await lowerFeedMarks(tx, ids)
+  lowerFeedMarks(tx, ids)
   return changes
 }
 
@@ -55,8 +55,8 @@ export async function revive(tx: Transaction, ids: readonly number[]): Promise<n
     { ids: JSON.stringify(ids) },
   )
   const revived = rows.map((row) => row.id)
-  await recount(tx, revived, 'dead', 'pending', null)
-  await lowerFeedMarks(tx, revived)
+  recount(tx, revived, 'dead', 'pending', null)
+  lowerFeedMarks(tx, revived)
   return revived.length
 }
 
@@ -64,42 +64,42 @@ export async function revive(tx: Transaction, ids: readonly number[]): Promise<n
  * Any state but answered → answered. A dead letter leaves the list: its answer came late, but it is
  * paid for.
  */
-export async function keepAnswer(
+export function keepAnswer(
   tx: Transaction,
   search: StandingSearch,
   answer: { readonly body: string; readonly tracks: number; readonly tagging?: Tagging | null },
   now: number,
-): Promise<void> {
+): void {
   if (search.state === 'answered') return
-  await tx.run(
+  tx.send(
     `update search set state = 'answered', answered_at = @now, tracks = @tracks,
        queued_priority = null, queued_at = null, ${NO_DEATH}
      where id = @id`,
     { now, tracks: answer.tracks, id: search.id },
   )
-  await tx.run('insert into answer (search_id, body) values (@id, @body)', { id: search.id, body: answer.body })
+  tx.send('insert into answer (search_id, body) values (@id, @body)', { id: search.id, body: answer.body })
   if (answer.tagging) {
-    await tx.run('insert into tagging (search_id, rule, json) values (@id, @rule, @json)', {
+    tx.send('insert into tagging (search_id, rule, json) values (@id, @rule, @json)', {
       id: search.id,
       rule: TAGS_RULE,
       json: JSON.stringify(answer.tagging),
     })
   }
   const from = search.state === 'dead' ? 'dead' : 'pending'
-  await recount(tx, [search.id], from, answer.tracks > 0 ? 'tagged' : 'no_match', now)
+  recount(tx, [search.id], from, answer.tracks > 0 ? 'tagged' : 'no_match', now)
 }
 
 /** waiting or queued → dead. False when it already has an outcome. */
-export async function bury(tx: Transaction, search: StandingSearch, death: Death, now: number): Promise<boolean> {
+export function bury(tx: Transaction, search: StandingSearch, death: Death, now: number): boolean {
   if (search.state === 'answered' || search.state === 'dead') return false
-  await tx.run(
+  tx.send(
     `update search set state = 'dead', died_at = @now, queued_priority = null, queued_at = null,
        death_reason = @reason, death_status = @status, death_error = @error, death_code = @code,
        death_message = @message, death_request_id = @requestId, death_remedy = @remedy, discarded = 0
      where id = @id`,
     { ...death, id: search.id, now },
   )
-  await recount(tx, [search.id], 'pending', 'dead', now)
+  recount(tx, [search.id], 'pending', 'dead', now)
   return true
 }
 
@@ -111,16 +111,10 @@ const NO_DEATH = `died_at = null, death_reason = null, death_status = null, deat
  * nothing is pending. A retry makes it incomplete, and its completion is announced again.
  * @param now when the outcome came; null when there is none, so that nothing is completed
  */
-async function recount(
-  tx: Transaction,
-  ids: readonly number[],
-  from: Bucket,
-  to: Bucket,
-  now: number | null,
-): Promise<void> {
+function recount(tx: Transaction, ids: readonly number[], from: Bucket, to: Bucket, now: number | null): void {
   if (ids.length === 0) return
   const step = (bucket: Bucket): number => (bucket === to ? 1 : 0) - (bucket === from ? 1 : 0)
-  await tx.run(
+  tx.send(
     `update batch set
        pending = pending + @pending * moved.searches,
        tagged = tagged + @tagged * moved.items,
@@ -149,8 +143,8 @@ async function recount(
 }
 
 /** A search below the mark is waiting again: the feeder must start there. */
-async function lowerFeedMarks(tx: Transaction, ids: readonly number[]): Promise<void> {
-  await tx.run(
+function lowerFeedMarks(tx: Transaction, ids: readonly number[]): void {
+  tx.send(
     `update batch set fed_to = back.lowest
      from (
        select want.batch_id, min(want.search_id) as lowest

@@ -48,7 +48,7 @@ export function openConnection(
   files = openStoreFiles(path),
 ): SqliteConnection {
   const handle = openHandle(path, mode, patienceMs)
-  const tx = transactionOn(handle, files)
+  const tx = transactionOn(handle)
   const { mutex: alone, leave } = mode === 'write' ? shareMutex(resolve(path)) : { mutex: mutex(), leave: () => {} }
 
   async function transaction<T>(begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -116,7 +116,7 @@ function openHandle(path: string, mode: 'write' | 'read', patienceMs: number): D
   return handle
 }
 
-function transactionOn(handle: Database.Database, files: StoreFiles): Transaction {
+function transactionOn(handle: Database.Database): Transaction {
   const statements = new Map<string, Database.Statement<unknown[]>>()
 
   function prepared(text: string): Database.Statement<unknown[]> {
@@ -135,21 +135,7 @@ function transactionOn(handle: Database.Database, files: StoreFiles): Transactio
       for (const { text, at, size } of insertions(into, width, values.length))
         prepared(text).run(values.slice(at, at + size))
     },
-    savepoint: async (work) => {
-      prepared('SAVEPOINT piece').run()
-      try {
-        const result = await work()
-        prepared('RELEASE piece').run()
-        return result
-      } catch (error) {
-        if (handle.inTransaction) {
-          prepared('ROLLBACK TO piece').run()
-          prepared('RELEASE piece').run()
-        }
-        throw files.explain(error)
-      }
-    },
-    isOpen: () => handle.inTransaction,
+    send: (text, parameters = {}) => void prepared(text).run(parameters),
   }
 }
 
@@ -171,7 +157,7 @@ interface Insertion {
 
 function openSnapshot(path: string, files: StoreFiles): Snapshot {
   const handle = openHandle(path, 'read', PATIENCE_MS)
-  const { get, all } = transactionOn(handle, files)
+  const { get, all } = transactionOn(handle)
   const explain = (error: unknown): never => {
     throw files.explain(error)
   }
