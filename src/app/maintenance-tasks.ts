@@ -58,6 +58,7 @@ export const LEASES = [
   'sweep',
   'auto-resume',
   'active-hours',
+  'schedule',
   'account',
   'notifications',
   'notify',
@@ -158,6 +159,14 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     },
     { name: 'end pauses', everyMs: SECOND, run: leased('auto-resume', 5 * SECOND, () => autoResume.tick()) },
     { name: 'sample the activity', everyMs: 15 * SECOND, run: leased('sample', 20 * SECOND, () => takeSample(parts)) },
+    {
+      name: 'release scheduled batches',
+      everyMs: SECOND,
+      run: leased('schedule', 5 * SECOND, async () => {
+        for (const batch of await store.schedules.releaseDue(now()))
+          log.info({ event: 'batch.released', batch }, 'scheduled batch released')
+      }),
+    },
     {
       name: 'keep the active hours',
       everyMs: SECOND,

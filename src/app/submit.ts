@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { type Estimate, estimate } from '../batches/estimate.js'
-import { type Caps, checkCaps, checkName } from '../batches/options.js'
+import { checkCaps, checkName } from '../batches/options.js'
 import { type LoadedBatch, load } from '../batches/submit.js'
 import type { Catalog } from '../catalog/catalog.js'
 import { isOurs } from '../catalog/column-names.js'
@@ -13,9 +13,11 @@ import { refreshAccount } from '../control/account.js'
 import { knownPerMinute, LOWEST_TIER_PER_MINUTE } from '../control/rate-limit.js'
 import { checkApi } from '../control/same-api.js'
 import { NEVER, orAborted, untilAborted } from '../domain/abortable.js'
+import { UsageError } from '../domain/errors.js'
 import type { Pause } from '../domain/pause.js'
 import type { Filters } from '../domain/request.js'
 import type { Priority } from '../domain/states.js'
+import type { Caps } from '../store/batch.js'
 import type { Account, Plan } from '../store/store.js'
 import { type Feeding, openFeeding, type Session } from './session.js'
 
@@ -37,6 +39,10 @@ export interface SubmitOptions {
   /** For every search; those of a row are added and win. */
   readonly filters?: Filters | undefined
   readonly priority?: Priority | undefined
+  /** Release it then, not at once: a worker does. */
+  readonly notBefore?: Date | undefined
+  /** The plan and `status` say whether it will be done by then. */
+  readonly deadline?: Date | undefined
   /** The most credits this batch may use. Default: no cap. */
   readonly maxCredits?: number | undefined
   /** Release only the first n searches, at least 1. A later release lets the rest continue. */
@@ -75,6 +81,12 @@ export interface BatchPlan extends Plan {
   readonly needsConfirmation: boolean
   /** One warning for each filter that is probably misspelt. */
   readonly filterDoubts: readonly string[]
+  /** When it is released, ms; null: at once. */
+  readonly notBefore: number | null
+  /** When it should be done, ms; null: no deadline. */
+  readonly deadline: number | null
+  /** Whether it will be done by the deadline; null: no deadline. */
+  readonly meetsDeadline: boolean | null
   /** What stops the calls now. */
   readonly pause: Pause | null
   readonly rateLimitedUntil: number | null
@@ -162,6 +174,7 @@ export async function planBatch(
   const name = checkName(options.name)
   const caps = { maxCredits: options.maxCredits ?? null, first: options.first ?? null }
   checkCaps(caps)
+  const times = checkTimes(options, session.now())
   // The plan counts stored answers as free, and rows get them: they must be of the same API.
   await checkApi({ store, apiUrl: session.settings.apiUrl })
   const opening = 'rows' in source ? openRows(source.rows, name) : openCatalog(source, options)
@@ -185,7 +198,7 @@ export async function planBatch(
     })
     try {
       const plan = {
-        ...(await costOf(session, batch.plan, caps)),
+        ...(await costOf(session, batch.plan, caps, times)),
         name,
         replacedColumns: catalog.columns.filter(isOurs).map((column) => column.trim()),
         notes: catalog.notes,
@@ -194,7 +207,7 @@ export async function planBatch(
         filterDoubts: filterDoubts(filterNames),
       }
       signal.throwIfAborted()
-      return { id: batch.id, plan, drop: batch.drop, release: (stop) => release(session, batch, caps, stop) }
+      return { id: batch.id, plan, drop: batch.drop, release: (stop) => release(session, batch, caps, times, stop) }
     } catch (error) {
       await batch.drop()
       throw error
@@ -204,9 +217,15 @@ export async function planBatch(
   }
 }
 
-async function release(session: Session, batch: LoadedBatch, caps: Caps, signal?: AbortSignal): Promise<Feeding> {
+async function release(
+  session: Session,
+  batch: LoadedBatch,
+  caps: Caps,
+  times: Times,
+  signal?: AbortSignal,
+): Promise<Feeding> {
   const feeding = await openFeeding(session, signal)
-  await batch.release(caps)
+  await batch.release(caps, times)
   return feeding
 }
 
@@ -230,7 +249,7 @@ function newBatch(catalog: Catalog, source: SubmitSource, options: SubmitOptions
 const DAY_MS = 24 * 60 * 60 * 1000
 
 /** Cost and duration, from what store and API know now. */
-async function costOf(session: Session, plan: Plan, { maxCredits, first }: Caps) {
+async function costOf(session: Session, plan: Plan, { maxCredits, first }: Caps, { notBefore, deadline }: Times) {
   const { settings, store } = session
   const { account, trouble } = await freshAccount(session)
   const cap = maxCredits === null ? first : Math.min(maxCredits, first ?? maxCredits)
@@ -238,9 +257,14 @@ async function costOf(session: Session, plan: Plan, { maxCredits, first }: Caps)
   const now = session.now()
   const { creditReserve, activeHours } = settings
   const callsPerMinute = perMinute ?? LOWEST_TIER_PER_MINUTE
+  const from = Math.max(now, notBefore ?? now)
+  const estimated = estimate({ plan, account, callsPerMinute, creditReserve, activeHours, cap, now: from })
   return {
     ...plan,
-    estimate: estimate({ plan, account, callsPerMinute, creditReserve, activeHours, cap, now }),
+    estimate: estimated,
+    notBefore,
+    deadline,
+    meetsDeadline: deadline === null ? null : estimated.finishAt <= deadline,
     isRateKnown: perMinute !== null,
     cap,
     creditReserve,
@@ -250,6 +274,26 @@ async function costOf(session: Session, plan: Plan, { maxCredits, first }: Caps)
     rateLimitedUntil: await store.pauses.rateLimitedUntil(now),
     now,
   }
+}
+
+interface Times {
+  readonly notBefore: number | null
+  readonly deadline: number | null
+}
+
+/** @throws UsageError */
+function checkTimes(options: Pick<SubmitOptions, 'notBefore' | 'deadline'>, now: number): Times {
+  const notBefore = options.notBefore?.getTime() ?? null
+  const deadline = options.deadline?.getTime() ?? null
+  for (const at of [notBefore, deadline])
+    if (at !== null && !Number.isFinite(at)) throw new UsageError('Expected a date for notBefore and deadline.')
+  // A moment that has just passed is now.
+  const start = notBefore !== null && notBefore > now ? notBefore : null
+  if (deadline !== null && deadline <= (start ?? now))
+    throw new UsageError(
+      `Expected the deadline to be after ${start === null ? 'now' : 'the start'}, found ${new Date(deadline).toISOString()}.`,
+    )
+  return { notBefore: start, deadline }
 }
 
 const SHORT_MS = 3000

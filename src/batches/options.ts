@@ -1,19 +1,13 @@
 import { UsageError } from '../domain/errors.js'
 import { LONGEST_LABEL, readLabel } from '../domain/label.js'
 import { PRIORITIES } from '../domain/states.js'
+import type { Caps } from '../store/batch.js'
 
 /**
  * Validates a batch's options, for the command line and for scripts. SQLite stores NaN as null, so
  * `maxCredits: Number(undefined)` would mean no cap. A negative age would buy every answer again. A search
  * with an unknown priority would wait forever.
  */
-export interface Caps {
-  /** The most calls that may be charged to the batch; null: no cap. */
-  readonly maxCredits: number | null
-  /** The most calls before `release`; null: no such limit. */
-  readonly first: number | null
-}
-
 /** @throws UsageError */
 export function checkCaps(caps: Caps): void {
   checkCap('most credits', caps.maxCredits, 0)

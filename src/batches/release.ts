@@ -17,7 +17,7 @@ export interface Release {
  * @throws RefusedError when the batch cannot be released
  */
 export async function priceOfRelease(
-  store: Pick<Store, 'batches' | 'account'>,
+  store: Pick<Store, 'batches' | 'account' | 'schedules'>,
   { batch, maxCredits }: Release,
   rate: {
     readonly callsPerMinute: number
@@ -26,7 +26,7 @@ export async function priceOfRelease(
     readonly now: number
   },
 ): Promise<{ readonly credits: number; readonly estimate: Estimate }> {
-  refuseUnreleasable({ batch, maxCredits })
+  await refuseUnreleasable(store, { batch, maxCredits })
   const { creditsNeeded, dueElsewhere } = await store.batches.plan(batch.id, rate.now)
   const budgetUnder = (cap: number | null) =>
     Math.min(creditsNeeded, cap === null ? creditsNeeded : Math.max(0, cap - batch.charged))
@@ -58,16 +58,16 @@ export function sameCap(batch: Batch, howToRaise: string): number | null {
 
 /** @throws RefusedError when the batch was cancelled, is still loading, or has used more than the new cap */
 export async function releaseBatch(
-  parts: { readonly store: Pick<Store, 'batches'>; readonly now: () => number },
+  parts: { readonly store: Pick<Store, 'batches' | 'schedules'>; readonly now: () => number },
   { batch, maxCredits }: Release,
 ): Promise<void> {
-  refuseUnreleasable({ batch, maxCredits })
+  await refuseUnreleasable(parts.store, { batch, maxCredits })
   if (!(await parts.store.batches.release(batch.id, { maxCredits, first: null }, parts.now())))
     throw wasCancelled(batch)
 }
 
-function refuseUnreleasable({ batch, maxCredits }: Release): void {
-  if (batch.state === 'loading')
+async function refuseUnreleasable(store: Pick<Store, 'schedules'>, { batch, maxCredits }: Release): Promise<void> {
+  if (batch.state === 'loading' && !(await isScheduled(store, batch.id)))
     throw new RefusedError(`Batch ${batch.id} is still loading. Its own submit releases it.`, { code: 'batch_loading' })
   if (batch.state === 'cancelled') throw wasCancelled(batch)
   if (maxCredits !== null && maxCredits < batch.charged) {
@@ -75,6 +75,11 @@ function refuseUnreleasable({ batch, maxCredits }: Release): void {
       code: 'cap_used_up',
     })
   }
+}
+
+/** Its submit has ended: only the time until `--not-before` is left. */
+async function isScheduled(store: Pick<Store, 'schedules'>, batchId: number): Promise<boolean> {
+  return (await store.schedules.list()).some((schedule) => schedule.batchId === batchId && schedule.notBefore !== null)
 }
 
 function wasCancelled({ id, name }: Batch): RefusedError {

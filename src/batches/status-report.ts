@@ -70,4 +70,10 @@ export interface BatchStatus {
   readonly credits_spent: number
   readonly created_at: string
   readonly completed_at: string | null
+  /** A worker releases it then; null: it is released. */
+  readonly not_before: string | null
+  /** When it should be done; null: no deadline, or it is done. */
+  readonly deadline: string | null
+  /** Whether all due searches will be done by the deadline; null: no deadline, or nobody can tell yet. */
+  readonly meets_deadline: boolean | null
 }

@@ -2,6 +2,7 @@ import type { Settings } from '../config/settings.js'
 import { type HoursInForce, parseActiveHours, type ZonedHours } from '../domain/active-hours.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { LiveWorker } from '../queue/worker-registry.js'
+import type { BatchSchedule } from '../store/schedules.js'
 import type { BatchReport, Store } from '../store/store.js'
 import { forecast } from './estimate.js'
 import { isRateLimitedRepeatedly, statusMessage } from './status-message.js'
@@ -9,7 +10,7 @@ import type { BatchStatus, StatusReport, WorkerStatus } from './status-report.js
 
 /** Reports from store and queue: what is done, what is due, and the state. */
 export interface StatusParts {
-  readonly store: Pick<Store, 'reports' | 'pauses' | 'account'>
+  readonly store: Pick<Store, 'reports' | 'pauses' | 'account' | 'schedules'>
   /** Null: Redis is unreachable or not started. The report then comes from the store alone. */
   readonly queue: Pick<SearchQueue, 'searches' | 'throttle' | 'registry'> | null
   /** Why Redis is unreachable, one sentence. Default null: it is not started. */
@@ -37,6 +38,7 @@ export async function status(
     parts.store.pauses.activeHours(),
     parts.store.pauses.hoursOverriddenUntil(now),
   ])
+  const schedules = new Map((await parts.store.schedules.list()).map((schedule) => [schedule.batchId, schedule]))
   const queue = await readQueue(parts.queue)
   const troubles = queue.workers.flatMap(({ trouble }) => trouble ?? [])
   const { rateLimit, autoResumeHours } = parts.settings
@@ -104,7 +106,7 @@ export async function status(
     pace: { limit_per_minute: limit, calls_last_minute: totals.callsLastMinute },
     eta: isoOrNull(ahead.finishAt),
     workers: queue.workers.map(workerStatus),
-    batches: batches.map(batchStatus),
+    batches: batches.map((report) => batchStatus(report, schedules.get(report.batch.id), ahead.finishAt)),
   }
 }
 
@@ -159,8 +161,14 @@ function workerStatus({ facts, trouble }: LiveWorker): WorkerStatus {
   }
 }
 
-export function batchStatus(report: BatchReport): BatchStatus {
+export function batchStatus(
+  report: BatchReport,
+  { notBefore = null, deadline = null }: Partial<BatchSchedule> = {},
+  finishAt: number | null = null,
+): BatchStatus {
   const { batch } = report
+  // What is not released yet is not in the forecast.
+  const isForeseen = batch.state === 'released' && finishAt !== null && report.waiting > 0
   return {
     batch: batch.id,
     name: batch.name,
@@ -176,6 +184,9 @@ export function batchStatus(report: BatchReport): BatchStatus {
     credits_spent: batch.charged,
     created_at: new Date(batch.createdAt).toISOString(),
     completed_at: isoOrNull(batch.completedAt),
+    not_before: isoOrNull(batch.state === 'loading' ? notBefore : null),
+    deadline: isoOrNull(deadline),
+    meets_deadline: deadline !== null && isForeseen ? finishAt <= deadline : null,
   }
 }
 

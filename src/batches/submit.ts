@@ -1,9 +1,10 @@
 import { CatalogError, RefusedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { LoadedRow } from '../domain/request.js'
+import type { Caps } from '../store/batch.js'
 import type { NewBatch, Plan, Store } from '../store/store.js'
 import { dropAbandoned, HEARTBEAT_MS } from './abandoned.js'
-import { type Caps, checkCaps, checkName, checkPriority, wholeAge } from './options.js'
+import { checkCaps, checkName, checkPriority, wholeAge } from './options.js'
 
 /**
  * Turns a catalog into a batch. The batch is *loading* while rows are read and while the user is asked to accept the
@@ -11,7 +12,7 @@ import { type Caps, checkCaps, checkName, checkPriority, wholeAge } from './opti
  * A kill leaves the batch loading: see abandoned.ts.
  */
 export interface SubmitParts {
-  readonly store: Pick<Store, 'batches'>
+  readonly store: Pick<Store, 'batches' | 'schedules'>
   readonly log: Logger
   readonly now: () => number
 }
@@ -24,8 +25,8 @@ const CHUNK_CHARACTERS = 4 * 1024 * 1024
 export interface LoadedBatch {
   readonly id: number
   readonly plan: Plan
-  /** Makes its searches due. */
-  release(caps: Caps): Promise<void>
+  /** Makes its searches due: at once, or later by a worker. */
+  release(caps: Caps, schedule?: { readonly notBefore: number | null; readonly deadline: number | null }): Promise<void>
   /** Deletes it; nothing was spent. Does nothing after a release. */
   drop(): Promise<void>
 }
@@ -63,12 +64,23 @@ export async function load(
       id,
       plan,
       drop,
-      async release(caps) {
+      async release(caps, schedule = { notBefore: null, deadline: null }) {
         checkCaps(caps)
+        const { notBefore, deadline } = schedule
+        const isScheduled = notBefore !== null || deadline !== null
+        // A crash behind this leaves a batch that a worker releases, or, without `notBefore`, an abandoned one.
+        const isSet = !isScheduled || (await parts.store.schedules.set({ batchId: id, notBefore, deadline }, caps))
         await heartbeat.stop()
-        released = await batches.release(id, caps, parts.now())
+        released = isSet && (notBefore !== null || (await batches.release(id, caps, parts.now())))
         if (!released)
           throw new RefusedError(`Batch ${id} was dropped or cancelled meanwhile. Nothing was spent. Submit it again.`)
+        if (notBefore !== null) {
+          parts.log.info(
+            { event: 'batch.scheduled', batch: id, name: batch.name, ...caps, notBefore },
+            'batch scheduled',
+          )
+          return
+        }
         parts.log.info(
           { event: 'batch.released', batch: id, name: batch.name, ...caps, rows: plan.rows, searches: plan.searches },
           'batch released',

@@ -57,6 +57,7 @@ export function loadSettings(env: Environment): Settings {
     concurrency: required('TRACKYARD_CONCURRENCY', t.TRACKYARD_CONCURRENCY),
     rateLimit: required('TRACKYARD_RATE_LIMIT', t.TRACKYARD_RATE_LIMIT),
     activeHours: zonedHours(),
+    timeZone: optional('TRACKYARD_TIME_ZONE', t.TRACKYARD_TIME_ZONE),
     requestTimeoutMs: required('TRACKYARD_REQUEST_TIMEOUT_MS', t.TRACKYARD_REQUEST_TIMEOUT_MS),
     maxAttempts: required('TRACKYARD_MAX_ATTEMPTS', t.TRACKYARD_MAX_ATTEMPTS),
     backoff: Object.freeze({

@@ -30,6 +30,8 @@ export interface Settings {
   readonly rateLimit: number | 'auto'
   /** When calls may start. Null: at any time. */
   readonly activeHours: ZonedHours | null
+  /** Null: the system's. */
+  readonly timeZone: string | null
   readonly requestTimeoutMs: number
   readonly maxAttempts: number
   readonly backoff: { readonly baseMs: number; readonly maxMs: number }

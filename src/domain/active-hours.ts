@@ -292,3 +292,29 @@ export function isTimeZone(name: string): boolean {
 export function systemTimeZone(): string {
   return new Intl.DateTimeFormat().resolvedOptions().timeZone
 }
+
+const LOCAL_TIME = /^(?:(\d{4})-(\d\d)-(\d\d)[ T])?(\d{1,2}):(\d\d)$/
+
+/**
+ * "07:00" is the next time that the clock of the zone shows it after `after`, "2026-03-01 07:00" that day's; an ISO 8601
+ * instant with its offset is itself. Null when it is not valid.
+ */
+export function parseMoment(text: string, zone: string, after: number): number | null {
+  const match = LOCAL_TIME.exec(text.trim())
+  if (match === null)
+    return /^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(text.trim()) ? Date.parse(text.trim()) || null : null
+  const [, year, month, day, hour, minute] = match.map(Number)
+  const [hours = 24, minutes = 60] = [hour, minute]
+  if (hours > 23 || minutes > 59) return null
+  const time = (hours * 60 + minutes) * MINUTE_MS
+  if (match[1] !== undefined && year !== undefined && month !== undefined && day !== undefined) {
+    const date = Date.UTC(year, month - 1, day)
+    return new Date(date).getUTCDate() === day ? passesOf(zone, date + time).first : null
+  }
+  const today = Math.floor((after + offsetAt(zone, after)) / DAY_MS) * DAY_MS
+  for (const date of [today, today + DAY_MS]) {
+    const { first } = passesOf(zone, date + time)
+    if (first > after) return first
+  }
+  return null
+}

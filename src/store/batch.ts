@@ -85,6 +85,13 @@ export interface CountedBatch {
   readonly unfinished: number
 }
 
+export interface Caps {
+  /** The most calls that may be charged to the batch; null: no cap. */
+  readonly maxCredits: number | null
+  /** The most calls before `release`; null: no such limit. */
+  readonly first: number | null
+}
+
 export interface Milestone {
   readonly kind: 'released' | 'budget_used' | 'many_dead' | 'done'
   readonly batch: CountedBatch
@@ -124,7 +131,7 @@ export interface BatchStore {
   cancel(batchId: number, now: number): Promise<boolean>
   /** Removes a loading batch, its rows, and the searches that only it wanted. */
   drop(batchId: number): Promise<void>
-  /** Drops loading batches whose loader has sent no heartbeat since then. Returns how many. */
+  /** Drops loading batches that are not scheduled and whose loader has sent no heartbeat since then. Returns how many. */
   dropAbandoned(heardBefore: number): Promise<number>
   /**
    * By id ("12") or name (the latest of that name). Null: the latest. An id wins over a name that

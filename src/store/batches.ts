@@ -34,7 +34,8 @@ export function batchStore(connection: Connection): BatchStore {
     dropAbandoned: async (heardBefore) => {
       const abandoned = await connection.read((tx) =>
         tx.all<{ id: number }>(
-          "select id from batch where state = 'loading' and (heard_at < @heardBefore or dropping = 1)",
+          `select id from batch where state = 'loading' and (heard_at < @heardBefore or dropping = 1)
+             and not exists (select 1 from schedule where batch_id = batch.id and not_before is not null)`,
           { heardBefore },
         ),
       )
@@ -73,7 +74,7 @@ async function create(tx: Transaction, batch: NewBatch): Promise<number> {
   return created.id
 }
 
-async function release(tx: Transaction, batchId: number, caps: Caps, now: number): Promise<boolean> {
+export async function release(tx: Transaction, batchId: number, caps: Caps, now: number): Promise<boolean> {
   const changes = await tx.run(
     `update batch set state = 'released', max_credits = @maxCredits, first = @first, raised = 0,
        release_notified_at = null,
@@ -197,6 +198,7 @@ async function dropPiece(tx: Transaction, batchId: number): Promise<boolean> {
     { ids: JSON.stringify(wanted.map((row) => row.search_id)) },
   )
   if (wanted.length > 0) return true
+  await tx.run('delete from schedule where batch_id = @batchId', { batchId })
   await tx.run('delete from batch where id = @batchId and dropping = 1', { batchId })
   return false
 }

@@ -11,6 +11,7 @@ import { groupCommit } from './group-commit.js'
 import { notificationRecord } from './notifications.js'
 import { pauseStore } from './pauses.js'
 import { reports } from './reports.js'
+import { scheduleStore } from './schedules.js'
 import { openSqlite } from './sqlite/open.js'
 import type { Store } from './store.js'
 import { timelineStore } from './timeline.js'
@@ -44,6 +45,7 @@ export async function openStore({ readOnly = false, log = silentLogger, ...optio
     ...(await reader.read(identity)),
     path,
     batches: batchStore(connection),
+    schedules: scheduleStore(connection),
     feed: feedStore(connection),
     calls: callLedger(connection, group),
     pauses: pauseStore(connection),

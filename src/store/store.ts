@@ -12,6 +12,7 @@ import type { DeadFilter } from './findings.js'
 import type { StoreHealth } from './health.js'
 import type { NotificationRecord } from './notifications.js'
 import type { Reports } from './report.js'
+import type { ScheduleStore } from './schedules.js'
 import type { TimelineStore } from './timeline.js'
 
 export type { Batch, BatchStore, CountedBatch, NewBatch, Plan } from './batch.js'
@@ -44,6 +45,7 @@ export interface Store extends StoreHealth {
   readonly path: string
   readonly createdAt: string
   readonly batches: BatchStore
+  readonly schedules: ScheduleStore
   readonly feed: FeedStore
   readonly calls: CallLedger
   readonly pauses: PauseStore

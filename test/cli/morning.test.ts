@@ -37,6 +37,9 @@ describe('status', () => {
       credits_spent: 0,
       created_at: expect.stringMatching(/^\d{4}-/),
       completed_at: null,
+      not_before: null,
+      deadline: null,
+      meets_deadline: null,
     })
   })
 

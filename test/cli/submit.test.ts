@@ -32,6 +32,10 @@ test('--json prints exactly the documented counts, and searches are due', async 
     already_answered: 0,
     already_dead: 0,
     credits_needed: 2,
+    finish: expect.stringMatching(/^\d{4}-.*Z$/),
+    not_before: null,
+    deadline: null,
+    meets_deadline: null,
   })
   expect(await batches()).toMatchObject([{ batch: 1, name: 'films', state: 'released', waiting: 3, invalid: 1 }])
 })

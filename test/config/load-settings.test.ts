@@ -43,6 +43,7 @@ test('an empty environment gives the defaults of the design', () => {
     concurrency: 10,
     rateLimit: 'auto',
     activeHours: null,
+    timeZone: null,
     requestTimeoutMs: 20_000,
     maxAttempts: 8,
     backoff: { baseMs: 5000, maxMs: 600_000 },

@@ -9,6 +9,7 @@ import {
   isTimeZone,
   nextChange,
   parseActiveHours,
+  parseMoment,
 } from '../../src/domain/active-hours.js'
 
 const ZONES = ['Europe/Berlin', 'America/New_York', 'Asia/Kolkata'] as const
@@ -230,4 +231,26 @@ test('a forecast of centuries comes at once', () => {
   expect(at).toBeGreaterThan(Date.parse('2026-01-01') + 500 * 365 * 1400 * DAY)
   expect(windows).toBeGreaterThan(1e8)
   expect(performance.now() - begun).toBeLessThan(20_000)
+})
+
+describe('a moment that somebody writes', () => {
+  const after = Date.parse('2026-03-28T12:00:00+01:00')
+  test.each<[string, string | null]>([
+    ['07:00', '2026-03-29T07:00:00+02:00'],
+    ['22:00', '2026-03-28T22:00:00+01:00'],
+    ['12:00', '2026-03-29T12:00:00+02:00'],
+    ['2:30', '2026-03-29T03:00:00+02:00'],
+    ['2026-10-25 02:30', '2026-10-25T02:30:00+02:00'],
+    ['2026-03-01T07:00', '2026-03-01T07:00:00+01:00'],
+    ['2026-03-28T07:00:00Z', '2026-03-28T07:00:00Z'],
+    ['2026-03-28T07:00:00-05:00', '2026-03-28T07:00:00-05:00'],
+    ['2026-02-30 07:00', null],
+    ['24:00', null],
+    ['7', null],
+    ['tomorrow', null],
+    ['', null],
+    ['2026-13-01T07:00:00Z', null],
+  ])('%j', (text, expected) => {
+    expect(parseMoment(text, 'Europe/Berlin', after)).toBe(expected === null ? null : Date.parse(expected))
+  })
 })

@@ -62,7 +62,7 @@ describe('opening a store', () => {
       drop index search_dead_since; drop index search_refused;
       alter table search drop column rate_limits; alter table search drop column refusals;
       alter table search drop column refused_from;
-      drop table notification; drop table sample; drop table timeline; drop table tagging;
+      drop table notification; drop table sample; drop table timeline; drop table tagging; drop table schedule;
       update meta set value = '1' where key = 'schema_version';
       delete from kysely_migration where name > '0001-the-record'`)
     file.close()

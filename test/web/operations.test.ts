@@ -139,5 +139,8 @@ function aBatch(batch: number, completedAt: string | null): BatchStatus {
     credits_spent: 7,
     created_at: '2026-01-01T00:00:00.000Z',
     completed_at: completedAt,
+    not_before: null,
+    deadline: null,
+    meets_deadline: null,
   }
 }

@@ -74,6 +74,9 @@ export function aBatchStatus(changed: Partial<BatchStatus> = {}): BatchStatus {
     credits_spent: 18_360,
     created_at: new Date(Date.now() - 3 * 3_600_000).toISOString(),
     completed_at: null,
+    not_before: null,
+    deadline: null,
+    meets_deadline: null,
     ...changed,
   }
 }

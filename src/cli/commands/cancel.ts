@@ -21,9 +21,7 @@ async function cancel(cli: Cli, name: string): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     const { batch, was } = await cancelBatch(session, name)
     if (was === 'dropped') {
-      cli.print(
-        `Batch ${batch.id} (${batch.name}) was left behind by a killed submit. It was dropped. Nothing was spent.`,
-      )
+      cli.print(`Batch ${batch.id} (${batch.name}) was not released yet. It was dropped. Nothing was spent.`)
       return 0
     }
     const [report] = await session.store.reports.batches({ batchId: batch.id, limit: 1 })

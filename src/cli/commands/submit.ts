@@ -5,8 +5,9 @@ import type { Session } from '../../app/session.js'
 import type { BatchPlan, Released, SubmitSource } from '../../app/submit.js'
 import { pauseMessage } from '../../batches/status-message.js'
 import { parseFilters } from '../../catalog/filters.js'
-import type { ExitCode } from '../../domain/errors.js'
-import { pluralize } from '../../domain/format.js'
+import { parseMoment, systemTimeZone } from '../../domain/active-hours.js'
+import { type ExitCode, UsageError } from '../../domain/errors.js'
+import { formatTime, pluralize } from '../../domain/format.js'
 import { LONGEST_LABEL } from '../../domain/label.js'
 import type { Filters } from '../../domain/request.js'
 import { PRIORITIES, type Priority } from '../../domain/states.js'
@@ -34,6 +35,8 @@ interface Options {
   readonly delimiter?: string
   readonly encoding?: string
   readonly headerRow?: number
+  readonly notBefore?: string
+  readonly deadline?: string
   readonly dryRun?: boolean
   readonly yes?: boolean
   readonly wait?: boolean
@@ -59,6 +62,8 @@ export function define(command: Command, act: Act): void {
     .option('--delimiter <character>', 'between cells: one character, or tab (default: detected)', delimiter)
     .option('--encoding <name>', 'of the catalog, such as windows-1251 (default: from its byte order mark, else UTF-8)')
     .option('--header-row <n>', 'line of the header (default: the first, or the one below a title)', wholeNumber(1))
+    .option('--not-before <time>', 'release it then: 22:00 (the next), 2026-03-01 22:00, or ISO 8601')
+    .option('--deadline <time>', 'say in the plan and in `status` whether it will be done by then: 07:00 (the next)')
     .option('--dry-run', 'show the plan, keep nothing')
     .option('-y, --yes', 'do not ask, whatever the cost')
     .option('--wait', 'then wait until the batch is done, like `wait`')
@@ -92,7 +97,7 @@ async function submit(cli: Cli, file: string, options: Options): Promise<ExitCod
         if (released === null) return options.dryRun === true ? 0 : 4
         const { id, plan } = released
         if (options.json === true) cli.printJson(submitJson(id, plan))
-        else cli.say(`Released as batch ${id} (${plan.name}).`)
+        else cli.say(releasedLine(released, session.now()))
         const workers = workersOrNull(cli, await released.fill())
         if (options.json !== true) await sayNext(cli, session, released, workers)
         signal.throwIfAborted()
@@ -129,7 +134,12 @@ async function loadAndRelease(
     const released = await submitBatch(
       session,
       source,
-      { ...options, name: options.name ?? nameOf(file, session.now()), maxAgeDays: options.maxAge },
+      {
+        ...options,
+        ...timesOf(session, options),
+        name: options.name ?? nameOf(file, session.now()),
+        maxAgeDays: options.maxAge,
+      },
       {
         signal,
         progress: (loaded) => line.show(`loading: ${pluralize(loaded, 'row')}`),
@@ -212,12 +222,44 @@ function submitJson(batch: number | null, plan: BatchPlan): object {
     already_answered: plan.alreadyAnswered,
     already_dead: plan.alreadyDead,
     credits_needed: plan.estimate.creditsNeeded,
+    finish: new Date(plan.estimate.finishAt).toISOString(),
+    not_before: isoOrNull(plan.notBefore),
+    deadline: isoOrNull(plan.deadline),
+    meets_deadline: plan.meetsDeadline,
   }
+}
+
+function isoOrNull(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString()
+}
+
+function releasedLine({ id, plan }: Released, now: number): string {
+  if (plan.notBefore === null) return `Released as batch ${id} (${plan.name}).`
+  return `Scheduled as batch ${id} (${plan.name}): a worker releases it at ${formatTime(plan.notBefore, now)}. To release it now: \`trackyard-batch release ${id}\`.`
+}
+
+/** A time of day is the next one, a deadline's after the start. @throws UsageError */
+function timesOf({ settings, now }: Session, { notBefore, deadline }: Options) {
+  const zone = settings.timeZone ?? systemTimeZone()
+  const start = notBefore === undefined ? null : momentOf('--not-before', notBefore, zone, now())
+  const end = deadline === undefined ? null : momentOf('--deadline', deadline, zone, Math.max(start ?? 0, now()))
+  return {
+    notBefore: start === null ? undefined : new Date(start),
+    deadline: end === null ? undefined : new Date(end),
+  }
+}
+
+function momentOf(option: string, text: string, zone: string, after: number): number {
+  const at = parseMoment(text, zone, after)
+  if (at !== null) return at
+  throw new UsageError(
+    `${option}: expected a time such as 07:00, 2026-03-01 07:00, or ISO 8601, found ${JSON.stringify(text)}.`,
+  )
 }
 
 /** Why the batch will not move yet, and the next command. */
 async function sayNext(cli: Cli, session: Session, { id, plan }: Released, workers: number | null): Promise<void> {
-  const isDone = plan.new + plan.alreadyQueued === 0
+  const isDone = plan.notBefore === null && plan.new + plan.alreadyQueued === 0
   const { store, now, settings } = session
   const [pause] = isDone ? [] : await store.pauses.list()
   if (pause !== undefined) {

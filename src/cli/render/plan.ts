@@ -27,7 +27,9 @@ export function renderPlan(plan: BatchPlan, paint: Paint): string {
     ...replacedLine(plan.replacedColumns),
     ...searchLines(plan),
     ...costLines(plan),
-    ...[...stopped(plan), ...shortfall(plan), ...plan.doubts, ...plan.filterDoubts].map((line) => paint.warn(line)),
+    ...[...stopped(plan), ...lateness(plan), ...shortfall(plan), ...plan.doubts, ...plan.filterDoubts].map((line) =>
+      paint.warn(line),
+    ),
     ...exampleLines(plan.examples, paint),
   ].join('\n')
 }
@@ -105,7 +107,9 @@ function costLines(plan: BatchPlan): string[] {
     text('credits left', accountTrouble === null ? left : `${left} (${accountTrouble})`),
     text('rate limit', `${rate} a minute${perDay}${assumed}`),
     ...hoursLine(plan),
+    ...(plan.notBefore === null ? [] : [text('start', formatTimeAndWait(plan.notBefore, now))]),
     text('finish', finish),
+    ...(plan.meetsDeadline === true ? [text('deadline', `${formatTime(plan.deadline ?? now, now)} will be met`)] : []),
   ]
 }
 
@@ -116,6 +120,13 @@ function hoursLine({ activeHours, estimate }: BatchPlan): string[] {
   const word = isByNight(activeHours.hours) ? 'night' : 'period'
   const count = periods === null || durationMs === 0 ? '' : `: ${pluralize(periods, word)}`
   return [text('active hours', `${hoursInWords(activeHours)}${count}`)]
+}
+
+function lateness({ deadline, meetsDeadline, estimate, now }: BatchPlan): string[] {
+  if (deadline === null || meetsDeadline !== false) return []
+  return [
+    `It will miss its deadline (${formatTime(deadline, now)}) by ${formatDuration(estimate.finishAt - deadline)}. To have some results in time: --first N, or --priority high.`,
+  ]
 }
 
 /** Why nothing moves now: the finish time does not include it. */

@@ -4,6 +4,7 @@ import {
   figureOr,
   formatDateTime,
   formatNumber,
+  formatTime,
   formatTimeAndWait,
   pairs,
   pluralize,
@@ -53,6 +54,7 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
     ...unnamed(credits.unknown_outcomes - unknown.length),
     '',
     batchTable(report.batches),
+    ...report.batches.flatMap((batch) => timeLines(batch, now, paint)),
   ].join('\n')
 }
 
@@ -89,6 +91,26 @@ function unknownOutcomes(count: number): string {
     : `, ${formatNumber(count)} calls of unknown outcome (each may have cost a credit)`
 }
 
+/** When a batch begins, and whether it will be done in time. */
+function timeLines(
+  { batch, name, not_before, deadline, meets_deadline }: BatchStatus,
+  now: number,
+  paint: Paint,
+): string[] {
+  const who = `Batch ${batch} (${truncate(name, 32)})`
+  const lines: string[] = []
+  if (not_before !== null) lines.push(`${who} is released at ${formatTimeAndWait(Date.parse(not_before), now)}.`)
+  if (deadline === null) return lines
+  const at = Date.parse(deadline)
+  const isMissed = at <= now
+  if (isMissed) lines.push(paint.bad(`${who} has missed its deadline (${formatTime(at, now)}).`))
+  else if (meets_deadline === false)
+    lines.push(paint.warn(`${who} will miss its deadline: ${formatTimeAndWait(at, now)}.`))
+  else if (meets_deadline === true) lines.push(`${who} will meet its deadline: ${formatTimeAndWait(at, now)}.`)
+  else lines.push(`${who} has a deadline: ${formatTimeAndWait(at, now)}.`)
+  return lines
+}
+
 /** Columns with only zeros are left out, except the two that users always look for. */
 function batchTable(batches: readonly BatchStatus[]): string {
   if (batches.length === 0) return 'No batches yet: trackyard-batch submit catalog.csv --query "{title} music"'
@@ -99,7 +121,11 @@ function batchTable(batches: readonly BatchStatus[]): string {
   const rows = batches.map((batch) => [
     String(batch.batch),
     truncate(batch.name, 32),
-    batch.completed_at !== null && batch.state === 'released' ? 'done' : batch.state,
+    batch.completed_at !== null && batch.state === 'released'
+      ? 'done'
+      : batch.not_before !== null
+        ? 'scheduled'
+        : batch.state,
     formatNumber(batch.items),
     ...counts.map((name) => formatNumber(batch[name])),
     formatDateTime(Date.parse(batch.created_at)).slice(0, 16),

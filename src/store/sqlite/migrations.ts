@@ -121,6 +121,9 @@ export const MIGRATIONS: Migrations = {
     "alter table batch add quoting text not null default 'csv'",
     "alter table batch add preamble text not null default ''",
   ],
+  '0014-schedule': [
+    'create table schedule (batch_id integer primary key, not_before integer, deadline integer) strict',
+  ],
   // Empty: an export makes what is missing for the answers of before.
   '0016-taggings': [
     'create table tagging (search_id integer primary key references search, rule integer not null, json text not null) strict',

@@ -1,0 +1,74 @@
+import type { Caps } from './batch.js'
+import { release } from './batches.js'
+import type { Connection, Transaction } from './connection.js'
+
+/** When a batch may begin and when it should be done. Epoch milliseconds. */
+export interface BatchSchedule {
+  readonly batchId: number
+  /** Null: it was released at once. */
+  readonly notBefore: number | null
+  /** Null: none. */
+  readonly deadline: number | null
+}
+
+export interface ScheduleStore {
+  /**
+   * For a loading batch. With `notBefore`, `releaseDue` releases it within these caps, and until then it does not count as abandoned. False:
+   * it is not loading any more.
+   */
+  set(schedule: BatchSchedule, caps: Caps): Promise<boolean>
+  /** Of batches that are neither done nor cancelled. */
+  list(): Promise<readonly BatchSchedule[]>
+  /** loading → released, for each batch whose time has come. Returns their ids. */
+  releaseDue(now: number): Promise<readonly number[]>
+  /** Makes a scheduled batch an abandoned one, which may be dropped. False: it is not scheduled. */
+  clear(batchId: number): Promise<boolean>
+}
+
+export function scheduleStore(connection: Connection): ScheduleStore {
+  return {
+    set: (schedule, caps) => connection.write((tx) => set(tx, schedule, caps)),
+    list: () =>
+      connection.read((tx) =>
+        tx.all<BatchSchedule>(
+          `select schedule.batch_id as "batchId", schedule.not_before as "notBefore", schedule.deadline
+           from schedule join batch on batch.id = schedule.batch_id
+           where batch.state <> 'cancelled' and batch.completed_at is null and batch.dropping = 0`,
+        ),
+      ),
+    releaseDue: (now) => connection.write((tx) => releaseDue(tx, now)),
+    clear: (batchId) =>
+      connection.write(
+        async (tx) =>
+          (await tx.run('delete from schedule where batch_id = @batchId and not_before is not null', { batchId })) ===
+          1,
+      ),
+  }
+}
+
+async function set(tx: Transaction, { batchId, notBefore, deadline }: BatchSchedule, caps: Caps): Promise<boolean> {
+  const loading = await tx.run(
+    `update batch set max_credits = @maxCredits, first = @first
+     where id = @batchId and state = 'loading' and dropping = 0`,
+    { ...caps, batchId },
+  )
+  if (loading === 0) return false
+  await tx.run(
+    `insert into schedule (batch_id, not_before, deadline) values (@batchId, @notBefore, @deadline)
+     on conflict (batch_id) do update set not_before = excluded.not_before, deadline = excluded.deadline`,
+    { batchId, notBefore, deadline },
+  )
+  return true
+}
+
+async function releaseDue(tx: Transaction, now: number): Promise<readonly number[]> {
+  const due = await tx.all<{ id: number; max_credits: number | null; first: number | null }>(
+    `select batch.id, batch.max_credits, batch.first from schedule join batch on batch.id = schedule.batch_id
+     where schedule.not_before <= @now and batch.state = 'loading' and batch.dropping = 0`,
+    { now },
+  )
+  const released: number[] = []
+  for (const { id, max_credits: maxCredits, first } of due)
+    if (await release(tx, id, { maxCredits, first }, now)) released.push(id)
+  return released
+}

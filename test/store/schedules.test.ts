@@ -1,0 +1,48 @@
+import { expect, test } from '@jest/globals'
+import type { Store } from '../../src/store/store.js'
+import { eachWithStore, feedAll, loaded } from './setup.js'
+
+let store: Store
+eachWithStore((opened) => {
+  store = opened.store
+})
+
+const NO_CAPS = { maxCredits: null, first: null }
+const stateOf = async (id: number) => (await store.batches.find(String(id)))?.state ?? 'gone'
+
+test('a scheduled batch is released with its caps when its time has come, once', async () => {
+  const id = await loaded(store, ['a', 'b', 'c'])
+  const at = { batchId: id, notBefore: 5000, deadline: 9000 }
+  expect(await store.schedules.set(at, { maxCredits: 2, first: null })).toBe(true)
+  expect(await store.schedules.list()).toEqual([at])
+  expect(await store.schedules.releaseDue(4999)).toEqual([])
+  expect([await stateOf(id), await feedAll(store)]).toEqual(['loading', []])
+  expect(await store.schedules.releaseDue(5000)).toEqual([id])
+  expect(await store.schedules.releaseDue(6000)).toEqual([])
+  expect(await store.batches.find(String(id))).toMatchObject({ state: 'released', maxCredits: 2 })
+  expect(await feedAll(store)).toHaveLength(2)
+})
+
+test('a scheduled batch is not abandoned; a cleared one is, and leaves nothing behind', async () => {
+  const id = await loaded(store, ['a'])
+  await store.schedules.set({ batchId: id, notBefore: 5000, deadline: null }, NO_CAPS)
+  expect(await store.batches.dropAbandoned(1_000_000)).toBe(0)
+  expect(await store.schedules.clear(id)).toBe(true)
+  expect(await store.schedules.clear(id)).toBe(false)
+  expect(await store.batches.dropAbandoned(1_000_000)).toBe(1)
+  expect([await stateOf(id), await store.schedules.list()]).toEqual(['gone', []])
+})
+
+test('a deadline alone neither releases a batch nor keeps it', async () => {
+  const id = await loaded(store, ['a'])
+  await store.schedules.set({ batchId: id, notBefore: null, deadline: 9000 }, NO_CAPS)
+  expect(await store.schedules.releaseDue(10_000)).toEqual([])
+  expect(await store.batches.dropAbandoned(1_000_000)).toBe(1)
+})
+
+test('nothing is scheduled that was released or dropped meanwhile', async () => {
+  const id = await loaded(store, ['a'])
+  await store.batches.release(id, NO_CAPS, 2000)
+  expect(await store.schedules.set({ batchId: id, notBefore: 5000, deadline: null }, NO_CAPS)).toBe(false)
+  expect(await store.schedules.set({ batchId: 99, notBefore: 5000, deadline: null }, NO_CAPS)).toBe(false)
+})
