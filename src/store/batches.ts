@@ -79,7 +79,7 @@ export async function release(tx: Transaction, batchId: number, caps: Caps, now:
     `update batch set state = 'released', max_credits = @maxCredits, first = @first, raised = 0,
        release_notified_at = null,
        completed_at = case when pending = 0 then coalesce(completed_at, @now) end,
-       through_at = case when charged >= ${smallest('@maxCredits', '@first')} then @now end
+       through_at = case when charged >= ${smallest('cast(@maxCredits as bigint)', 'cast(@first as bigint)')} then cast(@now as bigint) end
      where id = @batchId and state in ('loading', 'released') and dropping = 0`,
     { ...caps, batchId, now },
   )
@@ -129,14 +129,14 @@ const MILESTONES: readonly { readonly kind: Milestone['kind']; readonly text: st
     kind: 'many_dead',
     text: `update batch set dead_letters_notified_at = @now
       where state = 'released' and completed_at is null and dead_letters_notified_at is null and dead >= ${FEWEST_DEAD}
-        and dead * 100 >= (tagged + no_match + dead) * @deadPercent`,
+        and dead * 100 >= (tagged + no_match + dead) * cast(@deadPercent as real)`,
   },
   {
     kind: 'budget_used',
     text: `update batch set through_at = @now
       where state = 'released' and pending > 0 and through_at is null and charged >= ${CAP_SQL}
         and not exists (
-          select 1 from call indexed by call_open where call.outcome = 'sent' and call.batch_id = batch.id)`,
+          select 1 from call $by(call_open) where call.outcome = 'sent' and call.batch_id = batch.id)`,
   },
   {
     kind: 'done',
@@ -192,10 +192,10 @@ async function dropPiece(tx: Transaction, batchId: number): Promise<boolean> {
     { batchId },
   )
   await tx.run(
-    `delete from search where id in (select value from json_each(@ids)) and state = 'waiting'
+    `delete from search where $among(id, @ids) and state = 'waiting'
        and not exists (select 1 from want where want.search_id = search.id)
        and not exists (select 1 from call where call.search_id = search.id)`,
-    { ids: JSON.stringify(wanted.map((row) => row.search_id)) },
+    { ids: wanted.map((row) => row.search_id) },
   )
   if (wanted.length > 0) return true
   await tx.run('delete from schedule where batch_id = @batchId', { batchId })

@@ -42,8 +42,8 @@ const SMALL = 10_000
  */
 export function wantedIn(state: 'waiting' | 'queued', batch: { readonly items: number }): string {
   return batch.items <= SMALL
-    ? `want cross join search on search.id = want.search_id and search.state = '${state}' and want.batch_id = @batchId`
-    : `search indexed by search_${state} cross join want
+    ? `want $next() search on search.id = want.search_id and search.state = '${state}' and want.batch_id = @batchId`
+    : `search $by(search_${state}) $next() want
          on want.search_id = search.id and want.batch_id = @batchId and search.state = '${state}'`
 }
 
@@ -89,7 +89,7 @@ export function budgetsParameter(list: readonly Budget[]): string {
 
 /** A common table expression with the rows of `@reaches`. */
 export const REACH_TABLE = `reach (batch_id, up_to) as materialized (
-  select value ->> 0, value ->> 1 from json_each(@reaches))`
+  $pairs(@reaches))`
 
 /**
  * Whether a waiting or queued row of `search` is due: some batch in `reach` wants it and can pay.

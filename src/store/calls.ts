@@ -76,7 +76,7 @@ async function streak(tx: Transaction): Promise<Streak> {
   const failed = new Set<number>()
   const unpaid = new Set<number>()
   const calls = await tx.all<{ outcome: CallOutcome; search_id: number }>(
-    `select outcome, search_id from call not indexed where finished_at is not null and id > @mark
+    `select outcome, search_id from call $unindexed() where finished_at is not null and id > @mark
      order by id desc limit ${LONGEST_STREAK}`,
     { mark: await streakMark(tx) },
   )

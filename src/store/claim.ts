@@ -72,7 +72,7 @@ const SITUATION = `
   select search.id, search.state, search.round, search.failures, search.request,
     (select count(*) from call where call.search_id = search.id) as calls,
     open.id as open_id, open.batch_id as open_batch, open.sent_at as open_since,
-    (select batch.id from want cross join batch on batch.id = want.batch_id
+    (select batch.id from want $next() batch on batch.id = want.batch_id
       where want.search_id = search.id and ${CAN_PAY_SQL} order by want.batch_id limit 1) as payer,
     (select cause from pause order by since limit 1) as pause,
     (select credits_remaining from account) as balance,

@@ -121,7 +121,7 @@ const LIMITS = `limit_per_minute = coalesce(@limitPerMinute, limit_per_minute),
  */
 async function overlapping(tx: Transaction, { id, sent_at, in_flight, outcome }: ClosingCall): Promise<number> {
   const ended = await tx.get<{ calls: number }>(
-    'select count(*) as calls from call indexed by call_finished_at where finished_at >= @sentAt and id <> @id',
+    'select count(*) as calls from call $by(call_finished_at) where finished_at >= @sentAt and id <> @id',
     { id, sentAt: sent_at },
   )
   return in_flight - Number(outcome === 'sent') + (ended?.calls ?? 0)

@@ -28,7 +28,10 @@ export interface Connection {
  */
 export type Purpose = 'change' | 'end of a call'
 
-/** Parameters are named in the text: `@name`. */
+/**
+ * Parameters are named in the text: `@name`. What the engines say in different words is named, too:
+ * `$among(search.id, @ids)` and the like, see `Fragments`.
+ */
 export interface Queries {
   get<Row>(text: string, parameters?: SqlParameters): Promise<Row | undefined>
   all<Row>(text: string, parameters?: SqlParameters): Promise<Row[]>
@@ -46,6 +49,10 @@ export interface Transaction extends Queries {
    * @param values of all rows, one after another
    */
   insert(into: string, width: number, values: readonly SqlValue[]): Promise<void>
+  /**
+   * The first of so many ids for new searches, in a row and above all that were ever given out.
+   */
+  reserveIds(count: number): Promise<number>
 }
 
 export interface Snapshot extends Queries {
@@ -53,7 +60,33 @@ export interface Snapshot extends Queries {
 }
 
 export type SqlValue = string | number | Buffer | null
-export type SqlParameters = Readonly<Record<string, SqlValue>>
+/** A list is for `$among` only. */
+export type SqlParameters = Readonly<Record<string, SqlValue | readonly (number | string)[]>>
+
+/** What each engine says for `$name(arguments)` in a text. */
+export interface Fragments {
+  /** The column has a value of the list. */
+  among(column: string, list: string): string
+  /** The column has the bytes of one of these hexadecimal numbers. */
+  amongHex(column: string, list: string): string
+  /** A query for the rows of a JSON array of pairs of numbers. */
+  pairs(json: string): string
+  /** Names the index to use, where a planner without statistics would choose wrong. */
+  by(index: string): string
+  /** By the primary key. */
+  unindexed(): string
+  /** A join whose left side is read first. */
+  next(): string
+}
+
+export function expand(text: string, fragments: Fragments): string {
+  const known: Readonly<Record<string, (...words: string[]) => string>> = { ...fragments }
+  return text.replace(/\$(\w+)\(([^()]*)\)/g, (_, name: string, words: string) => {
+    const fragment = known[name]
+    if (fragment === undefined) throw new Error(`a query names no fragment "${name}"`)
+    return fragment(...words.split(',').map((word) => word.trim()))
+  })
+}
 
 /** An opened database. */
 export interface Engine {

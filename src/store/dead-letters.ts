@@ -25,7 +25,7 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
       }),
     refs: (after, limit) =>
       connection.read((tx) =>
-        refPage(tx, "from search indexed by search_dead where state = 'dead' and discarded = 0 and id > @after", {
+        refPage(tx, "from search $by(search_dead) where state = 'dead' and discarded = 0 and id > @after", {
           after,
           limit,
         }),
@@ -42,8 +42,8 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
       ),
     discardAll: (filter) =>
       connection.write(async (tx) => {
-        const ids = JSON.stringify(await idsOf(tx, dead({ ...filter, discarded: false })))
-        return tx.run('update search set discarded = 1 where id in (select value from json_each(@ids))', { ids })
+        const ids = await idsOf(tx, dead({ ...filter, discarded: false }))
+        return tx.run('update search set discarded = 1 where $among(id, @ids)', { ids })
       }),
     recordCrashed: (ref, death, now) =>
       connection.write(async (tx) => {
@@ -134,9 +134,9 @@ async function standingOf(tx: Transaction, ids: readonly number[]): Promise<Omit
        select ${IS_DUE} as is_due, exists (
            select 1 from want join batch on batch.id = want.batch_id
            where want.search_id = search.id and batch.state = 'released') as is_wanted
-       from search where id in (select value from json_each(@ids)))
+       from search where $among(id, @ids))
      select count(*) filter (where is_due) as due, count(*) filter (where is_wanted and not is_due) as withheld from back`,
-    { ids: JSON.stringify(ids), reaches: budgetsParameter(await budgets(tx)) },
+    { ids, reaches: budgetsParameter(await budgets(tx)) },
   )
   return counted ?? { due: 0, withheld: 0 }
 }

@@ -81,7 +81,7 @@ function rowsAfter(
        case when search.tracks > 0 and tagging.json is null
          then (select body from answer where search_id = search.id) end as body,
        search.death_error, search.death_message,
-       case when @mayWithhold = 1 and search.state = 'waiting' then ${IS_DUE} else 1 end as due
+       case when @mayWithhold = 1 and search.state = 'waiting' and not ${IS_DUE} then 0 else 1 end as due
      from item
        left join search on search.id = item.search_id
        left join tagging on tagging.search_id = search.id and tagging.rule = @rule

@@ -27,11 +27,11 @@ export function feedStore(connection: Connection): FeedStore {
       }),
     queuedRefs: (before, after, limit) =>
       connection.read((tx) =>
-        refPage(
-          tx,
-          "from search indexed by search_queued where state = 'queued' and id > @after and queued_at < @before",
-          { after, before, limit },
-        ),
+        refPage(tx, "from search $by(search_queued) where state = 'queued' and id > @after and queued_at < @before", {
+          after,
+          before,
+          limit,
+        }),
       ),
     unwantedRefs: unwantedRefs(connection),
     settledAmong: (refs) =>
@@ -61,7 +61,7 @@ async function queued(tx: Transaction): Promise<Readonly<Record<Priority, number
   const counts: Record<Priority, number> = { high: 0, normal: 0, low: 0 }
   const rows = await tx.all<{ priority: Priority; searches: number }>(
     `select queued_priority as priority, count(*) as searches
-     from search indexed by search_queued where state = 'queued' group by 1`,
+     from search $by(search_queued) where state = 'queued' group by 1`,
   )
   for (const row of rows) counts[row.priority] = row.searches
   return counts
@@ -124,8 +124,8 @@ async function queuedForLess(
   taken: ReadonlyMap<number, unknown>,
 ): Promise<readonly DueRow[]> {
   if (batch.raised === 1) return []
-  const less = JSON.stringify(lessUrgentThan(batch.priority))
-  const condition = 'search.queued_priority in (select value from json_each(@less))'
+  const less = lessUrgentThan(batch.priority)
+  const condition = '$among(search.queued_priority, @less)'
   const rows = await dueRows(tx, batch, 'queued', condition, { less, limit: wanted })
   if (rows.length === 0) await tx.run('update batch set raised = 1 where id = @id', { id: batch.id })
   return rows.filter((row) => !taken.has(row.id))
@@ -163,7 +163,7 @@ function dueRows(
   return tx.all<DueRow>(
     `select search.id, search.fingerprint, search.generation, search.round, search.request, item.key
      from ${wantedIn(state, batch)}
-     cross join item on item.batch_id = @batchId and item.position = want.first_position
+     $next() item on item.batch_id = @batchId and item.position = want.first_position
      where ${condition} order by search.id limit @limit`,
     { ...parameters, batchId: batch.id },
   )

@@ -45,7 +45,7 @@ export async function searchNamed(tx: Transaction, text: string): Promise<number
 
 /** A condition over `search`, for the parameters of a `SearchName`. */
 export const MATCHES = `search.fingerprint between @from and @to
-  and (@generation is null or search.generation = @generation)`
+  and (cast(@generation as bigint) is null or search.generation = @generation)`
 
 /** Throws `UsageError` when it is no prefix of a fingerprint. */
 export function requireSearchName(text: string): SearchName {

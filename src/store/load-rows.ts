@@ -62,11 +62,9 @@ async function problemsOf(
 ): Promise<readonly (string | null)[]> {
   const keys = new Set(rows.map(({ key }) => key).filter((key) => key !== null))
   const earlier = await tx.all<{ key: string; line: number | null; position: number }>(
-    `select asked.value as key, item.line, item.position
-     from json_each(@keys) as asked cross join item on item.batch_id = @batchId and item.position = (
-       select position from item indexed by item_key
-       where batch_id = @batchId and key = asked.value and search_id is not null limit 1)`,
-    { batchId, keys: JSON.stringify([...keys]) },
+    `select key, line, position from item $by(item_key)
+     where batch_id = @batchId and $among(key, @keys) and key is not null and search_id is not null`,
+    { batchId, keys: [...keys] },
   )
   const holders = new Map(earlier.map((row) => [row.key, placeOf(row)]))
   return rows.map((row) => {

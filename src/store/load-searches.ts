@@ -46,28 +46,23 @@ export async function findOrAddSearches(
   const unclear = [...known.values()].filter((generations) => onlyChoice(generations, isYoung) === undefined)
   const taken = await takenBy(tx, batchId, unclear.flat())
   const searches = new Map<string, WantedSearch>()
-  const fresh: SqlValue[] = []
-  let lastId = await lastSearchId(tx)
+  const fresh = new Map<string, { readonly request: Asked; readonly generation: number }>()
   for (const each of asked) {
-    if (each === null || searches.has(each.fingerprint)) continue
+    if (each === null || searches.has(each.fingerprint) || fresh.has(each.fingerprint)) continue
     const earlier = known.get(each.fingerprint) ?? []
     const found = onlyChoice(earlier, isYoung) ?? choose(earlier, taken, isYoung)
-    if (found === undefined) {
-      lastId += 1
-      const generation = (earlier[0]?.generation ?? FIRST_GENERATION - 1) + 1
-      fresh.push(lastId, fingerprintBytes(each.fingerprint), generation, JSON.stringify(each.request), 'waiting')
-    }
-    const search = found ?? { id: lastId, state: 'waiting', tracks: null }
-    searches.set(each.fingerprint, {
-      id: search.id,
-      state: search.state,
-      tracks: search.tracks,
-      isNew: found === undefined,
-      items: 0,
-      firstPosition: null,
-    })
+    if (found === undefined)
+      fresh.set(each.fingerprint, { request: each, generation: (earlier[0]?.generation ?? FIRST_GENERATION - 1) + 1 })
+    else searches.set(each.fingerprint, { ...found, isNew: false, items: 0, firstPosition: null })
   }
-  await tx.insert('search (id, fingerprint, generation, request, state)', 5, fresh)
+  let id = await tx.reserveIds(fresh.size)
+  const values: SqlValue[] = []
+  for (const [fingerprint, { request, generation }] of fresh) {
+    values.push(id, fingerprintBytes(fingerprint), generation, JSON.stringify(request.request), 'waiting')
+    searches.set(fingerprint, { id, state: 'waiting', tracks: null, isNew: true, items: 0, firstPosition: null })
+    id += 1
+  }
+  await tx.insert('search (id, fingerprint, generation, request, state)', 5, values)
   return searches
 }
 
@@ -77,15 +72,16 @@ async function knownSearches(
   asked: readonly (Asked | null)[],
 ): Promise<ReadonlyMap<string, readonly KnownSearch[]>> {
   const digits = asked.flatMap((each) => each?.fingerprint ?? [])
-  const rows = await tx.all<KnownSearch & { fingerprint: string }>(
-    `select asked.value as fingerprint, search.id, generation, state, tracks, answered_at
-     from json_each(@digits) as asked cross join search on search.fingerprint = unhex(asked.value)`,
-    { digits: JSON.stringify([...new Set(digits)]) },
+  const rows = await tx.all<KnownSearch & { fingerprint: Buffer }>(
+    `select fingerprint, id, generation, state, tracks, answered_at
+     from search where $amongHex(fingerprint, @fingerprints)`,
+    { fingerprints: [...new Set(digits)] },
   )
   const known = new Map<string, KnownSearch[]>()
   for (const row of rows) {
-    const others = known.get(row.fingerprint)
-    if (others === undefined) known.set(row.fingerprint, [row])
+    const fingerprint = row.fingerprint.toString('hex')
+    const others = known.get(fingerprint)
+    if (others === undefined) known.set(fingerprint, [row])
     else others.push(row)
   }
   for (const searches of known.values()) searches.sort((one, other) => other.generation - one.generation)
@@ -121,13 +117,8 @@ async function takenBy(
 ): Promise<ReadonlySet<number>> {
   if (searches.length === 0) return new Set()
   const rows = await tx.all<{ search_id: number }>(
-    'select search_id from want where batch_id = @batchId and search_id in (select value from json_each(@ids))',
-    { batchId, ids: JSON.stringify(searches.map((search) => search.id)) },
+    'select search_id from want where batch_id = @batchId and $among(search_id, @ids)',
+    { batchId, ids: searches.map((search) => search.id) },
   )
   return new Set(rows.map((row) => row.search_id))
-}
-
-/** Never given out twice, even if its search was removed. */
-async function lastSearchId(tx: Transaction): Promise<number> {
-  return (await tx.get<{ seq: number }>("select seq from sqlite_sequence where name = 'search'"))?.seq ?? 0
 }

@@ -23,7 +23,7 @@ export async function planOf(tx: Transaction, batchId: number): Promise<Plan> {
        count(*) filter (where search.state = 'dead' and search.discarded = 1) as discarded,
        count(*) filter (where search.state in ('waiting', 'queued') and @others > 0 and ${IS_DUE}) as queued,
        count(*) filter (where search.state in ('waiting', 'queued')) as unasked
-     from want cross join search on search.id = want.search_id
+     from want $next() search on search.id = want.search_id
      where want.batch_id = @batchId`,
     { batchId, reaches: budgetsParameter(others), others: others.length },
   )) ?? { answered: 0, dead: 0, discarded: 0, queued: 0, unasked: 0 }
@@ -54,7 +54,7 @@ async function firstProblems(tx: Transaction, batchId: number): Promise<readonly
 
 async function firstRequests(tx: Transaction, batchId: number): Promise<readonly SearchRequest[]> {
   const rows = await tx.all<{ request: string }>(
-    `select search.request from item cross join search on search.id = item.search_id
+    `select search.request from item $next() search on search.id = item.search_id
      where item.batch_id = @batchId order by item.position limit ${SHOWN}`,
     { batchId },
   )

@@ -78,7 +78,7 @@ async function othersSince(
     `with other as (
        select max(case when outcome = 'answered' then 1 else 0 end) as is_answered,
          max(case when outcome = 'rate_limited' then 1 else 0 end) as is_limited
-       from (select search_id, outcome from call not indexed where id > @from order by id desc limit ${MOST_CALLS}) as latest
+       from (select search_id, outcome from call $unindexed() where id > @from order by id desc limit ${MOST_CALLS}) as latest
        where search_id <> @id group by search_id)
      select count(*) filter (where is_answered = 1 and is_limited = 0) as answered,
        count(*) filter (where is_limited = 1) as limited from other`,
@@ -89,7 +89,7 @@ async function othersSince(
 
 async function isAlone(tx: Transaction, id: number): Promise<boolean> {
   const others = (state: 'waiting' | 'queued') =>
-    tx.all(`select 1 from search indexed by search_${state} where state = '${state}' and id <> @id limit 1`, { id })
+    tx.all(`select 1 from search $by(search_${state}) where state = '${state}' and id <> @id limit 1`, { id })
   return (await others('waiting')).length === 0 && (await others('queued')).length === 0
 }
 
@@ -102,7 +102,7 @@ const MOST_NAMED = 50
  */
 export async function refusedSearches(tx: Transaction): Promise<readonly RefusedSearch[]> {
   const rows = await tx.all<RefusedRow & { request: string }>(
-    `select id, rate_limits, refusals, refused_from, request from search indexed by search_refused
+    `select id, rate_limits, refusals, refused_from, request from search $by(search_refused)
      where refused_from is not null and state in ('waiting', 'queued') and (refusals > 0 or rate_limits > 1)
      order by refused_from limit ${MOST_NAMED}`,
   )

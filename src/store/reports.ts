@@ -54,7 +54,7 @@ async function totals(tx: Transaction, now: number): Promise<Totals> {
   return {
     due: await dueSearches(tx, await budgets(tx)),
     deadLetters: await counted(
-      "select count(*) as n from search indexed by search_dead where state = 'dead' and discarded = 0",
+      "select count(*) as n from search $by(search_dead) where state = 'dead' and discarded = 0",
     ),
     spent: callsByOutcome.answered + callsByOutcome.unreadable,
     unknownOutcomes: callsByOutcome.unknown,
@@ -80,7 +80,7 @@ interface FinishedCall {
 /** The latest calls in a row that ended with one of these outcomes, newest first. */
 async function latestCalls(tx: Transaction, outcomes: readonly CallOutcome[]): Promise<readonly FinishedCall[]> {
   const calls = await tx.all<FinishedCall>(
-    `select outcome, finished_at, detail from call not indexed
+    `select outcome, finished_at, detail from call $unindexed()
      where finished_at is not null order by id desc limit ${LONGEST_ROW}`,
   )
   const other = calls.findIndex(({ outcome }) => !outcomes.includes(outcome))
@@ -101,7 +101,7 @@ async function failedCalls(tx: Transaction): Promise<Totals['failedCalls']> {
 async function unknownOutcomes(tx: Transaction, limit: number): ReturnType<Reports['unknownOutcomes']> {
   const rows = await tx.all<CallRow & { fingerprint: Buffer; generation: number; request: string }>(
     `select call.*, search.fingerprint, search.generation, search.request
-     from call indexed by call_unknown cross join search on search.id = call.search_id
+     from call $by(call_unknown) $next() search on search.id = call.search_id
      where call.outcome = 'unknown' order by call.id desc limit @limit`,
     { limit },
   )

@@ -70,7 +70,7 @@ async function showItem(tx: Transaction, item: ItemRow): Promise<RowReport | nul
       ? undefined
       : await tx.get<{ tracks: number | null; due: number }>(
           `with ${REACH_TABLE}
-           select tracks, case when search.state = 'waiting' then ${IS_DUE} else 1 end as due
+           select tracks, case when search.state = 'waiting' and not ${IS_DUE} then 0 else 1 end as due
            from search where id = @searchId`,
           { searchId: item.search_id, reaches: budgetsParameter(now) },
         )

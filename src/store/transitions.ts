@@ -29,8 +29,8 @@ export async function enqueue(tx: Transaction, ref: SearchRef, priority: Priorit
   const changes = await tx.run(
     `update search set state = 'queued', queued_priority = @priority, queued_at = @now
      where ${IS_REF} and (state = 'waiting'
-       or state = 'queued' and queued_priority in (select value from json_each(@less)))`,
-    { ...refParameters(ref), priority, now, less: JSON.stringify(lessUrgentThan(priority)) },
+       or state = 'queued' and $among(queued_priority, @less))`,
+    { ...refParameters(ref), priority, now, less: lessUrgentThan(priority) },
   )
   return changes === 1
 }
@@ -39,8 +39,8 @@ export async function enqueue(tx: Transaction, ref: SearchRef, priority: Priorit
 export async function putBack(tx: Transaction, ids: readonly number[]): Promise<number> {
   const changes = await tx.run(
     `update search set state = 'waiting', round = round + 1, queued_priority = null, queued_at = null
-     where id in (select value from json_each(@ids)) and state in ('waiting', 'queued')`,
-    { ids: JSON.stringify(ids) },
+     where $among(id, @ids) and state in ('waiting', 'queued')`,
+    { ids },
   )
   lowerFeedMarks(tx, ids)
   return changes
@@ -51,8 +51,8 @@ export async function revive(tx: Transaction, ids: readonly number[]): Promise<n
   const rows = await tx.all<{ id: number }>(
     `update search set state = 'waiting', round = round + 1, failures = 0, queued_priority = null, queued_at = null,
        rate_limits = 0, refusals = 0, refused_from = null, ${NO_DEATH}
-     where id in (select value from json_each(@ids)) and state = 'dead' returning id`,
-    { ids: JSON.stringify(ids) },
+     where $among(id, @ids) and state = 'dead' returning id`,
+    { ids },
   )
   const revived = rows.map((row) => row.id)
   recount(tx, revived, 'dead', 'pending', null)
@@ -127,7 +127,7 @@ function recount(tx: Transaction, ids: readonly number[], from: Bucket, to: Buck
        announced_at = case when pending + @pending * moved.searches = 0 then announced_at end
      from (
        select want.batch_id, count(*) as searches, sum(want.items) as items
-       from json_each(@ids) as search join want on want.search_id = search.value
+       from want where $among(want.search_id, @ids)
        group by want.batch_id
      ) as moved
      where batch.id = moved.batch_id`,
@@ -137,7 +137,7 @@ function recount(tx: Transaction, ids: readonly number[], from: Bucket, to: Buck
       noMatch: step('no_match'),
       dead: step('dead'),
       now,
-      ids: JSON.stringify(ids),
+      ids,
     },
   )
 }
@@ -148,10 +148,10 @@ function lowerFeedMarks(tx: Transaction, ids: readonly number[]): void {
     `update batch set fed_to = back.lowest
      from (
        select want.batch_id, min(want.search_id) as lowest
-       from json_each(@ids) as search join want on want.search_id = search.value
+       from want where $among(want.search_id, @ids)
        group by want.batch_id
      ) as back
      where batch.id = back.batch_id and batch.fed_to > back.lowest`,
-    { ids: JSON.stringify(ids) },
+    { ids },
   )
 }

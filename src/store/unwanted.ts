@@ -37,7 +37,7 @@ async function batchesThatCannotPay(tx: Transaction): Promise<string> {
 function unwanted(tx: Transaction, after: number, limit: number): Promise<RefPage> {
   return refPage(
     tx,
-    `from search indexed by search_queued
+    `from search $by(search_queued)
      where state = 'queued' and id > @after
        and not exists (select 1 from call where call.search_id = search.id and call.outcome = 'sent')
        and not exists (

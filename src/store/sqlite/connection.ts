@@ -1,6 +1,14 @@
 import { resolve } from 'node:path'
 import Database from 'better-sqlite3'
-import type { Connection, Purpose, Snapshot, SqlParameters, Transaction } from '../connection.js'
+import {
+  type Connection,
+  expand,
+  type Fragments,
+  type Purpose,
+  type Snapshot,
+  type SqlParameters,
+  type Transaction,
+} from '../connection.js'
 import { openStoreFiles, type StoreFiles } from './store-files.js'
 
 /**
@@ -116,27 +124,53 @@ function openHandle(path: string, mode: 'write' | 'read', patienceMs: number): D
   return handle
 }
 
+const FRAGMENTS: Fragments = {
+  among: (column, list) => `${column} in (select value from json_each(${list}))`,
+  amongHex: (column, list) => `${column} in (select unhex(value) from json_each(${list}))`,
+  pairs: (json) => `select value ->> 0, value ->> 1 from json_each(${json})`,
+  by: (index) => `indexed by ${index}`,
+  unindexed: () => 'not indexed',
+  // SQLite keeps the order of a cross join.
+  next: () => 'cross join',
+}
+
 function transactionOn(handle: Database.Database): Transaction {
   const statements = new Map<string, Database.Statement<unknown[]>>()
 
   function prepared(text: string): Database.Statement<unknown[]> {
     const known = statements.get(text)
     if (known !== undefined) return known
-    const made = handle.prepare<unknown[]>(text)
+    const made = handle.prepare<unknown[]>(expand(text, FRAGMENTS))
     statements.set(text, made)
     return made
   }
 
   return {
-    get: async <Row>(text: string, parameters: SqlParameters = {}) => prepared(text).get(parameters) as Row | undefined,
-    all: async <Row>(text: string, parameters: SqlParameters = {}) => prepared(text).all(parameters) as Row[],
-    run: async (text, parameters = {}) => prepared(text).run(parameters).changes,
+    get: async <Row>(text: string, parameters?: SqlParameters) =>
+      prepared(text).get(bound(parameters)) as Row | undefined,
+    all: async <Row>(text: string, parameters?: SqlParameters) => prepared(text).all(bound(parameters)) as Row[],
+    run: async (text, parameters) => prepared(text).run(bound(parameters)).changes,
+    send: (text, parameters) => void prepared(text).run(bound(parameters)),
     insert: async (into, width, values) => {
       for (const { text, at, size } of insertions(into, width, values.length))
         prepared(text).run(values.slice(at, at + size))
     },
-    send: (text, parameters = {}) => void prepared(text).run(parameters),
+    reserveIds: async () => {
+      const row = prepared("select seq from sqlite_sequence where name = 'search'").get() as { seq: number } | undefined
+      return (row?.seq ?? 0) + 1
+    },
   }
+}
+
+/** SQLite takes a list as a JSON array. */
+function bound(parameters: SqlParameters = {}): Record<string, unknown> {
+  let changed: Record<string, unknown> | null = null
+  for (const name in parameters) {
+    if (!Array.isArray(parameters[name])) continue
+    changed ??= { ...parameters }
+    changed[name] = JSON.stringify(parameters[name])
+  }
+  return changed ?? parameters
 }
 
 function* insertions(into: string, width: number, values: number): Generator<Insertion> {
