@@ -57,8 +57,9 @@ export interface WorkerStatus {
 export interface BatchStatus {
   readonly batch: number
   readonly name: string
-  readonly state: BatchState
-  readonly items: number
+  /** `done`: released, and every row has its final status. */
+  readonly state: BatchState | 'done'
+  readonly rows: number
   readonly tagged: number
   readonly no_match: number
   readonly waiting: number

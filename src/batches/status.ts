@@ -172,8 +172,8 @@ export function batchStatus(
   return {
     batch: batch.id,
     name: batch.name,
-    state: batch.state,
-    items: report.items,
+    state: batch.state === 'released' && batch.completedAt !== null ? 'done' : batch.state,
+    rows: report.items,
     tagged: report.tagged,
     no_match: report.noMatch,
     waiting: report.waiting,

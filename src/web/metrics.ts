@@ -83,7 +83,7 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
   )
 
   const spent = gauge('trackyard_batch_credits_spent', 'Calls charged to a batch.', 'batch', 'name')
-  const items = gauge('trackyard_batch_items', 'Rows of a batch by status.', 'batch', 'name', 'status')
+  const items = gauge('trackyard_batch_rows', 'Rows of a batch by status.', 'batch', 'name', 'status')
   for (const batch of shownBatches(report.batches)) {
     const name = batch.name.slice(0, LONGEST_NAME)
     spent.set({ batch: batch.batch, name }, batch.credits_spent)

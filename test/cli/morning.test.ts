@@ -26,7 +26,7 @@ describe('status', () => {
       batch: 1,
       name: 'films',
       state: 'released',
-      items: 4,
+      rows: 4,
       tagged: 0,
       no_match: 0,
       waiting: 3,

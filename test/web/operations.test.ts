@@ -78,9 +78,9 @@ describe('the metrics', () => {
   test('show twenty batches at most: the unfinished first, then the latest', async () => {
     const batches = Array.from({ length: 60 }, (_, index) => aBatch(index + 1, index === 0 ? null : '2026-01-01'))
     const { text } = await renderMetrics(aReport({ batches }), someTotals(), '1')
-    const shown = new Set([...text.matchAll(/trackyard_batch_items\{batch="(\d+)"/g)].map(([, id]) => Number(id)))
+    const shown = new Set([...text.matchAll(/trackyard_batch_rows\{batch="(\d+)"/g)].map(([, id]) => Number(id)))
     expect(shown).toEqual(new Set([1, ...Array.from({ length: 19 }, (_, index) => 60 - index)]))
-    expect(text).toContain('trackyard_batch_items{batch="60",name="a \\"quoted\\" name",status="tagged"} 5')
+    expect(text).toContain('trackyard_batch_rows{batch="60",name="a \\"quoted\\" name",status="tagged"} 5')
   })
 
   test('are a 503 with the reason when the store cannot be read', async () => {
@@ -127,8 +127,8 @@ function aBatch(batch: number, completedAt: string | null): BatchStatus {
   return {
     batch,
     name: 'a "quoted" name',
-    state: 'released',
-    items: 10,
+    state: completedAt === null ? 'released' : 'done',
+    rows: 10,
     tagged: 5,
     no_match: 1,
     waiting: 1,

@@ -121,12 +121,8 @@ function batchTable(batches: readonly BatchStatus[]): string {
   const rows = batches.map((batch) => [
     String(batch.batch),
     truncate(batch.name, 32),
-    batch.completed_at !== null && batch.state === 'released'
-      ? 'done'
-      : batch.not_before !== null
-        ? 'scheduled'
-        : batch.state,
-    formatNumber(batch.items),
+    batch.not_before !== null && batch.state === 'released' ? 'scheduled' : batch.state,
+    formatNumber(batch.rows),
     ...counts.map((name) => formatNumber(batch[name])),
     formatDateTime(Date.parse(batch.created_at)).slice(0, 16),
   ])

@@ -53,11 +53,10 @@ export function BatchList({
 export function stateOf(batch: BatchStatus): string {
   switch (batch.state) {
     case 'loading':
-      return 'loading'
     case 'cancelled':
-      return 'cancelled'
+    case 'done':
+      return batch.state
     case 'released':
-      if (batch.completed_at !== null) return 'done'
       return batch.waiting === 0 && batch.withheld > 0 ? 'withheld' : 'running'
     default:
       return batch.state satisfies never
@@ -65,10 +64,10 @@ export function stateOf(batch: BatchStatus): string {
 }
 
 function Facts({ batch, now }: { readonly batch: BatchStatus; readonly now: number }) {
-  const done = batch.items - batch.waiting - batch.withheld - batch.cancelled
+  const done = batch.rows - batch.waiting - batch.withheld - batch.cancelled
   return (
     <>
-      {formatNumber(done)} of {formatNumber(batch.items)} rows · {formatNumber(batch.credits_spent)} credits
+      {formatNumber(done)} of {formatNumber(batch.rows)} rows · {formatNumber(batch.credits_spent)} credits
       {batch.completed_at === null ? (
         ''
       ) : (
