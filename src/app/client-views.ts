@@ -69,8 +69,7 @@ export function queueStatusOf(queue: StatusReport['queue']): QueueStatus {
 }
 
 export function batchStatusOf(batch: ReportedBatch): BatchStatus {
-  const { name, items: rows, tagged, dead, invalid, withheld, waiting, cancelled } = batch
-  const state = batch.state === 'released' && batch.completed_at !== null ? 'done' : batch.state
+  const { name, state, rows, tagged, dead, invalid, withheld, waiting, cancelled } = batch
   return {
     ...{ id: batch.batch, name, state, rows, tagged, noMatch: batch.no_match },
     ...{ dead, invalid, withheld, waiting, cancelled, rowsWithoutAnswer: dead + invalid + cancelled },

@@ -1,48 +1,66 @@
-import { type ExitCode, errorCode, ReportedError } from '../domain/errors.js'
+import { type ErrorCode, type ExitCode, errorCode, ReportedError } from '../domain/errors.js'
+import type { ErrorBody } from './documents.js'
 import { type Cli, type Io, isClosedOutput, openCli, watchOutput } from './lib/cli.js'
 import { runProgram } from './program.js'
 
 /**
  * Runs one command line and returns its exit code. Never throws. An error that the user can act on
  * is one or two sentences on stderr; any other error is exit 1 with a hint how to see the stack
- * trace.
+ * trace. With --json, the error is in the document on stdout too.
  * @param argv without node and the script path
  */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   const outputFailure = watchOutput(io)
-  const cli = openCli(io)
-  const outcome = await runProgram(argv, cli).catch((error: unknown) => ({ error }))
+  const cli = openCli(io, argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json'))
+  const { code, error } = await runProgram(argv, cli).then(
+    (exitCode) => ({ code: exitCode, error: null }),
+    (thrown: unknown) => report(thrown, cli),
+  )
+  cli.finish(error)
   const failure = await outputFailure()
-  if (failure !== null) {
-    cli.say(`Could not write the output (${failure.message}). Free some space, or write it elsewhere, and try again.`)
-    return 3
-  }
-  return typeof outcome === 'object' ? report(outcome.error, cli) : outcome
+  if (failure === null) return code
+  cli.say(`Could not write the output (${failure.message}). Free some space, or write it elsewhere, and try again.`)
+  return 3
 }
 
-function report(error: unknown, cli: Cli): ExitCode {
+function report(error: unknown, cli: Cli): { readonly code: ExitCode; readonly error: ErrorBody | null } {
   // The reader closed the pipe, as in `| head`.
-  if (isClosedOutput(error)) return 0
-  if (error instanceof ReportedError) {
-    cli.say(error.message)
-    if (cli.debug) cli.detail(stackOf(error))
-    return error.exitCode
-  }
-  if (isRefusedBySystem(error)) {
-    cli.say(
-      `The operating system refused: ${error.message}. Check the path, its permissions, the disk space and the limits of this user.`,
-    )
-    if (cli.debug) cli.detail(stackOf(error))
-    return 1
-  }
-  cli.say(`Unexpected error: ${error instanceof Error ? error.message : String(error)}`)
+  if (isClosedOutput(error)) return { code: 0, error: null }
+  const { exitCode, code, message } = explain(error, cli.debug)
+  cli.say(message)
   if (cli.debug) cli.detail(stackOf(error))
-  else cli.say('This is a bug or a broken machine. Set TRACKYARD_LOG_LEVEL=debug to see the stack trace.')
-  return 1
+  const hint = error instanceof ReportedError ? error.hint : null
+  const parts = hint === null ? splitHint(message) : { message: message.slice(0, -hint.length - 1), hint }
+  return { code: exitCode, error: { code, ...parts } }
+}
+
+function explain(error: unknown, debug: boolean): { exitCode: ExitCode; code: ErrorCode; message: string } {
+  if (error instanceof ReportedError) return error
+  const found = error instanceof Error ? error.message : String(error)
+  if (isRefusedBySystem(error)) {
+    return {
+      exitCode: 1,
+      code: 'refused_by_system',
+      message: `The operating system refused: ${found}. Check the path, its permissions, the disk space and the limits of this user.`,
+    }
+  }
+  const hint = debug ? '' : '\nThis is a bug or a broken machine. Set TRACKYARD_LOG_LEVEL=debug to see the stack trace.'
+  return { exitCode: 1, code: 'unexpected', message: `Unexpected error: ${found}${hint}` }
+}
+
+/**
+ * Messages say what happened, and then what to do: in their last line if they have several, else
+ * from their second sentence on.
+ */
+function splitHint(text: string): Pick<ErrorBody, 'message' | 'hint'> {
+  const lines = text.split('\n')
+  if (lines.length > 1) return { message: lines.slice(0, -1).join('\n'), hint: lines.at(-1) ?? null }
+  const [, message = text, hint = null] = /^(.+?[.?!])\s+([A-Z`].*)$/.exec(text) ?? []
+  return { message, hint }
 }
 
 /** An error of the machine that no code expected, such as a symlink loop: not a bug of ours. */
-function isRefusedBySystem(error: unknown): error is Error {
+function isRefusedBySystem(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error && /^E[A-Z0-9]+$/.test(errorCode(error))
 }
 

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { version } from '../app/version.js'
-import type { ExitCode } from '../domain/errors.js'
+import { type ExitCode, UsageError } from '../domain/errors.js'
 import { truncate } from '../domain/format.js'
 import { type Act, type Cli, terminalSafe, write } from './lib/cli.js'
 import { examples } from './lib/parse.js'
@@ -66,9 +66,10 @@ export async function runProgram(argv: readonly string[], cli: Cli): Promise<Exi
     await program.parseAsync([...words], { from: 'user' })
     return code
   } catch (error) {
-    // Commander has printed the error already; its own exit codes are only 0 and 1.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    throw error
+    if (!(error instanceof CommanderError)) throw error
+    // Help or the version, printed already. Commander's own exit codes are only 0 and 1.
+    if (/^commander\.(help|version)/.test(error.code)) return error.exitCode === 0 ? 0 : 2
+    throw new UsageError(`${message(error.message)}\nRun with --help for usage.`)
   }
 }
 
@@ -89,11 +90,11 @@ async function buildProgram(
     .configureOutput({
       writeOut: (text) => write(cli.io.stdout, terminalSafe(text)),
       writeErr: (text) => write(cli.io.stderr, terminalSafe(text)),
-      outputError: (text, put) => put(message(text)),
+      // The error is thrown, too.
+      outputError: () => {},
       getOutHelpWidth: () => cli.io.stdout.columns || 100,
       getErrHelpWidth: () => cli.io.stderr.columns || 100,
     })
-    .showHelpAfterError('Run with --help for usage.')
   const named = namedCommand(argv)
   let words = argv
   for (const { name, summary, group, load } of COMMANDS) {

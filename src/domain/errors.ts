@@ -22,10 +22,13 @@ export type ErrorCode = (typeof ERROR_CODES)[number]
 export abstract class ReportedError extends Error {
   abstract readonly exitCode: ExitCode
   readonly code: ErrorCode
+  /** What to do next. `message` ends with it. Null: the message says it in its own way. */
+  readonly hint: string | null
 
-  constructor(message: string, code: ErrorCode, options: ErrorOptions = {}) {
-    super(message, options)
+  constructor(message: string, code: ErrorCode, { hint = null, ...options }: HintOptions = {}) {
+    super(hint === null ? message : `${message} ${hint}`, options)
     this.code = code
+    this.hint = hint
   }
 
   override get name(): string {
@@ -33,7 +36,11 @@ export abstract class ReportedError extends Error {
   }
 }
 
-interface ReportedOptions extends ErrorOptions {
+interface HintOptions extends ErrorOptions {
+  readonly hint?: string | null
+}
+
+interface ReportedOptions extends HintOptions {
   /** Default: that of the class. */
   readonly code?: ErrorCode
 }
@@ -49,14 +56,14 @@ export class UsageError extends ReportedError {
 
 /** The catalog cannot be read as one. */
 export class CatalogError extends UsageError {
-  constructor(message: string, options: ErrorOptions = {}) {
+  constructor(message: string, options: HintOptions = {}) {
     super(message, { code: 'unusable_catalog', ...options })
   }
 }
 
 /** The export cannot be written where it should be. */
 export class OutputError extends UsageError {
-  constructor(message: string, options: ErrorOptions = {}) {
+  constructor(message: string, options: HintOptions = {}) {
     super(message, { code: 'unusable_output', ...options })
   }
 }
@@ -84,6 +91,24 @@ export class NotFinishedError extends ReportedError {
   readonly exitCode = 5
 
   constructor(message: string, { code = 'not_finished', ...options }: ReportedOptions = {}) {
+    super(message, code, options)
+  }
+}
+
+/** Done, but rows have no answer: they are dead, invalid or cancelled. */
+export class RowsWithoutAnswerError extends ReportedError {
+  readonly exitCode = 6
+
+  constructor(message: string, options: HintOptions = {}) {
+    super(message, 'rows_without_answer', options)
+  }
+}
+
+/** Ended early, and nothing was spent: interrupted before a release, or the batch was dropped. */
+export class EndedEarlyError extends ReportedError {
+  readonly exitCode = 1
+
+  constructor(message: string, { code = 'interrupted', ...options }: ReportedOptions = {}) {
     super(message, code, options)
   }
 }

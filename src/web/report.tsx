@@ -127,13 +127,13 @@ function Report({ data, now }: { readonly data: ReportData; readonly now: number
 
 /** What a reader of a mail sees first. */
 function summaryOf({ status, batch, outcome }: ReportData, now: number): string {
-  const done = status.items - status.waiting - status.withheld - status.cancelled
+  const done = status.rows - status.waiting - status.withheld - status.cancelled
   const parts = [
-    `${formatNumber(status.tagged)} of ${pluralize(status.items, 'row')} tagged`,
+    `${formatNumber(status.tagged)} of ${pluralize(status.rows, 'row')} tagged`,
     `${formatNumber(status.no_match)} without a match`,
     ...(status.dead === 0 ? [] : [`${formatNumber(status.dead)} dead`]),
     ...(status.invalid === 0 ? [] : [`${formatNumber(status.invalid)} invalid`]),
-    ...(done === status.items ? [] : [`${formatNumber(status.items - done)} not done`]),
+    ...(done === status.rows ? [] : [`${formatNumber(status.rows - done)} not done`]),
   ]
   const from = outcome.firstCallAt ?? batch.createdAt
   const took = formatDuration((batch.completedAt ?? now) - from)
@@ -175,7 +175,7 @@ function PlanTable({ status, outcome }: { readonly status: BatchStatus; readonly
   const { searches, calls } = outcome
   const charged = status.credits_spent
   const rows: readonly (readonly [string, string])[] = [
-    ['Rows', formatNumber(status.items)],
+    ['Rows', formatNumber(status.rows)],
     ['Unique searches, the most it could cost', pluralize(searches, 'credit')],
     ['Credits charged', formatNumber(charged)],
     ['Searches without a charge: reused, refused, or not called', formatNumber(Math.max(0, searches - charged))],

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { StatusReport } from '../../src/batches/status-report.js'
-import { CATALOG, type Desk, interruptingAtOnce, openDesk, QUERY } from './setup.js'
+import { CATALOG, type Desk, interruptingAfter, interruptingAtOnce, openDesk, QUERY } from './setup.js'
 
 /**
  * Commands that release searches feed Redis at once. A wrong Redis is refused before; Ctrl-C after
@@ -21,8 +21,8 @@ const report = (env = {}) => desk.json<StatusReport>(['status'], { env })
 
 describe('Ctrl-C after a release exits with 5 and says how to stop it', () => {
   test('submit', async () => {
-    const { code, stderr } = await desk.type([...SUBMIT, '--json'], interruptingAtOnce())
-    expect(stderr).toMatch(/Interrupted\. Batch 1 is released; workers will queue .*`trackyard-batch cancel 1`/)
+    const { code, stderr } = await desk.type([...SUBMIT, '--json'], interruptingAfter('Released'))
+    expect(stderr).toMatch(/Interrupted: batch 1 is released, and workers will queue .*`trackyard-batch cancel 1`/)
     expect([code, await queued()]).toEqual([5, ':0\r\n'])
     expect((await report()).batches).toMatchObject([{ state: 'released', waiting: 3 }])
     await desk.work()
@@ -30,15 +30,15 @@ describe('Ctrl-C after a release exits with 5 and says how to stop it', () => {
   })
 
   test('submit --wait does not wait', async () => {
-    const { code, stderr } = await desk.type([...SUBMIT, '--json', '--wait'], interruptingAtOnce())
-    expect([code, stderr]).toEqual([5, expect.stringContaining('Batch 1 is released')])
+    const { code, stderr } = await desk.type([...SUBMIT, '--json', '--wait'], interruptingAfter('Released'))
+    expect([code, stderr]).toEqual([5, expect.stringContaining('batch 1 is released')])
   })
 
   test('release', async () => {
     await desk.json([...SUBMIT, '--first', '1'])
     await desk.work()
     const { code, stderr } = await desk.type(['release', 'films'], interruptingAtOnce())
-    expect(stderr).toMatch(/Interrupted\. Batch 1 is released; .*`trackyard-batch cancel 1`/)
+    expect(stderr).toMatch(/Interrupted: batch 1 is released, .*`trackyard-batch cancel 1`/)
     expect([code, await queued()]).toEqual([5, ':0\r\n'])
     expect((await report()).batches).toMatchObject([{ waiting: 1, withheld: 0 }])
   })
@@ -48,7 +48,7 @@ describe('Ctrl-C after a release exits with 5 and says how to stop it', () => {
     await desk.json(SUBMIT)
     await desk.work()
     const { code, stderr } = await desk.type(['dead-letters', 'retry', '--all', '--yes'], interruptingAtOnce())
-    expect(stderr).toMatch(/Interrupted\. 1 search is due again; .*`trackyard-batch pause`/)
+    expect(stderr).toMatch(/Interrupted: 1 search is due again, .*`trackyard-batch pause`/)
     expect([code, await queued()]).toEqual([5, ':0\r\n'])
     expect((await report()).batches).toMatchObject([{ waiting: 2, dead: 0 }])
   })
@@ -58,7 +58,7 @@ describe('Ctrl-C after a release exits with 5 and says how to stop it', () => {
     await desk.json(['submit', '-'], { stdin: '{"query":"Harbor"}' })
     await desk.work()
     const { code, stderr } = await desk.type(['resume'], interruptingAtOnce())
-    expect(stderr).toMatch(/Interrupted\. The queue is resumed; .*`trackyard-batch pause`/)
+    expect(stderr).toMatch(/Interrupted: the queue is resumed, .*`trackyard-batch pause`/)
     expect([code, await queued()]).toEqual([5, ':0\r\n'])
     expect((await report()).queue.causes).toEqual([])
   })

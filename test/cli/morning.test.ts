@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { StatusReport } from '../../src/batches/status-report.js'
+import type { Body } from '../../src/cli/documents.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { CATALOG, type Desk, openDesk, QUERY, terminal } from './setup.js'
 
@@ -20,7 +21,9 @@ describe('status', () => {
   test('--json has the documented keys', async () => {
     await submit()
     const report = await desk.json<StatusReport>(['status'])
-    expect(Object.keys(report)).toEqual(['queue', 'credits', 'pace', 'eta', 'workers', 'batches'])
+    expect(Object.keys(report)).toEqual([
+      ...['version', 'kind', 'queue', 'credits', 'pace', 'eta', 'workers', 'batches'],
+    ])
     expect(report.queue).toMatchObject({ state: 'no workers', waiting: 2, active: 0, delayed: 0, dead_letters: 0 })
     expect(report.batches[0]).toEqual({
       batch: 1,
@@ -47,7 +50,7 @@ describe('status', () => {
     desk.simulator.fail({ match: 'Chase', does: 'cut' })
     await submit()
     await desk.work()
-    const calls = await desk.json<readonly { query: string }[]>(['status', '--unknown'])
+    const { calls } = await desk.json<Body<'unknown_outcomes'>>(['status', '--unknown'])
     expect(calls.map((call) => call.query)).toEqual(['Chase tense music'])
     expect((await desk.type(['status', '--unknown'])).stdout).toMatch(/^1 call of unknown outcome.*\n.*\n.*Chase tense/)
     expect((await desk.type(['status', 'films', '--unknown'])).code).toBe(2)
@@ -101,12 +104,58 @@ describe('status', () => {
 })
 
 describe('wait', () => {
-  test('0 when done', async () => {
+  test('0 when every row has an answer', async () => {
+    await desk.file('films.csv', CATALOG.replace('D,,', 'D,Dawn,calm'))
     await submit()
     await desk.work()
     const { code, stderr } = await desk.type(['wait'])
     expect(code).toBe(0)
-    expect(stderr).toMatch(/3 of 4 rows tagged, 1 invalid\. Next: trackyard-batch export 1/)
+    expect(stderr).toMatch(/4 of 4 rows tagged\. Next: trackyard-batch export 1/)
+  })
+
+  test('6 when done, but rows are dead or invalid; --allow-failures accepts as many as it says', async () => {
+    desk.simulator.fail({ match: 'Chase', does: { status: 403 } })
+    await submit()
+    await desk.work()
+    const { code, stderr } = await desk.type(['wait'])
+    expect(code).toBe(6)
+    expect(stderr).toMatch(/2 rows have no answer \(1 dead, 1 invalid\)\. See `trackyard-batch dead-letters`/)
+    const { stdout } = await desk.type(['wait', '--json'])
+    expect(JSON.parse(stdout)).toMatchObject({
+      outcome: 'rows_without_answer',
+      progress: { dead: 1, invalid: 1 },
+      error: { code: 'rows_without_answer', hint: expect.stringContaining('--allow-failures') },
+    })
+    const allowing = async (...share: readonly string[]) =>
+      (await desk.type(['wait', 'films', '--allow-failures', ...share])).code
+    expect([await allowing(), await allowing('50%'), await allowing('49.9%')]).toEqual([0, 0, 6])
+    expect((await desk.type(['wait', '--allow-failures', 'films'])).stderr).toMatch(/Expected a percentage such as 2%/)
+  })
+
+  test('6 when the batch was cancelled', async () => {
+    await submit()
+    await desk.type(['cancel', 'films'])
+    const { code, stderr } = await desk.type(['wait'])
+    expect([code, stderr]).toEqual([6, expect.stringMatching(/no answer \(1 invalid, 3 cancelled\)/)])
+  })
+
+  test('--json --follow prints a status at each change, then how it ended', async () => {
+    await submit()
+    const following = desk.type(['wait', '--json', '--follow'])
+    await desk.work()
+    const { code, stdout } = await following
+    const documents: readonly { kind: string }[] = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(code).toBe(6)
+    expect(new Set(documents.map(({ kind }) => kind))).toEqual(new Set(['status', 'wait']))
+    expect(documents.at(-1)).toMatchObject({
+      kind: 'wait',
+      progress: { tagged: 3 },
+      error: { code: expect.anything() },
+    })
+    expect((await desk.type(['wait', '--follow'])).code).toBe(2)
   })
 
   test('4 when only withheld rows remain', async () => {
@@ -214,16 +263,15 @@ describe('show', () => {
   test('--json by position, and the same search by the beginning of its fingerprint with all its rows', async () => {
     await submit()
     await desk.work()
-    type Shown = { item: object | null; search: { search: string; calls: object[]; items: object[] } }
-    const byPosition = await desk.json<Shown>(['show', '1'])
+    const byPosition = await desk.json<Body<'show'>>(['show', '1'])
     expect(byPosition).toMatchObject({
-      item: { batch: 1, position: 1, id: 'A', status: 'tagged', row: ['A', 'Harbor', 'calm'] },
+      row: { batch: 1, position: 1, id: 'A', status: 'tagged', content: ['A', 'Harbor', 'calm'] },
       search: { request: { query: 'Harbor calm music', limit: 20, offset: 0 }, state: 'answered' },
     })
-    const bySearch = await desk.json<Shown>(['show', byPosition.search.search.slice(0, 10)])
-    expect(bySearch.item).toBeNull()
-    expect(bySearch.search.calls).toHaveLength(1)
-    expect(bySearch.search.items).toMatchObject([{ id: 'A' }, { id: 'C' }])
+    const bySearch = await desk.json<Body<'show'>>(['show', byPosition.search?.search.slice(0, 10) ?? ''])
+    expect(bySearch.row).toBeNull()
+    expect(bySearch.search?.calls).toHaveLength(1)
+    expect(bySearch.search?.rows).toMatchObject([{ id: 'A' }, { id: 'C' }])
   })
 
   test('--json has the digits of the row as written', async () => {
@@ -231,7 +279,7 @@ describe('show', () => {
     await desk.file('films.jsonl', `${row}\n`)
     await desk.json(['submit', 'films.jsonl', '--query', '{title}'])
     const { stdout } = await desk.type(['show', '12345678901234567890', '--json'])
-    expect(stdout.replace(/\s/g, '')).toContain(`"row":${row}`)
+    expect(stdout.replace(/\s/g, '')).toContain(`"content":${row}`)
   })
 
   test('an id may begin with a dash', async () => {

@@ -16,7 +16,7 @@ describe('a catalog in which no row can be searched', () => {
   const EMPTY_CELLS = 'id,title\nA,\nB," "\nC,\nD,\nE,\nF,\nG,\n'
 
   test.each([
-    [[]],
+    [[] as string[]],
     [['--json']],
     [['--dry-run']],
     [['--dry-run', '--json']],
@@ -30,7 +30,8 @@ describe('a catalog in which no row can be searched', () => {
     expect(stderr).toMatch(/^ {2}line 2: .*\n {2}line 3: /m)
     expect(stderr).toMatch(/^ {2}… and \d more$/m)
     expect(stderr + stdout).not.toMatch(/Released|known already/)
-    expect(stdout).toBe('')
+    if (options.includes('--json')) expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'unusable_catalog' } })
+    else expect(stdout).toBe('')
     expect(await batches()).toEqual([])
   })
 

@@ -36,7 +36,7 @@ export interface TypeOptions {
   readonly answer?: string
   readonly signal?: AbortSignal
   readonly stdout?: Out
-  /** Called with the output so far, as it is written. */
+  /** Called with the output so far, before the command continues. */
   readonly onStderr?: (textSoFar: string) => void
 }
 
@@ -64,17 +64,20 @@ export async function openDesk(options: Partial<SimulatorOptions> = {}): Promise
 
   async function type(line: readonly string[], typing: TypeOptions = {}): Promise<Typed> {
     const stdout = typing.stdout ?? new PassThrough()
-    const stderr = new PassThrough()
     const shown = typing.stdout === undefined ? text(stdout as PassThrough) : Promise.resolve('')
     let said = ''
     const isAnswering = typing.answer !== undefined
     const stdin = isAnswering ? terminal(new PassThrough()) : inputOf(typing.stdin)
-    if (isAnswering) terminal(stderr)
-    stderr.setEncoding('utf8').on('data', (part: string) => {
-      said += part
-      typing.onStderr?.(said)
-      if (isAnswering && said.endsWith('[y/N] ')) (stdin as PassThrough).write(`${typing.answer}\n`)
+    const stderr = new Writable({
+      decodeStrings: false,
+      write(part: string | Buffer, _encoding, done) {
+        said += String(part)
+        typing.onStderr?.(said)
+        if (isAnswering && said.endsWith('[y/N] ')) (stdin as PassThrough).write(`${typing.answer}\n`)
+        done()
+      },
     })
+    if (isAnswering) terminal(stderr)
     const never = new AbortController().signal
     const interruptSignal = (): Interrupt => ({ signal: typing.signal ?? never, dispose: () => {} })
     const io = { stdout, stderr, stdin, env: { ...env, ...typing.env }, cwd: dir, interruptSignal }
@@ -127,7 +130,16 @@ export function interruptingAtOnce(): { readonly stdout: Out; readonly signal: A
   return { stdout, signal: stopping.signal }
 }
 
-export function terminal<T extends PassThrough>(stream: T): T & { isTTY: true; columns: number } {
+/** Aborts as soon as these words are printed to stderr, before the command continues. */
+export function interruptingAfter(words: string): Pick<TypeOptions, 'signal' | 'onStderr'> {
+  const stopping = new AbortController()
+  const onStderr = (said: string): void => {
+    if (said.includes(words)) stopping.abort(new Error('Interrupted.'))
+  }
+  return { signal: stopping.signal, onStderr }
+}
+
+export function terminal<T extends object>(stream: T): T & { isTTY: true; columns: number } {
   return Object.assign(stream, { isTTY: true as const, columns: 100 })
 }
 

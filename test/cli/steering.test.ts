@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { StatusReport } from '../../src/batches/status-report.js'
+import type { Body } from '../../src/cli/documents.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import { openSearchQueue } from '../../src/queue/search-queue.js'
 import { CONTROLS } from '../../src/simulator/controls.js'
@@ -25,6 +26,11 @@ async function submitted(...queries: readonly string[]): Promise<void> {
 
 const report = () => desk.json<StatusReport>(['status'])
 
+async function letters(...options: readonly string[]) {
+  const { dead_letters } = await desk.json<Body<'dead_letters'>>(['dead-letters', 'list', ...options])
+  return dead_letters
+}
+
 describe('dead letters', () => {
   beforeEach(async () => {
     desk.simulator.fail({ match: 'forbidden', does: { status: 403 } })
@@ -38,25 +44,25 @@ describe('dead letters', () => {
     expect(stdout).toMatch(/^3 dead letters\n\n2 × 403: Forbidden\n {2}The key may not do this/)
     expect(stdout).toContain('1 × 500')
     expect((await desk.type(['dead-letters', '--status', '404'])).stdout).toBe('No dead letter matches.\n')
-    const [first] = await desk.json<Record<string, unknown>[]>(['dead-letters', '--status', '403'])
+    const [first] = await letters('--status', '403')
     expect(Object.keys(first ?? {}).sort()).toEqual(
       [
-        ...['search', 'query', 'status', 'error', 'code', 'message', 'request_id', 'attempts', 'items', 'died_at'],
+        ...['search', 'query', 'status', 'error', 'code', 'message', 'request_id', 'attempts', 'rows', 'died_at'],
         ...['remedy', 'costs'],
       ].sort(),
     )
   })
 
   test('the list accepts --all, although it lists all anyway', async () => {
-    expect(await desk.json(['dead-letters', 'list', '--all'])).toHaveLength(3)
-    expect(await desk.json(['dead-letters', '--all', '--status', '403'])).toHaveLength(2)
+    expect(await letters('--all')).toHaveLength(3)
+    expect(await letters('--all', '--status', '403')).toHaveLength(2)
   })
 
   test.each(['retry', 'discard'])('%s without a filter and without --all is refused', async (verb) => {
     const { code, stderr } = await desk.type(['dead-letters', verb, '--yes'])
     expect(code).toBe(4)
     expect(stderr).toMatch(/--all/)
-    expect(await desk.json(['dead-letters'])).toHaveLength(3)
+    expect(await letters()).toHaveLength(3)
   })
 
   test('retry without a terminal prints the cost and is refused', async () => {
@@ -68,7 +74,7 @@ describe('dead letters', () => {
   test('retry asks on a terminal: n changes nothing, y makes them due', async () => {
     const retry = ['dead-letters', 'retry', '--status', '403']
     expect((await desk.type(retry, { answer: 'n' })).code).toBe(4)
-    expect(await desk.json(['dead-letters'])).toHaveLength(3)
+    expect(await letters()).toHaveLength(3)
     desk.simulator.heal()
     const { code, stdout } = await desk.type(retry, { answer: 'y' })
     expect([code, stdout]).toEqual([0, '2 searches are due again.\n'])
@@ -78,7 +84,7 @@ describe('dead letters', () => {
 
   test('a discarded letter stays visible and is retried only by name', async () => {
     await desk.type(['dead-letters', 'discard', '--status', '403', '--yes'])
-    const [first] = await desk.json<{ search: string; query: string }[]>(['dead-letters', 'list', '--discarded'])
+    const [first] = await letters('--discarded')
     const search = first?.search.slice(0, 12) ?? ''
     const plan = await desk.type(['submit', '-', '--dry-run'], { stdin: JSON.stringify({ query: first?.query }) })
     expect(plan.stdout).toMatch(
@@ -102,13 +108,15 @@ describe('dead letters', () => {
   })
 
   test('discard takes them off the list; their rows stay dead', async () => {
-    expect(await desk.json(['dead-letters', 'discard', '--batch', 'night', '--yes'])).toEqual({ discarded: 3 })
-    expect(await desk.json(['dead-letters'])).toEqual([])
+    expect(await desk.json(['dead-letters', 'discard', '--batch', 'night', '--yes'])).toMatchObject({
+      discarded: 3,
+    })
+    expect(await letters()).toEqual([])
     expect((await report()).batches).toMatchObject([{ dead: 3 }])
   })
 
   test('show finds a letter by the first digits of its fingerprint', async () => {
-    const [letter] = await desk.json<{ search: string }[]>(['dead-letters', '--status', '500'])
+    const [letter] = await letters('--status', '500')
     const { code, stdout } = await desk.type(['dead-letters', 'show', letter?.search.slice(0, 8) ?? ''])
     expect(code).toBe(0)
     expect(stdout).toMatch(/query +broken one\nstatus +500\nerror +Internal Server Error\n/)
@@ -236,7 +244,7 @@ describe('caps', () => {
     const { code, stderr } = await desk.type(['cancel', 'night'])
     expect(code).toBe(4)
     expect(stderr).toMatch(/Batch 1 \(night\) is done: there is nothing to cancel/)
-    expect((await report()).batches).toMatchObject([{ state: 'released', tagged: 1 }])
+    expect((await report()).batches).toMatchObject([{ state: 'done', tagged: 1 }])
   })
 
   test('cancel stops a batch once; a cancelled one cannot be released', async () => {

@@ -19,8 +19,10 @@ async function batches(): Promise<readonly Record<string, unknown>[]> {
   return (await desk.json<{ batches: Record<string, unknown>[] }>(['status'])).batches
 }
 
-test('--json prints exactly the documented counts, and searches are due', async () => {
+test('--json prints the whole plan, and searches are due', async () => {
   expect(await desk.json(SUBMIT)).toEqual({
+    version: 1,
+    kind: 'submit',
     batch: 1,
     name: 'films',
     rows: 4,
@@ -32,10 +34,24 @@ test('--json prints exactly the documented counts, and searches are due', async 
     already_answered: 0,
     already_dead: 0,
     credits_needed: 2,
-    finish: expect.stringMatching(/^\d{4}-.*Z$/),
+    invalid_reasons: [expect.stringMatching(/^line 5: /)],
+    cap: null,
+    credits_left: 50_000,
+    credits_short: 0,
+    credit_reserve: 0,
+    due_elsewhere: 0,
+    calls_per_minute: 6000,
+    calls_per_day: null,
+    days: 1,
+    finish_at: expect.stringMatching(/Z$/),
     not_before: null,
     deadline: null,
     meets_deadline: null,
+    paused: null,
+    rate_limited_until: null,
+    notes: [],
+    warnings: [],
+    example_queries: ['Harbor calm music', 'Chase tense music', 'Harbor calm music'],
   })
   expect(await batches()).toMatchObject([{ batch: 1, name: 'films', state: 'released', waiting: 3, invalid: 1 }])
 })
@@ -79,8 +95,8 @@ test('the plan warns once per misspelt filter, which is sent as it is', async ()
   expect(stdout.match(/did you mean .*/g)?.sort()).toEqual(
     ['genres', 'min_bpm', 'moods'].map((name) => `did you mean ${name}? It is sent as it is.`),
   )
-  const { stderr } = await desk.type([...line, '--json'], { stdin })
-  expect(stderr).toContain('The API documents no filter "min_bmp": did you mean min_bpm?')
+  const { warnings } = await desk.json<{ warnings: readonly string[] }>(line, { stdin })
+  expect(warnings.join()).toContain('The API documents no filter "min_bmp": did you mean min_bpm?')
   await desk.work()
   expect(desk.simulator.paid()).toBe(2)
 })
@@ -249,8 +265,13 @@ test('--wait waits for the batch and exits with the code of wait', async () => {
   await desk.json(SUBMIT)
   await desk.work()
   const { code, stderr } = await desk.type([...SUBMIT, '--wait'])
-  expect(code).toBe(0)
-  expect(stderr).toMatch(/Batch 2 \(films\): 3 of 4 rows tagged, 1 invalid\./)
+  expect(code).toBe(6)
+  expect(stderr).toMatch(/Batch 2 \(films\): 3 of 4 rows tagged, 1 invalid\. 1 row has no answer \(1 invalid\)\./)
+  expect(await desk.json([...SUBMIT, '--wait', '--allow-failures'])).toMatchObject({
+    batch: 3,
+    wait: { outcome: 'done', progress: { state: 'done', tagged: 3 } },
+  })
+  expect((await desk.type([...SUBMIT, '--allow-failures'])).stderr).toContain('add --wait')
 })
 
 describe('an unusable submit exits with 2 and leaves nothing behind', () => {

@@ -60,7 +60,7 @@ describe('a typo exits with 2, the nearest word, and nothing on stdout', () => {
     [['dead-letters', 'rety'], /found "rety"\. Did you mean retry\?/],
     [['wait', 'night', '--timeout', 'soon'], /whole number/],
     [['export', '--format', 'xml'], /csv, jsonl/],
-    [['status', '--watch', '--json'], /use one of them/],
+    [['wait', '--follow'], /--follow is for --json/],
     [['status', 'nowhere'], /No batch has the id or name "nowhere"/],
     [['wait'], /no batch yet\. Submit a catalog/],
     [['show', 'nothing'], /No row or search matches "nothing"/],

@@ -9,6 +9,7 @@ import { test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { type LogLine, parseLogLine } from '../../scripts/log-line.js'
 import type { StatusReport } from '../../src/batches/status-report.js'
+import type { Body } from '../../src/cli/documents.js'
 import { errorCode } from '../../src/domain/errors.js'
 import { stopPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
 import { SIMULATOR_KEY, type SimulatorOptions } from '../../src/simulator/options.js'
@@ -36,6 +37,7 @@ export interface SystemUnderTest {
   /** The same for a command that only reads, without a process of its own. */
   read<T>(args: readonly string[]): Promise<T>
   status(): Promise<StatusReport>
+  deadLetters(): Promise<Body<'dead_letters'>['dead_letters']>
   /** Starts a worker process and resolves when it says that it has started. */
   startWorker(env?: Record<string, string>): Promise<Process>
   /** SIGSTOP between two changes of the store: one that is frozen inside a change locks out everybody. */
@@ -231,6 +233,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
     json,
     read,
     status: () => read<StatusReport>(['status']),
+    deadLetters: async () => (await read<Body<'dead_letters'>>(['dead-letters', 'list'])).dead_letters,
     start,
     async startWorker(more = {}) {
       const worker = start('dist/workers/worker.js', [], more)

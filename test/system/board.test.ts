@@ -50,7 +50,7 @@ test('Retry pressed on a dead letter makes its search due again, and it is answe
   const url = await startBoard()
   await system.json(['submit', await system.file('a.csv', catalogText(3)), '--query', QUERY, '--yes'])
   await system.startWorker()
-  expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
+  expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(6)
   const failed = async (): Promise<Page['queues'][number]['jobs']> => {
     const page = (await (await fetch(`${url}/queues/api/queues?activeQueue=dead-letters&status=failed`)).json()) as Page
     return page.queues.find((queue) => queue.name === 'dead-letters')?.jobs ?? []

@@ -4,14 +4,6 @@ import { type TestRedis, withRedis } from '../support/redis.js'
 import { catalogText, QUERY, type SystemUnderTest, withSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
-interface DeadLetter {
-  readonly query: string
-  readonly code: string | null
-  readonly error: string
-  readonly remedy: string
-  readonly attempts: number
-}
-
 /** A search that takes its worker down each time. */
 const POISON = 'scene 2 '
 
@@ -61,7 +53,7 @@ async function crashUntilDead(system: SystemUnderTest, redis: TestRedis, slots: 
   }
   expect(deaths).toBe(6)
 
-  const letters = await system.read<readonly DeadLetter[]>(['dead-letters', 'list'])
+  const letters = await system.deadLetters()
   expect(letters).toMatchObject([{ query: expect.stringMatching(/^scene 2 /), code: 'crashed' }])
   // Nobody claims a dead search again: its last call is given up by the chore that looks for such.
   await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the last call to be given up' })

@@ -158,7 +158,7 @@ describe('a worker is killed', () => {
           const inFlight = await workerKilled(system, at)
           await finishedByAnother(system)
           await until(async () => (await lettersParked(system)) === 1, { timeoutMs: 60_000, what: 'the parked letter' })
-          expect(await system.read<readonly unknown[]>(['dead-letters', 'list'])).toHaveLength(1)
+          expect(await system.deadLetters()).toHaveLength(1)
           await expectAccounted(system, { rows: ROWS, unknown: inFlight, status: deadOrTagged })
           expect(system.simulator.calls().filter((call) => call.query.startsWith(REFUSED))).toHaveLength(1)
         },
@@ -178,7 +178,7 @@ describe('a worker is killed', () => {
         async (system) => {
           await submit(system)
           const first = await system.startWorker()
-          expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
+          expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(6)
           await until(async () => (await lettersFailed(system)).length === 1, { timeoutMs: 60_000, what: 'the letter' })
           first.kill('SIGTERM')
           await first.exited

@@ -98,7 +98,7 @@ describe.each([1, 10])('with %i slots, one search that is always answered with',
               status: index === 4 ? 'dead' : 'tagged',
             })),
           )
-          expect(await system.read<readonly DeadLetter[]>(['dead-letters', 'list'])).toMatchObject([letter])
+          expect(await system.deadLetters()).toMatchObject([letter])
           expect(readLedger(system)).toMatchObject({ failures })
           expect(readLedger(system).calls.unknown ?? 0).toBe(unknown)
           const own = callsFor(system, BAD).length

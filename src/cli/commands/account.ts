@@ -5,6 +5,7 @@ import { checkApi } from '../../control/same-api.js'
 import { ConfigurationError, type ExitCode, UnreachableError } from '../../domain/errors.js'
 import { figureOr, formatDateTime, pairs, pluralize } from '../../domain/format.js'
 import type { Account } from '../../store/store.js'
+import type { Body } from '../documents.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { examples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
@@ -32,10 +33,9 @@ export function define(command: Command, act: Act): void {
 
 interface AccountOptions {
   readonly adopt?: boolean
-  readonly json?: boolean
 }
 
-async function showAccount(cli: Cli, { adopt = false, json = false }: AccountOptions): Promise<ExitCode> {
+async function showAccount(cli: Cli, { adopt = false }: AccountOptions): Promise<ExitCode> {
   const { exposures } = await import('../../config/exposures.js')
   return withSession(cli, async (session) => {
     const { store, settings } = session
@@ -46,8 +46,8 @@ async function showAccount(cli: Cli, { adopt = false, json = false }: AccountOpt
     const account = isFresh ? refreshed.account : await store.account.get()
     // With --adopt, an account in the store may be that of the old address.
     if (isFresh || !adopt) {
-      if (json) cli.printJson(accountJson(account, isFresh))
-      else cli.print(renderAccount(account, isFresh, settings.apiUrl))
+      cli.result('account', accountJson(account, isFresh))
+      cli.print(renderAccount(account, isFresh, settings.apiUrl))
     }
     switch (refreshed.kind) {
       case 'ok':
@@ -81,7 +81,7 @@ async function adoptApi(cli: Cli, { store, settings }: Session): Promise<void> {
   )
 }
 
-function accountJson(account: Account, isFresh: boolean): object {
+function accountJson(account: Account, isFresh: boolean): Body<'account'> {
   return {
     tier: account.tier,
     credits_remaining: account.creditsRemaining,

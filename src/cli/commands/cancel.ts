@@ -1,7 +1,12 @@
 import type { Command } from 'commander'
-import { cancelBatch } from '../../batches/find-batch.js'
-import type { ExitCode } from '../../domain/errors.js'
+import { cancelBatch, findBatch } from '../../batches/find-batch.js'
+import { batchStatus } from '../../batches/status.js'
+import { type ExitCode, RefusedError } from '../../domain/errors.js'
+import { formatNumber, pluralize } from '../../domain/format.js'
+import type { BatchReport } from '../../store/store.js'
+import { askYesNo, canAsk } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
+import { interruptible } from '../lib/interrupt.js'
 import { examples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
 import { batchSentence } from '../render/status.js'
@@ -10,22 +15,51 @@ export function define(command: Command, act: Act): void {
   command
     .description(
       'Stops one batch. Calls in flight finish. The answers so far are kept and can be exported. Searches that other batches want ' +
-        'continue.\nAlso drops a batch that a killed submit left behind.',
+        'continue.\nOn a terminal it asks first. Also drops a batch that a killed submit left behind.',
     )
     .argument('<batch>', 'id or name')
-    .action((name: string) => act((cli) => cancel(cli, name)))
+    .option('-y, --yes', 'do not ask')
+    .option('--json', 'print one JSON document on stdout')
+    .action((name: string, options: { readonly yes?: boolean }) =>
+      act((cli) => cancel(cli, name, options.yes === true)),
+    )
   examples(command, 'trackyard-batch cancel night')
+  command.addHelpText('after', '\nExit codes: 0 cancelled, 2 no such batch, 4 declined, or nothing to cancel.')
 }
 
-async function cancel(cli: Cli, name: string): Promise<ExitCode> {
+async function cancel(cli: Cli, name: string, yes: boolean): Promise<ExitCode> {
   return withSession(cli, async (session) => {
-    const { batch, was } = await cancelBatch(session, name)
-    if (was === 'dropped') {
-      cli.print(`Batch ${batch.id} (${batch.name}) was not released yet. It was dropped. Nothing was spent.`)
-      return 0
+    const reportOf = async (batchId: number) => (await session.store.reports.batches({ batchId, limit: 1 }))[0] ?? null
+    if (!yes && canAsk(cli)) {
+      const found = await findBatch(session, name)
+      const report = await reportOf(found.id)
+      if (found.state === 'released' && report !== null) await confirm(cli, report)
     }
-    const [report] = await session.store.reports.batches({ batchId: batch.id, limit: 1 })
-    if (report !== undefined) cli.print(batchSentence(report))
+    const { batch, was } = await cancelBatch(session, name)
+    const report = await reportOf(batch.id)
+    cli.result('cancel', {
+      batch: batch.id,
+      dropped: was === 'dropped',
+      progress: report === null ? null : batchStatus(report),
+    })
+    if (was === 'dropped')
+      cli.print(`Batch ${batch.id} (${batch.name}) was not released yet. It was dropped. Nothing was spent.`)
+    else if (report !== null) cli.print(batchSentence(report))
     return 0
   })
+}
+
+/** @throws RefusedError after a no */
+async function confirm(cli: Cli, report: BatchReport): Promise<void> {
+  const kept = report.tagged + report.noMatch
+  const open = report.waiting + report.withheld
+  const facts =
+    `${batchSentence(report)} ${pluralize(kept, 'answer')} ${kept === 1 ? 'is' : 'are'} kept and can be exported; ` +
+    `${formatNumber(open)} unfinished ${open === 1 ? 'row gets' : 'rows get'} none.`
+  const isConfirmed = await interruptible(
+    cli,
+    (signal) => askYesNo(cli, `${facts} Cancel it?`, signal),
+    () => false,
+  )
+  if (!isConfirmed) throw new RefusedError('Not cancelled: nothing was changed.', { code: 'declined' })
 }

@@ -7,6 +7,7 @@ import { didYouMean } from '../../domain/did-you-mean.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
 import type { DeadFilter, LetterCursor, Retried, Store } from '../../store/store.js'
+import type { Body } from '../documents.js'
 import { askYesNo, canAsk } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
@@ -30,7 +31,7 @@ export function define(command: Command, act: Act): void {
     .summary('shows one: the request, the error, the remedy')
     .description('Shows one: the request, the error, the remedy.')
     .argument('<search>', 'its fingerprint, or the first 6 digits or more')
-    .action((search: string, options: LetterOptions) => act((cli) => showOne(cli, search, options)))
+    .action((search: string) => act((cli) => showOne(cli, search)))
   const retry = command
     .command('retry')
     .summary('sends them back to the queue with fresh attempts; shows the cost and asks first')
@@ -79,7 +80,6 @@ interface LetterOptions {
   readonly discarded?: boolean
   readonly all?: boolean
   readonly yes?: boolean
-  readonly json?: boolean
 }
 
 const PAGE = 500
@@ -98,13 +98,13 @@ async function listAll(cli: Cli, options: LetterOptions, words: readonly string[
     const filter = await filterOf(session, options, undefined)
     const letters = await allLetters(session.store, { ...filter, discarded })
     const isFiltered = Object.keys(filter).length > 0
-    if (options.json === true) cli.printJson(letters)
-    else cli.print(renderLetters(letters, { discarded, isFiltered }, cli.paint))
+    cli.result('dead_letters', { dead_letters: letters.map(letterJson) })
+    cli.print(renderLetters(letters, { discarded, isFiltered }, cli.paint))
     return 0
   })
 }
 
-async function showOne(cli: Cli, search: string, options: LetterOptions): Promise<ExitCode> {
+async function showOne(cli: Cli, search: string): Promise<ExitCode> {
   return withSession(cli, async ({ store }) => {
     const {
       letters: [found],
@@ -115,8 +115,8 @@ async function showOne(cli: Cli, search: string, options: LetterOptions): Promis
         { code: 'no_such_dead_letter' },
       )
     }
-    if (options.json === true) cli.printJson(found.letter)
-    else cli.print(renderLetter(found.letter))
+    cli.result('dead_letter', { dead_letter: letterJson(found.letter) })
+    cli.print(renderLetter(found.letter))
     return 0
   })
 }
@@ -127,33 +127,29 @@ async function retryAll(cli: Cli, search: string | undefined, options: LetterOpt
     refuseEmptyFilter(filter, options.all === true, 'retry')
     const price = await priceOf(session.store, filter)
     const facts = `Retrying ${pluralize(price.searches, 'dead letter')} may cost up to ${pluralize(price.credits, 'credit')}${again(price)}.`
-    if (price.searches > 0 && !(await isConfirmed(cli, facts, 'Retry?', options))) return declined(cli)
-    if (price.searches === 0) return printRetried(cli, { retried: 0, due: 0, withheld: 0 }, price, options)
+    if (price.searches > 0 && !(await isConfirmed(cli, facts, 'Retry?', options))) throw declined()
+    if (price.searches === 0) return printRetried(cli, { retried: 0, due: 0, withheld: 0 }, price)
     let sentBack: Retried | null = null
     return interruptible<ExitCode>(
       cli,
       async (signal) => {
         const feeding = await openFeeding(cli, session, signal)
         sentBack = await session.store.deadLetters.retryAll(filter)
-        printRetried(cli, sentBack, price, options)
+        printRetried(cli, sentBack, price)
         if (sentBack.due > 0) await feeding.fill()
         return 0
       },
-      () =>
-        sentBack === null
-          ? declined(cli)
-          : leftToWorkers(cli, dueAgain(sentBack.due), 'Stop them with `trackyard-batch pause`.'),
+      () => {
+        if (sentBack === null) throw declined()
+        return leftToWorkers(dueAgain(sentBack.due), 'Stop them with `trackyard-batch pause`.')
+      },
     )
   })
 }
 
-function printRetried(cli: Cli, sentBack: Retried, price: Price, { json }: LetterOptions): ExitCode {
-  const { retried, due } = sentBack
-  if (json === true) {
-    cli.printJson({ retried, due, credits_needed: price.credits, maybe_paid_already: price.maybePaidAlready })
-  } else {
-    cli.print(retried === 0 ? `${NONE_MATCHES} Nothing was changed.` : renderRetried(sentBack))
-  }
+function printRetried(cli: Cli, sentBack: Retried, price: Price): ExitCode {
+  cli.result('retry', { ...sentBack, credits_needed: price.credits, maybe_paid_already: price.maybePaidAlready })
+  cli.print(sentBack.retried === 0 ? `${NONE_MATCHES} Nothing was changed.` : renderRetried(sentBack))
   return 0
 }
 
@@ -163,13 +159,12 @@ async function discardAll(cli: Cli, search: string | undefined, options: LetterO
     refuseEmptyFilter(filter, options.all === true, 'discard')
     const count = await session.store.deadLetters.count({ ...filter, discarded: false })
     const facts = `Discarding ${pluralize(count, 'dead letter')} takes them off the list; their rows stay dead in the export.`
-    if (count > 0 && !(await isConfirmed(cli, facts, 'Discard?', options))) return declined(cli)
+    if (count > 0 && !(await isConfirmed(cli, facts, 'Discard?', options))) throw declined()
     const discarded = count === 0 ? 0 : await session.store.deadLetters.discardAll(filter)
-    if (options.json === true) cli.printJson({ discarded })
-    else
-      cli.print(
-        discarded === 0 ? `${NONE_MATCHES} Nothing was changed.` : `${pluralize(discarded, 'dead letter')} discarded.`,
-      )
+    cli.result('discard', { discarded })
+    cli.print(
+      discarded === 0 ? `${NONE_MATCHES} Nothing was changed.` : `${pluralize(discarded, 'dead letter')} discarded.`,
+    )
     return 0
   })
 }
@@ -214,7 +209,10 @@ async function isConfirmed(cli: Cli, facts: string, question: string, options: L
   )
 }
 
-function declined(cli: Cli): ExitCode {
-  cli.say('Nothing was changed.')
-  return 4
+function declined(): RefusedError {
+  return new RefusedError('Not confirmed: nothing was changed.', { code: 'declined' })
+}
+
+function letterJson({ items, ...letter }: DeadLetter): Body<'dead_letter'>['dead_letter'] {
+  return { ...letter, rows: items }
 }

@@ -11,6 +11,7 @@ export function define(command: Command, act: Act): void {
       'Asks every worker and board to stop, waits for calls in flight, then stops the private Redis. ' +
         'Nothing is lost; `trackyard-batch up` continues.',
     )
+    .option('--json', 'print one JSON document on stdout')
     .action(() => act(stopAll))
   examples(command, 'trackyard-batch down')
 }
@@ -19,6 +20,7 @@ async function stopAll(cli: Cli): Promise<ExitCode> {
   const { settingsOf } = await import('../../app/entry.js')
   const { stopEverything } = await import('../../app/stop.js')
   const { workers, redis } = await stopEverything(settingsOf(cli.io), silentLogger)
+  cli.result('down', { workers, redis_stopped: redis })
   const stopped = workers === 0 ? 'No worker was running' : `Stopped ${pluralize(workers, 'worker')}`
   cli.print(redis ? `${stopped}; the private Redis is stopped.` : `${stopped}.`)
   return 0

@@ -2,9 +2,9 @@ import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { findBatch } from '../../batches/find-batch.js'
 import type { ExportResult } from '../../catalog/export-batch.js'
-import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
+import { EndedEarlyError, type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
-import { ROW_STATUSES } from '../../domain/states.js'
+import { ROW_STATUSES, type RowStatus } from '../../domain/states.js'
 import type { Batch, ExportRow } from '../../store/store.js'
 import { type Act, type Cli, isClosed } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
@@ -26,6 +26,7 @@ export function define(command: Command, act: Act): void {
     .option('-o, --out <file>', 'output file; - is stdout (default: <catalog>.tagged.<ext> beside the catalog)')
     .option('--spreadsheet-safe', 'CSV: escape your own cells too, if a spreadsheet would run them as formulas')
     .option('--report', 'write the morning report beside it; see `report`')
+    .option('--json', 'print one JSON document on stdout; not with --out -')
     .action((batch: string | undefined, options: ExportOptions) => act((cli) => exportTo(cli, batch ?? null, options)))
   examples(
     command,
@@ -60,8 +61,9 @@ async function exportTo(cli: Cli, name: string | null, options: ExportOptions): 
       cli,
       (signal) => write(cli, { batch, rows, options, signal }),
       () => {
-        cli.say('Interrupted. No file was replaced. Run the export again; it costs nothing.')
-        return 1
+        throw new EndedEarlyError('Interrupted: no file was replaced.', {
+          hint: 'Run the export again; it costs nothing.',
+        })
       },
     )
     if (options.report === true && code === 0) await writeReport(cli, session, batch.id)
@@ -90,6 +92,9 @@ async function write(
     throw new UsageError('--spreadsheet-safe is for CSV, but this batch exports as JSONL. Add --format csv.')
   }
   const toStdout = options.out === '-'
+  if (toStdout && cli.json) {
+    throw new UsageError('--json and --out - both write to stdout: use one of them.')
+  }
   const path = resolve(cli.io.cwd, options.out ?? defaultExportPath(batch, format))
   const line = openProgressLine(cli)
   const rows = countedRows(order.rows, (count) => line.show(`exporting: ${pluralize(count, 'row')}`))
@@ -103,7 +108,18 @@ async function write(
       signal,
     })
     line.clear()
+    const withoutAnswer = result.rows - result.byStatus.tagged - result.byStatus.no_match
+    cli.result('export', {
+      batch: batch.id,
+      name: batch.name,
+      path: result.path,
+      format,
+      rows: result.rows,
+      by_status: { ...result.byStatus },
+      without_answer: withoutAnswer,
+    })
     cli.say(summary(batch, result))
+    if (withoutAnswer > 0) cli.say(warning(withoutAnswer, result))
     return 0
   } catch (error) {
     line.clear()
@@ -125,9 +141,20 @@ async function* countedRows(rows: AsyncIterable<ExportRow>, tick: (count: number
 }
 
 function summary(batch: Batch, result: ExportResult): string {
-  const parts = ROW_STATUSES.filter((status) => result.byStatus[status] > 0).map(
-    (status) => `${formatNumber(result.byStatus[status])} ${status.replace('_', ' ')}`,
-  )
-  const where = result.path === null ? 'stdout' : result.path
-  return `Batch ${batch.id} (${batch.name}): ${pluralize(result.rows, 'row')} to ${where} (${parts.join(', ')}).`
+  const where = result.path ?? 'stdout'
+  return `Batch ${batch.id} (${batch.name}): ${pluralize(result.rows, 'row')} to ${where} (${counts(result, ROW_STATUSES)}).`
+}
+
+/** "9,800 tagged, 150 no match" */
+function counts({ byStatus }: ExportResult, statuses: readonly RowStatus[]): string {
+  return statuses
+    .filter((status) => byStatus[status] > 0)
+    .map((status) => `${formatNumber(byStatus[status])} ${status.replace('_', ' ')}`)
+    .join(', ')
+}
+
+/** So that nobody takes an export for complete that is not. */
+function warning(count: number, result: ExportResult): string {
+  const unanswered = ROW_STATUSES.filter((status) => status !== 'tagged' && status !== 'no_match')
+  return `Warning: ${pluralize(count, 'row')} ${count === 1 ? 'has' : 'have'} no answer (${counts(result, unanswered)}); trackyard_error in the export says why.`
 }

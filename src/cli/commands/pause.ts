@@ -10,6 +10,7 @@ export function define(command: Command, act: Act): void {
   command
     .description('Stops all calls, on all workers, until `resume`. Calls in flight finish. Nothing is lost.')
     .option('--reason <text>', 'shown by `status` and in Bull Board', label, '')
+    .option('--json', 'print one JSON document on stdout')
     .action((options: { readonly reason: string }) => act((cli) => pauseByHand(cli, options.reason)))
   examples(command, 'trackyard-batch pause --reason "the key is needed elsewhere until noon"')
 }
@@ -19,6 +20,7 @@ async function pauseByHand(cli: Cli, reason: string): Promise<ExitCode> {
     const { queue } = await runningQueue(session)
     const { throttle, wasReached } = tolerantThrottle(queue?.throttle ?? null)
     const isNew = await pause({ ...session, queue: { throttle } }, 'operator', reason)
+    cli.result('pause', { changed: isNew, redis_reached: wasReached() })
     cli.print(
       isNew
         ? 'Paused. Continue with `trackyard-batch resume`.'

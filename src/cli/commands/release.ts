@@ -1,12 +1,13 @@
 import type { Command } from 'commander'
 import type { Session } from '../../app/session.js'
-import type { Estimate } from '../../batches/estimate.js'
 import { findBatch } from '../../batches/find-batch.js'
 import { priceOfRelease, type Release, releaseBatch, sameCap } from '../../batches/release.js'
+import { batchStatus } from '../../batches/status.js'
 import { allowedPerMinute } from '../../control/rate-limit.js'
-import { type ExitCode, UsageError } from '../../domain/errors.js'
+import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, formatTimeAndWait, pluralize } from '../../domain/format.js'
-import type { Batch } from '../../store/store.js'
+import type { Batch, BatchReport } from '../../store/store.js'
+import type { Body } from '../documents.js'
 import { maySpend } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
@@ -31,6 +32,7 @@ export function define(command: Command, act: Act): void {
     .option('--max-credits <n>', 'spend at most n credits on it in total, including those already used', wholeNumber(0))
     .option('--all', 'remove every cap')
     .option('-y, --yes', 'do not ask, whatever the cost')
+    .option('--json', 'print one JSON document on stdout')
     .action((name: string, options: ReleaseOptions) => act((cli) => release(cli, name, options)))
   examples(command, 'trackyard-batch release night', 'trackyard-batch release night --max-credits 5000')
 }
@@ -43,7 +45,7 @@ async function release(cli: Cli, name: string, options: ReleaseOptions): Promise
     return interruptible<ExitCode>(
       cli,
       async (signal) => {
-        if (!(await isConfirmed(cli, session, wanted, { yes: options.yes === true, signal }))) return notReleased(cli)
+        const price = await confirmedPrice(cli, session, wanted, { yes: options.yes === true, signal })
         const feeding = await openFeeding(cli, session, signal)
         const latest = async () => (await session.store.reports.batches({ batchId: batch.id, limit: 1 }))[0]
         const before = await latest()
@@ -54,32 +56,47 @@ async function release(cli: Cli, name: string, options: ReleaseOptions): Promise
           if (before.withheld === 0) cli.print('Nothing was withheld, so nothing more is released.')
           else if (report.withheld >= before.withheld) cli.print('This cap releases nothing more.')
         }
-        if (report !== undefined) cli.print(batchSentence(report))
+        if (report !== undefined) {
+          cli.print(batchSentence(report))
+          cli.result('release', releaseJson(report, price))
+        }
         await feeding.fill()
         return 0
       },
       () =>
         isReleased
-          ? leftToWorkers(cli, `Batch ${batch.id} is released`, `Stop it with \`trackyard-batch cancel ${batch.id}\`.`)
-          : notReleased(cli),
+          ? leftToWorkers(`batch ${batch.id} is released`, `Stop it with \`trackyard-batch cancel ${batch.id}\`.`)
+          : notReleased(),
     )
   })
 }
 
-function notReleased(cli: Cli): ExitCode {
-  cli.say('Not released: nothing was changed.')
-  return 4
+function notReleased(): never {
+  throw new RefusedError('Not released: nothing was changed.', { code: 'declined' })
+}
+
+type Price = Awaited<ReturnType<typeof priceOfRelease>>
+
+function releaseJson(report: BatchReport, { credits, estimate }: Price): Body<'release'> {
+  return {
+    batch: batchStatus(report),
+    credits,
+    credits_left: estimate.creditsLeft,
+    credits_short: estimate.creditsMissing,
+    finish_at: new Date(estimate.finishAt).toISOString(),
+  }
 }
 
 /**
- * Prints what it releases, and asks above the threshold. @throws the signal's reason when aborted
+ * Prints what it releases, and asks above the threshold. @throws RefusedError after a no, the signal's reason when
+ * aborted
  */
-async function isConfirmed(
+async function confirmedPrice(
   cli: Cli,
   session: Session,
   wanted: Release,
   { yes, signal }: { readonly yes: boolean; readonly signal: AbortSignal },
-): Promise<boolean> {
+): Promise<Price> {
   const { settings, store } = session
   const now = session.now()
   const callsPerMinute = await allowedPerMinute(store, settings.rateLimit)
@@ -90,14 +107,10 @@ async function isConfirmed(
     now,
   })
   if (price.credits > 0) cli.say(renderRelease(price, now))
-  return maySpend(cli, {
-    credits: price.credits,
-    confirmAbove: settings.confirmAbove,
-    yes,
-    mayAsk: true,
-    wayOut: null,
-    signal,
-  })
+  const { credits } = price
+  const { confirmAbove } = settings
+  if (await maySpend(cli, { credits, confirmAbove, yes, mayAsk: true, wayOut: null, signal })) return price
+  return notReleased()
 }
 
 /** @throws UsageError for both options; RefusedError if the current cap is used up and stays */
@@ -111,7 +124,7 @@ function capOf(batch: Batch, { maxCredits, all }: ReleaseOptions): number | null
 }
 
 /** What a release will make due, in one line, printed before it happens. */
-function renderRelease(price: { readonly credits: number; readonly estimate: Estimate }, now: number): string {
+function renderRelease(price: Price, now: number): string {
   const { creditsLeft, creditsMissing, finishAt } = price.estimate
   const left = creditsLeft === null ? 'balance unknown' : `${formatNumber(creditsLeft)} left, last known`
   const short =

@@ -16,11 +16,16 @@ export function define(command: Command, act: Act): void {
     )
     .argument('[batch]', 'id or name (default: the latest)')
     .option('-o, --out <file>', 'output file; - is stdout (default: <catalog or batch>.report.html)')
+    .option('--json', 'print one JSON document on stdout; not with --out -')
     .action((name: string | undefined, options: { readonly out?: string }) =>
       act((cli) =>
         withSession(cli, async (session) => {
+          if (cli.json && options.out === '-') {
+            throw new UsageError('--json and --out - both write to stdout: use one of them.')
+          }
           const batch = await findBatch(session, name ?? null)
-          await writeReport(cli, session, batch.id, options.out)
+          const path = await writeReport(cli, session, batch.id, options.out)
+          cli.result('report', { batch: batch.id, name: batch.name, path })
           return 0 satisfies ExitCode
         }),
       ),
@@ -28,8 +33,11 @@ export function define(command: Command, act: Act): void {
   examples(command, 'trackyard-batch report', 'trackyard-batch report night --out night.html')
 }
 
-/** @param out a path, or `-` for stdout. Default: beside the catalog */
-export async function writeReport(cli: Cli, session: Session, batchId: number, out?: string): Promise<void> {
+/**
+ * @param out a path, or `-` for stdout. Default: beside the catalog
+ * @returns where it is; null: on stdout
+ */
+export async function writeReport(cli: Cli, session: Session, batchId: number, out?: string): Promise<string | null> {
   const { renderReport } = await import('../../web/report.js')
   const [report] = await session.store.reports.batches({ batchId, limit: 1 })
   if (report === undefined) throw new UsageError(`Batch ${batchId} is not there any more.`)
@@ -48,6 +56,7 @@ export async function writeReport(cli: Cli, session: Session, batchId: number, o
     throw error
   }
   if (path !== null) cli.say(`Report of batch ${batch.id} (${batch.name}): ${path}`)
+  return path
 }
 
 function defaultPath({ catalogPath, name }: Batch): string {

@@ -18,6 +18,7 @@ export function define(command: Command, act: Act): void {
         'time is made until one succeeds. Searches that were refused because of the key are retried.',
     )
     .option('--now', 'also outside the active hours (TRACKYARD_ACTIVE_HOURS), until they end the next time')
+    .option('--json', 'print one JSON document on stdout')
     .action((options: { now?: true }) => act((cli) => resumeAll(cli, options.now === true)))
   examples(command, 'trackyard-batch resume', 'trackyard-batch resume --now')
 }
@@ -27,6 +28,13 @@ async function resumeAll(cli: Cli, now: boolean): Promise<ExitCode> {
     const { queue } = await runningQueue(session)
     const { throttle, wasReached } = tolerantThrottle(queue?.throttle ?? null)
     const resumed = await resumeByHand({ ...session, queue: { throttle } }, now)
+    cli.result('resume', {
+      ended: [...resumed.lifted],
+      rate_limit_lifted: resumed.rateLimit !== null,
+      still_paused: [...resumed.stillActive],
+      retried: resumed.retried,
+      redis_reached: wasReached(),
+    })
     cli.print(message(resumed, session.now()))
     const notice = await reserveNotice(session, resumed)
     if (notice !== null) cli.say(notice)
@@ -39,7 +47,7 @@ async function resumeAll(cli: Cli, now: boolean): Promise<ExitCode> {
         await (await openFeeding(cli, session, signal)).fill()
         return 0
       },
-      () => leftToWorkers(cli, 'The queue is resumed', 'Stop it with `trackyard-batch pause`.'),
+      () => leftToWorkers('the queue is resumed', 'Stop it with `trackyard-batch pause`.'),
     )
   })
 }

@@ -9,7 +9,6 @@ import { renderShown, shownJson } from '../render/show.js'
 
 interface ShowOptions {
   readonly batch?: string
-  readonly json?: boolean
 }
 
 /**
@@ -54,8 +53,8 @@ async function show(cli: Cli, what: string, options: ShowOptions): Promise<ExitC
       )
     }
     const shown = 'position' in found ? { item: found, search: found.search } : { item: null, search: found }
-    if (options.json === true) cli.printJson(shownJson(shown), stringifyExactly)
-    else cli.print(renderShown(shown, cli.paint))
+    cli.result('show', shownJson(shown), stringifyExactly)
+    cli.print(renderShown(shown, cli.paint))
     return 0
   })
 }

@@ -33,6 +33,7 @@ export function define(command: Command, act: Act): void {
     .option('--credits <n>', "balance at the start (default: the tier's)", wholeNumber(0, MANY))
     .option('--per-minute <n>', "calls a minute (default: the tier's)", wholeNumber(1, MANY))
     .option('--latency <ms>', 'response time in milliseconds', wholeNumber(0, LONGEST_LATENCY_MS), 150)
+    .option('--json', 'print its addresses as one JSON document on stdout')
     .action((options: SimulateOptions) => act((cli) => simulate(cli, options)))
   examples(command, 'trackyard-batch simulate --credits 1000 --per-minute 60')
   command.addHelpText('after', CONTROLS_HELP)
@@ -62,6 +63,7 @@ async function simulate(cli: Cli, options: SimulateOptions): Promise<ExitCode> {
     }).catch((error: unknown) => {
       throw cannotListen(error, port) ?? error
     })
+    cli.emit('simulate', { api_url: simulator.url, api_key: SIMULATOR_KEY, control_url: simulator.controlUrl })
     cli.print(
       [
         'The simulated API runs until Ctrl-C. For the other commands, in another terminal:',

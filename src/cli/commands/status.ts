@@ -10,11 +10,10 @@ import { type Act, type Cli, isClosed, isTerminal } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
 import { examples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
-import { renderStatus, statusLine } from '../render/status.js'
+import { renderStatus, statusJson, statusLine } from '../render/status.js'
 
 interface StatusOptions {
   readonly watch?: boolean
-  readonly json?: boolean
   readonly unknown?: boolean
 }
 
@@ -26,19 +25,16 @@ export function define(command: Command, act: Act): void {
     .argument('[batch]', 'id or name (default: the 20 most recent, unfinished first)')
     .option('-w, --watch', 'refresh every second until Ctrl-C')
     .option('--unknown', 'list every call of unknown outcome instead')
-    .option('--json', 'print one JSON document on stdout')
+    .option('--json', 'print one JSON document on stdout; with --watch one a line, at each change')
     .action((batch: string | undefined, options: StatusOptions) =>
       act(async (cli): Promise<ExitCode> => {
-        if (options.watch === true && options.json === true) {
-          throw new UsageError('--json prints one document, but --watch never ends: use one of them.')
-        }
         if (options.unknown === true) {
           if (options.watch === true || batch !== undefined) {
             throw new UsageError('--unknown lists the calls of all batches, once. Remove the batch and --watch.')
           }
-          return listUnknownOutcomes(cli, options.json === true)
+          return listUnknownOutcomes(cli)
         }
-        return showStatus(cli, batch ?? null, options.watch === true, options.json === true)
+        return showStatus(cli, batch ?? null, options.watch === true)
       }),
     )
   examples(
@@ -57,24 +53,24 @@ const UNKNOWN_SHOWN = 20
 const BATCHES_SHOWN = 20
 
 /** Exit codes: 0, or 3 if Redis is unreachable; the report then comes from the store alone. */
-async function showStatus(cli: Cli, name: string | null, watch: boolean, json: boolean): Promise<ExitCode> {
+async function showStatus(cli: Cli, name: string | null, watch: boolean): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     const which =
       name === null ? { limit: BATCHES_SHOWN } : { batchId: (await findBatch(session, name)).id, limit: BATCHES_SHOWN }
-    if (!json) cli.detail(`data directory: ${session.settings.dataDir}`)
+    cli.detail(`data directory: ${session.settings.dataDir}`)
     if (watch) {
       const takeLook = () => lookNow(session, which)
       await interruptible(
         cli,
-        (signal) => (isTerminal(cli.io.stdout) ? redraw : writeLines)(cli, session, takeLook, signal),
+        (signal) => (isTerminal(cli.io.stdout) && !cli.json ? redraw : writeLines)(cli, session, takeLook, signal),
         () => {},
       )
       return 0
     }
     const { report, trouble } = await lookNow(session, which)
-    if (json) cli.printJson(report)
-    else cli.print(await human(cli, session, report))
-    if (trouble !== null && json) cli.say(trouble.message)
+    cli.result('status', statusJson(report))
+    if (trouble !== null && cli.json) throw trouble
+    cli.print(await human(cli, session, report))
     return trouble?.exitCode ?? 0
   })
 }
@@ -107,14 +103,17 @@ async function redraw(cli: Cli, session: Session, look: () => Promise<Look>, sig
   }
 }
 
-/** Prints a line when the state changes, and every 10 s. */
+/** Prints a line when the state changes (with --json, when anything does), and every 10 s. */
 async function writeLines(cli: Cli, _session: Session, look: () => Promise<Look>, signal: AbortSignal): Promise<void> {
   let lastState = ''
   let nextAt = 0
   for (;;) {
     const { report, trouble } = await orAborted(look(), signal)
-    const state = trouble?.message ?? [report.queue.state, ...report.queue.causes].join()
+    const state = cli.json
+      ? JSON.stringify(report)
+      : (trouble?.message ?? [report.queue.state, ...report.queue.causes].join())
     if (state !== lastState || performance.now() >= nextAt) {
+      cli.emit('status', statusJson(report))
       cli.print(`${new Date().toISOString()} ${statusLine(report)}`)
       nextAt = performance.now() + PLAIN_MS
     }
@@ -127,21 +126,17 @@ async function writeLines(cli: Cli, _session: Session, look: () => Promise<Look>
 /**
  * Lists every call of unknown outcome, newest first: each may have cost a credit without an answer.
  */
-async function listUnknownOutcomes(cli: Cli, json: boolean): Promise<ExitCode> {
+async function listUnknownOutcomes(cli: Cli): Promise<ExitCode> {
   return withSession(cli, async ({ store }) => {
     const all = await store.reports.unknownOutcomes(Number.MAX_SAFE_INTEGER)
-    if (json) {
-      cli.printJson(
-        all.map(({ call, search, query }) => ({
-          search,
-          query,
-          attempt: call.attempt,
-          sent_at: new Date(call.sentAt).toISOString(),
-          detail: call.detail,
-        })),
-      )
-      return 0
-    }
+    const calls = all.map(({ call, search, query }) => ({
+      search,
+      query,
+      attempt: call.attempt,
+      sent_at: new Date(call.sentAt).toISOString(),
+      detail: call.detail,
+    }))
+    cli.result('unknown_outcomes', { calls })
     const rows = all.map(({ call, search, query }) => [
       formatDateTime(call.sentAt),
       search.slice(0, 12),

@@ -6,20 +6,21 @@ import type { BatchPlan, Released, SubmitSource } from '../../app/submit.js'
 import { pauseMessage } from '../../batches/status-message.js'
 import { parseFilters } from '../../catalog/filters.js'
 import { parseMoment, systemTimeZone } from '../../domain/active-hours.js'
-import { type ExitCode, UsageError } from '../../domain/errors.js'
+import { EndedEarlyError, type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatTime, pluralize } from '../../domain/format.js'
 import { LONGEST_LABEL } from '../../domain/label.js'
 import type { Filters } from '../../domain/request.js'
 import { PRIORITIES, type Priority } from '../../domain/states.js'
+import type { Body } from '../documents.js'
 import { maySpend } from '../lib/ask.js'
 import { type Act, type Cli, isTerminal } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
-import { days, delimiter, examples, label, wholeNumber } from '../lib/parse.js'
+import { days, delimiter, examples, label, percentage, wholeNumber } from '../lib/parse.js'
 import { openProgressLine } from '../lib/progress.js'
 import { leftToWorkers, workersOrNull } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
-import { renderPlan } from '../render/plan.js'
-import { waitForBatch } from './wait.js'
+import { planWarnings, renderPlan } from '../render/plan.js'
+import { ALLOW_FAILURES, type AllowedFailures, waitForBatch } from './wait.js'
 
 interface Options {
   readonly query?: string
@@ -40,7 +41,7 @@ interface Options {
   readonly dryRun?: boolean
   readonly yes?: boolean
   readonly wait?: boolean
-  readonly json?: boolean
+  readonly allowFailures?: AllowedFailures
 }
 
 export function define(command: Command, act: Act): void {
@@ -67,6 +68,7 @@ export function define(command: Command, act: Act): void {
     .option('--dry-run', 'show the plan, keep nothing')
     .option('-y, --yes', 'do not ask, whatever the cost')
     .option('--wait', 'then wait until the batch is done, like `wait`')
+    .option('--allow-failures [percentage]', `with --wait: ${ALLOW_FAILURES}`, percentage)
     .option('--json', 'print one JSON document on stdout')
     .action((file: string, options: Options) => act((cli) => submit(cli, file, options)))
   examples(
@@ -87,38 +89,40 @@ export function define(command: Command, act: Act): void {
  * unreachable Redis or Ctrl-C is reported, and a worker feeds the batch.
  */
 async function submit(cli: Cli, file: string, options: Options): Promise<ExitCode> {
+  if (options.allowFailures !== undefined && options.wait !== true) {
+    throw new UsageError('--allow-failures is about the end of a batch: add --wait, or pass it to `wait`.')
+  }
   return withSession(cli, async (session) => {
-    if (options.json !== true) cli.detail(`data directory: ${session.settings.dataDir}`)
+    cli.detail(`data directory: ${session.settings.dataDir}`)
     let released: Released | null = null
     return interruptible<ExitCode>(
       cli,
       async (signal) => {
         released = await loadAndRelease(cli, session, file, options, signal)
-        if (released === null) return options.dryRun === true ? 0 : 4
+        if (released === null) return 0
         const { id, plan } = released
-        if (options.json === true) cli.printJson(submitJson(id, plan))
-        else cli.say(releasedLine(released, session.now()))
+        cli.result('submit', submitJson(id, plan))
+        cli.say(releasedLine(released, session.now()))
         const workers = workersOrNull(cli, await released.fill())
-        if (options.json !== true) await sayNext(cli, session, released, workers)
+        await sayNext(cli, session, released, workers)
         signal.throwIfAborted()
-        return options.wait === true ? waitForBatch(cli, session, { batchId: id, timeoutMs: null }) : 0
+        if (options.wait !== true) return 0
+        const allowFailures = options.allowFailures ?? 0
+        const ended = await waitForBatch(cli, session, { batchId: id, timeoutMs: null, allowFailures, follow: false })
+        cli.result('submit', { ...submitJson(id, plan), wait: ended.body })
+        if (ended.error !== null) throw ended.error
+        return 0
       },
       () => {
-        if (released !== null) {
-          return leftToWorkers(
-            cli,
-            `Batch ${released.id} is released`,
-            `Stop it with \`trackyard-batch cancel ${released.id}\`.`,
-          )
-        }
-        cli.say('Interrupted: batch dropped, nothing was spent.')
-        return 1
+        if (released === null) throw new EndedEarlyError('Interrupted: batch dropped, nothing was spent.')
+        const undo = `Stop it with \`trackyard-batch cancel ${released.id}\`.`
+        return leftToWorkers(`batch ${released.id} is released`, undo)
       },
     )
   })
 }
 
-/** @returns null if the user declined, or with --dry-run; both are printed */
+/** @returns null with --dry-run. @throws RefusedError if the user declined */
 async function loadAndRelease(
   cli: Cli,
   session: Session,
@@ -149,9 +153,11 @@ async function loadAndRelease(
         },
       },
     )
-    if (released === null && options.dryRun === true && options.json !== true)
+    if (released === null) {
+      if (options.dryRun !== true)
+        throw new RefusedError('Not released: batch dropped, nothing was spent.', { code: 'declined' })
       cli.say('Dry run: nothing was kept, nothing was spent.')
-    if (released === null && options.dryRun !== true) cli.say('Not released: batch dropped, nothing was spent.')
+    }
     return released
   } finally {
     line.clear()
@@ -181,13 +187,9 @@ async function isConfirmed(
   about: { readonly options: Options; readonly mayAsk: boolean; readonly signal: AbortSignal },
 ): Promise<boolean> {
   const { options, mayAsk, signal } = about
-  if (options.json !== true) cli.print(renderPlan(plan, cli.paint))
-  else for (const doubt of [...plan.doubts, ...plan.filterDoubts]) cli.say(doubt)
-  if (options.dryRun === true) {
-    // Printed before the drop, which is slow for a big catalog.
-    if (options.json === true) cli.printJson(submitJson(null, plan))
-    return false
-  }
+  cli.print(renderPlan(plan, cli.paint))
+  cli.result('submit', submitJson(null, plan))
+  if (options.dryRun === true) return false
   return maySpend(cli, {
     credits: plan.estimate.creditsNeeded,
     confirmAbove: session.settings.confirmAbove,
@@ -208,24 +210,38 @@ function nameOf(file: string, now: number): string {
     .slice(0, LONGEST_LABEL)
 }
 
-/** The keys are a public contract. `new` and the three `already_…` add up to `searches`. */
-function submitJson(batch: number | null, plan: BatchPlan): object {
+function submitJson(batch: number | null, plan: BatchPlan): Body<'submit'> {
+  const { estimate } = plan
   return {
     batch,
     name: plan.name,
     rows: plan.rows,
     accepted: plan.accepted,
     invalid: plan.invalid,
+    invalid_reasons: [...plan.invalidReasons],
     searches: plan.searches,
     new: plan.new,
     already_queued: plan.alreadyQueued,
     already_answered: plan.alreadyAnswered,
     already_dead: plan.alreadyDead,
-    credits_needed: plan.estimate.creditsNeeded,
-    finish: new Date(plan.estimate.finishAt).toISOString(),
+    credits_needed: estimate.creditsNeeded,
+    cap: plan.cap,
+    credits_left: estimate.creditsLeft,
+    credits_short: estimate.creditsMissing,
+    credit_reserve: plan.creditReserve,
+    due_elsewhere: plan.dueElsewhere,
+    calls_per_minute: estimate.callsPerMinute,
+    calls_per_day: estimate.callsPerDay,
+    days: estimate.days,
+    finish_at: new Date(estimate.finishAt).toISOString(),
     not_before: isoOrNull(plan.notBefore),
     deadline: isoOrNull(plan.deadline),
     meets_deadline: plan.meetsDeadline,
+    paused: plan.pause?.cause ?? null,
+    rate_limited_until: isoOrNull(plan.rateLimitedUntil),
+    notes: [...plan.notes],
+    warnings: planWarnings(plan),
+    example_queries: plan.examples.map((request) => request.query),
   }
 }
 

@@ -2,66 +2,118 @@ import type { Command } from 'commander'
 import { lookNow, type Session } from '../../app/session.js'
 import { dropAbandoned } from '../../batches/abandoned.js'
 import { findBatch } from '../../batches/find-batch.js'
+import { batchStatus } from '../../batches/status.js'
 import { type Waited, waitFor } from '../../batches/wait.js'
 import { systemClock } from '../../domain/clock.js'
-import type { ExitCode } from '../../domain/errors.js'
+import {
+  EndedEarlyError,
+  type ExitCode,
+  NotFinishedError,
+  RefusedError,
+  type ReportedError,
+  RowsWithoutAnswerError,
+  UsageError,
+} from '../../domain/errors.js'
+import { formatNumber, pluralize } from '../../domain/format.js'
 import type { BatchReport } from '../../store/store.js'
+import type { Body } from '../documents.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
-import { examples, wholeNumber } from '../lib/parse.js'
+import { examples, percentage, wholeNumber } from '../lib/parse.js'
 import { openWaitView } from '../lib/progress.js'
 import { withSession } from '../lib/session.js'
 import { batchSentence } from '../render/status.js'
 import { writeReport } from './report.js'
 
+interface Options {
+  readonly timeout?: number
+  readonly allowFailures?: AllowedFailures
+  readonly follow?: boolean
+  readonly report?: boolean
+}
+
+/** True: any number of rows. A number: this share of them. */
+export type AllowedFailures = true | number
+
 export function define(command: Command, act: Act): void {
   command
-    .description('Waits until a batch is done and shows its progress: a bar on a terminal, plain lines elsewhere.')
+    .description(
+      'Waits until a batch is done and shows its progress: a bar on a terminal, plain lines elsewhere.\n' +
+        'Succeeds only if every row has an answer, so `wait && export` never passes on less than you expect.',
+    )
     .argument('[batch]', 'id or name (default: the latest)')
     .option('--timeout <seconds>', 'stop waiting after this time; the work continues', wholeNumber(0))
+    .option('--allow-failures [percentage]', ALLOW_FAILURES, percentage)
     .option('--report', 'write the morning report when it has ended; see `report`')
-    .action((name: string | undefined, options: { readonly timeout?: number; readonly report?: boolean }) =>
-      act(async (cli) => {
-        return withSession(cli, async (session) => {
-          const batch = await findBatch(session, name ?? null)
-          const timeoutMs = options.timeout === undefined ? null : options.timeout * 1000
-          const code = await waitForBatch(cli, session, { batchId: batch.id, timeoutMs })
-          // Also of a batch with withheld rows: it has ended for now.
-          if (options.report === true && (code === 0 || code === 4)) await writeReport(cli, session, batch.id)
-          return code
-        })
-      }),
-    )
-  examples(command, 'trackyard-batch wait night --timeout 28800 && trackyard-batch export night')
+    .option('--follow', 'with --json: one document a line, at each change, before the last one')
+    .option('--json', 'print one JSON document on stdout')
+    .action((name: string | undefined, options: Options) => act((cli) => wait(cli, name ?? null, options)))
+  examples(
+    command,
+    'trackyard-batch wait night --timeout 28800 && trackyard-batch export night',
+    'trackyard-batch wait night --allow-failures 2% && trackyard-batch export night',
+  )
   command.addHelpText(
     'after',
-    '\nExit codes: 0 done (dead letters included), 1 dropped before its release, 4 only withheld rows\nremain, 5 timed out or interrupted.',
+    '\nExit codes: 0 every row is tagged or has no match, 1 dropped before its release, 4 only withheld rows\n' +
+      'remain, 5 timed out or interrupted, 6 done, but rows are dead, invalid or cancelled.',
   )
 }
 
-/**
- * Waits for a batch and shows its progress. Exit codes: 0 done, 1 dropped before its release, 4
- * only withheld rows remain, 5 timed out or interrupted.
- */
+export const ALLOW_FAILURES = 'succeed although rows are dead, invalid or cancelled; at most this share of them'
+
+async function wait(cli: Cli, name: string | null, options: Options): Promise<ExitCode> {
+  const { timeout, follow = false } = options
+  if (follow && !cli.json) throw new UsageError('--follow is for --json. On a terminal, `wait` shows progress anyway.')
+  return withSession(cli, async (session) => {
+    const batch = await findBatch(session, name)
+    const { body, error } = await waitForBatch(cli, session, {
+      batchId: batch.id,
+      timeoutMs: timeout === undefined ? null : timeout * 1000,
+      allowFailures: options.allowFailures ?? 0,
+      follow,
+    })
+    cli.result('wait', body)
+    // Also of a batch with withheld rows: it has ended for now.
+    const hasEnded = ['done', 'rows_without_answer', 'rows_withheld'].includes(body.outcome)
+    if (options.report === true && hasEnded) await writeReport(cli, session, batch.id)
+    if (error !== null) throw error
+    return 0
+  })
+}
+
+export interface WaitEnd {
+  readonly body: Body<'wait'>
+  /** Null: every row has an answer, or the others are allowed. */
+  readonly error: ReportedError | null
+}
+
+/** Waits for a batch and shows its progress. */
 export async function waitForBatch(
   cli: Cli,
   session: Session,
-  which: { readonly batchId: number; readonly timeoutMs: number | null },
-): Promise<ExitCode> {
-  const view = await openWaitView(cli)
+  which: {
+    readonly batchId: number
+    readonly timeoutMs: number | null
+    readonly allowFailures: AllowedFailures
+    readonly follow: boolean
+  },
+): Promise<WaitEnd> {
+  const { batchId, timeoutMs, follow } = which
+  const view = await openWaitView(cli, follow)
   let last: BatchReport | null = null
   let isOver = false
   const waited = await interruptible<Waited | 'interrupted'>(
     cli,
     (signal) =>
-      waitFor({ store: session.store, monotonicMs: systemClock.monotonicMs }, which.batchId, {
-        timeoutMs: which.timeoutMs,
+      waitFor({ store: session.store, monotonicMs: systemClock.monotonicMs }, batchId, {
+        timeoutMs,
         signal,
         onLook: async (report) => {
           last = report
           if (report.batch.state === 'loading') await dropAbandoned(session)
           if (!view.isDue()) return
-          const seen = await lookNow(session, { limit: 1 })
+          const seen = await lookNow(session, follow ? { batchId, limit: 1 } : { limit: 1 })
           if (!isOver) view.show(report, seen)
         },
       }),
@@ -70,31 +122,74 @@ export async function waitForBatch(
     isOver = true
     view.end()
   })
-  return printResult(cli, waited, last)
+  const error = errorOf(waited, last, which.allowFailures)
+  if (error === null) cli.say(`${sentence(last)}Next: trackyard-batch export${idOf(last)}`)
+  return { body: { outcome: outcomeOf(error), progress: last === null ? null : batchStatus(last) }, error }
 }
 
-function printResult(cli: Cli, waited: Waited | 'interrupted', last: BatchReport | null): ExitCode {
-  const state = last === null ? '' : `${batchSentence(last)} `
-  const batch = last === null ? '' : ` ${last.batch.id}`
+function outcomeOf(error: ReportedError | null): Body<'wait'>['outcome'] {
+  switch (error?.code) {
+    case undefined:
+      return 'done'
+    case 'rows_without_answer':
+    case 'rows_withheld':
+    case 'batch_dropped':
+    case 'timed_out':
+      return error.code
+    default:
+      return 'interrupted'
+  }
+}
+
+const sentence = (report: BatchReport | null) => (report === null ? '' : `${batchSentence(report)} `)
+const idOf = (report: BatchReport | null) => (report === null ? '' : ` ${report.batch.id}`)
+
+function errorOf(
+  waited: Waited | 'interrupted',
+  last: BatchReport | null,
+  allowed: AllowedFailures,
+): ReportedError | null {
+  const batch = idOf(last)
   switch (waited) {
     case 'done':
-      cli.say(`${state}Next: trackyard-batch export${batch}`)
-      return 0
+      return last === null ? null : withoutAnswer(last, allowed)
     case 'withheld':
-      cli.say(
-        `${state}The remaining rows are withheld by a cap. Release them with \`trackyard-batch release${batch}\`.`,
-      )
-      return 4
+      return new RefusedError(`${sentence(last)}The remaining rows are withheld by a cap.`, {
+        code: 'rows_withheld',
+        hint: `Release them with \`trackyard-batch release${batch}\`.`,
+      })
     case 'dropped':
-      cli.say(`Batch${batch} was dropped because its submit ended before the release. Nothing was spent.`)
-      return 1
+      return new EndedEarlyError(
+        `Batch${batch} was dropped because its submit ended before the release. Nothing was spent.`,
+        { code: 'batch_dropped', hint: 'Submit its catalog again.' },
+      )
     case 'time is up':
-      cli.say(`Timed out. ${state}The work continues. Wait again with \`trackyard-batch wait${batch}\`.`)
-      return 5
-    case 'interrupted':
-      cli.say(`Interrupted. ${state}The work continues. Wait again with \`trackyard-batch wait${batch}\`.`)
-      return 5
+    case 'interrupted': {
+      const end = waited === 'interrupted' ? 'Interrupted' : 'Timed out'
+      return new NotFinishedError(`${end}. ${sentence(last)}The work continues.`, {
+        code: waited === 'interrupted' ? 'interrupted' : 'timed_out',
+        hint: `Wait again with \`trackyard-batch wait${batch}\`.`,
+      })
+    }
     default:
       return waited satisfies never
   }
+}
+
+/** Null: every row has an answer, or as many have none as are allowed. */
+function withoutAnswer(report: BatchReport, allowed: AllowedFailures): RowsWithoutAnswerError | null {
+  const { dead, invalid, cancelled, items, batch } = report
+  const count = dead + invalid + cancelled
+  if (count <= (allowed === true ? 1 : allowed) * items) return null
+  const parts = Object.entries({ dead, invalid, cancelled }).filter(([, rows]) => rows > 0)
+  const which = parts.map(([status, rows]) => `${formatNumber(rows)} ${status}`).join(', ')
+  const have = count === 1 ? 'has' : 'have'
+  return new RowsWithoutAnswerError(
+    `${batchSentence(report)} ${pluralize(count, 'row')} ${have} no answer (${which}).`,
+    {
+      hint:
+        `${dead > 0 ? 'See `trackyard-batch dead-letters`. ' : ''}` +
+        `\`trackyard-batch export ${batch.id}\` names each row; --allow-failures accepts them.`,
+    },
+  )
 }

@@ -11,6 +11,7 @@ export function define(command: Command, act: Act): void {
         'they share one rate limit. Ctrl-C lets calls in flight finish; a second Ctrl-C exits at once.',
     )
     .option('--healthy', 'health check: exit 0 if a worker is running on this host, else exit 1')
+    .option('--json', 'with --healthy: print one JSON document on stdout')
     .action(({ healthy }: { readonly healthy?: boolean }) =>
       act(async (cli) => {
         if (healthy === true) return checkHealth(cli)
@@ -25,6 +26,7 @@ async function checkHealth(cli: Cli): Promise<ExitCode> {
   const { settingsOf } = await import('../../app/entry.js')
   const { workerLivesHere } = await import('../../app/healthy.js')
   const { ok, reason } = await workerLivesHere(settingsOf(cli.io))
+  cli.result('health', { ok, reason })
   cli.print(reason)
   return ok ? 0 : 1
 }

@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { styleText } from 'node:util'
 import { type ExitCode, errorCode } from '../../domain/errors.js'
+import type { Body, ErrorBody, Kind } from '../documents.js'
 
 /** The streams and environment of a command: the real ones in the bin, fakes in tests. */
 export interface Io {
@@ -28,16 +29,22 @@ export interface Cli {
   readonly io: Io
   /** Colours for stdout. */
   readonly paint: Paint
-  /** Prints a result to stdout. */
+  /** With --json, stdout gets documents only. */
+  readonly json: boolean
+  /** Prints a result for people to stdout. */
   print(text: string): void
   /**
-   * Prints one document to stdout, and nothing else.
+   * With --json: the one document of this command. It is printed when the command ends, with the error if there is one.
    * @param stringify for documents whose numbers JavaScript would not write back as they were read
    */
-  printJson(document: unknown, stringify?: (document: unknown) => string): void
+  result<K extends Kind>(kind: K, body: Body<K>, stringify?: (document: unknown) => string): void
+  /** With --json, for a command that follows something: prints one document, on one line, at once. */
+  emit<K extends Kind>(kind: K, body: Body<K>): void
+  /** Called once, at the end. */
+  finish(error: ErrorBody | null): void
   /** Prints progress, questions and errors to stderr. */
   say(text: string): void
-  /** A dim line on stderr. */
+  /** A dim line on stderr, for people. */
   detail(text: string): void
   /** Whether to show stack traces. Before the settings are read, from the environment only. */
   debug: boolean
@@ -46,15 +53,38 @@ export interface Cli {
 /** Runs a command's work; `define` hands it to commander as the action. */
 export type Act = (work: (cli: Cli) => Promise<ExitCode>) => Promise<void>
 
-export function openCli(io: Io): Cli {
+/** Raised when a name or a meaning in a document changes; not when something is added. */
+const VERSION = 1
+
+export function openCli(io: Io, json = false): Cli {
   const errorPaint = openPaint(io.stderr, io.env)
+  let result: { readonly document: object; readonly stringify: (document: unknown) => string } | null = null
+  let hasEmitted = false
+  const writeLine = (text: string) => write(io.stdout, `${text}\n`)
   return {
     io,
+    json,
     paint: openPaint(io.stdout, io.env),
-    print: (text) => write(io.stdout, `${terminalSafe(text, true)}\n`),
-    printJson: (document, stringify = indented) => write(io.stdout, `${stringify(document)}\n`),
+    print: (text) => {
+      if (!json) writeLine(terminalSafe(text, true))
+    },
+    result: (kind, body, stringify = indented) => {
+      result = { document: { version: VERSION, kind, ...body }, stringify }
+    },
+    emit: (kind, body) => {
+      hasEmitted = true
+      if (json) writeLine(JSON.stringify({ version: VERSION, kind, ...body }))
+    },
+    finish: (error) => {
+      if (!json || (result === null && error === null)) return
+      const { document, stringify } = result ?? { document: { version: VERSION, kind: 'error' }, stringify: indented }
+      const whole = error === null ? document : { ...document, error }
+      writeLine(hasEmitted ? JSON.stringify(whole) : stringify(whole))
+    },
     say: (text) => write(io.stderr, `${terminalSafe(text)}\n`),
-    detail: (text) => write(io.stderr, `${errorPaint.dim(terminalSafe(text))}\n`),
+    detail: (text) => {
+      if (!json) write(io.stderr, `${errorPaint.dim(terminalSafe(text))}\n`)
+    },
     debug: io.env.TRACKYARD_LOG_LEVEL === 'debug',
   }
 }

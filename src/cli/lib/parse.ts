@@ -43,6 +43,13 @@ export function delimiter(text: string): string {
   throw new InvalidArgumentError("Expected one character such as ';', or the word tab.")
 }
 
+/** "2%", or "2", as a share of 1. */
+export function percentage(text: string): number {
+  const value = /^\d{1,3}(\.\d+)?%?$/.test(text) ? Number.parseFloat(text) : Number.NaN
+  if (value <= 100) return value / 100
+  throw new InvalidArgumentError('Expected a percentage such as 2%, and the batch or file before this option.')
+}
+
 /** Adds examples to a command's help. */
 export function examples(command: Command, ...lines: readonly string[]): void {
   const title = lines.length === 1 ? 'Example:' : 'Examples:'

@@ -2,6 +2,7 @@ import type { Look } from '../../app/session.js'
 import type { StatusReport } from '../../batches/status-report.js'
 import { creditsLeft, formatNumber, formatTime, pluralize, truncate } from '../../domain/format.js'
 import type { BatchReport } from '../../store/store.js'
+import { statusJson } from '../render/status.js'
 import { type Cli, isTerminal } from './cli.js'
 
 /** A progress line on stderr: redrawn in place on a terminal, a new line every 10 s elsewhere. */
@@ -52,8 +53,25 @@ const LINE_MS = 10_000
  */
 const CHECK_MS = 1000
 
-export async function openWaitView(cli: Cli): Promise<WaitView> {
+/** @param follow emit a document at each change instead */
+export async function openWaitView(cli: Cli, follow = false): Promise<WaitView> {
+  if (follow) return documents(cli)
   return isTerminal(cli.io.stderr) ? openBar(cli) : plainLines(cli)
+}
+
+function documents(cli: Cli): WaitView {
+  let nextCheckAt = 0
+  let last = ''
+  return {
+    isDue: () => performance.now() >= nextCheckAt,
+    show(_batch, { report }) {
+      nextCheckAt = performance.now() + CHECK_MS
+      const text = JSON.stringify(report)
+      if (text !== last) cli.emit('status', statusJson(report))
+      last = text
+    },
+    end() {},
+  }
 }
 
 function plainLines(cli: Cli): WaitView {

@@ -1,5 +1,5 @@
 import { openFeeding as open, type Session } from '../../app/session.js'
-import { type ExitCode, UnreachableError } from '../../domain/errors.js'
+import { NotFinishedError, UnreachableError } from '../../domain/errors.js'
 import type { Cli } from './cli.js'
 
 /** How a command feeds the queue, and what it prints about it; see app/session.ts. */
@@ -23,8 +23,10 @@ export function workersOrNull(cli: Cli, filled: number | UnreachableError): numb
   return null
 }
 
-/** After Ctrl-C while Redis was being fed. @param state what has happened: "Batch 3 is released" */
-export function leftToWorkers(cli: Cli, state: string, undo: string): ExitCode {
-  cli.say(`Interrupted. ${state}; workers will queue the remaining searches. ${undo}`)
-  return 5
+/** After Ctrl-C while Redis was being fed. @param state what has happened: "batch 3 is released" */
+export function leftToWorkers(state: string, undo: string): never {
+  throw new NotFinishedError(`Interrupted: ${state}, and workers will queue the remaining searches.`, {
+    code: 'interrupted',
+    hint: undo,
+  })
 }

@@ -27,11 +27,13 @@ export function renderPlan(plan: BatchPlan, paint: Paint): string {
     ...replacedLine(plan.replacedColumns),
     ...searchLines(plan),
     ...costLines(plan),
-    ...[...stopped(plan), ...lateness(plan), ...shortfall(plan), ...plan.doubts, ...plan.filterDoubts].map((line) =>
-      paint.warn(line),
-    ),
+    ...planWarnings(plan).map((line) => paint.warn(line)),
     ...exampleLines(plan.examples, paint),
   ].join('\n')
+}
+
+export function planWarnings(plan: BatchPlan): string[] {
+  return [...stopped(plan), ...lateness(plan), ...shortfall(plan), ...plan.doubts, ...plan.filterDoubts]
 }
 
 function readLine(notes: readonly string[]): string[] {

@@ -1,8 +1,10 @@
 import { parseExactly } from '../../catalog/json.js'
 import { parseTracks } from '../../domain/answer.js'
+import type { Death } from '../../domain/dead-letter.js'
 import { figureOr, formatDateTime, formatNumber, pairs, pluralize, table, truncate } from '../../domain/format.js'
 import { deriveTags, type Tags, type Track } from '../../domain/tags.js'
 import type { CallReport, RowReport, SearchReport } from '../../store/store.js'
+import type { Body } from '../documents.js'
 import type { Paint } from '../lib/cli.js'
 
 /** One row with its search, or a search alone. */
@@ -121,9 +123,9 @@ function rowSection(items: SearchReport['items']): string {
 }
 
 /** For `stringifyExactly`, which keeps the digits of numbers as they were read. */
-export function shownJson({ item, search }: Shown): object {
+export function shownJson({ item, search }: Shown): Body<'show'> {
   return {
-    item:
+    row:
       item === null
         ? null
         : {
@@ -133,13 +135,13 @@ export function shownJson({ item, search }: Shown): object {
             id: item.key,
             status: item.status,
             problem: item.problem,
-            row: parsedOr(item.row),
+            content: parsedOr(item.row),
           },
     search: search === null ? null : searchJson(search),
   }
 }
 
-function searchJson(search: SearchReport): object {
+function searchJson(search: SearchReport): Body<'show'>['search'] {
   const tracks = search.answer === null ? null : parseTracks(search.answer)
   return {
     search: search.ref.fingerprint,
@@ -149,19 +151,15 @@ function searchJson(search: SearchReport): object {
     state: search.state,
     discarded: search.discarded,
     attempts_used: search.failures,
-    reason: search.death === null ? null : deathJson(search.death),
+    reason: search.death === null ? null : withRequestId(search.death),
     calls: search.calls.map(callJson),
     tags: tracks === null ? null : tagsJson(deriveTags(tracks)),
     answer: search.answer === null ? null : parsedOr(search.answer),
-    items: search.items.map((each) => ({ batch: each.batchId, position: each.position, id: each.key })),
+    rows: search.items.map((each) => ({ batch: each.batchId, position: each.position, id: each.key })),
   }
 }
 
-function deathJson({ requestId, ...death }: NonNullable<SearchReport['death']>): object {
-  return { ...death, request_id: requestId }
-}
-
-function callJson(call: CallReport): object {
+function callJson(call: CallReport) {
   return {
     call: call.callId,
     attempt: call.attempt,
@@ -175,9 +173,13 @@ function callJson(call: CallReport): object {
   }
 }
 
-function tagsJson(tags: Tags): object {
-  const { hasVocals, energyLevel, ...plain } = tags
-  return { ...plain, energy_level: energyLevel, has_vocals: hasVocals }
+function withRequestId({ requestId, ...death }: Death) {
+  return { ...death, request_id: requestId }
+}
+
+function tagsJson({ hasVocals, energyLevel, subgenres, moods, instruments, ...plain }: Tags) {
+  const lists = { subgenres: [...subgenres], moods: [...moods], instruments: [...instruments] }
+  return { ...plain, ...lists, energy_level: energyLevel, has_vocals: hasVocals }
 }
 
 /** Rows and answers are stored as text. Text that is not JSON is returned as it is. */

@@ -12,6 +12,7 @@ import {
   truncate,
 } from '../../domain/format.js'
 import type { BatchReport } from '../../store/store.js'
+import type { Body } from '../documents.js'
 import type { Paint } from '../lib/cli.js'
 
 /** The status message first; then credits, rate, finish time and the batches. */
@@ -60,6 +61,10 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
 
 function unnamed(more: number): string[] {
   return more > 0 ? [`  … and ${formatNumber(more)} earlier: trackyard-batch status --unknown`] : []
+}
+
+export function statusJson({ queue, ...report }: StatusReport): Body<'status'> {
+  return { queue: { ...queue, causes: [...queue.causes] }, ...report, batches: [...report.batches] }
 }
 
 /** One line, for --watch without a terminal. */

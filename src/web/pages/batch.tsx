@@ -65,7 +65,7 @@ export function BatchFigures(props: {
   readonly context: PageContext
 }) {
   const { status, batch, context } = props
-  const done = status.items - status.waiting - status.withheld - status.cancelled
+  const done = status.rows - status.waiting - status.withheld - status.cancelled
   const from = batch.createdAt
   const to = batch.completedAt ?? context.now
   const cap = batch.maxCredits === null ? 'no cap' : `cap ${formatNumber(batch.maxCredits)}`
@@ -74,9 +74,9 @@ export function BatchFigures(props: {
       <Figure
         name="Rows done"
         value={formatNumber(done)}
-        note={`of ${formatNumber(status.items)}`}
+        note={`of ${formatNumber(status.rows)}`}
         tone={null}
-        meter={status.items === 0 ? null : done / status.items}
+        meter={status.rows === 0 ? null : done / status.rows}
       />
       <Figure
         name="Credits spent"

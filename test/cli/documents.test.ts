@@ -1,0 +1,137 @@
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { documentSchema, jsonSchema, KINDS } from '../../src/cli/documents.js'
+import { ERROR_CODES } from '../../src/domain/errors.js'
+import { CATALOG, type Desk, openDesk, QUERY } from './setup.js'
+
+/** What `--json` prints, compared with the JSON Schema that is shipped. */
+const FILE = 'docs/reference/json-schema.json'
+const validate = new Ajv2020({ strict: true, validateFormats: false }).compile(JSON.parse(readFileSync(FILE, 'utf8')))
+const seen = new Set<string>()
+
+let desk: Desk
+beforeAll(async () => {
+  desk = await openDesk({ noMatchRate: 0 })
+  desk.simulator.fail({ match: 'Chase', does: { status: 403 } })
+  desk.simulator.fail({ match: 'cut', does: 'cut' })
+  await desk.file('films.csv', CATALOG)
+})
+afterAll(() => desk.close())
+
+/** Runs a command and checks each line or the one document that it prints. */
+async function documents(line: readonly string[], env = {}): Promise<readonly Record<string, unknown>[]> {
+  const { code, stdout } = await desk.type([...line, '--json'], { env })
+  const texts = line.some((word) => /^--(follow|watch)$/.test(word)) ? stdout.trimEnd().split('\n') : [stdout]
+  return texts.map((text) => {
+    const document = JSON.parse(text)
+    expect({ line, errors: validate(document) ? [] : validate.errors, document }).toMatchObject({ errors: [] })
+    // The schema allows more fields, and the program prints none.
+    expect(document).toEqual(documentSchema.parse(document))
+    // A worker that is not healthy is an answer, not an error.
+    if (document.kind !== 'health') expect([line, 'error' in document]).toEqual([line, code !== 0])
+    seen.add(document.kind)
+    return document
+  })
+}
+
+const codeOf = async (line: readonly string[], env = {}) => {
+  const error = (await documents(line, env)).at(-1)?.error
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : null
+}
+
+test(`${FILE} is what the program prints: npm run schema`, () => {
+  expect(JSON.parse(readFileSync(FILE, 'utf8'))).toEqual(jsonSchema())
+})
+
+test('the schema refuses what it does not describe', () => {
+  expect(validate({ version: 1, kind: 'discard', discarded: -1 })).toBe(false)
+  expect(validate({ version: 2, kind: 'discard', discarded: 1 })).toBe(false)
+  expect(validate({ version: 1, kind: 'error', error: { code: 'new', message: '', hint: null } })).toBe(false)
+})
+
+test('every document of a batch, from submit to cancel', async () => {
+  const submit = ['submit', 'films.csv', '--query', QUERY]
+  await documents(['status'])
+  await documents([...submit, '--dry-run'])
+  await documents([...submit, '--first', '1'])
+  await documents(['status'])
+  await documents(['pause', '--reason', 'lunch'])
+  await documents(['submit', 'films.csv', '--query', 'cut {title}', '--name', 'cut', '--priority', 'low'])
+  await documents(['resume'])
+  await desk.work()
+  await documents(['wait', 'films'])
+  await documents(['release', 'films'])
+  await desk.work()
+  await documents(['wait', 'films'])
+  await documents(['wait', 'films', '--follow', '--allow-failures'])
+  await documents(['export', 'films'])
+  await documents(['report', 'films'])
+  for (const what of ['A', 'B', 'D', '1', '2']) await documents(['show', what, '--batch', 'films'])
+  await documents(['status', '--unknown'])
+  const [{ dead_letters: [letter] = [] } = {}] = await documents(['dead-letters']).then((all) =>
+    all.map((each) => ({ dead_letters: Array.isArray(each.dead_letters) ? each.dead_letters : [] })),
+  )
+  await documents(['dead-letters', 'show', letter.search])
+  await documents(['show', letter.search])
+  await documents(['dead-letters', 'retry', '--status', '403', '--yes'])
+  await documents(['dead-letters', 'discard', '--all', '--yes'])
+  await documents(['account'])
+  await documents(['submit', 'films.csv', '--query', '{title} again', '--name', 'again'])
+  await documents(['cancel', 'again'])
+  await documents(['wait', 'again'])
+  await documents(['worker', '--healthy'])
+  await documents(['down'])
+}, 240_000)
+
+test('every error is a document with its code', async () => {
+  const redisAway = { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' }
+  const apiAway = { TRACKYARD_API_URL: 'http://127.0.0.1:1', TRACKYARD_DATA_DIR: `${desk.dataDir}-2` }
+  const { redis } = desk
+  expect(await codeOf(['submitt'])).toBe('usage')
+  expect(await codeOf(['status', '--quey'])).toBe('usage')
+  expect(await codeOf(['export', '--out', '-'])).toBe('usage')
+  expect(await codeOf(['submit', 'nowhere.csv'])).toBe('unusable_catalog')
+  expect(await codeOf(['export', 'films', '--out', 'nowhere/x.csv'])).toBe('unusable_output')
+  expect(await codeOf(['wait', 'nowhere'])).toBe('no_such_batch')
+  expect(await codeOf(['show', 'nothing'])).toBe('no_such_row')
+  expect(await codeOf(['dead-letters', 'show', '0123456789'])).toBe('no_such_dead_letter')
+  expect(await codeOf(['dead-letters', 'retry'])).toBe('confirmation_required')
+  expect(await codeOf(['submit', 'films.csv', '--query', 'x {title}'], { TRACKYARD_CONFIRM_ABOVE: '1' })).toBe(
+    'confirmation_required',
+  )
+  expect(await codeOf(['cancel', 'again'])).toBe('nothing_to_cancel')
+  expect(await codeOf(['release', 'again'])).toBe('batch_cancelled')
+  expect(await codeOf(['status'], redisAway)).toBe('redis_unreachable')
+  expect(await codeOf(['status'], { TRACKYARD_CONCURRENCY: 'many' })).toBe('configuration')
+  expect(await codeOf(['account'], { TRACKYARD_API_KEY: '' })).toBe('no_api_key')
+  expect(await codeOf(['account'], { TRACKYARD_API_KEY: 'wrong' })).toBe('api_key_refused')
+  expect(await codeOf(['account'], apiAway)).toBe('api_unreachable')
+  expect(await codeOf(['account'], { TRACKYARD_API_URL: 'http://api.example.com' })).toBe('another_api')
+  expect(await codeOf(['status'], { TRACKYARD_DATA_DIR: `${desk.dataDir}-3`, TRACKYARD_REDIS_URL: redis.url })).toBe(
+    'foreign_redis',
+  )
+  await documents(['submit', 'films.csv', '--query', 'y {title}', '--name', 'open'])
+  expect(await codeOf(['wait', 'open', '--timeout', '0'])).toBe('timed_out')
+}, 120_000)
+
+test('a hint says what to do next, and the message does not repeat it', async () => {
+  const [document] = await documents(['wait', 'nowhere'])
+  expect(document).toMatchObject({
+    error: {
+      message: 'No batch has the id or name "nowhere".',
+      hint: '`trackyard-batch status` lists the batches.',
+    },
+  })
+})
+
+test('no document is left out of these tests', () => {
+  // It runs until Ctrl-C; test/system/simulate prints its document.
+  expect([...KINDS, 'error'].filter((kind) => !seen.has(kind))).toEqual(['simulate'])
+})
+
+test('docs/reference/exit-codes.md lists every code, and no other', () => {
+  const text = readFileSync('docs/reference/exit-codes.md', 'utf8')
+  const listed = [...text.matchAll(/^\| `(\w+)` \|/gm)].map(([, code]) => code)
+  expect(listed.sort()).toEqual([...ERROR_CODES].sort())
+})
