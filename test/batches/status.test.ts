@@ -290,7 +290,7 @@ describe('the report', () => {
     expect((await system.status()).queue).toMatchObject({ waiting: 25, state: 'no workers', workers: 0 })
     await feed(system)
     expect((await system.status()).queue.waiting).toBe(25)
-    expect((await system.status()).batches).toMatchObject([{ items: 40, waiting: 25, withheld: 15 }])
+    expect((await system.status()).batches).toMatchObject([{ rows: 40, waiting: 25, withheld: 15 }])
   })
 
   test('the finish counts from the end of a rate limit; unknown during a pause', async () => {
