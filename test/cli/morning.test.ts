@@ -318,7 +318,7 @@ describe('report', () => {
     await submit()
     await desk.work()
     expect((await desk.type(['report', 'films', '--out', '-'])).stdout).toMatch(/^<!doctype html><html/)
-    expect((await desk.type(['wait', '--report'])).code).toBe(0)
+    expect((await desk.type(['wait', '--report'])).code).toBe(6)
     expect((await desk.type(['export', '--report', '--out', '-'])).stderr).toContain('films.report.html')
     const before = await readFile(join(desk.dir, 'films.csv'), 'utf8')
     expect((await desk.type(['report', '--out', 'films.csv'])).code).toBe(2)

@@ -12,7 +12,7 @@ afterAll(() => desk.close())
 test('exactly the documented commands exist', async () => {
   expect(COMMANDS.map(({ name }) => name).sort()).toEqual(
     [
-      ...['submit', 'release', 'cancel', 'status', 'wait', 'show', 'export', 'dead-letters'],
+      ...['submit', 'release', 'cancel', 'status', 'wait', 'show', 'export', 'report', 'dead-letters'],
       ...['pause', 'resume', 'account', 'up', 'worker', 'board', 'down', 'simulate'],
     ].sort(),
   )
