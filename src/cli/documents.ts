@@ -153,6 +153,15 @@ const kinds = {
     }),
     pace: z.object({ limit_per_minute: z.number().nullable(), calls_last_minute: count }),
     eta: time.nullable(),
+    workers: z.array(
+      z.object({
+        host: text.nullable(),
+        pid: z.int().nullable(),
+        since: time.nullable(),
+        in_flight: count.nullable(),
+        trouble: text.nullable().describe('why it makes no calls'),
+      }),
+    ),
     batches: z.array(batch),
   },
   unknown_outcomes: {

@@ -64,7 +64,12 @@ function unnamed(more: number): string[] {
 }
 
 export function statusJson({ queue, ...report }: StatusReport): Body<'status'> {
-  return { queue: { ...queue, causes: [...queue.causes] }, ...report, batches: [...report.batches] }
+  return {
+    queue: { ...queue, causes: [...queue.causes] },
+    ...report,
+    workers: [...report.workers],
+    batches: [...report.batches],
+  }
 }
 
 /** One line, for --watch without a terminal. */
