@@ -23,7 +23,10 @@ export async function startBoardProcess(
 ): Promise<Service & { readonly url: string }> {
   return withCleanup(async (cleanup) => {
     const { now } = systemClock
-    const store = await retryWhileLocked(() => openConfiguredStore(settings, log, cleanup), { log, interrupted })
+    const store = await retryWhileLocked(() => openConfiguredStore(settings, log, cleanup, { actor: 'board' }), {
+      log,
+      interrupted,
+    })
     const queue = await openConfiguredQueue(settings, log, cleanup)
     const parts = { store, queue, log, now }
     await recoverRedis({ ...parts, setRate: () => applyRateLimit({ ...parts, rateLimit: settings.rateLimit }) })

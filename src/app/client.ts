@@ -84,7 +84,7 @@ const BATCHES_SHOWN = 20
 
 async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> {
   return withCleanup(async (cleanup) => {
-    const session = await openSession(settings, log, cleanup)
+    const session = await openSession(settings, log, cleanup, { actor: 'script' })
     const { store } = session
     let isClosed = false
 

@@ -24,7 +24,7 @@ export async function openSession(
   settings: Settings,
   log: Logger,
   cleanup: Cleanup,
-  options: Pick<OpenOptions, 'patienceMs'> = {},
+  options: Pick<OpenOptions, 'patienceMs' | 'actor'> = {},
 ): Promise<Session> {
   const store = await openConfiguredStore(settings, log, cleanup, options)
   let queue: SearchQueue | null = null
@@ -59,7 +59,7 @@ export async function openConfiguredStore(
   settings: Settings,
   log: Logger,
   cleanup: Cleanup,
-  options: Pick<OpenOptions, 'patienceMs'> = {},
+  options: Pick<OpenOptions, 'patienceMs' | 'actor'> = {},
 ): Promise<Store> {
   refuseLostStore(settings)
   const store = await openStore({ path: storePath(settings), log, ...options })

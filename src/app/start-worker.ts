@@ -51,7 +51,7 @@ export async function startWorker(
 /** Opens the store and checks that it belongs to this worker's API. */
 function openOwnStore(settings: Settings, log: Logger, cleanup: Cleanup): Promise<Store> {
   return withCleanup(async (own) => {
-    const store = await openConfiguredStore(settings, log, own)
+    const store = await openConfiguredStore(settings, log, own, { actor: 'worker' })
     await takeApi({ store, apiUrl: settings.apiUrl })
     cleanup.add(() => own.runAll())
     return store

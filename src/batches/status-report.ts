@@ -1,5 +1,6 @@
 import type { PauseCause } from '../domain/pause.js'
 import type { BatchState } from '../domain/states.js'
+import type { Actor, TimelineKind } from '../store/timeline.js'
 
 /** What `status --json` prints; the names are a contract with scripts. Instants are ISO 8601. */
 export interface StatusReport {
@@ -39,9 +40,18 @@ export interface StatusReport {
   readonly pace: { readonly limit_per_minute: number | null; readonly calls_last_minute: number }
   /** When all due searches will be done at the current rate; null when nothing is due or no calls are made. */
   readonly eta: string | null
+  /** What happened, newest first. */
+  readonly timeline: readonly TimelineStatus[]
   /** Live workers, the oldest first. */
   readonly workers: readonly WorkerStatus[]
   readonly batches: readonly BatchStatus[]
+}
+
+export interface TimelineStatus {
+  readonly at: string
+  readonly kind: TimelineKind
+  readonly by: Actor
+  readonly what: string
 }
 
 export interface WorkerStatus {

@@ -10,7 +10,7 @@ import type { BatchStatus, StatusReport, WorkerStatus } from './status-report.js
 
 /** Reports from store and queue: what is done, what is due, and the state. */
 export interface StatusParts {
-  readonly store: Pick<Store, 'reports' | 'pauses' | 'account' | 'schedules'>
+  readonly store: Pick<Store, 'reports' | 'pauses' | 'account' | 'schedules' | 'timeline'>
   /** Null: Redis is unreachable or not started. The report then comes from the store alone. */
   readonly queue: Pick<SearchQueue, 'searches' | 'throttle' | 'registry'> | null
   /** Why Redis is unreachable, one sentence. Default null: it is not started. */
@@ -20,6 +20,7 @@ export interface StatusParts {
   readonly settings: Pick<Settings, 'rateLimit' | 'autoResumeHours' | 'creditReserve' | 'activeHours'>
 }
 
+const SHOWN_ENTRIES = 20
 const HOUR_MS = 60 * 60 * 1000
 
 /** @param which one batch, or the most recent, unfinished first */
@@ -28,7 +29,7 @@ export async function status(
   which: { readonly batchId?: number; readonly limit: number } = { limit: 20 },
 ): Promise<StatusReport> {
   const now = parts.now()
-  const [batches, totals, pauses, watch, probing, account, hours, overriddenUntil] = await Promise.all([
+  const [batches, totals, pauses, watch, probing, account, hours, overriddenUntil, timeline] = await Promise.all([
     parts.store.reports.batches(which),
     parts.store.reports.totals(now),
     parts.store.pauses.list(),
@@ -37,6 +38,7 @@ export async function status(
     parts.store.account.get(),
     parts.store.pauses.activeHours(),
     parts.store.pauses.hoursOverriddenUntil(now),
+    parts.store.timeline.list(SHOWN_ENTRIES),
   ])
   const schedules = new Map((await parts.store.schedules.list()).map((schedule) => [schedule.batchId, schedule]))
   const queue = await readQueue(parts.queue)
@@ -105,6 +107,7 @@ export async function status(
     },
     pace: { limit_per_minute: limit, calls_last_minute: totals.callsLastMinute },
     eta: isoOrNull(ahead.finishAt),
+    timeline: timeline.map((entry) => ({ ...entry, at: new Date(entry.at).toISOString() })),
     workers: queue.workers.map(workerStatus),
     batches: batches.map((report) => batchStatus(report, schedules.get(report.batch.id), ahead.finishAt)),
   }

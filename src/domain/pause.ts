@@ -102,6 +102,12 @@ export function isForCredits(cause: PauseCause): cause is 'no_credits' | 'reserv
   return cause === 'no_credits' || cause === 'reserve'
 }
 
+/** For the timeline, which has the moment beside it. */
+export function pausedEntry({ cause, detail }: Pause): string {
+  const said = detail.replace(/\.$/, '')
+  return `Paused (${TEXTS[cause].words})${said === '' ? '' : `: ${said}`}.`
+}
+
 /** "by hand, no credits" */
 export function causesInWords(causes: readonly PauseCause[]): string {
   return causes.map((cause) => TEXTS[cause].words).join(', ')

@@ -17,7 +17,7 @@ import {
 import type { Webhook } from './webhook.js'
 
 export interface NotificationParts {
-  readonly store: Pick<Store, 'pauses' | 'batches' | 'account' | 'notifications' | 'reports'>
+  readonly store: Pick<Store, 'pauses' | 'batches' | 'account' | 'notifications' | 'reports' | 'timeline'>
   readonly registry: Pick<WorkerRegistry, 'missing' | 'unregister'>
   /** Whether a webhook is configured. */
   readonly hasWebhook: boolean
@@ -48,10 +48,18 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
 
   return async () => {
     // The hours end and begin every day, as planned.
-    await notifyPauses((await store.pauses.list()).filter(({ cause }) => cause !== 'outside_hours'))
+    await notifyPauses((await ongoing()).filter(({ cause }) => cause !== 'outside_hours'))
     for (const { text } of (await takeMilestones()).map(milestoneNotification)) logNotified(text)
     await notifyLostWorkers()
     await notifyShortCredits()
+  }
+
+  /** An outage that is probed is still on: neither a probe nor its failure is news. */
+  async function ongoing(): Promise<readonly Pause[]> {
+    const rows = await store.pauses.list()
+    if (rows.some(({ cause }) => cause === 'outage') || !notifiedPauses.has('outage')) return rows
+    const since = await store.pauses.outageFrom()
+    return since === null ? rows : [...rows, { cause: 'outage', since, detail: '' }]
   }
 
   async function notify(notification: Notification): Promise<void> {
@@ -91,7 +99,9 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
       if (now() - since < LOST_AFTER_MS) continue
       // First: killed after this, the notification is lost; the other way round every worker would repeat it.
       await registry.unregister(id)
-      await notify(workerLost(id))
+      const notification = workerLost(id)
+      await store.timeline.add({ at: since, kind: 'worker_lost', by: 'worker', what: notification.text })
+      await notify(notification)
     }
   }
 

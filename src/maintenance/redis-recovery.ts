@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
+import { pluralize } from '../domain/format.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
@@ -14,7 +15,7 @@ import type { Store } from '../store/store.js'
  * would be lost with Redis.
  */
 export interface RecoveryParts {
-  readonly store: Pick<Store, 'id' | 'path' | 'createdAt' | 'feed' | 'pauses'>
+  readonly store: Pick<Store, 'id' | 'path' | 'createdAt' | 'feed' | 'pauses' | 'timeline'>
   readonly queue: Pick<SearchQueue, 'registry' | 'throttle'>
   readonly log: Logger
   readonly now: () => number
@@ -44,11 +45,14 @@ export async function recoverRedis(parts: RecoveryParts): Promise<'ours' | 'rest
     if (!(await queue.registry.claimOwnership(store.id))) {
       throw foreignRedis(store, (await queue.registry.owner()) ?? 'unknown', queue.registry.describe())
     }
-    if (searches > 0)
+    if (searches > 0) {
       parts.log.warn(
         { event: 'redis.restored', searches, repeats: true },
         'Redis had lost its jobs; all unfinished searches are requeued',
       )
+      const what = `Redis had lost its jobs: ${pluralize(searches, 'search')} requeued from the store.`
+      await store.timeline.add({ at: parts.now(), kind: 'redis_restored', by: 'worker', what })
+    }
     return 'restored'
   } finally {
     await queue.registry.release('restore')

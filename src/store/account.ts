@@ -1,5 +1,7 @@
 import type { Connection, Transaction } from './connection.js'
+import { countOf } from './ledger.js'
 import type { Account, AccountStore } from './store.js'
+import { noteLimit, noteTopUp } from './timeline.js'
 
 /** What the API last reported about the account: one row. */
 export function accountStore(connection: Connection): AccountStore {
@@ -7,7 +9,11 @@ export function accountStore(connection: Connection): AccountStore {
     get: () => connection.read(getAccount),
     update: (account, now) =>
       connection.write(async (tx) => {
-        const { heardAt: _, ...known } = { ...(await getAccount(tx)), ...withoutAbsent(account) }
+        const before = await getAccount(tx)
+        const { heardAt: _, ...known } = { ...before, ...withoutAbsent(account) }
+        noteLimit(tx, before.limitPerMinute, known.limitPerMinute, now)
+        if (await isTopUp(tx, before.creditsRemaining, known.creditsRemaining))
+          noteTopUp(tx, before.creditsRemaining ?? 0, known.creditsRemaining ?? 0, now)
         await tx.run(
           `update account set credits_remaining = @creditsRemaining, limit_per_minute = @limitPerMinute,
              limit_per_day = @limitPerDay, remaining_today = @remainingToday, tier = @tier,
@@ -16,6 +22,12 @@ export function accountStore(connection: Connection): AccountStore {
         )
       }),
   }
+}
+
+/** A balance that is higher by no more than the calls in flight and those of unknown outcome is a correction. */
+async function isTopUp(tx: Transaction, before: number | null, now: number | null): Promise<boolean> {
+  if (before === null || now === null || now <= before) return false
+  return now - before > (await countOf(tx, 'sent')) + (await countOf(tx, 'unknown'))
 }
 
 function withoutAbsent(account: Partial<Account>): Partial<Account> {

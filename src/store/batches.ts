@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { formatNumber, pluralize } from '../domain/format.js'
 import type { Batch, BatchStore, Caps, CountedBatch, Milestone, MilestoneRules, NewBatch } from './batch.js'
 import {
   type BatchRow,
@@ -15,11 +16,12 @@ import type { Connection, Transaction } from './connection.js'
 import { addRows } from './load-rows.js'
 import { addNotification } from './notifications.js'
 import { planOf } from './plan.js'
+import { type Actor, addEntry } from './timeline.js'
 
 /** Rows removed in one transaction. Other processes must be able to write in between. */
 const DROP_PIECE = 10_000
 
-export function batchStore(connection: Connection): BatchStore {
+export function batchStore(connection: Connection, actor: Actor): BatchStore {
   return {
     create: (batch) => connection.write((tx) => create(tx, batch)),
     addRows: (batchId, rows, now) => connection.write((tx) => addRows(tx, batchId, rows, now)),
@@ -28,8 +30,8 @@ export function batchStore(connection: Connection): BatchStore {
       await connection.write((tx) => tx.run(text, { now, batchId }))
     },
     plan: (batchId) => connection.read((tx) => planOf(tx, batchId)),
-    release: (batchId, caps, now) => connection.write((tx) => release(tx, batchId, caps, now)),
-    cancel: (batchId, now) => connection.write((tx) => cancel(tx, batchId, now)),
+    release: (batchId, caps, now) => connection.write((tx) => release(tx, batchId, caps, { now, by: actor })),
+    cancel: (batchId, now) => connection.write((tx) => cancel(tx, batchId, { now, by: actor })),
     drop: (batchId) => drop(connection, batchId),
     dropAbandoned: async (heardBefore) => {
       const abandoned = await connection.read((tx) =>
@@ -74,25 +76,40 @@ async function create(tx: Transaction, batch: NewBatch): Promise<number> {
   return created.id
 }
 
-export async function release(tx: Transaction, batchId: number, caps: Caps, now: number): Promise<boolean> {
-  const changes = await tx.run(
+/** When, and who does it, for the timeline. */
+interface Deed {
+  readonly now: number
+  readonly by: Actor
+}
+
+export async function release(tx: Transaction, batchId: number, caps: Caps, { now, by }: Deed): Promise<boolean> {
+  const released = await tx.get<{ name: string; items: number }>(
     `update batch set state = 'released', max_credits = @maxCredits, first = @first, raised = 0,
        release_notified_at = null,
        completed_at = case when pending = 0 then coalesce(completed_at, @now) end,
        through_at = case when charged >= ${smallest('cast(@maxCredits as bigint)', 'cast(@first as bigint)')} then cast(@now as bigint) end
-     where id = @batchId and state in ('loading', 'released') and dropping = 0`,
+     where id = @batchId and state in ('loading', 'released') and dropping = 0
+     returning name, items`,
     { ...caps, batchId, now },
   )
-  return changes === 1
+  if (released === undefined) return false
+  const cap = Math.min(caps.maxCredits ?? Number.POSITIVE_INFINITY, caps.first ?? Number.POSITIVE_INFINITY)
+  const limit = Number.isFinite(cap) ? `, at most ${pluralize(cap, 'call')}` : ''
+  const what = `Batch ${batchId} (${released.name}) was released: ${pluralize(released.items, 'row')}${limit}.`
+  addEntry(tx, { at: now, kind: 'released', by, what })
+  return true
 }
 
-async function cancel(tx: Transaction, batchId: number, now: number): Promise<boolean> {
-  const changes = await tx.run(
+async function cancel(tx: Transaction, batchId: number, { now, by }: Deed): Promise<boolean> {
+  const cancelled = await tx.get<{ name: string }>(
     `update batch set state = 'cancelled', completed_at = coalesce(completed_at, @now), announced_at = @now
-     where id = @batchId and state = 'released' and (completed_at is null or dead > 0)`,
+     where id = @batchId and state = 'released' and (completed_at is null or dead > 0)
+     returning name`,
     { batchId, now },
   )
-  return changes === 1
+  if (cancelled === undefined) return false
+  addEntry(tx, { at: now, kind: 'cancelled', by, what: `Batch ${batchId} (${cancelled.name}) was cancelled.` })
+  return true
 }
 
 /**
@@ -150,8 +167,18 @@ async function takeMilestones(tx: Transaction, rules: MilestoneRules): Promise<r
   for (const { kind, text } of MILESTONES) {
     const rows = await tx.all<BatchRow>(`${text} returning *`, { ...rules })
     taken.push(...rows.map((row) => ({ kind, batch: counted(row) })))
+    if (kind === 'done') for (const row of rows) noteDone(tx, row, rules.now)
   }
   return taken
+}
+
+function noteDone(tx: Transaction, row: BatchRow, now: number): void {
+  const { id, name, tagged, no_match, dead, invalid, completed_at } = row
+  const parts = [`${formatNumber(tagged)} tagged`, `${formatNumber(no_match)} without a match`]
+  if (dead > 0) parts.push(`${formatNumber(dead)} dead`)
+  if (invalid > 0) parts.push(`${formatNumber(invalid)} invalid`)
+  const what = `Batch ${id} (${name}) is done: ${parts.join(', ')}.`
+  addEntry(tx, { at: completed_at ?? now, kind: 'completed', by: 'worker', what })
 }
 
 function counted(row: BatchRow): CountedBatch {

@@ -3,9 +3,10 @@ import { isCharged } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
 import type { CallEnd } from './call-ledger.js'
 import type { Transaction } from './connection.js'
-import { addPause, extendRateLimit, noteSql, setProbing } from './control-state.js'
+import { addPause, endProbe, extendRateLimit, noteSql } from './control-state.js'
 import { countOutcome, type LedgerCall, lowerBalance } from './ledger.js'
 import { countRefusal } from './refusals.js'
+import { noteLimit, noteTopUp } from './timeline.js'
 import { bury, keepAnswer } from './transitions.js'
 
 /**
@@ -28,7 +29,7 @@ export async function closeCall(
   await foldBalance(tx, call, end)
   await settle(tx, call, end)
   const endedProbe = end.outcome === 'answered' && call.probing !== null
-  if (endedProbe) setProbing(tx, false)
+  if (endedProbe) endProbe(tx, Number(call.outage_from) || null, end.now)
   return { endedProbe }
 }
 
@@ -45,6 +46,8 @@ interface ClosingCall extends LedgerCall {
   /** Calls in flight for all searches. */
   readonly in_flight: number
   readonly probing: string | null
+  readonly outage_from: string | null
+  readonly known_limit: number | null
 }
 
 const CLOSING = `
@@ -52,7 +55,8 @@ const CLOSING = `
     search.state, search.round as search_round,
     (select credits_remaining from account) as balance,
     (select calls from call_count where outcome = 'sent') as in_flight,
-    ${noteSql('probing')} as probing
+    (select limit_per_minute from account) as known_limit,
+    ${noteSql('probing')} as probing, ${noteSql('outage_from')} as outage_from
   from call join search on search.id = call.search_id where call.id = @callId`
 
 /**
@@ -98,8 +102,10 @@ async function foldBalance(tx: Transaction, call: ClosingCall, { facts, outcome,
   const limits = { limitPerMinute, limitPerDay, remainingToday }
   const balance = facts.creditsRemaining ?? (outcome === 'out_of_credits' ? 0 : null)
   const known = call.balance
+  noteLimit(tx, call.known_limit, limitPerMinute, now)
   if (balance !== null) {
     const isTopUp = known === null || (balance > known && balance > known + (await overlapping(tx, call)))
+    if (isTopUp && known !== null) noteTopUp(tx, known, balance, now)
     tx.send(`update account set credits_remaining = @balance, heard_at = @now, ${LIMITS}`, {
       ...limits,
       balance: isTopUp ? balance : Math.min(known, balance),

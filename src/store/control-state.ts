@@ -1,18 +1,50 @@
 import { type HoursInForce, hoursInWords, isOutsideHours } from '../domain/active-hours.js'
-import type { BalanceWatch, Pause } from '../domain/pause.js'
+import { formatDuration } from '../domain/format.js'
+import { type BalanceWatch, causesInWords, type Pause, type PauseCause, pausedEntry } from '../domain/pause.js'
 import type { Transaction } from './connection.js'
+import { type Actor, addEntry } from './timeline.js'
 
 /**
  * What stops all workers, as rows: pauses, the rate limit, the probe. For use inside a transaction.
  */
 
-/** False when that cause is already present: its `since` and detail are kept. */
-export async function addPause(tx: Transaction, pause: Pause): Promise<boolean> {
+/**
+ * False when that cause is already present: its `since` and detail are kept. An outage that is back
+ * after a probe is the same outage: it keeps its beginning, and the timeline has it once.
+ */
+export async function addPause(tx: Transaction, pause: Pause, by: Actor = 'worker'): Promise<boolean> {
+  const known = pause.cause === 'outage' ? await outageFrom(tx) : null
   const changes = await tx.run(
     'insert into pause (cause, since, detail) values (@cause, @since, @detail) on conflict (cause) do nothing',
-    { ...pause },
+    { ...pause, since: known ?? pause.since },
   )
+  if (changes === 1 && known === null) {
+    if (pause.cause === 'outage') note(tx, 'outage_from', pause.since)
+    addEntry(tx, { at: pause.since, kind: 'paused', by, what: pausedEntry(pause) })
+  }
   return changes === 1
+}
+
+/** Lifts one cause. A worker lifts an outage only to probe: it is over when a call is answered. */
+export async function liftPause(tx: Transaction, cause: PauseCause, now: number, by: Actor): Promise<boolean> {
+  if ((await tx.run('delete from pause where cause = @cause', { cause })) === 0) return false
+  if (cause !== 'outage' || by !== 'worker')
+    addEntry(tx, { at: now, kind: 'resumed', by, what: `Resumed (was paused: ${causesInWords([cause])}).` })
+  return true
+}
+
+/** When the outage began that is paused for, or probed. Null: none. */
+export async function outageFrom(tx: Transaction): Promise<number | null> {
+  return Number(await noteOf(tx, 'outage_from')) || null
+}
+
+/** A probe was answered. @param from when the outage began that it probed; null: none */
+export function endProbe(tx: Transaction, from: number | null, now: number): void {
+  setProbing(tx, false)
+  if (from === null) return
+  tx.send("delete from meta where key = 'outage_from'")
+  const what = `The API answers again, after ${formatDuration(now - from)}.`
+  addEntry(tx, { at: now, kind: 'resumed', by: 'worker', what })
 }
 
 export async function isProbing(tx: Transaction): Promise<boolean> {
@@ -138,6 +170,7 @@ type Key =
   | 'api_address'
   | 'api_adopted'
   | 'probing'
+  | 'outage_from'
   | 'hold_until'
   | 'hold_from'
   | 'hold_detail'

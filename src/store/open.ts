@@ -14,7 +14,7 @@ import { reports } from './reports.js'
 import { scheduleStore } from './schedules.js'
 import { openSqlite } from './sqlite/open.js'
 import type { Store } from './store.js'
-import { timelineStore } from './timeline.js'
+import { type Actor, timelineStore } from './timeline.js'
 
 export interface OpenOptions {
   /** The SQLite file. It and its directory are created if missing, readable only by their owner. */
@@ -30,6 +30,8 @@ export interface OpenOptions {
    */
   readonly patienceMs?: number
   readonly log?: Logger
+  /** Who does what this process does, for the timeline. Default: `command`. */
+  readonly actor?: Actor
 }
 
 /**
@@ -37,18 +39,23 @@ export interface OpenOptions {
  * `ConfigurationError` for a database that is no store or a store of a newer version. Throws
  * `UnreachableError` when it is locked, or cannot be reached, created, read or written.
  */
-export async function openStore({ readOnly = false, log = silentLogger, ...options }: OpenOptions): Promise<Store> {
+export async function openStore({
+  readOnly = false,
+  log = silentLogger,
+  actor = 'command',
+  ...options
+}: OpenOptions): Promise<Store> {
   const { path, connection, reader, health } = await openSqlite({ ...options, readOnly, log })
   const group = groupCommit(connection)
   return {
     ...health,
     ...(await reader.read(identity)),
     path,
-    batches: batchStore(connection),
+    batches: batchStore(connection, actor),
     schedules: scheduleStore(connection),
     feed: feedStore(connection),
     calls: callLedger(connection, group),
-    pauses: pauseStore(connection),
+    pauses: pauseStore(connection, actor),
     account: accountStore(connection),
     api: apiStore(connection),
     deadLetters: deadLetterStore(connection),

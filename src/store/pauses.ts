@@ -9,27 +9,31 @@ import {
   holdDetail,
   hoursOverriddenUntil,
   isProbing,
+  liftPause,
   markStreak,
   noteWatch,
+  outageFrom,
   overrideHours,
   rateLimitEnd,
   setActiveHours,
   setProbing,
 } from './control-state.js'
 import type { PauseStore } from './store.js'
+import type { Actor } from './timeline.js'
 
 /**
  * One row per cause, so that lifting one never lifts another. BullMQ's pause flag only follows
  * these rows.
  */
-export function pauseStore(connection: Connection): PauseStore {
+export function pauseStore(connection: Connection, actor: Actor): PauseStore {
   return {
+    outageFrom: () => connection.read(outageFrom),
     list: () => connection.read((tx) => tx.all<Pause>('select cause, since, detail from pause order by since')),
     // A pause follows from the end of a call.
-    add: (pause) => connection.write((tx) => addPause(tx, pause), 'end of a call'),
-    lift: (cause, probe) =>
+    add: (pause) => connection.write((tx) => addPause(tx, pause, actor), 'end of a call'),
+    lift: (cause, probe, now = Date.now()) =>
       connection.write(async (tx) => {
-        const stood = (await tx.run('delete from pause where cause = @cause', { cause })) === 1
+        const stood = await liftPause(tx, cause, now, actor)
         if (stood && probe) setProbing(tx, true)
         if (stood && isForFailures(cause)) await markStreak(tx)
         return stood

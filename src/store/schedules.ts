@@ -69,6 +69,6 @@ async function releaseDue(tx: Transaction, now: number): Promise<readonly number
   )
   const released: number[] = []
   for (const { id, max_credits: maxCredits, first } of due)
-    if (await release(tx, id, { maxCredits, first }, now)) released.push(id)
+    if (await release(tx, id, { maxCredits, first }, { now, by: 'worker' })) released.push(id)
   return released
 }

@@ -128,7 +128,9 @@ export interface PauseStore {
    * Lifts one cause. False when it was not present. `probe`: the next calls go one at a time until
    * one is answered.
    */
-  lift(cause: PauseCause, probe: boolean): Promise<boolean>
+  lift(cause: PauseCause, probe: boolean, now?: number): Promise<boolean>
+  /** When the outage began that is paused for, or probed. Null: none. */
+  outageFrom(): Promise<number | null>
   watch(): Promise<BalanceWatch>
   /** Null keeps the previous value. */
   noteWatch(watch: BalanceWatch): Promise<void>

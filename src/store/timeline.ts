@@ -1,3 +1,4 @@
+import { formatNumber } from '../domain/format.js'
 import type { Connection, Queries, Transaction } from './connection.js'
 
 /** What happened, and who did it. Kept for an age, newest first. */
@@ -26,6 +27,18 @@ export interface TimelineEntry {
   readonly what: string
 }
 
+/** Nothing, where the limit is as it was or was not known. */
+export function noteLimit(tx: Transaction, from: number | null, to: number | null, at: number): void {
+  if (from === null || to === null || from === to) return
+  const what = `The limit went from ${formatNumber(from)} to ${formatNumber(to)} calls a minute.`
+  addEntry(tx, { at, kind: 'limit_changed', by: 'worker', what })
+}
+
+export function noteTopUp(tx: Transaction, from: number, to: number, at: number): void {
+  const what = `Credits went up from ${formatNumber(from)} to ${formatNumber(to)}.`
+  addEntry(tx, { at, kind: 'credits_topped_up', by: 'worker', what })
+}
+
 export interface TimelineStore {
   add(entry: TimelineEntry): Promise<void>
   /** Newest first. */
@@ -36,7 +49,7 @@ export interface TimelineStore {
 
 export function timelineStore(connection: Connection, reader: Connection): TimelineStore {
   return {
-    add: (entry) => connection.write((tx) => addEntry(tx, entry)),
+    add: (entry) => connection.write(async (tx) => addEntry(tx, entry)),
     list: (limit) => reader.read((tx) => list(tx, limit)),
     prune: async (before) => {
       await connection.write((tx) => tx.run('delete from timeline where at < @before', { before }))
@@ -44,8 +57,9 @@ export function timelineStore(connection: Connection, reader: Connection): Timel
   }
 }
 
-export async function addEntry(tx: Transaction, { at, kind, by, what }: TimelineEntry): Promise<void> {
-  await tx.run('insert into timeline (at, kind, actor, what) values (@at, @kind, @by, @what)', { at, kind, by, what })
+/** With the change that it tells of, in its transaction. */
+export function addEntry(tx: Transaction, { at, kind, by, what }: TimelineEntry): void {
+  tx.send('insert into timeline (at, kind, actor, what) values (@at, @kind, @by, @what)', { at, kind, by, what })
 }
 
 async function list(tx: Queries, limit: number): Promise<readonly TimelineEntry[]> {

@@ -22,7 +22,7 @@ describe('status', () => {
     await submit()
     const report = await desk.json<StatusReport>(['status'])
     expect(Object.keys(report)).toEqual([
-      ...['version', 'kind', 'queue', 'credits', 'pace', 'eta', 'workers', 'batches'],
+      ...['version', 'kind', 'queue', 'credits', 'pace', 'eta', 'timeline', 'workers', 'batches'],
     ])
     expect(report.queue).toMatchObject({ state: 'no workers', waiting: 2, active: 0, delayed: 0, dead_letters: 0 })
     expect(report.batches[0]).toEqual({

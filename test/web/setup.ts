@@ -127,6 +127,7 @@ export function aReport(changed: Partial<StatusReport> = {}): StatusReport {
     credits: { remaining: 4210, spent: 80, unknown_outcomes: 1, needed: 120, short_by: 0, last_until: null },
     pace: { limit_per_minute: 300, calls_last_minute: 291 },
     eta: null,
+    timeline: [],
     workers: [{ host: 'night-box', pid: 4711, since: '2026-01-01T00:00:00.000Z', in_flight: 3, trouble: null }],
     batches: [],
     ...changed,

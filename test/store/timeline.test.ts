@@ -1,0 +1,105 @@
+import { beforeEach, describe, expect, test } from '@jest/globals'
+import { openStore } from '../../src/store/open.js'
+import type { Store } from '../../src/store/store.js'
+import type { Actor } from '../../src/store/timeline.js'
+import { eachWithStore, granted, loaded, release, released, settle, type TempStore } from './setup.js'
+
+let temp: TempStore
+let store: Store
+eachWithStore((opened) => {
+  temp = opened
+  store = opened.store
+})
+
+const entries = async () => (await store.timeline.list(50)).map(({ by, what }) => `${by}: ${what}`).toReversed()
+
+async function as(actor: Actor): Promise<Store> {
+  return openStore({ path: temp.path, actor })
+}
+
+describe('the timeline', () => {
+  test('says who released, paused, resumed and cancelled', async () => {
+    const board = await as('board')
+    const script = await as('script')
+    const id = await loaded(script, ['a', 'b'])
+    await release(script, id, { first: 1 })
+    await board.pauses.add({ cause: 'operator', since: 3000, detail: 'new template' })
+    expect(await store.pauses.add({ cause: 'operator', since: 4000, detail: 'again' })).toBe(false)
+    expect(await store.pauses.lift('operator', false, 5000)).toBe(true)
+    expect(await store.pauses.lift('operator', false, 6000)).toBe(false)
+    await board.batches.cancel(id, 7000)
+    expect(await entries()).toEqual([
+      'script: Batch 1 (catalog) was released: 2 rows, at most 1 call.',
+      'board: Paused (by hand): new template.',
+      'command: Resumed (was paused: by hand).',
+      'board: Batch 1 (catalog) was cancelled.',
+    ])
+    expect((await store.timeline.list(50)).map(({ at }) => at)).toEqual([7000, 5000, 3000, 2000])
+    await Promise.all([board.close(), script.close()])
+  })
+
+  test('has a batch that is done once, with what came out', async () => {
+    await released(store, ['a', 'b'])
+    await settle(store, 'a', 'answered')
+    await settle(store, 'b', 'refused')
+    for (const now of [20_000, 30_000]) await store.batches.takeMilestones({ now, deadPercent: 50 })
+    expect(await entries()).toContain('worker: Batch 1 (catalog) is done: 1 tagged, 0 without a match, 1 dead.')
+    expect(await entries()).toHaveLength(2)
+  })
+
+  test('tells a new limit and a top-up, but no correction', async () => {
+    await store.account.update({ creditsRemaining: 100, limitPerMinute: 300 }, 1000)
+    await store.account.update({ creditsRemaining: 99, limitPerMinute: 300 }, 2000)
+    await store.account.update({ creditsRemaining: 24_000, limitPerMinute: 60 }, 3000)
+    expect(await entries()).toEqual([
+      'worker: The limit went from 300 to 60 calls a minute.',
+      'worker: Credits went up from 99 to 24,000.',
+    ])
+    // A call in flight may have been taken for charged.
+    await released(store, ['a'])
+    await granted(store, 'a')
+    await store.account.update({ creditsRemaining: 24_001 }, 4000)
+    expect(await entries()).toHaveLength(3)
+  })
+})
+
+describe('an outage with failed probes', () => {
+  const DOWN = { cause: 'outage', detail: 'HTTP 503' } as const
+  let worker: Store
+  beforeEach(async () => {
+    worker = await as('worker')
+    await released(worker, ['a'])
+  })
+
+  test('is one outage, with its true beginning, until a call is answered', async () => {
+    await worker.pauses.add({ ...DOWN, since: 10_000 })
+    for (const now of [20_000, 40_000]) {
+      await worker.pauses.lift('outage', true, now)
+      expect(await worker.pauses.outageFrom()).toBe(10_000)
+      await worker.pauses.add({ ...DOWN, since: now + 1000 })
+      expect(await worker.pauses.list()).toMatchObject([{ cause: 'outage', since: 10_000 }])
+    }
+    await worker.pauses.lift('outage', true, 310_000)
+    await settle(worker, 'a', 'answered')
+    expect(await worker.pauses.outageFrom()).toBeNull()
+    expect((await entries()).slice(1)).toEqual([
+      'worker: Paused (outage): HTTP 503.',
+      expect.stringMatching(/^worker: The API answers again, after /),
+    ])
+    await worker.pauses.add({ ...DOWN, since: 900_000 })
+    expect(await worker.pauses.list()).toMatchObject([{ since: 900_000 }])
+    await worker.close()
+  })
+
+  test('that a person resumes is still the same if it is not over', async () => {
+    await worker.pauses.add({ ...DOWN, since: 10_000 })
+    await store.pauses.lift('outage', true, 20_000)
+    await worker.pauses.add({ ...DOWN, since: 30_000 })
+    expect(await store.pauses.list()).toMatchObject([{ since: 10_000 }])
+    expect((await entries()).slice(1)).toEqual([
+      'worker: Paused (outage): HTTP 503.',
+      'command: Resumed (was paused: outage).',
+    ])
+    await worker.close()
+  })
+})
