@@ -24,12 +24,15 @@ export interface BatchClient {
   plan(rows: RowSource, options: SubmitOptions): Promise<PlannedBatch>
   /** Lets a batch continue after `first`, or changes its cap. */
   release(batch: BatchRef, options?: ReleaseOptions): Promise<BatchStatus>
-  /** Stops a batch and keeps its answers. Null: it was left behind by a killed submit, and dropped. */
+  /** Stops a batch and keeps its answers. Null: it was not released yet, and dropped. */
   cancel(batch: BatchRef, options?: Abortable): Promise<BatchStatus | null>
   /** Stops all calls of all workers until `resume`. False: it was paused by hand already. */
   pause(options?: Abortable & { readonly reason?: string }): Promise<boolean>
-  /** Ends every pause, whatever its cause, and a rate limit. */
-  resume(options?: Abortable): Promise<Resumed>
+  /**
+   * Ends every pause but that for the active hours, and a rate limit. With `now` that one too, until the hours end the
+   * next time.
+   */
+  resume(options?: Abortable & { readonly now?: boolean }): Promise<Resumed>
   /** The state of the queue, and of one batch or the 20 most recent. */
   status(batch?: BatchRef, options?: Abortable): Promise<Status>
   /** Waits until no row of the batch is waiting any more, or until the timeout. */
@@ -88,6 +91,10 @@ export interface SubmitOptions extends Abortable {
   readonly first?: number | undefined
   /** Buy an answer again if it is older than this. Default: never. */
   readonly maxAgeDays?: number | undefined
+  /** Release it then, not at once: a worker does. */
+  readonly notBefore?: Date | undefined
+  /** The plan and the status say whether it will be done by then. */
+  readonly deadline?: Date | undefined
   /** Of a file: between its cells. Default: detected. */
   readonly delimiter?: string | undefined
   /** Of a file, such as "windows-1251". Default: from its byte order mark, else UTF-8. */
@@ -132,6 +139,8 @@ export interface Plan {
   readonly callsPerMinute: number
   /** If it starts now and nothing else uses the key. */
   readonly finishAt: Date
+  /** Null: no deadline. */
+  readonly meetsDeadline: boolean | null
   /** What may not be what you mean, and what stops the calls now. */
   readonly warnings: readonly string[]
   /** The first requests, as the API gets them. */
@@ -195,6 +204,12 @@ export interface BatchStatus {
   readonly rowsWithoutAnswer: number
   readonly createdAt: Date
   readonly completedAt: Date | null
+  /** A worker releases it then; null: it is released. */
+  readonly notBefore: Date | null
+  /** Null: none, or it is done. */
+  readonly deadline: Date | null
+  /** Null: no deadline, or nobody can tell yet. */
+  readonly meetsDeadline: boolean | null
 }
 
 /**

@@ -44,6 +44,7 @@ export function planOf(plan: BatchPlan): Plan {
     creditsMissing: estimate.creditsMissing,
     callsPerMinute: estimate.callsPerMinute,
     finishAt: new Date(estimate.finishAt),
+    meetsDeadline: plan.meetsDeadline,
     warnings: [...plan.doubts, ...plan.filterDoubts, ...stops],
     examples: plan.examples,
   }
@@ -75,6 +76,9 @@ export function batchStatusOf(batch: ReportedBatch): BatchStatus {
     ...{ dead, invalid, withheld, waiting, cancelled, rowsWithoutAnswer: dead + invalid + cancelled },
     createdAt: new Date(batch.created_at),
     completedAt: dateOrNull(batch.completed_at),
+    notBefore: dateOrNull(batch.not_before),
+    deadline: dateOrNull(batch.deadline),
+    meetsDeadline: batch.meets_deadline,
   }
 }
 

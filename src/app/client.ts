@@ -101,7 +101,8 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
     async function statusOfBatch(batch: Batch): Promise<BatchStatus> {
       const [report] = await store.reports.batches({ batchId: batch.id, limit: 1 })
       if (report === undefined) throw new UsageError(`Batch ${batch.id} was dropped.`, { code: 'batch_dropped' })
-      return batchStatusOf(batchStatus(report))
+      const schedule = (await store.schedules.list()).find(({ batchId }) => batchId === batch.id)
+      return batchStatusOf(batchStatus(report, schedule))
     }
 
     return {
@@ -146,9 +147,12 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
         requireOpen(signal)
         return pause({ ...session, queue: await throttleOf(session) }, 'operator', reason)
       },
-      async resume({ signal } = {}) {
+      async resume({ now = false, signal } = {}) {
         requireOpen(signal)
-        const { lifted, stillActive, retried } = await resumeByHand({ ...session, queue: await throttleOf(session) })
+        const { lifted, stillActive, retried } = await resumeByHand(
+          { ...session, queue: await throttleOf(session) },
+          now,
+        )
         if (retried > 0) await fill(log, await openFeeding(session), signal)
         return { lifted, stillPaused: stillActive, retried }
       },

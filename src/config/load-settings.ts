@@ -44,6 +44,7 @@ export function loadSettings(env: Environment): Settings {
 
   const t = SETTING_TABLE
   const apiUrl = required('TRACKYARD_API_URL', t.TRACKYARD_API_URL)
+  const timeZone = optional('TRACKYARD_TIME_ZONE', t.TRACKYARD_TIME_ZONE)
   const settings: Settings = {
     apiKey: optional('TRACKYARD_API_KEY', t.TRACKYARD_API_KEY),
     apiUrl,
@@ -56,8 +57,8 @@ export function loadSettings(env: Environment): Settings {
     databaseCa: optional('TRACKYARD_DATABASE_CA_FILE', t.TRACKYARD_DATABASE_CA_FILE),
     concurrency: required('TRACKYARD_CONCURRENCY', t.TRACKYARD_CONCURRENCY),
     rateLimit: required('TRACKYARD_RATE_LIMIT', t.TRACKYARD_RATE_LIMIT),
-    activeHours: zonedHours(),
-    timeZone: optional('TRACKYARD_TIME_ZONE', t.TRACKYARD_TIME_ZONE),
+    activeHours: zonedHours(timeZone),
+    timeZone,
     requestTimeoutMs: required('TRACKYARD_REQUEST_TIMEOUT_MS', t.TRACKYARD_REQUEST_TIMEOUT_MS),
     maxAttempts: required('TRACKYARD_MAX_ATTEMPTS', t.TRACKYARD_MAX_ATTEMPTS),
     backoff: Object.freeze({
@@ -93,9 +94,8 @@ export function loadSettings(env: Environment): Settings {
   return Object.freeze(settings)
 
   /** The system's zone is asked for only where it counts: the first use of Intl is slow. */
-  function zonedHours(): ZonedHours | null {
+  function zonedHours(zone: string | null): ZonedHours | null {
     const hours = optional('TRACKYARD_ACTIVE_HOURS', t.TRACKYARD_ACTIVE_HOURS)
-    const zone = optional('TRACKYARD_TIME_ZONE', t.TRACKYARD_TIME_ZONE)
     return hours === null || isAlwaysActive(hours) ? null : { hours, zone: zone ?? systemTimeZone() }
   }
 

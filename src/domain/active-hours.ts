@@ -8,7 +8,7 @@
  * active time, and each span begins and ends once.
  */
 export interface ActiveHours {
-  /** As the user wrote them. */
+  /** As the user wrote them, with single spaces. */
   readonly text: string
   /** Minutes since Monday 00:00, sorted, neither overlapping nor touching. `to` may lie in the next week. */
   readonly spans: readonly Span[]
@@ -42,12 +42,13 @@ const WEEK_MS = 7 * DAY_MS
 export function parseActiveHours(text: string): ActiveHours | null {
   if (/^always$/i.test(text.trim())) return { text: 'always', spans: [{ from: 0, to: WEEK_MINUTES }] }
   const spans: Span[] = []
-  for (const part of text.split(',')) {
-    const read = parsePart(part.trim())
+  const parts = text.split(',').map((part) => part.trim().replace(/\s+/g, ' '))
+  for (const part of parts) {
+    const read = parsePart(part)
     if (read === null) return null
     spans.push(...read)
   }
-  return { text: text.trim(), spans: mergeSpans(spans) }
+  return { text: parts.join(', '), spans: mergeSpans(spans) }
 }
 
 function parsePart(part: string): readonly Span[] | null {

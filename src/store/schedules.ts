@@ -48,9 +48,10 @@ export function scheduleStore(connection: Connection): ScheduleStore {
 
 async function set(tx: Transaction, { batchId, notBefore, deadline }: BatchSchedule, caps: Caps): Promise<boolean> {
   const loading = await tx.run(
-    `update batch set max_credits = @maxCredits, first = @first
+    // A worker of an earlier version, which knows no schedules, must not take it for abandoned.
+    `update batch set max_credits = @maxCredits, first = @first, heard_at = coalesce(@notBefore, heard_at)
      where id = @batchId and state = 'loading' and dropping = 0`,
-    { ...caps, batchId },
+    { ...caps, batchId, notBefore },
   )
   if (loading === 0) return false
   await tx.run(

@@ -334,3 +334,13 @@ describe('Redis', () => {
     expect(await system.queue.registry.owner()).toBe(system.store.id)
   })
 })
+
+test('notBefore and deadline are dates; resume can start outside the active hours', async () => {
+  const [notBefore, deadline] = [new Date(Date.now() + 3_600_000), new Date(Date.now() + 7_200_000)]
+  const { id, plan } = await client.submit(films(2), { ...options, notBefore, deadline })
+  expect(plan.meetsDeadline).toBe(true)
+  expect((await client.status(id)).batches).toMatchObject([{ state: 'loading', notBefore, deadline }])
+  await expect(client.submit(films(2), { ...options, deadline: new Date(0) })).rejects.toBeInstanceOf(UsageError)
+  expect(await client.release(id)).toMatchObject({ state: 'released', notBefore: null, deadline })
+  expect(await client.resume({ now: true })).toMatchObject({ lifted: [], stillPaused: [] })
+})

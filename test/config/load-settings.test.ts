@@ -371,8 +371,12 @@ test('active hours are read with their zone; without one the system decides', ()
   expect(read({ TRACKYARD_ACTIVE_HOURS: 'Sat-Sun', TRACKYARD_TIME_ZONE: 'Asia/Kolkata' })?.zone).toBe('Asia/Kolkata')
   expect(read({ TRACKYARD_ACTIVE_HOURS: '00:00-24:00' })).toBeNull()
   expect(read({ TRACKYARD_TIME_ZONE: 'Europe/Berlin' })).toBeNull()
+  expect(read({ TRACKYARD_ACTIVE_HOURS: ' Mon-Fri  20:00-07:00 ,Sat-Sun' })?.hours.text).toBe(
+    'Mon-Fri 20:00-07:00, Sat-Sun',
+  )
+  expect(refusal({ TRACKYARD_TIME_ZONE: 'Berlin' }).match(/TRACKYARD_TIME_ZONE/g)).toHaveLength(1)
   expect(refusal({ TRACKYARD_ACTIVE_HOURS: '22-6', TRACKYARD_TIME_ZONE: 'Berlin' })).toMatch(
-    /TRACKYARD_ACTIVE_HOURS: expected always, hours such as .*found "22-6"[\s\S]*TRACKYARD_TIME_ZONE: expected a time zone such as Europe\/Berlin, found "Berlin"/,
+    /TRACKYARD_TIME_ZONE: expected a time zone such as Europe\/Berlin, found "Berlin"[\s\S]*TRACKYARD_ACTIVE_HOURS: expected always, hours such as .*found "22-6"/,
   )
 })
 

@@ -103,7 +103,7 @@ function costLines(plan: BatchPlan): string[] {
   const finish =
     estimate.durationMs === 0
       ? 'at once'
-      : `${formatTimeAndWait(estimate.finishAt, now)}${before} (if it starts now and nothing else uses the key)`
+      : `${formatTimeAndWait(estimate.finishAt, now)}${before} (if ${plan.notBefore === null ? 'it starts now and ' : ''}nothing else uses the key)`
   return [
     entry('credits needed', estimate.creditsNeeded, capped),
     text('credits left', accountTrouble === null ? left : `${left} (${accountTrouble})`),
