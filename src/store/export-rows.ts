@@ -24,7 +24,7 @@ const SNAPSHOT_MS = 30_000
 export async function* exportRows(
   connection: Connection,
   batchId: number,
-  { after = 0, snapshotMs = SNAPSHOT_MS }: ExportOptions & { readonly snapshotMs?: number } = {},
+  { after = 0, withAnswers = false, snapshotMs = SNAPSHOT_MS }: ExportOptions & { readonly snapshotMs?: number } = {},
 ): AsyncGenerator<ExportRow> {
   let last: number | null = after
   while (last !== null) {
@@ -41,7 +41,7 @@ export async function* exportRows(
       if (batch === undefined) return
       const reaches = await budgets(snapshot)
       while (last !== null && !isOver) {
-        const rows = await rowsAfter(snapshot, batch, reaches, last)
+        const rows = await rowsAfter(snapshot, batch, { after: last, withAnswers, reaches })
         for (const row of rows) yield exportRow(row, batch)
         last = rows.length < ROWS_PER_TURN ? null : (rows.at(-1)?.position ?? null)
         await nextTurn()
@@ -62,7 +62,7 @@ interface ExportedRow {
   readonly tracks: number | null
   /** Of the present rule. */
   readonly json: string | null
-  /** Only where there is none. */
+  /** Only where there is none, or with `withAnswers`. */
   readonly body: string | null
   readonly death_error: string | null
   readonly death_message: string | null
@@ -72,13 +72,12 @@ interface ExportedRow {
 function rowsAfter(
   snapshot: Snapshot,
   batch: BatchRow,
-  reaches: readonly Budget[],
-  after: number,
+  { after, withAnswers, reaches }: { after: number; withAnswers: boolean; reaches: readonly Budget[] },
 ): Promise<readonly ExportedRow[]> {
   return snapshot.all<ExportedRow>(
     `with ${REACH_TABLE}
      select item.position, item.key, item.row, item.problem, search.state, search.tracks, tagging.json,
-       case when search.tracks > 0 and tagging.json is null
+       case when search.tracks > 0 and (@withAnswers = 1 or tagging.json is null)
          then (select body from answer where search_id = search.id) end as body,
        search.death_error, search.death_message,
        case when @mayWithhold = 1 and search.state = 'waiting' and not ${IS_DUE} then 0 else 1 end as due
@@ -89,6 +88,7 @@ function rowsAfter(
     {
       batchId: batch.id,
       after,
+      withAnswers: Number(withAnswers),
       rule: TAGS_RULE,
       mayWithhold: Number(mayWithhold(batch, reaches)),
       reaches: budgetsParameter(reaches),
