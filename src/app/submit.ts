@@ -4,7 +4,7 @@ import { checkCaps, checkName } from '../batches/options.js'
 import { type LoadedBatch, load } from '../batches/submit.js'
 import type { Catalog } from '../catalog/catalog.js'
 import { isOurs } from '../catalog/column-names.js'
-import { compileRows } from '../catalog/compile-rows.js'
+import { compileRows, missingIdNote } from '../catalog/compile-rows.js'
 import { collectDoubts } from '../catalog/doubts.js'
 import { filterDoubts, notingFilters } from '../catalog/filters.js'
 import { openRows } from '../catalog/object-rows.js'
@@ -189,6 +189,7 @@ export async function planBatch(
       filters: options.filters,
       doubts,
     })
+    const idNote = missingIdNote(catalog, options.id ?? null)
     const filterNames = new Set(Object.keys(options.filters ?? {}))
     // Only JSON rows may have filters of their own.
     const all = catalog.format === 'jsonl' ? notingFilters(rows, filterNames) : rows
@@ -201,7 +202,7 @@ export async function planBatch(
         ...(await costOf(session, batch.plan, caps, times)),
         name,
         replacedColumns: catalog.columns.filter(isOurs).map((column) => column.trim()),
-        notes: catalog.notes,
+        notes: idNote === null ? catalog.notes : [...catalog.notes, idNote],
         doubts: doubts.messages(),
         needsConfirmation: doubts.needConfirmation,
         filterDoubts: filterDoubts(filterNames),

@@ -4,7 +4,7 @@ import { type AbandonedParts, dropAbandoned } from './abandoned.js'
 
 /**
  * Drops a batch that a killed submit left loading, instead of returning it.
- * @throws UsageError with the given id or name, when there is no such batch
+ * @throws UsageError with the given id or name, when there is no such batch or several have the name
  */
 export async function findBatch(parts: AbandonedParts, idOrName: string | null): Promise<Batch> {
   const batch = await find(parts, idOrName)
@@ -15,13 +15,28 @@ export async function findBatch(parts: AbandonedParts, idOrName: string | null):
 
 async function find({ store }: Pick<AbandonedParts, 'store'>, idOrName: string | null): Promise<Batch> {
   const batch = await store.batches.find(idOrName)
-  if (batch !== null) return batch
+  if (batch !== null && (idOrName === null || idOrName === String(batch.id))) return batch
+  if (batch !== null) {
+    const ids = await store.batches.idsOf(batch.name)
+    if (ids.length > 1) throw ambiguous(batch.name, ids)
+    return batch
+  }
   throw new UsageError(
     idOrName === null
       ? 'There is no batch yet. Submit a catalog first, for example `trackyard-batch submit catalog.csv --query "{title} music"`.'
       : `No batch has the id or name "${idOrName}". \`trackyard-batch status\` lists the batches.`,
     { code: 'no_such_batch' },
   )
+}
+
+/** Acting on the wrong one may cost credits. */
+function ambiguous(name: string, ids: readonly number[]): UsageError {
+  const shown = ids.slice(0, 10).join(', ')
+  const more = ids.length > 10 ? ` and ${ids.length - 10} older ones` : ''
+  return new UsageError(`${ids.length} batches are named "${name}": ${shown}${more}.`, {
+    code: 'ambiguous_batch',
+    hint: `Pass an id; ${ids[0]} is the latest. \`submit --name\` gives a batch a name of its own.`,
+  })
 }
 
 /**

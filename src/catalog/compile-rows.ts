@@ -139,6 +139,15 @@ function idReader(catalog: Catalog, idColumn: string | null): IdReader {
   }
 }
 
+/** Says that rows are known by their position only, and which column may hold the ids; null: there is an id column. */
+export function missingIdNote(catalog: Catalog, idColumn: string | null): string | null {
+  if (idColumn !== null || catalog.format !== 'csv' || catalog.names.includes('id')) return null
+  const likely =
+    catalog.names.find((name) => /(^|[^a-z])(id|uuid|guid|sku|isrc)$/i.test(name)) ??
+    catalog.names.find((name) => /[a-z]I[dD]$/.test(name))
+  return likely === undefined ? 'without row ids' : `without row ids (is it "${likely}"? --id "${likely}")`
+}
+
 /** An empty id is none; what cannot be one is the row's problem, since its owner could not find the row again. */
 function idOf(value: unknown, name: string): { readonly value: string | null; readonly problem: string | null } {
   if (value === undefined || value === null) return NO_ID

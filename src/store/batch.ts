@@ -138,6 +138,8 @@ export interface BatchStore {
    * looks like one.
    */
   find(idOrName: string | null): Promise<Batch | null>
+  /** The ids of all batches with this name, the latest first. */
+  idsOf(name: string): Promise<readonly number[]>
   /**
    * What happened to batches since the last call; each milestone is returned once. A batch whose budget is used up
    * has no call in flight and still wants more; a release that adds no budget is no new one. Many dead: at least 10

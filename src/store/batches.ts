@@ -45,6 +45,10 @@ export function batchStore(connection: Connection, actor: Actor): BatchStore {
       return abandoned.length
     },
     find: (idOrName) => connection.read((tx) => find(tx, idOrName)),
+    idsOf: (name) =>
+      connection.read(async (tx) =>
+        (await standingBatches(tx, 'and name = @name order by id desc', { name })).map(({ id }) => id),
+      ),
     takeMilestones: (rules, keep) =>
       connection.write(async (tx) => {
         const milestones = await takeMilestones(tx, rules)

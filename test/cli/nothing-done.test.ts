@@ -48,7 +48,7 @@ describe('a catalog in which no row can be searched', () => {
     try {
       const order = { name: 'spring', query: '{title}' }
       const rows = [{ title: '' }, { title: null }]
-      await expect(client.submit(rows, order)).rejects.toThrow(/No row can be searched[\s\S]*line 1/)
+      await expect(client.submit(rows, order)).rejects.toThrow(/No row can be searched[\s\S]*row 1/)
       await expect(client.plan(rows, order)).rejects.toThrow(UsageError)
       await expect(client.submit([{ title: 'calm' }], { ...order, first: 0 })).rejects.toThrow(/1 or more, found 0/)
       expect((await client.status()).batches).toEqual([])

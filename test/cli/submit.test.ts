@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import type { Body } from '../../src/cli/documents.js'
 import { CATALOG, type Desk, openDesk, QUERY, terminal } from './setup.js'
 
 let desk: Desk
@@ -99,6 +100,35 @@ test('the plan warns once per misspelt filter, which is sent as it is', async ()
   expect(warnings.join()).toContain('The API documents no filter "min_bmp": did you mean min_bpm?')
   await desk.work()
   expect(desk.simulator.paid()).toBe(2)
+})
+
+test('the plan says that row ids are missing, and names the column that may hold them', async () => {
+  const notes = async (header: string) => {
+    await desk.file('other.csv', `${header}\nV1,Harbor\n`)
+    return (await desk.json<Body<'submit'>>(['submit', 'other.csv', '--query', '{title}', '--dry-run'])).notes
+  }
+  expect(await notes('video_id,title')).toEqual(['without row ids (is it "video_id"? --id "video_id")'])
+  expect(await notes('trackId,title')).toEqual(['without row ids (is it "trackId"? --id "trackId")'])
+  expect(await notes('paid,title')).toEqual(['without row ids'])
+  expect(await notes('id,title')).toEqual([])
+})
+
+test('a name that two batches share is refused with both ids; an id, or no name, is not', async () => {
+  await desk.json(SUBMIT)
+  await desk.json(SUBMIT)
+  for (const line of [
+    ['wait', 'films'],
+    ['cancel', 'films'],
+    ['export', 'films'],
+    ['status', 'films'],
+  ]) {
+    const { code, stderr } = await desk.type(line)
+    expect([code, stderr]).toEqual([2, expect.stringContaining('2 batches are named "films": 2, 1. Pass an id')])
+  }
+  const { stdout } = await desk.type(['release', 'films', '--json'])
+  expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'ambiguous_batch' } })
+  expect(await batches()).toMatchObject([{ state: 'released' }, { state: 'released' }])
+  expect((await desk.type(['cancel', '1', '--yes'])).code).toBe(0)
 })
 
 test('the plan says in one line how the catalog was read', async () => {
