@@ -4,6 +4,7 @@ import { ERROR_CODES } from '../domain/errors.js'
 import { CALL_OUTCOMES } from '../domain/outcome.js'
 import { PAUSE_CAUSES } from '../domain/pause.js'
 import { BATCH_STATES, ROW_STATUSES, type RowStatus, SEARCH_STATES } from '../domain/states.js'
+import { ACTORS, TIMELINE_KINDS } from '../store/timeline.js'
 
 /**
  * What `--json` prints: one document for each command. These schemas are a contract with scripts: `npm run schema`
@@ -153,6 +154,9 @@ const kinds = {
     }),
     pace: z.object({ limit_per_minute: z.number().nullable(), calls_last_minute: count }),
     eta: time.nullable(),
+    timeline: z
+      .array(z.object({ at: time, kind: z.enum(TIMELINE_KINDS), by: z.enum(ACTORS), what: text }))
+      .describe('what happened, newest first'),
     workers: z.array(
       z.object({
         host: text.nullable(),

@@ -67,6 +67,7 @@ export function statusJson({ queue, ...report }: StatusReport): Body<'status'> {
   return {
     queue: { ...queue, causes: [...queue.causes] },
     ...report,
+    timeline: [...report.timeline],
     workers: [...report.workers],
     batches: [...report.batches],
   }
