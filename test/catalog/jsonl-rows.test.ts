@@ -1,10 +1,7 @@
-import { Readable } from 'node:stream'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { LONGEST_ROW_BYTES } from '../../src/catalog/catalog.js'
 import { readJsonl } from '../../src/catalog/jsonl-rows.js'
-import { openCatalog } from '../../src/catalog/open-catalog.js'
-import { retainedBytes } from '../support/retained-memory.js'
 import { all, each } from './reading.js'
 
 test('wherever the text is cut, each line is one row and keeps its number', async () => {
@@ -37,35 +34,3 @@ test.each([
     expect(rows[1]?.problem).toContain(isKept ? 'found "xxx' : 'at most 16 MB, found one of 16.0 MB')
   }
 })
-
-test.each(['lines', 'list'])(
-  '300 MB of JSON %s with rows of 15 and of 40 MB are read in little memory',
-  async (layout) => {
-    const isList = layout === 'list'
-    const row = `{"title":"Harbour","note":"${'words '.repeat(40)}"}`
-    const long = (megabytes: number) => `{"title":"Long","note":"${'y'.repeat(megabytes * 1024 * 1024)}"}`
-    const separator = isList ? ',' : '\n'
-    const block = `${row}${separator}`.repeat(1000)
-    async function* chunks() {
-      if (isList) yield Buffer.from('[')
-      for (let n = 0; n < 1000; n++) {
-        yield Buffer.from(block)
-        if (n === 300) yield Buffer.from(`${long(15)}${separator}`)
-        if (n === 600) yield Buffer.from(`${long(40)}${separator}`)
-      }
-      yield Buffer.from(isList ? `${row}]` : row)
-    }
-    const before = retainedBytes()
-    let peak = 0
-    let count = 0
-    const problems: string[] = []
-    const catalog = await openCatalog({ stream: Readable.from(chunks()), name: isList ? 'x.json' : 'x.jsonl' })
-    for await (const each of catalog.rows()) {
-      if (++count % 20_000 === 0) peak = Math.max(peak, retainedBytes())
-      if (each.problem !== undefined) problems.push(each.problem)
-    }
-    expect(count).toBe(1_000_003)
-    expect(problems).toEqual(['expected a row of at most 16 MB, found one of 40.0 MB'])
-    expect(peak - before).toBeLessThan(100 * 1024 * 1024)
-  },
-)

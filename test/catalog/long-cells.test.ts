@@ -2,7 +2,6 @@ import { Readable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
 import type { RawRow } from '../../src/catalog/catalog.js'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
-import { retainedBytes } from '../support/retained-memory.js'
 import { all, load, rawRows } from './reading.js'
 
 const MB = 1024 * 1024
@@ -50,18 +49,6 @@ describe('a quoted cell over many lines', () => {
       'line 2: expected a row of at most 16 MB, found one of 17.0 MB',
       'b music',
     ])
-  })
-
-  test('many cells of 1 MB take time in proportion', async () => {
-    const timed = async (count: number) => {
-      const cells = Array.from({ length: count }, (_, n) => `${n},"${cellOf(MB)}"\n`).join('')
-      const begun = performance.now()
-      expect(await rawRows(`id,title\n${cells}`)).toHaveLength(count)
-      return performance.now() - begun
-    }
-    await timed(4)
-    const [few, many] = [await timed(8), await timed(64)]
-    expect(many).toBeLessThan(Math.max(few, 50) * 8 * 4)
   })
 })
 
@@ -112,26 +99,4 @@ describe('a stray quotation mark', () => {
     ])
     for (const chunk of [1, 2, 3, 7]) expect(await read(chunk)).toEqual(whole)
   })
-})
-
-test('memory is bounded by the longest row, not by the file', async () => {
-  const prose = Buffer.from(ROWLIKE.repeat(3000))
-  const stream = Readable.from(
-    (function* () {
-      yield Buffer.from('id,title\n1,"')
-      for (let bytes = 0; bytes < 15 * MB; bytes += prose.length) yield prose
-      yield Buffer.from('"\n2,"')
-      for (let bytes = 0; bytes < 150 * MB; bytes += prose.length) yield prose
-      yield Buffer.from('"\n3,end\n')
-    })(),
-  )
-  const before = retainedBytes()
-  let most = 0
-  const seen: string[] = []
-  for await (const row of (await openCatalog({ stream, name: 'x.csv' })).rows()) {
-    most = Math.max(most, retainedBytes())
-    seen.push(row.kind)
-  }
-  expect(seen).toEqual(['cells', 'broken', 'cells'])
-  expect(most - before).toBeLessThan(150 * MB)
 })

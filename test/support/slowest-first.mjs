@@ -24,7 +24,7 @@ const SLOW = [
   'system/',
   'app/maintenance-tasks',
   'catalog/fuzz',
-  'catalog/jsonl-rows',
+  'catalog/large-files',
   'catalog/json-fuzz',
 ]
 

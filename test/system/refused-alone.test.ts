@@ -35,11 +35,11 @@ const SECOND = { 'retry-after': '1' }
 const CASES: readonly [claim: string, Case][] = [
   [
     '402 although the account has credits',
-    { does: { status: 402, body: OWN }, calls: [5, 10], letter: { status: 402, ...OWN } },
+    { does: { status: 402, body: OWN }, calls: [5, 25], letter: { status: 402, ...OWN } },
   ],
   [
     '402 with a Retry-After',
-    { does: { status: 402, body: OWN, headers: SECOND }, calls: [5, 10], letter: { status: 402, ...OWN } },
+    { does: { status: 402, body: OWN, headers: SECOND }, calls: [5, 25], letter: { status: 402, ...OWN } },
   ],
   ['429', { does: { status: 429, body: OWN, headers: SECOND }, calls: [4, 25], letter: { status: 429, ...OWN } }],
   [
