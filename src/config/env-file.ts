@@ -1,8 +1,7 @@
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { ConfigurationError, errorCode } from '../domain/errors.js'
-import { foundInstead } from './file-error.js'
-import { readSmallFile } from './small-file.js'
+import { foundInstead, readSmallFile } from './small-file.js'
 
 /**
  * The environment of the process, with a `.env` of the working directory as a fallback. The real

@@ -1,15 +1,22 @@
 import { join, resolve } from 'node:path'
 import { isAlwaysActive, systemTimeZone, type ZonedHours } from '../domain/active-hours.js'
+import { didYouMean } from '../domain/did-you-mean.js'
 import { ConfigurationError } from '../domain/errors.js'
 import { contradictions } from './contradictions.js'
-import type { Environment } from './env-file.js'
+import { type Environment, PREFIX } from './env-file.js'
 import { type ApiProxy, proxyFor } from './proxy.js'
-import { homeDirectory, path } from './readers.js'
+import { homeDirectory, path, type Reading } from './readers.js'
 import type { Secret } from './secret.js'
-import { readSecretFile } from './secret-file.js'
-import { SETTING_TABLE, type Setting, type SettingName, secretFileName } from './setting-table.js'
+import {
+  SECRET_FILE_NAMES,
+  SETTING_NAMES,
+  SETTING_TABLE,
+  type Setting,
+  type SettingName,
+  secretFileName,
+} from './setting-table.js'
 import type { Settings } from './settings.js'
-import { unknownNames } from './unknown-names.js'
+import { foundInstead, readSmallFile } from './small-file.js'
 
 /**
  * Reads the whole configuration at once: every setting, the rules between settings, and misspelt
@@ -173,4 +180,47 @@ function report(problems: readonly string[]): string {
   return [`The configuration has ${problems.length} problems:`, ...problems.map((each) => `  - ${each}`), next].join(
     '\n',
   )
+}
+
+/**
+ * One problem for each unknown name with our prefix: a misspelt setting would otherwise be ignored
+ * silently.
+ */
+function unknownNames(env: Environment): string[] {
+  const known = [...SETTING_NAMES, ...SECRET_FILE_NAMES]
+  const bare = known.map((name) => name.slice(PREFIX.length))
+  return Object.keys(env)
+    .filter((name) => name.startsWith(PREFIX) && env[name] && !known.includes(name))
+    .map((name) => {
+      const near = didYouMean(name.slice(PREFIX.length), bare)
+      return near === null
+        ? `${name}: expected the name of a setting (\`trackyard-batch --help\` lists them), found an unknown one`
+        : `${name}: no such setting; did you mean ${PREFIX}${near}?`
+    })
+}
+
+/**
+ * A secret from a file, as secret mounts provide it. Trailing white space, such as an editor's
+ * newline, is removed.
+ * @param name of the setting, for messages
+ */
+function readSecretFile<T>(
+  path: string,
+  name: string,
+  read: (text: string) => Reading<T>,
+): { readonly value: T } | { readonly problem: string } {
+  // After a forgotten quotation mark the value contains other settings, perhaps the key.
+  if (/\p{Cc}/u.test(path))
+    return { problem: 'expected the path of a file on one line, found several lines (not shown)' }
+  let text: string
+  try {
+    text = readSmallFile(path).trimEnd()
+  } catch (error) {
+    const at = path.length <= 200 ? path : `${path.slice(0, 199)}…`
+    return { problem: `expected a file that holds the value of ${name}, found ${foundInstead(error)} at ${at}` }
+  }
+  if (text === '') return { problem: `expected a file that holds the value of ${name}, found an empty one at ${path}` }
+  const result = read(text)
+  if ('value' in result) return { value: result.value }
+  return { problem: `expected ${result.expected} in ${path}, found something else (not shown)` }
 }

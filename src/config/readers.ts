@@ -2,9 +2,8 @@ import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { type ActiveHours, isTimeZone, parseActiveHours } from '../domain/active-hours.js'
 import { type RedisHost, readRedisHost, readRedisUrl } from '../domain/redis-url.js'
-import { foundInstead } from './file-error.js'
 import { type Secret, secret } from './secret.js'
-import { readSmallFile } from './small-file.js'
+import { foundInstead, readSmallFile } from './small-file.js'
 
 /** Parses the text of a setting into its value. Not with zod: every command would load its 95 files. */
 export type Reader<T> = (text: string) => Reading<T>

@@ -1,9 +1,10 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { errorCode } from '../domain/errors.js'
 
 /** Far more than settings or a key need. */
 const LARGEST_BYTES = 1024 * 1024
 
-export class NoSmallFileError extends Error {}
+class NoSmallFileError extends Error {}
 
 /**
  * Reads a whole file as text, without a byte order mark. The limit protects from a device, which
@@ -27,5 +28,29 @@ export function readSmallFile(path: string): string {
     }
   } finally {
     closeSync(fd)
+  }
+}
+
+/** What was found at a path instead of a readable file, as a phrase for messages. */
+export function foundInstead(error: unknown): string {
+  if (error instanceof NoSmallFileError) return error.message
+  switch (errorCode(error)) {
+    case 'ENOENT':
+      return 'nothing'
+    case 'ENOTDIR':
+      return 'nothing, since a part of the path is a file'
+    case 'ELOOP':
+      return 'a link that leads back to itself'
+    case 'ENAMETOOLONG':
+      return 'a path that is too long'
+    case 'EIO':
+      return 'something that cannot be read (EIO)'
+    case 'EISDIR':
+      return 'a directory'
+    case 'EACCES':
+    case 'EPERM':
+      return 'a file that may not be read'
+    default:
+      return String(error)
   }
 }
