@@ -123,7 +123,7 @@ function explainWork(facts: StatusFacts): StatusMessage {
   if (work > 0)
     return {
       state: 'running',
-      reason: `${runningReason(facts)}${failingMessage(facts)}${hoursAhead(facts)}`,
+      reason: `${runningReason(facts)}${failingMessage(facts)}${noAnswerMessage(facts)}${hoursAhead(facts)}`,
       until: null,
     }
   return { state: 'idle', reason: idleReason(facts), until: null }
@@ -234,8 +234,20 @@ type AutoResume = Pick<StatusFacts, 'watch' | 'autoResumeMs'>
 /** @param cost a sentence: what waits because of the pause */
 export function pauseMessage(pause: Pause, now: number, autoResume: AutoResume, cost = ''): string {
   const { cause } = pause
-  const next = isForCredits(cause) ? creditSteps(pause, now, autoResume) : pauseNextStep(cause)
+  const next = isForCredits(cause)
+    ? creditSteps(pause, now, autoResume)
+    : pauseNextStep(cause) + nextProbe(pause, now, autoResume)
   return [pauseSummary(pause, clockTime(pause.since, now)), cost, next].filter((part) => part !== '').join(' ')
+}
+
+/** Workers note when they probe an outage next. */
+function nextProbe({ cause }: Pause, now: number, { watch: { nextAt } }: AutoResume): string {
+  return cause !== 'outage' || nextAt === null || nextAt < now ? '' : ` Next probe at ${clockTime(nextAt, now)}.`
+}
+
+/** Said before it happens. */
+export function creditsEndMessage(shortBy: number, endAt: number, now: number): string {
+  return `Credits last until about ${clockTime(endAt, now)}; ${figure(shortBy)} short.`
 }
 
 /** Auto-resume ends after some hours, so that a monthly allowance is not spent unattended. */
@@ -275,6 +287,16 @@ function runningReason(facts: StatusFacts): string {
 }
 
 const FEWEST_FAILURES = 3
+/** The store counts no further. */
+const MOST_COUNTED = 200
+
+/** Calls that are refused by 429 are no progress. */
+function noAnswerMessage({ rateLimitedCalls, now }: StatusFacts): string {
+  if (rateLimitedCalls === null || rateLimitedCalls.calls < FEWEST_FAILURES) return ''
+  const { calls, from } = rateLimitedCalls
+  const count = calls >= MOST_COUNTED ? `${figure(calls)} or more` : figure(calls)
+  return ` 0 answered since ${clockTime(from, now)}, ${count} refused with HTTP 429 (free of charge).`
+}
 
 /** One failure among many answers is not worth a line. */
 function failingMessage({ failedCalls, callsLastMinute }: StatusFacts): string {

@@ -5,7 +5,7 @@ import type { LiveWorker } from '../queue/worker-registry.js'
 import type { BatchSchedule } from '../store/schedules.js'
 import type { BatchReport, Store } from '../store/store.js'
 import { forecast } from './estimate.js'
-import { isRateLimitedRepeatedly, statusMessage } from './status-message.js'
+import { creditsEndMessage, isRateLimitedRepeatedly, statusMessage } from './status-message.js'
 import type { BatchStatus, StatusReport, WorkerStatus } from './status-report.js'
 
 /** Reports from store and queue: what is done, what is due, and the state. */
@@ -82,10 +82,11 @@ export async function status(
     creditReserve: parts.settings.creditReserve,
     within: { hours: zonedHours(hours) ?? parts.settings.activeHours, overriddenUntil },
   })
+  const creditsEnd = ahead.creditsEndAt === null ? [] : [creditsEndMessage(ahead.shortBy, ahead.creditsEndAt, now)]
   return {
     queue: {
       state: explained.state,
-      reason: explained.reason,
+      reason: [explained.reason, ...creditsEnd].join(' '),
       until: isoOrNull(explained.until),
       since: isoOrNull(pauses[0]?.since ?? null),
       causes: pauses.map((pause) => pause.cause),

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { forecast } from '../../src/batches/estimate.js'
 import { status } from '../../src/batches/status.js'
 import { pauseMessage, type StatusFacts, statusMessage } from '../../src/batches/status-message.js'
 import { waitFor } from '../../src/batches/wait.js'
@@ -50,6 +51,24 @@ describe('the status message', () => {
     expect(said({ ...all, pauses: [], workers: 2 }).state).toBe('held')
     expect(said({ ...all, pauses: [], workers: 2, rateLimitedUntil: NOW - 1 }).state).toBe('running')
     expect(said({}).state).toBe('idle')
+  })
+
+  test('calls refused by 429 are no progress', () => {
+    const calls = { due: 90, callsLastMinute: 69, rateLimitedCalls: { calls: 69, from: NOW - 50_000, to: NOW } }
+    expect(said(calls).reason).toBe(
+      'Running: 69 calls in the last minute, limit 300; 90 searches due. ' +
+        '0 answered since 11:59:10, 69 refused with HTTP 429 (free of charge).',
+    )
+    const more = { ...calls, rateLimitedCalls: { ...calls.rateLimitedCalls, calls: 200 } }
+    expect(said(more).reason).toContain('200 or more refused')
+    expect(said({ ...calls, rateLimitedCalls: { calls: 2, from: NOW, to: NOW } }).reason).not.toContain('429')
+  })
+
+  test('an outage names its next probe, unless that is overdue', () => {
+    const pauses = [{ cause: 'outage', since: NOW - 60_000, detail: 'HTTP 503' }] as const
+    const at = (nextAt: number) => said({ due: 2, pauses, watch: { askedAt: null, nextAt } }).reason
+    expect(at(NOW + 30_000)).toMatch(/since 11:59:00 \(HTTP 503\).* Next probe at 12:00:30\.$/)
+    expect(at(NOW - 1)).not.toContain('Next probe')
   })
 
   test('names a search that the API keeps refusing', () => {
@@ -443,5 +462,51 @@ describe('waiting for a batch', () => {
       onLook: () => interrupt.abort(),
     })
     await expect(waiting).rejects.toThrow(/abort/i)
+  })
+})
+
+describe('the forecast', () => {
+  const account = {
+    creditsRemaining: 1000,
+    limitPerMinute: 60,
+    limitPerDay: null,
+    remainingToday: null,
+    tier: null,
+    monthlyAllowance: null,
+    heardAt: null,
+  }
+  const work = {
+    moves: true,
+    from: NOW,
+    due: 120,
+    lastAttemptAt: null,
+    perMinute: 60,
+    account,
+    creditReserve: 0,
+    within: { hours: null, overriddenUntil: null },
+  }
+
+  test('is the end of the work where the credits suffice', () => {
+    expect(forecast(work)).toEqual({ finishAt: NOW + 120_000, shortBy: 0, creditsEndAt: null })
+    const unknown = { ...work, account: { ...account, creditsRemaining: null } }
+    expect(forecast(unknown)).toMatchObject({ finishAt: NOW + 120_000, shortBy: 0 })
+  })
+
+  test('is the end of the credits where they end first, above the reserve', () => {
+    expect(forecast({ ...work, creditReserve: 940 })).toEqual({
+      finishAt: null,
+      shortBy: 60,
+      creditsEndAt: NOW + 60_000,
+    })
+  })
+
+  test('counts the daily limit', () => {
+    const daily = { ...account, limitPerDay: 100, remainingToday: 20 }
+    expect(forecast({ ...work, account: daily }).finishAt).toBeGreaterThan(NOW + 24 * 3_600_000)
+  })
+
+  test('is none while no calls are made, but the shortage is known', () => {
+    const empty = { ...work, moves: false, account: { ...account, creditsRemaining: 0 } }
+    expect(forecast(empty)).toEqual({ finishAt: null, shortBy: 120, creditsEndAt: null })
   })
 })
