@@ -101,6 +101,11 @@ export interface SubmitOptions extends Abortable {
   readonly encoding?: string | undefined
   /** Of a file: the line of its header. Default: the first, or the one below a title. */
   readonly headerRow?: number | undefined
+  /**
+   * The batch that these rows correct or extend: once released, this batch takes its place. Its
+   * template is the default.
+   */
+  readonly continues?: BatchRef | undefined
   /** Called while rows are loaded, with their number so far. */
   readonly onProgress?: ((rows: number) => void) | undefined
 }
@@ -137,14 +142,27 @@ export interface Plan {
   /** After the reserve; null: not known. */
   readonly creditsMissing: number | null
   readonly callsPerMinute: number
-  /** If it starts now and nothing else uses the key. */
+  /** If nothing else uses the key. */
   readonly finishAt: Date
-  /** Null: no deadline. */
+  /** Whether it will be done by the deadline; null: it has none. */
   readonly meetsDeadline: boolean | null
+  /** How the rows differ from those of the batch that it continues; null: it continues none. */
+  readonly continues: RowChanges | null
   /** What may not be what you mean, and what stops the calls now. */
   readonly warnings: readonly string[]
   /** The first requests, as the API gets them. */
   readonly examples: readonly SearchRequest[]
+}
+
+export interface RowChanges {
+  /** The batch that is continued. */
+  readonly batch: number
+  readonly new: number
+  /** They ask for another search than before. */
+  readonly changed: number
+  /** Of the earlier batch. */
+  readonly gone: number
+  readonly unchanged: number
 }
 
 export interface ReleaseOptions extends Abortable {

@@ -12,6 +12,7 @@ import type {
   Plan,
   QueueStatus,
   Result,
+  RowChanges,
   ShownRow,
   ShownSearch,
   Status,
@@ -21,7 +22,7 @@ import type { BatchPlan } from './submit.js'
 /** What the program knows, as a script gets it: camelCase names, dates, values instead of JSON texts. */
 
 export function planOf(plan: BatchPlan): Plan {
-  const { estimate, pause, rateLimitedUntil } = plan
+  const { estimate, pause, rateLimitedUntil, continues } = plan
   const stops = [
     ...(pause === null ? [] : [pauseSummary(pause, new Date(pause.since).toISOString())]),
     ...(rateLimitedUntil === null
@@ -45,9 +46,14 @@ export function planOf(plan: BatchPlan): Plan {
     callsPerMinute: estimate.callsPerMinute,
     finishAt: new Date(estimate.finishAt),
     meetsDeadline: plan.meetsDeadline,
+    continues: continues === null ? null : rowChangesOf(continues),
     warnings: [...plan.doubts, ...plan.filterDoubts, ...stops],
     examples: plan.examples,
   }
+}
+
+function rowChangesOf({ batch, changed, gone, unchanged, ...rest }: NonNullable<BatchPlan['continues']>): RowChanges {
+  return { batch, new: rest.new, changed, gone, unchanged }
 }
 
 export function statusOf({ queue, credits, pace, eta, batches }: StatusReport): Status {

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { type Estimate, estimate } from '../batches/estimate.js'
+import { findBatch } from '../batches/find-batch.js'
 import { checkCaps, checkName } from '../batches/options.js'
 import { type LoadedBatch, load } from '../batches/submit.js'
 import type { Catalog } from '../catalog/catalog.js'
@@ -13,12 +14,12 @@ import { refreshAccount } from '../control/account.js'
 import { knownPerMinute, LOWEST_TIER_PER_MINUTE } from '../control/rate-limit.js'
 import { checkApi } from '../control/same-api.js'
 import { NEVER, orAborted, untilAborted } from '../domain/abortable.js'
-import { UsageError } from '../domain/errors.js'
+import { RefusedError, UsageError } from '../domain/errors.js'
 import type { Pause } from '../domain/pause.js'
 import type { Filters } from '../domain/request.js'
 import type { Priority } from '../domain/states.js'
 import type { Caps } from '../store/batch.js'
-import type { Account, Plan } from '../store/store.js'
+import type { Account, Batch, Plan, RowChanges } from '../store/store.js'
 import { type Feeding, openFeeding, type Session } from './session.js'
 
 /** Where a batch comes from: a script's objects, a file, or a stream of one. */
@@ -55,6 +56,12 @@ export interface SubmitOptions {
   readonly encoding?: string | undefined
   /** Of a file: the line of its header. Default: the first, or the one below a title. */
   readonly headerRow?: number | undefined
+  /**
+   * The id or name of the batch that these rows correct or extend: once released, this batch takes its
+   * place, and what was not asked yet and is not in the rows any more is not asked. Its template is
+   * the default.
+   */
+  readonly continues?: number | string | undefined
 }
 
 /** What a batch would cost and how long it would take, before anything is spent. */
@@ -87,6 +94,8 @@ export interface BatchPlan extends Plan {
   readonly deadline: number | null
   /** Whether it will be done by the deadline; null: no deadline. */
   readonly meetsDeadline: boolean | null
+  /** How the rows differ from those of the batch that it continues; null: it continues none. */
+  readonly continues: (RowChanges & { readonly batch: number; readonly name: string }) | null
   /** What stops the calls now. */
   readonly pause: Pause | null
   readonly rateLimitedUntil: number | null
@@ -177,13 +186,17 @@ export async function planBatch(
   const times = checkTimes(options, session.now())
   // The plan counts stored answers as free, and rows get them: they must be of the same API.
   await checkApi({ store, apiUrl: session.settings.apiUrl })
+  if (options.continues !== undefined && times.notBefore !== null)
+    throw new UsageError('A batch that continues another one is released at once: leave out the time of its start.')
+  const earlier = await earlierBatch(session, options.continues)
+  const template = options.query ?? earlier?.template ?? null
   const opening = 'rows' in source ? openRows(source.rows, name) : openCatalog(source, options)
   const catalog = await orAborted(opening, signal)
   try {
     const doubts = collectDoubts(catalog.words.row)
     const rows = compileRows({
       catalog,
-      template: options.query ?? null,
+      template,
       idColumn: options.id,
       limit: options.limit,
       filters: options.filters,
@@ -193,10 +206,16 @@ export async function planBatch(
     const filterNames = new Set(Object.keys(options.filters ?? {}))
     // Only JSON rows may have filters of their own.
     const all = catalog.format === 'jsonl' ? notingFilters(rows, filterNames) : rows
-    const batch = await load(session, newBatch(catalog, source, { ...options, name }), untilAborted(all, signal), {
-      signal,
-      ...(progress !== undefined && { progress }),
-    })
+    const batch = await load(
+      session,
+      newBatch(catalog, source, { ...options, name }, template),
+      untilAborted(all, signal),
+      {
+        signal,
+        continues: earlier?.id,
+        ...(progress !== undefined && { progress }),
+      },
+    )
     try {
       const plan = {
         ...(await costOf(session, batch.plan, caps, times)),
@@ -206,6 +225,10 @@ export async function planBatch(
         doubts: doubts.messages(),
         needsConfirmation: doubts.needConfirmation,
         filterDoubts: filterDoubts(filterNames),
+        continues:
+          earlier === null
+            ? null
+            : { ...(await store.batches.compare(earlier.id, batch.id)), batch: earlier.id, name: earlier.name },
       }
       signal.throwIfAborted()
       return { id: batch.id, plan, drop: batch.drop, release: (stop) => release(session, batch, caps, times, stop) }
@@ -216,6 +239,16 @@ export async function planBatch(
   } finally {
     catalog.close()
   }
+}
+
+/** @throws UsageError if there is no such batch; RefusedError if it is still loading */
+async function earlierBatch(session: Session, idOrName: number | string | undefined): Promise<Batch | null> {
+  if (idOrName === undefined) return null
+  const batch = await findBatch(session, String(idOrName))
+  if (batch.state !== 'loading') return batch
+  throw new RefusedError(`Batch ${batch.id} is still loading, so nothing can continue it yet.`, {
+    code: 'batch_loading',
+  })
 }
 
 async function release(
@@ -230,7 +263,7 @@ async function release(
   return feeding
 }
 
-function newBatch(catalog: Catalog, source: SubmitSource, options: SubmitOptions) {
+function newBatch(catalog: Catalog, source: SubmitSource, options: SubmitOptions, template: string | null) {
   const { format, delimiter, byteOrderMark, quoting, preamble, columns } = catalog
   return {
     name: options.name,
@@ -241,7 +274,7 @@ function newBatch(catalog: Catalog, source: SubmitSource, options: SubmitOptions
     quoting,
     preamble,
     columns,
-    template: options.query ?? null,
+    template,
     priority: options.priority ?? 'normal',
     maxAgeMs: options.maxAgeDays === undefined ? null : options.maxAgeDays * DAY_MS,
   }

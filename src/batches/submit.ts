@@ -31,6 +31,13 @@ export interface LoadedBatch {
   drop(): Promise<void>
 }
 
+export interface LoadOptions {
+  readonly signal?: AbortSignal
+  readonly progress?: (rows: number) => void
+  /** The batch that this one continues: its release takes the other one's place. */
+  readonly continues?: number | undefined
+}
+
 /**
  * Streams the rows into the store; memory does not grow with the catalog.
  * @param progress called with the number of rows so far
@@ -41,7 +48,7 @@ export async function load(
   parts: SubmitParts,
   batch: Omit<NewBatch, 'createdAt'>,
   rows: AsyncIterable<LoadedRow>,
-  options: { readonly signal?: AbortSignal; readonly progress?: (rows: number) => void } = {},
+  options: LoadOptions = {},
 ): Promise<LoadedBatch> {
   const { batches } = parts.store
   checkPriority(batch.priority)
@@ -58,7 +65,7 @@ export async function load(
   try {
     const loaded = await addAll(parts, id, rows, options)
     if (loaded === 0) throw new CatalogError('This catalog has no rows: nothing to submit.')
-    const plan = await batches.plan(id, parts.now())
+    const plan = await batches.plan(id, parts.now(), options.continues)
     if (plan.accepted === 0) throw noRowCanBeSearched(plan)
     return {
       id,
@@ -71,7 +78,7 @@ export async function load(
         // A crash behind this leaves a batch that a worker releases, or, without `notBefore`, an abandoned one.
         const isSet = !isScheduled || (await parts.store.schedules.set({ batchId: id, notBefore, deadline }, caps))
         await heartbeat.stop()
-        released = isSet && (notBefore !== null || (await batches.release(id, caps, parts.now())))
+        released = isSet && (notBefore !== null || (await batches.release(id, caps, parts.now(), options.continues)))
         if (!released)
           throw new RefusedError(`Batch ${id} was dropped or cancelled meanwhile. Nothing was spent. Submit it again.`)
         if (notBefore !== null) {

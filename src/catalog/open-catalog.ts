@@ -1,6 +1,7 @@
 import { extname } from 'node:path'
 import { CatalogError } from '../domain/errors.js'
 import { type Catalog, FILE_WORDS, type OpenedText, type RawRow } from './catalog.js'
+import { isOfExport, rowInside } from './export-rows.js'
 import { createScanner } from './json-scanner.js'
 import { jsonShape, listInObject, listPath } from './json-shape.js'
 import { readJsonValues } from './json-values.js'
@@ -61,8 +62,11 @@ async function openJson(text: TextSource, name: string): Promise<OpenedText> {
   const shape = jsonShape(head)
   if (shape === 'values') requireRows(head, name)
   const all = shape === 'lines' ? readJsonl(text.pieces) : readJsonValues(text.pieces, shape === 'list')
-  const batches = withBadLines(all, text.badLines)
-  const rows = await firstRows(batches, SAMPLE_ROWS)
+  const asWritten = withBadLines(all, text.badLines)
+  const first = await firstRows(asWritten, SAMPLE_ROWS)
+  const isExport = first.length > 0 && first.every(isOfExport)
+  const rows = isExport ? first.map(rowInside) : first
+  const batches = isExport ? rowsInside(asWritten) : asWritten
   const names = new Set<string>()
   let objects = 0
   for (const row of rows.slice(0, SAMPLE_ROWS)) {
@@ -83,9 +87,13 @@ async function openJson(text: TextSource, name: string): Promise<OpenedText> {
     preamble: '',
     columns: [],
     names: [...names],
-    notes: SHAPE_NOTES[shape],
+    notes: isExport ? [...SHAPE_NOTES[shape], 'the rows in an export'] : SHAPE_NOTES[shape],
     batches: startingWith(rows, batches),
   }
+}
+
+async function* rowsInside(batches: AsyncIterable<RawRow[]>): AsyncGenerator<RawRow[], void, undefined> {
+  for await (const batch of batches) yield batch.map(rowInside)
 }
 
 const SHAPE_NOTES = { lines: [], list: ['a JSON list'], values: ['JSON objects over several lines'] } as const

@@ -191,15 +191,18 @@ function cellsProblem(cells: readonly string[], { columns, names }: Catalog): st
  * no character. Read again, such a row would look right, and would be searched and paid for.
  */
 const HIDDEN = new RegExp(
-  '^line \\d+: (expected (?:a closing quotation mark|a separator or the end of the line|a row of at most|\\d+ cells, found|' +
+  '^(?:line|row) \\d+: (expected (?:a closing quotation mark|a separator or the end of the line|a row of at most|\\d+ cells, found|' +
     '[\\w-]+, found (?:the )?bytes?\\b).*?)(?: \\(in an earlier export.*)?$',
   's',
 )
 
-/** @param error why an earlier export called the row invalid */
-function earlierProblem(error: string): string | null {
+/**
+ * @param error why an earlier export called the row invalid
+ * @param place where it says so
+ */
+export function earlierProblem(error: string, place = ERROR_COLUMN): string | null {
   const reason = HIDDEN.exec(error)?.[1]
-  return reason === undefined ? null : `${reason} (in an earlier export; empty ${ERROR_COLUMN} when the row is mended)`
+  return reason === undefined ? null : `${reason} (in an earlier export; empty ${place} when the row is mended)`
 }
 
 /** The line between header and rows that Markdown and database shells draw. */

@@ -116,6 +116,16 @@ const kinds = {
     notes: z.array(text).describe('how the catalog was read'),
     warnings: z.array(text),
     example_queries: z.array(text),
+    continues: z
+      .object({
+        batch: z.int(),
+        new: count,
+        changed: count.describe('they ask for another search'),
+        gone: count,
+        unchanged: count,
+      })
+      .nullable()
+      .describe('with --continue: rows compared with that batch'),
     wait: z.object(wait).optional().describe('with --wait'),
   },
   wait,

@@ -18,6 +18,7 @@ export interface BatchRow {
   readonly preamble: string
   /** JSON array. */
   readonly columns: string
+  readonly template: string | null
   readonly max_credits: number | null
   readonly first: number | null
   readonly created_at: number
@@ -61,6 +62,7 @@ export function batchOf(row: BatchRow): Batch {
     byteOrderMark: row.byte_order_mark === 1,
     quoting: row.quoting,
     preamble: row.preamble,
+    template: row.template,
     columns: JSON.parse(row.columns) as string[],
     maxCredits: row.max_credits,
     first: row.first,

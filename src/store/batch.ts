@@ -50,6 +50,18 @@ export interface Plan {
   readonly examples: readonly SearchRequest[]
 }
 
+/** Rows of a batch that continues another one. */
+export interface RowChanges {
+  readonly new: number
+  /** They ask for another search than before. */
+  readonly changed: number
+  /** Of the earlier batch. */
+  readonly gone: number
+  readonly unchanged: number
+  /** Whether both batches have ids, by which their rows are the same. */
+  readonly byId: boolean
+}
+
 export interface Batch {
   readonly id: number
   readonly name: string
@@ -62,6 +74,7 @@ export interface Batch {
   readonly quoting: 'csv' | 'none'
   readonly preamble: string
   readonly columns: readonly string[]
+  readonly template: string | null
   /** `--max-credits`: the maximum number of calls charged to it. Null: no cap. */
   readonly maxCredits: number | null
   /** `--first`: the maximum number of calls before the next `release`. Null: no such limit. */
@@ -117,12 +130,17 @@ export interface BatchStore {
   addRows(batchId: number, rows: readonly LoadedRow[], now: number): Promise<void>
   /** Reports that the loader is alive; see `dropAbandoned`. */
   heartbeat(batchId: number, now: number): Promise<void>
-  plan(batchId: number, now: number): Promise<Plan>
+  /** @param replaces see `release` */
+  plan(batchId: number, now: number, replaces?: number): Promise<Plan>
+  /** How the rows of `batchId` differ from those of an earlier batch. */
+  compare(earlierId: number, batchId: number): Promise<RowChanges>
   /**
    * loading → released, or changes the caps of a released batch: withheld searches become due.
    * False when the batch is in another state.
+   * @param replaces a batch that this one continues: unless it is done, it is cancelled in the same transaction, so
+   * that a crash leaves either both as they were or one of them to pay
    */
-  release(batchId: number, caps: Caps, now: number): Promise<boolean>
+  release(batchId: number, caps: Caps, now: number, replaces?: number): Promise<boolean>
   /**
    * released → cancelled. False in any other state, and for a finished batch without dead letters.
    * (A retry of a dead letter would make a batch due again.) Searches that no other batch wants are

@@ -15,7 +15,7 @@ import { payingBatches } from './budget.js'
 import type { Connection, Transaction } from './connection.js'
 import { addRows } from './load-rows.js'
 import { addNotification } from './notifications.js'
-import { planOf } from './plan.js'
+import { compareRows, planOf } from './plan.js'
 import { type Actor, addEntry } from './timeline.js'
 
 /** Rows removed in one transaction. Other processes must be able to write in between. */
@@ -29,8 +29,14 @@ export function batchStore(connection: Connection, actor: Actor): BatchStore {
       const text = "update batch set heard_at = @now where id = @batchId and state = 'loading'"
       await connection.write((tx) => tx.run(text, { now, batchId }))
     },
-    plan: (batchId) => connection.read((tx) => planOf(tx, batchId)),
-    release: (batchId, caps, now) => connection.write((tx) => release(tx, batchId, caps, { now, by: actor })),
+    plan: (batchId, _now, replaces) => connection.read((tx) => planOf(tx, batchId, replaces)),
+    compare: (earlierId, batchId) => connection.read((tx) => compareRows(tx, earlierId, batchId)),
+    release: (batchId, caps, now, replaces) =>
+      connection.write(async (tx) => {
+        const isReleased = await release(tx, batchId, caps, { now, by: actor })
+        if (isReleased && replaces !== undefined) await takePlaceOf(tx, replaces, batchId, { now, by: actor })
+        return isReleased
+      }),
     cancel: (batchId, now) => connection.write((tx) => cancel(tx, batchId, { now, by: actor })),
     drop: (batchId) => drop(connection, batchId),
     dropAbandoned: async (heardBefore) => {
@@ -114,6 +120,19 @@ async function cancel(tx: Transaction, batchId: number, { now, by }: Deed): Prom
   if (cancelled === undefined) return false
   addEntry(tx, { at: now, kind: 'cancelled', by, what: `Batch ${batchId} (${cancelled.name}) was cancelled.` })
   return true
+}
+
+/** Cancels a batch that another one continues; one that is done stays as it is. */
+async function takePlaceOf(tx: Transaction, batchId: number, laterId: number, { now, by }: Deed): Promise<void> {
+  const cancelled = await tx.get<{ name: string }>(
+    `update batch set state = 'cancelled', completed_at = @now, announced_at = @now
+     where id = @batchId and state = 'released' and completed_at is null
+     returning name`,
+    { batchId, now },
+  )
+  if (cancelled === undefined) return
+  const what = `Batch ${batchId} (${cancelled.name}) was cancelled: batch ${laterId} continues it.`
+  addEntry(tx, { at: now, kind: 'cancelled', by, what })
 }
 
 /**

@@ -1,6 +1,6 @@
 import { RefusedError } from '../domain/errors.js'
 import type { SearchRequest } from '../domain/request.js'
-import type { Plan } from './batch.js'
+import type { Plan, RowChanges } from './batch.js'
 import { standingBatch } from './batch-row.js'
 import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
 import type { Transaction } from './connection.js'
@@ -9,12 +9,15 @@ import { dueSearches } from './due-count.js'
 /** How many examples and reasons are shown. */
 const SHOWN = 5
 
-/** What a batch will cost, before its release: exact, by counting the searches that it wants. */
-export async function planOf(tx: Transaction, batchId: number): Promise<Plan> {
+/**
+ * What a batch will cost, before its release: exact, by counting the searches that it wants.
+ * @param replaces the batch that it takes the place of, which then pays for nothing any more
+ */
+export async function planOf(tx: Transaction, batchId: number, replaces?: number): Promise<Plan> {
   const batch = await standingBatch(tx, batchId)
   if (batch === undefined)
     throw new RefusedError(`Batch ${batchId} cannot be planned, because it was dropped. Submit the catalog again.`)
-  const others = (await budgets(tx)).filter((reach) => reach.batchId !== batchId)
+  const others = (await budgets(tx)).filter((reach) => reach.batchId !== batchId && reach.batchId !== replaces)
   const searches = (await tx.get<Record<'answered' | 'dead' | 'discarded' | 'queued' | 'unasked', number>>(
     `with ${REACH_TABLE}
      select
@@ -59,4 +62,73 @@ async function firstRequests(tx: Transaction, batchId: number): Promise<readonly
     { batchId },
   )
   return rows.map((row) => JSON.parse(row.request) as SearchRequest)
+}
+
+/**
+ * How the rows of a batch differ from those of the one that it continues. Rows are the same by the user's own id; in
+ * batches without ids, by their search. A row has changed when it asks for another search.
+ */
+export async function compareRows(tx: Transaction, earlierId: number, batchId: number): Promise<RowChanges> {
+  const ids = { earlierId, batchId }
+  const hasIds = async (id: number) =>
+    (await tx.get('select 1 from item where batch_id = @id and key is not null limit 1', { id })) !== undefined
+  const byId = (await hasIds(earlierId)) && (await hasIds(batchId))
+  const found = await tx.get<Record<'new' | 'changed' | 'gone' | 'unchanged', number>>(byId ? BY_ID : BY_SEARCH, ids)
+  const counts = { new: 0, changed: 0, gone: 0, unchanged: 0, ...found, byId }
+  if (byId) return counts
+  // Rows without a search are all the same.
+  const earlier = (await standingBatch(tx, earlierId))?.invalid ?? 0
+  const later = (await standingBatch(tx, batchId))?.invalid ?? 0
+  return {
+    ...counts,
+    new: counts.new + Math.max(0, later - earlier),
+    gone: counts.gone + Math.max(0, earlier - later),
+    unchanged: counts.unchanged + Math.min(earlier, later),
+  }
+}
+
+/** An id that rows repeat is its first row's; rows without one count as new or gone. */
+const BY_ID = `with
+  earlier as (${firstOfEachId('@earlierId')}),
+  later as (${firstOfEachId('@batchId')})
+select
+  (select count(*) from later where not exists (select 1 from earlier where earlier.id = later.id))
+    + (select count(*) from item where batch_id = @batchId and key is null) as new,
+  (select count(*) from earlier where not exists (select 1 from later where later.id = earlier.id))
+    + (select count(*) from item where batch_id = @earlierId and key is null) as gone,
+  count(*) filter (where later.fingerprint = earlier.fingerprint
+    or later.fingerprint is null and earlier.fingerprint is null) as unchanged,
+  count(*) filter (where later.fingerprint <> earlier.fingerprint
+    or (later.fingerprint is null) <> (earlier.fingerprint is null)) as changed
+from later join earlier on earlier.id = later.id`
+
+function firstOfEachId(batchId: string): string {
+  return `select item.key as id, search.fingerprint
+    from (select key, min(position) as position from item where batch_id = ${batchId} and key is not null group by key)
+      as first
+      join item on item.batch_id = ${batchId} and item.position = first.position
+      left join search on search.id = item.search_id`
+}
+
+/** Of rows that have a search. */
+const BY_SEARCH = `with
+  earlier as (${rowsOfEachSearch('@earlierId')}),
+  later as (${rowsOfEachSearch('@batchId')}),
+  both_of as (
+    select later.amount as later, coalesce(earlier.amount, 0) as earlier
+    from later left join earlier on earlier.fingerprint = later.fingerprint
+    union all
+    select 0, earlier.amount from earlier
+    where not exists (select 1 from later where later.fingerprint = earlier.fingerprint)
+  )
+select
+  coalesce(sum(case when later > earlier then later - earlier else 0 end), 0) as new,
+  coalesce(sum(case when earlier > later then earlier - later else 0 end), 0) as gone,
+  coalesce(sum(case when earlier < later then earlier else later end), 0) as unchanged
+from both_of`
+
+function rowsOfEachSearch(batchId: string): string {
+  return `select search.fingerprint, count(*) as amount
+    from item join search on search.id = item.search_id
+    where item.batch_id = ${batchId} group by search.fingerprint`
 }

@@ -15,7 +15,7 @@ import type { Reports } from './report.js'
 import type { ScheduleStore } from './schedules.js'
 import type { TimelineStore } from './timeline.js'
 
-export type { Batch, BatchStore, CountedBatch, NewBatch, Plan } from './batch.js'
+export type { Batch, BatchStore, CountedBatch, NewBatch, Plan, RowChanges } from './batch.js'
 export type { CallEnd, CallLedger, Claim, ClaimRules } from './call-ledger.js'
 export type { DeadFilter } from './findings.js'
 export type {

@@ -265,6 +265,24 @@ describe('the whole of a batch', () => {
   })
 })
 
+test('a corrected catalog continues a batch, by its ids', async () => {
+  const first = await client.submit(films(3), options)
+  const corrected = [
+    { id: 'film-3', title: 'scene 3', mood: 'bright' },
+    { id: 'film-1', title: 'scene 1', mood: 'calm' },
+    { id: 'film-9', title: 'scene 9', mood: 'calm' },
+  ]
+  const { id, plan } = await client.submit(corrected, { name: 'corrected', continues: 'spring' })
+  expect(plan.continues).toEqual({ batch: first.id, new: 1, changed: 1, gone: 1, unchanged: 1 })
+  expect(plan.creditsNeeded).toBe(3)
+  expect((await client.status(first.id)).batches).toMatchObject([{ state: 'cancelled', cancelled: 3 }])
+  expect((await collected(client.results(id))).map((row) => [row.id, row.status])).toEqual([
+    ['film-3', 'waiting'],
+    ['film-1', 'waiting'],
+    ['film-9', 'waiting'],
+  ])
+})
+
 test('rows keep the digits of their numbers, from objects and from a file', async () => {
   const rows = [{ id: 9007199254740993n, query: 'calm', price: 1.5, parts: [1n, 10n ** 20n + 1n] }]
   const { id } = await client.submit(rows, { name: 'objects' })

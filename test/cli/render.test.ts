@@ -106,6 +106,7 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
       doubts: [],
       needsConfirmation: false,
       filterDoubts: [],
+      continues: null,
       pause: null,
       rateLimitedUntil: null,
       ...more,

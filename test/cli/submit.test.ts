@@ -37,6 +37,7 @@ test('--json prints the whole plan, and searches are due', async () => {
     credits_needed: 2,
     invalid_reasons: [expect.stringMatching(/^line 5: /)],
     cap: null,
+    continues: null,
     credits_left: 50_000,
     credits_short: 0,
     credit_reserve: 0,
@@ -181,6 +182,66 @@ test('a resubmitted export costs nothing, also with --spreadsheet-safe', async (
   }
   const refused = await desk.type(['export', 'own', '--format', 'jsonl', '--spreadsheet-safe'])
   expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('Add --format csv')])
+})
+
+describe('--continue', () => {
+  const corrected = 'id,title,mood\nC,Harbor,calm\nB,Chase,wild\nE,Dawn,calm\nD,Dusk,calm\n'
+
+  test('asks what is new or changed; one export has the order of the new catalog', async () => {
+    await desk.json(SUBMIT)
+    await desk.work()
+    expect(desk.simulator.paid()).toBe(2)
+    await desk.file('again.csv', corrected)
+    const line = ['submit', 'again.csv', '--continue', 'films']
+    const { stdout } = await desk.type([...line, '--dry-run'])
+    expect(stdout).toMatch(/^continues +batch 1 \(films\): 1 new, 2 changed, 1 gone, 1 unchanged$/m)
+    expect(await desk.json(line)).toMatchObject({
+      batch: 3,
+      credits_needed: 3,
+      continues: { batch: 1, new: 1, changed: 2, gone: 1, unchanged: 1 },
+    })
+    await desk.work()
+    expect(desk.simulator.paid()).toBe(5)
+    expect((await desk.type(['export', '3', '--out', 'out.csv'])).code).toBe(0)
+    const text = await readFile(join(desk.dir, 'out.csv'), 'utf8')
+    expect(text.split('\n').map((each) => each.slice(0, 1))).toEqual(['i', 'C', 'B', 'E', 'D', ''])
+    expect(await batches()).toMatchObject([
+      { batch: 3, tagged: 4, waiting: 0 },
+      { batch: 1, tagged: 3 },
+    ])
+  })
+
+  test('takes the place of a batch that is not done: what is gone is not asked', async () => {
+    await desk.json(SUBMIT)
+    await desk.file('again.csv', 'id,title,mood\nB,Chase,tense\n')
+    const { stderr } = await desk.type(['submit', 'again.csv', '--continue', '1'])
+    expect(stderr).toContain('Released as batch 2 (again). It takes the place of batch 1: export 2 from now on.')
+    await desk.work()
+    expect(desk.simulator.calls().length).toBe(1)
+    expect(await batches()).toMatchObject([
+      { batch: 2, tagged: 1 },
+      { batch: 1, state: 'cancelled', cancelled: 2 },
+    ])
+    const lost = await desk.type(['submit', 'again.csv', '--continue', 'nobody'])
+    expect([lost.code, lost.stderr]).toEqual([2, expect.stringContaining('No batch has the id or name "nobody"')])
+  })
+})
+
+test('a JSONL export can be submitted again and costs nothing', async () => {
+  const rows = ['{"id":9007199254740993,"title":"Harbor","n":1.10}', '{"title":7,"note":",\\"row\\":1"}', 'no JSON']
+  await desk.file('own.jsonl', rows.join('\n'))
+  const line = ['--query', '{title}', '--yes']
+  expect(await desk.json(['submit', 'own.jsonl', ...line])).toMatchObject({ rows: 3, invalid: 1, new: 2 })
+  await desk.work()
+  expect((await desk.type(['export', 'own', '--out', 'out.jsonl'])).code).toBe(0)
+  const { stdout } = await desk.type(['submit', 'out.jsonl', ...line, '--dry-run'])
+  expect(stdout).toMatch(/^read as +the rows in an export$/m)
+  const again = await desk.json(['submit', 'out.jsonl', ...line, '--continue', 'own'])
+  expect(again).toMatchObject({ rows: 3, invalid: 1, new: 0, already_answered: 2 })
+  expect((await desk.type(['export', 'out', '--out', 'twice.jsonl'])).code).toBe(0)
+  const rowsOf = async (name: string) =>
+    (await readFile(join(desk.dir, name), 'utf8')).split('\n').map((each) => each.replace(/.*?,"row":/, ''))
+  expect(await rowsOf('twice.jsonl')).toEqual(await rowsOf('out.jsonl'))
 })
 
 test('the plan says that the queue is paused, also without Redis', async () => {

@@ -28,6 +28,7 @@ interface Options {
   readonly limit?: number
   readonly filters?: Filters
   readonly name?: string
+  readonly continue?: string
   readonly priority: Priority
   readonly maxCredits?: number
   readonly first?: number
@@ -55,6 +56,7 @@ export function define(command: Command, act: Act): void {
     .option('--id <column>', 'column with your own row id (default: "id")')
     .option('--limit <n>', 'tracks wanted per search, 1-100 (default: 20)', wholeNumber(1, 100))
     .option('--filters <json>', 'filters for every search, as a JSON object', parseFilters)
+    .option('--continue <batch>', 'the corrected or grown catalog of that batch: asks what is new or changed')
     .option('--name <name>', "the batch's name (default: the file's name without extension)", label)
     .addOption(new Option('--priority <priority>', 'which batch goes first').choices([...PRIORITIES]).default('normal'))
     .option('--max-credits <n>', 'spend at most n credits on it; the rest is withheld', wholeNumber(1))
@@ -75,6 +77,7 @@ export function define(command: Command, act: Act): void {
     command,
     'trackyard-batch submit videos.csv --query "{title} {mood} music" --id video_id',
     'trackyard-batch submit videos.csv --query "{title}" --first 20      # 20 searches first',
+    'trackyard-batch submit corrected.csv --continue night               # only what is new or changed',
     'trackyard-batch submit - --name night --yes --wait < scenes.jsonl',
   )
   command.addHelpText(
@@ -143,6 +146,7 @@ async function loadAndRelease(
         ...timesOf(session, options),
         name: options.name ?? nameOf(file, session.now()),
         maxAgeDays: options.maxAge,
+        continues: options.continue,
       },
       {
         signal,
@@ -242,6 +246,7 @@ function submitJson(batch: number | null, plan: BatchPlan): Body<'submit'> {
     notes: [...plan.notes],
     warnings: planWarnings(plan),
     example_queries: plan.examples.map((request) => request.query),
+    continues: plan.continues === null ? null : continuesJson(plan.continues),
   }
 }
 
@@ -250,7 +255,7 @@ function isoOrNull(at: number | null): string | null {
 }
 
 function releasedLine({ id, plan }: Released, now: number): string {
-  if (plan.notBefore === null) return `Released as batch ${id} (${plan.name}).`
+  if (plan.notBefore === null) return `Released as batch ${id} (${plan.name}).${continued(id, plan)}`
   return `Scheduled as batch ${id} (${plan.name}): a worker releases it at ${formatTime(plan.notBefore, now)}. To release it now: \`trackyard-batch release ${id}\`.`
 }
 
@@ -271,6 +276,14 @@ function momentOf(option: string, text: string, zone: string, after: number): nu
   throw new UsageError(
     `${option}: expected a time such as 07:00, 2026-03-01 07:00, or ISO 8601, found ${JSON.stringify(text)}.`,
   )
+}
+
+function continuesJson({ batch, changed, gone, unchanged, ...rest }: NonNullable<BatchPlan['continues']>) {
+  return { batch, new: rest.new, changed, gone, unchanged }
+}
+
+function continued(id: number, { continues }: BatchPlan): string {
+  return continues === null ? '' : ` It takes the place of batch ${continues.batch}: export ${id} from now on.`
 }
 
 /** Why the batch will not move yet, and the next command. */

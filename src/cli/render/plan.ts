@@ -23,6 +23,7 @@ export function renderPlan(plan: BatchPlan, paint: Paint): string {
   return [
     paint.bold(`${truncate(plan.name, 60)}: ${pluralize(plan.rows, 'row')}`),
     ...readLine(plan.notes),
+    ...continuesLines(plan),
     ...rowLines(plan, paint),
     ...replacedLine(plan.replacedColumns),
     ...searchLines(plan),
@@ -38,6 +39,20 @@ export function planWarnings(plan: BatchPlan): string[] {
 
 function readLine(notes: readonly string[]): string[] {
   return notes.length === 0 ? [] : [text('read as', notes.join(', '))]
+}
+
+/** How the catalog differs from that of the batch that it continues. */
+function continuesLines({ continues }: BatchPlan): string[] {
+  if (continues === null) return []
+  const { batch, name, changed, gone, unchanged, byId } = continues
+  const counts = [
+    `${formatNumber(continues.new)} new`,
+    ...(byId ? [`${formatNumber(changed)} changed`] : []),
+    `${formatNumber(gone)} gone`,
+    `${formatNumber(unchanged)} unchanged`,
+  ]
+  const hint = byId ? '' : ' (rows compared by their search; --id COLUMN compares them by your id)'
+  return [text('continues', `batch ${batch} (${truncate(name, 40)}): ${counts.join(', ')}${hint}`)]
 }
 
 function rowLines(plan: Plan, paint: Paint): string[] {
