@@ -45,6 +45,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'iconv-lite': ['catalog'],
   'lossless-json': ['catalog', 'domain'],
   pino: ['log'],
+  'playwright-core': ['scripts'],
   'pino-pretty': ['log'],
   zod: ['cli'],
   'p-retry': ['queue', 'control', 'processing', 'maintenance', 'batches', 'app'],

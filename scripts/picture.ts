@@ -1,0 +1,107 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { chromium } from 'playwright-core'
+import { SIMULATOR_KEY } from '../src/simulator/options.js'
+import { startSimulator } from '../src/simulator/simulator.js'
+import { parseLogLine } from './log-line.js'
+
+/**
+ * Makes docs/overview.png, the picture in the README: the demo's catalog several times over, against the simulator, for a
+ * quarter of an hour with a pause by hand and an outage in it. Nothing in it is drawn or edited.
+ *
+ *     npm run build && node dist/scripts/picture.js [MINUTES]
+ */
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const CLI = join(ROOT, 'dist/scripts/trackyard-batch.js')
+const MINUTES = Number(process.argv[2] ?? 15)
+const MINUTE_MS = 60_000
+const ROUNDS = 20
+
+const dir = await mkdtemp(join(tmpdir(), 'trackyard-picture-'))
+const simulator = await startSimulator({
+  tier: 'pro',
+  perMinute: 300,
+  credits: 4200,
+  latencyMs: [200, 900],
+  faults: [{ match: 'Winter Market', does: { status: 400 } }],
+})
+const env = {
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(TRACKYARD_|HTTPS?_PROXY$)/i.test(name))),
+  TRACKYARD_API_URL: simulator.url,
+  TRACKYARD_API_KEY: SIMULATOR_KEY,
+  TRACKYARD_DATA_DIR: join(dir, 'data'),
+  TRACKYARD_BOARD_PORT: '0',
+  TRACKYARD_LOG_LEVEL: 'info',
+}
+const services: ChildProcess[] = []
+
+function start(name: 'worker' | 'board'): Promise<string> {
+  const child = spawn(process.execPath, [join(ROOT, `dist/workers/${name}.js`)], {
+    cwd: dir,
+    env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  services.push(child)
+  return new Promise((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`The ${name} ended with exit code ${code}.`)))
+    createInterface({ input: child.stderr }).on('line', (text) => {
+      const line = parseLogLine(text)
+      if (line?.event === `${name}.started`) resolve(String(line.url ?? ''))
+    })
+  })
+}
+
+async function command(...args: string[]): Promise<void> {
+  const child = spawn(process.execPath, [CLI, ...args], { cwd: dir, env, stdio: ['ignore', 'ignore', 'inherit'] })
+  const [code] = await once(child, 'exit')
+  if (code !== 0) throw new Error(`${args.join(' ')} ended with exit code ${String(code)}.`)
+}
+
+/** The sample's rows again and again, each round with searches of its own. */
+async function catalog(name: string, rounds: number): Promise<string> {
+  const [header = '', ...rows] = (await readFile(join(ROOT, 'scripts/sample-catalog.csv'), 'utf8')).trim().split('\n')
+  const all = Array.from({ length: rounds }, (_, round) => rows.map((row) => row.replace(/^([^,]+),/, `$1-${round},`)))
+  const path = join(dir, name)
+  await writeFile(
+    path,
+    [`${header},round`, ...all.flatMap((each, round) => each.map((row) => `${row},${round}`))].join('\n'),
+  )
+  return path
+}
+
+try {
+  const url = await start('board')
+  await start('worker')
+  const query = '{title} {mood} music {round}'
+  await command('submit', await catalog('radio archive.csv', 2), '--query', query, '--yes')
+  await command('submit', await catalog('spring catalog.csv', ROUNDS), '--query', query, '--yes')
+  await sleep(MINUTES * 0.3 * MINUTE_MS)
+  await command('pause', 'new template')
+  await sleep(MINUTES * 0.1 * MINUTE_MS)
+  await command('resume')
+  await sleep(MINUTES * 0.6 * MINUTE_MS)
+  const browser = await chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu'],
+  })
+  const page = await browser.newPage({ viewport: { width: 1200, height: 900 }, deviceScaleFactor: 2 })
+  await page.goto(url)
+  await page.screenshot({ path: join(ROOT, 'docs/overview.png'), fullPage: true })
+  await browser.close()
+} finally {
+  for (const service of services) {
+    if (service.exitCode !== null) continue
+    service.removeAllListeners('exit')
+    service.kill('SIGTERM')
+    await once(service, 'exit')
+  }
+  await command('down').catch(() => {})
+  await simulator.close()
+  await rm(dir, { recursive: true, force: true })
+}
