@@ -170,8 +170,12 @@ function lookAhead(pieces: AsyncIterable<Buffer>) {
       heldBytes -= bytes
     },
     async *rest(): AsyncGenerator<Buffer, void, undefined> {
-      for (let piece = held.shift(); piece !== undefined; piece = held.shift()) if (piece.length > 0) yield piece
-      yield* { [Symbol.asyncIterator]: () => source }
+      try {
+        for (let piece = held.shift(); piece !== undefined; piece = held.shift()) if (piece.length > 0) yield piece
+        yield* { [Symbol.asyncIterator]: () => source }
+      } finally {
+        await source.return?.()
+      }
     },
   }
 }
