@@ -125,10 +125,7 @@ const SAMPLE_BYTES = 2000
 const WORD_BYTES = 24
 
 /** @param at where the first byte is that is no UTF-8 */
-export function likelyReadings(
-  bytes: Buffer,
-  at: number,
-): readonly { readonly encoding: string; readonly text: string }[] {
+function likelyReadings(bytes: Buffer, at: number): readonly { readonly encoding: string; readonly text: string }[] {
   const sample = bytes.subarray(wordStart(bytes, at), at + SAMPLE_BYTES)
   const shown = sample.subarray(0, wordEnd(sample))
   const readings = CANDIDATES.map((encoding) => ({

@@ -18,7 +18,7 @@ export interface ExportedRow {
 }
 
 /** One format: the same rows in one of its spellings. Every line ends in a line feed. */
-export interface LineWriter {
+interface LineWriter {
   /** Empty where the format has none. */
   readonly header: string
   line(row: ExportedRow): string

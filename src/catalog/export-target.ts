@@ -14,7 +14,7 @@ import type { Batch } from '../store/store.js'
  * interrupted export leaves the earlier one as it was. Who may read the earlier one, and nobody else, may read the new. A stream, a pipe or a device gets the text as
  * it comes.
  */
-export interface Target {
+interface Target {
   /** Null for a stream. */
   readonly path: string | null
   write(text: string): Promise<void>

@@ -4,7 +4,7 @@
  * JSON any more; a loose one follows brackets and strings only, so it finds the end of a value with a
  * slip inside, such as a comma too many.
  */
-export type Scan =
+type Scan =
   | { readonly kind: 'end'; readonly at: number }
   | { readonly kind: 'damage'; readonly at: number }
   /** Not there yet. */

@@ -7,7 +7,7 @@ import { shellWord } from './source.js'
  * How a JSON catalog puts its rows down: one object a line (JSON Lines), one list of objects, or objects one after
  * another over several lines.
  */
-export type JsonShape = 'lines' | 'list' | 'values'
+type JsonShape = 'lines' | 'list' | 'values'
 
 /** @param head the beginning of the text */
 export function jsonShape(head: string): JsonShape {

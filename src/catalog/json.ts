@@ -14,7 +14,7 @@ export class ExactNumber {
   }
 }
 
-export interface ExactJson {
+interface ExactJson {
   readonly value: unknown
   /** Keys that an object in it has twice, with different values; the last one counts. */
   readonly repeated: ReadonlySet<string>
@@ -61,7 +61,7 @@ function parseNumber(text: string): number | ExactNumber {
 const MAY_CHANGE = /(?:^|[\s:,[])-?(?:[\d.]{16}|\d[\d.]*[eE]|\d+\.\d*0(?!\d)|0\.000000)|(?:^|[\s:,[])-0(?!\.)/
 
 /** Whether a number in a JSON text may need to be exact. */
-export function mayHoldExactNumber(text: string): boolean {
+function mayHoldExactNumber(text: string): boolean {
   // The second look leaves out strings, for times such as "10:00:00.000".
   return MAY_CHANGE.test(text) && splitStrings(text).some((part) => part[0] !== '"' && MAY_CHANGE.test(part))
 }

@@ -165,7 +165,7 @@ function countControls(head: Buffer): number {
 
 const TEXT_CONTROLS = [0, 9, 10, 11, 12, 13, 0x1a, 0x1b]
 
-export function notText(name: string, kind: string, advice: string): CatalogError {
+function notText(name: string, kind: string, advice: string): CatalogError {
   return new CatalogError(
     `${name}: expected a CSV, TSV or JSON text, found ${kind}. ${advice.replace('FILE', shellWord(name))}`,
   )

@@ -126,7 +126,7 @@ function once(batches: AsyncIterable<RawRow[]>, close: () => void): () => AsyncI
 /**
  * What kind of catalog this is: by the file's name where that is clear, else by its first characters.
  */
-export function sniffFormat(name: string, head: string): 'csv' | 'jsonl' {
+function sniffFormat(name: string, head: string): 'csv' | 'jsonl' {
   switch (extname(name).toLowerCase()) {
     case '.csv':
     case '.tsv':

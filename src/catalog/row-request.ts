@@ -25,13 +25,13 @@ export interface RowRequestReader {
   placeholders(row: RawRow): readonly Placeholder[]
 }
 
-export interface Placeholder {
+interface Placeholder {
   readonly column: string
   readonly value: string
 }
 
 /** What the command asks of every row. */
-export interface Common {
+interface Common {
   readonly limit?: number | undefined
   readonly filters?: Filters | undefined
 }

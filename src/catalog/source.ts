@@ -7,7 +7,7 @@ import { CatalogError, errorCode } from '../domain/errors.js'
 /** A file, or a stream that somebody else opened (and closes), such as standard input. */
 export type CatalogSource = { readonly path: string } | { readonly stream: Readable; readonly name: string }
 
-export interface OpenSource {
+interface OpenSource {
   readonly name: string
   readonly chunks: AsyncIterable<Uint8Array | string>
   close(): void

@@ -42,7 +42,7 @@ type Me = Omit<{ [Field in keyof WireMe]: WireMe[Field] | null }, 'rate_limit'> 
   rate_limit: { [Field in keyof WireMe['rate_limit']]: number | null } | null
 }
 
-export interface UsageEntry {
+interface UsageEntry {
   readonly at: number
   readonly endpoint: string
   readonly status: number

@@ -55,23 +55,14 @@ export interface SimulatorOptions {
   readonly faults: readonly FaultRule[]
 }
 
-export type Tier = 'free' | 'starter' | 'pro'
+type Tier = 'free' | 'starter' | 'pro'
 export const LIMIT_KINDS = ['fixed', 'sliding', 'token'] as const
 export type LimitKind = (typeof LIMIT_KINDS)[number]
-export const RETRY_AFTER_STYLES = [
-  'seconds',
-  'date',
-  'missing',
-  'zero',
-  'negative',
-  'absurd',
-  'nonsense',
-  'empty',
-] as const
+const RETRY_AFTER_STYLES = ['seconds', 'date', 'missing', 'zero', 'negative', 'absurd', 'nonsense', 'empty'] as const
 export type RetryAfterStyle = (typeof RETRY_AFTER_STYLES)[number]
 
 /** API document, "Limits, per API key". The starter's day is only said to be "higher" than 50. */
-export const TIERS: Readonly<Record<Tier, { credits: number; perMinute: number; perDay: number | null }>> = {
+const TIERS: Readonly<Record<Tier, { credits: number; perMinute: number; perDay: number | null }>> = {
   free: { credits: 50, perMinute: 5, perDay: 50 },
   starter: { credits: 300, perMinute: 10, perDay: 1000 },
   pro: { credits: 50_000, perMinute: 300, perDay: null },
