@@ -95,6 +95,8 @@ export type MeResult =
       /** Null also for "unlimited". */
       readonly limitPerDay: number | null
       readonly remainingToday: number | null
+      /** The server's clock. */
+      readonly date: number | null
     }
   | { readonly kind: 'unauthorized' }
   /** Any other result, in one short phrase: not reachable, rate limited, not readable. */
@@ -120,6 +122,7 @@ export function readMe(response: Received): MeResult {
     limitPerMinute: asCount(limits?.requests_per_minute) || headers.limitPerMinute,
     limitPerDay: asCount(limits?.requests_per_day) || headers.limitPerDay,
     remainingToday: headers.remainingToday,
+    date: Date.parse(header(response.headers, 'date') ?? '') || null,
   }
 }
 

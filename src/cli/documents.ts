@@ -275,6 +275,18 @@ const kinds = {
     redis_reached: z.boolean(),
   },
   down: { workers: count, redis_stopped: z.boolean() },
+  doctor: {
+    ok: z.boolean(),
+    checks: z.array(
+      z.object({
+        name: text,
+        state: z.enum(['ok', 'warning', 'failed']),
+        found: text,
+        remedy: text.nullable(),
+      }),
+    ),
+  },
+  init: { path: text, key_accepted: z.boolean().nullable().describe('null: the API did not answer') },
   health: { ok: z.boolean(), reason: text },
   simulate: { api_url: text, api_key: text, control_url: text },
 }

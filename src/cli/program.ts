@@ -54,6 +54,14 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('Run:', 'board', 'run Bull Board', () => import('./commands/board.js')),
   entry('Run:', 'down', 'stop all workers, then the private Redis', () => import('./commands/down.js')),
   entry('Run:', 'simulate', 'run a simulated API that costs nothing', () => import('./commands/simulate.js')),
+  entry('Set up:', 'init', 'write .env from a few questions, and check the key', () => import('./commands/init.js')),
+  entry('Set up:', 'doctor', 'check everything that a night needs', () => import('./commands/doctor.js')),
+  entry(
+    'Set up:',
+    'completion',
+    'print a script that completes commands in your shell',
+    () => import('./commands/completion.js'),
+  ),
 ]
 
 /** Parses the command line and runs the command that it names. @throws what the command throws */
@@ -103,7 +111,8 @@ async function buildProgram(
       .summary(summary)
       .description(`${upperFirst(summary)}.`)
       .helpGroup(group)
-    if (name !== named) continue
+    // A completion script has the options of all commands.
+    if (name !== named && named !== 'completion') continue
     const { define, prepare } = await load()
     define(command, act)
     // Not for `help show`: there the arguments are no item.

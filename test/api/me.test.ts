@@ -16,12 +16,13 @@ const silent = {
   limitPerMinute: null,
   limitPerDay: null,
   remainingToday: null,
+  date: null,
 }
 
 const cases: [string, string, MeResult][] = [
   [
     'the documented answer',
-    http(200, pro),
+    http(200, pro, { Date: 'Fri, 02 Jan 2026 03:04:05 GMT' }),
     {
       kind: 'ok',
       tier: 'pro',
@@ -30,6 +31,7 @@ const cases: [string, string, MeResult][] = [
       limitPerMinute: 300,
       limitPerDay: null,
       remainingToday: null,
+      date: Date.UTC(2026, 0, 2, 3, 4, 5),
     },
   ],
   ['an answer that says nothing', http(200, {}), { kind: 'ok', ...silent }],

@@ -34,6 +34,8 @@ export interface TypeOptions {
   readonly stdin?: string | In
   /** Makes stdin and stderr terminals; typed at the first question. */
   readonly answer?: string
+  /** The same, one for each question, whatever it ends with. */
+  readonly answers?: readonly string[]
   readonly signal?: AbortSignal
   readonly stdout?: Out
   /** Called with the output so far, before the command continues. */
@@ -66,14 +68,18 @@ export async function openDesk(options: Partial<SimulatorOptions> = {}): Promise
     const stdout = typing.stdout ?? new PassThrough()
     const shown = typing.stdout === undefined ? text(stdout as PassThrough) : Promise.resolve('')
     let said = ''
-    const isAnswering = typing.answer !== undefined
+    const isAnswering = typing.answer !== undefined || typing.answers !== undefined
+    const answers = [...(typing.answers ?? [])]
     const stdin = isAnswering ? terminal(new PassThrough()) : inputOf(typing.stdin)
     const stderr = new Writable({
       decodeStrings: false,
       write(part: string | Buffer, _encoding, done) {
         said += String(part)
         typing.onStderr?.(said)
-        if (isAnswering && said.endsWith('[y/N] ')) (stdin as PassThrough).write(`${typing.answer}\n`)
+        if (typing.answer !== undefined && said.endsWith('[y/N] ')) (stdin as PassThrough).write(`${typing.answer}\n`)
+        // Written only when the question is being listened to.
+        if (/(:|\]) $/.test(said) && answers.length > 0)
+          setTimeout(() => (stdin as PassThrough).write(`${answers.shift()}\n`), 5)
         done()
       },
     })

@@ -13,7 +13,7 @@ test('exactly the documented commands exist', async () => {
   expect(COMMANDS.map(({ name }) => name).sort()).toEqual(
     [
       ...['submit', 'release', 'cancel', 'status', 'wait', 'show', 'export', 'report', 'dead-letters'],
-      ...['pause', 'resume', 'account', 'up', 'worker', 'board', 'down', 'simulate'],
+      ...['pause', 'resume', 'account', 'up', 'worker', 'board', 'down', 'simulate', 'init', 'doctor', 'completion'],
     ].sort(),
   )
 })

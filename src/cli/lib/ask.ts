@@ -1,7 +1,8 @@
 import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
 import { RefusedError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
-import { type Cli, isTerminal } from './cli.js'
+import { type Cli, isTerminal, write } from './cli.js'
 
 /** Whether a person can answer. Questions go to stderr, so that stdout may be a file. */
 export function canAsk(cli: Cli): boolean {
@@ -21,6 +22,47 @@ export async function askYesNo(cli: Cli, question: string, signal?: AbortSignal)
     return /^\s*y(es)?\s*$/i.test(await Promise.race([answered, closed]))
   } finally {
     terminal.close()
+  }
+}
+
+/** One line, without the white space around it; empty at the end of the input. */
+export async function askText(cli: Cli, question: string, signal: AbortSignal): Promise<string> {
+  return ask(cli, question, { output: cli.io.stderr, terminal: false }, signal)
+}
+
+/** The same, and nothing of the answer is shown. */
+export async function askSecret(cli: Cli, question: string, signal: AbortSignal): Promise<string> {
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
+  write(cli.io.stderr, `${question} `)
+  try {
+    // As a terminal, so that it takes over the echo.
+    return await ask(cli, '', { output: silent, terminal: true }, signal)
+  } finally {
+    write(cli.io.stderr, '\n')
+  }
+}
+
+async function ask(
+  cli: Cli,
+  question: string,
+  how: { readonly output: Writable; readonly terminal: boolean },
+  signal: AbortSignal,
+): Promise<string> {
+  signal.throwIfAborted()
+  const lines = createInterface({ input: cli.io.stdin, ...how })
+  const closed = new Promise<string>((resolve) => lines.once('close', () => resolve('')))
+  const stop = new AbortController()
+  // Ctrl-C is a key while the echo is off.
+  lines.once('SIGINT', () => stop.abort())
+  try {
+    const prompt = question === '' ? '' : `${question} `
+    const answered = lines.question(prompt, { signal: AbortSignal.any([signal, stop.signal]) })
+    return (await Promise.race([answered, closed])).trim()
+  } catch (error) {
+    if (stop.signal.aborted) throw new RefusedError('Not written: nothing was changed.', { code: 'declined' })
+    throw error
+  } finally {
+    lines.close()
   }
 }
 

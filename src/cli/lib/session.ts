@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { withCleanup } from '../../app/cleanup.js'
 import type { Service } from '../../app/service.js'
 import type { Session } from '../../app/session.js'
@@ -19,14 +20,17 @@ const PATIENCE_MS = 5000
  */
 export async function withSession(cli: Cli, use: (session: Session) => Promise<ExitCode>): Promise<ExitCode> {
   const { settingsOf, logOf } = await import('../../app/entry.js')
-  const { openSession } = await import('../../app/parts.js')
+  const { openSession, storePath } = await import('../../app/parts.js')
   const settings = settingsOf(cli.io)
   cli.debug = settings.logLevel === 'debug'
   const debugLog = cli.debug ? await logOf(settings, surroundingsOf(cli).stderr) : null
   const log = debugLog ?? silentLogger
+  const isNew = !existsSync(storePath(settings))
   return withCleanup(async (cleanup) => {
     cleanup.add(() => debugLog?.flush())
-    const result = await use(await openSession(settings, log, cleanup, { patienceMs: PATIENCE_MS }))
+    const session = await openSession(settings, log, cleanup, { patienceMs: PATIENCE_MS })
+    if (isNew) cli.say(`Made a new store in ${settings.dataDir} (TRACKYARD_DATA_DIR).`)
+    const result = await use(session)
     await cleanup.runAll()
     return result
   })

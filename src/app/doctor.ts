@@ -1,0 +1,211 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { access, constants, statfs } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { parseEnv, promisify } from 'node:util'
+import type { MeResult } from '../api/classify.js'
+import { type Environment, readEnvironment } from '../config/env-file.js'
+import { exposures } from '../config/exposures.js'
+import { loadSettings } from '../config/load-settings.js'
+import type { Settings } from '../config/settings.js'
+import { checkApi } from '../control/same-api.js'
+import { errorCode, ReportedError } from '../domain/errors.js'
+import { formatDuration, formatNumber, pluralize } from '../domain/format.js'
+import { silentLogger } from '../domain/logger.js'
+import { withTimeout } from '../domain/with-timeout.js'
+import { requireOwnRedis } from '../maintenance/redis-recovery.js'
+import { checkStore } from '../store/sqlite/check-store.js'
+import type { Store } from '../store/store.js'
+import { type Cleanup, withCleanup } from './cleanup.js'
+import { openConfiguredApi, openConfiguredStore, openRunningQueue, storePath } from './parts.js'
+
+/** One thing that can go wrong, whether it does, and what to do about it. */
+export interface Check {
+  readonly name: string
+  readonly state: 'ok' | 'warning' | 'failed'
+  readonly found: string
+  /** Null if there is nothing to do. */
+  readonly remedy: string | null
+}
+
+/** The lowest minor version of each major one, as in package.json. */
+const SUPPORTED_NODE: Readonly<Record<string, number>> = { 20: 20, 22: 13, 24: 0, 26: 0 }
+
+export function isSupportedNode(nodeVersion: string): boolean {
+  const [major = '', minor = ''] = nodeVersion.split('.')
+  return Number(minor) >= (SUPPORTED_NODE[major] ?? Number.POSITIVE_INFINITY)
+}
+
+const GB = 1e9
+const LEAST_FREE = 0.1 * GB
+const ENOUGH_FREE = 2 * GB
+const ANSWER_WITHIN_MS = 5000
+/** A Date header has whole seconds, and was written before it travelled. */
+const CLOCK_MAY_DIFFER_MS = 10_000
+
+/** Checks everything that a night needs, and changes nothing: no directory, no store and no Redis is made. */
+export async function* examine(from: { readonly env: Environment; readonly cwd: string }): AsyncGenerator<Check> {
+  yield isSupportedNode(process.versions.node)
+    ? ok('Node', process.version)
+    : failed('Node', process.version, 'Install Node 20.20, 22.13, 24 or 26.')
+  let settings: Settings
+  try {
+    settings = loadSettings(readEnvironment({ env: from.env, directory: from.cwd }))
+  } catch (error) {
+    yield explained('settings', error)
+    return
+  }
+  yield ok('settings', 'valid')
+  for (const exposed of exposures(settings, from)) yield warning('files', ...sentences(exposed))
+  yield* directoryChecks(settings)
+  yield* await withCleanup(async (cleanup) => {
+    const store = await storeCheck(settings, cleanup)
+    const checks = [store.check, await redisCheck(settings, store.opened, cleanup)]
+    checks.push(...(await apiChecks(settings, store.opened, cleanup)))
+    await cleanup.runAll()
+    return checks
+  })
+}
+
+/**
+ * Whether the API accepts the key of a `.env` that is not written yet. The environment wins over it.
+ * @throws ConfigurationError for values that cannot work
+ */
+export async function checkKey(envText: string, env: Environment): Promise<MeResult | { readonly kind: 'none' }> {
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value))
+  const settings = loadSettings({ ...parseEnv(envText), ...set })
+  if (settings.apiKey === null) return { kind: 'none' }
+  return withCleanup(async (cleanup) => {
+    const answer = await openConfiguredApi(settings, cleanup).me()
+    await cleanup.runAll()
+    return answer
+  })
+}
+
+async function* directoryChecks({ dataDir }: Settings): AsyncGenerator<Check> {
+  let existing = dataDir
+  while (!existsSync(existing) && existing !== dirname(existing)) existing = dirname(existing)
+  try {
+    await access(existing, constants.W_OK | constants.X_OK)
+    yield ok('data directory', existing === dataDir ? dataDir : `${dataDir}, not made yet`)
+  } catch {
+    yield failed(
+      'data directory',
+      `${existing} cannot be written by this user`,
+      `Change its owner or its permissions, or point TRACKYARD_DATA_DIR elsewhere.`,
+    )
+    return
+  }
+  const { bavail, bsize } = await statfs(existing)
+  const free = bavail * bsize
+  const found = `${(free / GB).toFixed(1)} GB free`
+  if (free < LEAST_FREE) yield failed('disk', found, `Free some space on the disk of ${existing}.`)
+  else if (free < ENOUGH_FREE) yield warning('disk', found, 'A million answers take about 3 GB. Free some space.')
+  else yield ok('disk', found)
+}
+
+async function storeCheck(
+  settings: Settings,
+  cleanup: Cleanup,
+): Promise<{ readonly check: Check; readonly opened: Store | null }> {
+  const path = storePath(settings)
+  try {
+    if (!existsSync(path) && !existsSync(`${settings.dataDir}/redis`))
+      return { check: ok('store', 'none yet; the first command makes it'), opened: null }
+    const opened = await openConfiguredStore(settings, silentLogger, cleanup, { patienceMs: ANSWER_WITHIN_MS })
+    const damage = checkStore(path)
+    const check =
+      damage === null
+        ? ok('store', `${path} is whole`)
+        : failed('store', `${path} is damaged (${damage})`, 'Stop everything, then follow docs/backup.md.')
+    return { check, opened }
+  } catch (error) {
+    return { check: explained('store', error), opened: null }
+  }
+}
+
+async function redisCheck(settings: Settings, store: Store | null, cleanup: Cleanup): Promise<Check> {
+  try {
+    const queue = await openRunningQueue(settings, silentLogger, cleanup)
+    if (queue === null) return await privateRedisCheck()
+    const where = queue.registry.describe()
+    const checked = Promise.all([queue.registry.warnings(), store === null ? null : requireOwnRedis({ store, queue })])
+    const [warnings] = await withTimeout(ANSWER_WITHIN_MS, checked, `${where} does not answer.`)
+    const [first] = warnings
+    return first === undefined ? ok('Redis', where) : warning('Redis', ...sentences(warnings.join(' ')))
+  } catch (error) {
+    return explained('Redis', error)
+  }
+}
+
+async function privateRedisCheck(): Promise<Check> {
+  try {
+    const { stdout } = await promisify(execFile)('redis-server', ['--version'])
+    return ok('Redis', `private, not running; redis-server ${/v=(\S+)/.exec(stdout)?.[1] ?? 'is installed'}`)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+    return failed(
+      'Redis',
+      'redis-server is not installed',
+      'Install it (`npm run setup`, or the package redis-server), or set TRACKYARD_REDIS_URL.',
+    )
+  }
+}
+
+async function apiChecks(settings: Settings, store: Store | null, cleanup: Cleanup): Promise<Check[]> {
+  try {
+    if (store !== null) await checkApi({ store, apiUrl: settings.apiUrl })
+    const before = Date.now()
+    const answer = await openConfiguredApi(settings, cleanup).me()
+    switch (answer.kind) {
+      case 'unauthorized':
+        return [
+          failed('API key', 'the API refuses it (401)', 'Check TRACKYARD_API_KEY: whole, without quotes, not revoked.'),
+        ]
+      case 'failed':
+        return [failed('API', `GET /me failed: ${answer.reason}`, 'Check TRACKYARD_API_URL and the network.')]
+      case 'ok': {
+        const credits = answer.creditsRemaining
+        const balance = credits === null ? 'balance unknown' : `${pluralize(credits, 'credit')} left`
+        const limit = answer.limitPerMinute === null ? '' : `, ${formatNumber(answer.limitPerMinute)} calls a minute`
+        const found = `accepted by ${settings.apiUrl}: ${balance}${limit}`
+        const key = credits === 0 ? warning('API key', found, 'Top up the account.') : ok('API key', found)
+        return [key, clockCheck(answer.date, before, Date.now())]
+      }
+      default:
+        return answer satisfies never
+    }
+  } catch (error) {
+    return [explained('API', error)]
+  }
+}
+
+/** A wrong clock moves active hours, deadlines and every time that is shown. */
+function clockCheck(date: number | null, before: number, after: number): Check {
+  if (date === null) return ok('clock', 'the API does not send its time')
+  const offMs = date < before ? before - date : Math.max(0, date - after)
+  if (offMs <= CLOCK_MAY_DIFFER_MS) return ok('clock', 'agrees with the API')
+  const by = offMs < 60_000 ? `${Math.round(offMs / 1000)} s` : formatDuration(offMs)
+  return warning('clock', `${by} off the time of the API`, 'Synchronize it, for example `timedatectl set-ntp true`.')
+}
+
+const ok = (name: string, found: string): Check => ({ name, state: 'ok', found, remedy: null })
+const warning = (name: string, found: string, remedy: string | null): Check => ({
+  name,
+  state: 'warning',
+  found,
+  remedy,
+})
+const failed = (name: string, found: string, remedy: string | null): Check => ({ name, state: 'failed', found, remedy })
+
+/** @throws what nobody is meant to read */
+function explained(name: string, error: unknown): Check {
+  if (!(error instanceof ReportedError)) throw error
+  return failed(name, ...sentences(error.message))
+}
+
+/** What happened, and what to do, as messages are written. */
+function sentences(message: string): [found: string, remedy: string | null] {
+  const [, found = message, remedy = null] = /^(.+?[.?!])\s+([A-Z`][\s\S]*)$/s.exec(message) ?? []
+  return [found.replace(/\.$/, ''), remedy]
+}

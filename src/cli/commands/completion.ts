@@ -1,0 +1,182 @@
+import { Argument, type Command, type Option } from 'commander'
+import type { Act } from '../lib/cli.js'
+import { examples } from '../lib/parse.js'
+
+export function define(command: Command, act: Act): void {
+  command
+    .description('Prints a script that completes commands, options and their values with the Tab key.')
+    .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
+    .action((shell: 'bash' | 'zsh' | 'fish') =>
+      act(async (cli) => {
+        const program = command.parent ?? command
+        cli.print(SCRIPTS[shell](program.name(), entriesOf(program)))
+        return 0
+      }),
+    )
+  examples(
+    command,
+    'trackyard-batch completion bash >> ~/.bashrc',
+    'trackyard-batch completion zsh > ~/.zfunc/_trackyard-batch   # a directory of $fpath',
+    'trackyard-batch completion fish > ~/.config/fish/completions/trackyard-batch.fish',
+  )
+}
+
+/** A command with the words that may follow it. */
+interface Entry {
+  /** "submit", "dead-letters retry"; empty for the program itself. */
+  readonly path: string
+  readonly summary: string
+  readonly options: readonly Option[]
+  readonly subcommands: readonly { readonly name: string; readonly summary: string }[]
+  readonly takesFile: boolean
+}
+
+/** From commander's own tree, so that no option can be forgotten. */
+function entriesOf(command: Command, path = ''): Entry[] {
+  const subcommands = command.commands.map((each) => ({ name: each.name(), summary: each.summary() }))
+  const own: Entry = {
+    path,
+    summary: command.summary(),
+    options: command.options.filter(({ hidden }) => !hidden),
+    subcommands,
+    takesFile: command.registeredArguments.some((argument) => argument.name() === 'file'),
+  }
+  const below = command.commands.flatMap((each) => entriesOf(each, `${path} ${each.name()}`.trim()))
+  return [own, ...below]
+}
+
+const SCRIPTS = { bash, zsh, fish }
+
+const longOf = ({ long, short }: Option): string => long ?? short ?? ''
+/** Options whose value is a path get the shell's own completion. */
+const isPath = (option: Option): boolean => /<(file|path)>/.test(option.flags)
+
+function bash(name: string, entries: readonly Entry[]): string {
+  const words = entries.map(
+    ({ path, options, subcommands }) =>
+      `    '${path}') words='${[...subcommands.map((each) => each.name), ...options.map(longOf)].join(' ')}' ;;`,
+  )
+  return `${[
+    `# Completion of ${name} for bash: source it, for example from ~/.bashrc.`,
+    '_trackyard_batch() {',
+    `  local word path="" words="" cur="\${COMP_WORDS[COMP_CWORD]}" prev="\${COMP_WORDS[COMP_CWORD-1]}"`,
+    `  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do`,
+    `    case "$path $word" in`,
+    ...entries
+      .filter(({ path }) => path !== '')
+      .map(({ path }) => `      '${path.includes(' ') ? '' : ' '}${path}') path='${path}' ;;`),
+    '    esac',
+    '  done',
+    '  case "$path $prev" in',
+    ...valueCases(entries).map(
+      ({ path, option, values }) =>
+        `    '${path} ${option}') COMPREPLY=($(compgen -W '${values.join(' ')}' -- "$cur")); return ;;`,
+    ),
+    '  esac',
+    '  case "$path" in',
+    ...words,
+    '  esac',
+    '  COMPREPLY=($(compgen -W "$words" -- "$cur"))',
+    '}',
+    `complete -o default -F _trackyard_batch ${name}`,
+  ].join('\n')}`
+}
+
+function valueCases(entries: readonly Entry[]) {
+  return entries.flatMap(({ path, options }) =>
+    options.flatMap((option) =>
+      option.argChoices === undefined
+        ? []
+        : [option.long, option.short]
+            .filter((flag) => flag !== undefined && flag !== null)
+            .map((flag) => ({ path, option: flag, values: option.argChoices ?? [] })),
+    ),
+  )
+}
+
+/** For texts in single quotes, in zsh's own language of brackets and colons. */
+const zshText = (text: string): string => text.replace(/'/g, "'\\''").replace(/[[\]:]/g, '\\$&')
+
+function zsh(name: string, entries: readonly Entry[]): string {
+  const described = (list: Entry['subcommands']) =>
+    list.map((each) => `      '${zshText(each.name)}:${zshText(each.summary)}'`)
+  const argumentsOf = ({ options, takesFile }: Entry) => [
+    ...options.map((option) => {
+      const value = option.required || option.optional ? `:${option.attributeName()}:${zshValues(option)}` : ''
+      return `      '${longOf(option)}[${zshText(option.description)}]${value}'`
+    }),
+    `      '*:argument:${takesFile ? '_files' : ' '}'`,
+  ]
+  const [top, ...rest] = entries
+  return [
+    `#compdef ${name}`,
+    `# Completion of ${name} for zsh: put it into a directory of $fpath, as _${name}.`,
+    `_${name}() {`,
+    '  local -a commands',
+    '  if (( CURRENT == 2 )); then',
+    '    commands=(',
+    ...described(top?.subcommands ?? []),
+    '    )',
+    "    _describe 'command' commands",
+    '    return',
+    '  fi',
+    ...rest
+      .filter(({ subcommands }) => subcommands.length > 0)
+      .flatMap(({ path, subcommands }) => [
+        `  if (( CURRENT == 3 )) && [[ $words[2] == '${path}' && $words[3] != -* ]]; then`,
+        '    commands=(',
+        ...described(subcommands),
+        '    )',
+        "    _describe 'command' commands",
+        '  fi',
+      ]),
+    '  case "$words[2] $words[3]" in',
+    ...[...rest]
+      .sort((a, b) => b.path.split(' ').length - a.path.split(' ').length)
+      .flatMap((entry) => [
+        `    '${entry.path}'${entry.path.includes(' ') ? '' : "' '*"})`,
+        '      _arguments \\',
+        argumentsOf(entry).join(' \\\n'),
+        '      ;;',
+      ]),
+    '  esac',
+    '}',
+    `_${name} "$@"`,
+  ].join('\n')
+}
+
+function zshValues(option: Option): string {
+  if (option.argChoices !== undefined) return `(${option.argChoices.join(' ')})`
+  return isPath(option) ? '_files' : ' '
+}
+
+const fishText = (text: string): string => `'${text.replace(/[\\']/g, '\\$&')}'`
+
+function fish(name: string, entries: readonly Entry[]): string {
+  return [
+    `# Completion of ${name} for fish: put it into ~/.config/fish/completions.`,
+    ...entries.flatMap(({ path, options, subcommands, takesFile }) => {
+      const [first = '', second] = path.split(' ')
+      const names = subcommands.map((each) => each.name).join(' ')
+      const isHere =
+        path === ''
+          ? '__fish_use_subcommand'
+          : second === undefined
+            ? `__fish_seen_subcommand_from ${first}`
+            : `__fish_seen_subcommand_from ${first}; and __fish_seen_subcommand_from ${second}`
+      const atSubcommand = path === '' ? isHere : `${isHere}; and not __fish_seen_subcommand_from ${names}`
+      const line = (condition: string, more: string) => `complete -c ${name} -n ${fishText(condition)} ${more}`
+      return [
+        ...(path === '' || takesFile ? [] : [line(isHere, '-f')]),
+        ...subcommands.map((each) => line(atSubcommand, `-f -a ${each.name} -d ${fishText(each.summary)}`)),
+        ...options.map((option) => {
+          const value = option.required ? (isPath(option) ? ' -r -F' : ' -x') : ''
+          const choices = option.argChoices === undefined ? '' : ` -a ${fishText(option.argChoices.join(' '))}`
+          const short = option.short ? ` -s ${option.short.replace(/^-/, '')}` : ''
+          const long = option.long ? ` -l ${option.long.replace(/^--/, '')}` : ''
+          return line(isHere, `${long.trim()}${short}${value}${choices} -d ${fishText(option.description)}`)
+        }),
+      ]
+    }),
+  ].join('\n')
+}

@@ -1,0 +1,168 @@
+import { execFileSync } from 'node:child_process'
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { isSupportedNode } from '../../src/app/doctor.js'
+import type { Body } from '../../src/cli/documents.js'
+import { errorCode } from '../../src/domain/errors.js'
+import { SIMULATOR_KEY } from '../../src/simulator/options.js'
+import { CATALOG, type Desk, openDesk, QUERY } from './setup.js'
+
+/** What a new user runs first: init, doctor, completion. */
+let desk: Desk
+beforeAll(async () => {
+  desk = await openDesk()
+  await desk.file('films.csv', CATALOG)
+})
+afterAll(() => desk.close())
+
+const doctor = async (env: Record<string, string> = {}) => {
+  const { code, stdout } = await desk.type(['doctor', '--json'], { env })
+  const { ok, checks, error }: Body<'doctor'> & { error?: unknown } = JSON.parse(stdout)
+  expect(error).toBeUndefined()
+  return { code, ok, checks, of: (name: string) => checks.find((check) => check.name === name) }
+}
+
+describe('doctor', () => {
+  test('before the first command: all is well, and nothing is made', async () => {
+    const { code, ok, checks } = await doctor({ TRACKYARD_DATA_DIR: join(desk.dir, 'new', 'place') })
+    expect(checks.filter(({ state }) => state === 'failed')).toEqual([])
+    expect([code, ok]).toEqual([0, true])
+    expect(checks.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['Node', 'settings', 'data directory', 'disk', 'store', 'Redis', 'API key', 'clock']),
+    )
+    await expect(stat(join(desk.dir, 'new'))).rejects.toThrow('ENOENT')
+  })
+
+  test('for people: a line for each check, and what to do below those that fail', async () => {
+    const { code, stdout } = await desk.type(['doctor'], { env: { TRACKYARD_API_KEY: 'wrong' } })
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/^FAIL {2}API key +the API refuses it \(401\)\n +Check TRACKYARD_API_KEY/m)
+    expect(stdout).toMatch(/^ok {4}Node +v/m)
+    expect(stdout).toMatch(/\n1 check failed\.\n$/)
+    expect(stdout).not.toContain(SIMULATOR_KEY)
+  })
+
+  test('settings that cannot work, an API and a Redis that are away, each with a remedy', async () => {
+    expect((await doctor({ TRACKYARD_CONCURRENCY: 'many' })).of('settings')).toMatchObject({ state: 'failed' })
+    const away = await doctor({
+      TRACKYARD_API_URL: 'http://127.0.0.1:1',
+      TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1',
+      TRACKYARD_DATA_DIR: `${desk.dataDir}-2`,
+    })
+    for (const name of ['API', 'Redis']) {
+      const check = away.of(name)
+      expect([name, check?.state, `${check?.found} ${check?.remedy}`]).toEqual([
+        name,
+        'failed',
+        expect.stringMatching(/(Check|correct) TRACKYARD_/),
+      ])
+    }
+  })
+
+  test('a store: whole, of another API, damaged', async () => {
+    await desk.json(['submit', 'films.csv', '--query', QUERY])
+    await desk.work()
+    expect((await doctor()).of('store')).toMatchObject({ state: 'ok', found: expect.stringContaining('is whole') })
+    expect((await doctor({ TRACKYARD_API_URL: 'https://api.example.com' })).of('API')).toMatchObject({
+      state: 'failed',
+      found: expect.stringContaining('belongs to the API'),
+    })
+    const path = join(desk.dataDir, 'trackyard.db')
+    const before = await readFile(path)
+    await writeFile(path, Buffer.concat([before.subarray(0, 4096), Buffer.alloc(8192, 7), before.subarray(12_288)]))
+    expect((await doctor()).of('store')).toMatchObject({ state: 'failed', remedy: expect.stringContaining('backup') })
+    await writeFile(path, before)
+  })
+
+  test('a file of secrets that others can read is a warning', async () => {
+    await chmod(await desk.file('.env', `TRACKYARD_API_KEY=${SIMULATOR_KEY}\n`), 0o644)
+    const { code, of } = await doctor()
+    expect([code, of('files')]).toEqual([
+      0,
+      expect.objectContaining({ state: 'warning', remedy: expect.stringMatching(/chmod/) }),
+    ])
+    await desk.file('.env', '')
+  })
+
+  test.each([
+    ['20.19.9', false],
+    ['20.20.0', true],
+    ['21.7.0', false],
+    ['22.13.1', true],
+    ['26.0.0', true],
+  ])('Node %s is supported: %s', (version, expected) => {
+    expect(isSupportedNode(version)).toBe(expected)
+  })
+})
+
+describe('init', () => {
+  const init = (answers: readonly string[], env: Record<string, string> = {}) =>
+    desk.type(['init'], { answers, env: { TRACKYARD_API_KEY: '', ...env } })
+
+  test('writes .env for its owner alone, keeps what is there, and checks the key, which is not shown', async () => {
+    await desk.file('.env', 'OTHER=1\nTRACKYARD_API_KEY=old # mine\n')
+    const { code, stdout, stderr } = await init([SIMULATOR_KEY, '~/night', ''])
+    expect(stderr).toMatch(/The API accepts the key \(tier pro, [\d,]+ credits left\)\./)
+    expect([code, stdout]).toEqual([0, expect.stringContaining('Next: trackyard-batch doctor')])
+    expect(stdout + stderr).not.toContain(SIMULATOR_KEY)
+    const path = join(desk.dir, '.env')
+    expect(await readFile(path, 'utf8')).toBe(
+      `OTHER=1\nTRACKYARD_API_KEY="${SIMULATOR_KEY}"\nTRACKYARD_DATA_DIR="~/night"\n`,
+    )
+    expect((await stat(path)).mode & 0o777).toBe(0o600)
+    await desk.file('.env', '')
+  })
+
+  test('a key that the API refuses is written only after a yes', async () => {
+    expect(await init(['wrong', '', '', 'n'])).toMatchObject({ code: 4 })
+    expect(await readFile(join(desk.dir, '.env'), 'utf8')).toBe('')
+    expect(await init(['wrong', '', '', 'y'])).toMatchObject({ code: 0 })
+    await desk.file('.env', '')
+  })
+
+  test('without a terminal it says what to do instead', async () => {
+    const { code, stderr } = await desk.type(['init'])
+    expect([code, stderr]).toEqual([2, expect.stringContaining('.env.example')])
+  })
+})
+
+test('a command in an empty environment says which data directory it made, once', async () => {
+  const env = { TRACKYARD_DATA_DIR: join(desk.dir, 'fresh'), TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' }
+  expect((await desk.type(['wait'], { env })).stderr).toContain(`Made a new store in ${env.TRACKYARD_DATA_DIR}`)
+  expect((await desk.type(['wait'], { env })).stderr).not.toContain('Made a new store')
+})
+
+describe('completion', () => {
+  const completed = (script: string, ...words: readonly string[]) => {
+    const line = ['trackyard-batch', ...words].map((word) => `'${word}'`).join(' ')
+    const ask = `COMP_WORDS=(${line}); COMP_CWORD=${words.length}; _trackyard_batch; printf '%s\\n' "\${COMPREPLY[@]}"`
+    return execFileSync('bash', ['-c', `${script}\n${ask}`], { encoding: 'utf8' })
+      .split('\n')
+      .filter((word) => word !== '')
+  }
+
+  test('bash completes commands, subcommands, options and values', async () => {
+    const { stdout: script } = await desk.type(['completion', 'bash'])
+    expect(completed(script, 'su')).toEqual(['submit'])
+    expect(completed(script, 'dead-letters', 're')).toEqual(['retry'])
+    expect(completed(script, 'dead-letters', 'retry', '--st')).toEqual(['--status'])
+    expect(completed(script, 'submit', 'x.csv', '--max-')).toEqual(['--max-credits', '--max-age'])
+    expect(completed(script, 'export', '--format', '')).toEqual(['csv', 'jsonl'])
+    expect(completed(script, 'export', '-f', 'j')).toEqual(['jsonl'])
+    expect(completed(script, 'show', '--')).toEqual(['--batch', '--json'])
+  })
+
+  test.each(['zsh', 'fish'])('%s gets every command and every option', async (shell) => {
+    const { stdout: script } = await desk.type(['completion', shell])
+    for (const word of ['submit', 'dead-letters', 'max-credits', 'allow-failures', 'discard', 'jsonl']) {
+      expect(script).toContain(word)
+    }
+    try {
+      execFileSync(shell, ['-n', '-c', shell === 'fish' ? '' : script])
+    } catch (error) {
+      // Its syntax is checked where the shell is installed.
+      if (errorCode(error) !== 'ENOENT') throw error
+    }
+  })
+})
