@@ -332,7 +332,7 @@ test('a plan, a status and results start no private Redis', async () => {
     expect(existsSync(join(dataDir, 'redis'))).toBe(false)
   } finally {
     await alone.close()
-    await rm(dataDir, { recursive: true, force: true })
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 5 })
   }
 })
 

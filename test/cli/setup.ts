@@ -119,7 +119,7 @@ export async function openDesk(options: Partial<SimulatorOptions> = {}): Promise
     async close() {
       await simulator.close()
       await redis.stop()
-      await rm(dir, { recursive: true, force: true })
+      await rm(dir, { recursive: true, force: true, maxRetries: 5 })
     },
   }
 }

@@ -4,7 +4,7 @@ import { jobIdOf } from '../../src/domain/search-id.js'
 import { feed } from '../../src/maintenance/feeder.js'
 import { dropUnreadable } from '../../src/maintenance/reconciler.js'
 import { recoverRedis } from '../../src/maintenance/redis-recovery.js'
-import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
+import { type InProcessSystem, queries, refOf, startInProcess, withInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
 
 let system: InProcessSystem
@@ -64,9 +64,8 @@ describe('a damaged key in the middle of a run', () => {
   // Five at a time, each on parts of its own: most of the time they wait for the worker's next heartbeat.
   test.concurrent.each(SEARCH_KEYS)(
     '%s as %j: all rows are answered, one call each',
-    async (name, command) => {
-      const system = await startInProcess({ simulator: { latencyMs: 20 } })
-      try {
+    (name, command) =>
+      withInProcess({ simulator: { latencyMs: 20 } }, async (system) => {
         await putOthers(system)
         const batch = await system.submit(queries(30))
         const worker = await system.worker({ TRACKYARD_CONCURRENCY: '3', TRACKYARD_RATE_LIMIT: '3000' })
@@ -84,10 +83,7 @@ describe('a damaged key in the middle of a run', () => {
         await until(async () => (await state()) === 'idle', { timeoutMs: 30_000, what: 'a worker that is idle' })
         await expectOthersUntouched(system)
         await worker.stop()
-      } finally {
-        await system.close()
-      }
-    },
+      }),
     120_000,
   )
 })

@@ -5,6 +5,7 @@ import { UnreachableError } from '../../src/domain/errors.js'
 import { createSearchProcessor, type SearchProcessor, type SearchRules } from '../../src/processing/process-search.js'
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
+import { RULES } from './setup.js'
 
 /** One job in hand, from claim to decision, on the real store and the simulator. */
 let system: InProcessSystem
@@ -12,14 +13,6 @@ beforeEach(async () => {
   system = await startInProcess({ simulator: { credits: 100, latencyMs: [0, 8] } })
 })
 afterEach(() => system.close())
-
-const RULES: SearchRules = {
-  maxAttempts: 3,
-  backoff: { baseMs: 1000, maxMs: 8000 },
-  requestTimeoutMs: 2000,
-  creditReserve: 0,
-  apiUrl: 'http://127.0.0.1',
-}
 
 function handlerWith(rules: Partial<SearchRules> = {}): SearchProcessor {
   const { store, api, log } = system

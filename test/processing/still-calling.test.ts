@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import type { Api } from '../../src/api/client.js'
 import { systemClock } from '../../src/domain/clock.js'
-import { createSearchProcessor, type SearchProcessor, type SearchRules } from '../../src/processing/process-search.js'
+import { createSearchProcessor, type SearchProcessor } from '../../src/processing/process-search.js'
 import { type InProcessSystem, refOf, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
+import { RULES } from './setup.js'
 
 /** What the store believes about a call, and what the process that makes it knows. */
 let system: InProcessSystem
@@ -13,13 +14,6 @@ beforeEach(async () => {
 })
 afterEach(() => system.close())
 
-const RULES: SearchRules = {
-  maxAttempts: 3,
-  backoff: { baseMs: 1000, maxMs: 8000 },
-  requestTimeoutMs: 2000,
-  creditReserve: 0,
-  apiUrl: 'http://127.0.0.1',
-}
 const HOUR_MS = 3_600_000
 
 /** A handler and its wall clock, which can be made to jump. */

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { test } from '@jest/globals'
 import { type Api, openApi } from '../../src/api/client.js'
 import { createCleanup } from '../../src/app/cleanup.js'
 import type { Service } from '../../src/app/service.js'
@@ -60,12 +61,40 @@ const BASE = {
   TRACKYARD_CREDIT_CHECK_MS: '60000',
 }
 
-export async function startInProcess(
-  options: { readonly simulator?: Partial<SimulatorOptions>; readonly env?: Readonly<Record<string, string>> } = {},
-): Promise<InProcessSystem> {
+export interface InProcessOptions {
+  readonly simulator?: Partial<SimulatorOptions>
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/**
+ * A test on a system of its own, beside others of its file: they mostly wait. Between two tests of a file Jest refuses
+ * a dynamic import, so what runs here must have none.
+ */
+export function inProcessTest(
+  claim: string,
+  options: InProcessOptions,
+  play: (system: InProcessSystem) => Promise<void>,
+): void {
+  test.concurrent(claim, () => withInProcess(options, play), 240_000)
+}
+
+/** A system that is closed at the end of `play`. */
+export async function withInProcess(
+  options: InProcessOptions,
+  play: (system: InProcessSystem) => Promise<void>,
+): Promise<void> {
+  const system = await startInProcess(options)
+  try {
+    await play(system)
+  } finally {
+    await system.close()
+  }
+}
+
+export async function startInProcess(options: InProcessOptions = {}): Promise<InProcessSystem> {
   const cleanup = createCleanup()
   const dataDir = await mkdtemp(join(tmpdir(), 'fleet-'))
-  cleanup.add(() => rm(dataDir, { recursive: true, force: true }))
+  cleanup.add(() => rm(dataDir, { recursive: true, force: true, maxRetries: 5 }))
   const redis = await startRedis()
   cleanup.add(() => redis.stop())
   const simulator = await startSimulator({ perMinute: null, credits: 1_000_000, noMatchRate: 0, ...options.simulator })

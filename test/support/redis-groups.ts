@@ -120,7 +120,7 @@ sentinel failover-timeout mymaster 5000`
         }),
       )
       await Promise.all([owner.stop(), replica.stop()])
-      await rm(dir, { recursive: true, force: true })
+      await rm(dir, { recursive: true, force: true, maxRetries: 5 })
     },
   }
 }

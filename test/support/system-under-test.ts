@@ -44,6 +44,8 @@ export interface SystemUnderTest {
   freeze(worker: Process): Promise<void>
   /** Starts any entry point, given from the project's root. Its stdin is closed, unless it is to stay open. */
   start(entry: string, args?: readonly string[], env?: Record<string, string>, stdin?: 'open'): Process
+  /** Submits so many rows, as many searches, as the batch `films`. Returns the path of the catalog. */
+  submit(rows: number, ...more: readonly string[]): Promise<string>
   /** Writes a file into the night's folder and returns its path. */
   file(name: string, text: string): Promise<string>
   /** Reads the tagged CSV as rows of named cells. */
@@ -216,12 +218,18 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
     return JSON.parse(await look([...args, '--json'])) as T
   }
 
+  async function file(name: string, content: string): Promise<string> {
+    const path = join(dir, name)
+    await writeFile(path, content)
+    return path
+  }
+
   async function close(): Promise<void> {
     for (const one of processes) if (one.child.exitCode === null && one.child.signalCode === null) one.kill('SIGKILL')
     await Promise.all(processes.map((one) => one.exited))
     await stopRedisIn(dataDir)
     await simulator.close()
-    await rm(dir, { recursive: true, force: true })
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 })
   }
 
   return {
@@ -241,11 +249,12 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
       return worker
     },
     freeze: (worker) => freezeOutsideOfChanges(worker, join(dataDir, 'trackyard.db')),
-    async file(name, text) {
-      const path = join(dir, name)
-      await writeFile(path, text)
+    async submit(rows, ...more) {
+      const path = await file('films.csv', catalogText(rows))
+      await json(['submit', path, '--query', QUERY, '--yes', ...more])
       return path
     },
+    file,
     async exported(batch) {
       const out = join(dir, `out-${Math.random().toString(36).slice(2)}.jsonl`)
       await look(['export', ...(batch === undefined ? [] : [batch]), '--format', 'jsonl', '--out', out])

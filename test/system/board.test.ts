@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals'
-import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
+import { type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /** Bull Board's buttons on the real board process do what the command line does, and the page says why it stands still. */
@@ -24,7 +24,7 @@ test('Pause and Resume pressed in Bull Board are the operator’s; the sentence 
   const url = await startBoard()
   expect((await fetch(`${url}/queues/api/queues/search/pause`, { method: 'PUT' })).status).toBe(200)
   await system.startWorker()
-  await system.json(['submit', await system.file('a.csv', catalogText(5)), '--query', QUERY, '--yes'])
+  await system.submit(5)
   expect((await system.status()).queue).toMatchObject({ state: 'paused', causes: ['operator'], waiting: 5 })
   // Where Redis takes its time, the page says so first.
   const description = async (): Promise<string> => {
@@ -48,7 +48,7 @@ test('Retry pressed on a dead letter makes its search due again, and it is answe
     env: { TRACKYARD_BOARD_PORT: '0' },
   })
   const url = await startBoard()
-  await system.json(['submit', await system.file('a.csv', catalogText(3)), '--query', QUERY, '--yes'])
+  await system.submit(3)
   await system.startWorker()
   expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(6)
   const failed = async (): Promise<Page['queues'][number]['jobs']> => {

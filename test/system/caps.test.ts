@@ -1,15 +1,10 @@
 import { expect } from '@jest/globals'
 import { openCalls } from '../support/ledger.js'
 import { SHORT } from '../support/short-settings.js'
-import { catalogText, QUERY, type SystemUnderTest, systemTest } from '../support/system-under-test.js'
+import { catalogText, type SystemUnderTest, systemTest } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /** Money, with three worker processes: what is claimed is decided before the call, so caps hold to the credit. */
-
-async function submit(system: SystemUnderTest, rows: number, ...more: readonly string[]): Promise<void> {
-  const path = await system.file('films.csv', catalogText(rows))
-  await system.json(['submit', path, '--query', QUERY, '--yes', ...more])
-}
 
 async function threeWorkers(system: SystemUnderTest, env: Record<string, string> = {}) {
   return Promise.all([1, 2, 3].map(() => system.startWorker(env)))
@@ -30,7 +25,7 @@ systemTest(
     },
   },
   async (system) => {
-    await submit(system, 200, '--max-credits', '50')
+    await system.submit(200, '--max-credits', '50')
     await threeWorkers(system)
     expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(4)
     expect(system.simulator.paid()).toBe(50)
@@ -49,7 +44,7 @@ systemTest(
     env: SHORT,
   },
   async (system) => {
-    await submit(system, 200, '--max-credits', '50')
+    await system.submit(200, '--max-credits', '50')
     const [victim] = await threeWorkers(system)
     await until(() => system.simulator.paid() >= 12, { timeoutMs: 60_000, what: 'some calls', everyMs: 5 })
     victim?.kill('SIGKILL')
@@ -67,7 +62,7 @@ systemTest(
     env: { TRACKYARD_CREDIT_RESERVE: '20', TRACKYARD_CREDIT_CHECK_MS: '500' },
   },
   async (system) => {
-    await submit(system, 150)
+    await system.submit(150)
     const workers = await threeWorkers(system)
     await until(async () => (await pausedFor(system)).includes('reserve'), { timeoutMs: 60_000, what: 'the reserve' })
     // The last answer may have overtaken others.
@@ -102,7 +97,7 @@ systemTest(
     await system.simulator.waitForCalls(3, 60_000)
     expect((await system.cli(['cancel', 'wrong'])).code).toBe(0)
     const before = system.simulator.calls().length
-    await submit(system, 20)
+    await system.submit(20)
     expect((await system.cli(['wait', 'films', '--timeout', '120'])).code).toBe(0)
     // At 600 a minute the 3,000 would have taken five minutes of starts.
     expect(system.simulator.calls().length - before).toBeLessThan(40)

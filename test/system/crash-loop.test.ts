@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
 import { type TestRedis, withRedis } from '../support/redis.js'
-import { catalogText, QUERY, type SystemUnderTest, withSystem } from '../support/system-under-test.js'
+import { type SystemUnderTest, withSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /** A search that takes its worker down each time. */
@@ -30,8 +30,7 @@ test.concurrent.each([1, 10])(
 )
 
 async function crashUntilDead(system: SystemUnderTest, redis: TestRedis, slots: number): Promise<void> {
-  const path = await system.file('films.csv', catalogText(30))
-  expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+  await system.submit(30)
 
   // As `up` does: a worker that died is started again.
   let deaths = 0

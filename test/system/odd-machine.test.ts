@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from '@jest/globals'
-import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
+import { QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 
 /** What a machine may be like when somebody has made a plain mistake. */
 let system: SystemUnderTest
@@ -52,7 +52,7 @@ test('what the system refuses is no bug of ours', async () => {
 
 test('a worker whose log cannot be written works on', async () => {
   system = await startSystem({ simulator: { noMatchRate: 0 } })
-  await system.json(['submit', await system.file('films.csv', catalogText(5)), '--query', QUERY, '--yes'])
+  await system.submit(5)
   const worked = shell('exec "$NODE" "$ROOT/dist/workers/worker.js" > /dev/full 2> /dev/full')
   expect((await system.cli(['wait', '--timeout', '60'])).code).toBe(0)
   expect((await system.cli(['down'])).code).toBe(0)

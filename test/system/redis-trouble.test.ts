@@ -47,12 +47,6 @@ function redisTest(
   test.concurrent(claim, () => withBoth(options, play), 360_000)
 }
 
-async function submit(system: SystemUnderTest, rows: number): Promise<void> {
-  const path = await system.file('films.csv', catalogText(rows))
-  const done = await system.cli(['submit', path, '--query', QUERY, '--yes'])
-  expect({ code: done.code, said: done.stderr }).toMatchObject({ code: 0 })
-}
-
 /** Every search was called exactly once, and nothing failed. */
 async function expectOneCallEach(system: SystemUnderTest, rows: number): Promise<void> {
   await expectAccounted(system, { rows, unknown: 0 })
@@ -85,7 +79,7 @@ describe('in the middle of a run', () => {
   test.concurrent('Redis is killed and comes back from its file after a minute: work resumes within two seconds, every search is called once', async () => {
     const env = { ...PATIENT, TRACKYARD_RATE_LIMIT: '3000' }
     await withBoth({ simulator: { latencyMs: 100 }, env }, async (system, server) => {
-      await submit(system, 300)
+      await system.submit(300)
       const worker = await system.startWorker()
       await system.simulator.waitForCalls(80, 60_000)
       let resumedMs = Number.POSITIVE_INFINITY
@@ -113,7 +107,7 @@ describe('in the middle of a run', () => {
     // The calls that are in flight then stay so for a while, whatever this machine is busy with.
     const late = { skip: 20, timesInTotal: 10, does: 'late', ms: 8000 } as const
     await withBoth({ simulator: { latencyMs: 200, faults: [late] }, env: PATIENT }, async (system, server) => {
-      await submit(system, 120)
+      await system.submit(120)
       const worker = await system.startWorker()
       await system.simulator.waitForCalls(30, 60_000)
       await server.flush()
@@ -130,7 +124,7 @@ describe('in the middle of a run', () => {
     // Slow until the pause has been seen to stand: it comes in the middle of the run, and finds calls in flight.
     const late = { does: 'late', ms: 10_000 } as const
     await withBoth({ simulator: { faults: [late] }, env: PATIENT }, async (system, server) => {
-      await submit(system, 100)
+      await system.submit(100)
       const worker = await system.startWorker()
       await system.simulator.waitForCalls(10, 60_000)
       expect((await system.cli(['pause', '--reason', 'lunch'])).code).toBe(0)
@@ -158,7 +152,7 @@ describe('in the middle of a run', () => {
     'FLUSHALL while the API has asked to wait: the wait stands',
     { simulator: { faults: [{ timesInTotal: 1, does: { status: 429, headers: { 'retry-after': '8' } } }] } },
     async (system, server) => {
-      await submit(system, 20)
+      await system.submit(20)
       const worker = await system.startWorker({ TRACKYARD_CONCURRENCY: '1' })
       await worker.waitForEvent('call.finished', { facts: { decision: 'rateLimit' } })
       // Its own note of the answer may be later than the worker's reading of it.
@@ -174,7 +168,7 @@ describe('in the middle of a run', () => {
   )
 
   redisTest('jobs removed by hand are put back', {}, async (system) => {
-    await submit(system, 40)
+    await system.submit(40)
     await withQueue(system, async ({ boardQueues: { search } }) => {
       const [first, second, third] = await search.getJobs(['prioritized'])
       for (const job of [first, second, third]) await search.remove(job?.id ?? '')
@@ -210,7 +204,7 @@ describe('in the middle of a run', () => {
     'Redis becomes $name: few lines say so, and after it every search was called once',
     ({ begin, end, event }) =>
       withBoth({ simulator: { latencyMs: 100 }, env: { TRACKYARD_RATE_LIMIT: '1800' } }, async (system, server) => {
-        await submit(system, 120)
+        await system.submit(120)
         const worker = await system.startWorker()
         await system.simulator.waitForCalls(30, 60_000)
         const lines = () => said(worker.stderr()).length - worker.logged('call.finished').length
@@ -239,7 +233,7 @@ describe('in the middle of a run', () => {
     'damaged values are replaced from the store, and status says so until they are',
     { simulator: { latencyMs: 100 }, env: { TRACKYARD_RATE_LIMIT: '1800' } },
     async (system, server) => {
-      await submit(system, 60)
+      await system.submit(60)
       const first = await system.startWorker()
       await system.simulator.waitForCalls(10, 60_000)
       first.kill('SIGTERM')
@@ -301,7 +295,7 @@ describe('at the start', () => {
     "another store's Redis: exit 78, naming both stores, for a worker and for a submit",
     {},
     async (system, server) => {
-      await submit(system, 3)
+      await system.submit(3)
       const stranger = await startSystem({ env: { ...SHORT, TRACKYARD_REDIS_URL: server.url } })
       try {
         const both = [storeId(system), await idAfterSubmit(stranger)]
@@ -343,7 +337,7 @@ describe('the private Redis', () => {
       const workers = await Promise.all([system.startWorker(), system.startWorker()])
       const started = (): number => workers.flatMap((worker) => worker.logged('redis.started')).length
       expect(started()).toBe(1)
-      await submit(system, 120)
+      await system.submit(120)
       await system.simulator.waitForCalls(30, 60_000)
       process.kill(Number(await readFile(join(system.dataDir, 'redis/redis.pid'), 'utf8')), 'SIGKILL')
       await until(() => workers.some((worker) => worker.logged('redis.restarted').length > 0), {
@@ -365,7 +359,7 @@ describe('the private Redis', () => {
       env: { ...SHORT, TRACKYARD_RATE_LIMIT: '1800' },
     },
     async (system) => {
-      await submit(system, 120)
+      await system.submit(120)
       const up = system.start('dist/scripts/trackyard-batch.js', ['up'], { TRACKYARD_BOARD_PORT: '0' })
       await system.simulator.waitForCalls(30, 60_000)
       const files = join(system.dataDir, 'redis/appendonlydir')
@@ -387,7 +381,7 @@ describe('the private Redis', () => {
     'a file in place of its directory: one sentence, exit 3, also in status',
     { env: SHORT },
     async (system) => {
-      await submit(system, 3)
+      await system.submit(3)
       expect((await system.cli(['down'])).code).toBe(0)
       await rm(join(system.dataDir, 'redis'), { recursive: true })
       await writeFile(join(system.dataDir, 'redis'), 'in the way')

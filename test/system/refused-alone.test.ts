@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { FaultAction, FaultRule } from '../../src/simulator/faults.js'
 import { readLedger, untilDone } from '../support/ledger.js'
-import { catalogText, QUERY, type SystemUnderTest, withSystem } from '../support/system-under-test.js'
+import { type SystemUnderTest, withSystem } from '../support/system-under-test.js'
 
 /**
  * One search that the API never answers, among others that it does: the others are tagged in the usual time and lose no
@@ -75,11 +75,6 @@ async function playNight(
   )
 }
 
-async function submit(system: SystemUnderTest, text = catalogText(ROWS)): Promise<void> {
-  const path = await system.file('films.csv', text)
-  expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
-}
-
 const callsFor = (system: SystemUnderTest, query: string) =>
   system.simulator.calls().filter((call) => call.query.startsWith(query))
 
@@ -89,7 +84,7 @@ describe.each([1, 10])('with %i slots, one search that is always answered with',
     async (_, { does, calls, letter, failures = 0, unknown = 0 }) => {
       await playNight(
         async (system) => {
-          await submit(system)
+          await system.submit(ROWS)
           const worker = await system.startWorker()
           await untilDone(system)
           expect((await system.exported()).map(({ id, status }) => ({ id, status }))).toEqual(
@@ -139,7 +134,7 @@ describe.each([1, 10])('with %i slots', (slots) => {
     async (status) => {
       await playNight(
         async (system) => {
-          await submit(system, catalogText(200))
+          await system.submit(200)
           await system.startWorker()
           await untilDone(system, 200_000)
           const rows = await system.exported()
@@ -160,7 +155,7 @@ describe.each([1, 10])('with %i slots', (slots) => {
     async (match) => {
       await playNight(
         async (system) => {
-          await submit(system)
+          await system.submit(ROWS)
           await system.startWorker()
           await untilDone(system)
           expect((await system.exported()).filter(({ status }) => status === 'tagged')).toHaveLength(ROWS - 1)
@@ -177,7 +172,7 @@ describe.each([1, 10])('with %i slots', (slots) => {
     async () => {
       await playNight(
         async (system) => {
-          await submit(system)
+          await system.submit(ROWS)
           await system.startWorker()
           await untilDone(system)
           expect((await system.exported()).every(({ status }) => status === 'tagged')).toBe(true)
@@ -195,7 +190,7 @@ describe.each([1, 10])('with %i slots', (slots) => {
     async () => {
       await playNight(
         async (system) => {
-          await submit(system)
+          await system.submit(ROWS)
           // A worker asks once when it starts.
           system.simulator.fail({ endpoint: 'me', skip: 1, timesInTotal: 2, does: { status: 429 } })
           const worker = await system.startWorker()

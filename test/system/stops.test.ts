@@ -1,21 +1,9 @@
 import { expect, test } from '@jest/globals'
 import { expectAccounted, openCalls, readLedger, untilDone } from '../support/ledger.js'
 import { PATIENT, SHORT } from '../support/short-settings.js'
-import {
-  catalogText,
-  type Process,
-  QUERY,
-  type SystemUnderTest,
-  systemTest,
-  withSystem,
-} from '../support/system-under-test.js'
+import { type Process, systemTest, withSystem } from '../support/system-under-test.js'
 
 /** SIGTERM is a deploy, not a failure: it costs no attempt and no credit. */
-
-async function submit(system: SystemUnderTest, rows: number): Promise<void> {
-  const path = await system.file('films.csv', catalogText(rows))
-  expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
-}
 
 async function terminated(worker: Process): Promise<{ readonly code: number | null; readonly ms: number }> {
   const startedAt = performance.now()
@@ -28,7 +16,7 @@ systemTest(
   'SIGTERM under load: calls in flight are committed, the rest goes back with no attempt used, exit 0 in the grace',
   { simulator: { noMatchRate: 0, latencyMs: 800 }, env: PATIENT },
   async (system) => {
-    await submit(system, 60)
+    await system.submit(60)
     const worker = await system.startWorker()
     await system.simulator.waitForCalls(15, 60_000)
     const stopped = await terminated(worker)
@@ -49,7 +37,7 @@ systemTest(
 test.concurrent('a grace that is too short: exit 0 all the same, and what was in flight is listed as of unknown outcome', async () => {
   const late = { timesInTotal: 4, does: 'late', ms: 60_000 } as const
   await withSystem({ simulator: { noMatchRate: 0, faults: [late] }, env: SHORT }, async (system) => {
-    await submit(system, 12)
+    await system.submit(12)
     const worker = await system.startWorker({ TRACKYARD_SHUTDOWN_GRACE_MS: '200', TRACKYARD_CONCURRENCY: '4' })
     await system.simulator.waitForCalls(4, 60_000)
     expect(await terminated(worker)).toMatchObject({ code: 0 })
@@ -67,7 +55,7 @@ systemTest(
   'a second signal exits at once, with calls in flight',
   { simulator: { faults: [{ does: 'hang' }] } },
   async (system) => {
-    await submit(system, 5)
+    await system.submit(5)
     const worker = await system.startWorker()
     await system.simulator.waitForCalls(5, 60_000)
     worker.kill('SIGTERM')
@@ -103,7 +91,7 @@ systemTest(
   { simulator: { noMatchRate: 0, latencyMs: [20, 400] }, env: PATIENT },
   async (system) => {
     const rows = 1500
-    await submit(system, rows)
+    await system.submit(rows)
     const few = { TRACKYARD_CONCURRENCY: '3', TRACKYARD_RATE_LIMIT: '3000' }
     const workers = [await system.startWorker(few), await system.startWorker(few), await system.startWorker(few)]
     let restarts = 0

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { PATIENT } from '../support/short-settings.js'
-import { catalogText, type Process, QUERY, type SystemUnderTest, systemTest } from '../support/system-under-test.js'
+import { type Process, type SystemUnderTest, systemTest } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /**
@@ -24,8 +24,7 @@ function damageTest(claim: string, play: (system: SystemUnderTest, worker: Proce
     env: { ...PATIENT, TRACKYARD_CONCURRENCY: String(CALLS_AT_A_TIME) },
   } as const
   systemTest(claim, options, async (system) => {
-    const path = await system.file('films.csv', catalogText(ROWS))
-    expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+    await system.submit(ROWS)
     const worker = await system.startWorker()
     await system.simulator.waitForCalls(30, 60_000)
     await play(system, worker)

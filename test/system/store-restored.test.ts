@@ -5,7 +5,7 @@ import { expect } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { untilDone } from '../support/ledger.js'
 import { PATIENT } from '../support/short-settings.js'
-import { catalogText, type Process, QUERY, type SystemUnderTest, systemTest } from '../support/system-under-test.js'
+import { type Process, type SystemUnderTest, systemTest } from '../support/system-under-test.js'
 
 /** What a worker finds when it starts: no store beside its Redis, another one, an older one, a damaged one. */
 const ROWS = 20
@@ -14,8 +14,7 @@ const store = (system: SystemUnderTest) => join(system.dataDir, 'trackyard.db')
 /** All of it is answered, nothing runs any more but Redis. A backup was made before. */
 function afterOneNight(claim: string, play: (system: SystemUnderTest, backup: string) => Promise<void>): void {
   systemTest(claim, { simulator: { noMatchRate: 0 }, env: PATIENT }, async (system) => {
-    const path = await system.file('films.csv', catalogText(ROWS))
-    expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
+    await system.submit(ROWS)
     const backup = join(system.dir, 'backup.db')
     const db = new Database(store(system))
     await db.backup(backup)

@@ -9,14 +9,7 @@ import { type SmallDisk, smallDisk } from '../support/disk.js'
 import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
 import { withRedis } from '../support/redis.js'
 import { PATIENT, SHORT } from '../support/short-settings.js'
-import {
-  catalogText,
-  type Process,
-  QUERY,
-  type SystemUnderTest,
-  systemTest,
-  withSystem,
-} from '../support/system-under-test.js'
+import { type Process, QUERY, type SystemUnderTest, systemTest, withSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
 /**
@@ -37,7 +30,7 @@ function inTheMiddle(
     env: { ...PATIENT, TRACKYARD_CONCURRENCY: String(CALLS_AT_A_TIME), ...env },
   } as const
   return withSystem(options, async (system) => {
-    await submit(system, ROWS)
+    await system.submit(ROWS)
     const worker = await system.startWorker()
     await system.simulator.waitForCalls(20, 60_000)
     await play(system, worker)
@@ -55,13 +48,7 @@ async function withDisk(play: (disk: SmallDisk) => Promise<void>): Promise<void>
 
 /** Three rows are submitted to `path`, and no worker has run yet. */
 function inTheBeginning(claim: string, play: (system: SystemUnderTest, path: string) => Promise<void>): void {
-  systemTest(claim, { env: SHORT }, async (system) => play(system, await submit(system, 3)))
-}
-
-async function submit(system: SystemUnderTest, rows: number): Promise<string> {
-  const path = await system.file('films.csv', catalogText(rows))
-  expect((await system.cli(['submit', path, '--query', QUERY, '--yes'])).code).toBe(0)
-  return path
+  systemTest(claim, { env: SHORT }, async (system) => play(system, await system.submit(3)))
 }
 
 /** No call is begun while answers wait: those in flight end, and then the server hears nothing. */

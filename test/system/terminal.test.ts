@@ -59,7 +59,7 @@ test.concurrent.each([
   'a terminal that is closed on %s with calls in flight: each is paid once',
   async (_name, [entry, ...args]) => {
     await withSystem({ simulator: { noMatchRate: 0, latencyMs: 1500 }, env: PATIENT }, async (system) => {
-      await system.json(['submit', await system.file('films.csv', catalogText(40)), '--query', QUERY, '--yes'])
+      await system.submit(40)
       const terminal = await openTerminal(system, entry, ...args)
       await system.simulator.waitForCalls(12, 60_000)
       terminal.close()

@@ -101,7 +101,7 @@ export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestB
       await Promise.all([search.close(), deadLetters.close()])
       await redis.stop()
       await store.close()
-      await rm(folder, { recursive: true, force: true })
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 })
     },
   }
 }

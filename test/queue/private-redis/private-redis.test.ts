@@ -174,7 +174,7 @@ describe('keeping it alive', () => {
     })
     const keeper = await keepPrivateRedis({ dataDir, log, everyMs: 20 })
     open.onClose(() => keeper.stop())
-    await rm(dataDir, { recursive: true })
+    await rm(dataDir, { recursive: true, maxRetries: 5 })
     await eventually('another one runs', async () => {
       const now = await findPrivateRedis({ dataDir })
       return now !== null && now.pid !== first.pid
