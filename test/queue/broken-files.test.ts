@@ -147,7 +147,7 @@ describe('a private Redis with broken files', () => {
   )
 
   test.each(['redis.sock', 'redis.log', 'redis.pid'])('a directory in place of its %s is moved aside', async (name) => {
-    await mkdir(inRedis(name, 'full'), { recursive: true, maxRetries: 5 })
+    await mkdir(inRedis(name, 'full'), { recursive: true })
     const log = recordingLogger()
     expect((await startOrConnectPrivateRedis({ dataDir, log })).started).toBe(true)
     expect(await readdir(inRedis((await keptAside())[0] ?? ''))).toEqual([name])
@@ -159,14 +159,14 @@ describe('a private Redis with broken files', () => {
     ['redis.log', 'mkfifo "$0"'],
     ['redis.log', 'ln -s /nowhere/redis.log "$0"'],
   ])('a %s that nothing can be written to is moved aside: %s', async (name, make) => {
-    await mkdir(inRedis(), { recursive: true, maxRetries: 5 })
+    await mkdir(inRedis(), { recursive: true })
     execFileSync('sh', ['-c', make, inRedis(name)])
     expect((await startOrConnectPrivateRedis({ dataDir, log: silentLogger })).started).toBe(true)
     expect(await readdir(inRedis((await keptAside())[0] ?? ''))).toEqual([name])
   })
 
   test('a log that is a link to another file stays one', async () => {
-    await mkdir(inRedis(), { recursive: true, maxRetries: 5 })
+    await mkdir(inRedis(), { recursive: true })
     await writeFile(join(dir, 'elsewhere.log'), '')
     await symlink(join(dir, 'elsewhere.log'), inRedis('redis.log'))
     await startOrConnectPrivateRedis({ dataDir, log: silentLogger })

@@ -1,0 +1,4 @@
+import { testOneRefused, testSomeRefused } from './refused-alone.js'
+
+testOneRefused(10)
+testSomeRefused(10)
