@@ -1,25 +1,30 @@
 #!/usr/bin/env bash
 # Makes sure that what npm cannot bring is on this machine: redis-server (for the private Redis and the
-# tests), `timeout` (macOS has none; the tests run under it) and, when asked, Debian's chromium for the
+# tests), PostgreSQL (for tests when asked), `timeout` (macOS has none; the tests run under it) and, when asked, Debian's chromium for the
 # browser test. Says nothing when all is there. May be run again at any time.
 #
-#   scripts/setup.sh [--with-chromium]        (or SETUP_CHROMIUM=1)
+#   scripts/setup.sh [--with-chromium] [--with-postgres]        (or SETUP_CHROMIUM=1)
 #
 # Exit 0: everything is there. Exit 1: something is missing, and the exact command was printed.
 set -euo pipefail
 
 with_chromium=${SETUP_CHROMIUM:-0}
+with_postgres=0
 for argument in "$@"; do
   case "$argument" in
     --with-chromium) with_chromium=1 ;;
+    --with-postgres) with_postgres=1 ;;
     *)
-      echo "setup: expected --with-chromium or nothing, got '$argument'." >&2
+      echo "setup: expected --with-chromium, --with-postgres or nothing, got '$argument'." >&2
       exit 2
       ;;
   esac
 done
 
-has() { command -v "$1" >/dev/null 2>&1; }
+# Debian keeps PostgreSQL's programs off the PATH.
+has() {
+  command -v "$1" >/dev/null 2>&1 || { [ "$1" = postgres ] && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
+}
 
 # What installs things here. brew first: it refuses to run as root, and who has it on Linux chose it.
 manager() {
@@ -42,6 +47,9 @@ package_of() {
     redis-server:apt) echo redis-server ;;
     redis-server:*) echo redis ;;
     timeout:*) echo coreutils ;;
+    postgres:apk) echo postgresql ;;
+    postgres:dnf) echo postgresql-server ;;
+    postgres:*) echo postgresql ;;
     *) echo "$1" ;;
   esac
 }
@@ -133,4 +141,5 @@ missing=0
 ensure redis-server 'the queue and its tests' || missing=1
 ensure timeout 'the tests run under it' || missing=1
 if [ "$with_chromium" = 1 ]; then ensure chromium 'the browser test of the board' || missing=1; fi
+if [ "$with_postgres" = 1 ]; then ensure postgres 'the tests of the store on PostgreSQL' || missing=1; fi
 exit "$missing"

@@ -32,6 +32,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   ioredis: ['queue'],
   // The private Redis is locked through an empty SQLite file.
   'better-sqlite3': ['store', 'queue'],
+  pg: ['store'],
   undici: ['api'],
   commander: ['cli'],
   'cli-progress': ['cli'],

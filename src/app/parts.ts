@@ -62,9 +62,13 @@ export async function openConfiguredStore(
   options: Pick<OpenOptions, 'patienceMs' | 'actor'> = {},
 ): Promise<Store> {
   refuseLostStore(settings)
-  const store = await openStore({ path: storePath(settings), log, ...options })
+  const store = await openStore({ path: storePath(settings), database: databaseOf(settings), log, ...options })
   cleanup.add(() => store.close())
   return store
+}
+
+function databaseOf({ databaseUrl, databaseCa }: Settings): OpenOptions['database'] {
+  return databaseUrl === null ? undefined : { url: databaseUrl.reveal(), ca: databaseCa }
 }
 
 /**

@@ -32,7 +32,7 @@ export async function logStartup(parts: {
       creditsLeft: known.creditsRemaining,
       concurrency: settings.concurrency,
       queued: counts.waiting + counts.delayed,
-      store: store.path,
+      store: store.name,
       redis: queue.registry.describe(),
     },
     'worker started',

@@ -50,7 +50,8 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
   const parts = { store, queue, api, log, now: systemClock.now }
   const { workerId = HOST_PREFIX + randomUUID() } = opened
   await takeApi({ store, apiUrl: settings.apiUrl })
-  const damageCheck = await startDamageCheck(parts, cleanup)
+  // PostgreSQL checks its own files.
+  const damageChecks = settings.databaseUrl === null ? [await startDamageCheck(parts, cleanup)] : []
   await recordUnsaved(parts)
   const { done, resolve, reject } = deferred()
 
@@ -117,7 +118,7 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
         trouble: () => store.trouble() ?? handler.writeFailure(),
       }),
       storeCheck(store, log, 0),
-      damageCheck,
+      ...damageChecks,
       stopTask(queue, resolve),
     ],
     log,

@@ -9,7 +9,7 @@ import type { KnownApi, Store } from '../store/store.js'
  * a person confirms it with `account --adopt`.
  */
 export interface SameApiParts {
-  readonly store: Pick<Store, 'path' | 'api'>
+  readonly store: Pick<Store, 'name' | 'api'>
   /** Canonical, as in the settings. */
   readonly apiUrl: string
 }
@@ -17,7 +17,7 @@ export interface SameApiParts {
 /** Called when a worker starts. @throws ConfigurationError when the store belongs to another API */
 export async function takeApi({ store, apiUrl }: SameApiParts): Promise<void> {
   const another = await store.api.take(apiUrl)
-  if (another !== null) throw anotherApi(another, store.path, apiUrl)
+  if (another !== null) throw anotherApi(another, store.name, apiUrl)
 }
 
 /**
@@ -26,13 +26,13 @@ export async function takeApi({ store, apiUrl }: SameApiParts): Promise<void> {
  */
 export async function keepApi({ store, apiUrl }: SameApiParts): Promise<void> {
   const api = await store.api.get()
-  if (api !== null && !isSameApi(api, apiUrl)) throw anotherApi(api, store.path, apiUrl)
+  if (api !== null && !isSameApi(api, apiUrl)) throw anotherApi(api, store.name, apiUrl)
 }
 
 /** Called before answers are reused; writes nothing. @throws ConfigurationError where a worker would be refused */
 export async function checkApi({ store, apiUrl }: SameApiParts): Promise<void> {
   const api = await store.api.get()
-  if (api !== null && !api.isUnused && !isSameApi(api, apiUrl)) throw anotherApi(api, store.path, apiUrl)
+  if (api !== null && !api.isUnused && !isSameApi(api, apiUrl)) throw anotherApi(api, store.name, apiUrl)
 }
 
 function anotherApi(api: KnownApi, path: string, apiUrl: string): ConfigurationError {

@@ -90,10 +90,12 @@ export function expand(text: string, fragments: Fragments): string {
 
 /** An opened database. */
 export interface Engine {
-  /** Its path. */
-  readonly path: string
+  /** For messages: its path, or its address without the password. */
+  readonly name: string
   readonly connection: Connection
   /** For expensive reads. */
   readonly reader: Connection
   readonly health: StoreHealth
+  /** How many changes share a commit at most. */
+  readonly groupSize: number
 }

@@ -23,15 +23,21 @@ interface Entry {
   reject(error: unknown): void
 }
 
-export function groupCommit(connection: Connection): GroupCommit {
+/** @param most how many share a commit at most */
+export function groupCommit(connection: Connection, most = Number.POSITIVE_INFINITY): GroupCommit {
   let arrived: Entry[] = []
   let running: Promise<void> | null = null
 
-  async function flush(): Promise<void> {
+  const commitSoon = (): void => {
+    setImmediate(() => void commitNext())
+  }
+
+  async function commitNext(): Promise<void> {
     while (running !== null) await running
     if (arrived.length === 0) return
-    const group = arrived
-    arrived = []
+    const group = arrived.slice(0, most)
+    arrived = arrived.slice(group.length)
+    if (arrived.length > 0) commitSoon()
     running = commitTogether(connection, group).finally(() => {
       running = null
     })
@@ -39,10 +45,13 @@ export function groupCommit(connection: Connection): GroupCommit {
   }
 
   return {
-    flush,
+    flush: async () => {
+      do await commitNext()
+      while (arrived.length > 0)
+    },
     add: (change) =>
       new Promise((resolve, reject) => {
-        if (arrived.length === 0) setImmediate(() => void flush())
+        if (arrived.length === 0) commitSoon()
         arrived.push({
           run: async (tx) => {
             const result = await change(tx)

@@ -1,15 +1,17 @@
+import { errorCode, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { accountStore } from './account.js'
 import { activityStore } from './activity.js'
 import { apiStore } from './api-record.js'
 import { batchStore } from './batches.js'
 import { callLedger } from './calls.js'
-import type { Transaction } from './connection.js'
+import type { Engine, Transaction } from './connection.js'
 import { deadLetterStore } from './dead-letters.js'
 import { feedStore } from './feed.js'
 import { groupCommit } from './group-commit.js'
 import { notificationRecord } from './notifications.js'
 import { pauseStore } from './pauses.js'
+import type { DatabaseAddress } from './postgres/address.js'
 import { reports } from './reports.js'
 import { scheduleStore } from './schedules.js'
 import { openSqlite } from './sqlite/open.js'
@@ -17,16 +19,21 @@ import type { Store } from './store.js'
 import { type Actor, timelineStore } from './timeline.js'
 
 export interface OpenOptions {
-  /** The SQLite file. It and its directory are created if missing, readable only by their owner. */
+  /**
+   * The SQLite file. It and its directory are created if missing, readable only by their owner. With
+   * a `database`, only what a process could not store there is written beside this path.
+   */
   readonly path: string
+  /** Use this database of a PostgreSQL server instead. */
+  readonly database?: DatabaseAddress | undefined
   /**
    * Read-only: creates and migrates nothing, and every change throws `UnreachableError`. Default:
    * false.
    */
   readonly readOnly?: boolean
   /**
-   * How long a change waits for another process's lock, in ms. It blocks the thread. Default: 2000.
-   * Use more only in a process that does nothing else meanwhile.
+   * How long a change waits for another process's lock on the file, in ms. It blocks the thread.
+   * Default: 2000. Use more only in a process that does nothing else meanwhile.
    */
   readonly patienceMs?: number
   readonly log?: Logger
@@ -39,18 +46,15 @@ export interface OpenOptions {
  * `ConfigurationError` for a database that is no store or a store of a newer version. Throws
  * `UnreachableError` when it is locked, or cannot be reached, created, read or written.
  */
-export async function openStore({
-  readOnly = false,
-  log = silentLogger,
-  actor = 'command',
-  ...options
-}: OpenOptions): Promise<Store> {
-  const { path, connection, reader, health } = await openSqlite({ ...options, readOnly, log })
-  const group = groupCommit(connection)
+export async function openStore(options: OpenOptions): Promise<Store> {
+  const { actor = 'command' } = options
+  const { name, connection, reader, health, groupSize } = await openEngine(options)
+  const group = groupCommit(connection, groupSize)
   return {
     ...health,
     ...(await reader.read(identity)),
-    path,
+    name,
+    path: options.path,
     batches: batchStore(connection, actor),
     schedules: scheduleStore(connection),
     feed: feedStore(connection),
@@ -69,6 +73,20 @@ export async function openStore({
       await connection.close()
     },
   }
+}
+
+async function openEngine({ database, path, patienceMs, ...options }: OpenOptions): Promise<Engine> {
+  const { readOnly = false, log = silentLogger } = options
+  if (database === undefined)
+    return openSqlite({ path, readOnly, log, ...(patienceMs === undefined ? {} : { patienceMs }) })
+  // Loaded only where it is used, so that `--help` stays fast.
+  const { openPostgres } = await import('./postgres/open.js')
+  return openPostgres({ database, readOnly, log })
+}
+
+/** The store was locked by another process: a later try may succeed. */
+export function isStoreLocked(error: unknown): error is UnreachableError {
+  return error instanceof UnreachableError && /^(SQLITE_BUSY|55P03$)/.test(errorCode(error.cause))
 }
 
 async function identity(tx: Transaction): Promise<Pick<Store, 'id' | 'createdAt'>> {

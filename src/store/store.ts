@@ -41,7 +41,9 @@ export type {
 export interface Store extends StoreHealth {
   /** A random id, created with the file. It tells which store a Redis belongs to. */
   readonly id: string
-  /** Path and creation time of the file, for messages. */
+  /** For messages: the path of the file, or the address of the database without its password. */
+  readonly name: string
+  /** Where this process puts files that belong to the store: beside it. */
   readonly path: string
   readonly createdAt: string
   readonly batches: BatchStore

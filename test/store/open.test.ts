@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
 import { versionIn } from '../../src/store/migrate.js'
+import { MIGRATIONS } from '../../src/store/migrations.js'
 import { openStore } from '../../src/store/open.js'
-import { MIGRATIONS } from '../../src/store/sqlite/migrations.js'
 import { released } from './setup.js'
 
 let directory: string

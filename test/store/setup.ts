@@ -1,19 +1,26 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach } from '@jest/globals'
+import { afterAll, afterEach, beforeEach } from '@jest/globals'
 import type { Death } from '../../src/domain/dead-letter.js'
 import type { Decision } from '../../src/domain/decision.js'
 import type { CallOutcome, ResponseFacts } from '../../src/domain/outcome.js'
 import { canonicalRequest, fingerprint, type LoadedRow } from '../../src/domain/request.js'
 import type { SearchRef } from '../../src/domain/search-id.js'
+import type { Connection } from '../../src/store/connection.js'
 import { openStore } from '../../src/store/open.js'
+import { addressOf, type DatabaseAddress } from '../../src/store/postgres/address.js'
+import { openConnection as openPostgres } from '../../src/store/postgres/connection.js'
+import { openConnection as openSqlite } from '../../src/store/sqlite/connection.js'
 import type { Claim, ClaimRules, ExportRow, NewBatch, Store } from '../../src/store/store.js'
+import { emptied, startPostgres, type TestPostgres } from '../support/postgres.js'
 
 /** A store in a directory of its own; `end` closes whatever was opened and removes the directory. */
 export interface TempStore {
   readonly store: Store
   readonly path: string
+  /** A connection of its own, to read the tables without the store. */
+  readonly reader: Connection
   /** A second opening of the same file, as another process has it. */
   openAgain(): Promise<Store>
   end(): Promise<void>
@@ -29,21 +36,42 @@ export function eachWithStore(use: (opened: TempStore) => void): void {
   afterEach(() => opened.end())
 }
 
+/** `STORE_ENGINE=postgres` runs the tests of a file on PostgreSQL. */
+export const onPostgres = process.env.STORE_ENGINE === 'postgres'
+let server: TestPostgres | null = null
+let database: string | null = null
+
+afterAll(() => server?.stop())
+
+/** One server and one database for a file of tests, emptied for each test. */
+async function emptyDatabase(): Promise<DatabaseAddress | undefined> {
+  if (!onPostgres) return undefined
+  server ??= await startPostgres()
+  if (database === null) database = await server.createDatabase('store')
+  else await emptied(database)
+  return { url: database, ca: null }
+}
+
 export async function storeInTemp(): Promise<TempStore> {
   const directory = mkdtempSync(join(tmpdir(), 'store-'))
   const path = join(directory, 'data', 'store.db')
+  const empty = await emptyDatabase()
   const opened: Store[] = []
   async function openAgain(): Promise<Store> {
-    const store = await openStore({ path })
+    const store = await openStore({ path, database: empty })
     opened.push(store)
     return store
   }
+  const store = await openAgain()
+  const reader = empty === undefined ? openSqlite(path, 'read') : openPostgres(addressOf(empty), 'read')
   return {
-    store: await openAgain(),
+    store,
     path,
+    reader,
     openAgain,
     end: async () => {
       for (const store of opened) await store.close()
+      await reader.close()
       rmSync(directory, { recursive: true, force: true })
     },
   }

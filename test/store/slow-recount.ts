@@ -1,8 +1,8 @@
-import type Database from 'better-sqlite3'
+import type { Connection } from '../../src/store/connection.js'
 
 /**
  * What the counters and reports of a store must be, by the slowest and plainest way: read every table, count in
- * JavaScript. It shares no code with the store.
+ * JavaScript. It shares no code with the store but its driver.
  */
 interface Raw {
   batch: {
@@ -24,6 +24,8 @@ interface Raw {
   item: { batch_id: number; position: number; search_id: number | null; problem: string | null }[]
   search: {
     id: number
+    fingerprint: Buffer
+    generation: number
     state: string
     round: number
     tracks: number | null
@@ -46,10 +48,16 @@ interface Raw {
   want: { batch_id: number; search_id: number; items: number }[]
 }
 
-export function readAll(file: Database.Database): Raw {
-  const table = (name: string): unknown[] => file.prepare(`select * from "${name}"`).all()
-  const names = ['batch', 'item', 'search', 'call', 'answer', 'call_count', 'want']
-  return file.transaction(() => Object.fromEntries(names.map((name) => [name, table(name)])) as unknown as Raw)()
+export function readAll(reader: Connection): Promise<Raw> {
+  return reader.read(async (tx) => ({
+    batch: await tx.all('select * from batch order by id'),
+    item: await tx.all('select * from item'),
+    search: await tx.all('select * from search order by id'),
+    call: await tx.all('select * from call order by id'),
+    answer: await tx.all('select search_id from answer'),
+    call_count: await tx.all('select * from call_count'),
+    want: await tx.all('select * from want'),
+  }))
 }
 
 const CHARGED = ['sent', 'unknown', 'answered', 'unreadable']

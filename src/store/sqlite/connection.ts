@@ -9,6 +9,7 @@ import {
   type SqlParameters,
   type Transaction,
 } from '../connection.js'
+import { type Mutex, mutex } from '../mutex.js'
 import { openStoreFiles, type StoreFiles } from './store-files.js'
 
 /**
@@ -202,18 +203,6 @@ function openSnapshot(path: string, files: StoreFiles): Snapshot {
     close: async () => {
       if (handle.open) handle.close()
     },
-  }
-}
-
-type Mutex = <T>(work: () => Promise<T>) => Promise<T>
-
-/** Runs one piece of work after another, in the order in which they were asked for. */
-function mutex(): Mutex {
-  let last: Promise<unknown> = Promise.resolve()
-  return (work) => {
-    const result = last.then(work)
-    last = result.catch(() => {})
-    return result
   }
 }
 

@@ -10,12 +10,7 @@ export function storeError(error: unknown, path: string): unknown {
 }
 
 export function isBusy(error: unknown): boolean {
-  return errorCode(error).startsWith('SQLITE_BUSY')
-}
-
-/** The store was locked by another process: a later try may succeed. */
-export function isStoreLocked(error: unknown): error is UnreachableError {
-  return error instanceof UnreachableError && isBusy(error.cause)
+  return errorCode(error instanceof UnreachableError ? error.cause : error).startsWith('SQLITE_BUSY')
 }
 
 /**

@@ -6,10 +6,10 @@ import type { Logger } from '../../domain/logger.js'
 import type { Engine, Transaction } from '../connection.js'
 
 import { migrate, refuseNewer, versionIn, versionOf } from '../migrate.js'
+import { MIGRATIONS } from '../migrations.js'
 import { openConnection, PATIENCE_MS, type SqliteConnection } from './connection.js'
 import { driverError } from './driver-error.js'
-import { damageSentence, isBusy, isDamage, isStoreLocked, storeError } from './errors.js'
-import { MIGRATIONS } from './migrations.js'
+import { damageSentence, isBusy, isDamage, storeError } from './errors.js'
 import { refuseBesideRemains } from './remains.js'
 import { openRescue } from './rescue.js'
 
@@ -59,7 +59,7 @@ async function beginReading(connection: SqliteConnection): Promise<Engine> {
   files.remember(connection.pageBytes)
   const rescue = openRescue(connection)
   const health = { trouble: rescue.trouble, rescue: rescue.run, reportDamage: files.reportDamage }
-  return { path: files.path, connection, reader, health }
+  return { name: files.path, connection, reader, health, groupSize: Number.POSITIVE_INFINITY }
 }
 
 function prepareFile(path: string, readOnly: boolean): void {
@@ -137,7 +137,7 @@ async function retryWhileLocked<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {
-      if (!(isBusy(error) || isStoreLocked(error)) || performance.now() > giveUpAt) throw error
+      if (!isBusy(error) || performance.now() > giveUpAt) throw error
     }
     await setTimeout(BETWEEN_TRIES_MS)
   }

@@ -1,4 +1,4 @@
-import type { Migrations } from '../migrate.js'
+import type { Migrations } from './migrate.js'
 
 const TABLES = [
   'create table meta (key text primary key, value text not null) strict, without rowid',

@@ -1,0 +1,255 @@
+import pg from 'pg'
+import {
+  type Connection,
+  expand,
+  type Fragments,
+  type Queries,
+  type Snapshot,
+  type SqlParameters,
+  type SqlValue,
+  type Transaction,
+} from '../connection.js'
+import { mutex } from '../mutex.js'
+import type { Address } from './address.js'
+import { openError, postgresError } from './errors.js'
+
+/**
+ * One PostgreSQL connection. It connects again by itself: the transaction that finds it gone fails,
+ * and the next one connects. Transactions run one after another. Their statements are sent without
+ * waiting for earlier ones; only a question waits for its answer.
+ *
+ * A change takes the advisory lock of the store first, so there is one writer in all processes, as
+ * in SQLite. It must be READ COMMITTED: a statement that waited for the lock sees what was committed
+ * meanwhile, while a snapshot from before the wait would not.
+ */
+export function openConnection(address: Address, role: 'write' | 'read'): Connection {
+  const alone = mutex()
+  let session: Session | null = null
+  let isClosed = false
+
+  async function transaction<T>(begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    if (isClosed) throw new Error('the connection was closed')
+    if (session === null || session.hasEnded()) session = await connect(address, role)
+    return run(session, begin, work, address.name)
+  }
+
+  return {
+    write: (work) => alone(() => transaction(BEGIN_CHANGE, work)),
+    read: (work) => alone(() => transaction(BEGIN_LOOK, work)),
+    snapshot: () => openSnapshot(address),
+    // Only a file can be deleted or replaced under an open connection.
+    refuseIfLost: () => {},
+    close: () =>
+      alone(async () => {
+        isClosed = true
+        await session?.client.end().catch(() => {})
+      }),
+  }
+}
+
+const BEGIN_CHANGE = "begin; select pg_advisory_xact_lock(hashtextextended('trackyard ' || current_schema(), 0))"
+const BEGIN_LOOK = 'begin isolation level repeatable read read only'
+
+async function run<T>(
+  session: Session,
+  begin: string,
+  work: (tx: Transaction) => Promise<T>,
+  name: string,
+): Promise<T> {
+  const tx = transactionOn(session)
+  try {
+    tx.tell(begin)
+    const result = await work(tx)
+    const { command } = await session.client.query('commit')
+    // The server answers a commit of a failed transaction with a rollback.
+    if (command !== 'COMMIT') throw new Error('the transaction was rolled back')
+    return result
+  } catch (error) {
+    await session.client.query('rollback').catch(() => {})
+    // What follows the first error only says that the transaction has failed.
+    throw postgresError(tx.failure() ?? error, name, session.hasEnded())
+  }
+}
+
+interface Session {
+  readonly client: pg.Client
+  hasEnded(): boolean
+}
+
+const CONNECT_WITHIN_MS = 10_000
+/** A network that swallows packets never fails by itself. */
+const ANSWER_WITHIN_MS = 60_000
+
+/**
+ * A frozen writer must not stop all others: `idle_in_transaction_session_timeout` ends its
+ * transaction. The planner must not choose by the size of tables that were empty a moment ago:
+ * prepared statements planned then would scan the ledger for ever.
+ */
+const SESSION = {
+  write: `set jit = off; set random_page_cost = 1.1; set enable_seqscan = off; set lock_timeout = '5s';
+    set idle_in_transaction_session_timeout = '10s'; set synchronous_commit = on`,
+  read: 'set jit = off; set random_page_cost = 1.1',
+}
+
+async function connect({ config, name }: Address, role: 'write' | 'read', pipeline = true): Promise<Session> {
+  const client = new pg.Client({
+    application_name: 'trackyard-batch',
+    connectionTimeoutMillis: CONNECT_WITHIN_MS,
+    keepAlive: true,
+    types: { getTypeParser: typeParser },
+    ...(role === 'write' ? { query_timeout: ANSWER_WITHIN_MS } : {}),
+    ...config,
+    ...{ pipeline },
+  })
+  let hasEnded = false
+  // Without a listener, the end of an idle connection would end the process.
+  const end = (): void => {
+    hasEnded = true
+  }
+  client.on('error', end).on('end', end)
+  try {
+    await client.connect()
+    await client.query(SESSION[role])
+  } catch (error) {
+    client.end().catch(() => {})
+    throw openError(error, name)
+  }
+  return { client, hasEnded: () => hasEnded }
+}
+
+const BOOLEAN = 16
+const BIGINT = 20
+const NUMERIC = 1700
+
+/** Ids and counts stay far below 2^53. Truth is 0 or 1, as in SQLite. */
+function typeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
+  if (oid === BIGINT || oid === NUMERIC) return Number
+  if (oid === BOOLEAN) return (value) => (value === 't' ? 1 : 0)
+  return format === 'binary' ? pg.types.getTypeParser(oid, 'binary') : pg.types.getTypeParser(oid, 'text')
+}
+
+interface RunningTransaction extends Transaction {
+  /** A statement of the protocol whose result nobody needs. */
+  tell(text: string): void
+  /** The first error of a statement. */
+  failure(): unknown
+}
+
+function transactionOn({ client }: Pick<Session, 'client'>): RunningTransaction {
+  let failure: unknown
+  const note = (error: unknown): void => {
+    failure ??= error
+  }
+  const ask = async (text: string, parameters: SqlParameters = {}): Promise<pg.QueryResult> => {
+    try {
+      return await client.query(queryOf(text, parameters))
+    } catch (error) {
+      note(error)
+      throw error
+    }
+  }
+  return {
+    get: async <Row>(text: string, parameters?: SqlParameters) => {
+      const rows: Row[] = (await ask(text, parameters)).rows
+      return rows[0]
+    },
+    all: async <Row>(text: string, parameters?: SqlParameters): Promise<Row[]> => (await ask(text, parameters)).rows,
+    run: async (text, parameters) => (await ask(text, parameters)).rowCount ?? 0,
+    send: (text, parameters = {}) => void client.query(queryOf(text, parameters)).catch(note),
+    insert: async (into, width, values) => {
+      if (values.length > 0) await client.query(insertion(into, width, values))
+    },
+    reserveIds: async (count) => {
+      const { rows } = await client.query<{ first: number }>(
+        `select case when is_called then last_value + 1 else last_value end as first from search_id_seq`,
+      )
+      const first = rows[0]?.first ?? 1
+      if (count > 0) await client.query(`select setval('search_id_seq', $1::bigint)`, [first + count - 1])
+      return first
+    },
+    tell: (text) => void client.query(text).catch(note),
+    failure: () => failure,
+  }
+}
+
+interface Prepared {
+  readonly name: string
+  readonly text: string
+  /** The parameters in the order of their numbers. */
+  readonly names: readonly string[]
+}
+
+const prepared = new Map<string, Prepared>()
+
+function queryOf(text: string, parameters: SqlParameters): pg.QueryConfig {
+  const known = prepared.get(text) ?? prepare(text)
+  return { name: known.name, text: known.text, values: known.names.map((name) => bound(parameters[name])) }
+}
+
+function prepare(text: string): Prepared {
+  const names: string[] = []
+  const numbered = expand(text, FRAGMENTS).replace(/@(\w+)/g, (_, name: string) => {
+    if (!names.includes(name)) names.push(name)
+    return `$${names.indexOf(name) + 1}`
+  })
+  const made = { name: `q${prepared.size}`, text: numbered, names }
+  prepared.set(text, made)
+  return made
+}
+
+const FRAGMENTS: Fragments = {
+  among: (column, list) => `${column} = any(${list})`,
+  amongHex: (column, list) =>
+    `${column} = any(array(select decode(digits, 'hex') from unnest(cast(${list} as text[])) as digits))`,
+  pairs: (json) =>
+    `select cast(value ->> 0 as bigint), cast(value ->> 1 as bigint) from json_array_elements(cast(${json} as json))`,
+  // The planner has statistics and settings of its own.
+  by: () => '',
+  unindexed: () => '',
+  next: () => 'join',
+}
+
+type Value = SqlParameters[string]
+
+/** PostgreSQL takes no NUL in a text; an unreadable answer may have one. */
+function bound(value: Value | undefined): Value {
+  if (typeof value === 'string' && value.includes('\0')) return value.replaceAll('\0', '\uFFFD')
+  return value ?? null
+}
+
+/** Columns that are no numbers. */
+const TYPES: Readonly<Record<string, string>> = {
+  fingerprint: 'bytea',
+  request: 'text',
+  state: 'text',
+  key: 'text',
+  row: 'text',
+  problem: 'text',
+}
+
+/** Many rows in one statement: an array for each column. */
+function insertion(into: string, width: number, values: readonly SqlValue[]): pg.QueryConfig {
+  const columns: Value[][] = Array.from({ length: width }, () => [])
+  for (const [index, value] of values.entries()) columns[index % width]?.push(bound(value))
+  const names = into.slice(into.indexOf('(') + 1, -1).split(', ')
+  const arrays = names.map((name, index) => `$${index + 1}::${TYPES[name] ?? 'bigint'}[]`)
+  return {
+    name: `insert into ${into}`.slice(0, 60),
+    text: `insert into ${into} select * from unnest(${arrays.join(', ')})`,
+    values: columns,
+  }
+}
+
+async function openSnapshot(address: Address): Promise<Snapshot> {
+  const session = await connect(address, 'read')
+  const tx = transactionOn(session)
+  tx.tell(BEGIN_LOOK)
+  const explain = (error: unknown): never => {
+    throw postgresError(tx.failure() ?? error, address.name, session.hasEnded())
+  }
+  const queries: Queries = {
+    get: (text, parameters) => tx.get<never>(text, parameters).catch(explain),
+    all: (text, parameters) => tx.all<never>(text, parameters).catch(explain),
+  }
+  return { ...queries, close: () => session.client.end().catch(() => {}) }
+}
