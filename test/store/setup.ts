@@ -13,6 +13,7 @@ import { addressOf, type DatabaseAddress } from '../../src/store/postgres/addres
 import { openConnection as openPostgres } from '../../src/store/postgres/connection.js'
 import { openConnection as openSqlite } from '../../src/store/sqlite/connection.js'
 import type { Claim, ClaimRules, ExportRow, NewBatch, Store } from '../../src/store/store.js'
+import type { Actor } from '../../src/store/timeline.js'
 import { emptied, startPostgres, type TestPostgres } from '../support/postgres.js'
 
 /** A store in a directory of its own; `end` closes whatever was opened and removes the directory. */
@@ -22,7 +23,7 @@ export interface TempStore {
   /** A connection of its own, to read the tables without the store. */
   readonly reader: Connection
   /** A second opening of the same file, as another process has it. */
-  openAgain(): Promise<Store>
+  openAgain(actor?: Actor): Promise<Store>
   end(): Promise<void>
 }
 
@@ -57,8 +58,8 @@ export async function storeInTemp(): Promise<TempStore> {
   const path = join(directory, 'data', 'store.db')
   const empty = await emptyDatabase()
   const opened: Store[] = []
-  async function openAgain(): Promise<Store> {
-    const store = await openStore({ path, database: empty })
+  async function openAgain(actor: Actor = 'command'): Promise<Store> {
+    const store = await openStore({ path, database: empty, actor })
     opened.push(store)
     return store
   }

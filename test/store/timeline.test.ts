@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, test } from '@jest/globals'
-import { openStore } from '../../src/store/open.js'
 import type { Store } from '../../src/store/store.js'
 import type { Actor } from '../../src/store/timeline.js'
 import { eachWithStore, granted, loaded, release, released, settle, type TempStore } from './setup.js'
@@ -14,7 +13,7 @@ eachWithStore((opened) => {
 const entries = async () => (await store.timeline.list(50)).map(({ by, what }) => `${by}: ${what}`).toReversed()
 
 async function as(actor: Actor): Promise<Store> {
-  return openStore({ path: temp.path, actor })
+  return temp.openAgain(actor)
 }
 
 describe('the timeline', () => {
