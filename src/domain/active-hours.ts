@@ -199,15 +199,12 @@ export interface HoursInForce {
 
 /** Null: calls may start at any time. */
 export function hoursInForce({ hours, zone }: ZonedHours, now: number): HoursInForce | null {
-  if (isAlwaysActive(hours)) return null
-  const windows = windowsAfter(hours, zone, now)
-  const first = windows.next().value
-  if (first === undefined) return null
-  const known = { hours: hours.text, zone }
-  if (first.from > now) return { ...known, closedFrom: 0, closedUntil: first.from, nextEnd: first.to }
-  const second = windows.next().value
-  if (second === undefined) return null
-  return { ...known, closedFrom: first.to, closedUntil: second.from, nextEnd: second.to }
+  const isActive = activeAt(hours, zone, now)
+  const change = nextChange(hours, zone, now)
+  const closedUntil = isActive && change !== null ? nextChange(hours, zone, change) : change
+  const nextEnd = closedUntil === null ? null : nextChange(hours, zone, closedUntil)
+  if (change === null || closedUntil === null || nextEnd === null) return null
+  return { hours: hours.text, zone, closedFrom: isActive ? change : 0, closedUntil, nextEnd }
 }
 
 /** @param overriddenUntil until then `resume --now` lets calls start; null: it does not */

@@ -1,4 +1,5 @@
 import type { Clock } from '../domain/clock.js'
+import type { Aftermath } from '../domain/decision.js'
 import type { Logger } from '../domain/logger.js'
 import type { Outcome } from '../domain/outcome.js'
 import type { PauseCause } from '../domain/pause.js'
@@ -31,12 +32,8 @@ export interface Breaker {
   afterCall(outcome: Outcome, probing: boolean, history: RefusalHistory): Promise<Alarm>
 }
 
-export interface Alarm {
-  /** The cause for which the queue is to be paused; its row is already in the store. */
-  readonly tripped: PauseCause | null
-  /** Whether a search whose call has just failed goes behind the waiting ones. */
-  readonly behind: boolean
-}
+/** The row of the cause that tripped is already in the store. */
+export type Alarm = Omit<Aftermath, 'endedProbe'>
 
 export const ALL_WELL: Alarm = { tripped: null, behind: false }
 

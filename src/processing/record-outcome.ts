@@ -176,7 +176,7 @@ export function internalCallError(error: unknown, log: Logger): CallResult {
  * The minimum to record for a call whose outcome cannot be recorded because of a bug. A body that may be
  * paid for is kept as unreadable. A call without one is a failed attempt.
  */
-export function internalSaveError(error: unknown, { outcome, facts }: CallResult): CallResult {
+function internalSaveError(error: unknown, { outcome, facts }: CallResult): CallResult {
   return outcome.kind === 'answered' || outcome.kind === 'unreadable'
     ? {
         outcome: { kind: 'unreadable', status: facts.status ?? 200, body: outcome.body, problem: inWords(error) },
