@@ -1,5 +1,6 @@
 import type { Api } from '../api/client.js'
 import { dropAbandoned } from '../batches/abandoned.js'
+import { status } from '../batches/status.js'
 import type { Settings } from '../config/settings.js'
 import { refreshAccount } from '../control/account.js'
 import { hoursAgreement, keepActiveHours } from '../control/active-hours.js'
@@ -190,6 +191,10 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
           hasWebhook: parts.webhook !== null,
           deadPercent: settings.deadLetterAlertPercent,
           creditReserve: settings.creditReserve,
+          finishAt: async () => {
+            const { eta } = await status(parts)
+            return eta === null ? null : Date.parse(eta)
+          },
         }),
       ),
     },

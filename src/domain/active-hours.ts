@@ -207,10 +207,13 @@ export function hoursInForce({ hours, zone }: ZonedHours, now: number): HoursInF
   return { hours: hours.text, zone, closedFrom: isActive ? change : 0, closedUntil, nextEnd }
 }
 
+/** Between the claim and the moment at which the API gets the request: a commit and the way there. */
+const LAST_CLAIM_BEFORE_MS = 2000
+
 /** @param overriddenUntil until then `resume --now` lets calls start; null: it does not */
 export function isOutsideHours(inForce: HoursInForce, overriddenUntil: number | null, now: number): boolean {
-  if (overriddenUntil !== null && now < overriddenUntil) return false
-  return now >= inForce.closedFrom && now < inForce.closedUntil
+  if (overriddenUntil !== null && now < overriddenUntil - LAST_CLAIM_BEFORE_MS) return false
+  return now >= inForce.closedFrom - LAST_CLAIM_BEFORE_MS && now < inForce.closedUntil
 }
 
 /** "22:00-06:00, Europe/Berlin" */

@@ -4,6 +4,7 @@ export const NOTIFICATION_EVENTS = [
   'batch.budget_used',
   'batch.dead_letters',
   'batch.done',
+  'batch.late',
   'queue.paused',
   'queue.resumed',
   'credits.short',

@@ -104,6 +104,21 @@ export function batchDone(report: CountedBatch): Notification {
   }
 }
 
+/** @param batch its deadline, and when it will be done; null: not known, since no calls are made */
+export function batchLate(
+  { id, name }: { readonly id: number; readonly name: string },
+  { deadline, finishAt, now }: { readonly deadline: number; readonly finishAt: number | null; readonly now: number },
+): Notification {
+  const done = finishAt === null ? '' : ` It will be done at about ${formatDateTime(finishAt)}.`
+  const misses = deadline <= now ? 'has missed' : 'will miss'
+  return {
+    event: 'batch.late',
+    text: `Batch ${id} (${name}) ${misses} its deadline, ${formatDateTime(deadline)}.${done} See \`trackyard-batch status\`; \`trackyard-batch export ${id}\` writes what there is.`,
+    batch: { id, name },
+    figures: { deadline: iso(deadline), finishAt: finishAt === null ? null : iso(finishAt) },
+  }
+}
+
 /** The searches that `--first` or `--max-credits` allowed are finished; the rest waits for `release`. */
 export function budgetUsed(report: CountedBatch): Notification {
   const { batch, items, tagged, noMatch, dead, unfinished } = report

@@ -6,6 +6,7 @@ import type { Milestone } from '../store/batch.js'
 import type { Store } from '../store/store.js'
 import {
   batchDone,
+  batchLate,
   batchReleased,
   budgetUsed,
   creditsShort,
@@ -17,13 +18,15 @@ import {
 import type { Webhook } from './webhook.js'
 
 export interface NotificationParts {
-  readonly store: Pick<Store, 'pauses' | 'batches' | 'account' | 'notifications' | 'reports' | 'timeline'>
+  readonly store: Pick<Store, 'pauses' | 'batches' | 'schedules' | 'account' | 'notifications' | 'reports' | 'timeline'>
   readonly registry: Pick<WorkerRegistry, 'missing' | 'unregister'>
   /** Whether a webhook is configured. */
   readonly hasWebhook: boolean
   /** A batch with at least this share of dead rows is notified; percent. */
   readonly deadPercent: number
   readonly creditReserve: number
+  /** When all due searches will be done; null: nothing is due, or no calls are made. */
+  readonly finishAt: () => Promise<number | null>
   readonly log: Logger
   readonly now: () => number
 }
@@ -32,6 +35,8 @@ export interface NotificationParts {
 const LOST_AFTER_MS = 10_000
 /** Counting what is due reads many rows of a large batch. */
 const CREDIT_LOOK_MS = 60_000
+/** The forecast of one moment may be wrong: a batch is late when two in a row say so. */
+const DEADLINE_LOOK_MS = 60_000
 
 /**
  * Watches store and registry for what people want to know. Each event becomes one log line and one stored notification,
@@ -45,6 +50,9 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
   let missingSince: ReadonlyMap<string, number> = new Map()
   let creditsLookedAt = Number.NEGATIVE_INFINITY
   let isShort = false
+  let deadlinesLookedAt = Number.NEGATIVE_INFINITY
+  /** Batches that the last look found late, and whether that was notified. */
+  let late: ReadonlyMap<number, boolean> = new Map()
 
   return async () => {
     // The hours end and begin every day, as planned.
@@ -52,6 +60,7 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
     for (const { text } of (await takeMilestones()).map(milestoneNotification)) logNotified(text)
     await notifyLostWorkers()
     await notifyShortCredits()
+    await notifyLateBatches()
   }
 
   /** An outage that is probed is still on: neither a probe nor its failure is news. */
@@ -117,6 +126,23 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
       isShort = due > usable
       if (isShort) await notify(creditsShort({ left, reserve: parts.creditReserve, due }))
     }
+  }
+
+  async function notifyLateBatches(): Promise<void> {
+    if (now() - deadlinesLookedAt < DEADLINE_LOOK_MS) return
+    deadlinesLookedAt = now()
+    const schedules = await store.schedules.list()
+    const finishAt = schedules.some(({ deadline }) => deadline !== null) ? await parts.finishAt() : null
+    const found = new Map<number, boolean>()
+    for (const { batchId, deadline } of schedules) {
+      if (deadline === null || (now() < deadline && (finishAt ?? deadline) <= deadline)) continue
+      const batch = await store.batches.find(String(batchId))
+      if (batch === null || batch.state !== 'released') continue
+      const wasFound = late.get(batchId)
+      if (wasFound === false) await notify(batchLate(batch, { deadline, finishAt, now: now() }))
+      found.set(batchId, wasFound !== undefined)
+    }
+    late = found
   }
 }
 

@@ -60,9 +60,9 @@ describe('the night begins and ends', () => {
     expect(await causes()).toEqual(['outside_hours'])
   })
 
-  test('the first claim after the end is refused, even if nobody keeps the hours any more', async () => {
+  test('the first claim within two seconds of the end is refused, even if nobody keeps the hours any more', async () => {
     await system.submit(queries(3))
-    time = Date.parse('2026-03-11T05:59:59.999+01:00')
+    time = Date.parse('2026-03-11T05:59:57.999+01:00')
     await keep()
     const { handle } = processor()
     expect(await handle({ ref: refOf('scene 1') })).toMatchObject({ do: 'succeed' })
@@ -101,13 +101,13 @@ describe('resume --now', () => {
     const end = Date.parse('2026-03-11T06:00:00+01:00')
     expect(await resumeByHand(parts(), true)).toMatchObject({ lifted: ['outside_hours'], hoursOverriddenUntil: end })
     const { handle } = processor()
-    for (const at of ['2026-03-10T12:00:01+01:00', '2026-03-10T21:00:00+01:00', '2026-03-11T05:59:59+01:00']) {
+    for (const at of ['2026-03-10T12:00:01+01:00', '2026-03-10T21:00:00+01:00', '2026-03-11T05:59:57+01:00']) {
       time = Date.parse(at)
       await keep()
       expect(await causes()).toEqual([])
     }
     expect(await handle({ ref: refOf('scene 1') })).toMatchObject({ do: 'succeed' })
-    time = end
+    time = end - 2000
     expect(await handle({ ref: refOf('scene 2') })).toEqual({ do: 'requeue' })
     await keep()
     expect(await causes()).toEqual(['outside_hours'])

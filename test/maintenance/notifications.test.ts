@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Redis } from 'ioredis'
+import { load } from '../../src/batches/submit.js'
 import { secret } from '../../src/config/secret.js'
 import { systemClock } from '../../src/domain/clock.js'
 import { NOTIFICATION_EVENTS } from '../../src/domain/notification.js'
@@ -13,7 +14,14 @@ import { notificationSender, notificationTask } from '../../src/maintenance/noti
 import { openWebhook } from '../../src/maintenance/webhook.js'
 import { webhookBody } from '../../src/maintenance/webhook-body.js'
 import { createSearchProcessor } from '../../src/processing/process-search.js'
-import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
+import {
+  batchNamed,
+  type InProcessSystem,
+  queries,
+  refOf,
+  rowsOf,
+  startInProcess,
+} from '../support/in-process-system.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { until } from '../support/until.js'
 
@@ -242,13 +250,14 @@ describe('notifications', () => {
       .filter((message) => words.test(message))
   afterEach(() => system.close())
 
-  const task = (more: { readonly registry?: Parameters<typeof notificationTask>[0]['registry'] } = {}) =>
+  const task = (more: Partial<Parameters<typeof notificationTask>[0]> = {}) =>
     notificationTask({
       ...system,
       registry: system.queue.registry,
       hasWebhook: true,
       deadPercent: 5,
       creditReserve: 0,
+      finishAt: async () => null,
       ...more,
     })
 
@@ -482,6 +491,7 @@ describe('notifications', () => {
       hasWebhook: true,
       deadPercent: 5,
       creditReserve: 0,
+      finishAt: async () => null,
       now: () => system.now() + passedMs,
     })
     await look()
@@ -492,6 +502,34 @@ describe('notifications', () => {
     await task()()
     expect(notified(/^Worker/)).toEqual([expect.stringMatching(/^Worker killed ended without a word/)])
     expect(await registry.workers()).toBe(1)
+  })
+
+  test('a batch that will miss its deadline is notified once, after two looks a minute apart', async () => {
+    const start = system.now()
+    const deadline = start + 600_000
+    const batch = await load(system, batchNamed('night'), rowsOf(queries(3)))
+    const { id } = batch
+    await batch.release({ maxCredits: null, first: null }, { notBefore: null, deadline })
+    let [time, finishAt]: [number, number | null] = [start, null]
+    const look = task({ now: () => time, finishAt: async () => finishAt })
+    const lookAfter = async (minutes: number) => {
+      time = start + minutes * 60_000
+      await look()
+      return notified(/deadline/).length
+    }
+    expect(await lookAfter(0)).toBe(0)
+    finishAt = deadline + 60_000
+    expect([await lookAfter(0.5), await lookAfter(1), await lookAfter(2), await lookAfter(3)]).toEqual([0, 0, 1, 1])
+    expect(notified(/deadline/)).toEqual([
+      expect.stringMatching(/^Batch \d+ \(night\) will miss its deadline, .* done at about/),
+    ])
+    finishAt = deadline - 60_000
+    expect(await lookAfter(4)).toBe(1)
+    finishAt = null
+    expect([await lookAfter(11), await lookAfter(12), await lookAfter(13)]).toEqual([1, 2, 2])
+    expect(notified(/has missed its deadline/)).toHaveLength(1)
+    await system.store.batches.cancel(id, time)
+    expect([await lookAfter(20), await lookAfter(21)]).toEqual([2, 2])
   })
 })
 

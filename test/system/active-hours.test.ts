@@ -55,8 +55,8 @@ test('no call starts outside the active hours, and those in flight finish', asyn
 
   await until(() => receivedAt().some((at) => at >= again), { timeoutMs: 120_000, what: 'calls of the next period' })
   expect(receivedAt().filter((at) => at >= end && at < again)).toEqual([])
-  // Both workers called to the end, and again soon after the beginning.
-  expect(Math.max(...receivedAt().filter((at) => at < end))).toBeGreaterThan(end - 2000)
+  // Called almost to the end, and again soon after the beginning.
+  expect(Math.max(...receivedAt().filter((at) => at < end))).toBeGreaterThan(end - 10_000)
   expect(Math.min(...receivedAt().filter((at) => at >= again))).toBeLessThan(again + 10_000)
   expect(system.simulator.paidTwice()).toEqual([])
   expect(workers.flatMap((worker) => worker.logged('active_hours.mismatch_found'))).toEqual([])

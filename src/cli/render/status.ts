@@ -132,7 +132,7 @@ function batchTable(batches: readonly BatchStatus[]): string {
   const rows = batches.map((batch) => [
     String(batch.batch),
     truncate(batch.name, 32),
-    batch.not_before !== null && batch.state === 'released' ? 'scheduled' : batch.state,
+    batch.not_before === null ? batch.state : 'scheduled',
     formatNumber(batch.rows),
     ...counts.map((name) => formatNumber(batch[name])),
     formatDateTime(Date.parse(batch.created_at)).slice(0, 16),
