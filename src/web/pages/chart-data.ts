@@ -74,7 +74,7 @@ const WIDTHS = [1, 5, 15, 60, 180, 720, 1440]
 
 /** For a batch: from its start to its end. */
 export function windowBetween(from: number, to: number): Window {
-  const minutes = Math.max(10, Math.ceil((to - from) / MINUTE_MS) + 1)
+  const minutes = Math.max(4, Math.ceil((to - from) / MINUTE_MS) + 1)
   const everyMinutes = WIDTHS.find((width) => minutes / width <= MOST_BUCKETS) ?? Math.ceil(minutes / MOST_BUCKETS)
   const width = everyMinutes * MINUTE_MS
   const start = Math.floor(from / width) * width

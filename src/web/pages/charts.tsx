@@ -225,9 +225,7 @@ function filled(readings: readonly Reading[], x: Scale, y: Scale, now: number): 
     ({ at }) => x(at),
     HEIGHT,
     ({ value }) => y(value),
-  )
-    .curve(curveStepAfter)
-    .digits(1)
+  ).digits(1)
   return path(upToNow(readings, now)) ?? ''
 }
 
