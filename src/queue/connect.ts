@@ -8,8 +8,8 @@ import { describeAddress, type RedisAddress } from './redis-address.js'
 import {
   CLOSE_TIMEOUT_MS,
   createClient,
-  createNode,
   isOverSentinels,
+  openMember,
   type RedisClient,
   reconnectAfterMs,
 } from './redis-client.js'
@@ -110,7 +110,7 @@ async function firstConnect({ address, where, patienceMs, probeKey, silenceMs }:
     return redis
   } catch (error) {
     redis.disconnect()
-    if (redis instanceof Cluster) cause = await problemOfNode(address)
+    if (isGroup(redis)) cause = await problemOfGroup(cause ?? error, address)
     if (/DB index is out of range|SELECT is not allowed/.test(factsOf(error).message)) {
       throw new ConfigurationError(
         `${where} has no database ${db}. Set TRACKYARD_REDIS_URL to an existing one (usually 0 to 15).`,
@@ -139,22 +139,20 @@ function isGroup(redis: RedisClient): boolean {
   return redis instanceof Cluster || isOverSentinels(redis)
 }
 
-/** A cluster says only that no node could be asked. Null: the first node can. */
-async function problemOfNode(address: RedisAddress): Promise<unknown> {
-  const node = createNode(address)
-  let cause: unknown = null
-  node.on('error', (error: Error) => {
-    cause ??= error
-  })
+/** A group says only that none of its members could be asked. The first is asked why. */
+async function problemOfGroup(error: unknown, address: RedisAddress): Promise<unknown> {
+  const { client, ask } = openMember(address)
+  const reasons: unknown[] = []
+  client.on('error', (reason: Error) => reasons.push(reason))
   try {
-    await node.connect()
-    await node.cluster('SLOTS')
-    return null
-  } catch (error) {
-    return cause ?? error
+    await client.connect()
+    await ask()
+  } catch (reason) {
+    reasons.push(reason)
   } finally {
-    node.disconnect()
+    client.disconnect()
   }
+  return Object.assign(new Error(factsOf(error).message, { cause: error }), { previousErrors: reasons })
 }
 
 interface OutageReport {

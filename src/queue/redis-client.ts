@@ -57,18 +57,24 @@ export function createClient(options: ClientOptions, wait = false): RedisClient 
   }
 }
 
-/** A plain connection to the first node of a cluster, without retries. */
-export function createNode(address: RedisAddress): Redis {
+/** A plain connection to the first node of a cluster or to the first sentinel, without retries; and what to ask it. */
+export function openMember(address: RedisAddress): { readonly client: Redis; ask(): Promise<unknown> } {
   const place = placeOf(address)
-  if (place.kind !== 'cluster') throw new Error('expected a cluster')
-  return new Redis({
-    ...place.options,
-    ...place.nodes[0],
-    connectTimeout: 3000,
-    commandTimeout: 3000,
-    retryStrategy: null,
-    lazyConnect: true,
+  const once = { connectTimeout: 3000, commandTimeout: 3000, retryStrategy: null, lazyConnect: true }
+  if (place.kind === 'cluster') {
+    const client = new Redis({ ...place.options, ...place.nodes[0], ...once })
+    return { client, ask: () => client.cluster('SLOTS') }
+  }
+  const { sentinels = [], name = '', sentinelUsername, sentinelPassword, sentinelTLS } = place.options
+  const client = new Redis({
+    ...sentinels[0],
+    ...(sentinelUsername === undefined ? {} : { username: sentinelUsername }),
+    ...(sentinelPassword === undefined ? {} : { password: sentinelPassword }),
+    ...(sentinelTLS === undefined ? {} : { tls: sentinelTLS }),
+    ...once,
+    enableReadyCheck: false,
   })
+  return { client, ask: () => client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name) }
 }
 
 /** A primary that froze closes no connection: the others are asked who has its slots now. */

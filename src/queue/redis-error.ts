@@ -61,13 +61,12 @@ export function withQueueErrors<Part extends object>(
   return Object.fromEntries(methods) as Part
 }
 
-/** Code, name and message; also the errors of an aborted transaction's commands, and of the last node of a cluster. */
+/** Code, name and message; also what `previousErrors` holds, as of an aborted transaction. */
 function textOf(error: unknown): string {
   const { code, message, name } = factsOf(error)
   const earlier: unknown = Object(error).previousErrors
   const reasons = Array.isArray(earlier) ? earlier.map((each) => factsOf(each).message) : []
-  const ofNode: unknown = Object(error).lastNodeError
-  return [code, name, message, ...reasons, ...(ofNode ? [textOf(ofNode)] : [])].join(' ')
+  return [code, name, message, ...reasons].join(' ')
 }
 
 interface Sentence {
@@ -95,12 +94,6 @@ const SENTENCES: readonly Sentence[] = [
     kind: 'redis.certificate_refused',
     message: (where) =>
       `The certificate of ${where} is not valid today: renew it, or correct the clock of this machine.`,
-  },
-  {
-    says: /alert (certificate required|handshake failure|unknown ca)/,
-    kind: 'redis.certificate_refused',
-    message: (where) =>
-      `${where} requires a certificate of the client, which this version does not send: set tls-auth-clients no there.`,
   },
   {
     says: /All sentinels.*(NOAUTH|WRONGPASS|invalid password|no password is set)/s,
@@ -154,7 +147,7 @@ const SENTENCES: readonly Sentence[] = [
     says: /NOPERM|executing the script can't/,
     kind: 'redis.permission_denied',
     message: (where) =>
-      `The Redis user of ${where} lacks permissions: it needs all commands on keys that start with {trackyard}.`,
+      `The Redis user of ${where} lacks permissions: it needs INFO, and all commands on keys that start with {trackyard} (+@all -@admin -@dangerous +info ~{trackyard}:*).`,
   },
   {
     says: /READONLY/,

@@ -108,9 +108,12 @@ describe('an address that does not fit', () => {
     expect(await problemOf('redis+sentinel://127.0.0.1:1,127.0.0.1:2/mymaster')).toMatch(
       /^No sentinel of Redis at redis\+sentinel/,
     )
-    const group = await startSentinels()
+    const group = await startSentinels(null, 'sesame')
+    expect(await problemOf(group.url)).toMatch(/^The sentinels of .* refuse this login: add \?sentinel_password=/)
+    const url = `${group.url}?sentinel_password=sesame`
+    await open.queue({ connection: { url } })
     open.onClose(() => group.stop())
-    expect(await problemOf(group.url.replace('mymaster', 'other'))).toMatch(
+    expect(await problemOf(url.replace('mymaster', 'other'))).toMatch(
       /^No sentinel of .*\/other answers with a primary/,
     )
     await open.closeAll()

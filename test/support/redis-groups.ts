@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ask, freePort, startRedis, type TestRedis } from './redis.js'
+import { ask, freePort, startRedis, type TestRedis, type TlsFiles, tlsSettings } from './redis.js'
 import { until } from './until.js'
 
 /** Real groups of servers on loopback: a cluster of three with a replica, or a primary and a replica with three sentinels. */
@@ -36,9 +36,14 @@ function follows(replica: TestRedis): Promise<void> {
   })
 }
 
-export async function startCluster(settings: Readonly<Record<string, string>> = {}): Promise<RedisGroup> {
-  const all = { 'cluster-enabled': 'yes', 'cluster-node-timeout': SILENCE_MS, ...SYNC_AT_ONCE, ...settings }
-  const nodes = await Promise.all([all, all, all, all].map((each) => startRedis(each)))
+export async function startCluster(tls: TlsFiles | null = null): Promise<RedisGroup> {
+  const all = {
+    'cluster-enabled': 'yes',
+    'cluster-node-timeout': SILENCE_MS,
+    ...SYNC_AT_ONCE,
+    ...(tls === null ? {} : { 'tls-cluster': 'yes' }),
+  }
+  const nodes = await Promise.all([all, all, all, all].map((each) => startRedis(each, tls)))
   const [one, two, owner, replica] = nodes as [TestRedis, TestRedis, TestRedis, TestRedis]
   const primaries = [one, two, owner]
   for (const [index, node] of primaries.entries()) {
@@ -70,7 +75,7 @@ export async function startCluster(settings: Readonly<Record<string, string>> = 
   }
   if (OUR_SLOT < SLOTS[2][0]) throw new Error('the third node is not the owner')
   return {
-    url: `redis+cluster://${primaries.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    url: `${tls === null ? 'redis' : 'rediss'}+cluster://${primaries.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
     nodes,
     owner,
     replica,
@@ -80,13 +85,20 @@ export async function startCluster(settings: Readonly<Record<string, string>> = 
   }
 }
 
-export async function startSentinels(settings: Readonly<Record<string, string>> = {}): Promise<RedisGroup> {
-  const owner = await startRedis({ ...SYNC_AT_ONCE, ...settings })
-  const replica = await startRedis({ ...settings, replicaof: `127.0.0.1 ${owner.port}` })
+/** @param password of the sentinels, not of the servers */
+export async function startSentinels(tls: TlsFiles | null = null, password = ''): Promise<RedisGroup> {
+  const owner = await startRedis(SYNC_AT_ONCE, tls)
+  const replica = await startRedis({ replicaof: `127.0.0.1 ${owner.port}` }, tls)
   await follows(replica)
   const dir = await mkdtemp(join(tmpdir(), 'sentinels-'))
   const ports = await Promise.all([freePort(), freePort(), freePort()])
   const sentinels: ChildProcess[] = []
+  const listen = (port: number): string =>
+    tls === null
+      ? `port ${port}`
+      : Object.entries({ port: '0', 'tls-port': String(port), ...tlsSettings(tls) })
+          .map((pair) => pair.join(' '))
+          .join('\n')
   for (const port of ports) {
     const config = join(dir, `${port}.conf`)
     const watched = `sentinel monitor mymaster 127.0.0.1 ${owner.port} 2
@@ -94,19 +106,20 @@ sentinel down-after-milliseconds mymaster ${SILENCE_MS}
 sentinel failover-timeout mymaster 5000`
     await writeFile(
       config,
-      `port ${port}\nbind 127.0.0.1\nunixsocket ${join(dir, `${port}.sock`)}\ndir ${dir}\n${watched}\n`,
+      `${listen(port)}\nbind 127.0.0.1\nunixsocket ${join(dir, `${port}.sock`)}\ndir ${dir}\n${watched}\n${password === '' ? '' : `requirepass ${password}\n`}`,
     )
     sentinels.push(spawn('redis-server', [config, '--sentinel'], { stdio: 'ignore' }))
   }
   for (const port of ports) {
-    const known = async () => await ask(join(dir, `${port}.sock`), ['SENTINEL', 'MASTERS']).catch(() => '')
-    await until(async () => /num-slaves\r\n\$1\r\n1[\s\S]*num-other-sentinels\r\n\$1\r\n2/.test(await known()), {
+    const says = () => ask(join(dir, `${port}.sock`), ['SENTINEL', 'MASTERS']).catch(() => '')
+    const ready = password === '' ? /num-slaves\r\n\$1\r\n1[\s\S]*num-other-sentinels\r\n\$1\r\n2/ : /NOAUTH/
+    await until(async () => ready.test(await says()), {
       timeoutMs: 40_000,
       what: 'the sentinels to know the replica and each other',
     })
   }
   return {
-    url: `redis+sentinel://${ports.map((port) => `127.0.0.1:${port}`).join(',')}/mymaster`,
+    url: `${tls === null ? 'redis' : 'rediss'}+sentinel://${ports.map((port) => `127.0.0.1:${port}`).join(',')}/mymaster`,
     nodes: [owner, replica],
     owner,
     replica,

@@ -34,7 +34,28 @@ export interface TestRedis {
   thaw(): void
 }
 
-export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<TestRedis> {
+/** Paths of PEM files. */
+export interface TlsFiles {
+  readonly cert: string
+  readonly key: string
+  readonly ca: string
+}
+
+/** With TLS, nothing else is answered at its port; the socket stays as it is. */
+export function tlsSettings({ cert, key, ca }: TlsFiles): Record<string, string> {
+  return {
+    'tls-cert-file': cert,
+    'tls-key-file': key,
+    'tls-ca-cert-file': ca,
+    'tls-auth-clients': 'no',
+    'tls-replication': 'yes',
+  }
+}
+
+export async function startRedis(
+  settings: Readonly<Record<string, string>> = {},
+  tls: TlsFiles | null = null,
+): Promise<TestRedis> {
   const dir = await mkdtemp(join(tmpdir(), 'redis-'))
   const socketPath = join(dir, 'redis.sock')
   const port = await freePort()
@@ -42,7 +63,7 @@ export async function startRedis(settings: Readonly<Record<string, string>> = {}
 
   async function launch(): Promise<ChildProcess> {
     const all = {
-      port: String(port),
+      ...(tls === null ? { port: String(port) } : { port: '0', 'tls-port': String(port), ...tlsSettings(tls) }),
       bind: '127.0.0.1',
       unixsocket: socketPath,
       dir,
@@ -73,7 +94,7 @@ export async function startRedis(settings: Readonly<Record<string, string>> = {}
   }
 
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `${tls === null ? 'redis' : 'rediss'}://127.0.0.1:${port}`,
     port,
     socketPath,
     dir,
