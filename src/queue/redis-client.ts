@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { placeOf, type RedisAddress } from './redis-address.js'
 
@@ -48,7 +49,6 @@ export function createClient(options: ClientOptions, wait = false): RedisClient 
         maxRedirections: Number.POSITIVE_INFINITY,
         retryDelayOnFailover: 200,
         retryDelayOnClusterDown: 200,
-        slotsRefreshInterval: SLOTS_REFRESH_MS,
         slotsRefreshTimeout: 3000,
         lazyConnect: wait,
       })
@@ -76,9 +76,6 @@ export function openMember(address: RedisAddress): { readonly client: Redis; ask
   })
   return { client, ask: () => client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name) }
 }
-
-/** A primary that froze closes no connection: the others are asked who has its slots now. */
-const SLOTS_REFRESH_MS = 5000
 
 /**
  * A connection on which an answer is due and nothing comes is dead, though nobody has closed it: a firewall has forgotten
@@ -143,12 +140,26 @@ function keepDuplicates(redis: RedisClient, all: RedisClient[]): void {
   }
   if (redis instanceof Cluster) {
     const duplicate = redis.duplicate.bind(redis)
-    redis.duplicate = (...args: Parameters<Cluster['duplicate']>) => keep(duplicate(...args))
+    redis.duplicate = (...args: Parameters<Cluster['duplicate']>) => keep(withoutBlocking(duplicate(...args)))
   } else {
     const duplicate = redis.duplicate.bind(redis)
     redis.duplicate = (override?: Partial<RedisOptions>) => keep(duplicate(override))
   }
 }
+
+/**
+ * An idle worker of a cluster asks for jobs twice a second. BullMQ's blocking read would wait on a node that is gone, and
+ * its reset of that connection meets ioredis's own: after a failover an idle worker took no job ever again.
+ */
+function withoutBlocking(redis: Cluster): Cluster {
+  redis.bzpopmin = (async () => {
+    await sleep(POLL_EVERY_MS)
+    return null
+  }) as Cluster['bzpopmin']
+  return redis
+}
+
+const POLL_EVERY_MS = 500
 
 /**
  * BullMQ reads INFO for the version, which decides how exactly it waits for delayed jobs. From the same INFO it prints an

@@ -53,9 +53,16 @@ export function runningWorker(parts: {
   }
 
   async function closeWorker(): Promise<void> {
-    await worker.close()
+    const closing = worker.close()
+    await Promise.race([closing, untilIdle()])
+    // BullMQ may wait forever for a Redis that is away, or for a cluster that it has reconnected to meanwhile.
+    await settledWithin(CLOSES_WITHIN_MS, closing)
     connection.cut()
     closed = true
+  }
+
+  async function untilIdle(): Promise<void> {
+    while (activeJobs.size > 0) await sleep(CHECK_EVERY_MS)
   }
 
   return {
@@ -73,6 +80,10 @@ export function runningWorker(parts: {
     },
   }
 }
+
+/** Enough for the last job to be finished in Redis. If it is not, it runs again, and the store knows its outcome. */
+const CLOSES_WITHIN_MS = 5000
+const CHECK_EVERY_MS = 50
 
 /** The listeners that every worker needs: without one, an `error` is printed. */
 export function listen(worker: Worker, log: Logger, refusals: Pick<Refusals, 'report'>): void {

@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { openSearchQueue } from '../../src/queue/search-queue.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis } from '../support/redis.js'
@@ -25,11 +26,13 @@ describe.each([
   ['a Sentinel group', startSentinels],
 ])('%s', (_name, start) => {
   let group: RedisGroup
-  beforeAll(async () => {
+  beforeEach(async () => {
     group = await start()
   })
-  afterEach(() => open.closeAll())
-  afterAll(() => group.stop())
+  afterEach(async () => {
+    await open.closeAll()
+    await group.stop()
+  })
 
   test('does all that a single server does', async () => {
     const queue = await open.queue({ connection: { url: group.url }, prefix })
@@ -89,7 +92,28 @@ describe.each([
     // A job that ended in the moment of the loss has no lock on the new server: it runs again, and the store knows its end.
     const others = log.logged('bullmq.error').filter(({ facts }) => !/^Missing lock/.test(String(facts.problem)))
     expect(others).toEqual([])
-    await group.owner.restart()
+  })
+
+  test('an idle worker outlives a failover, and stops at once', async () => {
+    const queue = await open.queue({ connection: { url: group.url }, prefix })
+    const done = new Set<number>()
+    const worker = await open.work(queue, async ({ ref }) => {
+      done.add(numberOf(ref))
+      return DONE
+    })
+    await queue.searches.add(jobs([1]))
+    await eventually('the first is done', () => done.has(1))
+    const log = recordingLogger()
+    const witness = await open.queue({ connection: { url: group.url }, prefix, log })
+    await group.owner.kill()
+    // As long as BullMQ waits for a read that does not end.
+    await eventually('the failover', () => log.logged('redis.reconnected').length > 0)
+    await sleep(5000)
+    await witness.searches.add(jobs([2]))
+    await eventually('the second is done', () => done.has(2), 20_000)
+    const stoppedAt = performance.now()
+    expect(await worker.stop(30_000)).toEqual({ unfinished: 0 })
+    expect(performance.now() - stoppedAt).toBeLessThan(4000)
   })
 })
 
