@@ -1,0 +1,93 @@
+/**
+ * Two worker processes and a submitter, each with a data directory of its own: they share PostgreSQL
+ * and a Redis, as on several machines.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { postgresBinaries, startPostgres, type TestPostgres } from '../support/postgres.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { SHORT } from '../support/short-settings.js'
+import { type SystemUnderTest, withSystem } from '../support/system-under-test.js'
+import { until } from '../support/until.js'
+
+const here = postgresBinaries() === null ? describe.skip : describe
+
+const PASSWORD = 'hunter2'
+
+/** The server trusts everybody. */
+function withPassword(url: string): string {
+  return url.replace('@', `:${PASSWORD}@`)
+}
+
+here('several machines', () => {
+  let server: TestPostgres
+  let redis: TestRedis
+  let dir: string
+  beforeAll(async () => {
+    server = await startPostgres()
+    redis = await startRedis()
+    dir = mkdtempSync(join(tmpdir(), 'machines-'))
+  })
+  afterAll(async () => {
+    await redis.stop()
+    await server.stop()
+    rmSync(dir, { recursive: true, force: true })
+  })
+
+  async function play(name: string, use: (system: SystemUnderTest) => Promise<void>): Promise<void> {
+    await redis.flush()
+    const address = {
+      TRACKYARD_DATABASE_URL: withPassword(await server.createDatabase(name)),
+      TRACKYARD_REDIS_URL: redis.url,
+    }
+    await withSystem({ simulator: { noMatchRate: 0, latencyMs: 100 }, env: { ...SHORT, ...address } }, use)
+  }
+
+  const machine = (name: string) => ({ TRACKYARD_DATA_DIR: join(dir, name) })
+
+  const calls = (system: SystemUnderTest, number: number) =>
+    until(() => system.simulator.calls().length >= number, { timeoutMs: 60_000, what: `${number} calls` })
+
+  test('one of two machines dies: the other goes on, the cap holds, no search is paid twice', async () => {
+    await play('capped', async (system) => {
+      await system.submit(400, '--max-credits', '200')
+      const [first] = await Promise.all([system.startWorker(machine('a')), system.startWorker(machine('b'))])
+      await calls(system, 60)
+      first.kill('SIGKILL')
+      expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(4)
+      const { credits } = await system.status()
+      expect(credits.spent + credits.unknown_outcomes).toBe(200)
+      expect(system.simulator.paid()).toBeLessThanOrEqual(200)
+      expect(system.simulator.paidTwice()).toEqual([])
+      const statuses = (await system.exported()).map(({ status }) => status)
+      expect(statuses.filter((status) => status === 'tagged')).toHaveLength(credits.spent)
+    })
+  }, 240_000)
+
+  test('PostgreSQL is restarted and crashes under load: every search is answered and paid once', async () => {
+    await play('restarted', async (system) => {
+      await system.submit(400)
+      const workers = await Promise.all([system.startWorker(machine('c')), system.startWorker(machine('d'))])
+      for (const [blow, how] of (['fast', 'immediate', 'fast'] as const).entries()) {
+        await calls(system, 80 * (blow + 1))
+        await server.restart(how)
+      }
+      expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
+      expect(system.simulator.paid()).toBe(400)
+      expect(system.simulator.paidTwice()).toEqual([])
+      expect((await system.cli(['down'])).code).toBe(0)
+      for (const worker of workers) expect((await worker.exited).code).toBe(0)
+    })
+  }, 240_000)
+
+  test('a worker says which database it uses, without its password', async () => {
+    await play('secret', async (system) => {
+      const worker = await system.startWorker(machine('e'))
+      const [started] = worker.logged('worker.started')
+      expect(worker.stderr() + worker.output()).not.toContain(PASSWORD)
+      expect(started?.store).toMatch(/^postgres:\/\/tester@127\.0\.0\.1:\d+\/secret$/)
+    })
+  })
+})
