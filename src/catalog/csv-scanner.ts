@@ -35,31 +35,6 @@ interface SkippedLine {
 /** What a scanner finds in a CSV text; `empty`: a line with nothing on it. */
 type Scanned = ScannedRecord | SkippedLine | { readonly kind: 'empty'; readonly line: number }
 
-/**
- * CSV text into records, piece by piece, each character looked at once. It may be cut anywhere: the state
- * of a half-read record is kept, never its text read again.
- *
- * The rules are those of Excel and of Python's csv module: a quotation mark quotes only at the start of a cell; text
- * behind a closing mark is added to the cell, and marks in it are characters; LF, CR and CRLF end a
- * record. What they would do with a damaged file is left to the reader: a record tells it what was odd.
- */
-export interface Scanner {
-  /** Up to the next event of this piece; null: the piece is used up. */
-  next(): Scanned | null
-  /** The text behind that of the piece before. */
-  give(text: string): void
-  /** What the last line was, which had no line end. `isOpen`: inside a quoted cell. */
-  end(): { readonly last: ScannedRecord | SkippedLine | null; readonly isOpen: boolean }
-  /** Where the open record begins in the present piece (negative: earlier), and whether a quoted cell has begun in it; null: none is open. */
-  open(): { readonly start: number; readonly line: number; readonly isQuoted: boolean } | null
-  /** Keeps no text of the open record any more. */
-  forget(): void
-  /** Goes back to a record, or to where one began that is given again, gives its first line up, and goes on behind it. */
-  giveUpLine(
-    at: { readonly line: number; readonly start: number } | { readonly line: number; readonly start: null },
-  ): void
-}
-
 const LF = 10
 const CR = 13
 const MARK = 34
@@ -68,7 +43,15 @@ const SPACE = 32
 /** Where in a record the scanner is. */
 type Place = 'start' | 'line end' | 'cell' | 'spaces' | 'plain' | 'quoted' | 'mark' | 'given up'
 
-export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firstLine: number): Scanner {
+/**
+ * CSV text into records, piece by piece, each character looked at once. It may be cut anywhere: the state
+ * of a half-read record is kept, never its text read again.
+ *
+ * The rules are those of Excel and of Python's csv module: a quotation mark quotes only at the start of a cell; text
+ * behind a closing mark is added to the cell, and marks in it are characters; LF, CR and CRLF end a
+ * record. What they would do with a damaged file is left to the reader: a record tells it what was odd.
+ */
+export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firstLine: number) {
   const separator = delimiter?.charCodeAt(0) ?? -1
   const hasQuotes = quoting === 'csv'
   let text = ''
@@ -277,14 +260,16 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
   }
 
   return {
-    next() {
+    /** Up to the next event of this piece; null: the piece is used up. */
+    next(): Scanned | null {
       while (pos < text.length) {
         const found = step()
         if (found !== null) return found
       }
       return null
     },
-    give(next) {
+    /** The text behind that of the piece before. */
+    give(next: string): void {
       start -= text.length
       text = next
       pos = 0
@@ -294,19 +279,26 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
       separatorAt = -1
       noCrFrom = -1
     },
-    end() {
+    /** What the last line was, which had no line end. `isOpen`: inside a quoted cell. */
+    end(): { readonly last: ScannedRecord | SkippedLine | null; readonly isOpen: boolean } {
       if (place === 'start' || place === 'line end') return { last: null, isOpen: false }
       const isOpen = place === 'quoted'
       const isGivenUp = place === 'given up'
       place = 'start'
       return { last: isGivenUp ? skipped() : finish(), isOpen }
     },
+    /** Where the open record begins in the present piece (negative: earlier), and whether a quoted cell has begun in it; null: none is open. */
     open: () => (isBetween() ? null : { start, line, isQuoted }),
-    forget() {
+    /** Keeps no text of the open record any more. */
+    forget(): void {
       cells = []
       cell = ''
     },
-    giveUpLine(at) {
+    /**
+     * Goes back to a record, gives its first line up, and goes on behind it. `start`: null where the record is given
+     * again.
+     */
+    giveUpLine(at: { readonly line: number; readonly start: number | null }): void {
       reset()
       line = at.line
       place = 'given up'

@@ -1,38 +1,33 @@
-/**
- * What is read without a problem and yet may be meant otherwise. Nothing is refused for it, but whoever pays for the
- * searches should see it first.
- */
-export interface Doubts {
-  /** The whole value of a column in the query means "no value" in the program that wrote it. */
-  addPlaceholder(found: { readonly line: number; readonly column: string; readonly value: string }): void
-  /** Lines inside a quoted cell look like rows. */
-  addRowsInside(found: { readonly line: number; readonly rows: number }): void
-  /** Sentences for the plan. */
-  messages(): readonly string[]
-  /** Whether searches would be paid for that nobody may want. */
-  readonly needConfirmation: boolean
-}
+export type Doubts = ReturnType<typeof collectDoubts>
 
 /** How many are shown by line. */
 const SHOWN = 3
 
-/** @param place what a row's place is called */
-export function collectDoubts(place: 'line' | 'row' = 'line'): Doubts {
+/**
+ * What is read without a problem and yet may be meant otherwise. Nothing is refused for it, but whoever pays for the
+ * searches should see it first.
+ *
+ * @param place what a row's place is called
+ */
+export function collectDoubts(place: 'line' | 'row' = 'line') {
   const on = place === 'line' ? 'on line' : 'in row'
   const placeholders: { line: number; column: string; value: string }[] = []
   let placeholderCount = 0
   const inside: { line: number; rows: number }[] = []
   let insideCount = 0
   return {
-    addPlaceholder(found) {
+    /** The whole value of a column in the query means "no value" in the program that wrote it. */
+    addPlaceholder(found: { readonly line: number; readonly column: string; readonly value: string }): void {
       placeholderCount++
       if (placeholders.length < SHOWN) placeholders.push(found)
     },
-    addRowsInside(found) {
+    /** Lines inside a quoted cell look like rows. */
+    addRowsInside(found: { readonly line: number; readonly rows: number }): void {
       insideCount++
       if (inside.length < SHOWN) inside.push(found)
     },
-    messages() {
+    /** Sentences for the plan. */
+    messages(): readonly string[] {
       const messages: string[] = []
       if (placeholderCount > 0) {
         const examples = placeholders.map(({ line, column, value }) => `${value} in {${column}} ${on} ${line}`)
@@ -49,7 +44,8 @@ export function collectDoubts(place: 'line' | 'row' = 'line'): Doubts {
       if (insideCount > SHOWN) messages.push(`… and ${insideCount - SHOWN} more such rows.`)
       return messages
     },
-    get needConfirmation() {
+    /** Whether searches would be paid for that nobody may want. */
+    get needConfirmation(): boolean {
       return placeholderCount > 0
     },
   }

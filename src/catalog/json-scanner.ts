@@ -10,14 +10,7 @@ type Scan =
   /** Not there yet. */
   | { readonly kind: 'more' }
 
-export interface Scanner {
-  /** Objects and lists that are open. */
-  depth(): number
-  /** @param text what was given before, and more */
-  scan(text: string): Scan
-  /** The text loses so many characters at its beginning. */
-  forget(characters: number): void
-}
+export type Scanner = ReturnType<typeof createScanner>
 
 type Expected = 'value' | 'value or ]' | 'key' | 'key or }' | ':' | ', or end'
 
@@ -27,7 +20,7 @@ const BACKSLASH = 92
 const LINE_FEED = 10
 
 /** @param start where the value begins in the text */
-export function createScanner(start: number, isStrict: boolean): Scanner {
+export function createScanner(start: number, isStrict: boolean) {
   let at = start
   let expected: Expected = 'value'
   let isInString = false
@@ -123,11 +116,12 @@ export function createScanner(start: number, isStrict: boolean): Scanner {
   }
 
   return {
-    depth: () => open.length,
-    forget: (characters) => {
+    /** The text loses so many characters at its beginning. */
+    forget: (characters: number): void => {
       at -= characters
     },
-    scan(text) {
+    /** @param text what was given before, and more */
+    scan(text: string): Scan {
       while (at < text.length || isInWord) {
         const found = isInString ? scanString(text) : isInWord ? scanWord(text) : step(text)
         if (found !== null) return found

@@ -1,32 +1,7 @@
 import { createLimiter, type Limiter } from './limiter.js'
 import type { SimulatorOptions } from './options.js'
 
-/**
- * The one account behind the keys: its balance, its limits, its own history. Other programs may use it
- * at the same time, which a client only notices in the figures.
- */
-export interface Account {
-  /** The name of the key in an Authorization header; null when it opens nothing. */
-  keyIdOf(authorization: string | undefined): string | null
-  revokeKey(): void
-  restoreKey(): void
-  /** Counts one request against both limits. 0: it may pass. */
-  admit(nowMs: number): { readonly waitMs: number; readonly limit: 'minute' | 'day' | null }
-  credits(): number
-  setCredits(credits: number): void
-  /** Takes one credit; false when there is none. */
-  charge(): boolean
-  setLimit(perMinute: number | null): void
-  /** Another program makes so many requests now, as far as limits and credits reach. @returns how many passed. */
-  useElsewhere(requests: number, nowMs: number): number
-  used(entry: UsageEntry): void
-  /** Null where `accountDetails` keeps it back. */
-  me(): Me
-  /** Newest first. */
-  usage(limit: number, offset: number): { usage: object[]; total_count: number; offset: number; limit: number }
-  /** X-RateLimit-… and X-Credits-Remaining. */
-  headers(nowMs: number): Record<string, string>
-}
+export type Account = ReturnType<typeof createAccount>
 
 /** GET /me, 200. */
 interface WireMe {
@@ -50,7 +25,11 @@ interface UsageEntry {
   readonly durationMs: number
 }
 
-export function createAccount(options: SimulatorOptions, startMs: number): Account {
+/**
+ * The one account behind the keys: its balance, its limits, its own history. Other programs may use it
+ * at the same time, which a client only notices in the figures.
+ */
+export function createAccount(options: SimulatorOptions, startMs: number) {
   const keyIds = new Map(options.keys.map((key, index) => [`Bearer ${key}`, `key-${index + 1}`]))
   const minute = createLimiter(options.limitKind, options.perMinute, options.minuteMs, startMs)
   const day = createLimiter('fixed', options.perDay, options.dayMs, startMs)
@@ -59,7 +38,8 @@ export function createAccount(options: SimulatorOptions, startMs: number): Accou
   let credits = options.credits
   let revoked = false
 
-  const admit: Account['admit'] = (nowMs) => {
+  /** Counts one request against both limits. 0: it may pass. */
+  const admit = (nowMs: number): { readonly waitMs: number; readonly limit: 'minute' | 'day' | null } => {
     // The day is asked first without counting: a request that the minute refuses must not use it up.
     if (day.remaining(nowMs) < 1) return { waitMs: day.take(nowMs), limit: 'day' }
     const waitMs = minute.take(nowMs)
@@ -69,25 +49,29 @@ export function createAccount(options: SimulatorOptions, startMs: number): Accou
   }
 
   return {
-    keyIdOf: (authorization) => (revoked ? null : (keyIds.get(authorization ?? '') ?? null)),
-    revokeKey() {
+    /** The name of the key in an Authorization header; null when it opens nothing. */
+    keyIdOf: (authorization: string | undefined): string | null =>
+      revoked ? null : (keyIds.get(authorization ?? '') ?? null),
+    revokeKey(): void {
       revoked = true
     },
-    restoreKey() {
+    restoreKey(): void {
       revoked = false
     },
     admit,
     credits: () => credits,
-    setCredits(next) {
+    setCredits(next: number): void {
       credits = next
     },
-    charge() {
+    /** Takes one credit; false when there is none. */
+    charge(): boolean {
       if (credits < 1) return false
       credits -= 1
       return true
     },
-    setLimit: (perMinute) => minute.setLimit(perMinute),
-    useElsewhere(requests, nowMs) {
+    setLimit: (perMinute: number | null): void => minute.setLimit(perMinute),
+    /** Another program makes so many requests now, as far as limits and credits reach. @returns how many passed. */
+    useElsewhere(requests: number, nowMs: number): number {
       let passed = 0
       while (passed < requests && credits > 0 && admit(nowMs).limit === null) {
         credits -= 1
@@ -96,8 +80,9 @@ export function createAccount(options: SimulatorOptions, startMs: number): Accou
       }
       return passed
     },
-    used: (entry) => history.push(entry),
-    me: () => ({
+    used: (entry: UsageEntry): void => void history.push(entry),
+    /** Null where `accountDetails` keeps it back. */
+    me: (): Me => ({
       tier: options.accountDetails ? options.tier : null,
       credits_remaining: credits,
       monthly_allowance: options.accountDetails ? options.credits : null,
@@ -107,12 +92,14 @@ export function createAccount(options: SimulatorOptions, startMs: number): Accou
       created_at: createdAt,
       last_used_at: isoOrNull(history.at(-1)?.at),
     }),
-    usage(limit, offset) {
+    /** Newest first. */
+    usage(limit: number, offset: number) {
       const end = Math.max(0, history.length - offset)
       const page = history.slice(Math.max(0, end - limit), end).reverse()
       return { usage: page.map(wireUsage), total_count: history.length, offset, limit }
     },
-    headers: (nowMs) => ({
+    /** X-RateLimit-… and X-Credits-Remaining. */
+    headers: (nowMs: number): Record<string, string> => ({
       ...limitHeaders('', minute, nowMs),
       ...limitHeaders('-daily', day, nowMs),
       'x-credits-remaining': String(credits),

@@ -41,34 +41,16 @@ export interface CallsSummary {
   readonly mostOpen: number
 }
 
-export interface CallLog {
-  arrived(call: Pick<LoggedCall, 'query' | 'request' | 'canonical' | 'keyId' | 'receivedAt'>): OpenCall
-  calls(): readonly LoggedCall[]
-  paid(): number
-  paidTwice(): string[]
-  summary(): CallsSummary
-  /** @throws Error when fewer than `count` calls have arrived in time. */
-  waitForCalls(count: number, timeoutMs: number): Promise<void>
-  /** Waits end with an error. */
-  close(): void
-}
+export type CallLog = ReturnType<typeof createCallLog>
 
-export interface OpenCall {
-  charge(): void
-  strike(fault: string): void
-  /** The status line is on its way. */
-  answering(status: number): void
-  /** Only the first end counts. */
-  end(how: Exclude<CallEnd, 'open'>): void
-  readonly logged: LoggedCall
-}
+export type OpenCall = ReturnType<CallLog['arrived']>
 
 interface Waiter {
   readonly count: number
   readonly done: (error?: Error) => void
 }
 
-export function createCallLog(): CallLog {
+export function createCallLog() {
   const calls: LoggedCall[] = []
   const timesPaid = new Map<string, number>()
   const twice = new Set<string>()
@@ -78,7 +60,7 @@ export function createCallLog(): CallLog {
   let mostOpen = 0
 
   return {
-    arrived(received) {
+    arrived(received: Pick<LoggedCall, 'query' | 'request' | 'canonical' | 'keyId' | 'receivedAt'>) {
       open += 1
       mostOpen = Math.max(mostOpen, open)
       const call: { -readonly [K in keyof LoggedCall]: LoggedCall[K] } = {
@@ -94,8 +76,8 @@ export function createCallLog(): CallLog {
       calls.push(call)
       for (const waiter of waiters) if (calls.length >= waiter.count) waiter.done()
       return {
-        logged: call,
-        charge() {
+        charged: () => call.charged,
+        charge(): void {
           if (call.charged === 1) return
           call.charged = 1
           paid += 1
@@ -103,13 +85,15 @@ export function createCallLog(): CallLog {
           timesPaid.set(call.canonical, times)
           if (times > 1) twice.add(call.canonical)
         },
-        strike(fault) {
+        strike(fault: string): void {
           call.fault = fault
         },
-        answering(status) {
+        /** The status line is on its way. */
+        answering(status: number): void {
           call.status = status
         },
-        end(how) {
+        /** Only the first end counts. */
+        end(how: Exclude<CallEnd, 'open'>): void {
           if (call.finished !== 'open') return
           call.finished = how
           call.answeredAt = how === 'hung' ? null : Date.now()
@@ -117,15 +101,16 @@ export function createCallLog(): CallLog {
         },
       }
     },
-    calls: () => calls,
+    calls: (): readonly LoggedCall[] => calls,
     paid: () => paid,
     paidTwice: () => [...twice],
-    summary() {
+    summary(): CallsSummary {
       const byStatus: Record<string, number> = {}
       for (const { status } of calls) byStatus[status ?? 'none'] = (byStatus[status ?? 'none'] ?? 0) + 1
       return { calls: calls.length, paid, paidTwice: [...twice], byStatus, open, mostOpen }
     },
-    waitForCalls(count, timeoutMs) {
+    /** @throws Error when fewer than `count` calls have arrived in time. */
+    waitForCalls(count: number, timeoutMs: number): Promise<void> {
       if (calls.length >= count) return Promise.resolve()
       return new Promise((resolve, reject) => {
         const waiter: Waiter = {
@@ -143,7 +128,8 @@ export function createCallLog(): CallLog {
         waiters.add(waiter)
       })
     },
-    close() {
+    /** Waits end with an error. */
+    close(): void {
       const error = new Error(`the simulator closed after ${calls.length} searches`)
       for (const waiter of waiters) waiter.done(error)
     },

@@ -61,23 +61,20 @@ function start({ response, call }: Way, reply: Reply): boolean {
   return true
 }
 
-/** Timers that end with the simulator. */
-export interface Timers {
-  after(ms: number, run: () => void): void
-  clear(): void
-}
+export type Timers = ReturnType<typeof createTimers>
 
-export function createTimers(): Timers {
+/** Timers that end with the simulator. */
+export function createTimers() {
   const pending = new Set<NodeJS.Timeout>()
   return {
-    after(ms, run) {
+    after(ms: number, run: () => void): void {
       const timer = setTimeout(() => {
         pending.delete(timer)
         run()
       }, ms)
       pending.add(timer)
     },
-    clear() {
+    clear(): void {
       for (const timer of pending) clearTimeout(timer)
       pending.clear()
     },

@@ -65,7 +65,7 @@ export function remember(visit: RequestContext, status: number): void {
     at: visit.receivedAt,
     endpoint: `/${visit.endpoint}`,
     status,
-    credits: visit.searched?.call.logged.charged ?? 0,
+    credits: visit.searched?.call.charged() ?? 0,
     durationMs: Date.now() - visit.receivedAt,
   })
 }
