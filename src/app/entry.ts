@@ -1,4 +1,4 @@
-import { type Environment, readEnvironment } from '../config/env-file.js'
+import { type Environment, readEnvironment, useTimeZone } from '../config/env-file.js'
 import { exposures } from '../config/exposures.js'
 import { loadSettings } from '../config/load-settings.js'
 import { type Settings, secretTexts } from '../config/settings.js'
@@ -20,7 +20,9 @@ export interface Surroundings {
  * The settings of this process: from the environment, then from `.env` in the working directory.
  */
 export function settingsOf(surroundings: Pick<Surroundings, 'env' | 'cwd'>): Settings {
-  return loadSettings(readEnvironment({ env: surroundings.env, directory: surroundings.cwd }))
+  const settings = loadSettings(readEnvironment({ env: surroundings.env, directory: surroundings.cwd }))
+  useTimeZone(settings.timeZone)
+  return settings
 }
 
 /**

@@ -115,7 +115,7 @@ export const SETTING_TABLE = table({
   TRACKYARD_TIME_ZONE: {
     default: null,
     shownDefault: "the system's",
-    meaning: 'the zone of the active hours, such as `Europe/Berlin`',
+    meaning: 'the zone of the active hours and of every time that is shown, such as `Europe/Berlin`',
     read: timeZone(),
   },
   TRACKYARD_REQUEST_TIMEOUT_MS: {

@@ -281,8 +281,9 @@ function offsetAt(zone: string, instant: number): number {
   return local - Math.floor(instant / 1000) * 1000
 }
 
-/** Whether it is an IANA name that this Node knows. */
+/** Whether it is an IANA name that this Node knows. Not an offset such as `+05:30`, which TZ reads the other way round. */
 export function isTimeZone(name: string): boolean {
+  if (!/^[A-Za-z]/.test(name)) return false
   try {
     return new Intl.DateTimeFormat('en-US', { timeZone: name }).resolvedOptions().timeZone !== ''
   } catch {
