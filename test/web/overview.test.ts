@@ -143,15 +143,10 @@ test('pause with a reason and resume, by keyboard alone', async () => {
   board.called.length = 0
   await page.getByRole('textbox', { name: 'Reason for the pause' }).focus()
   await page.keyboard.type('new template')
-  const paused = page.waitForResponse((response) => response.request().method() === 'POST')
-  await page.keyboard.press('Enter')
-  await paused
+  await pressEnter()
   await show('paused by hand')
   await page.getByRole('button', { name: 'Resume' }).focus()
-  const resumed = page.waitForResponse((response) => response.request().method() === 'POST')
-  await page.keyboard.press('Enter')
-  await resumed
-  await page.waitForLoadState()
+  await pressEnter()
   expect(board.called).toEqual(['pause: new template', 'resume'])
 })
 
@@ -174,6 +169,13 @@ function sceneOf(name: string): Scene {
   const found = ALL[name]
   if (found === undefined) throw new Error(`no scene ${name}`)
   return found
+}
+
+/** Resolves when the page that the server answers with has been loaded. */
+async function pressEnter(): Promise<void> {
+  const loaded = page.waitForEvent('load')
+  await page.keyboard.press('Enter')
+  await loaded
 }
 
 async function show(name: string): Promise<void> {
