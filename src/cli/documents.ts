@@ -62,6 +62,9 @@ const deadLetter = z.object({
   request_id: text.nullable(),
   attempts: count,
   rows: count,
+  found_in: z
+    .array(z.object({ batch: z.int(), position: z.int(), id: text.nullable() }))
+    .describe('the first five of these rows'),
   died_at: time,
   remedy: text,
   costs: count.describe('credits that a retry may cost beyond the usual one'),

@@ -21,7 +21,7 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
     get: (ref) =>
       connection.read(async (tx) => {
         const [row] = await letters(tx, inRound(ref), 'limit 1')
-        return row === undefined ? null : letterOf(row)
+        return row === undefined ? null : ((await withRows(tx, [row]))[0] ?? null)
       }),
     refs: (after, limit) =>
       connection.read((tx) =>
@@ -122,7 +122,7 @@ async function list(
   const rows = await letters(tx, wanted, 'order by search.died_at, search.id limit @limit', { limit })
   const last = rows.length < limit ? undefined : rows.at(-1)
   return {
-    letters: rows.map(letterOf),
+    letters: await withRows(tx, rows),
     next: last === undefined ? null : { diedAt: last.died_at ?? 0, id: last.id },
   }
 }
@@ -180,8 +180,29 @@ function letters(
   )
 }
 
-function letterOf(row: LetterRow): ParkedLetter {
-  const letter: DeadLetter = {
+/** Thousands of rows may share a search. */
+const MOST_ROWS = 5
+
+async function withRows(tx: Transaction, letters: readonly LetterRow[]): Promise<ParkedLetter[]> {
+  const named = await tx.all<{ search_id: number; batch_id: number; position: number; key: string | null }>(
+    `select search_id, batch_id, position, key from (
+       select search_id, batch_id, position, key,
+         row_number() over (partition by search_id order by batch_id desc, position) as place
+       from item where $among(search_id, @ids)) as numbered
+     where place <= ${MOST_ROWS} order by search_id, place`,
+    { ids: letters.map(({ id }) => id) },
+  )
+  return letters.map((row) => ({
+    ref: refOf(row),
+    letter: letterOf(row),
+    rows: named
+      .filter(({ search_id }) => search_id === row.id)
+      .map(({ batch_id: batchId, position, key }) => ({ batchId, position, key })),
+  }))
+}
+
+function letterOf(row: LetterRow): DeadLetter {
+  return {
     search: searchName(row),
     query: (JSON.parse(row.request) as SearchRequest).query,
     status: row.death_status,
@@ -195,7 +216,6 @@ function letterOf(row: LetterRow): ParkedLetter {
     remedy: row.death_remedy ?? '',
     costs: row.death_reason === 'unreadable' || row.unknown > 0 ? 1 : 0,
   }
-  return { ref: refOf(row), letter }
 }
 
 /** The death of a search from its row. Null: it is not dead. */

@@ -8,7 +8,7 @@ import type { Priority } from '../domain/states.js'
 import type { ActivityStore } from './activity.js'
 import type { BatchStore } from './batch.js'
 import type { CallLedger } from './call-ledger.js'
-import type { DeadFilter } from './findings.js'
+import type { DeadFilter, RowName } from './findings.js'
 import type { StoreHealth } from './health.js'
 import type { NotificationRecord } from './notifications.js'
 import type { Reports } from './report.js'
@@ -220,6 +220,8 @@ export interface Retried {
 export interface ParkedLetter {
   readonly ref: SearchRef
   readonly letter: DeadLetter
+  /** The first few rows with this search, those of the latest batch first. */
+  readonly rows: readonly RowName[]
 }
 
 /**

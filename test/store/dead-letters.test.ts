@@ -47,8 +47,13 @@ describe('a dead letter', () => {
       remedy: 'Check the query.',
       costs: 0,
     }
-    expect((await store.deadLetters.list({}, null, ALL)).letters).toEqual([{ ref: refOf('a'), letter }])
-    expect(await store.deadLetters.get(refOf('a'))).toEqual({ ref: refOf('a'), letter })
+    const rows = [
+      { batchId: 2, position: 1, key: 'row-1' },
+      { batchId: 1, position: 1, key: 'row-1' },
+      { batchId: 1, position: 2, key: 'row-2' },
+    ]
+    expect((await store.deadLetters.list({}, null, ALL)).letters).toEqual([{ ref: refOf('a'), letter, rows }])
+    expect(await store.deadLetters.get(refOf('a'))).toEqual({ ref: refOf('a'), letter, rows })
     expect(await store.deadLetters.get(refOf('a', 2))).toBeNull()
   })
 

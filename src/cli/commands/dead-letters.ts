@@ -2,11 +2,10 @@ import type { Command } from 'commander'
 import type { Session } from '../../app/session.js'
 import { findBatch } from '../../batches/find-batch.js'
 import { type Price, priceOf, refuseEmptyFilter } from '../../batches/retry.js'
-import type { DeadLetter } from '../../domain/dead-letter.js'
 import { didYouMean } from '../../domain/did-you-mean.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
-import type { DeadFilter, LetterCursor, Retried, Store } from '../../store/store.js'
+import type { DeadFilter, LetterCursor, ParkedLetter, Retried, Store } from '../../store/store.js'
 import type { Body } from '../documents.js'
 import { askYesNo, canAsk } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
@@ -99,7 +98,13 @@ async function listAll(cli: Cli, options: LetterOptions, words: readonly string[
     const letters = await allLetters(session.store, { ...filter, discarded })
     const isFiltered = Object.keys(filter).length > 0
     cli.result('dead_letters', { dead_letters: letters.map(letterJson) })
-    cli.print(renderLetters(letters, { discarded, isFiltered }, cli.paint))
+    cli.print(
+      renderLetters(
+        letters.map(({ letter }) => letter),
+        { discarded, isFiltered },
+        cli.paint,
+      ),
+    )
     return 0
   })
 }
@@ -115,7 +120,7 @@ async function showOne(cli: Cli, search: string): Promise<ExitCode> {
         { code: 'no_such_dead_letter' },
       )
     }
-    cli.result('dead_letter', { dead_letter: letterJson(found.letter) })
+    cli.result('dead_letter', { dead_letter: letterJson(found) })
     cli.print(renderLetter(found.letter))
     return 0
   })
@@ -179,12 +184,12 @@ async function filterOf(session: Session, options: LetterOptions, search: string
   }
 }
 
-async function allLetters(store: Pick<Store, 'deadLetters'>, filter: DeadFilter): Promise<DeadLetter[]> {
-  const letters: DeadLetter[] = []
+async function allLetters(store: Pick<Store, 'deadLetters'>, filter: DeadFilter): Promise<ParkedLetter[]> {
+  const letters: ParkedLetter[] = []
   let after: LetterCursor | null = null
   do {
     const page: Awaited<ReturnType<Store['deadLetters']['list']>> = await store.deadLetters.list(filter, after, PAGE)
-    for (const { letter } of page.letters) letters.push(letter)
+    letters.push(...page.letters)
     after = page.next
   } while (after !== null)
   return letters
@@ -213,6 +218,10 @@ function declined(): RefusedError {
   return new RefusedError('Not confirmed: nothing was changed.', { code: 'declined' })
 }
 
-function letterJson({ items, ...letter }: DeadLetter): Body<'dead_letter'>['dead_letter'] {
-  return { ...letter, rows: items }
+function letterJson({ letter: { items, ...letter }, rows }: ParkedLetter): Body<'dead_letter'>['dead_letter'] {
+  return {
+    ...letter,
+    rows: items,
+    found_in: rows.map(({ batchId, position, key }) => ({ batch: batchId, position, id: key })),
+  }
 }
