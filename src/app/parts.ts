@@ -62,13 +62,15 @@ export async function openConfiguredStore(
   options: Pick<OpenOptions, 'patienceMs' | 'actor'> = {},
 ): Promise<Store> {
   refuseLostStore(settings)
-  const store = await openStore({ path: storePath(settings), database: databaseOf(settings), log, ...options })
+  const store = await openStore({ ...storeAddress(settings), log, ...options })
   cleanup.add(() => store.close())
   return store
 }
 
-function databaseOf({ databaseUrl, databaseCa }: Settings): OpenOptions['database'] {
-  return databaseUrl === null ? undefined : { url: databaseUrl.reveal(), ca: databaseCa }
+export function storeAddress(settings: Settings): Pick<OpenOptions, 'path' | 'database'> {
+  const { databaseUrl, databaseCa } = settings
+  const database = databaseUrl === null ? undefined : { url: databaseUrl.reveal(), ca: databaseCa }
+  return { path: storePath(settings), database }
 }
 
 /**

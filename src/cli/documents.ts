@@ -290,6 +290,7 @@ const kinds = {
     ),
   },
   init: { path: text, key_accepted: z.boolean().nullable().describe('null: the API did not answer') },
+  store_copy: { from: text, to: text, rows: count },
   health: { ok: z.boolean(), reason: text },
   simulate: { api_url: text, api_key: text, control_url: text },
 }

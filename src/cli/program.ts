@@ -53,6 +53,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('Run:', 'worker', 'run one worker', () => import('./commands/worker.js')),
   entry('Run:', 'board', 'run Bull Board', () => import('./commands/board.js')),
   entry('Run:', 'down', 'stop all workers, then the private Redis', () => import('./commands/down.js')),
+  entry('Run:', 'store', 'copy the store to PostgreSQL, or back', () => import('./commands/store.js')),
   entry('Run:', 'simulate', 'run a simulated API that costs nothing', () => import('./commands/simulate.js')),
   entry('Set up:', 'init', 'write .env from a few questions, and check the key', () => import('./commands/init.js')),
   entry('Set up:', 'doctor', 'check everything that a night needs', () => import('./commands/doctor.js')),

@@ -204,7 +204,7 @@ function unknownNames(env: Environment): string[] {
  * newline, is removed.
  * @param name of the setting, for messages
  */
-function readSecretFile<T>(
+export function readSecretFile<T>(
   path: string,
   name: string,
   read: (text: string) => Reading<T>,

@@ -98,4 +98,7 @@ export interface Engine {
   readonly health: StoreHealth
   /** How many changes share a commit at most. */
   readonly groupSize: number
+  /** The last ids that were given out, of tables whose ids are never given out twice. */
+  lastIds(tx: Queries, tables: readonly string[]): Promise<ReadonlyMap<string, number>>
+  setLastIds(tx: Transaction, ids: ReadonlyMap<string, number>): Promise<void>
 }

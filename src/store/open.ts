@@ -1,4 +1,4 @@
-import { errorCode, UnreachableError } from '../domain/errors.js'
+import { ConfigurationError, errorCode, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { accountStore } from './account.js'
 import { activityStore } from './activity.js'
@@ -75,13 +75,38 @@ export async function openStore(options: OpenOptions): Promise<Store> {
   }
 }
 
-async function openEngine({ database, path, patienceMs, ...options }: OpenOptions): Promise<Engine> {
+/** Opens one store's database, migrated. @throws ConfigurationError when it was copied elsewhere */
+export async function openEngine(options: OpenOptions): Promise<Engine> {
+  const engine = await openDatabase(options)
+  const moved = await engine.reader
+    .read((tx) => tx.get<{ value: string }>("select value from meta where key = 'moved_to'"))
+    .catch(closing(engine))
+  if (moved === undefined) return engine
+  await closeEngine(engine)
+  throw new ConfigurationError(
+    `The store ${engine.name} was copied to ${moved.value} and is not used any more. Set TRACKYARD_DATABASE_URL to the copy (docs/several-machines.md).`,
+  )
+}
+
+async function openDatabase({ database, path, patienceMs, ...options }: OpenOptions): Promise<Engine> {
   const { readOnly = false, log = silentLogger } = options
   if (database === undefined)
     return openSqlite({ path, readOnly, log, ...(patienceMs === undefined ? {} : { patienceMs }) })
   // Loaded only where it is used, so that `--help` stays fast.
   const { openPostgres } = await import('./postgres/open.js')
   return openPostgres({ database, readOnly, log })
+}
+
+export async function closeEngine(engine: Engine): Promise<void> {
+  await engine.reader.close()
+  await engine.connection.close()
+}
+
+function closing(engine: Engine): (error: unknown) => Promise<never> {
+  return async (error) => {
+    await closeEngine(engine)
+    throw error
+  }
 }
 
 /** The store was locked by another process: a later try may succeed. */

@@ -217,27 +217,20 @@ function bound(value: Value | undefined): Value {
   return value ?? null
 }
 
-/** Columns that are no numbers. */
-const TYPES: Readonly<Record<string, string>> = {
-  fingerprint: 'bytea',
-  request: 'text',
-  state: 'text',
-  key: 'text',
-  row: 'text',
-  problem: 'text',
-}
-
 /** Many rows in one statement: an array for each column. */
 function insertion(into: string, width: number, values: readonly SqlValue[]): pg.QueryConfig {
   const columns: Value[][] = Array.from({ length: width }, () => [])
   for (const [index, value] of values.entries()) columns[index % width]?.push(bound(value))
-  const names = into.slice(into.indexOf('(') + 1, -1).split(', ')
-  const arrays = names.map((name, index) => `$${index + 1}::${TYPES[name] ?? 'bigint'}[]`)
-  return {
-    name: `insert into ${into}`.slice(0, 60),
-    text: `insert into ${into} select * from unnest(${arrays.join(', ')})`,
-    values: columns,
-  }
+  const arrays = columns.map((column, index) => `$${index + 1}::${typeOf(column)}[]`)
+  return { text: `insert into ${into} select * from unnest(${arrays.join(', ')})`, values: columns }
+}
+
+/** By the values, since the server cannot tell it. Any column takes the nulls of a number. */
+function typeOf(column: readonly Value[]): string {
+  const known = column.find((value) => value !== null)
+  if (typeof known === 'string') return 'text'
+  if (Buffer.isBuffer(known)) return 'bytea'
+  return column.every((value) => value === null || Number.isInteger(value)) ? 'bigint' : 'double precision'
 }
 
 async function openSnapshot(address: Address): Promise<Snapshot> {

@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
-import type { Connection, Engine, Transaction } from '../connection.js'
+import type { Connection, Engine, Queries, Transaction } from '../connection.js'
 import { type Migrations, migrate, refuseNewer, versionIn, versionOf } from '../migrate.js'
 import { MIGRATIONS } from '../migrations.js'
 import { addressOf, type DatabaseAddress } from './address.js'
@@ -29,7 +29,7 @@ export async function openPostgres({ database, readOnly, log }: PostgresOptions)
     await connection.close()
     throw error
   }
-  return { name: address.name, connection, reader, health: ALWAYS_THERE, groupSize: GROUP_SIZE }
+  return { name: address.name, connection, reader, health: ALWAYS_THERE, groupSize: GROUP_SIZE, lastIds, setLastIds }
 }
 
 /** A group holds the lock for a round trip or two for each of its changes. */
@@ -95,4 +95,21 @@ function inTypesOfPostgres(statement: string): string {
     .replace(/\bblob\b/g, 'bytea')
     .replace(/\breal\b/g, 'double precision')
     .replace(/\) strict(, without rowid)?$/, ')')
+}
+
+async function lastIds(tx: Queries, tables: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  const ids = new Map<string, number>()
+  for (const table of tables) {
+    const row = await tx.get<{ last: number }>(
+      `select case when is_called then last_value else 0 end as last from ${table}_id_seq`,
+    )
+    ids.set(table, row?.last ?? 0)
+  }
+  return ids
+}
+
+async function setLastIds(tx: Transaction, ids: ReadonlyMap<string, number>): Promise<void> {
+  for (const [table, last] of ids) {
+    if (last > 0) await tx.all(`select setval('${table}_id_seq', @last)`, { last })
+  }
 }

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { ConfigurationError, errorCode, ReportedError, UnreachableError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
-import type { Engine, Transaction } from '../connection.js'
+import type { Engine, Queries, Transaction } from '../connection.js'
 
 import { migrate, refuseNewer, versionIn, versionOf } from '../migrate.js'
 import { MIGRATIONS } from '../migrations.js'
@@ -59,7 +59,19 @@ async function beginReading(connection: SqliteConnection): Promise<Engine> {
   files.remember(connection.pageBytes)
   const rescue = openRescue(connection)
   const health = { trouble: rescue.trouble, rescue: rescue.run, reportDamage: files.reportDamage }
-  return { name: files.path, connection, reader, health, groupSize: Number.POSITIVE_INFINITY }
+  return { name: files.path, connection, reader, health, groupSize: Number.POSITIVE_INFINITY, lastIds, setLastIds }
+}
+
+async function lastIds(tx: Queries): Promise<ReadonlyMap<string, number>> {
+  const rows = await tx.all<{ name: string; seq: number }>('select name, seq from sqlite_sequence')
+  return new Map(rows.map(({ name, seq }) => [name, seq]))
+}
+
+async function setLastIds(tx: Transaction, ids: ReadonlyMap<string, number>): Promise<void> {
+  for (const [name, seq] of ids) {
+    await tx.run('delete from sqlite_sequence where name = @name', { name })
+    await tx.run('insert into sqlite_sequence (name, seq) values (@name, @seq)', { name, seq })
+  }
 }
 
 function prepareFile(path: string, readOnly: boolean): void {

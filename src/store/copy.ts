@@ -1,0 +1,169 @@
+import { RefusedError, UnreachableError } from '../domain/errors.js'
+import type { Engine, Queries, Snapshot, SqlValue, Transaction } from './connection.js'
+import { closeEngine, type OpenOptions, openEngine } from './open.js'
+
+export interface CopyOptions {
+  readonly from: OpenOptions
+  readonly to: OpenOptions
+  readonly now: number
+  /** Called now and then. */
+  readonly progress: (table: string, rows: number) => void
+}
+
+export interface Copied {
+  readonly from: string
+  readonly to: string
+  readonly rows: number
+}
+
+/** Every table with its primary key, a table after those that it refers to. A test compares them with the schema. */
+export const COPIED_TABLES: readonly { readonly name: string; readonly key: readonly string[] }[] = [
+  { name: 'kysely_migration', key: ['name'] },
+  { name: 'meta', key: ['key'] },
+  { name: 'account', key: ['id'] },
+  { name: 'pause', key: ['cause'] },
+  { name: 'batch', key: ['id'] },
+  { name: 'schedule', key: ['batch_id'] },
+  { name: 'search', key: ['id'] },
+  { name: 'item', key: ['batch_id', 'position'] },
+  { name: 'want', key: ['batch_id', 'search_id'] },
+  { name: 'answer', key: ['search_id'] },
+  { name: 'tagging', key: ['search_id'] },
+  { name: 'call', key: ['id'] },
+  { name: 'call_count', key: ['outcome'] },
+  { name: 'notification', key: ['id'] },
+  { name: 'sample', key: ['minute'] },
+  { name: 'timeline', key: ['id'] },
+]
+/** Their ids are never given out twice, so what was given out last is copied too. */
+const NUMBERED = ['batch', 'search', 'call', 'notification', 'timeline']
+/** A new store has rows in the others. */
+const EMPTY_IF_NEW = ['batch', 'search', 'call']
+const PAGE_ROWS = 1000
+
+/**
+ * Copies a store to another database: everything in one transaction there, compared by the number of rows of each
+ * table before the commit. Then the old store is marked, so that whoever still opens it is told where the store is.
+ * Killed between the commit and the mark: both are whole and the old one still works; the same command again only marks.
+ * Nobody else may use either store meanwhile.
+ * @throws RefusedError when the target has rows of its own
+ */
+export async function copyStore({ from, to, now, progress }: CopyOptions): Promise<Copied> {
+  const source = await openEngine(from)
+  try {
+    const target = await openEngine(to)
+    try {
+      const look = await source.connection.snapshot()
+      try {
+        await refuseWhileLoading(look, now)
+        const rows = await target.connection.write((tx) => copyTables({ look, source, target, tx, progress }))
+        await source.connection.write((tx) => markMoved(tx, target.name, now))
+        return { from: source.name, to: target.name, rows }
+      } finally {
+        await look.close()
+      }
+    } finally {
+      await closeEngine(target)
+    }
+  } finally {
+    await closeEngine(source)
+  }
+}
+
+/** A submit that is loading a catalog is heard of more often than this. */
+const LOADING_MS = 60_000
+
+async function refuseWhileLoading(look: Queries, now: number): Promise<void> {
+  const batch = await look.get<{ name: string }>(
+    "select name from batch where state = 'loading' and dropping = 0 and heard_at > @since limit 1",
+    { since: now - LOADING_MS },
+  )
+  if (batch !== undefined)
+    throw new RefusedError(`A submit is loading the catalog of ${batch.name}: wait for its end. Nothing was copied.`)
+}
+
+interface Copying {
+  readonly look: Snapshot
+  readonly source: Engine
+  readonly target: Engine
+  readonly tx: Transaction
+  readonly progress: CopyOptions['progress']
+}
+
+/** @returns how many rows the store has */
+async function copyTables({ look, source, target, tx, progress }: Copying): Promise<number> {
+  const wanted = await counts(look)
+  if (!(await isNew(tx))) {
+    const isCopy = (await storeId(look)) === (await storeId(tx)) && isSame(wanted, await counts(tx))
+    if (isCopy) return total(wanted)
+    throw new RefusedError(`The store ${target.name} is not empty: nothing was copied. Name an empty database.`)
+  }
+  for (const { name, key } of COPIED_TABLES) {
+    await tx.run(`delete from ${name}`)
+    let copied = 0
+    for (let page = await firstPage(look, name, key); page.length > 0; page = await nextPage(look, name, key, page)) {
+      const columns = Object.keys(page[0] ?? {})
+      const values = page.flatMap((row) => columns.map((column) => row[column] ?? null))
+      await tx.insert(`${name} (${columns.join(', ')})`, columns.length, values)
+      copied += page.length
+      progress(name, copied)
+    }
+  }
+  await target.setLastIds(tx, await source.lastIds(look, NUMBERED))
+  const there = await counts(tx)
+  if (!isSame(wanted, there))
+    throw new UnreachableError(
+      `The copy in ${target.name} is not whole (${JSON.stringify(there)} rows, expected ${JSON.stringify(wanted)}): it was undone. Is another process using one of the stores?`,
+    )
+  return total(wanted)
+}
+
+type Row = Readonly<Record<string, SqlValue>>
+
+function firstPage(look: Queries, table: string, key: readonly string[]): Promise<Row[]> {
+  return look.all<Row>(`select * from ${table} order by ${key.join(', ')} limit ${PAGE_ROWS}`)
+}
+
+function nextPage(look: Queries, table: string, key: readonly string[], page: readonly Row[]): Promise<Row[]> {
+  const last = page.at(-1) ?? {}
+  const after = Object.fromEntries(key.map((column) => [column, last[column] ?? null]))
+  return look.all<Row>(
+    `select * from ${table} where (${key.join(', ')}) > (${key.map((column) => `@${column}`).join(', ')})
+     order by ${key.join(', ')} limit ${PAGE_ROWS}`,
+    after,
+  )
+}
+
+async function isNew(tx: Queries): Promise<boolean> {
+  for (const table of EMPTY_IF_NEW) {
+    if ((await tx.get(`select 1 as one from ${table} limit 1`)) !== undefined) return false
+  }
+  return true
+}
+
+async function counts(tx: Queries): Promise<Readonly<Record<string, number>>> {
+  const found: Record<string, number> = {}
+  for (const { name } of COPIED_TABLES) {
+    const row = await tx.get<{ rows: number }>(`select count(*) as rows from ${name}`)
+    found[name] = row?.rows ?? 0
+  }
+  return found
+}
+
+function isSame(one: Readonly<Record<string, number>>, other: Readonly<Record<string, number>>): boolean {
+  return COPIED_TABLES.every(({ name }) => one[name] === other[name])
+}
+
+function total(rows: Readonly<Record<string, number>>): number {
+  return Object.values(rows).reduce((sum, count) => sum + count, 0)
+}
+
+async function storeId(tx: Queries): Promise<string | undefined> {
+  return (await tx.get<{ value: string }>("select value from meta where key = 'store_id'"))?.value
+}
+
+async function markMoved(tx: Transaction, to: string, now: number): Promise<void> {
+  await tx.run("insert into meta (key, value) values ('moved_to', @to)", {
+    to: `${to} at ${new Date(now).toISOString()}`,
+  })
+}

@@ -1,0 +1,145 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { RefusedError } from '../../src/domain/errors.js'
+import { COPIED_TABLES, copyStore } from '../../src/store/copy.js'
+import { type OpenOptions, openStore } from '../../src/store/open.js'
+import { openConnection } from '../../src/store/sqlite/connection.js'
+import type { Store } from '../../src/store/store.js'
+import { postgresBinaries, startPostgres, type TestPostgres } from '../support/postgres.js'
+import { feedAll, loaded, refOf, released, settle } from './setup.js'
+
+const NOW = 1_000_000
+const progress = () => {}
+
+let directory: string
+let file: OpenOptions
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'store-copy-'))
+  file = { path: join(directory, 'trackyard.db') }
+})
+afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+async function withStore<T>(options: OpenOptions, use: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openStore(options)
+  try {
+    return await use(store)
+  } finally {
+    await store.close()
+  }
+}
+
+/** One of each: answered, without a match, refused, open, withheld, invalid; an id of a batch that is gone. */
+async function fill(store: Store): Promise<void> {
+  await released(store, ['a', 'b', 'c', 'd', 'e'], { maxCredits: 3 })
+  await feedAll(store)
+  await settle(store, 'a', 'answered')
+  await settle(store, 'b', 'noMatch')
+  await settle(store, 'c', 'refused')
+  await store.pauses.add({ cause: 'operator', since: NOW, detail: 'lünch — 🎵' })
+  await store.account.update({ creditsRemaining: 77, tier: 'pro' }, NOW)
+  const dropped = await loaded(store, ['x', 'y'])
+  await store.batches.drop(dropped)
+}
+
+interface Seen {
+  readonly rows: readonly unknown[]
+  readonly totals: unknown
+  readonly pauses: unknown
+  readonly account: unknown
+  readonly id: string
+}
+
+async function seen(store: Store): Promise<Seen> {
+  const rows: unknown[] = []
+  for await (const row of store.reports.exportRows(1)) rows.push(row)
+  return {
+    rows,
+    totals: await store.reports.totals(NOW),
+    pauses: await store.pauses.list(),
+    account: await store.account.get(),
+    id: store.id,
+  }
+}
+
+test('every table of the schema is copied', async () => {
+  await withStore(file, async () => {})
+  const connection = openConnection(file.path, 'read')
+  const tables = await connection.read((tx) =>
+    tx.all<{ name: string }>("select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'"),
+  )
+  await connection.close()
+  expect(tables.map(({ name }) => name).sort()).toEqual(COPIED_TABLES.map(({ name }) => name).sort())
+})
+
+describe('to another file', () => {
+  const other = (): OpenOptions => ({ path: join(directory, 'other', 'trackyard.db') })
+
+  test('is refused where the target has rows; the old store goes on', async () => {
+    await withStore(file, fill)
+    await withStore(other(), fill)
+    const copying = copyStore({ from: file, to: other(), now: NOW, progress })
+    await expect(copying).rejects.toThrow(RefusedError)
+    await withStore(file, async (store) => expect((await seen(store)).rows).toHaveLength(5))
+  })
+
+  test('is refused while a submit is loading', async () => {
+    await withStore(file, async (store) => void (await loaded(store, ['a'])))
+    const copying = copyStore({ from: file, to: other(), now: 0, progress })
+    await expect(copying).rejects.toThrow(/is loading the catalog/)
+  })
+
+  test('a copy whose mark was lost is recognised, and the old store marked', async () => {
+    await withStore(file, fill)
+    await copyStore({ from: file, to: other(), now: NOW, progress })
+    const connection = openConnection(file.path, 'write')
+    await connection.write((tx) => tx.run("delete from meta where key = 'moved_to'"))
+    await connection.close()
+    await copyStore({ from: file, to: other(), now: NOW, progress })
+    await expect(openStore(file)).rejects.toThrow(/was copied to .*other.trackyard\.db at 1970/)
+  })
+})
+
+const withPostgres = postgresBinaries() === null ? describe.skip : describe
+withPostgres('to PostgreSQL and back', () => {
+  let server: TestPostgres
+  let database: OpenOptions
+  beforeAll(async () => {
+    server = await startPostgres()
+    database = { path: '/nowhere', database: { url: await server.createDatabase('copy'), ca: null } }
+  })
+  afterAll(() => server.stop())
+
+  test('everything is the same; ids go on where they were; the old store names the new one', async () => {
+    const before = await withStore(file, async (store) => {
+      await fill(store)
+      return seen(store)
+    })
+    const shown: string[] = []
+    const copied = await copyStore({ from: file, to: database, now: NOW, progress: (table) => shown.push(table) })
+    expect(copied).toMatchObject({ from: file.path, to: expect.stringMatching(/^postgres:\/\/tester@.*\/copy$/) })
+    expect(copied.rows).toBeGreaterThan(20)
+    expect(shown).toContain('search')
+    expect(await withStore(database, seen)).toEqual(before)
+    await expect(openStore(file)).rejects.toThrow(
+      /was copied to postgres:\/\/tester@.*and is not used any more\. Set TRACKYARD_DATABASE_URL/,
+    )
+    // The batch that was dropped had the second id.
+    const ids = await withStore(database, async (store) => {
+      await store.pauses.lift('operator', false)
+      const id = await released(store, ['d', 'new'])
+      await feedAll(store)
+      await settle(store, 'd', 'answered')
+      return [id, await store.reports.show(refOf('d').fingerprint, null)]
+    })
+    expect(ids).toEqual([3, expect.objectContaining({ state: 'answered' })])
+
+    const back: OpenOptions = { path: join(directory, 'back.db') }
+    const there = await withStore(database, seen)
+    await copyStore({ from: database, to: back, now: NOW, progress })
+    expect(await withStore(back, seen)).toEqual(there)
+    await expect(openStore(database)).rejects.toThrow(/was copied to .*back\.db/)
+    expect(await withStore(back, (store) => released(store, ['z']))).toBe(4)
+  })
+})
