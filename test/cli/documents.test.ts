@@ -144,6 +144,19 @@ test('a hint says what to do next, and the message does not repeat it', async ()
   })
 })
 
+test('a store that was copied, and what follows', async () => {
+  const old = { TRACKYARD_DATA_DIR: `${desk.dataDir}-4`, TRACKYARD_REDIS_URL: '' }
+  await documents(['status'], old)
+  expect(await documents(['store', 'copy', '--to', `${desk.dataDir}-5/copy.db`], old)).toMatchObject([
+    { from: `${desk.dataDir}-4/trackyard.db`, to: `${desk.dataDir}-5/copy.db` },
+  ])
+  expect(await codeOf(['status'], old)).toBe('configuration')
+  const secret = 'postgres://ana:hunter2@db/trackyard'
+  const [refused] = await documents(['store', 'copy', '--to', secret], old)
+  expect(refused).toMatchObject({ error: { code: 'usage', message: expect.stringMatching(/contains a password/) } })
+  expect(JSON.stringify(refused)).not.toContain('hunter2')
+})
+
 test('no document is left out of these tests', () => {
   expect([...KINDS, 'error'].filter((kind) => !seen.has(kind))).toEqual([])
 })

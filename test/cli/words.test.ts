@@ -13,7 +13,20 @@ test('exactly the documented commands exist', async () => {
   expect(COMMANDS.map(({ name }) => name).sort()).toEqual(
     [
       ...['submit', 'release', 'cancel', 'status', 'wait', 'show', 'export', 'report', 'dead-letters'],
-      ...['pause', 'resume', 'account', 'up', 'worker', 'board', 'down', 'simulate', 'init', 'doctor', 'completion'],
+      ...[
+        'pause',
+        'resume',
+        'account',
+        'up',
+        'worker',
+        'board',
+        'down',
+        'simulate',
+        'store',
+        'init',
+        'doctor',
+        'completion',
+      ],
     ].sort(),
   )
 })

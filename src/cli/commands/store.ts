@@ -8,6 +8,7 @@ import { openProgressLine } from '../lib/progress.js'
 
 export function define(command: Command, act: Act): void {
   command.description('Moves the store between a file of this machine and PostgreSQL.')
+  examples(command, 'trackyard-batch store copy --to-file /run/secrets/database_url')
   const copy = command
     .command('copy')
     .summary('copies everything to another database')
