@@ -14,7 +14,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/trackyard-package.XXXXXX")
 command=$work/user/node_modules/.bin/trackyard-batch
 simulator=''
 finish() {
-  # The client library has started the private Redis of this data directory.
+  # In case a command has started the private Redis of this data directory.
   if [ -x "$command" ] && [ -d "$work/data" ]; then "$command" down >/dev/null 2>&1 || true; fi
   if [ -n "$simulator" ]; then kill "$simulator" 2>/dev/null || true; fi
   rm -rf "$work"

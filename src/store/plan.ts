@@ -87,48 +87,45 @@ export async function compareRows(tx: Transaction, earlierId: number, batchId: n
   }
 }
 
-/** An id that rows repeat is its first row's; rows without one count as new or gone. */
-const BY_ID = `with
-  earlier as (${firstOfEachId('@earlierId')}),
-  later as (${firstOfEachId('@batchId')})
-select
-  (select count(*) from later where not exists (select 1 from earlier where earlier.id = later.id))
-    + (select count(*) from item where batch_id = @batchId and key is null) as new,
-  (select count(*) from earlier where not exists (select 1 from later where later.id = earlier.id))
-    + (select count(*) from item where batch_id = @earlierId and key is null) as gone,
-  count(*) filter (where later.fingerprint = earlier.fingerprint
-    or later.fingerprint is null and earlier.fingerprint is null) as unchanged,
-  count(*) filter (where later.fingerprint <> earlier.fingerprint
-    or (later.fingerprint is null) <> (earlier.fingerprint is null)) as changed
-from later join earlier on earlier.id = later.id`
+/**
+ * An id that rows repeat is its first row's; rows without one count as new or gone. Each row is looked up in the index
+ * of ids: a join of two big batches would take hours.
+ */
+const BY_ID = `select
+    count(*) filter (where earlier.position is null) as new,
+    count(*) filter (where ${isSame('later_search.fingerprint', 'earlier_search.fingerprint')}
+      and earlier.position is not null) as unchanged,
+    count(*) filter (where not (${isSame('later_search.fingerprint', 'earlier_search.fingerprint')})
+      and earlier.position is not null) as changed,
+    (select count(*) from item as gone where gone.batch_id = @earlierId
+      and not ${isRepeated('gone')} and not exists (
+        select 1 from item as kept where kept.batch_id = @batchId and kept.key = gone.key)) as gone
+  from item as later
+    left join search as later_search on later_search.id = later.search_id
+    left join item as earlier on earlier.batch_id = @earlierId and earlier.position = (
+      select min(first.position) from item as first where first.batch_id = @earlierId and first.key = later.key)
+    left join search as earlier_search on earlier_search.id = earlier.search_id
+  where later.batch_id = @batchId and not ${isRepeated('later')}`
 
-function firstOfEachId(batchId: string): string {
-  return `select item.key as id, search.fingerprint
-    from (select key, min(position) as position from item where batch_id = ${batchId} and key is not null group by key)
-      as first
-      join item on item.batch_id = ${batchId} and item.position = first.position
-      left join search on search.id = item.search_id`
+function isSame(one: string, other: string): string {
+  return `coalesce(${one} = ${other}, ${one} is null and ${other} is null)`
+}
+
+function isRepeated(row: string): string {
+  return `exists (select 1 from item as before where before.batch_id = ${row}.batch_id and before.key = ${row}.key
+    and before.position < ${row}.position)`
 }
 
 /** Of rows that have a search. */
-const BY_SEARCH = `with
-  earlier as (${rowsOfEachSearch('@earlierId')}),
-  later as (${rowsOfEachSearch('@batchId')}),
-  both_of as (
-    select later.amount as later, coalesce(earlier.amount, 0) as earlier
-    from later left join earlier on earlier.fingerprint = later.fingerprint
-    union all
-    select 0, earlier.amount from earlier
-    where not exists (select 1 from later where later.fingerprint = earlier.fingerprint)
-  )
-select
-  coalesce(sum(case when later > earlier then later - earlier else 0 end), 0) as new,
-  coalesce(sum(case when earlier > later then earlier - later else 0 end), 0) as gone,
-  coalesce(sum(case when earlier < later then earlier else later end), 0) as unchanged
-from both_of`
-
-function rowsOfEachSearch(batchId: string): string {
-  return `select search.fingerprint, count(*) as amount
-    from item join search on search.id = item.search_id
-    where item.batch_id = ${batchId} group by search.fingerprint`
-}
+const BY_SEARCH = `select
+    cast(coalesce(sum(case when later > earlier then later - earlier else 0 end), 0) as bigint) as new,
+    cast(coalesce(sum(case when earlier > later then earlier - later else 0 end), 0) as bigint) as gone,
+    cast(coalesce(sum(case when earlier < later then earlier else later end), 0) as bigint) as unchanged
+  from (
+    select
+      sum(case when want.batch_id = @batchId then want.items else 0 end) as later,
+      sum(case when want.batch_id = @earlierId then want.items else 0 end) as earlier
+    from want join search on search.id = want.search_id
+    where want.batch_id in (@batchId, @earlierId)
+    group by search.fingerprint
+  ) as searches`
