@@ -74,10 +74,13 @@ export async function expectAccounted(
   if (id !== undefined) expect(await unknownCallsShown(system, id)).toBe(count(listed, id))
 }
 
-/** Every search has its verdict: a look at the store costs less than a `wait` in a process of its own. */
+/** Every search is answered or dead: a look at the store costs less than a `wait` in a process of its own. */
+export function isDone(system: Pick<SystemUnderTest, 'dataDir'>): boolean {
+  return figure(system, "select count(*) from search where state in ('waiting', 'queued')") === 0
+}
+
 export async function untilDone(system: Pick<SystemUnderTest, 'dataDir'>, timeoutMs = 100_000): Promise<void> {
-  const pending = "select count(*) from search where state in ('waiting', 'queued')"
-  await until(() => figure(system, pending) === 0, { timeoutMs, what: 'a verdict on every search', everyMs: 100 })
+  await until(() => isDone(system), { timeoutMs, what: 'a verdict on every search', everyMs: 100 })
 }
 
 /** One entry per call of unknown outcome: the user's id of the first row that wanted it. */
