@@ -63,6 +63,8 @@ interface SourceFile {
   readonly lines: number
   /** Files of ours that it imports, types included. */
   readonly files: readonly string[]
+  /** What is loaded with it: files of ours, packages and builtins; not types, and not what it imports later. */
+  readonly loads: readonly string[]
   /** Outside packages that it imports. */
   readonly packages: readonly string[]
   /** `node:fs` and the like. */
@@ -79,12 +81,13 @@ const sources = ['src', 'workers', 'scripts'].flatMap((top) =>
 
 function readSource(path: string): SourceFile {
   const text = readFileSync(join(root, path), 'utf8')
-  const { imports, members } = parse(text, path.endsWith('x'))
+  const { imports, loaded, members } = parse(text, path.endsWith('x'))
   return {
     path,
     room: roomOf(path),
     lines: text.split('\n').length - 1,
     files: imports.filter((name) => name.startsWith('.')).map((name) => sourceOf(normalize(join(path, '..', name)))),
+    loads: loaded.map((name) => (name.startsWith('.') ? sourceOf(normalize(join(path, '..', name))) : name)),
     packages: imports.filter((name) => !/^(\.|node:)/.test(name)).map(packageOf),
     builtins: imports.filter((name) => name.startsWith('node:')),
     members,
@@ -101,17 +104,26 @@ function sourceOf(path: string): string {
 function parse(
   text: string,
   tsx = false,
-): { readonly imports: readonly string[]; readonly members: readonly string[] } {
+): { readonly imports: readonly string[]; readonly loaded: readonly string[]; readonly members: readonly string[] } {
   const imports: string[] = []
+  const loaded: string[] = []
   const members: string[] = []
   visit(parseSync(text, { syntax: 'typescript', tsx, target: 'es2022' }), (node) => {
     if (/^(Import|ExportAll|ExportNamed)Declaration$/.test(String(node.type))) imports.push(...literal(node.source))
+    if (/^(Import|ExportAll|ExportNamed)Declaration$/.test(String(node.type)) && !isTypeOnly(node))
+      loaded.push(...literal(node.source))
     if (node.type === 'CallExpression' && typeOf(node.callee) === 'Import')
       imports.push(...literal(firstArgument(node)))
     if (node.type === 'TsImportType') imports.push(...literal(node.argument))
     if (node.type === 'MemberExpression') members.push(...memberName(node))
   })
-  return { imports, members }
+  return { imports, loaded, members }
+}
+
+/** `import type …`, or only `type` names between the braces. */
+function isTypeOnly({ typeOnly, specifiers }: Node): boolean {
+  const names: unknown[] = Array.isArray(specifiers) ? specifiers : []
+  return typeOnly === true || (names.length > 0 && names.every((name) => isNode(name) && name.isTypeOnly === true))
 }
 
 type Node = Readonly<Record<string, unknown>>
@@ -243,6 +255,45 @@ describe('the directions of imports', () => {
         packages.filter((name) => !HOMES[name]?.includes(room)).map((name) => `${path} imports ${name}`),
       )
     expect(wrong).toEqual([])
+  })
+})
+
+/** Everything that is loaded with a file. */
+function loadedWith(path: string, found = new Set<string>()): ReadonlySet<string> {
+  for (const each of sources.find((source) => source.path === path)?.loads ?? []) {
+    if (found.has(each)) continue
+    found.add(each)
+    loadedWith(each, found)
+  }
+  return found
+}
+
+describe('the command line starts quickly', () => {
+  const packagesOf = (path: string) =>
+    [...loadedWith(path)].filter((name) => !/^(src\/|node:)/.test(name)).map(packageOf)
+
+  test('--help loads no package but commander, and few files', () => {
+    const loaded = ['scripts/trackyard-batch.ts', 'src/cli/main.ts'].flatMap((path) => [path, ...loadedWith(path)])
+    expect(loaded).toContain('src/cli/program.ts')
+    expect(['scripts/trackyard-batch.ts', 'src/cli/main.ts'].flatMap(packagesOf)).toEqual(['commander'])
+    expect(new Set(loaded.filter((name) => !name.startsWith('node:'))).size).toBeLessThanOrEqual(20)
+  })
+
+  test('no command loads the store, the queue, the API or the page before it is run', () => {
+    const commands = sources.filter(({ path }) => path.startsWith('src/cli/commands/'))
+    expect(commands.length).toBeGreaterThan(15)
+    const wrong = commands.flatMap(({ path }) =>
+      packagesOf(path)
+        .filter((name) => !['commander', 'lossless-json'].includes(name))
+        .map((name) => `${path} loads ${name}`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('what a command opens loads neither BullMQ nor pino; those are for a running Redis and a log', () => {
+    const opened = ['src/app/entry.ts', 'src/app/parts.ts'].flatMap(packagesOf)
+    expect(opened).toContain('better-sqlite3')
+    for (const slow of ['bullmq', 'ioredis', 'pino', 'undici', 'zod', 'hono', 'pg']) expect(opened).not.toContain(slow)
   })
 })
 
