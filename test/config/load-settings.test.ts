@@ -179,6 +179,12 @@ describe('a value that cannot work is named with what was expected and what was 
   })
 })
 
+test('the passwords of servers and sentinels are secret', () => {
+  const url = 'redis+sentinel://:pa%2Fss@one,two/main?sentinel_password=op%23en'
+  const texts = secretTexts(loadSettings({ TRACKYARD_REDIS_URL: url }))
+  expect(texts).toEqual(expect.arrayContaining([url, 'pa%2Fss', 'pa/ss', 'op%23en', 'op#en']))
+})
+
 describe('settings that contradict each other', () => {
   test.each([
     [{ TRACKYARD_REQUEST_TIMEOUT_MS: '23000' }, 'TRACKYARD_REQUEST_TIMEOUT_MS: expected less than'],
@@ -210,6 +216,28 @@ describe('settings that contradict each other', () => {
     { TRACKYARD_BOARD_HOST: 'localhost' },
   ])('%j is fine', (env) => {
     expect(loadSettings(env as Record<string, string>)).toBeDefined()
+  })
+
+  test('an authority of Redis needs TLS, a map of addresses needs several servers', () => {
+    const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
+    const ca = { TRACKYARD_REDIS_CA_FILE: file('redis-ca.pem', pem) }
+    expect(loadSettings({ ...ca, TRACKYARD_REDIS_URL: 'rediss+cluster://one,two' }).redisCa).toBe(pem)
+    expect(refusal({ ...ca, TRACKYARD_REDIS_URL: 'redis://one' })).toMatch(/REDIS_CA_FILE: expected .* with TLS/)
+    expect(refusal(ca)).toMatch(/^TRACKYARD_REDIS_CA_FILE: expected/)
+    const key = { TRACKYARD_REDIS_CA_FILE: file('redis.key', 'hunter2'), TRACKYARD_REDIS_URL: 'rediss://one' }
+    expect(refusal(key)).toMatch(/REDIS_CA_FILE: expected a PEM file with -----BEGIN/)
+    expect(refusal(key)).not.toContain('hunter2')
+    const missing = { ...key, TRACKYARD_REDIS_CA_FILE: join(directory, 'absent.pem') }
+    expect(refusal(missing)).toMatch(/REDIS_CA_FILE: expected a PEM file of certificates instead of nothing/)
+    const map = { TRACKYARD_REDIS_NAT_MAP: '10.0.0.1:6379=db.example:7001, [::2]:6379 = [::1]:7002' }
+    expect(loadSettings({ ...map, TRACKYARD_REDIS_URL: 'redis+sentinel://one/main' }).redisNatMap).toEqual({
+      '10.0.0.1:6379': { host: 'db.example', port: 7001 },
+      '[::2]:6379': { host: '::1', port: 7002 },
+    })
+    expect(refusal({ ...map, TRACKYARD_REDIS_URL: 'redis://one' })).toMatch(/REDIS_NAT_MAP: expected .*cluster/)
+    for (const bad of ['10.0.0.1=x:1', '10.0.0.1:6379', 'a:1=', 'a:1=b:c', ',']) {
+      expect(refusal({ TRACKYARD_REDIS_NAT_MAP: bad })).toMatch(/REDIS_NAT_MAP: expected pairs such as/)
+    }
   })
 
   test('PostgreSQL needs a shared Redis; an authority needs a mode that checks it', () => {

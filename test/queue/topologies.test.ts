@@ -127,6 +127,19 @@ describe('an address that does not fit', () => {
     await open.closeAll()
   })
 
+  test('nodes that give addresses which do not lead here are found through the map', async () => {
+    const node = await startRedis({ 'cluster-enabled': 'yes', 'cluster-announce-ip': '192.0.2.1' })
+    open.onClose(() => node.stop())
+    await node.command('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+    await eventually('it is up', async () => /cluster_state:ok/.test(await node.command('CLUSTER', 'INFO')))
+    const url = node.url.replace('redis:', 'redis+cluster:')
+    expect(await problemOf(url, 2000)).toMatch(/cannot reach, set TRACKYARD_REDIS_NAT_MAP/)
+    const natMap = { [`192.0.2.1:${node.port}`]: { host: '127.0.0.1', port: node.port } }
+    const queue = await open.queue({ connection: { url, natMap }, prefix })
+    expect(await queue.registry.workers()).toBe(0)
+    await open.closeAll()
+  })
+
   test('no cluster, no sentinel, no primary of that name', async () => {
     expect(await problemOf('redis+cluster://127.0.0.1:1,127.0.0.1:2')).toMatch(/does not answer: start it/)
     expect(await problemOf('redis+sentinel://127.0.0.1:1,127.0.0.1:2/mymaster')).toMatch(
