@@ -27,6 +27,7 @@ import type {
   DeadLetterFilter,
   DeadLetters,
   RowSource,
+  SubmitOptions,
   WaitOutcome,
 } from './batch-client.js'
 import { withCleanup } from './cleanup.js'
@@ -100,13 +101,13 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
 
     async function statusOfBatch(batch: Batch): Promise<BatchStatus> {
       const [report] = await store.reports.batches({ batchId: batch.id, limit: 1 })
-      if (report === undefined) throw new UsageError(`Batch ${batch.id} was dropped.`, { code: 'batch_dropped' })
+      if (report === undefined) throw new UsageError(`Batch ${batch.id} was dropped.`, { code: 'no_such_batch' })
       const schedule = (await store.schedules.list()).find(({ batchId }) => batchId === batch.id)
       return batchStatusOf(batchStatus(report, schedule))
     }
 
     return {
-      async plan(rows, { signal, onProgress, ...options }) {
+      async plan(rows, { signal, onProgress, ...options } = NO_OPTIONS) {
         requireOpen(signal)
         const batch = await planBatch(session, sourceOf(rows), options, { signal, progress: onProgress })
         return {
@@ -122,7 +123,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
           },
         }
       },
-      async submit(rows, { signal, onProgress, ...options }) {
+      async submit(rows, { signal, onProgress, ...options } = NO_OPTIONS) {
         requireOpen(signal)
         const batch = await submitBatch(session, sourceOf(rows), options, { signal, progress: onProgress })
         await fill(log, batch, signal)
@@ -307,10 +308,15 @@ function endOf(batch: BatchStatus): Exclude<WaitOutcome, 'batch_dropped' | 'time
   return batch.rowsWithoutAnswer > 0 ? 'rows_without_answer' : 'done'
 }
 
+/** For scripts without types: the missing name is refused with the reason. */
+const NO_OPTIONS: SubmitOptions = { name: '' }
+
 /** A stream of bytes is a catalog file; one of objects, like any iterable, is rows. */
 function sourceOf(rows: RowSource): SubmitSource {
   if (rows instanceof Readable && !rows.readableObjectMode) return { stream: rows, name: 'the stream' }
-  if (Symbol.iterator in rows || Symbol.asyncIterator in rows) return { rows }
-  if ('path' in rows && typeof rows.path === 'string') return { path: resolve(rows.path) }
+  if (typeof rows === 'object' && rows !== null) {
+    if (Symbol.iterator in rows || Symbol.asyncIterator in rows) return { rows }
+    if ('path' in rows && typeof rows.path === 'string') return { path: resolve(rows.path) }
+  }
   throw new UsageError('Expected rows as an array, an iterable or an async iterable of objects, or { path }.')
 }

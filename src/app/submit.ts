@@ -183,6 +183,8 @@ export async function planBatch(
   const name = checkName(options.name)
   const caps = { maxCredits: options.maxCredits ?? null, first: options.first ?? null }
   checkCaps(caps)
+  checkText('query', options.query)
+  checkText('id', options.id)
   const times = checkTimes(options, session.now())
   // The plan counts stored answers as free, and rows get them: they must be of the same API.
   await checkApi({ store, apiUrl: session.settings.apiUrl })
@@ -239,6 +241,12 @@ export async function planBatch(
   } finally {
     catalog.close()
   }
+}
+
+/** @param value a script without types may pass anything */
+function checkText(option: string, value: unknown): void {
+  if (value === undefined || typeof value === 'string') return
+  throw new UsageError(`Expected the option ${option} to be a text, found ${typeof value}.`)
 }
 
 /** @throws UsageError if there is no such batch; RefusedError if it is still loading */

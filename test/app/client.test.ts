@@ -320,6 +320,26 @@ test('a catalog file by its path: rows by column, reasons by line; objects: reas
   await expect(client.submit({}, { name: 'none' })).rejects.toMatchObject({ code: 'usage' })
 })
 
+test('what a script without types may pass is refused with the reason, and leaves no batch', async () => {
+  const open: { plan(...input: readonly unknown[]): Promise<unknown> } = Object.assign(Object.create(null), {
+    plan: client.plan,
+  })
+  for (const [input, said] of [
+    [[null, options], /^Expected rows as an array/],
+    [['text', options], /^Expected rows as an array/],
+    [[[{ title: 'x' }]], /^Expected the batch's name/],
+    [[[{ title: 'x' }], { name: 'x', query: 5 }], /^Expected the option query to be a text, found number/],
+    [[[{ title: 'x' }], { name: 'x', query: '{title}', id: 7 }], /^Expected the option id to be a text, found number/],
+    [[[{ titel: 'x' }], { name: 'x', query: '{title}' }], /no row has\. Did you mean "titel"\?/],
+  ] as const) {
+    await expect(open.plan(...input)).rejects.toMatchObject({ code: 'usage', message: expect.stringMatching(said) })
+  }
+  expect(await system.store.batches.find(null)).toBeNull()
+  const planned = await client.plan(films(1), options)
+  await planned.drop()
+  await expect(planned.release()).rejects.toMatchObject({ code: 'refused' })
+})
+
 test('a plan, a status and results start no private Redis', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'client-'))
   const alone = await openBatchClient({ env: { TRACKYARD_DATA_DIR: dataDir } })
