@@ -82,7 +82,7 @@ try {
   await command('submit', await catalog('radio archive.csv', 2), '--query', query, '--yes')
   await command('submit', await catalog('spring catalog.csv', ROUNDS), '--query', query, '--yes')
   await sleep(MINUTES * 0.3 * MINUTE_MS)
-  await command('pause', 'new template')
+  await command('pause', '--reason', 'new template')
   await sleep(MINUTES * 0.1 * MINUTE_MS)
   await command('resume')
   await sleep(MINUTES * 0.6 * MINUTE_MS)

@@ -30,6 +30,8 @@ export interface StatusReport {
     readonly remaining: number | null
     readonly spent: number
     readonly unknown_outcomes: number
+    /** Of these, the ones that nobody has looked at: `status --unknown --seen`. */
+    readonly unknown_unseen: number
     /** Credits for all due searches. */
     readonly needed: number
     /** By how many the balance above the reserve is short of them; 0: it suffices, or is not known. */

@@ -102,6 +102,7 @@ export async function status(
       remaining: account.creditsRemaining,
       spent: totals.spent,
       unknown_outcomes: totals.unknownOutcomes,
+      unknown_unseen: totals.unknownUnseen,
       needed: totals.due,
       short_by: ahead.shortBy,
       last_until: isoOrNull(ahead.creditsEndAt),

@@ -161,6 +161,7 @@ const kinds = {
       remaining: z.int().nullable(),
       spent: count,
       unknown_outcomes: count,
+      unknown_unseen: count,
       needed: count,
       short_by: count,
       last_until: time.nullable(),

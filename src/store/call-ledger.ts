@@ -73,6 +73,8 @@ export interface CallLedger {
   close(callId: number, end: CallEnd): Promise<{ readonly endedProbe: boolean }>
   /** Whether this call was made for that search. */
   isOf(callId: number, ref: Pick<SearchRef, 'fingerprint' | 'generation'>): Promise<boolean>
+  /** A person has looked at the calls of unknown outcome: only later ones are told from now on. */
+  seeUnknown(): Promise<void>
   /** The id of the latest call. 0: no call was made. */
   latest(): Promise<number>
   /** How many calls were sent after `from`, up to and including `to`. */

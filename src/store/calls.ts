@@ -4,9 +4,9 @@ import type { CallLedger, Streak } from './call-ledger.js'
 import { claim } from './claim.js'
 import { closeCall } from './close-call.js'
 import type { Connection, Transaction } from './connection.js'
-import { streakMark } from './control-state.js'
+import { setUnknownSeen, streakMark } from './control-state.js'
 import type { GroupCommit } from './group-commit.js'
-import { giveUp, type LedgerCall } from './ledger.js'
+import { countOf, giveUp, type LedgerCall } from './ledger.js'
 import { refusalHistory } from './refusals.js'
 import { fingerprintBytes } from './search-ref.js'
 
@@ -30,6 +30,7 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
     },
     isOf: (callId, ref) => connection.read((tx) => isOf(tx, callId, ref)),
     latest: () => connection.read(latest),
+    seeUnknown: () => connection.write(async (tx) => setUnknownSeen(tx, await countOf(tx, 'unknown'))),
     expire: (sentBefore) => connection.write((tx) => expire(tx, sentBefore)),
     sentBetween: (from, to) => connection.read((tx) => sentBetween(tx, from, to)),
     streak: () => connection.read(streak),

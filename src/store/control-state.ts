@@ -166,7 +166,17 @@ export async function obeyActiveHours(
   return true
 }
 
+/** How many calls of unknown outcome a person has looked at. */
+export async function unknownSeen(tx: Transaction): Promise<number> {
+  return Number(await noteOf(tx, 'unknown_seen'))
+}
+
+export function setUnknownSeen(tx: Transaction, calls: number): void {
+  note(tx, 'unknown_seen', calls)
+}
+
 type Key =
+  | 'unknown_seen'
   | 'api_address'
   | 'api_adopted'
   | 'probing'

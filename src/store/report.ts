@@ -29,6 +29,8 @@ export interface Totals {
   /** Calls answered with 200 (answered and unreadable). */
   readonly spent: number
   readonly unknownOutcomes: number
+  /** Of these, the ones that nobody has looked at; see `seeUnknown`. */
+  readonly unknownUnseen: number
   readonly callsByOutcome: Readonly<Record<CallOutcome, number>>
   readonly callsLastMinute: number
   /** The longest refused first, 50 at most. */

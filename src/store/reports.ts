@@ -5,6 +5,7 @@ import { standingBatches } from './batch-row.js'
 import { budgets } from './budget.js'
 import { type CallRow, callReport } from './call-report.js'
 import type { Connection, SqlParameters, Transaction } from './connection.js'
+import { unknownSeen } from './control-state.js'
 import { dueSearches } from './due-count.js'
 import { exportRows } from './export-rows.js'
 import { batchOutcome, deadLetterGroups, invalidGroups, searchesByQuery, someAnswers } from './findings.js'
@@ -58,6 +59,8 @@ async function totals(tx: Transaction, now: number): Promise<Totals> {
     ),
     spent: callsByOutcome.answered + callsByOutcome.unreadable,
     unknownOutcomes: callsByOutcome.unknown,
+    // One that is heard of after all lowers the count, so one too few may be told.
+    unknownUnseen: Math.max(0, callsByOutcome.unknown - (await unknownSeen(tx))),
     callsByOutcome,
     callsLastMinute: await counted('select count(*) as n from call where sent_at > @since', {
       since: now - A_MINUTE_MS,

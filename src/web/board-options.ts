@@ -24,7 +24,7 @@ export interface BoardOptions {
   /** The use cases behind Pause and Resume, shared with the command line. */
   readonly actions: BoardActions
   /** For the pages of batches, dead letters and finds. */
-  readonly store: Pick<Store, 'reports' | 'deadLetters' | 'batches' | 'schedules' | 'account'>
+  readonly store: Pick<Store, 'reports' | 'deadLetters' | 'batches' | 'schedules' | 'account' | 'calls'>
   /** TRACKYARD_CONFIRM_ABOVE: what may cost more credits is asked about first. */
   readonly confirmAbove: number
   /** TRACKYARD_CREDIT_RESERVE. */

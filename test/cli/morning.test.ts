@@ -54,6 +54,14 @@ describe('status', () => {
     expect(calls.map((call) => call.query)).toEqual(['Chase tense music'])
     expect((await desk.type(['status', '--unknown'])).stdout).toMatch(/^1 call of unknown outcome.*\n.*\n.*Chase tense/)
     expect((await desk.type(['status', 'films', '--unknown'])).code).toBe(2)
+    expect((await desk.type(['status'])).stdout).toContain('unknown outcome')
+    expect((await desk.type(['status', '--seen'])).code).toBe(2)
+    expect((await desk.type(['status', '--unknown', '--seen'])).stdout).toContain('Chase tense')
+    expect((await desk.type(['status'])).stdout).not.toContain('unknown outcome')
+    expect((await desk.json<StatusReport>(['status'])).credits).toMatchObject({
+      unknown_outcomes: 1,
+      unknown_unseen: 0,
+    })
   })
 
   test('without a terminal it prints the reason, then numbers, no colours', async () => {

@@ -130,6 +130,15 @@ describe('dead letters', () => {
   })
 })
 
+test('calls of unknown outcome are listed until somebody has seen them', async () => {
+  await board.store.calls.expire(Date.now())
+  expect((await board.store.reports.totals(Date.now())).unknownUnseen).toBe(1)
+  expect(await textOf('/dead-letters')).toMatch(/1 call of unknown outcome.*last one/s)
+  expect((await board.post('/actions/unknown-seen')).headers.get('location')).toBe('/dead-letters')
+  expect(await textOf('/dead-letters')).not.toContain('unknown outcome')
+  expect(await board.store.reports.totals(Date.now())).toMatchObject({ unknownOutcomes: 1, unknownUnseen: 0 })
+})
+
 describe('a batch', () => {
   test('has its rows by status, what it cost, its failures and its invalid rows by cause', async () => {
     const html = await textOf(`/batches/${batch}`)

@@ -96,7 +96,7 @@ test('figures: credits that will not last, rate used of allowed, finish, dead le
 test('workers: host, process, since, in flight, and what keeps one from working', async () => {
   await show('healthy')
   const table = page.getByRole('region', { name: 'Workers' })
-  expect(await table.innerText()).toMatch(/night-box\s+4711\s.*2 h 50 min.*\s3\s+none/s)
+  expect(await table.innerText()).toMatch(/night-box\s+4711\s.*2 h 5\d min.*\s3\s+none/s)
   scene = {
     ...scene,
     report: {

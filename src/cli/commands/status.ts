@@ -15,6 +15,7 @@ import { renderStatus, statusJson, statusLine } from '../render/status.js'
 interface StatusOptions {
   readonly watch?: boolean
   readonly unknown?: boolean
+  readonly seen?: boolean
 }
 
 export function define(command: Command, act: Act): void {
@@ -25,6 +26,7 @@ export function define(command: Command, act: Act): void {
     .argument('[batch]', 'id or name (default: the 20 most recent, unfinished first)')
     .option('-w, --watch', 'refresh every second until Ctrl-C')
     .option('--unknown', 'list every call of unknown outcome instead')
+    .option('--seen', 'with --unknown: leave them out of `status` from now on')
     .option('--json', 'print one JSON document on stdout; with --watch one a line, at each change')
     .action((batch: string | undefined, options: StatusOptions) =>
       act(async (cli): Promise<ExitCode> => {
@@ -32,8 +34,9 @@ export function define(command: Command, act: Act): void {
           if (options.watch === true || batch !== undefined) {
             throw new UsageError('--unknown lists the calls of all batches, once. Remove the batch and --watch.')
           }
-          return listUnknownOutcomes(cli)
+          return listUnknownOutcomes(cli, options.seen === true)
         }
+        if (options.seen === true) throw new UsageError('--seen belongs to --unknown. Add it.')
         return showStatus(cli, batch ?? null, options.watch === true)
       }),
     )
@@ -77,7 +80,9 @@ async function showStatus(cli: Cli, name: string | null, watch: boolean): Promis
 
 async function human(cli: Cli, session: Session, report: StatusReport): Promise<string> {
   const unknown =
-    report.credits.unknown_outcomes === 0 ? [] : await session.store.reports.unknownOutcomes(UNKNOWN_SHOWN)
+    report.credits.unknown_unseen === 0
+      ? []
+      : await session.store.reports.unknownOutcomes(Math.min(UNKNOWN_SHOWN, report.credits.unknown_unseen))
   const view = {
     report,
     unknown: unknown.map(({ call, search, query }) => ({ search, query, sentAt: call.sentAt })),
@@ -126,9 +131,10 @@ async function writeLines(cli: Cli, _session: Session, look: () => Promise<Look>
 /**
  * Lists every call of unknown outcome, newest first: each may have cost a credit without an answer.
  */
-async function listUnknownOutcomes(cli: Cli): Promise<ExitCode> {
+async function listUnknownOutcomes(cli: Cli, isSeen: boolean): Promise<ExitCode> {
   return withSession(cli, async ({ store }) => {
     const all = await store.reports.unknownOutcomes(Number.MAX_SAFE_INTEGER)
+    if (isSeen) await store.calls.seeUnknown()
     const calls = all.map(({ call, search, query }) => ({
       search,
       query,

@@ -33,7 +33,7 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
     ['workers', formatNumber(queue.workers)],
     [
       'credits',
-      `${credits.remaining === null ? 'balance not known yet' : `${formatNumber(credits.remaining)} left`}, ${formatNumber(credits.spent)} spent${unknownOutcomes(credits.unknown_outcomes)}`,
+      `${credits.remaining === null ? 'balance not known yet' : `${formatNumber(credits.remaining)} left`}, ${formatNumber(credits.spent)} spent${unknownOutcomes(credits.unknown_unseen)}`,
     ],
     [
       'rate',
@@ -52,7 +52,7 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
       (call) =>
         `  unknown outcome: ${call.search.slice(0, 12)}  sent ${formatDateTime(call.sentAt)}  ${paint.dim(truncate(call.query, 60))}`,
     ),
-    ...unnamed(credits.unknown_outcomes - unknown.length),
+    ...unnamed(credits.unknown_unseen - unknown.length),
     '',
     batchTable(report.batches),
     ...report.batches.flatMap((batch) => timeLines(batch, now, paint)),

@@ -10,6 +10,7 @@ import type { PageContext } from './layout.js'
 import { page } from './respond.js'
 
 const MOST_BATCHES = 200
+const MOST_CALLS = 20
 
 /** The page of dead letters, and its two buttons. What costs more than TRACKYARD_CONFIRM_ABOVE is asked about first. */
 export function deadLetterRoutes(options: BoardOptions, context: () => PageContext): Hono {
@@ -23,13 +24,21 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
       store.reports.deadLetterGroups(filter),
       store.reports.batches({ limit: MOST_BATCHES }),
     ])
+    const { unknownUnseen: unseen } = await store.reports.totals(Date.now())
     const data = {
+      unseen,
+      unknown: unseen === 0 ? [] : await store.reports.unknownOutcomes(Math.min(unseen, MOST_CALLS)),
       groups,
       filter,
       batches: batches.map(({ batch: { id, name } }) => ({ id, name })),
       done: doneFrom(query),
     }
     return page(c, <DeadLetters data={data} context={context()} />)
+  })
+
+  web.post('/actions/unknown-seen', async (c) => {
+    await store.calls.seeUnknown()
+    return c.redirect(`${options.path}/dead-letters`, 303)
   })
 
   web.post('/dead-letters/retry', async (c) => {

@@ -1,14 +1,19 @@
 import { formatNumber, pluralize } from '../../domain/format.js'
 import type { DeadLetterGroup, RowName } from '../../store/findings.js'
-import type { DeadFilter } from '../../store/store.js'
+import type { DeadFilter, Reports } from '../../store/store.js'
 import { Page, type PageContext } from './layout.js'
-import { Link, Prose } from './text.js'
+import { Link, Prose, When } from './text.js'
 
 /** Dead letters by cause, each with what to do about it. A filter narrows what is shown, retried and discarded. */
+type UnknownOutcomes = Awaited<ReturnType<Reports['unknownOutcomes']>>
+
 export interface DeadLettersData {
   readonly groups: readonly DeadLetterGroup[]
   readonly filter: DeadFilter
   readonly batches: readonly { readonly id: number; readonly name: string }[]
+  /** Calls that nobody has looked at yet, newest first; the first few. */
+  readonly unknown: UnknownOutcomes
+  readonly unseen: number
   /** What a button has just done; null: nothing. */
   readonly done: string | null
 }
@@ -36,6 +41,7 @@ export function DeadLetters({ data, context }: { readonly data: DeadLettersData;
       )}
       <FilterForm data={data} context={context} />
       <DeadLetterGroups groups={groups} filter={filter} context={context} />
+      <Unknown calls={data.unknown} unseen={data.unseen} context={context} />
       {groups.length > 1 && !context.readOnly ? (
         <section class="panel" aria-label="All that is shown">
           <div class="panel-head">
@@ -45,6 +51,38 @@ export function DeadLetters({ data, context }: { readonly data: DeadLettersData;
         </section>
       ) : null}
     </Page>
+  )
+}
+
+function Unknown(props: { readonly calls: UnknownOutcomes; readonly unseen: number; readonly context: PageContext }) {
+  const { calls, unseen, context } = props
+  if (unseen === 0) return null
+  return (
+    <section class="panel" aria-labelledby="unknown">
+      <div class="panel-head">
+        <h2 id="unknown">
+          {pluralize(unseen, 'call')} of unknown outcome{' '}
+          <span class="quiet">Each may have cost a credit without an answer.</span>
+        </h2>
+        {context.readOnly ? null : (
+          <form method="post" action={`${context.base}/actions/unknown-seen`}>
+            <button type="submit">Seen</button>
+          </form>
+        )}
+      </div>
+      <ul class="examples">
+        {calls.map(({ call, search, query }) => (
+          <li>
+            <Link context={context} to={`/find?q=${encodeURIComponent(search)}`}>
+              {query}
+            </Link>{' '}
+            <span class="quiet">
+              <When at={call.sentAt} now={context.now} /> {call.detail ?? ''}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
   )
 }
 

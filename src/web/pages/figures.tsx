@@ -52,9 +52,9 @@ export function Figures({ report, context }: { readonly report: StatusReport; re
           )
         }
         note={
-          credits.unknown_outcomes === 0
-            ? 'no call of unknown outcome'
-            : `${pluralize(credits.unknown_outcomes, 'call')} of unknown outcome`
+          credits.unknown_unseen === 0
+            ? 'no new call of unknown outcome'
+            : `${pluralize(credits.unknown_unseen, 'call')} of unknown outcome`
         }
         tone={queue.dead_letters > 0 ? 'wait' : null}
       />
