@@ -2,7 +2,7 @@ import { status } from '../batches/status.js'
 import type { Settings } from '../config/settings.js'
 import { pause, resumeByHand } from '../control/pauses.js'
 import { applyRateLimit } from '../control/rate-limit.js'
-import { systemClock } from '../domain/clock.js'
+import { adjustableClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
 import { startScheduler } from '../maintenance/scheduler.js'
@@ -22,12 +22,13 @@ export async function startBoardProcess(
   interrupted: AbortSignal,
 ): Promise<Service & { readonly url: string }> {
   return withCleanup(async (cleanup) => {
-    const { now } = systemClock
-    const store = await retryWhileLocked(() => openConfiguredStore(settings, log, cleanup, { actor: 'board' }), {
+    const clock = adjustableClock()
+    const { now } = clock
+    const store = await retryWhileLocked(() => openConfiguredStore(settings, log, cleanup, { actor: 'board', clock }), {
       log,
       interrupted,
     })
-    const queue = await openConfiguredQueue(settings, log, cleanup)
+    const queue = await openConfiguredQueue(settings, log, cleanup, clock)
     const parts = { store, queue, log, now }
     await recoverRedis({ ...parts, setRate: () => applyRateLimit({ ...parts, rateLimit: settings.rateLimit }) })
     const { board } = settings

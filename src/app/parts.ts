@@ -4,7 +4,7 @@ import { type Api, openApi } from '../api/client.js'
 import { requireApiKey } from '../config/load-settings.js'
 import type { Secret } from '../config/secret.js'
 import type { Settings } from '../config/settings.js'
-import { systemClock } from '../domain/clock.js'
+import { adjustableClock, type Clock, systemClock } from '../domain/clock.js'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { findPrivateRedis, lastStartFailure, startOrConnectPrivateRedis } from '../queue/private-redis/private-redis.js'
@@ -26,7 +26,8 @@ export async function openSession(
   cleanup: Cleanup,
   options: Pick<OpenOptions, 'patienceMs' | 'actor'> = {},
 ): Promise<Session> {
-  const store = await openConfiguredStore(settings, log, cleanup, options)
+  const clock = adjustableClock()
+  const store = await openConfiguredStore(settings, log, cleanup, { ...options, clock })
   let queue: SearchQueue | null = null
   const apis = new Map<number, Api>()
   return {
@@ -34,7 +35,7 @@ export async function openSession(
     store,
     log,
     cleanup,
-    now: systemClock.now,
+    now: clock.now,
     openApi({ requestTimeoutMs } = settings) {
       const api = apis.get(requestTimeoutMs) ?? openConfiguredApi({ ...settings, requestTimeoutMs }, cleanup)
       apis.set(requestTimeoutMs, api)
@@ -43,11 +44,11 @@ export async function openSession(
     async openQueue() {
       // Somebody may have stopped the private Redis since.
       if (queue !== null) await startRedis(settings, log)
-      queue ??= await openConfiguredQueue(settings, log, cleanup)
+      queue ??= await openConfiguredQueue(settings, log, cleanup, clock)
       return queue
     },
     async findQueue() {
-      queue ??= await openRunningQueue(settings, log, cleanup)
+      queue ??= await openRunningQueue(settings, log, cleanup, clock)
       return queue
     },
     startTrouble: () => startTrouble(settings),
@@ -59,7 +60,7 @@ export async function openConfiguredStore(
   settings: Settings,
   log: Logger,
   cleanup: Cleanup,
-  options: Pick<OpenOptions, 'patienceMs' | 'actor'> = {},
+  options: Pick<OpenOptions, 'patienceMs' | 'actor' | 'clock'> = {},
 ): Promise<Store> {
   refuseLostStore(settings)
   const store = await openStore({ ...storeAddress(settings), log, ...options })
@@ -93,15 +94,26 @@ export function storePath(settings: Settings): string {
 }
 
 /** Opens the queue. Starts the private Redis if no other is configured. */
-export async function openConfiguredQueue(settings: Settings, log: Logger, cleanup: Cleanup): Promise<SearchQueue> {
-  return openAt(await startRedis(settings, log), settings, log, cleanup)
+export async function openConfiguredQueue(
+  settings: Settings,
+  log: Logger,
+  cleanup: Cleanup,
+  clock: Clock,
+): Promise<SearchQueue> {
+  return openAt(await startRedis(settings, log), { settings, log, clock }, cleanup)
 }
 
 /** Opens the queue without starting anything. Null if the private Redis is not running. */
-export async function openRunningQueue(settings: Settings, log: Logger, cleanup: Cleanup): Promise<SearchQueue | null> {
-  if (settings.redisUrl !== null) return openAt(ownRedis(settings, settings.redisUrl), settings, log, cleanup)
+export async function openRunningQueue(
+  settings: Settings,
+  log: Logger,
+  cleanup: Cleanup,
+  clock: Clock = systemClock,
+): Promise<SearchQueue | null> {
+  const parts = { settings, log, clock }
+  if (settings.redisUrl !== null) return openAt(ownRedis(settings, settings.redisUrl), parts, cleanup)
   const running = await findPrivateRedis({ dataDir: settings.dataDir })
-  return running === null ? null : openAt({ socketPath: running.socketPath }, settings, log, cleanup)
+  return running === null ? null : openAt({ socketPath: running.socketPath }, parts, cleanup)
 }
 
 /** Why the private Redis fails to start; null if no process is trying to start it. */
@@ -124,14 +136,14 @@ function ownRedis({ redisCa, redisNatMap }: Settings, url: Secret): RedisAddress
 
 async function openAt(
   connection: RedisAddress,
-  settings: Settings,
-  log: Logger,
+  parts: { readonly settings: Settings; readonly log: Logger; readonly clock: Clock },
   cleanup: Cleanup,
 ): Promise<SearchQueue> {
+  const { settings, log, clock } = parts
   // Loading BullMQ takes a third of a second, and `status` needs none of it while Redis is not running.
   const { openSearchQueue } = await import('../queue/search-queue.js')
   const deadLetterLocks = { durationMs: settings.lockDurationMs, stalledIntervalMs: settings.stalledIntervalMs }
-  const queue = await openSearchQueue({ connection, log, deadLetterLocks })
+  const queue = await openSearchQueue({ connection, log, clock, deadLetterLocks })
   cleanup.add(() => queue.close())
   return queue
 }

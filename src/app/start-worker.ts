@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Settings } from '../config/settings.js'
 import { takeApi } from '../control/same-api.js'
-import { systemClock } from '../domain/clock.js'
+import { type AdjustableClock, adjustableClock, systemClock } from '../domain/clock.js'
 import type { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { withTimeout } from '../domain/with-timeout.js'
@@ -26,17 +26,18 @@ export async function startWorker(
   interrupted: AbortSignal = new AbortController().signal,
 ): Promise<Service> {
   const workerId = HOST_PREFIX + randomUUID()
+  const clock = adjustableClock()
   return withCleanup(async (cleanup) => {
     const api = openConfiguredApi(settings, cleanup)
-    const unlocked = await openOwnStore(settings, log, cleanup).catch(nullIfLocked)
-    const queue = await openConfiguredQueue(settings, log, cleanup)
+    const unlocked = await openOwnStore(settings, log, cleanup, clock).catch(nullIfLocked)
+    const queue = await openConfiguredQueue(settings, log, cleanup, clock)
     if (settings.redisUrl === null) {
       const keeper = await keepPrivateRedis({ dataDir: settings.dataDir, log })
       cleanup.add(() => keeper.stop())
     }
     const store =
       unlocked ??
-      (await retryWhileLocked(() => openOwnStore(settings, log, cleanup), {
+      (await retryWhileLocked(() => openOwnStore(settings, log, cleanup, clock), {
         log,
         interrupted,
         locked: waitAsWorker(queue, workerId, cleanup),
@@ -44,14 +45,14 @@ export async function startWorker(
     if (store === null) return stoppedBefore(cleanup)
     // `workWith` counts the other workers before it registers this one.
     if (unlocked === null) await queue.registry.unregister(workerId)
-    return workWith({ settings, log, store, queue, api, workerId }, cleanup)
+    return workWith({ settings, log, store, queue, api, workerId, clock }, cleanup)
   })
 }
 
 /** Opens the store and checks that it belongs to this worker's API. */
-function openOwnStore(settings: Settings, log: Logger, cleanup: Cleanup): Promise<Store> {
+function openOwnStore(settings: Settings, log: Logger, cleanup: Cleanup, clock: AdjustableClock): Promise<Store> {
   return withCleanup(async (own) => {
-    const store = await openConfiguredStore(settings, log, own, { actor: 'worker' })
+    const store = await openConfiguredStore(settings, log, own, { actor: 'worker', clock })
     await takeApi({ store, apiUrl: settings.apiUrl })
     cleanup.add(() => own.runAll())
     return store

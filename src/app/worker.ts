@@ -11,7 +11,7 @@ import { syncThrottle } from '../control/pauses.js'
 import { applyRateLimit } from '../control/rate-limit.js'
 import { takeApi } from '../control/same-api.js'
 import { openSharedKey } from '../control/shared-key.js'
-import { systemClock } from '../domain/clock.js'
+import { type Clock, systemClock } from '../domain/clock.js'
 import { errorCode } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
@@ -38,6 +38,8 @@ export interface WorkerParts {
   readonly store: Store
   readonly queue: SearchQueue
   readonly api: Api
+  /** Default: this machine's. */
+  readonly clock?: Clock
 }
 
 /**
@@ -47,8 +49,8 @@ export interface WorkerParts {
  */
 export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<Service> {
   const { settings, log, store, queue, api } = opened
-  const parts = { store, queue, api, log, now: systemClock.now }
-  const { workerId = HOST_PREFIX + randomUUID() } = opened
+  const { workerId = HOST_PREFIX + randomUUID(), clock = systemClock } = opened
+  const parts = { store, queue, api, log, now: clock.now }
   await takeApi({ store, apiUrl: settings.apiUrl })
   // PostgreSQL checks its own files.
   const damageChecks = settings.databaseUrl === null ? [await startDamageCheck(parts, cleanup)] : []
@@ -77,12 +79,12 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
   await logStartup({ settings, log, store, queue, account })
 
   const stopping = new AbortController()
-  const sharedKey = openSharedKey({ store, clock: systemClock })
+  const sharedKey = openSharedKey({ store, clock })
   const handler = createSearchProcessor({
     store,
     api,
     log,
-    clock: systemClock,
+    clock,
     random: Math.random,
     rules: settings,
     checkAccount: () => checkAccount(parts, settings.creditReserve),

@@ -13,3 +13,20 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),
 }
+
+/** A clock that follows another machine's, such as that of a database which several machines share. */
+export interface AdjustableClock extends Clock {
+  /** @param offsetMs the other clock's time minus this machine's */
+  adjust(offsetMs: number): void
+}
+
+export function adjustableClock(): AdjustableClock {
+  let offset = 0
+  return {
+    now: () => Date.now() + offset,
+    monotonicMs: systemClock.monotonicMs,
+    adjust: (offsetMs) => {
+      offset = Math.round(offsetMs)
+    },
+  }
+}

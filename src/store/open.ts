@@ -1,3 +1,4 @@
+import type { AdjustableClock } from '../domain/clock.js'
 import { ConfigurationError, errorCode, UnreachableError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { accountStore } from './account.js'
@@ -37,6 +38,8 @@ export interface OpenOptions {
    */
   readonly patienceMs?: number
   readonly log?: Logger
+  /** Set to the time of a database on a server, and kept there: machines may differ by minutes. */
+  readonly clock?: AdjustableClock | undefined
   /** Who does what this process does, for the timeline. Default: `command`. */
   readonly actor?: Actor
 }
@@ -88,13 +91,13 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
   )
 }
 
-async function openDatabase({ database, path, patienceMs, ...options }: OpenOptions): Promise<Engine> {
+async function openDatabase({ database, path, patienceMs, clock, ...options }: OpenOptions): Promise<Engine> {
   const { readOnly = false, log = silentLogger } = options
   if (database === undefined)
     return openSqlite({ path, readOnly, log, ...(patienceMs === undefined ? {} : { patienceMs }) })
   // Loaded only where it is used, so that `--help` stays fast.
   const { openPostgres } = await import('./postgres/open.js')
-  return openPostgres({ database, readOnly, log })
+  return openPostgres({ database, readOnly, log, clock })
 }
 
 export async function closeEngine(engine: Engine): Promise<void> {

@@ -82,6 +82,36 @@ here('several machines', () => {
     })
   }, 240_000)
 
+  test('with clocks a minute apart a rate limit holds for both machines, and both obey `down`', async () => {
+    await play('skewed', async (system) => {
+      const shifted = (name: string, ms: number) => ({
+        ...machine(name),
+        NODE_OPTIONS: `--import=${join(import.meta.dirname, '../support/shifted-clock.mjs')}`,
+        CLOCK_SHIFT_MS: String(ms),
+      })
+      await system.submit(300)
+      const [ahead, behind] = await Promise.all([
+        system.startWorker(shifted('ahead', 30_000)),
+        system.startWorker(shifted('behind', -30_000)),
+      ])
+      await calls(system, 60)
+      system.simulator.fail({ timesInTotal: 1, does: { status: 429, headers: { 'retry-after': '6' } } })
+      const limited = () => system.simulator.calls().find(({ status }) => status === 429)
+      await until(() => limited() !== undefined, { timeoutMs: 60_000, what: 'the 429' })
+      expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
+      const from = limited()?.receivedAt ?? 0
+      // Calls that were in flight or had been claimed may still leave: two workers, a second.
+      const during = system.simulator.calls().filter(({ receivedAt: at }) => at > from + 1500 && at < from + 5900)
+      expect(during).toEqual([])
+      expect([system.simulator.paid(), system.simulator.paidTwice()]).toEqual([300, []])
+      expect((await system.status()).credits.unknown_outcomes).toBe(0)
+      expect(ahead.logged('clock.skewed').map(({ offsetMs }) => Math.round(Number(offsetMs) / 10_000))).toEqual([-3])
+      expect(behind.logged('clock.skewed').map(({ offsetMs }) => Math.round(Number(offsetMs) / 10_000))).toEqual([3])
+      expect((await system.cli(['down'])).code).toBe(0)
+      for (const worker of [ahead, behind]) expect((await worker.exited).code).toBe(0)
+    })
+  }, 240_000)
+
   test('a worker says which database it uses, without its password', async () => {
     await play('secret', async (system) => {
       const worker = await system.startWorker(machine('e'))

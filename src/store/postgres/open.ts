@@ -1,3 +1,4 @@
+import type { AdjustableClock } from '../../domain/clock.js'
 import { ConfigurationError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
 import type { Connection, Engine, Queries, Transaction } from '../connection.js'
@@ -11,6 +12,7 @@ export interface PostgresOptions {
   /** Creates and migrates nothing. */
   readonly readOnly: boolean
   readonly log: Logger
+  readonly clock: AdjustableClock | undefined
 }
 
 /**
@@ -18,18 +20,23 @@ export interface PostgresOptions {
  * database that the server refuses, and for a store of a newer version; `UnreachableError` when the
  * server cannot be reached.
  */
-export async function openPostgres({ database, readOnly, log }: PostgresOptions): Promise<Engine> {
+export async function openPostgres({ database, readOnly, log, clock }: PostgresOptions): Promise<Engine> {
   const address = addressOf(database)
   const connection = openConnection(address, 'write')
   const reader = openConnection(address, 'read')
   try {
     await bringUpToDate(connection, reader, address.name, { readOnly, log })
+    if (clock !== undefined) return engine(connection, await followClock(reader, clock, log))
   } catch (error) {
     await reader.close()
     await connection.close()
     throw error
   }
-  return { name: address.name, connection, reader, health: ALWAYS_THERE, groupSize: GROUP_SIZE, lastIds, setLastIds }
+  return engine(connection, reader)
+
+  function engine(connection: Connection, reader: Connection): Engine {
+    return { name: address.name, connection, reader, health: ALWAYS_THERE, groupSize: GROUP_SIZE, lastIds, setLastIds }
+  }
 }
 
 /** A group holds the lock for a round trip or two for each of its changes. */
@@ -42,11 +49,57 @@ const ALWAYS_THERE: Engine['health'] = {
   reportDamage: () => {},
 }
 
+const LOOKS = 3
+const CLOCK_EVERY_MS = 60_000
+/** A difference worth telling: a certificate or a log would be wrong, too. */
+const SKEW_MS = 2000
+
+/**
+ * What is stored says when: when a rate limit ends, when a call was sent. With 30 s between two machines one of them
+ * would ignore the rate limit that the other stored, and take its calls in flight for lost. So all use the server's time.
+ */
+async function followClock(reader: Connection, clock: AdjustableClock, log: Logger): Promise<Connection> {
+  const offset = await offsetOf(reader)
+  clock.adjust(offset)
+  if (Math.abs(offset) > SKEW_MS)
+    log.warn(
+      { event: 'clock.skewed', offsetMs: Math.round(offset) },
+      `the clock of this machine is ${Math.round(Math.abs(offset) / 1000)} s ${offset > 0 ? 'behind' : 'ahead of'} the database's, whose time is used. Set it right, for example by NTP`,
+    )
+  const timer = setInterval(() => {
+    // Kept as it was while the server is away.
+    offsetOf(reader).then(clock.adjust, () => {})
+  }, CLOCK_EVERY_MS)
+  timer.unref()
+  return {
+    ...reader,
+    close: () => {
+      clearInterval(timer)
+      return reader.close()
+    },
+  }
+}
+
+/** In ms; wrong by at most half of the shortest of three round trips. */
+async function offsetOf(reader: Connection): Promise<number> {
+  let best = { tripMs: Number.POSITIVE_INFINITY, offset: 0 }
+  for (let look = 0; look < LOOKS; look += 1) {
+    const offsetAt = await reader.read(async (tx) => {
+      const from = Date.now()
+      const server = await tx.get<{ ms: number }>('select extract(epoch from clock_timestamp()) * 1000 as ms')
+      const to = Date.now()
+      return { tripMs: to - from, offset: (server?.ms ?? from) - (from + to) / 2 }
+    })
+    if (offsetAt.tripMs < best.tripMs) best = offsetAt
+  }
+  return best.offset
+}
+
 async function bringUpToDate(
   connection: Connection,
   reader: Connection,
   name: string,
-  { readOnly, log }: Omit<PostgresOptions, 'database'>,
+  { readOnly, log }: Pick<PostgresOptions, 'readOnly' | 'log'>,
 ): Promise<void> {
   const encoding = await reader.read((tx) => tx.get<{ server_encoding: string }>('show server_encoding'))
   if (encoding?.server_encoding !== 'UTF8')
