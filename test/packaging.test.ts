@@ -240,12 +240,12 @@ describe('the reference', () => {
     const uses = sources.flatMap((text) => [...text.matchAll(/\bevent: ([^,}\n]*)/g)].map((match) => match[1] ?? ''))
     // Their absence has events of its own: these two are never written.
     const unwritten = read('src/queue/refusals.ts').match(/OUTAGES.* = \[(.*)\]/)?.[1] ?? ''
-    const kinds = /type TroubleKind =([^\n]*\n( {2}\|.*\n)*)/.exec(read('src/queue/redis-error.ts'))?.[1] ?? ''
+    const kinds = /type RedisFailureKind =([^\n]*\n( {2}\|.*\n)*)/.exec(read('src/queue/redis-error.ts'))?.[1] ?? ''
     const written = [...[...uses, kinds].join(' ').matchAll(/'([a-z_]+\.[a-z_]+)'/g)].map((match) => match[1] ?? '')
     expect(uses.length).toBeGreaterThan(60)
     // Nothing but a literal, or a choice of two, would be found here.
     const computed = uses.filter((use) => !/'[a-z_]+\.[a-z_]+' ?$/.test(use))
-    expect(computed.sort()).toEqual(["'connect' | 'secureConnect'", 'string', 'trouble.kind'])
+    expect(computed.sort()).toEqual(["'connect' | 'secureConnect'", 'failure.kind', 'string'])
     const named = rows('logs', /^\| `/).map(([event = '']) => event.replaceAll('`', ''))
     expect(named).toEqual([...new Set(written)].filter((event) => !unwritten.includes(`'${event}'`)).sort())
   })

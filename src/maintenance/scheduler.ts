@@ -1,6 +1,6 @@
 import { ReportedError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import { RedisTroubleError } from '../queue/redis-error.js'
+import { RedisFailure } from '../queue/redis-error.js'
 
 /**
  * Runs the maintenance tasks of a worker on timers. A task is idempotent and never runs twice at once in one process.
@@ -87,6 +87,6 @@ export function startScheduler(
 
 /** A failure of Redis or of the store stops most tasks at once. It is one kind, so that the log shows it once. */
 function kindOf(task: MaintenanceTask, error: unknown): string {
-  if (error instanceof RedisTroubleError) return error.kind
+  if (error instanceof RedisFailure) return error.kind
   return error instanceof UnreachableError ? 'task.unreachable' : `task.failed ${task.name}`
 }

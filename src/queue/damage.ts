@@ -50,7 +50,7 @@ const OWN_KEYS: Readonly<Record<string, Expected>> = {
   store: 'uuid',
   'queue-id': 'uuid',
   workers: 'set',
-  pace: 'string',
+  rate: 'string',
   stop: 'expiring number',
   limit: 'expiring string',
   probe: 'expiring string',

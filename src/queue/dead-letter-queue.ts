@@ -34,7 +34,7 @@ export interface DeadLetterJobs {
 
 const CHUNK = 500
 
-/** Keeps one stack trace. BullMQ writes it with the failure, so it tells a parked job from a new one. */
+/** Keeps one stack trace. BullMQ writes it with the failure, so it tells a job that has failed from a new one. */
 const JOB_OPTIONS: JobsOptions = { attempts: 1, stackTraceLimit: 1, removeOnComplete: true, removeOnFail: false }
 
 const STATES = ['waiting', 'active', 'delayed', 'prioritized', 'failed'] as const
@@ -68,19 +68,19 @@ export function deadLetterJobs(queue: Queue, redis: RedisClient): Omit<DeadLette
 }
 
 /** Shown under *Failed*: "403 Forbidden · This feature requires a paid plan · Check the tier …". */
-export function parkingReason(letter: DeadLetter): string {
+export function failureReason(letter: DeadLetter): string {
   const head = [letter.status, letter.code ?? letter.error].filter((word) => word !== null).join(' ')
   const error = letter.code === null ? null : letter.error
   return [head, error, letter.message, letter.remedy].filter((part) => part !== null && part !== '').join(' · ')
 }
 
 /**
- * Parks new dead letters, that is, fails their jobs on purpose. Retries those for which somebody pressed *Retry* (in
+ * Fails the jobs of new dead letters, on purpose. Retries those for which somebody pressed *Retry* (in
  * Bull Board, or through `job.retry`).
  *
  * How to tell a first run from a retry: BullMQ writes the stack trace in the same script that fails the job, keeps it
  * through every kind of retry (counters may be reset), and never writes one for a crash. So a job with a stack trace
- * was parked before, and runs again only because somebody retried it.
+ * has failed before, and runs again only because somebody retried it.
  */
 export async function startDeadLetterWorker(
   parts: {
@@ -103,14 +103,14 @@ export async function startDeadLetterWorker(
     try {
       const ref = parseJobId(job.id ?? '')
       if (ref === null)
-        throw parked('This job was added by hand: only dead letters from the store can be here. Remove this job.')
-      if (!wasParked(job)) throw parked(parkingReason(job.data))
+        throw failed('This job was added by hand: only dead letters from the store can be here. Remove this job.')
+      if (!failedBefore(job)) throw failed(failureReason(job.data))
       await handlers.retry(ref).catch((error: unknown) => {
         log.error(
           { event: 'dead_letter.retry_failed', err: error, job: job.id, repeats: true },
           'a dead letter could not be retried',
         )
-        throw parked(`The retry failed: ${error instanceof Error ? error.message : String(error)} · Press Retry again.`)
+        throw failed(`The retry failed: ${error instanceof Error ? error.message : String(error)} · Press Retry again.`)
       })
     } finally {
       activeJobs.delete(activeJob)
@@ -139,12 +139,12 @@ export async function startDeadLetterWorker(
   })
 }
 
-function wasParked(job: Job): boolean {
+function failedBefore(job: Job): boolean {
   return (job.stacktrace ?? []).length > 0
 }
 
 /** Bull Board shows the stack: people need the reason there, not line numbers. */
-function parked(reason: string): Error {
+function failed(reason: string): Error {
   const error = new Error(reason)
   error.stack = reason
   return error

@@ -5,16 +5,16 @@ import { UnreachableError } from '../domain/errors.js'
  * is away. So these are failures of the first connect, and answers that waiting does not cure: wrong
  * password, read-only, full, damaged. Any other error passes unchanged: it is a bug.
  */
-export class RedisTroubleError extends UnreachableError {
+export class RedisFailure extends UnreachableError {
   /** The event of its log line. */
-  readonly kind: TroubleKind
-  constructor(kind: TroubleKind, message: string, cause: unknown) {
+  readonly kind: RedisFailureKind
+  constructor(kind: RedisFailureKind, message: string, cause: unknown) {
     super(message, { code: 'redis_unreachable', cause })
     this.kind = kind
   }
 }
 
-export type TroubleKind =
+export type RedisFailureKind =
   | 'redis.unreachable'
   | 'redis.login_refused'
   | 'redis.permission_denied'
@@ -33,12 +33,12 @@ export type TroubleKind =
 export function toQueueError(error: unknown, where: string): unknown {
   if (error instanceof UnreachableError) return error
   const found = SENTENCES.find(({ says }) => says.test(textOf(error)))
-  return found === undefined ? error : new RedisTroubleError(found.kind, found.message(where), error)
+  return found === undefined ? error : new RedisFailure(found.kind, found.message(where), error)
 }
 
 /** Redis cannot write to its disk, and refuses every change. */
 export function isDiskFailure(error: unknown): boolean {
-  return error instanceof RedisTroubleError && error.kind === 'redis.disk_failed'
+  return error instanceof RedisFailure && error.kind === 'redis.disk_failed'
 }
 
 /** Wraps a part so that its promises reject with translated errors. `onError` is called with each original first. */
@@ -71,7 +71,7 @@ function textOf(error: unknown): string {
 
 interface Sentence {
   readonly says: RegExp
-  readonly kind: TroubleKind
+  readonly kind: RedisFailureKind
   readonly message: (where: string) => string
 }
 

@@ -1,6 +1,6 @@
 import type { Logger } from '../domain/logger.js'
 import type { RedisClient } from './redis-client.js'
-import { RedisTroubleError, type TroubleKind, toQueueError } from './redis-error.js'
+import { RedisFailure, type RedisFailureKind, toQueueError } from './redis-error.js'
 
 /**
  * Logs the refusals of a Redis that answers but refuses commands: read-only after a failover, full, without disk
@@ -26,7 +26,7 @@ const DAMAGE_LASTS_MS = 20_000
 const DAMAGE_ENDS_AFTER_MS = 10_000
 
 /** An absence has its own two lines in the log. */
-const OUTAGES: readonly TroubleKind[] = ['redis.unreachable', 'redis.protocol_error']
+const OUTAGES: readonly RedisFailureKind[] = ['redis.unreachable', 'redis.protocol_error']
 
 export function openRefusals(parts: {
   readonly redis: Pick<RedisClient, 'set'>
@@ -75,10 +75,10 @@ export function openRefusals(parts: {
 
   return {
     report: (error) => {
-      const trouble = toQueueError(error, where)
-      if (!(trouble instanceof RedisTroubleError) || OUTAGES.includes(trouble.kind)) return false
-      log.warn({ event: trouble.kind, redis: where, repeats: true }, trouble.message)
-      if (trouble.kind === 'redis.damaged') {
+      const failure = toQueueError(error, where)
+      if (!(failure instanceof RedisFailure) || OUTAGES.includes(failure.kind)) return false
+      log.warn({ event: failure.kind, redis: where, repeats: true }, failure.message)
+      if (failure.kind === 'redis.damaged') {
         noteDamage()
         return true
       }

@@ -45,15 +45,15 @@ export interface QueueOptions {
   readonly patienceMs?: number
   /** How long an answer of Redis may be due until the connection is given up, ms. Default 20,000. */
   readonly silenceMs?: number
-  /** The longest rest of a job that stalled twice, ms. Default 60,000. */
-  readonly longestRestMs?: number
+  /** The longest delay of a job that stalled twice, ms. Default 60,000. */
+  readonly longestStallDelayMs?: number
   /** Locks of the dead-letter worker, ms. Defaults 25,000 and 5,000. */
   readonly deadLetterLocks?: { readonly durationMs: number; readonly stalledIntervalMs: number }
 }
 
 /** @throws UnreachableError when Redis cannot be used, within seconds; ConfigurationError for an invalid address */
 export async function openSearchQueue(options: QueueOptions): Promise<SearchQueue> {
-  const { log, clock = systemClock, prefix = DEFAULT_PREFIX, longestRestMs = 60_000 } = options
+  const { log, clock = systemClock, prefix = DEFAULT_PREFIX, longestStallDelayMs = 60_000 } = options
   const connection = await connect({
     address: options.connection,
     log,
@@ -68,7 +68,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     Queue,
     Queue,
   ]
-  const throttle = openThrottle({ queue: searches, redis, clock, rateKey: `${prefix}:pace` })
+  const throttle = openThrottle({ queue: searches, redis, clock, rateKey: `${prefix}:rate` })
   const registry = await openWorkerRegistry({
     redis,
     prefix,
@@ -89,7 +89,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
           prefix,
           context: { throttle, clock, log },
           refusals,
-          longestRestMs,
+          longestStallDelayMs,
         }
         return remember(await startSearchWorker(parts, work, SEARCHES))
       },

@@ -18,7 +18,7 @@ export interface SearchWorkerParts {
   readonly context: JobContext
   readonly refusals: Pick<Refusals, 'report'>
   /** The longest extra delay of a job that stalled twice or more, ms. */
-  readonly longestRestMs: number
+  readonly longestStallDelayMs: number
 }
 
 export interface WorkOptions {
@@ -41,7 +41,7 @@ export interface WorkOptions {
 
 /** After more stalls than this BullMQ fails the job itself. */
 const MAX_STALLS = 5
-const STALLS_BEFORE_REST = 2
+const STALLS_BEFORE_DELAY = 2
 /** Display only. All failed jobs are kept, which is BullMQ's default. */
 const KEPT_COMPLETED = 1000
 /** The delay after a bug of ours. It uses no attempt. */
@@ -74,7 +74,7 @@ export async function startSearchWorker(
     if (activeJob.requeued) return delayFor(0)
     if (needsDelay(job)) {
       await job.updateData({ ...job.data, restedAfterStalls: job.stalledCounter })
-      return delayFor(options.openCallMaxAgeMs + Math.random() * parts.longestRestMs)
+      return delayFor(options.openCallMaxAgeMs + Math.random() * parts.longestStallDelayMs)
     }
     try {
       return await options.handle({ ref, stalls: job.stalledCounter, attempt: job.attemptsMade + 1 })
@@ -127,5 +127,5 @@ function workerOptions(parts: SearchWorkerParts, options: WorkOptions): WorkerOp
 
 /** Once per stall: the job stores the stall count before its delay begins. */
 function needsDelay(job: Job): boolean {
-  return job.stalledCounter >= STALLS_BEFORE_REST && job.data?.restedAfterStalls !== job.stalledCounter
+  return job.stalledCounter >= STALLS_BEFORE_DELAY && job.data?.restedAfterStalls !== job.stalledCounter
 }

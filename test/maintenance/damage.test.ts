@@ -51,7 +51,7 @@ const SEARCH_KEYS: readonly (readonly [name: string, command: readonly string[]]
   ['dead-letters:failed', ['SET', 'garbage']],
   ['store', ['SET', 'garbage']],
   ['store', ['RPUSH', 'a']],
-  ['pace', ['RPUSH', 'a']],
+  ['rate', ['RPUSH', 'a']],
   ['workers', ['SET', 'garbage']],
   ['stop', ['RPUSH', 'a']],
   ['limit', ['HSET', 'a', 'b']],

@@ -35,7 +35,7 @@ function slowHandler(decision: JobDecision = DONE) {
 
 /** Takes one job and dies with it: its connections are cut, its lock runs out. */
 async function dieWith(queue: SearchQueue & { prefix: string }, n: number): Promise<void> {
-  const doomed = await open.queue({ prefix: queue.prefix, longestRestMs: 1 })
+  const doomed = await open.queue({ prefix: queue.prefix, longestStallDelayMs: 1 })
   const { started, handle } = slowHandler()
   await open.work(doomed, handle, WATCHFUL)
   await eventually(`a worker that is about to die takes ${n}`, () => started.includes(n))
@@ -116,7 +116,7 @@ describe('a worker that died', () => {
   })
 
   test('twice: the job is delayed before it runs again, once per stall', async () => {
-    const queue = await open.queue({ longestRestMs: 300 })
+    const queue = await open.queue({ longestStallDelayMs: 300 })
     await queue.searches.add(jobs([1]))
     await dieWith(queue, 1)
     await dieWith(queue, 1)
@@ -138,7 +138,7 @@ describe('a worker that died', () => {
   })
 
   test('twice: the delay outlasts the open call that blocks the search', async () => {
-    const queue = await open.queue({ longestRestMs: 60_000 })
+    const queue = await open.queue({ longestStallDelayMs: 60_000 })
     await queue.searches.add(jobs([1]))
     await dieWith(queue, 1)
     await dieWith(queue, 1)
