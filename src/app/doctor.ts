@@ -43,7 +43,10 @@ const ANSWER_WITHIN_MS = 5000
 /** A Date header has whole seconds, and was written before it travelled. */
 const CLOCK_MAY_DIFFER_MS = 10_000
 
-/** Checks everything that a night needs, and changes nothing: no directory, no store and no Redis is made. */
+/**
+ * Checks everything that a night needs. It makes no directory, no file and no Redis; a store of an earlier version is
+ * migrated, as by any command.
+ */
 export async function* examine(from: { readonly env: Environment; readonly cwd: string }): AsyncGenerator<Check> {
   yield isSupportedNode(process.versions.node)
     ? ok('Node', process.version)
@@ -110,9 +113,11 @@ async function storeCheck(
 ): Promise<{ readonly check: Check; readonly opened: Store | null }> {
   const path = storePath(settings)
   try {
-    if (!existsSync(path) && !existsSync(`${settings.dataDir}/redis`))
+    const isFile = settings.databaseUrl === null
+    if (isFile && !existsSync(path) && !existsSync(`${settings.dataDir}/redis`))
       return { check: ok('store', 'none yet; the first command makes it'), opened: null }
     const opened = await openConfiguredStore(settings, silentLogger, cleanup, { patienceMs: ANSWER_WITHIN_MS })
+    if (!isFile) return { check: ok('store', `${opened.path} answers`), opened }
     const damage = checkStore(path)
     const check =
       damage === null

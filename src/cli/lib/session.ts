@@ -25,7 +25,7 @@ export async function withSession(cli: Cli, use: (session: Session) => Promise<E
   cli.debug = settings.logLevel === 'debug'
   const debugLog = cli.debug ? await logOf(settings, surroundingsOf(cli).stderr) : null
   const log = debugLog ?? silentLogger
-  const isNew = !existsSync(storePath(settings))
+  const isNew = settings.databaseUrl === null && !existsSync(storePath(settings))
   return withCleanup(async (cleanup) => {
     cleanup.add(() => debugLog?.flush())
     const session = await openSession(settings, log, cleanup, { patienceMs: PATIENCE_MS })
