@@ -32,7 +32,7 @@ test('every file in the package is of a kind that a user needs', () => {
     /^dist\/workers\/(worker|board|check-store)\.(js|d\.ts)$/,
     /^dist\/scripts\/trackyard-batch\.js$/,
     /^docs\/.+\.(md|png|svg)$/,
-    /^docs\/monitoring\/[\w-]+\.(json|yml)$/,
+    /^docs\/(monitoring|reference)\/[\w-]+\.(json|yml)$/,
     /^scripts\/(sample-catalog\.csv|submit\.ts)$/,
     /^(package\.json|(README|CHANGELOG|CONTRIBUTING|ARCHITECTURE)\.md|LICENSE|\.env\.example)$/,
   ]
