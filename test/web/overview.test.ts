@@ -22,7 +22,11 @@ const complaints: string[] = []
 beforeAll(async () => {
   scene = sceneOf('healthy')
   board = await setup({
-    report: async () => scene.report,
+    report: async () => {
+      if (scene === ALL['Redis away']) throw new Error('silent')
+      return scene.report
+    },
+    reportWithoutRedis: async () => scene.report,
     samples: async () => scene.samples,
     timeline: async () => scene.timeline,
   })
@@ -55,7 +59,7 @@ const TITLES: Readonly<Record<string, string>> = {
   idle: 'Idle',
   'done with dead letters': 'Idle',
   'no worker': 'No worker is running',
-  'Redis away': 'No worker is running',
+  'Redis away': 'Redis does not answer',
 }
 
 describe.each(Object.keys(ALL))('%s', (name) => {

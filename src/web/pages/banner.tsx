@@ -53,14 +53,19 @@ export function toneOf({ state, causes, probing, waiting, stuck_workers }: Statu
   }
 }
 
-export function Banner({ report, context }: { readonly report: StatusReport; readonly context: PageContext }) {
+export function Banner(props: {
+  readonly report: StatusReport
+  readonly title: string
+  readonly tone: Tone
+  readonly context: PageContext
+}) {
+  const { report, title, tone, context } = props
   const { queue } = report
-  const title = titleOf(queue)
   const since = queue.since === null ? null : Date.parse(queue.since)
   const until = queue.until === null ? null : Date.parse(queue.until)
   const { now } = context
   return (
-    <section class={`banner tone-${toneOf(queue)}`} aria-labelledby="state" data-live="banner">
+    <section class={`banner tone-${tone}`} aria-labelledby="state" data-live="banner">
       <div class="banner-text">
         <h1 id="state">
           <span class="dot" aria-hidden="true"></span>

@@ -1,6 +1,6 @@
 import type { StatusReport } from '../../batches/status-report.js'
 import type { TimelineEntry } from '../../store/timeline.js'
-import { Banner, titleOf } from './banner.js'
+import { Banner, titleOf, toneOf } from './banner.js'
 import { BatchList } from './batch-list.js'
 import { type ChartData, RANGES, type Range } from './chart-data.js'
 import { Charts } from './charts.js'
@@ -11,6 +11,8 @@ import { Workers } from './workers.js'
 
 export interface OverviewData {
   readonly report: StatusReport
+  /** The report is from the store alone. */
+  readonly isRedisAway: boolean
   readonly charts: ChartData
   readonly range: Range
   readonly timeline: readonly TimelineEntry[]
@@ -19,15 +21,16 @@ export interface OverviewData {
 const RANGE_NAMES: Readonly<Record<Range, string>> = { hour: 'Last hour', night: '12 hours', week: 'Week' }
 
 export function Overview({ data, context }: { readonly data: OverviewData; readonly context: PageContext }) {
-  const { report, charts, range, timeline } = data
+  const { report, isRedisAway, charts, range, timeline } = data
+  const title = isRedisAway ? 'Redis does not answer' : titleOf(report.queue)
   return (
     <Page
       context={context}
-      title={`${titleOf(report.queue)} – Trackyard batch`}
+      title={`${title} – Trackyard batch`}
       section="overview"
       deadLetters={report.queue.dead_letters}
     >
-      <Banner report={report} context={context} />
+      <Banner report={report} title={title} tone={isRedisAway ? 'bad' : toneOf(report.queue)} context={context} />
       <Figures report={report} context={context} />
       <section class="panel" aria-labelledby="activity">
         <div class="panel-head">

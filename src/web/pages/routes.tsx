@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { Hono } from 'hono'
-import type { StatusReport } from '../../batches/status-report.js'
 import { RefusedError, UsageError } from '../../domain/errors.js'
 import { withTimeout } from '../../domain/with-timeout.js'
 import type { BoardOptions } from '../board-options.js'
@@ -9,7 +8,7 @@ import { batchRoutes } from './batch-routes.js'
 import { chartData, RANGES, windowOf } from './chart-data.js'
 import { deadLetterRoutes } from './dead-letter-routes.js'
 import { Page, type PageContext } from './layout.js'
-import { Overview } from './overview.js'
+import { Overview, type OverviewData } from './overview.js'
 import { page } from './respond.js'
 import { Prose } from './text.js'
 
@@ -43,12 +42,12 @@ export function pages(options: BoardOptions): Hono {
     const range = RANGES.find((known) => known === c.req.query('range')) ?? 'hour'
     const view = context()
     const window = windowOf(range, view.now)
-    const [report, samples, timeline] = await Promise.all([
+    const [found, samples, timeline] = await Promise.all([
       reportOf(options),
       options.samples(window.from, window.everyMinutes),
       options.timeline(SHOWN_ENTRIES),
     ])
-    const data = { report, charts: chartData(samples, window), range, timeline }
+    const data = { ...found, charts: chartData(samples, window), range, timeline }
     return page(c, <Overview data={data} context={view} />)
   })
 
@@ -89,11 +88,12 @@ function Problem({ message, context }: { readonly message: string; readonly cont
 }
 
 /** With Redis away the page is still there: the store knows what is done, and says what is wrong. */
-async function reportOf(options: BoardOptions): Promise<StatusReport> {
+async function reportOf(options: BoardOptions): Promise<Pick<OverviewData, 'report' | 'isRedisAway'>> {
   try {
-    return await withTimeout(REDIS_WITHIN_MS, options.report(), SILENT)
+    return { report: await withTimeout(REDIS_WITHIN_MS, options.report(), SILENT), isRedisAway: false }
   } catch {
-    return await withTimeout(ANSWER_WITHIN_MS, options.reportWithoutRedis(SILENT), SILENT)
+    const report = await withTimeout(ANSWER_WITHIN_MS, options.reportWithoutRedis(SILENT), SILENT)
+    return { report, isRedisAway: true }
   }
 }
 
