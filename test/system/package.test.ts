@@ -7,10 +7,17 @@ import { beforeAll, expect, test } from '@jest/globals'
 const root = join(import.meta.dirname, '../..')
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   readonly bin: Readonly<Record<string, string>>
-  readonly exports: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, string>>>>>>
+  readonly exports: ExportedPaths
   readonly repository: { readonly url: string }
   readonly homepage: string
   readonly bugs: { readonly url: string }
+}
+
+/** A path, or one for each condition such as `import` and `types`. */
+type ExportedPaths = string | { readonly [name: string]: ExportedPaths }
+
+function pathsIn(exported: ExportedPaths): readonly string[] {
+  return typeof exported === 'string' ? [exported] : Object.values(exported).flatMap(pathsIn)
 }
 
 let packed: readonly string[]
@@ -41,10 +48,7 @@ test('every file in the package is of a kind that a user needs', () => {
 })
 
 test('the package holds the licence, the settings and every file that package.json names', () => {
-  const entries = [
-    ...Object.values(manifest.bin),
-    ...Object.values(manifest.exports).flatMap(Object.values).flatMap(Object.values),
-  ]
+  const entries = [...Object.values(manifest.bin), ...pathsIn(manifest.exports)]
   const expected = [
     'LICENSE',
     'README.md',
