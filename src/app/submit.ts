@@ -18,8 +18,7 @@ import { RefusedError, UsageError } from '../domain/errors.js'
 import type { Pause } from '../domain/pause.js'
 import type { Filters } from '../domain/request.js'
 import type { Priority } from '../domain/states.js'
-import type { Caps } from '../store/batch.js'
-import type { Account, Batch, Plan, RowChanges } from '../store/store.js'
+import type { Account, Batch, Caps, Plan, RowChanges } from '../store/store.js'
 import { type Feeding, openFeeding, type Session } from './session.js'
 
 /** Where a batch comes from: a script's objects, a file, or a stream of one. */

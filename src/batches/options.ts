@@ -1,7 +1,7 @@
 import { UsageError } from '../domain/errors.js'
 import { LONGEST_LABEL, readLabel } from '../domain/label.js'
 import { PRIORITIES } from '../domain/states.js'
-import type { Caps } from '../store/batch.js'
+import type { Caps } from '../store/store.js'
 
 /**
  * Validates a batch's options, for the command line and for scripts. SQLite stores NaN as null, so

@@ -1,8 +1,7 @@
 import { CatalogError, RefusedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { LoadedRow } from '../domain/request.js'
-import type { Caps } from '../store/batch.js'
-import type { NewBatch, Plan, Store } from '../store/store.js'
+import type { Caps, NewBatch, Plan, Store } from '../store/store.js'
 import { dropAbandoned, HEARTBEAT_MS } from './abandoned.js'
 import { checkCaps, checkName, checkPriority, wholeAge } from './options.js'
 

@@ -2,8 +2,7 @@ import type { Logger } from '../domain/logger.js'
 import type { Notification } from '../domain/notification.js'
 import type { Pause, PauseCause } from '../domain/pause.js'
 import type { WorkerRegistry } from '../queue/worker-registry.js'
-import type { Milestone } from '../store/batch.js'
-import type { Store } from '../store/store.js'
+import type { Milestone, Store } from '../store/store.js'
 import {
   batchDone,
   batchLate,

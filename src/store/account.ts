@@ -1,7 +1,27 @@
 import type { Connection, Transaction } from './connection.js'
 import { countOf } from './ledger.js'
-import type { Account, AccountStore } from './store.js'
 import { noteLimit, noteTopUp } from './timeline.js'
+
+export interface Account {
+  readonly creditsRemaining: number | null
+  readonly limitPerMinute: number | null
+  readonly limitPerDay: number | null
+  readonly remainingToday: number | null
+  readonly tier: string | null
+  readonly monthlyAllowance: number | null
+  /** When any of these was last reported. */
+  readonly heardAt: number | null
+}
+
+export interface AccountStore {
+  get(): Promise<Account>
+  /**
+   * From GET /me: the balance is taken as it is. Absent fields keep their value. (`calls.close`
+   * folds in the balances of answers: the lowest wins, and a rise that overlapping calls cannot
+   * explain is a top-up.)
+   */
+  update(account: Partial<Omit<Account, 'heardAt'>>, now: number): Promise<void>
+}
 
 /** What the API last reported about the account: one row. */
 export function accountStore(connection: Connection): AccountStore {

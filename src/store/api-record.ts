@@ -1,7 +1,26 @@
 import { type ApiOnRecord, isSameApi } from '../domain/api-address.js'
 import type { Connection, Transaction } from './connection.js'
 import { countOf } from './ledger.js'
-import type { ApiStore, KnownApi } from './store.js'
+
+export interface KnownApi extends ApiOnRecord {
+  readonly answers: number
+  /**
+   * No call has brought an outcome, or may still bring one: the store is not tied to this address.
+   */
+  readonly isUnused: boolean
+}
+
+export interface ApiStore {
+  /** Null: no worker has started yet. */
+  get(): Promise<KnownApi | null>
+  /**
+   * Stores the address if there is none, or if it may change: the stored one is unused, or is the
+   * same API (`isSameApi`). Otherwise changes nothing and returns the stored one.
+   */
+  take(address: string): Promise<KnownApi | null>
+  /** A person confirms that this is the API. */
+  adopt(address: string): Promise<void>
+}
 
 /**
  * The API that the answers come from: one line of `meta`, and a second one if a person adopted it.

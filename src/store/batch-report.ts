@@ -1,7 +1,18 @@
-import { type BatchRow, batchOf, capOf, unfinishedItems } from './batch-row.js'
+import { type Batch, type BatchRow, batchOf, capOf, unfinishedItems } from './batch-row.js'
 import { type Budget, budgetsParameter, EVERYTHING, IS_DUE, REACH_TABLE, wantedIn } from './budget.js'
 import type { Transaction } from './connection.js'
-import type { BatchReport } from './report.js'
+
+export interface BatchReport {
+  readonly batch: Batch
+  readonly items: number
+  readonly tagged: number
+  readonly noMatch: number
+  readonly waiting: number
+  readonly withheld: number
+  readonly dead: number
+  readonly invalid: number
+  readonly cancelled: number
+}
 
 /**
  * Counts the rows of a batch by status. For most batches these are the counters in its row. Only a

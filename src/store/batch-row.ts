@@ -1,6 +1,29 @@
 import type { BatchState, Priority } from '../domain/states.js'
-import type { Batch } from './batch.js'
 import type { Queries, SqlParameters } from './connection.js'
+
+export interface Batch {
+  readonly id: number
+  readonly name: string
+  readonly state: BatchState
+  readonly priority: Priority
+  readonly catalogPath: string | null
+  readonly format: 'csv' | 'jsonl'
+  readonly delimiter: string | null
+  readonly byteOrderMark: boolean
+  readonly quoting: 'csv' | 'none'
+  readonly preamble: string
+  readonly columns: readonly string[]
+  readonly template: string | null
+  /** `--max-credits`: the maximum number of calls charged to it. Null: no cap. */
+  readonly maxCredits: number | null
+  /** `--first`: the maximum number of calls before the next `release`. Null: no such limit. */
+  readonly first: number | null
+  /** Calls charged to it: paid, possibly paid, and in flight. */
+  readonly charged: number
+  readonly createdAt: number
+  /** When the last search that it wants got its outcome, or when it was cancelled. Null before. */
+  readonly completedAt: number | null
+}
 
 /** What is read of a row of `batch`; `migrations.ts` has all columns. Instants are epoch milliseconds. */
 export interface BatchRow {

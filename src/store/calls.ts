@@ -1,14 +1,57 @@
 import type { CallOutcome } from '../domain/outcome.js'
+import type { RefusalHistory } from '../domain/refusals.js'
 import type { SearchRef } from '../domain/search-id.js'
-import type { CallLedger, Streak } from './call-ledger.js'
+import type { Claim, ClaimRules } from './claim.js'
 import { claim } from './claim.js'
+import type { CallEnd } from './close-call.js'
 import { closeCall } from './close-call.js'
 import type { Connection, Transaction } from './connection.js'
-import { setUnknownSeen, streakMark } from './control-state.js'
 import type { GroupCommit } from './group-commit.js'
 import { countOf, giveUp, type LedgerCall } from './ledger.js'
+import { setUnknownSeen, streakMark } from './pauses.js'
 import { refusalHistory } from './refusals.js'
 import { fingerprintBytes } from './search-ref.js'
+
+export interface Streak {
+  readonly refusedSearches: number
+  readonly failedSearches: number
+  readonly unpaidSearches: number
+}
+
+export interface CallLedger {
+  /**
+   * Decides whether to call. Records the call as sent and charges it to the oldest batch that can
+   * pay. Shares a commit with other changes.
+   */
+  claim(ref: SearchRef, rules: ClaimRules): Promise<Claim>
+  /**
+   * Ends a call. Resolves once committed to disk (synchronous=FULL), sharing a commit with other
+   * changes. Safe to repeat for the same call. `endedProbe`: this answer ended a probe.
+   */
+  close(callId: number, end: CallEnd): Promise<{ readonly endedProbe: boolean }>
+  /** Whether this call was made for that search. */
+  isOf(callId: number, ref: Pick<SearchRef, 'fingerprint' | 'generation'>): Promise<boolean>
+  /** A person has looked at the calls of unknown outcome: only later ones are told from now on. */
+  seeUnknown(): Promise<void>
+  /** The id of the latest call. 0: no call was made. */
+  latest(): Promise<number>
+  /** How many calls were sent after `from`, up to and including `to`. */
+  sentBetween(from: number, to: number): Promise<number>
+  /** Open calls older than that become `unknown` and stay charged. Returns how many. */
+  expire(sentBefore: number): Promise<number>
+  /**
+   * For the circuit breaker: distinct searches in the current streak of failures, newest first.
+   * Counts them as refused (also unauthorized or unreadable), failed (transient or unknown), or out
+   * of credits. Counting stops at an answer, and where a pause for one of these reasons was last
+   * lifted (stored by `pauses.lift`). Looks at 200 calls at most.
+   */
+  streak(): Promise<Streak>
+  /**
+   * The evidence for and against a refusal of this call's search alone. Looks at 2,000 calls at
+   * most.
+   */
+  refusalHistory(callId: number): Promise<RefusalHistory>
+}
 
 /** No circuit breaker needs a longer streak. */
 const LONGEST_STREAK = 200

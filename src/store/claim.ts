@@ -4,12 +4,49 @@ import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
 import { CAN_PAY_SQL } from './batch-row.js'
-import type { Claim, ClaimRules } from './call-ledger.js'
 import type { Transaction } from './connection.js'
-import { addPause, noteSql, obeyActiveHours, rateLimitEndOf, SET_BACK_MS } from './control-state.js'
 import { giveUp, openCall } from './ledger.js'
+import { addPause, noteSql, obeyActiveHours, rateLimitEndOf, SET_BACK_MS } from './pauses.js'
 import { refParameters } from './search-ref.js'
 import { putBack } from './transitions.js'
+
+export type Claim =
+  | {
+      readonly kind: 'granted'
+      readonly callId: number
+      readonly request: SearchRequest
+      /** Attempts used before this call. */
+      readonly failures: number
+      readonly probing: boolean
+    }
+  /**
+   * The search has its outcome, is in another round, or is unknown: complete the job without a
+   * call.
+   */
+  | { readonly kind: 'nothing_to_do'; readonly why: 'answered' | 'dead' | 'old round' | 'unknown search' }
+  /** No released batch with budget left wants it: it is waiting again, in a new round. */
+  | { readonly kind: 'not_due' }
+  /**
+   * A call for it is in flight, or was in a process that died: do not retry before this instant.
+   */
+  | { readonly kind: 'call_open'; readonly until: number }
+  | { readonly kind: 'paused'; readonly cause: PauseCause }
+  /** Rate limited: the job was delivered before Redis had the limit. */
+  | { readonly kind: 'rate_limited'; readonly until: number }
+  /** Calls in flight may use up the credits above the reserve: retry shortly. */
+  | { readonly kind: 'reserve_near'; readonly until: number }
+  /** The store now belongs to another API: this worker is about to be stopped. */
+  | { readonly kind: 'another_api'; readonly until: number }
+
+export interface ClaimRules {
+  readonly now: number
+  /** Open calls older than this have an unknown outcome: the request timeout plus 5 s. */
+  readonly openCallMaxAgeMs: number
+  /** TRACKYARD_CREDIT_RESERVE. */
+  readonly creditReserve: number
+  /** TRACKYARD_API_URL. */
+  readonly apiUrl: string
+}
 
 /**
  * Decides whether this job may make its call. BullMQ may deliver a job twice (a lost lock, or a

@@ -1,13 +1,21 @@
 import type { Decision } from '../domain/decision.js'
-import { isCharged } from '../domain/outcome.js'
+import { type CallOutcome, isCharged, type ResponseFacts } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
-import type { CallEnd } from './call-ledger.js'
 import type { Transaction } from './connection.js'
-import { addPause, endProbe, extendRateLimit, noteSql } from './control-state.js'
 import { countOutcome, type LedgerCall, lowerBalance } from './ledger.js'
+import { addPause, endProbe, extendRateLimit, noteSql } from './pauses.js'
 import { countRefusal } from './refusals.js'
 import { noteLimit, noteTopUp } from './timeline.js'
 import { bury, keepAnswer } from './transitions.js'
+
+/** How a call ended. The outcome is always recorded; the decision says what happens to its search. */
+export interface CallEnd {
+  readonly outcome: CallOutcome
+  readonly detail: string | null
+  readonly facts: ResponseFacts
+  readonly decision: Decision
+  readonly now: number
+}
 
 /**
  * Ends a call: records its outcome and cost, and updates its search, in one transaction, before the

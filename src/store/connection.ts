@@ -1,4 +1,4 @@
-import type { StoreHealth } from './health.js'
+import type { WriteFailure } from '../domain/pause.js'
 
 /**
  * The database, whichever engine it is. Everything runs in a transaction, and there is one writer
@@ -101,4 +101,34 @@ export interface Engine {
   /** The last ids that were given out, of tables whose ids are never given out twice. */
   lastIds(tx: Queries, tables: readonly string[]): Promise<ReadonlyMap<string, number>>
   setLastIds(tx: Transaction, ids: ReadonlyMap<string, number>): Promise<void>
+}
+
+/** Whether the store is intact and in its place, and what to do if it is not. */
+export interface StoreHealth {
+  /**
+   * Whether the open files are still the store. Null: they are. Takes microseconds. While it is not
+   * null, nothing new starts: claims and changes throw `UnreachableError`, but the ends of calls
+   * are still written.
+   */
+  trouble(): WriteFailure | null
+  /**
+   * Saves the data of a lost store that only this process has. `last`: this process is about to
+   * close it. False: committed data is not safe, because the store is damaged or a copy could not
+   * be written.
+   */
+  rescue(last: boolean): Promise<boolean>
+  /** Reports damage that a check found: nothing new starts. */
+  reportDamage(what: string): void
+}
+
+/** Runs one piece of work after another, in the order in which they were asked for. */
+export type Mutex = <T>(work: () => Promise<T>) => Promise<T>
+
+export function mutex(): Mutex {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const result = last.then(work)
+    last = result.catch(() => {})
+    return result
+  }
 }

@@ -4,11 +4,77 @@ import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
 import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
 import type { Connection, SqlParameters, SqlValue, Transaction } from './connection.js'
-import { MATCHES, requireSearchName } from './find-search.js'
-import { containing } from './findings.js'
-import { IS_REF, type RefColumns, refOf, refPage, refParameters, searchName } from './search-ref.js'
-import type { DeadFilter, DeadLetterStore, LetterCursor, ParkedLetter, Retried } from './store.js'
+import { containing, type DeadFilter, type RowName } from './findings.js'
+import {
+  IS_REF,
+  MATCHES,
+  type RefColumns,
+  refOf,
+  refPage,
+  refParameters,
+  requireSearchName,
+  searchName,
+} from './search-ref.js'
 import { bury, revive } from './transitions.js'
+
+/** The result of a retry of dead letters. */
+export interface Retried {
+  readonly retried: number
+  /** How many of these a batch can pay for: they will be called. */
+  readonly due: number
+  /** Not due, but wanted by a batch whose cap is used up. No released batch wants the rest. */
+  readonly withheld: number
+}
+
+export interface ParkedLetter {
+  readonly ref: SearchRef
+  readonly letter: DeadLetter
+  /** The first few rows with this search, those of the latest batch first. */
+  readonly rows: readonly RowName[]
+}
+
+/**
+ * The last dead letter of a page. The next page starts after it, even if some left the list
+ * meanwhile.
+ */
+export interface LetterCursor {
+  readonly diedAt: number
+  readonly id: number
+}
+
+export interface DeadLetterStore {
+  /** Oldest death first, a page at a time. `after` is `next` of the previous page, or null. */
+  list(
+    filter: DeadFilter,
+    after: LetterCursor | null,
+    limit: number,
+  ): Promise<{ readonly letters: readonly ParkedLetter[]; readonly next: LetterCursor | null }>
+  count(filter: DeadFilter): Promise<number>
+  /** How many of these may already be paid for: see `DeadLetter.costs`. */
+  countMaybePaid(filter: DeadFilter): Promise<number>
+  /** By ref, if it is dead in exactly this round and not discarded. */
+  get(ref: SearchRef): Promise<ParkedLetter | null>
+  /** Refs of all that belong in the dead letter queue, a page by internal order. */
+  refs(after: number, limit: number): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
+  /**
+   * dead (that round, not discarded) → waiting with a new round and fresh attempts. False: it is in
+   * another state.
+   */
+  retry(ref: SearchRef): Promise<boolean>
+  retryAll(filter: DeadFilter): Promise<Retried>
+  /**
+   * Removes them from the list; their rows keep the status `dead`. Does not count those already
+   * discarded.
+   */
+  discardAll(filter: DeadFilter): Promise<number>
+  /** After `resume`: dead letters with the reason unauthorized are due again. */
+  retryUnauthorized(): Promise<number>
+  /**
+   * queued (that round) → dead: BullMQ gave up on the job (it stalled too often). False when it
+   * already has an outcome.
+   */
+  recordCrashed(ref: SearchRef, death: Death, now: number): Promise<boolean>
+}
 
 /**
  * The dead letters. BullMQ's dead letter queue follows these rows, except for the discarded ones.

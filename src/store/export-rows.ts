@@ -1,11 +1,31 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { rowStatus, type SearchState } from '../domain/states.js'
+import { type RowStatus, rowStatus, type SearchState } from '../domain/states.js'
 import { TAGS_RULE } from '../domain/tags.js'
 import { mayWithhold } from './batch-report.js'
 import { type BatchRow, standingBatch } from './batch-row.js'
 import { type Budget, budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
 import type { Connection, Snapshot } from './connection.js'
-import type { ExportOptions, ExportRow } from './report.js'
+
+/** One row of the export, in input order. */
+export interface ExportRow {
+  readonly position: number
+  readonly key: string | null
+  readonly row: string
+  readonly status: RowStatus
+  /** What is stored of the answer for exports, as JSON. Null unless `tagged`, or where an older rule made it. */
+  readonly tagging: string | null
+  /** The answer's body; null unless `tagged`, and without `tagging` or asked for by `withAnswers`. */
+  readonly answer: string | null
+  /** Why it is invalid or dead, in one sentence. */
+  readonly error: string | null
+}
+
+export interface ExportOptions {
+  /** The position of the last row that the reader has. Default: from the first row. */
+  readonly after?: number | undefined
+  /** Rows carry the answer's body even if `tagging` is stored. */
+  readonly withAnswers?: boolean | undefined
+}
 
 /** Rows read between two turns of the event loop. */
 const ROWS_PER_TURN = 500

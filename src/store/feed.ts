@@ -1,13 +1,68 @@
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import { lessUrgentThan, PRIORITIES, type Priority } from '../domain/states.js'
-import { type BatchRow, capOf } from './batch-row.js'
+import { type BatchRow, CAN_PAY_SQL, capOf } from './batch-row.js'
 import { budgetLeft, payingBatches, wantedIn } from './budget.js'
 import type { Connection, SqlParameters, Transaction } from './connection.js'
-import { IS_REF, type RefColumns, refOf, refPage, refParameters } from './search-ref.js'
-import type { DueSearch, FeedStore } from './store.js'
+import { IS_REF, type RefColumns, type RefPage, refOf, refPage, refParameters } from './search-ref.js'
 import { enqueue, putBack } from './transitions.js'
-import { unwantedRefs } from './unwanted.js'
+
+export interface DueSearch {
+  readonly ref: SearchRef
+  readonly request: SearchRequest
+  readonly priority: Priority
+  /** Display only: shown with the job. */
+  readonly batchName: string
+  readonly itemKey: string | null
+}
+
+export interface FeedStore {
+  /** Searches in state `queued`, by the priority they were queued with. */
+  queued(): Promise<Readonly<Record<Priority, number>>>
+  /**
+   * Waiting searches that a released batch with budget left wants: best priority first, then oldest
+   * batch, then the order in which they were first requested. A capped batch never gets more than
+   * its remaining budget, counting what is already queued for it. Before those of each batch come
+   * searches that it wants and that are queued with a lower priority: they are to be promoted.
+   * `room` is how many more may be queued per priority. Urgent searches use the room of less urgent
+   * ones.
+   */
+  due(limit: number, room: Readonly<Record<Priority, number>>): Promise<readonly DueSearch[]>
+  /**
+   * waiting, or queued with a lower priority → queued, after the jobs were added to Redis or
+   * promoted there. After a crash in between the same ids are added again, and BullMQ ignores them.
+   */
+  markQueued(refs: readonly { readonly ref: SearchRef; readonly priority: Priority }[], now: number): Promise<number>
+  /**
+   * Queued before this instant, a page by internal order. `after` is the cursor of the previous
+   * page.
+   */
+  queuedRefs(
+    before: number,
+    after: number,
+    limit: number,
+  ): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
+  /**
+   * Queued searches that no batch can pay for (any more): cancelled, or their cap is used up. A
+   * page by internal order. After two empty scans it returns none, until the batches that cannot
+   * pay change.
+   */
+  unwantedRefs(
+    after: number,
+    limit: number,
+  ): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
+  /**
+   * Those whose jobs would make no call: they have an outcome, are in another round, or are
+   * unknown.
+   */
+  settledAmong(refs: readonly SearchRef[]): Promise<readonly SearchRef[]>
+  /**
+   * queued (that round) → waiting with a new round: the job is gone from Redis. Returns how many.
+   */
+  requeue(refs: readonly SearchRef[]): Promise<number>
+  /** All queued → waiting with a new round: Redis lost its data. */
+  requeueAll(): Promise<number>
+}
 
 /**
  * What is due, and what the store believes is in Redis. The feeder asks about once a second,
@@ -186,4 +241,48 @@ function dueSearch(row: DueRow, batch: BatchRow): DueSearch {
     batchName: batch.name,
     itemKey: row.key,
   }
+}
+
+/**
+ * Queued searches that no batch can pay for. Finding them scans everything queued, in a worker's
+ * event loop, so it is done only while there may be some: after a batch was cancelled, used up its
+ * cap or was released again, until two scans find nothing. (Two, since the feeder may be marking
+ * what it has just added.) A search that is missed, such as one whose call was in flight then and
+ * timed out, is refused by its claim.
+ */
+export function unwantedRefs(connection: Connection): FeedStore['unwantedRefs'] {
+  let last = { cannotPay: '[]', foundNothing: 0 }
+  return (after, limit) =>
+    connection.read(async (tx) => {
+      const cannotPay = await batchesThatCannotPay(tx)
+      if (cannotPay !== last.cannotPay) last = { cannotPay, foundNothing: 0 }
+      if (cannotPay === '[]' || last.foundNothing === 2) return { refs: [], next: null }
+      const page = await unwanted(tx, after, limit)
+      if (page.refs.length > 0) last.foundNothing = 0
+      else if (after === 0) last.foundNothing += 1
+      return page
+    })
+}
+
+/** These batches and what they have spent, as a text to compare. */
+async function batchesThatCannotPay(tx: Transaction): Promise<string> {
+  return JSON.stringify(
+    await tx.all(
+      `select id, state, charged, max_credits, first from batch
+       where state <> 'loading' and pending > 0 and not (${CAN_PAY_SQL}) order by id`,
+    ),
+  )
+}
+
+function unwanted(tx: Transaction, after: number, limit: number): Promise<RefPage> {
+  return refPage(
+    tx,
+    `from search $by(search_queued)
+     where state = 'queued' and id > @after
+       and not exists (select 1 from call where call.search_id = search.id and call.outcome = 'sent')
+       and not exists (
+         select 1 from want join batch on batch.id = want.batch_id
+         where want.search_id = search.id and ${CAN_PAY_SQL})`,
+    { after, limit },
+  )
 }

@@ -1,10 +1,42 @@
 import { RefusedError } from '../domain/errors.js'
 import type { SearchRequest } from '../domain/request.js'
-import type { Plan, RowChanges } from './batch.js'
 import { standingBatch } from './batch-row.js'
-import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
+import { budgets, budgetsParameter, dueSearches, IS_DUE, REACH_TABLE } from './budget.js'
 import type { Transaction } from './connection.js'
-import { dueSearches } from './due-count.js'
+
+export interface Plan {
+  readonly rows: number
+  readonly accepted: number
+  readonly invalid: number
+  /** The first few reasons, with line numbers. */
+  readonly invalidReasons: readonly string[]
+  /** Unique searches; the next four add up to it. */
+  readonly searches: number
+  readonly new: number
+  readonly alreadyQueued: number
+  readonly alreadyAnswered: number
+  readonly alreadyDead: number
+  /** How many of the dead ones were discarded from the dead letters. */
+  readonly discarded: number
+  /** The new searches: those without an outcome that no other released batch is due to pay for. */
+  readonly creditsNeeded: number
+  /** Searches due for other released batches, which run before or beside this one. */
+  readonly dueElsewhere: number
+  /** The first five rendered requests, in input order. */
+  readonly examples: readonly SearchRequest[]
+}
+
+/** Rows of a batch that continues another one. */
+export interface RowChanges {
+  readonly new: number
+  /** They ask for another search than before. */
+  readonly changed: number
+  /** Of the earlier batch. */
+  readonly gone: number
+  readonly unchanged: number
+  /** Whether both batches have ids, by which their rows are the same. */
+  readonly byId: boolean
+}
 
 /** How many examples and reasons are shown. */
 const SHOWN = 5

@@ -11,7 +11,20 @@ import {
 import type { SearchRequest } from '../domain/request.js'
 import type { Transaction } from './connection.js'
 import type { LedgerCall } from './ledger.js'
-import type { RefusedSearch } from './report.js'
+
+/** A search without an outcome that is refused repeatedly, as if for the whole account. */
+export interface RefusedSearch {
+  readonly query: string
+  /**
+   * 402 although the account has credits; or rate limited while others are answered, or with no
+   * other search left to compare with.
+   */
+  readonly kind: 'out_of_credits' | 'rate_limited' | 'rate_limited_last'
+  /** The latest refusal. */
+  readonly said: { readonly status: number | null; readonly words: string }
+  /** How many more refusals make it a dead letter. Null: none will, in the current state. */
+  readonly moreRefusals: number | null
+}
 
 /**
  * Searches that are refused as if the whole account were: how often, and how other searches fared

@@ -1,18 +1,84 @@
 import { CALL_OUTCOMES, type CallOutcome } from '../domain/outcome.js'
 import type { SearchRequest } from '../domain/request.js'
-import { batchReport } from './batch-report.js'
+import { type BatchReport, batchReport } from './batch-report.js'
 import { standingBatches } from './batch-row.js'
-import { budgets } from './budget.js'
-import { type CallRow, callReport } from './call-report.js'
+import { budgets, dueSearches } from './budget.js'
 import type { Connection, SqlParameters, Transaction } from './connection.js'
-import { unknownSeen } from './control-state.js'
-import { dueSearches } from './due-count.js'
+import type { ExportOptions, ExportRow } from './export-rows.js'
 import { exportRows } from './export-rows.js'
-import { batchOutcome, deadLetterGroups, invalidGroups, searchesByQuery, someAnswers } from './findings.js'
+import {
+  type BatchOutcome,
+  batchOutcome,
+  type DeadFilter,
+  type DeadLetterGroup,
+  deadLetterGroups,
+  type FoundSearch,
+  type InvalidGroup,
+  invalidGroups,
+  searchesByQuery,
+  someAnswers,
+} from './findings.js'
+import { unknownSeen } from './pauses.js'
+import type { RefusedSearch } from './refusals.js'
 import { refusedSearches } from './refusals.js'
-import type { BatchReport, Reports, Totals } from './report.js'
 import { searchName } from './search-ref.js'
-import { show } from './show.js'
+import type { CallReport, RowReport, SearchReport } from './show.js'
+import { type CallRow, callReport, show } from './show.js'
+
+export interface Totals {
+  /**
+   * Searches that are due: wanted by a released batch with budget left, without an outcome, in
+   * Redis or not.
+   */
+  readonly due: number
+  readonly deadLetters: number
+  /** Calls answered with 200 (answered and unreadable). */
+  readonly spent: number
+  readonly unknownOutcomes: number
+  /** Of these, the ones that nobody has looked at; see `seeUnknown`. */
+  readonly unknownUnseen: number
+  readonly callsByOutcome: Readonly<Record<CallOutcome, number>>
+  readonly callsLastMinute: number
+  /** The longest refused first, 50 at most. */
+  readonly refused: readonly RefusedSearch[]
+  /**
+   * How many of the latest calls in a row were rate limited, 200 at most. Null: the latest was not.
+   */
+  readonly rateLimitedCalls: { readonly calls: number; readonly from: number; readonly to: number } | null
+  /** The latest calls that failed without another outcome between them, 200 at most, and why the last did; null: it did not. */
+  readonly failedCalls: { readonly calls: number; readonly reason: string } | null
+}
+
+export interface Reports {
+  /** Latest first. If there are more, finished ones are left out before unfinished ones. */
+  batches(which: { readonly batchId?: number; readonly limit: number }): Promise<readonly BatchReport[]>
+  totals(now: number): Promise<Totals>
+  /** Calls of unknown outcome, newest first. */
+  unknownOutcomes(
+    limit: number,
+  ): Promise<readonly { readonly call: CallReport; readonly search: string; readonly query: string }[]>
+  /**
+   * By the user's id, the position, or a fingerprint (or a unique prefix of it, of 6 digits or
+   * more; `-<generation>` selects one generation). Null: no match. Throws `UsageError` when several
+   * match. Lists 1,000 rows at most.
+   */
+  show(what: string, batchId: number | null): Promise<RowReport | SearchReport | null>
+  /** Dead letters by cause, the largest group first. */
+  deadLetterGroups(filter: DeadFilter): Promise<readonly DeadLetterGroup[]>
+  /** Invalid rows by cause, the most frequent first. */
+  invalidGroups(batchId: number): Promise<readonly InvalidGroup[]>
+  /** Searches whose query contains the text, latest first. Reads every request. */
+  searchesByQuery(text: string, limit: number): Promise<readonly FoundSearch[]>
+  /** What a batch came to. Reads every call: for a report. */
+  batchOutcome(batchId: number): Promise<BatchOutcome>
+  /** Bodies of answers spread over the batch, at most `limit`. */
+  someAnswers(batchId: number, limit: number): Promise<readonly string[]>
+  /**
+   * Reads on its own read-only connection, with constant memory. One snapshot, unless it takes
+   * longer than half a minute.
+   */
+  exportRows(batchId: number, options?: ExportOptions): AsyncIterable<ExportRow>
+}
 
 const A_MINUTE_MS = 60_000
 

@@ -1,5 +1,4 @@
-import type { Caps } from './batch.js'
-import { release } from './batches.js'
+import { type Caps, release } from './batches.js'
 import type { Connection, Transaction } from './connection.js'
 
 /** When a batch may begin and when it should be done. Epoch milliseconds. */

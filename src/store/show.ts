@@ -1,14 +1,54 @@
+import type { Death } from '../domain/dead-letter.js'
+import type { CallOutcome } from '../domain/outcome.js'
 import type { SearchRequest } from '../domain/request.js'
-import { rowStatus, type SearchState } from '../domain/states.js'
+import type { SearchRef } from '../domain/search-id.js'
+import { type RowStatus, rowStatus, type SearchState } from '../domain/states.js'
 import { mayWithhold } from './batch-report.js'
-import { batchOf, standingBatch, standingBatches } from './batch-row.js'
+import { type Batch, batchOf, standingBatch, standingBatches } from './batch-row.js'
 import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
-import { type CallRow, callReport } from './call-report.js'
 import type { Transaction } from './connection.js'
 import { type DeathColumns, deathOf } from './dead-letters.js'
-import { searchNamed } from './find-search.js'
-import type { RowReport, SearchReport } from './report.js'
-import { type RefColumns, refOf } from './search-ref.js'
+import { type RefColumns, refOf, searchNamed } from './search-ref.js'
+
+export interface CallReport {
+  readonly callId: number
+  readonly attempt: number
+  readonly sentAt: number
+  readonly finishedAt: number | null
+  readonly outcome: CallOutcome
+  readonly status: number | null
+  readonly requestId: string | null
+  readonly detail: string | null
+  readonly creditsRemaining: number | null
+}
+
+export interface SearchReport {
+  readonly ref: SearchRef
+  readonly request: SearchRequest
+  readonly state: SearchState
+  readonly failures: number
+  readonly death: Death | null
+  /** Dead, and discarded from the dead letters. */
+  readonly discarded: boolean
+  readonly calls: readonly CallReport[]
+  readonly answer: string | null
+  readonly items: readonly {
+    readonly batchId: number
+    readonly batchName: string
+    readonly position: number
+    readonly key: string | null
+  }[]
+}
+
+export interface RowReport {
+  readonly batch: Batch
+  readonly position: number
+  readonly key: string | null
+  readonly row: string
+  readonly problem: string | null
+  readonly status: RowStatus
+  readonly search: SearchReport | null
+}
 
 /** The maximum of rows listed with a search: thousands may share one. */
 const MOST_ITEMS = 1000
@@ -120,5 +160,34 @@ async function showSearch(tx: Transaction, id: number): Promise<SearchReport | n
        order by item.batch_id desc, item.position limit ${MOST_ITEMS}`,
       { id },
     ),
+  }
+}
+
+/** What is read of a row of `call`. */
+export interface CallRow {
+  readonly id: number
+  readonly attempt: number
+  readonly sent_at: number
+  readonly finished_at: number | null
+  readonly outcome: CallOutcome
+  readonly status: number | null
+  readonly request_id: string | null
+  readonly detail: string | null
+  readonly credits_remaining: number | null
+  /** The body of an unreadable answer, which may be paid for. */
+  readonly unreadable: string | null
+}
+
+export function callReport(row: CallRow): CallReport {
+  return {
+    callId: row.id,
+    attempt: row.attempt,
+    sentAt: row.sent_at,
+    finishedAt: row.finished_at,
+    outcome: row.outcome,
+    status: row.status,
+    requestId: row.request_id,
+    detail: row.detail,
+    creditsRemaining: row.credits_remaining,
   }
 }

@@ -1,6 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import type { Milestone } from '../../src/store/batch.js'
-import type { Store } from '../../src/store/store.js'
+import type { Milestone, Store } from '../../src/store/store.js'
 import {
   close,
   counts,

@@ -3,13 +3,13 @@ import {
   type Connection,
   expand,
   type Fragments,
+  mutex,
   type Queries,
   type Snapshot,
   type SqlParameters,
   type SqlValue,
   type Transaction,
 } from '../connection.js'
-import { mutex } from '../mutex.js'
 import type { Address } from './address.js'
 import { openError, postgresError } from './errors.js'
 

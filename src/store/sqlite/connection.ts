@@ -4,12 +4,13 @@ import {
   type Connection,
   expand,
   type Fragments,
+  type Mutex,
+  mutex,
   type Purpose,
   type Snapshot,
   type SqlParameters,
   type Transaction,
 } from '../connection.js'
-import { type Mutex, mutex } from '../mutex.js'
 import { openStoreFiles, type StoreFiles } from './store-files.js'
 
 /**

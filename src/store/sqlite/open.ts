@@ -4,12 +4,10 @@ import { setTimeout } from 'node:timers/promises'
 import { ConfigurationError, errorCode, ReportedError, UnreachableError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
 import type { Engine, Queries, Transaction } from '../connection.js'
-
 import { migrate, refuseNewer, versionIn, versionOf } from '../migrate.js'
 import { MIGRATIONS } from '../migrations.js'
 import { openConnection, PATIENCE_MS, type SqliteConnection } from './connection.js'
-import { driverError } from './driver-error.js'
-import { damageSentence, isBusy, isDamage, storeError } from './errors.js'
+import { damageSentence, driverError, isBusy, isDamage, storeError } from './errors.js'
 import { refuseBesideRemains } from './remains.js'
 import { openRescue } from './rescue.js'
 

@@ -6,8 +6,8 @@ import type { Transaction } from '../connection.js'
 import { countOf } from '../ledger.js'
 import { checkStore, makeSingleFile } from './check-store.js'
 import { openConnection, type SqliteConnection } from './connection.js'
-import { type Loss, type Rescued, sentenceFor } from './loss.js'
 import { COPY_MARK } from './remains.js'
+import { type Loss, type Rescued, sentenceFor } from './store-files.js'
 
 /**
  * Saves the data that only this process has. A deleted or replaced file exists until the last
