@@ -301,6 +301,29 @@ describe('notifications', () => {
     expect(notified()).toEqual(texts())
   })
 
+  test('an outage is notified once at each end, and none of its probes is', async () => {
+    const { pauses } = system.store
+    const look = task()
+    await system.submit(['a'])
+    for (const since of [1000, 2000, 3000]) {
+      await pauses.add({ cause: 'outage', since, detail: 'HTTP 503' })
+      await look()
+      await pauses.lift('outage', true)
+      await look()
+    }
+    const about = () => notified(/outage|API has been failing/)
+    expect(about()).toEqual([expect.stringContaining('HTTP 503')])
+    const worker = await system.worker()
+    await until(async () => (await pauses.outageFrom()) === null, { timeoutMs: 30_000, what: 'an answer to the probe' })
+    await worker.stop()
+    await look()
+    await look()
+    expect(about()).toEqual([
+      expect.stringContaining('HTTP 503'),
+      expect.stringMatching(/^Resumed \(was paused: outage\)/),
+    ])
+  }, 60_000)
+
   test('a running worker posts to TRACKYARD_WEBHOOK_URL', async () => {
     await system.worker({ TRACKYARD_WEBHOOK_URL: channel.url })
     await system.store.pauses.add({ cause: 'operator', since: system.now(), detail: 'lunch' })
