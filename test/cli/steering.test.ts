@@ -48,7 +48,7 @@ describe('dead letters', () => {
     expect(Object.keys(first ?? {}).sort()).toEqual(
       [
         ...['search', 'query', 'status', 'error', 'code', 'message', 'request_id', 'attempts', 'rows', 'died_at'],
-        ...['remedy', 'costs'],
+        ...['remedy', 'costs', 'found_in'],
       ].sort(),
     )
   })
