@@ -49,7 +49,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'playwright-core': ['scripts'],
   'pino-pretty': ['log'],
   zod: ['cli'],
-  'p-retry': ['queue', 'control', 'processing', 'maintenance', 'batches', 'app'],
+  'p-retry': ['store', 'queue', 'control', 'processing', 'maintenance', 'batches', 'app'],
 }
 
 /** Baselines of the bench: they stand beside the program, so they use what it uses. */

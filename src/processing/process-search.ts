@@ -7,6 +7,8 @@ import type { Logger } from '../domain/logger.js'
 import type { ResponseFacts } from '../domain/outcome.js'
 import type { WriteFailure } from '../domain/pause.js'
 import type { SearchRef } from '../domain/search-id.js'
+import { newClaimToken } from '../store/claim.js'
+import { repeatIfLost } from '../store/repeat.js'
 import type { Claim, Store } from '../store/store.js'
 import { ALL_WELL, type Breaker, openBreaker } from './circuit-breaker.js'
 import { type DurableWriter, openDurableWriter, trackWriteFailures, type WriteFailures } from './durable-write.js'
@@ -98,11 +100,10 @@ interface Shared {
 async function handle(parts: SearchParts, shared: Shared, ref: SearchRef): Promise<JobDecision> {
   await shared.writer.settled()
   await shared.checks.settled()
-  const now = parts.clock.now()
   const search = `${ref.fingerprint}-${ref.generation}`
-  if (shared.calling.has(search)) return { do: 'delay', until: now + STILL_CALLING_MS }
-  const claim = await tryClaim(parts, shared.claiming, ref, now)
-  if (claim === null) return { do: 'delay', until: now + STORE_AWAY_MS }
+  if (shared.calling.has(search)) return { do: 'delay', until: parts.clock.now() + STILL_CALLING_MS }
+  const claim = await tryClaim(parts, shared.claiming, ref)
+  if (claim === null) return { do: 'delay', until: parts.clock.now() + STORE_AWAY_MS }
   if (claim.kind !== 'granted') return refusedClaim(claim)
   shared.calling.add(search)
   try {
@@ -112,21 +113,20 @@ async function handle(parts: SearchParts, shared: Shared, ref: SearchRef): Promi
   }
 }
 
-/** Null: the store cannot be reached (locked, disk full); nothing was sent. */
-async function tryClaim(
-  parts: SearchParts,
-  claiming: WriteFailures,
-  ref: SearchRef,
-  now: number,
-): Promise<Claim | null> {
+/**
+ * Null: the store cannot be reached (locked, disk full); nothing was sent. A claim whose acknowledgement may be lost is
+ * repeated here: only the one who made it knows that its call has not been made.
+ */
+async function tryClaim(parts: SearchParts, claiming: WriteFailures, ref: SearchRef): Promise<Claim | null> {
   const { requestTimeoutMs, creditReserve, apiUrl } = parts.rules
+  const rules = {
+    openCallMaxAgeMs: requestTimeoutMs + OPEN_CALL_MARGIN_MS,
+    creditReserve,
+    apiUrl,
+    token: newClaimToken(),
+  }
   try {
-    const claim = await parts.store.calls.claim(ref, {
-      now,
-      openCallMaxAgeMs: requestTimeoutMs + OPEN_CALL_MARGIN_MS,
-      creditReserve,
-      apiUrl,
-    })
+    const claim = await repeatIfLost(() => parts.store.calls.claim(ref, { ...rules, now: parts.clock.now() }))
     claiming.over()
     return claim
   } catch (error) {

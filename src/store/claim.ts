@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { isSameApi } from '../domain/api-address.js'
 import type { PauseCause } from '../domain/pause.js'
 import type { SearchRequest } from '../domain/request.js'
@@ -46,6 +47,16 @@ export interface ClaimRules {
   readonly creditReserve: number
   /** TRACKYARD_API_URL. */
   readonly apiUrl: string
+  /** Of this claim, the same if it is repeated: see `newClaimToken`. */
+  readonly token: number
+}
+
+/**
+ * Random. A commit may be done although its acknowledgement is lost with the connection. The repeated
+ * claim finds its own call by this, and nobody else has made it.
+ */
+export function newClaimToken(): number {
+  return randomInt(2 ** 48 - 1)
 }
 
 /**
@@ -57,6 +68,7 @@ export interface ClaimRules {
 export async function claim(tx: Transaction, ref: SearchRef, rules: ClaimRules): Promise<Claim> {
   const found = await tx.get<Situation>(SITUATION, refParameters(ref))
   if (found === undefined) return { kind: 'nothing_to_do', why: 'unknown search' }
+  if (found.open_id !== null && found.open_token === rules.token) return grantAgain(tx, found, found.open_id, rules.now)
   if (found.state === 'answered' || found.state === 'dead') return { kind: 'nothing_to_do', why: found.state }
   // `waiting` is allowed: the feeder adds the job before it marks the search as queued.
   if (found.round !== ref.round) return { kind: 'nothing_to_do', why: 'old round' }
@@ -73,7 +85,7 @@ export async function claim(tx: Transaction, ref: SearchRef, rules: ClaimRules):
     await putBack(tx, [found.id])
     return { kind: 'not_due' }
   }
-  return (await keepReserve(tx, found, rules)) ?? grant(tx, found, found.payer, rules.now)
+  return (await keepReserve(tx, found, rules)) ?? grant(tx, found, found.payer, rules)
 }
 
 /** All that a claim depends on. Read at once: a question to another machine takes a round trip. */
@@ -89,6 +101,7 @@ interface Situation {
   readonly open_id: number | null
   readonly open_batch: number | null
   readonly open_since: number | null
+  readonly open_token: number | null
   /** The oldest released batch that wants it and has budget left. */
   readonly payer: number | null
   /** The oldest cause. */
@@ -108,7 +121,7 @@ interface Situation {
 const SITUATION = `
   select search.id, search.state, search.round, search.failures, search.request,
     (select count(*) from call where call.search_id = search.id) as calls,
-    open.id as open_id, open.batch_id as open_batch, open.sent_at as open_since,
+    open.id as open_id, open.batch_id as open_batch, open.sent_at as open_since, open.token as open_token,
     (select batch.id from want $next() batch on batch.id = want.batch_id
       where want.search_id = search.id and ${CAN_PAY_SQL} order by want.batch_id limit 1) as payer,
     (select cause from pause order by since limit 1) as pause,
@@ -167,14 +180,25 @@ async function keepReserve(
   return left - inFlight - creditReserve < 1 ? { kind: 'reserve_near', until: now + RESERVE_NEAR_MS } : null
 }
 
-async function grant(tx: Transaction, found: Situation, batchId: number, now: number): Promise<Claim> {
+async function grant(tx: Transaction, found: Situation, batchId: number, { now, token }: ClaimRules): Promise<Claim> {
   const callId = await openCall(tx, {
     searchId: found.id,
     round: found.round,
     attempt: found.calls + 1,
     batchId,
     sentAt: now,
+    token,
   })
+  return granted(found, callId)
+}
+
+/** It was granted before, but its request has not left yet. */
+function grantAgain(tx: Transaction, found: Situation, callId: number, now: number): Claim {
+  tx.send('update call set sent_at = @now where id = @callId', { now, callId })
+  return granted(found, callId)
+}
+
+function granted(found: Situation, callId: number): Claim {
   return {
     kind: 'granted',
     callId,

@@ -17,6 +17,8 @@ export interface NewCall {
   readonly attempt: number
   readonly batchId: number
   readonly sentAt: number
+  /** Of its claim. */
+  readonly token: number
 }
 
 /**
@@ -25,8 +27,8 @@ export interface NewCall {
  */
 export async function openCall(tx: Transaction, call: NewCall): Promise<number> {
   const opened = await tx.get<{ id: number }>(
-    `insert into call (search_id, round, attempt, batch_id, sent_at, outcome)
-     values (@searchId, @round, @attempt, @batchId, @sentAt, 'sent') returning id`,
+    `insert into call (search_id, round, attempt, batch_id, sent_at, token, outcome)
+     values (@searchId, @round, @attempt, @batchId, @sentAt, @token, 'sent') returning id`,
     { ...call },
   )
   if (opened === undefined) throw new Error('a new call got no id')

@@ -151,4 +151,5 @@ export const MIGRATIONS: Migrations = {
     ) strict`,
     'create index timeline_at on timeline (at)',
   ],
+  '0021-claim-token': ['alter table call add token integer'],
 }

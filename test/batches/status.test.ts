@@ -390,7 +390,7 @@ describe('the report', () => {
 
   test('spent counts answers; unknown outcomes are counted apart', async () => {
     await system.submit(['a', 'b'])
-    const rules = { now: system.now(), openCallMaxAgeMs: 1000, creditReserve: 0, apiUrl: 'http://127.0.0.1' }
+    const rules = { now: system.now(), openCallMaxAgeMs: 1000, creditReserve: 0, apiUrl: 'http://127.0.0.1', token: 1 }
     await system.store.calls.claim(refOf('a'), { ...rules, now: system.now() - 10_000 })
     await system.store.calls.expire(system.now())
     expect((await system.status()).credits).toMatchObject({ remaining: null, spent: 0, unknown_outcomes: 1 })

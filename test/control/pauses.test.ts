@@ -65,6 +65,7 @@ describe('pause and resume', () => {
       openCallMaxAgeMs: 5000,
       creditReserve: 0,
       apiUrl: 'http://127.0.0.1',
+      token: 1,
     })
     if (claim.kind !== 'granted') throw new Error(`expected a granted claim, got ${claim.kind}`)
     const death = {

@@ -73,6 +73,19 @@ describe('a claim', () => {
     ])
   })
 
+  test('that is repeated because its acknowledgement was lost gets its own call, which nobody else gets', async () => {
+    const batch = await released(store, ['a'])
+    const call = await granted(store, 'a', { token: 7, now: 10_000 })
+    await store.pauses.add({ cause: 'operator', since: 2, detail: 'by hand' })
+    expect(await granted(store, 'a', { token: 7, now: 14_000 })).toBe(call)
+    await store.pauses.lift('operator', false)
+    // Its request leaves only now.
+    expect(await claim(store, 'a', { now: 38_999 })).toEqual({ kind: 'call_open', until: 39_000 })
+    expect(await charged(store, batch)).toBe(1)
+    await close(store, call, 'answered')
+    expect(await claim(store, 'a', { token: 7 })).toEqual({ kind: 'nothing_to_do', why: 'answered' })
+  })
+
   test('a wall clock that is set back by an hour leaves a call of a dead worker open no longer than ever', async () => {
     await released(store, ['a'])
     await granted(store, 'a', { now: 3_610_000 })

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { newClaimToken } from '../../src/store/claim.js'
 import type { Connection } from '../../src/store/connection.js'
 import type { Store } from '../../src/store/store.js'
 import {
@@ -166,7 +167,7 @@ async function performClaim(world: World, text: string, late: boolean): Promise<
   const round = (await roundOf(world, text)) - (late ? 1 : 0)
   const before = await readAll(world.reader)
   const paused = (await world.store.pauses.list()).length > 0
-  const answer = await world.store.calls.claim(refOf(text, round), { ...RULES, now: world.now })
+  const answer = await world.store.calls.claim(refOf(text, round), { ...RULES, token: newClaimToken(), now: world.now })
   const after = await readAll(world.reader)
   if (answer.kind !== 'granted') {
     expect(after.call).toHaveLength(before.call.length)

@@ -7,6 +7,7 @@ import type { Decision } from '../../src/domain/decision.js'
 import type { CallOutcome, ResponseFacts } from '../../src/domain/outcome.js'
 import { canonicalRequest, fingerprint, type LoadedRow } from '../../src/domain/request.js'
 import type { SearchRef } from '../../src/domain/search-id.js'
+import { newClaimToken } from '../../src/store/claim.js'
 import type { Connection } from '../../src/store/connection.js'
 import { openStore } from '../../src/store/open.js'
 import { addressOf, type DatabaseAddress } from '../../src/store/postgres/address.js'
@@ -155,7 +156,7 @@ export async function feedAll(store: Store, now = 3000): Promise<string[]> {
   return due.map((search) => search.request.query)
 }
 
-export const RULES: ClaimRules = {
+export const RULES: Omit<ClaimRules, 'token'> = {
   now: 10_000,
   openCallMaxAgeMs: 25_000,
   creditReserve: 0,
@@ -168,7 +169,7 @@ export function claim(
   changes: Partial<ClaimRules> & { round?: number } = {},
 ): Promise<Claim> {
   const { round = 1, ...rules } = changes
-  return store.calls.claim(refOf(query, round), { ...RULES, ...rules })
+  return store.calls.claim(refOf(query, round), { ...RULES, token: newClaimToken(), ...rules })
 }
 
 /** The id of a call that must be granted. */

@@ -1,0 +1,62 @@
+/** The commit of a claim is done, but its acknowledgement is lost with the connection to PostgreSQL. */
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { openApi } from '../../src/api/client.js'
+import { load } from '../../src/batches/submit.js'
+import { systemClock } from '../../src/domain/clock.js'
+import { createSearchProcessor } from '../../src/processing/process-search.js'
+import { SIMULATOR_KEY } from '../../src/simulator/options.js'
+import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
+import { openStore } from '../../src/store/open.js'
+import type { Store } from '../../src/store/store.js'
+import { batchNamed, refOf, rowsOf } from '../support/in-process-system.js'
+import { postgresBinaries, startPostgres, type TestPostgres } from '../support/postgres.js'
+import { type PostgresProxy, startPostgresProxy } from '../support/postgres-proxy.js'
+import { recordingLogger } from '../support/recording-logger.js'
+import { RULES } from './setup.js'
+
+const here = postgresBinaries() === null ? describe.skip : describe
+
+here('a claim whose acknowledgement is lost', () => {
+  let server: TestPostgres
+  let proxy: PostgresProxy
+  let simulator: Simulator
+  let store: Store
+  beforeAll(async () => {
+    server = await startPostgres()
+    proxy = await startPostgresProxy(await server.createDatabase('lost'))
+    simulator = await startSimulator({ noMatchRate: 0 })
+    store = await openStore({ path: join(tmpdir(), 'nowhere', 'store.db'), database: { url: proxy.url, ca: null } })
+  })
+  afterAll(async () => {
+    await store.close()
+    await proxy.close()
+    await simulator.close()
+    await server.stop()
+  })
+
+  test('is repeated, gets its own call, and makes it once', async () => {
+    const log = recordingLogger()
+    const parts = { store, log, now: systemClock.now }
+    const batch = await load(parts, batchNamed('night'), rowsOf(['calm piano']))
+    await batch.release({ maxCredits: 1, first: null })
+    const api = openApi({
+      ...{ baseUrl: simulator.url, apiKey: SIMULATOR_KEY, timeoutMs: 5000, proxy: null, userAgent: 'test' },
+      clock: systemClock,
+    })
+    const handler = createSearchProcessor({
+      ...{ store, api, log, clock: systemClock, random: () => 0.5 },
+      rules: RULES,
+    })
+    const lost = proxy.loseAcknowledgement()
+    const decision = await handler.handle({ ref: refOf('calm piano') })
+    await lost
+    expect(decision).toMatchObject({ do: 'succeed' })
+    const { callsByOutcome } = await store.reports.totals(systemClock.now())
+    expect(callsByOutcome).toMatchObject({ answered: 1, sent: 0, unknown: 0 })
+    expect((await store.batches.find(null))?.charged).toBe(1)
+    expect(simulator.paid()).toBe(1)
+    await api.close()
+  })
+})

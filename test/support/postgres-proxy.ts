@@ -1,0 +1,67 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+
+/** Stands between a store and a real PostgreSQL, and loses what a network may lose. */
+export interface PostgresProxy {
+  /** The same database, through the proxy. */
+  readonly url: string
+  /**
+   * The next change is committed, but its connection ends instead of the acknowledgement. Resolves then.
+   */
+  loseAcknowledgement(): Promise<void>
+  close(): Promise<void>
+}
+
+export async function startPostgresProxy(database: string): Promise<PostgresProxy> {
+  const target = new URL(database)
+  const sockets = new Set<Socket>()
+  let lost: (() => void) | null = null
+
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port), target.hostname)
+    const end = (): void => {
+      for (const socket of [client, upstream]) {
+        socket.destroy()
+        sockets.delete(socket)
+      }
+    }
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.setNoDelay(true).on('error', end).on('close', end)
+    }
+    let isChange = false
+    let isCommitting = false
+    client.on('data', (data) => {
+      if (data.includes('pg_advisory_xact_lock')) isChange = true
+      if (data.includes('commit\0')) {
+        isCommitting = isChange && lost !== null
+        isChange = false
+      }
+      upstream.write(data)
+    })
+    upstream.on('data', (data) => {
+      if (!isCommitting) client.write(data)
+      else if (data.includes('COMMIT\0')) {
+        end()
+        lost?.()
+        lost = null
+      }
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = new URL(database)
+  url.port = String((server.address() as AddressInfo).port)
+  return {
+    url: url.href,
+    loseAcknowledgement: () =>
+      new Promise((resolve) => {
+        lost = resolve
+      }),
+    close: async () => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
