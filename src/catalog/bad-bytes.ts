@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { CatalogError } from '../domain/errors.js'
 import { decodedText, LF } from './encodings.js'
 
-/** How many bytes the character has that begins with this one; 0: none does. */
+/** The length in bytes of a UTF-8 character that begins with this byte; 0: no character begins with it. */
 export function characterBytes(byte: number): number {
   if (byte < 0x80) return 1
   if (byte < 0xc2) return 0
@@ -11,14 +11,14 @@ export function characterBytes(byte: number): number {
   return byte < 0xf5 ? 4 : 0
 }
 
-/** What in a line is no UTF-8, for the problem of its row; null: all of it is. */
+/** Describes the first bytes of a line that are not UTF-8. Null: the whole line is. */
 export function badBytes(line: Buffer): string | null {
   if (isUtf8(line)) return null
   const at = firstBad(line)
   return `${hex(badRun(line, at))} at character ${charactersBefore(line, at) + 1}`
 }
 
-/** The catalog is no UTF-8 and nobody said what it is: shows the bytes and how they may be meant. */
+/** The catalog is not UTF-8 and no encoding was given. The message shows how the bytes read in likely encodings. */
 export function undecodable(place: {
   readonly name: string
   readonly bytes: Buffer
@@ -26,7 +26,7 @@ export function undecodable(place: {
   readonly line: number
   /** Characters of that line before the first byte. */
   readonly before: number
-  /** There were characters beyond ASCII before, in UTF-8. */
+  /** Earlier text had non-ASCII characters in valid UTF-8. */
   readonly isForeign: boolean
 }): CatalogError {
   const { name, bytes } = place
@@ -42,7 +42,7 @@ export function undecodable(place: {
   if (best === undefined) return new CatalogError(`${found}. Is it text? If so, name its encoding with --encoding.`)
   const next =
     place.isForeign || isMostlyUtf8(bytes)
-      ? 'Other lines are UTF-8: mend this one, or pass --encoding utf-8 to read the file without the rows that are not.'
+      ? 'Other lines are UTF-8: correct this one, or pass --encoding utf-8 to mark such rows as invalid and read the rest.'
       : `Name the encoding that reads right: --encoding ${best.encoding}`
   return new CatalogError(`${found}: ${shown}. ${next}`)
 }
@@ -60,7 +60,7 @@ function firstBad(bytes: Buffer): number {
   return bytes.length
 }
 
-/** The bad byte and those beyond ASCII behind it. */
+/** The bad byte and the non-ASCII bytes after it. */
 function badRun(bytes: Buffer, at: number): Buffer {
   let end = at + 1
   while (end < bytes.length && end < at + 8 && (bytes[end] ?? 0) >= 0x80) end++
@@ -85,7 +85,7 @@ export function countLineEnds(bytes: Buffer): number {
   return count
 }
 
-/** Whether most lines with characters beyond ASCII are UTF-8. */
+/** Whether most lines with non-ASCII characters are UTF-8. */
 function isMostlyUtf8(bytes: Buffer): boolean {
   let good = 0
   let bad = 0
@@ -98,8 +98,8 @@ function isMostlyUtf8(bytes: Buffer): boolean {
 }
 
 /**
- * How bytes that are no UTF-8 would read in the encodings that catalogs come in, the likeliest first. It is for
- * the eye of somebody who knows the words: nothing is decoded by it.
+ * Encodings that catalogs come in. Bytes that are not UTF-8 are shown in the likeliest of them, and the
+ * user, who knows the words, chooses. Nothing is decoded by this guess.
  */
 const CANDIDATES = [
   'windows-1252',
@@ -120,11 +120,11 @@ const CANDIDATES = [
   'windows-874',
 ]
 const SHOWN = 4
-/** What is looked at to tell them apart, and what is shown. */
+/** How many bytes the guess looks at, and how many the message shows. */
 const SAMPLE_BYTES = 2000
 const WORD_BYTES = 24
 
-/** @param at where the first byte is that is no UTF-8 */
+/** @param at the first byte that is not UTF-8 */
 function likelyReadings(bytes: Buffer, at: number): readonly { readonly encoding: string; readonly text: string }[] {
   const sample = bytes.subarray(wordStart(bytes, at), at + SAMPLE_BYTES)
   const shown = sample.subarray(0, wordEnd(sample))
@@ -156,7 +156,7 @@ function wordEnd(sample: Buffer): number {
 
 const IMPOSSIBLE = -1000
 
-/** Higher is likelier: whole words in one script and one letter case. */
+/** Higher is likelier. Whole words in one script and one letter case score best. */
 function plausibility(text: string): number {
   // The sample may end inside a character.
   const body = text.slice(0, -1)
@@ -182,15 +182,15 @@ function wordScore(word: string, beyond: number): number {
   // Typographic marks are common, other signs are not.
   score += 0.5 * count(/[‘’“”–—…«»°№€•™]/g)
   score -= count(/(?=\P{ASCII})[^\p{L}\p{M}\p{N}‘’“”–—…«»°№€•™]/gu)
-  // Capitals inside a word, several scripts in one, and accents in a row.
+  // Capitals inside a word, several scripts in one word, and consecutive accented letters are unlikely.
   score -= 1.5 * count(/(?<=\p{Ll})\p{Lu}/gu)
-  score -= 2 * scripts(word)
+  score -= 2 * extraScripts(word)
   if (beyond >= 3) score -= count(/(?<=[\u00c0-\u024f])[\u00c0-\u024f]/g)
   return score
 }
 
-/** How many scripts too many. */
-function scripts(word: string): number {
+/** How many scripts a word has beyond the first. */
+function extraScripts(word: string): number {
   const found = [
     /\p{Script=Latin}/u,
     /\p{Script=Cyrillic}/u,

@@ -1,32 +1,32 @@
 /**
- * A catalog is the user's file, opened and understood but not yet read: format, columns, and the rows
- * as they come. Rows are facts about the file only; what becomes of them is decided in compile-rows.ts.
+ * The user's file, opened but not read yet: its format, its columns, and its rows as a stream. A row
+ * only says what is in the file; compile-rows.ts decides what becomes of it.
  */
 export interface Catalog {
   /** The path as given, or the name of the stream: for messages. */
   readonly name: string
   readonly words: CatalogWords
   readonly format: 'csv' | 'jsonl'
-  /** Between cells; null for JSONL. For a file of one column the one that an export uses. */
+  /** Separates cells; null for JSONL. For a file of one column: what an export of it uses. */
   readonly delimiter: string | null
   /** `none`: a quotation mark is a character like any other (TSV). */
   readonly quoting: 'csv' | 'none'
-  /** The lines before the header (`sep=;`, a title), which an export begins with; each ends in LF. */
+  /** The lines before the header (`sep=;`, a title), each with its LF. An export begins with them. */
   readonly preamble: string
   /** Whether it began with a byte order mark, which is not part of the first column's name. */
   readonly byteOrderMark: boolean
   /** The header in order, as written; empty for JSONL, whose rows bring their own keys. */
   readonly columns: readonly string[]
   /**
-   * What a template may name: for each column its name with white space folded, '' where it has none; for JSONL the
-   * keys of the first rows.
+   * The names that a template may use. CSV: the name of each column with white space folded, '' if it
+   * has none. JSONL: the keys of the first rows.
    */
   readonly names: readonly string[]
-  /** How the file was read where that was no matter of course, for the plan: "gzip", "windows-1251". */
+  /** How the file was read, if that was not obvious: "gzip", "windows-1251". The plan shows it. */
   readonly notes: readonly string[]
-  /** Once only. Throws `UsageError` where the input stops being text (another encoding, a gzip file that is cut off). */
+  /** To be called once. Throws `UsageError` where the input stops being text: another encoding, a truncated gzip file. */
   rows(): AsyncIterable<RawRow>
-  /** Closes the file; for whoever stops before the last row. May be called twice. Given streams are left alone. */
+  /** Closes the file, for a reader that stops early. May be called twice. Leaves the caller's streams open. */
   close(): void
 }
 
@@ -38,7 +38,7 @@ export interface CatalogWords {
   readonly columns: 'columns' | 'properties'
   /** "the column x, which …" */
   readonly isMissing: string
-  /** How its options are given. */
+  /** What the options are called. */
   readonly query: string
   readonly id: string
 }
@@ -61,14 +61,14 @@ export const ROW_WORDS: CatalogWords = {
   id: 'The option id',
 }
 
-/** A catalog of one format, its rows a batch at a time. */
+/** A catalog of one format; its rows come in chunks. */
 export type OpenedText = Omit<Catalog, 'name' | 'words' | 'byteOrderMark' | 'rows' | 'close'> & {
-  readonly batches: AsyncGenerator<RawRow[], void, undefined>
+  readonly chunks: AsyncGenerator<RawRow[], void, undefined>
 }
 
 /**
- * `line` is where the row begins in the file, from 1, true also behind quoted line breaks. `problem` of a row that was
- * read is why it cannot be searched: bytes in it could not be decoded.
+ * `line`: where the row begins in the file, from 1; quoted line breaks count. `problem`: why a row that was
+ * read cannot be searched: some of its bytes could not be decoded.
  */
 export type RawRow =
   | {
@@ -76,26 +76,26 @@ export type RawRow =
       readonly line: number
       readonly cells: readonly string[]
       readonly problem?: string
-      /** How many lines inside its quoted cells look like rows of their own: is a quotation mark missing? */
+      /** How many lines inside its quoted cells look like rows, as if a quotation mark were missing. */
       readonly rowsInside?: number
     }
   | {
       readonly kind: 'object'
       readonly line: number
       readonly text: string
-      /** As JSON.parse reads it, so that long numbers may be others: see exact-row.ts. */
+      /** As JSON.parse reads it: long numbers may be rounded. See `exactRows` in json.ts. */
       readonly value: Readonly<Record<string, unknown>>
       readonly problem?: string
     }
-  /** Not to be read as a row. `json` keeps what stood there, as JSON. */
+  /** Cannot be read as a row. `json` is its text, as JSON. */
   | { readonly kind: 'broken'; readonly line: number; readonly json: string; readonly problem: string }
 
-/** The longest row: a longer one is not kept, and costs nothing but itself. */
+/** A longer row is invalid and its text is not kept. The rows around it are read as usual. */
 export const LONGEST_ROW_BYTES = 16 * 1024 * 1024
-/** What is kept of a row that is too long, in characters. */
+/** How many characters of a row that is too long are kept. */
 export const BEGINNING = 200
 
-/** A row in place of one that is too long to be read. */
+/** Stands for a row that is too long to be kept. */
 export function tooLongRow(line: number, bytes: number, json: string, lines = 1): RawRow {
   const found = `${(bytes / 1024 / 1024).toFixed(1)} MB${lines === 1 ? '' : ` over ${lines} lines`}`
   return { kind: 'broken', line, json, problem: `expected a row of at most 16 MB, found one of ${found}` }

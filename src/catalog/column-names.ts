@@ -2,7 +2,7 @@ import { didYouMean } from '../domain/did-you-mean.js'
 import { UsageError } from '../domain/errors.js'
 import { type CatalogWords, FILE_WORDS } from './catalog.js'
 
-/** A name as people read it: composed characters, one kind of white space, nothing invisible. */
+/** A name as people see it: composed characters, single spaces, no invisible characters. */
 export function foldName(name: string): string {
   if (/^[!-~]*$/.test(name)) return name
   return name
@@ -12,7 +12,7 @@ export function foldName(name: string): string {
     .trim()
 }
 
-/** A name for each column: as people read it, or as it is written where two columns read the same. */
+/** A name for each column: folded, or as written if two columns fold to the same name. */
 export function columnNames(columns: readonly string[]): readonly string[] {
   const folded = columns.map(foldName)
   return columns.map((column, index) => {
@@ -22,8 +22,8 @@ export function columnNames(columns: readonly string[]): readonly string[] {
 }
 
 /**
- * @param where who names it, for the message: "The query template", "--id"
- * @throws UsageError where no column, or more than one, has that name
+ * @param where what names the column, for the message: "The query template", "--id"
+ * @throws UsageError if no column has that name, or more than one
  */
 export function requireCsvColumn(name: string, names: readonly string[], where: string): number {
   const matches = indexesOf(names, (known) => known === name.trim())
@@ -65,13 +65,13 @@ export function listOf(known: readonly string[], words: CatalogWords): string {
   return `The ${words.columns} are: ${named.slice(0, 30).join(', ')}${more}.`
 }
 
-/** What the names of all columns begin with that an export adds. */
+/** The prefix of all columns that an export adds. */
 export const OUR_PREFIX = 'trackyard_'
 
 /** Why a row is dead or invalid. */
 export const ERROR_COLUMN = `${OUR_PREFIX}error`
 
-/** Whether the new export leaves this column of a catalog out: an earlier one has added it. */
+/** Whether an earlier export has added this column. A new export replaces it. */
 export function isOurs(column: string): boolean {
   return column.trim().startsWith(OUR_PREFIX)
 }

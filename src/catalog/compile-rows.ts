@@ -11,9 +11,9 @@ import { TEMPLATE } from './template.js'
 import { hasInk, plainText, scalarText, unprintable } from './value-text.js'
 
 /**
- * Every row of a catalog becomes exactly one loaded row, in order: with its request, or with the
- * reason why it has none. A mistake in the command (template, id column, limit, filters) is thrown
- * at once, before the first row is read; a mistake in a row is that row's problem.
+ * Turns every row of a catalog into exactly one loaded row, in order: with its request, or with the reason
+ * why it has none. A mistake in the command (template, id column, limit, filters) is thrown before the first
+ * row is read. A mistake in a row becomes that row's problem.
  */
 export interface RowRules {
   readonly catalog: Catalog
@@ -25,31 +25,31 @@ export interface RowRules {
   readonly limit?: number | undefined
   /** For all rows; those of a JSONL row are added and win. */
   readonly filters?: Filters | undefined
-  /** Is told what may be meant otherwise. */
+  /** Collects rows that may not be what the user means. */
   readonly doubts?: Doubts | undefined
 }
 
-/** Source: our own caution. The API names no limit; a longer one is a cell that was never closed, not a question. */
+/** Our own limit; the API documents none. A longer query is probably a cell whose quotation mark is missing. */
 const LONGEST_QUERY = 2000
 
-/** @throws UsageError for a command that cannot work with this catalog; reading may throw as `Catalog.rows` does */
+/** @throws UsageError for options that do not fit this catalog; reading may throw as `Catalog.rows` does */
 export function compileRows(rules: RowRules): AsyncIterable<LoadedRow> {
   const { catalog, limit, filters } = rules
   const problem = (limit === undefined ? null : limitProblem(limit)) ?? (filters && filterProblem(filters)) ?? null
   if (problem !== null) throw new UsageError(`${problem}.`)
-  const question = rowRequestReader(catalog, rules.template, { limit, filters })
+  const requests = rowRequestReader(catalog, rules.template, { limit, filters })
   const id = idReader(catalog, rules.idColumn ?? null)
-  return loadedRows(rules, question, id)
+  return loadedRows(rules, requests, id)
 }
 
 async function* loadedRows(
   { catalog, template, idColumn, doubts }: RowRules,
-  question: RowRequestReader,
+  requests: RowRequestReader,
   id: IdReader,
 ): AsyncGenerator<LoadedRow, void, undefined> {
-  const exact = exactRows(id.name === null ? question.names : [...question.names, id.name])
-  const needed = template === null ? ['query'] : question.names
-  // Each row of a JSON catalog brings its own keys: only behind the last one it is known which of these none has.
+  const exact = exactRows(id.name === null ? requests.names : [...requests.names, id.name])
+  const needed = template === null ? ['query'] : requests.names
+  // Each row of a JSON catalog has its own keys, so only after the last row is it known which of these are missing.
   const missing = new Set(idColumn == null || id.name === null ? needed : [...needed, id.name])
   for (const name of catalog.names) missing.delete(name)
   let position = 0
@@ -62,16 +62,16 @@ async function* loadedRows(
       for (const name of missing) if (Object.hasOwn(row.value, name)) missing.delete(name)
     }
     const key = id.read(row)
-    const asked = key.problem === null ? requestOf(question.ask(row)) : { problem: key.problem }
-    const request = 'problem' in asked ? null : { fingerprint: fingerprint(asked), request: asked }
-    if (doubts !== undefined) note(row, request === null ? null : question, doubts)
+    const compiled = key.problem === null ? requestOf(requests.read(row)) : { problem: key.problem }
+    const request = 'problem' in compiled ? null : { fingerprint: fingerprint(compiled), request: compiled }
+    if (doubts !== undefined) noteDoubts(row, request === null ? null : requests, doubts)
     yield {
       position,
       line: catalog.words.row === 'line' ? row.line : null,
       key: key.value,
       row: jsonOf(row),
       request,
-      problem: 'problem' in asked ? `${catalog.words.row} ${row.line}: ${asked.problem}` : null,
+      problem: 'problem' in compiled ? `${catalog.words.row} ${row.line}: ${compiled.problem}` : null,
     }
   }
   const { words } = catalog
@@ -85,16 +85,16 @@ async function* loadedRows(
   }
 }
 
-/** @param question null for a row that is not searched */
-function note(row: RawRow, question: RowRequestReader | null, doubts: Doubts): void {
+/** @param requests null for a row that is not searched */
+function noteDoubts(row: RawRow, requests: RowRequestReader | null, doubts: Doubts): void {
   const { line } = row
-  if (question !== null) for (const found of question.placeholders(row)) doubts.addPlaceholder({ line, ...found })
+  if (requests !== null) for (const found of requests.placeholders(row)) doubts.addPlaceholder({ line, ...found })
   if (row.kind === 'cells' && row.rowsInside !== undefined) doubts.addRowsInside({ line, rows: row.rowsInside })
 }
 
-function requestOf(question: RowRequest): SearchRequest | { problem: string } {
-  if ('problem' in question) return question
-  const request = canonicalRequest(question)
+function requestOf(read: RowRequest): SearchRequest | { problem: string } {
+  if ('problem' in read) return read
+  const request = canonicalRequest(read)
   if (!hasInk(request.query)) return { problem: 'expected a query, found an empty one' }
   if (request.query.length > LONGEST_QUERY) {
     return { problem: `expected a query of at most ${LONGEST_QUERY} characters, found ${request.query.length}` }
@@ -139,7 +139,7 @@ function idReader(catalog: Catalog, idColumn: string | null): IdReader {
   }
 }
 
-/** Says that rows are known by their position only, and which column may hold the ids; null: there is an id column. */
+/** A note that rows have no ids, and which column may have them. Null: there is an id column. */
 export function missingIdNote(catalog: Catalog, idColumn: string | null): string | null {
   if (idColumn !== null || catalog.format !== 'csv' || catalog.names.includes('id')) return null
   const likely =
@@ -148,7 +148,7 @@ export function missingIdNote(catalog: Catalog, idColumn: string | null): string
   return likely === undefined ? 'without row ids' : `without row ids (is it "${likely}"? --id "${likely}")`
 }
 
-/** An empty id is none; what cannot be one is the row's problem, since its owner could not find the row again. */
+/** An empty id counts as none. An unusable one is the row's problem, since the user could not find the row by it. */
 function idOf(value: unknown, name: string): { readonly value: string | null; readonly problem: string | null } {
   if (value === undefined || value === null) return NO_ID
   const written = scalarText(value)

@@ -3,16 +3,15 @@ import { createScanner, type Dialect, type ScannedRecord } from './csv-scanner.j
 import { holdText, type TextPiece } from './held-text.js'
 
 /**
- * CSV text into rows, with true line numbers and with damage kept local.
+ * Reads CSV text as rows, with exact line numbers. Damage stays local to a row.
  *
- * A quotation mark that is never closed, or whose cell ends in the middle of a later row, is a stray one: its line is
- * given up as a `broken` row and reading starts anew on the next line, so it costs one row and never the
- * file. That is only known at the end of the cell, perhaps of the file, so the text since then is kept:
- * 16 MB of it in memory, the rest on disk. A cell that is closed properly is whole however long it
- * is; over 16 MB it is not kept, and its row is broken with its size.
+ * A quotation mark is stray if it is never closed, or if its cell ends in the middle of a later row. Its
+ * line becomes a `broken` row and reading continues with the next line, so it costs one row and not the
+ * file. This is known only at the end of the cell, or even of the file. Until then the text is kept: 16 MB
+ * in memory, the rest on disk. A row with a properly closed cell over 16 MB is broken and its text is dropped.
  *
- * A line with nothing on it is not a record; one of separators only is. In a catalog of one column an empty line is a
- * record like any other, except those before the header and at the end of the file.
+ * An empty line is no record; a line of separators is. In a catalog of one column an empty line is a
+ * record, except before the header and at the end of the file.
  */
 export async function* readCsv(
   pieces: AsyncIterable<Buffer>,
@@ -45,10 +44,10 @@ function createReader(dialect: Dialect, firstLine: number) {
   const held = holdText()
   let rows: RawRow[] = []
   let width: number | null = null
-  /** Empty lines just before. */
+  /** How many empty lines precede the present one. */
   let empty = 0
   let problem = NEVER_CLOSED
-  /** What is to be read again, the latest first. */
+  /** Text to read again; the last entry first. */
   const again: Iterator<TextPiece, void>[] = []
 
   const add = (row: RawRow) => {
@@ -58,7 +57,7 @@ function createReader(dialect: Dialect, firstLine: number) {
     rows.push(row)
   }
 
-  /** @param text the present piece, with the end of the record in it */
+  /** @param text the present piece, in which the record ends */
   const addRecord = (record: ScannedRecord, text: string) => {
     const { line, cells, moreLines } = record
     const first = width
@@ -96,7 +95,7 @@ function createReader(dialect: Dialect, firstLine: number) {
       else if (isStray(found, text)) {
         problem = CLOSED_IN_TEXT
         const { line, start } = found
-        scanner.giveUpLine({ line, start: start < 0 ? null : start })
+        scanner.skipLine({ line, start: start < 0 ? null : start })
         if (start < 0) {
           again.push(held.takeWith(piece))
           return
@@ -114,7 +113,7 @@ function createReader(dialect: Dialect, firstLine: number) {
 
   return {
     read,
-    /** One piece that is to be read again; false: there is none. */
+    /** Reads one piece again. False: there is none left. */
     readAgain(): boolean {
       for (let top = again.at(-1); top !== undefined; top = again.at(-1)) {
         const { value } = top.next()
@@ -126,7 +125,7 @@ function createReader(dialect: Dialect, firstLine: number) {
       }
       return false
     },
-    /** False: that was all. */
+    /** The text has ended. False: no text must be read again. */
     end(): boolean {
       const open = scanner.open()
       const { last, isOpen } = scanner.end()
@@ -135,11 +134,11 @@ function createReader(dialect: Dialect, firstLine: number) {
         add(brokenRow(last.line, last.text, problem))
         return false
       }
-      // All of its text is held: there is no present piece.
+      // All of its text is held; there is no present piece.
       const record = { ...last, start: -1, end: 0 }
       if ((isOpen || isStray(record, '')) && held.isWhole()) {
         problem = isOpen ? NEVER_CLOSED : CLOSED_IN_TEXT
-        scanner.giveUpLine({ line: open?.line ?? last.line, start: null })
+        scanner.skipLine({ line: open?.line ?? last.line, start: null })
         again.push(held.takeWith(null))
         return true
       }
@@ -164,10 +163,10 @@ function brokenRow(line: number, text: string, problem: string): RawRow {
 }
 
 const LINE_END = /\r*\n|\r/
-/** How much of a row over several lines is looked at to see whether they look like rows. */
+/** How many characters of a row are searched for lines that look like rows. */
 const LOOKED_AT = 64 * 1024
 
-/** How many lines inside a quoted cell look like rows of their own; 0 where most do not. */
+/** How many lines inside a quoted cell look like rows; 0 unless at least half do. */
 function rowsInside(text: string, width: number, dialect: Dialect): number {
   if (width < 2) return 0
   const [, ...lines] = text.slice(0, LOOKED_AT).split(LINE_END)
@@ -176,7 +175,7 @@ function rowsInside(text: string, width: number, dialect: Dialect): number {
   return alike * 2 >= lines.length ? alike : 0
 }
 
-/** How many cells a line has, read by itself. */
+/** How many cells a line has if it is read alone. */
 function widthOf(line: string, dialect: Dialect): number {
   const scanner = createScanner(dialect, 1)
   scanner.give(line)

@@ -1,12 +1,12 @@
 import { LONGEST_ROW_BYTES } from './catalog.js'
 
-/** How a CSV or TSV text is written: what a scanner needs to know to cut it into cells. */
+/** How a CSV or TSV text separates and quotes its cells. */
 export interface Dialect {
-  /** One UTF-16 unit; null: a file of one column, in which nothing separates cells. */
+  /** One UTF-16 unit; null: a file of one column. */
   readonly delimiter: string | null
-  /** Whether a quotation mark at the start of a cell quotes it; in `none` it is a character like any other. */
+  /** `csv`: a quotation mark at the start of a cell quotes it. `none`: it is an ordinary character. */
   readonly quoting: 'csv' | 'none'
-  /** Whether spaces before a quotation mark are no part of the cell (`1, "Harbour, late"`). */
+  /** Spaces before a quotation mark do not belong to the cell (`1, "Harbour, late"`). */
   readonly skipsSpaces: boolean
 }
 
@@ -15,24 +15,24 @@ export interface ScannedRecord {
   /** Where it begins, from 1. */
   readonly line: number
   readonly cells: readonly string[]
-  /** Lines behind its first one. */
+  /** How many lines it has after the first. */
   readonly moreLines: number
-  /** A cell over several lines was closed in the middle of text. */
+  /** Text follows the closing mark of a cell over several lines. */
   readonly isTorn: boolean
   /** Where its text begins in this piece; negative: in an earlier one. */
   readonly start: number
-  /** Behind its line end. */
+  /** The position after its line end. */
   readonly end: number
 }
 
-/** A line that was given up. */
+/** A line that `skipLine` gave up. */
 interface SkippedLine {
   readonly kind: 'skipped'
   readonly line: number
   readonly text: string
 }
 
-/** What a scanner finds in a CSV text; `empty`: a line with nothing on it. */
+/** `empty`: an empty line. */
 type Scanned = ScannedRecord | SkippedLine | { readonly kind: 'empty'; readonly line: number }
 
 const LF = 10
@@ -40,16 +40,16 @@ const CR = 13
 const MARK = 34
 const SPACE = 32
 
-/** Where in a record the scanner is. */
+/** Where in a record the scanner is. `mark`: after a quotation mark inside a quoted cell. */
 type Place = 'start' | 'line end' | 'cell' | 'spaces' | 'plain' | 'quoted' | 'mark' | 'given up'
 
 /**
- * CSV text into records, piece by piece, each character looked at once. It may be cut anywhere: the state
- * of a half-read record is kept, never its text read again.
+ * Splits CSV text into records, piece by piece, reading each character once. A piece may end anywhere: the
+ * scanner keeps its state between pieces.
  *
- * The rules are those of Excel and of Python's csv module: a quotation mark quotes only at the start of a cell; text
- * behind a closing mark is added to the cell, and marks in it are characters; LF, CR and CRLF end a
- * record. What they would do with a damaged file is left to the reader: a record tells it what was odd.
+ * The rules of Excel and of Python's csv module apply. A quotation mark quotes only at the start of a cell.
+ * Text after a closing mark belongs to the cell, and marks in it are ordinary characters. LF, CR and CRLF end
+ * a record. The caller decides what is damage, by `isTorn` and the like.
  */
 export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firstLine: number) {
   const separator = delimiter?.charCodeAt(0) ?? -1
@@ -65,12 +65,12 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
   let isQuoted = false
   let spans = false
   let isTorn = false
-  // The next of each from `pos` on, so that a text without any is searched once. -1: not looked for yet.
+  // The next of each at or after `pos`, so that a text without any is searched once. -1: not searched yet.
   let lf = -1
   let cr = -1
   let mark = -1
   let separatorAt = -1
-  /** From where on there is no CR; -1: not known. */
+  /** There is no CR from here on; -1: unknown. */
   let noCrFrom = -1
 
   const find = (character: string, known: number): number => {
@@ -84,7 +84,7 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
     return at === -1 ? Number.POSITIVE_INFINITY : at
   }
 
-  /** Lines without marks, which most are. Null: this one needs a closer look. */
+  /** The fast path: a whole line without quotation marks. Null: this line needs the state machine. */
   const plainLine = (): Scanned | null => {
     lf = find('\n', lf)
     if (lf === Number.POSITIVE_INFINITY) return null
@@ -146,7 +146,7 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
     isTorn = false
   }
 
-  /** Nothing of a record that may have to be read again is open. */
+  /** No record is open that may have to be read again. */
   const isBetween = () => place === 'start' || place === 'line end' || place === 'given up'
 
   const skipped = (): SkippedLine => {
@@ -160,7 +160,7 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
     const code = text.charCodeAt(pos)
     switch (place) {
       case 'line end':
-        // The rest of CRLF, or of CR CR LF, which text mode on Windows makes of it.
+        // The rest of CRLF, or of CR CR LF, which Windows makes of it in text mode.
         if (code === CR) pos++
         else {
           if (code === LF) pos++
@@ -198,8 +198,8 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
       case 'quoted': {
         mark = find('"', mark)
         let isDoubled = false
-        // Marks that are doubled in this piece are passed over together: V8 keeps a node for each concatenation, and
-        // `replaceAll` concatenates too.
+        // All doubled marks of a piece are replaced at once: V8 keeps a node for each concatenation, and `replaceAll`
+        // concatenates too.
         while (text.charCodeAt(mark + 1) === MARK) {
           isDoubled = true
           mark = nextMark(mark + 2)
@@ -260,7 +260,7 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
   }
 
   return {
-    /** Up to the next event of this piece; null: the piece is used up. */
+    /** The next record or line of this piece. Null: the piece has none left. */
     next(): Scanned | null {
       while (pos < text.length) {
         const found = step()
@@ -268,7 +268,7 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
       }
       return null
     },
-    /** The text behind that of the piece before. */
+    /** Continues with the next piece of the text. */
     give(next: string): void {
       start -= text.length
       text = next
@@ -279,7 +279,7 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
       separatorAt = -1
       noCrFrom = -1
     },
-    /** What the last line was, which had no line end. `isOpen`: inside a quoted cell. */
+    /** The text has ended. `last`: the line that had no line end. `isOpen`: it ended inside a quoted cell. */
     end(): { readonly last: ScannedRecord | SkippedLine | null; readonly isOpen: boolean } {
       if (place === 'start' || place === 'line end') return { last: null, isOpen: false }
       const isOpen = place === 'quoted'
@@ -287,18 +287,18 @@ export function createScanner({ delimiter, quoting, skipsSpaces }: Dialect, firs
       place = 'start'
       return { last: isGivenUp ? skipped() : finish(), isOpen }
     },
-    /** Where the open record begins in the present piece (negative: earlier), and whether a quoted cell has begun in it; null: none is open. */
+    /** The record that has not ended yet. `start`: in the present piece, negative if earlier. `isQuoted`: it has a quoted cell. */
     open: () => (isBetween() ? null : { start, line, isQuoted }),
-    /** Keeps no text of the open record any more. */
+    /** Drops the text of the open record. */
     forget(): void {
       cells = []
       cell = ''
     },
     /**
-     * Goes back to a record, gives its first line up, and goes on behind it. `start`: null where the record is given
-     * again.
+     * Skips the first line of a record and continues with the next line. `start`: where the record begins; null if the
+     * caller gives its text again.
      */
-    giveUpLine(at: { readonly line: number; readonly start: number | null }): void {
+    skipLine(at: { readonly line: number; readonly start: number | null }): void {
       reset()
       line = at.line
       place = 'given up'

@@ -1,13 +1,13 @@
 export type Doubts = ReturnType<typeof collectDoubts>
 
-/** How many are shown by line. */
+/** How many examples a message gives. */
 const SHOWN = 3
 
 /**
- * What is read without a problem and yet may be meant otherwise. Nothing is refused for it, but whoever pays for the
- * searches should see it first.
+ * Collects rows that are valid but may not be what the user means. None is refused, but the user should see
+ * them before paying.
  *
- * @param place what a row's place is called
+ * @param place what messages call the place of a row
  */
 export function collectDoubts(place: 'line' | 'row' = 'line') {
   const on = place === 'line' ? 'on line' : 'in row'
@@ -16,7 +16,7 @@ export function collectDoubts(place: 'line' | 'row' = 'line') {
   const inside: { line: number; rows: number }[] = []
   let insideCount = 0
   return {
-    /** The whole value of a column in the query means "no value" in the program that wrote it. */
+    /** A column of the query has a value that means "no value" in some program. */
     addPlaceholder(found: { readonly line: number; readonly column: string; readonly value: string }): void {
       placeholderCount++
       if (placeholders.length < SHOWN) placeholders.push(found)
@@ -26,7 +26,7 @@ export function collectDoubts(place: 'line' | 'row' = 'line') {
       insideCount++
       if (inside.length < SHOWN) inside.push(found)
     },
-    /** Sentences for the plan. */
+    /** Warnings for the plan. */
     messages(): readonly string[] {
       const messages: string[] = []
       if (placeholderCount > 0) {
@@ -44,7 +44,7 @@ export function collectDoubts(place: 'line' | 'row' = 'line') {
       if (insideCount > SHOWN) messages.push(`… and ${insideCount - SHOWN} more such rows.`)
       return messages
     },
-    /** Whether searches would be paid for that nobody may want. */
+    /** Whether the batch would pay for searches that the user may not want. */
     get needConfirmation(): boolean {
       return placeholderCount > 0
     },
@@ -71,7 +71,7 @@ const PLACEHOLDERS = new Set(
     "''",
   ].concat(['#n/a', '#n/a n/a', '#na', '#nv', '#n/d', '#n/disp', '1.#ind', '-1.#ind', '1.#qnan', '-1.#qnan']),
 )
-/** `#REF!`, `#DIV/0!`, `#NAME?`, and what they are called in other languages. */
+/** `#REF!`, `#DIV/0!`, `#NAME?`, in any language. */
 const SHEET_ERROR = /^#[\p{Lu}\p{N}/_¡¿]{2,20}[!?]$/u
 const LONGEST = 24
 

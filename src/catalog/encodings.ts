@@ -5,8 +5,8 @@ import { CatalogError } from '../domain/errors.js'
 export const LF = 10
 
 /**
- * The encodings that a catalog may have, by the names that the web uses for them (source: WHATWG Encoding), and
- * those of DOS. iconv-lite decodes them, since Node's own TextDecoder reads windows-1252 as ISO-8859-1.
+ * The encodings that a catalog may have, by their names in the WHATWG Encoding Standard, and the DOS code
+ * pages. iconv-lite decodes them, because Node's TextDecoder reads windows-1252 as ISO-8859-1.
  */
 const ENCODINGS = [
   'utf-8',
@@ -37,7 +37,7 @@ const ENCODINGS = [
   ...[437, 850, 852, 855, 857, 858, 860, 861, 862, 863, 864, 865, 866, 869].map((page) => `cp${page}`),
 ] as const
 
-/** Other names for them, without anything but letters and digits. */
+/** Other names for them, reduced to letters and digits. */
 const ALIASES: Readonly<Record<string, string>> = {
   utf8mb4: 'utf-8',
   unicode: 'utf-16le',
@@ -78,7 +78,7 @@ const ALIASES: Readonly<Record<string, string>> = {
 
 const NUMBERS = ENCODINGS.flatMap((name) => /^windows-(\d+)$/.exec(name)?.[1] ?? [])
 
-/** @throws CatalogError for a name that is none of an encoding */
+/** @throws CatalogError for an unknown name */
 export function requireEncoding(name: string): string {
   const known = encodingNamed(name)
   if (known !== null) return known
@@ -110,7 +110,7 @@ function folded(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, '')
 }
 
-/** Bytes of an encoding as UTF-8; those that mean nothing in it, or are half a character at the end, become U+FFFD. */
+/** Decodes to UTF-8. Invalid bytes, and half a character at the end, become U+FFFD. */
 export async function* decoded(
   chunks: AsyncIterable<Buffer>,
   encoding: string,
@@ -121,7 +121,7 @@ export async function* decoded(
     bytes += chunk.length
     yield Buffer.from(decoder.write(chunk))
   }
-  // The decoders of UTF-16 and UTF-32 drop what is not a whole unit.
+  // The decoders of UTF-16 and UTF-32 drop an incomplete unit.
   const isCut = isWide(encoding) && bytes % (encoding.startsWith('utf-32') ? 4 : 2) !== 0
   const rest = `${decoder.end() ?? ''}${isCut ? '\uFFFD' : ''}`
   if (rest !== '') yield Buffer.from(rest)
@@ -132,7 +132,7 @@ export function isWide(encoding: string): boolean {
   return /^utf-(16|32)/.test(encoding)
 }
 
-/** The same for a few bytes at once. */
+/** The same for a few bytes. */
 export function decodedText(bytes: Buffer, encoding: string): string {
   return iconv.decode(bytes, codecOf(encoding), { stripBOM: false })
 }
@@ -141,7 +141,7 @@ function codecOf(encoding: string): string {
   return encoding === 'x-mac-cyrillic' ? 'maccyrillic' : encoding
 }
 
-/** What the first bytes say about the encoding; the longer marks first, since UTF-32 LE begins like UTF-16 LE. */
+/** Byte order marks. The longer ones come first, since UTF-32 LE begins like UTF-16 LE. */
 const MARKS: readonly { readonly encoding: string; readonly bytes: readonly number[] }[] = [
   { encoding: 'utf-32le', bytes: [0xff, 0xfe, 0, 0] },
   { encoding: 'utf-32be', bytes: [0, 0, 0xfe, 0xff] },
@@ -158,8 +158,8 @@ export function byteOrderMark(head: Buffer): { readonly encoding: string; readon
 }
 
 /**
- * UTF-16 and UTF-32 without a mark, by the zero bytes that ASCII characters have in them: always on the same
- * side, and beside every line end. Null: neither; zero bytes that fill up a column are elsewhere.
+ * Detects UTF-16 and UTF-32 without a mark by the zero bytes of their ASCII characters. These are always on
+ * the same side, and beside every line end. Null: neither. Zero bytes that pad a column are in other places.
  */
 export function wideEncoding(head: Buffer): string | null {
   const zeros = [0, 0, 0, 0]

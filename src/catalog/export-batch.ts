@@ -5,10 +5,9 @@ import { csvWriter, exportedRow, jsonlWriter } from './export-lines.js'
 import { openTarget } from './export-target.js'
 
 /**
- * The morning's file: every row of the batch, in input order, with its status and its tags. Rows are
- * taken from the record as they come, written a few hundred at a time, and each write is waited for,
- * so memory stays flat however slow the disk or the pipe. Each becomes text at once: an answer that is read
- * in full is two hundred objects, and holding on to them costs more than reading them.
+ * Writes every row of the batch, in input order, with its status and its tags. Rows are read from the store
+ * and written a few hundred at a time, and each write is awaited, so memory stays flat however slow the disk
+ * or the pipe. Each row becomes text at once: a parsed answer is two hundred objects, too many to keep.
  */
 export interface ExportOrder {
   /** In input order. */
@@ -18,11 +17,11 @@ export interface ExportOrder {
     'name' | 'catalogPath' | 'format' | 'delimiter' | 'byteOrderMark' | 'quoting' | 'preamble' | 'columns'
   >
   readonly format: 'csv' | 'jsonl'
-  /** For CSV: no cell runs as a formula, the user's own included. */
+  /** For CSV: guard all cells, the user's own too, so that none runs as a formula. */
   readonly spreadsheetSafe?: boolean | undefined
   /** A path, or a stream that somebody else closes (standard output). */
   readonly out: string | Writable
-  /** Stops it: nothing is left behind and the signal's reason is thrown. */
+  /** Stops the export, leaves no file, and throws the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 

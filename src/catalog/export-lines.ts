@@ -5,7 +5,7 @@ import { type Tagging, type Tags, tagging } from '../domain/tags.js'
 import type { Batch, ExportRow } from '../store/store.js'
 import { isOurs, OUR_PREFIX } from './column-names.js'
 
-/** What both formats write down of a row. */
+/** What both formats write of a row. */
 export interface ExportedRow {
   readonly position: number
   readonly key: string | null
@@ -17,14 +17,14 @@ export interface ExportedRow {
   readonly row: string
 }
 
-/** One format: the same rows in one of its spellings. Every line ends in a line feed. */
+/** Writes rows in one format. Every line ends in a line feed. */
 interface LineWriter {
   /** Empty where the format has none. */
   readonly header: string
   line(row: ExportedRow): string
 }
 
-/** Reads what is stored beside the answer, or makes it of the answer where nothing of the present rule is stored. */
+/** Uses the stored tags, or derives them from the answer if none are stored or an older rule made them. */
 export function exportedRow(stored: ExportRow): ExportedRow {
   const { position, key, status, error, row } = stored
   if (status !== 'tagged') return { position, key, status, tagging: null, error, row }
@@ -34,7 +34,7 @@ export function exportedRow(stored: ExportRow): ExportedRow {
   return { position, key, status, tagging: made, error: error ?? problem, row }
 }
 
-/** By it Excel knows UTF-8; other programs may take it for text, so it leaves only where it came in. */
+/** Excel needs it to detect UTF-8; other programs may read it as text. So an export has it only if the catalog had it. */
 const BYTE_ORDER_MARK = '\uFEFF'
 
 const OUR_COLUMNS = [
@@ -55,15 +55,14 @@ const OUR_COLUMNS = [
 ].map((name) => OUR_PREFIX + name)
 
 /**
- * Rows as CSV: the user's own columns first, then ours, all named `trackyard_…`. Columns of that name
- * in the input are those of an earlier export and are left out. The user's own cells, headers and lines before the
- * header leave as they came in, read in the catalog's own dialect; only ours, which come from the API, are made safe
- * for spreadsheets. With `spreadsheetSafe` all are, and a column of that name says so: a submit of that file
- * undoes it.
+ * Rows as CSV: the user's columns first, then ours, all named `trackyard_…`. Columns of that name in the
+ * input come from an earlier export and are left out. The user's cells, header and lines before it are
+ * unchanged, in the catalog's own dialect. Our cells come from the API, so they are guarded against formulas.
+ * With `spreadsheetSafe` all cells are, and a column of that name says so: submitting that file undoes it.
  *
- * Every line has the same width: a row that was too short is filled up, the surplus cells of one that was too long are
- * joined into the last column, so that nothing is lost. A JSONL batch has no columns of its own; it gets
- * `position`, `id` and `row` (its JSON). Where the catalog began with a byte order mark, so does this.
+ * Every line has the same width. A short row is padded, and the surplus cells of a long one are joined into
+ * the last column, so that nothing is lost. A JSONL batch has no columns; it gets `position`, `id` and `row`
+ * (its JSON). A byte order mark of the catalog is kept.
  */
 export function csvWriter(
   batch: Pick<Batch, 'format' | 'delimiter' | 'byteOrderMark' | 'quoting' | 'preamble' | 'columns'>,
@@ -96,8 +95,8 @@ export function csvWriter(
 type Line = (cells: readonly string[]) => string
 
 /**
- * A lone CR ends a row for some readers, so a cell that holds one is quoted. In a TSV every cell is: TSV has no quoting
- * by itself, and by that a reader knows that this one has.
+ * A lone CR ends a row for some programs, so a cell with one is quoted. In a TSV every cell is quoted: TSV
+ * has no quoting of its own, so only this tells a reader that this file has.
  */
 function quotedLine(delimiter: string): Line {
   const isTsv = delimiter === '\t'
@@ -106,7 +105,7 @@ function quotedLine(delimiter: string): Line {
   return (cells) => `${cells.map(quoted).join(delimiter)}\n`
 }
 
-/** Their cells have no separator and no line end in them, or they would have been other cells. */
+/** Without quoting no cell of the catalog contains a separator or a line end; one of ours may. */
 function plainLine(delimiter: string): Line {
   const plain = (cell: string) => cell.replaceAll(delimiter, ' ').replace(/[\r\n]+/g, ' ')
   return (cells) => `${cells.map(plain).join(delimiter)}\n`
@@ -117,7 +116,7 @@ function cellsOf(row: string): string[] {
   return Array.isArray(cells) ? cells.map(String) : [row]
 }
 
-/** Empty cells too many are none. */
+/** Surplus cells are dropped if they are all empty, else joined into the last column. */
 function fitted(cells: string[], width: number, delimiter: string): string[] {
   if (cells.length <= width) return cells
   const surplus = cells.slice(width)
@@ -154,23 +153,23 @@ function ourCells({ status, tagging, error }: ExportedRow): string[] {
 const NO_TAGS = OUR_COLUMNS.slice(1, -1).map(() => '')
 
 /**
- * Rows as JSON lines: `{ position, id, status, tags, tracks: [ids], error, row }`. `row` is the input's
- * own: the object of a JSONL row as it was written; a CSV row as an object of its columns, or as the
- * list of its cells where it has more of them than there are columns.
+ * Rows as JSON lines: `{ position, id, status, tags, tracks: [ids], error, row }`. `row` is the input: the
+ * text of a JSONL row; a CSV row as an object by column, or as a list of cells if it has more cells than
+ * there are columns.
  */
 export function jsonlWriter(batch: Pick<Batch, 'format' | 'columns'>): LineWriter {
   const rowText = rowTexts(batch)
   return { header: '', line: (row) => jsonLine(row, rowText(row.row)) }
 }
 
-/** Makes of a stored row the JSON text that a reader gets. */
+/** Returns a function that turns a stored row into the JSON text for an export. */
 export function rowTexts(batch: Pick<Batch, 'format' | 'columns'>): (row: string) => string {
   if (batch.format === 'jsonl') return (row) => row
   const names = keysOf(batch.columns)
   return (row) => namedCells(row, names)
 }
 
-/** The row is JSON already and goes in as text: nothing about it changes, not even the order of its keys. */
+/** The row is JSON already and is inserted as text, so that not even the order of its keys changes. */
 function jsonLine({ position, key, status, tagging, error }: ExportedRow, row: string): string {
   const facts = {
     position,
@@ -187,7 +186,7 @@ function documented({ genre, subgenres, moods, instruments, bpm, key, energyLeve
   return { genre, subgenres, moods, instruments, bpm, key, energy_level: energyLevel, has_vocals: hasVocals }
 }
 
-/** A key for each column: a nameless or repeated one gets its number, so that no cell hides another. */
+/** A key for each column. A nameless or repeated one gets its number, so that no cell replaces another. */
 function keysOf(columns: readonly string[]): readonly string[] {
   const used = new Set<string>()
   return columns.map((column, index) => {

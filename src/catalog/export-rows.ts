@@ -3,12 +3,12 @@ import type { RawRow } from './catalog.js'
 import { earlierProblem } from './row-request.js'
 
 /**
- * Our own JSONL export as a catalog: each line holds the user's row under `row`, behind the facts about it. See
- * export-lines.ts.
+ * Reads our own JSONL export as a catalog: each line has the user's row under `row`, after the keys that
+ * export-lines.ts adds.
  */
 const KEYS = ['position', 'id', 'status', 'tags', 'tracks', 'error', 'row']
 
-/** The facts hold no other key `row`, and a quotation mark inside a text is escaped. */
+/** No other key is called `row`, and a quotation mark inside a text is escaped. */
 const BEFORE_ROW = /,\s*"row"\s*:\s*/
 
 export function isOfExport(row: RawRow): boolean {
@@ -17,7 +17,7 @@ export function isOfExport(row: RawRow): boolean {
   return keys.length === KEYS.length && KEYS.every((key, index) => keys[index] === key)
 }
 
-/** A line that somebody has added without these keys is a row itself. */
+/** The user's row of an export line. A line without these keys was added by hand and is a row itself. */
 export function rowInside(line: RawRow): RawRow {
   if (line.kind !== 'object' || !isOfExport(line)) return line
   const { row: value, error } = line.value
@@ -26,7 +26,7 @@ export function rowInside(line: RawRow): RawRow {
   const hidden = typeof error === 'string' ? earlierProblem(error, '"error"') : null
   const problem = line.problem ?? hidden
   if (isRecord(value)) return { kind: 'object', line: line.line, text, value, ...(problem !== null && { problem }) }
-  // It was no object before: cells too many, or a line that was not JSON.
+  // The row was no object: it had surplus cells, or was not JSON.
   const found = `expected an object under "row", found ${Array.isArray(value) ? 'a list' : typeof value}`
   return { kind: 'broken', line: line.line, json: text, problem: problem ?? found }
 }

@@ -9,18 +9,18 @@ import { errorCode, OutputError, UnreachableError } from '../domain/errors.js'
 import type { Batch } from '../store/store.js'
 
 /**
- * Where an export goes. A file appears whole or not at all: it is written under a temporary name in
- * the same directory, brought to disk and then renamed, so that a reader never sees half of it and an
- * interrupted export leaves the earlier one as it was. Who may read the earlier one, and nobody else, may read the new. A stream, a pipe or a device gets the text as
- * it comes.
+ * Where an export goes. A file appears whole or not at all: it is written under a temporary name in the same
+ * directory, synced to disk and then renamed. So a reader never sees half of it, and an interrupted export
+ * leaves the earlier one in place. A new file has the permissions of the one it replaces. A stream, a pipe or
+ * a device is written directly.
  */
 interface Target {
   /** Null for a stream. */
   readonly path: string | null
   write(text: string): Promise<void>
-  /** Everything is written. */
+  /** After the last write. */
   finish(): Promise<void>
-  /** Leaves nothing behind. */
+  /** Removes what was written so far. */
   abandon(): Promise<void>
 }
 
@@ -45,7 +45,7 @@ async function openFile(out: string, catalogPath: string | null, signal: AbortSi
     }
     if (existing?.isFIFO()) return toPipe(await openPipe(out, signal), out)
     if (existing !== null && !existing.isFile()) return inPlace(await open(out, 'w'), out)
-    // A link stays a link: what it points to is replaced, or made.
+    // A link stays a link: the file that it points to is replaced, or created.
     const path = await behindLinks(out)
     await removeLeftovers(path)
     const temporary = join(dirname(path), temporaryName(path))
@@ -65,7 +65,7 @@ function temporaryName(path: string): string {
   return `${temporaryStart(path)}${randomBytes(6).toString('hex')}.tmp`
 }
 
-/** A file's name has 255 bytes at most, and the name of a temporary one is longer. */
+/** A file name has at most 255 bytes, and the temporary name is longer than the final one. */
 const LONGEST_STEM_BYTES = 230
 
 function temporaryStart(path: string): string {
@@ -79,10 +79,10 @@ function isTemporaryOf(path: string, name: string): boolean {
   return name.startsWith(start) && /^[0-9a-f]{12}\.tmp$/.test(name.slice(start.length))
 }
 
-/** An export that lives writes all the time. */
+/** A running export writes all the time, so an older temporary file belongs to a killed one. */
 const LEFT_AFTER_MS = 60 * 60 * 1000
 
-/** What killed exports to the same file have left, before a new one needs the space. None is worth failing for. */
+/** Removes what killed exports to the same file have left, to free its space. Ignores errors. */
 async function removeLeftovers(path: string): Promise<void> {
   const names = await readdir(dirname(path)).catch(() => [])
   for (const name of names.filter((each) => isTemporaryOf(path, each))) {
@@ -96,7 +96,7 @@ async function removeLeftovers(path: string): Promise<void> {
 interface Renaming {
   readonly temporary: string
   readonly path: string
-  /** Of the file that is replaced; null: there is none. */
+  /** The permissions of the file that is replaced; null: there is none. */
   readonly mode: number | null
   readonly shown: string
 }
@@ -141,7 +141,7 @@ async function written(file: FileHandle, text: string, shown: string): Promise<v
   }
 }
 
-/** A pipe in the file system, which is a stream that is ours to close. */
+/** A named pipe: a stream that we opened, so we close it. */
 function toPipe(pipe: Writable, shown: string): Target {
   const target = toStream(pipe)
   return {
@@ -161,8 +161,8 @@ function toPipe(pipe: Writable, shown: string): Target {
 const BETWEEN_TRIES_MS = 50
 
 /**
- * Waits for somebody who reads. Opened in the usual way, a pipe holds a thread until then, and with it the end
- * of the process.
+ * Waits until somebody opens the pipe for reading. A blocking open would occupy a thread until then, and so
+ * keep the process from ending.
  */
 async function openPipe(path: string, signal: AbortSignal | undefined): Promise<Writable> {
   for (;;) {
@@ -177,7 +177,7 @@ async function openPipe(path: string, signal: AbortSignal | undefined): Promise<
   }
 }
 
-/** Whoever made the stream closes it; here it is only waited for. */
+/** The caller's stream: it is written, and its caller closes it. */
 function toStream(stream: Writable): Target {
   // Between two writes an error would have no listener; the next write finds it in `errored`.
   const onError = () => {}
@@ -206,7 +206,7 @@ function requireOpen(stream: Writable): void {
   if (stream.destroyed || stream.writableEnded) throw closedEarly(stream)
 }
 
-/** Until the stream takes more; one that fails or is closed never will. */
+/** Resolves when the stream takes more; rejects when it fails or is closed. */
 function drained(stream: Writable): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = () => {
@@ -214,7 +214,7 @@ function drained(stream: Writable): Promise<void> {
       if (stream.destroyed) reject(closedEarly(stream))
       else resolve()
     }
-    // An error destroys the stream, so 'close' tells of it too.
+    // An error destroys the stream, so it emits 'close' too.
     stream.on('drain', settle).on('close', settle)
   })
 }
@@ -232,7 +232,7 @@ async function statOrNull(path: string) {
   }
 }
 
-/** Turns what the system said into a sentence with the next step; anything unknown passes. */
+/** Turns a system error into a message with the next step. Returns any other error unchanged. */
 function writableReason(error: unknown, path: string): unknown {
   const code = errorCode(error)
   switch (code) {
@@ -266,14 +266,14 @@ function writableReason(error: unknown, path: string): unknown {
 }
 
 /**
- * Where an export goes when nobody says: `<catalog>.tagged.<ext>` beside the catalog, or
- * `<batch name>.tagged.<ext>` in the current directory when there was no file.
+ * The default path of an export: `<catalog>.tagged.<ext>` beside the catalog, or `<batch name>.tagged.<ext>`
+ * in the current directory if there was no file.
  */
 export function defaultExportPath(
   batch: Pick<Batch, 'catalogPath' | 'delimiter' | 'name'>,
   format: 'csv' | 'jsonl',
 ): string {
-  // The export of a gzipped catalog is not packed.
+  // The export of a gzipped catalog is not compressed.
   const catalogPath = batch.catalogPath?.replace(/\.gz$/i, '') ?? null
   if (catalogPath === null) return `${plainName(batch.name)}.tagged.${extension('', batch.delimiter, format)}`
   const ending = extname(catalogPath)
@@ -283,7 +283,7 @@ export function defaultExportPath(
   )
 }
 
-/** The catalog's own ending where it names the format, so that tools which know the one know the other. */
+/** The catalog's own extension if it fits the format, so that the same programs open both files. */
 function extension(ending: string, delimiter: string | null, format: 'csv' | 'jsonl'): string {
   const known = format === 'csv' ? ['csv', 'tsv', 'tab', 'txt'] : ['jsonl', 'ndjson']
   if (known.includes(ending.toLowerCase())) return ending
@@ -291,7 +291,7 @@ function extension(ending: string, delimiter: string | null, format: 'csv' | 'js
   return delimiter === '\t' ? 'tsv' : 'csv'
 }
 
-/** A batch may be called anything; a file name has no slashes, control characters or leading dots. */
+/** A batch may have any name; a file name has no slashes, control characters or leading dots. */
 function plainName(name: string): string {
   const plain = name.replace(/[/\\\p{Cc}]+/gu, '-').replace(/^\.+/, '')
   return plain === '' || plain === '-' ? 'batch' : plain

@@ -5,10 +5,10 @@ import { type Filters, type LoadedRow, MAX_LIMIT } from '../domain/request.js'
 import { ExactNumber, parseExactly, plainNumber } from './json.js'
 
 /**
- * What a request may carry beside its query, checked before it costs a credit. The filters that the API
- * document types are held to their types (source: POST /search); the ones it does not name are passed
- * through, since its list is known to be incomplete. A problem is a value, "expected …, found …": the
- * caller knows whether it spoils one row or the command.
+ * Checks limit, offset and filters before they cost a credit. Filters with a documented type must have it
+ * (source: the API document, POST /search). Undocumented filters are passed through, since the list is known
+ * to be incomplete. A problem is returned as "expected …, found …"; the caller makes it the error of a row or
+ * of the command.
  */
 const DEEPEST = 6
 
@@ -53,24 +53,24 @@ export function parseFilters(text: string): Filters {
   return filters as Filters
 }
 
-/** What JSON can hold is what filters may hold: anything parsed that is an object qualifies. */
+/** Any JSON object may be filters. */
 export function isFilters(value: unknown): value is Filters {
   return isRecord(value) && !(value instanceof ExactNumber)
 }
 
 /**
- * What a request is made of are plain numbers: 1.10 becomes 1.1, which is the same number. One that would become
- * another number (9007199254740993, 1e400) stays as it is, and is a problem.
+ * Turns exact numbers into plain ones, which a request needs: 1.10 becomes 1.1, the same number. A number that
+ * would change (9007199254740993, 1e400) stays exact, and `filterProblem` reports it.
  */
 export function withPlainNumbers(value: unknown, levels: number = DEEPEST + 1): unknown {
   if (value instanceof ExactNumber) return plainNumber(value) ?? value
-  // What is nested deeper is refused as such.
+  // `filterProblem` refuses deeper nesting.
   if (typeof value !== 'object' || value === null || levels < 0) return value
   if (Array.isArray(value)) return value.map((inner) => withPlainNumbers(inner, levels - 1))
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withPlainNumbers(inner, levels - 1)]))
 }
 
-/** The first number in it that cannot be a plain one; null when all can. */
+/** The first number in it that a plain number would change; null: none. */
 function changedNumber(value: unknown): string | null {
   if (value instanceof ExactNumber) return value.text
   if (typeof value !== 'object' || value === null) return null
@@ -81,7 +81,7 @@ function changedNumber(value: unknown): string | null {
   return null
 }
 
-/** Null when it is as it should be. */
+/** What the filter should be; null: it is. */
 function expectation(name: string, value: unknown): string | null {
   switch (name) {
     case 'genres':
@@ -115,12 +115,12 @@ function shortened(text: string): string {
 }
 
 /**
- * The API document's list of filters is known to be incomplete, so every name is passed on. One that is nearly a
- * documented name is probably that name misspelt, and would be noticed only in the morning, when all is paid.
+ * The API document's list of filters is known to be incomplete, so every name is sent. A name close to a
+ * documented one is probably misspelt, and the user would notice only after paying.
  */
 const DOCUMENTED = ['genres', 'moods', 'has_vocals', 'min_bpm', 'max_bpm']
 
-/** One sentence for each name that was probably meant to be another. */
+/** One warning for each name that is probably misspelt. */
 export function filterDoubts(names: Iterable<string>): readonly string[] {
   const doubts: string[] = []
   for (const name of names) {
@@ -130,7 +130,7 @@ export function filterDoubts(names: Iterable<string>): readonly string[] {
   return doubts
 }
 
-/** The rows as they come; the names of their filters are added to `names`. */
+/** Passes the rows through and adds the names of their filters to `names`. */
 export async function* notingFilters(
   rows: AsyncIterable<LoadedRow>,
   names: Set<string>,

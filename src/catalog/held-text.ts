@@ -5,16 +5,16 @@ import { join } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
 import { BEGINNING, LONGEST_ROW_BYTES } from './catalog.js'
 
-/** A piece of the text, and how many bytes it was as UTF-8. */
+/** A piece of the text, and its length as UTF-8. */
 export interface TextPiece {
   readonly text: string
   readonly bytes: number
 }
 
-/** Cells beside one of the longest. */
+/** Room for the other cells of a row with one cell of the greatest length. */
 const OTHER_CELLS_BYTES = 1024 * 1024
 
-/** The text of a record that is not all there yet: it may turn out that it must be read again. */
+/** Keeps the text of a record that has not ended yet, since it may have to be read again. */
 export function holdText() {
   let parts: TextPiece[] = []
   let bytes = 0
@@ -35,9 +35,9 @@ export function holdText() {
 
   return {
     bytes: () => bytes,
-    /** More than a row may have. */
+    /** Longer than a row may be. */
     isTooLong: () => isTooLong,
-    /** Whether all of it can be read again. */
+    /** Whether nothing of it was dropped. */
     isWhole: () => isWhole,
     add(piece: TextPiece, { start, isQuoted }: { readonly start: number; readonly isQuoted: boolean }): void {
       const text = start > 0 ? piece.text.slice(start) : piece.text
@@ -61,17 +61,17 @@ export function holdText() {
       }
       return text.slice(0, length)
     },
-    /** All of it, and the present piece behind it. */
+    /** Hands out all of it, followed by the present piece, and starts empty. */
     takeWith(piece: TextPiece | null): Iterator<TextPiece, void> {
       const taken = allOf(parts, spill, piece)
       parts = []
-      // Whoever reads it closes it.
+      // Its reader closes it.
       spill = null
       clear()
       return taken
     },
     clear,
-    /** Also what was taken. */
+    /** Closes the files, also those that `takeWith` handed out. */
     close: () => {
       for (const each of opened) each.close()
     },
@@ -89,8 +89,8 @@ type Spill = ReturnType<typeof openSpill>
 const PIECE_BYTES = 256 * 1024
 
 /**
- * Text that is too long for memory and may be needed again: it waits in a file that nobody else can open and that is
- * gone with the process.
+ * Text that is too long for memory, in a file without a name: no other process can open it, and it is gone
+ * when this process ends.
  */
 function openSpill() {
   const path = join(tmpdir(), `trackyard-batch-${randomUUID()}`)
@@ -106,7 +106,7 @@ function openSpill() {
       const bytes = Buffer.from(text)
       for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written)
     },
-    /** All of it, once; closes the file behind it. */
+    /** All of it, once; closes the file at the end. */
     *pieces(): Generator<TextPiece, void> {
       const decoder = new StringDecoder('utf8')
       const buffer = Buffer.alloc(PIECE_BYTES)

@@ -1,13 +1,12 @@
 /**
- * Finds where a JSON value ends, in text that comes in pieces. Numbers and words are only stepped over: whether
- * they are right is known when the value is parsed as a whole. A strict scanner stops where the text cannot be
- * JSON any more; a loose one follows brackets and strings only, so it finds the end of a value with a
- * slip inside, such as a comma too many.
+ * Finds where a JSON value ends, in text that comes in pieces. Numbers and words are skipped: the parser
+ * checks them later. A strict scanner stops where the text cannot be JSON any more. A loose one follows only
+ * brackets and strings, so it finds the end of a value with a mistake inside, such as a surplus comma.
  */
 type Scan =
   | { readonly kind: 'end'; readonly at: number }
   | { readonly kind: 'damage'; readonly at: number }
-  /** Not there yet. */
+  /** The end is not in this text. */
   | { readonly kind: 'more' }
 
 export type Scanner = ReturnType<typeof createScanner>
@@ -116,11 +115,11 @@ export function createScanner(start: number, isStrict: boolean) {
   }
 
   return {
-    /** The text loses so many characters at its beginning. */
+    /** The caller has removed so many characters from the start of the text. */
     forget: (characters: number): void => {
       at -= characters
     },
-    /** @param text what was given before, and more */
+    /** @param text all text so far: what earlier calls got, and more */
     scan(text: string): Scan {
       while (at < text.length || isInWord) {
         const found = isInString ? scanString(text) : isInWord ? scanWord(text) : step(text)

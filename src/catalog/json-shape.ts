@@ -4,8 +4,8 @@ import { createScanner } from './json-scanner.js'
 import { shellWord } from './source.js'
 
 /**
- * How a JSON catalog puts its rows down: one object a line (JSON Lines), one list of objects, or objects one after
- * another over several lines.
+ * How a JSON catalog is laid out. `lines`: one object a line (JSON Lines). `list`: one list of objects.
+ * `values`: objects one after another, each over several lines.
  */
 type JsonShape = 'lines' | 'list' | 'values'
 
@@ -15,11 +15,11 @@ export function jsonShape(head: string): JsonShape {
   const end = text.indexOf('\n')
   const firstLine = end === -1 ? text : text.slice(0, end)
   const isOneLine = text.slice(firstLine.length).trim() === ''
-  // A list on a line of its own, with more behind it, is one bad row, unless it holds rows itself.
+  // A list on its own line, with more lines after it, is one bad row, unless it contains objects.
   if (text.startsWith('[')) return !isOneLine && isJson(firstLine) && !firstLine.includes('{') ? 'lines' : 'list'
   if (!text.startsWith('{') || isOneLine || isJson(firstLine)) return 'lines'
   const found = createScanner(0, true).scan(text)
-  // Objects that begin on the first line and end behind it; one with a mistake in it is one bad line.
+  // An object that begins on the first line and ends on a later one. One with a mistake in it is one bad line.
   return found.kind === 'more' || (found.kind === 'end' && isJson(text.slice(0, found.at))) ? 'values' : 'lines'
 }
 
@@ -33,7 +33,7 @@ function isJson(text: string): boolean {
 }
 
 /**
- * Where an object holds its list of objects, as a path such as `.data.items`; null: nowhere.
+ * Where an object has its list of objects, as a path such as `.data.items`; null: nowhere.
  * @param text the object, or its beginning
  */
 export function listPath(text: string): string | null {
@@ -53,7 +53,7 @@ export function listPath(text: string): string | null {
   return null
 }
 
-/** The file is one object, and its rows are in a list inside it. */
+/** The error for a file that is one object with the rows in a list inside it. */
 export function listInObject(name: string, path: string): CatalogError {
   return new CatalogError(
     `${name}: expected a list of JSON objects, or one object per line, found one object that holds a list under ${path}. ` +
@@ -61,7 +61,7 @@ export function listInObject(name: string, path: string): CatalogError {
   )
 }
 
-/** In the language of jq. The outermost object has no key. */
+/** As jq writes it. The outermost object has no key. */
 function pathOf(key: string): string {
   if (key === '') return ''
   return /^"[A-Za-z_]\w*"$/.test(key) ? `.${key.slice(1, -1)}` : `[${key}]`

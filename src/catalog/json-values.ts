@@ -4,12 +4,13 @@ import { createScanner, type Scanner } from './json-scanner.js'
 import { beginning, jsonRow } from './jsonl-rows.js'
 
 /**
- * The values of a JSON list, or values one after another, as rows: each over as many lines as it likes.
- * Memory is one value, at most 16 MB of it.
+ * Reads the values of a JSON list, or values one after another, as rows. A value may span any number of
+ * lines. Memory is bounded by one value, of which at most 16 MB are kept.
  *
- * A value that cannot be read costs that value. Where it ends is found by its brackets, and if they are wrong too,
- * by the next line that begins like the values before: the same indentation and a brace. Without such a line
- * the rest of the text is one broken row. To take an inner object for a row would be worse: it would be searched.
+ * A value that cannot be read becomes one broken row. Its brackets show where it ends. If they are wrong too,
+ * it ends before the next line that begins like the values before: the same indentation and a brace. Without
+ * such a line the rest of the text is one broken row. Reading an inner object as a row would be worse: it
+ * would be searched and paid for.
  */
 export async function* readJsonValues(
   pieces: AsyncIterable<Buffer>,
@@ -23,35 +24,36 @@ export async function* readJsonValues(
 /** The value that is being read. */
 interface Value {
   readonly line: number
-  /** The white space before it; null when it does not begin its line. */
+  /** The white space before it; null: it does not begin its line. */
   readonly indent: string | null
   readonly strict: Scanner
-  /** Set once it cannot be JSON any more: looks for its end by brackets alone. */
+  /** Set once it cannot be valid JSON: finds its end by brackets alone. */
   loose: Scanner | null
-  /** Brackets do not tell where it ends: its beginning is no beginning, or is not kept any more. */
+  /** Brackets cannot show where it ends: its beginning is missing, or was dropped. */
   isLost: boolean
-  /** Characters that were left out, since it is too long. */
+  /** How many characters were dropped because it is too long. */
   dropped: number
   beginning: string
 }
 
-/** Enough to find the beginning of a line in. */
+/** How many of the last characters of a long value are kept, to find the start of a line in them. */
 const KEPT = 1000
 
 function createReader(isList: boolean) {
-  /** What is not read yet; inside a value, from its beginning. */
+  /** The text that is not read yet; inside a value, from its beginning. */
   let text = ''
   let at = 0
   let line = 1
   let value: Value | null = null
   let lists = 0
   let indent: string | null = ''
-  /** How values begin that begin their line; null: not known, or inner objects do so too. */
+  /** What precedes a value that begins its line: its indentation and brace. Null: not known. */
   let mark: string | null = null
+  /** Inner objects begin like that too. */
   let isAmbiguous = false
-  /** Behind anything but an object: what comes without a separator may be a part of it. */
+  /** After a value that is not an object: text that follows without a separator may belong to it. */
   let needsSeparator = false
-  /** The last value was broken, and all that was left. */
+  /** The last value was broken and took the rest of the text. */
   let isCutOff = false
 
   const advance = (end: number): void => {
@@ -59,7 +61,7 @@ function createReader(isList: boolean) {
     at = end
   }
 
-  /** Up to the next value; false: there is none yet. */
+  /** Advances to the next value. False: the text has none yet. */
   const begin = (): boolean => {
     for (; at < text.length; at++) {
       const character = text[at] ?? ''
@@ -120,7 +122,7 @@ function createReader(isList: boolean) {
   const recover = (current: Value, loose: Scanner, isLast: boolean): RawRow | null => {
     const problem = notJson(current.beginning === '' ? text.slice(at, at + 100) : current.beginning)
     const lineMark = isAmbiguous ? null : (mark ?? ownMark(current, text.slice(at, at + 100)))
-    // Where a line begins like the values do, a value begins.
+    // A line that begins like the values before is the next value.
     const nextLine = lineMark === null ? -1 : text.indexOf(lineMark, at)
     const found = current.isLost ? null : loose.scan(text)
     if (found?.kind === 'end' && (nextLine === -1 || found.at <= nextLine)) return finish(current, found.at, problem)
@@ -133,7 +135,7 @@ function createReader(isList: boolean) {
     return finish(current, text.length, `${problem} (up to the end of the file)`)
   }
 
-  /** Nothing of a value that is too long is kept but its beginning. */
+  /** Drops the text of a value that is too long, except its beginning. */
   const drop = (current: Value): null => {
     if (text.length - at + current.dropped <= LONGEST_ROW_BYTES) return null
     if (current.dropped === 0) current.beginning = text.slice(at, at + BEGINNING)
@@ -162,9 +164,9 @@ function createReader(isList: boolean) {
 }
 
 const SEPARATORS = [' ', '\t', '\r', '\n', ',']
-const UNCLOSED = 'expected ] behind the last element of the list, found the end of the file: is it cut off?'
+const UNCLOSED = 'expected ] after the last element of the list, found the end of the file: is it cut off?'
 
-/** Before a value was read: its own beginning, unless inner objects may look the same. */
+/** Used while no value was read yet: the start of this one, unless inner objects may look the same. */
 function ownMark(value: Value, beginning: string): string | null {
   const isClear = value.indent !== null && (value.indent !== '' || !/^\{\s*\n/.test(beginning))
   return isClear ? `\n${value.indent}{` : null

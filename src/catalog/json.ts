@@ -3,9 +3,9 @@ import { isRecord } from '../domain/is-record.js'
 import type { RawRow } from './catalog.js'
 
 /**
- * JSON with its digits kept. `JSON.parse` turns 9007199254740993 into …992, 1.10 into 1.1 and 1e400 into
- * Infinity, so that two ids or two titles become one. Here such a number is an `ExactNumber`, its text; every
- * other number is a plain one, which JavaScript writes exactly as it was read.
+ * A number that keeps its digits. `JSON.parse` turns 9007199254740993 into …992, 1.10 into 1.1 and 1e400 into
+ * Infinity, so two different ids or titles could become one. Such a number is parsed as an `ExactNumber` with
+ * its text. Any other number is a plain one, which JavaScript writes exactly as it was read.
  */
 export class ExactNumber {
   readonly text: string
@@ -16,13 +16,13 @@ export class ExactNumber {
 
 interface ExactJson {
   readonly value: unknown
-  /** Keys that an object in it has twice, with different values; the last one counts. */
+  /** Keys that an object in it has twice with different values; the last value counts. */
   readonly repeated: ReadonlySet<string>
 }
 
 /**
- * Four times as slow as `JSON.parse`: see exact-row.ts.
- * @throws SyntaxError for what is not JSON, RangeError for what is nested too deep
+ * Takes four times as long as `JSON.parse`, so `exactRows` avoids it.
+ * @throws SyntaxError for invalid JSON, RangeError for JSON that is nested too deep
  */
 export function parseExactly(text: string): ExactJson {
   const repeated = new Set<string>()
@@ -43,7 +43,7 @@ function isExact(value: unknown): value is ExactNumber {
   return value instanceof ExactNumber
 }
 
-/** The number as a plain one; null where that would be another number. */
+/** The same number as a plain one; null: a plain one would be a different number. */
 export function plainNumber({ text }: ExactNumber): number | null {
   const value = Number(text)
   return Number.isFinite(value) && decimal(String(value)) === decimal(text) ? value : null
@@ -55,25 +55,25 @@ function parseNumber(text: string): number | ExactNumber {
 }
 
 /**
- * What JavaScript would write in another way: more than 15 digits, an exponent, a last zero behind the point,
- * less than a millionth, minus zero. In front of a number there is always one of these characters.
+ * Numbers that JavaScript would write differently: more than 15 digits, an exponent, a trailing zero after the
+ * point, less than a millionth, minus zero. One of the characters at the start always precedes a number.
  */
 const MAY_CHANGE = /(?:^|[\s:,[])-?(?:[\d.]{16}|\d[\d.]*[eE]|\d+\.\d*0(?!\d)|0\.000000)|(?:^|[\s:,[])-0(?!\.)/
 
-/** Whether a number in a JSON text may need to be exact. */
+/** Whether a JSON text may have a number that JavaScript would change. */
 function mayHoldExactNumber(text: string): boolean {
-  // The second look leaves out strings, for times such as "10:00:00.000".
+  // The second check skips strings, because of times such as "10:00:00.000".
   return MAY_CHANGE.test(text) && splitStrings(text).some((part) => part[0] !== '"' && MAY_CHANGE.test(part))
 }
 
-/** The same JSON on one line: without the white space between its tokens. The text is valid JSON. */
+/** The same JSON without white space between its tokens. The text must be valid JSON. */
 export function onOneLine(text: string): string {
   return splitStrings(text)
     .map((part) => (part[0] === '"' ? part : part.replace(/\s+/g, '')))
     .join('')
 }
 
-/** The strings of a JSON text, and what is between them. A regular expression would overflow its stack in a long string. */
+/** Splits a JSON text into its strings and the text between them. A regular expression would overflow its stack. */
 export function splitStrings(text: string): string[] {
   const parts: string[] = []
   let at = 0
@@ -95,7 +95,7 @@ function endOfString(text: string, open: number): number {
   return text.length
 }
 
-/** The value of a JSON number, written in one way only. */
+/** The value of a JSON number in one canonical form. */
 function decimal(text: string): string {
   const parts = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text)
   if (parts === null) return text
@@ -108,15 +108,15 @@ function decimal(text: string): string {
 }
 
 /**
- * Rows of a JSON catalog with the digits of the values that are used, and without doubt about their keys: a key that
- * a row has twice, with different values, is that row's problem.
+ * Returns a function that keeps the digits of the values that are used. A key that a row has twice, with
+ * different values, becomes that row's problem.
  *
- * Most rows need no more than `JSON.parse`: what is used is a text, or a number that stands in the row as
- * JavaScript writes it. Only the others are parsed a second time, by a parser that keeps digits.
+ * For most rows `JSON.parse` is enough: the used values are texts, or numbers written as JavaScript writes
+ * them. Only the other rows are parsed again, by a slower parser that keeps digits.
  */
 export function exactRows(used: readonly string[]): (row: RawRow) => RawRow {
   const quoted = used.map((name) => JSON.stringify(name))
-  // One pass over the row, which is faster than one for each key.
+  // One pass over the row is faster than one for each key.
   const anyKey = new RegExp(quoted.map((key) => key.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|'), 'g')
   return (row) => {
     if (row.kind !== 'object' || row.problem !== undefined) return row
@@ -134,10 +134,10 @@ export function exactRows(used: readonly string[]): (row: RawRow) => RawRow {
   }
 }
 
-/** A key may be written in another way, such as "\u0069d". */
+/** A key may be written with escapes, such as "\u0069d". */
 const ESCAPED_KEY = /"[^"\\]*\\[^"]*"\s*:/
 
-/** Whether JavaScript writes the value as it stands behind the key. */
+/** Whether JavaScript writes the value as it is written after its key. */
 function isPlain(text: string, quotedKey: string, value: unknown): boolean {
   if (typeof value === 'object' && value !== null) {
     return !innerKeys(value).some((key) => isThereTwice(text, JSON.stringify(key))) && !mayHoldExactNumber(text)
@@ -153,7 +153,7 @@ function isThereTwice(text: string, quotedKey: string): boolean {
   return text.includes(quotedKey, text.indexOf(quotedKey) + 1)
 }
 
-/** Of a row's own filters, say. */
+/** The keys of a value that is an object itself, such as a row's filters. */
 function innerKeys(value: unknown): string[] {
   return isRecord(value) ? Object.keys(value) : []
 }
@@ -172,14 +172,14 @@ function exactRow(row: RawRow & { readonly kind: 'object' }, used: readonly stri
 }
 
 /**
- * A JSON text as a value for a script. A whole number that JavaScript would round is a BigInt; any other number that
- * it cannot hold is a string of its digits.
+ * Parses JSON for a script. A whole number that JavaScript would round becomes a BigInt; any other number that
+ * it would change becomes a string of its digits.
  */
 export function parseForScript(text: string): unknown {
   try {
     return mayHoldExactNumber(text) ? withoutExactNumbers(parseExactly(text).value) : JSON.parse(text)
   } catch (error) {
-    // Nested too deep for the exact parser.
+    // Nested too deep for the parser that keeps digits.
     if (error instanceof RangeError) return JSON.parse(text)
     throw error
   }

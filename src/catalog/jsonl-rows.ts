@@ -3,13 +3,13 @@ import { BEGINNING, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from './catalog
 import { LF } from './encodings.js'
 
 /**
- * JSON lines into rows. Lines of white space only are no records. Memory is one piece, or one line if that is longer.
+ * Reads JSON lines as rows. Blank lines are skipped. Memory is bounded by one piece, or one line if that is longer.
  *
  * @param pieces each much shorter than the longest row, and cut between characters
  */
 export async function* readJsonl(pieces: AsyncIterable<Buffer>): AsyncGenerator<RawRow[], void, undefined> {
   let line = 1
-  /** The line that has not ended yet; its beginning where it is too long. */
+  /** The line that has not ended yet; only its beginning if it is too long. */
   let held = ''
   let heldBytes = 0
 
@@ -54,7 +54,7 @@ export function jsonRow(text: string, line: number): RawRow {
   return { kind: 'broken', line, json: text, problem: `expected one JSON object, found ${beginning(text)}` }
 }
 
-/** Of a text, on one line. */
+/** The first characters of a text, on one line. */
 export function beginning(text: string): string {
   const shown = text.slice(0, 100).replace(/\s+/g, ' ')
   return shown.length <= 40 ? shown : `${shown.slice(0, 40)}…`

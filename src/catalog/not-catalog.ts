@@ -2,7 +2,7 @@ import { CatalogError } from '../domain/errors.js'
 import { byteOrderMark, wideEncoding } from './encodings.js'
 import { shellWord } from './source.js'
 
-/** Texts that are no catalog, told by their beginning: pages, markup, and what a download leaves in place of a file. */
+/** Texts that are not catalogs, recognized by their beginning: web pages, markup, and failed downloads. */
 const TEXTS: readonly { readonly pattern: RegExp; readonly kind: string; readonly advice: string }[] = [
   {
     pattern: /^version https:\/\/git-lfs\.github\.com\//,
@@ -28,7 +28,7 @@ const TEXTS: readonly { readonly pattern: RegExp; readonly kind: string; readonl
 
 /**
  * @param head the beginning of the text
- * @throws CatalogError when it is something else
+ * @throws CatalogError when it is not a catalog
  */
 export function requireCatalog(head: string, name: string): void {
   const text = head.trimStart()
@@ -42,7 +42,7 @@ export function requireCatalog(head: string, name: string): void {
   )
 }
 
-/** What an API says in place of a file: one object that holds an error and what belongs to one, and nothing else. */
+/** An API's error in place of a file: one object with an error, and no keys but those that come with one. */
 const ERROR_KEYS = ['error', 'errors', 'error_description']
 const OTHER_KEYS = ['message', 'code', 'status', 'statusCode', 'status_code', 'detail', 'details']
 const MORE_KEYS = ['timestamp', 'request_id', 'requestId', 'documentation_url', 'success', 'ok']
@@ -69,15 +69,15 @@ function keysOf(text: string): string[] | null {
 }
 
 /**
- * What people hand in by mistake, told by its first bytes and answered with the way to a catalog.
- * A few NUL bytes in a text are left to the rows they stand in, and so are those that fill up columns of a fixed
- * width; NUL bytes between other control characters are a binary file.
+ * A kind of file that people submit by mistake, recognized by its first bytes. The error says how to get a
+ * catalog from it. A few NUL bytes in a text are the problem of their rows, and NUL bytes may pad columns of a
+ * fixed width. NUL bytes among other control characters mean a binary file.
  */
 interface Kind {
   readonly magic: readonly number[] | string
-  /** Where it stands; default: at the beginning. */
+  /** Its position; default: the beginning. */
   readonly at?: number
-  /** Whether a text may begin with it too, so that only other bytes beside it decide; default: true. */
+  /** A text may begin with it too, so it counts only beside control characters. Default: true. */
   readonly isWord?: boolean
   readonly kind: string
   readonly advice: string
@@ -154,7 +154,7 @@ function countNuls(head: Buffer): number {
   return count
 }
 
-/** Control characters that no text has; NUL, white space, Ctrl-Z and escape are left out. */
+/** Counts control characters that no text has. NUL, white space, Ctrl-Z and escape may be in a text. */
 function countControls(head: Buffer): number {
   let count = 0
   for (const byte of head) {

@@ -2,19 +2,19 @@ import { stringify } from 'lossless-json'
 import { UsageError } from '../domain/errors.js'
 import { isRecord } from '../domain/is-record.js'
 import { BEGINNING, type Catalog, LONGEST_ROW_BYTES, type RawRow, ROW_WORDS, tooLongRow } from './catalog.js'
-import { firstRows, startingWith } from './row-batches.js'
+import { firstRows, startingWith } from './row-chunks.js'
 
-/** How many rows are looked at to learn their properties. */
+/** How many rows are read to learn their properties. */
 const SAMPLE_ROWS = 100
 
 /**
- * A script's objects as a catalog: what a JSON Lines file of them would be, without writing and parsing it. Each row
- * is kept as its JSON text; that it is also the value spares most rows a parser.
+ * A script's objects as a catalog, as if they came from a JSON Lines file. A row keeps its JSON text, and its
+ * value too, which saves parsing most rows.
  * @throws UsageError if there are none, or a row of the first hundred cannot be written as JSON
  */
 export async function openRows(rows: Iterable<unknown> | AsyncIterable<unknown>, name: string): Promise<Catalog> {
-  const batches = rawRows(rows)
-  const first = await firstRows(batches, SAMPLE_ROWS)
+  const chunks = rawRows(rows)
+  const first = await firstRows(chunks, SAMPLE_ROWS)
   if (first.length === 0) throw new UsageError('Expected rows, found none: nothing to submit.')
   const names = new Set(first.flatMap((row) => (row.kind === 'object' ? Object.keys(row.value) : [])))
   if (first.every((row) => row.kind !== 'object')) {
@@ -33,7 +33,7 @@ export async function openRows(rows: Iterable<unknown> | AsyncIterable<unknown>,
     names: [...names],
     notes: [],
     async *rows() {
-      for await (const batch of startingWith(first, batches)) yield* batch
+      for await (const chunk of startingWith(first, chunks)) yield* chunk
     },
     // The reader's own `finally` ends the source.
     close() {},
@@ -55,7 +55,7 @@ function rawRow(row: unknown, position: number): RawRow {
   return { kind: 'broken', line: position, json: text, problem: `expected an object, found ${text.slice(0, 40)}` }
 }
 
-/** Whether parsing its JSON text would give the same properties. A copy of it then does: its owner may change it. */
+/** Whether parsing its JSON text would give the same properties. Then a copy is enough (the caller may change the row). */
 function isPlain(row: Readonly<Record<string, unknown>>): boolean {
   return (
     !('toJSON' in row) &&
@@ -65,7 +65,7 @@ function isPlain(row: Readonly<Record<string, unknown>>): boolean {
   )
 }
 
-/** A BigInt is a number with all its digits, as in a file. */
+/** A BigInt is written as a number with all its digits. */
 function jsonOf(row: unknown, position: number): string {
   try {
     let hasBigInt = false

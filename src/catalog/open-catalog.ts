@@ -8,23 +8,23 @@ import { readJsonValues } from './json-values.js'
 import { readJsonl } from './jsonl-rows.js'
 import { requireCatalog } from './not-catalog.js'
 import { type CsvOptions, openCsv } from './open-csv.js'
-import { firstRows, startingWith, withBadLines } from './row-batches.js'
+import { firstRows, startingWith, withBadLines } from './row-chunks.js'
 import { type CatalogSource, openSource } from './source.js'
 import { openText, type TextSource } from './text.js'
 
 /**
- * Opens the user's file and understands as much of it as can be known before the rows: that it is
- * text, its format, its delimiter, its columns, and that it has a row at all. What is not a catalog
- * is refused here, by name and with the next step, before anything is written anywhere.
+ * Opens the user's file and detects what can be known before the rows are read: its encoding, its format, its
+ * delimiter, its columns, and that it has at least one row. Anything that is not a catalog is refused here,
+ * with its kind and the next step, before anything is written to the store.
  */
 export interface CatalogOptions extends CsvOptions {
-  /** By default told by the name, or by the first characters. */
+  /** Default: detected from the file's name, or from the first characters. */
   readonly format?: 'csv' | 'jsonl' | undefined
-  /** A name such as "windows-1251". By default told by the byte order mark, else UTF-8. */
+  /** A name such as "windows-1251". Default: that of the byte order mark, else UTF-8. */
   readonly encoding?: string | undefined
 }
 
-/** How many rows of a JSONL catalog are looked at to learn its keys. */
+/** How many rows of a JSONL catalog are read to learn its keys. */
 const SAMPLE_ROWS = 100
 
 /** @throws CatalogError when the source is not a catalog */
@@ -48,7 +48,7 @@ export async function openCatalog(source: CatalogSource, options: CatalogOptions
       byteOrderMark,
       ...opened,
       notes: [...text.notes, ...opened.notes],
-      rows: once(opened.batches, close),
+      rows: once(opened.chunks, close),
       close,
     }
   } catch (error) {
@@ -66,7 +66,7 @@ async function openJson(text: TextSource, name: string): Promise<OpenedText> {
   const first = await firstRows(asWritten, SAMPLE_ROWS)
   const isExport = first.length > 0 && first.every(isOfExport)
   const rows = isExport ? first.map(rowInside) : first
-  const batches = isExport ? rowsInside(asWritten) : asWritten
+  const chunks = isExport ? rowsInside(asWritten) : asWritten
   const names = new Set<string>()
   let objects = 0
   for (const row of rows.slice(0, SAMPLE_ROWS)) {
@@ -88,12 +88,12 @@ async function openJson(text: TextSource, name: string): Promise<OpenedText> {
     columns: [],
     names: [...names],
     notes: isExport ? [...SHAPE_NOTES[shape], 'the rows in an export'] : SHAPE_NOTES[shape],
-    batches: startingWith(rows, batches),
+    chunks: startingWith(rows, chunks),
   }
 }
 
-async function* rowsInside(batches: AsyncIterable<RawRow[]>): AsyncGenerator<RawRow[], void, undefined> {
-  for await (const batch of batches) yield batch.map(rowInside)
+async function* rowsInside(chunks: AsyncIterable<RawRow[]>): AsyncGenerator<RawRow[], void, undefined> {
+  for await (const chunk of chunks) yield chunk.map(rowInside)
 }
 
 const SHAPE_NOTES = { lines: [], list: ['a JSON list'], values: ['JSON objects over several lines'] } as const
@@ -103,20 +103,20 @@ function foundInstead(rows: readonly RawRow[]): string {
   return among === 1 ? 'none' : `none among the first ${among}`
 }
 
-/** An object that is still open at the end of the head is the file, not a row. */
+/** An object that does not end within the head is the whole file, not a row. */
 function requireRows(head: string, name: string): void {
   const path = createScanner(head.search(/\S/), true).scan(head).kind === 'more' ? listPath(head) : null
   if (path !== null) throw listInObject(name, path)
 }
 
-/** The rows one by one; the file is closed behind the last one, or where the reader stops. */
-function once(batches: AsyncIterable<RawRow[]>, close: () => void): () => AsyncIterable<RawRow> {
+/** The rows one by one. Closes the file after the last one, or when the reader stops. */
+function once(chunks: AsyncIterable<RawRow[]>, close: () => void): () => AsyncIterable<RawRow> {
   let used = false
   return async function* () {
     if (used) throw new Error('The rows of a catalog can be read once')
     used = true
     try {
-      for await (const batch of batches) yield* batch
+      for await (const chunk of chunks) yield* chunk
     } finally {
       close()
     }
@@ -124,14 +124,14 @@ function once(batches: AsyncIterable<RawRow[]>, close: () => void): () => AsyncI
 }
 
 /**
- * What kind of catalog this is: by the file's name where that is clear, else by its first characters.
+ * Detects the format from the file's name, or from its first characters if the name does not say.
  */
 function sniffFormat(name: string, head: string): 'csv' | 'jsonl' {
   switch (extname(name).toLowerCase()) {
     case '.csv':
     case '.tsv':
     case '.tab':
-      // No header begins like a JSON object with its first key.
+      // No CSV header begins like a JSON object with its first key.
       return /^\s*\[?\s*\{\s*"[^"\n]*"\s*:/.test(head) ? 'jsonl' : 'csv'
     case '.jsonl':
     case '.ndjson':

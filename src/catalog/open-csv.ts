@@ -4,11 +4,11 @@ import type { OpenedText, RawRow } from './catalog.js'
 import { columnNames } from './column-names.js'
 import { readCsv } from './csv-rows.js'
 import type { Dialect } from './csv-scanner.js'
-import { firstRows, startingWith, withBadLines } from './row-batches.js'
+import { firstRows, startingWith, withBadLines } from './row-chunks.js'
 import { type Sample, sniffTable, sniffTabQuoting, type Table } from './sniff-csv.js'
 import type { TextSource } from './text.js'
 
-/** What the user says about a CSV or TSV text. */
+/** Options of the user for a CSV or TSV text. */
 export interface CsvOptions {
   readonly delimiter?: string | undefined
   /** The line of the header, from 1. */
@@ -16,10 +16,10 @@ export interface CsvOptions {
 }
 
 const SAMPLE_BYTES = 64 * 1024
-/** A quoted cell may come late in a TSV, and one of them decides. */
+/** One quoted cell shows that a TSV has quoting, and it may come late. */
 const TAB_SAMPLE_BYTES = 16 * 1024 * 1024
 
-/** Finds out how a CSV or TSV text is written, and its columns. @throws CatalogError where it has no header or no row */
+/** Detects the dialect and the columns of a CSV or TSV text. @throws CatalogError if it has no header or no row */
 export async function openCsv(text: TextSource, name: string, options: CsvOptions): Promise<OpenedText> {
   const ahead = lookAhead(text.pieces)
   const usual = /\.(tsv|tab)(\.gz)?$/i.test(name) ? '\t' : ','
@@ -34,13 +34,13 @@ export async function openCsv(text: TextSource, name: string, options: CsvOption
   }
   const firstLine = preamble.split('\n').length
   const dialect = await dialectOf(ahead, table.delimiter, usual)
-  const batches = withBadLines(readCsv(ahead.rest(), dialect, firstLine), text.badLines)
-  const [header, ...rows] = await firstRows(batches, 2)
+  const chunks = withBadLines(readCsv(ahead.rest(), dialect, firstLine), text.badLines)
+  const [header, ...rows] = await firstRows(chunks, 2)
   const written = requireHeader(header, name)
   if (rows.length === 0) throw new CatalogError(`${name}: expected rows below the header, found none.`)
-  // An export that was made safe for spreadsheets is read as what it was.
+  // An export with guarded cells: the guards are removed.
   const isGuarded = written.some((column) => column.trim() === GUARD_COLUMN)
-  const all = startingWith(rows, batches)
+  const all = startingWith(rows, chunks)
   const columns = isGuarded ? written.map(unguardFormula) : written
   const headerLine = header?.line ?? 1
   const notes = [
@@ -57,11 +57,11 @@ export async function openCsv(text: TextSource, name: string, options: CsvOption
     columns,
     names: columnNames(columns),
     notes,
-    batches: isGuarded ? unguarded(all) : all,
+    chunks: isGuarded ? unguarded(all) : all,
   }
 }
 
-/** `sep=;`, by which Excel knows the separator; also in quotation marks, and in capitals. */
+/** `sep=;` tells Excel the separator. It may be quoted or in capitals. */
 const SEPARATOR_LINE = /^"?sep=([^"\r\n\p{L}\p{N}])"?[ \t]*(\r*\n|\r)/iu
 
 async function takeSeparatorLine(ahead: LookAhead): Promise<{ delimiter: string; line: string } | null> {
@@ -74,7 +74,7 @@ async function takeSeparatorLine(ahead: LookAhead): Promise<{ delimiter: string;
 
 const MOST_PREAMBLE_BYTES = 1024 * 1024
 
-/** Takes lines before the header off. */
+/** Removes the lines before the header, and returns them. */
 async function takeLines(ahead: LookAhead, count: number, name: string): Promise<string> {
   if (count === 0) return ''
   const { text } = await ahead.peek(MOST_PREAMBLE_BYTES)
@@ -93,7 +93,7 @@ async function takeLines(ahead: LookAhead, count: number, name: string): Promise
 }
 
 async function dialectOf(ahead: LookAhead, delimiter: string | null, usual: string): Promise<Dialect> {
-  // Nothing but a tab separates the cells of a TSV, even where its header has one column.
+  // Only a tab separates the cells of a TSV, even if its header has one column.
   if (delimiter === '\t' || (delimiter === null && usual === '\t')) {
     const { text, isAll } = await ahead.peek(TAB_SAMPLE_BYTES)
     return { delimiter: '\t', quoting: sniffTabQuoting(text, isAll), skipsSpaces: false }
@@ -102,7 +102,7 @@ async function dialectOf(ahead: LookAhead, delimiter: string | null, usual: stri
   return { delimiter, quoting: 'csv', skipsSpaces: delimiter !== null && hasSpacesBeforeMarks(text, delimiter) }
 }
 
-/** Source: Python's csv.Sniffer, `skipinitialspace`: every quoted cell has a space before its mark. */
+/** As Python's csv.Sniffer detects `skipinitialspace`: every quoted cell has a space before its mark. */
 function hasSpacesBeforeMarks(text: string, delimiter: string): boolean {
   if (text.includes(`${delimiter}"`)) return false
   const separator = delimiter.replace(/[|\\{}()[\]^$+*?.]/g, '\\$&')
@@ -123,13 +123,13 @@ function notesOn({ delimiter, quoting, skipsSpaces }: Dialect, usual: string): s
   return notes
 }
 
-async function* unguarded(batches: AsyncIterable<RawRow[]>): AsyncGenerator<RawRow[], void, undefined> {
-  for await (const batch of batches) {
-    yield batch.map((row) => (row.kind === 'cells' ? { ...row, cells: row.cells.map(unguardFormula) } : row))
+async function* unguarded(chunks: AsyncIterable<RawRow[]>): AsyncGenerator<RawRow[], void, undefined> {
+  for await (const chunk of chunks) {
+    yield chunk.map((row) => (row.kind === 'cells' ? { ...row, cells: row.cells.map(unguardFormula) } : row))
   }
 }
 
-/** The columns as written. A nameless or repeated one is no trouble before somebody uses it. */
+/** The columns as written. A nameless or repeated one is an error only if it is used. */
 function requireHeader(row: RawRow | undefined, name: string): readonly string[] {
   if (row?.kind !== 'cells') {
     throw new CatalogError(
@@ -147,14 +147,14 @@ function requireHeader(row: RawRow | undefined, name: string): readonly string[]
 
 type LookAhead = ReturnType<typeof lookAhead>
 
-/** Pieces of which the first bytes are looked at before they are read. */
+/** Lets the first bytes of the pieces be inspected before they are read. */
 function lookAhead(pieces: AsyncIterable<Buffer>) {
   const source = pieces[Symbol.asyncIterator]()
   let held: Buffer[] = []
   let heldBytes = 0
   let isAll = false
   return {
-    /** At least so many bytes, unless there are no more. */
+    /** At least so many bytes, or all there are. */
     async peek(bytes: number): Promise<Sample> {
       while (!isAll && heldBytes < bytes) {
         const next = await source.next()
@@ -164,7 +164,7 @@ function lookAhead(pieces: AsyncIterable<Buffer>) {
       }
       return { text: Buffer.concat(held).toString('utf8'), isAll }
     },
-    /** So many bytes of what was looked at are not read. */
+    /** Skips so many of the inspected bytes. */
     drop(bytes: number): void {
       held = [Buffer.concat(held).subarray(bytes)]
       heldBytes -= bytes

@@ -8,10 +8,9 @@ import { parseTemplate, type Template } from './template.js'
 import { hasInk, plainText, textOf, unprintable } from './value-text.js'
 
 /**
- * What one row asks. Either a template is filled with the row's values, or the row brings its own
- * `query`; a JSONL row without a template may bring `limit`, `offset` and `filters` too. A template
- * whose columns are all empty in a row asks nothing: the words around them alone are not a question
- * about that row.
+ * The request of one row. Either a template is filled with the row's values, or the row has its own `query`;
+ * a JSONL row without a template may have `limit`, `offset` and `filters` too. If all columns of the template
+ * are empty in a row, the row has no request: the words around them say nothing about that row.
  */
 export type RowRequest =
   | { readonly query: string; readonly limit?: number; readonly offset?: number; readonly filters?: Filters }
@@ -20,7 +19,7 @@ export type RowRequest =
 export interface RowRequestReader {
   /** The columns that it reads. */
   readonly names: readonly string[]
-  ask(row: RawRow): RowRequest
+  read(row: RawRow): RowRequest
   /** Columns of the query whose whole value means "no value", such as NULL. */
   placeholders(row: RawRow): readonly Placeholder[]
 }
@@ -30,7 +29,7 @@ interface Placeholder {
   readonly value: string
 }
 
-/** What the command asks of every row. */
+/** What the command sets for every row. */
 interface Common {
   readonly limit?: number | undefined
   readonly filters?: Filters | undefined
@@ -54,7 +53,7 @@ export function rowRequestReader(catalog: Catalog, template: string | null, comm
       : parseTemplate(template, names, isComplete, catalog.words)
   const indexes = parsed.names.map((name) => names.indexOf(name))
   const errorColumn = catalog.columns.findIndex((column) => column.trim() === ERROR_COLUMN)
-  const ask = (row: RawRow): RowRequest => {
+  const read = (row: RawRow): RowRequest => {
     if (row.problem !== undefined) return { problem: row.problem }
     switch (row.kind) {
       case 'broken':
@@ -70,7 +69,7 @@ export function rowRequestReader(catalog: Catalog, template: string | null, comm
         return typeof filled === 'string' ? { query: filled, ...rest } : filled
       }
       case 'object': {
-        if (template === null) return ownQuestion(row.value, rest)
+        if (template === null) return ownRequest(row.value, rest)
         const filled = fillFrom(parsed, row.value)
         return typeof filled === 'string' ? { query: filled, ...rest } : filled
       }
@@ -89,14 +88,14 @@ export function rowRequestReader(catalog: Catalog, template: string | null, comm
     }
     return found ?? NO_PLACEHOLDERS
   }
-  return { names: template === null && !isComplete ? OWN_KEYS : parsed.names, ask, placeholders }
+  return { names: template === null && !isComplete ? OWN_KEYS : parsed.names, read, placeholders }
 }
 
 const NO_PLACEHOLDERS: readonly Placeholder[] = []
 
 const OWN_KEYS = ['query', 'limit', 'offset', 'filters']
 
-/** A template is missing, and neither does the catalog bring queries of its own. */
+/** The error for a command without a template and a catalog without queries of its own. */
 export function noQueryColumn(catalog: Catalog): UsageError {
   const example = catalog.names.find((name) => /title|name|description|mood/i.test(name)) ?? catalog.names[0] ?? 'title'
   const { words, names } = catalog
@@ -141,7 +140,7 @@ function fillFrom(template: Template, row: Readonly<Record<string, unknown>>): s
   return fill(template, values)
 }
 
-function ownQuestion(row: Readonly<Record<string, unknown>>, rest: Common): RowRequest {
+function ownRequest(row: Readonly<Record<string, unknown>>, rest: Common): RowRequest {
   const { query } = row
   const [limit, offset, filters] = [row.limit, row.offset, row.filters].map((value) => withPlainNumbers(value))
   if (typeof query !== 'string') return { problem: `expected query to be a text, found ${found(query)}` }
@@ -169,12 +168,12 @@ function given(value: unknown): boolean {
   return value !== undefined && value !== null
 }
 
-/** Missing cells at the end are empty ones, and empty ones too many are none: spreadsheets write both. */
+/** Spreadsheets leave out empty cells at the end, or add some; neither is a problem. */
 function cellsProblem(cells: readonly string[], { columns, names }: Catalog): string | null {
   if (cells.length > names.length && cells.slice(names.length).some((cell) => cell.trim() !== '')) {
     return `expected ${names.length} cells, found ${cells.length}`
   }
-  // A file that was put together from several has their headers in it, and so has an export of it.
+  // A file joined from several has their headers in it, and so has an export of it.
   const isHeader =
     cells.length >= names.length &&
     names.every((name, index) => {
@@ -187,8 +186,8 @@ function cellsProblem(cells: readonly string[], { columns, names }: Catalog): st
 }
 
 /**
- * What an export hides: it quotes a stray mark, joins cells too many, cuts a row too long, and writes U+FFFD for bytes of
- * no character. Read again, such a row would look right, and would be searched and paid for.
+ * Problems that an export hides: it quotes a stray mark, joins surplus cells, cuts a long row, and writes
+ * U+FFFD for invalid bytes. When the export is submitted, such a row would look valid and be paid for.
  */
 const HIDDEN = new RegExp(
   '^(?:line|row) \\d+: (expected (?:a closing quotation mark|a separator or the end of the line|a row of at most|\\d+ cells, found|' +
@@ -197,12 +196,12 @@ const HIDDEN = new RegExp(
 )
 
 /**
- * @param error why an earlier export called the row invalid
- * @param place where it says so
+ * @param error the reason in an earlier export
+ * @param place the column or key with that reason
  */
 export function earlierProblem(error: string, place = ERROR_COLUMN): string | null {
   const reason = HIDDEN.exec(error)?.[1]
-  return reason === undefined ? null : `${reason} (in an earlier export; empty ${place} when the row is mended)`
+  return reason === undefined ? null : `${reason} (in an earlier export; empty ${place} when the row is corrected)`
 }
 
 /** The line between header and rows that Markdown and database shells draw. */

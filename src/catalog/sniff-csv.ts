@@ -1,21 +1,21 @@
 import { createScanner, type Dialect, type ScannedRecord } from './csv-scanner.js'
 
-/** Whether a TSV has quoting is found out later. */
+/** Whether a TSV has quoting is detected later. */
 const DIALECTS: readonly (Dialect & { readonly delimiter: string })[] = [
   ...[',', ';', '\t', '|'].map((delimiter) => ({ delimiter, quoting: 'csv' as const, skipsSpaces: false })),
   { delimiter: '\t', quoting: 'none', skipsSpaces: false },
 ]
-const MOST = 200
-/** The share of rows that have as many cells as the header, where nothing is wrong with it. */
-const FITS = 0.5
+const MOST_RECORDS = 200
+/** In a table, at least this share of the rows fits under the header. */
+const FITTING_SHARE = 0.5
 
 export interface Sample {
   readonly text: string
-  /** Whether the file ends behind it. */
+  /** Whether this is the whole file. */
   readonly isAll: boolean
 }
 
-/** Where the table begins: guessed from the first lines. */
+/** The delimiter, and where the table begins, as guessed from the first lines. */
 export interface Table {
   /** Null: one column. */
   readonly delimiter: string | null
@@ -24,8 +24,8 @@ export interface Table {
 }
 
 /**
- * The delimiter is the one that gives most rows the width of the header. A header without any is a catalog of one
- * column, unless lines of a title stand before a table.
+ * Picks the delimiter that gives most rows the width of the header. A first line without any is the header of
+ * a catalog with one column, unless it is a title before a table.
  *
  * @param usual the delimiter that the file's name suggests
  * @param mayHaveTitle whether lines may stand before the header; else the first line is the header
@@ -33,11 +33,11 @@ export interface Table {
 export function sniffTable(sample: Sample, usual: string, mayHaveTitle: boolean): Table {
   const readings = DIALECTS.map((dialect) => {
     const { delimiter } = dialect
-    const { records } = sampleRecords(sample.text, dialect, { most: MOST, isAll: sample.isAll })
+    const { records } = sampleRecords(sample.text, dialect, { most: MOST_RECORDS, isAll: sample.isAll })
     return { delimiter, records, isUsual: delimiter === usual, headerLine: 1, ...widths(records) }
   })
   const first = best(readings)
-  const isTable = first !== null && first.share >= FITS && !COMMENT_LINES.test(sample.text)
+  const isTable = first !== null && first.share >= FITTING_SHARE && !COMMENT_LINES.test(sample.text)
   if (first !== null && (isTable || !mayHaveTitle)) return first
   const behindTitle = readings.flatMap(({ records, ...reading }) => {
     const fitting = headersBehindTitle(records)
@@ -47,7 +47,7 @@ export function sniffTable(sample: Sample, usual: string, mayHaveTitle: boolean)
         const isNarrow = records
           .slice(0, from)
           .every(({ cells }) => filled(cells) < width || COMMENT.test(cells[0] ?? ''))
-        return share >= FITS && isNarrow
+        return share >= FITTING_SHARE && isNarrow
       })
     return fitting === undefined ? [] : [fitting]
   })
@@ -70,7 +70,7 @@ function best(readings: readonly Reading[]): Reading | null {
   return found ?? null
 }
 
-/** The cells of the header, and the share of rows that it has names for. */
+/** The number of cells in the header, and the share of rows that have no more. */
 function widths([header, ...rows]: readonly ScannedRecord[]): { width: number; share: number } {
   const width = header?.cells.length ?? 0
   if (rows.length === 0) return { width, share: 0 }
@@ -78,7 +78,7 @@ function widths([header, ...rows]: readonly ScannedRecord[]): { width: number; s
   return { width, share: fitting.length / rows.length }
 }
 
-/** Cells without the empty ones at the end. */
+/** The number of cells without empty ones at the end. */
 function filled(cells: readonly string[]): number {
   return cells.findLastIndex((cell) => cell.trim() !== '') + 1
 }
@@ -86,8 +86,8 @@ function filled(cells: readonly string[]): number {
 const MOST_TITLE_RECORDS = 20
 
 /**
- * Records that may be the header because those before them look like a title: with an empty line behind it, a "#" before
- * each line of it, or sentences.
+ * Records that may be the header because the lines before them look like a title: an empty line follows it,
+ * each of its lines begins with "#", or it consists of sentences.
  */
 function headersBehindTitle(records: readonly ScannedRecord[]): number[] {
   const found: number[] = []
@@ -105,23 +105,23 @@ function headersBehindTitle(records: readonly ScannedRecord[]): number[] {
   return found
 }
 
-/** Three words or more, and no separator of another dialect. */
+/** At least three words, and no separator but a comma. */
 const SENTENCE = /^[^\t;|]*\S +[^\s;|]+ +[^\s;|][^\t;|]*$/
 const COMMENT = /^(#|\/\/)/
-/** One alone may be a header, such as "# of plays,title". */
+/** Two lines at least: one alone may be a header, such as "# of plays,title". */
 const COMMENT_LINES = /^(#|\/\/)[ \t].*\r*\n(#|\/\/)[ \t]/
 
-/** Commas of sentences have a space behind them. Those in quoted cells separate nothing. */
+/** In sentences a space follows most commas. */
 function isProse(records: readonly ScannedRecord[]): boolean {
   const behind = records.flatMap(({ cells }) => cells.slice(1))
   return behind.filter((cell) => cell.startsWith(' ')).length * 2 > behind.length
 }
 
 /**
- * TSV has no quoting (source: IANA, text/tab-separated-values), but Excel and others write one: cells with a tab, a line
- * end or a mark in them are quoted, marks doubled. That is believed only with evidence: every cell that
- * begins with a mark is quoted properly, none has a mark in its middle without being quoted, and at least one needed
- * the quoting; or every cell is quoted.
+ * TSV has no quoting (source: IANA, text/tab-separated-values). But Excel and others quote cells that contain
+ * a tab, a line end or a quotation mark, and double the marks. Quoting needs evidence: every cell that begins
+ * with a mark is quoted properly, no other cell contains a mark, and at least one cell needs its quotes; or
+ * every cell is quoted.
  */
 export function sniffTabQuoting(text: string, isAll: boolean): 'csv' | 'none' {
   if (!text.includes('"')) return 'none'
@@ -149,12 +149,12 @@ export function sniffTabQuoting(text: string, isAll: boolean): 'csv' | 'none' {
 const QUOTED = '"[^"]*(?:""[^"]*)*"'
 const WELL_QUOTED = new RegExp(`^(?:${QUOTED}|[^"\\t\\r\\n]*)(?:\\t(?:${QUOTED}|[^"\\t\\r\\n]*))*$`)
 const EVERY_QUOTED = new RegExp(`^${QUOTED}(?:\\t${QUOTED})*$`)
-/** Some writers leave numbers and empty cells bare. */
+/** Some programs leave numbers and empty cells unquoted. */
 const NUMBERS_BARE = new RegExp(`^(?:${QUOTED}|[-+.\\deE]*)(?:\\t(?:${QUOTED}|[-+.\\deE]*))*$`)
 
 /**
  * Records at the beginning of the file, and whether the text ends inside a quoted cell.
- * @param isAll whether the file ends behind the text; else its last record may be cut and is left out
+ * @param isAll the text is the whole file; else its last record may be incomplete and is left out
  */
 function sampleRecords(
   text: string,

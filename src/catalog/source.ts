@@ -18,7 +18,7 @@ const CHUNK_BYTES = 256 * 1024
 export async function openSource(source: CatalogSource): Promise<OpenSource> {
   if ('stream' in source) {
     const { stream, name } = source
-    // Read as a stream, it would be an empty one.
+    // As a stream, a directory would be an empty file.
     if (isDirectory(stream)) throw foundDirectory(name)
     return { name, chunks: readAll(stream.iterator({ destroyOnReturn: false }), name, 0), close: () => {} }
   }
@@ -35,7 +35,7 @@ export async function openSource(source: CatalogSource): Promise<OpenSource> {
   }
 }
 
-/** @param least how many bytes there were at the start: a file that loses some meanwhile would lose its last rows in silence */
+/** @param least the size at the start: a file that became shorter meanwhile would lose its last rows unnoticed */
 async function* readAll(
   chunks: AsyncIterable<Uint8Array | string>,
   name: string,
@@ -52,7 +52,7 @@ async function* readAll(
   }
   if (bytes >= least) return
   throw new CatalogError(
-    `${name}: expected ${least} bytes, found ${bytes}: it became shorter while it was read. Submit it again when nobody writes to it.`,
+    `${name}: expected ${least} bytes, found ${bytes}: it became shorter while it was read. Submit it again when no program writes to it.`,
   )
 }
 
@@ -60,22 +60,22 @@ function foundDirectory(name: string): CatalogError {
   return new CatalogError(`${name}: expected a file, found a directory. Name one CSV, TSV or JSONL file.`)
 }
 
-/** Standard input may be one: `submit - < directory`. */
+/** Standard input may be a directory: `submit - < directory`. */
 function isDirectory(stream: Readable): boolean {
   return 'fd' in stream && typeof stream.fd === 'number' && fstatSync(stream.fd).isDirectory()
 }
 
-/** A pipe in the file system: opened as a file, it would hold a thread, and with it the end of the process, until somebody writes. */
+/** Opens a named pipe. As a file, it would occupy a thread and keep the process from ending until somebody writes. */
 function openPipe(path: string): Readable {
   return new Socket({ fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), readable: true, writable: false })
 }
 
-/** The catalog as a word of a command to copy; FILE where its name is not one (standard input, a path with spaces). */
+/** The catalog's name for a command to copy; FILE if it would need quotes (standard input, a path with spaces). */
 export function shellWord(name: string): string {
   return /^[\w./@%+:,-]+$/.test(name) ? name : 'FILE'
 }
 
-/** Turns what the system said into a sentence with the next step; anything unknown passes. */
+/** Turns a system error into a message with the next step. Returns any other error unchanged. */
 export function readableReason(error: unknown, path: string): unknown {
   const code = errorCode(error)
   switch (code) {

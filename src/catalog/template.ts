@@ -3,19 +3,19 @@ import type { CatalogWords } from './catalog.js'
 import { listOf, requireCsvColumn } from './column-names.js'
 
 /**
- * `"{title} {mood} music"`: text with the names of columns in braces; `{{` and `}}` are braces
- * themselves. Checked once against the catalog, so that a slip is answered before a row is read.
+ * `"{title} {mood} music"`: text with the names of columns in braces; `{{` and `}}` are literal braces.
+ * It is checked against the catalog's columns before a row is read.
  */
 export interface Template {
-  /** What stands around the columns: one more than there are columns. */
+  /** The text around the columns: one entry more than there are columns. */
   readonly texts: readonly string[]
   /** The columns in the order of their mention. */
   readonly names: readonly string[]
 }
 
 /**
- * @param isComplete whether the catalog has no other columns than these; a JSON row may bring more
- * @throws UsageError for loose braces, a column that the catalog lacks, or no column at all
+ * @param isComplete the catalog has only these columns; a JSON row may have more
+ * @throws UsageError for an unmatched brace, an unknown column, or no column at all
  */
 export function parseTemplate(
   source: string,
@@ -44,7 +44,7 @@ export function parseTemplate(
   )
 }
 
-/** Who names a column, in messages. */
+/** How messages refer to the template. */
 export const TEMPLATE = 'The query template'
 
 function looseBrace(source: string, brace: string, { column }: CatalogWords): UsageError {

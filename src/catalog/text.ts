@@ -5,26 +5,25 @@ import { CatalogError, errorCode } from '../domain/errors.js'
 import { badBytes, characterBytes, countLineEnds, undecodable } from './bad-bytes.js'
 import { byteOrderMark, decoded, isWide, LF, requireEncoding, wideEncoding } from './encodings.js'
 import { requireText } from './not-catalog.js'
-import { startingWith } from './row-batches.js'
+import { startingWith } from './row-chunks.js'
 
 /**
- * The bytes of a source as UTF-8 text, whatever they were: unpacked, decoded, with one kind of line end, and
- * checked. What comes out is valid UTF-8 in pieces of some 256 KB, cut between characters, so that
- * nobody behind this file has to think of bytes.
+ * Turns the bytes of a source into UTF-8 text: unpacked, decoded, checked, with one kind of line end. The
+ * result is valid UTF-8 in pieces of about 256 KB, cut between characters.
  *
- * The encoding is what the byte order mark says, else what the user says, else UTF-8 if every byte fits. No guess
- * is made in silence: a wrong one would make paid searches of garbled words.
+ * The encoding is that of the byte order mark, else the user's option, else UTF-8 if all bytes are valid. It
+ * is never guessed: with a wrong guess, garbled words would be searched and paid for.
  */
 export interface TextSource {
   readonly pieces: AsyncIterable<Buffer>
   /** The first piece; empty for an empty source. */
   readonly head: Buffer
   readonly byteOrderMark: boolean
-  /** What was done with the bytes, for the plan: "gzip", "windows-1251". */
+  /** How the bytes were read: "gzip", "windows-1251". The plan shows it. */
   readonly notes: readonly string[]
   /**
-   * Lines of the text so far that held bytes which are none of the encoding, each with what was found. Filled
-   * before the piece with that line comes out; whoever has read a line may delete it.
+   * Lines of the text so far with bytes that are invalid in the encoding, each with a description. A line is
+   * added before its piece is handed out. The reader may delete a line that it has read.
    */
   readonly badLines: Map<number, string>
 }
@@ -34,7 +33,7 @@ const CR = 13
 const MARK = Buffer.from('\uFEFF')
 const REPLACEMENT = Buffer.from('\uFFFD')
 
-/** @throws CatalogError for what is no text, or in no known encoding */
+/** @throws CatalogError for input that is not text, or in an unknown encoding */
 export async function openText(
   chunks: AsyncIterable<Uint8Array | string>,
   name: string,
@@ -49,7 +48,7 @@ export async function openText(
   }
   requireText(bytes.head, name)
   const mark = byteOrderMark(bytes.head)
-  // That of UTF-8 is sometimes put before text of another encoding; those of UTF-16 and UTF-32 never are.
+  // Some programs put the mark of UTF-8 before text in another encoding; the other marks can be trusted.
   const marked = mark === null || mark.encoding === 'utf-8' ? null : mark.encoding
   const used = marked ?? said ?? wideEncoding(bytes.head) ?? 'utf-8'
   if (used === 'utf-8' && said !== null) notes.push(used)
@@ -65,13 +64,13 @@ export async function openText(
   return { pieces: all, head, byteOrderMark: mark !== null, notes, badLines }
 }
 
-/** Whether it is UTF-8 that has more than ASCII in it: no text in another encoding happens to be that. */
+/** Whether it is UTF-8 with non-ASCII characters. Text in another encoding hardly ever is. */
 function isForeignUtf8(head: Buffer): boolean {
   const whole = head.subarray(0, endOfWhole(head))
   return isUtf8(whole) && !isAscii(whole)
 }
 
-/** The first piece, and all of them. */
+/** Returns the first piece, and all pieces including it. */
 async function peek(
   pieces: AsyncGenerator<Buffer, void, undefined>,
 ): Promise<{ head: Buffer; all: AsyncGenerator<Buffer, void, undefined> }> {
@@ -80,7 +79,7 @@ async function peek(
   return { head, all: startingWith(head, pieces) }
 }
 
-/** Pieces of one size, whatever the source gives. */
+/** Regroups chunks into pieces of one size. */
 async function* inPieces(chunks: AsyncIterable<Uint8Array | string>): AsyncGenerator<Buffer, void, undefined> {
   let held: Buffer[] = []
   let heldBytes = 0
@@ -110,7 +109,7 @@ async function* withoutFirst(pieces: AsyncIterable<Buffer>, count: number): Asyn
   }
 }
 
-/** Files whose lines end in a lone CR (Excel's "CSV (Macintosh)") get LF, so that the rest of the program knows one line end. */
+/** Replaces lone CR by LF in a file whose lines end in CR (Excel's "CSV (Macintosh)"). */
 async function* withLineFeeds(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
   let hasLoneCr: boolean | null = null
   for await (const piece of pieces) {
@@ -119,7 +118,7 @@ async function* withLineFeeds(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buf
   }
 }
 
-/** UTF-8, or an error that names the place and shows how the bytes would read in other encodings. */
+/** Passes UTF-8 through. @throws CatalogError with the place, and how the bytes read in other encodings */
 async function* strictly(pieces: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer, void, undefined> {
   let line = 1
   /** Characters of that line in earlier pieces. */
@@ -135,7 +134,7 @@ async function* strictly(pieces: AsyncIterable<Buffer>, name: string): AsyncGene
   }
 }
 
-/** What is none of the encoding becomes U+FFFD, and its line a bad one. */
+/** Replaces invalid bytes by U+FFFD, and adds their lines to `badLines`. */
 async function* leniently(
   pieces: AsyncIterable<Buffer>,
   encoding: string,
@@ -174,7 +173,7 @@ function* linesOf(piece: Buffer): Generator<[number, Buffer]> {
   }
 }
 
-/** UTF-8 cut between characters. */
+/** Regroups UTF-8 into pieces that end between characters. */
 async function* wholeCharacters(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
   let rest = Buffer.alloc(0)
   for await (const piece of pieces) {
@@ -186,7 +185,7 @@ async function* wholeCharacters(pieces: AsyncIterable<Buffer>): AsyncGenerator<B
   if (rest.length > 0) yield rest
 }
 
-/** Before the last character where that is not all there. */
+/** The length without an incomplete character at the end. */
 function endOfWhole(bytes: Buffer): number {
   for (let back = 1; back <= 3 && back <= bytes.length; back++) {
     const byte = bytes[bytes.length - back] ?? 0
@@ -201,12 +200,12 @@ function isGzip(head: Buffer): boolean {
 }
 
 /**
- * The content of a gzip file, also of several put together. It is never there as a whole, so a file that unpacks
- * to a thousand times its size takes time but no memory.
+ * The content of a gzip file, or of several joined ones. It is streamed, so a file that unpacks to a thousand
+ * times its size takes time but no memory.
  */
 async function* unpacked(chunks: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer, void, undefined> {
   const gunzip = createGunzip({ chunkSize: PIECE_BYTES })
-  // What fails on the way is thrown where the content is read.
+  // Errors are thrown to the reader of the content.
   pipeline(Readable.from(chunks), gunzip, () => {})
   try {
     for await (const chunk of gunzip) yield chunk as Buffer

@@ -2,14 +2,14 @@ import { decodedText } from './encodings.js'
 import { ExactNumber } from './json.js'
 
 /**
- * What a query or an id may be made of. Control characters and halves of a character are in no question, and
- * no log or table should show them. White space is no problem: a query folds it.
+ * Characters that a query or an id must not have: control characters and lone surrogates. They are never
+ * meant, and no log or table should show them. White space is allowed: a query folds it.
  */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u
 
 /**
- * Without white space and NUL bytes around it: programs with columns of a fixed width fill them up with NUL bytes.
- * `="0012"` is 0012: so programs write a text that Excel would take for a number.
+ * Trims white space and NUL bytes, with which some programs pad columns of a fixed width. Reads `="0012"` as
+ * 0012: some programs write text this way so that Excel does not read it as a number.
  */
 export function plainText(text: string): string {
   const trimmed = text.trim()
@@ -19,7 +19,7 @@ export function plainText(text: string): string {
 
 const TEXT_FORMULA = /^="((?:[^"]|"")*)"$/
 
-/** The first character in it that no query and no id holds, described; null: none. */
+/** Describes the first character that a query or an id must not have; null: none. */
 export function unprintable(text: string): string | null {
   if (!UNPRINTABLE.test(text)) return null
   const character = UNPRINTABLE.exec(text.replace(/\s/gu, ' '))?.[0]
@@ -35,12 +35,12 @@ export function unprintable(text: string): string | null {
   return `the control character ${name}`
 }
 
-/** Whether there is anything to search for: white space, zero-width characters and separators alone are nothing. */
+/** Whether there is anything to search for besides white space, zero-width characters and separators. */
 export function hasInk(text: string): boolean {
   return /[^\s\p{Z}\p{Cf}\p{Default_Ignorable_Code_Point},;|]/u.test(text)
 }
 
-/** Null for what does not read as text: an object, or a list that holds one. Numbers are their digits as written. */
+/** A value as text; numbers keep their digits. Null: an object, or a list with one, is no text. */
 export function textOf(value: unknown): string | null {
   switch (typeof value) {
     case 'string':
@@ -60,7 +60,7 @@ export function textOf(value: unknown): string | null {
 /** Source: MongoDB Extended JSON v2; each is a scalar in an object of one key. */
 const EXTENDED = ['$oid', '$uuid', '$symbol', '$numberInt', '$numberLong', '$numberDouble', '$numberDecimal', '$date']
 
-/** The text of a text or a number, also of one that MongoDB has wrapped (`{"$oid": "64b0"}`); null for anything else. */
+/** A text or a number as text, also if MongoDB has wrapped it (`{"$oid": "64b0"}`). Null: it is neither. */
 export function scalarText(value: unknown): string | null {
   if (typeof value === 'string') return value
   if (typeof value === 'number') return String(value)

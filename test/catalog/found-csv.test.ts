@@ -299,7 +299,7 @@ describe('what an export holds when it is submitted again', () => {
     const text = (said: string) =>
       `id,title,trackyard_status,trackyard_error\n1,Pier,tagged,\n${quoted},invalid,"${said}"\n`
     const [, still] = (await read(text(error), { template: '{title} {id}' })).said
-    expect(still).toBe(`${error} (in an earlier export; empty trackyard_error when the row is mended)`)
+    expect(still).toBe(`${error} (in an earlier export; empty trackyard_error when the row is corrected)`)
     // The same again: the reason does not grow.
     expect((await read(text(still ?? ''), { template: '{title} {id}' })).said[1]).toBe(still)
     expect((await read(text(''), { template: '{title} {id}' })).said[1]).not.toMatch(/expected/)

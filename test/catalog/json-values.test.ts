@@ -149,7 +149,7 @@ describe('damage costs the element that it is in', () => {
 
   test.each([
     ['in an element', '[{"id":1},\n{"id":2,"x', '(up to the end of the file)'],
-    ['between two', '[{"id":1},\n', 'expected ] behind the last element of the list, found the end of the file'],
+    ['between two', '[{"id":1},\n', 'expected ] after the last element of the list, found the end of the file'],
   ])('a list that is cut off %s says so', async (_, text, words) => {
     expect(await rows(text)).toEqual([
       [1, '{"id":1}'],

@@ -156,7 +156,7 @@ describe('bytes that are no UTF-8, while nobody has said what they are', () => {
     ])
     const { message } = await refusal(() => rawRows(content))
     expect(message).toContain('line 4, character 6: expected UTF-8, found the byte 92: "Don’t stop" in windows-1252')
-    expect(message).toMatch(/Other lines are UTF-8: mend this one, or pass --encoding utf-8 /)
+    expect(message).toMatch(/Other lines are UTF-8: correct this one, or pass --encoding utf-8 /)
     const rows = await cells(content, { encoding: 'utf-8' })
     expect(rows).toHaveLength(4)
     expect(rows[2]).toBe('expected utf-8, found the byte 92 at character 6')
@@ -168,7 +168,7 @@ describe('bytes that are no UTF-8, while nobody has said what they are', () => {
     const content = Buffer.concat([Buffer.from(`title\nCafé\n${'x\n'.repeat(400_000)}`), Buffer.from([0x92, 0x0a])])
     const { message } = await refusal(() => rawRows(content))
     expect(message).toContain('line 400003, character 1: expected UTF-8')
-    expect(message).toMatch(/Other lines are UTF-8: mend this one, or pass --encoding utf-8 /)
+    expect(message).toMatch(/Other lines are UTF-8: correct this one, or pass --encoding utf-8 /)
   })
 
   test('control characters of windows-1252 read as Latin-1 are named with what was meant', async () => {

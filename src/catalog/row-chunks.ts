@@ -1,10 +1,10 @@
 import type { OpenedText, RawRow } from './catalog.js'
 
-/** At least so many rows, unless the file ends before. */
-export async function firstRows(batches: OpenedText['batches'], atLeast: number): Promise<RawRow[]> {
+/** At least so many rows, or all there are. */
+export async function firstRows(chunks: OpenedText['chunks'], atLeast: number): Promise<RawRow[]> {
   const rows: RawRow[] = []
   while (rows.length < atLeast) {
-    const next = await batches.next()
+    const next = await chunks.next()
     if (next.done) break
     for (const row of next.value) rows.push(row)
   }
@@ -17,21 +17,21 @@ export async function* startingWith<T>(first: T, rest: AsyncIterable<T>): AsyncG
 }
 
 /**
- * Rows with the bad lines that stood in them: bytes there could not be decoded, so the row is kept and never searched.
- * Where a row ends is known when the next one begins, so with a bad line ahead one row is held back.
+ * Marks rows that contain bad lines: some of their bytes could not be decoded, so they are kept but not searched.
+ * A row ends where the next one begins, so one row is held back while there are bad lines.
  */
 export async function* withBadLines(
-  batches: AsyncIterable<RawRow[]>,
+  chunks: AsyncIterable<RawRow[]>,
   badLines: Map<number, string>,
 ): AsyncGenerator<RawRow[], void, undefined> {
   let held: RawRow | null = null
-  for await (const batch of batches) {
+  for await (const chunk of chunks) {
     if (held === null && badLines.size === 0) {
-      yield batch
+      yield chunk
       continue
     }
     const rows: RawRow[] = []
-    for (const row of batch) {
+    for (const row of chunk) {
       if (held !== null) rows.push(marked(held, row.line, badLines))
       held = row
     }
