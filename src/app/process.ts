@@ -102,9 +102,10 @@ export function interruptSignal(): { readonly signal: AbortSignal; dispose(): vo
 
 /**
  * Handles stop signals as long as there is no `interruptSignal`: the command has just begun, or has
- * nothing to stop cleanly. Prints a message and exits with 1; 130 is only for a second signal.
+ * nothing to stop cleanly. Exits with 130, as shells expect.
+ * @param tell says that it was interrupted; not called for a second signal
  */
-export function exitAtSignal(say: (message: string) => void): void {
+export function exitAtSignal(tell: () => void): void {
   let isEnding = false
   onStopSignals((name, atOnce) => {
     if (process.listenerCount(name) > 1) {
@@ -113,8 +114,8 @@ export function exitAtSignal(say: (message: string) => void): void {
     }
     if (atOnce) process.exit(130)
     if (isEnding) return
-    say('Interrupted.')
-    process.exit(1)
+    tell()
+    process.exit(130)
   })
 }
 

@@ -137,11 +137,11 @@ test('a service that cannot start logs why and exits with its code', async () =>
   expect(await run('refuses').end).toEqual({ code: 78, lines: ['error: expected a key, found none'] })
 })
 
-test.each(STOP_SIGNALS)('%s to a command that has just begun exits with 1 and a message', async (signal) => {
+test.each(STOP_SIGNALS)('%s to a command that has just begun exits with 130 and a message', async (signal) => {
   const running = run('has just begun')
   await running.printed('started')
   running.child.kill(signal)
-  expect(await running.end).toEqual({ code: 1, lines: ['started', 'Interrupted.'] })
+  expect(await running.end).toEqual({ code: 130, lines: ['started', 'Interrupted.'] })
 })
 
 test('a clean stop after SIGHUP is not cut short by another SIGHUP', async () => {

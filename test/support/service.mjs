@@ -16,7 +16,7 @@ function sayWhatIsHeard() {
 }
 
 if (behaviour.startsWith('has just begun')) {
-  exitAtSignal(line)
+  exitAtSignal(() => line('Interrupted.'))
   if (behaviour.endsWith('and ends when told')) {
     const { signal, dispose } = interruptSignal()
     signal.addEventListener('abort', async () => {

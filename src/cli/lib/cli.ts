@@ -53,6 +53,12 @@ export interface Cli {
 /** Runs a command's work; `define` hands it to commander as the action. */
 export type Act = (work: (cli: Cli) => Promise<ExitCode>) => Promise<void>
 
+/** Known before the arguments are parsed, so that a mistake in them is a document too. */
+export function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--')
+  return argv.slice(0, end === -1 ? undefined : end).includes('--json')
+}
+
 /** Raised when a name or a meaning in a document changes; not when something is added. */
 const VERSION = 1
 
