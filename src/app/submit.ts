@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { type Estimate, estimate } from '../batches/estimate.js'
 import { findBatch } from '../batches/find-batch.js'
 import { checkCaps, checkName } from '../batches/options.js'
-import { type LoadedBatch, load } from '../batches/submit.js'
+import { type LoadedBatch, load, wasDropped } from '../batches/submit.js'
 import type { Catalog } from '../catalog/catalog.js'
 import { isOurs } from '../catalog/column-names.js'
 import { compileRows, missingIdNote } from '../catalog/compile-rows.js'
@@ -57,8 +57,8 @@ export interface SubmitOptions {
   readonly headerRow?: number | undefined
   /**
    * The id or name of the batch that these rows correct or extend: once released, this batch takes its
-   * place, and what was not asked yet and is not in the rows any more is not asked. Its template is
-   * the default.
+   * place, and what was not asked yet and is not in the rows any more is not asked. Its template, id,
+   * limit, filters and priority are the defaults.
    */
   readonly continues?: number | string | undefined
 }
@@ -187,35 +187,39 @@ export async function planBatch(
   const times = checkTimes(options, session.now())
   // The plan counts stored answers as free, and rows get them: they must be of the same API.
   await checkApi({ store, apiUrl: session.settings.apiUrl })
-  if (options.continues !== undefined && times.notBefore !== null)
-    throw new UsageError('A batch that continues another one is released at once: leave out the time of its start.')
   const earlier = await earlierBatch(session, options.continues)
   const template = options.query ?? earlier?.template ?? null
+  const rowOptions = {
+    id: options.id ?? earlier?.rowOptions.id,
+    limit: options.limit ?? earlier?.rowOptions.limit,
+    filters: options.filters ?? earlier?.rowOptions.filters,
+  }
   const opening = 'rows' in source ? openRows(source.rows, name) : openCatalog(source, options)
-  const catalog = await orAborted(opening, signal)
+  const opened = await orAborted(opening, signal)
+  const catalog = options.id === undefined && earlier !== null ? namingIdOf(earlier, opened) : opened
   try {
     const doubts = collectDoubts(catalog.words.row)
     const rows = compileRows({
       catalog,
       template,
-      idColumn: options.id,
-      limit: options.limit,
-      filters: options.filters,
+      idColumn: rowOptions.id,
+      limit: rowOptions.limit,
+      filters: rowOptions.filters,
       doubts,
     })
-    const idNote = missingIdNote(catalog, options.id ?? null)
-    const filterNames = new Set(Object.keys(options.filters ?? {}))
+    const idNote = missingIdNote(catalog, rowOptions.id ?? null)
+    const filterNames = new Set(Object.keys(rowOptions.filters ?? {}))
     // Only JSON rows may have filters of their own.
     const all = catalog.format === 'jsonl' ? notingFilters(rows, filterNames) : rows
     const batch = await load(
       session,
-      newBatch(catalog, source, { ...options, name }, template),
-      untilAborted(all, signal),
       {
-        signal,
-        continues: earlier?.id,
-        ...(progress !== undefined && { progress }),
+        ...newBatch(catalog, source, { ...options, name }),
+        ...{ template, rowOptions, continues: earlier?.id ?? null },
+        priority: options.priority ?? earlier?.priority ?? 'normal',
       },
+      untilAborted(all, signal),
+      { signal, ...(progress !== undefined && { progress }) },
     )
     try {
       const plan = {
@@ -248,14 +252,23 @@ function checkText(option: string, value: unknown): void {
   throw new UsageError(`Expected the option ${option} to be a text, found ${typeof value}.`)
 }
 
-/** @throws UsageError if there is no such batch; RefusedError if it is still loading */
+/** For the message about a catalog that lacks the id column of the batch that it continues. */
+function namingIdOf({ id }: Batch, catalog: Catalog): Catalog {
+  return { ...catalog, words: { ...catalog.words, id: `Batch ${id}, which this one continues,` } }
+}
+
+/** @throws UsageError if there is no such batch; RefusedError if it is not released yet */
 async function earlierBatch(session: Session, idOrName: number | string | undefined): Promise<Batch | null> {
   if (idOrName === undefined) return null
   const batch = await findBatch(session, String(idOrName))
   if (batch.state !== 'loading') return batch
-  throw new RefusedError(`Batch ${batch.id} is still loading, so nothing can continue it yet.`, {
-    code: 'batch_loading',
-  })
+  const isScheduled = (await session.store.schedules.list()).some(({ batchId }) => batchId === batch.id)
+  throw new RefusedError(
+    isScheduled
+      ? `Batch ${batch.id} is not released yet. Cancel it and submit the new catalog in its place.`
+      : `Batch ${batch.id} is still loading, so nothing can continue it yet.`,
+    { code: 'batch_loading' },
+  )
 }
 
 async function release(
@@ -265,12 +278,14 @@ async function release(
   times: Times,
   signal?: AbortSignal,
 ): Promise<Feeding> {
+  // Before Redis is opened, which may start a private one.
+  if ((await session.store.batches.find(String(batch.id)))?.id !== batch.id) throw wasDropped(batch.id)
   const feeding = await openFeeding(session, signal)
   await batch.release(caps, times)
   return feeding
 }
 
-function newBatch(catalog: Catalog, source: SubmitSource, options: SubmitOptions, template: string | null) {
+function newBatch(catalog: Catalog, source: SubmitSource, options: SubmitOptions) {
   const { format, delimiter, byteOrderMark, quoting, preamble, columns } = catalog
   return {
     name: options.name,
@@ -281,8 +296,6 @@ function newBatch(catalog: Catalog, source: SubmitSource, options: SubmitOptions
     quoting,
     preamble,
     columns,
-    template,
-    priority: options.priority ?? 'normal',
     maxAgeMs: options.maxAgeDays === undefined ? null : options.maxAgeDays * DAY_MS,
   }
 }

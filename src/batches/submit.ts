@@ -33,8 +33,6 @@ export interface LoadedBatch {
 export interface LoadOptions {
   readonly signal?: AbortSignal
   readonly progress?: (rows: number) => void
-  /** The batch that this one continues: its release takes the other one's place. */
-  readonly continues?: number | undefined
 }
 
 /**
@@ -64,7 +62,7 @@ export async function load(
   try {
     const loaded = await addAll(parts, id, rows, options)
     if (loaded === 0) throw new CatalogError('This catalog has no rows: nothing to submit.')
-    const plan = await batches.plan(id, parts.now(), options.continues)
+    const plan = await batches.plan(id, parts.now())
     if (plan.accepted === 0) throw noRowCanBeSearched(plan)
     return {
       id,
@@ -77,9 +75,8 @@ export async function load(
         // A crash behind this leaves a batch that a worker releases, or, without `notBefore`, an abandoned one.
         const isSet = !isScheduled || (await parts.store.schedules.set({ batchId: id, notBefore, deadline }, caps))
         await heartbeat.stop()
-        released = isSet && (notBefore !== null || (await batches.release(id, caps, parts.now(), options.continues)))
-        if (!released)
-          throw new RefusedError(`Batch ${id} was dropped or cancelled meanwhile. Nothing was spent. Submit it again.`)
+        released = isSet && (notBefore !== null || (await batches.release(id, caps, parts.now())))
+        if (!released) throw wasDropped(id)
         if (notBefore !== null) {
           parts.log.info(
             { event: 'batch.scheduled', batch: id, name: batch.name, ...caps, notBefore },
@@ -97,6 +94,10 @@ export async function load(
     await drop()
     throw error
   }
+}
+
+export function wasDropped(id: number): RefusedError {
+  return new RefusedError(`Batch ${id} was dropped or cancelled meanwhile. Nothing was spent. Submit it again.`)
 }
 
 const LONGEST_REASON = 200

@@ -127,7 +127,7 @@ function idReader(catalog: Catalog, idColumn: string | null): IdReader {
   const isComplete = catalog.format === 'csv'
   const wanted = idColumn?.trim() ?? 'id'
   if (idColumn === null && isComplete && !catalog.names.includes('id')) return { name: null, read: () => NO_ID }
-  const index = isComplete ? requireCsvColumn(wanted, catalog.names, '--id') : -1
+  const index = isComplete ? requireCsvColumn(wanted, catalog.names, catalog.words.id) : -1
   const name = isComplete ? (catalog.names[index] ?? '') : wanted
   return {
     name,

@@ -81,9 +81,7 @@ export function readableReason(error: unknown, path: string): unknown {
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return new CatalogError(
-        `${path}: expected a catalog, found no such file. Check the path, or use - for standard input.`,
-      )
+      return new CatalogError(`${path}: expected a catalog, found no such file. Check the path.`)
     case 'EACCES':
     case 'EPERM':
       return new CatalogError(

@@ -1,3 +1,4 @@
+import type { Filters } from '../domain/request.js'
 import type { BatchState, Priority } from '../domain/states.js'
 import type { Queries, SqlParameters } from './connection.js'
 
@@ -14,6 +15,7 @@ export interface Batch {
   readonly preamble: string
   readonly columns: readonly string[]
   readonly template: string | null
+  readonly rowOptions: RowOptions
   /** `--max-credits`: the maximum number of calls charged to it. Null: no cap. */
   readonly maxCredits: number | null
   /** `--first`: the maximum number of calls before the next `release`. Null: no such limit. */
@@ -23,6 +25,14 @@ export interface Batch {
   readonly createdAt: number
   /** When the last search that it wants got its outcome, or when it was cancelled. Null before. */
   readonly completedAt: number | null
+}
+
+/** How rows become searches, beside the template: the defaults of a batch that continues this one. */
+export interface RowOptions {
+  /** The column or property with the user's own id. */
+  readonly id?: string | undefined
+  readonly limit?: number | undefined
+  readonly filters?: Filters | undefined
 }
 
 /** What is read of a row of `batch`; `migrations.ts` has all columns. Instants are epoch milliseconds. */
@@ -42,6 +52,10 @@ export interface BatchRow {
   /** JSON array. */
   readonly columns: string
   readonly template: string | null
+  /** JSON object; null: none were given. */
+  readonly row_options: string | null
+  /** The batch whose place it takes when it is released. */
+  readonly continues: number | null
   readonly max_credits: number | null
   readonly first: number | null
   readonly created_at: number
@@ -87,6 +101,7 @@ export function batchOf(row: BatchRow): Batch {
     preamble: row.preamble,
     template: row.template,
     columns: JSON.parse(row.columns) as string[],
+    rowOptions: JSON.parse(row.row_options ?? '{}') as RowOptions,
     maxCredits: row.max_credits,
     first: row.first,
     charged: row.charged,

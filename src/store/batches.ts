@@ -9,6 +9,7 @@ import {
   batchOf,
   CAP_SQL,
   capOf,
+  type RowOptions,
   smallest,
   standingBatch,
   standingBatches,
@@ -38,6 +39,10 @@ export interface NewBatch {
   /** The input's columns in order; empty for JSONL. */
   readonly columns: readonly string[]
   readonly template: string | null
+  /** Default: none. */
+  readonly rowOptions?: RowOptions
+  /** A batch whose place this one takes: see `release`. Default: none. */
+  readonly continues?: number | null
   readonly priority: Priority
   /**
    * A search whose answer is older than this is made again (a new generation). Null: answers never
@@ -86,17 +91,16 @@ export interface BatchStore {
   addRows(batchId: number, rows: readonly LoadedRow[], now: number): Promise<void>
   /** Reports that the loader is alive; see `dropAbandoned`. */
   heartbeat(batchId: number, now: number): Promise<void>
-  /** @param replaces see `release` */
-  plan(batchId: number, now: number, replaces?: number): Promise<Plan>
+  plan(batchId: number, now: number): Promise<Plan>
   /** How the rows of `batchId` differ from those of an earlier batch. */
   compare(earlierId: number, batchId: number): Promise<RowChanges>
   /**
    * loading → released, or changes the caps of a released batch: withheld searches become due.
    * False when the batch is in another state.
-   * @param replaces a batch that this one continues: unless it is done, it is cancelled in the same transaction, so
-   * that a crash leaves either both as they were or one of them to pay
+   * The batch that it continues is cancelled in the same transaction, unless it is done, so that a crash leaves either
+   * both as they were or one of them to pay.
    */
-  release(batchId: number, caps: Caps, now: number, replaces?: number): Promise<boolean>
+  release(batchId: number, caps: Caps, now: number): Promise<boolean>
   /**
    * released → cancelled. False in any other state, and for a finished batch without dead letters.
    * (A retry of a dead letter would make a batch due again.) Searches that no other batch wants are
@@ -139,14 +143,9 @@ export function batchStore(connection: Connection, actor: Actor): BatchStore {
       const text = "update batch set heard_at = @now where id = @batchId and state = 'loading'"
       await connection.write((tx) => tx.run(text, { now, batchId }))
     },
-    plan: (batchId, _now, replaces) => connection.read((tx) => planOf(tx, batchId, replaces)),
+    plan: (batchId) => connection.read((tx) => planOf(tx, batchId)),
     compare: (earlierId, batchId) => connection.read((tx) => compareRows(tx, earlierId, batchId)),
-    release: (batchId, caps, now, replaces) =>
-      connection.write(async (tx) => {
-        const isReleased = await release(tx, batchId, caps, { now, by: actor })
-        if (isReleased && replaces !== undefined) await takePlaceOf(tx, replaces, batchId, { now, by: actor })
-        return isReleased
-      }),
+    release: (batchId, caps, now) => connection.write((tx) => release(tx, batchId, caps, { now, by: actor })),
     cancel: (batchId, now) => connection.write((tx) => cancel(tx, batchId, { now, by: actor })),
     drop: (batchId) => drop(connection, batchId),
     dropAbandoned: async (heardBefore) => {
@@ -178,9 +177,9 @@ export function batchStore(connection: Connection, actor: Actor): BatchStore {
 async function create(tx: Transaction, batch: NewBatch): Promise<number> {
   const created = await tx.get<{ id: number }>(
     `insert into batch (name, state, priority, catalog_path, format, delimiter, byte_order_mark, quoting, preamble,
-       columns, template, max_age_ms, created_at, heard_at)
+       columns, template, row_options, continues, max_age_ms, created_at, heard_at)
      values (@name, 'loading', @priority, @catalogPath, @format, @delimiter, @byteOrderMark, @quoting, @preamble,
-       @columns, @template, @maxAgeMs, @createdAt, @createdAt)
+       @columns, @template, @rowOptions, @continues, @maxAgeMs, @createdAt, @createdAt)
      returning id`,
     {
       ...batch,
@@ -188,6 +187,8 @@ async function create(tx: Transaction, batch: NewBatch): Promise<number> {
       quoting: batch.quoting ?? 'csv',
       preamble: batch.preamble ?? '',
       columns: JSON.stringify(batch.columns),
+      rowOptions: JSON.stringify(batch.rowOptions ?? {}),
+      continues: batch.continues ?? null,
       // A fractional number of days gives fractions of a millisecond.
       maxAgeMs: batch.maxAgeMs === null ? null : Math.round(batch.maxAgeMs),
     },
@@ -203,6 +204,10 @@ interface Deed {
 }
 
 export async function release(tx: Transaction, batchId: number, caps: Caps, { now, by }: Deed): Promise<boolean> {
+  const loading = await tx.get<{ continues: number | null }>(
+    "select continues from batch where id = @batchId and state = 'loading'",
+    { batchId },
+  )
   const released = await tx.get<{ name: string; items: number }>(
     `update batch set state = 'released', max_credits = @maxCredits, first = @first, raised = 0,
        release_notified_at = null,
@@ -217,6 +222,8 @@ export async function release(tx: Transaction, batchId: number, caps: Caps, { no
   const limit = Number.isFinite(cap) ? `, at most ${pluralize(cap, 'call')}` : ''
   const what = `Batch ${batchId} (${released.name}) was released: ${pluralize(released.items, 'row')}${limit}.`
   addEntry(tx, { at: now, kind: 'released', by, what })
+  if (loading !== undefined && loading.continues !== null)
+    await takePlaceOf(tx, loading.continues, batchId, { now, by })
   return true
 }
 

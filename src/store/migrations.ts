@@ -152,4 +152,5 @@ export const MIGRATIONS: Migrations = {
     'create index timeline_at on timeline (at)',
   ],
   '0021-claim-token': ['alter table call add token integer'],
+  '0022-continues': ['alter table batch add continues integer', 'alter table batch add row_options text'],
 }

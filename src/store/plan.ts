@@ -41,15 +41,14 @@ export interface RowChanges {
 /** How many examples and reasons are shown. */
 const SHOWN = 5
 
-/**
- * What a batch will cost, before its release: exact, by counting the searches that it wants.
- * @param replaces the batch that it takes the place of, which then pays for nothing any more
- */
-export async function planOf(tx: Transaction, batchId: number, replaces?: number): Promise<Plan> {
+/** What a batch will cost, before its release: exact, by counting the searches that it wants. */
+export async function planOf(tx: Transaction, batchId: number): Promise<Plan> {
   const batch = await standingBatch(tx, batchId)
   if (batch === undefined)
     throw new RefusedError(`Batch ${batchId} cannot be planned, because it was dropped. Submit the catalog again.`)
-  const others = (await budgets(tx)).filter((reach) => reach.batchId !== batchId && reach.batchId !== replaces)
+  // Once this one is released, the batch that it continues pays for nothing any more.
+  const own = [batchId, batch.state === 'loading' ? batch.continues : null]
+  const others = (await budgets(tx)).filter((reach) => !own.includes(reach.batchId))
   const searches = (await tx.get<Record<'answered' | 'dead' | 'discarded' | 'queued' | 'unasked', number>>(
     `with ${REACH_TABLE}
      select

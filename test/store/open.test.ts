@@ -58,7 +58,9 @@ describe('opening a store', () => {
     file.exec(`alter table batch drop column byte_order_mark; alter table batch drop column raised;
       alter table batch drop column quoting; alter table batch drop column preamble;
       alter table batch drop column through_at; alter table batch drop column release_notified_at;
-      alter table batch drop column dead_letters_notified_at; alter table call drop column token; alter table item drop column line;
+      alter table batch drop column dead_letters_notified_at; alter table batch drop column continues;
+      alter table batch drop column row_options; alter table call drop column token;
+      alter table item drop column line;
       drop index search_dead_since; drop index search_refused;
       alter table search drop column rate_limits; alter table search drop column refusals;
       alter table search drop column refused_from;

@@ -33,6 +33,18 @@ test('a scheduled batch is not abandoned; a cleared one is, and leaves nothing b
   expect([await stateOf(id), await store.schedules.list()]).toEqual(['gone', []])
 })
 
+test('a scheduled batch takes the place of the one that it continues when its time has come, not before', async () => {
+  const earlier = await loaded(store, ['a', 'b'])
+  await store.batches.release(earlier, NO_CAPS, 2000)
+  const id = await loaded(store, ['b'], { continues: earlier })
+  expect(await store.batches.plan(id, 2000)).toMatchObject({ new: 1, alreadyQueued: 0 })
+  await store.schedules.set({ batchId: id, notBefore: 5000, deadline: null }, NO_CAPS)
+  expect(await stateOf(earlier)).toBe('released')
+  await store.schedules.releaseDue(5000)
+  expect([await stateOf(earlier), await stateOf(id)]).toEqual(['cancelled', 'released'])
+  expect(await feedAll(store)).toHaveLength(1)
+})
+
 test('a deadline alone neither releases a batch nor keeps it', async () => {
   const id = await loaded(store, ['a'])
   await store.schedules.set({ batchId: id, notBefore: null, deadline: 9000 }, NO_CAPS)
