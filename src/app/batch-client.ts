@@ -64,7 +64,7 @@ export interface Abortable {
   readonly signal?: AbortSignal | undefined
 }
 
-/** A batch's id, or its name: the latest of that name. */
+/** A batch's id, or its name if no other batch has it. */
 export type BatchRef = number | string
 
 /**
@@ -103,7 +103,7 @@ export interface SubmitOptions extends Abortable {
   readonly headerRow?: number | undefined
   /**
    * The batch that these rows correct or extend: once released, this batch takes its place. Its
-   * template is the default.
+   * template, id, limit, filters and priority are the defaults.
    */
   readonly continues?: BatchRef | undefined
   /** Called while rows are loaded, with their number so far. */
@@ -138,7 +138,7 @@ export interface Plan {
   /** With the caps. */
   readonly creditsNeeded: number
   /** Null: not known. */
-  readonly creditsLeft: number | null
+  readonly creditsRemaining: number | null
   /** After the reserve; null: not known. */
   readonly creditsMissing: number | null
   readonly callsPerMinute: number
@@ -171,7 +171,7 @@ export interface ReleaseOptions extends Abortable {
 }
 
 export interface Resumed {
-  readonly lifted: readonly PauseCause[]
+  readonly ended: readonly PauseCause[]
   readonly stillPaused: readonly PauseCause[]
   /** Searches that were refused because of the key, and are due again. */
   readonly retried: number
@@ -192,7 +192,7 @@ export interface Status {
 }
 
 export interface QueueStatus {
-  readonly state: 'paused' | 'no workers' | 'held' | 'running' | 'idle'
+  readonly state: 'paused' | 'no_workers' | 'rate_limited' | 'write_failure' | 'running' | 'idle'
   /** Explains the state: cause, since when, what it costs, what to do. */
   readonly reason: string
   readonly until: Date | null
@@ -300,11 +300,14 @@ export interface ShownSearch {
   /** The answer's tracks; null without an answer that can be read. */
   readonly tracks: readonly Track[] | null
   /** Rows that share it, 1,000 at most. */
-  readonly rows: readonly {
-    readonly batch: number
-    readonly position: number
-    readonly id: string | null
-  }[]
+  readonly rows: readonly FoundRow[]
+}
+
+export interface FoundRow {
+  readonly batch: number
+  readonly position: number
+  /** Your own id. */
+  readonly id: string | null
 }
 
 export interface DeadLetters {
@@ -338,6 +341,8 @@ export interface DeadLetter {
   readonly attempts: number
   /** Rows that share the search. */
   readonly rows: number
+  /** The first five of them. */
+  readonly foundIn: readonly FoundRow[]
   readonly diedAt: Date
   readonly remedy: string
   /** An earlier call may have been paid for already; a retry is charged again. */

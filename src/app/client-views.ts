@@ -2,13 +2,13 @@ import type { BatchStatus as ReportedBatch, StatusReport } from '../batches/stat
 import { exportedRow } from '../catalog/export-lines.js'
 import { parseForScript } from '../catalog/json.js'
 import { parseTracks } from '../domain/answer.js'
-import type { DeadLetter as KeptLetter } from '../domain/dead-letter.js'
 import { pauseSummary } from '../domain/pause.js'
-import type { ExportRow, RowReport, SearchReport, Account as StoredAccount } from '../store/store.js'
+import type { ExportRow, ParkedLetter, RowReport, SearchReport, Account as StoredAccount } from '../store/store.js'
 import type {
   Account,
   BatchStatus,
   DeadLetter,
+  FoundRow,
   Plan,
   QueueStatus,
   Result,
@@ -41,7 +41,7 @@ export function planOf(plan: BatchPlan): Plan {
     alreadyAnswered: plan.alreadyAnswered,
     alreadyDead: plan.alreadyDead,
     creditsNeeded: estimate.creditsNeeded,
-    creditsLeft: estimate.creditsLeft,
+    creditsRemaining: estimate.creditsRemaining,
     creditsMissing: estimate.creditsMissing,
     callsPerMinute: estimate.callsPerMinute,
     finishAt: new Date(estimate.finishAt),
@@ -56,12 +56,12 @@ function rowChangesOf({ batch, changed, gone, unchanged, ...rest }: NonNullable<
   return { batch, new: rest.new, changed, gone, unchanged }
 }
 
-export function statusOf({ queue, credits, pace, eta, batches }: StatusReport): Status {
+export function statusOf({ queue, credits, calls_per_minute, finish_at, batches }: StatusReport): Status {
   return {
     queue: queueStatusOf(queue),
     credits: { remaining: credits.remaining, spent: credits.spent, unknownOutcomes: credits.unknown_outcomes },
-    callsPerMinute: { limit: pace.limit_per_minute, last: pace.calls_last_minute },
-    finishAt: dateOrNull(eta),
+    callsPerMinute: calls_per_minute,
+    finishAt: dateOrNull(finish_at),
     batches: batches.map(batchStatusOf),
   }
 }
@@ -124,16 +124,26 @@ export function shownSearchOf(found: SearchReport): ShownSearch {
       ...{ outcome, status, requestId },
     })),
     tracks: answer === null ? null : parseTracks(answer),
-    rows: items.map(({ batchId, position, key }) => ({ batch: batchId, position, id: key })),
+    rows: items.map(foundRowOf),
   }
 }
 
-export function deadLetterOf(letter: KeptLetter): DeadLetter {
+export function deadLetterOf({ letter, rows }: ParkedLetter): DeadLetter {
   const { search, query, status, error, code, message, attempts, remedy } = letter
   return {
     ...{ search, query, status, error, code, message, requestId: letter.request_id, attempts },
-    ...{ rows: letter.items, diedAt: new Date(letter.died_at), remedy, maybePaid: letter.costs > 0 },
+    ...{
+      rows: letter.items,
+      foundIn: rows.map(foundRowOf),
+      diedAt: new Date(letter.died_at),
+      remedy,
+      maybePaid: letter.costs > 0,
+    },
   }
+}
+
+function foundRowOf({ batchId, position, key }: ParkedLetter['rows'][number]): FoundRow {
+  return { batch: batchId, position, id: key }
 }
 
 export function accountOf(account: StoredAccount, trouble: string | null): Account {

@@ -155,7 +155,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
           now,
         )
         if (retried > 0) await fill(log, await openFeeding(session), signal)
-        return { lifted, stillPaused: stillActive, retried }
+        return { ended: lifted, stillPaused: stillActive, retried }
       },
       async status(batch, { signal } = {}) {
         requireOpen(signal)
@@ -264,7 +264,7 @@ function deadLettersOf(
       do {
         signal?.throwIfAborted()
         const page: Awaited<ReturnType<typeof deadLetters.list>> = await deadLetters.list(narrow, after, PAGE)
-        for (const { letter } of page.letters) yield deadLetterOf(letter)
+        for (const letter of page.letters) yield deadLetterOf(letter)
         after = page.next
       } while (after !== null)
     },

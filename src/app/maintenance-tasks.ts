@@ -192,8 +192,8 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
           deadPercent: settings.deadLetterAlertPercent,
           creditReserve: settings.creditReserve,
           finishAt: async () => {
-            const { eta } = await status(parts)
-            return eta === null ? null : Date.parse(eta)
+            const { finish_at } = await status(parts)
+            return finish_at === null ? null : Date.parse(finish_at)
           },
         }),
       ),

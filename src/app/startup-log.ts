@@ -29,7 +29,7 @@ export async function logStartup(parts: {
       limitPerDay: known.limitPerDay,
       activeHours: settings.activeHours?.hours.text ?? null,
       timeZone: settings.activeHours?.zone ?? null,
-      creditsLeft: known.creditsRemaining,
+      creditsRemaining: known.creditsRemaining,
       concurrency: settings.concurrency,
       queued: counts.waiting + counts.delayed,
       store: store.name,

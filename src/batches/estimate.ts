@@ -9,7 +9,7 @@ import type { Account, Plan } from '../store/store.js'
  */
 export interface Estimate {
   readonly creditsNeeded: number
-  readonly creditsLeft: number | null
+  readonly creditsRemaining: number | null
   /** Credits missing after the reserve; 0 when they suffice, null when the balance is unknown. */
   readonly creditsMissing: number | null
   /** Monthly allowances (or top-ups of that size) needed beyond the balance; null when unknown or none. */
@@ -52,7 +52,7 @@ export function estimate(input: {
   const { days, finishAt } = timeFor(calls, callsPerMinute, account, now, within)
   return {
     creditsNeeded,
-    creditsLeft: account.creditsRemaining,
+    creditsRemaining: account.creditsRemaining,
     creditsMissing,
     creditResets,
     callsPerMinute,

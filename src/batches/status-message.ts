@@ -54,7 +54,7 @@ export interface StatusFacts {
 }
 
 export interface StatusMessage {
-  readonly state: 'paused' | 'no workers' | 'held' | 'running' | 'idle'
+  readonly state: 'paused' | 'no_workers' | 'rate_limited' | 'write_failure' | 'running' | 'idle'
   readonly reason: string
   readonly until: number | null
 }
@@ -72,7 +72,7 @@ function explainState(facts: StatusFacts): StatusMessage {
   if (troubles.length === 0) return explained
   const failure = writeFailureMessage(facts)
   if (pauses.length === 0 && troubles.length >= workers && due + active > 0) {
-    return { state: 'held', reason: `No calls: ${failure} ${searches(due)} due.`, until: null }
+    return { state: 'write_failure', reason: `No calls: ${failure} ${searches(due)} due.`, until: null }
   }
   return { ...explained, reason: `${explained.reason} ${failure}` }
 }
@@ -111,11 +111,11 @@ function explainWork(facts: StatusFacts): StatusMessage {
   const work = due + active
   if (facts.workers === 0) {
     const undone = `No worker is running; ${searches(due)} due. Start one with \`trackyard-batch up\`.`
-    return { state: 'no workers', reason: work > 0 ? undone : idleReason(facts), until: null }
+    return { state: 'no_workers', reason: work > 0 ? undone : idleReason(facts), until: null }
   }
   if (facts.rateLimitedUntil !== null && facts.rateLimitedUntil > facts.now && work > 0) {
     return {
-      state: 'held',
+      state: 'rate_limited',
       reason: `${facts.outOfToday ? 'Daily call limit used up' : 'Rate limited by the API'}: no calls until ${clockTime(facts.rateLimitedUntil, facts.now)}${quoted(facts.heldBecause)}; ${searches(due)} due. ${afterRateLimit(facts)}`,
       until: facts.rateLimitedUntil,
     }

@@ -6,7 +6,7 @@ import type { Actor, TimelineKind } from '../store/timeline.js'
 export interface StatusReport {
   readonly queue: {
     /** The first state that applies. */
-    readonly state: 'paused' | 'no workers' | 'held' | 'running' | 'idle'
+    readonly state: 'paused' | 'no_workers' | 'rate_limited' | 'write_failure' | 'running' | 'idle'
     /** Explains the state: cause, since when, what it costs, what to do. */
     readonly reason: string
     /** When the state ends by itself; null: it does not, or the end is not known. */
@@ -24,7 +24,7 @@ export interface StatusReport {
     readonly dead_letters: number
     readonly workers: number
     /** Workers that cannot write to the store, and so make no calls. */
-    readonly stuck_workers: number
+    readonly write_failures: number
   }
   readonly credits: {
     readonly remaining: number | null
@@ -35,13 +35,13 @@ export interface StatusReport {
     /** Credits for all due searches. */
     readonly needed: number
     /** By how many the balance above the reserve is short of them; 0: it suffices, or is not known. */
-    readonly short_by: number
+    readonly missing: number
     /** When the credits end at the current rate; null: they suffice, or no calls are made. */
     readonly last_until: string | null
   }
-  readonly pace: { readonly limit_per_minute: number | null; readonly calls_last_minute: number }
+  readonly calls_per_minute: { readonly limit: number | null; readonly last: number }
   /** When all due searches will be done at the current rate; null when nothing is due or no calls are made. */
-  readonly eta: string | null
+  readonly finish_at: string | null
   /** What happened, newest first. */
   readonly timeline: readonly TimelineStatus[]
   /** Live workers, the oldest first. */

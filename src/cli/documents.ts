@@ -67,7 +67,7 @@ const deadLetter = z.object({
     .describe('the first five of these rows'),
   died_at: time,
   remedy: text,
-  costs: count.describe('credits that a retry may cost beyond the usual one'),
+  maybe_paid: z.boolean().describe('an earlier call may have been paid for already; a retry is charged again'),
 })
 
 const tags = z.object({
@@ -103,8 +103,8 @@ const kinds = {
     already_dead: count,
     credits_needed: count,
     cap: z.int().nullable(),
-    credits_left: z.int().nullable().describe('null: not known'),
-    credits_short: count.nullable(),
+    credits_remaining: z.int().nullable().describe('null: not known'),
+    credits_missing: count.nullable(),
     credit_reserve: count,
     due_elsewhere: count.describe('searches of other batches that are due before or beside it'),
     calls_per_minute: z.number(),
@@ -144,7 +144,7 @@ const kinds = {
   report: { batch: z.int(), name: text, path: text.nullable().describe('null: standard output') },
   status: {
     queue: z.object({
-      state: z.enum(['paused', 'no workers', 'held', 'running', 'idle']),
+      state: z.enum(['paused', 'no_workers', 'rate_limited', 'write_failure', 'running', 'idle']),
       reason: text,
       until: time.nullable(),
       since: time.nullable(),
@@ -155,7 +155,7 @@ const kinds = {
       delayed: count,
       dead_letters: count,
       workers: count,
-      stuck_workers: count,
+      write_failures: count,
     }),
     credits: z.object({
       remaining: z.int().nullable(),
@@ -163,11 +163,11 @@ const kinds = {
       unknown_outcomes: count,
       unknown_unseen: count,
       needed: count,
-      short_by: count,
+      missing: count,
       last_until: time.nullable(),
     }),
-    pace: z.object({ limit_per_minute: z.number().nullable(), calls_last_minute: count }),
-    eta: time.nullable(),
+    calls_per_minute: z.object({ limit: z.number().nullable(), last: count }),
+    finish_at: time.nullable(),
     timeline: z
       .array(z.object({ at: time, kind: z.enum(TIMELINE_KINDS), by: z.enum(ACTORS), what: text }))
       .describe('what happened, newest first'),
@@ -193,7 +193,7 @@ const kinds = {
         position: z.int(),
         id: text.nullable(),
         status: z.enum(ROW_STATUSES),
-        problem: text.nullable(),
+        error: text.nullable().describe('why it is dead or invalid'),
         content: z.unknown().describe('as in the catalog'),
       })
       .nullable()
@@ -212,7 +212,7 @@ const kinds = {
         state: z.enum(SEARCH_STATES),
         discarded: z.boolean(),
         attempts_used: count,
-        reason: z
+        death: z
           .object({
             reason: z.enum(DEATH_REASONS),
             status: z.int().nullable(),
@@ -249,7 +249,7 @@ const kinds = {
     due: count,
     withheld: count,
     credits_needed: count,
-    maybe_paid_already: count,
+    maybe_paid: count.describe('how many of them may be paid for already'),
   },
   discard: { discarded: count },
   account: {
@@ -265,8 +265,8 @@ const kinds = {
   release: {
     batch,
     credits: count.describe('what this release adds to the budget of the batch, at most'),
-    credits_left: z.int().nullable(),
-    credits_short: count.nullable(),
+    credits_remaining: z.int().nullable(),
+    credits_missing: count.nullable(),
     finish_at: time,
   },
   cancel: { batch: z.int(), dropped: z.boolean().describe('true: it was never released'), progress: batch.nullable() },

@@ -48,7 +48,7 @@ export function resumed(
     event: 'queue.resumed',
     text: resumedSummary(lifted, stillPaused, credits) + next,
     batch: null,
-    figures: { causes: lifted.join(','), stillPaused: stillPaused.join(','), creditsLeft },
+    figures: { causes: lifted.join(','), stillPaused: stillPaused.join(','), creditsRemaining: creditsLeft },
   }
 }
 
@@ -65,7 +65,7 @@ export function creditsShort(credits: {
     event: 'credits.short',
     text: `Credits will not suffice: ${pluralize(due, 'search')} due, ${pluralize(left, 'credit')} left${usable}. Top up ${missing} or more, or workers will pause.`,
     batch: null,
-    figures: { searchesDue: due, creditsLeft: left, creditReserve: reserve, creditsMissing: missing },
+    figures: { searchesDue: due, creditsRemaining: left, creditReserve: reserve, creditsMissing: missing },
   }
 }
 

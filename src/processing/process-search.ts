@@ -199,7 +199,7 @@ function logDecision(
     status: response.status,
     ms: Math.round(response.durationMs),
     ...(response.requestId === null ? {} : { requestId: response.requestId }),
-    ...(response.creditsRemaining === null ? {} : { creditsLeft: response.creditsRemaining }),
+    ...(response.creditsRemaining === null ? {} : { creditsRemaining: response.creditsRemaining }),
   }
   switch (decision.do) {
     case 'succeed':

@@ -21,7 +21,7 @@ export interface Scrape {
 
 export async function renderMetrics(report: StatusReport, totals: Totals, version: string): Promise<Scrape> {
   const registry = new Registry()
-  const { queue, credits, pace } = report
+  const { queue, credits, calls_per_minute } = report
 
   function counter(name: string, help: string): Counter
   function counter<L extends string>(name: string, help: string, label: L): Counter<L>
@@ -51,16 +51,20 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
   known('trackyard_credits_remaining', 'Credits left, as the API last reported.', credits.remaining)
   gauge('trackyard_credits_needed', 'Credits that all due searches need, one each.').set(credits.needed)
   gauge('trackyard_credits_short', 'By how many credits the balance is short of them. 0: it suffices.').set(
-    credits.short_by,
+    credits.missing,
   )
   known(
     'trackyard_credits_end_timestamp_seconds',
     'When the credits end at the current rate, before the work does. Unix time.',
     secondsOf(credits.last_until),
   )
-  known('trackyard_finish_timestamp_seconds', 'When all due searches will be done. Unix time.', secondsOf(report.eta))
+  known(
+    'trackyard_finish_timestamp_seconds',
+    'When all due searches will be done. Unix time.',
+    secondsOf(report.finish_at),
+  )
 
-  const isRateLimited = queue.state === 'held' && queue.until !== null ? 1 : 0
+  const isRateLimited = queue.state === 'rate_limited' ? 1 : 0
   gauge('trackyard_held', '1 while rate limited by the API and not stopped by anything else.').set(isRateLimited)
   const paused = gauge('trackyard_paused', '1 while this cause keeps the queue paused.', 'cause')
   for (const cause of PAUSE_CAUSES) paused.set({ cause }, queue.causes.includes(cause) ? 1 : 0)
@@ -79,7 +83,7 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
   for (const state of ['waiting', 'active', 'delayed', 'dead_letters'] as const) searches.set({ state }, queue[state])
   gauge('trackyard_workers', 'Workers with a heartbeat in the last 15 seconds.').set(queue.workers)
   gauge('trackyard_workers_stuck', 'Workers that make no calls because they cannot write to the store.').set(
-    queue.stuck_workers,
+    queue.write_failures,
   )
 
   const spent = gauge('trackyard_batch_credits_spent', 'Calls charged to a batch.', 'batch', 'name')
@@ -90,11 +94,11 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
     for (const status of ROW_STATUSES) items.set({ batch: batch.batch, name, status }, batch[status])
   }
 
-  gauge('trackyard_calls_last_minute', 'Calls sent in the last 60 seconds.').set(pace.calls_last_minute)
+  gauge('trackyard_calls_last_minute', 'Calls sent in the last 60 seconds.').set(calls_per_minute.last)
   known(
     'trackyard_limit_per_minute',
     'The rate limit of all workers together, in calls a minute.',
-    pace.limit_per_minute,
+    calls_per_minute.limit,
   )
 
   return { contentType: registry.contentType, text: await registry.metrics() }

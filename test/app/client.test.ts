@@ -178,7 +178,7 @@ describe('the whole of a batch', () => {
     for await (const event of client.watch(id)) {
       events.push(event)
       if (events.length === 1)
-        expect(await client.resume()).toEqual({ lifted: ['operator'], stillPaused: [], retried: 0 })
+        expect(await client.resume()).toEqual({ ended: ['operator'], stillPaused: [], retried: 0 })
     }
     expect(events[0]).toMatchObject({ queue: { state: 'paused', causes: ['operator'] }, outcome: null })
     expect(events.at(-1)).toMatchObject({ batch: { state: 'done', tagged: 5 }, outcome: 'rows_without_answer' })
@@ -193,7 +193,10 @@ describe('the whole of a batch', () => {
     await client.wait(id, { timeoutMs: 40_000 })
     const [letter, ...others] = await collected(client.deadLetters.list({ batch: 'spring' }))
     expect([letter, others]).toMatchObject([
-      { query: 'scene 3 refused music', status: 400, rows: 1, maybePaid: false },
+      {
+        ...{ query: 'scene 3 refused music', status: 400, rows: 1, maybePaid: false },
+        foundIn: [{ batch: id, position: 3, id: 'film-3' }],
+      },
       [],
     ])
     expect(letter?.diedAt).toBeInstanceOf(Date)
@@ -257,7 +260,7 @@ describe('the whole of a batch', () => {
       () => client.deadLetters.discard({ all: true, signal }),
     ]
     for (const call of calls) await expect(call()).rejects.toBe(reason)
-    expect(await client.status(id)).toMatchObject({ batches: [{ waiting: 2 }], queue: { state: 'no workers' } })
+    expect(await client.status(id)).toMatchObject({ batches: [{ waiting: 2 }], queue: { state: 'no_workers' } })
     const later = new AbortController()
     const waiting = client.wait(id, { signal: later.signal })
     setImmediate(() => later.abort(reason))
@@ -316,6 +319,11 @@ test('a catalog file by its path: rows by column, reasons by line; objects: reas
     'row 3: repeated id "1": row 1 has it already',
   ])
   await expect(client.submit([], { name: 'none' })).rejects.toThrow('Expected rows, found none')
+  const lost = await client.submit({ path: 'nowhere.csv' }, { name: 'none' }).catch((error: unknown) => error)
+  expect(isBatchError(lost) && [lost.code, lost.message]).toEqual([
+    'unusable_catalog',
+    expect.stringMatching(/nowhere\.csv: expected a catalog, found no such file\. Check the path\.$/),
+  ])
   // @ts-expect-error No rows at all.
   await expect(client.submit({}, { name: 'none' })).rejects.toMatchObject({ code: 'usage' })
 })
@@ -347,7 +355,8 @@ test('a plan, a status and results start no private Redis', async () => {
     const planned = await alone.plan(films(3), options)
     expect(planned.plan).toMatchObject({ name: 'spring', creditsNeeded: 3 })
     await planned.drop()
-    expect((await alone.status()).queue.state).toBe('no workers')
+    await expect(planned.release()).rejects.toMatchObject({ code: 'refused' })
+    expect((await alone.status()).queue.state).toBe('no_workers')
     await alone.pause()
     expect(existsSync(join(dataDir, 'redis'))).toBe(false)
   } finally {
@@ -380,5 +389,5 @@ test('notBefore and deadline are dates; resume can start outside the active hour
   expect((await client.status(id)).batches).toMatchObject([{ state: 'loading', notBefore, deadline }])
   await expect(client.submit(films(2), { ...options, deadline: new Date(0) })).rejects.toBeInstanceOf(UsageError)
   expect(await client.release(id)).toMatchObject({ state: 'released', notBefore: null, deadline })
-  expect(await client.resume({ now: true })).toMatchObject({ lifted: [], stillPaused: [] })
+  expect(await client.resume({ now: true })).toMatchObject({ ended: [], stillPaused: [] })
 })

@@ -180,7 +180,7 @@ test.concurrent('a used-up daily limit stops all calls until the next day', asyn
     let first = (await system.status()).queue
     const isRateLimited = async () => {
       first = (await system.status()).queue
-      return first.state === 'held'
+      return first.state === 'rate_limited'
     }
     await until(isRateLimited, { timeoutMs: 40_000, what: 'the rate limit' })
     const active = async () => (await system.status()).queue.active
@@ -229,6 +229,6 @@ inProcessTest(
       what: 'the log line',
     })
     expect((await system.queue.throttle.rate())?.callsPerMinute).toBeLessThanOrEqual(420)
-    expect((await system.status({ TRACKYARD_RATE_LIMIT: 'auto' })).pace.limit_per_minute).toBeLessThanOrEqual(420)
+    expect((await system.status({ TRACKYARD_RATE_LIMIT: 'auto' })).calls_per_minute.limit).toBeLessThanOrEqual(420)
   },
 )

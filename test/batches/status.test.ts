@@ -47,8 +47,8 @@ describe('the status message', () => {
       pauses: [{ cause: 'operator', since: NOW, detail: '' }],
     } as const
     expect(said(all).state).toBe('paused')
-    expect(said({ ...all, pauses: [] }).state).toBe('no workers')
-    expect(said({ ...all, pauses: [], workers: 2 }).state).toBe('held')
+    expect(said({ ...all, pauses: [] }).state).toBe('no_workers')
+    expect(said({ ...all, pauses: [], workers: 2 }).state).toBe('rate_limited')
     expect(said({ ...all, pauses: [], workers: 2, rateLimitedUntil: NOW - 1 }).state).toBe('running')
     expect(said({}).state).toBe('idle')
   })
@@ -113,7 +113,7 @@ describe('the status message', () => {
   test('with nothing due it is idle, rate limited or not; a missing worker is named', () => {
     expect(said({ rateLimitedUntil: NOW + 60_000 })).toMatchObject({ state: 'idle', reason: 'Nothing is due.' })
     const nobody = 'Nothing is due, and no worker is running.'
-    expect(said({ workers: 0 })).toEqual({ state: 'no workers', reason: nobody, until: null })
+    expect(said({ workers: 0 })).toEqual({ state: 'no_workers', reason: nobody, until: null })
     expect(said({ withheld: 90 }).reason).toMatch(/90 rows are withheld by a cap\. Run `trackyard-batch release BATCH`/)
     expect(said({ withheld: 90, workers: 0 }).reason).toMatch(
       /^Nothing is due, and no worker is running; 90 rows are with/,
@@ -124,7 +124,7 @@ describe('the status message', () => {
     const silence = 'Redis at redis://somewhere does not answer: start it.'
     const unknown = `${silence} The state of the workers is unknown.`
     const nobody = said({ silence, workers: 0, due: 2 })
-    expect(nobody).toEqual({ state: 'no workers', reason: `${unknown} 2 searches due.`, until: null })
+    expect(nobody).toEqual({ state: 'no_workers', reason: `${unknown} 2 searches due.`, until: null })
     expect(said({ silence, workers: 0, withheld: 90 }).reason).toMatch(/unknown\. Nothing is due; 90 rows are withheld/)
     const pauses = [{ cause: 'operator', since: NOW, detail: '' }] as const
     const paused = said({ silence, workers: 0, due: 2, pauses })
@@ -144,7 +144,7 @@ describe('the status message', () => {
       workers: 2,
     })
     expect(stuck).toEqual({
-      state: 'held',
+      state: 'write_failure',
       reason: `No calls: 2 workers have been unable to save paid answers since ${since} (The store was locked by another process). Remove the cause; they retry by themselves. Paid answers are kept in their memory: do not kill them. 7 searches due.`,
       until: null,
     })
@@ -164,7 +164,7 @@ describe('the status message', () => {
     const save = { kind: 'save', since: NOW - 5000, cause: 'The disk is full.' } as const
     const since = new Date(NOW - 1000).toLocaleString('sv-SE').slice(11)
     expect(said({ due: 7, troubles: [save, lost], workers: 2 })).toEqual({
-      state: 'held',
+      state: 'write_failure',
       reason: `No calls: 1 of 2 workers lost the store at ${since}. ${cause} 7 searches due.`,
       until: null,
     })
@@ -235,7 +235,7 @@ describe('the status message', () => {
       until,
       reason: `Outside the active hours (15:00-18:00, Europe/Berlin): no calls until ${clock(until)}; 12 searches wait. They start by themselves then; to call now, run \`trackyard-batch resume --now\`.`,
     })
-    expect(said({ pauses, activeHours, due: 12, workers: 0 }).state).toBe('no workers')
+    expect(said({ pauses, activeHours, due: 12, workers: 0 }).state).toBe('no_workers')
     const both = [...pauses, { cause: 'no_credits', since: NOW, detail: 'empty' }] as const
     expect(said({ pauses: both, activeHours, due: 12 })).toMatchObject({ state: 'paused', until: null })
     const open = { ...activeHours, closedFrom: NOW + 3_600_000 }
@@ -306,7 +306,7 @@ describe('the report', () => {
 
   test('waiting counts what is due, in Redis or not; withheld is not due', async () => {
     await system.submit(queries(40), { maxCredits: 25 })
-    expect((await system.status()).queue).toMatchObject({ waiting: 25, state: 'no workers', workers: 0 })
+    expect((await system.status()).queue).toMatchObject({ waiting: 25, state: 'no_workers', workers: 0 })
     await feed(system)
     expect((await system.status()).queue.waiting).toBe(25)
     expect((await system.status()).batches).toMatchObject([{ rows: 40, waiting: 25, withheld: 15 }])
@@ -316,20 +316,23 @@ describe('the report', () => {
     await system.submit(queries(30))
     await alive()
     const env = { TRACKYARD_RATE_LIMIT: '60' }
-    const eta = async () => Date.parse((await system.status(env)).eta ?? '')
+    const finishAt = async () => Date.parse((await system.status(env)).finish_at ?? '')
     const before = system.now()
-    const finish = await eta()
+    const finish = await finishAt()
     expect(finish - before).toBeGreaterThan(28_000)
     expect(finish - system.now()).toBeLessThan(31_000)
     await system.queue.throttle.setRate(60)
     const until = system.now() + 120_000
     await system.queue.throttle.rateLimit(until)
     await alive()
-    expect((await eta()) - until).toBeGreaterThan(28_000)
+    expect((await finishAt()) - until).toBeGreaterThan(28_000)
     await alive()
-    expect((await system.status(env)).queue).toMatchObject({ state: 'held' })
+    expect((await system.status(env)).queue).toMatchObject({ state: 'rate_limited' })
     await system.store.pauses.add({ cause: 'operator', since: 1, detail: '' })
-    expect(await system.status(env)).toMatchObject({ eta: null, queue: { state: 'paused', causes: ['operator'] } })
+    expect(await system.status(env)).toMatchObject({
+      finish_at: null,
+      queue: { state: 'paused', causes: ['operator'] },
+    })
   })
 
   test('the finish is not before the last delayed search', async () => {
@@ -338,9 +341,9 @@ describe('the report', () => {
     await system.queue.boardQueues.search.add('search', { query: 'sooner' }, { delay: 300_000 })
     await system.queue.boardQueues.search.add('search', { query: 'later' }, { delay: 600_000 })
     await alive()
-    const { eta, queue } = await system.status()
-    expect(Date.parse(eta ?? '')).toBeGreaterThanOrEqual(from + 600_000)
-    expect(Date.parse(eta ?? '')).toBeLessThanOrEqual(system.now() + 600_000)
+    const { finish_at, queue } = await system.status()
+    expect(Date.parse(finish_at ?? '')).toBeGreaterThanOrEqual(from + 600_000)
+    expect(Date.parse(finish_at ?? '')).toBeLessThanOrEqual(system.now() + 600_000)
     const { first = 0 } = (await system.queue.searches.delays()) ?? {}
     expect(first).toBeGreaterThanOrEqual(from + 300_000)
     expect(first).toBeLessThanOrEqual(system.now() + 300_000)
@@ -353,7 +356,7 @@ describe('the report', () => {
     await system.queue.throttle.setRate(60)
     await system.queue.throttle.rateLimit(system.now() + 600_000)
     await alive()
-    expect((await system.status()).eta).not.toBeNull()
+    expect((await system.status()).finish_at).not.toBeNull()
     const totals = async (now: number) => ({
       ...(await system.store.reports.totals(now)),
       rateLimitedCalls: { calls: 30, from: now - 3_600_000, to: now },
@@ -362,8 +365,8 @@ describe('the report', () => {
     await alive()
     const report = await status({ store, queue: system.queue, now: system.now, settings: system.settings() })
     expect(report).toMatchObject({
-      eta: null,
-      queue: { state: 'held', reason: expect.stringContaining('Every call since') },
+      finish_at: null,
+      queue: { state: 'rate_limited', reason: expect.stringContaining('Every call since') },
     })
   })
 
@@ -371,9 +374,9 @@ describe('the report', () => {
     await system.store.account.update({ limitPerMinute: 300 }, 1)
     const auto = { TRACKYARD_RATE_LIMIT: 'auto' }
     await system.queue.throttle.setRate(200)
-    expect((await system.status(auto)).pace.limit_per_minute).toBe(300)
+    expect((await system.status(auto)).calls_per_minute.limit).toBe(300)
     await alive()
-    expect((await system.status(auto)).pace.limit_per_minute).toBe(200)
+    expect((await system.status(auto)).calls_per_minute.limit).toBe(200)
   })
 
   test('without Redis the store is reported, rate limit included', async () => {
@@ -385,7 +388,7 @@ describe('the report', () => {
       now: system.now,
       settings: system.settings(),
     })
-    expect(report.queue).toMatchObject({ waiting: 3, active: 0, workers: 0, state: 'no workers' })
+    expect(report.queue).toMatchObject({ waiting: 3, active: 0, workers: 0, state: 'no_workers' })
   })
 
   test('spent counts answers; unknown outcomes are counted apart', async () => {

@@ -22,9 +22,9 @@ describe('status', () => {
     await submit()
     const report = await desk.json<StatusReport>(['status'])
     expect(Object.keys(report)).toEqual([
-      ...['version', 'kind', 'queue', 'credits', 'pace', 'eta', 'timeline', 'workers', 'batches'],
+      ...['version', 'kind', 'queue', 'credits', 'calls_per_minute', 'finish_at', 'timeline', 'workers', 'batches'],
     ])
-    expect(report.queue).toMatchObject({ state: 'no workers', waiting: 2, active: 0, delayed: 0, dead_letters: 0 })
+    expect(report.queue).toMatchObject({ state: 'no_workers', waiting: 2, active: 0, delayed: 0, dead_letters: 0 })
     expect(report.batches[0]).toEqual({
       batch: 1,
       name: 'films',

@@ -164,8 +164,8 @@ test('on a terminal wait draws a bar and restores the cursor', async () => {
   const status = {
     queue: { state: 'running', reason: 'Running: all is well.', causes: [] },
     credits: { remaining: 1234 },
-    pace: { calls_last_minute: 1 },
-    eta: null,
+    calls_per_minute: { last: 1 },
+    finish_at: null,
   } as unknown as StatusReport
   expect(view.isDue()).toBe(true)
   view.show(batch, { report: status, trouble: null })

@@ -48,7 +48,7 @@ describe('dead letters', () => {
     expect(Object.keys(first ?? {}).sort()).toEqual(
       [
         ...['search', 'query', 'status', 'error', 'code', 'message', 'request_id', 'attempts', 'rows', 'died_at'],
-        ...['remedy', 'costs', 'found_in'],
+        ...['remedy', 'maybe_paid', 'found_in'],
       ].sort(),
     )
   })
@@ -131,7 +131,7 @@ describe('pause and resume', () => {
     expect((await report()).queue).toMatchObject({ state: 'paused', reason: expect.stringContaining('lunch') })
     expect((await desk.type(['pause'])).stdout).toMatch(/already/)
     expect((await desk.type(['resume'])).stdout).toBe('Resumed (was paused: by hand).\n')
-    expect((await report()).queue.state).toBe('no workers')
+    expect((await report()).queue.state).toBe('no_workers')
     expect((await desk.type(['resume'])).stdout).toBe('Nothing was paused.\n')
   })
 

@@ -38,8 +38,8 @@ test('--json prints the whole plan, and searches are due', async () => {
     invalid_reasons: [expect.stringMatching(/^line 5: /)],
     cap: null,
     continues: null,
-    credits_left: 50_000,
-    credits_short: 0,
+    credits_remaining: 50_000,
+    credits_missing: 0,
     credit_reserve: 0,
     due_elsewhere: 0,
     calls_per_minute: 6000,
@@ -224,6 +224,54 @@ describe('--continue', () => {
     ])
     const lost = await desk.type(['submit', 'again.csv', '--continue', 'nobody'])
     expect([lost.code, lost.stderr]).toEqual([2, expect.stringContaining('No batch has the id or name "nobody"')])
+  })
+
+  test('asks as the other batch did: its id column, limit, filters and priority are the defaults', async () => {
+    await desk.file('skus.csv', 'sku,title,mood\nA,Harbor,calm\nB,Chase,tense\n')
+    const own = ['--id', 'sku', '--limit', '5', '--filters', '{"genres":["ambient"]}', '--priority', 'high']
+    await desk.json(['submit', 'skus.csv', '--query', QUERY, ...own])
+    await desk.file('grown.csv', 'sku,title,mood\nC,Dawn,soft\nB,Chase,tense\nA,Harbor,calm\n')
+    const changes = async (...more: readonly string[]) =>
+      (await desk.json<Body<'submit'>>(['submit', 'grown.csv', '--continue', 'skus', '--dry-run', ...more])).continues
+    expect(await changes()).toMatchObject({ new: 1, changed: 0, gone: 0, unchanged: 2 })
+    expect(await changes('--limit', '6')).toMatchObject({ new: 1, changed: 2, unchanged: 0 })
+    expect(await changes('--filters', '{}')).toMatchObject({ changed: 2 })
+    await desk.file('other.csv', 'number,title,mood\nC,Dawn,soft\n')
+    const lost = await desk.type(['submit', 'other.csv', '--continue', 'skus'])
+    const said = 'Batch 1, which this one continues, names the column "sku", which the catalog does not have.'
+    expect([lost.code, lost.stderr]).toEqual([2, expect.stringContaining(said)])
+    // And so does one that continues the continued one.
+    await desk.json(['submit', 'grown.csv', '--continue', 'skus'])
+    const again = ['submit', 'grown.csv', '--continue', 'grown', '--dry-run', '--json']
+    expect(JSON.parse((await desk.type(again)).stdout)).toMatchObject({ continues: { unchanged: 3 } })
+    await desk.work()
+    expect(desk.simulator.calls().map(({ request }) => request)).toEqual(
+      Array.from({ length: 3 }, () => expect.objectContaining({ limit: 5, filters: { genres: ['ambient'] } })),
+    )
+  })
+
+  test('with --not-before the other batch goes on until then', async () => {
+    await desk.json(SUBMIT)
+    await desk.file('again.csv', 'id,title,mood\nB,Chase,tense\n')
+    const line = ['submit', 'again.csv', '--continue', 'films', '--not-before', '2099-01-01 07:00']
+    const { code, stderr } = await desk.type(line)
+    expect([code, stderr]).toEqual([0, expect.stringContaining('Until then batch 1 goes on.')])
+    const early = await desk.type(['submit', 'films.csv', '--continue', 'again'])
+    expect([early.code, early.stderr]).toEqual([
+      4,
+      expect.stringMatching(/Batch 2 is not released yet\. Cancel it and submit the new catalog/),
+    ])
+    expect(await batches()).toMatchObject([
+      { batch: 2, state: 'loading' },
+      { batch: 1, state: 'released' },
+    ])
+    expect((await desk.type(['release', 'again'])).code).toBe(0)
+    expect(await batches()).toMatchObject([
+      { batch: 2, state: 'released' },
+      { batch: 1, state: 'cancelled' },
+    ])
+    await desk.work()
+    expect(desk.simulator.calls()).toHaveLength(1)
   })
 })
 

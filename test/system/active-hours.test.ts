@@ -47,9 +47,9 @@ test('no call starts outside the active hours, and those in flight finish', asyn
     timeoutMs: 90_000,
     what: 'the end of the hours',
   })
-  const { queue, eta } = await system.status()
+  const { queue, finish_at } = await system.status()
   expect(queue).toMatchObject({ state: 'paused', until: new Date(again).toISOString() })
-  expect(Date.parse(eta ?? '')).toBeGreaterThan(again)
+  expect(Date.parse(finish_at ?? '')).toBeGreaterThan(again)
   expect((await system.cli(['status'])).stdout).toContain('Outside the active hours')
   await until(async () => (await answered()) === receivedAt().length, { timeoutMs: 30_000, what: 'calls in flight' })
 

@@ -76,11 +76,11 @@ async function expectSentence(system: SystemUnderTest, cause: RegExp): Promise<v
     return /^No calls: 1 worker has been unable to save paid answers since /.test(report.queue.reason)
   }
   await until(isSaid, { timeoutMs: 60_000, what: () => `the sentence to say so; it says: ${report.queue.reason}` })
-  const { queue, eta } = report
-  expect(queue).toMatchObject({ state: 'held', workers: 1, stuck_workers: 1 })
+  const { queue, finish_at } = report
+  expect(queue).toMatchObject({ state: 'write_failure', workers: 1, write_failures: 1 })
   expect(queue.reason).toMatch(cause)
   expect(queue.reason).toMatch(/Paid answers are kept in its memory: do not kill it/)
-  expect(eta).toBeNull()
+  expect(finish_at).toBeNull()
 }
 
 async function expectOneCallEach(system: SystemUnderTest): Promise<void> {
@@ -180,7 +180,7 @@ inTheBeginning(
     const other = new Database(join(system.dataDir, 'trackyard.db'))
     other.exec('BEGIN IMMEDIATE')
     const worker = system.start('dist/workers/worker.js')
-    const isSeen = async () => (await system.status()).queue.stuck_workers === 1
+    const isSeen = async () => (await system.status()).queue.write_failures === 1
     await until(isSeen, { timeoutMs: 60_000, what: 'the worker to be seen' })
     expect((await system.status()).queue.reason).toMatch(
       /^No calls: 1 worker has been unable to write to the store since /,

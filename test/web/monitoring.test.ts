@@ -12,7 +12,11 @@ const read = (name: string) => readFileSync(join(FOLDER, name), 'utf8')
 /** Metrics and the labels of each, of a board that knows everything. */
 async function served(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   const soon = new Date(Date.now() + 60_000).toISOString()
-  const report = aReport({ eta: soon, credits: { ...aReport().credits, last_until: soon }, batches: [aBatchStatus()] })
+  const report = aReport({
+    finish_at: soon,
+    credits: { ...aReport().credits, last_until: soon },
+    batches: [aBatchStatus()],
+  })
   const { text } = await renderMetrics(report, someTotals(), '1')
   const metrics = new Map<string, Set<string>>()
   for (const [, name = '', labels = ''] of text.matchAll(/^(trackyard_\w+)(?:\{(.*)\})? [\d.e+]+$/gm)) {

@@ -61,9 +61,9 @@ describe('the metrics', () => {
   test('name every cause of a pause, and leave out what is not known', async () => {
     const { queue } = aReport()
     const report = aReport({
-      queue: { ...queue, state: 'paused', causes: ['no_credits', 'operator'], probing: true, stuck_workers: 2 },
+      queue: { ...queue, state: 'paused', causes: ['no_credits', 'operator'], probing: true, write_failures: 2 },
       credits: { ...aReport().credits, remaining: null },
-      pace: { limit_per_minute: null, calls_last_minute: 0 },
+      calls_per_minute: { limit: null, last: 0 },
     })
     const { text } = await renderMetrics(report, someTotals(), '1')
     const samples = samplesIn(text)

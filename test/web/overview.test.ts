@@ -131,7 +131,7 @@ test('it follows the state by itself, and leaves alone what somebody is typing',
   await reason.fill('new template')
   scene = {
     ...sceneOf('healthy'),
-    report: { ...scene.report, pace: { limit_per_minute: 300, calls_last_minute: 111 } },
+    report: { ...scene.report, calls_per_minute: { limit: 300, last: 111 } },
   }
   await page.getByText('111', { exact: true }).waitFor()
   expect(await reason.inputValue()).toBe('new template')

@@ -123,8 +123,8 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
       dead_letters: 53,
     },
     credits: { ...credits, remaining: 42_210, spent: 18_360, needed: 31_432 },
-    pace: { limit_per_minute: 300, calls_last_minute: 288 },
-    eta: iso(-105),
+    calls_per_minute: { limit: 300, last: 288 },
+    finish_at: iso(-105),
     workers: [
       { host: 'night-box', pid: 4711, since: iso(170), in_flight: 3, trouble: null },
       { host: 'night-box', pid: 4713, since: iso(41), in_flight: 2, trouble: null },
@@ -134,8 +134,8 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
   const paused = (cause: StatusReport['queue']['causes'][number], reason: string, ago: number): StatusReport => ({
     ...running,
     queue: { ...running.queue, state: 'paused', causes: [cause], reason, since: iso(ago), active: 0 },
-    pace: { limit_per_minute: 300, calls_last_minute: 0 },
-    eta: null,
+    calls_per_minute: { limit: 300, last: 0 },
+    finish_at: null,
   })
   const steady = (ago: number) => ({ calls: { answered: wave(ago, 288), refused: ago % 9 === 0 ? 2 : 0 } })
   const until = (end: number, cause: StopCause, before: Rates = {}) =>
@@ -157,8 +157,8 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
       dead_letters: 0,
     },
     credits: { ...running.credits, needed: 0, unknown_outcomes: 0 },
-    pace: { limit_per_minute: 300, calls_last_minute: 0 },
-    eta: null,
+    calls_per_minute: { limit: 300, last: 0 },
+    finish_at: null,
     batches: [],
   }
   return {
@@ -168,12 +168,12 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
         ...running,
         queue: {
           ...running.queue,
-          state: 'held',
+          state: 'rate_limited',
           until: iso(-1),
           reason:
             'Rate limited by the API: no calls until 02:31:00 (the API says "Rate limit exceeded"); 31,432 searches due. Every call since 02:01:13 got HTTP 429 (free of charge). Check whether another program uses this key, or ask Trackyard.',
         },
-        eta: null,
+        finish_at: null,
       },
       samples: samplesOf(now, 600, (ago) =>
         ago < 29
@@ -189,7 +189,7 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
           'Paused: no credits left since 02:10:09 (the API says "Insufficient credits"). 31,432 searches wait and need 31,432 credits. Top up. Calls resume by themselves if the balance suffices by 14:10:09, or with `trackyard-batch resume`. Balance last checked at 02:20:00, next checked at 02:35:00.',
           34,
         ),
-        credits: { ...credits, remaining: 0, needed: 31_432, short_by: 31_432 },
+        credits: { ...credits, remaining: 0, needed: 31_432, missing: 31_432 },
       },
       samples: until(34, 'no_credits', { out_of_credits: 5 }),
       timeline: [
@@ -231,8 +231,8 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
           ...running.queue,
           reason: `${running.queue.reason} Credits last until about 03:10; 2,100 short.`,
         },
-        credits: { ...running.credits, remaining: 29_332, short_by: 2_100, last_until: iso(-98) },
-        eta: null,
+        credits: { ...running.credits, remaining: 29_332, missing: 2_100, last_until: iso(-98) },
+        finish_at: null,
       },
       samples: samplesOf(now, 600, steady),
       timeline: started,
@@ -269,13 +269,13 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
         ...running,
         queue: {
           ...running.queue,
-          state: 'no workers',
+          state: 'no_workers',
           workers: 0,
           active: 0,
           reason: 'No worker is running; 31,432 searches due. Start one with `trackyard-batch up`.',
         },
-        pace: { limit_per_minute: 300, calls_last_minute: 0 },
-        eta: null,
+        calls_per_minute: { limit: 300, last: 0 },
+        finish_at: null,
         workers: [],
       },
       samples: samplesOf(now, 600, steady).filter((_, index) => index < 590),
@@ -289,12 +289,12 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
         ...running,
         queue: {
           ...running.queue,
-          state: 'no workers',
+          state: 'no_workers',
           workers: 0,
           active: 0,
           reason: 'Redis does not answer. The state of the workers is unknown. 31,432 searches due.',
         },
-        eta: null,
+        finish_at: null,
       },
       samples: samplesOf(now, 600, steady),
       timeline: started,

@@ -153,7 +153,7 @@ async function retryAll(cli: Cli, search: string | undefined, options: LetterOpt
 }
 
 function printRetried(cli: Cli, sentBack: Retried, price: Price): ExitCode {
-  cli.result('retry', { ...sentBack, credits_needed: price.credits, maybe_paid_already: price.maybePaidAlready })
+  cli.result('retry', { ...sentBack, credits_needed: price.credits, maybe_paid: price.maybePaidAlready })
   cli.print(sentBack.retried === 0 ? `${NONE_MATCHES} Nothing was changed.` : renderRetried(sentBack))
   return 0
 }
@@ -218,10 +218,11 @@ function declined(): RefusedError {
   return new RefusedError('Not confirmed: nothing was changed.', { code: 'declined' })
 }
 
-function letterJson({ letter: { items, ...letter }, rows }: ParkedLetter): Body<'dead_letter'>['dead_letter'] {
+function letterJson({ letter: { items, costs, ...letter }, rows }: ParkedLetter): Body<'dead_letter'>['dead_letter'] {
   return {
     ...letter,
     rows: items,
+    maybe_paid: costs > 0,
     found_in: rows.map(({ batchId, position, key }) => ({ batch: batchId, position, id: key })),
   }
 }

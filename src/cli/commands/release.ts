@@ -81,8 +81,8 @@ function releaseJson(report: BatchReport, { credits, estimate }: Price): Body<'r
   return {
     batch: batchStatus(report),
     credits,
-    credits_left: estimate.creditsLeft,
-    credits_short: estimate.creditsMissing,
+    credits_remaining: estimate.creditsRemaining,
+    credits_missing: estimate.creditsMissing,
     finish_at: new Date(estimate.finishAt).toISOString(),
   }
 }
@@ -125,8 +125,8 @@ function capOf(batch: Batch, { maxCredits, all }: ReleaseOptions): number | null
 
 /** What a release will make due, in one line, printed before it happens. */
 function renderRelease(price: Price, now: number): string {
-  const { creditsLeft, creditsMissing, finishAt } = price.estimate
-  const left = creditsLeft === null ? 'balance unknown' : `${formatNumber(creditsLeft)} left, last known`
+  const { creditsRemaining, creditsMissing, finishAt } = price.estimate
+  const left = creditsRemaining === null ? 'balance unknown' : `${formatNumber(creditsRemaining)} left, last known`
   const short =
     creditsMissing === null || creditsMissing === 0
       ? ''

@@ -29,7 +29,7 @@ interface Options {
   readonly filters?: Filters
   readonly name?: string
   readonly continue?: string
-  readonly priority: Priority
+  readonly priority?: Priority
   readonly maxCredits?: number
   readonly first?: number
   /** In days. */
@@ -56,9 +56,12 @@ export function define(command: Command, act: Act): void {
     .option('--id <column>', 'column with your own row id (default: "id")')
     .option('--limit <n>', 'tracks wanted per search, 1-100 (default: 20)', wholeNumber(1, 100))
     .option('--filters <json>', 'filters for every search, as a JSON object', parseFilters)
-    .option('--continue <batch>', 'the corrected or grown catalog of that batch: asks what is new or changed')
+    .option(
+      '--continue <batch>',
+      'the corrected or grown catalog of that batch: asks what is new or changed, as it did',
+    )
     .option('--name <name>', "the batch's name (default: the file's name without extension)", label)
-    .addOption(new Option('--priority <priority>', 'which batch goes first').choices([...PRIORITIES]).default('normal'))
+    .addOption(new Option('--priority <priority>', 'which batch goes first (default: normal)').choices([...PRIORITIES]))
     .option('--max-credits <n>', 'spend at most n credits on it; the rest is withheld', wholeNumber(1))
     .option('--first <n>', 'release only the first n searches; `release` releases the rest', wholeNumber(1))
     .option('--max-age <days>', 'buy an answer again if it is older (default: never)', days)
@@ -230,8 +233,8 @@ function submitJson(batch: number | null, plan: BatchPlan): Body<'submit'> {
     already_dead: plan.alreadyDead,
     credits_needed: estimate.creditsNeeded,
     cap: plan.cap,
-    credits_left: estimate.creditsLeft,
-    credits_short: estimate.creditsMissing,
+    credits_remaining: estimate.creditsRemaining,
+    credits_missing: estimate.creditsMissing,
     credit_reserve: plan.creditReserve,
     due_elsewhere: plan.dueElsewhere,
     calls_per_minute: estimate.callsPerMinute,
@@ -256,7 +259,8 @@ function isoOrNull(at: number | null): string | null {
 
 function releasedLine({ id, plan }: Released, now: number): string {
   if (plan.notBefore === null) return `Released as batch ${id} (${plan.name}).${continued(id, plan)}`
-  return `Scheduled as batch ${id} (${plan.name}): a worker releases it at ${formatTime(plan.notBefore, now)}. To release it now: \`trackyard-batch release ${id}\`.`
+  const until = plan.continues === null ? '' : ` Until then batch ${plan.continues.batch} goes on.`
+  return `Scheduled as batch ${id} (${plan.name}): a worker releases it at ${formatTime(plan.notBefore, now)}.${until} To release it now: \`trackyard-batch release ${id}\`.`
 }
 
 /** A time of day is the next one, a deadline's after the start. @throws UsageError */

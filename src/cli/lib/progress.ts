@@ -133,7 +133,7 @@ function progress(batch: BatchReport): string {
 }
 
 function facts(status: StatusReport): string {
-  const parts = [`${pluralize(status.pace.calls_last_minute, 'call')} a minute`, creditsLeft(status.credits.remaining)]
-  if (status.eta !== null) parts.push(`finish ${formatTime(Date.parse(status.eta), Date.now())}`)
+  const parts = [`${pluralize(status.calls_per_minute.last, 'call')} a minute`, creditsLeft(status.credits.remaining)]
+  if (status.finish_at !== null) parts.push(`finish ${formatTime(Date.parse(status.finish_at), Date.now())}`)
   return parts.join(', ')
 }

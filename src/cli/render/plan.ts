@@ -110,7 +110,7 @@ function costLines(plan: BatchPlan): string[] {
           ? 'everything is known already'
           : 'everything is known or queued already'
         : ''
-  const left = estimate.creditsLeft === null ? 'unknown' : formatNumber(estimate.creditsLeft)
+  const left = estimate.creditsRemaining === null ? 'unknown' : formatNumber(estimate.creditsRemaining)
   const rate = pluralize(estimate.callsPerMinute, 'call')
   const perDay = estimate.callsPerDay === null ? '' : `, ${formatNumber(estimate.callsPerDay)} a day`
   const assumed = isRateKnown ? '' : " (the lowest tier's, until the account is known)"

@@ -24,7 +24,7 @@ export interface StatusView {
 }
 
 export function renderStatus({ report, unknown, now }: StatusView, paint: Paint): string {
-  const { queue, credits, pace } = report
+  const { queue, credits, calls_per_minute } = report
   const facts: [string, string][] = [
     [
       'queue',
@@ -37,10 +37,10 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
     ],
     [
       'rate',
-      `${pluralize(pace.calls_last_minute, 'call')} in the last minute, limit ${figureOr(pace.limit_per_minute, 'not known yet')}`,
+      `${pluralize(calls_per_minute.last, 'call')} in the last minute, limit ${figureOr(calls_per_minute.limit, 'not known yet')}`,
     ],
   ]
-  if (report.eta !== null) facts.push(['finish', formatTimeAndWait(Date.parse(report.eta), now)])
+  if (report.finish_at !== null) facts.push(['finish', formatTimeAndWait(Date.parse(report.finish_at), now)])
   if (queue.dead_letters > 0) {
     facts.push(['dead letters', `${formatNumber(queue.dead_letters)} (see \`trackyard-batch dead-letters\`)`])
   }
@@ -81,10 +81,11 @@ export function statusLine({ queue, credits }: StatusReport): string {
 function paintedMessage({ queue }: StatusReport, paint: Paint): string {
   switch (queue.state) {
     case 'paused':
+    case 'write_failure':
       return paint.bad(queue.reason)
-    case 'no workers':
+    case 'no_workers':
       return queue.waiting > 0 ? paint.bad(queue.reason) : queue.reason
-    case 'held':
+    case 'rate_limited':
       return paint.warn(queue.reason)
     case 'running':
       return paint.good(queue.reason)

@@ -21,10 +21,12 @@ export function titleOf({ state, causes, probing, waiting }: StatusReport['queue
   switch (state) {
     case 'paused':
       return causes[0] === undefined ? 'Paused' : PAUSED_TITLES[causes[0]]
-    case 'no workers':
+    case 'no_workers':
       return waiting > 0 ? 'No worker is running' : 'Idle, without a worker'
-    case 'held':
+    case 'rate_limited':
       return 'Rate limited'
+    case 'write_failure':
+      return 'The store cannot be written'
     case 'running':
       return probing ? 'Resuming' : 'Running'
     case 'idle':
@@ -34,15 +36,17 @@ export function titleOf({ state, causes, probing, waiting }: StatusReport['queue
   }
 }
 
-export function toneOf({ state, causes, probing, waiting, stuck_workers }: StatusReport['queue']): Tone {
-  if (stuck_workers > 0) return 'bad'
+export function toneOf({ state, causes, probing, waiting, write_failures }: StatusReport['queue']): Tone {
+  if (write_failures > 0) return 'bad'
   switch (state) {
     case 'paused':
       if (causes.every((cause) => cause === 'outside_hours')) return 'wait'
       return causes.every((cause) => cause === 'operator') ? 'hand' : 'bad'
-    case 'no workers':
+    case 'no_workers':
       return waiting > 0 ? 'bad' : 'idle'
-    case 'held':
+    case 'write_failure':
+      return 'bad'
+    case 'rate_limited':
       return 'wait'
     case 'running':
       return probing ? 'wait' : 'good'
@@ -103,7 +107,7 @@ function Actions({
   readonly context: PageContext
 }) {
   const isByHand = queue.causes.includes('operator')
-  const canResume = queue.state === 'paused' || (queue.state === 'held' && queue.until !== null)
+  const canResume = queue.state === 'paused' || queue.state === 'rate_limited'
   return (
     <div class="actions">
       {canResume ? (

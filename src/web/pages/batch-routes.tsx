@@ -80,7 +80,7 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
       { batch, maxCredits },
       // Only the credits are shown, so the hours do not matter.
       {
-        callsPerMinute: report.pace.limit_per_minute ?? 1,
+        callsPerMinute: report.calls_per_minute.limit ?? 1,
         creditReserve: options.creditReserve,
         activeHours: null,
         now: Date.now(),

@@ -6,9 +6,9 @@ import { When } from './text.js'
 
 /** The numbers that decide whether somebody must act. */
 export function Figures({ report, context }: { readonly report: StatusReport; readonly context: PageContext }) {
-  const { queue, credits, pace } = report
+  const { queue, credits, calls_per_minute } = report
   const { now, base } = context
-  const eta = report.eta === null ? null : Date.parse(report.eta)
+  const eta = report.finish_at === null ? null : Date.parse(report.finish_at)
   const workers = workerNote(report)
   return (
     <section class="figures" aria-label="Figures" data-live="figures">
@@ -16,17 +16,17 @@ export function Figures({ report, context }: { readonly report: StatusReport; re
         name="Credits left"
         value={figureOr(credits.remaining, 'not known')}
         note={<CreditNote credits={credits} now={now} />}
-        tone={credits.short_by > 0 ? 'bad' : null}
+        tone={credits.missing > 0 ? 'bad' : null}
         meter={credits.remaining === null || credits.needed === 0 ? null : credits.remaining / credits.needed}
       />
       <Figure
         name="Calls a minute"
-        value={formatNumber(pace.calls_last_minute)}
+        value={formatNumber(calls_per_minute.last)}
         note={
-          pace.limit_per_minute === null ? 'limit not known yet' : `of ${formatNumber(pace.limit_per_minute)} allowed`
+          calls_per_minute.limit === null ? 'limit not known yet' : `of ${formatNumber(calls_per_minute.limit)} allowed`
         }
         tone={null}
-        meter={pace.limit_per_minute === null ? null : pace.calls_last_minute / pace.limit_per_minute}
+        meter={calls_per_minute.limit === null ? null : calls_per_minute.last / calls_per_minute.limit}
       />
       <Figure
         name="Searches due"
@@ -75,8 +75,8 @@ function finishNote({ queue, credits }: StatusReport, eta: number | null, now: n
 }
 
 function workerNote({ queue }: StatusReport): { readonly text: string; readonly isBad: boolean } {
-  if (queue.stuck_workers > 0)
-    return { text: `${formatNumber(queue.stuck_workers)} cannot write to the store`, isBad: true }
+  if (queue.write_failures > 0)
+    return { text: `${formatNumber(queue.write_failures)} cannot write to the store`, isBad: true }
   if (queue.workers === 0) return { text: 'none is running', isBad: queue.waiting > 0 }
   return { text: 'running', isBad: false }
 }
@@ -84,7 +84,7 @@ function workerNote({ queue }: StatusReport): { readonly text: string; readonly 
 function CreditNote({ credits, now }: { readonly credits: StatusReport['credits']; readonly now: number }) {
   const needed = `${formatNumber(credits.needed)} needed`
   if (credits.needed === 0) return <>none needed</>
-  if (credits.short_by === 0) return <>{needed}</>
+  if (credits.missing === 0) return <>{needed}</>
   return (
     <>
       {credits.last_until === null ? null : (
@@ -92,7 +92,7 @@ function CreditNote({ credits, now }: { readonly credits: StatusReport['credits'
           last until about <When at={Date.parse(credits.last_until)} now={now} />;{' '}
         </>
       )}
-      {formatNumber(credits.short_by)} short
+      {formatNumber(credits.missing)} short
     </>
   )
 }
