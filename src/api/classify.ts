@@ -1,6 +1,7 @@
 import type { Answer } from '../domain/answer.js'
+import { asCount, isRecord, parseJson } from '../domain/json.js'
 import type { Outcome, Refusal } from '../domain/outcome.js'
-import { asCount, asFields, type ErrorBody, parseObject, readErrorBody } from './error-body.js'
+import { asFields, type ErrorBody, parseObject, readErrorBody } from './error-body.js'
 import { header, headerFacts, requestIdHeader } from './headers.js'
 import type { Received } from './received.js'
 import { parseRetryAfter } from './retry-after.js'
@@ -106,8 +107,7 @@ export function readMe(response: Received): MeResult {
   const { status } = response
   if (status === 401) return { kind: 'unauthorized' }
   if (status < 200 || status > 299) {
-    const { error, message } = readErrorBody(response.text)
-    return { kind: 'failed', reason: [`HTTP ${status}`, error, message].filter((part) => part !== null).join(': ') }
+    return { kind: 'failed', reason: reasonOf(status, readErrorBody(response.text)) }
   }
   if (response.end !== 'whole') return { kind: 'failed', reason: response.problem }
   const said = parseObject(response.text)
@@ -130,13 +130,9 @@ export function readMe(response: Received): MeResult {
 function describeBody(body: string): string {
   if (body.trim() === '') return 'an empty body'
   if (/^\s*<[a-z!?]/i.test(body)) return 'HTML'
-  let value: unknown
-  try {
-    value = JSON.parse(body.startsWith('\uFEFF') ? body.slice(1) : body)
-  } catch {
-    return 'no JSON'
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return `JSON that is ${kindOf(value)}`
+  const value = parseJson(body)
+  if (value === undefined) return 'no JSON'
+  if (!isRecord(value)) return `JSON that is ${kindOf(value)}`
   return describeObject(value, body)
 }
 

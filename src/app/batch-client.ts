@@ -73,7 +73,7 @@ export type BatchRef = number | string
  */
 export type RowSource = Iterable<object> | AsyncIterable<object> | { readonly path: string }
 
-export interface SubmitOptions extends Abortable {
+export interface BatchOptions {
   /** One line, 1 to 200 characters. */
   readonly name: string
   /** A template such as `"{title} {mood} music"`. Default: each row's own `query`. */
@@ -102,10 +102,14 @@ export interface SubmitOptions extends Abortable {
   /** Of a file: the line of its header. Default: the first, or the one below a title. */
   readonly headerRow?: number | undefined
   /**
-   * The batch that these rows correct or extend: once released, this batch takes its place. Its
-   * template, id, limit, filters and priority are the defaults.
+   * The batch that these rows correct or extend. Once released, this batch takes its place: searches that the
+   * earlier one has not called yet, and that are not among these rows, are not called any more. The earlier
+   * one's template, id, limit, filters and priority are the defaults.
    */
   readonly continues?: BatchRef | undefined
+}
+
+export interface SubmitOptions extends BatchOptions, Abortable {
   /** Called while rows are loaded, with their number so far. */
   readonly onProgress?: ((rows: number) => void) | undefined
 }

@@ -5,6 +5,7 @@ import { dropAbandoned } from '../batches/abandoned.js'
 import { cancelBatch, findBatch } from '../batches/find-batch.js'
 import { checkCaps } from '../batches/options.js'
 import { releaseBatch, sameCap } from '../batches/release.js'
+import { refuseEmptyFilter } from '../batches/retry.js'
 import { batchStatus } from '../batches/status.js'
 import { LOOK_EVERY_MS, waitFor } from '../batches/wait.js'
 import { rowTexts } from '../catalog/export-lines.js'
@@ -15,7 +16,7 @@ import { pause, resumeByHand } from '../control/pauses.js'
 import { checkApi } from '../control/same-api.js'
 import { NEVER, orAborted, untilAborted } from '../domain/abortable.js'
 import { systemClock } from '../domain/clock.js'
-import { RefusedError, ReportedError, UnreachableError, UsageError } from '../domain/errors.js'
+import { ReportedError, UnreachableError, UsageError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { limitRepeats } from '../log/limit-repeats.js'
 import type { Batch, BatchReport, DeadFilter, LetterCursor } from '../store/store.js'
@@ -245,15 +246,15 @@ function deadLettersOf(
     }
   }
 
-  /** A mistake would retry or discard everything. */
-  async function narrowed(filter: DeadLetterFilter & { readonly all?: boolean }, verb: string): Promise<DeadFilter> {
+  async function narrowed(
+    filter: DeadLetterFilter & { readonly all?: boolean },
+    verb: 'retry' | 'discard',
+  ): Promise<DeadFilter> {
     requireOpen(filter.signal)
     const narrow = await filterOf(filter)
-    if (filter.all === true || Object.keys(narrow).length > 0) return narrow
-    throw new RefusedError(
-      `This would ${verb} every dead letter. Narrow it by batch, status, code or search, or pass { all: true }.`,
-      { code: 'confirmation_required' },
-    )
+    const how = 'Narrow it by batch, status, code or search, or pass { all: true }.'
+    refuseEmptyFilter(narrow, filter.all === true, verb, how)
+    return narrow
   }
 
   return {

@@ -9,7 +9,7 @@ import { exposures } from '../config/exposures.js'
 import { loadSettings } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
 import { checkApi } from '../control/same-api.js'
-import { errorCode, ReportedError } from '../domain/errors.js'
+import { errorCode, ReportedError, splitHint } from '../domain/errors.js'
 import { formatDuration, formatNumber, pluralize } from '../domain/format.js'
 import { silentLogger } from '../domain/logger.js'
 import { withTimeout } from '../domain/with-timeout.js'
@@ -209,8 +209,8 @@ function explained(name: string, error: unknown): Check {
   return failed(name, ...sentences(error.message))
 }
 
-/** What happened, and what to do, as messages are written. */
-function sentences(message: string): [found: string, remedy: string | null] {
-  const [, found = message, remedy = null] = /^(.+?[.?!])\s+([A-Z`][\s\S]*)$/s.exec(message) ?? []
-  return [found.replace(/\.$/, ''), remedy]
+/** What happened, and what to do. */
+function sentences(text: string): [found: string, remedy: string | null] {
+  const { message, hint } = splitHint(text)
+  return [message.replace(/\.$/, ''), hint]
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Settings } from '../config/settings.js'
 import { takeApi } from '../control/same-api.js'
+import { NEVER } from '../domain/abortable.js'
 import { type AdjustableClock, adjustableClock, systemClock } from '../domain/clock.js'
 import type { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
@@ -20,11 +21,7 @@ import { workWith } from './worker.js'
  * Starts a worker process: opens the API client, the store and the queue, and processes searches
  * until it is stopped. Waits while the store is locked.
  */
-export async function startWorker(
-  settings: Settings,
-  log: Logger,
-  interrupted: AbortSignal = new AbortController().signal,
-): Promise<Service> {
+export async function startWorker(settings: Settings, log: Logger, interrupted: AbortSignal = NEVER): Promise<Service> {
   const workerId = HOST_PREFIX + randomUUID()
   const clock = adjustableClock()
   return withCleanup(async (cleanup) => {

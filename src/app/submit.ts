@@ -16,9 +16,8 @@ import { checkApi } from '../control/same-api.js'
 import { NEVER, orAborted, untilAborted } from '../domain/abortable.js'
 import { RefusedError, UsageError } from '../domain/errors.js'
 import type { Pause } from '../domain/pause.js'
-import type { Filters } from '../domain/request.js'
-import type { Priority } from '../domain/states.js'
 import type { Account, Batch, Caps, Plan, RowChanges } from '../store/store.js'
+import type { BatchOptions } from './batch-client.js'
 import { type Feeding, openFeeding, type Session } from './session.js'
 
 /** Where a batch comes from: a script's objects, a file, or a stream of one. */
@@ -26,42 +25,6 @@ export type SubmitSource =
   | { readonly rows: Iterable<unknown> | AsyncIterable<unknown> }
   | { readonly path: string }
   | { readonly stream: Readable; readonly name: string }
-
-export interface SubmitOptions {
-  /** One line, 1 to 200 characters. */
-  readonly name: string
-  /** A template such as `"{title} {mood} music"`. Default: each row's own `query`. */
-  readonly query?: string | undefined
-  /** The property or column that holds your own id. Default: `id`, if there is one. */
-  readonly id?: string | undefined
-  /** Tracks wanted per search, 1–100. Default 20. */
-  readonly limit?: number | undefined
-  /** For every search; those of a row are added and win. */
-  readonly filters?: Filters | undefined
-  readonly priority?: Priority | undefined
-  /** Release it then, not at once: a worker does. */
-  readonly notBefore?: Date | undefined
-  /** The plan and `status` say whether it will be done by then. */
-  readonly deadline?: Date | undefined
-  /** The most credits this batch may use. Default: no cap. */
-  readonly maxCredits?: number | undefined
-  /** Release only the first n searches, at least 1. A later release lets the rest continue. */
-  readonly first?: number | undefined
-  /** Buy an answer again if it is older than this. Default: never. */
-  readonly maxAgeDays?: number | undefined
-  /** Of a file: between its cells. Default: detected. */
-  readonly delimiter?: string | undefined
-  /** Of a file, such as "windows-1251". Default: from its byte order mark, else UTF-8. */
-  readonly encoding?: string | undefined
-  /** Of a file: the line of its header. Default: the first, or the one below a title. */
-  readonly headerRow?: number | undefined
-  /**
-   * The id or name of the batch that these rows correct or extend: once released, this batch takes its
-   * place, and what was not asked yet and is not in the rows any more is not asked. Its template, id,
-   * limit, filters and priority are the defaults.
-   */
-  readonly continues?: number | string | undefined
-}
 
 /** What a batch would cost and how long it would take, before anything is spent. */
 export interface BatchPlan extends Plan {
@@ -140,19 +103,19 @@ export interface Released extends Feeding {
 export async function submitBatch(
   session: Session,
   source: SubmitSource,
-  options: SubmitOptions,
+  options: BatchOptions,
   hooks: SubmitHooks & Confirmation,
 ): Promise<Released | null>
 export async function submitBatch(
   session: Session,
   source: SubmitSource,
-  options: SubmitOptions,
+  options: BatchOptions,
   hooks: SubmitHooks,
 ): Promise<Released>
 export async function submitBatch(
   session: Session,
   source: SubmitSource,
-  options: SubmitOptions,
+  options: BatchOptions,
   { confirm, ...hooks }: SubmitHooks & Partial<Confirmation>,
 ): Promise<Released | null> {
   const batch = await planBatch(session, source, options, hooks)
@@ -175,7 +138,7 @@ export async function submitBatch(
 export async function planBatch(
   session: Session,
   source: SubmitSource,
-  options: SubmitOptions,
+  options: BatchOptions,
   { progress, signal = NEVER }: SubmitHooks = {},
 ): Promise<PlannedBatch> {
   const { store } = session
@@ -285,7 +248,7 @@ async function release(
   return feeding
 }
 
-function newBatch(catalog: Catalog, source: SubmitSource, options: SubmitOptions) {
+function newBatch(catalog: Catalog, source: SubmitSource, options: BatchOptions) {
   const { format, delimiter, byteOrderMark, quoting, preamble, columns } = catalog
   return {
     name: options.name,
@@ -336,7 +299,7 @@ interface Times {
 }
 
 /** @throws UsageError */
-function checkTimes(options: Pick<SubmitOptions, 'notBefore' | 'deadline'>, now: number): Times {
+function checkTimes(options: Pick<BatchOptions, 'notBefore' | 'deadline'>, now: number): Times {
   const notBefore = options.notBefore?.getTime() ?? null
   const deadline = options.deadline?.getTime() ?? null
   for (const at of [notBefore, deadline])

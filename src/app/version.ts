@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isRecord, parseJson } from '../domain/json.js'
 
 /**
  * The version in package.json, searched upwards: sources and built files are at different depths.
@@ -14,11 +15,7 @@ export function version(): string {
 }
 
 function readVersion(path: string): string | null {
-  try {
-    const content: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    if (typeof content !== 'object' || content === null || !('version' in content)) return null
-    return typeof content.version === 'string' ? content.version : null
-  } catch {
-    return null
-  }
+  if (!existsSync(path)) return null
+  const content = parseJson(readFileSync(path, 'utf8'))
+  return isRecord(content) && typeof content.version === 'string' ? content.version : null
 }

@@ -12,13 +12,13 @@ export interface Price {
   readonly maybePaidAlready: number
 }
 
-/** @throws RefusedError without a filter and without `all`: a mistake would retry or discard everything */
-export function refuseEmptyFilter(filter: DeadFilter, all: boolean, verb: 'retry' | 'discard'): void {
+/**
+ * @param how ends the message: how to narrow the filter
+ * @throws RefusedError without a filter and without `all`: a mistake would retry or discard everything
+ */
+export function refuseEmptyFilter(filter: DeadFilter, all: boolean, verb: 'retry' | 'discard', how: string): void {
   if (all || Object.values(filter).some((value) => value !== undefined)) return
-  throw new RefusedError(
-    `This would ${verb} every dead letter. Narrow it with --status, --code, --batch or a search, or pass --all.`,
-    { code: 'confirmation_required' },
-  )
+  throw new RefusedError(`This would ${verb} every dead letter. ${how}`, { code: 'confirmation_required' })
 }
 
 export async function priceOf(store: Pick<Store, 'deadLetters'>, filter: DeadFilter): Promise<Price> {

@@ -1,4 +1,5 @@
 import { type HoursInForce, hoursInWords } from '../domain/active-hours.js'
+import { formatClockTime, formatNumber, pluralize, truncate } from '../domain/format.js'
 import {
   type BalanceWatch,
   causesInWords,
@@ -91,15 +92,15 @@ function writeFailureMessage({ troubles, workers, now }: StatusFacts): string {
   const [first] = shown.toSorted((a, b) => a.since - b.since)
   if (first === undefined) return ''
   const isOne = shown.length === 1
-  const all = workers > shown.length ? ` of ${figure(workers)}` : ''
-  const who = `${figure(shown.length)}${all} ${isOne && all === '' ? 'worker' : 'workers'}`
+  const all = workers > shown.length ? ` of ${formatNumber(workers)}` : ''
+  const who = `${formatNumber(shown.length)}${all} ${isOne && all === '' ? 'worker' : 'workers'}`
   // A lost store brings its own next step.
-  if (first.kind === 'lost') return `${who} lost the store at ${clockTime(first.since, now)}. ${first.cause}`
+  if (first.kind === 'lost') return `${who} lost the store at ${formatClockTime(first.since, now)}. ${first.cause}`
   const what = unsaved.length > 0 ? 'save paid answers' : 'write to the store'
   const where = isOne ? 'its memory: do not kill it' : 'their memory: do not kill them'
   const kept = unsaved.length > 0 ? ` Paid answers are kept in ${where}.` : ''
   const retries = isOne ? 'it retries by itself' : 'they retry by themselves'
-  return `${who} ${isOne ? 'has' : 'have'} been unable to ${what} since ${clockTime(first.since, now)} (${first.cause.replace(/\.$/, '')}). Remove the cause; ${retries}.${kept}`
+  return `${who} ${isOne ? 'has' : 'have'} been unable to ${what} since ${formatClockTime(first.since, now)} (${first.cause.replace(/\.$/, '')}). Remove the cause; ${retries}.${kept}`
 }
 
 function explainWork(facts: StatusFacts): StatusMessage {
@@ -116,7 +117,7 @@ function explainWork(facts: StatusFacts): StatusMessage {
   if (facts.rateLimitedUntil !== null && facts.rateLimitedUntil > facts.now && work > 0) {
     return {
       state: 'rate_limited',
-      reason: `${facts.outOfToday ? 'Daily call limit used up' : 'Rate limited by the API'}: no calls until ${clockTime(facts.rateLimitedUntil, facts.now)}${quoted(facts.heldBecause)}; ${searches(due)} due. ${afterRateLimit(facts)}`,
+      reason: `${facts.outOfToday ? 'Daily call limit used up' : 'Rate limited by the API'}: no calls until ${formatClockTime(facts.rateLimitedUntil, facts.now)}${quoted(facts.heldBecause)}; ${searches(due)} due. ${afterRateLimit(facts)}`,
       until: facts.rateLimitedUntil,
     }
   }
@@ -153,7 +154,7 @@ function refusedMessage({ refused, creditsRemaining }: StatusFacts): string {
 function contrastOf(kind: RefusedSearch['kind'], creditsRemaining: number | null): string {
   switch (kind) {
     case 'out_of_credits':
-      return `although the account has ${creditsLeft(creditsRemaining)}`
+      return `although the account has ${creditsRemaining === null ? 'credits' : pluralize(creditsRemaining, 'credit')}`
     case 'rate_limited':
       return 'while it accepts others'
     case 'rate_limited_last':
@@ -168,12 +169,7 @@ const LONGEST_WORDS = 200
 
 /** On one line. */
 function cut(text: string, longest: number): string {
-  const line = text.replace(/[\p{Cc}\s]+/gu, ' ').trim()
-  return line.length <= longest ? line : `${[...line].slice(0, longest - 1).join('')}…`
-}
-
-function creditsLeft(count: number | null): string {
-  return count === null ? 'credits' : credits(count)
+  return truncate(text.replace(/\s+/g, ' ').trim(), longest)
 }
 
 const MANY_RATE_LIMITS = 20
@@ -191,7 +187,7 @@ export function isRateLimitedRepeatedly({ rateLimitedCalls }: Pick<StatusFacts, 
 function afterRateLimit({ rateLimitedCalls, now }: StatusFacts): string {
   if (rateLimitedCalls === null || !isRateLimitedRepeatedly({ rateLimitedCalls }))
     return 'Calls resume then by themselves.'
-  return `Every call since ${clockTime(rateLimitedCalls.from, now)} got HTTP 429 (free of charge). Check whether another program uses this key, or ask Trackyard.`
+  return `Every call since ${formatClockTime(rateLimitedCalls.from, now)} got HTTP 429 (free of charge). Check whether another program uses this key, or ask Trackyard.`
 }
 
 /** When calls start by themselves, where only the active hours stop them; else null. */
@@ -205,9 +201,9 @@ function hoursAhead({ activeHours, hoursOverriddenUntil, now }: StatusFacts): st
   if (activeHours === null) return ''
   const words = hoursInWords(activeHours)
   if (hoursOverriddenUntil !== null)
-    return ` Active hours (${words}) overridden until ${clockTime(hoursOverriddenUntil, now)}.`
+    return ` Active hours (${words}) overridden until ${formatClockTime(hoursOverriddenUntil, now)}.`
   return activeHours.closedFrom > now
-    ? ` Active hours (${words}) end at ${clockTime(activeHours.closedFrom, now)}.`
+    ? ` Active hours (${words}) end at ${formatClockTime(activeHours.closedFrom, now)}.`
     : ''
 }
 
@@ -215,14 +211,14 @@ function pausedReason(facts: StatusFacts): string {
   const { activeHours, due, now } = facts
   const begin = hoursBeginAt(facts)
   if (begin === null || activeHours === null) return otherPauses(facts)
-  return `Outside the active hours (${hoursInWords(activeHours)}): no calls until ${clockTime(begin, now)}; ${searchesWait(due)}. They start by themselves then; to call now, run \`trackyard-batch resume --now\`.`
+  return `Outside the active hours (${hoursInWords(activeHours)}): no calls until ${formatClockTime(begin, now)}; ${searchesWait(due)}. They start by themselves then; to call now, run \`trackyard-batch resume --now\`.`
 }
 
 function otherPauses({ pauses, watch, autoResumeMs, workers, due, now }: StatusFacts): string {
   const [first, ...others] = pauses
   if (first === undefined) return ''
   const also = others.length === 0 ? '' : ` Also paused: ${causesInWords(others.map(({ cause }) => cause))}.`
-  const needed = isForCredits(first.cause) ? ` and ${due === 1 ? 'needs' : 'need'} ${credits(due)}` : ''
+  const needed = isForCredits(first.cause) ? ` and ${due === 1 ? 'needs' : 'need'} ${pluralize(due, 'credit')}` : ''
   // Without a worker nobody checks the balance.
   const known = workers === 0 ? { ...watch, nextAt: null } : watch
   const cost = `${searchesWait(due)}${needed}.`
@@ -237,17 +233,17 @@ export function pauseMessage(pause: Pause, now: number, autoResume: AutoResume, 
   const next = isForCredits(cause)
     ? creditSteps(pause, now, autoResume)
     : pauseNextStep(cause) + nextProbe(pause, now, autoResume)
-  return [pauseSummary(pause, clockTime(pause.since, now)), cost, next].filter((part) => part !== '').join(' ')
+  return [pauseSummary(pause, formatClockTime(pause.since, now)), cost, next].filter((part) => part !== '').join(' ')
 }
 
 /** Workers note when they probe an outage next. */
 function nextProbe({ cause }: Pause, now: number, { watch: { nextAt } }: AutoResume): string {
-  return cause !== 'outage' || nextAt === null || nextAt < now ? '' : ` Next probe at ${clockTime(nextAt, now)}.`
+  return cause !== 'outage' || nextAt === null || nextAt < now ? '' : ` Next probe at ${formatClockTime(nextAt, now)}.`
 }
 
 /** Said before it happens. */
 export function creditsEndMessage(shortBy: number, endAt: number, now: number): string {
-  return `Credits last until about ${clockTime(endAt, now)}; ${figure(shortBy)} short.`
+  return `Credits last until about ${formatClockTime(endAt, now)}; ${formatNumber(shortBy)} short.`
 }
 
 /** Auto-resume ends after some hours, so that a monthly allowance is not spent unattended. */
@@ -257,19 +253,19 @@ function creditSteps(pause: Pause, now: number, { watch, autoResumeMs }: AutoRes
   if (now < autoResumeUntil) {
     // Against the reserve `resume` does not help: the next search pauses again.
     const byHand = pause.cause === 'reserve' ? '' : ', or with `trackyard-batch resume`'
-    return `${step}. Calls resume by themselves if the balance suffices by ${clockTime(autoResumeUntil, now)}${byHand}.${balanceChecks(pause, now, watch)}`
+    return `${step}. Calls resume by themselves if the balance suffices by ${formatClockTime(autoResumeUntil, now)}${byHand}.${balanceChecks(pause, now, watch)}`
   }
   const why =
     autoResumeMs === 0
       ? 'auto-resume is off (TRACKYARD_AUTO_RESUME_HOURS is 0)'
-      : `auto-resume ended at ${clockTime(autoResumeUntil, now)} (TRACKYARD_AUTO_RESUME_HOURS)`
+      : `auto-resume ended at ${formatClockTime(autoResumeUntil, now)} (TRACKYARD_AUTO_RESUME_HOURS)`
   return `${step}, then run \`trackyard-batch resume\`: ${why}.`
 }
 
 /** Leaves out a check from before this pause, and a planned check that is overdue. */
 function balanceChecks({ since }: Pause, now: number, { askedAt, nextAt }: BalanceWatch): string {
-  const last = askedAt === null || askedAt < since ? null : `last checked at ${clockTime(askedAt, now)}`
-  const next = nextAt === null || nextAt < now ? null : `next checked at ${clockTime(nextAt, now)}`
+  const last = askedAt === null || askedAt < since ? null : `last checked at ${formatClockTime(askedAt, now)}`
+  const next = nextAt === null || nextAt < now ? null : `next checked at ${formatClockTime(nextAt, now)}`
   const parts = [last, next].filter((part) => part !== null)
   return parts.length === 0 ? '' : ` Balance ${parts.join(', ')}.`
 }
@@ -279,11 +275,11 @@ function runningReason(facts: StatusFacts): string {
   if (facts.active === 0 && facts.delayed > 0 && facts.delayed >= facts.due) {
     const { delayed, nextAttemptAt, now } = facts
     const next =
-      nextAttemptAt === null ? '' : `, ${delayed === 1 ? '' : 'the first '}at ${clockTime(nextAttemptAt, now)}`
+      nextAttemptAt === null ? '' : `, ${delayed === 1 ? '' : 'the first '}at ${formatClockTime(nextAttemptAt, now)}`
     return `${searchesWait(delayed)} for another attempt${next}.`
   }
-  const limit = facts.limitPerMinute === null ? '' : `, limit ${figure(facts.limitPerMinute)}`
-  return `Running: ${facts.callsLastMinute === 1 ? '1 call' : `${figure(facts.callsLastMinute)} calls`} in the last minute${limit}; ${searches(facts.due)} due.`
+  const limit = facts.limitPerMinute === null ? '' : `, limit ${formatNumber(facts.limitPerMinute)}`
+  return `Running: ${pluralize(facts.callsLastMinute, 'call')} in the last minute${limit}; ${searches(facts.due)} due.`
 }
 
 const FEWEST_FAILURES = 3
@@ -294,45 +290,30 @@ const MOST_COUNTED = 200
 function noAnswerMessage({ rateLimitedCalls, now }: StatusFacts): string {
   if (rateLimitedCalls === null || rateLimitedCalls.calls < FEWEST_FAILURES) return ''
   const { calls, from } = rateLimitedCalls
-  const count = calls >= MOST_COUNTED ? `${figure(calls)} or more` : figure(calls)
-  return ` 0 answered since ${clockTime(from, now)}, ${count} refused with HTTP 429 (free of charge).`
+  const count = calls >= MOST_COUNTED ? `${formatNumber(calls)} or more` : formatNumber(calls)
+  return ` 0 answered since ${formatClockTime(from, now)}, ${count} refused with HTTP 429 (free of charge).`
 }
 
 /** One failure among many answers is not worth a line. */
 function failingMessage({ failedCalls, callsLastMinute }: StatusFacts): string {
   if (failedCalls === null || failedCalls.calls < Math.min(FEWEST_FAILURES, callsLastMinute)) return ''
   const { calls, reason } = failedCalls
-  const which = calls === 1 ? 'The last call' : `The last ${figure(calls)} calls`
+  const which = calls === 1 ? 'The last call' : `The last ${formatNumber(calls)} calls`
   return ` ${which} failed${reason === '' ? '' : ` ("${cut(reason, LONGEST_WORDS)}")`}: each search is retried.`
 }
 
 function idleReason(facts: StatusFacts): string {
   const noWorker = facts.workers === 0 ? ', and no worker is running' : ''
   if (facts.withheld > 0) {
-    return `Nothing is due${noWorker}; ${figure(facts.withheld)} rows are withheld by a cap. Run \`trackyard-batch release BATCH\` to continue with them.`
+    return `Nothing is due${noWorker}; ${formatNumber(facts.withheld)} rows are withheld by a cap. Run \`trackyard-batch release BATCH\` to continue with them.`
   }
   return `Nothing is due${noWorker}.`
 }
 
 function searches(count: number): string {
-  return count === 1 ? '1 search' : `${figure(count)} searches`
+  return pluralize(count, 'search')
 }
 
 function searchesWait(count: number): string {
   return `${searches(count)} ${count === 1 ? 'waits' : 'wait'}`
-}
-
-function credits(count: number): string {
-  return count === 1 ? '1 credit' : `${figure(count)} credits`
-}
-
-/** 12,345 in every locale. */
-function figure(count: number): string {
-  return count.toLocaleString('en-US')
-}
-
-/** Local time to the second; with the date when it is twelve hours away or more. */
-function clockTime(at: number, now: number): string {
-  const text = new Date(at).toLocaleString('sv-SE')
-  return Math.abs(now - at) < 12 * 60 * 60 * 1000 ? text.slice(11) : text
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { NEVER } from '../domain/abortable.js'
 import type { BatchReport, Store } from '../store/store.js'
 
 /**
@@ -31,7 +32,7 @@ export async function waitFor(
     readonly onLook?: (report: BatchReport) => Promise<void> | void
   },
 ): Promise<Waited> {
-  const { timeoutMs, signal = new AbortController().signal } = options
+  const { timeoutMs, signal = NEVER } = options
   const deadline = timeoutMs === null ? Number.POSITIVE_INFINITY : parts.monotonicMs() + timeoutMs
   const left = (): number => deadline - parts.monotonicMs()
   let atLeast = FIRST_LOOK_MS

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream'
+import { NEVER, orAborted } from '../domain/abortable.js'
 import { ROW_STATUSES, type RowStatus } from '../domain/states.js'
 import type { Batch, ExportRow } from '../store/store.js'
 import { csvWriter, exportedRow, jsonlWriter } from './export-lines.js'
@@ -43,25 +44,30 @@ export async function exportBatch({
   format,
   spreadsheetSafe,
   out,
-  signal,
+  signal = NEVER,
 }: ExportOrder): Promise<ExportResult> {
-  signal?.throwIfAborted()
+  signal.throwIfAborted()
   const writer = format === 'csv' ? csvWriter(batch, { spreadsheetSafe: spreadsheetSafe === true }) : jsonlWriter(batch)
   const target = await openTarget(out, batch.catalogPath, signal)
   const byStatus = Object.fromEntries(ROW_STATUSES.map((status) => [status, 0])) as Record<RowStatus, number>
   let count = 0
   let lines: string[] = []
   let characters = 0
+  // A pipe that nobody reads may never take the text: the signal ends the wait.
+  const write = async (text: string) => {
+    signal.throwIfAborted()
+    if (text !== '') await orAborted(target.write(text), signal)
+  }
   const flush = async () => {
     const text = lines.join('')
     lines = []
     characters = 0
-    if (text !== '') await untilAborted(() => target.write(text), signal)
+    await write(text)
   }
   try {
-    if (writer.header !== '') await untilAborted(() => target.write(writer.header), signal)
+    await write(writer.header)
     for await (const row of rows) {
-      signal?.throwIfAborted()
+      signal.throwIfAborted()
       const text = writer.line(exportedRow(row))
       lines.push(text)
       characters += text.length
@@ -70,27 +76,11 @@ export async function exportBatch({
       if (lines.length === ROWS_PER_WRITE || characters >= CHARACTERS_PER_WRITE) await flush()
     }
     await flush()
-    signal?.throwIfAborted()
+    signal.throwIfAborted()
     await target.finish()
   } catch (error) {
     await target.abandon()
     throw error
   }
   return { rows: count, byStatus, path: target.path }
-}
-
-/** A pipe that nobody reads may never take the text: the signal ends the wait. */
-async function untilAborted(work: () => Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return work()
-  signal.throwIfAborted()
-  let onAbort = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
-  try {
-    await Promise.race([work(), aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

@@ -1,4 +1,4 @@
-import { isRecord } from '../domain/is-record.js'
+import { isRecord } from '../domain/json.js'
 import type { RawRow } from './catalog.js'
 import { earlierProblem } from './row-request.js'
 

@@ -6,6 +6,7 @@ import { basename, dirname, extname, join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { errorCode, OutputError, UnreachableError } from '../domain/errors.js'
+import { truncate } from '../domain/format.js'
 import type { Batch } from '../store/store.js'
 
 /**
@@ -253,7 +254,7 @@ function writableReason(error: unknown, path: string): unknown {
         `${path}: expected a file to write, found a link that leads in a circle. Name another file with --out.`,
       )
     case 'ENAMETOOLONG':
-      return new OutputError(`${path.slice(0, 60)}…: the name is too long for a file. Name another file with --out.`)
+      return new OutputError(`${truncate(path, 60)}: the name is too long for a file. Name another file with --out.`)
     case 'EISDIR':
       return new OutputError(`${path}: expected a file to write, found a directory.`)
     default:

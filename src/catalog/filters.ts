@@ -1,6 +1,7 @@
 import { didYouMean } from '../domain/did-you-mean.js'
 import { UsageError } from '../domain/errors.js'
-import { isRecord } from '../domain/is-record.js'
+import { truncate } from '../domain/format.js'
+import { isRecord } from '../domain/json.js'
 import { type Filters, type LoadedRow, MAX_LIMIT } from '../domain/request.js'
 import { ExactNumber, parseExactly, plainNumber } from './json.js'
 
@@ -102,16 +103,15 @@ function isTooDeep(value: unknown, levels: number): boolean {
   return levels === 0 || Object.values(value).some((inner) => isTooDeep(inner, levels - 1))
 }
 
+const LONGEST_FOUND = 40
+
+/** What a value is, for messages of the form "expected …, found …". */
 export function found(value: unknown): string {
   if (value === undefined) return 'nothing'
-  if (value instanceof ExactNumber) return shortened(value.text)
+  if (value instanceof ExactNumber) return truncate(value.text, LONGEST_FOUND)
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
   if (typeof value === 'object' && value !== null) return 'an object'
-  return shortened(JSON.stringify(value))
-}
-
-function shortened(text: string): string {
-  return text.length <= 40 ? text : `${text.slice(0, 40)}…`
+  return truncate(JSON.stringify(value), LONGEST_FOUND)
 }
 
 /**

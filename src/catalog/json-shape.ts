@@ -1,4 +1,5 @@
 import { CatalogError } from '../domain/errors.js'
+import { parseJson } from '../domain/json.js'
 import { splitStrings } from './json.js'
 import { createScanner } from './json-scanner.js'
 import { shellWord } from './source.js'
@@ -24,12 +25,7 @@ export function jsonShape(head: string): JsonShape {
 }
 
 function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
+  return parseJson(text) !== undefined
 }
 
 /**

@@ -1,5 +1,5 @@
 import { parse, stringify } from 'lossless-json'
-import { isRecord } from '../domain/is-record.js'
+import { isRecord } from '../domain/json.js'
 import type { RawRow } from './catalog.js'
 
 /**

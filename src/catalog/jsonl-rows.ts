@@ -1,4 +1,5 @@
-import { isRecord } from '../domain/is-record.js'
+import { truncate } from '../domain/format.js'
+import { isRecord } from '../domain/json.js'
 import { BEGINNING, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from './catalog.js'
 import { LF } from './encodings.js'
 
@@ -56,6 +57,5 @@ export function jsonRow(text: string, line: number): RawRow {
 
 /** The first characters of a text, on one line. */
 export function beginning(text: string): string {
-  const shown = text.slice(0, 100).replace(/\s+/g, ' ')
-  return shown.length <= 40 ? shown : `${shown.slice(0, 40)}…`
+  return truncate(text.slice(0, 100).replace(/\s+/g, ' '), 40)
 }

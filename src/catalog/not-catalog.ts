@@ -1,4 +1,6 @@
 import { CatalogError } from '../domain/errors.js'
+import { truncate } from '../domain/format.js'
+import { isRecord, parseJson } from '../domain/json.js'
 import { byteOrderMark, wideEncoding } from './encodings.js'
 import { shellWord } from './source.js'
 
@@ -49,23 +51,14 @@ const MORE_KEYS = ['timestamp', 'request_id', 'requestId', 'documentation_url', 
 
 function errorAnswer(text: string): string | null {
   if (!text.startsWith('{') || text.length > 10_000) return null
-  const keys = keysOf(text)
+  const value = parseJson(text)
+  const keys = isRecord(value) ? Object.keys(value) : []
   const known = [...ERROR_KEYS, ...OTHER_KEYS, ...MORE_KEYS]
-  if (keys === null || keys.length === 0 || !keys.every((key) => known.includes(key))) return null
+  if (keys.length === 0 || !keys.every((key) => known.includes(key))) return null
   const isError = keys.some((key) => ERROR_KEYS.includes(key)) || keys.includes('documentation_url')
   const isMessage = keys.includes('message') && keys.some((key) => /^(code|status.*)$/.test(key))
   if (!isError && !isMessage) return null
-  const shown = text.trim().replace(/\s+/g, ' ')
-  return shown.length <= 80 ? shown : `${shown.slice(0, 80)}…`
-}
-
-function keysOf(text: string): string[] | null {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? Object.keys(value) : null
-  } catch {
-    return null
-  }
+  return truncate(text.trim().replace(/\s+/g, ' '), 80)
 }
 
 /**

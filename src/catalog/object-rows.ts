@@ -1,7 +1,8 @@
 import { stringify } from 'lossless-json'
 import { UsageError } from '../domain/errors.js'
-import { isRecord } from '../domain/is-record.js'
+import { isRecord } from '../domain/json.js'
 import { BEGINNING, type Catalog, LONGEST_ROW_BYTES, type RawRow, ROW_WORDS, tooLongRow } from './catalog.js'
+import { beginning } from './jsonl-rows.js'
 import { firstRows, startingWith } from './row-chunks.js'
 
 /** How many rows are read to learn their properties. */
@@ -52,7 +53,7 @@ function rawRow(row: unknown, position: number): RawRow {
   if (isRecord(row) && isPlain(row)) return { kind: 'object', line: position, text, value: { ...row } }
   const value: unknown = JSON.parse(text)
   if (isRecord(value)) return { kind: 'object', line: position, text, value }
-  return { kind: 'broken', line: position, json: text, problem: `expected an object, found ${text.slice(0, 40)}` }
+  return { kind: 'broken', line: position, json: text, problem: `expected an object, found ${beginning(text)}` }
 }
 
 /** Whether parsing its JSON text would give the same properties. Then a copy is enough (the caller may change the row). */

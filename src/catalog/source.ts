@@ -3,6 +3,7 @@ import { open, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { CatalogError, errorCode } from '../domain/errors.js'
+import { truncate } from '../domain/format.js'
 
 /** A file, or a stream that somebody else opened (and closes), such as standard input. */
 export type CatalogSource = { readonly path: string } | { readonly stream: Readable; readonly name: string }
@@ -90,7 +91,7 @@ export function readableReason(error: unknown, path: string): unknown {
     case 'ELOOP':
       return new CatalogError(`${path}: expected a file, found a link that leads in a circle. Name the file itself.`)
     case 'ENAMETOOLONG':
-      return new CatalogError(`${shortened(path)}: expected a path, found one that is too long. Check the path.`)
+      return new CatalogError(`${truncate(path, 60)}: expected a path, found one that is too long. Check the path.`)
     case 'EISDIR':
       return foundDirectory(path)
     case 'ENXIO':
@@ -100,8 +101,4 @@ export function readableReason(error: unknown, path: string): unknown {
       if (!/^E[A-Z0-9]+$/.test(code)) return error
       return new CatalogError(`${path}: expected a readable file, found that reading it fails (${code}). Is it a file?`)
   }
-}
-
-function shortened(path: string): string {
-  return path.length <= 60 ? path : `${path.slice(0, 60)}…`
 }

@@ -1,4 +1,4 @@
-import { type ErrorCode, type ExitCode, errorCode, ReportedError } from '../domain/errors.js'
+import { type ErrorCode, type ExitCode, errorCode, ReportedError, splitHint } from '../domain/errors.js'
 import type { ErrorBody } from './documents.js'
 import { type Cli, type Io, isClosedOutput, openCli, wantsJson, watchOutput } from './lib/cli.js'
 import { runProgram } from './program.js'
@@ -46,17 +46,6 @@ function explain(error: unknown, debug: boolean): { exitCode: ExitCode; code: Er
   }
   const hint = debug ? '' : '\nThis is a bug or a broken machine. Set TRACKYARD_LOG_LEVEL=debug to see the stack trace.'
   return { exitCode: 1, code: 'unexpected', message: `Unexpected error: ${found}${hint}` }
-}
-
-/**
- * Messages say what happened, and then what to do: in their last line if they have several, else
- * from their second sentence on.
- */
-function splitHint(text: string): Pick<ErrorBody, 'message' | 'hint'> {
-  const lines = text.split('\n')
-  if (lines.length > 1) return { message: lines.slice(0, -1).join('\n'), hint: lines.at(-1) ?? null }
-  const [, message = text, hint = null] = /^(.+?[.?!])\s+([A-Z`].*)$/.exec(text) ?? []
-  return { message, hint }
 }
 
 /** An error of the machine that no code expected, such as a symlink loop: not a bug of ours. */

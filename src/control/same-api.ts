@@ -1,5 +1,6 @@
 import { isSameApi } from '../domain/api-address.js'
 import { ConfigurationError } from '../domain/errors.js'
+import { pluralize } from '../domain/format.js'
 import type { KnownApi, Store } from '../store/store.js'
 
 /**
@@ -37,7 +38,7 @@ export async function checkApi({ store, apiUrl }: SameApiParts): Promise<void> {
 
 function anotherApi(api: KnownApi, path: string, apiUrl: string): ConfigurationError {
   return new ConfigurationError(
-    `The store ${path} belongs to the API at ${api.address} (${api.answers.toLocaleString('en-US')} answers), and ` +
+    `The store ${path} belongs to the API at ${api.address} (${pluralize(api.answers, 'answer')}), and ` +
       `TRACKYARD_API_URL is ${apiUrl}: answers of two APIs are never mixed. Set TRACKYARD_DATA_DIR to another ` +
       'directory, or TRACKYARD_API_URL to the address in the store. Only if it is the same API at a new address: ' +
       '`trackyard-batch account --adopt`.',

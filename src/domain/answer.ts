@@ -1,4 +1,4 @@
-import { isRecord } from './is-record.js'
+import { asCount, isRecord, parseJson } from './json.js'
 import { type Tagging, type Track, tagging } from './tags.js'
 
 /**
@@ -42,27 +42,19 @@ export function readAnswer(body: string): Answer | null {
 type Fields = Readonly<Record<string, unknown>>
 
 function parseAnswer(body: string): { tracks: Fields[]; creditsRemaining: number | null } | null {
-  const answer = parseJson(body)
+  const answer = parseAsPython(body)
   if (!isRecord(answer) || !Array.isArray(answer.tracks) || !answer.tracks.every(isRecord)) return null
-  return { tracks: answer.tracks, creditsRemaining: wholeNumber(answer.credits_remaining) }
+  return { tracks: answer.tracks, creditsRemaining: asCount(answer.credits_remaining) }
 }
 
-function parseJson(body: string): unknown {
-  const text = body.startsWith('\uFEFF') ? body.slice(1) : body
-  return jsonOrNull(text) ?? (/NaN|Infinity/.test(text) ? jsonOrNull(withoutNaN(text)) : null)
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
+/** Python writes NaN and Infinity where JSON has no number; they count as null. */
+function parseAsPython(body: string): unknown {
+  return parseJson(body) ?? (/NaN|Infinity/.test(body) ? parseJson(withoutNaN(body)) : null)
 }
 
 /**
- * Python writes NaN and Infinity where JSON has no number. Inside strings they stay. An unterminated string
- * matches up to the end of the body, so that the pattern never scans it twice.
+ * Inside strings, the words stay. An unterminated string matches up to the end of the body, so that the
+ * pattern never scans it twice.
  */
 function withoutNaN(text: string): string {
   return text.replace(/"(?:[^"\\]|\\[\s\S])*(?:"|\\?$)|-?\b(?:NaN|Infinity)\b/g, (found) =>
@@ -105,10 +97,4 @@ function texts(value: unknown): string[] {
 
 function positiveNumber(value: unknown): number | null {
   return typeof value === 'number' && value > 0 && value <= Number.MAX_SAFE_INTEGER ? value : null
-}
-
-/** Some servers send numbers as strings. */
-function wholeNumber(value: unknown): number | null {
-  const number = typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
-  return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : null
 }

@@ -19,15 +19,22 @@ export const ERROR_CODES = [
 ] as const
 export type ErrorCode = (typeof ERROR_CODES)[number]
 
+export interface ReportedErrorOptions extends ErrorOptions {
+  /** Default: that of the class. */
+  readonly code?: ErrorCode
+  /** What to do next; `message` ends with it. Default: the message says it in its own way. */
+  readonly hint?: string | null
+}
+
 export abstract class ReportedError extends Error {
+  protected static readonly defaultCode: ErrorCode
   abstract readonly exitCode: ExitCode
   readonly code: ErrorCode
-  /** What to do next. `message` ends with it. Null: the message says it in its own way. */
   readonly hint: string | null
 
-  constructor(message: string, code: ErrorCode, { hint = null, ...options }: HintOptions = {}) {
+  constructor(message: string, { code, hint = null, ...options }: ReportedErrorOptions = {}) {
     super(hint === null ? message : `${message} ${hint}`, options)
-    this.code = code
+    this.code = code ?? new.target.defaultCode
     this.hint = hint
   }
 
@@ -36,93 +43,70 @@ export abstract class ReportedError extends Error {
   }
 }
 
-interface HintOptions extends ErrorOptions {
-  readonly hint?: string | null
-}
-
-interface ReportedOptions extends HintOptions {
-  /** Default: that of the class. */
-  readonly code?: ErrorCode
-}
-
 /** The command's arguments are wrong, or its input cannot be used at all. */
 export class UsageError extends ReportedError {
+  protected static override readonly defaultCode: ErrorCode = 'usage'
   readonly exitCode = 2
-
-  constructor(message: string, { code = 'usage', ...options }: ReportedOptions = {}) {
-    super(message, code, options)
-  }
 }
 
 /** The catalog cannot be read as one. */
 export class CatalogError extends UsageError {
-  constructor(message: string, options: HintOptions = {}) {
-    super(message, { code: 'unusable_catalog', ...options })
-  }
+  protected static override readonly defaultCode: ErrorCode = 'unusable_catalog'
 }
 
 /** The export cannot be written where it should be. */
 export class OutputError extends UsageError {
-  constructor(message: string, options: HintOptions = {}) {
-    super(message, { code: 'unusable_output', ...options })
-  }
+  protected static override readonly defaultCode: ErrorCode = 'unusable_output'
 }
 
 /** Redis, the store or the API cannot be reached or does not work. */
 export class UnreachableError extends ReportedError {
+  protected static override readonly defaultCode: ErrorCode = 'unreachable'
   readonly exitCode = 3
-
-  constructor(message: string, { code = 'unreachable', ...options }: ReportedOptions = {}) {
-    super(message, code, options)
-  }
 }
 
 /** Refused for safety: nothing was changed, nothing was spent. */
 export class RefusedError extends ReportedError {
+  protected static override readonly defaultCode: ErrorCode = 'refused'
   readonly exitCode = 4
-
-  constructor(message: string, { code = 'refused', ...options }: ReportedOptions = {}) {
-    super(message, code, options)
-  }
 }
 
 /** Not finished within the given time. */
 export class NotFinishedError extends ReportedError {
+  protected static override readonly defaultCode: ErrorCode = 'not_finished'
   readonly exitCode = 5
-
-  constructor(message: string, { code = 'not_finished', ...options }: ReportedOptions = {}) {
-    super(message, code, options)
-  }
 }
 
 /** Done, but rows have no answer: they are dead, invalid or cancelled. */
 export class RowsWithoutAnswerError extends ReportedError {
+  protected static override readonly defaultCode: ErrorCode = 'rows_without_answer'
   readonly exitCode = 6
-
-  constructor(message: string, options: HintOptions = {}) {
-    super(message, 'rows_without_answer', options)
-  }
 }
 
 /** Ended early, and nothing was spent: interrupted before a release, or the batch was dropped. */
 export class EndedEarlyError extends ReportedError {
+  protected static override readonly defaultCode: ErrorCode = 'interrupted'
   readonly exitCode = 1
-
-  constructor(message: string, { code = 'interrupted', ...options }: ReportedOptions = {}) {
-    super(message, code, options)
-  }
 }
 
 /** The configuration cannot work: settings, a newer schema, another store's Redis. */
 export class ConfigurationError extends ReportedError {
+  protected static override readonly defaultCode: ErrorCode = 'configuration'
   readonly exitCode = 78
-
-  constructor(message: string, { code = 'configuration', ...options }: ReportedOptions = {}) {
-    super(message, code, options)
-  }
 }
 
 /** What the system, SQLite or a library calls an error (`ENOENT`, `SQLITE_BUSY`); empty where it has no code. */
 export function errorCode(error: unknown): string {
   return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
+}
+
+/**
+ * Splits a message without a `hint` of its own: what happened, and then what to do. The hint is its last line if it has
+ * several, else everything from its second sentence on.
+ */
+export function splitHint(text: string): { readonly message: string; readonly hint: string | null } {
+  const lines = text.split('\n')
+  if (lines.length > 1) return { message: lines.slice(0, -1).join('\n'), hint: lines.at(-1) ?? null }
+  const [, message = text, hint = null] = /^(.+?[.?!])\s+([A-Z`].*)$/.exec(text) ?? []
+  return { message, hint }
 }

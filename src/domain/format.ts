@@ -45,6 +45,17 @@ export function formatTime(at: number, now: number): string {
   return day === local(now)[0] ? time : `${day} ${time}`
 }
 
+/** Local time to the second, with the date if it is at least twelve hours away. */
+export function formatClockTime(at: number, now: number): string {
+  const text = formatDateTime(at)
+  return Math.abs(now - at) < 12 * HOUR_MS ? text.slice(11) : text
+}
+
+/** ISO 8601, for documents. */
+export function isoOrNull(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString()
+}
+
 /** Local date and time to the second. */
 export function formatDateTime(at: number): string {
   const zoneMs = new Date(at).getTimezoneOffset() * MINUTE_MS
@@ -68,9 +79,11 @@ export function formatTimeAndWait(at: number, now: number): string {
  * can control the terminal.
  */
 export function truncate(text: string, length: number): string {
-  const plain = text.replace(/\p{Cc}+/gu, ' ')
-  const characters = [...plain]
-  return characters.length <= length ? plain : `${characters.slice(0, length - 1).join('')}…`
+  // A value may be megabytes long.
+  const head = text.slice(0, 4 * length)
+  const characters = [...head.replace(/\p{Cc}+/gu, ' ')]
+  const isWhole = head.length === text.length && characters.length <= length
+  return isWhole ? characters.join('') : `${characters.slice(0, length - 1).join('')}…`
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Job, Queue } from 'bullmq'
 import { LONGEST_WAIT_MS } from '../domain/backoff.js'
+import { isRecord, parseJson } from '../domain/json.js'
 import type { RedisClient } from './redis-client.js'
 import { factsOf } from './redis-error.js'
 
@@ -92,13 +93,7 @@ function isReadable(contents: unknown): boolean {
 }
 
 function isJsonObject(text: unknown): boolean {
-  if (typeof text !== 'string') return false
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null
-  } catch {
-    return false
-  }
+  return typeof text === 'string' && isRecord(parseJson(text))
 }
 
 function isWrongType(error: unknown): boolean {

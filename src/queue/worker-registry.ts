@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { isRecord, parseJson } from '../domain/json.js'
 import type { WriteFailure } from '../domain/pause.js'
 import { damagedKeys, removeKeys } from './damage.js'
 import type { RedisClient } from './redis-client.js'
@@ -267,16 +268,14 @@ function liveWorker(id: string, json: string): LiveWorker {
 /** Ignores a value that is damaged, or from another version. */
 function parseWriteFailure(json: string): WriteFailure[] {
   const { kind, since, cause } = fieldsOf(json)
-  if ((kind !== 'save' && kind !== 'claim' && kind !== 'lost') || since === undefined || cause === undefined) return []
+  if ((kind !== 'save' && kind !== 'claim' && kind !== 'lost') || typeof since !== 'number') return []
+  if (typeof cause !== 'string') return []
   return [{ kind, since, cause }]
 }
 
-function fieldsOf(json: string): Partial<WriteFailure & WorkerFacts> {
-  try {
-    return Object(JSON.parse(json)) as Partial<WriteFailure & WorkerFacts>
-  } catch {
-    return {}
-  }
+function fieldsOf(json: string): Readonly<Record<string, unknown>> {
+  const value = parseJson(json)
+  return isRecord(value) ? value : {}
 }
 
 /** From INFO, which managed Redis services allow where they forbid CONFIG. No warning for a fact that INFO omits. */

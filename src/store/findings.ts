@@ -1,5 +1,5 @@
 import type { DeathReason } from '../domain/dead-letter.js'
-import { isRecord } from '../domain/is-record.js'
+import { isRecord } from '../domain/json.js'
 import type { CallOutcome } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
 import type { Queries } from './connection.js'

@@ -1,4 +1,4 @@
-import { isRecord } from '../domain/is-record.js'
+import { isRecord } from '../domain/json.js'
 import type { Notification } from '../domain/notification.js'
 import type { Connection, Transaction } from './connection.js'
 

@@ -1,3 +1,6 @@
+import { truncate } from '../domain/format.js'
+import { isRecord } from '../domain/json.js'
+
 /**
  * Job titles in Bull Board's lists: the query instead of the same word `search` a thousand times.
  * Job data in Redis may have been written by anyone, so none of it is trusted. Missing parts fall
@@ -19,7 +22,7 @@ export function searchJobName(job: NamedJob): string {
 export function deadLetterName(job: NamedJob): string {
   const { status, code, error } = fieldsOf(job.data)
   const decision = [status, code ?? error].flatMap((part) =>
-    typeof part === 'number' ? [String(part)] : typeof part === 'string' ? [short(part)] : [],
+    typeof part === 'number' ? [String(part)] : typeof part === 'string' ? [truncate(part, LONGEST)] : [],
   )
   const parts = [decision.join(' '), queryOf(job.data)].filter((part) => part !== '' && part !== null)
   return parts.length === 0 ? job.name : parts.join(' · ')
@@ -28,13 +31,9 @@ export function deadLetterName(job: NamedJob): string {
 function queryOf(data: unknown): string | null {
   const { query } = fieldsOf(data)
   if (typeof query !== 'string' || query === '') return null
-  return short(query)
-}
-
-function short(text: string): string {
-  return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text
+  return truncate(query, LONGEST)
 }
 
 function fieldsOf(data: unknown): Readonly<Record<string, unknown>> {
-  return typeof data === 'object' && data !== null ? { ...data } : {}
+  return isRecord(data) ? data : {}
 }

@@ -157,8 +157,8 @@ describe('retry', () => {
   })
 
   test('all dead letters at once need `all`', () => {
-    expect(() => refuseEmptyFilter({}, false, 'retry')).toThrow(RefusedError)
-    expect(() => refuseEmptyFilter({}, true, 'retry')).not.toThrow()
-    expect(() => refuseEmptyFilter({ status: 400 }, false, 'discard')).not.toThrow()
+    expect(() => refuseEmptyFilter({}, false, 'retry', '')).toThrow(RefusedError)
+    expect(() => refuseEmptyFilter({}, true, 'retry', '')).not.toThrow()
+    expect(() => refuseEmptyFilter({ status: 400 }, false, 'discard', '')).not.toThrow()
   })
 })

@@ -83,6 +83,7 @@ interface LetterOptions {
 
 const PAGE = 500
 const VERBS = ['list', 'show', 'retry', 'discard']
+const HOW_TO_NARROW = 'Narrow it with --status, --code, --batch or a search, or pass --all.'
 
 /** @param words after `list`: empty, or a mistyped subcommand */
 async function listAll(cli: Cli, options: LetterOptions, words: readonly string[]): Promise<ExitCode> {
@@ -129,7 +130,7 @@ async function showOne(cli: Cli, search: string): Promise<ExitCode> {
 async function retryAll(cli: Cli, search: string | undefined, options: LetterOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     const filter = await filterOf(session, options, search)
-    refuseEmptyFilter(filter, options.all === true, 'retry')
+    refuseEmptyFilter(filter, options.all === true, 'retry', HOW_TO_NARROW)
     const price = await priceOf(session.store, filter)
     const facts = `Retrying ${pluralize(price.searches, 'dead letter')} may cost up to ${pluralize(price.credits, 'credit')}${again(price)}.`
     if (price.searches > 0 && !(await isConfirmed(cli, facts, 'Retry?', options))) throw declined()
@@ -161,7 +162,7 @@ function printRetried(cli: Cli, sentBack: Retried, price: Price): ExitCode {
 async function discardAll(cli: Cli, search: string | undefined, options: LetterOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     const filter = await filterOf(session, options, search)
-    refuseEmptyFilter(filter, options.all === true, 'discard')
+    refuseEmptyFilter(filter, options.all === true, 'discard', HOW_TO_NARROW)
     const count = await session.store.deadLetters.count({ ...filter, discarded: false })
     const facts = `Discarding ${pluralize(count, 'dead letter')} takes them off the list; their rows stay dead in the export.`
     if (count > 0 && !(await isConfirmed(cli, facts, 'Discard?', options))) throw declined()

@@ -1,6 +1,6 @@
 import { parseTracks } from '../../domain/answer.js'
 import { figureOr, formatDateTime, formatNumber, pluralize, truncate } from '../../domain/format.js'
-import { isRecord } from '../../domain/is-record.js'
+import { isRecord } from '../../domain/json.js'
 import { deriveTags } from '../../domain/tags.js'
 import type { FoundSearch } from '../../store/findings.js'
 import type { Batch, RowReport, SearchReport } from '../../store/store.js'
