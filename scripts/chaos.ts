@@ -14,18 +14,20 @@ async function main(words: readonly string[]): Promise<number> {
     process.stdout.write(HELP)
     return 0
   }
-  const plan = planOf(options.seed, options.lastsMs)
+  const plan = planOf(options.seed, options.lastsMs, options.store)
   if (options.planOnly) {
     process.stdout.write(`${plan.steps.map(describeStep).join('\n')}\n`)
     return 0
   }
-  const replay = `npm run chaos -- --minutes ${options.lastsMs / 60_000} --seed ${options.seed}`
+  const { store } = options
+  const replay = `npm run chaos -- --minutes ${options.lastsMs / 60_000} --seed ${options.seed}${store === 'sqlite' ? '' : ` --store ${store}`}`
   const progress = openProgress(process.stderr)
   const interrupt = interruptSignal()
   try {
     progress.say(`${plan.steps.length} actions, ${plan.batches.length} batches: ${replay}`)
     const { counters, evidence, dir, forget } = await run({
       plan,
+      store,
       signal: interrupt.signal,
       onStep: progress.step,
       onProgress: progress.show,
@@ -33,7 +35,7 @@ async function main(words: readonly string[]): Promise<number> {
     progress.clear()
     const verdict = judge(evidence)
     for (const violation of verdict.violations) progress.say(`VIOLATION ${violation}`)
-    process.stdout.write(`${renderTable(counters, verdict)}\n`)
+    process.stdout.write(`${renderTable(store, counters, verdict)}\n`)
     const isBroken = verdict.violations.length > 0
     if (isBroken || options.keep) progress.say(`Store, logs and exports: ${dir}`)
     else await forget()

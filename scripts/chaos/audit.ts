@@ -5,16 +5,19 @@ import type { SearchRef } from '../../src/domain/search-id.js'
 import type { SearchState } from '../../src/domain/states.js'
 import { TAGS_RULE } from '../../src/domain/tags.js'
 import type { Transaction } from '../../src/store/connection.js'
+import type { OpenOptions } from '../../src/store/open.js'
+import { addressOf } from '../../src/store/postgres/address.js'
+import { openConnection as openPostgres } from '../../src/store/postgres/connection.js'
 import { type RefColumns, refOf } from '../../src/store/search-ref.js'
-import { openConnection } from '../../src/store/sqlite/connection.js'
+import { openConnection as openSqlite } from '../../src/store/sqlite/connection.js'
 
 /**
  * The whole record, read with queries of its own and none of the code that keeps it, so that the chaos run and the tests can
- * compare it with what the program believes: every search, every call, what SQLite says about the file,
+ * compare it with what the program believes: every search, every call, what the engine says about its own files,
  * and every counter counted anew. Read-only, in one consistent look; for records that fit into memory.
  */
 export interface Audit {
-  /** What `integrity_check` and `foreign_key_check` found, and tags that are not those of their answer; empty when all is sound. */
+  /** What `integrity_check` and `foreign_key_check` found (of a server: its own check), and tags that are not those of their answer; empty when all is sound. */
   readonly damage: readonly string[]
   /** Counters that do not say what counting says, and answers that stand with the wrong state. */
   readonly miscounts: readonly string[]
@@ -42,12 +45,18 @@ export interface AuditedCall {
   readonly detail: string | null
 }
 
-/** @throws what SQLite throws, for a file that is missing or no database */
-export async function auditStore(path: string): Promise<Audit> {
-  const connection = openConnection(path, 'read')
+/**
+ * @param serverDamage what a server says about its files
+ * @throws what SQLite throws, for a file that is missing or no database
+ */
+export async function auditStore(
+  { path, database }: Pick<OpenOptions, 'path' | 'database'>,
+  serverDamage?: () => Promise<readonly string[]>,
+): Promise<Audit> {
+  const connection = database === undefined ? openSqlite(path, 'read') : openPostgres(addressOf(database), 'read')
   try {
     return await connection.read(async (tx) => ({
-      damage: [...(await damageIn(tx)), ...(await wrongTagsIn(tx))],
+      damage: [...(await (serverDamage?.() ?? damageIn(tx))), ...(await wrongTagsIn(tx))],
       miscounts: await miscountsIn(tx),
       searches: (await tx.all<SearchRow>(SEARCHES)).map((row) => ({
         ref: refOf(row),
@@ -156,15 +165,20 @@ const MISCOUNTS: readonly string[] = [
     'charged',
     `from call where call.batch_id = batch.id and call.outcome in ('sent', 'unknown', 'answered', 'unreadable')`,
   ),
-  `select 'calls ' || outcome as what, calls as kept,
+  different(`select 'calls ' || outcome as what, calls as kept,
      (select count(*) from call where call.outcome = call_count.outcome) as counted
-   from call_count where kept <> counted`,
-  `select 'answers of ' || hex(fingerprint) || ' (' || state || ')' as what, state = 'answered' as kept,
+   from call_count`),
+  different(`select 'answers of search ' || id || ' (' || state || ')' as what, state = 'answered' as kept,
      exists (select 1 from answer where answer.search_id = search.id) as counted
-   from search where kept <> counted`,
+   from search`),
 ]
 
 function counter(column: string, counting: string): string {
-  return `select 'batch ' || id || ' ' || '${column}' as what, ${column} as kept, (select count(*) ${counting}) as counted
-    from batch where dropping = 0 and kept <> counted`
+  return different(`select 'batch ' || id || ' ' || '${column}' as what, ${column} as kept,
+      (select count(*) ${counting}) as counted
+    from batch where dropping = 0`)
+}
+
+function different(counts: string): string {
+  return `select * from (${counts}) as counts where kept <> counted`
 }

@@ -8,6 +8,11 @@ export interface Counters {
   redisKills: number
   redisRestarts: number
   flushes: number
+  /** Of PostgreSQL, these four. */
+  postgresRestarts: number
+  postgresKills: number
+  terminations: number
+  postgresFreezes: number
   faults: number
   emptied: number
   pauses: number
@@ -28,6 +33,10 @@ export function emptyCounters(): Counters {
     redisKills: 0,
     redisRestarts: 0,
     flushes: 0,
+    postgresRestarts: 0,
+    postgresKills: 0,
+    terminations: 0,
+    postgresFreezes: 0,
     faults: 0,
     emptied: 0,
     pauses: 0,

@@ -6,15 +6,22 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
+import type { OpenOptions } from '../../src/store/open.js'
+import { startSharedServers } from '../shared-servers.js'
 import { REFUSED_WORD } from './batches.js'
+import { DATABASE, type DatabaseVictim, type EngineName, openDatabaseVictim } from './database.js'
 
 /** Where a run takes place: a folder of its own, the simulator as API and witness, the built commands, and short times. */
 export interface RunEnvironment {
   readonly dir: string
   readonly dataDir: string
-  readonly storePath: string
+  readonly store: Pick<OpenOptions, 'path' | 'database'>
+  /** Null: the store is a file. */
+  readonly postgres: DatabaseVictim | null
   readonly simulator: Simulator
   readonly env: Readonly<Record<string, string>>
+  /** Of the worker in that slot: with a server, each has a data directory of its own. */
+  envOf(slot: number): Readonly<Record<string, string>>
   /** Runs one command of the built program to its end, or kills it after a minute. */
   command(args: readonly string[]): Promise<Finished>
   /** Kills every command that still runs, stops the private Redis, ends the simulator. The workers must be gone. */
@@ -42,7 +49,7 @@ export const PLENTY_OF_CREDITS = 1_000_000
 const COMMAND_TIMEOUT_MS = 60_000
 const CLI = fileURLToPath(new URL('../trackyard-batch.js', import.meta.url))
 
-export async function openEnvironment(seed: number): Promise<RunEnvironment> {
+export async function openEnvironment(seed: number, engine: EngineName): Promise<RunEnvironment> {
   const dir = await mkdtemp(join(tmpdir(), 'chaos-'))
   const dataDir = join(dir, 'data')
   const simulator = await startSimulator({
@@ -57,6 +64,7 @@ export async function openEnvironment(seed: number): Promise<RunEnvironment> {
     tracksPerAnswer: 3,
     faults: [{ id: 'refused', match: REFUSED_WORD, does: { status: 400 } }],
   })
+  const servers = engine === 'sqlite' ? null : await startSharedServers(dataDir, DATABASE)
   const env = {
     PATH: process.env.PATH ?? '',
     HOME: dir,
@@ -74,6 +82,7 @@ export async function openEnvironment(seed: number): Promise<RunEnvironment> {
     TRACKYARD_LOCK_DURATION_MS: String(LOCK_MS),
     TRACKYARD_STALLED_INTERVAL_MS: '1000',
     TRACKYARD_SHUTDOWN_GRACE_MS: '3000',
+    ...servers?.settings,
   }
   const commands = new Set<ChildProcess>()
   let closing = false
@@ -112,9 +121,14 @@ export async function openEnvironment(seed: number): Promise<RunEnvironment> {
   return {
     dir,
     dataDir,
-    storePath: join(dataDir, 'trackyard.db'),
+    store: {
+      path: join(dataDir, 'trackyard.db'),
+      database: servers === null ? undefined : { url: servers.databaseUrl, ca: null },
+    },
+    postgres: servers === null ? null : openDatabaseVictim(servers.server),
     simulator,
     env,
+    envOf: (slot) => (servers === null ? env : { ...env, TRACKYARD_DATA_DIR: join(dir, `machine-${slot + 1}`) }),
     command,
     async close() {
       closing = true
@@ -122,6 +136,7 @@ export async function openEnvironment(seed: number): Promise<RunEnvironment> {
       for (const child of commands) child.kill('SIGKILL')
       while (commands.size > 0) await sleep(20)
       await finished(['down'])
+      await servers?.close()
       await simulator.close()
     },
     forget: () => rm(dir, { recursive: true, force: true, maxRetries: 3 }),

@@ -76,7 +76,7 @@ export async function gather({ plan, environment, released }: Scene): Promise<Ga
     })
   }
   const server = environment.simulator.calls().map((call) => ({ ...call, worker: workerOf(call.keyId) }))
-  return { server, audit: await auditStore(environment.storePath), batches }
+  return { server, audit: await auditStore(environment.store, environment.postgres?.damage), batches }
 }
 
 async function exported(environment: Scene['environment'], batch: number): Promise<readonly ExportedLine[] | null> {

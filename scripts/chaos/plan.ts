@@ -1,5 +1,6 @@
 import type { FaultRule } from '../../src/simulator/faults.js'
 import { type ChaosBatch, chaosBatches } from './batches.js'
+import type { EngineName } from './database.js'
 import { openDice, type Random } from './random.js'
 
 /**
@@ -29,6 +30,10 @@ export type Action =
   | { readonly do: 'kill redis' }
   | { readonly do: 'restart redis' }
   | { readonly do: 'flush redis' }
+  | { readonly do: 'restart postgres' }
+  | { readonly do: 'kill postgres' }
+  | { readonly do: 'terminate connections' }
+  | { readonly do: 'freeze postgres'; readonly forMs: number }
   | { readonly do: 'remove jobs'; readonly count: number }
   | { readonly do: 'fault'; readonly rule: FaultRule; readonly forMs: number }
   | { readonly do: 'empty the account'; readonly left: number; readonly forMs: number }
@@ -59,7 +64,15 @@ const WEIGHTS = {
   'retry dead letters': 8,
 } as const satisfies Partial<Record<Action['do'], number>>
 
-export function planOf(seed: number, lastsMs: number): Plan {
+/** Beside the others, where the store is in PostgreSQL. */
+const POSTGRES_WEIGHTS = {
+  'restart postgres': 3,
+  'kill postgres': 3,
+  'terminate connections': 4,
+  'freeze postgres': 4,
+} as const satisfies Partial<Record<Action['do'], number>>
+
+export function planOf(seed: number, lastsMs: number, store: EngineName = 'sqlite'): Plan {
   const random = openDice(seed)
   const seconds = lastsMs / 1000
   const batches = chaosBatches(
@@ -67,23 +80,23 @@ export function planOf(seed: number, lastsMs: number): Plan {
     Math.max(5, Math.round(seconds / 20)),
     Math.round(seconds * QUESTIONS_PER_SECOND),
   )
-  const steps = [...thrown(random, lastsMs), ...lives(batches, lastsMs)]
+  const steps = [...thrown(random, lastsMs, store), ...lives(batches, lastsMs)]
   return { seed, lastsMs, batches, steps: steps.sort((one, other) => one.atMs - other.atMs) }
 }
 
-function thrown(random: Random, lastsMs: number): readonly Step[] {
+function thrown(random: Random, lastsMs: number, store: EngineName): readonly Step[] {
   const steps: Step[] = []
   let atMs = 1500
   while (atMs < lastsMs) {
-    steps.push({ atMs, action: throwAction(random, steps.length) })
+    steps.push({ atMs, action: throwAction(random, steps.length, store) })
     atMs += random.between(...GAP_MS)
   }
   return steps
 }
 
-function throwAction(random: Random, number: number): Action {
+function throwAction(random: Random, number: number, store: EngineName): Action {
   const slot = random.between(0, WORKERS - 1)
-  const kind = random.weighed(WEIGHTS)
+  const kind = store === 'sqlite' ? random.weighed(WEIGHTS) : random.weighed({ ...WEIGHTS, ...POSTGRES_WEIGHTS })
   switch (kind) {
     case 'kill worker':
     case 'stop worker':
@@ -95,7 +108,13 @@ function throwAction(random: Random, number: number): Action {
     case 'restart redis':
     case 'flush redis':
     case 'resume':
+    case 'restart postgres':
+    case 'kill postgres':
+    case 'terminate connections':
       return { do: kind }
+    case 'freeze postgres':
+      // Now and then longer than others wait for the lock of a transaction that is frozen.
+      return { do: kind, forMs: random.falls(0.25) ? random.between(6000, 9000) : random.between(500, 3000) }
     case 'remove jobs':
       return { do: kind, count: random.between(1, 20) }
     case 'fault':

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { OPEN_CALL_MARGIN_MS } from '../../src/processing/process-search.js'
 import { openStore } from '../../src/store/open.js'
 import { type Counters, emptyCounters } from './counters.js'
+import type { EngineName } from './database.js'
 import { CONCURRENCY, openEnvironment, REQUEST_TIMEOUT_MS } from './environment.js'
 import { type Evidence, gather } from './evidence.js'
 import { execute, type Scene } from './execute.js'
@@ -14,6 +15,7 @@ import { openWorkers, type Workers } from './workers.js'
 /** One run: break things by the plan, mend them, let the workers finish, gather what the witnesses say, end everything. */
 export interface RunOptions {
   readonly plan: Plan
+  readonly store: EngineName
   /** Aborted: everything is ended at once, and the run throws the signal's reason. */
   readonly signal: AbortSignal
   /** An action is begun. */
@@ -35,7 +37,7 @@ const PROGRESS_EVERY_MS = 500
 
 export async function run(options: RunOptions): Promise<Run> {
   const { plan } = options
-  const environment = await openEnvironment(plan.seed)
+  const environment = await openEnvironment(plan.seed, options.store)
   const workers = openWorkers(environment, WORKERS)
   const counters = emptyCounters()
   const pauses: Span[] = []
@@ -124,7 +126,7 @@ async function finish(
 ): Promise<Awaited<ReturnType<typeof gather>> & Pick<Evidence, 'unsettled'>> {
   options.signal.throwIfAborted()
   await mend(scene)
-  const store = await openStore({ path: scene.environment.storePath, readOnly: true })
+  const store = await openStore({ ...scene.environment.store, readOnly: true })
   try {
     const unsettled = await settle(scene, store, {
       withinMs: SETTLES_WITHIN_MS,

@@ -1,8 +1,9 @@
 import type { Counters } from './counters.js'
+import type { EngineName } from './database.js'
 import type { Verdict } from './oracle.js'
 
 /** The one table: what was done, what came of it, and last what must be zero. */
-export function renderTable(counters: Counters, { figures, violations }: Verdict): string {
+export function renderTable(store: EngineName, counters: Counters, { figures, violations }: Verdict): string {
   const rows: readonly (readonly [string, number | string])[] = [
     ['kills', counters.kills],
     ['clean stops', counters.stops],
@@ -10,6 +11,7 @@ export function renderTable(counters: Counters, { figures, violations }: Verdict
     ['Redis kills', counters.redisKills],
     ['Redis restarts', counters.redisRestarts],
     ['flushes', counters.flushes],
+    ...(store === 'sqlite' ? [] : postgresRows(counters)),
     ['jobs removed by hand', counters.jobsRemoved],
     ['faults at the API', counters.faults],
     ['account emptied', counters.emptied],
@@ -32,4 +34,13 @@ export function renderTable(counters: Counters, { figures, violations }: Verdict
   ]
   const widest = Math.max(...rows.map(([, value]) => String(value).length))
   return rows.map(([name, value]) => `| ${name.padEnd(24)} | ${String(value).padStart(widest)} |`).join('\n')
+}
+
+function postgresRows(counters: Counters): readonly (readonly [string, number])[] {
+  return [
+    ['PostgreSQL restarts', counters.postgresRestarts],
+    ['PostgreSQL kills', counters.postgresKills],
+    ['connections terminated', counters.terminations],
+    ['PostgreSQL freezes', counters.postgresFreezes],
+  ]
 }

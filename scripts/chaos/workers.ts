@@ -75,7 +75,7 @@ export function openWorkers(environment: RunEnvironment, size: number): Workers 
     // The channel tells it when this process is gone, whatever ended it.
     const child = spawn(process.execPath, [ENTRY], {
       cwd: environment.dir,
-      env: { ...environment.env, TRACKYARD_API_KEY: keyOf(started) },
+      env: { ...environment.envOf(slot), TRACKYARD_API_KEY: keyOf(started) },
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })

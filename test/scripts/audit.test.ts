@@ -23,7 +23,7 @@ function tamper(statement: string): void {
 }
 
 test('a store that is right has no damage and no miscount; its searches and calls are told', async () => {
-  const { damage, miscounts, searches, calls } = await auditStore(temp.path)
+  const { damage, miscounts, searches, calls } = await auditStore(temp)
   expect({ damage, miscounts }).toEqual({ damage: [], miscounts: [] })
   expect(searches).toMatchObject([
     { query: 'calm', state: 'answered', hasAnswer: true },
@@ -41,22 +41,22 @@ test.each([
   ["update call_count set calls = 9 where outcome = 'answered'", 'calls answered: kept as 9, counted 1'],
 ])('after "%s" it tells "%s"', async (statement, told) => {
   tamper(statement)
-  expect((await auditStore(temp.path)).miscounts).toEqual([told])
+  expect((await auditStore(temp)).miscounts).toEqual([told])
 })
 
 test('an answered search without its answer is told', async () => {
   tamper('delete from answer')
-  expect((await auditStore(temp.path)).miscounts).toEqual([expect.stringContaining('(answered): kept as 1, counted 0')])
+  expect((await auditStore(temp)).miscounts).toEqual([expect.stringContaining('(answered): kept as 1, counted 0')])
 })
 
 test('tags that are not those of the answer are told, unless an older rule made them', async () => {
   tamper("insert into tagging (search_id, rule, json) select search_id, 0, '{}' from answer")
-  expect((await auditStore(temp.path)).damage).toEqual([])
+  expect((await auditStore(temp)).damage).toEqual([])
   tamper(`update tagging set rule = ${TAGS_RULE}`)
-  expect((await auditStore(temp.path)).damage).toEqual(['the tags of search 1 are not those of its answer'])
+  expect((await auditStore(temp)).damage).toEqual(['the tags of search 1 are not those of its answer'])
 })
 
 test('a row that points at nothing is told', async () => {
   tamper("pragma foreign_keys = off; delete from search where state = 'queued'")
-  expect((await auditStore(temp.path)).damage).toContain('a row of item points at nothing in search')
+  expect((await auditStore(temp)).damage).toContain('a row of item points at nothing in search')
 })

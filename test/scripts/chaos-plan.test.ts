@@ -21,6 +21,22 @@ describe('the plan of a chaos run', () => {
     expect(times.at(-1)).toBeLessThan(lastsMs)
   })
 
+  test('breaks PostgreSQL, too, where the store is there, and is the same as ever where it is not', () => {
+    const blows = (store: 'sqlite' | 'postgres') =>
+      new Set(
+        planOf(7, FIVE_MINUTES, store)
+          .steps.map(({ action }) => action.do)
+          .filter((verb) => /postgres|connections/.test(verb)),
+      )
+    expect([...blows('postgres')].sort()).toEqual([
+      'freeze postgres',
+      'kill postgres',
+      'restart postgres',
+      'terminate connections',
+    ])
+    expect(blows('sqlite').size).toBe(0)
+  })
+
   test('submits batches that share searches, each with a row that cannot ask', () => {
     const { batches } = planOf(1, FIVE_MINUTES)
     const [first, second] = batches.map(({ rows }) => new Set(rows.map((row) => row.query)))
@@ -31,7 +47,12 @@ describe('the plan of a chaos run', () => {
 
 describe('the words of the chaos command', () => {
   test('are a length in minutes and a seed', () => {
-    expect(readOptions(['--minutes', '0.5', '--seed', '9'])).toMatchObject({ lastsMs: 30_000, seed: 9 })
+    expect(readOptions(['--minutes', '0.5', '--seed', '9'])).toMatchObject({
+      lastsMs: 30_000,
+      seed: 9,
+      store: 'sqlite',
+    })
+    expect(readOptions(['--store', 'postgres'])).toMatchObject({ store: 'postgres' })
     expect(readOptions(['--help'])).toBeNull()
   })
 
@@ -40,6 +61,7 @@ describe('the words of the chaos command', () => {
     ['--minutes', '0'],
     ['--seed', '1.5'],
     ['--seed', 'x'],
+    ['--store', 'oracle'],
   ])('%s %s is refused with what was expected and found', (name, value) => {
     expect(() => readOptions([name, value])).toThrow(`found "${value}"`)
   })

@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { RefusedError } from '../../src/domain/errors.js'
 import { COPIED_TABLES, copyStore } from '../../src/store/copy.js'
 import { type OpenOptions, openStore } from '../../src/store/open.js'
 import { openConnection } from '../../src/store/sqlite/connection.js'
 import type { Store } from '../../src/store/store.js'
-import { postgresBinaries, startPostgres, type TestPostgres } from '../support/postgres.js'
 import { feedAll, loaded, refOf, released, settle } from './setup.js'
 
 const NOW = 1_000_000
@@ -103,13 +103,13 @@ describe('to another file', () => {
 
 const withPostgres = postgresBinaries() === null ? describe.skip : describe
 withPostgres('to PostgreSQL and back', () => {
-  let server: TestPostgres
+  let server: PostgresServer
   let database: OpenOptions
   beforeAll(async () => {
-    server = await startPostgres()
+    server = await startPostgresServer()
     database = { path: '/nowhere', database: { url: await server.createDatabase('copy'), ca: null } }
   })
-  afterAll(() => server.stop())
+  afterAll(() => server.close())
 
   test('everything is the same; ids go on where they were; the old store names the new one', async () => {
     const before = await withStore(file, async (store) => {

@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import pg from 'pg'
+import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
 import { isStoreLocked, openStore } from '../../src/store/open.js'
 import { addressOf } from '../../src/store/postgres/address.js'
 import { openError, postgresError } from '../../src/store/postgres/errors.js'
 import type { Store } from '../../src/store/store.js'
-import { ask, postgresBinaries, startPostgres, type TestPostgres } from '../support/postgres.js'
+import { ask } from '../support/postgres.js'
 import { badRow, claim, close, feedAll, granted, newBatch, released, row, settle } from './setup.js'
 
 const here = postgresBinaries() === null ? describe.skip : describe
@@ -76,7 +77,7 @@ describe('the address', () => {
 })
 
 here('a store on a server', () => {
-  let server: TestPostgres
+  let server: PostgresServer
   let url: string
   const opened: Store[] = []
   async function open(name = url): Promise<Store> {
@@ -85,12 +86,12 @@ here('a store on a server', () => {
     return store
   }
   beforeAll(async () => {
-    server = await startPostgres()
+    server = await startPostgresServer()
     url = await server.createDatabase('night')
   })
   afterAll(async () => {
     for (const store of opened) await store.close()
-    await server.stop()
+    await server.close()
   })
 
   test('two that open an empty database at once make one store', async () => {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach } from '@jest/globals'
+import { type PostgresServer, startPostgresServer } from '../../scripts/postgres-server.js'
 import type { Death } from '../../src/domain/dead-letter.js'
 import type { Decision } from '../../src/domain/decision.js'
 import type { CallOutcome, ResponseFacts } from '../../src/domain/outcome.js'
@@ -15,7 +16,7 @@ import { openConnection as openPostgres } from '../../src/store/postgres/connect
 import { openConnection as openSqlite } from '../../src/store/sqlite/connection.js'
 import type { Claim, ClaimRules, ExportRow, NewBatch, Store } from '../../src/store/store.js'
 import type { Actor } from '../../src/store/timeline.js'
-import { emptied, startPostgres, type TestPostgres } from '../support/postgres.js'
+import { emptied } from '../support/postgres.js'
 
 /** A store in a directory of its own; `end` closes whatever was opened and removes the directory. */
 export interface TempStore {
@@ -40,15 +41,15 @@ export function eachWithStore(use: (opened: TempStore) => void): void {
 
 /** `STORE_ENGINE=postgres` runs the tests of a file on PostgreSQL. */
 export const onPostgres = process.env.STORE_ENGINE === 'postgres'
-let server: TestPostgres | null = null
+let server: PostgresServer | null = null
 let database: string | null = null
 
-afterAll(() => server?.stop())
+afterAll(() => server?.close())
 
 /** One server and one database for a file of tests, emptied for each test. */
 async function emptyDatabase(): Promise<DatabaseAddress | undefined> {
   if (!onPostgres) return undefined
-  server ??= await startPostgres()
+  server ??= await startPostgresServer()
   if (database === null) database = await server.createDatabase('store')
   else await emptied(database)
   return { url: database, ca: null }

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ask, freePort, startRedis, type TestRedis, type TlsFiles, tlsSettings } from './redis.js'
+import { freePort } from '../../scripts/free-port.js'
+import { ask, startRedis, type TestRedis, type TlsFiles, tlsSettings } from './redis.js'
 import { until } from './until.js'
 
 /** Real groups of servers on loopback: a cluster of three with a replica, or a primary and a replica with three sentinels. */

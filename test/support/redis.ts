@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { freePort } from '../../scripts/free-port.js'
 
 /**
  * A real redis-server of a test's own: on a free port and a unix socket, in a temporary directory, with
@@ -137,23 +137,6 @@ export async function withRedis(
 }
 
 const EXPIRE_LOCKS = `for _, lock in ipairs(redis.call('KEYS', '*:lock')) do redis.call('DEL', lock) end return 1`
-
-/**
- * Below the ports that systems give to outgoing connections: one of those could be somebody else's by the time the
- * server is started again, even its own client's, which connects to itself while nobody listens.
- */
-export async function freePort(): Promise<number> {
-  const port = randomInt(10_000, 32_000)
-  const server = createServer().listen(port, '127.0.0.1')
-  try {
-    await once(server, 'listening')
-  } catch {
-    return freePort()
-  }
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 const ANSWERS_WITHIN_MS = 40_000
 

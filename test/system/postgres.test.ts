@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { postgresBinaries, startPostgres, type TestPostgres } from '../support/postgres.js'
+import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { PATIENT, SHORT } from '../support/short-settings.js'
 import { type Process, type SystemUnderTest, withSystem } from '../support/system-under-test.js'
@@ -22,17 +22,17 @@ function withPassword(url: string): string {
 }
 
 here('several machines', () => {
-  let server: TestPostgres
+  let server: PostgresServer
   let redis: TestRedis
   let dir: string
   beforeAll(async () => {
-    server = await startPostgres()
+    server = await startPostgresServer()
     redis = await startRedis()
     dir = mkdtempSync(join(tmpdir(), 'machines-'))
   })
   afterAll(async () => {
     await redis.stop()
-    await server.stop()
+    await server.close()
     rmSync(dir, { recursive: true, force: true })
   })
 
