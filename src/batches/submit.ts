@@ -117,6 +117,7 @@ function noRowCanBeSearched({ rows, invalidReasons }: Plan): CatalogError {
   )
 }
 
+/** Reads the next chunk while a server stores the one before. */
 async function addAll(
   parts: SubmitParts,
   id: number,
@@ -126,20 +127,33 @@ async function addAll(
   let chunk: LoadedRow[] = []
   let characters = 0
   let loaded = 0
-  const flush = async (): Promise<void> => {
-    options.signal?.throwIfAborted()
-    await parts.store.batches.addRows(id, chunk, parts.now())
-    loaded += chunk.length
-    chunk = []
-    characters = 0
+  let storing: Promise<void> = Promise.resolve()
+  const add = async (added: readonly LoadedRow[]): Promise<void> => {
+    await parts.store.batches.addRows(id, added, parts.now())
+    loaded += added.length
     options.progress?.(loaded)
   }
-  for await (const row of rows) {
-    chunk.push(row)
-    characters += row.row.length
-    if (chunk.length === CHUNK || characters >= CHUNK_CHARACTERS) await flush()
+  const flush = async (): Promise<void> => {
+    await storing
+    options.signal?.throwIfAborted()
+    storing = add(chunk)
+    // Whoever awaits it gets the error.
+    storing.catch(() => {})
+    chunk = []
+    characters = 0
   }
-  if (chunk.length > 0) await flush()
+  try {
+    for await (const row of rows) {
+      chunk.push(row)
+      characters += row.row.length
+      if (chunk.length === CHUNK || characters >= CHUNK_CHARACTERS) await flush()
+    }
+    if (chunk.length > 0) await flush()
+    await storing
+  } finally {
+    // The batch is dropped next, so nothing may still be adding to it.
+    await storing.catch(() => {})
+  }
   return loaded
 }
 

@@ -60,10 +60,15 @@ export async function* exportRows(
       const batch = await standingBatch(snapshot, batchId)
       if (batch === undefined) return
       const reaches = await budgets(snapshot)
+      const pageAfter = (position: number) => rowsAfter(snapshot, batch, { after: position, withAnswers, reaches })
+      let next: Promise<readonly ExportedRow[]> | null = null
       while (last !== null && !isOver) {
-        const rows = await rowsAfter(snapshot, batch, { after: last, withAnswers, reaches })
-        for (const row of rows) yield exportRow(row, batch)
+        const rows: readonly ExportedRow[] = await (next ?? pageAfter(last))
         last = rows.length < ROWS_PER_TURN ? null : (rows.at(-1)?.position ?? null)
+        // A server reads the next page while this one is used.
+        next = last === null ? null : pageAfter(last)
+        next?.catch(() => {})
+        for (const row of rows) yield exportRow(row, batch)
         await nextTurn()
       }
     } finally {
