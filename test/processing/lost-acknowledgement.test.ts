@@ -2,6 +2,7 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { openApi } from '../../src/api/client.js'
 import { load } from '../../src/batches/submit.js'
 import { systemClock } from '../../src/domain/clock.js'
@@ -11,7 +12,6 @@ import { type Simulator, startSimulator } from '../../src/simulator/simulator.js
 import { openStore } from '../../src/store/open.js'
 import type { Store } from '../../src/store/store.js'
 import { batchNamed, refOf, rowsOf } from '../support/in-process-system.js'
-import { postgresBinaries, startPostgres, type TestPostgres } from '../support/postgres.js'
 import { type PostgresProxy, startPostgresProxy } from '../support/postgres-proxy.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { RULES } from './setup.js'
@@ -19,12 +19,12 @@ import { RULES } from './setup.js'
 const here = postgresBinaries() === null ? describe.skip : describe
 
 here('a claim whose acknowledgement is lost', () => {
-  let server: TestPostgres
+  let server: PostgresServer
   let proxy: PostgresProxy
   let simulator: Simulator
   let store: Store
   beforeAll(async () => {
-    server = await startPostgres()
+    server = await startPostgresServer()
     proxy = await startPostgresProxy(await server.createDatabase('lost'))
     simulator = await startSimulator({ noMatchRate: 0 })
     store = await openStore({ path: join(tmpdir(), 'nowhere', 'store.db'), database: { url: proxy.url, ca: null } })
@@ -33,7 +33,7 @@ here('a claim whose acknowledgement is lost', () => {
     await store.close()
     await proxy.close()
     await simulator.close()
-    await server.stop()
+    await server.close()
   })
 
   test('is repeated, gets its own call, and makes it once', async () => {
