@@ -17,7 +17,11 @@ export async function logStartup(parts: {
 }): Promise<void> {
   const { settings, log, store, queue, account } = parts
   const known = await store.account.get()
+  const limitPerMinute = await allowedPerMinute(store, settings.rateLimit)
   const counts = await queue.searches.counts()
+  const warnings = await queue.registry.warnings()
+  // All is read before `worker.started`: a start that is given up must not look like a worker that ended.
+  const pauses = await store.pauses.list()
   log.info(
     {
       event: 'worker.started',
@@ -25,7 +29,7 @@ export async function logStartup(parts: {
       api: settings.apiUrl,
       proxy: settings.proxy?.host ?? null,
       tier: known.tier,
-      limitPerMinute: await allowedPerMinute(store, settings.rateLimit),
+      limitPerMinute,
       limitPerDay: known.limitPerDay,
       activeHours: settings.activeHours?.hours.text ?? null,
       timeZone: settings.activeHours?.zone ?? null,
@@ -52,7 +56,7 @@ export async function logStartup(parts: {
       `calls to the API on this machine go through the proxy of ${proxy.name}; to call it directly, add its host to NO_PROXY`,
     )
   }
-  for (const warning of await queue.registry.warnings()) log.warn({ event: 'redis.misconfigured' }, warning)
-  for (const row of await store.pauses.list())
+  for (const warning of warnings) log.warn({ event: 'redis.misconfigured' }, warning)
+  for (const row of pauses)
     log.warn({ event: 'queue.still_paused', cause: row.cause, detail: row.detail }, 'the queue is paused')
 }
