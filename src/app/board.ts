@@ -15,6 +15,12 @@ import { stopTask } from './stop.js'
 import { saveUnsaved, storeCheck, WORKERS_COPY_WITHIN_MS } from './store-watch.js'
 import { version } from './version.js'
 
+const SHOWN_BATCHES = 20
+
+function which(batchId: number | undefined) {
+  return batchId === undefined ? { limit: SHOWN_BATCHES } : { batchId, limit: 1 }
+}
+
 /** Bull Board with a live status message; health, readiness and metrics. */
 export async function startBoardProcess(
   settings: Settings,
@@ -59,8 +65,8 @@ export async function startBoardProcess(
       store,
       confirmAbove: settings.confirmAbove,
       creditReserve: settings.creditReserve,
-      report: () => status({ store, queue, now, settings }),
-      reportWithoutRedis: (silence) => status({ store, queue: null, silence, now, settings }),
+      report: (batchId) => status({ store, queue, now, settings }, which(batchId)),
+      reportWithoutRedis: (silence, batchId) => status({ store, queue: null, silence, now, settings }, which(batchId)),
       samples: store.activity.samples,
       timeline: store.timeline.list,
       metrics: () => store.reports.totals(now()),

@@ -191,15 +191,25 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
           hasWebhook: parts.webhook !== null,
           deadPercent: settings.deadLetterAlertPercent,
           creditReserve: settings.creditReserve,
-          finishAt: async () => {
-            const { finish_at } = await status(parts)
-            return finish_at === null ? null : Date.parse(finish_at)
+          forecast: async () => {
+            const { credits, batches } = await status(parts, { limit: MOST_BATCHES })
+            return {
+              creditsEndAt: msOrNull(credits.last_until),
+              finishAt: new Map(batches.map(({ batch, finish_at }) => [batch, msOrNull(finish_at)])),
+            }
           },
         }),
       ),
     },
     ...(parts.webhook === null ? [] : [sendNotifications(parts, parts.webhook)]),
   ]
+}
+
+/** Unfinished ones come first. */
+const MOST_BATCHES = 200
+
+function msOrNull(iso: string | null): number | null {
+  return iso === null ? null : Date.parse(iso)
 }
 
 /** A separate task: a webhook that hangs must not delay the log. */

@@ -12,6 +12,11 @@ export interface Price {
   readonly maybePaidAlready: number
 }
 
+/** More than is done unasked: the threshold is exceeded, or an answer that may be paid for would be bought again. */
+export function needsConfirmation({ credits, maybePaidAlready }: Price, confirmAbove: number): boolean {
+  return credits > confirmAbove || maybePaidAlready > 0
+}
+
 /**
  * @param how ends the message: how to narrow the filter
  * @throws RefusedError without a filter and without `all`: a mistake would retry or discard everything

@@ -81,12 +81,18 @@ export interface BatchStatus {
   readonly cancelled: number
   /** Calls charged to the batch: paid, possibly paid, and in flight. */
   readonly credits_spent: number
+  /** Calls that it may still be charged with. A search that several batches want counts for each. */
+  readonly credits_needed: number
+  /** Null: only `status` tells. */
+  readonly calls_last_minute: number | null
   readonly created_at: string
   readonly completed_at: string | null
   /** A worker releases it then; null: it is released. */
   readonly not_before: string | null
+  /** When it will be done, at the current rate and after more urgent and older batches; null: as for all of them, or only `status` tells. */
+  readonly finish_at: string | null
   /** When it should be done; null: no deadline, or it is done. */
   readonly deadline: string | null
-  /** Whether all due searches will be done by the deadline; null: no deadline, or nobody can tell yet. */
+  /** Whether `finish_at` is before the deadline; null: no deadline, or nobody can tell yet. */
   readonly meets_deadline: boolean | null
 }

@@ -29,17 +29,20 @@ export async function status(
   which: { readonly batchId?: number; readonly limit: number } = { limit: 20 },
 ): Promise<StatusReport> {
   const now = parts.now()
-  const [batches, totals, pauses, watch, probing, account, hours, overriddenUntil, timeline] = await Promise.all([
-    parts.store.reports.batches(which),
-    parts.store.reports.totals(now),
-    parts.store.pauses.list(),
-    parts.store.pauses.watch(),
-    parts.store.pauses.probing(),
-    parts.store.account.get(),
-    parts.store.pauses.activeHours(),
-    parts.store.pauses.hoursOverriddenUntil(now),
-    parts.store.timeline.list(SHOWN_ENTRIES),
-  ])
+  const [batches, totals, needs, pauses, watch, probing, account, hours, overriddenUntil, timeline] = await Promise.all(
+    [
+      parts.store.reports.batches(which),
+      parts.store.reports.totals(now),
+      parts.store.reports.needs(now),
+      parts.store.pauses.list(),
+      parts.store.pauses.watch(),
+      parts.store.pauses.probing(),
+      parts.store.account.get(),
+      parts.store.pauses.activeHours(),
+      parts.store.pauses.hoursOverriddenUntil(now),
+      parts.store.timeline.list(SHOWN_ENTRIES),
+    ],
+  )
   const schedules = new Map((await parts.store.schedules.list()).map((schedule) => [schedule.batchId, schedule]))
   const queue = await readQueue(parts.queue)
   const troubles = queue.workers.flatMap(({ trouble }) => trouble ?? [])
@@ -71,17 +74,30 @@ export async function status(
     withheld: batches.reduce((sum, report) => sum + report.withheld, 0),
     now,
   })
-  const ahead = forecast({
-    // `held` without an end: no worker can write to the store.
-    moves: explained.state === 'running' || (explained.until !== null && !isRateLimitedRepeatedly(totals)),
-    from: explained.until ?? now,
-    due: totals.due,
-    lastAttemptAt: queue.delays?.last ?? null,
-    perMinute: limit,
-    account,
-    creditReserve: parts.settings.creditReserve,
-    within: { hours: zonedHours(hours) ?? parts.settings.activeHours, overriddenUntil },
-  })
+  const forecastOf = (due: number) =>
+    forecast({
+      // `held` without an end: no worker can write to the store.
+      moves: explained.state === 'running' || (explained.until !== null && !isRateLimitedRepeatedly(totals)),
+      from: explained.until ?? now,
+      due,
+      lastAttemptAt: queue.delays?.last ?? null,
+      perMinute: limit,
+      account,
+      creditReserve: parts.settings.creditReserve,
+      within: { hours: zonedHours(hours) ?? parts.settings.activeHours, overriddenUntil },
+    })
+  const ahead = forecastOf(totals.due)
+  /** With what runs before it. Searches that batches share are counted once at most. */
+  const outlookOf = (batchId: number): BatchOutlook => {
+    const place = needs.findIndex((need) => need.batchId === batchId)
+    const need = needs[place]
+    if (need === undefined) return { callsLastMinute: 0, finishAt: null }
+    const before = needs.slice(0, place + 1).reduce((sum, { credits }) => sum + credits, 0)
+    return {
+      callsLastMinute: need.callsLastMinute,
+      finishAt: need.credits === 0 ? null : forecastOf(Math.min(before, totals.due)).finishAt,
+    }
+  }
   const creditsEnd = ahead.creditsEndAt === null ? [] : [creditsEndMessage(ahead.shortBy, ahead.creditsEndAt, now)]
   return {
     queue: {
@@ -111,7 +127,7 @@ export async function status(
     finish_at: isoOrNull(ahead.finishAt),
     timeline: timeline.map((entry) => ({ ...entry, at: new Date(entry.at).toISOString() })),
     workers: queue.workers.map(workerStatus),
-    batches: batches.map((report) => batchStatus(report, schedules.get(report.batch.id), ahead.finishAt)),
+    batches: batches.map((report) => batchStatus(report, schedules.get(report.batch.id), outlookOf(report.batch.id))),
   }
 }
 
@@ -166,14 +182,22 @@ function workerStatus({ facts, trouble }: LiveWorker): WorkerStatus {
   }
 }
 
+/** What is ahead of a batch. */
+interface BatchOutlook {
+  /** Null: not asked. */
+  readonly callsLastMinute: number | null
+  /** Null: nothing is due, no calls are made, or the credits end before. */
+  readonly finishAt: number | null
+}
+
+const NOT_ASKED: BatchOutlook = { callsLastMinute: null, finishAt: null }
+
 export function batchStatus(
   report: BatchReport,
   { notBefore = null, deadline = null }: Partial<BatchSchedule> = {},
-  finishAt: number | null = null,
+  { callsLastMinute, finishAt }: BatchOutlook = NOT_ASKED,
 ): BatchStatus {
   const { batch } = report
-  // What is not released yet is not in the forecast.
-  const isForeseen = batch.state === 'released' && finishAt !== null && report.waiting > 0
   return {
     batch: batch.id,
     name: batch.name,
@@ -187,11 +211,14 @@ export function batchStatus(
     invalid: report.invalid,
     cancelled: report.cancelled,
     credits_spent: batch.charged,
+    credits_needed: report.creditsNeeded,
+    calls_last_minute: callsLastMinute,
     created_at: new Date(batch.createdAt).toISOString(),
     completed_at: isoOrNull(batch.completedAt),
     not_before: isoOrNull(batch.state === 'loading' ? notBefore : null),
+    finish_at: isoOrNull(finishAt),
     deadline: isoOrNull(deadline),
-    meets_deadline: deadline !== null && isForeseen ? finishAt <= deadline : null,
+    meets_deadline: deadline !== null && finishAt !== null ? finishAt <= deadline : null,
   }
 }
 

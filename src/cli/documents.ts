@@ -42,9 +42,16 @@ const batch = z
     rows: count,
     ...byStatus,
     credits_spent: count,
+    credits_needed: count.describe('it may still be charged; searches that several batches want count for each'),
+    calls_last_minute: count.nullable().describe('null: only status tells'),
     created_at: time,
     completed_at: time.nullable(),
     not_before: time.nullable(),
+    finish_at: time
+      .nullable()
+      .describe(
+        'after more urgent and older batches; null: nothing due, no calls, credits end before, or only status tells',
+      ),
     deadline: time.nullable(),
     meets_deadline: z.boolean().nullable(),
   })

@@ -53,22 +53,22 @@ const TEXTS: Readonly<Record<PauseCause, PauseText>> = {
     nextStep: 'Top up',
   },
   reserve: {
-    words: 'reserve',
+    words: 'credit reserve',
     summary: (since, detail) => `Paused: at the credit reserve since ${since} (${detail}).`,
     nextStep: 'Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker',
   },
   unauthorized: {
-    words: 'unauthorized',
+    words: 'API key refused',
     summary: (since, detail) => `Paused: API key refused since ${since} (${detail}).`,
     nextStep: 'Set a working key, restart the worker, then run `trackyard-batch resume`.',
   },
   failing: {
-    words: 'failing',
+    words: 'searches refused',
     summary: (since, detail) => `Paused: too many searches refused in a row since ${since} (${detail}).`,
     nextStep: 'See `trackyard-batch dead-letters`, then run `trackyard-batch resume`.',
   },
   outage: {
-    words: 'outage',
+    words: 'API outage',
     summary: (since, detail) => `Paused: the API has been failing since ${since} (${detail}).`,
     nextStep: 'Workers retry at growing intervals; to retry now, run `trackyard-batch resume`.',
   },

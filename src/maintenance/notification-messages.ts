@@ -57,22 +57,31 @@ export function creditsShort(credits: {
   readonly left: number
   readonly reserve: number
   readonly due: number
+  /** Null: not known, since no calls are made. */
+  readonly endAt: number | null
 }): Notification {
-  const { left, reserve, due } = credits
+  const { left, reserve, due, endAt } = credits
   const missing = due - Math.max(0, left - reserve)
   const usable = reserve > 0 ? ` (${reserve} of them in reserve)` : ''
+  const end = endAt === null ? '' : ` They last until about ${formatDateTime(endAt)}.`
   return {
     event: 'credits.short',
-    text: `Credits will not suffice: ${pluralize(due, 'search')} due, ${pluralize(left, 'credit')} left${usable}. Top up ${missing} or more, or workers will pause.`,
+    text: `Credits will not suffice: ${pluralize(due, 'search')} due, ${pluralize(left, 'credit')} left${usable}.${end} Top up ${missing} or more, or workers will pause.`,
     batch: null,
-    figures: { searchesDue: due, creditsRemaining: left, creditReserve: reserve, creditsMissing: missing },
+    figures: {
+      searchesDue: due,
+      creditsRemaining: left,
+      creditReserve: reserve,
+      creditsMissing: missing,
+      creditsEndAt: endAt === null ? null : iso(endAt),
+    },
   }
 }
 
 export function workerLost(worker: string): Notification {
   return {
     event: 'worker.lost',
-    text: `Worker ${worker} ended without a word; its searches go to the other workers. Look at its log, then start another one.`,
+    text: `Worker ${worker} was lost: it sends no heartbeat and did not stop by itself. Its searches go to the other workers. Look at its log, then start another one.`,
     batch: null,
     figures: { worker },
   }

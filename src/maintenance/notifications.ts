@@ -24,10 +24,17 @@ export interface NotificationParts {
   /** A batch with at least this share of dead rows is notified; percent. */
   readonly deadPercent: number
   readonly creditReserve: number
-  /** When all due searches will be done; null: nothing is due, or no calls are made. */
-  readonly finishAt: () => Promise<number | null>
+  readonly forecast: () => Promise<WorkForecast>
   readonly log: Logger
   readonly now: () => number
+}
+
+/** Null: nothing is due, or no calls are made. */
+export interface WorkForecast {
+  /** When the credits end, if before the work. */
+  readonly creditsEndAt: number | null
+  /** When each batch will be done. */
+  readonly finishAt: ReadonlyMap<number, number | null>
 }
 
 /** A worker sends a heartbeat every 4 s: one whose Redis was away for a moment is back by then. */
@@ -123,7 +130,9 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
       creditsLookedAt = now()
       const { due } = await store.reports.totals(now())
       isShort = due > usable
-      if (isShort) await notify(creditsShort({ left, reserve: parts.creditReserve, due }))
+      if (!isShort) return
+      const { creditsEndAt } = await parts.forecast()
+      await notify(creditsShort({ left, reserve: parts.creditReserve, due, endAt: creditsEndAt }))
     }
   }
 
@@ -131,9 +140,10 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
     if (now() - deadlinesLookedAt < DEADLINE_LOOK_MS) return
     deadlinesLookedAt = now()
     const schedules = await store.schedules.list()
-    const finishAt = schedules.some(({ deadline }) => deadline !== null) ? await parts.finishAt() : null
+    const finishAts = schedules.some(({ deadline }) => deadline !== null) ? (await parts.forecast()).finishAt : null
     const found = new Map<number, boolean>()
     for (const { batchId, deadline } of schedules) {
+      const finishAt = finishAts?.get(batchId) ?? null
       if (deadline === null || (now() < deadline && (finishAt ?? deadline) <= deadline)) continue
       const batch = await store.batches.find(String(batchId))
       if (batch === null || batch.state !== 'released') continue

@@ -1,4 +1,4 @@
-import { type Batch, type BatchRow, batchOf, capOf, unfinishedItems } from './batch-row.js'
+import { type Batch, type BatchRow, batchOf, capOf, creditsNeeded, unfinishedItems } from './batch-row.js'
 import { type Budget, budgetsParameter, EVERYTHING, IS_DUE, REACH_TABLE, wantedIn } from './budget.js'
 import type { Transaction } from './connection.js'
 
@@ -12,6 +12,8 @@ export interface BatchReport {
   readonly dead: number
   readonly invalid: number
   readonly cancelled: number
+  /** Calls that it may still be charged with. A search that several batches want counts for each. */
+  readonly creditsNeeded: number
 }
 
 /**
@@ -32,6 +34,7 @@ export async function batchReport(tx: Transaction, row: BatchRow, reaches: reado
     waiting: row.state === 'cancelled' ? 0 : unfinished - withheld,
     withheld,
     cancelled: row.state === 'cancelled' ? unfinished : 0,
+    creditsNeeded: creditsNeeded(row),
   }
 }
 

@@ -121,7 +121,13 @@ export function capOf(batch: Pick<BatchRow, 'max_credits' | 'first'>): number | 
   return batch.first === null ? batch.max_credits : Math.min(batch.max_credits, batch.first)
 }
 
-/** The same in SQL, for a table or alias named `batch`. */
+/** Calls that it may still be charged with. A search that several batches want counts for each. */
+export function creditsNeeded(batch: BatchRow): number {
+  if (batch.state !== 'released') return 0
+  return Math.min(batch.pending, Math.max(0, (capOf(batch) ?? Number.POSITIVE_INFINITY) - batch.charged))
+}
+
+/** `capOf` in SQL, for a table or alias named `batch`. */
 export const CAP_SQL = smallest('batch.max_credits', 'batch.first')
 
 /** Whether a batch may be charged with another call. */

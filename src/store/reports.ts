@@ -1,7 +1,8 @@
 import { CALL_OUTCOMES, type CallOutcome } from '../domain/outcome.js'
 import type { SearchRequest } from '../domain/request.js'
+import { PRIORITIES } from '../domain/states.js'
 import { type BatchReport, batchReport } from './batch-report.js'
-import { standingBatches } from './batch-row.js'
+import { creditsNeeded, standingBatches } from './batch-row.js'
 import { budgets, dueSearches } from './budget.js'
 import type { Connection, SqlParameters, Transaction } from './connection.js'
 import type { ExportOptions, ExportRow } from './export-rows.js'
@@ -49,10 +50,20 @@ export interface Totals {
   readonly failedCalls: { readonly calls: number; readonly reason: string } | null
 }
 
+export interface BatchNeed {
+  readonly batchId: number
+  /** See `creditsNeeded` of a report. */
+  readonly credits: number
+  /** Calls charged to it in the last minute. */
+  readonly callsLastMinute: number
+}
+
 export interface Reports {
   /** Latest first. If there are more, finished ones are left out before unfinished ones. */
   batches(which: { readonly batchId?: number; readonly limit: number }): Promise<readonly BatchReport[]>
   totals(now: number): Promise<Totals>
+  /** What released batches still need, the ones whose searches run first in front. */
+  needs(now: number): Promise<readonly BatchNeed[]>
   /** Calls of unknown outcome, newest first. */
   unknownOutcomes(
     limit: number,
@@ -101,6 +112,7 @@ export function reports(reader: Connection): Reports {
         return list
       }),
     totals: (now) => reader.read((tx) => totals(tx, now)),
+    needs: (now) => reader.read((tx) => needs(tx, now)),
     unknownOutcomes: (limit) => reader.read((tx) => unknownOutcomes(tx, limit)),
     show: (what, batchId) => reader.read((tx) => show(tx, what, batchId)),
     deadLetterGroups: (filter) => reader.read((tx) => deadLetterGroups(tx, filter)),
@@ -135,6 +147,20 @@ async function totals(tx: Transaction, now: number): Promise<Totals> {
     rateLimitedCalls: await rateLimitedCalls(tx),
     failedCalls: await failedCalls(tx),
   }
+}
+
+async function needs(tx: Transaction, now: number): Promise<readonly BatchNeed[]> {
+  const rows = await standingBatches(tx, "and state = 'released' and completed_at is null order by id")
+  const calls = await tx.all<{ id: number; calls: number }>(
+    'select batch_id as id, count(*) as calls from call where sent_at > @since group by batch_id',
+    { since: now - A_MINUTE_MS },
+  )
+  const callsOf = new Map(calls.map((row) => [row.id, row.calls]))
+  return PRIORITIES.flatMap((priority) => rows.filter((row) => row.priority === priority)).map((row) => ({
+    batchId: row.id,
+    credits: creditsNeeded(row),
+    callsLastMinute: callsOf.get(row.id) ?? 0,
+  }))
 }
 
 /** The maximum that is counted. */

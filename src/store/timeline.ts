@@ -39,10 +39,16 @@ export function noteTopUp(tx: Transaction, from: number, to: number, at: number)
   addEntry(tx, { at, kind: 'credits_topped_up', by: 'worker', what })
 }
 
+/** Epoch milliseconds, both included. */
+export interface Between {
+  readonly from: number
+  readonly to: number
+}
+
 export interface TimelineStore {
   add(entry: TimelineEntry): Promise<void>
   /** Newest first. */
-  list(limit: number): Promise<readonly TimelineEntry[]>
+  list(limit: number, between?: Between): Promise<readonly TimelineEntry[]>
   /** Drops entries from before that. */
   prune(before: number): Promise<void>
 }
@@ -50,7 +56,7 @@ export interface TimelineStore {
 export function timelineStore(connection: Connection, reader: Connection): TimelineStore {
   return {
     add: (entry) => connection.write(async (tx) => addEntry(tx, entry)),
-    list: (limit) => reader.read((tx) => list(tx, limit)),
+    list: (limit, between) => reader.read((tx) => list(tx, limit, between)),
     prune: async (before) => {
       await connection.write((tx) => tx.run('delete from timeline where at < @before', { before }))
     },
@@ -62,8 +68,10 @@ export function addEntry(tx: Transaction, { at, kind, by, what }: TimelineEntry)
   tx.send('insert into timeline (at, kind, actor, what) values (@at, @kind, @by, @what)', { at, kind, by, what })
 }
 
-async function list(tx: Queries, limit: number): Promise<readonly TimelineEntry[]> {
-  return tx.all<TimelineEntry>('select at, kind, actor as by, what from timeline order by id desc limit @limit', {
-    limit,
-  })
+async function list(tx: Queries, limit: number, between: Between | undefined): Promise<readonly TimelineEntry[]> {
+  const during = between === undefined ? '' : 'where at >= @from and at <= @to'
+  return tx.all<TimelineEntry>(
+    `select at, kind, actor as by, what from timeline ${during} order by id desc limit @limit`,
+    { limit, ...between },
+  )
 }

@@ -2,7 +2,7 @@ import type { StatusReport } from '../batches/status-report.js'
 import type { Logger } from '../domain/logger.js'
 import type { Sample } from '../store/activity.js'
 import type { Store, Totals } from '../store/store.js'
-import type { TimelineEntry } from '../store/timeline.js'
+import type { Between, TimelineEntry } from '../store/timeline.js'
 import type { BoardActions, BoardQueue } from './adapters.js'
 
 /** What the board needs. It closes none of it. */
@@ -29,13 +29,14 @@ export interface BoardOptions {
   readonly confirmAbove: number
   /** TRACKYARD_CREDIT_RESERVE. */
   readonly creditReserve: number
-  report(): Promise<StatusReport>
+  /** @param batchId only this batch; default: the latest */
+  report(batchId?: number): Promise<StatusReport>
   /** The same without Redis, which does not answer: from the store alone. */
-  reportWithoutRedis(silence: string): Promise<StatusReport>
+  reportWithoutRedis(silence: string, batchId?: number): Promise<StatusReport>
   /** What the charts show; see `ActivityStore`. */
-  samples(from: number, everyMinutes: number): Promise<readonly Sample[]>
+  samples(from: number, everyMinutes: number, batchId?: number): Promise<readonly Sample[]>
   /** What happened, newest first. */
-  timeline(limit: number): Promise<readonly TimelineEntry[]>
+  timeline(limit: number, between?: Between): Promise<readonly TimelineEntry[]>
   metrics(): Promise<Totals>
   /** Whether work can continue. /readyz returns this without a password. */
   ready(): Promise<{ readonly ok: boolean; readonly reason: string }>

@@ -3,9 +3,9 @@ import { createBullBoard } from '@bull-board/api'
 import { HonoAdapter } from '@bull-board/hono'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { Hono } from 'hono'
-import { priceOf } from '../batches/retry.js'
+import { needsConfirmation, priceOf } from '../batches/retry.js'
 import { systemClock } from '../domain/clock.js'
-import { formatNumber } from '../domain/format.js'
+import { formatNumber, pluralize } from '../domain/format.js'
 import { withTimeout } from '../domain/with-timeout.js'
 import { DeadLetterAdapter, SearchAdapter } from './adapters.js'
 import { refusalOf, retriesAll } from './allowed-actions.js'
@@ -72,11 +72,16 @@ export function bullBoard(path: string, options: Needs): Hono {
 
 /** Bull Board does not ask before it retries all. Our page does, with the price. */
 async function tooManyToRetry({ store, confirmAbove, path }: Needs): Promise<string | null> {
-  const { credits } = await priceOf(store, {})
-  if (credits <= confirmAbove) return null
+  const price = await priceOf(store, {})
+  if (!needsConfirmation(price, confirmAbove)) return null
+  const { credits, maybePaidAlready } = price
+  const why =
+    credits > confirmAbove
+      ? `more than TRACKYARD_CONFIRM_ABOVE (${formatNumber(confirmAbove)})`
+      : `and ${formatNumber(maybePaidAlready)} of them may be paid for already`
   return (
-    `Retrying all ${formatNumber(credits)} dead letters may cost up to ${formatNumber(credits)} credits, ` +
-    `more than TRACKYARD_CONFIRM_ABOVE (${formatNumber(confirmAbove)}). Retry them at ${path}/dead-letters, by cause, where the price is confirmed.`
+    `Retrying all ${pluralize(credits, 'dead letter')} may cost up to ${pluralize(credits, 'credit')}, ${why}. ` +
+    `Retry them at ${path}/dead-letters, by cause, where the price is confirmed.`
   )
 }
 

@@ -10,20 +10,20 @@ import { deriveTags, type Track } from '../domain/tags.js'
 import type { Sample } from '../store/activity.js'
 import type { BatchOutcome, DeadLetterGroup, InvalidGroup } from '../store/findings.js'
 import type { Batch, BatchReport, Store } from '../store/store.js'
-import type { TimelineEntry } from '../store/timeline.js'
+import type { Between, TimelineEntry } from '../store/timeline.js'
 import { BatchFigures, InvalidRows } from './pages/batch.js'
 import { StatusBar, stateOf } from './pages/batch-list.js'
 import { type ChartData, chartData, windowBetween } from './pages/chart-data.js'
-import { Charts, STOP_NAMES } from './pages/charts.js'
+import { Charts, stopName } from './pages/charts.js'
 import { DeadLetterGroups } from './pages/dead-letters.js'
 import type { PageContext } from './pages/layout.js'
-import { Timeline } from './pages/timeline.js'
+import { entriesOf, Timeline } from './pages/timeline.js'
 
 /** The morning report: one HTML file of the same parts as the pages, with nothing outside of it. */
 export interface ReportSource {
   readonly store: Pick<Store, 'reports'>
-  samples(from: number, everyMinutes: number): Promise<readonly Sample[]>
-  timeline(limit: number): Promise<readonly TimelineEntry[]>
+  samples(from: number, everyMinutes: number, batchId?: number): Promise<readonly Sample[]>
+  timeline(limit: number, between?: Between): Promise<readonly TimelineEntry[]>
 }
 
 export interface ReportData {
@@ -46,7 +46,6 @@ export interface Agreement {
   readonly hasVocals: number | null
 }
 
-const MOST_ENTRIES = 200
 const MOST_ANSWERS = 2000
 
 /** @returns the text of the file */
@@ -66,13 +65,12 @@ async function reportData(
   const from = outcome.firstCallAt ?? batch.createdAt
   const to = batch.completedAt ?? now
   const window = windowBetween(from, to)
-  const entries = await timeline(MOST_ENTRIES)
   return {
     batch,
     status: batchStatus(report),
     outcome,
-    charts: chartData(await samples(window.from, window.everyMinutes), window),
-    timeline: entries.filter(({ at }) => at >= batch.createdAt && at <= to + 60_000),
+    charts: chartData(await samples(window.from, window.everyMinutes, batch.id), window, report.items),
+    timeline: await entriesOf(batch, timeline, now),
     deadLetters: await store.reports.deadLetterGroups({ batchId: batch.id }),
     invalid: report.invalid === 0 ? [] : await store.reports.invalidGroups(batch.id),
     agreement: agreementOf(await store.reports.someAnswers(batch.id, MOST_ANSWERS)),
@@ -105,7 +103,7 @@ function Report({ data, now }: { readonly data: ReportData; readonly now: number
           <section class="panel" aria-label="Rows by status">
             <StatusBar batch={status} />
           </section>
-          <BatchFigures status={status} batch={batch} context={context} />
+          <BatchFigures status={status} batch={batch} report={null} context={context} />
           <section class="panel" aria-labelledby="activity">
             <h2 id="activity">Activity while it ran</h2>
             <Charts data={charts} now={now} />
@@ -152,7 +150,7 @@ function Waits({ charts: { spans, window } }: { readonly charts: ChartData }) {
     <ul class="examples waits" aria-label="Waits">
       {causes.map(({ cause, ms }) => (
         <li>
-          <strong>{STOP_NAMES[cause]}</strong>: {formatDuration(ms)}, {percent(ms / total)} of the time
+          <strong>{stopName(cause)}</strong>: {formatDuration(ms)}, {percent(ms / total)} of the time
         </li>
       ))}
     </ul>

@@ -335,6 +335,28 @@ describe('the report', () => {
     })
   })
 
+  test('each batch finishes after more urgent and older ones, and its deadline is measured by that', async () => {
+    const low = await system.submit(queries(30, 'low'), { priority: 'low' })
+    const first = await system.submit(queries(60))
+    const env = { TRACKYARD_RATE_LIMIT: '60' }
+    await system.store.account.update({ creditsRemaining: 1000 }, 1)
+    await alive()
+    const finishes = async () => {
+      const { batches, finish_at } = await system.status(env)
+      const of = (id: number) => Date.parse(batches.find(({ batch }) => batch === id)?.finish_at ?? '')
+      return { low: of(low), first: of(first), all: Date.parse(finish_at ?? '') }
+    }
+    const at = await finishes()
+    expect(at.low).toBe(at.all)
+    expect(at.all - at.first).toBe(30_000)
+    expect((await system.status(env)).batches).toMatchObject([{ credits_needed: 60 }, { credits_needed: 30 }])
+    await system.store.account.update({ creditsRemaining: 70 }, 2)
+    await alive()
+    const short = await finishes()
+    expect(short).toMatchObject({ low: Number.NaN, all: Number.NaN })
+    expect(short.first).toBeGreaterThan(system.now())
+  })
+
   test('the finish is not before the last delayed search', async () => {
     await system.submit(queries(2))
     const from = system.now()

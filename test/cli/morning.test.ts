@@ -38,9 +38,12 @@ describe('status', () => {
       invalid: 1,
       cancelled: 0,
       credits_spent: 0,
+      credits_needed: 2,
+      calls_last_minute: 0,
       created_at: expect.stringMatching(/^\d{4}-/),
       completed_at: null,
       not_before: null,
+      finish_at: null,
       deadline: null,
       meets_deadline: null,
     })

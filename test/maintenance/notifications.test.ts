@@ -8,6 +8,7 @@ import { Redis } from 'ioredis'
 import { load } from '../../src/batches/submit.js'
 import { secret } from '../../src/config/secret.js'
 import { systemClock } from '../../src/domain/clock.js'
+import { formatDateTime } from '../../src/domain/format.js'
 import { NOTIFICATION_EVENTS } from '../../src/domain/notification.js'
 import { paused, resumed } from '../../src/maintenance/notification-messages.js'
 import { notificationSender, notificationTask } from '../../src/maintenance/notifications.js'
@@ -257,7 +258,7 @@ describe('notifications', () => {
       hasWebhook: true,
       deadPercent: 5,
       creditReserve: 0,
-      finishAt: async () => null,
+      forecast: async () => ({ creditsEndAt: null, finishAt: new Map() }),
       ...more,
     })
 
@@ -320,7 +321,7 @@ describe('notifications', () => {
     await look()
     expect(about()).toEqual([
       expect.stringContaining('HTTP 503'),
-      expect.stringMatching(/^Resumed \(was paused: outage\)/),
+      expect.stringMatching(/^Resumed \(was paused: API outage\)/),
     ])
   }, 60_000)
 
@@ -490,15 +491,16 @@ describe('notifications', () => {
     await look()
     expect(notified(/^Credits/)).toEqual([])
     await account.update({ creditsRemaining: 5 }, system.now() + 1)
-    const later = task()
+    const creditsEndAt = system.now() + 60_000
+    const later = task({ forecast: async () => ({ creditsEndAt, finishAt: new Map() }) })
     await later()
     await later()
     expect(notified(/^Credits/)).toEqual([
-      'Credits will not suffice: 6 searches due, 5 credits left. Top up 1 or more, or workers will pause.',
+      `Credits will not suffice: 6 searches due, 5 credits left. They last until about ${formatDateTime(creditsEndAt)}. Top up 1 or more, or workers will pause.`,
     ])
   })
 
-  test('a worker that is gone without a word is notified once; one that stops is not', async () => {
+  test('a worker that is lost is notified once; one that stops is not', async () => {
     const { registry } = system.queue
     await registry.heartbeat({ id: 'killed', trouble: null })
     await registry.heartbeat({ id: 'stopped', trouble: null })
@@ -514,7 +516,7 @@ describe('notifications', () => {
       hasWebhook: true,
       deadPercent: 5,
       creditReserve: 0,
-      finishAt: async () => null,
+      forecast: async () => ({ creditsEndAt: null, finishAt: new Map() }),
       now: () => system.now() + passedMs,
     })
     await look()
@@ -523,7 +525,7 @@ describe('notifications', () => {
     await look()
     await look()
     await task()()
-    expect(notified(/^Worker/)).toEqual([expect.stringMatching(/^Worker killed ended without a word/)])
+    expect(notified(/^Worker/)).toEqual([expect.stringMatching(/^Worker killed was lost/)])
     expect(await registry.workers()).toBe(1)
   })
 
@@ -534,7 +536,10 @@ describe('notifications', () => {
     const { id } = batch
     await batch.release({ maxCredits: null, first: null }, { notBefore: null, deadline })
     let [time, finishAt]: [number, number | null] = [start, null]
-    const look = task({ now: () => time, finishAt: async () => finishAt })
+    const look = task({
+      now: () => time,
+      forecast: async () => ({ creditsEndAt: null, finishAt: new Map([[id, finishAt]]) }),
+    })
     const lookAfter = async (minutes: number) => {
       time = start + minutes * 60_000
       await look()

@@ -34,6 +34,24 @@ describe('a sample', () => {
     expect(await store.activity.samples(AT, 1)).toMatchObject([{ limitPerMinute: 6, stopped: 'outage' }])
   })
 
+  test('of one batch holds its own rows and credits, as long as it runs and once more', async () => {
+    const early = await released(store, ['a', 'b'])
+    const later = await released(store, ['c'])
+    await feedAll(store)
+    await settle(store, 'a', 'answered')
+    await store.activity.sample(AT, NOTHING, WEEK)
+    await settle(store, 'c', 'answered')
+    // Ended at 1000: long before the next sample.
+    await store.activity.sample(AT + MINUTE, NOTHING, WEEK)
+    const of = async (id: number) => (await store.activity.samples(AT, 1, id)).map(({ batch }) => batch)
+    expect(await of(early)).toEqual([
+      { rowsDone: 1, charged: 1 },
+      { rowsDone: 1, charged: 1 },
+    ])
+    expect(await of(later)).toEqual([{ rowsDone: 0, charged: 0 }, null])
+    expect((await store.activity.samples(AT, 1))[0]?.batch).toBeNull()
+  })
+
   test('older than the age is dropped', async () => {
     await store.activity.sample(AT, NOTHING, 10 * MINUTE)
     await store.activity.sample(AT + 11 * MINUTE, NOTHING, 10 * MINUTE)

@@ -54,6 +54,22 @@ describe('finding a batch', () => {
   })
 })
 
+test('needs: what each released batch may still be charged, in the order in which they run', async () => {
+  const low = await released(store, ['a', 'b', 'c'], {}, { priority: 'low' })
+  const capped = await released(store, ['d', 'e', 'f'], { maxCredits: 2 })
+  await released(store, ['g'])
+  const urgent = await released(store, ['h', 'i'], {}, { priority: 'high' })
+  await loaded(store, ['not released'])
+  await granted(store, 'd', { now: 80_000 })
+  await settle(store, 'g', 'answered')
+  expect(await store.reports.needs(80_001)).toEqual([
+    { batchId: urgent, credits: 2, callsLastMinute: 0 },
+    { batchId: capped, credits: 1, callsLastMinute: 1 },
+    { batchId: low, credits: 3, callsLastMinute: 0 },
+  ])
+  expect((await store.reports.batches({ batchId: capped, limit: 1 }))[0]?.creditsNeeded).toBe(1)
+})
+
 describe('the totals', () => {
   test('count calls by outcome, those of the last minute, what was spent and what may have been', async () => {
     await released(store, ['a', 'b', 'c', 'd'])

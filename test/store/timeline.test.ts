@@ -82,7 +82,7 @@ describe('an outage with failed probes', () => {
     await settle(worker, 'a', 'answered')
     expect(await worker.pauses.outageFrom()).toBeNull()
     expect((await entries()).slice(1)).toEqual([
-      'worker: Paused (outage): HTTP 503.',
+      'worker: Paused (API outage): HTTP 503.',
       expect.stringMatching(/^worker: The API answers again, after /),
     ])
     await worker.pauses.add({ ...DOWN, since: 900_000 })
@@ -96,8 +96,8 @@ describe('an outage with failed probes', () => {
     await worker.pauses.add({ ...DOWN, since: 30_000 })
     expect(await store.pauses.list()).toMatchObject([{ since: 10_000 }])
     expect((await entries()).slice(1)).toEqual([
-      'worker: Paused (outage): HTTP 503.',
-      'command: Resumed (was paused: outage).',
+      'worker: Paused (API outage): HTTP 503.',
+      'command: Resumed (was paused: API outage).',
     ])
     await worker.close()
   })

@@ -110,6 +110,12 @@ describe('dead letters', () => {
     expect(await board.store.deadLetters.count({})).toBe(0)
   })
 
+  test('what may be paid for already is not bought again unasked, below the threshold either', async () => {
+    const asked = await (await board.post('/dead-letters/retry', { reason: 'unreadable' })).text()
+    expect(asked).toMatch(/Retry 1 dead letter\?.*1 of them may be paid for already and would be bought again/s)
+    expect(await board.store.deadLetters.count({})).toBe(3)
+  })
+
   test('discard always asks, then takes them off the list', async () => {
     const asked = await (await board.post('/dead-letters/discard', { text: 'drums' })).text()
     expect(asked).toMatch(/Discard 1 dead letter\?.*name="text" value="drums".*name="confirmed" value="1"/s)
@@ -121,6 +127,10 @@ describe('dead letters', () => {
   test("Bull Board's Retry all is refused above the threshold, with a pointer here", async () => {
     await board.deadLetters.add('dead-letter', {}, { jobId: `d-${refOf('loud drums').fingerprint}-1-1` })
     const path = '/queues/api/queues/dead-letters/retry/failed'
+    const unread = await board.put(path)
+    expect(unread.status).toBe(403)
+    expect(await unread.text()).toMatch(/up to 3 credits, and 1 of them may be paid for already\..*\/dead-letters/)
+    expect((await board.post('/dead-letters/retry', { reason: 'unreadable', confirmed: '1' })).status).toBe(303)
     expect((await board.put(path)).status).not.toBe(403)
     await board[Symbol.asyncDispose]()
     await start(2)

@@ -58,6 +58,7 @@ const TITLES: Readonly<Record<string, string>> = {
   'credits will end': 'Running',
   idle: 'Idle',
   'done with dead letters': 'Idle',
+  'a million rows': 'Running',
   'no worker': 'No worker is running',
   'Redis away': 'Redis does not answer',
 }
@@ -79,6 +80,10 @@ describe.each(Object.keys(ALL))('%s', (name) => {
         // Nothing is cut: no sideways scrolling, and the message is not clipped.
         expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true)
         expect(await banner.evaluate((element) => element.scrollHeight <= element.clientHeight + 1)).toBe(true)
+        // Message, remedy and buttons are on the first screen.
+        expect(
+          await banner.evaluate('document.querySelector(".banner").getBoundingClientRect().bottom <= innerHeight'),
+        ).toBe(true)
         expect(await contrastOf('.banner h1', '.banner')).toBeGreaterThan(4.5)
         expect(await contrastOf('.banner .reason', '.banner')).toBeGreaterThan(4.5)
       }
@@ -114,7 +119,9 @@ test('workers: host, process, since, in flight, and what keeps one from working'
 test('charts: calls by outcome under the limit, with the pause as a span; screen readers get a sentence', async () => {
   await show('outage')
   const calls = page.getByRole('img', { name: /^Calls a minute/ })
-  expect(await calls.getAttribute('aria-label')).toMatch(/2\d\d answered.*failed, limit 300\.$/)
+  expect(await calls.getAttribute('aria-label')).toMatch(
+    /2\d\d answered.*failed, limit 300\. Calls stopped: API outage\.$/,
+  )
   expect(await page.locator('.chart').first().innerText()).toMatch(/answered.*failed.*limit 300.*API outage/s)
   expect(await calls.locator('rect.stopped').count()).toBe(1)
   expect(await calls.locator('.fill-answered rect').count()).toBeGreaterThan(40)

@@ -47,6 +47,7 @@ export function samplesOf(
       rowsDone,
       calls: { ...calls },
       stopped,
+      batch: null,
     }
   })
   // They end where the reports say.
@@ -72,6 +73,9 @@ export function aBatchStatus(changed: Partial<BatchStatus> = {}): BatchStatus {
     invalid: 214,
     cancelled: 0,
     credits_spent: 18_360,
+    credits_needed: 31_432,
+    calls_last_minute: 288,
+    finish_at: null,
     created_at: new Date(Date.now() - 3 * 3_600_000).toISOString(),
     completed_at: null,
     not_before: null,
@@ -109,6 +113,8 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
       dead: 22,
       invalid: 0,
       credits_spent: 1_180,
+      credits_needed: 0,
+      calls_last_minute: 0,
       completed_at: iso(55),
     }),
   ]
@@ -250,6 +256,8 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
             no_match: 1_053,
             completed_at: iso(3),
             credits_spent: 48_900,
+            credits_needed: 0,
+            calls_last_minute: 0,
           }),
         ],
       },
@@ -263,6 +271,36 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
         ),
         ...started,
       ],
+    },
+    'a million rows': {
+      report: {
+        ...running,
+        queue: {
+          ...running.queue,
+          reason: 'Running: 2,951 calls in the last minute, limit 3,000; 803,127 searches due.',
+          waiting: 803_127,
+        },
+        credits: { ...running.credits, remaining: 1_250_000, spent: 196_873, needed: 803_127 },
+        calls_per_minute: { limit: 3000, last: 2951 },
+        finish_at: iso(-268),
+        batches: [
+          aBatchStatus({
+            name: 'the whole archive of a broadcaster, every programme since 1974 (final, corrected, 2nd attempt)',
+            rows: 1_000_000,
+            tagged: 182_044,
+            no_match: 8_912,
+            waiting: 803_127,
+            dead: 3,
+            invalid: 5_914,
+            credits_spent: 196_873,
+            credits_needed: 803_127,
+            calls_last_minute: 2951,
+            finish_at: iso(-268),
+          }),
+        ],
+      },
+      samples: samplesOf(now, 600, (ago) => ({ calls: { answered: wave(ago, 2900) }, limit: 3000 }), 1_250_000),
+      timeline: started,
     },
     'no worker': {
       report: {

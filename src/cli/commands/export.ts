@@ -66,12 +66,17 @@ async function exportTo(cli: Cli, name: string | null, options: ExportOptions): 
         })
       },
     )
-    if (options.report === true && code === 0) await writeReport(cli, session, batch.id)
+    if (options.report === true && code === 0) await writeReport(cli, session, batch.id, besideExport(options.out))
     // The export is complete even if the store was lost: rows are read from the open file.
     const failure = session.store.trouble()
     if (failure !== null) cli.say(`The store was lost during the export. ${failure.cause}`)
     return code
   })
+}
+
+/** Next to the export, wherever that is. */
+function besideExport(out: string | undefined): string | undefined {
+  return out === undefined || out === '-' ? undefined : `${out.replace(/\.[^./\\]+$/, '')}.report.html`
 }
 
 async function write(

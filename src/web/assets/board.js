@@ -38,7 +38,7 @@ function show(text) {
   if (document.title !== fresh.title) {
     document.title = fresh.title
     // Only a change of the state is read aloud, not every new number.
-    spoken.textContent = document.querySelector('h1')?.textContent?.trim() ?? ''
+    spoken.textContent = document.querySelector('#state')?.textContent?.trim() ?? ''
   }
 }
 

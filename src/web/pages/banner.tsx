@@ -5,7 +5,7 @@ import type { PageContext } from './layout.js'
 import { Prose, When } from './text.js'
 
 /** The state across the page: colour, the whole message, since when, and the buttons that change it. */
-export type Tone = 'good' | 'wait' | 'bad' | 'hand' | 'idle'
+type Tone = 'good' | 'wait' | 'bad' | 'hand' | 'idle'
 
 const PAUSED_TITLES: Readonly<Record<PauseCause, string>> = {
   operator: 'Paused by hand',
@@ -17,7 +17,8 @@ const PAUSED_TITLES: Readonly<Record<PauseCause, string>> = {
   outside_hours: 'Outside the active hours',
 }
 
-export function titleOf({ state, causes, probing, waiting }: StatusReport['queue']): string {
+export function titleOf({ state, causes, probing, waiting }: StatusReport['queue'], isRedisAway: boolean): string {
+  if (isRedisAway) return 'Redis does not answer'
   switch (state) {
     case 'paused':
       return causes[0] === undefined ? 'Paused' : PAUSED_TITLES[causes[0]]
@@ -36,7 +37,7 @@ export function titleOf({ state, causes, probing, waiting }: StatusReport['queue
   }
 }
 
-export function toneOf({ state, causes, probing, waiting, write_failures }: StatusReport['queue']): Tone {
+function toneOf({ state, causes, probing, waiting, write_failures }: StatusReport['queue']): Tone {
   if (write_failures > 0) return 'bad'
   switch (state) {
     case 'paused':
@@ -59,22 +60,23 @@ export function toneOf({ state, causes, probing, waiting, write_failures }: Stat
 
 export function Banner(props: {
   readonly report: StatusReport
-  readonly title: string
-  readonly tone: Tone
+  readonly isRedisAway: boolean
+  readonly level: 1 | 2
   readonly context: PageContext
 }) {
-  const { report, title, tone, context } = props
+  const { report, isRedisAway, level, context } = props
   const { queue } = report
+  const Heading = level === 1 ? 'h1' : 'h2'
   const since = queue.since === null ? null : Date.parse(queue.since)
   const until = queue.until === null ? null : Date.parse(queue.until)
   const { now } = context
   return (
-    <section class={`banner tone-${tone}`} aria-labelledby="state" data-live="banner">
+    <section class={`banner tone-${isRedisAway ? 'bad' : toneOf(queue)}`} aria-labelledby="state" data-live="banner">
       <div class="banner-text">
-        <h1 id="state">
+        <Heading id="state" class="state">
           <span class="dot" aria-hidden="true"></span>
-          {title}
-        </h1>
+          {titleOf(queue, isRedisAway)}
+        </Heading>
         <p class="reason">
           <Prose text={queue.reason} />
         </p>
@@ -107,9 +109,15 @@ function Actions({
   readonly context: PageContext
 }) {
   const isByHand = queue.causes.includes('operator')
+  const isFailing = queue.causes.includes('failing')
   const canResume = queue.state === 'paused' || queue.state === 'rate_limited'
   return (
     <div class="actions">
+      {isFailing ? (
+        <a class="button" href={`${base}/dead-letters`}>
+          Dead letters
+        </a>
+      ) : null}
       {canResume ? (
         <form method="post" action={`${base}/actions/resume`}>
           <button type="submit" class="primary">

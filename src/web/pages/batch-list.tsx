@@ -1,5 +1,5 @@
 import type { BatchStatus } from '../../batches/status-report.js'
-import { formatNumber } from '../../domain/format.js'
+import { formatNumber, pluralize } from '../../domain/format.js'
 import { ROW_STATUSES, type RowStatus } from '../../domain/states.js'
 import type { PageContext } from './layout.js'
 import { When } from './text.js'
@@ -51,32 +51,51 @@ export function BatchList({
 }
 
 export function stateOf(batch: BatchStatus): string {
-  switch (batch.state) {
-    case 'loading':
-    case 'cancelled':
-    case 'done':
-      return batch.state
-    case 'released':
-      return batch.waiting === 0 && batch.withheld > 0 ? 'withheld' : 'running'
-    default:
-      return batch.state satisfies never
-  }
+  if (batch.not_before !== null) return 'scheduled'
+  return batch.waiting === 0 && batch.withheld > 0 ? 'withheld' : batch.state
 }
 
 function Facts({ batch, now }: { readonly batch: BatchStatus; readonly now: number }) {
-  const done = batch.rows - batch.waiting - batch.withheld - batch.cancelled
+  const { credits_spent, credits_needed, calls_last_minute, completed_at, not_before, finish_at } = batch
+  const needed = credits_needed === 0 ? '' : ` spent, ${formatNumber(credits_needed)} needed`
+  const isDue = credits_needed > 0 && calls_last_minute !== null
   return (
     <>
-      {formatNumber(done)} of {formatNumber(batch.rows)} rows · {formatNumber(batch.credits_spent)} credits
-      {batch.completed_at === null ? (
-        ''
-      ) : (
-        <>
-          {' '}
-          · <When at={Date.parse(batch.completed_at)} now={now} />
-        </>
+      {formatNumber(doneOf(batch))} of {formatNumber(batch.rows)} rows · {formatNumber(credits_spent)} credits{needed}
+      {isDue ? ` · ${pluralize(calls_last_minute, 'call')} a minute` : ''}
+      {[
+        ['', completed_at],
+        ['from ', not_before],
+        ['done about ', finish_at],
+      ].map(([what, at]) =>
+        at === null || at === undefined ? null : (
+          <>
+            {` · ${what}`}
+            <When at={Date.parse(at)} now={now} />
+          </>
+        ),
       )}
+      <Deadline batch={batch} now={now} />
     </>
+  )
+}
+
+/** Rows with an outcome. */
+export function doneOf({ rows, waiting, withheld, cancelled }: BatchStatus): number {
+  return rows - waiting - withheld - cancelled
+}
+
+function Deadline({ batch, now }: { readonly batch: BatchStatus; readonly now: number }) {
+  if (batch.deadline === null) return null
+  const at = Date.parse(batch.deadline)
+  const isLate = at <= now || batch.meets_deadline === false
+  const verdict = at <= now ? ' missed' : isLate ? ' will be missed' : batch.meets_deadline ? ' will be met' : ''
+  return (
+    <span class={isLate ? 'tone-bad trouble' : ''}>
+      {' · deadline '}
+      <When at={at} now={now} />
+      {verdict}
+    </span>
   )
 }
 

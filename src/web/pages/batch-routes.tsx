@@ -15,7 +15,8 @@ import { chartData, windowBetween } from './chart-data.js'
 import { Confirm } from './confirm.js'
 import { Found, type FoundData } from './found.js'
 import type { PageContext } from './layout.js'
-import { page } from './respond.js'
+import { liveReport, page } from './respond.js'
+import { entriesOf } from './timeline.js'
 
 const LONGEST_QUERY = 200
 const MOST_FOUND = 20
@@ -36,15 +37,19 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
     const report = await reportOf(c.req.param('id'))
     const { batch } = report
     const window = windowBetween(batch.createdAt, batch.completedAt ?? view.now)
-    const [samples, deadLetters, invalid] = await Promise.all([
-      options.samples(window.from, window.everyMinutes),
+    const [live, samples, timeline, deadLetters, invalid] = await Promise.all([
+      liveReport(options, batch.id),
+      options.samples(window.from, window.everyMinutes, batch.id),
+      entriesOf(batch, options.timeline, view.now),
       store.reports.deadLetterGroups({ batchId: batch.id }),
       report.invalid === 0 ? [] : store.reports.invalidGroups(batch.id),
     ])
     const data = {
+      ...live,
       batch,
-      status: batchStatus(report),
-      charts: chartData(samples, window),
+      status: live.report.batches.find((each) => each.batch === batch.id) ?? batchStatus(report),
+      charts: chartData(samples, window, report.items),
+      timeline,
       deadLetters,
       invalid,
       done:
@@ -134,9 +139,9 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
         </Confirm>,
       )
     }
-    await cancelBatch({ store, log: options.log, now: Date.now }, String(batch.id))
+    const { was } = await cancelBatch({ store, log: options.log, now: Date.now }, String(batch.id))
     options.log.info({ event: 'batch.cancelled', batch: batch.id }, 'batch cancelled on the board')
-    return c.redirect(`${at}?done=cancelled`, 303)
+    return c.redirect(was === 'dropped' ? `${options.path}/` : `${at}?done=cancelled`, 303)
   })
 
   web.get('/find', async (c) => {

@@ -1,32 +1,37 @@
-import type { BatchStatus } from '../../batches/status-report.js'
+import type { BatchStatus, StatusReport } from '../../batches/status-report.js'
 import { formatDuration, formatNumber, pluralize } from '../../domain/format.js'
 import type { DeadLetterGroup, InvalidGroup } from '../../store/findings.js'
 import type { Batch } from '../../store/store.js'
-import { StatusBar, stateOf } from './batch-list.js'
+import type { TimelineEntry } from '../../store/timeline.js'
+import { Banner } from './banner.js'
+import { doneOf, StatusBar, stateOf } from './batch-list.js'
 import type { ChartData } from './chart-data.js'
 import { Charts } from './charts.js'
 import { DeadLetterGroups, RowNames } from './dead-letters.js'
-import { Figure } from './figures.js'
+import { Figure, finishNote } from './figures.js'
 import { Page, type PageContext } from './layout.js'
+import type { LiveReport } from './respond.js'
 import { When } from './text.js'
+import { Timeline } from './timeline.js'
 
-export interface BatchData {
+export interface BatchData extends LiveReport {
   readonly batch: Batch
   readonly status: BatchStatus
   readonly charts: ChartData
+  readonly timeline: readonly TimelineEntry[]
   readonly deadLetters: readonly DeadLetterGroup[]
   readonly invalid: readonly InvalidGroup[]
   readonly done: string | null
 }
 
 export function BatchPage({ data, context }: { readonly data: BatchData; readonly context: PageContext }) {
-  const { batch, status, charts, deadLetters, invalid, done } = data
+  const { batch, status, report, isRedisAway, charts, timeline, deadLetters, invalid, done } = data
   return (
     <Page context={context} title={`${batch.name} – Trackyard batch`} section="none" deadLetters={null}>
       <div class="page-head">
         <h1>{batch.name}</h1>
         <p class="quiet">
-          Batch {batch.id}, {stateOf(status)}, priority {batch.priority}
+          Batch {batch.id}, {stateOf(status)}, {batch.priority} priority
           {batch.catalogPath === null ? null : (
             <>
               , from <code>{batch.catalogPath}</code>
@@ -39,35 +44,47 @@ export function BatchPage({ data, context }: { readonly data: BatchData; readonl
           {done}
         </p>
       )}
+      {isOpen(batch) ? <Banner report={report} isRedisAway={isRedisAway} level={2} context={context} /> : null}
       <section class="panel" aria-label="Rows by status" data-live="rows">
         <StatusBar batch={status} />
       </section>
-      <BatchFigures status={status} batch={batch} context={context} />
+      <BatchFigures status={status} batch={batch} report={report} context={context} />
       <BatchActions batch={batch} status={status} context={context} />
       <section class="panel" aria-labelledby="activity">
         <div class="panel-head">
           <h2 id="activity">Activity while it ran</h2>
-          <p class="quiet">calls of all batches</p>
+          <p class="quiet">Calls are those of all batches.</p>
         </div>
         <div data-live="charts">
           <Charts data={charts} now={context.now} />
         </div>
       </section>
-      <DeadLetterGroups groups={deadLetters} filter={{ batchId: batch.id }} context={context} />
+      <div class="stack" data-live="groups">
+        <DeadLetterGroups groups={deadLetters} filter={{ batchId: batch.id }} context={context} />
+      </div>
       <InvalidRows groups={invalid} />
+      <Timeline entries={timeline} now={context.now} />
     </Page>
   )
 }
 
+function isOpen({ state, completedAt }: Batch): boolean {
+  return state === 'released' && completedAt === null
+}
+
+/** @param props.report null: in a file, which does not look ahead */
 export function BatchFigures(props: {
   readonly status: BatchStatus
   readonly batch: Batch
+  readonly report: StatusReport | null
   readonly context: PageContext
 }) {
-  const { status, batch, context } = props
-  const done = status.rows - status.waiting - status.withheld - status.cancelled
+  const { status, batch, report, context } = props
+  const { now } = context
+  const done = doneOf(status)
   const from = batch.createdAt
-  const to = batch.completedAt ?? context.now
+  const to = batch.completedAt
+  const eta = status.finish_at === null ? null : Date.parse(status.finish_at)
   const cap = batch.maxCredits === null ? 'no cap' : `cap ${formatNumber(batch.maxCredits)}`
   return (
     <section class="figures" aria-label="Figures" data-live="figures">
@@ -79,33 +96,52 @@ export function BatchFigures(props: {
         meter={status.rows === 0 ? null : done / status.rows}
       />
       <Figure
-        name="Credits spent"
-        value={formatNumber(status.credits_spent)}
-        note={done === 0 ? cap : `${(status.credits_spent / done).toFixed(2)} a row, ${cap}`}
-        tone={null}
-      />
-      <Figure
         name="Tagged"
         value={done === 0 ? '–' : `${Math.round((status.tagged / done) * 100)} %`}
         note={`${formatNumber(status.tagged)} of the rows done`}
         tone={null}
       />
       <Figure
-        name={batch.completedAt === null ? 'Since' : 'Took'}
-        value={formatDuration(to - from)}
-        note={
-          <>
-            <When at={from} now={context.now} />
-            {batch.completedAt === null ? null : (
-              <>
-                {' '}
-                to <When at={to} now={context.now} />
-              </>
-            )}
-          </>
-        }
+        name="Credits spent"
+        value={formatNumber(status.credits_spent)}
+        note={done === 0 ? cap : `${(status.credits_spent / done).toFixed(2)} a row, ${cap}`}
         tone={null}
       />
+      {report === null || !isOpen(batch) ? null : (
+        <>
+          <Figure
+            name="Credits needed"
+            value={formatNumber(status.credits_needed)}
+            note={`${pluralize(status.calls_last_minute ?? 0, 'call')} in the last minute`}
+            tone={null}
+          />
+          <Figure
+            name="Finish"
+            value={eta === null ? '–' : <When at={eta} now={now} />}
+            note={finishNote(report, eta, status.credits_needed, now)}
+            tone={null}
+          />
+        </>
+      )}
+      {to === null ? (
+        <Figure
+          name="Started"
+          value={<When at={from} now={now} />}
+          note={`${formatDuration(now - from)} ago`}
+          tone={null}
+        />
+      ) : (
+        <Figure
+          name="Took"
+          value={formatDuration(to - from)}
+          note={
+            <>
+              <When at={from} now={now} /> to <When at={to} now={now} />
+            </>
+          }
+          tone={null}
+        />
+      )}
     </section>
   )
 }
@@ -113,7 +149,10 @@ export function BatchFigures(props: {
 function BatchActions(props: { readonly batch: Batch; readonly status: BatchStatus; readonly context: PageContext }) {
   const { batch, status, context } = props
   const at = `${context.base}/batches/${batch.id}`
-  const isOpen = batch.state === 'released' && batch.completedAt === null
+  const mayRelease =
+    status.not_before !== null || status.withheld > 0 || batch.maxCredits !== null || batch.first !== null
+  // A used cap must be raised; any other stays unless it is changed.
+  const cap = batch.maxCredits !== null && batch.charged < batch.maxCredits ? String(batch.maxCredits) : ''
   return (
     <section class="panel" aria-label="Actions">
       <div class="actions">
@@ -126,18 +165,15 @@ function BatchActions(props: { readonly batch: Batch; readonly status: BatchStat
         <a class="button" href={`${at}/report`}>
           Report
         </a>
-        {context.readOnly || !isOpen ? null : (
+        {context.readOnly || !(isOpen(batch) || status.not_before !== null) ? null : (
           <>
-            {status.withheld > 0 || batch.maxCredits !== null || batch.first !== null ? (
-              <form method="post" action={`${at}/release`}>
-                <input
-                  name="max_credits"
-                  inputmode="numeric"
-                  pattern="[0-9]*"
-                  aria-label="New cap in credits; empty: no cap"
-                  placeholder="Cap (empty: none)"
-                />
-                <button type="submit">Release</button>
+            {mayRelease ? (
+              <form method="post" action={`${at}/release`} class="release">
+                <label>
+                  Cap in credits{' '}
+                  <input name="max_credits" inputmode="numeric" pattern="[0-9]*" placeholder="none" value={cap} />
+                </label>
+                <button type="submit">{status.not_before === null ? 'Release' : 'Release now'}</button>
               </form>
             ) : null}
             <form method="post" action={`${at}/cancel`}>

@@ -41,8 +41,10 @@ export interface ChartData {
   readonly window: Window
   readonly buckets: readonly Bucket[]
   readonly limit: readonly Reading[]
+  /** Credits left; of a batch, credits spent. */
   readonly credits: readonly Reading[]
   readonly rowsDone: readonly Reading[]
+  readonly isOfBatch: boolean
   /** The latest number of rows. */
   readonly rows: number
   readonly spans: readonly Span[]
@@ -87,16 +89,19 @@ export function windowBetween(from: number, to: number): Window {
 
 /**
  * @param samples oldest first, the last one before the window included, at most one per bucket
+ * @param batchRows the rows of a batch: its own rows and credits are shown. Null: those of the account
  */
-export function chartData(samples: readonly Sample[], window: Window): ChartData {
+export function chartData(samples: readonly Sample[], window: Window, batchRows: number | null = null): ChartData {
+  const isOfBatch = batchRows !== null
   const within = samples.filter((sample) => endOf(sample) > window.from && startOf(sample) < window.to)
   return {
     window,
     buckets: samples.flatMap((sample, index) => bucketOf(samples[index - 1], sample, window)),
     limit: readings(within, (sample) => sample.limitPerMinute),
-    credits: readings(within, (sample) => sample.credits),
-    rowsDone: readings(within, (sample) => sample.rowsDone),
-    rows: within.at(-1)?.rows ?? 0,
+    credits: readings(within, ({ batch, credits }) => (isOfBatch ? (batch?.charged ?? null) : credits)),
+    rowsDone: readings(within, ({ batch, rowsDone }) => (isOfBatch ? (batch?.rowsDone ?? null) : rowsDone)),
+    isOfBatch,
+    rows: batchRows ?? within.at(-1)?.rows ?? 0,
     spans: spansOf(within, window),
   }
 }

@@ -2,6 +2,7 @@ import { type ScaleLinear, scaleLinear } from 'd3-scale'
 import { area, curveStepAfter, line, stack } from 'd3-shape'
 import type { Child } from 'hono/jsx'
 import { formatDateTime, formatNumber } from '../../domain/format.js'
+import { causesInWords } from '../../domain/pause.js'
 import type { StopCause } from '../../store/activity.js'
 import { type Bucket, CALL_GROUPS, type CallGroup, type ChartData, type Reading } from './chart-data.js'
 
@@ -22,15 +23,9 @@ const GROUP_NAMES: Readonly<Record<CallGroup, string>> = {
   rate_limited: 'rate limited',
 }
 
-export const STOP_NAMES: Readonly<Record<StopCause, string>> = {
-  operator: 'paused by hand',
-  no_credits: 'no credits',
-  reserve: 'credit reserve',
-  unauthorized: 'key refused',
-  failing: 'searches refused',
-  outage: 'API outage',
-  outside_hours: 'outside the active hours',
-  rate_limit: 'rate limited',
+export function stopName(cause: StopCause): string {
+  if (cause === 'rate_limit') return 'rate limited'
+  return cause === 'operator' ? 'paused by hand' : causesInWords([cause])
 }
 
 export function Charts({ data, now }: { readonly data: ChartData; readonly now: number }) {
@@ -39,9 +34,9 @@ export function Charts({ data, now }: { readonly data: ChartData; readonly now: 
   }
   return (
     <div class="charts">
-      <CallsChart data={data} now={now} />
-      <RowsChart data={data} now={now} />
-      <CreditsChart data={data} now={now} />
+      <CallsChart data={data} now={Math.min(now, data.window.to)} />
+      <RowsChart data={data} now={Math.min(now, data.window.to)} />
+      <CreditsChart data={data} now={Math.min(now, data.window.to)} />
     </div>
   )
 }
@@ -57,16 +52,19 @@ function CallsChart({ data, now }: { readonly data: ChartData; readonly now: num
   const latest = limit.at(-1)
   const means = CALL_GROUPS.map((group) => ({ group, mean: meanOf(buckets, group) }))
   const shown = means.filter(({ group, mean }) => group === 'answered' || mean > 0)
+  const stops = [...new Set(data.spans.map(({ cause }) => cause))]
+  const stopped = stops.length === 0 ? '' : ` Calls stopped: ${stops.map(stopName).join(', ')}.`
   const limitText = latest === undefined ? null : `limit ${formatNumber(Math.round(latest.value))}`
   return (
     <Chart
       title="Calls a minute"
-      label={`Calls a minute, on average: ${[...shown.map(({ group, mean }) => `${rounded(mean)} ${GROUP_NAMES[group]}`), limitText ?? 'limit not known'].join(', ')}.`}
+      label={`Calls a minute, on average: ${[...shown.map(({ group, mean }) => `${rounded(mean)} ${GROUP_NAMES[group]}`), limitText ?? 'limit not known'].join(', ')}.${stopped}`}
       data={data}
       y={y}
       legend={[
         ...shown.map(({ group }) => ({ key: group, text: GROUP_NAMES[group] })),
         ...(limitText === null ? [] : [{ key: 'limit', text: limitText }]),
+        ...stops.map((cause) => ({ key: cause === 'rate_limit' ? 'slowed' : 'stopped', text: stopName(cause) })),
       ]}
     >
       {layers.map((layer) => (
@@ -85,14 +83,15 @@ function CallsChart({ data, now }: { readonly data: ChartData; readonly now: num
           )}
         </g>
       ))}
-      <path class="line-limit" d={steps(limit, x, y, Math.min(now, window.to))} />
+      <path class="line-limit" d={steps(limit, x, y, now)} />
     </Chart>
   )
 }
 
 function RowsChart({ data, now }: { readonly data: ChartData; readonly now: number }) {
-  const first = data.rowsDone[0]?.value ?? 0
-  const last = data.rowsDone.at(-1)?.value ?? 0
+  const last = data.rowsDone.at(-1)?.value
+  if (last === undefined) return null
+  const first = data.rowsDone[0]?.value ?? last
   const { x, y } = scales(data, [first, last])
   return (
     <Chart
@@ -113,13 +112,14 @@ function CreditsChart({ data, now }: { readonly data: ChartData; readonly now: n
   const last = values.at(-1)
   if (last === undefined) return null
   const { x, y } = scales(data, [Math.min(...values), Math.max(...values)])
+  const what = data.isOfBatch ? 'spent' : 'left'
   return (
     <Chart
-      title="Credits left"
-      label={`Credits left: ${formatNumber(values[0] ?? last)} at the beginning, ${formatNumber(last)} at the end.`}
+      title={`Credits ${what}`}
+      label={`Credits ${what}: ${formatNumber(values[0] ?? last)} at the beginning, ${formatNumber(last)} at the end.`}
       data={data}
       y={y}
-      legend={[{ key: 'credits', text: `${formatNumber(last)} left` }]}
+      legend={[{ key: 'credits', text: `${formatNumber(last)} ${what}` }]}
     >
       <path class="fill-credits" d={filled(data.credits, x, y, now)} />
       <path class="line-credits" d={sloped(data.credits, x, y, now)} />
@@ -142,7 +142,6 @@ function Chart({ title, label, data, y, legend, children }: ChartProps) {
   const { x } = scales(data, [0, 1])
   const [low = 0, high = 1] = y.domain()
   const quarters = [0, 0.25, 0.5, 0.75, 1]
-  const stops = [...new Set(data.spans.map(({ cause }) => cause))]
   return (
     <figure class="chart">
       <figcaption>
@@ -150,9 +149,6 @@ function Chart({ title, label, data, y, legend, children }: ChartProps) {
         <span class="legend">
           {legend.map(({ key, text }) => (
             <span class={`key key-${key}`}>{text}</span>
-          ))}
-          {stops.map((cause) => (
-            <span class={`key key-${cause === 'rate_limit' ? 'slowed' : 'stopped'}`}>{STOP_NAMES[cause]}</span>
           ))}
         </span>
       </figcaption>
@@ -170,7 +166,9 @@ function Chart({ title, label, data, y, legend, children }: ChartProps) {
               width={fixed(x(Math.min(span.to, to)) - x(Math.max(span.from, from)))}
               y="0"
               height={HEIGHT}
-            />
+            >
+              <title>{stopName(span.cause)}</title>
+            </rect>
           ))}
           <path class="grid" d={[0, 0.5, 1].map((part) => `M0 ${part * HEIGHT}H${WIDTH}`).join('')} />
           {children}

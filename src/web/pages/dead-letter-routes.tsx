@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono'
-import { type Price, priceOf } from '../../batches/retry.js'
+import { needsConfirmation, type Price, priceOf } from '../../batches/retry.js'
 import { DEATH_REASONS } from '../../domain/dead-letter.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
 import type { DeadFilter } from '../../store/store.js'
@@ -12,7 +12,7 @@ import { page } from './respond.js'
 const MOST_BATCHES = 200
 const MOST_CALLS = 20
 
-/** The page of dead letters, and its two buttons. What costs more than TRACKYARD_CONFIRM_ABOVE is asked about first. */
+/** The page of dead letters, and its two buttons. What costs more than TRACKYARD_CONFIRM_ABOVE, or may be paid for already, is asked about first. */
 export function deadLetterRoutes(options: BoardOptions, context: () => PageContext): Hono {
   const web = new Hono()
   const { store } = options
@@ -46,7 +46,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
     const filter = filterFrom(fields)
     const price = await priceOf(store, filter)
     // What was confirmed is this number: more dead letters since then are asked about again.
-    const isAsked = price.credits > options.confirmAbove && Number(fields.confirmed ?? -1) < price.searches
+    const isAsked = needsConfirmation(price, options.confirmAbove) && Number(fields.confirmed ?? -1) < price.searches
     if (isAsked) return page(c, <AskRetry price={price} filter={filter} context={context()} />)
     const { retried, due } = await store.deadLetters.retryAll(filter)
     options.log.info({ event: 'dead_letters.retried', retried, due }, 'dead letters retried on the board')

@@ -157,23 +157,26 @@ export function DeadLetterGroups(props: {
           </p>
           {group.maybePaid === 0 ? null : (
             <p class="tone-wait note">
-              {formatNumber(group.maybePaid)} of them may be paid for already; a retry buys them again.
+              {formatNumber(group.maybePaid)} of them may be paid for already; a retry buys{' '}
+              {group.maybePaid === 1 ? 'it' : 'them'} again.
             </p>
           )}
-          <dl class="facts">
-            <dt>Batches</dt>
-            <dd>
-              {group.batches.map(({ id, name, searches }, index) => (
-                <>
-                  {index === 0 ? '' : ', '}
-                  <Link context={context} to={`/batches/${id}`}>
-                    {name}
-                  </Link>{' '}
-                  ({formatNumber(searches)})
-                </>
-              ))}
-            </dd>
-          </dl>
+          {filter.batchId !== undefined && group.batches.length === 1 ? null : (
+            <dl class="facts">
+              <dt>Batches</dt>
+              <dd>
+                {group.batches.map(({ id, name, searches }, index) => (
+                  <>
+                    {index === 0 ? '' : ', '}
+                    <Link context={context} to={`/batches/${id}`}>
+                      {name}
+                    </Link>{' '}
+                    ({formatNumber(searches)})
+                  </>
+                ))}
+              </dd>
+            </dl>
+          )}
           <ul class="examples" aria-label="Examples">
             {group.examples.map((example) => (
               <li>

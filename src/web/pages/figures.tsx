@@ -37,7 +37,7 @@ export function Figures({ report, context }: { readonly report: StatusReport; re
       <Figure
         name="Finish"
         value={eta === null ? '–' : <When at={eta} now={now} />}
-        note={finishNote(report, eta, now)}
+        note={finishNote(report, eta, queue.waiting, now)}
         tone={null}
       />
       <Figure
@@ -53,7 +53,7 @@ export function Figures({ report, context }: { readonly report: StatusReport; re
         }
         note={
           credits.unknown_unseen === 0
-            ? 'no new call of unknown outcome'
+            ? 'no call of unknown outcome'
             : `${pluralize(credits.unknown_unseen, 'call')} of unknown outcome`
         }
         tone={queue.dead_letters > 0 ? 'wait' : null}
@@ -68,9 +68,9 @@ export function Figures({ report, context }: { readonly report: StatusReport; re
   )
 }
 
-function finishNote({ queue, credits }: StatusReport, eta: number | null, now: number): string {
+export function finishNote({ credits }: StatusReport, eta: number | null, due: number, now: number): string {
   if (eta !== null) return `in ${formatDuration(eta - now)}`
-  if (queue.waiting === 0) return 'nothing is due'
+  if (due === 0) return 'nothing is due'
   return credits.last_until === null ? 'not known in this state' : 'the credits end before'
 }
 

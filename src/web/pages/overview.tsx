@@ -1,18 +1,15 @@
-import type { StatusReport } from '../../batches/status-report.js'
 import type { TimelineEntry } from '../../store/timeline.js'
-import { Banner, titleOf, toneOf } from './banner.js'
+import { Banner, titleOf } from './banner.js'
 import { BatchList } from './batch-list.js'
 import { type ChartData, RANGES, type Range } from './chart-data.js'
 import { Charts } from './charts.js'
 import { Figures } from './figures.js'
 import { Page, type PageContext } from './layout.js'
+import type { LiveReport } from './respond.js'
 import { Timeline } from './timeline.js'
 import { Workers } from './workers.js'
 
-export interface OverviewData {
-  readonly report: StatusReport
-  /** The report is from the store alone. */
-  readonly isRedisAway: boolean
+export interface OverviewData extends LiveReport {
   readonly charts: ChartData
   readonly range: Range
   readonly timeline: readonly TimelineEntry[]
@@ -22,15 +19,14 @@ const RANGE_NAMES: Readonly<Record<Range, string>> = { hour: 'Last hour', night:
 
 export function Overview({ data, context }: { readonly data: OverviewData; readonly context: PageContext }) {
   const { report, isRedisAway, charts, range, timeline } = data
-  const title = isRedisAway ? 'Redis does not answer' : titleOf(report.queue)
   return (
     <Page
       context={context}
-      title={`${title} – Trackyard batch`}
+      title={`${titleOf(report.queue, isRedisAway)} – Trackyard batch`}
       section="overview"
       deadLetters={report.queue.dead_letters}
     >
-      <Banner report={report} title={title} tone={isRedisAway ? 'bad' : toneOf(report.queue)} context={context} />
+      <Banner report={report} isRedisAway={isRedisAway} level={1} context={context} />
       <Figures report={report} context={context} />
       <section class="panel" aria-labelledby="activity">
         <div class="panel-head">

@@ -8,15 +8,13 @@ import { batchRoutes } from './batch-routes.js'
 import { chartData, RANGES, windowOf } from './chart-data.js'
 import { deadLetterRoutes } from './dead-letter-routes.js'
 import { Page, type PageContext } from './layout.js'
-import { Overview, type OverviewData } from './overview.js'
-import { page } from './respond.js'
+import { Overview } from './overview.js'
+import { liveReport, page } from './respond.js'
 import { Prose } from './text.js'
 
 /** Our own pages. They carry no inline script or style, so the policy allows none. */
 const SHOWN_ENTRIES = 12
 const LONGEST_REASON = 200
-/** The page refreshes every two seconds. It must not wait longer for a Redis that is away. */
-const REDIS_WITHIN_MS = 2_000
 
 const ASSETS = {
   'board.css': 'text/css; charset=utf-8',
@@ -43,7 +41,7 @@ export function pages(options: BoardOptions): Hono {
     const view = context()
     const window = windowOf(range, view.now)
     const [found, samples, timeline] = await Promise.all([
-      reportOf(options),
+      liveReport(options),
       options.samples(window.from, window.everyMinutes),
       options.timeline(SHOWN_ENTRIES),
     ])
@@ -87,18 +85,8 @@ function Problem({ message, context }: { readonly message: string; readonly cont
   )
 }
 
-/** With Redis away the page is still there: the store knows what is done, and says what is wrong. */
-async function reportOf(options: BoardOptions): Promise<Pick<OverviewData, 'report' | 'isRedisAway'>> {
-  try {
-    return { report: await withTimeout(REDIS_WITHIN_MS, options.report(), SILENT), isRedisAway: false }
-  } catch {
-    const report = await withTimeout(ANSWER_WITHIN_MS, options.reportWithoutRedis(SILENT), SILENT)
-    return { report, isRedisAway: true }
-  }
-}
-
 /** One line; the status message shows it. */
 function reasonFrom(value: unknown): string {
   const text = typeof value === 'string' ? value.replace(/[\p{Cc}\s]+/gu, ' ').trim() : ''
-  return text === '' ? 'on the board' : [...text].slice(0, LONGEST_REASON).join('')
+  return [...text].slice(0, LONGEST_REASON).join('')
 }

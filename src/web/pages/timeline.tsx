@@ -1,11 +1,12 @@
-import type { Actor, TimelineEntry, TimelineKind } from '../../store/timeline.js'
+import type { Batch } from '../../store/store.js'
+import type { Actor, Between, TimelineEntry, TimelineKind } from '../../store/timeline.js'
 import { Prose, When } from './text.js'
 
 const BY: Readonly<Record<Actor, string>> = {
   command: 'by command',
   board: 'on the board',
   script: 'by a script',
-  worker: 'by itself',
+  worker: 'by a worker',
 }
 
 const TONES: Readonly<Record<TimelineKind, string>> = {
@@ -19,6 +20,20 @@ const TONES: Readonly<Record<TimelineKind, string>> = {
   redis_restored: 'wait',
   worker_lost: 'bad',
 }
+
+const MOST_ENTRIES = 200
+
+/** What happened while a batch ran: whatever stopped it concerned all batches. */
+export function entriesOf(
+  batch: Batch,
+  timeline: (limit: number, between: Between) => Promise<readonly TimelineEntry[]>,
+  now: number,
+): Promise<readonly TimelineEntry[]> {
+  return timeline(MOST_ENTRIES, { from: batch.createdAt, to: (batch.completedAt ?? now) + A_MINUTE_MS })
+}
+
+/** Its end is noted a moment after it. */
+const A_MINUTE_MS = 60_000
 
 export function Timeline({ entries, now }: { readonly entries: readonly TimelineEntry[]; readonly now: number }) {
   return (

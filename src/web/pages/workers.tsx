@@ -13,7 +13,7 @@ export function Workers({
   if (workers.length === 0) return null
   const { now } = context
   return (
-    <section class="panel" aria-labelledby="workers" data-live="workers">
+    <section class="panel workers" aria-labelledby="workers" data-live="workers">
       <h2 id="workers">Workers</h2>
       <div class="scroll">
         <table>
