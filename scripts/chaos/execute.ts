@@ -70,7 +70,7 @@ export async function execute(scene: Scene, action: Action): Promise<void> {
       const id = environment.simulator.fail(action.rule)
       done('faults', true)
       await until(action.forMs, scene.healing)
-      environment.simulator.heal(id)
+      environment.simulator.clearFault(id)
       return
     }
     case 'empty the account':

@@ -9,7 +9,7 @@ import { resume, type Scene } from './execute.js'
  * operator would do is done here too, and nothing more: `resume`, and `release --all` for capped batches.
  */
 export async function mend({ environment, workers, released, plan }: Scene): Promise<void> {
-  environment.simulator.heal()
+  environment.simulator.clearFault()
   environment.simulator.setCredits(PLENTY_OF_CREDITS)
   workers.thawAll()
   workers.startAll()

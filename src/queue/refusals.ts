@@ -18,7 +18,7 @@ export interface Refusals {
 }
 
 const CHECK_EVERY_MS = 1000
-/** Longer than a worker's longest wait between two tries (see patient-worker.ts). */
+/** Longer than a worker's longest wait between two tries (see running-worker.ts). */
 const QUIET_MS = 3000
 
 /** Leaves time to drop single jobs (see unreadable-jobs.ts), which happens every five seconds. */

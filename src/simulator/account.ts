@@ -26,8 +26,8 @@ interface UsageEntry {
 }
 
 /**
- * The one account behind the keys: its balance, its limits, its own history. Other programs may use it
- * at the same time, which a client only notices in the figures.
+ * The account of all keys: its balance, its limits, its history. Other programs may use it at the same time;
+ * a client can see that only in the headers and the balance.
  */
 export function createAccount(options: SimulatorOptions, startMs: number) {
   const keyIds = new Map(options.keys.map((key, index) => [`Bearer ${key}`, `key-${index + 1}`]))
@@ -38,9 +38,9 @@ export function createAccount(options: SimulatorOptions, startMs: number) {
   let credits = options.credits
   let revoked = false
 
-  /** Counts one request against both limits. 0: it may pass. */
+  /** Counts one request against both limits. 0: it is allowed. */
   const admit = (nowMs: number): { readonly waitMs: number; readonly limit: 'minute' | 'day' | null } => {
-    // The day is asked first without counting: a request that the minute refuses must not use it up.
+    // The day is checked first without counting: a request that the minute refuses must not count against it.
     if (day.remaining(nowMs) < 1) return { waitMs: day.take(nowMs), limit: 'day' }
     const waitMs = minute.take(nowMs)
     if (waitMs > 0) return { waitMs, limit: 'minute' }
@@ -49,7 +49,7 @@ export function createAccount(options: SimulatorOptions, startMs: number) {
   }
 
   return {
-    /** The name of the key in an Authorization header; null when it opens nothing. */
+    /** The name of the key in an Authorization header; null: it is unknown. */
     keyIdOf: (authorization: string | undefined): string | null =>
       revoked ? null : (keyIds.get(authorization ?? '') ?? null),
     revokeKey(): void {
@@ -81,7 +81,7 @@ export function createAccount(options: SimulatorOptions, startMs: number) {
       return passed
     },
     used: (entry: UsageEntry): void => void history.push(entry),
-    /** Null where `accountDetails` keeps it back. */
+    /** Null if `accountDetails` is false. */
     me: (): Me => ({
       tier: options.accountDetails ? options.tier : null,
       credits_remaining: credits,

@@ -5,54 +5,54 @@ import { afterLatency, type RequestContext, remember, send, takeCredit } from '.
 import type { ReceivedSearch } from './search-request.js'
 
 /**
- * What the API makes of a request that nothing happens to: documented checks (400), then credits (402),
- * then the answer. The credit is taken here, before latency and whatever happens on the way back: that
- * is why a cut connection or a killed caller costs what it costs in life.
+ * Answers a request without a fault: documented checks (400), then credits (402), then the answer. The credit
+ * is taken here, before latency and delivery, so that a cut connection or a killed caller costs a credit, as
+ * with the real API.
  */
-export function answer(visit: RequestContext, charged = true): Reply {
-  if (visit.searched !== null) return answerSearch(visit, visit.searched.search, charged)
-  return visit.endpoint === 'me' ? jsonReply(200, visit.parts.account.me()) : answerUsage(visit)
+export function answer(context: RequestContext, charged = true): Reply {
+  if (context.searched !== null) return answerSearch(context, context.searched.search, charged)
+  return context.endpoint === 'me' ? jsonReply(200, context.parts.account.me()) : answerUsage(context)
 }
 
-function answerSearch(visit: RequestContext, search: ReceivedSearch, charged: boolean): Reply {
-  const { account, options, library } = visit.parts
-  if (search.problem !== null) return badRequest(visit, search.problem)
-  if (account.credits() < 1) return errorReply(402, options, visit)
-  if (charged) takeCredit(visit)
+function answerSearch(context: RequestContext, search: ReceivedSearch, charged: boolean): Reply {
+  const { account, options, library } = context.parts
+  if (search.problem !== null) return badRequest(context, search.problem)
+  if (account.credits() < 1) return errorReply(402, options, context)
+  if (charged) takeCredit(context)
   return jsonReply(200, `{"tracks":[${library.find(search).join()}],"credits_remaining":${account.credits()}}`)
 }
 
 /** API document: GET /usage?limit=1..100&offset= */
-function answerUsage(visit: RequestContext): Reply {
-  const parameters = new URLSearchParams(visit.urlQuery)
+function answerUsage(context: RequestContext): Reply {
+  const parameters = new URLSearchParams(context.urlQuery)
   const limit = Number(parameters.get('limit') ?? 20)
   const offset = Number(parameters.get('offset') ?? 0)
-  if (!(limit >= 1 && limit <= 100)) return badRequest(visit, 'limit must be between 1 and 100')
-  if (!(offset >= 0)) return badRequest(visit, 'offset must be a number, 0 or more')
-  return jsonReply(200, visit.parts.account.usage(Math.floor(limit), Math.floor(offset)))
+  if (!(limit >= 1 && limit <= 100)) return badRequest(context, 'limit must be between 1 and 100')
+  if (!(offset >= 0)) return badRequest(context, 'offset must be a number, 0 or more')
+  return jsonReply(200, context.parts.account.usage(Math.floor(limit), Math.floor(offset)))
 }
 
-function badRequest(visit: RequestContext, problem: string): Reply {
-  return errorReply(400, visit.parts.options, visit, { error: problem, code: 'invalid_parameters' })
+function badRequest(context: RequestContext, problem: string): Reply {
+  return errorReply(400, context.parts.options, context, { error: problem, code: 'invalid_parameters' })
 }
 
 /**
- * What a fault rule does to a request. Faults that stand in for an answer take no credit, unless the
- * rule or the charge rule says so. Faults that spoil an answer start from the real one, so a credit is
- * taken as for any other; a request that would be refused anyway is refused as ever.
+ * Applies a fault rule to a request. A fault that replaces the answer takes no credit, unless `charged` of the
+ * rule or the option `chargeRule` says so. A fault that damages the answer starts with the real one and its
+ * credit. A request that would be refused anyway is refused as usual.
  */
-export function applyFault(visit: RequestContext, fault: FaultRule & { readonly id: string }): void {
-  visit.searched?.call.strike(fault.id)
+export function applyFault(context: RequestContext, fault: FaultRule & { readonly id: string }): void {
+  context.searched?.call.applyFault(fault.id)
   const { does } = fault
-  if (typeof does !== 'string') send(visit, statusReply(visit, fault, does))
-  else if (does === 'hang' || does === 'cut') vanish(visit, fault, does === 'hang' ? hang : cut)
-  else spoil(visit, fault, SPOILS[does])
+  if (typeof does !== 'string') send(context, statusReply(context, fault, does))
+  else if (does === 'hang' || does === 'cut') vanish(context, fault, does === 'hang' ? hang : cut)
+  else spoil(context, fault, SPOILS[does])
 }
 
 interface Spoil {
-  /** What becomes of the answer itself. Default: nothing. */
+  /** Changes the answer. Default: it is unchanged. */
   readonly reply?: (reply: Reply) => Reply
-  /** How it travels, by the rule's milliseconds. Default: whole. */
+  /** Sends it, with the rule's milliseconds. Default: at once and completely. */
   readonly by?: (ms: number | undefined) => (way: Way, reply: Reply) => void
   readonly extraMs?: (ms: number | undefined) => number
 }
@@ -67,24 +67,24 @@ const SPOILS: Readonly<Record<Exclude<FaultKind, 'hang' | 'cut'>, Spoil>> = {
   late: { extraMs: (ms) => ms ?? 1000 },
 }
 
-function spoil(visit: RequestContext, fault: FaultRule, how: Spoil): void {
-  const reply = answer(visit, fault.charged ?? true)
+function spoil(context: RequestContext, fault: FaultRule, how: Spoil): void {
+  const reply = answer(context, fault.charged ?? true)
   const spoilt = reply.status === 200 && how.reply !== undefined ? how.reply(reply) : reply
-  send(visit, spoilt, how.by?.(fault.ms) ?? deliver, how.extraMs?.(fault.ms) ?? 0)
+  send(context, spoilt, how.by?.(fault.ms) ?? deliver, how.extraMs?.(fault.ms) ?? 0)
 }
 
-function vanish(visit: RequestContext, fault: FaultRule, how: (way: Way) => void): void {
-  const charged = (fault.charged ?? visit.parts.options.chargeRule === 'once started') && takeCredit(visit)
-  afterLatency(visit, 0, () => {
-    remember(visit, charged ? 200 : 500)
-    how(visit.way)
+function vanish(context: RequestContext, fault: FaultRule, how: (way: Way) => void): void {
+  const charged = (fault.charged ?? context.parts.options.chargeRule === 'once started') && takeCredit(context)
+  afterLatency(context, 0, () => {
+    remember(context, charged ? 200 : 500)
+    how(context.way)
   })
 }
 
-function statusReply(visit: RequestContext, fault: FaultRule, does: FaultStatus): Reply {
-  const { options } = visit.parts
+function statusReply(context: RequestContext, fault: FaultRule, does: FaultStatus): Reply {
+  const { options } = context.parts
   // API document: credits are consumed on successful responses only.
-  if (fault.charged ?? does.status < 300) takeCredit(visit)
+  if (fault.charged ?? does.status < 300) takeCredit(context)
   const waitMs = fault.ms ?? (does.status === 429 ? 1000 : null)
   const given = Object.entries(does.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value])
   const headers = {
@@ -94,6 +94,6 @@ function statusReply(visit: RequestContext, fault: FaultRule, does: FaultStatus)
   const reply =
     typeof does.body === 'string'
       ? { status: does.status, body: does.body, headers: {} }
-      : errorReply(does.status, options, visit, does.body)
+      : errorReply(does.status, options, context, does.body)
   return { ...reply, headers: { ...reply.headers, ...headers } }
 }

@@ -6,14 +6,14 @@ import { type ApiParts, type Endpoint, type RequestContext, send } from './reque
 import { readSearch } from './search-request.js'
 
 /**
- * The API's three endpoints. A request passes the same gates every time, and the first that objects
- * answers it: key (401) → minute and day (429) → scripted faults → checks and credits (400, 402) → answer.
+ * The API's three endpoints. Every request passes the same checks, and the first that fails answers it:
+ * key (401) → minute and day (429) → injected faults → request and credits (400, 402) → answer.
  */
 export interface Api {
   handle(exchange: Exchange): void
 }
 
-/** A request that has been received whole, and the way to answer it. */
+/** A request that was received completely, and the response to it. */
 export interface Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
@@ -52,7 +52,7 @@ export function createApi(parts: ApiParts): Api {
   }
 }
 
-/** A search is in the log from here on, whatever becomes of it. */
+/** From here on the search is in the log, whatever its outcome. */
 function arrive(
   came: Omit<RequestContext, 'endpoint' | 'way' | 'searched'>,
   response: ServerResponse,
@@ -71,27 +71,27 @@ function arrive(
   return { ...came, endpoint: 'search', way: { response, timers, call }, searched: { search, call } }
 }
 
-function passGates(visit: RequestContext): void {
-  const refusal = unauthorized(visit) ?? limited(visit)
-  const { query = '', canonical = '' } = visit.searched?.search ?? {}
-  const fault = refusal === null ? visit.parts.faults.strike(visit.endpoint, query, canonical) : null
-  if (fault === null) send(visit, refusal ?? answer(visit))
-  else applyFault(visit, fault)
+function passGates(context: RequestContext): void {
+  const refusal = unauthorized(context) ?? limited(context)
+  const { query = '', canonical = '' } = context.searched?.search ?? {}
+  const fault = refusal === null ? context.parts.faults.match(context.endpoint, query, canonical) : null
+  if (fault === null) send(context, refusal ?? answer(context))
+  else applyFault(context, fault)
 }
 
-function unauthorized(visit: RequestContext): Reply | null {
-  if (visit.keyId !== null) return null
-  // API document: GET /me shows the one body shape, the error page the other.
-  const body = visit.endpoint === 'search' ? documentedError(401) : { error: 'Invalid API key', code: 'unauthorized' }
-  return errorReply(401, visit.parts.options, visit, body)
+function unauthorized(context: RequestContext): Reply | null {
+  if (context.keyId !== null) return null
+  // API document: the errors of GET /me have one shape, the error table has the other.
+  const body = context.endpoint === 'search' ? documentedError(401) : { error: 'Invalid API key', code: 'unauthorized' }
+  return errorReply(401, context.parts.options, context, body)
 }
 
-function limited(visit: RequestContext): Reply | null {
-  const { account, options } = visit.parts
-  if (visit.endpoint !== 'search' && !options.limitCoversAccount) return null
+function limited(context: RequestContext): Reply | null {
+  const { account, options } = context.parts
+  if (context.endpoint !== 'search' && !options.limitCoversAccount) return null
   const { waitMs, limit } = account.admit(performance.now())
   if (limit === null) return null
   const body = limit === 'day' ? { ...documentedError(429), message: 'Daily limit exceeded' } : documentedError(429)
-  const reply = errorReply(429, options, visit, body)
+  const reply = errorReply(429, options, context, body)
   return { ...reply, headers: { ...reply.headers, ...retryAfterHeader(options.retryAfter, waitMs) } }
 }

@@ -1,21 +1,21 @@
 /**
- * Every search that reached the server, and what it was charged: the witness of the system tests. The
- * client's own ledger is what is being tested; this one is kept on the other side of the wire.
+ * Every search that reached the server, and what it was charged. System tests compare it with the client's
+ * ledger, since only the server knows what was paid.
  */
 export interface LoggedCall {
   /** From 1, in order of arrival. */
   readonly number: number
   /** Empty when the request had none. */
   readonly query: string
-  /** The request's JSON as received; its text when it was none. */
+  /** The request's JSON as received; its text if it was not JSON. */
   readonly request: unknown
-  /** One text per question: what "paid twice" is counted by. */
+  /** The canonical text of the search, by which `paidTwice` counts. */
   readonly canonical: string
   /** `key-1`, …; `unknown` or `none`. Never the key. */
   readonly keyId: string
   /** Epoch milliseconds. */
   readonly receivedAt: number
-  /** How many searches were open when this one came, itself included. */
+  /** How many searches were open when this one arrived, including itself. */
   readonly openCalls: number
   /** Null: no status was sent (yet). */
   readonly status: number | null
@@ -23,11 +23,11 @@ export interface LoggedCall {
   readonly finished: CallEnd
   /** When the last byte was handed over or the connection ended; null while open. */
   readonly answeredAt: number | null
-  /** The rule that struck it. */
+  /** The fault rule that applied. */
   readonly fault: string | null
 }
 
-/** - `cut`: by the simulator. `hung`: never answered, by a rule. `abandoned`: the caller went away before the answer was out. */
+/** - `cut`: by the simulator. `hung`: never answered, by a rule. `abandoned`: the caller left before the answer was sent. */
 export type CallEnd = 'open' | 'answered' | 'cut' | 'hung' | 'abandoned'
 
 export interface CallsSummary {
@@ -85,10 +85,10 @@ export function createCallLog() {
           timesPaid.set(call.canonical, times)
           if (times > 1) twice.add(call.canonical)
         },
-        strike(fault: string): void {
+        applyFault(fault: string): void {
           call.fault = fault
         },
-        /** The status line is on its way. */
+        /** The status line was sent. */
         answering(status: number): void {
           call.status = status
         },

@@ -1,13 +1,12 @@
 /**
- * Chance that can be repeated: a number from 0 up to, not including, 1 that follows from the texts
- * alone. Drawn per request instead of from a running generator, so that it does not depend on which of
- * ten parallel requests arrived first.
+ * A repeatable random number from 0 up to, not including, 1: a hash of the texts. It does not depend on which
+ * of ten parallel requests arrived first, as a running generator would.
  */
 export function chance(...parts: readonly (string | number)[]): number {
   return hash32(parts.join('\u0000')) / 2 ** 32
 }
 
-/** FNV-1a with murmur's finish, which spreads neighbouring texts. Unsigned, 32 bits. */
+/** FNV-1a with the final mix of MurmurHash, which spreads similar texts. Unsigned, 32 bits. */
 export function hash32(text: string): number {
   let hash = 0x811c9dc5
   for (let index = 0; index < text.length; index += 1) {

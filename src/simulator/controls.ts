@@ -2,14 +2,14 @@ import type { Account } from './account.js'
 import type { CallLog, CallsSummary, LoggedCall } from './call-log.js'
 import type { FaultRule, Faults } from './faults.js'
 
-/** What can be seen and changed while the simulator runs, from this process or over remote-control.ts. */
+/** What can be read and changed while the simulator runs, from this process or through remote-control.ts. */
 export interface SimulatorControls {
-  /** Searches in order of arrival; the list grows and its calls finish while one looks. */
+  /** Searches in order of arrival. A live view: it grows, and its calls finish. */
   calls(): readonly LoggedCall[]
   summary(): CallsSummary
   /** Credits that were taken by searches in the log. */
   paid(): number
-  /** The searches that were paid for more than once. Empty is the promise. */
+  /** The searches that were paid for more than once. Must be empty. */
   paidTwice(): string[]
   credits(): number
   topUp(credits: number): void
@@ -18,8 +18,8 @@ export interface SimulatorControls {
   setLimit(perMinute: number | null): void
   /** @returns the rule's id. @throws TypeError when the rule makes no sense, SyntaxError for a broken pattern. */
   fail(rule: FaultRule): string
-  /** Ends one rule, or all. @returns whether there was one. */
-  heal(id?: string): boolean
+  /** Removes one rule, or all. @returns whether there was one. */
+  clearFault(id?: string): boolean
   /** Another program on the same key makes so many searches now. @returns how many the limits and credits let pass. */
   useElsewhere(requests: number): number
   revokeKey(): void
@@ -37,28 +37,28 @@ export function createControls(account: Account, faults: Faults, log: CallLog): 
     setCredits: account.setCredits,
     setLimit: account.setLimit,
     fail: faults.add,
-    heal: faults.heal,
+    clearFault: faults.clear,
     useElsewhere: (requests) => account.useElsewhere(requests, performance.now()),
     revokeKey: account.revokeKey,
     restoreKey: account.restoreKey,
   }
 }
 
-/** What remote-control.ts answers to. The fields in braces are those of a JSON object in the body. */
+/** The controls that remote-control.ts offers. Braces show the fields of the JSON body. */
 export interface Control {
   readonly takes: string
   readonly does: string
 }
 
 export const CONTROLS = {
-  'GET /calls': { takes: '?offset=0&limit=9', does: 'the searches that came, with what was charged' },
-  'GET /summary': { takes: '', does: 'how many came, were paid, were paid twice; the balance' },
+  'GET /calls': { takes: '?offset=0&limit=9', does: 'the searches, and what each was charged' },
+  'GET /summary': { takes: '', does: 'how many searches were made, paid and paid twice; the balance' },
   'POST /top-up': { takes: '{ credits }', does: 'adds credits' },
   'POST /credits': { takes: '{ credits }', does: 'sets the balance' },
   'POST /limit': { takes: '{ perMinute }', does: 'sets the calls a minute; null: no limit' },
-  'POST /elsewhere': { takes: '{ requests }', does: 'another program on the same key makes so many searches' },
-  'POST /fault': { takes: '{ match, does }', does: 'makes searches fail; answers with the id of this fault' },
-  'POST /heal': { takes: '{ id }', does: 'ends that fault; without a body all of them' },
+  'POST /elsewhere': { takes: '{ requests }', does: 'another client of the key makes so many searches' },
+  'POST /fault': { takes: '{ match, does }', does: 'makes searches fail; returns the id of the fault' },
+  'POST /clear-fault': { takes: '{ id }', does: 'removes that fault; without a body, all' },
   'POST /key': { takes: '{ revoked }', does: 'revokes the key (true) or restores it (false)' },
 } as const satisfies Readonly<Record<string, Control>>
 
@@ -71,6 +71,6 @@ export function isControl(name: string): name is ControlName {
 /** One line each, in columns. */
 export function controlLines(): string[] {
   return Object.entries<Control>(CONTROLS).map(
-    ([name, { takes, does }]) => `${name.padEnd(16)}${takes.padEnd(19)}${does}`,
+    ([name, { takes, does }]) => `${name.padEnd(19)}${takes.padEnd(19)}${does}`,
   )
 }

@@ -3,13 +3,13 @@ import type { OpenCall } from './call-log.js'
 import type { Reply } from './reply.js'
 
 /**
- * How a reply travels: whole, or in one of the ways in which replies do not arrive. Each way tells the
- * log how the call ended, as far as this side of the wire can know.
+ * Sends a reply completely, or in one of the ways in which replies fail to arrive. Each way writes to the
+ * log how the call ended, as far as a server can know.
  */
 export interface Way {
   readonly response: ServerResponse
   readonly timers: Timers
-  /** Absent for what is not logged: everything but searches. */
+  /** Only searches are logged. */
   readonly call?: OpenCall
 }
 
@@ -18,7 +18,7 @@ export function deliver(way: Way, reply: Reply): void {
   way.response.end(reply.body, () => way.call?.end('answered'))
 }
 
-/** Headers promise the whole body, half of it goes out, then the connection is gone. */
+/** The headers announce the whole body, half of it is sent, then the connection is destroyed. */
 export function deliverHalf(way: Way, reply: Reply): void {
   if (!start(way, reply)) return
   way.response.write(Buffer.from(reply.body).subarray(0, Buffer.byteLength(reply.body) >> 1), () => {
@@ -27,7 +27,7 @@ export function deliverHalf(way: Way, reply: Reply): void {
   })
 }
 
-/** One byte every so many milliseconds: a client that times each read, not the whole, waits for ever. */
+/** Sends a byte every so many milliseconds. A client with a timeout for each read, but none for the whole, waits forever. */
 export function drip(way: Way, reply: Reply, everyMs: number): void {
   if (!start(way, reply)) return
   const bytes = Buffer.from(reply.body)
@@ -53,7 +53,7 @@ export function hang(way: Way): void {
   way.call?.end('hung')
 }
 
-/** False when the caller has gone already. */
+/** False: the caller is gone already. */
 function start({ response, call }: Way, reply: Reply): boolean {
   if (response.destroyed) return false
   call?.answering(reply.status)
@@ -63,7 +63,7 @@ function start({ response, call }: Way, reply: Reply): boolean {
 
 export type Timers = ReturnType<typeof createTimers>
 
-/** Timers that end with the simulator. */
+/** Timers that are cleared when the simulator closes. */
 export function createTimers() {
   const pending = new Set<NodeJS.Timeout>()
   return {

@@ -1,17 +1,17 @@
 import { chance } from './chance.js'
 import { isRecord } from './search-request.js'
 
-/** The rules in force, and how often each has struck. */
+/** The active rules, and how many calls each has matched. */
 export interface Faults {
   /** @returns the rule's id. @throws TypeError when the rule makes no sense, SyntaxError for a broken pattern. */
   add(rule: FaultRule): string
-  /** @returns whether anything was healed. Without an id: everything. */
-  heal(id?: string): boolean
-  /** The first rule that applies to this call, counted as having struck. `canonical` is empty for /me and /usage. */
-  strike(endpoint: 'search' | 'me' | 'usage', query: string, canonical: string): (FaultRule & { id: string }) | null
+  /** Removes one rule, or all. @returns whether there was one */
+  clear(id?: string): boolean
+  /** The first rule that applies to this call, which counts as matched. `canonical` is empty for /me and /usage. */
+  match(endpoint: 'search' | 'me' | 'usage', query: string, canonical: string): (FaultRule & { id: string }) | null
 }
 
-interface Standing {
+interface ActiveRule {
   readonly rule: FaultRule & { id: string }
   readonly matches: (query: string) => boolean
   readonly seenPerSearch: Map<string, number>
@@ -19,25 +19,25 @@ interface Standing {
 }
 
 export function createFaults(seed: number, rules: readonly FaultRule[]): Faults {
-  let standing: Standing[] = []
+  let active: ActiveRule[] = []
   let named = 0
   const faults: Faults = {
     add(given) {
       const rule = checkFaultRule(given)
       named += 1
       const id = rule.id ?? `fault-${named}`
-      standing.push({ rule: { ...rule, id }, matches: matcher(rule.match), seenPerSearch: new Map(), seen: 0 })
+      active.push({ rule: { ...rule, id }, matches: matcher(rule.match), seenPerSearch: new Map(), seen: 0 })
       return id
     },
-    heal(id) {
-      const before = standing.length
-      standing = id === undefined ? [] : standing.filter((entry) => entry.rule.id !== id)
-      return standing.length < before
+    clear(id) {
+      const before = active.length
+      active = id === undefined ? [] : active.filter((entry) => entry.rule.id !== id)
+      return active.length < before
     },
-    strike(endpoint, query, canonical) {
-      for (const entry of standing) {
+    match(endpoint, query, canonical) {
+      for (const entry of active) {
         if ((entry.rule.endpoint ?? 'search') !== endpoint || !entry.matches(query)) continue
-        if (strikes(entry, canonical, seed)) return entry.rule
+        if (applies(entry, canonical, seed)) return entry.rule
       }
       return null
     },
@@ -46,7 +46,7 @@ export function createFaults(seed: number, rules: readonly FaultRule[]): Faults 
   return faults
 }
 
-function strikes(entry: Standing, canonical: string, seed: number): boolean {
+function applies(entry: ActiveRule, canonical: string, seed: number): boolean {
   const { id, skip = 0, times, timesInTotal, rate } = entry.rule
   entry.seen += 1
   if (entry.seen <= skip) return false
@@ -73,29 +73,28 @@ function matcher(match: string | RegExp | undefined): (query: string) => boolean
 }
 
 /**
- * One thing that goes wrong on purpose. A rule says which calls (`endpoint`, `match`), how many of them
- * (`times`, `timesInTotal`, `rate`), what happens (`does`) and, where it differs from what the
- * document would make of it, whether a credit was taken (`charged`).
+ * A fault that the simulator injects. A rule says which calls (`endpoint`, `match`), how many of them
+ * (`times`, `timesInTotal`, `rate`), what happens (`does`), and whether a credit is taken (`charged`).
  */
 export interface FaultRule {
-  /** Its name in the log and for healing. Default: `fault-1`, … */
+  /** Its name in the log, and for removing it. Default: `fault-1`, … */
   readonly id?: string
   /** Default: search. */
   readonly endpoint?: 'search' | 'me' | 'usage'
   /** Part of the query (letter case ignored), a RegExp, or '/…/flags' as JSON. Default: every query. */
   readonly match?: string | RegExp
-  /** Leaves the first so many matching calls alone. */
+  /** Skips the first so many matching calls. */
   readonly skip?: number
   /** Only the first so many matching calls of each search. */
   readonly times?: number
   /** Only the first so many matching calls altogether. */
   readonly timesInTotal?: number
-  /** Only this share of the calls, 0 to 1, by the seed. */
+  /** Only this share of the calls, 0 to 1, chosen by the seed. */
   readonly rate?: number
   readonly does: FaultAction
   /** For `late`: how long, default 1,000. For `drip`: between two bytes, default 100. For a status: its Retry-After. */
   readonly ms?: number
-  /** Default: what the charge rule says. */
+  /** Whether a credit is taken. Default: by the option `chargeRule`. */
   readonly charged?: boolean
 }
 
@@ -127,7 +126,7 @@ export const FAULT_KINDS = [
  */
 export type FaultKind = (typeof FAULT_KINDS)[number]
 
-/** @throws TypeError that says what was expected: rules come as JSON too. */
+/** Rules may come as JSON. @throws TypeError with what was expected */
 export function checkFaultRule(value: unknown): FaultRule {
   if (!isRecord(value)) throw new TypeError('fault rule: expected an object')
   const { id, endpoint, match, skip, times, timesInTotal, rate, does, ms, charged } = value

@@ -1,15 +1,15 @@
 import type { LimitKind } from './options.js'
 
 /**
- * A limit on requests, counted in one of the three ways in use. A refused request costs nothing.
- * Instants are monotonic milliseconds and come in as arguments.
+ * A limit on requests, counted in one of the three usual ways. A refused request does not count.
+ * Instants are monotonic milliseconds, passed as arguments.
  */
 export interface Limiter {
-  /** Counts one request. 0: it may pass; otherwise milliseconds until one may. */
+  /** Counts one request. 0: it is allowed; otherwise milliseconds until the next is. */
   take(nowMs: number): number
-  /** How many more would pass at once. */
+  /** How many more are allowed now. */
   remaining(nowMs: number): number
-  /** Null lifts the limit. What was counted so far stays counted. */
+  /** Null lifts the limit. Requests so far stay counted. */
   setLimit(limit: number | null): void
   limit(): number | null
 }
@@ -38,7 +38,7 @@ const counters: Readonly<Record<LimitKind, (windowMs: number, startMs: number) =
   token: tokenBucket,
 }
 
-/** Windows stand end to end from the start; a client can get two limits' worth across their border. */
+/** Consecutive windows from the start. Around a border, a client can make twice the limit in a short time. */
 function fixedWindow(windowMs: number, startMs: number): Counter {
   let window = 0
   let used = 0
@@ -63,7 +63,7 @@ function fixedWindow(windowMs: number, startMs: number): Counter {
   }
 }
 
-/** No stretch of one window's length ever holds more than the limit: the strictest of the three. */
+/** No interval of one window's length ever has more requests than the limit: the strictest of the three. */
 function slidingWindow(windowMs: number): Counter {
   let passed: number[] = []
   let oldest = 0
@@ -82,7 +82,7 @@ function slidingWindow(windowMs: number): Counter {
         passed.push(nowMs)
         return 0
       }
-      // After a lowered limit more than one has to age out first.
+      // After the limit was lowered, more than one request must expire first.
       const blocking = passed[oldest + count - Math.max(1, limit)] ?? nowMs
       return Math.max(1, blocking + windowMs - nowMs)
     },

@@ -1,27 +1,27 @@
 import type { FaultRule } from './faults.js'
 
 /**
- * What the simulated account and its server are like. Every field is plain JSON (a `match` may be
- * written '/…/i' instead of a RegExp), so the same options serve a test in this process and a
- * simulator in a process of its own. Defaults are the API document's, or the kindest reading of it.
+ * Options of the simulated account and its server. Every field is plain JSON (a `match` may be '/…/i' instead
+ * of a RegExp), so the same options work for a test in this process and for a simulator in another one.
+ * Defaults follow the API document; where it is silent, they are the easiest for a client.
  */
 export interface SimulatorOptions {
   readonly host: string
   /** 0: any free port. */
   readonly port: number
-  /** Bearer keys of the one account that is simulated. In the log they are `key-1`, `key-2`, … */
+  /** Bearer keys of the simulated account. In the log they are `key-1`, `key-2`, … */
   readonly keys: readonly string[]
   readonly tier: Tier
   /** Balance at the start. Default: the tier's. */
   readonly credits: number
   /**
-   * Null: no limit, and no figure in headers or /me either, so a client that learns its pace from them
-   * learns nothing; give a large number where it should run freely. Default: the tier's.
+   * Null: no limit, and none in headers or /me, so a client cannot learn one there. For a client that should
+   * run at full speed, set a large number instead. Default: the tier's.
    */
   readonly perMinute: number | null
-  /** How the minute is counted; the API does not say, so a client must live with all three. */
+  /** How the minute is counted. The API does not say, so a client must work with all three. */
   readonly limitKind: LimitKind
-  /** How long a "minute" is, so that tests need not wait for one. */
+  /** The length of a "minute", so that tests need not wait for a real one. */
   readonly minuteMs: number
   /** Null: no limit. Default: the tier's. */
   readonly perDay: number | null
@@ -30,28 +30,28 @@ export interface SimulatorOptions {
   readonly limitCoversAccount: boolean
   /** Time from request to answer, or a range to draw it from. */
   readonly latencyMs: number | readonly [min: number, max: number]
-  /** Everything that looks like chance follows from this and from the request, not from the order of arrival. */
+  /** All random choices depend on this and on the request, not on the order of arrival. */
   readonly seed: number
   /**
-   * - `on success`: as documented; a 200 costs a credit, even one that never arrives whole.
-   * - `once started`: the worst reading; a request that hangs or is cut off cost one too.
+   * - `on success`: as documented; a 200 costs a credit, even if it never arrives completely.
+   * - `once started`: the worst case; a request that hangs or is cut off costs one too.
    */
   readonly chargeRule: 'on success' | 'once started'
   /** What the Retry-After of a 429 looks like. */
   readonly retryAfter: RetryAfterStyle
   /** X-RateLimit-… and X-Credits-Remaining on every response. */
   readonly headers: boolean
-  /** Where a 5xx carries its request id; the API does not say. */
+  /** Where a 5xx has its request id; the API does not say. */
   readonly requestIdIn: 'body' | 'header' | 'both' | 'none'
-  /** Error texts repeat the Authorization header: what a careless server would do to a secret. */
+  /** Error texts repeat the Authorization header, as those of a careless server would. */
   readonly echoKey: boolean
-  /** GET /me tells the tier and the limits; false leaves them null. */
+  /** GET /me returns the tier and the limits; false: they are null. */
   readonly accountDetails: boolean
   /** Share of requests that match no track. */
   readonly noMatchRate: number
-  /** Fewer tracks than were asked for, where bytes matter more than tags. */
+  /** The most tracks in an answer, for runs with many answers. */
   readonly tracksPerAnswer: number
-  /** Asked in order; the first that applies decides. More can be added while it runs. */
+  /** Tried in order; the first that applies is used. More can be added while it runs. */
   readonly faults: readonly FaultRule[]
 }
 
@@ -61,7 +61,7 @@ export type LimitKind = (typeof LIMIT_KINDS)[number]
 const RETRY_AFTER_STYLES = ['seconds', 'date', 'missing', 'zero', 'negative', 'absurd', 'nonsense', 'empty'] as const
 export type RetryAfterStyle = (typeof RETRY_AFTER_STYLES)[number]
 
-/** API document, "Limits, per API key". The starter's day is only said to be "higher" than 50. */
+/** API document, "Limits, per API key". It says only that the starter tier's daily limit is "higher" than 50. */
 const TIERS: Readonly<Record<Tier, { credits: number; perMinute: number; perDay: number | null }>> = {
   free: { credits: 50, perMinute: 5, perDay: 50 },
   starter: { credits: 300, perMinute: 10, perDay: 1000 },
@@ -70,7 +70,7 @@ const TIERS: Readonly<Record<Tier, { credits: number; perMinute: number; perDay:
 
 export const SIMULATOR_KEY = 'sim-key-5f1d2c7a90b34e68'
 
-/** @throws RangeError for a value outside its list, and for a name that is no option: they may come from a file. */
+/** Options may come from a file. @throws RangeError for an invalid value or an unknown option */
 export function completeOptions(given: Partial<SimulatorOptions>): SimulatorOptions {
   const tier = oneOf('tier', given.tier ?? 'pro', ['free', 'starter', 'pro'])
   oneOf('limitKind', given.limitKind ?? 'fixed', LIMIT_KINDS)

@@ -5,8 +5,8 @@ import { jsonReply, type Reply } from './reply.js'
 import { isRecord } from './search-request.js'
 
 /**
- * The remote control of a simulator that runs in a process of its own. Loopback only, and apart from
- * the API's address, so that a client under test cannot stumble into it. Its controls: control-list.ts.
+ * Controls a simulator in another process over HTTP. It listens on loopback only, at an address of its own,
+ * so that a client under test cannot call it by mistake. See controls.ts.
  */
 export const CONTROL_PATH = '/__simulator'
 
@@ -30,7 +30,7 @@ function reply(controls: SimulatorControls, { request, path, query, body }: Exch
   }
 }
 
-/** Throws for a body that makes no sense. */
+/** Throws for an invalid body. */
 function act(controls: SimulatorControls, action: ControlName, parameters: URLSearchParams, body: string): object {
   switch (action) {
     case 'GET /calls':
@@ -49,11 +49,11 @@ function act(controls: SimulatorControls, action: ControlName, parameters: URLSe
     case 'POST /elsewhere':
       return { passed: controls.useElsewhere(numberIn(body, 'requests')) }
     case 'POST /fault':
-      // The rule's own check says what is wrong with it.
+      // `checkFaultRule` says what is wrong with it.
       return { id: controls.fail(JSON.parse(body)) }
-    case 'POST /heal': {
+    case 'POST /clear-fault': {
       const { id } = fieldsOf(body)
-      return { healed: controls.heal(typeof id === 'string' ? id : undefined) }
+      return { cleared: controls.clearFault(typeof id === 'string' ? id : undefined) }
     }
     case 'POST /key':
       if (fieldsOf(body).revoked === true) controls.revokeKey()

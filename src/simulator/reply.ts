@@ -1,6 +1,6 @@
 import type { RetryAfterStyle, SimulatorOptions } from './options.js'
 
-/** A whole response, before anything goes wrong with it on its way. */
+/** A whole response, before a fault changes how it is sent. */
 export interface Reply {
   readonly status: number
   readonly body: string
@@ -9,7 +9,7 @@ export interface Reply {
 
 const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' }
 
-/** `json`: a value, or JSON text that is ready to go. */
+/** `json`: a value, or finished JSON text. */
 export function jsonReply(
   status: number,
   json: object | string,
@@ -28,8 +28,8 @@ export function htmlReply(status: number): Reply {
 }
 
 /**
- * The error bodies of the API document's table, word for word, and bodies of the same two shapes where
- * the document gives none.
+ * The error bodies of the API document's table, word for word. Other statuses get bodies of the same two
+ * shapes.
  */
 export function documentedError(status: number): Record<string, string> {
   return ERRORS[status] ?? { error: `HTTP ${status}`, message: 'Simulated' }
@@ -52,7 +52,7 @@ const ERRORS: Readonly<Record<number, Record<string, string>>> = {
   504: { error: 'Gateway Timeout', message: 'The upstream server took too long' },
 }
 
-/** The documented error, with a request id on a 5xx where the options put it, and the key where they are careless. */
+/** The documented error. By the options, a 5xx has a request id, and error texts repeat the key. */
 export function errorReply(
   status: number,
   options: Pick<SimulatorOptions, 'requestIdIn' | 'echoKey'>,
@@ -77,7 +77,7 @@ function withEcho(body: Readonly<Record<string, unknown>>, authorization: string
   return Object.fromEntries(echoed)
 }
 
-/** Every form in which a Retry-After has been seen in the wild. Whole seconds, rounded up, where it is honest. */
+/** The forms of Retry-After that servers send, wrong ones too. The right ones have whole seconds, rounded up. */
 export function retryAfterHeader(style: RetryAfterStyle, waitMs: number): Record<string, string> {
   switch (style) {
     case 'seconds':

@@ -8,12 +8,12 @@ import type { Reply } from './reply.js'
 import type { ReceivedSearch } from './search-request.js'
 import type { TrackLibrary } from './track-library.js'
 
-/** One request on its way through the API, and what all of them share. */
+/** One request, and what all requests share. */
 export interface RequestContext {
   readonly parts: ApiParts
   readonly endpoint: Endpoint
   readonly authorization: string | undefined
-  /** Null: the key opens nothing. */
+  /** Null: the key is unknown. */
   readonly keyId: string | null
   readonly requestId: string
   readonly receivedAt: number
@@ -37,36 +37,36 @@ export interface ApiParts {
 
 /** Sends the reply after the latency, with the headers every response carries (the reply's own win). */
 export function send(
-  visit: RequestContext,
+  context: RequestContext,
   reply: Reply,
   by: (way: Way, reply: Reply) => void = deliver,
   extraMs = 0,
 ): void {
-  const { options, account } = visit.parts
+  const { options, account } = context.parts
   const full = options.headers
     ? { ...reply, headers: { ...account.headers(performance.now()), ...reply.headers } }
     : reply
-  afterLatency(visit, extraMs, () => {
-    remember(visit, full.status)
-    by(visit.way, full)
+  afterLatency(context, extraMs, () => {
+    remember(context, full.status)
+    by(context.way, full)
   })
 }
 
-export function afterLatency(visit: RequestContext, extraMs: number, run: () => void): void {
-  const waitMs = latencyMs(visit) + extraMs
+export function afterLatency(context: RequestContext, extraMs: number, run: () => void): void {
+  const waitMs = latencyMs(context) + extraMs
   if (waitMs <= 0) run()
-  else visit.parts.timers.after(waitMs, run)
+  else context.parts.timers.after(waitMs, run)
 }
 
-/** Puts the request into the account's own history, which GET /usage shows. A stranger's is not in it. */
-export function remember(visit: RequestContext, status: number): void {
-  if (visit.keyId === null) return
-  visit.parts.account.used({
-    at: visit.receivedAt,
-    endpoint: `/${visit.endpoint}`,
+/** Adds the request to the account's history, which GET /usage shows. Requests with an unknown key are left out. */
+export function remember(context: RequestContext, status: number): void {
+  if (context.keyId === null) return
+  context.parts.account.used({
+    at: context.receivedAt,
+    endpoint: `/${context.endpoint}`,
     status,
-    credits: visit.searched?.call.charged() ?? 0,
-    durationMs: Date.now() - visit.receivedAt,
+    credits: context.searched?.call.charged() ?? 0,
+    durationMs: Date.now() - context.receivedAt,
   })
 }
 

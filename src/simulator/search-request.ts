@@ -1,10 +1,9 @@
 /**
- * What came in as the body of POST /search: read, checked as documented, and brought to one text per
- * question. That text is the simulator's own idea of "the same search", written without a look at the
- * client's fingerprint, so that a mistake there shows as a credit paid twice here.
+ * Parses and checks the body of POST /search, and reduces it to one canonical text per search. The canonical
+ * form is independent of the client's fingerprint, so that a mistake there shows here as a search paid twice.
  */
 export interface ReceivedSearch {
-  /** The parsed JSON, or the raw text when it is none. */
+  /** The parsed JSON, or the raw text if it is not JSON. */
   readonly body: unknown
   /** Empty when there is none. */
   readonly query: string
@@ -12,7 +11,7 @@ export interface ReceivedSearch {
   readonly offset: number
   readonly filters: Readonly<Record<string, unknown>>
   readonly canonical: string
-  /** What the API finds wrong with it; null when nothing. */
+  /** Why the API refuses it; null: it is valid. */
   readonly problem: string | null
 }
 
@@ -66,7 +65,7 @@ function problemWith(body: unknown): string | null {
   return problemWithFilters(body.filters)
 }
 
-/** Filters that the document's copy cuts off are let through unseen. */
+/** Undocumented filters are accepted without a check. */
 function problemWithFilters(filters: Record<string, unknown>): string | null {
   const { genres, moods, has_vocals, min_bpm, max_bpm } = filters
   if (genres !== undefined && !isTextList(genres)) return 'filters.genres must be an array of strings'

@@ -10,27 +10,26 @@ import { CONTROL_PATH, handleControl } from './remote-control.js'
 import { createTrackLibrary } from './track-library.js'
 
 /**
- * The Trackyard API on this machine, made from its public document alone: for tests, demos and
- * benchmarks that cost nothing. It answers like the real one, goes wrong on command, and keeps a log of
- * every search with what was charged. That log is the witness of the system tests, so nothing here
- * knows the client: the two share the shapes on the wire and nothing else.
+ * A local double of the Trackyard API, built from its public document, for free tests, demos and benchmarks.
+ * It answers like the real one, injects faults on command, and logs every search with what it was charged.
+ * System tests rely on that log, so the simulator shares no code with the client.
  */
 export interface Simulator extends SimulatorControls {
-  /** What a client takes as its base URL. */
+  /** The base URL for a client. */
   readonly url: string
   /** Where remote-control.ts answers. */
   readonly controlUrl: string
   readonly port: number
   /** @throws Error when fewer searches have arrived in time. */
   waitForCalls(count: number, timeoutMs: number): Promise<void>
-  /** Ends every connection, also hanging ones. May be called twice. */
+  /** Closes every connection, also hanging ones. May be called twice. */
   close(): Promise<void>
 }
 
-/** Larger bodies are cut off: no documented request comes near. */
+/** Larger bodies are cut off. No documented request is nearly as long. */
 const LARGEST_BODY = 1024 * 1024
 
-/** @throws RangeError or TypeError for options that make no sense, and what `listen` throws (port in use). */
+/** @throws RangeError or TypeError for invalid options, and what `listen` throws (port in use). */
 export async function startSimulator(given: Partial<SimulatorOptions> = {}): Promise<Simulator> {
   const options = completeOptions(given)
   const account = createAccount(options, performance.now())
@@ -49,7 +48,7 @@ export async function startSimulator(given: Partial<SimulatorOptions> = {}): Pro
       else api.handle(exchange)
     })
   })
-  // A connection that is closed just as the next request comes looks like a fault that nobody scripted.
+  // A connection closed just as the next request arrives would look like a fault that no rule injected.
   server.keepAliveTimeout = 10 * 60 * 1000
   server.requestTimeout = 0
   const port = await listen(server, options.port, options.host)

@@ -3,10 +3,10 @@ import { chance, hash32 } from './chance.js'
 import type { ReceivedSearch } from './search-request.js'
 
 /**
- * The tracks behind the answers. A query's words choose a genre and a mood; each such pair has a shelf
- * of sixty tracks, made when first asked for and kept as ready JSON, so that an answer is a matter of
- * joining texts. A ranking takes from the chosen shelf and from two neighbours, so that the tags of one
- * answer differ a little, as real ones would. Same seed and same search: same tracks.
+ * The tracks of the answers. The words of a query choose a genre and a mood. Each such pair has a shelf of
+ * sixty tracks, created on first use and kept as JSON text, so that an answer only joins texts. A ranking takes
+ * tracks from the chosen shelf and from two others, so that the tags of one answer vary, as real ones do. The
+ * same seed and search give the same tracks.
  */
 export interface TrackLibrary {
   /** The tracks' JSON texts, best match first. */
@@ -30,9 +30,9 @@ interface WireTrack {
   preview_url: string
 }
 
-/** Genres and moods: `words` is what a person would type for it, the name first, so that a query leads to tracks that look sensible. */
+/** A genre or mood. `words`: what people type for it, the name first, so that a query gets plausible tracks. */
 interface WordLists {
-  /** What made-up titles and artists are put together from. */
+  /** The words of invented titles and artists. */
   readonly titleStarts: readonly string[]
   readonly titleEnds: readonly string[]
   readonly firstNames: readonly string[]
@@ -54,7 +54,7 @@ interface Genre {
 interface Mood {
   readonly name: string
   readonly words: readonly string[]
-  /** Moods that come along with it. */
+  /** Moods that often occur with it. */
   readonly near: readonly string[]
   readonly energy: 'low' | 'medium' | 'high'
   readonly minor: boolean
@@ -86,7 +86,7 @@ export function createTrackLibrary(seed: number, noMatchRate: number, tracksPerA
   }
   return {
     find(search) {
-      // The page is no part of the question: all pages of a search walk through one ranking.
+      // The offset does not count: all pages of a search are from one ranking.
       const question = `${seed} ${search.query} ${JSON.stringify(search.filters)}`
       if (chance('no match', question) < noMatchRate) return []
       const hash = hash32(question)
@@ -124,13 +124,13 @@ function choose(search: ReceivedSearch, hash: number) {
   return { genre, otherGenre, mood, otherMood }
 }
 
-/** The entry that most of the words point to; null when none does. */
+/** The entry that most of the words match; null: none does. */
 function closest<T extends { readonly words: readonly string[] }>(entries: readonly T[], words: Set<string>): T | null {
   let best: T | null = null
   let most = 0
   for (const entry of entries) {
     let hits = 0
-    // What the thing is called weighs more than what it is often used for.
+    // Its name weighs more than its other words.
     for (const [place, word] of entry.words.entries()) if (words.has(word)) hits += place === 0 ? 2 : 1
     if (hits > most) {
       most = hits
@@ -175,7 +175,7 @@ function makeTrack(seed: number, genre: Genre, mood: Mood, index: number): Shelv
   return { track, json: JSON.stringify(track) }
 }
 
-/** From one up to so many neighbours of the list. */
+/** One or more consecutive entries of the list, at most so many. */
 function some(list: readonly string[], draw: number, most: number): string[] {
   const count = 1 + (draw % most)
   return Array.from({ length: Math.min(count, list.length) }, (_, step) => pick(list, (draw >>> 4) + step))

@@ -34,7 +34,7 @@ inProcessTest(
     // A probe may have begun before its log line.
     const probes = logged(system, 'queue.resumed') + 1
     expect(system.simulator.calls().length).toBeLessThanOrEqual(25 + 20 + 3 * probes)
-    system.simulator.heal()
+    system.simulator.clearFault()
     await done(system, 60)
     expect(await causes(system)).toEqual([])
     await probeEnded(system)
@@ -63,7 +63,7 @@ test.concurrent('in a long outage probes rotate, so no search uses up its attemp
       expect(calls.length).toBeGreaterThanOrEqual(25 + 11 * 3)
       const mostOf = Math.max(...queries(50).map((query) => calls.filter((call) => call.query === query).length))
       expect(mostOf).toBeLessThanOrEqual(6)
-      system.simulator.heal()
+      system.simulator.clearFault()
       await resumeByHand({ ...system, now: system.now })
       await done(system, 50)
     },
@@ -112,7 +112,7 @@ describe('searches that fail although the API is healthy', () => {
       await allDead(system, 1)
       expect(failedCalls(system, 'poison')).toBe(8)
       // The next search becomes the probe.
-      system.simulator.heal()
+      system.simulator.clearFault()
       await system.submit(['calm piano'], { name: 'next' })
       await done(system, 1)
       await probeEnded(system)

@@ -75,7 +75,7 @@ describe('dead letters', () => {
     const retry = ['dead-letters', 'retry', '--status', '403']
     expect((await desk.type(retry, { answer: 'n' })).code).toBe(4)
     expect(await letters()).toHaveLength(3)
-    desk.simulator.heal()
+    desk.simulator.clearFault()
     const { code, stdout } = await desk.type(retry, { answer: 'y' })
     expect([code, stdout]).toEqual([0, '2 searches are due again.\n'])
     await desk.work()
@@ -292,7 +292,7 @@ test('simulate prints how to use it and exits with 0 at Ctrl-C', async () => {
   expect(code).toBe(0)
   expect(stdout).toMatch(/export TRACKYARD_API_URL=http:\/\/127\.0\.0\.1:\d+\/api\/external\/v1/)
   expect(stdout).toMatch(/export TRACKYARD_API_KEY=\S+/)
-  for (const control of ['top-up', 'fault', 'heal']) {
+  for (const control of ['top-up', 'fault', 'clear-fault']) {
     expect(stdout).toMatch(new RegExp(`\n  curl -X POST http://127\\.0\\.0\\.1:\\d+/__simulator/${control}\\b`))
   }
 })

@@ -212,7 +212,7 @@ describe('a search that is rate limited again and again', () => {
         expect(await handle(handler, query)).toMatchObject({ do: 'rateLimit' })
       }
     }
-    system.simulator.heal()
+    system.simulator.clearFault()
     for (const query of all) {
       await system.store.pauses.liftRateLimit(system.now())
       expect(await handle(handler, query)).toMatchObject({ do: 'succeed' })

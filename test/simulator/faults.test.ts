@@ -37,7 +37,7 @@ function watch(simulator: Simulator, query: string) {
 describe('which calls a rule strikes', () => {
   const struck = (rule: Parameters<typeof checkFaultRule>[0], queries: readonly string[]) => {
     const faults = createFaults(1, [checkFaultRule(rule)])
-    return queries.filter((query) => faults.strike('search', query, query) !== null)
+    return queries.filter((query) => faults.match('search', query, query) !== null)
   }
   const does = { status: 500 }
 
@@ -68,16 +68,16 @@ describe('which calls a rule strikes', () => {
     expect(struck({ rate: 1, does }, queries)).toHaveLength(1000)
   })
 
-  test('the first rule that applies decides, and a healed one no longer does', () => {
+  test('the first rule that applies decides, and a cleared one no longer does', () => {
     const faults = createFaults(1, [{ id: 'first', match: 'a', does: 'cut' }])
     const second = faults.add({ does: 'hang' })
-    expect(faults.strike('search', 'a', 'a')?.id).toBe('first')
-    expect(faults.strike('search', 'b', 'b')?.id).toBe(second)
-    expect(faults.heal('first')).toBe(true)
-    expect(faults.strike('search', 'a', 'a')?.id).toBe(second)
-    expect(faults.heal()).toBe(true)
-    expect(faults.strike('search', 'a', 'a')).toBeNull()
-    expect(faults.heal('first')).toBe(false)
+    expect(faults.match('search', 'a', 'a')?.id).toBe('first')
+    expect(faults.match('search', 'b', 'b')?.id).toBe(second)
+    expect(faults.clear('first')).toBe(true)
+    expect(faults.match('search', 'a', 'a')?.id).toBe(second)
+    expect(faults.clear()).toBe(true)
+    expect(faults.match('search', 'a', 'a')).toBeNull()
+    expect(faults.clear('first')).toBe(false)
   })
 
   test.each([
@@ -196,7 +196,7 @@ describe('what a rule does', () => {
     withSimulator({ faults: [{ endpoint: 'me', does: { status: 500 } }] }, async ({ simulator, search, get }) => {
       expect([(await get('/me')).status, (await get('/usage')).status]).toEqual([500, 200])
       expect((await search({ query: 'a' })).status).toBe(200)
-      simulator.heal()
+      simulator.clearFault()
       expect((await get('/me')).status).toBe(200)
     }))
 

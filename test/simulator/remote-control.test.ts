@@ -37,7 +37,7 @@ describe('the control endpoint', () => {
       expect((await post('top-up', { credits: 5 })).body).toEqual({ credits: 5 })
       const { id } = (await post('fault', { match: '/a/', does: { status: 503 } })).body
       expect(await status()).toBe(503)
-      expect((await post('heal', { id })).body).toEqual({ healed: true })
+      expect((await post('clear-fault', { id })).body).toEqual({ cleared: true })
       expect(await status()).toBe(200)
       await post('key', { revoked: true })
       expect(await status()).toBe(401)
@@ -68,8 +68,10 @@ describe('the control endpoint', () => {
       const { status, body } = await post('reset', {})
       expect([status, body.error]).toEqual([404, 'No such control: POST /__simulator/reset'])
       expect(body.controls).toHaveLength(9)
-      expect(body.controls.join('\n')).toMatch(/^POST \/heal +\{ id \} +ends that fault; without a body all of them$/m)
-      expect((await get('heal')).body.controls).toEqual(body.controls)
+      expect(body.controls.join('\n')).toMatch(
+        /^POST \/clear-fault +\{ id \} +removes that fault; without a body, all$/m,
+      )
+      expect((await get('clear-fault')).body.controls).toEqual(body.controls)
     }))
 
   test('is no part of the API and no search of the log', () =>

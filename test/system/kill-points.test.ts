@@ -186,7 +186,7 @@ describe('a worker is killed', () => {
           await victim.waitForEvent('worker.started')
           await pressRetry(system)
           expect((await victim.exited).signal).toBe('SIGKILL')
-          system.simulator.heal()
+          system.simulator.clearFault()
           await system.startWorker()
           await until(() => figure(system, "select count(*) from search where state = 'answered'") === ROWS, {
             timeoutMs: 100_000,

@@ -141,7 +141,7 @@ describe('in the middle of a run', () => {
       await sleep(2500)
       expect(system.simulator.calls()).toHaveLength(made)
       expect((await system.status()).queue).toMatchObject({ state: 'paused', causes: ['operator'] })
-      system.simulator.heal()
+      system.simulator.clearFault()
       expect((await system.cli(['resume'])).code).toBe(0)
       await untilDone(system)
       await expectOneCallEach(system, 100)

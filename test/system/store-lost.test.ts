@@ -19,7 +19,7 @@ const store = (system: SystemUnderTest) => join(system.dataDir, 'trackyard.db')
 /** A worker makes calls, five at a time. From then on its store is damaged in some way. */
 function damageTest(claim: string, play: (system: SystemUnderTest, worker: Process) => Promise<void>): void {
   const options = {
-    // Slow enough that a worker that did not notice would still make calls at the end. `heal` makes it fast.
+    // Slow enough that a worker that did not notice would still make calls at the end. `clearFault` makes it fast.
     simulator: { noMatchRate: 0, faults: [{ does: 'late', ms: 200 }] },
     env: { ...PATIENT, TRACKYARD_CONCURRENCY: String(CALLS_AT_A_TIME) },
   } as const
@@ -92,7 +92,7 @@ function removeStore(system: SystemUnderTest): void {
 }
 
 async function expectNight(system: SystemUnderTest): Promise<void> {
-  system.simulator.heal()
+  system.simulator.clearFault()
   const worker = await system.startWorker()
   expect((await system.cli(['wait'])).code).toBe(0)
   await stop(worker)
@@ -172,7 +172,7 @@ describe('the store goes while a worker makes calls', () => {
       system.simulator.calls().length,
     )
     await rename(join(system.dir, 'away', 'trackyard.db'), store(system))
-    system.simulator.heal()
+    system.simulator.clearFault()
     await worker.waitForEvent('store.found')
     expect((await system.cli(['wait'])).code).toBe(0)
     await stop(worker)
@@ -203,7 +203,7 @@ describe('the store goes while a worker makes calls', () => {
       system.simulator.calls().length,
     )
     await chmod(store(system), 0o600)
-    system.simulator.heal()
+    system.simulator.clearFault()
     await worker.waitForEvent('store.found')
     expect((await system.cli(['wait'])).code).toBe(0)
     expect(system.simulator.calls()).toHaveLength(ROWS)

@@ -84,7 +84,7 @@ async function expectSentence(system: SystemUnderTest, cause: RegExp): Promise<v
 }
 
 async function expectOneCallEach(system: SystemUnderTest): Promise<void> {
-  system.simulator.heal()
+  system.simulator.clearFault()
   await untilDone(system)
   await until(async () => (await system.status()).queue.reason === 'Nothing is due.', {
     timeoutMs: 60_000,

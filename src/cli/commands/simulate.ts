@@ -77,7 +77,7 @@ async function simulate(cli: Cli, options: SimulateOptions): Promise<ExitCode> {
         '',
         `  curl -X POST ${simulator.controlUrl}/top-up -d '{"credits":1000}'`,
         `  curl -X POST ${simulator.controlUrl}/fault -d '{"match":"night","does":{"status":500}}'`,
-        `  curl -X POST ${simulator.controlUrl}/heal`,
+        `  curl -X POST ${simulator.controlUrl}/clear-fault`,
       ].join('\n'),
     )
     if (!signal.aborted) await once(signal, 'abort')
