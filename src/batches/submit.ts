@@ -1,6 +1,7 @@
 import { CatalogError, RefusedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { LoadedRow } from '../domain/request.js'
+import { repeatIfLost } from '../store/repeat.js'
 import type { Caps, NewBatch, Plan, Store } from '../store/store.js'
 import { dropAbandoned, HEARTBEAT_MS } from './abandoned.js'
 import { checkCaps, checkName, checkPriority, wholeAge } from './options.js'
@@ -129,7 +130,7 @@ async function addAll(
   let loaded = 0
   let storing: Promise<void> = Promise.resolve()
   const add = async (added: readonly LoadedRow[]): Promise<void> => {
-    await parts.store.batches.addRows(id, added, parts.now())
+    await repeatIfLost(() => parts.store.batches.addRows(id, added, parts.now()), options.signal)
     loaded += added.length
     options.progress?.(loaded)
   }

@@ -85,7 +85,8 @@ export interface MilestoneRules {
 export interface BatchStore {
   create(batch: NewBatch): Promise<number>
   /**
-   * Adds a chunk to a loading batch. A row that repeats the id of an earlier valid row becomes
+   * Adds a chunk to a loading batch. Safe to repeat: the position of its first row says whether the
+   * batch has it already. A row that repeats the id of an earlier valid row becomes
    * invalid ("line 3: repeated id …").
    */
   addRows(batchId: number, rows: readonly LoadedRow[], now: number): Promise<void>

@@ -17,14 +17,17 @@ export async function addRows(
   rows: readonly LoadedRow[],
   now: number,
 ): Promise<void> {
-  const batch = await tx.get<{ max_age_ms: number | null }>(
-    "select max_age_ms from batch where id = @batchId and state = 'loading' and dropping = 0",
+  const batch = await tx.get<{ max_age_ms: number | null; items: number }>(
+    "select max_age_ms, items from batch where id = @batchId and state = 'loading' and dropping = 0",
     { batchId },
   )
   if (batch === undefined)
     throw new RefusedError(
       `Batch ${batchId} takes no more rows: it was released, or dropped because its loader sent no heartbeat for too long. Nothing was spent. Submit the catalog again.`,
     )
+  const [first] = rows
+  // The batch has them already: their commit was done, but its acknowledgement was lost.
+  if (first === undefined || first.position <= batch.items) return
   const expiredBefore = batch.max_age_ms === null ? null : now - batch.max_age_ms
   const problems = await problemsOf(tx, batchId, rows)
   const asked = rows.map((row, index) => (problems[index] === null ? row.request : null))

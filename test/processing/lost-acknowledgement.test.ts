@@ -1,4 +1,4 @@
-/** The commit of a claim is done, but its acknowledgement is lost with the connection to PostgreSQL. */
+/** A commit is done, but its acknowledgement is lost with the connection to PostgreSQL: who made the change repeats it. */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -18,7 +18,7 @@ import { RULES } from './setup.js'
 
 const here = postgresBinaries() === null ? describe.skip : describe
 
-here('a claim whose acknowledgement is lost', () => {
+here('where the acknowledgement is lost', () => {
   let server: PostgresServer
   let proxy: PostgresProxy
   let simulator: Simulator
@@ -36,10 +36,23 @@ here('a claim whose acknowledgement is lost', () => {
     await server.close()
   })
 
-  test('is repeated, gets its own call, and makes it once', async () => {
-    const log = recordingLogger()
-    const parts = { store, log, now: systemClock.now }
-    const batch = await load(parts, batchNamed('night'), rowsOf(['calm piano']))
+  const log = recordingLogger()
+  const parts = () => ({ store, log, now: systemClock.now })
+
+  test('a submit goes on, with every row once', async () => {
+    let lost: Promise<void> | undefined
+    async function* rows() {
+      lost = proxy.loseAcknowledgement()
+      yield* rowsOf(['warm', 'cold', 'warm'])
+    }
+    const batch = await load(parts(), batchNamed('loaded'), rows())
+    await lost
+    expect(batch.plan).toMatchObject({ rows: 3, searches: 2, invalid: 0 })
+    await batch.drop()
+  })
+
+  test('a claim gets its own call, and makes it once', async () => {
+    const batch = await load(parts(), batchNamed('night'), rowsOf(['calm piano']))
     await batch.release({ maxCredits: 1, first: null })
     const api = openApi({
       ...{ baseUrl: simulator.url, apiKey: SIMULATOR_KEY, timeoutMs: 5000, proxy: null, userAgent: 'test' },
