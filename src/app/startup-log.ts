@@ -1,6 +1,6 @@
 import type { Settings } from '../config/settings.js'
-import type { Refreshed } from '../control/account.js'
 import { allowedPerMinute } from '../control/rate-limit.js'
+import type { Refreshed } from '../control/refresh-account.js'
 import type { Logger } from '../domain/logger.js'
 import { isLoopback } from '../domain/loopback.js'
 import type { SearchQueue } from '../queue/search-queue.js'

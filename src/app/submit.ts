@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 import { type Estimate, estimate } from '../batches/estimate.js'
 import { findBatch } from '../batches/find-batch.js'
+import { type LoadedBatch, loadBatch, wasDropped } from '../batches/load-batch.js'
 import { checkCaps, checkName } from '../batches/options.js'
-import { type LoadedBatch, load, wasDropped } from '../batches/submit.js'
 import type { Catalog } from '../catalog/catalog.js'
 import { isOurs } from '../catalog/column-names.js'
 import { compileRows, missingIdNote } from '../catalog/compile-rows.js'
@@ -10,8 +10,8 @@ import { collectDoubts } from '../catalog/doubts.js'
 import { filterDoubts, notingFilters } from '../catalog/filters.js'
 import { openRows } from '../catalog/object-rows.js'
 import { openCatalog } from '../catalog/open-catalog.js'
-import { refreshAccount } from '../control/account.js'
 import { knownPerMinute, LOWEST_TIER_PER_MINUTE } from '../control/rate-limit.js'
+import { refreshAccount } from '../control/refresh-account.js'
 import { checkApi } from '../control/same-api.js'
 import { NEVER, orAborted, untilAborted } from '../domain/abortable.js'
 import { RefusedError, UsageError } from '../domain/errors.js'
@@ -174,7 +174,7 @@ export async function planBatch(
     const filterNames = new Set(Object.keys(rowOptions.filters ?? {}))
     // Only JSON rows may have filters of their own.
     const all = catalog.format === 'jsonl' ? notingFilters(rows, filterNames) : rows
-    const batch = await load(
+    const batch = await loadBatch(
       session,
       {
         ...newBatch(catalog, source, { ...options, name }),

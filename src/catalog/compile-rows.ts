@@ -6,8 +6,7 @@ import type { Doubts } from './doubts.js'
 import { filterProblem, found, limitProblem } from './filters.js'
 import { exactRows } from './json.js'
 import { listInObject, listPath } from './json-shape.js'
-import { noQueryColumn, type RowRequest, type RowRequestReader, rowRequestReader } from './row-request.js'
-import { TEMPLATE } from './template.js'
+import { noQueryColumn, type RowRequest, type RowRequestReader, rowRequestReader, TEMPLATE } from './row-request.js'
 import { hasInk, plainText, scalarText, unprintable } from './value-text.js'
 
 /**

@@ -4,7 +4,7 @@ import type { Logger } from '../domain/logger.js'
 import { deadLetterIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
 import type { ActiveJob } from './finish-job.js'
 import type { RedisClient, WorkerConnection } from './redis-client.js'
-import type { Refusals } from './refusals.js'
+import type { Refusals } from './refused-commands.js'
 import {
   BackoffWorker,
   KEPT_METRICS,

@@ -5,7 +5,7 @@ import { settledWithin } from '../domain/with-timeout.js'
 import type { ActiveJob } from './finish-job.js'
 import { CLOSE_TIMEOUT_MS, type WorkerConnection } from './redis-client.js'
 import { factsOf } from './redis-error.js'
-import type { Refusals } from './refusals.js'
+import type { Refusals } from './refused-commands.js'
 
 /** Bull Board's chart of throughput: a point a minute, for a week. */
 export const KEPT_METRICS = { maxDataPoints: MetricsTime.ONE_WEEK }

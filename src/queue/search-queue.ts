@@ -7,7 +7,7 @@ import { type DeadLetterJobs, deadLetterJobs, startDeadLetterWorker } from './de
 import type { RedisAddress } from './redis-address.js'
 import { openWorkerConnection } from './redis-client.js'
 import { withQueueErrors } from './redis-error.js'
-import { openRefusals } from './refusals.js'
+import { openRefusals } from './refused-commands.js'
 import type { StoppableWorker } from './running-worker.js'
 import { type SearchJobs, searchJobs } from './search-jobs.js'
 import { startSearchWorker } from './search-worker.js'

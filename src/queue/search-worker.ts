@@ -3,7 +3,7 @@ import type { JobDecision } from '../domain/decision.js'
 import { parseJobId, type SearchRef } from '../domain/search-id.js'
 import { type ActiveJob, finishJob, type JobContext, rejectForeignJob, requeue, retryDelayMs } from './finish-job.js'
 import type { WorkerConnection } from './redis-client.js'
-import type { Refusals } from './refusals.js'
+import type { Refusals } from './refused-commands.js'
 import { BackoffWorker, KEPT_METRICS, listen, runningWorker, type StoppableWorker } from './running-worker.js'
 
 /**

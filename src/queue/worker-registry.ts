@@ -4,7 +4,7 @@ import type { WriteFailure } from '../domain/pause.js'
 import { damagedKeys, removeKeys } from './damage.js'
 import type { RedisClient } from './redis-client.js'
 import { factsOf } from './redis-error.js'
-import type { Refusals } from './refusals.js'
+import type { Refusals } from './refused-commands.js'
 
 /**
  * The few keys of ours beside BullMQ's: the Redis owner (whose window this is), the workers that are alive (one key

@@ -1,6 +1,6 @@
-import type { Account } from './account.js'
 import type { CallLog, CallsSummary, LoggedCall } from './call-log.js'
 import type { FaultRule, Faults } from './faults.js'
+import type { Account } from './simulated-account.js'
 
 /** What can be read and changed while the simulator runs, from this process or through remote-control.ts. */
 export interface SimulatorControls {

@@ -1,4 +1,3 @@
-import type { Account } from './account.js'
 import type { CallLog, OpenCall } from './call-log.js'
 import { chance } from './chance.js'
 import { deliver, type Timers, type Way } from './delivery.js'
@@ -6,6 +5,7 @@ import type { Faults } from './faults.js'
 import type { SimulatorOptions } from './options.js'
 import type { Reply } from './reply.js'
 import type { ReceivedSearch } from './search-request.js'
+import type { Account } from './simulated-account.js'
 import type { TrackLibrary } from './track-library.js'
 
 /** One request, and what all requests share. */

@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createAccount } from './account.js'
 import { BASE_PATH, createApi } from './api.js'
 import { createCallLog } from './call-log.js'
 import { createControls, type SimulatorControls } from './controls.js'
@@ -7,6 +6,7 @@ import { createTimers } from './delivery.js'
 import { createFaults } from './faults.js'
 import { completeOptions, type SimulatorOptions } from './options.js'
 import { CONTROL_PATH, handleControl } from './remote-control.js'
+import { createAccount } from './simulated-account.js'
 import { createTrackLibrary } from './track-library.js'
 
 /**

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { openBatchClient } from '../../src/app/client.js'
-import { load } from '../../src/batches/submit.js'
+import { loadBatch } from '../../src/batches/load-batch.js'
 import { UsageError } from '../../src/domain/errors.js'
 import type { Priority } from '../../src/domain/states.js'
 import { batchNamed, type InProcessSystem, rowsOf, startInProcess } from '../support/in-process-system.js'
@@ -12,7 +12,7 @@ beforeEach(async () => {
 afterEach(() => system.close())
 
 const ordered = (changes: { maxAgeMs?: number; priority?: string }) =>
-  load(
+  loadBatch(
     system,
     { ...batchNamed('night'), ...changes, priority: (changes.priority ?? 'normal') as Priority },
     rowsOf(['a']),

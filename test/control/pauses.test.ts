@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { refreshAccount } from '../../src/control/account.js'
 import { pause, resume, resumeByHand, syncThrottle } from '../../src/control/pauses.js'
+import { refreshAccount } from '../../src/control/refresh-account.js'
 import type { PauseCause } from '../../src/domain/pause.js'
 import { PAUSE_CAUSES } from '../../src/domain/pause.js'
 import { type AutoResumeRules, createAutoResume, intervalMs } from '../../src/maintenance/auto-resume.js'

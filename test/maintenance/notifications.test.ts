@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Redis } from 'ioredis'
-import { load } from '../../src/batches/submit.js'
+import { loadBatch } from '../../src/batches/load-batch.js'
 import { secret } from '../../src/config/secret.js'
 import { systemClock } from '../../src/domain/clock.js'
 import { formatDateTime } from '../../src/domain/format.js'
@@ -532,7 +532,7 @@ describe('notifications', () => {
   test('a batch that will miss its deadline is notified once, after two looks a minute apart', async () => {
     const start = system.now()
     const deadline = start + 600_000
-    const batch = await load(system, batchNamed('night'), rowsOf(queries(3)))
+    const batch = await loadBatch(system, batchNamed('night'), rowsOf(queries(3)))
     const { id } = batch
     await batch.release({ maxCredits: null, first: null }, { notBefore: null, deadline })
     let [time, finishAt]: [number, number | null] = [start, null]

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { openApi } from '../../src/api/client.js'
-import { load } from '../../src/batches/submit.js'
+import { loadBatch } from '../../src/batches/load-batch.js'
 import { systemClock } from '../../src/domain/clock.js'
 import { createSearchProcessor } from '../../src/processing/process-search.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
@@ -45,14 +45,14 @@ here('where the acknowledgement is lost', () => {
       lost = proxy.loseAcknowledgement()
       yield* rowsOf(['warm', 'cold', 'warm'])
     }
-    const batch = await load(parts(), batchNamed('loaded'), rows())
+    const batch = await loadBatch(parts(), batchNamed('loaded'), rows())
     await lost
     expect(batch.plan).toMatchObject({ rows: 3, searches: 2, invalid: 0 })
     await batch.drop()
   })
 
   test('a claim gets its own call, and makes it once', async () => {
-    const batch = await load(parts(), batchNamed('night'), rowsOf(['calm piano']))
+    const batch = await loadBatch(parts(), batchNamed('night'), rowsOf(['calm piano']))
     await batch.release({ maxCredits: 1, first: null })
     const api = openApi({
       ...{ baseUrl: simulator.url, apiKey: SIMULATOR_KEY, timeoutMs: 5000, proxy: null, userAgent: 'test' },

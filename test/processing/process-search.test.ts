@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { checkAccount as accountSays } from '../../src/control/account.js'
+import { checkAccount as accountSays } from '../../src/control/refresh-account.js'
 import { systemClock } from '../../src/domain/clock.js'
 import { UnreachableError } from '../../src/domain/errors.js'
 import { createSearchProcessor, type SearchProcessor, type SearchRules } from '../../src/processing/process-search.js'

@@ -6,9 +6,9 @@ import { type Api, openApi } from '../../src/api/client.js'
 import { createCleanup } from '../../src/app/cleanup.js'
 import type { Service } from '../../src/app/service.js'
 import { workWith } from '../../src/app/worker.js'
+import { loadBatch } from '../../src/batches/load-batch.js'
 import { status } from '../../src/batches/status.js'
 import type { StatusReport } from '../../src/batches/status-report.js'
-import { load } from '../../src/batches/submit.js'
 import { loadSettings } from '../../src/config/load-settings.js'
 import type { Settings } from '../../src/config/settings.js'
 import { systemClock } from '../../src/domain/clock.js'
@@ -137,7 +137,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     settings,
     another,
     async submit(queries, { name = 'night', maxCredits, first, priority = 'normal' } = {}) {
-      const batch = await load({ store, log, now }, batchNamed(name, priority), rowsOf(queries))
+      const batch = await loadBatch({ store, log, now }, batchNamed(name, priority), rowsOf(queries))
       await batch.release({ maxCredits: maxCredits ?? null, first: first ?? null })
       return batch.id
     },

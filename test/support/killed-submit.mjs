@@ -1,7 +1,7 @@
 import { createCleanup } from '../../dist/src/app/cleanup.js'
 import { settingsOf } from '../../dist/src/app/entry.js'
 import { openConfiguredStore } from '../../dist/src/app/parts.js'
-import { load } from '../../dist/src/batches/submit.js'
+import { loadBatch } from '../../dist/src/batches/load-batch.js'
 import { compileRows } from '../../dist/src/catalog/compile-rows.js'
 import { openCatalog } from '../../dist/src/catalog/open-catalog.js'
 import { silentLogger } from '../../dist/src/domain/logger.js'
@@ -12,7 +12,7 @@ const [path, template] = process.argv.slice(2)
 const settings = settingsOf({ env: process.env, cwd: process.cwd() })
 const store = await openConfiguredStore(settings, silentLogger, createCleanup())
 const catalog = await openCatalog({ path }, {})
-const batch = await load(
+const batch = await loadBatch(
   { ...killAt({ store }), log: silentLogger, now: Date.now },
   {
     name: 'killed',

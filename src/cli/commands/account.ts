@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Session } from '../../app/session.js'
-import { refreshAccount } from '../../control/account.js'
+import { refreshAccount } from '../../control/refresh-account.js'
 import { checkApi } from '../../control/same-api.js'
 import { ConfigurationError, type ExitCode, UnreachableError } from '../../domain/errors.js'
 import { figureOr, formatDateTime, pairs, pluralize } from '../../domain/format.js'

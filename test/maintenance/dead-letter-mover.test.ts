@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { priceOf, refuseEmptyFilter, retryOne } from '../../src/batches/retry.js'
 import { RefusedError } from '../../src/domain/errors.js'
-import { moveFailed, sweepDeadLetters } from '../../src/maintenance/dead-letters.js'
+import { moveFailed, sweepDeadLetters } from '../../src/maintenance/dead-letter-mover.js'
 import { feed } from '../../src/maintenance/feeder.js'
 import type { RunningWorker } from '../../src/queue/running-worker.js'
 import { deadLetter } from '../queue/setup.js'

@@ -1,4 +1,5 @@
 import { CatalogError, RefusedError } from '../domain/errors.js'
+import { truncate } from '../domain/format.js'
 import type { Logger } from '../domain/logger.js'
 import type { LoadedRow } from '../domain/request.js'
 import { repeatIfLost } from '../store/repeat.js'
@@ -7,11 +8,11 @@ import { dropAbandoned, HEARTBEAT_MS } from './abandoned.js'
 import { checkCaps, checkName, checkPriority, wholeAge } from './options.js'
 
 /**
- * Turns a catalog into a batch. The batch is *loading* while rows are read and while the user is asked to accept the
- * plan. Nothing is spent in this state, and an interrupt drops the batch. `release` makes its searches due.
- * A kill leaves the batch loading: see abandoned.ts.
+ * Turns a catalog into a batch. The batch is *loading* while its rows are read and while the user decides on the plan.
+ * Nothing is spent in this state, and an interrupt drops the batch. `release` makes its searches due. If the process is
+ * killed, the batch stays loading: see abandoned.ts.
  */
-export interface SubmitParts {
+export interface LoadParts {
   readonly store: Pick<Store, 'batches' | 'schedules'>
   readonly log: Logger
   readonly now: () => number
@@ -42,8 +43,8 @@ export interface LoadOptions {
  * @throws UsageError for options that cannot work, CatalogError when no row can be searched; whatever `rows` throws. The batch
  * is dropped first.
  */
-export async function load(
-  parts: SubmitParts,
+export async function loadBatch(
+  parts: LoadParts,
   batch: Omit<NewBatch, 'createdAt'>,
   rows: AsyncIterable<LoadedRow>,
   options: LoadOptions = {},
@@ -73,7 +74,7 @@ export async function load(
         checkCaps(caps)
         const { notBefore, deadline } = schedule
         const isScheduled = notBefore !== null || deadline !== null
-        // A crash behind this leaves a batch that a worker releases, or, without `notBefore`, an abandoned one.
+        // A crash after this leaves a batch that a worker releases, or, without `notBefore`, an abandoned one.
         const isSet = !isScheduled || (await parts.store.schedules.set({ batchId: id, notBefore, deadline }, caps))
         await heartbeat.stop()
         released = isSet && (notBefore !== null || (await batches.release(id, caps, parts.now())))
@@ -101,12 +102,8 @@ export function wasDropped(id: number): RefusedError {
   return new RefusedError(`Batch ${id} was dropped or cancelled meanwhile. Nothing was spent. Submit it again.`)
 }
 
-const LONGEST_REASON = 200
-
 function noRowCanBeSearched({ rows, invalidReasons }: Plan): CatalogError {
-  const reasons = invalidReasons.map((reason) =>
-    reason.length <= LONGEST_REASON ? reason : `${reason.slice(0, LONGEST_REASON - 1)}…`,
-  )
+  const reasons = invalidReasons.map((reason) => truncate(reason, 200))
   const more = rows - reasons.length
   if (more > 0) reasons.push(`… and ${more} more`)
   return new CatalogError(
@@ -120,10 +117,10 @@ function noRowCanBeSearched({ rows, invalidReasons }: Plan): CatalogError {
 
 /** Reads the next chunk while a server stores the one before. */
 async function addAll(
-  parts: SubmitParts,
+  parts: LoadParts,
   id: number,
   rows: AsyncIterable<LoadedRow>,
-  options: { readonly signal?: AbortSignal; readonly progress?: (rows: number) => void },
+  options: LoadOptions,
 ): Promise<number> {
   let chunk: LoadedRow[] = []
   let characters = 0
@@ -138,7 +135,7 @@ async function addAll(
     await storing
     options.signal?.throwIfAborted()
     storing = add(chunk)
-    // Whoever awaits it gets the error.
+    // The error is thrown where it is awaited.
     storing.catch(() => {})
     chunk = []
     characters = 0
@@ -159,7 +156,7 @@ async function addAll(
 }
 
 /** Sends the heartbeat of the loading batch, so that no other process drops it as abandoned. */
-function startHeartbeat(parts: SubmitParts, id: number): { stop(): Promise<void> } {
+function startHeartbeat(parts: LoadParts, id: number): { stop(): Promise<void> } {
   let last: Promise<void> = Promise.resolve()
   const timer = setInterval(() => {
     last = parts.store.batches.heartbeat(id, parts.now()).catch((error: unknown) => {

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { estimate } from '../../src/batches/estimate.js'
 import { cancelBatch, findBatch } from '../../src/batches/find-batch.js'
+import { loadBatch } from '../../src/batches/load-batch.js'
 import { releaseBatch } from '../../src/batches/release.js'
-import { load } from '../../src/batches/submit.js'
 import { parseActiveHours } from '../../src/domain/active-hours.js'
 import { RefusedError, UsageError } from '../../src/domain/errors.js'
 import type { Account } from '../../src/store/store.js'
@@ -107,7 +107,7 @@ describe('loading', () => {
   })
   afterEach(() => system.close())
 
-  const one = (rows: ReturnType<typeof rowsOf>, options = {}) => load(system, batchNamed('night'), rows, options)
+  const one = (rows: ReturnType<typeof rowsOf>, options = {}) => loadBatch(system, batchNamed('night'), rows, options)
   const due = async () => (await system.store.reports.totals(system.now())).due
 
   test('nothing is due before the release, everything after it', async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { refreshAccount } from '../../src/control/account.js'
 import { applyRateLimit, limitAgreement } from '../../src/control/rate-limit.js'
+import { refreshAccount } from '../../src/control/refresh-account.js'
 import { openSharedKey } from '../../src/control/shared-key.js'
 import { createLimiter } from '../../src/simulator/limiter.js'
 import type { LimitKind } from '../../src/simulator/options.js'
