@@ -29,6 +29,8 @@ interface Entry {
   readonly options: readonly Option[]
   readonly subcommands: readonly { readonly name: string; readonly summary: string }[]
   readonly takesFile: boolean
+  /** What its argument may be; empty: anything. */
+  readonly values: readonly string[]
 }
 
 /** From commander's own tree, so that no option can be forgotten. */
@@ -40,6 +42,7 @@ function entriesOf(command: Command, path = ''): Entry[] {
     options: command.options.filter(({ hidden }) => !hidden),
     subcommands,
     takesFile: command.registeredArguments.some((argument) => argument.name() === 'file'),
+    values: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
   }
   const below = command.commands.flatMap((each) => entriesOf(each, `${path} ${each.name()}`.trim()))
   return [own, ...below]
@@ -51,47 +54,52 @@ const longOf = ({ long, short }: Option): string => long ?? short ?? ''
 /** Options whose value is a path get the shell's own completion. */
 const isPath = (option: Option): boolean => /<(file|path)>/.test(option.flags)
 
+const flagsOf = ({ long, short }: Option): string[] => [long, short].flatMap((flag) => flag ?? [])
+
+/** Where nothing is offered, bash completes file names. Options are offered behind a dash only. */
 function bash(name: string, entries: readonly Entry[]): string {
-  const words = entries.map(
-    ({ path, options, subcommands }) =>
-      `    '${path}') words='${[...subcommands.map((each) => each.name), ...options.map(longOf)].join(' ')}' ;;`,
-  )
   return `${[
     `# Completion of ${name} for bash: source it, for example from ~/.bashrc.`,
     '_trackyard_batch() {',
-    `  local word path="" words="" cur="\${COMP_WORDS[COMP_CWORD]}" prev="\${COMP_WORDS[COMP_CWORD-1]}"`,
+    `  local word path="" names="" options="" cur="\${COMP_WORDS[COMP_CWORD]}" prev="\${COMP_WORDS[COMP_CWORD-1]}"`,
     `  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do`,
     `    case "$path $word" in`,
-    ...entries
-      .filter(({ path }) => path !== '')
-      .map(({ path }) => `      '${path.includes(' ') ? '' : ' '}${path}') path='${path}' ;;`),
+    ...steps(entries).map(({ from, word, to }) => `      '${from} ${word}') path='${to}' ;;`),
     '    esac',
     '  done',
     '  case "$path $prev" in',
-    ...valueCases(entries).map(
-      ({ path, option, values }) =>
-        `    '${path} ${option}') COMPREPLY=($(compgen -W '${values.join(' ')}' -- "$cur")); return ;;`,
+    ...entries.flatMap(({ path, options }) =>
+      options.filter(({ required }) => required).map((option) => `    ${bashValues(path, option)} ;;`),
     ),
     '  esac',
     '  case "$path" in',
-    ...words,
+    ...entries.map(
+      ({ path, options, subcommands, values }) =>
+        `    '${path}') names='${[...subcommands.map((each) => each.name), ...values].join(' ')}' options='${options.map(longOf).join(' ')}' ;;`,
+    ),
     '  esac',
-    '  COMPREPLY=($(compgen -W "$words" -- "$cur"))',
+    '  [[ $cur == -* ]] && names=$options',
+    '  COMPREPLY=($(compgen -W "$names" -- "$cur"))',
     '}',
     `complete -o default -F _trackyard_batch ${name}`,
   ].join('\n')}`
 }
 
-function valueCases(entries: readonly Entry[]) {
-  return entries.flatMap(({ path, options }) =>
-    options.flatMap((option) =>
-      option.argChoices === undefined
-        ? []
-        : [option.long, option.short]
-            .filter((flag) => flag !== undefined && flag !== null)
-            .map((flag) => ({ path, option: flag, values: option.argChoices ?? [] })),
-    ),
-  )
+function bashValues(path: string, option: Option): string {
+  const patterns = flagsOf(option).map((flag) => `'${path} ${flag}'`)
+  const values =
+    option.argChoices === undefined ? '' : ` COMPREPLY=($(compgen -W '${option.argChoices.join(' ')}' -- "$cur"));`
+  return `${patterns.join(' | ')})${values} return`
+}
+
+/** Which word leads from one command to the next: a `show` behind `dead-letters` is another than the first word. */
+function steps(entries: readonly Entry[]) {
+  return entries
+    .filter(({ path }) => path !== '')
+    .map(({ path }) => {
+      const words = path.split(' ')
+      return { from: words.slice(0, -1).join(' '), word: words.at(-1) ?? '', to: path }
+    })
 }
 
 /** For texts in single quotes, in zsh's own language of brackets and colons. */
@@ -100,12 +108,15 @@ const zshText = (text: string): string => text.replace(/'/g, "'\\''").replace(/[
 function zsh(name: string, entries: readonly Entry[]): string {
   const described = (list: Entry['subcommands']) =>
     list.map((each) => `      '${zshText(each.name)}:${zshText(each.summary)}'`)
-  const argumentsOf = ({ options, takesFile }: Entry) => [
+  const argumentsOf = ({ options, takesFile, values }: Entry) => [
     ...options.map((option) => {
-      const value = option.required || option.optional ? `:${option.attributeName()}:${zshValues(option)}` : ''
+      const value =
+        option.required || option.optional
+          ? `${option.optional ? '::' : ':'}${option.attributeName()}:${zshValues(option)}`
+          : ''
       return `      '${longOf(option)}[${zshText(option.description)}]${value}'`
     }),
-    `      '*:argument:${takesFile ? '_files' : ' '}'`,
+    `      '*:argument:${values.length > 0 ? `(${values.join(' ')})` : takesFile ? '_files' : ' '}'`,
   ]
   const [top, ...rest] = entries
   return [
@@ -155,26 +166,28 @@ const fishText = (text: string): string => `'${text.replace(/[\\']/g, '\\$&')}'`
 function fish(name: string, entries: readonly Entry[]): string {
   return [
     `# Completion of ${name} for fish: put it into ~/.config/fish/completions.`,
-    ...entries.flatMap(({ path, options, subcommands, takesFile }) => {
-      const [first = '', second] = path.split(' ')
-      const names = subcommands.map((each) => each.name).join(' ')
-      const isHere =
-        path === ''
-          ? '__fish_use_subcommand'
-          : second === undefined
-            ? `__fish_seen_subcommand_from ${first}`
-            : `__fish_seen_subcommand_from ${first}; and __fish_seen_subcommand_from ${second}`
-      const atSubcommand = path === '' ? isHere : `${isHere}; and not __fish_seen_subcommand_from ${names}`
-      const line = (condition: string, more: string) => `complete -c ${name} -n ${fishText(condition)} ${more}`
+    'function __trackyard_batch_path',
+    "  set -l path ''",
+    '  for word in (commandline -opc)[2..]',
+    '    switch "$path $word"',
+    ...steps(entries).map(({ from, word, to }) => `      case '${from} ${word}'; set path '${to}'`),
+    '    end',
+    '  end',
+    '  echo $path',
+    'end',
+    ...entries.flatMap(({ path, options, subcommands, takesFile, values }) => {
+      const line = (more: string) =>
+        `complete -c ${name} -n ${fishText(`test (__trackyard_batch_path) = '${path}'`)} ${more}`
       return [
-        ...(path === '' || takesFile ? [] : [line(isHere, '-f')]),
-        ...subcommands.map((each) => line(atSubcommand, `-f -a ${each.name} -d ${fishText(each.summary)}`)),
+        ...(takesFile ? [] : [line('-f')]),
+        ...subcommands.map((each) => line(`-a ${each.name} -d ${fishText(each.summary)}`)),
+        ...(values.length === 0 ? [] : [line(`-a ${fishText(values.join(' '))}`)]),
         ...options.map((option) => {
           const value = option.required ? (isPath(option) ? ' -r -F' : ' -x') : ''
           const choices = option.argChoices === undefined ? '' : ` -a ${fishText(option.argChoices.join(' '))}`
           const short = option.short ? ` -s ${option.short.replace(/^-/, '')}` : ''
           const long = option.long ? ` -l ${option.long.replace(/^--/, '')}` : ''
-          return line(isHere, `${long.trim()}${short}${value}${choices} -d ${fishText(option.description)}`)
+          return line(`${long.trim()}${short}${value}${choices} -d ${fishText(option.description)}`)
         }),
       ]
     }),
