@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { exitAtSignal, interruptSignal, workingDirectory } from '../src/app/process.js'
-import { openCli, wantsJson } from '../src/cli/lib/cli.js'
+import { jsonStyle, openCli } from '../src/cli/lib/cli.js'
 
 const argv = process.argv.slice(2)
 const io = {
@@ -18,7 +18,7 @@ const io = {
 }
 let isOver = false
 exitAtSignal(() => {
-  const cli = openCli(io, wantsJson(argv) && !isOver)
+  const cli = openCli(io, isOver ? null : jsonStyle(argv))
   cli.say('Interrupted.')
   cli.finish({ code: 'interrupted', message: 'Interrupted.', hint: null })
 })

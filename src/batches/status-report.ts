@@ -63,7 +63,7 @@ export interface WorkerStatus {
   readonly since: string | null
   readonly in_flight: number | null
   /** Why it makes no calls; null: it works. */
-  readonly trouble: string | null
+  readonly write_failure: string | null
 }
 
 export interface BatchStatus {

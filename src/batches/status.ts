@@ -178,7 +178,7 @@ function workerStatus({ facts, trouble }: LiveWorker): WorkerStatus {
     pid: facts?.pid ?? null,
     since: isoOrNull(facts?.startedAt ?? null),
     in_flight: facts?.inFlight ?? null,
-    trouble: trouble?.cause ?? null,
+    write_failure: trouble?.cause ?? null,
   }
 }
 

@@ -248,7 +248,9 @@ function writableReason(error: unknown, path: string): unknown {
       return new OutputError(`${path}: writing there is not permitted. Name another file with --out.`)
     case 'ENOSPC':
     case 'EDQUOT':
-      return new UnreachableError(`${path}: the disk is full. Nothing was replaced; make room and export again.`)
+      return new UnreachableError(`${path}: the disk is full. Nothing was replaced; make room and export again.`, {
+        code: 'output_failed',
+      })
     case 'ELOOP':
       return new OutputError(
         `${path}: expected a file to write, found a link that leads in a circle. Name another file with --out.`,
@@ -262,6 +264,7 @@ function writableReason(error: unknown, path: string): unknown {
       if (!/^E[A-Z0-9]+$/.test(code) || code === 'EPIPE') return error
       return new UnreachableError(
         `${path}: it cannot be written (${code}). Nothing was replaced; name another file with --out.`,
+        { code: 'output_failed' },
       )
   }
 }

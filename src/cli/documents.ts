@@ -184,7 +184,7 @@ const kinds = {
         pid: z.int().nullable(),
         since: time.nullable(),
         in_flight: count.nullable(),
-        trouble: text.nullable().describe('why it makes no calls'),
+        write_failure: text.nullable().describe('why it makes no calls'),
       }),
     ),
     batches: z.array(batch),

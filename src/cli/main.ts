@@ -1,6 +1,6 @@
 import { type ErrorCode, type ExitCode, errorCode, ReportedError, splitHint } from '../domain/errors.js'
 import type { ErrorBody } from './documents.js'
-import { type Cli, type Io, isClosedOutput, openCli, wantsJson, watchOutput } from './lib/cli.js'
+import { type Cli, type Io, isClosedOutput, jsonStyle, openCli, watchOutput } from './lib/cli.js'
 import { runProgram } from './program.js'
 
 /**
@@ -11,7 +11,7 @@ import { runProgram } from './program.js'
  */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   const outputFailure = watchOutput(io)
-  const cli = openCli(io, wantsJson(argv))
+  const cli = openCli(io, jsonStyle(argv))
   const { code, error } = await runProgram(argv, cli).then(
     (exitCode) => ({ code: exitCode, error: null }),
     (thrown: unknown) => report(thrown, cli),

@@ -1,4 +1,4 @@
-import { homedir } from 'node:os'
+import { homedir, userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import { type ActiveHours, isTimeZone, parseActiveHours } from '../domain/active-hours.js'
 import { type RedisHost, readRedisHost, readRedisUrl } from '../domain/redis-url.js'
@@ -84,7 +84,8 @@ const IN_HOME = /^~(?=\/|$)/
 /** Null for a user that the system does not know, such as an arbitrary user id in a container. */
 export function homeDirectory(): string | null {
   try {
-    return homedir()
+    // An empty HOME would make every directory a place of its own for the store.
+    return homedir() || userInfo().homedir
   } catch {
     return null
   }

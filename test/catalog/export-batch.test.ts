@@ -451,6 +451,7 @@ describe('where an export goes', () => {
     const rows = each([exportRow(1, ['1', 'a'])])
     await expect(exportBatch({ rows, batch: csvBatch, format: 'csv', out: '/dev/full' })).rejects.toMatchObject({
       name: 'UnreachableError',
+      code: 'output_failed',
       message: expect.stringContaining('disk is full'),
     })
   })

@@ -110,9 +110,9 @@ test('any settings end with a documented exit code, never with a bug report', as
 
 test.each([
   ['/dev/null/x', /because its directory is a file/],
-  ['/proc/x', /cannot be created/],
-  ['loop.csv', /cannot be created/],
-  [`too-long-${'x'.repeat(300)}`, /cannot be created/],
+  ['/proc/x', /cannot be opened or created/],
+  ['loop.csv', /cannot be opened or created/],
+  [`too-long-${'x'.repeat(300)}`, /cannot be opened or created/],
 ])('%#: an impossible data directory is reported', async (dir, sentence) => {
   const { code, stderr } = await desk.type(['status'], { env: { TRACKYARD_DATA_DIR: resolve(desk.dir, dir) } })
   expect(stderr).toMatch(sentence)

@@ -113,6 +113,9 @@ test('every error is a document with its code', async () => {
   expect(await codeOf(['submit', 'nowhere.csv'])).toBe('unusable_catalog')
   expect(await codeOf(['export', 'films', '--out', 'nowhere/x.csv'])).toBe('unusable_output')
   expect(await codeOf(['wait', 'nowhere'])).toBe('no_such_batch')
+  // On one line, like what they print while they follow.
+  expect(await codeOf(['wait', 'nowhere', '--follow'])).toBe('no_such_batch')
+  expect(await codeOf(['status', 'nowhere', '--watch'])).toBe('no_such_batch')
   expect(await codeOf(['show', 'nothing'])).toBe('no_such_row')
   expect(await codeOf(['dead-letters', 'show', '0123456789'])).toBe('no_such_dead_letter')
   expect(await codeOf(['dead-letters', 'retry'])).toBe('confirmation_required')

@@ -7,7 +7,7 @@ import { openSearchQueue } from '../../src/queue/search-queue.js'
 import { CONTROLS } from '../../src/simulator/controls.js'
 import { openStore } from '../../src/store/open.js'
 import { batchNamed } from '../support/in-process-system.js'
-import { type Desk, openDesk } from './setup.js'
+import { type Desk, interruptingAfter, openDesk } from './setup.js'
 
 /** Dead letters, pauses, caps, the account, the simulator. */
 let desk: Desk
@@ -210,6 +210,21 @@ describe('caps', () => {
     expect((await desk.type(['release', 'night', '--max-credits', '9'], { env })).stderr).toBe('')
     await desk.work()
     expect(desk.simulator.paid()).toBe(4)
+  })
+
+  test('Ctrl-C instead of an answer changes nothing and exits with 1', async () => {
+    const lines = ['one', 'two', 'three'].map((query) => JSON.stringify({ query })).join('\n')
+    await desk.json(['submit', '-', '--name', 'night', '--first', '1'], { stdin: lines })
+    for (const line of [
+      ['release', 'night', '--all'],
+      ['cancel', 'night'],
+    ]) {
+      const typing = { ...interruptingAfter('[y/N] '), answer: '', env: { TRACKYARD_CONFIRM_ABOVE: '0' } }
+      const { code, stdout, stderr } = await desk.type([...line, '--json'], { ...typing, stdin: '' })
+      expect([line, code, stderr]).toEqual([line, 1, expect.stringMatching(/Interrupted: nothing was changed\.$/m)])
+      expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'interrupted' } })
+    }
+    expect((await report()).batches).toMatchObject([{ state: 'released', waiting: 1, withheld: 2 }])
   })
 
   test.each([

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { homedir, tmpdir } from 'node:os'
+import { homedir, tmpdir, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll, describe, expect, test } from '@jest/globals'
@@ -102,6 +102,16 @@ test('a Redis address without a password is not hidden from the log', () => {
 test('an empty value is an unset one', () => {
   const empty = Object.fromEntries([...SETTING_NAMES, 'TRACKYARD_NO_SUCH'].map((name) => [name, '']))
   expect(loadSettings({ ...empty, HOME: '/h' })).toEqual(loadSettings({ HOME: '/h' }))
+})
+
+test('an empty HOME is none: the data directory is never below the current one', () => {
+  const { HOME } = process.env
+  process.env.HOME = ''
+  try {
+    expect(loadSettings({ HOME: '' }).dataDir).toBe(join(userInfo().homedir, '.local/state/trackyard-batch'))
+  } finally {
+    process.env.HOME = HOME
+  }
 })
 
 test('the data directory follows XDG_STATE_HOME', () => {

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { expect, test } from '@jest/globals'
 import { expectAccounted, openCalls, readLedger, untilDone } from '../support/ledger.js'
 import { PATIENT, SHORT } from '../support/short-settings.js'
@@ -73,6 +76,28 @@ systemTest('a signal while a worker starts ends it cleanly, once it has started'
   await worker.waitForEvent('redis.started')
   expect(await terminated(worker)).toMatchObject({ code: 0 })
 })
+
+systemTest(
+  'Ctrl-C to a command that has nothing to stop: 130, and with --json an error document',
+  {},
+  async (system) => {
+    // It never answers.
+    const api = createServer(() => {}).listen(0, '127.0.0.1')
+    const asked = once(api, 'request')
+    await once(api, 'listening')
+    const { port } = api.address() as AddressInfo
+    const env = { TRACKYARD_API_URL: `http://127.0.0.1:${port}` }
+    const command = system.start('dist/scripts/trackyard-batch.js', ['account', '--json'], env)
+    await asked
+    command.kill('SIGINT')
+    const { code, stdout, stderr } = await command.exited
+    api.closeAllConnections()
+    api.close()
+    expect([code, stderr]).toEqual([130, expect.stringMatching(/^Interrupted\.$/m)])
+    const error = { code: 'interrupted', message: 'Interrupted.', hint: null }
+    expect(JSON.parse(stdout)).toEqual({ version: 1, kind: 'error', error })
+  },
+)
 
 systemTest(
   'an API that does not say who we are keeps a worker from starting for seconds, not for its whole timeout',

@@ -110,7 +110,7 @@ test('workers: host, process, since, in flight, and what keeps one from working'
     ...scene,
     report: {
       ...scene.report,
-      workers: [{ host: 'night-box', pid: 4711, since: null, in_flight: 0, trouble: `disk full ${'<b>'}` }],
+      workers: [{ host: 'night-box', pid: 4711, since: null, in_flight: 0, write_failure: `disk full ${'<b>'}` }],
     },
   }
   await page.getByText('disk full <b>').waitFor()

@@ -132,8 +132,8 @@ export function scenes(now: number): Readonly<Record<string, Scene>> {
     calls_per_minute: { limit: 300, last: 288 },
     finish_at: iso(-105),
     workers: [
-      { host: 'night-box', pid: 4711, since: iso(170), in_flight: 3, trouble: null },
-      { host: 'night-box', pid: 4713, since: iso(41), in_flight: 2, trouble: null },
+      { host: 'night-box', pid: 4711, since: iso(170), in_flight: 3, write_failure: null },
+      { host: 'night-box', pid: 4713, since: iso(41), in_flight: 2, write_failure: null },
     ],
     batches,
   })

@@ -6,7 +6,7 @@ import { formatNumber, pluralize } from '../../domain/format.js'
 import type { BatchReport } from '../../store/store.js'
 import { askYesNo, canAsk } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { interruptible } from '../lib/interrupt.js'
+import { endedEarly, interruptible } from '../lib/interrupt.js'
 import { examples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
 import { batchSentence } from '../render/status.js'
@@ -49,17 +49,13 @@ async function cancel(cli: Cli, name: string, yes: boolean): Promise<ExitCode> {
   })
 }
 
-/** @throws RefusedError after a no */
+/** @throws RefusedError after a no, EndedEarlyError after Ctrl-C */
 async function confirm(cli: Cli, report: BatchReport): Promise<void> {
   const kept = report.tagged + report.noMatch
   const open = report.waiting + report.withheld
   const facts =
     `${batchSentence(report)} ${pluralize(kept, 'answer')} ${kept === 1 ? 'is' : 'are'} kept and can be exported; ` +
     `${formatNumber(open)} unfinished ${open === 1 ? 'row gets' : 'rows get'} none.`
-  const isConfirmed = await interruptible(
-    cli,
-    (signal) => askYesNo(cli, `${facts} Cancel it?`, signal),
-    () => false,
-  )
+  const isConfirmed = await interruptible(cli, (signal) => askYesNo(cli, `${facts} Cancel it?`, signal), endedEarly)
   if (!isConfirmed) throw new RefusedError('Not cancelled: nothing was changed.', { code: 'declined' })
 }

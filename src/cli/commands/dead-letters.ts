@@ -9,7 +9,7 @@ import type { DeadFilter, LetterCursor, ParkedLetter, Retried, Store } from '../
 import type { Body } from '../documents.js'
 import { askYesNo, canAsk } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { interruptible } from '../lib/interrupt.js'
+import { endedEarly, interruptible } from '../lib/interrupt.js'
 import { examples, text, wholeNumber } from '../lib/parse.js'
 import { leftToWorkers, openFeeding } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
@@ -146,7 +146,7 @@ async function retryAll(cli: Cli, search: string | undefined, options: LetterOpt
         return 0
       },
       () => {
-        if (sentBack === null) throw declined()
+        if (sentBack === null) return endedEarly()
         return leftToWorkers(dueAgain(sentBack.due), 'Stop them with `trackyard-batch pause`.')
       },
     )
@@ -208,11 +208,7 @@ async function isConfirmed(cli: Cli, facts: string, question: string, options: L
     throw new RefusedError(`${facts} Not a terminal. Pass --yes to confirm. Nothing was changed.`, {
       code: 'confirmation_required',
     })
-  return interruptible(
-    cli,
-    (signal) => askYesNo(cli, `${facts} ${question}`, signal),
-    () => false,
-  )
+  return interruptible(cli, (signal) => askYesNo(cli, `${facts} ${question}`, signal), endedEarly)
 }
 
 function declined(): RefusedError {

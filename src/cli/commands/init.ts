@@ -6,7 +6,7 @@ import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { pluralize } from '../../domain/format.js'
 import { askSecret, askText, askYesNo, canAsk } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { interruptible } from '../lib/interrupt.js'
+import { endedEarly, interruptible } from '../lib/interrupt.js'
 import { examples } from '../lib/parse.js'
 
 export function define(command: Command, act: Act): void {
@@ -46,7 +46,7 @@ async function init(cli: Cli): Promise<ExitCode> {
       cli.print(`Wrote ${path}. Next: trackyard-batch doctor`)
       return 0
     },
-    () => notWritten(),
+    endedEarly,
   )
 }
 

@@ -10,7 +10,7 @@ import type { Batch, BatchReport } from '../../store/store.js'
 import type { Body } from '../documents.js'
 import { maySpend } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { interruptible } from '../lib/interrupt.js'
+import { endedEarly, interruptible } from '../lib/interrupt.js'
 import { examples, wholeNumber } from '../lib/parse.js'
 import { leftToWorkers, openFeeding } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
@@ -66,7 +66,7 @@ async function release(cli: Cli, name: string, options: ReleaseOptions): Promise
       () =>
         isReleased
           ? leftToWorkers(`batch ${batch.id} is released`, `Stop it with \`trackyard-batch cancel ${batch.id}\`.`)
-          : notReleased(),
+          : endedEarly(),
     )
   })
 }

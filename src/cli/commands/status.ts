@@ -149,8 +149,12 @@ async function listUnknownOutcomes(cli: Cli, isSeen: boolean): Promise<ExitCode>
       call.detail ?? 'the worker died before it saved the answer',
       truncate(query, 60),
     ])
+    if (rows.length === 0) {
+      cli.print('No call of unknown outcome.')
+      return 0
+    }
     cli.print(`${pluralize(all.length, 'call')} of unknown outcome; each may have cost a credit`)
-    if (rows.length > 0) cli.print(table([['sent', 'search', 'what happened', 'query'], ...rows]))
+    cli.print(table([['sent', 'search', 'what happened', 'query'], ...rows]))
     return 0
   })
 }

@@ -3,6 +3,7 @@ import { Writable } from 'node:stream'
 import { RefusedError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
 import { type Cli, isTerminal, write } from './cli.js'
+import { endedEarly } from './interrupt.js'
 
 /** Whether a person can answer. Questions go to stderr, so that stdout may be a file. */
 export function canAsk(cli: Cli): boolean {
@@ -59,7 +60,7 @@ async function ask(
     const answered = lines.question(prompt, { signal: AbortSignal.any([signal, stop.signal]) })
     return (await Promise.race([answered, closed])).trim()
   } catch (error) {
-    if (stop.signal.aborted) throw new RefusedError('Not written: nothing was changed.', { code: 'declined' })
+    if (stop.signal.aborted) return endedEarly()
     throw error
   } finally {
     lines.close()

@@ -53,19 +53,24 @@ export interface Cli {
 /** Runs a command's work; `define` hands it to commander as the action. */
 export type Act = (work: (cli: Cli) => Promise<ExitCode>) => Promise<void>
 
+/** Null: no documents. `lines`: one on each line, for a command that follows something. */
+export type JsonStyle = 'one' | 'lines' | null
+
 /** Known before the arguments are parsed, so that a mistake in them is a document too. */
-export function wantsJson(argv: readonly string[]): boolean {
+export function jsonStyle(argv: readonly string[]): JsonStyle {
   const end = argv.indexOf('--')
-  return argv.slice(0, end === -1 ? undefined : end).includes('--json')
+  const words = argv.slice(0, end === -1 ? undefined : end)
+  if (!words.includes('--json')) return null
+  return words.some((word) => /^(--follow|--watch|-w)$/.test(word)) ? 'lines' : 'one'
 }
 
 /** Raised when a name or a meaning in a document changes; not when something is added. */
 const VERSION = 1
 
-export function openCli(io: Io, json = false): Cli {
+export function openCli(io: Io, style: JsonStyle = null): Cli {
+  const json = style !== null
   const errorPaint = openPaint(io.stderr, io.env)
   let result: { readonly document: object; readonly stringify: (document: unknown) => string } | null = null
-  let hasEmitted = false
   const writeLine = (text: string) => write(io.stdout, `${text}\n`)
   return {
     io,
@@ -78,14 +83,13 @@ export function openCli(io: Io, json = false): Cli {
       result = { document: { version: VERSION, kind, ...body }, stringify }
     },
     emit: (kind, body) => {
-      hasEmitted = true
       if (json) writeLine(JSON.stringify({ version: VERSION, kind, ...body }))
     },
     finish: (error) => {
       if (!json || (result === null && error === null)) return
       const { document, stringify } = result ?? { document: { version: VERSION, kind: 'error' }, stringify: indented }
       const whole = error === null ? document : { ...document, error }
-      writeLine(hasEmitted ? JSON.stringify(whole) : stringify(whole))
+      writeLine(style === 'lines' ? JSON.stringify(whole) : stringify(whole))
     },
     say: (text) => write(io.stderr, `${terminalSafe(text)}\n`),
     detail: (text) => {

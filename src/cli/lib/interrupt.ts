@@ -1,3 +1,4 @@
+import { EndedEarlyError } from '../../domain/errors.js'
 import type { Cli } from './cli.js'
 
 /**
@@ -18,6 +19,11 @@ export async function interruptible<T>(
   } finally {
     dispose()
   }
+}
+
+/** Ctrl-C before a command has changed anything. */
+export function endedEarly(): never {
+  throw new EndedEarlyError('Interrupted: nothing was changed.')
 }
 
 function isAbort(error: unknown, signal: AbortSignal): boolean {

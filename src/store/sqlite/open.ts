@@ -191,7 +191,7 @@ function openError(error: unknown, path: string): unknown {
     )
   if (code.startsWith('E'))
     return new UnreachableError(
-      `The store ${path} cannot be created (${code}). Check the path, its permissions and the disk space.`,
+      `The store ${path} cannot be opened or created (${code}). Check the path, its permissions and the disk space.`,
       { cause: error },
     )
   return storeError(error, path)

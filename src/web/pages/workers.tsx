@@ -25,7 +25,7 @@ export function Workers({
             </tr>
           </thead>
           <tbody>
-            {workers.map(({ host, pid, since, in_flight, trouble }) => (
+            {workers.map(({ host, pid, since, in_flight, write_failure }) => (
               <tr>
                 <td>{host ?? 'an earlier version'}</td>
                 <td>{pid ?? '–'}</td>
@@ -39,7 +39,7 @@ export function Workers({
                   )}
                 </td>
                 <td>{figureOr(in_flight, '–')}</td>
-                <td class={trouble === null ? 'quiet' : 'tone-bad trouble'}>{trouble ?? 'none'}</td>
+                <td class={write_failure === null ? 'quiet' : 'tone-bad trouble'}>{write_failure ?? 'none'}</td>
               </tr>
             ))}
           </tbody>
