@@ -10,6 +10,28 @@ export function pluralize(count: number, one: string, many = `${one}${/(s|x|ch|s
   return `${formatNumber(count)} ${count === 1 ? one : many}`
 }
 
+/** Rows by status; see `ROW_STATUSES`. */
+export interface RowCounts {
+  readonly tagged: number
+  readonly noMatch: number
+  readonly dead: number
+  readonly invalid: number
+  readonly withheld?: number
+  readonly waiting?: number
+  readonly cancelled?: number
+}
+
+/** "9,800 of 10,000 rows tagged, 150 without a match, 3 dead": what is zero is left out. */
+export function formatRowCounts(rows: number, counts: RowCounts): string {
+  const { tagged, noMatch, dead, invalid, withheld = 0, waiting = 0, cancelled = 0 } = counts
+  const others = { 'without a match': noMatch, dead, invalid, withheld, waiting, cancelled }
+  const parts = Object.entries(others).filter(([, count]) => count > 0)
+  return [
+    `${formatNumber(tagged)} of ${pluralize(rows, 'row')} tagged`,
+    ...parts.map(([name, count]) => `${formatNumber(count)} ${name}`),
+  ].join(', ')
+}
+
 export function figureOr(count: number | null, unknown = 'unknown'): string {
   return count === null ? unknown : formatNumber(count)
 }

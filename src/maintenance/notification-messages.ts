@@ -1,4 +1,4 @@
-import { formatDateTime, formatDuration, pluralize } from '../domain/format.js'
+import { formatDateTime, formatDuration, formatNumber, formatRowCounts, pluralize } from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
 import {
   isForCredits,
@@ -91,20 +91,17 @@ export function batchReleased(report: CountedBatch): Notification {
   const { batch, items, invalid, unfinished } = report
   const cap = batch.maxCredits === null ? '' : ` for at most ${pluralize(batch.maxCredits, 'credit')}`
   const first = batch.first === null ? '' : `, the first ${pluralize(batch.first, 'search')} only`
-  const bad = invalid > 0 ? `, ${invalid} of them invalid` : ''
+  const bad = invalid > 0 ? `, ${formatNumber(invalid)} of them invalid` : ''
   return {
     event: 'batch.released',
-    text: `${nameOf(report)} is released${cap}${first}: ${pluralize(items, 'row')}${bad}, ${unfinished} to do. Follow with \`trackyard-batch status --watch\`.`,
+    text: `${nameOf(report)} is released${cap}${first}: ${pluralize(items, 'row')}${bad}, ${formatNumber(unfinished)} to do. Follow with \`trackyard-batch status --watch\`.`,
     ...about(report),
   }
 }
 
 export function batchDone(report: CountedBatch): Notification {
-  const { batch, items, tagged, noMatch, dead, invalid } = report
-  const parts = [pluralize(items, 'row'), `${tagged} tagged`, `${noMatch} without a match`]
-  if (dead > 0) parts.push(`${dead} dead`)
-  if (invalid > 0) parts.push(`${invalid} invalid`)
-  parts.push(`${pluralize(batch.charged, 'credit')} used`)
+  const { batch, items } = report
+  const parts = [formatRowCounts(items, report), `${pluralize(batch.charged, 'credit')} used`]
   if (batch.completedAt !== null) parts.push(`in ${formatDuration(batch.completedAt - batch.createdAt)}`)
   return {
     event: 'batch.done',
@@ -130,14 +127,16 @@ export function batchLate(
 
 /** The searches that `--first` or `--max-credits` allowed are finished; the rest waits for `release`. */
 export function budgetUsed(report: CountedBatch): Notification {
-  const { batch, items, tagged, noMatch, dead, unfinished } = report
+  const { batch, items, unfinished } = report
   const isFirst = batch.maxCredits === null || batch.charged < batch.maxCredits
   const what = isFirst
     ? `finished its first ${batch.first === 1 ? 'search' : pluralize(batch.first ?? 0, 'search')}`
     : `used up --max-credits ${batch.maxCredits}`
-  const parts = [`${tagged} of ${pluralize(items, 'row')} tagged`, `${noMatch} without a match`]
-  if (dead > 0) parts.push(`${dead} dead`)
-  parts.push(`${unfinished} still to do`, `${pluralize(batch.charged, 'credit')} used`)
+  const parts = [
+    formatRowCounts(items, report),
+    `${formatNumber(unfinished)} still to do`,
+    `${pluralize(batch.charged, 'credit')} used`,
+  ]
   const release = `trackyard-batch release ${batch.id}${isFirst ? '' : ' --max-credits N'}`
   return {
     event: 'batch.budget_used',
@@ -151,7 +150,7 @@ export function manyDead(report: CountedBatch): Notification {
   const finished = tagged + noMatch + dead
   return {
     event: 'batch.dead_letters',
-    text: `${nameOf(report)} has many dead letters: ${dead} of ${pluralize(finished, 'finished row')} (${Math.round((dead / finished) * 100)} %).${lookAtDead(report)} \`trackyard-batch pause\` stops all calls.`,
+    text: `${nameOf(report)} has many dead letters: ${formatNumber(dead)} of ${pluralize(finished, 'finished row')} (${Math.round((dead / finished) * 100)} %).${lookAtDead(report)} \`trackyard-batch pause\` stops all calls.`,
     ...about(report),
   }
 }

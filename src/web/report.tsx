@@ -4,7 +4,7 @@ import { raw } from 'hono/html'
 import { batchStatus } from '../batches/status.js'
 import type { BatchStatus } from '../batches/status-report.js'
 import { parseTracks } from '../domain/answer.js'
-import { formatDuration, formatNumber, pluralize } from '../domain/format.js'
+import { formatDuration, formatNumber, formatRowCounts, pluralize } from '../domain/format.js'
 import { CALL_OUTCOMES } from '../domain/outcome.js'
 import { deriveTags, type Track } from '../domain/tags.js'
 import type { Sample } from '../store/activity.js'
@@ -126,16 +126,11 @@ function Report({ data, now }: { readonly data: ReportData; readonly now: number
 /** What a reader of a mail sees first. */
 function summaryOf({ status, batch, outcome }: ReportData, now: number): string {
   const done = status.rows - status.waiting - status.withheld - status.cancelled
-  const parts = [
-    `${formatNumber(status.tagged)} of ${pluralize(status.rows, 'row')} tagged`,
-    `${formatNumber(status.no_match)} without a match`,
-    ...(status.dead === 0 ? [] : [`${formatNumber(status.dead)} dead`]),
-    ...(status.invalid === 0 ? [] : [`${formatNumber(status.invalid)} invalid`]),
-    ...(done === status.rows ? [] : [`${formatNumber(status.rows - done)} not done`]),
-  ]
+  const { rows, tagged, no_match: noMatch, dead, invalid } = status
+  const open = done === rows ? '' : `, ${formatNumber(rows - done)} not done`
   const from = outcome.firstCallAt ?? batch.createdAt
   const took = formatDuration((batch.completedAt ?? now) - from)
-  return `${parts.join(', ')}. ${pluralize(status.credits_spent, 'credit')} in ${took}.`
+  return `${formatRowCounts(rows, { tagged, noMatch, dead, invalid })}${open}. ${pluralize(status.credits_spent, 'credit')} in ${took}.`
 }
 
 /** Pauses and rate limits with their share of the time. */

@@ -4,6 +4,7 @@ import {
   figureOr,
   formatDateTime,
   formatNumber,
+  formatRowCounts,
   formatTime,
   formatTimeAndWait,
   pairs,
@@ -143,12 +144,6 @@ function batchTable(batches: readonly BatchStatus[]): string {
 
 /** "Batch 12 (night): 9,800 of 10,000 rows tagged, 150 without a match, 3 dead." */
 export function batchSentence(report: BatchReport): string {
-  const parts = [`${formatNumber(report.tagged)} of ${pluralize(report.items, 'row')} tagged`]
-  if (report.noMatch > 0) parts.push(`${formatNumber(report.noMatch)} without a match`)
-  if (report.dead > 0) parts.push(`${formatNumber(report.dead)} dead`)
-  if (report.invalid > 0) parts.push(`${formatNumber(report.invalid)} invalid`)
-  if (report.withheld > 0) parts.push(`${formatNumber(report.withheld)} withheld`)
-  if (report.waiting > 0) parts.push(`${formatNumber(report.waiting)} waiting`)
-  if (report.cancelled > 0) parts.push(`${formatNumber(report.cancelled)} cancelled`)
-  return `Batch ${report.batch.id} (${truncate(report.batch.name, 60)}): ${parts.join(', ')}.`
+  const { batch, items } = report
+  return `Batch ${batch.id} (${truncate(batch.name, 60)}): ${formatRowCounts(items, report)}.`
 }
