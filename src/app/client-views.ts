@@ -1,6 +1,6 @@
 import type { BatchStatus as ReportedBatch, StatusReport } from '../batches/status-report.js'
-import { exportedRow } from '../catalog/export-lines.js'
-import { parseForScript } from '../catalog/json.js'
+import { exportedRow } from '../catalog/export/export-lines.js'
+import { parseForScript } from '../catalog/json/exact-json.js'
 import { parseTracks } from '../domain/answer.js'
 import { pauseSummary } from '../domain/pause.js'
 import type { ExportRow, ParkedLetter, RowReport, SearchReport, Account as StoredAccount } from '../store/store.js'

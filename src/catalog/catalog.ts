@@ -83,7 +83,7 @@ export type RawRow =
       readonly kind: 'object'
       readonly line: number
       readonly text: string
-      /** As JSON.parse reads it: long numbers may be rounded. See `exactRows` in json.ts. */
+      /** As JSON.parse reads it: long numbers may be rounded. See `exactRows` in exact-json.ts. */
       readonly value: Readonly<Record<string, unknown>>
       readonly problem?: string
     }

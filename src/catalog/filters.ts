@@ -3,7 +3,7 @@ import { UsageError } from '../domain/errors.js'
 import { truncate } from '../domain/format.js'
 import { isRecord } from '../domain/json.js'
 import { type Filters, type LoadedRow, MAX_LIMIT } from '../domain/request.js'
-import { ExactNumber, parseExactly, plainNumber } from './json.js'
+import { ExactNumber, parseExactly, plainNumber } from './json/exact-json.js'
 
 /**
  * Checks limit, offset and filters before they cost a credit. Filters with a documented type must have it

@@ -2,7 +2,7 @@ import { stringify } from 'lossless-json'
 import { UsageError } from '../domain/errors.js'
 import { isRecord } from '../domain/json.js'
 import { BEGINNING, type Catalog, LONGEST_ROW_BYTES, type RawRow, ROW_WORDS, tooLongRow } from './catalog.js'
-import { beginning } from './jsonl-rows.js'
+import { beginning } from './json/jsonl-rows.js'
 import { firstRows, startingWith } from './row-chunks.js'
 
 /** How many rows are read to learn their properties. */

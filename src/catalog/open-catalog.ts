@@ -1,16 +1,11 @@
 import { extname } from 'node:path'
 import { CatalogError } from '../domain/errors.js'
-import { type Catalog, FILE_WORDS, type OpenedText, type RawRow } from './catalog.js'
-import { isOfExport, rowInside } from './export-rows.js'
-import { createScanner } from './json-scanner.js'
-import { jsonShape, listInObject, listPath } from './json-shape.js'
-import { readJsonValues } from './json-values.js'
-import { readJsonl } from './jsonl-rows.js'
-import { requireCatalog } from './not-catalog.js'
-import { type CsvOptions, openCsv } from './open-csv.js'
-import { firstRows, startingWith, withBadLines } from './row-chunks.js'
-import { type CatalogSource, openSource } from './source.js'
-import { openText, type TextSource } from './text.js'
+import { type Catalog, FILE_WORDS, type RawRow } from './catalog.js'
+import { type CsvOptions, openCsv } from './csv/open-csv.js'
+import { requireCatalog } from './input/not-catalog.js'
+import { type CatalogSource, openSource } from './input/source.js'
+import { openText } from './input/text.js'
+import { openJson } from './json/open-json.js'
 
 /**
  * Opens the user's file and detects what can be known before the rows are read: its encoding, its format, its
@@ -23,9 +18,6 @@ export interface CatalogOptions extends CsvOptions {
   /** A name such as "windows-1251". Default: that of the byte order mark, else UTF-8. */
   readonly encoding?: string | undefined
 }
-
-/** How many rows of a JSONL catalog are read to learn its keys. */
-const SAMPLE_ROWS = 100
 
 /** @throws CatalogError when the source is not a catalog */
 export async function openCatalog(source: CatalogSource, options: CatalogOptions = {}): Promise<Catalog> {
@@ -55,58 +47,6 @@ export async function openCatalog(source: CatalogSource, options: CatalogOptions
     close()
     throw error
   }
-}
-
-async function openJson(text: TextSource, name: string): Promise<OpenedText> {
-  const head = text.head.toString('utf8')
-  const shape = jsonShape(head)
-  if (shape === 'values') requireRows(head, name)
-  const all = shape === 'lines' ? readJsonl(text.pieces) : readJsonValues(text.pieces, shape === 'list')
-  const asWritten = withBadLines(all, text.badLines)
-  const first = await firstRows(asWritten, SAMPLE_ROWS)
-  const isExport = first.length > 0 && first.every(isOfExport)
-  const rows = isExport ? first.map(rowInside) : first
-  const chunks = isExport ? rowsInside(asWritten) : asWritten
-  const names = new Set<string>()
-  let objects = 0
-  for (const row of rows.slice(0, SAMPLE_ROWS)) {
-    if (row.kind !== 'object') continue
-    objects++
-    for (const key of Object.keys(row.value)) names.add(key)
-  }
-  if (objects === 0) {
-    const expected = shape === 'lines' ? 'one JSON object per line' : 'a list of JSON objects'
-    throw new CatalogError(
-      `${name}: expected ${expected}, found ${rows.length === 0 ? 'an empty list' : foundInstead(rows)}.`,
-    )
-  }
-  return {
-    format: 'jsonl',
-    delimiter: null,
-    quoting: 'csv',
-    preamble: '',
-    columns: [],
-    names: [...names],
-    notes: isExport ? [...SHAPE_NOTES[shape], 'the rows in an export'] : SHAPE_NOTES[shape],
-    chunks: startingWith(rows, chunks),
-  }
-}
-
-async function* rowsInside(chunks: AsyncIterable<RawRow[]>): AsyncGenerator<RawRow[], void, undefined> {
-  for await (const chunk of chunks) yield chunk.map(rowInside)
-}
-
-const SHAPE_NOTES = { lines: [], list: ['a JSON list'], values: ['JSON objects over several lines'] } as const
-
-function foundInstead(rows: readonly RawRow[]): string {
-  const among = Math.min(rows.length, SAMPLE_ROWS)
-  return among === 1 ? 'none' : `none among the first ${among}`
-}
-
-/** An object that does not end within the head is the whole file, not a row. */
-function requireRows(head: string, name: string): void {
-  const path = createScanner(head.search(/\S/), true).scan(head).kind === 'more' ? listPath(head) : null
-  if (path !== null) throw listInObject(name, path)
 }
 
 /** The rows one by one. Closes the file after the last one, or when the reader stops. */

@@ -1,5 +1,5 @@
-import { decodedText } from './encodings.js'
-import { ExactNumber } from './json.js'
+import { decodedText } from './input/encodings.js'
+import { ExactNumber } from './json/exact-json.js'
 
 /**
  * Characters that a query or an id must not have: control characters and lone surrogates. They are never

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { defaultExportPath } from '../../src/catalog/export-target.js'
+import { defaultExportPath } from '../../src/catalog/export/export-target.js'
 
 test.each([
   ['/data/films.csv', ',', 'csv', '/data/films.tagged.csv'],

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { exportBatch } from '../../src/catalog/export-batch.js'
+import { exportBatch } from '../../src/catalog/export/export-batch.js'
 import { each, exportRow } from './exporting.js'
 
 let directory = ''

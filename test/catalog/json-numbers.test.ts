@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { jsonlWriter } from '../../src/catalog/export-lines.js'
+import { jsonlWriter } from '../../src/catalog/export/export-lines.js'
 import { parseFilters } from '../../src/catalog/filters.js'
-import { ExactNumber, exactRows, onOneLine, parseExactly } from '../../src/catalog/json.js'
+import { ExactNumber, exactRows, onOneLine, parseExactly } from '../../src/catalog/json/exact-json.js'
 import { load, refusal } from './reading.js'
 
 const json = { name: 'x.jsonl' }

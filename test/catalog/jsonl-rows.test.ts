@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { LONGEST_ROW_BYTES } from '../../src/catalog/catalog.js'
-import { readJsonl } from '../../src/catalog/jsonl-rows.js'
+import { readJsonl } from '../../src/catalog/json/jsonl-rows.js'
 import { all, each } from './reading.js'
 
 test('wherever the text is cut, each line is one row and keeps its number', async () => {

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { open, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
+import { readableReason } from '../../src/catalog/input/source.js'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
-import { readableReason } from '../../src/catalog/source.js'
 import { all, file, inDirectory, openText, refusal } from './reading.js'
 
 describe('what a catalog is understood to be', () => {

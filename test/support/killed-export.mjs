@@ -1,7 +1,7 @@
 import { createCleanup } from '../../dist/src/app/cleanup.js'
 import { settingsOf } from '../../dist/src/app/entry.js'
 import { openConfiguredStore } from '../../dist/src/app/parts.js'
-import { exportBatch } from '../../dist/src/catalog/export-batch.js'
+import { exportBatch } from '../../dist/src/catalog/export/export-batch.js'
 import { silentLogger } from '../../dist/src/domain/logger.js'
 import { die } from './kill-at.mjs'
 

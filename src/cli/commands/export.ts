@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { findBatch } from '../../batches/find-batch.js'
-import type { ExportResult } from '../../catalog/export-batch.js'
+import type { ExportResult } from '../../catalog/export/export-batch.js'
 import { EndedEarlyError, type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
 import { ROW_STATUSES, type RowStatus } from '../../domain/states.js'
@@ -88,8 +88,8 @@ async function write(
     readonly signal: AbortSignal
   },
 ): Promise<ExitCode> {
-  const { exportBatch } = await import('../../catalog/export-batch.js')
-  const { defaultExportPath } = await import('../../catalog/export-target.js')
+  const { exportBatch } = await import('../../catalog/export/export-batch.js')
+  const { defaultExportPath } = await import('../../catalog/export/export-target.js')
   const { batch, options, signal } = order
   const format = options.format ?? batch.format
   const { spreadsheetSafe } = options

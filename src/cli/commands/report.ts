@@ -46,7 +46,7 @@ export async function writeReport(cli: Cli, session: Session, batchId: number, o
   const source = { store, samples: store.activity.samples, timeline: store.timeline.list }
   const html = await renderReport(source, report, session.now())
   const path = out === '-' ? null : resolve(cli.io.cwd, out ?? defaultPath(batch))
-  const { openTarget } = await import('../../catalog/export-target.js')
+  const { openTarget } = await import('../../catalog/export/export-target.js')
   const target = await openTarget(path ?? cli.io.stdout, batch.catalogPath)
   try {
     await target.write(html)

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { findBatch } from '../../batches/find-batch.js'
-import { stringifyExactly } from '../../catalog/json.js'
+import { stringifyExactly } from '../../catalog/json/exact-json.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { examples } from '../lib/parse.js'

@@ -1,4 +1,4 @@
-import { parseExactly } from '../../catalog/json.js'
+import { parseExactly } from '../../catalog/json/exact-json.js'
 import { parseTracks } from '../../domain/answer.js'
 import type { Death } from '../../domain/dead-letter.js'
 import { figureOr, formatDateTime, formatNumber, pairs, pluralize, table, truncate } from '../../domain/format.js'

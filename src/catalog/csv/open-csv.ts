@@ -1,12 +1,12 @@
-import { CatalogError } from '../domain/errors.js'
-import { GUARD_COLUMN, unguardFormula } from '../domain/formula-cell.js'
-import type { OpenedText, RawRow } from './catalog.js'
-import { columnNames } from './column-names.js'
+import { CatalogError } from '../../domain/errors.js'
+import { GUARD_COLUMN, unguardFormula } from '../../domain/formula-cell.js'
+import type { OpenedText, RawRow } from '../catalog.js'
+import { columnNames } from '../column-names.js'
+import type { TextSource } from '../input/text.js'
+import { firstRows, startingWith, withBadLines } from '../row-chunks.js'
 import { readCsv } from './csv-rows.js'
 import type { Dialect } from './csv-scanner.js'
-import { firstRows, startingWith, withBadLines } from './row-chunks.js'
 import { type Sample, sniffTable, sniffTabQuoting, type Table } from './sniff-csv.js'
-import type { TextSource } from './text.js'
 
 /** Options of the user for a CSV or TSV text. */
 export interface CsvOptions {

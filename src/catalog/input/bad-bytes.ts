@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { CatalogError } from '../domain/errors.js'
+import { CatalogError } from '../../domain/errors.js'
 import { decodedText, LF } from './encodings.js'
 
 /** The length in bytes of a UTF-8 character that begins with this byte; 0: no character begins with it. */

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream'
-import { NEVER, orAborted } from '../domain/abortable.js'
-import { ROW_STATUSES, type RowStatus } from '../domain/states.js'
-import type { Batch, ExportRow } from '../store/store.js'
+import { NEVER, orAborted } from '../../domain/abortable.js'
+import { ROW_STATUSES, type RowStatus } from '../../domain/states.js'
+import type { Batch, ExportRow } from '../../store/store.js'
 import { csvWriter, exportedRow, jsonlWriter } from './export-lines.js'
 import { openTarget } from './export-target.js'
 

@@ -1,4 +1,4 @@
-import { LONGEST_ROW_BYTES } from './catalog.js'
+import { LONGEST_ROW_BYTES } from '../catalog.js'
 
 /** How a CSV or TSV text separates and quotes its cells. */
 export interface Dialect {

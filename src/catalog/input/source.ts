@@ -2,8 +2,8 @@ import { constants, fstatSync, openSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import { CatalogError, errorCode } from '../domain/errors.js'
-import { truncate } from '../domain/format.js'
+import { CatalogError, errorCode } from '../../domain/errors.js'
+import { truncate } from '../../domain/format.js'
 
 /** A file, or a stream that somebody else opened (and closes), such as standard input. */
 export type CatalogSource = { readonly path: string } | { readonly stream: Readable; readonly name: string }

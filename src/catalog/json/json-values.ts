@@ -1,5 +1,5 @@
-import { BEGINNING, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from './catalog.js'
-import { onOneLine } from './json.js'
+import { BEGINNING, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from '../catalog.js'
+import { onOneLine } from './exact-json.js'
 import { createScanner, type Scanner } from './json-scanner.js'
 import { beginning, jsonRow } from './jsonl-rows.js'
 

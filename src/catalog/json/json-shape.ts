@@ -1,8 +1,8 @@
-import { CatalogError } from '../domain/errors.js'
-import { parseJson } from '../domain/json.js'
-import { splitStrings } from './json.js'
+import { CatalogError } from '../../domain/errors.js'
+import { parseJson } from '../../domain/json.js'
+import { shellWord } from '../input/source.js'
+import { splitStrings } from './exact-json.js'
 import { createScanner } from './json-scanner.js'
-import { shellWord } from './source.js'
 
 /**
  * How a JSON catalog is laid out. `lines`: one object a line (JSON Lines). `list`: one list of objects.

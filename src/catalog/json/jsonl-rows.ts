@@ -1,7 +1,7 @@
-import { truncate } from '../domain/format.js'
-import { isRecord } from '../domain/json.js'
-import { BEGINNING, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from './catalog.js'
-import { LF } from './encodings.js'
+import { truncate } from '../../domain/format.js'
+import { isRecord } from '../../domain/json.js'
+import { BEGINNING, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from '../catalog.js'
+import { LF } from '../input/encodings.js'
 
 /**
  * Reads JSON lines as rows. Blank lines are skipped. Memory is bounded by one piece, or one line if that is longer.

@@ -1,6 +1,6 @@
 import { parse, stringify } from 'lossless-json'
-import { isRecord } from '../domain/json.js'
-import type { RawRow } from './catalog.js'
+import { isRecord } from '../../domain/json.js'
+import type { RawRow } from '../catalog.js'
 
 /**
  * A number that keeps its digits. `JSON.parse` turns 9007199254740993 into …992, 1.10 into 1.1 and 1e400 into

@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
-import { BEGINNING, LONGEST_ROW_BYTES } from './catalog.js'
+import { BEGINNING, LONGEST_ROW_BYTES } from '../catalog.js'
 
 /** A piece of the text, and its length as UTF-8. */
 export interface TextPiece {

@@ -1,6 +1,6 @@
 import iconv from 'iconv-lite'
-import { didYouMean } from '../domain/did-you-mean.js'
-import { CatalogError } from '../domain/errors.js'
+import { didYouMean } from '../../domain/did-you-mean.js'
+import { CatalogError } from '../../domain/errors.js'
 
 export const LF = 10
 

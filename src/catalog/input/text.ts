@@ -1,11 +1,11 @@
 import { isAscii, isUtf8 } from 'node:buffer'
 import { pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { CatalogError, errorCode } from '../domain/errors.js'
+import { CatalogError, errorCode } from '../../domain/errors.js'
+import { startingWith } from '../row-chunks.js'
 import { badBytes, characterBytes, countLineEnds, undecodable } from './bad-bytes.js'
 import { byteOrderMark, decoded, isWide, LF, requireEncoding, wideEncoding } from './encodings.js'
 import { requireText } from './not-catalog.js'
-import { startingWith } from './row-chunks.js'
 
 /**
  * Turns the bytes of a source into UTF-8 text: unpacked, decoded, checked, with one kind of line end. The

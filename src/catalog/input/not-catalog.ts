@@ -1,6 +1,6 @@
-import { CatalogError } from '../domain/errors.js'
-import { truncate } from '../domain/format.js'
-import { isRecord, parseJson } from '../domain/json.js'
+import { CatalogError } from '../../domain/errors.js'
+import { truncate } from '../../domain/format.js'
+import { isRecord, parseJson } from '../../domain/json.js'
 import { byteOrderMark, wideEncoding } from './encodings.js'
 import { shellWord } from './source.js'
 

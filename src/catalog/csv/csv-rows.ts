@@ -1,4 +1,4 @@
-import { LONGEST_ROW_BYTES, type RawRow, tooLongRow } from './catalog.js'
+import { LONGEST_ROW_BYTES, type RawRow, tooLongRow } from '../catalog.js'
 import { createScanner, type Dialect, type ScannedRecord } from './csv-scanner.js'
 import { holdText, type TextPiece } from './held-text.js'
 

@@ -5,9 +5,9 @@ import { Socket } from 'node:net'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
-import { errorCode, OutputError, UnreachableError } from '../domain/errors.js'
-import { truncate } from '../domain/format.js'
-import type { Batch } from '../store/store.js'
+import { errorCode, OutputError, UnreachableError } from '../../domain/errors.js'
+import { truncate } from '../../domain/format.js'
+import type { Batch } from '../../store/store.js'
 
 /**
  * Where an export goes. A file appears whole or not at all: it is written under a temporary name in the same
