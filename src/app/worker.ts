@@ -14,6 +14,7 @@ import { openSharedKey } from '../control/shared-key.js'
 import { type Clock, systemClock } from '../domain/clock.js'
 import { errorCode } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
+import { startDamageCheck } from '../maintenance/damage-check.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
 import { startScheduler } from '../maintenance/scheduler.js'
 import { openWebhook } from '../maintenance/webhook.js'
@@ -22,7 +23,6 @@ import { recordUnsaved } from '../processing/unsaved.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 import type { Cleanup } from './cleanup.js'
-import { startDamageCheck } from './damage-check.js'
 import { HOST_PREFIX } from './healthy.js'
 import { LEASES, maintenanceTasks } from './maintenance-tasks.js'
 import { deferred, type Service, stoppedBefore } from './service.js'
@@ -52,8 +52,11 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
   const { workerId = HOST_PREFIX + randomUUID(), clock = systemClock } = opened
   const parts = { store, queue, api, log, now: clock.now }
   await takeApi({ store, apiUrl: settings.apiUrl })
+  const closing = new AbortController()
+  cleanup.add(() => closing.abort())
   // PostgreSQL checks its own files.
-  const damageChecks = settings.databaseUrl === null ? [await startDamageCheck(parts, cleanup)] : []
+  const isFile = settings.databaseUrl === null
+  const damageChecks = isFile ? [await startDamageCheck({ ...parts, stopping: closing.signal })] : []
   await recordUnsaved(parts)
   const { done, resolve, reject } = deferred()
 

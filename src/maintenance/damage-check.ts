@@ -5,10 +5,9 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { ConfigurationError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import type { MaintenanceTask } from '../maintenance/scheduler.js'
 import { damageSentence } from '../store/sqlite/errors.js'
 import type { Store } from '../store/store.js'
-import type { Cleanup } from './cleanup.js'
+import type { MaintenanceTask } from './scheduler.js'
 
 /**
  * Checks the whole store for damage: when a worker starts, and again after each write to the file
@@ -19,7 +18,7 @@ import type { Cleanup } from './cleanup.js'
  */
 const CHECK_EVERY_MS = 2000
 const SHORTEST_REST_MS = 2000
-/** The rest after a check, as a multiple of its duration. The start of its process does not count: a small store is checked soon. */
+/** The rest after a check, as a multiple of its duration without the start of its process. */
 const REST_FACTOR = 100
 /** A start waits no longer than this. Damage found later stops the calls. */
 const START_WAITS_MS = 3000
@@ -27,12 +26,16 @@ const START_WAITS_MS = 3000
 const ENTRY = fileURLToPath(new URL('../../workers/check-store.js', import.meta.url))
 
 /** @throws ConfigurationError if damage is found within the time that a start waits */
-export async function startDamageCheck(
-  { store, log }: { readonly store: Pick<Store, 'path' | 'trouble' | 'reportDamage'>; readonly log: Logger },
-  cleanup: Cleanup,
-): Promise<MaintenanceTask> {
-  const ending = new AbortController()
-  cleanup.add(() => ending.abort())
+export async function startDamageCheck({
+  store,
+  log,
+  stopping,
+}: {
+  readonly store: Pick<Store, 'path' | 'trouble' | 'reportDamage'>
+  readonly log: Logger
+  /** Ends the child process. */
+  readonly stopping: AbortSignal
+}): Promise<MaintenanceTask> {
   let problem: string | null = null
   let writtenAt = Number.NaN
   let nextAt = 0
@@ -44,18 +47,18 @@ export async function startDamageCheck(
     nextAt = Number.POSITIVE_INFINITY
     let tookMs = 0
     try {
-      const found = await checkInChild(store.path, ending.signal)
+      const found = await checkInChild(store.path, stopping)
       problem = found.problem
       tookMs = found.tookMs
     } catch (error) {
-      if (!ending.signal.aborted)
+      if (!stopping.aborted)
         log.warn({ event: 'store.check_failed', err: error }, 'could not check the store for damage; trying again')
     }
     nextAt = performance.now() + Math.max(SHORTEST_REST_MS, REST_FACTOR * tookMs)
     if (problem !== null) store.reportDamage(problem)
   }
 
-  await Promise.race([check(), sleep(START_WAITS_MS, undefined, { signal: ending.signal, ref: false })])
+  await Promise.race([check(), sleep(START_WAITS_MS, undefined, { signal: stopping, ref: false })])
   if (problem !== null) throw new ConfigurationError(damageSentence(store.path, problem))
   return { name: 'check the store for damage', everyMs: CHECK_EVERY_MS, restsFirst: true, run: check }
 }
