@@ -33,6 +33,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   // The private Redis is locked through an empty SQLite file.
   'better-sqlite3': ['store', 'queue'],
   pg: ['store'],
+  'pg-copy-streams': ['store'],
   undici: ['api'],
   commander: ['cli'],
   'cli-progress': ['cli'],
@@ -293,7 +294,8 @@ describe('the command line starts quickly', () => {
   test('what a command opens loads neither BullMQ nor pino; those are for a running Redis and a log', () => {
     const opened = ['src/app/entry.ts', 'src/app/parts.ts'].flatMap(packagesOf)
     expect(opened).toContain('better-sqlite3')
-    for (const slow of ['bullmq', 'ioredis', 'pino', 'undici', 'zod', 'hono', 'pg']) expect(opened).not.toContain(slow)
+    for (const slow of ['bullmq', 'ioredis', 'pino', 'undici', 'zod', 'hono', 'pg', 'pg-copy-streams'])
+      expect(opened).not.toContain(slow)
   })
 })
 

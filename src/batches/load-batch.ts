@@ -18,7 +18,6 @@ export interface LoadParts {
   readonly now: () => number
 }
 
-const CHUNK = 10_000
 /** The most characters of rows in memory at once, since a row may be long. */
 const CHUNK_CHARACTERS = 4 * 1024 * 1024
 
@@ -122,12 +121,14 @@ async function addAll(
   rows: AsyncIterable<LoadedRow>,
   options: LoadOptions,
 ): Promise<number> {
+  const { batches } = parts.store
+  const { rowsPerChunk } = batches
   let chunk: LoadedRow[] = []
   let characters = 0
   let loaded = 0
   let storing: Promise<void> = Promise.resolve()
   const add = async (added: readonly LoadedRow[]): Promise<void> => {
-    await repeatIfLost(() => parts.store.batches.addRows(id, added, parts.now()), options.signal)
+    await repeatIfLost(() => batches.addRows(id, added, parts.now()), options.signal)
     loaded += added.length
     options.progress?.(loaded)
   }
@@ -144,7 +145,7 @@ async function addAll(
     for await (const row of rows) {
       chunk.push(row)
       characters += row.row.length
-      if (chunk.length === CHUNK || characters >= CHUNK_CHARACTERS) await flush()
+      if (chunk.length === rowsPerChunk || characters >= CHUNK_CHARACTERS) await flush()
     }
     if (chunk.length > 0) await flush()
     await storing

@@ -16,7 +16,7 @@ import {
   unfinishedItems,
 } from './batch-row.js'
 import { payingBatches } from './budget.js'
-import type { Connection, Transaction } from './connection.js'
+import type { Connection, Engine, Transaction } from './connection.js'
 import { addRows } from './load-rows.js'
 import { addNotification } from './notifications.js'
 import type { Plan, RowChanges } from './plan.js'
@@ -84,6 +84,8 @@ export interface MilestoneRules {
 
 export interface BatchStore {
   create(batch: NewBatch): Promise<number>
+  /** How many rows to add at once: more are faster, but other changes wait meanwhile. */
+  readonly rowsPerChunk: number
   /**
    * Adds a chunk to a loading batch. Safe to repeat: the position of its first row says whether the
    * batch has it already. A row that repeats the id of an earlier valid row becomes
@@ -136,10 +138,14 @@ export interface BatchStore {
 /** Rows removed in one transaction. Other processes must be able to write in between. */
 const DROP_PIECE = 10_000
 
-export function batchStore(connection: Connection, actor: Actor): BatchStore {
+export function batchStore(
+  { connection, loader, rowsPerChunk }: Pick<Engine, 'connection' | 'loader' | 'rowsPerChunk'>,
+  actor: Actor,
+): BatchStore {
   return {
+    rowsPerChunk,
     create: (batch) => connection.write((tx) => create(tx, batch)),
-    addRows: (batchId, rows, now) => connection.write((tx) => addRows(tx, batchId, rows, now)),
+    addRows: (batchId, rows, now) => loader.write((tx) => addRows(tx, batchId, rows, now)),
     heartbeat: async (batchId, now) => {
       const text = "update batch set heard_at = @now where id = @batchId and state = 'loading'"
       await connection.write((tx) => tx.run(text, { now, batchId }))

@@ -93,11 +93,15 @@ export interface Engine {
   /** For messages: its path, or its address without the password. */
   readonly name: string
   readonly connection: Connection
+  /** For changes that insert many rows. It connects when it is used first. */
+  readonly loader: Connection
   /** For expensive reads. */
   readonly reader: Connection
   readonly health: StoreHealth
   /** How many changes share a commit at most. */
   readonly groupSize: number
+  /** How many rows of a catalog to insert in one transaction: others wait for it. */
+  readonly rowsPerChunk: number
   /** The last ids that were given out, of tables whose ids are never given out twice. */
   lastIds(tx: Queries, tables: readonly string[]): Promise<ReadonlyMap<string, number>>
   setLastIds(tx: Transaction, ids: ReadonlyMap<string, number>): Promise<void>

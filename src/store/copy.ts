@@ -56,7 +56,7 @@ export async function copyStore({ from, to, now, progress }: CopyOptions): Promi
       const look = await source.connection.snapshot()
       try {
         await refuseWhileLoading(look, now)
-        const rows = await target.connection.write((tx) => copyTables({ look, source, target, tx, progress }))
+        const rows = await target.loader.write((tx) => copyTables({ look, source, target, tx, progress }))
         await source.connection.write((tx) => markMoved(tx, target.name, now))
         return { from: source.name, to: target.name, rows }
       } finally {

@@ -51,14 +51,14 @@ export interface OpenOptions {
  */
 export async function openStore(options: OpenOptions): Promise<Store> {
   const { actor = 'command' } = options
-  const { name, connection, reader, health, groupSize } = await openEngine(options)
+  const { name, connection, loader, reader, health, groupSize, rowsPerChunk } = await openEngine(options)
   const group = groupCommit(connection, groupSize)
   return {
     ...health,
     ...(await reader.read(identity)),
     name,
     path: options.path,
-    batches: batchStore(connection, actor),
+    batches: batchStore({ connection, loader, rowsPerChunk }, actor),
     schedules: scheduleStore(connection),
     feed: feedStore(connection),
     calls: callLedger(connection, group),
@@ -73,6 +73,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     close: async () => {
       await group.flush()
       await reader.close()
+      await loader.close()
       await connection.close()
     },
   }
@@ -102,6 +103,7 @@ async function openDatabase({ database, path, patienceMs, clock, ...options }: O
 
 export async function closeEngine(engine: Engine): Promise<void> {
   await engine.reader.close()
+  await engine.loader.close()
   await engine.connection.close()
 }
 

@@ -8,6 +8,7 @@ import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js
 import { isStoreLocked, openStore } from '../../src/store/open.js'
 import { addressOf } from '../../src/store/postgres/address.js'
 import { openError, postgresError } from '../../src/store/postgres/errors.js'
+import { withoutNul } from '../../src/store/postgres/without-nul.js'
 import type { Store } from '../../src/store/store.js'
 import { ask } from '../support/postgres.js'
 import { badRow, claim, close, feedAll, granted, newBatch, released, row, settle } from './setup.js'
@@ -145,7 +146,15 @@ here('a store on a server', () => {
   test('rows of any characters come back as they went in', async () => {
     const store = await open()
     const id = await store.batches.create(newBatch())
-    const odd = ['tab\tand "quotes" \\ {a,b}', 'NULL', 'line\nbreak', "it's; drop table item --", '日本語 🎵']
+    const odd = [
+      'tab\tand "quotes" \\ {a,b}',
+      'NULL',
+      'line\nbreak',
+      "it's; drop table item --",
+      '日本語 🎵',
+      '\\N',
+      'a\0b\r\n',
+    ]
     await store.batches.addRows(
       id,
       [...odd.map((query, index) => row(index + 1, query, query)), badRow(odd.length + 1)],
@@ -154,7 +163,7 @@ here('a store on a server', () => {
     await store.batches.release(id, { maxCredits: null, first: null }, 2000)
     const rows = []
     for await (const each of store.reports.exportRows(id)) rows.push(each)
-    expect(rows.map(({ key }) => key)).toEqual([...odd, `row-${odd.length + 1}`])
+    expect(rows.map(({ key }) => key)).toEqual([...odd.map(withoutNul), `row-${odd.length + 1}`])
   })
 
   test('an answer with a NUL, which PostgreSQL takes in no text, is stored without it', async () => {

@@ -11,7 +11,9 @@ import {
   type Transaction,
 } from '../connection.js'
 import type { Address } from './address.js'
+import { copyIn } from './copy-in.js'
 import { openError, postgresError } from './errors.js'
+import { withoutNul } from './without-nul.js'
 
 /**
  * One PostgreSQL connection. It connects again by itself: the transaction that finds it gone fails,
@@ -21,8 +23,10 @@ import { openError, postgresError } from './errors.js'
  * A change takes the advisory lock of the store first, so there is one writer in all processes, as
  * in SQLite. It must be READ COMMITTED: a statement that waited for the lock sees what was committed
  * meanwhile, while a snapshot from before the wait would not.
+ *
+ * One for loading adds rows by COPY. That allows no other statement on its way, so each waits for the one before.
  */
-export function openConnection(address: Address, role: 'write' | 'read'): Connection {
+export function openConnection(address: Address, role: Role): Connection {
   const alone = mutex()
   let session: Session | null = null
   let isClosed = false
@@ -46,6 +50,8 @@ export function openConnection(address: Address, role: 'write' | 'read'): Connec
       }),
   }
 }
+
+type Role = 'write' | 'load' | 'read'
 
 const BEGIN_CHANGE = "begin; select pg_advisory_xact_lock(hashtextextended('trackyard ' || current_schema(), 0))"
 const BEGIN_LOOK = 'begin isolation level repeatable read read only'
@@ -85,21 +91,23 @@ const ANSWER_WITHIN_MS = 60_000
  * transaction. The planner must not choose by the size of tables that were empty a moment ago:
  * prepared statements planned then would scan the ledger for ever.
  */
-const SESSION = {
-  write: `set jit = off; set random_page_cost = 1.1; set enable_seqscan = off; set lock_timeout = '5s';
-    set idle_in_transaction_session_timeout = '10s'; set synchronous_commit = on`,
+const CHANGES = `set jit = off; set random_page_cost = 1.1; set enable_seqscan = off; set lock_timeout = '5s';
+  set idle_in_transaction_session_timeout = '10s'; set synchronous_commit = on`
+const SESSION: Readonly<Record<Role, string>> = {
+  write: CHANGES,
+  load: CHANGES,
   read: 'set jit = off; set random_page_cost = 1.1',
 }
 
-async function connect({ config, name }: Address, role: 'write' | 'read', pipeline = true): Promise<Session> {
+async function connect({ config, name }: Address, role: Role): Promise<Session> {
   const client = new pg.Client({
     application_name: 'trackyard-batch',
     connectionTimeoutMillis: CONNECT_WITHIN_MS,
     keepAlive: true,
     types: { getTypeParser: typeParser },
-    ...(role === 'write' ? { query_timeout: ANSWER_WITHIN_MS } : {}),
+    ...(role === 'read' ? {} : { query_timeout: ANSWER_WITHIN_MS }),
     ...config,
-    ...{ pipeline },
+    pipeline: role !== 'load',
   })
   let hasEnded = false
   // Without a listener, the end of an idle connection would end the process.
@@ -157,7 +165,9 @@ function transactionOn({ client }: Pick<Session, 'client'>): RunningTransaction 
     run: async (text, parameters) => (await ask(text, parameters)).rowCount ?? 0,
     send: (text, parameters = {}) => void client.query(queryOf(text, parameters)).catch(note),
     insert: async (into, width, values) => {
-      if (values.length > 0) await client.query(insertion(into, width, values))
+      if (values.length === 0) return
+      if (client.pipeline) await client.query(insertion(into, width, values))
+      else await copyIn(client, into, width, values)
     },
     reserveIds: async (count) => {
       const { rows } = await client.query<{ first: number }>(
@@ -211,10 +221,9 @@ const FRAGMENTS: Fragments = {
 
 type Value = SqlParameters[string]
 
-/** PostgreSQL takes no NUL in a text; an unreadable answer may have one. */
 function bound(value: Value | undefined): Value {
-  if (typeof value === 'string' && value.includes('\0')) return value.replaceAll('\0', '\uFFFD')
-  return value ?? null
+  if (Array.isArray(value)) return value.map((each) => (typeof each === 'string' ? withoutNul(each) : each))
+  return typeof value === 'string' ? withoutNul(value) : (value ?? null)
 }
 
 /** Many rows in one statement: an array for each column. */

@@ -23,6 +23,7 @@ export interface PostgresOptions {
 export async function openPostgres({ database, readOnly, log, clock }: PostgresOptions): Promise<Engine> {
   const address = addressOf(database)
   const connection = openConnection(address, 'write')
+  const loader = openConnection(address, 'load')
   const reader = openConnection(address, 'read')
   try {
     await bringUpToDate(connection, reader, address.name, { readOnly, log })
@@ -35,12 +36,24 @@ export async function openPostgres({ database, readOnly, log, clock }: PostgresO
   return engine(connection, reader)
 
   function engine(connection: Connection, reader: Connection): Engine {
-    return { name: address.name, connection, reader, health: ALWAYS_THERE, groupSize: GROUP_SIZE, lastIds, setLastIds }
+    return {
+      name: address.name,
+      connection,
+      loader,
+      reader,
+      health: ALWAYS_THERE,
+      groupSize: GROUP_SIZE,
+      rowsPerChunk: ROWS_PER_CHUNK,
+      lastIds,
+      setLastIds,
+    }
   }
 }
 
 /** A group holds the lock for a round trip or two for each of its changes. */
 const GROUP_SIZE = 25
+/** Claims of all machines wait for a tenth of a second. */
+const ROWS_PER_CHUNK = 2500
 
 /** What can happen to a file cannot happen to a database on a server: it is there, or it cannot be reached. */
 const ALWAYS_THERE: Engine['health'] = {

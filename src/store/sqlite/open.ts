@@ -26,6 +26,8 @@ export interface SqliteOptions {
 /** How long opening waits for another process that creates or migrates the file. */
 const OPENING_PATIENCE_MS = 10_000
 const BETWEEN_TRIES_MS = 20
+/** Rows of a transaction share most of its cost. */
+const ROWS_PER_CHUNK = 10_000
 
 /**
  * Opens the file and migrates its schema: one connection that writes, one that only reads. Throws
@@ -57,7 +59,8 @@ async function beginReading(connection: SqliteConnection): Promise<Engine> {
   files.remember(connection.pageBytes)
   const rescue = openRescue(connection)
   const health = { trouble: rescue.trouble, rescue: rescue.run, reportDamage: files.reportDamage }
-  return { name: files.path, connection, reader, health, groupSize: Number.POSITIVE_INFINITY, lastIds, setLastIds }
+  const sizes = { groupSize: Number.POSITIVE_INFINITY, rowsPerChunk: ROWS_PER_CHUNK }
+  return { name: files.path, connection, loader: connection, reader, health, ...sizes, lastIds, setLastIds }
 }
 
 async function lastIds(tx: Queries): Promise<ReadonlyMap<string, number>> {
