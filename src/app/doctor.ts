@@ -14,6 +14,7 @@ import { formatDuration, formatNumber, pluralize } from '../domain/format.js'
 import { silentLogger } from '../domain/logger.js'
 import { withTimeout } from '../domain/with-timeout.js'
 import { requireOwnRedis } from '../maintenance/redis-recovery.js'
+import { addressOf } from '../store/postgres/address.js'
 import { checkStore } from '../store/sqlite/check-store.js'
 import type { Store } from '../store/store.js'
 import { type Cleanup, withCleanup } from './cleanup.js'
@@ -45,7 +46,7 @@ const CLOCK_MAY_DIFFER_MS = 10_000
 
 /**
  * Checks everything that a night needs. It makes no directory, no file and no Redis; a store of an earlier version is
- * migrated, as by any command.
+ * migrated, and a database in PostgreSQL gets its tables, as by any command.
  */
 export async function* examine(from: { readonly env: Environment; readonly cwd: string }): AsyncGenerator<Check> {
   yield isSupportedNode(process.versions.node)
@@ -63,10 +64,10 @@ export async function* examine(from: { readonly env: Environment; readonly cwd: 
   yield* directoryChecks(settings)
   yield* await withCleanup(async (cleanup) => {
     const store = await storeCheck(settings, cleanup)
-    const checks = [store.check, await redisCheck(settings, store.opened, cleanup)]
-    checks.push(...(await apiChecks(settings, store.opened, cleanup)))
+    const redis = await redisChecks(settings, store.opened, cleanup)
+    const api = await apiChecks(settings, store.opened, cleanup)
     await cleanup.runAll()
-    return checks
+    return [store.check, ...redis, ...api]
   })
 }
 
@@ -113,11 +114,14 @@ async function storeCheck(
 ): Promise<{ readonly check: Check; readonly opened: Store | null }> {
   const path = storePath(settings)
   try {
-    const isFile = settings.databaseUrl === null
-    if (isFile && !existsSync(path) && !existsSync(`${settings.dataDir}/redis`))
+    const { databaseUrl } = settings
+    if (databaseUrl === null && !existsSync(path) && !existsSync(`${settings.dataDir}/redis`))
       return { check: ok('store', 'none yet; the first command makes it'), opened: null }
     const opened = await openConfiguredStore(settings, silentLogger, cleanup, { patienceMs: ANSWER_WITHIN_MS })
-    if (!isFile) return { check: ok('store', `${opened.path} answers`), opened }
+    if (databaseUrl !== null) {
+      const { name } = addressOf({ url: databaseUrl.reveal(), ca: null })
+      return { check: ok('store', `${name} answers`), opened }
+    }
     const damage = checkStore(path)
     const check =
       damage === null
@@ -129,17 +133,17 @@ async function storeCheck(
   }
 }
 
-async function redisCheck(settings: Settings, store: Store | null, cleanup: Cleanup): Promise<Check> {
+async function redisChecks(settings: Settings, store: Store | null, cleanup: Cleanup): Promise<Check[]> {
   try {
     const queue = await openRunningQueue(settings, silentLogger, cleanup)
-    if (queue === null) return await privateRedisCheck()
+    if (queue === null) return [await privateRedisCheck()]
     const where = queue.registry.describe()
     const checked = Promise.all([queue.registry.warnings(), store === null ? null : requireOwnRedis({ store, queue })])
     const [warnings] = await withTimeout(ANSWER_WITHIN_MS, checked, `${where} does not answer.`)
-    const [first] = warnings
-    return first === undefined ? ok('Redis', where) : warning('Redis', ...sentences(warnings.join(' ')))
+    if (warnings.length === 0) return [ok('Redis', where)]
+    return warnings.map((each) => warning('Redis', ...sentences(each)))
   } catch (error) {
-    return explained('Redis', error)
+    return [explained('Redis', error)]
   }
 }
 

@@ -81,120 +81,120 @@ const SENTENCES: readonly Sentence[] = [
     says: /SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_UNTRUSTED|self.signed certificate|unable to (verify the first|get (local )?issuer) certificate/,
     kind: 'redis.certificate_refused',
     message: (where) =>
-      `The certificate of ${where} is signed by nobody this machine trusts: set TRACKYARD_REDIS_CA_FILE to the certificate of its CA.`,
+      `The certificate of ${where} is signed by nobody this machine trusts. Set TRACKYARD_REDIS_CA_FILE to the certificate of its CA.`,
   },
   {
     says: /ERR_TLS_CERT_ALTNAME_INVALID|does not match certificate/,
     kind: 'redis.certificate_refused',
     message: (where) =>
-      `The certificate of ${where} is for another name: use the host that it names, or have one made for this host.`,
+      `The certificate of ${where} is for another name. Use the host that it names, or have one made for this host.`,
   },
   {
     says: /CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|certificate (has expired|is not yet valid)/,
     kind: 'redis.certificate_refused',
     message: (where) =>
-      `The certificate of ${where} is not valid today: renew it, or correct the clock of this machine.`,
+      `The certificate of ${where} is not valid today. Renew it, or correct the clock of this machine.`,
   },
   {
     says: /All sentinels.*(NOAUTH|WRONGPASS|invalid password|no password is set)/s,
     kind: 'redis.login_refused',
     message: (where) =>
-      `The sentinels of ${where} refuse this login: add ?sentinel_password=… (and sentinel_username) to TRACKYARD_REDIS_URL.`,
+      `The sentinels of ${where} refuse this login. Add ?sentinel_password=… (and sentinel_username) to TRACKYARD_REDIS_URL.`,
   },
   {
     says: /All sentinels are unreachable/,
     kind: 'redis.unreachable',
     message: (where) =>
-      `No sentinel of ${where} answers with a primary of that name: start them, or correct hosts and name in TRACKYARD_REDIS_URL.`,
+      `No sentinel of ${where} answers with a primary of that name. Start them, or correct hosts and name in TRACKYARD_REDIS_URL.`,
   },
   {
     says: /cluster support disabled/,
     kind: 'redis.cluster_mismatch',
-    message: (where) => `${where} is not a cluster: use redis:// or rediss:// without +cluster.`,
+    message: (where) => `${where} is not a cluster. Use redis:// or rediss:// without +cluster.`,
   },
   {
     says: /ECONNREFUSED|ENOENT/,
     kind: 'redis.unreachable',
-    message: (where) => `${where} does not answer: start it, or correct TRACKYARD_REDIS_URL.`,
+    message: (where) => `${where} does not answer. Start it, or correct TRACKYARD_REDIS_URL.`,
   },
   {
     says: /ENOTFOUND|EAI_AGAIN/,
     kind: 'redis.unreachable',
-    message: (where) => `The host name of ${where} is unknown: correct TRACKYARD_REDIS_URL.`,
+    message: (where) => `The host name of ${where} is unknown. Correct TRACKYARD_REDIS_URL.`,
   },
   {
     says: /^(EACCES|EPERM)/,
     kind: 'redis.unreachable',
-    message: (where) => `This user may not open the socket of ${where}: run as the user that started Redis.`,
+    message: (where) => `This user may not open the socket of ${where}. Run as the user that started Redis.`,
   },
   {
     says: /ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/,
     kind: 'redis.unreachable',
-    message: (where) => `${where} cannot be reached from here: check the host, the port and the firewall.`,
+    message: (where) => `${where} cannot be reached from here. Check the host, the port and the firewall.`,
   },
   {
     says: /NOAUTH|Authentication required/,
     kind: 'redis.login_refused',
     message: (where) =>
-      `${where} requires a password: put it into TRACKYARD_REDIS_URL, as in redis://:password@host:6379.`,
+      `${where} requires a password. Put it into TRACKYARD_REDIS_URL, as in redis://:password@host:6379.`,
   },
   {
     says: /WRONGPASS|invalid password|invalid username-password|no password is set/i,
     kind: 'redis.login_refused',
-    message: (where) => `${where} refused the user or the password in TRACKYARD_REDIS_URL.`,
+    message: (where) => `${where} refused the user or the password in TRACKYARD_REDIS_URL. Correct them there.`,
   },
   {
     says: /NOPERM|executing the script can't/,
     kind: 'redis.permission_denied',
     message: (where) =>
-      `The Redis user of ${where} lacks permissions: it needs INFO, and all commands on keys that start with {trackyard} (+@all -@admin -@dangerous +info ~{trackyard}:*).`,
+      `The Redis user of ${where} lacks permissions. It needs INFO, and all commands on keys that start with {trackyard} (+@all -@admin -@dangerous +info ~{trackyard}:*).`,
   },
   {
     says: /READONLY/,
     kind: 'redis.read_only',
-    message: (where) => `${where} is read-only (a replica): use the address of the primary.`,
+    message: (where) => `${where} is read-only (a replica). Use the address of the primary.`,
   },
   {
     says: /\bOOM\b/,
     kind: 'redis.full',
     message: (where) =>
-      `${where} is full (maxmemory reached): give it more memory, or free some. trackyard-batch needs about 20 MB.`,
+      `${where} is full (maxmemory reached). Give it more memory, or free some. trackyard-batch needs about 20 MB.`,
   },
   {
     says: /MISCONF/,
     kind: 'redis.disk_failed',
-    message: (where) => `${where} cannot write to its disk and refuses changes: free disk space there, then try again.`,
+    message: (where) => `${where} cannot write to its disk and refuses changes. Free disk space there, then try again.`,
   },
   {
     says: /NOREPLICAS/,
     kind: 'redis.replicas_lost',
-    message: (where) => `${where} refuses changes while its replicas are away (min-replicas-to-write): start them.`,
+    message: (where) => `${where} refuses changes while its replicas are away (min-replicas-to-write). Start them.`,
   },
   {
     says: /MASTERDOWN/,
     kind: 'redis.replicas_lost',
-    message: (where) => `${where} is a replica that has lost its primary: use the address of the primary.`,
+    message: (where) => `${where} is a replica that has lost its primary. Use the address of the primary.`,
   },
   {
     says: /LOADING/,
     kind: 'redis.loading',
-    message: (where) => `${where} is still loading its data: try again in a moment.`,
+    message: (where) => `${where} is still loading its data. Try again in a moment.`,
   },
   {
     says: /\bBUSY\b/,
     kind: 'redis.busy',
-    message: (where) => `${where} is busy with a script of another program: wait until it ends, or send SCRIPT KILL.`,
+    message: (where) => `${where} is busy with a script of another program. Wait until it ends, or send SCRIPT KILL.`,
   },
   {
     says: /CLUSTERDOWN|None of startup nodes is available/,
     kind: 'redis.unreachable',
-    message: (where) => `${where} is down as a cluster: check \`redis-cli cluster info\` on its nodes.`,
+    message: (where) => `${where} is down as a cluster. Check \`redis-cli cluster info\` on its nodes.`,
   },
   {
     says: /MOVED|CROSSSLOT|TRYAGAIN/,
     kind: 'redis.cluster_mismatch',
     message: (where) =>
-      `${where} is a node of a Redis Cluster: use redis+cluster:// (or rediss+cluster://) with the hosts of some nodes.`,
+      `${where} is a node of a Redis Cluster. Use redis+cluster:// (or rediss+cluster://) with the hosts of some nodes.`,
   },
   {
     says: /WRONGTYPE|attempt to (compare|perform|index|concatenate|call)|bad argument #|not an integer|not a valid float|would overflow|exhausted the last possible ID|SyntaxError/,
@@ -205,13 +205,13 @@ const SENTENCES: readonly Sentence[] = [
   {
     says: /EXECABORT/,
     kind: 'redis.transaction_refused',
-    message: (where) => `${where} refused a transaction: check its log and the permissions of its user.`,
+    message: (where) => `${where} refused a transaction. Check its log and the permissions of its user.`,
   },
   {
     says: /Protocol error|ParserError|RESP type|wrong version number|SSL|EPROTO|unknown command|ECONNRESET|EPIPE/i,
     kind: 'redis.protocol_error',
     message: (where) =>
-      `${where} does not speak the Redis protocol: check host, port, and redis:// against rediss:// (TLS).`,
+      `${where} does not speak the Redis protocol. Check host, port, and redis:// against rediss:// (TLS).`,
   },
 ]
 

@@ -121,7 +121,7 @@ describe('the status message', () => {
   })
 
   test('an unreachable Redis comes first, and the state of the workers is unknown', () => {
-    const silence = 'Redis at redis://somewhere does not answer: start it.'
+    const silence = 'Redis at redis://somewhere does not answer. Start it.'
     const unknown = `${silence} The state of the workers is unknown.`
     const nobody = said({ silence, workers: 0, due: 2 })
     expect(nobody).toEqual({ state: 'no_workers', reason: `${unknown} 2 searches due.`, until: null })

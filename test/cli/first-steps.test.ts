@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { isSupportedNode } from '../../src/app/doctor.js'
 import type { Body } from '../../src/cli/documents.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
+import { startCluster } from '../support/redis-groups.js'
 import { until } from '../support/until.js'
 import { CATALOG, type Desk, openDesk, QUERY } from './setup.js'
 
@@ -75,6 +77,62 @@ describe('doctor', () => {
     expect((await doctor()).of('store')).toMatchObject({ state: 'failed', remedy: expect.stringContaining('backup') })
     await writeFile(path, before)
   })
+
+  test('a Redis Cluster: whole, with settings that lose jobs, and a node of it alone', async () => {
+    const cluster = await startCluster()
+    try {
+      const env = { TRACKYARD_REDIS_URL: cluster.url, TRACKYARD_DATA_DIR: `${desk.dataDir}-cluster` }
+      const redis = async () => (await doctor(env)).checks.filter(({ name }) => name === 'Redis')
+      expect(await redis()).toMatchObject([{ state: 'ok', found: expect.stringContaining('redis+cluster://') }])
+      for (const node of cluster.nodes) {
+        await node.command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru')
+        await node.command('CONFIG', 'SET', 'appendonly', 'no')
+      }
+      expect(await redis()).toMatchObject([
+        { state: 'warning', remedy: 'Set maxmemory-policy noeviction.' },
+        { state: 'warning', remedy: 'Set appendonly yes.' },
+      ])
+      const alone = await doctor({ ...env, TRACKYARD_REDIS_URL: cluster.nodes[0]?.url ?? '' })
+      expect(alone.of('Redis')).toMatchObject({
+        state: 'failed',
+        remedy: expect.stringMatching(/^Use redis\+cluster:/),
+      })
+    } finally {
+      await cluster.stop()
+    }
+  }, 120_000)
+
+  const withPostgres = postgresBinaries() === null ? test.skip : test
+  withPostgres(
+    'a store in PostgreSQL: there, without its database, away; its password is not shown',
+    async () => {
+      const server = await startPostgresServer()
+      try {
+        const url = await server.createDatabase('checked')
+        const store = async (address: string) => {
+          const env = {
+            TRACKYARD_DATABASE_URL: address.replace('@', ':hunter2@'),
+            TRACKYARD_DATA_DIR: `${desk.dataDir}-pg`,
+          }
+          const { of, checks } = await doctor(env)
+          expect(JSON.stringify(checks)).not.toContain('hunter2')
+          return of('store')
+        }
+        expect(await store(url)).toMatchObject({ state: 'ok', found: `${url} answers`, remedy: null })
+        expect(await store(url.replace(/checked$/, 'nowhere'))).toMatchObject({
+          state: 'failed',
+          remedy: expect.stringContaining('createdb'),
+        })
+        expect(await store(url.replace(/:\d+/, ':1'))).toMatchObject({
+          state: 'failed',
+          remedy: expect.stringContaining('Check that PostgreSQL runs'),
+        })
+      } finally {
+        await server.close()
+      }
+    },
+    120_000,
+  )
 
   test('a file of secrets that others can read is a warning', async () => {
     await chmod(await desk.file('.env', `TRACKYARD_API_KEY=${SIMULATOR_KEY}\n`), 0o644)

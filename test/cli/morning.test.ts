@@ -96,7 +96,7 @@ describe('status', () => {
     })
     expect(code).toBe(3)
     expect(JSON.parse(stdout)).toMatchObject({
-      queue: { reason: expect.stringMatching(/^Redis at .* does not answer: .* unknown\. \d searches due\.$/) },
+      queue: { reason: expect.stringMatching(/^Redis at .* does not answer\. .* unknown\. \d searches due\.$/) },
       batches: [{ waiting: 3 }],
     })
     expect(stderr).toMatch(/^Redis at .* does not answer/)

@@ -103,7 +103,7 @@ test.each(['worker', 'board'])('%s that cannot start says why once, even at log 
   const env = { TRACKYARD_LOG_LEVEL: 'silent', TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' }
   const { code, stderr } = await desk.type([command], { env })
   expect(code).toBe(3)
-  expect(stderr).toMatch(/^data directory: .*\nRedis at redis:\/\/127\.0\.0\.1:1\/? does not answer: .*\n$/)
+  expect(stderr).toMatch(/^data directory: .*\nRedis at redis:\/\/127\.0\.0\.1:1\/? does not answer\. .*\n$/)
 })
 
 test('a .env in the working directory is read, and the environment wins over it', async () => {

@@ -55,7 +55,7 @@ describe('an unusable Redis is reported in one sentence', () => {
     const problem = await problemOf('redis://:hunter2@127.0.0.1:1')
     expect(problem).toBeInstanceOf(UnreachableError)
     expect(problem.message).toBe(
-      'Redis at redis://127.0.0.1:1 does not answer: start it, or correct TRACKYARD_REDIS_URL.',
+      'Redis at redis://127.0.0.1:1 does not answer. Start it, or correct TRACKYARD_REDIS_URL.',
     )
   })
 

@@ -122,8 +122,8 @@ describe('an address that does not fit', () => {
     const [cluster, single] = await Promise.all([startCluster(), startRedis()])
     open.onClose(() => Promise.all([cluster.stop(), single.stop()]))
     const other = cluster.nodes[0]
-    expect(await problemOf(other?.url ?? '')).toMatch(/is a node of a Redis Cluster: use redis\+cluster:\/\//)
-    expect(await problemOf(single.url.replace('redis:', 'redis+cluster:'))).toMatch(/is not a cluster: use redis:\/\//)
+    expect(await problemOf(other?.url ?? '')).toMatch(/is a node of a Redis Cluster\. Use redis\+cluster:\/\//)
+    expect(await problemOf(single.url.replace('redis:', 'redis+cluster:'))).toMatch(/is not a cluster\. Use redis:\/\//)
     await open.closeAll()
   })
 
@@ -141,12 +141,12 @@ describe('an address that does not fit', () => {
   })
 
   test('no cluster, no sentinel, no primary of that name', async () => {
-    expect(await problemOf('redis+cluster://127.0.0.1:1,127.0.0.1:2')).toMatch(/does not answer: start it/)
+    expect(await problemOf('redis+cluster://127.0.0.1:1,127.0.0.1:2')).toMatch(/does not answer\. Start it/)
     expect(await problemOf('redis+sentinel://127.0.0.1:1,127.0.0.1:2/mymaster')).toMatch(
       /^No sentinel of Redis at redis\+sentinel/,
     )
     const group = await startSentinels(null, 'sesame')
-    expect(await problemOf(group.url)).toMatch(/^The sentinels of .* refuse this login: add \?sentinel_password=/)
+    expect(await problemOf(group.url)).toMatch(/^The sentinels of .* refuse this login\. Add \?sentinel_password=/)
     const url = `${group.url}?sentinel_password=sesame`
     await open.queue({ connection: { url } })
     open.onClose(() => group.stop())

@@ -264,7 +264,7 @@ describe('at the start', () => {
     {
       trouble: 'behind a password',
       settings: { requirepass: 'opensesame' },
-      sentence: /requires a password: put it into/,
+      sentence: /requires a password\. Put it into/,
     },
   ]
   test.concurrent.each(cases)(

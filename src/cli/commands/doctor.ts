@@ -9,7 +9,7 @@ export function define(command: Command, act: Act): void {
   command
     .description(
       'Checks everything that a night needs: Node, settings, permissions, disk, store, Redis, the API, its key and the clock.\n' +
-        'Says what to do about each problem. Makes no store and starts nothing.',
+        'Says what to do about each problem. Makes no file and starts nothing.',
     )
     .option('--json', 'print one JSON document on stdout')
     .action(() => act(doctor))
