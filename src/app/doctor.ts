@@ -9,6 +9,7 @@ import { exposures } from '../config/exposures.js'
 import { loadSettings } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
 import { checkApi } from '../control/same-api.js'
+import { type AdjustableClock, adjustableClock, type Clock } from '../domain/clock.js'
 import { errorCode, ReportedError, splitHint } from '../domain/errors.js'
 import { formatDuration, formatNumber, pluralize } from '../domain/format.js'
 import { silentLogger } from '../domain/logger.js'
@@ -63,8 +64,9 @@ export async function* examine(from: { readonly env: Environment; readonly cwd: 
   for (const exposed of exposures(settings, from)) yield warning('files', ...sentences(exposed))
   yield* directoryChecks(settings)
   yield* await withCleanup(async (cleanup) => {
-    const store = await storeCheck(settings, cleanup)
-    const redis = await redisChecks(settings, store.opened, cleanup)
+    const clock = adjustableClock()
+    const store = await storeCheck(settings, clock, cleanup)
+    const redis = await redisChecks(settings, store.opened, clock, cleanup)
     const api = await apiChecks(settings, store.opened, cleanup)
     await cleanup.runAll()
     return [store.check, ...redis, ...api]
@@ -110,6 +112,7 @@ async function* directoryChecks({ dataDir }: Settings): AsyncGenerator<Check> {
 
 async function storeCheck(
   settings: Settings,
+  clock: AdjustableClock,
   cleanup: Cleanup,
 ): Promise<{ readonly check: Check; readonly opened: Store | null }> {
   const path = storePath(settings)
@@ -117,7 +120,7 @@ async function storeCheck(
     const { databaseUrl } = settings
     if (databaseUrl === null && !existsSync(path) && !existsSync(`${settings.dataDir}/redis`))
       return { check: ok('store', 'none yet; the first command makes it'), opened: null }
-    const opened = await openConfiguredStore(settings, silentLogger, cleanup, { patienceMs: ANSWER_WITHIN_MS })
+    const opened = await openConfiguredStore(settings, silentLogger, cleanup, { patienceMs: ANSWER_WITHIN_MS, clock })
     if (databaseUrl !== null) {
       const { name } = addressOf({ url: databaseUrl.reveal(), ca: null })
       return { check: ok('store', `${name} answers`), opened }
@@ -133,12 +136,20 @@ async function storeCheck(
   }
 }
 
-async function redisChecks(settings: Settings, store: Store | null, cleanup: Cleanup): Promise<Check[]> {
+async function redisChecks(
+  settings: Settings,
+  store: Store | null,
+  { now }: Clock,
+  cleanup: Cleanup,
+): Promise<Check[]> {
   try {
     const queue = await openRunningQueue(settings, silentLogger, cleanup)
     if (queue === null) return [await privateRedisCheck()]
     const where = queue.registry.describe()
-    const checked = Promise.all([queue.registry.warnings(), store === null ? null : requireOwnRedis({ store, queue })])
+    const checked = Promise.all([
+      queue.registry.warnings(),
+      store === null ? null : requireOwnRedis({ store, queue, now }),
+    ])
     const [warnings] = await withTimeout(ANSWER_WITHIN_MS, checked, `${where} does not answer.`)
     if (warnings.length === 0) return [ok('Redis', where)]
     return warnings.map((each) => warning('Redis', ...sentences(each)))

@@ -14,6 +14,7 @@ import { createAutoResume, LONGEST_CHECK_MS } from '../maintenance/auto-resume.j
 import { moveFailed, sweepDeadLetters } from '../maintenance/dead-letter-mover.js'
 import { feed } from '../maintenance/feeder.js'
 import { notificationSender, notificationTask } from '../maintenance/notifications.js'
+import type { OneRedis } from '../maintenance/one-redis.js'
 import { dropUnreadable, reconcile, withdraw } from '../maintenance/reconciler.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
 import { takeSample } from '../maintenance/sampler.js'
@@ -42,6 +43,7 @@ export interface MaintenanceParts {
   readonly log: Logger
   readonly now: () => number
   readonly workerId: string
+  readonly mayUse: OneRedis['mayUse']
   readonly trouble: () => WriteFailure | null
   readonly facts: () => WorkerFacts
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Settings } from '../config/settings.js'
+import { adjustableClock } from '../domain/clock.js'
 import { NotFinishedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { requireOwnRedis } from '../maintenance/redis-recovery.js'
@@ -54,7 +55,9 @@ async function stopAllWorkers(settings: Settings, log: Logger): Promise<number> 
     const queue = await openRunningQueue(settings, log, cleanup)
     // A private Redis is in our data directory, so it is ours. One at an address may not be.
     if (queue !== null && settings.redisUrl !== null) {
-      await requireOwnRedis({ store: await openConfiguredStore(settings, log, cleanup), queue })
+      const clock = adjustableClock()
+      const store = await openConfiguredStore(settings, log, cleanup, { clock })
+      await requireOwnRedis({ store, queue, now: clock.now })
     }
     const running = queue === null ? 0 : await stopWorkers(queue, settings.shutdownGraceMs)
     await cleanup.runAll()

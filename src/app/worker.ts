@@ -15,6 +15,7 @@ import { type Clock, systemClock } from '../domain/clock.js'
 import { errorCode } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { startDamageCheck } from '../maintenance/damage-check.js'
+import { type OneRedis, openOneRedis } from '../maintenance/one-redis.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
 import { startScheduler } from '../maintenance/scheduler.js'
 import { openWebhook } from '../maintenance/webhook.js'
@@ -61,7 +62,10 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
   const { done, resolve, reject } = deferred()
 
   const setRate = () => applyRateLimit({ ...parts, rateLimit: settings.rateLimit })
-  while ((await recoverRedis({ ...parts, setRate })) === 'elsewhere') await sleep(200)
+  // One machine has one Redis.
+  const { mayUse } =
+    settings.databaseUrl === null ? ANY_REDIS : openOneRedis({ ...parts, where: queue.registry.describe() })
+  while ((await recoverRedis({ ...parts, setRate, mayUse })) === 'elsewhere') await sleep(200)
   await warnOfOlderStore(parts)
   const account = await firstAccount(() => refreshAccount(parts))
   await forgetDeadNeighbours(queue)
@@ -117,6 +121,7 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
               }),
         stopping: stopping.signal,
         workerId,
+        mayUse,
         facts,
         sharedKey,
         // A lost store explains more than the write that failed because of it.
@@ -157,6 +162,8 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
   })
   return { stop: () => cleanup.runAll(), done, isSaving: () => isSaving }
 }
+
+const ANY_REDIS: OneRedis = { mayUse: async () => true }
 
 /**
  * A killed worker would count as running until its heartbeat expires. One of another container with the same host name

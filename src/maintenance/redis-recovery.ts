@@ -4,6 +4,7 @@ import { pluralize } from '../domain/format.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
+import { anotherInUse, requireSharedRedis } from './one-redis.js'
 
 /**
  * Restores Redis from the store after it lost its data or holds damaged values. One key in Redis holds the Redis
@@ -15,26 +16,32 @@ import type { Store } from '../store/store.js'
  * would be lost with Redis.
  */
 export interface RecoveryParts {
-  readonly store: Pick<Store, 'id' | 'path' | 'createdAt' | 'feed' | 'pauses' | 'timeline'>
+  readonly store: Pick<Store, 'id' | 'name' | 'path' | 'createdAt' | 'feed' | 'pauses' | 'timeline' | 'queueUse'>
   readonly queue: Pick<SearchQueue, 'registry' | 'throttle'>
   readonly log: Logger
   readonly now: () => number
   /** Sets the rate for all workers. Without one, the first worker takes jobs as fast as they come. */
   readonly setRate: () => Promise<unknown>
+  /** Whether this process may use the Redis with this queue id; null: an empty or damaged one. Default: unless workers use another one. */
+  readonly mayUse?: (queueId: string | null) => Promise<boolean>
 }
 
 const RESTORE_LEASE_MS = 10_000
 
 /**
  * `ours`: nothing to do. `restored`: Redis was empty or damaged, and is restored. `elsewhere`: another process is
- * restoring it right now.
+ * restoring it right now, or
+ * workers may be using another Redis.
  * @throws ConfigurationError when this Redis holds another store's window, UnreachableError when it stays damaged
  */
 export async function recoverRedis(parts: RecoveryParts): Promise<'ours' | 'restored' | 'elsewhere'> {
   const { store, queue } = parts
+  const { mayUse = async (id) => (await anotherInUse(parts, id)) === null } = parts
   const found = await queue.registry.owner()
   if (found !== null && isForeign(found, store.id)) throw foreignRedis(store, found, queue.registry.describe())
-  if (found === store.id && (await queue.registry.damage()).length === 0) return 'ours'
+  const isWhole = found === store.id && (await queue.registry.damage()).length === 0
+  if (!(await mayUse(isWhole ? await queue.registry.queueId() : null))) return 'elsewhere'
+  if (isWhole) return 'ours'
   if (!(await queue.registry.lease('restore', RESTORE_LEASE_MS))) return 'elsewhere'
   try {
     // Checked again under the lease: another process may have repaired it just before.
@@ -59,16 +66,20 @@ export async function recoverRedis(parts: RecoveryParts): Promise<'ours' | 'rest
   }
 }
 
-/** Changes nothing: an empty Redis is left empty. @throws ConfigurationError when Redis holds another store's window */
-export async function requireOwnRedis({
-  store,
-  queue,
-}: {
-  readonly store: Pick<Store, 'id' | 'path' | 'createdAt'>
-  readonly queue: Pick<SearchQueue, 'registry'>
-}): Promise<void> {
+/**
+ * Changes nothing: an empty Redis is left empty.
+ * @throws ConfigurationError when Redis holds another store's window, UnreachableError when workers use another one
+ */
+export async function requireOwnRedis(
+  parts: Pick<RecoveryParts, 'now'> & {
+    readonly store: Pick<Store, 'id' | 'name' | 'path' | 'createdAt' | 'queueUse'>
+    readonly queue: Pick<SearchQueue, 'registry'>
+  },
+): Promise<void> {
+  const { store, queue } = parts
   const found = await queue.registry.owner()
   if (found !== null && isForeign(found, store.id)) throw foreignRedis(store, found, queue.registry.describe())
+  await requireSharedRedis(parts, found === null ? null : await queue.registry.queueId(), queue.registry.describe())
 }
 
 /** A store id is a UUID. Anything else is a damaged value, and no owner. */

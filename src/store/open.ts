@@ -13,6 +13,7 @@ import { groupCommit } from './group-commit.js'
 import { notificationRecord } from './notifications.js'
 import { pauseStore } from './pauses.js'
 import type { DatabaseAddress } from './postgres/address.js'
+import { queueUseStore } from './queue-use.js'
 import { reports } from './reports.js'
 import { scheduleStore } from './schedules.js'
 import { openSqlite } from './sqlite/open.js'
@@ -70,6 +71,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     reports: reports(reader),
     activity: activityStore(connection, reader),
     timeline: timelineStore(connection, reader),
+    queueUse: queueUseStore(connection),
     close: async () => {
       await group.flush()
       await reader.close()

@@ -8,6 +8,7 @@ import type { DeadLetterStore } from './dead-letters.js'
 import type { FeedStore } from './feed.js'
 import type { NotificationRecord } from './notifications.js'
 import type { PauseStore } from './pauses.js'
+import type { QueueUseStore } from './queue-use.js'
 import type { Reports } from './reports.js'
 import type { ScheduleStore } from './schedules.js'
 import type { TimelineStore } from './timeline.js'
@@ -58,5 +59,6 @@ export interface Store extends StoreHealth {
   readonly reports: Reports
   readonly activity: ActivityStore
   readonly timeline: TimelineStore
+  readonly queueUse: QueueUseStore
   close(): Promise<void>
 }

@@ -51,6 +51,7 @@ const SEARCH_KEYS: readonly (readonly [name: string, command: readonly string[]]
   ['dead-letters:failed', ['SET', 'garbage']],
   ['store', ['SET', 'garbage']],
   ['store', ['RPUSH', 'a']],
+  ['queue-id', ['RPUSH', 'a']],
   ['rate', ['RPUSH', 'a']],
   ['workers', ['SET', 'garbage']],
   ['stop', ['RPUSH', 'a']],
