@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { distant } from './bench/distant.js'
 import { type Bench, type Figure, isMet } from './bench/figure.js'
 import { thisMachine } from './bench/machine.js'
 import { million } from './bench/million.js'
@@ -14,7 +15,7 @@ import { throughput } from './bench/throughput.js'
  * What the program can do on this machine, in one run, with baselines beside it. The built program is
  * measured as its users run it: commands and workers in processes of their own.
  */
-const BENCHES: readonly Bench[] = [startUp, throughput, night, million, pace]
+const BENCHES: readonly Bench[] = [startUp, throughput, night, million, pace, distant]
 
 const HELP = `Usage: npm run bench -- [options]
 

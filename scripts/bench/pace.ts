@@ -40,7 +40,7 @@ export const pace: Bench = {
         seen.push(...(await Promise.all(now.map((row) => measured({ ...row, seconds })))))
       }
     }
-    return [...seen.flatMap(figures), ...inAll(seen), ...(await trueRun(order))]
+    return [...seen.map(usageFigure), ...inAll(seen), ...(await trueRun(order))]
   },
 }
 
@@ -59,7 +59,8 @@ interface Seen extends Row {
   readonly used: number
 }
 
-async function measured(row: Row): Promise<Seen> {
+/** @param more settings, such as where the store is */
+export async function measured(row: Row, more: Readonly<Record<string, string>> = {}): Promise<Seen> {
   const { kind, perMinute, minuteMs } = row
   const simulator = await startSimulator({
     tier: 'pro',
@@ -73,7 +74,7 @@ async function measured(row: Row): Promise<Seen> {
   const perRealMinute = (perMinute * MINUTE_MS) / minuteMs
   const settings = minuteMs === MINUTE_MS ? {} : { TRACKYARD_RATE_LIMIT: String(perRealMinute) }
   try {
-    return await onStage(simulator.url, settings, async (environment) => {
+    return await onStage(simulator.url, { ...settings, ...more }, async (environment) => {
       const enough = Math.ceil(((row.seconds + 60) / 60) * perRealMinute)
       const catalog = await writeCatalog(environment.dir, 'pace', enough)
       await environment.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
@@ -101,20 +102,18 @@ function usage(
   return { calls: calls.length, refused, used: ((passed.length - 1) * intervalMs) / spanMs }
 }
 
-function figures(seen: Seen): Figure[] {
+export function usageFigure(seen: Seen): Figure {
   const { kind, perMinute, minuteMs, workerPlan, calls, refused } = seen
   const scaled = minuteMs === MINUTE_MS ? 'true minutes' : `minutes of ${minuteMs / 1000} s`
   const processes = workerPlan.workers === 1 ? '1 process' : `${workerPlan.workers} processes`
-  return [
-    {
-      bench: 'pace',
-      what: `${perMinute} a minute, ${kind}, ${workerPlan.workers === 'joining and leaving' ? workerPlan.workers : processes}`,
-      value: seen.used * 100,
-      unit: '% used',
-      aim: { atLeast: 98 },
-      note: `${calls} calls in ${scaled}, ${refused} answered 429`,
-    },
-  ]
+  return {
+    bench: 'pace',
+    what: `${perMinute} a minute, ${kind}, ${workerPlan.workers === 'joining and leaving' ? workerPlan.workers : processes}`,
+    value: seen.used * 100,
+    unit: '% used',
+    aim: { atLeast: 98 },
+    note: `${calls} calls in ${scaled}, ${refused} answered 429`,
+  }
 }
 
 function inAll(seen: readonly Seen[]): Figure[] {
@@ -140,5 +139,5 @@ async function trueRun({ trueMinutes, say }: Order): Promise<readonly Figure[]> 
   if (trueMinutes === 0) return []
   say(`300 a minute for ${trueMinutes} minutes`)
   const row = { kind: 'sliding', perMinute: 300, minuteMs: MINUTE_MS, seconds: trueMinutes * 60 } as const
-  return figures(await measured({ ...row, workerPlan: { workers: 2 } }))
+  return [usageFigure(await measured({ ...row, workerPlan: { workers: 2 } }))]
 }
