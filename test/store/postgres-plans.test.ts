@@ -1,0 +1,136 @@
+/**
+ * What a night asks PostgreSQL again and again reads large tables by their indexes only: also by plans that were made
+ * when the tables were empty, and before anybody has analysed them.
+ */
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
+import { status } from '../../src/batches/status.js'
+import { openStore } from '../../src/store/open.js'
+import type { Store } from '../../src/store/store.js'
+import { claim, close, granted, PLENTY, refOf, released, settle } from './setup.js'
+
+const ROWS = 100_000
+const ENDED = 30_000
+const LARGE = ['item', 'search', 'want', 'call', 'answer']
+/** Far fewer rows than a scan of any large table reads. */
+const FEW = 5000
+
+const here = postgresBinaries() === null ? describe.skip : describe
+
+here('with a hundred thousand rows', () => {
+  let server: PostgresServer
+  let store: Store
+  let url: string
+  const sql = (text: string) => server.query(text, 'large')
+  const open = async () => {
+    store = await openStore({ path: join(tmpdir(), 'nowhere', 'store.db'), database: { url, ca: null } })
+  }
+  beforeAll(async () => {
+    server = await startPostgresServer({ settings: { autovacuum: 'off' } })
+    url = await server.createDatabase('large')
+    await open()
+    // Plans for any parameters are made at the sixth time, here for tables that are known to be empty.
+    await sql('vacuum analyze')
+    await released(store, queries('first'))
+    for (let turn = 0; turn < 7; turn += 1) await play(store, 'first', turn)
+    await sql(FILL)
+    await released(store, queries('second'), { first: 30 }, { name: 'later' })
+    await released(store, queries('third'), {}, { name: 'third', priority: 'high' })
+  })
+  afterAll(async () => {
+    await store.close()
+    await server.close()
+  })
+
+  /** Rows read by scans of whole tables, and in all. */
+  async function rowsReadIn(work: () => Promise<void>): Promise<{ scanned: number; byIndex: number }> {
+    await sql('select pg_stat_reset()')
+    await work()
+    // A connection tells the server what it has read when it ends, at the latest.
+    await store.close()
+    const [scanned = '', byIndex = ''] = (
+      await sql(
+        `select sum(seq_tup_read), sum(idx_tup_fetch) from pg_stat_user_tables
+         where relname in (${LARGE.map((name) => `'${name}'`)})`,
+      )
+    ).split('|')
+    return { scanned: Number(scanned), byIndex: Number(byIndex) }
+  }
+
+  test('plans of empty tables scan none', async () => {
+    const { scanned, byIndex } = await rowsReadIn(() => play(store, 'second', 0))
+    expect(scanned).toBeLessThan(FEW)
+    expect(byIndex).toBeGreaterThan(100)
+  })
+
+  test('nor do new ones, with statistics', async () => {
+    await sql('analyze')
+    await open()
+    const { scanned, byIndex } = await rowsReadIn(async () => {
+      for (let turn = 0; turn < 7; turn += 1) await play(store, 'third', turn)
+    })
+    expect(scanned).toBeLessThan(FEW)
+    expect(byIndex).toBeGreaterThan(100)
+  })
+})
+
+const PER_TURN = 5
+
+function queries(name: string): string[] {
+  return Array.from({ length: 8 * PER_TURN }, (_, index) => `${name} ${index}`)
+}
+
+/** What workers do all the time, and what status and overview ask. */
+async function play(store: Store, name: string, turn: number): Promise<void> {
+  // Long after what the filler says of its calls.
+  const now = 1e9 + turn * 1000
+  const due = await store.feed.due(100, PLENTY)
+  await store.feed.markQueued(due, now)
+  const query = (index: number) => `${name} ${turn * PER_TURN + index}`
+  await settle(store, query(0), 'answered')
+  await settle(store, query(1), 'refused')
+  await settle(store, query(2), 'failed')
+  await close(store, await granted(store, query(3)), 'rateLimited')
+  await claim(store, query(0))
+  await store.pauses.liftRateLimit(now)
+  await store.feed.queued()
+  await store.feed.queuedRefs(now, 0, 100)
+  await store.feed.unwantedRefs(0, 100)
+  await store.feed.settledAmong([refOf(query(0)), refOf(query(4))])
+  await store.feed.requeue([refOf(query(4))])
+  await store.calls.expire(9000)
+  await store.calls.streak()
+  await store.calls.sentBetween(now - 60_000, now)
+  await store.batches.takeMilestones({ now, deadPercent: 20 })
+  await store.batches.dueAtMost()
+  await store.deadLetters.refs(0, 100)
+  await store.activity.sample(now, { limitPerMinute: 300, stopped: null }, 1e12)
+  await store.activity.samples(0, 5)
+  await status({
+    store,
+    queue: null,
+    now: () => now,
+    settings: { rateLimit: 'auto', autoResumeHours: 24, creditReserve: 0, activeHours: null },
+  })
+}
+
+/** A released batch of so many searches, of which some have ended. */
+const FILL = `
+  insert into batch (name, state, priority, format, columns, created_at, heard_at, items, pending, tagged)
+    values ('large', 'released', 'low', 'csv', '["id"]', 1, 1, ${ROWS}, ${ROWS - ENDED}, ${ENDED});
+  create temp table number as select n, (select max(id) from search) + n as search_id,
+      (select max(id) from batch) as batch_id from generate_series(1, ${ROWS}) as n;
+  insert into search (id, fingerprint, generation, request, state, tracks, answered_at)
+    select search_id, sha256(n::text::bytea), 1, '{"query":"filler"}',
+      case when n <= ${ENDED} then 'answered' else 'waiting' end, case when n <= ${ENDED} then 3 end,
+      case when n <= ${ENDED} then 5 end from number;
+  select setval('search_id_seq', (select max(id) from search));
+  insert into item (batch_id, position, line, key, row, search_id)
+    select batch_id, n, n, 'large-' || n, '["x"]', search_id from number;
+  insert into want (batch_id, search_id, items, first_position) select batch_id, search_id, 1, n from number;
+  insert into answer (search_id, body) select search_id, '{"tracks":[]}' from number where n <= ${ENDED};
+  insert into call (search_id, round, attempt, batch_id, sent_at, finished_at, outcome)
+    select search_id, 1, 1, batch_id, 5, 6, 'answered' from number where n <= ${ENDED};
+  update call_count set calls = calls + ${ENDED} where outcome = 'answered'`
