@@ -29,11 +29,9 @@ export async function status(
   which: { readonly batchId?: number; readonly limit: number } = { limit: 20 },
 ): Promise<StatusReport> {
   const now = parts.now()
-  const [batches, totals, needs, pauses, watch, probing, account, hours, overriddenUntil, timeline] = await Promise.all(
-    [
-      parts.store.reports.batches(which),
-      parts.store.reports.totals(now),
-      parts.store.reports.needs(now),
+  const [{ batches, totals, needs }, pauses, watch, probing, account, hours, overriddenUntil, timeline] =
+    await Promise.all([
+      parts.store.reports.look(which, now),
       parts.store.pauses.list(),
       parts.store.pauses.watch(),
       parts.store.pauses.probing(),
@@ -41,8 +39,7 @@ export async function status(
       parts.store.pauses.activeHours(),
       parts.store.pauses.hoursOverriddenUntil(now),
       parts.store.timeline.list(SHOWN_ENTRIES),
-    ],
-  )
+    ])
   const schedules = new Map((await parts.store.schedules.list()).map((schedule) => [schedule.batchId, schedule]))
   const queue = await readQueue(parts.queue)
   const troubles = queue.workers.flatMap(({ trouble }) => trouble ?? [])

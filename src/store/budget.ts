@@ -13,6 +13,8 @@ import type { Queries, Transaction } from './connection.js'
 export interface Budget {
   readonly batchId: number
   readonly upTo: number
+  /** How many waiting searches that covers on its own account. Null: all that it wants. */
+  readonly covered: number | null
 }
 
 /** Greater than every id. */
@@ -23,7 +25,7 @@ export async function budgets(tx: Queries): Promise<readonly Budget[]> {
   const batches = await payingBatches(tx)
   const uncapped = batches.some((batch) => capOf(batch) === null)
   const list: Budget[] = []
-  for (const batch of batches) list.push({ batchId: batch.id, upTo: await reachOf(tx, batch, uncapped) })
+  for (const batch of batches) list.push({ batchId: batch.id, ...(await reachOf(tx, batch, uncapped)) })
   return list
 }
 
@@ -59,12 +61,16 @@ export async function budgetLeft(tx: Queries, batch: BatchRow, cap: number): Pro
   return Math.max(0, cap - batch.charged - (promised?.searches ?? 0))
 }
 
-async function reachOf(tx: Queries, batch: BatchRow, uncapped: boolean): Promise<number> {
+type Reach = Omit<Budget, 'batchId'>
+
+const ALL: Reach = { upTo: EVERYTHING, covered: null }
+
+async function reachOf(tx: Queries, batch: BatchRow, uncapped: boolean): Promise<Reach> {
   const cap = capOf(batch)
-  if (cap === null) return EVERYTHING
+  if (cap === null) return ALL
   const payable = await budgetLeft(tx, batch, cap)
-  if (payable === 0) return 0
-  if (payable >= batch.pending) return EVERYTHING
+  if (payable === 0) return { upTo: 0, covered: 0 }
+  if (payable >= batch.pending) return ALL
   const last = await tx.get<{ id: number }>(
     `select search.id
      from ${wantedIn('waiting', batch)}
@@ -73,7 +79,7 @@ async function reachOf(tx: Queries, batch: BatchRow, uncapped: boolean): Promise
      order by search.id limit 1 offset @before`,
     { batchId: batch.id, from: batch.fed_to, before: payable - 1 },
   )
-  return last?.id ?? EVERYTHING
+  return last === undefined ? ALL : { upTo: last.id, covered: payable }
 }
 
 /** Whether a released batch without a cap also wants the search. */
@@ -141,6 +147,10 @@ async function added(tx: Transaction, reach: Budget & Size, before: readonly Bud
     )
     return counted?.searches ?? 0
   }
-  const waiting = await ofState('waiting', 'search.id <= @upTo', 'search.id <= reach.up_to')
+  // The first one shares its searches with none before it, and no batch without a cap pays for them.
+  const waiting =
+    before.length === 0 && reach.covered !== null
+      ? reach.covered
+      : await ofState('waiting', 'search.id <= @upTo', 'search.id <= reach.up_to')
   return waiting + (await ofState('queued', 'true', 'true'))
 }

@@ -3,7 +3,7 @@ import type { SearchRequest } from '../domain/request.js'
 import { PRIORITIES } from '../domain/states.js'
 import { type BatchReport, batchReport } from './batch-report.js'
 import { creditsNeeded, standingBatches } from './batch-row.js'
-import { budgets, dueSearches } from './budget.js'
+import { type Budget, budgets, dueSearches } from './budget.js'
 import type { Connection, SqlParameters, Transaction } from './connection.js'
 import type { ExportOptions, ExportRow } from './export-rows.js'
 import { exportRows } from './export-rows.js'
@@ -50,6 +50,12 @@ export interface Totals {
   readonly failedCalls: { readonly calls: number; readonly reason: string } | null
 }
 
+interface WhichBatches {
+  readonly batchId?: number
+  readonly limit: number
+}
+
+/** What a released batch still needs. */
 export interface BatchNeed {
   readonly batchId: number
   /** See `creditsNeeded` of a report. */
@@ -60,10 +66,24 @@ export interface BatchNeed {
 
 export interface Reports {
   /** Latest first. If there are more, finished ones are left out before unfinished ones. */
-  batches(which: { readonly batchId?: number; readonly limit: number }): Promise<readonly BatchReport[]>
+  batches(which: WhichBatches): Promise<readonly BatchReport[]>
   totals(now: number): Promise<Totals>
-  /** What released batches still need, the ones whose searches run first in front. */
-  needs(now: number): Promise<readonly BatchNeed[]>
+  /**
+   * All three in one look. A large capped batch is counted once for them. `needs`: released batches, the ones whose
+   * searches run first in front.
+   */
+  look(
+    which: WhichBatches,
+    now: number,
+  ): Promise<{
+    readonly batches: readonly BatchReport[]
+    readonly totals: Totals
+    readonly needs: readonly BatchNeed[]
+  }>
+  /** Latest first. */
+  batchNames(limit: number): Promise<readonly { readonly id: number; readonly name: string }[]>
+  /** See `Totals`. */
+  unknownUnseen(): Promise<number>
   /** Calls of unknown outcome, newest first. */
   unknownOutcomes(
     limit: number,
@@ -99,20 +119,22 @@ const A_MINUTE_MS = 60_000
  */
 export function reports(reader: Connection): Reports {
   return {
-    batches: ({ batchId, limit }) =>
+    batches: (which) => reader.read(async (tx) => batchReports(tx, which, await budgets(tx))),
+    totals: (now) => reader.read(async (tx) => totals(tx, now, await budgets(tx))),
+    look: (which, now) =>
       reader.read(async (tx) => {
-        const condition = batchId === undefined ? '' : 'and id = @batchId'
-        const rows = await standingBatches(tx, `${condition} order by completed_at is not null, id desc limit @limit`, {
-          limit,
-          ...(batchId === undefined ? {} : { batchId }),
-        })
-        const now = await budgets(tx)
-        const list: BatchReport[] = []
-        for (const row of rows.toSorted((a, b) => b.id - a.id)) list.push(await batchReport(tx, row, now))
-        return list
+        const reaches = await budgets(tx)
+        return {
+          batches: await batchReports(tx, which, reaches),
+          totals: await totals(tx, now, reaches),
+          needs: await needs(tx, now),
+        }
       }),
-    totals: (now) => reader.read((tx) => totals(tx, now)),
-    needs: (now) => reader.read((tx) => needs(tx, now)),
+    batchNames: (limit) =>
+      reader.read((tx) =>
+        tx.all('select id, name from batch where dropping = 0 order by id desc limit @limit', { limit }),
+      ),
+    unknownUnseen: () => reader.read(unknownUnseen),
     unknownOutcomes: (limit) => reader.read((tx) => unknownOutcomes(tx, limit)),
     show: (what, batchId) => reader.read((tx) => show(tx, what, batchId)),
     deadLetterGroups: (filter) => reader.read((tx) => deadLetterGroups(tx, filter)),
@@ -124,21 +146,41 @@ export function reports(reader: Connection): Reports {
   }
 }
 
-async function totals(tx: Transaction, now: number): Promise<Totals> {
+async function batchReports(
+  tx: Transaction,
+  { batchId, limit }: WhichBatches,
+  reaches: readonly Budget[],
+): Promise<readonly BatchReport[]> {
+  const condition = batchId === undefined ? '' : 'and id = @batchId'
+  const rows = await standingBatches(tx, `${condition} order by completed_at is not null, id desc limit @limit`, {
+    limit,
+    ...(batchId === undefined ? {} : { batchId }),
+  })
+  const list: BatchReport[] = []
+  for (const row of rows.toSorted((a, b) => b.id - a.id)) list.push(await batchReport(tx, row, reaches))
+  return list
+}
+
+/** One that is heard of after all lowers the count, so one too few may be told. */
+async function unknownUnseen(tx: Transaction): Promise<number> {
+  const counted = await tx.get<{ calls: number }>("select calls from call_count where outcome = 'unknown'")
+  return Math.max(0, (counted?.calls ?? 0) - (await unknownSeen(tx)))
+}
+
+async function totals(tx: Transaction, now: number, reaches: readonly Budget[]): Promise<Totals> {
   const callsByOutcome = Object.fromEntries(CALL_OUTCOMES.map((outcome) => [outcome, 0])) as Record<CallOutcome, number>
   const counts = await tx.all<{ outcome: CallOutcome; calls: number }>('select outcome, calls from call_count')
   for (const row of counts) callsByOutcome[row.outcome] = row.calls
   const counted = async (text: string, parameters: SqlParameters = {}): Promise<number> =>
     (await tx.get<{ n: number }>(text, parameters))?.n ?? 0
   return {
-    due: await dueSearches(tx, await budgets(tx)),
+    due: await dueSearches(tx, reaches),
     deadLetters: await counted(
       "select count(*) as n from search $by(search_dead) where state = 'dead' and discarded = 0",
     ),
     spent: callsByOutcome.answered + callsByOutcome.unreadable,
     unknownOutcomes: callsByOutcome.unknown,
-    // One that is heard of after all lowers the count, so one too few may be told.
-    unknownUnseen: Math.max(0, callsByOutcome.unknown - (await unknownSeen(tx))),
+    unknownUnseen: await unknownUnseen(tx),
     callsByOutcome,
     callsLastMinute: await counted('select count(*) as n from call where sent_at > @since', {
       since: now - A_MINUTE_MS,

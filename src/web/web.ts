@@ -3,7 +3,6 @@ import { bodyLimit } from 'hono/body-limit'
 import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
 import { getPathNoStrict } from 'hono/utils/url'
-import { UnreachableError } from '../domain/errors.js'
 import { withTimeout } from '../domain/with-timeout.js'
 import { csrf, hostCheck, readOnly } from './access.js'
 import type { BoardOptions } from './board-options.js'
@@ -12,7 +11,7 @@ import { renderMetrics } from './metrics.js'
 import { pages } from './pages/routes.js'
 import { type Credentials, requirePassword } from './password.js'
 import { STYLES_HASH } from './report.js'
-import { ANSWER_WITHIN_MS, messageOf, SILENT } from './silence.js'
+import { ANSWER_WITHIN_MS, logFailure, messageOf, SILENT } from './silence.js'
 
 /**
  * The pages, in the order of the checks: host check → headers → the two probes, without a password
@@ -29,10 +28,7 @@ export function buildWeb(options: BoardOptions, access: { loopback: boolean; cre
   web.onError((error, c) => {
     // The password check and the body limit refuse with this exception.
     if (error instanceof HTTPException) return error.getResponse()
-    // The connection logs Redis outages once. Every open page retries every few seconds, so log
-    // these at debug.
-    const level = error instanceof UnreachableError ? 'debug' : 'error'
-    options.log[level]({ event: 'board.request_failed', err: error, path: c.req.path }, 'The board could not answer')
+    logFailure(options.log, error, c.req.path)
     return c.json({ error: 'Not answered', message: messageOf(error) }, 503)
   })
 

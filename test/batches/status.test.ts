@@ -6,6 +6,7 @@ import { waitFor } from '../../src/batches/wait.js'
 import { systemClock } from '../../src/domain/clock.js'
 import { PAUSE_CAUSES } from '../../src/domain/pause.js'
 import { feed } from '../../src/maintenance/feeder.js'
+import type { Store } from '../../src/store/store.js'
 import { batchNamed, type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 
 /** Noon wherever this runs: the hours around it are of the same day. */
@@ -379,11 +380,11 @@ describe('the report', () => {
     await system.queue.throttle.rateLimit(system.now() + 600_000)
     await alive()
     expect((await system.status()).finish_at).not.toBeNull()
-    const totals = async (now: number) => ({
-      ...(await system.store.reports.totals(now)),
-      rateLimitedCalls: { calls: 30, from: now - 3_600_000, to: now },
-    })
-    const store = { ...system.store, reports: { ...system.store.reports, totals } }
+    const look: Store['reports']['look'] = async (which, now) => {
+      const { totals, ...rest } = await system.store.reports.look(which, now)
+      return { ...rest, totals: { ...totals, rateLimitedCalls: { calls: 30, from: now - 3_600_000, to: now } } }
+    }
+    const store = { ...system.store, reports: { ...system.store.reports, look } }
     await alive()
     const report = await status({ store, queue: system.queue, now: system.now, settings: system.settings() })
     expect(report).toMatchObject({

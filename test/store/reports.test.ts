@@ -62,7 +62,10 @@ test('needs: what each released batch may still be charged, in the order in whic
   await loaded(store, ['not released'])
   await granted(store, 'd', { now: 80_000 })
   await settle(store, 'g', 'answered')
-  expect(await store.reports.needs(80_001)).toEqual([
+  const { needs, ...rest } = await store.reports.look({ limit: 9 }, 80_001)
+  expect(rest.totals).toEqual(await store.reports.totals(80_001))
+  expect(rest.batches).toEqual(await store.reports.batches({ limit: 9 }))
+  expect(needs).toEqual([
     { batchId: urgent, credits: 2, callsLastMinute: 0 },
     { batchId: capped, credits: 1, callsLastMinute: 1 },
     { batchId: low, credits: 3, callsLastMinute: 0 },

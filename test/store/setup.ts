@@ -276,11 +276,11 @@ export async function statuses(store: Store, batchId: number): Promise<string[]>
   return (await exported(store, batchId)).map((each) => each.status)
 }
 
-/** The counts of one batch that are not zero. */
+/** The numbers of rows of one batch that are not zero. */
 export async function counts(store: Store, batchId: number): Promise<Record<string, number>> {
   const [report] = await store.reports.batches({ batchId, limit: 1 })
   if (report === undefined) throw new Error(`expected a report of batch ${batchId}, got none`)
-  const { batch: _, ...numbers } = report
+  const { batch: _batch, creditsNeeded: _credits, ...numbers } = report
   return Object.fromEntries(Object.entries(numbers).filter(([, count]) => count !== 0))
 }
 

@@ -102,6 +102,13 @@ test('figures: credits that will not last, rate used of allowed, finish, dead le
   expect(figures).toContain('the credits end before')
 })
 
+test('without Redis nothing is said of workers and calls in flight', async () => {
+  await show('Redis away')
+  const figures = await page.getByRole('region', { name: 'Figures' }).innerText()
+  expect(figures).toMatch(/Workers\s+–\s+not known/)
+  expect(figures).not.toMatch(/none is running|\d in flight/)
+})
+
 test('workers: host, process, since, in flight, and what keeps one from working', async () => {
   await show('healthy')
   const table = page.getByRole('region', { name: 'Workers' })

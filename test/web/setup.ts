@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Queue } from 'bullmq'
+import { status } from '../../src/batches/status.js'
 import type { StatusReport } from '../../src/batches/status-report.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import { openStore } from '../../src/store/open.js'
@@ -65,9 +66,9 @@ export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestB
     store,
     confirmAbove: 500,
     creditReserve: 0,
-    report: async () => {
+    report: async (batchId) => {
       asked += 1
-      return aReport({ queue: { ...aReport().queue, reason } })
+      return aReport({ queue: { ...aReport().queue, reason }, batches: await batchesOf(store, batchId) })
     },
     reportWithoutRedis: async (silence) => aReport({ queue: { ...aReport().queue, reason: silence } }),
     samples: async () => [],
@@ -104,6 +105,12 @@ export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestB
       await rm(folder, { recursive: true, force: true, maxRetries: 5 })
     },
   }
+}
+
+async function batchesOf(store: Store, batchId: number | undefined): Promise<StatusReport['batches']> {
+  if (batchId === undefined) return []
+  const settings = { rateLimit: 'auto', autoResumeHours: 24, creditReserve: 0, activeHours: null } as const
+  return (await status({ store, queue: null, now: Date.now, settings }, { batchId, limit: 1 })).batches
 }
 
 export const A_FINGERPRINT = '0123456789abcdef0123456789abcdef'

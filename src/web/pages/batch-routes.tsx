@@ -3,7 +3,6 @@ import { PassThrough, Readable } from 'node:stream'
 import { Hono } from 'hono'
 import { cancelBatch } from '../../batches/find-batch.js'
 import { priceOfRelease, releaseBatch } from '../../batches/release.js'
-import { batchStatus } from '../../batches/status.js'
 import { exportBatch } from '../../catalog/export/export-batch.js'
 import { UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
@@ -21,37 +20,48 @@ import { entriesOf } from './timeline.js'
 const LONGEST_QUERY = 200
 const MOST_FOUND = 20
 
+function noSuchBatch(id: string): UsageError {
+  return new UsageError(`There is no batch ${id}. The overview lists the batches.`)
+}
+
 /** One batch: its page, its downloads, release and cancel; and the box that finds. */
 export function batchRoutes(options: BoardOptions, context: () => PageContext): Hono {
   const web = new Hono()
   const { store } = options
 
   async function reportOf(id: string): Promise<BatchReport> {
-    const [report] = /^\d{1,15}$/.test(id) ? await store.reports.batches({ batchId: Number(id), limit: 1 }) : []
-    if (report === undefined) throw new UsageError(`There is no batch ${id}. The overview lists the batches.`)
+    const batch = await batchOf(id)
+    const [report] = await store.reports.batches({ batchId: batch.id, limit: 1 })
+    if (report === undefined) throw noSuchBatch(id)
     return report
+  }
+
+  async function batchOf(id: string): Promise<Batch> {
+    const batch = await store.batches.find(id)
+    if (batch === null || String(batch.id) !== id) throw noSuchBatch(id)
+    return batch
   }
 
   web.get('/batches/:id{[0-9]+}', async (c) => {
     const view = context()
-    const report = await reportOf(c.req.param('id'))
-    const { batch } = report
+    const batch = await batchOf(c.req.param('id'))
     const window = windowBetween(batch.createdAt, batch.completedAt ?? view.now)
-    const [live, samples, timeline, deadLetters, invalid] = await Promise.all([
+    const [live, samples, timeline, deadLetters] = await Promise.all([
       liveReport(options, batch.id),
       options.samples(window.from, window.everyMinutes, batch.id),
       entriesOf(batch, options.timeline, view.now),
       store.reports.deadLetterGroups({ batchId: batch.id }),
-      report.invalid === 0 ? [] : store.reports.invalidGroups(batch.id),
     ])
+    const status = live.report.batches.find((each) => each.batch === batch.id)
+    if (status === undefined) throw noSuchBatch(String(batch.id))
     const data = {
       ...live,
       batch,
-      status: live.report.batches.find((each) => each.batch === batch.id) ?? batchStatus(report),
-      charts: chartData(samples, window, report.items),
+      status,
+      charts: chartData(samples, window, status.rows),
       timeline,
       deadLetters,
-      invalid,
+      invalid: status.invalid === 0 ? [] : await store.reports.invalidGroups(batch.id),
       done:
         c.req.query('done') === 'released' ? 'Released.' : c.req.query('done') === 'cancelled' ? 'Cancelled.' : null,
     }
@@ -59,7 +69,7 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
   })
 
   web.get('/batches/:id{[0-9]+}/:file{export\\.(?:csv|jsonl)}', async (c) => {
-    const { batch } = await reportOf(c.req.param('id'))
+    const batch = await batchOf(c.req.param('id'))
     const format = c.req.param('file') === 'export.csv' ? 'csv' : 'jsonl'
     return new Response(streamOf(options, batch, format, c.req.raw.signal), {
       headers: {
@@ -76,7 +86,7 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
   })
 
   web.post('/batches/:id{[0-9]+}/release', async (c) => {
-    const { batch } = await reportOf(c.req.param('id'))
+    const batch = await batchOf(c.req.param('id'))
     const fields = await c.req.parseBody()
     const maxCredits = capFrom(fields.max_credits)
     const report = await options.report()

@@ -22,15 +22,15 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
     const filter = filterFrom(query)
     const [groups, batches] = await Promise.all([
       store.reports.deadLetterGroups(filter),
-      store.reports.batches({ limit: MOST_BATCHES }),
+      store.reports.batchNames(MOST_BATCHES),
     ])
-    const { unknownUnseen: unseen } = await store.reports.totals(Date.now())
+    const unseen = await store.reports.unknownUnseen()
     const data = {
       unseen,
       unknown: unseen === 0 ? [] : await store.reports.unknownOutcomes(Math.min(unseen, MOST_CALLS)),
       groups,
       filter,
-      batches: batches.map(({ batch: { id, name } }) => ({ id, name })),
+      batches,
       done: doneFrom(query),
     }
     return page(c, <DeadLetters data={data} context={context()} />)

@@ -5,7 +5,12 @@ import type { PageContext } from './layout.js'
 import { When } from './text.js'
 
 /** The numbers that decide whether somebody must act. */
-export function Figures({ report, context }: { readonly report: StatusReport; readonly context: PageContext }) {
+export function Figures(props: {
+  readonly report: StatusReport
+  readonly isRedisAway: boolean
+  readonly context: PageContext
+}) {
+  const { report, isRedisAway, context } = props
   const { queue, credits, calls_per_minute } = report
   const { now, base } = context
   const eta = report.finish_at === null ? null : Date.parse(report.finish_at)
@@ -31,7 +36,11 @@ export function Figures({ report, context }: { readonly report: StatusReport; re
       <Figure
         name="Searches due"
         value={formatNumber(queue.waiting)}
-        note={`${formatNumber(queue.active)} in flight, ${formatNumber(queue.delayed)} delayed`}
+        note={
+          isRedisAway
+            ? 'in flight: not known'
+            : `${formatNumber(queue.active)} in flight, ${formatNumber(queue.delayed)} delayed`
+        }
         tone={null}
       />
       <Figure
@@ -60,9 +69,9 @@ export function Figures({ report, context }: { readonly report: StatusReport; re
       />
       <Figure
         name="Workers"
-        value={formatNumber(queue.workers)}
-        note={workers.text}
-        tone={workers.isBad ? 'bad' : null}
+        value={isRedisAway ? '–' : formatNumber(queue.workers)}
+        note={isRedisAway ? 'not known' : workers.text}
+        tone={workers.isBad && !isRedisAway ? 'bad' : null}
       />
     </section>
   )

@@ -27,7 +27,7 @@ export function Overview({ data, context }: { readonly data: OverviewData; reado
       deadLetters={report.queue.dead_letters}
     >
       <Banner report={report} isRedisAway={isRedisAway} level={1} context={context} />
-      <Figures report={report} context={context} />
+      <Figures report={report} isRedisAway={isRedisAway} context={context} />
       <section class="panel" aria-labelledby="activity">
         <div class="panel-head">
           <h2 id="activity">Activity</h2>

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { Hono } from 'hono'
-import { RefusedError, UsageError } from '../../domain/errors.js'
+import { RefusedError, UnreachableError, UsageError } from '../../domain/errors.js'
 import { withTimeout } from '../../domain/with-timeout.js'
 import type { BoardOptions } from '../board-options.js'
-import { ANSWER_WITHIN_MS, SILENT } from '../silence.js'
+import { ANSWER_WITHIN_MS, logFailure, messageOf, SILENT } from '../silence.js'
 import { batchRoutes } from './batch-routes.js'
 import { chartData, RANGES, windowOf } from './chart-data.js'
 import { deadLetterRoutes } from './dead-letter-routes.js'
@@ -51,22 +51,31 @@ export function pages(options: BoardOptions): Hono {
 
   web.post('/actions/pause', async (c) => {
     const { reason } = await c.req.parseBody()
-    await withTimeout(ANSWER_WITHIN_MS, options.actions.pause(reasonFrom(reason)), SILENT)
+    await asFarAsPossible(options.actions.pause(reasonFrom(reason)))
     return c.redirect(`${options.path}/`, 303)
   })
   web.post('/actions/resume', async (c) => {
-    await withTimeout(ANSWER_WITHIN_MS, options.actions.resume(), SILENT)
+    await asFarAsPossible(options.actions.resume())
     return c.redirect(`${options.path}/`, 303)
   })
   web.route('/', deadLetterRoutes(options, context))
   web.route('/', batchRoutes(options, context))
   web.onError((error, c) => {
     // The answer to a person who asked for something that cannot be.
-    if (error instanceof UsageError || error instanceof RefusedError)
-      return page(c, <Problem message={error.message} context={context()} />, error instanceof UsageError ? 404 : 409)
-    throw error
+    const status = error instanceof UsageError ? 404 : error instanceof RefusedError ? 409 : 503
+    if (status === 503) logFailure(options.log, error, c.req.path)
+    return page(c, <Problem message={messageOf(error)} context={context()} />, status)
   })
   return web
+}
+
+/** A pause is in the store before Redis is asked. With Redis away the overview, which follows, shows what came of it. */
+async function asFarAsPossible(action: Promise<void>): Promise<void> {
+  try {
+    await withTimeout(ANSWER_WITHIN_MS, action, SILENT)
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error
+  }
 }
 
 function Problem({ message, context }: { readonly message: string; readonly context: PageContext }) {
