@@ -18,9 +18,12 @@ interface Needle {
   readonly piece: number
 }
 
-/** @param shortestKey in letters and digits; a shorter key may be an ordinary word and is never matched */
-export function keyEcho(key: string, shortestKey: number): KeyEcho {
-  if (fold(key).length < shortestKey) return () => false
+/**
+ * @param shortestKey in letters and digits; a shorter key may be an ordinary word and is never matched
+ * @returns null for a shorter key
+ */
+export function keyEcho(key: string, shortestKey: number): KeyEcho | null {
+  if (fold(key).length < shortestKey) return null
   const needles = needlesOf(key)
   const grams = gramsOf(needles)
   const shortestRun = Math.min(...needles.map(({ piece }) => piece)) - GRAM + 1
@@ -30,7 +33,7 @@ export function keyEcho(key: string, shortestKey: number): KeyEcho {
     if (holds(text)) return true
     let decoded = text
     // Escapes may be nested, for example on a page that shows a URL.
-    for (let layer = 0; layer < 3 && MAY_BE_ESCAPED.test(decoded); layer += 1) {
+    for (let layer = 0; layer < 3 && mayBeEscaped(decoded); layer += 1) {
       const again = decodeEscapes(decoded)
       if (again === decoded) return false
       decoded = again
@@ -61,8 +64,17 @@ export function base64Forms(key: Buffer): string[] {
   })
 }
 
+/** In a key that is not longer, two escapes are as near as `MAY_BE_ESCAPED` wants them. */
+export const LONGEST_SURE_KEY = 64
 /** A single escape leaves half the key unescaped. Most answers contain a few escapes, far apart. */
 const MAY_BE_ESCAPED = /(?:[%&\\]|0x)[^%&\\]{0,64}(?:[%&\\]|0x)/i
+
+function mayBeEscaped(text: string): boolean {
+  return ESCAPE_SIGNS.some((sign) => text.includes(sign)) && MAY_BE_ESCAPED.test(text)
+}
+
+const ESCAPE_SIGNS = ['%', '&', '\\', '0x', '0X']
+
 const ESCAPES =
   /%([0-9a-f]{2})|&#x([0-9a-f]{1,6});?|&#(\d{1,7});?|\\u([0-9a-f]{4})|\\u\{([0-9a-f]{1,6})\}|\\x([0-9a-f]{2})|\b0x([0-9a-f]{2})(?![0-9a-f])|\\([0-7]{3})|\\[a-z]|&[a-z]{2,8};/gi
 
@@ -106,19 +118,54 @@ function gramsOf(needles: readonly Needle[]): Uint8Array {
   return grams
 }
 
-/** Whether `shortest` grams of the key follow one another: always so where the key is, and rarely elsewhere. */
+/**
+ * Whether `shortest` grams of the key follow one another: always so where the key is, and rarely elsewhere. They begin
+ * at `shortest` different characters at least, so it is enough to look at every `shortest`th. One loop without calls:
+ * it runs over every answer.
+ */
 function hasRun(text: string, grams: Uint8Array, shortest: number): boolean {
+  let from = 0
+  for (;;) {
+    let gram = 0
+    let letters = 0
+    let start = from
+    let index = from
+    for (; letters < GRAM && index < text.length; index += 1) {
+      const code = text.charCodeAt(index)
+      const folded = code < 128 ? FOLDED[code] : 0
+      if (folded === undefined || folded === 0) continue
+      if (letters === 0) start = index
+      gram = (gram << 6) | folded
+      letters += 1
+    }
+    if (letters < GRAM) return false
+    if (grams[placeOf(gram)] === 1 && isInRun(text, start, grams, shortest)) return true
+    from = start + shortest
+  }
+}
+
+/** @param start of one gram of the key */
+function isInRun(text: string, start: number, grams: Uint8Array, shortest: number): boolean {
+  let from = start
+  for (let before = shortest - 1; before > 0 && from > 0; from -= 1) if (foldedAt(text, from - 1) > 0) before -= 1
   let gram = 0
   let run = 0
-  for (let index = 0; index < text.length; index += 1) {
-    const code = text.charCodeAt(index)
-    const folded = code < 128 ? FOLDED[code] : 0
-    if (folded === undefined || folded === 0) continue
+  let letters = 0
+  for (let index = from; index < text.length; index += 1) {
+    const folded = foldedAt(text, index)
+    if (folded === 0) continue
     gram = nextGram(gram, folded)
     run = grams[placeOf(gram)] === 1 ? run + 1 : 0
     if (run >= shortest) return true
+    if (index >= start) letters += 1
+    if (run === 0 && letters >= GRAM) return false
   }
   return false
+}
+
+function foldedAt(text: string, index: number): number {
+  const code = text.charCodeAt(index)
+  return code < 128 ? (FOLDED[code] ?? 0) : 0
 }
 
 /** Six bits for each of the last four characters. */

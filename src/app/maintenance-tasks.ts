@@ -46,6 +46,7 @@ export interface MaintenanceParts {
   readonly mayUse: OneRedis['mayUse']
   readonly trouble: () => WriteFailure | null
   readonly facts: () => WorkerFacts
+  readonly logSummary: () => void
 }
 
 /**
@@ -125,6 +126,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
         await setRate(await parts.sharedKey.others())
       },
     },
+    { name: 'log the answered calls', everyMs: MINUTE, restsFirst: true, run: async () => parts.logSummary() },
     { name: 'feed the queue', everyMs: SECOND, run: leased('feed', 4 * SECOND, () => feedOwnRedis(parts)) },
     {
       name: 'reconcile the queue',

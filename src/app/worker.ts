@@ -124,6 +124,7 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
         mayUse,
         facts,
         sharedKey,
+        logSummary: handler.logSummary,
         // A lost store explains more than the write that failed because of it.
         trouble: () => store.trouble() ?? handler.writeFailure(),
       }),
@@ -153,6 +154,7 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
   cleanup.add(async () => {
     log.info({ event: 'shutdown.drain_started' }, 'waiting for calls in flight; requeuing the rest')
     const { unfinished } = await searches.stop(settings.shutdownGraceMs)
+    handler.logSummary()
     if (unfinished === 0) log.info({ event: 'shutdown.finished' }, 'no calls in flight')
     else
       log.warn(

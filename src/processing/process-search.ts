@@ -10,6 +10,7 @@ import type { SearchRef } from '../domain/search-id.js'
 import { newClaimToken } from '../store/claim.js'
 import { repeatIfLost } from '../store/repeat.js'
 import type { Claim, Store } from '../store/store.js'
+import { type CallSummary, openCallSummary } from './call-summary.js'
 import { ALL_WELL, type Breaker, openBreaker } from './circuit-breaker.js'
 import { type DurableWriter, openDurableWriter, trackWriteFailures, type WriteFailures } from './durable-write.js'
 import {
@@ -69,6 +70,8 @@ export interface SearchProcessor {
   writeFailure(): WriteFailure | null
   /** Finished calls that are not in the store yet; `andRecent`: also those of the last minute. */
   unsaved(andRecent: boolean): readonly UnsavedEnd[]
+  /** Logs how many calls were answered since the last time. */
+  logSummary(): void
 }
 
 export function createSearchProcessor(parts: SearchParts): SearchProcessor {
@@ -77,10 +80,12 @@ export function createSearchProcessor(parts: SearchParts): SearchProcessor {
   const breaker = openBreaker(parts)
   const checks = openAccountChecks(parts.checkAccount ?? (async () => ACCOUNT_UNKNOWN))
   const calling = new Set<string>()
+  const summary = openCallSummary(parts.log)
   return {
-    handle: (job) => handle(parts, { writer, claiming, breaker, checks, calling }, job.ref),
+    handle: (job) => handle(parts, { writer, claiming, breaker, checks, calling, summary }, job.ref),
     writeFailure: () => writer.failure.current() ?? claiming.current(),
     unsaved: writer.unsaved,
+    logSummary: summary.write,
   }
 }
 
@@ -95,6 +100,7 @@ interface Shared {
    * store considers a call too old to be in flight, and the job's lock has expired. This set still knows.
    */
   readonly calling: Set<string>
+  readonly summary: CallSummary
 }
 
 async function handle(parts: SearchParts, shared: Shared, ref: SearchRef): Promise<JobDecision> {
@@ -162,7 +168,7 @@ type GrantedClaim = Extract<Claim, { kind: 'granted' }>
 
 async function makeCall(
   parts: SearchParts,
-  { writer, breaker, checks }: Shared,
+  { writer, breaker, checks, summary }: Shared,
   ref: SearchRef,
   claim: GrantedClaim,
 ): Promise<JobDecision> {
@@ -170,6 +176,8 @@ async function makeCall(
   parts.heard?.(result.facts)
   const end = await recordOutcome({ ...parts, checks }, writer, { ref, claim }, result)
   if (end === null) return { do: 'requeue' }
+  if (end.decision.do === 'succeed')
+    summary.answered({ durationMs: end.facts.durationMs, creditsLeft: end.facts.creditsRemaining })
   logDecision(parts, ref, claim, end)
   const alarm = hasPaused(end.decision)
     ? ALL_WELL
@@ -181,7 +189,7 @@ function hasPaused(decision: Decision): boolean {
   return decision.do === 'pause' || (decision.do === 'deadLetter' && decision.pause !== null)
 }
 
-/** Logs one line per decision: the search, attempt n of m, the duration, and what happens next. */
+/** Logs one line per decision: the search, attempt n of m, the duration, and what happens next. An answer is only at debug. */
 function logDecision(
   { log, rules }: Pick<SearchParts, 'log' | 'rules'>,
   ref: SearchRef,
@@ -203,7 +211,7 @@ function logDecision(
   }
   switch (decision.do) {
     case 'succeed':
-      log.info(facts, `answered with ${decision.tracks} tracks`)
+      log.debug(facts, `answered with ${decision.tracks} tracks`)
       break
     case 'deadLetter':
       log.warn(

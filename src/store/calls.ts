@@ -65,7 +65,8 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
     claim: async (ref, rules) => {
       // Start no call whose answer could not be stored.
       connection.refuseIfLost('change')
-      return group.add((tx) => claim(tx, ref, rules))
+      // Calls leave before the work on earlier answers, which only their own jobs wait for.
+      return group.add((tx) => claim(tx, ref, rules), 'first')
     },
     close: async (callId, end) => {
       connection.refuseIfLost('end of a call')

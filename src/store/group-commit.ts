@@ -2,14 +2,17 @@ import { UnreachableError } from '../domain/errors.js'
 import type { Connection, Transaction } from './connection.js'
 
 /**
- * A commit to disk costs milliseconds however much it contains, so all changes of one event loop
- * turn share one, and those that arrive while it runs share the next. If one of them fails by a bug,
- * nothing of the group stays, and each is run again alone: only that one fails. A change resolves
- * only once its commit is on disk.
+ * A commit to disk costs the same however much it contains, so changes that arrive together share
+ * one, and those that arrive while it runs share the next. If one of them fails by a bug, nothing of
+ * the group stays, and each is run again alone: only that one fails. A change resolves only once its
+ * commit is on disk.
  */
 export interface GroupCommit {
-  /** Runs the change in the next shared transaction. Rejects with what it threw, or `UnreachableError` when the commit failed. */
-  add<T>(change: (tx: Transaction) => Promise<T>): Promise<T>
+  /**
+   * Runs the change in the next shared transaction. Rejects with what it threw, or `UnreachableError` when the commit failed.
+   * @param place `first`: before changes that arrived earlier without it
+   */
+  add<T>(change: (tx: Transaction) => Promise<T>, place?: 'first' | 'last'): Promise<T>
   /** Commits what has arrived so far. */
   flush(): Promise<void>
 }
@@ -23,10 +26,22 @@ interface Entry {
   reject(error: unknown): void
 }
 
-/** @param most how many share a commit at most */
-export function groupCommit(connection: Connection, most = Number.POSITIVE_INFINITY): GroupCommit {
-  let arrived: Entry[] = []
+/**
+ * @param most how many share a commit at most. Null: a group ends once its changes have taken as long
+ * as a commit takes. Of fifty answers that arrive together, the first then go on while the others
+ * wait, and the next calls do not all leave at the end. A process without time to spare does not end
+ * its groups early: only the number of commits counts then.
+ */
+export function groupCommit(
+  connection: Connection,
+  most: number | null = null,
+  isSaturated: () => boolean = openSaturation(),
+): GroupCommit {
+  const first: Entry[] = []
+  const last: Entry[] = []
+  const arrived = (): number => first.length + last.length
   let running: Promise<void> | null = null
+  let commitMs = Number.POSITIVE_INFINITY
 
   const commitSoon = (): void => {
     setImmediate(() => void commitNext())
@@ -34,25 +49,58 @@ export function groupCommit(connection: Connection, most = Number.POSITIVE_INFIN
 
   async function commitNext(): Promise<void> {
     while (running !== null) await running
-    if (arrived.length === 0) return
-    const group = arrived.slice(0, most)
-    arrived = arrived.slice(group.length)
-    if (arrived.length > 0) commitSoon()
-    running = commitTogether(connection, group).finally(() => {
+    if (arrived() === 0) return
+    running = commitGroup().finally(() => {
       running = null
     })
     await running
+    if (arrived() > 0) commitSoon()
+  }
+
+  async function commitGroup(): Promise<void> {
+    const group: Entry[] = []
+    try {
+      let workedUntil = 0
+      const callbacks = await connection.write(async (tx) => {
+        const made: (() => void)[] = []
+        const startedAt = performance.now()
+        const isEarlyEnough = (): boolean => isSaturated() || workedUntil - startedAt < commitMs
+        do {
+          const entry = first.shift() ?? last.shift()
+          if (entry === undefined) break
+          group.push(entry)
+          made.push(await entry.run(tx))
+          workedUntil = performance.now()
+        } while (most === null ? isEarlyEnough() : group.length < most)
+        return made
+      }, 'end of a call')
+      commitMs = performance.now() - workedUntil
+      for (const callback of callbacks) callback()
+    } catch (error) {
+      await failOrRepeat(error, group)
+    }
+  }
+
+  async function failOrRepeat(error: unknown, group: Entry[]): Promise<void> {
+    // It did not even begin.
+    if (group.length === 0) group.push(...first.splice(0), ...last.splice(0))
+    const isAboutAll = error instanceof UnreachableError || group.length === 1
+    for (const entry of group) {
+      if (isAboutAll) entry.reject(error)
+      else await commitAlone(connection, entry)
+    }
   }
 
   return {
     flush: async () => {
       do await commitNext()
-      while (arrived.length > 0)
+      while (arrived() > 0)
     },
-    add: (change) =>
+    add: (change, place = 'last') =>
       new Promise((resolve, reject) => {
-        if (arrived.length === 0) commitSoon()
-        arrived.push({
+        if (arrived() === 0) commitSoon()
+        const queue = place === 'first' ? first : last
+        queue.push({
           run: async (tx) => {
             const result = await change(tx)
             return () => resolve(result)
@@ -63,21 +111,30 @@ export function groupCommit(connection: Connection, most = Number.POSITIVE_INFIN
   }
 }
 
-async function commitTogether(connection: Connection, group: readonly Entry[]): Promise<void> {
+async function commitAlone(connection: Connection, entry: Entry): Promise<void> {
   try {
-    const callbacks = await connection.write((tx) => runAll(tx, group), 'end of a call')
-    for (const callback of callbacks) callback()
+    const callback = await connection.write((tx) => entry.run(tx), 'end of a call')
+    callback()
   } catch (error) {
-    const isAboutAll = error instanceof UnreachableError || group.length === 1
-    for (const entry of group) {
-      if (isAboutAll) entry.reject(error)
-      else await commitTogether(connection, [entry])
-    }
+    entry.reject(error)
   }
 }
 
-async function runAll(tx: Transaction, group: readonly Entry[]): Promise<readonly (() => void)[]> {
-  const callbacks: (() => void)[] = []
-  for (const entry of group) callbacks.push(await entry.run(tx))
-  return callbacks
+/** Whether this process had hardly any time to spare lately. */
+function openSaturation(): () => boolean {
+  let from = performance.eventLoopUtilization()
+  let at = performance.now()
+  let isSaturated = false
+  return () => {
+    const now = performance.now()
+    if (now - at > WINDOW_MS) {
+      isSaturated = performance.eventLoopUtilization(from).utilization > SATURATED
+      from = performance.eventLoopUtilization()
+      at = now
+    }
+    return isSaturated
+  }
 }
+
+const WINDOW_MS = 250
+const SATURATED = 0.95

@@ -105,6 +105,39 @@ describe('a text without the key stays unchanged', () => {
   })
 })
 
+test('wherever it is, among whatever else, the key is found', () => {
+  const key = redactableKey(KEY)
+  const signs = ['', ' ', '-', '", "', '日本', '_', '.']
+  fc.assert(
+    fc.property(
+      fc.string({ maxLength: 60 }),
+      fc.string({ maxLength: 60 }),
+      fc.constantFrom(...signs),
+      fc.boolean(),
+      (before, after, sign, isUpper) => {
+        const spelled = [...(isUpper ? KEY.toUpperCase() : KEY)].join(sign)
+        const clean = key.redact(`${before} ${spelled} ${after}`)
+        expect(leaks(clean)).toBe(false)
+        expect(clean).toMatch(/\[key\]|\[withheld/)
+      },
+    ),
+    { numRuns: 500 },
+  )
+})
+
+test.each(['key/with+signs=and%more.12', 'a"quoted\\key-1234567', 'äöü-key-12345678901234'])(
+  'a key with signs, %s, is replaced in every whole form',
+  (text) => {
+    const key = redactableKey(text)
+    const escaped = [...text].map((each) => `\\u${(each.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`).join('')
+    for (const form of [text, encodeURIComponent(text), JSON.stringify(text).slice(1, -1), escaped])
+      expect(key.redact(`It was <${form}>.`)).toBe('It was <[key]>.')
+    expect(key.redact(Buffer.from(`${text}`).toString('base64'))).not.toContain(
+      Buffer.from(text).toString('base64').slice(0, 12),
+    )
+  },
+)
+
 test('a page of escapes, and JSON of any depth, is no trouble', () => {
   const key = redactableKey(KEY)
   const deep = `${'['.repeat(50_000)}"${KEY.toUpperCase()}"${']'.repeat(50_000)}`

@@ -243,6 +243,18 @@ describe('a search that is rate limited again and again', () => {
   })
 })
 
+test('answers are logged one by one at debug, and together at info', async () => {
+  await system.submit(['calm piano', 'dark drums'])
+  const handler = handlerWith()
+  for (const query of ['calm piano', 'dark drums']) await handle(handler, query)
+  expect(system.log.logged('call.finished').map(({ level }) => level)).toEqual(['debug', 'debug'])
+  handler.logSummary()
+  handler.logSummary()
+  expect(system.log.logged('calls.answered')).toEqual([
+    { level: 'info', facts: expect.objectContaining({ calls: 2, creditsLeft: 98 }), message: expect.any(String) },
+  ])
+})
+
 test('after the last failed attempt a search is dead with its history', async () => {
   await system.submit(['calm piano'])
   system.simulator.fail({ does: { status: 500 } })

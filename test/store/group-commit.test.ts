@@ -96,6 +96,43 @@ describe('changes that arrive in the same turn', () => {
   })
 })
 
+test('a group ends when its changes have taken as long as a commit', async () => {
+  const group = groupCommit(connection, null, () => false)
+  await group.add(write('measures a commit'))
+  const seen: number[] = []
+  const slow = (text: string) => async (tx: Transaction) => {
+    await write(text)(tx)
+    const until = performance.now() + 50
+    while (performance.now() < until);
+    seen.push((await notes()).length)
+  }
+  await Promise.all([group.add(slow('a')), group.add(slow('b')), group.add(slow('c'))])
+  expect(seen).toEqual([1, 2, 3])
+})
+
+test('in a process without time to spare, all that has arrived shares a commit', async () => {
+  const group = groupCommit(connection, null, () => true)
+  await group.add(write('measures a commit'))
+  const seen: number[] = []
+  const look = (text: string) => async (tx: Transaction) => {
+    await write(text)(tx)
+    seen.push((await notes()).length)
+  }
+  await Promise.all([group.add(look('a')), group.add(look('b')), group.add(look('c'))])
+  expect(seen).toEqual([1, 1, 1])
+})
+
+test('what goes first is before changes that arrived earlier', async () => {
+  const group = groupCommit(connection)
+  await Promise.all([
+    group.add(write('a')),
+    group.add(write('b')),
+    group.add(write('c'), 'first'),
+    group.add(write('d'), 'first'),
+  ])
+  expect(await notes()).toEqual(['c', 'd', 'a', 'b'])
+})
+
 test('a flush commits what has arrived without waiting for the turn to end', async () => {
   const group = groupCommit(connection)
   const change = group.add(write('now'))
