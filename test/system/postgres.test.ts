@@ -122,7 +122,7 @@ here('several machines', () => {
         system.simulator.fail({ timesInTotal: 3, does: 'late', ms: 18_000 })
         const behind = await system.startWorker({ ...skewed('behind', -30_000), TRACKYARD_CONCURRENCY: '3' })
         await calls(system, 3)
-        const ahead = await system.startWorker(skewed('ahead', 30_000))
+        const ahead = await system.startWorker({ ...skewed('ahead', 30_000), TRACKYARD_LOG_LEVEL: 'debug' })
         // It has looked for abandoned calls before it makes one.
         await ahead.waitForEvent('call.finished')
         const slow = system.simulator.calls().slice(0, 3)
