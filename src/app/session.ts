@@ -48,7 +48,7 @@ export async function runningQueue(session: Session): Promise<RunningQueue> {
   try {
     const queue = await session.findQueue()
     if (queue === null) return { queue, trouble: await session.startTrouble() }
-    await answering(queue, requireOwnRedis({ ...session, queue }))
+    await withAnswerTimeout(queue, requireOwnRedis({ ...session, queue }))
     return { queue, trouble: null }
   } catch (error) {
     if (error instanceof UnreachableError) return { queue: null, trouble: error }
@@ -63,7 +63,7 @@ const ANSWER_WITHIN_MS = 5000
  * been established.
  * @throws UnreachableError if Redis does not answer in time
  */
-function answering<T>(queue: SearchQueue, work: Promise<T>): Promise<T> {
+function withAnswerTimeout<T>(queue: SearchQueue, work: Promise<T>): Promise<T> {
   return withTimeout(ANSWER_WITHIN_MS, work, `${queue.registry.describe()} does not answer. Check that it is running.`)
 }
 
@@ -83,7 +83,7 @@ export async function lookNow(
   let { queue, trouble } = await runningQueue(session)
   if (queue !== null) {
     try {
-      return { report: await answering(queue, status({ ...parts, queue }, which)), trouble: null }
+      return { report: await withAnswerTimeout(queue, status({ ...parts, queue }, which)), trouble: null }
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error
       trouble = error

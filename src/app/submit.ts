@@ -7,7 +7,7 @@ import type { Catalog } from '../catalog/catalog.js'
 import { isOurs } from '../catalog/column-names.js'
 import { compileRows, missingIdNote } from '../catalog/compile-rows.js'
 import { collectDoubts } from '../catalog/doubts.js'
-import { filterDoubts, notingFilters } from '../catalog/filters.js'
+import { filterDoubts, noteFilterNames } from '../catalog/filters.js'
 import { openRows } from '../catalog/object-rows.js'
 import { openCatalog } from '../catalog/open-catalog.js'
 import { knownPerMinute, LOWEST_TIER_PER_MINUTE } from '../control/rate-limit.js'
@@ -173,7 +173,7 @@ export async function planBatch(
     const idNote = missingIdNote(catalog, rowOptions.id ?? null)
     const filterNames = new Set(Object.keys(rowOptions.filters ?? {}))
     // Only JSON rows may have filters of their own.
-    const all = catalog.format === 'jsonl' ? notingFilters(rows, filterNames) : rows
+    const all = catalog.format === 'jsonl' ? noteFilterNames(rows, filterNames) : rows
     const batch = await loadBatch(
       session,
       {

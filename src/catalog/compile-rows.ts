@@ -7,7 +7,7 @@ import { filterProblem, found, limitProblem } from './filters.js'
 import { exactRows } from './json/exact-json.js'
 import { listInObject, listPath } from './json/json-shape.js'
 import { noQueryColumn, type RowRequest, type RowRequestReader, rowRequestReader, TEMPLATE } from './row-request.js'
-import { hasInk, plainText, scalarText, unprintable } from './value-text.js'
+import { hasSearchableText, plainText, scalarText, unprintable } from './value-text.js'
 
 /**
  * Turns every row of a catalog into exactly one loaded row, in order: with its request, or with the reason
@@ -94,7 +94,7 @@ function noteDoubts(row: RawRow, requests: RowRequestReader | null, doubts: Doub
 function requestOf(read: RowRequest): SearchRequest | { problem: string } {
   if ('problem' in read) return read
   const request = canonicalRequest(read)
-  if (!hasInk(request.query)) return { problem: 'expected a query, found an empty one' }
+  if (!hasSearchableText(request.query)) return { problem: 'expected a query, found an empty one' }
   if (request.query.length > LONGEST_QUERY) {
     return { problem: `expected a query of at most ${LONGEST_QUERY} characters, found ${request.query.length}` }
   }

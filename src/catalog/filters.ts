@@ -131,7 +131,7 @@ export function filterDoubts(names: Iterable<string>): readonly string[] {
 }
 
 /** Passes the rows through and adds the names of their filters to `names`. */
-export async function* notingFilters(
+export async function* noteFilterNames(
   rows: AsyncIterable<LoadedRow>,
   names: Set<string>,
 ): AsyncGenerator<LoadedRow, void, undefined> {

@@ -2,8 +2,8 @@ import { stringify } from 'lossless-json'
 import { UsageError } from '../domain/errors.js'
 import { isRecord } from '../domain/json.js'
 import { BEGINNING, type Catalog, LONGEST_ROW_BYTES, type RawRow, ROW_WORDS, tooLongRow } from './catalog.js'
-import { beginning } from './json/jsonl-rows.js'
-import { firstRows, startingWith } from './row-chunks.js'
+import { excerpt } from './json/jsonl-rows.js'
+import { firstRows, prepend } from './row-chunks.js'
 
 /** How many rows are read to learn their properties. */
 const SAMPLE_ROWS = 100
@@ -34,7 +34,7 @@ export async function openRows(rows: Iterable<unknown> | AsyncIterable<unknown>,
     names: [...names],
     notes: [],
     async *rows() {
-      for await (const chunk of startingWith(first, chunks)) yield* chunk
+      for await (const chunk of prepend(first, chunks)) yield* chunk
     },
     // The reader's own `finally` ends the source.
     close() {},
@@ -53,7 +53,7 @@ function rawRow(row: unknown, position: number): RawRow {
   if (isRecord(row) && isPlain(row)) return { kind: 'object', line: position, text, value: { ...row } }
   const value: unknown = JSON.parse(text)
   if (isRecord(value)) return { kind: 'object', line: position, text, value }
-  return { kind: 'broken', line: position, json: text, problem: `expected an object, found ${beginning(text)}` }
+  return { kind: 'broken', line: position, json: text, problem: `expected an object, found ${excerpt(text)}` }
 }
 
 /** Whether parsing its JSON text would give the same properties. Then a copy is enough (the caller may change the row). */

@@ -11,7 +11,7 @@ export async function firstRows(chunks: OpenedText['chunks'], atLeast: number): 
   return rows
 }
 
-export async function* startingWith<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+export async function* prepend<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
   yield first
   yield* rest
 }
@@ -32,15 +32,15 @@ export async function* withBadLines(
     }
     const rows: RawRow[] = []
     for (const row of chunk) {
-      if (held !== null) rows.push(marked(held, row.line, badLines))
+      if (held !== null) rows.push(markBadLines(held, row.line, badLines))
       held = row
     }
     yield rows
   }
-  if (held !== null) yield [marked(held, Number.POSITIVE_INFINITY, badLines)]
+  if (held !== null) yield [markBadLines(held, Number.POSITIVE_INFINITY, badLines)]
 }
 
-function marked(row: RawRow, nextLine: number, badLines: Map<number, string>): RawRow {
+function markBadLines(row: RawRow, nextLine: number, badLines: Map<number, string>): RawRow {
   let problem: string | null = null
   for (const [line, found] of badLines) {
     if (line >= nextLine) break

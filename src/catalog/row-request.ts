@@ -4,7 +4,7 @@ import type { Catalog, CatalogWords, RawRow } from './catalog.js'
 import { ERROR_COLUMN, foldName, isOurs, listOf, requireCsvColumn } from './column-names.js'
 import { isPlaceholder } from './doubts.js'
 import { filterProblem, found, isFilters, limitProblem, offsetProblem, withPlainNumbers } from './filters.js'
-import { hasInk, plainText, textOf, unprintable } from './value-text.js'
+import { hasSearchableText, plainText, textOf, unprintable } from './value-text.js'
 
 /**
  * The request of one row. Either a template is filled with the row's values, or the row has its own `query`;
@@ -111,7 +111,7 @@ function fill(template: Template, values: readonly string[]): string | { problem
   let next = 1
   for (const value of values) {
     const text = plainText(value)
-    hasValue ||= hasInk(text)
+    hasValue ||= hasSearchableText(text)
     query += text + (template.texts[next++] ?? '')
   }
   if (unprintable(query) !== null) return unprintableIn(template, values)

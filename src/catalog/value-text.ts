@@ -1,4 +1,4 @@
-import { decodedText } from './input/encodings.js'
+import { decodeText } from './input/encodings.js'
 import { ExactNumber } from './json/exact-json.js'
 
 /**
@@ -28,7 +28,7 @@ export function unprintable(text: string): string | null {
   const name = `U+${code.toString(16).toUpperCase().padStart(4, '0')}`
   if (code >= 0xd800) return `half of a character (${name}, a surrogate without its partner)`
   if (code >= 0x80) {
-    const meant = decodedText(Buffer.from([code]), 'windows-1252')
+    const meant = decodeText(Buffer.from([code]), 'windows-1252')
     const likely = meant === '\uFFFD' ? '' : ` (${meant} in windows-1252)`
     return `the control character ${name}${likely}: was the text converted from the wrong encoding?`
   }
@@ -36,7 +36,7 @@ export function unprintable(text: string): string | null {
 }
 
 /** Whether there is anything to search for besides white space, zero-width characters and separators. */
-export function hasInk(text: string): boolean {
+export function hasSearchableText(text: string): boolean {
   return /[^\s\p{Z}\p{Cf}\p{Default_Ignorable_Code_Point},;|]/u.test(text)
 }
 

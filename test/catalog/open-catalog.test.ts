@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { open, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
-import { readableReason } from '../../src/catalog/input/source.js'
+import { explainReadError } from '../../src/catalog/input/source.js'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
 import { all, file, inDirectory, openText, refusal } from './reading.js'
 
@@ -220,9 +220,9 @@ describe('what is not a catalog is refused by name', () => {
   })
 
   test('a file that may not be read', () => {
-    const reason = readableReason(Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' }), 'x.csv')
+    const reason = explainReadError(Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' }), 'x.csv')
     expect(reason).toMatchObject({ name: 'CatalogError', message: expect.stringContaining('chmod +r x.csv') })
     const other = new Error('what')
-    expect(readableReason(other, 'x.csv')).toBe(other)
+    expect(explainReadError(other, 'x.csv')).toBe(other)
   })
 })

@@ -1,6 +1,6 @@
 import { LONGEST_ROW_BYTES, type RawRow, tooLongRow } from '../catalog.js'
 import { createScanner, type Dialect, type ScannedRecord } from './csv-scanner.js'
-import { holdText, type TextPiece } from './held-text.js'
+import { createHeldText, type TextPiece } from './held-text.js'
 
 /**
  * Reads CSV text as rows, with exact line numbers. Damage stays local to a row.
@@ -41,7 +41,7 @@ const CLOSED_IN_TEXT =
 
 function createReader(dialect: Dialect, firstLine: number) {
   const scanner = createScanner(dialect, firstLine)
-  const held = holdText()
+  const held = createHeldText()
   let rows: RawRow[] = []
   let width: number | null = null
   /** How many empty lines precede the present one. */

@@ -15,7 +15,7 @@ export interface TextPiece {
 const OTHER_CELLS_BYTES = 1024 * 1024
 
 /** Keeps the text of a record that has not ended yet, since it may have to be read again. */
-export function holdText() {
+export function createHeldText() {
   let parts: TextPiece[] = []
   let bytes = 0
   let spill: Spill | null = null

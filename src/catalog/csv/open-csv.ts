@@ -3,7 +3,7 @@ import { GUARD_COLUMN, unguardFormula } from '../../domain/formula-cell.js'
 import type { OpenedText, RawRow } from '../catalog.js'
 import { columnNames } from '../column-names.js'
 import type { TextSource } from '../input/text.js'
-import { firstRows, startingWith, withBadLines } from '../row-chunks.js'
+import { firstRows, prepend, withBadLines } from '../row-chunks.js'
 import { readCsv } from './csv-rows.js'
 import type { Dialect } from './csv-scanner.js'
 import { type Sample, sniffTable, sniffTabQuoting, type Table } from './sniff-csv.js'
@@ -33,14 +33,14 @@ export async function openCsv(text: TextSource, name: string, options: CsvOption
     preamble += await takeLines(ahead, table.headerLine - 1, name)
   }
   const firstLine = preamble.split('\n').length
-  const dialect = await dialectOf(ahead, table.delimiter, usual)
+  const dialect = await detectDialect(ahead, table.delimiter, usual)
   const chunks = withBadLines(readCsv(ahead.rest(), dialect, firstLine), text.badLines)
   const [header, ...rows] = await firstRows(chunks, 2)
   const written = requireHeader(header, name)
   if (rows.length === 0) throw new CatalogError(`${name}: expected rows below the header, found none.`)
   // An export with guarded cells: the guards are removed.
   const isGuarded = written.some((column) => column.trim() === GUARD_COLUMN)
-  const all = startingWith(rows, chunks)
+  const all = prepend(rows, chunks)
   const columns = isGuarded ? written.map(unguardFormula) : written
   const headerLine = header?.line ?? 1
   const notes = [
@@ -57,7 +57,7 @@ export async function openCsv(text: TextSource, name: string, options: CsvOption
     columns,
     names: columnNames(columns),
     notes,
-    chunks: isGuarded ? unguarded(all) : all,
+    chunks: isGuarded ? unguardCells(all) : all,
   }
 }
 
@@ -92,7 +92,7 @@ async function takeLines(ahead: LookAhead, count: number, name: string): Promise
   )
 }
 
-async function dialectOf(ahead: LookAhead, delimiter: string | null, usual: string): Promise<Dialect> {
+async function detectDialect(ahead: LookAhead, delimiter: string | null, usual: string): Promise<Dialect> {
   // Only a tab separates the cells of a TSV, even if its header has one column.
   if (delimiter === '\t' || (delimiter === null && usual === '\t')) {
     const { text, isAll } = await ahead.peek(TAB_SAMPLE_BYTES)
@@ -123,7 +123,7 @@ function notesOn({ delimiter, quoting, skipsSpaces }: Dialect, usual: string): s
   return notes
 }
 
-async function* unguarded(chunks: AsyncIterable<RawRow[]>): AsyncGenerator<RawRow[], void, undefined> {
+async function* unguardCells(chunks: AsyncIterable<RawRow[]>): AsyncGenerator<RawRow[], void, undefined> {
   for await (const chunk of chunks) {
     yield chunk.map((row) => (row.kind === 'cells' ? { ...row, cells: row.cells.map(unguardFormula) } : row))
   }

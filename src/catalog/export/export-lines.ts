@@ -77,7 +77,7 @@ export function csvWriter(
   const own = isSafe ? guardFormula : (cell: string) => cell
   const header = isCsv ? kept.map((index) => own(batch.columns[index] ?? '')) : ['position', 'id', 'row']
   const theirs = isCsv
-    ? (row: ExportedRow) => pick(fitted(cellsOf(row.row), width, delimiter), kept)
+    ? (row: ExportedRow) => pick(fitToWidth(cellsOf(row.row), width, delimiter), kept)
     : (row: ExportedRow) => [String(row.position), row.key ?? '', row.row]
   const added = isSafe ? [...OUR_COLUMNS, GUARD_COLUMN] : OUR_COLUMNS
   const preamble = isCsv ? batch.preamble : ''
@@ -117,7 +117,7 @@ function cellsOf(row: string): string[] {
 }
 
 /** Surplus cells are dropped if they are all empty, else joined into the last column. */
-function fitted(cells: string[], width: number, delimiter: string): string[] {
+function fitToWidth(cells: string[], width: number, delimiter: string): string[] {
   if (cells.length <= width) return cells
   const surplus = cells.slice(width)
   if (surplus.every((cell) => cell.trim() === '')) return cells.slice(0, width)
@@ -175,14 +175,14 @@ function jsonLine({ position, key, status, tagging, error }: ExportedRow, row: s
     position,
     id: key,
     status,
-    tags: tagging === null ? null : documented(tagging.tags),
+    tags: tagging === null ? null : tagsJson(tagging.tags),
     tracks: tagging?.tracks ?? [],
     error,
   }
   return `${JSON.stringify(facts).slice(0, -1)},"row":${row}}\n`
 }
 
-function documented({ genre, subgenres, moods, instruments, bpm, key, energyLevel, hasVocals }: Tags) {
+function tagsJson({ genre, subgenres, moods, instruments, bpm, key, energyLevel, hasVocals }: Tags) {
   return { genre, subgenres, moods, instruments, bpm, key, energy_level: energyLevel, has_vocals: hasVocals }
 }
 

@@ -51,9 +51,9 @@ async function openFile(out: string, catalogPath: string | null, signal: AbortSi
     await removeLeftovers(path)
     const temporary = join(dirname(path), temporaryName(path))
     const mode = existing === null ? null : existing.mode & 0o777
-    return renamed(await open(temporary, 'wx', mode ?? 0o666), { temporary, path, mode, shown: out })
+    return renameWhenDone(await open(temporary, 'wx', mode ?? 0o666), { temporary, path, mode, shown: out })
   } catch (error) {
-    throw writableReason(error, out)
+    throw explainWriteError(error, out)
   }
 }
 
@@ -102,10 +102,10 @@ interface Renaming {
   readonly shown: string
 }
 
-function renamed(file: FileHandle, { temporary, path, mode, shown }: Renaming): Target {
+function renameWhenDone(file: FileHandle, { temporary, path, mode, shown }: Renaming): Target {
   return {
     path: shown,
-    write: (text) => written(file, text, shown),
+    write: (text) => writeText(file, text, shown),
     finish: async () => {
       try {
         if (mode !== null) await file.chmod(mode)
@@ -115,7 +115,7 @@ function renamed(file: FileHandle, { temporary, path, mode, shown }: Renaming): 
         const directory = await open(dirname(path), 'r')
         await directory.sync().finally(() => directory.close())
       } catch (error) {
-        throw writableReason(error, shown)
+        throw explainWriteError(error, shown)
       }
     },
     abandon: async () => {
@@ -128,17 +128,17 @@ function renamed(file: FileHandle, { temporary, path, mode, shown }: Renaming): 
 function inPlace(file: FileHandle, shown: string): Target {
   return {
     path: shown,
-    write: (text) => written(file, text, shown),
+    write: (text) => writeText(file, text, shown),
     finish: () => file.close(),
     abandon: () => file.close(),
   }
 }
 
-async function written(file: FileHandle, text: string, shown: string): Promise<void> {
+async function writeText(file: FileHandle, text: string, shown: string): Promise<void> {
   try {
     await file.writeFile(text)
   } catch (error) {
-    throw writableReason(error, shown)
+    throw explainWriteError(error, shown)
   }
 }
 
@@ -187,7 +187,7 @@ function toStream(stream: Writable): Target {
     path: null,
     write: async (text) => {
       requireOpen(stream)
-      if (!stream.write(text)) await drained(stream)
+      if (!stream.write(text)) await waitForDrain(stream)
     },
     finish: async () => {
       requireOpen(stream)
@@ -204,15 +204,15 @@ function toStream(stream: Writable): Target {
 }
 
 function requireOpen(stream: Writable): void {
-  if (stream.destroyed || stream.writableEnded) throw closedEarly(stream)
+  if (stream.destroyed || stream.writableEnded) throw closedEarlyError(stream)
 }
 
 /** Resolves when the stream takes more; rejects when it fails or is closed. */
-function drained(stream: Writable): Promise<void> {
+function waitForDrain(stream: Writable): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = () => {
       stream.off('drain', settle).off('close', settle)
-      if (stream.destroyed) reject(closedEarly(stream))
+      if (stream.destroyed) reject(closedEarlyError(stream))
       else resolve()
     }
     // An error destroys the stream, so it emits 'close' too.
@@ -220,7 +220,7 @@ function drained(stream: Writable): Promise<void> {
   })
 }
 
-function closedEarly(stream: Writable): Error {
+function closedEarlyError(stream: Writable): Error {
   return stream.errored ?? new UnreachableError('The output was closed before the last row.')
 }
 
@@ -234,7 +234,7 @@ async function statOrNull(path: string) {
 }
 
 /** Turns a system error into a message with the next step. Returns any other error unchanged. */
-function writableReason(error: unknown, path: string): unknown {
+function explainWriteError(error: unknown, path: string): unknown {
   const code = errorCode(error)
   switch (code) {
     case 'ENOENT':

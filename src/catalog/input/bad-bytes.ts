@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { CatalogError } from '../../domain/errors.js'
-import { decodedText, LF } from './encodings.js'
+import { decodeText, LF } from './encodings.js'
 
 /** The length in bytes of a UTF-8 character that begins with this byte; 0: no character begins with it. */
 export function characterBytes(byte: number): number {
@@ -130,8 +130,8 @@ function likelyReadings(bytes: Buffer, at: number): readonly { readonly encoding
   const shown = sample.subarray(0, wordEnd(sample))
   const readings = CANDIDATES.map((encoding) => ({
     encoding,
-    text: decodedText(shown, encoding),
-    score: plausibility(decodedText(sample, encoding)),
+    text: decodeText(shown, encoding),
+    score: plausibility(decodeText(sample, encoding)),
   }))
   const likely = readings.filter(({ score }) => score > IMPOSSIBLE).sort((one, other) => other.score - one.score)
   const different = likely.filter(({ text }, index) => likely.findIndex((other) => other.text === text) === index)

@@ -111,7 +111,7 @@ function folded(name: string): string {
 }
 
 /** Decodes to UTF-8. Invalid bytes, and half a character at the end, become U+FFFD. */
-export async function* decoded(
+export async function* decodeChunks(
   chunks: AsyncIterable<Buffer>,
   encoding: string,
 ): AsyncGenerator<Buffer, void, undefined> {
@@ -133,7 +133,7 @@ export function isWide(encoding: string): boolean {
 }
 
 /** The same for a few bytes. */
-export function decodedText(bytes: Buffer, encoding: string): string {
+export function decodeText(bytes: Buffer, encoding: string): string {
   return iconv.decode(bytes, codecOf(encoding), { stripBOM: false })
 }
 

@@ -37,7 +37,7 @@ export function requireCatalog(head: string, name: string): void {
   for (const { pattern, kind, advice } of TEXTS) {
     if (pattern.test(text)) throw new CatalogError(`${name}: expected a catalog, found ${kind}. ${advice}`)
   }
-  const error = errorAnswer(text)
+  const error = serverError(text)
   if (error === null) return
   throw new CatalogError(
     `${name}: expected a catalog, found the error that a server answered (${error}). Fetch the file again.`,
@@ -49,7 +49,7 @@ const ERROR_KEYS = ['error', 'errors', 'error_description']
 const OTHER_KEYS = ['message', 'code', 'status', 'statusCode', 'status_code', 'detail', 'details']
 const MORE_KEYS = ['timestamp', 'request_id', 'requestId', 'documentation_url', 'success', 'ok']
 
-function errorAnswer(text: string): string | null {
+function serverError(text: string): string | null {
   if (!text.startsWith('{') || text.length > 10_000) return null
   const value = parseJson(text)
   const keys = isRecord(value) ? Object.keys(value) : []

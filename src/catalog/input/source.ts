@@ -32,7 +32,7 @@ export async function openSource(source: CatalogSource): Promise<OpenSource> {
       : (await open(path, 'r')).createReadStream({ highWaterMark: CHUNK_BYTES })
     return { name: path, chunks: readAll(stream, path, about.isFile() ? about.size : 0), close: () => stream.destroy() }
   } catch (error) {
-    throw readableReason(error, path)
+    throw explainReadError(error, path)
   }
 }
 
@@ -49,7 +49,7 @@ async function* readAll(
       yield chunk
     }
   } catch (error) {
-    throw readableReason(error, name)
+    throw explainReadError(error, name)
   }
   if (bytes >= least) return
   throw new CatalogError(
@@ -77,7 +77,7 @@ export function shellWord(name: string): string {
 }
 
 /** Turns a system error into a message with the next step. Returns any other error unchanged. */
-export function readableReason(error: unknown, path: string): unknown {
+export function explainReadError(error: unknown, path: string): unknown {
   const code = errorCode(error)
   switch (code) {
     case 'ENOENT':

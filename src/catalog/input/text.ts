@@ -2,9 +2,9 @@ import { isAscii, isUtf8 } from 'node:buffer'
 import { pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { CatalogError, errorCode } from '../../domain/errors.js'
-import { startingWith } from '../row-chunks.js'
+import { prepend } from '../row-chunks.js'
 import { badBytes, characterBytes, countLineEnds, undecodable } from './bad-bytes.js'
-import { byteOrderMark, decoded, isWide, LF, requireEncoding, wideEncoding } from './encodings.js'
+import { byteOrderMark, decodeChunks, isWide, LF, requireEncoding, wideEncoding } from './encodings.js'
 import { requireText } from './not-catalog.js'
 
 /**
@@ -41,10 +41,10 @@ export async function openText(
 ): Promise<TextSource> {
   const said = encoding === undefined ? null : requireEncoding(encoding)
   const notes: string[] = []
-  let bytes = await peek(inPieces(chunks))
+  let bytes = await peek(regroup(chunks))
   if (isGzip(bytes.head)) {
     notes.push('gzip')
-    bytes = await peek(inPieces(unpacked(bytes.all, name)))
+    bytes = await peek(regroup(unpackGzip(bytes.all, name)))
   }
   requireText(bytes.head, name)
   const mark = byteOrderMark(bytes.head)
@@ -54,11 +54,13 @@ export async function openText(
   if (used === 'utf-8' && said !== null) notes.push(used)
   if (used !== 'utf-8') notes.push(`${used} (the export is UTF-8)`)
   if (used === said && used !== 'utf-8' && isForeignUtf8(bytes.head)) notes.push('although all of it is valid UTF-8')
-  const unmarked = mark === null ? bytes.all : withoutFirst(bytes.all, mark.length)
-  const text = used === 'utf-8' ? unmarked : inPieces(decoded(unmarked, used))
+  const unmarked = mark === null ? bytes.all : dropFirst(bytes.all, mark.length)
+  const text = used === 'utf-8' ? unmarked : regroup(decodeChunks(unmarked, used))
   const badLines = new Map<number, string>()
   const isStrict = used === 'utf-8' && said === null
-  const checked = isStrict ? strictly(withLineFeeds(text), name) : leniently(withLineFeeds(text), used, badLines)
+  const checked = isStrict
+    ? requireUtf8(withLineFeeds(text), name)
+    : replaceInvalidBytes(withLineFeeds(text), used, badLines)
   const { head, all } = await peek(checked)
   if (head.includes(0)) notes.push('NUL bytes around values left out of queries')
   return { pieces: all, head, byteOrderMark: mark !== null, notes, badLines }
@@ -66,7 +68,7 @@ export async function openText(
 
 /** Whether it is UTF-8 with non-ASCII characters. Text in another encoding hardly ever is. */
 function isForeignUtf8(head: Buffer): boolean {
-  const whole = head.subarray(0, endOfWhole(head))
+  const whole = head.subarray(0, wholeLength(head))
   return isUtf8(whole) && !isAscii(whole)
 }
 
@@ -76,11 +78,11 @@ async function peek(
 ): Promise<{ head: Buffer; all: AsyncGenerator<Buffer, void, undefined> }> {
   const first = await pieces.next()
   const head = first.value ?? Buffer.alloc(0)
-  return { head, all: startingWith(head, pieces) }
+  return { head, all: prepend(head, pieces) }
 }
 
 /** Regroups chunks into pieces of one size. */
-async function* inPieces(chunks: AsyncIterable<Uint8Array | string>): AsyncGenerator<Buffer, void, undefined> {
+async function* regroup(chunks: AsyncIterable<Uint8Array | string>): AsyncGenerator<Buffer, void, undefined> {
   let held: Buffer[] = []
   let heldBytes = 0
   for await (const chunk of chunks) {
@@ -100,7 +102,7 @@ async function* inPieces(chunks: AsyncIterable<Uint8Array | string>): AsyncGener
   if (heldBytes > 0) yield Buffer.concat(held)
 }
 
-async function* withoutFirst(pieces: AsyncIterable<Buffer>, count: number): AsyncGenerator<Buffer, void, undefined> {
+async function* dropFirst(pieces: AsyncIterable<Buffer>, count: number): AsyncGenerator<Buffer, void, undefined> {
   let isFirst = true
   for await (const piece of pieces) {
     const rest = isFirst ? piece.subarray(count) : piece
@@ -119,15 +121,15 @@ async function* withLineFeeds(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buf
 }
 
 /** Passes UTF-8 through. @throws CatalogError with the place, and how the bytes read in other encodings */
-async function* strictly(pieces: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer, void, undefined> {
+async function* requireUtf8(pieces: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer, void, undefined> {
   let line = 1
   /** Characters of that line in earlier pieces. */
   let before = 0
   let isForeign = false
-  for await (const piece of wholeCharacters(pieces)) {
+  for await (const piece of splitBetweenCharacters(pieces)) {
     if (!isUtf8(piece)) throw undecodable({ name, bytes: piece, line, before, isForeign })
     isForeign ||= !isAscii(piece)
-    yield withoutMarks(piece, line === 1 && before === 0)
+    yield dropMarks(piece, line === 1 && before === 0)
     line += countLineEnds(piece)
     const start = piece.lastIndexOf(LF) + 1
     before = (start > 0 ? 0 : before) + piece.toString('utf8', start).length
@@ -135,7 +137,7 @@ async function* strictly(pieces: AsyncIterable<Buffer>, name: string): AsyncGene
 }
 
 /** Replaces invalid bytes by U+FFFD, and adds their lines to `badLines`. */
-async function* leniently(
+async function* replaceInvalidBytes(
   pieces: AsyncIterable<Buffer>,
   encoding: string,
   badLines: Map<number, string>,
@@ -143,7 +145,7 @@ async function* leniently(
   let line = 1
   let isFirst = true
   const foreign = isWide(encoding) ? 'bytes that are no character: is the file cut off?' : 'bytes of another encoding'
-  for await (const piece of wholeCharacters(pieces)) {
+  for await (const piece of splitBetweenCharacters(pieces)) {
     const isDamaged = encoding === 'utf-8' ? !isUtf8(piece) : piece.includes(REPLACEMENT)
     if (isDamaged) {
       for (const [index, bytes] of linesOf(piece)) {
@@ -152,12 +154,12 @@ async function* leniently(
       }
     }
     line += countLineEnds(piece)
-    yield withoutMarks(isDamaged ? Buffer.from(piece.toString('utf8')) : piece, isFirst)
+    yield dropMarks(isDamaged ? Buffer.from(piece.toString('utf8')) : piece, isFirst)
     isFirst = false
   }
 }
 
-function withoutMarks(piece: Buffer, isFirst: boolean): Buffer {
+function dropMarks(piece: Buffer, isFirst: boolean): Buffer {
   let rest = piece
   while (isFirst && rest.subarray(0, MARK.length).equals(MARK)) rest = rest.subarray(MARK.length)
   return rest
@@ -174,11 +176,11 @@ function* linesOf(piece: Buffer): Generator<[number, Buffer]> {
 }
 
 /** Regroups UTF-8 into pieces that end between characters. */
-async function* wholeCharacters(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+async function* splitBetweenCharacters(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
   let rest = Buffer.alloc(0)
   for await (const piece of pieces) {
     const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece])
-    const end = endOfWhole(bytes)
+    const end = wholeLength(bytes)
     rest = Buffer.from(bytes.subarray(end))
     if (end > 0) yield bytes.subarray(0, end)
   }
@@ -186,7 +188,7 @@ async function* wholeCharacters(pieces: AsyncIterable<Buffer>): AsyncGenerator<B
 }
 
 /** The length without an incomplete character at the end. */
-function endOfWhole(bytes: Buffer): number {
+function wholeLength(bytes: Buffer): number {
   for (let back = 1; back <= 3 && back <= bytes.length; back++) {
     const byte = bytes[bytes.length - back] ?? 0
     if (byte < 0x80) return bytes.length
@@ -203,18 +205,18 @@ function isGzip(head: Buffer): boolean {
  * The content of a gzip file, or of several joined ones. It is streamed, so a file that unpacks to a thousand
  * times its size takes time but no memory.
  */
-async function* unpacked(chunks: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer, void, undefined> {
+async function* unpackGzip(chunks: AsyncIterable<Buffer>, name: string): AsyncGenerator<Buffer, void, undefined> {
   const gunzip = createGunzip({ chunkSize: PIECE_BYTES })
   // Errors are thrown to the reader of the content.
   pipeline(Readable.from(chunks), gunzip, () => {})
   try {
     for await (const chunk of gunzip) yield chunk as Buffer
   } catch (error) {
-    throw packedReason(error, name)
+    throw explainGzipError(error, name)
   }
 }
 
-function packedReason(error: unknown, name: string): unknown {
+function explainGzipError(error: unknown, name: string): unknown {
   switch (errorCode(error)) {
     case 'Z_BUF_ERROR':
       return new CatalogError(`${name}: expected a whole gzip file, found one that is cut off. Fetch or pack it again.`)

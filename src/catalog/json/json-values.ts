@@ -1,7 +1,7 @@
 import { BEGINNING, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from '../catalog.js'
 import { onOneLine } from './exact-json.js'
 import { createScanner, type Scanner } from './json-scanner.js'
-import { beginning, jsonRow } from './jsonl-rows.js'
+import { excerpt, jsonRow } from './jsonl-rows.js'
 
 /**
  * Reads the values of a JSON list, or values one after another, as rows. A value may span any number of
@@ -173,5 +173,5 @@ function ownMark(value: Value, beginning: string): string | null {
 }
 
 function notJson(text: string): string {
-  return `expected one JSON object, found what is not JSON: ${beginning(text)}`
+  return `expected one JSON object, found what is not JSON: ${excerpt(text)}`
 }

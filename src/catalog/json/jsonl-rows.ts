@@ -48,14 +48,14 @@ export function jsonRow(text: string, line: number): RawRow {
   try {
     value = JSON.parse(text)
   } catch {
-    const problem = `expected one JSON object, found what is not JSON: ${beginning(text)}`
+    const problem = `expected one JSON object, found what is not JSON: ${excerpt(text)}`
     return { kind: 'broken', line, json: JSON.stringify(text), problem }
   }
   if (isRecord(value)) return { kind: 'object', line, text, value }
-  return { kind: 'broken', line, json: text, problem: `expected one JSON object, found ${beginning(text)}` }
+  return { kind: 'broken', line, json: text, problem: `expected one JSON object, found ${excerpt(text)}` }
 }
 
 /** The first characters of a text, on one line. */
-export function beginning(text: string): string {
+export function excerpt(text: string): string {
   return truncate(text.slice(0, 100).replace(/\s+/g, ' '), 40)
 }

@@ -1,7 +1,7 @@
 import { CatalogError } from '../../domain/errors.js'
 import type { OpenedText, RawRow } from '../catalog.js'
 import type { TextSource } from '../input/text.js'
-import { firstRows, startingWith, withBadLines } from '../row-chunks.js'
+import { firstRows, prepend, withBadLines } from '../row-chunks.js'
 import { createScanner } from './json-scanner.js'
 import { jsonShape, listInObject, listPath } from './json-shape.js'
 import { readJsonValues } from './json-values.js'
@@ -43,7 +43,7 @@ export async function openJson(text: TextSource, name: string): Promise<OpenedTe
     columns: [],
     names: [...names],
     notes: isExport ? [...SHAPE_NOTES[shape], 'the rows in an export'] : SHAPE_NOTES[shape],
-    chunks: startingWith(rows, chunks),
+    chunks: prepend(rows, chunks),
   }
 }
 
