@@ -309,7 +309,7 @@ function endOf(batch: BatchStatus): Exclude<WaitOutcome, 'batch_dropped' | 'time
   return batch.rowsWithoutAnswer > 0 ? 'rows_without_answer' : 'done'
 }
 
-/** For scripts without types: the missing name is refused with the reason. */
+/** For scripts without types: without options, the missing name is refused with a message. */
 const NO_OPTIONS: SubmitOptions = { name: '' }
 
 /** A stream of bytes is a catalog file; one of objects, like any iterable, is rows. */

@@ -218,7 +218,7 @@ const warning = (name: string, found: string, remedy: string | null): Check => (
 })
 const failed = (name: string, found: string, remedy: string | null): Check => ({ name, state: 'failed', found, remedy })
 
-/** @throws what nobody is meant to read */
+/** A failed check for an error that a user can act on. @throws any other error */
 function explained(name: string, error: unknown): Check {
   if (!(error instanceof ReportedError)) throw error
   return failed(name, ...sentences(error.message))

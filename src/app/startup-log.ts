@@ -20,7 +20,7 @@ export async function logStartup(parts: {
   const limitPerMinute = await allowedPerMinute(store, settings.rateLimit)
   const counts = await queue.searches.counts()
   const warnings = await queue.registry.warnings()
-  // All is read before `worker.started`: a start that is given up must not look like a worker that ended.
+  // Read everything before logging `worker.started`: a failed start must not look like a worker that stopped.
   const pauses = await store.pauses.list()
   log.info(
     {

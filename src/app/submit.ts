@@ -29,7 +29,7 @@ export type SubmitSource =
 /** What a batch would cost and how long it would take, before anything is spent. */
 export interface BatchPlan extends Plan {
   readonly name: string
-  /** With the caps; `creditsNeeded` of the plan itself is without. */
+  /** Includes the caps, unlike `creditsNeeded` of the plan. */
   readonly estimate: Estimate
   /** False if the rate limit is that of the lowest tier, because the account is not known yet. */
   readonly isRateKnown: boolean

@@ -13,7 +13,7 @@ export interface AbandonedParts {
 
 /** How often a submit sends the heartbeat of its loading batch. */
 export const HEARTBEAT_MS = 5000
-/** After this time without a heartbeat, the submit is taken for killed. */
+/** A submit without a heartbeat for this long counts as killed. */
 const ABANDONED_MS = 60_000
 
 export async function dropAbandoned({ store, log, now }: AbandonedParts): Promise<void> {

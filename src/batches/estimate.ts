@@ -168,7 +168,7 @@ function finishWithin(
   return from + (MOST_DAYS * DAY_MS * calls) / Math.max(1, calls - left)
 }
 
-/** Longer plans are told in days only. */
+/** Longer plans are given in days only. */
 const MOST_PERIODS = 1000
 
 function periodsUntil(finishAt: number, from: number, active: ZonedHours | null): number | null {

@@ -34,7 +34,7 @@ export interface StatusReport {
     readonly unknown_unseen: number
     /** Credits for all due searches. */
     readonly needed: number
-    /** By how many the balance above the reserve is short of them; 0: it suffices, or is not known. */
+    /** How many of the needed credits are missing, the reserve excluded; 0: none, or the balance is not known. */
     readonly missing: number
     /** When the credits end at the current rate; null: they suffice, or no calls are made. */
     readonly last_until: string | null

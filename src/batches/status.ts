@@ -84,7 +84,7 @@ export async function status(
       within: { hours: zonedHours(hours) ?? parts.settings.activeHours, overriddenUntil },
     })
   const ahead = forecastOf(totals.due)
-  /** With what runs before it. Searches that batches share are counted once at most. */
+  /** Includes the searches that run before it. Searches that batches share count once. */
   const outlookOf = (batchId: number): BatchOutlook => {
     const place = needs.findIndex((need) => need.batchId === batchId)
     const need = needs[place]

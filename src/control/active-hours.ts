@@ -20,7 +20,7 @@ export async function keepActiveHours(parts: ResumeParts & { readonly hours: Zon
   if (!isOutside && isPaused) await resume(parts, ['outside_hours'])
 }
 
-/** For all other workers: a different setting is logged once per value. Without any hours in the store nothing is known. */
+/** For all other workers: a different setting is logged once per value. */
 export function hoursAgreement(parts: {
   readonly store: Pick<Store, 'pauses'>
   readonly hours: ZonedHours | null

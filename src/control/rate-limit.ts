@@ -14,7 +14,7 @@ export async function allowedPerMinute(store: Pick<Store, 'account'>, setting: n
   return (await knownPerMinute(store, setting)) ?? LOWEST_TIER_PER_MINUTE
 }
 
-/** As above, but null where only the lowest tier's default is known. */
+/** As above, but null if only the lowest tier's default is known. */
 export async function knownPerMinute(store: Pick<Store, 'account'>, setting: number | 'auto'): Promise<number | null> {
   return setting === 'auto' ? (await store.account.get()).limitPerMinute : setting
 }

@@ -39,7 +39,7 @@ export async function feed(parts: FeedParts): Promise<number> {
     await parts.queue.searches.add(due.map(toJob))
     const marked = await parts.store.feed.markQueued(due, parts.now())
     added += marked
-    // Nothing marked: another worker is feeding the same searches, or they are being answered already.
+    // Nothing was marked: another worker feeds the same searches, or they are answered already.
     if (marked === 0) break
   }
   if (added > 0) parts.log.debug({ event: 'queue.fed', added }, 'searches queued')

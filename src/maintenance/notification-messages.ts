@@ -119,7 +119,7 @@ export function batchLate(
   const misses = deadline <= now ? 'has missed' : 'will miss'
   return {
     event: 'batch.late',
-    text: `Batch ${id} (${name}) ${misses} its deadline, ${formatDateTime(deadline)}.${done} See \`trackyard-batch status\`; \`trackyard-batch export ${id}\` writes what there is.`,
+    text: `Batch ${id} (${name}) ${misses} its deadline, ${formatDateTime(deadline)}.${done} See \`trackyard-batch status\`; \`trackyard-batch export ${id}\` writes what is done so far.`,
     batch: { id, name },
     figures: { deadline: iso(deadline), finishAt: finishAt === null ? null : iso(finishAt) },
   }

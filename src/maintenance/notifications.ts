@@ -61,7 +61,7 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
   let late: ReadonlyMap<number, boolean> = new Map()
 
   return async () => {
-    // The hours end and begin every day, as planned.
+    // The hours end and begin every day, which is no news.
     await notifyPauses((await ongoing()).filter(({ cause }) => cause !== 'outside_hours'))
     for (const { text } of (await takeMilestones()).map(milestoneNotification)) logNotified(text)
     await notifyLostWorkers()
@@ -112,7 +112,7 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
     missingSince = new Map(missing.map((id) => [id, missingSince.get(id) ?? now()]))
     for (const [id, since] of missingSince) {
       if (now() - since < LOST_AFTER_MS) continue
-      // First: killed after this, the notification is lost; the other way round every worker would repeat it.
+      // Marked first: a crash after this loses the notification. Marked last, every worker would repeat it.
       await registry.unregister(id)
       const notification = workerLost(id)
       await store.timeline.add({ at: since, kind: 'worker_lost', by: 'worker', what: notification.text })
@@ -124,7 +124,7 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
     const { creditsRemaining: left } = await store.account.get()
     if (left === null) return
     const usable = Math.max(0, left - parts.creditReserve)
-    // The bound counts a search once for each batch that wants it: only where it exceeds the credits is a count needed.
+    // The bound counts a search once for each batch that wants it. An exact count is needed only if it exceeds the credits.
     if ((await store.batches.dueAtMost()).searches <= usable) isShort = false
     else if (!isShort && now() - creditsLookedAt >= CREDIT_LOOK_MS) {
       creditsLookedAt = now()

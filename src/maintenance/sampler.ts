@@ -1,7 +1,7 @@
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 
-/** Keeps what the charts and the timeline show, and drops what is too old to be asked for. */
+/** Samples what the charts show. Drops samples and timeline entries that are too old to be shown. */
 export interface SamplerParts {
   readonly store: Pick<Store, 'activity' | 'timeline' | 'pauses'>
   readonly queue: Pick<SearchQueue, 'throttle'>

@@ -96,7 +96,7 @@ export async function recordUnsaved(parts: {
   const { store, log, home = homedir() } = parts
   for (const path of filesOf(store, home)) {
     const lines = readLines(path).filter((line) => line.storeId === store.id)
-    // In the home directory lie those of other stores as well.
+    // The home directory may have files of other stores too.
     if (lines.length === 0 && dirname(path) !== dirname(store.path)) continue
     let unknown = 0
     for (const { callId, ref, end } of lines) {

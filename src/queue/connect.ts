@@ -139,7 +139,7 @@ function isGroup(redis: RedisClient): boolean {
   return redis instanceof Cluster || isOverSentinels(redis)
 }
 
-/** A group says only that none of its members could be asked. The first is asked why. */
+/** The error of a group only says that no member could be reached. The first member is asked for the reason. */
 async function problemOfGroup(error: unknown, address: RedisAddress): Promise<unknown> {
   const { client, ask } = openMember(address)
   const reasons: unknown[] = []
@@ -186,7 +186,7 @@ function reportOutages(redis: RedisClient, options: OutageReport): { end(): void
   }
 }
 
-/** Shorter, the loss of a node is that of one without our keys, or a failover that nobody notices. */
+/** A shorter loss concerns a node without our keys, or a failover that no command notices. */
 const SLOT_ANSWERS_WITHIN_MS = 1000
 
 /** All our keys are in one slot: a cluster that loses another node is not away. After each loss a write is tried. */
@@ -206,7 +206,7 @@ function watchSlot(
     report.back()
   })
 
-  /** It waits by itself, except for a command that was on its way when the last node was lost. */
+  /** A cluster client waits by itself, except for a command in flight when the last node was lost. */
   async function writeUntil(isEnded: () => boolean): Promise<void> {
     while (!isEnded()) {
       const isWritten = await redis.set(probeKey, '1', 'PX', 1000).then(

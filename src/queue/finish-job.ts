@@ -58,7 +58,7 @@ export async function finishJob(decision: JobDecision, activeJob: ActiveJob, con
   if (activeJob.requeued) throw new WaitingError()
   const { throttle, clock } = context
   const { job, token } = activeJob
-  /** Of its batch: behind the others that wait. */
+  /** The priority of its batch: it goes behind the waiting jobs. */
   const { priority } = job.opts
   switch (decision.do) {
     case 'succeed':

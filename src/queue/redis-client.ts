@@ -78,8 +78,8 @@ export function openMember(address: RedisAddress): { readonly client: Redis; ask
 }
 
 /**
- * A connection on which an answer is due and nothing comes is dead, though nobody has closed it: a firewall has forgotten
- * it, or a failover took the address. BullMQ's blocking reads are answered every 10 s at the latest.
+ * If an answer is due on a connection and nothing arrives, the connection is dead although it is open: a firewall has
+ * dropped it, or a failover took the address. BullMQ's blocking reads are answered every 10 s at the latest.
  */
 const SILENCE_MS = 20_000
 
@@ -148,8 +148,9 @@ function keepDuplicates(redis: RedisClient, all: RedisClient[]): void {
 }
 
 /**
- * An idle worker of a cluster asks for jobs twice a second. BullMQ's blocking read would wait on a node that is gone, and
- * its reset of that connection meets ioredis's own: after a failover an idle worker took no job ever again.
+ * An idle worker of a cluster polls for jobs twice a second instead of blocking. A blocking read would wait on a node
+ * that is gone, and BullMQ's reconnect of that connection collides with ioredis's: after a failover, an idle worker
+ * never took a job again.
  */
 function withoutBlocking(redis: Cluster): Cluster {
   redis.bzpopmin = (async () => {

@@ -169,7 +169,7 @@ const MINUTE_MS = 60_000
 const JITTER_MS = 240
 /** How late a window begins: a worker's timer fires, then it asks Redis. */
 const LATE_MS = 1
-/** More starts a window, so fewer windows: with short ones, whole milliseconds are coarse and being late weighs much. */
+/** A higher rate has more starts a window. With short windows, rounding to milliseconds and late timers would matter. */
 const MOST_WINDOWS = 100
 const FEWEST_WINDOWS = 50
 
@@ -188,7 +188,7 @@ export function windowFor(callsPerMinute: number): Window {
 const FASTEST = 1e9
 const MOST_TRIED = 50
 
-/** Where the rate is no multiple of `max`, the rest is not used: a minute must never hold more than the rate. */
+/** If the rate is no multiple of `max`, the remainder is not used: no minute may have more starts than the rate. */
 function windowOf(max: number, rate: number): Window {
   const windows = max === 1 ? rate : Math.floor(rate / max)
   const duration = Math.floor((MINUTE_MS + JITTER_MS) / windows) - LATE_MS

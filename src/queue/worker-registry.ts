@@ -41,13 +41,13 @@ export interface WorkerRegistry {
     readonly facts?: WorkerFacts
   }): Promise<void>
   unregister(workerId: string): Promise<void>
-  /** Takes a worker for dead before its heartbeat expires: it is then missing. */
+  /** Counts a worker as missing before its heartbeat expires. */
   expire(workerId: string): Promise<void>
   /** The live workers, in a stable order. */
   live(): Promise<readonly LiveWorker[]>
   /** How many are alive. `idsFrom`: only those whose ids begin with it. */
   workers(idsFrom?: string): Promise<number>
-  /** Workers that neither live nor unregistered: they were killed, or Redis was away for longer than a heartbeat lasts. */
+  /** Workers that are not alive and did not unregister: they were killed, or Redis was away for longer than a heartbeat lasts. */
   missing(): Promise<readonly string[]>
   /** The write failures of live workers. `idsFrom`: as above. */
   writeFailures(idsFrom?: string): Promise<readonly WriteFailure[]>

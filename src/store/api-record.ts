@@ -1,8 +1,8 @@
-import { type ApiOnRecord, isSameApi } from '../domain/api-address.js'
+import { isSameApi, type StoredApi } from '../domain/api-address.js'
 import type { Connection, Transaction } from './connection.js'
 import { countOf } from './ledger.js'
 
-export interface KnownApi extends ApiOnRecord {
+export interface KnownApi extends StoredApi {
   readonly answers: number
   /**
    * No call has brought an outcome, or may still bring one: the store is not tied to this address.
@@ -40,7 +40,7 @@ export function apiStore(connection: Connection): ApiStore {
 }
 
 /** Null: no worker has started yet. For use inside a transaction. */
-export async function apiOnRecord(tx: Transaction): Promise<ApiOnRecord | null> {
+export async function apiOnRecord(tx: Transaction): Promise<StoredApi | null> {
   const row = await tx.get<{ address: string; adopted: 0 | 1 }>(
     `select value as address, exists (select 1 from meta where key = 'api_adopted') as adopted
      from meta where key = 'api_address'`,

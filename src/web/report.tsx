@@ -19,7 +19,7 @@ import { DeadLetterGroups } from './pages/dead-letters.js'
 import type { PageContext } from './pages/layout.js'
 import { entriesOf, Timeline } from './pages/timeline.js'
 
-/** The morning report: one HTML file of the same parts as the pages, with nothing outside of it. */
+/** The morning report: one self-contained HTML file, built from the same parts as the pages. */
 export interface ReportSource {
   readonly store: Pick<Store, 'reports'>
   samples(from: number, everyMinutes: number, batchId?: number): Promise<readonly Sample[]>
@@ -237,7 +237,7 @@ function agreementOf(bodies: readonly string[]): Agreement | null {
   }
 }
 
-/** Of the tracks that have the field. None: no share. */
+/** The share of the tracks with the field that agree with the tag. Empty: no track has it. */
 function shareOf<T>(tracks: readonly Track[], read: (track: Track) => T | null, tag: T | null): number[] {
   const values = tracks.map(read).filter((value) => value !== null)
   return values.length === 0 || tag === null ? [] : [values.filter((value) => value === tag).length / values.length]

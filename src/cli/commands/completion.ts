@@ -56,7 +56,7 @@ const isPath = (option: Option): boolean => /<(file|path)>/.test(option.flags)
 
 const flagsOf = ({ long, short }: Option): string[] => [long, short].flatMap((flag) => flag ?? [])
 
-/** Where nothing is offered, bash completes file names. Options are offered behind a dash only. */
+/** Where this offers nothing, bash completes file names. Options are offered only after a dash. */
 function bash(name: string, entries: readonly Entry[]): string {
   return `${[
     `# Completion of ${name} for bash: source it, for example from ~/.bashrc.`,
@@ -92,7 +92,7 @@ function bashValues(path: string, option: Option): string {
   return `${patterns.join(' | ')})${values} return`
 }
 
-/** Which word leads from one command to the next: a `show` behind `dead-letters` is another than the first word. */
+/** Which word leads to which command: `show` after `dead-letters` is not the command `show`. */
 function steps(entries: readonly Entry[]) {
   return entries
     .filter(({ path }) => path !== '')
@@ -102,7 +102,7 @@ function steps(entries: readonly Entry[]) {
     })
 }
 
-/** For texts in single quotes, in zsh's own language of brackets and colons. */
+/** Escapes a text for single quotes, and for zsh's syntax of brackets and colons. */
 const zshText = (text: string): string => text.replace(/'/g, "'\\''").replace(/[[\]:]/g, '\\$&')
 
 function zsh(name: string, entries: readonly Entry[]): string {

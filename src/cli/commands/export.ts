@@ -158,7 +158,7 @@ function counts({ byStatus }: ExportResult, statuses: readonly RowStatus[]): str
     .join(', ')
 }
 
-/** So that nobody takes an export for complete that is not. */
+/** Warns that the export is incomplete. */
 function warning(count: number, result: ExportResult): string {
   const unanswered = ROW_STATUSES.filter((status) => status !== 'tagged' && status !== 'no_match')
   return `Warning: ${pluralize(count, 'row')} ${count === 1 ? 'has' : 'have'} no answer (${counts(result, unanswered)}); trackyard_error in the export says why.`

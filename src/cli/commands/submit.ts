@@ -32,7 +32,7 @@ interface Options {
   readonly priority?: Priority
   readonly maxCredits?: number
   readonly first?: number
-  /** In days. */
+  /** Days. */
   readonly maxAge?: number
   readonly delimiter?: string
   readonly encoding?: string

@@ -159,7 +159,7 @@ export async function keepPrivateRedis(options: {
   }
 }
 
-/** Where the data directory was deleted, the server that ran there would run forever, and nobody could reach it. */
+/** If the data directory was deleted, its server would run forever and be out of reach. */
 async function endOrphan(pid: number, dataDir: string): Promise<void> {
   const files = await filesIn(dataDir)
   if (files !== null && (await isOrphanOf(pid, files))) process.kill(pid, 'SIGTERM')

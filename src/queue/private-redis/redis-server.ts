@@ -12,7 +12,7 @@ import { explainFailure, type StartFailure } from './start-failure.js'
  * Starts a redis-server in a directory and waits until it answers. The store is the source of truth, so Redis is
  * disposable: files that it cannot load are moved aside, once, and it starts empty.
  */
-/** Its data: since Redis 7 a directory, before that one file. */
+/** Redis's data: a directory since Redis 7, before that one file. */
 const APPEND_ONLY_DIR = 'appendonlydir'
 const DATA = [APPEND_ONLY_DIR, 'appendonly.aof']
 

@@ -6,7 +6,7 @@ export interface StartFailure {
   readonly cause: 'broken files' | 'other'
   /** What to do; null: not known, so the message quotes `words` alone. */
   readonly remedy: string | null
-  /** Its last complaint; empty if none. */
+  /** The last error or warning that it logged; empty if none. */
   readonly words: string
 }
 

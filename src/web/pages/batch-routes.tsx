@@ -24,7 +24,7 @@ function noSuchBatch(id: string): UsageError {
   return new UsageError(`There is no batch ${id}. The overview lists the batches.`)
 }
 
-/** One batch: its page, its downloads, release and cancel; and the box that finds. */
+/** One batch: its page, its downloads, release and cancel; and the search box. */
 export function batchRoutes(options: BoardOptions, context: () => PageContext): Hono {
   const web = new Hono()
   const { store } = options
@@ -183,7 +183,7 @@ async function find({ store }: BoardOptions, text: string): Promise<FoundData> {
   }
 }
 
-/** As `export` writes it, while it is read: memory stays flat, and a reader who leaves ends it. */
+/** Streams the export as it is read: memory stays flat, and a browser that disconnects ends it. */
 function streamOf(
   { store, log }: BoardOptions,
   batch: Batch,
@@ -211,7 +211,7 @@ function closed(out: PassThrough): AbortSignal {
   return controller.signal
 }
 
-/** A name for the browser; the user's own letters in the second form. */
+/** The file name for the browser: in ASCII, and in UTF-8 for the user's own characters (RFC 6266). */
 function fileName({ name }: Batch, format: 'csv' | 'jsonl'): string {
   const plain = name.replace(/[^\w .-]+/g, '_').slice(0, 80)
   const exact = encodeURIComponent(`${name}.tagged.${format}`.replace(/[/\\\p{Cc}]/gu, '_')).replace(/['()*]/g, escape)

@@ -63,7 +63,7 @@ export function windowOf(range: Range, now: number): Window {
   }
 }
 
-/** From whole bucket to whole bucket. */
+/** Begins and ends at the border of a bucket. */
 function windowBefore(now: number, lengthMs: number, everyMinutes: number): Window {
   const width = everyMinutes * MINUTE_MS
   const to = Math.ceil((now + 1) / width) * width

@@ -194,7 +194,7 @@ function scales({ window }: ChartData, [low, high]: readonly [number, number]): 
   }
 }
 
-/** The last value holds until now. */
+/** The last value counts until now. */
 function upToNow(readings: readonly Reading[], end: number): Reading[] {
   const last = readings.at(-1)
   return last === undefined || last.at >= end ? [...readings] : [...readings, { at: end, value: last.value }]

@@ -45,7 +45,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
     const fields = await fieldsOf(c)
     const filter = filterFrom(fields)
     const price = await priceOf(store, filter)
-    // What was confirmed is this number: more dead letters since then are asked about again.
+    // The user confirmed this number. If there are more dead letters now, ask again.
     const isAsked = needsConfirmation(price, options.confirmAbove) && Number(fields.confirmed ?? -1) < price.searches
     if (isAsked) return page(c, <AskRetry price={price} filter={filter} context={context()} />)
     const { retried, due } = await store.deadLetters.retryAll(filter)
@@ -124,7 +124,7 @@ async function fieldsOf(c: Context): Promise<Fields> {
 const LONGEST_TEXT = 200
 const NONE = '-'
 
-/** Fields that make no sense are left out; `-` is "without one". */
+/** Invalid fields are ignored; `-` means "without one". */
 export function filterFrom(fields: Fields): DeadFilter {
   const reason = DEATH_REASONS.find((known) => known === fields.reason)
   const status = fields.status?.trim()

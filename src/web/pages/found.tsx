@@ -8,14 +8,14 @@ import { STATUS_NAMES } from './batch-list.js'
 import { Page, type PageContext } from './layout.js'
 import { Prose } from './text.js'
 
-/** What one box finds: a row by id, a search by fingerprint or by words of its query, a batch by name. */
+/** What the search box finds: a row by id, a search by fingerprint or by words of its query, a batch by name. */
 export interface FoundData {
   readonly text: string
   readonly batch: Batch | null
   readonly row: RowReport | null
   readonly search: SearchReport | null
   readonly searches: readonly FoundSearch[]
-  /** Why it cannot be shown, such as several that begin alike. */
+  /** Why nothing can be shown: several fingerprints begin like that, for example. */
   readonly problem: string | null
 }
 

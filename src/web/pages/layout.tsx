@@ -18,7 +18,7 @@ export function Page(props: {
   readonly title: string
   readonly section: Section
   readonly deadLetters: number | null
-  /** What the box for finding holds. */
+  /** The text in the search box. */
   readonly find?: string
   readonly children: Child
 }) {
