@@ -32,7 +32,7 @@ export type RedisFailureKind =
 
 export function toQueueError(error: unknown, where: string): unknown {
   if (error instanceof UnreachableError) return error
-  const found = SENTENCES.find(({ says }) => says.test(textOf(error)))
+  const found = EXPLANATIONS.find(({ says }) => says.test(textOf(error)))
   return found === undefined ? error : new RedisFailure(found.kind, found.message(where), error)
 }
 
@@ -69,14 +69,14 @@ function textOf(error: unknown): string {
   return [code, name, message, ...reasons].join(' ')
 }
 
-interface Sentence {
+interface Explanation {
   readonly says: RegExp
   readonly kind: RedisFailureKind
   readonly message: (where: string) => string
 }
 
 /** The first that matches. */
-const SENTENCES: readonly Sentence[] = [
+const EXPLANATIONS: readonly Explanation[] = [
   {
     says: /SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_UNTRUSTED|self.signed certificate|unable to (verify the first|get (local )?issuer) certificate/,
     kind: 'redis.certificate_refused',

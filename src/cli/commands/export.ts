@@ -74,7 +74,7 @@ async function exportTo(cli: Cli, name: string | null, options: ExportOptions): 
   })
 }
 
-/** Next to the export, wherever that is. */
+/** The path of the report: beside the export. Undefined: the default. */
 function besideExport(out: string | undefined): string | undefined {
   return out === undefined || out === '-' ? undefined : `${out.replace(/\.[^./\\]+$/, '')}.report.html`
 }

@@ -58,7 +58,7 @@ export function define(command: Command, act: Act): void {
     .option('--filters <json>', 'filters for every search, as a JSON object', parseFilters)
     .option(
       '--continue <batch>',
-      'the corrected or grown catalog of that batch: asks what is new or changed, as it did',
+      'a corrected or extended catalog of that batch, with its options: searches what is new or changed',
     )
     .option('--name <name>', "the batch's name (default: the file's name without extension)", label)
     .addOption(new Option('--priority <priority>', 'which batch goes first (default: normal)').choices([...PRIORITIES]))
