@@ -106,6 +106,10 @@ type SampleRow = Readonly<Record<EndedOutcome, number>> & {
   readonly batches: string | null
 }
 
+const READ = ['minute', 'credits', 'limit_per_minute', 'rows', 'rows_done', 'batches', ...ENDED_OUTCOMES]
+  .map((column) => `sample.${column}`)
+  .join(', ')
+
 async function samples(
   tx: Queries,
   from: number,
@@ -113,11 +117,14 @@ async function samples(
   batchId: number | undefined,
 ): Promise<readonly Sample[]> {
   const first = Math.floor(from / MINUTE_MS)
-  const [before] = await tx.all<SampleRow>('select * from sample where minute < @first order by minute desc limit 1', {
-    first,
-  })
+  const [before] = await tx.all<SampleRow>(
+    `select ${READ}, stopped from sample where minute < @first order by minute desc limit 1`,
+    {
+      first,
+    },
+  )
   const rows = await tx.all<SampleRow>(
-    `select sample.*, last.any_stopped as stopped
+    `select ${READ}, last.any_stopped as stopped
      from (select max(minute) as minute, max(stopped) as any_stopped
        from sample where minute >= @first group by minute / ${Math.trunc(everyMinutes)}) as last
      join sample on sample.minute = last.minute order by sample.minute`,

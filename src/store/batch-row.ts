@@ -76,15 +76,23 @@ export interface BatchRow {
 }
 
 /**
+ * Named, here and wherever rows are read: a program of the next version may add columns while this one
+ * runs, and PostgreSQL refuses a prepared `select *` from then on.
+ */
+export const BATCH_COLUMNS = `id, name, state, priority, catalog_path, format, delimiter, byte_order_mark, quoting,
+  preamble, columns, template, row_options, continues, max_credits, first, created_at, completed_at, fed_to, raised,
+  charged, pending, items, invalid, tagged, no_match, dead`
+
+/**
  * Batches that users see: not one that is being removed.
  * @param rest what follows `where dropping = 0`
  */
 export function standingBatches(tx: Queries, rest: string, parameters?: SqlParameters): Promise<BatchRow[]> {
-  return tx.all<BatchRow>(`select * from batch where dropping = 0 ${rest}`, parameters)
+  return tx.all<BatchRow>(`select ${BATCH_COLUMNS} from batch where dropping = 0 ${rest}`, parameters)
 }
 
 export async function standingBatch(tx: Queries, id: number): Promise<BatchRow | undefined> {
-  return tx.get<BatchRow>('select * from batch where dropping = 0 and id = @id', { id })
+  return tx.get<BatchRow>(`select ${BATCH_COLUMNS} from batch where dropping = 0 and id = @id`, { id })
 }
 
 export function batchOf(row: BatchRow): Batch {

@@ -4,6 +4,7 @@ import type { Notification } from '../domain/notification.js'
 import type { LoadedRow } from '../domain/request.js'
 import type { Priority } from '../domain/states.js'
 import {
+  BATCH_COLUMNS,
   type Batch,
   type BatchRow,
   batchOf,
@@ -312,7 +313,7 @@ const MILESTONES: readonly { readonly kind: Milestone['kind']; readonly text: st
 async function takeMilestones(tx: Transaction, rules: MilestoneRules): Promise<readonly Milestone[]> {
   const taken: Milestone[] = []
   for (const { kind, text } of MILESTONES) {
-    const rows = await tx.all<BatchRow>(`${text} returning *`, { ...rules })
+    const rows = await tx.all<BatchRow>(`${text} returning ${BATCH_COLUMNS}`, { ...rules })
     taken.push(...rows.map((row) => ({ kind, batch: counted(row) })))
     if (kind === 'done') for (const row of rows) noteDone(tx, row, rules.now)
   }

@@ -1,5 +1,7 @@
-import { RefusedError, UnreachableError } from '../domain/errors.js'
+import { ConfigurationError, RefusedError, UnreachableError } from '../domain/errors.js'
 import type { Engine, Queries, Snapshot, SqlValue, Transaction } from './connection.js'
+import { versionIn, versionOf } from './migrate.js'
+import { MIGRATIONS } from './migrations.js'
 import { closeEngine, type OpenOptions, openEngine } from './open.js'
 
 export interface CopyOptions {
@@ -55,6 +57,7 @@ export async function copyStore({ from, to, now, progress }: CopyOptions): Promi
     try {
       const look = await source.connection.snapshot()
       try {
+        await refuseOtherVersion(look, source.name)
         await refuseWhileLoading(look, now)
         const rows = await target.loader.write((tx) => copyTables({ look, source, target, tx, progress }))
         await source.connection.write((tx) => markMoved(tx, target.name, now))
@@ -91,6 +94,16 @@ interface Copying {
 }
 
 /** @returns how many rows the store has */
+/** A program of the version before knows neither the new tables nor the new columns. */
+async function refuseOtherVersion(look: Queries, name: string): Promise<void> {
+  const version = await versionOf(look)
+  if (version !== versionIn(MIGRATIONS))
+    throw new ConfigurationError(
+      `The store ${name} has schema version ${version}, expected ${versionIn(MIGRATIONS)}: nothing was copied. Copy it with the version of trackyard-batch that has migrated it.`,
+      { code: 'newer_store' },
+    )
+}
+
 async function copyTables({ look, source, target, tx, progress }: Copying): Promise<number> {
   const wanted = await counts(look)
   if (!(await isNew(tx))) {

@@ -218,6 +218,9 @@ export interface DeathColumns {
   readonly death_remedy: string | null
 }
 
+export const DEATH_COLUMNS = `death_reason, death_status, death_error, death_code, death_message, death_request_id,
+  death_remedy`
+
 interface LetterRow extends RefColumns, DeathColumns {
   readonly id: number
   readonly request: string
@@ -236,7 +239,7 @@ function letters(
 ): Promise<LetterRow[]> {
   // A rate limit or an empty account used no attempt, so it is not counted as a failure.
   return tx.all<LetterRow>(
-    `select search.*,
+    `select id, fingerprint, generation, round, request, died_at, ${DEATH_COLUMNS},
        (select count(*) from call where call.search_id = search.id
          and call.outcome not in ('rate_limited', 'out_of_credits')) as attempts,
        (select count(*) from call where call.search_id = search.id and call.outcome = 'unknown') as unknown,

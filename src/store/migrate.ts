@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { ConfigurationError } from '../domain/errors.js'
 import { CALL_OUTCOMES } from '../domain/outcome.js'
-import type { Transaction } from './connection.js'
+import type { Queries, Transaction } from './connection.js'
 
 /** Statements by the migration's name, oldest first. Their number is the schema version. */
 export type Migrations = Readonly<Record<string, readonly string[]>>
@@ -40,16 +40,28 @@ async function addFirstRows(tx: Transaction): Promise<void> {
 }
 
 /** Of a store that has tables. */
-export async function versionOf(tx: Transaction): Promise<number> {
+export async function versionOf(tx: Queries): Promise<number> {
   const row = await tx.get<{ value: string }>("select value from meta where key = 'schema_version'")
   return Number(row?.value ?? 0)
 }
 
-/** @param elsewhere the setting that names another store */
-export function refuseNewer(version: number, migrations: Migrations, store: string, elsewhere: string): void {
-  if (version > versionIn(migrations))
+/**
+ * Migrations only add, so programs of two versions in a row work side by side while machines are upgraded one after
+ * another.
+ */
+const MAY_BE_AHEAD_BY = 1
+
+/**
+ * Whether there is nothing to migrate.
+ * @param elsewhere the setting that names another store
+ * @throws ConfigurationError for a store that is too new
+ */
+export function isMigrated(version: number, migrations: Migrations, store: string, elsewhere: string): boolean {
+  const supported = versionIn(migrations)
+  if (version > supported + MAY_BE_AHEAD_BY)
     throw new ConfigurationError(
-      `The store ${store} has schema version ${version} but this program supports ${versionIn(migrations)}: it was written by a newer trackyard-batch. Install that version, or point ${elsewhere}.`,
+      `The store ${store} has schema version ${version} but this program supports ${supported} and the next: it was written by a newer trackyard-batch. Install that version, or point ${elsewhere}.`,
       { code: 'newer_store' },
     )
+  return version >= supported
 }

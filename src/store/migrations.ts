@@ -96,7 +96,8 @@ const TABLES = [
 /**
  * The schema's history, oldest first. Never edit a released migration: append a new one. Migrations
  * only add: a worker of the previous version may still be running, and an answer that it cannot
- * write is lost.
+ * write is lost. It works with a store that is one migration ahead, so a release that is to be installed
+ * machine by machine adds one migration.
  */
 export const MIGRATIONS: Migrations = {
   '0001-the-record': TABLES,

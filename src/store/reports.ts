@@ -24,7 +24,7 @@ import type { RefusedSearch } from './refusals.js'
 import { refusedSearches } from './refusals.js'
 import { searchName } from './search-ref.js'
 import type { CallReport, RowReport, SearchReport } from './show.js'
-import { type CallRow, callReport, show } from './show.js'
+import { CALL_COLUMNS, type CallRow, callReport, show } from './show.js'
 
 export interface Totals {
   /**
@@ -237,7 +237,7 @@ async function failedCalls(tx: Transaction): Promise<Totals['failedCalls']> {
 
 async function unknownOutcomes(tx: Transaction, limit: number): ReturnType<Reports['unknownOutcomes']> {
   const rows = await tx.all<CallRow & { fingerprint: Buffer; generation: number; request: string }>(
-    `select call.*, search.fingerprint, search.generation, search.request
+    `select ${CALL_COLUMNS}, search.fingerprint, search.generation, search.request
      from call $by(call_unknown) $next() search on search.id = call.search_id
      where call.outcome = 'unknown' order by call.id desc limit @limit`,
     { limit },

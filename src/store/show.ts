@@ -7,7 +7,7 @@ import { mayWithhold } from './batch-report.js'
 import { type Batch, batchOf, standingBatch, standingBatches } from './batch-row.js'
 import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
 import type { Transaction } from './connection.js'
-import { type DeathColumns, deathOf } from './dead-letters.js'
+import { DEATH_COLUMNS, type DeathColumns, deathOf } from './dead-letters.js'
 import { type RefColumns, refOf, searchNamed } from './search-ref.js'
 
 export interface CallReport {
@@ -78,6 +78,8 @@ interface ItemRow {
   readonly problem: string | null
 }
 
+const ITEM_COLUMNS = 'batch_id, position, key, row, search_id, problem'
+
 async function findItem(tx: Transaction, what: string, batchId: number | null): Promise<ItemRow | undefined> {
   const meant = batchId ?? (await standingBatches(tx, 'order by id desc limit 1'))[0]?.id
   if (meant === undefined || (await standingBatch(tx, meant)) === undefined) return undefined
@@ -91,13 +93,13 @@ async function findItem(tx: Transaction, what: string, batchId: number | null): 
 }
 
 function byKey(tx: Transaction, batchId: number, key: string): Promise<ItemRow | undefined> {
-  const text = 'select * from item where batch_id = @batchId and key = @key order by position limit 1'
+  const text = `select ${ITEM_COLUMNS} from item where batch_id = @batchId and key = @key order by position limit 1`
   return tx.get<ItemRow>(text, { batchId, key })
 }
 
 async function byPosition(tx: Transaction, batchId: number, what: string): Promise<ItemRow | undefined> {
   if (!/^\d{1,12}$/.test(what)) return undefined
-  const text = 'select * from item where batch_id = @batchId and position = @position'
+  const text = `select ${ITEM_COLUMNS} from item where batch_id = @batchId and position = @position`
   return tx.get<ItemRow>(text, { batchId, position: Number(what) })
 }
 
@@ -139,9 +141,13 @@ interface SearchRow extends RefColumns, DeathColumns {
 }
 
 async function showSearch(tx: Transaction, id: number): Promise<SearchReport | null> {
-  const row = await tx.get<SearchRow>('select * from search where id = @id', { id })
+  const row = await tx.get<SearchRow>(
+    `select fingerprint, generation, round, request, state, failures, discarded, ${DEATH_COLUMNS}
+     from search where id = @id`,
+    { id },
+  )
   if (row === undefined) return null
-  const calls = await tx.all<CallRow>('select * from call where search_id = @id order by id', { id })
+  const calls = await tx.all<CallRow>(`select ${CALL_COLUMNS} from call where search_id = @id order by id`, { id })
   const answer = await tx.get<{ body: string }>('select body from answer where search_id = @id', { id })
   return {
     ref: refOf(row),
@@ -177,6 +183,21 @@ export interface CallRow {
   /** The body of an unreadable answer, which may be paid for. */
   readonly unreadable: string | null
 }
+
+export const CALL_COLUMNS = [
+  'id',
+  'attempt',
+  'sent_at',
+  'finished_at',
+  'outcome',
+  'status',
+  'request_id',
+  'detail',
+  'credits_remaining',
+  'unreadable',
+]
+  .map((column) => `call.${column}`)
+  .join(', ')
 
 export function callReport(row: CallRow): CallReport {
   return {

@@ -76,7 +76,7 @@ describe('opening a store', () => {
   test('a newer schema is refused, and the message names both versions and the way out', async () => {
     await (await openStore({ path })).close()
     const file = new Database(path)
-    file.exec(`update meta set value = '${versionIn(MIGRATIONS) + 1}' where key = 'schema_version'`)
+    file.exec(`update meta set value = '${versionIn(MIGRATIONS) + 2}' where key = 'schema_version'`)
     file.close()
     const error = await failure(openStore({ path }))
     expect(error).toBeInstanceOf(ConfigurationError)

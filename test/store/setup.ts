@@ -26,6 +26,8 @@ export interface TempStore {
   readonly reader: Connection
   /** A second opening of the same file, as another process has it. */
   openAgain(actor?: Actor): Promise<Store>
+  /** Changes the schema, as a program of a newer version does. */
+  alter(...statements: readonly string[]): Promise<void>
   end(): Promise<void>
 }
 
@@ -72,6 +74,13 @@ export async function storeInTemp(): Promise<TempStore> {
     path,
     reader,
     openAgain,
+    alter: async (...statements) => {
+      const writer = empty === undefined ? openSqlite(path, 'write') : openPostgres(addressOf(empty), 'write')
+      await writer.write(async (tx) => {
+        for (const statement of statements) await tx.run(statement)
+      })
+      await writer.close()
+    },
     end: async () => {
       for (const store of opened) await store.close()
       await reader.close()

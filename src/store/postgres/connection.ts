@@ -26,21 +26,26 @@ import { withoutNul } from './without-nul.js'
  *
  * One for loading adds rows by COPY. That allows no other statement on its way, so each waits for the one before.
  */
-export function openConnection(address: Address, role: Role): Connection {
+export function openConnection(address: Address, role: Role): PostgresConnection {
   const alone = mutex()
   let session: Session | null = null
   let isClosed = false
 
-  async function transaction<T>(begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  async function connected(): Promise<Session> {
     if (isClosed) throw new Error('the connection was closed')
     if (session === null || session.hasEnded()) session = await connect(address, role)
-    return run(session, begin, work, address.name)
+    return session
+  }
+
+  async function transaction<T>(begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return run(await connected(), begin, work, address.name)
   }
 
   return {
     write: (work) => alone(() => transaction(BEGIN_CHANGE, work)),
     read: (work) => alone(() => transaction(BEGIN_LOOK, work)),
     snapshot: () => openSnapshot(address),
+    serverProcess: () => alone(async () => serverProcess(await connected(), address.name)),
     // Only a file can be deleted or replaced under an open connection.
     refuseIfLost: () => {},
     close: () =>
@@ -48,6 +53,20 @@ export function openConnection(address: Address, role: Role): Connection {
         isClosed = true
         await session?.client.end().catch(() => {})
       }),
+  }
+}
+
+export interface PostgresConnection extends Connection {
+  /** The id of the process of the server that answers it, by a statement of its own. */
+  serverProcess(): Promise<number>
+}
+
+async function serverProcess({ client, hasEnded }: Session, name: string): Promise<number> {
+  try {
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+    return rows[0]?.pid ?? 0
+  } catch (error) {
+    throw postgresError(error, name, hasEnded())
   }
 }
 

@@ -2,10 +2,10 @@ import type { AdjustableClock } from '../../domain/clock.js'
 import { ConfigurationError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
 import type { Connection, Engine, Queries, Transaction } from '../connection.js'
-import { type Migrations, migrate, refuseNewer, versionIn, versionOf } from '../migrate.js'
+import { isMigrated, type Migrations, migrate, versionIn, versionOf } from '../migrate.js'
 import { MIGRATIONS } from '../migrations.js'
 import { addressOf, type DatabaseAddress } from './address.js'
-import { openConnection } from './connection.js'
+import { openConnection, type PostgresConnection } from './connection.js'
 
 export interface PostgresOptions {
   readonly database: DatabaseAddress
@@ -26,6 +26,7 @@ export async function openPostgres({ database, readOnly, log, clock }: PostgresO
   const loader = openConnection(address, 'load')
   const reader = openConnection(address, 'read')
   try {
+    await refuseSharedSessions(connection, reader, address.name)
     await bringUpToDate(connection, reader, address.name, { readOnly, log })
     if (clock !== undefined) return engine(connection, await followClock(reader, clock, log))
   } catch (error) {
@@ -60,6 +61,20 @@ const ALWAYS_THERE: Engine['health'] = {
   trouble: () => null,
   rescue: async () => true,
   reportDamage: () => {},
+}
+
+/**
+ * A pooler such as PgBouncer may give each transaction another session of the server, and each session to many clients.
+ * Settings and prepared statements of a session are lost there. Two connections then meet the same
+ * session, or one meets two: which of both depends on the pooler's order.
+ */
+async function refuseSharedSessions(one: PostgresConnection, other: PostgresConnection, name: string): Promise<void> {
+  const first = await one.serverProcess()
+  const second = await other.serverProcess()
+  if (second !== first && (await other.serverProcess()) === second) return
+  throw new ConfigurationError(
+    `The store ${name} is behind a pooler that changes the session between transactions (as PgBouncer with pool_mode = transaction). Point TRACKYARD_DATABASE_URL at PostgreSQL itself, or at a pool with pool_mode = session.`,
+  )
 }
 
 const LOOKS = 3
@@ -121,8 +136,7 @@ async function bringUpToDate(
     )
   const version = await reader.read(versionOfDatabase)
   const target = versionIn(MIGRATIONS)
-  if (version === target) return
-  refuseNewer(version, MIGRATIONS, name, ELSEWHERE)
+  if (isMigrated(version, MIGRATIONS, name, ELSEWHERE)) return
   if (readOnly)
     throw new ConfigurationError(
       version === 0
@@ -130,7 +144,8 @@ async function bringUpToDate(
         : `The store ${name} has schema version ${version} but this program expects ${target}. Run a command that writes (a worker, a submit) once to migrate it.`,
     )
   await connection.write(async (tx) => {
-    refuseNewer(await versionOfDatabase(tx), MIGRATIONS, name, ELSEWHERE)
+    // Another process may have migrated it, or be of a newer version.
+    if (isMigrated(await versionOfDatabase(tx), MIGRATIONS, name, ELSEWHERE)) return
     await migrate(tx, inWordsOfPostgres(MIGRATIONS))
   })
   log.debug(

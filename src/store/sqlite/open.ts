@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { ConfigurationError, errorCode, ReportedError, UnreachableError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
 import type { Engine, Queries, Transaction } from '../connection.js'
-import { migrate, refuseNewer, versionIn, versionOf } from '../migrate.js'
+import { isMigrated, migrate, versionIn, versionOf } from '../migrate.js'
 import { MIGRATIONS } from '../migrations.js'
 import { openConnection, PATIENCE_MS, type SqliteConnection } from './connection.js'
 import { damageSentence, driverError, isBusy, isDamage, storeError } from './errors.js'
@@ -113,8 +113,7 @@ async function bringUpToDate(
   { path, readOnly, patienceMs, log }: Required<SqliteOptions>,
 ): Promise<void> {
   const version = await connection.read(versionOfFile)
-  if (version === versionIn(MIGRATIONS)) return
-  refuseNewerThan(version, path)
+  if (isMigratedFile(version, path)) return
   if (readOnly)
     throw new ConfigurationError(
       `The store ${path} has schema version ${version} but this program expects ${versionIn(MIGRATIONS)}. Run a command that writes (a worker, a submit) once to migrate it.`,
@@ -134,7 +133,7 @@ async function bringUpToDate(
 /** Returns the version before. */
 async function migrateFile(tx: Transaction, path: string): Promise<number> {
   const from = await versionOfFile(tx)
-  refuseNewerThan(from, path)
+  if (isMigratedFile(from, path)) return from
   if (from === 0) await refuseForeign(tx, path)
   await migrate(tx, MIGRATIONS)
   return from
@@ -162,8 +161,8 @@ async function versionOfFile(tx: Transaction): Promise<number> {
   return isEmpty ? 0 : versionOf(tx)
 }
 
-function refuseNewerThan(version: number, path: string): void {
-  refuseNewer(version, MIGRATIONS, path, 'TRACKYARD_DATA_DIR at another directory')
+function isMigratedFile(version: number, path: string): boolean {
+  return isMigrated(version, MIGRATIONS, path, 'TRACKYARD_DATA_DIR at another directory')
 }
 
 /** Never modify a database of another program. */
