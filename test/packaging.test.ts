@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { COMMANDS } from '../src/cli/program.js'
-import { documentedSettings, SECRET_FILE_NAMES, SETTING_NAMES, SETTING_TABLE } from '../src/config/setting-table.js'
+import { documentedSettings, SECRET_FILE_NAMES, SETTING_NAMES, SETTINGS } from '../src/config/setting-table.js'
 import { CONTROLS } from '../src/simulator/controls.js'
 
 const root = join(import.meta.dirname, '..')
@@ -161,7 +161,7 @@ describe('the settings', () => {
 
   test('.env.example holds every setting once, commented out, with its default', () => {
     const lines = [...read('.env.example').matchAll(/^#?(TRACKYARD_\w+=.*)$/gm)].map((match) => match[0])
-    const expected = SETTING_NAMES.map((name) => `#${name}=${SETTING_TABLE[name].default ?? ''}`)
+    const expected = SETTING_NAMES.map((name) => `#${name}=${SETTINGS[name].default ?? ''}`)
     expect(lines.sort()).toEqual(expected.sort())
   })
 })

@@ -4,7 +4,7 @@ import { isLoopback } from '../domain/loopback.js'
 import { hostsText, readRedisUrl } from '../domain/redis-url.js'
 import { type Environment, readEnvFile } from './env-file.js'
 import { path } from './readers.js'
-import { SECRET_FILE_NAMES, SETTING_NAMES, SETTING_TABLE, type Setting } from './setting-table.js'
+import { SECRET_FILE_NAMES, SETTING_NAMES, SETTINGS, type Setting } from './setting-table.js'
 import type { Settings } from './settings.js'
 
 /**
@@ -32,7 +32,7 @@ function exposedEnvFile(path: string): string[] {
   if (stats === null || !isOpen(stats, OTHERS_READ)) return []
   const values = readEnvFile(path)
   const isSecret = SETTING_NAMES.some((name) => {
-    const setting: Setting<unknown> = SETTING_TABLE[name]
+    const setting: Setting<unknown> = SETTINGS[name]
     return setting.isSecret === true && values[name]
   })
   return isSecret

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path'
 import { isAlwaysActive, systemTimeZone, type ZonedHours } from '../domain/active-hours.js'
 import { didYouMean } from '../domain/did-you-mean.js'
 import { ConfigurationError } from '../domain/errors.js'
+import { truncate } from '../domain/format.js'
 import { contradictions } from './contradictions.js'
 import { type Environment, PREFIX } from './env-file.js'
 import { type ApiProxy, proxyFor } from './proxy.js'
@@ -10,9 +11,10 @@ import type { Secret } from './secret.js'
 import {
   SECRET_FILE_NAMES,
   SETTING_NAMES,
-  SETTING_TABLE,
+  SETTINGS,
   type Setting,
   type SettingName,
+  type SettingValue,
   secretFileName,
 } from './setting-table.js'
 import type { Settings } from './settings.js'
@@ -36,7 +38,8 @@ export function loadSettings(env: Environment): Settings {
     problems.push(`${name}: ${message}`)
   }
 
-  const optional = <T>(name: SettingName, setting: Setting<T>): T | null => {
+  const optional = <N extends SettingName>(name: N): SettingValue<N> | null => {
+    const setting: Setting<SettingValue<N>> = SETTINGS[name]
     const file = setting.isSecret === true ? env[secretFileName(name)] : undefined
     if (file) return fromFile(name, setting, file)
     const text = env[name] || setting.default
@@ -47,51 +50,50 @@ export function loadSettings(env: Environment): Settings {
     return null
   }
   // The default returned after a problem is never used: the problem is thrown below.
-  const required = <T>(name: SettingName, setting: Setting<T>): T => optional(name, setting) ?? defaultOf(name, setting)
+  const required = <N extends SettingName>(name: N): SettingValue<N> => optional(name) ?? defaultOf(name)
 
-  const t = SETTING_TABLE
-  const apiUrl = required('TRACKYARD_API_URL', t.TRACKYARD_API_URL)
-  const timeZone = optional('TRACKYARD_TIME_ZONE', t.TRACKYARD_TIME_ZONE)
+  const apiUrl = required('TRACKYARD_API_URL')
+  const timeZone = optional('TRACKYARD_TIME_ZONE')
   const settings: Settings = {
-    apiKey: optional('TRACKYARD_API_KEY', t.TRACKYARD_API_KEY),
+    apiKey: optional('TRACKYARD_API_KEY'),
     apiUrl,
     proxy: proxy(),
-    dataDir: optional('TRACKYARD_DATA_DIR', t.TRACKYARD_DATA_DIR) ?? dataDirByDefault(),
-    redisUrl: optional('TRACKYARD_REDIS_URL', t.TRACKYARD_REDIS_URL),
-    redisCa: optional('TRACKYARD_REDIS_CA_FILE', t.TRACKYARD_REDIS_CA_FILE),
-    redisNatMap: optional('TRACKYARD_REDIS_NAT_MAP', t.TRACKYARD_REDIS_NAT_MAP),
-    databaseUrl: optional('TRACKYARD_DATABASE_URL', t.TRACKYARD_DATABASE_URL),
-    databaseCa: optional('TRACKYARD_DATABASE_CA_FILE', t.TRACKYARD_DATABASE_CA_FILE),
-    concurrency: required('TRACKYARD_CONCURRENCY', t.TRACKYARD_CONCURRENCY),
-    rateLimit: required('TRACKYARD_RATE_LIMIT', t.TRACKYARD_RATE_LIMIT),
+    dataDir: optional('TRACKYARD_DATA_DIR') ?? dataDirByDefault(),
+    redisUrl: optional('TRACKYARD_REDIS_URL'),
+    redisCa: optional('TRACKYARD_REDIS_CA_FILE'),
+    redisNatMap: optional('TRACKYARD_REDIS_NAT_MAP'),
+    databaseUrl: optional('TRACKYARD_DATABASE_URL'),
+    databaseCa: optional('TRACKYARD_DATABASE_CA_FILE'),
+    concurrency: required('TRACKYARD_CONCURRENCY'),
+    rateLimit: required('TRACKYARD_RATE_LIMIT'),
     activeHours: zonedHours(timeZone),
     timeZone,
-    requestTimeoutMs: required('TRACKYARD_REQUEST_TIMEOUT_MS', t.TRACKYARD_REQUEST_TIMEOUT_MS),
-    maxAttempts: required('TRACKYARD_MAX_ATTEMPTS', t.TRACKYARD_MAX_ATTEMPTS),
+    requestTimeoutMs: required('TRACKYARD_REQUEST_TIMEOUT_MS'),
+    maxAttempts: required('TRACKYARD_MAX_ATTEMPTS'),
     backoff: Object.freeze({
-      baseMs: required('TRACKYARD_BACKOFF_BASE_MS', t.TRACKYARD_BACKOFF_BASE_MS),
-      maxMs: required('TRACKYARD_BACKOFF_MAX_MS', t.TRACKYARD_BACKOFF_MAX_MS),
+      baseMs: required('TRACKYARD_BACKOFF_BASE_MS'),
+      maxMs: required('TRACKYARD_BACKOFF_MAX_MS'),
     }),
-    creditReserve: required('TRACKYARD_CREDIT_RESERVE', t.TRACKYARD_CREDIT_RESERVE),
-    creditCheckMs: required('TRACKYARD_CREDIT_CHECK_MS', t.TRACKYARD_CREDIT_CHECK_MS),
-    autoResumeHours: required('TRACKYARD_AUTO_RESUME_HOURS', t.TRACKYARD_AUTO_RESUME_HOURS),
-    confirmAbove: required('TRACKYARD_CONFIRM_ABOVE', t.TRACKYARD_CONFIRM_ABOVE),
-    lockDurationMs: required('TRACKYARD_LOCK_DURATION_MS', t.TRACKYARD_LOCK_DURATION_MS),
-    stalledIntervalMs: required('TRACKYARD_STALLED_INTERVAL_MS', t.TRACKYARD_STALLED_INTERVAL_MS),
-    shutdownGraceMs: required('TRACKYARD_SHUTDOWN_GRACE_MS', t.TRACKYARD_SHUTDOWN_GRACE_MS),
+    creditReserve: required('TRACKYARD_CREDIT_RESERVE'),
+    creditCheckMs: required('TRACKYARD_CREDIT_CHECK_MS'),
+    autoResumeHours: required('TRACKYARD_AUTO_RESUME_HOURS'),
+    confirmAbove: required('TRACKYARD_CONFIRM_ABOVE'),
+    lockDurationMs: required('TRACKYARD_LOCK_DURATION_MS'),
+    stalledIntervalMs: required('TRACKYARD_STALLED_INTERVAL_MS'),
+    shutdownGraceMs: required('TRACKYARD_SHUTDOWN_GRACE_MS'),
     board: Object.freeze({
-      host: required('TRACKYARD_BOARD_HOST', t.TRACKYARD_BOARD_HOST),
-      port: required('TRACKYARD_BOARD_PORT', t.TRACKYARD_BOARD_PORT),
-      path: optional('TRACKYARD_BOARD_PATH', t.TRACKYARD_BOARD_PATH) ?? '',
-      user: required('TRACKYARD_BOARD_USER', t.TRACKYARD_BOARD_USER),
-      password: optional('TRACKYARD_BOARD_PASSWORD', t.TRACKYARD_BOARD_PASSWORD),
-      readOnly: required('TRACKYARD_BOARD_READ_ONLY', t.TRACKYARD_BOARD_READ_ONLY),
-      url: optional('TRACKYARD_BOARD_URL', t.TRACKYARD_BOARD_URL),
+      host: required('TRACKYARD_BOARD_HOST'),
+      port: required('TRACKYARD_BOARD_PORT'),
+      path: optional('TRACKYARD_BOARD_PATH') ?? '',
+      user: required('TRACKYARD_BOARD_USER'),
+      password: optional('TRACKYARD_BOARD_PASSWORD'),
+      readOnly: required('TRACKYARD_BOARD_READ_ONLY'),
+      url: optional('TRACKYARD_BOARD_URL'),
     }),
-    webhookUrl: optional('TRACKYARD_WEBHOOK_URL', t.TRACKYARD_WEBHOOK_URL),
-    webhookSecret: optional('TRACKYARD_WEBHOOK_SECRET', t.TRACKYARD_WEBHOOK_SECRET),
-    deadLetterAlertPercent: required('TRACKYARD_DEAD_LETTER_ALERT_PERCENT', t.TRACKYARD_DEAD_LETTER_ALERT_PERCENT),
-    logLevel: required('TRACKYARD_LOG_LEVEL', t.TRACKYARD_LOG_LEVEL),
+    webhookUrl: optional('TRACKYARD_WEBHOOK_URL'),
+    webhookSecret: optional('TRACKYARD_WEBHOOK_SECRET'),
+    deadLetterAlertPercent: required('TRACKYARD_DEAD_LETTER_ALERT_PERCENT'),
+    logLevel: required('TRACKYARD_LOG_LEVEL'),
   }
 
   for (const { name, beside, message } of contradictions(settings)) {
@@ -102,7 +104,7 @@ export function loadSettings(env: Environment): Settings {
 
   /** The system's zone is asked for only where it counts: the first use of Intl is slow. */
   function zonedHours(zone: string | null): ZonedHours | null {
-    const hours = optional('TRACKYARD_ACTIVE_HOURS', t.TRACKYARD_ACTIVE_HOURS)
+    const hours = optional('TRACKYARD_ACTIVE_HOURS')
     return hours === null || isAlwaysActive(hours) ? null : { hours, zone: zone ?? systemTimeZone() }
   }
 
@@ -145,7 +147,8 @@ export function requireApiKey(settings: Settings): Secret {
   )
 }
 
-function defaultOf<T>(name: SettingName, setting: Setting<T>): T {
+function defaultOf<N extends SettingName>(name: N): SettingValue<N> {
+  const setting: Setting<SettingValue<N>> = SETTINGS[name]
   const result = setting.read(setting.default ?? '')
   if ('value' in result) return result.value
   throw new Error(`The default of ${name} is invalid: expected ${result.expected}.`)
@@ -156,12 +159,12 @@ function shown(text: string, setting: Setting<unknown>): string {
   if (setting.isAddress === true) return shownAddress(text)
   // Show only the first line: after a forgotten quotation mark the value contains other settings.
   const [line = '', ...rest] = text.split('\n')
-  return JSON.stringify(line.length <= 60 && rest.length === 0 ? line : `${line.slice(0, 59)}…`)
+  return JSON.stringify(rest.length === 0 ? truncate(line, 60) : truncate(`${line}…`, 60))
 }
 
 /** Without user, password, query and fragment, any of which may contain a key. */
 function shownAddress(text: string): string {
-  if (!/[@?#\s]/.test(text)) return JSON.stringify(text.length <= 60 ? text : `${text.slice(0, 59)}…`)
+  if (!/[@?#\s]/.test(text)) return JSON.stringify(truncate(text, 60))
   if (/\s/.test(text) || !URL.canParse(text) || new URL(text).host === '') return 'something else (not shown)'
   const { protocol, host, username, password, search, hash } = new URL(text)
   const before = username === '' && password === '' ? '' : '…@'
@@ -216,10 +219,10 @@ export function readSecretFile<T>(
   try {
     text = readSmallFile(path).trimEnd()
   } catch (error) {
-    const at = path.length <= 200 ? path : `${path.slice(0, 199)}…`
-    return { problem: `expected a file that holds the value of ${name}, found ${foundInstead(error)} at ${at}` }
+    const at = truncate(path, 200)
+    return { problem: `expected a file with the value of ${name}, found ${foundInstead(error)} at ${at}` }
   }
-  if (text === '') return { problem: `expected a file that holds the value of ${name}, found an empty one at ${path}` }
+  if (text === '') return { problem: `expected a file with the value of ${name}, found an empty one at ${path}` }
   const result = read(text)
   if ('value' in result) return { value: result.value }
   return { problem: `expected ${result.expected} in ${path}, found something else (not shown)` }

@@ -46,7 +46,7 @@ function table<T extends Record<string, Setting<unknown>>>(settings: T): T {
   return settings
 }
 
-export const SETTING_TABLE = table({
+const SETTING_TABLE = table({
   TRACKYARD_API_KEY: {
     default: null,
     shownDefault: 'none; required to call the real API',
@@ -230,13 +230,17 @@ export const SETTING_TABLE = table({
 export type SettingName = keyof typeof SETTING_TABLE
 export const SETTING_NAMES = Object.keys(SETTING_TABLE) as readonly SettingName[]
 
-/** A file may hold a secret instead, as container secrets do. */
+export type SettingValue<N extends SettingName> = (typeof SETTING_TABLE)[N] extends Setting<infer Value> ? Value : never
+/** The same table, typed so that a name gives the type of its value. */
+export const SETTINGS: { readonly [N in SettingName]: Setting<SettingValue<N>> } = SETTING_TABLE
+
+/** A secret may be in a file instead, as container secrets are. */
 export function secretFileName(name: SettingName): string {
   return `${name}_FILE`
 }
 
 export const SECRET_FILE_NAMES: readonly string[] = SETTING_NAMES.filter((name) => {
-  const setting: Setting<unknown> = SETTING_TABLE[name]
+  const setting: Setting<unknown> = SETTINGS[name]
   return setting.isSecret === true
 }).map(secretFileName)
 
@@ -249,7 +253,7 @@ export interface DocumentedSetting {
 
 export function documentedSettings(): DocumentedSetting[] {
   return SETTING_NAMES.map((name) => {
-    const setting: Setting<unknown> = SETTING_TABLE[name]
+    const setting: Setting<unknown> = SETTINGS[name]
     return { name, default: setting.shownDefault ?? setting.default ?? 'none', meaning: setting.meaning }
   })
 }

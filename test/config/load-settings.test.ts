@@ -379,7 +379,7 @@ test.each([
   writeFileSync(join(here, 'large'), 'k'.repeat(1024 * 1024 + 1))
   symlinkSync('loop', join(here, 'loop'))
   expect(refusal({ TRACKYARD_API_KEY_FILE: resolve(here, name) })).toContain(
-    `expected a file that holds the value of TRACKYARD_API_KEY, found ${found} at `,
+    `expected a file with the value of TRACKYARD_API_KEY, found ${found} at `,
   )
 })
 
