@@ -1,5 +1,6 @@
 import type { Settings } from '../config/settings.js'
 import { type HoursInForce, parseActiveHours, type ZonedHours } from '../domain/active-hours.js'
+import { isoOrNull } from '../domain/format.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { LiveWorker } from '../queue/worker-registry.js'
 import type { BatchSchedule } from '../store/schedules.js'
@@ -217,8 +218,4 @@ export function batchStatus(
     deadline: isoOrNull(deadline),
     meets_deadline: deadline !== null && finishAt !== null ? finishAt <= deadline : null,
   }
-}
-
-function isoOrNull(at: number | null): string | null {
-  return at === null ? null : new Date(at).toISOString()
 }

@@ -1,4 +1,11 @@
-import { formatDateTime, formatDuration, formatNumber, formatRowCounts, pluralize } from '../domain/format.js'
+import {
+  formatDateTime,
+  formatDuration,
+  formatNumber,
+  formatRowCounts,
+  isoOrNull,
+  pluralize,
+} from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
 import {
   isForCredits,
@@ -121,7 +128,7 @@ export function batchLate(
     event: 'batch.late',
     text: `Batch ${id} (${name}) ${misses} its deadline, ${formatDateTime(deadline)}.${done} See \`trackyard-batch status\`; \`trackyard-batch export ${id}\` writes what is done so far.`,
     batch: { id, name },
-    figures: { deadline: iso(deadline), finishAt: finishAt === null ? null : iso(finishAt) },
+    figures: { deadline: iso(deadline), finishAt: isoOrNull(finishAt) },
   }
 }
 
@@ -167,7 +174,7 @@ function about({ batch, items, tagged, noMatch, dead, invalid, unfinished }: Cou
       unfinished,
       creditsUsed: batch.charged,
       createdAt: iso(batch.createdAt),
-      completedAt: batch.completedAt === null ? null : iso(batch.completedAt),
+      completedAt: isoOrNull(batch.completedAt),
     },
   }
 }

@@ -3,7 +3,7 @@ import type { Session } from '../../app/session.js'
 import { refreshAccount } from '../../control/refresh-account.js'
 import { checkApi } from '../../control/same-api.js'
 import { ConfigurationError, type ExitCode, UnreachableError } from '../../domain/errors.js'
-import { figureOr, formatDateTime, pairs, pluralize } from '../../domain/format.js'
+import { figureOr, formatDateTime, isoOrNull, pairs, pluralize } from '../../domain/format.js'
 import type { Account } from '../../store/store.js'
 import type { Body } from '../documents.js'
 import type { Act, Cli } from '../lib/cli.js'
@@ -90,7 +90,7 @@ function accountJson(account: Account, isFresh: boolean): Body<'account'> {
     limit_per_day: account.limitPerDay,
     remaining_today: account.remainingToday,
     fresh: isFresh,
-    heard_at: account.heardAt === null ? null : new Date(account.heardAt).toISOString(),
+    heard_at: isoOrNull(account.heardAt),
   }
 }
 

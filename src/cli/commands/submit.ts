@@ -7,7 +7,7 @@ import { pauseMessage } from '../../batches/status-message.js'
 import { parseFilters } from '../../catalog/filters.js'
 import { parseMoment, systemTimeZone } from '../../domain/active-hours.js'
 import { EndedEarlyError, type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
-import { formatTime, pluralize } from '../../domain/format.js'
+import { formatTime, isoOrNull, pluralize } from '../../domain/format.js'
 import { LONGEST_LABEL } from '../../domain/label.js'
 import type { Filters } from '../../domain/request.js'
 import { PRIORITIES, type Priority } from '../../domain/states.js'
@@ -251,10 +251,6 @@ function submitJson(batch: number | null, plan: BatchPlan): Body<'submit'> {
     example_queries: plan.examples.map((request) => request.query),
     continues: plan.continues === null ? null : continuesJson(plan.continues),
   }
-}
-
-function isoOrNull(at: number | null): string | null {
-  return at === null ? null : new Date(at).toISOString()
 }
 
 function releasedLine({ id, plan }: Released, now: number): string {

@@ -1,7 +1,16 @@
 import { parseExactly } from '../../catalog/json/exact-json.js'
 import { parseTracks } from '../../domain/answer.js'
 import type { Death } from '../../domain/dead-letter.js'
-import { figureOr, formatDateTime, formatNumber, pairs, pluralize, table, truncate } from '../../domain/format.js'
+import {
+  figureOr,
+  formatDateTime,
+  formatNumber,
+  isoOrNull,
+  pairs,
+  pluralize,
+  table,
+  truncate,
+} from '../../domain/format.js'
 import { deriveTags, type Tags, type Track } from '../../domain/tags.js'
 import type { CallReport, RowReport, SearchReport } from '../../store/store.js'
 import type { Body } from '../documents.js'
@@ -164,7 +173,7 @@ function callJson(call: CallReport) {
     call: call.callId,
     attempt: call.attempt,
     sent_at: new Date(call.sentAt).toISOString(),
-    finished_at: call.finishedAt === null ? null : new Date(call.finishedAt).toISOString(),
+    finished_at: isoOrNull(call.finishedAt),
     outcome: call.outcome,
     status: call.status,
     request_id: call.requestId,
