@@ -145,7 +145,7 @@ function Waits({ charts: { spans, window } }: { readonly charts: ChartData }) {
     <ul class="examples waits" aria-label="Waits">
       {causes.map(({ cause, ms }) => (
         <li>
-          <strong>{stopName(cause)}</strong>: {formatDuration(ms)}, {percent(ms / total)} of the time
+          <strong>{stopName(cause)}</strong>: about {formatDuration(ms)}, {percent(ms / total)} of the time
         </li>
       ))}
     </ul>

@@ -153,7 +153,7 @@ test('it follows the state by itself, and leaves alone what somebody is typing',
   await reason.blur()
   scene = sceneOf('no credits')
   await page.getByRole('heading', { name: 'Paused: out of credits' }).waitFor()
-  await page.waitForFunction("document.querySelector('.spoken').textContent === 'Paused: out of credits'")
+  await page.getByRole('status').filter({ hasText: 'Paused: out of credits' }).waitFor({ state: 'attached' })
 })
 
 test('pause with a reason and resume, by keyboard alone', async () => {
@@ -166,6 +166,29 @@ test('pause with a reason and resume, by keyboard alone', async () => {
   await page.getByRole('button', { name: 'Resume' }).focus()
   await pressEnter()
   expect(board.called).toEqual(['pause: new template', 'resume'])
+})
+
+test('each control is reached with Tab, has a name and shows its focus', async () => {
+  await show('no credits')
+  const reached: string[] = []
+  for (;;) {
+    await page.keyboard.press('Tab')
+    const focused = page.locator(':focus')
+    if ((await focused.count()) === 0) break
+    expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).toBe('solid')
+    reached.push(await focused.evaluate((element) => element.getAttribute('aria-label') ?? element.textContent ?? ''))
+  }
+  expect(reached).not.toContain('')
+  expect(reached).toEqual(
+    expect.arrayContaining([
+      'Skip to the content',
+      'Resume',
+      'Reason for the pause',
+      'Pause',
+      'Week',
+      'spring catalog',
+    ]),
+  )
 })
 
 test('without its script the page is whole, and it asks for no inline script or style', async () => {

@@ -8,7 +8,8 @@ import { type Bucket, CALL_GROUPS, type CallGroup, type ChartData, type Reading 
 
 /**
  * Charts as SVG, drawn on the server. The drawing is stretched to its place; labels are HTML beside
- * it, so they stay readable on a phone. A screen reader gets one sentence for each.
+ * it, so they stay readable on a phone. A screen reader gets one sentence for each, and so does a mail program that shows
+ * neither styles nor drawings.
  */
 const WIDTH = 1000
 const HEIGHT = 200
@@ -129,7 +130,7 @@ function CreditsChart({ data, now }: { readonly data: ChartData; readonly now: n
 
 interface ChartProps {
   readonly title: string
-  /** One sentence for screen readers. */
+  /** What it shows, in one sentence. */
   readonly label: string
   readonly data: ChartData
   readonly y: Scale
@@ -146,16 +147,19 @@ function Chart({ title, label, data, y, legend, children }: ChartProps) {
     <figure class="chart">
       <figcaption>
         <span class="chart-title">{title}</span>
-        <span class="legend">
+        <ul class="legend">
           {legend.map(({ key, text }) => (
-            <span class={`key key-${key}`}>{text}</span>
+            <li class={`key key-${key}`}>{text}</li>
           ))}
-        </span>
+        </ul>
       </figcaption>
+      <p class="spoken" aria-hidden="true">
+        {label}
+      </p>
       <div class="plot">
         <div class="y-labels" aria-hidden="true">
           {[high, (low + high) / 2, low].map((value) => (
-            <span>{compact(value)}</span>
+            <span data-text={compact(value)}></span>
           ))}
         </div>
         <svg role="img" aria-label={label} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none">
@@ -175,7 +179,7 @@ function Chart({ title, label, data, y, legend, children }: ChartProps) {
         </svg>
         <div class="x-labels" aria-hidden="true">
           {quarters.map((part) => (
-            <span>{tickText(from + part * (to - from), to - from)}</span>
+            <span data-text={tickText(from + part * (to - from), to - from)}></span>
           ))}
         </div>
       </div>

@@ -45,10 +45,10 @@ export function Timeline({ entries, now }: { readonly entries: readonly Timeline
         <ol class="timeline">
           {entries.map((entry) => (
             <li class={`tone-${TONES[entry.kind]}`}>
-              <When at={entry.at} now={now} />
+              <When at={entry.at} now={now} />{' '}
               <span class="what">
                 <Prose text={entry.what} />
-              </span>
+              </span>{' '}
               <span class="by">{BY[entry.by]}</span>
             </li>
           ))}
