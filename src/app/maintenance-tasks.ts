@@ -4,10 +4,11 @@ import { status } from '../batches/status.js'
 import type { Settings } from '../config/settings.js'
 import { hoursAgreement, keepActiveHours } from '../control/active-hours.js'
 import { syncThrottle } from '../control/pauses.js'
-import { applyRateLimit, limitAgreement } from '../control/rate-limit.js'
+import { applyRateLimit } from '../control/rate-limit.js'
 import { refreshAccount } from '../control/refresh-account.js'
 import { keepApi } from '../control/same-api.js'
 import type { SharedKey } from '../control/shared-key.js'
+import { settingsAgreement } from '../control/shared-settings.js'
 import type { Logger } from '../domain/logger.js'
 import type { WriteFailure } from '../domain/pause.js'
 import { createAutoResume, LONGEST_CHECK_MS } from '../maintenance/auto-resume.js'
@@ -80,7 +81,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       if (await queue.registry.lease(name, ms)) await work()
     }
   const setRate = (others = 0) => applyRateLimit({ ...parts, rateLimit: settings.rateLimit }, others)
-  const limit = limitAgreement({ queue, log, rateLimit: settings.rateLimit })
+  const shared = settingsAgreement(parts)
   const agreement = hoursAgreement({ store, log, hours: settings.activeHours })
   const account = async () => {
     const answer = await refreshAccount(parts)
@@ -121,8 +122,8 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       name: 'set the rate',
       everyMs: 2 * SECOND,
       run: async () => {
-        if (!(await queue.registry.lease('rate', 10 * SECOND))) return limit.compare()
-        await limit.keep()
+        if (!(await queue.registry.lease('rate', 10 * SECOND))) return shared.compare()
+        await shared.publish()
         await setRate(await parts.sharedKey.others())
       },
     },

@@ -2,6 +2,7 @@ import { hoursInForce, hoursInWords, isOutsideHours, type ZonedHours } from '../
 import type { Logger } from '../domain/logger.js'
 import type { Store } from '../store/store.js'
 import { pause, type ResumeParts, resume } from './pauses.js'
+import { warnOfMismatch } from './shared-settings.js'
 
 /**
  * Outside TRACKYARD_ACTIVE_HOURS no call starts. One worker keeps the hours in the store for all, and adds and
@@ -35,10 +36,7 @@ export function hoursAgreement(parts: {
       if (inForce === known) return
       known = inForce
       if (inForce === here) return
-      parts.log.warn(
-        { event: 'active_hours.mismatch_found', here, inForce, repeats: true },
-        `TRACKYARD_ACTIVE_HOURS is ${here} here, but ${inForce} in the worker that keeps it for all. Set the same value, and the same TRACKYARD_TIME_ZONE, everywhere.`,
-      )
+      warnOfMismatch(parts.log, { setting: 'TRACKYARD_ACTIVE_HOURS', here, inForce })
     },
   }
 }

@@ -52,7 +52,7 @@ const OWN_KEYS: Readonly<Record<string, Expected>> = {
   workers: 'set',
   rate: 'string',
   stop: 'expiring number',
-  limit: 'expiring string',
+  settings: 'expiring string',
   probe: 'expiring string',
 }
 

@@ -9,7 +9,7 @@ import type { Refusals } from './refused-commands.js'
 /**
  * The few keys of ours beside BullMQ's: the Redis owner (whose window this is), the workers that are alive (one key
  * each, with its write failure, expired by Redis's clock), the leases of maintenance tasks, the token that `down` leaves, the
- * limit that the rate was set from, and the latest call.
+ * settings that workers share, and the latest call.
  */
 /** The Redis owner, the live workers, and the leases of maintenance tasks. */
 export interface WorkerRegistry {
@@ -26,10 +26,9 @@ export interface WorkerRegistry {
   /** True: this process may run the task for that long. A call by the holder extends the lease; others get false. */
   lease(task: string, ms: number): Promise<boolean>
   release(task: string): Promise<void>
-  /** Notes which limit the rate was set from; expires after 30 s. */
-  keepLimit(limit: number | 'auto'): Promise<void>
-  /** Null: not noted in the last 30 s. */
-  keptLimit(): Promise<number | 'auto' | null>
+  /** The settings of the worker that sets the rate, for all others to compare. They expire after 30 s. */
+  publishSettings(settings: Readonly<Record<string, string>>): Promise<void>
+  publishedSettings(): Promise<Readonly<Record<string, unknown>>>
   /** The number of the latest call in the store: one that has fewer was restored from an older backup. */
   keepLatestCall(call: number): Promise<void>
   /** 0: not known. */
@@ -80,7 +79,7 @@ export interface LiveWorker {
 
 const WORKER_TTL_MS = 15_000
 const STOP_TTL_MS = 60_000
-const LIMIT_TTL_MS = 30_000
+const SETTINGS_TTL_MS = 30_000
 
 /** Sticky: a call by the holder extends the lease. A damaged lease (not a string, or without expiry) is free. */
 const LEASE = `
@@ -166,7 +165,7 @@ export async function openWorkerRegistry(parts: {
   const ownerKey = `${prefix}:store`
   const stopKey = `${prefix}:stop`
   const queueIdKey = `${prefix}:queue-id`
-  const limitKey = `${prefix}:limit`
+  const settingsKey = `${prefix}:settings`
   const latestCallKey = `${prefix}:latest-call`
   const workersKey = `${prefix}:workers`
   const workerKey = (id: string) => `${prefix}:worker:${id}`
@@ -199,14 +198,10 @@ export async function openWorkerRegistry(parts: {
     release: async (task) => {
       await redis.eval(RELEASE, 1, leaseKey(task), holder)
     },
-    keepLimit: async (limit) => {
-      await redis.set(limitKey, String(limit), 'PX', LIMIT_TTL_MS)
+    publishSettings: async (settings) => {
+      await redis.set(settingsKey, JSON.stringify(settings), 'PX', SETTINGS_TTL_MS)
     },
-    keptLimit: async () => {
-      const limit = await redis.get(limitKey)
-      if (limit === null || limit === 'auto') return limit
-      return Number.isFinite(Number(limit)) ? Number(limit) : null
-    },
+    publishedSettings: async () => fieldsOf((await redis.get(settingsKey)) ?? ''),
     keepLatestCall: async (call) => {
       await redis.set(latestCallKey, String(call))
     },

@@ -130,11 +130,11 @@ test('a worker with other hours warns once; those in the store apply', async () 
   const { compare } = hoursAgreement({ ...system, hours: within('20:00-06:00', 'Europe/Berlin') })
   await compare()
   await compare()
-  expect(system.log.logged('active_hours.mismatch_found').map(({ facts }) => facts)).toMatchObject([
+  expect(system.log.logged('setting.mismatch_found').map(({ facts }) => facts)).toMatchObject([
     { here: '20:00-06:00, Europe/Berlin', inForce: '22:00-06:00, Europe/Berlin' },
   ])
   await hoursAgreement({ ...system, hours: NIGHT }).compare()
-  expect(system.log.logged('active_hours.mismatch_found')).toHaveLength(1)
+  expect(system.log.logged('setting.mismatch_found')).toHaveLength(1)
 })
 
 /** What a clock on the wall shows there, by code that shares nothing with ours. */

@@ -1,11 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { applyRateLimit, limitAgreement } from '../../src/control/rate-limit.js'
+import { applyRateLimit } from '../../src/control/rate-limit.js'
 import { refreshAccount } from '../../src/control/refresh-account.js'
 import { openSharedKey } from '../../src/control/shared-key.js'
 import { createLimiter } from '../../src/simulator/limiter.js'
 import type { LimitKind } from '../../src/simulator/options.js'
 import { type InProcessSystem, startInProcess } from '../support/in-process-system.js'
-import { until } from '../support/until.js'
 
 let system: InProcessSystem
 beforeEach(async () => {
@@ -71,43 +70,6 @@ describe('what GET /me says', () => {
     expect(await refreshAccount(system)).toEqual({ kind: 'unauthorized' })
     expect((await account()).creditsRemaining).toBe(300)
   })
-})
-
-describe('workers with different limits', () => {
-  const MISMATCH = 'rate_limit.mismatch_found'
-
-  test('a worker whose setting is not in force warns once, naming both', async () => {
-    const { log } = system
-    const { queue } = await system.another()
-    const ours = limitAgreement({ queue: system.queue, rateLimit: 300, log })
-    const keep = (rateLimit: number | 'auto') => limitAgreement({ queue, rateLimit, log }).keep()
-    const compared = async () => {
-      for (let looks = 0; looks < 3; looks += 1) await ours.compare()
-      return log.logged(MISMATCH).length
-    }
-    expect(await compared()).toBe(0)
-    await keep(300)
-    expect(await compared()).toBe(0)
-    await keep(100)
-    expect(await compared()).toBe(1)
-    expect(log.logged(MISMATCH)[0]?.facts).toMatchObject({ here: 300, inForce: 100 })
-    await keep('auto')
-    expect(await compared()).toBe(2)
-    await keep(300)
-    expect(await compared()).toBe(2)
-  })
-
-  test('the first worker sets the rate limit, and the second one warns', async () => {
-    await system.worker({ TRACKYARD_RATE_LIMIT: '1000' })
-    await until(async () => (await system.queue.registry.keptLimit()) === 1000, {
-      timeoutMs: 40_000,
-      what: 'the pace',
-    })
-    await system.worker({ TRACKYARD_RATE_LIMIT: '2000' })
-    await until(() => system.log.logged(MISMATCH).length > 0, { timeoutMs: 40_000, what: 'the warning' })
-    expect(system.log.logged(MISMATCH)[0]?.facts).toMatchObject({ here: 2000, inForce: 1000 })
-    expect((await system.queue.throttle.rate())?.callsPerMinute).toBe(1000)
-  }, 240_000)
 })
 
 describe('the pace', () => {

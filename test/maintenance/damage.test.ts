@@ -55,7 +55,7 @@ const SEARCH_KEYS: readonly (readonly [name: string, command: readonly string[]]
   ['rate', ['RPUSH', 'a']],
   ['workers', ['SET', 'garbage']],
   ['stop', ['RPUSH', 'a']],
-  ['limit', ['HSET', 'a', 'b']],
+  ['settings', ['HSET', 'a', 'b']],
   ['lease:feed', ['SET', 'garbage']],
   ['lease:restore', ['RPUSH', 'a']],
   ['lease:reconcile', ['HSET', 'a', 'b']],

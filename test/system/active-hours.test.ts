@@ -58,7 +58,7 @@ test('no call starts outside the active hours, and those in flight finish', asyn
   // Called almost to the end.
   expect(Math.max(...receivedAt().filter((at) => at < end))).toBeGreaterThan(end - 20_000)
   expect(system.simulator.paidTwice()).toEqual([])
-  expect(workers.flatMap((worker) => worker.logged('active_hours.mismatch_found'))).toEqual([])
+  expect(workers.flatMap((worker) => worker.logged('setting.mismatch_found'))).toEqual([])
 }, 360_000)
 
 test('outside the hours a worker makes no call until resume --now; plain resume does not help', async () => {

@@ -1,0 +1,56 @@
+import type { Settings } from '../config/settings.js'
+import type { Logger } from '../domain/logger.js'
+import type { SearchQueue } from '../queue/search-queue.js'
+
+/**
+ * Settings that all workers must share: with different ones, a worker would spend what another keeps in reserve, or take
+ * the calls that another has in flight for lost. The worker that sets the rate limit publishes its own. Any other worker
+ * logs a warning for each that differs, once per value.
+ */
+export interface SettingsAgreement {
+  /** For the worker that sets the rate limit. */
+  publish(): Promise<void>
+  /** For all other workers. */
+  compare(): Promise<void>
+}
+
+export function settingsAgreement(parts: {
+  readonly queue: Pick<SearchQueue, 'registry'>
+  readonly settings: Pick<Settings, 'rateLimit' | 'creditReserve' | 'requestTimeoutMs'>
+  readonly log: Logger
+}): SettingsAgreement {
+  const { settings, log } = parts
+  const { registry } = parts.queue
+  const own = new Map<string, string>([
+    ['TRACKYARD_RATE_LIMIT', String(settings.rateLimit)],
+    ['TRACKYARD_CREDIT_RESERVE', String(settings.creditReserve)],
+    ['TRACKYARD_REQUEST_TIMEOUT_MS', String(settings.requestTimeoutMs)],
+  ])
+  let known = new Map(own)
+  return {
+    async publish() {
+      known = new Map(own)
+      await registry.publishSettings(Object.fromEntries(own))
+    },
+    async compare() {
+      const published = await registry.publishedSettings()
+      for (const [setting, here] of own) {
+        const inForce = published[setting]
+        if (typeof inForce !== 'string' || inForce === known.get(setting)) continue
+        known.set(setting, inForce)
+        if (inForce !== here) warnOfMismatch(log, { setting, here, inForce })
+      }
+    },
+  }
+}
+
+export function warnOfMismatch(
+  log: Logger,
+  found: { readonly setting: string; readonly here: string; readonly inForce: string },
+): void {
+  const { setting, here, inForce } = found
+  log.warn(
+    { event: 'setting.mismatch_found', ...found, repeats: setting },
+    `${setting} is ${here} here, but ${inForce} in the worker that does this for all. Set the same value everywhere.`,
+  )
+}

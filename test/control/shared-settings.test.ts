@@ -1,0 +1,56 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { settingsAgreement } from '../../src/control/shared-settings.js'
+import { type InProcessSystem, startInProcess } from '../support/in-process-system.js'
+import { until } from '../support/until.js'
+
+let system: InProcessSystem
+beforeEach(async () => {
+  system = await startInProcess()
+})
+afterEach(() => system.close())
+
+const found = () => system.log.logged('setting.mismatch_found').map(({ facts }) => facts)
+const SHARED = { rateLimit: 300, creditReserve: 20, requestTimeoutMs: 5000 } as const
+
+test('a worker whose setting is not in force warns once for each value, naming both', async () => {
+  const { log } = system
+  const { queue } = await system.another()
+  const ours = settingsAgreement({ queue: system.queue, settings: SHARED, log })
+  const publish = (changes: Partial<Record<keyof typeof SHARED, number | 'auto'>>) =>
+    settingsAgreement({ queue, settings: { ...SHARED, ...changes } as typeof SHARED, log }).publish()
+  const compared = async () => {
+    for (let looks = 0; looks < 3; looks += 1) await ours.compare()
+    return found().length
+  }
+  expect(await compared()).toBe(0)
+  await publish({})
+  expect(await compared()).toBe(0)
+  await publish({ rateLimit: 100 })
+  expect(await compared()).toBe(1)
+  await publish({ rateLimit: 'auto' })
+  expect(await compared()).toBe(2)
+  await publish({ creditReserve: 0, requestTimeoutMs: 9000 })
+  expect(await compared()).toBe(4)
+  await publish({})
+  expect(await compared()).toBe(4)
+  expect(found()).toMatchObject([
+    { setting: 'TRACKYARD_RATE_LIMIT', here: '300', inForce: '100' },
+    { setting: 'TRACKYARD_RATE_LIMIT', here: '300', inForce: 'auto' },
+    { setting: 'TRACKYARD_CREDIT_RESERVE', here: '20', inForce: '0' },
+    { setting: 'TRACKYARD_REQUEST_TIMEOUT_MS', here: '5000', inForce: '9000' },
+  ])
+})
+
+test('the first worker sets the rate limit, and the second one warns of all that differs', async () => {
+  await system.worker({ TRACKYARD_RATE_LIMIT: '1000', TRACKYARD_CREDIT_RESERVE: '7' })
+  const isPublished = async () => 'TRACKYARD_RATE_LIMIT' in (await system.queue.registry.publishedSettings())
+  await until(isPublished, { timeoutMs: 40_000, what: 'its settings' })
+  await system.worker({ TRACKYARD_RATE_LIMIT: '2000', TRACKYARD_REQUEST_TIMEOUT_MS: '9000' })
+  await until(() => found().length === 3, { timeoutMs: 40_000, what: 'the warnings' })
+  expect(found()).toMatchObject([
+    { setting: 'TRACKYARD_RATE_LIMIT', here: '2000', inForce: '1000' },
+    { setting: 'TRACKYARD_CREDIT_RESERVE', here: '0', inForce: '7' },
+    { setting: 'TRACKYARD_REQUEST_TIMEOUT_MS', here: '9000', inForce: '20000' },
+  ])
+  expect((await system.queue.throttle.rate())?.callsPerMinute).toBe(1000)
+}, 240_000)
