@@ -1,6 +1,6 @@
 /**
- * Runs commands of the built program for its parent, one message each: for those that only read, a process of
- * their own would cost more than what they do. Ends with the channel.
+ * Runs commands of the built program for its parent, one message each: a process of their own would cost more
+ * than what they do. Ends with the channel.
  */
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from '@jest/globals'
 
-/** Commands that only read, of the built program, in one process for all tests of a file. */
+/** Commands of the built program, in one process for all tests of a file. */
 export interface CommandResult {
   readonly code: number
   readonly stdout: string

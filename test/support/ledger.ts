@@ -43,7 +43,7 @@ export function storeId(system: Pick<SystemUnderTest, 'dataDir'>): string {
 
 /** Calls that stood open when a process died: each of them may be paid. */
 export function openCalls(system: Pick<SystemUnderTest, 'dataDir'>): number {
-  return readLedger(system).calls.sent ?? 0
+  return figure(system, "select count(*) from call where outcome = 'sent'")
 }
 
 /**
@@ -97,7 +97,7 @@ function unknownItems(system: SystemUnderTest): readonly string[] {
 }
 
 async function unknownCallsShown(system: SystemUnderTest, id: string): Promise<number> {
-  const shown = await system.read<unknown>(['show', id])
+  const shown = await system.json<unknown>(['show', id])
   return JSON.stringify(shown).match(/"outcome":"unknown( outcome)?"/g)?.length ?? 0
 }
 

@@ -7,7 +7,8 @@ import { die } from './kill-at.mjs'
 
 /**
  * The built worker, for which one search is poison: it dies each time it calls it. What has taken its worker down
- * twice rests for up to a second here instead of a minute.
+ * twice rests for up to a second here instead of a minute, and the calls of the dead count as open for as long:
+ * only one worker runs at a time.
  */
 async function start(settings, log) {
   return withCleanup(async (cleanup) => {
@@ -20,8 +21,14 @@ async function start(settings, log) {
       deadLetterLocks: { durationMs: settings.lockDurationMs, stalledIntervalMs: settings.stalledIntervalMs },
     })
     cleanup.add(() => queue.close())
+    const openCallMaxAgeMs = 1000
+    const calls = { ...store.calls, claim: (ref, rules) => store.calls.claim(ref, { ...rules, openCallMaxAgeMs }) }
+    const searches = { ...queue.searches, work: (options) => queue.searches.work({ ...options, openCallMaxAgeMs }) }
     const search = (request) => (request.query.startsWith(process.env.POISON) ? die() : api.search(request))
-    return workWith({ settings, log, store, queue, api: { ...api, search } }, cleanup)
+    return workWith(
+      { settings, log, store: { ...store, calls }, queue: { ...queue, searches }, api: { ...api, search } },
+      cleanup,
+    )
   })
 }
 

@@ -14,7 +14,7 @@ import { errorCode } from '../../src/domain/errors.js'
 import { stopPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
 import { SIMULATOR_KEY, type SimulatorOptions } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
-import { runCommand } from './commands.js'
+import { type CommandResult, runCommand } from './commands.js'
 import { until } from './until.js'
 
 /**
@@ -27,15 +27,12 @@ export interface SystemUnderTest {
   readonly dir: string
   readonly dataDir: string
   readonly env: Readonly<Record<string, string>>
-  /** Runs one command to its end. */
-  cli(
-    args: readonly string[],
-    options?: { readonly stdin?: string; readonly env?: Record<string, string> },
-  ): Promise<Finished>
-  /** Runs a command with --json and reads its document; fails on a non-zero exit. */
+  /** Runs one command to its end, in the process that runs those of all tests of the file. */
+  cli(args: readonly string[], options?: CommandOptions): Promise<CommandResult>
+  /** The same with --json, to read its document; fails on a non-zero exit. */
   json<T>(args: readonly string[]): Promise<T>
-  /** The same for a command that only reads, without a process of its own. */
-  read<T>(args: readonly string[]): Promise<T>
+  /** Runs one command in a process of its own, for tests of what the process does, or waits for without a break. */
+  command(args: readonly string[], options?: CommandOptions): Promise<Finished>
   status(): Promise<StatusReport>
   deadLetters(): Promise<Body<'dead_letters'>['dead_letters']>
   /** Starts a worker process and resolves when it says that it has started. */
@@ -51,6 +48,10 @@ export interface SystemUnderTest {
   /** Reads the tagged CSV as rows of named cells. */
   exported(batch?: string): Promise<readonly Record<string, string>[]>
   close(): Promise<void>
+}
+
+export interface CommandOptions {
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export interface Finished {
@@ -84,7 +85,7 @@ export interface EventOptions {
   readonly facts?: Readonly<Record<string, unknown>>
   /** Words that the line must have, `err` included: for messages to people. */
   readonly text?: RegExp
-  /** Default: 60,000. */
+  /** Default: 120,000. */
   readonly timeoutMs?: number
 }
 
@@ -134,6 +135,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
     TRACKYARD_RATE_LIMIT: '60000',
     TRACKYARD_BACKOFF_BASE_MS: '100',
     TRACKYARD_BACKOFF_MAX_MS: '1000',
+    // A machine that is busy with other things is not taken for a server that hangs.
+    TRACKYARD_REQUEST_TIMEOUT_MS: '60000',
+    TRACKYARD_LOCK_DURATION_MS: '70000',
     ...options.env,
   }
   const processes: Process[] = []
@@ -156,8 +160,14 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
     })
+    // Each line is read once, however often somebody looks for one.
+    const lines: LogLine[] = []
+    let begun = ''
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       stderr += text
+      const whole = (begun + text).split('\n')
+      begun = whole.pop() ?? ''
+      lines.push(...whole.flatMap((line) => parseLogLine(line) ?? []))
     })
     const exited = new Promise<Finished>((resolve) => {
       child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
@@ -166,9 +176,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
       child,
       pid: child.pid ?? 0,
       stderr: () => stderr,
-      logged: (event) => logLines(stderr).filter((line) => line.event === event),
+      logged: (event) => lines.filter((line) => line.event === event),
       output: () => stdout,
-      async waitForEvent(event, { count = 1, facts = {}, text = /^/, timeoutMs = 60_000 } = {}) {
+      async waitForEvent(event, { count = 1, facts = {}, text = /^/, timeoutMs = 120_000 } = {}) {
         const found = () =>
           started
             .logged(event)
@@ -181,7 +191,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
         })
         return found() as LogLine
       },
-      waitForStderr: (pattern, timeoutMs = 60_000) =>
+      waitForStderr: (pattern, timeoutMs = 120_000) =>
         until(() => pattern.test(stderr), {
           timeoutMs,
           what: () => `${entry} to write ${String(pattern)}; it wrote:\n${stderr}`,
@@ -193,30 +203,16 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
     return started
   }
 
-  async function cli(
-    args: readonly string[],
-    more: { stdin?: string; env?: Record<string, string> } = {},
-  ): Promise<Finished> {
-    const command = start(CLI, args, more.env, more.stdin === undefined ? undefined : 'open')
-    command.child.stdin?.end(more.stdin)
-    return command.exited
-  }
+  const cli = (args: readonly string[], more: CommandOptions = {}): Promise<CommandResult> =>
+    runCommand(args, { env: { ...env, ...more.env }, cwd: dir })
 
-  async function json<T>(args: readonly string[]): Promise<T> {
-    const finished = await cli([...args, '--json'])
-    if (finished.code !== 0) throw new Error(`${args.join(' ')} ended with ${finished.code}: ${finished.stderr}`)
-    return JSON.parse(finished.stdout) as T
-  }
-
-  async function look(args: readonly string[]): Promise<string> {
-    const { code, stdout, stderr } = await runCommand(args, { env, cwd: dir })
+  async function succeed(args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await cli(args)
     if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${stderr}`)
     return stdout
   }
 
-  async function read<T>(args: readonly string[]): Promise<T> {
-    return JSON.parse(await look([...args, '--json'])) as T
-  }
+  const json = async <T>(args: readonly string[]): Promise<T> => JSON.parse(await succeed([...args, '--json'])) as T
 
   async function file(name: string, content: string): Promise<string> {
     const path = join(dir, name)
@@ -239,9 +235,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
     env,
     cli,
     json,
-    read,
-    status: () => read<StatusReport>(['status']),
-    deadLetters: async () => (await read<Body<'dead_letters'>>(['dead-letters', 'list'])).dead_letters,
+    command: (args, more = {}) => start(CLI, args, more.env).exited,
+    status: () => json<StatusReport>(['status']),
+    deadLetters: async () => (await json<Body<'dead_letters'>>(['dead-letters', 'list'])).dead_letters,
     start,
     async startWorker(more = {}) {
       const worker = start('dist/workers/worker.js', [], more)
@@ -257,7 +253,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
     file,
     async exported(batch) {
       const out = join(dir, `out-${Math.random().toString(36).slice(2)}.jsonl`)
-      await look(['export', ...(batch === undefined ? [] : [batch]), '--format', 'jsonl', '--out', out])
+      await succeed(['export', ...(batch === undefined ? [] : [batch]), '--format', 'jsonl', '--out', out])
       return (await readFile(out, 'utf8'))
         .split('\n')
         .filter((line) => line !== '')

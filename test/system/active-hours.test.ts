@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals'
-import { SHORT } from '../support/short-settings.js'
+import { figure } from '../support/ledger.js'
 import { catalogText, QUERY, type SystemUnderTest, startSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
@@ -34,8 +34,11 @@ const receivedAt = () => system.simulator.calls().map((call) => call.receivedAt)
 const answered = async () => (await system.status()).batches[0]?.tagged
 
 test('no call starts outside the active hours, and those in flight finish', async () => {
-  system = await startSystem({ simulator: { noMatchRate: 0, latencyMs: [300, 500] }, env: SHORT })
-  await submit(5000)
+  system = await startSystem({
+    simulator: { noMatchRate: 0, latencyMs: [300, 500] },
+    env: { TRACKYARD_RATE_LIMIT: '600' },
+  })
+  await submit(3000)
   // At least 30 s of the present period are left; then a minute off, and on again.
   const minute = Math.floor((Date.now() + 30_000) / MINUTE) * MINUTE
   const [end, again] = [minute + MINUTE, minute + 2 * MINUTE]
@@ -51,10 +54,12 @@ test('no call starts outside the active hours, and those in flight finish', asyn
   expect(queue).toMatchObject({ state: 'paused', until: new Date(again).toISOString() })
   expect(Date.parse(finish_at ?? '')).toBeGreaterThan(again)
   expect((await system.cli(['status'])).stdout).toContain('Outside the active hours')
-  await until(async () => (await answered()) === receivedAt().length, { timeoutMs: 30_000, what: 'calls in flight' })
+  await until(async () => (await answered()) === receivedAt().length, { timeoutMs: 120_000, what: 'calls in flight' })
 
   await until(() => receivedAt().some((at) => at >= again), { timeoutMs: 120_000, what: 'calls of the next period' })
-  expect(receivedAt().filter((at) => at >= end && at < again)).toEqual([])
+  expect(figure(system, `select count(*) from call where sent_at >= ${end} and sent_at < ${again}`)).toBe(0)
+  // A call that starts in the last moment may take seconds to arrive, on a busy machine.
+  expect(receivedAt().filter((at) => at >= end + 10_000 && at < again)).toEqual([])
   // Called almost to the end.
   expect(Math.max(...receivedAt().filter((at) => at < end))).toBeGreaterThan(end - 20_000)
   expect(system.simulator.paidTwice()).toEqual([])
@@ -65,7 +70,7 @@ test('outside the hours a worker makes no call until resume --now; plain resume 
   const now = Date.now()
   system = await startSystem({
     simulator: { noMatchRate: 0 },
-    env: { ...SHORT, ...env([now + 60 * MINUTE, now + 120 * MINUTE]) },
+    env: env([now + 60 * MINUTE, now + 120 * MINUTE]),
   })
   await submit(20)
   const worker = await system.startWorker()

@@ -32,7 +32,7 @@ test('Pause and Resume pressed in Bull Board are the operator’s; the sentence 
     return page.queues?.find((queue) => queue.name === 'search')?.description ?? ''
   }
   const saysWhy = async (): Promise<boolean> => /Paused by hand/.test(await description())
-  await until(saysWhy, { timeoutMs: 60_000, what: 'the page to say why it stands still' })
+  await until(saysWhy, { timeoutMs: 120_000, what: 'the page to say why it stands still' })
   expect(await (await fetch(`${url}/metrics`)).text()).toMatch(/trackyard_paused\{cause="operator"\} 1/)
   expect(system.simulator.calls()).toHaveLength(0)
 
@@ -55,17 +55,17 @@ test('Retry pressed on a dead letter makes its search due again, and it is answe
     const page = (await (await fetch(`${url}/queues/api/queues?activeQueue=dead-letters&status=failed`)).json()) as Page
     return page.queues.find((queue) => queue.name === 'dead-letters')?.jobs ?? []
   }
-  await until(async () => (await failed()).length === 1, { timeoutMs: 60_000, what: 'the dead letter in Bull Board' })
+  await until(async () => (await failed()).length === 1, { timeoutMs: 120_000, what: 'the dead letter in Bull Board' })
   const [letter] = await failed()
   expect(letter?.name).toBe('400 invalid_parameters · scene 1 dark music')
   expect(letter?.failedReason).toMatch(/400.*Check the query/s)
 
   expect((await fetch(`${url}/queues/api/queues/dead-letters/${letter?.id}/retry`, { method: 'PUT' })).status).toBe(204)
   await until(async () => (await system.status()).batches[0]?.tagged === 3, {
-    timeoutMs: 60_000,
+    timeoutMs: 120_000,
     what: 'the retried search to be tagged',
   })
   expect(system.simulator.paid()).toBe(3)
   expect((await system.status()).queue.dead_letters).toBe(0)
-  await until(async () => (await failed()).length === 0, { timeoutMs: 60_000, what: 'the letter to leave Bull Board' })
+  await until(async () => (await failed()).length === 0, { timeoutMs: 120_000, what: 'the letter to leave Bull Board' })
 }, 240_000)

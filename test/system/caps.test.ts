@@ -46,7 +46,7 @@ systemTest(
   async (system) => {
     await system.submit(200, '--max-credits', '50')
     const [victim] = await threeWorkers(system)
-    await until(() => system.simulator.paid() >= 12, { timeoutMs: 60_000, what: 'some calls', everyMs: 5 })
+    await until(() => system.simulator.paid() >= 12, { timeoutMs: 120_000, what: 'some calls', everyMs: 5 })
     victim?.kill('SIGKILL')
     expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(4)
     const { credits } = await system.status()
@@ -64,9 +64,9 @@ systemTest(
   async (system) => {
     await system.submit(150)
     const workers = await threeWorkers(system)
-    await until(async () => (await pausedFor(system)).includes('reserve'), { timeoutMs: 60_000, what: 'the reserve' })
+    await until(async () => (await pausedFor(system)).includes('reserve'), { timeoutMs: 120_000, what: 'the reserve' })
     // The last answer may have overtaken others.
-    await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
+    await until(() => openCalls(system) === 0, { timeoutMs: 120_000, what: 'the calls in flight to end' })
     expect(system.simulator.credits()).toBe(20)
     expect(system.simulator.paid()).toBe(80)
     const { queue, credits } = await system.status()
@@ -78,7 +78,7 @@ systemTest(
       workers
         .flatMap((worker) => worker.logged('notification.sent'))
         .filter(({ msg }) => /^Paused: at the credit reserve/.test(msg)).length
-    await until(() => told() > 0, { timeoutMs: 60_000, what: 'the news of the pause' })
+    await until(() => told() > 0, { timeoutMs: 120_000, what: 'the news of the pause' })
     system.simulator.topUp(100)
     expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
     expect(system.simulator.credits()).toBe(50)
@@ -94,7 +94,7 @@ systemTest(
     const wrong = await system.file('wrong.csv', catalogText(3000))
     await system.json(['submit', wrong, '--query', 'wrong {title}', '--yes'])
     await system.startWorker()
-    await system.simulator.waitForCalls(3, 60_000)
+    await system.simulator.waitForCalls(3, 120_000)
     expect((await system.cli(['cancel', 'wrong'])).code).toBe(0)
     const before = system.simulator.calls().length
     await system.submit(20)

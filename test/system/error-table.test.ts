@@ -71,7 +71,7 @@ test('401 is refused and pauses; with a working key, resume retries what was ref
   const worker = await system.startWorker()
   await worker.waitForEvent('call.finished', { facts: { decision: 'deadLetter' } })
   // The others may be in flight, and a refusal after the resume would pause again.
-  await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the end of the calls in flight' })
+  await until(() => openCalls(system) === 0, { timeoutMs: 120_000, what: 'the end of the calls in flight' })
   const { queue } = await system.status()
   expect(queue).toMatchObject({ state: 'paused', causes: ['unauthorized'] })
   system.simulator.restoreKey()

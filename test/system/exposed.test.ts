@@ -24,7 +24,7 @@ test('up says it once for all its children; worker, board and account say it eac
   await alone[1].waitForEvent('board.started')
   expect(alone.map((each) => times(each.stderr()))).toEqual([1, 1])
 
-  const account = await system.cli(['account', '--json'])
+  const account = await system.command(['account', '--json'])
   expect([account.code, times(account.stderr)]).toEqual([0, 1])
   expect(JSON.parse(account.stdout)).toMatchObject({ fresh: true })
 }, 240_000)

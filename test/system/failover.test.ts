@@ -29,7 +29,7 @@ test.each([
         const path = await system.file('films.csv', catalogText(ROWS))
         expect(await system.cli(['submit', path, '--query', QUERY, '--yes'])).toMatchObject({ code: 0 })
         const workers = await Promise.all([system.startWorker(), system.startWorker()])
-        await system.simulator.waitForCalls(80, 60_000)
+        await system.simulator.waitForCalls(80, 120_000)
         expect(openCalls(system)).toBeGreaterThan(0)
         const killedAt = Date.now()
         await group.owner.kill()

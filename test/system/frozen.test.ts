@@ -26,7 +26,7 @@ test.concurrent(
           await system.freeze(other)
           const frozen = await system.startWorker()
           await system.submit(16)
-          await system.simulator.waitForCalls(8, 60_000)
+          await system.simulator.waitForCalls(8, 120_000)
           await system.freeze(frozen)
           const beyondItsDeadlines = sleep(Number(SHORT.TRACKYARD_REQUEST_TIMEOUT_MS) + 500)
           await redis.expireLocks()
@@ -70,7 +70,7 @@ test.concurrent('a server that hangs, cuts or answers too late: unknown outcome,
       await untilDone(system)
       // A late answer is still on its way when everything is done; it is paid for all the same.
       await until(() => system.simulator.calls().every((call) => call.finished !== 'open'), {
-        timeoutMs: 60_000,
+        timeoutMs: 120_000,
         what: 'the end of the last call',
       })
       const cutOff = bad.slice(unknown).map((_, index) => `r${unknown + index + 1}`)
@@ -82,7 +82,7 @@ test.concurrent('a server that hangs, cuts or answers too late: unknown outcome,
         failures: unknown,
       })
       for (const index of bad.keys()) {
-        const shown = JSON.stringify(await system.read(['show', `r${index + 1}`]))
+        const shown = JSON.stringify(await system.json(['show', `r${index + 1}`]))
         expect(shown).toMatch(index < unknown ? /"unknown"/ : /cut off: (connection lost|no complete answer within)/)
       }
     },

@@ -90,7 +90,7 @@ describe('a worker is killed', () => {
           expect(inFlight).toBe(open)
           await finishedByAnother(system)
           // Nobody claims a dead search again: its call is given up by the chore that looks for such.
-          await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the end of every call' })
+          await until(() => openCalls(system) === 0, { timeoutMs: 120_000, what: 'the end of every call' })
           await expectAccounted(system, { rows: ROWS, unknown: inFlight, status: deadOrTagged })
           expect(system.simulator.paid()).toBe(ROWS - 1)
         },
@@ -110,7 +110,7 @@ describe('a worker is killed', () => {
         async (system) => {
           await submit(system)
           const victim = await system.startWorker()
-          await system.simulator.waitForCalls(10, 60_000)
+          await system.simulator.waitForCalls(10, 120_000)
           victim.kill('SIGKILL')
           await victim.exited
           const inFlight = openCalls(system)
@@ -157,7 +157,10 @@ describe('a worker is killed', () => {
           await submit(system)
           const inFlight = await workerKilled(system, at)
           await finishedByAnother(system)
-          await until(async () => (await lettersParked(system)) === 1, { timeoutMs: 60_000, what: 'the parked letter' })
+          await until(async () => (await lettersParked(system)) === 1, {
+            timeoutMs: 120_000,
+            what: 'the parked letter',
+          })
           expect(await system.deadLetters()).toHaveLength(1)
           await expectAccounted(system, { rows: ROWS, unknown: inFlight, status: deadOrTagged })
           expect(system.simulator.calls().filter((call) => call.query.startsWith(REFUSED))).toHaveLength(1)
@@ -179,7 +182,10 @@ describe('a worker is killed', () => {
           await submit(system)
           const first = await system.startWorker()
           expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(6)
-          await until(async () => (await lettersFailed(system)).length === 1, { timeoutMs: 60_000, what: 'the letter' })
+          await until(async () => (await lettersFailed(system)).length === 1, {
+            timeoutMs: 120_000,
+            what: 'the letter',
+          })
           first.kill('SIGTERM')
           await first.exited
           const victim = system.start('test/support/killed-worker.mjs', [], { KILL_AT: at })
@@ -192,7 +198,7 @@ describe('a worker is killed', () => {
             timeoutMs: 100_000,
             what: 'the answer after the retry',
           })
-          await until(async () => (await lettersParked(system)) === 0, { timeoutMs: 60_000, what: 'the empty list' })
+          await until(async () => (await lettersParked(system)) === 0, { timeoutMs: 120_000, what: 'the empty list' })
           await expectAccounted(system, { rows: ROWS, unknown: 0 })
           expect(system.simulator.calls().filter((call) => call.query.startsWith(REFUSED))).toHaveLength(2)
         },
@@ -216,7 +222,7 @@ describe('a command is killed', () => {
         )
         loading.child.stdin?.write(catalogText(20_000))
         await until(() => existsSync(join(system.dataDir, 'trackyard.db')) && itemsLoaded(system) > 0, {
-          timeoutMs: 60_000,
+          timeoutMs: 120_000,
           what: 'the first rows in the store',
         })
         loading.kill('SIGKILL')
@@ -332,7 +338,7 @@ async function socketOf(system: SystemUnderTest): Promise<string> {
     socketPath = (await findPrivateRedis({ dataDir: system.dataDir }))?.socketPath ?? ''
     return socketPath !== ''
   }
-  await until(isFound, { timeoutMs: 60_000, what: 'the private Redis' })
+  await until(isFound, { timeoutMs: 120_000, what: 'the private Redis' })
   return socketPath
 }
 

@@ -87,11 +87,11 @@ systemTest(
     await submit(system, await system.file('films.csv', catalogText(200)))
     await system.startWorker()
     const isPaused = async (): Promise<boolean> => (await system.status()).queue.state === 'paused'
-    await until(isPaused, { timeoutMs: 60_000, what: 'the pause' })
-    await until(() => openCalls(system) === 0, { timeoutMs: 60_000, what: 'the calls in flight to end' })
+    await until(isPaused, { timeoutMs: 120_000, what: 'the pause' })
+    await until(() => openCalls(system) === 0, { timeoutMs: 120_000, what: 'the calls in flight to end' })
     // A search in hand that has not been claimed yet would run beside the probe.
     const inHand = async (): Promise<number> => (await system.status()).queue.active
-    await until(async () => (await inHand()) === 0, { timeoutMs: 60_000, what: 'the searches in hand to go back' })
+    await until(async () => (await inHand()) === 0, { timeoutMs: 120_000, what: 'the searches in hand to go back' })
     const paused = await system.status()
     expect(paused.queue.reason).toMatch(/no credits left/)
     expect(paused.credits).toMatchObject({ spent: 50 })

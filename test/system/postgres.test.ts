@@ -52,7 +52,7 @@ here('several machines', () => {
   const machine = (name: string) => ({ TRACKYARD_DATA_DIR: join(dir, name) })
 
   const calls = (system: SystemUnderTest, number: number) =>
-    until(() => system.simulator.calls().length >= number, { timeoutMs: 60_000, what: `${number} calls` })
+    until(() => system.simulator.calls().length >= number, { timeoutMs: 120_000, what: `${number} calls` })
 
   test('one of two machines dies: the other goes on, the cap holds, no search is paid twice', async () => {
     await play('capped', async (system) => {

@@ -20,13 +20,13 @@ test('the key is nowhere in Redis, database, logs or process list, though the AP
     env: { TRACKYARD_MAX_ATTEMPTS: '2', TRACKYARD_LOG_LEVEL: 'debug' },
   })
   const path = await system.file('a.csv', 'title\nrefused\nbroken\nhtml\nfine\n')
-  const submitted = await system.cli(['submit', path, '--query', '{title}', '--yes'])
+  const submitted = await system.command(['submit', path, '--query', '{title}', '--yes'])
   const worker = await system.startWorker()
-  const waited = await system.cli(['wait', '--timeout', '120'])
+  const waited = await system.command(['wait', '--timeout', '120'])
   expect(waited.code).toBe(6)
   const commands = await Promise.all(
     [['dead-letters'], ['show', '1'], ['status', '--json'], ['account'], ['export', '--out', '-']].map((args) =>
-      system.cli(args),
+      system.command(args),
     ),
   )
   const commandLine = await readFile(`/proc/${worker.pid}/cmdline`, 'utf8')

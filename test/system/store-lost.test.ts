@@ -26,7 +26,7 @@ function damageTest(claim: string, play: (system: SystemUnderTest, worker: Proce
   systemTest(claim, options, async (system) => {
     await system.submit(ROWS)
     const worker = await system.startWorker()
-    await system.simulator.waitForCalls(30, 60_000)
+    await system.simulator.waitForCalls(30, 120_000)
     await play(system, worker)
   })
 }
@@ -48,7 +48,7 @@ async function expectCallsToStop(
     await sleep(2500)
     return simulator.calls().length === made && simulator.paid() === made
   }
-  await until(isQuiet, { timeoutMs: 30_000, what: 'the end of the calls in flight' })
+  await until(isQuiet, { timeoutMs: 120_000, what: 'the end of the calls in flight' })
   expect(made - before).toBeLessThanOrEqual(2 * CALLS_AT_A_TIME)
   expect(worker.child.exitCode).toBeNull()
 }
@@ -129,7 +129,7 @@ describe('the store goes while a worker makes calls', () => {
     expect((await fetch(ready)).status).toBe(200)
     const waiting = system.start('dist/scripts/trackyard-batch.js', ['wait'])
     const watching = system.start('dist/scripts/trackyard-batch.js', ['status', '--watch'])
-    await until(() => watching.output() !== '', { timeoutMs: 30_000, what: 'a first look' })
+    await until(() => watching.output() !== '', { timeoutMs: 120_000, what: 'a first look' })
     await waiting.waitForStderr(/searches|rows/)
     removeStore(system)
     for (const command of [waiting, watching]) {
@@ -155,7 +155,7 @@ describe('the store goes while a worker makes calls', () => {
     await rename(backup, store(system))
     await expectCallsToStop(system, worker, /Another file was put in the place of the store/, before)
     await until(async () => /lost the store at/.test((await system.status()).queue.reason), {
-      timeoutMs: 30_000,
+      timeoutMs: 120_000,
       what: 'status to say so',
     })
     await stop(worker)

@@ -8,7 +8,7 @@ import { findPrivateRedis } from '../../src/queue/private-redis/private-redis.js
 import { type SmallDisk, smallDisk } from '../support/disk.js'
 import { expectAccounted, figure, openCalls, readLedger, untilDone } from '../support/ledger.js'
 import { withRedis } from '../support/redis.js'
-import { PATIENT, SHORT } from '../support/short-settings.js'
+import { PATIENT } from '../support/short-settings.js'
 import { type Process, QUERY, type SystemUnderTest, systemTest, withSystem } from '../support/system-under-test.js'
 import { until } from '../support/until.js'
 
@@ -32,7 +32,7 @@ function inTheMiddle(
   return withSystem(options, async (system) => {
     await system.submit(ROWS)
     const worker = await system.startWorker()
-    await system.simulator.waitForCalls(20, 60_000)
+    await system.simulator.waitForCalls(20, 120_000)
     await play(system, worker)
   })
 }
@@ -48,7 +48,7 @@ async function withDisk(play: (disk: SmallDisk) => Promise<void>): Promise<void>
 
 /** Three rows are submitted to `path`, and no worker has run yet. */
 function inTheBeginning(claim: string, play: (system: SystemUnderTest, path: string) => Promise<void>): void {
-  systemTest(claim, { env: SHORT }, async (system) => play(system, await system.submit(3)))
+  systemTest(claim, {}, async (system) => play(system, await system.submit(3)))
 }
 
 /** No call is begun while answers wait: those in flight end, and then the server hears nothing. */
@@ -56,7 +56,7 @@ async function expectSilence(system: SystemUnderTest, worker: Process, sentence:
   await worker.waitForEvent('store.write_failed', { text: sentence })
   // What was begun before is on its way.
   await until(() => system.simulator.calls().length === figure(system, 'select count(*) from call'), {
-    timeoutMs: 60_000,
+    timeoutMs: 120_000,
     what: 'every call in the ledger to arrive',
   })
   await expectSentence(system, sentence)
@@ -75,7 +75,7 @@ async function expectSentence(system: SystemUnderTest, cause: RegExp): Promise<v
     report = await system.status()
     return /^No calls: 1 worker has been unable to save paid answers since /.test(report.queue.reason)
   }
-  await until(isSaid, { timeoutMs: 60_000, what: () => `the sentence to say so; it says: ${report.queue.reason}` })
+  await until(isSaid, { timeoutMs: 120_000, what: () => `the sentence to say so; it says: ${report.queue.reason}` })
   const { queue, finish_at } = report
   expect(queue).toMatchObject({ state: 'write_failure', workers: 1, write_failures: 1 })
   expect(queue.reason).toMatch(cause)
@@ -87,7 +87,7 @@ async function expectOneCallEach(system: SystemUnderTest): Promise<void> {
   system.simulator.clearFault()
   await untilDone(system)
   await until(async () => (await system.status()).queue.reason === 'Nothing is due.', {
-    timeoutMs: 60_000,
+    timeoutMs: 120_000,
     what: 'the sentence to say that nothing is in the way any more',
   })
   await expectAccounted(system, { rows: ROWS, unknown: 0 })
@@ -126,7 +126,7 @@ test.concurrent(
           const running = await findPrivateRedis({ dataDir: disk.dir })
           await disk.fill(running?.pid ?? 0)
           await worker.waitForEvent('redis.disk_failed')
-          expect(await system.cli(['down'])).toMatchObject({
+          expect(await system.command(['down'])).toMatchObject({
             code: 0,
             stdout: expect.stringMatching(/^Stopped 1 worker; the private Redis is stopped/),
           })
@@ -181,11 +181,11 @@ inTheBeginning(
     other.exec('BEGIN IMMEDIATE')
     const worker = system.start('dist/workers/worker.js')
     const isSeen = async () => (await system.status()).queue.write_failures === 1
-    await until(isSeen, { timeoutMs: 60_000, what: 'the worker to be seen' })
+    await until(isSeen, { timeoutMs: 120_000, what: 'the worker to be seen' })
     expect((await system.status()).queue.reason).toMatch(
       /^No calls: 1 worker has been unable to write to the store since /,
     )
-    expect(await system.cli(['down'])).toMatchObject({
+    expect(await system.command(['down'])).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(/^Stopped 1 worker; the private Redis is stopped/),
     })
@@ -200,7 +200,7 @@ inTheBeginning(
 inTheBeginning('a command waits for the lock for some seconds before it gives up', async (system, path) => {
   const other = new Database(join(system.dataDir, 'trackyard.db'))
   other.exec('BEGIN IMMEDIATE')
-  const submitting = system.cli(['submit', path, '--query', QUERY, '--yes'])
+  const submitting = system.command(['submit', path, '--query', QUERY, '--yes'])
   await sleep(4000)
   other.exec('COMMIT')
   other.close()
@@ -215,8 +215,8 @@ inTheBeginning(
     db.close()
     for (const refused of [
       await system.start('dist/workers/worker.js').exited,
-      await system.cli(['status']),
-      await system.cli(['submit', path, '--query', QUERY, '--yes']),
+      await system.command(['status']),
+      await system.command(['submit', path, '--query', QUERY, '--yes']),
     ]) {
       expect(refused.code).toBe(78)
       expect(refused.stderr).toMatch(/has schema version 1000 .* written by a newer trackyard-batch/)

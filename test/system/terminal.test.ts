@@ -35,7 +35,7 @@ async function openTerminal(system: SystemUnderTest, entry: string, ...args: rea
     text += part
   })
   const shows = (pattern: RegExp) =>
-    until(() => pattern.test(text), { timeoutMs: 60_000, what: () => `${String(pattern)} in:\n${text}` })
+    until(() => pattern.test(text), { timeoutMs: 120_000, what: () => `${String(pattern)} in:\n${text}` })
   await shows(/pid \d+\./)
   return { shows, close: () => void terminal.kill('SIGKILL'), pid: Number(/pid (\d+)\./.exec(text)?.[1]) }
 }
@@ -48,7 +48,7 @@ async function untilGone(pid: number): Promise<void> {
       return true
     }
   }
-  await until(isGone, { timeoutMs: 60_000, what: `the end of process ${pid}` })
+  await until(isGone, { timeoutMs: 120_000, what: `the end of process ${pid}` })
 }
 
 test.concurrent.each([
@@ -61,7 +61,7 @@ test.concurrent.each([
     await withSystem({ simulator: { noMatchRate: 0, latencyMs: 1500 }, env: PATIENT }, async (system) => {
       await system.submit(40)
       const terminal = await openTerminal(system, entry, ...args)
-      await system.simulator.waitForCalls(12, 60_000)
+      await system.simulator.waitForCalls(12, 120_000)
       terminal.close()
       await untilGone(terminal.pid)
       const made = system.simulator.calls().length
