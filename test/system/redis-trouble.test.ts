@@ -255,11 +255,11 @@ describe('in the middle of a run', () => {
 
 describe('at the start', () => {
   const cases = [
-    { trouble: 'full', settings: { maxmemory: '1' }, sentence: /is full \(maxmemory reached\): give it more memory/ },
+    { trouble: 'full', settings: { maxmemory: '1' }, sentence: /is full \(maxmemory reached\)\. Give it more memory/ },
     {
       trouble: 'a replica',
       settings: { replicaof: '127.0.0.1 1' },
-      sentence: /is read-only \(a replica\): use the address/,
+      sentence: /is read-only \(a replica\)\. Use the address/,
     },
     {
       trouble: 'behind a password',
