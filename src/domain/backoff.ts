@@ -5,7 +5,7 @@ export interface BackoffRule {
 }
 
 /** The longest Retry-After we accept: an absurd value must not delay a search for a year. */
-export const LONGEST_WAIT_MS = 24 * 60 * 60 * 1000
+export const LONGEST_RETRY_AFTER_MS = 24 * 60 * 60 * 1000
 /** The API document's fallback where a 429 carries no readable Retry-After. */
 export const DEFAULT_RATE_LIMIT_WAIT_MS = 60_000
 /** A Retry-After of zero, or a past date, means "now". Wait this long anyway, to spare the server. */
@@ -22,7 +22,7 @@ export function backoffMs(failure: number, rule: BackoffRule, random: number): n
   return Math.max(1, Math.round(ceiling * random))
 }
 
-/** The server's Retry-After, limited to `SHORTEST_WAIT_MS` … `LONGEST_WAIT_MS`. */
+/** The server's Retry-After, limited to `SHORTEST_WAIT_MS` … `LONGEST_RETRY_AFTER_MS`. */
 export function serverWaitMs(retryAfterMs: number): number {
-  return Math.min(LONGEST_WAIT_MS, Math.max(SHORTEST_WAIT_MS, Math.ceil(retryAfterMs)))
+  return Math.min(LONGEST_RETRY_AFTER_MS, Math.max(SHORTEST_WAIT_MS, Math.ceil(retryAfterMs)))
 }

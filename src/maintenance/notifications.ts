@@ -172,7 +172,7 @@ function milestoneNotification({ kind, batch }: Milestone): Notification {
 
 /** Older notifications are dropped: they would only confuse. */
 const LONGEST_AGE_MS = 24 * 60 * 60 * 1000
-const LONGEST_WAIT_MS = 30_000
+const LONGEST_RETRY_MS = 30_000
 
 /**
  * Sends stored notifications, oldest first, one at a time; one that fails is tried again, at growing intervals, before
@@ -195,7 +195,7 @@ export function notificationSender(parts: {
       const next = await notifications.next(now() - LONGEST_AGE_MS)
       if (next === null || !(await mayGoOn())) return
       if ((await webhook.post(next, interrupted)) === 'failed') {
-        notBefore = now() + Math.min(LONGEST_WAIT_MS, 1000 * 2 ** failures++)
+        notBefore = now() + Math.min(LONGEST_RETRY_MS, 1000 * 2 ** failures++)
         return
       }
       failures = 0

@@ -1,5 +1,5 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq'
-import { LONGEST_WAIT_MS } from '../domain/backoff.js'
+import { LONGEST_RETRY_AFTER_MS } from '../domain/backoff.js'
 import type { Clock } from '../domain/clock.js'
 import type { Death } from '../domain/dead-letter.js'
 import type { JobDecision } from '../domain/decision.js'
@@ -116,7 +116,7 @@ export function rejectForeignJob(): never {
 }
 
 async function delayJob(until: number, { job, token }: ActiveJob, clock: Clock): Promise<void> {
-  const delayMs = Math.min(LONGEST_WAIT_MS, Math.max(0, until - clock.now()))
+  const delayMs = Math.min(LONGEST_RETRY_AFTER_MS, Math.max(0, until - clock.now()))
   await job.moveToDelayed(Date.now() + Math.ceil(delayMs), token)
 }
 
@@ -129,7 +129,7 @@ export async function requeue(activeJob: ActiveJob, context: JobContext): Promis
 /** BullMQ's backoff strategy. Always returns a positive whole number: a throw would leave the job stuck. */
 export function retryDelayMs(error: unknown): number {
   const wanted = error instanceof RetryLater ? Math.ceil(error.delayMs) : DEFAULT_RETRY_MS
-  return Number.isFinite(wanted) ? Math.min(LONGEST_WAIT_MS, Math.max(1, wanted)) : DEFAULT_RETRY_MS
+  return Number.isFinite(wanted) ? Math.min(LONGEST_RETRY_AFTER_MS, Math.max(1, wanted)) : DEFAULT_RETRY_MS
 }
 
 /**

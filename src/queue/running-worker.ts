@@ -118,7 +118,7 @@ export function isAbsence(error: Error): boolean {
  */
 const SHORTEST_WAIT_MS = 100
 /** Short enough that work resumes within seconds after the failure ends. */
-const LONGEST_WAIT_MS = 2000
+const LONGEST_RETRY_MS = 2000
 
 export class BackoffWorker extends Worker {
   readonly #closing = new AbortController()
@@ -151,7 +151,7 @@ export class BackoffWorker extends Worker {
   #backOff(): Promise<void> {
     if (this.#closing.signal.aborted) return Promise.resolve()
     if (this.#waiting === null) {
-      const ms = Math.min(LONGEST_WAIT_MS, SHORTEST_WAIT_MS * 2 ** Math.min(this.#refused, 10))
+      const ms = Math.min(LONGEST_RETRY_MS, SHORTEST_WAIT_MS * 2 ** Math.min(this.#refused, 10))
       this.#refused += 1
       this.#waiting = sleep(ms, undefined, { signal: this.#closing.signal })
         .catch(() => {})

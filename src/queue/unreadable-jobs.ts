@@ -1,5 +1,5 @@
 import type { Job, Queue } from 'bullmq'
-import { LONGEST_WAIT_MS } from '../domain/backoff.js'
+import { LONGEST_RETRY_AFTER_MS } from '../domain/backoff.js'
 import { isRecord, parseJson } from '../domain/json.js'
 import type { RedisClient } from './redis-client.js'
 import { factsOf } from './redis-error.js'
@@ -52,11 +52,11 @@ export async function dropUnreadableJobs(
 }
 
 /**
- * Jobs delayed for longer than any of ours: at most `LONGEST_WAIT_MS`, doubled to allow for clocks that differ. BullMQ's
+ * Jobs delayed for longer than any of ours: at most `LONGEST_RETRY_AFTER_MS`, doubled to allow for clocks that differ. BullMQ's
  * score is the due time in ms, times 4096.
  */
 async function delayedForever(queue: Queue, redis: RedisClient): Promise<readonly string[]> {
-  const last = (Date.now() + 2 * LONGEST_WAIT_MS) * 0x1000
+  const last = (Date.now() + 2 * LONGEST_RETRY_AFTER_MS) * 0x1000
   return redis.zrangebyscore(queue.toKey('delayed'), last, '+inf')
 }
 

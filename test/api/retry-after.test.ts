@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { parseRetryAfter } from '../../src/api/retry-after.js'
-import { LONGEST_WAIT_MS, serverWaitMs } from '../../src/domain/backoff.js'
+import { LONGEST_RETRY_AFTER_MS, serverWaitMs } from '../../src/domain/backoff.js'
 
 const NOW = Date.UTC(2026, 7, 3, 10, 0, 0)
 
@@ -56,7 +56,7 @@ describe('Retry-After', () => {
   test('a hundred digits are a long wait, not an infinite one', () => {
     const ms = parseRetryAfter('9'.repeat(100), null, NOW)
     expect(ms).toBe(Number.MAX_SAFE_INTEGER)
-    expect(serverWaitMs(ms ?? 0)).toBe(LONGEST_WAIT_MS)
+    expect(serverWaitMs(ms ?? 0)).toBe(LONGEST_RETRY_AFTER_MS)
   })
 
   test('whole seconds are read as they stand', () => {
