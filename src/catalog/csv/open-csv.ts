@@ -1,7 +1,7 @@
 import { CatalogError } from '../../domain/errors.js'
-import { GUARD_COLUMN, unguardFormula } from '../../domain/formula-cell.js'
 import type { OpenedText, RawRow } from '../catalog.js'
 import { columnNames } from '../column-names.js'
+import { GUARD_COLUMN, unguardFormula } from '../formula-cell.js'
 import type { TextSource } from '../input/text.js'
 import { firstRows, prepend, withBadLines } from '../row-chunks.js'
 import { readCsv } from './csv-rows.js'

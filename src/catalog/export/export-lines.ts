@@ -1,9 +1,9 @@
 import { parseTracks } from '../../domain/answer.js'
-import { GUARD_COLUMN, guardFormula } from '../../domain/formula-cell.js'
 import type { RowStatus } from '../../domain/states.js'
 import { type Tagging, type Tags, tagging } from '../../domain/tags.js'
 import type { Batch, ExportRow } from '../../store/store.js'
 import { isOurs, OUR_PREFIX } from '../column-names.js'
+import { GUARD_COLUMN, guardFormula } from '../formula-cell.js'
 
 /** What both formats write of a row. */
 export interface ExportedRow {
