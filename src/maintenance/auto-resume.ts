@@ -28,7 +28,7 @@ export interface AutoResumeParts extends ResumeParts {
 
 /**
  * One per process. Call `tick` every second or so; it keeps its own intervals. After successful calls the interval
- * starts again at its shortest. A pause that returns straight after a probe continues the growth.
+ * starts again at its shortest. A pause that returns right after a probe does not.
  */
 export function createAutoResume(parts: AutoResumeParts): { tick(): Promise<void> } {
   let fruitless = 0

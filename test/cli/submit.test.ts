@@ -255,7 +255,7 @@ describe('--continue', () => {
     await desk.file('again.csv', 'id,title,mood\nB,Chase,tense\n')
     const line = ['submit', 'again.csv', '--continue', 'films', '--not-before', '2099-01-01 07:00']
     const { code, stderr } = await desk.type(line)
-    expect([code, stderr]).toEqual([0, expect.stringContaining('Until then batch 1 goes on.')])
+    expect([code, stderr]).toEqual([0, expect.stringContaining('Until then, batch 1 continues.')])
     const early = await desk.type(['submit', 'films.csv', '--continue', 'again'])
     expect([early.code, early.stderr]).toEqual([
       4,

@@ -65,7 +65,7 @@ export function createHeldText() {
     takeWith(piece: TextPiece | null): Iterator<TextPiece, void> {
       const taken = allOf(parts, spill, piece)
       parts = []
-      // Its reader closes it.
+      // The reader of the spilled text closes its file.
       spill = null
       clear()
       return taken

@@ -255,7 +255,7 @@ function submitJson(batch: number | null, plan: BatchPlan): Body<'submit'> {
 
 function releasedLine({ id, plan }: Released, now: number): string {
   if (plan.notBefore === null) return `Released as batch ${id} (${plan.name}).${continued(id, plan)}`
-  const until = plan.continues === null ? '' : ` Until then batch ${plan.continues.batch} goes on.`
+  const until = plan.continues === null ? '' : ` Until then, batch ${plan.continues.batch} continues.`
   return `Scheduled as batch ${id} (${plan.name}): a worker releases it at ${formatTime(plan.notBefore, now)}.${until} To release it now: \`trackyard-batch release ${id}\`.`
 }
 

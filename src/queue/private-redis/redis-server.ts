@@ -42,7 +42,7 @@ async function moveStrangeFiles(files: ServerFiles, log: Logger): Promise<void> 
   const unusable: string[] = []
   for (const path of [pidFile, logFile]) if (!(await isWritableKind(path))) unusable.push(basename(path))
   const moved = await moveAside(dir, [...(isStrange ? DATA : []), ...unusable])
-  if (moved !== null) logMoved(log, moved, 'they were of another kind than Redis writes.')
+  if (moved !== null) logMoved(log, moved, 'they are not what Redis writes: a directory in place of a file, or a pipe.')
   if ((await kindOf(socketPath)) !== 'directory') return
   const socket = await moveAside(dirname(socketPath), [basename(socketPath)])
   if (socket !== null) logMoved(log, socket, 'a directory was in place of its socket.')
