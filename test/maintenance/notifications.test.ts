@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
@@ -132,10 +133,32 @@ describe('the webhook', () => {
     const key = secret('whsec_ünïcode')
     await webhookAt(channel.url, { secret: key, boardUrl: 'https://b.example', now }).post(stored('Dönê ✓'), never)
     const [post] = channel.posts
+    expect(post?.raw).not.toContain('whsec')
     const expected = createHmac('sha256', 'whsec_ünïcode').update(`1772323200.${post?.raw}`).digest('hex')
     expect(post?.headers['trackyard-signature']).toBe(`t=1772323200,v1=${expected}`)
     expect(post?.body).toMatchObject({ link: 'https://b.example/batches/3' })
-    expect(post?.raw).not.toContain('whsec')
+  })
+
+  test('the documented verification takes what is sent, and nothing else', async () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/reference/notifications.md'), 'utf8')
+    const code = /^```js\n([\s\S]*?)^```/m.exec(page)?.[1] ?? ''
+    const isGenuine = (...given: readonly unknown[]) =>
+      execFileSync(
+        process.execPath,
+        ['--input-type=module', '-e', `${code}\nconsole.log(isGenuine(...${JSON.stringify(given)}))`],
+        {
+          encoding: 'utf8',
+        },
+      ).trim()
+    await webhookAt(channel.url, { secret: secret('whsec_ünïcode') }).post(stored('Dönê ✓'), never)
+    const old = () => Date.now() - 301_000
+    await webhookAt(channel.url, { secret: secret('whsec_ünïcode'), now: old }).post(stored('old'), never)
+    const [fresh, late] = channel.posts.map(({ raw, headers }) => [raw, headers['trackyard-signature']])
+    expect(isGenuine(...(fresh ?? []), 'whsec_ünïcode')).toBe('true')
+    expect(isGenuine(...(fresh ?? []), 'another')).toBe('false')
+    expect(isGenuine(`${fresh?.[0]} `, fresh?.[1], 'whsec_ünïcode')).toBe('false')
+    expect(isGenuine(...(late ?? []), 'whsec_ünïcode')).toBe('false')
+    expect(isGenuine(fresh?.[0], null, 'whsec_ünïcode')).toBe('false')
   })
 
   test('is tried three times, then logged as failed without its address', async () => {
