@@ -67,6 +67,17 @@ describe('a shell script with set -e', () => {
   }, 240_000)
 })
 
+test('the steps of a CI job end with an export, and leave nothing running', async () => {
+  const block = /- run: \|\n((?: {4}.*\n)+)/.exec(script('yaml'))?.[1] ?? ''
+  const job = await system.file('job.sh', block)
+  expect(await run('bash', ['-e', job])).toMatchObject({ code: 0 })
+  expect(readFileSync(join(system.dir, 'tagged.csv'), 'utf8').match(/,tagged,/g)).toHaveLength(4)
+  expect((await system.status()).queue).toMatchObject({ state: 'no_workers', workers: 0 })
+  await system.file('videos.csv', `${CATALOG}E,,\n`)
+  expect(await run('bash', ['-e', job])).toMatchObject({ code: 6 })
+  expect(await system.cli(['down'])).toMatchObject({ code: 0, stdout: 'No worker was running.\n' })
+}, 240_000)
+
 const hasPython = spawnSync('python3', ['--version']).status === 0
 // Without python3 on the machine there is nothing to run it.
 const withPython = hasPython ? test : test.skip
