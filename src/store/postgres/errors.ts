@@ -15,6 +15,8 @@ export function postgresError(error: unknown, database: string, hasEnded: boolea
   return new UnreachableError(`The store ${database} ${sentence(detail)}`, { code: 'store_unusable', cause: error })
 }
 
+const TOO_FEW_RIGHTS = 'gives the user too few rights. It must be allowed to create tables in its schema.'
+
 const LOST = (code: string): string =>
   `cannot be reached${code}. Check that PostgreSQL runs, and the network between. It is safe to try again.`
 
@@ -32,6 +34,8 @@ const SENTENCES: readonly (readonly [RegExp, (code: string) => string])[] = [
   [/^(57P0[123]|08...)$/, LOST],
   [/^(25P03|57014)$/, (code) => `ended a transaction that took too long${code}. It is safe to try again.`],
   [/^40(001|P01)$/, (code) => `gave up a transaction${code}. It is safe to try again.`],
+  // Rights that are taken away in a run can be given back; what is to be saved is kept until then.
+  [/^42501$/, () => TOO_FEW_RIGHTS],
   [/^58030$/, (code) => `cannot read or write its files${code}. Check the server's disk and log.`],
   [/^(ECONN\w+|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT|EACCES)$/, LOST],
 ]
@@ -48,11 +52,17 @@ export function openError(error: unknown, database: string): unknown {
   return postgresError(error, database, true)
 }
 
+/** The same of what the first statements met. */
+export function firstError(error: unknown): unknown {
+  if (!(error instanceof UnreachableError) || CONFIGURATION[errorCode(error.cause)] === undefined) return error
+  return new ConfigurationError(error.message, { cause: error.cause })
+}
+
 const CONFIGURATION: Readonly<Record<string, string>> = {
   '28P01': 'refused the password. Check TRACKYARD_DATABASE_URL.',
   '28000': 'refused the user. Check the user in TRACKYARD_DATABASE_URL, and pg_hba.conf on the server.',
   '3D000': 'does not exist. Create it (`createdb`), or check the name in TRACKYARD_DATABASE_URL.',
-  '42501': 'gives the user too few rights. It must be allowed to create tables in its schema.',
+  '42501': TOO_FEW_RIGHTS,
 }
 
 const TLS =

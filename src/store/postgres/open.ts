@@ -6,6 +6,7 @@ import { isMigrated, type Migrations, migrate, versionIn, versionOf } from '../m
 import { MIGRATIONS } from '../migrations.js'
 import { addressOf, type DatabaseAddress } from './address.js'
 import { openConnection, type PostgresConnection } from './connection.js'
+import { firstError } from './errors.js'
 
 export interface PostgresOptions {
   readonly database: DatabaseAddress
@@ -32,7 +33,7 @@ export async function openPostgres({ database, readOnly, log, clock }: PostgresO
   } catch (error) {
     await reader.close()
     await connection.close()
-    throw error
+    throw firstError(error)
   }
   return engine(connection, reader)
 
