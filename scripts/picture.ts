@@ -13,7 +13,7 @@ import { parseLogLine } from './log-line.js'
 
 /**
  * Makes docs/overview.png, the picture in the README: the demo's catalog several times over, against the simulator, for a
- * quarter of an hour with a pause by hand and an outage in it. Nothing in it is drawn or edited.
+ * quarter of an hour with a pause by hand in it. Nothing in it is drawn or edited.
  *
  *     npm run build && node dist/scripts/picture.js [MINUTES]
  */

@@ -54,6 +54,30 @@ here('several machines', () => {
   const calls = (system: SystemUnderTest, number: number) =>
     until(() => system.simulator.calls().length >= number, { timeoutMs: 120_000, what: `${number} calls` })
 
+  test('every page of the board shows a store in PostgreSQL', async () => {
+    await play('board', async (system) => {
+      system.simulator.fail({ match: 'scene 1 ', does: { status: 400 } })
+      await system.submit(3)
+      await system.startWorker(machine('a'))
+      expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(6)
+      const board = system.start('dist/workers/board.js', [], { TRACKYARD_BOARD_PORT: '0' })
+      const { url } = await board.waitForEvent('board.started')
+      const pages: Readonly<Record<string, RegExp>> = {
+        '/?range=week': /films.*2 tagged.*Batch 1 \(films\) is done/s,
+        '/dead-letters?status=400&text=SCENE': /1 search failed for good/,
+        '/batches/1': /Took.*400 invalid_parameters/s,
+        '/batches/1/report': /2 of 3 rows tagged/,
+        '/batches/1/export.csv': /trackyard_status/,
+        '/find?q=scene%201': /invalid_parameters|Searches whose query contains it/,
+        '/metrics': /trackyard_batch_rows\{batch="1",name="films",status="tagged"\} 2/,
+      }
+      for (const [path, shown] of Object.entries(pages)) {
+        const response = await fetch(`${String(url)}${path}`)
+        expect([path, response.status, await response.text()]).toEqual([path, 200, expect.stringMatching(shown)])
+      }
+    })
+  }, 240_000)
+
   test('one of two machines dies: the other goes on, the cap holds, no search is paid twice', async () => {
     await play('capped', async (system) => {
       await system.submit(400, '--max-credits', '200')

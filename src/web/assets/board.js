@@ -10,6 +10,8 @@ spoken.className = 'spoken'
 spoken.setAttribute('role', 'status')
 document.body.append(spoken)
 let failures = 0
+/** What the board says instead of a page. Empty: nothing. */
+let cause = ''
 
 function isInUse(part) {
   const { activeElement } = document
@@ -29,8 +31,12 @@ function replace(part, fresh) {
   if (position >= 0) fresh.querySelectorAll(focusable)[position]?.focus({ preventScroll: true })
 }
 
+function parse(text) {
+  return new DOMParser().parseFromString(text, 'text/html')
+}
+
 function show(text) {
-  const fresh = new DOMParser().parseFromString(text, 'text/html')
+  const fresh = parse(text)
   for (const part of document.querySelectorAll('[data-live]')) {
     const next = fresh.querySelector(`[data-live="${CSS.escape(part.dataset.live)}"]`)
     if (next !== null && next.outerHTML !== part.outerHTML && !isInUse(part)) replace(part, next)
@@ -49,15 +55,18 @@ async function refresh() {
       headers: { accept: 'text/html' },
       signal: AbortSignal.timeout(10_000),
     })
-    if (!response.ok) throw new Error(`HTTP ${response.status}`)
-    show(await response.text())
-    failures = 0
+    const text = await response.text()
+    if (response.ok) show(text)
+    failures = response.ok ? 0 : failures + 1
+    cause = response.ok ? '' : (parse(text).querySelector('.cause')?.textContent ?? '')
   } catch {
     failures += 1
+    cause = ''
   }
   if (stale === null) return
   stale.hidden = failures < 2
-  if (failures === 2) stale.textContent = 'The board does not answer. This page shows the last state that it had.'
+  if (failures === 2)
+    stale.textContent = `${cause || 'The board does not answer.'} This page shows the last state that it had.`
 }
 
 async function keepLive() {

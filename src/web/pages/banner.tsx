@@ -78,7 +78,7 @@ export function Banner(props: {
           {titleOf(queue, isRedisAway)}
         </Heading>
         <p class="reason">
-          <Prose text={queue.reason} />
+          <Prose text={queue.reason.replace(/^Running: /, '')} />
         </p>
         {since === null && until === null ? null : (
           <p class="moments">

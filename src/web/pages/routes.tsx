@@ -64,7 +64,8 @@ export function pages(options: BoardOptions): Hono {
     // The answer to a person who asked for something that cannot be.
     const status = error instanceof UsageError ? 404 : error instanceof RefusedError ? 409 : 503
     if (status === 503) logFailure(options.log, error, c.req.path)
-    return page(c, <Problem message={messageOf(error)} context={context()} />, status)
+    const title = status === 503 ? 'The board cannot answer' : 'That cannot be done'
+    return page(c, <Problem title={title} message={messageOf(error)} context={context()} />, status)
   })
   return web
 }
@@ -78,12 +79,13 @@ async function asFarAsPossible(action: Promise<void>): Promise<void> {
   }
 }
 
-function Problem({ message, context }: { readonly message: string; readonly context: PageContext }) {
+function Problem(props: { readonly title: string; readonly message: string; readonly context: PageContext }) {
+  const { title, message, context } = props
   return (
-    <Page context={context} title="Not possible – Trackyard batch" section="none" deadLetters={null}>
+    <Page context={context} title={`${title} – Trackyard batch`} section="none" deadLetters={null}>
       <section class="panel confirm" aria-labelledby="problem">
-        <h1 id="problem">That cannot be done</h1>
-        <p>
+        <h1 id="problem">{title}</h1>
+        <p class="cause">
           <Prose text={message} />
         </p>
         <p>
