@@ -46,7 +46,7 @@ export interface MaintenanceParts {
   readonly workerId: string
   readonly mayUse: OneRedis['mayUse']
   readonly trouble: () => WriteFailure | null
-  readonly facts: () => WorkerFacts
+  readonly facts: () => Omit<WorkerFacts, 'mismatches'>
   readonly logSummary: () => void
 }
 
@@ -101,7 +101,12 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     {
       name: 'send a heartbeat',
       everyMs: 4 * SECOND,
-      run: () => queue.registry.heartbeat({ id: parts.workerId, trouble: parts.trouble(), facts: parts.facts() }),
+      run: () =>
+        queue.registry.heartbeat({
+          id: parts.workerId,
+          trouble: parts.trouble(),
+          facts: { ...parts.facts(), mismatches: shared.mismatches() },
+        }),
     },
     {
       name: 'check the Redis owner',

@@ -80,7 +80,7 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
   const startedAt = parts.now()
   let searching: { activeJobs(): number } | null = null
   const facts = () => ({ host: hostname(), pid: process.pid, startedAt, inFlight: searching?.activeJobs() ?? 0 })
-  await queue.registry.heartbeat({ id: workerId, trouble: null, facts: facts() })
+  await queue.registry.heartbeat({ id: workerId, trouble: null, facts: { ...facts(), mismatches: [] } })
   // `down` may have been called during a long start: then this worker must not make a call.
   if (await queue.registry.isStopRequested()) return stoppedBefore(cleanup)
   await logStartup({ settings, log, store, queue, account })

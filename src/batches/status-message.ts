@@ -9,6 +9,7 @@ import {
   pauseSummary,
   type WriteFailure,
 } from '../domain/pause.js'
+import type { SettingMismatch } from '../queue/worker-registry.js'
 import type { RefusedSearch } from '../store/store.js'
 
 /**
@@ -51,6 +52,8 @@ export interface StatusFacts {
   /** From the API's latest answer; null: not known. */
   readonly creditsRemaining: number | null
   readonly withheld: number
+  /** Workers with other settings than those in force. */
+  readonly mismatches: readonly (SettingMismatch & { readonly host: string; readonly pid: number })[]
   readonly now: number
 }
 
@@ -62,8 +65,16 @@ export interface StatusMessage {
 
 export function statusMessage(facts: StatusFacts): StatusMessage {
   const { state, reason, until } = explainState(facts)
-  const refused = refusedMessage(facts)
-  return { state, reason: refused === '' ? reason : `${reason} ${refused}`, until }
+  const sentences = [reason, refusedMessage(facts), mismatchMessage(facts)].filter((sentence) => sentence !== '')
+  return { state, reason: sentences.join(' '), until }
+}
+
+function mismatchMessage({ mismatches }: StatusFacts): string {
+  const [first, ...others] = mismatches
+  if (first === undefined) return ''
+  const more =
+    others.length === 0 ? '' : ` (${others.length} more such ${others.length === 1 ? 'setting' : 'settings'})`
+  return `The worker with pid ${first.pid} on ${first.host} has ${first.setting} ${first.here}, others have ${first.inForce}${more}: set the same value everywhere.`
 }
 
 function explainState(facts: StatusFacts): StatusMessage {

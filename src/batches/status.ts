@@ -69,6 +69,9 @@ export async function status(
     failedCalls: totals.failedCalls,
     refused: totals.refused,
     creditsRemaining: account.creditsRemaining,
+    mismatches: queue.workers.flatMap(({ facts }) =>
+      facts === null ? [] : facts.mismatches.map((each) => ({ ...each, host: facts.host, pid: facts.pid })),
+    ),
     withheld: batches.reduce((sum, report) => sum + report.withheld, 0),
     now,
   })

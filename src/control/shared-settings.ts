@@ -1,6 +1,7 @@
 import type { Settings } from '../config/settings.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchQueue } from '../queue/search-queue.js'
+import type { SettingMismatch } from '../queue/worker-registry.js'
 
 /**
  * Settings that all workers must share: with different ones, a worker would spend what another keeps in reserve, or take
@@ -12,6 +13,8 @@ export interface SettingsAgreement {
   publish(): Promise<void>
   /** For all other workers. */
   compare(): Promise<void>
+  /** What the last comparison found, for `status`. */
+  mismatches(): readonly SettingMismatch[]
 }
 
 export function settingsAgreement(parts: {
@@ -41,13 +44,15 @@ export function settingsAgreement(parts: {
         if (inForce !== here) warnOfMismatch(log, { setting, here, inForce })
       }
     },
+    mismatches: () =>
+      [...own].flatMap(([setting, here]) => {
+        const inForce = known.get(setting) ?? here
+        return inForce === here ? [] : [{ setting, here, inForce }]
+      }),
   }
 }
 
-export function warnOfMismatch(
-  log: Logger,
-  found: { readonly setting: string; readonly here: string; readonly inForce: string },
-): void {
+export function warnOfMismatch(log: Logger, found: SettingMismatch): void {
   const { setting, here, inForce } = found
   log.warn(
     { event: 'setting.mismatch_found', ...found, repeats: setting },

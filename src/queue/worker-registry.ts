@@ -68,6 +68,14 @@ export interface WorkerFacts {
   readonly startedAt: number
   /** Calls in flight. */
   readonly inFlight: number
+  /** Settings that differ from what is published for all. */
+  readonly mismatches: readonly SettingMismatch[]
+}
+
+export interface SettingMismatch {
+  readonly setting: string
+  readonly here: string
+  readonly inForce: string
 }
 
 export interface LiveWorker {
@@ -254,10 +262,20 @@ async function getString(redis: RedisClient, key: string): Promise<string | null
 }
 
 function liveWorker(id: string, json: string): LiveWorker {
-  const { host, pid, startedAt, inFlight } = fieldsOf(json)
+  const { host, pid, startedAt, inFlight, mismatches } = fieldsOf(json)
   const isKnown =
     typeof host === 'string' && typeof pid === 'number' && typeof startedAt === 'number' && typeof inFlight === 'number'
-  return { id, facts: isKnown ? { host, pid, startedAt, inFlight } : null, trouble: parseWriteFailure(json)[0] ?? null }
+  const facts = isKnown ? { host, pid, startedAt, inFlight, mismatches: parseMismatches(mismatches) } : null
+  return { id, facts, trouble: parseWriteFailure(json)[0] ?? null }
+}
+
+/** Ignores what is damaged, or from another version. */
+function parseMismatches(found: unknown): SettingMismatch[] {
+  return (Array.isArray(found) ? found : []).flatMap((each: unknown) => {
+    const { setting, here, inForce } = isRecord(each) ? each : {}
+    const isKnown = typeof setting === 'string' && typeof here === 'string' && typeof inForce === 'string'
+    return isKnown ? [{ setting, here, inForce }] : []
+  })
 }
 
 /** Ignores a value that is damaged, or from another version. */

@@ -33,6 +33,7 @@ const QUIET: StatusFacts = {
   rateLimitedCalls: null,
   failedCalls: null,
   refused: [],
+  mismatches: [],
   creditsRemaining: null,
   withheld: 0,
   now: NOW,
@@ -70,6 +71,14 @@ describe('the status message', () => {
     const at = (nextAt: number) => said({ due: 2, pauses, watch: { askedAt: null, nextAt } }).reason
     expect(at(NOW + 30_000)).toMatch(/since 11:59:00 \(HTTP 503\).* Next probe at 12:00:30\.$/)
     expect(at(NOW - 1)).not.toContain('Next probe')
+  })
+
+  test('names a worker with another setting than the others', () => {
+    const differs = { setting: 'TRACKYARD_CREDIT_RESERVE', here: '0', inForce: '100', host: 'night-box', pid: 4711 }
+    expect(said({ due: 5, mismatches: [differs] }).reason).toMatch(
+      /due\. The worker with pid 4711 on night-box has TRACKYARD_CREDIT_RESERVE 0, others have 100: set the same value everywhere\.$/,
+    )
+    expect(said({ mismatches: [differs, differs, differs] }).reason).toContain('100 (2 more such settings): set')
   })
 
   test('names a search that the API keeps refusing', () => {

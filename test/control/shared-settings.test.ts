@@ -41,7 +41,7 @@ test('a worker whose setting is not in force warns once for each value, naming b
   ])
 })
 
-test('the first worker sets the rate limit, and the second one warns of all that differs', async () => {
+test('the first worker sets the rate limit, and the second one warns of all that differs, as does `status`', async () => {
   await system.worker({ TRACKYARD_RATE_LIMIT: '1000', TRACKYARD_CREDIT_RESERVE: '7' })
   const isPublished = async () => 'TRACKYARD_RATE_LIMIT' in (await system.queue.registry.publishedSettings())
   await until(isPublished, { timeoutMs: 40_000, what: 'its settings' })
@@ -52,5 +52,11 @@ test('the first worker sets the rate limit, and the second one warns of all that
     { setting: 'TRACKYARD_CREDIT_RESERVE', here: '0', inForce: '7' },
     { setting: 'TRACKYARD_REQUEST_TIMEOUT_MS', here: '9000', inForce: '20000' },
   ])
+  let { reason } = (await system.status()).queue
+  const isNamed = async () => {
+    reason = (await system.status()).queue.reason
+    return reason.includes('has TRACKYARD_RATE_LIMIT 2000, others have 1000 (2 more such settings): set the same')
+  }
+  await until(isNamed, { timeoutMs: 40_000, what: () => `status to name the settings; it says: ${reason}` })
   expect((await system.queue.throttle.rate())?.callsPerMinute).toBe(1000)
 }, 240_000)
