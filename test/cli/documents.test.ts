@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { Ajv2020 } from 'ajv/dist/2020.js'
+import { openBatchClient } from '../../src/app/client.js'
 import { documentSchema, jsonSchema, KINDS } from '../../src/cli/documents.js'
 import { ERROR_CODES } from '../../src/domain/errors.js'
 import { CATALOG, type Desk, openDesk, QUERY } from './setup.js'
@@ -159,6 +160,37 @@ test('a store that was copied, and what follows', async () => {
   expect(refused).toMatchObject({ error: { code: 'usage', message: expect.stringMatching(/contains a password/) } })
   expect(JSON.stringify(refused)).not.toContain('hunter2')
 })
+
+test('the client library uses the words of the documents, in camelCase', async () => {
+  const words = new Set<string>()
+  JSON.stringify(JSON.parse(readFileSync(FILE, 'utf8')), (key, value: unknown) => {
+    if (key === 'properties' && typeof value === 'object' && value !== null)
+      for (const name of Object.keys(value)) words.add(name)
+    return value
+  })
+  const env = {
+    TRACKYARD_DATA_DIR: desk.dataDir,
+    TRACKYARD_REDIS_URL: desk.redis.url,
+    TRACKYARD_API_URL: desk.simulator.url,
+  }
+  const client = await openBatchClient({ env })
+  try {
+    const planned = await client.plan([{ query: 'a' }], { name: 'words' })
+    await planned.drop()
+    const [status, account, row] = [await client.status(), await client.account(), await client.show('B', { batch: 'films' })]
+    const used = new Set<string>()
+    JSON.stringify([planned.plan, status, account, row, await client.resume()], (key, value: unknown) => {
+      used.add(key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`))
+      // The user's and the API's own words.
+      return key === 'row' || key === 'tracks' || key === 'request' ? null : value
+    })
+    const own = [...used].filter((name) => !words.has(name) && !/^\d*$/.test(name))
+    // What the documents have in another form, or not at all.
+    expect(own.sort()).toEqual(['examples', 'rows_without_answer', 'tracks', 'trouble'])
+  } finally {
+    await client.close()
+  }
+}, 60_000)
 
 test('no document is left out of these tests', () => {
   expect([...KINDS, 'error'].filter((kind) => !seen.has(kind))).toEqual([])
