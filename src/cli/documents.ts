@@ -151,7 +151,9 @@ const kinds = {
   report: { batch: z.int(), name: text, path: text.nullable().describe('null: standard output') },
   status: {
     queue: z.object({
-      state: z.enum(['paused', 'no_workers', 'rate_limited', 'write_failure', 'running', 'idle']),
+      state: z
+        .enum(['paused', 'no_workers', 'rate_limited', 'write_failure', 'running', 'idle'])
+        .describe('the first that applies; write_failure: no worker can write to the store'),
       reason: text,
       until: time.nullable(),
       since: time.nullable(),

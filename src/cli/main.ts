@@ -30,7 +30,7 @@ function report(error: unknown, cli: Cli): { readonly code: ExitCode; readonly e
   cli.say(message)
   if (cli.debug) cli.detail(stackOf(error))
   const hint = error instanceof ReportedError ? error.hint : null
-  const parts = hint === null ? splitHint(message) : { message: message.slice(0, -hint.length - 1), hint }
+  const parts = hint === null ? splitHint(message) : { message: message.slice(0, -hint.length).trimEnd(), hint }
   return { code: exitCode, error: { code, ...parts } }
 }
 

@@ -22,7 +22,7 @@ export type ErrorCode = (typeof ERROR_CODES)[number]
 export interface ReportedErrorOptions extends ErrorOptions {
   /** Default: that of the class. */
   readonly code?: ErrorCode
-  /** What to do next; `message` ends with it. Default: the message says it in its own way. */
+  /** What to do next; `message` ends with it. Default: what `splitHint` finds in the message. */
   readonly hint?: string | null
 }
 
@@ -30,12 +30,13 @@ export abstract class ReportedError extends Error {
   protected static readonly defaultCode: ErrorCode
   abstract readonly exitCode: ExitCode
   readonly code: ErrorCode
+  /** What to do next. `message` ends with it. */
   readonly hint: string | null
 
   constructor(message: string, { code, hint = null, ...options }: ReportedErrorOptions = {}) {
     super(hint === null ? message : `${message} ${hint}`, options)
     this.code = code ?? new.target.defaultCode
-    this.hint = hint
+    this.hint = hint ?? splitHint(message).hint
   }
 
   override get name(): string {

@@ -235,7 +235,11 @@ describe('the whole of a batch', () => {
     expect(isBatchError(refused) && refused.code).toBe('cap_used_up')
     await client.release(id, { maxCredits: null })
     expect(await client.wait(id, { timeoutMs: 40_000 })).toMatchObject({ outcome: 'rows_without_answer' })
-    await expect(client.status('nobody')).rejects.toMatchObject({ code: 'no_such_batch' })
+    await expect(client.status('nobody')).rejects.toMatchObject({
+      code: 'no_such_batch',
+      message: expect.stringMatching(/^No batch .* lists the batches\.$/),
+      hint: '`trackyard-batch status` lists the batches.',
+    })
   })
 
   test('an aborted signal ends every method with its reason', async () => {

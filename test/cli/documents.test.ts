@@ -177,7 +177,11 @@ test('the client library uses the words of the documents, in camelCase', async (
   try {
     const planned = await client.plan([{ query: 'a' }], { name: 'words' })
     await planned.drop()
-    const [status, account, row] = [await client.status(), await client.account(), await client.show('B', { batch: 'films' })]
+    const [status, account, row] = [
+      await client.status(),
+      await client.account(),
+      await client.show('B', { batch: 'films' }),
+    ]
     const used = new Set<string>()
     JSON.stringify([planned.plan, status, account, row, await client.resume()], (key, value: unknown) => {
       used.add(key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`))
