@@ -19,7 +19,6 @@ export interface PauseStore {
   /** Null keeps the previous value. */
   noteWatch(watch: BalanceWatch): Promise<void>
   probing(): Promise<boolean>
-  endProbe(): Promise<void>
   /**
    * The end of the rate limit, so that it can be restored in a Redis that lost its data. Null:
    * none, or over.
@@ -27,8 +26,6 @@ export interface PauseStore {
   rateLimitedUntil(now: number): Promise<number | null>
   /** The API's message with it. Null: none, or not rate limited. */
   holdDetail(now: number): Promise<string | null>
-  /** Only ever extends it, as in Redis. */
-  rateLimit(until: number, now: number): Promise<void>
   /**
    * Ends the rate limit by hand. False when there was none. The next calls go one at a time until
    * one is answered.
@@ -67,10 +64,8 @@ export function pauseStore(connection: Connection, actor: Actor): PauseStore {
     watch: () => connection.read(balanceWatch),
     noteWatch: (watch) => connection.write(async (tx) => noteWatch(tx, watch)),
     probing: () => connection.read(isProbing),
-    endProbe: () => connection.write(async (tx) => setProbing(tx, false)),
     rateLimitedUntil: (now) => connection.read((tx) => rateLimitEnd(tx, now)),
     holdDetail: (now) => connection.read((tx) => holdDetail(tx, now)),
-    rateLimit: (until, now) => connection.write((tx) => extendRateLimit(tx, until, now)),
     liftRateLimit: (now) =>
       connection.write(async (tx) => {
         const stood = (await rateLimitEnd(tx, now)) !== null

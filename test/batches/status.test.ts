@@ -8,6 +8,7 @@ import { PAUSE_CAUSES } from '../../src/domain/pause.js'
 import { feed } from '../../src/maintenance/feeder.js'
 import type { Store } from '../../src/store/store.js'
 import { batchNamed, type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
+import { limitRate } from '../support/pauses.js'
 
 /** Noon wherever this runs: the hours around it are of the same day. */
 const NOW = new Date(2026, 2, 1, 12).getTime()
@@ -413,7 +414,7 @@ describe('the report', () => {
 
   test('without Redis the store is reported, rate limit included', async () => {
     await system.submit(queries(3))
-    await system.store.pauses.rateLimit(system.now() + 60_000, system.now())
+    await limitRate(system.store, system.now() + 60_000, system.now())
     const report = await status({
       store: system.store,
       queue: null,

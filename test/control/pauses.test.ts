@@ -5,6 +5,7 @@ import type { PauseCause } from '../../src/domain/pause.js'
 import { PAUSE_CAUSES } from '../../src/domain/pause.js'
 import { type AutoResumeRules, createAutoResume, intervalMs } from '../../src/maintenance/auto-resume.js'
 import { type InProcessSystem, refOf, startInProcess } from '../support/in-process-system.js'
+import { limitRate, succeedProbe } from '../support/pauses.js'
 import { until } from '../support/until.js'
 
 /** Rows are the truth, the gate follows. Time is an argument here, so hours pass at once. */
@@ -51,7 +52,7 @@ describe('pause and resume', () => {
         isSerial: true,
         shown: true,
       })
-      await system.store.pauses.endProbe()
+      await succeedProbe(system.store, Date.now())
       await syncThrottle(parts())
       expect(await probing()).toBe(false)
       expect(await throttle().isSerial()).toBe(false)
@@ -139,7 +140,7 @@ describe('the rate limit in Redis follows the store', () => {
   test('a resume while Redis is down also lifts its rate limit once it is back', async () => {
     system.simulator.setCredits(10)
     await system.submit(['a'])
-    await system.store.pauses.rateLimit(now() + 86_400_000, now())
+    await limitRate(system.store, now() + 86_400_000, now())
     await throttle().rateLimit(now() + 86_400_000)
     await system.store.pauses.liftRateLimit(now())
     await system.worker()
@@ -158,7 +159,7 @@ describe('the rate limit in Redis follows the store', () => {
 
   test('a rate limit missing in Redis is set again; a new one survives the sync', async () => {
     const hour = now() + 3_600_000
-    await system.store.pauses.rateLimit(hour, now())
+    await limitRate(system.store, hour, now())
     await syncThrottle({ ...parts(), now })
     expect(Math.abs(Number(await throttle().rateLimitedUntil()) - hour)).toBeLessThan(20_000)
     await system.store.pauses.liftRateLimit(now())
@@ -166,7 +167,7 @@ describe('the rate limit in Redis follows the store', () => {
     const slow = {
       ...throttle(),
       syncRateLimit: async (recorded: number | null) => {
-        await system.store.pauses.rateLimit(minute, now())
+        await limitRate(system.store, minute, now())
         await throttle().rateLimit(minute)
         return throttle().syncRateLimit(recorded)
       },
@@ -302,7 +303,7 @@ describe('the pause that heals itself', () => {
     }
     const waits = asked.map((at, index) => Math.round((at - 1_000_000 - index * 15 * 60_000) / 60_000))
     expect(waits).toEqual([1, 2, 4, 8])
-    await system.store.pauses.endProbe()
+    await succeedProbe(system.store, Date.now())
     await pass(watching, 5000)
     await pause(parts(), 'no_credits', 'empty')
     const since = time

@@ -5,6 +5,7 @@ import { feed } from '../../src/maintenance/feeder.js'
 import { dropUnreadable } from '../../src/maintenance/reconciler.js'
 import { recoverRedis } from '../../src/maintenance/redis-recovery.js'
 import { type InProcessSystem, queries, refOf, startInProcess, withInProcess } from '../support/in-process-system.js'
+import { limitRate } from '../support/pauses.js'
 import { until } from '../support/until.js'
 
 let system: InProcessSystem
@@ -115,7 +116,7 @@ describe('the repair', () => {
     await feed(system)
     await system.store.pauses.add({ cause: 'operator', since: system.now(), detail: '' })
     const end = system.now() + 90_000
-    await system.store.pauses.rateLimit(end, system.now())
+    await limitRate(system.store, end, system.now())
     await put(system, 'search:meta', 'SET', 'garbage')
     await put(system, 'search:limiter', 'SET', 'garbage')
     expect(await recoverRedis(parts())).toBe('restored')

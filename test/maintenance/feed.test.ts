@@ -6,6 +6,7 @@ import { feed, WINDOW } from '../../src/maintenance/feeder.js'
 import { reconcile, withdraw } from '../../src/maintenance/reconciler.js'
 import { recoverRedis } from '../../src/maintenance/redis-recovery.js'
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
+import { limitRate } from '../support/pauses.js'
 import { until } from '../support/until.js'
 
 let system: InProcessSystem
@@ -195,7 +196,7 @@ describe('the Redis owner', () => {
     await system.store.pauses.lift('outage', true)
     await system.store.pauses.add({ cause: 'operator', since: system.now(), detail: '' })
     const until = system.now() + 90_000
-    await system.store.pauses.rateLimit(until, system.now())
+    await limitRate(system.store, until, system.now())
     await system.redis.flush()
     expect(await recoverRedis(parts())).toBe('restored')
     const { throttle } = system.queue

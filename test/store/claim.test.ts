@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { extendRateLimit } from '../../src/store/pauses.js'
 import type { Store } from '../../src/store/store.js'
 import {
   charged,
@@ -122,7 +123,7 @@ describe('a claim', () => {
 
   test('is refused while rate limited, even if Redis does not know it yet', async () => {
     await released(store, ['a'])
-    await store.pauses.rateLimit(RULES.now + 2000, RULES.now)
+    await temp.change((tx) => extendRateLimit(tx, RULES.now + 2000, RULES.now))
     expect(await claim(store, 'a')).toEqual({ kind: 'rate_limited', until: RULES.now + 2000 })
     expect(await claim(store, 'a', { now: RULES.now + 2000 })).toMatchObject({ kind: 'granted' })
   })

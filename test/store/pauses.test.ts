@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import { endProbe, extendRateLimit } from '../../src/store/pauses.js'
 import type { Store } from '../../src/store/store.js'
 import { eachWithStore, type TempStore } from './setup.js'
 
@@ -29,26 +30,26 @@ test('a probe starts only for a lifted cause, and survives a restart', async () 
   await store.pauses.lift('unauthorized', true)
   const other = await temp.openAgain()
   expect(await other.pauses.probing()).toBe(true)
-  await other.pauses.endProbe()
+  await temp.change(async (tx) => endProbe(tx, null, 2))
   expect(await store.pauses.probing()).toBe(false)
 })
 
 test('the rate limit is only ever extended, and ends on time', async () => {
   expect(await store.pauses.rateLimitedUntil(0)).toBeNull()
-  await store.pauses.rateLimit(500, 0)
-  await store.pauses.rateLimit(300, 0)
+  await temp.change((tx) => extendRateLimit(tx, 500, 0))
+  await temp.change((tx) => extendRateLimit(tx, 300, 0))
   expect(await store.pauses.rateLimitedUntil(499)).toBe(500)
   expect(await store.pauses.rateLimitedUntil(500)).toBeNull()
-  await store.pauses.rateLimit(900, 0)
+  await temp.change((tx) => extendRateLimit(tx, 900, 0))
   expect(await store.pauses.rateLimitedUntil(500)).toBe(900)
 })
 
 test('a rate limit from before the clock was set back is ignored', async () => {
   const anHour = 3_600_000
-  await store.pauses.rateLimit(anHour + 60_000, anHour)
+  await temp.change((tx) => extendRateLimit(tx, anHour + 60_000, anHour))
   expect(await store.pauses.rateLimitedUntil(anHour + 1)).toBe(anHour + 60_000)
   expect(await store.pauses.rateLimitedUntil(1000)).toBeNull()
-  await store.pauses.rateLimit(61_000, 1000)
+  await temp.change((tx) => extendRateLimit(tx, 61_000, 1000))
   expect(await store.pauses.rateLimitedUntil(1000)).toBe(61_000)
 })
 

@@ -9,7 +9,7 @@ import type { CallOutcome, ResponseFacts } from '../../src/domain/outcome.js'
 import { canonicalRequest, fingerprint, type LoadedRow } from '../../src/domain/request.js'
 import type { SearchRef } from '../../src/domain/search-id.js'
 import { newClaimToken } from '../../src/store/claim.js'
-import type { Connection } from '../../src/store/connection.js'
+import type { Connection, Transaction } from '../../src/store/connection.js'
 import { openStore } from '../../src/store/open.js'
 import { addressOf, type DatabaseAddress } from '../../src/store/postgres/address.js'
 import { openConnection as openPostgres } from '../../src/store/postgres/connection.js'
@@ -26,6 +26,8 @@ export interface TempStore {
   readonly reader: Connection
   /** A second opening of the same file, as another process has it. */
   openAgain(actor?: Actor): Promise<Store>
+  /** One transaction on a connection of its own. */
+  change(work: (tx: Transaction) => Promise<void>): Promise<void>
   /** Changes the schema, as a program of a newer version does. */
   alter(...statements: readonly string[]): Promise<void>
   end(): Promise<void>
@@ -67,6 +69,11 @@ export async function storeInTemp(): Promise<TempStore> {
     opened.push(store)
     return store
   }
+  async function change(work: (tx: Transaction) => Promise<void>): Promise<void> {
+    const writer = empty === undefined ? openSqlite(path, 'write') : openPostgres(addressOf(empty), 'write')
+    await writer.write(work)
+    await writer.close()
+  }
   const store = await openAgain()
   const reader = empty === undefined ? openSqlite(path, 'read') : openPostgres(addressOf(empty), 'read')
   return {
@@ -74,13 +81,11 @@ export async function storeInTemp(): Promise<TempStore> {
     path,
     reader,
     openAgain,
-    alter: async (...statements) => {
-      const writer = empty === undefined ? openSqlite(path, 'write') : openPostgres(addressOf(empty), 'write')
-      await writer.write(async (tx) => {
+    change,
+    alter: (...statements) =>
+      change(async (tx) => {
         for (const statement of statements) await tx.run(statement)
-      })
-      await writer.close()
-    },
+      }),
     end: async () => {
       for (const store of opened) await store.close()
       await reader.close()
