@@ -3,7 +3,7 @@ import { exportedRow } from '../catalog/export/export-lines.js'
 import { parseForScript } from '../catalog/json/exact-json.js'
 import { parseTracks } from '../domain/answer.js'
 import { pauseSummary } from '../domain/pause.js'
-import type { ExportRow, ParkedLetter, RowReport, SearchReport, Account as StoredAccount } from '../store/store.js'
+import type { DeadLetterEntry, ExportRow, RowReport, SearchReport, Account as StoredAccount } from '../store/store.js'
 import type {
   Account,
   BatchStatus,
@@ -128,7 +128,7 @@ export function shownSearchOf(found: SearchReport): ShownSearch {
   }
 }
 
-export function deadLetterOf({ letter, rows }: ParkedLetter): DeadLetter {
+export function deadLetterOf({ letter, rows }: DeadLetterEntry): DeadLetter {
   const { search, query, status, error, code, message, attempts, remedy } = letter
   return {
     ...{ search, query, status, error, code, message, requestId: letter.request_id, attempts },
@@ -142,7 +142,7 @@ export function deadLetterOf({ letter, rows }: ParkedLetter): DeadLetter {
   }
 }
 
-function foundRowOf({ batchId, position, key }: ParkedLetter['rows'][number]): FoundRow {
+function foundRowOf({ batchId, position, key }: DeadLetterEntry['rows'][number]): FoundRow {
   return { batch: batchId, position, id: key }
 }
 

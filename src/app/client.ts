@@ -19,7 +19,7 @@ import { systemClock } from '../domain/clock.js'
 import { ReportedError, UnreachableError, UsageError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { limitRepeats } from '../log/limit-repeats.js'
-import type { Batch, BatchReport, DeadFilter, LetterCursor } from '../store/store.js'
+import type { Batch, BatchReport, DeadFilter, DeadLetterCursor } from '../store/store.js'
 import type {
   BatchClient,
   BatchRef,
@@ -261,7 +261,7 @@ function deadLettersOf(
     async *list({ discarded = false, signal, ...filter } = {}) {
       requireOpen(signal)
       const narrow = { ...(await filterOf(filter)), discarded }
-      let after: LetterCursor | null = null
+      let after: DeadLetterCursor | null = null
       do {
         signal?.throwIfAborted()
         const page: Awaited<ReturnType<typeof deadLetters.list>> = await deadLetters.list(narrow, after, PAGE)

@@ -30,7 +30,7 @@ export interface StatusFacts {
   readonly troubles: readonly WriteFailure[]
   readonly rateLimitedUntil: number | null
   /** What the API said with the rate limit; null: nothing. */
-  readonly heldBecause: string | null
+  readonly rateLimitDetail: string | null
   /** The API's latest answer: no calls left today. */
   readonly outOfToday: boolean
   readonly probing: boolean
@@ -128,7 +128,7 @@ function explainWork(facts: StatusFacts): StatusMessage {
   if (facts.rateLimitedUntil !== null && facts.rateLimitedUntil > facts.now && work > 0) {
     return {
       state: 'rate_limited',
-      reason: `${facts.outOfToday ? 'Daily call limit used up' : 'Rate limited by the API'}: no calls until ${formatClockTime(facts.rateLimitedUntil, facts.now)}${quoted(facts.heldBecause)}; ${searches(due)} due. ${afterRateLimit(facts)}`,
+      reason: `${facts.outOfToday ? 'Daily call limit used up' : 'Rate limited by the API'}: no calls until ${formatClockTime(facts.rateLimitedUntil, facts.now)}${quoted(facts.rateLimitDetail)}; ${searches(due)} due. ${afterRateLimit(facts)}`,
       until: facts.rateLimitedUntil,
     }
   }

@@ -56,7 +56,7 @@ export async function status(
     workers: queue.workers.length,
     troubles,
     rateLimitedUntil: queue.rateLimitedUntil ?? (await parts.store.pauses.rateLimitedUntil(now)),
-    heldBecause: await parts.store.pauses.holdDetail(now),
+    rateLimitDetail: await parts.store.pauses.rateLimitDetail(now),
     outOfToday: account.remainingToday === 0,
     due: totals.due,
     active: queue.active,

@@ -2,7 +2,7 @@ import { crashedDeath } from '../domain/decision.js'
 import type { Logger } from '../domain/logger.js'
 import { deadLetterIdOf, type SearchRef } from '../domain/search-id.js'
 import type { SearchQueue } from '../queue/search-queue.js'
-import type { ParkedLetter, Store } from '../store/store.js'
+import type { DeadLetterEntry, Store } from '../store/store.js'
 
 /**
  * Keeps the `dead-letters` queue equal to the store. `moveFailed` moves what has just died, `sweepDeadLetters` repairs
@@ -103,7 +103,7 @@ export async function sweepDeadLetters(
 }
 
 async function addMissing(parts: SweepParts, missing: readonly SearchRef[]): Promise<number> {
-  const letters: ParkedLetter[] = []
+  const letters: DeadLetterEntry[] = []
   for (const ref of missing) {
     const letter = await parts.store.deadLetters.get(ref)
     if (letter !== null) letters.push(letter)

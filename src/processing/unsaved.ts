@@ -168,7 +168,7 @@ type OldClosing =
       readonly search: 'kept'
       readonly pause: Pause | null
       readonly rateLimitedUntil: number | null
-      readonly holdDetail?: string | null
+      readonly rateLimitDetail?: string | null
     }
   | { readonly search: 'deferred' }
 
@@ -202,7 +202,7 @@ function decisionOf(closing: OldClosing, now: number): Decision {
         until: closing.rateLimitedUntil ?? now,
         daily: false,
         behind: false,
-        said: closing.holdDetail ?? null,
+        said: closing.rateLimitDetail ?? null,
       }
     case 'deferred':
       return { do: 'defer', until: now, moreRefusals: null, ...alone }

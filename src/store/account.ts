@@ -44,7 +44,7 @@ export function accountStore(connection: Connection): AccountStore {
   }
 }
 
-/** A balance that is higher by no more than the calls in flight and those of unknown outcome is a correction. */
+/** A rise of no more than the number of calls in flight and of unknown outcome is a correction, not a top-up. */
 async function isTopUp(tx: Transaction, before: number | null, now: number | null): Promise<boolean> {
   if (before === null || now === null || now <= before) return false
   return now - before > (await countOf(tx, 'sent')) + (await countOf(tx, 'unknown'))

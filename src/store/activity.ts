@@ -19,7 +19,7 @@ export interface Sample {
   readonly calls: Readonly<Record<EndedOutcome, number>>
   /** What stopped all calls at some time in this minute. */
   readonly stopped: StopCause | null
-  /** Of the batch that was asked for. Null: none was, or it was not running. */
+  /** Figures of the requested batch. Null: none was requested, or it was not running. */
   readonly batch: { readonly rowsDone: number; readonly charged: number } | null
 }
 

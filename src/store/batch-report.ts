@@ -1,5 +1,5 @@
 import { type Batch, type BatchRow, batchOf, capOf, creditsNeeded, unfinishedItems } from './batch-row.js'
-import { type Budget, budgetsParameter, EVERYTHING, IS_DUE, REACH_TABLE, wantedIn } from './budget.js'
+import { BUDGET_TABLE, type Budget, budgetsAsJson, EVERYTHING, IS_DUE, wantedIn } from './budget.js'
 import type { Transaction } from './connection.js'
 
 export interface BatchReport {
@@ -21,9 +21,9 @@ export interface BatchReport {
  * capped, unfinished batch must look at the searches that it still wants, to tell waiting from
  * withheld.
  */
-export async function batchReport(tx: Transaction, row: BatchRow, reaches: readonly Budget[]): Promise<BatchReport> {
+export async function batchReport(tx: Transaction, row: BatchRow, budgets: readonly Budget[]): Promise<BatchReport> {
   const unfinished = unfinishedItems(row)
-  const withheld = row.state === 'released' ? await withheldItems(tx, row, unfinished, reaches) : 0
+  const withheld = row.state === 'released' ? await withheldItems(tx, row, unfinished, budgets) : 0
   return {
     batch: batchOf(row),
     items: row.items,
@@ -42,22 +42,22 @@ export async function batchReport(tx: Transaction, row: BatchRow, reaches: reado
  * Whether any row of this batch may be withheld. False saves the export and the counts a look at
  * every search.
  */
-export function mayWithhold(row: BatchRow, reaches: readonly Budget[]): boolean {
+export function mayWithhold(row: BatchRow, budgets: readonly Budget[]): boolean {
   if (row.state !== 'released' || capOf(row) === null || row.pending === 0) return false
-  return !reaches.some((reach) => reach.batchId === row.id && reach.upTo === EVERYTHING)
+  return !budgets.some((budget) => budget.batchId === row.id && budget.lastId === EVERYTHING)
 }
 
 async function withheldItems(
   tx: Transaction,
   row: BatchRow,
   unfinished: number,
-  reaches: readonly Budget[],
+  budgets: readonly Budget[],
 ): Promise<number> {
-  if (!mayWithhold(row, reaches)) return 0
+  if (!mayWithhold(row, budgets)) return 0
   // Few searches usually count as waiting (a `--first 20`), so count those if no other batch can
   // add to them.
-  const others = reaches.filter((reach) => reach.batchId !== row.id && reach.upTo > 0)
-  const own = reaches.find((reach) => reach.batchId === row.id)?.upTo ?? 0
+  const others = budgets.filter((budget) => budget.batchId !== row.id && budget.lastId > 0)
+  const own = budgets.find((budget) => budget.batchId === row.id)?.lastId ?? 0
   const queued = await items(tx, row, 'queued', 'true', own, others)
   const waiting =
     others.length === 0
@@ -75,11 +75,11 @@ async function items(
   others: readonly Budget[],
 ): Promise<number> {
   const counted = await tx.get<{ items: number | null }>(
-    `with ${REACH_TABLE}
+    `with ${BUDGET_TABLE}
      select sum(want.items) as items
      from ${wantedIn(state, row)}
      where ${condition}`,
-    { batchId: row.id, own, reaches: budgetsParameter(others) },
+    { batchId: row.id, own, budgets: budgetsAsJson(others) },
   )
   return counted?.items ?? 0
 }

@@ -87,11 +87,11 @@ export const BATCH_COLUMNS = `id, name, state, priority, catalog_path, format, d
  * Batches that users see: not one that is being removed.
  * @param rest what follows `where dropping = 0`
  */
-export function standingBatches(tx: Queries, rest: string, parameters?: SqlParameters): Promise<BatchRow[]> {
+export function visibleBatches(tx: Queries, rest: string, parameters?: SqlParameters): Promise<BatchRow[]> {
   return tx.all<BatchRow>(`select ${BATCH_COLUMNS} from batch where dropping = 0 ${rest}`, parameters)
 }
 
-export async function standingBatch(tx: Queries, id: number): Promise<BatchRow | undefined> {
+export async function visibleBatch(tx: Queries, id: number): Promise<BatchRow | undefined> {
   return tx.get<BatchRow>(`select ${BATCH_COLUMNS} from batch where dropping = 0 and id = @id`, { id })
 }
 

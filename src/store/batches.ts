@@ -12,9 +12,9 @@ import {
   capOf,
   type RowOptions,
   smallest,
-  standingBatch,
-  standingBatches,
   unfinishedItems,
+  visibleBatch,
+  visibleBatches,
 } from './batch-row.js'
 import { payingBatches } from './budget.js'
 import type { Connection, Engine, Transaction } from './connection.js'
@@ -170,7 +170,7 @@ export function batchStore(
     find: (idOrName) => connection.read((tx) => find(tx, idOrName)),
     idsOf: (name) =>
       connection.read(async (tx) =>
-        (await standingBatches(tx, 'and name = @name order by id desc', { name })).map(({ id }) => id),
+        (await visibleBatches(tx, 'and name = @name order by id desc', { name })).map(({ id }) => id),
       ),
     takeMilestones: (rules, keep) =>
       connection.write(async (tx) => {
@@ -270,21 +270,21 @@ async function find(tx: Transaction, idOrName: string | null): Promise<Batch | n
 }
 
 async function byId(tx: Transaction, id: string): Promise<BatchRow | undefined> {
-  return /^\d{1,15}$/.test(id) ? standingBatch(tx, Number(id)) : undefined
+  return /^\d{1,15}$/.test(id) ? visibleBatch(tx, Number(id)) : undefined
 }
 
 async function latest(tx: Transaction, name?: string): Promise<BatchRow | undefined> {
   const [row] =
     name === undefined
-      ? await standingBatches(tx, 'order by id desc limit 1')
-      : await standingBatches(tx, 'and name = @name order by id desc limit 1', { name })
+      ? await visibleBatches(tx, 'order by id desc limit 1')
+      : await visibleBatches(tx, 'and name = @name order by id desc limit 1', { name })
   return row
 }
 
 /** Fewer dead rows are no trend. */
 const FEWEST_DEAD = 10
 
-/** Each statement marks what it returns. In the order in which they are told. */
+/** In the order of their notifications. Each statement marks the batches that it returns. */
 const MILESTONES: readonly { readonly kind: Milestone['kind']; readonly text: string }[] = [
   {
     kind: 'released',

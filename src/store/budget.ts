@@ -1,18 +1,18 @@
-import { type BatchRow, CAN_PAY_SQL, capOf, standingBatches } from './batch-row.js'
+import { type BatchRow, CAN_PAY_SQL, capOf, visibleBatches } from './batch-row.js'
 import type { Queries, Transaction } from './connection.js'
 
 /**
  * Which searches a budget covers. A released batch without a cap covers every search it wants. A
  * capped batch has L credits left. The searches queued on its account alone will use some of them.
  * (A search that an uncapped batch also wants uses none.) The remaining credits cover that many of
- * its waiting searches, in the order in which they were first requested. So its reach is one
- * number: the highest search id that it can pay for. A waiting search is *due* when it is within
- * the reach of any released batch that wants it; otherwise it is *withheld*. The counts, the export
- * and the plan all use this one rule, which is why they agree.
+ * its waiting searches, in the order in which they were first requested. So a budget is one number:
+ * the highest search id that it can pay for. A waiting search is *due* if it is within the budget of
+ * any released batch that wants it; otherwise it is *withheld*. The counts, the export and the plan
+ * all use this one rule, so they agree.
  */
 export interface Budget {
   readonly batchId: number
-  readonly upTo: number
+  readonly lastId: number
   /** How many waiting searches that covers on its own account. Null: all that it wants. */
   readonly covered: number | null
 }
@@ -20,18 +20,18 @@ export interface Budget {
 /** Greater than every id. */
 export const EVERYTHING = Number.MAX_SAFE_INTEGER
 
-/** The reach of every released batch that has budget left and something pending, oldest first. */
-export async function budgets(tx: Queries): Promise<readonly Budget[]> {
+/** The budget of every released batch that has some left and something pending, oldest first. */
+export async function readBudgets(tx: Queries): Promise<readonly Budget[]> {
   const batches = await payingBatches(tx)
   const uncapped = batches.some((batch) => capOf(batch) === null)
   const list: Budget[] = []
-  for (const batch of batches) list.push({ batchId: batch.id, ...(await reachOf(tx, batch, uncapped)) })
+  for (const batch of batches) list.push({ batchId: batch.id, ...(await budgetOf(tx, batch, uncapped)) })
   return list
 }
 
 /** Released, something pending, budget left. Oldest first. */
 export async function payingBatches(tx: Queries): Promise<readonly BatchRow[]> {
-  return standingBatches(tx, `and pending > 0 and ${CAN_PAY_SQL} order by id`)
+  return visibleBatches(tx, `and pending > 0 and ${CAN_PAY_SQL} order by id`)
 }
 
 /** Up to this many rows, scanning the batch is faster than scanning everything that waits. */
@@ -61,15 +61,15 @@ export async function budgetLeft(tx: Queries, batch: BatchRow, cap: number): Pro
   return Math.max(0, cap - batch.charged - (promised?.searches ?? 0))
 }
 
-type Reach = Omit<Budget, 'batchId'>
+type Coverage = Omit<Budget, 'batchId'>
 
-const ALL: Reach = { upTo: EVERYTHING, covered: null }
+const ALL: Coverage = { lastId: EVERYTHING, covered: null }
 
-async function reachOf(tx: Queries, batch: BatchRow, uncapped: boolean): Promise<Reach> {
+async function budgetOf(tx: Queries, batch: BatchRow, uncapped: boolean): Promise<Coverage> {
   const cap = capOf(batch)
   if (cap === null) return ALL
   const payable = await budgetLeft(tx, batch, cap)
-  if (payable === 0) return { upTo: 0, covered: 0 }
+  if (payable === 0) return { lastId: 0, covered: 0 }
   if (payable >= batch.pending) return ALL
   const last = await tx.get<{ id: number }>(
     `select search.id
@@ -79,7 +79,7 @@ async function reachOf(tx: Queries, batch: BatchRow, uncapped: boolean): Promise
      order by search.id limit 1 offset @before`,
     { batchId: batch.id, from: batch.fed_to, before: payable - 1 },
   )
-  return last === undefined ? ALL : { upTo: last.id, covered: payable }
+  return last === undefined ? ALL : { lastId: last.id, covered: payable }
 }
 
 /** Whether a released batch without a cap also wants the search. */
@@ -88,21 +88,21 @@ const PAID_BY_UNCAPPED = `exists (
   where other.search_id = search.id
     and batch.state = 'released' and batch.max_credits is null and batch.first is null)`
 
-/** The parameter `@reaches` of the two expressions below. */
-export function budgetsParameter(list: readonly Budget[]): string {
-  return JSON.stringify(list.map((reach) => [reach.batchId, reach.upTo]))
+/** The parameter `@budgets` of the two expressions below. */
+export function budgetsAsJson(list: readonly Budget[]): string {
+  return JSON.stringify(list.map((budget) => [budget.batchId, budget.lastId]))
 }
 
-/** A common table expression with the rows of `@reaches`. */
-export const REACH_TABLE = `reach (batch_id, up_to) as materialized (
-  $pairs(@reaches))`
+/** A common table expression with the rows of `@budgets`. */
+export const BUDGET_TABLE = `budget (batch_id, last_id) as materialized (
+  $pairs(@budgets))`
 
 /**
- * Whether a waiting or queued row of `search` is due: some batch in `reach` wants it and can pay.
+ * Whether a waiting or queued row of `search` is due: some batch in `budget` wants it and can pay.
  */
 export const IS_DUE = `exists (
-  select 1 from want as due_want join reach on reach.batch_id = due_want.batch_id
-  where due_want.search_id = search.id and (search.state = 'queued' or search.id <= reach.up_to))`
+  select 1 from want as due_want join budget on budget.batch_id = due_want.batch_id
+  where due_want.search_id = search.id and (search.state = 'queued' or search.id <= budget.last_id))`
 
 /**
  * How many searches are due for any of these batches. With a single batch, the usual case, its own
@@ -110,15 +110,16 @@ export const IS_DUE = `exists (
  * and each of the others adds the searches that no earlier one wants. That costs a scan of their
  * searches.
  */
-export async function dueSearches(tx: Transaction, reaches: readonly Budget[]): Promise<number> {
+export async function dueSearches(tx: Transaction, budgets: readonly Budget[]): Promise<number> {
   const sized: (Budget & Size)[] = []
-  for (const reach of reaches) sized.push({ ...reach, ...(await sizeOf(tx, reach.batchId)) })
+  for (const budget of budgets) sized.push({ ...budget, ...(await sizeOf(tx, budget.batchId)) })
   const ordered = sized.sort(
-    (a, b) => Number(b.upTo === EVERYTHING) - Number(a.upTo === EVERYTHING) || b.pending - a.pending,
+    (a, b) => Number(b.lastId === EVERYTHING) - Number(a.lastId === EVERYTHING) || b.pending - a.pending,
   )
   let due = 0
-  for (const [index, reach] of ordered.entries())
-    due += index === 0 && reach.upTo === EVERYTHING ? reach.pending : await added(tx, reach, ordered.slice(0, index))
+  for (const [index, budget] of ordered.entries())
+    due +=
+      index === 0 && budget.lastId === EVERYTHING ? budget.pending : await added(tx, budget, ordered.slice(0, index))
   return due
 }
 
@@ -133,24 +134,24 @@ async function sizeOf(tx: Transaction, batchId: number): Promise<Size> {
 }
 
 /** Due for this batch and for none of those before it. */
-async function added(tx: Transaction, reach: Budget & Size, before: readonly Budget[]): Promise<number> {
+async function added(tx: Transaction, budget: Budget & Size, before: readonly Budget[]): Promise<number> {
   const ofState = async (state: 'waiting' | 'queued', within: string, withinThose: string): Promise<number> => {
     const counted = await tx.get<{ searches: number }>(
-      `with ${REACH_TABLE}
+      `with ${BUDGET_TABLE}
        select count(*) as searches
-       from ${wantedIn(state, reach)}
+       from ${wantedIn(state, budget)}
        where ${within}
          and not (@before > 0 and exists (
-           select 1 from want as other join reach on reach.batch_id = other.batch_id
+           select 1 from want as other join budget on budget.batch_id = other.batch_id
            where other.search_id = search.id and ${withinThose}))`,
-      { batchId: reach.batchId, upTo: reach.upTo, before: before.length, reaches: budgetsParameter(before) },
+      { batchId: budget.batchId, lastId: budget.lastId, before: before.length, budgets: budgetsAsJson(before) },
     )
     return counted?.searches ?? 0
   }
   // The first one shares its searches with none before it, and no batch without a cap pays for them.
   const waiting =
-    before.length === 0 && reach.covered !== null
-      ? reach.covered
-      : await ofState('waiting', 'search.id <= @upTo', 'search.id <= reach.up_to')
+    before.length === 0 && budget.covered !== null
+      ? budget.covered
+      : await ofState('waiting', 'search.id <= @lastId', 'search.id <= budget.last_id')
   return waiting + (await ofState('queued', 'true', 'true'))
 }

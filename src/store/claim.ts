@@ -9,7 +9,7 @@ import type { Transaction } from './connection.js'
 import { giveUp, openCall } from './ledger.js'
 import { addPause, noteSql, obeyActiveHours, rateLimitEndOf, SET_BACK_MS } from './pauses.js'
 import { refParameters } from './search-ref.js'
-import { putBack } from './transitions.js'
+import { requeueSearches } from './transitions.js'
 
 export type Claim =
   | {
@@ -66,7 +66,7 @@ export function newClaimToken(): number {
  * during a FLUSHALL were all paid twice.)
  */
 export async function claim(tx: Transaction, ref: SearchRef, rules: ClaimRules): Promise<Claim> {
-  const found = await tx.get<Situation>(SITUATION, refParameters(ref))
+  const found = await tx.get<ClaimFacts>(CLAIM_FACTS, refParameters(ref))
   if (found === undefined) return { kind: 'nothing_to_do', why: 'unknown search' }
   if (found.open_id !== null && found.open_token === rules.token) return grantAgain(tx, found, found.open_id, rules.now)
   if (found.state === 'answered' || found.state === 'dead') return { kind: 'nothing_to_do', why: found.state }
@@ -77,19 +77,19 @@ export async function claim(tx: Transaction, ref: SearchRef, rules: ClaimRules):
   // Maintenance looks once a second; the last call before the end of the hours is decided here.
   const hours = { hours: found.active_hours, overriddenUntil: found.hours_overridden_until }
   if (await obeyActiveHours(tx, hours, rules.now)) return { kind: 'paused', cause: 'outside_hours' }
-  const rateLimitedUntil = rateLimitEndOf({ until: found.hold_until, from: found.hold_from }, rules.now)
+  const rateLimitedUntil = rateLimitEndOf({ until: found.rate_limit_until, from: found.rate_limit_from }, rules.now)
   if (rateLimitedUntil !== null) return { kind: 'rate_limited', until: rateLimitedUntil }
   const openUntil = openCallUntil(tx, found, rules)
   if (openUntil !== null) return { kind: 'call_open', until: openUntil }
   if (found.payer === null) {
-    await putBack(tx, [found.id])
+    await requeueSearches(tx, [found.id])
     return { kind: 'not_due' }
   }
   return (await keepReserve(tx, found, rules)) ?? grant(tx, found, found.payer, rules)
 }
 
-/** All that a claim depends on. Read at once: a question to another machine takes a round trip. */
-interface Situation {
+/** Everything that a claim depends on, read by one query: each query to a server takes a round trip. */
+interface ClaimFacts {
   readonly id: number
   readonly state: SearchState
   readonly round: number
@@ -111,14 +111,14 @@ interface Situation {
   readonly in_flight: number
   readonly api_address: string | null
   readonly api_adopted: string | null
-  readonly hold_until: string | null
-  readonly hold_from: string | null
+  readonly rate_limit_until: string | null
+  readonly rate_limit_from: string | null
   readonly active_hours: string | null
   readonly hours_overridden_until: string | null
   readonly probing: string | null
 }
 
-const SITUATION = `
+const CLAIM_FACTS = `
   select search.id, search.state, search.round, search.failures, search.request,
     (select count(*) from call where call.search_id = search.id) as calls,
     open.id as open_id, open.batch_id as open_batch, open.sent_at as open_since, open.token as open_token,
@@ -128,7 +128,7 @@ const SITUATION = `
     (select credits_remaining from account) as balance,
     (select calls from call_count where outcome = 'sent') as in_flight,
     ${noteSql('api_address')} as api_address, ${noteSql('api_adopted')} as api_adopted,
-    ${noteSql('hold_until')} as hold_until, ${noteSql('hold_from')} as hold_from,
+    ${noteSql('hold_until')} as rate_limit_until, ${noteSql('hold_from')} as rate_limit_from,
     ${noteSql('active_hours')} as active_hours, ${noteSql('hours_overridden_until')} as hours_overridden_until,
     ${noteSql('probing')} as probing
   from search left join call as open on open.search_id = search.id and open.outcome = 'sent'
@@ -140,7 +140,7 @@ const RESERVE_NEAR_MS = 1000
 /** By then this worker has stopped, and a worker of the right API takes the job. */
 const ANOTHER_API_MS = 5000
 
-function isOfApi({ api_address: address, api_adopted }: Situation, apiUrl: string): boolean {
+function isOfApi({ api_address: address, api_adopted }: ClaimFacts, apiUrl: string): boolean {
   return address === null || isSameApi({ address, adopted: api_adopted !== null }, apiUrl)
 }
 
@@ -148,7 +148,7 @@ function isOfApi({ api_address: address, api_adopted }: Situation, apiUrl: strin
  * Until when a call in flight blocks this search. A call too old to be in flight becomes `unknown`
  * and no longer blocks.
  */
-function openCallUntil(tx: Transaction, found: Situation, rules: ClaimRules): number | null {
+function openCallUntil(tx: Transaction, found: ClaimFacts, rules: ClaimRules): number | null {
   const { open_id: id, open_batch: batchId, open_since: since } = found
   if (id === null || batchId === null || since === null) return null
   // A call from the future was sent before the wall clock was set back: count its age from now.
@@ -163,7 +163,7 @@ function openCallUntil(tx: Transaction, found: Situation, rules: ClaimRules): nu
 /** Null: enough credits are left above the reserve, even if every call in flight takes one. */
 async function keepReserve(
   tx: Transaction,
-  { balance, in_flight, open_id }: Situation,
+  { balance, in_flight, open_id }: ClaimFacts,
   { creditReserve, now }: ClaimRules,
 ): Promise<Claim | null> {
   if (creditReserve <= 0) return null
@@ -180,7 +180,7 @@ async function keepReserve(
   return left - inFlight - creditReserve < 1 ? { kind: 'reserve_near', until: now + RESERVE_NEAR_MS } : null
 }
 
-async function grant(tx: Transaction, found: Situation, batchId: number, { now, token }: ClaimRules): Promise<Claim> {
+async function grant(tx: Transaction, found: ClaimFacts, batchId: number, { now, token }: ClaimRules): Promise<Claim> {
   const callId = await openCall(tx, {
     searchId: found.id,
     round: found.round,
@@ -193,12 +193,12 @@ async function grant(tx: Transaction, found: Situation, batchId: number, { now, 
 }
 
 /** It was granted before, but its request has not left yet. */
-function grantAgain(tx: Transaction, found: Situation, callId: number, now: number): Claim {
+function grantAgain(tx: Transaction, found: ClaimFacts, callId: number, now: number): Claim {
   tx.send('update call set sent_at = @now where id = @callId', { now, callId })
   return granted(found, callId)
 }
 
-function granted(found: Situation, callId: number): Claim {
+function granted(found: ClaimFacts, callId: number): Claim {
   return {
     kind: 'granted',
     callId,

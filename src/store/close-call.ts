@@ -6,7 +6,7 @@ import { countOutcome, type LedgerCall, lowerBalance } from './ledger.js'
 import { addPause, endProbe, extendRateLimit, noteSql } from './pauses.js'
 import { countRefusal } from './refusals.js'
 import { noteLimit, noteTopUp } from './timeline.js'
-import { bury, keepAnswer } from './transitions.js'
+import { keepAnswer, markDead } from './transitions.js'
 
 /** How a call ended. The outcome is always recorded; the decision says what happens to its search. */
 export interface CallEnd {
@@ -28,21 +28,21 @@ export async function closeCall(
   callId: number,
   end: CallEnd,
 ): Promise<{ readonly endedProbe: boolean }> {
-  const call = await tx.get<ClosingCall>(CLOSING, { callId })
+  const call = await tx.get<CallToClose>(CALL_TO_CLOSE, { callId })
   if (call === undefined) throw new Error(`close: there is no call ${callId}`)
   // A call that timed out as `unknown` has no `finished_at` yet, unlike one that was closed before.
   if (call.finished_at !== null) return { endedProbe: false }
 
   recordCall(tx, call, call.state === 'answered' ? asPaidAgain(end) : end)
-  await foldBalance(tx, call, end)
+  await updateBalance(tx, call, end)
   await settle(tx, call, end)
   const endedProbe = end.outcome === 'answered' && call.probing !== null
   if (endedProbe) endProbe(tx, Number(call.outage_from) || null, end.now)
   return { endedProbe }
 }
 
-/** A call and all that its end depends on: see `Situation` of a claim. */
-interface ClosingCall extends LedgerCall {
+/** A call and everything that its end depends on, read by one query; see `ClaimFacts`. */
+interface CallToClose extends LedgerCall {
   readonly search_id: number
   readonly round: number
   readonly sent_at: number
@@ -58,7 +58,7 @@ interface ClosingCall extends LedgerCall {
   readonly known_limit: number | null
 }
 
-const CLOSING = `
+const CALL_TO_CLOSE = `
   select call.id, call.batch_id, call.outcome, call.search_id, call.round, call.sent_at, call.finished_at,
     search.state, search.round as search_round,
     (select credits_remaining from account) as balance,
@@ -79,7 +79,7 @@ function asPaidAgain(end: CallEnd): CallEnd {
     : end
 }
 
-function recordCall(tx: Transaction, call: ClosingCall, end: CallEnd): void {
+function recordCall(tx: Transaction, call: CallToClose, end: CallEnd): void {
   tx.send(
     `update call set outcome = @outcome, finished_at = @now, status = @status, request_id = @requestId, detail = @detail,
        credits_remaining = @creditsRemaining, unreadable = @unreadable
@@ -105,7 +105,7 @@ function recordCall(tx: Transaction, call: ClosingCall, end: CallEnd): void {
  * a balance takes one credit. A rise that the overlapping calls cannot explain is a top-up, and is
  * taken as it is. Errs towards too few credits; GET /me corrects it.
  */
-async function foldBalance(tx: Transaction, call: ClosingCall, { facts, outcome, now }: CallEnd): Promise<void> {
+async function updateBalance(tx: Transaction, call: CallToClose, { facts, outcome, now }: CallEnd): Promise<void> {
   const { limitPerMinute, limitPerDay, remainingToday } = facts
   const limits = { limitPerMinute, limitPerDay, remainingToday }
   const balance = facts.creditsRemaining ?? (outcome === 'out_of_credits' ? 0 : null)
@@ -133,7 +133,7 @@ const LIMITS = `limit_per_minute = coalesce(@limitPerMinute, limit_per_minute),
  * How many other calls may have been charged after this one and reported before it: those in flight
  * now, and those that ended since it was sent.
  */
-async function overlapping(tx: Transaction, { id, sent_at, in_flight, outcome }: ClosingCall): Promise<number> {
+async function overlapping(tx: Transaction, { id, sent_at, in_flight, outcome }: CallToClose): Promise<number> {
   const ended = await tx.get<{ calls: number }>(
     'select count(*) as calls from call $by(call_finished_at) where finished_at >= @sentAt and id <> @id',
     { id, sentAt: sent_at },
@@ -145,7 +145,7 @@ async function overlapping(tx: Transaction, { id, sent_at, in_flight, outcome }:
  * An answer is kept even if its search is dead or in another round: it is paid for. A pause or rate
  * limit is written in the same transaction.
  */
-async function settle(tx: Transaction, call: ClosingCall, end: CallEnd): Promise<void> {
+async function settle(tx: Transaction, call: CallToClose, end: CallEnd): Promise<void> {
   const { decision, now } = end
   switch (decision.do) {
     case 'succeed':
@@ -172,14 +172,14 @@ type ForGood = Extract<Decision, { do: 'deadLetter' }>
 /** Only calls of the current round use up attempts. A refusal by the API applies to every round. */
 async function endSearch(
   tx: Transaction,
-  call: ClosingCall,
+  call: CallToClose,
   { facts, now }: CallEnd,
   decision: ForGood,
 ): Promise<void> {
   if (decision.usesAttempt) useAttempt(tx, call)
   if (!decision.usesAttempt || call.search_round === call.round) {
     const requestId = decision.death.requestId ?? facts.requestId ?? (await earlierRequestId(tx, call, decision))
-    bury(tx, { id: call.search_id, state: call.state }, { ...decision.death, requestId }, now)
+    markDead(tx, { id: call.search_id, state: call.state }, { ...decision.death, requestId }, now)
   }
   if (decision.pause !== null) await addPause(tx, { cause: decision.pause, since: now, detail: decision.death.error })
 }
@@ -188,7 +188,7 @@ async function endSearch(
  * The request id that support needs, of the last failure in this round that had one: a timeout has
  * none.
  */
-async function earlierRequestId(tx: Transaction, call: ClosingCall, { usesAttempt }: ForGood): Promise<string | null> {
+async function earlierRequestId(tx: Transaction, call: CallToClose, { usesAttempt }: ForGood): Promise<string | null> {
   if (!usesAttempt) return null
   const earlier = await tx.get<{ request_id: string }>(
     `select request_id from call where search_id = @searchId and round = @round and outcome = 'transient' and request_id is not null
@@ -199,7 +199,7 @@ async function earlierRequestId(tx: Transaction, call: ClosingCall, { usesAttemp
 }
 
 /** Only while the search is still in the call's round. */
-function useAttempt(tx: Transaction, call: ClosingCall): void {
+function useAttempt(tx: Transaction, call: CallToClose): void {
   tx.send(
     "update search set failures = failures + 1 where id = @id and round = @round and state in ('waiting', 'queued')",
     { id: call.search_id, round: call.round },

@@ -1,8 +1,8 @@
 import type { WriteFailure } from '../domain/pause.js'
 
 /**
- * The database, whichever engine it is. Everything runs in a transaction, and there is one writer
- * at a time, over all processes: what a change reads stays true until it is committed.
+ * A connection to the database, whichever engine it is. Everything runs in a transaction, and there is
+ * one writer at a time over all processes: what a change has read stays true until it is committed.
  */
 export interface Connection {
   /**
@@ -12,9 +12,9 @@ export interface Connection {
    * any more
    */
   write<T>(work: (tx: Transaction) => Promise<T>, purpose?: Purpose): Promise<T>
-  /** One consistent look. */
+  /** A read transaction: one consistent view. */
   read<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
-  /** A look that lasts until it is closed, on a connection of its own. */
+  /** A consistent view that lasts until it is closed, on a connection of its own. */
   snapshot(): Promise<Snapshot>
   /** @throws UnreachableError when nothing may be written for this purpose */
   refuseIfLost(purpose: Purpose): void
@@ -29,8 +29,8 @@ export interface Connection {
 export type Purpose = 'change' | 'end of a call'
 
 /**
- * Parameters are named in the text: `@name`. What the engines say in different words is named, too:
- * `$among(search.id, @ids)` and the like, see `Fragments`.
+ * Parameters are named in the text: `@name`. SQL that differs between the engines is written as a
+ * fragment, such as `$among(search.id, @ids)`; see `Fragments`.
  */
 export interface Queries {
   get<Row>(text: string, parameters?: SqlParameters): Promise<Row | undefined>
@@ -50,7 +50,7 @@ export interface Transaction extends Queries {
    */
   insert(into: string, width: number, values: readonly SqlValue[]): Promise<void>
   /**
-   * The first of so many ids for new searches, in a row and above all that were ever given out.
+   * Reserves so many consecutive ids for new searches, above all earlier ones. Returns the first.
    */
   reserveIds(count: number): Promise<number>
 }
@@ -63,7 +63,7 @@ export type SqlValue = string | number | Buffer | null
 /** A list is for `$among` only. */
 export type SqlParameters = Readonly<Record<string, SqlValue | readonly (number | string)[]>>
 
-/** What each engine says for `$name(arguments)` in a text. */
+/** The SQL of each engine for `$name(arguments)` in a text. */
 export interface Fragments {
   /** The column has a value of the list. */
   among(column: string, list: string): string
@@ -73,7 +73,7 @@ export interface Fragments {
   pairs(json: string): string
   /** Names the index to use, where a planner without statistics would choose wrong. */
   by(index: string): string
-  /** By the primary key. */
+  /** Uses the primary key, and no index. */
   unindexed(): string
   /** A join whose left side is read first. */
   next(): string
@@ -102,7 +102,7 @@ export interface Engine {
   readonly groupSize: number | null
   /** How many rows of a catalog to insert in one transaction: others wait for it. */
   readonly rowsPerChunk: number
-  /** The last ids that were given out, of tables whose ids are never given out twice. */
+  /** The last id of each table whose ids are never reused. */
   lastIds(tx: Queries, tables: readonly string[]): Promise<ReadonlyMap<string, number>>
   setLastIds(tx: Transaction, ids: ReadonlyMap<string, number>): Promise<void>
 }

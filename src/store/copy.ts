@@ -8,7 +8,7 @@ export interface CopyOptions {
   readonly from: OpenOptions
   readonly to: OpenOptions
   readonly now: number
-  /** Called now and then. */
+  /** Called every few thousand rows. */
   readonly progress: (table: string, rows: number) => void
 }
 
@@ -18,7 +18,7 @@ export interface Copied {
   readonly rows: number
 }
 
-/** Every table with its primary key, a table after those that it refers to. A test compares them with the schema. */
+/** Every table with its primary key; a table comes after the tables that it refers to. A test compares them with the schema. */
 export const COPIED_TABLES: readonly { readonly name: string; readonly key: readonly string[] }[] = [
   { name: 'kysely_migration', key: ['name'] },
   { name: 'meta', key: ['key'] },
@@ -37,17 +37,17 @@ export const COPIED_TABLES: readonly { readonly name: string; readonly key: read
   { name: 'sample', key: ['minute'] },
   { name: 'timeline', key: ['id'] },
 ]
-/** Their ids are never given out twice, so what was given out last is copied too. */
+/** Their ids are never reused, so the last id of each is copied too. */
 const NUMBERED = ['batch', 'search', 'call', 'notification', 'timeline']
-/** A new store has rows in the others. */
+/** Empty in a new store; the other tables have rows from the start. */
 const EMPTY_IF_NEW = ['batch', 'search', 'call']
 const PAGE_ROWS = 1000
 
 /**
- * Copies a store to another database: everything in one transaction there, compared by the number of rows of each
- * table before the commit. Then the old store is marked, so that whoever still opens it is told where the store is.
- * Killed between the commit and the mark: both are whole and the old one still works; the same command again only marks.
- * Nobody else may use either store meanwhile.
+ * Copies a store to another database, in one transaction there. Before the commit, the number of rows of each table is
+ * compared. Then the old store is marked as moved, so that opening it fails with the new address. A crash between the
+ * commit and the mark leaves two complete stores, and the old one still works; the same command again only sets the mark.
+ * No other process may use either store meanwhile.
  * @throws RefusedError when the target has rows of its own
  */
 export async function copyStore({ from, to, now, progress }: CopyOptions): Promise<Copied> {
@@ -73,7 +73,7 @@ export async function copyStore({ from, to, now, progress }: CopyOptions): Promi
   }
 }
 
-/** A submit that is loading a catalog is heard of more often than this. */
+/** A submit that is loading a catalog sends heartbeats more often than this. */
 const LOADING_MS = 60_000
 
 async function refuseWhileLoading(look: Queries, now: number): Promise<void> {

@@ -2,7 +2,7 @@ import type { DeadLetter, Death, DeathReason } from '../domain/dead-letter.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
-import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
+import { BUDGET_TABLE, budgetsAsJson, IS_DUE, readBudgets } from './budget.js'
 import type { Connection, SqlParameters, SqlValue, Transaction } from './connection.js'
 import { containing, type DeadFilter, type RowName } from './findings.js'
 import {
@@ -15,7 +15,7 @@ import {
   requireSearchName,
   searchName,
 } from './search-ref.js'
-import { bury, revive } from './transitions.js'
+import { markDead, retryDead } from './transitions.js'
 
 /** The result of a retry of dead letters. */
 export interface Retried {
@@ -26,7 +26,7 @@ export interface Retried {
   readonly withheld: number
 }
 
-export interface ParkedLetter {
+export interface DeadLetterEntry {
   readonly ref: SearchRef
   readonly letter: DeadLetter
   /** The first few rows with this search, those of the latest batch first. */
@@ -37,7 +37,7 @@ export interface ParkedLetter {
  * The last dead letter of a page. The next page starts after it, even if some left the list
  * meanwhile.
  */
-export interface LetterCursor {
+export interface DeadLetterCursor {
   readonly diedAt: number
   readonly id: number
 }
@@ -46,14 +46,14 @@ export interface DeadLetterStore {
   /** Oldest death first, a page at a time. `after` is `next` of the previous page, or null. */
   list(
     filter: DeadFilter,
-    after: LetterCursor | null,
+    after: DeadLetterCursor | null,
     limit: number,
-  ): Promise<{ readonly letters: readonly ParkedLetter[]; readonly next: LetterCursor | null }>
+  ): Promise<{ readonly letters: readonly DeadLetterEntry[]; readonly next: DeadLetterCursor | null }>
   count(filter: DeadFilter): Promise<number>
   /** How many of these may already be paid for: see `DeadLetter.costs`. */
   countMaybePaid(filter: DeadFilter): Promise<number>
   /** By ref, if it is dead in exactly this round and not discarded. */
-  get(ref: SearchRef): Promise<ParkedLetter | null>
+  get(ref: SearchRef): Promise<DeadLetterEntry | null>
   /** Refs of all that belong in the dead letter queue, a page by internal order. */
   refs(after: number, limit: number): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
   /**
@@ -96,15 +96,15 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
           limit,
         }),
       ),
-    retry: (ref) => connection.write(async (tx) => (await revive(tx, await idsOf(tx, inRound(ref)))) === 1),
+    retry: (ref) => connection.write(async (tx) => (await retryDead(tx, await idsOf(tx, inRound(ref)))) === 1),
     retryAll: (filter) =>
       connection.write(async (tx) => {
         const ids = await idsOf(tx, dead(filter))
-        return { retried: await revive(tx, ids), ...(await standingOf(tx, ids)) }
+        return { retried: await retryDead(tx, ids), ...(await standingOf(tx, ids)) }
       }),
     retryUnauthorized: () =>
       connection.write(async (tx) =>
-        revive(tx, await idsOf(tx, and(dead({}), "search.death_reason = 'unauthorized'"))),
+        retryDead(tx, await idsOf(tx, and(dead({}), "search.death_reason = 'unauthorized'"))),
       ),
     discardAll: (filter) =>
       connection.write(async (tx) => {
@@ -117,7 +117,7 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
           `select id, state from search where ${IS_REF}`,
           refParameters(ref),
         )
-        return search !== undefined && bury(tx, search, death, now)
+        return search !== undefined && markDead(tx, search, death, now)
       }),
   }
 }
@@ -132,7 +132,7 @@ function and({ text, parameters }: Condition, more: string, others: SqlParameter
   return { text: `${text} and ${more}`, parameters: { ...parameters, ...others } }
 }
 
-/** The same rule as `costs` in `letterOf`. */
+/** The same rule as `costs` in `deadLetterOf`. */
 const MAYBE_PAID = `(search.death_reason = 'unreadable' or exists (
   select 1 from call where call.search_id = search.id and call.outcome = 'unknown'))`
 
@@ -177,7 +177,7 @@ async function count(tx: Transaction, { text, parameters }: Condition): Promise<
 async function list(
   tx: Transaction,
   filter: DeadFilter,
-  after: LetterCursor | null,
+  after: DeadLetterCursor | null,
   limit: number,
 ): ReturnType<DeadLetterStore['list']> {
   const all = dead(filter)
@@ -193,16 +193,16 @@ async function list(
   }
 }
 
-/** Of searches that wait again: how many a batch can pay for, and how many a cap withholds. */
+/** How many of the retried searches a batch can pay for, and how many a cap withholds. */
 async function standingOf(tx: Transaction, ids: readonly number[]): Promise<Omit<Retried, 'retried'>> {
   const counted = await tx.get<Omit<Retried, 'retried'>>(
-    `with ${REACH_TABLE}, back as (
+    `with ${BUDGET_TABLE}, back as (
        select ${IS_DUE} as is_due, exists (
            select 1 from want join batch on batch.id = want.batch_id
            where want.search_id = search.id and batch.state = 'released') as is_wanted
        from search where $among(id, @ids))
      select count(*) filter (where is_due) as due, count(*) filter (where is_wanted and not is_due) as withheld from back`,
-    { ids, reaches: budgetsParameter(await budgets(tx)) },
+    { ids, budgets: budgetsAsJson(await readBudgets(tx)) },
   )
   return counted ?? { due: 0, withheld: 0 }
 }
@@ -221,7 +221,7 @@ export interface DeathColumns {
 export const DEATH_COLUMNS = `death_reason, death_status, death_error, death_code, death_message, death_request_id,
   death_remedy`
 
-interface LetterRow extends RefColumns, DeathColumns {
+interface DeadLetterRow extends RefColumns, DeathColumns {
   readonly id: number
   readonly request: string
   readonly died_at: number | null
@@ -236,9 +236,9 @@ function letters(
   { text, parameters }: Condition,
   order: string,
   more: SqlParameters = {},
-): Promise<LetterRow[]> {
+): Promise<DeadLetterRow[]> {
   // A rate limit or an empty account used no attempt, so it is not counted as a failure.
-  return tx.all<LetterRow>(
+  return tx.all<DeadLetterRow>(
     `select id, fingerprint, generation, round, request, died_at, ${DEATH_COLUMNS},
        (select count(*) from call where call.search_id = search.id
          and call.outcome not in ('rate_limited', 'out_of_credits')) as attempts,
@@ -252,7 +252,7 @@ function letters(
 /** Thousands of rows may share a search. */
 const MOST_ROWS = 5
 
-async function withRows(tx: Transaction, letters: readonly LetterRow[]): Promise<ParkedLetter[]> {
+async function withRows(tx: Transaction, letters: readonly DeadLetterRow[]): Promise<DeadLetterEntry[]> {
   const named = await tx.all<{ search_id: number; batch_id: number; position: number; key: string | null }>(
     `select search_id, batch_id, position, key from (
        select search_id, batch_id, position, key,
@@ -263,14 +263,14 @@ async function withRows(tx: Transaction, letters: readonly LetterRow[]): Promise
   )
   return letters.map((row) => ({
     ref: refOf(row),
-    letter: letterOf(row),
+    letter: deadLetterOf(row),
     rows: named
       .filter(({ search_id }) => search_id === row.id)
       .map(({ batch_id: batchId, position, key }) => ({ batchId, position, key })),
   }))
 }
 
-function letterOf(row: LetterRow): DeadLetter {
+function deadLetterOf(row: DeadLetterRow): DeadLetter {
   return {
     search: searchName(row),
     query: (JSON.parse(row.request) as SearchRequest).query,

@@ -2,8 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type RowStatus, rowStatus, type SearchState } from '../domain/states.js'
 import { TAGS_RULE } from '../domain/tags.js'
 import { mayWithhold } from './batch-report.js'
-import { type BatchRow, standingBatch } from './batch-row.js'
-import { type Budget, budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
+import { type BatchRow, visibleBatch } from './batch-row.js'
+import { BUDGET_TABLE, type Budget, budgetsAsJson, IS_DUE, readBudgets } from './budget.js'
 import type { Connection, Snapshot } from './connection.js'
 
 /** One row of the export, in input order. */
@@ -57,10 +57,10 @@ export async function* exportRows(
     }, snapshotMs)
     timer.unref()
     try {
-      const batch = await standingBatch(snapshot, batchId)
+      const batch = await visibleBatch(snapshot, batchId)
       if (batch === undefined) return
-      const reaches = await budgets(snapshot)
-      const pageAfter = (position: number) => rowsAfter(snapshot, batch, { after: position, withAnswers, reaches })
+      const budgets = await readBudgets(snapshot)
+      const pageAfter = (position: number) => rowsAfter(snapshot, batch, { after: position, withAnswers, budgets })
       let next: Promise<readonly ExportedRow[]> | null = null
       while (last !== null && !isOver) {
         const rows: readonly ExportedRow[] = await (next ?? pageAfter(last))
@@ -97,10 +97,10 @@ interface ExportedRow {
 function rowsAfter(
   snapshot: Snapshot,
   batch: BatchRow,
-  { after, withAnswers, reaches }: { after: number; withAnswers: boolean; reaches: readonly Budget[] },
+  { after, withAnswers, budgets }: { after: number; withAnswers: boolean; budgets: readonly Budget[] },
 ): Promise<readonly ExportedRow[]> {
   return snapshot.all<ExportedRow>(
-    `with ${REACH_TABLE}
+    `with ${BUDGET_TABLE}
      select item.position, item.key, item.row, item.problem, search.state, search.tracks, tagging.json,
        case when search.tracks > 0 and (@withAnswers = 1 or tagging.json is null)
          then (select body from answer where search_id = search.id) end as body,
@@ -115,8 +115,8 @@ function rowsAfter(
       after,
       withAnswers: Number(withAnswers),
       rule: TAGS_RULE,
-      mayWithhold: Number(mayWithhold(batch, reaches)),
-      reaches: budgetsParameter(reaches),
+      mayWithhold: Number(mayWithhold(batch, budgets)),
+      budgets: budgetsAsJson(budgets),
     },
   )
 }

@@ -5,7 +5,7 @@ import { type BatchRow, CAN_PAY_SQL, capOf } from './batch-row.js'
 import { budgetLeft, payingBatches, wantedIn } from './budget.js'
 import type { Connection, SqlParameters, Transaction } from './connection.js'
 import { IS_REF, type RefColumns, type RefPage, refOf, refPage, refParameters } from './search-ref.js'
-import { enqueue, putBack } from './transitions.js'
+import { enqueue, requeueSearches } from './transitions.js'
 
 export interface DueSearch {
   readonly ref: SearchRef
@@ -99,12 +99,12 @@ export function feedStore(connection: Connection): FeedStore {
       connection.write(async (tx) => {
         const ids: number[] = []
         for (const ref of refs) ids.push(...(await queuedIn(tx, ref)))
-        return putBack(tx, ids)
+        return requeueSearches(tx, ids)
       }),
     requeueAll: () =>
       connection.write(async (tx) => {
         const all = await tx.all<{ id: number }>("select id from search where state = 'queued'")
-        return putBack(
+        return requeueSearches(
           tx,
           all.map((row) => row.id),
         )

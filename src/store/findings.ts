@@ -241,7 +241,7 @@ export async function someAnswers(tx: Queries, batchId: number, limit: number): 
   return rows.map(({ body }) => body)
 }
 
-/** As it stands in JSON, in which quotes and backslashes are escaped. */
+/** The text as it is written in JSON, with quotes and backslashes escaped. */
 export function containing(text: string): string {
   const inJson = JSON.stringify(text.toLowerCase()).slice(1, -1)
   return `%${inJson.replace(/[!%_]/g, '!$&')}%`

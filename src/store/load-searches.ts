@@ -32,7 +32,7 @@ interface KnownSearch {
  * second time because of it.
  *
  * New searches get ascending ids in the order in which they are first requested, because a budget
- * covers ids up to its reach.
+ * covers all ids up to its last one.
  */
 export async function findOrAddSearches(
   tx: Transaction,
@@ -109,7 +109,7 @@ function choose(
   )
 }
 
-/** Those of these searches that the batch already wants. */
+/** Which of these searches the batch already wants. */
 async function takenBy(
   tx: Transaction,
   batchId: number,

@@ -39,7 +39,7 @@ async function addFirstRows(tx: Transaction): Promise<void> {
     await tx.run('insert into call_count (outcome, calls) values (@outcome, 0)', { outcome })
 }
 
-/** Of a store that has tables. */
+/** The version of the schema. The store must have tables. */
 export async function versionOf(tx: Queries): Promise<number> {
   const row = await tx.get<{ value: string }>("select value from meta where key = 'schema_version'")
   return Number(row?.value ?? 0)

@@ -25,7 +25,7 @@ export interface PauseStore {
    */
   rateLimitedUntil(now: number): Promise<number | null>
   /** The API's message with it. Null: none, or not rate limited. */
-  holdDetail(now: number): Promise<string | null>
+  rateLimitDetail(now: number): Promise<string | null>
   /**
    * Ends the rate limit by hand. False when there was none. The next calls go one at a time until
    * one is answered.
@@ -52,10 +52,10 @@ export function pauseStore(connection: Connection, actor: Actor): PauseStore {
     add: (pause) => connection.write((tx) => addPause(tx, pause, actor), 'end of a call'),
     lift: (cause, probe, now = Date.now()) =>
       connection.write(async (tx) => {
-        const stood = await liftPause(tx, cause, now, actor)
-        if (stood && probe) setProbing(tx, true)
-        if (stood && isForFailures(cause)) await markStreak(tx)
-        return stood
+        const wasActive = await liftPause(tx, cause, now, actor)
+        if (wasActive && probe) setProbing(tx, true)
+        if (wasActive && isForFailures(cause)) await markStreak(tx)
+        return wasActive
       }),
     activeHours: () => connection.read(activeHours),
     setActiveHours: (inForce) => connection.write(async (tx) => setActiveHours(tx, inForce)),
@@ -65,13 +65,13 @@ export function pauseStore(connection: Connection, actor: Actor): PauseStore {
     noteWatch: (watch) => connection.write(async (tx) => noteWatch(tx, watch)),
     probing: () => connection.read(isProbing),
     rateLimitedUntil: (now) => connection.read((tx) => rateLimitEnd(tx, now)),
-    holdDetail: (now) => connection.read((tx) => holdDetail(tx, now)),
+    rateLimitDetail: (now) => connection.read((tx) => rateLimitDetail(tx, now)),
     liftRateLimit: (now) =>
       connection.write(async (tx) => {
-        const stood = (await rateLimitEnd(tx, now)) !== null
+        const wasActive = (await rateLimitEnd(tx, now)) !== null
         endRateLimit(tx)
-        if (stood) setProbing(tx, true)
-        return stood
+        if (wasActive) setProbing(tx, true)
+        return wasActive
       }),
   }
 }
@@ -152,7 +152,7 @@ export function endRateLimit(tx: Transaction): void {
 }
 
 /** The API's message with the rate limit. Null: none, or not rate limited. */
-export async function holdDetail(tx: Transaction, now: number): Promise<string | null> {
+export async function rateLimitDetail(tx: Transaction, now: number): Promise<string | null> {
   return (await rateLimitEnd(tx, now)) === null ? null : noteOf(tx, 'hold_detail')
 }
 
@@ -167,7 +167,7 @@ export async function rateLimitEnd(tx: Transaction, now: number): Promise<number
   return rateLimitEndOf({ until: await noteOf(tx, 'hold_until'), from: await noteOf(tx, 'hold_from') }, now)
 }
 
-/** The same of the two notes. */
+/** The same, from the values of the two notes. */
 export function rateLimitEndOf(
   limit: { readonly until: string | null; readonly from: string | null },
   now: number,

@@ -1,7 +1,7 @@
 import { RefusedError } from '../domain/errors.js'
 import type { SearchRequest } from '../domain/request.js'
-import { standingBatch } from './batch-row.js'
-import { budgets, budgetsParameter, dueSearches, IS_DUE, REACH_TABLE } from './budget.js'
+import { visibleBatch } from './batch-row.js'
+import { BUDGET_TABLE, budgetsAsJson, dueSearches, IS_DUE, readBudgets } from './budget.js'
 import type { Transaction } from './connection.js'
 
 export interface Plan {
@@ -29,12 +29,12 @@ export interface Plan {
 /** Rows of a batch that continues another one. */
 export interface RowChanges {
   readonly new: number
-  /** They ask for another search than before. */
+  /** Their search is another one than before. */
   readonly changed: number
   /** Of the earlier batch. */
   readonly gone: number
   readonly unchanged: number
-  /** Whether both batches have ids, by which their rows are the same. */
+  /** Whether both batches have ids, by which their rows are matched. */
   readonly byId: boolean
 }
 
@@ -43,14 +43,14 @@ const SHOWN = 5
 
 /** What a batch will cost, before its release: exact, by counting the searches that it wants. */
 export async function planOf(tx: Transaction, batchId: number): Promise<Plan> {
-  const batch = await standingBatch(tx, batchId)
+  const batch = await visibleBatch(tx, batchId)
   if (batch === undefined)
     throw new RefusedError(`Batch ${batchId} cannot be planned, because it was dropped. Submit the catalog again.`)
   // Once this one is released, the batch that it continues pays for nothing any more.
   const own = [batchId, batch.state === 'loading' ? batch.continues : null]
-  const others = (await budgets(tx)).filter((reach) => !own.includes(reach.batchId))
+  const others = (await readBudgets(tx)).filter((budget) => !own.includes(budget.batchId))
   const searches = (await tx.get<Record<'answered' | 'dead' | 'discarded' | 'queued' | 'unasked', number>>(
-    `with ${REACH_TABLE}
+    `with ${BUDGET_TABLE}
      select
        count(*) filter (where search.state = 'answered') as answered,
        count(*) filter (where search.state = 'dead') as dead,
@@ -59,7 +59,7 @@ export async function planOf(tx: Transaction, batchId: number): Promise<Plan> {
        count(*) filter (where search.state in ('waiting', 'queued')) as unasked
      from want $next() search on search.id = want.search_id
      where want.batch_id = @batchId`,
-    { batchId, reaches: budgetsParameter(others), others: others.length },
+    { batchId, budgets: budgetsAsJson(others), others: others.length },
   )) ?? { answered: 0, dead: 0, discarded: 0, queued: 0, unasked: 0 }
   return {
     rows: batch.items,
@@ -96,8 +96,8 @@ async function firstRequests(tx: Transaction, batchId: number): Promise<readonly
 }
 
 /**
- * How the rows of a batch differ from those of the one that it continues. Rows are the same by the user's own id; in
- * batches without ids, by their search. A row has changed when it asks for another search.
+ * How the rows of a batch differ from those of the one that it continues. Rows are matched by the user's own id; in
+ * batches without ids, by their search. A row has changed if its search is another one.
  */
 export async function compareRows(tx: Transaction, earlierId: number, batchId: number): Promise<RowChanges> {
   const ids = { earlierId, batchId }
@@ -108,8 +108,8 @@ export async function compareRows(tx: Transaction, earlierId: number, batchId: n
   const counts = { new: 0, changed: 0, gone: 0, unchanged: 0, ...found, byId }
   if (byId) return counts
   // Rows without a search are all the same.
-  const earlier = (await standingBatch(tx, earlierId))?.invalid ?? 0
-  const later = (await standingBatch(tx, batchId))?.invalid ?? 0
+  const earlier = (await visibleBatch(tx, earlierId))?.invalid ?? 0
+  const later = (await visibleBatch(tx, batchId))?.invalid ?? 0
   return {
     ...counts,
     new: counts.new + Math.max(0, later - earlier),
@@ -119,8 +119,8 @@ export async function compareRows(tx: Transaction, earlierId: number, batchId: n
 }
 
 /**
- * An id that rows repeat is its first row's; rows without one count as new or gone. Each row is looked up in the index
- * of ids: a join of two big batches would take hours.
+ * A repeated id belongs to its first row; rows without an id count as new or gone. Each row is looked up in the index
+ * of ids, because a join of two big batches would take hours.
  */
 const BY_ID = `select
     count(*) filter (where earlier.position is null) as new,

@@ -2,8 +2,8 @@ import { CALL_OUTCOMES, type CallOutcome } from '../domain/outcome.js'
 import type { SearchRequest } from '../domain/request.js'
 import { PRIORITIES } from '../domain/states.js'
 import { type BatchReport, batchReport } from './batch-report.js'
-import { creditsNeeded, standingBatches } from './batch-row.js'
-import { type Budget, budgets, dueSearches } from './budget.js'
+import { creditsNeeded, visibleBatches } from './batch-row.js'
+import { type Budget, dueSearches, readBudgets } from './budget.js'
 import type { Connection, SqlParameters, Transaction } from './connection.js'
 import type { ExportOptions, ExportRow } from './export-rows.js'
 import { exportRows } from './export-rows.js'
@@ -119,14 +119,14 @@ const A_MINUTE_MS = 60_000
  */
 export function reports(reader: Connection): Reports {
   return {
-    batches: (which) => reader.read(async (tx) => batchReports(tx, which, await budgets(tx))),
-    totals: (now) => reader.read(async (tx) => totals(tx, now, await budgets(tx))),
+    batches: (which) => reader.read(async (tx) => batchReports(tx, which, await readBudgets(tx))),
+    totals: (now) => reader.read(async (tx) => totals(tx, now, await readBudgets(tx))),
     look: (which, now) =>
       reader.read(async (tx) => {
-        const reaches = await budgets(tx)
+        const budgets = await readBudgets(tx)
         return {
-          batches: await batchReports(tx, which, reaches),
-          totals: await totals(tx, now, reaches),
+          batches: await batchReports(tx, which, budgets),
+          totals: await totals(tx, now, budgets),
           needs: await needs(tx, now),
         }
       }),
@@ -149,15 +149,15 @@ export function reports(reader: Connection): Reports {
 async function batchReports(
   tx: Transaction,
   { batchId, limit }: WhichBatches,
-  reaches: readonly Budget[],
+  budgets: readonly Budget[],
 ): Promise<readonly BatchReport[]> {
   const condition = batchId === undefined ? '' : 'and id = @batchId'
-  const rows = await standingBatches(tx, `${condition} order by completed_at is not null, id desc limit @limit`, {
+  const rows = await visibleBatches(tx, `${condition} order by completed_at is not null, id desc limit @limit`, {
     limit,
     ...(batchId === undefined ? {} : { batchId }),
   })
   const list: BatchReport[] = []
-  for (const row of rows.toSorted((a, b) => b.id - a.id)) list.push(await batchReport(tx, row, reaches))
+  for (const row of rows.toSorted((a, b) => b.id - a.id)) list.push(await batchReport(tx, row, budgets))
   return list
 }
 
@@ -167,14 +167,14 @@ async function unknownUnseen(tx: Transaction): Promise<number> {
   return Math.max(0, (counted?.calls ?? 0) - (await unknownSeen(tx)))
 }
 
-async function totals(tx: Transaction, now: number, reaches: readonly Budget[]): Promise<Totals> {
+async function totals(tx: Transaction, now: number, budgets: readonly Budget[]): Promise<Totals> {
   const callsByOutcome = Object.fromEntries(CALL_OUTCOMES.map((outcome) => [outcome, 0])) as Record<CallOutcome, number>
   const counts = await tx.all<{ outcome: CallOutcome; calls: number }>('select outcome, calls from call_count')
   for (const row of counts) callsByOutcome[row.outcome] = row.calls
   const counted = async (text: string, parameters: SqlParameters = {}): Promise<number> =>
     (await tx.get<{ n: number }>(text, parameters))?.n ?? 0
   return {
-    due: await dueSearches(tx, reaches),
+    due: await dueSearches(tx, budgets),
     deadLetters: await counted(
       "select count(*) as n from search $by(search_dead) where state = 'dead' and discarded = 0",
     ),
@@ -192,7 +192,7 @@ async function totals(tx: Transaction, now: number, reaches: readonly Budget[]):
 }
 
 async function needs(tx: Transaction, now: number): Promise<readonly BatchNeed[]> {
-  const rows = await standingBatches(tx, "and state = 'released' and completed_at is null order by id")
+  const rows = await visibleBatches(tx, "and state = 'released' and completed_at is null order by id")
   const calls = await tx.all<{ id: number; calls: number }>(
     'select batch_id as id, count(*) as calls from call where sent_at > @since group by batch_id',
     { since: now - A_MINUTE_MS },

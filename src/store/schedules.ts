@@ -16,7 +16,7 @@ export interface ScheduleStore {
    * it is not loading any more.
    */
   set(schedule: BatchSchedule, caps: Caps): Promise<boolean>
-  /** Of batches that are neither done nor cancelled. */
+  /** The schedules of batches that are neither done nor cancelled. */
   list(): Promise<readonly BatchSchedule[]>
   /** loading → released, for each batch whose time has come. Returns their ids. */
   releaseDue(now: number): Promise<readonly number[]>
@@ -47,7 +47,7 @@ export function scheduleStore(connection: Connection): ScheduleStore {
 
 async function set(tx: Transaction, { batchId, notBefore, deadline }: BatchSchedule, caps: Caps): Promise<boolean> {
   const loading = await tx.run(
-    // A worker of an earlier version, which knows no schedules, must not take it for abandoned.
+    // A worker of an earlier version, which knows no schedules, must not drop it as abandoned.
     `update batch set max_credits = @maxCredits, first = @first, heard_at = coalesce(@notBefore, heard_at)
      where id = @batchId and state = 'loading' and dropping = 0`,
     { ...caps, batchId, notBefore },

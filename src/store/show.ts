@@ -4,8 +4,8 @@ import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import { type RowStatus, rowStatus, type SearchState } from '../domain/states.js'
 import { mayWithhold } from './batch-report.js'
-import { type Batch, batchOf, standingBatch, standingBatches } from './batch-row.js'
-import { budgets, budgetsParameter, IS_DUE, REACH_TABLE } from './budget.js'
+import { type Batch, batchOf, visibleBatch, visibleBatches } from './batch-row.js'
+import { BUDGET_TABLE, budgetsAsJson, IS_DUE, readBudgets } from './budget.js'
 import type { Transaction } from './connection.js'
 import { DEATH_COLUMNS, type DeathColumns, deathOf } from './dead-letters.js'
 import { type RefColumns, refOf, searchNamed } from './search-ref.js'
@@ -81,11 +81,11 @@ interface ItemRow {
 const ITEM_COLUMNS = 'batch_id, position, key, row, search_id, problem'
 
 async function findItem(tx: Transaction, what: string, batchId: number | null): Promise<ItemRow | undefined> {
-  const meant = batchId ?? (await standingBatches(tx, 'order by id desc limit 1'))[0]?.id
-  if (meant === undefined || (await standingBatch(tx, meant)) === undefined) return undefined
+  const meant = batchId ?? (await visibleBatches(tx, 'order by id desc limit 1'))[0]?.id
+  if (meant === undefined || (await visibleBatch(tx, meant)) === undefined) return undefined
   const inMeant = (await byKey(tx, meant, what)) ?? (await byPosition(tx, meant, what))
   if (inMeant !== undefined || batchId !== null) return inMeant
-  for (const { id } of await standingBatches(tx, 'and id <> @meant order by id desc', { meant })) {
+  for (const { id } of await visibleBatches(tx, 'and id <> @meant order by id desc', { meant })) {
     const found = await byKey(tx, id, what)
     if (found !== undefined) return found
   }
@@ -104,17 +104,17 @@ async function byPosition(tx: Transaction, batchId: number, what: string): Promi
 }
 
 async function showItem(tx: Transaction, item: ItemRow): Promise<RowReport | null> {
-  const batch = await standingBatch(tx, item.batch_id)
+  const batch = await visibleBatch(tx, item.batch_id)
   if (batch === undefined) return null
-  const now = await budgets(tx)
+  const now = await readBudgets(tx)
   const found =
     item.search_id === null
       ? undefined
       : await tx.get<{ tracks: number | null; due: number }>(
-          `with ${REACH_TABLE}
+          `with ${BUDGET_TABLE}
            select tracks, case when search.state = 'waiting' and not ${IS_DUE} then 0 else 1 end as due
            from search where id = @searchId`,
-          { searchId: item.search_id, reaches: budgetsParameter(now) },
+          { searchId: item.search_id, budgets: budgetsAsJson(now) },
         )
   const search = item.search_id === null ? null : await showSearch(tx, item.search_id)
   return {

@@ -21,7 +21,7 @@ export type { BatchStore, Caps, CountedBatch, Milestone, NewBatch } from './batc
 export type { CallLedger } from './calls.js'
 export type { Claim, ClaimRules } from './claim.js'
 export type { CallEnd } from './close-call.js'
-export type { DeadLetterStore, LetterCursor, ParkedLetter, Retried } from './dead-letters.js'
+export type { DeadLetterCursor, DeadLetterEntry, DeadLetterStore, Retried } from './dead-letters.js'
 export type { ExportRow } from './export-rows.js'
 export type { DueSearch, FeedStore } from './feed.js'
 export type { DeadFilter } from './findings.js'

@@ -1,7 +1,7 @@
 import { formatNumber } from '../domain/format.js'
 import type { Connection, Queries, Transaction } from './connection.js'
 
-/** What happened, and who did it. Kept for an age, newest first. */
+/** What happened, and who did it. Old entries are dropped by `prune`. */
 export const TIMELINE_KINDS = [
   'released',
   'cancelled',
@@ -27,7 +27,7 @@ export interface TimelineEntry {
   readonly what: string
 }
 
-/** Nothing, where the limit is as it was or was not known. */
+/** Adds no entry if the limit is unchanged, or was not known before. */
 export function noteLimit(tx: Transaction, from: number | null, to: number | null, at: number): void {
   if (from === null || to === null || from === to) return
   const what = `The limit went from ${formatNumber(from)} to ${formatNumber(to)} calls a minute.`
@@ -63,7 +63,7 @@ export function timelineStore(connection: Connection, reader: Connection): Timel
   }
 }
 
-/** With the change that it tells of, in its transaction. */
+/** Adds an entry in the transaction of the change that it describes. */
 export function addEntry(tx: Transaction, { at, kind, by, what }: TimelineEntry): void {
   tx.send('insert into timeline (at, kind, actor, what) values (@at, @kind, @by, @what)', { at, kind, by, what })
 }

@@ -16,7 +16,7 @@ import { IS_REF, refParameters } from './search-ref.js'
 type Bucket = 'pending' | 'tagged' | 'no_match' | 'dead'
 
 /** What a transition needs to know about a search. */
-export interface StandingSearch {
+export interface CurrentSearch {
   readonly id: number
   readonly state: SearchState
 }
@@ -36,7 +36,7 @@ export async function enqueue(tx: Transaction, ref: SearchRef, priority: Priorit
 }
 
 /** waiting or queued → waiting, in a new round: its job is gone, or must not be used. */
-export async function putBack(tx: Transaction, ids: readonly number[]): Promise<number> {
+export async function requeueSearches(tx: Transaction, ids: readonly number[]): Promise<number> {
   const changes = await tx.run(
     `update search set state = 'waiting', round = round + 1, queued_priority = null, queued_at = null
      where $among(id, @ids) and state in ('waiting', 'queued')`,
@@ -47,7 +47,7 @@ export async function putBack(tx: Transaction, ids: readonly number[]): Promise<
 }
 
 /** dead → waiting, in a new round and with fresh attempts. Returns how many. */
-export async function revive(tx: Transaction, ids: readonly number[]): Promise<number> {
+export async function retryDead(tx: Transaction, ids: readonly number[]): Promise<number> {
   const rows = await tx.all<{ id: number }>(
     `update search set state = 'waiting', round = round + 1, failures = 0, queued_priority = null, queued_at = null,
        rate_limits = 0, refusals = 0, refused_from = null, ${NO_DEATH}
@@ -66,7 +66,7 @@ export async function revive(tx: Transaction, ids: readonly number[]): Promise<n
  */
 export function keepAnswer(
   tx: Transaction,
-  search: StandingSearch,
+  search: CurrentSearch,
   answer: { readonly body: string; readonly tracks: number; readonly tagging?: Tagging | null },
   now: number,
 ): void {
@@ -90,7 +90,7 @@ export function keepAnswer(
 }
 
 /** waiting or queued → dead. False when it already has an outcome. */
-export function bury(tx: Transaction, search: StandingSearch, death: Death, now: number): boolean {
+export function markDead(tx: Transaction, search: CurrentSearch, death: Death, now: number): boolean {
   if (search.state === 'answered' || search.state === 'dead') return false
   tx.send(
     `update search set state = 'dead', died_at = @now, queued_priority = null, queued_at = null,

@@ -21,7 +21,7 @@ const QUIET: StatusFacts = {
   workers: 1,
   troubles: [],
   rateLimitedUntil: null,
-  heldBecause: null,
+  rateLimitDetail: null,
   outOfToday: false,
   probing: false,
   due: 0,
@@ -115,7 +115,7 @@ describe('the status message', () => {
   })
 
   test('a rate limit quotes the API', () => {
-    const held = { due: 1, rateLimitedUntil: NOW + 42_000, heldBecause: 'Too Many Requests: Slow down' }
+    const held = { due: 1, rateLimitedUntil: NOW + 42_000, rateLimitDetail: 'Too Many Requests: Slow down' }
     expect(said(held).reason).toMatch(
       /no calls until \S+ \(the API says "Too Many Requests: Slow down"\); 1 search due/,
     )

@@ -172,7 +172,7 @@ describe('attempts', () => {
     'waiting is not failing: $kind of the whole account never kills a search',
     (outcome) => {
       const history = { ...NEVER_REFUSED, rateLimits: 1000, refusals: 1000, othersLimited: 50, isAlone: true }
-      expect(decide(outcome, { ...context, failuresBefore: 1000, history }).do).not.toBe('bury')
+      expect(decide(outcome, { ...context, failuresBefore: 1000, history }).do).not.toBe('markDead')
     },
   )
 })

@@ -51,13 +51,13 @@ const DEATH = {
   requestId: null,
   remedy: 'Mend it.',
 } as const
-const bury = (query: string, round = 1) =>
+const markDead = (query: string, round = 1) =>
   system.store.deadLetters.recordCrashed(refOf(query, round), DEATH, system.now())
 
 describe('the mover', () => {
   test('moves more than a page of dead letters, and empties the failed set', async () => {
     await system.submit(queries(230))
-    for (const query of queries(230)) await bury(query)
+    for (const query of queries(230)) await markDead(query)
     await system.queue.searches.add(
       queries(230).map((query) => ({
         ref: refOf(query),
@@ -90,7 +90,7 @@ describe('the mover', () => {
   test('a job that was discarded meanwhile is only removed', async () => {
     await system.submit(['a'])
     await failAll(1, '400', async () => {
-      await bury('a')
+      await markDead('a')
       await system.store.deadLetters.discardAll({})
     })
     expect(await moveFailed(system)).toBe(0)
@@ -116,7 +116,7 @@ describe('the mover', () => {
 describe('the sweep', () => {
   test('adds what Redis lost, and removes what is not dead any more', async () => {
     await system.submit(queries(30))
-    for (const query of queries(30)) await bury(query)
+    for (const query of queries(30)) await markDead(query)
     expect(await sweepDeadLetters(system)).toEqual({ added: 30, removed: 0 })
     expect(await sweepDeadLetters(system)).toEqual({ added: 0, removed: 0 })
     await system.store.deadLetters.retry(refOf('scene 1'))
@@ -130,7 +130,7 @@ describe('the sweep', () => {
 
   test('more than a page', async () => {
     await system.submit(queries(1200))
-    for (const query of queries(1200)) await bury(query)
+    for (const query of queries(1200)) await markDead(query)
     expect(await sweepDeadLetters(system)).toMatchObject({ added: 1200 })
     expect(await parked()).toBe(1200)
     // As many commits to a disk that may be busy.
@@ -140,7 +140,7 @@ describe('the sweep', () => {
 describe('retry', () => {
   test('raises the round once, and logs when there is nothing to retry', async () => {
     await system.submit(['a'])
-    await bury('a')
+    await markDead('a')
     expect(await retryOne(system, refOf('a'))).toBe(true)
     expect(await retryOne(system, refOf('a'))).toBe(false)
     expect(system.log.logged('dead_letter.retry_ignored')).toHaveLength(1)
@@ -149,7 +149,7 @@ describe('retry', () => {
 
   test('costs one credit each, and counts how many may be paid for already', async () => {
     await system.submit(queries(3))
-    await bury('scene 1')
+    await markDead('scene 1')
     const unreadable = { ...DEATH, reason: 'unreadable', status: 200 } as const
     await system.store.deadLetters.recordCrashed(refOf('scene 2'), unreadable, system.now())
     expect(await priceOf(system.store, {})).toEqual({ searches: 2, credits: 2, maybePaidAlready: 1 })

@@ -237,9 +237,9 @@ describe('a search that is rate limited again and again', () => {
         message: expect.stringMatching(/^rate limited \("Daily limit: Come back tomorrow"\): again in/),
       }),
     ])
-    expect(await system.store.pauses.holdDetail(system.now())).toBe('Daily limit: Come back tomorrow')
+    expect(await system.store.pauses.rateLimitDetail(system.now())).toBe('Daily limit: Come back tomorrow')
     await system.store.pauses.liftRateLimit(system.now())
-    expect(await system.store.pauses.holdDetail(system.now())).toBeNull()
+    expect(await system.store.pauses.rateLimitDetail(system.now())).toBeNull()
   })
 })
 

@@ -37,7 +37,7 @@ type Act =
   | { do: 'feed'; limit: number }
   | { do: 'claim'; query: string; late: boolean }
   | { do: 'close'; which: number; ending: Ending }
-  | { do: 'putBack' | 'retry' | 'discard' | 'crash'; query: string }
+  | { do: 'requeue' | 'retry' | 'discard' | 'crash'; query: string }
   | { do: 'putBackAll' | 'retryAll' | 'ageOut' | 'resume' | 'time' }
 
 const act: fc.Arbitrary<Act> = fc.oneof(
@@ -65,7 +65,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({
-      do: fc.constantFrom('putBack' as const, 'retry' as const, 'discard' as const, 'crash' as const),
+      do: fc.constantFrom('requeue' as const, 'retry' as const, 'discard' as const, 'crash' as const),
       query,
     }),
   },
@@ -130,7 +130,7 @@ async function perform(world: World, step: Act): Promise<void> {
       if (call !== undefined) await performClose(world, call, step.ending)
       return
     }
-    case 'putBack':
+    case 'requeue':
       await store.feed.requeue([refOf(step.query, await roundOf(world, step.query))])
       return
     case 'retry':

@@ -5,7 +5,7 @@ import { type Price, priceOf, refuseEmptyFilter } from '../../batches/retry.js'
 import { didYouMean } from '../../domain/did-you-mean.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
-import type { DeadFilter, LetterCursor, ParkedLetter, Retried, Store } from '../../store/store.js'
+import type { DeadFilter, DeadLetterCursor, DeadLetterEntry, Retried, Store } from '../../store/store.js'
 import type { Body } from '../documents.js'
 import { askYesNo, canAsk } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
@@ -13,7 +13,7 @@ import { endedEarly, interruptible } from '../lib/interrupt.js'
 import { examples, text, wholeNumber } from '../lib/parse.js'
 import { leftToWorkers, openFeeding } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
-import { dueAgain, NONE_MATCHES, renderLetter, renderLetters, renderRetried } from '../render/dead-letters.js'
+import { dueAgain, NONE_MATCHES, renderDeadLetter, renderDeadLetters, renderRetried } from '../render/dead-letters.js'
 
 export function define(command: Command, act: Act): void {
   command.description(
@@ -96,11 +96,11 @@ async function listAll(cli: Cli, options: LetterOptions, words: readonly string[
   return withSession(cli, async (session) => {
     const discarded = options.discarded === true
     const filter = await filterOf(session, options, undefined)
-    const letters = await allLetters(session.store, { ...filter, discarded })
+    const letters = await allDeadLetters(session.store, { ...filter, discarded })
     const isFiltered = Object.keys(filter).length > 0
-    cli.result('dead_letters', { dead_letters: letters.map(letterJson) })
+    cli.result('dead_letters', { dead_letters: letters.map(deadLetterJson) })
     cli.print(
-      renderLetters(
+      renderDeadLetters(
         letters.map(({ letter }) => letter),
         { discarded, isFiltered },
         cli.paint,
@@ -121,8 +121,8 @@ async function showOne(cli: Cli, search: string): Promise<ExitCode> {
         { code: 'no_such_dead_letter' },
       )
     }
-    cli.result('dead_letter', { dead_letter: letterJson(found) })
-    cli.print(renderLetter(found.letter))
+    cli.result('dead_letter', { dead_letter: deadLetterJson(found) })
+    cli.print(renderDeadLetter(found.letter))
     return 0
   })
 }
@@ -185,9 +185,9 @@ async function filterOf(session: Session, options: LetterOptions, search: string
   }
 }
 
-async function allLetters(store: Pick<Store, 'deadLetters'>, filter: DeadFilter): Promise<ParkedLetter[]> {
-  const letters: ParkedLetter[] = []
-  let after: LetterCursor | null = null
+async function allDeadLetters(store: Pick<Store, 'deadLetters'>, filter: DeadFilter): Promise<DeadLetterEntry[]> {
+  const letters: DeadLetterEntry[] = []
+  let after: DeadLetterCursor | null = null
   do {
     const page: Awaited<ReturnType<Store['deadLetters']['list']>> = await store.deadLetters.list(filter, after, PAGE)
     letters.push(...page.letters)
@@ -215,7 +215,10 @@ function declined(): RefusedError {
   return new RefusedError('Not confirmed: nothing was changed.', { code: 'declined' })
 }
 
-function letterJson({ letter: { items, costs, ...letter }, rows }: ParkedLetter): Body<'dead_letter'>['dead_letter'] {
+function deadLetterJson({
+  letter: { items, costs, ...letter },
+  rows,
+}: DeadLetterEntry): Body<'dead_letter'>['dead_letter'] {
   return {
     ...letter,
     rows: items,

@@ -9,7 +9,7 @@ export const NONE_MATCHES = 'No dead letter matches.'
 /**
  * Groups by cause, with count and remedy; then the first letters themselves, one screen of them.
  */
-export function renderLetters(
+export function renderDeadLetters(
   letters: readonly DeadLetter[],
   { discarded, isFiltered }: { readonly discarded: boolean; readonly isFiltered: boolean },
   paint: Paint,
@@ -23,7 +23,7 @@ export function renderLetters(
   for (const [cause, group] of groups) {
     lines.push('', paint.bad(`${formatNumber(group.length)} × ${cause}`), `  ${group[0]?.remedy ?? ''}`)
   }
-  lines.push('', letterTable(letters.slice(0, SHOWN)))
+  lines.push('', deadLetterTable(letters.slice(0, SHOWN)))
   if (letters.length > SHOWN) {
     lines.push(
       `… and ${formatNumber(letters.length - SHOWN)} more: narrow it with --status, --code or --batch, or use --json`,
@@ -50,7 +50,7 @@ function causeOf({ status, code, error }: DeadLetter): string {
   return named === '' ? truncate(error, 100) : `${named}: ${truncate(error, 100)}`
 }
 
-function letterTable(letters: readonly DeadLetter[]): string {
+function deadLetterTable(letters: readonly DeadLetter[]): string {
   const rows = letters.map((letter) => [
     letter.search.slice(0, 12),
     letter.status === null ? '-' : String(letter.status),
@@ -61,7 +61,7 @@ function letterTable(letters: readonly DeadLetter[]): string {
   return table([['search', 'status', 'rows', 'died', 'query'], ...rows], [1, 2])
 }
 
-export function renderLetter(letter: DeadLetter): string {
+export function renderDeadLetter(letter: DeadLetter): string {
   const rows: [string, string][] = [
     ['search', letter.search],
     ['query', truncate(letter.query, 500)],

@@ -148,7 +148,7 @@ const BOOLEAN = 16
 const BIGINT = 20
 const NUMERIC = 1700
 
-/** Ids and counts stay far below 2^53. Truth is 0 or 1, as in SQLite. */
+/** Ids and counts stay far below 2^53. Booleans are 0 or 1, as in SQLite. */
 function typeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
   if (oid === BIGINT || oid === NUMERIC) return Number
   if (oid === BOOLEAN) return (value) => (value === 't' ? 1 : 0)
@@ -253,7 +253,7 @@ function insertion(into: string, width: number, values: readonly SqlValue[]): pg
   return { text: `insert into ${into} select * from unnest(${arrays.join(', ')})`, values: columns }
 }
 
-/** By the values, since the server cannot tell it. Any column takes the nulls of a number. */
+/** Derives the type from the values, since the server cannot. A column of nulls counts as numbers. */
 function typeOf(column: readonly Value[]): string {
   const known = column.find((value) => value !== null)
   if (typeof known === 'string') return 'text'

@@ -80,12 +80,12 @@ async function refuseSharedSessions(one: PostgresConnection, other: PostgresConn
 
 const LOOKS = 3
 const CLOCK_EVERY_MS = 60_000
-/** A difference worth telling: a certificate or a log would be wrong, too. */
+/** Log a larger difference: certificates and logs would be wrong too. */
 const SKEW_MS = 2000
 
 /**
- * What is stored says when: when a rate limit ends, when a call was sent. With 30 s between two machines one of them
- * would ignore the rate limit that the other stored, and take its calls in flight for lost. So all use the server's time.
+ * The store has times: when a rate limit ends, when a call was sent. If the clocks of two machines differed by 30 s, one
+ * would ignore the rate limit that the other stored, and count its calls in flight as lost. So all use the server's time.
  */
 async function followClock(reader: Connection, clock: AdjustableClock, log: Logger): Promise<Connection> {
   const offset = await offsetOf(reader)
@@ -96,7 +96,7 @@ async function followClock(reader: Connection, clock: AdjustableClock, log: Logg
       `the clock of this machine is ${Math.round(Math.abs(offset) / 1000)} s ${offset > 0 ? 'behind' : 'ahead of'} the database's, whose time is used. Set it right, for example by NTP`,
     )
   const timer = setInterval(() => {
-    // Kept as it was while the server is away.
+    // Keep the last offset while the server is unreachable.
     offsetOf(reader).then(clock.adjust, () => {})
   }, CLOCK_EVERY_MS)
   timer.unref()
@@ -163,7 +163,7 @@ async function versionOfDatabase(tx: Transaction): Promise<number> {
   return found?.there === 1 ? versionOf(tx) : 0
 }
 
-/** The migrations are written once, in SQLite's words. All that differs is the names of types. */
+/** The migrations are written once, for SQLite. PostgreSQL needs other names of types. */
 function inWordsOfPostgres(migrations: Migrations): Migrations {
   return Object.fromEntries(
     Object.entries(migrations).map(([name, statements]) => [name, statements.map(inTypesOfPostgres)]),

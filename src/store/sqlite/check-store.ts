@@ -24,7 +24,7 @@ export function checkStore(path: string): string | null {
   }
 }
 
-/** Without a write-ahead log, so that it can be moved as one file. */
+/** Turns the write-ahead log off, so that the store can be moved as one file. */
 export function makeSingleFile(path: string): void {
   const handle = new Database(path)
   try {
