@@ -9,16 +9,19 @@ export interface PostgresProxy {
    * The next change is committed, but its connection ends instead of the acknowledgement. Resolves then.
    */
   loseAcknowledgement(): Promise<void>
+  /** New connections go to another server of this machine. */
+  leadTo(port: number): void
   close(): Promise<void>
 }
 
 export async function startPostgresProxy(database: string): Promise<PostgresProxy> {
   const target = new URL(database)
+  let port = Number(target.port)
   const sockets = new Set<Socket>()
   let lost: (() => void) | null = null
 
   const server = createServer((client) => {
-    const upstream = connect(Number(target.port), target.hostname)
+    const upstream = connect(port, target.hostname)
     const end = (): void => {
       for (const socket of [client, upstream]) {
         socket.destroy()
@@ -58,6 +61,9 @@ export async function startPostgresProxy(database: string): Promise<PostgresProx
       new Promise((resolve) => {
         lost = resolve
       }),
+    leadTo: (other) => {
+      port = other
+    },
     close: async () => {
       for (const socket of sockets) socket.destroy()
       server.close()

@@ -1,0 +1,135 @@
+/**
+ * PostgreSQL goes away while answers that are paid for are on their way: they stay in the worker's memory, no call is
+ * made meanwhile, and all are saved when it is back. Away, too full of connections, frozen, failed over to a standby.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
+import { type PostgresProxy, startPostgresProxy } from '../support/postgres-proxy.js'
+import { startRedis, type TestRedis } from '../support/redis.js'
+import { PATIENT } from '../support/short-settings.js'
+import { type Process, type SystemUnderTest, withSystem } from '../support/system-under-test.js'
+import { until } from '../support/until.js'
+
+const here = postgresBinaries() === null ? describe.skip : describe
+
+const ROWS = 150
+const AT_A_TIME = 5
+/** Several times as long as a call takes. */
+const SILENCE_MS = 2500
+
+here('PostgreSQL goes away under a worker', () => {
+  let primary: PostgresServer
+  let redis: TestRedis
+  beforeAll(async () => {
+    primary = await startPostgresServer({ settings: { max_wal_senders: '4' } })
+    await primary.query('create role clerk login')
+    redis = await startRedis()
+  })
+  afterAll(async () => {
+    await redis.stop()
+    await primary.close()
+  })
+
+  /** A worker in the middle of its work, with calls in flight. */
+  async function inTheMiddle(
+    name: string,
+    play: (system: SystemUnderTest, worker: Process, proxy: PostgresProxy) => Promise<void>,
+  ): Promise<void> {
+    await redis.flush()
+    await primary.query(`create database ${name} owner clerk`)
+    const proxy = await startPostgresProxy(primary.url(name).replace('tester@', 'clerk@'))
+    const env = {
+      ...PATIENT,
+      TRACKYARD_CONCURRENCY: String(AT_A_TIME),
+      TRACKYARD_DATABASE_URL: proxy.url,
+      TRACKYARD_REDIS_URL: redis.url,
+    }
+    try {
+      await withSystem({ simulator: { noMatchRate: 0, latencyMs: 300 }, env }, async (system) => {
+        await system.submit(ROWS)
+        const worker = await system.startWorker()
+        await system.simulator.waitForCalls(2 * AT_A_TIME, 60_000)
+        await play(system, worker, proxy)
+        expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
+        expect([system.simulator.calls().length, system.simulator.paid()]).toEqual([ROWS, ROWS])
+        expect((await system.status()).credits).toMatchObject({ spent: ROWS, unknown_outcomes: 0 })
+        worker.kill('SIGTERM')
+        expect((await worker.exited).code).toBe(0)
+      })
+    } finally {
+      await proxy.close()
+    }
+  }
+
+  /** What is on its way ends; then the server hears nothing until it is over. */
+  async function expectSilence(system: SystemUnderTest, worker: Process, sentence: RegExp): Promise<void> {
+    await worker.waitForEvent('store.write_failed', { text: sentence })
+    await expectNoCalls(system, worker)
+  }
+
+  async function expectNoCalls(system: SystemUnderTest, worker: Process): Promise<void> {
+    await sleep(SILENCE_MS)
+    const made = system.simulator.calls().length
+    await sleep(SILENCE_MS)
+    expect(system.simulator.calls()).toHaveLength(made)
+    expect(made).toBeLessThan(ROWS)
+    expect(worker.child.exitCode).toBeNull()
+  }
+
+  async function expectMoreCalls(system: SystemUnderTest): Promise<void> {
+    const made = system.simulator.calls().length
+    await until(() => system.simulator.calls().length > made, { timeoutMs: 60_000, what: 'the next call' })
+  }
+
+  test('it is stopped and started again', async () => {
+    await inTheMiddle('away', async (system, worker) => {
+      await primary.stop('fast')
+      await expectSilence(system, worker, /cannot be reached.* Check that PostgreSQL runs/)
+      await primary.start()
+      await worker.waitForEvent('store.write_recovered')
+    })
+  }, 240_000)
+
+  test('others take all its connections', async () => {
+    await inTheMiddle('crowded', async (system, worker) => {
+      await primary.query('alter role clerk connection limit 0')
+      await primary.query("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'clerk'")
+      await expectSilence(system, worker, /takes no more connections\. Raise max_connections/)
+      await primary.query('alter role clerk connection limit -1')
+      await worker.waitForEvent('store.write_recovered')
+    })
+  }, 240_000)
+
+  test('it freezes', async () => {
+    await inTheMiddle('frozen', async (system, worker) => {
+      const thaw = await primary.freeze()
+      await expectNoCalls(system, worker)
+      thaw()
+      await expectMoreCalls(system)
+    })
+  }, 240_000)
+
+  test('it fails over to a standby, which is read-only until it is promoted', async () => {
+    const standby = await primary.startStandby()
+    try {
+      await primary.query("alter system set synchronous_standby_names = '*'")
+      await primary.query('select pg_reload_conf()')
+      await inTheMiddle('failover', async (system, worker, proxy) => {
+        await primary.stop('immediate')
+        proxy.leadTo(standby.port)
+        await expectSilence(system, worker, /cannot be reached|is read-only/)
+        const reason = async () => (await system.status()).queue.reason
+        const isNamed = async () =>
+          /unable to save paid answers .* is read-only: the server may have/.test(await reason())
+        await until(isNamed, { timeoutMs: 60_000, what: 'status to name the standby' })
+        await standby.promote()
+        await standby.query("alter system set synchronous_standby_names = ''")
+        await standby.query('select pg_reload_conf()')
+        await worker.waitForEvent('store.write_recovered')
+      })
+    } finally {
+      await standby.close()
+    }
+  }, 240_000)
+})
