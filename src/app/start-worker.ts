@@ -12,6 +12,7 @@ import { isStoreLocked } from '../store/open.js'
 import type { Store } from '../store/store.js'
 import { type Cleanup, withCleanup } from './cleanup.js'
 import { HOST_PREFIX } from './healthy.js'
+import { keepHeapSmall } from './keep-heap-small.js'
 import { openConfiguredApi, openConfiguredQueue, openConfiguredStore } from './parts.js'
 import { retryWhileLocked } from './retry-while-locked.js'
 import { type Service, stoppedBefore } from './service.js'
@@ -22,6 +23,7 @@ import { workWith } from './worker.js'
  * until it is stopped. Waits while the store is locked.
  */
 export async function startWorker(settings: Settings, log: Logger, interrupted: AbortSignal = NEVER): Promise<Service> {
+  keepHeapSmall()
   const workerId = HOST_PREFIX + randomUUID()
   const clock = adjustableClock()
   return withCleanup(async (cleanup) => {

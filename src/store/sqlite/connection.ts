@@ -43,7 +43,7 @@ export const PATIENCE_MS = 2000
  * SQLite's cache per connection. The system's cache serves the rest; mapped pages would count as
  * our memory.
  */
-const CACHE_KIB = 32 * 1024
+const CACHE_KIB = 16 * 1024
 /** 16 MiB of log before a checkpoint. */
 const CHECKPOINT_PAGES = 4096
 /** 4 MiB of a backup between two turns of the event loop. */
