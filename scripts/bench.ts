@@ -1,38 +1,44 @@
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { distant } from './bench/distant.js'
+import type { StoreName } from './bench/environment.js'
 import { type Bench, type Figure, isMet } from './bench/figure.js'
 import { thisMachine } from './bench/machine.js'
 import { million } from './bench/million.js'
 import { night } from './bench/night.js'
 import { pace } from './bench/pace.js'
+import { pairs } from './bench/pairs.js'
+import { peer } from './bench/peer.js'
 import { playRole } from './bench/role.js'
 import { startUp } from './bench/start-up.js'
 import { renderTable } from './bench/table.js'
 import { throughput } from './bench/throughput.js'
+import { postgresBinaries } from './postgres-server.js'
 
 /**
  * What the program can do on this machine, in one run, with baselines beside it. The built program is
  * measured as its users run it: commands and workers in processes of their own.
  */
-const BENCHES: readonly Bench[] = [startUp, throughput, night, million, pace, distant]
+const BENCHES: readonly Bench[] = [startUp, pairs, throughput, night, million, pace, distant, peer]
 
 const HELP = `Usage: npm run bench -- [options]
 
   --only NAME         one bench, or several (repeat it): ${BENCHES.map(({ name }) => name).join(', ')}
-  --quick             a tenth of the sizes, to see that it works
+  --store NAME        sqlite or postgres (repeat it); default: both, where PostgreSQL is installed
+  --quick             smaller sizes: ten minutes in all
   --true-minutes N    with pace: also N real minutes at 300 calls a minute
   --json FILE         the figures, as JSON
   --help              this text
 
 ${BENCHES.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join('\n')}
 
-All of it takes about twenty minutes, and wants a machine that does nothing else.`
+All of it takes about forty minutes, and wants a machine that does nothing else.`
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       only: { type: 'string', multiple: true },
+      store: { type: 'string', multiple: true },
       quick: { type: 'boolean', default: false },
       'true-minutes': { type: 'string', default: '0' },
       json: { type: 'string' },
@@ -44,19 +50,17 @@ async function main(): Promise<number> {
     return 0
   }
   const trueMinutes = Number(values['true-minutes'])
+  const stores = storesFor(values.store ?? (postgresBinaries() === null ? ['sqlite'] : ['sqlite', 'postgres']))
   const unknown = (values.only ?? []).filter((name) => !BENCHES.some((bench) => bench.name === name))
-  if (unknown.length > 0 || !(trueMinutes >= 0)) {
-    console.error(
-      `${unknown.length > 0 ? `No such bench: ${unknown.join(', ')}` : '--true-minutes: expected a number'}.\n\n${HELP}`,
-    )
-    return 2
-  }
+  if (unknown.length > 0) return misused(`No such bench: ${unknown.join(', ')}`)
+  if (!(trueMinutes >= 0)) return misused('--true-minutes: expected a number')
+  if (stores === null) return misused('--store: expected sqlite or postgres, which must be installed')
   const chosen = BENCHES.filter(({ name }) => values.only === undefined || values.only.includes(name))
   const machine = thisMachine()
   const figures: Figure[] = []
   for (const bench of chosen) {
     const say = (text: string): void => console.error(`${bench.name}: ${text}`)
-    figures.push(...(await bench.run({ quick: values.quick, trueMinutes, say })))
+    figures.push(...(await bench.run({ quick: values.quick, stores, trueMinutes, say })))
   }
   console.log(renderTable(figures, machine))
   if (values.json !== undefined) {
@@ -64,6 +68,20 @@ async function main(): Promise<number> {
     await writeFile(values.json, `${JSON.stringify(document, null, 2)}\n`)
   }
   return 0
+}
+
+function misused(problem: string): number {
+  console.error(`${problem}.\n\n${HELP}`)
+  return 2
+}
+
+/** Null: one of them is none. */
+function storesFor(names: readonly string[]): readonly StoreName[] | null {
+  const stores = names.flatMap((name): StoreName[] => {
+    if (name === 'sqlite') return ['SQLite']
+    return name === 'postgres' && postgresBinaries() !== null ? ['PostgreSQL'] : []
+  })
+  return stores.length === names.length ? stores : null
 }
 
 if (!(await playRole(process.argv.slice(2)))) process.exitCode = await main()

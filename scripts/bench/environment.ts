@@ -5,8 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { silentLogger } from '../../src/domain/logger.js'
+import { startOrConnectPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { parseLogLine } from '../log-line.js'
+import { startSharedServers } from '../shared-servers.js'
 import { type ProcessFacts, watchFacts } from './process-facts.js'
 
 /**
@@ -16,10 +19,14 @@ import { type ProcessFacts, watchFacts } from './process-facts.js'
 export interface RunEnvironment {
   readonly dir: string
   readonly dataDir: string
+  /** Empty: the store is SQLite in the data directory. */
+  readonly databaseUrl: string
   /** Runs one command to its end. @throws Error when it fails */
   cli(args: readonly string[]): Promise<Finished>
   /** Resolves when it takes searches. */
   startWorker(): Promise<Service>
+  /** Where its Redis listens. It is started if need be. */
+  redisSocket(): Promise<string>
   close(): Promise<void>
 }
 
@@ -34,6 +41,8 @@ export interface Finished {
 
 export interface Service {
   readonly pid: number
+  /** As `kill -9`. */
+  kill(): Promise<void>
   /** SIGTERM, and until it has ended. */
   stop(): Promise<void>
 }
@@ -86,6 +95,11 @@ export async function openEnvironment(
     await saysThatItRuns(child)
     const service: Service = {
       pid: child.pid ?? 0,
+      async kill() {
+        services.delete(service)
+        child.kill('SIGKILL')
+        await ended
+      },
       async stop() {
         services.delete(service)
         if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
@@ -99,8 +113,14 @@ export async function openEnvironment(
   return {
     dir,
     dataDir,
+    databaseUrl: settings.TRACKYARD_DATABASE_URL ?? '',
     cli,
     startWorker,
+    async redisSocket() {
+      const { TRACKYARD_REDIS_URL: url } = settings
+      if (url !== undefined) return new URL(url).pathname
+      return (await startOrConnectPrivateRedis({ dataDir, log: silentLogger })).socketPath
+    },
     async close() {
       await Promise.all([...services].map((service) => service.stop()))
       await cli(['down'])
@@ -109,18 +129,61 @@ export async function openEnvironment(
   }
 }
 
+export type StoreName = 'SQLite' | 'PostgreSQL'
+
 /** Opens a stage, and closes it whatever happens on it. */
 export async function onStage<T>(
   apiUrl: string,
   settings: Readonly<Record<string, string>>,
   work: (environment: RunEnvironment) => Promise<T>,
+  store: StoreName = 'SQLite',
 ): Promise<T> {
-  const environment = await openEnvironment(apiUrl, settings)
+  return withStore(store, async (more) => {
+    const environment = await openEnvironment(apiUrl, { ...settings, ...more })
+    try {
+      return await work(environment)
+    } finally {
+      await environment.close()
+    }
+  })
+}
+
+/** SQLite needs nothing; PostgreSQL a server that forces its commits to disk, and a Redis. */
+async function withStore<T>(
+  store: StoreName,
+  work: (settings: Readonly<Record<string, string>>) => Promise<T>,
+): Promise<T> {
+  if (store === 'SQLite') return work({})
+  const dir = await mkdtemp(join(tmpdir(), 'bench-'))
+  const shared = await startSharedServers(dir, 'bench', { settings: { fsync: 'on', shared_buffers: '512MB' } })
   try {
-    return await work(environment)
+    return await work(shared.settings)
   } finally {
-    await environment.close()
+    await shared.close()
+    await rm(dir, { recursive: true, force: true })
   }
+}
+
+export interface Stage {
+  readonly store: StoreName
+  readonly environment: RunEnvironment
+}
+
+/** One stage for each store, at the same time: what is measured in turns is disturbed alike. */
+export async function onStages<T>(
+  stores: readonly StoreName[],
+  apiUrl: string,
+  settings: Readonly<Record<string, string>>,
+  work: (stages: readonly Stage[]) => Promise<T>,
+): Promise<T> {
+  const [store, ...rest] = stores
+  if (store === undefined) return work([])
+  return onStage(
+    apiUrl,
+    settings,
+    (environment) => onStages(rest, apiUrl, settings, (stages) => work([{ store, environment }, ...stages])),
+    store,
+  )
 }
 
 function textOf(stream: NodeJS.ReadableStream): () => string {

@@ -98,7 +98,7 @@ const ME = {
   last_used_at: null,
 }
 
-function makeAnswers(): readonly string[] {
+export function makeAnswers(): readonly string[] {
   const library = createTrackLibrary(1, 0, 20)
   return Array.from({ length: ANSWERS }, (_, index) => {
     const query = `scene ${index} music`

@@ -1,6 +1,10 @@
+import type { StoreName } from './environment.js'
+
 /** One measured number, with what was hoped for and what it has to be read beside. */
 export interface Figure {
   readonly bench: string
+  /** Missing where it makes no difference. */
+  readonly store?: StoreName
   readonly what: string
   /** Null: it could not be measured on this system. */
   readonly value: number | null
@@ -21,8 +25,9 @@ export interface Bench {
 }
 
 export interface Order {
-  /** A tenth of the sizes: to see that it works, not to quote. */
+  /** Smaller sizes: ten minutes in all. */
   readonly quick: boolean
+  readonly stores: readonly StoreName[]
   /** Minutes of the run at the real pace; 0: none. */
   readonly trueMinutes: number
   /** What is being done, for who waits. */

@@ -1,27 +1,52 @@
-import { onStage } from './environment.js'
-import type { Bench } from './figure.js'
+import { QUERY, writeCatalog } from './catalog-file.js'
+import { BENCH_ENTRY } from './entry.js'
+import { onStage, type RunEnvironment } from './environment.js'
+import { startFastServer } from './fast-server.js'
+import type { Bench, Figure } from './figure.js'
 import { median } from './figure.js'
 
-/** What somebody waits for who only asks for help. */
+/** What somebody waits for who asks for help, or looks at a small catalog. */
 const LOOKS = 9
-const NO_API = 'http://127.0.0.1:9'
+const ROWS = 1000
 
 export const startUp: Bench = {
   name: 'start',
-  about: 'the time that --help takes',
-  run: () =>
-    onStage(NO_API, {}, async (environment) => {
-      const looks: number[] = []
-      for (let look = 0; look < LOOKS; look += 1) looks.push((await environment.cli(['--help'])).wallMs)
-      return [
-        {
-          bench: 'start',
-          what: '--help',
-          value: median(looks),
-          unit: 'ms',
-          aim: { atMost: 150 },
-          note: `median of ${LOOKS}; Node itself included`,
-        },
-      ]
-    }),
+  about: 'the time of short commands',
+  async run({ stores, say }) {
+    const server = await startFastServer(BENCH_ENTRY, 0)
+    const figures: Figure[] = []
+    try {
+      for (const store of stores) {
+        say(`short commands, ${store}`)
+        const looks = async (environment: RunEnvironment): Promise<Figure[]> => {
+          const catalog = await writeCatalog(environment.dir, 'start', ROWS)
+          await environment.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
+          const seen: Figure[] = []
+          for (const command of ['--help', 'status', 'show vid-7', 'dead-letters'])
+            seen.push({
+              ...(command === '--help' ? {} : { store }),
+              bench: 'start',
+              what: command,
+              value: await waitMs(environment, command.split(' ')),
+              unit: 'ms',
+              aim: { atMost: command === '--help' ? 80 : 200 },
+              note: `median of ${LOOKS}, Node itself included${command === '--help' ? '' : `; ${ROWS} rows`}`,
+            })
+          return seen
+        }
+        figures.push(...(await onStage(server.url, {}, looks, store)))
+      }
+    } finally {
+      await server.close()
+    }
+    return figures.filter(
+      ({ store, what }, index) => store !== undefined || figures.findIndex((each) => each.what === what) === index,
+    )
+  },
+}
+
+async function waitMs(environment: RunEnvironment, command: readonly string[]): Promise<number> {
+  const waits: number[] = []
+  for (let look = 0; look < LOOKS; look += 1) waits.push((await environment.cli(command)).wallMs)
+  return median(waits)
 }

@@ -5,14 +5,15 @@ import type { Machine } from './machine.js'
 export function renderTable(figures: readonly Figure[], machine: Machine): string {
   const rows = figures.map((figure) => [
     figure.bench,
+    figure.store ?? '',
     figure.what,
     figure.value === null ? 'not measured' : `${shown(figure.value)}${unit(figure.unit)}`,
     figure.aim === null ? '' : shownAim(figure.aim, figure.unit),
     verdict(isMet(figure)),
     figure.note,
   ])
-  const all = [['bench', 'what', 'measured', 'aim', 'met', 'beside it'], ...rows]
-  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...all.map((row) => (row[column] ?? '').length)))
+  const all = [['bench', 'store', 'what', 'measured', 'aim', 'met', 'beside it'], ...rows]
+  const widths = [0, 1, 2, 3, 4, 5].map((column) => Math.max(...all.map((row) => (row[column] ?? '').length)))
   const line = (row: readonly string[]): string =>
     `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`
   const [head = [], ...body] = all

@@ -1,12 +1,16 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { silentLogger } from '../../src/domain/logger.js'
-import { startOrConnectPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
+import { startOrConnectPrivateRedis, stopPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
 import { BARE_WORKER } from './bare-worker.js'
 import { QUERY, writeCatalog } from './catalog-file.js'
 import { DOCUMENTED_LOOP } from './documented-loop.js'
 import { BENCH_ENTRY } from './entry.js'
-import { onStage, type RunEnvironment } from './environment.js'
+import { onStages, type RunEnvironment, type StoreName } from './environment.js'
 import { type FastServer, startFastServer, untilCalls } from './fast-server.js'
 import { type Bench, type Figure, median, type Order } from './figure.js'
+import { factsOf, type ProcessFacts } from './process-facts.js'
 import { runRole } from './role.js'
 
 /**
@@ -49,77 +53,103 @@ function nameOf({ latencyMs, concurrency }: Race): string {
 }
 
 async function against(order: Order, race: Race): Promise<Figure[]> {
-  const searches = order.quick ? race.searches / 10 : race.searches
+  const searches = order.quick ? race.searches / 2 : race.searches
+  const turns = order.quick ? 1 : TURNS
   const server = await startFastServer(BENCH_ENTRY, race.latencyMs)
-  const [ours, bare, looped]: [number[], number[], number[]] = [[], [], []]
+  const bareDir = await mkdtemp(join(tmpdir(), 'bench-'))
+  const [bare, looped]: [Seen[], Seen[]] = [[], []]
+  const ours = new Map<StoreName, Seen[]>(order.stores.map((store) => [store, []]))
   try {
-    await onStage(server.url, { TRACKYARD_CONCURRENCY: String(race.concurrency) }, async (environment) => {
-      for (let turn = 1; turn <= (order.quick ? 1 : TURNS); turn += 1) {
-        order.say(`${nameOf(race)}, turn ${turn}: bare worker, program, loop`)
-        bare.push(await bareCallsPerSecond(server, environment, searches, race.concurrency))
-        ours.push(await ourCallsPerSecond(server, environment, searches, `turn-${turn}`))
-        looped.push(await loopedCallsPerSecond(server, race.looped))
+    const redis = await startOrConnectPrivateRedis({ dataDir: bareDir, log: silentLogger })
+    const settings = { TRACKYARD_CONCURRENCY: String(race.concurrency) }
+    await onStages(order.stores, server.url, settings, async (stages) => {
+      for (let turn = 1; turn <= turns; turn += 1) {
+        order.say(`${nameOf(race)}, turn ${turn} of ${turns}`)
+        bare.push(await seenBare(server, redis.socketPath, searches, race.concurrency))
+        for (const { store, environment } of stages)
+          ours.get(store)?.push(await seenOurs(server, environment, searches, `turn-${turn}`))
+        looped.push(await seenLoop(server, order.quick ? race.looped / 2 : race.looped))
       }
     })
   } finally {
+    await stopPrivateRedis({ dataDir: bareDir })
+    await rm(bareDir, { recursive: true, force: true })
     await server.close()
   }
-  return figures(race, { searches, ours: median(ours), bare: median(bare), looped: median(looped) })
+  return figures(race, searches, { bare, looped, ours })
+}
+
+/** One turn of one program. */
+interface Seen {
+  readonly callsPerSecond: number
+  /** Of its process, for 1,000 searches. Null: it cannot be seen. */
+  readonly cpuSeconds: number | null
 }
 
 function figures(
   race: Race,
-  seen: { readonly searches: number; readonly ours: number; readonly bare: number; readonly looped: number },
+  searches: number,
+  { bare, looped, ours }: { bare: Seen[]; looped: Seen[]; ours: ReadonlyMap<StoreName, Seen[]> },
 ): Figure[] {
   const at = nameOf(race)
-  const figure = (what: string, value: number, unit: string, note: string, aimed: Figure['aim'] = null): Figure => ({
-    bench: 'throughput',
-    what: `${at}: ${what}`,
-    value,
-    unit,
-    aim: aimed,
-    note,
+  const figure = (what: string, value: number, unit: string, note: string, aim: Figure['aim'] = null): Figure => ({
+    ...{ bench: 'throughput', what: `${at}: ${what}`, value, unit, aim, note },
   })
+  const speed = (seen: readonly Seen[]): number => median(seen.map(({ callsPerSecond }) => callsPerSecond))
+  const costs = (seen: readonly Seen[]): string => {
+    const cpu = median(seen.map(({ cpuSeconds }) => cpuSeconds ?? Number.NaN))
+    return Number.isNaN(cpu) ? '' : `${cpu.toFixed(2)} s of CPU for 1,000`
+  }
   return [
-    figure('the program', seen.ours, 'calls/s', `${seen.searches} searches, all on record`),
-    figure('a bare BullMQ worker', seen.bare, 'calls/s', 'same call, JSON parse, no record'),
-    figure("the documentation's loop", seen.looped, 'calls/s', 'one at a time'),
-    figure('program ÷ bare worker', seen.ours / seen.bare, '', 'the price of the record', { atLeast: race.aim }),
-    figure('program ÷ loop', seen.ours / seen.looped, '', ''),
+    figure('a bare BullMQ worker', speed(bare), 'calls/s', `no record; ${costs(bare)}`),
+    figure("the documentation's loop", speed(looped), 'calls/s', 'one at a time'),
+    ...[...ours].flatMap(([store, seen]) => [
+      { ...figure('the program', speed(seen), 'calls/s', `${searches} searches; ${costs(seen)}`), store },
+      {
+        ...figure(
+          'program ÷ bare worker',
+          speed(seen) / speed(bare),
+          '',
+          'the price of the record',
+          store === 'SQLite' ? { atLeast: race.aim } : null,
+        ),
+        store,
+      },
+    ]),
   ]
 }
 
-async function ourCallsPerSecond(
+async function seenOurs(
   server: FastServer,
   environment: RunEnvironment,
   searches: number,
   name: string,
-): Promise<number> {
+): Promise<Seen> {
   const catalog = await writeCatalog(environment.dir, name, searches)
   await environment.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
   await server.reset()
   const worker = await environment.startWorker()
   const { calls, seconds } = await untilCalls(server, searches)
+  const facts = factsOf(worker.pid)
   await worker.stop()
-  return calls / seconds
+  return { callsPerSecond: calls / seconds, cpuSeconds: per1000(facts, searches) }
 }
 
-async function bareCallsPerSecond(
-  server: FastServer,
-  environment: RunEnvironment,
-  searches: number,
-  concurrency: number,
-): Promise<number> {
-  const { socketPath } = await startOrConnectPrivateRedis({ dataDir: environment.dataDir, log: silentLogger })
+async function seenBare(server: FastServer, socketPath: string, searches: number, concurrency: number): Promise<Seen> {
   await server.reset()
-  await runRole(BENCH_ENTRY, [BARE_WORKER, server.url, socketPath, String(searches), String(concurrency)])
+  const words = [BARE_WORKER, server.url, socketPath, String(searches), String(concurrency)]
+  const facts = await runRole(BENCH_ENTRY, words)
   const { calls, seconds } = await server.counted()
-  return calls / seconds
+  return { callsPerSecond: calls / seconds, cpuSeconds: per1000(facts, searches) }
 }
 
-async function loopedCallsPerSecond(server: FastServer, searches: number): Promise<number> {
+async function seenLoop(server: FastServer, searches: number): Promise<Seen> {
   await server.reset()
   await runRole(BENCH_ENTRY, [DOCUMENTED_LOOP, server.url, String(searches)])
   const { calls, seconds } = await server.counted()
-  return calls / seconds
+  return { callsPerSecond: calls / seconds, cpuSeconds: null }
+}
+
+function per1000(facts: ProcessFacts | null, searches: number): number | null {
+  return facts && (facts.cpuSeconds * 1000) / searches
 }

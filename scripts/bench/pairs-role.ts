@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import { readAnswer } from '../../src/domain/answer.js'
+import { NOTHING_SAID, type ResponseFacts } from '../../src/domain/outcome.js'
+import { openStore } from '../../src/store/open.js'
+import { makeAnswers } from './fast-server.js'
+
+const AT_A_TIME = [1, 10, 50] as const
+const SECONDS = 1.5
+const LOOKED_AT = 100_000
+
+/** How many pairs a second, with so many at a time. */
+export interface PairsSeen {
+  readonly atATime: number
+  readonly perSecond: number
+}
+
+/** The role's process: prints what it saw, as JSON. */
+export async function playPairs(apiUrl: string, dataDir: string, databaseUrl: string): Promise<void> {
+  const store = await openStore({
+    path: join(dataDir, 'trackyard.db'),
+    database: databaseUrl === '' ? undefined : { url: databaseUrl, ca: null },
+  })
+  const answers = makeAnswers().flatMap((body) => {
+    const answer = readAnswer(body)
+    return answer === null ? [] : [{ body, ...answer }]
+  })
+  const seen: PairsSeen[] = []
+  const due = (await store.feed.due(LOOKED_AT, { high: LOOKED_AT, normal: LOOKED_AT, low: LOOKED_AT })).map(
+    ({ ref }) => ref,
+  )
+  const { refs: queued } = await store.feed.queuedRefs(Date.now() + 1, 0, LOOKED_AT)
+  const next = [...due, ...queued].values()
+  let made = 0
+  /** False: there is no search left. */
+  const pair = async (): Promise<boolean> => {
+    const { value: ref } = next.next()
+    if (ref === undefined) return false
+    const answer = answers[made % answers.length]
+    made += 1
+    if (answer === undefined) throw new Error('expected ready answers, found none')
+    const claim = await store.calls.claim(ref, {
+      now: Date.now(),
+      openCallMaxAgeMs: 60_000,
+      creditReserve: 0,
+      apiUrl,
+      token: made,
+    })
+    if (claim.kind !== 'granted') throw new Error(`expected a granted claim, found ${claim.kind}`)
+    await store.calls.close(claim.callId, {
+      outcome: 'answered',
+      detail: null,
+      facts: FACTS,
+      now: Date.now(),
+      decision: { do: 'succeed', ...answer, durationMs: 1, endsProbe: false },
+    })
+    return true
+  }
+  for (const atATime of AT_A_TIME) seen.push({ atATime, perSecond: await pairsPerSecond(atATime, pair) })
+  await store.close()
+  console.log(JSON.stringify(seen))
+}
+
+async function pairsPerSecond(atATime: number, pair: () => Promise<boolean>): Promise<number> {
+  let done = 0
+  const startedAt = performance.now()
+  const slot = async (): Promise<void> => {
+    while (performance.now() - startedAt < SECONDS * 1000 && (await pair())) done += 1
+  }
+  await Promise.all(Array.from({ length: atATime }, slot))
+  return done / ((performance.now() - startedAt) / 1000)
+}
+
+const FACTS: ResponseFacts = { ...NOTHING_SAID, status: 200, creditsRemaining: 90_000_000 }

@@ -1,0 +1,226 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
+import { postgresBinaries, startPostgresServer } from '../postgres-server.js'
+import { QUERY, writeCatalog } from './catalog-file.js'
+import type { DbosOrder } from './dbos-worker.js'
+import { BENCH_ENTRY } from './entry.js'
+import { onStage, type StoreName } from './environment.js'
+import { startFastServer, untilCalls } from './fast-server.js'
+import type { Bench, Figure } from './figure.js'
+import { DBOS_SUBMIT, DBOS_WORKER, runRole } from './role.js'
+
+/**
+ * Beside DBOS Transact's queue, which somebody with TypeScript and PostgreSQL would take instead: the same server and
+ * searches, one worker each. How many calls a second; how well a limit of 300 a minute is used, and how often it is
+ * overstepped; how many searches are paid twice after a `kill -9`.
+ */
+const CONCURRENCY = 50
+const LIMIT = 300
+const MINUTE_MS = 60_000
+const DBOS = 'DBOS Transact'
+
+export const peer: Bench = {
+  name: 'peer',
+  about: "DBOS Transact's queue on PostgreSQL beside the program: speed, limit, kill -9",
+  async run({ quick, stores, say }) {
+    if (postgresBinaries() === null)
+      return [{ ...figure('', 'calls a second', null, 'calls/s'), note: 'PostgreSQL is not installed' }]
+    const programs = [...stores.map(program), dbos()]
+    const figures: Figure[] = []
+    for (const each of programs) {
+      say(`calls a second: ${each.name}`)
+      figures.push(await speed(each, quick ? 2000 : 10_000))
+    }
+    say(`a limit of ${LIMIT} a minute, all at a time`)
+    const minutes = quick ? 1 : 3
+    figures.push(...(await Promise.all(programs.map((each) => limit(each, minutes)))).flat())
+    for (const each of programs) {
+      say(`kill -9: ${each.name}`)
+      figures.push(await killed(each))
+    }
+    return figures
+  },
+}
+
+/** A program that makes searches. */
+interface Program {
+  readonly name: string
+  /** `perMinute` 0: no limit of its own. */
+  run<T>(setup: Setup, work: (workers: Workers) => Promise<T>): Promise<T>
+}
+
+interface Setup {
+  readonly apiUrl: string
+  readonly searches: number
+  readonly concurrency: number
+  readonly perMinute: number
+}
+
+interface Workers {
+  start(): Promise<{ stop(): Promise<void>; kill(): Promise<void> }>
+  /** How many calls it lists as perhaps paid for without an answer. Null: it keeps no such list. */
+  unknownOutcomes(): Promise<number | null>
+}
+
+function program(store: StoreName): Program {
+  return {
+    name: `the program, ${store}`,
+    run: ({ apiUrl, searches, concurrency }, work) =>
+      onStage(
+        apiUrl,
+        { TRACKYARD_CONCURRENCY: String(concurrency) },
+        async (environment) => {
+          const catalog = await writeCatalog(environment.dir, 'peer', searches)
+          await environment.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
+          return work({
+            start: environment.startWorker,
+            unknownOutcomes: async () =>
+              JSON.parse((await environment.cli(['status', '--json'])).stdout).credits.unknown_outcomes,
+          })
+        },
+        store,
+      ),
+  }
+}
+
+function dbos(): Program {
+  return {
+    name: DBOS,
+    run: async ({ apiUrl, searches, concurrency, perMinute }, work) => {
+      const dir = await mkdtemp(join(tmpdir(), 'bench-'))
+      const server = await startPostgresServer({ settings: { fsync: 'on', shared_buffers: '512MB' } })
+      try {
+        const order: DbosOrder = { databaseUrl: await server.createDatabase('dbos'), concurrency, perMinute }
+        await runRole(BENCH_ENTRY, [DBOS_SUBMIT, JSON.stringify(order), String(searches)])
+        return await work({ start: () => startDbos(order, apiUrl), unknownOutcomes: async () => null })
+      } finally {
+        await server.close()
+        await rm(dir, { recursive: true, force: true })
+      }
+    },
+  }
+}
+
+async function startDbos(order: DbosOrder, apiUrl: string) {
+  const words = [BENCH_ENTRY, DBOS_WORKER, JSON.stringify(order), apiUrl]
+  const child: ChildProcess = spawn(process.execPath, words, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const ended = once(child, 'exit')
+  // Its only line says that it is ready.
+  await Promise.race([
+    once(child.stdout ?? child, 'data'),
+    ended.then(([code]) => Promise.reject(new Error(`${DBOS_WORKER} ended with ${code}`))),
+  ])
+  return {
+    async stop() {
+      child.stdin?.end()
+      await ended
+    },
+    async kill() {
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
+}
+
+async function speed(each: Program, searches: number): Promise<Figure> {
+  const server = await startFastServer(BENCH_ENTRY, 0)
+  try {
+    return await each.run({ apiUrl: server.url, searches, concurrency: CONCURRENCY, perMinute: 0 }, async (workers) => {
+      await server.reset()
+      const worker = await workers.start()
+      const { calls, seconds } = await untilCalls(server, searches)
+      await worker.stop()
+      return figure(each.name, 'calls a second', calls / seconds, 'calls/s', `0 ms server, ${searches} searches`)
+    })
+  } finally {
+    await server.close()
+  }
+}
+
+/** From a minute after the first call on: some programs begin with the calls of a whole minute. */
+async function limit(each: Program, minutes: number): Promise<Figure[]> {
+  const simulator = await startSimulator({
+    tier: 'pro',
+    credits: 1_000_000,
+    perMinute: LIMIT,
+    limitKind: 'sliding',
+    latencyMs: [80, 320],
+    tracksPerAnswer: 20,
+  })
+  try {
+    const searches = (minutes + 2) * LIMIT
+    const setup = { apiUrl: simulator.url, searches, concurrency: CONCURRENCY, perMinute: LIMIT }
+    return await each.run(setup, async (workers) => {
+      const worker = await workers.start()
+      await simulator.waitForCalls(1, MINUTE_MS)
+      await sleep((minutes + 1) * MINUTE_MS)
+      const calls = simulator.calls()
+      await worker.stop()
+      const from = (calls[0]?.receivedAt ?? 0) + MINUTE_MS
+      const passed = calls.filter(
+        ({ status, receivedAt }) => status !== 429 && receivedAt >= from && receivedAt < from + minutes * MINUTE_MS,
+      )
+      const refused = calls.filter(({ status }) => status === 429).length
+      const note = `sliding, ${minutes} min after the first`
+      return [
+        figure(each.name, `use of ${LIMIT} a minute`, (passed.length * 100) / (minutes * LIMIT), '% used', note),
+        figure(each.name, 'answered 429', refused, 'calls', `of ${calls.length}`),
+      ]
+    })
+  } finally {
+    await simulator.close()
+  }
+}
+
+const KILLED_SEARCHES = 600
+const KILLS_AT = [100, 250, 400] as const
+
+/** Three kills, a new worker after each; all searches are answered in the end. */
+async function killed(each: Program): Promise<Figure> {
+  const simulator = await startSimulator({
+    tier: 'pro',
+    credits: 1_000_000,
+    perMinute: 1_000_000,
+    latencyMs: [80, 320],
+    tracksPerAnswer: 20,
+  })
+  try {
+    const setup = { apiUrl: simulator.url, searches: KILLED_SEARCHES, concurrency: 10, perMinute: 0 }
+    return await each.run(setup, async (workers) => {
+      for (const calls of KILLS_AT) {
+        const worker = await workers.start()
+        await simulator.waitForCalls(calls, 2 * MINUTE_MS)
+        await worker.kill()
+      }
+      const last = await workers.start()
+      await untilAllPaid(simulator)
+      await last.stop()
+      const { paidTwice } = simulator.summary()
+      const unknown = await workers.unknownOutcomes()
+      const listed = unknown === null ? 'listed nowhere' : `${unknown} calls listed as of unknown outcome`
+      const note = `${KILLS_AT.length} kills with 10 calls in flight, ${KILLED_SEARCHES} searches; ${listed}`
+      return figure(each.name, 'paid twice after kill -9', paidTwice.length, 'searches', note)
+    })
+  } finally {
+    await simulator.close()
+  }
+}
+
+async function untilAllPaid(simulator: Simulator): Promise<void> {
+  const until = performance.now() + 3 * MINUTE_MS
+  for (;;) {
+    const paid = new Set(simulator.calls().flatMap(({ charged, canonical }) => (charged === 1 ? [canonical] : []))).size
+    if (paid >= KILLED_SEARCHES) return
+    if (performance.now() > until) throw new Error(`only ${paid} searches were paid in three minutes`)
+    await sleep(100)
+  }
+}
+
+function figure(who: string, what: string, value: number | null, unit: string, note = ''): Figure {
+  return { bench: 'peer', what: `${what}: ${who === '' ? DBOS : who}`, value, unit, aim: null, note }
+}
