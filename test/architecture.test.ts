@@ -54,7 +54,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Baselines of the bench: they stand beside the program, so they use what it uses. */
-const BASELINES = ['scripts/bench/bare-worker.ts', 'scripts/bench/documented-loop.ts']
+const BASELINES = ['scripts/bench/bare-worker.ts', 'scripts/bench/dbos-worker.ts', 'scripts/bench/documented-loop.ts']
 const LONGEST_FILE = 400
 
 interface SourceFile {
