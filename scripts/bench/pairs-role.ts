@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { readAnswer } from '../../src/domain/answer.js'
 import { NOTHING_SAID, type ResponseFacts } from '../../src/domain/outcome.js'
-import { openStore } from '../../src/store/open.js'
+import { openStore } from '../../src/store/open-store.js'
 import { makeAnswers } from './fast-server.js'
 
 const AT_A_TIME = [1, 10, 50] as const

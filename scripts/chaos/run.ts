@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OPEN_CALL_MARGIN_MS } from '../../src/processing/process-search.js'
-import { openStore } from '../../src/store/open.js'
+import { openStore } from '../../src/store/open-store.js'
 import { type Counters, emptyCounters } from './counters.js'
 import type { EngineName } from './database.js'
 import { CONCURRENCY, openEnvironment, REQUEST_TIMEOUT_MS } from './environment.js'

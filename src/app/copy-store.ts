@@ -5,7 +5,7 @@ import { RefusedError, UsageError } from '../domain/errors.js'
 import { pluralize } from '../domain/format.js'
 import type { Logger } from '../domain/logger.js'
 import { type Copied, copyStore } from '../store/copy.js'
-import type { OpenOptions } from '../store/open.js'
+import type { OpenOptions } from '../store/open-store.js'
 import { withCleanup } from './cleanup.js'
 import { openConfiguredStore, openRunningQueue, storeAddress } from './parts.js'
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { ConfigurationError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import { damageSentence } from '../store/sqlite/errors.js'
+import { damageSentence } from '../store/sqlite/explain-error.js'
 import type { Store } from '../store/store.js'
 import type { MaintenanceTask } from './scheduler.js'
 

@@ -1,4 +1,4 @@
-import type { Connection, Transaction } from './connection.js'
+import type { Connection, Transaction } from './engine.js'
 import { countOf } from './ledger.js'
 import { noteLimit, noteTopUp } from './timeline.js'
 

@@ -1,6 +1,6 @@
 import type { CallOutcome } from '../domain/outcome.js'
 import type { PauseCause } from '../domain/pause.js'
-import type { Connection, Queries } from './connection.js'
+import type { Connection, Queries } from './engine.js'
 
 /**
  * One sample a minute of what the store counts anyway. A chart of a week reads a few hundred samples

@@ -1,5 +1,5 @@
 import { isSameApi, type StoredApi } from '../domain/api-address.js'
-import type { Connection, Transaction } from './connection.js'
+import type { Connection, Transaction } from './engine.js'
 import { countOf } from './ledger.js'
 
 export interface KnownApi extends StoredApi {

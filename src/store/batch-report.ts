@@ -1,6 +1,6 @@
 import { type Batch, type BatchRow, batchOf, capOf, creditsNeeded, unfinishedItems } from './batch-row.js'
 import { BUDGET_TABLE, type Budget, budgetsAsJson, EVERYTHING, IS_DUE, wantedIn } from './budget.js'
-import type { Transaction } from './connection.js'
+import type { Transaction } from './engine.js'
 
 export interface BatchReport {
   readonly batch: Batch

@@ -1,6 +1,6 @@
 import type { Filters } from '../domain/request.js'
 import type { BatchState, Priority } from '../domain/states.js'
-import type { Queries, SqlParameters } from './connection.js'
+import type { Queries, SqlParameters } from './engine.js'
 
 export interface Batch {
   readonly id: number

@@ -17,7 +17,7 @@ import {
   visibleBatches,
 } from './batch-row.js'
 import { payingBatches } from './budget.js'
-import type { Connection, Engine, Transaction } from './connection.js'
+import type { Connection, Engine, Transaction } from './engine.js'
 import { addRows } from './load-rows.js'
 import { addNotification } from './notifications.js'
 import type { Plan, RowChanges } from './plan.js'

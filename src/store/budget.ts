@@ -1,5 +1,5 @@
 import { type BatchRow, CAN_PAY_SQL, capOf, visibleBatches } from './batch-row.js'
-import type { Queries, Transaction } from './connection.js'
+import type { Queries, Transaction } from './engine.js'
 
 /**
  * Which searches a budget covers. A released batch without a cap covers every search it wants. A

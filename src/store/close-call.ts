@@ -1,7 +1,7 @@
 import type { Decision } from '../domain/decision.js'
 import { type CallOutcome, isCharged, type ResponseFacts } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
-import type { Transaction } from './connection.js'
+import type { Transaction } from './engine.js'
 import { countOutcome, type LedgerCall, lowerBalance } from './ledger.js'
 import { addPause, endProbe, extendRateLimit, noteSql } from './pauses.js'
 import { countRefusal } from './refusals.js'

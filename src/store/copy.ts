@@ -1,8 +1,8 @@
 import { ConfigurationError, RefusedError, UnreachableError } from '../domain/errors.js'
-import type { Engine, Queries, Snapshot, SqlValue, Transaction } from './connection.js'
+import type { Engine, Queries, Snapshot, SqlValue, Transaction } from './engine.js'
 import { versionIn, versionOf } from './migrate.js'
 import { MIGRATIONS } from './migrations.js'
-import { closeEngine, type OpenOptions, openEngine } from './open.js'
+import { closeEngine, type OpenOptions, openEngine } from './open-store.js'
 
 export interface CopyOptions {
   readonly from: OpenOptions

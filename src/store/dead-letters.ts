@@ -3,7 +3,7 @@ import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
 import { BUDGET_TABLE, budgetsAsJson, IS_DUE, readBudgets } from './budget.js'
-import type { Connection, SqlParameters, SqlValue, Transaction } from './connection.js'
+import type { Connection, SqlParameters, SqlValue, Transaction } from './engine.js'
 import { containing, type DeadFilter, type RowName } from './findings.js'
 import {
   IS_REF,

@@ -4,7 +4,7 @@ import { TAGS_RULE } from '../domain/tags.js'
 import { mayWithhold } from './batch-report.js'
 import { type BatchRow, visibleBatch } from './batch-row.js'
 import { BUDGET_TABLE, type Budget, budgetsAsJson, IS_DUE, readBudgets } from './budget.js'
-import type { Connection, Snapshot } from './connection.js'
+import type { Connection, Snapshot } from './engine.js'
 
 /** One row of the export, in input order. */
 export interface ExportRow {

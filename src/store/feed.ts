@@ -3,7 +3,7 @@ import type { SearchRef } from '../domain/search-id.js'
 import { lessUrgentThan, PRIORITIES, type Priority } from '../domain/states.js'
 import { type BatchRow, CAN_PAY_SQL, capOf } from './batch-row.js'
 import { budgetLeft, payingBatches, wantedIn } from './budget.js'
-import type { Connection, SqlParameters, Transaction } from './connection.js'
+import type { Connection, SqlParameters, Transaction } from './engine.js'
 import { IS_REF, type RefColumns, type RefPage, refOf, refPage, refParameters } from './search-ref.js'
 import { enqueue, requeueSearches } from './transitions.js'
 

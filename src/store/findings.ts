@@ -2,7 +2,7 @@ import type { DeathReason } from '../domain/dead-letter.js'
 import { isRecord } from '../domain/json.js'
 import type { CallOutcome } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
-import type { Queries } from './connection.js'
+import type { Queries } from './engine.js'
 import { searchName } from './search-ref.js'
 
 /** What the pages show about failures, grouped by cause. */

@@ -1,5 +1,5 @@
 import { UnreachableError } from '../domain/errors.js'
-import type { Connection, Transaction } from './connection.js'
+import type { Connection, Transaction } from './engine.js'
 
 /**
  * A commit to disk costs the same however much it contains, so changes that arrive together share

@@ -1,5 +1,5 @@
 import { type CallOutcome, isCharged } from '../domain/outcome.js'
-import type { Transaction } from './connection.js'
+import type { Transaction } from './engine.js'
 
 /**
  * Bookkeeping of the ledger: how many calls ended how, and which batch is charged. For use inside a

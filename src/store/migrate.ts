@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { ConfigurationError } from '../domain/errors.js'
 import { CALL_OUTCOMES } from '../domain/outcome.js'
-import type { Queries, Transaction } from './connection.js'
+import type { Queries, Transaction } from './engine.js'
 
 /** Statements by the migration's name, oldest first. Their number is the schema version. */
 export type Migrations = Readonly<Record<string, readonly string[]>>

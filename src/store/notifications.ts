@@ -1,6 +1,6 @@
 import { isRecord } from '../domain/json.js'
 import type { Notification } from '../domain/notification.js'
-import type { Connection, Transaction } from './connection.js'
+import type { Connection, Transaction } from './engine.js'
 
 export interface StoredNotification extends Notification {
   /** Ascending in order of storing; the receiver can use it to drop repeats. */

@@ -1,7 +1,7 @@
 import { type HoursInForce, hoursInWords, isOutsideHours } from '../domain/active-hours.js'
 import { formatDuration } from '../domain/format.js'
 import { type BalanceWatch, causesInWords, type Pause, type PauseCause, pausedEntry } from '../domain/pause.js'
-import type { Connection, Transaction } from './connection.js'
+import type { Connection, Transaction } from './engine.js'
 import { type Actor, addEntry } from './timeline.js'
 
 export interface PauseStore {

@@ -2,7 +2,7 @@ import { RefusedError } from '../domain/errors.js'
 import type { SearchRequest } from '../domain/request.js'
 import { visibleBatch } from './batch-row.js'
 import { BUDGET_TABLE, budgetsAsJson, dueSearches, IS_DUE, readBudgets } from './budget.js'
-import type { Transaction } from './connection.js'
+import type { Transaction } from './engine.js'
 
 export interface Plan {
   readonly rows: number

@@ -1,4 +1,4 @@
-import type { Connection, Transaction } from './connection.js'
+import type { Connection, Transaction } from './engine.js'
 
 /** The Redis that the workers of this store use. */
 export interface QueueUse {

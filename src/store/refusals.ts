@@ -9,7 +9,7 @@ import {
   wordsInDetail,
 } from '../domain/refusals.js'
 import type { SearchRequest } from '../domain/request.js'
-import type { Transaction } from './connection.js'
+import type { Transaction } from './engine.js'
 import type { LedgerCall } from './ledger.js'
 
 /** A search without an outcome that is refused repeatedly, as if for the whole account. */

@@ -4,7 +4,7 @@ import { PRIORITIES } from '../domain/states.js'
 import { type BatchReport, batchReport } from './batch-report.js'
 import { creditsNeeded, visibleBatches } from './batch-row.js'
 import { type Budget, dueSearches, readBudgets } from './budget.js'
-import type { Connection, SqlParameters, Transaction } from './connection.js'
+import type { Connection, SqlParameters, Transaction } from './engine.js'
 import type { ExportOptions, ExportRow } from './export-rows.js'
 import { exportRows } from './export-rows.js'
 import {
@@ -22,9 +22,9 @@ import {
 import { unknownSeen } from './pauses.js'
 import type { RefusedSearch } from './refusals.js'
 import { refusedSearches } from './refusals.js'
+import type { CallReport, RowReport, SearchReport } from './row-report.js'
+import { CALL_COLUMNS, type CallRow, callReport, show } from './row-report.js'
 import { searchName } from './search-ref.js'
-import type { CallReport, RowReport, SearchReport } from './show.js'
-import { CALL_COLUMNS, type CallRow, callReport, show } from './show.js'
 
 export interface Totals {
   /**

@@ -1,5 +1,5 @@
 import { type Caps, release } from './batches.js'
-import type { Connection, Transaction } from './connection.js'
+import type { Connection, Transaction } from './engine.js'
 
 /** When a batch may begin and when it should be done. Epoch milliseconds. */
 export interface BatchSchedule {

@@ -1,6 +1,6 @@
 import { UsageError } from '../domain/errors.js'
 import type { SearchRef } from '../domain/search-id.js'
-import type { SqlParameters, Transaction } from './connection.js'
+import type { SqlParameters, Transaction } from './engine.js'
 
 /** The three columns that make a ref. */
 export interface RefColumns {

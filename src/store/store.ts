@@ -3,8 +3,8 @@ import type { ActivityStore } from './activity.js'
 import type { ApiStore } from './api-record.js'
 import type { BatchStore } from './batches.js'
 import type { CallLedger } from './calls.js'
-import type { StoreHealth } from './connection.js'
 import type { DeadLetterStore } from './dead-letters.js'
+import type { StoreHealth } from './engine.js'
 import type { FeedStore } from './feed.js'
 import type { NotificationRecord } from './notifications.js'
 import type { PauseStore } from './pauses.js'
@@ -29,7 +29,7 @@ export type { PauseStore } from './pauses.js'
 export type { Plan, RowChanges } from './plan.js'
 export type { RefusedSearch } from './refusals.js'
 export type { Reports, Totals } from './reports.js'
-export type { CallReport, RowReport, SearchReport } from './show.js'
+export type { CallReport, RowReport, SearchReport } from './row-report.js'
 
 /**
  * The store: the source of truth. Redis only holds a window of it. Every method is one transaction

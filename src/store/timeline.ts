@@ -1,5 +1,5 @@
 import { formatNumber } from '../domain/format.js'
-import type { Connection, Queries, Transaction } from './connection.js'
+import type { Connection, Queries, Transaction } from './engine.js'
 
 /** What happened, and who did it. Old entries are dropped by `prune`. */
 export const TIMELINE_KINDS = [

@@ -2,7 +2,7 @@ import type { Death } from '../domain/dead-letter.js'
 import type { SearchRef } from '../domain/search-id.js'
 import { lessUrgentThan, type Priority, type SearchState } from '../domain/states.js'
 import { TAGS_RULE, type Tagging } from '../domain/tags.js'
-import type { Transaction } from './connection.js'
+import type { Transaction } from './engine.js'
 import { IS_REF, refParameters } from './search-ref.js'
 
 /**

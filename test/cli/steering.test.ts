@@ -5,7 +5,7 @@ import type { Body } from '../../src/cli/documents.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import { openSearchQueue } from '../../src/queue/search-queue.js'
 import { CONTROLS } from '../../src/simulator/controls.js'
-import { openStore } from '../../src/store/open.js'
+import { openStore } from '../../src/store/open-store.js'
 import { batchNamed } from '../support/in-process-system.js'
 import { type Desk, interruptingAfter, openDesk } from './setup.js'
 

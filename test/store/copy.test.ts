@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { RefusedError } from '../../src/domain/errors.js'
 import { COPIED_TABLES, copyStore } from '../../src/store/copy.js'
-import { type OpenOptions, openStore } from '../../src/store/open.js'
+import { type OpenOptions, openStore } from '../../src/store/open-store.js'
 import { openConnection } from '../../src/store/sqlite/connection.js'
 import type { Store } from '../../src/store/store.js'
 import { feedAll, loaded, refOf, released, settle } from './setup.js'

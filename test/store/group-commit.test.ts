@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { UnreachableError } from '../../src/domain/errors.js'
-import type { Transaction } from '../../src/store/connection.js'
+import type { Transaction } from '../../src/store/engine.js'
 import { groupCommit } from '../../src/store/group-commit.js'
 import { openConnection, type SqliteConnection } from '../../src/store/sqlite/connection.js'
 

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { UnreachableError } from '../../src/domain/errors.js'
-import { openStore } from '../../src/store/open.js'
+import { openStore } from '../../src/store/open-store.js'
 import { addressOf } from '../../src/store/postgres/address.js'
 import { openConnection } from '../../src/store/postgres/connection.js'
 

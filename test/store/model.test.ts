@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { newClaimToken } from '../../src/store/claim.js'
-import type { Connection } from '../../src/store/connection.js'
+import type { Connection } from '../../src/store/engine.js'
 import type { Store } from '../../src/store/store.js'
 import {
   badRow,

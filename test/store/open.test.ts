@@ -6,7 +6,7 @@ import Database from 'better-sqlite3'
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
 import { versionIn } from '../../src/store/migrate.js'
 import { MIGRATIONS } from '../../src/store/migrations.js'
-import { openStore } from '../../src/store/open.js'
+import { openStore } from '../../src/store/open-store.js'
 import { released } from './setup.js'
 
 let directory: string

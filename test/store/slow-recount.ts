@@ -1,4 +1,4 @@
-import type { Connection } from '../../src/store/connection.js'
+import type { Connection } from '../../src/store/engine.js'
 
 /**
  * What the counters and reports of a store must be, by the slowest and plainest way: read every table, count in

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { UnreachableError } from '../../src/domain/errors.js'
-import { storeError } from '../../src/store/sqlite/errors.js'
+import { storeError } from '../../src/store/sqlite/explain-error.js'
 
 const sentences: readonly [string, RegExp][] = [
   ['SQLITE_BUSY', /locked by another process.*safe to try again/],

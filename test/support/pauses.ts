@@ -1,4 +1,4 @@
-import type { Transaction } from '../../src/store/connection.js'
+import type { Transaction } from '../../src/store/engine.js'
 import { endProbe, extendRateLimit } from '../../src/store/pauses.js'
 import { openConnection } from '../../src/store/sqlite/connection.js'
 import type { Store } from '../../src/store/store.js'

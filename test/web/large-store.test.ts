@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { status } from '../../src/batches/status.js'
-import { openStore } from '../../src/store/open.js'
+import { openStore } from '../../src/store/open-store.js'
 import type { Store } from '../../src/store/store.js'
 import { feedAll, newBatch, release, row, settle, storeInTemp, type TempStore } from '../store/setup.js'
 import { setup } from './setup.js'

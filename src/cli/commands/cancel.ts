@@ -9,7 +9,7 @@ import type { Act, Cli } from '../lib/cli.js'
 import { endedEarly, interruptible } from '../lib/interrupt.js'
 import { examples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
-import { batchSentence } from '../render/status.js'
+import { batchSentence } from '../render/status-text.js'
 
 export function define(command: Command, act: Act): void {
   command

@@ -13,7 +13,13 @@ import { endedEarly, interruptible } from '../lib/interrupt.js'
 import { examples, text, wholeNumber } from '../lib/parse.js'
 import { leftToWorkers, openFeeding } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
-import { dueAgain, NONE_MATCHES, renderDeadLetter, renderDeadLetters, renderRetried } from '../render/dead-letters.js'
+import {
+  dueAgain,
+  NONE_MATCHES,
+  renderDeadLetter,
+  renderDeadLetters,
+  renderRetried,
+} from '../render/dead-letters-text.js'
 
 export function define(command: Command, act: Act): void {
   command.description(

@@ -14,7 +14,7 @@ import { endedEarly, interruptible } from '../lib/interrupt.js'
 import { examples, wholeNumber } from '../lib/parse.js'
 import { leftToWorkers, openFeeding } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
-import { batchSentence } from '../render/status.js'
+import { batchSentence } from '../render/status-text.js'
 
 interface ReleaseOptions {
   readonly maxCredits?: number

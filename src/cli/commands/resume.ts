@@ -9,7 +9,7 @@ import { interruptible } from '../lib/interrupt.js'
 import { examples } from '../lib/parse.js'
 import { leftToWorkers, openFeeding } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
-import { dueAgain } from '../render/dead-letters.js'
+import { dueAgain } from '../render/dead-letters-text.js'
 
 export function define(command: Command, act: Act): void {
   command

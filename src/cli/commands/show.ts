@@ -5,7 +5,7 @@ import { type ExitCode, UsageError } from '../../domain/errors.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { examples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
-import { renderShown, shownJson } from '../render/show.js'
+import { renderShown, shownJson } from '../render/show-text.js'
 
 interface ShowOptions {
   readonly batch?: string

@@ -10,7 +10,7 @@ import { type Act, type Cli, isClosed, isTerminal } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
 import { examples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
-import { renderStatus, statusJson, statusLine } from '../render/status.js'
+import { renderStatus, statusJson, statusLine } from '../render/status-text.js'
 
 interface StatusOptions {
   readonly watch?: boolean

@@ -19,7 +19,7 @@ import { days, delimiter, examples, label, percentage, wholeNumber } from '../li
 import { openProgressLine } from '../lib/progress.js'
 import { leftToWorkers, workersOrNull } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
-import { planWarnings, renderPlan } from '../render/plan.js'
+import { planWarnings, renderPlan } from '../render/plan-text.js'
 import { ALLOW_FAILURES, type AllowedFailures, waitForBatch } from './wait.js'
 
 interface Options {

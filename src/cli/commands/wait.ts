@@ -22,7 +22,7 @@ import { interruptible } from '../lib/interrupt.js'
 import { examples, percentage, wholeNumber } from '../lib/parse.js'
 import { openWaitView } from '../lib/progress.js'
 import { withSession } from '../lib/session.js'
-import { batchSentence } from '../render/status.js'
+import { batchSentence } from '../render/status-text.js'
 import { writeReport } from './report.js'
 
 interface Options {

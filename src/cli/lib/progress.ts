@@ -2,7 +2,7 @@ import type { Look } from '../../app/session.js'
 import type { StatusReport } from '../../batches/status-report.js'
 import { creditsLeft, formatNumber, formatTime, pluralize, truncate } from '../../domain/format.js'
 import type { BatchReport } from '../../store/store.js'
-import { statusJson } from '../render/status.js'
+import { statusJson } from '../render/status-text.js'
 import { type Cli, isTerminal } from './cli.js'
 
 /** A progress line on stderr: redrawn in place on a terminal, a new line every 10 s elsewhere. */

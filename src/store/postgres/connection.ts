@@ -9,10 +9,10 @@ import {
   type SqlParameters,
   type SqlValue,
   type Transaction,
-} from '../connection.js'
+} from '../engine.js'
 import type { Address } from './address.js'
 import { copyIn } from './copy-in.js'
-import { openError, postgresError } from './errors.js'
+import { openError, postgresError } from './explain-error.js'
 import { withoutNul } from './without-nul.js'
 
 /**

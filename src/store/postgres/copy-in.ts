@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type pg from 'pg'
 import copyStreams from 'pg-copy-streams'
-import type { SqlValue } from '../connection.js'
+import type { SqlValue } from '../engine.js'
 import { withoutNul } from './without-nul.js'
 
 /** Characters per piece, so that what is on its way stays small. */

@@ -1,12 +1,12 @@
 import type { AdjustableClock } from '../../domain/clock.js'
 import { ConfigurationError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
-import type { Connection, Engine, Queries, Transaction } from '../connection.js'
+import type { Connection, Engine, Queries, Transaction } from '../engine.js'
 import { isMigrated, type Migrations, migrate, versionIn, versionOf } from '../migrate.js'
 import { MIGRATIONS } from '../migrations.js'
 import { addressOf, type DatabaseAddress } from './address.js'
 import { openConnection, type PostgresConnection } from './connection.js'
-import { firstError } from './errors.js'
+import { firstError } from './explain-error.js'
 
 export interface PostgresOptions {
   readonly database: DatabaseAddress

@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3'
 import { errorCode } from '../../domain/errors.js'
-import { isDamage } from './errors.js'
+import { isDamage } from './explain-error.js'
 
 /**
  * What SQLite's `quick_check` finds wrong with a file. Null: the file is sound. It reads the whole

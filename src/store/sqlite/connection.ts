@@ -10,7 +10,7 @@ import {
   type Snapshot,
   type SqlParameters,
   type Transaction,
-} from '../connection.js'
+} from '../engine.js'
 import { openStoreFiles, type StoreFiles } from './store-files.js'
 
 /**

@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmS
 import { homedir } from 'node:os'
 import { basename, dirname, extname, join } from 'node:path'
 import type { WriteFailure } from '../../domain/pause.js'
-import type { Transaction } from '../connection.js'
+import type { Transaction } from '../engine.js'
 import { countOf } from '../ledger.js'
 import { checkStore, makeSingleFile } from './check-store.js'
 import { openConnection, type SqliteConnection } from './connection.js'

@@ -1,6 +1,6 @@
 import { type BigIntStats, fstatSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { errorCode, UnreachableError } from '../../domain/errors.js'
-import { isDamage, storeError, WAYS_OUT } from './errors.js'
+import { isDamage, storeError, WAYS_OUT } from './explain-error.js'
 
 /**
  * Checks that the files that SQLite has open are still the store. SQLite keeps writing to a deleted

@@ -6,8 +6,8 @@ import { type RowStatus, rowStatus, type SearchState } from '../domain/states.js
 import { mayWithhold } from './batch-report.js'
 import { type Batch, batchOf, visibleBatch, visibleBatches } from './batch-row.js'
 import { BUDGET_TABLE, budgetsAsJson, IS_DUE, readBudgets } from './budget.js'
-import type { Transaction } from './connection.js'
 import { DEATH_COLUMNS, type DeathColumns, deathOf } from './dead-letters.js'
+import type { Transaction } from './engine.js'
 import { type RefColumns, refOf, searchNamed } from './search-ref.js'
 
 export interface CallReport {
