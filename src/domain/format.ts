@@ -36,6 +36,17 @@ export function figureOr(count: number | null, unknown = 'unknown'): string {
   return count === null ? unknown : formatNumber(count)
 }
 
+/** "3 credits used, in 12 min"; without the time until it is done */
+export function formatCost(batch: {
+  readonly charged: number
+  readonly createdAt: number
+  readonly completedAt: number | null
+}): string {
+  const { charged, createdAt, completedAt } = batch
+  const took = completedAt === null ? '' : `, in ${formatDuration(completedAt - createdAt)}`
+  return `${pluralize(charged, 'credit')} used${took}`
+}
+
 /** "1,234 credits left" */
 export function creditsLeft(credits: number | null): string {
   return credits === null ? 'credits left: not known yet' : `${pluralize(credits, 'credit')} left`

@@ -1,11 +1,4 @@
-import {
-  formatDateTime,
-  formatDuration,
-  formatNumber,
-  formatRowCounts,
-  isoOrNull,
-  pluralize,
-} from '../domain/format.js'
+import { formatCost, formatDateTime, formatNumber, formatRowCounts, isoOrNull, pluralize } from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
 import {
   isForCredits,
@@ -108,11 +101,9 @@ export function batchReleased(report: CountedBatch): Notification {
 
 export function batchDone(report: CountedBatch): Notification {
   const { batch, items } = report
-  const parts = [formatRowCounts(items, report), `${pluralize(batch.charged, 'credit')} used`]
-  if (batch.completedAt !== null) parts.push(`in ${formatDuration(batch.completedAt - batch.createdAt)}`)
   return {
     event: 'batch.done',
-    text: `${nameOf(report)} is done: ${parts.join(', ')}. Run \`trackyard-batch export ${batch.id}\`.${lookAtDead(report)}`,
+    text: `${nameOf(report)} is done: ${formatRowCounts(items, report)}, ${formatCost(batch)}. Run \`trackyard-batch export ${batch.id}\`.${lookAtDead(report)}`,
     ...about(report),
   }
 }

@@ -121,7 +121,7 @@ describe('wait', () => {
     await desk.work()
     const { code, stderr } = await desk.type(['wait'])
     expect(code).toBe(0)
-    expect(stderr).toMatch(/4 of 4 rows tagged\. Next: trackyard-batch export 1/)
+    expect(stderr).toMatch(/4 of 4 rows tagged, 3 credits used, in under a minute\. Next: trackyard-batch export 1/)
   })
 
   test('6 when done, but rows are dead or invalid; --allow-failures accepts as many as it says', async () => {

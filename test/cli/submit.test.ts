@@ -405,7 +405,9 @@ test('--wait waits for the batch and exits with the code of wait', async () => {
   await desk.work()
   const { code, stderr } = await desk.type([...SUBMIT, '--wait'])
   expect(code).toBe(6)
-  expect(stderr).toMatch(/Batch 2 \(films\): 3 of 4 rows tagged, 1 invalid\. 1 row has no answer \(1 invalid\)\./)
+  expect(stderr).toMatch(
+    /Batch 2 \(films\): 3 of 4 rows tagged, 1 invalid, \d credits? used, in under a minute\. 1 row has no answer \(1 invalid\)\./,
+  )
   expect(await desk.json([...SUBMIT, '--wait', '--allow-failures'])).toMatchObject({
     batch: 3,
     wait: { outcome: 'done', progress: { state: 'done', tagged: 3 } },

@@ -2,7 +2,9 @@ import type { BatchStatus, StatusReport } from '../../batches/status-report.js'
 import {
   creditsLeft,
   figureOr,
+  formatCost,
   formatDateTime,
+  formatDuration,
   formatNumber,
   formatRowCounts,
   formatTime,
@@ -130,20 +132,35 @@ function batchTable(batches: readonly BatchStatus[]): string {
   const counts = (['tagged', 'no_match', 'waiting', 'withheld', 'dead', 'invalid', 'cancelled'] as const).filter(
     (name) => name === 'tagged' || name === 'waiting' || batches.some((batch) => batch[name] > 0),
   )
-  const head = ['batch', 'name', 'state', 'rows', ...counts.map((name) => name.replace('_', ' ')), 'created']
+  const head = [
+    'batch',
+    'name',
+    'state',
+    'rows',
+    ...counts.map((name) => name.replace('_', ' ')),
+    'credits',
+    'created',
+    'took',
+  ]
   const rows = batches.map((batch) => [
     String(batch.batch),
     truncate(batch.name, 32),
     batch.not_before === null ? batch.state : 'scheduled',
     formatNumber(batch.rows),
     ...counts.map((name) => formatNumber(batch[name])),
+    formatNumber(batch.credits_spent),
     formatDateTime(Date.parse(batch.created_at)).slice(0, 16),
+    tookOf(batch),
   ])
-  return table([head, ...rows], [0, ...Array.from({ length: counts.length + 1 }, (_, index) => index + 3)])
+  return table([head, ...rows], [0, ...Array.from({ length: counts.length + 2 }, (_, index) => index + 3)])
 }
 
-/** "Batch 12 (night): 9,800 of 10,000 rows tagged, 150 without a match, 3 dead." */
+function tookOf({ created_at, completed_at }: BatchStatus): string {
+  return completed_at === null ? '–' : formatDuration(Date.parse(completed_at) - Date.parse(created_at))
+}
+
+/** "Batch 12 (night): 9,800 of 10,000 rows tagged, 150 without a match, 3 dead, 9,950 credits used, in 6 h." */
 export function batchSentence(report: BatchReport): string {
   const { batch, items } = report
-  return `Batch ${batch.id} (${truncate(batch.name, 60)}): ${formatRowCounts(items, report)}.`
+  return `Batch ${batch.id} (${truncate(batch.name, 60)}): ${formatRowCounts(items, report)}, ${formatCost(batch)}.`
 }
