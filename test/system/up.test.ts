@@ -37,6 +37,9 @@ test('a worker that dies is started again and the work is done; Ctrl-C ends them
   await up.waitForEvent('child.exited', { facts: { child: 'worker' } })
   const second = await pidOf(up, 'worker.started', 2)
   expect(second).not.toBe(first)
+  // The heartbeat of the killed one lasts for 15 s more.
+  const { queue, workers } = await system.status()
+  expect([queue.workers, workers.map(({ pid }) => pid)]).toEqual([1, [second]])
   const path = await system.file('films.csv', catalogText(10))
   await system.json(['submit', path, '--query', QUERY, '--yes'])
   expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
