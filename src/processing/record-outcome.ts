@@ -38,7 +38,8 @@ type GrantedClaim = Extract<Claim, { kind: 'granted' }>
  * Decides on a call and commits its outcome. If a bug of ours throws, saving the same again would fail the
  * same way. A call left open would be made and paid for again once it is too old. So a minimal outcome is
  * recorded instead: an answer as unreadable, which is kept and never bought again automatically; everything
- * else as a failed attempt. If a bug prevents even that, the queue is paused for a person to look.
+ * else as a failed attempt. If even that fails (a bug, or a store
+ * that has lost the call), the queue is paused for a person to look.
  * @returns null when nothing could be recorded and the queue is paused
  */
 export async function recordOutcome(
@@ -60,7 +61,7 @@ export async function recordOutcome(
     try {
       return await decideAndClose(parts, writer, { ref, claim }, plain)
     } catch (again) {
-      const detail = `a bug prevents call ${claim.callId} from being recorded, so it may be paid for; see the log`
+      const detail = `call ${claim.callId} cannot be recorded, so it may be paid for; see the log`
       log.error({ event: 'queue.paused', ...call, err: again, repeats: true }, `paused: ${detail}`)
       await writer.save(() => store.pauses.add({ cause: 'failing', since: clock.now(), detail }))
       return null

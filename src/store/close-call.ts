@@ -29,7 +29,10 @@ export async function closeCall(
   end: CallEnd,
 ): Promise<{ readonly endedProbe: boolean }> {
   const call = await tx.get<CallToClose>(CALL_TO_CLOSE, { callId })
-  if (call === undefined) throw new Error(`close: there is no call ${callId}`)
+  if (call === undefined)
+    throw new Error(
+      `the store has no call ${callId}: it was restored from an older backup, or its server failed over to a replica that lagged behind`,
+    )
   // A call that timed out as `unknown` has no `finished_at` yet, unlike one that was closed before.
   if (call.finished_at !== null) return { endedProbe: false }
 

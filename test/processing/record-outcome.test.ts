@@ -68,7 +68,9 @@ test('a call that cannot be recorded at all pauses the queue', async () => {
   refuse('update of finished_at on call')
   const handle = handlerOfToday()
   expect(await handle('calm piano')).toEqual({ do: 'requeue' })
-  expect(await system.store.pauses.list()).toMatchObject([{ cause: 'failing', detail: expect.stringContaining('bug') }])
+  expect(await system.store.pauses.list()).toMatchObject([
+    { cause: 'failing', detail: expect.stringContaining('call 1 cannot be recorded') },
+  ])
   expect(await handle('calm piano')).toEqual({ do: 'requeue' })
   expect(await handle('dark drums')).toEqual({ do: 'requeue' })
   expect(system.simulator.calls()).toHaveLength(1)

@@ -27,6 +27,10 @@ async function search(query: string): Promise<SearchReport> {
   return found
 }
 
+test('a call that the store has lost is told with the reasons for that', async () => {
+  await expect(close(store, 99, 'answered')).rejects.toThrow(/has no call 99: .* older backup, .* replica that lagged/)
+})
+
 describe('how each outcome leaves its search', () => {
   test.each<[Ending, string, number, Record<string, number>]>([
     ['answered', 'answered', 0, { tagged: 2 }],
