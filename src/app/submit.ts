@@ -16,6 +16,7 @@ import { checkApi } from '../control/same-api.js'
 import { NEVER, orAborted, untilAborted } from '../domain/abortable.js'
 import { RefusedError, UsageError } from '../domain/errors.js'
 import type { Pause } from '../domain/pause.js'
+import { lowerCap } from '../store/batch-row.js'
 import type { Account, Batch, Caps, Plan, RowChanges } from '../store/store.js'
 import type { BatchOptions } from './batch-client.js'
 import { type Feeding, openFeeding, type Session } from './session.js'
@@ -269,7 +270,7 @@ const DAY_MS = 24 * 60 * 60 * 1000
 async function costOf(session: Session, plan: Plan, { maxCredits, first }: Caps, { notBefore, deadline }: Times) {
   const { settings, store } = session
   const { account, trouble } = await freshAccount(session)
-  const cap = maxCredits === null ? first : Math.min(maxCredits, first ?? maxCredits)
+  const cap = lowerCap(maxCredits, first)
   const perMinute = await knownPerMinute(store, settings.rateLimit)
   const now = session.now()
   const { creditReserve, activeHours } = settings

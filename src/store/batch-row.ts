@@ -125,8 +125,12 @@ export function unfinishedItems(row: BatchRow): number {
 
 /** The maximum number of calls charged to it. Null: no cap. */
 export function capOf(batch: Pick<BatchRow, 'max_credits' | 'first'>): number | null {
-  if (batch.max_credits === null) return batch.first
-  return batch.first === null ? batch.max_credits : Math.min(batch.max_credits, batch.first)
+  return lowerCap(batch.max_credits, batch.first)
+}
+
+/** Null: no cap. */
+export function lowerCap(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? (one ?? other) : Math.min(one, other)
 }
 
 /** Calls that it may still be charged with. A search that several batches want counts for each. */

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { formatNumber, pluralize } from '../domain/format.js'
+import { formatRowCounts, pluralize } from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
 import type { LoadedRow } from '../domain/request.js'
 import type { Priority } from '../domain/states.js'
@@ -10,6 +10,7 @@ import {
   batchOf,
   CAP_SQL,
   capOf,
+  lowerCap,
   type RowOptions,
   smallest,
   unfinishedItems,
@@ -226,8 +227,8 @@ export async function release(tx: Transaction, batchId: number, caps: Caps, { no
     { ...caps, batchId, now },
   )
   if (released === undefined) return false
-  const cap = Math.min(caps.maxCredits ?? Number.POSITIVE_INFINITY, caps.first ?? Number.POSITIVE_INFINITY)
-  const limit = Number.isFinite(cap) ? `, at most ${pluralize(cap, 'call')}` : ''
+  const cap = lowerCap(caps.maxCredits, caps.first)
+  const limit = cap === null ? '' : `, at most ${pluralize(cap, 'call')}`
   const what = `Batch ${batchId} (${released.name}) was released: ${pluralize(released.items, 'row')}${limit}.`
   addEntry(tx, { at: now, kind: 'released', by, what })
   if (loading !== undefined && loading.continues !== null)
@@ -321,11 +322,8 @@ async function takeMilestones(tx: Transaction, rules: MilestoneRules): Promise<r
 }
 
 function noteDone(tx: Transaction, row: BatchRow, now: number): void {
-  const { id, name, tagged, no_match, dead, invalid, completed_at } = row
-  const parts = [`${formatNumber(tagged)} tagged`, `${formatNumber(no_match)} without a match`]
-  if (dead > 0) parts.push(`${formatNumber(dead)} dead`)
-  if (invalid > 0) parts.push(`${formatNumber(invalid)} invalid`)
-  const what = `Batch ${id} (${name}) is done: ${parts.join(', ')}.`
+  const { id, name, items, tagged, no_match: noMatch, dead, invalid, completed_at } = row
+  const what = `Batch ${id} (${name}) is done: ${formatRowCounts(items, { tagged, noMatch, dead, invalid })}.`
   addEntry(tx, { at: completed_at ?? now, kind: 'completed', by: 'worker', what })
 }
 

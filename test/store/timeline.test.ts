@@ -42,7 +42,7 @@ describe('the timeline', () => {
     await settle(store, 'a', 'answered')
     await settle(store, 'b', 'refused')
     for (const now of [20_000, 30_000]) await store.batches.takeMilestones({ now, deadPercent: 50 })
-    expect(await entries()).toContain('worker: Batch 1 (catalog) is done: 1 tagged, 0 without a match, 1 dead.')
+    expect(await entries()).toContain('worker: Batch 1 (catalog) is done: 1 of 2 rows tagged, 1 dead.')
     expect(await entries()).toHaveLength(2)
   })
 

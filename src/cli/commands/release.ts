@@ -40,7 +40,7 @@ export function define(command: Command, act: Act): void {
 async function release(cli: Cli, name: string, options: ReleaseOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     const batch = await findBatch(session, name)
-    const wanted = { batch, maxCredits: capOf(batch, options) }
+    const wanted = { batch, maxCredits: newCap(batch, options) }
     let isReleased = false
     return interruptible<ExitCode>(
       cli,
@@ -114,7 +114,7 @@ async function confirmedPrice(
 }
 
 /** @throws UsageError for both options; RefusedError if the current cap is used up and stays */
-function capOf(batch: Batch, { maxCredits, all }: ReleaseOptions): number | null {
+function newCap(batch: Batch, { maxCredits, all }: ReleaseOptions): number | null {
   if (maxCredits !== undefined && all === true) {
     throw new UsageError('--max-credits sets a cap and --all removes it: use one of them.')
   }

@@ -11,7 +11,7 @@ import { DeadLetterGroups, RowNames } from './dead-letters.js'
 import { Figure, finishNote } from './figures.js'
 import { Page, type PageContext } from './layout.js'
 import type { LiveReport } from './respond.js'
-import { When } from './text.js'
+import { Done, When } from './text.js'
 import { Timeline } from './timeline.js'
 
 export interface BatchData extends LiveReport {
@@ -39,11 +39,7 @@ export function BatchPage({ data, context }: { readonly data: BatchData; readonl
           )}
         </p>
       </div>
-      {done === null ? null : (
-        <p class="done" role="status">
-          {done}
-        </p>
-      )}
+      <Done text={done} />
       {isOpen(batch) ? <Banner report={report} isRedisAway={isRedisAway} level={2} context={context} /> : null}
       <section class="panel" aria-label="Rows by status" data-live="rows">
         <StatusBar batch={status} />

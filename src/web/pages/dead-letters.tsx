@@ -2,7 +2,7 @@ import { formatNumber, pluralize } from '../../domain/format.js'
 import type { DeadLetterGroup, RowName } from '../../store/findings.js'
 import type { DeadFilter, Reports } from '../../store/store.js'
 import { Page, type PageContext } from './layout.js'
-import { Link, Prose, When } from './text.js'
+import { Done, Link, Prose, When } from './text.js'
 
 /** Dead letters by cause, each with what to do about it. A filter narrows what is shown, retried and discarded. */
 type UnknownOutcomes = Awaited<ReturnType<Reports['unknownOutcomes']>>
@@ -34,11 +34,7 @@ export function DeadLetters({ data, context }: { readonly data: DeadLettersData;
             : `${pluralize(searches, 'search')} failed for good, ${pluralize(rows, 'row')}. A retry costs up to one credit each.`}
         </p>
       </div>
-      {done === null ? null : (
-        <p class="done" role="status">
-          {done}
-        </p>
-      )}
+      <Done text={done} />
       <FilterForm data={data} context={context} />
       <DeadLetterGroups groups={groups} filter={filter} context={context} />
       <Unknown calls={data.unknown} unseen={data.unseen} context={context} />

@@ -9,6 +9,15 @@ export function Prose({ text }: { readonly text: string }) {
   return <>{text.split('`').map((part, index) => (index % 2 === 1 ? <code>{part}</code> : part))}</>
 }
 
+/** What a button has just done; null: nothing. */
+export function Done({ text }: { readonly text: string | null }) {
+  return text === null ? null : (
+    <p class="done" role="status">
+      {text}
+    </p>
+  )
+}
+
 /** Local time of the server, as in every message. */
 export function When({
   at,
