@@ -5,6 +5,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { RefusedError } from '../../src/domain/errors.js'
 import { COPIED_TABLES, copyStore } from '../../src/store/copy.js'
+import { versionIn } from '../../src/store/migrate.js'
+import { MIGRATIONS } from '../../src/store/migrations.js'
 import { type OpenOptions, openStore } from '../../src/store/open-store.js'
 import { openConnection } from '../../src/store/sqlite/connection.js'
 import type { Store } from '../../src/store/store.js'
@@ -88,6 +90,17 @@ describe('to another file', () => {
     await withStore(file, async (store) => void (await loaded(store, ['a'])))
     const copying = copyStore({ from: file, to: other(), now: 0, progress })
     await expect(copying).rejects.toThrow(/is loading the catalog/)
+  })
+
+  test('is refused to a program of the version before, which knows not all of it', async () => {
+    await withStore(file, fill)
+    const connection = openConnection(file.path, 'write')
+    const ahead = String(versionIn(MIGRATIONS) + 1)
+    await connection.write((tx) => tx.run("update meta set value = @ahead where key = 'schema_version'", { ahead }))
+    await connection.close()
+    const copying = copyStore({ from: file, to: other(), now: NOW, progress })
+    await expect(copying).rejects.toMatchObject({ exitCode: 78, code: 'newer_store' })
+    await withStore(file, async (store) => expect((await seen(store)).rows).toHaveLength(5))
   })
 
   test('a copy whose mark was lost is recognised, and the old store marked', async () => {
