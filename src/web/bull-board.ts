@@ -43,7 +43,13 @@ export function bullBoard(path: string, options: Needs): Hono {
     ],
     serverAdapter,
     options: {
-      uiConfig: { ...UI, miscLinks: [{ text: 'Metrics', url: `${prefix}/metrics` }] },
+      uiConfig: {
+        ...UI,
+        miscLinks: [
+          { text: 'Overview', url: `${prefix}/` },
+          { text: 'Metrics', url: `${prefix}/metrics` },
+        ],
+      },
       handlerHooks: {
         before: async ({ method, route, request: { params } }) => {
           const action = {

@@ -174,6 +174,9 @@ test('Bull Board shows both queues, and nothing that the page wants from outside
   await page.goto(`${board.url}/queues`)
   await page.getByRole('link', { name: 'Searches' }).waitFor()
   await page.getByRole('link', { name: 'Dead letters' }).waitFor()
+  await page.locator('header button:has(.lucide-circle-user-round), header button:has(.lucide-circle-user)').click()
+  expect(await page.getByRole('menuitem', { name: 'Overview' }).getAttribute('href')).toBe('/')
+  await page.keyboard.press('Escape')
   expect(wanted.length).toBeGreaterThan(10)
   const outside = wanted.filter((request) => !request.url().startsWith(`${board.url}/`))
   // That a request was wanted is told before what became of it.
