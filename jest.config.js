@@ -20,12 +20,12 @@ export default {
   collectCoverageFrom: ['src/**/*.{ts,tsx}', 'workers/**/*.ts'],
   // For a machine that is busy with other things.
   testTimeout: 180_000,
-  // Most of the time tests wait for processes and timers, so two cores serve four files at once.
-  maxWorkers: 4,
+  // Most of the time tests wait for processes and timers, so two cores serve seven files at once.
+  maxWorkers: 7,
   // Of the tests that run side by side within a file.
   maxConcurrency: 4,
   testSequencer: '<rootDir>/test/support/slowest-first.mjs',
   // Node 20 does not free the modules of a file that is done. A worker that has run thirty files spends more
   // time in the garbage collector than in tests.
-  workerIdleMemoryLimit: '200MB',
+  workerIdleMemoryLimit: '500MB',
 }

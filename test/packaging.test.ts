@@ -488,3 +488,10 @@ esac`
     expect(setup('--chromium').code).toBe(2)
   })
 })
+
+test('every file that Jest begins with, because it is slow, is there', () => {
+  const names = [...read('test/support/slowest-first.mjs').matchAll(/^ {2}'(.+)',$/gm)].map((match) => match[1] ?? '')
+  const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+  expect(names.length).toBeGreaterThan(10)
+  expect(names.filter((name) => !files.some((file) => file.startsWith(name)))).toEqual([])
+})
