@@ -43,7 +43,7 @@ test('rows of an async iterable come back tagged, in order', async () => {
   const batch = await client.submit(films(6), options)
   expect(batch.plan).toMatchObject({ rows: 6, searches: 6, creditsNeeded: 6 })
   await system.worker()
-  expect(await client.wait(batch.id, { timeoutMs: 40_000 })).toMatchObject({
+  expect(await client.wait(batch.id, { timeoutMs: 120_000 })).toMatchObject({
     outcome: 'rows_without_answer',
     batch: { id: batch.id, state: 'done', tagged: 5, dead: 1, rowsWithoutAnswer: 1 },
   })
@@ -142,7 +142,7 @@ test('a closed client refuses every call but close', async () => {
 test('answers of another API are not used for a batch, but can be read', async () => {
   await system.worker()
   await system.submit(['calm piano'])
-  await client.wait('night', { timeoutMs: 40_000 })
+  await client.wait('night', { timeoutMs: 120_000 })
   // Without TRACKYARD_API_URL, the API is the published one.
   await expect(client.submit([{ query: 'calm piano' }], options)).rejects.toThrow(ConfigurationError)
   expect((await client.status()).batches).toMatchObject([{ name: 'night', tagged: 1 }])
@@ -166,7 +166,7 @@ describe('the whole of a batch', () => {
   test('first two searches, a release, a pause and a resume, watched to the end', async () => {
     const { id } = await client.submit(films(6), { ...options, first: 2 })
     await system.worker()
-    expect(await client.wait(id, { timeoutMs: 40_000 })).toMatchObject({
+    expect(await client.wait(id, { timeoutMs: 120_000 })).toMatchObject({
       outcome: 'rows_withheld',
       batch: { state: 'released', withheld: 4 },
     })
@@ -190,7 +190,7 @@ describe('the whole of a batch', () => {
   test('dead letters are listed, retried and discarded, each by a filter', async () => {
     const { id } = await client.submit(films(4), options)
     await system.worker()
-    await client.wait(id, { timeoutMs: 40_000 })
+    await client.wait(id, { timeoutMs: 120_000 })
     const [letter, ...others] = await collected(client.deadLetters.list({ batch: 'spring' }))
     expect([letter, others]).toMatchObject([
       {
@@ -203,7 +203,7 @@ describe('the whole of a batch', () => {
     await expect(client.deadLetters.retry({})).rejects.toMatchObject({ code: 'confirmation_required' })
     expect(await client.deadLetters.retry({ status: 404 })).toEqual({ retried: 0, due: 0, withheld: 0 })
     expect(await client.deadLetters.retry({ search: letter?.search })).toEqual({ retried: 1, due: 1, withheld: 0 })
-    expect(await client.wait(id, { timeoutMs: 40_000 })).toMatchObject({ outcome: 'rows_without_answer' })
+    expect(await client.wait(id, { timeoutMs: 120_000 })).toMatchObject({ outcome: 'rows_without_answer' })
     expect(await client.deadLetters.discard({ all: true })).toBe(1)
     expect(await collected(client.deadLetters.list())).toEqual([])
     expect(await collected(client.deadLetters.list({ discarded: true }))).toMatchObject([{ search: letter?.search }])
@@ -212,7 +212,7 @@ describe('the whole of a batch', () => {
   test('a row and a search are shown; the account is fresh with a key', async () => {
     const { id } = await client.submit(films(3), options)
     await system.worker()
-    await client.wait(id, { timeoutMs: 40_000 })
+    await client.wait(id, { timeoutMs: 120_000 })
     const shown = await client.show('film-3', { batch: id })
     expect(shown).toMatchObject({ kind: 'row', batch: id, position: 3, status: 'dead', search: { kind: 'search' } })
     const search = await client.show('film-1').then((row) => (row?.kind === 'row' ? row.search : null))
@@ -230,11 +230,11 @@ describe('the whole of a batch', () => {
     const { id, plan } = await client.submit(films(5), { ...options, maxCredits: 1 })
     expect(plan).toMatchObject({ searches: 5, creditsNeeded: 1, finishAt: expect.any(Date) })
     await system.worker()
-    await client.wait(id, { timeoutMs: 40_000 })
+    await client.wait(id, { timeoutMs: 120_000 })
     const refused = await client.release(id).catch((error: unknown) => error)
     expect(isBatchError(refused) && refused.code).toBe('cap_used_up')
     await client.release(id, { maxCredits: null })
-    expect(await client.wait(id, { timeoutMs: 40_000 })).toMatchObject({ outcome: 'rows_without_answer' })
+    expect(await client.wait(id, { timeoutMs: 120_000 })).toMatchObject({ outcome: 'rows_without_answer' })
     await expect(client.status('nobody')).rejects.toMatchObject({
       code: 'no_such_batch',
       message: expect.stringMatching(/^No batch .* lists the batches\.$/),

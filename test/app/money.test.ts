@@ -11,10 +11,10 @@ const logged = (system: InProcessSystem, event: string, field = 'event') =>
 const causes = async (system: InProcessSystem) => (await system.store.pauses.list()).map((row) => row.cause)
 const tagged = async (system: InProcessSystem) => (await system.status()).batches[0]?.tagged
 const done = (system: InProcessSystem, count: number) =>
-  until(async () => (await tagged(system)) === count, { timeoutMs: 40_000, what: `${count} tagged rows` })
+  until(async () => (await tagged(system)) === count, { timeoutMs: 120_000, what: `${count} tagged rows` })
 /** The probe ends a moment after its answer is in the store. */
 const probeEnded = (system: InProcessSystem) =>
-  until(async () => !(await system.queue.throttle.isSerial()), { timeoutMs: 40_000, what: 'the end of the probe' })
+  until(async () => !(await system.queue.throttle.isSerial()), { timeoutMs: 120_000, what: 'the end of the probe' })
 
 inProcessTest(
   'an outage pauses all workers, then ends on its own with no dead letter',
@@ -25,10 +25,10 @@ inProcessTest(
     await system.worker()
     // After their start: a worker that starts during a pause logs it too.
     await system.submit(queries(60))
-    await until(async () => (await causes(system)).includes('outage'), { timeoutMs: 40_000, what: 'the outage' })
-    await until(() => logged(system, 'queue.resumed') >= 2, { timeoutMs: 40_000, what: 'two probes' })
+    await until(async () => (await causes(system)).includes('outage'), { timeoutMs: 120_000, what: 'the outage' })
+    await until(() => logged(system, 'queue.resumed') >= 2, { timeoutMs: 120_000, what: 'two probes' })
     await until(() => logged(system, 'queue.paused') >= 3, {
-      timeoutMs: 40_000,
+      timeoutMs: 120_000,
       what: 'the third pause',
     })
     // A probe may have begun before its log line.
@@ -52,11 +52,11 @@ test.concurrent('in a long outage probes rotate, so no search uses up its attemp
       await system.worker()
       for (let outages = 1; outages <= 12; outages += 1) {
         await until(() => logged(system, 'queue.paused') === outages, {
-          timeoutMs: 40_000,
+          timeoutMs: 120_000,
           what: `pause ${outages}`,
         })
         // The store has the pause first. The worker pauses Redis while it finishes its last job.
-        await until(() => system.queue.throttle.isPaused(), { timeoutMs: 40_000, what: 'the paused queue' })
+        await until(() => system.queue.throttle.isPaused(), { timeoutMs: 120_000, what: 'the paused queue' })
         if (outages < 12) await resumeByHand({ ...system, now: system.now })
       }
       const calls = system.simulator.calls()
@@ -76,7 +76,7 @@ describe('searches that fail although the API is healthy', () => {
     system.simulator.calls().filter((call) => call.query === query && call.status === 500).length
   const allDead = (system: InProcessSystem, count: number) =>
     until(async () => (await deadLetters(system)).length === count, {
-      timeoutMs: 40_000,
+      timeoutMs: 120_000,
       what: `${count} dead letters`,
     })
 
@@ -92,7 +92,7 @@ describe('searches that fail although the API is healthy', () => {
 
     expect(await system.store.deadLetters.retryAll({})).toMatchObject({ retried: 4, due: 4 })
     await until(() => bad.every((query) => failedCalls(system, query) === 16), {
-      timeoutMs: 40_000,
+      timeoutMs: 120_000,
       what: 'the calls of the retry',
     })
     await allDead(system, 4)
@@ -106,7 +106,7 @@ describe('searches that fail although the API is healthy', () => {
     async (system) => {
       await system.submit(['poison'])
       await system.worker()
-      await until(async () => (await causes(system)).includes('no_credits'), { timeoutMs: 40_000, what: 'the pause' })
+      await until(async () => (await causes(system)).includes('no_credits'), { timeoutMs: 120_000, what: 'the pause' })
       system.simulator.fail({ does: { status: 500 } })
       system.simulator.topUp(100)
       await allDead(system, 1)
@@ -126,14 +126,14 @@ describe('searches that fail although the API is healthy', () => {
       system.simulator.fail({ match: 'poison', does: { status: 500 } })
       await system.submit(queries(25, 'poison'))
       await system.worker()
-      await until(async () => (await causes(system)).includes('outage'), { timeoutMs: 40_000, what: 'the outage' })
+      await until(async () => (await causes(system)).includes('outage'), { timeoutMs: 120_000, what: 'the outage' })
       // Resumed by hand, since the intervals of the auto-resume double.
       await until(
         async () => {
           if ((await causes(system)).length > 0) await resumeByHand({ ...system, now: system.now })
           return (await deadLetters(system)).length === 25
         },
-        { timeoutMs: 60_000, what: '25 dead letters' },
+        { timeoutMs: 120_000, what: '25 dead letters' },
       )
       expect(system.simulator.calls()).toHaveLength(50)
     },
@@ -146,7 +146,7 @@ inProcessTest(
   async (system) => {
     await system.submit(queries(12))
     for (let n = 0; n < 3; n += 1) await system.worker()
-    await until(async () => (await causes(system)).includes('no_credits'), { timeoutMs: 40_000, what: 'the pause' })
+    await until(async () => (await causes(system)).includes('no_credits'), { timeoutMs: 120_000, what: 'the pause' })
     const [pause] = await system.store.pauses.list()
     // When the balance was checked to end the pause. Each worker has checked it too when it started and was refused.
     const checks = new Set<number>()
@@ -155,7 +155,7 @@ inProcessTest(
       if (askedAt !== null) checks.add(askedAt)
       return checks.size === 2
     }
-    await until(hasCheckedTwice, { timeoutMs: 40_000, what: 'two checks of the balance', everyMs: 5 })
+    await until(hasCheckedTwice, { timeoutMs: 120_000, what: 'two checks of the balance', everyMs: 5 })
     // 0.8 s after the pause, and 1.6 s after that. If each worker checked, the second check would be
     // the first one of another worker.
     const [, second = 0] = checks
@@ -175,21 +175,21 @@ test.concurrent('a used-up daily limit stops all calls until the next day', asyn
     await system.worker()
     // The calls must all fall on one day. The days began between these two moments.
     const isMorning = () => [before, after].every((from) => (performance.now() - from) % dayMs < dayMs / 2)
-    await until(isMorning, { timeoutMs: 40_000, what: 'a morning' })
+    await until(isMorning, { timeoutMs: 120_000, what: 'a morning' })
     await system.submit(queries(15))
     let first = (await system.status()).queue
     const isRateLimited = async () => {
       first = (await system.status()).queue
       return first.state === 'rate_limited'
     }
-    await until(isRateLimited, { timeoutMs: 40_000, what: 'the rate limit' })
+    await until(isRateLimited, { timeoutMs: 120_000, what: 'the rate limit' })
     const active = async () => (await system.status()).queue.active
-    await until(async () => (await active()) === 0, { timeoutMs: 40_000, what: 'the end of the calls in flight' })
+    await until(async () => (await active()) === 0, { timeoutMs: 120_000, what: 'the end of the calls in flight' })
     expect(first.reason).toMatch(/Daily call limit used up: no calls until/)
     const refused = () => system.simulator.calls().filter((call) => call.status === 429).length
     const refusedAtLimit = refused()
     await until(() => system.now() > Date.parse(first.until ?? '') - 300, {
-      timeoutMs: 40_000,
+      timeoutMs: 120_000,
       what: 'the end of the day',
     })
     expect(refused()).toBe(refusedAtLimit)
@@ -208,7 +208,7 @@ inProcessTest(
     system.simulator.setLimit(6000)
     await system.submit(queries(3))
     await done(system, 3)
-    await until(async () => (await rate()) === 6000, { timeoutMs: 40_000, what: 'the new rate' })
+    await until(async () => (await rate()) === 6000, { timeoutMs: 120_000, what: 'the new rate' })
   },
 )
 
@@ -225,7 +225,7 @@ inProcessTest(
     await done(system, 5)
     // Logged after the rate is set.
     await until(() => logged(system, 'rate_limit.shared') > 0, {
-      timeoutMs: 40_000,
+      timeoutMs: 120_000,
       what: 'the log line',
     })
     expect((await system.queue.throttle.rate())?.callsPerMinute).toBeLessThanOrEqual(420)

@@ -166,7 +166,7 @@ describe('loading', () => {
     const id = await system.store.batches.create({ ...batchNamed('left'), createdAt: system.now() - 120_000 })
     await system.worker()
     await until(async () => (await system.store.batches.find(String(id))) === null, {
-      timeoutMs: 40_000,
+      timeoutMs: 120_000,
       what: 'the batch to be gone',
     })
   })

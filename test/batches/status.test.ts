@@ -445,7 +445,7 @@ describe('waiting for a batch', () => {
     system.simulator.fail({ match: 'scene 3', does: { status: 400 } })
     const id = await system.submit(queries(5))
     await system.worker()
-    expect(await waitFor(parts(), id, { timeoutMs: 40_000 })).toBe('done')
+    expect(await waitFor(parts(), id, { timeoutMs: 120_000 })).toBe('done')
     expect((await system.status()).batches).toMatchObject([{ tagged: 4, dead: 1 }])
   })
 
@@ -458,7 +458,7 @@ describe('waiting for a batch', () => {
 
   test('ends when a batch is dropped before its release, as dropped, not done', async () => {
     const id = await system.store.batches.create({ ...batchNamed('left'), createdAt: system.now() })
-    const waited = await waitFor(parts(), id, { timeoutMs: 40_000, onLook: () => system.store.batches.drop(id) })
+    const waited = await waitFor(parts(), id, { timeoutMs: 120_000, onLook: () => system.store.batches.drop(id) })
     expect(waited).toBe('dropped')
   })
 

@@ -260,7 +260,7 @@ describe('completion', () => {
       shown += part
     })
     const shows = (what: string) =>
-      until(() => shown.includes(what), { timeoutMs: 30_000, what: () => `${what} in ${shown}` })
+      until(() => shown.includes(what), { timeoutMs: 120_000, what: () => `${what} in ${shown}` })
     terminal.stdin.write(
       'PS1=; fpath=($PWD $fpath); autoload -Uz compinit; compinit -u -D; setopt no_beep; print READ"Y"\n',
     )

@@ -25,7 +25,7 @@ test('worker --healthy exits with 0 only while a worker runs on this host', asyn
   }
   const worker = await startWorker(settingsOf({ env, cwd: desk.dir }), silentLogger)
   try {
-    await until(async () => (await healthy()) === 0, { timeoutMs: 60_000, what: 'a heartbeat' })
+    await until(async () => (await healthy()) === 0, { timeoutMs: 120_000, what: 'a heartbeat' })
   } finally {
     await worker.stop()
   }

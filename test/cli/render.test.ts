@@ -171,7 +171,7 @@ test('on a terminal wait draws a bar and restores the cursor', async () => {
   view.show(batch, { report: status, trouble: null })
   expect(view.isDue()).toBe(false)
   const text = (): string => Buffer.concat(drawn).toString()
-  await until(() => text().includes('Running'), { timeoutMs: 40_000, what: 'the bar to be drawn' })
+  await until(() => text().includes('Running'), { timeoutMs: 120_000, what: 'the bar to be drawn' })
   view.end()
   expect(text()).toContain('75%  1,500 of 2,000 rows done; 1 call a minute, 1,234 credits left')
   expect(text()).toContain('Running: all is well.')

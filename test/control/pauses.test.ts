@@ -99,9 +99,9 @@ describe('a daily rate limit', () => {
     await system.submit(['a', 'b'])
     await system.worker()
     const now = () => Date.now()
-    await until(async () => (await throttle().rateLimitedUntil()) !== null, { timeoutMs: 40_000, what: 'the hold' })
+    await until(async () => (await throttle().rateLimitedUntil()) !== null, { timeoutMs: 120_000, what: 'the hold' })
     await until(async () => (await system.queue.searches.counts()).delayed > 0, {
-      timeoutMs: 40_000,
+      timeoutMs: 120_000,
       what: 'the delay',
     })
     expect(await resumeByHand({ ...parts(), now })).toEqual({
@@ -113,8 +113,8 @@ describe('a daily rate limit', () => {
     })
     expect(await system.store.pauses.rateLimitedUntil(now())).toBeNull()
     const done = async () => (await system.store.reports.totals(0)).callsByOutcome.answered === 2
-    await until(done, { timeoutMs: 40_000, what: 'both answers' })
-    await until(async () => !(await throttle().isSerial()), { timeoutMs: 40_000, what: 'the end of the probe' })
+    await until(done, { timeoutMs: 120_000, what: 'both answers' })
+    await until(async () => !(await throttle().isSerial()), { timeoutMs: 120_000, what: 'the end of the probe' })
     expect((await resumeByHand({ ...parts(), now })).rateLimit).toBeNull()
   })
 })
@@ -128,13 +128,13 @@ describe('the rate limit in Redis follows the store', () => {
     system.simulator.setCredits(10)
     await system.submit(['a'])
     await system.worker({ TRACKYARD_RATE_LIMIT: '600' })
-    await until(() => answered(1), { timeoutMs: 40_000, what: 'the first answer' })
+    await until(() => answered(1), { timeoutMs: 120_000, what: 'the first answer' })
     // What Redis then makes of the window that the last start has opened.
     await system.redis.command('SET', limiter(), '1', 'PX', '3587365')
     await system.submit(['b'])
-    await until(() => answered(2), { timeoutMs: 40_000, what: 'the second answer' })
+    await until(() => answered(2), { timeoutMs: 120_000, what: 'the second answer' })
     const logged = () => system.log.logged('rate_limit.corrected').length === 1
-    await until(logged, { timeoutMs: 40_000, what: 'the line of the log' })
+    await until(logged, { timeoutMs: 120_000, what: 'the line of the log' })
   })
 
   test('a resume while Redis is down also lifts its rate limit once it is back', async () => {
@@ -144,7 +144,7 @@ describe('the rate limit in Redis follows the store', () => {
     await throttle().rateLimit(now() + 86_400_000)
     await system.store.pauses.liftRateLimit(now())
     await system.worker()
-    await until(() => answered(1), { timeoutMs: 40_000, what: 'the answer' })
+    await until(() => answered(1), { timeoutMs: 120_000, what: 'the answer' })
     expect(await throttle().rateLimitedUntil()).toBeNull()
   })
 

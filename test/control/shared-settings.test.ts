@@ -44,9 +44,9 @@ test('a worker whose setting is not in force warns once for each value, naming b
 test('the first worker sets the rate limit, and the second one warns of all that differs, as does `status`', async () => {
   await system.worker({ TRACKYARD_RATE_LIMIT: '1000', TRACKYARD_CREDIT_RESERVE: '7' })
   const isPublished = async () => 'TRACKYARD_RATE_LIMIT' in (await system.queue.registry.publishedSettings())
-  await until(isPublished, { timeoutMs: 40_000, what: 'its settings' })
+  await until(isPublished, { timeoutMs: 120_000, what: 'its settings' })
   await system.worker({ TRACKYARD_RATE_LIMIT: '2000', TRACKYARD_REQUEST_TIMEOUT_MS: '9000' })
-  await until(() => found().length === 3, { timeoutMs: 40_000, what: 'the warnings' })
+  await until(() => found().length === 3, { timeoutMs: 120_000, what: 'the warnings' })
   expect(found()).toMatchObject([
     { setting: 'TRACKYARD_RATE_LIMIT', here: '2000', inForce: '1000' },
     { setting: 'TRACKYARD_CREDIT_RESERVE', here: '0', inForce: '7' },

@@ -71,22 +71,22 @@ describe('a damaged key in the middle of a run', () => {
         await putOthers(system)
         const batch = await system.submit(queries(30))
         const worker = await system.worker({ TRACKYARD_CONCURRENCY: '3', TRACKYARD_RATE_LIMIT: '3000' })
-        await until(() => system.simulator.calls().length > 5, { timeoutMs: 50_000, what: 'some calls' })
+        await until(() => system.simulator.calls().length > 5, { timeoutMs: 120_000, what: 'some calls' })
         await put(system, name, ...command)
         const done = async () => (await system.store.reports.batches({ batchId: batch, limit: 1 }))[0]?.waiting === 0
-        await until(done, { timeoutMs: 50_000, what: 'all rows to be answered' })
+        await until(done, { timeoutMs: 120_000, what: 'all rows to be answered' })
         expect(system.simulator.calls()).toHaveLength(30)
         await until(async () => (await system.queue.registry.damage()).length === 0, {
-          timeoutMs: 30_000,
+          timeoutMs: 120_000,
           what: 'the repair',
         })
         // The worker says every four seconds that it lives.
         const state = async () => (await system.status()).queue.state
-        await until(async () => (await state()) === 'idle', { timeoutMs: 30_000, what: 'a worker that is idle' })
+        await until(async () => (await state()) === 'idle', { timeoutMs: 120_000, what: 'a worker that is idle' })
         await expectOthersUntouched(system)
         await worker.stop()
       }),
-    120_000,
+    240_000,
   )
 })
 
@@ -194,20 +194,20 @@ describe('an unreadable job', () => {
       for (const n of [1, 5, 12]) await damage(n)
       const worker = await system.worker({ TRACKYARD_CONCURRENCY: '2' })
       const due = async () => (await system.store.reports.totals(0)).due
-      await until(async () => (await due()) === 0, { timeoutMs: 50_000, what: 'all rows to be answered' })
+      await until(async () => (await due()) === 0, { timeoutMs: 120_000, what: 'all rows to be answered' })
       expect(system.simulator.calls()).toHaveLength(12)
       await worker.stop()
     },
-    90_000,
+    240_000,
   )
 
   test('is dropped during a run, and all rows are answered, one call each', async () => {
     await system.submit(queries(20))
     const worker = await system.worker({ TRACKYARD_CONCURRENCY: '2', TRACKYARD_RATE_LIMIT: '600' })
-    await until(() => system.simulator.calls().length > 2, { timeoutMs: 50_000, what: 'the first calls' })
+    await until(() => system.simulator.calls().length > 2, { timeoutMs: 120_000, what: 'the first calls' })
     for (const [index, [, damage]] of damages.entries()) await damage(16 + index)
     const due = async () => (await system.store.reports.totals(0)).due
-    await until(async () => (await due()) === 0, { timeoutMs: 50_000, what: 'all rows to be answered' })
+    await until(async () => (await due()) === 0, { timeoutMs: 120_000, what: 'all rows to be answered' })
     expect(system.log.logged('job.unreadable_dropped').length).toBeGreaterThan(0)
     expect(system.simulator.calls()).toHaveLength(20)
     await worker.stop()

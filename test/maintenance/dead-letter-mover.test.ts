@@ -39,7 +39,7 @@ async function failAll(count: number, reason: string, before: () => Promise<unkn
       },
     }),
   )
-  await until(async () => (await failedJobs()) === count, { timeoutMs: 40_000, what: `${count} failed jobs` })
+  await until(async () => (await failedJobs()) === count, { timeoutMs: 120_000, what: `${count} failed jobs` })
 }
 
 const DEATH = {

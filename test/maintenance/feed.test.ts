@@ -88,7 +88,7 @@ describe('a Redis that restarts from older data', () => {
     await system.submit(words, { name: 'before' })
     const worker = await system.worker()
     const answered = async () => (await system.store.reports.totals(0)).callsByOutcome.answered
-    await until(async () => (await answered()) === words.length, { timeoutMs: 50_000, what: 'the answers' })
+    await until(async () => (await answered()) === words.length, { timeoutMs: 120_000, what: 'the answers' })
     await worker.stop()
     const refs = words.map((word) => refOf(word))
     await system.queue.searches.remove(refs)
@@ -147,9 +147,9 @@ describe('a Redis that restarts from older data', () => {
     const before = takenOut()
     await system.worker({ TRACKYARD_RATE_LIMIT: '60' })
     const calls = async () => (await system.store.reports.totals(0)).callsByOutcome.answered
-    await until(async () => (await calls()) === 301, { timeoutMs: 60_000, what: 'the call' })
+    await until(async () => (await calls()) === 301, { timeoutMs: 120_000, what: 'the call' })
     // It is said at the end of the round that took them out; the call may come before.
-    await until(() => takenOut() > before, { timeoutMs: 40_000, what: 'the log to say so' })
+    await until(() => takenOut() > before, { timeoutMs: 120_000, what: 'the log to say so' })
     expect(takenOut() - before).toBe(1)
   }, 180_000)
 })

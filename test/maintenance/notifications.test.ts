@@ -98,7 +98,7 @@ const webhookAt = (url: string, more: Partial<Parameters<typeof openWebhook>[0]>
     url,
     secret: null,
     boardUrl: null,
-    timeoutMs: 40_000,
+    timeoutMs: 120_000,
     retryMs: 1,
     log: recordingLogger(),
     now: Date.now,
@@ -199,7 +199,7 @@ describe('the webhook', () => {
     channel.answers.push(when === 'while it hangs' ? HANGS : 500)
     const stopping = new AbortController()
     const posted = webhook.post(stored('hello'), stopping.signal)
-    await until(() => channel.posts.length === 1, { timeoutMs: 40_000, what: 'the first attempt' })
+    await until(() => channel.posts.length === 1, { timeoutMs: 120_000, what: 'the first attempt' })
     stopping.abort()
     expect(await posted).toBe('failed')
     expect([channel.posts.length, log.lines]).toEqual([1, []])
@@ -338,7 +338,7 @@ describe('notifications', () => {
     const about = () => notified(/outage|API has been failing/)
     expect(about()).toEqual([expect.stringContaining('HTTP 503')])
     const worker = await system.worker()
-    await until(async () => (await pauses.outageFrom()) === null, { timeoutMs: 30_000, what: 'an answer to the probe' })
+    await until(async () => (await pauses.outageFrom()) === null, { timeoutMs: 120_000, what: 'an answer to the probe' })
     await worker.stop()
     await look()
     await look()
@@ -351,7 +351,7 @@ describe('notifications', () => {
   test('a running worker posts to TRACKYARD_WEBHOOK_URL', async () => {
     await system.worker({ TRACKYARD_WEBHOOK_URL: channel.url })
     await system.store.pauses.add({ cause: 'operator', since: system.now(), detail: 'lunch' })
-    await until(() => channel.posts.length > 0, { timeoutMs: 40_000, what: 'the post' })
+    await until(() => channel.posts.length > 0, { timeoutMs: 120_000, what: 'the post' })
     expect(texts()).toEqual([expect.stringMatching(/^Paused by hand since .* \(lunch\)\./)])
   })
 
@@ -360,16 +360,16 @@ describe('notifications', () => {
     channel.answers.push(HANGS)
     const worker = await system.worker(settings)
     await system.submit(queries(2))
-    await until(() => channel.posts.length > 0, { timeoutMs: 50_000, what: 'the post that hangs' })
+    await until(() => channel.posts.length > 0, { timeoutMs: 120_000, what: 'the post that hangs' })
     await system.submit(queries(1, 'other'), { name: 'second' })
-    await until(() => notified(/^Batch 2/).length > 0, { timeoutMs: 50_000, what: 'the second batch' })
+    await until(() => notified(/^Batch 2/).length > 0, { timeoutMs: 120_000, what: 'the second batch' })
     const startedAt = performance.now()
     await worker.stop()
     // One attempt may take 5 s.
     expect(performance.now() - startedAt).toBeLessThan(4000)
     expect(channel.posts).toHaveLength(1)
     await system.worker(settings)
-    await until(() => channel.posts.length >= 5, { timeoutMs: 50_000, what: 'all messages' })
+    await until(() => channel.posts.length >= 5, { timeoutMs: 120_000, what: 'all messages' })
     expect(texts().slice(1)).toEqual([
       expect.stringMatching(/^Batch 1 .* is released/),
       expect.stringMatching(/^Batch 1 .* is done/),
@@ -377,7 +377,7 @@ describe('notifications', () => {
       expect.stringMatching(/^Batch 2 .* is done/),
     ])
     await until(async () => (await system.store.notifications.next(0)) === null, {
-      timeoutMs: 50_000,
+      timeoutMs: 120_000,
       what: 'the end',
     })
   })
@@ -396,7 +396,7 @@ describe('notifications', () => {
   test('without a webhook no message is stored', async () => {
     await system.worker()
     await system.submit(queries(1))
-    await until(() => notified(/^Batch 1/).length > 0, { timeoutMs: 50_000, what: 'the batch' })
+    await until(() => notified(/^Batch 1/).length > 0, { timeoutMs: 120_000, what: 'the batch' })
     expect(await system.store.notifications.next(0)).toBeNull()
   })
 
@@ -406,7 +406,7 @@ describe('notifications', () => {
     await system.submit(queries(4))
     await system.worker(settings)
     await system.worker(settings)
-    await until(() => channel.posts.length > 1, { timeoutMs: 50_000, what: 'both messages' })
+    await until(() => channel.posts.length > 1, { timeoutMs: 120_000, what: 'both messages' })
     expect(texts()).toEqual([
       'Batch 1 (night) is released: 4 rows, 4 to do. Follow with `trackyard-batch status --watch`.',
       'Batch 1 (night) is done: 3 of 4 rows tagged, 1 dead, 3 credits used, in under a minute. Run `trackyard-batch export 1`. See `trackyard-batch dead-letters list --batch 1`.',

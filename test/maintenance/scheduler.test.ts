@@ -11,7 +11,7 @@ afterEach(async () => {
 })
 
 const HOUR = 3_600_000
-const enough = { timeoutMs: 40_000, everyMs: 1 }
+const enough = { timeoutMs: 120_000, everyMs: 1 }
 
 function start(task: Partial<MaintenanceTask>, log: RecordingLogger = recordingLogger(), fatal: ReportedError[] = []) {
   running = startScheduler([{ name: 'it', everyMs: 1, run: async () => {}, ...task }], log, (error) =>

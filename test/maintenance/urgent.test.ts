@@ -18,7 +18,7 @@ const called = () => system.simulator.calls().map((call) => call.query)
 
 async function callsInOrder(count: number): Promise<readonly string[]> {
   await system.worker({ TRACKYARD_CONCURRENCY: '1' })
-  await until(() => called().length === count, { timeoutMs: 60_000, what: `${count} calls` })
+  await until(() => called().length === count, { timeoutMs: 120_000, what: `${count} calls` })
   return called()
 }
 

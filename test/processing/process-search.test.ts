@@ -445,7 +445,7 @@ test('a failed save of a paid answer is retried, and no call is made meanwhile',
     rules: RULES,
   })
   const first = handle(handler, 'a')
-  await until(() => log.logged('store.write_failed').length > 0, { timeoutMs: 40_000, what: 'the save to fail' })
+  await until(() => log.logged('store.write_failed').length > 0, { timeoutMs: 120_000, what: 'the save to fail' })
   const second = handle(handler, 'b')
   expect(system.simulator.calls()).toHaveLength(1)
   expect(handler.writeFailure()).toMatchObject({ kind: 'save', cause: 'database or disk is full' })

@@ -33,7 +33,7 @@ const outcomes = async () => (await system.store.reports.totals(0)).callsByOutco
 test('a system sleep during a call does not make the call twice', async () => {
   const handler = handlerWith(system.api)
   const first = handler.handle({ ref: refOf('calm piano') })
-  await until(() => system.simulator.calls().length === 1, { timeoutMs: 40_000, what: 'the first call' })
+  await until(() => system.simulator.calls().length === 1, { timeoutMs: 120_000, what: 'the first call' })
   handler.jump(HOUR_MS)
   expect(await handler.handle({ ref: refOf('calm piano') })).toMatchObject({ do: 'delay' })
   expect(await first).toMatchObject({ do: 'succeed' })

@@ -143,7 +143,7 @@ describe('a private Redis with broken files', () => {
       expect(await queue.registry.claimOwnership('mine')).toBe(true)
       expect(await lastStartFailure({ dataDir })).toBeNull()
     },
-    60_000,
+    180_000,
   )
 
   test.each(['redis.sock', 'redis.log', 'redis.pid'])('a directory in place of its %s is moved aside', async (name) => {

@@ -31,7 +31,7 @@ test.concurrent.each(TROUBLES)(
             await queue.searches.add(jobs([1])).catch(() => {})
             return handled.length === 1
           },
-          20_000,
+          60_000,
         )
       } finally {
         await open.closeAll()

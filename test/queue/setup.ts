@@ -114,7 +114,7 @@ export function opener(redis: () => { readonly socketPath: string } = noRedis) {
 export async function eventually(
   what: string,
   check: () => boolean | Promise<boolean>,
-  withinMs = 40_000,
+  withinMs = 120_000,
 ): Promise<void> {
   const deadline = performance.now() + withinMs
   while (!(await check())) {

@@ -43,7 +43,7 @@ export async function startPgBouncer(database: string, settings: Readonly<Record
       () => true,
       () => false,
     )
-  await until(answers, { timeoutMs: 30_000, what: 'PgBouncer to answer' })
+  await until(answers, { timeoutMs: 120_000, what: 'PgBouncer to answer' })
   return {
     through,
     stop: async () => {

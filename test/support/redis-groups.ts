@@ -32,7 +32,7 @@ const SYNC_AT_ONCE = { 'repl-diskless-sync-delay': '0' }
 
 function follows(replica: TestRedis): Promise<void> {
   return until(async () => /master_link_status:up/.test(await replica.command('INFO', 'replication')), {
-    timeoutMs: 40_000,
+    timeoutMs: 120_000,
     what: 'the replica to have all',
   })
 }
@@ -56,20 +56,20 @@ export async function startCluster(tls: TlsFiles | null = null): Promise<RedisGr
   for (const node of nodes) await node.command('CLUSTER', 'MEET', '127.0.0.1', String(one.port))
   const id = /([0-9a-f]{40})/.exec(await owner.command('CLUSTER', 'MYID'))?.[1] ?? ''
   await until(async () => /\+OK/.test(await replica.command('CLUSTER', 'REPLICATE', id)), {
-    timeoutMs: 40_000,
+    timeoutMs: 120_000,
     what: 'the replica to know the owner',
   })
   await follows(replica)
   for (const node of nodes) {
     await until(async () => /cluster_state:ok/.test(await node.command('CLUSTER', 'INFO')), {
-      timeoutMs: 40_000,
+      timeoutMs: 120_000,
       what: 'the cluster to be up',
     })
     await until(
       async () =>
         (await node.command('CLUSTER', 'NODES')).split('\n').filter((line) => / connected/.test(line)).length === 4,
       {
-        timeoutMs: 40_000,
+        timeoutMs: 120_000,
         what: 'all to know each other',
       },
     )
@@ -115,7 +115,7 @@ sentinel failover-timeout mymaster 5000`
     const says = () => ask(join(dir, `${port}.sock`), ['SENTINEL', 'MASTERS']).catch(() => '')
     const ready = password === '' ? /num-slaves\r\n\$1\r\n1[\s\S]*num-other-sentinels\r\n\$1\r\n2/ : /NOAUTH/
     await until(async () => ready.test(await says()), {
-      timeoutMs: 40_000,
+      timeoutMs: 120_000,
       what: 'the sentinels to know the replica and each other',
     })
   }

@@ -138,7 +138,7 @@ export async function withRedis(
 
 const EXPIRE_LOCKS = `for _, lock in ipairs(redis.call('KEYS', '*:lock')) do redis.call('DEL', lock) end return 1`
 
-const ANSWERS_WITHIN_MS = 40_000
+const ANSWERS_WITHIN_MS = 120_000
 
 async function answering(socketPath: string, server: ChildProcess): Promise<void> {
   const deadline = performance.now() + ANSWERS_WITHIN_MS

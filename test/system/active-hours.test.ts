@@ -44,7 +44,7 @@ test('no call starts outside the active hours, and those in flight finish', asyn
   const [end, again] = [minute + MINUTE, minute + 2 * MINUTE]
   const hours = env([minute - 5 * MINUTE, end], [again, again + 30 * MINUTE])
   const workers = await Promise.all([system.startWorker(hours), system.startWorker(hours)])
-  await until(() => receivedAt().length > 0, { timeoutMs: 60_000, what: 'calls before the end' })
+  await until(() => receivedAt().length > 0, { timeoutMs: 120_000, what: 'calls before the end' })
 
   await until(async () => (await system.status()).queue.causes.includes('outside_hours'), {
     timeoutMs: 90_000,

@@ -181,7 +181,7 @@ test('Bull Board shows both queues, and nothing that the page wants from outside
   const outside = wanted.filter((request) => !request.url().startsWith(`${board.url}/`))
   // That a request was wanted is told before what became of it.
   const areOver = () => outside.every((request) => request.failure() !== null)
-  await until(areOver, { timeoutMs: 40_000, what: 'the end of every request to the outside' })
+  await until(areOver, { timeoutMs: 120_000, what: 'the end of every request to the outside' })
   expect(outside.map((request) => request.failure()?.errorText)).toEqual(outside.map(() => 'csp'))
 }, 240_000)
 
