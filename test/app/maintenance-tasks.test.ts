@@ -38,7 +38,7 @@ test('only a balance above TRACKYARD_CREDIT_RESERVE ends a pause', async () => {
   expect(system.log.lines.filter(({ facts }) => 'event' in facts && facts.event === 'queue.resumed')).toEqual([])
   system.simulator.topUp(100)
   await until(() => system.simulator.paid() === 3, { timeoutMs, what: 'the three calls' })
-}, 150_000)
+}, 240_000)
 
 test('a worker keeps the pause flag in Redis in step with the store', async () => {
   system = await startInProcess()

@@ -136,7 +136,7 @@ test('every error is a document with its code', async () => {
   )
   await documents(['submit', 'films.csv', '--query', 'y {title}', '--name', 'open'])
   expect(await codeOf(['wait', 'open', '--timeout', '0'])).toBe('timed_out')
-}, 120_000)
+}, 240_000)
 
 test('a hint says what to do next, and the message does not repeat it', async () => {
   const [document] = await documents(['wait', 'nowhere'])

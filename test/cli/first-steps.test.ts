@@ -100,7 +100,7 @@ describe('doctor', () => {
     } finally {
       await cluster.stop()
     }
-  }, 120_000)
+  }, 240_000)
 
   const withPostgres = postgresBinaries() === null ? test.skip : test
   withPostgres(
@@ -131,7 +131,7 @@ describe('doctor', () => {
         await server.close()
       }
     },
-    120_000,
+    240_000,
   )
 
   test('a file of secrets that others can read is a warning', async () => {

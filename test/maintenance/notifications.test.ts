@@ -346,7 +346,7 @@ describe('notifications', () => {
       expect.stringContaining('HTTP 503'),
       expect.stringMatching(/^Resumed \(was paused: API outage\)/),
     ])
-  }, 60_000)
+  }, 240_000)
 
   test('a running worker posts to TRACKYARD_WEBHOOK_URL', async () => {
     await system.worker({ TRACKYARD_WEBHOOK_URL: channel.url })

@@ -1,32 +1,33 @@
 import Sequencer from '@jest/test-sequencer'
 
 /**
- * The slow files, slowest first. Jest knows how long each took the last time, but in a clean clone it begins with
+ * The slow files, slowest first, those that mostly wait beside those that compute. Jest knows how long each took the last time, but in a clean clone it begins with
  * the largest, and a small slow file that is begun last keeps everybody waiting.
  */
 const SLOW = [
   'system/active-hours',
-  'system/crash-loop',
-  'system/refused-alone',
   'system/redis-trouble',
-  'system/chaos',
   'queue/topologies',
+  'system/crash-loop',
+  'system/chaos',
+  'system/refused-alone-ten',
+  'system/refused-alone-one',
   'queue/refused-commands',
   'system/stops',
+  'maintenance/damage',
   'system/kill-points',
   'system/store-lost',
-  'maintenance/damage',
   'system/postgres',
   'system/schedule',
-  'system/failover',
-  'system/main-job',
   'catalog/fuzz',
+  'system/failover',
   'catalog/json-fuzz',
+  'system/main-job',
   'catalog/large-files',
-  'system/store-trouble',
-  'system/automation',
   'system/terminal',
+  'system/automation',
   'web/overview',
+  'system/store-trouble',
   'system/frozen',
   'system/caps',
   'app/maintenance-tasks',

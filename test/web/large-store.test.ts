@@ -59,7 +59,7 @@ test('the overview reads by index what it shows, in few statements', async () =>
   file.close()
   await store.close()
   expect(scans).toEqual([])
-}, 120_000)
+}, 240_000)
 
 /** The steps that look at every row of a large table. */
 function plan(file: Database.Database, text: string): string[] {

@@ -90,7 +90,7 @@ describe.each(Object.keys(ALL))('%s', (name) => {
         expect(await contrastOf('.banner .reason', '.banner')).toBeGreaterThan(4.5)
       }
     },
-    120_000,
+    240_000,
   )
 })
 
