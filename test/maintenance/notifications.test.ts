@@ -338,7 +338,10 @@ describe('notifications', () => {
     const about = () => notified(/outage|API has been failing/)
     expect(about()).toEqual([expect.stringContaining('HTTP 503')])
     const worker = await system.worker()
-    await until(async () => (await pauses.outageFrom()) === null, { timeoutMs: 120_000, what: 'an answer to the probe' })
+    await until(async () => (await pauses.outageFrom()) === null, {
+      timeoutMs: 120_000,
+      what: 'an answer to the probe',
+    })
     await worker.stop()
     await look()
     await look()

@@ -1,8 +1,9 @@
 import Sequencer from '@jest/test-sequencer'
 
 /**
- * The slow files, slowest first, those that mostly wait beside those that compute. Jest knows how long each took the last time, but in a clean clone it begins with
- * the largest, and a small slow file that is begun last keeps everybody waiting.
+ * The slow files, slowest first, those that mostly wait beside those that compute. Jest knows how long each took the
+ * last time, but in a clean clone it begins with the largest, and a small slow file that is begun last keeps everybody
+ * waiting.
  */
 const SLOW = [
   'system/active-hours',
