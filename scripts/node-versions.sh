@@ -102,11 +102,11 @@ try() {
     row+=$'\t'$(node --version)
     if step "$version" install 600 npm ci --no-progress; then
       row+=$'\t'$cell
-      step "$version" build 120 npm run --silent build || true
+      step "$version" build 300 npm run --silent build || true
       row+=$'\t'$cell
-      step "$version" demo 180 node dist/scripts/demo.js || true
+      step "$version" demo 300 node dist/scripts/demo.js || true
       row+=$'\t'$cell
-      step "$version" unit 240 npm run --silent test:unit || true
+      step "$version" unit 600 npm run --silent test:unit || true
       row+=$'\t'$cell
       step "$version" package 900 bash scripts/try-package.sh || true
       row+=$'\t'$cell

@@ -162,7 +162,7 @@ export interface RowChanges {
   /** The batch that is continued. */
   readonly batch: number
   readonly new: number
-  /** They ask for another search than before. */
+  /** Their search is another one than before. */
   readonly changed: number
   /** Of the earlier batch. */
   readonly gone: number

@@ -45,7 +45,7 @@ export interface StatusFacts {
   readonly callsLastMinute: number
   /** The unbroken run of 429 up to the latest call; null: the latest call was not answered 429. */
   readonly rateLimitedCalls: { readonly calls: number; readonly from: number; readonly to: number } | null
-  /** The latest calls that all failed, and why the last did; null: it did not. */
+  /** The latest calls, all of which failed, and why the last did. Null: the last call did not fail. */
   readonly failedCalls: { readonly calls: number; readonly reason: string } | null
   /** Searches that the API keeps refusing while it accepts others. */
   readonly refused: readonly RefusedSearch[]

@@ -130,7 +130,7 @@ const kinds = {
       .object({
         batch: z.int(),
         new: count,
-        changed: count.describe('they ask for another search'),
+        changed: count.describe('their search is another one'),
         gone: count,
         unchanged: count,
       })

@@ -31,7 +31,7 @@ export interface NotificationParts {
 
 /** Null: nothing is due, or no calls are made. */
 export interface WorkForecast {
-  /** When the credits end, if before the work. */
+  /** When the credits end, if that is before the work is done. */
   readonly creditsEndAt: number | null
   /** When each batch will be done. */
   readonly finishAt: ReadonlyMap<number, number | null>

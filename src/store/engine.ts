@@ -83,7 +83,7 @@ export function expand(text: string, fragments: Fragments): string {
   const known: Readonly<Record<string, (...words: string[]) => string>> = { ...fragments }
   return text.replace(/\$(\w+)\(([^()]*)\)/g, (_, name: string, words: string) => {
     const fragment = known[name]
-    if (fragment === undefined) throw new Error(`a query names no fragment "${name}"`)
+    if (fragment === undefined) throw new Error(`unknown SQL fragment "${name}"`)
     return fragment(...words.split(',').map((word) => word.trim()))
   })
 }
