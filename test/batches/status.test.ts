@@ -3,6 +3,7 @@ import { forecast } from '../../src/batches/estimate.js'
 import { status } from '../../src/batches/status.js'
 import { pauseMessage, type StatusFacts, statusMessage } from '../../src/batches/status-message.js'
 import { waitFor } from '../../src/batches/wait.js'
+import { parseActiveHours } from '../../src/domain/active-hours.js'
 import { systemClock } from '../../src/domain/clock.js'
 import { PAUSE_CAUSES } from '../../src/domain/pause.js'
 import { feed } from '../../src/maintenance/feeder.js'
@@ -539,6 +540,15 @@ describe('the forecast', () => {
   test('counts the daily limit', () => {
     const daily = { ...account, limitPerDay: 100, remainingToday: 20 }
     expect(forecast({ ...work, account: daily }).finishAt).toBeGreaterThan(NOW + 24 * 3_600_000)
+  })
+
+  test('counts the active hours, for the end of the work and of the credits', () => {
+    const hours = parseActiveHours('22:00-06:00')
+    if (hours === null) throw new Error('expected active hours')
+    const from = Date.parse('2026-03-01T05:59:00Z')
+    const night = { ...work, from, within: { hours: { hours, zone: 'UTC' }, overriddenUntil: null } }
+    expect(forecast(night).finishAt).toBe(Date.parse('2026-03-01T22:01:00Z'))
+    expect(forecast({ ...night, creditReserve: 910 }).creditsEndAt).toBe(Date.parse('2026-03-01T22:00:30Z'))
   })
 
   test('is none while no calls are made, but the shortage is known', () => {
