@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { mutex } from '../../src/store/engine.js'
 import type { PostgresServer } from '../postgres-server.js'
 
 /** What a run keeps its store in. */
@@ -7,13 +8,13 @@ export type EngineName = (typeof ENGINES)[number]
 
 export const DATABASE = 'chaos'
 
-/** PostgreSQL, as somebody with a shell meets it. One blow at a time: false while another one lasts. */
+/** PostgreSQL, as somebody with a shell meets it. One blow at a time: each waits for the end of the one before. */
 export interface DatabaseVictim {
-  restart(how: 'fast' | 'immediate'): Promise<boolean>
+  restart(how: 'fast' | 'immediate'): Promise<void>
   /** Ends every connection. */
-  terminate(): Promise<boolean>
-  /** SIGSTOP for what serves the connections, until `lasts` is over. */
-  freeze(lasts: Promise<void>): Promise<boolean>
+  terminate(): Promise<void>
+  /** SIGSTOP for what serves the connections, until what it returns is over. */
+  freeze(during: () => Promise<void>): Promise<void>
   /** What the server finds wrong with its own indexes. */
   damage(): Promise<readonly string[]>
 }
@@ -22,24 +23,14 @@ export interface DatabaseVictim {
 const AFTER_THAW_MS = 500
 
 export function openDatabaseVictim(server: PostgresServer): DatabaseVictim {
-  let isBusy = false
-  async function alone(blow: () => Promise<unknown>): Promise<boolean> {
-    if (isBusy) return false
-    isBusy = true
-    try {
-      await blow()
-      return true
-    } finally {
-      isBusy = false
-    }
-  }
+  const alone = mutex()
   return {
     restart: (how) => alone(() => server.restart(how)),
-    terminate: () => alone(() => server.query(END_CONNECTIONS)),
-    freeze: (lasts) =>
+    terminate: () => alone(async () => void (await server.query(END_CONNECTIONS))),
+    freeze: (during) =>
       alone(async () => {
         const thaw = await server.freeze()
-        await lasts
+        await during()
         thaw()
         await sleep(AFTER_THAW_MS)
       }),

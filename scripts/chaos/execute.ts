@@ -53,15 +53,17 @@ export async function execute(scene: Scene, action: Action): Promise<void> {
     case 'flush redis':
       return done('flushes', await redis.flush())
     case 'restart postgres':
-      return done('postgresRestarts', (await environment.postgres?.restart('fast')) === true)
+      await environment.postgres?.restart('fast')
+      return done('postgresRestarts', true)
     case 'kill postgres':
-      return done('postgresKills', (await environment.postgres?.restart('immediate')) === true)
+      await environment.postgres?.restart('immediate')
+      return done('postgresKills', true)
     case 'terminate connections':
-      return done('terminations', (await environment.postgres?.terminate()) === true)
-    case 'freeze postgres': {
-      const lasts = until(action.forMs, scene.healing)
-      return done('postgresFreezes', (await environment.postgres?.freeze(lasts)) === true)
-    }
+      await environment.postgres?.terminate()
+      return done('terminations', true)
+    case 'freeze postgres':
+      await environment.postgres?.freeze(() => until(action.forMs, scene.healing))
+      return done('postgresFreezes', true)
     case 'remove jobs': {
       const removed = (await redis.withQueue((queue) => removeJobs(queue.boardQueues.search, action.count))) ?? 0
       return done('jobsRemoved', removed > 0, removed)
