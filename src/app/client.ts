@@ -103,8 +103,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
     async function statusOfBatch(batch: Batch): Promise<BatchStatus> {
       const [report] = await store.reports.batches({ batchId: batch.id, limit: 1 })
       if (report === undefined) throw new UsageError(`Batch ${batch.id} was dropped.`, { code: 'no_such_batch' })
-      const schedule = (await store.schedules.list()).find(({ batchId }) => batchId === batch.id)
-      return batchStatusOf(batchStatus(report, schedule))
+      return batchStatusOf(batchStatus(report))
     }
 
     return {

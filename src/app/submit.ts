@@ -226,9 +226,8 @@ async function earlierBatch(session: Session, idOrName: number | string | undefi
   if (idOrName === undefined) return null
   const batch = await findBatch(session, String(idOrName))
   if (batch.state !== 'loading') return batch
-  const isScheduled = (await session.store.schedules.list()).some(({ batchId }) => batchId === batch.id)
   throw new RefusedError(
-    isScheduled
+    batch.notBefore !== null
       ? `Batch ${batch.id} is not released yet. Cancel it and submit the new catalog in its place.`
       : `Batch ${batch.id} is still loading, so nothing can continue it yet.`,
     { code: 'batch_loading' },

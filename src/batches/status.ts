@@ -3,7 +3,6 @@ import { type HoursInForce, parseActiveHours, type ZonedHours } from '../domain/
 import { isoOrNull } from '../domain/format.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { LiveWorker } from '../queue/worker-registry.js'
-import type { BatchSchedule } from '../store/schedules.js'
 import type { BatchReport, Store } from '../store/store.js'
 import { forecast } from './estimate.js'
 import { creditsEndMessage, isRateLimitedRepeatedly, statusMessage } from './status-message.js'
@@ -11,7 +10,7 @@ import type { BatchStatus, StatusReport, WorkerStatus } from './status-report.js
 
 /** Reports from store and queue: what is done, what is due, and the state. */
 export interface StatusParts {
-  readonly store: Pick<Store, 'reports' | 'pauses' | 'account' | 'schedules' | 'timeline'>
+  readonly store: Pick<Store, 'reports' | 'pauses' | 'account' | 'timeline'>
   /** Null: Redis is unreachable or not started. The report then comes from the store alone. */
   readonly queue: Pick<SearchQueue, 'searches' | 'throttle' | 'registry'> | null
   /** Why Redis is unreachable, one sentence. Default null: it is not started. */
@@ -41,7 +40,6 @@ export async function status(
       parts.store.pauses.hoursOverriddenUntil(now),
       parts.store.timeline.list(SHOWN_ENTRIES),
     ])
-  const schedules = new Map((await parts.store.schedules.list()).map((schedule) => [schedule.batchId, schedule]))
   const queue = await readQueue(parts.queue)
   const troubles = queue.workers.flatMap(({ trouble }) => trouble ?? [])
   const { rateLimit, autoResumeHours } = parts.settings
@@ -128,7 +126,7 @@ export async function status(
     finish_at: isoOrNull(ahead.finishAt),
     timeline: timeline.map((entry) => ({ ...entry, at: new Date(entry.at).toISOString() })),
     workers: queue.workers.map(workerStatus),
-    batches: batches.map((report) => batchStatus(report, schedules.get(report.batch.id), outlookOf(report.batch.id))),
+    batches: batches.map((report) => batchStatus(report, outlookOf(report.batch.id))),
   }
 }
 
@@ -193,12 +191,10 @@ interface BatchOutlook {
 
 const NOT_ASKED: BatchOutlook = { callsLastMinute: null, finishAt: null }
 
-export function batchStatus(
-  report: BatchReport,
-  { notBefore = null, deadline = null }: Partial<BatchSchedule> = {},
-  { callsLastMinute, finishAt }: BatchOutlook = NOT_ASKED,
-): BatchStatus {
+export function batchStatus(report: BatchReport, { callsLastMinute, finishAt }: BatchOutlook = NOT_ASKED): BatchStatus {
   const { batch } = report
+  const isOver = batch.completedAt !== null || batch.state === 'cancelled'
+  const deadline = isOver ? null : batch.deadline
   return {
     batch: batch.id,
     name: batch.name,
@@ -216,7 +212,7 @@ export function batchStatus(
     calls_last_minute: callsLastMinute,
     created_at: new Date(batch.createdAt).toISOString(),
     completed_at: isoOrNull(batch.completedAt),
-    not_before: isoOrNull(batch.state === 'loading' ? notBefore : null),
+    not_before: isoOrNull(batch.state === 'loading' ? batch.notBefore : null),
     finish_at: isoOrNull(finishAt),
     deadline: isoOrNull(deadline),
     meets_deadline: deadline !== null && finishAt !== null ? finishAt <= deadline : null,

@@ -82,7 +82,7 @@ const SETTING_TABLE = table({
   TRACKYARD_REDIS_NAT_MAP: {
     default: null,
     shownDefault: 'none',
-    meaning: 'what this machine reaches the nodes of a cluster or a Sentinel group by: 10.0.0.1:6379=db.example:7001,…',
+    meaning: 'by which addresses this machine reaches nodes that announce others: 10.0.0.1:6379=db.example:7001,…',
     read: redisNatMap(),
   },
   TRACKYARD_DATABASE_URL: {
@@ -145,12 +145,12 @@ const SETTING_TABLE = table({
   },
   TRACKYARD_CREDIT_CHECK_MS: {
     default: '60000',
-    meaning: 'how often the balance is asked for while credits are gone; grows to 15 minutes',
+    meaning: 'the wait between two checks of the balance while credits are gone; grows to 15 minutes',
     read: wholeNumber(50, DAY_MS),
   },
   TRACKYARD_AUTO_RESUME_HOURS: {
     default: '24',
-    meaning: 'how long after running out of credits the work resumes by itself; 0: never',
+    meaning: 'for how many hours after the credits ran out a top-up resumes the work by itself; 0: never',
     read: plainNumber(0, 8760),
   },
   TRACKYARD_CONFIRM_ABOVE: {
@@ -244,7 +244,7 @@ export const SECRET_FILE_NAMES: readonly string[] = SETTING_NAMES.filter((name) 
   return setting.isSecret === true
 }).map(secretFileName)
 
-/** What the README and `.env.example` must document. A test compares them. */
+/** What docs/reference/settings.md documents, and `.env.example` by name and default. A test compares them. */
 export interface DocumentedSetting {
   readonly name: SettingName
   readonly default: string

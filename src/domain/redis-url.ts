@@ -124,6 +124,8 @@ function readOne(text: string): ReadRedisUrl {
     return { url: { ...NOTHING, kind: 'socket', tls: false, path, login, db: db === null ? null : Number(db) } }
   }
   if (url.pathname.includes('@')) return { problem: ENCODED }
+  if (url.search !== '')
+    return { problem: 'the database behind the slash, as in redis://host:6379/3, and nothing else' }
   const database = url.pathname.slice(1)
   if (database !== '' && !isDatabase(database)) return { problem: databaseProblem(url.pathname) }
   const host = { host: withoutBrackets(url.hostname), port: url.port === '' ? PORT : Number(url.port) }

@@ -66,7 +66,7 @@ export function creditsShort(credits: {
   const end = endAt === null ? '' : ` They last until about ${formatDateTime(endAt)}.`
   return {
     event: 'credits.short',
-    text: `Credits will not suffice: ${pluralize(due, 'search')} due, ${pluralize(left, 'credit')} left${usable}.${end} Top up ${missing} or more, or workers will pause.`,
+    text: `Credits will not suffice: ${pluralize(due, 'search')} due, ${pluralize(left, 'credit')} left${usable}.${end} Top up ${missing} or more, or the queue will pause.`,
     batch: null,
     figures: {
       searchesDue: due,

@@ -144,7 +144,7 @@ export async function withdraw(parts: Pick<ReconcileParts, 'store' | 'queue' | '
   if (withdrawn > 0)
     parts.log.info(
       { event: 'queue.jobs_withdrawn', withdrawn },
-      'removed searches that no batch wants any more from the queue',
+      'took searches that no batch wants any more out of the queue',
     )
   return withdrawn
 }

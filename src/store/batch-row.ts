@@ -25,6 +25,10 @@ export interface Batch {
   readonly createdAt: number
   /** When the last search that it wants got its outcome, or when it was cancelled. Null before. */
   readonly completedAt: number | null
+  /** A loading batch is released then. Null: at once. */
+  readonly notBefore: number | null
+  /** When it should be done. Null: no deadline. */
+  readonly deadline: number | null
 }
 
 /** How rows become searches, beside the template: the defaults of a batch that continues this one. */
@@ -73,15 +77,48 @@ export interface BatchRow {
   readonly tagged: number
   readonly no_match: number
   readonly dead: number
+  /** Of its schedule, as is `deadline`. */
+  readonly not_before: number | null
+  readonly deadline: number | null
+}
+
+const READ: Record<keyof BatchRow, string> = {
+  id: 'id',
+  name: 'name',
+  state: 'state',
+  priority: 'priority',
+  catalog_path: 'catalog_path',
+  format: 'format',
+  delimiter: 'delimiter',
+  byte_order_mark: 'byte_order_mark',
+  quoting: 'quoting',
+  preamble: 'preamble',
+  columns: 'columns',
+  template: 'template',
+  row_options: 'row_options',
+  continues: 'continues',
+  max_credits: 'max_credits',
+  first: 'first',
+  created_at: 'created_at',
+  completed_at: 'completed_at',
+  fed_to: 'fed_to',
+  raised: 'raised',
+  charged: 'charged',
+  pending: 'pending',
+  items: 'items',
+  invalid: 'invalid',
+  tagged: 'tagged',
+  no_match: 'no_match',
+  dead: 'dead',
+  not_before: '(select not_before from schedule where batch_id = batch.id) as not_before',
+  deadline: '(select deadline from schedule where batch_id = batch.id) as deadline',
 }
 
 /**
  * Named, here and wherever rows are read: a program of the next version may add columns while this one
  * runs, and PostgreSQL refuses a prepared `select *` from then on.
  */
-export const BATCH_COLUMNS = `id, name, state, priority, catalog_path, format, delimiter, byte_order_mark, quoting,
-  preamble, columns, template, row_options, continues, max_credits, first, created_at, completed_at, fed_to, raised,
-  charged, pending, items, invalid, tagged, no_match, dead`
+export const BATCH_COLUMNS = Object.values(READ).join(', ')
 
 /**
  * Batches that users see: not one that is being removed.
@@ -115,6 +152,8 @@ export function batchOf(row: BatchRow): Batch {
     charged: row.charged,
     createdAt: row.created_at,
     completedAt: row.completed_at,
+    notBefore: row.not_before,
+    deadline: row.deadline,
   }
 }
 

@@ -25,7 +25,7 @@ export function hostCheck(): MiddlewareHandler {
     if (!isLoopback(name)) {
       return refuse(
         c,
-        'This board is bound to loopback and accepts only localhost as its host name. To use another name, set TRACKYARD_BOARD_HOST and TRACKYARD_BOARD_PASSWORD.',
+        'This board is bound to loopback and accepts only localhost as its host name. To reach it by another name, listen at another address (TRACKYARD_BOARD_HOST) and set TRACKYARD_BOARD_PASSWORD.',
       )
     }
     return next()

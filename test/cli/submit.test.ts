@@ -157,7 +157,10 @@ describe('values that mean "no value"', () => {
 
   test('need --yes without a terminal, and nothing once they are answered', async () => {
     const refused = await desk.type(line)
-    expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining(`${doubt} Not a terminal. Pass --yes`)])
+    expect([refused.code, refused.stderr]).toEqual([
+      4,
+      expect.stringContaining(`${doubt} Cannot ask here (no terminal, or the catalog comes from it). Pass --yes`),
+    ])
     expect(await batches()).toEqual([])
     expect((await desk.type([...line, '--yes'])).code).toBe(0)
     await desk.work()
@@ -255,7 +258,7 @@ describe('--continue', () => {
     await desk.file('again.csv', 'id,title,mood\nB,Chase,tense\n')
     const line = ['submit', 'again.csv', '--continue', 'films', '--not-before', '2099-01-01 07:00']
     const { code, stderr } = await desk.type(line)
-    expect([code, stderr]).toEqual([0, expect.stringContaining('Until then, batch 1 continues.')])
+    expect([code, stderr]).toEqual([0, expect.stringContaining('Until then, batch 1 goes on.')])
     const early = await desk.type(['submit', 'films.csv', '--continue', 'again'])
     expect([early.code, early.stderr]).toEqual([
       4,

@@ -522,7 +522,7 @@ describe('notifications', () => {
     await later()
     await later()
     expect(notified(/^Credits/)).toEqual([
-      `Credits will not suffice: 6 searches due, 5 credits left. They last until about ${formatDateTime(creditsEndAt)}. Top up 1 or more, or workers will pause.`,
+      `Credits will not suffice: 6 searches due, 5 credits left. They last until about ${formatDateTime(creditsEndAt)}. Top up 1 or more, or the queue will pause.`,
     ])
   })
 

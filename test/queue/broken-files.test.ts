@@ -137,7 +137,7 @@ describe('a private Redis with broken files', () => {
       expect(told.map(({ facts }) => facts.event)).toEqual(['redis.files_moved'])
       const [kept = ''] = await keptAside()
       expect(told[0]?.message).toContain(inRedis(kept))
-      expect(told[0]?.message).toMatch(/It starts empty and is restored from the store$/)
+      expect(told[0]?.message).toMatch(/It starts empty and is filled from the store$/)
       expect((await readdir(inRedis(kept))).length).toBeGreaterThan(0)
       const queue = await open.queue({ connection: { socketPath }, prefix: '{new}' })
       expect(await queue.registry.claimOwnership('mine')).toBe(true)

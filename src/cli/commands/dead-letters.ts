@@ -211,7 +211,7 @@ function again({ maybePaidAlready }: Price): string {
 async function isConfirmed(cli: Cli, facts: string, question: string, options: LetterOptions): Promise<boolean> {
   if (options.yes === true) return true
   if (!canAsk(cli))
-    throw new RefusedError(`${facts} Not a terminal. Pass --yes to confirm. Nothing was changed.`, {
+    throw new RefusedError(`${facts} Cannot ask here: no terminal. Pass --yes to confirm. Nothing was changed.`, {
       code: 'confirmation_required',
     })
   return interruptible(cli, (signal) => askYesNo(cli, `${facts} ${question}`, signal), endedEarly)

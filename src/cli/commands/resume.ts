@@ -14,7 +14,7 @@ import { dueAgain } from '../render/dead-letters-text.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Ends every pause, whatever its cause, and a rate limit by the API. Unless the pause was by hand, one call at a ' +
+      'Ends every pause except the active hours (see --now), and a rate limit by the API. Unless the pause was by hand, one call at a ' +
         'time is made until one succeeds. Searches that were refused because of the key are retried.',
     )
     .option('--now', 'also outside the active hours (TRACKYARD_ACTIVE_HOURS), until they end the next time')

@@ -91,8 +91,8 @@ export function define(command: Command, act: Act): void {
 }
 
 /**
- * From a file to a released batch; see app/submit.ts. After the release nothing fails any more: an
- * unreachable Redis or Ctrl-C is reported, and a worker feeds the batch.
+ * From a file to a released batch; see app/submit.ts. After the release neither an
+ * unreachable Redis nor Ctrl-C undoes anything: a worker feeds the batch.
  */
 async function submit(cli: Cli, file: string, options: Options): Promise<ExitCode> {
   if (options.allowFailures !== undefined && options.wait !== true) {
@@ -246,7 +246,7 @@ function submitJson(batch: number | null, plan: BatchPlan): Body<'submit'> {
 
 function releasedLine({ id, plan }: Released, now: number): string {
   if (plan.notBefore === null) return `Released as batch ${id} (${plan.name}).${continued(id, plan)}`
-  const until = plan.continues === null ? '' : ` Until then, batch ${plan.continues.batch} continues.`
+  const until = plan.continues === null ? '' : ` Until then, batch ${plan.continues.batch} goes on.`
   return `Scheduled as batch ${id} (${plan.name}): a worker releases it at ${formatTime(plan.notBefore, now)}.${until} To release it now: \`trackyard-batch release ${id}\`.`
 }
 

@@ -60,7 +60,8 @@ export function define(command: Command, act: Act): void {
   )
 }
 
-export const ALLOW_FAILURES = 'succeed although rows are dead, invalid or cancelled; at most this share of them'
+export const ALLOW_FAILURES =
+  'succeed although rows are dead, invalid or cancelled; with a percentage, if at most that share of all rows is'
 
 async function wait(cli: Cli, name: string | null, options: Options): Promise<ExitCode> {
   const { timeout, follow = false } = options

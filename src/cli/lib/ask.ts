@@ -97,13 +97,16 @@ export async function maySpend(cli: Cli, spending: Spending): Promise<boolean> {
   if (!spending.mayAsk || !canAsk(cli)) {
     if (spending.wayOut === null) return true
     if (credits <= confirmAbove) {
-      throw new RefusedError(`${doubts.join(' ')} Not a terminal. Pass --yes to confirm, or ${spending.wayOut}`, {
-        code: 'confirmation_required',
-      })
+      throw new RefusedError(
+        `${doubts.join(' ')} Cannot ask here (no terminal, or the catalog comes from it). Pass --yes to confirm, or ${spending.wayOut}`,
+        {
+          code: 'confirmation_required',
+        },
+      )
     }
     throw new RefusedError(
       `This may cost ${pluralize(credits, 'credit')}, more than TRACKYARD_CONFIRM_ABOVE (${formatNumber(confirmAbove)}). ` +
-        `Not a terminal. Pass --yes to confirm, or ${spending.wayOut}`,
+        `Cannot ask here (no terminal, or the catalog comes from it). Pass --yes to confirm, or ${spending.wayOut}`,
       { code: 'confirmation_required' },
     )
   }

@@ -8,15 +8,13 @@ import { stateOf } from './redis-socket.js'
 import { kindOf, moveAside, type ServerFiles } from './server-files.js'
 import { explainFailure, type StartFailure } from './start-failure.js'
 
-/**
- * Starts a redis-server in a directory and waits until it answers. The store is the source of truth, so Redis is
- * disposable: files that it cannot load are moved aside, once, and it starts empty.
- */
 /** Redis's data: a directory since Redis 7, before that one file. */
 const APPEND_ONLY_DIR = 'appendonlydir'
 const DATA = [APPEND_ONLY_DIR, 'appendonly.aof']
 
 /**
+ * Starts a redis-server in a directory and waits until it answers. The store is the source of truth, so Redis is
+ * disposable: files that it cannot load are moved aside, once, and it starts empty.
  * @returns the pid of the running server
  * @throws UnreachableError with what to install, or with the server's last log line
  */
@@ -26,7 +24,7 @@ export async function startServer(files: ServerFiles, command: string, log: Logg
   if (typeof first === 'number') return first
   const moved = first.cause === 'broken files' ? await moveAside(files.dir, DATA) : null
   if (moved === null) throw await notStarted(files, first)
-  logMoved(log, moved, first.words)
+  logMoved(log, moved, first.words, true)
   const second = await launch(files, command, log)
   if (typeof second === 'number') return second
   throw await notStarted(files, second)
@@ -42,10 +40,11 @@ async function moveStrangeFiles(files: ServerFiles, log: Logger): Promise<void> 
   const unusable: string[] = []
   for (const path of [pidFile, logFile]) if (!(await isWritableKind(path))) unusable.push(basename(path))
   const moved = await moveAside(dir, [...(isStrange ? DATA : []), ...unusable])
-  if (moved !== null) logMoved(log, moved, 'they are not what Redis writes: a directory in place of a file, or a pipe.')
+  if (moved !== null)
+    logMoved(log, moved, 'they are not what Redis writes: a directory in place of a file, or a pipe', isStrange)
   if ((await kindOf(socketPath)) !== 'directory') return
   const socket = await moveAside(dirname(socketPath), [basename(socketPath)])
-  if (socket !== null) logMoved(log, socket, 'a directory was in place of its socket.')
+  if (socket !== null) logMoved(log, socket, 'a directory was in place of its socket', false)
 }
 
 /** A link is followed: the log may be elsewhere, or /dev/null. One that leads nowhere stops the start. */
@@ -55,10 +54,11 @@ async function isWritableKind(path: string): Promise<boolean> {
   return found !== null && (found.isFile() || found.isCharacterDevice())
 }
 
-function logMoved(log: Logger, moved: string, why: string): void {
+function logMoved(log: Logger, moved: string, why: string, hadData: boolean): void {
+  const rest = hadData ? 'It starts empty and is filled from the store' : 'Its data is untouched'
   log.warn(
     { event: 'redis.files_moved', moved, why, repeats: true },
-    `the private Redis could not use its files; they are kept in ${moved}. It starts empty and is restored from the store`,
+    `the private Redis could not use its files; they are kept in ${moved}. ${rest}`,
   )
 }
 

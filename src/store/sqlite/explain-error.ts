@@ -14,10 +14,7 @@ export function isBusy(error: unknown): boolean {
   return errorCode(error instanceof UnreachableError ? error.cause : error).startsWith('SQLITE_BUSY')
 }
 
-/**
- * The extended codes tell an unreadable sector from a full quota. Users need both the message and
- * the code.
- */
+/** Where several extended codes share a message, it shows the code: it tells an unreadable sector from a full quota. */
 function messageFor(code: string, path: string): string | null {
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
     return `The store ${path} was locked by another process for too long. Stop the process that holds the lock, or wait. It is safe to try again.`
