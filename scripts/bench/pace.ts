@@ -88,7 +88,7 @@ export async function measured(row: Row, more: Readonly<Record<string, string>> 
   }
 }
 
-/** Counted from the first answered call in the span on, to the last; a fleet that stands still at the end is not spared. */
+/** Counted from the first answered call in the span on, to the last; workers that stand still at the end is not spared. */
 function usage(
   simulator: Simulator,
   { perMinute, minuteMs }: Row,

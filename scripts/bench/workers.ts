@@ -9,7 +9,7 @@ export interface WorkerPlan {
 /** After the last start, until what is measured is the steady pace. */
 const WARM_UP_MS = 2000
 
-/** Runs the fleet for so long, measured from when all of it runs. Epoch milliseconds of the span. */
+/** Runs the workers for so long, measured from when all of it runs. Epoch milliseconds of the span. */
 export async function runWorkers(
   environment: RunEnvironment,
   workerPlan: WorkerPlan,

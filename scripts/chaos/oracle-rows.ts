@@ -79,7 +79,7 @@ function problemWith(
       return status === 'dead' ? null : `is dead and exported as ${status}`
     case 'waiting':
     case 'queued':
-      return cancelled && status === 'cancelled' ? null : `has no verdict; exported as ${status}`
+      return cancelled && status === 'cancelled' ? null : `has no outcome; exported as ${status}`
     case undefined:
       return `its search is not in the store; exported as ${status}`
     default:

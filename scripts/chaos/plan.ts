@@ -45,7 +45,7 @@ export type Action =
   | { readonly do: 'cancel'; readonly batch: string }
 
 export const WORKERS = 4
-/** What is submitted per second of the run: somewhat less than the fleet can call. */
+/** What is submitted per second of the run: somewhat less than the workers can call. */
 const QUESTIONS_PER_SECOND = 14
 const GAP_MS = [400, 1500] as const
 

@@ -65,18 +65,20 @@ async function unfinished(store: Pick<Store, 'reports'>): Promise<Unsettled> {
 async function unsettledQueue({ redis }: Scene, store: Pick<Store, 'deadLetters'>): Promise<Unsettled> {
   const found = await redis.withQueue(async (queue) => ({
     counts: await queue.searches.counts(),
-    parked: (await queue.deadLetters.refs()).map(deadLetterIdOf),
+    listed: (await queue.deadLetters.refs()).map(deadLetterIdOf),
   }))
   if (found === null) return ['Redis is away']
   const dead = (await deadRefs(store)).map(deadLetterIdOf)
-  const missing = dead.filter((id) => !found.parked.includes(id))
-  const stale = found.parked.filter((id) => !dead.includes(id))
+  const missing = dead.filter((id) => !found.listed.includes(id))
+  const stale = found.listed.filter((id) => !dead.includes(id))
   return [
     ...Object.entries(found.counts)
       .filter(([, jobs]) => jobs > 0)
       .map(([state, jobs]) => `${jobs} search jobs are ${state}`),
-    ...(missing.length > 0 ? [`${missing.length} dead letters are not parked: ${missing.slice(0, 5).join(', ')}`] : []),
-    ...(stale.length > 0 ? [`${stale.length} are parked and not dead: ${stale.slice(0, 5).join(', ')}`] : []),
+    ...(missing.length > 0
+      ? [`${missing.length} dead letters are not in the queue: ${missing.slice(0, 5).join(', ')}`]
+      : []),
+    ...(stale.length > 0 ? [`${stale.length} are in the queue and not dead: ${stale.slice(0, 5).join(', ')}`] : []),
   ]
 }
 

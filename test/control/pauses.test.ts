@@ -39,7 +39,7 @@ describe('pause and resume', () => {
     expect(await throttle().isPaused()).toBe(false)
   })
 
-  test("an operator's pause ends with the whole fleet; every other one with a probe", async () => {
+  test("an operator's pause ends for all workers; every other one with a probe", async () => {
     await pause(parts(), 'operator', '')
     await resume(parts(), PAUSE_CAUSES)
     expect(await throttle().isSerial()).toBe(false)
@@ -256,7 +256,7 @@ describe('the pause that heals itself', () => {
     return createAutoResume({ ...parts(), refreshAccount: refresh, rules: { ...RULES, ...rules } })
   }
 
-  /** Ticks once a second, as the worker's chore does. */
+  /** Ticks once a second, as the worker's maintenance does. */
   async function pass(watching: { tick(): Promise<void> }, ms: number): Promise<void> {
     for (const end = time + ms; time < end; time += 1000) await watching.tick()
   }

@@ -20,7 +20,7 @@ afterEach(async () => {
 })
 
 const failedJobs = async () => (await system.queue.searches.counts()).failed
-const parked = async () => (await system.queue.deadLetters.refs()).length
+const listed = async () => (await system.queue.deadLetters.refs()).length
 const dead = async () => (await system.store.reports.totals(system.now())).deadLetters
 
 /** Every job fails for good with that reason. */
@@ -67,7 +67,7 @@ describe('the mover', () => {
     )
     await failAll(230, '400 · Bad')
     expect(await moveFailed(system)).toBe(230)
-    expect([await failedJobs(), await parked()]).toEqual([0, 230])
+    expect([await failedJobs(), await listed()]).toEqual([0, 230])
     expect(await moveFailed(system)).toBe(0)
   }, 240_000)
 
@@ -94,7 +94,7 @@ describe('the mover', () => {
       await system.store.deadLetters.discardAll({})
     })
     expect(await moveFailed(system)).toBe(0)
-    expect([await failedJobs(), await parked(), await feed(system)]).toEqual([0, 0, 0])
+    expect([await failedJobs(), await listed(), await feed(system)]).toEqual([0, 0, 0])
   })
 
   test('a job that was added by hand is removed', async () => {
@@ -109,7 +109,7 @@ describe('the mover', () => {
     await failAll(40, 'job stalled more than allowable limit')
     const others = await system.another()
     await Promise.all([moveFailed(system), moveFailed({ ...system, ...others })])
-    expect([await failedJobs(), await parked(), await dead()]).toEqual([0, 40, 40])
+    expect([await failedJobs(), await listed(), await dead()]).toEqual([0, 40, 40])
   })
 })
 
@@ -125,14 +125,14 @@ describe('the sweep', () => {
     expect(await sweepDeadLetters(system)).toEqual({ added: 1, removed: 2 })
     await system.redis.flush()
     expect(await sweepDeadLetters(system)).toEqual({ added: 28, removed: 0 })
-    expect(await parked()).toBe(28)
+    expect(await listed()).toBe(28)
   })
 
   test('more than a page', async () => {
     await system.submit(queries(1200))
     for (const query of queries(1200)) await markDead(query)
     expect(await sweepDeadLetters(system)).toMatchObject({ added: 1200 })
-    expect(await parked()).toBe(1200)
+    expect(await listed()).toBe(1200)
     // As many commits to a disk that may be busy.
   }, 240_000)
 })

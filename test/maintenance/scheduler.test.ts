@@ -57,7 +57,7 @@ describe('a maintenance task', () => {
     expect(runs).toBe(2)
     tasks.kick('it')
     await until(() => runs === 3, { ...enough, what: 'another' })
-    tasks.kick('no such chore')
+    tasks.kick('no such task')
   })
 
   test('kicked a hundred times, it leaves no timers or listeners', async () => {

@@ -53,7 +53,7 @@ async function opened(options: Partial<QueueOptions> = {}) {
       open.onClose(() => worker.stop(0))
       return worker
     },
-    parked: (n: number) =>
+    listed: (n: number) =>
       eventually(`${n} stand under Failed`, async () => (await queue.boardQueues.deadLetters.getFailedCount()) === n),
     job: async (n: number) => {
       const job = await queue.boardQueues.deadLetters.getJob(deadLetterIdOf(ref(n)))
@@ -64,10 +64,10 @@ async function opened(options: Partial<QueueOptions> = {}) {
 }
 
 test('a new dead letter is under Failed with reason and remedy, not retried', async () => {
-  const { queue, retried, work, parked, job } = await opened()
+  const { queue, retried, work, listed, job } = await opened()
   await work()
   await queue.deadLetters.add([letter(1), letter(2, { status: 400, code: 'invalid_parameters', error: 'bad bpm' })])
-  await parked(2)
+  await listed(2)
   expect((await job(1)).failedReason).toBe('403 Forbidden · This feature requires a paid plan · Check the tier.')
   expect((await job(2)).failedReason).toBe(
     '400 invalid_parameters · bad bpm · This feature requires a paid plan · Check the tier.',
@@ -77,13 +77,13 @@ test('a new dead letter is under Failed with reason and remedy, not retried', as
 })
 
 test('parking ignores the pause and the rate limit of the searches', async () => {
-  const { queue, work, parked } = await opened()
+  const { queue, work, listed } = await opened()
   await queue.throttle.pause()
   await queue.throttle.setRate(1)
   await queue.throttle.rateLimit(Date.now() + 60_000)
   await work()
   await queue.deadLetters.add(range(1, 5).map((n) => letter(n)))
-  await parked(5)
+  await listed(5)
 })
 
 describe('Retry', () => {
@@ -93,10 +93,10 @@ describe('Retry', () => {
     ['with the attempts started reset', { resetAttemptsStarted: true }],
     ['with all counters reset', { resetAttemptsMade: true, resetAttemptsStarted: true }],
   ])('%s: sends the letter back once, and it leaves the queue', async (_name, options) => {
-    const { queue, retried, work, parked, job } = await opened()
+    const { queue, retried, work, listed, job } = await opened()
     await work()
     await queue.deadLetters.add([letter(1)])
-    await parked(1)
+    await listed(1)
     await (await job(1)).retry('failed', options)
     await eventually('it has left', async () => (await queue.deadLetters.count()) === 0)
     expect(retried).toEqual([1])
@@ -104,23 +104,23 @@ describe('Retry', () => {
   })
 
   test('works for all at once', async () => {
-    const { queue, retried, work, parked } = await opened()
+    const { queue, retried, work, listed } = await opened()
     await work()
     await queue.deadLetters.add(range(1, 20).map((n) => letter(n)))
-    await parked(20)
+    await listed(20)
     await queue.boardQueues.deadLetters.retryJobs({ state: 'failed' })
     await eventually('all have left', async () => (await queue.deadLetters.count()) === 0)
     expect([...retried].sort((a, b) => a - b)).toEqual(range(1, 20))
   })
 
   test('that fails shows why, and the dead letter can be retried again', async () => {
-    const { queue, retried, work, parked, job } = await opened()
+    const { queue, retried, work, listed, job } = await opened()
     let broken = true
     await work(async () => {
       if (broken) throw new Error('the store is locked')
     })
     await queue.deadLetters.add([letter(1)])
-    await parked(1)
+    await listed(1)
     await (await job(1)).retry('failed')
     await eventually('it was tried', async () => /store is locked/.test((await job(1)).failedReason ?? ''))
     broken = false
@@ -139,7 +139,7 @@ describe('a worker that dies', () => {
     await redis.command('LMOVE', bull.toKey('wait'), bull.toKey('active'), 'RIGHT', 'LEFT')
     await redis.command('HINCRBY', bull.toKey(deadLetterIdOf(ref(1))), 'ats', '1')
     await first.work()
-    await first.parked(1)
+    await first.listed(1)
     expect((await first.job(1)).stalledCounter).toBe(1)
     expect(first.retried).toEqual([])
   })
@@ -157,7 +157,7 @@ describe('a worker that dies', () => {
       )
       open.onClose(async () => release())
       await doomed.queue.deadLetters.add([letter(1)])
-      await doomed.parked(1)
+      await doomed.listed(1)
       await (await doomed.job(1)).retry('failed', options)
       await eventually('the retry is in hand', () => doomed.retried.length === 1)
       await doomed.queue.close()
@@ -171,14 +171,14 @@ describe('a worker that dies', () => {
 })
 
 test('adding twice parks once; refs, count and remove agree', async () => {
-  const { queue, work, parked } = await opened()
+  const { queue, work, listed } = await opened()
   const { deadLetters } = queue
   await deadLetters.add(range(1, 3).map((n) => letter(n)))
   expect(await deadLetters.count()).toBe(3)
   await work()
-  await parked(3)
+  await listed(3)
   await deadLetters.add(range(1, 4).map((n) => letter(n)))
-  await parked(4)
+  await listed(4)
   expect(new Set((await deadLetters.refs()).map(numberOf))).toEqual(new Set([1, 2, 3, 4]))
   await deadLetters.remove([ref(1), ref(3), ref(99)])
   expect(new Set((await deadLetters.refs()).map(numberOf))).toEqual(new Set([2, 4]))

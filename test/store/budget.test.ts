@@ -134,7 +134,7 @@ describe('a batch is complete', () => {
   const completedAt = async (id: number): Promise<number | null> =>
     (await store.batches.find(String(id)))?.completedAt ?? null
 
-  test('when its last search has its verdict, and is announced once; a retry opens it again', async () => {
+  test('when its last search has its outcome, and is announced once; a retry opens it again', async () => {
     const id = await released(store, ['a', 'b'])
     await settle(store, 'a', 'answered')
     expect(await completedAt(id)).toBeNull()

@@ -294,13 +294,13 @@ describe('the history of a search that is refused', () => {
     expect(await store.calls.refusalHistory(await granted(store, 'a', { round: 2 }))).toMatchObject({ refusals: 0 })
   })
 
-  test('a search is alone when no other waits for its verdict', async () => {
+  test('a search is alone when no other waits for its outcome', async () => {
     await released(store, ['a', 'b'])
     await settle(store, 'b', 'answered')
     expect(await historyOf('a')).toMatchObject({ isAlone: true })
   })
 
-  test('status names it while it has no verdict', async () => {
+  test('status names it while it has no outcome', async () => {
     await released(store, ['a', 'b'])
     const named = async () => (await store.reports.totals(0)).refused
     await close(store, await granted(store, 'a'), 'unpaidAlone', { detail: 'Needs 2 credits' })

@@ -24,7 +24,7 @@ eachWithStore((opened) => {
 const ALL = 100
 
 async function listed(filter: DeadFilter = {}): Promise<string[]> {
-  return (await store.deadLetters.list(filter, null, ALL)).letters.map((parked) => parked.letter.query)
+  return (await store.deadLetters.list(filter, null, ALL)).letters.map(({ letter }) => letter.query)
 }
 
 describe('a dead letter', () => {
@@ -88,11 +88,11 @@ describe('the list', () => {
     await threeDead()
     expect(await listed()).toEqual(['used up', 'refused', 'unauthorized'])
     const first = await store.deadLetters.list({}, null, 1)
-    expect(first.letters.map((parked) => parked.letter.query)).toEqual(['used up'])
+    expect(first.letters.map(({ letter }) => letter.query)).toEqual(['used up'])
     expect(await store.deadLetters.retry(refOf('used up'))).toBe(true)
     // These two died at the same moment.
     const second = await store.deadLetters.list({}, first.next, 1)
-    expect(second.letters.map((parked) => parked.letter.query)).toEqual(['refused'])
+    expect(second.letters.map(({ letter }) => letter.query)).toEqual(['refused'])
     const rest = await store.deadLetters.list({}, second.next, 2)
     expect(rest).toMatchObject({ letters: [{ letter: { query: 'unauthorized' } }], next: null })
   })

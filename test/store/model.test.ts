@@ -162,7 +162,7 @@ async function perform(world: World, step: Act): Promise<void> {
   }
 }
 
-/** A claim is granted only for a search without a verdict or a call in flight, in its round, on somebody's budget, with no pause. */
+/** A claim is granted only for a search without an outcome or a call in flight, in its round, on somebody's budget, with no pause. */
 async function performClaim(world: World, text: string, late: boolean): Promise<void> {
   const round = (await roundOf(world, text)) - (late ? 1 : 0)
   const before = await readAll(world.reader)
@@ -191,7 +191,7 @@ async function performClaim(world: World, text: string, late: boolean): Promise<
   if (payer !== undefined) expect(payer.charged).toBeLessThanOrEqual(capOf(payer))
 }
 
-/** A refusal counts for its search while that lives as it was called, and while it has no verdict; a retry begins anew. */
+/** A refusal counts for its search while that lives as it was called, and while it has no outcome; a retry begins anew. */
 async function performClose(world: World, callId: number, ending: Ending): Promise<void> {
   const refusals = async () => {
     const { call, search } = await readAll(world.reader)

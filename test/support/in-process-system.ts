@@ -93,7 +93,7 @@ export async function withInProcess(
 
 export async function startInProcess(options: InProcessOptions = {}): Promise<InProcessSystem> {
   const cleanup = createCleanup()
-  const dataDir = await mkdtemp(join(tmpdir(), 'fleet-'))
+  const dataDir = await mkdtemp(join(tmpdir(), 'workers-'))
   cleanup.add(() => rm(dataDir, { recursive: true, force: true, maxRetries: 5 }))
   const redis = await startRedis()
   cleanup.add(() => redis.stop())

@@ -80,7 +80,7 @@ export function isDone(system: Pick<SystemUnderTest, 'dataDir'>): boolean {
 }
 
 export async function untilDone(system: Pick<SystemUnderTest, 'dataDir'>, timeoutMs = 100_000): Promise<void> {
-  await until(() => isDone(system), { timeoutMs, what: 'a verdict on every search', everyMs: 100 })
+  await until(() => isDone(system), { timeoutMs, what: 'an outcome of every search', everyMs: 100 })
 }
 
 /** One entry per call of unknown outcome: the user's id of the first row that wanted it. */

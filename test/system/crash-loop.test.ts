@@ -54,7 +54,7 @@ async function crashUntilDead(system: SystemUnderTest, redis: TestRedis, slots: 
 
   const letters = await system.deadLetters()
   expect(letters).toMatchObject([{ query: expect.stringMatching(/^scene 2 /), code: 'crashed' }])
-  // Nobody claims a dead search again: its last call is given up by the chore that looks for such.
+  // Nobody claims a dead search again: maintenance gives its last call up.
   await until(() => openCalls(system) === 0, { timeoutMs: 120_000, what: 'the last call to be given up' })
   const unknown = readLedger(system).calls.unknown ?? 0
   await expectAccounted(system, { rows: 30, unknown, status: (id) => (id === 'r3' ? 'dead' : 'tagged') })

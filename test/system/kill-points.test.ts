@@ -89,7 +89,7 @@ describe('a worker is killed', () => {
           const inFlight = await workerKilled(system, at)
           expect(inFlight).toBe(open)
           await finishedByAnother(system)
-          // Nobody claims a dead search again: its call is given up by the chore that looks for such.
+          // Nobody claims a dead search again: maintenance gives its call up.
           await until(() => openCalls(system) === 0, { timeoutMs: 120_000, what: 'the end of every call' })
           await expectAccounted(system, { rows: ROWS, unknown: inFlight, status: deadOrTagged })
           expect(system.simulator.paid()).toBe(ROWS - 1)
@@ -147,8 +147,8 @@ describe('a worker is killed', () => {
   )
 
   test.concurrent.each([
-    ['before its dead letter is parked', 'before queue.deadLetters.add'],
-    ['after its dead letter is parked and before the failed job is removed', 'before queue.searches.removeFailed'],
+    ['before its dead letter is added', 'before queue.deadLetters.add'],
+    ['after its dead letter is added and before the failed job is removed', 'before queue.searches.removeFailed'],
   ])(
     '%s: one dead letter stands in the list, called once',
     async (_, at) => {
@@ -159,7 +159,7 @@ describe('a worker is killed', () => {
           await finishedByAnother(system)
           await until(async () => (await lettersParked(system)) === 1, {
             timeoutMs: 120_000,
-            what: 'the parked letter',
+            what: 'the dead letter',
           })
           expect(await system.deadLetters()).toHaveLength(1)
           await expectAccounted(system, { rows: ROWS, unknown: inFlight, status: deadOrTagged })

@@ -46,7 +46,7 @@ describe('a catalog of 5,000 rows and 3,500 different questions', () => {
 })
 
 systemTest(
-  'twenty 429s hold the fleet, use no attempt, and their searches are called again before 2,000 others',
+  'twenty 429s stop all workers, use no attempt, and their searches are called again before 2,000 others',
   {
     simulator: {
       noMatchRate: 0,

@@ -87,7 +87,7 @@ async function untilDoneOrTooBusy(system: SystemUnderTest, worker: Process): Pro
   const isTooBusy = () => worker.logged('api.account_check_failed').length > 0
   await until(() => isTooBusy() || isDone(system), {
     timeoutMs: 100_000,
-    what: 'a verdict on every search',
+    what: 'an outcome of every search',
     everyMs: 100,
   })
   if (isTooBusy()) throw new TooBusy(`a worker could not ask for its account; its log:\n${worker.stderr()}`)

@@ -50,7 +50,7 @@ test('a report that fails is said on the page instead of the sentence', async ()
   for (const queue of queues) expect(queue.description).toContain('the disk is full')
 })
 
-test('jobs show their query, dead letters the verdict and the query, foreign jobs their own name', async () => {
+test('jobs show their query, dead letters the reason and the query, foreign jobs their own name', async () => {
   await using board = await setup()
   await board.search.add('search', { query: 'calm piano', limit: 20 })
   await board.deadLetters.add(

@@ -89,12 +89,12 @@ function Deadline({ batch, now }: { readonly batch: BatchStatus; readonly now: n
   if (batch.deadline === null) return null
   const at = Date.parse(batch.deadline)
   const isLate = at <= now || batch.meets_deadline === false
-  const verdict = at <= now ? ' missed' : isLate ? ' will be missed' : batch.meets_deadline ? ' will be met' : ''
+  const forecast = at <= now ? ' missed' : isLate ? ' will be missed' : batch.meets_deadline ? ' will be met' : ''
   return (
     <span class={isLate ? 'tone-bad trouble' : ''}>
       {' · deadline '}
       <When at={at} now={now} />
-      {verdict}
+      {forecast}
     </span>
   )
 }
