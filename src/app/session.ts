@@ -16,8 +16,8 @@ import type { Cleanup } from './cleanup.js'
 
 /**
  * What a short command or a script works with: settings and store; API and queue on demand. All are
- * closed at its end. `openSession` in parts.ts opens one; here is what both do with it, and nothing
- * that would load SQLite or BullMQ.
+ * closed at its end. `openSession` in parts.ts opens one. This file has what commands and scripts do
+ * with it, and loads neither SQLite nor BullMQ.
  */
 export interface Session {
   readonly settings: Settings
