@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { distant } from './bench/distant.js'
 import type { StoreName } from './bench/environment.js'
@@ -28,6 +28,7 @@ const HELP = `Usage: npm run bench -- [options]
   --quick             smaller sizes: ten minutes in all
   --true-minutes N    with pace: also N real minutes at 300 calls a minute
   --json FILE         the figures, as JSON
+  --into FILE         also writes the table into this page, between its two marks
   --help              this text
 
 ${BENCHES.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join('\n')}
@@ -42,6 +43,7 @@ async function main(): Promise<number> {
       quick: { type: 'boolean', default: false },
       'true-minutes': { type: 'string', default: '0' },
       json: { type: 'string' },
+      into: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -62,12 +64,24 @@ async function main(): Promise<number> {
     const say = (text: string): void => console.error(`${bench.name}: ${text}`)
     figures.push(...(await bench.run({ quick: values.quick, stores, trueMinutes, say })))
   }
-  console.log(renderTable(figures, machine))
+  const table = renderTable(figures, machine)
+  console.log(table)
+  if (values.into !== undefined) await putInto(values.into, table)
   if (values.json !== undefined) {
     const document = { machine, quick: values.quick, figures: figures.map((each) => ({ ...each, met: isMet(each) })) }
     await writeFile(values.json, `${JSON.stringify(document, null, 2)}\n`)
   }
   return 0
+}
+
+const MARKS = ['<!-- bench -->', '<!-- end of bench -->'] as const
+
+async function putInto(path: string, table: string): Promise<void> {
+  const page = await readFile(path, 'utf8')
+  const [from, to] = MARKS.map((mark) => page.indexOf(mark))
+  if (from === undefined || to === undefined || from < 0 || to < from)
+    throw new Error(`Expected ${MARKS.join(' and ')} in ${path}, to write the table between them.`)
+  await writeFile(path, `${page.slice(0, from + MARKS[0].length)}\n${table}\n${page.slice(to)}`)
 }
 
 function misused(problem: string): number {
