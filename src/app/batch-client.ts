@@ -164,7 +164,7 @@ export interface RowChanges {
   readonly new: number
   /** Their search is another one than before. */
   readonly changed: number
-  /** Of the earlier batch. */
+  /** Rows of the earlier batch that this catalog lacks. */
   readonly gone: number
   readonly unchanged: number
 }

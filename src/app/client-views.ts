@@ -137,7 +137,7 @@ export function deadLetterOf({ letter, rows }: DeadLetterEntry): DeadLetter {
       foundIn: rows.map(foundRowOf),
       diedAt: new Date(letter.died_at),
       remedy,
-      maybePaid: letter.costs > 0,
+      maybePaid: letter.maybe_paid,
     },
   }
 }

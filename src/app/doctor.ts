@@ -188,8 +188,8 @@ async function apiChecks(settings: Settings, store: Store | null, cleanup: Clean
         const credits = answer.creditsRemaining
         const balance = credits === null ? 'balance unknown' : `${pluralize(credits, 'credit')} left`
         const limit = answer.limitPerMinute === null ? '' : `, ${formatNumber(answer.limitPerMinute)} calls a minute`
-        const found = `accepted by ${settings.apiUrl}: ${balance}${limit}`
-        const key = credits === 0 ? warning('API key', found, 'Top up the account.') : ok('API key', found)
+        const summary = `accepted by ${settings.apiUrl}: ${balance}${limit}`
+        const key = credits === 0 ? warning('API key', summary, 'Top up the account.') : ok('API key', summary)
         return [key, clockCheck(answer.date, before, Date.now())]
       }
       default:

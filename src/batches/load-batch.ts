@@ -127,9 +127,9 @@ async function addAll(
   let characters = 0
   let loaded = 0
   let storing: Promise<void> = Promise.resolve()
-  const add = async (added: readonly LoadedRow[]): Promise<void> => {
-    await repeatIfLost(() => batches.addRows(id, added, parts.now()), options.signal)
-    loaded += added.length
+  const add = async (rows: readonly LoadedRow[]): Promise<void> => {
+    await repeatIfLost(() => batches.addRows(id, rows, parts.now()), options.signal)
+    loaded += rows.length
     options.progress?.(loaded)
   }
   const flush = async (): Promise<void> => {

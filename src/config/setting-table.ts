@@ -217,7 +217,7 @@ const SETTING_TABLE = table({
   },
   TRACKYARD_DEAD_LETTER_ALERT_PERCENT: {
     default: '5',
-    meaning: 'the share of dead rows, in percent, from which on a batch is notified (10 rows at least)',
+    meaning: 'from this percentage of dead rows on, a notification is sent (10 dead rows at least)',
     read: wholeNumber(1, 100),
   },
   TRACKYARD_LOG_LEVEL: {

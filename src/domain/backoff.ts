@@ -1,4 +1,5 @@
-/** When to retry. Pure: jitter is passed in as a number. A server's Retry-After is never shortened below the limits here. */
+/** When to retry. Pure: jitter is passed in as a number. A server's Retry-After is obeyed between the two limits below. */
+
 export interface BackoffRule {
   readonly baseMs: number
   readonly maxMs: number

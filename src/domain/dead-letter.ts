@@ -29,8 +29,8 @@ export interface DeadLetter {
   /** ISO 8601. */
   readonly died_at: string
   readonly remedy: string
-  /** Credits that a retry may cost beyond the usual one, because the first answer may be paid for already. */
-  readonly costs: number
+  /** A retry may be charged again, because an earlier call may be paid for already. */
+  readonly maybe_paid: boolean
 }
 
 /** The documented remedy for a refusal. Source: the API document's error table. */

@@ -183,21 +183,21 @@ function deadLetter(death: Death, pause: PauseCause | null = null): Decision {
 function decideRateLimit(outcome: Extract<Outcome, { kind: 'rate_limited' }>, context: DecisionContext): Decision {
   const { history, now } = context
   const { refusal, retryAfterMs, daily } = outcome
-  const refused = history.rateLimits + 1
+  const refusals = history.rateLimits + 1
   const most = mostRateLimits(history, context.account.isGood && !context.account.isOutOfToday && !daily)
-  if (refused >= most)
+  if (refusals >= most)
     return deadLetter(
-      refusedAlone(refusal, `${refused} times${isUncompared(history) ? '' : ', while others were answered'}`),
+      refusedAlone(refusal, `${refusals} times${isUncompared(history) ? '' : ', while others were answered'}`),
     )
   const until = now + serverWaitMs(retryAfterMs ?? DEFAULT_RATE_LIMIT_WAIT_MS)
   const isForAll = refusal.status === 429 || retryAfterMs !== null
-  if (isForAll && !isLimitedAlone(history) && !(isUncompared(history) && refused > 1 && !daily))
-    return { do: 'rateLimit', until, daily, behind: refused > 1 || daily, said: wordsOf(refusal) }
+  if (isForAll && !isLimitedAlone(history) && !(isUncompared(history) && refusals > 1 && !daily))
+    return { do: 'rateLimit', until, daily, behind: refusals > 1 || daily, said: wordsOf(refusal) }
   return {
     do: 'defer',
-    until: Math.max(until, growingWait(refused, context)),
+    until: Math.max(until, growingWait(refusals, context)),
     reason: refusalInWords(refusal),
-    moreRefusals: Number.isFinite(most) ? most - refused : null,
+    moreRefusals: Number.isFinite(most) ? most - refusals : null,
     pause: null,
   }
 }
@@ -210,12 +210,12 @@ function decideOutOfCredits(refusal: Refusal, context: DecisionContext): Decisio
   const { history, account } = context
   if (account.spendable === 0)
     return { do: 'pause', cause: 'no_credits', detail: wordsOf(refusal) ?? `HTTP ${refusal.status}` }
-  const refused = history.refusals + 1
-  const moreRefusals = mostRefusals(history) - refused
-  if (moreRefusals <= 0) return deadLetter(refusedAlone(refusal, `${refused} times, while the account had credits`))
+  const refusals = history.refusals + 1
+  const moreRefusals = mostRefusals(history) - refusals
+  if (moreRefusals <= 0) return deadLetter(refusedAlone(refusal, `${refusals} times, while the account had credits`))
   return {
     do: 'defer',
-    until: growingWait(refused, context),
+    until: growingWait(refusals, context),
     reason: refusalInWords(refusal),
     moreRefusals,
     pause: null,
@@ -223,8 +223,8 @@ function decideOutOfCredits(refusal: Refusal, context: DecisionContext): Decisio
 }
 
 /** Half the jitter of other retries: a few short waits in a row would cause a dead letter within seconds. */
-function growingWait(refused: number, { backoff, now, random }: DecisionContext): number {
-  return now + backoffMs(refused, backoff, 0.5 + random / 2)
+function growingWait(refusals: number, { backoff, now, random }: DecisionContext): number {
+  return now + backoffMs(refusals, backoff, 0.5 + random / 2)
 }
 
 /**

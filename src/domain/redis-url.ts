@@ -145,7 +145,7 @@ function withoutBrackets(hostname: string): string {
   return hostname.replace(/^\[|\]$/g, '')
 }
 
-/** Null: not encoded. */
+/** Null: a malformed percent sign. */
 function decoded(part: string): string | null {
   try {
     return decodeURIComponent(part)

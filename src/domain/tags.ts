@@ -69,9 +69,9 @@ const LIST_LENGTH = 5
 export function deriveTags(tracks: readonly Track[]): Tags {
   return {
     genre: mostFrequent(tracks.map((track) => track.genre)),
-    subgenres: fiveMostFrequent(tracks.map((track) => track.subgenres)),
-    moods: fiveMostFrequent(tracks.map((track) => track.moods)),
-    instruments: fiveMostFrequent(tracks.map((track) => track.instruments)),
+    subgenres: topWords(tracks.map((track) => track.subgenres)),
+    moods: topWords(tracks.map((track) => track.moods)),
+    instruments: topWords(tracks.map((track) => track.instruments)),
     bpm: median(tracks.map((track) => track.bpm)),
     key: mostFrequent(tracks.map((track) => track.key)),
     energyLevel: mostFrequent(tracks.map((track) => track.energyLevel)),
@@ -93,7 +93,7 @@ function mostFrequent<T>(values: readonly (T | null)[]): T | null {
   return winner
 }
 
-function fiveMostFrequent(lists: readonly (readonly string[])[]): readonly string[] {
+function topWords(lists: readonly (readonly string[])[]): readonly string[] {
   const votes = new Map<string, number>()
   for (const list of lists) {
     // One vote per track, however often the track lists the word.

@@ -6,12 +6,12 @@ import type { ActiveJob } from './finish-job.js'
 import type { RedisClient, WorkerConnection } from './redis-client.js'
 import type { Refusals } from './refused-commands.js'
 import {
+  type AbandonableWorker,
   BackoffWorker,
   KEPT_METRICS,
   listen,
   type RunningWorker,
   runningWorker,
-  type StoppableWorker,
 } from './running-worker.js'
 import { dropUnreadableJobs, type JobScope } from './unreadable-jobs.js'
 
@@ -93,7 +93,7 @@ export async function startDeadLetterWorker(
   },
   handlers: { retry(ref: SearchRef): Promise<void> },
   queueName: string,
-): Promise<StoppableWorker> {
+): Promise<AbandonableWorker> {
   const { log } = parts
   const activeJobs = new Set<ActiveJob>()
 

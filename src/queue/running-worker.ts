@@ -12,20 +12,16 @@ export const KEPT_METRICS = { maxDataPoints: MetricsTime.ONE_WEEK }
 
 export interface RunningWorker {
   /**
-   * Takes no new job. Resolves when active jobs are finished, or after graceMs, when the rest is requeued without using
-   * an attempt. A second call returns the same promise.
+   * Takes no new job. Calls in flight may be paid for, so active jobs are waited for. A job that outlasts graceMs is
+   * requeued at the head of the queue without using an attempt, and the claim prevents a second call; its handler
+   * continues as long as the process runs. A second call returns the same promise.
    */
   stop(graceMs: number): Promise<{ readonly unfinished: number }>
   /** How many jobs are being processed now. */
   activeJobs(): number
 }
 
-/**
- * Stops a worker. Calls in flight may be paid for, so active jobs are waited for. A job that outlasts the
- * grace is requeued at the head of the queue, where the claim prevents a second call; its handler continues as
- * long as the process runs.
- */
-export interface StoppableWorker extends RunningWorker {
+export interface AbandonableWorker extends RunningWorker {
   /** Stops at once and cuts the connections. The stalled check finds the active jobs. */
   abandon(): Promise<void>
 }
@@ -37,7 +33,7 @@ export function runningWorker(parts: {
   readonly requeueLate: (activeJob: ActiveJob) => Promise<void>
   /** Called first, and once: from now on jobs that BullMQ still delivers must be requeued untouched. */
   readonly onStopping: () => void
-}): StoppableWorker {
+}): AbandonableWorker {
   const { worker, connection, activeJobs, requeueLate, onStopping } = parts
   let stopped: Promise<{ unfinished: number }> | null = null
   let closed = false

@@ -8,7 +8,7 @@ import type { RedisAddress } from './redis-address.js'
 import { openWorkerConnection } from './redis-client.js'
 import { withQueueErrors } from './redis-error.js'
 import { openRefusals } from './refused-commands.js'
-import type { StoppableWorker } from './running-worker.js'
+import type { AbandonableWorker } from './running-worker.js'
 import { type SearchJobs, searchJobs } from './search-jobs.js'
 import { startSearchWorker } from './search-worker.js'
 import { openThrottle, type Throttle } from './throttle.js'
@@ -77,7 +77,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     queues: [SEARCHES, DEAD_LETTERS],
     refusals,
   })
-  const workers: StoppableWorker[] = []
+  const workers: AbandonableWorker[] = []
   const client = { address: options.connection, silenceMs: options.silenceMs }
 
   return {
@@ -123,7 +123,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     },
   }
 
-  function remember(worker: StoppableWorker): StoppableWorker {
+  function remember(worker: AbandonableWorker): AbandonableWorker {
     workers.push(worker)
     return worker
   }

@@ -4,7 +4,7 @@ import { parseJobId, type SearchRef } from '../domain/search-id.js'
 import { type ActiveJob, finishJob, type JobContext, rejectForeignJob, requeue, retryDelayMs } from './finish-job.js'
 import type { WorkerConnection } from './redis-client.js'
 import type { Refusals } from './refused-commands.js'
-import { BackoffWorker, KEPT_METRICS, listen, runningWorker, type StoppableWorker } from './running-worker.js'
+import { type AbandonableWorker, BackoffWorker, KEPT_METRICS, listen, runningWorker } from './running-worker.js'
 
 /**
  * Processes the jobs of the `search` queue and ends each by the decision that the handler returns. Three kinds of jobs do
@@ -51,7 +51,7 @@ export async function startSearchWorker(
   parts: SearchWorkerParts,
   options: WorkOptions,
   queueName: string,
-): Promise<StoppableWorker> {
+): Promise<AbandonableWorker> {
   const { context } = parts
   const activeJobs = new Set<ActiveJob>()
   let stopping = false

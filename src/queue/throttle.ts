@@ -7,6 +7,7 @@ import type { RedisClient } from './redis-client.js'
  * the limiter. A rate limit sets the limiter's counter to an unreachable value until it expires. In BullMQ's
  * own `rateLimit()` the last caller wins, so a 429 with "1 s" would shorten one with "60 s". Ours only ever extends.
  */
+
 /** Pause, rate limit and concurrency, kept in Redis and obeyed by all workers. */
 export interface Throttle {
   pause(): Promise<void>
@@ -36,7 +37,7 @@ export interface Throttle {
 const OUT_OF_REACH = Number.MAX_SAFE_INTEGER
 
 /** KEYS: limiter. ARGV: the counter value of a rate limit, ms. Never shortens a longer rate limit or the current window. */
-const EXTEND = `
+const EXTEND_RATE_LIMIT = `
 local ms = math.max(tonumber(ARGV[2]), redis.call('PTTL', KEYS[1]))
 redis.call('SET', KEYS[1], ARGV[1], 'PX', string.format('%.0f', ms))
 return ms
@@ -93,7 +94,7 @@ export function openThrottle(parts: {
     isPaused: () => queue.isPaused(),
     rateLimit: async (until) => {
       const ms = Math.ceil(until - clock.now())
-      if (ms > 0) await redis.eval(EXTEND, 1, limiter, OUT_OF_REACH, ms)
+      if (ms > 0) await redis.eval(EXTEND_RATE_LIMIT, 1, limiter, OUT_OF_REACH, ms)
     },
     rateLimitedUntil: async () => {
       const ms = Number(await redis.eval(TIME_LEFT, 1, limiter, OUT_OF_REACH))
@@ -184,7 +185,7 @@ export function windowFor(callsPerMinute: number): Window {
   )
 }
 
-/** Beyond any limit, up to infinity. */
+/** A rate above this, infinity too, counts as this one: no API allows as much. */
 const FASTEST = 1e9
 const MOST_TRIED = 50
 

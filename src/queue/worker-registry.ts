@@ -152,7 +152,10 @@ end
 return live
 `
 
-/** KEYS: the Redis owner, the queue id. ARGV: a new id. An owner of an earlier version has none yet. */
+/**
+ * Returns the queue id of this Redis's owner, after setting the new one if it has none (an owner written by an earlier
+ * version); nil: no owner. KEYS: the Redis owner, the queue id. ARGV: a new id.
+ */
 const QUEUE_ID = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return nil end
 redis.call('SET', KEYS[2], ARGV[1], 'NX')

@@ -66,7 +66,7 @@ export interface BatchRow {
   readonly completed_at: number | null
   /** Low-water mark: no search below this id is waiting for this batch, so the feeder starts here. */
   readonly fed_to: number
-  /** 1 once nothing that it wants is queued with a lower priority. Each release resets it. */
+  /** 1: everything it wants that is queued has at least its priority. Each release resets it. */
   readonly raised: number
   /** Calls charged to it. */
   readonly charged: number

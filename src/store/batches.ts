@@ -107,9 +107,8 @@ export interface BatchStore {
    */
   release(batchId: number, caps: Caps, now: number): Promise<boolean>
   /**
-   * released → cancelled. False in any other state, and for a finished batch without dead letters.
-   * (A retry of a dead letter would make a batch due again.) Searches that no other batch wants are
-   * not called any more; calls in flight finish.
+   * released → cancelled. False in any other state, and for a finished batch, unless it has dead letters, since a retry
+   * of one would make it due again. Searches that no other batch wants are not called any more; calls in flight finish.
    */
   cancel(batchId: number, now: number): Promise<boolean>
   /** Removes a loading batch, its rows, and the searches that only it wanted. */

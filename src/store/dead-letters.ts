@@ -50,7 +50,7 @@ export interface DeadLetterStore {
     limit: number,
   ): Promise<{ readonly letters: readonly DeadLetterEntry[]; readonly next: DeadLetterCursor | null }>
   count(filter: DeadFilter): Promise<number>
-  /** How many of these may already be paid for: see `DeadLetter.costs`. */
+  /** How many of these may already be paid for: see `DeadLetter.maybe_paid`. */
   countMaybePaid(filter: DeadFilter): Promise<number>
   /** By ref, if it is dead in exactly this round and not discarded. */
   get(ref: SearchRef): Promise<DeadLetterEntry | null>
@@ -132,7 +132,7 @@ function and({ text, parameters }: Condition, more: string, others: SqlParameter
   return { text: `${text} and ${more}`, parameters: { ...parameters, ...others } }
 }
 
-/** The same rule as `costs` in `deadLetterOf`. */
+/** The same rule as `maybe_paid` in `deadLetterOf`. */
 const MAYBE_PAID = `(search.death_reason = 'unreadable' or exists (
   select 1 from call where call.search_id = search.id and call.outcome = 'unknown'))`
 
@@ -283,7 +283,7 @@ function deadLetterOf(row: DeadLetterRow): DeadLetter {
     items: row.items,
     died_at: new Date(row.died_at ?? 0).toISOString(),
     remedy: row.death_remedy ?? '',
-    costs: row.death_reason === 'unreadable' || row.unknown > 0 ? 1 : 0,
+    maybe_paid: row.death_reason === 'unreadable' || row.unknown > 0,
   }
 }
 

@@ -12,7 +12,7 @@ export interface DeadFilter {
   /** HTTP status. Null: without one. */
   readonly status?: number | null
   readonly batchId?: number
-  /** Null: without one. */
+  /** The API's error code. Null: letters without one. */
   readonly code?: string | null
   /** Part of the query, or of what the API said. */
   readonly text?: string
@@ -43,7 +43,7 @@ export interface DeadLetterGroup {
   readonly remedy: string
   readonly searches: number
   readonly rows: number
-  /** How many may be paid for already: see `DeadLetter.costs`. */
+  /** How many may be paid for already: see `DeadLetter.maybe_paid`. */
   readonly maybePaid: number
   readonly batches: readonly { readonly id: number; readonly name: string; readonly searches: number }[]
   /** The latest few. */
@@ -252,7 +252,7 @@ function queryOf(request: string): string {
   return isRecord(parsed) && typeof parsed.query === 'string' ? parsed.query : ''
 }
 
-/** The same rule as `costs` of a dead letter. */
+/** The same rule as `maybe_paid` of a dead letter. */
 const MAYBE_PAID = `(search.death_reason = 'unreadable' or exists (
   select 1 from call where call.search_id = search.id and call.outcome = 'unknown'))`
 

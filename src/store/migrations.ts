@@ -98,6 +98,8 @@ const TABLES = [
  * only add: a worker of the previous version may still be running, and an answer that it cannot
  * write is lost. It works with a store that is one migration ahead, so a release that is to be installed
  * machine by machine adds one migration.
+ *
+ * The number in a name means nothing; the order here counts. Take the next free one.
  */
 export const MIGRATIONS: Migrations = {
   '0001-the-record': TABLES,

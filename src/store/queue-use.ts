@@ -20,7 +20,7 @@ export interface QueueUseStore {
   note(use: QueueUse, mayReplace: (known: QueueUse) => boolean): Promise<QueueUse | null>
 }
 
-/** One line of `meta`. */
+/** Kept as one entry of the table `meta`. */
 export function queueUseStore(connection: Connection): QueueUseStore {
   return {
     get: () => connection.read(known),

@@ -65,7 +65,9 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
   )
 
   const isRateLimited = queue.state === 'rate_limited' ? 1 : 0
-  gauge('trackyard_held', '1 while rate limited by the API and not stopped by anything else.').set(isRateLimited)
+  gauge('trackyard_rate_limited', '1 while rate limited by the API and not stopped by anything else.').set(
+    isRateLimited,
+  )
   const paused = gauge('trackyard_paused', '1 while this cause keeps the queue paused.', 'cause')
   for (const cause of PAUSE_CAUSES) paused.set({ cause }, queue.causes.includes(cause) ? 1 : 0)
   known(
@@ -82,9 +84,10 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
   )
   for (const state of ['waiting', 'active', 'delayed', 'dead_letters'] as const) searches.set({ state }, queue[state])
   gauge('trackyard_workers', 'Workers with a heartbeat in the last 15 seconds.').set(queue.workers)
-  gauge('trackyard_workers_stuck', 'Workers that make no calls because they cannot write to the store.').set(
-    queue.write_failures,
-  )
+  gauge(
+    'trackyard_workers_with_write_failure',
+    'Workers that make no calls because they cannot write to the store.',
+  ).set(queue.write_failures)
 
   const spent = gauge('trackyard_batch_credits_spent', 'Calls charged to a batch.', 'batch', 'name')
   const items = gauge('trackyard_batch_rows', 'Rows of a batch by status.', 'batch', 'name', 'status')

@@ -28,7 +28,7 @@ function letter(n: number, facts: Partial<DeadLetter> = {}) {
       items: 2,
       died_at: '2026-01-01T00:00:00.000Z',
       remedy: 'Check the tier.',
-      costs: 0,
+      maybe_paid: false,
       ...facts,
     },
   }

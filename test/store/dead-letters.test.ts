@@ -45,7 +45,7 @@ describe('a dead letter', () => {
       items: 3,
       died_at: '1970-01-01T00:00:11.000Z',
       remedy: 'Check the query.',
-      costs: 0,
+      maybe_paid: false,
     }
     const rows = [
       { batchId: 2, position: 1, key: 'row-1' },
@@ -65,11 +65,11 @@ describe('a dead letter', () => {
     await settle(store, 'plain', 'failed')
     await settle(store, 'plain', 'usedUp')
     const { letters } = await store.deadLetters.list({}, null, ALL)
-    const costs = letters.map(({ letter }) => [letter.query, letter.costs])
-    expect(costs).toEqual([
-      ['unreadable', 1],
-      ['lost', 1],
-      ['plain', 0],
+    const paid = letters.map(({ letter }) => [letter.query, letter.maybe_paid])
+    expect(paid).toEqual([
+      ['unreadable', true],
+      ['lost', true],
+      ['plain', false],
     ])
   })
 })

@@ -43,7 +43,7 @@ const LETTER: DeadLetter = {
   items: 3,
   died_at: '2026-01-01T02:10:00.000Z',
   remedy: 'Check the query, then submit the corrected row.',
-  costs: 0,
+  maybe_paid: false,
 }
 const REASON = 'Paused since 02:10: the account is out of credits.'
 

@@ -45,13 +45,13 @@ describe('the metrics', () => {
       trackyard_credits_remaining: 4210,
       trackyard_credits_spent_total: 80,
       trackyard_unknown_outcomes_total: 1,
-      trackyard_held: 0,
+      trackyard_rate_limited: 0,
       trackyard_probing: 0,
       'trackyard_paused{cause="no_credits"}': 0,
       'trackyard_queue_searches{state="waiting"}': 120,
       'trackyard_queue_searches{state="dead_letters"}': 2,
       trackyard_workers: 1,
-      trackyard_workers_stuck: 0,
+      trackyard_workers_with_write_failure: 0,
       trackyard_calls_last_minute: 291,
       trackyard_limit_per_minute: 300,
     })
@@ -71,7 +71,7 @@ describe('the metrics', () => {
     expect(samples['trackyard_paused{cause="operator"}']).toBe(1)
     expect(samples['trackyard_paused{cause="outage"}']).toBe(0)
     expect(samples.trackyard_probing).toBe(1)
-    expect(samples.trackyard_workers_stuck).toBe(2)
+    expect(samples.trackyard_workers_with_write_failure).toBe(2)
     expect(text).not.toMatch(/^trackyard_(credits_remaining|limit_per_minute)/m)
   })
 

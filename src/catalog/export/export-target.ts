@@ -260,7 +260,7 @@ function explainWriteError(error: unknown, path: string): unknown {
     case 'EISDIR':
       return new OutputError(`${path}: expected a file to write, found a directory.`)
     default:
-      // A system error (EIO, EFBIG, ENXIO, …); ours and Node's own are not.
+      // Only errors of the system (EIO, EFBIG, ENXIO, …); our own and Node's (ERR_…) pass unchanged.
       if (!/^E[A-Z0-9]+$/.test(code) || code === 'EPIPE') return error
       return new UnreachableError(
         `${path}: it cannot be written (${code}). Nothing was replaced; name another file with --out.`,

@@ -191,7 +191,7 @@ function wordScore(word: string, beyond: number): number {
 
 /** How many scripts a word has beyond the first. */
 function extraScripts(word: string): number {
-  const found = [
+  const scripts = [
     /\p{Script=Latin}/u,
     /\p{Script=Cyrillic}/u,
     /\p{Script=Greek}/u,
@@ -200,5 +200,5 @@ function extraScripts(word: string): number {
     /\p{Script=Thai}/u,
     /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u,
   ].filter((script) => script.test(word)).length
-  return Math.max(0, found - 1)
+  return Math.max(0, scripts - 1)
 }

@@ -97,7 +97,7 @@ export function explainReadError(error: unknown, path: string): unknown {
     case 'ENXIO':
       return new CatalogError(`${path}: expected a file, found a socket or a device that cannot be read.`)
     default:
-      // A system error (EIO, EINVAL, ESTALE, …); ours and Node's own are not.
+      // Only errors of the system (EIO, EINVAL, ESTALE, …); our own and Node's (ERR_…) pass unchanged.
       if (!/^E[A-Z0-9]+$/.test(code)) return error
       return new CatalogError(`${path}: expected a readable file, found that reading it fails (${code}). Is it a file?`)
   }

@@ -166,7 +166,10 @@ function createReader(isList: boolean) {
 const SEPARATORS = [' ', '\t', '\r', '\n', ',']
 const UNCLOSED = 'expected ] after the last element of the list, found the end of the file: is it cut off?'
 
-/** Used while no value was read yet: the start of this one, unless inner objects may look the same. */
+/**
+ * How the next value begins, before one was read whole: as this one does. Null if an object inside it may begin the same
+ * way.
+ */
 function ownMark(value: Value, beginning: string): string | null {
   const isClear = value.indent !== null && (value.indent !== '' || !/^\{\s*\n/.test(beginning))
   return isClear ? `\n${value.indent}{` : null

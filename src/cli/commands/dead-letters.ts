@@ -221,14 +221,10 @@ function declined(): RefusedError {
   return new RefusedError('Not confirmed: nothing was changed.', { code: 'declined' })
 }
 
-function deadLetterJson({
-  letter: { items, costs, ...letter },
-  rows,
-}: DeadLetterEntry): Body<'dead_letter'>['dead_letter'] {
+function deadLetterJson({ letter: { items, ...letter }, rows }: DeadLetterEntry): Body<'dead_letter'>['dead_letter'] {
   return {
     ...letter,
     rows: items,
-    maybe_paid: costs > 0,
     found_in: rows.map(({ batchId, position, key }) => ({ batch: batchId, position, id: key })),
   }
 }

@@ -77,7 +77,7 @@ export function renderDeadLetter(letter: DeadLetter): string {
     ['died', formatDateTime(Date.parse(letter.died_at))],
     ['remedy', letter.remedy],
   )
-  if (letter.costs > 0) rows.push(['costs', 'a retry may be charged again: an earlier call may be paid for already'])
+  if (letter.maybe_paid) rows.push(['costs', 'a retry may be charged again: an earlier call may be paid for already'])
   return `${pairs(rows)}\n\nEvery call: trackyard-batch show ${letter.search.slice(0, 12)}`
 }
 

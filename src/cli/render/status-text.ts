@@ -112,17 +112,17 @@ function timeLines(
   now: number,
   paint: Paint,
 ): string[] {
-  const who = `Batch ${batch} (${truncate(name, 32)})`
+  const batchName = `Batch ${batch} (${truncate(name, 32)})`
   const lines: string[] = []
-  if (not_before !== null) lines.push(`${who} is released at ${formatTimeAndWait(Date.parse(not_before), now)}.`)
+  if (not_before !== null) lines.push(`${batchName} is released at ${formatTimeAndWait(Date.parse(not_before), now)}.`)
   if (deadline === null) return lines
   const at = Date.parse(deadline)
   const isMissed = at <= now
-  if (isMissed) lines.push(paint.bad(`${who} has missed its deadline (${formatTime(at, now)}).`))
+  if (isMissed) lines.push(paint.bad(`${batchName} has missed its deadline (${formatTime(at, now)}).`))
   else if (meets_deadline === false)
-    lines.push(paint.warn(`${who} will miss its deadline: ${formatTimeAndWait(at, now)}.`))
-  else if (meets_deadline === true) lines.push(`${who} will meet its deadline: ${formatTimeAndWait(at, now)}.`)
-  else lines.push(`${who} has a deadline: ${formatTimeAndWait(at, now)}.`)
+    lines.push(paint.warn(`${batchName} will miss its deadline: ${formatTimeAndWait(at, now)}.`))
+  else if (meets_deadline === true) lines.push(`${batchName} will meet its deadline: ${formatTimeAndWait(at, now)}.`)
+  else lines.push(`${batchName} has a deadline: ${formatTimeAndWait(at, now)}.`)
   return lines
 }
 
