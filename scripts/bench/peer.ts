@@ -4,8 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
-import { postgresBinaries, startPostgresServer } from '../postgres-server.js'
+import { startSimulator } from '../../src/simulator/simulator.js'
+import { type PostgresServer, postgresBinaries, startPostgresServer } from '../postgres-server.js'
 import { QUERY, writeCatalog } from './catalog-file.js'
 import type { DbosOrder } from './dbos-worker.js'
 import { BENCH_ENTRY } from './entry.js'
@@ -63,6 +63,8 @@ interface Setup {
 
 interface Workers {
   start(): Promise<{ stop(): Promise<void>; kill(): Promise<void> }>
+  /** Resolves when the program itself holds every search for answered: the server has seen more by then. */
+  finished(): Promise<void>
   /** How many calls it lists as perhaps paid for without an answer. Null: it keeps no such list. */
   unknownOutcomes(): Promise<number | null>
 }
@@ -79,6 +81,7 @@ function program(store: StoreName): Program {
           await environment.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
           return work({
             start: environment.startWorker,
+            finished: async () => void (await environment.cli(['wait', '--timeout', '240'])),
             unknownOutcomes: async () =>
               JSON.parse((await environment.cli(['status', '--json'])).stdout).credits.unknown_outcomes,
           })
@@ -97,7 +100,11 @@ function dbos(): Program {
       try {
         const order: DbosOrder = { databaseUrl: await server.createDatabase('dbos'), concurrency, perMinute }
         await runRole(BENCH_ENTRY, [DBOS_SUBMIT, JSON.stringify(order), String(searches)])
-        return await work({ start: () => startDbos(order, apiUrl), unknownOutcomes: async () => null })
+        return await work({
+          start: () => startDbos(order, apiUrl),
+          finished: () => untilNoneIsLeft(server),
+          unknownOutcomes: async () => null,
+        })
       } finally {
         await server.close()
         await rm(dir, { recursive: true, force: true })
@@ -198,7 +205,7 @@ async function killed(each: Program): Promise<Figure> {
         await worker.kill()
       }
       const last = await workers.start()
-      await untilAllPaid(simulator)
+      await workers.finished()
       await last.stop()
       const { paidTwice } = simulator.summary()
       const unknown = await workers.unknownOutcomes()
@@ -211,13 +218,12 @@ async function killed(each: Program): Promise<Figure> {
   }
 }
 
-async function untilAllPaid(simulator: Simulator): Promise<void> {
-  const until = performance.now() + 3 * MINUTE_MS
-  for (;;) {
-    const paid = new Set(simulator.calls().flatMap(({ charged, canonical }) => (charged === 1 ? [canonical] : []))).size
-    if (paid >= KILLED_SEARCHES) return
-    if (performance.now() > until) throw new Error(`only ${paid} searches were paid in three minutes`)
-    await sleep(100)
+async function untilNoneIsLeft(server: PostgresServer): Promise<void> {
+  const until = performance.now() + 4 * MINUTE_MS
+  const left = "select count(*) from dbos.workflow_status where status <> 'SUCCESS'"
+  while (Number(await server.query(left, 'dbos')) > 0) {
+    if (performance.now() > until) throw new Error(`${DBOS} did not end its searches in four minutes`)
+    await sleep(200)
   }
 }
 
