@@ -1,19 +1,13 @@
 import { activeMsBetween, afterActiveMs, windowsAfter, type ZonedHours } from '../domain/active-hours.js'
 import type { Account, Plan } from '../store/store.js'
 
-/**
- * What the plan costs in credits and time, shown before anything is spent. Pure.
- *
- * Assumes that every new search is answered at its first attempt, that nobody else uses the key, and
- * that the daily limit resets after 24 hours: the API does not publish when it resets.
- */
 export interface Estimate {
   readonly creditsNeeded: number
   readonly creditsRemaining: number | null
   /** Credits missing after the reserve; 0 when they suffice, null when the balance is unknown. */
   readonly creditsMissing: number | null
   /** Monthly allowances (or top-ups of that size) needed beyond the balance; null when unknown or none. */
-  readonly creditResets: number | null
+  readonly allowancesNeeded: number | null
   readonly callsPerMinute: number
   readonly callsPerDay: number | null
   /** Days that the daily limit spreads the calls over, today included; 1 when a day suffices. */
@@ -27,6 +21,12 @@ export interface Estimate {
 const MINUTE_MS = 60_000
 const DAY_MS = 24 * 60 * MINUTE_MS
 
+/**
+ * What the plan costs in credits and time, shown before anything is spent. Pure.
+ *
+ * Assumes that every new search is answered at its first attempt, that nobody else uses the key, and
+ * that the daily limit resets after 24 hours: the API does not publish when it resets.
+ */
 export function estimate(input: {
   readonly plan: Pick<Plan, 'creditsNeeded' | 'dueElsewhere'>
   readonly account: Account
@@ -41,20 +41,19 @@ export function estimate(input: {
   const { plan, account, callsPerMinute, now } = input
   const creditsNeeded = Math.min(plan.creditsNeeded, input.cap ?? Number.POSITIVE_INFINITY)
   const calls = creditsNeeded + plan.dueElsewhere
-  const usable = account.creditsRemaining === null ? null : Math.max(0, account.creditsRemaining - input.creditReserve)
-  const creditsMissing = usable === null ? null : Math.max(0, calls - usable)
+  const { creditsMissing } = creditsFor(calls, account, input.creditReserve)
   const allowance = account.monthlyAllowance
-  const creditResets =
+  const allowancesNeeded =
     creditsMissing === null || creditsMissing === 0 || allowance === null || allowance <= 0
       ? null
       : Math.ceil(creditsMissing / allowance)
   const within = { ...ANY_TIME, hours: input.activeHours }
-  const { days, finishAt } = timeFor(calls, callsPerMinute, account, now, within)
+  const { days, finishAt } = timeFor(calls, paceOf(callsPerMinute, account, now), within)
   return {
     creditsNeeded,
     creditsRemaining: account.creditsRemaining,
     creditsMissing,
-    creditResets,
+    allowancesNeeded,
     callsPerMinute,
     callsPerDay: account.limitPerDay,
     days,
@@ -67,8 +66,8 @@ export function estimate(input: {
 export interface Forecast {
   /** When all due searches are done; null: nothing is due, no calls are made, or the credits end before. */
   readonly finishAt: number | null
-  /** Credits missing after the reserve; 0 when they suffice or the balance is unknown. */
-  readonly shortBy: number
+  /** Credits missing after the reserve; 0 when they suffice, null when the balance is unknown. */
+  readonly creditsMissing: number | null
   /** When the credits end at the current rate; null: they suffice, or no calls are made. */
   readonly creditsEndAt: number | null
 }
@@ -87,13 +86,36 @@ export function forecast(work: {
   readonly within: ActiveTime
 }): Forecast {
   const { moves, from, due, perMinute, account } = work
-  const usable = account.creditsRemaining === null ? due : Math.max(0, account.creditsRemaining - work.creditReserve)
-  const shortBy = Math.max(0, due - usable)
+  const { payable, creditsMissing } = creditsFor(due, account, work.creditReserve)
   if (!moves || due === 0 || perMinute === null || perMinute <= 0)
-    return { finishAt: null, shortBy, creditsEndAt: null }
-  const endOf = (calls: number) => timeFor(calls, perMinute, account, from, work.within).finishAt
-  if (shortBy > 0) return { finishAt: null, shortBy, creditsEndAt: endOf(usable) }
-  return { finishAt: Math.max(endOf(due), work.lastAttemptAt ?? 0), shortBy: 0, creditsEndAt: null }
+    return { finishAt: null, creditsMissing, creditsEndAt: null }
+  const endOf = (calls: number) => timeFor(calls, paceOf(perMinute, account, from), work.within).finishAt
+  if (payable < due) return { finishAt: null, creditsMissing, creditsEndAt: endOf(payable) }
+  return { finishAt: Math.max(endOf(due), work.lastAttemptAt ?? 0), creditsMissing, creditsEndAt: null }
+}
+
+/** How many of these calls the credits above the reserve pay, and how many credits are missing; null: not known. */
+function creditsFor(calls: number, { creditsRemaining }: Account, reserve: number) {
+  if (creditsRemaining === null) return { payable: calls, creditsMissing: null }
+  const payable = Math.min(calls, Math.max(0, creditsRemaining - reserve))
+  return { payable, creditsMissing: calls - payable }
+}
+
+/** How fast calls can be made. */
+interface Pace {
+  readonly perMinute: number
+  /** `UNLIMITED`: no daily limit. */
+  readonly perDay: number
+  /** How many the daily limit still allows within 24 hours of `from`. */
+  readonly today: number
+  readonly from: number
+}
+
+const UNLIMITED = Number.POSITIVE_INFINITY
+
+function paceOf(perMinute: number, { limitPerDay, remainingToday }: Account, from: number): Pace {
+  if (limitPerDay === null || limitPerDay <= 0) return { perMinute, perDay: UNLIMITED, today: UNLIMITED, from }
+  return { perMinute, perDay: limitPerDay, today: Math.min(limitPerDay, remainingToday ?? limitPerDay), from }
 }
 
 /** When calls may start. */
@@ -108,16 +130,15 @@ const ANY_TIME: ActiveTime = { hours: null, overriddenUntil: null }
 
 function timeFor(
   calls: number,
-  callsPerMinute: number,
-  account: Account,
-  from: number,
+  pace: Pace,
   { hours, overriddenUntil }: ActiveTime,
 ): { readonly days: number; readonly finishAt: number } {
-  const fast = timeAtAnyTime(calls, callsPerMinute, account, from)
+  const { from } = pace
+  const fast = timeAtAnyTime(calls, pace)
   if (hours === null || calls === 0 || fast.finishAt <= (overriddenUntil ?? from)) return fast
   /** How much of the time from there on `resume --now` frees. */
   const freeMs = (start: number, end: number) => Math.max(0, Math.min(end, overriddenUntil ?? start) - start)
-  const finishAt = finishWithin(calls, callsPerMinute, account, from, {
+  const finishAt = finishWithin(calls, pace, {
     activeMs(start, end) {
       const free = freeMs(start, end)
       return free + activeMsBetween(hours.hours, hours.zone, start + free, end)
@@ -130,17 +151,14 @@ function timeFor(
   return { days: Math.max(1, Math.ceil((finishAt - from) / DAY_MS)), finishAt }
 }
 
-function timeAtAnyTime(calls: number, callsPerMinute: number, account: Account, from: number) {
-  const undividedMs = (calls / callsPerMinute) * MINUTE_MS
+function timeAtAnyTime(calls: number, { perMinute, perDay, today, from }: Pace) {
+  const undividedMs = (calls / perMinute) * MINUTE_MS
   const undivided = { days: Math.max(1, Math.ceil(undividedMs / DAY_MS)), finishAt: from + undividedMs }
-  const perDay = account.limitPerDay
-  if (perDay === null || perDay <= 0) return undivided
-  const today = Math.min(calls, account.remainingToday ?? perDay)
-  const later = calls - today
+  const later = calls - Math.min(calls, today)
   if (later === 0) return undivided
   const fullDays = Math.ceil(later / perDay)
   const lastDay = later - (fullDays - 1) * perDay
-  const dividedMs = fullDays * DAY_MS + (lastDay / callsPerMinute) * MINUTE_MS
+  const dividedMs = fullDays * DAY_MS + (lastDay / perMinute) * MINUTE_MS
   return { days: fullDays + 1, finishAt: from + Math.max(undividedMs, dividedMs) }
 }
 
@@ -150,19 +168,15 @@ const MOST_DAYS = 1000
 /** Day by day, since both the daily limit and the active hours bound what a day can take. */
 function finishWithin(
   calls: number,
-  callsPerMinute: number,
-  account: Account,
-  from: number,
+  { perMinute, perDay, today, from }: Pace,
   time: { activeMs(start: number, end: number): number; after(start: number, activeMs: number): number },
 ): number {
   let left = calls
   for (let day = 0; day < MOST_DAYS; day += 1) {
     const start = from + day * DAY_MS
-    const perDay =
-      account.limitPerDay === null || account.limitPerDay <= 0 ? Number.POSITIVE_INFINITY : account.limitPerDay
-    const quota = day === 0 ? Math.min(perDay, account.remainingToday ?? perDay) : perDay
-    const possible = Math.min(quota, (time.activeMs(start, start + DAY_MS) / MINUTE_MS) * callsPerMinute)
-    if (possible >= left) return time.after(start, (left / callsPerMinute) * MINUTE_MS)
+    const quota = day === 0 ? today : perDay
+    const possible = Math.min(quota, (time.activeMs(start, start + DAY_MS) / MINUTE_MS) * perMinute)
+    if (possible >= left) return time.after(start, (left / perMinute) * MINUTE_MS)
     left -= possible
   }
   return from + (MOST_DAYS * DAY_MS * calls) / Math.max(1, calls - left)

@@ -1,6 +1,7 @@
 import { type HoursInForce, hoursInWords } from '../domain/active-hours.js'
 import { formatClockTime, formatNumber, pluralize, truncate } from '../domain/format.js'
 import {
+  type AfterTopUp,
   type BalanceWatch,
   causesInWords,
   isForCredits,
@@ -241,9 +242,10 @@ type AutoResume = Pick<StatusFacts, 'watch' | 'autoResumeMs'>
 /** @param cost a sentence: what waits because of the pause */
 export function pauseMessage(pause: Pause, now: number, autoResume: AutoResume, cost = ''): string {
   const { cause } = pause
-  const next = isForCredits(cause)
-    ? creditSteps(pause, now, autoResume)
-    : pauseNextStep(cause) + nextProbe(pause, now, autoResume)
+  const after = afterTopUp(pause, now, autoResume)
+  const isChecked = isForCredits(cause) && after.follows === 'auto-resume'
+  const check = isChecked ? balanceChecks(pause, now, autoResume) : nextProbe(pause, now, autoResume)
+  const next = pauseNextStep(cause, after) + check
   return [pauseSummary(pause, formatClockTime(pause.since, now)), cost, next].filter((part) => part !== '').join(' ')
 }
 
@@ -253,28 +255,21 @@ function nextProbe({ cause }: Pause, now: number, { watch: { nextAt } }: AutoRes
 }
 
 /** Said before it happens. */
-export function creditsEndMessage(shortBy: number, endAt: number, now: number): string {
-  return `Credits last until about ${formatClockTime(endAt, now)}; ${formatNumber(shortBy)} short.`
+export function creditsEndMessage(creditsMissing: number, endAt: number, now: number): string {
+  return `Credits last until about ${formatClockTime(endAt, now)}; ${formatNumber(creditsMissing)} short.`
 }
 
 /** Auto-resume ends after some hours, so that a monthly allowance is not spent unattended. */
-function creditSteps(pause: Pause, now: number, { watch, autoResumeMs }: AutoResume): string {
-  const autoResumeUntil = pause.since + autoResumeMs
-  const step = pauseNextStep(pause.cause)
-  if (now < autoResumeUntil) {
-    // Against the reserve `resume` does not help: the next search pauses again.
-    const byHand = pause.cause === 'reserve' ? '' : ', or with `trackyard-batch resume`'
-    return `${step}. Calls resume by themselves if the balance suffices by ${formatClockTime(autoResumeUntil, now)}${byHand}.${balanceChecks(pause, now, watch)}`
-  }
-  const why =
-    autoResumeMs === 0
-      ? 'auto-resume is off (TRACKYARD_AUTO_RESUME_HOURS is 0)'
-      : `auto-resume ended at ${formatClockTime(autoResumeUntil, now)} (TRACKYARD_AUTO_RESUME_HOURS)`
-  return `${step}, then run \`trackyard-batch resume\`: ${why}.`
+function afterTopUp({ since }: Pause, now: number, { autoResumeMs }: AutoResume): AfterTopUp {
+  if (autoResumeMs === 0)
+    return { follows: 'resume by hand', why: 'auto-resume is off (TRACKYARD_AUTO_RESUME_HOURS is 0)' }
+  const until = formatClockTime(since + autoResumeMs, now)
+  if (now < since + autoResumeMs) return { follows: 'auto-resume', until }
+  return { follows: 'resume by hand', why: `auto-resume ended at ${until} (TRACKYARD_AUTO_RESUME_HOURS)` }
 }
 
 /** Leaves out a check from before this pause, and a planned check that is overdue. */
-function balanceChecks({ since }: Pause, now: number, { askedAt, nextAt }: BalanceWatch): string {
+function balanceChecks({ since }: Pause, now: number, { watch: { askedAt, nextAt } }: AutoResume): string {
   const last = askedAt === null || askedAt < since ? null : `last checked at ${formatClockTime(askedAt, now)}`
   const next = nextAt === null || nextAt < now ? null : `next checked at ${formatClockTime(nextAt, now)}`
   const parts = [last, next].filter((part) => part !== null)

@@ -97,7 +97,8 @@ export async function status(
       finishAt: need.credits === 0 ? null : forecastOf(Math.min(before, totals.due)).finishAt,
     }
   }
-  const creditsEnd = ahead.creditsEndAt === null ? [] : [creditsEndMessage(ahead.shortBy, ahead.creditsEndAt, now)]
+  const creditsEnd =
+    ahead.creditsEndAt === null ? [] : [creditsEndMessage(ahead.creditsMissing ?? 0, ahead.creditsEndAt, now)]
   return {
     queue: {
       state: explained.state,
@@ -119,7 +120,8 @@ export async function status(
       unknown_outcomes: totals.unknownOutcomes,
       unknown_unseen: totals.unknownUnseen,
       needed: totals.due,
-      missing: ahead.shortBy,
+      // `remaining` says whether the balance is known.
+      missing: ahead.creditsMissing ?? 0,
       last_until: isoOrNull(ahead.creditsEndAt),
     },
     calls_per_minute: { limit: limit, last: totals.callsLastMinute },

@@ -44,38 +44,38 @@ const TEXTS: Readonly<Record<PauseCause, PauseText>> = {
   operator: {
     words: 'by hand',
     summary: (since, detail) => `Paused by hand since ${since}${detail === '' ? '' : ` (${detail})`}.`,
-    nextStep: 'Run `trackyard-batch resume` to continue.',
+    nextStep: () => 'Run `trackyard-batch resume` to continue.',
   },
-  // What follows a top-up depends on TRACKYARD_AUTO_RESUME_HOURS.
   no_credits: {
     words: 'no credits',
     summary: (since, detail) => `Paused: no credits left since ${since} (the API says "${detail}").`,
-    nextStep: 'Top up',
+    nextStep: (after) => topUpStep('Top up', after, ', or with `trackyard-batch resume`'),
   },
   reserve: {
     words: 'credit reserve',
     summary: (since, detail) => `Paused: at the credit reserve since ${since} (${detail}).`,
-    nextStep: 'Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker',
+    // `resume` alone does not help against the reserve: the next search pauses again.
+    nextStep: (after) => topUpStep('Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker', after, ''),
   },
   unauthorized: {
     words: 'API key refused',
     summary: (since, detail) => `Paused: API key refused since ${since} (${detail}).`,
-    nextStep: 'Set a working key, restart the worker, then run `trackyard-batch resume`.',
+    nextStep: () => 'Set a working key, restart the worker, then run `trackyard-batch resume`.',
   },
   failing: {
     words: 'searches refused',
     summary: (since, detail) => `Paused: too many searches refused in a row since ${since} (${detail}).`,
-    nextStep: 'See `trackyard-batch dead-letters`, then run `trackyard-batch resume`.',
+    nextStep: () => 'See `trackyard-batch dead-letters`, then run `trackyard-batch resume`.',
   },
   outage: {
     words: 'API outage',
     summary: (since, detail) => `Paused: the API has been failing since ${since} (${detail}).`,
-    nextStep: 'Workers retry at growing intervals; to retry now, run `trackyard-batch resume`.',
+    nextStep: () => 'Workers retry at growing intervals; to retry now, run `trackyard-batch resume`.',
   },
   outside_hours: {
     words: 'outside the active hours',
     summary: (since, detail) => `Paused since ${since}: outside the active hours (${detail}).`,
-    nextStep: 'Calls start by themselves when the hours begin; to call now, run `trackyard-batch resume --now`.',
+    nextStep: () => 'Calls start by themselves when the hours begin; to call now, run `trackyard-batch resume --now`.',
   },
 }
 
@@ -84,8 +84,30 @@ interface PauseText {
   readonly words: string
   /** One sentence: cause, since when, detail. */
   summary(since: string, detail: string): string
-  /** What ends it. For credits and the reserve without its end: see `isForCredits`. */
-  readonly nextStep: string
+  /** One sentence or two: what ends it. */
+  nextStep(after: AfterTopUp): string
+}
+
+/** What follows a top-up, by TRACKYARD_AUTO_RESUME_HOURS and as far as the writer of the message knows. */
+export type AfterTopUp =
+  | { readonly follows: 'unknown' }
+  /** Until then, as text. */
+  | { readonly follows: 'auto-resume'; readonly until: string }
+  /** Auto-resume is off or over. */
+  | { readonly follows: 'resume by hand'; readonly why: string }
+
+/** @param orByHand what also ends the pause while auto-resume lasts */
+function topUpStep(step: string, after: AfterTopUp, orByHand: string): string {
+  switch (after.follows) {
+    case 'unknown':
+      return `${step}. \`trackyard-batch status\` tells whether calls then resume by themselves.`
+    case 'auto-resume':
+      return `${step}. Calls resume by themselves if the balance suffices by ${after.until}${orByHand}.`
+    case 'resume by hand':
+      return `${step}, then run \`trackyard-batch resume\`: ${after.why}.`
+    default:
+      return after satisfies never
+  }
 }
 
 /** @param since the moment as text, since each reader shows it differently */
@@ -93,11 +115,12 @@ export function pauseSummary(pause: Pause, since: string): string {
   return TEXTS[pause.cause].summary(since, pause.detail.replace(/\.$/, ''))
 }
 
-export function pauseNextStep(cause: PauseCause): string {
-  return TEXTS[cause].nextStep
+/** @param after matters only to the pauses that a top-up ends */
+export function pauseNextStep(cause: PauseCause, after: AfterTopUp): string {
+  return TEXTS[cause].nextStep(after)
 }
 
-/** A top-up ends these, so what happens next depends on auto-resume, and the next step is no sentence yet. */
+/** A top-up ends these. */
 export function isForCredits(cause: PauseCause): cause is 'no_credits' | 'reserve' {
   return cause === 'no_credits' || cause === 'reserve'
 }
@@ -114,15 +137,21 @@ export function causesInWords(causes: readonly PauseCause[]): string {
 }
 
 /**
- * What a resume did; without a full stop, since the next step may follow.
+ * What a resume did, in one sentence or two.
  * @param stillPaused the causes of the pauses that remain
- * @param fact goes behind what has ended: "; 5 credits left"
+ * @param more goes behind what has ended ("5 credits left"), and behind what remains ("see `status`")
  */
-export function resumedSummary(lifted: readonly PauseCause[], stillPaused: readonly PauseCause[], fact = ''): string {
-  const still = stillPaused.length === 0 ? '' : `Still paused (${causesInWords(stillPaused)})`
-  if (lifted.length === 0) return still === '' ? 'Nothing was paused' : still
-  const ended = `${causesInWords(lifted)})${fact}`
-  return still === '' ? `Resumed (was paused: ${ended}` : `Pause ended (${ended}. ${still}`
+export function resumedSummary(
+  lifted: readonly PauseCause[],
+  stillPaused: readonly PauseCause[],
+  more: { readonly ended?: string | null; readonly remaining?: string } = {},
+): string {
+  const ended = more.ended ? `; ${more.ended}` : ''
+  const remaining = more.remaining ? `: ${more.remaining}` : ''
+  const still = `Still paused (${causesInWords(stillPaused)})${remaining}.`
+  if (lifted.length === 0) return stillPaused.length === 0 ? 'Nothing was paused.' : still
+  if (stillPaused.length === 0) return `Resumed (was paused: ${causesInWords(lifted)})${ended}.`
+  return `Pause ended (${causesInWords(lifted)})${ended}. ${still}`
 }
 
 /** Why a worker makes no calls. Sent with its heartbeat. */

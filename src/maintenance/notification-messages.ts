@@ -1,13 +1,6 @@
 import { formatCost, formatDateTime, formatNumber, formatRowCounts, isoOrNull, pluralize } from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
-import {
-  isForCredits,
-  type Pause,
-  type PauseCause,
-  pauseNextStep,
-  pauseSummary,
-  resumedSummary,
-} from '../domain/pause.js'
+import { type Pause, type PauseCause, pauseNextStep, pauseSummary, resumedSummary } from '../domain/pause.js'
 import type { CountedBatch } from '../store/store.js'
 
 /**
@@ -19,20 +12,14 @@ export function paused(pause: Pause, due: { readonly searches: number; readonly 
   const atMost = due.batches > 1 ? 'Up to ' : ''
   const wait = due.searches === 1 ? '1 search waits' : `${pluralize(due.searches, 'search')} wait`
   const since = formatDateTime(pause.since)
+  // `status` shows more, such as when auto-resume ends.
+  const next = pauseNextStep(pause.cause, { follows: 'unknown' })
   return {
     event: 'queue.paused',
-    text: `${pauseSummary(pause, since)} ${atMost}${wait}. ${nextStep(pause.cause)}`,
+    text: `${pauseSummary(pause, since)} ${atMost}${wait}. ${next}`,
     batch: null,
     figures: { cause: pause.cause, since: iso(pause.since), detail: pause.detail, searchesDueAtMost: due.searches },
   }
-}
-
-/** `status` shows more, such as when auto-resume ends. */
-function nextStep(cause: PauseCause): string {
-  const step = pauseNextStep(cause)
-  return isForCredits(cause)
-    ? `${step}. \`trackyard-batch status\` tells whether calls then resume by themselves.`
-    : step
 }
 
 /** @param stillPaused the causes of the pauses that remain */
@@ -41,12 +28,14 @@ export function resumed(
   stillPaused: readonly PauseCause[],
   creditsLeft: number | null,
 ): Notification {
-  const credits = creditsLeft === null ? '' : `; ${pluralize(creditsLeft, 'credit')} left`
-  const next =
-    stillPaused.length > 0 ? ': see `trackyard-batch status`.' : '. Follow with `trackyard-batch status --watch`.'
+  const summary = resumedSummary(lifted, stillPaused, {
+    ended: creditsLeft === null ? null : `${pluralize(creditsLeft, 'credit')} left`,
+    remaining: 'see `trackyard-batch status`',
+  })
+  const next = stillPaused.length > 0 ? '' : ' Follow with `trackyard-batch status --watch`.'
   return {
     event: 'queue.resumed',
-    text: resumedSummary(lifted, stillPaused, credits) + next,
+    text: summary + next,
     batch: null,
     figures: { causes: lifted.join(','), stillPaused: stillPaused.join(','), creditsRemaining: creditsLeft },
   }

@@ -62,11 +62,11 @@ describe('the estimate', () => {
 
   test('shows credits missing above the reserve, also in allowances', () => {
     const account = { creditsRemaining: 1000, monthlyAllowance: 300 }
-    expect(of(1000, account)).toMatchObject({ creditsMissing: 0, creditResets: null })
-    expect(of(1500, account, { creditReserve: 100 })).toMatchObject({ creditsMissing: 600, creditResets: 2 })
+    expect(of(1000, account)).toMatchObject({ creditsMissing: 0, allowancesNeeded: null })
+    expect(of(1500, account, { creditReserve: 100 })).toMatchObject({ creditsMissing: 600, allowancesNeeded: 2 })
     expect(of(1500, { creditsRemaining: 50 }, { creditReserve: 100 })).toMatchObject({
       creditsMissing: 1500,
-      creditResets: null,
+      allowancesNeeded: null,
     })
   })
 

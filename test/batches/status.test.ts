@@ -524,15 +524,15 @@ describe('the forecast', () => {
   }
 
   test('is the end of the work where the credits suffice', () => {
-    expect(forecast(work)).toEqual({ finishAt: NOW + 120_000, shortBy: 0, creditsEndAt: null })
+    expect(forecast(work)).toEqual({ finishAt: NOW + 120_000, creditsMissing: 0, creditsEndAt: null })
     const unknown = { ...work, account: { ...account, creditsRemaining: null } }
-    expect(forecast(unknown)).toMatchObject({ finishAt: NOW + 120_000, shortBy: 0 })
+    expect(forecast(unknown)).toMatchObject({ finishAt: NOW + 120_000, creditsMissing: null })
   })
 
   test('is the end of the credits where they end first, above the reserve', () => {
     expect(forecast({ ...work, creditReserve: 940 })).toEqual({
       finishAt: null,
-      shortBy: 60,
+      creditsMissing: 60,
       creditsEndAt: NOW + 60_000,
     })
   })
@@ -553,6 +553,6 @@ describe('the forecast', () => {
 
   test('is none while no calls are made, but the shortage is known', () => {
     const empty = { ...work, moves: false, account: { ...account, creditsRemaining: 0 } }
-    expect(forecast(empty)).toEqual({ finishAt: null, shortBy: 120, creditsEndAt: null })
+    expect(forecast(empty)).toEqual({ finishAt: null, creditsMissing: 120, creditsEndAt: null })
   })
 })

@@ -73,7 +73,7 @@ function message({ lifted, stillActive, rateLimit, hoursOverriddenUntil }: Resum
   const hasProbe =
     rateLimit === 'of the API' || lifted.some((cause) => cause !== 'operator' && cause !== 'outside_hours')
   const probe = stillActive.length === 0 && hasProbe ? ` ${ONE_AT_A_TIME}` : ''
-  return `${resumedSummary(lifted, stillActive)}.${probe}`
+  return `${resumedSummary(lifted, stillActive)}${probe}`
 }
 
 function nothingPaused(rateLimit: ResumedByHand['rateLimit']): string {

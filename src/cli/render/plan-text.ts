@@ -161,13 +161,13 @@ function shortfall({ estimate, creditReserve }: BatchPlan): string[] {
   const lines: string[] = []
   if (estimate.creditsMissing !== null && estimate.creditsMissing > 0) {
     const reserve = creditReserve > 0 ? ` above the reserve of ${formatNumber(creditReserve)}` : ''
-    const resets =
-      estimate.creditResets === null
+    const allowances =
+      estimate.allowancesNeeded === null
         ? ''
-        : ` ${pluralize(estimate.creditResets, 'monthly allowance')} more would cover this.`
+        : ` ${pluralize(estimate.allowancesNeeded, 'monthly allowance')} more would cover this.`
     lines.push(
       `${pluralize(estimate.creditsMissing, 'credit')} short${reserve}: the queue pauses when credits run out and resumes after a top-up.` +
-        `${resets} To spend less now: --max-credits N.`,
+        `${allowances} To spend less now: --max-credits N.`,
     )
   }
   if (estimate.days > 1) {
