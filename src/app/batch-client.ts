@@ -26,7 +26,10 @@ export interface BatchClient {
   release(batch: BatchRef, options?: ReleaseOptions): Promise<BatchStatus>
   /** Stops a batch and keeps its answers. Null: it was not released yet, and dropped. */
   cancel(batch: BatchRef, options?: Abortable): Promise<BatchStatus | null>
-  /** Stops all calls of all workers until `resume`. False: it was paused by hand already. */
+  /**
+   * Stops all calls of all workers until `resume`. False: it was paused by hand already.
+   * @param options the reason is one line of at most 200 characters
+   */
   pause(options?: Abortable & { readonly reason?: string }): Promise<boolean>
   /**
    * Ends every pause but that for the active hours, and a rate limit. With `now` that one too, until the hours end the

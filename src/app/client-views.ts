@@ -52,8 +52,14 @@ export function planOf(plan: BatchPlan): Plan {
   }
 }
 
-function rowChangesOf({ batch, changed, gone, unchanged, ...rest }: NonNullable<BatchPlan['continues']>): RowChanges {
-  return { batch, new: rest.new, changed, gone, unchanged }
+function rowChangesOf({
+  batch,
+  new: added,
+  changed,
+  gone,
+  unchanged,
+}: NonNullable<BatchPlan['continues']>): RowChanges {
+  return { batch, new: added, changed, gone, unchanged }
 }
 
 export function statusOf({ queue, credits, calls_per_minute, finish_at, batches }: StatusReport): Status {

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { dropAbandoned } from '../batches/abandoned.js'
 import { cancelBatch, findBatch } from '../batches/find-batch.js'
-import { checkCaps } from '../batches/options.js'
+import { checkCaps, checkReason } from '../batches/options.js'
 import { releaseBatch, sameCap } from '../batches/release.js'
 import { refuseEmptyFilter } from '../batches/retry.js'
 import { batchStatus } from '../batches/status.js'
@@ -144,9 +144,10 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
         const { batch, was } = await cancelBatch(session, String(ref))
         return was === 'dropped' ? null : statusOfBatch(batch)
       },
-      async pause({ reason = '', signal } = {}) {
+      async pause({ reason, signal } = {}) {
         requireOpen(signal)
-        return pause({ ...session, queue: await throttleOf(session) }, 'operator', reason)
+        const said = reason === undefined ? '' : checkReason(reason)
+        return pause({ ...session, queue: await throttleOf(session) }, 'operator', said)
       },
       async resume({ now = false, signal } = {}) {
         requireOpen(signal)
@@ -154,7 +155,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
           { ...session, queue: await throttleOf(session) },
           now,
         )
-        if (retried > 0) await fill(log, await openFeeding(session), signal)
+        if (retried > 0) await fill(log, openFeeding(session, signal), signal)
         return { ended: lifted, stillPaused: stillActive, retried }
       },
       async status(batch, { signal } = {}) {
@@ -282,9 +283,9 @@ function deadLettersOf(
 }
 
 /** What was released is in the store already: if Redis is unreachable or the caller stops, workers queue it. */
-async function fill(log: Logger, feeding: Feeding, signal: AbortSignal | undefined): Promise<void> {
+async function fill(log: Logger, feeding: Feeding | Promise<Feeding>, signal: AbortSignal | undefined): Promise<void> {
   try {
-    const filled = await feeding.fill()
+    const filled = await (await feeding).fill()
     if (filled instanceof UnreachableError)
       log.warn(
         { event: 'queue.feed_deferred', err: filled, repeats: true },

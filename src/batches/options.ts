@@ -8,6 +8,7 @@ import type { Caps } from '../store/store.js'
  * `maxCredits: Number(undefined)` would mean no cap. A negative age would buy every answer again. A search
  * with an unknown priority would wait forever.
  */
+
 /** @throws UsageError */
 export function checkCaps(caps: Caps): void {
   checkCap('most credits', caps.maxCredits, 0)
@@ -25,10 +26,19 @@ function checkCap(what: string, cap: number | null, least: number): void {
  * @throws UsageError; the name is `unknown` because a script without types may leave it out
  */
 export function checkName(name: unknown): string {
-  const plain = readLabel(name)
+  return checkLabel("the batch's name", name)
+}
+
+/** The same, for the reason of a pause: `status` and Bull Board show it in one line. @throws UsageError */
+export function checkReason(reason: unknown): string {
+  return checkLabel('the reason', reason)
+}
+
+function checkLabel(what: string, text: unknown): string {
+  const plain = readLabel(text)
   if (plain !== null) return plain
   throw new UsageError(
-    `Expected the batch's name to be one line of text, 1 to ${LONGEST_LABEL} characters, found ${typeof name === 'string' ? JSON.stringify(name) : String(name)}.`,
+    `Expected ${what} to be one line of text, 1 to ${LONGEST_LABEL} characters, found ${typeof text === 'string' ? JSON.stringify(text) : String(text)}.`,
   )
 }
 

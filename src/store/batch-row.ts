@@ -1,6 +1,7 @@
 import type { Filters } from '../domain/request.js'
 import type { BatchState, Priority } from '../domain/states.js'
 import type { Queries, SqlParameters } from './engine.js'
+import { smallest } from './sql.js'
 
 export interface Batch {
   readonly id: number
@@ -183,8 +184,3 @@ export const CAP_SQL = smallest('batch.max_credits', 'batch.first')
 
 /** Whether a batch may be charged with another call. */
 export const CAN_PAY_SQL = `batch.state = 'released' and (${CAP_SQL} is null or batch.charged < ${CAP_SQL})`
-
-/** The smaller of two expressions, either of which may be null. */
-export function smallest(one: string, other: string): string {
-  return `case when ${one} <= ${other} then ${one} else coalesce(${other}, ${one}) end`
-}

@@ -9,10 +9,9 @@ import {
   type BatchRow,
   batchOf,
   CAP_SQL,
-  capOf,
+  creditsNeeded,
   lowerCap,
   type RowOptions,
-  smallest,
   unfinishedItems,
   visibleBatch,
   visibleBatches,
@@ -23,6 +22,7 @@ import { addRows } from './load-rows.js'
 import { addNotification } from './notifications.js'
 import type { Plan, RowChanges } from './plan.js'
 import { compareRows, planOf } from './plan.js'
+import { smallest } from './sql.js'
 import { type Actor, addEntry } from './timeline.js'
 
 export interface NewBatch {
@@ -333,8 +333,8 @@ function counted(row: BatchRow): CountedBatch {
 
 async function dueAtMost(tx: Transaction): Promise<{ readonly searches: number; readonly batches: number }> {
   const batches = await payingBatches(tx)
-  const payable = batches.map((row) => Math.min(row.pending, (capOf(row) ?? Number.POSITIVE_INFINITY) - row.charged))
-  return { searches: payable.reduce((sum, searches) => sum + searches, 0), batches: batches.length }
+  const searches = batches.reduce((sum, batch) => sum + creditsNeeded(batch), 0)
+  return { searches, batches: batches.length }
 }
 
 /**

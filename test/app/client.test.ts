@@ -170,6 +170,10 @@ describe('the whole of a batch', () => {
       outcome: 'rows_withheld',
       batch: { state: 'released', withheld: 4 },
     })
+    await expect(client.pause({ reason: 'a\nb' })).rejects.toThrow(UsageError)
+    await expect(client.pause({ reason: 'x'.repeat(201) })).rejects.toThrow(
+      'Expected the reason to be one line of text',
+    )
     expect(await client.pause({ reason: 'lunch' })).toBe(true)
     expect(await client.pause()).toBe(false)
     expect(await client.release(id)).toMatchObject({ waiting: 4, withheld: 0 })

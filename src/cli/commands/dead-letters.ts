@@ -7,7 +7,7 @@ import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
 import type { DeadFilter, DeadLetterCursor, DeadLetterEntry, Retried, Store } from '../../store/store.js'
 import type { Body } from '../documents.js'
-import { askYesNo, canAsk } from '../lib/ask.js'
+import { askToConfirm } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { endedEarly, interruptible } from '../lib/interrupt.js'
 import { examples, text, wholeNumber } from '../lib/parse.js'
@@ -139,7 +139,7 @@ async function retryAll(cli: Cli, search: string | undefined, options: LetterOpt
     refuseEmptyFilter(filter, options.all === true, 'retry', HOW_TO_NARROW)
     const price = await priceOf(session.store, filter)
     const facts = `Retrying ${pluralize(price.searches, 'dead letter')} may cost up to ${pluralize(price.credits, 'credit')}${again(price)}.`
-    if (price.searches > 0 && !(await isConfirmed(cli, facts, 'Retry?', options))) throw declined()
+    if (price.searches > 0 && !(await confirm(cli, facts, 'Retry?', options))) throw declined()
     if (price.searches === 0) return printRetried(cli, { retried: 0, due: 0, withheld: 0 }, price)
     let sentBack: Retried | null = null
     return interruptible<ExitCode>(
@@ -171,7 +171,7 @@ async function discardAll(cli: Cli, search: string | undefined, options: LetterO
     refuseEmptyFilter(filter, options.all === true, 'discard', HOW_TO_NARROW)
     const count = await session.store.deadLetters.count({ ...filter, discarded: false })
     const facts = `Discarding ${pluralize(count, 'dead letter')} takes them off the list; their rows stay dead in the export.`
-    if (count > 0 && !(await isConfirmed(cli, facts, 'Discard?', options))) throw declined()
+    if (count > 0 && !(await confirm(cli, facts, 'Discard?', options))) throw declined()
     const discarded = count === 0 ? 0 : await session.store.deadLetters.discardAll(filter)
     cli.result('discard', { discarded })
     cli.print(
@@ -208,13 +208,13 @@ function again({ maybePaidAlready }: Price): string {
 }
 
 /** @throws RefusedError without a terminal and without --yes */
-async function isConfirmed(cli: Cli, facts: string, question: string, options: LetterOptions): Promise<boolean> {
+async function confirm(cli: Cli, facts: string, question: string, options: LetterOptions): Promise<boolean> {
   if (options.yes === true) return true
-  if (!canAsk(cli))
-    throw new RefusedError(`${facts} Cannot ask here: no terminal. Pass --yes to confirm. Nothing was changed.`, {
-      code: 'confirmation_required',
-    })
-  return interruptible(cli, (signal) => askYesNo(cli, `${facts} ${question}`, signal), endedEarly)
+  const withoutTerminal = {
+    refuse: `${facts} Cannot ask here: no terminal. Pass --yes to confirm. Nothing was changed.`,
+  }
+  const ask = (signal: AbortSignal) => askToConfirm(cli, `${facts} ${question}`, { withoutTerminal, signal })
+  return interruptible(cli, ask, endedEarly)
 }
 
 function declined(): RefusedError {

@@ -8,7 +8,7 @@ import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, formatTimeAndWait, pluralize } from '../../domain/format.js'
 import type { Batch, BatchReport } from '../../store/store.js'
 import type { Body } from '../documents.js'
-import { maySpend } from '../lib/ask.js'
+import { confirmSpending } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { endedEarly, interruptible } from '../lib/interrupt.js'
 import { examples, wholeNumber } from '../lib/parse.js'
@@ -109,7 +109,8 @@ async function confirmedPrice(
   if (price.credits > 0) cli.say(renderRelease(price, now))
   const { credits } = price
   const { confirmAbove } = settings
-  if (await maySpend(cli, { credits, confirmAbove, yes, mayAsk: true, wayOut: null, signal })) return price
+  const spending = { credits, confirmAbove, yes, mayAsk: true, withoutTerminal: 'proceed', signal } as const
+  if (await confirmSpending(cli, spending)) return price
   return notReleased()
 }
 

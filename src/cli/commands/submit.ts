@@ -12,7 +12,7 @@ import { LONGEST_LABEL } from '../../domain/label.js'
 import type { Filters } from '../../domain/request.js'
 import { PRIORITIES, type Priority } from '../../domain/states.js'
 import type { Body } from '../documents.js'
-import { maySpend } from '../lib/ask.js'
+import { confirmSpending } from '../lib/ask.js'
 import { type Act, type Cli, isTerminal } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
 import { days, delimiter, examples, label, percentage, wholeNumber } from '../lib/parse.js'
@@ -156,7 +156,7 @@ async function loadAndRelease(
         progress: (loaded) => line.show(`loading: ${pluralize(loaded, 'row')}`),
         confirm(plan) {
           line.clear()
-          return isConfirmed(cli, session, plan, { options, mayAsk: file !== '-', signal })
+          return confirmPlan(cli, session, plan, { options, mayAsk: file !== '-', signal })
         },
       },
     )
@@ -178,7 +178,7 @@ function sourceOf(cli: Cli, file: string): SubmitSource {
 }
 
 /** Prints the plan, and asks above the threshold or with a doubt. */
-async function isConfirmed(
+async function confirmPlan(
   cli: Cli,
   session: Session,
   plan: BatchPlan,
@@ -188,13 +188,13 @@ async function isConfirmed(
   cli.print(renderPlan(plan, cli.paint))
   cli.result('submit', submitJson(null, plan))
   if (options.dryRun === true) return false
-  return maySpend(cli, {
+  return confirmSpending(cli, {
     credits: plan.estimate.creditsNeeded,
     confirmAbove: session.settings.confirmAbove,
     yes: options.yes === true,
     doubts: plan.needsConfirmation ? plan.doubts : [],
     mayAsk,
-    wayOut: 'cap it with --max-credits or --first. The batch was dropped, nothing was spent.',
+    withoutTerminal: { refuse: 'cap it with --max-credits or --first. The batch was dropped, nothing was spent.' },
     signal,
   })
 }
@@ -269,8 +269,8 @@ function momentOf(option: string, text: string, zone: string, after: number): nu
   )
 }
 
-function continuesJson({ batch, changed, gone, unchanged, ...rest }: NonNullable<BatchPlan['continues']>) {
-  return { batch, new: rest.new, changed, gone, unchanged }
+function continuesJson({ batch, new: added, changed, gone, unchanged }: NonNullable<BatchPlan['continues']>) {
+  return { batch, new: added, changed, gone, unchanged }
 }
 
 function continued(id: number, { continues }: BatchPlan): string {

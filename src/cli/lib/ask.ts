@@ -14,16 +14,26 @@ export function canAsk(cli: Cli): boolean {
  * Only y or yes counts as yes; the end of the input is a no. @throws the signal's reason when
  * aborted
  */
-export async function askYesNo(cli: Cli, question: string, signal?: AbortSignal): Promise<boolean> {
-  signal?.throwIfAborted()
-  const terminal = createInterface({ input: cli.io.stdin, output: cli.io.stderr, terminal: false })
-  const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')))
-  try {
-    const answered = terminal.question(`${question} [y/N] `, signal === undefined ? {} : { signal })
-    return /^\s*y(es)?\s*$/i.test(await Promise.race([answered, closed]))
-  } finally {
-    terminal.close()
-  }
+export async function askYesNo(cli: Cli, question: string, signal: AbortSignal): Promise<boolean> {
+  return /^y(es)?$/i.test(await askText(cli, `${question} [y/N]`, signal))
+}
+
+/** Where nobody can be asked, a command proceeds as after a yes, or is refused with this text. */
+export type WithoutTerminal = 'proceed' | { readonly refuse: string }
+
+/**
+ * @throws RefusedError if nobody can be asked and the command does not proceed; the signal's reason
+ * when aborted
+ */
+export async function askToConfirm(
+  cli: Cli,
+  question: string,
+  how: { readonly mayAsk?: boolean; readonly withoutTerminal: WithoutTerminal; readonly signal: AbortSignal },
+): Promise<boolean> {
+  const { mayAsk = true, withoutTerminal, signal } = how
+  if (mayAsk && canAsk(cli)) return askYesNo(cli, question, signal)
+  if (withoutTerminal === 'proceed') return true
+  throw new RefusedError(withoutTerminal.refuse, { code: 'confirmation_required' })
 }
 
 /** One line, without the white space around it; empty at the end of the input. */
@@ -80,35 +90,28 @@ export interface Spending {
   readonly doubts?: readonly string[]
   /** False if standard input is the catalog. */
   readonly mayAsk: boolean
-  /**
-   * Ends the error if there is no terminal: what to do instead, and the state ("cap it with ….
-   * Nothing was changed."). Null: without a terminal the command goes ahead.
-   */
-  readonly wayOut: string | null
+  /** `refuse` ends the error: what to do instead, and the state ("cap it with …. Nothing was changed."). */
+  readonly withoutTerminal: WithoutTerminal
   readonly signal: AbortSignal
 }
 
-/**
- * @throws RefusedError if confirmation is needed, there is no terminal, and `wayOut` is not null
- */
-export async function maySpend(cli: Cli, spending: Spending): Promise<boolean> {
+/** @throws RefusedError if confirmation is needed and `askToConfirm` refuses */
+export async function confirmSpending(cli: Cli, spending: Spending): Promise<boolean> {
   const { credits, confirmAbove, doubts = [] } = spending
   if (credits === 0 || (credits <= confirmAbove && doubts.length === 0) || spending.yes) return true
-  if (!spending.mayAsk || !canAsk(cli)) {
-    if (spending.wayOut === null) return true
-    if (credits <= confirmAbove) {
-      throw new RefusedError(
-        `${doubts.join(' ')} Cannot ask here (no terminal, or the catalog comes from it). Pass --yes to confirm, or ${spending.wayOut}`,
-        {
-          code: 'confirmation_required',
-        },
-      )
-    }
-    throw new RefusedError(
-      `This may cost ${pluralize(credits, 'credit')}, more than TRACKYARD_CONFIRM_ABOVE (${formatNumber(confirmAbove)}). ` +
-        `Cannot ask here (no terminal, or the catalog comes from it). Pass --yes to confirm, or ${spending.wayOut}`,
-      { code: 'confirmation_required' },
-    )
-  }
-  return askYesNo(cli, `Release it and spend up to ${pluralize(credits, 'credit')}?`, spending.signal)
+  const why =
+    credits <= confirmAbove
+      ? doubts.join(' ')
+      : `This may cost ${pluralize(credits, 'credit')}, more than TRACKYARD_CONFIRM_ABOVE (${formatNumber(confirmAbove)}).`
+  const { mayAsk, withoutTerminal, signal } = spending
+  return askToConfirm(cli, `Release it and spend up to ${pluralize(credits, 'credit')}?`, {
+    mayAsk,
+    withoutTerminal:
+      withoutTerminal === 'proceed'
+        ? withoutTerminal
+        : {
+            refuse: `${why} Cannot ask here (no terminal, or the catalog comes from it). Pass --yes to confirm, or ${withoutTerminal.refuse}`,
+          },
+    signal,
+  })
 }
