@@ -43,6 +43,7 @@ export function openLog(options: LogOptions): Log {
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: { paths: SECRET_FACTS, censor: '[secret]' },
       formatters: { level: (label) => ({ level: label }), log: (facts) => describeErrors(facts, withStacks) },
+      // pino's own would take what `describeErrors` returns for an error, and describe it again.
       serializers: { err: (value: unknown) => value },
     },
     {
@@ -103,12 +104,14 @@ function describeErrors(facts: Record<string, unknown>, withStacks: boolean): Re
  */
 const SHORTEST_SECRET = 4
 
-/** Replaces secrets in a line of JSON: as they are, JSON-escaped, and URL-encoded. */
+/** Replaces secrets in a line of JSON: JSON-escaped (which plain ones are as they stand), and URL-encoded. */
 function concealer(secrets: readonly string[]): (line: string) => string {
   const forms = new Set<string>()
   for (const secret of secrets) {
     if (secret.length < SHORTEST_SECRET) continue
-    forms.add(JSON.stringify(secret).slice(1, -1)).add(encodeURIComponent(Buffer.from(secret).toString()))
+    forms.add(JSON.stringify(secret).slice(1, -1))
+    // Through a buffer, which replaces half a surrogate pair: `encodeURIComponent` would throw.
+    forms.add(encodeURIComponent(Buffer.from(secret).toString()))
   }
   // Longest first: if one secret contains another, the longer one must be replaced whole.
   const longestFirst = [...forms].sort((a, b) => b.length - a.length)

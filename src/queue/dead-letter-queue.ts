@@ -8,10 +8,10 @@ import type { Refusals } from './refused-commands.js'
 import {
   type AbandonableWorker,
   BackoffWorker,
-  KEPT_METRICS,
   listen,
   type RunningWorker,
   runningWorker,
+  WORKER_OPTIONS,
 } from './running-worker.js'
 import { dropUnreadableJobs, type JobScope } from './unreadable-jobs.js'
 
@@ -19,8 +19,8 @@ import { dropUnreadableJobs, type JobScope } from './unreadable-jobs.js'
  * The `dead-letters` queue shows dead letters in Bull Board. Each job fails once on purpose, with the
  * reason and the remedy as its error, so that it appears under *Failed* with a *Retry* button.
  */
+
 export interface DeadLetterJobs {
-  /** Adds them. The dead-letter worker fails each with its reason, so that it appears under *Failed*. */
   add(letters: readonly { readonly ref: SearchRef; readonly letter: DeadLetter }[]): Promise<void>
   /** All dead letters in the queue: failed already, or about to be. */
   refs(): Promise<readonly SearchRef[]>
@@ -36,6 +36,9 @@ const CHUNK = 500
 
 /** Keeps one stack trace. BullMQ writes it with the failure, so it tells a job that has failed from a new one. */
 const JOB_OPTIONS: JobsOptions = { attempts: 1, stackTraceLimit: 1, removeOnComplete: true, removeOnFail: false }
+
+/** A job makes no call: it fails at once, or is one change in the store. */
+const CONCURRENCY = 5
 
 const STATES = ['waiting', 'active', 'delayed', 'prioritized', 'failed'] as const
 
@@ -75,8 +78,7 @@ export function failureReason(letter: DeadLetter): string {
 }
 
 /**
- * Fails the jobs of new dead letters, on purpose. Retries those for which somebody pressed *Retry* (in
- * Bull Board, or through `job.retry`).
+ * Fails new jobs. Retries those for which somebody pressed *Retry* (in Bull Board, or through `job.retry`).
  *
  * How to tell a first run from a retry: BullMQ writes the stack trace in the same script that fails the job, keeps it
  * through every kind of retry (counters may be reset), and never writes one for a crash. So a job with a stack trace
@@ -120,13 +122,10 @@ export async function startDeadLetterWorker(
   const worker = new BackoffWorker(queueName, process, {
     connection: parts.connection.redis,
     prefix: parts.prefix,
-    concurrency: 5,
+    concurrency: CONCURRENCY,
     lockDuration: parts.lockDurationMs,
     stalledInterval: parts.stalledIntervalMs,
-    maxStalledCount: 5,
-    drainDelay: 2,
-    runRetryDelay: 1000,
-    metrics: KEPT_METRICS,
+    ...WORKER_OPTIONS,
   })
   listen(worker, log, parts.refusals)
   await worker.waitUntilReady()
@@ -134,8 +133,6 @@ export async function startDeadLetterWorker(
     worker,
     connection: parts.connection,
     activeJobs,
-    requeueLate: async () => {},
-    onStopping: () => {},
   })
 }
 

@@ -7,8 +7,17 @@ import { CLOSE_TIMEOUT_MS, type WorkerConnection } from './redis-client.js'
 import { factsOf } from './redis-error.js'
 import type { Refusals } from './refused-commands.js'
 
-/** Bull Board's chart of throughput: a point a minute, for a week. */
-export const KEPT_METRICS = { maxDataPoints: MetricsTime.ONE_WEEK }
+/** What all our workers share. */
+export const WORKER_OPTIONS = {
+  /** After more stalls than this BullMQ fails the job itself. */
+  maxStalledCount: 5,
+  /** How long one blocking read of an empty queue lasts, s. BullMQ's default is 5. */
+  drainDelay: 2,
+  /** The wait after a command that Redis did not answer, ms. BullMQ's default, 15 s, is too long after a failover. */
+  runRetryDelay: 1000,
+  /** Bull Board's chart of throughput: a point a minute, for a week. */
+  metrics: { maxDataPoints: MetricsTime.ONE_WEEK },
+}
 
 export interface RunningWorker {
   /**
@@ -30,11 +39,12 @@ export function runningWorker(parts: {
   readonly worker: Worker
   readonly connection: WorkerConnection
   readonly activeJobs: Set<ActiveJob>
-  readonly requeueLate: (activeJob: ActiveJob) => Promise<void>
+  /** Default: a late job is left to the stalled check. */
+  readonly requeueLate?: (activeJob: ActiveJob) => Promise<void>
   /** Called first, and once: from now on jobs that BullMQ still delivers must be requeued untouched. */
-  readonly onStopping: () => void
+  readonly onStopping?: () => void
 }): AbandonableWorker {
-  const { worker, connection, activeJobs, requeueLate, onStopping } = parts
+  const { worker, connection, activeJobs, requeueLate = async () => {}, onStopping = () => {} } = parts
   let stopped: Promise<{ unfinished: number }> | null = null
   let closed = false
 

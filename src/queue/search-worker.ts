@@ -4,7 +4,7 @@ import { parseJobId, type SearchRef } from '../domain/search-id.js'
 import { type ActiveJob, finishJob, type JobContext, rejectForeignJob, requeue, retryDelayMs } from './finish-job.js'
 import type { WorkerConnection } from './redis-client.js'
 import type { Refusals } from './refused-commands.js'
-import { type AbandonableWorker, BackoffWorker, KEPT_METRICS, listen, runningWorker } from './running-worker.js'
+import { type AbandonableWorker, BackoffWorker, listen, runningWorker, WORKER_OPTIONS } from './running-worker.js'
 
 /**
  * Processes the jobs of the `search` queue and ends each by the decision that the handler returns. Three kinds of jobs do
@@ -39,11 +39,11 @@ export interface WorkOptions {
   onDeadLetter(): void
 }
 
-/** After more stalls than this BullMQ fails the job itself. */
-const MAX_STALLS = 5
 const STALLS_BEFORE_DELAY = 2
 /** Display only. All failed jobs are kept, which is BullMQ's default. */
 const KEPT_COMPLETED = 1000
+/** During a rate limit a worker asks this often, and promotes delayed jobs. */
+const LOOKS_AGAIN_MS = 1000
 /** The delay after a bug of ours. It uses no attempt. */
 const AFTER_A_BUG_MS = 5000
 
@@ -115,12 +115,9 @@ function workerOptions(parts: SearchWorkerParts, options: WorkOptions): WorkerOp
     concurrency: options.concurrency,
     lockDuration: options.lockDurationMs,
     stalledInterval: options.stalledIntervalMs,
-    maxStalledCount: MAX_STALLS,
-    maximumRateLimitDelay: 1000,
-    drainDelay: 2,
-    runRetryDelay: 1000,
+    ...WORKER_OPTIONS,
+    maximumRateLimitDelay: LOOKS_AGAIN_MS,
     removeOnComplete: { count: KEPT_COMPLETED },
-    metrics: KEPT_METRICS,
     settings: { backoffStrategy: (_attempts, _type, error) => retryDelayMs(error) },
   }
 }
