@@ -1,10 +1,5 @@
 import { isRecord, parseJson } from '../domain/json.js'
 
-/**
- * Parses the body of an error. Two shapes are documented, `{error, message}` and `{error, code}`. A proxy in
- * between may send HTML, plain text or nothing. Texts are returned on one line, without control characters
- * (terminals show them), and cut to 500 characters.
- */
 export interface ErrorBody {
   /** Null when the body has none. */
   readonly error: string | null
@@ -17,6 +12,11 @@ export interface ErrorBody {
 const LONGEST_TEXT = 500
 const NOTHING: ErrorBody = { error: null, code: null, message: null, requestId: null }
 
+/**
+ * Parses the body of an error. Two shapes are documented, `{error, message}` and `{error, code}`. A proxy in
+ * between may send HTML, plain text or nothing. Texts are returned on one line, without control characters
+ * (terminals show them), and cut to 500 characters.
+ */
 export function readErrorBody(body: string): ErrorBody {
   const value = parseObject(body)
   if (value === null) return { ...NOTHING, message: foreignText(body) }

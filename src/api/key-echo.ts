@@ -1,11 +1,3 @@
-/**
- * Finds the API key in a text in any spelling: in other letter case, in groups, with percent or HTML escapes
- * (of some or all characters), as hexadecimal, decimal or base64. Any piece of at least half the key counts.
- *
- * The text is normalized: escapes decoded, letter case folded, everything but letters and digits dropped.
- * It is then compared with the key, normalized the same way. Most texts share no run of four characters
- * with the key, so they cost a single pass and no copy.
- */
 export type KeyEcho = (text: string) => boolean
 
 const SHORTEST_PIECE = 8
@@ -19,6 +11,12 @@ interface Needle {
 }
 
 /**
+ * Finds the API key in a text in any spelling: in other letter case, in groups, with percent or HTML escapes
+ * (of some or all characters), as hexadecimal, decimal or base64. Any piece of at least half the key counts.
+ *
+ * The text is normalized: escapes decoded, letter case folded, everything but letters and digits dropped.
+ * It is then compared with the key, normalized the same way. Most texts share no run of four characters
+ * with the key, so they cost a single pass and no copy.
  * @param shortestKey in letters and digits; a shorter key may be an ordinary word and is never matched
  * @returns null for a shorter key
  */

@@ -31,10 +31,6 @@ function clean(value: string | null, key: RedactableKey): string | undefined {
   return value === null ? undefined : key.redact(value)
 }
 
-/**
- * Decodes a body to text, whatever encoding a server or proxy has applied: a paid answer must not be lost to
- * an encoding. A body that cannot be decoded is kept as a `data:` URL, which preserves every byte.
- */
 interface BodyText {
   readonly text: string
   /** Why the body could not be decoded, as a phrase for people; null when it could. */
@@ -45,6 +41,10 @@ interface BodyText {
 const MAX_LAYERS = 3
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b])
 
+/**
+ * Decodes a body to text, whatever encoding a server or proxy has applied: a paid answer must not be lost to
+ * an encoding. A body that cannot be decoded is kept as a `data:` URL, which preserves every byte.
+ */
 function readBodyText(body: Buffer, headers: Headers, maxBytes: number): BodyText {
   const encodings = encodingsOf(headers)
   let bytes = body

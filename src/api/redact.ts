@@ -6,6 +6,7 @@ import { base64Forms, type KeyEcho, keyEcho, LONGEST_SURE_KEY } from './key-echo
  * place. A text that contains a long piece of the key, or another spelling of it (see key-echo.ts), is
  * removed entirely; in JSON, only that value.
  */
+
 const REPLACEMENT = '[key]'
 const WITHHELD = '[withheld: it repeats the API key]'
 /** A shorter "key" is a placeholder; replacing it would only damage ordinary words. */

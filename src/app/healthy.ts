@@ -9,6 +9,7 @@ import { openRunningQueue } from './parts.js'
  * For the health check of a container. Workers send a heartbeat to Redis every 4 s. A worker's id
  * begins with its host name, which is unique to each container.
  */
+
 export const HOST_PREFIX = `${hostname()} `
 
 const ANSWER_WITHIN_MS = 5000

@@ -27,10 +27,6 @@ import type { WorkerFacts } from '../queue/worker-registry.js'
 import type { Store } from '../store/store.js'
 import { rememberLatestCall } from './store-watch.js'
 
-/**
- * What every worker does besides searching, and how often. All tasks are idempotent. One worker
- * holds a lease for tasks that should not run twice (duplicate work, a webhook, GET /me).
- */
 export interface MaintenanceParts {
   readonly store: Store
   readonly queue: SearchQueue
@@ -74,6 +70,10 @@ export const LEASES = [
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 
+/**
+ * What every worker does besides searching, and how often. All tasks are idempotent. One worker
+ * holds a lease for tasks that should not run twice (duplicate work, a webhook, GET /me).
+ */
 export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceTask[] {
   const { store, queue, settings, log, now } = parts
   const leased =

@@ -136,12 +136,6 @@ export function tolerantThrottle(real: Throttle | null): TolerantThrottle {
   }
 }
 
-/**
- * Feeds Redis at once, so that work begins now and not at a worker's next maintenance. Redis is
- * opened and checked before anything is released: if it belongs to another store, nothing is. A
- * release is in the store first, so if Redis is unreachable or an interrupt comes later, workers
- * feed the queue.
- */
 export interface Feeding {
   /**
    * @returns how many workers are running, or why Redis is unreachable
@@ -151,6 +145,10 @@ export interface Feeding {
 }
 
 /**
+ * Feeds Redis at once, so that work begins now and not at a worker's next maintenance. Redis is
+ * opened and checked before anything is released: if it belongs to another store, nothing is. A
+ * release is in the store first, so if Redis is unreachable or an interrupt comes later, workers
+ * feed the queue.
  * @throws ConfigurationError if Redis belongs to another store; the signal's reason when aborted
  */
 export async function openFeeding(session: Session, signal: AbortSignal = NEVER): Promise<Feeding> {

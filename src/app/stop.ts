@@ -16,6 +16,7 @@ import { openConfiguredStore, openRunningQueue } from './parts.js'
  * period. When the last worker has stopped, the private Redis is stopped. No process is signalled
  * by pid: the pid may belong to another process by now.
  */
+
 const CHECK_EVERY_MS = 2000
 /** A killed worker counts as running until its heartbeat expires. */
 const HEARTBEAT_EXPIRES_MS = 15_000

@@ -9,6 +9,7 @@ import type { Store } from '../store/store.js'
  * Runs in every process that keeps the store open. Logs when the file is lost and when it is back,
  * and copies what only this process still has open. The store itself refuses new calls meanwhile.
  */
+
 const CHECK_EVERY_MS = 1000
 
 /**

@@ -4,11 +4,6 @@ import { ConfigurationError, type ExitCode } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { ASKED_TO_END, type Deferred, deferred, type Service } from './service.js'
 
-/**
- * Runs everything on one machine: a worker and the board as children of this process. A child that
- * exits on its own is restarted, whatever its exit code, with a growing delay. All children stop if
- * `down` stops one, or if one refuses its configuration (exit 78 or 2).
- */
 export type ChildName = 'worker' | 'board'
 
 const FIRST_RESTART_MS = 1000
@@ -16,6 +11,11 @@ const LONGEST_RESTART_MS = 30_000
 /** After a child has run this long, the restart delay starts over. */
 const STABLE_AFTER_MS = 60_000
 
+/**
+ * Runs everything on one machine: a worker and the board as children of this process. A child that
+ * exits on its own is restarted, whatever its exit code, with a growing delay. All children stop if
+ * `down` stops one, or if one refuses its configuration (exit 78 or 2).
+ */
 export async function startUp(
   options: { readonly children: readonly ChildName[]; readonly env: NodeJS.ProcessEnv },
   log: Logger,

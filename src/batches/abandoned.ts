@@ -5,6 +5,7 @@ import type { Store } from '../store/store.js'
  * A submit that is killed while it loads, or while it waits for the user's answer to the plan, leaves a batch without
  * a heartbeat. Nothing was spent for it. Workers drop it in a maintenance task; commands that find it drop it too.
  */
+
 export interface AbandonedParts {
   readonly store: Pick<Store, 'batches'>
   readonly log: Logger

@@ -7,11 +7,6 @@ import type { Caps, NewBatch, Plan, Store } from '../store/store.js'
 import { dropAbandoned, HEARTBEAT_MS } from './abandoned.js'
 import { checkCaps, checkName, checkPriority, wholeAge } from './options.js'
 
-/**
- * Turns a catalog into a batch. The batch is *loading* while its rows are read and while the user decides on the plan.
- * Nothing is spent in this state, and an interrupt drops the batch. `release` makes its searches due. If the process is
- * killed, the batch stays loading: see abandoned.ts.
- */
 export interface LoadParts {
   readonly store: Pick<Store, 'batches' | 'schedules'>
   readonly log: Logger
@@ -37,6 +32,10 @@ export interface LoadOptions {
 }
 
 /**
+ * Turns a catalog into a batch. The batch is *loading* while its rows are read and while the user decides on the plan.
+ * Nothing is spent in this state, and an interrupt drops the batch. `release` makes its searches due. If the process is
+ * killed, the batch stays loading: see abandoned.ts.
+ *
  * Streams the rows into the store; memory does not grow with the catalog.
  * @param progress called with the number of rows so far
  * @throws UsageError for options that cannot work, CatalogError when no row can be searched; whatever `rows` throws. The batch

@@ -4,7 +4,6 @@ import { pluralize } from '../domain/format.js'
 import type { Batch, Store } from '../store/store.js'
 import { type Estimate, estimate } from './estimate.js'
 
-/** Raises or removes the caps of a batch. The price is known before. */
 export interface Release {
   readonly batch: Batch
   /** The most calls that may ever be charged to the batch; null: no cap. */
@@ -56,7 +55,10 @@ export function sameCap(batch: Batch, howToRaise: string): number | null {
   })
 }
 
-/** @throws RefusedError when the batch was cancelled, is still loading, or has used more than the new cap */
+/**
+ * Raises or removes the caps of a batch. The price is known before.
+ * @throws RefusedError when the batch was cancelled, is still loading, or has used more than the new cap
+ */
 export async function releaseBatch(
   parts: { readonly store: Pick<Store, 'batches' | 'schedules'>; readonly now: () => number },
   { batch, maxCredits }: Release,

@@ -4,6 +4,7 @@ import type { SearchRef } from '../domain/search-id.js'
 import type { DeadFilter, Store } from '../store/store.js'
 
 /** Retries or discards dead letters by filter. An empty filter needs `all`. */
+
 export interface Price {
   readonly searches: number
   /** Credits that this may cost: one per search, since each is called again. */

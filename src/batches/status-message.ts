@@ -13,10 +13,6 @@ import {
 import type { SettingMismatch } from '../queue/worker-registry.js'
 import type { RefusedSearch } from '../store/store.js'
 
-/**
- * Explains the current state: cause, since when, what it costs, what to do. `status`, the progress bar and Bull Board
- * show it; notifications share the sentence about a pause (see src/domain/pause.ts).
- */
 export interface StatusFacts {
   readonly pauses: readonly Pause[]
   /** As the workers keep them; null: calls may start at any time. */
@@ -64,6 +60,10 @@ export interface StatusMessage {
   readonly until: number | null
 }
 
+/**
+ * Explains the current state: cause, since when, what it costs, what to do. `status`, the progress bar and Bull Board
+ * show it; notifications share the sentence about a pause (see src/domain/pause.ts).
+ */
 export function statusMessage(facts: StatusFacts): StatusMessage {
   const { state, reason, until } = explainState(facts)
   const sentences = [reason, refusedMessage(facts), mismatchMessage(facts)].filter((sentence) => sentence !== '')

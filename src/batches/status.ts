@@ -8,7 +8,6 @@ import { forecast } from './estimate.js'
 import { creditsEndMessage, isRateLimitedRepeatedly, statusMessage } from './status-message.js'
 import type { BatchStatus, StatusReport, WorkerStatus } from './status-report.js'
 
-/** Reports from store and queue: what is done, what is due, and the state. */
 export interface StatusParts {
   readonly store: Pick<Store, 'reports' | 'pauses' | 'account' | 'timeline'>
   /** Null: Redis is unreachable or not started. The report then comes from the store alone. */
@@ -23,7 +22,10 @@ export interface StatusParts {
 const SHOWN_ENTRIES = 20
 const HOUR_MS = 60 * 60 * 1000
 
-/** @param which one batch, or the most recent, unfinished first */
+/**
+ * Reports from store and queue: what is done, what is due, and the state.
+ * @param which one batch, or the most recent, unfinished first
+ */
 export async function status(
   parts: StatusParts,
   which: { readonly batchId?: number; readonly limit: number } = { limit: 20 },

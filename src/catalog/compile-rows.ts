@@ -9,11 +9,6 @@ import { listInObject, listPath } from './json/json-shape.js'
 import { noQueryColumn, type RowRequest, type RowRequestReader, rowRequestReader, TEMPLATE } from './row-request.js'
 import { hasSearchableText, plainText, scalarText, unprintable } from './value-text.js'
 
-/**
- * Turns every row of a catalog into exactly one loaded row, in order: with its request, or with the reason
- * why it has none. A mistake in the command (template, id column, limit, filters) is thrown before the first
- * row is read. A mistake in a row becomes that row's problem.
- */
 export interface RowRules {
   readonly catalog: Catalog
   /** `"{title} {mood} music"`; null: each row's own `query` (and, in JSONL, `limit`, `offset`, `filters`). */
@@ -31,7 +26,12 @@ export interface RowRules {
 /** Our own limit; the API documents none. A longer query is probably a cell whose quotation mark is missing. */
 const LONGEST_QUERY = 2000
 
-/** @throws UsageError for options that do not fit this catalog; reading may throw as `Catalog.rows` does */
+/**
+ * Turns every row of a catalog into exactly one loaded row, in order: with its request, or with the reason
+ * why it has none. A mistake in the command (template, id column, limit, filters) is thrown before the first
+ * row is read. A mistake in a row becomes that row's problem.
+ * @throws UsageError for options that do not fit this catalog; reading may throw as `Catalog.rows` does
+ */
 export function compileRows(rules: RowRules): AsyncIterable<LoadedRow> {
   const { catalog, limit, filters } = rules
   const problem = (limit === undefined ? null : limitProblem(limit)) ?? (filters && filterProblem(filters)) ?? null

@@ -11,6 +11,7 @@ import { ExactNumber, parseExactly, plainNumber } from './json/exact-json.js'
  * to be incomplete. A problem is returned as "expected …, found …"; the caller makes it the error of a row or
  * of the command.
  */
+
 const DEEPEST = 6
 
 export function filterProblem(filters: unknown): string | null {

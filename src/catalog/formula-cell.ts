@@ -2,6 +2,7 @@
  * A spreadsheet runs cells that look like formulas; an apostrophe in front prevents it. A signed number
  * stays as it is ("-5"). Source: OWASP, CSV injection. Some programs read full-width signs like plain ones.
  */
+
 const FORMULA_START = /^'*[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]/
 /** Sign, decimal point or comma, grouped thousands, exponent, percent; also the single dash that means "none". */
 const NUMBER = /^([+-]?(\d+([.,]\d+)*|[.,]\d+)(e[+-]?\d+)?%?|-)$/i

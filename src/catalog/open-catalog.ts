@@ -7,11 +7,6 @@ import { type CatalogSource, openSource } from './input/source.js'
 import { openText } from './input/text.js'
 import { openJson } from './json/open-json.js'
 
-/**
- * Opens the user's file and detects what can be known before the rows are read: its encoding, its format, its
- * delimiter, its columns, and that it has at least one row. Anything that is not a catalog is refused here,
- * with its kind and the next step, before anything is written to the store.
- */
 export interface CatalogOptions extends CsvOptions {
   /** Default: detected from the file's name, or from the first characters. */
   readonly format?: 'csv' | 'jsonl' | undefined
@@ -19,7 +14,12 @@ export interface CatalogOptions extends CsvOptions {
   readonly encoding?: string | undefined
 }
 
-/** @throws CatalogError when the source is not a catalog */
+/**
+ * Opens the user's file and detects what can be known before the rows are read: its encoding, its format, its
+ * delimiter, its columns, and that it has at least one row. Anything that is not a catalog is refused here,
+ * with its kind and the next step, before anything is written to the store.
+ * @throws CatalogError when the source is not a catalog
+ */
 export async function openCatalog(source: CatalogSource, options: CatalogOptions = {}): Promise<Catalog> {
   const { name, chunks, close } = await openSource(source)
   try {

@@ -9,6 +9,7 @@ import { examples } from './lib/parse.js'
  * Names and summaries of all commands. The rest of a command is its file in `commands`, which is
  * loaded when the command is run or its help is printed.
  */
+
 export interface CommandEntry {
   readonly name: string
   readonly summary: string

@@ -24,9 +24,7 @@ import { foundInstead, readSmallFile } from './small-file.js'
  * Reads the whole configuration at once: every setting, the rules between settings, and misspelt
  * names. All problems are reported together, since each correction costs the operator a restart. An
  * empty value counts as unset. Problems never quote a secret.
- */
-
-/**
+ *
  * Throws one `ConfigurationError` that lists all problems. The API key may be missing: see
  * `requireApiKey`.
  */

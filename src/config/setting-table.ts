@@ -24,6 +24,7 @@ import type { Secret } from './secret.js'
  * Every setting: its default as the user would write it, its meaning in one line, and its reader.
  * The rest of the program gets `Settings` and uses these names only in messages.
  */
+
 export interface Setting<T> {
   /** Read like a value from the environment. Null: no default. */
   readonly default: string | null

@@ -8,6 +8,7 @@ import type { Store } from '../store/store.js'
  * the flag. A crash between the two leaves a row without its flag. Every claim reads the rows, so no
  * call is made, and `syncThrottle` sets the flag within seconds.
  */
+
 export interface PauseParts {
   readonly store: Pick<Store, 'pauses'>
   readonly queue: Pick<SearchQueue, 'throttle'>
@@ -77,11 +78,6 @@ async function reopen(parts: PauseParts): Promise<void> {
   if ((await parts.store.pauses.list()).length > 0) await parts.queue.throttle.pause()
 }
 
-/**
- * Lifts causes of a pause. After any cause but an operator's pause, the resume is a probe: one call at a
- * time until one succeeds, then all workers. An account that is still empty then costs one refused call
- * instead of one per slot.
- */
 export interface ResumeParts extends PauseParts {
   readonly store: Pick<Store, 'pauses' | 'deadLetters'>
 }
@@ -126,6 +122,11 @@ function isProbed(cause: PauseCause): boolean {
   return cause !== 'operator' && cause !== 'outside_hours'
 }
 
+/**
+ * Lifts causes of a pause. After any cause but an operator's pause, the resume is a probe: one call at a
+ * time until one succeeds, then all workers. An account that is still empty then costs one refused call
+ * instead of one per slot.
+ */
 export async function resume(parts: ResumeParts, causes: readonly PauseCause[]): Promise<Resumed> {
   const { pauses, deadLetters } = parts.store
   const lifted: PauseCause[] = []

@@ -7,6 +7,7 @@ import type { Store } from '../store/store.js'
  * operator's setting, else the API's last value (GET /me, X-RateLimit-Limit), else that of the lowest
  * tier until the first header arrives. It is always set: without one, BullMQ ignores "rate limited until".
  */
+
 export const LOWEST_TIER_PER_MINUTE = 5
 
 /** Calls a minute that all workers together may make now. */

@@ -9,6 +9,7 @@ import type { KnownApi, Store } from '../store/store.js'
  * simulator's made-up answers could end up in a customer's catalog unnoticed. If the API has only moved,
  * a person confirms it with `account --adopt`.
  */
+
 export interface SameApiParts {
   readonly store: Pick<Store, 'name' | 'api'>
   /** Canonical, as in the settings. */

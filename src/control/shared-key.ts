@@ -2,17 +2,6 @@ import type { Clock } from '../domain/clock.js'
 import type { ResponseFacts } from '../domain/outcome.js'
 import type { Store } from '../store/store.js'
 
-/**
- * Detects other clients of the same key from X-RateLimit-Remaining. The limit minus our own calls of the
- * last minute should remain; what is missing, other clients have used. Workers slow down to leave them room.
- *
- * Workers that have the key to themselves are never slowed, however the API counts its minute. In a
- * sliding window, our calls and the remaining ones add up to the limit; in a fixed window or a token
- * bucket, to more. A difference of a few calls (GET /me, clocks, latency) is ignored.
- *
- * A token bucket shows other clients only when it is empty. Until then, and whenever this estimate is
- * wrong, a 429 stops all workers for a while.
- */
 export interface SharedKey {
   /** Called after every response; cheap. */
   heard(facts: Pick<ResponseFacts, 'limitPerMinute' | 'remainingThisMinute'>): void
@@ -25,6 +14,17 @@ const MINUTE_MS = 60_000
 const FEW_CALLS = 3
 const FEW_OF_LIMIT = 0.04
 
+/**
+ * Detects other clients of the same key from X-RateLimit-Remaining. The limit minus our own calls of the
+ * last minute should remain; what is missing, other clients have used. Workers slow down to leave them room.
+ *
+ * Workers that have the key to themselves are never slowed, however the API counts its minute. In a
+ * sliding window, our calls and the remaining ones add up to the limit; in a fixed window or a token
+ * bucket, to more. A difference of a few calls (GET /me, clocks, latency) is ignored.
+ *
+ * A token bucket shows other clients only when it is empty. Until then, and whenever this estimate is
+ * wrong, a 429 stops all workers for a while.
+ */
 export function openSharedKey(parts: { readonly store: Pick<Store, 'calls'>; readonly clock: Clock }): SharedKey {
   let last: { readonly at: number; readonly limit: number; readonly remaining: number } | null = null
   let seen: { readonly at: number; readonly calls: number }[] = []

@@ -4,6 +4,7 @@ import { isLoopback } from './loopback.js'
  * The API that a store's answers come from, and which other address may replace it. Answers are reused
  * forever, so a simulator's answers must never be mistaken for the real API's, nor the reverse.
  */
+
 export interface StoredApi {
   /** Origin and path, canonical, as in the settings. */
   readonly address: string

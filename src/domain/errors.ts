@@ -3,6 +3,7 @@
  * bug or a broken machine (exit 1).
  * Messages are one or two sentences: what was expected, what was found, what to do next.
  */
+
 export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 78
 
 /**

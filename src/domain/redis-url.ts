@@ -1,8 +1,3 @@
-/**
- * Reads a Redis address written by a person. A password with a raw `/` or `#` ends the host early. The rest
- * of the password would then be read as a port, path or database, and shown in messages. So any address
- * that may contain such a piece is refused.
- */
 export interface RedisUrl {
   readonly kind: 'single' | 'socket' | 'cluster' | 'sentinel'
   readonly tls: boolean
@@ -39,6 +34,11 @@ const ENCODED = 'a user and a password in which # / ? @ % are percent-encoded (%
 const PORT = 6379
 const SENTINEL_PORT = 26379
 
+/**
+ * Reads a Redis address written by a person. A password with a raw `/` or `#` ends the host early. The rest
+ * of the password would then be read as a port, path or database, and shown in messages. So any address
+ * that may contain such a piece is refused.
+ */
 export function readRedisUrl(text: string): ReadRedisUrl {
   const several = /^(rediss?)\+(cluster|sentinel):\/\//.exec(text)
   if (several !== null) {

@@ -13,11 +13,6 @@ export interface Track {
   readonly energyLevel: string | null
 }
 
-/**
- * Summarizes an answer as a few words for its row. A pure function of the tracks, so that a better rule
- * costs no credit. Tracks come best first, so the earlier rank wins a tie. Every track has one vote per
- * word; a track without the field has none.
- */
 export interface Tags {
   /** The most frequent; null when no track has one. `key` and `energyLevel` follow the same rule. */
   readonly genre: string | null
@@ -65,7 +60,12 @@ export function tagging(tracks: readonly Track[]): Tagging | null {
 
 const LIST_LENGTH = 5
 
-/** @param tracks in the order of the answer, best first */
+/**
+ * Summarizes an answer as a few words for its row. A pure function of the tracks, so that a better rule
+ * costs no credit. Tracks come best first, so the earlier rank wins a tie. Every track has one vote per
+ * word; a track without the field has none.
+ * @param tracks in the order of the answer, best first
+ */
 export function deriveTags(tracks: readonly Track[]): Tags {
   return {
     genre: mostFrequent(tracks.map((track) => track.genre)),

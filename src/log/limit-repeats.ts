@@ -7,6 +7,7 @@ import type { LogFacts, Logger } from '../domain/logger.js'
  * following minute are only counted, and the next line written includes the count (`times`). Lines
  * without `repeats` are always written.
  */
+
 const MINUTE_MS = 60_000
 
 interface Kind {

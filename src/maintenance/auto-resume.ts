@@ -2,14 +2,6 @@ import { type ResumeParts, resume } from '../control/pauses.js'
 import type { Pause } from '../domain/pause.js'
 import type { Account } from '../store/store.js'
 
-/**
- * Ends the pauses that end by themselves.
- * - No credits, or at the reserve: GET /me is free, so workers check the balance at growing intervals (a top-up may
- *   take an hour to show). A balance above the reserve lifts the pause, with a probe. After
- *   TRACKYARD_AUTO_RESUME_HOURS only `resume` lifts it, so that a monthly allowance is not spent unattended.
- * - An outage: a probe at the same intervals.
- * Other causes are never lifted here, and do not keep these from being lifted.
- */
 export interface AutoResumeRules {
   /** First interval; doubled after each check without success. */
   readonly checkMs: number
@@ -27,6 +19,13 @@ export interface AutoResumeParts extends ResumeParts {
 }
 
 /**
+ * Ends the pauses that end by themselves.
+ * - No credits, or at the reserve: GET /me is free, so workers check the balance at growing intervals (a top-up may
+ *   take an hour to show). A balance above the reserve lifts the pause, with a probe. After
+ *   TRACKYARD_AUTO_RESUME_HOURS only `resume` lifts it, so that a monthly allowance is not spent unattended.
+ * - An outage: a probe at the same intervals.
+ * Other causes are never lifted here, and do not keep these from being lifted.
+ *
  * One per process. Call `tick` every second or so; it keeps its own intervals. After successful calls the interval
  * starts again at its shortest. A pause that returns right after a probe does not.
  */

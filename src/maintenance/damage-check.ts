@@ -16,6 +16,7 @@ import type { MaintenanceTask } from './scheduler.js'
  * from a cold disk. So a child process does it, and for all but small stores it runs at most 1 % of
  * the time.
  */
+
 const CHECK_EVERY_MS = 2000
 const SHORTEST_REST_MS = 2000
 /** The rest after a check, as a multiple of its duration without the start of its process. */

@@ -9,13 +9,6 @@ import type { DeadLetterEntry, Store } from '../store/store.js'
  * the rest: jobs that Redis lost, and dead letters that were retried, answered late or discarded.
  */
 
-/**
- * Moves failed jobs to the `dead-letters` queue. BullMQ adds a job to the failed set in the same atomic step that
- * fails it, so the failed set is the work list. For each job the mover writes `dead` where the store has no
- * outcome yet (stalled too often: the search crashed its workers), adds the dead letter to the
- * `dead-letters` queue under its own id, and removes the job. Every step is idempotent: a crash
- * between two steps leaves the job in the failed set, and the next run continues from there.
- */
 export interface MoverParts {
   readonly store: Pick<Store, 'deadLetters' | 'feed'>
   readonly queue: Pick<SearchQueue, 'searches' | 'deadLetters'>
@@ -25,7 +18,15 @@ export interface MoverParts {
 
 const JOBS = 100
 
-/** Empties the failed set. Returns how many dead letters were added. */
+/**
+ * Moves failed jobs to the `dead-letters` queue. BullMQ adds a job to the failed set in the same atomic step that
+ * fails it, so the failed set is the work list. For each job the mover writes `dead` where the store has no
+ * outcome yet (stalled too often: the search crashed its workers), adds the dead letter to the
+ * `dead-letters` queue under its own id, and removes the job. Every step is idempotent: a crash
+ * between two steps leaves the job in the failed set, and the next run continues from there.
+ *
+ * Empties the failed set. Returns how many dead letters were added.
+ */
 export async function moveFailed(parts: MoverParts): Promise<number> {
   let moved = 0
   for (;;) {
@@ -66,11 +67,6 @@ async function moveOne(parts: MoverParts, job: FailedJob): Promise<boolean> {
   return letter !== null
 }
 
-/**
- * Makes the `dead-letters` queue match the store. Adds dead letters that Redis lacks (it lost its data, or somebody
- * removed a job by hand). Removes those that are not dead any more (retried from the command line, answered
- * late, discarded).
- */
 export interface SweepParts {
   readonly store: Pick<Store, 'deadLetters'>
   readonly queue: Pick<SearchQueue, 'deadLetters'>
@@ -79,6 +75,11 @@ export interface SweepParts {
 
 const PAGE = 500
 
+/**
+ * Makes the `dead-letters` queue match the store. Adds dead letters that Redis lacks (it lost its data, or somebody
+ * removed a job by hand). Removes those that are not dead any more (retried from the command line, answered
+ * late, discarded).
+ */
 export async function sweepDeadLetters(
   parts: SweepParts,
 ): Promise<{ readonly added: number; readonly removed: number }> {

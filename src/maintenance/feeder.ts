@@ -15,6 +15,7 @@ import type { DueSearch, Store } from '../store/store.js'
  * Order of effects: the jobs are added, then their searches are marked as queued. A crash between the two leaves
  * them marked as waiting. The next run adds the same ids again, which BullMQ ignores, and marks them.
  */
+
 export const WINDOW = 20_000
 const CHUNK = 1000
 

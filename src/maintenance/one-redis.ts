@@ -8,6 +8,7 @@ import type { Store } from '../store/store.js'
  * that has lost its data, and a new one that is empty, is filled by whoever finds it. What tells them from a second
  * Redis are workers that use another one at this moment: they say so in the store, by the random id of its queue.
  */
+
 interface UseParts {
   readonly store: Pick<Store, 'name' | 'queueUse'>
   readonly now: () => number

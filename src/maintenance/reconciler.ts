@@ -20,6 +20,7 @@ import type { Store } from '../store/store.js'
  * because they may have been marked after Redis was read. Removing a settled job is safe: a search that becomes due
  * again gets a new round, and so a new job id.
  */
+
 const SETTLED_MS = 5000
 const PAGE = 1000
 

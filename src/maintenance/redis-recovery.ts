@@ -6,15 +6,6 @@ import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 import { anotherInUse, requireSharedRedis } from './one-redis.js'
 
-/**
- * Restores Redis from the store after it lost its data or holds damaged values. One key in Redis holds the Redis
- * owner: the id of the store whose window it holds. A missing key means that Redis lost everything.
- *
- * Order of effects: damaged keys are removed; then what stops or slows workers is restored (pauses, rate limit,
- * probe, rate); then the searches become waiting again; last the owner is written. A crash in between repeats the
- * whole, which is harmless. Every worker checks every two seconds in its own process, since a scheduler inside Redis
- * would be lost with Redis.
- */
 export interface RecoveryParts {
   readonly store: Pick<Store, 'id' | 'name' | 'path' | 'createdAt' | 'feed' | 'pauses' | 'timeline' | 'queueUse'>
   readonly queue: Pick<SearchQueue, 'registry' | 'throttle'>
@@ -29,6 +20,14 @@ export interface RecoveryParts {
 const RESTORE_LEASE_MS = 10_000
 
 /**
+ * Restores Redis from the store after it lost its data or holds damaged values. One key in Redis holds the Redis
+ * owner: the id of the store whose window it holds. A missing key means that Redis lost everything.
+ *
+ * Order of effects: damaged keys are removed; then what stops or slows workers is restored (pauses, rate limit,
+ * probe, rate); then the searches become waiting again; last the owner is written. A crash in between repeats the
+ * whole, which is harmless. Every worker checks every two seconds in its own process, since a scheduler inside Redis
+ * would be lost with Redis.
+ *
  * `ours`: nothing to do. `restored`: Redis was empty or damaged, and is restored. `elsewhere`: another process is
  * restoring it right now, or
  * workers may be using another Redis.

@@ -1,7 +1,6 @@
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 
-/** Samples what the charts show. Drops samples and timeline entries that are too old to be shown. */
 export interface SamplerParts {
   readonly store: Pick<Store, 'activity' | 'timeline' | 'pauses'>
   readonly queue: Pick<SearchQueue, 'throttle'>
@@ -13,7 +12,11 @@ const DAY_MS = 24 * 60 * 60 * 1000
 const KEEP_SAMPLES_MS = 35 * DAY_MS
 const KEEP_TIMELINE_MS = 90 * DAY_MS
 
-/** Several times a minute, so that a short stop is seen; a minute is one row. */
+/**
+ * Samples what the charts show. Drops samples and timeline entries that are too old to be shown.
+ *
+ * Several times a minute, so that a short stop is seen; a minute is one row.
+ */
 export async function takeSample({ store, queue, now }: SamplerParts): Promise<void> {
   const at = now()
   const [rate, pauses, rateLimitedUntil] = await Promise.all([

@@ -2,10 +2,6 @@ import { ReportedError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { RedisFailure } from '../queue/redis-error.js'
 
-/**
- * Runs the maintenance tasks of a worker on timers. A task is idempotent and never runs twice at once in one process.
- * A failed task runs again at its next turn. Redis recovery is a task too, not a special mode.
- */
 export interface MaintenanceTask {
   readonly name: string
   readonly everyMs: number
@@ -21,7 +17,11 @@ export interface Scheduler {
   stop(): Promise<void>
 }
 
-/** @param onFatal called when a task finds that this process must stop (a configuration that cannot work) */
+/**
+ * Runs the maintenance tasks of a worker on timers. A task is idempotent and never runs twice at once in one process.
+ * A failed task runs again at its next turn. Redis recovery is a task too, not a special mode.
+ * @param onFatal called when a task finds that this process must stop (a configuration that cannot work)
+ */
 export function startScheduler(
   tasks: readonly MaintenanceTask[],
   log: Logger,

@@ -5,7 +5,6 @@ import type { Logger } from '../domain/logger.js'
 import type { StoredNotification } from '../store/notifications.js'
 import { webhookBody } from './webhook-body.js'
 
-/** Posts notifications to TRACKYARD_WEBHOOK_URL. A failure is logged, and never stops the work. */
 export interface Webhook {
   /**
    * `delivered`; `refused`: this message will never be taken (400, 413, 422), others may be; `failed`: try again
@@ -24,6 +23,7 @@ export const LONGEST_POST_MS = ATTEMPTS * TIMEOUT_MS + 10_000
 /** About the body, not about the receiver: the next message may be taken. */
 const REFUSED_BODY = [400, 413, 422]
 
+/** Posts notifications to TRACKYARD_WEBHOOK_URL. A failure is logged, and never stops the work. */
 export function openWebhook(parts: {
   readonly url: string
   /** Signs each message. Null: unsigned. */

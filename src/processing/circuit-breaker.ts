@@ -19,6 +19,7 @@ import type { Store } from '../store/store.js'
  * by its first few calls, even at five a minute. The probes of a long outage use a different search each
  * time, so no search uses up its attempts.
  */
+
 export const REFUSED_IN_A_ROW = 25
 export const FAILED_IN_A_ROW = 25
 export const FAILED_PROBES_IN_A_ROW = 3

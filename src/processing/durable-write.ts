@@ -5,11 +5,6 @@ import type { Logger } from '../domain/logger.js'
 import type { WriteFailure } from '../domain/pause.js'
 import type { UnsavedEnd } from './unsaved.js'
 
-/**
- * Retries the save of a paid answer for as long as the process lives: the disk may be full, or a backup may
- * lock the file. Meanwhile this process makes no new call, because its answer could not be saved either.
- * A bug of ours is not retried: it would block the process forever.
- */
 export interface DurableWriter {
   /**
    * Retries `write` until it succeeds. Rejects with any error that is not an `UnreachableError`.
@@ -34,6 +29,11 @@ const MOST_RECENT = 500
 /** Total size of the recent answers, in characters. */
 const LARGEST_RECENT = 16 * 1024 * 1024
 
+/**
+ * Retries the save of a paid answer for as long as the process lives: the disk may be full, or a backup may
+ * lock the file. Meanwhile this process makes no new call, because its answer could not be saved either.
+ * A bug of ours is not retried: it would block the process forever.
+ */
 export function openDurableWriter(parts: { readonly log: Logger; readonly clock: Clock }): DurableWriter {
   const failure = trackWriteFailures('save', parts.clock)
   const failing = new Set<symbol>()
@@ -109,7 +109,6 @@ function charsOf({ end: { decision } }: UnsavedEnd): number {
   return 'body' in decision ? (decision.body?.length ?? 0) : 0
 }
 
-/** Remembers since when one kind of write to the store fails, and why. */
 export interface WriteFailures {
   failed(error: UnreachableError): void
   over(): void
@@ -119,6 +118,7 @@ export interface WriteFailures {
 /** An idle worker never retries, so it would report a stale failure forever. Forget it after a minute. */
 const KNOWN_FOR_MS = 60_000
 
+/** Remembers since when one kind of write to the store fails, and why. */
 export function trackWriteFailures(kind: WriteFailure['kind'], clock: Clock): WriteFailures {
   let failure: WriteFailure | null = null
   let failedAtMs = 0

@@ -22,20 +22,6 @@ import {
 } from './record-outcome.js'
 import type { UnsavedEnd } from './unsaved.js'
 
-/**
- * Processes one job, from claim to decision:
- *
- *   claim (store: may this be called, now, by us? then it is written as sent and charged)
- *     → call (one HTTP request)
- *       → check (GET /me, free, after a refusal that would concern all)
- *       → decide (pure)
- *         → close (store: outcome, answer or death, pause, rate limit; one commit)
- *           → finish (the queue ends the job by the same decision)
- *
- * This order survives a crash at any point. Before the call: an open call that cost nothing. Between the
- * API's answer and our commit: an open call that may be paid for, listed as of unknown outcome. After the
- * commit: the job comes again, finds its outcome and is completed without a call.
- */
 export interface SearchParts {
   readonly store: Pick<Store, 'calls' | 'pauses'>
   readonly api: Pick<Api, 'search'>
@@ -74,6 +60,20 @@ export interface SearchProcessor {
   logSummary(): void
 }
 
+/**
+ * Processes one job, from claim to decision:
+ *
+ *   claim (store: may this be called, now, by us? then it is written as sent and charged)
+ *     → call (one HTTP request)
+ *       → check (GET /me, free, after a refusal that would concern all)
+ *       → decide (pure)
+ *         → close (store: outcome, answer or death, pause, rate limit; one commit)
+ *           → finish (the queue ends the job by the same decision)
+ *
+ * This order survives a crash at any point. Before the call: an open call that cost nothing. Between the
+ * API's answer and our commit: an open call that may be paid for, listed as of unknown outcome. After the
+ * commit: the job comes again, finds its outcome and is completed without a call.
+ */
 export function createSearchProcessor(parts: SearchParts): SearchProcessor {
   const writer = openDurableWriter(parts)
   const claiming = trackWriteFailures('claim', parts.clock)

@@ -25,6 +25,7 @@ import type { CallEnd, Store } from '../store/store.js'
  * paid for is bought again. A crash between recording and renaming the file records them twice, which
  * changes nothing.
  */
+
 export interface UnsavedEnd {
   readonly callId: number
   readonly ref: SearchRef

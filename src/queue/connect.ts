@@ -20,6 +20,7 @@ import { factsOf, toQueueError } from './redis-error.js'
  * answered once and taken a write, a lost connection is an outage that will end: commands wait, reconnects follow
  * at most a second apart, and the log has two lines, "Redis is away" and "Redis is back".
  */
+
 export interface Connection {
   readonly redis: RedisClient
   /** "Redis at redis://host:6379/", without password. */

@@ -1,13 +1,6 @@
 import { Cluster } from 'ioredis'
 import type { RedisClient } from './redis-client.js'
 
-/**
- * Finds damaged values in Redis: a key of ours with the wrong type, with garbage instead of a number, or without
- * an expiry that it must have. One of them can stop all workers, and no BullMQ command repairs it. The store is
- * the source of truth, so there is one repair for all: our keys are removed and restored (see redis-recovery.ts).
- *
- * Single jobs are not checked here: see unreadable-jobs.ts.
- */
 type Expected =
   | 'list'
   | 'zset'
@@ -89,6 +82,13 @@ end
 return damaged
 `
 
+/**
+ * Finds damaged values in Redis: a key of ours with the wrong type, with garbage instead of a number, or without
+ * an expiry that it must have. One of them can stop all workers, and no BullMQ command repairs it. The store is
+ * the source of truth, so there is one repair for all: our keys are removed and restored (see redis-recovery.ts).
+ *
+ * Single jobs are not checked here: see unreadable-jobs.ts.
+ */
 export async function damagedKeys(
   redis: RedisClient,
   prefix: string,

@@ -6,19 +6,6 @@ import type { JobDecision } from '../domain/decision.js'
 import type { Logger } from '../domain/logger.js'
 import type { Throttle } from './throttle.js'
 
-/**
- * Ends the active job in BullMQ's terms. Only this file uses them: a returned value completes the job,
- * `DelayedError` and `WaitingError` after a move requeue it without using an attempt, `UnrecoverableError` makes it
- * a dead letter, and any other error uses an attempt.
- *
- * A returning job runs before the backlog. Exceptions: a job that failed during an outage, and a job that is refused
- * while others are not; both keep the priority of their batch. A delayed job joins the end of its priority when it is
- * due, so its priority is set while it is still active. The rate limit lasts a little longer than the jobs that are
- * delayed until its end, so that they are promoted before any worker may take a job.
- *
- * Order of effects: rate limit or pause first, then the job. A kill between the two leaves a queue that is stopped, and
- * a job that the stalled check finds.
- */
 export interface ActiveJob {
   readonly job: Job
   /** The token of the job's lock. */
@@ -53,7 +40,20 @@ class RetryLater extends Error {
   }
 }
 
-/** @returns the summary of a completed job. Every other decision throws one of BullMQ's errors on purpose. */
+/**
+ * Ends the active job in BullMQ's terms. Only this file uses them: a returned value completes the job,
+ * `DelayedError` and `WaitingError` after a move requeue it without using an attempt, `UnrecoverableError` makes it
+ * a dead letter, and any other error uses an attempt.
+ *
+ * A returning job runs before the backlog. Exceptions: a job that failed during an outage, and a job that is refused
+ * while others are not; both keep the priority of their batch. A delayed job joins the end of its priority when it is
+ * due, so its priority is set while it is still active. The rate limit lasts a little longer than the jobs that are
+ * delayed until its end, so that they are promoted before any worker may take a job.
+ *
+ * Order of effects: rate limit or pause first, then the job. A kill between the two leaves a queue that is stopped, and
+ * a job that the stalled check finds.
+ * @returns the summary of a completed job. Every other decision throws one of BullMQ's errors on purpose.
+ */
 export async function finishJob(decision: JobDecision, activeJob: ActiveJob, context: JobContext): Promise<unknown> {
   if (activeJob.requeued) throw new WaitingError()
   const { throttle, clock } = context

@@ -100,17 +100,17 @@ export function reconnectAfterMs(times: number): number {
   return Math.min(times * 100, 1000)
 }
 
-/**
- * Keeps a worker's two connections, so that they can be cut. (BullMQ duplicates the first for its blocking reads.)
- * BullMQ's own close waits for an answer: with Redis away or frozen it would wait, and keep the process alive,
- * forever.
- */
 export interface WorkerConnection {
   readonly redis: RedisClient
   /** Ends both in any state, and rejects their pending commands. Safe to repeat. */
   cut(): void
 }
 
+/**
+ * Keeps a worker's two connections, so that they can be cut. (BullMQ duplicates the first for its blocking reads.)
+ * BullMQ's own close waits for an answer: with Redis away or frozen it would wait, and keep the process alive,
+ * forever.
+ */
 export function openWorkerConnection(options: ClientOptions): WorkerConnection {
   let ended = false
   const retryAfterMs = (times: number) => (ended ? null : reconnectAfterMs(times))

@@ -2,12 +2,6 @@ import type { Logger } from '../domain/logger.js'
 import type { RedisClient } from './redis-client.js'
 import { RedisFailure, type RedisFailureKind, toQueueError } from './redis-error.js'
 
-/**
- * Logs the refusals of a Redis that answers but refuses commands: read-only after a failover, full, without disk
- * space. Every caller reports its errors here, so that the log has one line per kind and minute, and one more at
- * the end. A test write looks for the end. It can succeed too early (the Redis user may write this key only), so
- * the end is logged only after some seconds without a refusal.
- */
 export interface Refusals {
   /** False: the error is not a refusal, and nothing was logged. */
   report(error: unknown): boolean
@@ -28,6 +22,12 @@ const DAMAGE_ENDS_AFTER_MS = 10_000
 /** An absence has its own two lines in the log. */
 const OUTAGES: readonly RedisFailureKind[] = ['redis.unreachable', 'redis.protocol_error']
 
+/**
+ * Logs the refusals of a Redis that answers but refuses commands: read-only after a failover, full, without disk
+ * space. Every caller reports its errors here, so that the log has one line per kind and minute, and one more at
+ * the end. A test write looks for the end. It can succeed too early (the Redis user may write this key only), so
+ * the end is logged only after some seconds without a refusal.
+ */
 export function openRefusals(parts: {
   readonly redis: Pick<RedisClient, 'set'>
   readonly where: string

@@ -7,6 +7,7 @@ import type { WorkOptions } from './search-worker.js'
 import { dropJob, dropUnreadableJobs, type JobScope, readJob } from './unreadable-jobs.js'
 
 /** The `search` queue: adds, counts, finds and removes jobs. search-worker.ts processes them. */
+
 /** Display only; the store is authoritative. Defaults are omitted, since Redis keeps 20,000 of these in memory. */
 export interface SearchJobData {
   readonly query: string

@@ -6,12 +6,6 @@ import type { WorkerConnection } from './redis-client.js'
 import type { Refusals } from './refused-commands.js'
 import { type AbandonableWorker, BackoffWorker, listen, runningWorker, WORKER_OPTIONS } from './running-worker.js'
 
-/**
- * Processes the jobs of the `search` queue and ends each by the decision that the handler returns. Three kinds of jobs do
- * not reach the handler: jobs of unknown origin, jobs that arrive during a stop, and jobs that have crashed
- * their worker twice. The last are delayed for a random time first, so that a poison search does not
- * crash the same neighbours again and again.
- */
 export interface SearchWorkerParts {
   readonly connection: WorkerConnection
   readonly prefix: string
@@ -47,6 +41,12 @@ const LOOKS_AGAIN_MS = 1000
 /** The delay after a bug of ours. It uses no attempt. */
 const AFTER_A_BUG_MS = 5000
 
+/**
+ * Processes the jobs of the `search` queue and ends each by the decision that the handler returns. Three kinds of jobs do
+ * not reach the handler: jobs of unknown origin, jobs that arrive during a stop, and jobs that have crashed
+ * their worker twice. The last are delayed for a random time first, so that a poison search does not
+ * crash the same neighbours again and again.
+ */
 export async function startSearchWorker(
   parts: SearchWorkerParts,
   options: WorkOptions,

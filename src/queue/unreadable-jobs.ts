@@ -4,10 +4,6 @@ import { isRecord, parseJson } from '../domain/json.js'
 import type { RedisClient } from './redis-client.js'
 import { factsOf } from './redis-error.js'
 
-/**
- * Drops jobs that no worker can run: their contents are unreadable, of the wrong type, or gone while their id
- * is still listed. BullMQ would take such a job again and again, and never finish it. The caller requeues the search.
- */
 /** `active`: only the jobs that workers are processing. */
 export type JobScope = 'active' | 'everywhere'
 
@@ -30,7 +26,11 @@ return 1
 const LISTS = ['active', 'wait'] as const
 const SORTED_SETS = ['prioritized', 'delayed', 'failed'] as const
 
-/** @returns the ids of the dropped jobs */
+/**
+ * Drops jobs that no worker can run: their contents are unreadable, of the wrong type, or gone while their id
+ * is still listed. BullMQ would take such a job again and again, and never finish it. The caller requeues the search.
+ * @returns the ids of the dropped jobs
+ */
 export async function dropUnreadableJobs(
   queue: Queue,
   redis: RedisClient,

@@ -11,6 +11,7 @@ import type { Refusals } from './refused-commands.js'
  * each, with its write failure, expired by Redis's clock), the leases of maintenance tasks, the token that `down` leaves, the
  * settings that workers share, and the latest call.
  */
+
 /** The Redis owner, the live workers, and the leases of maintenance tasks. */
 export interface WorkerRegistry {
   /** The id of the store whose window this Redis holds; null: none, Redis lost its data, or the key is damaged. */

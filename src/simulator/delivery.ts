@@ -6,6 +6,7 @@ import type { Reply } from './reply.js'
  * Sends a reply completely, or in one of the ways in which replies fail to arrive. Each way writes to the
  * log how the call ended, as far as a server can know.
  */
+
 export interface Way {
   readonly response: ServerResponse
   readonly timers: Timers

@@ -8,6 +8,7 @@ import { isRecord } from './search-request.js'
  * Controls a simulator in another process over HTTP. It listens on loopback only, at an address of its own,
  * so that a client under test cannot call it by mistake. See controls.ts.
  */
+
 export const CONTROL_PATH = '/__simulator'
 
 /** Calls on one page at most. */

@@ -1,7 +1,3 @@
-/**
- * Parses and checks the body of POST /search, and reduces it to one canonical text per search. The canonical
- * form is independent of the client's fingerprint, so that a mistake there shows here as a search paid twice.
- */
 export interface ReceivedSearch {
   /** The parsed JSON, or the raw text if it is not JSON. */
   readonly body: unknown
@@ -18,6 +14,10 @@ export interface ReceivedSearch {
 /** API document, POST /search. */
 const DEFAULT_LIMIT = 20
 
+/**
+ * Parses and checks the body of POST /search, and reduces it to one canonical text per search. The canonical
+ * form is independent of the client's fingerprint, so that a mistake there shows here as a search paid twice.
+ */
 export function readSearch(text: string): ReceivedSearch {
   const body = parse(text)
   const problem = problemWith(body)

@@ -93,7 +93,6 @@ interface Copying {
   readonly progress: CopyOptions['progress']
 }
 
-/** @returns how many rows the store has */
 /** A program of the version before knows neither the new tables nor the new columns. */
 async function refuseOtherVersion(look: Queries, name: string): Promise<void> {
   const version = await versionOf(look)
@@ -104,6 +103,7 @@ async function refuseOtherVersion(look: Queries, name: string): Promise<void> {
     )
 }
 
+/** @returns how many rows the store has */
 async function copyTables({ look, source, target, tx, progress }: Copying): Promise<number> {
   const wanted = await counts(look)
   if (!(await isNew(tx))) {

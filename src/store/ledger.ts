@@ -5,6 +5,7 @@ import type { Transaction } from './engine.js'
  * Bookkeeping of the ledger: how many calls ended how, and which batch is charged. For use inside a
  * write transaction.
  */
+
 export interface LedgerCall {
   readonly id: number
   readonly batch_id: number

@@ -7,6 +7,7 @@ import { isLoopback } from '../domain/loopback.js'
  * name of its own that it resolves to 127.0.0.1 (DNS rebinding). Browsers send a remembered
  * password along with both.
  */
+
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS']
 
 /** `[::1]` and `::1` are the same host. */

@@ -20,6 +20,7 @@ import { ANSWER_WITHIN_MS, SILENT } from './silence.js'
  * The page would load fonts from Google, but the content security policy blocks other sites. So it
  * is configured to use system fonts.
  */
+
 const SYSTEM_FONTS = { 'font-sans': 'system-ui, sans-serif', 'font-mono': 'ui-monospace, monospace' }
 
 const UI = {

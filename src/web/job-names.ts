@@ -6,6 +6,7 @@ import { isRecord } from '../domain/json.js'
  * Job data in Redis may have been written by anyone, so none of it is trusted. Missing parts fall
  * back to the job's own name.
  */
+
 const LONGEST = 120
 
 export interface NamedJob {

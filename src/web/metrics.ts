@@ -11,6 +11,7 @@ import type { Totals } from '../store/store.js'
  * unknown value (credits, limit) has no sample rather than a false zero. Label values are fixed
  * lists, except batches: the unfinished and the latest, at most 20.
  */
+
 const MOST_BATCHES = 20
 const LONGEST_NAME = 100
 

@@ -12,6 +12,7 @@ import type { Logger } from '../domain/logger.js'
  * nothing else from the same address is checked, right or wrong, so parallel guesses are no faster
  * than sequential ones.
  */
+
 export interface Credentials {
   readonly username: string
   readonly password: string

@@ -17,6 +17,7 @@ import { ANSWER_WITHIN_MS, logFailure, messageOf, SILENT } from './silence.js'
  * The pages, in the order of the checks: host check → headers → the two probes, without a password
  * → password → CSRF → read-only → our pages, the metrics and Bull Board.
  */
+
 const PAGES = '/queues'
 /** No allowed action needs a body. */
 const LARGEST_BODY = 64 * 1024

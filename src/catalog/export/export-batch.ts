@@ -5,11 +5,6 @@ import type { Batch, ExportRow } from '../../store/store.js'
 import { csvWriter, exportedRow, jsonlWriter } from './export-lines.js'
 import { openTarget } from './export-target.js'
 
-/**
- * Writes every row of the batch, in input order, with its status and its tags. Rows are read from the store
- * and written a few hundred at a time, and each write is awaited, so memory stays flat however slow the disk
- * or the pipe. Each row becomes text at once: a parsed answer is two hundred objects, too many to keep.
- */
 export interface ExportOrder {
   /** In input order. */
   readonly rows: AsyncIterable<ExportRow>
@@ -37,7 +32,12 @@ const ROWS_PER_WRITE = 256
 /** A row may be long. */
 const CHARACTERS_PER_WRITE = 1024 * 1024
 
-/** @throws UsageError where the file cannot be written; the signal's reason when it was stopped */
+/**
+ * Writes every row of the batch, in input order, with its status and its tags. Rows are read from the store
+ * and written a few hundred at a time, and each write is awaited, so memory stays flat however slow the disk
+ * or the pipe. Each row becomes text at once: a parsed answer is two hundred objects, too many to keep.
+ * @throws UsageError where the file cannot be written; the signal's reason when it was stopped
+ */
 export async function exportBatch({
   rows,
   batch,

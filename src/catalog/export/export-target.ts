@@ -15,6 +15,7 @@ import type { Batch } from '../../store/store.js'
  * leaves the earlier one in place. A new file has the permissions of the one it replaces. A stream, a pipe or
  * a device is written directly.
  */
+
 interface Target {
   /** Null for a stream. */
   readonly path: string | null

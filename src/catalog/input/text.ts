@@ -7,13 +7,6 @@ import { badBytes, characterBytes, countLineEnds, undecodable } from './bad-byte
 import { byteOrderMark, decodeChunks, isWide, LF, requireEncoding, wideEncoding } from './encodings.js'
 import { requireText } from './not-catalog.js'
 
-/**
- * Turns the bytes of a source into UTF-8 text: unpacked, decoded, checked, with one kind of line end. The
- * result is valid UTF-8 in pieces of about 256 KB, cut between characters.
- *
- * The encoding is that of the byte order mark, else the user's option, else UTF-8 if all bytes are valid. It
- * is never guessed: with a wrong guess, garbled words would be searched and paid for.
- */
 export interface TextSource {
   readonly pieces: AsyncIterable<Buffer>
   /** The first piece; empty for an empty source. */
@@ -33,7 +26,14 @@ const CR = 13
 const MARK = Buffer.from('\uFEFF')
 const REPLACEMENT = Buffer.from('\uFFFD')
 
-/** @throws CatalogError for input that is not text, or in an unknown encoding */
+/**
+ * Turns the bytes of a source into UTF-8 text: unpacked, decoded, checked, with one kind of line end. The
+ * result is valid UTF-8 in pieces of about 256 KB, cut between characters.
+ *
+ * The encoding is that of the byte order mark, else the user's option, else UTF-8 if all bytes are valid. It
+ * is never guessed: with a wrong guess, garbled words would be searched and paid for.
+ * @throws CatalogError for input that is not text, or in an unknown encoding
+ */
 export async function openText(
   chunks: AsyncIterable<Uint8Array | string>,
   name: string,

@@ -1,8 +1,3 @@
-/**
- * Finds where a JSON value ends, in text that comes in pieces. Numbers and words are skipped: the parser
- * checks them later. A strict scanner stops where the text cannot be JSON any more. A loose one follows only
- * brackets and strings, so it finds the end of a value with a mistake inside, such as a surplus comma.
- */
 type Scan =
   | { readonly kind: 'end'; readonly at: number }
   | { readonly kind: 'damage'; readonly at: number }
@@ -18,7 +13,12 @@ const QUOTE = 34
 const BACKSLASH = 92
 const LINE_FEED = 10
 
-/** @param start where the value begins in the text */
+/**
+ * Finds where a JSON value ends, in text that comes in pieces. Numbers and words are skipped: the parser
+ * checks them later. A strict scanner stops where the text cannot be JSON any more. A loose one follows only
+ * brackets and strings, so it finds the end of a value with a mistake inside, such as a surplus comma.
+ * @param start where the value begins in the text
+ */
 export function createScanner(start: number, isStrict: boolean) {
   let at = start
   let expected: Expected = 'value'

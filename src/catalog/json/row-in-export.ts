@@ -6,6 +6,7 @@ import { earlierProblem } from '../row-request.js'
  * Reads our own JSONL export as a catalog: each line has the user's row under `row`, after the keys that
  * export-lines.ts adds.
  */
+
 const KEYS = ['position', 'id', 'status', 'tags', 'tracks', 'error', 'row']
 
 /** No other key is called `row`, and a quotation mark inside a text is escaped. */

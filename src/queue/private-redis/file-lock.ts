@@ -6,6 +6,7 @@ import { errorCode, UnreachableError } from '../../domain/errors.js'
  * A lock for one process at a time: an open transaction on an empty SQLite file. The system releases it when its holder
  * dies, in whatever way. Nothing is written, so a full disk does not matter.
  */
+
 const RETRY_EVERY_MS = 25
 
 /** @throws UnreachableError when another process keeps the lock for longer than patienceMs */

@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 
 /**
- * Asks the server at a unix socket for its state, without a client library: one connection, one command.
+ * What a server at a unix socket is doing.
  * - `absent`: nothing listens (no file, or a file whose server is gone).
  * - `silent`: something listens and does not answer: frozen. Never start a second server beside it.
  * - `loading`: it reads its append-only file.
@@ -13,6 +13,7 @@ export type SocketState =
 
 const ANSWERS_WITHIN_MS = 5000
 
+/** Asks without a client library: one connection, one command. */
 export async function stateOf(socketPath: string): Promise<SocketState> {
   const reply = await ask(socketPath, 'INFO')
   if (reply === 'absent' || reply === 'silent') return { state: reply }

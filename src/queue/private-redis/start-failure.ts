@@ -1,7 +1,3 @@
-/**
- * Finds out why redis-server did not start, from its output. Its files may be moved aside only if
- * they are the cause: a full disk or missing permissions would break new files as well.
- */
 export interface StartFailure {
   readonly cause: 'broken files' | 'other'
   /** What to do; null: not known, so the message quotes `words` alone. */
@@ -25,7 +21,11 @@ const REMEDIES: readonly { readonly says: RegExp; readonly remedy: string }[] = 
 const CRASHES: readonly (NodeJS.Signals | null)[] = ['SIGABRT', 'SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL']
 const ABOUT_ITS_FILES = /append.?only|\bAOF\b|\bRDB\b|manifest|loading DB|REDIS BUG REPORT|Assertion|just a filename/i
 
-/** @param words its log since the start, and stderr */
+/**
+ * Finds out why redis-server did not start, from its output. Its files may be moved aside only if
+ * they are the cause: a full disk or missing permissions would break new files as well.
+ * @param words its log since the start, and stderr
+ */
 export function explainFailure(words: string, signal: NodeJS.Signals | null): StartFailure {
   const lines = words.split('\n').filter(isComplaint)
   const complaints = lines.join('\n')

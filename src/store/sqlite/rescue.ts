@@ -9,12 +9,6 @@ import { openConnection, type SqliteConnection } from './connection.js'
 import { COPY_MARK } from './remains.js'
 import { type Loss, type Rescued, sentenceFor } from './store-files.js'
 
-/**
- * Saves the data that only this process has. A deleted or replaced file exists until the last
- * process closes it, with everything that was ever committed: it is copied beside the store under a
- * new name. For a moved file, or one whose log was deleted, the log is checkpointed into the file.
- * If the process is killed before that, data that no other process has open is lost.
- */
 export interface Rescue {
   /** Null: the open files are the store. */
   trouble(): WriteFailure | null
@@ -34,6 +28,12 @@ const AGAIN_AFTER_MS = 60_000
 /** A copy unchanged for this long was left by a process that died. */
 const COPY_IS_LEFT_AFTER_MS = 30_000
 
+/**
+ * Saves the data that only this process has. A deleted or replaced file exists until the last
+ * process closes it, with everything that was ever committed: it is copied beside the store under a
+ * new name. For a moved file, or one whose log was deleted, the log is checkpointed into the file.
+ * If the process is killed before that, data that no other process has open is lost.
+ */
 export function openRescue(connection: SqliteConnection): Rescue {
   const { files } = connection
   let rescued: Rescued = { kind: 'not yet' }

@@ -2,15 +2,6 @@ import { type BigIntStats, fstatSync, readdirSync, readlinkSync, statSync } from
 import { errorCode, UnreachableError } from '../../domain/errors.js'
 import { isDamage, storeError, WAYS_OUT } from './explain-error.js'
 
-/**
- * Checks that the files that SQLite has open are still the store. SQLite keeps writing to a deleted
- * or replaced file, and every answer paid for from then on would be lost with the process. So
- * device and inode of the store, its log (`-wal`) and its index (`-shm`) are compared with those of
- * the open files before every claim and every change. That takes three `stat` calls, 5 µs together,
- * compared with milliseconds for a commit.
- *
- * This opens no file: closing any descriptor of a file drops all locks that SQLite holds on it.
- */
 export interface StoreFiles {
   readonly path: string
   /** Remembers the files now at the path as the store's. Called once SQLite has opened them all. */
@@ -43,6 +34,15 @@ interface Opened {
 
 const OWNER_READS_AND_WRITES = 0o600n
 
+/**
+ * Checks that the files that SQLite has open are still the store. SQLite keeps writing to a deleted
+ * or replaced file, and every answer paid for from then on would be lost with the process. So
+ * device and inode of the store, its log (`-wal`) and its index (`-shm`) are compared with those of
+ * the open files before every claim and every change. That takes three `stat` calls, 5 µs together,
+ * compared with milliseconds for a commit.
+ *
+ * This opens no file: closing any descriptor of a file drops all locks that SQLite holds on it.
+ */
 export function openStoreFiles(path: string): StoreFiles {
   let opened: Opened | null = null
   let size = 0n

@@ -11,6 +11,7 @@ import { type Bucket, CALL_GROUPS, type CallGroup, type ChartData, type Reading 
  * it, so they stay readable on a phone. A screen reader gets one sentence for each, and so does a mail program that shows
  * neither styles nor drawings.
  */
+
 const WIDTH = 1000
 const HEIGHT = 200
 const MINUTE_MS = 60_000
