@@ -49,6 +49,8 @@ export interface StatusFacts {
   /** From the API's latest answer; null: not known. */
   readonly creditsRemaining: number | null
   readonly withheld: number
+  /** The only batch with withheld rows; null: none, or several. */
+  readonly withheldBatch: number | null
   /** Workers with other settings than those in force. */
   readonly mismatches: readonly (SettingMismatch & { readonly host: string; readonly pid: number })[]
   readonly now: number
@@ -311,7 +313,7 @@ function failingMessage({ failedCalls, callsLastMinute }: StatusFacts): string {
 function idleReason(facts: StatusFacts): string {
   const noWorker = facts.workers === 0 ? ', and no worker is running' : ''
   if (facts.withheld > 0) {
-    return `Nothing is due${noWorker}; ${formatNumber(facts.withheld)} rows are withheld by a cap. Run \`trackyard-batch release BATCH\` to continue with them.`
+    return `Nothing is due${noWorker}; ${formatNumber(facts.withheld)} rows are withheld by a cap. Run \`trackyard-batch release ${facts.withheldBatch ?? 'BATCH'}\` to continue with them.`
   }
   return `Nothing is due${noWorker}.`
 }

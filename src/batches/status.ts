@@ -73,6 +73,7 @@ export async function status(
       facts === null ? [] : facts.mismatches.map((each) => ({ ...each, host: facts.host, pid: facts.pid })),
     ),
     withheld: batches.reduce((sum, report) => sum + report.withheld, 0),
+    withheldBatch: onlyId(batches.filter(({ withheld }) => withheld > 0)),
     now,
   })
   const forecastOf = (due: number) =>
@@ -132,6 +133,10 @@ export async function status(
     workers: queue.workers.map(workerStatus),
     batches: batches.map((report) => batchStatus(report, outlookOf(report.batch.id))),
   }
+}
+
+function onlyId([first, ...others]: readonly BatchReport[]): number | null {
+  return first === undefined || others.length > 0 ? null : first.batch.id
 }
 
 interface QueueState {

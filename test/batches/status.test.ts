@@ -38,6 +38,7 @@ const QUIET: StatusFacts = {
   mismatches: [],
   creditsRemaining: null,
   withheld: 0,
+  withheldBatch: null,
   now: NOW,
 }
 const said = (changes: Partial<StatusFacts>) => statusMessage({ ...QUIET, ...changes })
@@ -127,6 +128,7 @@ describe('the status message', () => {
     const nobody = 'Nothing is due, and no worker is running.'
     expect(said({ workers: 0 })).toEqual({ state: 'no_workers', reason: nobody, until: null })
     expect(said({ withheld: 90 }).reason).toMatch(/90 rows are withheld by a cap\. Run `trackyard-batch release BATCH`/)
+    expect(said({ withheld: 90, withheldBatch: 7 }).reason).toContain('`trackyard-batch release 7`')
     expect(said({ withheld: 90, workers: 0 }).reason).toMatch(
       /^Nothing is due, and no worker is running; 90 rows are with/,
     )

@@ -121,6 +121,7 @@ describe('wait', () => {
     await desk.work()
     const { code, stderr } = await desk.type(['wait'])
     expect(code).toBe(0)
+    expect((await desk.type(['dead-letters'])).stdout).toBe('No dead letters.\n')
     expect(stderr).toMatch(/4 of 4 rows tagged, 3 credits used, in under a minute\. Next: trackyard-batch export 1/)
   })
 
@@ -143,11 +144,27 @@ describe('wait', () => {
     expect((await desk.type(['wait', '--allow-failures', 'films'])).stderr).toMatch(/Expected a percentage such as 2%/)
   })
 
+  test('without dead letters, invalid rows are named where somebody looks for them', async () => {
+    await submit()
+    const { stdout } = await desk.type(['dead-letters'])
+    expect(stdout).toMatch(
+      /^No dead letters\. 1 row of batch 1 is invalid: `trackyard-batch report 1` lists the reasons/,
+    )
+    expect((await desk.type(['dead-letters', '--status', '400'])).stdout).toBe('No dead letter matches.\n')
+  })
+
   test('6 when the batch was cancelled', async () => {
     await submit()
     await desk.type(['cancel', 'films'])
     const { code, stderr } = await desk.type(['wait'])
     expect([code, stderr]).toEqual([6, expect.stringMatching(/no answer \(1 invalid, 3 cancelled\)/)])
+    const exported = await desk.type(['export'])
+    expect(exported.stderr).toContain(
+      'trackyard_status in the export says which, trackyard_error why rows are dead or invalid.',
+    )
+    expect((await desk.type(['export', '--format', 'jsonl'])).stderr).toContain(
+      '; status in the export says which, error',
+    )
   })
 
   test('--json --follow prints a status at each change, then how it ended', async () => {

@@ -149,7 +149,9 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
   })
 
   test('how much a cap withholds', () => {
-    expect(shown({ ...free, creditsRemaining: 100 }, 20)).toMatch(/credits needed +20 +capped; 9,980 searches withheld/)
+    expect(shown({ ...free, creditsRemaining: 100 }, 20)).toMatch(
+      /credits needed +20 +capped; 9,980 searches withheld until you release them/,
+    )
   })
 })
 

@@ -358,8 +358,10 @@ describe('above TRACKYARD_CONFIRM_ABOVE', () => {
 })
 
 test('--first withholds the rest until release', async () => {
-  expect(await desk.json([...SUBMIT, '--first', '1'])).toMatchObject({ new: 2, credits_needed: 1 })
+  const { code: submitted, stderr } = await desk.type([...SUBMIT, '--first', '1', '--json'])
+  expect([submitted, stderr]).toEqual([0, expect.stringContaining('withheld until `trackyard-batch release 1 --all`')])
   await desk.work()
+  expect((await desk.type(['status'])).stdout).toContain('Run `trackyard-batch release 1` to continue')
   expect(desk.simulator.paid()).toBe(1)
   expect(await batches()).toMatchObject([{ tagged: 2, withheld: 1 }])
   const { code, stdout } = await desk.type(['release', 'films'])

@@ -62,6 +62,15 @@ test.each(LINES)('%s %s: its help has a description, options and an example', as
   expect(undescribed?.filter((option) => option.length < 60) ?? []).toEqual([])
 })
 
+test.each(LINES)('%s %s: its description is one paragraph, wrapped at the width of the terminal', async (...line) => {
+  const { stdout } = await desk.type([...line, '--help'])
+  const [, description = ''] = stdout.split('\n\n')
+  const lines = description.split('\n')
+  // The next word would not have fitted.
+  for (const [index, text] of lines.entries())
+    if (index > 0) expect(`${lines[index - 1]} ${text.split(' ')[0]}`.length).toBeGreaterThan(100)
+})
+
 test('`help submit` is the same as `submit --help`', async () => {
   expect((await desk.type(['help', 'submit'])).stdout).toBe((await desk.type(['submit', '--help'])).stdout)
 })

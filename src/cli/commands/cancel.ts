@@ -15,7 +15,7 @@ export function define(command: Command, act: Act): void {
   command
     .description(
       'Stops one batch. Calls in flight finish. The answers so far are kept and can be exported. Searches that other batches want ' +
-        'continue.\nOn a terminal it asks first. Also drops a batch that a killed submit left behind.',
+        'continue. On a terminal it asks first. Also drops a batch that a killed submit left behind.',
     )
     .argument('<batch>', 'id or name')
     .option('-y, --yes', 'do not ask')

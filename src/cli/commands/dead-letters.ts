@@ -5,7 +5,7 @@ import { type Price, priceOf, refuseEmptyFilter } from '../../batches/retry.js'
 import { didYouMean } from '../../domain/did-you-mean.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
-import type { DeadFilter, DeadLetterCursor, DeadLetterEntry, Retried, Store } from '../../store/store.js'
+import type { BatchReport, DeadFilter, DeadLetterCursor, DeadLetterEntry, Retried, Store } from '../../store/store.js'
 import type { Body } from '../documents.js'
 import { askToConfirm } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
@@ -23,7 +23,7 @@ import {
 
 export function define(command: Command, act: Act): void {
   command.description(
-    'Searches that failed for good: refused by the API, unreadable, crashed, or out of attempts.\nWithout a subcommand: list.',
+    'Searches that failed for good: refused by the API, unreadable, crashed, or out of attempts. Without a subcommand: list.',
   )
   const list = command
     .command('list', { isDefault: true })
@@ -88,6 +88,8 @@ interface LetterOptions {
 }
 
 const PAGE = 500
+/** How many batches are looked at for invalid rows. */
+const LOOKED_AT = 20
 const VERBS = ['list', 'show', 'retry', 'discard']
 const HOW_TO_NARROW = 'Narrow it with --status, --code, --batch or a search, or pass --all.'
 
@@ -104,16 +106,23 @@ async function listAll(cli: Cli, options: LetterOptions, words: readonly string[
     const filter = await filterOf(session, options, undefined)
     const letters = await allDeadLetters(session.store, { ...filter, discarded })
     const isFiltered = Object.keys(filter).length > 0
+    const withInvalid = isFiltered || discarded ? null : await latestWithInvalid(session)
     cli.result('dead_letters', { dead_letters: letters.map(deadLetterJson) })
     cli.print(
       renderDeadLetters(
         letters.map(({ letter }) => letter),
-        { discarded, isFiltered },
+        { discarded, isFiltered, withInvalid },
         cli.paint,
       ),
     )
     return 0
   })
+}
+
+/** An invalid row is no dead letter, but whoever misses a row looks for it here. */
+async function latestWithInvalid({ store }: Session): Promise<BatchReport | null> {
+  const batches = await store.reports.batches({ limit: LOOKED_AT })
+  return batches.find(({ invalid }) => invalid > 0) ?? null
 }
 
 async function showOne(cli: Cli, search: string): Promise<ExitCode> {

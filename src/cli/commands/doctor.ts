@@ -8,7 +8,7 @@ import { examples } from '../lib/parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Checks everything that a night needs: Node, settings, permissions, disk, store, Redis, the API, its key and the clock.\n' +
+      'Checks everything that a night needs: Node, settings, permissions, disk, store, Redis, the API, its key and the clock. ' +
         'Says what to do about each problem. Makes no file and starts nothing.',
     )
     .option('--json', 'print one JSON document on stdout')

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { findBatch } from '../../batches/find-batch.js'
+import { OUR_PREFIX } from '../../catalog/column-names.js'
 import type { ExportResult } from '../../catalog/export/export-batch.js'
 import { EndedEarlyError, type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
@@ -16,7 +17,7 @@ import { writeReport } from './report.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Writes the tagged catalog: every row of the input, in its order, with exactly one status and its tags.\n' +
+      'Writes the tagged catalog: every row of the input, in its order, with exactly one status and its tags. ' +
         'Works at any time: unfinished rows have a status that says so.',
     )
     .argument('[batch]', 'id or name (default: the latest)')
@@ -124,7 +125,7 @@ async function write(
       without_answer: withoutAnswer,
     })
     cli.say(summary(batch, result))
-    if (withoutAnswer > 0) cli.say(warning(withoutAnswer, result))
+    if (withoutAnswer > 0) cli.say(warning(withoutAnswer, result, format === 'csv' ? OUR_PREFIX : ''))
     return 0
   } catch (error) {
     line.clear()
@@ -159,7 +160,10 @@ function counts({ byStatus }: ExportResult, statuses: readonly RowStatus[]): str
 }
 
 /** Warns that the export is incomplete. */
-function warning(count: number, result: ExportResult): string {
+function warning(count: number, result: ExportResult, prefix: string): string {
+  const { byStatus } = result
   const unanswered = ROW_STATUSES.filter((status) => status !== 'tagged' && status !== 'no_match')
-  return `Warning: ${pluralize(count, 'row')} ${count === 1 ? 'has' : 'have'} no answer (${counts(result, unanswered)}); trackyard_error in the export says why.`
+  // Other rows have no error: they wait, or were cancelled.
+  const reasons = byStatus.dead + byStatus.invalid > 0 ? `, ${prefix}error why rows are dead or invalid` : ''
+  return `Warning: ${pluralize(count, 'row')} ${count === 1 ? 'has' : 'have'} no answer (${counts(result, unanswered)}); ${prefix}status in the export says which${reasons}.`
 }

@@ -12,7 +12,7 @@ import { examples } from '../lib/parse.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Asks for the API key, the data directory and a webhook, writes them to .env in the current directory (readable by you\n' +
+      'Asks for the API key, the data directory and a webhook, writes them to .env in the current directory (readable by you ' +
         'alone), and checks the key. What else is in .env stays.',
     )
     .option('--json', 'print one JSON document on stdout')

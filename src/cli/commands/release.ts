@@ -25,7 +25,7 @@ interface ReleaseOptions {
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Lets a batch continue after `submit --first`, or raises its cap. Without an option, the cap of --max-credits stays.\n' +
+      'Lets a batch continue after `submit --first`, or raises its cap. Without an option, the cap of --max-credits stays. ' +
         'Prints the cost first. On a terminal it asks for confirmation above TRACKYARD_CONFIRM_ABOVE.',
     )
     .argument('<batch>', 'id or name')

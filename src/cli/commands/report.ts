@@ -11,7 +11,7 @@ import { withSession } from '../lib/session.js'
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Writes the morning report of a batch: one HTML file with what came out, what it cost, charts, pauses, dead letters\n' +
+      'Writes the morning report of a batch: one HTML file with what came out, what it cost, charts, pauses, dead letters ' +
         'and invalid rows by cause, and how sure the tags are. It can be opened or mailed as it is.',
     )
     .argument('[batch]', 'id or name (default: the latest)')

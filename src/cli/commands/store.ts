@@ -13,7 +13,7 @@ export function define(command: Command, act: Act): void {
     .command('copy')
     .summary('copies everything to another database')
     .description(
-      'Copies the store to an empty PostgreSQL database, or back to a new file, and compares the two. The old store is then marked:\n' +
+      'Copies the store to an empty PostgreSQL database, or back to a new file, and compares the two. The old store is then marked: ' +
         'whoever still opens it is told where the store is. Stop all workers before (`trackyard-batch down`).',
     )
     .option('--to <address>', 'postgres://user@host/database (its password from ~/.pgpass), or a path', text)

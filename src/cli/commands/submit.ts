@@ -48,7 +48,7 @@ interface Options {
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Loads a catalog (CSV, TSV or JSON, also gzipped), shows what it will cost and how long it will take, and releases it.\n' +
+      'Loads a catalog (CSV, TSV or JSON, also gzipped), shows what it will cost and how long it will take, and releases it. ' +
         'Rows with the same request share one search. Earlier answers are reused for free.',
     )
     .argument('<file>', 'the catalog; - reads standard input')
@@ -245,7 +245,8 @@ function submitJson(batch: number | null, plan: BatchPlan): Body<'submit'> {
 }
 
 function releasedLine({ id, plan }: Released, now: number): string {
-  if (plan.notBefore === null) return `Released as batch ${id} (${plan.name}).${continued(id, plan)}`
+  if (plan.notBefore === null)
+    return `Released as batch ${id} (${plan.name}).${continued(id, plan)}${withheld(id, plan)}`
   const until = plan.continues === null ? '' : ` Until then, batch ${plan.continues.batch} goes on.`
   return `Scheduled as batch ${id} (${plan.name}): a worker releases it at ${formatTime(plan.notBefore, now)}.${until} To release it now: \`trackyard-batch release ${id}\`.`
 }
@@ -275,6 +276,11 @@ function continuesJson({ batch, new: added, changed, gone, unchanged }: NonNulla
 
 function continued(id: number, { continues }: BatchPlan): string {
   return continues === null ? '' : ` It takes the place of batch ${continues.batch}: export ${id} from now on.`
+}
+
+function withheld(id: number, { cap, creditsNeeded, estimate }: BatchPlan): string {
+  if (cap === null || creditsNeeded <= estimate.creditsNeeded) return ''
+  return ` The searches above the cap are withheld until \`trackyard-batch release ${id} --all\`.`
 }
 
 /** Why the batch will not move yet, and the next command. */

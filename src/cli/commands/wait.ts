@@ -38,7 +38,7 @@ export type AllowedFailures = true | number
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Waits until a batch is done and shows its progress: a bar on a terminal, plain lines elsewhere.\n' +
+      'Waits until a batch is done and shows its progress: a bar on a terminal, plain lines elsewhere. ' +
         'Succeeds only if every row has an answer, so `wait && export` never passes on less than you expect.',
     )
     .argument('[batch]', 'id or name (default: the latest)')

@@ -1,6 +1,6 @@
 import type { DeadLetter } from '../../domain/dead-letter.js'
 import { formatDateTime, formatNumber, pairs, pluralize, table, truncate } from '../../domain/format.js'
-import type { Retried } from '../../store/store.js'
+import type { BatchReport, Retried } from '../../store/store.js'
 import type { Paint } from '../lib/cli.js'
 
 const SHOWN = 20
@@ -11,12 +11,16 @@ export const NONE_MATCHES = 'No dead letter matches.'
  */
 export function renderDeadLetters(
   letters: readonly DeadLetter[],
-  { discarded, isFiltered }: { readonly discarded: boolean; readonly isFiltered: boolean },
+  {
+    discarded,
+    isFiltered,
+    withInvalid,
+  }: { readonly discarded: boolean; readonly isFiltered: boolean; readonly withInvalid: BatchReport | null },
   paint: Paint,
 ): string {
   if (letters.length === 0) {
     if (isFiltered) return NONE_MATCHES
-    return discarded ? 'No dead letter was discarded.' : 'No dead letters.'
+    return discarded ? 'No dead letter was discarded.' : `No dead letters.${invalidRows(withInvalid)}`
   }
   const groups = [...groupedByCause(letters)].sort(([, a], [, b]) => b.length - a.length)
   const lines = [paint.bold(`${pluralize(letters.length, 'dead letter')}${discarded ? ', discarded' : ''}`)]
@@ -31,6 +35,12 @@ export function renderDeadLetters(
   }
   if (discarded) lines.push('', 'To retry a discarded one: trackyard-batch dead-letters retry SEARCH')
   return lines.join('\n')
+}
+
+function invalidRows(report: BatchReport | null): string {
+  if (report === null) return ''
+  const { batch, invalid } = report
+  return ` ${pluralize(invalid, 'row')} of batch ${batch.id} ${invalid === 1 ? 'is' : 'are'} invalid: \`trackyard-batch report ${batch.id}\` lists the reasons, and the export has them in each row.`
 }
 
 function groupedByCause(letters: readonly DeadLetter[]): Map<string, DeadLetter[]> {

@@ -104,7 +104,7 @@ function costLines(plan: BatchPlan): string[] {
   const { estimate, cap, now, accountTrouble, isRateKnown } = plan
   const capped =
     cap !== null && plan.creditsNeeded > estimate.creditsNeeded
-      ? `capped; ${pluralize(plan.creditsNeeded - estimate.creditsNeeded, 'search')} withheld until \`trackyard-batch release BATCH\``
+      ? `capped; ${pluralize(plan.creditsNeeded - estimate.creditsNeeded, 'search')} withheld until you release them`
       : plan.creditsNeeded === 0
         ? plan.alreadyQueued === 0
           ? 'everything is known already'
