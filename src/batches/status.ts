@@ -78,7 +78,7 @@ export async function status(
   })
   const forecastOf = (due: number) =>
     forecast({
-      // `held` without an end: no worker can write to the store.
+      // A state that ends by itself has an `until`. A write failure has none.
       moves: explained.state === 'running' || (explained.until !== null && !isRateLimitedRepeatedly(totals)),
       from: explained.until ?? now,
       due,

@@ -71,7 +71,7 @@ describe('TLS, with an authority of our own, to an IP address', () => {
     const server = await start(await tlsFiles(name, ours.signed({ host: '127.0.0.1' })))
     try {
       await expectWork({ url: server.url, ca: ours.cert })
-      expect(await problemOf({ url: server.url })).toMatch(/set TRACKYARD_REDIS_CA_FILE to the certificate of its CA/)
+      expect(await problemOf({ url: server.url })).toMatch(/Set TRACKYARD_REDIS_CA_FILE to the certificate of its CA/)
     } finally {
       await open.closeAll()
       await server.stop()
@@ -112,7 +112,7 @@ describe('a user with few permissions', () => {
     const printed = jest.spyOn(console, 'warn').mockImplementation(() => {})
     try {
       const queue = await open.queue({ connection: await user('+@all', '-@admin', '-@dangerous'), prefix })
-      await expect(open.work(queue, async () => DONE)).rejects.toThrow(/lacks permissions: .*INFO/)
+      await expect(open.work(queue, async () => DONE)).rejects.toThrow(/lacks permissions\. .*INFO/)
     } finally {
       printed.mockRestore()
     }
@@ -121,6 +121,6 @@ describe('a user with few permissions', () => {
   test('without our keys the sentence says which they are', async () => {
     const address = await user('+@all', '-@admin', '-@dangerous', '+info')
     const opening = openSearchQueue({ connection: address, log: recordingLogger(), prefix: '{other}' })
-    await expect(opening).rejects.toThrow(/lacks permissions: .*\{trackyard\}/)
+    await expect(opening).rejects.toThrow(/lacks permissions\. .*\{trackyard\}/)
   })
 })
