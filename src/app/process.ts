@@ -1,7 +1,7 @@
 import { type ExitCode, ReportedError, UsageError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { isHangUpIgnored, leaveClosedTerminal } from './hang-up.js'
-import { ASKED_TO_END, type Service } from './service.js'
+import { ASKED_TO_END, ChildRefused, type Service } from './service.js'
 
 /**
  * Runs a long-running process: start, wait for a signal or for `done`, stop within the grace
@@ -20,7 +20,8 @@ export async function runService(
       if (!interrupt.signal.aborted) await Promise.race([running.done.then(tellParent), whenAborted(interrupt.signal)])
     } finally {
       // Also after a fatal error: calls in flight may be paid for.
-      options.log.info({ event: 'shutdown.started' }, 'stopping')
+      // `up` says it for its children.
+      options.log[process.send === undefined ? 'info' : 'debug']({ event: 'shutdown.started' }, 'stopping')
       await withDeadline(running.stop(), options.graceMs + CLOSING_MS, running.isSaving)
     }
     return 0
@@ -28,7 +29,7 @@ export async function runService(
     // The start was interrupted; nothing had begun.
     if (interrupt.signal.aborted && error === interrupt.signal.reason) return 0
     if (!(error instanceof ReportedError)) throw error
-    options.log.error({ event: 'process.failed', err: error }, error.message)
+    if (!(error instanceof ChildRefused)) options.log.error({ event: 'process.failed', err: error }, error.message)
     return error.exitCode
   } finally {
     interrupt.dispose()

@@ -1,3 +1,4 @@
+import { ConfigurationError } from '../domain/errors.js'
 import type { Cleanup } from './cleanup.js'
 
 /** A running process. It runs once its start has resolved. */
@@ -25,6 +26,9 @@ export function stoppedBefore(cleanup: Cleanup): Service {
  * A child's message to `up` when its `done` resolves: `down` stops all children, not only this one.
  */
 export const ASKED_TO_END = 'asked to end'
+
+/** Ends `up`, which logs nothing: the child has logged why. */
+export class ChildRefused extends ConfigurationError {}
 
 export interface Deferred {
   readonly done: Promise<void>

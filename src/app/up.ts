@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { ConfigurationError, type ExitCode } from '../domain/errors.js'
+import type { ExitCode } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import { ASKED_TO_END, type Deferred, deferred, type Service } from './service.js'
+import { ASKED_TO_END, ChildRefused, type Deferred, deferred, type Service } from './service.js'
 
 export type ChildName = 'worker' | 'board'
 
@@ -61,7 +61,7 @@ function keepChild(name: ChildName, env: NodeJS.ProcessEnv, log: Logger, service
 
   function onExit(code: number | null, signal: NodeJS.Signals | null, ranForMs: number): void {
     if (code === 78 || code === 2) {
-      service.reject(new ChildRefused(`The ${name} cannot run with this configuration. See its message above.`))
+      service.reject(new ChildRefused(`The ${name} cannot run with this configuration.`))
       return
     }
     crashes = ranForMs > STABLE_AFTER_MS ? 0 : crashes + 1
@@ -91,8 +91,6 @@ function keepChild(name: ChildName, env: NodeJS.ProcessEnv, log: Logger, service
     },
   }
 }
-
-class ChildRefused extends ConfigurationError {}
 
 function entryOf(name: ChildName): string {
   return fileURLToPath(new URL(`../../workers/${name}.js`, import.meta.url))

@@ -49,7 +49,7 @@ export function openLog(options: LogOptions): Log {
     {
       write(line) {
         const clean = conceal(line)
-        destination?.write(prettify === null ? clean : prettify(clean))
+        destination?.write(prettify === null ? clean : prettify(saidOnce(clean)))
       },
     },
   )
@@ -92,6 +92,15 @@ const PRETTY = {
   translateTime: 'SYS:HH:MM:ss',
   ignore: 'pid',
   singleLine: true,
+}
+
+/** For a terminal: an error whose message is the line's own is not printed as a block with that message again. */
+function saidOnce(line: string): Record<string, unknown> {
+  const facts: Record<string, unknown> & { err?: DescribedError | null } = JSON.parse(line)
+  // A stack is readable in a block only.
+  if (facts.err?.message !== facts.msg || facts.err?.stack !== undefined) return facts
+  const { err, ...others } = facts
+  return { ...others, ...err, message: undefined }
 }
 
 function describeErrors(facts: Record<string, unknown>, withStacks: boolean): Record<string, unknown> {

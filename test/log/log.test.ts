@@ -68,6 +68,17 @@ describe('errors', () => {
     expect(facts()).toHaveProperty('err.stack', expect.stringContaining('log.test'))
   })
 
+  test('on a terminal the message is there once, with code and causes; another message is in a block', () => {
+    const { log, lines } = setup({ pretty: true })
+    log.error({ event: 'test.line', err: broken }, broken.message)
+    log.error({ event: 'test.line', err: broken }, 'Failed')
+    const [own = '', other = ''] = lines.map((line) => stripVTControlCharacters(line))
+    expect(own).toMatch(
+      /^\[.*\] ERROR: Redis is away \{"event":"test.line","causes":\["cannot connect","ECONNREFUSED"\]\}\n$/,
+    )
+    expect(other).toMatch(/ERROR: Failed [\s\S]*err: \{[\s\S]*"message": "Redis is away"/)
+  })
+
   test('that cause themselves, or are several in one, end', () => {
     const circular = new Error('round')
     circular.cause = circular

@@ -44,7 +44,9 @@ test('a worker that dies is started again and the work is done; Ctrl-C ends them
   await system.json(['submit', path, '--query', QUERY, '--yes'])
   expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
   up.kill('SIGINT')
-  expect((await up.exited).code).toBe(0)
+  const { code, stderr } = await up.exited
+  expect(code).toBe(0)
+  expect(logLines(stderr).filter(({ event }) => event === 'shutdown.started')).toMatchObject([{ pid: up.child.pid }])
   expect([second, board].filter(alive)).toEqual([])
 }, 240_000)
 
@@ -69,6 +71,7 @@ test('a configuration that one of them cannot work with ends them all, with 78',
   const { code, stderr } = await up.exited
   expect(code).toBe(78)
   expect(stderr).toMatch(/TRACKYARD_API_KEY: expected an API key/)
+  expect(logLines(stderr).filter(({ event }) => event === 'process.failed')).toHaveLength(1)
   const boards = logLines(stderr).filter(({ event }) => event === 'board.started')
   expect(boards.filter(({ pid }) => alive(pid))).toEqual([])
 }, 240_000)
