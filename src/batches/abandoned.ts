@@ -1,5 +1,6 @@
+import { formatTimeAndWait, truncate } from '../domain/format.js'
 import type { Logger } from '../domain/logger.js'
-import type { Store } from '../store/store.js'
+import type { Batch, Store } from '../store/store.js'
 
 /**
  * A submit that is killed while it loads, or while it waits for the user's answer to the plan, leaves a batch without
@@ -16,6 +17,14 @@ export interface AbandonedParts {
 export const HEARTBEAT_MS = 5000
 /** A submit without a heartbeat for this long counts as killed. */
 const ABANDONED_MS = 60_000
+
+/** Why nothing of a batch moves yet; null: it is released. */
+export function unreleasedMessage({ id, name, state, notBefore }: Batch, now: number): string | null {
+  if (state !== 'loading') return null
+  if (notBefore !== null)
+    return `Batch ${id} (${truncate(name, 60)}) is released at ${formatTimeAndWait(notBefore, now)}.`
+  return `Batch ${id} (${truncate(name, 60)}) is being loaded by a submit and not released yet. If that submit was killed, the batch is dropped within about a minute.`
+}
 
 export async function dropAbandoned({ store, log, now }: AbandonedParts): Promise<void> {
   const dropped = await store.batches.dropAbandoned(now() - ABANDONED_MS)

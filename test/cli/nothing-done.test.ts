@@ -93,7 +93,7 @@ test('dead letters: no match changes nothing, an empty code is refused', async (
   }
 })
 
-test('a batch that is still loading is not exported', async () => {
+test('a batch that is still loading is not exported, and `wait` says so', async () => {
   const client = await openBatchClient({
     env: { TRACKYARD_DATA_DIR: desk.dataDir, TRACKYARD_REDIS_URL: desk.redis.url },
   })
@@ -101,6 +101,12 @@ test('a batch that is still loading is not exported', async () => {
     const planned = await client.plan([{ query: 'calm piano' }], { name: 'night' })
     const { code, stdout, stderr } = await desk.type(['export', 'night', '--out', '-'])
     expect([code, stdout, stderr]).toEqual([4, '', expect.stringContaining('is being loaded by a submit')])
+    const waited = await desk.type(['wait', 'night', '--timeout', '0'])
+    const loading = 'Batch \\d+ \\(night\\) is being loaded by a submit and not released yet\\. If .* about a minute\\.'
+    expect(waited.stderr).toMatch(
+      new RegExp(`^0 of 1 row done; .*\\. ${loading}\nTimed out\\. ${loading} Wait again`, 'm'),
+    )
+    expect([waited.code, waited.stderr]).toEqual([5, expect.not.stringMatching(/Nothing is due|The work continues/)])
     await planned.release()
     expect((await desk.type(['export', 'night', '--out', '-'])).code).toBe(0)
   } finally {

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
+import { unreleasedMessage } from '../../batches/abandoned.js'
 import { findBatch } from '../../batches/find-batch.js'
 import { OUR_PREFIX } from '../../catalog/column-names.js'
 import type { ExportResult } from '../../catalog/export/export-batch.js'
@@ -51,12 +52,9 @@ interface ExportOptions {
 async function exportTo(cli: Cli, name: string | null, options: ExportOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     const batch = await findBatch(session, name)
-    if (batch.state === 'loading') {
-      throw new RefusedError(
-        `Batch ${batch.id} (${batch.name}) is being loaded by a submit. Export it after its release.`,
-        { code: 'batch_loading' },
-      )
-    }
+    const unreleased = unreleasedMessage(batch, session.now())
+    if (unreleased !== null)
+      throw new RefusedError(`${unreleased} Export it after its release.`, { code: 'batch_loading' })
     const rows = session.store.reports.exportRows(batch.id)
     const code = await interruptible<ExitCode>(
       cli,

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { lookNow, type Session } from '../../app/session.js'
-import { dropAbandoned } from '../../batches/abandoned.js'
+import { dropAbandoned, unreleasedMessage } from '../../batches/abandoned.js'
 import { findBatch } from '../../batches/find-batch.js'
 import { batchStatus } from '../../batches/status.js'
 import { type Waited, waitFor } from '../../batches/wait.js'
@@ -123,7 +123,7 @@ export async function waitForBatch(
     isOver = true
     view.end()
   })
-  const error = errorOf(waited, last, which.allowFailures)
+  const error = errorOf(waited, last, { allowed: which.allowFailures, now: session.now() })
   if (error === null) cli.say(`${sentence(last)}Next: trackyard-batch export${idOf(last)}`)
   return { body: { outcome: outcomeOf(error), progress: last === null ? null : batchStatus(last) }, error }
 }
@@ -148,7 +148,7 @@ const idOf = (report: BatchReport | null) => (report === null ? '' : ` ${report.
 function errorOf(
   waited: Waited | 'interrupted',
   last: BatchReport | null,
-  allowed: AllowedFailures,
+  { allowed, now }: { readonly allowed: AllowedFailures; readonly now: number },
 ): ReportedError | null {
   const batch = idOf(last)
   switch (waited) {
@@ -167,7 +167,8 @@ function errorOf(
     case 'time is up':
     case 'interrupted': {
       const end = waited === 'interrupted' ? 'Interrupted' : 'Timed out'
-      return new NotFinishedError(`${end}. ${sentence(last)}The work continues.`, {
+      const unreleased = last === null ? null : unreleasedMessage(last.batch, now)
+      return new NotFinishedError(`${end}. ${unreleased ?? `${sentence(last)}The work continues.`}`, {
         code: waited === 'interrupted' ? 'interrupted' : 'timed_out',
         hint: `Wait again with \`trackyard-batch wait${batch}\`.`,
       })

@@ -1,4 +1,5 @@
 import type { Look } from '../../app/session.js'
+import { unreleasedMessage } from '../../batches/abandoned.js'
 import type { StatusReport } from '../../batches/status-report.js'
 import { creditsLeft, formatNumber, formatTime, pluralize, truncate } from '../../domain/format.js'
 import type { BatchReport } from '../../store/store.js'
@@ -83,11 +84,11 @@ function plainLines(cli: Cli): WaitView {
     show(batch, { report, trouble }) {
       const now = performance.now()
       nextCheckAt = now + CHECK_MS
-      const state = trouble?.message ?? [report.queue.state, ...report.queue.causes].join()
+      const state = trouble?.message ?? [batch.batch.state, report.queue.state, ...report.queue.causes].join()
       if (now < nextLineAt && state === lastState) return
       nextLineAt = now + LINE_MS
       lastState = state
-      cli.say(`${progress(batch)}; ${facts(report)}. ${report.queue.reason}`)
+      cli.say(`${progress(batch)}; ${facts(report)}. ${reason(batch, report)}`)
     },
     end() {},
   }
@@ -118,10 +119,15 @@ async function openBar(cli: Cli): Promise<WaitView> {
       nextAt = performance.now() + BAR_MS
       done.setTotal(Math.max(1, batch.items))
       done.update(settled(batch), { text: `${progress(batch)}; ${facts(report)}` })
-      message.update(0, { text: truncate(report.queue.reason, Math.max(20, (cli.io.stderr.columns || 80) - 1)) })
+      message.update(0, { text: truncate(reason(batch, report), Math.max(20, (cli.io.stderr.columns || 80) - 1)) })
     },
     end: () => bars.stop(),
   }
+}
+
+/** An unreleased batch moves for no reason of the queue. */
+function reason({ batch }: BatchReport, { queue }: StatusReport): string {
+  return unreleasedMessage(batch, Date.now()) ?? queue.reason
 }
 
 function settled(batch: BatchReport): number {
