@@ -15,6 +15,7 @@ import { refreshAccount } from '../control/refresh-account.js'
 import { checkApi } from '../control/same-api.js'
 import { NEVER, orAborted, untilAborted } from '../domain/abortable.js'
 import { RefusedError, UsageError } from '../domain/errors.js'
+import { formatNumber } from '../domain/format.js'
 import type { Pause } from '../domain/pause.js'
 import { lowerCap } from '../store/batch-row.js'
 import type { Account, Batch, Caps, Plan, RowChanges } from '../store/store.js'
@@ -191,7 +192,7 @@ export async function planBatch(
         name,
         replacedColumns: catalog.columns.filter(isOurs).map((column) => column.trim()),
         notes: idNote === null ? catalog.notes : [...catalog.notes, idNote],
-        doubts: doubts.messages(),
+        doubts: [...doubts.messages(), ...repeatedIdDoubt(batch.plan, catalog, rowOptions.id)],
         needsConfirmation: doubts.needConfirmation,
         filterDoubts: filterDoubts(filterNames),
         continues:
@@ -208,6 +209,16 @@ export async function planBatch(
   } finally {
     catalog.close()
   }
+}
+
+/** The column of ids may be the wrong one, such as the id of an artist. */
+function repeatedIdDoubt({ repeatedIds }: Plan, { words }: Catalog, column = 'id'): string[] {
+  if (repeatedIds === 0) return []
+  const option = words.row === 'line' ? '--id' : 'the option id'
+  const repeat = repeatedIds === 1 ? '1 row repeats' : `${formatNumber(repeatedIds)} rows repeat`
+  return [
+    `${repeat} the id of another row. If the ${words.column} "${column.trim()}" is not unique, name another one with ${option}.`,
+  ]
 }
 
 /** @param value a script without types may pass anything */

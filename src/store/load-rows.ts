@@ -56,6 +56,9 @@ export async function addRows(
   )
 }
 
+/** What the problem of such a row contains. */
+export const REPEATED_ID = ': repeated id '
+
 /**
  * The problem of each row. Null: none. Also finds rows that repeat the id of an earlier valid row.
  */
@@ -77,7 +80,7 @@ async function problemsOf(
     if (request === null) return `${placeOf(row)}: no request could be made of it`
     if (key === null) return null
     const holder = holders.get(key)
-    if (holder !== undefined) return `${placeOf(row)}: repeated id "${key}": ${holder} has it already`
+    if (holder !== undefined) return `${placeOf(row)}${REPEATED_ID}"${key}": ${holder} has it already`
     holders.set(key, placeOf(row))
     return null
   })

@@ -3,6 +3,7 @@ import type { SearchRequest } from '../domain/request.js'
 import { visibleBatch } from './batch-row.js'
 import { BUDGET_TABLE, budgetsAsJson, dueSearches, IS_DUE, readBudgets } from './budget.js'
 import type { Transaction } from './engine.js'
+import { REPEATED_ID } from './load-rows.js'
 
 export interface Plan {
   readonly rows: number
@@ -10,6 +11,8 @@ export interface Plan {
   readonly invalid: number
   /** The first few reasons, with line numbers. */
   readonly invalidReasons: readonly string[]
+  /** Rows that are invalid because they repeat an id. */
+  readonly repeatedIds: number
   /** Unique searches; the next four add up to it. */
   readonly searches: number
   readonly new: number
@@ -66,6 +69,7 @@ export async function planOf(tx: Transaction, batchId: number): Promise<Plan> {
     accepted: batch.items - batch.invalid,
     invalid: batch.invalid,
     invalidReasons: await firstProblems(tx, batchId),
+    repeatedIds: await repeatedIds(tx, batchId),
     searches: searches.answered + searches.dead + searches.unasked,
     new: searches.unasked - searches.queued,
     alreadyQueued: searches.queued,
@@ -84,6 +88,14 @@ async function firstProblems(tx: Transaction, batchId: number): Promise<readonly
     { batchId },
   )
   return rows.map((row) => row.problem)
+}
+
+async function repeatedIds(tx: Transaction, batchId: number): Promise<number> {
+  const found = await tx.get<{ n: number }>(
+    `select count(*) as n from item where batch_id = @batchId and problem is not null and problem like @pattern`,
+    { batchId, pattern: `%${REPEATED_ID}%` },
+  )
+  return found?.n ?? 0
 }
 
 async function firstRequests(tx: Transaction, batchId: number): Promise<readonly SearchRequest[]> {

@@ -326,6 +326,9 @@ test('a catalog file by its path: rows by column, reasons by line; objects: reas
     'row 2: expected text in {title}, found none',
     'row 3: repeated id "1": row 1 has it already',
   ])
+  expect(submitted.plan.warnings).toEqual([
+    '1 row repeats the id of another row. If the property "id" is not unique, name another one with the option id.',
+  ])
   await expect(client.submit([], { name: 'none' })).rejects.toThrow('Expected rows, found none')
   const lost = await client.submit({ path: 'nowhere.csv' }, { name: 'none' }).catch((error: unknown) => error)
   expect(isBatchError(lost) && [lost.code, lost.message]).toEqual([

@@ -61,6 +61,7 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
     accepted: 11_990,
     invalid: 10,
     invalidReasons: ['line 3: expected a title, found nothing'],
+    repeatedIds: 0,
     searches: 11_000,
     new: 10_000,
     alreadyQueued: 400,

@@ -103,6 +103,16 @@ test('the plan warns once per misspelt filter, which is sent as it is', async ()
   expect(desk.simulator.paid()).toBe(2)
 })
 
+test('the plan names --id if rows repeat an id', async () => {
+  await desk.file('albums.csv', 'id,track,title\nA,1,Harbor\nA,2,Dawn\nA,3,Chase\nB,4,\n')
+  const planned = async (...more: readonly string[]) =>
+    (await desk.json<Body<'submit'>>(['submit', 'albums.csv', '--query', '{title}', '--dry-run', ...more])).warnings
+  expect(await planned()).toEqual([
+    '2 rows repeat the id of another row. If the column "id" is not unique, name another one with --id.',
+  ])
+  expect(await planned('--id', 'track')).toEqual([])
+})
+
 test('the plan says that row ids are missing, and names the column that may hold them', async () => {
   const notes = async (header: string) => {
     await desk.file('other.csv', `${header}\nV1,Harbor\n`)
