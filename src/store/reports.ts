@@ -64,6 +64,16 @@ export interface BatchNeed {
   readonly callsLastMinute: number
 }
 
+export interface UnknownSearches {
+  readonly count: number
+  readonly searches: readonly {
+    readonly search: string
+    readonly query: string
+    readonly calls: number
+    readonly lastAt: number
+  }[]
+}
+
 export interface Reports {
   /** Latest first. If there are more, finished ones are left out before unfinished ones. */
   batches(which: WhichBatches): Promise<readonly BatchReport[]>
@@ -88,6 +98,8 @@ export interface Reports {
   unknownOutcomes(
     limit: number,
   ): Promise<readonly { readonly call: CallReport; readonly search: string; readonly query: string }[]>
+  /** The searches of the latest calls of unknown outcome, at most `limit` of them, newest first; and how many there are. */
+  unknownSearches(calls: number, limit: number): Promise<UnknownSearches>
   /**
    * By the user's id, the position, or a fingerprint (or a unique prefix of it, of 6 digits or
    * more; `-<generation>` selects one generation). Null: no match. Throws `UsageError` when several
@@ -136,6 +148,7 @@ export function reports(reader: Connection): Reports {
       ),
     unknownUnseen: () => reader.read(unknownUnseen),
     unknownOutcomes: (limit) => reader.read((tx) => unknownOutcomes(tx, limit)),
+    unknownSearches: (calls, limit) => reader.read((tx) => unknownSearches(tx, calls, limit)),
     show: (what, batchId) => reader.read((tx) => show(tx, what, batchId)),
     deadLetterGroups: (filter) => reader.read((tx) => deadLetterGroups(tx, filter)),
     invalidGroups: (batchId) => reader.read((tx) => invalidGroups(tx, batchId)),
@@ -247,4 +260,36 @@ async function unknownOutcomes(tx: Transaction, limit: number): ReturnType<Repor
     search: searchName(row),
     query: (JSON.parse(row.request) as SearchRequest).query,
   }))
+}
+
+async function unknownSearches(tx: Transaction, calls: number, limit: number): Promise<UnknownSearches> {
+  const rows = await tx.all<{
+    fingerprint: Buffer
+    generation: number
+    request: string
+    calls: number
+    last_at: number
+    count: number
+  }>(
+    `select search.fingerprint, search.generation, search.request, latest.calls, latest.last_at, latest.count
+     from (
+       select search_id, count(*) as calls, max(sent_at) as last_at, max(id) as last_id, count(*) over () as count
+       from (
+         select id, search_id, sent_at from call $by(call_unknown)
+         where outcome = 'unknown' order by id desc limit @calls
+       ) as calls
+       group by search_id order by max(id) desc limit @limit
+     ) as latest join search on search.id = latest.search_id
+     order by latest.last_id desc`,
+    { calls, limit },
+  )
+  return {
+    count: rows[0]?.count ?? 0,
+    searches: rows.map((row) => ({
+      search: searchName(row),
+      query: (JSON.parse(row.request) as SearchRequest).query,
+      calls: row.calls,
+      lastAt: row.last_at,
+    })),
+  }
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
+import { stripVTControlCharacters } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { StatusReport } from '../../src/batches/status-report.js'
 import type { Body } from '../../src/cli/documents.js'
@@ -57,7 +58,9 @@ describe('status', () => {
     expect(calls.map((call) => call.query)).toEqual(['Chase tense music'])
     expect((await desk.type(['status', '--unknown'])).stdout).toMatch(/^1 call of unknown outcome.*\n.*\n.*Chase tense/)
     expect((await desk.type(['status', 'films', '--unknown'])).code).toBe(2)
-    expect((await desk.type(['status'])).stdout).toContain('unknown outcome')
+    expect((await desk.type(['status'])).stdout).toMatch(
+      /unknown outcome: [0-9a-f]{12} {2}1 call, at \d\d:\d\d:\d\d {2}Chase tense music\n {2}After a look: `trackyard-batch status --unknown --seen`\n\n/,
+    )
     expect((await desk.type(['status', '--seen'])).code).toBe(2)
     expect((await desk.type(['status', '--unknown', '--seen'])).stdout).toContain('Chase tense')
     expect((await desk.type(['status'])).stdout).not.toContain('unknown outcome')
@@ -102,6 +105,27 @@ describe('status', () => {
     expect(stderr).toMatch(/^Redis at .* does not answer/)
     const human = await desk.type(['status'], { env: { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' } })
     expect(human.stdout).toMatch(/^Redis at .* The state of the workers is unknown/)
+  })
+
+  test('--watch on a terminal never has more lines than it, and the sentence stays', async () => {
+    await submit()
+    const shown = async (rows: number): Promise<string[]> => {
+      const stopping = new AbortController()
+      const stdout = Object.assign(terminal(new PassThrough()), { rows })
+      let text = ''
+      stdout.on('data', (part: Buffer) => {
+        text += String(part)
+        if (text.includes('\u001B[J')) stopping.abort(new Error('Interrupted.'))
+      })
+      await desk.type(['status', '--watch'], { stdout, signal: stopping.signal, env: { NO_COLOR: '1' } })
+      return stripVTControlCharacters(text).split('\n')
+    }
+    const whole = await shown(24)
+    expect(whole.at(-2)).toMatch(/^ *1 +films/)
+    const cut = await shown(6)
+    expect(cut).toHaveLength(6)
+    expect(cut.slice(0, 4)).toEqual(whole.slice(0, 4))
+    expect(cut.slice(4)).toEqual([`… ${whole.length - 5} more lines`, ''])
   })
 
   test('--watch prints lines without a terminal, until Ctrl-C', async () => {

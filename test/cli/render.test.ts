@@ -4,8 +4,10 @@ import type { BatchPlan } from '../../src/app/submit.js'
 import { estimate } from '../../src/batches/estimate.js'
 import type { StatusReport } from '../../src/batches/status-report.js'
 import { openCli, openPaint } from '../../src/cli/lib/cli.js'
+import { fitToScreen } from '../../src/cli/lib/fit-to-screen.js'
 import { openWaitView } from '../../src/cli/lib/progress.js'
 import { renderPlan } from '../../src/cli/render/plan-text.js'
+import { renderStatus } from '../../src/cli/render/status-text.js'
 import { formatDuration, pluralize, table, truncate } from '../../src/domain/format.js'
 import type { Account, BatchReport, Plan } from '../../src/store/store.js'
 import { until } from '../support/until.js'
@@ -154,6 +156,34 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
       /credits needed +20 +capped; 9,980 searches withheld until you release them/,
     )
   })
+})
+
+test('calls of unknown outcome: a line for each search, the number of the others, the remedy', () => {
+  const report = {
+    queue: { state: 'idle', reason: 'Nothing is due.', waiting: 0, active: 0, delayed: 0, workers: 1, dead_letters: 0 },
+    credits: { remaining: 9, spent: 1, unknown_unseen: 30 },
+    calls_per_minute: { last: 0, limit: 5 },
+    finish_at: null,
+    batches: [],
+  } as unknown as StatusReport
+  const each = { search: 'ab'.repeat(32), query: 'calm', calls: 8, lastAt: 0 }
+  const shown = (count: number) =>
+    renderStatus({ report, unknown: { count, searches: [each, each] }, now: 0 }, openPaint(new PassThrough(), {}))
+  const line = ' {2}unknown outcome: (ab){6} {2}8 calls, the last at \\d\\d:\\d\\d:\\d\\d {2}calm\n'
+  const remedy = ' {2}After a look: `trackyard-batch status --unknown --seen`\n\n'
+  expect(shown(2)).toMatch(new RegExp(`\n${line}${line}${remedy}`))
+  const more = ' {2}… and 1,998 more searches: `trackyard-batch status --unknown`\n'
+  expect(shown(2000)).toMatch(new RegExp(`\n${line}${line}${more}${remedy}`))
+})
+
+test('the screen has room for what wraps: the end is cut, wide letters are counted', () => {
+  const fitted = (lines: readonly string[], rows: number) =>
+    fitToScreen(lines.join('\n'), { columns: 10, rows }).split('\n')
+  expect(fitted(['a', 'b', 'c'], 4)).toEqual(['a', 'b', 'c'])
+  expect(fitted(['a', 'b', 'c'], 3)).toEqual(['a', '… 2 more lines'])
+  expect(fitted(['x'.repeat(11), 'b', 'c', 'd'], 5)).toEqual(['x'.repeat(11), 'b', '… 2 more lines'])
+  expect(fitted([`\u001B[31m${'x'.repeat(10)}\u001B[39m`, 'b', 'c'], 4)).toHaveLength(3)
+  expect(fitted(['海'.repeat(6), 'b', 'c'], 4)).toEqual(['海'.repeat(6), '… 2 more lines'])
 })
 
 test('on a terminal wait draws a bar and restores the cursor', async () => {

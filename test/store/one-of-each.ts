@@ -52,6 +52,7 @@ export async function readEverything(store: Store): Promise<void> {
   for (const what of ['row-1', '2', refOf('b').fingerprint]) expect(await store.reports.show(what, null)).not.toBeNull()
   await store.reports.totals(now)
   expect(await store.reports.unknownOutcomes(5)).not.toEqual([])
+  expect((await store.reports.unknownSearches(5, 5)).searches).not.toEqual([])
   expect((await store.deadLetters.list({}, null, 5)).letters).not.toEqual([])
   await store.activity.sample(now, { limitPerMinute: 5, stopped: null }, 60_000)
   expect(await store.activity.samples(0, 1)).not.toEqual([])

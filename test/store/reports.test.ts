@@ -121,6 +121,20 @@ describe('the totals', () => {
     expect(await listed(9)).toEqual(['b', 'a'])
     expect(await listed(1)).toEqual(['b'])
   })
+
+  test('unknown outcomes by search: how many calls, and the last; only of the latest calls', async () => {
+    let clock = 80_000
+    await released(store, ['a', 'b', 'c'])
+    for (const query of ['a', 'b', 'a', 'c', 'a'])
+      await close(store, await granted(store, query, { now: clock }), 'timedOut', { now: clock++ })
+    const grouped = async (calls: number, limit: number) => {
+      const { count, searches } = await store.reports.unknownSearches(calls, limit)
+      return [count, ...searches.map((each) => `${each.query} ${each.calls} ${each.lastAt}`)]
+    }
+    expect(await grouped(5, 9)).toEqual([3, 'a 3 80004', 'c 1 80003', 'b 1 80001'])
+    expect(await grouped(5, 2)).toEqual([3, 'a 3 80004', 'c 1 80003'])
+    expect(await grouped(2, 9)).toEqual([2, 'a 1 80004', 'c 1 80003'])
+  })
 })
 
 describe('show', () => {

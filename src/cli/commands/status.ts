@@ -7,6 +7,7 @@ import { orAborted } from '../../domain/abortable.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
 import { formatDateTime, pluralize, table, truncate } from '../../domain/format.js'
 import { type Act, type Cli, isClosed, isTerminal } from '../lib/cli.js'
+import { fitToScreen } from '../lib/fit-to-screen.js'
 import { interruptible } from '../lib/interrupt.js'
 import { examples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
@@ -51,8 +52,7 @@ export function define(command: Command, act: Act): void {
 
 const WATCH_MS = 1000
 const PLAIN_MS = 10_000
-/** Enough for two hard kills with every slot in flight, at the default concurrency. */
-const UNKNOWN_SHOWN = 20
+const UNKNOWN_SHOWN = 5
 const BATCHES_SHOWN = 20
 
 /** Exit codes: 0, or 3 if Redis is unreachable; the report then comes from the store alone. */
@@ -79,16 +79,9 @@ async function showStatus(cli: Cli, name: string | null, watch: boolean): Promis
 }
 
 async function human(cli: Cli, session: Session, report: StatusReport): Promise<string> {
-  const unknown =
-    report.credits.unknown_unseen === 0
-      ? []
-      : await session.store.reports.unknownOutcomes(Math.min(UNKNOWN_SHOWN, report.credits.unknown_unseen))
-  const view = {
-    report,
-    unknown: unknown.map(({ call, search, query }) => ({ search, query, sentAt: call.sentAt })),
-    now: session.now(),
-  }
-  return renderStatus(view, cli.paint)
+  const unseen = report.credits.unknown_unseen
+  const unknown = unseen === 0 ? null : await session.store.reports.unknownSearches(unseen, UNKNOWN_SHOWN)
+  return renderStatus({ report, unknown, now: session.now() }, cli.paint)
 }
 
 /** Redraws line by line in place, so that nothing flickers. Shows the cursor again at the end. */
@@ -98,7 +91,7 @@ async function redraw(cli: Cli, session: Session, look: () => Promise<Look>, sig
   try {
     for (;;) {
       const { report } = await orAborted(look(), signal)
-      const text = await human(cli, session, report)
+      const text = fitToScreen(await human(cli, session, report), stdout)
       stdout.write(`\u001B[H${text.replaceAll('\n', '\u001B[K\n')}\u001B[K\n\u001B[J`)
       await sleep(WATCH_MS, undefined, { signal })
       if (isClosed(stdout)) return

@@ -21,7 +21,7 @@ export interface Interrupt {
   dispose(): void
 }
 
-export type Out = Writable & { readonly isTTY?: boolean; readonly columns?: number }
+export type Out = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number }
 export type In = Readable & { readonly isTTY?: boolean }
 
 /** What every command uses for output. */

@@ -2,6 +2,7 @@ import type { BatchStatus, StatusReport } from '../../batches/status-report.js'
 import {
   creditsLeft,
   figureOr,
+  formatClockTime,
   formatCost,
   formatDateTime,
   formatDuration,
@@ -14,15 +15,15 @@ import {
   table,
   truncate,
 } from '../../domain/format.js'
-import type { BatchReport } from '../../store/store.js'
+import type { BatchReport, UnknownSearches } from '../../store/store.js'
 import type { Body } from '../documents.js'
 import type { Paint } from '../lib/cli.js'
 
 /** The status message first; then credits, rate, finish time and the batches. */
 export interface StatusView {
   readonly report: StatusReport
-  /** The newest calls of unknown outcome. */
-  readonly unknown: readonly { readonly search: string; readonly query: string; readonly sentAt: number }[]
+  /** The calls of unknown outcome that nobody has looked at; null: none. */
+  readonly unknown: UnknownSearches | null
   readonly now: number
 }
 
@@ -51,19 +52,22 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
     paintedMessage(report, paint),
     '',
     pairs(facts),
-    ...unknown.map(
-      (call) =>
-        `  unknown outcome: ${call.search.slice(0, 12)}  sent ${formatDateTime(call.sentAt)}  ${paint.dim(truncate(call.query, 60))}`,
-    ),
-    ...unnamed(credits.unknown_unseen - unknown.length),
+    ...(unknown === null ? [] : unknownLines(unknown, now, paint)),
     '',
     batchTable(report.batches),
     ...report.batches.flatMap((batch) => timeLines(batch, now, paint)),
   ].join('\n')
 }
 
-function unnamed(more: number): string[] {
-  return more > 0 ? [`  … and ${formatNumber(more)} earlier: trackyard-batch status --unknown`] : []
+function unknownLines({ count, searches }: UnknownSearches, now: number, paint: Paint): string[] {
+  const lines = searches.map(({ search, query, calls, lastAt }) => {
+    const at = `${calls === 1 ? 'at' : 'the last at'} ${formatClockTime(lastAt, now)}`
+    return `  unknown outcome: ${search.slice(0, 12)}  ${pluralize(calls, 'call')}, ${at}  ${paint.dim(truncate(query, 60))}`
+  })
+  const more = count - searches.length
+  if (more > 0)
+    lines.push(`  … and ${pluralize(more, 'more search', 'more searches')}: \`trackyard-batch status --unknown\``)
+  return [...lines, '  After a look: `trackyard-batch status --unknown --seen`']
 }
 
 export function statusJson({ queue, ...report }: StatusReport): Body<'status'> {
