@@ -47,7 +47,7 @@ export function planOf(plan: BatchPlan): Plan {
     finishAt: new Date(estimate.finishAt),
     meetsDeadline: plan.meetsDeadline,
     continues: continues === null ? null : rowChangesOf(continues),
-    warnings: [...plan.doubts, ...plan.filterDoubts, ...stops],
+    warnings: [...plan.doubts, ...plan.warnings, ...stops],
     examples: plan.examples,
   }
 }

@@ -50,8 +50,8 @@ export interface BatchPlan extends Plan {
   readonly doubts: readonly string[]
   /** Whether a doubt is about searches that nobody may want to pay for. */
   readonly needsConfirmation: boolean
-  /** One warning for each filter that is probably misspelt. */
-  readonly filterDoubts: readonly string[]
+  /** Of filters that are probably misspelt, and of a name that another batch has. */
+  readonly warnings: readonly string[]
   /** When it is released, ms; null: at once. */
   readonly notBefore: number | null
   /** When it should be done, ms; null: no deadline. */
@@ -194,7 +194,7 @@ export async function planBatch(
         notes: idNote === null ? catalog.notes : [...catalog.notes, idNote],
         doubts: [...doubts.messages(), ...repeatedIdDoubt(batch.plan, catalog, rowOptions.id)],
         needsConfirmation: doubts.needConfirmation,
-        filterDoubts: filterDoubts(filterNames),
+        warnings: [...filterDoubts(filterNames), ...(await namesakes(store, batch.id, name, earlier))],
         continues:
           earlier === null
             ? null
@@ -219,6 +219,17 @@ function repeatedIdDoubt({ repeatedIds }: Plan, { words }: Catalog, column = 'id
   return [
     `${repeat} the id of another row. If the ${words.column} "${column.trim()}" is not unique, name another one with ${option}.`,
   ]
+}
+
+/** One that is continued gives up its name. */
+async function namesakes(
+  store: Session['store'],
+  id: number,
+  name: string,
+  earlier: Batch | null,
+): Promise<readonly string[]> {
+  const [other] = (await store.batches.idsOf(name)).filter((each) => each !== id && each !== earlier?.id)
+  return other === undefined ? [] : [`Batch ${other} is named "${name}", too: tell them apart by their ids.`]
 }
 
 /** @param value a script without types may pass anything */

@@ -19,7 +19,7 @@ export interface Sample {
   readonly calls: Readonly<Record<EndedOutcome, number>>
   /** What stopped all calls at some time in this minute. */
   readonly stopped: StopCause | null
-  /** Figures of the requested batch. Null: none was requested, or it was not running. */
+  /** Figures of the requested batch. Null: none was requested, it had not begun, or it had ended a day before. */
   readonly batch: { readonly rowsDone: number; readonly charged: number } | null
 }
 
@@ -37,37 +37,48 @@ export type EndedOutcome = (typeof ENDED_OUTCOMES)[number]
 export type StopCause = PauseCause | 'rate_limit'
 
 export interface ActivityStore {
-  /** Records this minute, replacing an earlier sample of it. Drops those older than `keepMs`. */
+  /**
+   * Records this minute, replacing an earlier sample of it. The first sample also counts as that of the minute before,
+   * from which charts count. Drops those older than `keepMs`.
+   */
   sample(
     now: number,
     facts: { readonly limitPerMinute: number | null; readonly stopped: StopCause | null },
     keepMs: number,
   ): Promise<void>
   /**
-   * The last sample of each `everyMinutes` from `from` on, and the last one before them. Oldest
-   * first. `stopped` is that of any minute of its span. `batchId`: with the figures of this batch.
+   * The last sample of each `everyMinutes` from `from` on, the last one before them, and how things are now. Oldest
+   * first. `stopped` is that of any minute of its span.
    */
-  samples(from: number, everyMinutes: number, batchId?: number): Promise<readonly Sample[]>
+  samples(which: Samples): Promise<readonly Sample[]>
+}
+
+export interface Samples {
+  /** Epoch milliseconds, as is `now`. */
+  readonly from: number
+  readonly everyMinutes: number
+  readonly now: number
+  /** With the figures of this batch. */
+  readonly batchId?: number | undefined
 }
 
 const MINUTE_MS = 60_000
+/** Longer than any span of a chart: its last sample has the final figures. */
+const KEPT_AFTER_END_MS = 25 * 60 * MINUTE_MS
 
 export function activityStore(connection: Connection, reader: Connection): ActivityStore {
   return {
     sample: async (now, { limitPerMinute, stopped }, keepMs) => {
-      const minute = Math.floor(now / MINUTE_MS)
+      const minute = minuteOf(now)
       await connection.write(async (tx) => {
-        const running = await tx.all<{ id: number; done: number; charged: number }>(RUNNING, {
-          since: now - 2 * MINUTE_MS,
-        })
-        const batches = JSON.stringify(
-          Object.fromEntries(running.map(({ id, done, charged }) => [id, [done, charged]])),
-        )
-        await tx.run(RECORD, { minute, limitPerMinute, stopped, batches })
-        await tx.run('delete from sample where minute < @before', { before: Math.floor((now - keepMs) / MINUTE_MS) })
+        const facts = { limitPerMinute, stopped, batches: await runningBatches(tx, now) }
+        const isFirst = (await tx.get('select 1 from sample limit 1')) === undefined
+        if (isFirst) await tx.run(RECORD, { ...facts, minute: minute - 1 })
+        await tx.run(RECORD, { ...facts, minute })
+        await tx.run('delete from sample where minute < @before', { before: minuteOf(now - keepMs) })
       })
     },
-    samples: (from, everyMinutes, batchId) => reader.read((tx) => samples(tx, from, everyMinutes, batchId)),
+    samples: (which) => reader.read((tx) => samples(tx, which)),
   }
 }
 
@@ -77,19 +88,30 @@ const counted = (outcome: EndedOutcome): string =>
 /** Rows with an outcome, invalid ones included. */
 const DONE = 'invalid + tagged + no_match + dead'
 
-/** Batches that are not done, or have ended since the last sample. Of hundreds, the latest. */
+/** Batches that are not done, or have ended since then. Of hundreds, the latest. */
 const RUNNING = `select id, ${DONE} as done, charged from batch
   where dropping = 0 and state = 'released' and (completed_at is null or completed_at >= @since)
   order by id desc limit 50`
 
-/** Counters only: no call and no row is read. A stop in any part of the minute is kept. */
+async function runningBatches(tx: Queries, now: number): Promise<string> {
+  const running = await tx.all<{ id: number; done: number; charged: number }>(RUNNING, {
+    since: now - KEPT_AFTER_END_MS,
+  })
+  return JSON.stringify(Object.fromEntries(running.map(({ id, done, charged }) => [id, [done, charged]])))
+}
+
+/** Counters only: no call and no row is read. */
+const NOW = `select cast(@minute as bigint) as minute, (select credits_remaining from account) as credits,
+    cast(@limitPerMinute as real) as limit_per_minute,
+    cast(coalesce(sum(items), 0) as bigint) as rows, cast(coalesce(sum(${DONE}), 0) as bigint) as rows_done,
+    cast(@stopped as text) as stopped, cast(@batches as text) as batches,
+    ${ENDED_OUTCOMES.map((outcome) => `${counted(outcome)} as ${outcome}`).join(', ')}
+  from batch where dropping = 0`
+
+/** A stop in any part of the minute is kept. */
 const RECORD = `insert into sample
   (minute, credits, limit_per_minute, rows, rows_done, stopped, batches, ${ENDED_OUTCOMES.join(', ')})
-  select cast(@minute as bigint), (select credits_remaining from account), cast(@limitPerMinute as real),
-    cast(coalesce(sum(items), 0) as bigint), cast(coalesce(sum(${DONE}), 0) as bigint),
-    cast(@stopped as text), cast(@batches as text),
-    ${ENDED_OUTCOMES.map(counted).join(', ')}
-  from batch where dropping = 0
+  ${NOW}
   on conflict (minute) do update set
     credits = excluded.credits, limit_per_minute = excluded.limit_per_minute, rows = excluded.rows,
     rows_done = excluded.rows_done, stopped = coalesce(excluded.stopped, sample.stopped), batches = excluded.batches,
@@ -110,13 +132,8 @@ const READ = ['minute', 'credits', 'limit_per_minute', 'rows', 'rows_done', 'bat
   .map((column) => `sample.${column}`)
   .join(', ')
 
-async function samples(
-  tx: Queries,
-  from: number,
-  everyMinutes: number,
-  batchId: number | undefined,
-): Promise<readonly Sample[]> {
-  const first = Math.floor(from / MINUTE_MS)
+async function samples(tx: Queries, { from, everyMinutes, now, batchId }: Samples): Promise<readonly Sample[]> {
+  const first = minuteOf(from)
   const [before] = await tx.all<SampleRow>(
     `select ${READ}, stopped from sample where minute < @first order by minute desc limit 1`,
     {
@@ -130,7 +147,28 @@ async function samples(
      join sample on sample.minute = last.minute order by sample.minute`,
     { first },
   )
-  return (before === undefined ? rows : [before, ...rows]).map((row) => sampleOf(row, batchId))
+  const kept = before === undefined ? rows : [before, ...rows]
+  const live = await tx.get<SampleRow>(NOW, {
+    minute: minuteOf(now),
+    limitPerMinute: null,
+    stopped: null,
+    batches: await runningBatches(tx, now),
+  })
+  return kept.length === 0 || live === undefined
+    ? kept.map((row) => sampleOf(row, batchId))
+    : withLive(kept, live, everyMinutes).map((row) => sampleOf(row, batchId))
+}
+
+/** The calls since the last sample belong to it, or, if that is of an earlier span, to one of their own. */
+function withLive(kept: readonly SampleRow[], live: SampleRow, everyMinutes: number): SampleRow[] {
+  const span = (row: SampleRow) => Math.floor(row.minute / everyMinutes)
+  const last = kept.at(-1)
+  if (last === undefined || span(last) < span(live)) return [...kept, live]
+  return [...kept.slice(0, -1), { ...live, limit_per_minute: last.limit_per_minute, stopped: last.stopped }]
+}
+
+function minuteOf(ms: number): number {
+  return Math.floor(ms / MINUTE_MS)
 }
 
 function sampleOf(row: SampleRow, batchId: number | undefined): Sample {

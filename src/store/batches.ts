@@ -116,11 +116,11 @@ export interface BatchStore {
   /** Drops loading batches that are not scheduled and whose loader has sent no heartbeat since then. Returns how many. */
   dropAbandoned(heardBefore: number): Promise<number>
   /**
-   * By id ("12") or name (the latest of that name). Null: the latest. An id wins over a name that
-   * looks like one.
+   * By id ("12") or name: the latest of that name, a cancelled one only if there is no other. Null: the latest. An id
+   * wins over a name that looks like one.
    */
   find(idOrName: string | null): Promise<Batch | null>
-  /** The ids of all batches with this name, the latest first. */
+  /** The ids of all batches with this name, the latest first. Cancelled ones have given it up, unless all are. */
   idsOf(name: string): Promise<readonly number[]>
   /**
    * What happened to batches since the last call; each milestone is returned once. A batch whose budget is used up
@@ -168,10 +168,7 @@ export function batchStore(
       return abandoned.length
     },
     find: (idOrName) => connection.read((tx) => find(tx, idOrName)),
-    idsOf: (name) =>
-      connection.read(async (tx) =>
-        (await visibleBatches(tx, 'and name = @name order by id desc', { name })).map(({ id }) => id),
-      ),
+    idsOf: (name) => connection.read((tx) => idsOf(tx, name)),
     takeMilestones: (rules, keep) =>
       connection.write(async (tx) => {
         const milestones = await takeMilestones(tx, rules)
@@ -273,11 +270,20 @@ async function byId(tx: Transaction, id: string): Promise<BatchRow | undefined> 
   return /^\d{1,15}$/.test(id) ? visibleBatch(tx, Number(id)) : undefined
 }
 
+async function idsOf(tx: Transaction, name: string): Promise<readonly number[]> {
+  const batches = await visibleBatches(tx, `and name = @name ${LIVE_FIRST}`, { name })
+  const live = batches.filter(({ state }) => state !== 'cancelled')
+  return (live.length > 0 ? live : batches).map(({ id }) => id)
+}
+
+/** A cancelled batch gives up its name as soon as another one has it. */
+const LIVE_FIRST = "order by state = 'cancelled', id desc"
+
 async function latest(tx: Transaction, name?: string): Promise<BatchRow | undefined> {
   const [row] =
     name === undefined
       ? await visibleBatches(tx, 'order by id desc limit 1')
-      : await visibleBatches(tx, 'and name = @name order by id desc limit 1', { name })
+      : await visibleBatches(tx, `and name = @name ${LIVE_FIRST} limit 1`, { name })
   return row
 }
 

@@ -1,6 +1,6 @@
 import type { StatusReport } from '../batches/status-report.js'
 import type { Logger } from '../domain/logger.js'
-import type { Sample } from '../store/activity.js'
+import type { Sample, Samples } from '../store/activity.js'
 import type { Store, Totals } from '../store/store.js'
 import type { Between, TimelineEntry } from '../store/timeline.js'
 import type { BoardActions, BoardQueue } from './adapters.js'
@@ -34,7 +34,7 @@ export interface BoardOptions {
   /** The same without Redis, which does not answer: from the store alone. */
   reportWithoutRedis(silence: string, batchId?: number): Promise<StatusReport>
   /** What the charts show; see `ActivityStore`. */
-  samples(from: number, everyMinutes: number, batchId?: number): Promise<readonly Sample[]>
+  samples(which: Samples): Promise<readonly Sample[]>
   /** What happened, newest first. */
   timeline(limit: number, between?: Between): Promise<readonly TimelineEntry[]>
   metrics(): Promise<Totals>

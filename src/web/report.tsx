@@ -7,7 +7,7 @@ import { parseTracks } from '../domain/answer.js'
 import { formatDuration, formatNumber, formatRowCounts, pluralize } from '../domain/format.js'
 import { CALL_OUTCOMES } from '../domain/outcome.js'
 import { deriveTags, type Track } from '../domain/tags.js'
-import type { Sample } from '../store/activity.js'
+import type { Sample, Samples } from '../store/activity.js'
 import type { BatchOutcome, DeadLetterGroup, InvalidGroup } from '../store/findings.js'
 import type { Batch, BatchReport, Store } from '../store/store.js'
 import type { Between, TimelineEntry } from '../store/timeline.js'
@@ -22,7 +22,7 @@ import { entriesOf, Timeline } from './pages/timeline.js'
 /** The morning report: one self-contained HTML file, built from the same parts as the pages. */
 export interface ReportSource {
   readonly store: Pick<Store, 'reports'>
-  samples(from: number, everyMinutes: number, batchId?: number): Promise<readonly Sample[]>
+  samples(which: Samples): Promise<readonly Sample[]>
   timeline(limit: number, between?: Between): Promise<readonly TimelineEntry[]>
 }
 
@@ -69,7 +69,7 @@ async function reportData(
     batch,
     status: batchStatus(report),
     outcome,
-    charts: chartData(await samples(window.from, window.everyMinutes, batch.id), window, report.items),
+    charts: chartData(await samples({ ...window, now, batchId: batch.id }), window, report.items),
     timeline: await entriesOf(batch, timeline, now),
     deadLetters: await store.reports.deadLetterGroups({ batchId: batch.id }),
     invalid: report.invalid === 0 ? [] : await store.reports.invalidGroups(batch.id),

@@ -108,7 +108,7 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
       notes: [],
       doubts: [],
       needsConfirmation: false,
-      filterDoubts: [],
+      warnings: [],
       continues: null,
       pause: null,
       rateLimitedUntil: null,

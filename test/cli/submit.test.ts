@@ -140,6 +140,18 @@ test('a name that two batches share is refused with both ids; an id, or no name,
   expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'ambiguous_batch' } })
   expect(await batches()).toMatchObject([{ state: 'released' }, { state: 'released' }])
   expect((await desk.type(['cancel', '1', '--yes'])).code).toBe(0)
+  // A cancelled one has given up its name.
+  expect((await desk.type(['status', 'films'])).code).toBe(0)
+  expect((await desk.json<Body<'cancel'>>(['cancel', 'films', '--yes'])).batch).toBe(2)
+})
+
+test('the plan warns of a name that another batch has', async () => {
+  const warnings = async () => (await desk.json<Body<'submit'>>([...SUBMIT, '--dry-run'])).warnings
+  expect(await warnings()).toEqual([])
+  await desk.json(SUBMIT)
+  expect(await warnings()).toEqual(['Batch 2 is named "films", too: tell them apart by their ids.'])
+  await desk.type(['cancel', 'films', '--yes'])
+  expect(await warnings()).toEqual([])
 })
 
 test('the plan says in one line how the catalog was read', async () => {

@@ -22,7 +22,7 @@ describe('a sample', () => {
     await settle(store, 'a', 'answered')
     await settle(store, 'b', 'refused')
     await store.activity.sample(AT, { limitPerMinute: 59.5, stopped: null }, WEEK)
-    const [sample] = await store.activity.samples(AT, 1)
+    const [, sample] = await store.activity.samples({ from: AT, everyMinutes: 1, now: AT })
     expect(sample).toMatchObject({ minute: 1_000_000, limitPerMinute: 59.5, rows: 4, rowsDone: 4, stopped: null })
     expect(sample?.calls).toMatchObject({ answered: 1, refused: 1, rate_limited: 0 })
     expect(sample?.credits).toBeLessThanOrEqual(700)
@@ -31,7 +31,8 @@ describe('a sample', () => {
   test('of the same minute is replaced, but a stop in any part of it stays', async () => {
     await store.activity.sample(AT, { limitPerMinute: 5, stopped: 'outage' }, WEEK)
     await store.activity.sample(AT + 30_000, { limitPerMinute: 6, stopped: null }, WEEK)
-    expect(await store.activity.samples(AT, 1)).toMatchObject([{ limitPerMinute: 6, stopped: 'outage' }])
+    const [, sample] = await store.activity.samples({ from: AT, everyMinutes: 1, now: AT })
+    expect(sample).toMatchObject({ limitPerMinute: 6, stopped: 'outage' })
   })
 
   test('of one batch holds its own rows and credits, as long as it runs and once more', async () => {
@@ -43,19 +44,54 @@ describe('a sample', () => {
     await settle(store, 'c', 'answered')
     // Ended at 1000: long before the next sample.
     await store.activity.sample(AT + MINUTE, NOTHING, WEEK)
-    const of = async (id: number) => (await store.activity.samples(AT, 1, id)).map(({ batch }) => batch)
-    expect(await of(early)).toEqual([
+    const of = async (id: number) =>
+      (await store.activity.samples({ from: AT, everyMinutes: 1, now: AT + MINUTE, batchId: id })).map(
+        ({ batch }) => batch,
+      )
+    expect((await of(early)).slice(1)).toEqual([
       { rowsDone: 1, charged: 1 },
       { rowsDone: 1, charged: 1 },
     ])
-    expect(await of(later)).toEqual([{ rowsDone: 0, charged: 0 }, null])
-    expect((await store.activity.samples(AT, 1))[0]?.batch).toBeNull()
+    expect((await of(later)).slice(1)).toEqual([{ rowsDone: 0, charged: 0 }, null])
+    expect((await store.activity.samples({ from: AT, everyMinutes: 1, now: AT }))[0]?.batch).toBeNull()
+  })
+
+  test('the first one begins at the minute before, so that its calls are in the charts', async () => {
+    await released(store, ['a', 'b'])
+    await feedAll(store)
+    await store.activity.sample(AT, NOTHING, WEEK)
+    await settle(store, 'a', 'answered')
+    await store.activity.sample(AT + 15_000, NOTHING, WEEK)
+    const answered = async (now: number) =>
+      (await store.activity.samples({ from: AT, everyMinutes: 1, now })).map(({ minute, calls }) => [
+        minute - 1_000_000,
+        calls.answered,
+      ])
+    expect(await answered(AT + 15_000)).toEqual([
+      [-1, 0],
+      [0, 1],
+    ])
+    // What was counted since the last sample is read, too.
+    await settle(store, 'b', 'answered')
+    expect(await answered(AT + 20_000)).toEqual([
+      [-1, 0],
+      [0, 2],
+    ])
+    expect(await answered(AT + 5 * MINUTE)).toEqual([
+      [-1, 0],
+      [0, 1],
+      [5, 2],
+    ])
   })
 
   test('older than the age is dropped', async () => {
     await store.activity.sample(AT, NOTHING, 10 * MINUTE)
     await store.activity.sample(AT + 11 * MINUTE, NOTHING, 10 * MINUTE)
-    expect((await store.activity.samples(0, 1)).map(({ minute }) => minute - 1_000_000)).toEqual([11])
+    expect(
+      (await store.activity.samples({ from: 0, everyMinutes: 1, now: AT + 11 * MINUTE })).map(
+        ({ minute }) => minute - 1_000_000,
+      ),
+    ).toEqual([11])
   })
 
   test('one for each span is read, the last of it, with the one before the window', async () => {
@@ -66,7 +102,7 @@ describe('a sample', () => {
         { limitPerMinute: minute, stopped: minute === 7 ? 'operator' : null },
         WEEK,
       )
-    const samples = await store.activity.samples(AT + 5 * MINUTE, 5)
+    const samples = await store.activity.samples({ from: AT + 5 * MINUTE, everyMinutes: 5, now: AT + 14 * MINUTE })
     expect(samples.map(({ limitPerMinute, stopped }) => [limitPerMinute, stopped])).toEqual([
       [4, null],
       [9, 'operator'],

@@ -107,7 +107,7 @@ async function play(store: Store, name: string, turn: number): Promise<void> {
   await store.batches.dueAtMost()
   await store.deadLetters.refs(0, 100)
   await store.activity.sample(now, { limitPerMinute: 300, stopped: null }, 1e12)
-  await store.activity.samples(0, 5)
+  await store.activity.samples({ from: 0, everyMinutes: 5, now })
   await status({
     store,
     queue: null,

@@ -34,7 +34,7 @@ export function renderPlan(plan: BatchPlan, paint: Paint): string {
 }
 
 export function planWarnings(plan: BatchPlan): string[] {
-  return [...stopped(plan), ...lateness(plan), ...shortfall(plan), ...plan.doubts, ...plan.filterDoubts]
+  return [...stopped(plan), ...lateness(plan), ...shortfall(plan), ...plan.doubts, ...plan.warnings]
 }
 
 function readLine(notes: readonly string[]): string[] {

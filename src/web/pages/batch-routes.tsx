@@ -48,7 +48,7 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
     const window = windowBetween(batch.createdAt, batch.completedAt ?? view.now)
     const [live, samples, timeline, deadLetters] = await Promise.all([
       liveReport(options, batch.id),
-      options.samples(window.from, window.everyMinutes, batch.id),
+      options.samples({ ...window, now: view.now, batchId: batch.id }),
       entriesOf(batch, options.timeline, view.now),
       store.reports.deadLetterGroups({ batchId: batch.id }),
     ])

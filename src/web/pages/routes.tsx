@@ -42,7 +42,7 @@ export function pages(options: BoardOptions): Hono {
     const window = windowOf(range, view.now)
     const [found, samples, timeline] = await Promise.all([
       liveReport(options),
-      options.samples(window.from, window.everyMinutes),
+      options.samples({ ...window, now: view.now }),
       options.timeline(SHOWN_ENTRIES),
     ])
     const data = { ...found, charts: chartData(samples, window), range, timeline }
