@@ -22,7 +22,7 @@ function afterOneNight(claim: string, play: (system: SystemUnderTest, backup: st
     const worker = await system.startWorker()
     await untilDone(system)
     // Its look at the latest call comes every two seconds.
-    await worker.waitForEvent('notification.sent', { text: /is done: 20 rows/ })
+    await worker.waitForEvent('notification.sent', { text: /is done: 20 of 20 rows/ })
     await stop(worker)
     await play(system, backup)
   })
@@ -68,7 +68,7 @@ afterOneNight('an older backup: a worker says once how many calls are missing, a
   const first = await system.startWorker()
   expect(first.logged('store.rollback_detected')).toMatchObject([{ missing: 20 }])
   await untilDone(system)
-  await first.waitForEvent('notification.sent', { text: /is done: 20 rows/ })
+  await first.waitForEvent('notification.sent', { text: /is done: 20 of 20 rows/ })
   await stop(first)
   const second = await system.startWorker()
   expect(second.logged('store.rollback_detected')).toEqual([])
