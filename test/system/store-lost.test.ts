@@ -106,10 +106,14 @@ describe('the store goes while a worker makes calls', () => {
     removeStore(system)
     await expectCallsToStop(system, worker, /was deleted while in use/, system.simulator.calls().length)
     await worker.waitForEvent('store.lost', { text: /paid answers included, is saved in .*rescued-/ })
-    expect(await system.cli(['worker', '--healthy'])).toMatchObject({
-      code: 1,
-      stdout: expect.stringMatching(/has lost its store.*was deleted while in use/s),
-    })
+    // It says so with its next heartbeat.
+    let health = { code: 0 as number | null, stdout: '' }
+    const isUnhealthy = async () => {
+      health = await system.cli(['worker', '--healthy'])
+      return health.code === 1
+    }
+    await until(isUnhealthy, { timeoutMs: 60_000, what: () => `an unhealthy worker, not ${health.stdout}` })
+    expect(health.stdout).toMatch(/has lost its store.*was deleted while in use/s)
     // No command and no worker begins a new, empty one in its place.
     for (const refused of [await system.cli(['status']), await system.start('dist/workers/worker.js').exited]) {
       expect(refused.code).toBe(78)
