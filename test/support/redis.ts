@@ -58,8 +58,13 @@ export async function startRedis(
 ): Promise<TestRedis> {
   const dir = await mkdtemp(join(tmpdir(), 'redis-'))
   const socketPath = join(dir, 'redis.sock')
-  const port = await freePort()
-  let server = await launch()
+  let port = await freePort()
+  // Another process may have taken the port meanwhile, or, of a cluster, the one 10,000 above it.
+  const again = async () => {
+    port = await freePort()
+    return launch()
+  }
+  let server = await launch().catch(again).catch(again)
 
   async function launch(): Promise<ChildProcess> {
     const all = {

@@ -1,6 +1,7 @@
 import { existsSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { untilDone } from '../support/ledger.js'
@@ -23,6 +24,7 @@ function afterOneNight(claim: string, play: (system: SystemUnderTest, backup: st
     await untilDone(system)
     // Its look at the latest call comes every two seconds.
     await worker.waitForEvent('notification.sent', { text: /is done: 20 of 20 rows/ })
+    await sleep(6000)
     await stop(worker)
     await play(system, backup)
   })
