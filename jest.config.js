@@ -20,8 +20,8 @@ export default {
   collectCoverageFrom: ['src/**/*.{ts,tsx}', 'workers/**/*.ts'],
   // For a machine that is busy with other things.
   testTimeout: 180_000,
-  // Most of the time tests wait for processes and timers, so two cores serve four files at once.
-  maxWorkers: 4,
+  // Most of the time tests wait for processes and timers, so two cores serve six files at once.
+  maxWorkers: 6,
   // Of the tests that run side by side within a file.
   maxConcurrency: 4,
   testSequencer: '<rootDir>/test/support/slowest-first.mjs',
