@@ -1,8 +1,7 @@
 import { formatNumber } from '../../src/domain/format.js'
 import { QUERY, writeCatalog } from './catalog-file.js'
-import { BENCH_ENTRY } from './entry.js'
-import { onStage, type RunEnvironment } from './environment.js'
-import { startFastServer } from './fast-server.js'
+import { onEachStore } from './each-store.js'
+import type { RunEnvironment } from './environment.js'
 import { type Bench, type Figure, median } from './figure.js'
 import { redisMemory } from './redis-memory.js'
 
@@ -12,18 +11,10 @@ export const million: Bench = {
   about: 'a million rows: plan, submit, Redis memory, status',
   async run({ quick, stores, say }) {
     const rows = quick ? 100_000 : 1_000_000
-    const server = await startFastServer(BENCH_ENTRY, 0)
-    const figures: Figure[] = []
-    try {
-      for (const store of stores) {
-        say(`${rows} rows, ${store}`)
-        const seen = await onStage(server.url, {}, (environment) => oneMillion(environment, rows), store)
-        figures.push(...seen.map((each) => ({ ...each, store })))
-      }
-    } finally {
-      await server.close()
-    }
-    return figures
+    return onEachStore(stores, {}, async (environment, store) => {
+      say(`${rows} rows, ${store}`)
+      return (await oneMillion(environment, rows)).map((each) => ({ ...each, store }))
+    })
   },
 }
 

@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { QUERY, writeCatalog } from './catalog-file.js'
-import { BENCH_ENTRY } from './entry.js'
-import { onStage, type RunEnvironment } from './environment.js'
-import { type FastServer, startFastServer, untilCalls } from './fast-server.js'
+import { onEachStore } from './each-store.js'
+import type { RunEnvironment } from './environment.js'
+import { type FastServer, untilCalls } from './fast-server.js'
 import { type Bench, type Figure, median, type Order } from './figure.js'
 import { factsOf } from './process-facts.js'
 
@@ -17,21 +17,11 @@ export const night: Bench = {
   name: 'night',
   about: "a worker's CPU and memory over 100,000 searches, then their export",
   async run({ quick, stores, say }) {
-    const server = await startFastServer(BENCH_ENTRY, 0)
-    const figures: Figure[] = []
-    try {
-      for (const store of stores) {
-        // PostgreSQL takes three times as long, and its worker is no larger.
-        const searches = quick && store === 'PostgreSQL' ? 20_000 : 100_000
-        const settings = { TRACKYARD_CONCURRENCY: String(CONCURRENCY) }
-        const night = (environment: RunEnvironment) => oneNight(server, environment, searches, say)
-        const seen = await onStage(server.url, settings, night, store)
-        figures.push(...seen.map((each) => ({ ...each, store })))
-      }
-    } finally {
-      await server.close()
-    }
-    return figures
+    return onEachStore(stores, { TRACKYARD_CONCURRENCY: String(CONCURRENCY) }, async (environment, store, server) => {
+      // PostgreSQL takes three times as long, and its worker is no larger.
+      const searches = quick && store === 'PostgreSQL' ? 20_000 : 100_000
+      return (await oneNight(server, environment, searches, say)).map((each) => ({ ...each, store }))
+    })
   },
 }
 

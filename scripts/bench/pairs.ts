@@ -1,7 +1,7 @@
 import { QUERY, writeCatalog } from './catalog-file.js'
+import { onEachStore } from './each-store.js'
 import { BENCH_ENTRY } from './entry.js'
-import { onStage, type RunEnvironment, type StoreName } from './environment.js'
-import { startFastServer } from './fast-server.js'
+import type { RunEnvironment, StoreName } from './environment.js'
 import type { Bench, Figure } from './figure.js'
 import type { PairsSeen } from './pairs-role.js'
 import { PAIRS, readRole } from './role.js'
@@ -16,17 +16,10 @@ export const pairs: Bench = {
   name: 'pairs',
   about: 'claims and ends of calls that the store alone takes in a second',
   async run({ stores, say }) {
-    const server = await startFastServer(BENCH_ENTRY, 0)
-    const figures: Figure[] = []
-    try {
-      for (const store of stores) {
-        say(`claim and close, ${store}`)
-        figures.push(...(await onStage(server.url, {}, (environment) => inRole(server.url, environment, store), store)))
-      }
-    } finally {
-      await server.close()
-    }
-    return figures
+    return onEachStore(stores, {}, (environment, store, server) => {
+      say(`claim and close, ${store}`)
+      return inRole(server.url, environment, store)
+    })
   },
 }
 

@@ -1,7 +1,6 @@
 import { QUERY, writeCatalog } from './catalog-file.js'
-import { BENCH_ENTRY } from './entry.js'
-import { onStage, type RunEnvironment } from './environment.js'
-import { startFastServer } from './fast-server.js'
+import { onEachStore } from './each-store.js'
+import type { RunEnvironment } from './environment.js'
 import type { Bench, Figure } from './figure.js'
 import { median } from './figure.js'
 
@@ -13,32 +12,23 @@ export const startUp: Bench = {
   name: 'start',
   about: 'the time of short commands',
   async run({ stores, say }) {
-    const server = await startFastServer(BENCH_ENTRY, 0)
-    const figures: Figure[] = []
-    try {
-      for (const store of stores) {
-        say(`short commands, ${store}`)
-        const looks = async (environment: RunEnvironment): Promise<Figure[]> => {
-          const catalog = await writeCatalog(environment.dir, 'start', ROWS)
-          await environment.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
-          const seen: Figure[] = []
-          for (const command of ['--help', 'status', 'show vid-7', 'dead-letters'])
-            seen.push({
-              ...(command === '--help' ? {} : { store }),
-              bench: 'start',
-              what: command,
-              value: await waitMs(environment, command.split(' ')),
-              unit: 'ms',
-              aim: { atMost: command === '--help' ? 80 : 200 },
-              note: `median of ${LOOKS}, Node itself included${command === '--help' ? '' : `; ${ROWS} rows`}`,
-            })
-          return seen
-        }
-        figures.push(...(await onStage(server.url, {}, looks, store)))
-      }
-    } finally {
-      await server.close()
-    }
+    const figures = await onEachStore(stores, {}, async (environment, store) => {
+      say(`short commands, ${store}`)
+      const catalog = await writeCatalog(environment.dir, 'start', ROWS)
+      await environment.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
+      const seen: Figure[] = []
+      for (const command of ['--help', 'status', 'show vid-7', 'dead-letters'])
+        seen.push({
+          ...(command === '--help' ? {} : { store }),
+          bench: 'start',
+          what: command,
+          value: await waitMs(environment, command.split(' ')),
+          unit: 'ms',
+          aim: { atMost: command === '--help' ? 80 : 200 },
+          note: `median of ${LOOKS}, Node itself included${command === '--help' ? '' : `; ${ROWS} rows`}`,
+        })
+      return seen
+    })
     return figures.filter(
       ({ store, what }, index) => store !== undefined || figures.findIndex((each) => each.what === what) === index,
     )
