@@ -1,12 +1,14 @@
 import { existsSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from '@jest/globals'
 import Database from 'better-sqlite3'
+import { DEFAULT_PREFIX } from '../../src/queue/search-queue.js'
 import { untilDone } from '../support/ledger.js'
+import { ask } from '../support/redis.js'
 import { PATIENT } from '../support/short-settings.js'
 import { type Process, type SystemUnderTest, systemTest } from '../support/system-under-test.js'
+import { until } from '../support/until.js'
 
 /** What a worker finds when it starts: no store beside its Redis, another one, an older one, a damaged one. */
 const ROWS = 20
@@ -22,9 +24,12 @@ function afterOneNight(claim: string, play: (system: SystemUnderTest, backup: st
     db.close()
     const worker = await system.startWorker()
     await untilDone(system)
-    // Its look at the latest call comes every two seconds.
     await worker.waitForEvent('notification.sent', { text: /is done: 20 of 20 rows/ })
-    await sleep(6000)
+    // A worker notes the latest call in Redis every two seconds.
+    const latestCall = ['GET', `${DEFAULT_PREFIX}:latest-call`]
+    const isNoted = async () =>
+      (await ask(join(system.dataDir, 'redis/redis.sock'), latestCall)).includes(`\n${ROWS}\r`)
+    await until(isNoted, { timeoutMs: 60_000, what: 'the latest call in Redis' })
     await stop(worker)
     await play(system, backup)
   })
