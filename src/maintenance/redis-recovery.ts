@@ -29,8 +29,7 @@ const RESTORE_LEASE_MS = 10_000
  * would be lost with Redis.
  *
  * `ours`: nothing to do. `restored`: Redis was empty or damaged, and is restored. `elsewhere`: another process is
- * restoring it right now, or
- * workers may be using another Redis.
+ * restoring it right now, or workers may be using another Redis.
  * @throws ConfigurationError when this Redis holds another store's window, UnreachableError when it stays damaged
  */
 export async function recoverRedis(parts: RecoveryParts): Promise<'ours' | 'restored' | 'elsewhere'> {

@@ -136,9 +136,7 @@ async function samples(tx: Queries, { from, everyMinutes, now, batchId }: Sample
   const first = minuteOf(from)
   const [before] = await tx.all<SampleRow>(
     `select ${READ}, stopped from sample where minute < @first order by minute desc limit 1`,
-    {
-      first,
-    },
+    { first },
   )
   const rows = await tx.all<SampleRow>(
     `select ${READ}, last.any_stopped as stopped
@@ -148,23 +146,21 @@ async function samples(tx: Queries, { from, everyMinutes, now, batchId }: Sample
     { first },
   )
   const kept = before === undefined ? rows : [before, ...rows]
+  const last = kept.at(-1)
+  if (last === undefined) return []
   const live = await tx.get<SampleRow>(NOW, {
     minute: minuteOf(now),
     limitPerMinute: null,
     stopped: null,
     batches: await runningBatches(tx, now),
   })
-  return kept.length === 0 || live === undefined
-    ? kept.map((row) => sampleOf(row, batchId))
-    : withLive(kept, live, everyMinutes).map((row) => sampleOf(row, batchId))
-}
-
-/** The calls since the last sample belong to it, or, if that is of an earlier span, to one of their own. */
-function withLive(kept: readonly SampleRow[], live: SampleRow, everyMinutes: number): SampleRow[] {
-  const span = (row: SampleRow) => Math.floor(row.minute / everyMinutes)
-  const last = kept.at(-1)
-  if (last === undefined || span(last) < span(live)) return [...kept, live]
-  return [...kept.slice(0, -1), { ...live, limit_per_minute: last.limit_per_minute, stopped: last.stopped }]
+  if (live !== undefined) {
+    // The calls since the last sample belong to it, or, if that is of an earlier span, to one of their own.
+    const spanOf = (row: SampleRow) => Math.floor(row.minute / everyMinutes)
+    if (spanOf(last) < spanOf(live)) kept.push(live)
+    else kept[kept.length - 1] = { ...live, limit_per_minute: last.limit_per_minute, stopped: last.stopped }
+  }
+  return kept.map((row) => sampleOf(row, batchId))
 }
 
 function minuteOf(ms: number): number {

@@ -1,5 +1,4 @@
 import type { DeadLetter, Death, DeathReason } from '../domain/dead-letter.js'
-import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
 import { BUDGET_TABLE, budgetsAsJson, IS_DUE, readBudgets } from './budget.js'
@@ -8,6 +7,7 @@ import { containing, type DeadFilter, type RowName } from './findings.js'
 import {
   IS_REF,
   MATCHES,
+  queryOf,
   type RefColumns,
   refOf,
   refPage,
@@ -273,7 +273,7 @@ async function withRows(tx: Transaction, letters: readonly DeadLetterRow[]): Pro
 function deadLetterOf(row: DeadLetterRow): DeadLetter {
   return {
     search: searchName(row),
-    query: (JSON.parse(row.request) as SearchRequest).query,
+    query: queryOf(row),
     status: row.death_status,
     error: row.death_error ?? '',
     code: row.death_code,

@@ -8,9 +8,9 @@ import {
   type RefusalHistory,
   wordsInDetail,
 } from '../domain/refusals.js'
-import type { SearchRequest } from '../domain/request.js'
 import type { Transaction } from './engine.js'
 import type { LedgerCall } from './ledger.js'
+import { queryOf } from './search-ref.js'
 
 /** A search without an outcome that is refused repeatedly, as if for the whole account. */
 export interface RefusedSearch {
@@ -128,7 +128,7 @@ export async function refusedSearches(tx: Transaction): Promise<readonly Refused
     if (!isUnpaid && !isLimitedAlone(history) && !isLast) continue
     const most = isUnpaid ? mostRefusals(history) : mostRateLimits(history, isLast)
     refused.push({
-      query: (JSON.parse(row.request) as SearchRequest).query,
+      query: queryOf(row),
       kind: isUnpaid ? 'out_of_credits' : isLast ? 'rate_limited_last' : 'rate_limited',
       said: await lastRefusal(tx, row.id, isUnpaid ? 'out_of_credits' : 'rate_limited'),
       moreRefusals: Number.isFinite(most) ? Math.max(1, most - (isUnpaid ? row.refusals : row.rate_limits)) : null,

@@ -1,5 +1,4 @@
 import { CALL_OUTCOMES, type CallOutcome } from '../domain/outcome.js'
-import type { SearchRequest } from '../domain/request.js'
 import { PRIORITIES } from '../domain/states.js'
 import { type BatchReport, batchReport } from './batch-report.js'
 import { creditsNeeded, visibleBatches } from './batch-row.js'
@@ -24,7 +23,7 @@ import type { RefusedSearch } from './refusals.js'
 import { refusedSearches } from './refusals.js'
 import type { CallReport, RowReport, SearchReport } from './row-report.js'
 import { CALL_COLUMNS, type CallRow, callReport, show } from './row-report.js'
-import { searchName } from './search-ref.js'
+import { queryOf, searchName } from './search-ref.js'
 
 export interface Totals {
   /**
@@ -258,7 +257,7 @@ async function unknownOutcomes(tx: Transaction, limit: number): ReturnType<Repor
   return rows.map((row) => ({
     call: callReport(row),
     search: searchName(row),
-    query: (JSON.parse(row.request) as SearchRequest).query,
+    query: queryOf(row),
   }))
 }
 
@@ -287,7 +286,7 @@ async function unknownSearches(tx: Transaction, calls: number, limit: number): P
     count: rows[0]?.count ?? 0,
     searches: rows.map((row) => ({
       search: searchName(row),
-      query: (JSON.parse(row.request) as SearchRequest).query,
+      query: queryOf(row),
       calls: row.calls,
       lastAt: row.last_at,
     })),

@@ -1,4 +1,5 @@
 import { UsageError } from '../domain/errors.js'
+import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SqlParameters, Transaction } from './engine.js'
 
@@ -21,6 +22,11 @@ export function fingerprintBytes(fingerprint: string): Buffer {
 export function searchName(row: { readonly fingerprint: Buffer; readonly generation: number }): string {
   const digits = row.fingerprint.toString('hex')
   return row.generation === FIRST_GENERATION ? digits : `${digits}-${row.generation}`
+}
+
+/** Of its stored request. */
+export function queryOf({ request }: { readonly request: string }): string {
+  return (JSON.parse(request) as SearchRequest).query
 }
 
 export const FIRST_GENERATION = 1
