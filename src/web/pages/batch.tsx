@@ -8,7 +8,7 @@ import { doneOf, StatusBar, stateOf } from './batch-list.js'
 import type { ChartData } from './chart-data.js'
 import { Charts } from './charts.js'
 import { DeadLetterGroups, RowNames } from './dead-letters.js'
-import { Figure, finishNote } from './figures.js'
+import { Figure, FinishFigure } from './figures.js'
 import { Page, type PageContext } from './layout.js'
 import type { LiveReport } from './respond.js'
 import { Done, When } from './text.js'
@@ -80,7 +80,6 @@ export function BatchFigures(props: {
   const done = doneOf(status)
   const from = batch.createdAt
   const to = batch.completedAt
-  const eta = status.finish_at === null ? null : Date.parse(status.finish_at)
   const cap = batch.maxCredits === null ? 'no cap' : `cap ${formatNumber(batch.maxCredits)}`
   return (
     <section class="figures" aria-label="Figures" data-live="figures">
@@ -111,12 +110,7 @@ export function BatchFigures(props: {
             note={`${pluralize(status.calls_last_minute ?? 0, 'call')} in the last minute`}
             tone={null}
           />
-          <Figure
-            name="Finish"
-            value={eta === null ? '–' : <When at={eta} now={now} />}
-            note={finishNote(report, eta, status.credits_needed, now)}
-            tone={null}
-          />
+          <FinishFigure finishAt={status.finish_at} due={status.credits_needed} credits={report.credits} now={now} />
         </>
       )}
       {to === null ? (

@@ -13,7 +13,6 @@ export function Figures(props: {
   const { report, isRedisAway, context } = props
   const { queue, credits, calls_per_minute } = report
   const { now, base } = context
-  const eta = report.finish_at === null ? null : Date.parse(report.finish_at)
   const workers = workerNote(report)
   return (
     <section class="figures" aria-label="Figures" data-live="figures">
@@ -43,12 +42,7 @@ export function Figures(props: {
         }
         tone={null}
       />
-      <Figure
-        name="Finish"
-        value={eta === null ? '–' : <When at={eta} now={now} />}
-        note={finishNote(report, eta, queue.waiting, now)}
-        tone={null}
-      />
+      <FinishFigure finishAt={report.finish_at} due={queue.waiting} credits={credits} now={now} />
       <Figure
         name="Dead letters"
         value={
@@ -77,10 +71,20 @@ export function Figures(props: {
   )
 }
 
-export function finishNote({ credits }: StatusReport, eta: number | null, due: number, now: number): string {
-  if (eta !== null) return `in ${formatDuration(eta - now)}`
-  if (due === 0) return 'nothing is due'
-  return credits.last_until === null ? 'not known in this state' : 'the credits end before'
+/** @param props.due how many searches still have to be called until then */
+export function FinishFigure(props: {
+  readonly finishAt: string | null
+  readonly due: number
+  readonly credits: StatusReport['credits']
+  readonly now: number
+}) {
+  const { finishAt, due, credits, now } = props
+  if (finishAt === null) {
+    const unknown = credits.last_until === null ? 'not known in this state' : 'the credits end before'
+    return <Figure name="Finish" value="–" note={due === 0 ? 'nothing is due' : unknown} tone={null} />
+  }
+  const at = Date.parse(finishAt)
+  return <Figure name="Finish" value={<When at={at} now={now} />} note={`in ${formatDuration(at - now)}`} tone={null} />
 }
 
 function workerNote({ queue }: StatusReport): { readonly text: string; readonly isBad: boolean } {
