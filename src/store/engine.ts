@@ -98,8 +98,8 @@ export interface Engine {
   /** For expensive reads. */
   readonly reader: Connection
   readonly health: StoreHealth
-  /** How many changes share a commit at most. Null: as many as take no longer than the commit. */
-  readonly groupSize: number | null
+  /** How many changes share the next commit at most. */
+  groupSize(): number
   /** How many rows of a catalog to insert in one transaction: others wait for it. */
   readonly rowsPerChunk: number
   /** The last id of each table whose ids are never reused. */

@@ -26,22 +26,12 @@ interface Entry {
   reject(error: unknown): void
 }
 
-/**
- * @param most how many share a commit at most. Null: a group ends once its changes have taken as long
- * as a commit takes. Of fifty answers that arrive together, the first then go on while the others
- * wait, and the next calls do not all leave at the end. A process without time to spare does not end
- * its groups early: only the number of commits counts then.
- */
-export function groupCommit(
-  connection: Connection,
-  most: number | null = null,
-  isSaturated: () => boolean = openSaturation(),
-): GroupCommit {
+/** @param groupSize how many changes share a commit at most, asked before each */
+export function groupCommit(connection: Connection, groupSize: () => number): GroupCommit {
   const first: Entry[] = []
   const last: Entry[] = []
   const arrived = (): number => first.length + last.length
   let running: Promise<void> | null = null
-  let commitMs = Number.POSITIVE_INFINITY
 
   const commitSoon = (): void => {
     setImmediate(() => void commitNext())
@@ -60,21 +50,17 @@ export function groupCommit(
   async function commitGroup(): Promise<void> {
     const group: Entry[] = []
     try {
-      let workedUntil = 0
+      const size = groupSize()
       const callbacks = await connection.write(async (tx) => {
         const made: (() => void)[] = []
-        const startedAt = performance.now()
-        const isEarlyEnough = (): boolean => isSaturated() || workedUntil - startedAt < commitMs
-        do {
+        while (group.length < size) {
           const entry = first.shift() ?? last.shift()
           if (entry === undefined) break
           group.push(entry)
           made.push(await entry.run(tx))
-          workedUntil = performance.now()
-        } while (most === null ? isEarlyEnough() : group.length < most)
+        }
         return made
       }, 'end of a call')
-      commitMs = performance.now() - workedUntil
       for (const callback of callbacks) callback()
     } catch (error) {
       await failOrRepeat(error, group)
@@ -119,22 +105,3 @@ async function commitAlone(connection: Connection, entry: Entry): Promise<void> 
     entry.reject(error)
   }
 }
-
-/** Whether this process had hardly any time to spare lately. */
-function openSaturation(): () => boolean {
-  let from = performance.eventLoopUtilization()
-  let at = performance.now()
-  let isSaturated = false
-  return () => {
-    const now = performance.now()
-    if (now - at > WINDOW_MS) {
-      isSaturated = performance.eventLoopUtilization(from).utilization > SATURATED
-      from = performance.eventLoopUtilization()
-      at = now
-    }
-    return isSaturated
-  }
-}
-
-const WINDOW_MS = 250
-const SATURATED = 0.95

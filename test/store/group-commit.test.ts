@@ -39,7 +39,7 @@ async function outcomes(changes: Promise<unknown>[]): Promise<unknown[]> {
 
 describe('changes that arrive in the same turn', () => {
   test('share one commit: nobody else sees a part of them', async () => {
-    const group = groupCommit(connection)
+    const group = groupCommit(connection, () => 100)
     const seen: number[] = []
     const changes = ['a', 'b', 'c'].map((text) =>
       group.add(async (tx) => {
@@ -53,7 +53,7 @@ describe('changes that arrive in the same turn', () => {
   })
 
   test('do no harm to each other: a bug in one undoes that one alone', async () => {
-    const group = groupCommit(connection)
+    const group = groupCommit(connection, () => 100)
     const [first, broken, last] = await outcomes([
       group.add(write('first')),
       group.add(async (tx) => {
@@ -69,7 +69,7 @@ describe('changes that arrive in the same turn', () => {
 
   test('all fail while another process locks the file, and work again after', async () => {
     connection.setPatience(1)
-    const group = groupCommit(connection)
+    const group = groupCommit(connection, () => 100)
     const lock = new Database(path)
     lock.exec('begin immediate')
     const failed = await outcomes([group.add(write('a')), group.add(write('b'))])
@@ -85,7 +85,7 @@ describe('changes that arrive in the same turn', () => {
   test('are all undone when the disk is full, and the message says so', async () => {
     const limit = (pages: number) => connection.write((tx) => tx.get(`pragma max_page_count = ${pages}`))
     await limit(5)
-    const group = groupCommit(connection)
+    const group = groupCommit(connection, () => 100)
     const failed = await outcomes([group.add(write('small')), group.add(write('x'.repeat(100_000)))])
     for (const error of failed) {
       expect(error).toBeInstanceOf(UnreachableError)
@@ -96,34 +96,20 @@ describe('changes that arrive in the same turn', () => {
   })
 })
 
-test('a group ends when its changes have taken as long as a commit', async () => {
-  const group = groupCommit(connection, null, () => false)
-  await group.add(write('measures a commit'))
-  const seen: number[] = []
-  const slow = (text: string) => async (tx: Transaction) => {
-    await write(text)(tx)
-    const until = performance.now() + 50
-    while (performance.now() < until);
-    seen.push((await notes()).length)
-  }
-  await Promise.all([group.add(slow('a')), group.add(slow('b')), group.add(slow('c'))])
-  expect(seen).toEqual([1, 2, 3])
-})
-
-test('in a process without time to spare, all that has arrived shares a commit', async () => {
-  const group = groupCommit(connection, null, () => true)
-  await group.add(write('measures a commit'))
+test('a commit takes no more changes than the size of a group', async () => {
+  const sizes = [1, 2, 2]
+  const group = groupCommit(connection, () => sizes.shift() ?? 0)
   const seen: number[] = []
   const look = (text: string) => async (tx: Transaction) => {
-    await write(text)(tx)
     seen.push((await notes()).length)
+    await write(text)(tx)
   }
-  await Promise.all([group.add(look('a')), group.add(look('b')), group.add(look('c'))])
-  expect(seen).toEqual([1, 1, 1])
+  await Promise.all(['a', 'b', 'c', 'd'].map((text) => group.add(look(text))))
+  expect(seen).toEqual([0, 1, 1, 3])
 })
 
 test('what goes first is before changes that arrived earlier', async () => {
-  const group = groupCommit(connection)
+  const group = groupCommit(connection, () => 100)
   await Promise.all([
     group.add(write('a')),
     group.add(write('b')),
@@ -134,7 +120,7 @@ test('what goes first is before changes that arrived earlier', async () => {
 })
 
 test('a flush commits what has arrived without waiting for the turn to end', async () => {
-  const group = groupCommit(connection)
+  const group = groupCommit(connection, () => 100)
   const change = group.add(write('now'))
   await group.flush()
   expect(await notes()).toEqual(['now'])
@@ -142,7 +128,7 @@ test('a flush commits what has arrived without waiting for the turn to end', asy
 })
 
 test('changes that arrive while others are committed share the next commit', async () => {
-  const group = groupCommit(connection)
+  const group = groupCommit(connection, () => 100)
   let later: Promise<unknown> | undefined
   await group.add(async (tx) => {
     await write('first')(tx)

@@ -44,7 +44,7 @@ export async function openPostgres({ database, readOnly, log, clock }: PostgresO
       loader,
       reader,
       health: ALWAYS_THERE,
-      groupSize: GROUP_SIZE,
+      groupSize: () => GROUP_SIZE,
       rowsPerChunk: ROWS_PER_CHUNK,
       lastIds,
       setLastIds,

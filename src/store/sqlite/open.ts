@@ -8,6 +8,7 @@ import { isMigrated, migrate, versionIn, versionOf } from '../migrate.js'
 import { MIGRATIONS } from '../migrations.js'
 import { openConnection, PATIENCE_MS, type SqliteConnection } from './connection.js'
 import { damageSentence, driverError, isBusy, isDamage, storeError } from './explain-error.js'
+import { openGroupSize } from './group-size.js'
 import { refuseBesideRemains } from './remains.js'
 import { openRescue } from './rescue.js'
 
@@ -59,7 +60,7 @@ async function beginReading(connection: SqliteConnection): Promise<Engine> {
   files.remember(connection.pageBytes)
   const rescue = openRescue(connection)
   const health = { trouble: rescue.trouble, rescue: rescue.run, reportDamage: files.reportDamage }
-  const sizes = { groupSize: null, rowsPerChunk: ROWS_PER_CHUNK }
+  const sizes = { groupSize: openGroupSize(), rowsPerChunk: ROWS_PER_CHUNK }
   return { name: files.path, connection, loader: connection, reader, health, ...sizes, lastIds, setLastIds }
 }
 
