@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { Queue } from 'bullmq'
 import { type Clock, systemClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
+import { Queue } from './bullmq.js'
 import { type Connection, connect } from './connect.js'
 import { type DeadLetterJobs, deadLetterJobs, startDeadLetterWorker } from './dead-letter-queue.js'
 import type { RedisAddress } from './redis-address.js'
