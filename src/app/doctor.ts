@@ -82,7 +82,7 @@ export async function checkKey(envText: string, env: Environment): Promise<MeRes
   const settings = loadSettings({ ...parseEnv(envText), ...set })
   if (settings.apiKey === null) return { kind: 'none' }
   return withCleanup(async (cleanup) => {
-    const answer = await openConfiguredApi(settings, cleanup).me()
+    const answer = await (await openConfiguredApi(settings, cleanup)).me()
     await cleanup.runAll()
     return answer
   })
@@ -176,7 +176,7 @@ async function apiChecks(settings: Settings, store: Store | null, cleanup: Clean
   try {
     if (store !== null) await checkApi({ store, apiUrl: settings.apiUrl })
     const before = Date.now()
-    const answer = await openConfiguredApi(settings, cleanup).me()
+    const answer = await (await openConfiguredApi(settings, cleanup)).me()
     switch (answer.kind) {
       case 'unauthorized':
         return [

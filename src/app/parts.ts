@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Api, openApi } from '../api/client.js'
+import type { Api } from '../api/client.js'
 import { requireApiKey } from '../config/load-settings.js'
 import type { Secret } from '../config/secret.js'
 import type { Settings } from '../config/settings.js'
@@ -29,7 +29,7 @@ export async function openSession(
   const clock = adjustableClock()
   const store = await openConfiguredStore(settings, log, cleanup, { ...options, clock })
   let queue: SearchQueue | null = null
-  const apis = new Map<number, Api>()
+  const apis = new Map<number, Promise<Api>>()
   return {
     settings,
     store,
@@ -149,8 +149,10 @@ async function openAt(
 }
 
 /** Opens the API client. @throws ConfigurationError if there is no key */
-export function openConfiguredApi(settings: Settings, cleanup: Cleanup): Api {
+export async function openConfiguredApi(settings: Settings, cleanup: Cleanup): Promise<Api> {
   const key = requireApiKey(settings)
+  // Few commands call the API, and only they load HTTP and TLS.
+  const { openApi } = await import('../api/client.js')
   const api = openApi({
     baseUrl: settings.apiUrl,
     apiKey: () => key.reveal(),

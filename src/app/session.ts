@@ -26,7 +26,7 @@ export interface Session {
   readonly cleanup: Cleanup
   readonly now: () => number
   /** Opened once for each time limit. @throws ConfigurationError if there is no key */
-  openApi(limits?: { readonly requestTimeoutMs: number }): Api
+  openApi(limits?: { readonly requestTimeoutMs: number }): Promise<Api>
   /** The queue, opened once; starts the private Redis if it is not running. */
   openQueue(): Promise<SearchQueue>
   /** The queue, or null if the private Redis is not running; nothing is started. */

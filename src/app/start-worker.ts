@@ -27,7 +27,7 @@ export async function startWorker(settings: Settings, log: Logger, interrupted: 
   const workerId = HOST_PREFIX + randomUUID()
   const clock = adjustableClock()
   return withCleanup(async (cleanup) => {
-    const api = openConfiguredApi(settings, cleanup)
+    const api = await openConfiguredApi(settings, cleanup)
     const unlocked = await openOwnStore(settings, log, cleanup, clock).catch(nullIfLocked)
     const queue = await openConfiguredQueue(settings, log, cleanup, clock)
     if (settings.redisUrl === null) {

@@ -342,7 +342,7 @@ export async function freshAccount(session: Session): Promise<{ account: Account
   const { settings, store, now } = session
   const account = await store.account.get()
   if (settings.apiKey === null) return { account, trouble: 'no API key is set' }
-  const api = session.openApi({ requestTimeoutMs: Math.min(SHORT_MS, settings.requestTimeoutMs) })
+  const api = await session.openApi({ requestTimeoutMs: Math.min(SHORT_MS, settings.requestTimeoutMs) })
   const refreshed = await refreshAccount({ store, api, now })
   switch (refreshed.kind) {
     case 'ok':

@@ -7,7 +7,7 @@ import { killAt } from './kill-at.mjs'
 /** The built worker, with one point at which it dies. */
 async function start(settings, log) {
   return withCleanup(async (cleanup) => {
-    const api = openConfiguredApi(settings, cleanup)
+    const api = await openConfiguredApi(settings, cleanup)
     const store = await openConfiguredStore(settings, log, cleanup)
     const queue = await openConfiguredQueue(settings, log, cleanup)
     return workWith({ settings, log, ...killAt({ store, queue, api }) }, cleanup)

@@ -12,7 +12,7 @@ import { die } from './kill-at.mjs'
  */
 async function start(settings, log) {
   return withCleanup(async (cleanup) => {
-    const api = openConfiguredApi(settings, cleanup)
+    const api = await openConfiguredApi(settings, cleanup)
     const store = await openConfiguredStore(settings, log, cleanup)
     const queue = await openSearchQueue({
       connection: { url: settings.redisUrl.reveal() },

@@ -41,7 +41,7 @@ async function showAccount(cli: Cli, { adopt = false }: AccountOptions): Promise
     const { store, settings } = session
     for (const exposed of exposures(settings, cli.io)) cli.say(exposed)
     if (!adopt) await checkApi({ store, apiUrl: settings.apiUrl })
-    const refreshed = await refreshAccount({ store, api: session.openApi(), now: session.now })
+    const refreshed = await refreshAccount({ store, api: await session.openApi(), now: session.now })
     const isFresh = refreshed.kind === 'ok'
     const account = isFresh ? refreshed.account : await store.account.get()
     // With --adopt, an account in the store may be that of the old address.
