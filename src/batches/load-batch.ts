@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { CatalogError, RefusedError } from '../domain/errors.js'
 import { truncate } from '../domain/format.js'
 import type { Logger } from '../domain/logger.js'
@@ -15,6 +16,8 @@ export interface LoadParts {
 
 /** The most characters of rows in memory at once, since a row may be long. */
 const CHUNK_CHARACTERS = 4 * 1024 * 1024
+/** Reading lets the event loop turn so often: a server's replies to the chunk before wait for it. */
+const ROWS_PER_TURN = 50
 
 /** Loaded and planned, and neither released nor dropped yet. */
 export interface LoadedBatch {
@@ -144,6 +147,7 @@ async function addAll(
     for await (const row of rows) {
       chunk.push(row)
       characters += row.row.length
+      if (chunk.length % ROWS_PER_TURN === 0) await turn()
       if (chunk.length === rowsPerChunk || characters >= CHUNK_CHARACTERS) await flush()
     }
     if (chunk.length > 0) await flush()

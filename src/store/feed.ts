@@ -77,7 +77,10 @@ export function feedStore(connection: Connection): FeedStore {
     markQueued: (jobs, now) =>
       connection.write(async (tx) => {
         let marked = 0
-        for (const { ref, priority } of jobs) if (await enqueue(tx, ref, priority, now)) marked += 1
+        for (const priority of PRIORITIES) {
+          const refs = jobs.flatMap((job) => (job.priority === priority ? job.ref : []))
+          if (refs.length > 0) marked += await enqueue(tx, refs, priority, now)
+        }
         return marked
       }),
     queuedRefs: (before, after, limit) =>

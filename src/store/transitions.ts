@@ -3,7 +3,6 @@ import type { SearchRef } from '../domain/search-id.js'
 import { lessUrgentThan, type Priority, type SearchState } from '../domain/states.js'
 import { TAGS_RULE, type Tagging } from '../domain/tags.js'
 import type { Transaction } from './engine.js'
-import { IS_REF, refParameters } from './search-ref.js'
 
 /**
  * The only place that changes the state of a search. A batch counts how many of its rows are
@@ -22,17 +21,26 @@ export interface CurrentSearch {
 }
 
 /**
- * waiting, or queued with a lower priority → queued: its job is in Redis with at least that
- * priority. False when the search is in another state or round.
+ * waiting, or queued with a lower priority → queued: their jobs are in Redis with at least that
+ * priority. Returns how many: not those in another state or round.
  */
-export async function enqueue(tx: Transaction, ref: SearchRef, priority: Priority, now: number): Promise<boolean> {
-  const changes = await tx.run(
-    `update search set state = 'queued', queued_priority = @priority, queued_at = @now
-     where ${IS_REF} and (state = 'waiting'
-       or state = 'queued' and $among(queued_priority, @less))`,
-    { ...refParameters(ref), priority, now, less: lessUrgentThan(priority) },
+export async function enqueue(
+  tx: Transaction,
+  refs: readonly SearchRef[],
+  priority: Priority,
+  now: number,
+): Promise<number> {
+  return tx.run(
+    `with ref (fingerprint, generation, round) as materialized ($refs(@refs))
+     update search set state = 'queued', queued_priority = @priority, queued_at = @now
+     from ref
+     where search.fingerprint = ref.fingerprint and search.generation = ref.generation and search.round = ref.round
+       and (search.state = 'waiting' or search.state = 'queued' and $among(search.queued_priority, @less))`,
+    {
+      refs: JSON.stringify(refs.map(({ fingerprint, generation, round }) => [fingerprint, generation, round])),
+      ...{ priority, now, less: lessUrgentThan(priority) },
+    },
   )
-  return changes === 1
 }
 
 /** waiting or queued → waiting, in a new round: its job is gone, or must not be used. */

@@ -230,6 +230,9 @@ const FRAGMENTS: Fragments = {
   among: (column, list) => `${column} = any(${list})`,
   amongHex: (column, list) =>
     `${column} = any(array(select decode(digits, 'hex') from unnest(cast(${list} as text[])) as digits))`,
+  refs: (json) =>
+    `select decode(value ->> 0, 'hex'), cast(value ->> 1 as bigint), cast(value ->> 2 as bigint)
+     from json_array_elements(cast(${json} as json))`,
   pairs: (json) =>
     `select cast(value ->> 0 as bigint), cast(value ->> 1 as bigint) from json_array_elements(cast(${json} as json))`,
   // The planner has statistics and settings of its own.

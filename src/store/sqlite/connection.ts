@@ -129,6 +129,7 @@ function openHandle(path: string, mode: 'write' | 'read', patienceMs: number): D
 const FRAGMENTS: Fragments = {
   among: (column, list) => `${column} in (select value from json_each(${list}))`,
   amongHex: (column, list) => `${column} in (select unhex(value) from json_each(${list}))`,
+  refs: (json) => `select unhex(value ->> 0), value ->> 1, value ->> 2 from json_each(${json})`,
   pairs: (json) => `select value ->> 0, value ->> 1 from json_each(${json})`,
   by: (index) => `indexed by ${index}`,
   unindexed: () => 'not indexed',
