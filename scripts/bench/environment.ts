@@ -149,7 +149,7 @@ export async function onStage<T>(
 }
 
 /** SQLite needs nothing; PostgreSQL a server that forces its commits to disk, and a Redis. */
-async function withStore<T>(
+export async function withStore<T>(
   store: StoreName,
   work: (settings: Readonly<Record<string, string>>) => Promise<T>,
 ): Promise<T> {

@@ -1,7 +1,7 @@
 import { LIMIT_KINDS, type LimitKind } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
 import { QUERY, writeCatalog } from './catalog-file.js'
-import { onStage } from './environment.js'
+import { onStage, withStore } from './environment.js'
 import type { Bench, Figure, Order } from './figure.js'
 import { runWorkers, type WorkerPlan } from './workers.js'
 
@@ -23,6 +23,7 @@ const SCALES = [
   { perMinute: 300, minuteMs: 60_000, seconds: 90, atATime: 3 },
 ] as const
 const QUICK_SECONDS = 40
+const LEAST_USED = { atLeast: 99.5 }
 const MINUTE_MS = 60_000
 
 export const pace: Bench = {
@@ -113,7 +114,7 @@ export function usageFigure(seen: Seen): Figure {
     what: `${perMinute} a minute, ${kind}, ${workerPlan.workers === 'joining and leaving' ? workerPlan.workers : processes}`,
     value: seen.used * 100,
     unit: '% used',
-    aim: { atLeast: 98 },
+    aim: LEAST_USED,
     note: `${calls} calls in ${scaled}, ${refused} answered 429`,
   }
 }
@@ -131,15 +132,21 @@ function inAll(seen: readonly Seen[]): Figure[] {
   })
   const least = Math.min(...seen.map(({ used }) => used * 100))
   return [
-    figure('the least used row', least, '% used', { atLeast: 98 }),
+    figure('the least used row', least, '% used', LEAST_USED),
     figure('answered 429, of 1,000 calls', (refused * 1000) / calls, '', { atMost: 1 }),
   ]
 }
 
-/** The real thing: 300 a minute as learned from the API, in real minutes, on the strictest way of counting. */
-async function trueRun({ trueMinutes, say }: Order): Promise<readonly Figure[]> {
+/** The real thing: 300 a minute as learned from the API, in real minutes, on the strictest way of counting; each store with a Redis and four workers of its own. */
+async function trueRun({ stores, trueMinutes, say }: Order): Promise<readonly Figure[]> {
   if (trueMinutes === 0) return []
   say(`300 a minute for ${trueMinutes} minutes`)
   const row = { kind: 'sliding', perMinute: 300, minuteMs: MINUTE_MS, seconds: trueMinutes * 60 } as const
-  return [usageFigure(await measured({ ...row, workerPlan: { workers: 2 } }))]
+  const runs = stores.map((store) =>
+    withStore(store, async (settings) => ({
+      ...usageFigure(await measured({ ...row, workerPlan: { workers: 4 } }, settings)),
+      store,
+    })),
+  )
+  return Promise.all(runs)
 }
