@@ -23,9 +23,8 @@ export const EVERYTHING = Number.MAX_SAFE_INTEGER
 /** The budget of every released batch that has some left and something pending, oldest first. */
 export async function readBudgets(tx: Queries): Promise<readonly Budget[]> {
   const batches = await payingBatches(tx)
-  const uncapped = batches.some((batch) => capOf(batch) === null)
   const list: Budget[] = []
-  for (const batch of batches) list.push({ batchId: batch.id, ...(await budgetOf(tx, batch, uncapped)) })
+  for (const batch of batches) list.push({ batchId: batch.id, ...(await budgetOf(tx, batch, batches)) })
   return list
 }
 
@@ -49,13 +48,21 @@ export function wantedIn(state: 'waiting' | 'queued', batch: { readonly items: n
          on want.search_id = search.id and want.batch_id = @batchId and search.state = '${state}'`
 }
 
-/** How many more searches may be queued on a capped batch's account. Never below 0. */
-export async function budgetLeft(tx: Queries, batch: BatchRow, cap: number): Promise<number> {
+/**
+ * How many more searches may be queued on a capped batch's account. Never below 0.
+ * @param paying all batches that can pay
+ */
+export async function budgetLeft(
+  tx: Queries,
+  batch: BatchRow,
+  cap: number,
+  paying: readonly BatchRow[],
+): Promise<number> {
   const promised = await tx.get<{ searches: number }>(
     `select count(*) as searches
      from ${wantedIn('queued', batch)}
      where not exists (select 1 from call where call.search_id = search.id and call.outcome = 'sent')
-       and not ${PAID_BY_UNCAPPED}`,
+       ${paidAlone(paying)}`,
     { batchId: batch.id },
   )
   return Math.max(0, cap - batch.charged - (promised?.searches ?? 0))
@@ -65,28 +72,36 @@ type Coverage = Omit<Budget, 'batchId'>
 
 const ALL: Coverage = { lastId: EVERYTHING, covered: null }
 
-async function budgetOf(tx: Queries, batch: BatchRow, uncapped: boolean): Promise<Coverage> {
+async function budgetOf(tx: Queries, batch: BatchRow, paying: readonly BatchRow[]): Promise<Coverage> {
   const cap = capOf(batch)
   if (cap === null) return ALL
-  const payable = await budgetLeft(tx, batch, cap)
+  const payable = await budgetLeft(tx, batch, cap, paying)
   if (payable === 0) return { lastId: 0, covered: 0 }
   if (payable >= batch.pending) return ALL
   const last = await tx.get<{ id: number }>(
     `select search.id
-     from ${wantedIn('waiting', batch)}
-     where search.id >= @from
-       ${uncapped ? `and not ${PAID_BY_UNCAPPED}` : ''}
+     from ${(await isAlone(tx, batch)) ? 'search $by(search_waiting)' : wantedIn('waiting', batch)}
+     where search.state = 'waiting' and search.id >= @from
+       ${paidAlone(paying)}
      order by search.id limit 1 offset @before`,
     { batchId: batch.id, from: batch.fed_to, before: payable - 1 },
   )
   return last === undefined ? ALL : { lastId: last.id, covered: payable }
 }
 
-/** Whether a released batch without a cap also wants the search. */
-const PAID_BY_UNCAPPED = `exists (
-  select 1 from want as other join batch on batch.id = other.batch_id
-  where other.search_id = search.id
-    and batch.state = 'released' and batch.max_credits is null and batch.first is null)`
+/** Every search that waits is then wanted by this batch. */
+async function isAlone(tx: Queries, { id }: BatchRow): Promise<boolean> {
+  return (await tx.get('select 1 from batch where pending > 0 and id <> @id limit 1', { id })) === undefined
+}
+
+/** Leaves out the searches that a released batch without a cap also wants. */
+function paidAlone(paying: readonly BatchRow[]): string {
+  if (paying.every((batch) => capOf(batch) !== null)) return ''
+  return `and not exists (
+    select 1 from want as other join batch on batch.id = other.batch_id
+    where other.search_id = search.id
+      and batch.state = 'released' and batch.max_credits is null and batch.first is null)`
+}
 
 /** The parameter `@budgets` of the two expressions below. */
 export function budgetsAsJson(list: readonly Budget[]): string {

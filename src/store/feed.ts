@@ -161,7 +161,7 @@ async function due(
       for (const rowsOf of [queuedForLess, waitingFor]) {
         const wanted = Math.min(limit - found.size, left[priority])
         if (wanted <= 0) break
-        const rows = await rowsOf(tx, batch, wanted, found)
+        const rows = await rowsOf(tx, batch, wanted, found, batches)
         for (const row of rows) found.set(row.id, dueSearch(row, batch))
         for (const lesser of PRIORITIES.slice(urgency)) left[lesser] -= rows.length
       }
@@ -199,9 +199,10 @@ async function waitingFor(
   batch: BatchRow,
   wanted: number,
   taken: ReadonlyMap<number, unknown>,
+  paying: readonly BatchRow[],
 ): Promise<readonly DueRow[]> {
   const cap = capOf(batch)
-  const payable = cap === null ? Number.MAX_SAFE_INTEGER : await budgetLeft(tx, batch, cap)
+  const payable = cap === null ? Number.MAX_SAFE_INTEGER : await budgetLeft(tx, batch, cap, paying)
   if (payable === 0) return []
   // At most all of those taken are among them.
   const limit = Math.min(payable, wanted + taken.size)
