@@ -16,24 +16,27 @@ import { throughput } from './bench/throughput.js'
 import { postgresBinaries } from './postgres-server.js'
 
 /**
- * What the program can do on this machine, in one run, with baselines beside it. The built program is
- * measured as its users run it: commands and workers in processes of their own.
+ * Measures the built program on this machine, next to baselines. It runs as users run it: commands and
+ * workers are processes of their own.
  */
+
 const BENCHES: readonly Bench[] = [startUp, pairs, throughput, night, million, pace, distant, peer]
+
+const MARKS = ['<!-- bench -->', '<!-- end of bench -->'] as const
 
 const HELP = `Usage: npm run bench -- [options]
 
-  --only NAME         one bench, or several (repeat it): ${BENCHES.map(({ name }) => name).join(', ')}
-  --store NAME        sqlite or postgres (repeat it); default: both, where PostgreSQL is installed
+  --only NAME         run only this bench; may be repeated: ${BENCHES.map(({ name }) => name).join(', ')}
+  --store NAME        sqlite or postgres; may be repeated; default: both, if PostgreSQL is installed
   --quick             smaller sizes: ten minutes in all
   --true-minutes N    with pace: also N real minutes at 300 calls a minute
-  --json FILE         the figures, as JSON
-  --into FILE         also writes the table into this page, between its two marks
-  --help              this text
+  --json FILE         also writes the figures as JSON
+  --into FILE         also writes the table into this page, between ${MARKS.join(' and ')}
+  --help              prints this text
 
 ${BENCHES.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join('\n')}
 
-All of it takes about forty minutes, and wants a machine that does nothing else.`
+Everything takes about forty minutes. Run nothing else on the machine meanwhile.`
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -74,8 +77,6 @@ async function main(): Promise<number> {
   return 0
 }
 
-const MARKS = ['<!-- bench -->', '<!-- end of bench -->'] as const
-
 async function putInto(path: string, table: string): Promise<void> {
   const page = await readFile(path, 'utf8')
   const [from, to] = MARKS.map((mark) => page.indexOf(mark))
@@ -89,7 +90,7 @@ function misused(problem: string): number {
   return 2
 }
 
-/** Null: one of them is none. */
+/** Null: a name is unknown, or PostgreSQL is not installed. */
 function storesFor(names: readonly string[]): readonly StoreName[] | null {
   const stores = names.flatMap((name): StoreName[] => {
     if (name === 'sqlite') return ['SQLite']

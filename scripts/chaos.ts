@@ -6,9 +6,9 @@ import { openProgress } from './chaos/progress.js'
 import { run } from './chaos/run.js'
 import { renderTable } from './chaos/table.js'
 
-/** Nothing lost, every credit explained: broken at random for as long as one likes, by a seed. See `--help` and docs/chaos.md. */
-async function main(words: readonly string[]): Promise<number> {
-  const options = understood(words)
+/** The chaos run: breaks the program at random, by a seed, and checks its promises. See `--help` and docs/chaos.md. */
+async function main(argv: readonly string[]): Promise<number> {
+  const options = parsed(argv)
   if (options === 'wrong') return 2
   if (options === null) {
     process.stdout.write(HELP)
@@ -25,7 +25,7 @@ async function main(words: readonly string[]): Promise<number> {
   const interrupt = interruptSignal()
   try {
     progress.say(`${plan.steps.length} actions, ${plan.batches.length} batches: ${replay}`)
-    const { counters, evidence, dir, forget } = await run({
+    const { counters, evidence, dir, remove } = await run({
       plan,
       store,
       signal: interrupt.signal,
@@ -38,34 +38,32 @@ async function main(words: readonly string[]): Promise<number> {
     process.stdout.write(`${renderTable(store, counters, verdict)}\n`)
     const isBroken = verdict.violations.length > 0
     if (isBroken || options.keep) progress.say(`Store, logs and exports: ${dir}`)
-    else await forget()
-    if (isBroken) progress.say(`A promise was broken. The same actions again: ${replay}`)
+    else await remove()
+    if (isBroken) progress.say(`A promise was broken. To repeat the same actions: ${replay}`)
     return isBroken ? 1 : 0
   } catch (error) {
     progress.clear()
     if (!interrupt.signal.aborted) {
       progress.say(
-        `The run stopped early; everything that it had started was ended: ${error instanceof Error ? error.message : String(error)}`,
+        `The run failed; everything that it had started was stopped: ${error instanceof Error ? error.message : String(error)}`,
       )
       return 1
     }
-    progress.say('Interrupted: everything that was started is ended and removed.')
+    progress.say('Interrupted: everything that the run had started was stopped and removed.')
     return 130
   } finally {
     interrupt.dispose()
   }
 }
 
-function understood(words: readonly string[]) {
+function parsed(argv: readonly string[]) {
   try {
-    return readOptions(words)
+    return readOptions(argv)
   } catch (error) {
-    process.stderr.write(
-      `${error instanceof Error ? error.message : String(error)}\nAdd --help to see what is possible.\n`,
-    )
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\nAdd --help for the options.\n`)
     return 'wrong'
   }
 }
 
-// exit(), because a client of a Redis that was killed under it may still be waiting for its return.
+// exit(), because a Redis client may still wait for a server that was killed.
 process.exit(await main(process.argv.slice(2)))

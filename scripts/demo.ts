@@ -11,17 +11,18 @@ import { type Simulator, startSimulator } from '../src/simulator/simulator.js'
 import { type LogLine, parseLogLine } from './log-line.js'
 
 /**
- * The main job in half a minute, without key or network: the simulator plays the API, a worker and the board run in
- * processes of their own on a private Redis, and the real commands are run on a sample catalog. On the
- * way a 429, a 500, a 400 and an empty account are met; the worker's own log says what it makes of them.
- * Leaves no process behind, and only the tagged catalog.
+ * Shows the main job in half a minute, without key or network: the simulator stands in for the API, a worker and the
+ * board run as processes on a private Redis, and the real commands process a sample catalog. The simulator answers with
+ * a 429, a 500, a 400 and an empty account; the worker's log shows how each is handled. At the end every process is
+ * stopped, and only the tagged catalog is left.
  */
+
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const CLI = join(ROOT, 'dist', 'scripts', 'trackyard-batch.js')
 const CATALOG = join('scripts', 'sample-catalog.csv')
 const OUT = join('demo-output', 'sample-catalog.tagged.csv')
 const QUERY = '{title} {mood} music'
-/** Fewer than the sample needs: the account runs empty on the way and is topped up. */
+/** Fewer than the sample needs, so that the account runs empty and is topped up. */
 const CREDITS_AT_FIRST = 180
 const TOP_UP = 500
 
@@ -64,10 +65,10 @@ async function main(): Promise<void> {
     return code ?? 1
   }
   try {
-    say('A worker and the board start; the simulator plays the API. Nothing here costs a credit.')
+    say('Starting a worker and the board; the simulator stands in for the API. Nothing here costs a credit.')
     const workerStarted = new Promise<void>((resolve, reject) => {
       const worker = startService('worker', env, explain(simulator, resolve))
-      // `close`: its last words are said then.
+      // `close`, not `exit`: by then the last lines of its log have been read.
       worker.once('close', (code) => reject(new Error(`The worker ended with exit code ${code}.`)))
       services.push(worker, startService('board', env, announceBoard))
     })
@@ -96,7 +97,7 @@ function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(TRACKYARD_|HTTPS?_PROXY$)/i.test(name)))
 }
 
-/** The two files of the demo are named as seen from the project, where its commands do not run. */
+/** The demo prints its two files relative to the project; its commands run in another directory. */
 function inRoot(word: string): string {
   return word === CATALOG || word === OUT ? join(ROOT, word) : word
 }
@@ -104,7 +105,7 @@ function inRoot(word: string): string {
 type Listener = (line: LogLine) => void
 
 function startService(name: 'worker' | 'board', env: NodeJS.ProcessEnv, listen: Listener): ChildProcess {
-  // A group of its own: Ctrl-C reaches this process, which stops its children once.
+  // In a process group of its own, so that Ctrl-C reaches only this process, which then stops its children.
   const child = spawn(process.execPath, [join(ROOT, `dist/workers/${name}.js`)], {
     cwd: env.TRACKYARD_DATA_DIR,
     env,
@@ -121,22 +122,22 @@ function startService(name: 'worker' | 'board', env: NodeJS.ProcessEnv, listen: 
   return child
 }
 
-/** One line for each thing that goes wrong on the way, in the worker's own words; an empty account is topped up. */
+/** Prints a line of the worker's log for each failure. Tops up the account when it is empty. */
 function explain(simulator: Simulator, onStarted: () => void): Listener {
   let toppedUp = false
   let lastSaid = ''
   return ({ event, decision, level, msg, query }) => {
     if (event === 'worker.started') onStarted()
     const about = query === undefined ? '' : `"${query}": `
-    // Ten refusals of ten calls in flight are one event.
+    // Ten calls in flight may be refused for the same reason; say it once.
     if ((level !== 'info' || event === 'queue.resumed') && msg !== lastSaid) say(`  worker: ${about}${msg}`)
     lastSaid = msg
-    // The only refusal of the demo that pauses is 402.
+    // In the demo only a 402 pauses the queue.
     if (toppedUp || decision !== 'pause') return
     toppedUp = true
     setTimeout(() => {
       simulator.topUp(TOP_UP)
-      say(`  (somebody buys ${TOP_UP} credits; the worker looks every second here, every minute by default)`)
+      say(`  (topping up ${TOP_UP} credits; this worker checks the balance every second, by default every minute)`)
     }, 1500)
   }
 }
@@ -164,7 +165,7 @@ function quoted(word: string): string {
   return /^[\w./-]+$/.test(word) ? word : `"${word}"`
 }
 
-/** Over a progress bar that may stand on the line. */
+/** Clears the line first, which may show a progress bar. */
 function say(text: string): void {
   process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[K' : ''}${text}\n`)
 }

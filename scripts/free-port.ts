@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 
 /**
- * A free port of 127.0.0.1, below those that systems give to outgoing connections: one of these could be somebody
- * else's by the time the server is started again, even its own client's, which connects to itself while nobody listens.
+ * A free port of 127.0.0.1, below the range that systems use for outgoing connections. A port of that range could be
+ * taken while the server is being restarted, even by its own client, which would then connect to itself.
  */
 export async function freePort(): Promise<number> {
   const port = randomInt(10_000, 32_000)

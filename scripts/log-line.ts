@@ -1,4 +1,4 @@
-/** A JSON line of a service's log. */
+/** A line of a worker's or board's log, in JSON. */
 export interface LogLine {
   readonly event: string
   readonly level: string
@@ -7,7 +7,7 @@ export interface LogLine {
   readonly [fact: string]: unknown
 }
 
-/** Null for a line that is no log line: the last words of a crash, or a half-written line. */
+/** Null: not a log line, but the output of a crash or a line that is cut off. */
 export function parseLogLine(line: string): LogLine | null {
   if (!line.startsWith('{')) return null
   try {

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Tries the last commit of this clone on each line of Node that package.json declares, and prints a table.
-# Every version gets a Node binary from npm and a clone of its own in a temporary directory, in which it
-# runs: npm ci, the build, the demo, the unit tests, scripts/try-package.sh. The machine's own Node is not
-# touched.
+# Tries the last commit of this clone on each major version of Node that package.json declares, and prints a
+# table. For each version it takes a Node binary from npm and makes a clone in a temporary directory, in which
+# it runs npm ci, the build, the demo, the unit tests and scripts/try-package.sh. The machine's own Node is not
+# changed.
 #
 #   scripts/node-versions.sh [--only VERSION] [--keep]
 #
-#   --only 22   one line or one exact version (22.23.5); may be repeated. Default: 20 22 24 26
-#   --keep      keeps the temporary directory, with one log for each step
+#   --only 22   one major or one exact version (22.23.5); may be repeated. Default: 20 22 24 26
+#   --keep      keeps the temporary directory, with one log per step
 #
-# Takes two minutes a version, and about four more where SQLite is compiled (twice). Each step has a limit.
+# Takes two minutes per version, and about four more if SQLite must be compiled (twice). Each step has a time limit.
 # Exit 0: every step passed. Exit 1: a step failed, and the end of its log was printed. Exit 2: wrong usage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -69,7 +69,7 @@ printf 'asked\tnode\tinstall\tbuild\tdemo\tunit tests\tpackage\n' >"$table"
 step() {
   local version=$1 name=$2 limit_s=$3 started=$SECONDS log=$work/$1-$2.log
   shift 3
-  # In the foreground, or Ctrl-C would end this script and not the step.
+  # In the foreground: otherwise Ctrl-C would end this script, but not the step.
   if timeout --foreground -k 10 "$limit_s" "$@" >"$log" 2>&1 </dev/null; then
     cell="$((SECONDS - started)) s"
     return 0
@@ -81,7 +81,7 @@ step() {
   return 1
 }
 
-# try VERSION: writes one row of the table. Nothing more is tried when the install fails.
+# try VERSION: prints one row of the table. If the install fails, the other steps are skipped.
 try() {
   local version=$1 home clone=$work/$1/clone row=$1 cell
   home=$work/$version/node_modules/node-$platform
@@ -97,7 +97,7 @@ try() {
     trap 'exit 130' INT TERM
     cd "$clone"
     export PATH="$home/bin:$PATH"
-    # The headers of this very Node: the compiled SQLite fits no other one.
+    # The headers of exactly this Node: a compiled SQLite works with no other version.
     export npm_config_nodedir=$home
     row+=$'\t'$(node --version)
     if step "$version" install 600 npm ci --no-progress; then
@@ -122,7 +122,7 @@ try() {
 for version in "${versions[@]}"; do try "$version"; done
 
 echo
-# Fixed columns: `column` is not on every machine.
+# Fixed column widths, since not every machine has `column`.
 while IFS=$'\t' read -r asked node install build demo unit package; do
   printf '%-9s %-10s %-8s %-7s %-7s %-11s %s\n' "$asked" "$node" "$install" "$build" "$demo" "$unit" "$package"
 done <"$table"

@@ -12,11 +12,12 @@ import { startSimulator } from '../src/simulator/simulator.js'
 import { parseLogLine } from './log-line.js'
 
 /**
- * Makes docs/overview.png, the picture in the README: the demo's catalog several times over, against the simulator, for a
- * quarter of an hour with a pause by hand in it. Nothing in it is drawn or edited.
+ * Makes docs/overview.png, the picture in the README: a screenshot of the board after a quarter of an hour of work on
+ * the demo's catalog, repeated several times, against the simulator, with a pause by hand. It is not edited.
  *
  *     npm run build && node dist/scripts/picture.js [MINUTES]
  */
+
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const CLI = join(ROOT, 'dist/scripts/trackyard-batch.js')
 const MINUTES = Number(process.argv[2] ?? 15)
@@ -63,7 +64,7 @@ async function command(...args: string[]): Promise<void> {
   if (code !== 0) throw new Error(`${args.join(' ')} ended with exit code ${String(code)}.`)
 }
 
-/** The sample's rows again and again, each round with searches of its own. */
+/** Writes the sample's rows several times. The column `round` makes the searches of each repetition different. */
 async function catalog(name: string, rounds: number): Promise<string> {
   const [header = '', ...rows] = (await readFile(join(ROOT, 'scripts/sample-catalog.csv'), 'utf8')).trim().split('\n')
   const all = Array.from({ length: rounds }, (_, round) => rows.map((row) => row.replace(/^([^,]+),/, `$1-${round},`)))

@@ -8,8 +8,9 @@ import { promisify } from 'node:util'
 import { freePort } from './free-port.js'
 
 /**
- * A real PostgreSQL for tests, chaos and bench: in a temporary directory and on a free port of 127.0.0.1. What it
- * writes is not forced to disk, unless `settings` say so. It must not run as root, so it runs as `postgres` then.
+ * A PostgreSQL server for tests, chaos and bench, in a temporary directory and on a free port of 127.0.0.1. It does not
+ * force its writes to disk (`fsync` off) unless `settings` turn that on. PostgreSQL refuses to run as root; under root it
+ * runs as the user `postgres`.
  */
 export interface PostgresServer {
   readonly port: number
@@ -17,20 +18,20 @@ export interface PostgresServer {
   url(database: string): string
   /** Returns its URL. */
   createDatabase(name: string): Promise<string>
-  /** Returns what `psql` prints: a line for each row. */
+  /** Returns the output of `psql`: one line per row. */
   query(text: string, database?: string): Promise<string>
-  /** `immediate`: as if it crashed. */
+  /** `immediate`: like a crash. */
   restart(how: StopMode): Promise<void>
-  /** Until `start`. */
+  /** It stays down until `start`. */
   stop(how: StopMode): Promise<void>
   start(): Promise<void>
-  /** SIGSTOP for all that serve clients, until the function that is returned. */
+  /** SIGSTOP for all processes that serve clients. @returns a function that resumes them */
   freeze(): Promise<() => void>
-  /** A replica that follows it. */
+  /** Starts a streaming replica. */
   startStandby(): Promise<PostgresServer>
-  /** Of a standby: it takes changes from then on. */
+  /** Makes a standby the primary. */
   promote(): Promise<void>
-  /** Ends it and removes its directory. */
+  /** Stops the server and removes its directory. */
   close(): Promise<void>
 }
 
@@ -39,7 +40,7 @@ type Settings = Readonly<Record<string, string>>
 
 export interface PostgresServerOptions {
   readonly settings?: Settings
-  /** Its data and sockets go into a new directory in this one. Default: that for temporary files. */
+  /** Where to make the directory for its data and sockets. Default: the system's directory for temporary files. */
   readonly within?: string
 }
 
@@ -91,7 +92,11 @@ async function startIn(
     const deadline = performance.now() + ANSWERS_WITHIN_MS
     while (!(await answers())) {
       if (child.exitCode !== null || performance.now() > deadline)
-        throw new Error(`PostgreSQL in ${dir} ended with ${child.exitCode ?? 'nothing, and does not answer'}`)
+        throw new Error(
+          child.exitCode === null
+            ? `PostgreSQL in ${dir} does not answer`
+            : `PostgreSQL in ${dir} ended with exit code ${child.exitCode}`,
+        )
       await sleep(20)
     }
     return child
@@ -156,16 +161,16 @@ function program(name: string): string {
   return join(bin, name)
 }
 
-/** With these words, as the user that the server runs as. */
+/** The command line that runs a program of PostgreSQL as the server's user. */
 function asServer(name: string, words: readonly string[]): [string, string[]] {
   return isRoot() ? ['runuser', ['-u', 'postgres', '--', program(name), ...words]] : [program(name), [...words]]
 }
 
-/** One that has ended by itself needs none. */
+/** Ignores a process that has already ended. */
 function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch {
-    // It is gone.
+    // It has ended.
   }
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes sure that what npm cannot bring is on this machine: redis-server (for the private Redis and the
-# tests), PostgreSQL (for tests when asked), `timeout` (macOS has none; the tests run under it) and, when asked, Debian's chromium for the
-# browser test. Says nothing when all is there. May be run again at any time.
+# Installs what npm cannot install: redis-server (for the private Redis and the tests), `timeout` (macOS has
+# none; the tests run under it), and with the options PostgreSQL (for tests) and Debian's chromium (for the
+# browser test). Prints nothing if everything is installed. Safe to run again.
 #
 #   scripts/setup.sh [--with-chromium] [--with-postgres]        (or SETUP_CHROMIUM=1)
 #
-# Exit 0: everything is there. Exit 1: something is missing, and the exact command was printed.
+# Exit 0: everything is installed. Exit 1: something is missing, and the command to install it was printed.
 set -euo pipefail
 
 with_chromium=${SETUP_CHROMIUM:-0}
@@ -26,7 +26,7 @@ has() {
   command -v "$1" >/dev/null 2>&1 || { [ "$1" = postgres ] && ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
 }
 
-# What installs things here. brew first: it refuses to run as root, and who has it on Linux chose it.
+# The package manager of this machine. brew first: on Linux somebody has chosen it, and it refuses to run as root.
 manager() {
   if has brew && [ "$(id -u)" -ne 0 ]; then
     echo brew
@@ -41,7 +41,7 @@ manager() {
   fi
 }
 
-# The package that holds a program, by manager.
+# The package that contains a program, by package manager.
 package_of() {
   case "$1:$2" in
     redis-server:apt) echo redis-server ;;
@@ -64,7 +64,7 @@ command_for() {
   esac
 }
 
-# Directly as root, else through sudo, which asks for a password only where somebody can answer.
+# As root directly, else through sudo, which asks for a password only if there is a terminal.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
@@ -75,7 +75,7 @@ as_root() {
   fi
 }
 
-# apt's lists are refreshed only when the package cannot be had with those that are there.
+# Refreshes apt's lists only if the package cannot be installed from the present ones.
 install_package() {
   case "$2" in
     apt)
@@ -91,10 +91,10 @@ install_package() {
   esac
 }
 
-# Debian starts the service of redis-server, and enables it, as soon as the package is installed. Nothing
-# here uses it: every private Redis is a process of ours. So it is stopped and disabled, but only right
-# after this script has installed the package: a service that was there before is somebody else's. Keeping
-# it from starting would take a policy-rc.d, which blocks every later service if this script is killed.
+# Debian starts and enables the service of redis-server when the package is installed. Nothing here uses it,
+# because a private Redis is a process of ours. So it is stopped and disabled, but only if this script has
+# installed the package: a service that existed before belongs to somebody else. A policy-rc.d could prevent the
+# start, but would block every later service if this script were killed.
 stop_debian_redis() {
   if has systemctl && as_root systemctl --quiet disable --now redis-server; then return 0; fi
   # No systemd, or one that is not running, as in a container.

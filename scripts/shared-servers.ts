@@ -6,19 +6,19 @@ import {
 } from '../src/queue/private-redis/private-redis.js'
 import { type PostgresServer, type PostgresServerOptions, startPostgresServer } from './postgres-server.js'
 
-/** What several machines share: PostgreSQL, and a Redis that is started again when it has died. */
+/** The servers that several machines share: PostgreSQL, and a Redis that is restarted when it dies. */
 export interface SharedServers {
   readonly server: PostgresServer
-  /** As a URL of this database; it has been created. */
+  /** The URL of the database, which exists. */
   readonly databaseUrl: string
-  /** For every process: where the store and the queue are. */
+  /** The addresses of store and queue, for the environment of every process. */
   readonly settings: Readonly<Record<string, string>>
   close(): Promise<void>
 }
 
 /**
- * @param redisDir where the Redis keeps its files
- * @param database its name
+ * @param redisDir the directory for Redis's files
+ * @param database the name of the database to create
  */
 export async function startSharedServers(
   redisDir: string,

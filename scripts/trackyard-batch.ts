@@ -6,7 +6,7 @@ const argv = process.argv.slice(2)
 const io = {
   stdout: process.stdout,
   stderr: process.stderr,
-  // Opened only by who reads it: an opened pipe keeps the process alive.
+  // A getter, so that stdin is opened only when it is read: an open pipe keeps the process alive.
   get stdin() {
     return process.stdin
   },
@@ -22,12 +22,13 @@ exitAtSignal(() => {
   cli.say('Interrupted.')
   cli.finish({ code: 'interrupted', message: 'Interrupted.', hint: null })
 })
-// Behind the line above, because reading the program takes a moment.
+// Imported after `exitAtSignal`, because loading the program takes a moment.
 const { run } = await import('../src/cli/main.js')
 const code = await run(argv, io)
 isOver = true
 process.exitCode = code
-// What is still open now (an unread stdin, work that the grace has given up) must not hold the process; output in flight may.
+// Whatever is still open (an unread stdin, work abandoned after the grace period) must not keep the process alive. Only
+// unwritten output may.
 setInterval(() => {
   if (process.stdout.writableLength === 0) process.exit(code)
 }, 100).unref()

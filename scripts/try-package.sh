@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs the package into an empty folder, as a user would, and tries it there: the command's help, the
-# plan of the sample catalog against the simulated API, an import of the client library and its types.
-# Needs a clone with its packages installed. scripts/node-versions.sh runs it on each line of Node.
+# Installs the package into an empty directory, as a user would, and tries it: the command's help, the plan of
+# the sample catalog against the simulated API, an import of the client library, and its types.
+# Run it in a clone with its packages installed. scripts/node-versions.sh runs it on each version of Node.
 #
 #   scripts/try-package.sh
 #
-# Takes half a minute, and one or two minutes more where SQLite is compiled. Exit 0: all of it worked.
+# Takes half a minute, and one or two minutes more if SQLite must be compiled. Exit 0: everything worked.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -24,10 +24,10 @@ trap finish EXIT
 npm pack --silent --pack-destination "$work" >/dev/null
 mkdir "$work/user"
 cd "$work/user"
-# None of your own settings: your Redis and your data directory are not for this.
+# Unset your own settings, so that your Redis and your data directory are not used.
 unset "${!TRACKYARD_@}"
 export TRACKYARD_DATA_DIR=$work/data
-# The settings of this project's .npmrc do not come along, so those that npm needs here are options.
+# This project's .npmrc does not apply here, so the settings that npm needs are given as options.
 echo '{ "name": "user", "private": true, "type": "module" }' >package.json
 timeout -k 10 600 npm install --prefer-offline --no-audit --no-fund --no-progress "$work"/*.tgz
 
@@ -62,7 +62,7 @@ await client.close()
 if (plan.searches !== 1) throw new Error(`Expected a plan of 1 search, found ${plan.searches}.`)
 console.log('client: ok')
 END
-# A TypeScript user checks the declarations of the package too (skipLibCheck is off).
+# With skipLibCheck off, TypeScript checks the declarations of the package too.
 "$root/node_modules/.bin/tsc" --strict --noEmit --target es2023 --module nodenext \
   --typeRoots "$root/node_modules/@types" --types node client.ts
 echo 'types: ok'

@@ -3,11 +3,12 @@ import { Agent, request } from 'undici'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 
 /**
- * The other baseline: a BullMQ worker as one writes it in ten lines, with the same undici call and a JSON
- * parse, on the same kind of Redis. It keeps nothing: no claim, no answer, no ledger. What lies between
- * it and the program is the price of the record.
+ * Baseline: a BullMQ worker of ten lines, which makes each call with undici and parses
+ * the answer. It stores nothing: no claim, no answer, no ledger. So the difference to the program
+ * is the cost of the store.
  */
-export const BARE_WORKER = 'as-bare-worker'
+
+export const BARE_WORKER_ROLE = 'as-bare-worker'
 
 const CHUNK = 1000
 

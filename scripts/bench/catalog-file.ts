@@ -2,13 +2,16 @@ import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 
-/** A CSV like those of real video libraries: an id, a title, a mood, a note; every row asks its own question. */
+/** The template for the catalogs of `writeCatalog`. */
 export const QUERY = '{title} {mood} music'
 
 const MOODS = ['calm', 'dark', 'bright', 'epic', 'warm', 'tense', 'dreamy'] as const
 const PLACES = ['harbour', 'market', 'forest', 'night train', 'kitchen', 'workshop', 'coast'] as const
 
-/** @param name also keeps the questions of two files apart */
+/**
+ * Writes a CSV like that of a video library: id, title, mood, note. Every row needs a search of its own.
+ * @param name of the file; it is part of every title, so two files share no search
+ */
 export async function writeCatalog(dir: string, name: string, rows: number): Promise<string> {
   const path = join(dir, `${name}.csv`)
   const file = createWriteStream(path)

@@ -3,16 +3,16 @@ import { Agent, request } from 'undici'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 
 /**
- * The peer: DBOS Transact's durable queue on PostgreSQL, written as its documentation does. A search is a workflow of
- * one step, which is tried again with backoff; its result, the answer, is kept by DBOS. The queue's own limits hold the
- * rate and how many run at a time.
+ * A baseline that also stores every answer: DBOS Transact's durable queue on PostgreSQL, written as its
+ * documentation does. A search is a workflow of one step, which DBOS retries with backoff and whose result it
+ * stores. The queue's own limits enforce the rate and the concurrency.
  */
 
 const QUEUE = 'searches'
-/** What the worker says when it takes searches. */
+/** What the worker prints once it takes searches. */
 export const READY = 'ready'
-/** Its default of a second would be its speed: each look takes no more than may run at a time. */
-const LOOKS_EVERY_MS = 10
+/** Each poll takes at most `concurrency` searches, so with the default of 1 s polling alone would limit the speed. */
+const POLLS_EVERY_MS = 10
 const ENQUEUED_TOGETHER = 100
 
 export interface DbosOrder {
@@ -22,7 +22,7 @@ export interface DbosOrder {
   readonly perMinute: number
 }
 
-/** Enqueues and ends: nothing is called. */
+/** Enqueues the searches and ends; makes no call. */
 export async function playDbosSubmit(order: DbosOrder, searches: number): Promise<void> {
   const search = DBOS.registerWorkflow(async (_query: string) => '', { name: 'search' })
   await launch(order, ['none of these'])
@@ -39,7 +39,7 @@ export async function playDbosSubmit(order: DbosOrder, searches: number): Promis
   await DBOS.shutdown()
 }
 
-/** Works until its input ends. */
+/** Runs searches until stdin ends. */
 export async function playDbosWorker(order: DbosOrder, apiUrl: string): Promise<void> {
   const agent = new Agent({ connections: order.concurrency })
   DBOS.registerWorkflow(
@@ -55,7 +55,7 @@ export async function playDbosWorker(order: DbosOrder, apiUrl: string): Promise<
 }
 
 async function launch({ databaseUrl, concurrency, perMinute }: DbosOrder, listenQueues: string[]): Promise<void> {
-  // What it does with its database client is its own affair.
+  // DBOS uses a deprecated API of its database client; its warning would clutter our output.
   process.noDeprecation = true
   DBOS.setConfig({
     name: 'bench',
@@ -67,7 +67,7 @@ async function launch({ databaseUrl, concurrency, perMinute }: DbosOrder, listen
   await DBOS.launch()
   await DBOS.registerQueue(QUEUE, {
     workerConcurrency: concurrency,
-    minPollingIntervalMs: LOOKS_EVERY_MS,
+    minPollingIntervalMs: POLLS_EVERY_MS,
     ...(perMinute === 0 ? {} : { rateLimit: { limitPerPeriod: perMinute, periodSec: 60 } }),
   })
 }

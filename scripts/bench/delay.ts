@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { median } from './figure.js'
 
-/** Makes a server on this machine as far away as one on another: every piece arrives later, in order. */
+/** A proxy that simulates a distant server: it forwards every chunk after a delay, in order. */
 export interface Delay {
   readonly port: number
   close(): Promise<void>
@@ -22,7 +22,7 @@ export async function startDelay(target: number, oneWayMs: number): Promise<Dela
     ] as const) {
       sockets.add(from)
       from.setNoDelay(true).on('error', end)
-      from.on('data', (piece) => void sleep(oneWayMs).then(() => to.write(piece)))
+      from.on('data', (chunk) => void sleep(oneWayMs).then(() => to.write(chunk)))
       from.on('close', () => {
         sockets.delete(from)
         void sleep(oneWayMs).then(end)
@@ -41,23 +41,23 @@ export async function startDelay(target: number, oneWayMs: number): Promise<Dela
   }
 }
 
-const LOOKS = 15
-/** "Do you speak TLS?", which PostgreSQL answers with one letter. */
+const SAMPLES = 15
+/** PostgreSQL's SSLRequest, which the server answers with one byte. */
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
 
-/** The round trip to a PostgreSQL at that port, ms. */
+/** The median round trip to PostgreSQL at that port, ms. */
 export async function roundTripMs(port: number): Promise<number> {
-  const looks: number[] = []
-  for (let look = 0; look < LOOKS; look += 1) {
+  const tripsMs: number[] = []
+  for (let sample = 0; sample < SAMPLES; sample += 1) {
     const socket = connect(port, '127.0.0.1').setNoDelay(true)
     await once(socket, 'connect')
-    // The way through a proxy is open by then.
+    // Lets a proxy open its own connection first.
     await sleep(20)
     const from = performance.now()
     socket.write(SSL_REQUEST)
     await once(socket, 'data')
-    looks.push(performance.now() - from)
+    tripsMs.push(performance.now() - from)
     socket.destroy()
   }
-  return median(looks)
+  return median(tripsMs)
 }

@@ -5,19 +5,20 @@ import { postgresBinaries } from '../postgres-server.js'
 import { startSharedServers } from '../shared-servers.js'
 import { roundTripMs, startDelay } from './delay.js'
 import type { Bench, Figure } from './figure.js'
-import { measured, usageFigure } from './pace.js'
+import { measure, usageFigure } from './pace.js'
 
 /**
- * The largest tier's pace with the store on another machine: four workers, PostgreSQL behind a proxy that delays every
- * piece, each commit forced to disk.
+ * The rate of the largest tier with the store on another machine: four workers, and PostgreSQL behind a proxy that
+ * delays every chunk. Each commit is forced to disk.
  */
+
 const WORKERS = 4
 const ONE_WAY_MS = 1.2
 const SECONDS = 90
 
 export const distant: Bench = {
   name: 'distant',
-  about: 'the pace of 300 a minute with four workers and PostgreSQL a round trip of 2.4 ms away',
+  about: '300 calls a minute with four workers and a PostgreSQL whose round trip takes 2.4 ms',
   async run({ quick, say }) {
     if (postgresBinaries() === null) return [{ ...ROUND_TRIP, value: null, note: 'PostgreSQL is not installed' }]
     const dir = await mkdtemp(join(tmpdir(), 'bench-'))
@@ -30,7 +31,7 @@ export const distant: Bench = {
       const tripMs = await roundTripMs(delay.port)
       const seconds = quick ? SECONDS / 3 : SECONDS
       say(
-        `300 a minute with ${WORKERS} workers for ${seconds} s; a round trip to PostgreSQL takes ${tripMs.toFixed(1)} ms`,
+        `300 calls a minute with ${WORKERS} workers for ${seconds} s; a round trip to PostgreSQL takes ${tripMs.toFixed(1)} ms`,
       )
       const row = {
         kind: 'sliding',
@@ -41,7 +42,7 @@ export const distant: Bench = {
       } as const
       return [
         { ...ROUND_TRIP, value: tripMs, note: 'median, through the proxy' },
-        { ...usageFigure(await measured(row, settings)), bench: 'distant' },
+        { ...usageFigure(await measure(row, settings)), bench: 'distant' },
       ]
     } finally {
       await delay.close()

@@ -3,10 +3,11 @@ import { Agent, request } from 'undici'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 
 /**
- * The baseline to beat: the API documentation's own sample, a sequential loop of at most 3 attempts that
- * sleeps Retry-After on a 429 (60 s where it is missing) and gives up on anything else.
+ * Baseline: the sample of the API's documentation. A sequential loop makes at most 3 attempts per search. After a
+ * 429 it sleeps for Retry-After (60 s if there is none). Any other error ends it.
  */
-export const DOCUMENTED_LOOP = 'as-documented-loop'
+
+export const DOCUMENTED_LOOP_ROLE = 'as-documented-loop'
 
 const ATTEMPTS = 3
 const FALLBACK_S = 60

@@ -1,9 +1,9 @@
 import { BENCH_ENTRY } from './entry.js'
-import { onStage, type RunEnvironment, type StoreName } from './environment.js'
+import { type RunEnvironment, type StoreName, withEnvironment } from './environment.js'
 import { type FastServer, startFastServer } from './fast-server.js'
 import type { Figure } from './figure.js'
 
-/** A fast server, and on it a new stage for each store. */
+/** Runs `work` once for each store, each time in a new environment, against one fast server. */
 export async function onEachStore(
   stores: readonly StoreName[],
   settings: Readonly<Record<string, string>>,
@@ -13,7 +13,9 @@ export async function onEachStore(
   const figures: Figure[] = []
   try {
     for (const store of stores)
-      figures.push(...(await onStage(server.url, settings, (environment) => work(environment, store, server), store)))
+      figures.push(
+        ...(await withEnvironment(server.url, settings, (environment) => work(environment, store, server), store)),
+      )
   } finally {
     await server.close()
   }

@@ -13,8 +13,8 @@ import { startSharedServers } from '../shared-servers.js'
 import { type ProcessFacts, watchFacts } from './process-facts.js'
 
 /**
- * The built program as its users run it: commands and workers in processes of their own, a private Redis
- * and a store in a temporary directory. Nothing is left behind.
+ * Runs the built program as its users run it: commands and workers in processes of their own, with a private Redis
+ * and a store in a temporary directory. `close` stops and removes everything.
  */
 export interface RunEnvironment {
   readonly dir: string
@@ -23,9 +23,9 @@ export interface RunEnvironment {
   readonly databaseUrl: string
   /** Runs one command to its end. @throws Error when it fails */
   cli(args: readonly string[]): Promise<Finished>
-  /** Resolves when it takes searches. */
+  /** Resolves when the worker takes searches. */
   startWorker(): Promise<Service>
-  /** Where its Redis listens. It is started if need be. */
+  /** The socket of its Redis, which is started if it is not running. */
   redisSocket(): Promise<string>
   close(): Promise<void>
 }
@@ -33,17 +33,17 @@ export interface RunEnvironment {
 export interface Finished {
   readonly stdout: string
   readonly wallMs: number
-  /** Until the first byte on stdout; `wallMs` where there was none. */
-  readonly shownMs: number
-  /** Its last seen facts; null where they cannot be seen. */
+  /** Time to the first byte on stdout; `wallMs` if there was none. */
+  readonly firstOutputMs: number
+  /** The last sample of its process; null where there is no /proc. */
   readonly facts: ProcessFacts | null
 }
 
 export interface Service {
   readonly pid: number
-  /** As `kill -9`. */
+  /** SIGKILL. */
   kill(): Promise<void>
-  /** SIGTERM, and until it has ended. */
+  /** SIGTERM; resolves when it has ended. */
   stop(): Promise<void>
 }
 
@@ -74,15 +74,15 @@ export async function openEnvironment(
     const child = spawn(process.execPath, [CLI, ...args], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] })
     const facts = watchFacts(child.pid ?? 0)
     const [stdout, stderr] = [textOf(child.stdout), textOf(child.stderr)]
-    let shownMs: number | null = null
+    let firstOutputMs: number | null = null
     child.stdout.once('data', () => {
-      shownMs = performance.now() - startedAt
+      firstOutputMs = performance.now() - startedAt
     })
     const [code] = (await once(child, 'close')) as [number | null]
     const wallMs = performance.now() - startedAt
     const seen = facts()
     if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${stderr()}${stdout()}`)
-    return { stdout: stdout(), wallMs, shownMs: shownMs ?? wallMs, facts: seen }
+    return { stdout: stdout(), wallMs, firstOutputMs: firstOutputMs ?? wallMs, facts: seen }
   }
 
   async function startWorker(): Promise<Service> {
@@ -92,7 +92,7 @@ export async function openEnvironment(
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     const ended = once(child, 'exit')
-    await saysThatItRuns(child)
+    await hasStarted(child)
     const service: Service = {
       pid: child.pid ?? 0,
       async kill() {
@@ -131,8 +131,8 @@ export async function openEnvironment(
 
 export type StoreName = 'SQLite' | 'PostgreSQL'
 
-/** Opens a stage, and closes it whatever happens on it. */
-export async function onStage<T>(
+/** Opens an environment for `work`, and closes it even if `work` fails. */
+export async function withEnvironment<T>(
   apiUrl: string,
   settings: Readonly<Record<string, string>>,
   work: (environment: RunEnvironment) => Promise<T>,
@@ -148,7 +148,7 @@ export async function onStage<T>(
   })
 }
 
-/** SQLite needs nothing; PostgreSQL a server that forces its commits to disk, and a Redis. */
+/** For PostgreSQL: starts a server that forces its commits to disk, and a Redis. SQLite needs neither. */
 export async function withStore<T>(
   store: StoreName,
   work: (settings: Readonly<Record<string, string>>) => Promise<T>,
@@ -164,24 +164,27 @@ export async function withStore<T>(
   }
 }
 
-export interface Stage {
+export interface StoreEnvironment {
   readonly store: StoreName
   readonly environment: RunEnvironment
 }
 
-/** One stage for each store, at the same time: what is measured in turns is disturbed alike. */
-export async function onStages<T>(
+/**
+ * Opens an environment for each store at the same time, so that the stores can be measured in turns: other load on
+ * the machine then slows all of them alike.
+ */
+export async function withEnvironments<T>(
   stores: readonly StoreName[],
   apiUrl: string,
   settings: Readonly<Record<string, string>>,
-  work: (stages: readonly Stage[]) => Promise<T>,
+  work: (environments: readonly StoreEnvironment[]) => Promise<T>,
 ): Promise<T> {
   const [store, ...rest] = stores
   if (store === undefined) return work([])
-  return onStage(
+  return withEnvironment(
     apiUrl,
     settings,
-    (environment) => onStages(rest, apiUrl, settings, (stages) => work([{ store, environment }, ...stages])),
+    (environment) => withEnvironments(rest, apiUrl, settings, (others) => work([{ store, environment }, ...others])),
     store,
   )
 }
@@ -194,8 +197,8 @@ function textOf(stream: NodeJS.ReadableStream): () => string {
   return () => text
 }
 
-/** Its log goes on being read afterwards: a full pipe would stop it. */
-function saysThatItRuns(child: ChildProcess): Promise<void> {
+/** Resolves when the worker has started. Keeps reading its log: a full pipe would block the worker. */
+function hasStarted(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     const said: string[] = []
     child.once('exit', (code) => reject(new Error(`a worker ended with ${code}: ${said.join('\n')}`)))

@@ -6,13 +6,13 @@ import { BASE_PATH } from '../../src/simulator/api.js'
 import { createTrackLibrary } from '../../src/simulator/track-library.js'
 
 /**
- * A server that costs next to nothing, so that clients are what is measured: ready answers of twenty tracks
- * (6 KB, as the simulator makes them), no limit, no log. It runs in a process of its own, and times the
- * calls itself: every client is measured by the same clock, from its first call to its last answer.
+ * A server that uses hardly any CPU, so that the client is what is measured: prepared answers of twenty tracks
+ * (6 KB, as the simulator makes them), no limit, no log. It runs in a process of its own and times the calls, so
+ * every client is measured by the same clock, from its first call to its last answer.
  */
 export interface FastServer {
   readonly url: string
-  /** Forgets what it has counted. */
+  /** Sets the count to 0. */
   reset(): Promise<void>
   counted(): Promise<Counted>
   close(): Promise<void>
@@ -24,16 +24,16 @@ export interface Counted {
   readonly seconds: number
 }
 
-/** What the role's process is started as: `node bench.js as-fast-server LATENCY_MS`. */
-export const FAST_SERVER = 'as-fast-server'
+/** Starts the helper process: `node bench.js as-fast-server LATENCY_MS`. */
+export const FAST_SERVER_ROLE = 'as-fast-server'
 
 const PATIENCE_MS = 10_000
 const ANSWERS = 64
-/** So many a minute that no client can be held by it. */
+/** Calls a minute; more than any client makes. */
 const NO_LIMIT = 60_000_000
 
 export async function startFastServer(benchEntry: string, latencyMs: number): Promise<FastServer> {
-  const child = spawn(process.execPath, [benchEntry, FAST_SERVER, String(latencyMs)], {
+  const child = spawn(process.execPath, [benchEntry, FAST_SERVER_ROLE, String(latencyMs)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const origin = await firstLine(child)
@@ -49,7 +49,7 @@ export async function startFastServer(benchEntry: string, latencyMs: number): Pr
   }
 }
 
-/** The role's process: says where it listens, and ends when its parent closes the pipe or is gone. */
+/** The helper process: prints its address, and ends when its parent closes the pipe or dies. */
 export async function playFastServer(latencyMs: number): Promise<void> {
   const answers = makeAnswers()
   let calls = 0
@@ -132,13 +132,13 @@ function firstLine(child: ChildProcess): Promise<string> {
   })
 }
 
-/** Waits until so many calls were answered. @throws Error when nothing happens for a minute */
+/** Waits until that many calls have arrived. @throws Error when no call arrives for a minute */
 export async function untilCalls(server: FastServer, calls: number): Promise<Counted> {
   let before = -1
   let changedAt = performance.now()
   for (;;) {
     const counted = await server.counted()
-    if (counted.calls >= calls) return settled(server)
+    if (counted.calls >= calls) return countWhenAnswered(server)
     if (counted.calls !== before) changedAt = performance.now()
     before = counted.calls
     if (performance.now() - changedAt > 60_000)
@@ -147,8 +147,8 @@ export async function untilCalls(server: FastServer, calls: number): Promise<Cou
   }
 }
 
-/** The last answers may still be on their way. */
-async function settled(server: FastServer): Promise<Counted> {
+/** Waits for the last answers, which may not have been sent yet. */
+async function countWhenAnswered(server: FastServer): Promise<Counted> {
   await new Promise((resolve) => setTimeout(resolve, 300))
   return server.counted()
 }

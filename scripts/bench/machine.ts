@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { cpus, loadavg, release, totalmem, type } from 'node:os'
 
-/** What the figures were measured on. No names and no paths. */
+/** The machine that the figures were measured on, without names and paths. */
 export interface Machine {
-  /** Of the run, UTC. */
+  /** When the run began, UTC. */
   readonly date: string
   readonly cpus: number
   readonly cpu: string
@@ -11,7 +11,7 @@ export interface Machine {
   readonly system: string
   readonly node: string
   readonly redis: string
-  /** Runnable processes in the minute before the run; anything above a half says that others were at work. */
+  /** The load average of the minute before the run. Above 0.5, other programs were running. */
   readonly loadBefore: number
 }
 

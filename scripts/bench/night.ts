@@ -4,13 +4,14 @@ import { QUERY, writeCatalog } from './catalog-file.js'
 import { onEachStore } from './each-store.js'
 import type { RunEnvironment } from './environment.js'
 import { type FastServer, untilCalls } from './fast-server.js'
-import { type Bench, type Figure, median, type Order } from './figure.js'
+import { type Bench, type BenchOptions, type Figure, median } from './figure.js'
 import { factsOf } from './process-facts.js'
 
 /**
- * A hundred thousand searches through one worker, its feeding and its other chores included: what a night costs in
- * CPU and memory. Then the morning: the same batch, twenty tracks to an answer, exported.
+ * What a night costs one worker in CPU and memory: a hundred thousand searches, including feeding and the other
+ * maintenance tasks. Then status and export of that batch, with twenty tracks per answer.
  */
+
 const CONCURRENCY = 50
 
 export const night: Bench = {
@@ -18,7 +19,7 @@ export const night: Bench = {
   about: "a worker's CPU and memory over 100,000 searches, then their export",
   async run({ quick, stores, say }) {
     return onEachStore(stores, { TRACKYARD_CONCURRENCY: String(CONCURRENCY) }, async (environment, store, server) => {
-      // PostgreSQL takes three times as long, and its worker is no larger.
+      // PostgreSQL takes three times as long, and a worker needs no more memory for it.
       const searches = quick && store === 'PostgreSQL' ? 20_000 : 100_000
       return (await oneNight(server, environment, searches, say)).map((each) => ({ ...each, store }))
     })
@@ -29,7 +30,7 @@ async function oneNight(
   server: FastServer,
   environment: RunEnvironment,
   searches: number,
-  say: Order['say'],
+  say: BenchOptions['say'],
 ): Promise<Figure[]> {
   const catalog = await writeCatalog(environment.dir, 'night', searches)
   await environment.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
@@ -40,14 +41,14 @@ async function oneNight(
   const facts = factsOf(worker.pid)
   await worker.stop()
   say('status and export')
-  const looks: number[] = []
-  for (let look = 0; look < 5; look += 1) looks.push((await environment.cli(['status', '--json'])).wallMs)
-  const note = `${searches} searches in ${seconds.toFixed(0)} s, fed while it runs, concurrency ${CONCURRENCY}`
+  const statusMs: number[] = []
+  for (let run = 0; run < 5; run += 1) statusMs.push((await environment.cli(['status', '--json'])).wallMs)
+  const note = `${searches} searches in ${seconds.toFixed(0)} s, feeding included, concurrency ${CONCURRENCY}`
   const cpu = facts && (facts.cpuSeconds * 1000) / searches
   const isWhole = searches === 100_000
   return [
-    figure('searches a second, fed on the way', searches / seconds, 'searches/s', null, note),
-    figure("a worker's CPU per 1,000 searches", cpu, 's', null, 'start included'),
+    figure('searches a second, feeding included', searches / seconds, 'searches/s', null, note),
+    figure("a worker's CPU per 1,000 searches", cpu, 's', null, 'including its start'),
     figure(
       "a worker's resident memory afterwards",
       facts?.residentMb ?? null,
@@ -55,7 +56,7 @@ async function oneNight(
       isWhole ? { atMost: 200 } : null,
       `peak ${facts?.peakMb.toFixed(0) ?? '?'} MB`,
     ),
-    figure('status', median(looks) / 1000, 's', null, 'median of 5'),
+    figure('status', median(statusMs) / 1000, 's', null, 'median of 5'),
     await exported(environment, 'csv', searches),
     await exported(environment, 'jsonl', searches),
   ]
@@ -70,7 +71,7 @@ async function exported(environment: RunEnvironment, format: 'csv' | 'jsonl', ro
     rows / (wallMs / 1000),
     'rows/s',
     { atLeast: environment.databaseUrl === '' ? 50_000 : 30_000 },
-    `20 tracks to an answer, ${megabytes} MB written, peak ${facts?.peakMb.toFixed(0) ?? '?'} MB, start of the command included`,
+    `20 tracks per answer, ${megabytes} MB written, peak ${facts?.peakMb.toFixed(0) ?? '?'} MB, including the start of the command`,
   )
 }
 

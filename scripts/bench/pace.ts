@@ -1,17 +1,19 @@
 import { LIMIT_KINDS, type LimitKind } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
 import { QUERY, writeCatalog } from './catalog-file.js'
-import { onStage, withStore } from './environment.js'
-import type { Bench, Figure, Order } from './figure.js'
+import { withEnvironment, withStore } from './environment.js'
+import type { Bench, BenchOptions, Figure } from './figure.js'
 import { runWorkers, type WorkerPlan } from './workers.js'
 
 /**
- * How much of a limit is used, and how often it is overstepped: against the simulator's three ways of counting a
- * minute, with fleets of one, two and four processes, and one where workers join and leave. At 10 a minute the
- * minutes are shortened (and the pace set accordingly), which is harder than life: what a start is late
- * by weighs more in a shorter interval, and a Retry-After is still whole seconds. At 300 they are true
- * ones, with the pace as it is learned from the API.
+ * How much of the rate limit is used, and how often it is exceeded: for each of the simulator's three ways of
+ * counting a minute, with one, two and four workers, and with workers that join and leave.
+ *
+ * At 10 calls a minute, a minute lasts 15 s and the rate is set accordingly. That is harder than reality: a late
+ * start weighs more in a shorter interval, and Retry-After still counts whole seconds. At 300 calls a minute,
+ * minutes are real and the rate is learned from the API.
  */
+
 const WORKER_PLANS: readonly WorkerPlan[] = [
   { workers: 1 },
   { workers: 2 },
@@ -28,22 +30,22 @@ const MINUTE_MS = 60_000
 
 export const pace: Bench = {
   name: 'pace',
-  about: 'use of the rate limit and share of 429s, for three kinds of limit and four fleets',
-  async run(order) {
+  about: 'use of the rate limit and share of 429s, for three kinds of limit and four numbers of workers',
+  async run(options) {
     const seen: Seen[] = []
     for (const scale of SCALES) {
-      const kinds: readonly LimitKind[] = order.quick ? ['sliding'] : LIMIT_KINDS
+      const kinds: readonly LimitKind[] = options.quick ? ['sliding'] : LIMIT_KINDS
       const rows = kinds.flatMap((kind) => WORKER_PLANS.map((workerPlan) => ({ ...scale, kind, workerPlan })))
-      const seconds = order.quick ? QUICK_SECONDS : scale.seconds
-      const atATime = order.quick ? WORKER_PLANS.length : scale.atATime
-      // Some rows at a time: they wait more than they work, but a busy machine starts late.
+      const seconds = options.quick ? QUICK_SECONDS : scale.seconds
+      const atATime = options.quick ? WORKER_PLANS.length : scale.atATime
+      // Several at once, since they mostly wait. Not all at once: on a busy machine, calls start late.
       for (let from = 0; from < rows.length; from += atATime) {
         const now = rows.slice(from, from + atATime)
-        order.say(`${scale.perMinute} a minute, rows ${from + 1} to ${from + now.length} of ${rows.length}`)
-        seen.push(...(await Promise.all(now.map((row) => measured({ ...row, seconds })))))
+        options.say(`${scale.perMinute} calls a minute, rows ${from + 1} to ${from + now.length} of ${rows.length}`)
+        seen.push(...(await Promise.all(now.map((row) => measure({ ...row, seconds })))))
       }
     }
-    return [...seen.map(usageFigure), ...inAll(seen), ...(await trueRun(order))]
+    return [...seen.map(usageFigure), ...inAll(seen), ...(await realRun(options))]
   },
 }
 
@@ -58,12 +60,12 @@ interface Row {
 interface Seen extends Row {
   readonly calls: number
   readonly refused: number
-  /** Share of the limit that was used. */
+  /** The share of the limit that was used, 0 to 1. */
   readonly used: number
 }
 
-/** @param more settings, such as where the store is */
-export async function measured(row: Row, more: Readonly<Record<string, string>> = {}): Promise<Seen> {
+/** @param more settings, such as the address of the store */
+export async function measure(row: Row, more: Readonly<Record<string, string>> = {}): Promise<Seen> {
   const { kind, perMinute, minuteMs } = row
   const simulator = await startSimulator({
     tier: 'pro',
@@ -77,7 +79,7 @@ export async function measured(row: Row, more: Readonly<Record<string, string>> 
   const perRealMinute = (perMinute * MINUTE_MS) / minuteMs
   const settings = minuteMs === MINUTE_MS ? {} : { TRACKYARD_RATE_LIMIT: String(perRealMinute) }
   try {
-    return await onStage(simulator.url, { ...settings, ...more }, async (environment) => {
+    return await withEnvironment(simulator.url, { ...settings, ...more }, async (environment) => {
       const enough = Math.ceil(((row.seconds + 60) / 60) * perRealMinute)
       const catalog = await writeCatalog(environment.dir, 'pace', enough)
       await environment.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
@@ -89,7 +91,7 @@ export async function measured(row: Row, more: Readonly<Record<string, string>> 
   }
 }
 
-/** Counted from the first answered call in the span on, to the last; workers that stand still at the end is not spared. */
+/** Counts from the first answered call of the span to the last one. A standstill at the end of the span counts too. */
 function usage(
   simulator: Simulator,
   { perMinute, minuteMs }: Row,
@@ -107,7 +109,7 @@ function usage(
 
 export function usageFigure(seen: Seen): Figure {
   const { kind, perMinute, minuteMs, workerPlan, calls, refused } = seen
-  const scaled = minuteMs === MINUTE_MS ? 'true minutes' : `minutes of ${minuteMs / 1000} s`
+  const scaled = minuteMs === MINUTE_MS ? 'real minutes' : `minutes of ${minuteMs / 1000} s`
   const processes = workerPlan.workers === 1 ? '1 process' : `${workerPlan.workers} processes`
   return {
     bench: 'pace',
@@ -128,23 +130,26 @@ function inAll(seen: readonly Seen[]): Figure[] {
     value,
     unit,
     aim,
-    note: `${calls} calls over ${seen.length} rows`,
+    note: `${calls} calls in ${seen.length} rows`,
   })
   const least = Math.min(...seen.map(({ used }) => used * 100))
   return [
-    figure('the least used row', least, '% used', LEAST_USED),
-    figure('answered 429, of 1,000 calls', (refused * 1000) / calls, '', { atMost: 1 }),
+    figure('row with the lowest use', least, '% used', LEAST_USED),
+    figure('429s per 1,000 calls', (refused * 1000) / calls, '', { atMost: 1 }),
   ]
 }
 
-/** The real thing: 300 a minute as learned from the API, in real minutes, on the strictest way of counting; each store with a Redis and four workers of its own. */
-async function trueRun({ stores, trueMinutes, say }: Order): Promise<readonly Figure[]> {
+/**
+ * A longer run at 300 calls a minute, learned from the API, in real minutes, with the strictest way of counting. Each
+ * store has a Redis and four workers of its own.
+ */
+async function realRun({ stores, trueMinutes, say }: BenchOptions): Promise<readonly Figure[]> {
   if (trueMinutes === 0) return []
-  say(`300 a minute for ${trueMinutes} minutes`)
+  say(`300 calls a minute for ${trueMinutes} minutes`)
   const row = { kind: 'sliding', perMinute: 300, minuteMs: MINUTE_MS, seconds: trueMinutes * 60 } as const
   const runs = stores.map((store) =>
     withStore(store, async (settings) => ({
-      ...usageFigure(await measured({ ...row, workerPlan: { workers: 4 } }, settings)),
+      ...usageFigure(await measure({ ...row, workerPlan: { workers: 4 } }, settings)),
       store,
     })),
   )

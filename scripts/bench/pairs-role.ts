@@ -6,15 +6,15 @@ import { makeAnswers } from './fast-server.js'
 
 const AT_A_TIME = [1, 10, 50] as const
 const SECONDS = 1.5
-const LOOKED_AT = 100_000
+const MOST_SEARCHES = 100_000
 
-/** How many pairs a second, with so many at a time. */
-export interface PairsSeen {
+/** How many pairs of claim and close the store takes per second, with that many at a time. */
+export interface PairSpeed {
   readonly atATime: number
   readonly perSecond: number
 }
 
-/** The role's process: prints what it saw, as JSON. */
+/** The helper process: prints its `PairsSeen` as JSON. */
 export async function playPairs(apiUrl: string, dataDir: string, databaseUrl: string): Promise<void> {
   const store = await openStore({
     path: join(dataDir, 'trackyard.db'),
@@ -24,20 +24,20 @@ export async function playPairs(apiUrl: string, dataDir: string, databaseUrl: st
     const answer = readAnswer(body)
     return answer === null ? [] : [{ body, ...answer }]
   })
-  const seen: PairsSeen[] = []
-  const due = (await store.feed.due(LOOKED_AT, { high: LOOKED_AT, normal: LOOKED_AT, low: LOOKED_AT })).map(
-    ({ ref }) => ref,
-  )
-  const { refs: queued } = await store.feed.queuedRefs(Date.now() + 1, 0, LOOKED_AT)
+  const seen: PairSpeed[] = []
+  const due = (
+    await store.feed.due(MOST_SEARCHES, { high: MOST_SEARCHES, normal: MOST_SEARCHES, low: MOST_SEARCHES })
+  ).map(({ ref }) => ref)
+  const { refs: queued } = await store.feed.queuedRefs(Date.now() + 1, 0, MOST_SEARCHES)
   const next = [...due, ...queued].values()
   let made = 0
-  /** False: there is no search left. */
+  /** Claims and closes one call. False: no search is left. */
   const pair = async (): Promise<boolean> => {
     const { value: ref } = next.next()
     if (ref === undefined) return false
     const answer = answers[made % answers.length]
     made += 1
-    if (answer === undefined) throw new Error('expected ready answers, found none')
+    if (answer === undefined) throw new Error('expected prepared answers, found none')
     const claim = await store.calls.claim(ref, {
       now: Date.now(),
       openCallMaxAgeMs: 60_000,

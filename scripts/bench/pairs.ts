@@ -3,18 +3,19 @@ import { onEachStore } from './each-store.js'
 import { BENCH_ENTRY } from './entry.js'
 import type { RunEnvironment, StoreName } from './environment.js'
 import type { Bench, Figure } from './figure.js'
-import type { PairsSeen } from './pairs-role.js'
-import { PAIRS, readRole } from './role.js'
+import type { PairSpeed } from './pairs-role.js'
+import { PAIRS_ROLE, readRole } from './role.js'
 
 /**
- * What the record alone can do, without a queue and without calls: claim a search, then store its answer of twenty
- * tracks, each in a commit on disk.
+ * The speed of the store alone, without a queue and without calls: claim a search, then store its answer of twenty
+ * tracks, each with a commit to disk.
  */
+
 const ROWS = 60_000
 
 export const pairs: Bench = {
   name: 'pairs',
-  about: 'claims and ends of calls that the store alone takes in a second',
+  about: 'how many calls the store alone can claim and close in a second',
   async run({ stores, say }) {
     return onEachStore(stores, {}, (environment, store, server) => {
       say(`claim and close, ${store}`)
@@ -26,8 +27,8 @@ export const pairs: Bench = {
 async function inRole(apiUrl: string, environment: RunEnvironment, store: StoreName): Promise<Figure[]> {
   const catalog = await writeCatalog(environment.dir, 'pairs', ROWS)
   await environment.cli(['submit', catalog, '--query', QUERY, '--yes', '--json'])
-  const said = await readRole(BENCH_ENTRY, [PAIRS, apiUrl, environment.dataDir, environment.databaseUrl])
-  const seen = JSON.parse(said) as readonly PairsSeen[]
+  const said = await readRole(BENCH_ENTRY, [PAIRS_ROLE, apiUrl, environment.dataDir, environment.databaseUrl])
+  const seen = JSON.parse(said) as readonly PairSpeed[]
   return seen.map(({ atATime, perSecond }) => ({
     bench: 'pairs',
     store,
@@ -35,6 +36,6 @@ async function inRole(apiUrl: string, environment: RunEnvironment, store: StoreN
     value: perSecond,
     unit: 'pairs/s',
     aim: null,
-    note: 'each change on disk before the next',
+    note: 'each change on disk before the next one',
   }))
 }

@@ -9,16 +9,17 @@ import { type PostgresServer, postgresBinaries, startPostgresServer } from '../p
 import { QUERY, writeCatalog } from './catalog-file.js'
 import type { DbosOrder } from './dbos-worker.js'
 import { BENCH_ENTRY } from './entry.js'
-import { onStage, type StoreName } from './environment.js'
+import { type StoreName, withEnvironment } from './environment.js'
 import { startFastServer, untilCalls } from './fast-server.js'
 import type { Bench, Figure } from './figure.js'
-import { DBOS_SUBMIT, DBOS_WORKER, runRole } from './role.js'
+import { DBOS_SUBMIT_ROLE, DBOS_WORKER_ROLE, runRole } from './role.js'
 
 /**
- * Beside DBOS Transact's queue, which somebody with TypeScript and PostgreSQL would take instead: the same server and
- * searches, one worker each. How many calls a second; how well a limit of 300 a minute is used, and how often it is
- * overstepped; how many searches are paid twice after a `kill -9`.
+ * Compares the program with DBOS Transact's queue, the usual choice with TypeScript and PostgreSQL: the same server
+ * and searches, one worker each. Measures the calls per second, how much of a limit of 300 calls a minute is used, how
+ * often it is exceeded, and how many searches are paid for twice after a `kill -9`.
  */
+
 const CONCURRENCY = 50
 const LIMIT = 300
 const MINUTE_MS = 60_000
@@ -26,7 +27,7 @@ const DBOS = 'DBOS Transact'
 
 export const peer: Bench = {
   name: 'peer',
-  about: "DBOS Transact's queue on PostgreSQL beside the program: speed, limit, kill -9",
+  about: "the program and DBOS Transact's queue on PostgreSQL: speed, rate limit, kill -9",
   async run({ quick, stores, say }) {
     if (postgresBinaries() === null)
       return [{ ...figure('', 'calls a second', null, 'calls/s'), note: 'PostgreSQL is not installed' }]
@@ -36,7 +37,7 @@ export const peer: Bench = {
       say(`calls a second: ${each.name}`)
       figures.push(await speed(each, quick ? 2000 : 10_000))
     }
-    say(`a limit of ${LIMIT} a minute, all at a time`)
+    say(`a limit of ${LIMIT} calls a minute, all programs at once`)
     const minutes = quick ? 1 : 3
     figures.push(...(await Promise.all(programs.map((each) => limit(each, minutes)))).flat())
     for (const each of programs) {
@@ -47,10 +48,10 @@ export const peer: Bench = {
   },
 }
 
-/** A program that makes searches. */
+/** A program under test: ours with one store, or DBOS. */
 interface Program {
   readonly name: string
-  /** `perMinute` 0: no limit of its own. */
+  /** Enqueues the searches, then gives `work` a way to start workers. `perMinute`: 0 sets no limit. */
   run<T>(setup: Setup, work: (workers: Workers) => Promise<T>): Promise<T>
 }
 
@@ -63,9 +64,9 @@ interface Setup {
 
 interface Workers {
   start(): Promise<{ stop(): Promise<void>; kill(): Promise<void> }>
-  /** Resolves when the program itself holds every search for answered: the server has seen more by then. */
+  /** Resolves when the program has stored an answer to every search. */
   finished(): Promise<void>
-  /** How many calls it lists as perhaps paid for without an answer. Null: it keeps no such list. */
+  /** How many calls it lists as of unknown outcome. Null: it keeps no such list. */
   unknownOutcomes(): Promise<number | null>
 }
 
@@ -73,7 +74,7 @@ function program(store: StoreName): Program {
   return {
     name: `the program, ${store}`,
     run: ({ apiUrl, searches, concurrency }, work) =>
-      onStage(
+      withEnvironment(
         apiUrl,
         { TRACKYARD_CONCURRENCY: String(concurrency) },
         async (environment) => {
@@ -99,7 +100,7 @@ function dbos(): Program {
       const server = await startPostgresServer({ settings: { fsync: 'on', shared_buffers: '512MB' } })
       try {
         const order: DbosOrder = { databaseUrl: await server.createDatabase('dbos'), concurrency, perMinute }
-        await runRole(BENCH_ENTRY, [DBOS_SUBMIT, JSON.stringify(order), String(searches)])
+        await runRole(BENCH_ENTRY, [DBOS_SUBMIT_ROLE, JSON.stringify(order), String(searches)])
         return await work({
           start: () => startDbos(order, apiUrl),
           finished: () => untilNoneIsLeft(server),
@@ -114,13 +115,13 @@ function dbos(): Program {
 }
 
 async function startDbos(order: DbosOrder, apiUrl: string) {
-  const words = [BENCH_ENTRY, DBOS_WORKER, JSON.stringify(order), apiUrl]
+  const words = [BENCH_ENTRY, DBOS_WORKER_ROLE, JSON.stringify(order), apiUrl]
   const child: ChildProcess = spawn(process.execPath, words, { stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = once(child, 'exit')
-  // Its only line says that it is ready.
+  // Its only line is `READY`.
   await Promise.race([
     once(child.stdout ?? child, 'data'),
-    ended.then(([code]) => Promise.reject(new Error(`${DBOS_WORKER} ended with ${code}`))),
+    ended.then(([code]) => Promise.reject(new Error(`${DBOS_WORKER_ROLE} ended with ${code}`))),
   ])
   return {
     async stop() {
@@ -149,7 +150,7 @@ async function speed(each: Program, searches: number): Promise<Figure> {
   }
 }
 
-/** From a minute after the first call on: some programs begin with the calls of a whole minute. */
+/** Counts from a minute after the first call on, because a program may begin with a burst of a whole minute's calls. */
 async function limit(each: Program, minutes: number): Promise<Figure[]> {
   const simulator = await startSimulator({
     tier: 'pro',
@@ -173,7 +174,7 @@ async function limit(each: Program, minutes: number): Promise<Figure[]> {
         ({ status, receivedAt }) => status !== 429 && receivedAt >= from && receivedAt < from + minutes * MINUTE_MS,
       )
       const refused = calls.filter(({ status }) => status === 429).length
-      const note = `sliding, ${minutes} min after the first`
+      const note = `sliding window, ${minutes} min after the first minute`
       return [
         figure(each.name, `use of ${LIMIT} a minute`, (passed.length * 100) / (minutes * LIMIT), '% used', note),
         figure(each.name, 'answered 429', refused, 'calls', `of ${calls.length}`),
@@ -187,7 +188,7 @@ async function limit(each: Program, minutes: number): Promise<Figure[]> {
 const KILLED_SEARCHES = 600
 const KILLS_AT = [100, 250, 400] as const
 
-/** Three kills, a new worker after each; all searches are answered in the end. */
+/** Kills three workers in a row and starts a new one after each. At the end all searches are answered. */
 async function killed(each: Program): Promise<Figure> {
   const simulator = await startSimulator({
     tier: 'pro',
@@ -222,7 +223,7 @@ async function untilNoneIsLeft(server: PostgresServer): Promise<void> {
   const until = performance.now() + 4 * MINUTE_MS
   const left = "select count(*) from dbos.workflow_status where status <> 'SUCCESS'"
   while (Number(await server.query(left, 'dbos')) > 0) {
-    if (performance.now() > until) throw new Error(`${DBOS} did not end its searches in four minutes`)
+    if (performance.now() > until) throw new Error(`${DBOS} did not finish its searches within four minutes`)
     await sleep(200)
   }
 }

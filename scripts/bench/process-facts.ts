@@ -1,17 +1,18 @@
 import { readFileSync } from 'node:fs'
 
-/** What a running process has used so far, from /proc; null on systems without it, or when it has ended. */
+/** What a process has used so far, from /proc. */
 export interface ProcessFacts {
-  /** User and system together, s. */
+  /** User and system time, in seconds. */
   readonly cpuSeconds: number
   readonly residentMb: number
-  /** The highest so far. */
+  /** The highest resident memory so far. */
   readonly peakMb: number
 }
 
-/** Linux counts CPU time in hundredths of a second on every usual build. */
+/** Linux's USER_HZ, which is 100 on all usual builds. */
 const TICKS_PER_SECOND = 100
 
+/** Null: the system has no /proc, or the process has ended. */
 export function factsOf(pid: number): ProcessFacts | null {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')
@@ -20,7 +21,7 @@ export function factsOf(pid: number): ProcessFacts | null {
       .split(' ')
     const kb = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? Number.NaN)
     const [resident, peak] = [kb('VmRSS') / 1024, kb('VmHWM') / 1024]
-    // A process that has just ended has a status without memory.
+    // The status of a process that has just ended has no memory figures.
     if (Number.isNaN(peak)) return null
     return {
       cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
@@ -32,7 +33,10 @@ export function factsOf(pid: number): ProcessFacts | null {
   }
 }
 
-/** Looks until it is told to stop, then says the last that was seen: the peak of a process that ends by itself. */
+/**
+ * Samples a process until the returned function is called, which returns the last sample. So the peak of a process is
+ * known after it has ended.
+ */
 export function watchFacts(pid: number): () => ProcessFacts | null {
   let last = factsOf(pid)
   const timer = setInterval(() => {

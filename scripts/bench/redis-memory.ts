@@ -1,18 +1,19 @@
 import { connect } from 'node:net'
 
-/** What a Redis says about itself over its socket: bytes in use, and how many jobs it holds. */
+/** From Redis's INFO. */
 export interface RedisMemory {
   readonly usedBytes: number
-  readonly jobs: number
+  /** Keys in database 0; nearly all of them are jobs. */
+  readonly keys: number
 }
 
 export async function redisMemory(socketPath: string): Promise<RedisMemory> {
   const info = await ask(socketPath, 'INFO')
   const number = (pattern: RegExp): number => Number(pattern.exec(info)?.[1] ?? 0)
-  return { usedBytes: number(/^used_memory:(\d+)/m), jobs: number(/^db0:keys=(\d+)/m) }
+  return { usedBytes: number(/^used_memory:(\d+)/m), keys: number(/^db0:keys=(\d+)/m) }
 }
 
-/** One command whose reply is one bulk string. */
+/** Sends one command whose reply is one bulk string. */
 function ask(socketPath: string, command: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(socketPath, () => socket.write(`${command}\r\n`))

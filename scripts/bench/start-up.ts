@@ -4,13 +4,14 @@ import type { RunEnvironment } from './environment.js'
 import type { Bench, Figure } from './figure.js'
 import { median } from './figure.js'
 
-/** What somebody waits for who asks for help, or looks at a small catalog. */
-const LOOKS = 9
+/** How long users wait for short commands, with a small catalog in the store. */
+
+const RUNS = 9
 const ROWS = 1000
 
 export const startUp: Bench = {
   name: 'start',
-  about: 'the time of short commands',
+  about: 'how long short commands take',
   async run({ stores, say }) {
     const figures = await onEachStore(stores, {}, async (environment, store) => {
       say(`short commands, ${store}`)
@@ -25,7 +26,7 @@ export const startUp: Bench = {
           value: await waitMs(environment, command.split(' ')),
           unit: 'ms',
           aim: { atMost: command === '--help' ? 80 : 200 },
-          note: `median of ${LOOKS}, Node itself included${command === '--help' ? '' : `; ${ROWS} rows`}`,
+          note: `median of ${RUNS}, including the start of Node${command === '--help' ? '' : `; ${ROWS} rows`}`,
         })
       return seen
     })
@@ -37,6 +38,6 @@ export const startUp: Bench = {
 
 async function waitMs(environment: RunEnvironment, command: readonly string[]): Promise<number> {
   const waits: number[] = []
-  for (let look = 0; look < LOOKS; look += 1) waits.push((await environment.cli(command)).wallMs)
+  for (let run = 0; run < RUNS; run += 1) waits.push((await environment.cli(command)).wallMs)
   return median(waits)
 }

@@ -12,7 +12,7 @@ export function renderTable(figures: readonly Figure[], machine: Machine): strin
     verdict(isMet(figure)),
     figure.note,
   ])
-  const all = [['bench', 'store', 'what', 'measured', 'aim', 'met', 'beside it'], ...rows]
+  const all = [['bench', 'store', 'what', 'measured', 'aim', 'met', 'note'], ...rows]
   const widths = [0, 1, 2, 3, 4, 5].map((column) => Math.max(...all.map((row) => (row[column] ?? '').length)))
   const line = (row: readonly string[]): string =>
     `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`
@@ -38,7 +38,7 @@ function verdict(met: boolean | null): string {
   return met === null ? '' : met ? 'yes' : 'no'
 }
 
-/** Three figures that matter, and thousands apart. */
+/** About three significant digits, with thousands separators. */
 function shown(value: number): string {
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2
   return value.toLocaleString('en-US', { maximumFractionDigits: digits })

@@ -3,35 +3,36 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLogger } from '../../src/domain/logger.js'
 import { startOrConnectPrivateRedis, stopPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
-import { BARE_WORKER } from './bare-worker.js'
+import { BARE_WORKER_ROLE } from './bare-worker.js'
 import { QUERY, writeCatalog } from './catalog-file.js'
-import { DOCUMENTED_LOOP } from './documented-loop.js'
+import { DOCUMENTED_LOOP_ROLE } from './documented-loop.js'
 import { BENCH_ENTRY } from './entry.js'
-import { onStages, type RunEnvironment, type StoreName } from './environment.js'
+import { type RunEnvironment, type StoreName, withEnvironments } from './environment.js'
 import { type FastServer, startFastServer, untilCalls } from './fast-server.js'
-import { type Bench, type Figure, median, type Order } from './figure.js'
+import { type Bench, type BenchOptions, type Figure, median } from './figure.js'
 import { factsOf, type ProcessFacts } from './process-facts.js'
 import { runRole } from './role.js'
 
 /**
- * Calls a second where nothing limits them, against a bare BullMQ worker and the documentation's loop. All of
- * them are timed by the server, with the jobs in Redis before the first call, in turns, and the
- * median of the turns counts: a neighbour on the machine disturbs all alike.
+ * Calls per second without a rate limit, compared with a bare BullMQ worker and the documentation's loop. The server
+ * times all of them, and all jobs are in Redis before the first call. They run in turns and the median counts, so
+ * that other load on the machine slows all of them alike.
  */
+
 const TURNS = 3
 const DEFAULT_CONCURRENCY = 10
 
 export const throughput: Bench = {
   name: 'throughput',
   about: 'calls a second without limits, against a bare BullMQ worker and a sequential loop',
-  run: async (order) => [
-    ...(await against(order, { latencyMs: 0, concurrency: 50, searches: 20_000, looped: 4000, aim: 0.6 })),
-    ...(await against(order, { latencyMs: 50, concurrency: 50, searches: 20_000, looped: 100, aim: 0.95 })),
-    ...(await against(order, {
+  run: async (options) => [
+    ...(await against(options, { latencyMs: 0, concurrency: 50, searches: 20_000, loopSearches: 4000, aim: 0.6 })),
+    ...(await against(options, { latencyMs: 50, concurrency: 50, searches: 20_000, loopSearches: 100, aim: 0.95 })),
+    ...(await against(options, {
       latencyMs: 50,
       concurrency: DEFAULT_CONCURRENCY,
       searches: 4000,
-      looped: 100,
+      loopSearches: 100,
       aim: 0.95,
     })),
   ],
@@ -39,12 +40,12 @@ export const throughput: Bench = {
 
 interface Race {
   readonly latencyMs: number
-  /** Calls at a time, but for the loop. */
+  /** Calls at a time; the loop makes one. */
   readonly concurrency: number
   readonly searches: number
-  /** How many the sequential loop gets to do. */
-  readonly looped: number
-  /** Of the ratio to the bare worker. */
+  /** Searches of the sequential loop. */
+  readonly loopSearches: number
+  /** The lowest acceptable ratio of the program (with SQLite) to the bare worker. */
   readonly aim: number
 }
 
@@ -52,23 +53,23 @@ function nameOf({ latencyMs, concurrency }: Race): string {
   return `${latencyMs} ms server, ${concurrency} at a time`
 }
 
-async function against(order: Order, race: Race): Promise<Figure[]> {
-  const searches = order.quick ? race.searches / 2 : race.searches
-  const turns = order.quick ? 1 : TURNS
+async function against(options: BenchOptions, race: Race): Promise<Figure[]> {
+  const searches = options.quick ? race.searches / 2 : race.searches
+  const turns = options.quick ? 1 : TURNS
   const server = await startFastServer(BENCH_ENTRY, race.latencyMs)
   const bareDir = await mkdtemp(join(tmpdir(), 'bench-'))
   const [bare, looped]: [Seen[], Seen[]] = [[], []]
-  const ours = new Map<StoreName, Seen[]>(order.stores.map((store) => [store, []]))
+  const ours = new Map<StoreName, Seen[]>(options.stores.map((store) => [store, []]))
   try {
     const redis = await startOrConnectPrivateRedis({ dataDir: bareDir, log: silentLogger })
     const settings = { TRACKYARD_CONCURRENCY: String(race.concurrency) }
-    await onStages(order.stores, server.url, settings, async (stages) => {
+    await withEnvironments(options.stores, server.url, settings, async (environments) => {
       for (let turn = 1; turn <= turns; turn += 1) {
-        order.say(`${nameOf(race)}, turn ${turn} of ${turns}`)
+        options.say(`${nameOf(race)}, turn ${turn} of ${turns}`)
         bare.push(await seenBare(server, redis.socketPath, searches, race.concurrency))
-        for (const { store, environment } of stages)
+        for (const { store, environment } of environments)
           ours.get(store)?.push(await seenOurs(server, environment, searches, `turn-${turn}`))
-        looped.push(await seenLoop(server, order.quick ? race.looped / 2 : race.looped))
+        looped.push(await seenLoop(server, options.quick ? race.loopSearches / 2 : race.loopSearches))
       }
     })
   } finally {
@@ -82,7 +83,7 @@ async function against(order: Order, race: Race): Promise<Figure[]> {
 /** One turn of one program. */
 interface Seen {
   readonly callsPerSecond: number
-  /** Of its process, for 1,000 searches. Null: it cannot be seen. */
+  /** CPU time of its process per 1,000 searches. Null: not measured. */
   readonly cpuSeconds: number | null
 }
 
@@ -98,10 +99,10 @@ function figures(
   const speed = (seen: readonly Seen[]): number => median(seen.map(({ callsPerSecond }) => callsPerSecond))
   const costs = (seen: readonly Seen[]): string => {
     const cpu = median(seen.map(({ cpuSeconds }) => cpuSeconds ?? Number.NaN))
-    return Number.isNaN(cpu) ? '' : `${cpu.toFixed(2)} s of CPU for 1,000`
+    return Number.isNaN(cpu) ? '' : `${cpu.toFixed(2)} s of CPU per 1,000`
   }
   return [
-    figure('a bare BullMQ worker', speed(bare), 'calls/s', `no record; ${costs(bare)}`),
+    figure('a bare BullMQ worker', speed(bare), 'calls/s', `stores nothing; ${costs(bare)}`),
     figure("the documentation's loop", speed(looped), 'calls/s', 'one at a time'),
     ...[...ours].flatMap(([store, seen]) => [
       { ...figure('the program', speed(seen), 'calls/s', `${searches} searches; ${costs(seen)}`), store },
@@ -110,7 +111,7 @@ function figures(
           'program ÷ bare worker',
           speed(seen) / speed(bare),
           '',
-          'the price of the record',
+          'the cost of the store',
           store === 'SQLite' ? { atLeast: race.aim } : null,
         ),
         store,
@@ -137,7 +138,7 @@ async function seenOurs(
 
 async function seenBare(server: FastServer, socketPath: string, searches: number, concurrency: number): Promise<Seen> {
   await server.reset()
-  const words = [BARE_WORKER, server.url, socketPath, String(searches), String(concurrency)]
+  const words = [BARE_WORKER_ROLE, server.url, socketPath, String(searches), String(concurrency)]
   const facts = await runRole(BENCH_ENTRY, words)
   const { calls, seconds } = await server.counted()
   return { callsPerSecond: calls / seconds, cpuSeconds: per1000(facts, searches) }
@@ -145,7 +146,7 @@ async function seenBare(server: FastServer, socketPath: string, searches: number
 
 async function seenLoop(server: FastServer, searches: number): Promise<Seen> {
   await server.reset()
-  await runRole(BENCH_ENTRY, [DOCUMENTED_LOOP, server.url, String(searches)])
+  await runRole(BENCH_ENTRY, [DOCUMENTED_LOOP_ROLE, server.url, String(searches)])
   const { calls, seconds } = await server.counted()
   return { callsPerSecond: calls / seconds, cpuSeconds: null }
 }

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunEnvironment, Service } from './environment.js'
 
-/** How many workers run, all the while or by turns. */
+/** How many workers run. `joining and leaving`: up to three, each for a part of the time. */
 export interface WorkerPlan {
   readonly workers: number | 'joining and leaving'
 }
 
-/** After the last start, until what is measured is the steady pace. */
+/** Time from the last start until the rate is steady. */
 const WARM_UP_MS = 2000
 
-/** Runs the workers for so long, measured from when all of it runs. Epoch milliseconds of the span. */
+/** Runs the workers for `ms`, counted once they are all running. @returns that span, in epoch milliseconds */
 export async function runWorkers(
   environment: RunEnvironment,
   workerPlan: WorkerPlan,
@@ -29,7 +29,7 @@ export async function runWorkers(
   return { from, to }
 }
 
-/** 1 worker, 2, 3, then the first leaves, then the second. */
+/** Runs 1, 2, then 3 workers; then the first leaves, then the second. */
 async function joinAndLeave(running: Service[], join: () => Promise<void>, stepMs: number): Promise<void> {
   for (let step = 0; step < 2; step += 1) {
     await sleep(stepMs)

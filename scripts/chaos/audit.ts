@@ -12,14 +12,17 @@ import { type RefColumns, refOf } from '../../src/store/search-ref.js'
 import { openConnection as openSqlite } from '../../src/store/sqlite/connection.js'
 
 /**
- * The whole record, read with queries of its own and none of the code that keeps it, so that the chaos run and the tests can
- * compare it with what the program believes: every search, every call, what the engine says about its own files,
- * and every counter counted anew. Read-only, in one consistent look; for records that fit into memory.
+ * The whole store, read by SQL of its own and none of the program's queries, so that the chaos run and tests can compare
+ * the two: every search, every call, the engine's check of its own files, and every counter counted again. Read-only,
+ * from one snapshot. The store must fit into memory.
  */
 export interface Audit {
-  /** What `integrity_check` and `foreign_key_check` found (of a server: its own check), and tags that are not those of their answer; empty when all is sound. */
+  /**
+   * What `integrity_check` and `foreign_key_check` found (for PostgreSQL: `serverDamage`), and stored tags that do not
+   * follow from their answer. Empty: the store is sound.
+   */
   readonly damage: readonly string[]
-  /** Counters that do not say what counting says, and answers that stand with the wrong state. */
+  /** Counters that differ from a fresh count, and searches whose state does not match whether they have an answer. */
   readonly miscounts: readonly string[]
   readonly searches: readonly AuditedSearch[]
   /** In the order in which they were sent. */
@@ -39,15 +42,15 @@ export interface AuditedCall {
   readonly query: string
   readonly round: number
   readonly sentAt: number
-  /** Null while open, and where the end was never heard. */
+  /** Null while the call is open, or if nobody heard its end. */
   readonly finishedAt: number | null
   readonly outcome: CallOutcome
   readonly detail: string | null
 }
 
 /**
- * @param serverDamage what a server says about its files
- * @throws what SQLite throws, for a file that is missing or no database
+ * @param serverDamage checks the files of a PostgreSQL server
+ * @throws what SQLite throws for a file that is missing or no database
  */
 export async function auditStore(
   { path, database }: Pick<OpenOptions, 'path' | 'database'>,
@@ -82,11 +85,11 @@ async function damageIn(tx: Transaction): Promise<readonly string[]> {
   const orphans = await tx.all<{ table: string; parent: string }>('pragma foreign_key_check')
   return [
     ...problems.map((row) => row.integrity_check).filter((line) => line !== 'ok'),
-    ...orphans.map((row) => `a row of ${row.table} points at nothing in ${row.parent}`),
+    ...orphans.map((row) => `a row of ${row.table} refers to a missing row of ${row.parent}`),
   ]
 }
 
-/** Stored tags that the same rule would not make of the answer. */
+/** Stored tags of the current rule that do not follow from their answer. */
 async function wrongTagsIn(tx: Transaction): Promise<readonly string[]> {
   const found: string[] = []
   for (let after = 0; ; ) {
@@ -97,7 +100,7 @@ async function wrongTagsIn(tx: Transaction): Promise<readonly string[]> {
     )
     for (const { search_id, json, body } of rows)
       if (json !== JSON.stringify(readAnswer(body)?.tagging))
-        found.push(`the tags of search ${search_id} are not those of its answer`)
+        found.push(`the tags of search ${search_id} do not follow from its answer`)
     const last = rows.at(-1)
     if (last === undefined) return found
     after = last.search_id
@@ -108,7 +111,7 @@ async function miscountsIn(tx: Transaction): Promise<readonly string[]> {
   const found: string[] = []
   for (const text of MISCOUNTS)
     for (const { what, kept, counted } of await tx.all<Miscount>(text))
-      found.push(`${what}: kept as ${kept}, counted ${counted}`)
+      found.push(`${what}: stored as ${kept}, counted ${counted}`)
   return found
 }
 
@@ -149,7 +152,7 @@ const CALLS = `select call.id, search.request, call.round, call.sent_at, call.fi
 const ITEMS_WITH =
   'from item join search on search.id = item.search_id where item.batch_id = batch.id and item.problem is null and'
 
-/** One query each: what is kept beside what is counted, where the two differ. */
+/** One query per counter. Each returns the rows whose stored counter differs from a fresh count. */
 const MISCOUNTS: readonly string[] = [
   counter('items', 'from item where item.batch_id = batch.id'),
   counter('invalid', 'from item where item.batch_id = batch.id and item.problem is not null'),

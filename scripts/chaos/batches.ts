@@ -1,14 +1,14 @@
 import type { Random } from './random.js'
 
 /**
- * The catalogs of a run. Neighbours share searches, every one has a row that repeats an id (and so is
- * invalid) and a few that the API refuses; some are capped, some cancelled, some only released for a look.
+ * One of the batches of a run. Consecutive batches share searches. Each has a row that repeats an id (and so is invalid)
+ * and a few rows whose search the API refuses. Some batches are capped, cancelled, or released with `--first` only.
  */
 export interface ChaosBatch {
   readonly name: string
   readonly rows: readonly ChaosRow[]
   readonly kind: 'plain' | 'urgent' | 'capped' | 'first look' | 'to be cancelled'
-  /** For `submit`. */
+  /** More options of `submit`. */
   readonly options: readonly string[]
 }
 
@@ -16,34 +16,34 @@ export interface ChaosRow {
   readonly id: string
   readonly title: string
   readonly mood: string
-  /** What it asks; null for a row that cannot ask. */
+  /** The query of its search; null: the row is invalid. */
   readonly query: string | null
 }
 
-/** What `submit --query` is given. */
+/** The `--query` of every submit. */
 export const TEMPLATE = '{title} {mood} music'
-/** Questions with this word are refused by the simulator until the end. */
+/** The simulator refuses every query with this word, until `heal`. */
 export const REFUSED_WORD = 'forbidden'
 
 const MOODS = ['calm', 'dark', 'bright', 'epic', 'warm'] as const
 const KINDS = ['plain', 'capped', 'urgent', 'to be cancelled', 'first look'] as const
 const SHARED = 0.25
 
-/** @param questions how many different searches all of them need together, about */
-export function chaosBatches(random: Random, count: number, questions: number): readonly ChaosBatch[] {
-  const each = Math.max(20, Math.round(questions / count))
+/** @param searches about how many different searches all batches need together */
+export function chaosBatches(random: Random, count: number, searches: number): readonly ChaosBatch[] {
+  const each = Math.max(20, Math.round(searches / count))
   return Array.from({ length: count }, (_, index) => {
     const kind = KINDS[index % KINDS.length] ?? 'plain'
-    // The last quarter of the one before is asked again.
+    // Starts with the last quarter of the searches of the batch before.
     const first = Math.max(0, Math.round(index * each - (index === 0 ? 0 : each * SHARED)))
-    const asked = (index + 1) * each - first
-    const rows = Array.from({ length: Math.round(asked * 1.3) }, (_row, row) => {
-      const question = first + (row < asked ? row : random.between(0, asked - 1))
-      return rowOf(`b${index + 1}-r${row + 1}`, question)
+    const needed = (index + 1) * each - first
+    const rows = Array.from({ length: Math.round(needed * 1.3) }, (_row, row) => {
+      const search = first + (row < needed ? row : random.between(0, needed - 1))
+      return rowOf(`b${index + 1}-r${row + 1}`, search)
     })
     const twin = rows[0]
     if (twin !== undefined) rows.push({ ...twin, query: null })
-    return { name: `chaos-${index + 1}`, kind, rows, options: optionsOf(kind, asked) }
+    return { name: `chaos-${index + 1}`, kind, rows, options: optionsOf(kind, needed) }
   })
 }
 
@@ -51,13 +51,13 @@ export function catalogText(batch: ChaosBatch): string {
   return `id,title,mood\n${batch.rows.map(({ id, title, mood }) => `${id},${title},${mood}\n`).join('')}`
 }
 
-function rowOf(id: string, question: number): ChaosRow {
-  const title = question % 40 === 7 ? `${REFUSED_WORD} scene ${question}` : `scene ${question}`
-  const mood = MOODS[question % MOODS.length] ?? 'calm'
+function rowOf(id: string, search: number): ChaosRow {
+  const title = search % 40 === 7 ? `${REFUSED_WORD} scene ${search}` : `scene ${search}`
+  const mood = MOODS[search % MOODS.length] ?? 'calm'
   return { id, title, mood, query: `${title} ${mood} music` }
 }
 
-function optionsOf(kind: ChaosBatch['kind'], questions: number): readonly string[] {
+function optionsOf(kind: ChaosBatch['kind'], searches: number): readonly string[] {
   switch (kind) {
     case 'plain':
     case 'to be cancelled':
@@ -65,7 +65,7 @@ function optionsOf(kind: ChaosBatch['kind'], questions: number): readonly string
     case 'urgent':
       return ['--priority', 'high']
     case 'capped':
-      return ['--max-credits', String(Math.round(questions / 3))]
+      return ['--max-credits', String(Math.round(searches / 3))]
     case 'first look':
       return ['--first', '15']
     default:

@@ -1,14 +1,14 @@
-/** What was really done: a kill that found nobody does not count. */
+/** How often each action took effect: a kill that found no running worker does not count. */
 export interface Counters {
   kills: number
-  /** Calls that the simulator had open at these moments, of all workers. */
+  /** Calls that the simulator had open at the kills, of all workers. */
   openAtKills: number
   stops: number
   freezes: number
   redisKills: number
   redisRestarts: number
   flushes: number
-  /** Of PostgreSQL, these four. */
+  // These four are about PostgreSQL.
   postgresRestarts: number
   postgresKills: number
   terminations: number
@@ -16,11 +16,12 @@ export interface Counters {
   faults: number
   emptied: number
   pauses: number
-  /** Dead letters sent back from the command line, and retried as Bull Board does. */
+  /** Dead letters retried from the command line. */
   retried: number
+  /** Dead letters retried as Bull Board does it. */
   retriedOnBoard: number
   jobsRemoved: number
-  /** Actions that found nothing to act on, or a Redis that was away. */
+  /** Actions that found nothing to act on, or no running Redis. */
   missed: number
 }
 

@@ -2,27 +2,27 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { mutex } from '../../src/store/engine.js'
 import type { PostgresServer } from '../postgres-server.js'
 
-/** What a run keeps its store in. */
+/** Where a run has its store. */
 export const ENGINES = ['sqlite', 'postgres'] as const
 export type EngineName = (typeof ENGINES)[number]
 
 export const DATABASE = 'chaos'
 
-/** PostgreSQL, as somebody with a shell meets it. One blow at a time: each waits for the end of the one before. */
-export interface DatabaseVictim {
+/** Breaks the PostgreSQL server of a run. One fault at a time: each waits for the end of the one before. */
+export interface PostgresControl {
   restart(how: 'fast' | 'immediate'): Promise<void>
   /** Ends every connection. */
   terminate(): Promise<void>
-  /** SIGSTOP for what serves the connections, until what it returns is over. */
+  /** SIGSTOP for all processes that serve connections, until `during` resolves. */
   freeze(during: () => Promise<void>): Promise<void>
-  /** What the server finds wrong with its own indexes. */
+  /** Errors that the server finds in its indexes. */
   damage(): Promise<readonly string[]>
 }
 
-/** What waited for an answer gets it before the next blow. */
+/** Time for the clients that waited to get their answers before the next fault. */
 const AFTER_THAW_MS = 500
 
-export function openDatabaseVictim(server: PostgresServer): DatabaseVictim {
+export function postgresControl(server: PostgresServer): PostgresControl {
   const alone = mutex()
   return {
     restart: (how) => alone(() => server.restart(how)),

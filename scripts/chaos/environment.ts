@@ -9,25 +9,25 @@ import { type Simulator, startSimulator } from '../../src/simulator/simulator.js
 import type { OpenOptions } from '../../src/store/open-store.js'
 import { startSharedServers } from '../shared-servers.js'
 import { REFUSED_WORD } from './batches.js'
-import { DATABASE, type DatabaseVictim, type EngineName, openDatabaseVictim } from './database.js'
+import { DATABASE, type EngineName, type PostgresControl, postgresControl } from './database.js'
 
-/** Where a run takes place: a folder of its own, the simulator as API and witness, the built commands, and short times. */
+/** A directory of the run's own, the simulator as API, the built commands, and settings with short times. */
 export interface RunEnvironment {
   readonly dir: string
   readonly dataDir: string
   readonly store: Pick<OpenOptions, 'path' | 'database'>
   /** Null: the store is a file. */
-  readonly postgres: DatabaseVictim | null
+  readonly postgres: PostgresControl | null
   readonly simulator: Simulator
   readonly env: Readonly<Record<string, string>>
-  /** Of the worker in that slot: with a server, each has a data directory of its own. */
+  /** For the worker in that slot. With PostgreSQL each has a data directory of its own. */
   envOf(slot: number): Readonly<Record<string, string>>
   /** Runs one command of the built program to its end, or kills it after a minute. */
   command(args: readonly string[]): Promise<Finished>
-  /** Kills every command that still runs, stops the private Redis, ends the simulator. The workers must be gone. */
+  /** Kills every running command and stops all servers. The workers must have ended before. */
   close(): Promise<void>
-  /** Removes the folder. */
-  forget(): Promise<void>
+  /** Removes the directory. */
+  remove(): Promise<void>
 }
 
 export interface Finished {
@@ -38,12 +38,12 @@ export interface Finished {
 
 export const CONCURRENCY = 6
 export const REQUEST_TIMEOUT_MS = 1000
-/** The lock must outlast the timeout by two seconds. */
+/** The settings require at least two seconds more than the request timeout. */
 const LOCK_MS = 3100
-/** Each worker has a key of its own to the one account, so that the server's log says who called. */
+/** Each worker process gets its own key of the one account, so the simulator's log tells which worker called. */
 const KEYS = 50_000
 export const keyOf = (worker: number): string => `${SIMULATOR_KEY}-${worker}`
-/** From the name of a key in the server's log, where they are counted from 1. */
+/** The simulator's log names the keys `key-1`, `key-2`, … */
 export const workerOf = (keyId: string): number => Number(keyId.replace('key-', ''))
 export const PLENTY_OF_CREDITS = 1_000_000
 const COMMAND_TIMEOUT_MS = 60_000
@@ -59,7 +59,7 @@ export async function openEnvironment(seed: number, engine: EngineName): Promise
     keys: [...Array.from({ length: KEYS }, (_, index) => keyOf(index + 1)), SIMULATOR_KEY],
     credits: PLENTY_OF_CREDITS,
     latencyMs: [50, 800],
-    // The worst reading of the API's silence: what hangs or is cut off cost a credit, too.
+    // The API does not document this; the worst case is that a call that hangs or is cut off costs a credit too.
     chargeRule: 'once started',
     tracksPerAnswer: 3,
     faults: [{ id: 'refused', match: REFUSED_WORD, does: { status: 400 } }],
@@ -92,7 +92,7 @@ export async function openEnvironment(seed: number, engine: EngineName): Promise
   }
 
   function finished(args: readonly string[]): Promise<Finished> {
-    // A group of its own: Ctrl-C reaches this process, which ends what it started.
+    // In a process group of its own, so that Ctrl-C reaches only this process, which then stops its children.
     const child = spawn(process.execPath, [CLI, ...args], {
       cwd: dir,
       env,
@@ -125,20 +125,20 @@ export async function openEnvironment(seed: number, engine: EngineName): Promise
       path: join(dataDir, 'trackyard.db'),
       database: servers === null ? undefined : { url: servers.databaseUrl, ca: null },
     },
-    postgres: servers === null ? null : openDatabaseVictim(servers.server),
+    postgres: servers === null ? null : postgresControl(servers.server),
     simulator,
     env,
     envOf: (slot) => (servers === null ? env : { ...env, TRACKYARD_DATA_DIR: join(dir, `machine-${slot + 1}`) }),
     command,
     async close() {
       closing = true
-      // A submit that is cut off here must not start Redis again behind our back.
+      // A running submit would start Redis again after `down`.
       for (const child of commands) child.kill('SIGKILL')
       while (commands.size > 0) await sleep(20)
       await finished(['down'])
       await servers?.close()
       await simulator.close()
     },
-    forget: () => rm(dir, { recursive: true, force: true, maxRetries: 3 }),
+    remove: () => rm(dir, { recursive: true, force: true, maxRetries: 3 }),
   }
 }

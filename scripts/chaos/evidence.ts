@@ -5,30 +5,29 @@ import type { LoggedCall } from '../../src/simulator/call-log.js'
 import { type Audit, type AuditedCall, auditStore } from './audit.js'
 import type { ChaosRow } from './batches.js'
 import { workerOf } from './environment.js'
-import type { Scene } from './execute.js'
+import type { RunContext } from './execute.js'
 import type { Span } from './span.js'
 import type { Kill } from './workers.js'
 
-/** What four witnesses say about the same night: the server's log, the ledger, the queues, the exported files. */
+/** Four independent sources about the same run: the simulator's log, the ledger, the queues, the exported files. */
 export interface Evidence {
   readonly server: readonly ServerCall[]
   readonly audit: Audit
   readonly batches: readonly ExportedBatch[]
-  /** What still moved when the time to settle was up. */
+  /** What was not finished when the time was up; see `waitUntilSettled`. */
   readonly unsettled: readonly string[]
-  /** What the processes did that they must not do. */
+  /** What the workers must not do and did, such as ending by themselves. */
   readonly workerViolations: readonly string[]
-  /** Processes that outlived the run. */
+  /** Processes that still run after the end. */
   readonly leftBehind: readonly string[]
-  /** Times are epoch milliseconds, in all of these. */
   readonly kills: readonly Kill[]
   readonly freezes: readonly Span[]
   /** From the end of a `pause` to the beginning of the next `resume`. */
   readonly pauses: readonly Span[]
   readonly requestTimeoutMs: number
-  /** Calls that one worker may have in flight. */
+  /** How many calls one worker may have in flight. */
   readonly concurrency: number
-  /** A call that is older counts as lost, ms: the request timeout and its margin. */
+  /** Open calls older than this are given up as of unknown outcome, ms. */
   readonly callMaxAgeMs: number
 }
 
@@ -37,11 +36,11 @@ export interface ServerCall
     LoggedCall,
     'number' | 'query' | 'receivedAt' | 'answeredAt' | 'charged' | 'status' | 'finished' | 'fault'
   > {
-  /** Which worker called, by its key. */
+  /** The number of the worker that made it, from its key. */
   readonly worker: number
 }
 
-/** A call in the server's log, and the row of the ledger that announced it. */
+/** A call in the simulator's log, and its row in the ledger. */
 export interface Match {
   readonly server: ServerCall
   readonly ledger: AuditedCall
@@ -63,8 +62,8 @@ export interface ExportedLine {
 
 type Gathered = Pick<Evidence, 'server' | 'audit' | 'batches'>
 
-/** Taken while everything still stands and nothing moves. */
-export async function gather({ plan, environment, released }: Scene): Promise<Gathered> {
+/** Reads all sources; nothing may change meanwhile. */
+export async function gatherEvidence({ plan, environment, released }: RunContext): Promise<Gathered> {
   const batches: ExportedBatch[] = []
   for (const { name, kind, rows } of plan.batches) {
     const id = released.get(name)
@@ -79,7 +78,10 @@ export async function gather({ plan, environment, released }: Scene): Promise<Ga
   return { server, audit: await auditStore(environment.store, environment.postgres?.damage), batches }
 }
 
-async function exported(environment: Scene['environment'], batch: number): Promise<readonly ExportedLine[] | null> {
+async function exported(
+  environment: RunContext['environment'],
+  batch: number,
+): Promise<readonly ExportedLine[] | null> {
   const out = join(environment.dir, `batch-${batch}.jsonl`)
   const { code } = await environment.command(['export', String(batch), '--format', 'jsonl', '--out', out])
   if (code !== 0) return null

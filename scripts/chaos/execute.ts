@@ -5,32 +5,32 @@ import { type ChaosBatch, catalogText, TEMPLATE } from './batches.js'
 import type { Counters } from './counters.js'
 import { PLENTY_OF_CREDITS, type RunEnvironment } from './environment.js'
 import type { Action, Plan } from './plan.js'
-import type { Victim } from './private-redis.js'
+import type { RedisControl } from './private-redis.js'
 import type { Span } from './span.js'
 import type { Workers } from './workers.js'
 
-/** Does what the plan says, by the means that users have: signals, commands, Bull Board's own calls. */
-export interface Scene {
+/** What the actions of a run share. They use what users have: signals, commands, Bull Board's own calls. */
+export interface RunContext {
   readonly plan: Plan
   readonly environment: RunEnvironment
   readonly workers: Workers
-  readonly redis: Victim
+  readonly redis: RedisControl
   readonly counters: Counters
-  /** By name, as `submit` said: the ids of the batches that were released. */
+  /** The ids of the released batches by their names. */
   readonly released: Map<string, number>
-  /** Closed by the next `resume`, whoever pressed it. */
+  /** From the end of each `pause` to the start of the next `resume`, whichever action runs it. */
   readonly pauses: Span[]
-  /** The commands, from start to end. */
+  /** Each `resume` command, from start to end. */
   readonly resumes: Span[]
-  /** Once everything is healed nothing of what was begun may come undone: pauses and faults end there. */
+  /** Aborted when the time is up: pauses, faults and freezes end at once. */
   readonly healing: AbortSignal
 }
 
 const SUBMIT_TRIES = 5
 
-/** Resolves when the action, and what ends it, is done. Never rejects. */
-export async function execute(scene: Scene, action: Action): Promise<void> {
-  const { environment, workers, redis, counters } = scene
+/** Resolves when the action and its reversal (such as the end of a pause) are done. */
+export async function executeAction(context: RunContext, action: Action): Promise<void> {
+  const { environment, workers, redis, counters } = context
   const done = (what: keyof Counters, happened: boolean, times = 1): void => {
     if (happened) counters[what] += times
     else counters.missed += 1
@@ -62,7 +62,7 @@ export async function execute(scene: Scene, action: Action): Promise<void> {
       await environment.postgres?.terminate()
       return done('terminations', true)
     case 'freeze postgres':
-      await environment.postgres?.freeze(() => until(action.forMs, scene.healing))
+      await environment.postgres?.freeze(() => until(action.forMs, context.healing))
       return done('postgresFreezes', true)
     case 'remove jobs': {
       const removed = (await redis.withQueue((queue) => removeJobs(queue.boardQueues.search, action.count))) ?? 0
@@ -71,28 +71,28 @@ export async function execute(scene: Scene, action: Action): Promise<void> {
     case 'fault': {
       const id = environment.simulator.fail(action.rule)
       done('faults', true)
-      await until(action.forMs, scene.healing)
+      await until(action.forMs, context.healing)
       environment.simulator.clearFault(id)
       return
     }
     case 'empty the account':
       environment.simulator.setCredits(action.left)
       done('emptied', true)
-      await until(action.forMs, scene.healing)
+      await until(action.forMs, context.healing)
       environment.simulator.setCredits(PLENTY_OF_CREDITS)
       return
     case 'pause': {
       const startedAt = Date.now()
       const isPaused = (await environment.command(['pause', '--reason', 'chaos'])).code === 0
       done('pauses', isPaused)
-      // Of a pause and a resume under way at the same time nobody knows which came last.
-      const stands = isPaused && scene.resumes.every(({ to }) => to < startedAt)
-      if (stands) scene.pauses.push({ from: Date.now(), to: Number.POSITIVE_INFINITY })
-      await until(action.forMs, scene.healing)
-      return resume(scene)
+      // If a resume ran at the same time, it is not known which of the two came last.
+      const isSure = isPaused && context.resumes.every(({ to }) => to < startedAt)
+      if (isSure) context.pauses.push({ from: Date.now(), to: Number.POSITIVE_INFINITY })
+      await until(action.forMs, context.healing)
+      return resume(context)
     }
     case 'resume':
-      return resume(scene)
+      return resume(context)
     case 'retry dead letters': {
       if (action.by === 'board') {
         const pressed = (await redis.withQueue((queue) => pressRetry(queue.boardQueues.deadLetters))) ?? 0
@@ -103,37 +103,37 @@ export async function execute(scene: Scene, action: Action): Promise<void> {
       return done('retried', retried > 0, retried)
     }
     case 'submit':
-      return submit(scene, action.batch)
+      return submit(context, action.batch)
     case 'release':
-      return commandOn(scene, action.batch, (id) => ['release', id, '--all', '--yes'])
+      return commandOn(context, action.batch, (id) => ['release', id, '--all', '--yes'])
     case 'cancel':
-      return commandOn(scene, action.batch, (id) => ['cancel', id])
+      return commandOn(context, action.batch, (id) => ['cancel', id])
     default:
       return action satisfies never
   }
 }
 
-/** Lifts every pause, also those of others. */
+/** Ends every pause, including those of other actions. */
 export async function resume({
   environment,
   pauses,
   resumes,
-}: Pick<Scene, 'environment' | 'pauses' | 'resumes'>): Promise<void> {
+}: Pick<RunContext, 'environment' | 'pauses' | 'resumes'>): Promise<void> {
   const startedAt = Date.now()
   for (const [index, { from, to }] of pauses.entries()) pauses[index] = { from, to: Math.min(to, startedAt) }
-  const place = resumes.push({ from: startedAt, to: Number.POSITIVE_INFINITY }) - 1
+  const index = resumes.push({ from: startedAt, to: Number.POSITIVE_INFINITY }) - 1
   await environment.command(['resume'])
-  resumes[place] = { from: startedAt, to: Date.now() }
+  resumes[index] = { from: startedAt, to: Date.now() }
 }
 
-/** Submits a batch of the plan; one that was refused (the store was busy, say) is submitted again. */
-async function submit({ plan, environment, released, counters }: Scene, name: string): Promise<void> {
+/** Submits a batch of the plan. Tries again if the command fails, for example because the store was busy. */
+async function submit({ plan, environment, released, counters }: RunContext, name: string): Promise<void> {
   const batch = plan.batches.find((each) => each.name === name)
   if (batch === undefined) return
   const file = join(environment.dir, `${name}.csv`)
   await writeFile(file, catalogText(batch))
   for (let tries = 0; tries < SUBMIT_TRIES; tries += 1) {
-    const finished = await environment.command(submitWords(batch, file))
+    const finished = await environment.command(submitArguments(batch, file))
     const id = numberIn(finished.stdout, 'batch')
     if (id !== null) {
       released.set(name, id)
@@ -143,13 +143,14 @@ async function submit({ plan, environment, released, counters }: Scene, name: st
   }
 }
 
-function submitWords(batch: ChaosBatch, file: string): readonly string[] {
+function submitArguments(batch: ChaosBatch, file: string): readonly string[] {
   return ['submit', file, '--query', TEMPLATE, '--name', batch.name, '--yes', '--json', ...batch.options]
 }
 
-async function commandOn(scene: Scene, batch: string, words: (id: string) => readonly string[]): Promise<void> {
-  const id = scene.released.get(batch)
-  if (id === undefined || (await scene.environment.command(words(String(id)))).code !== 0) scene.counters.missed += 1
+async function commandOn(context: RunContext, batch: string, words: (id: string) => readonly string[]): Promise<void> {
+  const id = context.released.get(batch)
+  if (id === undefined || (await context.environment.command(words(String(id)))).code !== 0)
+    context.counters.missed += 1
 }
 
 interface BoardQueue {
@@ -161,12 +162,12 @@ interface BoardJob {
   retry(state: 'failed'): Promise<void>
 }
 
-/** What Bull Board's *Retry* does, for each that stands there. */
+/** Does what Bull Board's *Retry* does, for up to 50 dead letters. */
 async function pressRetry(letters: BoardQueue): Promise<number> {
   return each(await letters.getJobs(['failed'], 0, 49), (job) => job.retry('failed'))
 }
 
-/** What Bull Board's *Clean* does to a job. */
+/** Does what Bull Board's *Clean* does to a job. */
 async function removeJobs(searches: BoardQueue, count: number): Promise<number> {
   return each(await searches.getJobs(['prioritized'], 0, count - 1), (job) => job.remove())
 }
@@ -180,7 +181,7 @@ function until(ms: number, signal: AbortSignal): Promise<void> {
   return sleep(ms, undefined, { signal }).catch(() => {})
 }
 
-/** A figure of the one document that a command printed; null when it printed none. */
+/** A number in the JSON document that a command printed; null if it printed none. */
 function numberIn(json: string, name: string): number | null {
   try {
     const value: unknown = JSON.parse(json)[name]

@@ -4,26 +4,26 @@ import { ENGINES, type EngineName } from './database.js'
 export interface ChaosOptions {
   readonly lastsMs: number
   readonly seed: number
-  /** What the store is kept in. */
+  /** Where the run has its store. */
   readonly store: EngineName
-  /** Only print what would be done. */
+  /** Only print the plan. */
   readonly planOnly: boolean
-  /** Keep the folder of the run even if all is well. */
+  /** Keep the directory of the run even without a violation. */
   readonly keep: boolean
 }
 
-export const HELP = `Usage: npm run chaos -- [--minutes N] [--seed S] [--store ENGINE] [--plan] [--keep]
+export const HELP = `Usage: npm run chaos -- [--minutes N] [--seed S] [--store NAME] [--plan] [--keep]
 
 Runs the built program against the simulator and breaks everything around it: workers are killed, frozen and
-stopped, Redis is killed and flushed, the API fails in every way it knows. Then all is mended, the batches
-are finished, and the server's log, the ledger, the queues and the exports are held against each other.
+stopped, Redis is killed and flushed, the API fails in every way that the simulator knows. Then all faults end, the
+workers finish the batches, and the simulator's log, the ledger, the queues and the exports are compared.
 
   --minutes N   how long to break things, 0.1 to 600 (default: 1); finishing takes up to 4 minutes more
   --seed S      a whole number; the same seed, length and store give the same plan of actions (default: 1)
-  --store NAME  sqlite (default) or postgres: a server of the run's own, which is broken, too; then each worker has a
-                data directory of its own, as on several machines
+  --store NAME  sqlite (default) or postgres. With postgres the run starts a server, which it also breaks, and each
+                worker has a data directory of its own, as on several machines
   --plan        print the plan and do nothing
-  --keep        keep the folder of the run (store, logs, exports); it is always kept after a violation
+  --keep        keep the directory of the run (store, logs, exports); after a violation it is always kept
 
 Example: npm run chaos -- --minutes 5 --seed 7
 
@@ -31,10 +31,10 @@ Exit codes: 0 every promise was kept, 1 a promise was broken (details above the 
 Needs no API key and costs nothing. docs/chaos.md says how to read the table.
 `
 
-/** What the words say; null: help is wanted. @throws Error with a sentence for words that make no sense */
-export function readOptions(words: readonly string[]): ChaosOptions | null {
+/** Null: `--help`. @throws Error with a message for the user */
+export function readOptions(argv: readonly string[]): ChaosOptions | null {
   const { values } = parseArgs({
-    args: [...words],
+    args: [...argv],
     options: {
       minutes: { type: 'string', default: '1' },
       seed: { type: 'string', default: '1' },

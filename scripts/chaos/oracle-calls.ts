@@ -1,19 +1,19 @@
 import { isCharged } from '../../src/domain/outcome.js'
 import type { AuditedCall } from './audit.js'
 import type { Evidence, Match, ServerCall } from './evidence.js'
-import { begunTooEarly } from './oracle-overlap.js'
-import { callsWhilePaused, strangeUnknown, tooManyWithoutEnd } from './oracle-unknown.js'
+import { overlappingCalls } from './oracle-overlap.js'
+import { callsWhilePaused, tooManyWithoutEnd, unexplainedUnknown } from './oracle-unknown.js'
 
 /**
- * The money: every call in the server's log is matched with the one in the ledger that announced it. A
- * call is written before it is sent, and calls of one search come one after another, so the match of a server's
- * call is the latest unmatched one that was written before it arrived.
+ * Checks what was paid. Every call in the simulator's log is matched with its row in the ledger. A call is recorded
+ * before it is sent, and the calls of one search come one after another. So the match is the latest unmatched row that
+ * was recorded before the call arrived.
  *
- * Promise 2: a search is paid for once, except for calls of unknown outcome, each of which is listed.
- * So of all that was paid for one search, one call may be a plain answer; every other must stand in the
- * ledger as unknown (also when its answer came after another call had answered), or as unreadable, which is bought
- * again only when somebody retries it.
+ * Promise 2: a search is paid for once, except for calls of unknown outcome, each of which is listed. So of all paid
+ * calls of one search, only one may be `answered`. Each of the others must be in the ledger as `unknown` (also if its
+ * answer came after that of another call), or as `unreadable`, which is bought again only after a retry.
  */
+
 export interface CallFigures {
   readonly calls: number
   readonly paid: number
@@ -34,12 +34,13 @@ export function judgeCalls(evidence: Evidence): { figures: CallFigures; violatio
   for (const query of new Set([...serverByQuery.keys(), ...ledgerByQuery.keys()])) {
     const calls = serverByQuery.get(query) ?? []
     const ledger = ledgerByQuery.get(query) ?? []
-    const { matches, strangers } = matched(calls, ledger)
+    const { matches, unmatched } = matched(calls, ledger)
     all.push(...matches)
-    for (const call of strangers) violations.push(say(query, `call ${call.number} stands in no ledger`, calls, ledger))
+    for (const call of unmatched)
+      violations.push(say(query, `call ${call.number} is missing in the ledger`, calls, ledger))
     for (const match of matches) {
       if (match.server.charged === 1 && !isCharged(match.ledger.outcome)) {
-        violations.push(say(query, `a paid call stands in the ledger as ${match.ledger.outcome}`, calls, ledger))
+        violations.push(say(query, `a paid call is in the ledger as ${match.ledger.outcome}`, calls, ledger))
       }
     }
     const paid = matches.filter((match) => match.server.charged === 1)
@@ -49,7 +50,7 @@ export function judgeCalls(evidence: Evidence): { figures: CallFigures; violatio
       paidTwiceUnexplained += plain.length - 1
       violations.push(say(query, `paid ${plain.length} times without an unknown outcome`, calls, ledger))
     }
-    for (const call of begunTooEarly(matches, ledger, evidence)) {
+    for (const call of overlappingCalls(matches, ledger, evidence)) {
       violations.push(say(query, `call ${call.id} began while another was open`, calls, ledger))
     }
     const answers = ledger.filter(({ outcome }) => outcome === 'answered')
@@ -62,10 +63,10 @@ export function judgeCalls(evidence: Evidence): { figures: CallFigures; violatio
   }
   for (const call of audit.calls.filter(({ outcome }) => outcome === 'unknown')) {
     const seen = all.find((match) => match.ledger === call)?.server ?? null
-    const strange = strangeUnknown(call, seen, all, evidence)
-    if (strange === null) continue
+    const problem = unexplainedUnknown(call, seen, all, evidence)
+    if (problem === null) continue
     const { query } = call
-    const what = `call ${call.id} is unknown for no reason: ${strange}`
+    const what = `call ${call.id} is of unknown outcome without a cause: ${problem}`
     violations.push(say(query, what, serverByQuery.get(query) ?? [], ledgerByQuery.get(query) ?? []))
   }
   violations.push(...tooManyWithoutEnd(evidence))
@@ -88,23 +89,23 @@ export function judgeCalls(evidence: Evidence): { figures: CallFigures; violatio
 function matched(server: readonly ServerCall[], ledger: readonly AuditedCall[]) {
   const free = [...ledger]
   const matches: Match[] = []
-  const strangers: ServerCall[] = []
+  const unmatched: ServerCall[] = []
   for (const call of server) {
-    const at = free.findLastIndex((announced) => announced.sentAt <= call.receivedAt)
-    const [announced] = at < 0 ? [] : free.splice(at, 1)
-    if (announced === undefined) strangers.push(call)
-    else matches.push({ server: call, ledger: announced })
+    const at = free.findLastIndex((recorded) => recorded.sentAt <= call.receivedAt)
+    const [recorded] = at < 0 ? [] : free.splice(at, 1)
+    if (recorded === undefined) unmatched.push(call)
+    else matches.push({ server: call, ledger: recorded })
   }
-  return { matches, strangers }
+  return { matches, unmatched }
 }
 
-/** Whether another payment for the same search is no broken promise. */
+/** Whether promise 2 allows another paid call for the same search beside this one. */
 function isExcused({ ledger: call }: Match, all: readonly AuditedCall[], callMaxAgeMs: number): boolean {
   switch (call.outcome) {
     case 'unknown':
       return true
     case 'unreadable':
-      // Only a retry, which begins a new round, may buy it again; one that was in flight already had to be given up before.
+      // A later call is allowed after a retry (a new round), or if this call was given up before its answer came.
       return all.every(
         (other) => other.sentAt <= call.sentAt || other.round > call.round || cameLate(call, callMaxAgeMs),
       )
@@ -113,7 +114,7 @@ function isExcused({ ledger: call }: Match, all: readonly AuditedCall[], callMax
   }
 }
 
-/** It had been given up as of unknown outcome before its answer came. */
+/** Whether the call had been given up as of unknown outcome before its answer came. */
 function cameLate(call: AuditedCall, callMaxAgeMs: number): boolean {
   return call.finishedAt !== null && call.finishedAt - call.sentAt > callMaxAgeMs
 }

@@ -2,12 +2,11 @@ import type { AuditedCall } from './audit.js'
 import type { Evidence, Match } from './evidence.js'
 
 /**
- * One call at a time for one search: while one may be in flight (it has no end yet, and is younger than the time after
- * which it counts as lost) no other may begin, whoever delivers the job a second time. When one began is the server's word:
- * a claim looks at the clock and may then wait for its turn in the store, or be frozen, as long as the machine likes.
+ * Calls of this search that reached the server while another one was open: without an end, and not old enough to be
+ * given up. There must be none, even if BullMQ delivers a job twice. The server's time of arrival counts, because a
+ * claim may wait long for the store, or its process may be frozen, after it has read the clock.
  */
-/** Calls of this search that reached the server while another was open. */
-export function begunTooEarly(
+export function overlappingCalls(
   matches: readonly Match[],
   calls: readonly AuditedCall[],
   { callMaxAgeMs }: Pick<Evidence, 'callMaxAgeMs'>,

@@ -2,20 +2,22 @@ import type { RowStatus, SearchState } from '../../src/domain/states.js'
 import type { Evidence, ExportedBatch } from './evidence.js'
 
 /**
- * The rows: promise 1, "every row of the input is in the export, in input order, with exactly one status".
- * Rows that ask the same must say the same, in whatever batch they stand.
+ * Checks promise 1: "every row of the input is in the export, in input order, with exactly one status". Rows that share
+ * a search must have the same status, in whichever batch they are.
  */
+
 export interface RowFigures {
   readonly rows: number
   readonly rowsLost: number
   readonly rowsWithTwoStatuses: number
 }
 
-const VERDICTS: readonly RowStatus[] = ['tagged', 'no_match', 'dead']
+/** A status that follows from the search alone. */
+const SEARCH_STATUSES: readonly RowStatus[] = ['tagged', 'no_match', 'dead']
 
 export function judgeRows(evidence: Evidence): { figures: RowFigures; violations: readonly string[] } {
   const statesByQuery = new Map(evidence.audit.searches.map(({ query, state }) => [query, state]))
-  const verdictByQuery = new Map<string, RowStatus>()
+  const statusByQuery = new Map<string, RowStatus>()
   const violations: string[] = []
   let rowsLost = 0
   let rowsWithTwoStatuses = 0
@@ -32,7 +34,7 @@ export function judgeRows(evidence: Evidence): { figures: RowFigures; violations
         violations.push(`${where}: lost`)
         return
       }
-      if (query !== null && line.id !== id) violations.push(`${where}: stands in the export as ${line.id}`)
+      if (query !== null && line.id !== id) violations.push(`${where}: exported with the id ${line.id}`)
       const wrong = problemWith(
         line.status,
         query,
@@ -40,16 +42,16 @@ export function judgeRows(evidence: Evidence): { figures: RowFigures; violations
         query === null ? undefined : statesByQuery.get(query),
       )
       if (wrong !== null) violations.push(`${where}: ${wrong}`)
-      if (query === null || !VERDICTS.includes(line.status)) return
-      const elsewhere = verdictByQuery.get(query) ?? line.status
+      if (query === null || !SEARCH_STATUSES.includes(line.status)) return
+      const elsewhere = statusByQuery.get(query) ?? line.status
       if (elsewhere !== line.status) {
         rowsWithTwoStatuses += 1
         violations.push(`${where}: ${line.status} here and ${elsewhere} elsewhere`)
       }
-      verdictByQuery.set(query, line.status)
+      statusByQuery.set(query, line.status)
     })
-    const strangers = byPosition.size - batch.expected.filter((_, index) => byPosition.has(index + 1)).length
-    if (strangers > 0) violations.push(`${batch.name}: ${strangers} rows that nobody submitted`)
+    const surplus = byPosition.size - batch.expected.filter((_, index) => byPosition.has(index + 1)).length
+    if (surplus > 0) violations.push(`${batch.name}: ${surplus} rows that were not submitted`)
   }
   return { figures: { rows: countRows(evidence), rowsLost, rowsWithTwoStatuses }, violations }
 }
@@ -64,24 +66,24 @@ function linesOf(batch: ExportedBatch) {
   return { byPosition, doubled }
 }
 
-/** Null: this status is what the row's search makes of it. */
+/** Null: the status follows from the state of the row's search. */
 function problemWith(
   status: RowStatus,
   query: string | null,
   cancelled: boolean,
   state: SearchState | undefined,
 ): string | null {
-  if (query === null) return status === 'invalid' ? null : `is invalid and exported as ${status}`
+  if (query === null) return status === 'invalid' ? null : `is invalid, but exported as ${status}`
   switch (state) {
     case 'answered':
-      return status === 'tagged' || status === 'no_match' ? null : `is answered and exported as ${status}`
+      return status === 'tagged' || status === 'no_match' ? null : `is answered, but exported as ${status}`
     case 'dead':
-      return status === 'dead' ? null : `is dead and exported as ${status}`
+      return status === 'dead' ? null : `is dead, but exported as ${status}`
     case 'waiting':
     case 'queued':
-      return cancelled && status === 'cancelled' ? null : `has no outcome; exported as ${status}`
+      return cancelled && status === 'cancelled' ? null : `has no outcome, but is exported as ${status}`
     case undefined:
-      return `its search is not in the store; exported as ${status}`
+      return `its search is not in the store, but it is exported as ${status}`
     default:
       return state satisfies never
   }

@@ -2,7 +2,7 @@ import type { Evidence } from './evidence.js'
 import { judgeCalls } from './oracle-calls.js'
 import { judgeRows } from './oracle-rows.js'
 
-/** The verdict on a run: figures for the table, and what broke a promise, each with what is needed to look into it. */
+/** The result of a run: figures for the table, and every broken promise with the calls or rows concerned. */
 export interface Verdict {
   readonly figures: Figures
   readonly violations: readonly string[]
@@ -13,7 +13,7 @@ export interface Figures {
   readonly paid: number
   /** Searches that were paid for more than once. */
   readonly paidTwice: number
-  /** Of these payments beyond the first, those that no unknown outcome and no deliberate retry explains. */
+  /** Payments beyond the first of a search that neither an unknown outcome nor a retry explains. */
   readonly paidTwiceUnexplained: number
   readonly unknownOutcomes: number
   /** Calls that began while the queue was paused by hand. */
@@ -25,7 +25,7 @@ export interface Figures {
   readonly integrity: 'ok' | 'damaged'
 }
 
-/** Pure: the same evidence, the same verdict. */
+/** Checks all promises. Pure. */
 export function judge(evidence: Evidence): Verdict {
   const calls = judgeCalls(evidence)
   const rows = judgeRows(evidence)
@@ -41,7 +41,7 @@ export function judge(evidence: Evidence): Verdict {
       ...calls.violations,
       ...rows.violations,
       ...audit.damage.map((line) => `the store is damaged: ${line}`),
-      ...audit.miscounts.map((line) => `the store miscounts: ${line}`),
+      ...audit.miscounts.map((line) => `a counter of the store is wrong: ${line}`),
       ...evidence.unsettled.map((line) => `not finished in time: ${line}`),
       ...evidence.workerViolations,
       ...evidence.leftBehind.map((line) => `left behind: ${line}`),

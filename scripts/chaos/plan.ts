@@ -1,12 +1,12 @@
 import type { FaultRule } from '../../src/simulator/faults.js'
 import { type ChaosBatch, chaosBatches } from './batches.js'
 import type { EngineName } from './database.js'
-import { openDice, type Random } from './random.js'
+import { createRandom, type Random } from './random.js'
 
 /**
- * What will be done to the program, and when, thrown before the run begins: the same seed and length
- * give the same plan. What the program is doing at these moments is up to the machine, so a run is
- * repeated in its actions, not in its interleavings.
+ * What is done to the program, and when. It is drawn before the run begins: the same seed, length and store give the
+ * same plan. But what the program does at these moments depends on the machine, so a run can be repeated in its
+ * actions, not in its interleavings.
  */
 export interface Plan {
   readonly seed: number
@@ -17,12 +17,12 @@ export interface Plan {
 }
 
 export interface Step {
-  /** After the start. */
+  /** Since the start. */
   readonly atMs: number
   readonly action: Action
 }
 
-/** `slot`: which of the workers; where none lives there, the next one that does. */
+/** `slot`: which worker; if none runs there, the next slot with a running one. */
 export type Action =
   | { readonly do: 'kill worker'; readonly slot: number; readonly backAfterMs: number }
   | { readonly do: 'stop worker'; readonly slot: number; readonly backAfterMs: number }
@@ -45,8 +45,8 @@ export type Action =
   | { readonly do: 'cancel'; readonly batch: string }
 
 export const WORKERS = 4
-/** What is submitted per second of the run: somewhat less than the workers can call. */
-const QUESTIONS_PER_SECOND = 14
+/** Searches submitted per second of the run: a little less than the workers can call. */
+const SEARCHES_PER_SECOND = 14
 const GAP_MS = [400, 1500] as const
 
 const WEIGHTS = {
@@ -64,7 +64,7 @@ const WEIGHTS = {
   'retry dead letters': 8,
 } as const satisfies Partial<Record<Action['do'], number>>
 
-/** Beside the others, where the store is in PostgreSQL. */
+/** Additional actions if the store is in PostgreSQL. */
 const POSTGRES_WEIGHTS = {
   'restart postgres': 3,
   'kill postgres': 3,
@@ -73,37 +73,33 @@ const POSTGRES_WEIGHTS = {
 } as const satisfies Partial<Record<Action['do'], number>>
 
 export function planOf(seed: number, lastsMs: number, store: EngineName = 'sqlite'): Plan {
-  const random = openDice(seed)
+  const random = createRandom(seed)
   const seconds = lastsMs / 1000
-  const batches = chaosBatches(
-    random,
-    Math.max(5, Math.round(seconds / 20)),
-    Math.round(seconds * QUESTIONS_PER_SECOND),
-  )
-  const steps = [...thrown(random, lastsMs, store), ...lives(batches, lastsMs)]
+  const batches = chaosBatches(random, Math.max(5, Math.round(seconds / 20)), Math.round(seconds * SEARCHES_PER_SECOND))
+  const steps = [...faultSteps(random, lastsMs, store), ...batchSteps(batches, lastsMs)]
   return { seed, lastsMs, batches, steps: steps.sort((one, other) => one.atMs - other.atMs) }
 }
 
-function thrown(random: Random, lastsMs: number, store: EngineName): readonly Step[] {
+function faultSteps(random: Random, lastsMs: number, store: EngineName): readonly Step[] {
   const steps: Step[] = []
   let atMs = 1500
   while (atMs < lastsMs) {
-    steps.push({ atMs, action: throwAction(random, steps.length, store) })
+    steps.push({ atMs, action: randomAction(random, steps.length, store) })
     atMs += random.between(...GAP_MS)
   }
   return steps
 }
 
-function throwAction(random: Random, number: number, store: EngineName): Action {
+function randomAction(random: Random, number: number, store: EngineName): Action {
   const slot = random.between(0, WORKERS - 1)
-  const kind = store === 'sqlite' ? random.weighed(WEIGHTS) : random.weighed({ ...WEIGHTS, ...POSTGRES_WEIGHTS })
+  const kind = store === 'sqlite' ? random.weighted(WEIGHTS) : random.weighted({ ...WEIGHTS, ...POSTGRES_WEIGHTS })
   switch (kind) {
     case 'kill worker':
     case 'stop worker':
       return { do: kind, slot, backAfterMs: random.between(0, 600) }
     case 'freeze worker':
-      // Beyond the lock; now and then beyond the time after which its call counts as lost.
-      return { do: kind, slot, forMs: random.falls(0.25) ? random.between(7000, 9000) : random.between(3300, 4800) }
+      // Longer than the job lock. A quarter of them: longer than a call may be open before it is given up.
+      return { do: kind, slot, forMs: random.chance(0.25) ? random.between(7000, 9000) : random.between(3300, 4800) }
     case 'kill redis':
     case 'restart redis':
     case 'flush redis':
@@ -113,12 +109,12 @@ function throwAction(random: Random, number: number, store: EngineName): Action 
     case 'terminate connections':
       return { do: kind }
     case 'freeze postgres':
-      // Now and then longer than others wait for the lock of a transaction that is frozen.
-      return { do: kind, forMs: random.falls(0.25) ? random.between(6000, 9000) : random.between(500, 3000) }
+      // A quarter of them: longer than a process waits for the lock of a frozen transaction.
+      return { do: kind, forMs: random.chance(0.25) ? random.between(6000, 9000) : random.between(500, 3000) }
     case 'remove jobs':
       return { do: kind, count: random.between(1, 20) }
     case 'fault':
-      return { do: kind, rule: throwFault(random, number), forMs: random.between(500, 3000) }
+      return { do: kind, rule: randomFault(random, number), forMs: random.between(500, 3000) }
     case 'empty the account':
       return { do: kind, left: random.between(0, 10), forMs: random.between(500, 2000) }
     case 'pause':
@@ -130,8 +126,8 @@ function throwAction(random: Random, number: number, store: EngineName): Action 
   }
 }
 
-function throwFault(random: Random, number: number): FaultRule {
-  const kind = random.weighed({
+function randomFault(random: Random, number: number): FaultRule {
+  const kind = random.weighted({
     'too many': 2,
     error: 3,
     overload: 1,
@@ -147,8 +143,8 @@ function throwFault(random: Random, number: number): FaultRule {
     case 'too many':
       return { id, rate, does: { status: 429, headers: { 'retry-after': random.pick(['1', '0']) } } }
     case 'error':
-      // Now and then all of them: an outage.
-      return { id, rate: random.falls(0.2) ? 1 : rate, does: { status: 500 } }
+      // A fifth of them: an outage, in which every call fails.
+      return { id, rate: random.chance(0.2) ? 1 : rate, does: { status: 500 } }
     case 'overload':
       return { id, rate, does: { status: 503, headers: { 'retry-after': '1' } } }
     case 'late':
@@ -164,8 +160,8 @@ function throwFault(random: Random, number: number): FaultRule {
   }
 }
 
-/** The batches' own lives: submitted one after another, some released further, some cancelled. */
-function lives(batches: readonly ChaosBatch[], lastsMs: number): readonly Step[] {
+/** Submits the batches one after another; releases or cancels some of them later. */
+function batchSteps(batches: readonly ChaosBatch[], lastsMs: number): readonly Step[] {
   const share = lastsMs / (batches.length + 1)
   return batches.flatMap(({ name, kind }, index) => {
     const atMs = Math.round(index * share)
@@ -177,7 +173,7 @@ function lives(batches: readonly ChaosBatch[], lastsMs: number): readonly Step[]
   })
 }
 
-/** One line for a person, or for comparing two plans. */
+/** One line for people, also for comparing two plans. */
 export function describeStep({ atMs, action }: Step): string {
   const { do: verb, ...facts } = action
   const said = Object.entries(facts).map(

@@ -5,16 +5,16 @@ import { stateOf } from '../../src/queue/private-redis/redis-socket.js'
 import { serverFiles } from '../../src/queue/private-redis/server-files.js'
 import { openSearchQueue, type SearchQueue } from '../../src/queue/search-queue.js'
 
-/** The private Redis of a data directory, as somebody with a shell meets it. The workers start it again. */
-export interface Victim {
-  /** False: none runs. */
+/** Breaks the private Redis of a data directory. The workers start it again. */
+export interface RedisControl {
+  /** False: Redis is not running. */
   signal(signal: 'SIGKILL' | 'SIGTERM'): Promise<boolean>
   flush(): Promise<boolean>
-  /** The queues for a moment; null when Redis is away. */
+  /** Opens the queue for `use`. Null: Redis is not running, or did not answer in time. */
   withQueue<T>(use: (queue: SearchQueue) => Promise<T>): Promise<T | null>
 }
 
-export async function openVictim(dataDir: string): Promise<Victim> {
+export async function redisControl(dataDir: string): Promise<RedisControl> {
   const files = serverFiles(await realpath(dataDir))
   return {
     async signal(signal) {
@@ -27,7 +27,7 @@ export async function openVictim(dataDir: string): Promise<Victim> {
         return false
       }
     },
-    flush: async () => (await say(files.socketPath, 'FLUSHALL')).startsWith('+OK'),
+    flush: async () => (await send(files.socketPath, 'FLUSHALL')).startsWith('+OK'),
     async withQueue(use) {
       if ((await stateOf(files.socketPath)).state !== 'up') return null
       let queue: SearchQueue | null = null
@@ -43,24 +43,24 @@ export async function openVictim(dataDir: string): Promise<Victim> {
   }
 }
 
-/** Every server that ever ran in this data directory, by its own log. */
+/** The pids of all Redis servers that have run in this data directory, from their log. */
 export async function serverPids(dataDir: string): Promise<readonly number[]> {
   const { logFile } = serverFiles(await realpath(dataDir))
   const log = await readFile(logFile, 'utf8').catch(() => '')
   return [...new Set([...log.matchAll(/^(\d+):[A-Z] /gm)].map((match) => Number(match[1])))]
 }
 
-/** Redis may be killed under the hand that holds it; its client would wait for its return. */
+/** If Redis is killed during `work`, its client would wait until Redis is back. */
 async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
   let alarm: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    alarm = setTimeout(() => reject(new Error(`nothing within ${ms} ms`)), ms)
+    alarm = setTimeout(() => reject(new Error(`no result within ${ms} ms`)), ms)
   })
   return Promise.race([work, late]).finally(() => clearTimeout(alarm))
 }
 
-/** One command, and the first line of the reply; empty when nobody answers. */
-function say(socketPath: string, command: string): Promise<string> {
+/** Sends one command. @returns the beginning of the reply; empty if there is none */
+function send(socketPath: string, command: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(socketPath, () => socket.write(`${command}\r\n`))
     const finish = (reply: string): void => {

@@ -1,7 +1,7 @@
-/** How far it is: one line that is redrawn on a terminal; elsewhere each action, and the standing every ten seconds. */
+/** Progress on stderr: one line, redrawn, on a terminal; elsewhere a line per action, and a summary every ten seconds. */
 export interface Progress {
   say(text: string): void
-  /** An action: told where nobody sees the line move. */
+  /** An action begins. Printed only where there is no terminal. */
   step(line: string): void
   show(text: string): void
   clear(): void

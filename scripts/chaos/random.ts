@@ -1,17 +1,17 @@
-/** Chance from a seed: the same seed gives the same throws in the same order. */
+/** Random numbers from a seed: the same seed gives the same numbers in the same order. */
 export interface Random {
   /** A whole number, both ends included. */
   between(from: number, to: number): number
-  /** True with this chance, 0 to 1. */
-  falls(chance: number): boolean
+  /** True with this probability, 0 to 1. */
+  chance(probability: number): boolean
   pick<T>(from: readonly [T, ...T[]]): T
-  /** One of the names, as often as its weight says. */
-  weighed<Name extends string>(weights: Readonly<Record<Name, number>>): Name
+  /** One of the names, each as often as its weight says. */
+  weighted<Name extends string>(weights: Readonly<Record<Name, number>>): Name
 }
 
-export function openDice(seed: number): Random {
+export function createRandom(seed: number): Random {
   let state = seed >>> 0
-  /** Mulberry32: 32 bits of state, good enough to choose by. From 0 up to 1. */
+  /** Mulberry32, whose 32 bits of state are enough here. From 0 up to, not including, 1. */
   function next(): number {
     state = (state + 0x6d2b79f5) >>> 0
     let mixed = Math.imul(state ^ (state >>> 15), state | 1)
@@ -21,9 +21,9 @@ export function openDice(seed: number): Random {
 
   return {
     between: (from, to) => from + Math.floor(next() * (to - from + 1)),
-    falls: (chance) => next() < chance,
+    chance: (probability) => next() < probability,
     pick: (from) => from[Math.floor(next() * from.length)] ?? from[0],
-    weighed<Name extends string>(weights: Readonly<Record<Name, number>>): Name {
+    weighted<Name extends string>(weights: Readonly<Record<Name, number>>): Name {
       const entries = Object.entries(weights) as [Name, number][]
       let left = next() * entries.reduce((sum, [, weight]) => sum + weight, 0)
       for (const [name, weight] of entries) {

@@ -4,21 +4,24 @@ import { openStore } from '../../src/store/open-store.js'
 import { type Counters, emptyCounters } from './counters.js'
 import type { EngineName } from './database.js'
 import { CONCURRENCY, openEnvironment, REQUEST_TIMEOUT_MS } from './environment.js'
-import { type Evidence, gather } from './evidence.js'
-import { execute, type Scene } from './execute.js'
+import { type Evidence, gatherEvidence } from './evidence.js'
+import { executeAction, type RunContext } from './execute.js'
 import { describeStep, type Plan, WORKERS } from './plan.js'
-import { openVictim, serverPids } from './private-redis.js'
-import { mend, settle } from './settle.js'
+import { redisControl, serverPids } from './private-redis.js'
+import { heal, waitUntilSettled } from './settle.js'
 import type { Span } from './span.js'
 import { openWorkers, type Workers } from './workers.js'
 
-/** One run: break things by the plan, mend them, let the workers finish, gather what the witnesses say, end everything. */
+/**
+ * One run: execute the plan, end all faults, let the workers finish, gather the evidence, stop everything.
+ */
+
 export interface RunOptions {
   readonly plan: Plan
   readonly store: EngineName
-  /** Aborted: everything is ended at once, and the run throws the signal's reason. */
+  /** When aborted, the run stops everything at once and throws the signal's reason. */
   readonly signal: AbortSignal
-  /** An action is begun. */
+  /** Called when an action begins. */
   readonly onStep: (line: string) => void
   readonly onProgress: (line: string) => void
 }
@@ -27,8 +30,8 @@ export interface Run {
   readonly counters: Counters
   readonly evidence: Evidence
   readonly dir: string
-  /** Removes what the run left on the disk. */
-  forget(): Promise<void>
+  /** Removes the directory of the run. */
+  remove(): Promise<void>
 }
 
 const STARTS_WITHIN_MS = 60_000
@@ -44,10 +47,10 @@ export async function run(options: RunOptions): Promise<Run> {
   let gathered: Awaited<ReturnType<typeof finish>> | null = null
   try {
     const healing = new AbortController()
-    // The first command makes the data directory.
+    // The first command creates the data directory.
     await environment.command(['status'])
-    const redis = await openVictim(environment.dataDir)
-    const scene: Scene = {
+    const redis = await redisControl(environment.dataDir)
+    const context: RunContext = {
       plan,
       environment,
       workers,
@@ -60,22 +63,22 @@ export async function run(options: RunOptions): Promise<Run> {
     }
     workers.startAll()
     await allStarted(workers, options.signal)
-    await breakThings(scene, options, healing)
-    gathered = await finish(scene, options)
+    await executePlan(context, options, healing)
+    gathered = await finish(context, options)
   } finally {
     await workers.close()
     await environment.close()
-    if (gathered === null) await environment.forget()
+    if (gathered === null) await environment.remove()
   }
   const pids = [...workers.pids, ...(await serverPids(environment.dataDir))]
   return {
     counters,
     dir: environment.dir,
-    forget: environment.forget,
+    remove: environment.remove,
     evidence: {
       ...gathered,
       workerViolations: workers.workerViolations,
-      leftBehind: pids.filter(lives).map((pid) => `process ${pid}`),
+      leftBehind: pids.filter(isAlive).map((pid) => `process ${pid}`),
       kills: workers.kills,
       freezes: workers.freezes,
       pauses,
@@ -86,7 +89,7 @@ export async function run(options: RunOptions): Promise<Run> {
   }
 }
 
-/** @throws Error where the program cannot run at all: there is nothing to break */
+/** @throws Error if the workers cannot start at all */
 async function allStarted(workers: Workers, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + STARTS_WITHIN_MS
   while (workers.running() < WORKERS) {
@@ -99,52 +102,52 @@ async function allStarted(workers: Workers, signal: AbortSignal): Promise<void> 
   }
 }
 
-async function breakThings(scene: Scene, options: RunOptions, healing: AbortController): Promise<void> {
+async function executePlan(context: RunContext, options: RunOptions, healing: AbortController): Promise<void> {
   const startedAt = performance.now()
-  const under = new Set<Promise<void>>()
-  const watch = setInterval(() => options.onProgress(progress(scene)), PROGRESS_EVERY_MS)
+  const ongoing = new Set<Promise<void>>()
+  const watch = setInterval(() => options.onProgress(progress(context)), PROGRESS_EVERY_MS)
   const untilMs = (atMs: number): Promise<void> =>
     sleep(Math.max(0, atMs - (performance.now() - startedAt)), undefined, { signal: options.signal })
   try {
-    for (const step of scene.plan.steps) {
+    for (const step of context.plan.steps) {
       await untilMs(step.atMs)
       options.onStep(describeStep(step))
-      const done = execute(scene, step.action).finally(() => under.delete(done))
-      under.add(done)
+      const done = executeAction(context, step.action).finally(() => ongoing.delete(done))
+      ongoing.add(done)
     }
-    await untilMs(scene.plan.lastsMs)
+    await untilMs(context.plan.lastsMs)
   } finally {
     clearInterval(watch)
     healing.abort()
   }
-  await Promise.all(under)
+  await Promise.all(ongoing)
 }
 
 async function finish(
-  scene: Scene,
+  context: RunContext,
   options: RunOptions,
-): Promise<Awaited<ReturnType<typeof gather>> & Pick<Evidence, 'unsettled'>> {
+): Promise<Awaited<ReturnType<typeof gatherEvidence>> & Pick<Evidence, 'unsettled'>> {
   options.signal.throwIfAborted()
-  await mend(scene)
-  const store = await openStore({ ...scene.environment.store, readOnly: true })
+  await heal(context)
+  const store = await openStore({ ...context.environment.store, readOnly: true })
   try {
-    const unsettled = await settle(scene, store, {
+    const unsettled = await waitUntilSettled(context, store, {
       withinMs: SETTLES_WITHIN_MS,
       signal: options.signal,
-      onLook: (still) => options.onProgress(`mended; ${still.slice(0, 3).join('; ')}`),
+      onLook: (still) => options.onProgress(`all faults ended; ${still.slice(0, 3).join('; ')}`),
     })
-    return { ...(await gather(scene)), unsettled }
+    return { ...(await gatherEvidence(context)), unsettled }
   } finally {
     await store.close()
   }
 }
 
-function progress({ counters, environment, workers }: Scene): string {
+function progress({ counters, environment, workers }: RunContext): string {
   const { calls, paid } = environment.simulator.summary()
   return `${counters.kills} kills, ${counters.freezes} freezes, ${counters.redisKills} Redis kills, ${counters.flushes} flushes; ${calls} calls, ${paid} paid; ${workers.running()} workers run`
 }
 
-function lives(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch {

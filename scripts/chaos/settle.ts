@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { deadLetterIdOf, type SearchRef } from '../../src/domain/search-id.js'
 import type { Store } from '../../src/store/store.js'
 import { PLENTY_OF_CREDITS } from './environment.js'
-import { resume, type Scene } from './execute.js'
+import { type RunContext, resume } from './execute.js'
 
 /**
- * The end of the chaos: everything that was broken is mended, and the workers get time to finish. What a night's
- * operator would do is done here too, and nothing more: `resume`, and `release --all` for capped batches.
+ * Ends all faults and starts all workers. Besides, it does only what an operator would do: `release --all` for capped
+ * batches, and in `waitUntilSettled` a `resume`.
  */
-export async function mend({ environment, workers, released, plan }: Scene): Promise<void> {
+export async function heal({ environment, workers, released, plan }: RunContext): Promise<void> {
   environment.simulator.clearFault()
   environment.simulator.setCredits(PLENTY_OF_CREDITS)
   workers.thawAll()
@@ -21,15 +21,15 @@ export async function mend({ environment, workers, released, plan }: Scene): Pro
   }
 }
 
-/** What still moves or should; each is one sentence. Empty: the night is over. */
+/** What is not finished yet, one phrase each. Empty: everything is done. */
 export type Unsettled = readonly string[]
 
 const LOOK_EVERY_MS = 1000
 const RESUME_EVERY_LOOKS = 5
 
-/** Waits until nothing moves any more. Returns what still does when time is up. */
-export async function settle(
-  scene: Scene,
+/** Waits until everything is done. @returns what is not when the time is up */
+export async function waitUntilSettled(
+  context: RunContext,
   store: Pick<Store, 'reports' | 'pauses' | 'deadLetters'>,
   options: {
     readonly withinMs: number
@@ -40,9 +40,9 @@ export async function settle(
   const deadline = performance.now() + options.withinMs
   for (let look = 0; ; look += 1) {
     const pauses = await store.pauses.list()
-    if (pauses.length > 0 && look % RESUME_EVERY_LOOKS === 0) await resume(scene)
+    if (pauses.length > 0 && look % RESUME_EVERY_LOOKS === 0) await resume(context)
     const inStore = [...(await unfinished(store)), ...pauses.map(({ cause }) => `the queue is paused: ${cause}`)]
-    const unsettled = inStore.length > 0 ? inStore : await unsettledQueue(scene, store)
+    const unsettled = inStore.length > 0 ? inStore : await unsettledQueue(context, store)
     if (unsettled.length === 0 || performance.now() > deadline) return unsettled
     options.onLook(unsettled)
     await sleep(LOOK_EVERY_MS, undefined, { signal: options.signal })
@@ -56,18 +56,18 @@ async function unfinished(store: Pick<Store, 'reports'>): Promise<Unsettled> {
     ...batches
       .filter(({ batch }) => batch.state === 'released')
       .filter(({ waiting, withheld }) => waiting + withheld > 0)
-      .map(({ batch, waiting, withheld }) => `${batch.name}: ${waiting} rows wait, ${withheld} are withheld`),
+      .map(({ batch, waiting, withheld }) => `${batch.name}: ${waiting} rows waiting, ${withheld} withheld`),
     ...(open > 0 ? [`${open} calls are open`] : []),
   ]
 }
 
-/** No job left in hand or in line, and the dead letters that stand are those that the store calls dead. */
-async function unsettledQueue({ redis }: Scene, store: Pick<Store, 'deadLetters'>): Promise<Unsettled> {
+/** There must be no job left, and the dead letters in Redis must be those of the store. */
+async function unsettledQueue({ redis }: RunContext, store: Pick<Store, 'deadLetters'>): Promise<Unsettled> {
   const found = await redis.withQueue(async (queue) => ({
     counts: await queue.searches.counts(),
     listed: (await queue.deadLetters.refs()).map(deadLetterIdOf),
   }))
-  if (found === null) return ['Redis is away']
+  if (found === null) return ['Redis is not running']
   const dead = (await deadRefs(store)).map(deadLetterIdOf)
   const missing = dead.filter((id) => !found.listed.includes(id))
   const stale = found.listed.filter((id) => !dead.includes(id))
@@ -78,7 +78,9 @@ async function unsettledQueue({ redis }: Scene, store: Pick<Store, 'deadLetters'
     ...(missing.length > 0
       ? [`${missing.length} dead letters are not in the queue: ${missing.slice(0, 5).join(', ')}`]
       : []),
-    ...(stale.length > 0 ? [`${stale.length} are in the queue and not dead: ${stale.slice(0, 5).join(', ')}`] : []),
+    ...(stale.length > 0
+      ? [`${stale.length} dead letters are in the queue, but not dead in the store: ${stale.slice(0, 5).join(', ')}`]
+      : []),
   ]
 }
 

@@ -1,4 +1,4 @@
-/** A stretch of time, epoch milliseconds. */
+/** A period of time, in epoch milliseconds. */
 export interface Span {
   readonly from: number
   readonly to: number

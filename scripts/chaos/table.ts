@@ -2,7 +2,7 @@ import type { Counters } from './counters.js'
 import type { EngineName } from './database.js'
 import type { Verdict } from './oracle.js'
 
-/** The one table: what was done, what came of it, and last what must be zero. */
+/** What was done, what came of it, and last the rows that must be zero. */
 export function renderTable(store: EngineName, counters: Counters, { figures, violations }: Verdict): string {
   const rows: readonly (readonly [string, number | string])[] = [
     ['kills', counters.kills],

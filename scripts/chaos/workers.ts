@@ -9,12 +9,13 @@ import { keyOf, type RunEnvironment } from './environment.js'
 import type { Span } from './span.js'
 
 /**
- * The workers, one per slot, in processes of their own. Whoever ends is replaced. A worker must end only
- * when it is made to: killed, or asked to stop and then with exit code 0. Anything else is `misconduct`.
+ * The workers, one process per slot. A worker that ends is replaced. It may end only if it was killed, or asked to stop
+ * (with exit code 0). Anything else is added to `workerViolations`. A start may fail with exit code 3, as documented,
+ * because Redis was killed meanwhile.
  */
 export interface Workers {
   startAll(): void
-  /** SIGKILL. False: there was nobody to kill. */
+  /** SIGKILL. False: no worker was running. */
   kill(slot: number, backAfterMs: number): boolean
   /** SIGTERM. */
   stop(slot: number, backAfterMs: number): boolean
@@ -23,144 +24,138 @@ export interface Workers {
   thawAll(): void
   running(): number
   readonly workerViolations: readonly string[]
-  /** Starts that were given up because Redis was killed under them: exit code 3, as documented. */
-  brokenStarts(): number
   readonly kills: readonly Kill[]
   readonly freezes: readonly Span[]
-  /** Every process that was ever started. */
+  /** All processes that were started. */
   readonly pids: readonly number[]
-  /** Kills all of them. */
+  /** Kills all workers. */
   close(): Promise<void>
 }
 
-/** A worker's end with calls in flight: from the kill, or from the freeze in which it came, to the kill. */
+/** A worker that ended with calls in flight. `from`: when it was killed, or frozen before the kill. `to`: the kill. */
 export interface Kill extends Span {
   readonly worker: number
   readonly startedAt: number
 }
 
-interface Member {
+interface WorkerProcess {
   readonly child: ChildProcess
   readonly number: number
   readonly startedAt: number
   ready: boolean
-  /** Since when; null: it runs. */
+  /** Null: it is not frozen. */
   frozenAt: number | null
   fate: 'none' | 'killed' | 'asked to stop'
-  lastWords: string[]
+  lastLines: string[]
 }
 
 const ENTRY = fileURLToPath(new URL('../../workers/worker.js', import.meta.url))
 const STOPS_WITHIN_MS = 20_000
 const START_AGAIN_MS = 300
-const LAST_WORDS = 12
-/** Events and words that only a bug in the program writes. */
+const LAST_LINES = 12
+/** Log events and words that show a bug in the program. */
 const BUG_EVENTS: readonly unknown[] = ['call.internal_error', 'call.record_failed', 'job.internal_error']
 const BUG_WORDS = /UnhandledPromiseRejection|Uncaught|TypeError|ReferenceError/
 
 export function openWorkers(environment: RunEnvironment, size: number): Workers {
-  const slots: (Member | null)[] = Array.from({ length: size }, () => null)
+  const slots: (WorkerProcess | null)[] = Array.from({ length: size }, () => null)
   const workerViolations: string[] = []
   const pids: number[] = []
   const kills: Kill[] = []
   const freezes: Span[] = []
   const log = createWriteStream(join(environment.dir, 'workers.log'))
   let started = 0
-  let brokenStarts = 0
   let closing = false
 
   function start(slot: number): void {
     if (closing || slots[slot] !== null) return
     started += 1
-    // The channel tells it when this process is gone, whatever ended it.
+    // With an IPC channel the worker stops when this process ends, for whatever reason.
     const child = spawn(process.execPath, [ENTRY], {
       cwd: environment.dir,
       env: { ...environment.envOf(slot), TRACKYARD_API_KEY: keyOf(started) },
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
-    const member: Member = {
+    const worker: WorkerProcess = {
       child,
       number: started,
       startedAt: Date.now(),
       ready: false,
       frozenAt: null,
       fate: 'none',
-      lastWords: [],
+      lastLines: [],
     }
-    slots[slot] = member
+    slots[slot] = worker
     if (child.pid !== undefined) pids.push(child.pid)
-    if (child.stderr !== null) createInterface({ input: child.stderr }).on('line', (line) => heard(member, line))
+    if (child.stderr !== null) createInterface({ input: child.stderr }).on('line', (line) => heard(worker, line))
     child.once('exit', (code, signal) => {
       slots[slot] = null
-      ended(member, code, signal)
-      if (member.fate === 'none') setTimeout(() => start(slot), START_AGAIN_MS)
+      ended(worker, code, signal)
+      if (worker.fate === 'none') setTimeout(() => start(slot), START_AGAIN_MS)
     })
   }
 
-  function heard(member: Member, line: string): void {
-    log.write(`worker ${member.number}: ${line}\n`)
+  function heard(worker: WorkerProcess, line: string): void {
+    log.write(`worker ${worker.number}: ${line}\n`)
     const event = parseLogLine(line)?.event
-    if (event === 'worker.started') member.ready = true
-    if (event === 'shutdown.timeout') killed(member)
+    if (event === 'worker.started') worker.ready = true
+    if (event === 'shutdown.timeout') killed(worker)
     if (BUG_EVENTS.includes(event) || BUG_WORDS.test(line))
-      workerViolations.push(`worker ${member.number} reports a bug: ${line.slice(0, 600)}`)
-    member.lastWords = [...member.lastWords.slice(1 - LAST_WORDS), line]
+      workerViolations.push(`worker ${worker.number} reports a bug: ${line.slice(0, 600)}`)
+    worker.lastLines = [...worker.lastLines.slice(1 - LAST_LINES), line]
   }
 
-  function killed({ number: worker, startedAt, frozenAt }: Member): void {
+  function killed({ number: worker, startedAt, frozenAt }: WorkerProcess): void {
     kills.push({ worker, startedAt, from: frozenAt ?? Date.now(), to: Date.now() })
   }
 
-  function ended(member: Member, code: number | null, signal: NodeJS.Signals | null): void {
-    if (closing || member.fate === 'killed') return
-    if (member.fate === 'asked to stop' && (code === 0 || (!member.ready && signal === 'SIGTERM'))) return
-    if (!member.ready && code === 3) {
-      brokenStarts += 1
-      return
-    }
-    const how = member.fate === 'none' ? 'by itself' : 'when asked to stop'
+  function ended(worker: WorkerProcess, code: number | null, signal: NodeJS.Signals | null): void {
+    if (closing || worker.fate === 'killed') return
+    if (worker.fate === 'asked to stop' && (code === 0 || (!worker.ready && signal === 'SIGTERM'))) return
+    if (!worker.ready && code === 3) return
+    const how = worker.fate === 'none' ? 'by itself' : 'when asked to stop'
     workerViolations.push(
-      `worker ${member.number} ended ${how} with ${signal ?? `exit code ${code}`}; its last words:\n    ${member.lastWords.join('\n    ')}`,
+      `worker ${worker.number} ended ${how} with ${signal ?? `exit code ${code}`}; its last lines:\n    ${worker.lastLines.join('\n    ')}`,
     )
   }
 
-  /** The one in that slot, or else the next one that lives. */
-  function living(slot: number): { member: Member; slot: number } | null {
+  /** The worker in that slot, or the next one that is running. */
+  function findRunning(slot: number): { worker: WorkerProcess; slot: number } | null {
     for (let step = 0; step < size; step += 1) {
       const at = (slot + step) % size
-      const member = slots[at]
-      if (member !== null && member !== undefined && member.fate === 'none') return { member, slot: at }
+      const worker = slots[at]
+      if (worker !== null && worker !== undefined && worker.fate === 'none') return { worker, slot: at }
     }
     return null
   }
 
   function end(wanted: number, signal: 'SIGKILL' | 'SIGTERM', backAfterMs: number): boolean {
-    const found = living(wanted)
+    const found = findRunning(wanted)
     if (found === null) return false
-    const { member, slot } = found
-    member.fate = signal === 'SIGKILL' ? 'killed' : 'asked to stop'
-    if (signal === 'SIGKILL') killed(member)
-    member.child.kill(signal)
+    const { worker, slot } = found
+    worker.fate = signal === 'SIGKILL' ? 'killed' : 'asked to stop'
+    if (signal === 'SIGKILL') killed(worker)
+    worker.child.kill(signal)
     const tooLong = setTimeout(() => {
-      workerViolations.push(`worker ${member.number} had not ended ${STOPS_WITHIN_MS} ms after ${signal}`)
-      member.fate = 'killed'
-      member.child.kill('SIGKILL')
+      workerViolations.push(`worker ${worker.number} had not ended ${STOPS_WITHIN_MS} ms after ${signal}`)
+      worker.fate = 'killed'
+      worker.child.kill('SIGKILL')
     }, STOPS_WITHIN_MS)
-    member.child.once('exit', () => {
+    worker.child.once('exit', () => {
       clearTimeout(tooLong)
       setTimeout(() => start(slot), backAfterMs)
     })
     return true
   }
 
-  function thaw(member: Member): void {
-    if (member.frozenAt !== null) freezes.push({ from: member.frozenAt, to: Date.now() })
-    member.frozenAt = null
-    member.child.kill('SIGCONT')
+  function thaw(worker: WorkerProcess): void {
+    if (worker.frozenAt !== null) freezes.push({ from: worker.frozenAt, to: Date.now() })
+    worker.frozenAt = null
+    worker.child.kill('SIGCONT')
   }
 
-  const present = (): Member[] => slots.filter((member) => member !== null)
+  const present = (): WorkerProcess[] => slots.filter((worker) => worker !== null)
   return {
     startAll() {
       for (const slot of slots.keys()) start(slot)
@@ -168,25 +163,24 @@ export function openWorkers(environment: RunEnvironment, size: number): Workers 
     kill: (slot, backAfterMs) => end(slot, 'SIGKILL', backAfterMs),
     stop: (slot, backAfterMs) => end(slot, 'SIGTERM', backAfterMs),
     freeze(slot, forMs) {
-      const found = living(slot)
-      if (found === null || found.member.frozenAt !== null) return false
-      found.member.frozenAt = Date.now()
-      found.member.child.kill('SIGSTOP')
-      setTimeout(() => thaw(found.member), forMs)
+      const found = findRunning(slot)
+      if (found === null || found.worker.frozenAt !== null) return false
+      found.worker.frozenAt = Date.now()
+      found.worker.child.kill('SIGSTOP')
+      setTimeout(() => thaw(found.worker), forMs)
       return true
     },
     thawAll() {
-      for (const member of present()) thaw(member)
+      for (const worker of present()) thaw(worker)
     },
-    running: () => present().filter((member) => member.ready).length,
+    running: () => present().filter((worker) => worker.ready).length,
     workerViolations,
-    brokenStarts: () => brokenStarts,
     kills,
     freezes,
     pids,
     async close() {
       closing = true
-      for (const member of present()) member.child.kill('SIGKILL')
+      for (const worker of present()) worker.child.kill('SIGKILL')
       while (present().length > 0) await sleep(20)
       log.end()
     },

@@ -5,7 +5,7 @@ import type { SearchRequest } from '../domain/request.js'
 import { type MeResult, outcomeOf, readMe } from './classify.js'
 import { connector } from './connect.js'
 import { oneLine, readErrorBody } from './error-body.js'
-import { type Exchange, exchange, openTurns, readResponseStart } from './exchange.js'
+import { createSemaphore, type Exchange, exchange, readResponseStart } from './exchange.js'
 import { headerFacts, requestIdHeader } from './headers.js'
 import { type Received, receive } from './received.js'
 import { type RedactableKey, redactableKey } from './redact.js'
@@ -45,7 +45,7 @@ export function openApi(options: ApiOptions): Api {
   const base = new URL(options.baseUrl)
   const basePath = base.pathname.replace(/\/+$/, '')
   const connect = connector(base, options.proxy)
-  const largeAnswers = openTurns(LARGE_ANSWERS_AT_A_TIME)
+  const largeAnswers = createSemaphore(LARGE_ANSWERS_AT_A_TIME)
   const inFlight = new Set<Promise<Exchange>>()
   let closed = false
 

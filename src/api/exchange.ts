@@ -44,7 +44,7 @@ interface ExchangeRequest {
   readonly timeoutMs: number
   readonly maxBytes: number
   /** Limits how many answers above `LARGE_BYTES` are read at a time, so that they do not fill the memory. */
-  readonly largeAnswers: Turns
+  readonly largeAnswers: Semaphore
 }
 
 /** Five times a documented answer of a hundred tracks. Smaller answers never wait for others. */
@@ -259,12 +259,12 @@ function readHeaders(head: string): Headers {
 }
 
 /** A semaphore: `atATime` callers run at once, the others wait in order. */
-export interface Turns {
+export interface Semaphore {
   /** Runs `go` now or later. @returns a function that ends the turn or leaves the queue; may be called twice */
   take(go: () => void): () => void
 }
 
-export function openTurns(atATime: number): Turns {
+export function createSemaphore(atATime: number): Semaphore {
   const waiting = new Set<() => void>()
   let free = atATime
   const next = (): void => {

@@ -62,7 +62,7 @@ export function base64Forms(key: Buffer): string[] {
   })
 }
 
-/** In a key that is not longer, two escapes are as near as `MAY_BE_ESCAPED` wants them. */
+/** In a key of at most this length, two escapes are always close enough for `MAY_BE_ESCAPED` to find them. */
 export const LONGEST_SURE_KEY = 64
 /** A single escape leaves half the key unescaped. Most answers contain a few escapes, far apart. */
 const MAY_BE_ESCAPED = /(?:[%&\\]|0x)[^%&\\]{0,64}(?:[%&\\]|0x)/i
@@ -117,9 +117,9 @@ function gramsOf(needles: readonly Needle[]): Uint8Array {
 }
 
 /**
- * Whether `shortest` grams of the key follow one another: always so where the key is, and rarely elsewhere. They begin
- * at `shortest` different characters at least, so it is enough to look at every `shortest`th. One loop without calls:
- * it runs over every answer.
+ * Whether the text has `shortest` grams of the key in a row, as wherever it has a piece of the key, and rarely
+ * elsewhere. Such a run has at least `shortest` places where a gram begins, so it is enough to test every `shortest`th
+ * character. One loop without calls, because it runs over every answer.
  */
 function hasRun(text: string, grams: Uint8Array, shortest: number): boolean {
   let from = 0

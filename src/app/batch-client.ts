@@ -17,7 +17,7 @@ import type { Tags, Track } from '../domain/tags.js'
 export interface BatchClient {
   /**
    * Loads the rows as a batch and releases it. Rows are streamed: memory does not grow with their
-   * number. Once it is released, nothing fails any more.
+   * number. After the release it cannot fail any more.
    */
   submit(rows: RowSource, options: SubmitOptions): Promise<SubmittedBatch>
   /** Loads the rows but does not release them. Nothing is spent until `release`. */
@@ -32,8 +32,8 @@ export interface BatchClient {
    */
   pause(options?: Abortable & { readonly reason?: string }): Promise<boolean>
   /**
-   * Ends every pause but that for the active hours, and a rate limit. With `now` that one too, until the hours end the
-   * next time.
+   * Ends a rate limit, and every pause except that of the active hours. With `now` also that one, until the hours end
+   * the next time.
    */
   resume(options?: Abortable & { readonly now?: boolean }): Promise<Resumed>
   /** The state of the queue, and of one batch or the 20 most recent. */
@@ -47,7 +47,7 @@ export interface BatchClient {
    * reading takes longer than 30 s.
    * @param options `after`: the position of the last row that you have; reading continues behind it
    */
-  results(batch: BatchRef, options?: Abortable & { readonly after?: number }): AsyncIterable<Result>
+  results(batch: BatchRef, options?: Abortable & { readonly after?: number }): AsyncIterable<RowResult>
   /**
    * Everything about one row or search: by your own id, its position, or a fingerprint.
    * @returns null if nothing has that name
@@ -142,7 +142,7 @@ export interface Plan {
   readonly alreadyQueued: number
   readonly alreadyAnswered: number
   readonly alreadyDead: number
-  /** With the caps. */
+  /** At most the caps. */
   readonly creditsNeeded: number
   /** Null: not known. */
   readonly creditsRemaining: number | null
@@ -165,7 +165,7 @@ export interface RowChanges {
   /** The batch that is continued. */
   readonly batch: number
   readonly new: number
-  /** Their search is another one than before. */
+  /** Rows whose search is not that of the same row in the earlier batch. */
   readonly changed: number
   /** Rows of the earlier batch that this catalog lacks. */
   readonly gone: number
@@ -225,7 +225,7 @@ export interface BatchStatus {
   readonly withheld: number
   readonly waiting: number
   readonly cancelled: number
-  /** Dead, invalid and cancelled ones: they will stay without. */
+  /** Dead, invalid and cancelled rows. */
   readonly rowsWithoutAnswer: number
   readonly createdAt: Date
   readonly completedAt: Date | null
@@ -242,7 +242,7 @@ export interface BatchStatus {
  * - `rows_without_answer`: finished, but rows are dead, invalid or cancelled.
  * - `rows_withheld`: only withheld rows remain.
  * - `batch_dropped`: its submit ended before the release.
- * - `timed_out`: the work goes on.
+ * - `timed_out`: the work continues.
  */
 export type WaitOutcome = 'done' | 'rows_without_answer' | 'rows_withheld' | 'batch_dropped' | 'timed_out'
 
@@ -259,7 +259,7 @@ export interface Progress {
   readonly outcome: Exclude<WaitOutcome, 'batch_dropped' | 'timed_out'> | null
 }
 
-export interface Result {
+export interface RowResult {
   readonly position: number
   /** Your own id. */
   readonly id: string | null

@@ -7,7 +7,7 @@ import type { Logger } from '../domain/logger.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
 import { startScheduler } from '../maintenance/scheduler.js'
 import { startBoard } from '../web/start-board.js'
-import { withCleanup } from './cleanup.js'
+import { cleanupOnError } from './cleanup.js'
 import { openConfiguredQueue, openConfiguredStore } from './parts.js'
 import { retryWhileLocked } from './retry-while-locked.js'
 import { deferred, type Service } from './service.js'
@@ -27,7 +27,7 @@ export async function startBoardProcess(
   log: Logger,
   interrupted: AbortSignal,
 ): Promise<Service & { readonly url: string }> {
-  return withCleanup(async (cleanup) => {
+  return cleanupOnError(async (cleanup) => {
     const clock = adjustableClock()
     const { now } = clock
     const store = await retryWhileLocked(() => openConfiguredStore(settings, log, cleanup, { actor: 'board', clock }), {

@@ -1,6 +1,6 @@
 /**
- * Whoever opens a resource registers here how to close it. Resources are closed once, in reverse
- * order. Borrowed resources are not registered.
+ * Code that opens a resource adds here how to close it. Resources are closed once, in reverse
+ * order. Borrowed resources are not added.
  */
 export interface Cleanup {
   add(close: () => Promise<unknown> | unknown): void
@@ -33,8 +33,17 @@ export function createCleanup(): Cleanup {
   }
 }
 
-/** Runs `open`. If it throws, closes what it has opened so far. */
-export async function withCleanup<T>(open: (cleanup: Cleanup) => Promise<T>): Promise<T> {
+/** Runs `use`, then closes what it has opened, even if it throws. */
+export async function withCleanup<T>(use: (cleanup: Cleanup) => Promise<T>): Promise<T> {
+  return cleanupOnError(async (cleanup) => {
+    const result = await use(cleanup)
+    await cleanup.runAll()
+    return result
+  })
+}
+
+/** Runs `open`, whose result owns what it has opened. If it throws, closes what it has opened so far. */
+export async function cleanupOnError<T>(open: (cleanup: Cleanup) => Promise<T>): Promise<T> {
   const cleanup = createCleanup()
   try {
     return await open(cleanup)

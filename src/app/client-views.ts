@@ -11,8 +11,8 @@ import type {
   FoundRow,
   Plan,
   QueueStatus,
-  Result,
   RowChanges,
+  RowResult,
   ShownRow,
   ShownSearch,
   Status,
@@ -95,7 +95,7 @@ export function batchStatusOf(batch: ReportedBatch): BatchStatus {
 }
 
 /** @param rowText see `rowTexts` */
-export function resultOf(stored: ExportRow, rowText: (row: string) => string): Result {
+export function resultOf(stored: ExportRow, rowText: (row: string) => string): RowResult {
   const { position, key, status, tagging, error, row } = exportedRow(stored)
   const tracks = tagging === null || stored.answer === null ? [] : (parseTracks(stored.answer) ?? [])
   const tags = tagging?.tags ?? null

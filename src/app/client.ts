@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { dropAbandoned } from '../batches/abandoned.js'
 import { cancelBatch, findBatch } from '../batches/find-batch.js'
 import { checkCaps, checkReason } from '../batches/options.js'
-import { releaseBatch, sameCap } from '../batches/release.js'
+import { keptCap, releaseBatch } from '../batches/release.js'
 import { refuseEmptyFilter } from '../batches/retry.js'
 import { batchStatus } from '../batches/status.js'
 import { LOOK_EVERY_MS, waitFor } from '../batches/wait.js'
@@ -13,8 +13,8 @@ import { readEnvironment } from '../config/env-file.js'
 import { loadSettings } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
 import { pause, resumeByHand } from '../control/pauses.js'
-import { checkApi } from '../control/same-api.js'
-import { NEVER, orAborted, untilAborted } from '../domain/abortable.js'
+import { requireCompatibleApi } from '../control/same-api.js'
+import { NEVER_ABORTED, orAborted, untilAborted } from '../domain/abortable.js'
 import { systemClock } from '../domain/clock.js'
 import { ReportedError, UnreachableError, UsageError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
@@ -31,7 +31,7 @@ import type {
   SubmitOptions,
   WaitOutcome,
 } from './batch-client.js'
-import { withCleanup } from './cleanup.js'
+import { cleanupOnError } from './cleanup.js'
 import {
   accountOf,
   batchStatusOf,
@@ -44,7 +44,7 @@ import {
   statusOf,
 } from './client-views.js'
 import { openSession } from './parts.js'
-import { type Feeding, lookNow, openFeeding, runningQueue, type Session, tolerantThrottle } from './session.js'
+import { type Feeding, openFeeding, readStatus, runningQueue, type Session, tolerantThrottle } from './session.js'
 import { freshAccount, planBatch, type SubmitSource, submitBatch } from './submit.js'
 
 export type { Environment } from '../config/env-file.js'
@@ -85,7 +85,7 @@ export async function openBatchClient(options: ClientOptions = {}): Promise<Batc
 const BATCHES_SHOWN = 20
 
 async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> {
-  return withCleanup(async (cleanup) => {
+  return cleanupOnError(async (cleanup) => {
     const session = await openSession(settings, log, cleanup, { actor: 'script' })
     const { store } = session
     let isClosed = false
@@ -133,7 +133,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
         const batch = await find(ref, signal)
         checkCaps({ maxCredits: maxCredits ?? null, first: null })
         const cap =
-          maxCredits === undefined ? sameCap(batch, 'Raise maxCredits, or remove the cap with null.') : maxCredits
+          maxCredits === undefined ? keptCap(batch, 'Raise maxCredits, or remove the cap with null.') : maxCredits
         const feeding = await openFeeding(session, signal)
         await releaseBatch(session, { batch, maxCredits: cap })
         await fill(log, feeding, signal)
@@ -161,9 +161,9 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       async status(batch, { signal } = {}) {
         requireOpen(signal)
         const which = batch === undefined ? { limit: BATCHES_SHOWN } : { batchId: (await find(batch)).id, limit: 1 }
-        return statusOf((await orAborted(lookNow(session, which), signal ?? NEVER)).report)
+        return statusOf((await orAborted(readStatus(session, which), signal ?? NEVER_ABORTED)).report)
       },
-      async wait(ref, { timeoutMs, signal = NEVER } = {}) {
+      async wait(ref, { timeoutMs, signal = NEVER_ABORTED } = {}) {
         const { id } = await find(ref, signal)
         const seen: { last: BatchReport | null } = { last: null }
         const waiting = waitFor({ store, monotonicMs: systemClock.monotonicMs }, id, {
@@ -179,13 +179,13 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
         const batch = batchStatusOf(batchStatus(seen.last))
         return { outcome: endOf(batch) ?? 'timed_out', batch }
       },
-      async *watch(ref, { signal = NEVER } = {}) {
+      async *watch(ref, { signal = NEVER_ABORTED } = {}) {
         const { id } = await find(ref, signal)
         let shown = ''
         for (;;) {
-          const { report } = await orAborted(lookNow(session, { batchId: id, limit: 1 }), signal)
+          const { report } = await orAborted(readStatus(session, { batchId: id, limit: 1 }), signal)
           const [found] = report.batches
-          // Dropped.
+          // The batch was dropped.
           if (found === undefined) return
           if (found.state === 'loading') await dropAbandoned(session)
           const batch = batchStatusOf(found)
@@ -198,7 +198,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
           await orAborted(sleep(LOOK_EVERY_MS, undefined, { ref: false }), signal)
         }
       },
-      async *results(ref, { after = 0, signal = NEVER } = {}) {
+      async *results(ref, { after = 0, signal = NEVER_ABORTED } = {}) {
         if (!Number.isSafeInteger(after) || after < 0)
           throw new UsageError(`Expected "after" to be the position of a row, found ${String(after)}.`)
         const batch = await find(ref, signal)
@@ -216,8 +216,8 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       deadLetters: deadLettersOf(session, requireOpen, find),
       async account({ signal } = {}) {
         requireOpen(signal)
-        await checkApi({ store, apiUrl: settings.apiUrl })
-        const { account, trouble } = await orAborted(freshAccount(session), signal ?? NEVER)
+        await requireCompatibleApi({ store, apiUrl: settings.apiUrl })
+        const { account, trouble } = await orAborted(freshAccount(session), signal ?? NEVER_ABORTED)
         return accountOf(account, trouble)
       },
       async close() {

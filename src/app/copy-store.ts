@@ -29,7 +29,6 @@ export async function copyConfiguredStore(
       throw new RefusedError(
         `${pluralize(workers, 'worker')} ${workers === 1 ? 'uses' : 'use'} the store: run \`trackyard-batch down\` first. Nothing was copied.`,
       )
-    await cleanup.runAll()
   })
   const { log, now, progress } = parts
   return copyStore({ from: { ...storeAddress(settings), log }, to: { ...target, log }, now: now(), progress })

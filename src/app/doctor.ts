@@ -8,7 +8,7 @@ import { type Environment, readEnvironment } from '../config/env-file.js'
 import { exposures } from '../config/exposures.js'
 import { loadSettings } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
-import { checkApi } from '../control/same-api.js'
+import { requireCompatibleApi } from '../control/same-api.js'
 import { type AdjustableClock, adjustableClock, type Clock } from '../domain/clock.js'
 import { errorCode, ReportedError, splitHint } from '../domain/errors.js'
 import { formatDuration, formatNumber, pluralize } from '../domain/format.js'
@@ -49,7 +49,7 @@ const CLOCK_MAY_DIFFER_MS = 10_000
  * Checks everything that a night needs. It makes no directory, no file and no Redis; a store of an earlier version is
  * migrated, and a database in PostgreSQL gets its tables, as by any command.
  */
-export async function* examine(from: { readonly env: Environment; readonly cwd: string }): AsyncGenerator<Check> {
+export async function* runChecks(from: { readonly env: Environment; readonly cwd: string }): AsyncGenerator<Check> {
   yield isSupportedNode(process.versions.node)
     ? ok('Node', process.version)
     : failed('Node', process.version, 'Install Node 20.20, 22.13, 24 or 26.')
@@ -68,7 +68,6 @@ export async function* examine(from: { readonly env: Environment; readonly cwd: 
     const store = await storeCheck(settings, clock, cleanup)
     const redis = await redisChecks(settings, store.opened, clock, cleanup)
     const api = await apiChecks(settings, store.opened, cleanup)
-    await cleanup.runAll()
     return [store.check, ...redis, ...api]
   })
 }
@@ -81,11 +80,7 @@ export async function checkKey(envText: string, env: Environment): Promise<MeRes
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value))
   const settings = loadSettings({ ...parseEnv(envText), ...set })
   if (settings.apiKey === null) return { kind: 'none' }
-  return withCleanup(async (cleanup) => {
-    const answer = await (await openConfiguredApi(settings, cleanup)).me()
-    await cleanup.runAll()
-    return answer
-  })
+  return withCleanup(async (cleanup) => (await openConfiguredApi(settings, cleanup)).me())
 }
 
 async function* directoryChecks({ dataDir }: Settings): AsyncGenerator<Check> {
@@ -93,7 +88,7 @@ async function* directoryChecks({ dataDir }: Settings): AsyncGenerator<Check> {
   while (!existsSync(existing) && existing !== dirname(existing)) existing = dirname(existing)
   try {
     await access(existing, constants.W_OK | constants.X_OK)
-    yield ok('data directory', existing === dataDir ? dataDir : `${dataDir}, not made yet`)
+    yield ok('data directory', existing === dataDir ? dataDir : `${dataDir}, not created yet`)
   } catch {
     yield failed(
       'data directory',
@@ -119,7 +114,7 @@ async function storeCheck(
   try {
     const { databaseUrl } = settings
     if (databaseUrl === null && !existsSync(path) && !existsSync(`${settings.dataDir}/redis`))
-      return { check: ok('store', 'none yet; the first command makes it'), opened: null }
+      return { check: ok('store', 'none yet; the first command creates it'), opened: null }
     const opened = await openConfiguredStore(settings, silentLogger, cleanup, { patienceMs: ANSWER_WITHIN_MS, clock })
     if (databaseUrl !== null) {
       const { name } = addressOf({ url: databaseUrl.reveal(), ca: null })
@@ -174,7 +169,7 @@ async function privateRedisCheck(): Promise<Check> {
 
 async function apiChecks(settings: Settings, store: Store | null, cleanup: Cleanup): Promise<Check[]> {
   try {
-    if (store !== null) await checkApi({ store, apiUrl: settings.apiUrl })
+    if (store !== null) await requireCompatibleApi({ store, apiUrl: settings.apiUrl })
     const before = Date.now()
     const answer = await (await openConfiguredApi(settings, cleanup)).me()
     switch (answer.kind) {

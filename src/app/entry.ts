@@ -9,7 +9,7 @@ import { runService } from './process.js'
 import type { Service } from './service.js'
 
 /** The process environment: the real one for entry points, a fake for tests. */
-export interface Surroundings {
+export interface ProcessContext {
   readonly env: Environment
   /** May be a getter that throws a ReportedError, so it is read only when needed. */
   readonly cwd: string
@@ -19,7 +19,7 @@ export interface Surroundings {
 /**
  * The settings of this process: from the environment, then from `.env` in the working directory.
  */
-export function settingsOf(surroundings: Pick<Surroundings, 'env' | 'cwd'>): Settings {
+export function settingsOf(surroundings: Pick<ProcessContext, 'env' | 'cwd'>): Settings {
   const settings = loadSettings(readEnvironment({ env: surroundings.env, directory: surroundings.cwd }))
   useTimeZone(settings.timeZone)
   return settings
@@ -39,7 +39,7 @@ export async function logOf(settings: Settings, stderr: NodeJS.WriteStream): Pro
  * at once.
  */
 export async function runProcess(
-  surroundings: Surroundings,
+  surroundings: ProcessContext,
   start: (settings: Settings, log: Logger, interrupted: AbortSignal) => Promise<Service>,
 ): Promise<ExitCode> {
   // A closed terminal must not end the process while calls are in flight.
@@ -64,6 +64,6 @@ export async function runProcess(
 }
 
 /** Always prints fatal errors, even at level silent. */
-function onlyErrors({ stderr }: Surroundings): Logger {
+function onlyErrors({ stderr }: ProcessContext): Logger {
   return { ...silentLogger, error: (_facts, message) => void stderr.write(`${message}\n`) }
 }

@@ -20,7 +20,9 @@ const ANSWER_WITHIN_MS = 5000
  * answers.
  * @throws UnreachableError if Redis does not answer
  */
-export async function workerLivesHere(settings: Settings): Promise<{ readonly ok: boolean; readonly reason: string }> {
+export async function checkWorkerOnThisHost(
+  settings: Settings,
+): Promise<{ readonly ok: boolean; readonly reason: string }> {
   return withCleanup(async (cleanup) => {
     const queue = await openRunningQueue(settings, silentLogger, cleanup)
     const [alive, failures] =
@@ -31,7 +33,6 @@ export async function workerLivesHere(settings: Settings): Promise<{ readonly ok
             Promise.all([queue.registry.workers(HOST_PREFIX), queue.registry.writeFailures(HOST_PREFIX)]),
             `${queue.registry.describe()} does not answer.`,
           )
-    await cleanup.runAll()
     if (alive === 0) return { ok: false, reason: 'No heartbeat from a worker on this host in the last 15 s.' }
     const lost = failures.find((failure) => failure.kind === 'lost')
     return lost === undefined

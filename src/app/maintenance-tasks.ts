@@ -6,8 +6,8 @@ import { hoursAgreement, keepActiveHours } from '../control/active-hours.js'
 import { syncThrottle } from '../control/pauses.js'
 import { applyRateLimit } from '../control/rate-limit.js'
 import { refreshAccount } from '../control/refresh-account.js'
-import { keepApi } from '../control/same-api.js'
-import type { SharedKey } from '../control/shared-key.js'
+import { requireSameApi } from '../control/same-api.js'
+import type { SharedKeyDetector } from '../control/shared-key.js'
 import { settingsAgreement } from '../control/shared-settings.js'
 import type { Logger } from '../domain/logger.js'
 import type { WriteFailure } from '../domain/pause.js'
@@ -16,7 +16,7 @@ import { moveFailed, sweepDeadLetters } from '../maintenance/dead-letter-mover.j
 import { feed } from '../maintenance/feeder.js'
 import { notificationSender, notificationTask } from '../maintenance/notifications.js'
 import type { OneRedis } from '../maintenance/one-redis.js'
-import { dropUnreadable, reconcile, withdraw } from '../maintenance/reconciler.js'
+import { dropUnreadable, reconcile, withdrawUnwantedJobs } from '../maintenance/reconciler.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
 import { takeSample } from '../maintenance/sampler.js'
 import type { MaintenanceTask } from '../maintenance/scheduler.js'
@@ -35,7 +35,7 @@ export interface MaintenanceParts {
   readonly webhook: Webhook | null
   /** Aborted when this worker stops: tasks leave what they can to the next worker. */
   readonly stopping: AbortSignal
-  readonly sharedKey: SharedKey
+  readonly sharedKey: SharedKeyDetector
   readonly settings: Settings
   readonly log: Logger
   readonly now: () => number
@@ -120,7 +120,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     {
       name: 'check the API of the store',
       everyMs: 2 * SECOND,
-      run: () => keepApi({ store, apiUrl: settings.apiUrl }),
+      run: () => requireSameApi({ store, apiUrl: settings.apiUrl }),
     },
     // One worker sets the rate, from the headers that it sees. Several would overwrite each other.
     {
@@ -150,7 +150,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     {
       name: 'withdraw unwanted jobs',
       everyMs: 5 * SECOND,
-      run: leased('withdraw', 8 * SECOND, () => withdraw(parts)),
+      run: leased('withdraw', 8 * SECOND, () => withdrawUnwantedJobs(parts)),
     },
     { name: 'move dead letters', everyMs: 5 * SECOND, run: () => moveFailed(parts) },
     {
@@ -232,7 +232,7 @@ function sendNotifications(parts: MaintenanceParts, webhook: Webhook): Maintenan
   }
 }
 
-/** Feeds Redis only if this store owns it. A Redis that has lost everything is restored first. */
+/** Feeds Redis only if this store owns it. A Redis that has lost its data has no owner until it is restored. */
 async function feedOwnRedis(parts: MaintenanceParts): Promise<void> {
   if ((await parts.queue.registry.owner()) === parts.store.id) await feed(parts)
 }

@@ -18,7 +18,7 @@ export interface Service {
 }
 
 /** A service that `down` stopped before it began. */
-export function stoppedBefore(cleanup: Cleanup): Service {
+export function alreadyStoppedService(cleanup: Cleanup): Service {
   return { stop: () => cleanup.runAll(), done: Promise.resolve() }
 }
 

@@ -3,7 +3,7 @@ import { status } from '../batches/status.js'
 import type { StatusReport } from '../batches/status-report.js'
 import type { Settings } from '../config/settings.js'
 import { applyRateLimit } from '../control/rate-limit.js'
-import { NEVER, orAborted } from '../domain/abortable.js'
+import { NEVER_ABORTED, orAborted } from '../domain/abortable.js'
 import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { withTimeout } from '../domain/with-timeout.js'
@@ -68,16 +68,16 @@ function withAnswerTimeout<T>(queue: SearchQueue, work: Promise<T>): Promise<T> 
 }
 
 /** A snapshot of store and queue. If Redis is unreachable, the report is from the store alone. */
-export interface Look {
+export interface StatusSnapshot {
   readonly report: StatusReport
   /** Why Redis could not be read; null if it could, or if the private Redis is not running. */
   readonly trouble: UnreachableError | null
 }
 
-export async function lookNow(
+export async function readStatus(
   session: Session,
   which: { readonly batchId?: number; readonly limit: number },
-): Promise<Look> {
+): Promise<StatusSnapshot> {
   const { store, now, settings } = session
   const parts = { store, now, settings }
   let { queue, trouble } = await runningQueue(session)
@@ -151,7 +151,7 @@ export interface Feeding {
  * feed the queue.
  * @throws ConfigurationError if Redis belongs to another store; the signal's reason when aborted
  */
-export async function openFeeding(session: Session, signal: AbortSignal = NEVER): Promise<Feeding> {
+export async function openFeeding(session: Session, signal: AbortSignal = NEVER_ABORTED): Promise<Feeding> {
   // Checked before opening: a connection opened after the cleanup would stay open.
   signal.throwIfAborted()
   const open = async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Settings } from '../config/settings.js'
-import { takeApi } from '../control/same-api.js'
-import { NEVER } from '../domain/abortable.js'
+import { bindStoreToApi } from '../control/same-api.js'
+import { NEVER_ABORTED } from '../domain/abortable.js'
 import { type AdjustableClock, adjustableClock, systemClock } from '../domain/clock.js'
 import type { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
@@ -10,23 +10,27 @@ import { keepPrivateRedis } from '../queue/private-redis/private-redis.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import { isStoreLocked } from '../store/open-store.js'
 import type { Store } from '../store/store.js'
-import { type Cleanup, withCleanup } from './cleanup.js'
+import { type Cleanup, cleanupOnError } from './cleanup.js'
 import { HOST_PREFIX } from './healthy.js'
 import { keepHeapSmall } from './keep-heap-small.js'
 import { openConfiguredApi, openConfiguredQueue, openConfiguredStore } from './parts.js'
 import { retryWhileLocked } from './retry-while-locked.js'
-import { type Service, stoppedBefore } from './service.js'
-import { workWith } from './worker.js'
+import { alreadyStoppedService, type Service } from './service.js'
+import { runWorker } from './worker.js'
 
 /**
  * Starts a worker process: opens the API client, the store and the queue, and processes searches
  * until it is stopped. Waits while the store is locked.
  */
-export async function startWorker(settings: Settings, log: Logger, interrupted: AbortSignal = NEVER): Promise<Service> {
+export async function startWorker(
+  settings: Settings,
+  log: Logger,
+  interrupted: AbortSignal = NEVER_ABORTED,
+): Promise<Service> {
   keepHeapSmall()
   const workerId = HOST_PREFIX + randomUUID()
   const clock = adjustableClock()
-  return withCleanup(async (cleanup) => {
+  return cleanupOnError(async (cleanup) => {
     const api = await openConfiguredApi(settings, cleanup)
     const unlocked = await openOwnStore(settings, log, cleanup, clock).catch(nullIfLocked)
     const queue = await openConfiguredQueue(settings, log, cleanup, clock)
@@ -41,18 +45,18 @@ export async function startWorker(settings: Settings, log: Logger, interrupted: 
         interrupted,
         locked: waitAsWorker(queue, workerId, cleanup),
       }).catch(nullIfAskedToStop))
-    if (store === null) return stoppedBefore(cleanup)
-    // `workWith` counts the other workers before it registers this one.
+    if (store === null) return alreadyStoppedService(cleanup)
+    // `runWorker` counts the other workers before it registers this one.
     if (unlocked === null) await queue.registry.unregister(workerId)
-    return workWith({ settings, log, store, queue, api, workerId, clock }, cleanup)
+    return runWorker({ settings, log, store, queue, api, workerId, clock }, cleanup)
   })
 }
 
 /** Opens the store and checks that it belongs to this worker's API. */
 function openOwnStore(settings: Settings, log: Logger, cleanup: Cleanup, clock: AdjustableClock): Promise<Store> {
-  return withCleanup(async (own) => {
+  return cleanupOnError(async (own) => {
     const store = await openConfiguredStore(settings, log, own, { actor: 'worker', clock })
-    await takeApi({ store, apiUrl: settings.apiUrl })
+    await bindStoreToApi({ store, apiUrl: settings.apiUrl })
     cleanup.add(() => own.runAll())
     return store
   })

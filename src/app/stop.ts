@@ -60,9 +60,7 @@ async function stopAllWorkers(settings: Settings, log: Logger): Promise<number> 
       const store = await openConfiguredStore(settings, log, cleanup, { clock })
       await requireOwnRedis({ store, queue, now: clock.now })
     }
-    const running = queue === null ? 0 : await stopWorkers(queue, settings.shutdownGraceMs)
-    await cleanup.runAll()
-    return running
+    return queue === null ? 0 : await stopWorkers(queue, settings.shutdownGraceMs)
   })
 }
 

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream'
 import { type Estimate, estimate } from '../batches/estimate.js'
 import { findBatch } from '../batches/find-batch.js'
-import { type LoadedBatch, loadBatch, wasDropped } from '../batches/load-batch.js'
+import { droppedError, type LoadedBatch, loadBatch } from '../batches/load-batch.js'
 import { checkCaps, checkName } from '../batches/options.js'
 import type { Catalog } from '../catalog/catalog.js'
-import { isOurs } from '../catalog/column-names.js'
+import { isExportColumn } from '../catalog/column-names.js'
 import { compileRows, missingIdNote } from '../catalog/compile-rows.js'
 import { collectDoubts } from '../catalog/doubts.js'
 import { filterDoubts, noteFilterNames } from '../catalog/filters.js'
@@ -12,12 +12,12 @@ import { openRows } from '../catalog/object-rows.js'
 import { openCatalog } from '../catalog/open-catalog.js'
 import { knownPerMinute, LOWEST_TIER_PER_MINUTE } from '../control/rate-limit.js'
 import { refreshAccount } from '../control/refresh-account.js'
-import { checkApi } from '../control/same-api.js'
-import { NEVER, orAborted, untilAborted } from '../domain/abortable.js'
+import { requireCompatibleApi } from '../control/same-api.js'
+import { NEVER_ABORTED, orAborted, untilAborted } from '../domain/abortable.js'
 import { RefusedError, UsageError } from '../domain/errors.js'
 import { formatNumber } from '../domain/format.js'
 import type { Pause } from '../domain/pause.js'
-import { lowerCap } from '../store/batch-row.js'
+import { lowestCap } from '../store/batch-row.js'
 import type { Account, Batch, Caps, Plan, RowChanges } from '../store/store.js'
 import type { BatchOptions } from './batch-client.js'
 import { type Feeding, openFeeding, type Session } from './session.js'
@@ -91,7 +91,7 @@ interface Confirmation {
   readonly confirm: (plan: BatchPlan) => Promise<boolean> | boolean
 }
 
-/** Released: nothing fails any more. If Redis is unreachable, workers queue its searches later. */
+/** After the release nothing can fail any more. If Redis is unreachable, workers queue the searches later. */
 export interface Released extends Feeding {
   readonly id: number
   readonly plan: BatchPlan
@@ -141,7 +141,7 @@ export async function planBatch(
   session: Session,
   source: SubmitSource,
   options: BatchOptions,
-  { progress, signal = NEVER }: SubmitHooks = {},
+  { progress, signal = NEVER_ABORTED }: SubmitHooks = {},
 ): Promise<PlannedBatch> {
   const { store } = session
   const name = checkName(options.name)
@@ -151,7 +151,7 @@ export async function planBatch(
   checkText('id', options.id)
   const times = checkTimes(options, session.now())
   // The plan counts stored answers as free, and rows get them: they must be of the same API.
-  await checkApi({ store, apiUrl: session.settings.apiUrl })
+  await requireCompatibleApi({ store, apiUrl: session.settings.apiUrl })
   const earlier = await earlierBatch(session, options.continues)
   const template = options.query ?? earlier?.template ?? null
   const rowOptions = {
@@ -190,7 +190,7 @@ export async function planBatch(
       const plan = {
         ...(await costOf(session, batch.plan, caps, times)),
         name,
-        replacedColumns: catalog.columns.filter(isOurs).map((column) => column.trim()),
+        replacedColumns: catalog.columns.filter(isExportColumn).map((column) => column.trim()),
         notes: idNote === null ? catalog.notes : [...catalog.notes, idNote],
         doubts: [...doubts.messages(), ...repeatedIdDoubt(batch.plan, catalog, rowOptions.id)],
         needsConfirmation: doubts.needConfirmation,
@@ -263,8 +263,8 @@ async function release(
   times: Times,
   signal?: AbortSignal,
 ): Promise<Feeding> {
-  // Before Redis is opened, which may start a private one.
-  if ((await session.store.batches.find(String(batch.id)))?.id !== batch.id) throw wasDropped(batch.id)
+  // Checked before Redis is opened, which may start a private one.
+  if ((await session.store.batches.find(String(batch.id)))?.id !== batch.id) throw droppedError(batch.id)
   const feeding = await openFeeding(session, signal)
   await batch.release(caps, times)
   return feeding
@@ -291,7 +291,7 @@ const DAY_MS = 24 * 60 * 60 * 1000
 async function costOf(session: Session, plan: Plan, { maxCredits, first }: Caps, { notBefore, deadline }: Times) {
   const { settings, store } = session
   const { account, trouble } = await freshAccount(session)
-  const cap = lowerCap(maxCredits, first)
+  const cap = lowestCap(maxCredits, first)
   const perMinute = await knownPerMinute(store, settings.rateLimit)
   const now = session.now()
   const { creditReserve, activeHours } = settings

@@ -9,8 +9,8 @@ import { keepActiveHours } from '../control/active-hours.js'
 import { syncThrottle } from '../control/pauses.js'
 import { applyRateLimit } from '../control/rate-limit.js'
 import { checkAccount, type Refreshed, refreshAccount } from '../control/refresh-account.js'
-import { takeApi } from '../control/same-api.js'
-import { openSharedKey } from '../control/shared-key.js'
+import { bindStoreToApi } from '../control/same-api.js'
+import { openSharedKeyDetector } from '../control/shared-key.js'
 import { type Clock, systemClock } from '../domain/clock.js'
 import { errorCode } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
@@ -26,7 +26,7 @@ import type { Store } from '../store/store.js'
 import type { Cleanup } from './cleanup.js'
 import { HOST_PREFIX } from './healthy.js'
 import { LEASES, maintenanceTasks } from './maintenance-tasks.js'
-import { deferred, type Service, stoppedBefore } from './service.js'
+import { alreadyStoppedService, deferred, type Service } from './service.js'
 import { logStartup } from './startup-log.js'
 import { stopTask } from './stop.js'
 import { saveUnsaved, storeCheck, warnOfOlderStore } from './store-watch.js'
@@ -48,21 +48,21 @@ export interface WorkerParts {
  * data, then processes searches until it is stopped. What it opens itself is registered with
  * `cleanup`.
  */
-export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<Service> {
+export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<Service> {
   const { settings, log, store, queue, api } = opened
   const { workerId = HOST_PREFIX + randomUUID(), clock = systemClock } = opened
   const parts = { store, queue, api, log, now: clock.now }
-  await takeApi({ store, apiUrl: settings.apiUrl })
+  await bindStoreToApi({ store, apiUrl: settings.apiUrl })
   const closing = new AbortController()
   cleanup.add(() => closing.abort())
-  // PostgreSQL checks its own files.
+  // Only a SQLite file is checked for damage: PostgreSQL checks its own files.
   const isFile = settings.databaseUrl === null
   const damageChecks = isFile ? [await startDamageCheck({ ...parts, stopping: closing.signal })] : []
   await recordUnsaved(parts)
   const { done, resolve, reject } = deferred()
 
   const setRate = () => applyRateLimit({ ...parts, rateLimit: settings.rateLimit })
-  // One machine has one Redis.
+  // With a SQLite file, all workers are on this machine and use its Redis, so there is nothing to check.
   const { mayUse } =
     settings.databaseUrl === null ? ANY_REDIS : openOneRedis({ ...parts, where: queue.registry.describe() })
   while ((await recoverRedis({ ...parts, setRate, mayUse })) === 'elsewhere') await sleep(200)
@@ -82,11 +82,11 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
   const facts = () => ({ host: hostname(), pid: process.pid, startedAt, inFlight: searching?.activeJobs() ?? 0 })
   await queue.registry.heartbeat({ id: workerId, trouble: null, facts: { ...facts(), mismatches: [] } })
   // `down` may have been called during a long start: then this worker must not make a call.
-  if (await queue.registry.isStopRequested()) return stoppedBefore(cleanup)
+  if (await queue.registry.isStopRequested()) return alreadyStoppedService(cleanup)
   await logStartup({ settings, log, store, queue, account })
 
   const stopping = new AbortController()
-  const sharedKey = openSharedKey({ store, clock })
+  const sharedKey = openSharedKeyDetector({ store, clock })
   const handler = createSearchProcessor({
     store,
     api,
@@ -159,7 +159,7 @@ export async function workWith(opened: WorkerParts, cleanup: Cleanup): Promise<S
     else
       log.warn(
         { event: 'shutdown.timeout', unfinished },
-        'the grace has ended with calls in flight; each is a call of unknown outcome',
+        'the grace period has ended with calls in flight; each is a call of unknown outcome',
       )
   })
   return { stop: () => cleanup.runAll(), done, isSaving: () => isSaving }

@@ -6,7 +6,7 @@ import type { LoadedRow } from '../domain/request.js'
 import { repeatIfLost } from '../store/repeat.js'
 import type { Caps, NewBatch, Plan, Store } from '../store/store.js'
 import { dropAbandoned, HEARTBEAT_MS } from './abandoned.js'
-import { checkCaps, checkName, checkPriority, wholeAge } from './options.js'
+import { checkCaps, checkMaxAge, checkName, checkPriority } from './options.js'
 
 export interface LoadParts {
   readonly store: Pick<Store, 'batches' | 'schedules'>
@@ -53,7 +53,7 @@ export async function loadBatch(
   const { batches } = parts.store
   checkPriority(batch.priority)
   const name = checkName(batch.name)
-  const maxAgeMs = wholeAge(batch.maxAgeMs)
+  const maxAgeMs = checkMaxAge(batch.maxAgeMs)
   await dropAbandoned(parts)
   const id = await batches.create({ ...batch, name, maxAgeMs, createdAt: parts.now() })
   const heartbeat = startHeartbeat(parts, id)
@@ -79,7 +79,7 @@ export async function loadBatch(
         const isSet = !isScheduled || (await parts.store.schedules.set({ batchId: id, notBefore, deadline }, caps))
         await heartbeat.stop()
         released = isSet && (notBefore !== null || (await batches.release(id, caps, parts.now())))
-        if (!released) throw wasDropped(id)
+        if (!released) throw droppedError(id)
         if (notBefore !== null) {
           parts.log.info(
             { event: 'batch.scheduled', batch: id, name: batch.name, ...caps, notBefore },
@@ -99,7 +99,7 @@ export async function loadBatch(
   }
 }
 
-export function wasDropped(id: number): RefusedError {
+export function droppedError(id: number): RefusedError {
   return new RefusedError(`Batch ${id} was dropped or cancelled meanwhile. Nothing was spent. Submit it again.`)
 }
 

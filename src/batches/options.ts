@@ -52,7 +52,7 @@ export function checkPriority(priority: string): void {
  * Rounds to whole milliseconds: in floating point, 0.7 days are a fraction off.
  * @throws UsageError
  */
-export function wholeAge(maxAgeMs: number | null): number | null {
+export function checkMaxAge(maxAgeMs: number | null): number | null {
   if (maxAgeMs === null) return null
   if (maxAgeMs >= 0 && maxAgeMs <= Number.MAX_SAFE_INTEGER) return Math.round(maxAgeMs)
   throw new UsageError(`Expected the age of reused answers to be 0 or more, found ${String(maxAgeMs)}.`)

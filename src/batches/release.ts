@@ -47,7 +47,7 @@ export async function priceOfRelease(
  * @param howToRaise ends the message
  * @throws RefusedError if it is used up
  */
-export function sameCap(batch: Batch, howToRaise: string): number | null {
+export function keptCap(batch: Batch, howToRaise: string): number | null {
   const { id, maxCredits, state, charged } = batch
   if (maxCredits === null || state !== 'released' || charged < maxCredits) return maxCredits
   throw new RefusedError(`Batch ${id} has used its cap of ${pluralize(maxCredits, 'credit')}. ${howToRaise}`, {

@@ -13,7 +13,7 @@ export interface Price {
   readonly maybePaidAlready: number
 }
 
-/** More than is done unasked: the threshold is exceeded, or an answer that may be paid for would be bought again. */
+/** True if the credits exceed the threshold, or an answer that may be paid for would be bought again. */
 export function needsConfirmation({ credits, maybePaidAlready }: Price, confirmAbove: number): boolean {
   return credits > confirmAbove || maybePaidAlready > 0
 }

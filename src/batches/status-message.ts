@@ -256,7 +256,7 @@ function nextProbe({ cause }: Pause, now: number, { watch: { nextAt } }: AutoRes
   return cause !== 'outage' || nextAt === null || nextAt < now ? '' : ` Next probe at ${formatClockTime(nextAt, now)}.`
 }
 
-/** Said before it happens. */
+/** A warning while credits are left. */
 export function creditsEndMessage(creditsMissing: number, endAt: number, now: number): string {
   return `Credits last until about ${formatClockTime(endAt, now)}; ${formatNumber(creditsMissing)} short.`
 }

@@ -83,13 +83,13 @@ export interface BatchStatus {
   readonly credits_spent: number
   /** Calls that it may still be charged with. A search that several batches want counts for each. */
   readonly credits_needed: number
-  /** Null: only `status` tells. */
+  /** Null: only `status` has it. */
   readonly calls_last_minute: number | null
   readonly created_at: string
   readonly completed_at: string | null
   /** A worker releases it then; null: it is released. */
   readonly not_before: string | null
-  /** When it will be done, at the current rate and after more urgent and older batches; null: as for all of them, or only `status` tells. */
+  /** When it will be done, at the current rate and after more urgent and older batches; null: as for all of them, or only `status` has it. */
   readonly finish_at: string | null
   /** When it should be done; null: no deadline, or it is done. */
   readonly deadline: string | null

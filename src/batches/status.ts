@@ -190,7 +190,7 @@ function workerStatus({ facts, trouble }: LiveWorker): WorkerStatus {
   }
 }
 
-/** What is ahead of a batch. */
+/** The forecast for one batch. */
 interface BatchOutlook {
   /** Null: not asked. */
   readonly callsLastMinute: number | null

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { NEVER } from '../domain/abortable.js'
+import { NEVER_ABORTED } from '../domain/abortable.js'
 import type { BatchReport, Store } from '../store/store.js'
 
 /**
@@ -32,7 +32,7 @@ export async function waitFor(
     readonly onLook?: (report: BatchReport) => Promise<void> | void
   },
 ): Promise<Waited> {
-  const { timeoutMs, signal = NEVER } = options
+  const { timeoutMs, signal = NEVER_ABORTED } = options
   const deadline = timeoutMs === null ? Number.POSITIVE_INFINITY : parts.monotonicMs() + timeoutMs
   const left = (): number => deadline - parts.monotonicMs()
   let atLeast = FIRST_LOOK_MS

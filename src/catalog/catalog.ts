@@ -38,8 +38,9 @@ export interface CatalogWords {
   readonly columns: 'columns' | 'properties'
   /** "the column x, which …" */
   readonly isMissing: string
-  /** What the options are called. */
+  /** The name of the option for the template. */
   readonly query: string
+  /** The name of the option for the id column. */
   readonly id: string
 }
 
@@ -90,10 +91,10 @@ export type RawRow =
   /** Cannot be read as a row. `json` is its text, as JSON. */
   | { readonly kind: 'broken'; readonly line: number; readonly json: string; readonly problem: string }
 
-/** A longer row is invalid and its text is not kept. The rows around it are read as usual. */
+/** A longer row is invalid, and only the beginning of its text is kept. The rows around it are read as usual. */
 export const LONGEST_ROW_BYTES = 16 * 1024 * 1024
 /** How many characters of a row that is too long are kept. */
-export const BEGINNING = 200
+export const LONG_ROW_KEPT_CHARACTERS = 200
 
 /** Stands for a row that is too long to be kept. */
 export function tooLongRow(line: number, bytes: number, json: string, lines = 1): RawRow {

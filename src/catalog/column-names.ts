@@ -32,7 +32,7 @@ export function requireCsvColumn(name: string, names: readonly string[], where: 
   const [only, second] = folded === '' ? [] : found
   if (only === undefined) {
     const hint = ' If the header is on a later line of the file, say so: --header-row N.'
-    throw noSuchColumn(name.trim(), names, where, { hint })
+    throw noSuchColumnError(name.trim(), names, where, { hint })
   }
   if (second === undefined) return only
   throw new UsageError(
@@ -41,7 +41,7 @@ export function requireCsvColumn(name: string, names: readonly string[], where: 
   )
 }
 
-export function noSuchColumn(
+export function noSuchColumnError(
   name: string,
   known: readonly string[],
   where: string,
@@ -51,7 +51,7 @@ export function noSuchColumn(
   const near = didYouMean(name, named)
   const guess = near === null ? '' : ` Did you mean "${near}"?`
   return new UsageError(
-    `${where} names the ${words.column} "${name}", ${words.isMissing}.${guess} ${listOf(named, words)}${hint}`,
+    `${where} names the ${words.column} "${name}", ${words.isMissing}.${guess} ${columnListText(named, words)}${hint}`,
   )
 }
 
@@ -59,19 +59,19 @@ function indexesOf(names: readonly string[], matches: (name: string) => boolean)
   return [...names.keys()].filter((index) => matches(names[index] ?? ''))
 }
 
-export function listOf(known: readonly string[], words: CatalogWords): string {
+export function columnListText(known: readonly string[], words: CatalogWords): string {
   const named = known.filter((name) => name !== '')
   const more = named.length > 30 ? `, … (${named.length} in all)` : ''
   return `The ${words.columns} are: ${named.slice(0, 30).join(', ')}${more}.`
 }
 
 /** The prefix of all columns that an export adds. */
-export const OUR_PREFIX = 'trackyard_'
+export const EXPORT_PREFIX = 'trackyard_'
 
 /** Why a row is dead or invalid. */
-export const ERROR_COLUMN = `${OUR_PREFIX}error`
+export const ERROR_COLUMN = `${EXPORT_PREFIX}error`
 
 /** Whether an earlier export has added this column. A new export replaces it. */
-export function isOurs(column: string): boolean {
-  return column.trim().startsWith(OUR_PREFIX)
+export function isExportColumn(column: string): boolean {
+  return column.trim().startsWith(EXPORT_PREFIX)
 }

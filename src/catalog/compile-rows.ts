@@ -1,12 +1,18 @@
 import { UsageError } from '../domain/errors.js'
 import { canonicalRequest, type Filters, fingerprint, type LoadedRow, type SearchRequest } from '../domain/request.js'
 import type { Catalog, RawRow } from './catalog.js'
-import { noSuchColumn, requireCsvColumn } from './column-names.js'
+import { noSuchColumnError, requireCsvColumn } from './column-names.js'
 import type { Doubts } from './doubts.js'
-import { filterProblem, found, limitProblem } from './filters.js'
+import { describeValue, filterProblem, limitProblem } from './filters.js'
 import { exactRows } from './json/exact-json.js'
-import { listInObject, listPath } from './json/json-shape.js'
-import { noQueryColumn, type RowRequest, type RowRequestReader, rowRequestReader, TEMPLATE } from './row-request.js'
+import { listInObjectError, listPath } from './json/json-shape.js'
+import {
+  noQueryColumnError,
+  type RowRequest,
+  type RowRequestReader,
+  rowRequestReader,
+  TEMPLATE,
+} from './row-request.js'
 import { hasSearchableText, plainText, scalarText, unprintable } from './value-text.js'
 
 export interface RowRules {
@@ -77,10 +83,10 @@ async function* loadedRows(
   // The file may be one object, with the rows inside.
   const isFile = words.row === 'line'
   const path = isFile && missing.size > 0 && position === 1 && first?.kind === 'object' ? listPath(first.text) : null
-  if (path !== null) throw listInObject(catalog.name, path)
+  if (path !== null) throw listInObjectError(catalog.name, path)
   for (const name of missing) {
-    if (name !== id.name && template === null) throw noQueryColumn(catalog)
-    throw noSuchColumn(name, catalog.names, name === id.name ? words.id : TEMPLATE, { words })
+    if (name !== id.name && template === null) throw noQueryColumnError(catalog)
+    throw noSuchColumnError(name, catalog.names, name === id.name ? words.id : TEMPLATE, { words })
   }
 }
 
@@ -152,7 +158,10 @@ function idOf(value: unknown, name: string): { readonly value: string | null; re
   if (value === undefined || value === null) return NO_ID
   const written = scalarText(value)
   if (written === null)
-    return { value: null, problem: `expected the id in ${name} to be a text or a number, found ${found(value)}` }
+    return {
+      value: null,
+      problem: `expected the id in ${name} to be a text or a number, found ${describeValue(value)}`,
+    }
   const text = plainText(written)
   const bad = unprintable(text)
   if (bad !== null) return { value: null, problem: `expected an id of plain text in ${name}, found ${bad}` }

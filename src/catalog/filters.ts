@@ -15,13 +15,13 @@ import { ExactNumber, parseExactly, plainNumber } from './json/exact-json.js'
 const DEEPEST = 6
 
 export function filterProblem(filters: unknown): string | null {
-  if (!isFilters(filters)) return `expected filters to be a JSON object, found ${found(filters)}`
+  if (!isFilters(filters)) return `expected filters to be a JSON object, found ${describeValue(filters)}`
   for (const [name, value] of Object.entries(filters)) {
     const expected = expectation(name, value)
     if (isTooDeep(value, DEEPEST)) return `expected the filter ${name} to be a plain value, found one nested too deep`
     const changed = changedNumber(value)
     if (changed !== null) return `expected numbers in the filter ${name} that can be sent unchanged, found ${changed}`
-    if (expected !== null) return `expected the filter ${name} to be ${expected}, found ${found(value)}`
+    if (expected !== null) return `expected the filter ${name} to be ${expected}, found ${describeValue(value)}`
   }
   const { min_bpm: least, max_bpm: most } = filters
   if (typeof least !== 'number' || typeof most !== 'number' || least <= most) return null
@@ -31,12 +31,12 @@ export function filterProblem(filters: unknown): string | null {
 /** API document: "limit number 1–100". */
 export function limitProblem(limit: unknown): string | null {
   if (Number.isInteger(limit) && Number(limit) >= 1 && Number(limit) <= MAX_LIMIT) return null
-  return `expected limit to be a whole number from 1 to ${MAX_LIMIT}, found ${found(limit)}`
+  return `expected limit to be a whole number from 1 to ${MAX_LIMIT}, found ${describeValue(limit)}`
 }
 
 export function offsetProblem(offset: unknown): string | null {
   if (Number.isSafeInteger(offset) && Number(offset) >= 0) return null
-  return `expected offset to be a whole number from 0, found ${found(offset)}`
+  return `expected offset to be a whole number from 0, found ${describeValue(offset)}`
 }
 
 /**
@@ -48,7 +48,7 @@ export function parseFilters(text: string): Filters {
   try {
     filters = withPlainNumbers(parseExactly(text).value)
   } catch {
-    throw new UsageError(`--filters: expected JSON such as '{"genres":["ambient"]}', found ${found(text)}.`)
+    throw new UsageError(`--filters: expected JSON such as '{"genres":["ambient"]}', found ${describeValue(text)}.`)
   }
   const problem = filterProblem(filters)
   if (problem !== null) throw new UsageError(`--filters: ${problem}.`)
@@ -107,7 +107,7 @@ function isTooDeep(value: unknown, levels: number): boolean {
 const LONGEST_FOUND = 40
 
 /** What a value is, for messages of the form "expected …, found …". */
-export function found(value: unknown): string {
+export function describeValue(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (value instanceof ExactNumber) return truncate(value.text, LONGEST_FOUND)
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'

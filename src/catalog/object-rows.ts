@@ -1,7 +1,14 @@
 import { stringify } from 'lossless-json'
 import { UsageError } from '../domain/errors.js'
 import { isRecord } from '../domain/json.js'
-import { BEGINNING, type Catalog, LONGEST_ROW_BYTES, type RawRow, ROW_WORDS, tooLongRow } from './catalog.js'
+import {
+  type Catalog,
+  LONG_ROW_KEPT_CHARACTERS,
+  LONGEST_ROW_BYTES,
+  type RawRow,
+  ROW_WORDS,
+  tooLongRow,
+} from './catalog.js'
 import { excerpt } from './json/jsonl-rows.js'
 import { firstRows, prepend } from './row-chunks.js'
 
@@ -49,7 +56,8 @@ async function* rawRows(rows: Iterable<unknown> | AsyncIterable<unknown>): Async
 function rawRow(row: unknown, position: number): RawRow {
   const text = jsonOf(row, position)
   const bytes = Buffer.byteLength(text)
-  if (bytes > LONGEST_ROW_BYTES) return tooLongRow(position, bytes, JSON.stringify(text.slice(0, BEGINNING)))
+  if (bytes > LONGEST_ROW_BYTES)
+    return tooLongRow(position, bytes, JSON.stringify(text.slice(0, LONG_ROW_KEPT_CHARACTERS)))
   if (isRecord(row) && isPlain(row)) return { kind: 'object', line: position, text, value: { ...row } }
   const value: unknown = JSON.parse(text)
   if (isRecord(value)) return { kind: 'object', line: position, text, value }

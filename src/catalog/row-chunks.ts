@@ -1,6 +1,6 @@
 import type { OpenedText, RawRow } from './catalog.js'
 
-/** At least so many rows, or all there are. */
+/** At least this many rows, or all there are. */
 export async function firstRows(chunks: OpenedText['chunks'], atLeast: number): Promise<RawRow[]> {
   const rows: RawRow[] = []
   while (rows.length < atLeast) {

@@ -1,9 +1,9 @@
 import { UsageError } from '../domain/errors.js'
 import type { Filters } from '../domain/request.js'
 import type { Catalog, CatalogWords, RawRow } from './catalog.js'
-import { ERROR_COLUMN, foldName, isOurs, listOf, requireCsvColumn } from './column-names.js'
+import { columnListText, ERROR_COLUMN, foldName, isExportColumn, requireCsvColumn } from './column-names.js'
 import { isPlaceholder } from './doubts.js'
-import { filterProblem, found, isFilters, limitProblem, offsetProblem, withPlainNumbers } from './filters.js'
+import { describeValue, filterProblem, isFilters, limitProblem, offsetProblem, withPlainNumbers } from './filters.js'
 import { hasSearchableText, plainText, textOf, unprintable } from './value-text.js'
 
 /**
@@ -43,7 +43,7 @@ export function rowRequestReader(catalog: Catalog, template: string | null, comm
   }
   const isComplete = catalog.format === 'csv'
   if (template === null && isComplete) {
-    if (!names.includes('query')) throw noQueryColumn(catalog)
+    if (!names.includes('query')) throw noQueryColumnError(catalog)
     requireCsvColumn('query', names, 'A query for each row')
   }
   const parsed =
@@ -95,13 +95,13 @@ const NO_PLACEHOLDERS: readonly Placeholder[] = []
 const OWN_KEYS = ['query', 'limit', 'offset', 'filters']
 
 /** The error for a command without a template and a catalog without queries of its own. */
-export function noQueryColumn(catalog: Catalog): UsageError {
+export function noQueryColumnError(catalog: Catalog): UsageError {
   const example = catalog.names.find((name) => /title|name|description|mood/i.test(name)) ?? catalog.names[0] ?? 'title'
   const { words, names } = catalog
   const where = words.row === 'line' ? `${catalog.name}: ` : ''
   return new UsageError(
     `${where}expected ${words.query} with a template, since there is no ${words.column} "query". ` +
-      `For example: ${words.row === 'line' ? '--query ' : ''}"{${example}} music". ${listOf(names, words)}`,
+      `For example: ${words.row === 'line' ? '--query ' : ''}"{${example}} music". ${columnListText(names, words)}`,
   )
 }
 
@@ -133,7 +133,7 @@ function fillFrom(template: Template, row: Readonly<Record<string, unknown>>): s
   for (const name of template.names) {
     const text = textOf(Object.hasOwn(row, name) ? row[name] : null)
     if (text === null)
-      return { problem: `expected text, a number or a list of these in {${name}}, found ${found(row[name])}` }
+      return { problem: `expected text, a number or a list of these in {${name}}, found ${describeValue(row[name])}` }
     values.push(text)
   }
   return fill(template, values)
@@ -142,7 +142,7 @@ function fillFrom(template: Template, row: Readonly<Record<string, unknown>>): s
 function ownRequest(row: Readonly<Record<string, unknown>>, rest: Common): RowRequest {
   const { query } = row
   const [limit, offset, filters] = [row.limit, row.offset, row.filters].map((value) => withPlainNumbers(value))
-  if (typeof query !== 'string') return { problem: `expected query to be a text, found ${found(query)}` }
+  if (typeof query !== 'string') return { problem: `expected query to be a text, found ${describeValue(query)}` }
   const problem =
     (given(limit) ? limitProblem(limit) : null) ??
     (given(offset) ? offsetProblem(offset) : null) ??
@@ -177,10 +177,10 @@ function cellsProblem(cells: readonly string[], { columns, names }: Catalog): st
     cells.length >= names.length &&
     names.every((name, index) => {
       const [cell, column] = [cells[index] ?? '', columns[index] ?? '']
-      if (cell === column || isOurs(column)) return true
+      if (cell === column || isExportColumn(column)) return true
       return cell.length < name.length + LONGEST_PADDING && foldName(cell) === name
     })
-  if (isHeader && !columns.every(isOurs)) return 'expected a row, found the header again'
+  if (isHeader && !columns.every(isExportColumn)) return 'expected a row, found the header again'
   return isRule(cells, columns) ? 'expected a row, found a line of dashes' : null
 }
 
@@ -200,14 +200,14 @@ const HIDDEN = new RegExp(
  */
 export function earlierProblem(error: string, place = ERROR_COLUMN): string | null {
   const reason = HIDDEN.exec(error)?.[1]
-  return reason === undefined ? null : `${reason} (in an earlier export; empty ${place} when the row is corrected)`
+  return reason === undefined ? null : `${reason} (in an earlier export; clear ${place} once the row is corrected)`
 }
 
 /** The line between header and rows that Markdown and database shells draw. */
 function isRule(cells: readonly string[], columns: readonly string[]): boolean {
   let dashes = 0
   for (const [index, cell] of cells.entries()) {
-    const text = isOurs(columns[index] ?? '') ? '' : cell.trim()
+    const text = isExportColumn(columns[index] ?? '') ? '' : cell.trim()
     if (text === '') continue
     if (!/^:?-{3,}:?$/.test(text)) return false
     dashes++
@@ -251,7 +251,7 @@ function parseTemplate(source: string, known: readonly string[], isComplete: boo
   if (names.length > 0) return { texts, names }
   throw new UsageError(
     `The query template ${JSON.stringify(source)} names no ${words.column}, so every row would ask the same question. ` +
-      `Put names of ${words.columns} in braces, such as "{${known[0] ?? 'title'}} music". ${listOf(known, words)}`,
+      `Put names of ${words.columns} in braces, such as "{${known[0] ?? 'title'}} music". ${columnListText(known, words)}`,
   )
 }
 

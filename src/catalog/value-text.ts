@@ -40,7 +40,7 @@ export function hasSearchableText(text: string): boolean {
   return /[^\s\p{Z}\p{Cf}\p{Default_Ignorable_Code_Point},;|]/u.test(text)
 }
 
-/** A value as text; numbers keep their digits. Null: an object, or a list with one, is no text. */
+/** A value as text; numbers keep their digits. Null: it is an object, or a list with an object or a list in it. */
 export function textOf(value: unknown): string | null {
   switch (typeof value) {
     case 'string':

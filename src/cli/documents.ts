@@ -42,15 +42,17 @@ const batch = z
     rows: count,
     ...byStatus,
     credits_spent: count,
-    credits_needed: count.describe('it may still be charged; searches that several batches want count for each'),
-    calls_last_minute: count.nullable().describe('null: only status tells'),
+    credits_needed: count.describe(
+      'calls that it may still be charged with; a search that several batches want counts for each',
+    ),
+    calls_last_minute: count.nullable().describe('null: only `status` has it'),
     created_at: time,
     completed_at: time.nullable(),
     not_before: time.nullable(),
     finish_at: time
       .nullable()
       .describe(
-        'after more urgent and older batches; null: nothing due, no calls, credits end before, or only status tells',
+        'after more urgent and older batches; null: nothing due, no calls, credits end before, or only `status` has it',
       ),
     deadline: time.nullable(),
     meets_deadline: z.boolean().nullable(),
@@ -130,7 +132,7 @@ const kinds = {
       .object({
         batch: z.int(),
         new: count,
-        changed: count.describe('their search is another one'),
+        changed: count.describe('rows whose search is not that of the same row in that batch'),
         gone: count,
         unchanged: count,
       })
@@ -306,13 +308,13 @@ const kinds = {
 }
 
 type Kinds = typeof kinds
-export type Kind = keyof Kinds
+export type DocumentKind = keyof Kinds
 
 /** What a command hands to `Cli.result`; version, kind and error are added. */
-export type Body<K extends Kind> = z.infer<z.ZodObject<Kinds[K]>>
+export type DocumentBody<K extends DocumentKind> = z.infer<z.ZodObject<Kinds[K]>>
 export type ErrorBody = z.infer<typeof error>
 
-export const KINDS = Object.keys(kinds)
+export const DOCUMENT_KINDS = Object.keys(kinds)
 
 const envelope = { version: z.literal(1), error: error.optional() }
 

@@ -3,7 +3,7 @@ import { version } from '../app/version.js'
 import { type ExitCode, UsageError } from '../domain/errors.js'
 import { truncate } from '../domain/format.js'
 import { type Act, type Cli, terminalSafe, write } from './lib/cli.js'
-import { examples } from './lib/parse.js'
+import { addExamples } from './lib/parse.js'
 
 /**
  * Names and summaries of all commands. The rest of a command is its file in `commands`, which is
@@ -20,7 +20,7 @@ export interface CommandEntry {
 interface CommandModule {
   define(command: Command, act: Act): void
   /** Rewrites the arguments of the command before commander parses them. */
-  prepare?(words: readonly string[]): readonly string[]
+  rewriteArguments?(words: readonly string[]): readonly string[]
 }
 
 const LOOK = 'Inspect:'
@@ -115,14 +115,14 @@ async function buildProgram(
       .helpGroup(group)
     // A completion script has the options of all commands.
     if (name !== named && named !== 'completion') continue
-    const { define, prepare } = await load()
+    const { define, rewriteArguments } = await load()
     define(command, act)
-    // Not for `help show`: there the arguments are no item.
-    if (argv[0] === name && prepare !== undefined) words = [name, ...prepare(argv.slice(1))]
+    // Not for `help show`, whose arguments are names of commands.
+    if (argv[0] === name && rewriteArguments !== undefined) words = [name, ...rewriteArguments(argv.slice(1))]
   }
   // After the loop: a command with subcommands would inherit the help command and its group.
   program.commandsGroup(LOOK).helpCommand('help [command]', 'print this help, or the help of a command')
-  examples(
+  addExamples(
     program,
     'trackyard-batch up                                                  # in one terminal',
     'trackyard-batch submit catalog.csv --query "{title} {mood} music"   # in another',

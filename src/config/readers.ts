@@ -34,7 +34,7 @@ export function wholeNumberOr<const W extends string>(word: W, min: number, max:
 }
 
 /** Decimals are allowed: `0.5`. */
-export function plainNumber(min: number, max: number): Reader<number> {
+export function decimalNumber(min: number, max: number): Reader<number> {
   return numberLike(/^\d{1,15}(\.\d{1,6})?$/, [min, max], `a number from ${min} to ${max}`)
 }
 

@@ -1,10 +1,10 @@
 import {
   activeHours,
   certificates,
+  decimalNumber,
   httpUrl,
   oneOf,
   path,
-  plainNumber,
   postgresUrl,
   type Reader,
   redisNatMap,
@@ -83,7 +83,7 @@ const SETTING_TABLE = table({
   TRACKYARD_REDIS_NAT_MAP: {
     default: null,
     shownDefault: 'none',
-    meaning: 'by which addresses this machine reaches nodes that announce others: 10.0.0.1:6379=db.example:7001,…',
+    meaning: 'addresses to use in place of those that nodes announce: 10.0.0.1:6379=db.example:7001,…',
     read: redisNatMap(),
   },
   TRACKYARD_DATABASE_URL: {
@@ -141,7 +141,7 @@ const SETTING_TABLE = table({
   },
   TRACKYARD_CREDIT_RESERVE: {
     default: '0',
-    meaning: 'pause when so many credits are left',
+    meaning: 'pause when only this many credits are left',
     read: wholeNumber(0, MANY),
   },
   TRACKYARD_CREDIT_CHECK_MS: {
@@ -152,7 +152,7 @@ const SETTING_TABLE = table({
   TRACKYARD_AUTO_RESUME_HOURS: {
     default: '24',
     meaning: 'for how many hours after the credits ran out a top-up resumes the work by itself; 0: never',
-    read: plainNumber(0, 8760),
+    read: decimalNumber(0, 8760),
   },
   TRACKYARD_CONFIRM_ABOVE: {
     default: '100',
@@ -197,7 +197,11 @@ const SETTING_TABLE = table({
     isSecret: true,
     read: secretLike(/^\P{Cc}+$/u, 'a text without control characters'),
   },
-  TRACKYARD_BOARD_READ_ONLY: { default: 'false', meaning: 'the board shows, and changes nothing', read: yesOrNo() },
+  TRACKYARD_BOARD_READ_ONLY: {
+    default: 'false',
+    meaning: 'the board only shows, and changes nothing',
+    read: yesOrNo(),
+  },
   TRACKYARD_BOARD_URL: {
     default: null,
     meaning: 'where people reach the board, for links in notifications, such as https://batch.example.com',
@@ -218,12 +222,12 @@ const SETTING_TABLE = table({
   },
   TRACKYARD_DEAD_LETTER_ALERT_PERCENT: {
     default: '5',
-    meaning: 'from this percentage of dead rows on, a notification is sent (10 dead rows at least)',
+    meaning: "send a notification when this percentage of a batch's finished rows is dead (at least 10 rows)",
     read: wholeNumber(1, 100),
   },
   TRACKYARD_LOG_LEVEL: {
     default: 'info',
-    meaning: 'debug, info, warn, error or silent; an error that ends a process is always said',
+    meaning: 'debug, info, warn, error or silent; an error that ends a process is always logged',
     read: oneOf('debug', 'info', 'warn', 'error', 'silent'),
   },
 })

@@ -99,9 +99,9 @@ export interface ResumedByHand extends Resumed {
 }
 
 /**
- * The `resume` command lifts everything that stops calls, the API's own rate limit included: a daily limit
- * may have been raised since the 429. If not, the probe's one call gets the same 429 again, for free.
- * @param now also outside the active hours, until they end the next time
+ * The `resume` command lifts every pause except that of the active hours, and also the API's own rate limit: a
+ * daily limit may have been raised since the 429. If not, the probe's one call gets the same 429 again, for free.
+ * @param now lets calls start outside the active hours too, until the hours end the next time
  */
 export async function resumeByHand(parts: ResumeParts, now = false): Promise<ResumedByHand> {
   const isInStore = await parts.store.pauses.liftRateLimit(parts.now())
@@ -117,13 +117,13 @@ export async function resumeByHand(parts: ResumeParts, now = false): Promise<Res
   return { ...(await resume(parts, causes)), rateLimit, hoursOverriddenUntil }
 }
 
-/** Nothing was wrong with the API before these. */
+/** A pause by hand or for the active hours has nothing to do with the API, so its end needs no probe. */
 function isProbed(cause: PauseCause): boolean {
   return cause !== 'operator' && cause !== 'outside_hours'
 }
 
 /**
- * Lifts causes of a pause. After any cause but an operator's pause, the resume is a probe: one call at a
+ * Lifts causes of a pause. Unless `isProbed` is false for all of them, the resume is a probe: one call at a
  * time until one succeeds, then all workers. An account that is still empty then costs one refused call
  * instead of one per slot.
  */

@@ -20,7 +20,7 @@ export async function knownPerMinute(store: Pick<Store, 'account'>, setting: num
   return setting === 'auto' ? (await store.account.get()).limitPerMinute : setting
 }
 
-/** The share we keep even where other clients use the whole limit. Work goes on, and a 429 stops it if needed. */
+/** The share we keep even where other clients use the whole limit. Calls continue, and a 429 stops them if needed. */
 const OUR_LEAST_SHARE = 0.1
 /** While other clients use the key, smaller changes than this are ignored. */
 const WORTH_A_CHANGE = 0.05

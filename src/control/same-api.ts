@@ -17,7 +17,7 @@ export interface SameApiParts {
 }
 
 /** Called when a worker starts. @throws ConfigurationError when the store belongs to another API */
-export async function takeApi({ store, apiUrl }: SameApiParts): Promise<void> {
+export async function bindStoreToApi({ store, apiUrl }: SameApiParts): Promise<void> {
   const another = await store.api.take(apiUrl)
   if (another !== null) throw anotherApi(another, store.name, apiUrl)
 }
@@ -26,13 +26,13 @@ export async function takeApi({ store, apiUrl }: SameApiParts): Promise<void> {
  * Called while a worker runs: somebody may have adopted another address, or claimed a store without answers.
  * @throws ConfigurationError when the store belongs to another API
  */
-export async function keepApi({ store, apiUrl }: SameApiParts): Promise<void> {
+export async function requireSameApi({ store, apiUrl }: SameApiParts): Promise<void> {
   const api = await store.api.get()
   if (api !== null && !isSameApi(api, apiUrl)) throw anotherApi(api, store.name, apiUrl)
 }
 
 /** Called before answers are reused; writes nothing. @throws ConfigurationError where a worker would be refused */
-export async function checkApi({ store, apiUrl }: SameApiParts): Promise<void> {
+export async function requireCompatibleApi({ store, apiUrl }: SameApiParts): Promise<void> {
   const api = await store.api.get()
   if (api !== null && !api.isUnused && !isSameApi(api, apiUrl)) throw anotherApi(api, store.name, apiUrl)
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../domain/clock.js'
 import type { ResponseFacts } from '../domain/outcome.js'
 import type { Store } from '../store/store.js'
 
-export interface SharedKey {
+export interface SharedKeyDetector {
   /** Called after every response; cheap. */
   heard(facts: Pick<ResponseFacts, 'limitPerMinute' | 'remainingThisMinute'>): void
   /** Calls a minute that other clients made in about the last minute; 0: none were seen. */
@@ -25,7 +25,10 @@ const FEW_OF_LIMIT = 0.04
  * A token bucket shows other clients only when it is empty. Until then, and whenever this estimate is
  * wrong, a 429 stops all workers for a while.
  */
-export function openSharedKey(parts: { readonly store: Pick<Store, 'calls'>; readonly clock: Clock }): SharedKey {
+export function openSharedKeyDetector(parts: {
+  readonly store: Pick<Store, 'calls'>
+  readonly clock: Clock
+}): SharedKeyDetector {
   let last: { readonly at: number; readonly limit: number; readonly remaining: number } | null = null
   let seen: { readonly at: number; readonly calls: number }[] = []
 

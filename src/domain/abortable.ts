@@ -1,5 +1,5 @@
 /** A signal that is never aborted, for callers that pass none. */
-export const NEVER: AbortSignal = new AbortController().signal
+export const NEVER_ABORTED: AbortSignal = new AbortController().signal
 
 /**
  * The result of `work`, or the signal's reason as soon as it is aborted. For reads from a pipe or a

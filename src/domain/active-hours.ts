@@ -2,10 +2,10 @@
  * The hours in which calls may start, such as `22:00-06:00` or `Mon-Fri 20:00-07:00, Sat-Sun`. Pure: the
  * zone's rules come from Intl.
  *
- * The clock on the wall counts. Where it is set forward, a start or end that it skips is the moment of the
- * change. Where it is set back and one hour comes twice, a start within that hour means its second pass and
- * an end its first; if both are within it, both mean the first. So calls start only while the clock shows an
- * active time, and each span begins and ends once.
+ * Local time counts. If the clock is set forward, a start or end in the skipped hour is the moment of the
+ * change. If it is set back, one hour occurs twice: a start in that hour means its second occurrence, an end its
+ * first; if both are in it, both mean the first. So calls start only while the clock shows an active time, and
+ * each span begins and ends once.
  */
 export interface ActiveHours {
   /** As the user wrote them, with single spaces. */
@@ -112,7 +112,7 @@ export function isByNight(text: string): boolean {
   )
 }
 
-export function activeAt(hours: ActiveHours, zone: string, instant: number): boolean {
+export function isActiveAt(hours: ActiveHours, zone: string, instant: number): boolean {
   if (isAlwaysActive(hours)) return true
   const [window] = windowsAfter(hours, zone, instant)
   return window !== undefined && window.from <= instant
@@ -140,7 +140,7 @@ export function activeMsBetween(hours: ActiveHours, zone: string, from: number, 
 /** Beyond this many weeks the share of active time is taken as constant. */
 const MOST_WEEKS = 520
 
-/** When so many active milliseconds have passed since `from`, and in how many windows. */
+/** When `ms` active milliseconds have passed since `from`, and in how many windows. */
 export function afterActiveMs(
   hours: ActiveHours,
   zone: string,
@@ -193,13 +193,13 @@ export interface HoursInForce {
   readonly closedFrom: number
   /** Up to here. */
   readonly closedUntil: number
-  /** When the active time after that ends: so long lasts `resume --now`. */
+  /** When the active time after that ends: `resume --now` lasts until then. */
   readonly nextEnd: number
 }
 
 /** Null: calls may start at any time. */
 export function hoursInForce({ hours, zone }: ZonedHours, now: number): HoursInForce | null {
-  const isActive = activeAt(hours, zone, now)
+  const isActive = isActiveAt(hours, zone, now)
   const change = nextChange(hours, zone, now)
   const closedUntil = isActive && change !== null ? nextChange(hours, zone, change) : change
   const nextEnd = closedUntil === null ? null : nextChange(hours, zone, closedUntil)
@@ -229,9 +229,9 @@ function windowOf(zone: string, from: number, to: number): ActiveWindow {
 }
 
 /**
- * When the clock shows a local time. A time that it skips is the moment of the change. `second`: where the
- * clock is set back and shows it again; null for the very time to which it is set back, since the first pass
- * leads up to that moment without a gap.
+ * When the clock shows a local time. A skipped time counts as the moment of the change. `second`: when the clock
+ * shows it again after it was set back. Null for exactly the time to which it is set back, since the first
+ * pass through that hour ends at this moment, without a gap.
  */
 function passesOf(zone: string, local: number): { readonly first: number; readonly second: number | null } {
   const before = offsetAt(zone, local - DAY_MS)

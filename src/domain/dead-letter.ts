@@ -50,6 +50,6 @@ export function remedyFor(status: number): string {
     case 422:
       return 'The API could not use this request: check the query and the filters.'
     default:
-      return 'Not documented by the API: retry once, and quote the request id to support if it stays.'
+      return 'Not documented by the API: retry once, and quote the request id to support if the error persists.'
   }
 }

@@ -56,7 +56,7 @@ export type Decision =
       readonly do: 'defer'
       readonly until: number
       readonly reason: string
-      /** So many more refusals make it a dead letter; null: no limit at the moment. */
+      /** After this many more refusals it becomes a dead letter; null: no limit at the moment. */
       readonly moreRefusals: number | null
       readonly pause: PauseCause | null
     }

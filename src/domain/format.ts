@@ -122,7 +122,7 @@ export function truncate(text: string, length: number): string {
 /**
  * Columns as wide as their widest cell, two spaces between; columns in `right` are right-aligned.
  */
-export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+export function formatTable(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
   const widths: number[] = []
   for (const row of rows) {
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, [...cell].length)
@@ -139,6 +139,6 @@ function line(row: readonly string[], widths: readonly number[], right: readonly
 }
 
 /** Label and value, one pair per line. */
-export function pairs(entries: readonly (readonly [label: string, value: string])[]): string {
-  return table(entries)
+export function formatPairs(entries: readonly (readonly [label: string, value: string])[]): string {
+  return formatTable(entries)
 }

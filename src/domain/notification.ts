@@ -1,4 +1,4 @@
-/** What a webhook is told. The names are stable; docs/reference/notifications.md lists their figures. */
+/** The events that are sent to the webhook. The names are stable; docs/reference/notifications.md lists their figures. */
 export const NOTIFICATION_EVENTS = [
   'batch.released',
   'batch.budget_used',

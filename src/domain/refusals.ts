@@ -28,17 +28,17 @@ export const NEVER_REFUSED: RefusalHistory = {
   isAlone: false,
 }
 
-/** The chance that a limit of the key hits one search so often in a row must be below one in this many. */
+/** It must be this unlikely (one in …) that a limit of the key has hit one search so often in a row. */
 const ONE_IN = 1_000_000_000
 const FEWEST_RATE_LIMITS = 4
-/** So many extra searches count as limited: with little evidence, more refusals are required. */
+/** This many extra searches count as limited: with little evidence, more refusals are required. */
 const PRIOR = 3
 /** With no other search to compare with. At this count, the search was tried for more than an hour. */
 const RATE_LIMITS_UNCOMPARED = 20
 const REFUSALS = 5
 const REFUSALS_UNCOMPARED = 10
 
-/** More of the others were answered than limited, so the limit is not the key's and the others need not wait. */
+/** More of the other searches were answered than limited, so it is no limit of the key, and they need not wait. */
 export function isLimitedAlone({ rateLimits, othersAnswered, othersLimited }: RefusalHistory): boolean {
   return rateLimits > 0 && othersAnswered > othersLimited
 }

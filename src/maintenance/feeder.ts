@@ -16,7 +16,7 @@ import type { DueSearch, Store } from '../store/store.js'
  * them marked as waiting. The next run adds the same ids again, which BullMQ ignores, and marks them.
  */
 
-export const WINDOW = 20_000
+export const WINDOW_SIZE = 20_000
 const CHUNK = 1000
 
 export interface FeedParts {
@@ -53,7 +53,7 @@ function roomPerPriority(queued: Readonly<Record<Priority, number>>): Record<Pri
   let asUrgent = 0
   for (const priority of PRIORITIES) {
     asUrgent += queued[priority]
-    room[priority] = Math.max(0, WINDOW - asUrgent)
+    room[priority] = Math.max(0, WINDOW_SIZE - asUrgent)
   }
   return room
 }

@@ -4,11 +4,15 @@ import { type Pause, type PauseCause, pauseNextStep, pauseSummary, resumedSummar
 import type { CountedBatch } from '../store/store.js'
 
 /**
- * Notifications: what happened, figures, the next command. A worker writes them, so the figures are those that the store
- * counts along; `status` shows the rest.
- * @param due several batches may want the same search, and each counts it
+ * Notifications: what happened, figures, the next command. A worker writes them, so they use only figures that are cheap:
+ * the counters of the store. `status` shows more.
  */
-export function paused(pause: Pause, due: { readonly searches: number; readonly batches: number }): Notification {
+
+/** @param due an upper bound: a search that several batches want counts for each of them */
+export function pausedNotification(
+  pause: Pause,
+  due: { readonly searches: number; readonly batches: number },
+): Notification {
   const atMost = due.batches > 1 ? 'Up to ' : ''
   const wait = due.searches === 1 ? '1 search waits' : `${pluralize(due.searches, 'search')} wait`
   const since = formatDateTime(pause.since)
@@ -23,7 +27,7 @@ export function paused(pause: Pause, due: { readonly searches: number; readonly 
 }
 
 /** @param stillPaused the causes of the pauses that remain */
-export function resumed(
+export function resumedNotification(
   lifted: readonly PauseCause[],
   stillPaused: readonly PauseCause[],
   creditsLeft: number | null,
@@ -42,7 +46,7 @@ export function resumed(
 }
 
 /** @param due credits that the searches of released batches need, each search once */
-export function creditsShort(credits: {
+export function creditsShortNotification(credits: {
   readonly left: number
   readonly reserve: number
   readonly due: number
@@ -67,7 +71,7 @@ export function creditsShort(credits: {
   }
 }
 
-export function workerLost(worker: string): Notification {
+export function workerLostNotification(worker: string): Notification {
   return {
     event: 'worker.lost',
     text: `Worker ${worker} was lost: it sends no heartbeat and did not stop by itself. Its searches go to the other workers. Look at its log, then start another one.`,
@@ -76,7 +80,7 @@ export function workerLost(worker: string): Notification {
   }
 }
 
-export function batchReleased(report: CountedBatch): Notification {
+export function batchReleasedNotification(report: CountedBatch): Notification {
   const { batch, items, invalid, unfinished } = report
   const cap = batch.maxCredits === null ? '' : ` for at most ${pluralize(batch.maxCredits, 'credit')}`
   const first = batch.first === null ? '' : `, the first ${pluralize(batch.first, 'search')} only`
@@ -88,7 +92,7 @@ export function batchReleased(report: CountedBatch): Notification {
   }
 }
 
-export function batchDone(report: CountedBatch): Notification {
+export function batchDoneNotification(report: CountedBatch): Notification {
   const { batch, items } = report
   return {
     event: 'batch.done',
@@ -98,7 +102,7 @@ export function batchDone(report: CountedBatch): Notification {
 }
 
 /** @param batch its deadline, and when it will be done; null: not known, since no calls are made */
-export function batchLate(
+export function batchLateNotification(
   { id, name }: { readonly id: number; readonly name: string },
   { deadline, finishAt, now }: { readonly deadline: number; readonly finishAt: number | null; readonly now: number },
 ): Notification {
@@ -113,7 +117,7 @@ export function batchLate(
 }
 
 /** The searches that `--first` or `--max-credits` allowed are finished; the rest waits for `release`. */
-export function budgetUsed(report: CountedBatch): Notification {
+export function budgetUsedNotification(report: CountedBatch): Notification {
   const { batch, items, unfinished } = report
   const isFirst = batch.maxCredits === null || batch.charged < batch.maxCredits
   const what = isFirst
@@ -132,7 +136,7 @@ export function budgetUsed(report: CountedBatch): Notification {
   }
 }
 
-export function manyDead(report: CountedBatch): Notification {
+export function manyDeadNotification(report: CountedBatch): Notification {
   const { tagged, noMatch, dead } = report
   const finished = tagged + noMatch + dead
   return {

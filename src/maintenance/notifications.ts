@@ -4,15 +4,15 @@ import type { Pause, PauseCause } from '../domain/pause.js'
 import type { WorkerRegistry } from '../queue/worker-registry.js'
 import type { Milestone, Store } from '../store/store.js'
 import {
-  batchDone,
-  batchLate,
-  batchReleased,
-  budgetUsed,
-  creditsShort,
-  manyDead,
-  paused,
-  resumed,
-  workerLost,
+  batchDoneNotification,
+  batchLateNotification,
+  batchReleasedNotification,
+  budgetUsedNotification,
+  creditsShortNotification,
+  manyDeadNotification,
+  pausedNotification,
+  resumedNotification,
+  workerLostNotification,
 } from './notification-messages.js'
 import type { Webhook } from './webhook.js'
 
@@ -46,9 +46,9 @@ const DEADLINE_LOOK_MS = 60_000
 
 /**
  * Watches store and registry for what people want to know. Each event becomes one log line and one stored notification,
- * which `notificationSender` posts. What batches went through is marked in the store. Pauses, short credits and missing
- * workers that were notified are kept in memory only: a new worker repeats what is still on, since it was restarted and
- * is still paused; the store drops a text that still waits to be sent.
+ * which `notificationSender` posts. Which milestones of a batch were notified is marked in the store. Which pauses, short
+ * credits and missing workers were notified is known in memory only. So a new worker notifies once more what still
+ * lasts; the store drops a text that is still waiting to be sent.
  */
 export function notificationTask(parts: NotificationParts): () => Promise<void> {
   const { store, registry, log, now } = parts
@@ -61,7 +61,7 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
   let late: ReadonlyMap<number, boolean> = new Map()
 
   return async () => {
-    // The hours end and begin every day, which is no news.
+    // The hours end and begin every day, so nobody wants to be notified.
     await notifyPauses((await ongoing()).filter(({ cause }) => cause !== 'outside_hours'))
     for (const { text } of (await takeMilestones()).map(milestoneNotification)) logNotified(text)
     await notifyLostWorkers()
@@ -92,11 +92,11 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
     const lifted = [...notifiedPauses.keys()].filter((cause) => !remaining.includes(cause))
     if (lifted.length > 0) {
       const { creditsRemaining } = await store.account.get()
-      await notify(resumed(lifted, remaining, creditsRemaining))
+      await notify(resumedNotification(lifted, remaining, creditsRemaining))
     }
     if (fresh.length > 0) {
       const due = await store.batches.dueAtMost()
-      for (const row of fresh) await notify(paused(row, due))
+      for (const row of fresh) await notify(pausedNotification(row, due))
     }
     notifiedPauses = new Map(rows.map((row) => [row.cause, row.since]))
   }
@@ -112,9 +112,9 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
     missingSince = new Map(missing.map((id) => [id, missingSince.get(id) ?? now()]))
     for (const [id, since] of missingSince) {
       if (now() - since < LOST_AFTER_MS) continue
-      // Marked first: a crash after this loses the notification. Marked last, every worker would repeat it.
+      // Unregistered first: a crash after this loses the notification. Otherwise every worker would send it.
       await registry.unregister(id)
-      const notification = workerLost(id)
+      const notification = workerLostNotification(id)
       await store.timeline.add({ at: since, kind: 'worker_lost', by: 'worker', what: notification.text })
       await notify(notification)
     }
@@ -132,7 +132,7 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
       isShort = due > usable
       if (!isShort) return
       const { creditsEndAt } = await parts.forecast()
-      await notify(creditsShort({ left, reserve: parts.creditReserve, due, endAt: creditsEndAt }))
+      await notify(creditsShortNotification({ left, reserve: parts.creditReserve, due, endAt: creditsEndAt }))
     }
   }
 
@@ -148,7 +148,7 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
       const batch = await store.batches.find(String(batchId))
       if (batch === null || batch.state !== 'released') continue
       const wasFound = late.get(batchId)
-      if (wasFound === false) await notify(batchLate(batch, { deadline, finishAt, now: now() }))
+      if (wasFound === false) await notify(batchLateNotification(batch, { deadline, finishAt, now: now() }))
       found.set(batchId, wasFound !== undefined)
     }
     late = found
@@ -158,13 +158,13 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
 function milestoneNotification({ kind, batch }: Milestone): Notification {
   switch (kind) {
     case 'released':
-      return batchReleased(batch)
+      return batchReleasedNotification(batch)
     case 'budget_used':
-      return budgetUsed(batch)
+      return budgetUsedNotification(batch)
     case 'many_dead':
-      return manyDead(batch)
+      return manyDeadNotification(batch)
     case 'done':
-      return batchDone(batch)
+      return batchDoneNotification(batch)
     default:
       return kind satisfies never
   }

@@ -22,7 +22,7 @@ const SAID_EVERY_MS = 4000
  * The Redis that workers of this store use at this moment, if it is another one than that of the queue with this id.
  * @param id null: this Redis is empty
  */
-export async function anotherInUse({ store, now }: UseParts, id: string | null): Promise<QueueUse | null> {
+export async function otherRedisInUse({ store, now }: UseParts, id: string | null): Promise<QueueUse | null> {
   const use = await store.queueUse.get()
   return use === null || use.id === id || !isLive(use, now()) ? null : use
 }
@@ -37,7 +37,7 @@ function isLive({ heardAt }: QueueUse, now: number): boolean {
  * @throws UnreachableError if the workers use another one, or this one has just lost its data
  */
 export async function requireSharedRedis(parts: UseParts, id: string | null, where: string): Promise<void> {
-  const other = await anotherInUse(parts, id)
+  const other = await otherRedisInUse(parts, id)
   if (other === null) return
   throw new UnreachableError(
     `${where} is not what the workers of this store use (${other.where}), or has just lost its data and is filled again within seconds. ` +
@@ -77,7 +77,7 @@ export function openOneRedis(parts: UseParts & { readonly where: string; readonl
 
   return {
     async mayUse(id) {
-      const other = id === null ? await anotherInUse(parts, mine) : await say(id)
+      const other = id === null ? await otherRedisInUse(parts, mine) : await say(id)
       const before = seen
       seen = other
       if (other === null) return true

@@ -8,7 +8,7 @@ import type { Store } from '../store/store.js'
 /**
  * Makes the jobs in Redis match the store. Redis may lose some jobs (somebody removed them by hand) or restart from
  * older data: a dump, or an append-only file without its end. Then it lacks jobs that were queued since, and holds
- * jobs of searches that are settled. A settled job would use a start of the rate limit for nothing, and hides a
+ * jobs of searches that are settled. A settled job would count against the rate limit without a call, and it hides a
  * missing job from the counts. Settled jobs are removed, and missing ones are requeued.
  *
  * The check is cheap and runs each time. Ids are compared only when the check finds a difference: the store counts
@@ -123,7 +123,7 @@ export async function dropUnreadable(
 
 /**
  * Removes jobs from Redis that no batch wants any more: a batch was cancelled, or its cap is used up. The claim would
- * refuse them, but each one uses a start of the rate limit: a cancelled window of 20,000 would delay the next batch
+ * refuse them, but each one counts against the rate limit: a cancelled window of 20,000 would delay the next batch
  * for an hour at 300 calls a minute.
  *
  * Order of effects: the job is removed, then its search is requeued in a new round. A crash between the
@@ -131,7 +131,7 @@ export async function dropUnreadable(
  *
  * @returns how many searches were removed from Redis
  */
-export async function withdraw(parts: Pick<ReconcileParts, 'store' | 'queue' | 'log'>): Promise<number> {
+export async function withdrawUnwantedJobs(parts: Pick<ReconcileParts, 'store' | 'queue' | 'log'>): Promise<number> {
   let withdrawn = 0
   let after: number | null = 0
   while (after !== null) {
@@ -145,7 +145,7 @@ export async function withdraw(parts: Pick<ReconcileParts, 'store' | 'queue' | '
   if (withdrawn > 0)
     parts.log.info(
       { event: 'queue.jobs_withdrawn', withdrawn },
-      'took searches that no batch wants any more out of the queue',
+      'removed searches that no batch wants any more from the queue',
     )
   return withdrawn
 }

@@ -4,7 +4,7 @@ import { pluralize } from '../domain/format.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
-import { anotherInUse, requireSharedRedis } from './one-redis.js'
+import { otherRedisInUse, requireSharedRedis } from './one-redis.js'
 
 export interface RecoveryParts {
   readonly store: Pick<Store, 'id' | 'name' | 'path' | 'createdAt' | 'feed' | 'pauses' | 'timeline' | 'queueUse'>
@@ -34,7 +34,7 @@ const RESTORE_LEASE_MS = 10_000
  */
 export async function recoverRedis(parts: RecoveryParts): Promise<'ours' | 'restored' | 'elsewhere'> {
   const { store, queue } = parts
-  const { mayUse = async (id) => (await anotherInUse(parts, id)) === null } = parts
+  const { mayUse = async (id) => (await otherRedisInUse(parts, id)) === null } = parts
   const found = await queue.registry.owner()
   if (found !== null && isForeign(found, store.id)) throw foreignRedis(store, found, queue.registry.describe())
   const isWhole = found === store.id && (await queue.registry.damage()).length === 0

@@ -30,20 +30,20 @@ export interface Breaker {
    * @param probing the call was made during a probe
    * @param history if others were answered between two refusals of this search, the account is not empty
    */
-  afterCall(outcome: Outcome, probing: boolean, history: RefusalHistory): Promise<Alarm>
+  afterCall(outcome: Outcome, probing: boolean, history: RefusalHistory): Promise<BreakerResult>
 }
 
 /** The row of the cause that tripped is already in the store. */
-export type Alarm = Omit<Aftermath, 'endedProbe'>
+export type BreakerResult = Omit<Aftermath, 'endedProbe'>
 
-export const ALL_WELL: Alarm = { tripped: null, behind: false }
+export const NOT_TRIPPED: BreakerResult = { tripped: null, behind: false }
 
 export function openBreaker(parts: {
   readonly store: Pick<Store, 'calls' | 'pauses'>
   readonly clock: Clock
   readonly log: Logger
 }): Breaker {
-  async function trip(cause: PauseCause, detail: string): Promise<Alarm> {
+  async function trip(cause: PauseCause, detail: string): Promise<BreakerResult> {
     const added = await parts.store.pauses.add({ cause, since: parts.clock.now(), detail })
     if (added) parts.log.warn({ event: 'queue.paused', cause, detail }, 'paused by the circuit breaker')
     return { tripped: cause, behind: true }
@@ -52,14 +52,14 @@ export function openBreaker(parts: {
   return {
     async afterCall(outcome, probing, history) {
       const last = failureInWords(outcome)
-      if (last === null || (outcome.kind === 'out_of_credits' && history.othersAnswered > 0)) return ALL_WELL
+      if (last === null || (outcome.kind === 'out_of_credits' && history.othersAnswered > 0)) return NOT_TRIPPED
       const { refusedSearches, failedSearches, unpaidSearches } = await parts.store.calls.streak()
       if (outcome.kind === 'out_of_credits') {
-        if (unpaidSearches < (probing ? FAILED_PROBES_IN_A_ROW : REFUSED_IN_A_ROW)) return ALL_WELL
+        if (unpaidSearches < (probing ? FAILED_PROBES_IN_A_ROW : REFUSED_IN_A_ROW)) return NOT_TRIPPED
         return trip('no_credits', `${last}; ${unpaidSearches} searches in a row, although GET /me shows credits`)
       }
       if (outcome.kind !== 'transient') {
-        if (refusedSearches < REFUSED_IN_A_ROW) return ALL_WELL
+        if (refusedSearches < REFUSED_IN_A_ROW) return NOT_TRIPPED
         return trip('failing', `${refusedSearches} searches in a row became dead letters, the last with ${last}`)
       }
       if (failedSearches < (probing ? FAILED_PROBES_IN_A_ROW : FAILED_IN_A_ROW))

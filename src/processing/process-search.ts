@@ -11,7 +11,7 @@ import { newClaimToken } from '../store/claim.js'
 import { repeatIfLost } from '../store/repeat.js'
 import type { Claim, Store } from '../store/store.js'
 import { type CallSummary, openCallSummary } from './call-summary.js'
-import { ALL_WELL, type Breaker, openBreaker } from './circuit-breaker.js'
+import { type Breaker, NOT_TRIPPED, openBreaker } from './circuit-breaker.js'
 import { type DurableWriter, openDurableWriter, trackWriteFailures, type WriteFailures } from './durable-write.js'
 import {
   type AccountChecks,
@@ -180,7 +180,7 @@ async function makeCall(
     summary.answered({ durationMs: end.facts.durationMs, creditsLeft: end.facts.creditsRemaining })
   logDecision(parts, ref, claim, end)
   const alarm = hasPaused(end.decision)
-    ? ALL_WELL
+    ? NOT_TRIPPED
     : await writer.save(() => breaker.afterCall(end.outcome, claim.probing, end.history))
   return afterCommit(end.decision, { endedProbe: end.endedProbe, ...alarm })
 }

@@ -173,7 +173,7 @@ type OldClosing =
     }
   | { readonly search: 'deferred' }
 
-/** A data directory of the version before may hold answers that are paid for. */
+/** A data directory of the previous version may hold answers that are paid for. */
 function upToDate(line: Line | OldLine): Line {
   if (!('closing' in line.end)) return { ...line, end: line.end }
   const { closing, ...end } = line.end

@@ -4,11 +4,11 @@ import type { Logger } from '../domain/logger.js'
 import { deadLetterIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
 import type { ActiveJob } from './finish-job.js'
 import type { RedisClient, WorkerConnection } from './redis-client.js'
-import type { Refusals } from './refused-commands.js'
+import type { RefusedCommands } from './refused-commands.js'
 import {
   type AbandonableWorker,
   BackoffWorker,
-  listen,
+  logWorkerEvents,
   type RunningWorker,
   runningWorker,
   WORKER_OPTIONS,
@@ -89,7 +89,7 @@ export async function startDeadLetterWorker(
     readonly connection: WorkerConnection
     readonly prefix: string
     readonly log: Logger
-    readonly refusals: Pick<Refusals, 'report'>
+    readonly refusals: Pick<RefusedCommands, 'report'>
     readonly lockDurationMs: number
     readonly stalledIntervalMs: number
   },
@@ -127,7 +127,7 @@ export async function startDeadLetterWorker(
     stalledInterval: parts.stalledIntervalMs,
     ...WORKER_OPTIONS,
   })
-  listen(worker, log, parts.refusals)
+  logWorkerEvents(worker, log, parts.refusals)
   await worker.waitUntilReady()
   return runningWorker({
     worker,

@@ -17,7 +17,7 @@ export interface RedisUrlAddress {
 export type NatMap = Readonly<Record<string, RedisHost>>
 
 /** The address in the form that ioredis and BullMQ read. Missing parts are left out: BullMQ takes undefined for a value. */
-export type RedisPlace =
+export type RedisConnectionOptions =
   | { readonly kind: 'server'; readonly options: ServerOptions }
   | {
       readonly kind: 'cluster'
@@ -55,7 +55,7 @@ interface Tls {
 }
 
 /** @throws ConfigurationError for an invalid address, without its text: that may hold a password */
-export function placeOf(address: RedisAddress): RedisPlace {
+export function connectionOptionsOf(address: RedisAddress): RedisConnectionOptions {
   if ('socketPath' in address) return { kind: 'server', options: { path: address.socketPath } }
   const url = parse(address.url)
   const tls = tlsOf(url, address.ca ?? null)
@@ -70,7 +70,7 @@ export function placeOf(address: RedisAddress): RedisPlace {
     case 'sentinel':
       return { kind: 'server', options: { ...options, ...db, ...natMap, ...sentinelOptions(url, tls) } }
     case 'cluster': {
-      // By name, or the certificate of a node could not be checked: ioredis would connect to the number.
+      // Without this, ioredis would connect to the IP address, and the certificate of a node could not be checked.
       const byName = tls === null ? {} : { dnsLookup: passName }
       return { kind: 'cluster', nodes: [...url.hosts], options, cluster: { ...natMap, ...byName } }
     }
@@ -79,7 +79,7 @@ export function placeOf(address: RedisAddress): RedisPlace {
   }
 }
 
-/** A number is no server name: TLS knows only names there. The nodes of a cluster and a primary have names of their own. */
+/** TLS takes no IP address as server name. The nodes of a cluster and a sentinel's primary have names of their own. */
 function tlsOf({ tls, kind, hosts }: RedisUrl, ca: string | null): Tls | null {
   if (!tls) return null
   const host = hosts[0]?.host ?? ''

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
-import { placeOf, type RedisAddress } from './redis-address.js'
+import { connectionOptionsOf, type RedisAddress } from './redis-address.js'
 
 /** One connection to a server, or to the primary that sentinels name; or one to each node of a cluster. */
 export type RedisClient = Redis | Cluster
@@ -8,7 +8,7 @@ export type RedisClient = Redis | Cluster
 /** How long an absent Redis may delay shutdown. */
 export const CLOSE_TIMEOUT_MS = 1000
 
-export interface ClientOptions {
+export interface RedisClientOptions {
   readonly address: RedisAddress
   /** How long an answer may be due until the connection is given up. Default 20,000. */
   readonly silenceMs?: number | undefined
@@ -21,8 +21,8 @@ export interface ClientOptions {
  * Commands wait for a Redis that is away, and for the new primary after a failover: without a limit, since every command
  * of ours may be repeated. With `wait` it connects at `connect()`.
  */
-export function createClient(options: ClientOptions, wait = false): RedisClient {
-  const place = placeOf(options.address)
+export function createClient(options: RedisClientOptions, wait = false): RedisClient {
+  const place = connectionOptionsOf(options.address)
   const retryAfterMs = options.retryAfterMs ?? reconnectAfterMs
   const lasting = {
     ...place.options,
@@ -59,7 +59,7 @@ export function createClient(options: ClientOptions, wait = false): RedisClient 
 
 /** A plain connection to the first node of a cluster or to the first sentinel, without retries; and what to ask it. */
 export function openMember(address: RedisAddress): { readonly client: Redis; ask(): Promise<unknown> } {
-  const place = placeOf(address)
+  const place = connectionOptionsOf(address)
   const once = { connectTimeout: 3000, commandTimeout: 3000, retryStrategy: null, lazyConnect: true }
   if (place.kind === 'cluster') {
     const client = new Redis({ ...place.options, ...place.nodes[0], ...once })
@@ -111,7 +111,7 @@ export interface WorkerConnection {
  * BullMQ's own close waits for an answer: with Redis away or frozen it would wait, and keep the process alive,
  * forever.
  */
-export function openWorkerConnection(options: ClientOptions): WorkerConnection {
+export function openWorkerConnection(options: RedisClientOptions): WorkerConnection {
   let ended = false
   const retryAfterMs = (times: number) => (ended ? null : reconnectAfterMs(times))
   const redis = hidePolicy(createClient({ ...options, retryAfterMs }))

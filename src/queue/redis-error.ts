@@ -61,7 +61,7 @@ export function withQueueErrors<Part extends object>(
   return Object.fromEntries(methods) as Part
 }
 
-/** Code, name and message; also what `previousErrors` holds, as of an aborted transaction. */
+/** Code, name and message; also those of `previousErrors`, which an aborted transaction has. */
 function textOf(error: unknown): string {
   const { code, message, name } = factsOf(error)
   const earlier: unknown = Object(error).previousErrors
@@ -81,13 +81,13 @@ const EXPLANATIONS: readonly Explanation[] = [
     says: /SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_UNTRUSTED|self.signed certificate|unable to (verify the first|get (local )?issuer) certificate/,
     kind: 'redis.certificate_refused',
     message: (where) =>
-      `The certificate of ${where} is signed by nobody this machine trusts. Set TRACKYARD_REDIS_CA_FILE to the certificate of its CA.`,
+      `The certificate of ${where} is signed by an authority that this machine does not trust. Set TRACKYARD_REDIS_CA_FILE to the certificate of its CA.`,
   },
   {
     says: /ERR_TLS_CERT_ALTNAME_INVALID|does not match certificate/,
     kind: 'redis.certificate_refused',
     message: (where) =>
-      `The certificate of ${where} is for another name. Use the host that it names, or have one made for this host.`,
+      `The certificate of ${where} is for another name. Use the host that it names, or issue a certificate for this host.`,
   },
   {
     says: /CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|certificate (has expired|is not yet valid)/,

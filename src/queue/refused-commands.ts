@@ -2,7 +2,7 @@ import type { Logger } from '../domain/logger.js'
 import type { RedisClient } from './redis-client.js'
 import { RedisFailure, type RedisFailureKind, toQueueError } from './redis-error.js'
 
-export interface Refusals {
+export interface RefusedCommands {
   /** False: the error is not a refusal, and nothing was logged. */
   report(error: unknown): boolean
   /** Commands have met damaged values for longer than dropping single jobs takes. */
@@ -28,13 +28,13 @@ const OUTAGES: readonly RedisFailureKind[] = ['redis.unreachable', 'redis.protoc
  * the end. A test write looks for the end. It can succeed too early (the Redis user may write this key only), so
  * the end is logged only after some seconds without a refusal.
  */
-export function openRefusals(parts: {
+export function openRefusedCommands(parts: {
   readonly redis: Pick<RedisClient, 'set'>
   readonly where: string
   /** A key that may be written. */
   readonly probeKey: string
   readonly log: Logger
-}): Refusals {
+}): RefusedCommands {
   const { redis, where, probeKey, log } = parts
   let began: number | null = null
   let lastAt = 0

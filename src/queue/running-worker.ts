@@ -5,7 +5,7 @@ import { type Job, MetricsTime, Worker } from './bullmq.js'
 import type { ActiveJob } from './finish-job.js'
 import { CLOSE_TIMEOUT_MS, type WorkerConnection } from './redis-client.js'
 import { factsOf } from './redis-error.js'
-import type { Refusals } from './refused-commands.js'
+import type { RefusedCommands } from './refused-commands.js'
 
 /** What all our workers share. */
 export const WORKER_OPTIONS = {
@@ -41,7 +41,7 @@ export function runningWorker(parts: {
   readonly activeJobs: Set<ActiveJob>
   /** Default: a late job is left to the stalled check. */
   readonly requeueLate?: (activeJob: ActiveJob) => Promise<void>
-  /** Called first, and once: from now on jobs that BullMQ still delivers must be requeued untouched. */
+  /** Called first by `stop` and `abandon`: from now on jobs that BullMQ still delivers must be requeued untouched. */
   readonly onStopping?: () => void
 }): AbandonableWorker {
   const { worker, connection, activeJobs, requeueLate = async () => {}, onStopping = () => {} } = parts
@@ -91,10 +91,10 @@ export function runningWorker(parts: {
 const CLOSES_WITHIN_MS = 5000
 const CHECK_EVERY_MS = 50
 
-/** The listeners that every worker needs: without one, an `error` is printed. */
-export function listen(worker: Worker, log: Logger, refusals: Pick<Refusals, 'report'>): void {
+/** Logs a worker's events. BullMQ prints an `error` event that has no listener. */
+export function logWorkerEvents(worker: Worker, log: Logger, refusals: Pick<RefusedCommands, 'report'>): void {
   worker.on('error', (error: Error) => {
-    if (isAbsence(error) || refusals.report(error)) return
+    if (isOutageError(error) || refusals.report(error)) return
     log.warn({ event: 'bullmq.error', problem: error.message, repeats: true }, 'BullMQ reported an error')
   })
   worker.on('lockRenewalFailed', (jobs: string[]) => {
@@ -111,21 +111,21 @@ export function listen(worker: Worker, log: Logger, refusals: Pick<Refusals, 're
 const ABSENCE =
   /Connection is closed|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|Socket timeout|All sentinels are unreachable|Failed to refresh slots cache|None of startup nodes|Cluster is ended/
 
-/** The connection logs outages once, itself. */
-export function isAbsence(error: Error): boolean {
+/** Whether Redis cannot be reached. The connection logs such outages, once each. */
+export function isOutageError(error: Error): boolean {
   const { code, message } = factsOf(error)
   return ABSENCE.test(`${message} ${code}`)
 }
+
+const SHORTEST_WAIT_MS = 100
+/** Short enough that work resumes within seconds after the failure ends. */
+const LONGEST_RETRY_MS = 2000
 
 /**
  * BullMQ's worker with exponential backoff after a fetch that Redis refused. BullMQ's own fetch loop tries again
  * at once after any error that is not about the connection, and its blocking read after 100 ms: with a Redis that
  * is read-only or full, that is thousands of tries a second.
  */
-const SHORTEST_WAIT_MS = 100
-/** Short enough that work resumes within seconds after the failure ends. */
-const LONGEST_RETRY_MS = 2000
-
 export class BackoffWorker extends Worker {
   readonly #closing = new AbortController()
   #refused = 0

@@ -7,7 +7,7 @@ import { type DeadLetterJobs, deadLetterJobs, startDeadLetterWorker } from './de
 import type { RedisAddress } from './redis-address.js'
 import { openWorkerConnection } from './redis-client.js'
 import { withQueueErrors } from './redis-error.js'
-import { openRefusals } from './refused-commands.js'
+import { openRefusedCommands } from './refused-commands.js'
 import type { AbandonableWorker } from './running-worker.js'
 import { type SearchJobs, searchJobs } from './search-jobs.js'
 import { startSearchWorker } from './search-worker.js'
@@ -62,7 +62,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     silenceMs: options.silenceMs,
   })
   const { redis, where } = connection
-  const refusals = openRefusals({ redis, where, probeKey: `${prefix}:probe`, log })
+  const refusals = openRefusedCommands({ redis, where, probeKey: `${prefix}:probe`, log })
   const translated = <Part extends object>(part: Part): Part => withQueueErrors(part, where, refusals.report)
   const [searches, deadLetters] = [SEARCHES, DEAD_LETTERS].map((name) => openBullQueue(name, prefix, connection)) as [
     Queue,

@@ -3,14 +3,20 @@ import type { JobDecision } from '../domain/decision.js'
 import { parseJobId, type SearchRef } from '../domain/search-id.js'
 import { type ActiveJob, finishJob, type JobContext, rejectForeignJob, requeue, retryDelayMs } from './finish-job.js'
 import type { WorkerConnection } from './redis-client.js'
-import type { Refusals } from './refused-commands.js'
-import { type AbandonableWorker, BackoffWorker, listen, runningWorker, WORKER_OPTIONS } from './running-worker.js'
+import type { RefusedCommands } from './refused-commands.js'
+import {
+  type AbandonableWorker,
+  BackoffWorker,
+  logWorkerEvents,
+  runningWorker,
+  WORKER_OPTIONS,
+} from './running-worker.js'
 
 export interface SearchWorkerParts {
   readonly connection: WorkerConnection
   readonly prefix: string
   readonly context: JobContext
-  readonly refusals: Pick<Refusals, 'report'>
+  readonly refusals: Pick<RefusedCommands, 'report'>
   /** The longest extra delay of a job that stalled twice or more, ms. */
   readonly longestStallDelayMs: number
 }
@@ -92,7 +98,7 @@ export async function startSearchWorker(
   }
 
   const worker = new BackoffWorker(queueName, process, workerOptions(parts, options))
-  listen(worker, context.log, parts.refusals)
+  logWorkerEvents(worker, context.log, parts.refusals)
   worker.on('failed', (job) => {
     if (job === undefined || job.finishedOn !== undefined) options.onDeadLetter()
   })

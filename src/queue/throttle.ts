@@ -113,7 +113,7 @@ export function openThrottle(parts: {
       return { tooLongMs, wasStale: wasLimit === 1 || tooLongMs > LONGEST_WINDOW_MS }
     },
     setRate: async (callsPerMinute) => {
-      const { max, duration } = windowFor(callsPerMinute)
+      const { max, duration } = rateWindowFor(callsPerMinute)
       await redis.set(rateKey, String(callsPerMinute))
       await queue.setGlobalRateLimit(max, duration)
     },
@@ -121,7 +121,7 @@ export function openThrottle(parts: {
       const [window, asked] = await Promise.all([queue.getGlobalRateLimit(), redis.get(rateKey)])
       if (window === null) return null
       const wanted = Number(asked ?? 0)
-      const exact = wanted > 0 && sameWindow(windowFor(wanted), window)
+      const exact = wanted > 0 && sameWindow(rateWindowFor(wanted), window)
       return { callsPerMinute: exact ? wanted : callsPerMinuteOf(window) }
     },
     startSerial: async () => {
@@ -158,7 +158,7 @@ function sameWindow(a: { max: number; duration: number }, b: { max: number; dura
  * punctual call a minute later would be one too many. So the windows of R starts take a little longer than a minute.
  * The result is 99.6 % of the limit, and no 429 while delays vary by less than a fifth of a second.
  */
-export interface Window {
+export interface RateWindow {
   /** Starts per window. */
   readonly max: number
   /** Length of a window in ms. */
@@ -175,7 +175,7 @@ const MOST_WINDOWS = 100
 const FEWEST_WINDOWS = 50
 
 /** @param callsPerMinute more than 0; fractions are fine */
-export function windowFor(callsPerMinute: number): Window {
+export function rateWindowFor(callsPerMinute: number): RateWindow {
   if (!(callsPerMinute > 0)) throw new RangeError(`Expected a rate of more than 0, found ${callsPerMinute}`)
   const rate = Math.min(callsPerMinute, FASTEST)
   const fewest = Math.ceil(rate / MOST_WINDOWS)
@@ -190,13 +190,13 @@ const FASTEST = 1e9
 const MOST_TRIED = 50
 
 /** If the rate is no multiple of `max`, the remainder is not used: no minute may have more starts than the rate. */
-function windowOf(max: number, rate: number): Window {
+function windowOf(max: number, rate: number): RateWindow {
   const windows = max === 1 ? rate : Math.floor(rate / max)
   const duration = Math.floor((MINUTE_MS + JITTER_MS) / windows) - LATE_MS
   return { max, duration: Math.min(duration, Number.MAX_SAFE_INTEGER) }
 }
 
 /** Starts a minute of a window; never more than the rate it was made for. */
-export function callsPerMinuteOf(window: Window): number {
+export function callsPerMinuteOf(window: RateWindow): number {
   return (window.max * MINUTE_MS) / window.duration
 }

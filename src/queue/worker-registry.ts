@@ -4,7 +4,7 @@ import type { WriteFailure } from '../domain/pause.js'
 import { damagedKeys, removeKeys } from './damage.js'
 import type { RedisClient } from './redis-client.js'
 import { factsOf } from './redis-error.js'
-import type { Refusals } from './refused-commands.js'
+import type { RefusedCommands } from './refused-commands.js'
 
 /**
  * The few keys of ours beside BullMQ's: the Redis owner (whose window this is), the workers that are alive (one key
@@ -171,7 +171,7 @@ export async function openWorkerRegistry(parts: {
   readonly holder: string
   /** The names of the BullMQ queues under the prefix. */
   readonly queues: readonly string[]
-  readonly refusals: Pick<Refusals, 'damaged' | 'forgetDamage'>
+  readonly refusals: Pick<RefusedCommands, 'damaged' | 'forgetDamage'>
 }): Promise<WorkerRegistry> {
   const { redis, prefix, where, holder, queues, refusals } = parts
   const ownerKey = `${prefix}:store`
@@ -219,7 +219,7 @@ export async function openWorkerRegistry(parts: {
     },
     latestCall: async () => Number(await redis.get(latestCallKey)),
     heartbeat: async ({ id, trouble, facts }) => {
-      // Flat: a board of the version before reads the write failure from it.
+      // Flat: a board of the previous version reads the write failure from it.
       const json = trouble === null && facts === undefined ? '' : JSON.stringify({ ...trouble, ...facts })
       await redis.multi().set(workerKey(id), json, 'PX', WORKER_TTL_MS).sadd(workersKey, id).exec()
     },
@@ -243,7 +243,7 @@ export async function openWorkerRegistry(parts: {
         parseWriteFailure,
       ),
     askToStop: async () => {
-      // Any new value would do. Workers of the version before read it as a moment.
+      // Any new value would do. Workers of the previous version read it as a moment.
       await redis.set(stopKey, String(Date.now()), 'PX', STOP_TTL_MS)
     },
     isStopRequested: async () => {

@@ -1,7 +1,7 @@
-import { cut, deliver, deliverHalf, drip, hang, type Way } from './delivery.js'
+import { cut, type Delivery, deliver, deliverHalf, drip, hang } from './delivery.js'
 import type { FaultKind, FaultRule, FaultStatus } from './faults.js'
 import { errorReply, htmlReply, jsonReply, type Reply, retryAfterHeader } from './reply.js'
-import { afterLatency, type RequestContext, remember, send, takeCredit } from './request-context.js'
+import { afterLatency, type RequestContext, recordUsage, send, takeCredit } from './request-context.js'
 import type { ReceivedSearch } from './search-request.js'
 
 /**
@@ -53,7 +53,7 @@ interface Spoil {
   /** Changes the answer. Default: it is unchanged. */
   readonly reply?: (reply: Reply) => Reply
   /** Sends it, with the rule's milliseconds. Default: at once and completely. */
-  readonly by?: (ms: number | undefined) => (way: Way, reply: Reply) => void
+  readonly by?: (ms: number | undefined) => (delivery: Delivery, reply: Reply) => void
   readonly extraMs?: (ms: number | undefined) => number
 }
 
@@ -63,7 +63,7 @@ const SPOILS: Readonly<Record<Exclude<FaultKind, 'hang' | 'cut'>, Spoil>> = {
   'not the shape': { reply: () => jsonReply(200, { ok: true, results: 'see the documentation' }) },
   truncated: { reply: (reply) => ({ ...reply, body: reply.body.slice(0, reply.body.length >> 1) }) },
   'cut in the answer': { by: () => deliverHalf },
-  drip: { by: (ms) => (way, reply) => drip(way, reply, ms ?? 100) },
+  drip: { by: (ms) => (delivery, reply) => drip(delivery, reply, ms ?? 100) },
   late: { extraMs: (ms) => ms ?? 1000 },
 }
 
@@ -73,11 +73,11 @@ function spoil(context: RequestContext, fault: FaultRule, how: Spoil): void {
   send(context, spoilt, how.by?.(fault.ms) ?? deliver, how.extraMs?.(fault.ms) ?? 0)
 }
 
-function vanish(context: RequestContext, fault: FaultRule, how: (way: Way) => void): void {
+function vanish(context: RequestContext, fault: FaultRule, how: (delivery: Delivery) => void): void {
   const charged = (fault.charged ?? context.parts.options.chargeRule === 'once started') && takeCredit(context)
   afterLatency(context, 0, () => {
-    remember(context, charged ? 200 : 500)
-    how(context.way)
+    recordUsage(context, charged ? 200 : 500)
+    how(context.delivery)
   })
 }
 

@@ -47,14 +47,15 @@ export function createApi(parts: ApiParts): Api {
       const keyId = parts.account.keyIdOf(authorization)
       const came = { parts, authorization, keyId, requestId, receivedAt: Date.now(), urlQuery: query }
       if (known.endpoint === 'search') passGates(arrive(came, response, body))
-      else passGates({ ...came, endpoint: known.endpoint, way: { response, timers: parts.timers }, searched: null })
+      else
+        passGates({ ...came, endpoint: known.endpoint, delivery: { response, timers: parts.timers }, searched: null })
     },
   }
 }
 
 /** From here on the search is in the log, whatever its outcome. */
 function arrive(
-  came: Omit<RequestContext, 'endpoint' | 'way' | 'searched'>,
+  came: Omit<RequestContext, 'endpoint' | 'delivery' | 'searched'>,
   response: ServerResponse,
   body: string,
 ): RequestContext {
@@ -68,7 +69,7 @@ function arrive(
     receivedAt: came.receivedAt,
   })
   response.once('close', () => call.end('abandoned'))
-  return { ...came, endpoint: 'search', way: { response, timers, call }, searched: { search, call } }
+  return { ...came, endpoint: 'search', delivery: { response, timers, call }, searched: { search, call } }
 }
 
 function passGates(context: RequestContext): void {

@@ -20,7 +20,7 @@ export interface SimulatorControls {
   fail(rule: FaultRule): string
   /** Removes one rule, or all. @returns whether there was one. */
   clearFault(id?: string): boolean
-  /** Another program on the same key makes so many searches now. @returns how many the limits and credits let pass. */
+  /** Makes this many searches as another client of the key. @returns how many the limits and credits allowed. */
   useElsewhere(requests: number): number
   revokeKey(): void
   restoreKey(): void
@@ -56,7 +56,7 @@ export const CONTROLS = {
   'POST /top-up': { takes: '{ credits }', does: 'adds credits' },
   'POST /credits': { takes: '{ credits }', does: 'sets the balance' },
   'POST /limit': { takes: '{ perMinute }', does: 'sets the calls a minute; null: no limit' },
-  'POST /elsewhere': { takes: '{ requests }', does: 'another client of the key makes so many searches' },
+  'POST /elsewhere': { takes: '{ requests }', does: 'makes searches as another client of the key' },
   'POST /fault': { takes: '{ match, does }', does: 'makes searches fail; returns the id of the fault' },
   'POST /clear-fault': { takes: '{ id }', does: 'removes that fault; without a body, all' },
   'POST /key': { takes: '{ revoked }', does: 'revokes the key (true) or restores it (false)' },

@@ -7,55 +7,55 @@ import type { Reply } from './reply.js'
  * log how the call ended, as far as a server can know.
  */
 
-export interface Way {
+export interface Delivery {
   readonly response: ServerResponse
   readonly timers: Timers
   /** Only searches are logged. */
   readonly call?: OpenCall
 }
 
-export function deliver(way: Way, reply: Reply): void {
-  if (!start(way, reply)) return
-  way.response.end(reply.body, () => way.call?.end('answered'))
+export function deliver(delivery: Delivery, reply: Reply): void {
+  if (!start(delivery, reply)) return
+  delivery.response.end(reply.body, () => delivery.call?.end('answered'))
 }
 
 /** The headers announce the whole body, half of it is sent, then the connection is destroyed. */
-export function deliverHalf(way: Way, reply: Reply): void {
-  if (!start(way, reply)) return
-  way.response.write(Buffer.from(reply.body).subarray(0, Buffer.byteLength(reply.body) >> 1), () => {
-    way.call?.end('cut')
-    way.response.destroy()
+export function deliverHalf(delivery: Delivery, reply: Reply): void {
+  if (!start(delivery, reply)) return
+  delivery.response.write(Buffer.from(reply.body).subarray(0, Buffer.byteLength(reply.body) >> 1), () => {
+    delivery.call?.end('cut')
+    delivery.response.destroy()
   })
 }
 
 /** Sends a byte every so many milliseconds. A client with a timeout for each read, but none for the whole, waits forever. */
-export function drip(way: Way, reply: Reply, everyMs: number): void {
-  if (!start(way, reply)) return
+export function drip(delivery: Delivery, reply: Reply, everyMs: number): void {
+  if (!start(delivery, reply)) return
   const bytes = Buffer.from(reply.body)
   const next = (index: number) => {
-    if (way.response.destroyed) return
+    if (delivery.response.destroyed) return
     if (index === bytes.length) {
-      way.response.end(() => way.call?.end('answered'))
+      delivery.response.end(() => delivery.call?.end('answered'))
       return
     }
-    way.response.write(bytes.subarray(index, index + 1))
-    way.timers.after(everyMs, () => next(index + 1))
+    delivery.response.write(bytes.subarray(index, index + 1))
+    delivery.timers.after(everyMs, () => next(index + 1))
   }
   next(0)
 }
 
-export function cut(way: Way): void {
-  way.call?.end('cut')
-  way.response.destroy()
+export function cut(delivery: Delivery): void {
+  delivery.call?.end('cut')
+  delivery.response.destroy()
 }
 
 /** The connection stays open until the caller or the simulator ends it. */
-export function hang(way: Way): void {
-  way.call?.end('hung')
+export function hang(delivery: Delivery): void {
+  delivery.call?.end('hung')
 }
 
 /** False: the caller is gone already. */
-function start({ response, call }: Way, reply: Reply): boolean {
+function start({ response, call }: Delivery, reply: Reply): boolean {
   if (response.destroyed) return false
   call?.answering(reply.status)
   response.writeHead(reply.status, { ...reply.headers, 'content-length': Buffer.byteLength(reply.body) })

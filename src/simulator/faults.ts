@@ -83,13 +83,13 @@ export interface FaultRule {
   readonly endpoint?: 'search' | 'me' | 'usage'
   /** Part of the query (letter case ignored), a RegExp, or '/…/flags' as JSON. Default: every query. */
   readonly match?: string | RegExp
-  /** Skips the first so many matching calls. */
+  /** Skips this many matching calls first. */
   readonly skip?: number
-  /** Only the first so many matching calls of each search. */
+  /** Applies to this many matching calls of each search. */
   readonly times?: number
-  /** Only the first so many matching calls altogether. */
+  /** Applies to this many matching calls in total. */
   readonly timesInTotal?: number
-  /** Only this share of the calls, 0 to 1, chosen by the seed. */
+  /** Applies to this share of the calls, 0 to 1, chosen by the seed. */
   readonly rate?: number
   readonly does: FaultAction
   /** For `late`: how long, default 1,000. For `drip`: between two bytes, default 100. For a status: its Retry-After. */
@@ -149,7 +149,7 @@ export function checkFaultRule(value: unknown): FaultRule {
 }
 
 function expectThat(holds: boolean, field: string, expected: string, got: unknown): void {
-  if (!holds) throw new TypeError(`fault rule, ${field}: expected ${expected}; got ${JSON.stringify(got)}`)
+  if (!holds) throw new TypeError(`fault rule, ${field}: expected ${expected}, found ${JSON.stringify(got)}`)
 }
 
 function isEndpoint(value: unknown): boolean {

@@ -109,7 +109,7 @@ export function completeOptions(given: Partial<SimulatorOptions>): SimulatorOpti
 
 function oneOf<T extends string>(name: string, value: T, allowed: readonly T[]): T {
   if (allowed.includes(value)) return value
-  throw new RangeError(`simulator option ${name}: expected one of ${allowed.join(', ')}; got ${String(value)}`)
+  throw new RangeError(`simulator option ${name}: expected one of ${allowed.join(', ')}, found ${String(value)}`)
 }
 
 function withoutUndefined(given: Partial<SimulatorOptions>): Partial<SimulatorOptions> {

@@ -1,6 +1,6 @@
 import type { CallLog, OpenCall } from './call-log.js'
 import { chance } from './chance.js'
-import { deliver, type Timers, type Way } from './delivery.js'
+import { type Delivery, deliver, type Timers } from './delivery.js'
 import type { Faults } from './faults.js'
 import type { SimulatorOptions } from './options.js'
 import type { Reply } from './reply.js'
@@ -17,7 +17,7 @@ export interface RequestContext {
   readonly keyId: string | null
   readonly requestId: string
   readonly receivedAt: number
-  readonly way: Way
+  readonly delivery: Delivery
   /** The part of the URL after `?`. */
   readonly urlQuery: string
   /** Null for /me and /usage, which are not logged. */
@@ -39,7 +39,7 @@ export interface ApiParts {
 export function send(
   context: RequestContext,
   reply: Reply,
-  by: (way: Way, reply: Reply) => void = deliver,
+  by: (delivery: Delivery, reply: Reply) => void = deliver,
   extraMs = 0,
 ): void {
   const { options, account } = context.parts
@@ -47,8 +47,8 @@ export function send(
     ? { ...reply, headers: { ...account.headers(performance.now()), ...reply.headers } }
     : reply
   afterLatency(context, extraMs, () => {
-    remember(context, full.status)
-    by(context.way, full)
+    recordUsage(context, full.status)
+    by(context.delivery, full)
   })
 }
 
@@ -59,7 +59,7 @@ export function afterLatency(context: RequestContext, extraMs: number, run: () =
 }
 
 /** Adds the request to the account's history, which GET /usage shows. Requests with an unknown key are left out. */
-export function remember(context: RequestContext, status: number): void {
+export function recordUsage(context: RequestContext, status: number): void {
   if (context.keyId === null) return
   context.parts.account.used({
     at: context.receivedAt,

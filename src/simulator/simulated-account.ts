@@ -70,7 +70,7 @@ export function createAccount(options: SimulatorOptions, startMs: number) {
       return true
     },
     setLimit: (perMinute: number | null): void => minute.setLimit(perMinute),
-    /** Another program makes so many requests now, as far as limits and credits reach. @returns how many passed. */
+    /** Makes this many requests as another client of the key, as far as limits and credits allow. @returns how many passed. */
     useElsewhere(requests: number, nowMs: number): number {
       let passed = 0
       while (passed < requests && credits > 0 && admit(nowMs).limit === null) {

@@ -175,7 +175,7 @@ function makeTrack(seed: number, genre: Genre, mood: Mood, index: number): Shelv
   return { track, json: JSON.stringify(track) }
 }
 
-/** One or more consecutive entries of the list, at most so many. */
+/** One or more consecutive entries of the list, at most `most`. */
 function some(list: readonly string[], draw: number, most: number): string[] {
   const count = 1 + (draw % most)
   return Array.from({ length: Math.min(count, list.length) }, (_, step) => pick(list, (draw >>> 4) + step))

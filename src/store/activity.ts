@@ -50,10 +50,10 @@ export interface ActivityStore {
    * The last sample of each `everyMinutes` from `from` on, the last one before them, and how things are now. Oldest
    * first. `stopped` is that of any minute of its span.
    */
-  samples(which: Samples): Promise<readonly Sample[]>
+  samples(which: SampleQuery): Promise<readonly Sample[]>
 }
 
-export interface Samples {
+export interface SampleQuery {
   /** Epoch milliseconds, as is `now`. */
   readonly from: number
   readonly everyMinutes: number
@@ -132,7 +132,7 @@ const READ = ['minute', 'credits', 'limit_per_minute', 'rows', 'rows_done', 'bat
   .map((column) => `sample.${column}`)
   .join(', ')
 
-async function samples(tx: Queries, { from, everyMinutes, now, batchId }: Samples): Promise<readonly Sample[]> {
+async function samples(tx: Queries, { from, everyMinutes, now, batchId }: SampleQuery): Promise<readonly Sample[]> {
   const first = minuteOf(from)
   const [before] = await tx.all<SampleRow>(
     `select ${READ}, stopped from sample where minute < @first order by minute desc limit 1`,

@@ -40,7 +40,7 @@ export function apiStore(connection: Connection): ApiStore {
 }
 
 /** Null: no worker has started yet. For use inside a transaction. */
-export async function apiOnRecord(tx: Transaction): Promise<StoredApi | null> {
+export async function readStoredApi(tx: Transaction): Promise<StoredApi | null> {
   const row = await tx.get<{ address: string; adopted: 0 | 1 }>(
     `select value as address, exists (select 1 from meta where key = 'api_adopted') as adopted
      from meta where key = 'api_address'`,
@@ -49,7 +49,7 @@ export async function apiOnRecord(tx: Transaction): Promise<StoredApi | null> {
 }
 
 async function known(tx: Transaction): Promise<KnownApi | null> {
-  const api = await apiOnRecord(tx)
+  const api = await readStoredApi(tx)
   if (api === null) return null
   // A call that failed to connect or got a 5xx brought nothing. So a misspelt address can be
   // corrected freely.

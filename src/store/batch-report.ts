@@ -1,5 +1,5 @@
-import { type Batch, type BatchRow, batchOf, capOf, creditsNeeded, unfinishedItems } from './batch-row.js'
-import { BUDGET_TABLE, type Budget, budgetsAsJson, EVERYTHING, IS_DUE, wantedIn } from './budget.js'
+import { type Batch, type BatchRow, batchOf, capOf, creditsNeeded, unfinishedRows } from './batch-row.js'
+import { ABOVE_EVERY_ID, BUDGET_TABLE_SQL, type Budget, budgetsAsJson, IS_DUE_SQL, wantedIn } from './budget.js'
 import type { Transaction } from './engine.js'
 
 export interface BatchReport {
@@ -22,7 +22,7 @@ export interface BatchReport {
  * withheld.
  */
 export async function batchReport(tx: Transaction, row: BatchRow, budgets: readonly Budget[]): Promise<BatchReport> {
-  const unfinished = unfinishedItems(row)
+  const unfinished = unfinishedRows(row)
   const withheld = row.state === 'released' ? await withheldItems(tx, row, unfinished, budgets) : 0
   return {
     batch: batchOf(row),
@@ -44,7 +44,7 @@ export async function batchReport(tx: Transaction, row: BatchRow, budgets: reado
  */
 export function mayWithhold(row: BatchRow, budgets: readonly Budget[]): boolean {
   if (row.state !== 'released' || capOf(row) === null || row.pending === 0) return false
-  return !budgets.some((budget) => budget.batchId === row.id && budget.lastId === EVERYTHING)
+  return !budgets.some((budget) => budget.batchId === row.id && budget.lastId === ABOVE_EVERY_ID)
 }
 
 async function withheldItems(
@@ -62,7 +62,7 @@ async function withheldItems(
   const waiting =
     others.length === 0
       ? await items(tx, row, 'waiting', 'search.id <= @own', own, others)
-      : await items(tx, row, 'waiting', `(search.id <= @own or ${IS_DUE})`, own, others)
+      : await items(tx, row, 'waiting', `(search.id <= @own or ${IS_DUE_SQL})`, own, others)
   return unfinished - queued - waiting
 }
 
@@ -75,7 +75,7 @@ async function items(
   others: readonly Budget[],
 ): Promise<number> {
   const counted = await tx.get<{ items: number | null }>(
-    `with ${BUDGET_TABLE}
+    `with ${BUDGET_TABLE_SQL}
      select sum(want.items) as items
      from ${wantedIn(state, row)}
      where ${condition}`,

@@ -1,7 +1,7 @@
 import type { Filters } from '../domain/request.js'
 import type { BatchState, Priority } from '../domain/states.js'
 import type { Queries, SqlParameters } from './engine.js'
-import { smallest } from './sql.js'
+import { leastSql } from './sql.js'
 
 export interface Batch {
   readonly id: number
@@ -159,17 +159,17 @@ export function batchOf(row: BatchRow): Batch {
 }
 
 /** Rows without an outcome. */
-export function unfinishedItems(row: BatchRow): number {
+export function unfinishedRows(row: BatchRow): number {
   return row.items - row.invalid - row.tagged - row.no_match - row.dead
 }
 
 /** The maximum number of calls charged to it. Null: no cap. */
 export function capOf(batch: Pick<BatchRow, 'max_credits' | 'first'>): number | null {
-  return lowerCap(batch.max_credits, batch.first)
+  return lowestCap(batch.max_credits, batch.first)
 }
 
 /** Null: no cap. */
-export function lowerCap(one: number | null, other: number | null): number | null {
+export function lowestCap(one: number | null, other: number | null): number | null {
   return one === null || other === null ? (one ?? other) : Math.min(one, other)
 }
 
@@ -180,7 +180,7 @@ export function creditsNeeded(batch: BatchRow): number {
 }
 
 /** `capOf` in SQL, for a table or alias named `batch`. */
-export const CAP_SQL = smallest('batch.max_credits', 'batch.first')
+export const CAP_SQL = leastSql('batch.max_credits', 'batch.first')
 
 /** Whether a batch may be charged with another call. */
 export const CAN_PAY_SQL = `batch.state = 'released' and (${CAP_SQL} is null or batch.charged < ${CAP_SQL})`

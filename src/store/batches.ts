@@ -10,9 +10,9 @@ import {
   batchOf,
   CAP_SQL,
   creditsNeeded,
-  lowerCap,
+  lowestCap,
   type RowOptions,
-  unfinishedItems,
+  unfinishedRows,
   visibleBatch,
   visibleBatches,
 } from './batch-row.js'
@@ -22,7 +22,7 @@ import { addRows } from './load-rows.js'
 import { addNotification } from './notifications.js'
 import type { Plan, RowChanges } from './plan.js'
 import { compareRows, planOf } from './plan.js'
-import { smallest } from './sql.js'
+import { leastSql } from './sql.js'
 import { type Actor, addEntry } from './timeline.js'
 
 export interface NewBatch {
@@ -120,13 +120,13 @@ export interface BatchStore {
    * wins over a name that looks like one.
    */
   find(idOrName: string | null): Promise<Batch | null>
-  /** The ids of all batches with this name, the latest first. Cancelled ones have given it up, unless all are. */
+  /** The ids of all batches with this name, the latest first. Cancelled ones are left out, unless all are cancelled. */
   idsOf(name: string): Promise<readonly number[]>
   /**
-   * What happened to batches since the last call; each milestone is returned once. A batch whose budget is used up
-   * has no call in flight and still wants more; a release that adds no budget is no new one. Many dead: at least 10
-   * rows of an unfinished batch, and at least `deadPercent` of its finished rows.
-   * @param keep makes the notification for each, stored in the transaction that marks the batch
+   * What happened to batches since the last call; each milestone is returned once. `budget_used`: the cap is reached, no
+   * call is in flight, and the batch still wants more; reported again only after a release that adds budget.
+   * `many_dead`: at least 10 rows of an unfinished batch, and at least `deadPercent` of its finished rows.
+   * @param keep makes the notification for each milestone, which is stored in the transaction that marks the batch
    */
   takeMilestones(rules: MilestoneRules, keep?: (milestone: Milestone) => Notification): Promise<readonly Milestone[]>
   /**
@@ -202,13 +202,18 @@ async function create(tx: Transaction, batch: NewBatch): Promise<number> {
   return created.id
 }
 
-/** When, and who does it, for the timeline. */
-interface Deed {
+/** When a change is made, and by whom; for the timeline. */
+interface ChangeOrigin {
   readonly now: number
   readonly by: Actor
 }
 
-export async function release(tx: Transaction, batchId: number, caps: Caps, { now, by }: Deed): Promise<boolean> {
+export async function release(
+  tx: Transaction,
+  batchId: number,
+  caps: Caps,
+  { now, by }: ChangeOrigin,
+): Promise<boolean> {
   const loading = await tx.get<{ continues: number | null }>(
     "select continues from batch where id = @batchId and state = 'loading'",
     { batchId },
@@ -217,13 +222,13 @@ export async function release(tx: Transaction, batchId: number, caps: Caps, { no
     `update batch set state = 'released', max_credits = @maxCredits, first = @first, raised = 0,
        release_notified_at = null,
        completed_at = case when pending = 0 then coalesce(completed_at, @now) end,
-       through_at = case when charged >= ${smallest('cast(@maxCredits as bigint)', 'cast(@first as bigint)')} then cast(@now as bigint) end
+       through_at = case when charged >= ${leastSql('cast(@maxCredits as bigint)', 'cast(@first as bigint)')} then cast(@now as bigint) end
      where id = @batchId and state in ('loading', 'released') and dropping = 0
      returning name, items`,
     { ...caps, batchId, now },
   )
   if (released === undefined) return false
-  const cap = lowerCap(caps.maxCredits, caps.first)
+  const cap = lowestCap(caps.maxCredits, caps.first)
   const limit = cap === null ? '' : `, at most ${pluralize(cap, 'call')}`
   const what = `Batch ${batchId} (${released.name}) was released: ${pluralize(released.items, 'row')}${limit}.`
   addEntry(tx, { at: now, kind: 'released', by, what })
@@ -232,7 +237,7 @@ export async function release(tx: Transaction, batchId: number, caps: Caps, { no
   return true
 }
 
-async function cancel(tx: Transaction, batchId: number, { now, by }: Deed): Promise<boolean> {
+async function cancel(tx: Transaction, batchId: number, { now, by }: ChangeOrigin): Promise<boolean> {
   const cancelled = await tx.get<{ name: string }>(
     `update batch set state = 'cancelled', completed_at = coalesce(completed_at, @now), announced_at = @now
      where id = @batchId and state = 'released' and (completed_at is null or dead > 0)
@@ -245,7 +250,12 @@ async function cancel(tx: Transaction, batchId: number, { now, by }: Deed): Prom
 }
 
 /** Cancels a batch that another one continues; one that is done stays as it is. */
-async function takePlaceOf(tx: Transaction, batchId: number, laterId: number, { now, by }: Deed): Promise<void> {
+async function takePlaceOf(
+  tx: Transaction,
+  batchId: number,
+  laterId: number,
+  { now, by }: ChangeOrigin,
+): Promise<void> {
   const cancelled = await tx.get<{ name: string }>(
     `update batch set state = 'cancelled', completed_at = @now, announced_at = @now
      where id = @batchId and state = 'released' and completed_at is null
@@ -287,7 +297,7 @@ async function latest(tx: Transaction, name?: string): Promise<BatchRow | undefi
   return row
 }
 
-/** Fewer dead rows are no trend. */
+/** Fewer dead rows may be a coincidence. */
 const FEWEST_DEAD = 10
 
 /** In the order of their notifications. Each statement marks the batches that it returns. */
@@ -334,7 +344,7 @@ function noteDone(tx: Transaction, row: BatchRow, now: number): void {
 
 function counted(row: BatchRow): CountedBatch {
   const { items, tagged, no_match: noMatch, dead, invalid } = row
-  return { batch: batchOf(row), items, tagged, noMatch, dead, invalid, unfinished: unfinishedItems(row) }
+  return { batch: batchOf(row), items, tagged, noMatch, dead, invalid, unfinished: unfinishedRows(row) }
 }
 
 async function dueAtMost(tx: Transaction): Promise<{ readonly searches: number; readonly batches: number }> {

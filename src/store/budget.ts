@@ -17,8 +17,8 @@ export interface Budget {
   readonly covered: number | null
 }
 
-/** Greater than every id. */
-export const EVERYTHING = Number.MAX_SAFE_INTEGER
+/** Greater than the id of any search. */
+export const ABOVE_EVERY_ID = Number.MAX_SAFE_INTEGER
 
 /** The budget of every released batch that has some left and something pending, oldest first. */
 export async function readBudgets(tx: Queries): Promise<readonly Budget[]> {
@@ -70,7 +70,7 @@ export async function budgetLeft(
 
 type Coverage = Omit<Budget, 'batchId'>
 
-const ALL: Coverage = { lastId: EVERYTHING, covered: null }
+const ALL: Coverage = { lastId: ABOVE_EVERY_ID, covered: null }
 
 async function budgetOf(tx: Queries, batch: BatchRow, paying: readonly BatchRow[]): Promise<Coverage> {
   const cap = capOf(batch)
@@ -109,13 +109,13 @@ export function budgetsAsJson(list: readonly Budget[]): string {
 }
 
 /** A common table expression with the rows of `@budgets`. */
-export const BUDGET_TABLE = `budget (batch_id, last_id) as materialized (
+export const BUDGET_TABLE_SQL = `budget (batch_id, last_id) as materialized (
   $pairs(@budgets))`
 
 /**
  * Whether a waiting or queued row of `search` is due: some batch in `budget` wants it and can pay.
  */
-export const IS_DUE = `exists (
+export const IS_DUE_SQL = `exists (
   select 1 from want as due_want join budget on budget.batch_id = due_want.batch_id
   where due_want.search_id = search.id and (search.state = 'queued' or search.id <= budget.last_id))`
 
@@ -129,12 +129,14 @@ export async function dueSearches(tx: Transaction, budgets: readonly Budget[]): 
   const sized: (Budget & Size)[] = []
   for (const budget of budgets) sized.push({ ...budget, ...(await sizeOf(tx, budget.batchId)) })
   const ordered = sized.sort(
-    (a, b) => Number(b.lastId === EVERYTHING) - Number(a.lastId === EVERYTHING) || b.pending - a.pending,
+    (a, b) => Number(b.lastId === ABOVE_EVERY_ID) - Number(a.lastId === ABOVE_EVERY_ID) || b.pending - a.pending,
   )
   let due = 0
   for (const [index, budget] of ordered.entries())
     due +=
-      index === 0 && budget.lastId === EVERYTHING ? budget.pending : await added(tx, budget, ordered.slice(0, index))
+      index === 0 && budget.lastId === ABOVE_EVERY_ID
+        ? budget.pending
+        : await added(tx, budget, ordered.slice(0, index))
   return due
 }
 
@@ -152,7 +154,7 @@ async function sizeOf(tx: Transaction, batchId: number): Promise<Size> {
 async function added(tx: Transaction, budget: Budget & Size, before: readonly Budget[]): Promise<number> {
   const ofState = async (state: 'waiting' | 'queued', within: string, withinThose: string): Promise<number> => {
     const counted = await tx.get<{ searches: number }>(
-      `with ${BUDGET_TABLE}
+      `with ${BUDGET_TABLE_SQL}
        select count(*) as searches
        from ${wantedIn(state, budget)}
        where ${within}

@@ -8,7 +8,7 @@ import { closeCall } from './close-call.js'
 import type { Connection, Transaction } from './engine.js'
 import type { GroupCommit } from './group-commit.js'
 import { countOf, giveUp, type LedgerCall } from './ledger.js'
-import { setUnknownSeen, streakMark } from './pauses.js'
+import { setUnknownSeenCount, streakMark } from './pauses.js'
 import { refusalHistory } from './refusals.js'
 import { fingerprintBytes } from './search-ref.js'
 
@@ -31,7 +31,7 @@ export interface CallLedger {
   close(callId: number, end: CallEnd): Promise<{ readonly endedProbe: boolean }>
   /** Whether this call was made for that search. */
   isOf(callId: number, ref: Pick<SearchRef, 'fingerprint' | 'generation'>): Promise<boolean>
-  /** A person has looked at the calls of unknown outcome: only later ones are told from now on. */
+  /** A person has looked at the calls of unknown outcome: from now on only later ones are reported. */
   seeUnknown(): Promise<void>
   /** The id of the latest call. 0: no call was made. */
   latest(): Promise<number>
@@ -71,7 +71,7 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
     close: (callId, end) => group.add((tx) => closeCall(tx, callId, end)),
     isOf: (callId, ref) => connection.read((tx) => isOf(tx, callId, ref)),
     latest: () => connection.read(latest),
-    seeUnknown: () => connection.write(async (tx) => setUnknownSeen(tx, await countOf(tx, 'unknown'))),
+    seeUnknown: () => connection.write(async (tx) => setUnknownSeenCount(tx, await countOf(tx, 'unknown'))),
     expire: (sentBefore) => connection.write((tx) => expire(tx, sentBefore)),
     sentBetween: (from, to) => connection.read((tx) => sentBetween(tx, from, to)),
     streak: () => connection.read(streak),

@@ -7,7 +7,7 @@ import type { SearchState } from '../domain/states.js'
 import { CAN_PAY_SQL } from './batch-row.js'
 import type { Transaction } from './engine.js'
 import { giveUp, openCall } from './ledger.js'
-import { addPause, noteSql, obeyActiveHours, rateLimitEndOf, SET_BACK_MS } from './pauses.js'
+import { addPause, enforceActiveHours, noteSql, rateLimitEndOf, SET_BACK_MS } from './pauses.js'
 import { refParameters } from './search-ref.js'
 import { requeueSearches } from './transitions.js'
 
@@ -76,7 +76,7 @@ export async function claim(tx: Transaction, ref: SearchRef, rules: ClaimRules):
   if (found.pause !== null) return { kind: 'paused', cause: found.pause }
   // Maintenance looks once a second; the last call before the end of the hours is decided here.
   const hours = { hours: found.active_hours, overriddenUntil: found.hours_overridden_until }
-  if (await obeyActiveHours(tx, hours, rules.now)) return { kind: 'paused', cause: 'outside_hours' }
+  if (await enforceActiveHours(tx, hours, rules.now)) return { kind: 'paused', cause: 'outside_hours' }
   const rateLimitedUntil = rateLimitEndOf({ until: found.rate_limit_until, from: found.rate_limit_from }, rules.now)
   if (rateLimitedUntil !== null) return { kind: 'rate_limited', until: rateLimitedUntil }
   const openUntil = openCallUntil(tx, found, rules)

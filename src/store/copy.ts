@@ -39,7 +39,7 @@ export const COPIED_TABLES: readonly { readonly name: string; readonly key: read
 ]
 /** Their ids are never reused, so the last id of each is copied too. */
 const NUMBERED = ['batch', 'search', 'call', 'notification', 'timeline']
-/** Empty in a new store; the other tables have rows from the start. */
+/** A new store has no rows in these. Some other tables have rows from the start. */
 const EMPTY_IF_NEW = ['batch', 'search', 'call']
 const PAGE_ROWS = 1000
 
@@ -93,7 +93,7 @@ interface Copying {
   readonly progress: CopyOptions['progress']
 }
 
-/** A program of the version before knows neither the new tables nor the new columns. */
+/** A program of the previous version knows neither the new tables nor the new columns. */
 async function refuseOtherVersion(look: Queries, name: string): Promise<void> {
   const version = await versionOf(look)
   if (version !== versionIn(MIGRATIONS))

@@ -1,12 +1,12 @@
 import type { DeadLetter, Death, DeathReason } from '../domain/dead-letter.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
-import { BUDGET_TABLE, budgetsAsJson, IS_DUE, readBudgets } from './budget.js'
+import { BUDGET_TABLE_SQL, budgetsAsJson, IS_DUE_SQL, readBudgets } from './budget.js'
 import type { Connection, SqlParameters, SqlValue, Transaction } from './engine.js'
-import { containing, type DeadFilter, type RowName } from './findings.js'
+import { type DeadFilter, likePattern, type RowName } from './findings.js'
 import {
-  IS_REF,
-  MATCHES,
+  IS_REF_SQL,
+  MATCHES_NAME_SQL,
   queryOf,
   type RefColumns,
   refOf,
@@ -100,7 +100,7 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
     retryAll: (filter) =>
       connection.write(async (tx) => {
         const ids = await idsOf(tx, dead(filter))
-        return { retried: await retryDead(tx, ids), ...(await standingOf(tx, ids)) }
+        return { retried: await retryDead(tx, ids), ...(await countDue(tx, ids)) }
       }),
     retryUnauthorized: () =>
       connection.write(async (tx) =>
@@ -114,7 +114,7 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
     recordCrashed: (ref, death, now) =>
       connection.write(async (tx) => {
         const search = await tx.get<{ id: number; state: SearchState }>(
-          `select id, state from search where ${IS_REF}`,
+          `select id, state from search where ${IS_REF_SQL}`,
           refParameters(ref),
         )
         return search !== undefined && markDead(tx, search, death, now)
@@ -153,15 +153,15 @@ function dead(filter: DeadFilter): Condition {
   else if (status !== undefined) restrict('search.death_status = @status', { status })
   if (code === null) restrict('search.death_code is null')
   else if (code !== undefined) restrict('search.death_code = @code', { code })
-  if (text !== undefined) restrict(MENTIONS, { pattern: containing(text) })
-  if (search !== undefined) restrict(MATCHES, { ...requireSearchName(search) })
+  if (text !== undefined) restrict(MENTIONS, { pattern: likePattern(text) })
+  if (search !== undefined) restrict(MATCHES_NAME_SQL, { ...requireSearchName(search) })
   if (batchId !== undefined)
     restrict('exists (select 1 from want where want.batch_id = @batchId and want.search_id = search.id)', { batchId })
   return { text: texts.join(' and '), parameters }
 }
 
 function inRound(ref: SearchRef): Condition {
-  return and(dead({}), IS_REF, refParameters(ref))
+  return and(dead({}), IS_REF_SQL, refParameters(ref))
 }
 
 async function idsOf(tx: Transaction, { text, parameters }: Condition): Promise<readonly number[]> {
@@ -194,10 +194,10 @@ async function list(
 }
 
 /** How many of the retried searches a batch can pay for, and how many a cap withholds. */
-async function standingOf(tx: Transaction, ids: readonly number[]): Promise<Omit<Retried, 'retried'>> {
+async function countDue(tx: Transaction, ids: readonly number[]): Promise<Omit<Retried, 'retried'>> {
   const counted = await tx.get<Omit<Retried, 'retried'>>(
-    `with ${BUDGET_TABLE}, back as (
-       select ${IS_DUE} as is_due, exists (
+    `with ${BUDGET_TABLE_SQL}, back as (
+       select ${IS_DUE_SQL} as is_due, exists (
            select 1 from want join batch on batch.id = want.batch_id
            where want.search_id = search.id and batch.state = 'released') as is_wanted
        from search where $among(id, @ids))

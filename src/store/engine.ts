@@ -11,13 +11,13 @@ export interface Connection {
    * @throws UnreachableError for a database that is locked, out of reach, full, or not the store
    * any more
    */
-  write<T>(work: (tx: Transaction) => Promise<T>, purpose?: Purpose): Promise<T>
+  write<T>(work: (tx: Transaction) => Promise<T>, purpose?: WritePurpose): Promise<T>
   /** A read transaction: one consistent view. */
   read<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
   /** A consistent view that lasts until it is closed, on a connection of its own. */
   snapshot(): Promise<Snapshot>
   /** @throws UnreachableError when nothing may be written for this purpose */
-  refuseIfLost(purpose: Purpose): void
+  refuseIfLost(purpose: WritePurpose): void
   /** Waits for the transactions that have begun. */
   close(): Promise<void>
 }
@@ -26,7 +26,7 @@ export interface Connection {
  * What a write is for. The end of a call may be paid for, so it is written even to an open file
  * that was deleted or replaced: it is rescued from there.
  */
-export type Purpose = 'change' | 'end of a call'
+export type WritePurpose = 'change' | 'end of a call'
 
 /**
  * Parameters are named in the text: `@name`. SQL that differs between the engines is written as a
@@ -50,7 +50,7 @@ export interface Transaction extends Queries {
    */
   insert(into: string, width: number, values: readonly SqlValue[]): Promise<void>
   /**
-   * Reserves so many consecutive ids for new searches, above all earlier ones. Returns the first.
+   * Reserves this many consecutive ids for new searches, above all earlier ones. Returns the first.
    */
   reserveIds(count: number): Promise<number>
 }
@@ -81,7 +81,7 @@ export interface Fragments {
   next(): string
 }
 
-export function expand(text: string, fragments: Fragments): string {
+export function expandFragments(text: string, fragments: Fragments): string {
   const known: Readonly<Record<string, (...words: string[]) => string>> = { ...fragments }
   return text.replace(/\$(\w+)\(([^()]*)\)/g, (_, name: string, words: string) => {
     const fragment = known[name]

@@ -3,7 +3,7 @@ import { type RowStatus, rowStatus, type SearchState } from '../domain/states.js
 import { TAGS_RULE } from '../domain/tags.js'
 import { mayWithhold } from './batch-report.js'
 import { type BatchRow, visibleBatch } from './batch-row.js'
-import { BUDGET_TABLE, type Budget, budgetsAsJson, IS_DUE, readBudgets } from './budget.js'
+import { BUDGET_TABLE_SQL, type Budget, budgetsAsJson, IS_DUE_SQL, readBudgets } from './budget.js'
 import type { Connection, Snapshot } from './engine.js'
 
 /** One row of the export, in input order. */
@@ -100,12 +100,12 @@ function rowsAfter(
   { after, withAnswers, budgets }: { after: number; withAnswers: boolean; budgets: readonly Budget[] },
 ): Promise<readonly ExportedRow[]> {
   return snapshot.all<ExportedRow>(
-    `with ${BUDGET_TABLE}
+    `with ${BUDGET_TABLE_SQL}
      select item.position, item.key, item.row, item.problem, search.state, search.tracks, tagging.json,
        case when search.tracks > 0 and (@withAnswers = 1 or tagging.json is null)
          then (select body from answer where search_id = search.id) end as body,
        search.death_error, search.death_message,
-       case when @mayWithhold = 1 and search.state = 'waiting' and not ${IS_DUE} then 0 else 1 end as due
+       case when @mayWithhold = 1 and search.state = 'waiting' and not ${IS_DUE_SQL} then 0 else 1 end as due
      from item
        left join search on search.id = item.search_id
        left join tagging on tagging.search_id = search.id and tagging.rule = @rule

@@ -4,7 +4,7 @@ import { lessUrgentThan, PRIORITIES, type Priority } from '../domain/states.js'
 import { type BatchRow, CAN_PAY_SQL, capOf } from './batch-row.js'
 import { budgetLeft, payingBatches, wantedIn } from './budget.js'
 import type { Connection, SqlParameters, Transaction } from './engine.js'
-import { IS_REF, type RefColumns, type RefPage, refOf, refPage, refParameters } from './search-ref.js'
+import { IS_REF_SQL, type RefColumns, type RefPage, refOf, refPage, refParameters } from './search-ref.js'
 import { enqueue, requeueSearches } from './transitions.js'
 
 export interface DueSearch {
@@ -127,14 +127,14 @@ async function queued(tx: Transaction): Promise<Readonly<Record<Priority, number
 
 async function mayRun(tx: Transaction, ref: SearchRef): Promise<boolean> {
   const open = await tx.get(
-    `select 1 from search where ${IS_REF} and state in ('waiting', 'queued')`,
+    `select 1 from search where ${IS_REF_SQL} and state in ('waiting', 'queued')`,
     refParameters(ref),
   )
   return open !== undefined
 }
 
 async function queuedIn(tx: Transaction, ref: SearchRef): Promise<number[]> {
-  const text = `select id from search where ${IS_REF} and state = 'queued'`
+  const text = `select id from search where ${IS_REF_SQL} and state = 'queued'`
   return (await tx.all<{ id: number }>(text, refParameters(ref))).map((row) => row.id)
 }
 
@@ -204,7 +204,7 @@ async function waitingFor(
   const cap = capOf(batch)
   const payable = cap === null ? Number.MAX_SAFE_INTEGER : await budgetLeft(tx, batch, cap, paying)
   if (payable === 0) return []
-  // At most all of those taken are among them.
+  // The rows may include some of those taken, at most all of them.
   const limit = Math.min(payable, wanted + taken.size)
   const rows = await dueRows(tx, batch, 'waiting', 'search.id >= @from', { from: batch.fed_to, limit })
   await raiseMark(tx, batch, rows[0]?.id ?? (await highestId(tx)))

@@ -192,12 +192,12 @@ export async function searchesByQuery(tx: Queries, text: string, limit: number):
   const rows = await tx.all<{ fingerprint: Buffer; generation: number; request: string; state: SearchState }>(
     `select fingerprint, generation, request, state from search
      where lower(request) like @pattern escape '!' order by id desc limit @limit`,
-    { pattern: containing(text), limit },
+    { pattern: likePattern(text), limit },
   )
   return rows.map((row) => ({ search: searchName(row), query: queryOf(row.request), state: row.state }))
 }
 
-/** What a batch came to. */
+/** The result of a batch. */
 export interface BatchOutcome {
   /** Unique searches of its rows. */
   readonly searches: number
@@ -228,7 +228,7 @@ export async function batchOutcome(tx: Queries, batchId: number): Promise<BatchO
 }
 
 /** Bodies of answers spread over the batch, at most `limit`. */
-export async function someAnswers(tx: Queries, batchId: number, limit: number): Promise<readonly string[]> {
+export async function sampleAnswers(tx: Queries, batchId: number, limit: number): Promise<readonly string[]> {
   const [wanted] = await tx.all<{ searches: number }>(
     'select count(*) as searches from want where batch_id = @batchId',
     { batchId },
@@ -241,8 +241,8 @@ export async function someAnswers(tx: Queries, batchId: number, limit: number): 
   return rows.map(({ body }) => body)
 }
 
-/** The text as it is written in JSON, with quotes and backslashes escaped. */
-export function containing(text: string): string {
+/** A pattern for `like … escape '!'` that finds the text in JSON, where quotes and backslashes are escaped. */
+export function likePattern(text: string): string {
   const inJson = JSON.stringify(text.toLowerCase()).slice(1, -1)
   return `%${inJson.replace(/[!%_]/g, '!$&')}%`
 }
@@ -279,7 +279,7 @@ function matching(filter: DeadFilter): {
   if (text !== undefined) {
     texts.push(`(lower(search.request) like @text escape '!' or lower(search.death_error) like @text escape '!'
       or lower(search.death_message) like @text escape '!')`)
-    parameters.text = containing(text)
+    parameters.text = likePattern(text)
   }
   return { text: texts.join(' and '), parameters }
 }

@@ -26,7 +26,7 @@ interface Entry {
   reject(error: unknown): void
 }
 
-/** @param groupSize how many changes share a commit at most, asked before each */
+/** @param groupSize how many changes share a commit at most; called before each change */
 export function groupCommit(connection: Connection, groupSize: () => number): GroupCommit {
   const first: Entry[] = []
   const last: Entry[] = []
@@ -68,7 +68,7 @@ export function groupCommit(connection: Connection, groupSize: () => number): Gr
   }
 
   async function failOrRepeat(error: unknown, group: Entry[]): Promise<void> {
-    // It did not even begin.
+    // The transaction could not begin, so no entry was taken yet: all of them fail.
     if (group.length === 0) group.push(...first.splice(0), ...last.splice(0))
     const isAboutAll = error instanceof UnreachableError || group.length === 1
     for (const entry of group) {

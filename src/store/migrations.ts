@@ -127,11 +127,11 @@ export const MIGRATIONS: Migrations = {
   '0014-schedule': [
     'create table schedule (batch_id integer primary key, not_before integer, deadline integer) strict',
   ],
-  // Empty: an export makes what is missing for the answers of before.
+  // Not filled for earlier answers: an export derives what is missing.
   '0016-taggings': [
     'create table tagging (search_id integer primary key references search, rule integer not null, json text not null) strict',
   ],
-  // What ended or was released before is not told again.
+  // Batches that were released or done before are not notified again.
   '0020-notification-events': [
     'alter table notification add details text',
     'alter table batch add release_notified_at integer',

@@ -14,7 +14,7 @@ export interface StoredNotification extends Notification {
  * sending and removing sends it twice, with the same id.
  */
 
-export interface NotificationRecord {
+export interface NotificationStore {
   /** The same text is stored once: a new worker reports an existing pause again. */
   add(notification: Notification, now: number): Promise<void>
   /** The oldest. Null: none. Notifications older than `notBefore` are dropped. */
@@ -30,7 +30,7 @@ interface NotificationRow {
   readonly details: string | null
 }
 
-export function notificationRecord(connection: Connection): NotificationRecord {
+export function notificationStore(connection: Connection): NotificationStore {
   return {
     add: (notification, now) => connection.write((tx) => addNotification(tx, notification, now)),
     next: async (notBefore) => {

@@ -10,7 +10,7 @@ import { deadLetterStore } from './dead-letters.js'
 import type { Engine, Transaction } from './engine.js'
 import { feedStore } from './feed.js'
 import { groupCommit } from './group-commit.js'
-import { notificationRecord } from './notifications.js'
+import { notificationStore } from './notifications.js'
 import { pauseStore } from './pauses.js'
 import type { DatabaseAddress } from './postgres/address.js'
 import { queueUseStore } from './queue-use.js'
@@ -41,7 +41,7 @@ export interface OpenOptions {
   readonly log?: Logger
   /** Set to the time of a database on a server, and kept there: machines may differ by minutes. */
   readonly clock?: AdjustableClock | undefined
-  /** Who does what this process does, for the timeline. Default: `command`. */
+  /** Who is named in the timeline for what this process does. Default: `command`. */
   readonly actor?: Actor
 }
 
@@ -67,7 +67,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     account: accountStore(connection),
     api: apiStore(connection),
     deadLetters: deadLetterStore(connection),
-    notifications: notificationRecord(connection),
+    notifications: notificationStore(connection),
     reports: reports(reader),
     activity: activityStore(connection, reader),
     timeline: timelineStore(connection, reader),

@@ -230,7 +230,7 @@ export async function overrideHours(tx: Transaction, now: number): Promise<numbe
 }
 
 /** Pauses the queue if it is outside the active hours, given as the notes say. */
-export async function obeyActiveHours(
+export async function enforceActiveHours(
   tx: Transaction,
   notes: { readonly hours: string | null; readonly overriddenUntil: string | null },
   now: number,
@@ -244,11 +244,11 @@ export async function obeyActiveHours(
 }
 
 /** How many calls of unknown outcome a person has looked at. */
-export async function unknownSeen(tx: Transaction): Promise<number> {
+export async function unknownSeenCount(tx: Transaction): Promise<number> {
   return Number(await noteOf(tx, 'unknown_seen'))
 }
 
-export function setUnknownSeen(tx: Transaction, calls: number): void {
+export function setUnknownSeenCount(tx: Transaction, calls: number): void {
   note(tx, 'unknown_seen', calls)
 }
 

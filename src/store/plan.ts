@@ -1,7 +1,7 @@
 import { RefusedError } from '../domain/errors.js'
 import type { SearchRequest } from '../domain/request.js'
 import { visibleBatch } from './batch-row.js'
-import { BUDGET_TABLE, budgetsAsJson, dueSearches, IS_DUE, readBudgets } from './budget.js'
+import { BUDGET_TABLE_SQL, budgetsAsJson, dueSearches, IS_DUE_SQL, readBudgets } from './budget.js'
 import type { Transaction } from './engine.js'
 import { REPEATED_ID } from './load-rows.js'
 
@@ -29,12 +29,12 @@ export interface Plan {
   readonly examples: readonly SearchRequest[]
 }
 
-/** Rows of a batch that continues another one. */
+/** How many rows of a batch that continues another one are new, changed, gone or unchanged. */
 export interface RowChanges {
   readonly new: number
-  /** Their search is another one than before. */
+  /** Rows whose search is not that of the same row in the earlier batch. */
   readonly changed: number
-  /** Of the earlier batch. */
+  /** Rows of the earlier batch that this one lacks. */
   readonly gone: number
   readonly unchanged: number
   /** Whether both batches have ids, by which their rows are matched. */
@@ -53,12 +53,12 @@ export async function planOf(tx: Transaction, batchId: number): Promise<Plan> {
   const own = [batchId, batch.state === 'loading' ? batch.continues : null]
   const others = (await readBudgets(tx)).filter((budget) => !own.includes(budget.batchId))
   const searches = (await tx.get<Record<'answered' | 'dead' | 'discarded' | 'queued' | 'unasked', number>>(
-    `with ${BUDGET_TABLE}
+    `with ${BUDGET_TABLE_SQL}
      select
        count(*) filter (where search.state = 'answered') as answered,
        count(*) filter (where search.state = 'dead') as dead,
        count(*) filter (where search.state = 'dead' and search.discarded = 1) as discarded,
-       count(*) filter (where search.state in ('waiting', 'queued') and @others > 0 and ${IS_DUE}) as queued,
+       count(*) filter (where search.state in ('waiting', 'queued') and @others > 0 and ${IS_DUE_SQL}) as queued,
        count(*) filter (where search.state in ('waiting', 'queued')) as unasked
      from want $next() search on search.id = want.search_id
      where want.batch_id = @batchId`,
@@ -109,7 +109,7 @@ async function firstRequests(tx: Transaction, batchId: number): Promise<readonly
 
 /**
  * How the rows of a batch differ from those of the one that it continues. Rows are matched by the user's own id; in
- * batches without ids, by their search. A row has changed if its search is another one.
+ * batches without ids, by their search. A row has changed if its search differs.
  */
 export async function compareRows(tx: Transaction, earlierId: number, batchId: number): Promise<RowChanges> {
   const ids = { earlierId, batchId }

@@ -15,14 +15,14 @@ import {
   type FoundSearch,
   type InvalidGroup,
   invalidGroups,
+  sampleAnswers,
   searchesByQuery,
-  someAnswers,
 } from './findings.js'
-import { unknownSeen } from './pauses.js'
+import { unknownSeenCount } from './pauses.js'
 import type { RefusedSearch } from './refusals.js'
 import { refusedSearches } from './refusals.js'
 import type { CallReport, RowReport, SearchReport } from './row-report.js'
-import { CALL_COLUMNS, type CallRow, callReport, show } from './row-report.js'
+import { CALL_COLUMNS, type CallRow, callReport, findRowOrSearch } from './row-report.js'
 import { queryOf, searchName } from './search-ref.js'
 
 export interface Totals {
@@ -111,7 +111,7 @@ export interface Reports {
   invalidGroups(batchId: number): Promise<readonly InvalidGroup[]>
   /** Searches whose query contains the text, latest first. Reads every request. */
   searchesByQuery(text: string, limit: number): Promise<readonly FoundSearch[]>
-  /** What a batch came to. Reads every call: for a report. */
+  /** The result of a batch. Reads every call: for a report. */
   batchOutcome(batchId: number): Promise<BatchOutcome>
   /** Bodies of answers spread over the batch, at most `limit`. */
   someAnswers(batchId: number, limit: number): Promise<readonly string[]>
@@ -148,12 +148,12 @@ export function reports(reader: Connection): Reports {
     unknownUnseen: () => reader.read(unknownUnseen),
     unknownOutcomes: (limit) => reader.read((tx) => unknownOutcomes(tx, limit)),
     unknownSearches: (calls, limit) => reader.read((tx) => unknownSearches(tx, calls, limit)),
-    show: (what, batchId) => reader.read((tx) => show(tx, what, batchId)),
+    show: (what, batchId) => reader.read((tx) => findRowOrSearch(tx, what, batchId)),
     deadLetterGroups: (filter) => reader.read((tx) => deadLetterGroups(tx, filter)),
     invalidGroups: (batchId) => reader.read((tx) => invalidGroups(tx, batchId)),
     searchesByQuery: (text, limit) => reader.read((tx) => searchesByQuery(tx, text, limit)),
     batchOutcome: (batchId) => reader.read((tx) => batchOutcome(tx, batchId)),
-    someAnswers: (batchId, limit) => reader.read((tx) => someAnswers(tx, batchId, limit)),
+    someAnswers: (batchId, limit) => reader.read((tx) => sampleAnswers(tx, batchId, limit)),
     exportRows: (batchId, options) => exportRows(reader, batchId, options),
   }
 }
@@ -173,10 +173,10 @@ async function batchReports(
   return list
 }
 
-/** One that is heard of after all lowers the count, so one too few may be told. */
+/** A late answer lowers the number of unknown calls but not of seen ones, so the result may be one too low. */
 async function unknownUnseen(tx: Transaction): Promise<number> {
   const counted = await tx.get<{ calls: number }>("select calls from call_count where outcome = 'unknown'")
-  return Math.max(0, (counted?.calls ?? 0) - (await unknownSeen(tx)))
+  return Math.max(0, (counted?.calls ?? 0) - (await unknownSeenCount(tx)))
 }
 
 async function totals(tx: Transaction, now: number, budgets: readonly Budget[]): Promise<Totals> {

@@ -5,7 +5,7 @@ import type { SearchRef } from '../domain/search-id.js'
 import { type RowStatus, rowStatus, type SearchState } from '../domain/states.js'
 import { mayWithhold } from './batch-report.js'
 import { type Batch, batchOf, visibleBatch, visibleBatches } from './batch-row.js'
-import { BUDGET_TABLE, budgetsAsJson, IS_DUE, readBudgets } from './budget.js'
+import { BUDGET_TABLE_SQL, budgetsAsJson, IS_DUE_SQL, readBudgets } from './budget.js'
 import { DEATH_COLUMNS, type DeathColumns, deathOf } from './dead-letters.js'
 import type { Transaction } from './engine.js'
 import { type RefColumns, refOf, searchNamed } from './search-ref.js'
@@ -58,7 +58,7 @@ const MOST_ITEMS = 1000
  * position, in the given batch (default: the latest). Then it is tried as an id in any other batch,
  * then as a fingerprint.
  */
-export async function show(
+export async function findRowOrSearch(
   tx: Transaction,
   what: string,
   batchId: number | null,
@@ -111,8 +111,8 @@ async function showItem(tx: Transaction, item: ItemRow): Promise<RowReport | nul
     item.search_id === null
       ? undefined
       : await tx.get<{ tracks: number | null; due: number }>(
-          `with ${BUDGET_TABLE}
-           select tracks, case when search.state = 'waiting' and not ${IS_DUE} then 0 else 1 end as due
+          `with ${BUDGET_TABLE_SQL}
+           select tracks, case when search.state = 'waiting' and not ${IS_DUE_SQL} then 0 else 1 end as due
            from search where id = @searchId`,
           { searchId: item.search_id, budgets: budgetsAsJson(now) },
         )

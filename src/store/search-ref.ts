@@ -32,7 +32,7 @@ export function queryOf({ request }: { readonly request: string }): string {
 export const FIRST_GENERATION = 1
 
 /** A condition over `search`: it is in exactly this round. For `refParameters`. */
-export const IS_REF = `search.fingerprint = @fingerprint and search.generation = @generation and search.round = @round`
+export const IS_REF_SQL = `search.fingerprint = @fingerprint and search.generation = @generation and search.round = @round`
 
 /** `@fingerprint`, `@generation` and `@round`. */
 export function refParameters({ fingerprint, generation, round }: SearchRef) {
@@ -94,7 +94,7 @@ export async function searchNamed(tx: Transaction, text: string): Promise<number
   const name = parseSearchName(text)
   if (name === null) return null
   const fits = await tx.all<{ id: number }>(
-    `select max(id) as id from search where ${MATCHES} group by fingerprint limit 2`,
+    `select max(id) as id from search where ${MATCHES_NAME_SQL} group by fingerprint limit 2`,
     { ...name },
   )
   if (fits.length > 1)
@@ -103,7 +103,7 @@ export async function searchNamed(tx: Transaction, text: string): Promise<number
 }
 
 /** A condition over `search`, for the parameters of a `SearchName`. */
-export const MATCHES = `search.fingerprint between @from and @to
+export const MATCHES_NAME_SQL = `search.fingerprint between @from and @to
   and (cast(@generation as bigint) is null or search.generation = @generation)`
 
 /** Throws `UsageError` when it is no prefix of a fingerprint. */
@@ -111,6 +111,6 @@ export function requireSearchName(text: string): SearchName {
   const name = parseSearchName(text)
   if (name !== null) return name
   throw new UsageError(
-    `Expected a search's fingerprint or its first digits (${FEWEST_DIGITS} or more of 0-9 and a-f), got "${text}".`,
+    `Expected a search's fingerprint or its first digits (${FEWEST_DIGITS} or more of 0-9 and a-f), found "${text}".`,
   )
 }

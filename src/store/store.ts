@@ -6,7 +6,7 @@ import type { CallLedger } from './calls.js'
 import type { DeadLetterStore } from './dead-letters.js'
 import type { StoreHealth } from './engine.js'
 import type { FeedStore } from './feed.js'
-import type { NotificationRecord } from './notifications.js'
+import type { NotificationStore } from './notifications.js'
 import type { PauseStore } from './pauses.js'
 import type { QueueUseStore } from './queue-use.js'
 import type { Reports } from './reports.js'
@@ -55,7 +55,7 @@ export interface Store extends StoreHealth {
   readonly account: AccountStore
   readonly api: ApiStore
   readonly deadLetters: DeadLetterStore
-  readonly notifications: NotificationRecord
+  readonly notifications: NotificationStore
   readonly reports: Reports
   readonly activity: ActivityStore
   readonly timeline: TimelineStore

@@ -40,7 +40,7 @@ export function noteTopUp(tx: Transaction, from: number, to: number, at: number)
 }
 
 /** Epoch milliseconds, both included. */
-export interface Between {
+export interface TimeRange {
   readonly from: number
   readonly to: number
 }
@@ -48,7 +48,7 @@ export interface Between {
 export interface TimelineStore {
   add(entry: TimelineEntry): Promise<void>
   /** Newest first. */
-  list(limit: number, between?: Between): Promise<readonly TimelineEntry[]>
+  list(limit: number, between?: TimeRange): Promise<readonly TimelineEntry[]>
   /** Drops entries from before that. */
   prune(before: number): Promise<void>
 }
@@ -68,7 +68,7 @@ export function addEntry(tx: Transaction, { at, kind, by, what }: TimelineEntry)
   tx.send('insert into timeline (at, kind, actor, what) values (@at, @kind, @by, @what)', { at, kind, by, what })
 }
 
-async function list(tx: Queries, limit: number, between: Between | undefined): Promise<readonly TimelineEntry[]> {
+async function list(tx: Queries, limit: number, between: TimeRange | undefined): Promise<readonly TimelineEntry[]> {
   const during = between === undefined ? '' : 'where at >= @from and at <= @to'
   return tx.all<TimelineEntry>(
     `select at, kind, actor as by, what from timeline ${during} order by id desc limit @limit`,

@@ -15,7 +15,7 @@ export function bareHost(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1').toLowerCase()
 }
 
-export function changes(method: string): boolean {
+export function isChangingMethod(method: string): boolean {
   return !SAFE_METHODS.includes(method)
 }
 
@@ -36,7 +36,7 @@ export function hostCheck(): MiddlewareHandler {
 /** Requests that change something must come from our own page, or from no page at all (curl). */
 export function csrf(): MiddlewareHandler {
   return async (c, next) => {
-    if (changes(c.req.method) && !fromOwnPage(c)) {
+    if (isChangingMethod(c.req.method) && !fromOwnPage(c)) {
       return refuse(c, 'The request came from a page of another site.')
     }
     return next()
@@ -45,7 +45,7 @@ export function csrf(): MiddlewareHandler {
 
 export function readOnly(): MiddlewareHandler {
   return async (c, next) => {
-    if (changes(c.req.method)) return refuse(c, 'This board is read-only (TRACKYARD_BOARD_READ_ONLY).')
+    if (isChangingMethod(c.req.method)) return refuse(c, 'This board is read-only (TRACKYARD_BOARD_READ_ONLY).')
     return next()
   }
 }

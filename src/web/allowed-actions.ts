@@ -59,8 +59,8 @@ const NOT_FROM_HERE: Readonly<Record<string, string>> = {
   'patch /api/queues/:queueName/:jobId/update-data': 'A job is only a copy. The request is in the store.',
 }
 
-/** Allowed, unless it costs more than is done unasked. */
-export function retriesAll({ method, route }: BoardAction): boolean {
+/** Bull Board's button that retries all dead letters. It is allowed only if the cost needs no confirmation. */
+export function isRetryAll({ method, route }: BoardAction): boolean {
   return method === 'put' && route === '/api/queues/:queueName/retry/:queueStatus'
 }
 

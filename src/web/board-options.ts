@@ -1,8 +1,8 @@
 import type { StatusReport } from '../batches/status-report.js'
 import type { Logger } from '../domain/logger.js'
-import type { Sample, Samples } from '../store/activity.js'
+import type { Sample, SampleQuery } from '../store/activity.js'
 import type { Store, Totals } from '../store/store.js'
-import type { Between, TimelineEntry } from '../store/timeline.js'
+import type { TimelineEntry, TimeRange } from '../store/timeline.js'
 import type { BoardActions, BoardQueue } from './adapters.js'
 
 /** What the board needs. It closes none of it. */
@@ -23,20 +23,20 @@ export interface BoardOptions {
   readonly queues: { readonly search: BoardQueue; readonly deadLetters: BoardQueue }
   /** The use cases behind Pause and Resume, shared with the command line. */
   readonly actions: BoardActions
-  /** For the pages of batches, dead letters and finds. */
+  /** For the pages of batches, dead letters and search results. */
   readonly store: Pick<Store, 'reports' | 'deadLetters' | 'batches' | 'schedules' | 'account' | 'calls'>
-  /** TRACKYARD_CONFIRM_ABOVE: what may cost more credits is asked about first. */
+  /** TRACKYARD_CONFIRM_ABOVE: an action that may cost more credits asks first. */
   readonly confirmAbove: number
   /** TRACKYARD_CREDIT_RESERVE. */
   readonly creditReserve: number
   /** @param batchId only this batch; default: the latest */
   report(batchId?: number): Promise<StatusReport>
-  /** The same without Redis, which does not answer: from the store alone. */
+  /** The same from the store alone, for a Redis that does not answer. @param silence the message about it */
   reportWithoutRedis(silence: string, batchId?: number): Promise<StatusReport>
   /** What the charts show; see `ActivityStore`. */
-  samples(which: Samples): Promise<readonly Sample[]>
+  samples(which: SampleQuery): Promise<readonly Sample[]>
   /** What happened, newest first. */
-  timeline(limit: number, between?: Between): Promise<readonly TimelineEntry[]>
+  timeline(limit: number, between?: TimeRange): Promise<readonly TimelineEntry[]>
   metrics(): Promise<Totals>
   /** Whether work can continue. /readyz returns this without a password. */
   ready(): Promise<{ readonly ok: boolean; readonly reason: string }>

@@ -8,10 +8,10 @@ import { systemClock } from '../domain/clock.js'
 import { formatNumber, pluralize } from '../domain/format.js'
 import { withTimeout } from '../domain/with-timeout.js'
 import { DeadLetterAdapter, SearchAdapter } from './adapters.js'
-import { refusalOf, retriesAll } from './allowed-actions.js'
+import { isRetryAll, refusalOf } from './allowed-actions.js'
 import type { BoardOptions } from './board-options.js'
 import { openLiveMessage } from './live-message.js'
-import { ANSWER_WITHIN_MS, SILENT } from './silence.js'
+import { ANSWER_WITHIN_MS, REDIS_SILENT_MESSAGE } from './silence.js'
 
 /**
  * Sets up Bull Board for the two queues. Its hook runs before each of its handlers and checks
@@ -61,7 +61,7 @@ export function bullBoard(path: string, options: Needs): Hono {
             status: textOrNull(params.queueStatus),
           }
           const refusal =
-            refusalOf(action, queues.search.name) ?? (retriesAll(action) ? await tooManyToRetry(options) : null)
+            refusalOf(action, queues.search.name) ?? (isRetryAll(action) ? await tooManyToRetry(options) : null)
           return refusal === null ? { allow: true } : { allow: false, status: 403, message: refusal }
         },
       },
@@ -71,7 +71,7 @@ export function bullBoard(path: string, options: Needs): Hono {
   const board = new Hono({ strict: false })
   board.use('/api/*', async (c, next) => {
     if (c.req.method === 'GET') await message.refresh()
-    await withTimeout(ANSWER_WITHIN_MS, next(), SILENT)
+    await withTimeout(ANSWER_WITHIN_MS, next(), REDIS_SILENT_MESSAGE)
   })
   board.route('/', serverAdapter.registerPlugin())
   return board

@@ -1,7 +1,7 @@
 import type { StatusReport } from '../batches/status-report.js'
 import type { Clock } from '../domain/clock.js'
 import { withTimeout } from '../domain/with-timeout.js'
-import { messageOf, SILENT } from './silence.js'
+import { messageOf, REDIS_SILENT_MESSAGE } from './silence.js'
 
 /**
  * The status message above the jobs: why they move or do not. Bull Board asks its adapters for a
@@ -26,7 +26,7 @@ export function openLiveMessage(report: () => Promise<StatusReport>, clock: Cloc
 
   async function ask(): Promise<void> {
     try {
-      const { queue } = await withTimeout(PATIENCE_MS, report(), SILENT)
+      const { queue } = await withTimeout(PATIENCE_MS, report(), REDIS_SILENT_MESSAGE)
       message = queue.reason
     } catch (error) {
       message = `The state is currently unknown: ${messageOf(error)}`

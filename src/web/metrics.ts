@@ -51,9 +51,7 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
   )
   known('trackyard_credits_remaining', 'Credits left, as the API last reported.', credits.remaining)
   gauge('trackyard_credits_needed', 'Credits that all due searches need, one each.').set(credits.needed)
-  gauge('trackyard_credits_short', 'By how many credits the balance is short of them. 0: it suffices.').set(
-    credits.missing,
-  )
+  gauge('trackyard_credits_short', 'How many credits are missing for all due searches. 0: none.').set(credits.missing)
   known(
     'trackyard_credits_end_timestamp_seconds',
     'When the credits end at the current rate, before the work does. Unix time.',
@@ -73,7 +71,7 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
   for (const cause of PAUSE_CAUSES) paused.set({ cause }, queue.causes.includes(cause) ? 1 : 0)
   known(
     'trackyard_paused_until_timestamp_seconds',
-    'When the pause ends by itself: the active hours begin. Absent while nobody knows.',
+    'When the pause ends by itself: the active hours begin. Absent if the end is not known.',
     queue.state === 'paused' && queue.until !== null ? Date.parse(queue.until) / 1000 : null,
   )
   gauge('trackyard_probing', '1 while calls go one at a time, until one succeeds.').set(queue.probing ? 1 : 0)

@@ -7,23 +7,23 @@ import { parseTracks } from '../domain/answer.js'
 import { formatDuration, formatNumber, formatRowCounts, pluralize } from '../domain/format.js'
 import { CALL_OUTCOMES } from '../domain/outcome.js'
 import { deriveTags, type Track } from '../domain/tags.js'
-import type { Sample, Samples } from '../store/activity.js'
+import type { Sample, SampleQuery } from '../store/activity.js'
 import type { BatchOutcome, DeadLetterGroup, InvalidGroup } from '../store/findings.js'
 import type { Batch, BatchReport, Store } from '../store/store.js'
-import type { Between, TimelineEntry } from '../store/timeline.js'
+import type { TimelineEntry, TimeRange } from '../store/timeline.js'
 import { BatchFigures, InvalidRows } from './pages/batch.js'
 import { StatusBar, stateOf } from './pages/batch-list.js'
-import { type ChartData, chartData, windowBetween } from './pages/chart-data.js'
+import { type ChartData, chartData, chartWindowBetween } from './pages/chart-data.js'
 import { Charts, stopName } from './pages/charts.js'
 import { DeadLetterGroups } from './pages/dead-letters.js'
 import type { PageContext } from './pages/layout.js'
-import { entriesOf, Timeline } from './pages/timeline.js'
+import { batchTimeline, Timeline } from './pages/timeline.js'
 
 /** The morning report: one self-contained HTML file, built from the same parts as the pages. */
 export interface ReportSource {
   readonly store: Pick<Store, 'reports'>
-  samples(which: Samples): Promise<readonly Sample[]>
-  timeline(limit: number, between?: Between): Promise<readonly TimelineEntry[]>
+  samples(which: SampleQuery): Promise<readonly Sample[]>
+  timeline(limit: number, between?: TimeRange): Promise<readonly TimelineEntry[]>
 }
 
 export interface ReportData {
@@ -64,13 +64,13 @@ async function reportData(
   const outcome = await store.reports.batchOutcome(batch.id)
   const from = outcome.firstCallAt ?? batch.createdAt
   const to = batch.completedAt ?? now
-  const window = windowBetween(from, to)
+  const window = chartWindowBetween(from, to)
   return {
     batch,
     status: batchStatus(report),
     outcome,
     charts: chartData(await samples({ ...window, now, batchId: batch.id }), window, report.items),
-    timeline: await entriesOf(batch, timeline, now),
+    timeline: await batchTimeline(batch, timeline, now),
     deadLetters: await store.reports.deadLetterGroups({ batchId: batch.id }),
     invalid: report.invalid === 0 ? [] : await store.reports.invalidGroups(batch.id),
     agreement: agreementOf(await store.reports.someAnswers(batch.id, MOST_ANSWERS)),

@@ -8,10 +8,10 @@ import { csrf, hostCheck, readOnly } from './access.js'
 import type { BoardOptions } from './board-options.js'
 import { bullBoard } from './bull-board.js'
 import { renderMetrics } from './metrics.js'
-import { pages } from './pages/routes.js'
+import { pageRoutes } from './pages/routes.js'
 import { type Credentials, requirePassword } from './password.js'
 import { STYLES_HASH } from './report.js'
-import { ANSWER_WITHIN_MS, logFailure, messageOf, SILENT } from './silence.js'
+import { ANSWER_WITHIN_MS, logFailure, messageOf, REDIS_SILENT_MESSAGE } from './silence.js'
 
 /**
  * The pages, in the order of the checks: host check → headers → the two probes, without a password
@@ -37,10 +37,12 @@ export function buildWeb(options: BoardOptions, access: { loopback: boolean; cre
   web.use(pageHeaders())
   web.get('/healthz', (c) => c.text('ok'))
   web.get('/readyz', async (c) => {
-    const state = await withTimeout(ANSWER_WITHIN_MS, options.ready(), SILENT).catch((error: unknown) => ({
-      ok: false,
-      reason: messageOf(error),
-    }))
+    const state = await withTimeout(ANSWER_WITHIN_MS, options.ready(), REDIS_SILENT_MESSAGE).catch(
+      (error: unknown) => ({
+        ok: false,
+        reason: messageOf(error),
+      }),
+    )
     return c.json({ ok: state.ok, reason: state.reason }, state.ok ? 200 : 503)
   })
 
@@ -49,12 +51,12 @@ export function buildWeb(options: BoardOptions, access: { loopback: boolean; cre
   if (options.readOnly) web.use(readOnly())
   web.use(bodyLimit({ maxSize: LARGEST_BODY }))
 
-  web.route('/', pages(options))
+  web.route('/', pageRoutes(options))
   web.get('/metrics', async (c) => {
     const [report, totals] = await withTimeout(
       ANSWER_WITHIN_MS,
       Promise.all([options.report(), options.metrics()]),
-      SILENT,
+      REDIS_SILENT_MESSAGE,
     )
     const { contentType, text } = await renderMetrics(report, totals, options.version)
     return c.body(text, 200, { 'content-type': contentType })

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { expect, test } from '@jest/globals'
-import { LARGE_BYTES, openTurns } from '../../src/api/exchange.js'
+import { createSemaphore, LARGE_BYTES } from '../../src/api/exchange.js'
 import { http } from './raw-server.js'
 import { withApi } from './setup.js'
 
@@ -49,7 +49,7 @@ test('large answers that are given up give their turns back', async () => {
 })
 
 test('turns are taken in order, two at a time, and given back once', () => {
-  const turns = openTurns(2)
+  const turns = createSemaphore(2)
   const going: string[] = []
   const [a, b, c] = ['a', 'b', 'c', 'd', 'e'].map((name) => turns.take(() => going.push(name)))
   expect(going).toEqual(['a', 'b'])

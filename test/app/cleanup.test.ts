@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { createCleanup, withCleanup } from '../../src/app/cleanup.js'
+import { cleanupOnError, createCleanup, withCleanup } from '../../src/app/cleanup.js'
 
 test('closes in reverse order, only once', async () => {
   const closed: string[] = []
@@ -24,7 +24,7 @@ test('a failing close does not stop the others and is thrown at the end', async 
 
 test('if opening fails halfway, open resources are closed and it throws', async () => {
   const closed: string[] = []
-  const half = withCleanup(async (cleanup) => {
+  const half = cleanupOnError(async (cleanup) => {
     cleanup.add(() => closed.push('store'))
     throw new Error('Redis is away')
   })
@@ -35,10 +35,23 @@ test('if opening fails halfway, open resources are closed and it throws', async 
 test('if opening succeeds, nothing is closed', async () => {
   const closed: string[] = []
   expect(
-    await withCleanup(async (cleanup) => {
+    await cleanupOnError(async (cleanup) => {
       cleanup.add(() => closed.push('store'))
       return 'open'
     }),
   ).toBe('open')
   expect(closed).toEqual([])
+})
+
+test.each([
+  ['returns', async () => 'used'],
+  ['throws', () => Promise.reject(new Error('no space'))],
+])('what `use` opened is closed when it %s', async (_how, use) => {
+  const closed: string[] = []
+  const used = withCleanup(async (cleanup) => {
+    cleanup.add(() => closed.push('store'))
+    return use()
+  })
+  expect(await used.catch(String)).toMatch(/used|no space/)
+  expect(closed).toEqual(['store'])
 })

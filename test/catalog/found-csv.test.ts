@@ -47,7 +47,7 @@ describe('quotation marks', () => {
       'id, title, mood\n1, "Harbour, late", calm\n2, "Alley", dark\n3, Street, happy\n',
     )
     expect(said).toEqual(['Harbour, late calm', 'Alley dark', 'Street happy'])
-    expect(catalog.notes).toEqual(['spaces before quotation marks left out'])
+    expect(catalog.notes).toEqual(['spaces before quotation marks removed'])
     const mixed = await read('id,title,mood\n1, "Alley", "dark"\n2,"Pier",sad\n')
     expect(mixed.said).toEqual(['"Alley" "dark"', 'Pier sad'])
   })
@@ -299,7 +299,7 @@ describe('what an export holds when it is submitted again', () => {
     const text = (said: string) =>
       `id,title,trackyard_status,trackyard_error\n1,Pier,tagged,\n${quoted},invalid,"${said}"\n`
     const [, still] = (await read(text(error), { template: '{title} {id}' })).said
-    expect(still).toBe(`${error} (in an earlier export; empty trackyard_error when the row is corrected)`)
+    expect(still).toBe(`${error} (in an earlier export; clear trackyard_error once the row is corrected)`)
     // The same again: the reason does not grow.
     expect((await read(text(still ?? ''), { template: '{title} {id}' })).said[1]).toBe(still)
     expect((await read(text(''), { template: '{title} {id}' })).said[1]).not.toMatch(/expected/)

@@ -189,7 +189,7 @@ describe('what is not a catalog is refused by name', () => {
         [`${directory}/a`, 'found a link that leads in a circle'],
         [`${directory}/a/x.csv`, 'found a link that leads in a circle'],
         [`${directory}/${'x'.repeat(300)}`, 'found one that is too long'],
-        ['/proc/self/mem', 'found that reading it fails (EIO)'],
+        ['/proc/self/mem', 'found one that cannot be read (EIO)'],
       ] as const) {
         const { name, message } = await refusal(() => openCatalog({ path }))
         expect([name, message]).toEqual(['CatalogError', expect.stringContaining(words)])

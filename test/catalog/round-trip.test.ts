@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream'
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { isOurs } from '../../src/catalog/column-names.js'
+import { isExportColumn } from '../../src/catalog/column-names.js'
 import { compileRows } from '../../src/catalog/compile-rows.js'
 import { exportBatch } from '../../src/catalog/export/export-batch.js'
 import { UsageError } from '../../src/domain/errors.js'
@@ -27,7 +27,7 @@ interface Read extends Trip {
 
 async function read(text: string | Buffer, name: string): Promise<Read> {
   const catalog = await openText(text, name, 11)
-  const own = [...catalog.columns.keys()].filter((index) => !isOurs(catalog.columns[index] ?? ''))
+  const own = [...catalog.columns.keys()].filter((index) => !isExportColumn(catalog.columns[index] ?? ''))
   const column = catalog.names.findIndex(
     (each, index) =>
       /^[\w ]+$/.test(each) && catalog.names.indexOf(each) === index && catalog.names.lastIndexOf(each) === index,

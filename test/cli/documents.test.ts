@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { openBatchClient } from '../../src/app/client.js'
-import { documentSchema, jsonSchema, KINDS } from '../../src/cli/documents.js'
+import { DOCUMENT_KINDS, documentSchema, jsonSchema } from '../../src/cli/documents.js'
 import { ERROR_CODES } from '../../src/domain/errors.js'
 import { CATALOG, type Desk, openDesk, QUERY } from './setup.js'
 
@@ -197,7 +197,7 @@ test('the client library uses the words of the documents, in camelCase', async (
 }, 60_000)
 
 test('no document is left out of these tests', () => {
-  expect([...KINDS, 'error'].filter((kind) => !seen.has(kind))).toEqual([])
+  expect([...DOCUMENT_KINDS, 'error'].filter((kind) => !seen.has(kind))).toEqual([])
 })
 
 test('docs/reference/exit-codes.md lists every code, and no other', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { isSupportedNode } from '../../src/app/doctor.js'
-import type { Body } from '../../src/cli/documents.js'
+import type { DocumentBody } from '../../src/cli/documents.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { startCluster } from '../support/redis-groups.js'
 import { until } from '../support/until.js'
@@ -21,7 +21,7 @@ afterAll(() => desk.close())
 
 const doctor = async (env: Record<string, string> = {}) => {
   const { code, stdout } = await desk.type(['doctor', '--json'], { env })
-  const { ok, checks, error }: Body<'doctor'> & { error?: unknown } = JSON.parse(stdout)
+  const { ok, checks, error }: DocumentBody<'doctor'> & { error?: unknown } = JSON.parse(stdout)
   expect(error).toBeUndefined()
   return { code, ok, checks, of: (name: string) => checks.find((check) => check.name === name) }
 }
@@ -188,8 +188,8 @@ describe('init', () => {
 
 test('a command in an empty environment says which data directory it made, once', async () => {
   const env = { TRACKYARD_DATA_DIR: join(desk.dir, 'fresh'), TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' }
-  expect((await desk.type(['wait'], { env })).stderr).toContain(`Made a new store in ${env.TRACKYARD_DATA_DIR}`)
-  expect((await desk.type(['wait'], { env })).stderr).not.toContain('Made a new store')
+  expect((await desk.type(['wait'], { env })).stderr).toContain(`Created a new store in ${env.TRACKYARD_DATA_DIR}`)
+  expect((await desk.type(['wait'], { env })).stderr).not.toContain('Created a new store')
 })
 
 describe('completion', () => {

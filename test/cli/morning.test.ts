@@ -4,7 +4,7 @@ import { PassThrough, Writable } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { StatusReport } from '../../src/batches/status-report.js'
-import type { Body } from '../../src/cli/documents.js'
+import type { DocumentBody } from '../../src/cli/documents.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { CATALOG, type Desk, openDesk, QUERY, terminal } from './setup.js'
 
@@ -54,7 +54,7 @@ describe('status', () => {
     desk.simulator.fail({ match: 'Chase', does: 'cut' })
     await submit()
     await desk.work()
-    const { calls } = await desk.json<Body<'unknown_outcomes'>>(['status', '--unknown'])
+    const { calls } = await desk.json<DocumentBody<'unknown_outcomes'>>(['status', '--unknown'])
     expect(calls.map((call) => call.query)).toEqual(['Chase tense music'])
     expect((await desk.type(['status', '--unknown'])).stdout).toMatch(/^1 call of unknown outcome.*\n.*\n.*Chase tense/)
     expect((await desk.type(['status', 'films', '--unknown'])).code).toBe(2)
@@ -315,12 +315,12 @@ describe('show', () => {
   test('--json by position, and the same search by the beginning of its fingerprint with all its rows', async () => {
     await submit()
     await desk.work()
-    const byPosition = await desk.json<Body<'show'>>(['show', '1'])
+    const byPosition = await desk.json<DocumentBody<'show'>>(['show', '1'])
     expect(byPosition).toMatchObject({
       row: { batch: 1, position: 1, id: 'A', status: 'tagged', content: ['A', 'Harbor', 'calm'] },
       search: { request: { query: 'Harbor calm music', limit: 20, offset: 0 }, state: 'answered' },
     })
-    const bySearch = await desk.json<Body<'show'>>(['show', byPosition.search?.search.slice(0, 10) ?? ''])
+    const bySearch = await desk.json<DocumentBody<'show'>>(['show', byPosition.search?.search.slice(0, 10) ?? ''])
     expect(bySearch.row).toBeNull()
     expect(bySearch.search?.calls).toHaveLength(1)
     expect(bySearch.search?.rows).toMatchObject([{ id: 'A' }, { id: 'C' }])

@@ -8,7 +8,7 @@ import { fitToScreen } from '../../src/cli/lib/fit-to-screen.js'
 import { openWaitView } from '../../src/cli/lib/progress.js'
 import { renderPlan } from '../../src/cli/render/plan-text.js'
 import { renderStatus } from '../../src/cli/render/status-text.js'
-import { formatDuration, pluralize, table, truncate } from '../../src/domain/format.js'
+import { formatDuration, formatTable, pluralize, truncate } from '../../src/domain/format.js'
 import type { Account, BatchReport, Plan } from '../../src/store/store.js'
 import { until } from '../support/until.js'
 import { terminal } from './setup.js'
@@ -45,7 +45,7 @@ describe('words', () => {
 
   test('columns line up, numbers to the right', () => {
     expect(
-      table(
+      formatTable(
         [
           ['name', 'rows'],
           ['a', '1'],

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { StatusReport } from '../../src/batches/status-report.js'
-import type { Body } from '../../src/cli/documents.js'
+import type { DocumentBody } from '../../src/cli/documents.js'
 import { silentLogger } from '../../src/domain/logger.js'
 import { openSearchQueue } from '../../src/queue/search-queue.js'
 import { CONTROLS } from '../../src/simulator/controls.js'
@@ -27,7 +27,7 @@ async function submitted(...queries: readonly string[]): Promise<void> {
 const report = () => desk.json<StatusReport>(['status'])
 
 async function letters(...options: readonly string[]) {
-  const { dead_letters } = await desk.json<Body<'dead_letters'>>(['dead-letters', 'list', ...options])
+  const { dead_letters } = await desk.json<DocumentBody<'dead_letters'>>(['dead-letters', 'list', ...options])
   return dead_letters
 }
 

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import type { Body } from '../../src/cli/documents.js'
+import type { DocumentBody } from '../../src/cli/documents.js'
 import { CATALOG, type Desk, openDesk, QUERY, terminal } from './setup.js'
 
 let desk: Desk
@@ -106,7 +106,8 @@ test('the plan warns once per misspelt filter, which is sent as it is', async ()
 test('the plan names --id if rows repeat an id', async () => {
   await desk.file('albums.csv', 'id,track,title\nA,1,Harbor\nA,2,Dawn\nA,3,Chase\nB,4,\n')
   const planned = async (...more: readonly string[]) =>
-    (await desk.json<Body<'submit'>>(['submit', 'albums.csv', '--query', '{title}', '--dry-run', ...more])).warnings
+    (await desk.json<DocumentBody<'submit'>>(['submit', 'albums.csv', '--query', '{title}', '--dry-run', ...more]))
+      .warnings
   expect(await planned()).toEqual([
     '2 rows repeat the id of another row. If the column "id" is not unique, name another one with --id.',
   ])
@@ -116,7 +117,7 @@ test('the plan names --id if rows repeat an id', async () => {
 test('the plan says that row ids are missing, and names the column that may hold them', async () => {
   const notes = async (header: string) => {
     await desk.file('other.csv', `${header}\nV1,Harbor\n`)
-    return (await desk.json<Body<'submit'>>(['submit', 'other.csv', '--query', '{title}', '--dry-run'])).notes
+    return (await desk.json<DocumentBody<'submit'>>(['submit', 'other.csv', '--query', '{title}', '--dry-run'])).notes
   }
   expect(await notes('video_id,title')).toEqual(['without row ids (is it "video_id"? --id "video_id")'])
   expect(await notes('trackId,title')).toEqual(['without row ids (is it "trackId"? --id "trackId")'])
@@ -142,11 +143,11 @@ test('a name that two batches share is refused with both ids; an id, or no name,
   expect((await desk.type(['cancel', '1', '--yes'])).code).toBe(0)
   // A cancelled one has given up its name.
   expect((await desk.type(['status', 'films'])).code).toBe(0)
-  expect((await desk.json<Body<'cancel'>>(['cancel', 'films', '--yes'])).batch).toBe(2)
+  expect((await desk.json<DocumentBody<'cancel'>>(['cancel', 'films', '--yes'])).batch).toBe(2)
 })
 
 test('the plan warns of a name that another batch has', async () => {
-  const warnings = async () => (await desk.json<Body<'submit'>>([...SUBMIT, '--dry-run'])).warnings
+  const warnings = async () => (await desk.json<DocumentBody<'submit'>>([...SUBMIT, '--dry-run'])).warnings
   expect(await warnings()).toEqual([])
   await desk.json(SUBMIT)
   expect(await warnings()).toEqual(['Batch 2 is named "films", too: tell them apart by their ids.'])
@@ -257,7 +258,8 @@ describe('--continue', () => {
     await desk.json(['submit', 'skus.csv', '--query', QUERY, ...own])
     await desk.file('grown.csv', 'sku,title,mood\nC,Dawn,soft\nB,Chase,tense\nA,Harbor,calm\n')
     const changes = async (...more: readonly string[]) =>
-      (await desk.json<Body<'submit'>>(['submit', 'grown.csv', '--continue', 'skus', '--dry-run', ...more])).continues
+      (await desk.json<DocumentBody<'submit'>>(['submit', 'grown.csv', '--continue', 'skus', '--dry-run', ...more]))
+        .continues
     expect(await changes()).toMatchObject({ new: 1, changed: 0, gone: 0, unchanged: 2 })
     expect(await changes('--limit', '6')).toMatchObject({ new: 1, changed: 2, unchanged: 0 })
     expect(await changes('--filters', '{}')).toMatchObject({ changed: 2 })
@@ -280,7 +282,7 @@ describe('--continue', () => {
     await desk.file('again.csv', 'id,title,mood\nB,Chase,tense\n')
     const line = ['submit', 'again.csv', '--continue', 'films', '--not-before', '2099-01-01 07:00']
     const { code, stderr } = await desk.type(line)
-    expect([code, stderr]).toEqual([0, expect.stringContaining('Until then, batch 1 goes on.')])
+    expect([code, stderr]).toEqual([0, expect.stringContaining('Until then, batch 1 continues.')])
     const early = await desk.type(['submit', 'films.csv', '--continue', 'again'])
     expect([early.code, early.stderr]).toEqual([
       4,

@@ -7,7 +7,7 @@ import {
   isBatchError,
   openBatchClient,
   type Progress,
-  type Result,
+  type RowResult,
   type WaitOutcome,
 } from 'trackyard-batch'
 
@@ -44,7 +44,7 @@ try {
     last = event
   }
   outcomes.push((await client.wait(id)).outcome)
-  const results: Result[] = []
+  const results: RowResult[] = []
   for await (const result of client.results(id, { after: 1 })) results.push(result)
   const missing = await codeOf(client.status('no such batch'))
   console.log(

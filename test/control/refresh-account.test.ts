@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { applyRateLimit } from '../../src/control/rate-limit.js'
 import { refreshAccount } from '../../src/control/refresh-account.js'
-import { openSharedKey } from '../../src/control/shared-key.js'
+import { openSharedKeyDetector } from '../../src/control/shared-key.js'
 import { createLimiter } from '../../src/simulator/limiter.js'
 import type { LimitKind } from '../../src/simulator/options.js'
 import { type InProcessSystem, startInProcess } from '../support/in-process-system.js'
@@ -123,7 +123,7 @@ describe('another program on the same key', () => {
       ...system.store.calls,
       sentBetween: async (from: number, to: number) => sent.filter((at) => at > from && at <= to).length,
     }
-    const key = openSharedKey({ store: { calls }, clock: { now: () => time, monotonicMs: () => time } })
+    const key = openSharedKeyDetector({ store: { calls }, clock: { now: () => time, monotonicMs: () => time } })
     const limiter = createLimiter(kind, limit, 60_000, -7000)
     let ours = 0
     let theirs = 0

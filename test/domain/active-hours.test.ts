@@ -2,9 +2,9 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import {
   type ActiveHours,
-  activeAt,
   activeMsBetween,
   afterActiveMs,
+  isActiveAt,
   isAlwaysActive,
   isTimeZone,
   nextChange,
@@ -152,7 +152,7 @@ describe('for any hours, in real zones, around the changes of the clock', () => 
   test('active only while the clock on the wall shows an active time', () => {
     fc.assert(
       fc.property(anyHours, zone, instant, (any, where, at) => {
-        if (activeAt(any, where, at)) expect(isOnTheWall(any, wallMinutes(where, at))).toBe(true)
+        if (isActiveAt(any, where, at)) expect(isOnTheWall(any, wallMinutes(where, at))).toBe(true)
       }),
       { numRuns: 500 },
     )
@@ -162,7 +162,7 @@ describe('for any hours, in real zones, around the changes of the clock', () => 
     fc.assert(
       fc.property(anyHours, zone, instant, (any, where, at) => {
         fc.pre(CHANGES.every((change) => Math.abs(at - change) > 3 * HOUR) && new Date(at).getUTCFullYear() === 2026)
-        expect(activeAt(any, where, at)).toBe(isOnTheWall(any, wallMinutes(where, at)))
+        expect(isActiveAt(any, where, at)).toBe(isOnTheWall(any, wallMinutes(where, at)))
       }),
       { numRuns: 300 },
     )
@@ -174,10 +174,10 @@ describe('for any hours, in real zones, around the changes of the clock', () => 
         const change = nextChange(any, where, at)
         if (change === null) throw new Error('expected a change')
         expect(change).toBeGreaterThan(at)
-        const active = activeAt(any, where, at)
-        expect(activeAt(any, where, Math.floor(at + (change - at) * share))).toBe(active)
-        expect(activeAt(any, where, change - 1)).toBe(active)
-        expect(activeAt(any, where, change)).toBe(!active)
+        const active = isActiveAt(any, where, at)
+        expect(isActiveAt(any, where, Math.floor(at + (change - at) * share))).toBe(active)
+        expect(isActiveAt(any, where, change - 1)).toBe(active)
+        expect(isActiveAt(any, where, change)).toBe(!active)
       }),
       { numRuns: 300 },
     )
@@ -198,7 +198,7 @@ describe('for any hours, in real zones, around the changes of the clock', () => 
           let counted = 0
           for (let at = from; at < to; ) {
             const next = Math.min(to, nextChange(any, where, at) ?? to)
-            if (activeAt(any, where, at)) counted += next - at
+            if (isActiveAt(any, where, at)) counted += next - at
             at = next
           }
           expect(counted).toBe(whole)
@@ -213,7 +213,7 @@ describe('for any hours, in real zones, around the changes of the clock', () => 
       fc.property(anyHours, zone, instant, fc.integer({ min: 1, max: 6 * HOUR }), (any, where, from, ms) => {
         const { at } = afterActiveMs(any, where, from, ms)
         expect(activeMsBetween(any, where, from, at)).toBe(ms)
-        expect(activeAt(any, where, at - 1)).toBe(true)
+        expect(isActiveAt(any, where, at - 1)).toBe(true)
       }),
       { numRuns: 200 },
     )

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { ConfigurationError } from '../../src/domain/errors.js'
 import { jobIdOf, type SearchRef } from '../../src/domain/search-id.js'
-import { feed, WINDOW } from '../../src/maintenance/feeder.js'
-import { reconcile, withdraw } from '../../src/maintenance/reconciler.js'
+import { feed, WINDOW_SIZE } from '../../src/maintenance/feeder.js'
+import { reconcile, withdrawUnwantedJobs } from '../../src/maintenance/reconciler.js'
 import { recoverRedis } from '../../src/maintenance/redis-recovery.js'
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 import { limitRate } from '../support/pauses.js'
@@ -38,12 +38,12 @@ describe('the feeder', () => {
   })
 
   test('keeps to its window, and a higher priority still gets in', async () => {
-    await system.submit(queries(WINDOW + 500))
-    expect(await feed(system)).toBe(WINDOW)
+    await system.submit(queries(WINDOW_SIZE + 500))
+    expect(await feed(system)).toBe(WINDOW_SIZE)
     await system.submit(queries(300, 'urgent'), { name: 'urgent', priority: 'high' })
     await system.submit(queries(300, 'idle'), { name: 'idle', priority: 'low' })
     expect(await feed(system)).toBe(300)
-    expect(await waitingJobs()).toBe(WINDOW + 300)
+    expect(await waitingJobs()).toBe(WINDOW_SIZE + 300)
   }, 240_000)
 
   test('after a crash between adding and marking, BullMQ ignores the same ids', async () => {
@@ -159,9 +159,9 @@ describe('searches that no batch wants any more', () => {
     const wrong = await system.submit(queries(30))
     await system.submit(queries(35).slice(20), { name: 'other' })
     await feed(system)
-    expect(await withdraw(system)).toBe(0)
+    expect(await withdrawUnwantedJobs(system)).toBe(0)
     await system.store.batches.cancel(wrong, system.now())
-    expect(await withdraw(system)).toBe(20)
+    expect(await withdrawUnwantedJobs(system)).toBe(20)
     expect(await waitingJobs()).toBe(15)
     expect(await due()).toBe(15)
     expect(await feed(system)).toBe(0)
@@ -172,7 +172,7 @@ describe('searches that no batch wants any more', () => {
     const wrong = await system.submit(queries(5))
     await feed(system)
     await system.store.batches.cancel(wrong, system.now())
-    await withdraw(system)
+    await withdrawUnwantedJobs(system)
     await system.submit(queries(5), { name: 'again' })
     expect(await feed(system)).toBe(5)
     expect(await waitingJobs()).toBe(5)

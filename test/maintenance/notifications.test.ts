@@ -11,7 +11,7 @@ import { secret } from '../../src/config/secret.js'
 import { systemClock } from '../../src/domain/clock.js'
 import { formatDateTime } from '../../src/domain/format.js'
 import { NOTIFICATION_EVENTS } from '../../src/domain/notification.js'
-import { paused, resumed } from '../../src/maintenance/notification-messages.js'
+import { pausedNotification, resumedNotification } from '../../src/maintenance/notification-messages.js'
 import { notificationSender, notificationTask } from '../../src/maintenance/notifications.js'
 import { openWebhook } from '../../src/maintenance/webhook.js'
 import { webhookBody } from '../../src/maintenance/webhook-body.js'
@@ -248,14 +248,14 @@ describe('notification texts', () => {
   test('carry figures and the next command', () => {
     const pause = { cause: 'reserve', since: 1, detail: '20 credits are left.' } as const
     const since = new Date(1).toLocaleString('sv-SE')
-    expect(paused(pause, { searches: 70, batches: 1 }).text).toBe(
+    expect(pausedNotification(pause, { searches: 70, batches: 1 }).text).toBe(
       `Paused: at the credit reserve since ${since} (20 credits are left). 70 searches wait. Top up, or lower TRACKYARD_CREDIT_RESERVE and restart the worker. \`trackyard-batch status\` tells whether calls then resume by themselves.`,
     )
-    expect(paused(pause, { searches: 90, batches: 2 }).text).toMatch(/\. Up to 90 searches wait\. Top up/)
-    expect(resumed(['no_credits'], [], 500).text).toBe(
+    expect(pausedNotification(pause, { searches: 90, batches: 2 }).text).toMatch(/\. Up to 90 searches wait\. Top up/)
+    expect(resumedNotification(['no_credits'], [], 500).text).toBe(
       'Resumed (was paused: no credits); 500 credits left. Follow with `trackyard-batch status --watch`.',
     )
-    expect(resumed(['no_credits'], ['operator'], null).text).toMatch(
+    expect(resumedNotification(['no_credits'], ['operator'], null).text).toMatch(
       /^Pause ended \(no credits\)\. Still paused \(by hand\): see `trackyard-batch status/,
     )
   })

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
-import { anotherInUse, type OneRedis, openOneRedis, requireSharedRedis } from '../../src/maintenance/one-redis.js'
+import { type OneRedis, openOneRedis, otherRedisInUse, requireSharedRedis } from '../../src/maintenance/one-redis.js'
 import type { Store } from '../../src/store/store.js'
 import { eachWithStore } from '../store/setup.js'
 import { recordingLogger } from '../support/recording-logger.js'
@@ -103,6 +103,6 @@ describe('workers of one store', () => {
     await expect(refused).rejects.toThrow(UnreachableError)
     await expect(refused).rejects.toThrow(/redis:\/\/b\/ is not what the workers .* use \(Redis at redis:\/\/a\/\)/)
     time += 16_000
-    expect(await anotherInUse({ store, now }, 'second')).toBeNull()
+    expect(await otherRedisInUse({ store, now }, 'second')).toBeNull()
   })
 })

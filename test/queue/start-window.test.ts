@@ -1,19 +1,19 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { windowFor } from '../../src/queue/throttle.js'
+import { rateWindowFor } from '../../src/queue/throttle.js'
 
 describe('the rate', () => {
   test('windows have one start, or some 0.6 to 1.2 s and a few', () => {
-    expect(windowFor(10)).toEqual({ max: 1, duration: 6023 })
-    expect(windowFor(60)).toEqual({ max: 1, duration: 1003 })
-    expect(windowFor(300)).toEqual({ max: 3, duration: 601 })
-    expect(windowFor(77)).toEqual({ max: 1, duration: 781 })
-    expect(windowFor(Number.POSITIVE_INFINITY).max).toBeGreaterThan(1_000_000)
+    expect(rateWindowFor(10)).toEqual({ max: 1, duration: 6023 })
+    expect(rateWindowFor(60)).toEqual({ max: 1, duration: 1003 })
+    expect(rateWindowFor(300)).toEqual({ max: 3, duration: 601 })
+    expect(rateWindowFor(77)).toEqual({ max: 1, duration: 781 })
+    expect(rateWindowFor(Number.POSITIVE_INFINITY).max).toBeGreaterThan(1_000_000)
   })
 
   test('more than 99.5 % of the usual limits is used, with each window 1 ms late', () => {
     for (const limit of [5, 10, 20, 30, 60, 100, 120, 200, 300, 500, 600, 1000, 1200, 3000, 6000, 60_000]) {
-      const { max, duration } = windowFor(limit)
+      const { max, duration } = rateWindowFor(limit)
       expect({ limit, used: (max * 60_000) / (duration + 1) / limit >= 0.995 }).toEqual({ limit, used: true })
     }
   })
@@ -21,7 +21,7 @@ describe('the rate', () => {
   test('a minute holds at most the limit, also where its first calls arrive 130 ms late', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 100_000 }), (limit) => {
-        const { max, duration } = windowFor(limit)
+        const { max, duration } = rateWindowFor(limit)
         expect(max * Math.ceil(60_130 / (duration + 1))).toBeLessThanOrEqual(limit)
         expect((max * 60_000) / (duration + 1)).toBeGreaterThan(limit * 0.98)
       }),
@@ -32,7 +32,7 @@ describe('the rate', () => {
   test('both numbers are positive integers, for any rate', () => {
     fc.assert(
       fc.property(fc.double({ min: 0.01, max: 1e7, noNaN: true }), (callsPerMinute) => {
-        const { max, duration } = windowFor(callsPerMinute)
+        const { max, duration } = rateWindowFor(callsPerMinute)
         expect(Number.isInteger(max) && max >= 1).toBe(true)
         expect(Number.isInteger(duration) && duration >= 100).toBe(true)
       }),
@@ -40,6 +40,6 @@ describe('the rate', () => {
   })
 
   test.each([0, -1, Number.NaN])('%p is not a rate', (nonsense) => {
-    expect(() => windowFor(nonsense)).toThrow(RangeError)
+    expect(() => rateWindowFor(nonsense)).toThrow(RangeError)
   })
 })

@@ -83,7 +83,7 @@ describe('which calls a rule strikes', () => {
   test.each([
     [{}, /does: expected/],
     [{ does: 'explode' }, /one of: hang, cut/],
-    [{ does, rate: 2 }, /rate: expected a number from 0 to 1; got 2/],
+    [{ does, rate: 2 }, /rate: expected a number from 0 to 1, found 2/],
     [{ does, times: -1 }, /times/],
     [{ does: { status: 42 } }, /does/],
     ['cut', /expected an object/],

@@ -100,6 +100,6 @@ describe('limits over the wire', () => {
 
   test('an option outside its list is refused with the list', async () => {
     const wrong = withSimulator({ limitKind: 'leaky' as 'token' }, async () => {})
-    await expect(wrong).rejects.toThrow('limitKind: expected one of fixed, sliding, token; got leaky')
+    await expect(wrong).rejects.toThrow('limitKind: expected one of fixed, sliding, token, found leaky')
   })
 })

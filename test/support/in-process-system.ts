@@ -5,7 +5,7 @@ import { test } from '@jest/globals'
 import { type Api, openApi } from '../../src/api/client.js'
 import { createCleanup } from '../../src/app/cleanup.js'
 import type { Service } from '../../src/app/service.js'
-import { workWith } from '../../src/app/worker.js'
+import { runWorker } from '../../src/app/worker.js'
 import { loadBatch } from '../../src/batches/load-batch.js'
 import { status } from '../../src/batches/status.js'
 import type { StatusReport } from '../../src/batches/status-report.js'
@@ -144,7 +144,7 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     async worker(env) {
       const own = createCleanup()
       const all = settings(env)
-      const running = await workWith({ settings: all, log, api: apiOf(all), ...(await another()) }, own)
+      const running = await runWorker({ settings: all, log, api: apiOf(all), ...(await another()) }, own)
       cleanup.add(() => running.stop())
       return running
     },

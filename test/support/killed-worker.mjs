@@ -1,16 +1,16 @@
-import { withCleanup } from '../../dist/src/app/cleanup.js'
+import { cleanupOnError } from '../../dist/src/app/cleanup.js'
 import { runProcess } from '../../dist/src/app/entry.js'
 import { openConfiguredApi, openConfiguredQueue, openConfiguredStore } from '../../dist/src/app/parts.js'
-import { workWith } from '../../dist/src/app/worker.js'
+import { runWorker } from '../../dist/src/app/worker.js'
 import { killAt } from './kill-at.mjs'
 
 /** The built worker, with one point at which it dies. */
 async function start(settings, log) {
-  return withCleanup(async (cleanup) => {
+  return cleanupOnError(async (cleanup) => {
     const api = await openConfiguredApi(settings, cleanup)
     const store = await openConfiguredStore(settings, log, cleanup)
     const queue = await openConfiguredQueue(settings, log, cleanup)
-    return workWith({ settings, log, ...killAt({ store, queue, api }) }, cleanup)
+    return runWorker({ settings, log, ...killAt({ store, queue, api }) }, cleanup)
   })
 }
 

@@ -1,7 +1,7 @@
-import { withCleanup } from '../../dist/src/app/cleanup.js'
+import { cleanupOnError } from '../../dist/src/app/cleanup.js'
 import { runProcess } from '../../dist/src/app/entry.js'
 import { openConfiguredApi, openConfiguredStore } from '../../dist/src/app/parts.js'
-import { workWith } from '../../dist/src/app/worker.js'
+import { runWorker } from '../../dist/src/app/worker.js'
 import { openSearchQueue } from '../../dist/src/queue/search-queue.js'
 import { die } from './kill-at.mjs'
 
@@ -11,7 +11,7 @@ import { die } from './kill-at.mjs'
  * only one worker runs at a time.
  */
 async function start(settings, log) {
-  return withCleanup(async (cleanup) => {
+  return cleanupOnError(async (cleanup) => {
     const api = await openConfiguredApi(settings, cleanup)
     const store = await openConfiguredStore(settings, log, cleanup)
     const queue = await openSearchQueue({
@@ -25,7 +25,7 @@ async function start(settings, log) {
     const calls = { ...store.calls, claim: (ref, rules) => store.calls.claim(ref, { ...rules, openCallMaxAgeMs }) }
     const searches = { ...queue.searches, work: (options) => queue.searches.work({ ...options, openCallMaxAgeMs }) }
     const search = (request) => (request.query.startsWith(process.env.POISON) ? die() : api.search(request))
-    return workWith(
+    return runWorker(
       { settings, log, store: { ...store, calls }, queue: { ...queue, searches }, api: { ...api, search } },
       cleanup,
     )

@@ -9,7 +9,7 @@ import { test } from '@jest/globals'
 import Database from 'better-sqlite3'
 import { type LogLine, parseLogLine } from '../../scripts/log-line.js'
 import type { StatusReport } from '../../src/batches/status-report.js'
-import type { Body } from '../../src/cli/documents.js'
+import type { DocumentBody } from '../../src/cli/documents.js'
 import { errorCode } from '../../src/domain/errors.js'
 import { stopPrivateRedis } from '../../src/queue/private-redis/private-redis.js'
 import { SIMULATOR_KEY, type SimulatorOptions } from '../../src/simulator/options.js'
@@ -34,7 +34,7 @@ export interface SystemUnderTest {
   /** Runs one command in a process of its own, for tests of what the process does, or waits for without a break. */
   command(args: readonly string[], options?: CommandOptions): Promise<Finished>
   status(): Promise<StatusReport>
-  deadLetters(): Promise<Body<'dead_letters'>['dead_letters']>
+  deadLetters(): Promise<DocumentBody<'dead_letters'>['dead_letters']>
   /** Starts a worker process and resolves when it says that it has started. */
   startWorker(env?: Record<string, string>): Promise<Process>
   /** SIGSTOP between two changes of the store: one that is frozen inside a change locks out everybody. */
@@ -237,7 +237,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<SystemUn
     json,
     command: (args, more = {}) => start(CLI, args, more.env).exited,
     status: () => json<StatusReport>(['status']),
-    deadLetters: async () => (await json<Body<'dead_letters'>>(['dead-letters', 'list'])).dead_letters,
+    deadLetters: async () => (await json<DocumentBody<'dead_letters'>>(['dead-letters', 'list'])).dead_letters,
     start,
     async startWorker(more = {}) {
       const worker = start('dist/workers/worker.js', [], more)

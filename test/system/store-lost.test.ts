@@ -203,7 +203,7 @@ describe('the store goes while a worker makes calls', () => {
     await expectCallsToStop(
       system,
       worker,
-      /permissions of the store .* were taken away \(they are 000\)/,
+      /permissions of the store .* do not allow reading and writing any more \(000\)/,
       system.simulator.calls().length,
     )
     await chmod(store(system), 0o600)

@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
-import { BEGINNING, LONGEST_ROW_BYTES } from '../catalog.js'
+import { LONG_ROW_KEPT_CHARACTERS, LONGEST_ROW_BYTES } from '../catalog.js'
 
 /** A piece of the text, and its length as UTF-8. */
 export interface TextPiece {
@@ -53,7 +53,7 @@ export function createHeldText() {
         spill.add(text)
       } else isWhole = false
     },
-    beginning(length = BEGINNING): string {
+    beginning(length = LONG_ROW_KEPT_CHARACTERS): string {
       let text = ''
       for (const part of parts) {
         if (text.length >= length) break

@@ -47,7 +47,7 @@ export async function openCsv(text: TextSource, name: string, options: CsvOption
     ...(said === null ? [] : ['separator by its sep= line']),
     ...notesOn(dialect, usual),
     ...(preamble !== '' && said === null ? [`header on line ${headerLine}`] : []),
-    ...(isGuarded ? ['apostrophes before formulas taken off'] : []),
+    ...(isGuarded ? ['apostrophes before formulas removed'] : []),
   ]
   return {
     format: 'csv',
@@ -119,7 +119,7 @@ function notesOn({ delimiter, quoting, skipsSpaces }: Dialect, usual: string): s
     notes.push(named === undefined ? `separated by ${JSON.stringify(delimiter)}` : `${named}-separated`)
   }
   if (delimiter === '\t') notes.push(quoting === 'none' ? 'no quoting' : 'with quoted cells')
-  if (skipsSpaces) notes.push('spaces before quotation marks left out')
+  if (skipsSpaces) notes.push('spaces before quotation marks removed')
   return notes
 }
 
@@ -154,7 +154,7 @@ function lookAhead(pieces: AsyncIterable<Buffer>) {
   let heldBytes = 0
   let isAll = false
   return {
-    /** At least so many bytes, or all there are. */
+    /** At least this many bytes, or all there are. */
     async peek(bytes: number): Promise<Sample> {
       while (!isAll && heldBytes < bytes) {
         const next = await source.next()
@@ -164,7 +164,7 @@ function lookAhead(pieces: AsyncIterable<Buffer>) {
       }
       return { text: Buffer.concat(held).toString('utf8'), isAll }
     },
-    /** Skips so many of the inspected bytes. */
+    /** Skips this many of the inspected bytes. */
     drop(bytes: number): void {
       held = [Buffer.concat(held).subarray(bytes)]
       heldBytes -= bytes

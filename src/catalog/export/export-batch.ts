@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import { NEVER, orAborted } from '../../domain/abortable.js'
+import { NEVER_ABORTED, orAborted } from '../../domain/abortable.js'
 import { ROW_STATUSES, type RowStatus } from '../../domain/states.js'
 import type { Batch, ExportRow } from '../../store/store.js'
 import { csvWriter, exportedRow, jsonlWriter } from './export-lines.js'
@@ -44,7 +44,7 @@ export async function exportBatch({
   format,
   spreadsheetSafe,
   out,
-  signal = NEVER,
+  signal = NEVER_ABORTED,
 }: ExportOrder): Promise<ExportResult> {
   signal.throwIfAborted()
   const writer = format === 'csv' ? csvWriter(batch, { spreadsheetSafe: spreadsheetSafe === true }) : jsonlWriter(batch)

@@ -2,7 +2,7 @@ import { parseTracks } from '../../domain/answer.js'
 import type { RowStatus } from '../../domain/states.js'
 import { type Tagging, type Tags, tagging } from '../../domain/tags.js'
 import type { Batch, ExportRow } from '../../store/store.js'
-import { isOurs, OUR_PREFIX } from '../column-names.js'
+import { EXPORT_PREFIX, isExportColumn } from '../column-names.js'
 import { GUARD_COLUMN, guardFormula } from '../formula-cell.js'
 
 /** What both formats write of a row. */
@@ -52,7 +52,7 @@ const OUR_COLUMNS = [
   'top_track_title',
   'top_track_artist',
   'error',
-].map((name) => OUR_PREFIX + name)
+].map((name) => EXPORT_PREFIX + name)
 
 /**
  * Rows as CSV: the user's columns first, then ours, all named `trackyard_…`. Columns of that name in the
@@ -72,7 +72,7 @@ export function csvWriter(
   const line = batch.quoting === 'none' ? plainLine(delimiter) : quotedLine(delimiter)
   const isCsv = batch.format === 'csv'
   const isSafe = options.spreadsheetSafe === true
-  const kept = [...batch.columns.keys()].filter((index) => !isOurs(batch.columns[index] ?? ''))
+  const kept = [...batch.columns.keys()].filter((index) => !isExportColumn(batch.columns[index] ?? ''))
   const width = batch.columns.length
   const own = isSafe ? guardFormula : (cell: string) => cell
   const header = isCsv ? kept.map((index) => own(batch.columns[index] ?? '')) : ['position', 'id', 'row']

@@ -241,7 +241,7 @@ function explainWriteError(error: unknown, path: string): unknown {
     case 'ENOENT':
     case 'ENOTDIR':
       return new OutputError(
-        `${path}: expected an existing directory to write to, found none. Make it, or name another file with --out.`,
+        `${path}: expected an existing directory to write to, found none. Create it, or name another file with --out.`,
       )
     case 'EACCES':
     case 'EPERM':

@@ -12,14 +12,14 @@ export function characterBytes(byte: number): number {
 }
 
 /** Describes the first bytes of a line that are not UTF-8. Null: the whole line is. */
-export function badBytes(line: Buffer): string | null {
+export function describeBadBytes(line: Buffer): string | null {
   if (isUtf8(line)) return null
   const at = firstBad(line)
   return `${hex(badRun(line, at))} at character ${charactersBefore(line, at) + 1}`
 }
 
 /** The catalog is not UTF-8 and no encoding was given. The message shows how the bytes read in likely encodings. */
-export function undecodable(place: {
+export function undecodableError(place: {
   readonly name: string
   readonly bytes: Buffer
   /** Of the first byte. */
@@ -27,7 +27,7 @@ export function undecodable(place: {
   /** Characters of that line before the first byte. */
   readonly before: number
   /** Earlier text had non-ASCII characters in valid UTF-8. */
-  readonly isForeign: boolean
+  readonly sawUtf8: boolean
 }): CatalogError {
   const { name, bytes } = place
   const at = firstBad(bytes)
@@ -41,7 +41,7 @@ export function undecodable(place: {
   const found = `${name}, line ${line}, character ${column}: expected UTF-8, found ${hex(run)}`
   if (best === undefined) return new CatalogError(`${found}. Is it text? If so, name its encoding with --encoding.`)
   const next =
-    place.isForeign || isMostlyUtf8(bytes)
+    place.sawUtf8 || isMostlyUtf8(bytes)
       ? 'Other lines are UTF-8: correct this one, or pass --encoding utf-8 to mark such rows as invalid and read the rest.'
       : `Name the encoding that reads right: --encoding ${best.encoding}`
   return new CatalogError(`${found}: ${shown}. ${next}`)
@@ -120,7 +120,7 @@ const CANDIDATES = [
   'windows-874',
 ]
 const SHOWN = 4
-/** How many bytes the guess looks at, and how many the message shows. */
+/** How many bytes `likelyReadings` looks at, and how many the message shows. */
 const SAMPLE_BYTES = 2000
 const WORD_BYTES = 24
 

@@ -122,13 +122,13 @@ export async function* decodeChunks(
     yield Buffer.from(decoder.write(chunk))
   }
   // The decoders of UTF-16 and UTF-32 drop an incomplete unit.
-  const isCut = isWide(encoding) && bytes % (encoding.startsWith('utf-32') ? 4 : 2) !== 0
+  const isCut = isWideEncoding(encoding) && bytes % (encoding.startsWith('utf-32') ? 4 : 2) !== 0
   const rest = `${decoder.end() ?? ''}${isCut ? '\uFFFD' : ''}`
   if (rest !== '') yield Buffer.from(rest)
 }
 
 /** UTF-16 or UTF-32. */
-export function isWide(encoding: string): boolean {
+export function isWideEncoding(encoding: string): boolean {
   return /^utf-(16|32)/.test(encoding)
 }
 
@@ -150,7 +150,7 @@ const MARKS: readonly { readonly encoding: string; readonly bytes: readonly numb
   { encoding: 'utf-16be', bytes: [0xfe, 0xff] },
 ]
 
-export function byteOrderMark(head: Buffer): { readonly encoding: string; readonly length: number } | null {
+export function detectByteOrderMark(head: Buffer): { readonly encoding: string; readonly length: number } | null {
   for (const { encoding, bytes } of MARKS) {
     if (bytes.every((byte, index) => head[index] === byte)) return { encoding, length: bytes.length }
   }
@@ -161,7 +161,7 @@ export function byteOrderMark(head: Buffer): { readonly encoding: string; readon
  * Detects UTF-16 and UTF-32 without a mark by the zero bytes of their ASCII characters. These are always on
  * the same side, and beside every line end. Null: neither. Zero bytes that pad a column are in other places.
  */
-export function wideEncoding(head: Buffer): string | null {
+export function detectWideEncoding(head: Buffer): string | null {
   const zeros = [0, 0, 0, 0]
   for (let at = head.indexOf(0); at !== -1; at = head.indexOf(0, at + 1)) zeros[at % 4] = (zeros[at % 4] ?? 0) + 1
   const [a = 0, b = 0, c = 0, d = 0] = zeros

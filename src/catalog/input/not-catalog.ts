@@ -1,7 +1,7 @@
 import { CatalogError } from '../../domain/errors.js'
 import { truncate } from '../../domain/format.js'
 import { isRecord, parseJson } from '../../domain/json.js'
-import { byteOrderMark, wideEncoding } from './encodings.js'
+import { detectByteOrderMark, detectWideEncoding } from './encodings.js'
 import { shellWord } from './source.js'
 
 /** Texts that are not catalogs, recognized by their beginning: web pages, markup, and failed downloads. */
@@ -132,7 +132,7 @@ export function requireText(head: Buffer, name: string): void {
     if (isClean && isWord && /^[ -~]+$/.test(bytes.toString('latin1'))) continue
     throw notText(name, kind, advice)
   }
-  if (byteOrderMark(head) !== null || wideEncoding(head) !== null) return
+  if (detectByteOrderMark(head) !== null || detectWideEncoding(head) !== null) return
   if (nuls > 0 && nuls === head.length) {
     throw notText(name, 'nothing but NUL bytes (a damaged copy?)', 'Fetch or export it again.')
   }

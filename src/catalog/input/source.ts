@@ -86,7 +86,7 @@ export function explainReadError(error: unknown, path: string): unknown {
     case 'EACCES':
     case 'EPERM':
       return new CatalogError(
-        `${path}: expected a readable file, found that permission is denied. Try: chmod +r ${shellWord(path)}`,
+        `${path}: expected a readable file, found one without read permission. Try: chmod +r ${shellWord(path)}`,
       )
     case 'ELOOP':
       return new CatalogError(`${path}: expected a file, found a link that leads in a circle. Name the file itself.`)
@@ -99,6 +99,8 @@ export function explainReadError(error: unknown, path: string): unknown {
     default:
       // Only errors of the system (EIO, EINVAL, ESTALE, …); our own and Node's (ERR_…) pass unchanged.
       if (!/^E[A-Z0-9]+$/.test(code)) return error
-      return new CatalogError(`${path}: expected a readable file, found that reading it fails (${code}). Is it a file?`)
+      return new CatalogError(
+        `${path}: expected a readable file, found one that cannot be read (${code}). Is it a file?`,
+      )
   }
 }

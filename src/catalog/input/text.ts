@@ -3,8 +3,15 @@ import { pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { CatalogError, errorCode } from '../../domain/errors.js'
 import { prepend } from '../row-chunks.js'
-import { badBytes, characterBytes, countLineEnds, undecodable } from './bad-bytes.js'
-import { byteOrderMark, decodeChunks, isWide, LF, requireEncoding, wideEncoding } from './encodings.js'
+import { characterBytes, countLineEnds, describeBadBytes, undecodableError } from './bad-bytes.js'
+import {
+  decodeChunks,
+  detectByteOrderMark,
+  detectWideEncoding,
+  isWideEncoding,
+  LF,
+  requireEncoding,
+} from './encodings.js'
 import { requireText } from './not-catalog.js'
 
 export interface TextSource {
@@ -30,8 +37,9 @@ const REPLACEMENT = Buffer.from('\uFFFD')
  * Turns the bytes of a source into UTF-8 text: unpacked, decoded, checked, with one kind of line end. The
  * result is valid UTF-8 in pieces of about 256 KB, cut between characters.
  *
- * The encoding is that of the byte order mark, else the user's option, else UTF-8 if all bytes are valid. It
- * is never guessed: with a wrong guess, garbled words would be searched and paid for.
+ * The encoding is that of the byte order mark, else the user's option, else UTF-16 or UTF-32 if the zero bytes
+ * prove it, else UTF-8 if all bytes are valid. Others are never guessed: with a wrong guess, garbled words would
+ * be searched and paid for.
  * @throws CatalogError for input that is not text, or in an unknown encoding
  */
 export async function openText(
@@ -47,13 +55,13 @@ export async function openText(
     bytes = await peek(regroup(unpackGzip(bytes.all, name)))
   }
   requireText(bytes.head, name)
-  const mark = byteOrderMark(bytes.head)
+  const mark = detectByteOrderMark(bytes.head)
   // Some programs put the mark of UTF-8 before text in another encoding; the other marks can be trusted.
   const marked = mark === null || mark.encoding === 'utf-8' ? null : mark.encoding
-  const used = marked ?? said ?? wideEncoding(bytes.head) ?? 'utf-8'
+  const used = marked ?? said ?? detectWideEncoding(bytes.head) ?? 'utf-8'
   if (used === 'utf-8' && said !== null) notes.push(used)
   if (used !== 'utf-8') notes.push(`${used} (the export is UTF-8)`)
-  if (used === said && used !== 'utf-8' && isForeignUtf8(bytes.head)) notes.push('although all of it is valid UTF-8')
+  if (used === said && used !== 'utf-8' && hasNonAsciiUtf8(bytes.head)) notes.push('although all of it is valid UTF-8')
   const unmarked = mark === null ? bytes.all : dropFirst(bytes.all, mark.length)
   const text = used === 'utf-8' ? unmarked : regroup(decodeChunks(unmarked, used))
   const badLines = new Map<number, string>()
@@ -62,12 +70,12 @@ export async function openText(
     ? requireUtf8(withLineFeeds(text), name)
     : replaceInvalidBytes(withLineFeeds(text), used, badLines)
   const { head, all } = await peek(checked)
-  if (head.includes(0)) notes.push('NUL bytes around values left out of queries')
+  if (head.includes(0)) notes.push('NUL bytes around values removed from queries')
   return { pieces: all, head, byteOrderMark: mark !== null, notes, badLines }
 }
 
 /** Whether it is UTF-8 with non-ASCII characters. Text in another encoding hardly ever is. */
-function isForeignUtf8(head: Buffer): boolean {
+function hasNonAsciiUtf8(head: Buffer): boolean {
   const whole = head.subarray(0, wholeLength(head))
   return isUtf8(whole) && !isAscii(whole)
 }
@@ -125,10 +133,10 @@ async function* requireUtf8(pieces: AsyncIterable<Buffer>, name: string): AsyncG
   let line = 1
   /** Characters of that line in earlier pieces. */
   let before = 0
-  let isForeign = false
+  let sawUtf8 = false
   for await (const piece of splitBetweenCharacters(pieces)) {
-    if (!isUtf8(piece)) throw undecodable({ name, bytes: piece, line, before, isForeign })
-    isForeign ||= !isAscii(piece)
+    if (!isUtf8(piece)) throw undecodableError({ name, bytes: piece, line, before, sawUtf8 })
+    sawUtf8 ||= !isAscii(piece)
     yield dropMarks(piece, line === 1 && before === 0)
     line += countLineEnds(piece)
     const start = piece.lastIndexOf(LF) + 1
@@ -144,12 +152,14 @@ async function* replaceInvalidBytes(
 ): AsyncGenerator<Buffer, void, undefined> {
   let line = 1
   let isFirst = true
-  const foreign = isWide(encoding) ? 'bytes that are no character: is the file cut off?' : 'bytes of another encoding'
+  const foreign = isWideEncoding(encoding)
+    ? 'bytes that are no character: is the file cut off?'
+    : 'bytes of another encoding'
   for await (const piece of splitBetweenCharacters(pieces)) {
     const isDamaged = encoding === 'utf-8' ? !isUtf8(piece) : piece.includes(REPLACEMENT)
     if (isDamaged) {
       for (const [index, bytes] of linesOf(piece)) {
-        const found = encoding === 'utf-8' ? badBytes(bytes) : bytes.includes(REPLACEMENT) ? foreign : null
+        const found = encoding === 'utf-8' ? describeBadBytes(bytes) : bytes.includes(REPLACEMENT) ? foreign : null
         if (found !== null) badLines.set(line + index, `expected ${encoding}, found ${found}`)
       }
     }

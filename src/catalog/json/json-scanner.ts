@@ -115,7 +115,7 @@ export function createScanner(start: number, isStrict: boolean) {
   }
 
   return {
-    /** The caller has removed so many characters from the start of the text. */
+    /** Tells the scanner that the caller has removed this many characters from the start of the text. */
     forget: (characters: number): void => {
       at -= characters
     },

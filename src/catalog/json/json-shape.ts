@@ -50,7 +50,7 @@ export function listPath(text: string): string | null {
 }
 
 /** The error for a file that is one object with the rows in a list inside it. */
-export function listInObject(name: string, path: string): CatalogError {
+export function listInObjectError(name: string, path: string): CatalogError {
   return new CatalogError(
     `${name}: expected a list of JSON objects, or one object per line, found one object that holds a list under ${path}. ` +
       `Convert it: jq -c '${path}[]' ${shellWord(name)} > rows.jsonl`,

@@ -1,4 +1,4 @@
-import { BEGINNING, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from '../catalog.js'
+import { LONG_ROW_KEPT_CHARACTERS, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from '../catalog.js'
 import { onOneLine } from './exact-json.js'
 import { createScanner, type Scanner } from './json-scanner.js'
 import { excerpt, jsonRow } from './jsonl-rows.js'
@@ -92,7 +92,7 @@ function createReader(isList: boolean) {
     needsSeparator = true
     isCutOff = end === text.length && problem !== null
     if (isTooLong) {
-      const json = JSON.stringify(from.beginning === '' ? raw.slice(0, BEGINNING) : from.beginning)
+      const json = JSON.stringify(from.beginning === '' ? raw.slice(0, LONG_ROW_KEPT_CHARACTERS) : from.beginning)
       return tooLongRow(from.line, from.dropped + raw.length, json)
     }
     if (problem !== null) return { kind: 'broken', line: from.line, json: JSON.stringify(raw), problem }
@@ -138,7 +138,7 @@ function createReader(isList: boolean) {
   /** Drops the text of a value that is too long, except its beginning. */
   const drop = (current: Value): null => {
     if (text.length - at + current.dropped <= LONGEST_ROW_BYTES) return null
-    if (current.dropped === 0) current.beginning = text.slice(at, at + BEGINNING)
+    if (current.dropped === 0) current.beginning = text.slice(at, at + LONG_ROW_KEPT_CHARACTERS)
     const count = Math.max(0, text.length - at - KEPT)
     advance(at + count)
     current.dropped += count

@@ -1,6 +1,6 @@
 import { truncate } from '../../domain/format.js'
 import { isRecord } from '../../domain/json.js'
-import { BEGINNING, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from '../catalog.js'
+import { LONG_ROW_KEPT_CHARACTERS, LONGEST_ROW_BYTES, type RawRow, tooLongRow } from '../catalog.js'
 import { LF } from '../input/encodings.js'
 
 /**
@@ -26,7 +26,7 @@ export async function* readJsonl(pieces: AsyncIterable<Buffer>): AsyncGenerator<
     heldBytes += lines.length === 0 ? piece.length : piece.indexOf(LF)
     if (!isLong) held += first
     // A copy: a slice would keep the whole text.
-    if (!isLong && heldBytes > LONGEST_ROW_BYTES) held = Buffer.from(held.slice(0, BEGINNING)).toString()
+    if (!isLong && heldBytes > LONGEST_ROW_BYTES) held = Buffer.from(held.slice(0, LONG_ROW_KEPT_CHARACTERS)).toString()
     if (lines.length === 0) continue
     const rows = heldRow()
     line++

@@ -3,10 +3,10 @@ import type { OpenedText, RawRow } from '../catalog.js'
 import type { TextSource } from '../input/text.js'
 import { firstRows, prepend, withBadLines } from '../row-chunks.js'
 import { createScanner } from './json-scanner.js'
-import { jsonShape, listInObject, listPath } from './json-shape.js'
+import { jsonShape, listInObjectError, listPath } from './json-shape.js'
 import { readJsonValues } from './json-values.js'
 import { readJsonl } from './jsonl-rows.js'
-import { isOfExport, rowInside } from './row-in-export.js'
+import { isExportLine, rowInside } from './row-in-export.js'
 
 /** How many rows of a JSON catalog are read to learn its keys. */
 const SAMPLE_ROWS = 100
@@ -19,7 +19,7 @@ export async function openJson(text: TextSource, name: string): Promise<OpenedTe
   const all = shape === 'lines' ? readJsonl(text.pieces) : readJsonValues(text.pieces, shape === 'list')
   const asWritten = withBadLines(all, text.badLines)
   const first = await firstRows(asWritten, SAMPLE_ROWS)
-  const isExport = first.length > 0 && first.every(isOfExport)
+  const isExport = first.length > 0 && first.every(isExportLine)
   const rows = isExport ? first.map(rowInside) : first
   const chunks = isExport ? rowsInside(asWritten) : asWritten
   const names = new Set<string>()
@@ -61,5 +61,5 @@ function foundInstead(rows: readonly RawRow[]): string {
 /** An object that does not end within the head is the whole file, not a row. */
 function requireRows(head: string, name: string): void {
   const path = createScanner(head.search(/\S/), true).scan(head).kind === 'more' ? listPath(head) : null
-  if (path !== null) throw listInObject(name, path)
+  if (path !== null) throw listInObjectError(name, path)
 }

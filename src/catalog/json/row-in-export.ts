@@ -12,7 +12,7 @@ const KEYS = ['position', 'id', 'status', 'tags', 'tracks', 'error', 'row']
 /** No other key is called `row`, and a quotation mark inside a text is escaped. */
 const BEFORE_ROW = /,\s*"row"\s*:\s*/
 
-export function isOfExport(row: RawRow): boolean {
+export function isExportLine(row: RawRow): boolean {
   if (row.kind !== 'object') return false
   const keys = Object.keys(row.value)
   return keys.length === KEYS.length && KEYS.every((key, index) => keys[index] === key)
@@ -20,7 +20,7 @@ export function isOfExport(row: RawRow): boolean {
 
 /** The user's row of an export line. A line without these keys was added by hand and is a row itself. */
 export function rowInside(line: RawRow): RawRow {
-  if (line.kind !== 'object' || !isOfExport(line)) return line
+  if (line.kind !== 'object' || !isExportLine(line)) return line
   const { row: value, error } = line.value
   const start = BEFORE_ROW.exec(line.text)
   const text = start === null ? '' : line.text.slice(start.index + start[0].length, line.text.lastIndexOf('}')).trim()

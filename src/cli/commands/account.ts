@@ -1,13 +1,13 @@
 import type { Command } from 'commander'
 import type { Session } from '../../app/session.js'
 import { refreshAccount } from '../../control/refresh-account.js'
-import { checkApi } from '../../control/same-api.js'
+import { requireCompatibleApi } from '../../control/same-api.js'
 import { ConfigurationError, type ExitCode, UnreachableError } from '../../domain/errors.js'
-import { figureOr, formatDateTime, isoOrNull, pairs, pluralize } from '../../domain/format.js'
+import { figureOr, formatDateTime, formatPairs, isoOrNull, pluralize } from '../../domain/format.js'
 import type { Account } from '../../store/store.js'
-import type { Body } from '../documents.js'
+import type { DocumentBody } from '../documents.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { examples } from '../lib/parse.js'
+import { addExamples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
@@ -19,7 +19,7 @@ export function define(command: Command, act: Act): void {
     .option('--adopt', 'the API has moved: keep its answers and accept this address, if the key works there')
     .option('--json', 'print one JSON document on stdout')
     .action((options: AccountOptions) => act((cli) => showAccount(cli, options)))
-  examples(
+  addExamples(
     command,
     'trackyard-batch account',
     'trackyard-batch account --json | jq .credits_remaining',
@@ -40,7 +40,7 @@ async function showAccount(cli: Cli, { adopt = false }: AccountOptions): Promise
   return withSession(cli, async (session) => {
     const { store, settings } = session
     for (const exposed of exposures(settings, cli.io)) cli.say(exposed)
-    if (!adopt) await checkApi({ store, apiUrl: settings.apiUrl })
+    if (!adopt) await requireCompatibleApi({ store, apiUrl: settings.apiUrl })
     const refreshed = await refreshAccount({ store, api: await session.openApi(), now: session.now })
     const isFresh = refreshed.kind === 'ok'
     const account = isFresh ? refreshed.account : await store.account.get()
@@ -81,7 +81,7 @@ async function adoptApi(cli: Cli, { store, settings }: Session): Promise<void> {
   )
 }
 
-function accountJson(account: Account, isFresh: boolean): Body<'account'> {
+function accountJson(account: Account, isFresh: boolean): DocumentBody<'account'> {
   return {
     tier: account.tier,
     credits_remaining: account.creditsRemaining,
@@ -105,5 +105,5 @@ function renderAccount(account: Account, isFresh: boolean, apiUrl: string): stri
   ]
   if (account.remainingToday !== null) rows.push(['left today', figureOr(account.remainingToday)])
   if (!isFresh) rows.push(['last updated', account.heardAt === null ? 'never' : formatDateTime(account.heardAt)])
-  return pairs(rows)
+  return formatPairs(rows)
 }

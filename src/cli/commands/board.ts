@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Act } from '../lib/cli.js'
-import { examples } from '../lib/parse.js'
+import { addExamples } from '../lib/parse.js'
 import { runService } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
@@ -19,5 +19,5 @@ export function define(command: Command, act: Act): void {
         }),
       ),
     )
-  examples(command, 'TRACKYARD_BOARD_PORT=8080 trackyard-batch board')
+  addExamples(command, 'TRACKYARD_BOARD_PORT=8080 trackyard-batch board')
 }

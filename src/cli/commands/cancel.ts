@@ -6,8 +6,8 @@ import { formatNumber, pluralize } from '../../domain/format.js'
 import type { BatchReport } from '../../store/store.js'
 import { askYesNo, canAsk } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { endedEarly, interruptible } from '../lib/interrupt.js'
-import { examples } from '../lib/parse.js'
+import { interruptible, throwInterrupted } from '../lib/interrupt.js'
+import { addExamples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
 import { batchSentence } from '../render/status-text.js'
 
@@ -23,7 +23,7 @@ export function define(command: Command, act: Act): void {
     .action((name: string, options: { readonly yes?: boolean }) =>
       act((cli) => cancel(cli, name, options.yes === true)),
     )
-  examples(command, 'trackyard-batch cancel night')
+  addExamples(command, 'trackyard-batch cancel night')
   command.addHelpText('after', '\nExit codes: 0 cancelled, 2 no such batch, 4 declined, or nothing to cancel.')
 }
 
@@ -56,6 +56,10 @@ async function confirm(cli: Cli, report: BatchReport): Promise<void> {
   const facts =
     `${batchSentence(report)} ${pluralize(kept, 'answer')} ${kept === 1 ? 'is' : 'are'} kept and can be exported; ` +
     `${formatNumber(open)} unfinished ${open === 1 ? 'row gets' : 'rows get'} none.`
-  const isConfirmed = await interruptible(cli, (signal) => askYesNo(cli, `${facts} Cancel it?`, signal), endedEarly)
+  const isConfirmed = await interruptible(
+    cli,
+    (signal) => askYesNo(cli, `${facts} Cancel it?`, signal),
+    throwInterrupted,
+  )
   if (!isConfirmed) throw new RefusedError('Not cancelled: nothing was changed.', { code: 'declined' })
 }

@@ -1,6 +1,6 @@
 import { Argument, type Command, type Option } from 'commander'
 import type { Act } from '../lib/cli.js'
-import { examples } from '../lib/parse.js'
+import { addExamples } from '../lib/parse.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -13,7 +13,7 @@ export function define(command: Command, act: Act): void {
         return 0
       }),
     )
-  examples(
+  addExamples(
     command,
     'trackyard-batch completion bash >> ~/.bashrc',
     'trackyard-batch completion zsh > ~/.zfunc/_trackyard-batch   # a directory of $fpath',

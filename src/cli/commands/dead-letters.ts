@@ -6,15 +6,15 @@ import { didYouMean } from '../../domain/did-you-mean.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
 import type { BatchReport, DeadFilter, DeadLetterCursor, DeadLetterEntry, Retried, Store } from '../../store/store.js'
-import type { Body } from '../documents.js'
+import type { DocumentBody } from '../documents.js'
 import { askToConfirm } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { endedEarly, interruptible } from '../lib/interrupt.js'
-import { examples, text, wholeNumber } from '../lib/parse.js'
-import { leftToWorkers, openFeeding } from '../lib/queue.js'
+import { interruptible, throwInterrupted } from '../lib/interrupt.js'
+import { addExamples, parseText, parseWholeNumber } from '../lib/parse.js'
+import { openFeeding, throwInterruptedWhileFeeding } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
 import {
-  dueAgain,
+  dueAgainText,
   NONE_MATCHES,
   renderDeadLetter,
   renderDeadLetters,
@@ -51,8 +51,8 @@ export function define(command: Command, act: Act): void {
     .action((search: string | undefined, options: LetterOptions) => act((cli) => discardAll(cli, search, options)))
   for (const each of [list, retry, discard]) {
     each
-      .option('--status <n>', 'with this HTTP status', wholeNumber(100, 599))
-      .option('--code <code>', 'with this error code from the API', text)
+      .option('--status <n>', 'with this HTTP status', parseWholeNumber(100, 599))
+      .option('--code <code>', 'with this error code from the API', parseText)
       .option('--batch <batch>', 'wanted by this batch, by id or name')
   }
   list.option('--all', 'list all (the default)')
@@ -61,11 +61,15 @@ export function define(command: Command, act: Act): void {
     each.option('--all', 'all of them; required without another filter').option('-y, --yes', 'do not ask')
   }
   for (const each of [list, show, retry, discard]) each.option('--json', 'print one JSON document on stdout')
-  examples(list, 'trackyard-batch dead-letters', 'trackyard-batch dead-letters list --status 400 --json')
-  examples(show, 'trackyard-batch dead-letters show 3f9a1c')
-  examples(retry, 'trackyard-batch dead-letters retry --status 500', 'trackyard-batch dead-letters retry --all --yes')
-  examples(discard, 'trackyard-batch dead-letters discard --batch night --code invalid_parameters')
-  examples(
+  addExamples(list, 'trackyard-batch dead-letters', 'trackyard-batch dead-letters list --status 400 --json')
+  addExamples(show, 'trackyard-batch dead-letters show 3f9a1c')
+  addExamples(
+    retry,
+    'trackyard-batch dead-letters retry --status 500',
+    'trackyard-batch dead-letters retry --all --yes',
+  )
+  addExamples(discard, 'trackyard-batch dead-letters discard --batch night --code invalid_parameters')
+  addExamples(
     command,
     'trackyard-batch dead-letters',
     'trackyard-batch dead-letters retry --status 500',
@@ -161,8 +165,8 @@ async function retryAll(cli: Cli, search: string | undefined, options: LetterOpt
         return 0
       },
       () => {
-        if (sentBack === null) return endedEarly()
-        return leftToWorkers(dueAgain(sentBack.due), 'Stop them with `trackyard-batch pause`.')
+        if (sentBack === null) return throwInterrupted()
+        return throwInterruptedWhileFeeding(dueAgainText(sentBack.due), 'Stop them with `trackyard-batch pause`.')
       },
     )
   })
@@ -223,14 +227,17 @@ async function confirm(cli: Cli, facts: string, question: string, options: Lette
     refuse: `${facts} Cannot ask here: no terminal. Pass --yes to confirm. Nothing was changed.`,
   }
   const ask = (signal: AbortSignal) => askToConfirm(cli, `${facts} ${question}`, { withoutTerminal, signal })
-  return interruptible(cli, ask, endedEarly)
+  return interruptible(cli, ask, throwInterrupted)
 }
 
 function declined(): RefusedError {
   return new RefusedError('Not confirmed: nothing was changed.', { code: 'declined' })
 }
 
-function deadLetterJson({ letter: { items, ...letter }, rows }: DeadLetterEntry): Body<'dead_letter'>['dead_letter'] {
+function deadLetterJson({
+  letter: { items, ...letter },
+  rows,
+}: DeadLetterEntry): DocumentBody<'dead_letter'>['dead_letter'] {
   return {
     ...letter,
     rows: items,

@@ -3,26 +3,26 @@ import type { Check } from '../../app/doctor.js'
 import type { ExitCode } from '../../domain/errors.js'
 import { pluralize } from '../../domain/format.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { examples } from '../lib/parse.js'
+import { addExamples } from '../lib/parse.js'
 
 export function define(command: Command, act: Act): void {
   command
     .description(
       'Checks everything that a night needs: Node, settings, permissions, disk, store, Redis, the API, its key and the clock. ' +
-        'Says what to do about each problem. Makes no file and starts nothing.',
+        'Says what to do about each problem. Creates no file and starts nothing.',
     )
     .option('--json', 'print one JSON document on stdout')
     .action(() => act(doctor))
-  examples(command, 'trackyard-batch doctor')
+  addExamples(command, 'trackyard-batch doctor')
   command.addHelpText('after', '\nExit codes: 0 nothing failed (warnings included), 1 something failed.')
 }
 
 const MARKS = { ok: 'ok', warning: 'warn', failed: 'FAIL' } as const
 
 async function doctor(cli: Cli): Promise<ExitCode> {
-  const { examine } = await import('../../app/doctor.js')
+  const { runChecks } = await import('../../app/doctor.js')
   const checks: Check[] = []
-  for await (const check of examine(cli.io)) {
+  for await (const check of runChecks(cli.io)) {
     checks.push(check)
     const paint = { ok: cli.paint.good, warning: cli.paint.warn, failed: cli.paint.bad }[check.state]
     cli.print(`${paint(MARKS[check.state].padEnd(4))}  ${check.name.padEnd(14)}  ${check.found}`)

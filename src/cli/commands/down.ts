@@ -3,7 +3,7 @@ import type { ExitCode } from '../../domain/errors.js'
 import { pluralize } from '../../domain/format.js'
 import { silentLogger } from '../../domain/logger.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { examples } from '../lib/parse.js'
+import { addExamples } from '../lib/parse.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -13,7 +13,7 @@ export function define(command: Command, act: Act): void {
     )
     .option('--json', 'print one JSON document on stdout')
     .action(() => act(stopAll))
-  examples(command, 'trackyard-batch down')
+  addExamples(command, 'trackyard-batch down')
 }
 
 async function stopAll(cli: Cli): Promise<ExitCode> {

@@ -2,15 +2,15 @@ import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { unreleasedMessage } from '../../batches/abandoned.js'
 import { findBatch } from '../../batches/find-batch.js'
-import { OUR_PREFIX } from '../../catalog/column-names.js'
+import { EXPORT_PREFIX } from '../../catalog/column-names.js'
 import type { ExportResult } from '../../catalog/export/export-batch.js'
 import { EndedEarlyError, type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
 import { ROW_STATUSES, type RowStatus } from '../../domain/states.js'
 import type { Batch, ExportRow } from '../../store/store.js'
-import { type Act, type Cli, isClosed } from '../lib/cli.js'
+import { type Act, type Cli, isStreamClosed } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
-import { examples } from '../lib/parse.js'
+import { addExamples } from '../lib/parse.js'
 import { openProgressLine } from '../lib/progress.js'
 import { withSession } from '../lib/session.js'
 import { writeReport } from './report.js'
@@ -30,7 +30,7 @@ export function define(command: Command, act: Act): void {
     .option('--report', 'write the morning report beside it; see `report`')
     .option('--json', 'print one JSON document on stdout; not with --out -')
     .action((batch: string | undefined, options: ExportOptions) => act((cli) => exportTo(cli, batch ?? null, options)))
-  examples(
+  addExamples(
     command,
     'trackyard-batch export',
     'trackyard-batch export night --format jsonl --out tagged.jsonl',
@@ -123,12 +123,12 @@ async function write(
       without_answer: withoutAnswer,
     })
     cli.say(summary(batch, result))
-    if (withoutAnswer > 0) cli.say(warning(withoutAnswer, result, format === 'csv' ? OUR_PREFIX : ''))
+    if (withoutAnswer > 0) cli.say(warning(withoutAnswer, result, format === 'csv' ? EXPORT_PREFIX : ''))
     return 0
   } catch (error) {
     line.clear()
     // The reader closed the pipe: `export --out - | head`.
-    if (toStdout && isClosed(cli.io.stdout)) return 0
+    if (toStdout && isStreamClosed(cli.io.stdout)) return 0
     throw error
   }
 }

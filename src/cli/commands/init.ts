@@ -6,18 +6,18 @@ import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { pluralize } from '../../domain/format.js'
 import { askSecret, askText, askYesNo, canAsk } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { endedEarly, interruptible } from '../lib/interrupt.js'
-import { examples } from '../lib/parse.js'
+import { interruptible, throwInterrupted } from '../lib/interrupt.js'
+import { addExamples } from '../lib/parse.js'
 
 export function define(command: Command, act: Act): void {
   command
     .description(
       'Asks for the API key, the data directory and a webhook, writes them to .env in the current directory (readable by you ' +
-        'alone), and checks the key. What else is in .env stays.',
+        'alone), and checks the key. Other lines of .env are kept.',
     )
     .option('--json', 'print one JSON document on stdout')
     .action(() => act(init))
-  examples(command, 'trackyard-batch init')
+  addExamples(command, 'trackyard-batch init')
   command.addHelpText('after', '\nExit codes: 0 written, 2 not a terminal, 4 declined, or a key that the API refuses.')
 }
 
@@ -46,7 +46,7 @@ async function init(cli: Cli): Promise<ExitCode> {
       cli.print(`Wrote ${path}. Next: trackyard-batch doctor`)
       return 0
     },
-    endedEarly,
+    throwInterrupted,
   )
 }
 
@@ -82,7 +82,7 @@ async function checked(cli: Cli, text: string, signal: AbortSignal): Promise<boo
       return true
     }
     case 'unauthorized':
-      if (!(await askYesNo(cli, 'The API refuses this key (401). Write it all the same?', signal))) return notWritten()
+      if (!(await askYesNo(cli, 'The API refuses this key (401). Write it anyway?', signal))) return notWritten()
       return false
     case 'failed':
       cli.say(`The key could not be checked: ${answer.reason}.`)

@@ -3,16 +3,16 @@ import { runningQueue, tolerantThrottle } from '../../app/session.js'
 import { pause } from '../../control/pauses.js'
 import type { ExitCode } from '../../domain/errors.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { examples, label } from '../lib/parse.js'
+import { addExamples, parseLabel } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
   command
     .description('Stops all calls, on all workers, until `resume`. Calls in flight finish. Nothing is lost.')
-    .option('--reason <text>', 'shown by `status` and in Bull Board', label, '')
+    .option('--reason <text>', 'shown by `status` and in Bull Board', parseLabel, '')
     .option('--json', 'print one JSON document on stdout')
     .action((options: { readonly reason: string }) => act((cli) => pauseByHand(cli, options.reason)))
-  examples(command, 'trackyard-batch pause --reason "the key is needed elsewhere until noon"')
+  addExamples(command, 'trackyard-batch pause --reason "the key is needed elsewhere until noon"')
 }
 
 async function pauseByHand(cli: Cli, reason: string): Promise<ExitCode> {

@@ -1,18 +1,18 @@
 import type { Command } from 'commander'
 import type { Session } from '../../app/session.js'
 import { findBatch } from '../../batches/find-batch.js'
-import { priceOfRelease, type Release, releaseBatch, sameCap } from '../../batches/release.js'
+import { keptCap, priceOfRelease, type Release, releaseBatch } from '../../batches/release.js'
 import { batchStatus } from '../../batches/status.js'
 import { allowedPerMinute } from '../../control/rate-limit.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, formatTimeAndWait, pluralize } from '../../domain/format.js'
 import type { Batch, BatchReport } from '../../store/store.js'
-import type { Body } from '../documents.js'
+import type { DocumentBody } from '../documents.js'
 import { confirmSpending } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { endedEarly, interruptible } from '../lib/interrupt.js'
-import { examples, wholeNumber } from '../lib/parse.js'
-import { leftToWorkers, openFeeding } from '../lib/queue.js'
+import { interruptible, throwInterrupted } from '../lib/interrupt.js'
+import { addExamples, parseWholeNumber } from '../lib/parse.js'
+import { openFeeding, throwInterruptedWhileFeeding } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
 import { batchSentence } from '../render/status-text.js'
 
@@ -29,12 +29,16 @@ export function define(command: Command, act: Act): void {
         'Prints the cost first. On a terminal it asks for confirmation above TRACKYARD_CONFIRM_ABOVE.',
     )
     .argument('<batch>', 'id or name')
-    .option('--max-credits <n>', 'spend at most n credits on it in total, including those already used', wholeNumber(0))
+    .option(
+      '--max-credits <n>',
+      'spend at most n credits on it in total, including those already used',
+      parseWholeNumber(0),
+    )
     .option('--all', 'remove every cap')
     .option('-y, --yes', 'do not ask, whatever the cost')
     .option('--json', 'print one JSON document on stdout')
     .action((name: string, options: ReleaseOptions) => act((cli) => release(cli, name, options)))
-  examples(command, 'trackyard-batch release night', 'trackyard-batch release night --max-credits 5000')
+  addExamples(command, 'trackyard-batch release night', 'trackyard-batch release night --max-credits 5000')
 }
 
 async function release(cli: Cli, name: string, options: ReleaseOptions): Promise<ExitCode> {
@@ -65,8 +69,11 @@ async function release(cli: Cli, name: string, options: ReleaseOptions): Promise
       },
       () =>
         isReleased
-          ? leftToWorkers(`batch ${batch.id} is released`, `Stop it with \`trackyard-batch cancel ${batch.id}\`.`)
-          : endedEarly(),
+          ? throwInterruptedWhileFeeding(
+              `batch ${batch.id} is released`,
+              `Stop it with \`trackyard-batch cancel ${batch.id}\`.`,
+            )
+          : throwInterrupted(),
     )
   })
 }
@@ -77,7 +84,7 @@ function notReleased(): never {
 
 type Price = Awaited<ReturnType<typeof priceOfRelease>>
 
-function releaseJson(report: BatchReport, { credits, estimate }: Price): Body<'release'> {
+function releaseJson(report: BatchReport, { credits, estimate }: Price): DocumentBody<'release'> {
   return {
     batch: batchStatus(report),
     credits,
@@ -121,7 +128,7 @@ function newCap(batch: Batch, { maxCredits, all }: ReleaseOptions): number | nul
   }
   if (all === true) return null
   if (maxCredits !== undefined) return maxCredits
-  return sameCap(batch, 'Raise it with --max-credits N, or remove it with --all.')
+  return keptCap(batch, 'Raise it with --max-credits N, or remove it with --all.')
 }
 
 /** What a release will make due, in one line, printed before it happens. */

@@ -5,7 +5,7 @@ import { findBatch } from '../../batches/find-batch.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
 import type { Batch } from '../../store/store.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { examples } from '../lib/parse.js'
+import { addExamples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
@@ -30,7 +30,7 @@ export function define(command: Command, act: Act): void {
         }),
       ),
     )
-  examples(command, 'trackyard-batch report', 'trackyard-batch report night --out night.html')
+  addExamples(command, 'trackyard-batch report', 'trackyard-batch report night --out night.html')
 }
 
 /**

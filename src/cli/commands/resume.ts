@@ -6,21 +6,21 @@ import { formatTime, pluralize } from '../../domain/format.js'
 import { resumedSummary } from '../../domain/pause.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
-import { examples } from '../lib/parse.js'
-import { leftToWorkers, openFeeding } from '../lib/queue.js'
+import { addExamples } from '../lib/parse.js'
+import { openFeeding, throwInterruptedWhileFeeding } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
-import { dueAgain } from '../render/dead-letters-text.js'
+import { dueAgainText } from '../render/dead-letters-text.js'
 
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Ends every pause except the active hours (see --now), and a rate limit by the API. Unless the pause was by hand, one call at a ' +
-        'time is made until one succeeds. Searches that were refused because of the key are retried.',
+      'Ends a rate limit by the API, and every pause except that of the active hours (see --now). Unless the pause was by hand or ' +
+        'for the hours, one call at a time is made until one succeeds. Searches that were refused because of the key are retried.',
     )
     .option('--now', 'also outside the active hours (TRACKYARD_ACTIVE_HOURS), until they end the next time')
     .option('--json', 'print one JSON document on stdout')
     .action((options: { now?: true }) => act((cli) => resumeAll(cli, options.now === true)))
-  examples(command, 'trackyard-batch resume', 'trackyard-batch resume --now')
+  addExamples(command, 'trackyard-batch resume', 'trackyard-batch resume --now')
 }
 
 async function resumeAll(cli: Cli, now: boolean): Promise<ExitCode> {
@@ -38,7 +38,7 @@ async function resumeAll(cli: Cli, now: boolean): Promise<ExitCode> {
     cli.print(message(resumed, session.now()))
     const notice = await reserveNotice(session, resumed)
     if (notice !== null) cli.say(notice)
-    if (resumed.retried > 0) cli.print(`${dueAgain(resumed.retried)} (refused because of the key).`)
+    if (resumed.retried > 0) cli.print(`${dueAgainText(resumed.retried)} (refused because of the key).`)
     if (!wasReached()) cli.say('Redis is unreachable or not running. Workers continue when they reach it again.')
     if (!wasReached() || resumed.retried === 0) return 0
     return interruptible<ExitCode>(
@@ -47,7 +47,7 @@ async function resumeAll(cli: Cli, now: boolean): Promise<ExitCode> {
         await (await openFeeding(cli, session, signal)).fill()
         return 0
       },
-      () => leftToWorkers('the queue is resumed', 'Stop it with `trackyard-batch pause`.'),
+      () => throwInterruptedWhileFeeding('the queue is resumed', 'Stop it with `trackyard-batch pause`.'),
     )
   })
 }

@@ -3,9 +3,9 @@ import { findBatch } from '../../batches/find-batch.js'
 import { stringifyExactly } from '../../catalog/json/exact-json.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { examples } from '../lib/parse.js'
+import { addExamples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
-import { renderShown, shownJson } from '../render/show-text.js'
+import { renderShowResult, showResultJson } from '../render/show-text.js'
 
 interface ShowOptions {
   readonly batch?: string
@@ -13,13 +13,13 @@ interface ShowOptions {
 
 /**
  * An id may begin with a dash, and commander would take it for an option. If no other argument can
- * be the item, it is moved to the end, after `--`.
+ * be what is asked for, it is moved to the end, after `--`.
  */
-export function prepare(words: readonly string[]): readonly string[] {
+export function rewriteArguments(words: readonly string[]): readonly string[] {
   if (words.includes('--')) return words
-  const isItem = words.map((word, index) => words[index - 1] !== '--batch' && !OPTION.test(word))
-  const plain = words.some((word, index) => isItem[index] && !word.startsWith('-'))
-  const dashed = words.findIndex((word, index) => isItem[index] && word.startsWith('-') && word !== '-')
+  const mayBeId = words.map((word, index) => words[index - 1] !== '--batch' && !OPTION.test(word))
+  const plain = words.some((word, index) => mayBeId[index] && !word.startsWith('-'))
+  const dashed = words.findIndex((word, index) => mayBeId[index] && word.startsWith('-') && word !== '-')
   if (plain || dashed === -1) return words
   return [...words.filter((_, index) => index !== dashed), '--', words[dashed] ?? '']
 }
@@ -33,7 +33,7 @@ export function define(command: Command, act: Act): void {
     .option('--batch <batch>', 'batch to look in, by id or name (default: the latest)')
     .option('--json', 'print one JSON document on stdout')
     .action((what: string, options: ShowOptions) => act((cli) => show(cli, what, options)))
-  examples(
+  addExamples(
     command,
     'trackyard-batch show VID-1042',
     'trackyard-batch show 17 --batch night --json',
@@ -53,8 +53,8 @@ async function show(cli: Cli, what: string, options: ShowOptions): Promise<ExitC
       )
     }
     const shown = 'position' in found ? { item: found, search: found.search } : { item: null, search: found }
-    cli.result('show', shownJson(shown), stringifyExactly)
-    cli.print(renderShown(shown, cli.paint))
+    cli.result('show', showResultJson(shown), stringifyExactly)
+    cli.print(renderShowResult(shown, cli.paint))
     return 0
   })
 }

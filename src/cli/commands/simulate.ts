@@ -4,7 +4,7 @@ import { type ExitCode, errorCode, UsageError } from '../../domain/errors.js'
 import { controlLines } from '../../simulator/controls.js'
 import { FAULT_KINDS } from '../../simulator/faults.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { examples, wholeNumber } from '../lib/parse.js'
+import { addExamples, parseWholeNumber } from '../lib/parse.js'
 
 interface SimulateOptions {
   readonly port: number
@@ -24,18 +24,18 @@ export function define(command: Command, act: Act): void {
       'Runs a simulated Trackyard API on this machine until Ctrl-C: no key, no credits, no network. Tracks are made up; ' +
         'limits, balance and errors behave as documented.',
     )
-    .option('--port <n>', 'port to listen on; 0 picks a free one', wholeNumber(0, 65_535), 3211)
+    .option('--port <n>', 'port to listen on; 0 picks a free one', parseWholeNumber(0, 65_535), 3211)
     .addOption(
       new Option('--tier <tier>', 'plan that sets balance and limits')
         .choices(['free', 'starter', 'pro'])
         .default('pro'),
     )
-    .option('--credits <n>', "balance at the start (default: the tier's)", wholeNumber(0, MANY))
-    .option('--per-minute <n>', "calls a minute (default: the tier's)", wholeNumber(1, MANY))
-    .option('--latency <ms>', 'response time in milliseconds', wholeNumber(0, LONGEST_LATENCY_MS), 150)
+    .option('--credits <n>', "balance at the start (default: the tier's)", parseWholeNumber(0, MANY))
+    .option('--per-minute <n>', "calls a minute (default: the tier's)", parseWholeNumber(1, MANY))
+    .option('--latency <ms>', 'response time in milliseconds', parseWholeNumber(0, LONGEST_LATENCY_MS), 150)
     .option('--json', 'print its addresses as one JSON document on stdout')
     .action((options: SimulateOptions) => act((cli) => simulate(cli, options)))
-  examples(command, 'trackyard-batch simulate --credits 1000 --per-minute 60')
+  addExamples(command, 'trackyard-batch simulate --credits 1000 --per-minute 60')
   command.addHelpText('after', CONTROLS_HELP)
 }
 

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { type Look, lookNow, type Session } from '../../app/session.js'
+import { readStatus, type Session, type StatusSnapshot } from '../../app/session.js'
 import { findBatch } from '../../batches/find-batch.js'
 import type { StatusReport } from '../../batches/status-report.js'
 import { orAborted } from '../../domain/abortable.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
-import { formatDateTime, pluralize, table, truncate } from '../../domain/format.js'
-import { type Act, type Cli, isClosed, isTerminal } from '../lib/cli.js'
+import { formatDateTime, formatTable, pluralize, truncate } from '../../domain/format.js'
+import { type Act, type Cli, isStreamClosed, isTerminal } from '../lib/cli.js'
 import { fitToScreen } from '../lib/fit-to-screen.js'
 import { interruptible } from '../lib/interrupt.js'
-import { examples } from '../lib/parse.js'
+import { addExamples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
 import { renderStatus, statusJson, statusLine } from '../render/status-text.js'
 
@@ -41,7 +41,7 @@ export function define(command: Command, act: Act): void {
         return showStatus(cli, batch ?? null, options.watch === true)
       }),
     )
-  examples(
+  addExamples(
     command,
     'trackyard-batch status',
     'trackyard-batch status night --watch',
@@ -62,7 +62,7 @@ async function showStatus(cli: Cli, name: string | null, watch: boolean): Promis
       name === null ? { limit: BATCHES_SHOWN } : { batchId: (await findBatch(session, name)).id, limit: BATCHES_SHOWN }
     cli.detail(`data directory: ${session.settings.dataDir}`)
     if (watch) {
-      const takeLook = () => lookNow(session, which)
+      const takeLook = () => readStatus(session, which)
       await interruptible(
         cli,
         (signal) => (isTerminal(cli.io.stdout) && !cli.json ? redraw : writeLines)(cli, session, takeLook, signal),
@@ -70,7 +70,7 @@ async function showStatus(cli: Cli, name: string | null, watch: boolean): Promis
       )
       return 0
     }
-    const { report, trouble } = await lookNow(session, which)
+    const { report, trouble } = await readStatus(session, which)
     cli.result('status', statusJson(report))
     if (trouble !== null && cli.json) throw trouble
     cli.print(await human(cli, session, report))
@@ -85,7 +85,12 @@ async function human(cli: Cli, session: Session, report: StatusReport): Promise<
 }
 
 /** Redraws line by line in place, so that nothing flickers. Shows the cursor again at the end. */
-async function redraw(cli: Cli, session: Session, look: () => Promise<Look>, signal: AbortSignal): Promise<void> {
+async function redraw(
+  cli: Cli,
+  session: Session,
+  look: () => Promise<StatusSnapshot>,
+  signal: AbortSignal,
+): Promise<void> {
   const { stdout } = cli.io
   stdout.write('\u001B[2J\u001B[?25l')
   try {
@@ -94,7 +99,7 @@ async function redraw(cli: Cli, session: Session, look: () => Promise<Look>, sig
       const text = fitToScreen(await human(cli, session, report), stdout)
       stdout.write(`\u001B[H${text.replaceAll('\n', '\u001B[K\n')}\u001B[K\n\u001B[J`)
       await sleep(WATCH_MS, undefined, { signal })
-      if (isClosed(stdout)) return
+      if (isStreamClosed(stdout)) return
     }
   } finally {
     stdout.write('\u001B[?25h')
@@ -102,7 +107,12 @@ async function redraw(cli: Cli, session: Session, look: () => Promise<Look>, sig
 }
 
 /** Prints a line when the state changes (with --json, when anything does), and every 10 s. */
-async function writeLines(cli: Cli, _session: Session, look: () => Promise<Look>, signal: AbortSignal): Promise<void> {
+async function writeLines(
+  cli: Cli,
+  _session: Session,
+  look: () => Promise<StatusSnapshot>,
+  signal: AbortSignal,
+): Promise<void> {
   let lastState = ''
   let nextAt = 0
   for (;;) {
@@ -117,7 +127,7 @@ async function writeLines(cli: Cli, _session: Session, look: () => Promise<Look>
     }
     lastState = state
     await sleep(WATCH_MS, undefined, { signal })
-    if (isClosed(cli.io.stdout)) return
+    if (isStreamClosed(cli.io.stdout)) return
   }
 }
 
@@ -147,7 +157,7 @@ async function listUnknownOutcomes(cli: Cli, isSeen: boolean): Promise<ExitCode>
       return 0
     }
     cli.print(`${pluralize(all.length, 'call')} of unknown outcome; each may have cost a credit`)
-    cli.print(table([['sent', 'search', 'what happened', 'query'], ...rows]))
+    cli.print(formatTable([['sent', 'search', 'what happened', 'query'], ...rows]))
     return 0
   })
 }

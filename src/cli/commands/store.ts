@@ -3,24 +3,24 @@ import { type ExitCode, UsageError } from '../../domain/errors.js'
 import { formatNumber } from '../../domain/format.js'
 import { silentLogger } from '../../domain/logger.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { examples, text } from '../lib/parse.js'
+import { addExamples, parseText } from '../lib/parse.js'
 import { openProgressLine } from '../lib/progress.js'
 
 export function define(command: Command, act: Act): void {
   command.description('Moves the store between a file of this machine and PostgreSQL.')
-  examples(command, 'trackyard-batch store copy --to-file /run/secrets/database_url')
+  addExamples(command, 'trackyard-batch store copy --to-file /run/secrets/database_url')
   const copy = command
     .command('copy')
     .summary('copies everything to another database')
     .description(
       'Copies the store to an empty PostgreSQL database, or back to a new file, and compares the two. The old store is then marked: ' +
-        'whoever still opens it is told where the store is. Stop all workers before (`trackyard-batch down`).',
+        'opening it then fails with the new address. First stop all workers (`trackyard-batch down`).',
     )
-    .option('--to <address>', 'postgres://user@host/database (its password from ~/.pgpass), or a path', text)
-    .option('--to-file <file>', 'a file that contains the address, with its password', text)
+    .option('--to <address>', 'postgres://user@host/database (its password from ~/.pgpass), or a path', parseText)
+    .option('--to-file <file>', 'a file that contains the address, with its password', parseText)
     .option('--json', 'print one JSON document on stdout')
     .action((options: CopyOptions) => act((cli) => copyTo(cli, options)))
-  examples(
+  addExamples(
     copy,
     'trackyard-batch store copy --to-file /run/secrets/database_url',
     'trackyard-batch store copy --to ./data/trackyard.db',

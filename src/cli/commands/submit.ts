@@ -11,13 +11,13 @@ import { formatTime, isoOrNull, pluralize } from '../../domain/format.js'
 import { LONGEST_LABEL } from '../../domain/label.js'
 import type { Filters } from '../../domain/request.js'
 import { PRIORITIES, type Priority } from '../../domain/states.js'
-import type { Body } from '../documents.js'
+import type { DocumentBody } from '../documents.js'
 import { confirmSpending } from '../lib/ask.js'
 import { type Act, type Cli, isTerminal } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
-import { days, delimiter, examples, label, percentage, wholeNumber } from '../lib/parse.js'
+import { addExamples, parseDays, parseDelimiter, parseLabel, parsePercentage, parseWholeNumber } from '../lib/parse.js'
 import { openProgressLine } from '../lib/progress.js'
-import { leftToWorkers, workersOrNull } from '../lib/queue.js'
+import { throwInterruptedWhileFeeding, workersOrNull } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
 import { planWarnings, renderPlan } from '../render/plan-text.js'
 import { ALLOW_FAILURES, type AllowedFailures, waitForBatch } from './wait.js'
@@ -54,29 +54,33 @@ export function define(command: Command, act: Act): void {
     .argument('<file>', 'the catalog; - reads standard input')
     .option('-q, --query <template>', 'search for each row, with columns in braces (default: the column "query")')
     .option('--id <column>', 'column with your own row id (default: "id")')
-    .option('--limit <n>', 'tracks wanted per search, 1-100 (default: 20)', wholeNumber(1, 100))
+    .option('--limit <n>', 'tracks wanted per search, 1-100 (default: 20)', parseWholeNumber(1, 100))
     .option('--filters <json>', 'filters for every search, as a JSON object', parseFilters)
     .option(
       '--continue <batch>',
       'a corrected or extended catalog of that batch, with its options: searches what is new or changed',
     )
-    .option('--name <name>', "the batch's name (default: the file's name without extension)", label)
+    .option('--name <name>', "the batch's name (default: the file's name without extension)", parseLabel)
     .addOption(new Option('--priority <priority>', 'which batch goes first (default: normal)').choices([...PRIORITIES]))
-    .option('--max-credits <n>', 'spend at most n credits on it; the rest is withheld', wholeNumber(1))
-    .option('--first <n>', 'release only the first n searches; `release` releases the rest', wholeNumber(1))
-    .option('--max-age <days>', 'buy an answer again if it is older (default: never)', days)
-    .option('--delimiter <character>', 'between cells: one character, or tab (default: detected)', delimiter)
+    .option('--max-credits <n>', 'spend at most n credits on it; the rest is withheld', parseWholeNumber(1))
+    .option('--first <n>', 'release only the first n searches; `release` releases the rest', parseWholeNumber(1))
+    .option('--max-age <days>', 'buy an answer again if it is older (default: never)', parseDays)
+    .option('--delimiter <character>', 'between cells: one character, or tab (default: detected)', parseDelimiter)
     .option('--encoding <name>', 'of the catalog, such as windows-1251 (default: from its byte order mark, else UTF-8)')
-    .option('--header-row <n>', 'line of the header (default: the first, or the one below a title)', wholeNumber(1))
+    .option(
+      '--header-row <n>',
+      'line of the header (default: the first, or the one below a title)',
+      parseWholeNumber(1),
+    )
     .option('--not-before <time>', 'release it then: 22:00 (the next), 2026-03-01 22:00, or ISO 8601')
     .option('--deadline <time>', 'say in the plan and in `status` whether it will be done by then: 07:00 (the next)')
     .option('--dry-run', 'show the plan, keep nothing')
     .option('-y, --yes', 'do not ask, whatever the cost')
     .option('--wait', 'then wait until the batch is done, like `wait`')
-    .option('--allow-failures [percentage]', `with --wait: ${ALLOW_FAILURES}`, percentage)
+    .option('--allow-failures [percentage]', `with --wait: ${ALLOW_FAILURES}`, parsePercentage)
     .option('--json', 'print one JSON document on stdout')
     .action((file: string, options: Options) => act((cli) => submit(cli, file, options)))
-  examples(
+  addExamples(
     command,
     'trackyard-batch submit videos.csv --query "{title} {mood} music" --id video_id',
     'trackyard-batch submit videos.csv --query "{title}" --first 20      # 20 searches first',
@@ -122,7 +126,7 @@ async function submit(cli: Cli, file: string, options: Options): Promise<ExitCod
       () => {
         if (released === null) throw new EndedEarlyError('Interrupted: batch dropped, nothing was spent.')
         const undo = `Stop it with \`trackyard-batch cancel ${released.id}\`.`
-        return leftToWorkers(`batch ${released.id} is released`, undo)
+        return throwInterruptedWhileFeeding(`batch ${released.id} is released`, undo)
       },
     )
   })
@@ -208,7 +212,7 @@ function nameOf(file: string, now: number): string {
     .slice(0, LONGEST_LABEL)
 }
 
-function submitJson(batch: number | null, plan: BatchPlan): Body<'submit'> {
+function submitJson(batch: number | null, plan: BatchPlan): DocumentBody<'submit'> {
   const { estimate } = plan
   return {
     batch,
@@ -247,7 +251,7 @@ function submitJson(batch: number | null, plan: BatchPlan): Body<'submit'> {
 function releasedLine({ id, plan }: Released, now: number): string {
   if (plan.notBefore === null)
     return `Released as batch ${id} (${plan.name}).${continued(id, plan)}${withheld(id, plan)}`
-  const until = plan.continues === null ? '' : ` Until then, batch ${plan.continues.batch} goes on.`
+  const until = plan.continues === null ? '' : ` Until then, batch ${plan.continues.batch} continues.`
   return `Scheduled as batch ${id} (${plan.name}): a worker releases it at ${formatTime(plan.notBefore, now)}.${until} To release it now: \`trackyard-batch release ${id}\`.`
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { startUp } from '../../app/up.js'
 import type { Act } from '../lib/cli.js'
-import { examples } from '../lib/parse.js'
+import { addExamples } from '../lib/parse.js'
 import { runService } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
@@ -18,5 +18,5 @@ export function define(command: Command, act: Act): void {
         ),
       ),
     )
-  examples(command, 'trackyard-batch up')
+  addExamples(command, 'trackyard-batch up')
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { lookNow, type Session } from '../../app/session.js'
+import { readStatus, type Session } from '../../app/session.js'
 import { dropAbandoned, unreleasedMessage } from '../../batches/abandoned.js'
 import { findBatch } from '../../batches/find-batch.js'
 import { batchStatus } from '../../batches/status.js'
@@ -16,10 +16,10 @@ import {
 } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
 import type { BatchReport } from '../../store/store.js'
-import type { Body } from '../documents.js'
+import type { DocumentBody } from '../documents.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
-import { examples, percentage, wholeNumber } from '../lib/parse.js'
+import { addExamples, parsePercentage, parseWholeNumber } from '../lib/parse.js'
 import { openWaitView } from '../lib/progress.js'
 import { withSession } from '../lib/session.js'
 import { batchSentence } from '../render/status-text.js'
@@ -42,13 +42,13 @@ export function define(command: Command, act: Act): void {
         'Succeeds only if every row has an answer, so `wait && export` never passes on less than you expect.',
     )
     .argument('[batch]', 'id or name (default: the latest)')
-    .option('--timeout <seconds>', 'stop waiting after this time; the work continues', wholeNumber(0))
-    .option('--allow-failures [percentage]', ALLOW_FAILURES, percentage)
+    .option('--timeout <seconds>', 'stop waiting after this time; the work continues', parseWholeNumber(0))
+    .option('--allow-failures [percentage]', ALLOW_FAILURES, parsePercentage)
     .option('--report', 'write the morning report when it has ended; see `report`')
     .option('--follow', 'with --json: one document a line, at each change, before the last one')
     .option('--json', 'print one JSON document on stdout')
     .action((name: string | undefined, options: Options) => act((cli) => wait(cli, name ?? null, options)))
-  examples(
+  addExamples(
     command,
     'trackyard-batch wait night --timeout 28800 && trackyard-batch export night',
     'trackyard-batch wait night --allow-failures 2% && trackyard-batch export night',
@@ -84,7 +84,7 @@ async function wait(cli: Cli, name: string | null, options: Options): Promise<Ex
 }
 
 export interface WaitEnd {
-  readonly body: Body<'wait'>
+  readonly body: DocumentBody<'wait'>
   /** Null: every row has an answer, or the others are allowed. */
   readonly error: ReportedError | null
 }
@@ -114,7 +114,7 @@ export async function waitForBatch(
           last = report
           if (report.batch.state === 'loading') await dropAbandoned(session)
           if (!view.isDue()) return
-          const seen = await lookNow(session, follow ? { batchId, limit: 1 } : { limit: 1 })
+          const seen = await readStatus(session, follow ? { batchId, limit: 1 } : { limit: 1 })
           if (!isOver) view.show(report, seen)
         },
       }),
@@ -128,7 +128,7 @@ export async function waitForBatch(
   return { body: { outcome: outcomeOf(error), progress: last === null ? null : batchStatus(last) }, error }
 }
 
-function outcomeOf(error: ReportedError | null): Body<'wait'>['outcome'] {
+function outcomeOf(error: ReportedError | null): DocumentBody<'wait'>['outcome'] {
   switch (error?.code) {
     case undefined:
       return 'done'

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { ExitCode } from '../../domain/errors.js'
 import type { Act, Cli } from '../lib/cli.js'
-import { examples } from '../lib/parse.js'
+import { addExamples } from '../lib/parse.js'
 import { runService } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
@@ -19,13 +19,13 @@ export function define(command: Command, act: Act): void {
         return runService(cli, startWorker)
       }),
     )
-  examples(command, 'TRACKYARD_CONCURRENCY=20 trackyard-batch worker', 'trackyard-batch worker --healthy')
+  addExamples(command, 'TRACKYARD_CONCURRENCY=20 trackyard-batch worker', 'trackyard-batch worker --healthy')
 }
 
 async function checkHealth(cli: Cli): Promise<ExitCode> {
   const { settingsOf } = await import('../../app/entry.js')
-  const { workerLivesHere } = await import('../../app/healthy.js')
-  const { ok, reason } = await workerLivesHere(settingsOf(cli.io))
+  const { checkWorkerOnThisHost } = await import('../../app/healthy.js')
+  const { ok, reason } = await checkWorkerOnThisHost(settingsOf(cli.io))
   cli.result('health', { ok, reason })
   cli.print(reason)
   return ok ? 0 : 1

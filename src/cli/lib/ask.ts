@@ -3,7 +3,7 @@ import { Writable } from 'node:stream'
 import { RefusedError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
 import { type Cli, isTerminal, write } from './cli.js'
-import { endedEarly } from './interrupt.js'
+import { throwInterrupted } from './interrupt.js'
 
 /** Whether a person can answer. Questions go to stderr, so that stdout may be a file. */
 export function canAsk(cli: Cli): boolean {
@@ -70,7 +70,7 @@ async function ask(
     const answered = lines.question(prompt, { signal: AbortSignal.any([signal, stop.signal]) })
     return (await Promise.race([answered, closed])).trim()
   } catch (error) {
-    if (stop.signal.aborted) return endedEarly()
+    if (stop.signal.aborted) return throwInterrupted()
     throw error
   } finally {
     lines.close()
@@ -86,7 +86,7 @@ export interface Spending {
   /** TRACKYARD_CONFIRM_ABOVE. */
   readonly confirmAbove: number
   readonly yes: boolean
-  /** Why these searches may not be what the user wants. Confirmed whatever they cost. */
+  /** Why these searches may not be what the user wants. Confirmed whatever they cost, unless they are free. */
   readonly doubts?: readonly string[]
   /** False if standard input is the catalog. */
   readonly mayAsk: boolean

@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { styleText } from 'node:util'
 import { type ExitCode, errorCode } from '../../domain/errors.js'
-import type { Body, ErrorBody, Kind } from '../documents.js'
+import type { DocumentBody, DocumentKind, ErrorBody } from '../documents.js'
 
 /** The streams and environment of a command: the real ones in the bin, fakes in tests. */
 export interface Io {
@@ -37,9 +37,9 @@ export interface Cli {
    * With --json: the one document of this command. It is printed when the command ends, with the error if there is one.
    * @param stringify for documents whose numbers JavaScript would not write back as they were read
    */
-  result<K extends Kind>(kind: K, body: Body<K>, stringify?: (document: unknown) => string): void
+  result<K extends DocumentKind>(kind: K, body: DocumentBody<K>, stringify?: (document: unknown) => string): void
   /** With --json, for a command that follows something: prints one document, on one line, at once. */
-  emit<K extends Kind>(kind: K, body: Body<K>): void
+  emit<K extends DocumentKind>(kind: K, body: DocumentBody<K>): void
   /** Called once, at the end. */
   finish(error: ErrorBody | null): void
   /** Prints progress, questions and errors to stderr. */
@@ -100,7 +100,7 @@ export function openCli(io: Io, style: JsonStyle = null): Cli {
 }
 
 export function write(stream: Out, text: string): void {
-  if (!isClosed(stream)) stream.write(text)
+  if (!isStreamClosed(stream)) stream.write(text)
 }
 
 function indented(document: unknown): string {
@@ -150,7 +150,7 @@ export function watchOutput(io: Pick<Io, 'stdout' | 'stderr'>): () => Promise<Er
   let failure: Error | null = null
   for (const stream of [io.stdout, io.stderr]) {
     stream.on('error', (error) => {
-      if (isClosedOutput(error) || (isTerminal(stream) && errorCode(error) === 'EIO')) closedStreams.add(stream)
+      if (isClosedOutputError(error) || (isTerminal(stream) && errorCode(error) === 'EIO')) closedStreams.add(stream)
       else if (stream === io.stdout) failure ??= error
     })
   }
@@ -164,10 +164,10 @@ export function watchOutput(io: Pick<Io, 'stdout' | 'stderr'>): () => Promise<Er
 /** Tracked here because Node does not keep the errors of its own stdout. */
 const closedStreams = new WeakSet<Out>()
 
-export function isClosed(stream: Out): boolean {
+export function isStreamClosed(stream: Out): boolean {
   return closedStreams.has(stream) || stream.destroyed || stream.writableEnded || stream.errored !== null
 }
 
-export function isClosedOutput(error: unknown): boolean {
+export function isClosedOutputError(error: unknown): boolean {
   return ['EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END'].includes(errorCode(error))
 }

@@ -22,7 +22,7 @@ export async function interruptible<T>(
 }
 
 /** Ctrl-C before a command has changed anything. */
-export function endedEarly(): never {
+export function throwInterrupted(): never {
   throw new EndedEarlyError('Interrupted: nothing was changed.')
 }
 

@@ -1,4 +1,4 @@
-import type { Look } from '../../app/session.js'
+import type { StatusSnapshot } from '../../app/session.js'
 import { unreleasedMessage } from '../../batches/abandoned.js'
 import type { StatusReport } from '../../batches/status-report.js'
 import { creditsLeft, formatNumber, formatTime, pluralize, truncate } from '../../domain/format.js'
@@ -42,7 +42,7 @@ export function openProgressLine(cli: Cli, monotonicMs: () => number = () => per
 export interface WaitView {
   /** False if it is too early for another report. */
   isDue(): boolean
-  show(batch: BatchReport, look: Look): void
+  show(batch: BatchReport, look: StatusSnapshot): void
   end(): void
 }
 

@@ -24,7 +24,7 @@ export function workersOrNull(cli: Cli, filled: number | UnreachableError): numb
 }
 
 /** After Ctrl-C while Redis was being fed. @param state what has happened: "batch 3 is released" */
-export function leftToWorkers(state: string, undo: string): never {
+export function throwInterruptedWhileFeeding(state: string, undo: string): never {
   throw new NotFinishedError(`Interrupted: ${state}, and workers will queue the remaining searches.`, {
     code: 'interrupted',
     hint: undo,

@@ -29,10 +29,8 @@ export async function withSession(cli: Cli, use: (session: Session) => Promise<E
   return withCleanup(async (cleanup) => {
     cleanup.add(() => debugLog?.flush())
     const session = await openSession(settings, log, cleanup, { patienceMs: PATIENCE_MS })
-    if (isNew) cli.say(`Made a new store in ${settings.dataDir} (TRACKYARD_DATA_DIR).`)
-    const result = await use(session)
-    await cleanup.runAll()
-    return result
+    if (isNew) cli.say(`Created a new store in ${settings.dataDir} (TRACKYARD_DATA_DIR).`)
+    return await use(session)
   })
 }
 

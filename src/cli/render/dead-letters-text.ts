@@ -1,5 +1,5 @@
 import type { DeadLetter } from '../../domain/dead-letter.js'
-import { formatDateTime, formatNumber, pairs, pluralize, table, truncate } from '../../domain/format.js'
+import { formatDateTime, formatNumber, formatPairs, formatTable, pluralize, truncate } from '../../domain/format.js'
 import type { BatchReport, Retried } from '../../store/store.js'
 import type { Paint } from '../lib/cli.js'
 
@@ -68,7 +68,7 @@ function deadLetterTable(letters: readonly DeadLetter[]): string {
     formatDateTime(Date.parse(letter.died_at)),
     truncate(letter.query, 60),
   ])
-  return table([['search', 'status', 'rows', 'died', 'query'], ...rows], [1, 2])
+  return formatTable([['search', 'status', 'rows', 'died', 'query'], ...rows], [1, 2])
 }
 
 export function renderDeadLetter(letter: DeadLetter): string {
@@ -88,18 +88,18 @@ export function renderDeadLetter(letter: DeadLetter): string {
     ['remedy', letter.remedy],
   )
   if (letter.maybe_paid) rows.push(['costs', 'a retry may be charged again: an earlier call may be paid for already'])
-  return `${pairs(rows)}\n\nEvery call: trackyard-batch show ${letter.search.slice(0, 12)}`
+  return `${formatPairs(rows)}\n\nEvery call: trackyard-batch show ${letter.search.slice(0, 12)}`
 }
 
 /** "2 searches are due again" */
-export function dueAgain(count: number): string {
+export function dueAgainText(count: number): string {
   return `${pluralize(count, 'search')} ${count === 1 ? 'is' : 'are'} due again`
 }
 
 /** What was retried, and why part of it is not due. */
 export function renderRetried({ retried, due, withheld }: Retried): string {
   const unwanted = retried - due - withheld
-  const lines = [due === 0 ? 'None of them is due.' : `${dueAgain(due)}.`]
+  const lines = [due === 0 ? 'None of them is due.' : `${dueAgainText(due)}.`]
   if (withheld > 0)
     lines.push(`${formatNumber(withheld)} withheld by a cap: release them with \`trackyard-batch release\`.`)
   if (unwanted > 0)

@@ -5,19 +5,19 @@ import {
   figureOr,
   formatDateTime,
   formatNumber,
+  formatPairs,
+  formatTable,
   isoOrNull,
-  pairs,
   pluralize,
-  table,
   truncate,
 } from '../../domain/format.js'
 import { deriveTags, type Tags, type Track } from '../../domain/tags.js'
 import type { CallReport, RowReport, SearchReport } from '../../store/store.js'
-import type { Body } from '../documents.js'
+import type { DocumentBody } from '../documents.js'
 import type { Paint } from '../lib/cli.js'
 
 /** One row with its search, or a search alone. */
-export interface Shown {
+export interface ShowResult {
   readonly item: RowReport | null
   readonly search: SearchReport | null
 }
@@ -25,7 +25,7 @@ export interface Shown {
 const TRACKS_SHOWN = 5
 const ROWS_SHOWN = 10
 
-export function renderShown({ item, search }: Shown, paint: Paint): string {
+export function renderShowResult({ item, search }: ShowResult, paint: Paint): string {
   const sections: string[] = []
   if (item !== null) sections.push(itemSection(item))
   if (search !== null) sections.push(...searchSections(search, item === null, paint))
@@ -43,7 +43,7 @@ function itemSection(item: RowReport): string {
   ]
   if (item.problem !== null) rows.push(['problem', item.problem])
   rows.push(['content', truncate(item.row, 500)])
-  return pairs(rows)
+  return formatPairs(rows)
 }
 
 function searchSections(search: SearchReport, withRows: boolean, paint: Paint): string[] {
@@ -63,7 +63,7 @@ function searchSections(search: SearchReport, withRows: boolean, paint: Paint): 
     facts.push(['reason', truncate(reason, 500)], ['remedy', death.remedy], ['next', retryHint(search)])
     if (death.requestId !== null) facts.push(['request id', death.requestId])
   }
-  const sections = [pairs(facts), callSection(search.calls)]
+  const sections = [formatPairs(facts), callSection(search.calls)]
   const tracks = search.answer === null ? null : parseTracks(search.answer)
   if (tracks !== null) sections.push(answerSection(tracks, paint))
   else if (search.answer !== null) sections.push(`unreadable answer\n  ${truncate(search.answer, 500)}`)
@@ -89,7 +89,7 @@ function callSection(calls: readonly CallReport[]): string {
     truncate(call.detail ?? '', 60),
   ])
   const head = ['call', 'sent', 'took', 'outcome', 'status', 'request id', 'credits left', '']
-  return table([head, ...rows], [2, 6])
+  return formatTable([head, ...rows], [2, 6])
 }
 
 function answerSection(tracks: readonly Track[], paint: Paint): string {
@@ -116,7 +116,7 @@ function tagLines(tags: Tags): string {
     ['energy level', tags.energyLevel],
     ['vocals', vocals],
   ]
-  return pairs(rows.map(([label, value]) => [label, value === null || value === '' ? '-' : value]))
+  return formatPairs(rows.map(([label, value]) => [label, value === null || value === '' ? '-' : value]))
 }
 
 function rowSection(items: SearchReport['items']): string {
@@ -128,11 +128,11 @@ function rowSection(items: SearchReport['items']): string {
       item.key ?? '',
     ])
   const more = items.length > ROWS_SHOWN ? `\n  … and ${formatNumber(items.length - ROWS_SHOWN)} more` : ''
-  return `${pluralize(items.length, 'row')} ${items.length === 1 ? 'shares' : 'share'} this search\n${table(rows)}${more}`
+  return `${pluralize(items.length, 'row')} ${items.length === 1 ? 'shares' : 'share'} this search\n${formatTable(rows)}${more}`
 }
 
 /** For `stringifyExactly`, which keeps the digits of numbers as they were read. */
-export function shownJson({ item, search }: Shown): Body<'show'> {
+export function showResultJson({ item, search }: ShowResult): DocumentBody<'show'> {
   return {
     row:
       item === null
@@ -150,7 +150,7 @@ export function shownJson({ item, search }: Shown): Body<'show'> {
   }
 }
 
-function searchJson(search: SearchReport): Body<'show'>['search'] {
+function searchJson(search: SearchReport): DocumentBody<'show'>['search'] {
   const tracks = search.answer === null ? null : parseTracks(search.answer)
   return {
     search: search.ref.fingerprint,

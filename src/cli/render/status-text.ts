@@ -7,19 +7,18 @@ import {
   formatDateTime,
   formatDuration,
   formatNumber,
+  formatPairs,
   formatRowCounts,
+  formatTable,
   formatTime,
   formatTimeAndWait,
-  pairs,
   pluralize,
-  table,
   truncate,
 } from '../../domain/format.js'
 import type { BatchReport, UnknownSearches } from '../../store/store.js'
-import type { Body } from '../documents.js'
+import type { DocumentBody } from '../documents.js'
 import type { Paint } from '../lib/cli.js'
 
-/** The status message first; then credits, rate, finish time and the batches. */
 export interface StatusView {
   readonly report: StatusReport
   /** The calls of unknown outcome that nobody has looked at; null: none. */
@@ -27,6 +26,7 @@ export interface StatusView {
   readonly now: number
 }
 
+/** The status message first; then credits, rate, finish time and the batches. */
 export function renderStatus({ report, unknown, now }: StatusView, paint: Paint): string {
   const { queue, credits, calls_per_minute } = report
   const facts: [string, string][] = [
@@ -51,7 +51,7 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
   return [
     paintedMessage(report, paint),
     '',
-    pairs(facts),
+    formatPairs(facts),
     ...(unknown === null ? [] : unknownLines(unknown, now, paint)),
     '',
     batchTable(report.batches),
@@ -70,7 +70,7 @@ function unknownLines({ count, searches }: UnknownSearches, now: number, paint: 
   return [...lines, '  After a look: `trackyard-batch status --unknown --seen`']
 }
 
-export function statusJson({ queue, ...report }: StatusReport): Body<'status'> {
+export function statusJson({ queue, ...report }: StatusReport): DocumentBody<'status'> {
   return {
     queue: { ...queue, causes: [...queue.causes] },
     ...report,
@@ -156,7 +156,7 @@ function batchTable(batches: readonly BatchStatus[]): string {
     formatDateTime(Date.parse(batch.created_at)).slice(0, 16),
     tookOf(batch),
   ])
-  return table([head, ...rows], [0, ...Array.from({ length: counts.length + 2 }, (_, index) => index + 3)])
+  return formatTable([head, ...rows], [0, ...Array.from({ length: counts.length + 2 }, (_, index) => index + 3)])
 }
 
 function tookOf({ created_at, completed_at }: BatchStatus): string {

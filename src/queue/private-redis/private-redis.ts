@@ -5,12 +5,12 @@ import { UnreachableError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
 import { factsOf } from '../redis-error.js'
 import { withFileLock } from './file-lock.js'
-import { startServer, untilUp } from './redis-server.js'
+import { startServer, waitUntilUp } from './redis-server.js'
 import { askToEnd, keepInMemory, stateOf } from './redis-socket.js'
 import {
   checkSocketDirectory,
   isOrphanOf,
-  lives,
+  isProcessAlive,
   makeSocketDirectory,
   recordedServer,
   type ServerFiles,
@@ -91,7 +91,7 @@ export async function stopPrivateRedis(options: { readonly dataDir: string }): P
     if (now.state !== 'up') throw await unreachable(files, now.state)
     await askToEnd(files.socketPath)
     const deadline = performance.now() + ENDS_WITHIN_MS
-    while (lives(now.pid)) {
+    while (isProcessAlive(now.pid)) {
       if (performance.now() > deadline) {
         throw new UnreachableError(
           `The private Redis (pid ${now.pid}) was asked to stop and is still running. See ${files.logFile}.`,
@@ -138,7 +138,7 @@ export async function keepPrivateRedis(options: {
     } catch (error) {
       log.error(
         { event: 'redis.start_failed', problem: String(error), repeats: true },
-        'the private Redis is down and cannot be started; tried again in 2 s',
+        'the private Redis is down and cannot be started; trying again in 2 s',
       )
     }
   }
@@ -169,7 +169,7 @@ async function endOrphan(pid: number, dataDir: string): Promise<void> {
 async function waitWhileLoading(files: ServerFiles, log: Logger): Promise<number | null> {
   const { state } = await stateOf(files.socketPath)
   if (state === 'silent') throw await unreachable(files, state)
-  if (state === 'loading') await untilUp(files, log, async () => null)
+  if (state === 'loading') await waitUntilUp(files, log, async () => null)
   const now = await stateOf(files.socketPath)
   if (now.state === 'up') return now.pid
   // No socket: the server may be exiting, so wait a moment.

@@ -91,7 +91,7 @@ async function launch(files: ServerFiles, command: string, log: Logger): Promise
   const errors = readErrors(child)
   const ended = endOf(child)
   try {
-    const failed = await untilUp(files, log, async () => {
+    const failed = await waitUntilUp(files, log, async () => {
       const end = ended()
       if (end === null) return null
       if (end.code === 127 || end.code === 126) throw new UnreachableError(await notInstalled())
@@ -110,7 +110,7 @@ async function launch(files: ServerFiles, command: string, log: Logger): Promise
  * Waits until the server is up. Loading a big file may take minutes, and is always worth the wait.
  * @returns null when it is up, else the result of `failed`
  */
-export async function untilUp<Failure>(
+export async function waitUntilUp<Failure>(
   files: ServerFiles,
   log: Logger,
   failed: () => Promise<Failure | null>,
@@ -168,7 +168,7 @@ function readErrors(child: ChildProcess): () => string {
 }
 
 async function notStarted(files: ServerFiles, { remedy, words }: StartFailure): Promise<UnreachableError> {
-  const said = words === '' ? 'it said nothing' : `it said "${words}" (${files.logFile})`
+  const said = words === '' ? 'it logged no reason' : `it said "${words}" (${files.logFile})`
   const next = remedy === null ? '' : ` Its files are in ${files.dir}: ${remedy}, then try again.`
   return new UnreachableError(`The private Redis did not start: ${said}.${next}`)
 }

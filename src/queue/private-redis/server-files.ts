@@ -113,13 +113,13 @@ export async function recordedServer(files: ServerFiles): Promise<number | null>
   // Reading a pipe would never end.
   if ((await kindOf(files.pidFile)) === 'other') return null
   const pid = Number((await readFile(files.pidFile, 'utf8').catch(() => '')).trim())
-  if (!Number.isInteger(pid) || pid < 2 || !lives(pid)) return null
+  if (!Number.isInteger(pid) || pid < 2 || !isProcessAlive(pid)) return null
   return (await isServerOf(pid, files)) ? pid : null
 }
 
 /** Whether this process is a redis-server whose directory, formerly this one, was deleted. */
 export async function isOrphanOf(pid: number, files: ServerFiles): Promise<boolean> {
-  return lives(pid) && (await isServerOf(pid, files, `${files.dir} (deleted)`))
+  return isProcessAlive(pid) && (await isServerOf(pid, files, `${files.dir} (deleted)`))
 }
 
 /** @param inDir its working directory, as Linux shows it */
@@ -136,7 +136,7 @@ async function isServerOf(pid: number, files: ServerFiles, inDir?: string): Prom
 }
 
 /** Whether a process with this pid exists, of any user. */
-export function lives(pid: number): boolean {
+export function isProcessAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

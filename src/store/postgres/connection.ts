@@ -1,7 +1,7 @@
 import pg from 'pg'
 import {
   type Connection,
-  expand,
+  expandFragments,
   type Fragments,
   mutex,
   type Queries,
@@ -217,7 +217,7 @@ function queryOf(text: string, parameters: SqlParameters): pg.QueryConfig {
 
 function prepare(text: string): Prepared {
   const names: string[] = []
-  const numbered = expand(text, FRAGMENTS).replace(/@(\w+)/g, (_, name: string) => {
+  const numbered = expandFragments(text, FRAGMENTS).replace(/@(\w+)/g, (_, name: string) => {
     if (!names.includes(name)) names.push(name)
     return `$${names.indexOf(name) + 1}`
   })

@@ -34,7 +34,7 @@ const SENTENCES: readonly (readonly [RegExp, (code: string) => string])[] = [
   [/^(57P0[123]|08...)$/, LOST],
   [/^(25P03|57014)$/, (code) => `ended a transaction that took too long${code}. It is safe to try again.`],
   [/^40(001|P01)$/, (code) => `gave up a transaction${code}. It is safe to try again.`],
-  // Rights that are taken away in a run can be given back; what is to be saved is kept until then.
+  // A right that was revoked during a run can be granted again; until then a worker keeps what it has to save.
   [/^42501$/, () => TOO_FEW_RIGHTS],
   [/^58030$/, (code) => `cannot read or write its files${code}. Check the server's disk and log.`],
   [/^(ECONN\w+|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT|EACCES)$/, LOST],
@@ -44,7 +44,7 @@ function isTimeout(error: unknown): boolean {
   return error instanceof Error && /^(Query read timeout|timeout expired|Connection terminated)/.test(error.message)
 }
 
-/** What is wrong when a first connection fails; a restart does not help with a wrong password. */
+/** The error of a first connection. If a restart cannot help (a wrong password), it is a `ConfigurationError`. */
 export function openError(error: unknown, database: string): unknown {
   const code = errorCode(error)
   const sentence = CONFIGURATION[code] ?? (isAboutTls(error) ? TLS : undefined)
@@ -52,7 +52,7 @@ export function openError(error: unknown, database: string): unknown {
   return postgresError(error, database, true)
 }
 
-/** The same of what the first statements met. */
+/** The same for an error of the first statements. */
 export function firstError(error: unknown): unknown {
   if (!(error instanceof UnreachableError) || CONFIGURATION[errorCode(error.cause)] === undefined) return error
   return new ConfigurationError(error.message, { cause: error.cause })

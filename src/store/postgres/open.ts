@@ -54,10 +54,10 @@ export async function openPostgres({ database, readOnly, log, clock }: PostgresO
 
 /** A group holds the lock for a round trip or two for each of its changes. */
 const GROUP_SIZE = 25
-/** Claims of all machines wait for a tenth of a second. */
+/** A chunk takes a tenth of a second, during which the claims of all machines wait. */
 const ROWS_PER_CHUNK = 2500
 
-/** What can happen to a file cannot happen to a database on a server: it is there, or it cannot be reached. */
+/** A database on a server cannot be lost as a file can: it is there, or it cannot be reached. */
 const ALWAYS_THERE: Engine['health'] = {
   trouble: () => null,
   rescue: async () => true,
@@ -66,8 +66,8 @@ const ALWAYS_THERE: Engine['health'] = {
 
 /**
  * A pooler such as PgBouncer may give each transaction another session of the server, and each session to many clients.
- * Settings and prepared statements of a session are lost there. Two connections then meet the same
- * session, or one meets two: which of both depends on the pooler's order.
+ * Then settings and prepared statements of a session get lost. It shows in one of two ways: two of our connections get
+ * the same session, or one connection gets two.
  */
 async function refuseSharedSessions(one: PostgresConnection, other: PostgresConnection, name: string): Promise<void> {
   const first = await one.serverProcess()

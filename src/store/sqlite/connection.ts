@@ -2,14 +2,14 @@ import { resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import {
   type Connection,
-  expand,
+  expandFragments,
   type Fragments,
   type Mutex,
   mutex,
-  type Purpose,
   type Snapshot,
   type SqlParameters,
   type Transaction,
+  type WritePurpose,
 } from '../engine.js'
 import { openStoreFiles, type StoreFiles } from './store-files.js'
 
@@ -73,7 +73,7 @@ export function openConnection(
     }
   }
 
-  function refuseIfLost(purpose: Purpose): void {
+  function refuseIfLost(purpose: WritePurpose): void {
     if (purpose === 'change') files.refuseIfLost()
     else files.refuseIfDamaged()
   }
@@ -143,7 +143,7 @@ function transactionOn(handle: Database.Database): Transaction {
   function prepared(text: string): Database.Statement<unknown[]> {
     const known = statements.get(text)
     if (known !== undefined) return known
-    const made = handle.prepare<unknown[]>(expand(text, FRAGMENTS))
+    const made = handle.prepare<unknown[]>(expandFragments(text, FRAGMENTS))
     statements.set(text, made)
     return made
   }

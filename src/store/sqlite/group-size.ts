@@ -1,17 +1,17 @@
-/** More save no time: the commit itself is then a small part of it. */
+/** A larger group would save hardly any time, because the commit itself is then a small part of it. */
 const LARGEST = 64
 const WINDOW_MS = 250
-/** Shares of the time, found by measuring 10 and 50 calls at a time of 0 and 50 ms (`npm run bench -- --only throughput`). */
+/** Limits of the utilization, found by measuring 10 and 50 calls at a time of 0 and 50 ms (`npm run bench -- --only throughput`). */
 const BUSY = 0.97
 const SPARE = 0.85
 
 /**
- * How many changes share a commit: as few as this process has time for. A commit blocks the thread, and
- * everybody in it goes on only once it is done. If ten answers that arrive together share one, the next
- * ten calls leave together too, and their answers arrive together again: the process is always either
- * idle or behind. One commit for each spreads the calls. A busy process needs fewer commits: the size
- * doubles while it has no time to spare, and is halved once it has.
- * @param utilization which share of the time since the last question this process was busy
+ * How many changes share a commit: as few as this process can afford. A commit blocks the thread, and all
+ * changes in it resolve only once it is done. If ten answers that arrive together share one, the next ten
+ * calls leave together too, and their answers arrive together again, so the process is always either idle or
+ * behind. A commit for each change spreads the calls. A busy process must save commits: the size doubles
+ * while it is busy, and is halved once it has idle time.
+ * @param utilization the share of the time since its last call that this process was busy
  */
 export function openGroupSize(
   utilization: () => number = openUtilization(),

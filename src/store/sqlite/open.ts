@@ -131,7 +131,7 @@ async function bringUpToDate(
   }
 }
 
-/** Returns the version before. */
+/** Returns the schema version before the migration. */
 async function migrateFile(tx: Transaction, path: string): Promise<number> {
   const from = await versionOfFile(tx)
   if (isMigratedFile(from, path)) return from

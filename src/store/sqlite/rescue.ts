@@ -7,7 +7,7 @@ import { countOf } from '../ledger.js'
 import { checkStore, makeSingleFile } from './check-store.js'
 import { openConnection, type SqliteConnection } from './connection.js'
 import { COPY_MARK } from './remains.js'
-import { type Loss, type Rescued, sentenceFor } from './store-files.js'
+import { lossSentence, type Rescued, type StoreLoss } from './store-files.js'
 
 export interface Rescue {
   /** Null: the open files are the store. */
@@ -40,7 +40,7 @@ export function openRescue(connection: SqliteConnection): Rescue {
   let failedAt = Number.NEGATIVE_INFINITY
   let running: Promise<void> | null = null
 
-  async function rescue(loss: Loss, last: boolean): Promise<void> {
+  async function rescue(loss: StoreLoss, last: boolean): Promise<void> {
     switch (loss.kind) {
       case 'permissions':
       case 'unreachable':
@@ -63,7 +63,7 @@ export function openRescue(connection: SqliteConnection): Rescue {
     rescued = { kind: 'folded in' }
   }
 
-  async function copy(loss: Loss, last: boolean): Promise<void> {
+  async function copy(loss: StoreLoss, last: boolean): Promise<void> {
     if (!last && (performance.now() - failedAt < AGAIN_AFTER_MS || isBeingCopied(connection.files.path))) return
     const { state, open } = await connection.readAnyway(stateOf)
     if (!last && open > 0 && Date.now() - loss.since < CALLS_END_WITHIN_MS) return
@@ -90,7 +90,7 @@ export function openRescue(connection: SqliteConnection): Rescue {
   return {
     trouble() {
       const loss = files.loss()
-      return loss === null ? null : { kind: 'lost', since: loss.since, cause: sentenceFor(loss, files.path, rescued) }
+      return loss === null ? null : { kind: 'lost', since: loss.since, cause: lossSentence(loss, files.path, rescued) }
     },
     async run(last) {
       // One after another, so that a later process sees what an earlier one saved.
@@ -166,7 +166,7 @@ function placesFor(path: string): readonly string[] {
   return [dirname(path), homedir()]
 }
 
-async function copyBeside(connection: SqliteConnection, loss: Loss): Promise<string> {
+async function copyBeside(connection: SqliteConnection, loss: StoreLoss): Promise<string> {
   let failure: unknown = null
   for (const directory of placesFor(connection.files.path)) {
     try {
@@ -178,7 +178,7 @@ async function copyBeside(connection: SqliteConnection, loss: Loss): Promise<str
   throw failure
 }
 
-async function copyInto(directory: string, connection: SqliteConnection, loss: Loss): Promise<string> {
+async function copyInto(directory: string, connection: SqliteConnection, loss: StoreLoss): Promise<string> {
   const ending = extname(connection.files.path)
   const moment = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
   const name = `${basename(connection.files.path, ending)}${COPY_MARK}${moment}-${process.pid}${ending}`

@@ -10,7 +10,7 @@ export interface StoreFiles {
    * Checks again. Null: all is well. After a recoverable loss (a moved file, permissions) it
    * returns to null.
    */
-  loss(): Loss | null
+  loss(): StoreLoss | null
   /** @throws UnreachableError for any loss: nothing new may start */
   refuseIfLost(): void
   /**
@@ -24,7 +24,7 @@ export interface StoreFiles {
   reportDamage(what: string): void
 }
 
-type Found = Pick<Loss, 'kind' | 'what'>
+type Found = Pick<StoreLoss, 'kind' | 'what'>
 
 interface Opened {
   readonly main: BigIntStats
@@ -68,7 +68,7 @@ export function openStoreFiles(path: string): StoreFiles {
     return isWhole ? null : { kind: 'damaged', what: `The store ${path} was cut off at ${now.size} bytes` }
   }
 
-  function loss(): Loss | null {
+  function loss(): StoreLoss | null {
     const found = lookOrExplain()
     if (found === null) {
       since = null
@@ -95,8 +95,8 @@ export function openStoreFiles(path: string): StoreFiles {
     return storeError(error, path)
   }
 
-  function refuse(found: Loss | null): void {
-    if (found !== null) throw new UnreachableError(sentenceFor(found, path, { kind: 'by a worker' }))
+  function refuse(found: StoreLoss | null): void {
+    if (found !== null) throw new UnreachableError(lossSentence(found, path, { kind: 'by a worker' }))
   }
 
   return {
@@ -127,7 +127,10 @@ export function openStoreFiles(path: string): StoreFiles {
 function differenceBeside(opened: Opened, now: BigIntStats, path: string): Found | null {
   if ((opened.main.mode & ~now.mode & OWNER_READS_AND_WRITES) !== 0n) {
     const mode = (now.mode & 0o777n).toString(8).padStart(3, '0')
-    return { kind: 'permissions', what: `The permissions of the store ${path} were taken away (they are ${mode})` }
+    return {
+      kind: 'permissions',
+      what: `The permissions of the store ${path} do not allow reading and writing any more (${mode})`,
+    }
   }
   for (const { path: name, stats } of opened.beside) {
     const beside = statSync(name, { bigint: true, throwIfNoEntry: false })
@@ -182,15 +185,15 @@ function isSame(one: BigIntStats, other: BigIntStats): boolean {
 }
 
 /** How an open store was lost. */
-export interface Loss {
-  readonly kind: LossKind
+export interface StoreLoss {
+  readonly kind: StoreLossKind
   /** Epoch milliseconds. */
   readonly since: number
-  /** What happened. What to do next depends on what could be rescued: see `sentenceFor`. */
+  /** What happened. What to do next depends on what could be rescued: see `lossSentence`. */
   readonly what: string
 }
 
-export type LossKind =
+export type StoreLossKind =
   /** The open file was deleted. */
   | 'deleted'
   /** Another file is at its path. */
@@ -214,7 +217,7 @@ export type Rescued =
   | { readonly kind: 'failed'; readonly reason: string }
 
 /** What happened, whether the answers are safe, what to do next. */
-export function sentenceFor(loss: Loss, path: string, rescued: Rescued): string {
+export function lossSentence(loss: StoreLoss, path: string, rescued: Rescued): string {
   switch (loss.kind) {
     case 'deleted':
       return `${loss.what}. ${saved(rescued, path)}`

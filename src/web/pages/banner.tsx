@@ -4,7 +4,8 @@ import type { PauseCause } from '../../domain/pause.js'
 import type { PageContext } from './layout.js'
 import { Prose, When } from './text.js'
 
-/** The state across the page: colour, the whole message, since when, and the buttons that change it. */
+/** The banner with the state: its colour, the whole message, since when, and the buttons that change it. */
+
 type Tone = 'good' | 'wait' | 'bad' | 'hand' | 'idle'
 
 const PAUSED_TITLES: Readonly<Record<PauseCause, string>> = {

@@ -10,12 +10,12 @@ import type { Batch, BatchReport, RowReport, SearchReport } from '../../store/st
 import type { BoardOptions } from '../board-options.js'
 import { renderReport } from '../report.js'
 import { BatchPage } from './batch.js'
-import { chartData, windowBetween } from './chart-data.js'
+import { chartData, chartWindowBetween } from './chart-data.js'
 import { Confirm } from './confirm.js'
 import { Found, type FoundData } from './found.js'
 import type { PageContext } from './layout.js'
 import { liveReport, page } from './respond.js'
-import { entriesOf } from './timeline.js'
+import { batchTimeline } from './timeline.js'
 
 const LONGEST_QUERY = 200
 const MOST_FOUND = 20
@@ -45,11 +45,11 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
   web.get('/batches/:id{[0-9]+}', async (c) => {
     const view = context()
     const batch = await batchOf(c.req.param('id'))
-    const window = windowBetween(batch.createdAt, batch.completedAt ?? view.now)
+    const window = chartWindowBetween(batch.createdAt, batch.completedAt ?? view.now)
     const [live, samples, timeline, deadLetters] = await Promise.all([
       liveReport(options, batch.id),
       options.samples({ ...window, now: view.now, batchId: batch.id }),
-      entriesOf(batch, options.timeline, view.now),
+      batchTimeline(batch, options.timeline, view.now),
       store.reports.deadLetterGroups({ batchId: batch.id }),
     ])
     const status = live.report.batches.find((each) => each.batch === batch.id)

@@ -11,7 +11,7 @@ import { DeadLetterGroups, RowNames } from './dead-letters.js'
 import { Figure, FinishFigure } from './figures.js'
 import { Page, type PageContext } from './layout.js'
 import type { LiveReport } from './respond.js'
-import { Done, When } from './text.js'
+import { ActionResult, When } from './text.js'
 import { Timeline } from './timeline.js'
 
 export interface BatchData extends LiveReport {
@@ -39,7 +39,7 @@ export function BatchPage({ data, context }: { readonly data: BatchData; readonl
           )}
         </p>
       </div>
-      <Done text={done} />
+      <ActionResult text={done} />
       {isOpen(batch) ? <Banner report={report} isRedisAway={isRedisAway} level={2} context={context} /> : null}
       <section class="panel" aria-label="Rows by status" data-live="rows">
         <StatusBar batch={status} />
@@ -68,7 +68,7 @@ function isOpen({ state, completedAt }: Batch): boolean {
   return state === 'released' && completedAt === null
 }
 
-/** @param props.report null: in a file, which does not look ahead */
+/** @param props.report null: a report in a file, which shows no forecast */
 export function BatchFigures(props: {
   readonly status: BatchStatus
   readonly batch: Batch
@@ -141,7 +141,7 @@ function BatchActions(props: { readonly batch: Batch; readonly status: BatchStat
   const at = `${context.base}/batches/${batch.id}`
   const mayRelease =
     status.not_before !== null || status.withheld > 0 || batch.maxCredits !== null || batch.first !== null
-  // A used cap must be raised; any other stays unless it is changed.
+  // A cap that is used up must be raised, so the field is empty; any other is the default.
   const cap = batch.maxCredits !== null && batch.charged < batch.maxCredits ? String(batch.maxCredits) : ''
   return (
     <section class="panel" aria-label="Actions">

@@ -1,10 +1,11 @@
 import { ENDED_OUTCOMES, type EndedOutcome, type Sample, type StopCause } from '../../store/activity.js'
 
 /** What the charts show, from samples: rates between two samples, and spans in which calls were stopped. */
+
 export const RANGES = ['hour', 'night', 'week'] as const
 export type Range = (typeof RANGES)[number]
 
-export interface Window {
+export interface ChartWindow {
   /** Epoch milliseconds. */
   readonly from: number
   readonly to: number
@@ -15,7 +16,7 @@ export interface Window {
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 
-/** The chart's groups of outcomes, from the ground up. */
+/** The chart's groups of outcomes, from the bottom to the top of a bar. */
 export const CALL_GROUPS = ['answered', 'refused', 'failed', 'rate_limited'] as const
 export type CallGroup = (typeof CALL_GROUPS)[number]
 
@@ -38,7 +39,7 @@ export interface Reading {
 }
 
 export interface ChartData {
-  readonly window: Window
+  readonly window: ChartWindow
   readonly buckets: readonly Bucket[]
   readonly limit: readonly Reading[]
   /** Credits left; of a batch, credits spent. */
@@ -50,7 +51,7 @@ export interface ChartData {
   readonly spans: readonly Span[]
 }
 
-export function windowOf(range: Range, now: number): Window {
+export function chartWindowOf(range: Range, now: number): ChartWindow {
   switch (range) {
     case 'hour':
       return windowBefore(now, HOUR_MS, 1)
@@ -64,7 +65,7 @@ export function windowOf(range: Range, now: number): Window {
 }
 
 /** Begins and ends at the border of a bucket. */
-function windowBefore(now: number, lengthMs: number, everyMinutes: number): Window {
+function windowBefore(now: number, lengthMs: number, everyMinutes: number): ChartWindow {
   const width = everyMinutes * MINUTE_MS
   const to = Math.ceil((now + 1) / width) * width
   return { from: to - lengthMs, to, everyMinutes }
@@ -75,7 +76,7 @@ const MOST_BUCKETS = 180
 const WIDTHS = [1, 5, 15, 60, 180, 720, 1440]
 
 /** For a batch: from its start to its end. */
-export function windowBetween(from: number, to: number): Window {
+export function chartWindowBetween(from: number, to: number): ChartWindow {
   const minutes = Math.max(4, Math.ceil((to - from) / MINUTE_MS) + 1)
   const everyMinutes = WIDTHS.find((width) => minutes / width <= MOST_BUCKETS) ?? Math.ceil(minutes / MOST_BUCKETS)
   const width = everyMinutes * MINUTE_MS
@@ -91,7 +92,7 @@ export function windowBetween(from: number, to: number): Window {
  * @param samples oldest first, the last one before the window included, at most one per bucket
  * @param batchRows the rows of a batch: its own rows and credits are shown. Null: those of the account
  */
-export function chartData(samples: readonly Sample[], window: Window, batchRows: number | null = null): ChartData {
+export function chartData(samples: readonly Sample[], window: ChartWindow, batchRows: number | null = null): ChartData {
   const isOfBatch = batchRows !== null
   const within = samples.filter((sample) => endOf(sample) > window.from && startOf(sample) < window.to)
   return {
@@ -110,7 +111,7 @@ export function chartData(samples: readonly Sample[], window: Window, batchRows:
  * Calls between two samples. Without a worker there is no sample; calls from before such a gap
  * were made at its beginning.
  */
-function bucketOf(before: Sample | undefined, sample: Sample, window: Window): Bucket[] {
+function bucketOf(before: Sample | undefined, sample: Sample, window: ChartWindow): Bucket[] {
   if (before === undefined) return []
   const width = window.everyMinutes
   const bucket = (minute: number) => Math.floor(minute / width) * width
@@ -158,7 +159,7 @@ function readings(samples: readonly Sample[], read: (sample: Sample) => number |
   })
 }
 
-function spansOf(samples: readonly Sample[], window: Window): Span[] {
+function spansOf(samples: readonly Sample[], window: ChartWindow): Span[] {
   const width = window.everyMinutes * MINUTE_MS
   const spans: Span[] = []
   for (const sample of samples) {

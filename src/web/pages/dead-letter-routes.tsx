@@ -12,7 +12,10 @@ import { page } from './respond.js'
 const MOST_BATCHES = 200
 const MOST_CALLS = 20
 
-/** The page of dead letters, and its two buttons. What costs more than TRACKYARD_CONFIRM_ABOVE, or may be paid for already, is asked about first. */
+/**
+ * The page of dead letters, and its buttons. A retry asks first if it may cost more than TRACKYARD_CONFIRM_ABOVE, or
+ * may buy an answer again.
+ */
 export function deadLetterRoutes(options: BoardOptions, context: () => PageContext): Hono {
   const web = new Hono()
   const { store } = options

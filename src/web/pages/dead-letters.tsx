@@ -2,9 +2,10 @@ import { formatNumber, pluralize } from '../../domain/format.js'
 import type { DeadLetterGroup, RowName } from '../../store/findings.js'
 import type { DeadFilter, Reports } from '../../store/store.js'
 import { Page, type PageContext } from './layout.js'
-import { Done, Link, Prose, When } from './text.js'
+import { ActionResult, Link, Prose, When } from './text.js'
 
 /** Dead letters by cause, each with what to do about it. A filter narrows what is shown, retried and discarded. */
+
 type UnknownOutcomes = Awaited<ReturnType<Reports['unknownOutcomes']>>
 
 export interface DeadLettersData {
@@ -34,7 +35,7 @@ export function DeadLetters({ data, context }: { readonly data: DeadLettersData;
             : `${pluralize(searches, 'search')} failed for good, ${pluralize(rows, 'row')}. A retry costs up to one credit each.`}
         </p>
       </div>
-      <Done text={done} />
+      <ActionResult text={done} />
       <FilterForm data={data} context={context} />
       <DeadLetterGroups groups={groups} filter={filter} context={context} />
       <Unknown calls={data.unknown} unseen={data.unseen} context={context} />

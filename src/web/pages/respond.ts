@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import type { StatusReport } from '../../batches/status-report.js'
 import { withTimeout } from '../../domain/with-timeout.js'
 import type { BoardOptions } from '../board-options.js'
-import { ANSWER_WITHIN_MS, messageOf, SILENT } from '../silence.js'
+import { ANSWER_WITHIN_MS, messageOf, REDIS_SILENT_MESSAGE } from '../silence.js'
 
 /** A whole page. Never from a cache: it shows this moment. */
 export async function page(c: Context, body: unknown, status: 200 | 404 | 409 | 503 = 200): Promise<Response> {
@@ -21,9 +21,16 @@ export interface LiveReport {
 /** With Redis away the page is still there: the store knows what is done, and says what is wrong. */
 export async function liveReport(options: BoardOptions, batchId?: number): Promise<LiveReport> {
   try {
-    return { report: await withTimeout(REDIS_WITHIN_MS, options.report(batchId), SILENT), isRedisAway: false }
+    return {
+      report: await withTimeout(REDIS_WITHIN_MS, options.report(batchId), REDIS_SILENT_MESSAGE),
+      isRedisAway: false,
+    }
   } catch (error) {
-    const report = await withTimeout(ANSWER_WITHIN_MS, options.reportWithoutRedis(messageOf(error), batchId), SILENT)
+    const report = await withTimeout(
+      ANSWER_WITHIN_MS,
+      options.reportWithoutRedis(messageOf(error), batchId),
+      REDIS_SILENT_MESSAGE,
+    )
     return { report, isRedisAway: true }
   }
 }

@@ -3,16 +3,17 @@ import { Hono } from 'hono'
 import { RefusedError, UnreachableError, UsageError } from '../../domain/errors.js'
 import { withTimeout } from '../../domain/with-timeout.js'
 import type { BoardOptions } from '../board-options.js'
-import { ANSWER_WITHIN_MS, logFailure, messageOf, SILENT } from '../silence.js'
+import { ANSWER_WITHIN_MS, logFailure, messageOf, REDIS_SILENT_MESSAGE } from '../silence.js'
 import { batchRoutes } from './batch-routes.js'
-import { chartData, RANGES, windowOf } from './chart-data.js'
+import { chartData, chartWindowOf, RANGES } from './chart-data.js'
 import { deadLetterRoutes } from './dead-letter-routes.js'
 import { Page, type PageContext } from './layout.js'
 import { Overview } from './overview.js'
 import { liveReport, page } from './respond.js'
 import { Prose } from './text.js'
 
-/** Our own pages. They carry no inline script or style, so the policy allows none. */
+/** Our own pages. They have no inline script or style, so the content security policy allows none. */
+
 const SHOWN_ENTRIES = 12
 const LONGEST_REASON = 200
 
@@ -22,7 +23,7 @@ const ASSETS = {
   'icon.svg': 'image/svg+xml',
 } as const
 
-export function pages(options: BoardOptions): Hono {
+export function pageRoutes(options: BoardOptions): Hono {
   const web = new Hono()
   const context = (): PageContext => ({
     base: options.path,
@@ -39,7 +40,7 @@ export function pages(options: BoardOptions): Hono {
   web.get('/', async (c) => {
     const range = RANGES.find((known) => known === c.req.query('range')) ?? 'hour'
     const view = context()
-    const window = windowOf(range, view.now)
+    const window = chartWindowOf(range, view.now)
     const [found, samples, timeline] = await Promise.all([
       liveReport(options),
       options.samples({ ...window, now: view.now }),
@@ -61,7 +62,7 @@ export function pages(options: BoardOptions): Hono {
   web.route('/', deadLetterRoutes(options, context))
   web.route('/', batchRoutes(options, context))
   web.onError((error, c) => {
-    // The answer to a person who asked for something that cannot be.
+    // UsageError: there is no such batch or row. RefusedError: the action is not possible in this state.
     const status = error instanceof UsageError ? 404 : error instanceof RefusedError ? 409 : 503
     if (status === 503) logFailure(options.log, error, c.req.path)
     const title = status === 503 ? 'The board cannot answer' : 'That cannot be done'
@@ -70,10 +71,13 @@ export function pages(options: BoardOptions): Hono {
   return web
 }
 
-/** A pause is in the store before Redis is asked. With Redis away the overview, which follows, shows what came of it. */
+/**
+ * A pause or resume is in the store before Redis is asked. So a Redis that does not answer is no error here: the overview,
+ * which is shown next, has the new state.
+ */
 async function asFarAsPossible(action: Promise<void>): Promise<void> {
   try {
-    await withTimeout(ANSWER_WITHIN_MS, action, SILENT)
+    await withTimeout(ANSWER_WITHIN_MS, action, REDIS_SILENT_MESSAGE)
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error
   }

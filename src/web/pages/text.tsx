@@ -10,7 +10,7 @@ export function Prose({ text }: { readonly text: string }) {
 }
 
 /** What a button has just done; null: nothing. */
-export function Done({ text }: { readonly text: string | null }) {
+export function ActionResult({ text }: { readonly text: string | null }) {
   return text === null ? null : (
     <p class="done" role="status">
       {text}

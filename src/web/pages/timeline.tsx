@@ -1,5 +1,5 @@
 import type { Batch } from '../../store/store.js'
-import type { Actor, Between, TimelineEntry, TimelineKind } from '../../store/timeline.js'
+import type { Actor, TimelineEntry, TimelineKind, TimeRange } from '../../store/timeline.js'
 import { Prose, When } from './text.js'
 
 const BY: Readonly<Record<Actor, string>> = {
@@ -24,15 +24,15 @@ const TONES: Readonly<Record<TimelineKind, string>> = {
 const MOST_ENTRIES = 200
 
 /** What happened while a batch ran: whatever stopped it concerned all batches. */
-export function entriesOf(
+export function batchTimeline(
   batch: Batch,
-  timeline: (limit: number, between: Between) => Promise<readonly TimelineEntry[]>,
+  timeline: (limit: number, between: TimeRange) => Promise<readonly TimelineEntry[]>,
   now: number,
 ): Promise<readonly TimelineEntry[]> {
   return timeline(MOST_ENTRIES, { from: batch.createdAt, to: (batch.completedAt ?? now) + A_MINUTE_MS })
 }
 
-/** Its end is noted a moment after it. */
+/** The entry about the end of a batch is written shortly after its `completedAt`. */
 const A_MINUTE_MS = 60_000
 
 export function Timeline({ entries, now }: { readonly entries: readonly TimelineEntry[]; readonly now: number }) {

@@ -16,7 +16,7 @@ import {
 } from '../../../src/queue/private-redis/private-redis.js'
 import { installCommand } from '../../../src/queue/private-redis/redis-server.js'
 import { stateOf } from '../../../src/queue/private-redis/redis-socket.js'
-import { lives } from '../../../src/queue/private-redis/server-files.js'
+import { isProcessAlive } from '../../../src/queue/private-redis/server-files.js'
 import { recordingLogger } from '../../support/recording-logger.js'
 import { eventually, opener } from '../setup.js'
 
@@ -170,7 +170,7 @@ describe('keeping it alive', () => {
   test('when the data directory is deleted, the old server ends and a new one serves', async () => {
     const first = await startOrConnectPrivateRedis({ dataDir, log })
     open.onClose(async () => {
-      if (lives(first.pid)) process.kill(first.pid, 'SIGKILL')
+      if (isProcessAlive(first.pid)) process.kill(first.pid, 'SIGKILL')
     })
     const keeper = await keepPrivateRedis({ dataDir, log, everyMs: 20 })
     open.onClose(() => keeper.stop())
@@ -180,7 +180,7 @@ describe('keeping it alive', () => {
       const now = await findPrivateRedis({ dataDir })
       return now !== null && now.pid !== first.pid
     })
-    await eventually('the old one has ended', () => !lives(first.pid))
+    await eventually('the old one has ended', () => !isProcessAlive(first.pid))
   })
 
   test('when the data directory is moved, the server in it is left alone', async () => {
