@@ -1,6 +1,6 @@
+import { createRequire } from 'node:module'
 import { types } from 'node:util'
 import pino from 'pino'
-import { isColorSupported, prettyFactory } from 'pino-pretty'
 import type { Logger } from '../domain/logger.js'
 import { limitRepeats } from './limit-repeats.js'
 
@@ -34,7 +34,7 @@ export function openLog(options: LogOptions): Log {
   const stderr = options.destination === undefined ? openStderr() : null
   const destination = options.destination ?? stderr
   const conceal = concealer(options.secrets)
-  const prettify = options.pretty ? prettyFactory(PRETTY) : null
+  const prettify = options.pretty ? openPretty() : null
   const withStacks = options.level === 'debug'
   const logger = pino(
     {
@@ -87,11 +87,12 @@ function openStderr(): { write(line: string): void; flush(): void } {
   }
 }
 
-const PRETTY = {
-  colorize: isColorSupported,
-  translateTime: 'SYS:HH:MM:ss',
-  ignore: 'pid',
-  singleLine: true,
+/** Loaded only for a terminal: a worker under systemd or in a container starts sooner. */
+function openPretty() {
+  const { isColorSupported, prettyFactory } = createRequire(import.meta.url)(
+    'pino-pretty',
+  ) as typeof import('pino-pretty')
+  return prettyFactory({ colorize: isColorSupported, translateTime: 'SYS:HH:MM:ss', ignore: 'pid', singleLine: true })
 }
 
 /** For a terminal: an error whose message is the line's own is not printed as a block with that message again. */
