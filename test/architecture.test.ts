@@ -115,6 +115,10 @@ function parse(
       loaded.push(...literal(node.source))
     if (node.type === 'CallExpression' && typeOf(node.callee) === 'Import')
       imports.push(...literal(firstArgument(node)))
+    if (node.type === 'CallExpression' && isCreateRequire(node.callee)) {
+      imports.push(...literal(firstArgument(node)))
+      loaded.push(...literal(firstArgument(node)))
+    }
     if (node.type === 'TsImportType') imports.push(...literal(node.argument))
     if (node.type === 'MemberExpression') members.push(...memberName(node))
   })
@@ -125,6 +129,16 @@ function parse(
 function isTypeOnly({ typeOnly, specifiers }: Node): boolean {
   const names: unknown[] = Array.isArray(specifiers) ? specifiers : []
   return typeOnly === true || (names.length > 0 && names.every((name) => isNode(name) && name.isTypeOnly === true))
+}
+
+/** The callee of `createRequire(import.meta.url)('a-package')`. */
+function isCreateRequire(callee: unknown): boolean {
+  return (
+    isNode(callee) &&
+    callee.type === 'CallExpression' &&
+    isNode(callee.callee) &&
+    callee.callee.value === 'createRequire'
+  )
 }
 
 type Node = Readonly<Record<string, unknown>>

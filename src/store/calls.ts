@@ -21,11 +21,11 @@ export interface Streak {
 export interface CallLedger {
   /**
    * Decides whether to call. Records the call as sent and charges it to the oldest batch that can
-   * pay. Shares a commit with other changes.
+   * pay. May share a commit with other changes.
    */
   claim(ref: SearchRef, rules: ClaimRules): Promise<Claim>
   /**
-   * Ends a call. Resolves once committed to disk (synchronous=FULL), sharing a commit with other
+   * Ends a call. Resolves once committed to disk (synchronous=FULL), maybe together with other
    * changes. Safe to repeat for the same call. `endedProbe`: this answer ended a probe.
    */
   close(callId: number, end: CallEnd): Promise<{ readonly endedProbe: boolean }>
@@ -57,14 +57,13 @@ export interface CallLedger {
 const LONGEST_STREAK = 200
 
 /**
- * The ledger: `claim` opens a call, `close` ends it. Both share commits with other changes of the
- * same event loop turn.
+ * The ledger: `claim` opens a call, `close` ends it. Both may share a commit with others.
  */
 export function callLedger(connection: Connection, group: GroupCommit): CallLedger {
   return {
     claim: async (ref, rules) => {
       // Start no call whose answer could not be stored.
-      connection.refuseIfLost('change')
+      connection.refuseIfLost()
       // Calls leave before the work on earlier answers, which only their own jobs wait for.
       return group.add((tx) => claim(tx, ref, rules), 'first')
     },

@@ -16,8 +16,8 @@ export interface Connection {
   read<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
   /** A consistent view that lasts until it is closed, on a connection of its own. */
   snapshot(): Promise<Snapshot>
-  /** @throws UnreachableError when nothing may be written for this purpose */
-  refuseIfLost(purpose: WritePurpose): void
+  /** @throws UnreachableError when no change may be written */
+  refuseIfLost(): void
   /** Waits for the transactions that have begun. */
   close(): Promise<void>
 }

@@ -2,15 +2,15 @@ import { UnreachableError } from '../domain/errors.js'
 import type { Connection, Transaction } from './engine.js'
 
 /**
- * A commit to disk costs the same however much it contains, so changes that arrive together share
- * one, and those that arrive while it runs share the next. If one of them fails by a bug, nothing of
- * the group stays, and each is run again alone: only that one fails. A change resolves only once its
- * commit is on disk.
+ * A commit to disk costs nearly the same however much it contains, so changes that wait share one, up to the
+ * size of a group. If one of them fails by a bug, nothing of the group stays, and each is run again
+ * alone: only that one fails. A change resolves only once its commit is on disk.
  */
 export interface GroupCommit {
   /**
    * Runs the change in the next shared transaction. Rejects with what it threw, or `UnreachableError` when the commit failed.
-   * @param place `first`: before changes that arrived earlier without it
+   * @param place `first`: before changes that arrived earlier without it, but not for ever: one of those begins every
+   * second group
    */
   add<T>(change: (tx: Transaction) => Promise<T>, place?: 'first' | 'last'): Promise<T>
   /** Commits what has arrived so far. */
@@ -32,6 +32,7 @@ export function groupCommit(connection: Connection, groupSize: () => number): Gr
   const last: Entry[] = []
   const arrived = (): number => first.length + last.length
   let running: Promise<void> | null = null
+  let isTurnOfLast = false
 
   const commitSoon = (): void => {
     setImmediate(() => void commitNext())
@@ -54,11 +55,12 @@ export function groupCommit(connection: Connection, groupSize: () => number): Gr
       const callbacks = await connection.write(async (tx) => {
         const made: (() => void)[] = []
         while (group.length < size) {
-          const entry = first.shift() ?? last.shift()
+          const entry = (isTurnOfLast && group.length === 0 ? last.shift() : undefined) ?? first.shift() ?? last.shift()
           if (entry === undefined) break
           group.push(entry)
           made.push(await entry.run(tx))
         }
+        isTurnOfLast = !isTurnOfLast
         return made
       }, 'end of a call')
       for (const callback of callbacks) callback()

@@ -119,6 +119,21 @@ test('what goes first is before changes that arrived earlier', async () => {
   expect(await notes()).toEqual(['c', 'd', 'a', 'b'])
 })
 
+test('a change is not kept waiting by others that keep going first', async () => {
+  const group = groupCommit(connection, () => 1)
+  let isDone = false
+  const waiting = group.add(write('waits')).then(() => {
+    isDone = true
+  })
+  for (let goingFirst = 0; !isDone && goingFirst < 100; goingFirst += 1) {
+    const next = group.add(write('goes first'), 'first')
+    await group.add(write('goes first'), 'first')
+    await next
+  }
+  await waiting
+  expect((await notes()).indexOf('waits')).toBeLessThan(4)
+})
+
 test('a flush commits what has arrived without waiting for the turn to end', async () => {
   const group = groupCommit(connection, () => 100)
   const change = group.add(write('now'))

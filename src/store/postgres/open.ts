@@ -176,6 +176,7 @@ function inWordsOfPostgres(migrations: Migrations): Migrations {
 /**
  * The four foreign keys of a row of a catalog, and of what it wants, take half of a server's time while a
  * catalog is loaded. The statements are the same as on SQLite, which checks them there for next to nothing.
+ * A database of an earlier version keeps its keys: it is only slower.
  */
 function withoutChecksOfRows(statement: string): string {
   return /^create table (item|want) /.test(statement) ? statement.replace(/ references \w+/g, '') : statement

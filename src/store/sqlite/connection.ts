@@ -25,6 +25,8 @@ export interface SqliteConnection extends Connection {
   readonly files: StoreFiles
   /** Reads even from a store that was lost. */
   readAnyway<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
+  /** How long its changes have waited for another process so far. */
+  lockWaitMs(): number
   /** How long a statement waits for another process. */
   setPatience(ms: number): void
   /** The size of the database, its log included. */
@@ -46,6 +48,8 @@ export const PATIENCE_MS = 2000
 const CACHE_KIB = 16 * 1024
 /** 16 MiB of log before a checkpoint. */
 const CHECKPOINT_PAGES = 4096
+/** A transaction begins sooner than this if no other process holds the lock. */
+const FREE_LOCK_MS = 0.2
 /** 4 MiB of a backup between two turns of the event loop. */
 const PAGES_PER_TURN = 1024
 /** Rows per `insert`: they share most of its fixed cost, and it stays small. */
@@ -61,9 +65,14 @@ export function openConnection(
   const tx = transactionOn(handle)
   const { mutex: alone, leave } = mode === 'write' ? shareMutex(resolve(path)) : { mutex: mutex(), leave: () => {} }
 
+  let lockWaitMs = 0
+
   async function transaction<T>(begin: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
     try {
+      const startedAt = performance.now()
       await tx.run(begin)
+      const tookMs = performance.now() - startedAt
+      if (tookMs > FREE_LOCK_MS) lockWaitMs += tookMs
       const result = await work(tx)
       await tx.run('COMMIT')
       return result
@@ -73,7 +82,7 @@ export function openConnection(
     }
   }
 
-  function refuseIfLost(purpose: WritePurpose): void {
+  function refuseFor(purpose: WritePurpose): void {
     if (purpose === 'change') files.refuseIfLost()
     else files.refuseIfDamaged()
   }
@@ -82,7 +91,7 @@ export function openConnection(
     files,
     write: (work, purpose = 'change') =>
       alone(async () => {
-        refuseIfLost(purpose)
+        refuseFor(purpose)
         return transaction('BEGIN IMMEDIATE', work)
       }),
     read: (work) =>
@@ -94,7 +103,8 @@ export function openConnection(
       }),
     readAnyway: (work) => alone(() => transaction('BEGIN', work)),
     snapshot: async () => openSnapshot(path, files),
-    refuseIfLost,
+    refuseIfLost: () => files.refuseIfLost(),
+    lockWaitMs: () => lockWaitMs,
     setPatience: (ms) => void handle.pragma(`busy_timeout = ${ms}`),
     pageBytes: () => numberOf(handle.pragma('page_count')) * numberOf(handle.pragma('page_size')),
     backup: async (to) => void (await handle.backup(to, { progress: () => PAGES_PER_TURN })),

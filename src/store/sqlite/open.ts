@@ -60,7 +60,7 @@ async function beginReading(connection: SqliteConnection): Promise<Engine> {
   files.remember(connection.pageBytes)
   const rescue = openRescue(connection)
   const health = { trouble: rescue.trouble, rescue: rescue.run, reportDamage: files.reportDamage }
-  const sizes = { groupSize: openGroupSize(), rowsPerChunk: ROWS_PER_CHUNK }
+  const sizes = { groupSize: openGroupSize(connection.lockWaitMs), rowsPerChunk: ROWS_PER_CHUNK }
   return { name: files.path, connection, loader: connection, reader, health, ...sizes, lastIds, setLastIds }
 }
 
