@@ -230,13 +230,22 @@ describe('caps', () => {
   test.each([
     ['--yes', undefined],
     ['--all', 'y'],
-    ['--all', undefined],
   ])('above the threshold %s with the answer %s releases', async (option, answer) => {
     const lines = ['one', 'two', 'three'].map((query) => JSON.stringify({ query })).join('\n')
     await desk.json(['submit', '-', '--name', 'night', '--first', '1'], { stdin: lines })
     const typing = { env: { TRACKYARD_CONFIRM_ABOVE: '0' }, ...(answer === undefined ? {} : { answer }) }
     expect((await desk.type(['release', 'night', option], typing)).code).toBe(0)
     expect((await report()).batches).toMatchObject([{ waiting: 3, withheld: 0 }])
+  })
+
+  test('above the threshold a release without a terminal needs --yes, like a submit', async () => {
+    const lines = ['one', 'two', 'three'].map((query) => JSON.stringify({ query })).join('\n')
+    await desk.json(['submit', '-', '--name', 'night', '--first', '1'], { stdin: lines })
+    const env = { TRACKYARD_CONFIRM_ABOVE: '1' }
+    const { code, stdout, stderr } = await desk.type(['release', 'night', '--json'], { env })
+    expect([code, JSON.parse(stdout)]).toMatchObject([4, { error: { code: 'confirmation_required' } }])
+    expect(stderr).toMatch(/This may cost 2 credits, more than .* \(1\)\. Cannot ask here: no terminal\. Pass --yes/)
+    expect((await report()).batches).toMatchObject([{ waiting: 1, withheld: 2 }])
   })
 
   test('an abandoned batch is not the latest; cancel drops it by id or name', async () => {

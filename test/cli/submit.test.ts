@@ -182,7 +182,7 @@ describe('values that mean "no value"', () => {
     const refused = await desk.type(line)
     expect([refused.code, refused.stderr]).toEqual([
       4,
-      expect.stringContaining(`${doubt} Cannot ask here (no terminal, or the catalog comes from it). Pass --yes`),
+      expect.stringContaining(`${doubt} Cannot ask here: no terminal. Pass --yes`),
     ])
     expect(await batches()).toEqual([])
     expect((await desk.type([...line, '--yes'])).code).toBe(0)

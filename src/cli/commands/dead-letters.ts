@@ -223,10 +223,8 @@ function again({ maybePaidAlready }: Price): string {
 /** @throws RefusedError without a terminal and without --yes */
 async function confirm(cli: Cli, facts: string, question: string, options: LetterOptions): Promise<boolean> {
   if (options.yes === true) return true
-  const withoutTerminal = {
-    refuse: `${facts} Cannot ask here: no terminal. Pass --yes to confirm. Nothing was changed.`,
-  }
-  const ask = (signal: AbortSignal) => askToConfirm(cli, `${facts} ${question}`, { withoutTerminal, signal })
+  const refusal = `${facts} Cannot ask here: no terminal. Pass --yes to confirm. Nothing was changed.`
+  const ask = (signal: AbortSignal) => askToConfirm(cli, `${facts} ${question}`, { refusal, signal })
   return interruptible(cli, ask, throwInterrupted)
 }
 

@@ -26,7 +26,7 @@ export function define(command: Command, act: Act): void {
   command
     .description(
       'Lets a batch continue after `submit --first`, or raises its cap. Without an option, the cap of --max-credits stays. ' +
-        'Prints the cost first. On a terminal it asks for confirmation above TRACKYARD_CONFIRM_ABOVE.',
+        'Prints the cost first, and asks for confirmation above TRACKYARD_CONFIRM_ABOVE; without a terminal it needs --yes.',
     )
     .argument('<batch>', 'id or name')
     .option(
@@ -95,8 +95,8 @@ function releaseJson(report: BatchReport, { credits, estimate }: Price): Documen
 }
 
 /**
- * Prints what it releases, and asks above the threshold. @throws RefusedError after a no, the signal's reason when
- * aborted
+ * Prints what it releases, and asks above the threshold. @throws RefusedError after a no, or if nobody can be asked; the
+ * signal's reason when aborted
  */
 async function confirmedPrice(
   cli: Cli,
@@ -116,7 +116,8 @@ async function confirmedPrice(
   if (price.credits > 0) cli.say(renderRelease(price, now))
   const { credits } = price
   const { confirmAbove } = settings
-  const spending = { credits, confirmAbove, yes, mayAsk: true, withoutTerminal: 'proceed', signal } as const
+  const instead = 'release less with --max-credits. Nothing was changed.'
+  const spending = { credits, confirmAbove, yes, mayAsk: true, instead, signal }
   if (await confirmSpending(cli, spending)) return price
   return notReleased()
 }

@@ -198,7 +198,7 @@ async function confirmPlan(
     yes: options.yes === true,
     doubts: plan.needsConfirmation ? plan.doubts : [],
     mayAsk,
-    withoutTerminal: { refuse: 'cap it with --max-credits or --first. The batch was dropped, nothing was spent.' },
+    instead: 'cap it with --max-credits or --first. The batch was dropped, nothing was spent.',
     signal,
   })
 }

@@ -18,22 +18,15 @@ export async function askYesNo(cli: Cli, question: string, signal: AbortSignal):
   return /^y(es)?$/i.test(await askText(cli, `${question} [y/N]`, signal))
 }
 
-/** Where nobody can be asked, a command proceeds as after a yes, or is refused with this text. */
-export type WithoutTerminal = 'proceed' | { readonly refuse: string }
-
-/**
- * @throws RefusedError if nobody can be asked and the command does not proceed; the signal's reason
- * when aborted
- */
+/** @throws RefusedError with `refusal` if nobody can be asked; the signal's reason when aborted */
 export async function askToConfirm(
   cli: Cli,
   question: string,
-  how: { readonly mayAsk?: boolean; readonly withoutTerminal: WithoutTerminal; readonly signal: AbortSignal },
+  how: { readonly mayAsk?: boolean; readonly refusal: string; readonly signal: AbortSignal },
 ): Promise<boolean> {
-  const { mayAsk = true, withoutTerminal, signal } = how
+  const { mayAsk = true, refusal, signal } = how
   if (mayAsk && canAsk(cli)) return askYesNo(cli, question, signal)
-  if (withoutTerminal === 'proceed') return true
-  throw new RefusedError(withoutTerminal.refuse, { code: 'confirmation_required' })
+  throw new RefusedError(refusal, { code: 'confirmation_required' })
 }
 
 /** One line, without the white space around it; empty at the end of the input. */
@@ -90,12 +83,12 @@ export interface Spending {
   readonly doubts?: readonly string[]
   /** False if standard input is the catalog. */
   readonly mayAsk: boolean
-  /** `refuse` ends the error: what to do instead, and the state ("cap it with …. Nothing was changed."). */
-  readonly withoutTerminal: WithoutTerminal
+  /** Ends the error if nobody can be asked: what else to do, and the state ("cap it with …. Nothing was changed."). */
+  readonly instead: string
   readonly signal: AbortSignal
 }
 
-/** @throws RefusedError if confirmation is needed and `askToConfirm` refuses */
+/** @throws RefusedError if confirmation is needed and nobody can be asked */
 export async function confirmSpending(cli: Cli, spending: Spending): Promise<boolean> {
   const { credits, confirmAbove, doubts = [] } = spending
   if (credits === 0 || (credits <= confirmAbove && doubts.length === 0) || spending.yes) return true
@@ -103,15 +96,11 @@ export async function confirmSpending(cli: Cli, spending: Spending): Promise<boo
     credits <= confirmAbove
       ? doubts.join(' ')
       : `This may cost ${pluralize(credits, 'credit')}, more than TRACKYARD_CONFIRM_ABOVE (${formatNumber(confirmAbove)}).`
-  const { mayAsk, withoutTerminal, signal } = spending
+  const { mayAsk, instead, signal } = spending
+  const obstacle = mayAsk ? 'no terminal' : 'standard input is the catalog'
   return askToConfirm(cli, `Release it and spend up to ${pluralize(credits, 'credit')}?`, {
     mayAsk,
-    withoutTerminal:
-      withoutTerminal === 'proceed'
-        ? withoutTerminal
-        : {
-            refuse: `${why} Cannot ask here (no terminal, or the catalog comes from it). Pass --yes to confirm, or ${withoutTerminal.refuse}`,
-          },
+    refusal: `${why} Cannot ask here: ${obstacle}. Pass --yes to confirm, or ${instead}`,
     signal,
   })
 }
