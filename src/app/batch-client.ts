@@ -188,8 +188,9 @@ export interface Status {
   readonly queue: QueueStatus
   readonly credits: {
     readonly remaining: number | null
+    /** Calls that the API answered with 200, one credit each. */
     readonly spent: number
-    /** Calls that may have cost a credit without an answer. */
+    /** Calls that may have cost a credit without an answer; not in `spent`. */
     readonly unknownOutcomes: number
   }
   readonly callsPerMinute: { readonly limit: number | null; readonly last: number }

@@ -28,7 +28,9 @@ export interface StatusReport {
   }
   readonly credits: {
     readonly remaining: number | null
+    /** Calls that the API answered with 200, one credit each. */
     readonly spent: number
+    /** Calls that may have cost a credit; not in `spent`. */
     readonly unknown_outcomes: number
     /** Of these, the ones that nobody has looked at: `status --unknown --seen`. */
     readonly unknown_unseen: number

@@ -41,7 +41,9 @@ const batch = z
     state: z.enum([...BATCH_STATES, 'done']),
     rows: count,
     ...byStatus,
-    credits_spent: count,
+    credits_spent: count.describe(
+      'calls charged to it: paid for, of unknown outcome, or in flight; so the sum of all batches may exceed credits.spent',
+    ),
     credits_needed: count.describe(
       'calls that it may still be charged with; a search that several batches want counts for each',
     ),
@@ -170,8 +172,8 @@ const kinds = {
     }),
     credits: z.object({
       remaining: z.int().nullable(),
-      spent: count,
-      unknown_outcomes: count,
+      spent: count.describe('calls that the API answered with 200, one credit each'),
+      unknown_outcomes: count.describe('calls that may have cost a credit; not in spent'),
       unknown_unseen: count,
       needed: count,
       missing: count,

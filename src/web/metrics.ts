@@ -88,7 +88,12 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
     'Workers that make no calls because they cannot write to the store.',
   ).set(queue.write_failures)
 
-  const spent = gauge('trackyard_batch_credits_spent', 'Calls charged to a batch.', 'batch', 'name')
+  const spent = gauge(
+    'trackyard_batch_credits_spent',
+    'Calls charged to a batch: paid for, of unknown outcome, or in flight.',
+    'batch',
+    'name',
+  )
   const items = gauge('trackyard_batch_rows', 'Rows of a batch by status.', 'batch', 'name', 'status')
   for (const batch of shownBatches(report.batches)) {
     const name = batch.name.slice(0, LONGEST_NAME)

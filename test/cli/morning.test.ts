@@ -63,11 +63,13 @@ describe('status', () => {
     )
     expect((await desk.type(['status', '--seen'])).code).toBe(2)
     expect((await desk.type(['status', '--unknown', '--seen'])).stdout).toContain('Chase tense')
-    expect((await desk.type(['status'])).stdout).not.toContain('unknown outcome')
-    expect((await desk.json<StatusReport>(['status'])).credits).toMatchObject({
-      unknown_outcomes: 1,
-      unknown_unseen: 0,
-    })
+    const later = (await desk.type(['status'])).stdout
+    expect(later).not.toContain('unknown outcome')
+    // A batch is charged for what may be paid for; spent is what is.
+    expect(later).toMatch(/ left, 1 spent\n[\s\S]* charged {2}[\s\S]* films {2}[^\n]* 2 {2}/)
+    const { credits, batches } = await desk.json<StatusReport>(['status'])
+    expect(credits).toMatchObject({ spent: 1, unknown_outcomes: 1, unknown_unseen: 0 })
+    expect(batches).toMatchObject([{ credits_spent: 2 }])
   })
 
   test('without a terminal it prints the reason, then numbers, no colours', async () => {

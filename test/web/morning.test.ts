@@ -154,7 +154,7 @@ describe('a batch', () => {
     const html = await textOf(`/batches/${batch}`)
     const plain = html.replace(/<[^>]+>/g, ' ').replace(/\s+/g, ' ')
     expect(plain).toContain('1 tagged 1 no match 4 dead 3 invalid 1 waiting')
-    expect(plain).toMatch(/Credits spent 4 0\.44 a row, no cap/)
+    expect(plain).toMatch(/Credits charged 4 0\.44 a row, no cap/)
     expect(plain).toContain('2 rows line 8: repeated id &quot;row-1&quot; row-8, row-9')
     expect(plain).toContain('1 row line 10: expected a query, found an empty one row-10')
   })

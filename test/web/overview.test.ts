@@ -77,7 +77,10 @@ describe.each(Object.keys(ALL))('%s', (name) => {
         expect(await banner.innerText()).toContain(
           scene.report.queue.reason.replaceAll('`', '').replace(/^Running: /, ''),
         )
-        for (const batch of scene.report.batches) await page.getByText(batch.name, { exact: true }).waitFor()
+        for (const { batch, name } of scene.report.batches) {
+          await page.getByText(name, { exact: true }).waitFor()
+          await page.getByText(new RegExp(`^Batch ${batch}, `)).waitFor()
+        }
         for (const { what } of scene.timeline) await page.getByText(what.replaceAll('`', '')).first().waitFor()
         // Nothing is cut: no sideways scrolling, and the message is not clipped.
         expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true)

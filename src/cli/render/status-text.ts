@@ -142,7 +142,7 @@ function batchTable(batches: readonly BatchStatus[]): string {
     'state',
     'rows',
     ...counts.map((name) => name.replace('_', ' ')),
-    'credits',
+    'charged',
     'created',
     'took',
   ]

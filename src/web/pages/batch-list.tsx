@@ -36,7 +36,9 @@ export function BatchList({
                 <a class="batch-name" href={`${context.base}/batches/${batch.batch}`}>
                   {batch.name}
                 </a>
-                <span class="batch-state">{stateOf(batch)}</span>
+                <span class="batch-state">
+                  Batch {batch.batch}, {stateOf(batch)}
+                </span>
                 <span class="batch-facts">
                   <Facts batch={batch} now={context.now} />
                 </span>
@@ -57,11 +59,12 @@ export function stateOf(batch: BatchStatus): string {
 
 function Facts({ batch, now }: { readonly batch: BatchStatus; readonly now: number }) {
   const { credits_spent, credits_needed, calls_last_minute, completed_at, not_before, finish_at } = batch
-  const needed = credits_needed === 0 ? '' : ` spent, ${formatNumber(credits_needed)} needed`
+  const needed = credits_needed === 0 ? '' : `, ${formatNumber(credits_needed)} needed`
   const isDue = credits_needed > 0 && calls_last_minute !== null
   return (
     <>
-      {formatNumber(doneOf(batch))} of {formatNumber(batch.rows)} rows · {formatNumber(credits_spent)} credits{needed}
+      {formatNumber(doneOf(batch))} of {formatNumber(batch.rows)} rows · {formatNumber(credits_spent)} credits charged
+      {needed}
       {isDue ? ` · ${pluralize(calls_last_minute, 'call')} a minute` : ''}
       {[
         ['', completed_at],

@@ -97,7 +97,7 @@ export function BatchFigures(props: {
         tone={null}
       />
       <Figure
-        name="Credits spent"
+        name="Credits charged"
         value={formatNumber(status.credits_spent)}
         note={done === 0 ? cap : `${(status.credits_spent / done).toFixed(2)} a row, ${cap}`}
         tone={null}

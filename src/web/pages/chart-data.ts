@@ -42,7 +42,7 @@ export interface ChartData {
   readonly window: ChartWindow
   readonly buckets: readonly Bucket[]
   readonly limit: readonly Reading[]
-  /** Credits left; of a batch, credits spent. */
+  /** Credits left; of a batch, credits charged. */
   readonly credits: readonly Reading[]
   readonly rowsDone: readonly Reading[]
   readonly isOfBatch: boolean

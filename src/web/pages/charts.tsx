@@ -114,7 +114,7 @@ function CreditsChart({ data, now }: { readonly data: ChartData; readonly now: n
   const last = values.at(-1)
   if (last === undefined) return null
   const { x, y } = scales(data, [Math.min(...values), Math.max(...values)])
-  const what = data.isOfBatch ? 'spent' : 'left'
+  const what = data.isOfBatch ? 'charged' : 'left'
   return (
     <Chart
       title={`Credits ${what}`}
