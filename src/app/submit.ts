@@ -8,7 +8,7 @@ import { isExportColumn } from '../catalog/column-names.js'
 import { compileRows, missingIdNote } from '../catalog/compile-rows.js'
 import { collectDoubts } from '../catalog/doubts.js'
 import { filterDoubts, noteFilterNames } from '../catalog/filters.js'
-import { openRows } from '../catalog/object-rows.js'
+import { openObjects } from '../catalog/object-rows.js'
 import { openCatalog } from '../catalog/open-catalog.js'
 import { knownPerMinute, LOWEST_TIER_PER_MINUTE } from '../control/rate-limit.js'
 import { refreshAccount } from '../control/refresh-account.js'
@@ -159,7 +159,7 @@ export async function planBatch(
     limit: options.limit ?? earlier?.rowOptions.limit,
     filters: options.filters ?? earlier?.rowOptions.filters,
   }
-  const opening = 'rows' in source ? openRows(source.rows, name) : openCatalog(source, options)
+  const opening = 'rows' in source ? openObjects(source.rows, name) : openCatalog(source, options)
   const opened = await orAborted(opening, signal)
   const catalog = options.id === undefined && earlier !== null ? namingIdOf(earlier, opened) : opened
   try {

@@ -187,8 +187,8 @@ function isAlive(pid: number): boolean {
 const FIRST_ACCOUNT_MS = 5000
 
 /**
- * When a machine boots, the API may be unreachable for a moment, or hang. A worker starts without
- * it.
+ * Tries for five seconds: when a machine boots, the API may be unreachable for a moment. If it stays so, the worker
+ * starts without an answer of the API.
  */
 async function firstAccount(refresh: () => Promise<Refreshed>): Promise<Refreshed> {
   let last: Refreshed = { kind: 'failed', reason: `no answer within ${FIRST_ACCOUNT_MS / 1000} s` }

@@ -16,7 +16,7 @@ export interface LoadParts {
 
 /** The most characters of rows in memory at once, since a row may be long. */
 const CHUNK_CHARACTERS = 4 * 1024 * 1024
-/** Reading lets the event loop turn so often: a server's replies to the chunk before wait for it. */
+/** After so many rows, the event loop gets a turn: it handles the replies of PostgreSQL to the previous chunk. */
 const ROWS_PER_TURN = 50
 
 /** Loaded and planned, and neither released nor dropped yet. */

@@ -27,7 +27,7 @@ export function refuseEmptyFilter(filter: DeadFilter, all: boolean, verb: 'retry
   throw new RefusedError(`This would ${verb} every dead letter. ${how}`, { code: 'confirmation_required' })
 }
 
-export async function priceOf(store: Pick<Store, 'deadLetters'>, filter: DeadFilter): Promise<Price> {
+export async function retryPrice(store: Pick<Store, 'deadLetters'>, filter: DeadFilter): Promise<Price> {
   const searches = await store.deadLetters.count(filter)
   return { searches, credits: searches, maybePaidAlready: await store.deadLetters.countMaybePaid(filter) }
 }

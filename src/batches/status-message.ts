@@ -200,7 +200,7 @@ export function isRateLimitedRepeatedly({ rateLimitedCalls }: Pick<StatusFacts, 
 
 function afterRateLimit({ rateLimitedCalls, now }: StatusFacts): string {
   if (rateLimitedCalls === null || !isRateLimitedRepeatedly({ rateLimitedCalls }))
-    return 'Calls resume then by themselves.'
+    return 'Calls then resume by themselves.'
   return `Every call since ${formatClockTime(rateLimitedCalls.from, now)} got HTTP 429 (free of charge). Check whether another program uses this key, or ask Trackyard.`
 }
 

@@ -20,7 +20,7 @@ const SAMPLE_ROWS = 100
  * value too, which saves parsing most rows.
  * @throws UsageError if there are none, or a row of the first hundred cannot be written as JSON
  */
-export async function openRows(rows: Iterable<unknown> | AsyncIterable<unknown>, name: string): Promise<Catalog> {
+export async function openObjects(rows: Iterable<unknown> | AsyncIterable<unknown>, name: string): Promise<Catalog> {
   const chunks = rawRows(rows)
   const first = await firstRows(chunks, SAMPLE_ROWS)
   if (first.length === 0) throw new UsageError('Expected rows, found none: nothing to submit.')

@@ -250,7 +250,7 @@ function parseTemplate(source: string, known: readonly string[], isComplete: boo
   texts.push(text)
   if (names.length > 0) return { texts, names }
   throw new UsageError(
-    `The query template ${JSON.stringify(source)} names no ${words.column}, so every row would ask the same question. ` +
+    `The query template ${JSON.stringify(source)} names no ${words.column}, so all rows would have the same search. ` +
       `Put names of ${words.columns} in braces, such as "{${known[0] ?? 'title'}} music". ${columnListText(known, words)}`,
   )
 }

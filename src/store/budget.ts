@@ -89,7 +89,7 @@ async function budgetOf(tx: Queries, batch: BatchRow, paying: readonly BatchRow[
   return last === undefined ? ALL : { lastId: last.id, covered: payable }
 }
 
-/** Every search that waits is then wanted by this batch. */
+/** Whether no other batch has pending rows. If so, every waiting search is wanted by this batch. */
 async function isAlone(tx: Queries, { id }: BatchRow): Promise<boolean> {
   return (await tx.get('select 1 from batch where pending > 0 and id <> @id limit 1', { id })) === undefined
 }

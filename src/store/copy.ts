@@ -1,6 +1,6 @@
 import { ConfigurationError, RefusedError, UnreachableError } from '../domain/errors.js'
 import type { Engine, Queries, Snapshot, SqlValue, Transaction } from './engine.js'
-import { versionIn, versionOf } from './migrate.js'
+import { latestSchemaVersion, versionOf } from './migrate.js'
 import { MIGRATIONS } from './migrations.js'
 import { closeEngine, type OpenOptions, openEngine } from './open-store.js'
 
@@ -96,9 +96,9 @@ interface Copying {
 /** A program of the previous version knows neither the new tables nor the new columns. */
 async function refuseOtherVersion(look: Queries, name: string): Promise<void> {
   const version = await versionOf(look)
-  if (version !== versionIn(MIGRATIONS))
+  if (version !== latestSchemaVersion(MIGRATIONS))
     throw new ConfigurationError(
-      `The store ${name} has schema version ${version}, expected ${versionIn(MIGRATIONS)}: nothing was copied. Copy it with the version of trackyard-batch that has migrated it.`,
+      `The store ${name} has schema version ${version}, expected ${latestSchemaVersion(MIGRATIONS)}: nothing was copied. Copy it with the version of trackyard-batch that has migrated it.`,
       { code: 'newer_store' },
     )
 }

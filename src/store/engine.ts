@@ -71,7 +71,7 @@ export interface Fragments {
   amongHex(column: string, list: string): string
   /** A query for the rows of a JSON array of pairs of numbers. */
   pairs(json: string): string
-  /** A query for the rows of a JSON array of fingerprint (in hexadecimal), generation and round. */
+  /** A query for the rows of a JSON array whose elements are [fingerprint in hexadecimal, generation, round]. */
   refs(json: string): string
   /** Names the index to use, where a planner without statistics would choose wrong. */
   by(index: string): string

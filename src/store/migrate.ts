@@ -6,7 +6,7 @@ import type { Queries, Transaction } from './engine.js'
 /** Statements by the migration's name, oldest first. Their number is the schema version. */
 export type Migrations = Readonly<Record<string, readonly string[]>>
 
-export function versionIn(migrations: Migrations): number {
+export function latestSchemaVersion(migrations: Migrations): number {
   return Object.keys(migrations).length
 }
 
@@ -28,7 +28,7 @@ export async function migrate(tx: Transaction, migrations: Migrations): Promise<
   await tx.run(
     `insert into meta (key, value) values ('schema_version', @version)
      on conflict (key) do update set value = excluded.value`,
-    { version: String(versionIn(migrations)) },
+    { version: String(latestSchemaVersion(migrations)) },
   )
 }
 
@@ -57,7 +57,7 @@ const MAY_BE_AHEAD_BY = 1
  * @throws ConfigurationError for a store that is too new
  */
 export function isMigrated(version: number, migrations: Migrations, store: string, elsewhere: string): boolean {
-  const supported = versionIn(migrations)
+  const supported = latestSchemaVersion(migrations)
   if (version > supported + MAY_BE_AHEAD_BY)
     throw new ConfigurationError(
       `The store ${store} has schema version ${version} but this program supports ${supported} and the next: it was written by a newer trackyard-batch. Install that version, or point ${elsewhere}.`,

@@ -22,7 +22,8 @@ export interface CurrentSearch {
 
 /**
  * waiting, or queued with a lower priority → queued: their jobs are in Redis with at least that
- * priority. Returns how many: not those in another state or round.
+ * priority. Searches in another state or round stay as they are.
+ * @returns how many were changed
  */
 export async function enqueue(
   tx: Transaction,

@@ -3,7 +3,7 @@ import { createBullBoard } from '@bull-board/api'
 import { HonoAdapter } from '@bull-board/hono'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { Hono } from 'hono'
-import { needsConfirmation, priceOf } from '../batches/retry.js'
+import { needsConfirmation, retryPrice } from '../batches/retry.js'
 import { systemClock } from '../domain/clock.js'
 import { formatNumber, pluralize } from '../domain/format.js'
 import { withTimeout } from '../domain/with-timeout.js'
@@ -79,7 +79,7 @@ export function bullBoard(path: string, options: Needs): Hono {
 
 /** Bull Board does not ask before it retries all. Our page does, with the price. */
 async function tooManyToRetry({ store, confirmAbove, path }: Needs): Promise<string | null> {
-  const price = await priceOf(store, {})
+  const price = await retryPrice(store, {})
   if (!needsConfirmation(price, confirmAbove)) return null
   const { credits, maybePaidAlready } = price
   const why =

@@ -200,7 +200,7 @@ describe('the status message', () => {
   test('a rate limit has one visible end; daily and minute limits differ', () => {
     expect(said({ due: 1, rateLimitedUntil: NOW + 42_000 })).toMatchObject({ until: NOW + 42_000 })
     expect(said({ due: 1, rateLimitedUntil: NOW + 42_000 }).reason).toMatch(
-      /^Rate limited by the API: no calls until \S+; 1 search due\. Calls resume then by themselves\.$/,
+      /^Rate limited by the API: no calls until \S+; 1 search due\. Calls then resume by themselves\.$/,
     )
     const wave = { calls: 200, from: NOW - 600_000, to: NOW - 599_000 }
     const again = {
@@ -213,10 +213,10 @@ describe('the status message', () => {
       ` 1 search due. Every call since ${since} got HTTP 429 (free of charge). Check whether another program uses this key`,
     )
     expect(said({ ...again, rateLimitedCalls: { ...again.rateLimitedCalls, calls: 19 } }).reason).toMatch(
-      /1 search due\. Calls resume then by themselves\.$/,
+      /1 search due\. Calls then resume by themselves\.$/,
     )
     expect(said({ ...again, rateLimitedCalls: wave }).reason).toMatch(
-      /1 search due\. Calls resume then by themselves\.$/,
+      /1 search due\. Calls then resume by themselves\.$/,
     )
     const day = said({ due: 5, rateLimitedUntil: NOW + 13 * 3_600_000, outOfToday: true }).reason
     expect(day).toMatch(/Daily call limit used up: no calls until 2026-03-0\d \d\d:\d\d:\d\d; 5 searches due/)

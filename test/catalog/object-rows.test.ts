@@ -2,13 +2,13 @@ import { Readable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
 import { stringify } from 'lossless-json'
 import { compileRows } from '../../src/catalog/compile-rows.js'
-import { openRows } from '../../src/catalog/object-rows.js'
+import { openObjects } from '../../src/catalog/object-rows.js'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
 import type { LoadedRow } from '../../src/domain/request.js'
 
 const TEMPLATE = '{title} {mood} music'
 
-async function compiled(catalog: ReturnType<typeof openRows>, template: string | null): Promise<LoadedRow[]> {
+async function compiled(catalog: ReturnType<typeof openObjects>, template: string | null): Promise<LoadedRow[]> {
   const rows: LoadedRow[] = []
   for await (const row of compileRows({ catalog: await catalog, template })) rows.push(row)
   return rows
@@ -37,7 +37,7 @@ describe('a script’s objects', () => {
       line: null,
       problem: row.problem?.replace(/^line/, 'row') ?? null,
     }))
-    expect(await compiled(openRows(ODD, 'rows'), TEMPLATE)).toEqual(inWords)
+    expect(await compiled(openObjects(ODD, 'rows'), TEMPLATE)).toEqual(inWords)
     expect(expected[2]).toMatchObject({ key: '9007199254740993' })
   })
 
@@ -46,7 +46,7 @@ describe('a script’s objects', () => {
       const row = { id: '', query: '' }
       for (const n of [1, 2, 3]) yield Object.assign(row, { id: `r${n}`, query: `scene ${n}` })
     }
-    const rows = await compiled(openRows(reused(), 'rows'), null)
+    const rows = await compiled(openObjects(reused(), 'rows'), null)
     expect(rows.map(({ key, request }) => [key, request?.request.query])).toEqual([
       ['r1', 'scene 1'],
       ['r2', 'scene 2'],
@@ -56,26 +56,26 @@ describe('a script’s objects', () => {
 
   test('are named by rows and properties in messages', async () => {
     const rows = [{ title: 'Harbor' }, { title: 7, id: {} }]
-    await expect(compiled(openRows(rows, 'rows'), '{titel}')).rejects.toThrow(
+    await expect(compiled(openObjects(rows, 'rows'), '{titel}')).rejects.toThrow(
       'The query template names the property "titel", which no row has. Did you mean "title"? The properties are: title, id.',
     )
-    await expect(compiled(openRows(rows, 'rows'), null)).rejects.toThrow(
+    await expect(compiled(openObjects(rows, 'rows'), null)).rejects.toThrow(
       'expected the option query with a template, since there is no property "query".',
     )
-    await expect(compiled(openRows(rows, 'rows'), 'music')).rejects.toThrow('names no property')
-    const [, second] = await compiled(openRows(rows, 'rows'), '{title}')
+    await expect(compiled(openObjects(rows, 'rows'), 'music')).rejects.toThrow('names no property')
+    const [, second] = await compiled(openObjects(rows, 'rows'), '{title}')
     expect(second?.problem).toMatch(/^row 2: expected the id in id to be a text or a number/)
   })
 
   test('that are no objects are invalid rows; the rest goes on', async () => {
-    const rows = await compiled(openRows([null, { query: 'calm' }, 'text', [1], undefined], 'rows'), null)
+    const rows = await compiled(openObjects([null, { query: 'calm' }, 'text', [1], undefined], 'rows'), null)
     expect(rows.map(({ problem }) => problem === null)).toEqual([false, true, false, false, false])
-    await expect(openRows([null, 'text'], 'rows')).rejects.toThrow('Expected objects as rows, found none')
-    await expect(openRows([], 'rows')).rejects.toThrow('Expected rows, found none')
+    await expect(openObjects([null, 'text'], 'rows')).rejects.toThrow('Expected objects as rows, found none')
+    await expect(openObjects([], 'rows')).rejects.toThrow('Expected rows, found none')
   })
 
   test('of more than 16 MB are invalid rows', async () => {
-    const rows = await compiled(openRows([{ query: 'calm' }, { query: 'x'.repeat(17 * 1024 * 1024) }], 'rows'), null)
+    const rows = await compiled(openObjects([{ query: 'calm' }, { query: 'x'.repeat(17 * 1024 * 1024) }], 'rows'), null)
     expect(rows[1]?.problem).toMatch(/expected a row of at most 16 MB, found one of 17\.0 MB/)
   })
 })

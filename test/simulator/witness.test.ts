@@ -21,7 +21,7 @@ describe('the log of calls', () => {
     [{ query: 'slow  jazz ' }],
     [{ query: 'slow jazz', limit: 20, offset: 0, filters: {} }],
     [{ offset: 0, query: 'slow\tjazz' }],
-  ])('the same question in other words is paid twice: %j', (second) =>
+  ])('the same search in another form is paid twice: %j', (second) =>
     withSimulator({}, async ({ simulator, search }) => {
       await search({ query: 'slow jazz' })
       expect(simulator.paidTwice()).toEqual([])
@@ -30,7 +30,7 @@ describe('the log of calls', () => {
     }),
   )
 
-  test('filters in another order are the same question; another value, page or letter case is not', () =>
+  test('filters in another order are the same search; another value, page or letter case is not', () =>
     withSimulator({}, async ({ simulator, search }) => {
       await search({ query: 'a', filters: { moods: ['sad', 'calm'], min_bpm: 60 } })
       await search({ query: 'a', filters: { moods: ['sad', 'calm'], min_bpm: 61 } })

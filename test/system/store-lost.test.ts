@@ -117,7 +117,9 @@ describe('the store goes while a worker makes calls', () => {
     // No command and no worker begins a new, empty one in its place.
     for (const refused of [await system.cli(['status']), await system.start('dist/workers/worker.js').exited]) {
       expect(refused.code).toBe(78)
-      expect(refused.stderr).toMatch(/trackyard\.db is gone, .*rescued-.* contains all its data\. .*rename it/s)
+      expect(refused.stderr).toMatch(
+        /trackyard\.db is gone, .*rescued-.* contains all its data\. .*rename \S+rescued-/s,
+      )
     }
     await stop(worker)
     const copy = expectRescued(system)

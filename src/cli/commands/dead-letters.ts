@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Session } from '../../app/session.js'
 import { findBatch } from '../../batches/find-batch.js'
-import { type Price, priceOf, refuseEmptyFilter } from '../../batches/retry.js'
+import { type Price, refuseEmptyFilter, retryPrice } from '../../batches/retry.js'
 import { didYouMean } from '../../domain/did-you-mean.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
@@ -150,7 +150,7 @@ async function retryAll(cli: Cli, search: string | undefined, options: LetterOpt
   return withSession(cli, async (session) => {
     const filter = await filterOf(session, options, search)
     refuseEmptyFilter(filter, options.all === true, 'retry', HOW_TO_NARROW)
-    const price = await priceOf(session.store, filter)
+    const price = await retryPrice(session.store, filter)
     const facts = `Retrying ${pluralize(price.searches, 'dead letter')} may cost up to ${pluralize(price.credits, 'credit')}${again(price)}.`
     if (price.searches > 0 && !(await confirm(cli, facts, 'Retry?', options))) throw declined()
     if (price.searches === 0) return printRetried(cli, { retried: 0, due: 0, withheld: 0 }, price)

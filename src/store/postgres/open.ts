@@ -2,7 +2,7 @@ import type { AdjustableClock } from '../../domain/clock.js'
 import { ConfigurationError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
 import type { Connection, Engine, Queries, Transaction } from '../engine.js'
-import { isMigrated, type Migrations, migrate, versionIn, versionOf } from '../migrate.js'
+import { isMigrated, latestSchemaVersion, type Migrations, migrate, versionOf } from '../migrate.js'
 import { MIGRATIONS } from '../migrations.js'
 import { addressOf, type DatabaseAddress } from './address.js'
 import { openConnection, type PostgresConnection } from './connection.js'
@@ -136,7 +136,7 @@ async function bringUpToDate(
       `The store ${name} has the encoding ${encoding?.server_encoding}, expected UTF8. Create it with \`createdb -E UTF8 -T template0\`.`,
     )
   const version = await reader.read(versionOfDatabase)
-  const target = versionIn(MIGRATIONS)
+  const target = latestSchemaVersion(MIGRATIONS)
   if (isMigrated(version, MIGRATIONS, name, ELSEWHERE)) return
   if (readOnly)
     throw new ConfigurationError(
@@ -174,9 +174,9 @@ function inWordsOfPostgres(migrations: Migrations): Migrations {
 }
 
 /**
- * The four foreign keys of a row of a catalog, and of what it wants, take half of a server's time while a
- * catalog is loaded. The statements are the same as on SQLite, which checks them there for next to nothing.
- * A database of an earlier version keeps its keys: it is only slower.
+ * Leaves out the foreign keys of `item` and `want`: checking them takes half of the server's time while a catalog is
+ * loaded. SQLite runs the same statements and checks them at almost no cost.
+ * A database of an earlier version keeps its foreign keys, and is only slower.
  */
 function withoutChecksOfRows(statement: string): string {
   return /^create table (item|want) /.test(statement) ? statement.replace(/ references \w+/g, '') : statement

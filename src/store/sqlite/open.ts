@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { ConfigurationError, errorCode, ReportedError, UnreachableError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
 import type { Engine, Queries, Transaction } from '../engine.js'
-import { isMigrated, migrate, versionIn, versionOf } from '../migrate.js'
+import { isMigrated, latestSchemaVersion, migrate, versionOf } from '../migrate.js'
 import { MIGRATIONS } from '../migrations.js'
 import { openConnection, PATIENCE_MS, type SqliteConnection } from './connection.js'
 import { damageSentence, driverError, isBusy, isDamage, storeError } from './explain-error.js'
@@ -117,13 +117,13 @@ async function bringUpToDate(
   if (isMigratedFile(version, path)) return
   if (readOnly)
     throw new ConfigurationError(
-      `The store ${path} has schema version ${version} but this program expects ${versionIn(MIGRATIONS)}. Run a command that writes (a worker, a submit) once to migrate it.`,
+      `The store ${path} has schema version ${version} but this program expects ${latestSchemaVersion(MIGRATIONS)}. Run a command that writes (a worker, a submit) once to migrate it.`,
     )
   connection.setPatience(0)
   try {
     const from = await retryWhileLocked(() => connection.write((tx) => migrateFile(tx, path)))
     log.debug(
-      { event: 'store.migrated', path, from, to: versionIn(MIGRATIONS) },
+      { event: 'store.migrated', path, from, to: latestSchemaVersion(MIGRATIONS) },
       'the store has the schema of this program',
     )
   } finally {

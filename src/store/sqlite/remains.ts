@@ -12,7 +12,7 @@ export function refuseBesideRemains(path: string): void {
   const rescued = remains.filter((name) => name.includes(COPY_MARK))
   const next =
     rescued.length > 0
-      ? `${rescued.at(-1)} contains all its data. Remove ${path}-wal and -shm if they exist, rename it to ${path}, start again.`
+      ? `${rescued.at(-1)} contains all its data. Remove ${path}-wal and ${path}-shm if they exist, rename ${rescued.at(-1)} to ${path} and start again.`
       : 'Restore a backup (docs/backup.md).'
   throw new ConfigurationError(
     `The store ${path} is gone, but ${remains.join(', ')} is still there. ${next} To begin a new store, move these files elsewhere.`,

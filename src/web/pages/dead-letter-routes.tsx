@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono'
-import { needsConfirmation, type Price, priceOf } from '../../batches/retry.js'
+import { needsConfirmation, type Price, retryPrice } from '../../batches/retry.js'
 import { DEATH_REASONS } from '../../domain/dead-letter.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
 import type { DeadFilter } from '../../store/store.js'
@@ -47,7 +47,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
   web.post('/dead-letters/retry', async (c) => {
     const fields = await fieldsOf(c)
     const filter = filterFrom(fields)
-    const price = await priceOf(store, filter)
+    const price = await retryPrice(store, filter)
     // The user confirmed this number. If there are more dead letters now, ask again.
     const isAsked = needsConfirmation(price, options.confirmAbove) && Number(fields.confirmed ?? -1) < price.searches
     if (isAsked) return page(c, <AskRetry price={price} filter={filter} context={context()} />)
@@ -59,7 +59,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
   web.post('/dead-letters/discard', async (c) => {
     const fields = await fieldsOf(c)
     const filter = filterFrom(fields)
-    const { searches } = await priceOf(store, filter)
+    const { searches } = await retryPrice(store, filter)
     if (searches > 0 && Number(fields.confirmed ?? -1) < searches)
       return page(c, <AskDiscard searches={searches} filter={filter} context={context()} />)
     const discarded = await store.deadLetters.discardAll(filter)
