@@ -56,13 +56,6 @@ describe('the rows of a CSV file', () => {
     }
   })
 
-  test('so it is where blocks meet: half a million lines, every other one empty', async () => {
-    const rows = await rawRows(`title\n${'\nx\n'.repeat(250_000)}\n\n`)
-    expect(rows).toHaveLength(500_000)
-    expect(rows.every((row, index) => row.line === index + 2 && row.kind === 'cells')).toBe(true)
-    expect(rows.filter((row) => row.kind === 'cells' && row.cells[0] === '')).toHaveLength(250_000)
-  })
-
   test('a quotation mark inside an unquoted cell is taken as written', async () => {
     const rows = await rawRows('id,title\n1,27" monitor\n2,"a, b"\n3,12" "live"\n')
     expect(rows.map((row) => row.kind === 'cells' && row.cells[1])).toEqual(['27" monitor', 'a, b', '12" "live"'])

@@ -8,6 +8,7 @@ import { stringify } from 'csv-stringify/sync'
 import fc from 'fast-check'
 import { compileRows } from '../../src/catalog/compile-rows.js'
 import { type ExportOrder, exportBatch } from '../../src/catalog/export/export-batch.js'
+import { csvWriter, exportedRow, jsonlWriter } from '../../src/catalog/export/export-lines.js'
 import { guardFormula, unguardFormula } from '../../src/catalog/formula-cell.js'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
 import { parseTracks } from '../../src/domain/answer.js'
@@ -106,7 +107,7 @@ describe('an export as CSV', () => {
   })
 })
 
-test('what is stored beside an answer and what is made of it are exported alike', async () => {
+test('what is stored beside an answer and what is made of it are exported alike', () => {
   const text = fc.option(
     fc.string({ unit: fc.constantFrom('a', '=', '"', ',', '\n', '\t', '\0', '🎬', ' '), maxLength: 4 }),
   )
@@ -124,14 +125,14 @@ test('what is stored beside an answer and what is made of it are exported alike'
     bpm: fc.oneof(fc.double(), text),
     has_vocals: fc.oneof(fc.boolean(), text),
   })
-  await fc.assert(
-    fc.asyncProperty(fc.array(track, { minLength: 1, maxLength: 6 }), async (tracks) => {
+  const writers = [csvWriter(csvBatch), jsonlWriter(csvBatch)]
+  fc.assert(
+    fc.property(fc.array(track, { minLength: 1, maxLength: 6 }), (tracks) => {
       const body = JSON.stringify({ tracks })
       const stored = JSON.stringify(tagging(parseTracks(body) ?? []))
-      for (const format of ['csv', 'jsonl'] as const) {
-        const fresh = await exported([exportRow(1, ['7', 'x'], { answer: body })], { format })
-        expect(await exported([exportRow(1, ['7', 'x'], { answer: null, tagging: stored })], { format })).toBe(fresh)
-      }
+      const fresh = exportedRow(exportRow(1, ['7', 'x'], { answer: body }))
+      const kept = exportedRow(exportRow(1, ['7', 'x'], { answer: null, tagging: stored }))
+      for (const writer of writers) expect(writer.line(kept)).toBe(writer.line(fresh))
     }),
   )
 })

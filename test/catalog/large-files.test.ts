@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib'
 import { expect, test } from '@jest/globals'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
 import { retainedBytes } from '../support/retained-memory.js'
-import { rawRows } from './reading.js'
+import { all, openText, rawRows } from './reading.js'
 
 /** What only a large file shows: memory and time. It takes some seconds. */
 const MB = 1024 * 1024
@@ -95,4 +95,22 @@ test('many cells of 1 MB take time in proportion', async () => {
   await timed(4)
   const [few, many] = [await timed(8), await timed(64)]
   expect(many).toBeLessThan(Math.max(few, 50) * 8 * 4)
+})
+
+test('quoting of a TSV is recognised by a quoted cell after 100,000 rows', async () => {
+  const text = `id\ttitle\n${'1\tplain words\n'.repeat(100_000)}2\t"two\nlines"\n`
+  const { quoting, rows } = await openText(text, 'x.tsv')
+  const read = await all(rows())
+  expect([quoting, read.length, read.at(-1)]).toEqual([
+    'csv',
+    100_001,
+    { kind: 'cells', line: 100_002, cells: ['2', 'two\nlines'] },
+  ])
+})
+
+test('in a catalog of one column an empty line is a row, also where blocks meet', async () => {
+  const rows = await rawRows(`title\n${'\nx\n'.repeat(250_000)}\n\n`)
+  expect(rows).toHaveLength(500_000)
+  expect(rows.every((row, index) => row.line === index + 2 && row.kind === 'cells')).toBe(true)
+  expect(rows.filter((row) => row.kind === 'cells' && row.cells[0] === '')).toHaveLength(250_000)
 })
