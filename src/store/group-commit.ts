@@ -9,8 +9,8 @@ import type { Connection, Transaction } from './engine.js'
 export interface GroupCommit {
   /**
    * Runs the change in the next shared transaction. Rejects with what it threw, or `UnreachableError` when the commit failed.
-   * @param place `first`: before changes that arrived earlier without it, but not for ever: one of those begins every
-   * second group
+   * @param place `first`: before changes that arrived earlier without it. Every second group begins with one of those,
+   * so that they are not delayed forever.
    */
   add<T>(change: (tx: Transaction) => Promise<T>, place?: 'first' | 'last'): Promise<T>
   /** Commits what has arrived so far. */

@@ -231,7 +231,8 @@ const FRAGMENTS: Fragments = {
   amongHex: (column, list) =>
     `${column} = any(array(select decode(digits, 'hex') from unnest(cast(${list} as text[])) as digits))`,
   refs: (json) =>
-    // The planner expects few of them because of this condition, and uses the index. It would scan all that waits for a hundred.
+    // The condition is always true. It makes the planner expect few rows and use the index. If it expected a hundred, it
+    // would scan all waiting searches.
     `select decode(value ->> 0, 'hex'), cast(value ->> 1 as bigint), cast(value ->> 2 as bigint)
      from json_array_elements(cast(${json} as json)) where json_array_length(value) = 3`,
   pairs: (json) =>

@@ -4,7 +4,7 @@ const WINDOW_MS = 250
 /** Limits of the utilization, found by measuring 10 and 50 calls at a time of 0 and 50 ms (`npm run bench -- --only throughput`). */
 const BUSY = 0.97
 const SPARE = 0.85
-/** Limit of the share of the time in which another process held the lock. */
+/** Limit of the share of the time spent waiting for the lock of another process. */
 const CONTENDED = 0.02
 
 /**
@@ -13,8 +13,9 @@ const CONTENDED = 0.02
  * calls leave together too, and their answers arrive together again, so the process is always either idle or
  * behind. A commit for each change spreads the calls.
  *
- * A busy process must save commits: the size doubles while it is busy, and is halved once it has idle time. So
- * must processes that share the store: whoever finds it locked sleeps, for much longer than a commit takes.
+ * The size doubles while the process is busy, which saves commits, and is halved once it has idle time. It also
+ * doubles while the process waits for other processes that use the store: who finds the store locked sleeps for much
+ * longer than a commit takes.
  * @param lockWaitMs how long this process has waited for the lock so far
  * @param utilization the share of the time since its last call that this process was busy
  */
