@@ -9,6 +9,7 @@ import { startScheduler } from '../maintenance/scheduler.js'
 import { startBoard } from '../web/start-board.js'
 import { cleanupOnError } from './cleanup.js'
 import { openConfiguredQueue, openConfiguredStore } from './parts.js'
+import { requireRedisServer } from './require-redis-server.js'
 import { retryWhileLocked } from './retry-while-locked.js'
 import { deferred, type Service } from './service.js'
 import { stopTask } from './stop.js'
@@ -34,6 +35,7 @@ export async function startBoardProcess(
       log,
       interrupted,
     })
+    await requireRedisServer(settings)
     const queue = await openConfiguredQueue(settings, log, cleanup, clock)
     const parts = { store, queue, log, now }
     await recoverRedis({ ...parts, setRate: () => applyRateLimit({ ...parts, rateLimit: settings.rateLimit }) })

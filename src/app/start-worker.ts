@@ -14,6 +14,7 @@ import { type Cleanup, cleanupOnError } from './cleanup.js'
 import { HOST_PREFIX } from './healthy.js'
 import { keepHeapSmall } from './keep-heap-small.js'
 import { openConfiguredApi, openConfiguredQueue, openConfiguredStore } from './parts.js'
+import { requireRedisServer } from './require-redis-server.js'
 import { retryWhileLocked } from './retry-while-locked.js'
 import { alreadyStoppedService, type Service } from './service.js'
 import { runWorker } from './worker.js'
@@ -33,6 +34,7 @@ export async function startWorker(
   return cleanupOnError(async (cleanup) => {
     const api = await openConfiguredApi(settings, cleanup)
     const unlocked = await openOwnStore(settings, log, cleanup, clock).catch(nullIfLocked)
+    await requireRedisServer(settings)
     const queue = await openConfiguredQueue(settings, log, cleanup, clock)
     if (settings.redisUrl === null) {
       const keeper = await keepPrivateRedis({ dataDir: settings.dataDir, log })

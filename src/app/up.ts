@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import type { Settings } from '../config/settings.js'
 import type { ExitCode } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
+import { requireRedisServer } from './require-redis-server.js'
 import { ASKED_TO_END, ChildRefused, type Deferred, deferred, type Service } from './service.js'
 
 export type ChildName = 'worker' | 'board'
@@ -17,9 +19,11 @@ const STABLE_AFTER_MS = 60_000
  * `down` stops one, or if one refuses its configuration (exit 78 or 2).
  */
 export async function startUp(
-  options: { readonly children: readonly ChildName[]; readonly env: NodeJS.ProcessEnv },
+  options: { readonly children: readonly ChildName[]; readonly env: NodeJS.ProcessEnv; readonly settings: Settings },
   log: Logger,
 ): Promise<Service> {
+  // Here, so that it is said once and not by each child.
+  await requireRedisServer(options.settings)
   const service = deferred()
   const children = options.children.map((name) => keepChild(name, options.env, log, service))
   let stopping: Promise<void> | null = null

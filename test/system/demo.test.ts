@@ -20,7 +20,7 @@ test('the demo goes by no setting of who runs it, and ends with 1 and the reason
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const [said, [code]] = await Promise.all([text(demo.stderr), once(demo, 'exit')])
-  expect(said).toMatch(/redis-server[\s\S]*The worker ended with exit code 3\./)
+  expect(said).toMatch(/redis-server[\s\S]*The worker ended with exit code 78\./)
   expect(said).not.toMatch(/TRACKYARD_API_KEY_FILE|CONCURENCY|127\.0\.0\.1:1\b/)
   expect(code).toBe(1)
 }, 240_000)

@@ -75,3 +75,21 @@ test('a configuration that one of them cannot work with ends them all, with 78',
   const boards = logLines(stderr).filter(({ event }) => event === 'board.started')
   expect(boards.filter(({ pid }) => alive(pid))).toEqual([])
 }, 240_000)
+
+test.each([
+  ['up', CLI, ['up']],
+  ['worker', 'dist/workers/worker.js', []],
+  ['board', 'dist/workers/board.js', []],
+])(
+  'without redis-server %s says once how to install it and ends with 78',
+  async (_name, entry, args) => {
+    system = await startSystem()
+    const { code, stderr } = await system.start(entry, args, { ...env, PATH: '/nowhere' }).exited
+    expect(code).toBe(78)
+    const failures = logLines(stderr).filter(({ event }) => /failed|exited/.test(event))
+    expect(failures).toMatchObject([
+      { event: 'process.failed', msg: expect.stringMatching(/^redis-server is not installed: .*TRACKYARD_REDIS_URL/) },
+    ])
+  },
+  240_000,
+)

@@ -13,8 +13,8 @@ export function define(command: Command, act: Act): void {
     .option('--no-board', 'without Bull Board')
     .action(({ board }: { readonly board: boolean }) =>
       act((cli) =>
-        runService(cli, (_settings, log) =>
-          startUp({ children: board ? ['worker', 'board'] : ['worker'], env: cli.io.env }, log),
+        runService(cli, (settings, log) =>
+          startUp({ children: board ? ['worker', 'board'] : ['worker'], env: cli.io.env, settings }, log),
         ),
       ),
     )

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { UnreachableError } from '../../domain/errors.js'
+import { promisify } from 'node:util'
+import { errorCode, UnreachableError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
 import { stateOf } from './redis-socket.js'
 import { kindOf, moveAside, type ServerFiles } from './server-files.js'
@@ -201,8 +202,17 @@ async function lastLineOf(logFile: string): Promise<string> {
   return text.trim().split('\n').at(-1)?.trim() ?? ''
 }
 
+export async function isInstalled(command = 'redis-server'): Promise<boolean> {
+  try {
+    await promisify(execFile)(command, ['--version'])
+    return true
+  } catch (error) {
+    return !['ENOENT', 'EACCES'].includes(errorCode(error))
+  }
+}
+
 /** Names the exact command for this system, which Linux describes in /etc/os-release. */
-async function notInstalled(): Promise<string> {
+export async function notInstalled(): Promise<string> {
   const about = process.platform === 'darwin' ? 'darwin' : await readFile('/etc/os-release', 'utf8').catch(() => '')
   return `redis-server is not installed: ${installCommand(about)}, or set TRACKYARD_REDIS_URL to a Redis that is running elsewhere.`
 }
