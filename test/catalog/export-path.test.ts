@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { defaultExportPath } from '../../src/catalog/export/export-target.js'
+import { defaultBatchName, defaultExportPath, defaultReportPath } from '../../src/catalog/export/default-path.js'
 
 test.each([
   ['/data/films.csv', ',', 'csv', '/data/films.tagged.csv'],
@@ -13,7 +13,7 @@ test.each([
   ['films.gz', ',', 'csv', 'films.tagged.csv'],
   ['v1.2.CSV', ',', 'csv', 'v1.2.tagged.CSV'],
 ] as const)('%s (%j) as %s goes to %s', (catalogPath, delimiter, format, path) => {
-  expect(defaultExportPath({ catalogPath, delimiter, name: 'n' }, format)).toBe(path)
+  expect(defaultExportPath({ catalogPath, delimiter, name: defaultBatchName(catalogPath) }, format)).toBe(path)
 })
 
 test.each([
@@ -23,4 +23,16 @@ test.each([
   ['..', 'batch.tagged.csv'],
 ])('a batch without a file, named %j, goes to %s', (name, path) => {
   expect(defaultExportPath({ catalogPath: null, delimiter: ',', name }, 'csv')).toBe(path)
+})
+
+test.each([
+  ['/data/films.csv', 'calm', '/data/films.calm'],
+  ['films.csv.gz', 'calm', 'films.calm'],
+  ['films.csv', 'films', 'films'],
+  ['films.csv', '../x', 'films.-x'],
+  [null, 'calm', 'calm'],
+])('the files of a batch of %j named %j begin with %s', (catalogPath, name, start) => {
+  const batch = { catalogPath, delimiter: ',', name }
+  expect(defaultExportPath(batch, 'csv')).toBe(`${start}.tagged.csv`)
+  expect(defaultReportPath(batch)).toBe(`${start}.report.html`)
 })

@@ -295,6 +295,20 @@ describe('export', () => {
     expect(await readFile(join(desk.dir, 'films.tagged.csv'), 'utf8')).toMatch(/^\uFEFFid,title,mood,/)
   })
 
+  test('of another batch of the same catalog goes to a file of its own, or says that it does not', async () => {
+    const films = await desk.file('films.csv', CATALOG)
+    const exported = async (id: string) => (await desk.type(['export', id])).stderr
+    for (const name of ['films', 'calm', 'films'])
+      await desk.json(['submit', films, '--query', QUERY, '--name', name, '--yes'])
+    const calm = await exported('2')
+    expect(calm).toMatch(/^Batch 2 \(calm\): 4 rows to \S+\/films\.calm\.tagged\.csv /)
+    expect(calm).not.toContain('same name')
+    expect(await exported('1')).toMatch(
+      / to \S+\/films\.tagged\.csv .*\n.*\nBatch 3 has the same name .* Pass --out to keep both\.\n/,
+    )
+    expect((await desk.type(['export', '1', '--out', 'first.csv'])).stderr).not.toContain('Batch 3')
+  })
+
   test('the catalog itself is never overwritten', async () => {
     await submit()
     const { code, stderr } = await desk.type(['export', '--out', 'films.csv'])

@@ -2,12 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { constants, openSync } from 'node:fs'
 import { type FileHandle, lstat, open, readdir, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
-import { basename, dirname, extname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { errorCode, OutputError, UnreachableError } from '../../domain/errors.js'
 import { truncate } from '../../domain/format.js'
-import type { Batch } from '../../store/store.js'
 
 /**
  * Where an export goes. A file appears whole or not at all: it is written under a temporary name in the same
@@ -268,36 +267,4 @@ function explainWriteError(error: unknown, path: string): unknown {
         { code: 'output_failed' },
       )
   }
-}
-
-/**
- * The default path of an export: `<catalog>.tagged.<ext>` beside the catalog, or `<batch name>.tagged.<ext>`
- * in the current directory if there was no file.
- */
-export function defaultExportPath(
-  batch: Pick<Batch, 'catalogPath' | 'delimiter' | 'name'>,
-  format: 'csv' | 'jsonl',
-): string {
-  // The export of a gzipped catalog is not compressed.
-  const catalogPath = batch.catalogPath?.replace(/\.gz$/i, '') ?? null
-  if (catalogPath === null) return `${plainName(batch.name)}.tagged.${extension('', batch.delimiter, format)}`
-  const ending = extname(catalogPath)
-  return join(
-    dirname(catalogPath),
-    `${basename(catalogPath, ending)}.tagged.${extension(ending.slice(1), batch.delimiter, format)}`,
-  )
-}
-
-/** The catalog's own extension if it fits the format, so that the same programs open both files. */
-function extension(ending: string, delimiter: string | null, format: 'csv' | 'jsonl'): string {
-  const known = format === 'csv' ? ['csv', 'tsv', 'tab', 'txt'] : ['jsonl', 'ndjson']
-  if (known.includes(ending.toLowerCase())) return ending
-  if (format === 'jsonl') return 'jsonl'
-  return delimiter === '\t' ? 'tsv' : 'csv'
-}
-
-/** A batch may have any name; a file name has no slashes, control characters or leading dots. */
-function plainName(name: string): string {
-  const plain = name.replace(/[/\\\p{Cc}]+/gu, '-').replace(/^\.+/, '')
-  return plain === '' || plain === '-' ? 'batch' : plain
 }

@@ -1,8 +1,10 @@
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
+import type { Session } from '../../app/session.js'
 import { unreleasedMessage } from '../../batches/abandoned.js'
 import { findBatch } from '../../batches/find-batch.js'
 import { EXPORT_PREFIX } from '../../catalog/column-names.js'
+import { defaultExportPath } from '../../catalog/export/default-path.js'
 import type { ExportResult } from '../../catalog/export/export-batch.js'
 import { EndedEarlyError, type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
@@ -25,7 +27,11 @@ export function define(command: Command, act: Act): void {
     .addOption(
       new Option('-f, --format <format>', "output format (default: the catalog's own)").choices(['csv', 'jsonl']),
     )
-    .option('-o, --out <file>', 'output file; - is stdout (default: <catalog>.tagged.<ext> beside the catalog)')
+    .option(
+      '-o, --out <file>',
+      'output file; - is stdout (default: <catalog>.tagged.<ext> beside the catalog, or <catalog>.<batch>.tagged.<ext> if ' +
+        'the batch has a name of its own)',
+    )
     .option('--spreadsheet-safe', 'CSV: escape your own cells too, if a spreadsheet would run them as formulas')
     .option('--report', 'write the morning report beside it; see `report`')
     .option('--json', 'print one JSON document on stdout; not with --out -')
@@ -65,12 +71,24 @@ async function exportTo(cli: Cli, name: string | null, options: ExportOptions): 
         })
       },
     )
+    if (options.out === undefined && code === 0) await warnOfSharedPath(cli, session, batch, options)
     if (options.report === true && code === 0) await writeReport(cli, session, batch.id, besideExport(options.out))
     // The export is complete even if the store was lost: rows are read from the open file.
     const failure = session.store.trouble()
     if (failure !== null) cli.say(`The store was lost during the export. ${failure.cause}`)
     return code
   })
+}
+
+/** Batches of one catalog may share their name, too. Then the export of one replaces that of the other. */
+async function warnOfSharedPath(cli: Cli, session: Session, batch: Batch, { format }: ExportOptions): Promise<void> {
+  const path = defaultExportPath(batch, format ?? batch.format)
+  for (const id of await session.store.batches.idsOf(batch.name)) {
+    const other = id === batch.id ? null : await session.store.batches.find(String(id))
+    if (other === null || defaultExportPath(other, format ?? other.format) !== path) continue
+    cli.say(`Batch ${id} has the same name and is exported to the same file. Pass --out to keep both.`)
+    return
+  }
 }
 
 /** The path of the report: beside the export. Undefined: the default. */
@@ -88,7 +106,6 @@ async function write(
   },
 ): Promise<ExitCode> {
   const { exportBatch } = await import('../../catalog/export/export-batch.js')
-  const { defaultExportPath } = await import('../../catalog/export/export-target.js')
   const { batch, options, signal } = order
   const format = options.format ?? batch.format
   const { spreadsheetSafe } = options

@@ -2,8 +2,8 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Session } from '../../app/session.js'
 import { findBatch } from '../../batches/find-batch.js'
+import { defaultReportPath } from '../../catalog/export/default-path.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
-import type { Batch } from '../../store/store.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { addExamples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
@@ -15,7 +15,7 @@ export function define(command: Command, act: Act): void {
         'and invalid rows by cause, and how sure the tags are. It can be opened or mailed as it is.',
     )
     .argument('[batch]', 'id or name (default: the latest)')
-    .option('-o, --out <file>', 'output file; - is stdout (default: <catalog or batch>.report.html)')
+    .option('-o, --out <file>', 'output file; - is stdout (default: named like an export, .report.html)')
     .option('--json', 'print one JSON document on stdout; not with --out -')
     .action((name: string | undefined, options: { readonly out?: string }) =>
       act((cli) =>
@@ -45,7 +45,7 @@ export async function writeReport(cli: Cli, session: Session, batchId: number, o
   const { store } = session
   const source = { store, samples: store.activity.samples, timeline: store.timeline.list }
   const html = await renderReport(source, report, session.now())
-  const path = out === '-' ? null : resolve(cli.io.cwd, out ?? defaultPath(batch))
+  const path = out === '-' ? null : resolve(cli.io.cwd, out ?? defaultReportPath(batch))
   const { openTarget } = await import('../../catalog/export/export-target.js')
   const target = await openTarget(path ?? cli.io.stdout, batch.catalogPath)
   try {
@@ -57,10 +57,4 @@ export async function writeReport(cli: Cli, session: Session, batchId: number, o
   }
   if (path !== null) cli.say(`Report of batch ${batch.id} (${batch.name}): ${path}`)
   return path
-}
-
-function defaultPath({ catalogPath, name }: Batch): string {
-  return catalogPath === null
-    ? `${name.replace(/[^\w.-]+/g, '_')}.report.html`
-    : `${catalogPath.replace(/\.[^./\\]+$/, '')}.report.html`
 }

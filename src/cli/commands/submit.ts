@@ -1,14 +1,14 @@
-import { basename, extname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { keepHeapSmall } from '../../app/keep-heap-small.js'
 import type { Session } from '../../app/session.js'
 import type { BatchPlan, Released, SubmitSource } from '../../app/submit.js'
 import { pauseMessage } from '../../batches/status-message.js'
+import { defaultBatchName } from '../../catalog/export/default-path.js'
 import { parseFilters } from '../../catalog/filters.js'
 import { parseMoment, systemTimeZone } from '../../domain/active-hours.js'
 import { EndedEarlyError, type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatTime, isoOrNull, pluralize } from '../../domain/format.js'
-import { LONGEST_LABEL } from '../../domain/label.js'
 import type { Filters } from '../../domain/request.js'
 import { PRIORITIES, type Priority } from '../../domain/states.js'
 import type { DocumentBody } from '../documents.js'
@@ -203,13 +203,10 @@ async function confirmPlan(
   })
 }
 
-/** "catalogs/night.csv", "night.csv.gz" → "night"; standard input is named by the time. */
+/** Standard input is named by the time. */
 function nameOf(file: string, now: number): string {
   if (file === '-') return `stdin-${new Date(now).toISOString().slice(0, 19).replaceAll(':', '')}`
-  const plain = basename(file).replace(/\.gz$/i, '')
-  return basename(plain, extname(plain))
-    .replace(/\p{Cc}+/gu, ' ')
-    .slice(0, LONGEST_LABEL)
+  return defaultBatchName(file)
 }
 
 function submitJson(batch: number | null, plan: BatchPlan): DocumentBody<'submit'> {
