@@ -20,6 +20,8 @@ import { openConfiguredStore, openRunningQueue } from './parts.js'
 const CHECK_EVERY_MS = 2000
 /** A killed worker counts as running until its heartbeat expires. */
 const HEARTBEAT_EXPIRES_MS = 15_000
+/** A worker sends a heartbeat every 4 s. */
+const NEXT_HEARTBEAT_MS = 5000
 
 /** Runs in every long-running process: stops it when `down` asks. */
 export function stopTask(queue: Pick<SearchQueue, 'registry'>, stop: () => void): MaintenanceTask {
@@ -45,6 +47,8 @@ export async function stopEverything(
   const workers = await stop().catch(async (error: unknown) => {
     if (settings.redisUrl !== null || !isDiskFailure(error)) throw error
     await stopWritingToDisk({ dataDir: settings.dataDir })
+    // Redis took no heartbeats while it could not write, so a running worker may not be known.
+    await sleep(NEXT_HEARTBEAT_MS)
     return stop()
   })
   const redis = settings.redisUrl === null && (await stopPrivateRedis({ dataDir: settings.dataDir }))

@@ -7,6 +7,6 @@ import { createRequire } from 'node:module'
 export const { DelayedError, MetricsTime, Queue, UnrecoverableError, WaitingError, Worker } = createRequire(
   import.meta.url,
 )('bullmq') as typeof import('bullmq')
-export type { Job, WorkerOptions } from 'bullmq'
+export type { Job } from 'bullmq'
 export type Queue = import('bullmq').Queue
 export type Worker = import('bullmq').Worker
