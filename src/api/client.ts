@@ -16,6 +16,8 @@ import { type RedactableKey, redactableKey } from './redact.js'
  * value; only a bug throws. The key is sent in one header and redacted from everything that comes back.
  */
 export interface Api {
+  /** Its address, as in the settings. */
+  readonly url: string
   search(request: SearchRequest): Promise<CallResult>
   /** Free, but it counts against the key's rate limit. */
   me(): Promise<MeResult>
@@ -76,6 +78,7 @@ export function openApi(options: ApiOptions): Api {
   const currentKey = openKey(options.apiKey)
 
   return {
+    url: options.baseUrl,
     async search(request) {
       const key = currentKey()
       const startedAt = clock.monotonicMs()

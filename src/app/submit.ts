@@ -10,8 +10,8 @@ import { collectDoubts } from '../catalog/doubts.js'
 import { filterDoubts, noteFilterNames } from '../catalog/filters.js'
 import { openObjects } from '../catalog/object-rows.js'
 import { openCatalog } from '../catalog/open-catalog.js'
-import { knownPerMinute, LOWEST_TIER_PER_MINUTE } from '../control/rate-limit.js'
-import { refreshAccount } from '../control/refresh-account.js'
+import { LOWEST_TIER_PER_MINUTE } from '../control/rate-limit.js'
+import { knownAccount, refreshAccount } from '../control/refresh-account.js'
 import { requireCompatibleApi } from '../control/same-api.js'
 import { NEVER_ABORTED, orAborted, untilAborted } from '../domain/abortable.js'
 import { RefusedError, UsageError } from '../domain/errors.js'
@@ -292,7 +292,7 @@ async function costOf(session: Session, plan: Plan, { maxCredits, first }: Caps,
   const { settings, store } = session
   const { account, trouble } = await freshAccount(session)
   const cap = lowestCap(maxCredits, first)
-  const perMinute = await knownPerMinute(store, settings.rateLimit)
+  const perMinute = settings.rateLimit === 'auto' ? account.limitPerMinute : settings.rateLimit
   const now = session.now()
   const { creditReserve, activeHours } = settings
   const callsPerMinute = perMinute ?? LOWEST_TIER_PER_MINUTE
@@ -340,7 +340,7 @@ const SHORT_MS = 3000
 /** GET /me with a short timeout. A failure never fails a plan. */
 export async function freshAccount(session: Session): Promise<{ account: Account; trouble: string | null }> {
   const { settings, store, now } = session
-  const account = await store.account.get()
+  const account = await knownAccount(store, settings.apiUrl)
   if (settings.apiKey === null) return { account, trouble: 'no API key is set' }
   const api = await session.openApi({ requestTimeoutMs: Math.min(SHORT_MS, settings.requestTimeoutMs) })
   const refreshed = await refreshAccount({ store, api, now })

@@ -12,12 +12,7 @@ export const LOWEST_TIER_PER_MINUTE = 5
 
 /** Calls a minute that all workers together may make now. */
 export async function allowedPerMinute(store: Pick<Store, 'account'>, setting: number | 'auto'): Promise<number> {
-  return (await knownPerMinute(store, setting)) ?? LOWEST_TIER_PER_MINUTE
-}
-
-/** As above, but null if only the lowest tier's default is known. */
-export async function knownPerMinute(store: Pick<Store, 'account'>, setting: number | 'auto'): Promise<number | null> {
-  return setting === 'auto' ? (await store.account.get()).limitPerMinute : setting
+  return setting === 'auto' ? ((await store.account.get()).limitPerMinute ?? LOWEST_TIER_PER_MINUTE) : setting
 }
 
 /** The share we keep even where other clients use the whole limit. Calls continue, and a 429 stops them if needed. */

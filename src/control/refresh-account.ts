@@ -2,7 +2,13 @@ import type { Api } from '../api/client.js'
 import { ACCOUNT_UNKNOWN, type AccountCheck } from '../domain/decision.js'
 import type { Logger } from '../domain/logger.js'
 import { withTimeout } from '../domain/with-timeout.js'
+import { accountAt } from '../store/account.js'
 import type { Account, Store } from '../store/store.js'
+
+/** What this API reported last; unknown if that was another one. */
+export async function knownAccount(store: Pick<Store, 'account'>, apiUrl: string): Promise<Account> {
+  return accountAt(await store.account.get(), apiUrl)
+}
 
 /** The result of GET /me, kept in the store. It is free (API document) but counts against the rate limit. */
 export type Refreshed =
@@ -19,7 +25,7 @@ export type Refreshed =
  */
 export async function refreshAccount(parts: {
   readonly store: Pick<Store, 'account'>
-  readonly api: Pick<Api, 'me'>
+  readonly api: Pick<Api, 'me' | 'url'>
   readonly now: () => number
 }): Promise<Refreshed> {
   const { account } = parts.store
@@ -30,6 +36,7 @@ export async function refreshAccount(parts: {
   const balance = meanwhile.heardAt === before.heardAt ? answer.creditsRemaining : lower(answer, meanwhile)
   await account.update(
     {
+      apiUrl: parts.api.url,
       limitPerDay: answer.limitPerDay,
       remainingToday: answer.remainingToday,
       ...withoutNulls({

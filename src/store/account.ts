@@ -1,3 +1,4 @@
+import { isSameApi } from '../domain/api-address.js'
 import type { Connection, Transaction } from './engine.js'
 import { countOf } from './ledger.js'
 import { noteLimit, noteTopUp } from './timeline.js'
@@ -11,12 +12,31 @@ export interface Account {
   readonly monthlyAllowance: number | null
   /** When any of these was last reported. */
   readonly heardAt: number | null
+  /** The API that reported it to GET /me; null: not known. */
+  readonly apiUrl: string | null
+}
+
+export const UNKNOWN_ACCOUNT: Account = {
+  creditsRemaining: null,
+  limitPerMinute: null,
+  limitPerDay: null,
+  remainingToday: null,
+  tier: null,
+  monthlyAllowance: null,
+  heardAt: null,
+  apiUrl: null,
+}
+
+/** A store without calls may change its API. What another one reported is not known of this one. */
+export function accountAt(account: Account, apiUrl: string): Account {
+  if (account.apiUrl === null || isSameApi({ address: account.apiUrl, adopted: false }, apiUrl)) return account
+  return UNKNOWN_ACCOUNT
 }
 
 export interface AccountStore {
   get(): Promise<Account>
   /**
-   * From GET /me: the balance is taken as it is. Absent fields keep their value. (`calls.close`
+   * From GET /me: the balance is taken as it is. Absent fields keep their value, if the same API reported them. (`calls.close`
    * folds in the balances of answers: the lowest wins, and a rise that overlapping calls cannot
    * explain is a top-up.)
    */
@@ -29,17 +49,12 @@ export function accountStore(connection: Connection): AccountStore {
     get: () => connection.read(getAccount),
     update: (account, now) =>
       connection.write(async (tx) => {
-        const before = await getAccount(tx)
-        const { heardAt: _, ...known } = { ...before, ...withoutAbsent(account) }
-        noteLimit(tx, before.limitPerMinute, known.limitPerMinute, now)
-        if (await isTopUp(tx, before.creditsRemaining, known.creditsRemaining))
-          noteTopUp(tx, before.creditsRemaining ?? 0, known.creditsRemaining ?? 0, now)
-        await tx.run(
-          `update account set credits_remaining = @creditsRemaining, limit_per_minute = @limitPerMinute,
-             limit_per_day = @limitPerDay, remaining_today = @remainingToday, tier = @tier,
-             monthly_allowance = @monthlyAllowance, heard_at = @now`,
-          { ...known, now },
-        )
+        const before = await getAccountAt(tx, account.apiUrl)
+        const after = { ...before, ...withoutAbsent(account), heardAt: now }
+        noteLimit(tx, before.limitPerMinute, after.limitPerMinute, now)
+        if (await isTopUp(tx, before.creditsRemaining, after.creditsRemaining))
+          noteTopUp(tx, before.creditsRemaining ?? 0, after.creditsRemaining ?? 0, now)
+        await setAccount(tx, after)
       }),
   }
 }
@@ -50,6 +65,27 @@ async function isTopUp(tx: Transaction, before: number | null, now: number | nul
   return now - before > (await countOf(tx, 'sent')) + (await countOf(tx, 'unknown'))
 }
 
+/** For use inside a transaction. A worker of this API starts: what another one reported is forgotten. */
+export async function bindAccount(tx: Transaction, apiUrl: string): Promise<void> {
+  await setAccount(tx, { ...(await getAccountAt(tx, apiUrl)), apiUrl })
+}
+
+async function getAccountAt(tx: Transaction, apiUrl: string | null | undefined): Promise<Account> {
+  const account = await getAccount(tx)
+  return apiUrl == null ? account : accountAt(account, apiUrl)
+}
+
+async function setAccount(tx: Transaction, { apiUrl, ...account }: Account): Promise<void> {
+  await tx.run(
+    `update account set credits_remaining = @creditsRemaining, limit_per_minute = @limitPerMinute,
+       limit_per_day = @limitPerDay, remaining_today = @remainingToday, tier = @tier,
+       monthly_allowance = @monthlyAllowance, heard_at = @heardAt`,
+    { ...account },
+  )
+  await tx.run("delete from meta where key = 'account_api'")
+  if (apiUrl !== null) await tx.run("insert into meta (key, value) values ('account_api', @apiUrl)", { apiUrl })
+}
+
 function withoutAbsent(account: Partial<Account>): Partial<Account> {
   return Object.fromEntries(Object.entries(account).filter(([, value]) => value !== undefined))
 }
@@ -58,7 +94,9 @@ async function getAccount(tx: Transaction): Promise<Account> {
   const account = await tx.get<Account>(
     `select credits_remaining as "creditsRemaining", limit_per_minute as "limitPerMinute",
        limit_per_day as "limitPerDay", remaining_today as "remainingToday", tier,
-       monthly_allowance as "monthlyAllowance", heard_at as "heardAt" from account`,
+       monthly_allowance as "monthlyAllowance", heard_at as "heardAt",
+       (select value from meta where key = 'account_api') as "apiUrl"
+     from account`,
   )
   if (account === undefined) throw new Error('the store has no row for the account')
   return account

@@ -1,4 +1,5 @@
 import { isSameApi, type StoredApi } from '../domain/api-address.js'
+import { bindAccount } from './account.js'
 import type { Connection, Transaction } from './engine.js'
 import { countOf } from './ledger.js'
 
@@ -33,6 +34,7 @@ export function apiStore(connection: Connection): ApiStore {
         const before = await known(tx)
         if (before !== null && !before.isUnused && !isSameApi(before, address)) return before
         if (before?.address !== address) await storeAddress(tx, address, false)
+        await bindAccount(tx, address)
         return null
       }),
     adopt: (address) => connection.write((tx) => storeAddress(tx, address, true)),

@@ -19,6 +19,7 @@ const ACCOUNT: Account = {
   tier: null,
   monthlyAllowance: null,
   heardAt: null,
+  apiUrl: null,
 }
 
 describe('the estimate', () => {

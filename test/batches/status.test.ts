@@ -513,6 +513,7 @@ describe('the forecast', () => {
     tier: null,
     monthlyAllowance: null,
     heardAt: null,
+    apiUrl: null,
   }
   const work = {
     moves: true,

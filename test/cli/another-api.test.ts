@@ -50,6 +50,19 @@ test('after a rehearsal the real API is refused with 78 and a remedy', async () 
   expect(await desk.json<{ batches: object[] }>(['status'])).toMatchObject({ batches: [{ name: 'rehearsal' }] })
 })
 
+test('before the first call the balance and the limit of another API are not shown as those of this one', async () => {
+  expect(await desk.json(['account'])).toMatchObject({ credits_remaining: 50_000 })
+  const { code, stdout } = await desk.type(['account', '--json'], { env: REAL })
+  expect([code, JSON.parse(stdout)]).toMatchObject([3, { credits_remaining: null, tier: null, heard_at: null }])
+  const plan = await desk.json([...(await submit('real')), '--dry-run'], { env: REAL })
+  expect(plan).toMatchObject({ credits_remaining: null, calls_per_minute: 5 })
+  const away = { TRACKYARD_API_URL: 'http://127.0.0.1:1' }
+  expect(JSON.parse((await desk.type(['account', '--json'], { env: away })).stdout)).toMatchObject({
+    credits_remaining: 50_000,
+    fresh: false,
+  })
+})
+
 test('a worker of another API starts only on a store without answers', async () => {
   const env = (more: object) => ({
     TRACKYARD_API_URL: desk.simulator.url,

@@ -82,6 +82,7 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
     tier: 'free',
     monthlyAllowance: 50,
     heardAt: 0,
+    apiUrl: null,
   }
   const shown = (account: Account, cap: number | null = null, more: Partial<BatchPlan> = {}): string => {
     const view: BatchPlan = {

@@ -56,7 +56,7 @@ describe('what GET /me says', () => {
       await system.store.account.update({ creditsRemaining: 240 }, 10)
       return answer
     }
-    await refreshAccount({ ...system, api: { me } })
+    await refreshAccount({ ...system, api: { ...system.api, me } })
     expect((await account()).creditsRemaining).toBe(240)
     await refreshAccount(system)
     expect((await account()).creditsRemaining).toBe(300)

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals'
+import { beforeEach, describe, expect, test } from '@jest/globals'
 import type { Store } from '../../src/store/store.js'
 import { claim, type Ending, eachWithStore, granted, RULES, released, settle, type TempStore } from './setup.js'
 
@@ -73,6 +73,25 @@ describe('the API of the store', () => {
     await store.api.adopt(OTHER)
     expect(await store.api.take(OURS)).toMatchObject({ address: OTHER, answers: 1 })
     expect(await store.api.take(OTHER)).toBeNull()
+  })
+})
+
+describe('what an API reported about the account', () => {
+  const known = { creditsRemaining: 7, limitPerMinute: 300, tier: 'pro' }
+  beforeEach(() => store.account.update({ ...known, apiUrl: HERE }, 10))
+
+  test('stays for the same API, and is forgotten when a worker of another one starts', async () => {
+    await store.api.take('http://localhost:9')
+    expect(await store.account.get()).toMatchObject({ ...known, heardAt: 10 })
+    await store.api.take(OTHER)
+    expect(await store.account.get()).toMatchObject({ creditsRemaining: null, limitPerMinute: null, heardAt: null })
+    await store.api.take(OTHER)
+    expect(await store.account.get()).toMatchObject({ tier: null, apiUrl: OTHER })
+  })
+
+  test('is not mixed with what another one reports', async () => {
+    await store.account.update({ creditsRemaining: 9, apiUrl: OTHER }, 20)
+    expect(await store.account.get()).toMatchObject({ creditsRemaining: 9, limitPerMinute: null, heardAt: 20 })
   })
 })
 

@@ -62,6 +62,7 @@ test('what the account is not told about stays as it was', async () => {
     tier: null,
     monthlyAllowance: null,
     heardAt: null,
+    apiUrl: null,
   })
   await store.account.update({ creditsRemaining: 7, limitPerMinute: 300, tier: 'pro' }, 10)
   await store.account.update({ limitPerMinute: 10, tier: null }, 20)

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Session } from '../../app/session.js'
-import { refreshAccount } from '../../control/refresh-account.js'
+import { knownAccount, refreshAccount } from '../../control/refresh-account.js'
 import { requireCompatibleApi } from '../../control/same-api.js'
 import { ConfigurationError, type ExitCode, UnreachableError } from '../../domain/errors.js'
 import { figureOr, formatDateTime, formatPairs, isoOrNull, pluralize } from '../../domain/format.js'
@@ -43,7 +43,7 @@ async function showAccount(cli: Cli, { adopt = false }: AccountOptions): Promise
     if (!adopt) await requireCompatibleApi({ store, apiUrl: settings.apiUrl })
     const refreshed = await refreshAccount({ store, api: await session.openApi(), now: session.now })
     const isFresh = refreshed.kind === 'ok'
-    const account = isFresh ? refreshed.account : await store.account.get()
+    const account = isFresh ? refreshed.account : await knownAccount(store, settings.apiUrl)
     // With --adopt, an account in the store may be that of the old address.
     if (isFresh || !adopt) {
       cli.result('account', accountJson(account, isFresh))
