@@ -151,7 +151,7 @@ describe('opening what is left of a store', () => {
     await store.rescue(true)
     const error = await openStore({ path }).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(ConfigurationError)
-    expect(String(error)).toMatch(/is gone, but trackyard\.rescued-.* rename it to/)
+    expect(String(error)).toMatch(/is gone, but (trackyard\.rescued-\S+) is still there\. .* rename \1 to/)
     expect(existsSync(path)).toBe(false)
   })
 
