@@ -26,7 +26,7 @@ interface Entry {
   reject(error: unknown): void
 }
 
-/** @param groupSize how many changes share a commit at most; called before each change */
+/** @param groupSize how many changes share a commit at most; called before each commit */
 export function groupCommit(connection: Connection, groupSize: () => number): GroupCommit {
   const first: Entry[] = []
   const last: Entry[] = []
