@@ -5,8 +5,9 @@ import { createHash } from 'node:crypto'
  *
  * The canonical form: the query in Unicode NFC, trimmed, inner white space folded to one space;
  * `limit` and `offset` always written out (the documented defaults 20 and 0); filters with sorted
- * keys, lists of scalars sorted and without repeats, empty filters left out. Letter case is kept: the API does not say
- * that it ignores case, and a search merged by mistake gives a row a wrong answer.
+ * keys, `genres` and `moods` sorted and without repeats, empty filters left out. The order in any other list may
+ * matter, so it stays. Letter case is kept: the API does not say that it ignores case, and a search merged by mistake
+ * gives a row a wrong answer.
  * The canonical form is what is sent, so the fingerprint always matches the request.
  */
 export type FilterValue =
@@ -42,7 +43,7 @@ export function canonicalRequest(input: {
     limit: input.limit ?? DEFAULT_LIMIT,
     offset: input.offset ?? 0,
   }
-  const filters = input.filters === undefined ? {} : sortKeys(input.filters)
+  const filters = input.filters === undefined ? {} : canonicalFilters(input.filters)
   return Object.keys(filters).length === 0 ? base : { ...base, filters }
 }
 
@@ -53,22 +54,32 @@ export function fingerprint(request: SearchRequest): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 32)
 }
 
+/** The documented filters that are lists: they name what is wanted, in no order. */
+const UNORDERED = ['genres', 'moods']
+
+function canonicalFilters(filters: Filters): Filters {
+  const canonical: Record<string, FilterValue> = sortKeys(filters)
+  for (const name of UNORDERED) {
+    const value = canonical[name]
+    if (value !== undefined && isList(value)) canonical[name] = sortValues(value)
+  }
+  return canonical
+}
+
+function sortValues(list: readonly FilterValue[]): readonly FilterValue[] {
+  const byText = new Map(list.map((value) => [JSON.stringify(value), value]))
+  return [...byText.keys()].sort().map((text) => byText.get(text) as FilterValue)
+}
+
 function canonicalValue(value: FilterValue): FilterValue {
   if (typeof value === 'string') return value.normalize('NFC')
-  if (isList(value)) return canonicalList(value)
+  if (isList(value)) return value.map(canonicalValue)
   if (value !== null && typeof value === 'object') return sortKeys(value)
   return value
 }
 
 function isList(value: FilterValue): value is readonly FilterValue[] {
   return Array.isArray(value)
-}
-
-function canonicalList(list: readonly FilterValue[]): FilterValue {
-  const values = list.map(canonicalValue)
-  if (values.some((value) => typeof value === 'object')) return values
-  const byText = new Map(values.map((value) => [JSON.stringify(value), value]))
-  return [...byText.keys()].sort().map((text) => byText.get(text) as FilterValue)
 }
 
 function sortKeys(filters: Filters): Filters {

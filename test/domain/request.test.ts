@@ -50,6 +50,27 @@ describe('what differs is not merged', () => {
   })
 })
 
+test('an undocumented filter is sent as written, order and repeats included', () => {
+  const filters = { bpm_range: [120, 90, 90], moods: ['dark', 'calm', 'calm'], near: { moods: ['dark', 'calm'] } }
+  expect(canonicalRequest({ query: 'a', filters }).filters).toEqual({
+    bpm_range: [120, 90, 90],
+    moods: ['calm', 'dark'],
+    near: { moods: ['dark', 'calm'] },
+  })
+})
+
+test('the fingerprints of documented searches stay, so that stored answers are found', () => {
+  const filters = {
+    moods: ['dark', 'calm', 'dark'],
+    genres: ['x', 'caf\u00e9'],
+    has_vocals: false,
+    min_bpm: 80,
+    max_bpm: 90,
+  }
+  expect(print('calm piano')).toBe('e928f13fe234b60c863843630de06fa1')
+  expect(print('calm piano', { limit: 5, offset: 20, filters })).toBe('8b44b2aba71750d44aaad8bff27e44c9')
+})
+
 const filterValue = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.array(fc.string(), { maxLength: 4 }))
 const requests = fc.record({
   query: fc.string({ unit: 'grapheme' }),
