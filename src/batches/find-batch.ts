@@ -1,5 +1,5 @@
 import { RefusedError, UsageError } from '../domain/errors.js'
-import type { Batch, Store } from '../store/store.js'
+import type { Batch } from '../store/store.js'
 import { type AbandonedParts, dropAbandoned } from './abandoned.js'
 
 /**
@@ -44,7 +44,7 @@ function ambiguous(name: string, ids: readonly number[]): UsageError {
  * @throws UsageError when there is no such batch; RefusedError when there is nothing to cancel
  */
 export async function cancelBatch(
-  parts: AbandonedParts & { readonly store: Pick<Store, 'batches' | 'schedules'> },
+  parts: AbandonedParts,
   idOrName: string,
 ): Promise<{ readonly batch: Batch; readonly was: 'cancelled' | 'dropped' }> {
   const batch = await find(parts, idOrName)
@@ -55,9 +55,8 @@ export async function cancelBatch(
       code: 'nothing_to_cancel',
     })
   }
-  // A crash between the two leaves an abandoned batch.
-  if (await parts.store.schedules.clear(batch.id)) await parts.store.batches.drop(batch.id)
-  else await dropAbandoned(parts)
+  if (batch.notBefore === null) await dropAbandoned(parts)
+  else await parts.store.batches.drop(batch.id)
   if ((await parts.store.batches.find(String(batch.id))) === null) return { batch, was: 'dropped' }
   throw new RefusedError(
     `Batch ${batch.id} (${batch.name}) is being loaded by a submit. Interrupt that submit to drop the batch; if it was killed, try again in a minute.`,

@@ -83,6 +83,8 @@ export interface BatchRow {
   readonly deadline: number | null
 }
 
+const NOT_BEFORE_SQL = '(select not_before from schedule where batch_id = batch.id)'
+
 const READ: Record<keyof BatchRow, string> = {
   id: 'id',
   name: 'name',
@@ -111,7 +113,7 @@ const READ: Record<keyof BatchRow, string> = {
   tagged: 'tagged',
   no_match: 'no_match',
   dead: 'dead',
-  not_before: '(select not_before from schedule where batch_id = batch.id) as not_before',
+  not_before: `${NOT_BEFORE_SQL} as not_before`,
   deadline: '(select deadline from schedule where batch_id = batch.id) as deadline',
 }
 
@@ -181,6 +183,9 @@ export function creditsNeeded(batch: BatchRow): number {
 
 /** `capOf` in SQL, for a table or alias named `batch`. */
 export const CAP_SQL = leastSql('batch.max_credits', 'batch.first')
+
+/** Whether a loading batch only waits for its time: its submit has ended, so it has no heartbeat. */
+export const IS_SCHEDULED_SQL = `${NOT_BEFORE_SQL} is not null`
 
 /** Whether a batch may be charged with another call. */
 export const CAN_PAY_SQL = `batch.state = 'released' and (${CAP_SQL} is null or batch.charged < ${CAP_SQL})`

@@ -10,6 +10,7 @@ import {
   batchOf,
   CAP_SQL,
   creditsNeeded,
+  IS_SCHEDULED_SQL,
   lowestCap,
   type RowOptions,
   unfinishedRows,
@@ -111,7 +112,7 @@ export interface BatchStore {
    * of one would make it due again. Searches that no other batch wants are not called any more; calls in flight finish.
    */
   cancel(batchId: number, now: number): Promise<boolean>
-  /** Removes a loading batch, its rows, and the searches that only it wanted. */
+  /** Removes a loading batch, scheduled or not: its rows, and the searches that only it wanted. */
   drop(batchId: number): Promise<void>
   /** Drops loading batches that are not scheduled and whose loader has sent no heartbeat since then. Returns how many. */
   dropAbandoned(heardBefore: number): Promise<number>
@@ -159,8 +160,8 @@ export function batchStore(
     dropAbandoned: async (heardBefore) => {
       const abandoned = await connection.read((tx) =>
         tx.all<{ id: number }>(
-          `select id from batch where state = 'loading' and (heard_at < @heardBefore or dropping = 1)
-             and not exists (select 1 from schedule where batch_id = batch.id and not_before is not null)`,
+          `select id from batch
+           where state = 'loading' and (dropping = 1 or heard_at < @heardBefore and not (${IS_SCHEDULED_SQL}))`,
           { heardBefore },
         ),
       )

@@ -1,4 +1,5 @@
 import { ConfigurationError, RefusedError, UnreachableError } from '../domain/errors.js'
+import { IS_SCHEDULED_SQL } from './batch-row.js'
 import type { Engine, Queries, Snapshot, SqlValue, Transaction } from './engine.js'
 import { latestSchemaVersion, versionOf } from './migrate.js'
 import { MIGRATIONS } from './migrations.js'
@@ -78,7 +79,8 @@ const LOADING_MS = 60_000
 
 async function refuseWhileLoading(look: Queries, now: number): Promise<void> {
   const batch = await look.get<{ name: string }>(
-    "select name from batch where state = 'loading' and dropping = 0 and heard_at > @since limit 1",
+    `select name from batch
+     where state = 'loading' and dropping = 0 and heard_at > @since and not (${IS_SCHEDULED_SQL}) limit 1`,
     { since: now - LOADING_MS },
   )
   if (batch !== undefined)

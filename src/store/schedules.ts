@@ -20,8 +20,6 @@ export interface ScheduleStore {
   list(): Promise<readonly BatchSchedule[]>
   /** loading → released, for each batch whose time has come. Returns their ids. */
   releaseDue(now: number): Promise<readonly number[]>
-  /** Makes a scheduled batch an abandoned one, which may be dropped. False: it is not scheduled. */
-  clear(batchId: number): Promise<boolean>
 }
 
 export function scheduleStore(connection: Connection): ScheduleStore {
@@ -36,21 +34,14 @@ export function scheduleStore(connection: Connection): ScheduleStore {
         ),
       ),
     releaseDue: (now) => connection.write((tx) => releaseDue(tx, now)),
-    clear: (batchId) =>
-      connection.write(
-        async (tx) =>
-          (await tx.run('delete from schedule where batch_id = @batchId and not_before is not null', { batchId })) ===
-          1,
-      ),
   }
 }
 
 async function set(tx: Transaction, { batchId, notBefore, deadline }: BatchSchedule, caps: Caps): Promise<boolean> {
   const loading = await tx.run(
-    // A worker of an earlier version, which knows no schedules, must not drop it as abandoned.
-    `update batch set max_credits = @maxCredits, first = @first, heard_at = coalesce(@notBefore, heard_at)
+    `update batch set max_credits = @maxCredits, first = @first
      where id = @batchId and state = 'loading' and dropping = 0`,
-    { ...caps, batchId, notBefore },
+    { ...caps, batchId },
   )
   if (loading === 0) return false
   await tx.run(

@@ -163,6 +163,14 @@ describe('loading', () => {
     await expect(cancelBatch(system, 'living')).rejects.toThrow(/is being loaded by a submit/)
   })
 
+  test('a cancel drops a scheduled batch', async () => {
+    const rows = rowsOf(queries(2))
+    const batch = await loadBatch(system, batchNamed('tonight'), rows)
+    await batch.release({ maxCredits: null, first: null }, { notBefore: system.now() + DAY_MS, deadline: null })
+    expect(await cancelBatch(system, 'tonight')).toMatchObject({ was: 'dropped' })
+    expect(await system.store.schedules.list()).toEqual([])
+  })
+
   test('a worker drops an abandoned batch, without another submit', async () => {
     const id = await system.store.batches.create({ ...batchNamed('left'), createdAt: system.now() - 120_000 })
     await system.worker()

@@ -92,6 +92,16 @@ describe('to another file', () => {
     await expect(copying).rejects.toThrow(/is loading the catalog/)
   })
 
+  test('takes a scheduled batch with it, whenever it was loaded', async () => {
+    await withStore(file, async (store) => {
+      const id = await loaded(store, ['a'], { createdAt: NOW })
+      const schedule = { batchId: id, notBefore: 2 * NOW, deadline: null }
+      await store.schedules.set(schedule, { maxCredits: null, first: null })
+    })
+    await copyStore({ from: file, to: other(), now: NOW, progress })
+    await withStore(other(), async (store) => expect(await store.schedules.releaseDue(2 * NOW)).toEqual([1]))
+  })
+
   test('is refused to a program of the version before, which knows not all of it', async () => {
     await withStore(file, fill)
     const connection = openConnection(file.path, 'write')
