@@ -1,7 +1,7 @@
 import { extname } from 'node:path'
 import { CatalogError } from '../domain/errors.js'
 import { type Catalog, FILE_WORDS, type RawRow } from './catalog.js'
-import { type CsvOptions, openCsv } from './csv/open-csv.js'
+import { type CsvOptions, checkCsvOptions, openCsv } from './csv/open-csv.js'
 import { requireCatalog } from './input/not-catalog.js'
 import { type CatalogSource, openSource } from './input/source.js'
 import { openText } from './input/text.js'
@@ -18,9 +18,10 @@ export interface CatalogOptions extends CsvOptions {
  * Opens the user's file and detects what can be known before the rows are read: its encoding, its format, its
  * delimiter, its columns, and that it has at least one row. Anything that is not a catalog is refused here,
  * with its kind and the next step, before anything is written to the store.
- * @throws CatalogError when the source is not a catalog
+ * @throws CatalogError when the source is not a catalog; UsageError for options that no catalog can have
  */
 export async function openCatalog(source: CatalogSource, options: CatalogOptions = {}): Promise<Catalog> {
+  checkCsvOptions(options)
   const { name, chunks, close } = await openSource(source)
   try {
     const text = await openText(chunks, name, options.encoding)

@@ -37,6 +37,19 @@ describe('what a catalog is understood to be', () => {
     expect(await openText(text, name)).toMatchObject({ format })
   })
 
+  test.each([
+    [{ delimiter: '||' }, /^Expected the delimiter to be one character such as ";", found "\|\|"\.$/],
+    [{ delimiter: '' }, /found ""/],
+    [{ delimiter: '"' }, /found "\\""/],
+    [{ delimiter: '\n' }, /found "\\n"/],
+    [{ headerRow: 0 }, /^Expected the line of the header to be a whole number, 1 or more, found 0\.$/],
+    [{ headerRow: 1.5 }, /found 1\.5/],
+    [{ headerRow: Number.NaN }, /found NaN/],
+  ])('the options %j are refused', async (options, message) => {
+    const refused = await refusal(() => openText('a||b\n1||2\n', 'x.csv', undefined, options))
+    expect(refused).toEqual({ name: 'UsageError', message: expect.stringMatching(message) })
+  })
+
   test('columns are kept as written and named without the white space around them', async () => {
     expect(await openText('\uFEFFid, title ,"mood, main"\r\n1,2,3\r\n')).toMatchObject({
       columns: ['id', ' title ', 'mood, main'],

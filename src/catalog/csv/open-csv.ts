@@ -1,4 +1,4 @@
-import { CatalogError } from '../../domain/errors.js'
+import { CatalogError, UsageError } from '../../domain/errors.js'
 import type { OpenedText, RawRow } from '../catalog.js'
 import { columnNames } from '../column-names.js'
 import { GUARD_COLUMN, unguardFormula } from '../formula-cell.js'
@@ -10,9 +10,18 @@ import { type Sample, sniffTable, sniffTabQuoting, type Table } from './sniff-cs
 
 /** Options of the user for a CSV or TSV text. */
 export interface CsvOptions {
+  /** One character. */
   readonly delimiter?: string | undefined
   /** The line of the header, from 1. */
   readonly headerRow?: number | undefined
+}
+
+/** @throws UsageError: with such options every row would be read wrongly, and paid for */
+export function checkCsvOptions({ delimiter, headerRow }: CsvOptions): void {
+  if (delimiter !== undefined && !/^[^"\r\n]$/.test(delimiter))
+    throw new UsageError(`Expected the delimiter to be one character such as ";", found ${JSON.stringify(delimiter)}.`)
+  if (headerRow !== undefined && !(Number.isSafeInteger(headerRow) && headerRow >= 1))
+    throw new UsageError(`Expected the line of the header to be a whole number, 1 or more, found ${headerRow}.`)
 }
 
 const SAMPLE_BYTES = 64 * 1024

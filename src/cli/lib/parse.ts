@@ -36,11 +36,9 @@ export function parseText(given: string): string {
   throw new InvalidArgumentError('Expected a text, found none.')
 }
 
-/** One character; `tab` and `\t` mean a tab. */
+/** `tab` and `\t` mean a tab. */
 export function parseDelimiter(text: string): string {
-  const character = text === 'tab' || text === '\\t' ? '\t' : text
-  if (character.length === 1 && !/["\r\n]/.test(character)) return character
-  throw new InvalidArgumentError("Expected one character such as ';', or the word tab.")
+  return text === 'tab' || text === '\\t' ? '\t' : text
 }
 
 /** "2%", or "2", as a share of 1. */
