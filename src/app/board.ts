@@ -66,7 +66,6 @@ export async function startBoardProcess(
       },
       store,
       confirmAbove: settings.confirmAbove,
-      creditReserve: settings.creditReserve,
       report: (batchId) => status({ store, queue, now, settings }, which(batchId)),
       reportWithoutRedis: (silence, batchId) => status({ store, queue: null, silence, now, settings }, which(batchId)),
       samples: store.activity.samples,

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { dropAbandoned } from '../batches/abandoned.js'
 import { cancelBatch, findBatch } from '../batches/find-batch.js'
 import { checkCaps, checkReason } from '../batches/options.js'
-import { keptCap, releaseBatch } from '../batches/release.js'
+import { keptCaps, releaseBatch } from '../batches/release.js'
 import { refuseEmptyFilter } from '../batches/retry.js'
 import { batchStatus } from '../batches/status.js'
 import { LOOK_EVERY_MS, waitFor } from '../batches/wait.js'
@@ -132,10 +132,12 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       async release(ref, { maxCredits, signal } = {}) {
         const batch = await find(ref, signal)
         checkCaps({ maxCredits: maxCredits ?? null, first: null })
-        const cap =
-          maxCredits === undefined ? keptCap(batch, 'Raise maxCredits, or remove the cap with null.') : maxCredits
+        const caps =
+          maxCredits === undefined
+            ? keptCaps(batch, 'Raise maxCredits, or remove the cap with null.')
+            : { maxCredits, first: null }
         const feeding = await openFeeding(session, signal)
-        await releaseBatch(session, { batch, maxCredits: cap })
+        await releaseBatch(session, { batch, ...caps })
         await fill(log, feeding, signal)
         return statusOfBatch(batch)
       },

@@ -1,55 +1,45 @@
-import type { ZonedHours } from '../domain/active-hours.js'
 import { RefusedError } from '../domain/errors.js'
 import { pluralize } from '../domain/format.js'
+import type { Caps } from '../store/batches.js'
 import type { Batch, Store } from '../store/store.js'
-import { type Estimate, estimate } from './estimate.js'
 
-export interface Release {
+/** The caps that the batch has afterwards. */
+export interface Release extends Caps {
   readonly batch: Batch
-  /** The most calls that may ever be charged to the batch; null: no cap. */
-  readonly maxCredits: number | null
 }
 
 /**
- * `credits`: the most that this release adds to the batch's budget. `estimate`: credits and time for the whole budget
- * after the release. Calls in flight count as not yet made.
+ * `credits`: the most that this release adds to the batch's budget. `plan`: the whole budget after the release, to
+ * estimate from. Calls in flight count as not yet made.
  * @throws RefusedError when the batch cannot be released
  */
 export async function priceOfRelease(
-  store: Pick<Store, 'batches' | 'account' | 'schedules'>,
-  { batch, maxCredits }: Release,
-  rate: {
-    readonly callsPerMinute: number
-    readonly creditReserve: number
-    readonly activeHours: ZonedHours | null
-    readonly now: number
-  },
-): Promise<{ readonly credits: number; readonly estimate: Estimate }> {
-  await refuseUnreleasable(store, { batch, maxCredits })
-  const { creditsNeeded, dueElsewhere } = await store.batches.plan(batch.id, rate.now)
-  const budgetUnder = (cap: number | null) =>
-    Math.min(creditsNeeded, cap === null ? creditsNeeded : Math.max(0, cap - batch.charged))
-  const before = Math.min(budgetUnder(batch.maxCredits), budgetUnder(batch.first))
-  const after = budgetUnder(maxCredits)
-  return {
-    credits: Math.max(0, after - before),
-    estimate: estimate({
-      plan: { creditsNeeded: after, dueElsewhere },
-      account: await store.account.get(),
-      cap: null,
-      ...rate,
-    }),
-  }
+  store: Pick<Store, 'batches'>,
+  release: Release,
+  now: number,
+): Promise<{
+  readonly credits: number
+  readonly plan: { readonly creditsNeeded: number; readonly dueElsewhere: number }
+}> {
+  refuseUnreleasable(release)
+  const { batch } = release
+  const { creditsNeeded, dueElsewhere } = await store.batches.plan(batch.id, now)
+  const budgetUnder = ({ maxCredits, first }: Caps) =>
+    Math.min(creditsNeeded, Math.max(0, Math.min(maxCredits ?? Infinity, first ?? Infinity) - batch.charged))
+  const before = batch.state === 'loading' ? 0 : budgetUnder(batch)
+  const after = budgetUnder(release)
+  return { credits: Math.max(0, after - before), plan: { creditsNeeded: after, dueElsewhere } }
 }
 
 /**
- * The cap of a release that names none: it stays.
+ * The caps of a release that names none. A scheduled batch is released as it would be at its time; of one that is
+ * released already, the cap stays and `--first` ends.
  * @param howToRaise ends the message
- * @throws RefusedError if it is used up
+ * @throws RefusedError if the cap is used up
  */
-export function keptCap(batch: Batch, howToRaise: string): number | null {
-  const { id, maxCredits, state, charged } = batch
-  if (maxCredits === null || state !== 'released' || charged < maxCredits) return maxCredits
+export function keptCaps({ id, maxCredits, first, state, charged }: Batch, howToRaise: string): Caps {
+  if (state === 'loading') return { maxCredits, first }
+  if (maxCredits === null || state !== 'released' || charged < maxCredits) return { maxCredits, first: null }
   throw new RefusedError(`Batch ${id} has used its cap of ${pluralize(maxCredits, 'credit')}. ${howToRaise}`, {
     code: 'cap_used_up',
   })
@@ -60,16 +50,17 @@ export function keptCap(batch: Batch, howToRaise: string): number | null {
  * @throws RefusedError when the batch was cancelled, is still loading, or has used more than the new cap
  */
 export async function releaseBatch(
-  parts: { readonly store: Pick<Store, 'batches' | 'schedules'>; readonly now: () => number },
-  { batch, maxCredits }: Release,
+  parts: { readonly store: Pick<Store, 'batches'>; readonly now: () => number },
+  release: Release,
 ): Promise<void> {
-  await refuseUnreleasable(parts.store, { batch, maxCredits })
-  if (!(await parts.store.batches.release(batch.id, { maxCredits, first: null }, parts.now())))
-    throw wasCancelled(batch)
+  refuseUnreleasable(release)
+  const { batch, maxCredits, first } = release
+  if (!(await parts.store.batches.release(batch.id, { maxCredits, first }, parts.now()))) throw wasCancelled(batch)
 }
 
-async function refuseUnreleasable(store: Pick<Store, 'schedules'>, { batch, maxCredits }: Release): Promise<void> {
-  if (batch.state === 'loading' && !(await isScheduled(store, batch.id)))
+function refuseUnreleasable({ batch, maxCredits }: Release): void {
+  // With a time, its submit has ended.
+  if (batch.state === 'loading' && batch.notBefore === null)
     throw new RefusedError(`Batch ${batch.id} is still loading. Its own submit releases it.`, { code: 'batch_loading' })
   if (batch.state === 'cancelled') throw wasCancelled(batch)
   if (maxCredits !== null && maxCredits < batch.charged) {
@@ -77,11 +68,6 @@ async function refuseUnreleasable(store: Pick<Store, 'schedules'>, { batch, maxC
       code: 'cap_used_up',
     })
   }
-}
-
-/** Its submit has ended: only the time until `--not-before` is left. */
-async function isScheduled(store: Pick<Store, 'schedules'>, batchId: number): Promise<boolean> {
-  return (await store.schedules.list()).some((schedule) => schedule.batchId === batchId && schedule.notBefore !== null)
 }
 
 function wasCancelled({ id, name }: Batch): RefusedError {

@@ -27,8 +27,6 @@ export interface BoardOptions {
   readonly store: Pick<Store, 'reports' | 'deadLetters' | 'batches' | 'schedules' | 'account' | 'calls'>
   /** TRACKYARD_CONFIRM_ABOVE: an action that may cost more credits asks first. */
   readonly confirmAbove: number
-  /** TRACKYARD_CREDIT_RESERVE. */
-  readonly creditReserve: number
   /** @param batchId only this batch; default: the latest */
   report(batchId?: number): Promise<StatusReport>
   /** The same from the store alone, for a Redis that does not answer. @param silence the message about it */

@@ -400,5 +400,8 @@ test('notBefore and deadline are dates; resume can start outside the active hour
   expect((await client.status(id)).batches).toMatchObject([{ state: 'loading', notBefore, deadline }])
   await expect(client.submit(films(2), { ...options, deadline: new Date(0) })).rejects.toBeInstanceOf(UsageError)
   expect(await client.release(id)).toMatchObject({ state: 'released', notBefore: null, deadline })
+  const capped = await client.submit(films(4), { name: 'first', query: '{title}', notBefore, first: 3 })
+  expect(await client.release(capped.id)).toMatchObject({ state: 'released', waiting: 3, withheld: 1 })
+  expect(await client.release(capped.id)).toMatchObject({ waiting: 4, withheld: 0 })
   expect(await client.resume({ now: true })).toMatchObject({ ended: [], stillPaused: [] })
 })

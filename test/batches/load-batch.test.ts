@@ -189,17 +189,18 @@ describe('loading', () => {
   test('release raises a cap, never below its charges; cancel works once', async () => {
     const id = await system.submit(queries(10), { maxCredits: 2 })
     const batch = () => findBatch(system, String(id))
-    await releaseBatch(system, { batch: await batch(), maxCredits: 5 })
+    await releaseBatch(system, { batch: await batch(), maxCredits: 5, first: null })
     expect(await due()).toBe(5)
-    await releaseBatch(system, { batch: await batch(), maxCredits: null })
+    await releaseBatch(system, { batch: await batch(), maxCredits: null, first: null })
     expect(await due()).toBe(10)
-    await expect(releaseBatch(system, { batch: { ...(await batch()), charged: 4 }, maxCredits: 3 })).rejects.toThrow(
-      /used 4 credits/,
-    )
+    const overspent = { batch: { ...(await batch()), charged: 4 }, maxCredits: 3, first: null }
+    await expect(releaseBatch(system, overspent)).rejects.toThrow(/used 4 credits/)
     await cancelBatch(system, String(id))
     expect(await due()).toBe(0)
     await expect(cancelBatch(system, String(id))).rejects.toThrow(RefusedError)
-    await expect(releaseBatch(system, { batch: await batch(), maxCredits: null })).rejects.toThrow(/was cancelled/)
+    await expect(releaseBatch(system, { batch: await batch(), maxCredits: null, first: null })).rejects.toThrow(
+      /was cancelled/,
+    )
     await expect(findBatch(system, 'nobody')).rejects.toThrow(/No batch has the id or name "nobody"/)
   })
 })

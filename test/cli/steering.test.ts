@@ -212,6 +212,35 @@ describe('caps', () => {
     expect(desk.simulator.paid()).toBe(4)
   })
 
+  test('a scheduled batch released early keeps --first, and its price counts from nothing', async () => {
+    const lines = ['one', 'two', 'three', 'four'].map((query) => JSON.stringify({ query })).join('\n')
+    const later = ['--first', '3', '--not-before', '2099-01-01 22:00']
+    const scheduled = await desk.type(['submit', '-', '--name', 'night', ...later], { stdin: lines })
+    expect(scheduled.stderr).toContain('To release it now: `trackyard-batch release 1`.')
+    const env = { TRACKYARD_CONFIRM_ABOVE: '2' }
+    const asked = await desk.type(['release', '1'], { env })
+    expect([asked.code, asked.stderr]).toEqual([
+      4,
+      expect.stringContaining('releases 3 searches, for at most 3 credits'),
+    ])
+    const { code, stdout } = await desk.type(['release', '1', '--yes'], { env })
+    expect([code, stdout]).toEqual([0, expect.not.stringContaining('othing')])
+    expect((await report()).batches).toMatchObject([{ waiting: 3, withheld: 1 }])
+    expect((await desk.type(['release', '1'])).stderr).toContain('releases 1 search, for at most 1 credit ')
+    expect((await report()).batches).toMatchObject([{ waiting: 4, withheld: 0 }])
+  })
+
+  test.each([
+    ['--all', { waiting: 4, withheld: 0 }],
+    ['--max-credits=2', { waiting: 2, withheld: 2 }],
+  ])('a scheduled batch released early with %s is not held by --first', async (option, rows) => {
+    const lines = ['one', 'two', 'three', 'four'].map((query) => JSON.stringify({ query })).join('\n')
+    const later = ['--first', '1', '--not-before', '2099-01-01 22:00']
+    await desk.json(['submit', '-', '--name', 'night', ...later], { stdin: lines })
+    expect((await desk.type(['release', 'night', option])).code).toBe(0)
+    expect((await report()).batches).toMatchObject([rows])
+  })
+
   test('Ctrl-C instead of an answer changes nothing and exits with 1', async () => {
     const lines = ['one', 'two', 'three'].map((query) => JSON.stringify({ query })).join('\n')
     await desk.json(['submit', '-', '--name', 'night', '--first', '1'], { stdin: lines })

@@ -97,7 +97,6 @@ beforeAll(async () => {
     },
     store,
     confirmAbove: 1,
-    creditReserve: 0,
     report: async () => aReport({ queue: { ...aReport().queue, reason: REASON } }),
     reportWithoutRedis: async (silence) => aReport({ queue: { ...aReport().queue, reason: silence } }),
     samples: async () => [],

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { refOf, statuses } from '../store/setup.js'
+import { newBatch, refOf, row, statuses } from '../store/setup.js'
 import { aNight, HOSTILE } from './night.js'
 import { setup, type TestBoard } from './setup.js'
 
@@ -187,6 +187,27 @@ describe('a batch', () => {
     expect((await board.store.batches.find(String(batch)))?.maxCredits).toBe(40)
     expect((await board.post(`/batches/${batch}/release`, { max_credits: 'many' })).status).toBe(404)
     expect((await board.post(`/batches/${batch}/release`, { max_credits: '1' })).status).toBe(409)
+  })
+
+  test('that is scheduled keeps --first when it is released early, and its price counts from nothing', async () => {
+    await board[Symbol.asyncDispose]()
+    await start(2)
+    const id = await board.store.batches.create(newBatch({ createdAt: Date.now() }))
+    const queries = ['one', 'two', 'three', 'four']
+    await board.store.batches.addRows(
+      id,
+      queries.map((query, index) => row(index + 1, query)),
+      1000,
+    )
+    const schedule = { batchId: id, notBefore: Date.now() + 3_600_000, deadline: null }
+    await board.store.schedules.set(schedule, { maxCredits: null, first: 3 })
+    expect(await textOf(`/batches/${id}`)).toContain('Release the first 3 now')
+    const asked = await (await board.post(`/batches/${id}/release`, { max_credits: '' })).text()
+    expect(asked).toContain('This may cost up to 3 credits more, only the first 3 searches.')
+    expect((await board.post(`/batches/${id}/release`, { max_credits: '', confirmed: '3' })).status).toBe(303)
+    expect(await board.store.batches.find(String(id))).toMatchObject({ state: 'released', first: 3 })
+    expect((await board.post(`/batches/${id}/release`, { max_credits: '' })).status).toBe(303)
+    expect(await board.store.batches.find(String(id))).toMatchObject({ first: null })
   })
 
   test('that is not there is said to be missing', async () => {

@@ -65,7 +65,6 @@ export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestB
     },
     store,
     confirmAbove: 500,
-    creditReserve: 0,
     report: async (batchId) => {
       asked += 1
       return aReport({ queue: { ...aReport().queue, reason }, batches: await batchesOf(store, batchId) })

@@ -1,11 +1,13 @@
 import type { Command } from 'commander'
 import type { Session } from '../../app/session.js'
+import { type Estimate, estimate } from '../../batches/estimate.js'
 import { findBatch } from '../../batches/find-batch.js'
-import { keptCap, priceOfRelease, type Release, releaseBatch } from '../../batches/release.js'
+import { keptCaps, priceOfRelease, type Release, releaseBatch } from '../../batches/release.js'
 import { batchStatus } from '../../batches/status.js'
 import { allowedPerMinute } from '../../control/rate-limit.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, formatTimeAndWait, pluralize } from '../../domain/format.js'
+import type { Caps } from '../../store/batches.js'
 import type { Batch, BatchReport } from '../../store/store.js'
 import type { DocumentBody } from '../documents.js'
 import { confirmSpending } from '../lib/ask.js'
@@ -25,7 +27,8 @@ interface ReleaseOptions {
 export function define(command: Command, act: Act): void {
   command
     .description(
-      'Lets a batch continue after `submit --first`, or raises its cap. Without an option, the cap of --max-credits stays. ' +
+      'Lets a batch continue after `submit --first`, raises its cap, or releases a scheduled batch now. Without an option, ' +
+        'the cap of --max-credits stays, and a scheduled batch keeps its --first. ' +
         'Prints the cost first, and asks for confirmation above TRACKYARD_CONFIRM_ABOVE; without a terminal it needs --yes.',
     )
     .argument('<batch>', 'id or name')
@@ -44,7 +47,7 @@ export function define(command: Command, act: Act): void {
 async function release(cli: Cli, name: string, options: ReleaseOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     const batch = await findBatch(session, name)
-    const wanted = { batch, maxCredits: newCap(batch, options) }
+    const wanted = { batch, ...newCaps(batch, options) }
     let isReleased = false
     return interruptible<ExitCode>(
       cli,
@@ -56,7 +59,7 @@ async function release(cli: Cli, name: string, options: ReleaseOptions): Promise
         await releaseBatch(session, wanted)
         isReleased = true
         const report = await latest()
-        if (report !== undefined && before !== undefined) {
+        if (report !== undefined && before?.batch.state === 'released') {
           if (before.withheld === 0) cli.print('Nothing was withheld, so nothing more is released.')
           else if (report.withheld >= before.withheld) cli.print('This cap releases nothing more.')
         }
@@ -82,7 +85,11 @@ function notReleased(): never {
   throw new RefusedError('Not released: nothing was changed.', { code: 'declined' })
 }
 
-type Price = Awaited<ReturnType<typeof priceOfRelease>>
+interface Price {
+  readonly credits: number
+  /** For the whole budget after the release. */
+  readonly estimate: Estimate
+}
 
 function releaseJson(report: BatchReport, { credits, estimate }: Price): DocumentBody<'release'> {
   return {
@@ -107,15 +114,14 @@ async function confirmedPrice(
   const { settings, store } = session
   const now = session.now()
   const callsPerMinute = await allowedPerMinute(store, settings.rateLimit)
-  const price = await priceOfRelease(store, wanted, {
-    callsPerMinute,
-    creditReserve: settings.creditReserve,
-    activeHours: settings.activeHours,
-    now,
-  })
-  if (price.credits > 0) cli.say(renderRelease(price, now))
-  const { credits } = price
-  const { confirmAbove } = settings
+  const { credits, plan } = await priceOfRelease(store, wanted, now)
+  const { creditReserve, activeHours, confirmAbove } = settings
+  const account = await store.account.get()
+  const price = {
+    credits,
+    estimate: estimate({ plan, account, callsPerMinute, creditReserve, activeHours, cap: null, now }),
+  }
+  if (credits > 0) cli.say(renderRelease(price, now))
   const instead = 'release less with --max-credits. Nothing was changed.'
   const spending = { credits, confirmAbove, yes, mayAsk: true, instead, signal }
   if (await confirmSpending(cli, spending)) return price
@@ -123,13 +129,13 @@ async function confirmedPrice(
 }
 
 /** @throws UsageError for both options; RefusedError if the current cap is used up and stays */
-function newCap(batch: Batch, { maxCredits, all }: ReleaseOptions): number | null {
+function newCaps(batch: Batch, { maxCredits, all }: ReleaseOptions): Caps {
   if (maxCredits !== undefined && all === true) {
     throw new UsageError('--max-credits sets a cap and --all removes it: use one of them.')
   }
-  if (all === true) return null
-  if (maxCredits !== undefined) return maxCredits
-  return keptCap(batch, 'Raise it with --max-credits N, or remove it with --all.')
+  if (all === true) return { maxCredits: null, first: null }
+  if (maxCredits !== undefined) return { maxCredits, first: null }
+  return keptCaps(batch, 'Raise it with --max-credits N, or remove it with --all.')
 }
 
 /** What a release will make due, in one line, printed before it happens. */

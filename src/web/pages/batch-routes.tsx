@@ -6,6 +6,7 @@ import { priceOfRelease, releaseBatch } from '../../batches/release.js'
 import { exportBatch } from '../../catalog/export/export-batch.js'
 import { UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
+import type { Caps } from '../../store/batches.js'
 import type { Batch, BatchReport, RowReport, SearchReport } from '../../store/store.js'
 import type { BoardOptions } from '../board-options.js'
 import { renderReport } from '../report.js'
@@ -89,18 +90,8 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
     const batch = await batchOf(c.req.param('id'))
     const fields = await c.req.parseBody()
     const maxCredits = capFrom(fields.max_credits)
-    const report = await options.report()
-    const { credits } = await priceOfRelease(
-      store,
-      { batch, maxCredits },
-      // Only the credits are shown, so the hours do not matter.
-      {
-        callsPerMinute: report.calls_per_minute.limit ?? 1,
-        creditReserve: options.creditReserve,
-        activeHours: null,
-        now: Date.now(),
-      },
-    )
+    const first = batch.state === 'loading' ? batch.first : null
+    const { credits } = await priceOfRelease(store, { batch, maxCredits, first }, Date.now())
     const at = `${options.path}/batches/${batch.id}`
     if (credits > options.confirmAbove && Number(fields.confirmed ?? -1) < credits) {
       return page(
@@ -108,9 +99,7 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
         <Confirm
           context={context()}
           title={`Release ${batch.name}?`}
-          facts={[
-            `This may cost up to ${pluralize(credits, 'credit')} more${maxCredits === null ? ', without a cap' : `, with a cap of ${formatNumber(maxCredits)} in all`}.`,
-          ]}
+          facts={[`This may cost up to ${pluralize(credits, 'credit')} more, ${limitOf({ maxCredits, first })}.`]}
           action={`${at}/release`}
           button={`Release for up to ${pluralize(credits, 'credit')}`}
           back={at}
@@ -120,7 +109,7 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
         </Confirm>,
       )
     }
-    await releaseBatch({ store, now: Date.now }, { batch, maxCredits })
+    await releaseBatch({ store, now: Date.now }, { batch, maxCredits, first })
     options.log.info({ event: 'batch.released', batch: batch.id, maxCredits }, 'batch released on the board')
     return c.redirect(`${at}?done=released`, 303)
   })
@@ -216,6 +205,11 @@ function fileName({ name }: Batch, format: 'csv' | 'jsonl'): string {
   const plain = name.replace(/[^\w .-]+/g, '_').slice(0, 80)
   const exact = encodeURIComponent(`${name}.tagged.${format}`.replace(/[/\\\p{Cc}]/gu, '_')).replace(/['()*]/g, escape)
   return `filename="${plain}.tagged.${format}"; filename*=UTF-8''${exact}`
+}
+
+function limitOf({ maxCredits, first }: Caps): string {
+  if (first !== null) return `only the first ${pluralize(first, 'search')}`
+  return maxCredits === null ? 'without a cap' : `with a cap of ${formatNumber(maxCredits)} in all`
 }
 
 function capFrom(value: unknown): number | null {

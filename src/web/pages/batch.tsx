@@ -163,7 +163,7 @@ function BatchActions(props: { readonly batch: Batch; readonly status: BatchStat
                   Cap in credits{' '}
                   <input name="max_credits" inputmode="numeric" pattern="[0-9]*" placeholder="none" value={cap} />
                 </label>
-                <button type="submit">{status.not_before === null ? 'Release' : 'Release now'}</button>
+                <button type="submit">{releaseLabel(batch)}</button>
               </form>
             ) : null}
             <form method="post" action={`${at}/cancel`}>
@@ -176,6 +176,12 @@ function BatchActions(props: { readonly batch: Batch; readonly status: BatchStat
       </div>
     </section>
   )
+}
+
+/** What is scheduled keeps its --first. */
+function releaseLabel({ state, first }: Batch): string {
+  if (state !== 'loading') return 'Release'
+  return first === null ? 'Release now' : `Release the first ${formatNumber(first)} now`
 }
 
 export function InvalidRows({ groups }: { readonly groups: readonly InvalidGroup[] }) {
