@@ -56,7 +56,9 @@ export function postgresBinaries(): string | null {
 
 export async function startPostgresServer(options: PostgresServerOptions = {}): Promise<PostgresServer> {
   return startIn(options, (data) =>
-    execute(...asServer('initdb', ['-D', data, '-U', 'tester', '-A', 'trust', '-E', 'UTF8', '--no-sync'])),
+    execute(
+      ...asServer('initdb', ['-D', data, '-U', 'tester', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync']),
+    ),
   )
 }
 

@@ -2,19 +2,10 @@ import type { DeadLetter, Death, DeathReason } from '../domain/dead-letter.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
 import { BUDGET_TABLE_SQL, budgetsAsJson, IS_DUE_SQL, readBudgets } from './budget.js'
-import type { Connection, SqlParameters, SqlValue, Transaction } from './engine.js'
-import { type DeadFilter, likePattern, type RowName } from './findings.js'
-import {
-  IS_REF_SQL,
-  MATCHES_NAME_SQL,
-  queryOf,
-  type RefColumns,
-  refOf,
-  refPage,
-  refParameters,
-  requireSearchName,
-  searchName,
-} from './search-ref.js'
+import { and, type Condition, type DeadFilter, LISTED, MAYBE_PAID_SQL, matching } from './dead-filter.js'
+import type { Connection, SqlParameters, Transaction } from './engine.js'
+import type { RowName } from './findings.js'
+import { IS_REF_SQL, queryOf, type RefColumns, refOf, refPage, refParameters, searchName } from './search-ref.js'
 import { markDead, retryDead } from './transitions.js'
 
 /** The result of a retry of dead letters. */
@@ -82,8 +73,9 @@ export interface DeadLetterStore {
 export function deadLetterStore(connection: Connection): DeadLetterStore {
   return {
     list: (filter, after, limit) => connection.read((tx) => list(tx, filter, after, limit)),
-    count: (filter) => connection.read((tx) => count(tx, dead(filter))),
-    countMaybePaid: (filter) => connection.read((tx) => count(tx, and(dead(filter), MAYBE_PAID))),
+    count: (filter) => connection.read(async (tx) => count(tx, await matching(tx, filter))),
+    countMaybePaid: (filter) =>
+      connection.read(async (tx) => count(tx, and(await matching(tx, filter), MAYBE_PAID_SQL))),
     get: (ref) =>
       connection.read(async (tx) => {
         const [row] = await letters(tx, inRound(ref), 'limit 1')
@@ -99,16 +91,14 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
     retry: (ref) => connection.write(async (tx) => (await retryDead(tx, await idsOf(tx, inRound(ref)))) === 1),
     retryAll: (filter) =>
       connection.write(async (tx) => {
-        const ids = await idsOf(tx, dead(filter))
+        const ids = await idsOf(tx, await matching(tx, filter))
         return { retried: await retryDead(tx, ids), ...(await countDue(tx, ids)) }
       }),
     retryUnauthorized: () =>
-      connection.write(async (tx) =>
-        retryDead(tx, await idsOf(tx, and(dead({}), "search.death_reason = 'unauthorized'"))),
-      ),
+      connection.write(async (tx) => retryDead(tx, await idsOf(tx, await matching(tx, { reason: 'unauthorized' })))),
     discardAll: (filter) =>
       connection.write(async (tx) => {
-        const ids = await idsOf(tx, dead({ ...filter, discarded: false }))
+        const ids = await idsOf(tx, await matching(tx, { ...filter, discarded: false }))
         return tx.run('update search set discarded = 1 where $among(id, @ids)', { ids })
       }),
     recordCrashed: (ref, death, now) =>
@@ -122,46 +112,8 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
   }
 }
 
-/** A condition over `search`, and its parameters. */
-interface Condition {
-  readonly text: string
-  readonly parameters: SqlParameters
-}
-
-function and({ text, parameters }: Condition, more: string, others: SqlParameters = {}): Condition {
-  return { text: `${text} and ${more}`, parameters: { ...parameters, ...others } }
-}
-
-/** The same rule as `maybe_paid` in `deadLetterOf`. */
-const MAYBE_PAID = `(search.death_reason = 'unreadable' or exists (
-  select 1 from call where call.search_id = search.id and call.outcome = 'unknown'))`
-
-const MENTIONS = `(lower(search.request) like @pattern escape '!' or lower(search.death_error) like @pattern escape '!'
-  or lower(search.death_message) like @pattern escape '!')`
-
-function dead(filter: DeadFilter): Condition {
-  const { reason, status, batchId, code, text, search, discarded = search === undefined ? false : null } = filter
-  const texts = ["search.state = 'dead'"]
-  const parameters: Record<string, SqlValue> = {}
-  const restrict = (text: string, more: SqlParameters = {}): void => {
-    texts.push(text)
-    Object.assign(parameters, more)
-  }
-  if (discarded !== null) restrict(`search.discarded = ${discarded ? 1 : 0}`)
-  if (reason !== undefined) restrict('search.death_reason = @reason', { reason })
-  if (status === null) restrict('search.death_status is null')
-  else if (status !== undefined) restrict('search.death_status = @status', { status })
-  if (code === null) restrict('search.death_code is null')
-  else if (code !== undefined) restrict('search.death_code = @code', { code })
-  if (text !== undefined) restrict(MENTIONS, { pattern: likePattern(text) })
-  if (search !== undefined) restrict(MATCHES_NAME_SQL, { ...requireSearchName(search) })
-  if (batchId !== undefined)
-    restrict('exists (select 1 from want where want.batch_id = @batchId and want.search_id = search.id)', { batchId })
-  return { text: texts.join(' and '), parameters }
-}
-
 function inRound(ref: SearchRef): Condition {
-  return and(dead({}), IS_REF_SQL, refParameters(ref))
+  return and(LISTED, IS_REF_SQL, refParameters(ref))
 }
 
 async function idsOf(tx: Transaction, { text, parameters }: Condition): Promise<readonly number[]> {
@@ -180,7 +132,7 @@ async function list(
   after: DeadLetterCursor | null,
   limit: number,
 ): ReturnType<DeadLetterStore['list']> {
-  const all = dead(filter)
+  const all = await matching(tx, filter)
   const wanted =
     after === null
       ? all

@@ -69,6 +69,8 @@ export interface Fragments {
   among(column: string, list: string): string
   /** The column has the bytes of one of these hexadecimal numbers. */
   amongHex(column: string, list: string): string
+  /** The text is part of the column's, whatever their case. Null for a null. */
+  contains(column: string, text: string): string
   /** A query for the rows of a JSON array of pairs of numbers. */
   pairs(json: string): string
   /** A query for the rows of a JSON array whose elements are [fingerprint in hexadecimal, generation, round]. */

@@ -1,29 +1,9 @@
 import type { DeathReason } from '../domain/dead-letter.js'
-import { isRecord } from '../domain/json.js'
 import type { CallOutcome } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
+import { type DeadFilter, MAYBE_PAID_SQL, matching, withinJson } from './dead-filter.js'
 import type { Queries } from './engine.js'
-import { searchName } from './search-ref.js'
-
-/** What the pages show about failures, grouped by cause. */
-
-export interface DeadFilter {
-  readonly reason?: DeathReason
-  /** HTTP status. Null: without one. */
-  readonly status?: number | null
-  readonly batchId?: number
-  /** The API's error code. Null: letters without one. */
-  readonly code?: string | null
-  /** Part of the query, or of what the API said. */
-  readonly text?: string
-  /** A fingerprint or a unique prefix of it (6 digits or more). */
-  readonly search?: string
-  /**
-   * True: only discarded ones. False: only those not discarded. Default: false, or both if `search`
-   * names one.
-   */
-  readonly discarded?: boolean
-}
+import { queryOf, searchName } from './search-ref.js'
 
 export interface RowName {
   readonly batchId: number
@@ -79,11 +59,11 @@ interface GroupRow {
 
 /** The largest group first. */
 export async function deadLetterGroups(tx: Queries, filter: DeadFilter): Promise<readonly DeadLetterGroup[]> {
-  const { text, parameters } = matching(filter)
+  const { text, parameters } = await matching(tx, filter)
   const groups = await tx.all<GroupRow>(
     `select death_reason as reason, death_status as status, death_code as code, count(*) as searches,
        sum((select coalesce(sum(items), 0) from want where want.search_id = search.id)) as rows,
-       sum(case when ${MAYBE_PAID} then 1 else 0 end) as maybe_paid
+       sum(case when ${MAYBE_PAID_SQL} then 1 else 0 end) as maybe_paid
      from search where ${text}
      group by death_reason, death_status, death_code
      order by count(*) desc, death_status, death_code limit ${MOST_GROUPS}`,
@@ -96,7 +76,7 @@ export async function deadLetterGroups(tx: Queries, filter: DeadFilter): Promise
 
 async function describe(tx: Queries, filter: DeadFilter, group: GroupRow): Promise<DeadLetterGroup> {
   const { reason, status, code, searches, rows, maybe_paid } = group
-  const { text, parameters } = matching({ ...filter, reason, status, code })
+  const { text, parameters } = await matching(tx, { ...filter, reason, status, code })
   const examples = await tx.all<{
     id: number
     fingerprint: Buffer
@@ -120,7 +100,7 @@ async function describe(tx: Queries, filter: DeadFilter, group: GroupRow): Promi
   for (const example of examples) {
     named.push({
       search: searchName(example),
-      query: queryOf(example.request),
+      query: queryOf(example),
       rows: await rowsOf(tx, example.id, filter.batchId ?? null),
     })
   }
@@ -191,10 +171,10 @@ export interface FoundSearch {
 export async function searchesByQuery(tx: Queries, text: string, limit: number): Promise<readonly FoundSearch[]> {
   const rows = await tx.all<{ fingerprint: Buffer; generation: number; request: string; state: SearchState }>(
     `select fingerprint, generation, request, state from search
-     where lower(request) like @pattern escape '!' order by id desc limit @limit`,
-    { pattern: likePattern(text), limit },
+     where $contains(request, @textInJson) order by id desc limit @limit`,
+    { textInJson: withinJson(text), limit },
   )
-  return rows.map((row) => ({ search: searchName(row), query: queryOf(row.request), state: row.state }))
+  return rows.map((row) => ({ search: searchName(row), query: queryOf(row), state: row.state }))
 }
 
 /** The result of a batch. */
@@ -239,47 +219,4 @@ export async function sampleAnswers(tx: Queries, batchId: number, limit: number)
     { batchId, every: Math.max(1, Math.floor((wanted?.searches ?? 0) / limit)), limit },
   )
   return rows.map(({ body }) => body)
-}
-
-/** A pattern for `like … escape '!'` that finds the text in JSON, where quotes and backslashes are escaped. */
-export function likePattern(text: string): string {
-  const inJson = JSON.stringify(text.toLowerCase()).slice(1, -1)
-  return `%${inJson.replace(/[!%_]/g, '!$&')}%`
-}
-
-function queryOf(request: string): string {
-  const parsed: unknown = JSON.parse(request)
-  return isRecord(parsed) && typeof parsed.query === 'string' ? parsed.query : ''
-}
-
-/** The same rule as `maybe_paid` of a dead letter. */
-const MAYBE_PAID = `(search.death_reason = 'unreadable' or exists (
-  select 1 from call where call.search_id = search.id and call.outcome = 'unknown'))`
-
-function matching(filter: DeadFilter): {
-  readonly text: string
-  readonly parameters: Readonly<Record<string, string | number>>
-} {
-  const { reason, status, code, batchId, text } = filter
-  const texts = ["search.state = 'dead'", 'search.discarded = 0']
-  const parameters: Record<string, string | number> = {}
-  const equals = (column: string, name: string, value: string | number | null | undefined): void => {
-    if (value === null) texts.push(`${column} is null`)
-    if (value === null || value === undefined) return
-    texts.push(`${column} = @${name}`)
-    parameters[name] = value
-  }
-  equals('search.death_reason', 'reason', reason)
-  equals('search.death_status', 'status', status)
-  equals('search.death_code', 'code', code)
-  if (batchId !== undefined) {
-    texts.push('exists (select 1 from want where want.batch_id = @batch and want.search_id = search.id)')
-    parameters.batch = batchId
-  }
-  if (text !== undefined) {
-    texts.push(`(lower(search.request) like @text escape '!' or lower(search.death_error) like @text escape '!'
-      or lower(search.death_message) like @text escape '!')`)
-    parameters.text = likePattern(text)
-  }
-  return { text: texts.join(' and '), parameters }
 }

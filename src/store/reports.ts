@@ -3,13 +3,13 @@ import { PRIORITIES } from '../domain/states.js'
 import { type BatchReport, batchReport } from './batch-report.js'
 import { creditsNeeded, visibleBatches } from './batch-row.js'
 import { type Budget, dueSearches, readBudgets } from './budget.js'
+import type { DeadFilter } from './dead-filter.js'
 import type { Connection, SqlParameters, Transaction } from './engine.js'
 import type { ExportOptions, ExportRow } from './export-rows.js'
 import { exportRows } from './export-rows.js'
 import {
   type BatchOutcome,
   batchOutcome,
-  type DeadFilter,
   type DeadLetterGroup,
   deadLetterGroups,
   type FoundSearch,

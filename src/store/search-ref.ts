@@ -1,7 +1,7 @@
 import { UsageError } from '../domain/errors.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
-import type { SqlParameters, Transaction } from './engine.js'
+import type { Queries, SqlParameters, Transaction } from './engine.js'
 
 /** The three columns that make a ref. */
 export interface RefColumns {
@@ -90,11 +90,18 @@ export function parseSearchName(text: string): SearchName | null {
  * The search with that name, in its latest generation unless one is given. Null: none. Throws
  * `UsageError` when several match.
  */
-export async function searchNamed(tx: Transaction, text: string): Promise<number | null> {
+export async function searchNamed(tx: Queries, text: string): Promise<number | null> {
   const name = parseSearchName(text)
-  if (name === null) return null
+  return name === null ? null : onlyMatch(tx, text, name)
+}
+
+/**
+ * The same, among the searches with a condition.
+ * @param name of this text
+ */
+export async function onlyMatch(tx: Queries, text: string, name: SearchName, among = 'true'): Promise<number | null> {
   const fits = await tx.all<{ id: number }>(
-    `select max(id) as id from search where ${MATCHES_NAME_SQL} group by fingerprint limit 2`,
+    `select max(id) as id from search where ${MATCHES_NAME_SQL} and ${among} group by fingerprint limit 2`,
     { ...name },
   )
   if (fits.length > 1)

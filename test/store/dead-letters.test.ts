@@ -6,7 +6,9 @@ import {
   close,
   counts,
   DEATH,
+  ENDINGS,
   eachWithStore,
+  facts,
   feedAll,
   granted,
   loaded,
@@ -74,6 +76,17 @@ describe('a dead letter', () => {
   })
 })
 
+/** Two queries whose fingerprints begin with the same six digits. */
+function collision(): readonly [string, string] {
+  const known = new Map<string, string>()
+  for (let n = 0; ; n++) {
+    const digits = refOf(`scene ${n}`).fingerprint.slice(0, 6)
+    const earlier = known.get(digits)
+    if (earlier !== undefined) return [earlier, `scene ${n}`]
+    known.set(digits, `scene ${n}`)
+  }
+}
+
 describe('the list', () => {
   async function threeDead(): Promise<number> {
     await released(store, ['refused', 'unauthorized', 'used up'])
@@ -107,6 +120,53 @@ describe('the list', () => {
     expect(await store.deadLetters.count({ status: 401 })).toBe(1)
     expect(await store.deadLetters.count({})).toBe(3)
     await expect(store.deadLetters.count({ search: 'no digits' })).rejects.toBeInstanceOf(UsageError)
+  })
+
+  test('is narrowed by text in the query or the error, in any case and script', async () => {
+    await released(store, ['Über den Wolken', 'Москва', 'say "hi" 50%', 'the rest'])
+    for (const query of ['Über den Wolken', 'Москва', 'say "hi" 50%']) await settle(store, query, 'refused')
+    const death = { ...DEATH, error: 'Expected "a\\b", found Ä', message: 'ÇA VA?' }
+    const end = { ...ENDINGS.refused, decision: { ...ENDINGS.refused.decision, death }, detail: null, facts: facts() }
+    await store.calls.close(await granted(store, 'the rest'), { ...end, now: 11_000 })
+    for (const [text, query] of [
+      ['über', 'Über den Wolken'],
+      ['ÜBER DEN', 'Über den Wolken'],
+      ['МОСКВА', 'Москва'],
+      ['Москва', 'Москва'],
+      ['y "Hi" 5', 'say "hi" 50%'],
+      ['0%', 'say "hi" 50%'],
+      ['"A\\B", found ä', 'the rest'],
+      ['ça va', 'the rest'],
+    ] as const) {
+      expect([text, await listed({ text })]).toEqual([text, [query]])
+      const groups = await store.reports.deadLetterGroups({ text })
+      expect(groups.flatMap(({ examples }) => examples.map((each) => each.query))).toEqual([query])
+    }
+    expect(await listed({ text: '_' })).toEqual([])
+    expect(await store.reports.searchesByQuery('über', 9)).toMatchObject([{ query: 'Über den Wolken' }])
+  })
+
+  test('is by cause for one search too, and for the discarded', async () => {
+    await threeDead()
+    const search = refOf('refused').fingerprint
+    expect(await store.reports.deadLetterGroups({ search })).toMatchObject([{ status: 400, searches: 1 }])
+    await store.deadLetters.discardAll({ search })
+    expect(await store.reports.deadLetterGroups({ discarded: true })).toMatchObject([{ status: 400, searches: 1 }])
+  })
+
+  test('of an ambiguous prefix is refused, and nothing is retried or discarded', async () => {
+    const [one, other] = collision()
+    await released(store, [one, other])
+    await settle(store, one, 'refused')
+    const search = refOf(one).fingerprint.slice(0, 6)
+    expect(await listed({ search })).toEqual([one])
+    await settle(store, other, 'refused')
+    const ambiguous = expect.objectContaining({ message: expect.stringContaining('More than one') })
+    await expect(listed({ search })).rejects.toEqual(ambiguous)
+    await expect(store.deadLetters.count({ search })).rejects.toEqual(ambiguous)
+    await expect(store.deadLetters.retryAll({ search })).rejects.toEqual(ambiguous)
+    await expect(store.deadLetters.discardAll({ search })).rejects.toEqual(ambiguous)
+    expect(await listed()).toHaveLength(2)
   })
 
   test('gives its refs in pages, for the dead letter queue', async () => {

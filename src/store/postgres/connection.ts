@@ -230,6 +230,8 @@ const FRAGMENTS: Fragments = {
   among: (column, list) => `${column} = any(${list})`,
   amongHex: (column, list) =>
     `${column} = any(array(select decode(digits, 'hex') from unnest(cast(${list} as text[])) as digits))`,
+  // What lower case is depends on the locale of the database: with `C`, only ASCII has it.
+  contains: (column, text) => `strpos(lower(${column}), lower(${text})) > 0`,
   refs: (json) =>
     // The condition is always true. It makes the planner expect few rows and use the index. If it expected a hundred, it
     // would scan all waiting searches.

@@ -129,6 +129,7 @@ function openHandle(path: string, mode: 'write' | 'read', patienceMs: number): D
     handle.pragma('foreign_keys = ON')
     handle.pragma('temp_store = MEMORY')
     handle.pragma(`cache_size = -${CACHE_KIB}`)
+    handle.function('contains_text', { deterministic: true }, containsText)
   } catch (error) {
     handle.close()
     throw error
@@ -136,9 +137,16 @@ function openHandle(path: string, mode: 'write' | 'read', patienceMs: number): D
   return handle
 }
 
+/** SQLite's own `lower` and `like` know the letters of ASCII only. */
+function containsText(value: unknown, text: unknown): number | null {
+  if (value === null) return null
+  return Number(String(value).toLowerCase().includes(String(text).toLowerCase()))
+}
+
 const FRAGMENTS: Fragments = {
   among: (column, list) => `${column} in (select value from json_each(${list}))`,
   amongHex: (column, list) => `${column} in (select unhex(value) from json_each(${list}))`,
+  contains: (column, text) => `contains_text(${column}, ${text})`,
   refs: (json) => `select unhex(value ->> 0), value ->> 1, value ->> 2 from json_each(${json})`,
   pairs: (json) => `select value ->> 0, value ->> 1 from json_each(${json})`,
   by: (index) => `indexed by ${index}`,
