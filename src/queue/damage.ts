@@ -42,6 +42,7 @@ const QUEUE_KEYS: Readonly<Record<string, Expected>> = {
 const OWN_KEYS: Readonly<Record<string, Expected>> = {
   store: 'uuid',
   'queue-id': 'uuid',
+  'latest-call': 'number',
   workers: 'set',
   rate: 'string',
   stop: 'expiring number',

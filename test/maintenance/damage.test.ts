@@ -163,6 +163,16 @@ describe('the repair', () => {
     await worker.stop()
   })
 
+  test.each([
+    ['RPUSH', 'a'],
+    ['SET', 'garbage'],
+  ])('a worker starts where the number of the latest call is damaged (%s %s)', async (...command) => {
+    await recoverRedis(parts())
+    await put(system, 'latest-call', ...command)
+    await (await system.worker()).stop()
+    expect(system.log.logged('store.rollback_detected')).toEqual([])
+  })
+
   test('until it is done, a command reports the damage in one sentence', async () => {
     await recoverRedis(parts())
     await put(system, 'search:prioritized', 'SET', 'garbage')
