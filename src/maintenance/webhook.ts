@@ -73,9 +73,15 @@ export function openWebhook(parts: {
           },
           body,
           signal,
+          // After a redirect a POST may become a GET without its body, and the body and its signature may go elsewhere.
+          redirect: 'manual',
         })
         await response.body?.cancel()
         if (REFUSED_BODY.includes(response.status)) throw new RefusedBody(response.status)
+        if (response.status >= 300 && response.status < 400)
+          throw new Error(
+            `the webhook answered HTTP ${response.status}, a redirect. Set TRACKYARD_WEBHOOK_URL to where it leads`,
+          )
         if (!response.ok) throw new Error(`the webhook answered HTTP ${response.status}`)
       }
     },

@@ -38,6 +38,8 @@ interface Channel {
   }[]
   /** Statuses of the next answers, HANGS for none; 200 afterwards. */
   readonly answers: number[]
+  /** Where its redirects lead. */
+  redirectTo: string
   close(): Promise<void>
 }
 
@@ -53,23 +55,26 @@ async function openChannel(): Promise<Channel> {
       method: request.method ?? '',
       headers: request.headers,
       raw: text,
-      body: JSON.parse(text) as unknown,
+      body: text === '' ? null : (JSON.parse(text) as unknown),
     })
     const status = answers.shift() ?? 200
-    if (status !== HANGS) response.writeHead(status).end('ok')
+    const location = status >= 300 && status < 400 ? { location: channel.redirectTo } : {}
+    if (status !== HANGS) response.writeHead(status, location).end('ok')
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
-  return {
+  const channel: Channel = {
     url: `http://127.0.0.1:${port}/hooks/T0P-SECRET`,
     posts,
     answers,
+    redirectTo: '',
     close: () =>
       new Promise((resolve) => {
         server.closeAllConnections()
         server.close(() => resolve())
       }),
   }
+  return channel
 }
 
 let channel: Channel
@@ -181,6 +186,19 @@ describe('the webhook', () => {
     expect(await webhookAt(channel.url, { log }).post(stored('bad'), never)).toBe('refused')
     expect(channel.posts).toHaveLength(1)
     expect(log.logged('webhook.refused')).toHaveLength(1)
+  })
+
+  test.each([302, 307])('a redirect (%i) is not followed: the message was not taken there', async (status) => {
+    const elsewhere = await openChannel()
+    channel.answers.push(status, status, status)
+    channel.redirectTo = elsewhere.url
+    const log = recordingLogger()
+    expect(await webhookAt(channel.url, { log }).post(stored('moved'), never)).toBe('failed')
+    expect([channel.posts.length, elsewhere.posts.length]).toEqual([3, 0])
+    expect(log.logged('webhook.failed')[0]?.facts).toMatchObject({
+      err: { message: expect.stringMatching(`HTTP ${status}, a redirect.*TRACKYARD_WEBHOOK_URL`) },
+    })
+    await elsewhere.close()
   })
 
   test('an unreachable or invalid webhook logs one line without its address', async () => {
