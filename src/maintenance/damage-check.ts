@@ -43,17 +43,23 @@ export async function startDamageCheck({
 
   async function check(): Promise<void> {
     if (store.trouble() !== null || performance.now() < nextAt || timeOfWrite(store.path) === writtenAt) return
-    writtenAt = timeOfWrite(store.path)
+    const fileTime = timeOfWrite(store.path)
     // One check at a time.
     nextAt = Number.POSITIVE_INFINITY
-    let tookMs = 0
+    const startedAt = performance.now()
+    let tookMs: number
     try {
       const found = await checkInChild(store.path, stopping)
       problem = found.problem
       tookMs = found.tookMs
+      writtenAt = fileTime
     } catch (error) {
+      tookMs = performance.now() - startedAt
       if (!stopping.aborted)
-        log.warn({ event: 'store.check_failed', err: error }, 'could not check the store for damage; trying again')
+        log.warn(
+          { event: 'store.check_failed', err: error, repeats: true },
+          'could not check the store for damage; trying again',
+        )
     }
     nextAt = performance.now() + Math.max(SHORTEST_REST_MS, REST_FACTOR * tookMs)
     if (problem !== null) store.reportDamage(problem)

@@ -1,0 +1,23 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { startDamageCheck } from '../../src/maintenance/damage-check.js'
+import { recordingLogger } from '../support/recording-logger.js'
+import { until } from '../support/until.js'
+
+test('a check that failed is repeated although nothing was written meanwhile', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'check-'))
+  const path = join(directory, 'trackyard.db')
+  await writeFile(path, '')
+  const log = recordingLogger()
+  // The child process is in JavaScript, so each check of these tests, which run without a build, fails.
+  const store = { path, trouble: () => null, reportDamage: () => {} }
+  const task = await startDamageCheck({ store, log, stopping: new AbortController().signal })
+  const repeated = async () => {
+    await task.run()
+    return log.logged('store.check_failed').length > 1
+  }
+  await until(repeated, { timeoutMs: 120_000, what: 'another check' })
+  await rm(directory, { recursive: true })
+})
