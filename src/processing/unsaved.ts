@@ -1,5 +1,6 @@
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -98,7 +99,7 @@ export async function recordUnsaved(parts: {
   for (const path of filesOf(store, home)) {
     const lines = readLines(path).filter((line) => line.storeId === store.id)
     // The home directory may have files of other stores too.
-    if (lines.length === 0 && dirname(path) !== dirname(store.path)) continue
+    if (lines.length === 0 && (dirname(path) !== dirname(store.path) || !existsSync(path))) continue
     let unknown = 0
     for (const { callId, ref, end } of lines) {
       // A store restored from an older backup reuses call ids, so the id alone proves nothing.
@@ -112,11 +113,22 @@ export async function recordUnsaved(parts: {
       )
       continue
     }
-    renameSync(path, `${path}.saved`)
+    if (!markSaved(path)) continue
     log.info(
       { event: 'answer.recovered', file: path, calls: lines.length },
       'saved the answers that an earlier worker could not save',
     )
+  }
+}
+
+/** False: another worker in this data directory has recorded the file at the same time. */
+function markSaved(path: string): boolean {
+  try {
+    renameSync(path, `${path}.saved`)
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false
+    throw error
   }
 }
 

@@ -44,6 +44,15 @@ test('the next worker records what a worker could not save, once', async () => {
   expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 1 })
 })
 
+test('two workers that start in one data directory record them together', async () => {
+  await released(store, ['one'])
+  await feedAll(store)
+  writeUnsaved(store, [answered(await granted(store, 'one'), 'one')])
+  await Promise.all([1, 2].map(() => recordUnsaved({ store, log: silentLogger })))
+  expect(await claim(store, 'one')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
+  expect(files()).toEqual([expect.stringMatching(/\.jsonl\.saved$/)])
+})
+
 test('unsaved answers of another call or another store are left alone', async () => {
   await released(store, ['one', 'two'])
   await feedAll(store)
