@@ -168,7 +168,12 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       everyMs: 15 * SECOND,
       run: leased('abandoned', 30 * SECOND, () => dropAbandoned(parts)),
     },
-    { name: 'end pauses', everyMs: SECOND, run: leased('auto-resume', 5 * SECOND, () => autoResume.tick()) },
+    {
+      name: 'end pauses',
+      everyMs: SECOND,
+      // It calls GET /me.
+      run: leased('auto-resume', settings.requestTimeoutMs + 5 * SECOND, () => autoResume.tick()),
+    },
     { name: 'sample the activity', everyMs: 15 * SECOND, run: leased('sample', 20 * SECOND, () => takeSample(parts)) },
     {
       name: 'release scheduled batches',

@@ -49,9 +49,10 @@ export function createAutoResume(parts: AutoResumeParts): { tick(): Promise<void
     if (now < nextAt) return
     fruitless += 1
     nextAt = null
-    askedAt = now
     const over: Pause['cause'][] = []
-    const account = await parts.refreshAccount()
+    const concernsBalance = ending.some(({ cause }) => cause !== 'outage')
+    if (concernsBalance) askedAt = now
+    const account = concernsBalance ? await parts.refreshAccount() : null
     for (const row of ending) if (isOver(row, account, parts.rules)) over.push(row.cause)
     if (over.length > 0) await resume(parts, over)
   }

@@ -40,6 +40,13 @@ test('only a balance above TRACKYARD_CREDIT_RESERVE ends a pause', async () => {
   await until(() => system.simulator.paid() === 3, { timeoutMs, what: 'the three calls' })
 }, 240_000)
 
+test('the lease of the balance checks lasts longer than a slow one', async () => {
+  system = await startInProcess({ env: { TRACKYARD_REQUEST_TIMEOUT_MS: '15000' } })
+  await system.worker()
+  const leftMs = async () => Number((await system.redis.command('PTTL', '{trackyard}:lease:auto-resume')).slice(1))
+  await until(async () => (await leftMs()) > 15_000, { timeoutMs, what: 'a lease of more than 15 s' })
+}, 240_000)
+
 test('a worker keeps the pause flag in Redis in step with the store', async () => {
   system = await startInProcess()
   await system.worker()

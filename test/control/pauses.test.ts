@@ -327,6 +327,7 @@ describe('the pause that heals itself', () => {
     await pass(watch(), 61_000)
     expect(await causes()).toEqual([])
     expect(await throttle().isSerial()).toBe(true)
+    expect([asked, (await system.store.pauses.watch()).askedAt]).toEqual([[], null])
   })
 
   test("never lifts what a person must look at, nor opens the queue under an operator's pause", async () => {
