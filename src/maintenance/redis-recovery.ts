@@ -45,6 +45,7 @@ export async function recoverRedis(parts: RecoveryParts): Promise<'ours' | 'rest
     // Checked again under the lease: another process may have repaired it just before.
     const damaged = await queue.registry.damage()
     if (damaged.length > 0) await clearDamaged(parts, damaged)
+    else if ((await queue.registry.owner()) === store.id) return 'ours'
     await restoreThrottle(parts)
     const searches = await store.feed.requeueAll()
     if (!(await queue.registry.claimOwnership(store.id))) {

@@ -142,6 +142,21 @@ describe('the repair', () => {
     expect(await system.queue.registry.damage()).toEqual([])
   })
 
+  test('one that another process has restored meanwhile is not emptied again', async () => {
+    await system.submit(queries(12))
+    const { registry } = system.queue
+    const lateLease: typeof registry.lease = async (task, ms) => {
+      const other = await system.another()
+      await recoverRedis({ ...parts(), ...other })
+      await feed({ ...parts(), ...other })
+      return registry.lease(task, ms)
+    }
+    const queue = { ...system.queue, registry: { ...registry, lease: lateLease } }
+    expect(await recoverRedis({ ...parts(), queue })).toBe('ours')
+    expect(await system.store.feed.queued()).toMatchObject({ normal: 12 })
+    expect(await registry.lease('restore', 1000)).toBe(true)
+  })
+
   test("another store's Redis is never repaired", async () => {
     const other = 'b9e7a1c2-0d3f-4e5a-8b6c-7d8e9f0a1b2c'
     await system.queue.registry.claimOwnership(other)
