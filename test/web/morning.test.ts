@@ -48,12 +48,27 @@ describe('dead letters', () => {
     ['reason=unreadable', 1],
     ['batch=1', 3],
     ['batch=2', 0],
-    ['status=abc&batch=x&reason=y', 3],
+    ['status=&batch=&reason=&code=&text=', 3],
+    [`code=${'x'.repeat(300)}`, 0],
   ])('filtered by %s: %i', async (query, count) => {
     const html = await textOf(`/dead-letters?${query}`)
     if (count === 0) expect(html).toContain('None matches.')
     else expect(html).toContain(`${count} ${count === 1 ? 'search' : 'searches'} failed for good`)
   })
+
+  test.each(['status=50x', 'batch=x', 'reason=y', `text=${'x'.repeat(201)}`])(
+    'an invalid filter does not widen an action: %s',
+    async (query) => {
+      const fields = Object.fromEntries(new URLSearchParams(query))
+      for (const answer of [
+        await board.get(`/dead-letters?${query}`),
+        await board.post('/dead-letters/retry', { ...fields, confirmed: '9' }),
+        await board.post('/dead-letters/discard', { ...fields, confirmed: '9' }),
+      ])
+        expect([answer.status, await answer.text()]).toEqual([404, expect.stringContaining('Expected ')])
+      expect(await board.store.deadLetters.count({})).toBe(3)
+    },
+  )
 
   test('one without status and code is a group of its own, and its button means it alone', async () => {
     const death = {
@@ -106,6 +121,9 @@ describe('dead letters', () => {
     expect(await (await board.post('/dead-letters/retry', { confirmed: '2' })).text()).toContain(
       'Retry 3 dead letters?',
     )
+    expect((await board.post('/dead-letters/retry', { confirmed: 'yes' })).status).toBe(200)
+    expect((await board.post('/dead-letters/discard', { confirmed: 'yes' })).status).toBe(200)
+    expect(await board.store.deadLetters.count({})).toBe(3)
     expect((await board.post('/dead-letters/retry', { confirmed: '3' })).status).toBe(303)
     expect(await board.store.deadLetters.count({})).toBe(0)
   })
@@ -171,6 +189,15 @@ describe('a batch', () => {
     expect(lines[format === 'csv' ? 1 : 0]).toContain('calm piano')
   })
 
+  test('is downloaded under its own name, whatever characters are in it', async () => {
+    const name = "Été *(1)* l'eau 100%"
+    const id = await board.store.batches.create(newBatch({ name, createdAt: Date.now() }))
+    const answer = await board.get(`/batches/${id}/export.csv`)
+    expect(answer.status).toBe(200)
+    const exact = /filename\*=UTF-8''([\w.%!#$&+^`|~-]+)$/.exec(answer.headers.get('content-disposition') ?? '')?.[1]
+    expect(decodeURIComponent(exact ?? '')).toBe(`${name}.tagged.csv`)
+  })
+
   test('is cancelled only after it has asked, and says what is kept and saved', async () => {
     const asked = await (await board.post(`/batches/${batch}/cancel`)).text()
     expect(asked).toContain('1 row will get no call, which saves up to 1 credit')
@@ -187,6 +214,23 @@ describe('a batch', () => {
     expect((await board.store.batches.find(String(batch)))?.maxCredits).toBe(40)
     expect((await board.post(`/batches/${batch}/release`, { max_credits: 'many' })).status).toBe(404)
     expect((await board.post(`/batches/${batch}/release`, { max_credits: '1' })).status).toBe(409)
+  })
+
+  test('loses its cap only after it has asked', async () => {
+    expect((await board.post(`/batches/${batch}/release`, { max_credits: '4' })).status).toBe(303)
+    // The cap is used up, so the field of the page is empty.
+    expect(await textOf(`/batches/${batch}`)).toContain(
+      'name="max_credits" inputmode="numeric" pattern="[0-9]*" placeholder="none" value=""',
+    )
+    for (const confirmed of [{}, { confirmed: 'yes' }]) {
+      const asked = await (await board.post(`/batches/${batch}/release`, { max_credits: '', ...confirmed })).text()
+      expect(asked).toContain('This may cost up to 1 credit more, without a cap.')
+      expect(asked).toContain('Its cap of 4 credits is removed.')
+    }
+    expect(await board.store.batches.find(String(batch))).toMatchObject({ maxCredits: 4 })
+    const yes = { max_credits: '', confirmed: '1' }
+    expect((await board.post(`/batches/${batch}/release`, yes)).status).toBe(303)
+    expect(await board.store.batches.find(String(batch))).toMatchObject({ maxCredits: null })
   })
 
   test('that is scheduled keeps --first when it is released early, and its price counts from nothing', async () => {

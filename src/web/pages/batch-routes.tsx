@@ -93,13 +93,18 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
     const first = batch.state === 'loading' ? batch.first : null
     const { credits } = await priceOfRelease(store, { batch, maxCredits, first }, Date.now())
     const at = `${options.path}/batches/${batch.id}`
-    if (credits > options.confirmAbove && Number(fields.confirmed ?? -1) < credits) {
+    const losesCap = maxCredits === null && batch.maxCredits !== null
+    // Not a number is no answer either.
+    if ((credits > options.confirmAbove || losesCap) && !(Number(fields.confirmed) >= credits)) {
       return page(
         c,
         <Confirm
           context={context()}
           title={`Release ${batch.name}?`}
-          facts={[`This may cost up to ${pluralize(credits, 'credit')} more, ${limitOf({ maxCredits, first })}.`]}
+          facts={[
+            `This may cost up to ${pluralize(credits, 'credit')} more, ${limitOf({ maxCredits, first })}.`,
+            ...(losesCap ? [`Its cap of ${pluralize(batch.maxCredits, 'credit')} is removed.`] : []),
+          ]}
           action={`${at}/release`}
           button={`Release for up to ${pluralize(credits, 'credit')}`}
           back={at}
@@ -203,7 +208,9 @@ function closed(out: PassThrough): AbortSignal {
 /** The file name for the browser: in ASCII, and in UTF-8 for the user's own characters (RFC 6266). */
 function fileName({ name }: Batch, format: 'csv' | 'jsonl'): string {
   const plain = name.replace(/[^\w .-]+/g, '_').slice(0, 80)
-  const exact = encodeURIComponent(`${name}.tagged.${format}`.replace(/[/\\\p{Cc}]/gu, '_')).replace(/['()*]/g, escape)
+  const exact = encodeURIComponent(`${name}.tagged.${format}`.replace(/[/\\\p{Cc}]/gu, '_'))
+    // Allowed in a URI, but not here.
+    .replace(/['()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16)}`)
   return `filename="${plain}.tagged.${format}"; filename*=UTF-8''${exact}`
 }
 

@@ -1,7 +1,8 @@
 import { type Context, Hono } from 'hono'
 import { needsConfirmation, type Price, retryPrice } from '../../batches/retry.js'
 import { DEATH_REASONS } from '../../domain/dead-letter.js'
-import { formatNumber, pluralize } from '../../domain/format.js'
+import { UsageError } from '../../domain/errors.js'
+import { formatNumber, pluralize, truncate } from '../../domain/format.js'
 import type { DeadFilter } from '../../store/store.js'
 import type { BoardOptions } from '../board-options.js'
 import { Confirm } from './confirm.js'
@@ -48,8 +49,8 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
     const fields = await fieldsOf(c)
     const filter = filterFrom(fields)
     const price = await retryPrice(store, filter)
-    // The user confirmed this number. If there are more dead letters now, ask again.
-    const isAsked = needsConfirmation(price, options.confirmAbove) && Number(fields.confirmed ?? -1) < price.searches
+    // The user confirmed this number. If there are more dead letters now, ask again. Not a number is no answer.
+    const isAsked = needsConfirmation(price, options.confirmAbove) && !(Number(fields.confirmed) >= price.searches)
     if (isAsked) return page(c, <AskRetry price={price} filter={filter} context={context()} />)
     const { retried, due } = await store.deadLetters.retryAll(filter)
     options.log.info({ event: 'dead_letters.retried', retried, due }, 'dead letters retried on the board')
@@ -60,7 +61,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
     const fields = await fieldsOf(c)
     const filter = filterFrom(fields)
     const { searches } = await retryPrice(store, filter)
-    if (searches > 0 && Number(fields.confirmed ?? -1) < searches)
+    if (searches > 0 && !(Number(fields.confirmed) >= searches))
       return page(c, <AskDiscard searches={searches} filter={filter} context={context()} />)
     const discarded = await store.deadLetters.discardAll(filter)
     options.log.info({ event: 'dead_letters.discarded', discarded }, 'dead letters discarded on the board')
@@ -127,20 +128,29 @@ async function fieldsOf(c: Context): Promise<Fields> {
 const LONGEST_TEXT = 200
 const NONE = '-'
 
-/** Invalid fields are ignored; `-` means "without one". */
-export function filterFrom(fields: Fields): DeadFilter {
+/**
+ * `-` means "without one".
+ * @throws UsageError for an invalid field: without it, an action would mean more dead letters than the user does
+ */
+function filterFrom(fields: Fields): DeadFilter {
+  const given = (name: string) => fields[name]?.trim() || undefined
+  const [status, code, batch, text] = [given('status'), given('code'), given('batch'), given('text')]
   const reason = DEATH_REASONS.find((known) => known === fields.reason)
-  const status = fields.status?.trim()
-  const code = fields.code?.trim()
-  const text = fields.text?.trim()
-  const batch = fields.batch?.trim() ?? ''
+  requireValid(given('reason') === undefined || reason !== undefined, 'a known reason', fields.reason)
+  requireValid(status === undefined || /^(-|\d{3})$/.test(status), 'a status of three digits', status)
+  requireValid(batch === undefined || /^\d{1,15}$/.test(batch), 'the id of a batch', batch)
+  requireValid((text ?? '').length <= LONGEST_TEXT, `a text of at most ${LONGEST_TEXT} characters`, text)
   return {
-    ...(reason === undefined ? {} : { reason }),
-    ...(status === NONE ? { status: null } : /^\d{3}$/.test(status ?? '') ? { status: Number(status) } : {}),
-    ...(code === undefined || code === '' ? {} : { code: code === NONE ? null : code.slice(0, LONGEST_TEXT) }),
-    ...(/^\d{1,15}$/.test(batch) ? { batchId: Number(batch) } : {}),
-    ...(text === undefined || text === '' ? {} : { text: text.slice(0, LONGEST_TEXT) }),
+    ...(reason !== undefined && { reason }),
+    ...(status !== undefined && { status: status === NONE ? null : Number(status) }),
+    ...(code !== undefined && { code: code === NONE ? null : code }),
+    ...(batch !== undefined && { batchId: Number(batch) }),
+    ...(text !== undefined && { text }),
   }
+}
+
+function requireValid(isValid: boolean, expected: string, found: string | undefined): void {
+  if (!isValid) throw new UsageError(`Expected ${expected}, found "${truncate(found ?? '', 40)}".`)
 }
 
 /** Back to the list, narrowed as before, with what was done. */
