@@ -159,7 +159,7 @@ export async function planBatch(
     limit: options.limit ?? earlier?.rowOptions.limit,
     filters: options.filters ?? earlier?.rowOptions.filters,
   }
-  const opening = 'rows' in source ? openObjects(source.rows, name) : openCatalog(source, options)
+  const opening = 'rows' in source ? openObjects(source.rows, name, signal) : openCatalog(source, options, signal)
   const opened = await orAborted(opening, signal)
   const catalog = options.id === undefined && earlier !== null ? namingIdOf(earlier, opened) : opened
   try {

@@ -26,7 +26,10 @@ export interface Catalog {
   readonly notes: readonly string[]
   /** To be called once. Throws `UsageError` where the input stops being text: another encoding, a truncated gzip file. */
   rows(): AsyncIterable<RawRow>
-  /** Closes the file, for a reader that stops early. May be called twice. Leaves the caller's streams open. */
+  /**
+   * Closes the file, or ends a script's generator, for a reader that stops early. May be called twice. Leaves the
+   * caller's streams open.
+   */
   close(): void
 }
 

@@ -1,4 +1,5 @@
 import { stringify } from 'lossless-json'
+import { NEVER_ABORTED } from '../domain/abortable.js'
 import { UsageError } from '../domain/errors.js'
 import { isRecord } from '../domain/json.js'
 import {
@@ -10,22 +11,29 @@ import {
   tooLongRow,
 } from './catalog.js'
 import { excerpt } from './json/jsonl-rows.js'
-import { firstRows, prepend } from './row-chunks.js'
+import { firstRows, prepend, readOnce } from './row-chunks.js'
 
 /** How many rows are read to learn their properties. */
 const SAMPLE_ROWS = 100
 
 /**
  * A script's objects as a catalog, as if they came from a JSON Lines file. A row keeps its JSON text, and its
- * value too, which saves parsing most rows.
+ * value too, which saves parsing most rows. Once the signal is aborted, the source is ended at its next row.
  * @throws UsageError if there are none, or a row of the first hundred cannot be written as JSON
  */
-export async function openObjects(rows: Iterable<unknown> | AsyncIterable<unknown>, name: string): Promise<Catalog> {
-  const chunks = rawRows(rows)
+export async function openObjects(
+  rows: Iterable<unknown> | AsyncIterable<unknown>,
+  name: string,
+  signal: AbortSignal = NEVER_ABORTED,
+): Promise<Catalog> {
+  const chunks = rawRows(rows, signal)
+  // Not awaited: it never ends if the source is in a wait that never ends.
+  const close = (): void => void chunks.return().catch(() => {})
   const first = await firstRows(chunks, SAMPLE_ROWS)
   if (first.length === 0) throw new UsageError('Expected rows, found none: nothing to submit.')
   const names = new Set(first.flatMap((row) => (row.kind === 'object' ? Object.keys(row.value) : [])))
   if (first.every((row) => row.kind !== 'object')) {
+    close()
     const among = first.length === 1 ? '' : ` among the first ${first.length}`
     throw new UsageError(`Expected objects as rows, found none${among}.`)
   }
@@ -40,17 +48,20 @@ export async function openObjects(rows: Iterable<unknown> | AsyncIterable<unknow
     columns: [],
     names: [...names],
     notes: [],
-    async *rows() {
-      for await (const chunk of prepend(first, chunks)) yield* chunk
-    },
-    // The reader's own `finally` ends the source.
-    close() {},
+    rows: readOnce(prepend(first, chunks), close),
+    close,
   }
 }
 
-async function* rawRows(rows: Iterable<unknown> | AsyncIterable<unknown>): AsyncGenerator<RawRow[], void, undefined> {
+async function* rawRows(
+  rows: Iterable<unknown> | AsyncIterable<unknown>,
+  signal: AbortSignal,
+): AsyncGenerator<RawRow[], void, undefined> {
   let position = 0
-  for await (const row of rows) yield [rawRow(row, ++position)]
+  for await (const row of rows) {
+    signal.throwIfAborted()
+    yield [rawRow(row, ++position)]
+  }
 }
 
 function rawRow(row: unknown, position: number): RawRow {

@@ -1,11 +1,13 @@
 import { extname } from 'node:path'
+import { NEVER_ABORTED } from '../domain/abortable.js'
 import { CatalogError } from '../domain/errors.js'
-import { type Catalog, FILE_WORDS, type RawRow } from './catalog.js'
+import { type Catalog, FILE_WORDS } from './catalog.js'
 import { type CsvOptions, checkCsvOptions, openCsv } from './csv/open-csv.js'
 import { requireCatalog } from './input/not-catalog.js'
 import { type CatalogSource, openSource } from './input/source.js'
 import { openText } from './input/text.js'
 import { openJson } from './json/open-json.js'
+import { readOnce } from './row-chunks.js'
 
 export interface CatalogOptions extends CsvOptions {
   /** Default: detected from the file's name, or from the first characters. */
@@ -18,11 +20,16 @@ export interface CatalogOptions extends CsvOptions {
  * Opens the user's file and detects what can be known before the rows are read: its encoding, its format, its
  * delimiter, its columns, and that it has at least one row. Anything that is not a catalog is refused here,
  * with its kind and the next step, before anything is written to the store.
+ * @param signal closes the file
  * @throws CatalogError when the source is not a catalog; UsageError for options that no catalog can have
  */
-export async function openCatalog(source: CatalogSource, options: CatalogOptions = {}): Promise<Catalog> {
+export async function openCatalog(
+  source: CatalogSource,
+  options: CatalogOptions = {},
+  signal: AbortSignal = NEVER_ABORTED,
+): Promise<Catalog> {
   checkCsvOptions(options)
-  const { name, chunks, close } = await openSource(source)
+  const { name, chunks, close } = await openSource(source, signal)
   try {
     const text = await openText(chunks, name, options.encoding)
     const head = text.head.subarray(0, 64 * 1024).toString('utf8')
@@ -41,26 +48,12 @@ export async function openCatalog(source: CatalogSource, options: CatalogOptions
       byteOrderMark,
       ...opened,
       notes: [...text.notes, ...opened.notes],
-      rows: once(opened.chunks, close),
+      rows: readOnce(opened.chunks, close),
       close,
     }
   } catch (error) {
     close()
     throw error
-  }
-}
-
-/** The rows one by one. Closes the file after the last one, or when the reader stops. */
-function once(chunks: AsyncIterable<RawRow[]>, close: () => void): () => AsyncIterable<RawRow> {
-  let used = false
-  return async function* () {
-    if (used) throw new Error('The rows of a catalog can be read once')
-    used = true
-    try {
-      for await (const chunk of chunks) yield* chunk
-    } finally {
-      close()
-    }
   }
 }
 

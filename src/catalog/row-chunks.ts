@@ -16,6 +16,20 @@ export async function* prepend<T>(first: T, rest: AsyncIterable<T>): AsyncGenera
   yield* rest
 }
 
+/** The rows one by one. Calls `close` after the last one, or when the reader stops. */
+export function readOnce(chunks: AsyncIterable<RawRow[]>, close: () => void): () => AsyncIterable<RawRow> {
+  let used = false
+  return async function* () {
+    if (used) throw new Error('The rows of a catalog can be read once')
+    used = true
+    try {
+      for await (const chunk of chunks) yield* chunk
+    } finally {
+      close()
+    }
+  }
+}
+
 /**
  * Marks rows that contain bad lines: some of their bytes could not be decoded, so they are kept but not searched.
  * A row ends where the next one begins, so one row is held back while there are bad lines.

@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, readdirSync, readlinkSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +10,7 @@ import { type BatchClient, isBatchError, openBatchClient, type Progress } from '
 import { ConfigurationError, UsageError } from '../../src/domain/errors.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type InProcessSystem, startInProcess } from '../support/in-process-system.js'
+import { until } from '../support/until.js'
 
 /** A script that uses the library: rows in, tags out, with separate workers. */
 let system: InProcessSystem
@@ -87,6 +89,63 @@ test('a source that fails halfway leaves no batch behind', async () => {
   await expect(client.submit(broken(), options)).rejects.toThrow('the database is gone')
   await expect(client.status('spring')).rejects.toThrow(UsageError)
 })
+
+test('a source is ended when an option is refused, and when the signal is aborted', async () => {
+  let ended = 0
+  async function* endless(onRow: (n: number) => void) {
+    try {
+      for (let n = 1; ; n += 1) {
+        onRow(n)
+        yield { title: `scene ${n}`, mood: 'calm' }
+      }
+    } finally {
+      ended += 1
+    }
+  }
+  await expect(
+    client.submit(
+      endless(() => {}),
+      { ...options, limit: 0 },
+    ),
+  ).rejects.toThrow('expected limit')
+  expect(ended).toBe(1)
+  const reason = new Error('enough')
+  const stopping = new AbortController()
+  let rows = 0
+  const counted = endless((n) => {
+    rows = n
+    if (n === 3) stopping.abort(reason)
+  })
+  await expect(client.submit(counted, { ...options, signal: stopping.signal })).rejects.toBe(reason)
+  await until(() => ended === 2, { timeoutMs: 10_000, what: 'the end of the source' })
+  expect(rows).toBe(3)
+  await expect(client.status('spring')).rejects.toThrow(UsageError)
+})
+
+test('an abort closes a pipe that nobody writes to', async () => {
+  const path = join(system.dataDir, 'rows.csv')
+  execFileSync('mkfifo', [path])
+  const writer = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
+  const stopping = new AbortController()
+  const submitted = client.submit({ path }, { ...options, signal: stopping.signal })
+  await until(() => openCount(path) === 2, { timeoutMs: 10_000, what: 'the pipe to be opened' })
+  stopping.abort(new Error('enough'))
+  await expect(submitted).rejects.toThrow('enough')
+  await until(() => openCount(path) === 1, { timeoutMs: 10_000, what: 'the pipe to be closed' })
+  closeSync(writer)
+})
+
+/** How many descriptors of this process are open on that file. */
+const openCount = (path: string) => {
+  const open = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      return null
+    }
+  })
+  return open.filter((file) => file === path).length
+}
 
 test('a row that contains itself is named and leaves no batch behind', async () => {
   const bad: Record<string, unknown> = { title: 'x', mood: 'y' }

@@ -1,6 +1,8 @@
 import { Readable } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from '@jest/globals'
 import { stringify } from 'lossless-json'
+import type { Catalog } from '../../src/catalog/catalog.js'
 import { compileRows } from '../../src/catalog/compile-rows.js'
 import { openObjects } from '../../src/catalog/object-rows.js'
 import { openCatalog } from '../../src/catalog/open-catalog.js'
@@ -77,5 +79,40 @@ describe('a script’s objects', () => {
   test('of more than 16 MB are invalid rows', async () => {
     const rows = await compiled(openObjects([{ query: 'calm' }, { query: 'x'.repeat(17 * 1024 * 1024) }], 'rows'), null)
     expect(rows[1]?.problem).toMatch(/expected a row of at most 16 MB, found one of 17\.0 MB/)
+  })
+})
+
+describe('a generator of rows is ended', () => {
+  const ended = async (
+    rows: (catalog: () => Promise<Catalog>) => Promise<unknown>,
+    row: object | null = { title: 'x' },
+  ) => {
+    let isEnded = false
+    async function* source() {
+      try {
+        for (;;) yield row
+      } finally {
+        isEnded = true
+      }
+    }
+    await rows(() => openObjects(source(), 'rows'))
+    await turn()
+    return isEnded
+  }
+
+  test('when the catalog is closed before its rows are read', async () => {
+    expect(await ended(async (open) => (await open()).close())).toBe(true)
+  })
+
+  test.each([1, 100, 101])('when its reader stops after %i rows', async (count) => {
+    const readSome = async (open: () => Promise<Catalog>) => {
+      let read = 0
+      for await (const _ of (await open()).rows()) if (++read === count) break
+    }
+    expect(await ended(readSome)).toBe(true)
+  })
+
+  test('when none of its first rows is an object', async () => {
+    expect(await ended((open) => expect(open()).rejects.toThrow('Expected objects as rows'), null)).toBe(true)
   })
 })

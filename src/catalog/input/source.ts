@@ -1,7 +1,7 @@
 import { constants, fstatSync, openSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
+import { addAbortSignal, type Readable } from 'node:stream'
 import { CatalogError, errorCode } from '../../domain/errors.js'
 import { truncate } from '../../domain/format.js'
 
@@ -16,7 +16,7 @@ interface OpenSource {
 
 const CHUNK_BYTES = 256 * 1024
 
-export async function openSource(source: CatalogSource): Promise<OpenSource> {
+export async function openSource(source: CatalogSource, signal: AbortSignal): Promise<OpenSource> {
   if ('stream' in source) {
     const { stream, name } = source
     // As a stream, a directory would be an empty file.
@@ -30,6 +30,7 @@ export async function openSource(source: CatalogSource): Promise<OpenSource> {
     const stream = about.isFIFO()
       ? openPipe(path)
       : (await open(path, 'r')).createReadStream({ highWaterMark: CHUNK_BYTES })
+    addAbortSignal(signal, stream)
     return { name: path, chunks: readAll(stream, path, about.isFile() ? about.size : 0), close: () => stream.destroy() }
   } catch (error) {
     throw explainReadError(error, path)
