@@ -363,6 +363,8 @@ export interface Retried {
   readonly due: number
   /** Not due, because the cap of their batch is used up. No released batch wants the rest. */
   readonly withheld: number
+  /** How many of these may be paid for already: an earlier answer was lost or unreadable. */
+  readonly maybePaid: number
 }
 
 export interface Account {

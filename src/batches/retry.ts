@@ -6,16 +6,15 @@ import type { DeadFilter, Store } from '../store/store.js'
 /** Retries or discards dead letters by filter. An empty filter needs `all`. */
 
 export interface Price {
+  /** Each is called again, so this may cost as many credits. */
   readonly searches: number
-  /** Credits that this may cost: one per search, since each is called again. */
-  readonly credits: number
   /** How many of them may be paid for already: their answer was lost or unreadable. */
-  readonly maybePaidAlready: number
+  readonly maybePaid: number
 }
 
 /** True if the credits exceed the threshold, or an answer that may be paid for would be bought again. */
-export function needsConfirmation({ credits, maybePaidAlready }: Price, confirmAbove: number): boolean {
-  return credits > confirmAbove || maybePaidAlready > 0
+export function needsConfirmation({ searches, maybePaid }: Price, confirmAbove: number): boolean {
+  return searches > confirmAbove || maybePaid > 0
 }
 
 /**
@@ -28,8 +27,10 @@ export function refuseEmptyFilter(filter: DeadFilter, all: boolean, verb: 'retry
 }
 
 export async function retryPrice(store: Pick<Store, 'deadLetters'>, filter: DeadFilter): Promise<Price> {
-  const searches = await store.deadLetters.count(filter)
-  return { searches, credits: searches, maybePaidAlready: await store.deadLetters.countMaybePaid(filter) }
+  return {
+    searches: await store.deadLetters.count(filter),
+    maybePaid: await store.deadLetters.countMaybePaid(filter),
+  }
 }
 
 /** Called when somebody presses Retry in Bull Board. Does the same as `dead-letters retry`. */

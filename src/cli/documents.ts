@@ -261,7 +261,7 @@ const kinds = {
     retried: count,
     due: count,
     withheld: count,
-    credits_needed: count,
+    credits_needed: count.describe('what they may cost: one credit each'),
     maybe_paid: count.describe('how many of them may be paid for already'),
   },
   discard: { discarded: count },

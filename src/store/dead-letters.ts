@@ -15,6 +15,8 @@ export interface Retried {
   readonly due: number
   /** Not due, but wanted by a batch whose cap is used up. No released batch wants the rest. */
   readonly withheld: number
+  /** How many of these may already be paid for: see `DeadLetter.maybe_paid`. */
+  readonly maybePaid: number
 }
 
 export interface DeadLetterEntry {
@@ -53,11 +55,15 @@ export interface DeadLetterStore {
    */
   retry(ref: SearchRef): Promise<boolean>
   retryAll(filter: DeadFilter): Promise<Retried>
+  /** The same, for what a person confirmed. Null: more than `confirmed` match now, so nothing is changed. */
+  retryUpTo(confirmed: number, filter: DeadFilter): Promise<Retried | null>
   /**
    * Removes them from the list; their rows keep the status `dead`. Does not count those already
    * discarded.
    */
   discardAll(filter: DeadFilter): Promise<number>
+  /** The same, for what a person confirmed. Null: more than `confirmed` match now, so nothing is changed. */
+  discardUpTo(confirmed: number, filter: DeadFilter): Promise<number | null>
   /** After `resume`: dead letters with the reason unauthorized are due again. */
   retryUnauthorized(): Promise<number>
   /**
@@ -89,17 +95,19 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
         }),
       ),
     retry: (ref) => connection.write(async (tx) => (await retryDead(tx, await idsOf(tx, inRound(ref)))) === 1),
-    retryAll: (filter) =>
+    retryAll: (filter) => connection.write(async (tx) => retryMatching(tx, await matching(tx, filter))),
+    retryUpTo: (confirmed, filter) =>
       connection.write(async (tx) => {
-        const ids = await idsOf(tx, await matching(tx, filter))
-        return { retried: await retryDead(tx, ids), ...(await countDue(tx, ids)) }
+        const all = await matching(tx, filter)
+        return (await count(tx, all)) > confirmed ? null : retryMatching(tx, all)
       }),
     retryUnauthorized: () =>
       connection.write(async (tx) => retryDead(tx, await idsOf(tx, await matching(tx, { reason: 'unauthorized' })))),
-    discardAll: (filter) =>
+    discardAll: (filter) => connection.write(async (tx) => discardMatching(tx, await matchingListed(tx, filter))),
+    discardUpTo: (confirmed, filter) =>
       connection.write(async (tx) => {
-        const ids = await idsOf(tx, await matching(tx, { ...filter, discarded: false }))
-        return tx.run('update search set discarded = 1 where $among(id, @ids)', { ids })
+        const all = await matchingListed(tx, filter)
+        return (await count(tx, all)) > confirmed ? null : discardMatching(tx, all)
       }),
     recordCrashed: (ref, death, now) =>
       connection.write(async (tx) => {
@@ -125,6 +133,20 @@ async function count(tx: Transaction, { text, parameters }: Condition): Promise<
   return counted?.n ?? 0
 }
 
+async function retryMatching(tx: Transaction, all: Condition): Promise<Retried> {
+  const maybePaid = await count(tx, and(all, MAYBE_PAID_SQL))
+  const ids = await idsOf(tx, all)
+  return { retried: await retryDead(tx, ids), ...(await countDue(tx, ids)), maybePaid }
+}
+
+function matchingListed(tx: Transaction, filter: DeadFilter): Promise<Condition> {
+  return matching(tx, { ...filter, discarded: false })
+}
+
+async function discardMatching(tx: Transaction, all: Condition): Promise<number> {
+  return tx.run('update search set discarded = 1 where $among(id, @ids)', { ids: await idsOf(tx, all) })
+}
+
 /** A page costs the same at any depth of the list, because both columns are in one index. */
 async function list(
   tx: Transaction,
@@ -146,8 +168,8 @@ async function list(
 }
 
 /** How many of the retried searches a batch can pay for, and how many a cap withholds. */
-async function countDue(tx: Transaction, ids: readonly number[]): Promise<Omit<Retried, 'retried'>> {
-  const counted = await tx.get<Omit<Retried, 'retried'>>(
+async function countDue(tx: Transaction, ids: readonly number[]): Promise<Pick<Retried, 'due' | 'withheld'>> {
+  const counted = await tx.get<Pick<Retried, 'due' | 'withheld'>>(
     `with ${BUDGET_TABLE_SQL}, back as (
        select ${IS_DUE_SQL} as is_due, exists (
            select 1 from want join batch on batch.id = want.batch_id

@@ -81,13 +81,13 @@ export function bullBoard(path: string, options: Needs): Hono {
 async function tooManyToRetry({ store, confirmAbove, path }: Needs): Promise<string | null> {
   const price = await retryPrice(store, {})
   if (!needsConfirmation(price, confirmAbove)) return null
-  const { credits, maybePaidAlready } = price
+  const { searches, maybePaid } = price
   const why =
-    credits > confirmAbove
+    searches > confirmAbove
       ? `more than TRACKYARD_CONFIRM_ABOVE (${formatNumber(confirmAbove)})`
-      : `and ${formatNumber(maybePaidAlready)} of them may be paid for already`
+      : `and ${formatNumber(maybePaid)} of them may be paid for already`
   return (
-    `Retrying all ${pluralize(credits, 'dead letter')} may cost up to ${pluralize(credits, 'credit')}, ${why}. ` +
+    `Retrying all ${pluralize(searches, 'dead letter')} may cost up to ${pluralize(searches, 'credit')}, ${why}. ` +
     `Retry them at ${path}/dead-letters, by cause, where the price is confirmed.`
   )
 }

@@ -34,8 +34,8 @@ export interface TypeOptions {
   readonly stdin?: string | In
   /** Makes stdin and stderr terminals; typed at the first question. */
   readonly answer?: string
-  /** The same, one for each question, whatever it ends with. */
-  readonly answers?: readonly string[]
+  /** The same, one for each question, whatever it ends with. What a function does happens before its answer. */
+  readonly answers?: readonly (string | (() => Promise<string>))[]
   readonly signal?: AbortSignal
   readonly stdout?: Out
   /** Called with the output so far, before the command continues. */
@@ -79,7 +79,10 @@ export async function openDesk(options: Partial<SimulatorOptions> = {}): Promise
         if (typing.answer !== undefined && said.endsWith('[y/N] ')) (stdin as PassThrough).write(`${typing.answer}\n`)
         // Written only when the question is being listened to.
         if (/(:|\]) $/.test(said) && answers.length > 0)
-          setTimeout(() => (stdin as PassThrough).write(`${answers.shift()}\n`), 5)
+          setTimeout(async () => {
+            const next = answers.shift()
+            ;(stdin as PassThrough).write(`${typeof next === 'function' ? await next() : next}\n`)
+          }, 5)
         done()
       },
     })

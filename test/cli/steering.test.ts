@@ -82,6 +82,24 @@ describe('dead letters', () => {
     expect((await report()).batches).toMatchObject([{ tagged: 3, dead: 1 }])
   })
 
+  test.each(['retry', 'discard'])('%s asks again if more match than were confirmed', async (verb) => {
+    const command = ['dead-letters', verb, '--status', '403']
+    const more = async (): Promise<string> => {
+      await submitted('forbidden three', 'forbidden four')
+      await desk.work()
+      return 'y'
+    }
+    const declined = await desk.type(command, { answers: [more, 'n'] })
+    expect(declined.code).toBe(4)
+    expect(declined.stderr).toMatch(/ing 2 dead letters .*More match now.*ing 4 dead letters /s)
+    expect(await letters('--status', '403')).toHaveLength(4)
+    const { code, stdout } = await desk.type([...command, '--json'], { answer: 'y' })
+    expect([code, JSON.parse(stdout)]).toMatchObject([
+      0,
+      verb === 'retry' ? { retried: 4, due: 4, credits_needed: 4, maybe_paid: 0 } : { discarded: 4 },
+    ])
+  })
+
   test('a discarded letter stays visible and is retried only by name', async () => {
     await desk.type(['dead-letters', 'discard', '--status', '403', '--yes'])
     const [first] = await letters('--discarded')

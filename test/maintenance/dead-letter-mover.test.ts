@@ -152,8 +152,8 @@ describe('retry', () => {
     await markDead('scene 1')
     const unreadable = { ...DEATH, reason: 'unreadable', status: 200 } as const
     await system.store.deadLetters.recordCrashed(refOf('scene 2'), unreadable, system.now())
-    expect(await retryPrice(system.store, {})).toEqual({ searches: 2, credits: 2, maybePaidAlready: 1 })
-    expect(await retryPrice(system.store, { status: 400 })).toEqual({ searches: 1, credits: 1, maybePaidAlready: 0 })
+    expect(await retryPrice(system.store, {})).toEqual({ searches: 2, maybePaid: 1 })
+    expect(await retryPrice(system.store, { status: 400 })).toEqual({ searches: 1, maybePaid: 0 })
   })
 
   test('all dead letters at once need `all`', () => {

@@ -197,6 +197,18 @@ describe('a retry', () => {
     expect(await store.deadLetters.retry(refOf('a'))).toBe(false)
   })
 
+  test('or a discard of more than was confirmed changes nothing', async () => {
+    await released(store, ['a', 'b'])
+    await settle(store, 'a', 'unreadable')
+    await settle(store, 'b', 'refused')
+    expect(await store.deadLetters.retryUpTo(1, {})).toBeNull()
+    expect(await store.deadLetters.discardUpTo(1, {})).toBeNull()
+    expect(await listed()).toEqual(['a', 'b'])
+    expect(await store.deadLetters.discardUpTo(1, { status: 400 })).toBe(1)
+    expect(await store.deadLetters.retryUpTo(1, {})).toEqual({ retried: 1, due: 1, withheld: 0, maybePaid: 1 })
+    expect(await listed()).toEqual([])
+  })
+
   test('of a filter touches nothing else, and says how many', async () => {
     await released(store, ['a', 'b', 'c'])
     await settle(store, 'a', 'refused')
@@ -204,7 +216,7 @@ describe('a retry', () => {
     await settle(store, 'c', 'unauthorized')
     expect(await store.deadLetters.retryUnauthorized()).toBe(1)
     expect(await listed()).toEqual(['a', 'b'])
-    expect(await store.deadLetters.retryAll({ status: 400 })).toEqual({ retried: 2, due: 2, withheld: 0 })
+    expect(await store.deadLetters.retryAll({ status: 400 })).toEqual({ retried: 2, due: 2, withheld: 0, maybePaid: 0 })
     expect(await listed()).toEqual([])
   })
 })
@@ -216,7 +228,7 @@ test('says which of the retried are due, which a cap withholds, and which no rel
   for (const query of ['a', 'b', 'c', 'd']) await settle(store, query, 'refused')
   await settle(store, 'answered', 'answered')
   await store.batches.cancel(cancelled, 1)
-  expect(await store.deadLetters.retryAll({})).toEqual({ retried: 4, due: 1, withheld: 1 })
+  expect(await store.deadLetters.retryAll({})).toMatchObject({ retried: 4, due: 1, withheld: 1 })
   expect((await store.reports.totals(1)).due).toBe(1)
 })
 
@@ -234,7 +246,7 @@ test('what is discarded comes back when its search is named, and is listed among
   const again = await loaded(store, ['a', 'b'])
   expect(await store.batches.plan(again, 1)).toMatchObject({ alreadyDead: 2, discarded: 1 })
   expect(await store.deadLetters.retryAll({ status: 400, batchId: id })).toMatchObject({ retried: 1 })
-  expect(await store.deadLetters.retryAll({ search })).toEqual({ retried: 1, due: 1, withheld: 0 })
+  expect(await store.deadLetters.retryAll({ search })).toMatchObject({ retried: 1, due: 1, withheld: 0 })
   expect(await listed({ discarded: true })).toEqual([])
   expect(await counts(store, id)).toEqual({ items: 2, waiting: 2 })
 })

@@ -95,6 +95,7 @@ const PAGE = 500
 /** How many batches are looked at for invalid rows. */
 const LOOKED_AT = 20
 const VERBS = ['list', 'show', 'retry', 'discard']
+const MORE_MATCH = 'More match now, so nothing was changed.'
 const HOW_TO_NARROW = 'Narrow it with --status, --code, --batch or a search, or pass --all.'
 
 /** @param words after `list`: empty, or a mistyped subcommand */
@@ -148,49 +149,73 @@ async function showOne(cli: Cli, search: string): Promise<ExitCode> {
 
 async function retryAll(cli: Cli, search: string | undefined, options: LetterOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
+    const { deadLetters } = session.store
     const filter = await filterOf(session, options, search)
     refuseEmptyFilter(filter, options.all === true, 'retry', HOW_TO_NARROW)
-    const price = await retryPrice(session.store, filter)
-    const facts = `Retrying ${pluralize(price.searches, 'dead letter')} may cost up to ${pluralize(price.credits, 'credit')}${again(price)}.`
-    if (price.searches > 0 && !(await confirm(cli, facts, 'Retry?', options))) throw declined()
-    if (price.searches === 0) return printRetried(cli, { retried: 0, due: 0, withheld: 0 }, price)
-    let sentBack: Retried | null = null
-    return interruptible<ExitCode>(
-      cli,
-      async (signal) => {
-        const feeding = await openFeeding(cli, session, signal)
-        sentBack = await session.store.deadLetters.retryAll(filter)
-        printRetried(cli, sentBack, price)
-        if (sentBack.due > 0) await feeding.fill()
-        return 0
-      },
-      () => {
-        if (sentBack === null) return throwInterrupted()
-        return throwInterruptedWhileFeeding(dueAgainText(sentBack.due), 'Stop them with `trackyard-batch pause`.')
-      },
-    )
+    for (;;) {
+      const price = await retryPrice(session.store, filter)
+      const { searches } = price
+      if (searches === 0) return printRetried(cli, { retried: 0, due: 0, withheld: 0, maybePaid: 0 })
+      const facts = `Retrying ${pluralize(searches, 'dead letter')} may cost up to ${pluralize(searches, 'credit')}${again(price)}.`
+      if (!(await confirm(cli, facts, 'Retry?', options))) throw declined()
+      const retry = options.yes ? () => deadLetters.retryAll(filter) : () => deadLetters.retryUpTo(searches, filter)
+      const code = await sendBack(cli, session, retry)
+      if (code !== null) return code
+      cli.say(MORE_MATCH)
+    }
   })
 }
 
-function printRetried(cli: Cli, sentBack: Retried, price: Price): ExitCode {
-  cli.result('retry', { ...sentBack, credits_needed: price.credits, maybe_paid: price.maybePaidAlready })
-  cli.print(sentBack.retried === 0 ? `${NONE_MATCHES} Nothing was changed.` : renderRetried(sentBack))
+/** Null: `retry` changed nothing. */
+async function sendBack(cli: Cli, session: Session, retry: () => Promise<Retried | null>): Promise<ExitCode | null> {
+  let sentBack: Retried | null = null
+  return interruptible<ExitCode | null>(
+    cli,
+    async (signal) => {
+      const feeding = await openFeeding(cli, session, signal)
+      sentBack = await retry()
+      if (sentBack === null) return null
+      printRetried(cli, sentBack)
+      if (sentBack.due > 0) await feeding.fill()
+      return 0
+    },
+    () => {
+      if (sentBack === null) return throwInterrupted()
+      return throwInterruptedWhileFeeding(dueAgainText(sentBack.due), 'Stop them with `trackyard-batch pause`.')
+    },
+  )
+}
+
+function printRetried(cli: Cli, sentBack: Retried): ExitCode {
+  const { retried, due, withheld, maybePaid } = sentBack
+  cli.result('retry', { retried, due, withheld, credits_needed: retried, maybe_paid: maybePaid })
+  cli.print(retried === 0 ? `${NONE_MATCHES} Nothing was changed.` : renderRetried(sentBack))
   return 0
 }
 
 async function discardAll(cli: Cli, search: string | undefined, options: LetterOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
+    const { deadLetters } = session.store
     const filter = await filterOf(session, options, search)
     refuseEmptyFilter(filter, options.all === true, 'discard', HOW_TO_NARROW)
-    const count = await session.store.deadLetters.count({ ...filter, discarded: false })
-    const facts = `Discarding ${pluralize(count, 'dead letter')} takes them off the list; their rows stay dead in the export.`
-    if (count > 0 && !(await confirm(cli, facts, 'Discard?', options))) throw declined()
-    const discarded = count === 0 ? 0 : await session.store.deadLetters.discardAll(filter)
-    cli.result('discard', { discarded })
-    cli.print(
-      discarded === 0 ? `${NONE_MATCHES} Nothing was changed.` : `${pluralize(discarded, 'dead letter')} discarded.`,
-    )
-    return 0
+    for (;;) {
+      const count = await deadLetters.count({ ...filter, discarded: false })
+      const facts = `Discarding ${pluralize(count, 'dead letter')} takes them off the list; their rows stay dead in the export.`
+      if (count > 0 && !(await confirm(cli, facts, 'Discard?', options))) throw declined()
+      const discarded = options.yes
+        ? await deadLetters.discardAll(filter)
+        : await deadLetters.discardUpTo(count, filter)
+      if (discarded !== null) {
+        cli.result('discard', { discarded })
+        cli.print(
+          discarded === 0
+            ? `${NONE_MATCHES} Nothing was changed.`
+            : `${pluralize(discarded, 'dead letter')} discarded.`,
+        )
+        return 0
+      }
+      cli.say(MORE_MATCH)
+    }
   })
 }
 
@@ -215,9 +240,9 @@ async function allDeadLetters(store: Pick<Store, 'deadLetters'>, filter: DeadFil
   return letters
 }
 
-function again({ maybePaidAlready }: Price): string {
-  if (maybePaidAlready === 0) return ''
-  return `; ${formatNumber(maybePaidAlready)} of them may be paid for already and would be bought again`
+function again({ maybePaid }: Price): string {
+  if (maybePaid === 0) return ''
+  return `; ${formatNumber(maybePaid)} of them may be paid for already and would be bought again`
 }
 
 /** @throws RefusedError without a terminal and without --yes */

@@ -49,10 +49,11 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
     const fields = await fieldsOf(c)
     const filter = filterFrom(fields)
     const price = await retryPrice(store, filter)
-    // The user confirmed this number. If there are more dead letters now, ask again. Not a number is no answer.
-    const isAsked = needsConfirmation(price, options.confirmAbove) && !(Number(fields.confirmed) >= price.searches)
-    if (isAsked) return page(c, <AskRetry price={price} filter={filter} context={context()} />)
-    const { retried, due } = await store.deadLetters.retryAll(filter)
+    const confirmed = needsConfirmation(price, options.confirmAbove) ? confirmedIn(fields) : price.searches
+    const sentBack = await store.deadLetters.retryUpTo(confirmed, filter)
+    if (sentBack === null)
+      return page(c, <AskRetry price={await retryPrice(store, filter)} filter={filter} context={context()} />)
+    const { retried, due } = sentBack
     options.log.info({ event: 'dead_letters.retried', retried, due }, 'dead letters retried on the board')
     return back(c, options, filter, { retried, due })
   })
@@ -60,10 +61,12 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
   web.post('/dead-letters/discard', async (c) => {
     const fields = await fieldsOf(c)
     const filter = filterFrom(fields)
-    const { searches } = await retryPrice(store, filter)
-    if (searches > 0 && !(Number(fields.confirmed) >= searches))
-      return page(c, <AskDiscard searches={searches} filter={filter} context={context()} />)
-    const discarded = await store.deadLetters.discardAll(filter)
+    const discarded = await store.deadLetters.discardUpTo(confirmedIn(fields), filter)
+    if (discarded === null)
+      return page(
+        c,
+        <AskDiscard searches={await store.deadLetters.count(filter)} filter={filter} context={context()} />,
+      )
     options.log.info({ event: 'dead_letters.discarded', discarded }, 'dead letters discarded on the board')
     return back(c, options, filter, { discarded })
   })
@@ -76,19 +79,19 @@ interface AskProps {
 }
 
 function AskRetry({ price, filter, context }: AskProps & { readonly price: Price }) {
-  const { searches, credits, maybePaidAlready } = price
+  const { searches, maybePaid } = price
   return (
     <Confirm
       context={context}
       title={`Retry ${pluralize(searches, 'dead letter')}?`}
       facts={[
-        `This may cost up to ${pluralize(credits, 'credit')}: each search is called again.`,
-        ...(maybePaidAlready === 0
+        `This may cost up to ${pluralize(searches, 'credit')}: each search is called again.`,
+        ...(maybePaid === 0
           ? []
-          : [`${formatNumber(maybePaidAlready)} of them may be paid for already and would be bought again.`]),
+          : [`${formatNumber(maybePaid)} of them may be paid for already and would be bought again.`]),
       ]}
       action={`${context.base}/dead-letters/retry`}
-      button={`Retry for up to ${pluralize(credits, 'credit')}`}
+      button={`Retry for up to ${pluralize(searches, 'credit')}`}
       back={`${context.base}/dead-letters`}
     >
       <HiddenFilter filter={filter} />
@@ -123,6 +126,11 @@ async function fieldsOf(c: Context): Promise<Fields> {
   return Object.fromEntries(
     Object.entries(body).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
   )
+}
+
+/** How many dead letters the page named when it asked. */
+function confirmedIn({ confirmed = '' }: Fields): number {
+  return /^\d{1,15}$/.test(confirmed) ? Number(confirmed) : 0
 }
 
 const LONGEST_TEXT = 200
