@@ -159,10 +159,13 @@ export async function keepPrivateRedis(options: {
   }
 }
 
-/** If the data directory was deleted, its server would run forever and be out of reach. */
+/**
+ * If the data directory was deleted, its server would run forever and be out of reach. Killed, since one that ends
+ * by itself removes its socket and pid file: those at that place are the new server's.
+ */
 async function endOrphan(pid: number, dataDir: string): Promise<void> {
   const files = await filesIn(dataDir)
-  if (files !== null && (await isOrphanOf(pid, files))) process.kill(pid, 'SIGTERM')
+  if (files !== null && (await isOrphanOf(pid, files))) process.kill(pid, 'SIGKILL')
 }
 
 /** Waits while a server loads. @returns its pid; null when none is running. @throws UnreachableError when starting one would be unsafe */

@@ -176,11 +176,14 @@ describe('keeping it alive', () => {
     open.onClose(() => keeper.stop())
     // At once: the keeper must not begin a new server in the midst of it.
     rmSync(dataDir, { recursive: true, maxRetries: 5 })
+    let second: number | undefined
     await eventually('another one runs', async () => {
-      const now = await findPrivateRedis({ dataDir })
-      return now !== null && now.pid !== first.pid
+      second = (await findPrivateRedis({ dataDir }))?.pid
+      return second !== undefined && second !== first.pid
     })
     await eventually('the old one has ended', () => !isProcessAlive(first.pid))
+    await keeper.stop()
+    expect(await startOrConnectPrivateRedis({ dataDir, log })).toMatchObject({ started: false, pid: second })
   })
 
   test('when the data directory is moved, the server in it is left alone', async () => {
