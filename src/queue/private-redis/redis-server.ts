@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -83,11 +84,13 @@ async function launch(files: ServerFiles, command: string, log: Logger): Promise
   ].flat()
   const logged = await sizeOf(files.logFile)
   // The shell sets the umask and is replaced by `exec`, so the pid is the server's.
-  const child = spawn('/bin/sh', ['-c', 'umask 077; exec "$0" "$@"', command, ...settings], {
-    cwd: files.dir,
-    detached: true,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+  const { child, pid } = await createProcess(() =>
+    spawn('/bin/sh', ['-c', 'umask 077; exec "$0" "$@"', command, ...settings], {
+      cwd: files.dir,
+      detached: true,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    }),
+  )
   child.unref()
   const errors = readErrors(child)
   const ended = endOf(child)
@@ -102,9 +105,23 @@ async function launch(files: ServerFiles, command: string, log: Logger): Promise
   } finally {
     child.stderr?.destroy()
   }
-  if (child.pid === undefined)
-    throw new UnreachableError('The private Redis did not start: the system created no process.')
-  return child.pid
+  return pid
+}
+
+/** Node throws some failures and emits others. @throws UnreachableError, as for EAGAIN, EMFILE and ENOMEM */
+async function createProcess(create: () => ChildProcess): Promise<{ child: ChildProcess; pid: number }> {
+  try {
+    const child = create()
+    if (child.pid !== undefined) return { child, pid: child.pid }
+    const [error] = await once(child, 'error')
+    throw error
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new UnreachableError(
+      `The private Redis did not start: the system created no process for it (${reason}). Check memory and the limits of this user (\`ulimit -a\`), then try again.`,
+      { cause: error },
+    )
+  }
 }
 
 /**
@@ -147,9 +164,6 @@ interface End {
 
 function endOf(child: ChildProcess): () => End | null {
   let end: End | null = null
-  child.once('error', () => {
-    end = { code: 127, signal: null }
-  })
   // Not `exit`: at that time stderr may not have been read to its end.
   child.once('close', (code, signal) => {
     end = { code: code ?? 1, signal }

@@ -14,9 +14,9 @@ import {
   startOrConnectPrivateRedis,
   stopPrivateRedis,
 } from '../../../src/queue/private-redis/private-redis.js'
-import { installCommand } from '../../../src/queue/private-redis/redis-server.js'
+import { installCommand, startServer } from '../../../src/queue/private-redis/redis-server.js'
 import { stateOf } from '../../../src/queue/private-redis/redis-socket.js'
-import { isProcessAlive } from '../../../src/queue/private-redis/server-files.js'
+import { isProcessAlive, serverFiles } from '../../../src/queue/private-redis/server-files.js'
 import { recordingLogger } from '../../support/recording-logger.js'
 import { eventually, opener } from '../setup.js'
 
@@ -142,6 +142,13 @@ describe('start or connect', () => {
     const starting = startOrConnectPrivateRedis({ dataDir, log, command: 'no-such-redis-server' })
     await expect(starting).rejects.toThrow(UnreachableError)
     await expect(starting).rejects.toThrow(/^redis-server is not installed: .*TRACKYARD_REDIS_URL/)
+  })
+
+  test('a process that the system does not create is not a missing redis-server', async () => {
+    // Its directory is missing, which fails as a full process table does.
+    const starting = startServer(serverFiles(join(dir, 'nowhere')), 'redis-server', log)
+    await expect(starting).rejects.toThrow(UnreachableError)
+    await expect(starting).rejects.toThrow(/^The private Redis did not start: the system .*ENOENT.* try again\.$/)
   })
 })
 
