@@ -45,7 +45,7 @@ export async function connect(options: {
     retries: 3,
     minTimeout: 100,
     factor: 2,
-    shouldRetry: ({ error }) => /ECONNREFUSED|LOADING/.test(factsOf(error.cause).message),
+    shouldRetry: ({ error }) => isStarting(error.cause),
   })
   const reports = reportOutages(redis, { where, log, probeKey })
   return {
@@ -58,6 +58,12 @@ export async function connect(options: {
       if (!hasQuit || isOverSentinels(redis)) redis.disconnect()
     },
   }
+}
+
+/** For a name with several addresses, only the code says that each refused. */
+function isStarting(error: unknown): boolean {
+  const { code, message } = factsOf(error)
+  return /ECONNREFUSED|LOADING/.test(`${code} ${message}`)
 }
 
 /** ioredis's message for a connection that ended without an error. */

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import dns, { type LookupAddress } from 'node:dns'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
 import { describeAddress } from '../../src/queue/redis-address.js'
 import { openSearchQueue } from '../../src/queue/search-queue.js'
@@ -57,6 +58,21 @@ describe('an unusable Redis is reported in one sentence', () => {
     expect(problem.message).toBe(
       'Redis at redis://127.0.0.1:1 does not answer. Start it, or correct TRACKYARD_REDIS_URL.',
     )
+  })
+
+  test('no server behind a name with two addresses, which is tried again as well', async () => {
+    const lookup = jest.spyOn(dns, 'lookup') as unknown as jest.Mock<(...args: unknown[]) => void>
+    lookup.mockImplementation((_name, _options, answer) =>
+      (answer as (error: null, addresses: readonly LookupAddress[]) => void)(null, [
+        { address: '::1', family: 6 },
+        { address: '127.0.0.1', family: 4 },
+      ]),
+    )
+    const problem = await problemOf('redis://localhost:1')
+    const tries = lookup.mock.calls.length
+    lookup.mockRestore()
+    expect(problem.message).toMatch(/^Redis at redis:\/\/localhost:1 does not answer/)
+    expect(tries).toBe(4)
   })
 
   test('no socket at that path', async () => {
