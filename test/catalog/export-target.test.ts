@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
@@ -25,6 +25,7 @@ const batch = {
   preamble: '',
   columns: ['id'],
 } as const
+const NOBODY = 65_534
 const rows = Array.from({ length: 5000 }, (_, n) => exportRow(n + 1, [String(n)]))
 
 async function refusal(out: string): Promise<{ name: string; message: string; left: string[] }> {
@@ -58,6 +59,26 @@ test('a name that is too long, and the longest one that is not', async () => {
     expect(await readdir(directory)).toEqual([longest])
     await rm(out)
   }
+})
+
+test('a directory that cannot be synced, because its names may not be listed', async () => {
+  const open = join(directory, 'open')
+  await mkdir(open)
+  await chmod(open, 0o300)
+  const uid = process.getuid?.() ?? 0
+  if (uid === 0) {
+    await chmod(directory, 0o711)
+    await chown(open, NOBODY, NOBODY)
+    process.seteuid?.(NOBODY)
+  }
+  try {
+    const done = await exportBatch({ rows: each(rows), batch, format: 'csv', out: join(open, 'x.csv') })
+    expect(done.rows).toBe(5000)
+  } finally {
+    process.seteuid?.(uid)
+  }
+  await chmod(open, 0o700)
+  expect(await readdir(open)).toEqual(['x.csv'])
 })
 
 test('a directory that takes the place of the file while rows are written', async () => {

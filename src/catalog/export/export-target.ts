@@ -112,17 +112,22 @@ function renameWhenDone(file: FileHandle, { temporary, path, mode, shown }: Rena
         await file.sync()
         await file.close()
         await rename(temporary, path)
-        const directory = await open(dirname(path), 'r')
-        await directory.sync().finally(() => directory.close())
       } catch (error) {
         throw explainWriteError(error, shown)
       }
+      // The file is in its place. Not every file system can sync a directory, and not every directory may be opened.
+      await syncDirectory(dirname(path)).catch(() => {})
     },
     abandon: async () => {
       await file.close().catch(() => {})
       await rm(temporary, { force: true })
     },
   }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  await directory.sync().finally(() => directory.close())
 }
 
 function inPlace(file: FileHandle, shown: string): Target {
