@@ -79,6 +79,23 @@ describe('an export as CSV', () => {
     expect([short, long]).toEqual(['7,,invalid,,,,,,,,,,,,,', '8,"a,b,",invalid,,,,,,,,,,,,,'])
   })
 
+  test.each([
+    [
+      'the last columns',
+      ['id', 'title', 'trackyard_status', 'trackyard_error'],
+      ['7', 'Har', 'bor', 'dead', 'Refused'],
+    ],
+    [
+      'columns in the middle',
+      ['id', 'trackyard_status', 'trackyard_error', 'title'],
+      ['7', 'Har', 'bor', 'dead', 'Refused'],
+    ],
+  ])('loses no cell of a long row where an earlier export added %s', async (_, columns, cells) => {
+    expect(await exported([exportRow(1, cells, { status: 'invalid' })], { batch: { ...csvBatch, columns } })).toBe(
+      `id,title,${OURS}\n7,"Har,bor,dead,Refused",invalid,,,,,,,,,,,,,\n`,
+    )
+  })
+
   test('uses the input’s delimiter', async () => {
     const text = await exported([exportRow(1, ['7', 'a;b,c'], { status: 'waiting' })], {
       batch: { ...csvBatch, delimiter: ';' },

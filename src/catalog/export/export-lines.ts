@@ -77,7 +77,10 @@ export function csvWriter(
   const own = isSafe ? guardFormula : (cell: string) => cell
   const header = isCsv ? kept.map((index) => own(batch.columns[index] ?? '')) : ['position', 'id', 'row']
   const theirs = isCsv
-    ? (row: ExportedRow) => pick(fitToWidth(cellsOf(row.row), width, delimiter), kept)
+    ? (row: ExportedRow) => {
+        const cells = cellsOf(row.row)
+        return isLong(cells, width) ? joinSurplus(cells, kept.length, delimiter) : pick(cells, kept)
+      }
     : (row: ExportedRow) => [String(row.position), row.key ?? '', row.row]
   const added = isSafe ? [...OUR_COLUMNS, GUARD_COLUMN] : OUR_COLUMNS
   const preamble = isCsv ? batch.preamble : ''
@@ -116,12 +119,14 @@ function cellsOf(row: string): string[] {
   return Array.isArray(cells) ? cells.map(String) : [row]
 }
 
-/** Surplus cells are dropped if they are all empty, else joined into the last column. */
-function fitToWidth(cells: string[], width: number, delimiter: string): string[] {
-  if (cells.length <= width) return cells
-  const surplus = cells.slice(width)
-  if (surplus.every((cell) => cell.trim() === '')) return cells.slice(0, width)
-  return [...cells.slice(0, width - 1), cells.slice(width - 1).join(delimiter)]
+/** Empty cells at the end do not count: spreadsheets add some. */
+function isLong(cells: readonly string[], width: number): boolean {
+  return cells.slice(width).some((cell) => cell.trim() !== '')
+}
+
+/** Nobody can tell in which column the row became too long, so an earlier export's cells are kept too. */
+function joinSurplus(cells: readonly string[], width: number, delimiter: string): string[] {
+  return width === 0 ? [] : [...cells.slice(0, width - 1), cells.slice(width - 1).join(delimiter)]
 }
 
 function pick(cells: readonly string[], indexes: readonly number[]): string[] {
