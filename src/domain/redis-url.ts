@@ -121,6 +121,8 @@ function readOne(text: string): ReadRedisUrl {
   if (url.protocol === 'unix:') {
     const db = url.searchParams.get('db')
     if (db !== null && !isDatabase(db)) return { problem: databaseProblem('db') }
+    if ([...url.searchParams.keys()].some((name) => name !== 'db'))
+      return { problem: 'only db after the question mark, as in unix:///path?db=3' }
     return { url: { ...NOTHING, kind: 'socket', tls: false, path, login, db: db === null ? null : Number(db) } }
   }
   if (url.pathname.includes('@')) return { problem: ENCODED }

@@ -74,6 +74,8 @@ test.each([
   ['redis+sentinel://one/m?db=x', 'a database number'],
   ['redis+sentinel://one/m?password=hunter2', 'only db, sentinel_username'],
   ['redis+other://one', 'redis://host:port'],
+  ['unix:///run/redis.sock?database=3', 'only db after the question mark'],
+  ['unix:///run/redis.sock?db=1&password=hunter2', 'only db after the question mark'],
 ])('%s: %s', (text, expected) => {
   expect(problemOf(text)).toMatch(expected)
   expect(problemOf(text)).not.toContain('hunter2')
