@@ -295,23 +295,24 @@ export function systemTimeZone(): string {
   return new Intl.DateTimeFormat().resolvedOptions().timeZone
 }
 
-const LOCAL_TIME = /^(?:(\d{4})-(\d\d)-(\d\d)[ T])?(\d{1,2}):(\d\d)$/
+const LOCAL_TIME = /^(?:(\d{4}-\d\d-\d\d)[ T])?(\d{1,2}):(\d\d)$/
+const INSTANT = /^(\d{4}-\d\d-\d\d)T.*(?:Z|[+-]\d\d:\d\d)$/
 
 /**
  * "07:00" is the next time that the clock of the zone shows it after `after`, "2026-03-01 07:00" that day's; an ISO 8601
  * instant with its offset is itself. Null when it is not valid.
  */
 export function parseMoment(text: string, zone: string, after: number): number | null {
-  const match = LOCAL_TIME.exec(text.trim())
-  if (match === null)
-    return /^\d{4}-\d\d-\d\dT.*(Z|[+-]\d\d:\d\d)$/.test(text.trim()) ? Date.parse(text.trim()) || null : null
-  const [, year, month, day, hour, minute] = match.map(Number)
-  const [hours = 24, minutes = 60] = [hour, minute]
+  const written = text.trim()
+  const [, day] = INSTANT.exec(written) ?? []
+  if (day !== undefined) return midnightOf(day) === null ? null : Date.parse(written) || null
+  const [, date, hour, minute] = LOCAL_TIME.exec(written) ?? []
+  const [hours, minutes] = [Number(hour ?? 24), Number(minute)]
   if (hours > 23 || minutes > 59) return null
   const time = (hours * 60 + minutes) * MINUTE_MS
-  if (match[1] !== undefined && year !== undefined && month !== undefined && day !== undefined) {
-    const date = Date.UTC(year, month - 1, day)
-    return new Date(date).getUTCDate() === day ? passesOf(zone, date + time).first : null
+  if (date !== undefined) {
+    const midnight = midnightOf(date)
+    return midnight === null ? null : passesOf(zone, midnight + time).first
   }
   const today = Math.floor((after + offsetAt(zone, after)) / DAY_MS) * DAY_MS
   for (const date of [today, today + DAY_MS]) {
@@ -319,4 +320,10 @@ export function parseMoment(text: string, zone: string, after: number): number |
     if (first > after) return first
   }
   return null
+}
+
+/** In UTC. Null: there is no such day; `Date.parse` takes 30 February for 2 March. */
+function midnightOf(date: string): number | null {
+  const midnight = Date.parse(date)
+  return !Number.isNaN(midnight) && new Date(midnight).toISOString().startsWith(date) ? midnight : null
 }

@@ -250,6 +250,9 @@ describe('a moment that somebody writes', () => {
     ['tomorrow', null],
     ['', null],
     ['2026-13-01T07:00:00Z', null],
+    ['2026-13-01 22:00', null],
+    ['2026-00-01 22:00', null],
+    ['2026-02-30T07:00:00Z', null],
   ])('%j', (text, expected) => {
     expect(parseMoment(text, 'Europe/Berlin', after)).toBe(expected === null ? null : Date.parse(expected))
   })
