@@ -8,7 +8,7 @@ import { closeCall } from './close-call.js'
 import type { Connection, Transaction } from './engine.js'
 import type { GroupCommit } from './group-commit.js'
 import { countOf, giveUp, type LedgerCall } from './ledger.js'
-import { setUnknownSeenCount, streakMark } from './pauses.js'
+import { setUnknownSeenCount, streakMark, unknownSeenCount } from './pauses.js'
 import { refusalHistory } from './refusals.js'
 import { fingerprintBytes } from './search-ref.js'
 
@@ -31,8 +31,11 @@ export interface CallLedger {
   close(callId: number, end: CallEnd): Promise<{ readonly endedProbe: boolean }>
   /** Whether this call was made for that search. */
   isOf(callId: number, ref: Pick<SearchRef, 'fingerprint' | 'generation'>): Promise<boolean>
-  /** A person has looked at the calls of unknown outcome: from now on only later ones are reported. */
-  seeUnknown(): Promise<void>
+  /**
+   * A person has been shown the calls of unknown outcome, that many in all: from now on only later ones are
+   * reported.
+   */
+  seeUnknown(shown: number): Promise<void>
   /** The id of the latest call. 0: no call was made. */
   latest(): Promise<number>
   /** How many calls were sent after `from`, up to and including `to`. */
@@ -70,7 +73,7 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
     close: (callId, end) => group.add((tx) => closeCall(tx, callId, end)),
     isOf: (callId, ref) => connection.read((tx) => isOf(tx, callId, ref)),
     latest: () => connection.read(latest),
-    seeUnknown: () => connection.write(async (tx) => setUnknownSeenCount(tx, await countOf(tx, 'unknown'))),
+    seeUnknown: (shown) => connection.write((tx) => seeUnknown(tx, shown)),
     expire: (sentBefore) => connection.write((tx) => expire(tx, sentBefore)),
     sentBetween: (from, to) => connection.read((tx) => sentBetween(tx, from, to)),
     streak: () => connection.read(streak),
@@ -85,6 +88,12 @@ async function isOf(tx: Transaction, callId: number, ref: Pick<SearchRef, 'finge
     { callId, fingerprint: fingerprintBytes(ref.fingerprint), generation: ref.generation },
   )
   return call !== undefined
+}
+
+/** Some of those shown may have been answered since, and another person may have been shown more. */
+async function seeUnknown(tx: Transaction, shown: number): Promise<void> {
+  const seen = Math.max(shown, await unknownSeenCount(tx))
+  setUnknownSeenCount(tx, Math.min(seen, await countOf(tx, 'unknown')))
 }
 
 async function latest(tx: Transaction): Promise<number> {

@@ -18,6 +18,7 @@ import {
   sampleAnswers,
   searchesByQuery,
 } from './findings.js'
+import { countOf } from './ledger.js'
 import { unknownSeenCount } from './pauses.js'
 import type { RefusedSearch } from './refusals.js'
 import { refusedSearches } from './refusals.js'
@@ -63,6 +64,13 @@ export interface BatchNeed {
   readonly callsLastMinute: number
 }
 
+/** Calls of unknown outcome. */
+export interface UnknownCounts {
+  readonly all: number
+  /** Those that nobody has looked at. */
+  readonly unseen: number
+}
+
 export interface UnknownSearches {
   readonly count: number
   readonly searches: readonly {
@@ -91,8 +99,8 @@ export interface Reports {
   }>
   /** Latest first. */
   batchNames(limit: number): Promise<readonly { readonly id: number; readonly name: string }[]>
-  /** See `Totals`. */
-  unknownUnseen(): Promise<number>
+  /** `unknownOutcomes` and `unknownUnseen` of `Totals`. */
+  unknownCounts(): Promise<UnknownCounts>
   /** Calls of unknown outcome, newest first. */
   unknownOutcomes(
     limit: number,
@@ -145,7 +153,7 @@ export function reports(reader: Connection): Reports {
       reader.read((tx) =>
         tx.all('select id, name from batch where dropping = 0 order by id desc limit @limit', { limit }),
       ),
-    unknownUnseen: () => reader.read(unknownUnseen),
+    unknownCounts: () => reader.read(unknownCounts),
     unknownOutcomes: (limit) => reader.read((tx) => unknownOutcomes(tx, limit)),
     unknownSearches: (calls, limit) => reader.read((tx) => unknownSearches(tx, calls, limit)),
     show: (what, batchId) => reader.read((tx) => findRowOrSearch(tx, what, batchId)),
@@ -174,9 +182,9 @@ async function batchReports(
 }
 
 /** A late answer lowers the number of unknown calls but not of seen ones, so the result may be one too low. */
-async function unknownUnseen(tx: Transaction): Promise<number> {
-  const counted = await tx.get<{ calls: number }>("select calls from call_count where outcome = 'unknown'")
-  return Math.max(0, (counted?.calls ?? 0) - (await unknownSeenCount(tx)))
+async function unknownCounts(tx: Transaction): Promise<UnknownCounts> {
+  const all = await countOf(tx, 'unknown')
+  return { all, unseen: Math.max(0, all - (await unknownSeenCount(tx))) }
 }
 
 async function totals(tx: Transaction, now: number, budgets: readonly Budget[]): Promise<Totals> {
@@ -192,7 +200,7 @@ async function totals(tx: Transaction, now: number, budgets: readonly Budget[]):
     ),
     spent: callsByOutcome.answered + callsByOutcome.unreadable,
     unknownOutcomes: callsByOutcome.unknown,
-    unknownUnseen: await unknownUnseen(tx),
+    unknownUnseen: (await unknownCounts(tx)).unseen,
     callsByOutcome,
     callsLastMinute: await counted('select count(*) as n from call where sent_at > @since', {
       since: now - A_MINUTE_MS,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { newBatch, refOf, row, statuses } from '../store/setup.js'
+import { granted, newBatch, refOf, released, row, statuses } from '../store/setup.js'
 import { aNight, HOSTILE } from './night.js'
 import { setup, type TestBoard } from './setup.js'
 
@@ -162,9 +162,30 @@ test('calls of unknown outcome are listed until somebody has seen them', async (
   await board.store.calls.expire(Date.now())
   expect((await board.store.reports.totals(Date.now())).unknownUnseen).toBe(1)
   expect(await textOf('/dead-letters')).toMatch(/1 call of unknown outcome.*last one/s)
-  expect((await board.post('/actions/unknown-seen')).headers.get('location')).toBe('/dead-letters')
+  expect((await board.post('/actions/unknown-seen', { shown: '1' })).headers.get('location')).toBe('/dead-letters')
   expect(await textOf('/dead-letters')).not.toContain('unknown outcome')
   expect(await board.store.reports.totals(Date.now())).toMatchObject({ unknownOutcomes: 1, unknownUnseen: 0 })
+})
+
+test('Seen marks the calls of unknown outcome that the page counted, and no later ones', async () => {
+  const lost = Array.from({ length: 24 }, (_, index) => `lost ${index}`)
+  await released(board.store, lost)
+  async function lose(queries: readonly string[]): Promise<void> {
+    for (const query of queries) await granted(board.store, query)
+    await board.store.calls.expire(Date.now())
+  }
+  await lose(lost.slice(0, 22))
+  const html = await textOf('/dead-letters')
+  expect(html).toContain('23 calls of unknown outcome')
+  expect(html).toMatch(/and 3 more: .*status --unknown/)
+  await lose(lost.slice(22))
+  const shown = /name="shown" value="(\d+)"/.exec(html)?.[1] ?? ''
+  for (const fields of [{ shown }, {}, { shown: 'x' }, { shown: '1' }]) {
+    await board.post('/actions/unknown-seen', fields)
+    expect(await board.store.reports.unknownCounts()).toEqual({ all: 25, unseen: 2 })
+  }
+  await board.post('/actions/unknown-seen', { shown: '99' })
+  expect(await board.store.reports.unknownCounts()).toEqual({ all: 25, unseen: 0 })
 })
 
 describe('a batch', () => {

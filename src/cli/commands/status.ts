@@ -137,7 +137,6 @@ async function writeLines(
 async function listUnknownOutcomes(cli: Cli, isSeen: boolean): Promise<ExitCode> {
   return withSession(cli, async ({ store }) => {
     const all = await store.reports.unknownOutcomes(Number.MAX_SAFE_INTEGER)
-    if (isSeen) await store.calls.seeUnknown()
     const calls = all.map(({ call, search, query }) => ({
       search,
       query,
@@ -158,6 +157,7 @@ async function listUnknownOutcomes(cli: Cli, isSeen: boolean): Promise<ExitCode>
     }
     cli.print(`${pluralize(all.length, 'call')} of unknown outcome; each may have cost a credit`)
     cli.print(formatTable([['sent', 'search', 'what happened', 'query'], ...rows]))
+    if (isSeen) await store.calls.seeUnknown(all.length)
     return 0
   })
 }

@@ -28,10 +28,14 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
       store.reports.deadLetterGroups(filter),
       store.reports.batchNames(MOST_BATCHES),
     ])
-    const unseen = await store.reports.unknownUnseen()
-    const data = {
+    const { all, unseen } = await store.reports.unknownCounts()
+    const unknown = {
+      all,
       unseen,
-      unknown: unseen === 0 ? [] : await store.reports.unknownOutcomes(Math.min(unseen, MOST_CALLS)),
+      latest: unseen === 0 ? [] : await store.reports.unknownOutcomes(Math.min(unseen, MOST_CALLS)),
+    }
+    const data = {
+      unknown,
       groups,
       filter,
       batches,
@@ -41,7 +45,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
   })
 
   web.post('/actions/unknown-seen', async (c) => {
-    await store.calls.seeUnknown()
+    await store.calls.seeUnknown(countIn((await fieldsOf(c)).shown))
     return c.redirect(`${options.path}/dead-letters`, 303)
   })
 
@@ -49,7 +53,8 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
     const fields = await fieldsOf(c)
     const filter = filterFrom(fields)
     const price = await retryPrice(store, filter)
-    const confirmed = needsConfirmation(price, options.confirmAbove) ? confirmedIn(fields) : price.searches
+    // What the page named when it asked. If there are more now, it asks again.
+    const confirmed = needsConfirmation(price, options.confirmAbove) ? countIn(fields.confirmed) : price.searches
     const sentBack = await store.deadLetters.retryUpTo(confirmed, filter)
     if (sentBack === null)
       return page(c, <AskRetry price={await retryPrice(store, filter)} filter={filter} context={context()} />)
@@ -61,7 +66,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
   web.post('/dead-letters/discard', async (c) => {
     const fields = await fieldsOf(c)
     const filter = filterFrom(fields)
-    const discarded = await store.deadLetters.discardUpTo(confirmedIn(fields), filter)
+    const discarded = await store.deadLetters.discardUpTo(countIn(fields.confirmed), filter)
     if (discarded === null)
       return page(
         c,
@@ -128,9 +133,9 @@ async function fieldsOf(c: Context): Promise<Fields> {
   )
 }
 
-/** How many dead letters the page named when it asked. */
-function confirmedIn({ confirmed = '' }: Fields): number {
-  return /^\d{1,15}$/.test(confirmed) ? Number(confirmed) : 0
+/** A number that the page wrote into the form. */
+function countIn(text = ''): number {
+  return /^\d{1,15}$/.test(text) ? Number(text) : 0
 }
 
 const LONGEST_TEXT = 200

@@ -6,15 +6,20 @@ import { ActionResult, Link, Prose, When } from './text.js'
 
 /** Dead letters by cause, each with what to do about it. A filter narrows what is shown, retried and discarded. */
 
-type UnknownOutcomes = Awaited<ReturnType<Reports['unknownOutcomes']>>
+/** Calls of unknown outcome. */
+interface UnknownCalls {
+  readonly all: number
+  /** Those that nobody has looked at yet. */
+  readonly unseen: number
+  /** Of these, the latest few, newest first. */
+  readonly latest: Awaited<ReturnType<Reports['unknownOutcomes']>>
+}
 
 export interface DeadLettersData {
   readonly groups: readonly DeadLetterGroup[]
   readonly filter: DeadFilter
   readonly batches: readonly { readonly id: number; readonly name: string }[]
-  /** Calls that nobody has looked at yet, newest first; the first few. */
-  readonly unknown: UnknownOutcomes
-  readonly unseen: number
+  readonly unknown: UnknownCalls
   /** What a button has just done; null: nothing. */
   readonly done: string | null
 }
@@ -38,7 +43,7 @@ export function DeadLetters({ data, context }: { readonly data: DeadLettersData;
       <ActionResult text={done} />
       <FilterForm data={data} context={context} />
       <DeadLetterGroups groups={groups} filter={filter} context={context} />
-      <Unknown calls={data.unknown} unseen={data.unseen} context={context} />
+      <Unknown calls={data.unknown} context={context} />
       {groups.length > 1 && !context.readOnly ? (
         <section class="panel" aria-label="All that is shown">
           <div class="panel-head">
@@ -51,8 +56,9 @@ export function DeadLetters({ data, context }: { readonly data: DeadLettersData;
   )
 }
 
-function Unknown(props: { readonly calls: UnknownOutcomes; readonly unseen: number; readonly context: PageContext }) {
-  const { calls, unseen, context } = props
+function Unknown(props: { readonly calls: UnknownCalls; readonly context: PageContext }) {
+  const { calls, context } = props
+  const { all, unseen, latest } = calls
   if (unseen === 0) return null
   return (
     <section class="panel" aria-labelledby="unknown">
@@ -63,12 +69,13 @@ function Unknown(props: { readonly calls: UnknownOutcomes; readonly unseen: numb
         </h2>
         {context.readOnly ? null : (
           <form method="post" action={`${context.base}/actions/unknown-seen`}>
+            <input type="hidden" name="shown" value={String(all)} />
             <button type="submit">Seen</button>
           </form>
         )}
       </div>
       <ul class="examples">
-        {calls.map(({ call, search, query }) => (
+        {latest.map(({ call, search, query }) => (
           <li>
             <Link context={context} to={`/find?q=${encodeURIComponent(search)}`}>
               {query}
@@ -78,6 +85,13 @@ function Unknown(props: { readonly calls: UnknownOutcomes; readonly unseen: numb
             </span>
           </li>
         ))}
+        {unseen > latest.length ? (
+          <li class="quiet">
+            <Prose
+              text={`and ${formatNumber(unseen - latest.length)} more: \`trackyard-batch status --unknown\` lists all`}
+            />
+          </li>
+        ) : null}
       </ul>
     </section>
   )
