@@ -13,7 +13,7 @@ import { requireRedisServer } from './require-redis-server.js'
 import { retryWhileLocked } from './retry-while-locked.js'
 import { deferred, type Service } from './service.js'
 import { stopTask } from './stop.js'
-import { saveUnsaved, storeCheck, WORKERS_COPY_WITHIN_MS } from './store-watch.js'
+import { saveAtEnd, storeCheck, WORKERS_COPY_WITHIN_MS } from './store-watch.js'
 import { version } from './version.js'
 
 const SHOWN_BATCHES = 20
@@ -46,7 +46,7 @@ export async function startBoardProcess(
       log,
       reject,
     )
-    cleanup.add(() => saveUnsaved(parts, () => []))
+    const isSaving = saveAtEnd({ store, log, unsaved: () => [] }, cleanup)
     cleanup.add(() => tasks.stop())
     const running = await startBoard({
       host: board.host,
@@ -83,6 +83,6 @@ export async function startBoardProcess(
       version: version(),
     })
     cleanup.add(() => running.close())
-    return { url: running.url, stop: () => cleanup.runAll(), done }
+    return { url: running.url, stop: () => cleanup.runAll(), done, isSaving }
   })
 }

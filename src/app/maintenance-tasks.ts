@@ -46,40 +46,19 @@ export interface MaintenanceParts {
   readonly logSummary: () => void
 }
 
-/**
- * Tasks that one worker does for all. A worker that stops releases them, so another takes over at
- * once.
- */
-export const LEASES = [
-  'rate',
-  'feed',
-  'reconcile',
-  'unreadable',
-  'withdraw',
-  'sweep',
-  'auto-resume',
-  'active-hours',
-  'schedule',
-  'account',
-  'notifications',
-  'notify',
-  'sample',
-  'abandoned',
-] as const
-
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 
 /**
  * What every worker does besides searching, and how often. All tasks are idempotent. One worker
- * holds a lease for tasks that should not run twice (duplicate work, a webhook, GET /me).
+ * holds a lease for tasks that should not run twice (duplicate work, a webhook, GET /me). A worker that
+ * stops releases its leases, so another takes over at once.
  */
 export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceTask[] {
   const { store, queue, settings, log, now } = parts
-  const leased =
-    (name: (typeof LEASES)[number], ms: number, work: () => Promise<unknown>) => async (): Promise<void> => {
-      if (await queue.registry.lease(name, ms)) await work()
-    }
+  const leased = (name: string, ms: number, work: () => Promise<unknown>) => async (): Promise<void> => {
+    if (await queue.registry.lease(name, ms)) await work()
+  }
   const setRate = (others = 0) => applyRateLimit({ ...parts, rateLimit: settings.rateLimit }, others)
   const shared = settingsAgreement(parts)
   const agreement = hoursAgreement({ store, log, hours: settings.activeHours })

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type ExitCode, ReportedError, UsageError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { isHangUpIgnored, leaveClosedTerminal } from './hang-up.js'
@@ -6,8 +7,8 @@ import { ASKED_TO_END, ChildRefused, type Service } from './service.js'
 /**
  * Runs a long-running process: start, wait for a signal or for `done`, stop within the grace
  * period, return the exit code. SIGTERM, Ctrl-C and a closed terminal stop it cleanly; a second
- * signal exits at once. A start that waits must give up when `interrupted` is aborted, by throwing
- * the signal's reason.
+ * signal exits at once. A start that is interrupted may end as it likes, or throw the signal's reason;
+ * one that still waits after some seconds (for Redis, or for a database) is abandoned.
  */
 export async function runService(
   start: (interrupted: AbortSignal) => Promise<Service>,
@@ -15,7 +16,7 @@ export async function runService(
 ): Promise<ExitCode> {
   const interrupt = interruptSignal()
   try {
-    const running = await start(interrupt.signal)
+    const running = await Promise.race([start(interrupt.signal), rejectLate(interrupt.signal)])
     try {
       if (!interrupt.signal.aborted) await Promise.race([running.done.then(tellParent), whenAborted(interrupt.signal)])
     } finally {
@@ -26,7 +27,7 @@ export async function runService(
     }
     return 0
   } catch (error) {
-    // The start was interrupted; nothing had begun.
+    // The start was interrupted; no call had begun.
     if (interrupt.signal.aborted && error === interrupt.signal.reason) return 0
     if (!(error instanceof ReportedError)) throw error
     if (!(error instanceof ChildRefused)) options.log.error({ event: 'process.failed', err: error }, error.message)
@@ -118,6 +119,12 @@ export function exitAtSignal(tell: () => void): void {
     tell()
     process.exit(130)
   })
+}
+
+async function rejectLate(signal: AbortSignal): Promise<never> {
+  await whenAborted(signal)
+  await sleep(CLOSING_MS)
+  throw signal.reason
 }
 
 function whenAborted(signal: AbortSignal): Promise<void> {

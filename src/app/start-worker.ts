@@ -5,8 +5,9 @@ import { NEVER_ABORTED } from '../domain/abortable.js'
 import { type AdjustableClock, adjustableClock, systemClock } from '../domain/clock.js'
 import type { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import { withTimeout } from '../domain/with-timeout.js'
+import { settledWithin, withTimeout } from '../domain/with-timeout.js'
 import { keepPrivateRedis } from '../queue/private-redis/private-redis.js'
+import { CLOSE_TIMEOUT_MS } from '../queue/redis-client.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import { isStoreLocked } from '../store/open-store.js'
 import type { Store } from '../store/store.js'
@@ -72,7 +73,7 @@ class AskedToStop extends Error {}
  */
 function waitAsWorker(queue: SearchQueue, workerId: string, cleanup: Cleanup) {
   const since = systemClock.now()
-  cleanup.add(() => queue.registry.unregister(workerId).catch(() => {}))
+  cleanup.add(() => settledWithin(CLOSE_TIMEOUT_MS, queue.registry.unregister(workerId)))
   return async ({ message }: UnreachableError): Promise<void> => {
     const report = async (): Promise<boolean> => {
       await queue.registry.heartbeat({ id: workerId, trouble: { kind: 'claim', since, cause: message } })

@@ -4,6 +4,7 @@ import type { SearchProcessor } from '../processing/process-search.js'
 import { writeUnsaved } from '../processing/unsaved.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
+import type { Cleanup } from './cleanup.js'
 
 /**
  * Runs in every process that keeps the store open. Logs when the file is lost and when it is back,
@@ -62,12 +63,28 @@ export async function rememberLatestCall({ store, queue }: WatchParts): Promise<
   await queue.registry.keepLatestCall(await store.calls.latest())
 }
 
-/** Runs last, before the store is closed: no paid answer may be lost with this process. */
-export async function saveUnsaved(
-  parts: { readonly store: Pick<Store, 'id' | 'path' | 'trouble' | 'rescue'>; readonly log: Logger },
-  unsaved: SearchProcessor['unsaved'],
-): Promise<void> {
-  const { store, log } = parts
+interface SaveParts {
+  readonly store: Pick<Store, 'id' | 'path' | 'trouble' | 'rescue'>
+  readonly log: Logger
+  readonly unsaved: SearchProcessor['unsaved']
+}
+
+/**
+ * Before the store is closed: no paid answer may be lost with this process. What is added to `cleanup`
+ * later runs earlier, and must not wait without a limit.
+ * @returns whether the process must go on, because that is still to be done
+ */
+export function saveAtEnd(parts: SaveParts, cleanup: Cleanup): () => boolean {
+  let isSaved = false
+  cleanup.add(() =>
+    saveUnsaved(parts).finally(() => {
+      isSaved = true
+    }),
+  )
+  return () => !isSaved
+}
+
+async function saveUnsaved({ store, log, unsaved }: SaveParts): Promise<void> {
   const isSafe = store.trouble() === null || (await store.rescue(true))
   const ends = unsaved(!isSafe)
   if (ends.length > 0) {

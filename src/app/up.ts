@@ -30,6 +30,8 @@ export async function startUp(
   return {
     done: service.done,
     stop: () => (stopping ??= Promise.all(children.map((child) => child.stop())).then(() => {})),
+    // A child bounds its own stop, and may be saving. Under systemd it would be killed once this process ends.
+    isSaving: () => true,
   }
 }
 

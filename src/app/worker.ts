@@ -14,6 +14,7 @@ import { openSharedKeyDetector } from '../control/shared-key.js'
 import { type Clock, systemClock } from '../domain/clock.js'
 import { errorCode } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
+import { settledWithin } from '../domain/with-timeout.js'
 import { startDamageCheck } from '../maintenance/damage-check.js'
 import { type OneRedis, openOneRedis } from '../maintenance/one-redis.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
@@ -21,15 +22,16 @@ import { startScheduler } from '../maintenance/scheduler.js'
 import { openWebhook } from '../maintenance/webhook.js'
 import { createSearchProcessor, OPEN_CALL_MARGIN_MS } from '../processing/process-search.js'
 import { recordUnsaved } from '../processing/unsaved.js'
+import { CLOSE_TIMEOUT_MS } from '../queue/redis-client.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 import type { Cleanup } from './cleanup.js'
 import { HOST_PREFIX } from './healthy.js'
-import { LEASES, maintenanceTasks } from './maintenance-tasks.js'
+import { maintenanceTasks } from './maintenance-tasks.js'
 import { alreadyStoppedService, deferred, type Service } from './service.js'
 import { logStartup } from './startup-log.js'
 import { stopTask } from './stop.js'
-import { saveUnsaved, storeCheck, warnOfOlderStore } from './store-watch.js'
+import { saveAtEnd, storeCheck, warnOfOlderStore } from './store-watch.js'
 
 export interface WorkerParts {
   /** Default: a new one. */
@@ -75,7 +77,7 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
     await keepActiveHours({ ...parts, hours: settings.activeHours })
   }
   await syncThrottle(parts)
-  cleanup.add(() => queue.registry.unregister(workerId).catch(() => {}))
+  cleanup.add(() => settledWithin(CLOSE_TIMEOUT_MS, queue.registry.unregister(workerId)))
   // Before `worker.started` is logged: `down` waits only for registered workers, then stops Redis.
   const startedAt = parts.now()
   let searching: { activeJobs(): number } | null = null
@@ -97,13 +99,7 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
     checkAccount: () => checkAccount(parts, settings.creditReserve),
     heard: sharedKey.heard,
   })
-  let isSaving = false
-  cleanup.add(async () => {
-    isSaving = true
-    await saveUnsaved(parts, handler.unsaved).finally(() => {
-      isSaving = false
-    })
-  })
+  const isSaving = saveAtEnd({ store, log, unsaved: handler.unsaved }, cleanup)
   const tasks = startScheduler(
     [
       ...maintenanceTasks({
@@ -135,13 +131,12 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
     log,
     reject,
   )
-  cleanup.add(() => Promise.all(LEASES.map((task) => queue.registry.release(task).catch(() => {}))))
+  cleanup.add(() => settledWithin(CLOSE_TIMEOUT_MS, queue.registry.release()))
   cleanup.add(() => {
     stopping.abort()
     return tasks.stop()
   })
   const deadLetters = await queue.deadLetters.work({ retry: async (ref) => void (await retryOne(parts, ref)) })
-  cleanup.add(() => deadLetters.stop(settings.shutdownGraceMs))
   const searches = await queue.searches.work({
     concurrency: settings.concurrency,
     lockDurationMs: settings.lockDurationMs,
@@ -153,7 +148,8 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
   searching = searches
   cleanup.add(async () => {
     log.info({ event: 'shutdown.drain_started' }, 'waiting for calls in flight; requeuing the rest')
-    const { unfinished } = await searches.stop(settings.shutdownGraceMs)
+    const { shutdownGraceMs } = settings
+    const [{ unfinished }] = await Promise.all([searches.stop(shutdownGraceMs), deadLetters.stop(shutdownGraceMs)])
     handler.logSummary()
     if (unfinished === 0) log.info({ event: 'shutdown.finished' }, 'no calls in flight')
     else
@@ -162,7 +158,7 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
         'the grace period has ended with calls in flight; each is a call of unknown outcome',
       )
   })
-  return { stop: () => cleanup.runAll(), done, isSaving: () => isSaving }
+  return { stop: () => cleanup.runAll(), done, isSaving }
 }
 
 const ANY_REDIS: OneRedis = { mayUse: async () => true }

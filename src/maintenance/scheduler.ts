@@ -1,5 +1,6 @@
 import { ReportedError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
+import { settledWithin } from '../domain/with-timeout.js'
 import { RedisFailure } from '../queue/redis-error.js'
 
 export interface MaintenanceTask {
@@ -13,9 +14,11 @@ export interface MaintenanceTask {
 export interface Scheduler {
   /** Runs the task now, or right after its current run. */
   kick(name: string): void
-  /** Resolves when no task is running any more. */
+  /** Resolves when no task is running any more, or soon: a task may wait for a Redis that is away. */
   stop(): Promise<void>
 }
+
+const STOPS_WITHIN_MS = 1000
 
 /**
  * Runs the maintenance tasks of a worker on timers. A task is idempotent and never runs twice at once in one process.
@@ -80,7 +83,7 @@ export function startScheduler(
     async stop() {
       stopping = true
       for (const wake of wakers.values()) wake()
-      await Promise.all(loops)
+      await settledWithin(STOPS_WITHIN_MS, Promise.all(loops))
     },
   }
 }

@@ -26,7 +26,8 @@ export interface WorkerRegistry {
   claimOwnership(storeId: string): Promise<boolean>
   /** True: this process may run the task for that long. A call by the holder extends the lease; others get false. */
   lease(task: string, ms: number): Promise<boolean>
-  release(task: string): Promise<void>
+  /** Default: every task whose lease this process holds. */
+  release(task?: string): Promise<void>
   /** The settings of the worker that sets the rate, for all others to compare. They expire after 30 s. */
   publishSettings(settings: Readonly<Record<string, string>>): Promise<void>
   publishedSettings(): Promise<Readonly<Record<string, unknown>>>
@@ -99,8 +100,9 @@ return 1
 `
 
 const RELEASE = `
-if redis.pcall('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0
+for _, key in ipairs(KEYS) do
+  if redis.pcall('GET', key) == ARGV[1] then redis.call('DEL', key) end
+end
 `
 
 /**
@@ -182,6 +184,7 @@ export async function openWorkerRegistry(parts: {
   const workersKey = `${prefix}:workers`
   const workerKey = (id: string) => `${prefix}:worker:${id}`
   const leaseKey = (task: string) => `${prefix}:lease:${task}`
+  const leased = new Set<string>()
   /** Clocks of different machines disagree, so a process compares tokens, not moments. */
   const stopTokenAtOpen = await getString(redis, stopKey)
   return {
@@ -206,9 +209,13 @@ export async function openWorkerRegistry(parts: {
       const taken = await redis.set(ownerKey, storeId, 'NX')
       return taken === 'OK' || (await redis.get(ownerKey)) === storeId
     },
-    lease: async (task, ms) => Number(await redis.eval(LEASE, 1, leaseKey(task), holder, Math.ceil(ms))) === 1,
+    lease: async (task, ms) => {
+      leased.add(task)
+      return Number(await redis.eval(LEASE, 1, leaseKey(task), holder, Math.ceil(ms))) === 1
+    },
     release: async (task) => {
-      await redis.eval(RELEASE, 1, leaseKey(task), holder)
+      const keys = (task === undefined ? [...leased] : [task]).map(leaseKey)
+      await redis.eval(RELEASE, keys.length, ...keys, holder)
     },
     publishSettings: async (settings) => {
       await redis.set(settingsKey, JSON.stringify(settings), 'PX', SETTINGS_TTL_MS)

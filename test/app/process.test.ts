@@ -137,6 +137,13 @@ test('a service that cannot start logs why and exits with its code', async () =>
   expect(await run('refuses').end).toEqual({ code: 78, lines: ['error: expected a key, found none'] })
 })
 
+test('a start that waits is given up some seconds after a signal', async () => {
+  const running = run('never starts')
+  await running.printed('starting')
+  running.child.kill('SIGTERM')
+  expect(await running.end).toEqual({ code: 0, lines: ['starting'] })
+})
+
 test.each(STOP_SIGNALS)('%s to a command that has just begun exits with 130 and a message', async (signal) => {
   const running = run('has just begun')
   await running.printed('started')

@@ -67,6 +67,16 @@ describe('a lease', () => {
     expect(await other.lease('feed', 60_000)).toBe(true)
   })
 
+  test('a process that ends gives back all of its own', async () => {
+    const [one, other] = await twoProcesses()
+    await one.release()
+    for (const task of ['feed', 'sweep']) expect(await one.lease(task, 60_000)).toBe(true)
+    expect(await other.lease('rate', 60_000)).toBe(true)
+    await one.release()
+    expect(await one.lease('rate', 60_000)).toBe(false)
+    for (const task of ['feed', 'sweep']) expect(await other.lease(task, 60_000)).toBe(true)
+  })
+
   test('ends by itself, and is extended by who holds it', async () => {
     const [one, other] = await twoProcesses()
     await one.lease('feed', 40)

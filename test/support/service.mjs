@@ -38,6 +38,10 @@ if (behaviour.startsWith('has just begun')) {
 }
 
 async function start() {
+  if (behaviour === 'never starts') {
+    line('starting')
+    await new Promise(() => {})
+  }
   if (behaviour === 'refuses') throw new ConfigurationError('expected a key, found none')
   let end
   const done = new Promise((resolve, reject) => {

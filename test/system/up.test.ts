@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from '@jest/globals'
 import {
   catalogText,
@@ -63,6 +64,20 @@ test('a worker and a board that are stopped one by one are started again; `down`
   expect((await system.cli(['down'])).code).toBe(0)
   expect((await up.exited).code).toBe(0)
   expect(children.filter(alive)).toEqual([])
+}, 240_000)
+
+test('it outlasts a child that takes longer than the grace period: under systemd the child would be killed', async () => {
+  system = await startSystem()
+  const up = system.start(CLI, ['up'], { ...env, TRACKYARD_SHUTDOWN_GRACE_MS: '1000' })
+  const worker = await pidOf(up, 'worker.started')
+  await pidOf(up, 'board.started')
+  process.kill(worker, 'SIGSTOP')
+  up.kill('SIGTERM')
+  await sleep(8000)
+  expect(up.child.exitCode).toBeNull()
+  process.kill(worker, 'SIGCONT')
+  expect((await up.exited).code).toBe(0)
+  expect(alive(worker)).toBe(false)
 }, 240_000)
 
 test('a configuration that one of them cannot work with ends them all, with 78', async () => {
