@@ -168,7 +168,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       async wait(ref, { timeoutMs, signal = NEVER_ABORTED } = {}) {
         const { id } = await find(ref, signal)
         const seen: { last: BatchReport | null } = { last: null }
-        const waiting = waitFor({ store, monotonicMs: systemClock.monotonicMs }, id, {
+        const waited = await waitFor({ store, monotonicMs: systemClock.monotonicMs }, id, {
           timeoutMs: timeoutMs ?? null,
           signal,
           async onLook(report) {
@@ -176,7 +176,6 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
             if (report.batch.state === 'loading') await dropAbandoned(session)
           },
         })
-        const waited = await orAborted(waiting, signal)
         if (waited === 'dropped' || seen.last === null) return { outcome: 'batch_dropped', batch: null }
         const batch = batchStatusOf(batchStatus(seen.last))
         return { outcome: endOf(batch) ?? 'timed_out', batch }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { NEVER_ABORTED } from '../domain/abortable.js'
+import { NEVER_ABORTED, orAborted } from '../domain/abortable.js'
 import type { BatchReport, Store } from '../store/store.js'
 
 /**
@@ -37,23 +37,23 @@ export async function waitFor(
   const left = (): number => deadline - parts.monotonicMs()
   let atLeast = FIRST_LOOK_MS
   for (;;) {
-    const [report] = await parts.store.reports.batches({ batchId, limit: 1 })
+    const [report] = await orAborted(parts.store.reports.batches({ batchId, limit: 1 }), signal)
     if (report === undefined) return 'dropped'
     await atMost(Math.max(left(), atLeast), Promise.resolve(options.onLook?.(report)), signal)
     atLeast = 0
     const end = endOf(report)
     if (end !== null) return end
     if (left() <= 0) return 'time is up'
-    await sleep(Math.min(left(), LOOK_EVERY_MS), undefined, { signal })
+    await atMost(Math.min(left(), LOOK_EVERY_MS), new Promise(() => {}), signal)
   }
 }
 
-/** Resolves when the work has ended or the time is up; rejects when the signal is aborted. */
+/** Resolves when the work has ended or the time is up; rejects with the signal's reason. */
 async function atMost(ms: number, work: Promise<void>, signal: AbortSignal): Promise<void> {
   const ended = new AbortController()
-  const alarm = { signal: AbortSignal.any([signal, ended.signal]) }
+  const alarm = sleep(Math.min(ms, LONGEST_TIMER_MS), undefined, { signal: ended.signal })
   try {
-    await Promise.race([work, sleep(Math.min(ms, LONGEST_TIMER_MS), undefined, alarm)])
+    await orAborted(Promise.race([work, alarm]), signal)
   } finally {
     ended.abort()
   }

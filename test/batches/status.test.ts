@@ -484,23 +484,29 @@ describe('waiting for a batch', () => {
       return looks > 1 ? endless() : undefined
     }
     expect(await waitFor(parts(), id, { timeoutMs: 1500, onLook: endlessFromTheSecondOn })).toBe('time is up')
+    const reason = new Error('enough')
     const interrupt = new AbortController()
     const onLook = () => {
-      interrupt.abort()
+      interrupt.abort(reason)
       return endless()
     }
-    await expect(waitFor(parts(), id, { timeoutMs: null, signal: interrupt.signal, onLook })).rejects.toThrow(/abort/i)
+    await expect(waitFor(parts(), id, { timeoutMs: null, signal: interrupt.signal, onLook })).rejects.toBe(reason)
   })
 
-  test('is interrupted by its signal', async () => {
+  test('throws the reason of its signal, between two looks and while the store hangs', async () => {
     const id = await system.submit(queries(5))
-    const interrupt = new AbortController()
-    const waiting = waitFor(parts(), id, {
-      timeoutMs: null,
-      signal: interrupt.signal,
-      onLook: () => interrupt.abort(),
-    })
-    await expect(waiting).rejects.toThrow(/abort/i)
+    const reason = new Error('enough')
+    const between = new AbortController()
+    const onLook = () => void setImmediate(() => between.abort(reason))
+    await expect(waitFor(parts(), id, { timeoutMs: null, signal: between.signal, onLook })).rejects.toBe(reason)
+    const batches = () => {
+      setImmediate(() => hanging.abort(reason))
+      return new Promise<never>(() => {})
+    }
+    const hanging = new AbortController()
+    const store = { reports: { ...system.store.reports, batches } }
+    const waiting = waitFor({ ...parts(), store }, id, { timeoutMs: null, signal: hanging.signal })
+    await expect(waiting).rejects.toBe(reason)
   })
 })
 
