@@ -1,5 +1,5 @@
 import { type Batch, type BatchRow, batchOf, capOf, creditsNeeded, unfinishedRows } from './batch-row.js'
-import { ABOVE_EVERY_ID, BUDGET_TABLE_SQL, type Budget, budgetsAsJson, IS_DUE_SQL, wantedIn } from './budget.js'
+import { ABOVE_EVERY_ID, BUDGET_TABLE_SQL, type Budget, budgetsAsJson, coveredSql, wantedIn } from './budget.js'
 import type { Transaction } from './engine.js'
 
 export interface BatchReport {
@@ -54,32 +54,17 @@ async function withheldItems(
   budgets: readonly Budget[],
 ): Promise<number> {
   if (!mayWithhold(row, budgets)) return 0
-  // Few searches usually count as waiting (a `--first 20`), so count those if no other batch can
-  // add to them.
   const others = budgets.filter((budget) => budget.batchId !== row.id && budget.lastId > 0)
-  const own = budgets.find((budget) => budget.batchId === row.id)?.lastId ?? 0
-  const queued = await items(tx, row, 'queued', 'true', own, others)
-  const waiting =
-    others.length === 0
-      ? await items(tx, row, 'waiting', 'search.id <= @own', own, others)
-      : await items(tx, row, 'waiting', `(search.id <= @own or ${IS_DUE_SQL})`, own, others)
-  return unfinished - queued - waiting
-}
-
-async function items(
-  tx: Transaction,
-  row: BatchRow,
-  state: 'waiting' | 'queued',
-  condition: string,
-  own: number,
-  others: readonly Budget[],
-): Promise<number> {
-  const counted = await tx.get<{ items: number | null }>(
+  const counted = await tx.get<{ items: number }>(
     `with ${BUDGET_TABLE_SQL}
-     select sum(want.items) as items
-     from ${wantedIn(state, row)}
-     where ${condition}`,
-    { batchId: row.id, own, budgets: budgetsAsJson(others) },
+     select coalesce((select sum(want.items) from ${wantedIn('queued', row)}), 0)
+       + coalesce((select sum(want.items) from ${wantedIn('waiting', row)} where search.id <= @own), 0)
+       + coalesce((select sum(items) from (${coveredSql(row, others, 'search.id > @own')}) as covered), 0) as items`,
+    {
+      batchId: row.id,
+      own: budgets.find((budget) => budget.batchId === row.id)?.lastId ?? 0,
+      budgets: budgetsAsJson(others),
+    },
   )
-  return counted?.items ?? 0
+  return unfinished - (counted?.items ?? 0)
 }

@@ -1,36 +1,45 @@
+import { PRIORITIES } from '../domain/states.js'
 import { type BatchRow, CAN_PAY_SQL, capOf, visibleBatches } from './batch-row.js'
 import type { Queries, Transaction } from './engine.js'
 
 /**
  * Which searches a budget covers. A released batch without a cap covers every search it wants. A
- * capped batch has L credits left. The searches queued on its account alone will use some of them.
- * (A search that an uncapped batch also wants uses none.) The remaining credits cover that many of
- * its waiting searches, in the order in which they were first requested. So a budget is one number:
- * the highest search id that it can pay for. A waiting search is *due* if it is within the budget of
- * any released batch that wants it; otherwise it is *withheld*. The counts, the export and the plan
- * all use this one rule, so they agree.
+ * capped batch has L credits left. They pay for the searches that it wants, except for those that an
+ * older batch without a cap also wants: a claim charges the oldest batch that can pay. First come
+ * those that are queued, and those that are covered by a batch that is fed earlier. What is left then
+ * covers that many of its other waiting searches, in the order in which they were first requested. So
+ * a budget is one number: the highest search id that it can pay for. A waiting search is *due* if it
+ * is within the budget of any released batch that wants it; otherwise it is *withheld*. The counts,
+ * the export, the plan and the feeder all use this one rule, so they agree.
  */
 export interface Budget {
   readonly batchId: number
   readonly lastId: number
-  /** How many waiting searches that covers on its own account. Null: all that it wants. */
+  /** How many waiting searches that is, if all are on its own account. Null: not known without a count. */
   readonly covered: number | null
+  /** Of the batch: its searches without an outcome, and its rows. */
+  readonly pending: number
+  readonly items: number
 }
 
 /** Greater than the id of any search. */
 export const ABOVE_EVERY_ID = Number.MAX_SAFE_INTEGER
 
-/** The budget of every released batch that has some left and something pending, oldest first. */
+/** The budget of every released batch that has some left and something pending, in the order in which they are fed. */
 export async function readBudgets(tx: Queries): Promise<readonly Budget[]> {
   const batches = await payingBatches(tx)
   const list: Budget[] = []
-  for (const batch of batches) list.push({ batchId: batch.id, ...(await budgetOf(tx, batch, batches)) })
+  for (const batch of batches) {
+    const { id: batchId, pending, items } = batch
+    list.push({ batchId, pending, items, ...(await budgetOf(tx, batch, batches, list)) })
+  }
   return list
 }
 
-/** Released, something pending, budget left. Oldest first. */
+/** Released, something pending, budget left. In the order in which they are fed: the most urgent first, then the oldest. */
 export async function payingBatches(tx: Queries): Promise<readonly BatchRow[]> {
-  return visibleBatches(tx, `and pending > 0 and ${CAN_PAY_SQL} order by id`)
+  const batches = await visibleBatches(tx, `and pending > 0 and ${CAN_PAY_SQL} order by id`)
+  return PRIORITIES.flatMap((priority) => batches.filter((batch) => batch.priority === priority))
 }
 
 /** Up to this many rows, scanning the batch is faster than scanning everything that waits. */
@@ -62,31 +71,57 @@ export async function budgetLeft(
     `select count(*) as searches
      from ${wantedIn('queued', batch)}
      where not exists (select 1 from call where call.search_id = search.id and call.outcome = 'sent')
-       ${paidAlone(paying)}`,
+       and ${paysItselfSql(batch, paying)}`,
     { batchId: batch.id },
   )
   return Math.max(0, cap - batch.charged - (promised?.searches ?? 0))
 }
 
-type Coverage = Omit<Budget, 'batchId'>
+type Coverage = Pick<Budget, 'lastId' | 'covered'>
 
 const ALL: Coverage = { lastId: ABOVE_EVERY_ID, covered: null }
 
-async function budgetOf(tx: Queries, batch: BatchRow, paying: readonly BatchRow[]): Promise<Coverage> {
+/** @param earlier the budgets of the batches that are fed earlier */
+async function budgetOf(
+  tx: Queries,
+  batch: BatchRow,
+  paying: readonly BatchRow[],
+  earlier: readonly Budget[],
+): Promise<Coverage> {
   const cap = capOf(batch)
   if (cap === null) return ALL
-  const payable = await budgetLeft(tx, batch, cap, paying)
-  if (payable === 0) return { lastId: 0, covered: 0 }
-  if (payable >= batch.pending) return ALL
+  const left = await budgetLeft(tx, batch, cap, paying)
+  if (left >= batch.pending) return ALL
+  const free = olderWithoutCap(batch, paying)
+  const before = earlier.filter(({ batchId }) => !free.some(({ id }) => id === batchId))
+  const taken = await coveredBefore(tx, batch, { left, paying, before })
+  if (taken >= left) return { lastId: 0, covered: 0 }
+  const notTaken = taken === 0 ? '' : 'and not exists (select 1 from covered where covered.id = search.id)'
   const last = await tx.get<{ id: number }>(
-    `select search.id
+    `with ${BUDGET_TABLE_SQL}, covered as materialized (${coveredSql(batch, before)})
+     select search.id
      from ${(await isAlone(tx, batch)) ? 'search $by(search_waiting)' : wantedIn('waiting', batch)}
-     where search.state = 'waiting' and search.id >= @from
-       ${paidAlone(paying)}
-     order by search.id limit 1 offset @before`,
-    { batchId: batch.id, from: batch.fed_to, before: payable - 1 },
+     where search.state = 'waiting' and search.id >= @from and ${paysItselfSql(batch, paying)} ${notTaken}
+     order by search.id limit 1 offset @offset`,
+    { batchId: batch.id, from: batch.fed_to, offset: left - taken - 1, budgets: budgetsAsJson(before) },
   )
-  return last === undefined ? ALL : { lastId: last.id, covered: payable }
+  return last === undefined ? ALL : { lastId: last.id, covered: taken === 0 ? left : null }
+}
+
+/** How many searches this batch pays for before its own turn, because a batch that is fed earlier covers them. At most `left`. */
+async function coveredBefore(
+  tx: Queries,
+  batch: BatchRow,
+  { left, paying, before }: { left: number; paying: readonly BatchRow[]; before: readonly Budget[] },
+): Promise<number> {
+  if (left === 0 || before.length === 0) return 0
+  const counted = await tx.get<{ searches: number }>(
+    `with ${BUDGET_TABLE_SQL}
+     select count(*) as searches
+     from (${coveredSql(batch, before, paysItselfSql(batch, paying))} limit @left) as covered`,
+    { batchId: batch.id, left, budgets: budgetsAsJson(before) },
+  )
+  return counted?.searches ?? 0
 }
 
 /** Whether no other batch has pending rows. If so, every waiting search is wanted by this batch. */
@@ -94,13 +129,17 @@ async function isAlone(tx: Queries, { id }: BatchRow): Promise<boolean> {
   return (await tx.get('select 1 from batch where pending > 0 and id <> @id limit 1', { id })) === undefined
 }
 
-/** Leaves out the searches that a released batch without a cap also wants. */
-function paidAlone(paying: readonly BatchRow[]): string {
-  if (paying.every((batch) => capOf(batch) !== null)) return ''
-  return `and not exists (
+/** Whether a claim may charge this batch (`@batchId`) for a search that it wants: no older batch without a cap wants it. */
+export function paysItselfSql(batch: BatchRow, paying: readonly BatchRow[]): string {
+  if (olderWithoutCap(batch, paying).length === 0) return 'true'
+  return `not exists (
     select 1 from want as other join batch on batch.id = other.batch_id
-    where other.search_id = search.id
+    where other.search_id = search.id and other.batch_id < @batchId
       and batch.state = 'released' and batch.max_credits is null and batch.first is null)`
+}
+
+function olderWithoutCap({ id }: BatchRow, paying: readonly BatchRow[]): readonly BatchRow[] {
+  return paying.filter((other) => other.id < id && capOf(other) === null)
 }
 
 /** The parameter `@budgets` of the two expressions below. */
@@ -120,15 +159,32 @@ export const IS_DUE_SQL = `exists (
   where due_want.search_id = search.id and (search.state = 'queued' or search.id <= budget.last_id))`
 
 /**
+ * A query for the waiting searches that this batch (`@batchId`) wants and that a budget in `@budgets` covers. It scans
+ * the searches of those batches, or its own, whichever are fewer.
+ */
+export function coveredSql(batch: BatchRow, budgets: readonly Budget[], condition = 'true'): string {
+  const columns = 'search.id, want.items'
+  if (budgets.reduce((sum, { items }) => sum + items, 0) > batch.items)
+    return `select ${columns} from ${wantedIn('waiting', batch)} where ${IS_DUE_SQL} and ${condition}`
+  return `select ${columns}
+    from (
+      select distinct due_want.search_id as id
+      from budget $next() want as due_want
+        on due_want.batch_id = budget.batch_id and due_want.search_id <= budget.last_id
+    ) as due
+      $next() search on search.id = due.id and search.state = 'waiting'
+      $next() want on want.search_id = search.id and want.batch_id = @batchId
+    where ${condition}`
+}
+
+/**
  * How many searches are due for any of these batches. With a single batch, the usual case, its own
  * counter has the answer. When several may share searches, the largest is counted by its counter,
  * and each of the others adds the searches that no earlier one wants. That costs a scan of their
  * searches.
  */
 export async function dueSearches(tx: Transaction, budgets: readonly Budget[]): Promise<number> {
-  const sized: (Budget & Size)[] = []
-  for (const budget of budgets) sized.push({ ...budget, ...(await sizeOf(tx, budget.batchId)) })
-  const ordered = sized.sort(
+  const ordered = budgets.toSorted(
     (a, b) => Number(b.lastId === ABOVE_EVERY_ID) - Number(a.lastId === ABOVE_EVERY_ID) || b.pending - a.pending,
   )
   let due = 0
@@ -140,18 +196,8 @@ export async function dueSearches(tx: Transaction, budgets: readonly Budget[]): 
   return due
 }
 
-interface Size {
-  readonly pending: number
-  readonly items: number
-}
-
-async function sizeOf(tx: Transaction, batchId: number): Promise<Size> {
-  const size = await tx.get<Size>('select pending, items from batch where id = @batchId', { batchId })
-  return size ?? { pending: 0, items: 0 }
-}
-
 /** Due for this batch and for none of those before it. */
-async function added(tx: Transaction, budget: Budget & Size, before: readonly Budget[]): Promise<number> {
+async function added(tx: Transaction, budget: Budget, before: readonly Budget[]): Promise<number> {
   const ofState = async (state: 'waiting' | 'queued', within: string, withinThose: string): Promise<number> => {
     const counted = await tx.get<{ searches: number }>(
       `with ${BUDGET_TABLE_SQL}
@@ -165,7 +211,6 @@ async function added(tx: Transaction, budget: Budget & Size, before: readonly Bu
     )
     return counted?.searches ?? 0
   }
-  // The first one shares its searches with none before it, and no batch without a cap pays for them.
   const waiting =
     before.length === 0 && budget.covered !== null
       ? budget.covered

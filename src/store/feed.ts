@@ -2,7 +2,7 @@ import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import { lessUrgentThan, PRIORITIES, type Priority } from '../domain/states.js'
 import { type BatchRow, CAN_PAY_SQL, capOf } from './batch-row.js'
-import { budgetLeft, payingBatches, wantedIn } from './budget.js'
+import { budgetLeft, payingBatches, paysItselfSql, wantedIn } from './budget.js'
 import type { Connection, SqlParameters, Transaction } from './engine.js'
 import { IS_REF_SQL, type RefColumns, type RefPage, refOf, refPage, refParameters } from './search-ref.js'
 import { enqueue, requeueSearches } from './transitions.js'
@@ -142,12 +142,10 @@ interface DueRow extends RefColumns {
   readonly id: number
   readonly request: string
   readonly key: string | null
+  readonly pays_itself: number
 }
 
-/**
- * Best priority first, then oldest batch. Each batch uses the room of its own priority and of the
- * less urgent ones.
- */
+/** Each batch uses the room of its own priority and of the less urgent ones. */
 async function due(
   tx: Transaction,
   limit: number,
@@ -156,15 +154,13 @@ async function due(
   const left = { ...room }
   const found = new Map<number, DueSearch>()
   const batches = await payingBatches(tx)
-  for (const [urgency, priority] of PRIORITIES.entries()) {
-    for (const batch of batches.filter((each) => each.priority === priority)) {
-      for (const rowsOf of [queuedForLess, waitingFor]) {
-        const wanted = Math.min(limit - found.size, left[priority])
-        if (wanted <= 0) break
-        const rows = await rowsOf(tx, batch, wanted, found, batches)
-        for (const row of rows) found.set(row.id, dueSearch(row, batch))
-        for (const lesser of PRIORITIES.slice(urgency)) left[lesser] -= rows.length
-      }
+  for (const batch of batches) {
+    for (const rowsOf of [queuedForLess, waitingFor]) {
+      const wanted = Math.min(limit - found.size, left[batch.priority])
+      if (wanted <= 0) break
+      const rows = await rowsOf(tx, batch, wanted, found, batches)
+      for (const row of rows) found.set(row.id, dueSearch(row, batch))
+      for (const priority of [batch.priority, ...lessUrgentThan(batch.priority)]) left[priority] -= rows.length
     }
   }
   return [...found.values()]
@@ -184,15 +180,15 @@ async function queuedForLess(
   if (batch.raised === 1) return []
   const less = lessUrgentThan(batch.priority)
   const condition = '$among(search.queued_priority, @less)'
-  const rows = await dueRows(tx, batch, 'queued', condition, { less, limit: wanted })
+  const rows = await dueRows(tx, batch, [], 'queued', condition, { less, limit: wanted })
   if (rows.length === 0) await tx.run('update batch set raised = 1 where id = @id', { id: batch.id })
   return rows.filter((row) => !taken.has(row.id))
 }
 
 /**
  * The first searches waiting for this batch, except those that an earlier batch took. Raises its
- * mark. Searches already taken by another batch count against a capped batch's budget too. So two
- * capped batches never exceed together what the reports promise.
+ * mark. A capped batch gets no more than it can pay: what earlier batches took is charged to it, too,
+ * unless an older batch without a cap wants it.
  */
 async function waitingFor(
   tx: Transaction,
@@ -202,25 +198,56 @@ async function waitingFor(
   paying: readonly BatchRow[],
 ): Promise<readonly DueRow[]> {
   const cap = capOf(batch)
-  const payable = cap === null ? Number.MAX_SAFE_INTEGER : await budgetLeft(tx, batch, cap, paying)
-  if (payable === 0) return []
+  let payable = Number.MAX_SAFE_INTEGER
+  if (cap !== null) {
+    payable = await budgetLeft(tx, batch, cap, paying)
+    if (payable > 0 && taken.size > 0) payable -= await chargedFor(tx, batch, paying, [...taken.keys()])
+    if (payable <= 0) return []
+  }
   // The rows may include some of those taken, at most all of them.
-  const limit = Math.min(payable, wanted + taken.size)
-  const rows = await dueRows(tx, batch, 'waiting', 'search.id >= @from', { from: batch.fed_to, limit })
+  const rows = await dueRows(tx, batch, cap === null ? [] : paying, 'waiting', 'search.id >= @from', {
+    from: batch.fed_to,
+    limit: wanted + taken.size,
+  })
   await raiseMark(tx, batch, rows[0]?.id ?? (await highestId(tx)))
-  return rows.filter((row) => !taken.has(row.id)).slice(0, wanted)
+  const found: DueRow[] = []
+  for (const row of rows) {
+    if (taken.has(row.id)) continue
+    if (row.pays_itself === 1) payable -= 1
+    if (payable < 0 || found.length === wanted) break
+    found.push(row)
+  }
+  return found
+}
+
+/** How many of these waiting searches a claim would charge to this batch, if no other batch with a cap were older. */
+async function chargedFor(
+  tx: Transaction,
+  batch: BatchRow,
+  paying: readonly BatchRow[],
+  ids: readonly number[],
+): Promise<number> {
+  const counted = await tx.get<{ searches: number }>(
+    `select count(*) as searches from want $next() search on search.id = want.search_id
+     where want.batch_id = @batchId and $among(want.search_id, @ids) and search.state = 'waiting'
+       and ${paysItselfSql(batch, paying)}`,
+    { batchId: batch.id, ids },
+  )
+  return counted?.searches ?? 0
 }
 
 /** In the order of their ids: that in which they were first requested. */
 function dueRows(
   tx: Transaction,
   batch: BatchRow,
+  paying: readonly BatchRow[],
   state: 'waiting' | 'queued',
   condition: string,
   parameters: SqlParameters,
 ): Promise<DueRow[]> {
   return tx.all<DueRow>(
-    `select search.id, search.fingerprint, search.generation, search.round, search.request, item.key
+    `select search.id, search.fingerprint, search.generation, search.round, search.request, item.key,
+       case when ${paysItselfSql(batch, paying)} then 1 else 0 end as pays_itself
      from ${wantedIn(state, batch)}
      $next() item on item.batch_id = @batchId and item.position = want.first_position
      where ${condition} order by search.id limit @limit`,

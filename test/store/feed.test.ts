@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Store } from '../../src/store/store.js'
 import {
+  charged,
   claim,
   close,
   counts,
@@ -153,10 +154,23 @@ describe('a capped batch', () => {
     expect(await due()).toEqual(['b'])
   })
 
-  test('pays nothing for what a batch without a cap wants too', async () => {
-    await released(store, ['own 1', 'shared', 'own 2'], { maxCredits: 1 }, { priority: 'low' })
-    await released(store, ['shared'])
+  test('pays nothing for what an older batch without a cap wants too', async () => {
+    await released(store, ['shared'], {}, { priority: 'low' })
+    const capped = await released(store, ['shared', 'own 1', 'own 2'], { maxCredits: 1 })
+    expect(await counts(store, capped)).toEqual({ items: 3, waiting: 2, withheld: 1 })
     expect(await feedAll(store)).toEqual(['shared', 'own 1'])
+    for (const query of ['shared', 'own 1']) await settle(store, query, 'answered')
+    expect(await counts(store, capped)).toEqual({ items: 3, tagged: 2, withheld: 1 })
+  })
+
+  test('pays for what a younger batch wants too, however urgent', async () => {
+    const capped = await released(store, ['own', 'shared'], { maxCredits: 1 }, { priority: 'low' })
+    await released(store, ['shared'])
+    expect(await counts(store, capped)).toEqual({ items: 2, waiting: 1, withheld: 1 })
+    expect(await feedAll(store)).toEqual(['shared'])
+    await settle(store, 'shared', 'answered')
+    expect(await charged(store, capped)).toBe(1)
+    expect(await counts(store, capped)).toEqual({ items: 2, tagged: 1, withheld: 1 })
   })
 
   test('is not fed further because another took what it wants first', async () => {
@@ -186,13 +200,13 @@ test('a batch above ten thousand rows is counted and fed like a small one', asyn
     ]
     return [ofBig.waiting, ofBig.withheld, ofSmall.waiting, ofSmall.withheld, totals.due]
   }
-  // q0, q1, q2 within reach of the one; q1, q5000 of the other.
-  expect(await waiting()).toEqual([4, 9997, 2, 1, 4])
-  expect(await feedAll(store)).toEqual(['q1', 'q5000', 'q0', 'q2'])
-  expect(await waiting()).toEqual([4, 9997, 2, 1, 4])
-  await settle(store, 'q0', 'answered')
-  expect(await waiting()).toEqual([3, 9997, 2, 1, 3])
-  expect(await due()).toEqual([])
+  // q1 and q5000 run first and are charged to the older one, which then can pay for q0.
+  expect(await waiting()).toEqual([3, 9998, 2, 1, 3])
+  expect(await feedAll(store)).toEqual(['q1', 'q5000', 'q0'])
+  expect(await waiting()).toEqual([3, 9998, 2, 1, 3])
+  for (const query of ['q1', 'q5000']) await settle(store, query, 'answered')
+  expect(await waiting()).toEqual([1, 9998, 1, undefined, 2])
+  expect(await due()).toEqual(['mine'])
 })
 
 describe('what nobody wants any more', () => {

@@ -8,6 +8,7 @@ interface Raw {
   batch: {
     id: number
     state: string
+    priority: string
     max_credits: number | null
     first: number | null
     charged: number
@@ -76,21 +77,29 @@ export function dueIds(raw: Raw): Set<number> {
       .map((want) => want.search_id)
       .sort((a, b) => a - b)
   const released = raw.batch.filter((batch) => batch.state === 'released')
-  const free = new Set(
-    released.filter((batch) => capOf(batch) === Number.POSITIVE_INFINITY).flatMap(({ id }) => wanted(id)),
-  )
+  const stateOf = (id: number) => searches.get(id)?.state
+  const inFlight = new Set(raw.call.filter((call) => call.outcome === 'sent').map((call) => call.search_id))
   const due = new Set<number>()
-  for (const batch of released) {
+  for (const batch of ['high', 'normal', 'low'].flatMap((each) =>
+    released.filter(({ priority }) => priority === each),
+  )) {
     const left = capOf(batch) - batch.charged
     if (left <= 0) continue
     const mine = wanted(batch.id)
+    const older = released.filter(({ id }) => id < batch.id)
+    const free = new Set(
+      older.filter((each) => capOf(each) === Number.POSITIVE_INFINITY).flatMap(({ id }) => wanted(id)),
+    )
     const own = mine.filter((id) => !free.has(id))
-    const inFlight = new Set(raw.call.filter((call) => call.outcome === 'sent').map((call) => call.search_id))
-    const promised = own.filter((id) => searches.get(id)?.state === 'queued' && !inFlight.has(id)).length
-    const reached = own.filter((id) => searches.get(id)?.state === 'waiting').slice(0, Math.max(0, left - promised))
-    for (const id of mine) if (searches.get(id)?.state === 'queued') due.add(id)
-    for (const id of reached) due.add(id)
-    for (const id of mine) if (free.has(id) && searches.get(id)?.state === 'waiting') due.add(id)
+    const promised = own.filter((id) => stateOf(id) === 'queued' && !inFlight.has(id)).length
+    const waiting = own.filter((id) => stateOf(id) === 'waiting')
+    const more = waiting.filter((id) => !due.has(id))
+    const payable = Math.max(0, left - promised - (waiting.length - more.length))
+    const last = payable === 0 ? 0 : more.length <= payable ? Number.POSITIVE_INFINITY : (more[payable - 1] ?? 0)
+    for (const id of mine) {
+      if (stateOf(id) === 'queued') due.add(id)
+      if (stateOf(id) === 'waiting' && id <= last) due.add(id)
+    }
   }
   return due
 }
