@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { deadLetterIdOf, type SearchRef } from '../../src/domain/search-id.js'
+import { deadLetterIdOf } from '../../src/domain/search-id.js'
+import { SHOWN_DEAD_LETTERS } from '../../src/maintenance/dead-letter-mover.js'
 import type { Store } from '../../src/store/store.js'
 import { PLENTY_OF_CREDITS } from './environment.js'
 import { type RunContext, resume } from './execute.js'
@@ -65,10 +66,12 @@ async function unfinished(store: Pick<Store, 'reports'>): Promise<Unsettled> {
 async function unsettledQueue({ redis }: RunContext, store: Pick<Store, 'deadLetters'>): Promise<Unsettled> {
   const found = await redis.withQueue(async (queue) => ({
     counts: await queue.searches.counts(),
-    listed: (await queue.deadLetters.refs()).map(deadLetterIdOf),
+    listed: Object.values(await queue.deadLetters.refs())
+      .flat()
+      .map(deadLetterIdOf),
   }))
   if (found === null) return ['Redis is not running']
-  const dead = (await deadRefs(store)).map(deadLetterIdOf)
+  const dead = (await store.deadLetters.newest(SHOWN_DEAD_LETTERS)).map(deadLetterIdOf)
   const missing = dead.filter((id) => !found.listed.includes(id))
   const stale = found.listed.filter((id) => !dead.includes(id))
   return [
@@ -82,14 +85,4 @@ async function unsettledQueue({ redis }: RunContext, store: Pick<Store, 'deadLet
       ? [`${stale.length} dead letters are in the queue, but not dead in the store: ${stale.slice(0, 5).join(', ')}`]
       : []),
   ]
-}
-
-async function deadRefs(store: Pick<Store, 'deadLetters'>): Promise<readonly SearchRef[]> {
-  const all: SearchRef[] = []
-  for (let after: number | null = 0; after !== null; ) {
-    const page: { refs: readonly SearchRef[]; next: number | null } = await store.deadLetters.refs(after, 1000)
-    all.push(...page.refs)
-    after = page.next
-  }
-  return all
 }

@@ -12,7 +12,7 @@ import { settingsAgreement } from '../control/shared-settings.js'
 import type { Logger } from '../domain/logger.js'
 import type { WriteFailure } from '../domain/pause.js'
 import { createAutoResume, LONGEST_CHECK_MS } from '../maintenance/auto-resume.js'
-import { moveFailed, sweepDeadLetters } from '../maintenance/dead-letter-mover.js'
+import { moveFailed, SHOWN_DEAD_LETTERS, sweepDeadLetters } from '../maintenance/dead-letter-mover.js'
 import { feed } from '../maintenance/feeder.js'
 import { notificationSender, notificationTask } from '../maintenance/notifications.js'
 import type { OneRedis } from '../maintenance/one-redis.js'
@@ -135,7 +135,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     {
       name: 'sweep dead letters',
       everyMs: 15 * SECOND,
-      run: leased('sweep', 30 * SECOND, () => sweepDeadLetters(parts)),
+      run: leased('sweep', 30 * SECOND, () => sweepDeadLetters(parts, SHOWN_DEAD_LETTERS)),
     },
     {
       name: 'close abandoned calls',

@@ -1,12 +1,13 @@
 import { crashedDeath } from '../domain/decision.js'
 import type { Logger } from '../domain/logger.js'
-import { deadLetterIdOf, type SearchRef } from '../domain/search-id.js'
+import { deadLetterIdOf } from '../domain/search-id.js'
 import type { SearchQueue } from '../queue/search-queue.js'
-import type { DeadLetterEntry, Store } from '../store/store.js'
+import type { Store } from '../store/store.js'
 
 /**
- * Keeps the `dead-letters` queue equal to the store. `moveFailed` moves what has just died, `sweepDeadLetters` repairs
- * the rest: jobs that Redis lost, and dead letters that were retried, answered late or discarded.
+ * Shows the newest dead letters of the store in the `dead-letters` queue. `moveFailed` moves what has just died,
+ * `sweepDeadLetters` repairs the rest: jobs that Redis lost, and dead letters that were retried, answered late or
+ * discarded, or are not among the newest any more.
  */
 
 export interface MoverParts {
@@ -54,8 +55,8 @@ async function moveOne(parts: MoverParts, job: FailedJob): Promise<boolean> {
       'dead letter: the search crashed its worker each time',
     )
   }
-  const letter = await deadLetters.get(job.ref)
-  if (letter !== null) await parts.queue.deadLetters.add([letter])
+  const [letter] = await deadLetters.get([job.ref])
+  if (letter !== undefined) await parts.queue.deadLetters.add([letter])
   // The job failed without an outcome in the store (a bug of ours): requeue the search, so that it is not lost.
   else if ((await feed.requeue([job.ref])) > 0) {
     parts.log.error(
@@ -64,7 +65,7 @@ async function moveOne(parts: MoverParts, job: FailedJob): Promise<boolean> {
     )
   }
   await parts.queue.searches.removeFailed(job.jobId)
-  return letter !== null
+  return letter !== undefined
 }
 
 export interface SweepParts {
@@ -73,42 +74,43 @@ export interface SweepParts {
   readonly log: Logger
 }
 
+/** More would need more Redis than all jobs together. The board shows all, from the store. */
+export const SHOWN_DEAD_LETTERS = 5000
 const PAGE = 500
 
 /**
  * Makes the `dead-letters` queue match the store. Adds dead letters that Redis lacks (it lost its data, or somebody
- * removed a job by hand). Removes those that are not dead any more (retried from the command line, answered
- * late, discarded).
+ * removed a job by hand), the oldest first, since Bull Board shows first what was added last. Removes those that are
+ * not dead any more (retried from the command line, answered late, discarded), or no longer among the newest.
+ * A job that somebody is retrying is not removed: its run decides.
+ * @param shown how many to show
  */
 export async function sweepDeadLetters(
   parts: SweepParts,
+  shown: number,
 ): Promise<{ readonly added: number; readonly removed: number }> {
-  const inRedis = new Map((await parts.queue.deadLetters.refs()).map((ref) => [deadLetterIdOf(ref), ref]))
+  const { failed, active } = await parts.queue.deadLetters.refs()
+  // Read after Redis: what has died meanwhile is not taken for one that is not dead.
+  const newest = await parts.store.deadLetters.newest(shown)
+  const inRedis = new Set([...failed, ...active].map(deadLetterIdOf))
+  const wanted = new Set(newest.map(deadLetterIdOf))
+  const missing = newest.filter((ref) => !inRedis.has(deadLetterIdOf(ref))).toReversed()
+  const surplus = failed.filter((ref) => !wanted.has(deadLetterIdOf(ref)))
   let added = 0
-  let after: number | null = 0
-  while (after !== null) {
-    const page: { refs: readonly SearchRef[]; next: number | null } = await parts.store.deadLetters.refs(after, PAGE)
-    const missing = page.refs.filter((ref) => !inRedis.delete(deadLetterIdOf(ref)))
-    added += await addMissing(parts, missing)
-    after = page.next
+  for (let from = 0; from < missing.length; from += PAGE) {
+    const page = missing.slice(from, from + PAGE)
+    const letters = new Map(
+      (await parts.store.deadLetters.get(page)).map((entry) => [deadLetterIdOf(entry.ref), entry]),
+    )
+    const inOrder = page.flatMap((ref) => letters.get(deadLetterIdOf(ref)) ?? [])
+    await parts.queue.deadLetters.add(inOrder)
+    added += inOrder.length
   }
-  const stale: SearchRef[] = []
-  for (const ref of inRedis.values()) if ((await parts.store.deadLetters.get(ref)) === null) stale.push(ref)
-  if (stale.length > 0) await parts.queue.deadLetters.remove(stale)
-  if (added + stale.length > 0)
+  await parts.queue.deadLetters.remove(surplus)
+  if (added + surplus.length > 0)
     parts.log.info(
-      { event: 'dead_letter.synced', added, removed: stale.length },
+      { event: 'dead_letter.synced', added, removed: surplus.length },
       'dead letters in Redis synchronized with the store',
     )
-  return { added, removed: stale.length }
-}
-
-async function addMissing(parts: SweepParts, missing: readonly SearchRef[]): Promise<number> {
-  const letters: DeadLetterEntry[] = []
-  for (const ref of missing) {
-    const letter = await parts.store.deadLetters.get(ref)
-    if (letter !== null) letters.push(letter)
-  }
-  if (letters.length > 0) await parts.queue.deadLetters.add(letters)
-  return letters.length
+  return { added, removed: surplus.length }
 }

@@ -8,7 +8,7 @@ import type { DueSearch, Store } from '../store/store.js'
 
 /**
  * The only code that puts searches into Redis. Redis holds a window of what is due, up to 20,000 searches, so that
- * it needs some 20 MB whatever the size of the catalog, and every repair is bounded. A full window does not keep a
+ * it needs some 15 MB whatever the size of the catalog, and every repair is bounded. A full window does not keep a
  * higher priority out: only searches of the same or a higher priority count against it. Adding a search that is in
  * Redis for a less urgent batch moves it forward.
  *

@@ -1,4 +1,4 @@
-import type { Job, JobsOptions, Queue } from 'bullmq'
+import type { Job, JobsOptions, JobType, Queue } from 'bullmq'
 import type { DeadLetter } from '../domain/dead-letter.js'
 import type { Logger } from '../domain/logger.js'
 import { deadLetterIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
@@ -16,14 +16,14 @@ import {
 import { dropUnreadableJobs, type JobScope } from './unreadable-jobs.js'
 
 /**
- * The `dead-letters` queue shows dead letters in Bull Board. Each job fails once on purpose, with the
+ * The `dead-letters` queue shows the newest dead letters in Bull Board. Each job fails once on purpose, with the
  * reason and the remedy as its error, so that it appears under *Failed* with a *Retry* button.
  */
 
 export interface DeadLetterJobs {
   add(letters: readonly { readonly ref: SearchRef; readonly letter: DeadLetter }[]): Promise<void>
-  /** All dead letters in the queue: failed already, or about to be. */
-  refs(): Promise<readonly SearchRef[]>
+  /** `failed`: those that are shown. `active`: about to be shown, or retried by somebody. */
+  refs(): Promise<{ readonly failed: readonly SearchRef[]; readonly active: readonly SearchRef[] }>
   remove(refs: readonly SearchRef[]): Promise<void>
   count(): Promise<number>
   /** Drops unreadable jobs; the sweep adds their dead letters again. Returns how many. */
@@ -40,7 +40,7 @@ const JOB_OPTIONS: JobsOptions = { attempts: 1, stackTraceLimit: 1, removeOnComp
 /** A job makes no call: it fails at once, or is one change in the store. */
 const CONCURRENCY = 5
 
-const STATES = ['waiting', 'active', 'delayed', 'prioritized', 'failed'] as const
+const ACTIVE = ['waiting', 'active', 'delayed', 'prioritized'] as const
 
 export function deadLetterJobs(queue: Queue, redis: RedisClient): Omit<DeadLetterJobs, 'work'> {
   return {
@@ -56,8 +56,9 @@ export function deadLetterJobs(queue: Queue, redis: RedisClient): Omit<DeadLette
       }
     },
     refs: async () => {
-      const ids = await queue.getRanges([...STATES], 0, -1)
-      return ids.map(parseJobId).filter((ref) => ref !== null)
+      const refsIn = async (states: readonly JobType[]) =>
+        (await queue.getRanges([...states], 0, -1)).map(parseJobId).filter((ref) => ref !== null)
+      return { active: await refsIn(ACTIVE), failed: await refsIn(['failed']) }
     },
     remove: async (refs) => {
       for (let from = 0; from < refs.length; from += CHUNK) {
@@ -65,7 +66,7 @@ export function deadLetterJobs(queue: Queue, redis: RedisClient): Omit<DeadLette
         await Promise.all(refs.slice(from, from + CHUNK).map((ref: SearchRef) => queue.remove(deadLetterIdOf(ref))))
       }
     },
-    count: () => queue.getJobCountByTypes(...STATES),
+    count: () => queue.getJobCountByTypes(...ACTIVE, 'failed'),
     dropUnreadable: async (where) => (await dropUnreadableJobs(queue, redis, where)).length,
   }
 }

@@ -158,7 +158,7 @@ const EXPLANATIONS: readonly Explanation[] = [
     says: /\bOOM\b/,
     kind: 'redis.full',
     message: (where) =>
-      `${where} is full (maxmemory reached). Give it more memory, or free some. trackyard-batch needs about 20 MB.`,
+      `${where} is full (maxmemory reached). Give it more memory, or free some. trackyard-batch needs about 25 MB.`,
   },
   {
     says: /MISCONF/,

@@ -5,7 +5,7 @@ import { BUDGET_TABLE_SQL, budgetsAsJson, IS_DUE_SQL, readBudgets } from './budg
 import { and, type Condition, type DeadFilter, LISTED, MAYBE_PAID_SQL, matching } from './dead-filter.js'
 import type { Connection, SqlParameters, Transaction } from './engine.js'
 import type { RowName } from './findings.js'
-import { IS_REF_SQL, queryOf, type RefColumns, refOf, refPage, refParameters, searchName } from './search-ref.js'
+import { IS_REF_SQL, queryOf, type RefColumns, refOf, refParameters, refsAsJson, searchName } from './search-ref.js'
 import { markDead, retryDead } from './transitions.js'
 
 /** The result of a retry of dead letters. */
@@ -45,10 +45,10 @@ export interface DeadLetterStore {
   count(filter: DeadFilter): Promise<number>
   /** How many of these may already be paid for: see `DeadLetter.maybe_paid`. */
   countMaybePaid(filter: DeadFilter): Promise<number>
-  /** By ref, if it is dead in exactly this round and not discarded. */
-  get(ref: SearchRef): Promise<DeadLetterEntry | null>
-  /** Refs of all that belong in the dead letter queue, a page by internal order. */
-  refs(after: number, limit: number): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
+  /** Those of these that are dead in exactly this round and not discarded. In no particular order. */
+  get(refs: readonly SearchRef[]): Promise<readonly DeadLetterEntry[]>
+  /** The latest deaths first, for the dead letter queue. */
+  newest(limit: number): Promise<readonly SearchRef[]>
   /**
    * dead (that round, not discarded) → waiting with a new round and fresh attempts. False: it is in
    * another state.
@@ -82,18 +82,26 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
     count: (filter) => connection.read(async (tx) => count(tx, await matching(tx, filter))),
     countMaybePaid: (filter) =>
       connection.read(async (tx) => count(tx, and(await matching(tx, filter), MAYBE_PAID_SQL))),
-    get: (ref) =>
+    get: (refs) =>
       connection.read(async (tx) => {
-        const [row] = await letters(tx, inRound(ref), 'limit 1')
-        return row === undefined ? null : ((await withRows(tx, [row]))[0] ?? null)
+        const found = await tx.all<{ id: number }>(
+          `with ref (fingerprint, generation, round) as materialized ($refs(@refs))
+           select search.id from ref $next() search on search.fingerprint = ref.fingerprint
+             and search.generation = ref.generation and search.round = ref.round`,
+          { refs: refsAsJson(refs) },
+        )
+        const ids = found.map(({ id }) => id)
+        return withRows(tx, await letters(tx, and(LISTED, '$among(search.id, @ids)', { ids }), ''))
       }),
-    refs: (after, limit) =>
-      connection.read((tx) =>
-        refPage(tx, "from search $by(search_dead) where state = 'dead' and discarded = 0 and id > @after", {
-          after,
-          limit,
-        }),
-      ),
+    newest: (limit) =>
+      connection.read(async (tx) => {
+        const rows = await tx.all<RefColumns>(
+          `select fingerprint, generation, round from search $by(search_dead_since)
+           where state = 'dead' and discarded = 0 order by died_at desc, id desc limit @limit`,
+          { limit },
+        )
+        return rows.map(refOf)
+      }),
     retry: (ref) => connection.write(async (tx) => (await retryDead(tx, await idsOf(tx, inRound(ref)))) === 1),
     retryAll: (filter) => connection.write(async (tx) => retryMatching(tx, await matching(tx, filter))),
     retryUpTo: (confirmed, filter) =>

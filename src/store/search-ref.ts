@@ -39,6 +39,11 @@ export function refParameters({ fingerprint, generation, round }: SearchRef) {
   return { fingerprint: fingerprintBytes(fingerprint), generation, round }
 }
 
+/** For the fragment `$refs`. */
+export function refsAsJson(refs: readonly SearchRef[]): string {
+  return JSON.stringify(refs.map(({ fingerprint, generation, round }) => [fingerprint, generation, round]))
+}
+
 /** `next` is where the next page begins. Null: this is the last one. */
 export interface RefPage {
   readonly refs: readonly SearchRef[]

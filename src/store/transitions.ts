@@ -3,6 +3,7 @@ import type { SearchRef } from '../domain/search-id.js'
 import { lessUrgentThan, type Priority, type SearchState } from '../domain/states.js'
 import { TAGS_RULE, type Tagging } from '../domain/tags.js'
 import type { Transaction } from './engine.js'
+import { refsAsJson } from './search-ref.js'
 
 /**
  * The only place that changes the state of a search. A batch counts how many of its rows are
@@ -37,10 +38,7 @@ export async function enqueue(
      from ref
      where search.fingerprint = ref.fingerprint and search.generation = ref.generation and search.round = ref.round
        and (search.state = 'waiting' or search.state = 'queued' and $among(search.queued_priority, @less))`,
-    {
-      refs: JSON.stringify(refs.map(({ fingerprint, generation, round }) => [fingerprint, generation, round])),
-      ...{ priority, now, less: lessUrgentThan(priority) },
-    },
+    { refs: refsAsJson(refs), priority, now, less: lessUrgentThan(priority) },
   )
 }
 

@@ -1,4 +1,6 @@
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
+import { formatNumber } from '../domain/format.js'
+import { SHOWN_DEAD_LETTERS } from '../maintenance/dead-letter-mover.js'
 import { deadLetterName, searchJobName } from './job-names.js'
 import type { LiveMessage } from './live-message.js'
 
@@ -27,7 +29,7 @@ const DEAD_LETTER_TABS = ['failed', 'waiting', 'active', 'delayed', 'prioritized
 const PAUSE_REASON = 'paused in Bull Board'
 
 /** Appended to the status message where the page has room: it shows one line. */
-const ABOUT_DEAD_LETTERS = 'Retry sends a search back; `trackyard-batch dead-letters discard` removes it from the list.'
+const ABOUT_DEAD_LETTERS = `The newest ${formatNumber(SHOWN_DEAD_LETTERS)} are here; the page /dead-letters has all. Retry sends a search back; \`trackyard-batch dead-letters discard\` removes it from the list.`
 
 export class SearchAdapter extends BullMQAdapter {
   readonly #actions: BoardActions

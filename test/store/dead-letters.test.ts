@@ -55,8 +55,7 @@ describe('a dead letter', () => {
       { batchId: 1, position: 2, key: 'row-2' },
     ]
     expect((await store.deadLetters.list({}, null, ALL)).letters).toEqual([{ ref: refOf('a'), letter, rows }])
-    expect(await store.deadLetters.get(refOf('a'))).toEqual({ ref: refOf('a'), letter, rows })
-    expect(await store.deadLetters.get(refOf('a', 2))).toBeNull()
+    expect(await store.deadLetters.get([refOf('a'), refOf('a', 2)])).toEqual([{ ref: refOf('a'), letter, rows }])
   })
 
   test('may cost a credit twice when its first answer was unreadable or never arrived', async () => {
@@ -169,11 +168,11 @@ describe('the list', () => {
     expect(await listed()).toHaveLength(2)
   })
 
-  test('gives its refs in pages, for the dead letter queue', async () => {
+  test('gives the newest, for the dead letter queue', async () => {
     await threeDead()
-    const first = await store.deadLetters.refs(0, 2)
-    expect(first.refs).toEqual([refOf('refused'), refOf('unauthorized')])
-    expect(await store.deadLetters.refs(first.next ?? -1, 2)).toEqual({ refs: [refOf('used up')], next: null })
+    const all = ['unauthorized', 'refused', 'used up'].map((query) => refOf(query))
+    expect(await store.deadLetters.newest(9)).toEqual(all)
+    expect(await store.deadLetters.newest(2)).toEqual(all.slice(0, 2))
   })
 })
 
@@ -257,9 +256,9 @@ test('what is discarded leaves the list for good, and its items stay dead', asyn
   await settle(store, 'b', 'unauthorized')
   expect(await store.deadLetters.discardAll({ status: 400 })).toBe(1)
   expect(await listed()).toEqual(['b'])
-  expect(await store.deadLetters.get(refOf('a'))).toBeNull()
+  expect(await store.deadLetters.get([refOf('a')])).toEqual([])
   expect(await store.deadLetters.retry(refOf('a'))).toBe(false)
-  expect((await store.deadLetters.refs(0, 9)).refs).toEqual([refOf('b')])
+  expect(await store.deadLetters.newest(9)).toEqual([refOf('b')])
   expect(await counts(store, id)).toEqual({ items: 2, dead: 2 })
   expect((await store.reports.totals(1)).deadLetters).toBe(1)
 })

@@ -105,7 +105,7 @@ async function play(store: Store, name: string, turn: number): Promise<void> {
   await store.calls.sentBetween(now - 60_000, now)
   await store.batches.takeMilestones({ now, deadPercent: 20 })
   await store.batches.dueAtMost()
-  await store.deadLetters.refs(0, 100)
+  await store.deadLetters.get(await store.deadLetters.newest(100))
   await store.activity.sample(now, { limitPerMinute: 300, stopped: null }, 1e12)
   await store.activity.samples({ from: 0, everyMinutes: 5, now })
   await status({
