@@ -46,13 +46,9 @@ export async function playPairs(apiUrl: string, dataDir: string, databaseUrl: st
       token: made,
     })
     if (claim.kind !== 'granted') throw new Error(`expected a granted claim, found ${claim.kind}`)
-    await store.calls.close(claim.callId, {
-      outcome: 'answered',
-      detail: null,
-      facts: FACTS,
-      now: Date.now(),
-      decision: { do: 'succeed', ...answer, durationMs: 1, endsProbe: false },
-    })
+    const now = Date.now()
+    const decision = { do: 'succeed', ...answer, durationMs: 1, endsProbe: false } as const
+    await store.calls.close(claim.callId, { outcome: 'answered', detail: null, facts: FACTS, now, decision }, now)
     return true
   }
   for (const atATime of AT_A_TIME) seen.push({ atATime, perSecond: await pairsPerSecond(atATime, pair) })

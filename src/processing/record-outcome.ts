@@ -98,7 +98,7 @@ async function decideAndClose(
     decision,
     now,
   }
-  const save = () => parts.store.calls.close(callId, end)
+  const save = () => parts.store.calls.close(callId, end, parts.clock.now())
   const { endedProbe } = await writer.save(save, { callId, ref, query: request.query, end })
   return { outcome, facts, decision, history, endedProbe, now }
 }

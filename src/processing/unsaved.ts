@@ -93,9 +93,10 @@ function writeDurably(directory: string, name: string, text: string): string {
 export async function recordUnsaved(parts: {
   readonly store: StorePlace & Pick<Store, 'calls'>
   readonly log: Logger
+  readonly now: () => number
   readonly home?: string
 }): Promise<void> {
-  const { store, log, home = homedir() } = parts
+  const { store, log, now, home = homedir() } = parts
   for (const path of filesOf(store, home)) {
     const lines = readLines(path).filter((line) => line.storeId === store.id)
     // The home directory may have files of other stores too.
@@ -103,7 +104,7 @@ export async function recordUnsaved(parts: {
     let unknown = 0
     for (const { callId, ref, end } of lines) {
       // A store restored from an older backup reuses call ids, so the id alone proves nothing.
-      if (await store.calls.isOf(callId, ref)) await store.calls.close(callId, end)
+      if (await store.calls.isOf(callId, ref)) await store.calls.close(callId, end, now())
       else unknown += 1
     }
     if (lines.length === 0 || unknown > 0) {

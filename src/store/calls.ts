@@ -27,8 +27,9 @@ export interface CallLedger {
   /**
    * Ends a call. Resolves once committed to disk (synchronous=FULL), maybe together with other
    * changes. Safe to repeat for the same call. `endedProbe`: this answer ended a probe.
+   * @param now it may be saved long after its end
    */
-  close(callId: number, end: CallEnd): Promise<{ readonly endedProbe: boolean }>
+  close(callId: number, end: CallEnd, now: number): Promise<{ readonly endedProbe: boolean }>
   /** Whether this call was made for that search. */
   isOf(callId: number, ref: Pick<SearchRef, 'fingerprint' | 'generation'>): Promise<boolean>
   /**
@@ -70,7 +71,7 @@ export function callLedger(connection: Connection, group: GroupCommit): CallLedg
       // Calls leave before the work on earlier answers, which only their own jobs wait for.
       return group.add((tx) => claim(tx, ref, rules), 'first')
     },
-    close: (callId, end) => group.add((tx) => closeCall(tx, callId, end)),
+    close: (callId, end, now) => group.add((tx) => closeCall(tx, callId, end, now)),
     isOf: (callId, ref) => connection.read((tx) => isOf(tx, callId, ref)),
     latest: () => connection.read(latest),
     seeUnknown: (shown) => connection.write((tx) => seeUnknown(tx, shown)),

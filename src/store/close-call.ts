@@ -14,6 +14,7 @@ export interface CallEnd {
   readonly detail: string | null
   readonly facts: ResponseFacts
   readonly decision: Decision
+  /** When it ended. */
   readonly now: number
 }
 
@@ -27,6 +28,7 @@ export async function closeCall(
   tx: Transaction,
   callId: number,
   end: CallEnd,
+  now: number,
 ): Promise<{ readonly endedProbe: boolean }> {
   const call = await tx.get<CallToClose>(CALL_TO_CLOSE, { callId })
   if (call === undefined)
@@ -38,7 +40,7 @@ export async function closeCall(
 
   recordCall(tx, call, call.state === 'answered' ? asPaidAgain(end) : end)
   await updateBalance(tx, call, end)
-  await settle(tx, call, end)
+  await settle(tx, call, end, now)
   const endedProbe = end.outcome === 'answered' && call.probing !== null
   if (endedProbe) endProbe(tx, Number(call.outage_from) || null, end.now)
   return { endedProbe }
@@ -148,17 +150,17 @@ async function overlapping(tx: Transaction, { id, sent_at, in_flight, outcome }:
  * An answer is kept even if its search is dead or in another round: it is paid for. A pause or rate
  * limit is written in the same transaction.
  */
-async function settle(tx: Transaction, call: CallToClose, end: CallEnd): Promise<void> {
-  const { decision, now } = end
+async function settle(tx: Transaction, call: CallToClose, end: CallEnd, now: number): Promise<void> {
+  const { decision } = end
   switch (decision.do) {
     case 'succeed':
-      return keepAnswer(tx, { id: call.search_id, state: call.state }, decision, now)
+      return keepAnswer(tx, { id: call.search_id, state: call.state }, decision, end.now)
     case 'deadLetter':
       return endSearch(tx, call, end, decision)
     case 'retry':
       return useAttempt(tx, call)
     case 'pause':
-      await addPause(tx, { cause: decision.cause, since: now, detail: decision.detail })
+      await addPause(tx, { cause: decision.cause, since: end.now, detail: decision.detail })
       return
     case 'rateLimit':
       await extendRateLimit(tx, decision.until, now, decision.said)

@@ -133,14 +133,14 @@ export function setProbing(tx: Transaction, probing: boolean): void {
   else tx.send("delete from meta where key = 'probing'")
 }
 
-/** Only ever extends the rate limit. `detail`: the API's message. */
+/** Only ever extends the rate limit. `now`: of the save, which may be late. `detail`: the API's message. */
 export async function extendRateLimit(
   tx: Transaction,
   until: number,
   now: number,
   detail: string | null = null,
 ): Promise<void> {
-  if (until <= ((await rateLimitEnd(tx, now)) ?? 0)) return
+  if (until <= ((await rateLimitEnd(tx, now)) ?? now)) return
   endRateLimit(tx)
   note(tx, 'hold_until', until)
   note(tx, 'hold_from', now)

@@ -79,13 +79,9 @@ describe('pause and resume', () => {
       remedy: '',
     } as const
     const { facts } = await system.api.search(claim.request)
-    await system.store.calls.close(claim.callId, {
-      outcome: 'unauthorized',
-      detail: null,
-      facts,
-      now: time,
-      decision: { do: 'deadLetter', death, body: null, pause: 'unauthorized', usesAttempt: false },
-    })
+    const decision = { do: 'deadLetter', death, body: null, pause: 'unauthorized', usesAttempt: false } as const
+    const end = { outcome: 'unauthorized', detail: null, facts, now: time, decision } as const
+    await system.store.calls.close(claim.callId, end, time)
     expect((await system.store.reports.totals(time)).deadLetters).toBe(1)
     expect(await resume(parts(), PAUSE_CAUSES)).toMatchObject({ retried: 1 })
     expect(await system.store.reports.totals(time)).toMatchObject({ deadLetters: 0, due: 1 })

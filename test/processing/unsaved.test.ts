@@ -25,6 +25,7 @@ eachWithStore((temp) => {
   store = temp.store
 })
 
+const now = () => 20_000
 const files = () => readdirSync(dirname(opened.path)).filter((name) => name.includes('.unsaved-'))
 
 function answered(callId: number, query: string): UnsavedEnd {
@@ -36,11 +37,11 @@ test('the next worker records what a worker could not save, once', async () => {
   await feedAll(store)
   const path = writeUnsaved(store, [answered(await granted(store, 'one'), 'one')])
   expect((statSync(path).mode & 0o777).toString(8)).toBe('600')
-  await recordUnsaved({ store, log: silentLogger })
+  await recordUnsaved({ store, log: silentLogger, now })
   expect(await claim(store, 'one')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
   expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 1, sent: 0 })
   expect(files()).toEqual([expect.stringMatching(/\.jsonl\.saved$/)])
-  await recordUnsaved({ store, log: silentLogger })
+  await recordUnsaved({ store, log: silentLogger, now })
   expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 1 })
 })
 
@@ -48,7 +49,7 @@ test('two workers that start in one data directory record them together', async 
   await released(store, ['one'])
   await feedAll(store)
   writeUnsaved(store, [answered(await granted(store, 'one'), 'one')])
-  await Promise.all([1, 2].map(() => recordUnsaved({ store, log: silentLogger })))
+  await Promise.all([1, 2].map(() => recordUnsaved({ store, log: silentLogger, now })))
   expect(await claim(store, 'one')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
   expect(files()).toEqual([expect.stringMatching(/\.jsonl\.saved$/)])
 })
@@ -58,8 +59,8 @@ test('unsaved answers of another call or another store are left alone', async ()
   await feedAll(store)
   const callId = await granted(store, 'one')
   const path = writeUnsaved(store, [answered(callId, 'two')])
-  await recordUnsaved({ store: { ...store, id: 'another store' }, log: silentLogger })
-  await recordUnsaved({ store, log: silentLogger })
+  await recordUnsaved({ store: { ...store, id: 'another store' }, log: silentLogger, now })
+  await recordUnsaved({ store, log: silentLogger, now })
   expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({ answered: 0, sent: 1 })
   expect(readFileSync(path, 'utf8')).toContain('"storeId"')
 })
@@ -74,9 +75,9 @@ test('what was written to the home directory, for want of space beside the store
     expect(dirname(path)).toBe(home)
     const warnings: object[] = []
     const log = { ...silentLogger, warn: (facts: object) => void warnings.push(facts) }
-    await recordUnsaved({ store: { ...store, id: 'another store' }, log, home })
+    await recordUnsaved({ store: { ...store, id: 'another store' }, log, now, home })
     expect(warnings).toEqual([])
-    await recordUnsaved({ store, log, home })
+    await recordUnsaved({ store, log, now, home })
     expect(await claim(store, 'one')).toMatchObject({ kind: 'nothing_to_do', why: 'answered' })
     expect(readdirSync(home)).toEqual([expect.stringMatching(/\.jsonl\.saved$/)])
   } finally {
@@ -112,7 +113,7 @@ test('a file of the version before is recorded: nothing paid for is bought again
     lines.push(JSON.stringify({ storeId: store.id, callId, query, ref: refOf(query), end }))
   }
   writeFileSync(join(dirname(opened.path), 'store.unsaved-20260101T000000Z-1.jsonl'), `${lines.join('\n')}\n`)
-  await recordUnsaved({ store, log: silentLogger })
+  await recordUnsaved({ store, log: silentLogger, now })
   expect((await store.reports.totals(0)).callsByOutcome).toMatchObject({
     ...{ sent: 0, answered: 1, unreadable: 1, transient: 1, rate_limited: 1, out_of_credits: 2 },
   })

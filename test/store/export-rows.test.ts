@@ -87,7 +87,7 @@ test('a row brings what is stored beside its answer, and the answer only where a
       outcome: 'answered',
       decision: kept === undefined ? decision : { ...decision, tagging: kept },
     } as const
-    await store.calls.close(await granted(store, query), { ...end, detail: null, facts: facts(), now: 11_000 })
+    await store.calls.close(await granted(store, query), { ...end, detail: null, facts: facts(), now: 11_000 }, 11_000)
   }
   const connection = openConnection(store.path, 'write')
   await connection.write((tx) =>

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { endProbe, extendRateLimit } from '../../src/store/pauses.js'
 import type { Store } from '../../src/store/store.js'
-import { eachWithStore, type TempStore } from './setup.js'
+import { close, eachWithStore, granted, released, type TempStore } from './setup.js'
 
 let temp: TempStore
 let store: Store
@@ -51,6 +51,19 @@ test('a rate limit from before the clock was set back is ignored', async () => {
   expect(await store.pauses.rateLimitedUntil(1000)).toBeNull()
   await temp.change((tx) => extendRateLimit(tx, 61_000, 1000))
   expect(await store.pauses.rateLimitedUntil(1000)).toBe(61_000)
+})
+
+test('a rate limit that is saved late neither shortens a later one nor begins when it is over', async () => {
+  await released(store, ['a', 'b', 'c'])
+  const saveLate = async (query: string, savedAt: number) =>
+    close(store, await granted(store, query), 'rateLimited', { now: 11_000, savedAt })
+  await saveLate('a', 70_000)
+  expect(await store.pauses.rateLimitedUntil(11_000)).toBeNull()
+  await saveLate('b', 69_000)
+  expect(await store.pauses.rateLimitedUntil(69_000)).toBe(70_000)
+  await temp.change((tx) => extendRateLimit(tx, 500_000, 69_000))
+  await saveLate('c', 69_500)
+  expect(await store.pauses.rateLimitedUntil(69_500)).toBe(500_000)
 })
 
 test('what the account is not told about stays as it was', async () => {

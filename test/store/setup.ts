@@ -267,10 +267,10 @@ export function close(
   store: Store,
   callId: number,
   ending: Ending,
-  changes: { creditsRemaining?: number | null; now?: number; detail?: string } = {},
+  changes: { creditsRemaining?: number | null; now?: number; savedAt?: number; detail?: string } = {},
 ): ReturnType<Store['calls']['close']> {
-  const { now = 11_000, creditsRemaining = null, detail = null } = changes
-  return store.calls.close(callId, { ...ENDINGS[ending], detail, facts: facts({ creditsRemaining }), now })
+  const { now = 11_000, savedAt = now, creditsRemaining = null, detail = null } = changes
+  return store.calls.close(callId, { ...ENDINGS[ending], detail, facts: facts({ creditsRemaining }), now }, savedAt)
 }
 
 /** Claim, and close at once. */
