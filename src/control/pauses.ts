@@ -131,7 +131,7 @@ export async function resume(parts: ResumeParts, causes: readonly PauseCause[]):
   const { pauses, deadLetters } = parts.store
   const lifted: PauseCause[] = []
   for (const cause of causes) {
-    if (await pauses.lift(cause, isProbed(cause))) lifted.push(cause)
+    if (await pauses.lift(cause, isProbed(cause), parts.now())) lifted.push(cause)
   }
   const retried = lifted.includes('unauthorized') ? await deadLetters.retryUnauthorized() : 0
   if (await pauses.probing()) await parts.queue.throttle.startSerial()

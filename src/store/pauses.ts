@@ -12,7 +12,7 @@ export interface PauseStore {
    * Lifts one cause. False when it was not present. `probe`: the next calls go one at a time until
    * one is answered.
    */
-  lift(cause: PauseCause, probe: boolean, now?: number): Promise<boolean>
+  lift(cause: PauseCause, probe: boolean, now: number): Promise<boolean>
   /** When the outage began that is paused for, or probed. Null: none. */
   outageFrom(): Promise<number | null>
   watch(): Promise<BalanceWatch>
@@ -50,7 +50,7 @@ export function pauseStore(connection: Connection, actor: Actor): PauseStore {
     list: () => connection.read((tx) => tx.all<Pause>('select cause, since, detail from pause order by since')),
     // A pause follows from the end of a call.
     add: (pause) => connection.write((tx) => addPause(tx, pause, actor), 'end of a call'),
-    lift: (cause, probe, now = Date.now()) =>
+    lift: (cause, probe, now) =>
       connection.write(async (tx) => {
         const wasActive = await liftPause(tx, cause, now, actor)
         if (wasActive && probe) setProbing(tx, true)

@@ -53,7 +53,7 @@ test('a worker keeps the pause flag in Redis in step with the store', async () =
   expect(await system.queue.throttle.isPaused()).toBe(false)
   await system.store.pauses.add({ cause: 'operator', since: system.now(), detail: '' })
   await until(() => system.queue.throttle.isPaused(), { timeoutMs, what: 'the paused queue' })
-  await system.store.pauses.lift('operator', false)
+  await system.store.pauses.lift('operator', false, Date.now())
   await until(async () => !(await system.queue.throttle.isPaused()), { timeoutMs, what: 'the resumed queue' })
 }, 240_000)
 

@@ -37,6 +37,8 @@ describe('pause and resume', () => {
     expect(await throttle().isPaused()).toBe(true)
     expect(await resume(parts(), PAUSE_CAUSES)).toMatchObject({ lifted: ['operator'], stillActive: [] })
     expect(await throttle().isPaused()).toBe(false)
+    // By the clock of the parts, which is that of the database.
+    expect((await system.store.timeline.list(1)).map(({ kind, at }) => [kind, at])).toEqual([['resumed', time]])
   })
 
   test("an operator's pause ends for all workers; every other one with a probe", async () => {
@@ -178,7 +180,7 @@ describe('the flag follows the rows', () => {
     await system.store.pauses.add({ cause: 'outage', since: time, detail: '' })
     await syncThrottle(parts())
     expect(await throttle().isPaused()).toBe(true)
-    await system.store.pauses.lift('outage', true)
+    await system.store.pauses.lift('outage', true, Date.now())
     await syncThrottle(parts())
     expect([await throttle().isPaused(), await throttle().isSerial()]).toEqual([false, true])
   })
@@ -211,7 +213,7 @@ describe('the flag follows the rows', () => {
       ...system.queue.throttle,
       stopSerial: async () => {
         await system.store.pauses.add({ cause: 'outage', since: time, detail: '' })
-        await system.store.pauses.lift('outage', true)
+        await system.store.pauses.lift('outage', true, Date.now())
         await system.queue.throttle.stopSerial()
       },
     }

@@ -193,7 +193,7 @@ describe('the Redis owner', () => {
     await system.submit(queries(12))
     await feed(system)
     await system.store.pauses.add({ cause: 'outage', since: system.now(), detail: 'down' })
-    await system.store.pauses.lift('outage', true)
+    await system.store.pauses.lift('outage', true, Date.now())
     await system.store.pauses.add({ cause: 'operator', since: system.now(), detail: '' })
     const until = system.now() + 90_000
     await limitRate(system.store, until, system.now())

@@ -325,9 +325,9 @@ describe('notifications', () => {
     await twice()
     await pauses.add({ cause: 'operator', since: 200, detail: 'lunch' })
     await twice()
-    await pauses.lift('no_credits', true)
+    await pauses.lift('no_credits', true, Date.now())
     await twice()
-    await pauses.lift('operator', false)
+    await pauses.lift('operator', false, Date.now())
     await twice()
     await pauses.add({ cause: 'no_credits', since: 300, detail: 'Out of credits: again' })
     await twice()
@@ -350,7 +350,7 @@ describe('notifications', () => {
     for (const since of [1000, 2000, 3000]) {
       await pauses.add({ cause: 'outage', since, detail: 'HTTP 503' })
       await look()
-      await pauses.lift('outage', true)
+      await pauses.lift('outage', true, Date.now())
       await look()
     }
     const about = () => notified(/outage|API has been failing/)

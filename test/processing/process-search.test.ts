@@ -160,7 +160,7 @@ describe('a refusal that would concern all is checked with GET /me', () => {
     expect(await system.store.pauses.list()).toMatchObject([
       { cause: 'no_credits', detail: expect.stringMatching(/25 searches in a row, although GET \/me shows credits/) },
     ])
-    await system.store.pauses.lift('no_credits', true)
+    await system.store.pauses.lift('no_credits', true, Date.now())
     expect(await call('scene 26')).toMatchObject({ pause: null })
     expect(await call('scene 27')).toMatchObject({ pause: null })
     expect(await call('scene 28')).toMatchObject({ pause: 'no_credits' })
@@ -398,7 +398,7 @@ describe('the breaker', () => {
     )
     expect(decisions[48]).toMatchObject({ do: 'retry', pause: 'outage' })
 
-    await system.store.pauses.lift('outage', true)
+    await system.store.pauses.lift('outage', true, Date.now())
     const probes = []
     for (const query of ['scene 26', 'scene 27', 'scene 1', 'scene 28']) probes.push(await handle(handler, query))
     // The third attempt of one is its last, probe or not.

@@ -79,7 +79,7 @@ describe('a claim', () => {
     const call = await granted(store, 'a', { token: 7, now: 10_000 })
     await store.pauses.add({ cause: 'operator', since: 2, detail: 'by hand' })
     expect(await granted(store, 'a', { token: 7, now: 14_000 })).toBe(call)
-    await store.pauses.lift('operator', false)
+    await store.pauses.lift('operator', false, Date.now())
     // Its request leaves only now.
     expect(await claim(store, 'a', { now: 38_999 })).toEqual({ kind: 'call_open', until: 39_000 })
     expect(await charged(store, batch)).toBe(1)
@@ -115,9 +115,9 @@ describe('a claim', () => {
     await store.pauses.add({ cause: 'no_credits', since: 1, detail: 'Out of credits' })
     await store.pauses.add({ cause: 'operator', since: 2, detail: 'by hand' })
     expect(await claim(store, 'a')).toEqual({ kind: 'paused', cause: 'no_credits' })
-    await store.pauses.lift('no_credits', false)
+    await store.pauses.lift('no_credits', false, Date.now())
     expect(await claim(store, 'a')).toEqual({ kind: 'paused', cause: 'operator' })
-    await store.pauses.lift('operator', false)
+    await store.pauses.lift('operator', false, Date.now())
     expect(await claim(store, 'a')).toMatchObject({ kind: 'granted' })
   })
 

@@ -150,7 +150,7 @@ withPostgres('to PostgreSQL and back', () => {
     )
     // The batch that was dropped had the second id.
     const ids = await withStore(database, async (store) => {
-      await store.pauses.lift('operator', false)
+      await store.pauses.lift('operator', false, Date.now())
       const id = await released(store, ['d', 'new'])
       await feedAll(store)
       await settle(store, 'd', 'answered')

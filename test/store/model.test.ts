@@ -154,7 +154,7 @@ async function perform(world: World, step: Act): Promise<void> {
       await store.calls.expire(world.now)
       return
     case 'resume':
-      for (const { cause } of await store.pauses.list()) await store.pauses.lift(cause, true)
+      for (const { cause } of await store.pauses.list()) await store.pauses.lift(cause, true, Date.now())
       return
     case 'time':
       world.now += RULES.openCallMaxAgeMs / 2

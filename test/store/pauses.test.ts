@@ -18,16 +18,16 @@ test('a cause is added once, keeps its detail, and is lifted alone', async () =>
     { cause: 'operator', since: 1, detail: 'lunch' },
     { cause: 'no_credits', since: 3, detail: 'Out of credits' },
   ])
-  expect(await store.pauses.lift('no_credits', false)).toBe(true)
-  expect(await store.pauses.lift('no_credits', true)).toBe(false)
+  expect(await store.pauses.lift('no_credits', false, Date.now())).toBe(true)
+  expect(await store.pauses.lift('no_credits', true, Date.now())).toBe(false)
   expect((await store.pauses.list()).map((pause) => pause.cause)).toEqual(['operator'])
 })
 
 test('a probe starts only for a lifted cause, and survives a restart', async () => {
-  await store.pauses.lift('unauthorized', true)
+  await store.pauses.lift('unauthorized', true, Date.now())
   expect(await store.pauses.probing()).toBe(false)
   await store.pauses.add({ cause: 'unauthorized', since: 1, detail: '' })
-  await store.pauses.lift('unauthorized', true)
+  await store.pauses.lift('unauthorized', true, Date.now())
   const other = await temp.openAgain()
   expect(await other.pauses.probing()).toBe(true)
   await temp.change(async (tx) => endProbe(tx, null, 2))
