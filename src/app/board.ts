@@ -18,10 +18,6 @@ import { version } from './version.js'
 
 const SHOWN_BATCHES = 20
 
-function which(batchId: number | undefined) {
-  return batchId === undefined ? { limit: SHOWN_BATCHES } : { batchId, limit: 1 }
-}
-
 /** Bull Board with a live status message; health, readiness and metrics. */
 export async function startBoardProcess(
   settings: Settings,
@@ -66,11 +62,12 @@ export async function startBoardProcess(
       },
       store,
       confirmAbove: settings.confirmAbove,
-      report: (batchId) => status({ store, queue, now, settings }, which(batchId)),
-      reportWithoutRedis: (silence, batchId) => status({ store, queue: null, silence, now, settings }, which(batchId)),
-      samples: store.activity.samples,
-      timeline: store.timeline.list,
-      metrics: () => store.reports.totals(now()),
+      now,
+      report: ({ batchId, redisProblem: silence = null } = {}) =>
+        status(
+          { store, queue: silence === null ? queue : null, silence, now, settings },
+          batchId === undefined ? { limit: SHOWN_BATCHES } : { batchId, limit: 1 },
+        ),
       ready: async () => {
         const failure = store.trouble()
         if (failure !== null) return { ok: false, reason: failure.cause }

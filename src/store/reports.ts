@@ -85,6 +85,7 @@ export interface Reports {
   /** Latest first. If there are more, finished ones are left out before unfinished ones. */
   batches(which: WhichBatches): Promise<readonly BatchReport[]>
   totals(now: number): Promise<Totals>
+  callsByOutcome(): Promise<Totals['callsByOutcome']>
   /**
    * All three in one look. A large capped batch is counted once for them. `needs`: released batches, the ones whose
    * searches run first in front.
@@ -139,6 +140,7 @@ const A_MINUTE_MS = 60_000
 export function reports(reader: Connection): Reports {
   return {
     batches: (which) => reader.read(async (tx) => batchReports(tx, which, await readBudgets(tx))),
+    callsByOutcome: () => reader.read(callsByOutcome),
     totals: (now) => reader.read(async (tx) => totals(tx, now, await readBudgets(tx))),
     look: (which, now) =>
       reader.read(async (tx) => {
@@ -187,10 +189,15 @@ async function unknownCounts(tx: Transaction): Promise<UnknownCounts> {
   return { all, unseen: Math.max(0, all - (await unknownSeenCount(tx))) }
 }
 
-async function totals(tx: Transaction, now: number, budgets: readonly Budget[]): Promise<Totals> {
-  const callsByOutcome = Object.fromEntries(CALL_OUTCOMES.map((outcome) => [outcome, 0])) as Record<CallOutcome, number>
+async function callsByOutcome(tx: Transaction): Promise<Totals['callsByOutcome']> {
+  const calls = Object.fromEntries(CALL_OUTCOMES.map((outcome) => [outcome, 0])) as Record<CallOutcome, number>
   const counts = await tx.all<{ outcome: CallOutcome; calls: number }>('select outcome, calls from call_count')
-  for (const row of counts) callsByOutcome[row.outcome] = row.calls
+  for (const row of counts) calls[row.outcome] = row.calls
+  return calls
+}
+
+async function totals(tx: Transaction, now: number, budgets: readonly Budget[]): Promise<Totals> {
+  const calls = await callsByOutcome(tx)
   const counted = async (text: string, parameters: SqlParameters = {}): Promise<number> =>
     (await tx.get<{ n: number }>(text, parameters))?.n ?? 0
   return {
@@ -198,10 +205,10 @@ async function totals(tx: Transaction, now: number, budgets: readonly Budget[]):
     deadLetters: await counted(
       "select count(*) as n from search $by(search_dead) where state = 'dead' and discarded = 0",
     ),
-    spent: callsByOutcome.answered + callsByOutcome.unreadable,
-    unknownOutcomes: callsByOutcome.unknown,
+    spent: calls.answered + calls.unreadable,
+    unknownOutcomes: calls.unknown,
     unknownUnseen: (await unknownCounts(tx)).unseen,
-    callsByOutcome,
+    callsByOutcome: calls,
     callsLastMinute: await counted('select count(*) as n from call where sent_at > @since', {
       since: now - A_MINUTE_MS,
     }),

@@ -1,9 +1,14 @@
 import type { StatusReport } from '../batches/status-report.js'
 import type { Logger } from '../domain/logger.js'
-import type { Sample, SampleQuery } from '../store/activity.js'
-import type { Store, Totals } from '../store/store.js'
-import type { TimelineEntry, TimeRange } from '../store/timeline.js'
+import type { Store } from '../store/store.js'
 import type { BoardActions, BoardQueue } from './adapters.js'
+
+export interface WhichReport {
+  /** Only this batch. Default: the latest ones. */
+  readonly batchId?: number | undefined
+  /** Why Redis is not asked: then the report is from the store alone. */
+  readonly redisProblem?: string
+}
 
 /** What the board needs. It closes none of it. */
 export interface BoardOptions {
@@ -23,19 +28,12 @@ export interface BoardOptions {
   readonly queues: { readonly search: BoardQueue; readonly deadLetters: BoardQueue }
   /** The use cases behind Pause and Resume, shared with the command line. */
   readonly actions: BoardActions
-  /** For the pages of batches, dead letters and search results. */
-  readonly store: Pick<Store, 'reports' | 'deadLetters' | 'batches' | 'schedules' | 'account' | 'calls'>
+  readonly store: Pick<Store, 'reports' | 'deadLetters' | 'batches' | 'calls' | 'activity' | 'timeline'>
   /** TRACKYARD_CONFIRM_ABOVE: an action that may cost more credits asks first. */
   readonly confirmAbove: number
-  /** @param batchId only this batch; default: the latest */
-  report(batchId?: number): Promise<StatusReport>
-  /** The same from the store alone, for a Redis that does not answer. @param silence the message about it */
-  reportWithoutRedis(silence: string, batchId?: number): Promise<StatusReport>
-  /** What the charts show; see `ActivityStore`. */
-  samples(which: SampleQuery): Promise<readonly Sample[]>
-  /** What happened, newest first. */
-  timeline(limit: number, between?: TimeRange): Promise<readonly TimelineEntry[]>
-  metrics(): Promise<Totals>
+  /** Of the database, whose time is in every row. */
+  readonly now: () => number
+  report(which?: WhichReport): Promise<StatusReport>
   /** Whether work can continue. /readyz returns this without a password. */
   ready(): Promise<{ readonly ok: boolean; readonly reason: string }>
   readonly log: Logger

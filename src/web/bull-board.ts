@@ -11,7 +11,7 @@ import { DeadLetterAdapter, SearchAdapter } from './adapters.js'
 import { isRetryAll, refusalOf } from './allowed-actions.js'
 import type { BoardOptions } from './board-options.js'
 import { openLiveMessage } from './live-message.js'
-import { ANSWER_WITHIN_MS, REDIS_SILENT_MESSAGE } from './silence.js'
+import { ANSWER_WITHIN_MS, REDIS_SILENT_MESSAGE, type RedisReads } from './silence.js'
 
 /**
  * Sets up Bull Board for the two queues. Its hook runs before each of its handlers and checks
@@ -32,9 +32,9 @@ const UI = {
 type Needs = Pick<BoardOptions, 'path' | 'queues' | 'actions' | 'readOnly' | 'report' | 'store' | 'confirmAbove'>
 
 /** Mount it at `path`. A browser finds it at `options.path` plus `path`. */
-export function bullBoard(path: string, options: Needs): Hono {
+export function bullBoard(path: string, options: Needs, redisReads: RedisReads): Hono {
   const { queues, actions, readOnly, path: prefix } = options
-  const message = openLiveMessage(options.report, systemClock)
+  const message = openLiveMessage(options.report, redisReads, systemClock)
   const serverAdapter = new HonoAdapter(serveFilesBelow(prefix)).setBasePath(prefix + path)
 
   createBullBoard({
@@ -70,8 +70,9 @@ export function bullBoard(path: string, options: Needs): Hono {
 
   const board = new Hono({ strict: false })
   board.use('/api/*', async (c, next) => {
-    if (c.req.method === 'GET') await message.refresh()
-    await withTimeout(ANSWER_WITHIN_MS, next(), REDIS_SILENT_MESSAGE)
+    if (c.req.method !== 'GET') return withTimeout(ANSWER_WITHIN_MS, next(), REDIS_SILENT_MESSAGE)
+    await message.refresh()
+    await redisReads(ANSWER_WITHIN_MS, next)
   })
   board.route('/', serverAdapter.registerPlugin())
   return board

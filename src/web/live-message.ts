@@ -1,7 +1,6 @@
 import type { StatusReport } from '../batches/status-report.js'
 import type { Clock } from '../domain/clock.js'
-import { withTimeout } from '../domain/with-timeout.js'
-import { messageOf, REDIS_SILENT_MESSAGE } from './silence.js'
+import { messageOf, type RedisReads } from './silence.js'
 
 /**
  * The status message above the jobs: why they move or do not. Bull Board asks its adapters for a
@@ -19,14 +18,18 @@ export interface LiveMessage {
 const FRESH_MS = 1_000
 const PATIENCE_MS = 3_000
 
-export function openLiveMessage(report: () => Promise<StatusReport>, clock: Clock): LiveMessage {
+export function openLiveMessage(
+  report: () => Promise<StatusReport>,
+  redisReads: RedisReads,
+  clock: Clock,
+): LiveMessage {
   let message = ''
   let askedAtMs = Number.NEGATIVE_INFINITY
   let asking: Promise<void> | null = null
 
   async function ask(): Promise<void> {
     try {
-      const { queue } = await withTimeout(PATIENCE_MS, report(), REDIS_SILENT_MESSAGE)
+      const { queue } = await redisReads(PATIENCE_MS, report)
       message = queue.reason
     } catch (error) {
       message = `The state is currently unknown: ${messageOf(error)}`

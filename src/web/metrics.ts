@@ -1,18 +1,16 @@
 import { Counter, Gauge, Registry } from 'prom-client'
-import type { BatchStatus, StatusReport } from '../batches/status-report.js'
-import { CALL_OUTCOMES } from '../domain/outcome.js'
+import type { StatusReport } from '../batches/status-report.js'
+import { CALL_OUTCOMES, type CallOutcome } from '../domain/outcome.js'
 import { PAUSE_CAUSES } from '../domain/pause.js'
 import { ROW_STATUSES } from '../domain/states.js'
-import type { Totals } from '../store/store.js'
 
 /**
  * The metrics for Prometheus. The store already counts everything across restarts and workers, so
  * nothing is counted here. Each scrape fills a registry of its own from the report and drops it. An
  * unknown value (credits, limit) has no sample rather than a false zero. Label values are fixed
- * lists, except batches: the unfinished and the latest, at most 20.
+ * lists, except the batches of the report.
  */
 
-const MOST_BATCHES = 20
 const LONGEST_NAME = 100
 
 export interface Scrape {
@@ -20,7 +18,11 @@ export interface Scrape {
   readonly text: string
 }
 
-export async function renderMetrics(report: StatusReport, totals: Totals, version: string): Promise<Scrape> {
+export async function renderMetrics(
+  report: StatusReport,
+  callsByOutcome: Readonly<Record<CallOutcome, number>>,
+  version: string,
+): Promise<Scrape> {
   const registry = new Registry()
   const { queue, credits, calls_per_minute } = report
 
@@ -40,14 +42,12 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
 
   const calls = counter('trackyard_calls_total', 'Calls of POST /search that have ended, by outcome.', 'outcome')
   for (const outcome of CALL_OUTCOMES) {
-    if (outcome !== 'sent') calls.inc({ outcome }, totals.callsByOutcome[outcome])
+    if (outcome !== 'sent') calls.inc({ outcome }, callsByOutcome[outcome])
   }
-  counter('trackyard_rate_limited_total', 'Calls that the API answered with 429.').inc(
-    totals.callsByOutcome.rate_limited,
-  )
-  counter('trackyard_credits_spent_total', 'Calls that the API answered with 200, one credit each.').inc(totals.spent)
+  counter('trackyard_rate_limited_total', 'Calls that the API answered with 429.').inc(callsByOutcome.rate_limited)
+  counter('trackyard_credits_spent_total', 'Calls that the API answered with 200, one credit each.').inc(credits.spent)
   counter('trackyard_unknown_outcomes_total', 'Calls whose answer never arrived; each may have cost a credit.').inc(
-    totals.unknownOutcomes,
+    credits.unknown_outcomes,
   )
   known('trackyard_credits_remaining', 'Credits left, as the API last reported.', credits.remaining)
   gauge('trackyard_credits_needed', 'Credits that all due searches need, one each.').set(credits.needed)
@@ -95,7 +95,7 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
     'name',
   )
   const items = gauge('trackyard_batch_rows', 'Rows of a batch by status.', 'batch', 'name', 'status')
-  for (const batch of shownBatches(report.batches)) {
+  for (const batch of report.batches) {
     const name = batch.name.slice(0, LONGEST_NAME)
     spent.set({ batch: batch.batch, name }, batch.credits_spent)
     for (const status of ROW_STATUSES) items.set({ batch: batch.batch, name, status }, batch[status])
@@ -113,9 +113,4 @@ export async function renderMetrics(report: StatusReport, totals: Totals, versio
 
 function secondsOf(iso: string | null): number | null {
   return iso === null ? null : Date.parse(iso) / 1000
-}
-
-function shownBatches(batches: readonly BatchStatus[]): readonly BatchStatus[] {
-  const finishedLast = (batch: BatchStatus) => (batch.completed_at === null ? 0 : 1)
-  return [...batches].sort((a, b) => finishedLast(a) - finishedLast(b) || b.batch - a.batch).slice(0, MOST_BATCHES)
 }

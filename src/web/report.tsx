@@ -7,12 +7,11 @@ import { parseTracks } from '../domain/answer.js'
 import { formatDuration, formatNumber, formatRowCounts, pluralize } from '../domain/format.js'
 import { CALL_OUTCOMES } from '../domain/outcome.js'
 import { deriveTags, type Track } from '../domain/tags.js'
-import type { Sample, SampleQuery } from '../store/activity.js'
 import type { BatchOutcome, DeadLetterGroup, InvalidGroup } from '../store/findings.js'
 import type { Batch, BatchReport, Store } from '../store/store.js'
-import type { TimelineEntry, TimeRange } from '../store/timeline.js'
+import type { TimelineEntry } from '../store/timeline.js'
 import { BatchFigures, InvalidRows } from './pages/batch.js'
-import { StatusBar, stateOf } from './pages/batch-list.js'
+import { doneOf, StatusBar, stateOf } from './pages/batch-list.js'
 import { type ChartData, chartData, chartWindowBetween } from './pages/chart-data.js'
 import { Charts, stopName } from './pages/charts.js'
 import { DeadLetterGroups } from './pages/dead-letters.js'
@@ -20,11 +19,7 @@ import type { PageContext } from './pages/layout.js'
 import { batchTimeline, Timeline } from './pages/timeline.js'
 
 /** The morning report: one self-contained HTML file, built from the same parts as the pages. */
-export interface ReportSource {
-  readonly store: Pick<Store, 'reports'>
-  samples(which: SampleQuery): Promise<readonly Sample[]>
-  timeline(limit: number, between?: TimeRange): Promise<readonly TimelineEntry[]>
-}
+type ReportSource = Pick<Store, 'reports' | 'activity' | 'timeline'>
 
 export interface ReportData {
   readonly batch: Batch
@@ -49,17 +44,13 @@ export interface Agreement {
 const MOST_ANSWERS = 2000
 
 /** @returns the text of the file */
-export async function renderReport(source: ReportSource, report: BatchReport, now: number): Promise<string> {
-  const data = await reportData(source, report, now)
+export async function renderReport(store: ReportSource, report: BatchReport, now: number): Promise<string> {
+  const data = await reportData(store, report, now)
   const html = String(await (<Report data={data} now={now} />))
   return `<!doctype html>${html}\n`
 }
 
-async function reportData(
-  { store, samples, timeline }: ReportSource,
-  report: BatchReport,
-  now: number,
-): Promise<ReportData> {
+async function reportData(store: ReportSource, report: BatchReport, now: number): Promise<ReportData> {
   const { batch } = report
   const outcome = await store.reports.batchOutcome(batch.id)
   const from = outcome.firstCallAt ?? batch.createdAt
@@ -69,8 +60,8 @@ async function reportData(
     batch,
     status: batchStatus(report),
     outcome,
-    charts: chartData(await samples({ ...window, now, batchId: batch.id }), window, report.items),
-    timeline: await batchTimeline(batch, timeline, now),
+    charts: chartData(await store.activity.samples({ ...window, now, batchId: batch.id }), window, report.items),
+    timeline: await batchTimeline(batch, store.timeline, now),
     deadLetters: await store.reports.deadLetterGroups({ batchId: batch.id }),
     invalid: report.invalid === 0 ? [] : await store.reports.invalidGroups(batch.id),
     agreement: agreementOf(await store.reports.someAnswers(batch.id, MOST_ANSWERS)),
@@ -125,7 +116,7 @@ function Report({ data, now }: { readonly data: ReportData; readonly now: number
 
 /** What a reader of a mail sees first. */
 function summaryOf({ status, batch, outcome }: ReportData, now: number): string {
-  const done = status.rows - status.waiting - status.withheld - status.cancelled
+  const done = doneOf(status)
   const { rows, tagged, no_match: noMatch, dead, invalid } = status
   const open = done === rows ? '' : `, ${formatNumber(rows - done)} not done`
   const from = outcome.firstCallAt ?? batch.createdAt

@@ -3,7 +3,6 @@ import { bodyLimit } from 'hono/body-limit'
 import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
 import { getPathNoStrict } from 'hono/utils/url'
-import { withTimeout } from '../domain/with-timeout.js'
 import { csrf, hostCheck, readOnly } from './access.js'
 import type { BoardOptions } from './board-options.js'
 import { bullBoard } from './bull-board.js'
@@ -11,7 +10,7 @@ import { renderMetrics } from './metrics.js'
 import { pageRoutes } from './pages/routes.js'
 import { type Credentials, requirePassword } from './password.js'
 import { STYLES_HASH } from './report.js'
-import { ANSWER_WITHIN_MS, logFailure, messageOf, REDIS_SILENT_MESSAGE } from './silence.js'
+import { ANSWER_WITHIN_MS, logFailure, messageOf, openRedisReads } from './silence.js'
 
 /**
  * The pages, in the order of the checks: host check → headers → the two probes, without a password
@@ -23,6 +22,7 @@ const PAGES = '/queues'
 const LARGEST_BODY = 64 * 1024
 
 export function buildWeb(options: BoardOptions, access: { loopback: boolean; credentials: Credentials | null }): Hono {
+  const redisReads = openRedisReads()
   // hono ignores `getPath` when `strict` is false, so the path is made non-strict here.
   const web = new Hono({ getPath: (request) => withoutPrefix(getPathNoStrict(request), options.path) })
 
@@ -37,12 +37,10 @@ export function buildWeb(options: BoardOptions, access: { loopback: boolean; cre
   web.use(pageHeaders())
   web.get('/healthz', (c) => c.text('ok'))
   web.get('/readyz', async (c) => {
-    const state = await withTimeout(ANSWER_WITHIN_MS, options.ready(), REDIS_SILENT_MESSAGE).catch(
-      (error: unknown) => ({
-        ok: false,
-        reason: messageOf(error),
-      }),
-    )
+    const state = await redisReads(ANSWER_WITHIN_MS, options.ready).catch((error: unknown) => ({
+      ok: false,
+      reason: messageOf(error),
+    }))
     return c.json({ ok: state.ok, reason: state.reason }, state.ok ? 200 : 503)
   })
 
@@ -51,17 +49,17 @@ export function buildWeb(options: BoardOptions, access: { loopback: boolean; cre
   if (options.readOnly) web.use(readOnly())
   web.use(bodyLimit({ maxSize: LARGEST_BODY }))
 
-  web.route('/', pageRoutes(options))
+  web.route('/', pageRoutes(options, redisReads))
   web.get('/metrics', async (c) => {
-    const [report, totals] = await withTimeout(
-      ANSWER_WITHIN_MS,
-      Promise.all([options.report(), options.metrics()]),
-      REDIS_SILENT_MESSAGE,
+    const report = await redisReads(ANSWER_WITHIN_MS, options.report)
+    const { contentType, text } = await renderMetrics(
+      report,
+      await options.store.reports.callsByOutcome(),
+      options.version,
     )
-    const { contentType, text } = await renderMetrics(report, totals, options.version)
     return c.body(text, 200, { 'content-type': contentType })
   })
-  web.route(PAGES, bullBoard(PAGES, options))
+  web.route(PAGES, bullBoard(PAGES, options, redisReads))
   return web
 }
 

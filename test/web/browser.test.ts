@@ -14,7 +14,7 @@ import type { Store } from '../../src/store/store.js'
 import { type Board, startBoard } from '../../src/web/start-board.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { until } from '../support/until.js'
-import { A_FINGERPRINT, aReport, someTotals } from './setup.js'
+import { A_FINGERPRINT, aReport } from './setup.js'
 
 /**
  * What the operator sees and presses, in a real Chromium, over the real queues with their parking worker.
@@ -97,11 +97,8 @@ beforeAll(async () => {
     },
     store,
     confirmAbove: 1,
+    now: Date.now,
     report: async () => aReport({ queue: { ...aReport().queue, reason: REASON } }),
-    reportWithoutRedis: async (silence) => aReport({ queue: { ...aReport().queue, reason: silence } }),
-    samples: async () => [],
-    timeline: async () => [],
-    metrics: async () => someTotals(),
     ready: async () => ({ ok: true, reason: '' }),
     log: silentLogger,
     version: '1.2.3',

@@ -34,7 +34,7 @@ test('the overview reads by index what it shows, in few statements', async () =>
       now: Date.now,
       settings: { rateLimit: 'auto', autoResumeHours: 24, creditReserve: 0, activeHours: null },
     })
-  await using board = await setup({ report, samples: store.activity.samples, timeline: store.timeline.list })
+  await using board = await setup({ report, store })
   texts.length = 0
   try {
     const started = performance.now()

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { renderMetrics } from '../../src/web/metrics.js'
 import { aBatchStatus } from './scenes.js'
-import { aReport, someTotals } from './setup.js'
+import { aReport, SOME_CALLS } from './setup.js'
 
 /** What docs/monitoring asks Prometheus for is what the board serves. */
 const FOLDER = join(import.meta.dirname, '../../docs/monitoring')
@@ -17,7 +17,7 @@ async function served(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
     credits: { ...aReport().credits, last_until: soon },
     batches: [aBatchStatus()],
   })
-  const { text } = await renderMetrics(report, someTotals(), '1')
+  const { text } = await renderMetrics(report, SOME_CALLS, '1')
   const metrics = new Map<string, Set<string>>()
   for (const [, name = '', labels = ''] of text.matchAll(/^(trackyard_\w+)(?:\{(.*)\})? [\d.e+]+$/gm)) {
     const known = metrics.get(name) ?? new Set()

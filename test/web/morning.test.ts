@@ -275,6 +275,23 @@ describe('a batch', () => {
     expect(await board.store.batches.find(String(id))).toMatchObject({ first: null })
   })
 
+  test('is released also while Redis is away', async () => {
+    await board[Symbol.asyncDispose]()
+    board = await setup({ report: () => new Promise(() => {}) })
+    batch = await aNight(board.store)
+    expect((await board.post(`/batches/${batch}/release`, { max_credits: '40' })).status).toBe(303)
+  })
+
+  test('that is being loaded is not dropped by a board whose own clock is ahead', async () => {
+    const now = () => Date.now() - 3_600_000
+    await board[Symbol.asyncDispose]()
+    board = await setup({ now })
+    const loading = await board.store.batches.create(newBatch({ createdAt: now() }))
+    const answer = await board.post(`/batches/${loading}/cancel`, { confirmed: 'yes' })
+    expect([answer.status, await answer.text()]).toEqual([409, expect.stringContaining('is being loaded by a submit')])
+    expect(await board.store.batches.find(String(loading))).not.toBeNull()
+  })
+
   test('that is not there is said to be missing', async () => {
     const missing = await board.get('/batches/77')
     expect([missing.status, await missing.text()]).toEqual([404, expect.stringContaining('There is no batch 77')])

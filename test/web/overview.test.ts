@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import { UnreachableError } from '../../src/domain/errors.js'
 import { type Scene, scenes } from './scenes.js'
 import { setup, type TestBoard } from './setup.js'
 
@@ -21,15 +22,11 @@ const complaints: string[] = []
 
 beforeAll(async () => {
   scene = sceneOf('healthy')
-  board = await setup({
-    report: async () => {
-      if (scene === ALL['Redis away']) throw new Error('silent')
-      return scene.report
-    },
-    reportWithoutRedis: async () => scene.report,
-    samples: async () => scene.samples,
-    timeline: async () => scene.timeline,
-  })
+  const report: TestBoard['options']['report'] = async ({ redisProblem } = {}) => {
+    if (scene === ALL['Redis away'] && redisProblem === undefined) throw new UnreachableError('silent')
+    return scene.report
+  }
+  board = await setup({ report }, { samples: async () => scene.samples, timeline: async () => scene.timeline })
   profile = await mkdtemp(join(tmpdir(), 'chromium-'))
   browser = await chromium.launchPersistentContext(profile, {
     executablePath: '/usr/bin/chromium',

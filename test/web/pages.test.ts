@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import { recordingLogger } from '../support/recording-logger.js'
 import { A_FINGERPRINT, setup } from './setup.js'
 
 interface QueuesBody {
@@ -48,6 +49,16 @@ test('a report that fails is said on the page instead of the sentence', async ()
   await using board = await setup({ report: () => Promise.reject(new Error('the disk is full')) })
   const { queues } = await queuesOf(await board.get('/queues/api/queues'))
   for (const queue of queues) expect(queue.description).toContain('the disk is full')
+})
+
+test('an error that has nothing to do with Redis is not said of Redis, and is logged', async () => {
+  const log = recordingLogger()
+  await using board = await setup({ report: () => Promise.reject(new TypeError('no such column')), log })
+  const page = await board.get('/')
+  expect([page.status, await page.text()]).toEqual([503, expect.stringContaining('no such column')])
+  expect(log.lines).toContainEqual(
+    expect.objectContaining({ level: 'error', facts: expect.objectContaining({ event: 'board.request_failed' }) }),
+  )
 })
 
 test('jobs show their query, dead letters the reason and the query, foreign jobs their own name', async () => {

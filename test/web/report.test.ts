@@ -13,11 +13,14 @@ async function reportWith(samples: readonly Sample[]): Promise<string> {
     const id = await aNight(temp.store)
     const [report] = await temp.store.reports.batches({ batchId: id, limit: 1 })
     if (report === undefined) throw new Error('expected a report')
-    const timeline = async () => [
-      { at: NOW - 60_000, kind: 'paused', by: 'board', what: `Paused by hand (${HOSTILE}).` } as const,
-    ]
-    const source = { store: temp.store, samples: async () => samples, timeline }
-    return await renderReport(source, report, NOW)
+    const entries = [{ at: NOW - 60_000, kind: 'paused', by: 'board', what: `Paused by hand (${HOSTILE}).` } as const]
+    const { reports, activity, timeline } = temp.store
+    const store = {
+      reports,
+      activity: { ...activity, samples: async () => samples },
+      timeline: { ...timeline, list: async () => entries },
+    }
+    return await renderReport(store, report, NOW)
   } finally {
     await temp.end()
   }

@@ -5,8 +5,10 @@ import { Queue } from 'bullmq'
 import { status } from '../../src/batches/status.js'
 import type { StatusReport } from '../../src/batches/status-report.js'
 import { silentLogger } from '../../src/domain/logger.js'
+import type { ActivityStore } from '../../src/store/activity.js'
 import { openStore } from '../../src/store/open-store.js'
-import type { Store, Totals } from '../../src/store/store.js'
+import type { Reports, Store } from '../../src/store/store.js'
+import type { TimelineStore } from '../../src/store/timeline.js'
 import type { BoardOptions } from '../../src/web/board-options.js'
 import { type Board, startBoard } from '../../src/web/start-board.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
@@ -31,7 +33,14 @@ export interface TestBoard extends Board {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestBoard> {
+/** What the pages show instead of what is in the store. */
+export interface Scenery {
+  readonly samples?: ActivityStore['samples']
+  readonly timeline?: TimelineStore['list']
+  readonly callsByOutcome?: Reports['callsByOutcome']
+}
+
+export async function setup(settings: Partial<BoardOptions> = {}, scenery: Scenery = {}): Promise<TestBoard> {
   const redis = await startRedis()
   const connection = { host: '127.0.0.1', port: redis.port, maxRetriesPerRequest: null, retryStrategy: () => 50 }
   const [search, deadLetters] = ['search', 'dead-letters'].map((name) => {
@@ -63,16 +72,19 @@ export async function setup(settings: Partial<BoardOptions> = {}): Promise<TestB
         await search.resume()
       },
     },
-    store,
-    confirmAbove: 500,
-    report: async (batchId) => {
-      asked += 1
-      return aReport({ queue: { ...aReport().queue, reason }, batches: await batchesOf(store, batchId) })
+    store: {
+      ...store,
+      reports: { ...store.reports, callsByOutcome: scenery.callsByOutcome ?? store.reports.callsByOutcome },
+      activity: { ...store.activity, samples: scenery.samples ?? store.activity.samples },
+      timeline: { ...store.timeline, list: scenery.timeline ?? store.timeline.list },
     },
-    reportWithoutRedis: async (silence) => aReport({ queue: { ...aReport().queue, reason: silence } }),
-    samples: async () => [],
-    timeline: async () => [],
-    metrics: async () => someTotals(),
+    confirmAbove: 500,
+    now: Date.now,
+    report: async ({ batchId, redisProblem } = {}) => {
+      asked += 1
+      const queue = { ...aReport().queue, reason: redisProblem ?? reason }
+      return aReport({ queue, batches: await batchesOf(store, batchId) })
+    },
     ready: async () => ({ ok: true, reason: 'Redis and the store answer.' }),
     log: silentLogger,
     version: '1.2.3',
@@ -148,27 +160,14 @@ export function aReport(changed: Partial<StatusReport> = {}): StatusReport {
   }
 }
 
-export function someTotals(): Totals {
-  return {
-    due: 120,
-    deadLetters: 2,
-    spent: 80,
-    unknownOutcomes: 1,
-    unknownUnseen: 1,
-    callsByOutcome: {
-      sent: 3,
-      unknown: 1,
-      answered: 79,
-      unreadable: 1,
-      rate_limited: 7,
-      out_of_credits: 0,
-      unauthorized: 0,
-      refused: 2,
-      transient: 5,
-    },
-    callsLastMinute: 291,
-    refused: [],
-    rateLimitedCalls: null,
-    failedCalls: null,
-  }
+export const SOME_CALLS = {
+  sent: 3,
+  unknown: 1,
+  answered: 79,
+  unreadable: 1,
+  rate_limited: 7,
+  out_of_credits: 0,
+  unauthorized: 0,
+  refused: 2,
+  transient: 5,
 }

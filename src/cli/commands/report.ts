@@ -42,9 +42,7 @@ export async function writeReport(cli: Cli, session: Session, batchId: number, o
   const [report] = await session.store.reports.batches({ batchId, limit: 1 })
   if (report === undefined) throw new UsageError(`Batch ${batchId} is not there any more.`)
   const { batch } = report
-  const { store } = session
-  const source = { store, samples: store.activity.samples, timeline: store.timeline.list }
-  const html = await renderReport(source, report, session.now())
+  const html = await renderReport(session.store, report, session.now())
   const path = out === '-' ? null : resolve(cli.io.cwd, out ?? defaultReportPath(batch))
   const { openTarget } = await import('../../catalog/export/export-target.js')
   const target = await openTarget(path ?? cli.io.stdout, batch.catalogPath)

@@ -10,6 +10,7 @@ import type { Caps } from '../../store/batches.js'
 import type { Batch, BatchReport, RowReport, SearchReport } from '../../store/store.js'
 import type { BoardOptions } from '../board-options.js'
 import { renderReport } from '../report.js'
+import type { RedisReads } from '../silence.js'
 import { BatchPage } from './batch.js'
 import { chartData, chartWindowBetween } from './chart-data.js'
 import { Confirm } from './confirm.js'
@@ -26,9 +27,9 @@ function noSuchBatch(id: string): UsageError {
 }
 
 /** One batch: its page, its downloads, release and cancel; and the search box. */
-export function batchRoutes(options: BoardOptions, context: () => PageContext): Hono {
+export function batchRoutes(options: BoardOptions, redisReads: RedisReads, context: () => PageContext): Hono {
   const web = new Hono()
-  const { store } = options
+  const { store, now, log } = options
 
   async function reportOf(id: string): Promise<BatchReport> {
     const batch = await batchOf(id)
@@ -48,9 +49,9 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
     const batch = await batchOf(c.req.param('id'))
     const window = chartWindowBetween(batch.createdAt, batch.completedAt ?? view.now)
     const [live, samples, timeline, deadLetters] = await Promise.all([
-      liveReport(options, batch.id),
-      options.samples({ ...window, now: view.now, batchId: batch.id }),
-      batchTimeline(batch, options.timeline, view.now),
+      liveReport(options, redisReads, batch.id),
+      store.activity.samples({ ...window, now: view.now, batchId: batch.id }),
+      batchTimeline(batch, store.timeline, view.now),
       store.reports.deadLetterGroups({ batchId: batch.id }),
     ])
     const status = live.report.batches.find((each) => each.batch === batch.id)
@@ -83,7 +84,7 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
 
   web.get('/batches/:id{[0-9]+}/report', async (c) => {
     const report = await reportOf(c.req.param('id'))
-    return c.html(await renderReport(options, report, Date.now()), 200, { 'cache-control': 'no-store' })
+    return c.html(await renderReport(store, report, now()), 200, { 'cache-control': 'no-store' })
   })
 
   web.post('/batches/:id{[0-9]+}/release', async (c) => {
@@ -91,7 +92,7 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
     const fields = await c.req.parseBody()
     const maxCredits = capFrom(fields.max_credits)
     const first = batch.state === 'loading' ? batch.first : null
-    const { credits } = await priceOfRelease(store, { batch, maxCredits, first }, Date.now())
+    const { credits } = await priceOfRelease(store, { batch, maxCredits, first }, now())
     const at = `${options.path}/batches/${batch.id}`
     const losesCap = maxCredits === null && batch.maxCredits !== null
     // Not a number is no answer either.
@@ -114,8 +115,8 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
         </Confirm>,
       )
     }
-    await releaseBatch({ store, now: Date.now }, { batch, maxCredits, first })
-    options.log.info({ event: 'batch.released', batch: batch.id, maxCredits }, 'batch released on the board')
+    await releaseBatch({ store, now }, { batch, maxCredits, first })
+    log.info({ event: 'batch.released', batch: batch.id, maxCredits }, 'batch released on the board')
     return c.redirect(`${at}?done=released`, 303)
   })
 
@@ -143,8 +144,8 @@ export function batchRoutes(options: BoardOptions, context: () => PageContext): 
         </Confirm>,
       )
     }
-    const { was } = await cancelBatch({ store, log: options.log, now: Date.now }, String(batch.id))
-    options.log.info({ event: 'batch.cancelled', batch: batch.id }, 'batch cancelled on the board')
+    const { was } = await cancelBatch({ store, log, now }, String(batch.id))
+    log.info({ event: 'batch.cancelled', batch: batch.id }, 'batch cancelled on the board')
     return c.redirect(was === 'dropped' ? `${options.path}/` : `${at}?done=cancelled`, 303)
   })
 

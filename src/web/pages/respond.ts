@@ -1,8 +1,8 @@
 import type { Context } from 'hono'
 import type { StatusReport } from '../../batches/status-report.js'
-import { withTimeout } from '../../domain/with-timeout.js'
+import { UnreachableError } from '../../domain/errors.js'
 import type { BoardOptions } from '../board-options.js'
-import { ANSWER_WITHIN_MS, messageOf, REDIS_SILENT_MESSAGE } from '../silence.js'
+import type { RedisReads } from '../silence.js'
 
 /** A whole page. Never from a cache: it shows this moment. */
 export async function page(c: Context, body: unknown, status: 200 | 404 | 409 | 503 = 200): Promise<Response> {
@@ -19,18 +19,11 @@ export interface LiveReport {
 }
 
 /** With Redis away the page is still there: the store knows what is done, and says what is wrong. */
-export async function liveReport(options: BoardOptions, batchId?: number): Promise<LiveReport> {
+export async function liveReport(options: BoardOptions, redisReads: RedisReads, batchId?: number): Promise<LiveReport> {
   try {
-    return {
-      report: await withTimeout(REDIS_WITHIN_MS, options.report(batchId), REDIS_SILENT_MESSAGE),
-      isRedisAway: false,
-    }
+    return { report: await redisReads(REDIS_WITHIN_MS, () => options.report({ batchId })), isRedisAway: false }
   } catch (error) {
-    const report = await withTimeout(
-      ANSWER_WITHIN_MS,
-      options.reportWithoutRedis(messageOf(error), batchId),
-      REDIS_SILENT_MESSAGE,
-    )
-    return { report, isRedisAway: true }
+    if (!(error instanceof UnreachableError)) throw error
+    return { report: await options.report({ batchId, redisProblem: error.message }), isRedisAway: true }
   }
 }

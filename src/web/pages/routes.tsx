@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { RefusedError, UnreachableError, UsageError } from '../../domain/errors.js'
 import { withTimeout } from '../../domain/with-timeout.js'
 import type { BoardOptions } from '../board-options.js'
-import { ANSWER_WITHIN_MS, logFailure, messageOf, REDIS_SILENT_MESSAGE } from '../silence.js'
+import { ANSWER_WITHIN_MS, logFailure, messageOf, REDIS_SILENT_MESSAGE, type RedisReads } from '../silence.js'
 import { batchRoutes } from './batch-routes.js'
 import { chartData, chartWindowOf, RANGES } from './chart-data.js'
 import { deadLetterRoutes } from './dead-letter-routes.js'
@@ -23,11 +23,12 @@ const ASSETS = {
   'icon.svg': 'image/svg+xml',
 } as const
 
-export function pageRoutes(options: BoardOptions): Hono {
+export function pageRoutes(options: BoardOptions, redisReads: RedisReads): Hono {
   const web = new Hono()
+  const { store } = options
   const context = (): PageContext => ({
     base: options.path,
-    now: Date.now(),
+    now: options.now(),
     readOnly: options.readOnly,
     isFile: false,
   })
@@ -42,9 +43,9 @@ export function pageRoutes(options: BoardOptions): Hono {
     const view = context()
     const window = chartWindowOf(range, view.now)
     const [found, samples, timeline] = await Promise.all([
-      liveReport(options),
-      options.samples({ ...window, now: view.now }),
-      options.timeline(SHOWN_ENTRIES),
+      liveReport(options, redisReads),
+      store.activity.samples({ ...window, now: view.now }),
+      store.timeline.list(SHOWN_ENTRIES),
     ])
     const data = { ...found, charts: chartData(samples, window), range, timeline }
     return page(c, <Overview data={data} context={view} />)
@@ -60,7 +61,7 @@ export function pageRoutes(options: BoardOptions): Hono {
     return c.redirect(`${options.path}/`, 303)
   })
   web.route('/', deadLetterRoutes(options, context))
-  web.route('/', batchRoutes(options, context))
+  web.route('/', batchRoutes(options, redisReads, context))
   web.onError((error, c) => {
     // UsageError: there is no such batch or row. RefusedError: the action is not possible in this state.
     const status = error instanceof UsageError ? 404 : error instanceof RefusedError ? 409 : 503

@@ -1,5 +1,5 @@
 import type { Batch } from '../../store/store.js'
-import type { Actor, TimelineEntry, TimelineKind, TimeRange } from '../../store/timeline.js'
+import type { Actor, TimelineEntry, TimelineKind, TimelineStore } from '../../store/timeline.js'
 import { Prose, When } from './text.js'
 
 const BY: Readonly<Record<Actor, string>> = {
@@ -24,12 +24,8 @@ const TONES: Readonly<Record<TimelineKind, string>> = {
 const MOST_ENTRIES = 200
 
 /** What happened while a batch ran: whatever stopped it concerned all batches. */
-export function batchTimeline(
-  batch: Batch,
-  timeline: (limit: number, between: TimeRange) => Promise<readonly TimelineEntry[]>,
-  now: number,
-): Promise<readonly TimelineEntry[]> {
-  return timeline(MOST_ENTRIES, { from: batch.createdAt, to: (batch.completedAt ?? now) + A_MINUTE_MS })
+export function batchTimeline(batch: Batch, timeline: TimelineStore, now: number): Promise<readonly TimelineEntry[]> {
+  return timeline.list(MOST_ENTRIES, { from: batch.createdAt, to: (batch.completedAt ?? now) + A_MINUTE_MS })
 }
 
 /** The entry about the end of a batch is written shortly after its `completedAt`. */

@@ -1,0 +1,37 @@
+import { expect } from '@jest/globals'
+import { startBoardProcess } from '../../src/app/board.js'
+import { NEVER_ABORTED } from '../../src/domain/abortable.js'
+import { silentLogger } from '../../src/domain/logger.js'
+import { inProcessTest } from '../support/in-process-system.js'
+import { until } from '../support/until.js'
+
+const PATHS = ['/', '/batches/1', '/metrics', '/readyz', '/queues/api/queues']
+
+inProcessTest('open pages do not fill the connection to a Redis that is away', {}, async (system) => {
+  await system.submit(['one'])
+  const settings = system.settings({ TRACKYARD_REDIS_URL: system.redis.url, TRACKYARD_BOARD_PORT: '0' })
+  const board = await startBoardProcess(settings, silentLogger, NEVER_ABORTED)
+  try {
+    const statuses = () => Promise.all(PATHS.map(async (path) => (await fetch(board.url + path)).status))
+    const commands = async () =>
+      Number(/total_commands_processed:(\d+)/.exec(await system.redis.command('INFO', 'stats'))?.[1])
+    const before = await commands()
+    expect(await statuses()).toEqual([200, 200, 200, 200, 200])
+    const once = (await commands()) - before
+    expect(once).toBeGreaterThan(5)
+
+    system.redis.freeze()
+    await Promise.all([statuses(), statuses(), statuses(), statuses()])
+    for (let look = 0; look < 4; look += 1)
+      expect(await Promise.all(Array.from({ length: 10 }, statuses))).toContainEqual([200, 200, 503, 503, 503])
+    system.redis.thaw()
+
+    // Redis answers in order, so whatever was piled up comes first.
+    const isBack = async () => (await statuses()).every((status) => status === 200)
+    await until(isBack, { timeoutMs: 60_000, what: 'all pages' })
+    expect((await commands()) - before).toBeLessThan(12 * once)
+  } finally {
+    system.redis.thaw()
+    await board.stop()
+  }
+})
