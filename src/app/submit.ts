@@ -7,7 +7,6 @@ import type { Catalog } from '../catalog/catalog.js'
 import { isExportColumn } from '../catalog/column-names.js'
 import { compileRows, missingIdNote } from '../catalog/compile-rows.js'
 import { collectDoubts } from '../catalog/doubts.js'
-import { filterDoubts, noteFilterNames } from '../catalog/filters.js'
 import { openObjects } from '../catalog/object-rows.js'
 import { openCatalog } from '../catalog/open-catalog.js'
 import { LOWEST_TIER_PER_MINUTE } from '../control/rate-limit.js'
@@ -46,11 +45,11 @@ export interface BatchPlan extends Plan {
   readonly replacedColumns: readonly string[]
   /** How the catalog was read, if that was not obvious: "tab-separated", "header on line 3". */
   readonly notes: readonly string[]
-  /** Warnings about rows that may not be what the user means. */
+  /** Warnings about rows and filters that may not be what the user means. */
   readonly doubts: readonly string[]
   /** Whether a doubt is about searches that nobody may want to pay for. */
   readonly needsConfirmation: boolean
-  /** Of filters that are probably misspelt, and of a name that another batch has. */
+  /** Of a name that another batch has. */
   readonly warnings: readonly string[]
   /** When it is released, ms; null: at once. */
   readonly notBefore: number | null
@@ -173,9 +172,6 @@ export async function planBatch(
       doubts,
     })
     const idNote = missingIdNote(catalog, rowOptions.id ?? null)
-    const filterNames = new Set(Object.keys(rowOptions.filters ?? {}))
-    // Only JSON rows may have filters of their own.
-    const all = catalog.format === 'jsonl' ? noteFilterNames(rows, filterNames) : rows
     const batch = await loadBatch(
       session,
       {
@@ -183,7 +179,7 @@ export async function planBatch(
         ...{ template, rowOptions, continues: earlier?.id ?? null },
         priority: options.priority ?? earlier?.priority ?? 'normal',
       },
-      untilAborted(all, signal),
+      untilAborted(rows, signal),
       { signal, ...(progress !== undefined && { progress }) },
     )
     try {
@@ -193,8 +189,8 @@ export async function planBatch(
         replacedColumns: catalog.columns.filter(isExportColumn).map((column) => column.trim()),
         notes: idNote === null ? catalog.notes : [...catalog.notes, idNote],
         doubts: [...doubts.messages(), ...repeatedIdDoubt(batch.plan, catalog, rowOptions.id)],
-        needsConfirmation: doubts.needConfirmation,
-        warnings: [...filterDoubts(filterNames), ...(await namesakes(store, batch.id, name, earlier))],
+        needsConfirmation: doubts.needsConfirmation,
+        warnings: await namesakes(store, batch.id, name, earlier),
         continues:
           earlier === null
             ? null

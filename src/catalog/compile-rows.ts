@@ -69,7 +69,7 @@ async function* loadedRows(
     const key = id.read(row)
     const compiled = key.problem === null ? requestOf(requests.read(row)) : { problem: key.problem }
     const request = 'problem' in compiled ? null : { fingerprint: fingerprint(compiled), request: compiled }
-    if (doubts !== undefined) noteDoubts(row, request === null ? null : requests, doubts)
+    if (doubts !== undefined) noteDoubts(row, 'problem' in compiled ? null : { request: compiled, requests }, doubts)
     yield {
       position,
       line: catalog.words.row === 'line' ? row.line : null,
@@ -90,10 +90,17 @@ async function* loadedRows(
   }
 }
 
-/** @param requests null for a row that is not searched */
-function noteDoubts(row: RawRow, requests: RowRequestReader | null, doubts: Doubts): void {
+/** @param searched null: it is not */
+function noteDoubts(
+  row: RawRow,
+  searched: { readonly request: SearchRequest; readonly requests: RowRequestReader } | null,
+  doubts: Doubts,
+): void {
   const { line } = row
-  if (requests !== null) for (const found of requests.placeholders(row)) doubts.addPlaceholder({ line, ...found })
+  if (searched !== null) {
+    for (const found of searched.requests.placeholders(row)) doubts.addPlaceholder({ line, ...found })
+    doubts.addFilterNames(Object.keys(searched.request.filters ?? {}))
+  }
   if (row.kind === 'cells' && row.rowsInside !== undefined) doubts.addRowsInside({ line, rows: row.rowsInside })
 }
 

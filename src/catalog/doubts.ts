@@ -1,3 +1,5 @@
+import { filterDoubts } from './filters.js'
+
 export type Doubts = ReturnType<typeof collectDoubts>
 
 /** How many examples a message gives. */
@@ -15,6 +17,7 @@ export function collectDoubts(place: 'line' | 'row' = 'line') {
   let placeholderCount = 0
   const inside: { line: number; rows: number }[] = []
   let insideCount = 0
+  const filterNames = new Set<string>()
   return {
     /** A column of the query has a value that means "no value" in some program. */
     addPlaceholder(found: { readonly line: number; readonly column: string; readonly value: string }): void {
@@ -25,6 +28,9 @@ export function collectDoubts(place: 'line' | 'row' = 'line') {
     addRowsInside(found: { readonly line: number; readonly rows: number }): void {
       insideCount++
       if (inside.length < SHOWN) inside.push(found)
+    },
+    addFilterNames(names: readonly string[]): void {
+      for (const name of names) filterNames.add(name)
     },
     /** Warnings for the plan. */
     messages(): readonly string[] {
@@ -42,10 +48,10 @@ export function collectDoubts(place: 'line' | 'row' = 'line') {
         )
       }
       if (insideCount > SHOWN) messages.push(`… and ${insideCount - SHOWN} more such rows.`)
-      return messages
+      return [...messages, ...filterDoubts(filterNames)]
     },
     /** Whether the batch would pay for searches that the user may not want. */
-    get needConfirmation(): boolean {
+    get needsConfirmation(): boolean {
       return placeholderCount > 0
     },
   }

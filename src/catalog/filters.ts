@@ -2,7 +2,7 @@ import { didYouMean } from '../domain/did-you-mean.js'
 import { UsageError } from '../domain/errors.js'
 import { truncate } from '../domain/format.js'
 import { isRecord } from '../domain/json.js'
-import { type Filters, type LoadedRow, MAX_LIMIT } from '../domain/request.js'
+import { type Filters, MAX_LIMIT } from '../domain/request.js'
 import { ExactNumber, parseExactly, plainNumber } from './json/exact-json.js'
 
 /**
@@ -129,15 +129,4 @@ export function filterDoubts(names: Iterable<string>): readonly string[] {
     if (near !== null) doubts.push(`The API documents no filter "${name}": did you mean ${near}? It is sent as it is.`)
   }
   return doubts
-}
-
-/** Passes the rows through and adds the names of their filters to `names`. */
-export async function* noteFilterNames(
-  rows: AsyncIterable<LoadedRow>,
-  names: Set<string>,
-): AsyncGenerator<LoadedRow, void, undefined> {
-  for await (const row of rows) {
-    for (const name of Object.keys(row.request?.request.filters ?? {})) names.add(name)
-    yield row
-  }
 }

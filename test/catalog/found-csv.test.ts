@@ -197,16 +197,16 @@ describe('what every spreadsheet writes', () => {
     const text =
       'id,title,mood\n1,#N/A,calm\n2,NULL,dark\n3,\\N,sad\n4,nan,happy\n5,#REF!,x\n6,N/A,N/A\n7,null,null\n8,Nullarbor,#1 hit!\n'
     const { doubts, said } = await read(text)
-    expect(doubts.needConfirmation).toBe(true)
+    expect(doubts.needsConfirmation).toBe(true)
     expect(doubts.messages()).toEqual([
       '9 values look like "no value" and would be searched as words: ' +
         '#N/A in {title} on line 2, NULL in {title} on line 3, \\N in {title} on line 4, ….',
     ])
     expect(said).toHaveLength(8)
     const empty = await read('id\ttitle\n1\t""\n', { name: 'x.tsv', template: '{title}' })
-    expect(empty.doubts.needConfirmation).toBe(true)
+    expect(empty.doubts.needsConfirmation).toBe(true)
     const other = await read(text, { template: '{id}' })
-    expect([other.doubts.needConfirmation, other.doubts.messages()]).toEqual([false, []])
+    expect([other.doubts.needsConfirmation, other.doubts.messages()]).toEqual([false, []])
   })
 
   test('concat: the header again is no row', async () => {
