@@ -145,7 +145,7 @@ function timeFor(
     },
     after(start, ms) {
       const free = freeMs(start, start + ms)
-      return free >= ms ? start + ms : afterActiveMs(hours.hours, hours.zone, start + free, ms - free).at
+      return free >= ms ? start + ms : afterActiveMs(hours.hours, hours.zone, start + free, ms - free)
     },
   })
   return { days: Math.max(1, Math.ceil((finishAt - from) / DAY_MS)), finishAt }

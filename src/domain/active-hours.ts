@@ -112,20 +112,6 @@ export function isByNight(text: string): boolean {
   )
 }
 
-export function isActiveAt(hours: ActiveHours, zone: string, instant: number): boolean {
-  if (isAlwaysActive(hours)) return true
-  const [window] = windowsAfter(hours, zone, instant)
-  return window !== undefined && window.from <= instant
-}
-
-/** When calls may start again, or no longer; null: never. */
-export function nextChange(hours: ActiveHours, zone: string, instant: number): number | null {
-  if (isAlwaysActive(hours)) return null
-  const [window] = windowsAfter(hours, zone, instant)
-  if (window === undefined) return null
-  return window.from <= instant ? window.to : window.from
-}
-
 /** The active milliseconds between two instants. */
 export function activeMsBetween(hours: ActiveHours, zone: string, from: number, to: number): number {
   if (isAlwaysActive(hours)) return Math.max(0, to - from)
@@ -140,27 +126,17 @@ export function activeMsBetween(hours: ActiveHours, zone: string, from: number, 
 /** Beyond this many weeks the share of active time is taken as constant. */
 const MOST_WEEKS = 520
 
-/** When `ms` active milliseconds have passed since `from`, and in how many windows. */
-export function afterActiveMs(
-  hours: ActiveHours,
-  zone: string,
-  from: number,
-  ms: number,
-): { readonly at: number; readonly windows: number } {
-  if (isAlwaysActive(hours)) return { at: from + ms, windows: 1 }
+/** When `ms` active milliseconds have passed since `from`. */
+export function afterActiveMs(hours: ActiveHours, zone: string, from: number, ms: number): number {
+  if (isAlwaysActive(hours)) return from + ms
   let passed = 0
-  let windows = 0
   for (const window of windowsAfter(hours, zone, from)) {
-    windows += 1
     const start = Math.max(window.from, from)
-    if (passed + window.to - start >= ms) return { at: start + ms - passed, windows }
+    if (passed + window.to - start >= ms) return start + ms - passed
     passed += window.to - start
-    if (window.to - from > MOST_WEEKS * WEEK_MS) {
-      const share = ms / passed
-      return { at: from + (window.to - from) * share, windows: Math.ceil(windows * share) }
-    }
+    if (window.to - from > MOST_WEEKS * WEEK_MS) return from + (window.to - from) * (ms / passed)
   }
-  return { at: from + ms, windows }
+  return from + ms
 }
 
 /** The windows that end after this instant, without end, in order. The first may contain it. */
@@ -199,12 +175,12 @@ export interface HoursInForce {
 
 /** Null: calls may start at any time. */
 export function hoursInForce({ hours, zone }: ZonedHours, now: number): HoursInForce | null {
-  const isActive = isActiveAt(hours, zone, now)
-  const change = nextChange(hours, zone, now)
-  const closedUntil = isActive && change !== null ? nextChange(hours, zone, change) : change
-  const nextEnd = closedUntil === null ? null : nextChange(hours, zone, closedUntil)
-  if (change === null || closedUntil === null || nextEnd === null) return null
-  return { hours: hours.text, zone, closedFrom: isActive ? change : 0, closedUntil, nextEnd }
+  if (isAlwaysActive(hours)) return null
+  const [first, second] = windowsAfter(hours, zone, now)
+  if (first === undefined || second === undefined) return null
+  const isActive = first.from <= now
+  const next = isActive ? second : first
+  return { hours: hours.text, zone, closedFrom: isActive ? first.to : 0, closedUntil: next.from, nextEnd: next.to }
 }
 
 /** Between the claim and the moment at which the API gets the request: a commit and the way there. */
