@@ -137,8 +137,3 @@ function line(row: readonly string[], widths: readonly number[], right: readonly
   })
   return cells.join('  ').trimEnd()
 }
-
-/** Label and value, one pair per line. */
-export function formatPairs(entries: readonly (readonly [label: string, value: string])[]): string {
-  return formatTable(entries)
-}

@@ -3,7 +3,7 @@ import type { Session } from '../../app/session.js'
 import { knownAccount, refreshAccount } from '../../control/refresh-account.js'
 import { requireCompatibleApi } from '../../control/same-api.js'
 import { ConfigurationError, type ExitCode, UnreachableError } from '../../domain/errors.js'
-import { figureOr, formatDateTime, formatPairs, isoOrNull, pluralize } from '../../domain/format.js'
+import { figureOr, formatDateTime, formatTable, isoOrNull, pluralize } from '../../domain/format.js'
 import type { Account } from '../../store/store.js'
 import type { DocumentBody } from '../documents.js'
 import type { Act, Cli } from '../lib/cli.js'
@@ -105,5 +105,5 @@ function renderAccount(account: Account, isFresh: boolean, apiUrl: string): stri
   ]
   if (account.remainingToday !== null) rows.push(['left today', figureOr(account.remainingToday)])
   if (!isFresh) rows.push(['last updated', account.heardAt === null ? 'never' : formatDateTime(account.heardAt)])
-  return formatPairs(rows)
+  return formatTable(rows)
 }

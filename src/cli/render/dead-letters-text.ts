@@ -1,5 +1,5 @@
 import type { DeadLetter } from '../../domain/dead-letter.js'
-import { formatDateTime, formatNumber, formatPairs, formatTable, pluralize, truncate } from '../../domain/format.js'
+import { formatDateTime, formatNumber, formatTable, pluralize, truncate } from '../../domain/format.js'
 import type { BatchReport, Retried } from '../../store/store.js'
 import type { Paint } from '../lib/cli.js'
 
@@ -88,7 +88,7 @@ export function renderDeadLetter(letter: DeadLetter): string {
     ['remedy', letter.remedy],
   )
   if (letter.maybe_paid) rows.push(['costs', 'a retry may be charged again: an earlier call may be paid for already'])
-  return `${formatPairs(rows)}\n\nEvery call: trackyard-batch show ${letter.search.slice(0, 12)}`
+  return `${formatTable(rows)}\n\nEvery call: trackyard-batch show ${letter.search.slice(0, 12)}`
 }
 
 /** "2 searches are due again" */

@@ -5,7 +5,6 @@ import {
   figureOr,
   formatDateTime,
   formatNumber,
-  formatPairs,
   formatTable,
   isoOrNull,
   pluralize,
@@ -43,7 +42,7 @@ function itemSection(item: RowReport): string {
   ]
   if (item.problem !== null) rows.push(['problem', item.problem])
   rows.push(['content', truncate(item.row, 500)])
-  return formatPairs(rows)
+  return formatTable(rows)
 }
 
 function searchSections(search: SearchReport, withRows: boolean, paint: Paint): string[] {
@@ -63,7 +62,7 @@ function searchSections(search: SearchReport, withRows: boolean, paint: Paint): 
     facts.push(['reason', truncate(reason, 500)], ['remedy', death.remedy], ['next', retryHint(search)])
     if (death.requestId !== null) facts.push(['request id', death.requestId])
   }
-  const sections = [formatPairs(facts), callSection(search.calls)]
+  const sections = [formatTable(facts), callSection(search.calls)]
   const tracks = search.answer === null ? null : parseTracks(search.answer)
   if (tracks !== null) sections.push(answerSection(tracks, paint))
   else if (search.answer !== null) sections.push(`unreadable answer\n  ${truncate(search.answer, 500)}`)
@@ -116,7 +115,7 @@ function tagLines(tags: Tags): string {
     ['energy level', tags.energyLevel],
     ['vocals', vocals],
   ]
-  return formatPairs(rows.map(([label, value]) => [label, value === null || value === '' ? '-' : value]))
+  return formatTable(rows.map(([label, value]) => [label, value === null || value === '' ? '-' : value]))
 }
 
 function rowSection(items: SearchReport['items']): string {

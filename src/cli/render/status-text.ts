@@ -7,7 +7,6 @@ import {
   formatDateTime,
   formatDuration,
   formatNumber,
-  formatPairs,
   formatRowCounts,
   formatTable,
   formatTime,
@@ -51,7 +50,7 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
   return [
     paintedMessage(report, paint),
     '',
-    formatPairs(facts),
+    formatTable(facts),
     ...(unknown === null ? [] : unknownLines(unknown, now, paint)),
     '',
     batchTable(report.batches),
