@@ -5,7 +5,17 @@ import { BUDGET_TABLE_SQL, budgetsAsJson, IS_DUE_SQL, readBudgets } from './budg
 import { and, type Condition, type DeadFilter, LISTED, MAYBE_PAID_SQL, matching } from './dead-filter.js'
 import type { Connection, SqlParameters, Transaction } from './engine.js'
 import type { RowName } from './findings.js'
-import { IS_REF_SQL, queryOf, type RefColumns, refOf, refParameters, refsAsJson, searchName } from './search-ref.js'
+import {
+  IS_IN_REF_TABLE_SQL,
+  IS_REF_SQL,
+  queryOf,
+  REF_TABLE_SQL,
+  type RefColumns,
+  refOf,
+  refParameters,
+  refsAsJson,
+  searchName,
+} from './search-ref.js'
 import { markDead, retryDead } from './transitions.js'
 
 /** The result of a retry of dead letters. */
@@ -85,9 +95,7 @@ export function deadLetterStore(connection: Connection): DeadLetterStore {
     get: (refs) =>
       connection.read(async (tx) => {
         const found = await tx.all<{ id: number }>(
-          `with ref (fingerprint, generation, round) as materialized ($refs(@refs))
-           select search.id from ref $next() search on search.fingerprint = ref.fingerprint
-             and search.generation = ref.generation and search.round = ref.round`,
+          `with ${REF_TABLE_SQL} select search.id from ref $next() search on ${IS_IN_REF_TABLE_SQL}`,
           { refs: refsAsJson(refs) },
         )
         const ids = found.map(({ id }) => id)

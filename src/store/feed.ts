@@ -1,10 +1,18 @@
 import type { SearchRequest } from '../domain/request.js'
-import type { SearchRef } from '../domain/search-id.js'
-import { lessUrgentThan, PRIORITIES, type Priority } from '../domain/states.js'
+import { jobIdOf, type SearchRef } from '../domain/search-id.js'
+import { lessUrgentThan, PRIORITIES, type Priority, type SearchState } from '../domain/states.js'
 import { type BatchRow, CAN_PAY_SQL, capOf } from './batch-row.js'
 import { budgetLeft, payingBatches, paysItselfSql, wantedIn } from './budget.js'
 import type { Connection, SqlParameters, Transaction } from './engine.js'
-import { IS_REF_SQL, type RefColumns, type RefPage, refOf, refPage, refParameters } from './search-ref.js'
+import {
+  IS_IN_REF_TABLE_SQL,
+  REF_TABLE_SQL,
+  type RefColumns,
+  type RefPage,
+  refOf,
+  refPage,
+  refsAsJson,
+} from './search-ref.js'
 import { enqueue, requeueSearches } from './transitions.js'
 
 export interface DueSearch {
@@ -37,20 +45,13 @@ export interface FeedStore {
    * Queued before this instant, a page by internal order. `after` is the cursor of the previous
    * page.
    */
-  queuedRefs(
-    before: number,
-    after: number,
-    limit: number,
-  ): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
+  queuedRefs(before: number, after: number, limit: number): Promise<RefPage>
   /**
    * Queued searches that no batch can pay for (any more): cancelled, or their cap is used up. A
    * page by internal order. After two empty scans it returns none, until the batches that cannot
    * pay change.
    */
-  unwantedRefs(
-    after: number,
-    limit: number,
-  ): Promise<{ readonly refs: readonly SearchRef[]; readonly next: number | null }>
+  unwantedRefs(after: number, limit: number): Promise<RefPage>
   /**
    * Those whose jobs would make no call: they have an outcome, are in another round, or are
    * unknown.
@@ -94,15 +95,16 @@ export function feedStore(connection: Connection): FeedStore {
     unwantedRefs: unwantedRefs(connection),
     settledAmong: (refs) =>
       connection.read(async (tx) => {
-        const settled: SearchRef[] = []
-        for (const ref of refs) if (!(await mayRun(tx, ref))) settled.push(ref)
-        return settled
+        const mayRun = new Set((await searchesAmong(tx, refs, ['waiting', 'queued'])).map((row) => jobIdOf(refOf(row))))
+        return refs.filter((ref) => !mayRun.has(jobIdOf(ref)))
       }),
     requeue: (refs) =>
       connection.write(async (tx) => {
-        const ids: number[] = []
-        for (const ref of refs) ids.push(...(await queuedIn(tx, ref)))
-        return requeueSearches(tx, ids)
+        const queued = await searchesAmong(tx, refs, ['queued'])
+        return requeueSearches(
+          tx,
+          queued.map((row) => row.id),
+        )
       }),
     requeueAll: () =>
       connection.write(async (tx) => {
@@ -125,17 +127,18 @@ async function queued(tx: Transaction): Promise<Readonly<Record<Priority, number
   return counts
 }
 
-async function mayRun(tx: Transaction, ref: SearchRef): Promise<boolean> {
-  const open = await tx.get(
-    `select 1 from search where ${IS_REF_SQL} and state in ('waiting', 'queued')`,
-    refParameters(ref),
+/** Those in exactly these rounds and one of these states, by one query. */
+function searchesAmong(
+  tx: Transaction,
+  refs: readonly SearchRef[],
+  states: readonly SearchState[],
+): Promise<(RefColumns & { readonly id: number })[]> {
+  return tx.all(
+    `with ${REF_TABLE_SQL}
+     select search.id, search.fingerprint, search.generation, search.round
+     from ref $next() search on ${IS_IN_REF_TABLE_SQL} and $among(search.state, @states)`,
+    { refs: refsAsJson(refs), states },
   )
-  return open !== undefined
-}
-
-async function queuedIn(tx: Transaction, ref: SearchRef): Promise<number[]> {
-  const text = `select id from search where ${IS_REF_SQL} and state = 'queued'`
-  return (await tx.all<{ id: number }>(text, refParameters(ref))).map((row) => row.id)
 }
 
 interface DueRow extends RefColumns {
@@ -281,7 +284,7 @@ function dueSearch(row: DueRow, batch: BatchRow): DueSearch {
  * what it has just added.) A search that is missed, such as one whose call was in flight then and
  * timed out, is refused by its claim.
  */
-export function unwantedRefs(connection: Connection): FeedStore['unwantedRefs'] {
+function unwantedRefs(connection: Connection): FeedStore['unwantedRefs'] {
   let last = { cannotPay: '[]', foundNothing: 0 }
   return (after, limit) =>
     connection.read(async (tx) => {

@@ -39,7 +39,13 @@ export function refParameters({ fingerprint, generation, round }: SearchRef) {
   return { fingerprint: fingerprintBytes(fingerprint), generation, round }
 }
 
-/** For the fragment `$refs`. */
+/** A common table expression with the rows of `@refs`, for `refsAsJson`. */
+export const REF_TABLE_SQL = 'ref (fingerprint, generation, round) as materialized ($refs(@refs))'
+
+/** A condition over `search` and `ref`: it is in exactly that round. */
+export const IS_IN_REF_TABLE_SQL =
+  'search.fingerprint = ref.fingerprint and search.generation = ref.generation and search.round = ref.round'
+
 export function refsAsJson(refs: readonly SearchRef[]): string {
   return JSON.stringify(refs.map(({ fingerprint, generation, round }) => [fingerprint, generation, round]))
 }

@@ -3,7 +3,7 @@ import type { SearchRef } from '../domain/search-id.js'
 import { lessUrgentThan, type Priority, type SearchState } from '../domain/states.js'
 import { TAGS_RULE, type Tagging } from '../domain/tags.js'
 import type { Transaction } from './engine.js'
-import { refsAsJson } from './search-ref.js'
+import { IS_IN_REF_TABLE_SQL, REF_TABLE_SQL, refsAsJson } from './search-ref.js'
 
 /**
  * The only place that changes the state of a search. A batch counts how many of its rows are
@@ -33,10 +33,10 @@ export async function enqueue(
   now: number,
 ): Promise<number> {
   return tx.run(
-    `with ref (fingerprint, generation, round) as materialized ($refs(@refs))
+    `with ${REF_TABLE_SQL}
      update search set state = 'queued', queued_priority = @priority, queued_at = @now
      from ref
-     where search.fingerprint = ref.fingerprint and search.generation = ref.generation and search.round = ref.round
+     where ${IS_IN_REF_TABLE_SQL}
        and (search.state = 'waiting' or search.state = 'queued' and $among(search.queued_priority, @less))`,
     { refs: refsAsJson(refs), priority, now, less: lessUrgentThan(priority) },
   )

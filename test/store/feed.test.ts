@@ -79,6 +79,18 @@ describe('what is due', () => {
   })
 })
 
+test('jobs that would make no call: with an outcome, in another round, or unknown', async () => {
+  await released(store, ['a', 'b', 'c', 'd'])
+  await feedAll(store)
+  await settle(store, 'a', 'answered')
+  await settle(store, 'b', 'refused')
+  await store.feed.requeue([refOf('c')])
+  const settled = [refOf('a'), refOf('b'), refOf('c'), refOf('d', 2), refOf('d', 1, 2), refOf('nobody')]
+  expect(await store.feed.settledAmong([refOf('c', 2), ...settled, refOf('d')])).toEqual(settled)
+  expect(await store.feed.requeue([refOf('c', 2), ...settled, refOf('d')])).toBe(1)
+  expect([await store.feed.settledAmong([]), await store.feed.requeue([])]).toEqual([[], 0])
+})
+
 describe('the low-water mark', () => {
   test('rises with what is done and falls with what waits again, whoever asks', async () => {
     const early = await released(store, ['a', 'b', 'c', 'd'])

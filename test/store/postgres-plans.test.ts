@@ -78,6 +78,9 @@ here('with a hundred thousand rows', () => {
 
 const PER_TURN = 5
 
+/** The reconciler asks for a thousand at a time. */
+const UNKNOWN = Array.from({ length: 1000 }, (_, index) => refOf(`unknown ${index}`))
+
 function queries(name: string): string[] {
   return Array.from({ length: 8 * PER_TURN }, (_, index) => `${name} ${index}`)
 }
@@ -98,8 +101,8 @@ async function play(store: Store, name: string, turn: number): Promise<void> {
   await store.feed.queued()
   await store.feed.queuedRefs(now, 0, 100)
   await store.feed.unwantedRefs(0, 100)
-  await store.feed.settledAmong([refOf(query(0)), refOf(query(4))])
-  await store.feed.requeue([refOf(query(4))])
+  await store.feed.settledAmong([refOf(query(0)), refOf(query(4)), ...UNKNOWN])
+  await store.feed.requeue([refOf(query(4)), ...UNKNOWN])
   await store.calls.expire(9000)
   await store.calls.streak()
   await store.calls.sentBetween(now - 60_000, now)
