@@ -1,6 +1,7 @@
 import { isSameApi } from '../domain/api-address.js'
 import type { Connection, Transaction } from './engine.js'
 import { countOf } from './ledger.js'
+import { clearMeta, metaSql, writeMeta } from './meta.js'
 import { noteLimit, noteTopUp } from './timeline.js'
 
 export interface Account {
@@ -82,8 +83,8 @@ async function setAccount(tx: Transaction, { apiUrl, ...account }: Account): Pro
        monthly_allowance = @monthlyAllowance, heard_at = @heardAt`,
     { ...account },
   )
-  await tx.run("delete from meta where key = 'account_api'")
-  if (apiUrl !== null) await tx.run("insert into meta (key, value) values ('account_api', @apiUrl)", { apiUrl })
+  if (apiUrl === null) clearMeta(tx, 'account_api')
+  else writeMeta(tx, 'account_api', apiUrl)
 }
 
 function withoutAbsent(account: Partial<Account>): Partial<Account> {
@@ -95,7 +96,7 @@ async function getAccount(tx: Transaction): Promise<Account> {
     `select credits_remaining as "creditsRemaining", limit_per_minute as "limitPerMinute",
        limit_per_day as "limitPerDay", remaining_today as "remainingToday", tier,
        monthly_allowance as "monthlyAllowance", heard_at as "heardAt",
-       (select value from meta where key = 'account_api') as "apiUrl"
+       ${metaSql('account_api')} as "apiUrl"
      from account`,
   )
   if (account === undefined) throw new Error('the store has no row for the account')

@@ -2,6 +2,7 @@ import { isSameApi, type StoredApi } from '../domain/api-address.js'
 import { bindAccount } from './account.js'
 import type { Connection, Transaction } from './engine.js'
 import { countOf } from './ledger.js'
+import { clearMeta, readMeta, writeMeta } from './meta.js'
 
 export interface KnownApi extends StoredApi {
   readonly answers: number
@@ -23,9 +24,7 @@ export interface ApiStore {
   adopt(address: string): Promise<void>
 }
 
-/**
- * The API that the answers come from: one line of `meta`, and a second one if a person adopted it.
- */
+/** The API that the answers come from. */
 export function apiStore(connection: Connection): ApiStore {
   return {
     get: () => connection.read(known),
@@ -33,21 +32,18 @@ export function apiStore(connection: Connection): ApiStore {
       connection.write(async (tx) => {
         const before = await known(tx)
         if (before !== null && !before.isUnused && !isSameApi(before, address)) return before
-        if (before?.address !== address) await storeAddress(tx, address, false)
+        if (before?.address !== address) storeAddress(tx, address, false)
         await bindAccount(tx, address)
         return null
       }),
-    adopt: (address) => connection.write((tx) => storeAddress(tx, address, true)),
+    adopt: (address) => connection.write(async (tx) => storeAddress(tx, address, true)),
   }
 }
 
 /** Null: no worker has started yet. For use inside a transaction. */
 export async function readStoredApi(tx: Transaction): Promise<StoredApi | null> {
-  const row = await tx.get<{ address: string; adopted: 0 | 1 }>(
-    `select value as address, exists (select 1 from meta where key = 'api_adopted') as adopted
-     from meta where key = 'api_address'`,
-  )
-  return row === undefined ? null : { address: row.address, adopted: row.adopted === 1 }
+  const address = await readMeta(tx, 'api_address')
+  return address === null ? null : { address, adopted: (await readMeta(tx, 'api_adopted')) !== null }
 }
 
 async function known(tx: Transaction): Promise<KnownApi | null> {
@@ -59,8 +55,8 @@ async function known(tx: Transaction): Promise<KnownApi | null> {
   return { ...api, answers: await countOf(tx, 'answered'), isUnused: anyOutcome === undefined }
 }
 
-async function storeAddress(tx: Transaction, address: string, adopted: boolean): Promise<void> {
-  await tx.run("delete from meta where key in ('api_address', 'api_adopted')")
-  await tx.run("insert into meta (key, value) values ('api_address', @address)", { address })
-  if (adopted) await tx.run("insert into meta (key, value) values ('api_adopted', '1')")
+function storeAddress(tx: Transaction, address: string, adopted: boolean): void {
+  writeMeta(tx, 'api_address', address)
+  if (adopted) writeMeta(tx, 'api_adopted', '1')
+  else clearMeta(tx, 'api_adopted')
 }

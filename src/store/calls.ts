@@ -8,7 +8,7 @@ import { closeCall } from './close-call.js'
 import type { Connection, Transaction } from './engine.js'
 import type { GroupCommit } from './group-commit.js'
 import { countOf, giveUp, type LedgerCall } from './ledger.js'
-import { setUnknownSeenCount, streakMark, unknownSeenCount } from './pauses.js'
+import { readMeta, writeMeta } from './meta.js'
 import { refusalHistory } from './refusals.js'
 import { fingerprintBytes } from './search-ref.js'
 
@@ -93,8 +93,8 @@ async function isOf(tx: Transaction, callId: number, ref: Pick<SearchRef, 'finge
 
 /** Some of those shown may have been answered since, and another person may have been shown more. */
 async function seeUnknown(tx: Transaction, shown: number): Promise<void> {
-  const seen = Math.max(shown, await unknownSeenCount(tx))
-  setUnknownSeenCount(tx, Math.min(seen, await countOf(tx, 'unknown')))
+  const seen = Math.max(shown, Number(await readMeta(tx, 'unknown_seen')))
+  writeMeta(tx, 'unknown_seen', Math.min(seen, await countOf(tx, 'unknown')))
 }
 
 async function latest(tx: Transaction): Promise<number> {
@@ -129,7 +129,7 @@ async function streak(tx: Transaction): Promise<Streak> {
   const calls = await tx.all<{ outcome: CallOutcome; search_id: number }>(
     `select outcome, search_id from call $unindexed() where finished_at is not null and id > @mark
      order by id desc limit ${LONGEST_STREAK}`,
-    { mark: await streakMark(tx) },
+    { mark: Number(await readMeta(tx, 'streak_from')) },
   )
   for (const { outcome, search_id } of calls) {
     if (outcome === 'answered') break

@@ -7,7 +7,8 @@ import type { SearchState } from '../domain/states.js'
 import { CAN_PAY_SQL } from './batch-row.js'
 import type { Transaction } from './engine.js'
 import { giveUp, openCall } from './ledger.js'
-import { addPause, enforceActiveHours, noteSql, rateLimitEndOf, SET_BACK_MS } from './pauses.js'
+import { metaSql } from './meta.js'
+import { addPause, enforceActiveHours, rateLimitEndOf, SET_BACK_MS } from './pauses.js'
 import { refParameters } from './search-ref.js'
 import { requeueSearches } from './transitions.js'
 
@@ -127,10 +128,10 @@ const CLAIM_FACTS = `
     (select cause from pause order by since limit 1) as pause,
     (select credits_remaining from account) as balance,
     (select calls from call_count where outcome = 'sent') as in_flight,
-    ${noteSql('api_address')} as api_address, ${noteSql('api_adopted')} as api_adopted,
-    ${noteSql('hold_until')} as rate_limit_until, ${noteSql('hold_from')} as rate_limit_from,
-    ${noteSql('active_hours')} as active_hours, ${noteSql('hours_overridden_until')} as hours_overridden_until,
-    ${noteSql('probing')} as probing
+    ${metaSql('api_address')} as api_address, ${metaSql('api_adopted')} as api_adopted,
+    ${metaSql('hold_until')} as rate_limit_until, ${metaSql('hold_from')} as rate_limit_from,
+    ${metaSql('active_hours')} as active_hours, ${metaSql('hours_overridden_until')} as hours_overridden_until,
+    ${metaSql('probing')} as probing
   from search left join call as open on open.search_id = search.id and open.outcome = 'sent'
   where search.fingerprint = @fingerprint and search.generation = @generation`
 

@@ -3,7 +3,8 @@ import { type CallOutcome, isCharged, type ResponseFacts } from '../domain/outco
 import type { SearchState } from '../domain/states.js'
 import type { Transaction } from './engine.js'
 import { countOutcome, type LedgerCall, lowerBalance } from './ledger.js'
-import { addPause, endProbe, extendRateLimit, noteSql } from './pauses.js'
+import { metaSql } from './meta.js'
+import { addPause, endProbe, extendRateLimit } from './pauses.js'
 import { countRefusal } from './refusals.js'
 import { noteLimit, noteTopUp } from './timeline.js'
 import { keepAnswer, markDead } from './transitions.js'
@@ -69,7 +70,7 @@ const CALL_TO_CLOSE = `
     (select credits_remaining from account) as balance,
     (select calls from call_count where outcome = 'sent') as in_flight,
     (select limit_per_minute from account) as known_limit,
-    ${noteSql('probing')} as probing, ${noteSql('outage_from')} as outage_from
+    ${metaSql('probing')} as probing, ${metaSql('outage_from')} as outage_from
   from call join search on search.id = call.search_id where call.id = @callId`
 
 /**

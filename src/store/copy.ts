@@ -1,6 +1,7 @@
 import { ConfigurationError, RefusedError, UnreachableError } from '../domain/errors.js'
 import { IS_SCHEDULED_SQL } from './batch-row.js'
 import type { Engine, Queries, Snapshot, SqlValue, Transaction } from './engine.js'
+import { readMeta, writeMeta } from './meta.js'
 import { latestSchemaVersion, versionOf } from './migrate.js'
 import { MIGRATIONS } from './migrations.js'
 import { closeEngine, type OpenOptions, openEngine } from './open-store.js'
@@ -61,7 +62,8 @@ export async function copyStore({ from, to, now, progress }: CopyOptions): Promi
         await refuseOtherVersion(look, source.name)
         await refuseWhileLoading(look, now)
         const rows = await target.loader.write((tx) => copyTables({ look, source, target, tx, progress }))
-        await source.connection.write((tx) => markMoved(tx, target.name, now))
+        const to = `${target.name} at ${new Date(now).toISOString()}`
+        await source.connection.write(async (tx) => writeMeta(tx, 'moved_to', to))
         return { from: source.name, to: target.name, rows }
       } finally {
         await look.close()
@@ -109,7 +111,8 @@ async function refuseOtherVersion(look: Queries, name: string): Promise<void> {
 async function copyTables({ look, source, target, tx, progress }: Copying): Promise<number> {
   const wanted = await counts(look)
   if (!(await isNew(tx))) {
-    const isCopy = (await storeId(look)) === (await storeId(tx)) && isSame(wanted, await counts(tx))
+    const isCopy =
+      (await readMeta(look, 'store_id')) === (await readMeta(tx, 'store_id')) && isSame(wanted, await counts(tx))
     if (isCopy) return total(wanted)
     throw new RefusedError(`The store ${target.name} is not empty: nothing was copied. Name an empty database.`)
   }
@@ -171,14 +174,4 @@ function isSame(one: Readonly<Record<string, number>>, other: Readonly<Record<st
 
 function total(rows: Readonly<Record<string, number>>): number {
   return Object.values(rows).reduce((sum, count) => sum + count, 0)
-}
-
-async function storeId(tx: Queries): Promise<string | undefined> {
-  return (await tx.get<{ value: string }>("select value from meta where key = 'store_id'"))?.value
-}
-
-async function markMoved(tx: Transaction, to: string, now: number): Promise<void> {
-  await tx.run("insert into meta (key, value) values ('moved_to', @to)", {
-    to: `${to} at ${new Date(now).toISOString()}`,
-  })
 }

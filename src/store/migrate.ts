@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { ConfigurationError } from '../domain/errors.js'
 import { CALL_OUTCOMES } from '../domain/outcome.js'
 import type { Queries, Transaction } from './engine.js'
+import { readMeta, writeMeta } from './meta.js'
 
 /** Statements by the migration's name, oldest first. Their number is the schema version. */
 export type Migrations = Readonly<Record<string, readonly string[]>>
@@ -25,15 +26,11 @@ export async function migrate(tx: Transaction, migrations: Migrations): Promise<
     await tx.run('insert into kysely_migration (name, timestamp) values (@name, @timestamp)', { name, timestamp })
   }
   if (applied.size === 0) await addFirstRows(tx)
-  await tx.run(
-    `insert into meta (key, value) values ('schema_version', @version)
-     on conflict (key) do update set value = excluded.value`,
-    { version: String(latestSchemaVersion(migrations)) },
-  )
+  writeMeta(tx, 'schema_version', latestSchemaVersion(migrations))
 }
 
 async function addFirstRows(tx: Transaction): Promise<void> {
-  await tx.run("insert into meta (key, value) values ('store_id', @id)", { id: randomUUID() })
+  writeMeta(tx, 'store_id', randomUUID())
   await tx.run('insert into account (id) values (1)')
   for (const outcome of CALL_OUTCOMES)
     await tx.run('insert into call_count (outcome, calls) values (@outcome, 0)', { outcome })
@@ -41,8 +38,7 @@ async function addFirstRows(tx: Transaction): Promise<void> {
 
 /** The version of the schema. The store must have tables. */
 export async function versionOf(tx: Queries): Promise<number> {
-  const row = await tx.get<{ value: string }>("select value from meta where key = 'schema_version'")
-  return Number(row?.value ?? 0)
+  return Number(await readMeta(tx, 'schema_version'))
 }
 
 /**

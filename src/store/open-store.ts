@@ -10,6 +10,7 @@ import { deadLetterStore } from './dead-letters.js'
 import type { Engine, Transaction } from './engine.js'
 import { feedStore } from './feed.js'
 import { groupCommit } from './group-commit.js'
+import { readMeta } from './meta.js'
 import { notificationStore } from './notifications.js'
 import { pauseStore } from './pauses.js'
 import type { DatabaseAddress } from './postgres/address.js'
@@ -84,13 +85,11 @@ export async function openStore(options: OpenOptions): Promise<Store> {
 /** Opens one store's database, migrated. @throws ConfigurationError when it was copied elsewhere */
 export async function openEngine(options: OpenOptions): Promise<Engine> {
   const engine = await openDatabase(options)
-  const moved = await engine.reader
-    .read((tx) => tx.get<{ value: string }>("select value from meta where key = 'moved_to'"))
-    .catch(closing(engine))
-  if (moved === undefined) return engine
+  const moved = await engine.reader.read((tx) => readMeta(tx, 'moved_to')).catch(closing(engine))
+  if (moved === null) return engine
   await closeEngine(engine)
   throw new ConfigurationError(
-    `The store ${engine.name} was copied to ${moved.value} and is not used any more. Set TRACKYARD_DATABASE_URL to the copy (docs/several-machines.md).`,
+    `The store ${engine.name} was copied to ${moved} and is not used any more. Set TRACKYARD_DATABASE_URL to the copy (docs/several-machines.md).`,
   )
 }
 
@@ -122,7 +121,6 @@ export function isStoreLocked(error: unknown): error is UnreachableError {
 }
 
 async function identity(tx: Transaction): Promise<Pick<Store, 'id' | 'createdAt'>> {
-  const id = await tx.get<{ value: string }>("select value from meta where key = 'store_id'")
   const first = await tx.get<{ at: string | null }>('select min(timestamp) as at from kysely_migration')
-  return { id: id?.value ?? '', createdAt: first?.at ?? '' }
+  return { id: (await readMeta(tx, 'store_id')) ?? '', createdAt: first?.at ?? '' }
 }

@@ -2,6 +2,7 @@ import { type HoursInForce, hoursInWords, isOutsideHours } from '../domain/activ
 import { formatDuration } from '../domain/format.js'
 import { type BalanceWatch, causesInWords, type Pause, type PauseCause, pausedEntry } from '../domain/pause.js'
 import type { Connection, Transaction } from './engine.js'
+import { clearMeta, readMeta, writeMeta } from './meta.js'
 import { type Actor, addEntry } from './timeline.js'
 
 export interface PauseStore {
@@ -52,25 +53,53 @@ export function pauseStore(connection: Connection, actor: Actor): PauseStore {
     add: (pause) => connection.write((tx) => addPause(tx, pause, actor), 'end of a call'),
     lift: (cause, probe, now) =>
       connection.write(async (tx) => {
-        const wasActive = await liftPause(tx, cause, now, actor)
-        if (wasActive && probe) setProbing(tx, true)
-        if (wasActive && isForFailures(cause)) await markStreak(tx)
-        return wasActive
+        if ((await tx.run('delete from pause where cause = @cause', { cause })) === 0) return false
+        // A worker lifts an outage only to probe: it is over when a call is answered.
+        if (cause !== 'outage' || actor !== 'worker') {
+          const what = `Resumed (was paused: ${causesInWords([cause])}).`
+          addEntry(tx, { at: now, kind: 'resumed', by: actor, what })
+        }
+        if (probe) startProbe(tx)
+        if (isForFailures(cause)) {
+          const latest = await tx.get<{ id: number | null }>('select max(id) as id from call')
+          writeMeta(tx, 'streak_from', latest?.id ?? 0)
+        }
+        return true
       }),
     activeHours: () => connection.read(activeHours),
-    setActiveHours: (inForce) => connection.write(async (tx) => setActiveHours(tx, inForce)),
-    hoursOverriddenUntil: (now) => connection.read((tx) => hoursOverriddenUntil(tx, now)),
-    overrideHours: (now) => connection.write((tx) => overrideHours(tx, now)),
-    watch: () => connection.read(balanceWatch),
-    noteWatch: (watch) => connection.write(async (tx) => noteWatch(tx, watch)),
-    probing: () => connection.read(isProbing),
+    setActiveHours: (inForce) =>
+      connection.write(async (tx) => {
+        if (inForce === null) clearMeta(tx, 'active_hours')
+        else writeMeta(tx, 'active_hours', JSON.stringify(inForce))
+      }),
+    hoursOverriddenUntil: (now) =>
+      connection.read(async (tx) => later(await readMeta(tx, 'hours_overridden_until'), now)),
+    overrideHours: (now) =>
+      connection.write(async (tx) => {
+        const inForce = await activeHours(tx)
+        if (inForce === null || now < inForce.closedFrom || now >= inForce.closedUntil) return null
+        writeMeta(tx, 'hours_overridden_until', inForce.nextEnd)
+        return inForce.nextEnd
+      }),
+    watch: () =>
+      connection.read(async (tx) => ({
+        askedAt: Number(await readMeta(tx, 'balance_asked_at')) || null,
+        nextAt: Number(await readMeta(tx, 'balance_next_at')) || null,
+      })),
+    noteWatch: ({ askedAt, nextAt }) =>
+      connection.write(async (tx) => {
+        if (askedAt !== null) writeMeta(tx, 'balance_asked_at', askedAt)
+        if (nextAt !== null) writeMeta(tx, 'balance_next_at', nextAt)
+      }),
+    probing: () => connection.read(async (tx) => (await readMeta(tx, 'probing')) !== null),
     rateLimitedUntil: (now) => connection.read((tx) => rateLimitEnd(tx, now)),
-    rateLimitDetail: (now) => connection.read((tx) => rateLimitDetail(tx, now)),
+    rateLimitDetail: (now) =>
+      connection.read(async (tx) => ((await rateLimitEnd(tx, now)) === null ? null : readMeta(tx, 'hold_detail'))),
     liftRateLimit: (now) =>
       connection.write(async (tx) => {
         const wasActive = (await rateLimitEnd(tx, now)) !== null
-        endRateLimit(tx)
-        if (wasActive) setProbing(tx, true)
+        clearMeta(tx, ...RATE_LIMIT)
+        if (wasActive) startProbe(tx)
         return wasActive
       }),
   }
@@ -80,10 +109,6 @@ export function pauseStore(connection: Connection, actor: Actor): PauseStore {
 function isForFailures(cause: PauseCause): boolean {
   return cause !== 'operator' && cause !== 'reserve' && cause !== 'outside_hours'
 }
-
-/**
- * What stops all workers, as rows: pauses, the rate limit, the probe. For use inside a transaction.
- */
 
 /**
  * False when that cause is already present: its `since` and detail are kept. An outage that is back
@@ -96,42 +121,30 @@ export async function addPause(tx: Transaction, pause: Pause, by: Actor = 'worke
     { ...pause, since: known ?? pause.since },
   )
   if (changes === 1 && known === null) {
-    if (pause.cause === 'outage') note(tx, 'outage_from', pause.since)
+    if (pause.cause === 'outage') writeMeta(tx, 'outage_from', pause.since)
     addEntry(tx, { at: pause.since, kind: 'paused', by, what: pausedEntry(pause) })
   }
   return changes === 1
 }
 
-/** Lifts one cause. A worker lifts an outage only to probe: it is over when a call is answered. */
-export async function liftPause(tx: Transaction, cause: PauseCause, now: number, by: Actor): Promise<boolean> {
-  if ((await tx.run('delete from pause where cause = @cause', { cause })) === 0) return false
-  if (cause !== 'outage' || by !== 'worker')
-    addEntry(tx, { at: now, kind: 'resumed', by, what: `Resumed (was paused: ${causesInWords([cause])}).` })
-  return true
+async function outageFrom(tx: Transaction): Promise<number | null> {
+  return Number(await readMeta(tx, 'outage_from')) || null
 }
 
-/** When the outage began that is paused for, or probed. Null: none. */
-export async function outageFrom(tx: Transaction): Promise<number | null> {
-  return Number(await noteOf(tx, 'outage_from')) || null
+function startProbe(tx: Transaction): void {
+  writeMeta(tx, 'probing', '1')
 }
 
 /** A probe was answered. @param from when the outage began that it probed; null: none */
 export function endProbe(tx: Transaction, from: number | null, now: number): void {
-  setProbing(tx, false)
+  clearMeta(tx, 'probing')
   if (from === null) return
-  tx.send("delete from meta where key = 'outage_from'")
+  clearMeta(tx, 'outage_from')
   const what = `The API answers again, after ${formatDuration(now - from)}.`
   addEntry(tx, { at: now, kind: 'resumed', by: 'worker', what })
 }
 
-export async function isProbing(tx: Transaction): Promise<boolean> {
-  return (await noteOf(tx, 'probing')) !== null
-}
-
-export function setProbing(tx: Transaction, probing: boolean): void {
-  if (probing) note(tx, 'probing', '1')
-  else tx.send("delete from meta where key = 'probing'")
-}
+const RATE_LIMIT = ['hold_until', 'hold_from', 'hold_detail'] as const
 
 /** Only ever extends the rate limit. `now`: of the save, which may be late. `detail`: the API's message. */
 export async function extendRateLimit(
@@ -141,140 +154,49 @@ export async function extendRateLimit(
   detail: string | null = null,
 ): Promise<void> {
   if (until <= ((await rateLimitEnd(tx, now)) ?? now)) return
-  endRateLimit(tx)
-  note(tx, 'hold_until', until)
-  note(tx, 'hold_from', now)
-  if (detail !== null) note(tx, 'hold_detail', detail)
-}
-
-export function endRateLimit(tx: Transaction): void {
-  tx.send("delete from meta where key in ('hold_until', 'hold_from', 'hold_detail')")
-}
-
-/** The API's message with the rate limit. Null: none, or not rate limited. */
-export async function rateLimitDetail(tx: Transaction, now: number): Promise<string | null> {
-  return (await rateLimitEnd(tx, now)) === null ? null : noteOf(tx, 'hold_detail')
+  clearMeta(tx, ...RATE_LIMIT)
+  writeMeta(tx, 'hold_until', until)
+  writeMeta(tx, 'hold_from', now)
+  if (detail !== null) writeMeta(tx, 'hold_detail', detail)
 }
 
 /** The largest clock correction that is considered normal. */
 export const SET_BACK_MS = 5000
 
-/**
- * Null: not rate limited. A rate limit set in the future was written before the wall clock was set
- * back, and is ignored.
- */
-export async function rateLimitEnd(tx: Transaction, now: number): Promise<number | null> {
-  return rateLimitEndOf({ until: await noteOf(tx, 'hold_until'), from: await noteOf(tx, 'hold_from') }, now)
+async function rateLimitEnd(tx: Transaction, now: number): Promise<number | null> {
+  return rateLimitEndOf({ until: await readMeta(tx, 'hold_until'), from: await readMeta(tx, 'hold_from') }, now)
 }
 
-/** The same, from the values of the two notes. */
+/**
+ * From the values in `meta`. Null: not rate limited. A rate limit set in the future was written before
+ * the wall clock was set back, and is ignored.
+ */
 export function rateLimitEndOf(
   limit: { readonly until: string | null; readonly from: string | null },
   now: number,
 ): number | null {
-  const until = Number(limit.until)
-  return until > now && Number(limit.from) <= now + SET_BACK_MS ? until : null
+  return Number(limit.from) <= now + SET_BACK_MS ? later(limit.until, now) : null
 }
 
-/** An expression for the value of a note. */
-export function noteSql(key: Key): string {
-  return `(select value from meta where key = '${key}')`
+/** Null: not after now. */
+function later(until: string | null, now: number): number | null {
+  return Number(until) > now ? Number(until) : null
 }
 
-export async function balanceWatch(tx: Transaction): Promise<BalanceWatch> {
-  return {
-    askedAt: Number(await noteOf(tx, 'balance_asked_at')) || null,
-    nextAt: Number(await noteOf(tx, 'balance_next_at')) || null,
-  }
-}
-
-export function noteWatch(tx: Transaction, { askedAt, nextAt }: BalanceWatch): void {
-  if (askedAt !== null) note(tx, 'balance_asked_at', askedAt)
-  if (nextAt !== null) note(tx, 'balance_next_at', nextAt)
-}
-
-/** The breaker's pause was resumed: calls up to this one no longer count. */
-export async function markStreak(tx: Transaction): Promise<void> {
-  const latest = await tx.get<{ id: number | null }>('select max(id) as id from call')
-  note(tx, 'streak_from', latest?.id ?? 0)
-}
-
-/** The last call before that resume. 0: there was no such pause. */
-export async function streakMark(tx: Transaction): Promise<number> {
-  return Number(await noteOf(tx, 'streak_from'))
-}
-
-/** Null: calls may start at any time. */
-export async function activeHours(tx: Transaction): Promise<HoursInForce | null> {
-  const text = await noteOf(tx, 'active_hours')
+async function activeHours(tx: Transaction): Promise<HoursInForce | null> {
+  const text = await readMeta(tx, 'active_hours')
   return text === null ? null : (JSON.parse(text) as HoursInForce)
 }
 
-export function setActiveHours(tx: Transaction, inForce: HoursInForce | null): void {
-  if (inForce === null) tx.send("delete from meta where key = 'active_hours'")
-  else note(tx, 'active_hours', JSON.stringify(inForce))
-}
-
-/** Null: the active hours apply. */
-export async function hoursOverriddenUntil(tx: Transaction, now: number): Promise<number | null> {
-  const until = Number(await noteOf(tx, 'hours_overridden_until'))
-  return until > now ? until : null
-}
-
-/** Returns until when. Null: it is inside the active hours. */
-export async function overrideHours(tx: Transaction, now: number): Promise<number | null> {
-  const inForce = await activeHours(tx)
-  if (inForce === null || now < inForce.closedFrom || now >= inForce.closedUntil) return null
-  note(tx, 'hours_overridden_until', inForce.nextEnd)
-  return inForce.nextEnd
-}
-
-/** Pauses the queue if it is outside the active hours, given as the notes say. */
+/** Pauses the queue if it is outside the active hours, given as the values in `meta`. */
 export async function enforceActiveHours(
   tx: Transaction,
-  notes: { readonly hours: string | null; readonly overriddenUntil: string | null },
+  { hours, overriddenUntil }: { readonly hours: string | null; readonly overriddenUntil: string | null },
   now: number,
 ): Promise<boolean> {
-  if (notes.hours === null) return false
-  const inForce = JSON.parse(notes.hours) as HoursInForce
-  const overriddenUntil = Number(notes.overriddenUntil)
-  if (!isOutsideHours(inForce, overriddenUntil > now ? overriddenUntil : null, now)) return false
+  if (hours === null) return false
+  const inForce = JSON.parse(hours) as HoursInForce
+  if (!isOutsideHours(inForce, later(overriddenUntil, now), now)) return false
   await addPause(tx, { cause: 'outside_hours', since: now, detail: hoursInWords(inForce) })
   return true
-}
-
-/** How many calls of unknown outcome a person has looked at. */
-export async function unknownSeenCount(tx: Transaction): Promise<number> {
-  return Number(await noteOf(tx, 'unknown_seen'))
-}
-
-export function setUnknownSeenCount(tx: Transaction, calls: number): void {
-  note(tx, 'unknown_seen', calls)
-}
-
-type Key =
-  | 'unknown_seen'
-  | 'api_address'
-  | 'api_adopted'
-  | 'probing'
-  | 'outage_from'
-  | 'hold_until'
-  | 'hold_from'
-  | 'hold_detail'
-  | 'balance_asked_at'
-  | 'balance_next_at'
-  | 'streak_from'
-  | 'active_hours'
-  | 'hours_overridden_until'
-
-function note(tx: Transaction, key: Key, value: string | number): void {
-  tx.send(
-    'insert into meta (key, value) values (@key, @value) on conflict (key) do update set value = excluded.value',
-    { key, value: String(value) },
-  )
-}
-
-/** Null: it was never written. */
-async function noteOf(tx: Transaction, key: Key): Promise<string | null> {
-  return (await tx.get<{ value: string }>('select value from meta where key = @key', { key }))?.value ?? null
 }

@@ -1,4 +1,5 @@
 import type { Connection, Transaction } from './engine.js'
+import { readMeta, writeMeta } from './meta.js'
 
 /** The Redis that the workers of this store use. */
 export interface QueueUse {
@@ -20,7 +21,6 @@ export interface QueueUseStore {
   note(use: QueueUse, mayReplace: (known: QueueUse) => boolean): Promise<QueueUse | null>
 }
 
-/** Kept as one entry of the table `meta`. */
 export function queueUseStore(connection: Connection): QueueUseStore {
   return {
     get: () => connection.read(known),
@@ -28,17 +28,13 @@ export function queueUseStore(connection: Connection): QueueUseStore {
       connection.write(async (tx) => {
         const before = await known(tx)
         if (before !== null && before.id !== use.id && !mayReplace(before)) return before
-        await tx.run(
-          `insert into meta (key, value) values ('queue_use', @value)
-           on conflict (key) do update set value = excluded.value`,
-          { value: JSON.stringify(use) },
-        )
+        writeMeta(tx, 'queue_use', JSON.stringify(use))
         return null
       }),
   }
 }
 
 async function known(tx: Transaction): Promise<QueueUse | null> {
-  const row = await tx.get<{ value: string }>("select value from meta where key = 'queue_use'")
-  return row === undefined ? null : (JSON.parse(row.value) as QueueUse)
+  const text = await readMeta(tx, 'queue_use')
+  return text === null ? null : (JSON.parse(text) as QueueUse)
 }

@@ -19,7 +19,7 @@ import {
   searchesByQuery,
 } from './findings.js'
 import { countOf } from './ledger.js'
-import { unknownSeenCount } from './pauses.js'
+import { readMeta } from './meta.js'
 import type { RefusedSearch } from './refusals.js'
 import { refusedSearches } from './refusals.js'
 import type { CallReport, RowReport, SearchReport } from './row-report.js'
@@ -186,7 +186,7 @@ async function batchReports(
 /** A late answer lowers the number of unknown calls but not of seen ones, so the result may be one too low. */
 async function unknownCounts(tx: Transaction): Promise<UnknownCounts> {
   const all = await countOf(tx, 'unknown')
-  return { all, unseen: Math.max(0, all - (await unknownSeenCount(tx))) }
+  return { all, unseen: Math.max(0, all - Number(await readMeta(tx, 'unknown_seen'))) }
 }
 
 async function callsByOutcome(tx: Transaction): Promise<Totals['callsByOutcome']> {

@@ -4,6 +4,7 @@ import { basename, dirname, extname, join } from 'node:path'
 import type { WriteFailure } from '../../domain/pause.js'
 import type { Transaction } from '../engine.js'
 import { countOf } from '../ledger.js'
+import { readMeta } from '../meta.js'
 import { checkStore, makeSingleFile } from './check-store.js'
 import { openConnection, type SqliteConnection } from './connection.js'
 import { COPY_MARK } from './remains.js'
@@ -111,7 +112,7 @@ interface State {
 
 async function stateOf(tx: Transaction): Promise<State> {
   const state = JSON.stringify([
-    await tx.get("select value from meta where key = 'store_id'"),
+    await readMeta(tx, 'store_id'),
     await tx.all('select outcome, calls from call_count order by outcome'),
     await tx.get('select max(id) as id from batch'),
   ])
