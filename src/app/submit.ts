@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { type Estimate, estimate } from '../batches/estimate.js'
 import { findBatch } from '../batches/find-batch.js'
 import { droppedError, type LoadedBatch, loadBatch } from '../batches/load-batch.js'
-import { checkCaps, checkName } from '../batches/options.js'
+import { checkCaps, checkMaxAge, checkName, checkPriority } from '../batches/options.js'
 import type { Catalog } from '../catalog/catalog.js'
 import { isExportColumn } from '../catalog/column-names.js'
 import { compileRows, missingIdNote } from '../catalog/compile-rows.js'
@@ -146,6 +146,8 @@ export async function planBatch(
   const name = checkName(options.name)
   const caps = { maxCredits: options.maxCredits ?? null, first: options.first ?? null }
   checkCaps(caps)
+  checkPriority(options.priority)
+  const maxAgeMs = checkMaxAge(options.maxAgeDays)
   checkText('query', options.query)
   checkText('id', options.id)
   const times = checkTimes(options, session.now())
@@ -175,8 +177,8 @@ export async function planBatch(
     const batch = await loadBatch(
       session,
       {
-        ...newBatch(catalog, source, { ...options, name }),
-        ...{ template, rowOptions, continues: earlier?.id ?? null },
+        ...fileFacts(catalog, source),
+        ...{ name, maxAgeMs, template, rowOptions, continues: earlier?.id ?? null },
         priority: options.priority ?? earlier?.priority ?? 'normal',
       },
       untilAborted(rows, signal),
@@ -266,22 +268,11 @@ async function release(
   return feeding
 }
 
-function newBatch(catalog: Catalog, source: SubmitSource, options: BatchOptions) {
-  const { format, delimiter, byteOrderMark, quoting, preamble, columns } = catalog
-  return {
-    name: options.name,
-    catalogPath: 'path' in source ? source.path : null,
-    format,
-    delimiter,
-    byteOrderMark,
-    quoting,
-    preamble,
-    columns,
-    maxAgeMs: options.maxAgeDays === undefined ? null : options.maxAgeDays * DAY_MS,
-  }
+/** What an export needs to look like the catalog. */
+function fileFacts({ format, delimiter, byteOrderMark, quoting, preamble, columns }: Catalog, source: SubmitSource) {
+  const catalogPath = 'path' in source ? source.path : null
+  return { catalogPath, format, delimiter, byteOrderMark, quoting, preamble, columns }
 }
-
-const DAY_MS = 24 * 60 * 60 * 1000
 
 /** Cost and duration, from what store and API know now. */
 async function costOf(session: Session, plan: Plan, { maxCredits, first }: Caps, { notBefore, deadline }: Times) {

@@ -6,7 +6,6 @@ import type { LoadedRow } from '../domain/request.js'
 import { repeatIfLost } from '../store/repeat.js'
 import type { Caps, NewBatch, Plan, Store } from '../store/store.js'
 import { dropAbandoned, HEARTBEAT_MS } from './abandoned.js'
-import { checkCaps, checkMaxAge, checkName, checkPriority } from './options.js'
 
 export interface LoadParts {
   readonly store: Pick<Store, 'batches' | 'schedules'>
@@ -40,9 +39,9 @@ export interface LoadOptions {
  * killed, the batch stays loading: see abandoned.ts.
  *
  * Streams the rows into the store; memory does not grow with the catalog.
- * @param progress called with the number of rows so far
- * @throws UsageError for options that cannot work, CatalogError when no row can be searched; whatever `rows` throws. The batch
- * is dropped first.
+ * @param batch its options are checked: see options.ts
+ * @param options `progress`: called with the number of rows so far
+ * @throws CatalogError when no row can be searched; whatever `rows` throws. The batch is dropped first.
  */
 export async function loadBatch(
   parts: LoadParts,
@@ -51,11 +50,8 @@ export async function loadBatch(
   options: LoadOptions = {},
 ): Promise<LoadedBatch> {
   const { batches } = parts.store
-  checkPriority(batch.priority)
-  const name = checkName(batch.name)
-  const maxAgeMs = checkMaxAge(batch.maxAgeMs)
   await dropAbandoned(parts)
-  const id = await batches.create({ ...batch, name, maxAgeMs, createdAt: parts.now() })
+  const id = await batches.create({ ...batch, createdAt: parts.now() })
   const heartbeat = startHeartbeat(parts, id)
   let released = false
   const drop = async (): Promise<void> => {
@@ -72,7 +68,6 @@ export async function loadBatch(
       plan,
       drop,
       async release(caps, schedule = { notBefore: null, deadline: null }) {
-        checkCaps(caps)
         const { notBefore, deadline } = schedule
         const isScheduled = notBefore !== null || deadline !== null
         // A crash after this leaves a batch that a worker releases, or, without `notBefore`, an abandoned one.

@@ -43,17 +43,20 @@ function checkLabel(what: string, text: unknown): string {
 }
 
 /** @throws UsageError */
-export function checkPriority(priority: string): void {
-  if (PRIORITIES.some((known) => known === priority)) return
+export function checkPriority(priority: string | undefined): void {
+  if (priority === undefined || PRIORITIES.some((known) => known === priority)) return
   throw new UsageError(`Expected the priority ${PRIORITIES.join(', ')}, found "${priority}".`)
 }
 
 /**
- * Rounds to whole milliseconds: in floating point, 0.7 days are a fraction off.
+ * In whole milliseconds: in floating point, 0.7 days are a fraction off.
  * @throws UsageError
  */
-export function checkMaxAge(maxAgeMs: number | null): number | null {
-  if (maxAgeMs === null) return null
-  if (maxAgeMs >= 0 && maxAgeMs <= Number.MAX_SAFE_INTEGER) return Math.round(maxAgeMs)
-  throw new UsageError(`Expected the age of reused answers to be 0 or more, found ${String(maxAgeMs)}.`)
+export function checkMaxAge(days: number | undefined): number | null {
+  if (days === undefined) return null
+  const ms = Math.round(days * DAY_MS)
+  if (ms >= 0 && ms <= Number.MAX_SAFE_INTEGER) return ms
+  throw new UsageError(`Expected the age of reused answers to be 0 days or more, found ${String(days)}.`)
 }
+
+const DAY_MS = 24 * 60 * 60 * 1000
