@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type BrowserContext, chromium, type Page } from 'playwright-core'
 import { UnreachableError } from '../../src/domain/errors.js'
+import { newBatch, release, row } from '../store/setup.js'
 import { type Scene, scenes } from './scenes.js'
 import { setup, type TestBoard } from './setup.js'
 
@@ -168,6 +169,21 @@ test('pause with a reason and resume, by keyboard alone', async () => {
   await page.getByRole('button', { name: 'Resume' }).focus()
   await pressEnter()
   expect(board.called).toEqual(['pause: new template', 'resume'])
+})
+
+test('a page that asks for confirmation is not fetched again', async () => {
+  const id = await board.store.batches.create(newBatch({ createdAt: NOW }))
+  await board.store.batches.addRows(id, [row(1, 'one')], NOW)
+  await release(board.store, id)
+  scene = sceneOf('healthy')
+  await page.goto(`${board.url}/batches/${id}`)
+  await page.getByRole('button', { name: 'Cancel the batch' }).click()
+  await page.getByRole('heading', { name: /^Cancel .*\?$/ }).waitFor()
+  const wanted: string[] = []
+  page.on('request', (request) => wanted.push(new URL(request.url()).pathname))
+  await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+  await page.evaluate("fetch('/healthz').then((answer) => answer.text())")
+  expect(wanted).toEqual(['/healthz'])
 })
 
 test('each control is reached with Tab, has a name and shows its focus', async () => {

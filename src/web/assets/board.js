@@ -1,7 +1,7 @@
 /**
  * Keeps the page live: fetches it again every two seconds and replaces the parts marked
- * `data-live` that have changed. A part in which somebody is typing or has opened something is left
- * alone. Without this script the page is complete, only not live.
+ * `data-live` that have changed. A part in which somebody is typing is left alone. Without this
+ * script the page is complete, only not live.
  */
 const EVERY_MS = 2000
 const stale = document.querySelector('.stale')
@@ -21,13 +21,9 @@ function isInUse(part) {
 
 /** Keeps keyboard focus where it was. */
 function replace(part, fresh) {
-  const focusable = 'a, button, input, summary, select'
+  const focusable = 'a, button, input, select'
   const position = [...part.querySelectorAll(focusable)].indexOf(document.activeElement)
-  const open = [...part.querySelectorAll('details')].map((details) => details.open)
   part.replaceWith(fresh)
-  fresh.querySelectorAll('details').forEach((details, index) => {
-    details.open = open[index] ?? details.open
-  })
   if (position >= 0) fresh.querySelectorAll(focusable)[position]?.focus({ preventScroll: true })
 }
 
@@ -74,5 +70,8 @@ async function keepLive() {
   setTimeout(keepLive, EVERY_MS)
 }
 
-if (document.querySelector('[data-live]') !== null) setTimeout(keepLive, EVERY_MS)
-document.addEventListener('visibilitychange', refresh)
+// A page that asks for confirmation is the answer to a POST, and cannot be fetched again.
+if (document.querySelector('[data-live]') !== null) {
+  setTimeout(keepLive, EVERY_MS)
+  document.addEventListener('visibilitychange', refresh)
+}
