@@ -283,14 +283,14 @@ function deadLettersOf(
   }
 }
 
-/** What was released is in the store already: if Redis is unreachable or the caller stops, workers queue it. */
+/** What was released is in the store already: if it cannot be queued or the caller stops, workers queue it. */
 async function fill(log: Logger, feeding: Feeding | Promise<Feeding>, signal: AbortSignal | undefined): Promise<void> {
   try {
     const filled = await (await feeding).fill()
     if (filled instanceof UnreachableError)
       log.warn(
         { event: 'queue.feed_deferred', err: filled, repeats: true },
-        'Redis is unreachable; a worker will queue the released searches',
+        'nothing is queued yet; a worker will queue what was released',
       )
   } catch (error) {
     if (signal?.aborted !== true) throw error

@@ -138,7 +138,7 @@ export function tolerantThrottle(real: Throttle | null): TolerantThrottle {
 
 export interface Feeding {
   /**
-   * @returns how many workers are running, or why Redis is unreachable
+   * @returns how many workers are running, or why nothing could be queued
    * @throws the signal's reason
    */
   fill(): Promise<number | UnreachableError>

@@ -1,4 +1,6 @@
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import Database from 'better-sqlite3'
 import type { StatusReport } from '../../src/batches/status-report.js'
 import { CATALOG, type Desk, interruptingAfter, interruptingAtOnce, openDesk, QUERY } from './setup.js'
 
@@ -66,7 +68,25 @@ describe('Ctrl-C after a release exits with 5 and says how to stop it', () => {
 
 test('submit reports the release before it feeds Redis', async () => {
   const { stderr } = await desk.type(SUBMIT, { env: { TRACKYARD_REDIS_URL: 'redis://127.0.0.1:1' } })
-  expect(stderr).toMatch(/Released as batch 1 \(films\)\.\nRedis is unreachable.*\nNext: trackyard-batch wait 1\n$/)
+  expect(stderr).toMatch(
+    /Released as batch 1 \(films\)\.\nNothing is queued yet\. Redis .*\nNext: trackyard-batch wait 1\n$/,
+  )
+})
+
+test('a store that cannot be written after the release is not called an unreachable Redis', async () => {
+  await desk.json([...SUBMIT, '--dry-run'])
+  const other = new Database(join(desk.dataDir, 'trackyard.db'))
+  const { code, stderr } = await desk.type(SUBMIT, {
+    onStderr: (said) => {
+      if (said.includes('Released') && !other.inTransaction) other.exec('begin immediate')
+    },
+  })
+  other.close()
+  expect([code, stderr]).toEqual([
+    0,
+    expect.stringMatching(/\nNothing is queued yet\. The store .* was locked .* a worker will queue it\.\nNext: /),
+  ])
+  expect(stderr).not.toContain('Redis')
 })
 
 describe("another store's Redis exits with 78 and releases nothing", () => {

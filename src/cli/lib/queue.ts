@@ -5,7 +5,7 @@ import type { Cli } from './cli.js'
 /** How a command feeds the queue, and what it prints about it; see app/session.ts. */
 export interface Feeding {
   /**
-   * @returns how many workers are running; null if Redis is unreachable, which is printed
+   * @returns how many workers are running; null if they could not be asked; why is printed
    * @throws the signal's reason
    */
   fill(): Promise<number | null>
@@ -19,7 +19,7 @@ export async function openFeeding(cli: Cli, session: Session, signal: AbortSigna
 
 export function workersOrNull(cli: Cli, filled: number | UnreachableError): number | null {
   if (!(filled instanceof UnreachableError)) return filled
-  cli.say(`Redis is unreachable, so nothing is queued yet. ${filled.message} The store has it; a worker will queue it.`)
+  cli.say(`Nothing is queued yet. ${filled.message} What was released is in the store, and a worker will queue it.`)
   return null
 }
 
