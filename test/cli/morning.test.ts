@@ -167,6 +167,8 @@ describe('wait', () => {
     const allowing = async (...share: readonly string[]) =>
       (await desk.type(['wait', 'films', '--allow-failures', ...share])).code
     expect([await allowing(), await allowing('50%'), await allowing('49.9%')]).toEqual([0, 0, 6])
+    // Taken as a share, the id of a batch would leave `wait` with the latest one.
+    expect((await desk.type(['wait', '--allow-failures', '100'])).code).toBe(2)
     expect((await desk.type(['wait', '--allow-failures', 'films'])).stderr).toMatch(/Expected a percentage such as 2%/)
   })
 

@@ -41,9 +41,9 @@ export function parseDelimiter(text: string): string {
   return text === 'tab' || text === '\\t' ? '\t' : text
 }
 
-/** "2%", or "2", as a share of 1. */
+/** "2%" as a share of 1. Without the sign it could be the id of a batch. */
 export function parsePercentage(text: string): number {
-  const value = /^\d{1,3}(\.\d+)?%?$/.test(text) ? Number.parseFloat(text) : Number.NaN
+  const value = /^\d{1,3}(\.\d+)?%$/.test(text) ? Number.parseFloat(text) : Number.NaN
   if (value <= 100) return value / 100
   throw new InvalidArgumentError('Expected a percentage such as 2%, and the batch or file before this option.')
 }
