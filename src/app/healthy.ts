@@ -25,16 +25,13 @@ export async function checkWorkerOnThisHost(
 ): Promise<{ readonly ok: boolean; readonly reason: string }> {
   return withCleanup(async (cleanup) => {
     const queue = await openRunningQueue(settings, silentLogger, cleanup)
-    const [alive, failures] =
+    const live =
       queue === null
-        ? [0, []]
-        : await withTimeout(
-            ANSWER_WITHIN_MS,
-            Promise.all([queue.registry.workers(HOST_PREFIX), queue.registry.writeFailures(HOST_PREFIX)]),
-            `${queue.registry.describe()} does not answer.`,
-          )
-    if (alive === 0) return { ok: false, reason: 'No heartbeat from a worker on this host in the last 15 s.' }
-    const lost = failures.find((failure) => failure.kind === 'lost')
+        ? []
+        : await withTimeout(ANSWER_WITHIN_MS, queue.registry.live(), `${queue.registry.describe()} does not answer.`)
+    const here = live.filter(({ id }) => id.startsWith(HOST_PREFIX))
+    if (here.length === 0) return { ok: false, reason: 'No heartbeat from a worker on this host in the last 15 s.' }
+    const lost = here.flatMap(({ trouble }) => trouble ?? []).find(({ kind }) => kind === 'lost')
     return lost === undefined
       ? { ok: true, reason: 'A worker is running on this host.' }
       : { ok: false, reason: `A worker on this host has lost its store. ${lost.cause}` }

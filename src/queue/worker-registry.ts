@@ -46,12 +46,10 @@ export interface WorkerRegistry {
   expire(workerId: string): Promise<void>
   /** The live workers, in a stable order. */
   live(): Promise<readonly LiveWorker[]>
-  /** How many are alive. `idsFrom`: only those whose ids begin with it. */
-  workers(idsFrom?: string): Promise<number>
+  /** How many are alive. */
+  workers(): Promise<number>
   /** Workers that are not alive and did not unregister: they were killed, or Redis was away for longer than a heartbeat lasts. */
   missing(): Promise<readonly string[]>
-  /** The write failures of live workers. `idsFrom`: as above. */
-  writeFailures(idsFrom?: string): Promise<readonly WriteFailure[]>
   /** For `down`: asks every process that has a queue open to stop. */
   askToStop(): Promise<void>
   /** Whether `askToStop` was called in the last minute, and after this queue was opened. */
@@ -105,22 +103,6 @@ for _, key in ipairs(KEYS) do
 end
 `
 
-/**
- * KEYS: the set of worker ids. ARGV: the prefix of worker keys, the prefix of the ids to count, the time to live in ms.
- * No worker writes a key without expiry. A damaged one gets an expiry here, or it would count forever.
- */
-const COUNT_WORKERS = `
-local alive = 0
-for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  local key = ARGV[1] .. id
-  if redis.call('TYPE', key).ok == 'string' then
-    if redis.call('PTTL', key) < 0 then redis.call('PEXPIRE', key, ARGV[3]) end
-    if string.sub(id, 1, #ARGV[2]) == ARGV[2] then alive = alive + 1 end
-  end
-end
-return alive
-`
-
 /** KEYS: the set of worker ids. ARGV: the prefix of worker keys. A key of another type is damage, which a heartbeat repairs. */
 const MISSING_WORKERS = `
 local missing = {}
@@ -130,17 +112,10 @@ end
 return missing
 `
 
-/** KEYS and ARGV as above. Returns the write failures of these workers, as JSON. */
-const WRITE_FAILURES = `
-local failures = {}
-for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  local json = string.sub(id, 1, #ARGV[2]) == ARGV[2] and redis.pcall('GET', ARGV[1] .. id)
-  if type(json) == 'string' and json ~= '' then table.insert(failures, json) end
-end
-return failures
-`
-
-/** KEYS as above. ARGV: the prefix of worker keys, the time to live in ms. Returns id and value of each live worker in turn. */
+/**
+ * KEYS as above. ARGV: the prefix of worker keys, the time to live in ms. Returns id and value of each live worker in turn.
+ * No worker writes a key without expiry. A damaged one gets an expiry here, or it would count forever.
+ */
 const LIVE_WORKERS = `
 local live = {}
 for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
@@ -236,19 +211,9 @@ export async function openWorkerRegistry(parts: {
     expire: async (workerId) => {
       await redis.del(workerKey(workerId))
     },
-    live: async () => {
-      const reply = await redis.eval(LIVE_WORKERS, 1, workersKey, workerKey(''), WORKER_TTL_MS)
-      const values = Array.isArray(reply) ? reply.map(String) : []
-      const workers = values.flatMap((id, index) => (index % 2 === 0 ? [liveWorker(id, values[index + 1] ?? '')] : []))
-      return workers.toSorted((a, b) => (a.facts?.startedAt ?? 0) - (b.facts?.startedAt ?? 0) || (a.id < b.id ? -1 : 1))
-    },
-    workers: async (idsFrom = '') =>
-      Number(await redis.eval(COUNT_WORKERS, 1, workersKey, workerKey(''), idsFrom, WORKER_TTL_MS)),
+    live,
+    workers: async () => (await live()).length,
     missing: async () => (await redis.eval(MISSING_WORKERS, 1, workersKey, workerKey(''))) as string[],
-    writeFailures: async (idsFrom = '') =>
-      ((await redis.eval(WRITE_FAILURES, 1, workersKey, workerKey(''), idsFrom)) as string[]).flatMap(
-        parseWriteFailure,
-      ),
     askToStop: async () => {
       // Any new value would do. Workers of the previous version read it as a moment.
       await redis.set(stopKey, String(Date.now()), 'PX', STOP_TTL_MS)
@@ -259,6 +224,13 @@ export async function openWorkerRegistry(parts: {
     },
     warnings: async () => warningsIn(await redis.info()),
     describe: () => where,
+  }
+
+  async function live(): Promise<readonly LiveWorker[]> {
+    const reply = await redis.eval(LIVE_WORKERS, 1, workersKey, workerKey(''), WORKER_TTL_MS)
+    const values = Array.isArray(reply) ? reply.map(String) : []
+    const workers = values.flatMap((id, index) => (index % 2 === 0 ? [liveWorker(id, values[index + 1] ?? '')] : []))
+    return workers.toSorted((a, b) => (a.facts?.startedAt ?? 0) - (b.facts?.startedAt ?? 0) || (a.id < b.id ? -1 : 1))
   }
 }
 
@@ -277,7 +249,7 @@ function liveWorker(id: string, json: string): LiveWorker {
   const isKnown =
     typeof host === 'string' && typeof pid === 'number' && typeof startedAt === 'number' && typeof inFlight === 'number'
   const facts = isKnown ? { host, pid, startedAt, inFlight, mismatches: parseMismatches(mismatches) } : null
-  return { id, facts, trouble: parseWriteFailure(json)[0] ?? null }
+  return { id, facts, trouble: parseWriteFailure(json) }
 }
 
 /** Ignores what is damaged, or from another version. */
@@ -290,11 +262,10 @@ function parseMismatches(found: unknown): SettingMismatch[] {
 }
 
 /** Ignores a value that is damaged, or from another version. */
-function parseWriteFailure(json: string): WriteFailure[] {
+function parseWriteFailure(json: string): WriteFailure | null {
   const { kind, since, cause } = fieldsOf(json)
-  if ((kind !== 'save' && kind !== 'claim' && kind !== 'lost') || typeof since !== 'number') return []
-  if (typeof cause !== 'string') return []
-  return [{ kind, since, cause }]
+  if ((kind !== 'save' && kind !== 'claim' && kind !== 'lost') || typeof since !== 'number') return null
+  return typeof cause === 'string' ? { kind, since, cause } : null
 }
 
 function fieldsOf(json: string): Readonly<Record<string, unknown>> {
