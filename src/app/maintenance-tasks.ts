@@ -2,7 +2,7 @@ import type { Api } from '../api/client.js'
 import { dropAbandoned } from '../batches/abandoned.js'
 import { status } from '../batches/status.js'
 import type { Settings } from '../config/settings.js'
-import { hoursAgreement, keepActiveHours } from '../control/active-hours.js'
+import { keepActiveHours } from '../control/active-hours.js'
 import { syncThrottle } from '../control/pauses.js'
 import { applyRateLimit } from '../control/rate-limit.js'
 import { refreshAccount } from '../control/refresh-account.js'
@@ -61,7 +61,6 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
   }
   const setRate = (others = 0) => applyRateLimit({ ...parts, rateLimit: settings.rateLimit }, others)
   const shared = settingsAgreement(parts)
-  const agreement = hoursAgreement({ store, log, hours: settings.activeHours })
   const account = async () => {
     const answer = await refreshAccount(parts)
     return answer.kind === 'ok' ? answer.account : null
@@ -101,14 +100,15 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       everyMs: 2 * SECOND,
       run: () => requireSameApi({ store, apiUrl: settings.apiUrl }),
     },
-    // One worker sets the rate, from the headers that it sees. Several would overwrite each other.
+    // One worker sets the rate, from the headers that it sees, and keeps its active hours. Several would overwrite each other.
     {
-      name: 'set the rate',
+      name: 'set the rate and the active hours',
       everyMs: 2 * SECOND,
       run: async () => {
         if (!(await queue.registry.lease('rate', 10 * SECOND))) return shared.compare()
         await shared.publish()
         await setRate(await parts.sharedKey.others())
+        await keepActiveHours({ ...parts, hours: settings.activeHours })
       },
     },
     { name: 'log the answered calls', everyMs: MINUTE, restsFirst: true, run: async () => parts.logSummary() },
@@ -161,14 +161,6 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
         for (const batch of await store.schedules.releaseDue(now()))
           log.info({ event: 'batch.released', batch }, 'scheduled batch released')
       }),
-    },
-    {
-      name: 'keep the active hours',
-      everyMs: SECOND,
-      run: async () => {
-        if (!(await queue.registry.lease('active-hours', 5 * SECOND))) return agreement.compare()
-        await keepActiveHours({ ...parts, hours: settings.activeHours })
-      },
     },
     // Rests first: a worker refreshes the account when it starts, and GET /me counts against the
     // key's limit.

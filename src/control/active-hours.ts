@@ -1,8 +1,5 @@
 import { hoursInForce, hoursInWords, isOutsideHours, type ZonedHours } from '../domain/active-hours.js'
-import type { Logger } from '../domain/logger.js'
-import type { Store } from '../store/store.js'
 import { pause, type ResumeParts, resume } from './pauses.js'
-import { warnOfMismatch } from './shared-settings.js'
 
 /**
  * Outside TRACKYARD_ACTIVE_HOURS no call starts. One worker keeps the hours in the store for all, and adds and
@@ -19,24 +16,4 @@ export async function keepActiveHours(parts: ResumeParts & { readonly hours: Zon
   const isOutside = inForce !== null && isOutsideHours(inForce, await pauses.hoursOverriddenUntil(now), now)
   if (isOutside && !isPaused) await pause(parts, 'outside_hours', hoursInWords(inForce))
   if (!isOutside && isPaused) await resume(parts, ['outside_hours'])
-}
-
-/** For all other workers: a different setting is logged once per value. */
-export function hoursAgreement(parts: {
-  readonly store: Pick<Store, 'pauses'>
-  readonly hours: ZonedHours | null
-  readonly log: Logger
-}): { compare(): Promise<void> } {
-  const here = parts.hours === null ? 'always' : hoursInWords({ hours: parts.hours.hours.text, zone: parts.hours.zone })
-  let known = here
-  return {
-    async compare() {
-      const kept = await parts.store.pauses.activeHours()
-      const inForce = kept === null ? 'always' : hoursInWords(kept)
-      if (inForce === known) return
-      known = inForce
-      if (inForce === here) return
-      warnOfMismatch(parts.log, { setting: 'TRACKYARD_ACTIVE_HOURS', here, inForce })
-    },
-  }
 }

@@ -1,12 +1,13 @@
 import type { Settings } from '../config/settings.js'
+import { hoursInWords } from '../domain/active-hours.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { SettingMismatch } from '../queue/worker-registry.js'
 
 /**
  * Settings that all workers must share: with different ones, a worker would spend what another keeps in reserve, or take
- * the calls that another has in flight for lost. The worker that sets the rate limit publishes its own. Any other worker
- * logs a warning for each that differs, once per value.
+ * the calls that another has in flight for lost. The worker that sets the rate limit, and keeps the active hours, publishes
+ * its own. Any other worker logs a warning for each that differs, once per value.
  */
 export interface SettingsAgreement {
   /** For the worker that sets the rate limit. */
@@ -19,15 +20,17 @@ export interface SettingsAgreement {
 
 export function settingsAgreement(parts: {
   readonly queue: Pick<SearchQueue, 'registry'>
-  readonly settings: Pick<Settings, 'rateLimit' | 'creditReserve' | 'requestTimeoutMs'>
+  readonly settings: Pick<Settings, 'rateLimit' | 'creditReserve' | 'requestTimeoutMs' | 'activeHours'>
   readonly log: Logger
 }): SettingsAgreement {
   const { settings, log } = parts
   const { registry } = parts.queue
+  const hours = settings.activeHours
   const own = new Map<string, string>([
     ['TRACKYARD_RATE_LIMIT', String(settings.rateLimit)],
     ['TRACKYARD_CREDIT_RESERVE', String(settings.creditReserve)],
     ['TRACKYARD_REQUEST_TIMEOUT_MS', String(settings.requestTimeoutMs)],
+    ['TRACKYARD_ACTIVE_HOURS', hours === null ? 'always' : hoursInWords({ hours: hours.hours.text, zone: hours.zone })],
   ])
   let known = new Map(own)
   return {
@@ -41,7 +44,11 @@ export function settingsAgreement(parts: {
         const inForce = published[setting]
         if (typeof inForce !== 'string' || inForce === known.get(setting)) continue
         known.set(setting, inForce)
-        if (inForce !== here) warnOfMismatch(log, { setting, here, inForce })
+        if (inForce !== here)
+          log.warn(
+            { event: 'setting.mismatch_found', setting, here, inForce, repeats: setting },
+            `${setting} is ${here} here, but ${inForce} in the worker that does this for all. Set the same value everywhere.`,
+          )
       }
     },
     mismatches: () =>
@@ -50,12 +57,4 @@ export function settingsAgreement(parts: {
         return inForce === here ? [] : [{ setting, here, inForce }]
       }),
   }
-}
-
-export function warnOfMismatch(log: Logger, found: SettingMismatch): void {
-  const { setting, here, inForce } = found
-  log.warn(
-    { event: 'setting.mismatch_found', ...found, repeats: setting },
-    `${setting} is ${here} here, but ${inForce} in the worker that does this for all. Set the same value everywhere.`,
-  )
 }

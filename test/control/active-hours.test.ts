@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { hoursAgreement, keepActiveHours } from '../../src/control/active-hours.js'
+import { keepActiveHours } from '../../src/control/active-hours.js'
 import { pause, resumeByHand } from '../../src/control/pauses.js'
 import { parseActiveHours, type ZonedHours } from '../../src/domain/active-hours.js'
 import { systemClock } from '../../src/domain/clock.js'
@@ -122,19 +122,6 @@ describe('resume --now', () => {
     await keep()
     expect(await causes()).toEqual(['outside_hours'])
   })
-})
-
-test('a worker with other hours warns once; those in the store apply', async () => {
-  time = Date.parse('2026-03-10T12:00:00+01:00')
-  await keep()
-  const { compare } = hoursAgreement({ ...system, hours: within('20:00-06:00', 'Europe/Berlin') })
-  await compare()
-  await compare()
-  expect(system.log.logged('setting.mismatch_found').map(({ facts }) => facts)).toMatchObject([
-    { here: '20:00-06:00, Europe/Berlin', inForce: '22:00-06:00, Europe/Berlin' },
-  ])
-  await hoursAgreement({ ...system, hours: NIGHT }).compare()
-  expect(system.log.logged('setting.mismatch_found')).toHaveLength(1)
 })
 
 /** What a clock on the wall shows there, by code that shares nothing with ours. */

@@ -10,14 +10,20 @@ beforeEach(async () => {
 afterEach(() => system.close())
 
 const found = () => system.log.logged('setting.mismatch_found').map(({ facts }) => facts)
-const SHARED = { rateLimit: 300, creditReserve: 20, requestTimeoutMs: 5000 } as const
+const SHARED: Parameters<typeof settingsAgreement>[0]['settings'] = {
+  rateLimit: 300,
+  creditReserve: 20,
+  requestTimeoutMs: 5000,
+  activeHours: null,
+}
+const NIGHT = { TRACKYARD_ACTIVE_HOURS: '22:00-06:00', TRACKYARD_TIME_ZONE: 'Asia/Kolkata' }
 
 test('a worker whose setting is not in force warns once for each value, naming both', async () => {
   const { log } = system
   const { queue } = await system.another()
   const ours = settingsAgreement({ queue: system.queue, settings: SHARED, log })
-  const publish = (changes: Partial<Record<keyof typeof SHARED, number | 'auto'>>) =>
-    settingsAgreement({ queue, settings: { ...SHARED, ...changes } as typeof SHARED, log }).publish()
+  const publish = (changes: Partial<typeof SHARED>) =>
+    settingsAgreement({ queue, settings: { ...SHARED, ...changes }, log }).publish()
   const compared = async () => {
     for (let looks = 0; looks < 3; looks += 1) await ours.compare()
     return found().length
@@ -33,11 +39,14 @@ test('a worker whose setting is not in force warns once for each value, naming b
   expect(await compared()).toBe(4)
   await publish({})
   expect(await compared()).toBe(4)
+  await publish({ activeHours: system.settings(NIGHT).activeHours })
+  expect(await compared()).toBe(5)
   expect(found()).toMatchObject([
     { setting: 'TRACKYARD_RATE_LIMIT', here: '300', inForce: '100' },
     { setting: 'TRACKYARD_RATE_LIMIT', here: '300', inForce: 'auto' },
     { setting: 'TRACKYARD_CREDIT_RESERVE', here: '20', inForce: '0' },
     { setting: 'TRACKYARD_REQUEST_TIMEOUT_MS', here: '5000', inForce: '9000' },
+    { setting: 'TRACKYARD_ACTIVE_HOURS', here: 'always', inForce: '22:00-06:00, Asia/Kolkata' },
   ])
 })
 

@@ -17,8 +17,7 @@ async function twoProcesses() {
   return [one.registry, other.registry] as const
 }
 
-const failuresOf = async (registry: WorkerRegistry) =>
-  (await registry.live()).flatMap(({ trouble }) => trouble ?? [])
+const failuresOf = async (registry: WorkerRegistry) => (await registry.live()).flatMap(({ trouble }) => trouble ?? [])
 
 describe('the Redis owner', () => {
   test('belongs to the first store that claims it, also when ten claim at once', async () => {
