@@ -18,6 +18,8 @@ import { openConfiguredStore, openRunningQueue } from './parts.js'
  */
 
 const CHECK_EVERY_MS = 2000
+/** Nobody counts boards. By then each has checked once. */
+const HEARD_WITHIN_MS = CHECK_EVERY_MS + 1000
 /** A killed worker counts as running until its heartbeat expires. */
 const HEARTBEAT_EXPIRES_MS = 15_000
 /** A worker sends a heartbeat every 4 s. */
@@ -72,6 +74,7 @@ async function stopWorkers(queue: SearchQueue, graceMs: number): Promise<number>
   const before = await queue.registry.workers()
   await queue.registry.askToStop()
   const deadline = performance.now() + Math.max(graceMs, HEARTBEAT_EXPIRES_MS) + 5 * CHECK_EVERY_MS
+  await sleep(HEARD_WITHIN_MS)
   while ((await queue.registry.workers()) > 0) {
     if (performance.now() > deadline) {
       throw new NotFinishedError(

@@ -66,6 +66,14 @@ test('a worker and a board that are stopped one by one are started again; `down`
   expect(children.filter(alive)).toEqual([])
 }, 240_000)
 
+test('`down` ends a board that runs alone, before its private Redis', async () => {
+  system = await startSystem()
+  const board = system.start('dist/workers/board.js', [], env)
+  await board.waitForEvent('board.started')
+  expect(await system.cli(['down'])).toMatchObject({ code: 0, stdout: expect.stringContaining('Redis is stopped') })
+  expect((await board.exited).code).toBe(0)
+}, 60_000)
+
 test('it outlasts a child that takes longer than the grace period: under systemd the child would be killed', async () => {
   system = await startSystem()
   const up = system.start(CLI, ['up'], { ...env, TRACKYARD_SHUTDOWN_GRACE_MS: '1000' })
