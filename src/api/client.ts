@@ -19,8 +19,8 @@ export interface Api {
   /** Its address, as in the settings. */
   readonly url: string
   search(request: SearchRequest): Promise<CallResult>
-  /** Free, but it counts against the key's rate limit. */
-  me(): Promise<MeResult>
+  /** Free, but it counts against the key's rate limit. `withinMs`: a shorter time limit. */
+  me(withinMs?: number): Promise<MeResult>
   /** Resolves when the calls in flight have ended. Later calls fail without being sent. */
   close(): Promise<void>
 }
@@ -43,7 +43,7 @@ export const MAX_BODY_BYTES = 4 * 1024 * 1024
 const LARGE_ANSWERS_AT_A_TIME = 2
 
 export function openApi(options: ApiOptions): Api {
-  const { clock, timeoutMs } = options
+  const { clock } = options
   const base = new URL(options.baseUrl)
   const basePath = base.pathname.replace(/\/+$/, '')
   const connect = connector(base, options.proxy)
@@ -51,7 +51,13 @@ export function openApi(options: ApiOptions): Api {
   const inFlight = new Set<Promise<Exchange>>()
   let closed = false
 
-  const send = async (method: 'GET' | 'POST', path: string, body: string | null, key: string): Promise<Exchange> => {
+  const send = async (
+    method: 'GET' | 'POST',
+    path: string,
+    body: string | null,
+    key: string,
+    withinMs = options.timeoutMs,
+  ): Promise<Exchange> => {
     if (closed) return { kind: 'none', sent: false, problem: 'the client is closed' }
     const running = exchange(connect, {
       host: base.host,
@@ -64,7 +70,7 @@ export function openApi(options: ApiOptions): Api {
         ...(body === null ? {} : { 'content-type': 'application/json' }),
       },
       body,
-      timeoutMs,
+      timeoutMs: Math.min(withinMs, options.timeoutMs),
       maxBytes: MAX_BODY_BYTES,
       largeAnswers,
     })
@@ -85,9 +91,9 @@ export function openApi(options: ApiOptions): Api {
       const result = await send('POST', '/search', JSON.stringify(request), key.text)
       return callResult(result, key, clock.now(), Math.round(clock.monotonicMs() - startedAt))
     },
-    async me() {
+    async me(withinMs) {
       const key = currentKey()
-      const result = await send('GET', '/me', null, key.text)
+      const result = await send('GET', '/me', null, key.text, withinMs)
       if (result.kind === 'none') return { kind: 'failed', reason: key.redact(result.problem) }
       return readMe(receive(result.response, key, MAX_BODY_BYTES))
     },

@@ -3,6 +3,7 @@
  * order. Borrowed resources are not added.
  */
 export interface Cleanup {
+  /** What was opened too late, after `runAll`, is closed as soon as that is done. */
   add(close: () => Promise<unknown> | unknown): void
   /**
    * Closes everything, even if one close fails, then throws the first failure. Later calls return
@@ -28,7 +29,10 @@ export function createCleanup(): Cleanup {
   }
 
   return {
-    add: (close) => void closers.push(close),
+    add(close) {
+      if (closing === null) closers.push(close)
+      else void closing.finally(close).catch(() => {})
+    },
     runAll: () => (closing ??= run()),
   }
 }

@@ -28,28 +28,29 @@ export async function openSession(
 ): Promise<Session> {
   const clock = adjustableClock()
   const store = await openConfiguredStore(settings, log, cleanup, { ...options, clock })
-  let queue: SearchQueue | null = null
-  const apis = new Map<number, Promise<Api>>()
+  let api: Promise<Api> | null = null
+  let queue: Promise<SearchQueue> | null = null
+  // Kept as a promise: calls at the same time share one connection.
+  const connect = (address: RedisAddress) => {
+    queue ??= openAt(address, { settings, log, clock }, cleanup).catch((error: unknown) => {
+      queue = null
+      throw error
+    })
+    return queue
+  }
   return {
     settings,
     store,
     log,
     cleanup,
     now: clock.now,
-    openApi({ requestTimeoutMs } = settings) {
-      const api = apis.get(requestTimeoutMs) ?? openConfiguredApi({ ...settings, requestTimeoutMs }, cleanup)
-      apis.set(requestTimeoutMs, api)
-      return api
-    },
-    async openQueue() {
-      // Somebody may have stopped the private Redis since.
-      if (queue !== null) await startRedis(settings, log)
-      queue ??= await openConfiguredQueue(settings, log, cleanup, clock)
-      return queue
-    },
+    openApi: () => (api ??= openConfiguredApi(settings, cleanup)),
+    // Also if it is open: somebody may have stopped the private Redis since.
+    openQueue: async () => connect(await startRedis(settings, log)),
     async findQueue() {
-      queue ??= await openRunningQueue(settings, log, cleanup, clock)
-      return queue
+      if (queue !== null) return queue
+      const running = await runningRedis(settings)
+      return running === null ? null : connect(running)
     },
     startTrouble: () => startTrouble(settings),
   }
@@ -110,10 +111,15 @@ export async function openRunningQueue(
   cleanup: Cleanup,
   clock: Clock = systemClock,
 ): Promise<SearchQueue | null> {
-  const parts = { settings, log, clock }
-  if (settings.redisUrl !== null) return openAt(ownRedis(settings, settings.redisUrl), parts, cleanup)
+  const running = await runningRedis(settings)
+  return running === null ? null : openAt(running, { settings, log, clock }, cleanup)
+}
+
+/** Null: the private Redis is not running. */
+async function runningRedis(settings: Settings): Promise<RedisAddress | null> {
+  if (settings.redisUrl !== null) return ownRedis(settings, settings.redisUrl)
   const running = await findPrivateRedis({ dataDir: settings.dataDir })
-  return running === null ? null : openAt({ socketPath: running.socketPath }, parts, cleanup)
+  return running === null ? null : { socketPath: running.socketPath }
 }
 
 /** Why the private Redis fails to start; null if no process is trying to start it. */

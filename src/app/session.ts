@@ -25,8 +25,8 @@ export interface Session {
   readonly log: Logger
   readonly cleanup: Cleanup
   readonly now: () => number
-  /** Opened once for each time limit. @throws ConfigurationError if there is no key */
-  openApi(limits?: { readonly requestTimeoutMs: number }): Promise<Api>
+  /** Opened once. @throws ConfigurationError if there is no key */
+  openApi(): Promise<Api>
   /** The queue, opened once; starts the private Redis if it is not running. */
   openQueue(): Promise<SearchQueue>
   /** The queue, or null if the private Redis is not running; nothing is started. */
@@ -152,7 +152,7 @@ export interface Feeding {
  * @throws ConfigurationError if Redis belongs to another store; the signal's reason when aborted
  */
 export async function openFeeding(session: Session, signal: AbortSignal = NEVER_ABORTED): Promise<Feeding> {
-  // Checked before opening: a connection opened after the cleanup would stay open.
+  // Checked before opening, which may start the private Redis.
   signal.throwIfAborted()
   const open = async () => {
     const queue = await session.openQueue()

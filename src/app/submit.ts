@@ -329,8 +329,9 @@ export async function freshAccount(session: Session): Promise<{ account: Account
   const { settings, store, now } = session
   const account = await knownAccount(store, settings.apiUrl)
   if (settings.apiKey === null) return { account, trouble: 'no API key is set' }
-  const api = await session.openApi({ requestTimeoutMs: Math.min(SHORT_MS, settings.requestTimeoutMs) })
-  const refreshed = await refreshAccount({ store, api, now })
+  const api = await session.openApi()
+  const quick = { url: api.url, me: () => api.me(SHORT_MS) }
+  const refreshed = await refreshAccount({ store, api: quick, now })
   switch (refreshed.kind) {
     case 'ok':
       return { account: refreshed.account, trouble: null }

@@ -22,6 +22,20 @@ test('a failing close does not stop the others and is thrown at the end', async 
   expect(closed).toEqual(['store'])
 })
 
+test('what is opened after the end is closed at once, and its failure is nobody’s', async () => {
+  const closed: string[] = []
+  const cleanup = createCleanup()
+  cleanup.add(() => closed.push('store'))
+  const ended = cleanup.runAll()
+  cleanup.add(() => closed.push('queue'))
+  await ended
+  cleanup.add(() => Promise.reject(new Error('the socket is gone')))
+  cleanup.add(() => closed.push('worker'))
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(closed).toEqual(['store', 'queue', 'worker'])
+  await cleanup.runAll()
+})
+
 test('if opening fails halfway, open resources are closed and it throws', async () => {
   const closed: string[] = []
   const half = cleanupOnError(async (cleanup) => {

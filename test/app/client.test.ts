@@ -198,6 +198,28 @@ test('a closed client refuses every call but close', async () => {
     await expect(call()).rejects.toMatchObject({ name: 'UsageError', message: expect.stringContaining('closed') })
 })
 
+const connections = async () => (await system.redis.command('CLIENT', 'LIST')).match(/^id=/gm)?.length
+
+test('calls at the same time share one connection to Redis', async () => {
+  const { id } = await client.submit(films(3), options)
+  const before = await connections()
+  const other = await open()
+  await Promise.all(Array.from({ length: 10 }, () => other.status(id)))
+  expect(await connections()).toBe(Number(before) + 1)
+  await other.close()
+})
+
+test('a call that is stopped while Redis is connected leaves no connection behind', async () => {
+  const before = await connections()
+  const other = await open()
+  const stop = new AbortController()
+  const retrying = other.deadLetters.retry({ all: true, signal: stop.signal })
+  setImmediate(() => stop.abort(new Error('enough')))
+  await expect(retrying).rejects.toThrow('enough')
+  await other.close()
+  await until(async () => (await connections()) === before, { timeoutMs: 30_000, what: 'the connection to end' })
+})
+
 test('answers of another API are not used for a batch, but can be read', async () => {
   await system.worker()
   await system.submit(['calm piano'])
