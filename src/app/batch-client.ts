@@ -380,7 +380,7 @@ export interface Account {
 }
 
 export interface ClientOptions {
-  /** Where settings are read from. Default: this process's environment and `.env`. */
+  /** All settings, as `TRACKYARD_` names; no `.env` is read then. Default: this process's environment and `.env`. */
   readonly env?: Environment
   /** Gets warnings, such as that Redis is unreachable. Default: none. */
   readonly log?: Logger

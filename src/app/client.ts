@@ -78,7 +78,7 @@ export function isBatchError(error: unknown): error is ReportedError {
  * @throws ConfigurationError for invalid settings; UnreachableError if the store cannot be opened
  */
 export async function openBatchClient(options: ClientOptions = {}): Promise<BatchClient> {
-  const settings = loadSettings(readEnvironment(options.env === undefined ? {} : { env: options.env }))
+  const settings = loadSettings(options.env ?? readEnvironment())
   return clientFor(settings, limitRepeats(options.log ?? silentLogger, systemClock.monotonicMs))
 }
 

@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { access, constants, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { parseEnv, promisify } from 'node:util'
+import { promisify } from 'node:util'
 import type { MeResult } from '../api/classify.js'
-import { type Environment, readEnvironment } from '../config/env-file.js'
+import { type Environment, mergeEnvironment, readEnvironment } from '../config/env-file.js'
 import { exposures } from '../config/exposures.js'
 import { loadSettings } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
@@ -76,9 +76,11 @@ export async function* runChecks(from: { readonly env: Environment; readonly cwd
  * Whether the API accepts the key of a `.env` that is not written yet. The environment wins over it.
  * @throws ConfigurationError for values that cannot work
  */
-export async function checkKey(envText: string, env: Environment): Promise<MeResult | { readonly kind: 'none' }> {
-  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value))
-  const settings = loadSettings({ ...parseEnv(envText), ...set })
+export async function checkKey(
+  envFile: { readonly text: string; readonly path: string },
+  env: Environment,
+): Promise<MeResult | { readonly kind: 'none' }> {
+  const settings = loadSettings(mergeEnvironment(envFile.text, envFile.path, env))
   if (settings.apiKey === null) return { kind: 'none' }
   return withCleanup(async (cleanup) => (await openConfiguredApi(settings, cleanup)).me())
 }

@@ -1,6 +1,6 @@
 import { type ErrorCode, type ExitCode, errorCode, ReportedError, splitHint } from '../domain/errors.js'
 import type { ErrorBody } from './documents.js'
-import { type Cli, type Io, isClosedOutputError, jsonStyle, openCli, watchOutput } from './lib/cli.js'
+import { type Cli, type Io, isClosedOutputError, isStreamClosed, jsonStyle, openCli, watchOutput } from './lib/cli.js'
 import { runProgram } from './program.js'
 
 /**
@@ -25,7 +25,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
 
 function report(error: unknown, cli: Cli): { readonly code: ExitCode; readonly error: ErrorBody | null } {
   // The reader closed the pipe, as in `| head`.
-  if (isClosedOutputError(error)) return { code: 0, error: null }
+  if (isClosedOutputError(error) && isStreamClosed(cli.io.stdout)) return { code: 0, error: null }
   const { exitCode, code, message } = explain(error, cli.debug)
   cli.say(message)
   if (cli.debug) cli.detail(stackOf(error))

@@ -21,9 +21,17 @@ const CUT_VALUE = /^\s*(?:export\s+)?TRACKYARD_\w+\s*=\s*[^"'`\s#][^#]*(?<!\s)#/
 export function readEnvironment(
   options: { readonly env?: Environment; readonly directory?: string } = {},
 ): Environment {
-  const file = readEnvFile(join(options.directory ?? process.cwd(), '.env'))
-  const ours = Object.entries(file).filter(([name]) => name.startsWith(PREFIX))
-  return { ...Object.fromEntries(ours), ...(options.env ?? process.env) }
+  const path = join(options.directory ?? process.cwd(), '.env')
+  return mergeEnvironment(readText(path) ?? '', path, options.env ?? process.env)
+}
+
+/**
+ * The environment with a `.env` that has this text, which may not be written yet.
+ * @throws ConfigurationError if it cannot be parsed
+ */
+export function mergeEnvironment(text: string, path: string, env: Environment): Environment {
+  const ours = Object.entries(parseEnvFile(text, path)).filter(([name]) => name.startsWith(PREFIX))
+  return { ...Object.fromEntries(ours), ...env }
 }
 
 /** The program that the shell started, from `$_`. Empty: the shell does not set it. */
@@ -37,7 +45,10 @@ export function shellWord(): string {
  */
 export function readEnvFile(path: string): Record<string, string> {
   const text = readText(path)
-  if (text === null) return {}
+  return text === null ? {} : parseEnvFile(text, path)
+}
+
+function parseEnvFile(text: string, path: string): Record<string, string> {
   const bad = badLine(text)
   if (bad !== null) {
     // Do not show the line: it may hold a key.

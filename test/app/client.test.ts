@@ -220,6 +220,19 @@ test('a call that is stopped while Redis is connected leaves no connection behin
   await until(async () => (await connections()) === before, { timeoutMs: 30_000, what: 'the connection to end' })
 })
 
+test('settings that are given are all settings: no .env is read', async () => {
+  const before = process.cwd()
+  const directory = await mkdtemp(join(tmpdir(), 'production-'))
+  await writeFile(join(directory, '.env'), 'TRACKYARD_DATABASE_URL=postgres://production.invalid/night\n')
+  process.chdir(directory)
+  try {
+    await (await open()).close()
+  } finally {
+    process.chdir(before)
+    await rm(directory, { recursive: true })
+  }
+})
+
 test('answers of another API are not used for a batch, but can be read', async () => {
   await system.worker()
   await system.submit(['calm piano'])

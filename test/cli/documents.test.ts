@@ -92,7 +92,7 @@ test('every document of a batch, from submit to cancel', async () => {
 }, 240_000)
 
 test('documents of commands that ask, or run until Ctrl-C', async () => {
-  const asked = await desk.type(['init', '--json'], { answers: ['', '', ''], env: { TRACKYARD_API_KEY: '' } })
+  const asked = await desk.type(['init', '--json'], { answers: ['', '', ''], env: { TRACKYARD_API_KEY: undefined } })
   const stop = new AbortController()
   const stdout = new PassThrough()
   let simulated = ''

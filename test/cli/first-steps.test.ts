@@ -157,7 +157,7 @@ describe('doctor', () => {
 
 describe('init', () => {
   const init = (answers: readonly string[], env: Record<string, string> = {}) =>
-    desk.type(['init'], { answers, env: { TRACKYARD_API_KEY: '', ...env } })
+    desk.type(['init'], { answers, env: { TRACKYARD_API_KEY: undefined, ...env } })
 
   test('writes .env for its owner alone, keeps what is there, and checks the key, which is not shown', async () => {
     await desk.file('.env', 'OTHER=1\nTRACKYARD_API_KEY=old # mine\n')
@@ -177,6 +177,17 @@ describe('init', () => {
     expect(await init(['wrong', '', '', 'n'])).toMatchObject({ code: 4 })
     expect(await readFile(join(desk.dir, '.env'), 'utf8')).toBe('')
     expect(await init(['wrong', '', '', 'y'])).toMatchObject({ code: 0 })
+    await desk.file('.env', '')
+  })
+
+  test('it checks what the program will read: the environment wins, also with an empty value', async () => {
+    const { code, stderr } = await init([SIMULATOR_KEY, '', ''], { TRACKYARD_API_KEY: '' })
+    expect([code, stderr]).toEqual([0, expect.stringContaining('No API key yet')])
+    await desk.file('.env', 'TRACKYARD_CONCURRENCY 3\n')
+    expect(await init([SIMULATOR_KEY, '', ''])).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining('.env, line 1: expected NAME=value'),
+    })
     await desk.file('.env', '')
   })
 

@@ -1,3 +1,5 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
@@ -288,6 +290,19 @@ describe('export', () => {
     const { code, stderr } = await desk.type(['export', '--out', '-'], { stdout: closed })
     expect(code).toBe(0)
     expect(stderr).not.toMatch(/EPIPE|error/i)
+  })
+
+  test('a reader of --out that has seen enough has not got the whole', async () => {
+    // More than a pipe holds.
+    const lines = Array.from({ length: 3000 }, (_, n) => `r${n},harbor at night ${n},calm`)
+    await desk.file('films.csv', `id,title,mood\n${lines.join('\n')}\n`)
+    await submit('--yes')
+    const pipe = join(desk.dir, 'rows')
+    execFileSync('mkfifo', [pipe])
+    const reader = spawn('sh', ['-c', 'exec 3< "$0"; exec 3<&-', pipe])
+    const { code, stderr } = await desk.type(['export', '--out', pipe])
+    await once(reader, 'close')
+    expect([code, stderr]).toEqual([1, expect.stringContaining('EPIPE')])
   })
 
   test('a byte order mark of the catalog is remembered until its export', async () => {

@@ -30,7 +30,8 @@ export interface Desk {
 }
 
 export interface TypeOptions {
-  readonly env?: Readonly<Record<string, string>>
+  /** Undefined: not set. */
+  readonly env?: Readonly<Record<string, string | undefined>>
   readonly stdin?: string | In
   /** Makes stdin and stderr terminals; typed at the first question. */
   readonly answer?: string
@@ -89,7 +90,8 @@ export async function openDesk(options: Partial<SimulatorOptions> = {}): Promise
     if (isAnswering) terminal(stderr)
     const never = new AbortController().signal
     const interruptSignal = (): Interrupt => ({ signal: typing.signal ?? never, dispose: () => {} })
-    const io = { stdout, stderr, stdin, env: { ...env, ...typing.env }, cwd: dir, interruptSignal }
+    const given = Object.entries({ ...env, ...typing.env }).filter(([, value]) => value !== undefined)
+    const io = { stdout, stderr, stdin, env: Object.fromEntries(given), cwd: dir, interruptSignal }
     const code = await run(line, io)
     if (typing.stdout === undefined) stdout.end()
     return { code, stdout: await shown, stderr: said }

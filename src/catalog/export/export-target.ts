@@ -266,7 +266,7 @@ function explainWriteError(error: unknown, path: string): unknown {
       return new OutputError(`${path}: expected a file to write, found a directory.`)
     default:
       // Only errors of the system (EIO, EFBIG, ENXIO, …); our own and Node's (ERR_…) pass unchanged.
-      if (!/^E[A-Z0-9]+$/.test(code) || code === 'EPIPE') return error
+      if (!/^E[A-Z0-9]+$/.test(code)) return error
       return new UnreachableError(
         `${path}: it cannot be written (${code}). Nothing was replaced; name another file with --out.`,
         { code: 'output_failed' },

@@ -38,7 +38,7 @@ async function init(cli: Cli): Promise<ExitCode> {
         TRACKYARD_WEBHOOK_URL: await askSecret(cli, 'Webhook for notifications (not shown; empty: none):', signal),
       }
       const text = withValues(before, values)
-      const keyAccepted = await checked(cli, text, signal)
+      const keyAccepted = await checked(cli, { text, path }, signal)
       // Beside it and then renamed, so that a full disk leaves the old one.
       await writeFile(`${path}.new`, text, { mode: 0o600 })
       await rename(`${path}.new`, path)
@@ -68,9 +68,13 @@ function withValues(text: string, values: Readonly<Record<string, string>>): str
 }
 
 /** Asks GET /me, which is free. @returns null if the API did not answer */
-async function checked(cli: Cli, text: string, signal: AbortSignal): Promise<boolean | null> {
+async function checked(
+  cli: Cli,
+  envFile: { readonly text: string; readonly path: string },
+  signal: AbortSignal,
+): Promise<boolean | null> {
   const { checkKey } = await import('../../app/doctor.js')
-  const answer = await checkKey(text, cli.io.env)
+  const answer = await checkKey(envFile, cli.io.env)
   switch (answer.kind) {
     case 'none':
       cli.say('No API key yet: `trackyard-batch simulate` needs none.')
