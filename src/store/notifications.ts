@@ -13,7 +13,6 @@ export interface StoredNotification extends Notification {
  * removed when it was delivered. So if a worker ends, the next one sends it. A crash between
  * sending and removing sends it twice, with the same id.
  */
-
 export interface NotificationStore {
   /** The same text is stored once: a new worker reports an existing pause again. */
   add(notification: Notification, now: number): Promise<void>

@@ -27,11 +27,6 @@ export interface RefusedSearch {
 }
 
 /**
- * Searches that are refused as if the whole account were: how often, and how other searches fared
- * meanwhile.
- */
-
-/**
  * Counts one more refusal, if the search is still in the call's round. For use inside a write
  * transaction.
  */

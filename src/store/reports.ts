@@ -200,6 +200,7 @@ async function totals(tx: Transaction, now: number, budgets: readonly Budget[]):
   const calls = await callsByOutcome(tx)
   const counted = async (text: string, parameters: SqlParameters = {}): Promise<number> =>
     (await tx.get<{ n: number }>(text, parameters))?.n ?? 0
+  const latest = await latestCalls(tx)
   return {
     due: await dueSearches(tx, budgets),
     deadLetters: await counted(
@@ -213,8 +214,8 @@ async function totals(tx: Transaction, now: number, budgets: readonly Budget[]):
       since: now - A_MINUTE_MS,
     }),
     refused: await refusedSearches(tx),
-    rateLimitedCalls: await rateLimitedCalls(tx),
-    failedCalls: await failedCalls(tx),
+    rateLimitedCalls: rateLimitedCalls(latest),
+    failedCalls: failedCalls(latest),
   }
 }
 
@@ -233,7 +234,7 @@ async function needs(tx: Transaction, now: number): Promise<readonly BatchNeed[]
 }
 
 /** The maximum that is counted. */
-const LONGEST_ROW = 200
+const LONGEST_STREAK = 200
 
 interface FinishedCall {
   readonly outcome: CallOutcome
@@ -241,25 +242,28 @@ interface FinishedCall {
   readonly detail: string | null
 }
 
-/** The latest calls in a row that ended with one of these outcomes, newest first. */
-async function latestCalls(tx: Transaction, outcomes: readonly CallOutcome[]): Promise<readonly FinishedCall[]> {
-  const calls = await tx.all<FinishedCall>(
+function latestCalls(tx: Transaction): Promise<readonly FinishedCall[]> {
+  return tx.all<FinishedCall>(
     `select outcome, finished_at, detail from call $unindexed()
-     where finished_at is not null order by id desc limit ${LONGEST_ROW}`,
+     where finished_at is not null order by id desc limit ${LONGEST_STREAK}`,
   )
-  const other = calls.findIndex(({ outcome }) => !outcomes.includes(outcome))
-  return other < 0 ? calls : calls.slice(0, other)
 }
 
-async function rateLimitedCalls(tx: Transaction): Promise<Totals['rateLimitedCalls']> {
-  const ends = (await latestCalls(tx, ['rate_limited'])).map((call) => call.finished_at)
+/** The latest calls in a row that ended with one of these outcomes, newest first. */
+function streakOf(latest: readonly FinishedCall[], outcomes: readonly CallOutcome[]): readonly FinishedCall[] {
+  const other = latest.findIndex(({ outcome }) => !outcomes.includes(outcome))
+  return other < 0 ? latest : latest.slice(0, other)
+}
+
+function rateLimitedCalls(latest: readonly FinishedCall[]): Totals['rateLimitedCalls'] {
+  const ends = streakOf(latest, ['rate_limited']).map((call) => call.finished_at)
   return ends.length === 0 ? null : { calls: ends.length, from: Math.min(...ends), to: Math.max(...ends) }
 }
 
-async function failedCalls(tx: Transaction): Promise<Totals['failedCalls']> {
-  const calls = await latestCalls(tx, ['transient', 'unknown'])
-  const [latest] = calls
-  return latest === undefined ? null : { calls: calls.length, reason: latest.detail ?? '' }
+function failedCalls(latest: readonly FinishedCall[]): Totals['failedCalls'] {
+  const calls = streakOf(latest, ['transient', 'unknown'])
+  const [last] = calls
+  return last === undefined ? null : { calls: calls.length, reason: last.detail ?? '' }
 }
 
 async function unknownOutcomes(tx: Transaction, limit: number): ReturnType<Reports['unknownOutcomes']> {

@@ -32,12 +32,14 @@ export type { Reports, UnknownSearches } from './reports.js'
 export type { CallReport, RowReport, SearchReport } from './row-report.js'
 
 /**
- * The store: the source of truth. Redis only holds a window of it. Every method is one transaction
- * (`drop` is several). Every transition is guarded: it names the state and the round that it leaves,
- * and returns whether it happened. All instants are epoch milliseconds.
+ * The store: the source of truth. Redis only holds a window of it. A method is one transaction, but
+ * `batches.drop` and `dropAbandoned`, `notifications.next` and a long export are several. Every
+ * transition is guarded: it names the state and the round that it leaves, and returns whether it
+ * happened. All instants are epoch milliseconds.
  *
  * Errors: `UnreachableError` when the store is locked for too long, full or out of reach; the caller
- * decides whether to wait. Any other error is a bug.
+ * decides whether to wait. `UsageError` and `RefusedError` for a request that a person must change.
+ * Any other error is a bug.
  */
 export interface Store extends StoreHealth {
   /** A random id, created with the file. It tells which store a Redis belongs to. */

@@ -61,10 +61,10 @@ export async function retryDead(tx: Transaction, ids: readonly number[]): Promis
      where $among(id, @ids) and state = 'dead' returning id`,
     { ids },
   )
-  const revived = rows.map((row) => row.id)
-  recount(tx, revived, 'dead', 'pending', null)
-  lowerFeedMarks(tx, revived)
-  return revived.length
+  const retried = rows.map((row) => row.id)
+  recount(tx, retried, 'dead', 'pending', null)
+  lowerFeedMarks(tx, retried)
+  return retried.length
 }
 
 /**
