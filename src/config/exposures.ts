@@ -4,7 +4,7 @@ import { isLoopback } from '../domain/loopback.js'
 import { hostsText, readRedisUrl } from '../domain/redis-url.js'
 import { type Environment, readEnvFile } from './env-file.js'
 import { path } from './readers.js'
-import { SECRET_FILE_NAMES, SETTING_NAMES, SETTINGS, type Setting } from './setting-table.js'
+import { SECRET_FILE_NAMES, SECRET_NAMES } from './setting-table.js'
 import type { Settings } from './settings.js'
 
 /**
@@ -13,9 +13,11 @@ import type { Settings } from './settings.js'
  * with the fix.
  */
 export function exposures(settings: Settings, from: { readonly env: Environment; readonly cwd: string }): string[] {
+  const envFile = join(from.cwd, '.env')
+  const values = readEnvFile(envFile)
   return [
-    ...exposedEnvFile(join(from.cwd, '.env')),
-    ...SECRET_FILE_NAMES.flatMap((name) => exposedSecretFile(from.env[name] ?? envFileOf(from.cwd)[name])),
+    ...exposedEnvFile(envFile, values),
+    ...SECRET_FILE_NAMES.flatMap((name) => exposedSecretFile(from.env[name] ?? values[name])),
     ...exposedDataDir(settings.dataDir),
     ...exposedApi(settings.apiUrl),
     ...exposedRedis(settings.redisUrl?.reveal() ?? null),
@@ -27,17 +29,10 @@ const OTHERS_READ = 0o004
 const GROUP_WRITES = 0o020
 const OTHERS_WRITE = 0o002
 
-function exposedEnvFile(path: string): string[] {
+function exposedEnvFile(path: string, values: Environment): string[] {
   const stats = statsOf(path)
-  if (stats === null || !isOpen(stats, OTHERS_READ)) return []
-  const values = readEnvFile(path)
-  const isSecret = SETTING_NAMES.some((name) => {
-    const setting: Setting<unknown> = SETTINGS[name]
-    return setting.isSecret === true && values[name]
-  })
-  return isSecret
-    ? [`${path} contains secrets and can be read by every user of this machine. Run: ${forbidding(stats, path)}`]
-    : []
+  if (stats === null || !isOpen(stats, OTHERS_READ) || !SECRET_NAMES.some((name) => values[name])) return []
+  return [`${path} contains secrets and can be read by every user of this machine. Run: ${forbidding(stats, path)}`]
 }
 
 /** Containers mount their secrets here, and no other user is in the container. */
@@ -100,10 +95,6 @@ function exposedDatabase(address: string | null): string[] {
   return [
     `PostgreSQL at ${host} is reached over the network ${how}. Add ?sslmode=verify-full to TRACKYARD_DATABASE_URL (and TRACKYARD_DATABASE_CA_FILE for a private authority).`,
   ]
-}
-
-function envFileOf(cwd: string): Record<string, string> {
-  return readEnvFile(join(cwd, '.env'))
 }
 
 /** Null: no such file, or the system has no such permissions. */

@@ -239,15 +239,17 @@ export type SettingValue<N extends SettingName> = (typeof SETTING_TABLE)[N] exte
 /** The same table, typed so that a name gives the type of its value. */
 export const SETTINGS: { readonly [N in SettingName]: Setting<SettingValue<N>> } = SETTING_TABLE
 
+export const SECRET_NAMES: readonly SettingName[] = SETTING_NAMES.filter((name) => {
+  const setting: Setting<unknown> = SETTINGS[name]
+  return setting.isSecret === true
+})
+
 /** A secret may be in a file instead, as container secrets are. */
 export function secretFileName(name: SettingName): string {
   return `${name}_FILE`
 }
 
-export const SECRET_FILE_NAMES: readonly string[] = SETTING_NAMES.filter((name) => {
-  const setting: Setting<unknown> = SETTINGS[name]
-  return setting.isSecret === true
-}).map(secretFileName)
+export const SECRET_FILE_NAMES: readonly string[] = SECRET_NAMES.map(secretFileName)
 
 /** What docs/reference/settings.md documents, and `.env.example` by name and default. A test compares them. */
 export interface DocumentedSetting {
