@@ -1,6 +1,6 @@
 import { isRecord } from '../../domain/json.js'
 import type { RawRow } from '../catalog.js'
-import { earlierProblem } from '../row-request.js'
+import { earlierProblem } from '../row-problems.js'
 
 /**
  * Reads our own JSONL export as a catalog: each line has the user's row under `row`, after the keys that
