@@ -313,6 +313,15 @@ describe('find', () => {
   })
 })
 
+test('find shows the numbers of a row as they were written', async () => {
+  const id = await board.store.batches.create(newBatch({ format: 'jsonl', columns: [], createdAt: Date.now() }))
+  const text = '{"n":9007199254740993,"deep":{"price":1.10}}'
+  await board.store.batches.addRows(id, [{ ...row(1, 'calm piano', 'exact'), row: text }], 1000)
+  const html = await textOf('/find?q=exact')
+  expect(html).toContain('<dd>9007199254740993</dd>')
+  expect(html).toContain('1.10')
+})
+
 test('read-only: no buttons, and their requests are refused', async () => {
   await board[Symbol.asyncDispose]()
   await start(500, true)

@@ -33,6 +33,15 @@ export function parseExactly(text: string): ExactJson {
   return { value: parse(text, null, { parseNumber, onDuplicateKey }), repeated }
 }
 
+/** Rows and answers are stored as text. Text that is not JSON is returned as it is. */
+export function parseStored(text: string): unknown {
+  try {
+    return parseExactly(text).value
+  } catch {
+    return text
+  }
+}
+
 /** The JSON text of a value from `parseExactly`, indented. */
 export function stringifyExactly(value: unknown): string {
   const numbers = [{ test: isExact, stringify: (number: unknown) => (isExact(number) ? number.text : '') }]

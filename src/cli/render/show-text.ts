@@ -1,4 +1,4 @@
-import { parseExactly } from '../../catalog/json/exact-json.js'
+import { parseStored } from '../../catalog/json/exact-json.js'
 import { parseTracks } from '../../domain/answer.js'
 import type { Death } from '../../domain/dead-letter.js'
 import {
@@ -143,7 +143,7 @@ export function showResultJson({ item, search }: ShowResult): DocumentBody<'show
             id: item.key,
             status: item.status,
             error: item.problem ?? search?.death?.error ?? null,
-            content: parsedOr(item.row),
+            content: parseStored(item.row),
           },
     search: search === null ? null : searchJson(search),
   }
@@ -162,7 +162,7 @@ function searchJson(search: SearchReport): DocumentBody<'show'>['search'] {
     death: search.death === null ? null : withRequestId(search.death),
     calls: search.calls.map(callJson),
     tags: tracks === null ? null : tagsJson(deriveTags(tracks)),
-    answer: search.answer === null ? null : parsedOr(search.answer),
+    answer: search.answer === null ? null : parseStored(search.answer),
     rows: search.items.map((each) => ({ batch: each.batchId, position: each.position, id: each.key })),
   }
 }
@@ -188,13 +188,4 @@ function withRequestId({ requestId, ...death }: Death) {
 function tagsJson({ hasVocals, energyLevel, subgenres, moods, instruments, ...plain }: Tags) {
   const lists = { subgenres: [...subgenres], moods: [...moods], instruments: [...instruments] }
   return { ...plain, ...lists, energy_level: energyLevel, has_vocals: hasVocals }
-}
-
-/** Rows and answers are stored as text. Text that is not JSON is returned as it is. */
-function parsedOr(text: string): unknown {
-  try {
-    return parseExactly(text).value
-  } catch {
-    return text
-  }
 }

@@ -1,3 +1,4 @@
+import { parseStored, stringifyExactly } from '../../catalog/json/exact-json.js'
 import { parseTracks } from '../../domain/answer.js'
 import { figureOr, formatDateTime, formatNumber, pluralize, truncate } from '../../domain/format.js'
 import { isRecord } from '../../domain/json.js'
@@ -81,7 +82,7 @@ const LONGEST_CELL = 2000
 
 /** Cells with the names of their columns. */
 function cellsOf({ row, batch }: RowReport): [string, string][] {
-  const parsed = parsedOr(row)
+  const parsed = parseStored(row)
   if (Array.isArray(parsed))
     return parsed.map((cell, index) => [batch.columns[index] ?? `column ${index + 1}`, shown(cell)])
   if (isRecord(parsed)) return Object.entries(parsed).map(([name, value]) => [name, shown(value)])
@@ -89,15 +90,7 @@ function cellsOf({ row, batch }: RowReport): [string, string][] {
 }
 
 function shown(value: unknown): string {
-  return truncate(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''), LONGEST_CELL)
-}
-
-function parsedOr(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
+  return truncate(typeof value === 'string' ? value : stringifyExactly(value), LONGEST_CELL)
 }
 
 const ROWS_SHOWN = 20
