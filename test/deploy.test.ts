@@ -49,6 +49,15 @@ describe('docker-compose.yml', () => {
     expect(lost).toEqual([])
   })
 
+  test('a secret is given to those that read it, so a board has no API key', () => {
+    for (const [name, service] of services) {
+      const given = (service.secrets ?? []) as readonly string[]
+      const read = [...JSON.stringify(service).matchAll(/\/run\/secrets\/(\w+)/g)].map((match) => match[1])
+      expect([name, ...given].sort()).toEqual([name, ...new Set(read)].sort())
+      expect(given.includes('trackyard_api_key')).toBe(/worker$/.test(name))
+    }
+  })
+
   test('without a profile one Redis, one worker and one board run; the cluster has parts of its own', () => {
     const plain = services.filter(([, service]) => service.profiles === undefined).map(([name]) => name)
     expect(plain).toEqual(['redis', 'worker', 'board'])
@@ -114,7 +123,8 @@ describe('deploy/kubernetes', () => {
   interface Pod {
     readonly metadata: { readonly labels: Readonly<Record<string, string>> }
     readonly spec: {
-      readonly terminationGracePeriodSeconds: number
+      readonly terminationGracePeriodSeconds?: number
+      readonly volumes: readonly { readonly secret?: { readonly items?: readonly { readonly key: string }[] } }[]
       readonly securityContext: { readonly runAsNonRoot: boolean }
       readonly containers: readonly {
         readonly args: readonly string[]
@@ -123,16 +133,22 @@ describe('deploy/kubernetes', () => {
     }
   }
 
-  test('pods read settings that exist, from secrets that the example has, and may finish their calls', () => {
+  test('pods read settings that exist, from secrets that they are given; a worker may finish its calls', () => {
     const example = parse(read('deploy/kubernetes/secret.example.yaml')) as { stringData: Record<string, string> }
     expect(pods.flatMap(({ spec }) => spec.containers.flatMap(({ args }) => args))).toEqual(['board', 'worker'])
     for (const { spec } of pods) {
-      expect(spec.terminationGracePeriodSeconds).toBeGreaterThan(25)
+      const isWorker = spec.containers.some(({ args }) => args.includes('worker'))
+      if (isWorker) expect(spec.terminationGracePeriodSeconds).toBeGreaterThan(25)
       expect(spec.securityContext.runAsNonRoot).toBe(true)
       const env = spec.containers.flatMap((container) => container.env)
       expect(env.map(({ name }) => name).filter((name) => !KNOWN.includes(name))).toEqual([])
       const files = env.filter(({ name }) => name.endsWith('_FILE')).map(({ value }) => value.split('/').at(-1) ?? '')
+      const items = spec.volumes.flatMap(({ secret }) => secret?.items ?? []).map(({ key }) => key)
+      // Without a list, all of the secret.
+      if (items.length > 0) expect(items.sort()).toEqual(files.sort())
+      expect(items.length > 0 || isWorker).toBe(true)
       expect(files.filter((name) => !(name in example.stringData))).toEqual([])
+      expect(files.includes('api_key')).toBe(isWorker)
     }
   })
 })
