@@ -31,13 +31,13 @@ export async function addRows(
   if (first === undefined || first.position <= batch.items) return
   const expiredBefore = batch.max_age_ms === null ? null : now - batch.max_age_ms
   const problems = await problemsOf(tx, batchId, rows)
-  const asked = rows.map((row, index) => (problems[index] === null ? row.request : null))
-  const searches = await findOrAddSearches(tx, batchId, asked, expiredBefore)
+  const requests = rows.map((row, index) => (problems[index] === null ? row.request : null))
+  const searches = await findOrAddSearches(tx, batchId, requests, expiredBefore)
 
   const items: SqlValue[] = []
   let invalid = 0
   for (const [index, row] of rows.entries()) {
-    const request = asked[index] ?? null
+    const request = requests[index] ?? null
     const search = request === null ? undefined : searches.get(request.fingerprint)
     if (search === undefined) invalid += 1
     else {
@@ -91,50 +91,40 @@ function placeOf({ line, position }: Pick<LoadedRow, 'line' | 'position'>): stri
   return line === null ? `row ${position}` : `line ${line}`
 }
 
-interface Wanted {
-  readonly batchId: number
-  readonly searchId: number
-  readonly items: number
-  readonly firstPosition: number
-}
-
 /** Stores what the batch wants. Returns what to add to its counters. */
 async function want(tx: Transaction, batchId: number, searches: readonly WantedSearch[]) {
   const counts = { pending: 0, tagged: 0, noMatch: 0, dead: 0 }
   const fresh: SqlValue[] = []
-  for (const search of searches) {
-    const wanted = { batchId, searchId: search.id, items: search.items, firstPosition: search.firstPosition ?? 0 }
-    if (search.isNew) fresh.push(wanted.batchId, wanted.searchId, wanted.items, wanted.firstPosition)
-    const isFirst = search.isNew || (await wantKnown(tx, wanted)) === search.items
-    if (search.state === 'answered') {
-      if ((search.tracks ?? 0) > 0) counts.tagged += search.items
-      else counts.noMatch += search.items
-    } else if (search.state === 'dead') counts.dead += search.items
-    else if (isFirst) counts.pending += 1
+  const more: (readonly [searchId: number, items: number])[] = []
+  for (const { id, state, tracks, isWanted, items, firstPosition } of searches) {
+    if (isWanted) more.push([id, items])
+    else fresh.push(batchId, id, items, firstPosition)
+    if (state === 'answered') {
+      if ((tracks ?? 0) > 0) counts.tagged += items
+      else counts.noMatch += items
+    } else if (state === 'dead') counts.dead += items
+    else if (!isWanted) counts.pending += 1
   }
   await tx.insert('want (batch_id, search_id, items, first_position)', 4, fresh)
+  if (more.length > 0)
+    await tx.run(
+      `with more (search_id, items) as materialized ($pairs(@more))
+       update want set items = want.items + more.items from more
+       where want.batch_id = @batchId and want.search_id = more.search_id`,
+      { batchId, more: JSON.stringify(more) },
+    )
   return counts
 }
 
-/** How many of the batch's rows share that search now. */
-async function wantKnown(tx: Transaction, wanted: Wanted): Promise<number | undefined> {
-  const row = await tx.get<{ items: number }>(
-    `insert into want (batch_id, search_id, items, first_position) values (@batchId, @searchId, @items, @firstPosition)
-     on conflict (batch_id, search_id) do update set items = want.items + excluded.items returning items`,
-    { ...wanted },
-  )
-  return row?.items
-}
-
-type Asked = NonNullable<LoadedRow['request']>
+type RowRequest = NonNullable<LoadedRow['request']>
 
 /** A search, and how a chunk of a catalog uses it. */
 interface WantedSearch {
   readonly id: number
   readonly state: SearchState
   readonly tracks: number | null
-  /** Created by this chunk, so no batch can want it yet. */
-  readonly isNew: boolean
+  /** By an earlier chunk of this batch. */
+  readonly isWanted: boolean
   items: number
   firstPosition: number | null
 }
@@ -160,29 +150,28 @@ interface KnownSearch {
 async function findOrAddSearches(
   tx: Transaction,
   batchId: number,
-  asked: readonly (Asked | null)[],
+  requests: readonly (RowRequest | null)[],
   expiredBefore: number | null,
 ): Promise<ReadonlyMap<string, WantedSearch>> {
   const isYoung = (search: KnownSearch): boolean =>
     search.answered_at !== null && (expiredBefore === null || search.answered_at >= expiredBefore)
-  const known = await knownSearches(tx, asked)
-  const unclear = [...known.values()].filter((generations) => onlyChoice(generations, isYoung) === undefined)
-  const taken = await takenBy(tx, batchId, unclear.flat())
+  const known = await knownSearches(tx, requests)
+  const wanted = await wantedOf(tx, batchId, [...known.values()].flat())
   const searches = new Map<string, WantedSearch>()
-  const fresh = new Map<string, { readonly request: Asked; readonly generation: number }>()
-  for (const each of asked) {
+  const fresh = new Map<string, { readonly request: RowRequest; readonly generation: number }>()
+  for (const each of requests) {
     if (each === null || searches.has(each.fingerprint) || fresh.has(each.fingerprint)) continue
     const earlier = known.get(each.fingerprint) ?? []
-    const found = onlyChoice(earlier, isYoung) ?? choose(earlier, taken, isYoung)
+    const found = choose(earlier, wanted, isYoung)
     if (found === undefined)
       fresh.set(each.fingerprint, { request: each, generation: (earlier[0]?.generation ?? FIRST_GENERATION - 1) + 1 })
-    else searches.set(each.fingerprint, { ...found, isNew: false, items: 0, firstPosition: null })
+    else searches.set(each.fingerprint, { ...found, isWanted: wanted.has(found.id), items: 0, firstPosition: null })
   }
   let id = await tx.reserveIds(fresh.size)
   const values: SqlValue[] = []
   for (const [fingerprint, { request, generation }] of fresh) {
     values.push(id, fingerprintBytes(fingerprint), generation, JSON.stringify(request.request), 'waiting')
-    searches.set(fingerprint, { id, state: 'waiting', tracks: null, isNew: true, items: 0, firstPosition: null })
+    searches.set(fingerprint, { id, state: 'waiting', tracks: null, isWanted: false, items: 0, firstPosition: null })
     id += 1
   }
   await tx.insert('search (id, fingerprint, generation, request, state)', 5, values)
@@ -192,9 +181,9 @@ async function findOrAddSearches(
 /** All generations of these searches, the latest first. */
 async function knownSearches(
   tx: Transaction,
-  asked: readonly (Asked | null)[],
+  requests: readonly (RowRequest | null)[],
 ): Promise<ReadonlyMap<string, readonly KnownSearch[]>> {
-  const digits = asked.flatMap((each) => each?.fingerprint ?? [])
+  const digits = requests.flatMap((each) => each?.fingerprint ?? [])
   const rows = await tx.all<KnownSearch & { fingerprint: Buffer }>(
     `select fingerprint, id, generation, state, tracks, answered_at
      from search where $amongHex(fingerprint, @fingerprints)`,
@@ -211,29 +200,21 @@ async function knownSearches(
   return known
 }
 
-/** Usually there is at most one generation, and nothing to choose. */
-function onlyChoice(known: readonly KnownSearch[], isYoung: (search: KnownSearch) => boolean): KnownSearch | undefined {
-  const [latest] = known
-  return known.length === 1 && latest !== undefined && (latest.answered_at === null || isYoung(latest))
-    ? latest
-    : undefined
-}
-
 function choose(
   known: readonly KnownSearch[],
-  taken: ReadonlySet<number>,
+  wanted: ReadonlySet<number>,
   isYoung: (search: KnownSearch) => boolean,
 ): KnownSearch | undefined {
   const [latest] = known
   return (
-    known.find((search) => taken.has(search.id)) ??
+    known.find((search) => wanted.has(search.id)) ??
     known.find(isYoung) ??
     (latest?.answered_at === null ? latest : undefined)
   )
 }
 
 /** Which of these searches the batch already wants. */
-async function takenBy(
+async function wantedOf(
   tx: Transaction,
   batchId: number,
   searches: readonly KnownSearch[],

@@ -94,6 +94,29 @@ describe('loading a catalog', () => {
     )
   })
 
+  test('an answer counts for all rows that share its search, whichever chunk they came with', async () => {
+    const id = await store.batches.create(newBatch())
+    const chunks = [
+      ['a', 'b', 'a'],
+      ['b', 'a', 'c'],
+      ['a', 'a'],
+    ]
+    let position = 0
+    for (const queries of chunks)
+      await store.batches.addRows(
+        id,
+        queries.map((query) => {
+          position += 1
+          return row(position, query)
+        }),
+        1000,
+      )
+    await release(store, id)
+    await settle(store, 'a', 'answered')
+    await settle(store, 'b', 'refused')
+    expect(await counts(store, id)).toEqual({ items: 8, tagged: 5, dead: 2, waiting: 1 })
+  })
+
   test('nothing of a loading batch is due or can be claimed', async () => {
     await loaded(store, ['calm'])
     expect(await feedAll(store)).toEqual([])
