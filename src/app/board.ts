@@ -63,9 +63,9 @@ export async function startBoardProcess(
       store,
       confirmAbove: settings.confirmAbove,
       now,
-      report: ({ batchId, redisProblem: silence = null } = {}) =>
+      report: ({ batchId, redisProblem = null } = {}) =>
         status(
-          { store, queue: silence === null ? queue : null, silence, now, settings },
+          { store, queue: redisProblem === null ? queue : null, redisProblem, now, settings },
           batchId === undefined ? { limit: SHOWN_BATCHES } : { batchId, limit: 1 },
         ),
       ready: async () => {

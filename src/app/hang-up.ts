@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { isatty } from 'node:tty'
-import { shellWord } from '../config/env-file.js'
+import { startedProgram } from '../config/env-file.js'
 
 /**
  * Whether SIGHUP must not stop this process: it runs under `nohup`, or its shell ignores SIGHUP.
@@ -11,7 +11,7 @@ import { shellWord } from '../config/env-file.js'
  * first is visible.
  */
 export function isHangUpIgnored(): boolean {
-  return basename(shellWord()) === 'nohup' || isStdinWriteOnly() || isIgnoredByShell()
+  return basename(startedProgram()) === 'nohup' || isStdinWriteOnly() || isIgnoredByShell()
 }
 
 /** `flags:` is octal; its last two bits are the access mode. */

@@ -89,7 +89,7 @@ export async function readStatus(
       trouble = error
     }
   }
-  return { report: await status({ ...parts, queue: null, silence: trouble?.message ?? null }, which), trouble }
+  return { report: await status({ ...parts, queue: null, redisProblem: trouble?.message ?? null }, which), trouble }
 }
 
 /**

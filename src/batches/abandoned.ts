@@ -22,7 +22,7 @@ const ABANDONED_MS = 60_000
 export function unreleasedMessage({ id, name, state, notBefore }: Batch, now: number): string | null {
   if (state !== 'loading') return null
   if (notBefore !== null)
-    return `Batch ${id} (${truncate(name, 60)}) is released at ${formatTimeAndWait(notBefore, now)}.`
+    return `Batch ${id} (${truncate(name, 60)}) will be released at ${formatTimeAndWait(notBefore, now)}.`
   return `Batch ${id} (${truncate(name, 60)}) is being loaded by a submit and not released yet. If that submit was killed, the batch is dropped within about a minute.`
 }
 

@@ -37,7 +37,7 @@ export interface StatusFacts {
   /** When the first delayed search is due; null: none is delayed. */
   readonly nextAttemptAt: number | null
   /** Why Redis did not answer, so the state of the workers is unknown. Null: it answered, or need not run. */
-  readonly silence: string | null
+  readonly redisProblem: string | null
   readonly limitPerMinute: number | null
   readonly callsLastMinute: number
   /** The unbroken run of 429 up to the latest call; null: the latest call was not answered 429. */
@@ -81,9 +81,9 @@ function mismatchMessage({ mismatches }: StatusFacts): string {
 }
 
 function explainState(facts: StatusFacts): StatusMessage {
-  const { troubles, workers, pauses, due, active, silence } = facts
+  const { troubles, workers, pauses, due, active, redisProblem } = facts
   const explained = explainWork(facts)
-  if (silence !== null) return { state: explained.state, reason: unknownReason(facts, silence), until: null }
+  if (redisProblem !== null) return { state: explained.state, reason: unknownReason(facts, redisProblem), until: null }
   if (troubles.length === 0) return explained
   const failure = writeFailureMessage(facts)
   if (pauses.length === 0 && troubles.length >= workers && due + active > 0) {
@@ -93,9 +93,9 @@ function explainState(facts: StatusFacts): StatusMessage {
 }
 
 /** What prevents an answer comes first, then what the store says. */
-function unknownReason(facts: StatusFacts, silence: string): string {
+function unknownReason(facts: StatusFacts, redisProblem: string): string {
   const rest = facts.due > 0 ? `${searches(facts.due)} due.` : idleReason({ ...facts, workers: 1 })
-  return `${silence} The state of the workers is unknown. ${facts.pauses.length > 0 ? pausedReason(facts) : rest}`
+  return `${redisProblem} The state of the workers is unknown. ${facts.pauses.length > 0 ? pausedReason(facts) : rest}`
 }
 
 /** A lost store matters most, then paid answers that are only in memory. */
@@ -313,7 +313,8 @@ function failingMessage({ failedCalls, callsLastMinute }: StatusFacts): string {
 function idleReason(facts: StatusFacts): string {
   const noWorker = facts.workers === 0 ? ', and no worker is running' : ''
   if (facts.withheld > 0) {
-    return `Nothing is due${noWorker}; ${formatNumber(facts.withheld)} rows are withheld by a cap. Run \`trackyard-batch release ${facts.withheldBatch ?? 'BATCH'}\` to continue with them.`
+    const [are, them] = facts.withheld === 1 ? ['is', 'it'] : ['are', 'them']
+    return `Nothing is due${noWorker}; ${pluralize(facts.withheld, 'row')} ${are} withheld by a cap. Run \`trackyard-batch release ${facts.withheldBatch ?? 'BATCH'}\` to continue with ${them}.`
   }
   return `Nothing is due${noWorker}.`
 }

@@ -11,9 +11,9 @@ export interface StatusReport {
     readonly reason: string
     /** When the state ends by itself; null: it does not, or the end is not known. */
     readonly until: string | null
-    /** Since when it is paused; null: it is not. */
+    /** Since when the first of the pauses is in force; null: there is none. */
     readonly since: string | null
-    /** Causes of the pauses; empty unless paused. */
+    /** Causes of all pauses in force, also in another state: without a worker it is `no_workers`. */
     readonly causes: readonly PauseCause[]
     /** One call at a time, until one succeeds. */
     readonly probing: boolean

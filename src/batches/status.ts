@@ -13,7 +13,7 @@ export interface StatusParts {
   /** Null: Redis is unreachable or not started. The report then comes from the store alone. */
   readonly queue: Pick<SearchQueue, 'searches' | 'throttle' | 'registry'> | null
   /** Why Redis is unreachable, one sentence. Default null: it is not started. */
-  readonly silence?: string | null
+  readonly redisProblem?: string | null
   readonly now: () => number
   /** `rateLimit`: calls a minute, or `auto` for the account's limit. `autoResumeHours`: how long auto-resume lasts. `creditReserve`: credits that are not spent. */
   readonly settings: Pick<Settings, 'rateLimit' | 'autoResumeHours' | 'creditReserve' | 'activeHours'>
@@ -62,7 +62,7 @@ export async function status(
     active: queue.active,
     delayed: queue.delayed,
     nextAttemptAt: queue.delays?.first ?? null,
-    silence: parts.silence ?? null,
+    redisProblem: parts.redisProblem ?? null,
     limitPerMinute: limit,
     callsLastMinute: totals.callsLastMinute,
     rateLimitedCalls: totals.rateLimitedCalls,

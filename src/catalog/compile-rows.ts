@@ -1,6 +1,6 @@
 import { UsageError } from '../domain/errors.js'
 import { canonicalRequest, type Filters, fingerprint, type LoadedRow, type SearchRequest } from '../domain/request.js'
-import type { Catalog, RawRow } from './catalog.js'
+import { type Catalog, FILE_WORDS, type RawRow } from './catalog.js'
 import { noSuchColumnError, requireCsvColumn } from './column-names.js'
 import type { Doubts } from './doubts.js'
 import { describeValue, filterProblem, limitProblem } from './filters.js'
@@ -139,7 +139,8 @@ function idReader(catalog: Catalog, idColumn: string | null): IdReader {
   const isComplete = catalog.format === 'csv'
   const wanted = idColumn?.trim() ?? 'id'
   if (idColumn === null && isComplete && !catalog.names.includes('id')) return { name: null, read: () => NO_ID }
-  const index = isComplete ? requireCsvColumn(wanted, catalog.names, catalog.words.id) : -1
+  const where = idColumn === null ? `The default of ${FILE_WORDS.id}` : catalog.words.id
+  const index = isComplete ? requireCsvColumn(wanted, catalog.names, where) : -1
   const name = isComplete ? (catalog.names[index] ?? '') : wanted
   return {
     name,

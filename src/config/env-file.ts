@@ -35,7 +35,7 @@ export function mergeEnvironment(text: string, path: string, env: Environment): 
 }
 
 /** The program that the shell started, from `$_`. Empty: the shell does not set it. */
-export function shellWord(): string {
+export function startedProgram(): string {
   return process.env._ ?? ''
 }
 
@@ -90,10 +90,4 @@ function badLine(text: string): number | null {
     .split('\n')
     .findIndex((line) => !/^\s*(#[\s\S]*|(export\s+)?[A-Za-z_][\w.-]*\s*=[\s\S]*)?$/.test(line))
   return bad < 0 ? null : bad + 1
-}
-
-/** From here on this process reads and shows local times by the clock of that zone. Null: the system's. */
-export function useTimeZone(zone: string | null): void {
-  // In the spelling of ICU: TZ is case-sensitive.
-  if (zone !== null) process.env.TZ = new Intl.DateTimeFormat('en-US', { timeZone: zone }).resolvedOptions().timeZone
 }

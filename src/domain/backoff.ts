@@ -1,4 +1,4 @@
-/** When to retry. Pure: jitter is passed in as a number. A server's Retry-After is obeyed between the two limits below. */
+/** When to retry. Pure: jitter is passed in as a number. */
 
 export interface BackoffRule {
   readonly baseMs: number

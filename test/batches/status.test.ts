@@ -29,7 +29,7 @@ const QUIET: StatusFacts = {
   active: 0,
   delayed: 0,
   nextAttemptAt: null,
-  silence: null,
+  redisProblem: null,
   limitPerMinute: 300,
   callsLastMinute: 0,
   rateLimitedCalls: null,
@@ -127,6 +127,9 @@ describe('the status message', () => {
     expect(said({ rateLimitedUntil: NOW + 60_000 })).toMatchObject({ state: 'idle', reason: 'Nothing is due.' })
     const nobody = 'Nothing is due, and no worker is running.'
     expect(said({ workers: 0 })).toEqual({ state: 'no_workers', reason: nobody, until: null })
+    expect(said({ withheld: 1, withheldBatch: 7 }).reason).toBe(
+      'Nothing is due; 1 row is withheld by a cap. Run `trackyard-batch release 7` to continue with it.',
+    )
     expect(said({ withheld: 90 }).reason).toMatch(/90 rows are withheld by a cap\. Run `trackyard-batch release BATCH`/)
     expect(said({ withheld: 90, withheldBatch: 7 }).reason).toContain('`trackyard-batch release 7`')
     expect(said({ withheld: 90, workers: 0 }).reason).toMatch(
@@ -135,13 +138,15 @@ describe('the status message', () => {
   })
 
   test('an unreachable Redis comes first, and the state of the workers is unknown', () => {
-    const silence = 'Redis at redis://somewhere does not answer. Start it.'
-    const unknown = `${silence} The state of the workers is unknown.`
-    const nobody = said({ silence, workers: 0, due: 2 })
+    const redisProblem = 'Redis at redis://somewhere does not answer. Start it.'
+    const unknown = `${redisProblem} The state of the workers is unknown.`
+    const nobody = said({ redisProblem, workers: 0, due: 2 })
     expect(nobody).toEqual({ state: 'no_workers', reason: `${unknown} 2 searches due.`, until: null })
-    expect(said({ silence, workers: 0, withheld: 90 }).reason).toMatch(/unknown\. Nothing is due; 90 rows are withheld/)
+    expect(said({ redisProblem, workers: 0, withheld: 90 }).reason).toMatch(
+      /unknown\. Nothing is due; 90 rows are withheld/,
+    )
     const pauses = [{ cause: 'operator', since: NOW, detail: '' }] as const
-    const paused = said({ silence, workers: 0, due: 2, pauses })
+    const paused = said({ redisProblem, workers: 0, due: 2, pauses })
     expect(paused.state).toBe('paused')
     expect(paused.reason).toMatch(
       /^Redis at .* unknown\. Paused by hand since .* 2 searches wait\. Run `trackyard-batch resume` to continue\.$/,

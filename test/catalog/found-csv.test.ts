@@ -154,7 +154,7 @@ describe('what every spreadsheet writes', () => {
     expect((await refusal(() => read(text, { template: '{title} {notes}' }))).message).toContain(words)
     expect((await refusal(() => read(text, { id: 'notes' }))).message).toContain(`--id ${words}`)
     expect((await refusal(() => read('id,title,mood,id\n1,a,b,2\n'))).message).toContain(
-      '"id", which the catalog has 2',
+      'The default of --id names the column "id", which the catalog has 2',
     )
   })
 

@@ -29,7 +29,7 @@ systemTest(
     // Only a worker releases it.
     const { batches } = await system.status()
     expect(batches).toMatchObject([{ state: 'loading', not_before: iso(notBefore), meets_deadline: null }])
-    expect((await system.cli(['status'])).stdout).toMatch(/scheduled[\s\S]*Batch 1 \(films\) is released at/)
+    expect((await system.cli(['status'])).stdout).toMatch(/scheduled[\s\S]*Batch 1 \(films\) will be released at/)
     await system.startWorker()
     expect((await system.cli(['wait', '--timeout', '90'])).code).toBe(0)
     expect(firstCall(system)).toBeGreaterThanOrEqual(notBefore)

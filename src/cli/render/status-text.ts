@@ -117,7 +117,8 @@ function timeLines(
 ): string[] {
   const batchName = `Batch ${batch} (${truncate(name, 32)})`
   const lines: string[] = []
-  if (not_before !== null) lines.push(`${batchName} is released at ${formatTimeAndWait(Date.parse(not_before), now)}.`)
+  if (not_before !== null)
+    lines.push(`${batchName} will be released at ${formatTimeAndWait(Date.parse(not_before), now)}.`)
   if (deadline === null) return lines
   const at = Date.parse(deadline)
   const isMissed = at <= now
