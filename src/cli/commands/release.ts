@@ -81,10 +81,6 @@ async function release(cli: Cli, name: string, options: ReleaseOptions): Promise
   })
 }
 
-function notReleased(): never {
-  throw new RefusedError('Not released: nothing was changed.', { code: 'declined' })
-}
-
 interface Price {
   readonly credits: number
   /** For the whole budget after the release. */
@@ -125,7 +121,7 @@ async function confirmedPrice(
   const instead = 'release less with --max-credits. Nothing was changed.'
   const spending = { credits, confirmAbove, yes, mayAsk: true, instead, signal }
   if (await confirmSpending(cli, spending)) return price
-  return notReleased()
+  throw new RefusedError('Not released: nothing was changed.', { code: 'declined' })
 }
 
 /** @throws UsageError for both options; RefusedError if the current cap is used up and stays */

@@ -65,7 +65,10 @@ async function showStatus(cli: Cli, name: string | null, watch: boolean): Promis
       const takeLook = () => readStatus(session, which)
       await interruptible(
         cli,
-        (signal) => (isTerminal(cli.io.stdout) && !cli.json ? redraw : writeLines)(cli, session, takeLook, signal),
+        (signal) =>
+          isTerminal(cli.io.stdout) && !cli.json
+            ? redraw(cli, session, takeLook, signal)
+            : writeLines(cli, takeLook, signal),
         () => {},
       )
       return 0
@@ -107,12 +110,7 @@ async function redraw(
 }
 
 /** Prints a line when the state changes (with --json, when anything does), and every 10 s. */
-async function writeLines(
-  cli: Cli,
-  _session: Session,
-  look: () => Promise<StatusSnapshot>,
-  signal: AbortSignal,
-): Promise<void> {
+async function writeLines(cli: Cli, look: () => Promise<StatusSnapshot>, signal: AbortSignal): Promise<void> {
   let lastState = ''
   let nextAt = 0
   for (;;) {

@@ -1,18 +1,8 @@
 import type { BatchStatus } from '../../batches/status-report.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
-import { ROW_STATUSES, type RowStatus } from '../../domain/states.js'
+import { ROW_STATUSES } from '../../domain/states.js'
 import type { PageContext } from './layout.js'
 import { When } from './text.js'
-
-export const STATUS_NAMES: Readonly<Record<RowStatus, string>> = {
-  tagged: 'tagged',
-  no_match: 'no match',
-  dead: 'dead',
-  invalid: 'invalid',
-  withheld: 'withheld',
-  waiting: 'waiting',
-  cancelled: 'cancelled',
-}
 
 export function BatchList({
   batches,
@@ -124,7 +114,7 @@ export function StatusBar({ batch }: { readonly batch: BatchStatus }) {
       <ul class="legend">
         {shown.map((status) => (
           <li class={`key key-row-${status}`}>
-            {formatNumber(batch[status])} {STATUS_NAMES[status]}
+            {formatNumber(batch[status])} {status.replace('_', ' ')}
           </li>
         ))}
       </ul>

@@ -27,7 +27,7 @@ export interface BatchData extends LiveReport {
 export function BatchPage({ data, context }: { readonly data: BatchData; readonly context: PageContext }) {
   const { batch, status, report, isRedisAway, charts, timeline, deadLetters, invalid, done } = data
   return (
-    <Page context={context} title={`${batch.name} – Trackyard batch`} section="none" deadLetters={null}>
+    <Page context={context} title={batch.name}>
       <div class="page-head">
         <h1>{batch.name}</h1>
         <p class="quiet">

@@ -14,7 +14,7 @@ export function Confirm(props: {
 }) {
   const { context, title, facts, action, button, back, children } = props
   return (
-    <Page context={context} title={`${title} – Trackyard batch`} section="none" deadLetters={null}>
+    <Page context={context} title={title}>
       <section class="panel confirm" aria-labelledby="question">
         <h1 id="question">{title}</h1>
         {facts.map((fact) => (

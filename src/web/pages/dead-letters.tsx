@@ -29,7 +29,7 @@ export function DeadLetters({ data, context }: { readonly data: DeadLettersData;
   const searches = sum(groups, (group) => group.searches)
   const rows = sum(groups, (group) => group.rows)
   return (
-    <Page context={context} title="Dead letters – Trackyard batch" section="dead letters" deadLetters={null}>
+    <Page context={context} title="Dead letters" section="dead letters">
       <div class="page-head">
         <h1>Dead letters</h1>
         <p class="quiet">

@@ -5,7 +5,6 @@ import { isRecord } from '../../domain/json.js'
 import { deriveTags } from '../../domain/tags.js'
 import type { FoundSearch } from '../../store/findings.js'
 import type { Batch, RowReport, SearchReport } from '../../store/store.js'
-import { STATUS_NAMES } from './batch-list.js'
 import { Page, type PageContext } from './layout.js'
 import { Prose } from './text.js'
 
@@ -24,7 +23,7 @@ export function Found({ data, context }: { readonly data: FoundData; readonly co
   const { text, batch, row, search, searches, problem } = data
   const isNothing = batch === null && row === null && search === null && searches.length === 0
   return (
-    <Page context={context} title={`${text} – Trackyard batch`} section="none" deadLetters={null} find={text}>
+    <Page context={context} title={text} find={text}>
       <div class="page-head">
         <h1>“{text}”</h1>
         {problem !== null ? <p class="quiet">{problem}</p> : null}
@@ -69,7 +68,7 @@ function RowSection({ row, context }: { readonly row: RowReport; readonly contex
       <Facts
         facts={[
           ['Batch', <a href={`${context.base}/batches/${row.batch.id}`}>{row.batch.name}</a>],
-          ['Status', STATUS_NAMES[row.status]],
+          ['Status', row.status.replace('_', ' ')],
           ['Problem', row.problem],
           ...cellsOf(row),
         ]}

@@ -10,14 +10,14 @@ export interface PageContext {
   readonly isFile: boolean
 }
 
-export type Section = 'overview' | 'dead letters' | 'none'
-
 /** The frame of every page. The script refreshes what carries `data-live`; without it the page is complete. */
 export function Page(props: {
   readonly context: PageContext
   readonly title: string
-  readonly section: Section
-  readonly deadLetters: number | null
+  /** Marked in the navigation. */
+  readonly section?: 'overview' | 'dead letters'
+  /** How many there are. */
+  readonly deadLetters?: number
   /** The text in the search box. */
   readonly find?: string
   readonly children: Child
@@ -40,7 +40,7 @@ export function Page(props: {
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
-        <title>{props.title}</title>
+        <title>{`${props.title} – Trackyard batch`}</title>
         <link rel="icon" href={`${base}/assets/icon.svg`} type="image/svg+xml" />
         <link rel="stylesheet" href={`${base}/assets/board.css`} />
         <script src={`${base}/assets/board.js`} defer></script>
@@ -57,7 +57,7 @@ export function Page(props: {
             {links.map(({ href, text, isHere, count }) => (
               <a href={href} aria-current={isHere ? 'page' : undefined}>
                 {text}
-                {count === undefined || count === null || count === 0 ? null : <span class="badge">{count}</span>}
+                {count === undefined || count === 0 ? null : <span class="badge">{count}</span>}
               </a>
             ))}
           </nav>

@@ -22,7 +22,7 @@ export function Overview({ data, context }: { readonly data: OverviewData; reado
   return (
     <Page
       context={context}
-      title={`${titleOf(report.queue, isRedisAway)} – Trackyard batch`}
+      title={titleOf(report.queue, isRedisAway)}
       section="overview"
       deadLetters={report.queue.dead_letters}
     >

@@ -87,7 +87,7 @@ async function asFarAsPossible(action: Promise<void>): Promise<void> {
 function Problem(props: { readonly title: string; readonly message: string; readonly context: PageContext }) {
   const { title, message, context } = props
   return (
-    <Page context={context} title={`${title} – Trackyard batch`} section="none" deadLetters={null}>
+    <Page context={context} title={title}>
       <section class="panel confirm" aria-labelledby="problem">
         <h1 id="problem">{title}</h1>
         <p class="cause">

@@ -19,35 +19,16 @@ export function ActionResult({ text }: { readonly text: string | null }) {
 }
 
 /** Local time of the server, as in every message. */
-export function When({
-  at,
-  now,
-  long = false,
-}: {
-  readonly at: number
-  readonly now: number
-  readonly long?: boolean
-}) {
+export function When({ at, now }: { readonly at: number; readonly now: number }) {
   return (
     <time datetime={new Date(at).toISOString()} title={formatDateTime(at)}>
-      {long ? formatDateTime(at) : formatTime(at, now)}
+      {formatTime(at, now)}
     </time>
   )
 }
 
 /** To another page of the board. Plain text in a file, which has no other pages. */
-export function Link(props: {
-  readonly context: PageContext
-  readonly to: string
-  readonly class?: string
-  readonly children: Child
-}) {
+export function Link(props: { readonly context: PageContext; readonly to: string; readonly children: Child }) {
   const { context, to, children } = props
-  return context.isFile ? (
-    <span class={props.class}>{children}</span>
-  ) : (
-    <a class={props.class} href={context.base + to}>
-      {children}
-    </a>
-  )
+  return context.isFile ? <span>{children}</span> : <a href={context.base + to}>{children}</a>
 }
