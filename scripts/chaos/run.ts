@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { OPEN_CALL_MARGIN_MS } from '../../src/processing/process-search.js'
+import { openCallMaxAgeMs } from '../../src/processing/process-search.js'
 import { openStore } from '../../src/store/open-store.js'
 import { type Counters, emptyCounters } from './counters.js'
 import type { EngineName } from './database.js'
@@ -84,7 +84,7 @@ export async function run(options: RunOptions): Promise<Run> {
       pauses,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
       concurrency: CONCURRENCY,
-      callMaxAgeMs: REQUEST_TIMEOUT_MS + OPEN_CALL_MARGIN_MS,
+      callMaxAgeMs: openCallMaxAgeMs(REQUEST_TIMEOUT_MS),
     },
   }
 }

@@ -28,7 +28,7 @@ export interface Api {
 export interface ApiOptions {
   /** With or without a trailing slash. */
   readonly baseUrl: string
-  readonly apiKey: string | (() => string)
+  readonly apiKey: string
   /** For the whole call: connecting, headers and body. */
   readonly timeoutMs: number
   /** Every call goes through this proxy; null: no proxy. */
@@ -51,11 +51,12 @@ export function openApi(options: ApiOptions): Api {
   const inFlight = new Set<Promise<Exchange>>()
   let closed = false
 
+  const key = redactableKey(options.apiKey)
+
   const send = async (
     method: 'GET' | 'POST',
     path: string,
     body: string | null,
-    key: string,
     withinMs = options.timeoutMs,
   ): Promise<Exchange> => {
     if (closed) return { kind: 'none', sent: false, problem: 'the client is closed' }
@@ -64,7 +65,7 @@ export function openApi(options: ApiOptions): Api {
       path: basePath + path,
       method,
       headers: {
-        authorization: `Bearer ${key}`,
+        authorization: `Bearer ${key.text}`,
         accept: 'application/json',
         'user-agent': options.userAgent,
         ...(body === null ? {} : { 'content-type': 'application/json' }),
@@ -81,19 +82,16 @@ export function openApi(options: ApiOptions): Api {
       inFlight.delete(running)
     }
   }
-  const currentKey = openKey(options.apiKey)
 
   return {
     url: options.baseUrl,
     async search(request) {
-      const key = currentKey()
       const startedAt = clock.monotonicMs()
-      const result = await send('POST', '/search', JSON.stringify(request), key.text)
+      const result = await send('POST', '/search', JSON.stringify(request))
       return callResult(result, key, clock.now(), Math.round(clock.monotonicMs() - startedAt))
     },
     async me(withinMs) {
-      const key = currentKey()
-      const result = await send('GET', '/me', null, key.text, withinMs)
+      const result = await send('GET', '/me', null, withinMs)
       if (result.kind === 'none') return { kind: 'failed', reason: key.redact(result.problem) }
       return readMe(receive(result.response, key, MAX_BODY_BYTES))
     },
@@ -101,15 +99,6 @@ export function openApi(options: ApiOptions): Api {
       closed = true
       await Promise.allSettled(inFlight)
     },
-  }
-}
-
-function openKey(given: ApiOptions['apiKey']): () => RedactableKey {
-  let key: RedactableKey | null = null
-  return () => {
-    const text = typeof given === 'string' ? given : given()
-    if (key?.text !== text) key = redactableKey(text)
-    return key
   }
 }
 

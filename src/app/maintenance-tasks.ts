@@ -21,7 +21,7 @@ import { recoverRedis } from '../maintenance/redis-recovery.js'
 import { takeSample } from '../maintenance/sampler.js'
 import type { MaintenanceTask } from '../maintenance/scheduler.js'
 import { LONGEST_POST_MS, type Webhook } from '../maintenance/webhook.js'
-import { OPEN_CALL_MARGIN_MS } from '../processing/process-search.js'
+import { openCallMaxAgeMs } from '../processing/process-search.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { WorkerFacts } from '../queue/worker-registry.js'
 import type { Store } from '../store/store.js'
@@ -140,7 +140,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     {
       name: 'close abandoned calls',
       everyMs: 5 * SECOND,
-      run: () => store.calls.expire(now() - settings.requestTimeoutMs - OPEN_CALL_MARGIN_MS),
+      run: () => store.calls.expire(now() - openCallMaxAgeMs(settings.requestTimeoutMs)),
     },
     {
       name: 'drop abandoned batches',

@@ -161,7 +161,7 @@ export async function openConfiguredApi(settings: Settings, cleanup: Cleanup): P
   const { openApi } = await import('../api/client.js')
   const api = openApi({
     baseUrl: settings.apiUrl,
-    apiKey: () => key.reveal(),
+    apiKey: key.reveal(),
     timeoutMs: settings.requestTimeoutMs,
     proxy: settings.proxy === null ? null : new URL(settings.proxy.url.reveal()),
     userAgent: `trackyard-batch/${version()}`,

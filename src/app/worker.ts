@@ -12,7 +12,6 @@ import { checkAccount, type Refreshed, refreshAccount } from '../control/refresh
 import { bindStoreToApi } from '../control/same-api.js'
 import { openSharedKeyDetector } from '../control/shared-key.js'
 import { type Clock, systemClock } from '../domain/clock.js'
-import { errorCode } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { settledWithin } from '../domain/with-timeout.js'
 import { startDamageCheck } from '../maintenance/damage-check.js'
@@ -20,8 +19,9 @@ import { type OneRedis, openOneRedis } from '../maintenance/one-redis.js'
 import { recoverRedis } from '../maintenance/redis-recovery.js'
 import { startScheduler } from '../maintenance/scheduler.js'
 import { openWebhook } from '../maintenance/webhook.js'
-import { createSearchProcessor, OPEN_CALL_MARGIN_MS } from '../processing/process-search.js'
+import { createSearchProcessor, openCallMaxAgeMs } from '../processing/process-search.js'
 import { recordUnsaved } from '../processing/unsaved.js'
+import { isProcessAlive } from '../queue/private-redis/server-files.js'
 import { CLOSE_TIMEOUT_MS } from '../queue/redis-client.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
@@ -141,7 +141,7 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
     concurrency: settings.concurrency,
     lockDurationMs: settings.lockDurationMs,
     stalledIntervalMs: settings.stalledIntervalMs,
-    openCallMaxAgeMs: settings.requestTimeoutMs + OPEN_CALL_MARGIN_MS,
+    openCallMaxAgeMs: openCallMaxAgeMs(settings.requestTimeoutMs),
     handle: handler.handle,
     onDeadLetter: () => tasks.kick('move dead letters'),
   })
@@ -169,15 +169,7 @@ const ANY_REDIS: OneRedis = { mayUse: async () => true }
  */
 async function forgetDeadNeighbours({ registry }: SearchQueue): Promise<void> {
   for (const { id, facts } of await registry.live())
-    if (facts !== null && facts.host === hostname() && !isAlive(facts.pid)) await registry.expire(id)
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return errorCode(error) === 'EPERM'
-  }
+    if (facts !== null && facts.host === hostname() && !isProcessAlive(facts.pid)) await registry.expire(id)
 }
 
 const FIRST_ACCOUNT_MS = 5000

@@ -1,7 +1,7 @@
 import type { Api } from '../api/client.js'
 import type { BackoffRule } from '../domain/backoff.js'
 import type { Clock } from '../domain/clock.js'
-import { ACCOUNT_UNKNOWN, type AccountCheck, afterCommit, type Decision, type JobDecision } from '../domain/decision.js'
+import { type AccountCheck, afterCommit, type Decision, type JobDecision } from '../domain/decision.js'
 import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { ResponseFacts } from '../domain/outcome.js'
@@ -9,7 +9,7 @@ import type { WriteFailure } from '../domain/pause.js'
 import type { SearchRef } from '../domain/search-id.js'
 import { newClaimToken } from '../store/claim.js'
 import { repeatIfLost } from '../store/repeat.js'
-import type { Claim, Store } from '../store/store.js'
+import type { Claim, GrantedClaim, Store } from '../store/store.js'
 import { type CallSummary, openCallSummary } from './call-summary.js'
 import { type Breaker, NOT_TRIPPED, openBreaker } from './circuit-breaker.js'
 import { type DurableWriter, openDurableWriter, trackWriteFailures, type WriteFailures } from './durable-write.js'
@@ -29,10 +29,10 @@ export interface SearchParts {
   readonly random: () => number
   readonly log: Logger
   readonly rules: SearchRules
-  /** GET /me, for a refusal that would concern every search. Without it, such a refusal always concerns all. */
-  readonly checkAccount?: () => Promise<AccountCheck>
+  /** GET /me, for a refusal that would concern every search. */
+  readonly checkAccount: () => Promise<AccountCheck>
   /** Called with the facts of every response. */
-  readonly heard?: (facts: ResponseFacts) => void
+  readonly heard: (facts: ResponseFacts) => void
 }
 
 export interface SearchRules {
@@ -43,12 +43,15 @@ export interface SearchRules {
   readonly apiUrl: string
 }
 
-/** A call that is older than its timeout by this much is no longer in flight. */
-export const OPEN_CALL_MARGIN_MS = 5000
 /** How long a job waits when the store cannot be reached. */
 const STORE_AWAY_MS = 5000
 /** How long a second job waits while this process still makes a call for the same search. */
 const STILL_CALLING_MS = 5000
+
+/** A call that is older than this is no longer in flight. Claims, maintenance and the delay after stalls must agree. */
+export function openCallMaxAgeMs(requestTimeoutMs: number): number {
+  return requestTimeoutMs + 5000
+}
 
 export interface SearchProcessor {
   handle(job: { readonly ref: SearchRef }): Promise<JobDecision>
@@ -78,7 +81,7 @@ export function createSearchProcessor(parts: SearchParts): SearchProcessor {
   const writer = openDurableWriter(parts)
   const claiming = trackWriteFailures('claim', parts.clock)
   const breaker = openBreaker(parts)
-  const checks = openAccountChecks(parts.checkAccount ?? (async () => ACCOUNT_UNKNOWN))
+  const checks = openAccountChecks(parts.checkAccount)
   const calling = new Set<string>()
   const summary = openCallSummary(parts.log)
   return {
@@ -126,7 +129,7 @@ async function handle(parts: SearchParts, shared: Shared, ref: SearchRef): Promi
 async function tryClaim(parts: SearchParts, claiming: WriteFailures, ref: SearchRef): Promise<Claim | null> {
   const { requestTimeoutMs, creditReserve, apiUrl } = parts.rules
   const rules = {
-    openCallMaxAgeMs: requestTimeoutMs + OPEN_CALL_MARGIN_MS,
+    openCallMaxAgeMs: openCallMaxAgeMs(requestTimeoutMs),
     creditReserve,
     apiUrl,
     token: newClaimToken(),
@@ -145,7 +148,7 @@ async function tryClaim(parts: SearchParts, claiming: WriteFailures, ref: Search
   }
 }
 
-function refusedClaim(claim: Exclude<Claim, { kind: 'granted' }>): JobDecision {
+function refusedClaim(claim: Exclude<Claim, GrantedClaim>): JobDecision {
   switch (claim.kind) {
     case 'nothing_to_do':
       return { do: 'skip', outcome: 'nothing to do', why: claim.why }
@@ -164,8 +167,6 @@ function refusedClaim(claim: Exclude<Claim, { kind: 'granted' }>): JobDecision {
   }
 }
 
-type GrantedClaim = Extract<Claim, { kind: 'granted' }>
-
 async function makeCall(
   parts: SearchParts,
   { writer, breaker, checks, summary }: Shared,
@@ -173,7 +174,7 @@ async function makeCall(
   claim: GrantedClaim,
 ): Promise<JobDecision> {
   const result = await parts.api.search(claim.request).catch((error: unknown) => internalCallError(error, parts.log))
-  parts.heard?.(result.facts)
+  parts.heard(result.facts)
   const end = await recordOutcome({ ...parts, checks }, writer, { ref, claim }, result)
   if (end === null) return { do: 'requeue' }
   if (end.decision.do === 'succeed')

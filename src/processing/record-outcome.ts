@@ -12,7 +12,7 @@ import {
 } from '../domain/outcome.js'
 import { isNearlyTooOften, ledgerDetail, NEVER_REFUSED, type RefusalHistory } from '../domain/refusals.js'
 import type { SearchRef } from '../domain/search-id.js'
-import type { Claim, Store } from '../store/store.js'
+import type { GrantedClaim, Store } from '../store/store.js'
 import type { DurableWriter } from './durable-write.js'
 
 /** A call with the decision on it, as recorded. */
@@ -31,8 +31,6 @@ interface EndParts {
   readonly rules: { readonly maxAttempts: number; readonly backoff: BackoffRule }
   readonly checks: AccountChecks
 }
-
-type GrantedClaim = Extract<Claim, { kind: 'granted' }>
 
 /**
  * Decides on a call and commits its outcome. If a bug of ours throws, saving the same again would fail the

@@ -30,11 +30,8 @@ export interface WorkOptions {
    * otherwise it would run again together with the jobs that were active beside it, and crash them again.
    */
   readonly openCallMaxAgeMs: number
-  /**
-   * Processes one job. `stalls`: how often its worker died or froze. `attempt`: from 1, as BullMQ counts. A throw is a
-   * bug: it is logged, and the job runs again in 5 s.
-   */
-  handle(job: { readonly ref: SearchRef; readonly stalls: number; readonly attempt: number }): Promise<JobDecision>
+  /** Processes one job. A throw is a bug: it is logged, and the job runs again in 5 s. */
+  handle(job: { readonly ref: SearchRef }): Promise<JobDecision>
   /** Called when a job has failed for good and is in the failed set. */
   onDeadLetter(): void
 }
@@ -83,7 +80,7 @@ export async function startSearchWorker(
       return delayFor(options.openCallMaxAgeMs + Math.random() * parts.longestStallDelayMs)
     }
     try {
-      return await options.handle({ ref, stalls: job.stalledCounter, attempt: job.attemptsMade + 1 })
+      return await options.handle({ ref })
     } catch (error) {
       context.log.error(
         { event: 'job.internal_error', err: error, job: job.id, againInMs: AFTER_A_BUG_MS, repeats: true },

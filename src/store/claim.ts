@@ -40,6 +40,8 @@ export type Claim =
   /** The store now belongs to another API: this worker is about to be stopped. */
   | { readonly kind: 'another_api'; readonly until: number }
 
+export type GrantedClaim = Extract<Claim, { kind: 'granted' }>
+
 export interface ClaimRules {
   readonly now: number
   /** Open calls older than this have an unknown outcome: the request timeout plus 5 s. */

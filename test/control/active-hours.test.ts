@@ -4,6 +4,7 @@ import { pause, resumeByHand } from '../../src/control/pauses.js'
 import { parseActiveHours, type ZonedHours } from '../../src/domain/active-hours.js'
 import { systemClock } from '../../src/domain/clock.js'
 import { createSearchProcessor } from '../../src/processing/process-search.js'
+import { ALONE } from '../processing/setup.js'
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 
 /** Time is an argument here; the calls are counted at the simulator. */
@@ -31,7 +32,7 @@ const keep = (hours: ZonedHours | null = NIGHT) => keepActiveHours({ ...parts(),
 function processor() {
   const { store, api, log } = system
   return createSearchProcessor({
-    ...{ store, api, log, random: () => 0.5 },
+    ...{ store, api, log, random: () => 0.5, ...ALONE },
     clock: { ...systemClock, now: () => time },
     rules: {
       maxAttempts: 3,

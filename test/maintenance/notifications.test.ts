@@ -16,6 +16,7 @@ import { notificationSender, notificationTask } from '../../src/maintenance/noti
 import { openWebhook } from '../../src/maintenance/webhook.js'
 import { webhookBody } from '../../src/maintenance/webhook-body.js'
 import { createSearchProcessor } from '../../src/processing/process-search.js'
+import { ALONE } from '../processing/setup.js'
 import {
   batchNamed,
   type InProcessSystem,
@@ -441,7 +442,7 @@ describe('notifications', () => {
       clock: systemClock,
       random: Math.random,
       rules: system.settings(),
-      heard: () => {},
+      ...ALONE,
     })
     const call = async (...asked: readonly string[]) => {
       for (const query of asked) await handler.handle({ ref: refOf(query) })
@@ -514,7 +515,7 @@ describe('notifications', () => {
       clock: systemClock,
       random: Math.random,
       rules: system.settings(),
-      heard: () => {},
+      ...ALONE,
     })
     const look = task()
     for (const query of [...queries(10, 'bad'), ...queries(10)]) await handler.handle({ ref: refOf(query) })

@@ -14,7 +14,7 @@ import type { Store } from '../../src/store/store.js'
 import { batchNamed, refOf, rowsOf } from '../support/in-process-system.js'
 import { type PostgresProxy, startPostgresProxy } from '../support/postgres-proxy.js'
 import { recordingLogger } from '../support/recording-logger.js'
-import { RULES } from './setup.js'
+import { ALONE, RULES } from './setup.js'
 
 const here = postgresBinaries() === null ? describe.skip : describe
 
@@ -60,6 +60,7 @@ here('where the acknowledgement is lost', () => {
     })
     const handler = createSearchProcessor({
       ...{ store, api, log, clock: systemClock, random: () => 0.5 },
+      ...ALONE,
       rules: RULES,
     })
     const lost = proxy.loseAcknowledgement()

@@ -5,7 +5,7 @@ import { UnreachableError } from '../../src/domain/errors.js'
 import { createSearchProcessor, type SearchProcessor, type SearchRules } from '../../src/processing/process-search.js'
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
-import { RULES } from './setup.js'
+import { ALONE, RULES } from './setup.js'
 
 /** One job in hand, from claim to decision, on the real store and the simulator. */
 let system: InProcessSystem
@@ -22,6 +22,7 @@ function handlerWith(rules: Partial<SearchRules> = {}): SearchProcessor {
     log,
     clock: systemClock,
     random: () => 0.5,
+    ...ALONE,
     rules: { ...RULES, ...rules },
   })
 }
@@ -91,7 +92,7 @@ describe('a refusal that would concern all is checked with GET /me', () => {
       return accountSays({ store, api, log, now }, rules.creditReserve ?? 0)
     }
     const handler = createSearchProcessor({
-      ...{ store, api, log, clock: systemClock, random: () => 0.5, checkAccount },
+      ...{ store, api, log, clock: systemClock, random: () => 0.5, ...ALONE, checkAccount },
       rules: { ...RULES, ...rules },
     })
     return (query: string) => handle(handler, query)
@@ -442,6 +443,7 @@ test('a failed save of a paid answer is retried, and no call is made meanwhile',
     log,
     clock: systemClock,
     random: () => 0.5,
+    ...ALONE,
     rules: RULES,
   })
   const first = handle(handler, 'a')
@@ -467,6 +469,7 @@ test('a store that cannot be reached costs nothing: the job waits', async () => 
     log,
     clock: systemClock,
     random: () => 0.5,
+    ...ALONE,
     rules: RULES,
   })
   expect(await handle(handler, 'a')).toMatchObject({ do: 'delay' })

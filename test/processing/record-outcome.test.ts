@@ -4,6 +4,7 @@ import Database from 'better-sqlite3'
 import { systemClock } from '../../src/domain/clock.js'
 import { createSearchProcessor } from '../../src/processing/process-search.js'
 import { type InProcessSystem, refOf, startInProcess } from '../support/in-process-system.js'
+import { ALONE } from './setup.js'
 
 /** A bug of ours in what records the end of a call, played by a trigger in the real store that refuses a statement. */
 let system: InProcessSystem
@@ -23,7 +24,15 @@ const RULES = {
 
 function handlerOfToday() {
   const { store, api, log } = system
-  const handler = createSearchProcessor({ store, api, log, clock: systemClock, random: () => 0.5, rules: RULES })
+  const handler = createSearchProcessor({
+    store,
+    api,
+    log,
+    clock: systemClock,
+    random: () => 0.5,
+    ...ALONE,
+    rules: RULES,
+  })
   return (query: string) => handler.handle({ ref: refOf(query) })
 }
 

@@ -4,7 +4,7 @@ import { systemClock } from '../../src/domain/clock.js'
 import { createSearchProcessor, type SearchProcessor } from '../../src/processing/process-search.js'
 import { type InProcessSystem, refOf, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
-import { RULES } from './setup.js'
+import { ALONE, RULES } from './setup.js'
 
 /** What the store believes about a call, and what the process that makes it knows. */
 let system: InProcessSystem
@@ -21,7 +21,7 @@ function handlerWith(api: Pick<Api, 'search'>): SearchProcessor & { jump(ms: num
   let ahead = 0
   const clock = { now: () => Date.now() + ahead, monotonicMs: systemClock.monotonicMs }
   const { store, log } = system
-  const handler = createSearchProcessor({ store, api, log, clock, random: () => 0.5, rules: RULES })
+  const handler = createSearchProcessor({ store, api, log, clock, random: () => 0.5, ...ALONE, rules: RULES })
   const jump = (ms: number): void => {
     ahead += ms
   }

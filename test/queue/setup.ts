@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Decision } from '../../src/domain/decision.js'
 import type { PauseCause } from '../../src/domain/pause.js'
-import type { SearchRef } from '../../src/domain/search-id.js'
+import { jobIdOf, type SearchRef } from '../../src/domain/search-id.js'
 import type { Priority } from '../../src/domain/states.js'
 import type { RunningWorker } from '../../src/queue/running-worker.js'
 import { openSearchQueue, type QueueOptions, type SearchQueue } from '../../src/queue/search-queue.js'
@@ -68,6 +68,13 @@ function noRedis(): never {
   throw new Error('these tests bring their own connection')
 }
 
+/** `stalls`: how often its worker died or froze. `attempt`: from 1, as BullMQ counts. */
+interface HandledJob {
+  readonly ref: SearchRef
+  readonly stalls: number
+  readonly attempt: number
+}
+
 /** Everything opened through it is closed by `closeAll`, in reverse. */
 export function opener(redis: () => { readonly socketPath: string } = noRedis) {
   const cleanup: (() => Promise<unknown>)[] = []
@@ -86,7 +93,7 @@ export function opener(redis: () => { readonly socketPath: string } = noRedis) {
     },
     work: async (
       queue: SearchQueue,
-      handle: WorkOptions['handle'],
+      handle: (job: HandledJob) => ReturnType<WorkOptions['handle']>,
       options: Partial<WorkOptions> = {},
     ): Promise<RunningWorker> => {
       const worker = await queue.searches.work({
@@ -96,7 +103,10 @@ export function opener(redis: () => { readonly socketPath: string } = noRedis) {
         openCallMaxAgeMs: 0,
         onDeadLetter: () => {},
         ...options,
-        handle,
+        handle: async ({ ref }) => {
+          const job = await queue.boardQueues.search.getJob(jobIdOf(ref))
+          return handle({ ref, stalls: job?.stalledCounter ?? 0, attempt: (job?.attemptsMade ?? 0) + 1 })
+        },
       })
       cleanup.push(() => worker.stop(0))
       return worker
