@@ -17,6 +17,8 @@ export interface Batch {
   readonly columns: readonly string[]
   readonly template: string | null
   readonly rowOptions: RowOptions
+  /** The batch whose place it takes when it is released. */
+  readonly continues: number | null
   /** `--max-credits`: the maximum number of calls charged to it. Null: no cap. */
   readonly maxCredits: number | null
   /** `--first`: the maximum number of calls before the next `release`. Null: no such limit. */
@@ -59,7 +61,6 @@ export interface BatchRow {
   readonly template: string | null
   /** JSON object; null: none were given. */
   readonly row_options: string | null
-  /** The batch whose place it takes when it is released. */
   readonly continues: number | null
   readonly max_credits: number | null
   readonly first: number | null
@@ -150,6 +151,7 @@ export function batchOf(row: BatchRow): Batch {
     template: row.template,
     columns: JSON.parse(row.columns) as string[],
     rowOptions: JSON.parse(row.row_options ?? '{}') as RowOptions,
+    continues: row.continues,
     maxCredits: row.max_credits,
     first: row.first,
     charged: row.charged,

@@ -312,18 +312,25 @@ describe('export', () => {
     expect(await readFile(join(desk.dir, 'films.tagged.csv'), 'utf8')).toMatch(/^\uFEFFid,title,mood,/)
   })
 
-  test('of another batch of the same catalog goes to a file of its own, or says that it does not', async () => {
+  test('of another batch of the same catalog goes to a file of its own, and so does its report', async () => {
     const films = await desk.file('films.csv', CATALOG)
-    const exported = async (id: string) => (await desk.type(['export', id])).stderr
-    for (const name of ['films', 'calm', 'films'])
-      await desk.json(['submit', films, '--query', QUERY, '--name', name, '--yes'])
-    const calm = await exported('2')
-    expect(calm).toMatch(/^Batch 2 \(calm\): 4 rows to \S+\/films\.calm\.tagged\.csv /)
-    expect(calm).not.toContain('same name')
-    expect(await exported('1')).toMatch(
-      / to \S+\/films\.tagged\.csv .*\n.*\nBatch 3 has the same name .* Pass --out to keep both\.\n/,
-    )
-    expect((await desk.type(['export', '1', '--out', 'first.csv'])).stderr).not.toContain('Batch 3')
+    const submitted = (name: string, ...more: string[]) =>
+      desk.json(['submit', films, '--query', QUERY, '--name', name, '--yes', ...more])
+    const filesOf = async (id: string) => {
+      const { stderr } = await desk.type(['export', id, '--report'])
+      return Array.from(stderr.matchAll(/\/(films\.[^/ ]*?)\.?(?=\s)/g), ([, file]) => file)
+    }
+    const named = (start: string) => [`${start}.tagged.csv`, `${start}.report.html`]
+    await submitted('films')
+    await submitted('calm')
+    expect([await filesOf('1'), await filesOf('2')]).toEqual([named('films'), named('films.calm')])
+    await desk.work()
+    await submitted('films')
+    expect([await filesOf('1'), await filesOf('3')]).toEqual([named('films.1'), named('films.3')])
+    await submitted('calm', '--continue', '2')
+    await submitted('calm', '--continue', '4')
+    expect([await filesOf('2'), await filesOf('4')]).toEqual([named('films.calm.2'), named('films.calm.4')])
+    expect(await filesOf('5')).toEqual(named('films.calm'))
   })
 
   test('the catalog itself is never overwritten', async () => {

@@ -13,24 +13,31 @@ export function defaultBatchName(catalogPath: string): string {
 /**
  * The default path of an export: `<catalog>.tagged.<ext>` beside the catalog, `<catalog>.<batch name>.tagged.<ext>` if
  * the batch has a name of its own, or `<batch name>.tagged.<ext>` in the current directory if there was no file.
+ * @param id stands before `.tagged`
  */
 export function defaultExportPath(
   batch: Pick<Batch, 'catalogPath' | 'delimiter' | 'name'>,
   format: 'csv' | 'jsonl',
+  id?: number,
 ): string {
   const ending = batch.catalogPath === null ? '' : extname(withoutGzip(batch.catalogPath)).slice(1)
-  return defaultPath(batch, `tagged.${extension(ending, batch.delimiter, format)}`)
+  return defaultPath(batch, id, `tagged.${extension(ending, batch.delimiter, format)}`)
 }
 
-export function defaultReportPath(batch: Pick<Batch, 'catalogPath' | 'name'>): string {
-  return defaultPath(batch, 'report.html')
+export function defaultReportPath(batch: Pick<Batch, 'catalogPath' | 'name'>, id?: number): string {
+  return defaultPath(batch, id, 'report.html')
 }
 
 /** Batches of one catalog differ in their names. */
-function defaultPath({ catalogPath, name }: Pick<Batch, 'catalogPath' | 'name'>, ending: string): string {
-  if (catalogPath === null) return `${plainName(name)}.${ending}`
+function defaultPath(
+  { catalogPath, name }: Pick<Batch, 'catalogPath' | 'name'>,
+  id: number | undefined,
+  ending: string,
+): string {
+  const end = id === undefined ? ending : `${id}.${ending}`
+  if (catalogPath === null) return `${plainName(name)}.${end}`
   const ownName = name === defaultBatchName(catalogPath) ? '' : `.${plainName(name)}`
-  return join(dirname(catalogPath), `${stemOf(catalogPath)}${ownName}.${ending}`)
+  return join(dirname(catalogPath), `${stemOf(catalogPath)}${ownName}.${end}`)
 }
 
 function stemOf(catalogPath: string): string {

@@ -12,6 +12,7 @@ import { ROW_STATUSES, type RowStatus } from '../../domain/states.js'
 import type { Batch, ExportRow } from '../../store/store.js'
 import { type Act, type Cli, isStreamClosed } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
+import { ownPath } from '../lib/own-path.js'
 import { addExamples } from '../lib/parse.js'
 import { openProgressLine } from '../lib/progress.js'
 import { withSession } from '../lib/session.js'
@@ -30,7 +31,7 @@ export function define(command: Command, act: Act): void {
     .option(
       '-o, --out <file>',
       'output file; - is stdout (default: <catalog>.tagged.<ext> beside the catalog, or <catalog>.<batch>.tagged.<ext> if ' +
-        'the batch has a name of its own)',
+        'the batch has a name of its own, with its id if another batch has both)',
     )
     .option('--spreadsheet-safe', 'CSV: escape your own cells too, if a spreadsheet would run them as formulas')
     .option('--report', 'write the morning report beside it; see `report`')
@@ -64,31 +65,19 @@ async function exportTo(cli: Cli, name: string | null, options: ExportOptions): 
     const rows = session.store.reports.exportRows(batch.id)
     const code = await interruptible<ExitCode>(
       cli,
-      (signal) => write(cli, { batch, rows, options, signal }),
+      (signal) => write(cli, session, { batch, rows, options, signal }),
       () => {
         throw new EndedEarlyError('Interrupted: no file was replaced.', {
           hint: 'Run the export again; it costs nothing.',
         })
       },
     )
-    if (options.out === undefined && code === 0) await warnOfSharedPath(cli, session, batch, options)
     if (options.report === true && code === 0) await writeReport(cli, session, batch.id, besideExport(options.out))
     // The export is complete even if the store was lost: rows are read from the open file.
     const failure = session.store.trouble()
     if (failure !== null) cli.say(`The store was lost during the export. ${failure.cause}`)
     return code
   })
-}
-
-/** Batches of one catalog may share their name, too. Then the export of one replaces that of the other. */
-async function warnOfSharedPath(cli: Cli, session: Session, batch: Batch, { format }: ExportOptions): Promise<void> {
-  const path = defaultExportPath(batch, format ?? batch.format)
-  for (const id of await session.store.batches.idsOf(batch.name)) {
-    const other = id === batch.id ? null : await session.store.batches.find(String(id))
-    if (other === null || defaultExportPath(other, format ?? other.format) !== path) continue
-    cli.say(`Batch ${id} has the same name and is exported to the same file. Pass --out to keep both.`)
-    return
-  }
 }
 
 /** The path of the report: beside the export. Undefined: the default. */
@@ -98,6 +87,7 @@ function besideExport(out: string | undefined): string | undefined {
 
 async function write(
   cli: Cli,
+  session: Session,
   order: {
     readonly batch: Batch
     readonly rows: AsyncIterable<ExportRow>
@@ -116,7 +106,8 @@ async function write(
   if (toStdout && cli.json) {
     throw new UsageError('--json and --out - both write to stdout: use one of them.')
   }
-  const path = resolve(cli.io.cwd, options.out ?? defaultExportPath(batch, format))
+  const file = options.out ?? (await ownPath(session.store, batch, (each, id) => defaultExportPath(each, format, id)))
+  const path = resolve(cli.io.cwd, file)
   const line = openProgressLine(cli)
   const rows = countedRows(order.rows, (count) => line.show(`exporting: ${pluralize(count, 'row')}`))
   try {

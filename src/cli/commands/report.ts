@@ -5,6 +5,7 @@ import { findBatch } from '../../batches/find-batch.js'
 import { defaultReportPath } from '../../catalog/export/default-path.js'
 import { type ExitCode, UsageError } from '../../domain/errors.js'
 import type { Act, Cli } from '../lib/cli.js'
+import { ownPath } from '../lib/own-path.js'
 import { addExamples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
 
@@ -43,7 +44,7 @@ export async function writeReport(cli: Cli, session: Session, batchId: number, o
   if (report === undefined) throw new UsageError(`Batch ${batchId} is not there any more.`)
   const { batch } = report
   const html = await renderReport(session.store, report, session.now())
-  const path = out === '-' ? null : resolve(cli.io.cwd, out ?? defaultReportPath(batch))
+  const path = out === '-' ? null : resolve(cli.io.cwd, out ?? (await ownPath(session.store, batch, defaultReportPath)))
   const { openTarget } = await import('../../catalog/export/export-target.js')
   const target = await openTarget(path ?? cli.io.stdout, batch.catalogPath)
   try {
