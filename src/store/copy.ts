@@ -61,7 +61,9 @@ export async function copyStore({ from, to, now, progress }: CopyOptions): Promi
       try {
         await refuseOtherVersion(look, source.name)
         await refuseWhileLoading(look, now)
-        const rows = await target.loader.write((tx) => copyTables({ look, source, target, tx, progress }))
+        // May take minutes, and a server ends a transaction that is idle for seconds.
+        const wanted = await counts(look)
+        const rows = await target.loader.write((tx) => copyTables({ look, wanted, source, target, tx, progress }))
         const to = `${target.name} at ${new Date(now).toISOString()}`
         await source.connection.write(async (tx) => writeMeta(tx, 'moved_to', to))
         return { from: source.name, to: target.name, rows }
@@ -91,6 +93,8 @@ async function refuseWhileLoading(look: Queries, now: number): Promise<void> {
 
 interface Copying {
   readonly look: Snapshot
+  /** The rows of each table. */
+  readonly wanted: Counts
   readonly source: Engine
   readonly target: Engine
   readonly tx: Transaction
@@ -108,8 +112,7 @@ async function refuseOtherVersion(look: Queries, name: string): Promise<void> {
 }
 
 /** @returns how many rows the store has */
-async function copyTables({ look, source, target, tx, progress }: Copying): Promise<number> {
-  const wanted = await counts(look)
+async function copyTables({ look, wanted, source, target, tx, progress }: Copying): Promise<number> {
   if (!(await isNew(tx))) {
     const isCopy =
       (await readMeta(look, 'store_id')) === (await readMeta(tx, 'store_id')) && isSame(wanted, await counts(tx))
@@ -159,7 +162,9 @@ async function isNew(tx: Queries): Promise<boolean> {
   return true
 }
 
-async function counts(tx: Queries): Promise<Readonly<Record<string, number>>> {
+type Counts = Readonly<Record<string, number>>
+
+async function counts(tx: Queries): Promise<Counts> {
   const found: Record<string, number> = {}
   for (const { name } of COPIED_TABLES) {
     const row = await tx.get<{ rows: number }>(`select count(*) as rows from ${name}`)
@@ -168,10 +173,10 @@ async function counts(tx: Queries): Promise<Readonly<Record<string, number>>> {
   return found
 }
 
-function isSame(one: Readonly<Record<string, number>>, other: Readonly<Record<string, number>>): boolean {
+function isSame(one: Counts, other: Counts): boolean {
   return COPIED_TABLES.every(({ name }) => one[name] === other[name])
 }
 
-function total(rows: Readonly<Record<string, number>>): number {
+function total(rows: Counts): number {
   return Object.values(rows).reduce((sum, count) => sum + count, 0)
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import pg from 'pg'
 import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { RefusedError } from '../../src/domain/errors.js'
 import { COPIED_TABLES, copyStore } from '../../src/store/copy.js'
@@ -10,6 +11,7 @@ import { MIGRATIONS } from '../../src/store/migrations.js'
 import { type OpenOptions, openStore } from '../../src/store/open-store.js'
 import { openConnection } from '../../src/store/sqlite/connection.js'
 import type { Store } from '../../src/store/store.js'
+import { until } from '../support/until.js'
 import { feedAll, loaded, refOf, released, settle } from './setup.js'
 
 const NOW = 1_000_000
@@ -128,9 +130,13 @@ const withPostgres = postgresBinaries() === null ? describe.skip : describe
 withPostgres('to PostgreSQL and back', () => {
   let server: PostgresServer
   let database: OpenOptions
+  const named = async (name: string): Promise<OpenOptions> => ({
+    path: '/nowhere',
+    database: { url: await server.createDatabase(name), ca: null },
+  })
   beforeAll(async () => {
     server = await startPostgresServer()
-    database = { path: '/nowhere', database: { url: await server.createDatabase('copy'), ca: null } }
+    database = await named('copy')
   })
   afterAll(() => server.close())
 
@@ -164,5 +170,27 @@ withPostgres('to PostgreSQL and back', () => {
     expect(await withStore(back, seen)).toEqual(there)
     await expect(openStore(database)).rejects.toThrow(/was copied to .*back\.db/)
     expect(await withStore(back, (store) => released(store, ['z']))).toBe(4)
+  })
+
+  test('counting the rows of a large store keeps no transaction of the target open, which the server would end', async () => {
+    const [source, target] = [await named('source'), await named('target')]
+    await withStore(source, fill)
+    const blocker = new pg.Client({ connectionString: server.url('source') })
+    await blocker.connect()
+    await blocker.query('begin; lock table item in access exclusive mode')
+    const sessions = async (name: string, condition: string) =>
+      Number(await server.query(`select count(*) from pg_stat_activity where datname = '${name}' and ${condition}`))
+    const copying = copyStore({ from: source, to: target, now: NOW, progress })
+    try {
+      await until(async () => (await sessions('source', "wait_event_type = 'Lock'")) > 0, {
+        timeoutMs: 60_000,
+        what: 'the count of items to wait for the lock',
+      })
+      expect(await sessions('target', "state like 'idle in transaction%'")).toBe(0)
+    } finally {
+      await blocker.end()
+    }
+    await copying
+    await withStore(target, async (store) => expect((await seen(store)).rows).toHaveLength(5))
   })
 })
