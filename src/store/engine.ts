@@ -43,7 +43,7 @@ export interface Transaction extends Queries {
   /** A change whose result nobody needs. If it fails, the transaction fails, at the latest when it commits. */
   send(text: string, parameters?: SqlParameters): void
   /**
-   * Inserts many rows.
+   * Inserts many rows. In a transaction of `Engine.loader` only.
    * @param into table and columns: `want (batch_id, search_id)`
    * @param width values per row
    * @param values of all rows, one after another

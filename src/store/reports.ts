@@ -133,10 +133,7 @@ export interface Reports {
 
 const A_MINUTE_MS = 60_000
 
-/**
- * Expensive reads for command line, client and board, on a read-only connection. A worker makes
- * none of these.
- */
+/** Expensive reads, on a read-only connection: no claim and no commit of this process waits for them. */
 export function reports(reader: Connection): Reports {
   return {
     batches: (which) => reader.read(async (tx) => batchReports(tx, which, await readBudgets(tx))),

@@ -1,16 +1,19 @@
 /** What only PostgreSQL can meet. The rest of the store's tests run on it with STORE_ENGINE=postgres. */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import pg from 'pg'
 import { type PostgresServer, postgresBinaries, startPostgresServer } from '../../scripts/postgres-server.js'
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
 import { isStoreLocked, openStore } from '../../src/store/open-store.js'
 import { addressOf } from '../../src/store/postgres/address.js'
+import { openConnection } from '../../src/store/postgres/connection.js'
 import { openError, postgresError } from '../../src/store/postgres/explain-error.js'
 import { withoutNul } from '../../src/store/postgres/without-nul.js'
 import type { Store } from '../../src/store/store.js'
 import { ask } from '../support/postgres.js'
+import { startPostgresProxy } from '../support/postgres-proxy.js'
 import { badRow, claim, close, feedAll, granted, newBatch, released, row, settle } from './setup.js'
 
 const here = postgresBinaries() === null ? describe.skip : describe
@@ -186,6 +189,27 @@ here('a store on a server', () => {
     const answer = await claim(store, 'after', { now: 100_000 })
     expect(answer.kind).toBe('granted')
   })
+
+  test('a read whose connection was dropped without a word fails, and the next one connects again', async () => {
+    const proxy = await startPostgresProxy(await server.createDatabase('dropped'))
+    const connection = openConnection(addressOf({ url: proxy.url, ca: null }), 'read')
+    const read = () => connection.read((tx) => tx.get('select 1 as one'))
+    try {
+      expect(await read()).toEqual({ one: 1 })
+      proxy.swallow()
+      jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask', 'performance'] })
+      const reading = read().catch((error) => error)
+      await nextTurn()
+      jest.advanceTimersByTime(10 * 60_000)
+      expect(await reading).toBeInstanceOf(UnreachableError)
+      jest.useRealTimers()
+      expect(await read()).toEqual({ one: 1 })
+    } finally {
+      jest.useRealTimers()
+      await proxy.close()
+      await connection.close()
+    }
+  }, 20_000)
 
   test('a writer that holds the lock too long is waited for, then told', async () => {
     const store = await open()

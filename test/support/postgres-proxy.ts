@@ -9,6 +9,8 @@ export interface PostgresProxy {
    * The next change is committed, but its connection ends instead of the acknowledgement. Resolves then.
    */
   loseAcknowledgement(): Promise<void>
+  /** What the present connections send from now on is lost, and they stay open. */
+  swallow(): void
   /** New connections go to another server of this machine. */
   leadTo(port: number): void
   close(): Promise<void>
@@ -19,6 +21,7 @@ export async function startPostgresProxy(database: string): Promise<PostgresProx
   let port = Number(target.port)
   const sockets = new Set<Socket>()
   let lost: (() => void) | null = null
+  let swallowed: ReadonlySet<Socket> = new Set()
 
   const server = createServer((client) => {
     const upstream = connect(port, target.hostname)
@@ -35,6 +38,7 @@ export async function startPostgresProxy(database: string): Promise<PostgresProx
     let isChange = false
     let isCommitting = false
     client.on('data', (data) => {
+      if (swallowed.has(client)) return
       if (data.includes('pg_advisory_xact_lock')) isChange = true
       if (data.includes('commit\0')) {
         isCommitting = isChange && lost !== null
@@ -61,6 +65,9 @@ export async function startPostgresProxy(database: string): Promise<PostgresProx
       new Promise((resolve) => {
         lost = resolve
       }),
+    swallow: () => {
+      swallowed = new Set(sockets)
+    },
     leadTo: (other) => {
       port = other
     },

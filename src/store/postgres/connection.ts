@@ -7,7 +7,6 @@ import {
   type Queries,
   type Snapshot,
   type SqlParameters,
-  type SqlValue,
   type Transaction,
 } from '../engine.js'
 import type { Address } from './address.js'
@@ -102,8 +101,10 @@ interface Session {
 }
 
 const CONNECT_WITHIN_MS = 10_000
-/** A network that swallows packets never fails by itself. */
-const ANSWER_WITHIN_MS = 60_000
+/** A network that swallows packets fails only after a quarter of an hour. A read for a report may take minutes. */
+const ANSWER_WITHIN_MS: Readonly<Record<Role, number>> = { write: 60_000, load: 60_000, read: 5 * 60_000 }
+/** An idle connection that was dropped is noticed soon after this. The default of Linux is two hours. */
+const KEEP_ALIVE_AFTER_MS = 10_000
 
 /**
  * A frozen writer must not stop all others: `idle_in_transaction_session_timeout` ends its
@@ -123,8 +124,9 @@ async function connect({ config, name }: Address, role: Role): Promise<Session> 
     application_name: 'trackyard-batch',
     connectionTimeoutMillis: CONNECT_WITHIN_MS,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
     types: { getTypeParser: typeParser },
-    ...(role === 'read' ? {} : { query_timeout: ANSWER_WITHIN_MS }),
+    query_timeout: ANSWER_WITHIN_MS[role],
     ...config,
     pipeline: role !== 'load',
   })
@@ -184,9 +186,7 @@ function transactionOn({ client }: Pick<Session, 'client'>): RunningTransaction 
     run: async (text, parameters) => (await ask(text, parameters)).rowCount ?? 0,
     send: (text, parameters = {}) => void client.query(queryOf(text, parameters)).catch(note),
     insert: async (into, width, values) => {
-      if (values.length === 0) return
-      if (client.pipeline) await client.query(insertion(into, width, values))
-      else await copyIn(client, into, width, values)
+      if (values.length > 0) await copyIn(client, into, width, values)
     },
     reserveIds: async (count) => {
       const { rows } = await client.query<{ first: number }>(
@@ -250,22 +250,6 @@ type Value = SqlParameters[string]
 function bound(value: Value | undefined): Value {
   if (Array.isArray(value)) return value.map((each) => (typeof each === 'string' ? withoutNul(each) : each))
   return typeof value === 'string' ? withoutNul(value) : (value ?? null)
-}
-
-/** Many rows in one statement: an array for each column. */
-function insertion(into: string, width: number, values: readonly SqlValue[]): pg.QueryConfig {
-  const columns: Value[][] = Array.from({ length: width }, () => [])
-  for (const [index, value] of values.entries()) columns[index % width]?.push(bound(value))
-  const arrays = columns.map((column, index) => `$${index + 1}::${typeOf(column)}[]`)
-  return { text: `insert into ${into} select * from unnest(${arrays.join(', ')})`, values: columns }
-}
-
-/** Derives the type from the values, since the server cannot. A column of nulls counts as numbers. */
-function typeOf(column: readonly Value[]): string {
-  const known = column.find((value) => value !== null)
-  if (typeof known === 'string') return 'text'
-  if (Buffer.isBuffer(known)) return 'bytea'
-  return column.every((value) => value === null || Number.isInteger(value)) ? 'bigint' : 'double precision'
 }
 
 async function openSnapshot(address: Address): Promise<Snapshot> {

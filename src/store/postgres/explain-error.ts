@@ -9,7 +9,7 @@ export function postgresError(error: unknown, database: string, hasEnded: boolea
   if (error instanceof UnreachableError) return error
   const code = errorCode(error)
   const found = SENTENCES.find(([pattern]) => pattern.test(code))?.[1]
-  const sentence = found ?? (hasEnded || isTimeout(error) ? LOST : null)
+  const sentence = found ?? (hasEnded || isLost(error) ? LOST : null)
   if (sentence === null) return error
   const detail = code === '' ? '' : ` (${code})`
   return new UnreachableError(`The store ${database} ${sentence(detail)}`, { code: 'store_unusable', cause: error })
@@ -40,7 +40,8 @@ const SENTENCES: readonly (readonly [RegExp, (code: string) => string])[] = [
   [/^(ECONN\w+|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT|EACCES)$/, LOST],
 ]
 
-function isTimeout(error: unknown): boolean {
+/** pg gives these no code. */
+function isLost(error: unknown): boolean {
   return error instanceof Error && /^(Query read timeout|timeout expired|Connection terminated)/.test(error.message)
 }
 
