@@ -124,7 +124,7 @@ test('a source is ended when an option is refused, and when the signal is aborte
 
 test('an abort closes a pipe that nobody writes to', async () => {
   const path = join(system.dataDir, 'rows.csv')
-  execFileSync('mkfifo', [path])
+  execFileSync('/usr/bin/mkfifo', [path])
   const writer = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
   const stopping = new AbortController()
   const submitted = client.submit({ path }, { ...options, signal: stopping.signal })

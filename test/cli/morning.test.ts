@@ -298,7 +298,7 @@ describe('export', () => {
     await desk.file('films.csv', `id,title,mood\n${lines.join('\n')}\n`)
     await submit('--yes')
     const pipe = join(desk.dir, 'rows')
-    execFileSync('mkfifo', [pipe])
+    execFileSync('/usr/bin/mkfifo', [pipe])
     const reader = spawn('sh', ['-c', 'exec 3< "$0"; exec 3<&-', pipe])
     const { code, stderr } = await desk.type(['export', '--out', pipe])
     await once(reader, 'close')
