@@ -6,13 +6,16 @@ export function chance(...parts: readonly (string | number)[]): number {
   return hash32(parts.join('\u0000')) / 2 ** 32
 }
 
+// Not looked up for each character: in Jest's sandbox, that would take most of a test's time.
+const { imul } = Math
+
 /** FNV-1a with the final mix of MurmurHash, which spreads similar texts. Unsigned, 32 bits. */
 export function hash32(text: string): number {
   let hash = 0x811c9dc5
   for (let index = 0; index < text.length; index += 1) {
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
+    hash = imul(hash ^ text.charCodeAt(index), 0x01000193)
   }
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  hash = imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = imul(hash ^ (hash >>> 13), 0xc2b2ae35)
   return (hash ^ (hash >>> 16)) >>> 0
 }

@@ -4,9 +4,9 @@ import type { ReceivedSearch } from './search-request.js'
 
 /**
  * The tracks of the answers. The words of a query choose a genre and a mood. Each such pair has a shelf of
- * sixty tracks, created on first use and kept as JSON text, so that an answer only joins texts. A ranking takes
- * tracks from the chosen shelf and from two others, so that the tags of one answer vary, as real ones do. The
- * same seed and search give the same tracks.
+ * sixty tracks, created on first use and kept as JSON text, so that an answer only joins texts. All simulators of a
+ * process share the shelves of their seed. A ranking takes tracks from the chosen shelf and from two others, so that
+ * the tags of one answer vary, as real ones do. The same seed and search give the same tracks.
  */
 export interface TrackLibrary {
   /** The tracks' JSON texts, best match first. */
@@ -74,10 +74,11 @@ const SHELF_SIZE = 60
 /** Which of the three shelves each rank comes from: chosen genre and mood, other mood, other genre. */
 const RANKING = [0, 0, 1, 0, 2] as const
 
+const shelves = new Map<string, readonly Shelved[]>()
+
 export function createTrackLibrary(seed: number, noMatchRate: number, tracksPerAnswer: number): TrackLibrary {
-  const shelves = new Map<string, readonly Shelved[]>()
   const shelf = (genre: Genre, mood: Mood): readonly Shelved[] => {
-    const name = `${genre.name}/${mood.name}`
+    const name = `${seed}/${genre.name}/${mood.name}`
     const known = shelves.get(name)
     if (known !== undefined) return known
     const made = Array.from({ length: SHELF_SIZE }, (_, index) => makeTrack(seed, genre, mood, index))
