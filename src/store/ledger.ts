@@ -1,5 +1,6 @@
 import { type CallOutcome, isCharged } from '../domain/outcome.js'
 import type { Transaction } from './engine.js'
+import { decrementMeta } from './meta.js'
 
 /**
  * Bookkeeping of the ledger: how many calls ended how, and which batch is charged. For use inside a
@@ -53,6 +54,8 @@ export function countOutcome(tx: Transaction, call: LedgerCall, outcome: CallOut
      where outcome in (@outcome, @before)`,
     { outcome, before: call.outcome },
   )
+  // A late answer. Whether a person was shown this call is not known: rather one is shown twice than none.
+  if (call.outcome === 'unknown') decrementMeta(tx, 'unknown_seen')
   const step = Number(isCharged(outcome)) - Number(isCharged(call.outcome))
   if (step !== 0) charge(tx, call.batch_id, step)
 }

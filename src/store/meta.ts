@@ -46,6 +46,11 @@ export function writeMeta(tx: Transaction, key: MetaKey, value: string | number)
   )
 }
 
+/** Lowers a count, not below 0. */
+export function decrementMeta(tx: Transaction, key: MetaKey): void {
+  tx.send("update meta set value = cast(cast(value as integer) - 1 as text) where key = @key and value <> '0'", { key })
+}
+
 export function clearMeta(tx: Transaction, ...keys: readonly MetaKey[]): void {
   tx.send('delete from meta where $among(key, @keys)', { keys })
 }

@@ -180,10 +180,9 @@ async function batchReports(
   return list
 }
 
-/** A late answer lowers the number of unknown calls but not of seen ones, so the result may be one too low. */
 async function unknownCounts(tx: Transaction): Promise<UnknownCounts> {
   const all = await countOf(tx, 'unknown')
-  return { all, unseen: Math.max(0, all - Number(await readMeta(tx, 'unknown_seen'))) }
+  return { all, unseen: all - Number(await readMeta(tx, 'unknown_seen')) }
 }
 
 async function callsByOutcome(tx: Transaction): Promise<Totals['callsByOutcome']> {

@@ -114,6 +114,20 @@ describe('outcomes that come late', () => {
     expect(await charged(store, id)).toBe(1)
   })
 
+  test('a late answer to a call that was seen as unknown hides no later one', async () => {
+    await released(store, ['a', 'b', 'c'])
+    const late = await granted(store, 'a', { now: 10_000 })
+    await store.calls.expire(10_001)
+    await store.calls.seeUnknown(1)
+    await close(store, late, 'answered')
+    expect(await store.reports.unknownCounts()).toEqual({ all: 0, unseen: 0 })
+    await settle(store, 'b', 'timedOut')
+    expect(await store.reports.unknownCounts()).toEqual({ all: 1, unseen: 1 })
+    await store.calls.seeUnknown(1)
+    await settle(store, 'c', 'timedOut')
+    expect(await store.reports.unknownCounts()).toEqual({ all: 2, unseen: 1 })
+  })
+
   test('a second answer is listed among the calls that cost a credit in vain', async () => {
     const id = await released(store, ['a'])
     const late = await granted(store, 'a', { now: 10_000 })
