@@ -9,6 +9,7 @@ import { interruptSignal } from '../src/app/process.js'
 import { SIMULATOR_KEY } from '../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../src/simulator/simulator.js'
 import { type LogLine, parseLogLine } from './log-line.js'
+import { withoutSettings } from './without-settings.js'
 
 /**
  * Shows the main job in half a minute, without key or network: the simulator stands in for the API, a worker and the
@@ -90,11 +91,6 @@ async function main(): Promise<void> {
     await simulator.close()
     await rm(dir, { recursive: true, force: true })
   }
-}
-
-/** The demo ignores the user's settings, `.env` and proxy: its API is on this machine. */
-function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(TRACKYARD_|HTTPS?_PROXY$)/i.test(name)))
 }
 
 /** The demo prints its two files relative to the project; its commands run in another directory. */

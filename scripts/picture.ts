@@ -10,6 +10,7 @@ import { chromium } from 'playwright-core'
 import { SIMULATOR_KEY } from '../src/simulator/options.js'
 import { startSimulator } from '../src/simulator/simulator.js'
 import { parseLogLine } from './log-line.js'
+import { withoutSettings } from './without-settings.js'
 
 /**
  * Makes docs/overview.png, the picture in the README: a screenshot of the board after a quarter of an hour of work on
@@ -33,7 +34,7 @@ const simulator = await startSimulator({
   faults: [{ match: 'Winter Market', does: { status: 400 } }],
 })
 const env = {
-  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(TRACKYARD_|HTTPS?_PROXY$)/i.test(name))),
+  ...withoutSettings(process.env),
   TRACKYARD_API_URL: simulator.url,
   TRACKYARD_API_KEY: SIMULATOR_KEY,
   TRACKYARD_DATA_DIR: join(dir, 'data'),

@@ -2,6 +2,7 @@ import type { Api } from '../api/client.js'
 import { status } from '../batches/status.js'
 import type { StatusReport } from '../batches/status-report.js'
 import type { Settings } from '../config/settings.js'
+import type { PauseThrottle } from '../control/pauses.js'
 import { applyRateLimit } from '../control/rate-limit.js'
 import { NEVER_ABORTED, orAborted } from '../domain/abortable.js'
 import { UnreachableError } from '../domain/errors.js'
@@ -10,7 +11,6 @@ import { withTimeout } from '../domain/with-timeout.js'
 import { type FeedParts, feed } from '../maintenance/feeder.js'
 import { recoverRedis, requireOwnRedis } from '../maintenance/redis-recovery.js'
 import type { SearchQueue } from '../queue/search-queue.js'
-import type { Throttle } from '../queue/throttle.js'
 import type { Store } from '../store/store.js'
 import type { Cleanup } from './cleanup.js'
 
@@ -98,15 +98,15 @@ export async function readStatus(
  * within seconds. Failures are remembered so that the command can report them.
  */
 export interface TolerantThrottle {
-  readonly throttle: Throttle
+  readonly throttle: PauseThrottle
   /** False after any operation failed. */
   wasReached(): boolean
 }
 
-export function tolerantThrottle(real: Throttle | null): TolerantThrottle {
+export function tolerantThrottle(real: PauseThrottle | null): TolerantThrottle {
   let reached = real !== null
 
-  async function attempt<T>(work: (throttle: Throttle) => Promise<T>, otherwise: T): Promise<T> {
+  async function attempt<T>(work: (throttle: PauseThrottle) => Promise<T>, otherwise: T): Promise<T> {
     if (real === null) return otherwise
     try {
       return await work(real)
@@ -122,16 +122,10 @@ export function tolerantThrottle(real: Throttle | null): TolerantThrottle {
     throttle: {
       pause: () => attempt((throttle) => throttle.pause(), undefined),
       resume: () => attempt((throttle) => throttle.resume(), undefined),
-      isPaused: () => attempt((throttle) => throttle.isPaused(), false),
       rateLimit: (until) => attempt((throttle) => throttle.rateLimit(until), undefined),
-      rateLimitedUntil: () => attempt((throttle) => throttle.rateLimitedUntil(), null),
       liftRateLimit: () => attempt((throttle) => throttle.liftRateLimit(), false),
       syncRateLimit: (until) => attempt((throttle) => throttle.syncRateLimit(until), { tooLongMs: 0, wasStale: false }),
-      setRate: (callsPerMinute) => attempt((throttle) => throttle.setRate(callsPerMinute), undefined),
-      rate: () => attempt((throttle) => throttle.rate(), null),
       startSerial: () => attempt((throttle) => throttle.startSerial(), undefined),
-      stopSerial: () => attempt((throttle) => throttle.stopSerial(), undefined),
-      isSerial: () => attempt((throttle) => throttle.isSerial(), false),
     },
   }
 }

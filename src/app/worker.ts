@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pRetry from 'p-retry'
@@ -9,7 +8,6 @@ import { keepActiveHours } from '../control/active-hours.js'
 import { syncThrottle } from '../control/pauses.js'
 import { applyRateLimit } from '../control/rate-limit.js'
 import { checkAccount, type Refreshed, refreshAccount } from '../control/refresh-account.js'
-import { bindStoreToApi } from '../control/same-api.js'
 import { openSharedKeyDetector } from '../control/shared-key.js'
 import { type Clock, systemClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
@@ -26,7 +24,6 @@ import { CLOSE_TIMEOUT_MS } from '../queue/redis-client.js'
 import type { SearchQueue } from '../queue/search-queue.js'
 import type { Store } from '../store/store.js'
 import type { Cleanup } from './cleanup.js'
-import { HOST_PREFIX } from './healthy.js'
 import { maintenanceTasks } from './maintenance-tasks.js'
 import { alreadyStoppedService, deferred, type Service } from './service.js'
 import { logStartup } from './startup-log.js'
@@ -34,27 +31,23 @@ import { stopTask } from './stop.js'
 import { saveAtEnd, storeCheck, warnOfOlderStore } from './store-watch.js'
 
 export interface WorkerParts {
-  /** Default: a new one. */
-  readonly workerId?: string
+  readonly workerId: string
   readonly settings: Settings
   readonly log: Logger
   readonly store: Store
   readonly queue: SearchQueue
   readonly api: Api
-  /** Default: this machine's. */
-  readonly clock?: Clock
+  readonly clock: Clock
 }
 
 /**
- * Runs a worker on open parts: checks that they belong together, restores Redis if it has lost
+ * Runs a worker on open parts, of which the store belongs to the API: restores Redis if it has lost
  * data, then processes searches until it is stopped. What it opens itself is registered with
  * `cleanup`.
  */
 export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<Service> {
-  const { settings, log, store, queue, api } = opened
-  const { workerId = HOST_PREFIX + randomUUID(), clock = systemClock } = opened
+  const { workerId, settings, log, store, queue, api, clock } = opened
   const parts = { store, queue, api, log, now: clock.now }
-  await bindStoreToApi({ store, apiUrl: settings.apiUrl })
   const closing = new AbortController()
   cleanup.add(() => closing.abort())
   // Only a SQLite file is checked for damage: PostgreSQL checks its own files.

@@ -1,6 +1,6 @@
 import type { Logger } from '../domain/logger.js'
 import { PAUSE_CAUSES, type PauseCause } from '../domain/pause.js'
-import type { SearchQueue } from '../queue/search-queue.js'
+import type { Throttle } from '../queue/throttle.js'
 import type { Store } from '../store/store.js'
 
 /**
@@ -9,11 +9,21 @@ import type { Store } from '../store/store.js'
  * call is made, and `syncThrottle` sets the flag within seconds.
  */
 
+/** What pausing and resuming by hand need of it. */
+export type PauseThrottle = Pick<
+  Throttle,
+  'pause' | 'resume' | 'startSerial' | 'rateLimit' | 'liftRateLimit' | 'syncRateLimit'
+>
+
 export interface PauseParts {
   readonly store: Pick<Store, 'pauses'>
-  readonly queue: Pick<SearchQueue, 'throttle'>
+  readonly queue: { readonly throttle: PauseThrottle }
   readonly log: Logger
   readonly now: () => number
+}
+
+interface SyncParts extends PauseParts {
+  readonly queue: { readonly throttle: Throttle }
 }
 
 /** Returns false when the queue is already paused for that cause. */
@@ -30,7 +40,7 @@ export async function pause(parts: PauseParts, cause: PauseCause, detail: string
  * first and the rows last, and the rows are read again after a resume. A queue that was paused by
  * mistake is resumed on the next run.
  */
-export async function syncThrottle(parts: PauseParts): Promise<void> {
+export async function syncThrottle(parts: SyncParts): Promise<void> {
   const { throttle } = parts.queue
   const { pauses } = parts.store
   const [paused, isSerial] = await Promise.all([throttle.isPaused(), throttle.isSerial()])
@@ -67,7 +77,7 @@ export async function syncRateLimit(parts: PauseParts): Promise<void> {
 }
 
 /** Ends concurrency 1, then reads the store again: another process may have started a probe. */
-async function stopSerial(parts: PauseParts): Promise<void> {
+async function stopSerial(parts: SyncParts): Promise<void> {
   await parts.queue.throttle.stopSerial()
   if (await parts.store.pauses.probing()) await parts.queue.throttle.startSerial()
 }

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from '@jest/globals'
 import { type Api, openApi } from '../../src/api/client.js'
 import { createCleanup } from '../../src/app/cleanup.js'
+import { HOST_PREFIX } from '../../src/app/healthy.js'
 import type { Service } from '../../src/app/service.js'
 import { runWorker } from '../../src/app/worker.js'
 import { loadBatch } from '../../src/batches/load-batch.js'
@@ -11,6 +13,7 @@ import { status } from '../../src/batches/status.js'
 import type { StatusReport } from '../../src/batches/status-report.js'
 import { loadSettings } from '../../src/config/load-settings.js'
 import type { Settings } from '../../src/config/settings.js'
+import { bindStoreToApi } from '../../src/control/same-api.js'
 import { systemClock } from '../../src/domain/clock.js'
 import { canonicalRequest, fingerprint } from '../../src/domain/request.js'
 import type { SearchRef } from '../../src/domain/search-id.js'
@@ -144,7 +147,9 @@ export async function startInProcess(options: InProcessOptions = {}): Promise<In
     async worker(env) {
       const own = createCleanup()
       const all = settings(env)
-      const running = await runWorker({ settings: all, log, api: apiOf(all), ...(await another()) }, own)
+      const parts = { settings: all, log, api: apiOf(all), clock: systemClock, ...(await another()) }
+      await bindStoreToApi({ store: parts.store, apiUrl: all.apiUrl })
+      const running = await runWorker({ ...parts, workerId: HOST_PREFIX + randomUUID() }, own)
       cleanup.add(() => running.stop())
       return running
     },

@@ -1,7 +1,10 @@
 import { cleanupOnError } from '../../dist/src/app/cleanup.js'
 import { runProcess } from '../../dist/src/app/entry.js'
+import { HOST_PREFIX } from '../../dist/src/app/healthy.js'
 import { openConfiguredApi, openConfiguredStore } from '../../dist/src/app/parts.js'
 import { runWorker } from '../../dist/src/app/worker.js'
+import { bindStoreToApi } from '../../dist/src/control/same-api.js'
+import { systemClock } from '../../dist/src/domain/clock.js'
 import { openSearchQueue } from '../../dist/src/queue/search-queue.js'
 import { die } from './kill-at.mjs'
 
@@ -14,10 +17,11 @@ async function start(settings, log) {
   return cleanupOnError(async (cleanup) => {
     const api = await openConfiguredApi(settings, cleanup)
     const store = await openConfiguredStore(settings, log, cleanup)
+    await bindStoreToApi({ store, apiUrl: settings.apiUrl })
     const queue = await openSearchQueue({
       connection: { url: settings.redisUrl.reveal() },
       log,
-      longestRestMs: 1000,
+      longestStallDelayMs: 1000,
       deadLetterLocks: { durationMs: settings.lockDurationMs, stalledIntervalMs: settings.stalledIntervalMs },
     })
     cleanup.add(() => queue.close())
@@ -25,8 +29,9 @@ async function start(settings, log) {
     const calls = { ...store.calls, claim: (ref, rules) => store.calls.claim(ref, { ...rules, openCallMaxAgeMs }) }
     const searches = { ...queue.searches, work: (options) => queue.searches.work({ ...options, openCallMaxAgeMs }) }
     const search = (request) => (request.query.startsWith(process.env.POISON) ? die() : api.search(request))
+    const parts = { settings, log, clock: systemClock, workerId: HOST_PREFIX + process.pid }
     return runWorker(
-      { settings, log, store: { ...store, calls }, queue: { ...queue, searches }, api: { ...api, search } },
+      { ...parts, store: { ...store, calls }, queue: { ...queue, searches }, api: { ...api, search } },
       cleanup,
     )
   })

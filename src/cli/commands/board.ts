@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Act } from '../lib/cli.js'
 import { addExamples } from '../lib/parse.js'
-import { runService } from '../lib/session.js'
+import { runInForeground } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -11,7 +11,7 @@ export function define(command: Command, act: Act): void {
     )
     .action(() =>
       act((cli) =>
-        runService(cli, async (...started) => {
+        runInForeground(cli, async (...started) => {
           const { startBoardProcess } = await import('../../app/board.js')
           const board = await startBoardProcess(...started)
           cli.print(`Bull Board: ${board.url}`)

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { startUp } from '../../app/up.js'
 import type { Act } from '../lib/cli.js'
 import { addExamples } from '../lib/parse.js'
-import { runService } from '../lib/session.js'
+import { runInForeground } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -13,7 +13,7 @@ export function define(command: Command, act: Act): void {
     .option('--no-board', 'without Bull Board')
     .action(({ board }: { readonly board: boolean }) =>
       act((cli) =>
-        runService(cli, (settings, log) =>
+        runInForeground(cli, (settings, log) =>
           startUp({ children: board ? ['worker', 'board'] : ['worker'], env: cli.io.env, settings }, log),
         ),
       ),

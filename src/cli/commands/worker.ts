@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { ExitCode } from '../../domain/errors.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { addExamples } from '../lib/parse.js'
-import { runService } from '../lib/session.js'
+import { runInForeground } from '../lib/session.js'
 
 export function define(command: Command, act: Act): void {
   command
@@ -16,7 +16,7 @@ export function define(command: Command, act: Act): void {
       act(async (cli) => {
         if (healthy === true) return checkHealth(cli)
         const { startWorker } = await import('../../app/start-worker.js')
-        return runService(cli, startWorker)
+        return runInForeground(cli, startWorker)
       }),
     )
   addExamples(command, 'TRACKYARD_CONCURRENCY=20 trackyard-batch worker', 'trackyard-batch worker --healthy')

@@ -35,7 +35,7 @@ export async function withSession(cli: Cli, use: (session: Session) => Promise<E
 }
 
 /** Runs a service, which writes a log, until a signal stops it. */
-export async function runService(
+export async function runInForeground(
   cli: Cli,
   start: (settings: Settings, log: Logger, interrupted: AbortSignal) => Promise<Service>,
 ): Promise<ExitCode> {
