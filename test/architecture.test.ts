@@ -34,7 +34,6 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   'better-sqlite3': ['store', 'queue'],
   pg: ['store'],
   'pg-copy-streams': ['store'],
-  undici: ['api'],
   commander: ['cli'],
   'cli-progress': ['cli'],
   'd3-scale': ['web'],
@@ -308,7 +307,7 @@ describe('the command line starts quickly', () => {
   test('what a command opens loads neither BullMQ nor pino; those are for a running Redis and a log', () => {
     const opened = ['src/app/entry.ts', 'src/app/parts.ts'].flatMap(packagesOf)
     expect(opened).toContain('better-sqlite3')
-    for (const slow of ['bullmq', 'ioredis', 'pino', 'undici', 'zod', 'hono', 'pg', 'pg-copy-streams'])
+    for (const slow of ['bullmq', 'ioredis', 'pino', 'zod', 'hono', 'pg', 'pg-copy-streams'])
       expect(opened).not.toContain(slow)
   })
 })

@@ -7,6 +7,7 @@ import { beforeAll, expect, test } from '@jest/globals'
 const root = join(import.meta.dirname, '../..')
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   readonly bin: Readonly<Record<string, string>>
+  readonly dependencies: Readonly<Record<string, string>>
   readonly exports: ExportedPaths
   readonly repository: { readonly url: string }
   readonly homepage: string
@@ -59,6 +60,30 @@ test('the package holds the licence, the settings and every file that package.js
   ]
   const paths = [...expected, ...entries.map((path) => posix.normalize(path))]
   expect(paths.filter((path) => !packed.includes(path))).toEqual([])
+})
+
+test('what the package loads is in it, or a dependency; each dependency is loaded', () => {
+  const loaded = packed
+    .filter((path) => /\.c?js$/.test(path))
+    .flatMap((path) => {
+      const code = readFileSync(join(root, path), 'utf8')
+      const names = [
+        ...code.matchAll(/(?:^import|\bfrom|\bimport\(|createRequire\(import\.meta\.url\)\() ?'([^'\s]+)'/gm),
+      ].map((match) => match[1] ?? '')
+      return names.map((name) => (name.startsWith('.') ? posix.join(posix.dirname(path), name) : name))
+    })
+    .filter((name) => !name.startsWith('node:'))
+  const files = loaded.filter((name) => name.startsWith('dist/'))
+  expect(files.filter((path) => !packed.includes(path))).toEqual([])
+  const packages = loaded
+    .filter((name) => !name.startsWith('dist/'))
+    .map((name) =>
+      name
+        .split('/')
+        .slice(0, name.startsWith('@') ? 2 : 1)
+        .join('/'),
+    )
+  expect([...new Set(packages)].sort()).toEqual(Object.keys(manifest.dependencies).sort())
 })
 
 test('every link in the documents of the package leads into the package or to a URL', () => {
