@@ -13,7 +13,7 @@ export interface Catalog {
   readonly quoting: 'csv' | 'none'
   /** The lines before the header (`sep=;`, a title), each with its LF. An export begins with them. */
   readonly preamble: string
-  /** Whether it began with a byte order mark, which is not part of the first column's name. */
+  /** Whether an export begins with one. A mark of the catalog is not part of the first column's name. */
   readonly byteOrderMark: boolean
   /** The header in order, as written; empty for JSONL, whose rows bring their own keys. */
   readonly columns: readonly string[]

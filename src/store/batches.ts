@@ -33,7 +33,7 @@ export interface NewBatch {
   readonly format: 'csv' | 'jsonl'
   /** The separator between cells, for CSV. */
   readonly delimiter: string | null
-  /** The catalog began with the UTF-8 byte order mark. */
+  /** An export begins with one. */
   readonly byteOrderMark: boolean
   /** `none`: a TSV in which a quotation mark is an ordinary character. Default: `csv`. */
   readonly quoting?: 'csv' | 'none'

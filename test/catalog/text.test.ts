@@ -33,10 +33,17 @@ describe('what a catalog is encoded in', () => {
       for (const text of ['id,title\n1,x\n2,y\n', 'id;имя\n1;Ночь в порту и тихая музыка\n', 'имя\nВасилий\nПётр\n']) {
         const catalog = await openText(bytes(text, encoding))
         expect(catalog.notes[0]).toBe(`${encoding} (the export is UTF-8)`)
+        expect(catalog.byteOrderMark).toBe(true)
         expect(catalog.columns.join(catalog.delimiter ?? '')).toBe(text.split('\n')[0])
       }
     },
   )
+
+  test('an export has a byte order mark if the catalog is not UTF-8, so that Excel reads both', async () => {
+    const legacy = await openText(bytes(TEXT.split('2')[0] ?? '', 'windows-1251'), 'x.csv', 7, { encoding: '1251' })
+    expect(legacy.byteOrderMark).toBe(true)
+    expect((await openText(Buffer.from(TEXT), 'x.csv', 7, { encoding: 'utf-8' })).byteOrderMark).toBe(false)
+  })
 
   test('zero bytes that fill up columns are left out of queries, and stay in the row', async () => {
     const rows = await load('id,title,mood\n1\0\0,Harbour\0\0\0,calm\0\0\n')

@@ -34,7 +34,7 @@ export function exportedRow(stored: ExportRow): ExportedRow {
   return { position, key, status, tagging: made, error: error ?? problem, row }
 }
 
-/** Excel needs it to detect UTF-8; other programs may read it as text. So an export has it only if the catalog had it. */
+/** Excel needs it to detect UTF-8; other programs may read it as text. So an export of a plain UTF-8 catalog has none. */
 const BYTE_ORDER_MARK = '\uFEFF'
 
 const OUR_COLUMNS = [

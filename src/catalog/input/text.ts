@@ -18,6 +18,7 @@ export interface TextSource {
   readonly pieces: AsyncIterable<Buffer>
   /** The first piece; empty for an empty source. */
   readonly head: Buffer
+  /** It begins with one, or is not UTF-8: then Excel would not find out that an export is. */
   readonly byteOrderMark: boolean
   /** How the bytes were read: "gzip", "windows-1251". The plan shows it. */
   readonly notes: readonly string[]
@@ -71,7 +72,7 @@ export async function openText(
     : replaceInvalidBytes(withLineFeeds(text), used, badLines)
   const { head, all } = await peek(checked)
   if (head.includes(0)) notes.push('NUL bytes around values removed from queries')
-  return { pieces: all, head, byteOrderMark: mark !== null, notes, badLines }
+  return { pieces: all, head, byteOrderMark: mark !== null || used !== 'utf-8', notes, badLines }
 }
 
 /** Whether it is UTF-8 with non-ASCII characters. Text in another encoding hardly ever is. */
