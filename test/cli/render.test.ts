@@ -169,7 +169,10 @@ test('calls of unknown outcome: a line for each search, the number of the others
   } as unknown as StatusReport
   const each = { search: 'ab'.repeat(32), query: 'calm', calls: 8, lastAt: 0 }
   const shown = (count: number) =>
-    renderStatus({ report, unknown: { count, searches: [each, each] }, now: 0 }, openPaint(new PassThrough(), {}))
+    renderStatus(
+      { report, finishAt: null, unknown: { count, searches: [each, each] }, now: 0 },
+      openPaint(new PassThrough(), {}),
+    )
   const line = ' {2}unknown outcome: (ab){6} {2}8 calls, the last at \\d\\d:\\d\\d:\\d\\d {2}calm\n'
   const remedy = ' {2}After a look: `trackyard-batch status --unknown --seen`\n\n'
   expect(shown(2)).toMatch(new RegExp(`\n${line}${line}${remedy}`))
@@ -194,12 +197,13 @@ test('on a terminal wait draws a bar and restores the cursor', async () => {
   const io = { stdout: new PassThrough(), stderr, stdin: new PassThrough(), env: {}, cwd: '/' }
   const never = new AbortController().signal
   const view = await openWaitView(openCli({ ...io, interruptSignal: () => ({ signal: never, dispose: () => {} }) }))
-  const batch = { batch: { state: 'released' }, items: 2000, waiting: 500, withheld: 0 } as BatchReport
+  const batch = { batch: { id: 3, state: 'released' }, items: 2000, waiting: 500, withheld: 0 } as BatchReport
   const status = {
     queue: { state: 'running', reason: 'Running: all is well.', causes: [] },
     credits: { remaining: 1234 },
     calls_per_minute: { last: 1 },
-    finish_at: null,
+    finish_at: '2099-01-01T00:00:00.000Z',
+    batches: [{ finish_at: null }],
   } as unknown as StatusReport
   expect(view.isDue()).toBe(true)
   view.show(batch, { report: status, trouble: null })
@@ -209,5 +213,7 @@ test('on a terminal wait draws a bar and restores the cursor', async () => {
   view.end()
   expect(text()).toContain('75%  1,500 of 2,000 rows done; 1 call a minute, 1,234 credits left')
   expect(text()).toContain('Running: all is well.')
+  // All searches finish then; this batch does not say when.
+  expect(text()).not.toContain('finish')
   expect(text().lastIndexOf('\u001B[?25h')).toBeGreaterThan(text().lastIndexOf('\u001B[?25l'))
 })

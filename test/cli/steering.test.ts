@@ -153,6 +153,19 @@ describe('pause and resume', () => {
     expect((await desk.type(['resume'])).stdout).toBe('Nothing was paused.\n')
   })
 
+  test('status of one batch names its finish, not that of the others', async () => {
+    await submitted('one')
+    await desk.work()
+    await desk.json(['submit', '-', '--name', 'later'], { stdin: '{"query":"two"}' })
+    const queue = await openSearchQueue({ connection: { url: desk.redis.url }, log: silentLogger })
+    await queue.registry.heartbeat({ id: 'one', trouble: null })
+    await queue.close()
+    const finish = async (...line: readonly string[]) => /^finish .*/m.exec((await desk.type(line)).stdout)?.[0] ?? ''
+    expect(await finish('status')).toMatch(/ in under a minute/)
+    expect(await finish('status', 'later')).toMatch(/ in under a minute/)
+    expect(await finish('status', 'night')).toBe('')
+  })
+
   test('resume below the reserve warns that the queue pauses again', async () => {
     const store = await openStore({ path: join(desk.dataDir, 'trackyard.db') })
     await store.account.update({ creditsRemaining: 12 }, Date.now())

@@ -29,7 +29,10 @@ const OPTION = /^(--batch(=.*)?|--json|--help|-h)$/s
 export function define(command: Command, act: Act): void {
   command
     .description('Shows everything about one row or search: the request, every call, the answer, the tags, the reason.')
-    .argument('<row>', 'your own id, the position of the row (from 1), or at least 6 digits of a search fingerprint')
+    .argument(
+      '<row>',
+      'your own id, the position of the row (1 is the first below the header; messages name lines of the file), or at least 6 digits of a search fingerprint',
+    )
     .option('--batch <batch>', 'batch to look in, by id or name (default: the latest)')
     .option('--json', 'print one JSON document on stdout')
     .action((what: string, options: ShowOptions) => act((cli) => show(cli, what, options)))

@@ -58,8 +58,9 @@ const BATCHES_SHOWN = 20
 /** Exit codes: 0, or 3 if Redis is unreachable; the report then comes from the store alone. */
 async function showStatus(cli: Cli, name: string | null, watch: boolean): Promise<ExitCode> {
   return withSession(cli, async (session) => {
-    const which =
-      name === null ? { limit: BATCHES_SHOWN } : { batchId: (await findBatch(session, name)).id, limit: BATCHES_SHOWN }
+    const which = name === null ? { limit: BATCHES_SHOWN } : { batchId: (await findBatch(session, name)).id, limit: 1 }
+    const text = (report: StatusReport) =>
+      human(cli, session, report, name === null ? report.finish_at : (report.batches[0]?.finish_at ?? null))
     cli.detail(`data directory: ${session.settings.dataDir}`)
     if (watch) {
       const takeLook = () => readStatus(session, which)
@@ -67,7 +68,7 @@ async function showStatus(cli: Cli, name: string | null, watch: boolean): Promis
         cli,
         (signal) =>
           isTerminal(cli.io.stdout) && !cli.json
-            ? redraw(cli, session, takeLook, signal)
+            ? redraw(cli, text, takeLook, signal)
             : writeLines(cli, takeLook, signal),
         () => {},
       )
@@ -76,21 +77,21 @@ async function showStatus(cli: Cli, name: string | null, watch: boolean): Promis
     const { report, trouble } = await readStatus(session, which)
     cli.result('status', statusJson(report))
     if (trouble !== null && cli.json) throw trouble
-    cli.print(await human(cli, session, report))
+    cli.print(await text(report))
     return trouble?.exitCode ?? 0
   })
 }
 
-async function human(cli: Cli, session: Session, report: StatusReport): Promise<string> {
+async function human(cli: Cli, session: Session, report: StatusReport, finishAt: string | null): Promise<string> {
   const unseen = report.credits.unknown_unseen
   const unknown = unseen === 0 ? null : await session.store.reports.unknownSearches(unseen, UNKNOWN_SHOWN)
-  return renderStatus({ report, unknown, now: session.now() }, cli.paint)
+  return renderStatus({ report, finishAt, unknown, now: session.now() }, cli.paint)
 }
 
 /** Redraws line by line in place, so that nothing flickers. Shows the cursor again at the end. */
 async function redraw(
   cli: Cli,
-  session: Session,
+  human: (report: StatusReport) => Promise<string>,
   look: () => Promise<StatusSnapshot>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -99,7 +100,7 @@ async function redraw(
   try {
     for (;;) {
       const { report } = await orAborted(look(), signal)
-      const text = fitToScreen(await human(cli, session, report), stdout)
+      const text = fitToScreen(await human(report), stdout)
       stdout.write(`\u001B[H${text.replaceAll('\n', '\u001B[K\n')}\u001B[K\n\u001B[J`)
       await sleep(WATCH_MS, undefined, { signal })
       if (isStreamClosed(stdout)) return

@@ -114,7 +114,7 @@ export async function waitForBatch(
           last = report
           if (report.batch.state === 'loading') await dropAbandoned(session)
           if (!view.isDue()) return
-          const seen = await readStatus(session, follow ? { batchId, limit: 1 } : { limit: 1 })
+          const seen = await readStatus(session, { batchId, limit: 1 })
           if (!isOver) view.show(report, seen)
         },
       }),

@@ -140,6 +140,7 @@ function progress(batch: BatchReport): string {
 
 function facts(status: StatusReport): string {
   const parts = [`${pluralize(status.calls_per_minute.last, 'call')} a minute`, creditsLeft(status.credits.remaining)]
-  if (status.finish_at !== null) parts.push(`finish ${formatTime(Date.parse(status.finish_at), Date.now())}`)
+  const [batch] = status.batches
+  if (batch?.finish_at) parts.push(`finish ${formatTime(Date.parse(batch.finish_at), Date.now())}`)
   return parts.join(', ')
 }

@@ -20,13 +20,15 @@ import type { Paint } from '../lib/cli.js'
 
 export interface StatusView {
   readonly report: StatusReport
+  /** Of all due searches; of one batch, if only that was asked for. Null: not known. */
+  readonly finishAt: string | null
   /** The calls of unknown outcome that nobody has looked at; null: none. */
   readonly unknown: UnknownSearches | null
   readonly now: number
 }
 
 /** The status message first; then credits, rate, finish time and the batches. */
-export function renderStatus({ report, unknown, now }: StatusView, paint: Paint): string {
+export function renderStatus({ report, finishAt, unknown, now }: StatusView, paint: Paint): string {
   const { queue, credits, calls_per_minute } = report
   const facts: [string, string][] = [
     [
@@ -43,7 +45,7 @@ export function renderStatus({ report, unknown, now }: StatusView, paint: Paint)
       `${pluralize(calls_per_minute.last, 'call')} in the last minute, limit ${figureOr(calls_per_minute.limit, 'not known yet')}`,
     ],
   ]
-  if (report.finish_at !== null) facts.push(['finish', formatTimeAndWait(Date.parse(report.finish_at), now)])
+  if (finishAt !== null) facts.push(['finish', formatTimeAndWait(Date.parse(finishAt), now)])
   if (queue.dead_letters > 0) {
     facts.push(['dead letters', `${formatNumber(queue.dead_letters)} (see \`trackyard-batch dead-letters\`)`])
   }
