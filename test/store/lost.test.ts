@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -19,7 +20,7 @@ import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js
 import { openStore } from '../../src/store/open-store.js'
 import { checkStore } from '../../src/store/sqlite/check-store.js'
 import type { Store } from '../../src/store/store.js'
-import { claim, close, feedAll, granted, released } from './setup.js'
+import { claim, close, exported, feedAll, granted, released } from './setup.js'
 
 let directory: string
 let path: string
@@ -45,6 +46,11 @@ function replace(ending: string): void {
   writeFileSync(path + ending, '')
 }
 
+function replaceByCopy(): void {
+  copyFileSync(path, `${path}.copy`)
+  renameSync(`${path}.copy`, path)
+}
+
 function copies(): string[] {
   return readdirSync(dirname(path))
     .filter((name) => name.includes('.rescued-'))
@@ -55,6 +61,7 @@ async function expectNothingBegins(): Promise<void> {
   await expect(claim(store, 'two')).rejects.toBeInstanceOf(UnreachableError)
   await expect(store.batches.cancel(1, 5)).rejects.toBeInstanceOf(UnreachableError)
   await expect(store.reports.batches({ limit: 1 })).rejects.toBeInstanceOf(UnreachableError)
+  await expect(exported(store, 1)).rejects.toBeInstanceOf(UnreachableError)
 }
 
 describe('a store that is lost while it is open', () => {
@@ -62,6 +69,7 @@ describe('a store that is lost while it is open', () => {
     ['deleted', /was deleted while in use/, () => remove('', '-wal', '-shm')],
     ['deleted with its directory', /was deleted while in use/, () => rmSync(dirname(path), { recursive: true })],
     ['replaced', /Another file was put in the place/, () => replace('')],
+    ['replaced by its copy', /Another file was put in the place/, () => replaceByCopy()],
     ['moved', /was moved away/, () => renameSync(path, join(directory, 'elsewhere.db'))],
     ['in a moved directory', /was moved away/, () => renameSync(dirname(path), join(directory, 'elsewhere'))],
     ['without its log', /log of the store was deleted/, () => remove('-wal')],

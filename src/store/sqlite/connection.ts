@@ -210,13 +210,20 @@ interface Insertion {
   readonly size: number
 }
 
+/** Opens the path again: where another file is at it by now, an export would have rows of both. */
 function openSnapshot(path: string, files: StoreFiles): Snapshot {
-  const handle = openHandle(path, 'read', PATIENCE_MS)
-  const { get, all } = transactionOn(handle)
+  files.refuseIfLost()
   const explain = (error: unknown): never => {
     throw files.explain(error)
   }
-  handle.exec('BEGIN')
+  let handle: Database.Database
+  try {
+    handle = openHandle(path, 'read', PATIENCE_MS)
+    handle.exec('BEGIN')
+  } catch (error) {
+    return explain(error)
+  }
+  const { get, all } = transactionOn(handle)
   return {
     get: (text, parameters) => get<never>(text, parameters).catch(explain),
     all: (text, parameters) => all<never>(text, parameters).catch(explain),
