@@ -129,7 +129,7 @@ async function finish(
 ): Promise<Awaited<ReturnType<typeof gatherEvidence>> & Pick<Evidence, 'unsettled'>> {
   options.signal.throwIfAborted()
   await heal(context)
-  const store = await openStore({ ...context.environment.store, readOnly: true })
+  const store = await openStore(context.environment.store)
   try {
     const unsettled = await waitUntilSettled(context, store, {
       withinMs: SETTLES_WITHIN_MS,

@@ -30,11 +30,6 @@ export interface OpenOptions {
   /** Use this database of a PostgreSQL server instead. */
   readonly database?: DatabaseAddress | undefined
   /**
-   * Read-only: creates and migrates nothing, and every change throws `UnreachableError`. Default:
-   * false.
-   */
-  readonly readOnly?: boolean
-  /**
    * How long a change waits for another process's lock on the file, in ms. It blocks the thread.
    * Default: 2000. Use more only in a process that does nothing else meanwhile.
    */
@@ -53,11 +48,13 @@ export interface OpenOptions {
  */
 export async function openStore(options: OpenOptions): Promise<Store> {
   const { actor = 'command' } = options
-  const { name, connection, loader, reader, health, groupSize, rowsPerChunk } = await openEngine(options)
+  const engine = await openEngine(options)
+  const { name, connection, loader, reader, health, groupSize, rowsPerChunk } = engine
+  const known = await reader.read(identity).catch(closing(engine))
   const group = groupCommit(connection, groupSize)
   return {
     ...health,
-    ...(await reader.read(identity)),
+    ...known,
     name,
     path: options.path,
     batches: batchStore({ connection, loader, rowsPerChunk }, actor),
@@ -75,9 +72,7 @@ export async function openStore(options: OpenOptions): Promise<Store> {
     queueUse: queueUseStore(connection),
     close: async () => {
       await group.flush()
-      await reader.close()
-      await loader.close()
-      await connection.close()
+      await closeEngine(engine)
     },
   }
 }
@@ -94,12 +89,11 @@ export async function openEngine(options: OpenOptions): Promise<Engine> {
 }
 
 async function openDatabase({ database, path, patienceMs, clock, ...options }: OpenOptions): Promise<Engine> {
-  const { readOnly = false, log = silentLogger } = options
-  if (database === undefined)
-    return openSqlite({ path, readOnly, log, ...(patienceMs === undefined ? {} : { patienceMs }) })
+  const { log = silentLogger } = options
+  if (database === undefined) return openSqlite({ path, log, ...(patienceMs === undefined ? {} : { patienceMs }) })
   // Loaded only where it is used, so that `--help` stays fast.
   const { openPostgres } = await import('./postgres/open.js')
-  return openPostgres({ database, readOnly, log, clock })
+  return openPostgres({ database, log, clock })
 }
 
 export async function closeEngine(engine: Engine): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
@@ -123,25 +123,20 @@ describe('opening a store', () => {
   })
 
   const onLinux = process.platform === 'linux' ? test : test.skip
+  onLinux('a store that cannot be opened is not kept open', async () => {
+    await (await openStore({ path })).close()
+    const file = new Database(path)
+    file.exec('drop table kysely_migration')
+    file.close()
+    await failure(openStore({ path }))
+    const descriptors = readdirSync('/proc/self/fd').flatMap((fd) => {
+      const link = `/proc/self/fd/${fd}`
+      return existsSync(link) ? readlinkSync(link) : []
+    })
+    expect(descriptors.filter((name) => name.startsWith(path))).toEqual([])
+  })
+
   onLinux('a file system that makes no directories is out of reach too, and at once', async () => {
     expect(await failure(openStore({ path: '/proc/nowhere/at/all/store.db' }))).toBeInstanceOf(UnreachableError)
-  })
-})
-
-describe('a store opened to look only', () => {
-  test('shows what is there and refuses every change', async () => {
-    const writing = await openStore({ path })
-    const batch = await released(writing, ['one'])
-    const looking = await openStore({ path, readOnly: true })
-    expect((await looking.reports.batches({ limit: 5 })).map((report) => report.batch.id)).toEqual([batch])
-    await expect(looking.batches.cancel(batch, 5)).rejects.toBeInstanceOf(UnreachableError)
-    await looking.close()
-    await writing.close()
-  })
-
-  test('makes nothing where there is none', async () => {
-    const error = await failure(openStore({ path, readOnly: true }))
-    expect(error).toBeInstanceOf(ConfigurationError)
-    expect(() => statSync(path)).toThrow('ENOENT')
   })
 })

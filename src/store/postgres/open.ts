@@ -10,8 +10,6 @@ import { firstError } from './explain-error.js'
 
 export interface PostgresOptions {
   readonly database: DatabaseAddress
-  /** Creates and migrates nothing. */
-  readonly readOnly: boolean
   readonly log: Logger
   readonly clock: AdjustableClock | undefined
 }
@@ -21,14 +19,14 @@ export interface PostgresOptions {
  * database that the server refuses, and for a store of a newer version; `UnreachableError` when the
  * server cannot be reached.
  */
-export async function openPostgres({ database, readOnly, log, clock }: PostgresOptions): Promise<Engine> {
+export async function openPostgres({ database, log, clock }: PostgresOptions): Promise<Engine> {
   const address = addressOf(database)
   const connection = openConnection(address, 'write')
   const loader = openConnection(address, 'load')
   const reader = openConnection(address, 'read')
   try {
     await refuseSharedSessions(connection, reader, address.name)
-    await bringUpToDate(connection, reader, address.name, { readOnly, log })
+    await bringUpToDate(connection, reader, address.name, log)
     if (clock !== undefined) return engine(connection, await followClock(reader, clock, log))
   } catch (error) {
     await reader.close()
@@ -124,33 +122,21 @@ async function offsetOf(reader: Connection): Promise<number> {
   return best.offset
 }
 
-async function bringUpToDate(
-  connection: Connection,
-  reader: Connection,
-  name: string,
-  { readOnly, log }: Pick<PostgresOptions, 'readOnly' | 'log'>,
-): Promise<void> {
+async function bringUpToDate(connection: Connection, reader: Connection, name: string, log: Logger): Promise<void> {
   const encoding = await reader.read((tx) => tx.get<{ server_encoding: string }>('show server_encoding'))
   if (encoding?.server_encoding !== 'UTF8')
     throw new ConfigurationError(
       `The store ${name} has the encoding ${encoding?.server_encoding}, expected UTF8. Create it with \`createdb -E UTF8 -T template0\`.`,
     )
   const version = await reader.read(versionOfDatabase)
-  const target = latestSchemaVersion(MIGRATIONS)
   if (isMigrated(version, MIGRATIONS, name, ELSEWHERE)) return
-  if (readOnly)
-    throw new ConfigurationError(
-      version === 0
-        ? `There is no store in ${name} yet. Submit a catalog first, or check TRACKYARD_DATABASE_URL.`
-        : `The store ${name} has schema version ${version} but this program expects ${target}. Run a command that writes (a worker, a submit) once to migrate it.`,
-    )
   await connection.write(async (tx) => {
     // Another process may have migrated it, or be of a newer version.
     if (isMigrated(await versionOfDatabase(tx), MIGRATIONS, name, ELSEWHERE)) return
     await migrate(tx, inWordsOfPostgres(MIGRATIONS))
   })
   log.debug(
-    { event: 'store.migrated', path: name, from: version, to: target },
+    { event: 'store.migrated', path: name, from: version, to: latestSchemaVersion(MIGRATIONS) },
     'the store has the schema of this program',
   )
 }

@@ -15,7 +15,6 @@ import { openRescue } from './rescue.js'
 export interface SqliteOptions {
   /** The file. It and its directory are created if missing, readable only by their owner. */
   readonly path: string
-  readonly readOnly: boolean
   /**
    * How long a change waits for another process's lock. It blocks the thread. Default: 2000. Use
    * more only in a process that does nothing else meanwhile.
@@ -36,10 +35,10 @@ const ROWS_PER_CHUNK = 10_000
  * `UnreachableError` when the file is locked, or cannot be created, read or written.
  */
 export async function openSqlite(options: SqliteOptions): Promise<Engine> {
-  const { path, readOnly, patienceMs = PATIENCE_MS } = options
+  const { path, patienceMs = PATIENCE_MS } = options
   try {
-    prepareFile(path, readOnly)
-    const connection = await retryWhileLocked(async () => openConnection(path, readOnly ? 'read' : 'write', patienceMs))
+    prepareFile(path)
+    const connection = await retryWhileLocked(async () => openConnection(path, 'write', patienceMs))
     try {
       await bringUpToDate(connection, { ...options, patienceMs })
       return await beginReading(connection)
@@ -55,9 +54,14 @@ export async function openSqlite(options: SqliteOptions): Promise<Engine> {
 async function beginReading(connection: SqliteConnection): Promise<Engine> {
   const { files } = connection
   const reader = openConnection(files.path, 'read', PATIENCE_MS, files)
-  await reader.read(versionOf)
-  // Both connections have read by now, so the log and its index exist.
-  files.remember(connection.pageBytes)
+  try {
+    await reader.read(versionOf)
+    // Both connections have read by now, so the log and its index exist.
+    files.remember(connection.pageBytes)
+  } catch (error) {
+    await reader.close()
+    throw error
+  }
   const rescue = openRescue(connection)
   const health = { trouble: rescue.trouble, rescue: rescue.run, reportDamage: files.reportDamage }
   const sizes = { groupSize: openGroupSize(connection.lockWaitMs), rowsPerChunk: ROWS_PER_CHUNK }
@@ -76,7 +80,7 @@ async function setLastIds(tx: Transaction, ids: ReadonlyMap<string, number>): Pr
   }
 }
 
-function prepareFile(path: string, readOnly: boolean): void {
+function prepareFile(path: string): void {
   if (existsSync(path)) {
     if (!statSync(path).isFile())
       throw new ConfigurationError(
@@ -84,10 +88,6 @@ function prepareFile(path: string, readOnly: boolean): void {
       )
     return
   }
-  if (readOnly)
-    throw new ConfigurationError(
-      `There is no store at ${path} yet. Submit a catalog first, or check TRACKYARD_DATA_DIR.`,
-    )
   refuseBesideRemains(path)
   makeDirectory(dirname(path))
   closeSync(openSync(path, 'a', 0o600))
@@ -111,14 +111,10 @@ function makeDirectory(path: string): void {
 /** All or nothing. */
 async function bringUpToDate(
   connection: SqliteConnection,
-  { path, readOnly, patienceMs, log }: Required<SqliteOptions>,
+  { path, patienceMs, log }: Required<SqliteOptions>,
 ): Promise<void> {
   const version = await connection.read(versionOfFile)
   if (isMigratedFile(version, path)) return
-  if (readOnly)
-    throw new ConfigurationError(
-      `The store ${path} has schema version ${version} but this program expects ${latestSchemaVersion(MIGRATIONS)}. Run a command that writes (a worker, a submit) once to migrate it.`,
-    )
   connection.setPatience(0)
   try {
     const from = await retryWhileLocked(() => connection.write((tx) => migrateFile(tx, path)))
