@@ -32,7 +32,7 @@ export async function openSession(
   let queue: Promise<SearchQueue> | null = null
   // Kept as a promise: calls at the same time share one connection.
   const connect = (address: RedisAddress) => {
-    queue ??= openAt(address, { settings, log, clock }, cleanup).catch((error: unknown) => {
+    queue ??= openAt(address, { log, clock }, cleanup).catch((error: unknown) => {
       queue = null
       throw error
     })
@@ -101,7 +101,7 @@ export async function openConfiguredQueue(
   cleanup: Cleanup,
   clock: Clock,
 ): Promise<SearchQueue> {
-  return openAt(await startRedis(settings, log), { settings, log, clock }, cleanup)
+  return openAt(await startRedis(settings, log), { log, clock }, cleanup)
 }
 
 /** Opens the queue without starting anything. Null if the private Redis is not running. */
@@ -112,7 +112,7 @@ export async function openRunningQueue(
   clock: Clock = systemClock,
 ): Promise<SearchQueue | null> {
   const running = await runningRedis(settings)
-  return running === null ? null : openAt(running, { settings, log, clock }, cleanup)
+  return running === null ? null : openAt(running, { log, clock }, cleanup)
 }
 
 /** Null: the private Redis is not running. */
@@ -142,14 +142,13 @@ function ownRedis({ redisCa, redisNatMap }: Settings, url: Secret): RedisAddress
 
 async function openAt(
   connection: RedisAddress,
-  parts: { readonly settings: Settings; readonly log: Logger; readonly clock: Clock },
+  parts: { readonly log: Logger; readonly clock: Clock },
   cleanup: Cleanup,
 ): Promise<SearchQueue> {
-  const { settings, log, clock } = parts
+  const { log, clock } = parts
   // Loading BullMQ takes a third of a second, and `status` needs none of it while Redis is not running.
   const { openSearchQueue } = await import('../queue/search-queue.js')
-  const deadLetterLocks = { durationMs: settings.lockDurationMs, stalledIntervalMs: settings.stalledIntervalMs }
-  const queue = await openSearchQueue({ connection, log, clock, deadLetterLocks })
+  const queue = await openSearchQueue({ connection, log, clock })
   cleanup.add(() => queue.close())
   return queue
 }

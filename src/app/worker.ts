@@ -129,11 +129,16 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
     stopping.abort()
     return tasks.stop()
   })
-  const deadLetters = await queue.deadLetters.work({ retry: async (ref) => void (await retryOne(parts, ref)) })
+  const { lockDurationMs, stalledIntervalMs } = settings
+  const deadLetters = await queue.deadLetters.work({
+    lockDurationMs,
+    stalledIntervalMs,
+    retry: async (ref) => void (await retryOne(parts, ref)),
+  })
   const searches = await queue.searches.work({
     concurrency: settings.concurrency,
-    lockDurationMs: settings.lockDurationMs,
-    stalledIntervalMs: settings.stalledIntervalMs,
+    lockDurationMs,
+    stalledIntervalMs,
     openCallMaxAgeMs: openCallMaxAgeMs(settings.requestTimeoutMs),
     handle: handler.handle,
     onDeadLetter: () => tasks.kick('move dead letters'),

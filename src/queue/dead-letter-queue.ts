@@ -28,8 +28,15 @@ export interface DeadLetterJobs {
   count(): Promise<number>
   /** Drops unreadable jobs; the sweep adds their dead letters again. Returns how many. */
   dropUnreadable(where: JobScope): Promise<number>
-  /** Runs the dead-letter worker. It calls `retry` when somebody pressed Retry, and removes the job after it returns. */
-  work(handlers: { retry(ref: SearchRef): Promise<void> }): Promise<RunningWorker>
+  /** Runs the dead-letter worker. */
+  work(options: DeadLetterWorkOptions): Promise<RunningWorker>
+}
+
+export interface DeadLetterWorkOptions {
+  readonly lockDurationMs: number
+  readonly stalledIntervalMs: number
+  /** Called when somebody pressed Retry. The job is removed after it returns. */
+  retry(ref: SearchRef): Promise<void>
 }
 
 const CHUNK = 500
@@ -91,10 +98,8 @@ export async function startDeadLetterWorker(
     readonly prefix: string
     readonly log: Logger
     readonly refusals: Pick<RefusedCommands, 'report'>
-    readonly lockDurationMs: number
-    readonly stalledIntervalMs: number
   },
-  handlers: { retry(ref: SearchRef): Promise<void> },
+  options: DeadLetterWorkOptions,
   queueName: string,
 ): Promise<AbandonableWorker> {
   const { log } = parts
@@ -108,7 +113,7 @@ export async function startDeadLetterWorker(
       if (ref === null)
         throw failed('This job was added by hand: only dead letters from the store can be here. Remove this job.')
       if (!failedBefore(job)) throw failed(failureReason(job.data))
-      await handlers.retry(ref).catch((error: unknown) => {
+      await options.retry(ref).catch((error: unknown) => {
         log.error(
           { event: 'dead_letter.retry_failed', err: error, job: job.id, repeats: true },
           'a dead letter could not be retried',
@@ -124,8 +129,8 @@ export async function startDeadLetterWorker(
     connection: parts.connection.redis,
     prefix: parts.prefix,
     concurrency: CONCURRENCY,
-    lockDuration: parts.lockDurationMs,
-    stalledInterval: parts.stalledIntervalMs,
+    lockDuration: options.lockDurationMs,
+    stalledInterval: options.stalledIntervalMs,
     ...WORKER_OPTIONS,
   })
   logWorkerEvents(worker, log, parts.refusals)

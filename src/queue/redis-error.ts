@@ -32,8 +32,20 @@ export type RedisFailureKind =
 
 export function toQueueError(error: unknown, where: string): unknown {
   if (error instanceof UnreachableError) return error
-  const found = EXPLANATIONS.find(({ says }) => says.test(textOf(error)))
+  const found = explanationOf(error)
   return found === undefined ? error : new RedisFailure(found.kind, found.message(where), error)
+}
+
+function explanationOf(error: unknown): Explanation | undefined {
+  return EXPLANATIONS.find(({ says }) => says.test(textOf(error)))
+}
+
+/** Once the connection has been up. At the first connect, such an error has another reason. */
+const LOST = /Connection is closed|Socket timeout|ECONNRESET|EPIPE|Failed to refresh slots cache|Cluster is ended/
+
+/** Whether Redis cannot be reached any more. The connection logs such outages, once each. */
+export function isOutage(error: unknown): boolean {
+  return LOST.test(textOf(error)) || explanationOf(error)?.kind === 'redis.unreachable'
 }
 
 /** Redis cannot write to its disk, and refuses every change. */

@@ -4,7 +4,7 @@ import { settledWithin } from '../domain/with-timeout.js'
 import { type Job, MetricsTime, Worker } from './bullmq.js'
 import type { ActiveJob } from './finish-job.js'
 import { CLOSE_TIMEOUT_MS, type WorkerConnection } from './redis-client.js'
-import { factsOf } from './redis-error.js'
+import { isOutage } from './redis-error.js'
 import type { RefusedCommands } from './refused-commands.js'
 
 /** What all our workers share. */
@@ -94,7 +94,7 @@ const CHECK_EVERY_MS = 50
 /** Logs a worker's events. BullMQ prints an `error` event that has no listener. */
 export function logWorkerEvents(worker: Worker, log: Logger, refusals: Pick<RefusedCommands, 'report'>): void {
   worker.on('error', (error: Error) => {
-    if (isOutageError(error) || refusals.report(error)) return
+    if (isOutage(error) || refusals.report(error)) return
     log.warn({ event: 'bullmq.error', problem: error.message, repeats: true }, 'BullMQ reported an error')
   })
   worker.on('lockRenewalFailed', (jobs: string[]) => {
@@ -106,15 +106,6 @@ export function logWorkerEvents(worker: Worker, log: Logger, refusals: Pick<Refu
   worker.on('stalled', (job: string) => {
     log.warn({ event: 'job.stalled', job, repeats: true }, 'a job stalled: its worker died or froze; it is requeued')
   })
-}
-
-const ABSENCE =
-  /Connection is closed|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|Socket timeout|All sentinels are unreachable|Failed to refresh slots cache|None of startup nodes|Cluster is ended/
-
-/** Whether Redis cannot be reached. The connection logs such outages, once each. */
-export function isOutageError(error: Error): boolean {
-  const { code, message } = factsOf(error)
-  return ABSENCE.test(`${message} ${code}`)
 }
 
 const SHORTEST_WAIT_MS = 100

@@ -156,10 +156,8 @@ export function searchJobs(queue: Queue, redis: RedisClient): Omit<SearchJobs, '
 
 /** When the first or last delayed job is due. BullMQ's score is the due time in ms, times 4096, plus a counter. */
 async function dueAt(queue: Queue, redis: RedisClient, place: '0' | '-1'): Promise<number | null> {
-  const delayed = queue.toKey('delayed')
-  const [id] = await redis.zrange(delayed, place, place)
-  const score = id === undefined ? null : await redis.zscore(delayed, id)
-  return score === null ? null : Math.floor(Number(score) / 0x1000)
+  const [, score] = await redis.zrange(queue.toKey('delayed'), place, place, 'WITHSCORES')
+  return score === undefined ? null : Math.floor(Number(score) / 0x1000)
 }
 
 /**

@@ -47,8 +47,6 @@ export interface QueueOptions {
   readonly silenceMs?: number
   /** The longest delay of a job that stalled twice, ms. Default 60,000. */
   readonly longestStallDelayMs?: number
-  /** Locks of the dead-letter worker, ms. Defaults 25,000 and 5,000. */
-  readonly deadLetterLocks?: { readonly durationMs: number; readonly stalledIntervalMs: number }
 }
 
 /** @throws UnreachableError when Redis cannot be used, within seconds; ConfigurationError for an invalid address */
@@ -96,20 +94,9 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     }),
     deadLetters: translated({
       ...deadLetterJobs(deadLetters, redis),
-      work: async (handlers) => {
-        const { durationMs, stalledIntervalMs } = options.deadLetterLocks ?? {
-          durationMs: 25_000,
-          stalledIntervalMs: 5000,
-        }
-        const parts = {
-          connection: openWorkerConnection(client),
-          prefix,
-          log,
-          refusals,
-          lockDurationMs: durationMs,
-          stalledIntervalMs,
-        }
-        return remember(await startDeadLetterWorker(parts, handlers, DEAD_LETTERS))
+      work: async (work) => {
+        const parts = { connection: openWorkerConnection(client), prefix, log, refusals }
+        return remember(await startDeadLetterWorker(parts, work, DEAD_LETTERS))
       },
     }),
     throttle: translated(throttle),

@@ -5,7 +5,7 @@ import { deadLetterIdOf, type SearchRef } from '../../src/domain/search-id.js'
 import { moveFailed, sweepDeadLetters } from '../../src/maintenance/dead-letter-mover.js'
 import { feed } from '../../src/maintenance/feeder.js'
 import type { RunningWorker } from '../../src/queue/running-worker.js'
-import { deadLetter } from '../queue/setup.js'
+import { deadLetter, LOCKS } from '../queue/setup.js'
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
 
@@ -119,7 +119,7 @@ describe('the sweep', () => {
   const retry = async (ref: SearchRef) => void (await retryOne(system, ref))
   /** Puts what was added under *Failed*. */
   const showAll = async (count: number) => {
-    working.push(await system.queue.deadLetters.work({ retry }))
+    working.push(await system.queue.deadLetters.work({ ...LOCKS, retry }))
     await until(async () => (await shownNow()).length === count, { timeoutMs: 120_000, what: `${count} shown` })
   }
   const shownNow = async () => (await system.queue.deadLetters.refs()).failed.map(({ fingerprint }) => fingerprint)
@@ -164,7 +164,7 @@ describe('the sweep', () => {
     await job?.retry('failed')
     await markDead('scene 2')
     expect(await sweep(1)).toEqual({ added: 1, removed: 0 })
-    working.push(await system.queue.deadLetters.work({ retry }))
+    working.push(await system.queue.deadLetters.work({ ...LOCKS, retry }))
     await until(async () => (await dead()) === 1, { timeoutMs: 120_000, what: 'the retry' })
     expect(await feed(system)).toBe(1)
   })

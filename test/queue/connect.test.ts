@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { ConfigurationError, UnreachableError } from '../../src/domain/errors.js'
 import { describeAddress } from '../../src/queue/redis-address.js'
+import { isOutage } from '../../src/queue/redis-error.js'
 import { openSearchQueue } from '../../src/queue/search-queue.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
@@ -262,3 +263,11 @@ test.each(['redis://:12#hunter2@localhost', 'redis://u:12/hunter2@localhost', 'r
     expect(problem.message).not.toContain('hunter2')
   },
 )
+
+test.each(['EHOSTUNREACH', 'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND'])('%s during a run is an outage', (code) => {
+  expect(isOutage(Object.assign(new Error(`connect ${code} 10.0.0.1:6379`), { code }))).toBe(true)
+})
+
+test('what a Redis answers is none', () => {
+  expect(isOutage(new Error('READONLY You can’t write against a read only replica.'))).toBe(false)
+})

@@ -3,7 +3,7 @@ import type { DeadLetter } from '../../src/domain/dead-letter.js'
 import { deadLetterIdOf } from '../../src/domain/search-id.js'
 import type { QueueOptions } from '../../src/queue/search-queue.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
-import { eventually, numberOf, opener, range, ref } from './setup.js'
+import { eventually, LOCKS, numberOf, opener, range, ref } from './setup.js'
 
 let redis: TestRedis
 const open = opener(() => redis)
@@ -34,17 +34,15 @@ function letter(n: number, facts: Partial<DeadLetter> = {}) {
   }
 }
 
-/** Looks often for letters without a lock; a slow machine costs nobody a lock. */
-const WATCHFUL: Partial<QueueOptions> = { deadLetterLocks: { durationMs: 60_000, stalledIntervalMs: 100 } }
-
 async function opened(options: Partial<QueueOptions> = {}) {
-  const queue = await open.queue({ ...WATCHFUL, ...options })
+  const queue = await open.queue(options)
   const retried: number[] = []
   return {
     queue,
     retried,
     work: async (retry: (n: number) => Promise<void> = async () => {}) => {
       const worker = await queue.deadLetters.work({
+        ...LOCKS,
         retry: async (search) => {
           retried.push(numberOf(search))
           await retry(numberOf(search))

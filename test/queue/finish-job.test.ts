@@ -7,7 +7,20 @@ import { jobIdOf } from '../../src/domain/search-id.js'
 import { finishJob, retryDelayMs } from '../../src/queue/finish-job.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
-import { DONE, deadLetter, defer, eventually, jobs, numberOf, opener, range, rateLimit, ref, retry } from './setup.js'
+import {
+  counted,
+  DONE,
+  deadLetter,
+  defer,
+  eventually,
+  jobs,
+  numberOf,
+  opener,
+  range,
+  rateLimit,
+  ref,
+  retry,
+} from './setup.js'
 
 let redis: TestRedis
 const open = opener(() => redis)
@@ -28,12 +41,12 @@ async function orderOfRuns(count: number, first: (n: number) => JobDecision | nu
   const runs: { n: number; at: number; attempt: number }[] = []
   await open.work(
     queue,
-    async ({ ref: search, attempt }) => {
+    counted(queue, async ({ ref: search, attempt }) => {
       const n = numberOf(search)
       const isFirst = runs.every((run) => run.n !== n)
       runs.push({ n, at: Date.now(), attempt })
       return (isFirst ? first(n) : null) ?? DONE
-    },
+    }),
     { concurrency },
   )
   return { queue, runs, order: () => runs.map((run) => run.n) }
@@ -104,10 +117,13 @@ describe('delay and rateLimit', () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
     const attempts: number[] = []
-    await open.work(queue, async ({ attempt }) => {
-      attempts.push(attempt)
-      return attempts.length < 6 ? { do: 'delay', until: Date.now() + 5 } : DONE
-    })
+    await open.work(
+      queue,
+      counted(queue, async ({ attempt }) => {
+        attempts.push(attempt)
+        return attempts.length < 6 ? { do: 'delay', until: Date.now() + 5 } : DONE
+      }),
+    )
     await eventually('the sixth run', () => attempts.length === 6)
     expect(attempts).toEqual([1, 1, 1, 1, 1, 1])
   })
@@ -138,7 +154,7 @@ describe('defer, and others behind', () => {
     const timesSeen = (n: number) => seen.filter((run) => run.n === n).length
     await open.work(
       queue,
-      async ({ ref: search, attempt }) => {
+      counted(queue, async ({ ref: search, attempt }) => {
         const n = numberOf(search)
         seen.push({ n, attempt })
         if (n === 1 && timesSeen(1) === 1) return rateLimit(Date.now() + 900)
@@ -146,7 +162,7 @@ describe('defer, and others behind', () => {
         // By the end of this one the first is due again: its millisecond has begun before.
         if (n === 2) await sleep(20)
         return DONE
-      },
+      }),
       { concurrency: 1 },
     )
     await eventually('all are done', () => seen.length === 22)
@@ -197,7 +213,7 @@ describe('requeue', () => {
     let finished = 0
     await open.work(
       queue,
-      async ({ ref: search, attempt }) => {
+      counted(queue, async ({ ref: search, attempt }) => {
         const n = numberOf(search)
         order.push(n)
         if (n === 3) attempts.push(attempt)
@@ -205,7 +221,7 @@ describe('requeue', () => {
         await new Promise((resolve) => setTimeout(resolve, 30))
         finished += 1
         return DONE
-      },
+      }),
       { concurrency: 5 },
     )
     await eventually('the queue is paused', () => queue.throttle.isPaused())
@@ -227,16 +243,19 @@ describe('retry', () => {
     const order: number[] = []
     const seen: { attempt: number; at: number }[] = []
     let failedAt = 0
-    await open.work(queue, async ({ ref: search, attempt }) => {
-      const n = numberOf(search)
-      order.push(n)
-      await new Promise((resolve) => setTimeout(resolve, 10))
-      if (n !== 1) return DONE
-      seen.push({ attempt, at: Date.now() })
-      if (seen.length > 1) return DONE
-      failedAt = Date.now()
-      return retry(150)
-    })
+    await open.work(
+      queue,
+      counted(queue, async ({ ref: search, attempt }) => {
+        const n = numberOf(search)
+        order.push(n)
+        await new Promise((resolve) => setTimeout(resolve, 10))
+        if (n !== 1) return DONE
+        seen.push({ attempt, at: Date.now() })
+        if (seen.length > 1) return DONE
+        failedAt = Date.now()
+        return retry(150)
+      }),
+    )
     await eventually('all are done', () => order.length === 61)
     expect(seen.map(({ attempt }) => attempt)).toEqual([1, 2])
     expect(Number(seen[1]?.at) - failedAt).toBeGreaterThanOrEqual(150)

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeEach, expect, test } from '@jest/globals'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { recording, TROUBLES } from './refusing-redis.js'
-import { DONE, eventually, jobs, numberOf, opener, range } from './setup.js'
+import { DONE, eventually, jobs, LOCKS, numberOf, opener, range } from './setup.js'
 
 /** One after another, since what a queue costs meanwhile is measured for the whole process. */
 let redis: TestRedis
@@ -40,7 +40,7 @@ test.each(TROUBLES)(
       // The three that ended meanwhile come back when their locks have run out.
       { concurrency: 3, lockDurationMs: 2000 },
     )
-    await queue.deadLetters.work({ retry: async () => {} })
+    await queue.deadLetters.work({ ...LOCKS, retry: async () => {} })
     await queue.searches.add(jobs(range(1, 40)))
     await eventually('three wait for their turn to end', () => handled.length === 6)
     await begin(redis)

@@ -30,6 +30,9 @@ export function range(from: number, to: number): readonly number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index)
 }
 
+/** For a worker of dead letters. It looks often for jobs without a lock; a slow machine costs nobody a lock. */
+export const LOCKS = { lockDurationMs: 60_000, stalledIntervalMs: 100 }
+
 export const DONE: Decision = { do: 'succeed', body: '', tracks: 1, durationMs: 1, endsProbe: false }
 
 export function deadLetter(error: string, pause: PauseCause | null = null): Decision {
@@ -69,10 +72,21 @@ function noRedis(): never {
 }
 
 /** `stalls`: how often its worker died or froze. `attempt`: from 1, as BullMQ counts. */
-interface HandledJob {
+interface CountedJob {
   readonly ref: SearchRef
   readonly stalls: number
   readonly attempt: number
+}
+
+/** A handler that is told what BullMQ counts of its job. */
+export function counted(
+  queue: SearchQueue,
+  handle: (job: CountedJob) => ReturnType<WorkOptions['handle']>,
+): WorkOptions['handle'] {
+  return async ({ ref }) => {
+    const job = await queue.boardQueues.search.getJob(jobIdOf(ref))
+    return handle({ ref, stalls: job?.stalledCounter ?? 0, attempt: (job?.attemptsMade ?? 0) + 1 })
+  }
 }
 
 /** Everything opened through it is closed by `closeAll`, in reverse. */
@@ -93,7 +107,7 @@ export function opener(redis: () => { readonly socketPath: string } = noRedis) {
     },
     work: async (
       queue: SearchQueue,
-      handle: (job: HandledJob) => ReturnType<WorkOptions['handle']>,
+      handle: WorkOptions['handle'],
       options: Partial<WorkOptions> = {},
     ): Promise<RunningWorker> => {
       const worker = await queue.searches.work({
@@ -103,10 +117,7 @@ export function opener(redis: () => { readonly socketPath: string } = noRedis) {
         openCallMaxAgeMs: 0,
         onDeadLetter: () => {},
         ...options,
-        handle: async ({ ref }) => {
-          const job = await queue.boardQueues.search.getJob(jobIdOf(ref))
-          return handle({ ref, stalls: job?.stalledCounter ?? 0, attempt: (job?.attemptsMade ?? 0) + 1 })
-        },
+        handle,
       })
       cleanup.push(() => worker.stop(0))
       return worker

@@ -8,7 +8,7 @@ import { authority, selfSigned } from '../api/certificate.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis, type TestRedis, type TlsFiles } from '../support/redis.js'
 import { startCluster, startSentinels } from '../support/redis-groups.js'
-import { DONE, eventually, jobs, numberOf, opener, range } from './setup.js'
+import { DONE, eventually, jobs, LOCKS, numberOf, opener, range } from './setup.js'
 
 const open = opener()
 const prefix = '{trackyard}'
@@ -52,7 +52,7 @@ async function expectWork(connection: RedisAddress): Promise<void> {
     done.add(numberOf(ref))
     return DONE
   })
-  await queue.deadLetters.work({ retry: async () => {} })
+  await queue.deadLetters.work({ ...LOCKS, retry: async () => {} })
   await eventually('all are done', () => done.size === 20)
   await queue.throttle.rateLimit(Date.now() + 60_000)
   expect(await queue.throttle.liftRateLimit()).toBe(true)

@@ -4,7 +4,7 @@ import { openSearchQueue } from '../../src/queue/search-queue.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis } from '../support/redis.js'
 import { type RedisGroup, startCluster, startSentinels } from '../support/redis-groups.js'
-import { DONE, eventually, jobs, numberOf, opener, range } from './setup.js'
+import { DONE, eventually, jobs, LOCKS, numberOf, opener, range } from './setup.js'
 
 const open = opener()
 /** All our keys must be where `owner` is. */
@@ -59,7 +59,7 @@ describe.each([
     })
     await eventually('all are done', () => new Set(done).size === 30)
     expect(done).toHaveLength(30)
-    await deadLetters.work({ retry: async () => {} })
+    await deadLetters.work({ ...LOCKS, retry: async () => {} })
     await searches.dropUnreadable('everywhere')
     expect(await registry.damage()).toEqual([])
     await registry.clear('restore', 1000)

@@ -4,7 +4,7 @@ import { jobIdOf } from '../../src/domain/search-id.js'
 import type { SearchQueue } from '../../src/queue/search-queue.js'
 import { recordingLogger } from '../support/recording-logger.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
-import { DONE, deadLetter, eventually, jobs, numberOf, opener, range, ref } from './setup.js'
+import { counted, DONE, deadLetter, eventually, jobs, LOCKS, numberOf, opener, range, ref } from './setup.js'
 
 let redis: TestRedis
 const open = opener(() => redis)
@@ -70,10 +70,13 @@ describe('stopping', () => {
     await eventually('both are back', async () => (await queue.searches.counts()).active === 0)
     expect(await queue.searches.counts()).toEqual({ waiting: 10, active: 0, delayed: 0, failed: 0 })
     const seen: { n: number; stalls: number; attempt: number }[] = []
-    await open.work(queue, async ({ ref: search, ...rest }) => {
-      seen.push({ n: numberOf(search), ...rest })
-      return DONE
-    })
+    await open.work(
+      queue,
+      counted(queue, async ({ ref: search, ...rest }) => {
+        seen.push({ n: numberOf(search), ...rest })
+        return DONE
+      }),
+    )
     await eventually('another worker has done all', () => seen.length === 10)
     expect(new Set(seen.slice(0, 2).map(({ n }) => n))).toEqual(new Set([1, 2]))
     expect(seen.every(({ stalls, attempt }) => stalls === 0 && attempt === 1)).toBe(true)
@@ -105,10 +108,10 @@ describe('a worker that died', () => {
     const seen: { stalls: number; attempt: number }[] = []
     await open.work(
       queue,
-      async ({ stalls, attempt }) => {
+      counted(queue, async ({ stalls, attempt }) => {
         seen.push({ stalls, attempt })
         return DONE
-      },
+      }),
       WATCHFUL,
     )
     await eventually('it runs again', () => seen.length === 1)
@@ -123,10 +126,10 @@ describe('a worker that died', () => {
     const stalls: number[] = []
     await open.work(
       queue,
-      async (job) => {
+      counted(queue, async (job) => {
         stalls.push(job.stalls)
         return stalls.length < 3 ? { do: 'delay', until: Date.now() + 1 } : DONE
-      },
+      }),
       WATCHFUL,
     )
     await eventually('it has run three times', () => stalls.length === 3)
@@ -246,7 +249,7 @@ describe('stopping while Redis is', () => {
     const busy = await open.work(queue, handle)
     await eventually('one is in hand', () => busy.activeJobs() === 1)
     const idle = await open.work(queue, handle)
-    const letters = await queue.deadLetters.work({ retry: async () => {} })
+    const letters = await queue.deadLetters.work({ ...LOCKS, retry: async () => {} })
     if (trouble === 'killed') await redis.kill()
     else redis.freeze()
     try {

@@ -22,7 +22,6 @@ async function start(settings, log) {
       connection: { url: settings.redisUrl.reveal() },
       log,
       longestStallDelayMs: 1000,
-      deadLetterLocks: { durationMs: settings.lockDurationMs, stalledIntervalMs: settings.stalledIntervalMs },
     })
     cleanup.add(() => queue.close())
     const openCallMaxAgeMs = 1000

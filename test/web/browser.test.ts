@@ -12,6 +12,7 @@ import { DEFAULT_PREFIX, openSearchQueue, type SearchQueue } from '../../src/que
 import { openStore } from '../../src/store/open-store.js'
 import type { Store } from '../../src/store/store.js'
 import { type Board, startBoard } from '../../src/web/start-board.js'
+import { LOCKS } from '../queue/setup.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { until } from '../support/until.js'
 import { A_FINGERPRINT, aReport } from './setup.js'
@@ -66,6 +67,7 @@ beforeAll(async () => {
   redis = await startRedis()
   queue = await openSearchQueue({ connection: { url: redis.url }, log: silentLogger })
   await queue.deadLetters.work({
+    ...LOCKS,
     retry: async (ref) => {
       retried.push(ref)
     },
