@@ -17,7 +17,7 @@ import type { Tags, Track } from '../domain/tags.js'
 export interface BatchClient {
   /**
    * Loads the rows as a batch and releases it. Rows are streamed: memory does not grow with their
-   * number. After the release it cannot fail any more.
+   * number. The release is its last step but one: then Redis is filled, and if it is unreachable, workers do that later.
    */
   submit(rows: RowSource, options: SubmitOptions): Promise<SubmittedBatch>
   /** Loads the rows but does not release them. Nothing is spent until `release`. */
@@ -40,7 +40,10 @@ export interface BatchClient {
   status(batch?: BatchRef, options?: Abortable): Promise<Status>
   /** Waits until no row of the batch is waiting any more, or until the timeout. */
   wait(batch: BatchRef, options?: Abortable & { readonly timeoutMs?: number }): Promise<WaitResult>
-  /** The batch and the queue, now and whenever they change. Ends like `wait`, with the last event. */
+  /**
+   * The batch and the queue, now and whenever they change. Ends like `wait`, with the last event; without one if the
+   * batch is dropped.
+   */
   watch(batch: BatchRef, options?: Abortable): AsyncIterable<Progress>
   /**
    * Every row in input order, each with exactly one status. All rows are from one snapshot, unless

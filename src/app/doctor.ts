@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { access, constants, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { promisify } from 'node:util'
 import type { MeResult } from '../api/classify.js'
 import { type Environment, mergeEnvironment, readEnvironment } from '../config/env-file.js'
 import { exposures } from '../config/exposures.js'
@@ -10,11 +8,12 @@ import { loadSettings } from '../config/load-settings.js'
 import type { Settings } from '../config/settings.js'
 import { requireCompatibleApi } from '../control/same-api.js'
 import { type AdjustableClock, adjustableClock, type Clock } from '../domain/clock.js'
-import { errorCode, ReportedError, splitHint } from '../domain/errors.js'
+import { ReportedError, splitHint } from '../domain/errors.js'
 import { formatDuration, formatNumber, pluralize } from '../domain/format.js'
 import { silentLogger } from '../domain/logger.js'
 import { withTimeout } from '../domain/with-timeout.js'
 import { requireOwnRedis } from '../maintenance/redis-recovery.js'
+import { installedVersion, notInstalled } from '../queue/private-redis/redis-server.js'
 import { addressOf } from '../store/postgres/address.js'
 import { checkStore } from '../store/sqlite/check-store.js'
 import type { Store } from '../store/store.js'
@@ -156,17 +155,9 @@ async function redisChecks(
 }
 
 async function privateRedisCheck(): Promise<Check> {
-  try {
-    const { stdout } = await promisify(execFile)('redis-server', ['--version'])
-    return ok('Redis', `private, not running; redis-server ${/v=(\S+)/.exec(stdout)?.[1] ?? 'is installed'}`)
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error
-    return failed(
-      'Redis',
-      'redis-server is not installed',
-      'Install it (`npm run setup`, or the package redis-server), or set TRACKYARD_REDIS_URL.',
-    )
-  }
+  const version = await installedVersion()
+  if (version === null) return failed('Redis', ...sentences(await notInstalled()))
+  return ok('Redis', `private, not running; redis-server ${version}`)
 }
 
 async function apiChecks(settings: Settings, store: Store | null, cleanup: Cleanup): Promise<Check[]> {

@@ -90,7 +90,7 @@ interface Confirmation {
   readonly confirm: (plan: BatchPlan) => Promise<boolean> | boolean
 }
 
-/** After the release nothing can fail any more. If Redis is unreachable, workers queue the searches later. */
+/** It stays released, whatever happens to `fill`: if Redis is unreachable, workers queue the searches later. */
 export interface Released extends Feeding {
   readonly id: number
   readonly plan: BatchPlan

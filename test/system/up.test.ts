@@ -111,8 +111,21 @@ test.each([
     expect(code).toBe(78)
     const failures = logLines(stderr).filter(({ event }) => /failed|exited/.test(event))
     expect(failures).toMatchObject([
-      { event: 'process.failed', msg: expect.stringMatching(/^redis-server is not installed: .*TRACKYARD_REDIS_URL/) },
+      { event: 'process.failed', msg: expect.stringMatching(/^redis-server is not installed\. .*TRACKYARD_REDIS_URL/) },
     ])
   },
   240_000,
 )
+
+test('without redis-server doctor says how to install it', async () => {
+  system = await startSystem()
+  const { stdout } = await system.start(CLI, ['doctor', '--json'], { PATH: '/nowhere' }).exited
+  expect(JSON.parse(stdout).checks.filter(({ name }: { name: string }) => name === 'Redis')).toEqual([
+    {
+      name: 'Redis',
+      state: 'failed',
+      found: 'redis-server is not installed',
+      remedy: expect.stringMatching(/^(Run `|Install Redis).*TRACKYARD_REDIS_URL/),
+    },
+  ])
+}, 240_000)

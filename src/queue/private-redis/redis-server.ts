@@ -216,29 +216,32 @@ async function lastLineOf(logFile: string): Promise<string> {
   return text.trim().split('\n').at(-1)?.trim() ?? ''
 }
 
-export async function isInstalled(command = 'redis-server'): Promise<boolean> {
+/** Null: redis-server is not installed. */
+export async function installedVersion(): Promise<string | null> {
   try {
-    await promisify(execFile)(command, ['--version'])
-    return true
+    const { stdout } = await promisify(execFile)('redis-server', ['--version'])
+    return /v=(\S+)/.exec(stdout)?.[1] ?? UNKNOWN_VERSION
   } catch (error) {
-    return !['ENOENT', 'EACCES'].includes(errorCode(error))
+    return ['ENOENT', 'EACCES'].includes(errorCode(error)) ? null : UNKNOWN_VERSION
   }
 }
+
+const UNKNOWN_VERSION = 'of unknown version'
 
 /** Names the exact command for this system, which Linux describes in /etc/os-release. */
 export async function notInstalled(): Promise<string> {
   const about = process.platform === 'darwin' ? 'darwin' : await readFile('/etc/os-release', 'utf8').catch(() => '')
-  return `redis-server is not installed: ${installCommand(about)}, or set TRACKYARD_REDIS_URL to a Redis that is running elsewhere.`
+  return `redis-server is not installed. ${installCommand(about)}, or set TRACKYARD_REDIS_URL to a Redis that is running elsewhere.`
 }
 
 /** @param system `darwin`, or the text of /etc/os-release */
 export function installCommand(system: string): string {
-  if (system === 'darwin') return 'run `brew install redis`'
+  if (system === 'darwin') return 'Run `brew install redis`'
   const ids = [...system.matchAll(/^(?:ID|ID_LIKE)=(.*)$/gm)].map((match) => match[1]).join(' ')
-  if (/debian|ubuntu/.test(ids)) return 'run `sudo apt-get install -y redis-server`'
-  if (/fedora|rhel|centos/.test(ids)) return 'run `sudo dnf install -y redis`'
-  if (/alpine/.test(ids)) return 'run `sudo apk add redis`'
-  if (/arch/.test(ids)) return 'run `sudo pacman -S redis`'
-  if (/suse/.test(ids)) return 'run `sudo zypper install redis`'
-  return 'install Redis 6.2 or newer with the package manager of this system'
+  if (/debian|ubuntu/.test(ids)) return 'Run `sudo apt-get install -y redis-server`'
+  if (/fedora|rhel|centos/.test(ids)) return 'Run `sudo dnf install -y redis`'
+  if (/alpine/.test(ids)) return 'Run `sudo apk add redis`'
+  if (/arch/.test(ids)) return 'Run `sudo pacman -S redis`'
+  if (/suse/.test(ids)) return 'Run `sudo zypper install redis`'
+  return 'Install Redis 6.2 or newer with the package manager of this system'
 }

@@ -141,7 +141,7 @@ describe('start or connect', () => {
   test('without a redis-server the error names the install command', async () => {
     const starting = startOrConnectPrivateRedis({ dataDir, log, command: 'no-such-redis-server' })
     await expect(starting).rejects.toThrow(UnreachableError)
-    await expect(starting).rejects.toThrow(/^redis-server is not installed: .*TRACKYARD_REDIS_URL/)
+    await expect(starting).rejects.toThrow(/^redis-server is not installed\. .*TRACKYARD_REDIS_URL/)
   })
 
   test('a process that the system does not create is not a missing redis-server', async () => {
