@@ -22,7 +22,7 @@ export interface BatchClient {
   submit(rows: RowSource, options: SubmitOptions): Promise<SubmittedBatch>
   /** Loads the rows but does not release them. Nothing is spent until `release`. */
   plan(rows: RowSource, options: SubmitOptions): Promise<PlannedBatch>
-  /** Lets a batch continue after `first`, or changes its cap. */
+  /** Lets a batch continue after `first`, changes its cap, or releases a scheduled batch now, with its `first`. */
   release(batch: BatchRef, options?: ReleaseOptions): Promise<BatchStatus>
   /** Stops a batch and keeps its answers. Null: it was not released yet, and dropped. */
   cancel(batch: BatchRef, options?: Abortable): Promise<BatchStatus | null>
