@@ -1,7 +1,7 @@
 import pRetry from 'p-retry'
 import type { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
-import { isStoreLocked } from '../store/open-store.js'
+import { isStoreLocked } from '../store/store-locked.js'
 
 const BETWEEN_TRIES_MS = 1000
 

@@ -1,5 +1,5 @@
 import type { AdjustableClock } from '../domain/clock.js'
-import { ConfigurationError, errorCode, UnreachableError } from '../domain/errors.js'
+import { ConfigurationError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { accountStore } from './account.js'
 import { activityStore } from './activity.js'
@@ -107,11 +107,6 @@ function closing(engine: Engine): (error: unknown) => Promise<never> {
     await closeEngine(engine)
     throw error
   }
-}
-
-/** The store was locked by another process: a later try may succeed. */
-export function isStoreLocked(error: unknown): error is UnreachableError {
-  return error instanceof UnreachableError && /^(SQLITE_BUSY|55P03$)/.test(errorCode(error.cause))
 }
 
 async function identity(tx: Transaction): Promise<Pick<Store, 'id' | 'createdAt'>> {

@@ -1,6 +1,6 @@
 import pRetry from 'p-retry'
 import { UnreachableError } from '../domain/errors.js'
-import { isStoreLocked } from './open-store.js'
+import { isStoreLocked } from './store-locked.js'
 
 /** Over some four seconds: a database that was restarted is back by then. */
 const TRIES = { retries: 3, minTimeout: 200, factor: 4 }

@@ -61,7 +61,7 @@ export function openConnection(
   patienceMs = PATIENCE_MS,
   files = openStoreFiles(path),
 ): SqliteConnection {
-  const handle = openHandle(path, mode, patienceMs)
+  const handle = openHandle(files, mode, patienceMs)
   const tx = transactionOn(handle)
   const { mutex: alone, leave } = mode === 'write' ? shareMutex(resolve(path)) : { mutex: mutex(), leave: () => {} }
 
@@ -102,7 +102,7 @@ export function openConnection(
         return transaction('BEGIN', work)
       }),
     readAnyway: (work) => alone(() => transaction('BEGIN', work)),
-    snapshot: async () => openSnapshot(path, files),
+    snapshot: async () => openSnapshot(files),
     refuseIfLost: () => files.refuseIfLost(),
     lockWaitMs: () => lockWaitMs,
     setPatience: (ms) => void handle.pragma(`busy_timeout = ${ms}`),
@@ -118,9 +118,10 @@ export function openConnection(
   }
 }
 
-function openHandle(path: string, mode: 'write' | 'read', patienceMs: number): Database.Database {
-  const handle = new Database(path, { readonly: mode === 'read', timeout: patienceMs })
+function openHandle(files: StoreFiles, mode: 'write' | 'read', patienceMs: number): Database.Database {
+  let handle: Database.Database | null = null
   try {
+    handle = new Database(files.path, { readonly: mode === 'read', timeout: patienceMs })
     if (mode === 'write') {
       handle.pragma('journal_mode = WAL')
       handle.pragma('synchronous = FULL')
@@ -130,11 +131,11 @@ function openHandle(path: string, mode: 'write' | 'read', patienceMs: number): D
     handle.pragma('temp_store = MEMORY')
     handle.pragma(`cache_size = -${CACHE_KIB}`)
     handle.function('contains_text', { deterministic: true }, containsText)
+    return handle
   } catch (error) {
-    handle.close()
-    throw error
+    handle?.close()
+    throw files.explain(error)
   }
-  return handle
 }
 
 /** SQLite's own `lower` and `like` know the letters of ASCII only. */
@@ -211,19 +212,14 @@ interface Insertion {
 }
 
 /** Opens the path again: where another file is at it by now, an export would have rows of both. */
-function openSnapshot(path: string, files: StoreFiles): Snapshot {
+function openSnapshot(files: StoreFiles): Snapshot {
   files.refuseIfLost()
+  const handle = openHandle(files, 'read', PATIENCE_MS)
+  const { get, all } = transactionOn(handle)
   const explain = (error: unknown): never => {
     throw files.explain(error)
   }
-  let handle: Database.Database
-  try {
-    handle = openHandle(path, 'read', PATIENCE_MS)
-    handle.exec('BEGIN')
-  } catch (error) {
-    return explain(error)
-  }
-  const { get, all } = transactionOn(handle)
+  handle.exec('BEGIN')
   return {
     get: (text, parameters) => get<never>(text, parameters).catch(explain),
     all: (text, parameters) => all<never>(text, parameters).catch(explain),

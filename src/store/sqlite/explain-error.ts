@@ -10,10 +10,6 @@ export function storeError(error: unknown, path: string): unknown {
   return message === null ? error : new UnreachableError(message, { code: 'store_unusable', cause: error })
 }
 
-export function isBusy(error: unknown): boolean {
-  return errorCode(error instanceof UnreachableError ? error.cause : error).startsWith('SQLITE_BUSY')
-}
-
 /** Where several extended codes share a message, it shows the code: it tells an unreadable sector from a full quota. */
 function messageFor(code: string, path: string): string | null {
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))

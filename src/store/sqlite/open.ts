@@ -1,13 +1,14 @@
 import { closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
+import pRetry from 'p-retry'
 import { ConfigurationError, errorCode, ReportedError, UnreachableError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
 import type { Engine, Queries, Transaction } from '../engine.js'
 import { isMigrated, latestSchemaVersion, migrate, versionOf } from '../migrate.js'
 import { MIGRATIONS } from '../migrations.js'
+import { isStoreLocked } from '../store-locked.js'
 import { openConnection, PATIENCE_MS, type SqliteConnection } from './connection.js'
-import { damageSentence, driverError, isBusy, isDamage, storeError } from './explain-error.js'
+import { damageSentence, driverError, isDamage, storeError } from './explain-error.js'
 import { openGroupSize } from './group-size.js'
 import { refuseBesideRemains } from './remains.js'
 import { openRescue } from './rescue.js'
@@ -140,16 +141,14 @@ async function migrateFile(tx: Transaction, path: string): Promise<number> {
  * Another process may be creating or migrating the file: wait for it without blocking the event
  * loop.
  */
-async function retryWhileLocked<T>(work: () => Promise<T>): Promise<T> {
-  const giveUpAt = performance.now() + OPENING_PATIENCE_MS
-  for (;;) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!isBusy(error) || performance.now() > giveUpAt) throw error
-    }
-    await setTimeout(BETWEEN_TRIES_MS)
-  }
+function retryWhileLocked<T>(work: () => Promise<T>): Promise<T> {
+  return pRetry(work, {
+    retries: Number.POSITIVE_INFINITY,
+    factor: 1,
+    minTimeout: BETWEEN_TRIES_MS,
+    maxRetryTime: OPENING_PATIENCE_MS,
+    shouldRetry: ({ error }) => isStoreLocked(error),
+  })
 }
 
 /** 0: an empty file. */
