@@ -11,7 +11,7 @@ import type { SharedKeyDetector } from '../control/shared-key.js'
 import { settingsAgreement } from '../control/shared-settings.js'
 import type { Logger } from '../domain/logger.js'
 import type { WriteFailure } from '../domain/pause.js'
-import { createAutoResume, LONGEST_CHECK_MS } from '../maintenance/auto-resume.js'
+import { createAutoResume, LONGEST_INTERVAL_MS } from '../maintenance/auto-resume.js'
 import { moveFailed, SHOWN_DEAD_LETTERS, sweepDeadLetters } from '../maintenance/dead-letter-mover.js'
 import { feed } from '../maintenance/feeder.js'
 import { notificationSender, notificationTask } from '../maintenance/notifications.js'
@@ -70,7 +70,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
     refreshAccount: account,
     rules: {
       checkMs: settings.creditCheckMs,
-      longestMs: LONGEST_CHECK_MS,
+      longestMs: LONGEST_INTERVAL_MS,
       autoResumeMs: settings.autoResumeHours * 60 * MINUTE,
       creditReserve: settings.creditReserve,
     },

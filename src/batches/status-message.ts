@@ -2,10 +2,10 @@ import { type HoursInForce, hoursInWords } from '../domain/active-hours.js'
 import { formatClockTime, formatNumber, pluralize, truncate } from '../domain/format.js'
 import {
   type AfterTopUp,
-  type BalanceWatch,
   causesInWords,
   isForCredits,
   type Pause,
+  type PauseWatch,
   pauseNextStep,
   pauseSummary,
   type WriteFailure,
@@ -19,7 +19,7 @@ export interface StatusFacts {
   readonly activeHours: HoursInForce | null
   /** By `resume --now`; null: the active hours apply. */
   readonly hoursOverriddenUntil: number | null
-  readonly watch: BalanceWatch
+  readonly watch: PauseWatch
   /** How long a pause for credits may end by itself, ms; 0: never. */
   readonly autoResumeMs: number
   readonly workers: number

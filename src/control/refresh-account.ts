@@ -61,7 +61,7 @@ function withoutNulls(account: Partial<Account>): Partial<Account> {
 }
 
 /** The call stays open during this check. A longer check could make it look lost. */
-const LONGEST_CHECK_MS = 4000
+const CHECK_TIMEOUT_MS = 4000
 
 /** Checks a refusal with GET /me. Any failure returns `ACCOUNT_UNKNOWN`; it never throws. */
 export async function checkAccount(
@@ -70,9 +70,9 @@ export async function checkAccount(
 ): Promise<AccountCheck> {
   try {
     const result = await withTimeout(
-      LONGEST_CHECK_MS,
+      CHECK_TIMEOUT_MS,
       refreshAccount(parts),
-      `GET /me did not answer within ${LONGEST_CHECK_MS / 1000} s`,
+      `GET /me did not answer within ${CHECK_TIMEOUT_MS / 1000} s`,
     )
     if (result.kind !== 'ok') {
       parts.log.warn(

@@ -30,8 +30,11 @@ export interface Pause {
   readonly detail: string
 }
 
-/** When GET /me was last called for an empty account, and when it is called next; null: unknown. */
-export interface BalanceWatch {
+/**
+ * When workers called GET /me for an empty account, and when they next call it, or next probe in an outage; null:
+ * unknown.
+ */
+export interface PauseWatch {
   readonly askedAt: number | null
   readonly nextAt: number | null
 }

@@ -10,7 +10,7 @@ export interface AutoResumeRules {
   readonly creditReserve: number
 }
 
-export const LONGEST_CHECK_MS = 15 * 60 * 1000
+export const LONGEST_INTERVAL_MS = 15 * 60 * 1000
 
 export interface AutoResumeParts extends ResumeParts {
   /** Calls GET /me and stores the account; null when the API gave no answer. */

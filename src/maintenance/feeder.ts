@@ -69,7 +69,7 @@ function toJob(due: DueSearch): { ref: DueSearch['ref']; priority: Priority; dat
       ...(offset === 0 ? {} : { offset }),
       ...(filters === undefined ? {} : { filters: JSON.stringify(filters) }),
       batch: due.batchName,
-      ...(due.itemKey === null ? {} : { item: due.itemKey }),
+      ...(due.itemKey === null ? {} : { row: due.itemKey }),
     },
   }
 }

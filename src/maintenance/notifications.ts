@@ -83,7 +83,7 @@ export function notificationTask(parts: NotificationParts): () => Promise<void> 
   }
 
   function logNotified(text: string): void {
-    log.info({ event: 'notification.sent' }, text)
+    log.info({ event: 'notification.created' }, text)
   }
 
   async function notifyPauses(rows: readonly Pause[]): Promise<void> {

@@ -21,7 +21,7 @@ import type { Store } from '../store/store.js'
  * again gets a new round, and so a new job id.
  */
 
-const SETTLED_MS = 5000
+const RECENTLY_QUEUED_MS = 5000
 const PAGE = 1000
 
 export interface ReconcileParts {
@@ -81,7 +81,7 @@ async function requeueMissing(parts: ReconcileParts): Promise<number> {
   let after: number | null = 0
   while (after !== null) {
     const page: { refs: readonly SearchRef[]; next: number | null } = await parts.store.feed.queuedRefs(
-      parts.now() - SETTLED_MS,
+      parts.now() - RECENTLY_QUEUED_MS,
       after,
       PAGE,
     )

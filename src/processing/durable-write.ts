@@ -47,7 +47,7 @@ export function openDurableWriter(parts: { readonly log: Logger; readonly clock:
     if (failing.size === 0) {
       parts.log.error(
         { event: 'store.write_failed', err: error, repeats: true },
-        'cannot save an answer; making no new calls until it is saved',
+        'cannot reach the store after a call; making no new calls until its answer is saved',
       )
     }
     failing.add(save)

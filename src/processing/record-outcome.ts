@@ -60,8 +60,8 @@ export async function recordOutcome(
       return await decideAndClose(parts, writer, { ref, claim }, plain)
     } catch (again) {
       const detail = `call ${claim.callId} cannot be recorded, so it may be paid for; see the log`
-      log.error({ event: 'queue.paused', ...call, err: again, repeats: true }, `paused: ${detail}`)
       await writer.save(() => store.pauses.add({ cause: 'failing', since: clock.now(), detail }))
+      log.error({ event: 'queue.paused', ...call, err: again, repeats: true }, `paused: ${detail}`)
       return null
     }
   }

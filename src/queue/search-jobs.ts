@@ -17,7 +17,7 @@ export interface SearchJobData {
   readonly filters?: string
   readonly batch: string
   /** The user's own id of the first row that wants the search. */
-  readonly item?: string
+  readonly row?: string
 }
 
 export interface QueueCounts {

@@ -1,6 +1,6 @@
 import { type HoursInForce, hoursInWords, isOutsideHours } from '../domain/active-hours.js'
 import { formatDuration } from '../domain/format.js'
-import { type BalanceWatch, causesInWords, type Pause, type PauseCause, pausedEntry } from '../domain/pause.js'
+import { causesInWords, type Pause, type PauseCause, type PauseWatch, pausedEntry } from '../domain/pause.js'
 import type { Connection, Transaction } from './engine.js'
 import { clearMeta, readMeta, writeMeta } from './meta.js'
 import { type Actor, addEntry } from './timeline.js'
@@ -16,9 +16,9 @@ export interface PauseStore {
   lift(cause: PauseCause, probe: boolean, now: number): Promise<boolean>
   /** When the outage began that is paused for, or probed. Null: none. */
   outageFrom(): Promise<number | null>
-  watch(): Promise<BalanceWatch>
+  watch(): Promise<PauseWatch>
   /** Null keeps the previous value. */
-  noteWatch(watch: BalanceWatch): Promise<void>
+  noteWatch(watch: PauseWatch): Promise<void>
   probing(): Promise<boolean>
   /**
    * The end of the rate limit, so that it can be restored in a Redis that lost its data. Null:

@@ -288,7 +288,7 @@ describe('notifications', () => {
   /** The messages for people that match. */
   const notified = (words = /^/) =>
     system.log
-      .logged('notification.sent')
+      .logged('notification.created')
       .map(({ message }) => message)
       .filter((message) => words.test(message))
   afterEach(() => system.close())

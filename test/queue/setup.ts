@@ -22,7 +22,7 @@ export function jobs(numbers: readonly number[], priority: Priority = 'normal') 
   return numbers.map((n) => ({
     ref: ref(n),
     priority,
-    data: { query: `query ${n}`, batch: 'night', item: String(n) },
+    data: { query: `query ${n}`, batch: 'night', row: String(n) },
   }))
 }
 

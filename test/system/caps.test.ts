@@ -76,7 +76,7 @@ systemTest(
     // One worker tells the news, some time within the pause.
     const told = (): number =>
       workers
-        .flatMap((worker) => worker.logged('notification.sent'))
+        .flatMap((worker) => worker.logged('notification.created'))
         .filter(({ msg }) => /^Paused: at the credit reserve/.test(msg)).length
     await until(() => told() > 0, { timeoutMs: 120_000, what: 'the news of the pause' })
     system.simulator.topUp(100)

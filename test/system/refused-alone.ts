@@ -120,7 +120,7 @@ export function testOneRefused(slots: number): void {
             expect(own).toBeLessThanOrEqual(calls[1])
             expect(system.simulator.calls()).toHaveLength(ROWS - 1 + own)
             expect(system.simulator.paidTwice()).toEqual([])
-            for (const event of ['queue.paused', 'notification.sent']) {
+            for (const event of ['queue.paused', 'notification.created']) {
               expect(worker.logged(event).filter(({ msg }) => /paused/i.test(msg))).toEqual([])
             }
             const { queue } = await system.status()
@@ -215,7 +215,7 @@ export function testSomeRefused(slots: number): void {
             // A worker asks once when it starts.
             system.simulator.fail({ endpoint: 'me', skip: 1, timesInTotal: 2, does: { status: 429 } })
             const worker = await system.startWorker()
-            await worker.waitForEvent('notification.sent', { text: /Paused: no credits left/ })
+            await worker.waitForEvent('notification.created', { text: /Paused: no credits left/ })
             await untilDone(system)
             expect((await system.exported()).filter(({ status }) => status === 'tagged')).toHaveLength(ROWS - 1)
             expect((await system.status()).queue).toMatchObject({ dead_letters: 1, causes: [] })

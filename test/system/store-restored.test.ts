@@ -24,7 +24,7 @@ function afterOneNight(claim: string, play: (system: SystemUnderTest, backup: st
     db.close()
     const worker = await system.startWorker()
     await untilDone(system)
-    await worker.waitForEvent('notification.sent', { text: /is done: 20 of 20 rows/ })
+    await worker.waitForEvent('notification.created', { text: /is done: 20 of 20 rows/ })
     // A worker notes the latest call in Redis every two seconds.
     const latestCall = ['GET', `${DEFAULT_PREFIX}:latest-call`]
     const isNoted = async () =>
@@ -75,7 +75,7 @@ afterOneNight('an older backup: a worker says once how many calls are missing, a
   const first = await system.startWorker()
   expect(first.logged('store.rollback_detected')).toMatchObject([{ missing: 20 }])
   await untilDone(system)
-  await first.waitForEvent('notification.sent', { text: /is done: 20 of 20 rows/ })
+  await first.waitForEvent('notification.created', { text: /is done: 20 of 20 rows/ })
   await stop(first)
   const second = await system.startWorker()
   expect(second.logged('store.rollback_detected')).toEqual([])

@@ -8,7 +8,7 @@ import { errorCode, UnreachableError } from '../../domain/errors.js'
 import type { Logger } from '../../domain/logger.js'
 import { stateOf } from './redis-socket.js'
 import { kindOf, moveAside, type ServerFiles } from './server-files.js'
-import { explainFailure, type StartFailure } from './start-failure.js'
+import { readStartFailure, type StartFailure } from './start-failure.js'
 
 /** Redis's data: a directory since Redis 7, before that one file. */
 const APPEND_ONLY_DIR = 'appendonlydir'
@@ -26,7 +26,7 @@ export async function startServer(files: ServerFiles, command: string, log: Logg
   if (typeof first === 'number') return first
   const moved = first.cause === 'broken files' ? await moveAside(files.dir, DATA) : null
   if (moved === null) throw await notStarted(files, first)
-  logMoved(log, moved, first.words, true)
+  logMoved(log, moved, first.lastError, true)
   const second = await launch(files, command, log)
   if (typeof second === 'number') return second
   throw await notStarted(files, second)
@@ -99,7 +99,7 @@ async function launch(files: ServerFiles, command: string, log: Logger): Promise
       const end = ended()
       if (end === null) return null
       if (end.code === 127 || end.code === 126) throw new UnreachableError(await notInstalled())
-      return explainFailure(`${await textFrom(files.logFile, logged)}\n${errors()}`, end.signal)
+      return readStartFailure(`${await textFrom(files.logFile, logged)}\n${errors()}`, end.signal)
     })
     if (failed !== null) return failed
   } finally {
@@ -182,8 +182,8 @@ function readErrors(child: ChildProcess): () => string {
   return () => text.trim()
 }
 
-async function notStarted(files: ServerFiles, { remedy, words }: StartFailure): Promise<UnreachableError> {
-  const said = words === '' ? 'it logged no reason' : `it said "${words}" (${files.logFile})`
+async function notStarted(files: ServerFiles, { remedy, lastError }: StartFailure): Promise<UnreachableError> {
+  const said = lastError === '' ? 'it logged no reason' : `it said "${lastError}" (${files.logFile})`
   const next = remedy === null ? '' : ` Its files are in ${files.dir}: ${remedy}, then try again.`
   return new UnreachableError(`The private Redis did not start: ${said}.${next}`)
 }

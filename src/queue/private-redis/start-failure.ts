@@ -1,9 +1,9 @@
 export interface StartFailure {
   readonly cause: 'broken files' | 'other'
-  /** What to do; null: not known, so the message quotes `words` alone. */
+  /** What to do; null: not known, so the message quotes `lastError` alone. */
   readonly remedy: string | null
   /** The last error or warning that it logged; empty if none. */
-  readonly words: string
+  readonly lastError: string
 }
 
 const REMEDIES: readonly { readonly says: RegExp; readonly remedy: string }[] = [
@@ -24,16 +24,16 @@ const ABOUT_ITS_FILES = /append.?only|\bAOF\b|\bRDB\b|manifest|loading DB|REDIS 
 /**
  * Finds out why redis-server did not start, from its output. Its files may be moved aside only if
  * they are the cause: a full disk or missing permissions would break new files as well.
- * @param words its log since the start, and stderr
+ * @param output its log since the start, and stderr
  */
-export function explainFailure(words: string, signal: NodeJS.Signals | null): StartFailure {
-  const lines = words.split('\n').filter(isComplaint)
+export function readStartFailure(output: string, signal: NodeJS.Signals | null): StartFailure {
+  const lines = output.split('\n').filter(isComplaint)
   const complaints = lines.join('\n')
-  const last = lines.at(-1)?.trim() ?? ''
+  const lastError = lines.at(-1)?.trim() ?? ''
   const known = REMEDIES.find(({ says }) => says.test(complaints))
-  if (known !== undefined) return { cause: 'other', remedy: known.remedy, words: last }
+  if (known !== undefined) return { cause: 'other', remedy: known.remedy, lastError }
   const broken = CRASHES.includes(signal) || (signal === null && ABOUT_ITS_FILES.test(complaints))
-  return { cause: broken && !/shutdown signal/.test(words) ? 'broken files' : 'other', remedy: null, words: last }
+  return { cause: broken && !/shutdown signal/.test(output) ? 'broken files' : 'other', remedy: null, lastError }
 }
 
 /** In the log, a sign before the text is the level: `#` is a warning. Lines without one are errors at startup. */
