@@ -36,7 +36,7 @@ export function planOf(plan: BatchPlan): Plan {
     invalid: plan.invalid,
     invalidReasons: plan.invalidReasons,
     searches: plan.searches,
-    new: plan.new,
+    new: plan.creditsNeeded,
     alreadyQueued: plan.alreadyQueued,
     alreadyAnswered: plan.alreadyAnswered,
     alreadyDead: plan.alreadyDead,

@@ -61,7 +61,7 @@ export async function loadBatch(
   try {
     const loaded = await addAll(parts, id, rows, options)
     if (loaded === 0) throw new CatalogError('This catalog has no rows: nothing to submit.')
-    const plan = await batches.plan(id, parts.now())
+    const plan = await batches.plan(id)
     if (plan.accepted === 0) throw noRowCanBeSearched(plan)
     return {
       id,

@@ -16,14 +16,13 @@ export interface Release extends Caps {
 export async function priceOfRelease(
   store: Pick<Store, 'batches'>,
   release: Release,
-  now: number,
 ): Promise<{
   readonly credits: number
   readonly plan: { readonly creditsNeeded: number; readonly dueElsewhere: number }
 }> {
   refuseUnreleasable(release)
   const { batch } = release
-  const { creditsNeeded, dueElsewhere } = await store.batches.plan(batch.id, now)
+  const { creditsNeeded, dueElsewhere } = await store.batches.plan(batch.id)
   const budgetUnder = ({ maxCredits, first }: Caps) =>
     Math.min(creditsNeeded, Math.max(0, Math.min(maxCredits ?? Infinity, first ?? Infinity) - batch.charged))
   const before = batch.state === 'loading' ? 0 : budgetUnder(batch)

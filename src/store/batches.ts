@@ -97,7 +97,7 @@ export interface BatchStore {
   addRows(batchId: number, rows: readonly LoadedRow[], now: number): Promise<void>
   /** Reports that the loader is alive; see `dropAbandoned`. */
   heartbeat(batchId: number, now: number): Promise<void>
-  plan(batchId: number, now: number): Promise<Plan>
+  plan(batchId: number): Promise<Plan>
   /** How the rows of `batchId` differ from those of an earlier batch. */
   compare(earlierId: number, batchId: number): Promise<RowChanges>
   /**

@@ -23,10 +23,10 @@ export interface Connection {
 }
 
 /**
- * What a write is for. The end of a call may be paid for, so it is written even to an open file
- * that was deleted or replaced: it is rescued from there.
+ * What a write is for. What must be kept (the end of a call may be paid for) is written even to an
+ * open file that was deleted or replaced: it is rescued from there.
  */
-export type WritePurpose = 'change' | 'end of a call'
+export type WritePurpose = 'change' | 'must be kept'
 
 /**
  * Parameters are named in the text: `@name`. SQL that differs between the engines is written as a

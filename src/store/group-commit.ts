@@ -62,7 +62,7 @@ export function groupCommit(connection: Connection, groupSize: () => number): Gr
         }
         isTurnOfLast = !isTurnOfLast
         return made
-      }, 'end of a call')
+      }, 'must be kept')
       for (const callback of callbacks) callback()
     } catch (error) {
       await failOrRepeat(error, group)
@@ -101,7 +101,7 @@ export function groupCommit(connection: Connection, groupSize: () => number): Gr
 
 async function commitAlone(connection: Connection, entry: Entry): Promise<void> {
   try {
-    const callback = await connection.write((tx) => entry.run(tx), 'end of a call')
+    const callback = await connection.write((tx) => entry.run(tx), 'must be kept')
     callback()
   } catch (error) {
     entry.reject(error)

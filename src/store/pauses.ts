@@ -50,7 +50,7 @@ export function pauseStore(connection: Connection, actor: Actor): PauseStore {
     outageFrom: () => connection.read(outageFrom),
     list: () => connection.read((tx) => tx.all<Pause>('select cause, since, detail from pause order by since')),
     // A pause follows from the end of a call.
-    add: (pause) => connection.write((tx) => addPause(tx, pause, actor), 'end of a call'),
+    add: (pause) => connection.write((tx) => addPause(tx, pause, actor), 'must be kept'),
     lift: (cause, probe, now) =>
       connection.write(async (tx) => {
         if ((await tx.run('delete from pause where cause = @cause', { cause })) === 0) return false

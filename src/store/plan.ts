@@ -15,14 +15,13 @@ export interface Plan {
   readonly repeatedIds: number
   /** Unique searches; the next four add up to it. */
   readonly searches: number
-  readonly new: number
+  /** The new searches: those without an outcome that no other released batch is due to pay for. */
+  readonly creditsNeeded: number
   readonly alreadyQueued: number
   readonly alreadyAnswered: number
   readonly alreadyDead: number
   /** How many of the dead ones were discarded from the dead letters. */
   readonly discarded: number
-  /** The new searches: those without an outcome that no other released batch is due to pay for. */
-  readonly creditsNeeded: number
   /** Searches due for other released batches, which run before or beside this one. */
   readonly dueElsewhere: number
   /** The first five rendered requests, in input order. */
@@ -52,31 +51,30 @@ export async function planOf(tx: Transaction, batchId: number): Promise<Plan> {
   // Once this one is released, the batch that it continues pays for nothing any more.
   const own = [batchId, batch.state === 'loading' ? batch.continues : null]
   const others = (await readBudgets(tx)).filter((budget) => !own.includes(budget.batchId))
-  const searches = (await tx.get<Record<'answered' | 'dead' | 'discarded' | 'queued' | 'unasked', number>>(
+  const searches = (await tx.get<Record<'answered' | 'dead' | 'discarded' | 'queued' | 'open', number>>(
     `with ${BUDGET_TABLE_SQL}
      select
        count(*) filter (where search.state = 'answered') as answered,
        count(*) filter (where search.state = 'dead') as dead,
        count(*) filter (where search.state = 'dead' and search.discarded = 1) as discarded,
        count(*) filter (where search.state in ('waiting', 'queued') and @others > 0 and ${IS_DUE_SQL}) as queued,
-       count(*) filter (where search.state in ('waiting', 'queued')) as unasked
+       count(*) filter (where search.state in ('waiting', 'queued')) as open
      from want $next() search on search.id = want.search_id
      where want.batch_id = @batchId`,
     { batchId, budgets: budgetsAsJson(others), others: others.length },
-  )) ?? { answered: 0, dead: 0, discarded: 0, queued: 0, unasked: 0 }
+  )) ?? { answered: 0, dead: 0, discarded: 0, queued: 0, open: 0 }
   return {
     rows: batch.items,
     accepted: batch.items - batch.invalid,
     invalid: batch.invalid,
     invalidReasons: await firstProblems(tx, batchId),
     repeatedIds: await repeatedIds(tx, batchId),
-    searches: searches.answered + searches.dead + searches.unasked,
-    new: searches.unasked - searches.queued,
+    searches: searches.answered + searches.dead + searches.open,
+    creditsNeeded: searches.open - searches.queued,
     alreadyQueued: searches.queued,
     alreadyAnswered: searches.answered,
     alreadyDead: searches.dead,
     discarded: searches.discarded,
-    creditsNeeded: searches.unasked - searches.queued,
     dueElsewhere: await dueSearches(tx, others),
     examples: await firstRequests(tx, batchId),
   }

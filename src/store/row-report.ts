@@ -106,7 +106,7 @@ async function byPosition(tx: Transaction, batchId: number, what: string): Promi
 async function showItem(tx: Transaction, item: ItemRow): Promise<RowReport | null> {
   const batch = await visibleBatch(tx, item.batch_id)
   if (batch === undefined) return null
-  const now = await readBudgets(tx)
+  const budgets = await readBudgets(tx)
   const found =
     item.search_id === null
       ? undefined
@@ -114,7 +114,7 @@ async function showItem(tx: Transaction, item: ItemRow): Promise<RowReport | nul
           `with ${BUDGET_TABLE_SQL}
            select tracks, case when search.state = 'waiting' and not ${IS_DUE_SQL} then 0 else 1 end as due
            from search where id = @searchId`,
-          { searchId: item.search_id, budgets: budgetsAsJson(now) },
+          { searchId: item.search_id, budgets: budgetsAsJson(budgets) },
         )
   const search = item.search_id === null ? null : await showSearch(tx, item.search_id)
   return {
@@ -127,7 +127,7 @@ async function showItem(tx: Transaction, item: ItemRow): Promise<RowReport | nul
       problem: item.problem,
       search: search === null ? null : { state: search.state, tracks: found?.tracks ?? null },
       batchState: batch.state,
-      withheld: found?.due === 0 && mayWithhold(batch, now),
+      withheld: found?.due === 0 && mayWithhold(batch, budgets),
     }),
     search,
   }

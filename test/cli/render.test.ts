@@ -65,7 +65,6 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
     invalidReasons: ['line 3: expected a title, found nothing'],
     repeatedIds: 0,
     searches: 11_000,
-    new: 10_000,
     alreadyQueued: 400,
     alreadyAnswered: 500,
     alreadyDead: 100,

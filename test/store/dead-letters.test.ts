@@ -243,7 +243,7 @@ test('what is discarded comes back when its search is named, and is listed among
   expect(await store.deadLetters.count({ search })).toBe(1)
   expect(await store.reports.show(search, null)).toMatchObject({ state: 'dead', discarded: true })
   const again = await loaded(store, ['a', 'b'])
-  expect(await store.batches.plan(again, 1)).toMatchObject({ alreadyDead: 2, discarded: 1 })
+  expect(await store.batches.plan(again)).toMatchObject({ alreadyDead: 2, discarded: 1 })
   expect(await store.deadLetters.retryAll({ status: 400, batchId: id })).toMatchObject({ retried: 1 })
   expect(await store.deadLetters.retryAll({ search })).toMatchObject({ retried: 1, due: 1, withheld: 0 })
   expect(await listed({ discarded: true })).toEqual([])

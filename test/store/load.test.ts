@@ -67,7 +67,7 @@ describe('loading a catalog', () => {
       'line 8: repeated id "row-1": line 2 has it already',
       'line 9: repeated id "x": line 3 has it already',
     ])
-    expect(await store.batches.plan(id, 1000)).toMatchObject({ rows: 9, invalid: 6, searches: 3, new: 3 })
+    expect(await store.batches.plan(id)).toMatchObject({ rows: 9, invalid: 6, searches: 3, creditsNeeded: 3 })
   })
 
   test('a big chunk, with questions of its own, shared, known to this batch and known to others', async () => {
@@ -84,7 +84,12 @@ describe('loading a catalog', () => {
       queries.slice(60).map((query, index) => row(index + 112, query)),
       1000,
     )
-    expect(await store.batches.plan(id, 1000)).toMatchObject({ rows: 384, searches: 222, alreadyQueued: 70, new: 152 })
+    expect(await store.batches.plan(id)).toMatchObject({
+      rows: 384,
+      searches: 222,
+      alreadyQueued: 70,
+      creditsNeeded: 152,
+    })
     await release(store, id)
     expect(await feedAll(store)).toEqual(queries.slice(0, 222))
     expect(await counts(store, id)).toEqual({ items: 384, waiting: 384 })
@@ -168,12 +173,12 @@ describe('answers that are too old', () => {
     await store.batches.cancel(again, 17_000)
     expect(await counts(store, again)).toEqual({ items: 2, dead: 1, cancelled: 1 })
     const id = await loaded(store, ['a', 'b'])
-    expect(await store.batches.plan(id, 18_000)).toMatchObject({ alreadyAnswered: 2, creditsNeeded: 0 })
+    expect(await store.batches.plan(id)).toMatchObject({ alreadyAnswered: 2, creditsNeeded: 0 })
     // Young enough for one batch, too old for another: each gets its own.
     const patient = await loaded(store, ['a'], { maxAgeMs: 50_000, createdAt: 20_000 })
-    expect(await store.batches.plan(patient, 20_000)).toMatchObject({ alreadyAnswered: 1 })
+    expect(await store.batches.plan(patient)).toMatchObject({ alreadyAnswered: 1 })
     const hasty = await loaded(store, ['a', 'a'], { maxAgeMs: 5000, createdAt: 20_000 })
-    expect(await store.batches.plan(hasty, 20_000)).toMatchObject({ searches: 1, creditsNeeded: 1 })
+    expect(await store.batches.plan(hasty)).toMatchObject({ searches: 1, creditsNeeded: 1 })
   })
 })
 
@@ -186,14 +191,13 @@ describe('the plan', () => {
     const id = await store.batches.create(newBatch())
     const queries = ['answered', 'dead', 'due', 'queued', 'loading', 'new', 'new']
     await store.batches.addRows(id, [...queries.map((query, index) => row(index + 1, query)), badRow(8)], 1000)
-    const plan = await store.batches.plan(id, 1000)
+    const plan = await store.batches.plan(id)
     expect(plan).toMatchObject({
       rows: 8,
       accepted: 7,
       invalid: 1,
       invalidReasons: ['line 8: expected a title, found nothing'],
       searches: 6,
-      new: 2,
       alreadyQueued: 2,
       alreadyAnswered: 1,
       alreadyDead: 1,
@@ -206,8 +210,7 @@ describe('the plan', () => {
   test('a search that the other batch cannot pay is new here', async () => {
     await released(store, ['a', 'b', 'c'], { first: 1 })
     const id = await loaded(store, ['a', 'b', 'c'])
-    expect(await store.batches.plan(id, 1000)).toMatchObject({
-      new: 2,
+    expect(await store.batches.plan(id)).toMatchObject({
       alreadyQueued: 1,
       creditsNeeded: 2,
       dueElsewhere: 1,
@@ -218,7 +221,7 @@ describe('the plan', () => {
     await released(store, ['a', 'b'])
     await settle(store, 'a', 'answered')
     const id = await loaded(store, ['a', 'b'])
-    expect(await store.batches.plan(id, 1000)).toMatchObject({ searches: 2, creditsNeeded: 0 })
+    expect(await store.batches.plan(id)).toMatchObject({ searches: 2, creditsNeeded: 0 })
   })
 })
 

@@ -58,7 +58,7 @@ export async function readEverything(store: Store): Promise<void> {
   expect(await store.activity.samples({ from: 0, everyMinutes: 1, now })).not.toEqual([])
   expect(await store.timeline.list(5)).not.toEqual([])
   expect(await store.batches.find(String(id))).not.toBeNull()
-  await store.batches.plan(id, now)
+  await store.batches.plan(id)
   await store.batches.compare(id, id)
   await store.schedules.list()
   await store.notifications.next(0)

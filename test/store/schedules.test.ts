@@ -40,7 +40,7 @@ test('a scheduled batch takes the place of the one that it continues when its ti
   const earlier = await loaded(store, ['a', 'b'])
   await store.batches.release(earlier, NO_CAPS, 2000)
   const id = await loaded(store, ['b'], { continues: earlier })
-  expect(await store.batches.plan(id, 2000)).toMatchObject({ new: 1, alreadyQueued: 0 })
+  expect(await store.batches.plan(id)).toMatchObject({ creditsNeeded: 1, alreadyQueued: 0 })
   await store.schedules.set({ batchId: id, notBefore: 5000, deadline: null }, NO_CAPS)
   expect(await stateOf(earlier)).toBe('released')
   await store.schedules.releaseDue(5000)

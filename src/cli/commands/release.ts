@@ -110,7 +110,7 @@ async function confirmedPrice(
   const { settings, store } = session
   const now = session.now()
   const callsPerMinute = await allowedPerMinute(store, settings.rateLimit)
-  const { credits, plan } = await priceOfRelease(store, wanted, now)
+  const { credits, plan } = await priceOfRelease(store, wanted)
   const { creditReserve, activeHours, confirmAbove } = settings
   const account = await store.account.get()
   const price = {

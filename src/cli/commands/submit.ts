@@ -219,7 +219,7 @@ function submitJson(batch: number | null, plan: BatchPlan): DocumentBody<'submit
     invalid: plan.invalid,
     invalid_reasons: [...plan.invalidReasons],
     searches: plan.searches,
-    new: plan.new,
+    new: plan.creditsNeeded,
     already_queued: plan.alreadyQueued,
     already_answered: plan.alreadyAnswered,
     already_dead: plan.alreadyDead,
@@ -286,7 +286,7 @@ function withheld(id: number, { cap, creditsNeeded, estimate }: BatchPlan): stri
 
 /** Why the batch will not move yet, and the next command. */
 async function sayNext(cli: Cli, session: Session, { id, plan }: Released, workers: number | null): Promise<void> {
-  const isDone = plan.notBefore === null && plan.new + plan.alreadyQueued === 0
+  const isDone = plan.notBefore === null && plan.creditsNeeded + plan.alreadyQueued === 0
   const { store, now, settings } = session
   const [pause] = isDone ? [] : await store.pauses.list()
   if (pause !== undefined) {

@@ -89,7 +89,7 @@ function searchLines(plan: Plan): string[] {
   if (plan.alreadyDead > 0) {
     lines.push(entry('  dead', plan.alreadyDead, `not retried by a submit; ${whereDead(plan)}`))
   }
-  lines.push(entry('  new', plan.new, ''))
+  lines.push(entry('  new', plan.creditsNeeded, ''))
   return lines
 }
 

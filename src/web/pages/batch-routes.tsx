@@ -92,7 +92,7 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
     const fields = await c.req.parseBody()
     const maxCredits = capFrom(fields.max_credits)
     const first = batch.state === 'loading' ? batch.first : null
-    const { credits } = await priceOfRelease(store, { batch, maxCredits, first }, now())
+    const { credits } = await priceOfRelease(store, { batch, maxCredits, first })
     const at = `${options.path}/batches/${batch.id}`
     const losesCap = maxCredits === null && batch.maxCredits !== null
     // Not a number is no answer either.
