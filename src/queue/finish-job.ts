@@ -1,10 +1,13 @@
+import type { Job } from 'bullmq'
 import { LONGEST_RETRY_AFTER_MS } from '../domain/backoff.js'
 import type { Clock } from '../domain/clock.js'
 import type { Death } from '../domain/dead-letter.js'
 import type { JobDecision } from '../domain/decision.js'
 import type { Logger } from '../domain/logger.js'
-import { DelayedError, type Job, UnrecoverableError, WaitingError } from './bullmq.js'
+import { bullmq } from './bullmq.js'
 import type { Throttle } from './throttle.js'
+
+const { DelayedError, UnrecoverableError, WaitingError } = bullmq()
 
 export interface ActiveJob {
   readonly job: Job

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Job, Worker } from 'bullmq'
 import type { Logger } from '../domain/logger.js'
 import { settledWithin } from '../domain/with-timeout.js'
-import { type Job, MetricsTime, Worker } from './bullmq.js'
+import { bullmq } from './bullmq.js'
 import type { ActiveJob } from './finish-job.js'
 import { CLOSE_TIMEOUT_MS, type WorkerConnection } from './redis-client.js'
 import { isOutage } from './redis-error.js'
@@ -16,7 +17,7 @@ export const WORKER_OPTIONS = {
   /** The wait after a command that Redis did not answer, ms. BullMQ's default, 15 s, is too long after a failover. */
   runRetryDelay: 1000,
   /** Bull Board's chart of throughput: a point a minute, for a week. */
-  metrics: { maxDataPoints: MetricsTime.ONE_WEEK },
+  metrics: { maxDataPoints: bullmq().MetricsTime.ONE_WEEK },
 }
 
 export interface RunningWorker {
@@ -117,7 +118,7 @@ const LONGEST_RETRY_MS = 2000
  * at once after any error that is not about the connection, and its blocking read after 100 ms: with a Redis that
  * is read-only or full, that is thousands of tries a second.
  */
-export class BackoffWorker extends Worker {
+export class BackoffWorker extends bullmq().Worker {
   readonly #closing = new AbortController()
   #refused = 0
   #waiting: Promise<void> | null = null

@@ -1,6 +1,7 @@
-import type { JobsOptions, Queue } from 'bullmq'
+import type { JobsOptions } from 'bullmq'
 import { jobIdOf, parseJobId, type SearchRef } from '../domain/search-id.js'
 import type { Priority } from '../domain/states.js'
+import type { LazyQueue } from './bullmq.js'
 import type { RedisClient } from './redis-client.js'
 import type { RunningWorker } from './running-worker.js'
 import type { WorkOptions } from './search-worker.js'
@@ -85,11 +86,11 @@ const JOB_OPTIONS: JobsOptions = {
   stackTraceLimit: 0,
 }
 
-export function searchJobs(queue: Queue, redis: RedisClient): Omit<SearchJobs, 'work'> {
+export function searchJobs(queue: LazyQueue, redis: RedisClient): Omit<SearchJobs, 'work'> {
   return {
     add: async (jobs) => {
       for (const chunk of chunks(jobs)) {
-        await queue.addBulk(
+        await queue.bull().addBulk(
           chunk.map(({ ref, priority, data }) => ({
             name: 'search',
             data,
@@ -100,17 +101,21 @@ export function searchJobs(queue: Queue, redis: RedisClient): Omit<SearchJobs, '
       }
     },
     counts: async () => {
-      const counts = await queue.getJobCounts('waiting', 'prioritized', 'active', 'delayed', 'failed')
-      return {
-        waiting: (counts.waiting ?? 0) + (counts.prioritized ?? 0),
-        active: counts.active ?? 0,
-        delayed: counts.delayed ?? 0,
-        failed: counts.failed ?? 0,
-      }
+      const key = queue.key
+      const replies = await redis
+        .multi()
+        .llen(key('wait'))
+        .zcard(key('prioritized'))
+        .llen(key('active'))
+        .zcard(key('delayed'))
+        .zcard(key('failed'))
+        .exec()
+      const [wait = 0, prioritized = 0, active = 0, delayed = 0, failed = 0] = repliesOf(replies).map(Number)
+      return { waiting: wait + prioritized, active, delayed, failed }
     },
     pending: async (limit) => {
       const last = limit === undefined ? -1 : limit - 1
-      const ids: readonly string[] = await queue.getRanges(['wait', 'prioritized', 'delayed'], 0, last, true)
+      const ids: readonly string[] = await queue.bull().getRanges(['wait', 'prioritized', 'delayed'], 0, last, true)
       return ids.map(parseJobId).filter((ref) => ref !== null)
     },
     present: async (refs) => {
@@ -123,7 +128,7 @@ export function searchJobs(queue: Queue, redis: RedisClient): Omit<SearchJobs, '
     remove: async (refs) => {
       const gone = new Set<string>()
       for (const chunk of chunks(refs)) {
-        const left = await Promise.all(chunk.map((ref) => queue.remove(jobIdOf(ref))))
+        const left = await Promise.all(chunk.map((ref) => queue.bull().remove(jobIdOf(ref))))
         for (const [index, ref] of chunk.entries()) if (left[index] === 1) gone.add(jobIdOf(ref))
       }
       return gone
@@ -134,7 +139,7 @@ export function searchJobs(queue: Queue, redis: RedisClient): Omit<SearchJobs, '
     },
     failed: async (limit) => {
       if (limit < 1) return []
-      const ids = await queue.getRanges(['failed'], 0, limit - 1, true)
+      const ids = await queue.bull().getRanges(['failed'], 0, limit - 1, true)
       const jobs = await Promise.all(ids.map((id) => readJob(queue, id)))
       return ids.map((jobId, index) => {
         const failedReason = jobs[index]?.failedReason ?? WITHOUT_CONTENTS
@@ -155,8 +160,8 @@ export function searchJobs(queue: Queue, redis: RedisClient): Omit<SearchJobs, '
 }
 
 /** When the first or last delayed job is due. BullMQ's score is the due time in ms, times 4096, plus a counter. */
-async function dueAt(queue: Queue, redis: RedisClient, place: '0' | '-1'): Promise<number | null> {
-  const [, score] = await redis.zrange(queue.toKey('delayed'), place, place, 'WITHSCORES')
+async function dueAt(queue: LazyQueue, redis: RedisClient, place: '0' | '-1'): Promise<number | null> {
+  const [, score] = await redis.zrange(queue.key('delayed'), place, place, 'WITHSCORES')
   return score === undefined ? null : Math.floor(Number(score) / 0x1000)
 }
 
@@ -182,31 +187,36 @@ end
  * returns between check and change.
  */
 async function raise(
-  queue: Queue,
+  queue: LazyQueue,
   redis: RedisClient,
   jobs: readonly { readonly ref: SearchRef; readonly priority: Priority }[],
 ): Promise<void> {
   const pairs = jobs.flatMap(({ ref, priority }) => [jobIdOf(ref), PRIORITY[priority]])
-  await redis.eval(RAISE, 2, queue.toKey('prioritized'), queue.toKey('pc'), queue.toKey(''), ...pairs)
+  await redis.eval(RAISE, 2, queue.key('prioritized'), queue.key('pc'), queue.key(''), ...pairs)
 }
 
 /**
  * Checks membership in lists and sets, not the job's own key: a completed job keeps its key for a while, and an
  * evicting Redis may lose a set and keep the keys. One transaction per chunk, so that a moving job is seen once.
  */
-async function presentIds(queue: Queue, redis: RedisClient, ids: readonly string[]): Promise<readonly string[]> {
-  const sets = ['prioritized', 'delayed', 'failed'].map((state) => queue.toKey(state))
-  const transaction = redis.multi().lrange(queue.toKey('wait'), 0, -1).lrange(queue.toKey('active'), 0, -1)
+async function presentIds(queue: LazyQueue, redis: RedisClient, ids: readonly string[]): Promise<readonly string[]> {
+  const sets = ['prioritized', 'delayed', 'failed'].map((state) => queue.key(state))
+  const transaction = redis.multi().lrange(queue.key('wait'), 0, -1).lrange(queue.key('active'), 0, -1)
   for (const id of ids) for (const set of sets) transaction.zscore(set, id)
   const replies = await transaction.exec()
-  const [wait, active, ...scores] = (replies ?? []).map(([error, reply]) => {
-    if (error !== null) throw error
-    return reply
-  })
+  const [wait, active, ...scores] = repliesOf(replies)
   const listed = new Set([...asIds(wait), ...asIds(active)])
   return ids.filter((id, index) => {
     const at = index * sets.length
     return listed.has(id) || scores.slice(at, at + sets.length).some((score) => score !== null)
+  })
+}
+
+/** @throws the first error of a command */
+function repliesOf(replies: readonly (readonly [Error | null, unknown])[] | null): readonly unknown[] {
+  return (replies ?? []).map(([error, reply]) => {
+    if (error !== null) throw error
+    return reply
   })
 }
 

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto'
+import type { Queue } from 'bullmq'
 import { type Clock, systemClock } from '../domain/clock.js'
 import type { Logger } from '../domain/logger.js'
-import { Queue } from './bullmq.js'
-import { type Connection, connect } from './connect.js'
-import { type DeadLetterJobs, deadLetterJobs, startDeadLetterWorker } from './dead-letter-queue.js'
+import { lazyQueue } from './bullmq.js'
+import { connect } from './connect.js'
+import { type DeadLetterJobs, deadLetterJobs } from './dead-letter-jobs.js'
 import type { RedisAddress } from './redis-address.js'
 import { openWorkerConnection } from './redis-client.js'
 import { withQueueErrors } from './redis-error.js'
 import { openRefusedCommands } from './refused-commands.js'
 import type { AbandonableWorker } from './running-worker.js'
 import { type SearchJobs, searchJobs } from './search-jobs.js'
-import { startSearchWorker } from './search-worker.js'
 import { openThrottle, type Throttle } from './throttle.js'
 import { openWorkerRegistry, type WorkerRegistry } from './worker-registry.js'
 
@@ -62,10 +62,8 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
   const { redis, where } = connection
   const refusals = openRefusedCommands({ redis, where, probeKey: `${prefix}:probe`, log })
   const translated = <Part extends object>(part: Part): Part => withQueueErrors(part, where, refusals.report)
-  const [searches, deadLetters] = [SEARCHES, DEAD_LETTERS].map((name) => openBullQueue(name, prefix, connection)) as [
-    Queue,
-    Queue,
-  ]
+  const searches = lazyQueue(SEARCHES, prefix, redis)
+  const deadLetters = lazyQueue(DEAD_LETTERS, prefix, redis)
   const throttle = openThrottle({ queue: searches, redis, clock, rateKey: `${prefix}:rate` })
   const registry = await openWorkerRegistry({
     redis,
@@ -89,6 +87,7 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
           refusals,
           longestStallDelayMs,
         }
+        const { startSearchWorker } = await import('./search-worker.js')
         return remember(await startSearchWorker(parts, work, SEARCHES))
       },
     }),
@@ -96,12 +95,15 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
       ...deadLetterJobs(deadLetters, redis),
       work: async (work) => {
         const parts = { connection: openWorkerConnection(client), prefix, log, refusals }
+        const { startDeadLetterWorker } = await import('./dead-letter-worker.js')
         return remember(await startDeadLetterWorker(parts, work, DEAD_LETTERS))
       },
     }),
     throttle: translated(throttle),
     registry: translated(registry),
-    boardQueues: { search: searches, deadLetters },
+    get boardQueues() {
+      return { search: searches.bull(), deadLetters: deadLetters.bull() }
+    },
     close: async () => {
       await Promise.all(workers.map((worker) => worker.abandon()))
       await Promise.all([searches.close(), deadLetters.close()])
@@ -114,12 +116,4 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
     workers.push(worker)
     return worker
   }
-}
-
-/** The shared connection has been checked already. Skips BullMQ's version check, because it prints. */
-function openBullQueue(name: string, prefix: string, { redis }: Connection): Queue {
-  const queue = new Queue(name, { connection: redis, prefix, skipVersionCheck: true })
-  // The connection logs outages once; a command's own error is thrown to its caller.
-  queue.on('error', () => {})
-  return queue
 }

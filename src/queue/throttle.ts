@@ -1,5 +1,6 @@
-import type { Job, Queue } from 'bullmq'
+import type { Job } from 'bullmq'
 import type { Clock } from '../domain/clock.js'
+import type { LazyQueue } from './bullmq.js'
 import type { RedisClient } from './redis-client.js'
 
 /**
@@ -79,19 +80,19 @@ return {excess, isLimit and 1 or 0}
 const SLACK_MS = 2000
 
 export function openThrottle(parts: {
-  readonly queue: Queue
+  readonly queue: LazyQueue
   readonly redis: RedisClient
   readonly clock: Clock
   /** Keeps the rate as it was set, since windows round it. */
   readonly rateKey: string
 }): Throttle {
   const { queue, redis, clock, rateKey } = parts
-  const limiter = queue.toKey('limiter')
-  const settings = queue.toKey('meta')
+  const limiter = queue.key('limiter')
+  const settings = queue.key('meta')
   return {
-    pause: () => queue.pause(),
-    resume: () => queue.resume(),
-    isPaused: () => queue.isPaused(),
+    pause: () => queue.bull().pause(),
+    resume: () => queue.bull().resume(),
+    isPaused: () => queue.bull().isPaused(),
     rateLimit: async (until) => {
       const ms = Math.ceil(until - clock.now())
       if (ms > 0) await redis.eval(EXTEND_RATE_LIMIT, 1, limiter, OUT_OF_REACH, ms)
@@ -115,22 +116,23 @@ export function openThrottle(parts: {
     setRate: async (callsPerMinute) => {
       const { max, duration } = rateWindowFor(callsPerMinute)
       await redis.set(rateKey, String(callsPerMinute))
-      await queue.setGlobalRateLimit(max, duration)
+      await queue.bull().setGlobalRateLimit(max, duration)
     },
     rate: async () => {
-      const [window, asked] = await Promise.all([queue.getGlobalRateLimit(), redis.get(rateKey)])
-      if (window === null) return null
+      const [[max, duration], asked] = await Promise.all([redis.hmget(settings, 'max', 'duration'), redis.get(rateKey)])
+      if (!max || !duration) return null
+      const window = { max: Number(max), duration: Number(duration) }
       const wanted = Number(asked ?? 0)
       const exact = wanted > 0 && sameWindow(rateWindowFor(wanted), window)
       return { callsPerMinute: exact ? wanted : callsPerMinuteOf(window) }
     },
     startSerial: async () => {
-      await queue.setGlobalConcurrency(1)
+      await queue.bull().setGlobalConcurrency(1)
     },
     stopSerial: async () => {
-      await queue.removeGlobalConcurrency()
+      await queue.bull().removeGlobalConcurrency()
     },
-    isSerial: async () => (await queue.getGlobalConcurrency()) !== null,
+    isSerial: async () => (await queue.bull().getGlobalConcurrency()) !== null,
   }
 }
 
@@ -140,8 +142,8 @@ const LONGEST_WINDOW_MS = 61_000
 /** The most jobs that wait for the end of a rate limit: those that were active when it began, and retries. */
 const MOST_PROMOTED = 1000
 
-async function promoteDelayed(queue: Queue): Promise<void> {
-  const delayed: Job[] = await queue.getDelayed(0, MOST_PROMOTED - 1)
+async function promoteDelayed(queue: LazyQueue): Promise<void> {
+  const delayed: Job[] = await queue.bull().getDelayed(0, MOST_PROMOTED - 1)
   // A job that became due meanwhile needs no promotion.
   await Promise.all(delayed.map((job) => job.promote().catch(() => {})))
 }

@@ -1,6 +1,7 @@
-import type { Job, Queue } from 'bullmq'
+import type { Job } from 'bullmq'
 import { LONGEST_RETRY_AFTER_MS } from '../domain/backoff.js'
 import { isRecord, parseJson } from '../domain/json.js'
+import type { LazyQueue } from './bullmq.js'
 import type { RedisClient } from './redis-client.js'
 import { factsOf } from './redis-error.js'
 
@@ -32,14 +33,14 @@ const SORTED_SETS = ['prioritized', 'delayed', 'failed'] as const
  * @returns the ids of the dropped jobs
  */
 export async function dropUnreadableJobs(
-  queue: Queue,
+  queue: LazyQueue,
   redis: RedisClient,
   where: JobScope,
 ): Promise<readonly string[]> {
   const states = where === 'active' ? ['active'] : [...LISTS, ...SORTED_SETS]
   const dropped: string[] = []
   for (const state of states) {
-    const ids: readonly string[] = await queue.getRanges([state as 'active'], 0, -1)
+    const ids: readonly string[] = await queue.bull().getRanges([state as 'active'], 0, -1)
     for (let from = 0; from < ids.length; from += PAGE) {
       for (const id of await unreadableAmong(queue, redis, ids.slice(from, from + PAGE))) {
         if (await dropJob(queue, redis, id)) dropped.push(id)
@@ -55,30 +56,34 @@ export async function dropUnreadableJobs(
  * Jobs delayed for longer than any of ours: at most `LONGEST_RETRY_AFTER_MS`, doubled to allow for clocks that differ. BullMQ's
  * score is the due time in ms, times 4096.
  */
-async function delayedForever(queue: Queue, redis: RedisClient): Promise<readonly string[]> {
+async function delayedForever(queue: LazyQueue, redis: RedisClient): Promise<readonly string[]> {
   const last = (Date.now() + 2 * LONGEST_RETRY_AFTER_MS) * 0x1000
-  return redis.zrangebyscore(queue.toKey('delayed'), last, '+inf')
+  return redis.zrangebyscore(queue.key('delayed'), last, '+inf')
 }
 
 /** Removes the job from every list and set, with its contents and lock. False when it was in none. */
-export async function dropJob(queue: Queue, redis: RedisClient, id: string): Promise<boolean> {
-  const keys = [...LISTS, ...SORTED_SETS, 'stalled'].map((name) => queue.toKey(name))
-  return Number(await redis.eval(DROP, keys.length, ...keys, LISTS.length, queue.toKey(''), id)) === 1
+export async function dropJob(queue: LazyQueue, redis: RedisClient, id: string): Promise<boolean> {
+  const keys = [...LISTS, ...SORTED_SETS, 'stalled'].map((name) => queue.key(name))
+  return Number(await redis.eval(DROP, keys.length, ...keys, LISTS.length, queue.key(''), id)) === 1
 }
 
 /** Undefined: the job is gone or unreadable. */
-export async function readJob(queue: Queue, id: string): Promise<Job | undefined> {
+export async function readJob(queue: LazyQueue, id: string): Promise<Job | undefined> {
   try {
-    return await queue.getJob(id)
+    return await queue.bull().getJob(id)
   } catch (error) {
     if (error instanceof SyntaxError || isWrongType(error)) return undefined
     throw error
   }
 }
 
-async function unreadableAmong(queue: Queue, redis: RedisClient, ids: readonly string[]): Promise<readonly string[]> {
+async function unreadableAmong(
+  queue: LazyQueue,
+  redis: RedisClient,
+  ids: readonly string[],
+): Promise<readonly string[]> {
   const pipeline = redis.pipeline()
-  for (const id of ids) pipeline.hmget(queue.toKey(id), 'name', 'data', 'opts')
+  for (const id of ids) pipeline.hmget(queue.key(id), 'name', 'data', 'opts')
   const replies = (await pipeline.exec()) ?? []
   return ids.filter((_, index) => {
     const [error, contents] = replies[index] ?? [null, null]
