@@ -47,7 +47,14 @@ export async function playPairs(apiUrl: string, dataDir: string, databaseUrl: st
     })
     if (claim.kind !== 'granted') throw new Error(`expected a granted claim, found ${claim.kind}`)
     const now = Date.now()
-    const decision = { do: 'succeed', ...answer, durationMs: 1, endsProbe: false } as const
+    const decision = {
+      do: 'succeed',
+      ...answer,
+      durationMs: 1,
+      endedProbe: false,
+      tripped: null,
+      othersFail: false,
+    } as const
     await store.calls.close(claim.callId, { outcome: 'answered', detail: null, facts: FACTS, now, decision }, now)
     return true
   }

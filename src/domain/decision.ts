@@ -18,11 +18,10 @@ import type { Tagging } from './tags.js'
  * it, then the queue's `finishJob` ends the job by it. Pure, so that one test covers the whole error table.
  * Waiting is not failing: only `retry`, and the last failure, use an attempt.
  *
- * `pause`: the cause for which the queue is paused before the job is finished. `behind`: the search comes
- * back behind the waiting ones of its priority, else before all of them.
+ * `behind`: the search comes back behind the waiting ones of its priority, else before all of them.
  */
 export type Decision =
-  /** Keep the answer, then complete the job. `endsProbe`: a call succeeded during a probe, so let all slots run. */
+  /** Keep the answer, then complete the job. */
   | {
       readonly do: 'succeed'
       readonly body: string
@@ -30,9 +29,8 @@ export type Decision =
       /** Missing in what an earlier version could not save. */
       readonly tagging?: Tagging | null
       readonly durationMs: number
-      readonly endsProbe: boolean
     }
-  /** A dead letter at once. `body` is kept if it may be paid for. */
+  /** A dead letter at once. `body` is kept if it may be paid for. `pause`: the cause for which the queue is paused, too. */
   | {
       readonly do: 'deadLetter'
       readonly death: Death
@@ -58,20 +56,27 @@ export type Decision =
       readonly reason: string
       /** After this many more refusals it becomes a dead letter; null: no limit at the moment. */
       readonly moreRefusals: number | null
-      readonly pause: PauseCause | null
     }
   /** Call again at that time; an attempt is used. */
   | {
       readonly do: 'retry'
       readonly at: number
       readonly reason: string
-      readonly behind: boolean
-      readonly pause: PauseCause | null
     }
+
+/** What is known only after the commit of a decision. */
+export interface Aftermath {
+  /** The answer ended a probe, so all slots may run. */
+  readonly endedProbe: boolean
+  /** The cause for which the circuit breaker has just paused the queue. */
+  readonly tripped: PauseCause | null
+  /** Other searches fail as well, so a failed one comes back behind the waiting ones. */
+  readonly othersFail: boolean
+}
 
 /** How a job ends: by the decision on its call, or, where no call was made, by one of these. */
 export type JobDecision =
-  | Decision
+  | (Decision & Aftermath)
   /** Complete the job: its search is settled, or no batch with budget left wants it. */
   | { readonly do: 'skip'; readonly outcome: 'nothing to do' | 'withheld'; readonly why: string }
   /** Not now: run it again then, before the backlog; no attempt used. */
@@ -117,7 +122,6 @@ export function decide(outcome: Outcome, context: DecisionContext): Decision {
         tracks: outcome.tracks,
         tagging: outcome.tagging,
         durationMs: context.durationMs,
-        endsProbe: false,
       }
     case 'unreadable':
       return {
@@ -139,34 +143,6 @@ export function decide(outcome: Outcome, context: DecisionContext): Decision {
       return decideTransient(outcome, context)
     default:
       return outcome satisfies never
-  }
-}
-
-/** What is known only after the commit. */
-export interface Aftermath {
-  /** The answer ended a probe. */
-  readonly endedProbe: boolean
-  /** The cause for which the circuit breaker has just paused the queue. */
-  readonly tripped: PauseCause | null
-  /** Whether a failed search goes behind the waiting ones. */
-  readonly behind: boolean
-}
-
-export function afterCommit(decision: Decision, { endedProbe, tripped, behind }: Aftermath): Decision {
-  switch (decision.do) {
-    case 'succeed':
-      return { ...decision, endsProbe: endedProbe }
-    case 'deadLetter':
-      return { ...decision, pause: decision.pause ?? tripped }
-    case 'defer':
-      return { ...decision, pause: tripped }
-    case 'retry':
-      return { ...decision, pause: tripped, behind }
-    case 'rateLimit':
-    case 'pause':
-      return decision
-    default:
-      return decision satisfies never
   }
 }
 
@@ -198,7 +174,6 @@ function decideRateLimit(outcome: Extract<Outcome, { kind: 'rate_limited' }>, co
     until: Math.max(until, growingWait(refusals, context)),
     reason: refusalInWords(refusal),
     moreRefusals: Number.isFinite(most) ? most - refusals : null,
-    pause: null,
   }
 }
 
@@ -218,7 +193,6 @@ function decideOutOfCredits(refusal: Refusal, context: DecisionContext): Decisio
     until: growingWait(refusals, context),
     reason: refusalInWords(refusal),
     moreRefusals,
-    pause: null,
   }
 }
 
@@ -251,7 +225,7 @@ function decideTransient(outcome: Extract<Outcome, { kind: 'transient' }>, conte
     outcome.retryAfterMs === null
       ? backoffMs(failures, context.backoff, context.random)
       : serverWaitMs(outcome.retryAfterMs)
-  return { do: 'retry', at: context.now + waitMs, reason: outcome.reason, behind: false, pause: null }
+  return { do: 'retry', at: context.now + waitMs, reason: outcome.reason }
 }
 
 function deathOf(reason: 'refused' | 'unauthorized', refusal: Refusal): Death {

@@ -36,7 +36,7 @@ export interface Breaker {
 /** The row of the cause that tripped is already in the store. */
 export type BreakerResult = Omit<Aftermath, 'endedProbe'>
 
-export const NOT_TRIPPED: BreakerResult = { tripped: null, behind: false }
+export const NOT_TRIPPED: BreakerResult = { tripped: null, othersFail: false }
 
 export function openBreaker(parts: {
   readonly store: Pick<Store, 'calls' | 'pauses'>
@@ -46,7 +46,7 @@ export function openBreaker(parts: {
   async function trip(cause: PauseCause, detail: string): Promise<BreakerResult> {
     const added = await parts.store.pauses.add({ cause, since: parts.clock.now(), detail })
     if (added) parts.log.warn({ event: 'queue.paused', cause, detail }, 'paused by the circuit breaker')
-    return { tripped: cause, behind: true }
+    return { tripped: cause, othersFail: true }
   }
 
   return {
@@ -63,7 +63,7 @@ export function openBreaker(parts: {
         return trip('failing', `${refusedSearches} searches in a row became dead letters, the last with ${last}`)
       }
       if (failedSearches < (probing ? FAILED_PROBES_IN_A_ROW : FAILED_IN_A_ROW))
-        return { tripped: null, behind: probing || failedSearches > 1 }
+        return { tripped: null, othersFail: probing || failedSearches > 1 }
       return trip('outage', `calls of ${failedSearches} searches in a row failed, the last with: ${last}`)
     },
   }

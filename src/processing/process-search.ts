@@ -1,7 +1,7 @@
 import type { Api } from '../api/client.js'
 import type { BackoffRule } from '../domain/backoff.js'
 import type { Clock } from '../domain/clock.js'
-import { type AccountCheck, afterCommit, type Decision, type JobDecision } from '../domain/decision.js'
+import type { AccountCheck, Decision, JobDecision } from '../domain/decision.js'
 import { UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { ResponseFacts } from '../domain/outcome.js'
@@ -159,7 +159,15 @@ function refusedClaim(claim: Exclude<Claim, GrantedClaim>): JobDecision {
     case 'another_api':
       return { do: 'delay', until: claim.until }
     case 'rate_limited':
-      return { do: 'rateLimit', until: claim.until, daily: false, behind: false, said: null }
+      return {
+        do: 'rateLimit',
+        until: claim.until,
+        daily: false,
+        behind: false,
+        said: null,
+        endedProbe: false,
+        ...NOT_TRIPPED,
+      }
     case 'paused':
       return { do: 'requeue' }
     default:
@@ -183,7 +191,7 @@ async function makeCall(
   const alarm = hasPaused(end.decision)
     ? NOT_TRIPPED
     : await writer.save(() => breaker.afterCall(end.outcome, claim.probing, end.history))
-  return afterCommit(end.decision, { endedProbe: end.endedProbe, ...alarm })
+  return { ...end.decision, endedProbe: end.endedProbe, ...alarm }
 }
 
 function hasPaused(decision: Decision): boolean {

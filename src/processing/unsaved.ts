@@ -194,21 +194,13 @@ function upToDate(line: Line | OldLine): Line {
 }
 
 function decisionOf(closing: OldClosing, now: number): Decision {
-  const alone = { reason: '', pause: null }
   switch (closing.search) {
     case 'answered':
-      return {
-        do: 'succeed',
-        body: closing.body,
-        tracks: closing.tracks,
-        tagging: null,
-        durationMs: 0,
-        endsProbe: false,
-      }
+      return { do: 'succeed', body: closing.body, tracks: closing.tracks, tagging: null, durationMs: 0 }
     case 'dead':
       return { ...closing, do: 'deadLetter', pause: closing.pause?.cause ?? null }
     case 'failed':
-      return { do: 'retry', at: now, behind: false, ...alone }
+      return { do: 'retry', at: now, reason: '' }
     case 'kept':
       if (closing.pause !== null) return { do: 'pause', cause: closing.pause.cause, detail: closing.pause.detail }
       return {
@@ -219,7 +211,7 @@ function decisionOf(closing: OldClosing, now: number): Decision {
         said: closing.rateLimitDetail ?? null,
       }
     case 'deferred':
-      return { do: 'defer', until: now, moreRefusals: null, ...alone }
+      return { do: 'defer', until: now, moreRefusals: null, reason: '' }
     default:
       return closing satisfies never
   }

@@ -63,9 +63,10 @@ export async function finishJob(decision: JobDecision, activeJob: ActiveJob, con
   const { job, token } = activeJob
   /** The priority of its batch: it goes behind the waiting jobs. */
   const { priority } = job.opts
+  if ('tripped' in decision && decision.tripped !== null) await throttle.pause()
   switch (decision.do) {
     case 'succeed':
-      if (decision.endsProbe) await throttle.stopSerial()
+      if (decision.endedProbe) await throttle.stopSerial()
       return { outcome: 'answered', tracks: decision.tracks, ms: Math.round(decision.durationMs) }
     case 'skip':
       return { outcome: decision.outcome, why: decision.why }
@@ -91,12 +92,10 @@ export async function finishJob(decision: JobDecision, activeJob: ActiveJob, con
       await moveJob(activeJob, context, () => delayJob(clock.now(), activeJob, clock), priority)
       throw new DelayedError()
     case 'defer':
-      if (decision.pause !== null) await throttle.pause()
       await moveJob(activeJob, context, () => delayJob(decision.until, activeJob, clock), priority)
       throw new DelayedError()
     case 'retry':
-      if (decision.pause !== null) await throttle.pause()
-      await moveJob(activeJob, context, async () => {}, decision.behind ? priority : RETURNING_PRIORITY)
+      await moveJob(activeJob, context, async () => {}, decision.othersFail ? priority : RETURNING_PRIORITY)
       throw new RetryLater(decision.reason, decision.at - clock.now())
     case 'deadLetter':
       if (decision.pause !== null) await throttle.pause()

@@ -42,7 +42,7 @@ describe('what one outcome means', () => {
     [
       '200 is kept',
       { kind: 'answered', body: '{}', tracks: 3, tagging: null },
-      { do: 'succeed', body: '{}', tracks: 3, tagging: null, durationMs: 12, endsProbe: false },
+      { do: 'succeed', body: '{}', tracks: 3, tagging: null, durationMs: 12 },
     ],
     [
       'a 200 that cannot be read is dead with its body, never bought again unasked',
@@ -121,17 +121,17 @@ describe('what one outcome means', () => {
     [
       '500 is tried again after a jittered backoff',
       transient(),
-      { do: 'retry', at: NOW + 2500, reason: '500 Internal Server Error', behind: false, pause: null },
+      { do: 'retry', at: NOW + 2500, reason: '500 Internal Server Error' },
     ],
     [
       '503 with Retry-After is obeyed',
       transient({ status: 503, retryAfterMs: 7000 }),
-      { do: 'retry', at: NOW + 7000, reason: expect.any(String), behind: false, pause: null },
+      { do: 'retry', at: NOW + 7000, reason: expect.any(String) },
     ],
     [
       'a timeout is tried again',
       transient({ status: null, reason: 'no answer within 20 s', maybePaid: true }),
-      { do: 'retry', at: NOW + 2500, reason: 'no answer within 20 s', behind: false, pause: null },
+      { do: 'retry', at: NOW + 2500, reason: 'no answer within 20 s' },
     ],
   ]
   test.each([

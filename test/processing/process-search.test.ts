@@ -103,7 +103,7 @@ describe('a refusal that would concern all is checked with GET /me', () => {
     await system.submit(['calm piano', 'dark drums'])
     system.simulator.fail({ match: 'calm', does: { status: 402 } })
     const call = checked()
-    expect(await call('calm piano')).toMatchObject({ do: 'defer', pause: null })
+    expect(await call('calm piano')).toMatchObject({ do: 'defer', tripped: null })
     expect([await causes(), await balance()]).toEqual([[], 100])
     expect(await call('dark drums')).toMatchObject({ do: 'succeed' })
     expect(await system.store.reports.show('r1', null)).toMatchObject({ search: { failures: 0 } })
@@ -156,23 +156,23 @@ describe('a refusal that would concern all is checked with GET /me', () => {
     await system.submit(queries(40))
     system.simulator.fail({ does: { status: 402 } })
     const call = checked()
-    for (const query of queries(24)) expect(await call(query)).toMatchObject({ do: 'defer', pause: null })
-    expect(await call('scene 25')).toMatchObject({ do: 'defer', pause: 'no_credits' })
+    for (const query of queries(24)) expect(await call(query)).toMatchObject({ do: 'defer', tripped: null })
+    expect(await call('scene 25')).toMatchObject({ do: 'defer', tripped: 'no_credits' })
     expect(await system.store.pauses.list()).toMatchObject([
       { cause: 'no_credits', detail: expect.stringMatching(/25 searches in a row, although GET \/me shows credits/) },
     ])
     await system.store.pauses.lift('no_credits', true, Date.now())
-    expect(await call('scene 26')).toMatchObject({ pause: null })
-    expect(await call('scene 27')).toMatchObject({ pause: null })
-    expect(await call('scene 28')).toMatchObject({ pause: 'no_credits' })
+    expect(await call('scene 26')).toMatchObject({ tripped: null })
+    expect(await call('scene 27')).toMatchObject({ tripped: null })
+    expect(await call('scene 28')).toMatchObject({ tripped: 'no_credits' })
   })
 
   test('25 different searches answered 401 in a row pause for a person to look', async () => {
     await system.submit(queries(25))
     system.simulator.fail({ does: { status: 401 } })
     const call = checked()
-    for (const query of queries(24)) expect(await call(query)).toMatchObject({ do: 'deadLetter', pause: null })
-    expect(await call('scene 25')).toMatchObject({ do: 'deadLetter', pause: 'failing' })
+    for (const query of queries(24)) expect(await call(query)).toMatchObject({ do: 'deadLetter', tripped: null })
+    expect(await call('scene 25')).toMatchObject({ do: 'deadLetter', tripped: 'failing' })
   })
 })
 
@@ -263,7 +263,7 @@ test('after the last failed attempt a search is dead with its history', async ()
   for (const waitMs of [500, 1000]) {
     const before = system.now()
     const decision = await handle(handler, 'calm piano')
-    expect(decision).toMatchObject({ do: 'retry', behind: false, pause: null })
+    expect(decision).toMatchObject({ do: 'retry', othersFail: false, tripped: null })
     const at = decision.do === 'retry' ? decision.at : 0
     expect(at).toBeGreaterThanOrEqual(before + waitMs)
     expect(at).toBeLessThanOrEqual(system.now() + waitMs)
@@ -357,9 +357,9 @@ describe('the breaker', () => {
     refuse()
     const handler = handlerWith()
     for (const query of queries(24))
-      expect(await handle(handler, query)).toMatchObject({ do: 'deadLetter', pause: null })
+      expect(await handle(handler, query)).toMatchObject({ do: 'deadLetter', tripped: null })
     expect(await system.store.pauses.list()).toEqual([])
-    expect(await handle(handler, 'scene 25')).toMatchObject({ do: 'deadLetter', pause: 'failing' })
+    expect(await handle(handler, 'scene 25')).toMatchObject({ do: 'deadLetter', tripped: 'failing' })
     expect(await system.store.pauses.list()).toMatchObject([
       { cause: 'failing', detail: expect.stringMatching(/^25 searches .* the last with 403 Forbidden$/) },
     ])
@@ -393,20 +393,20 @@ describe('the breaker', () => {
     const handler = handlerWith()
     const decisions = []
     for (const query of [...queries(24), ...queries(24), 'scene 25']) decisions.push(await handle(handler, query))
-    expect(decisions.slice(0, 48).every((decision) => decision.do === 'retry' && decision.pause === null)).toBe(true)
-    expect(decisions.map((decision) => decision.do === 'retry' && decision.behind)).toEqual(
+    expect(decisions.slice(0, 48).every((decision) => decision.do === 'retry' && decision.tripped === null)).toBe(true)
+    expect(decisions.map((decision) => decision.do === 'retry' && decision.othersFail)).toEqual(
       decisions.map((_, index) => index > 0),
     )
-    expect(decisions[48]).toMatchObject({ do: 'retry', pause: 'outage' })
+    expect(decisions[48]).toMatchObject({ do: 'retry', tripped: 'outage' })
 
     await system.store.pauses.lift('outage', true, Date.now())
     const probes = []
     for (const query of ['scene 26', 'scene 27', 'scene 1', 'scene 28']) probes.push(await handle(handler, query))
     // The third attempt of one is its last, probe or not.
     expect(probes).toMatchObject([
-      { do: 'retry', behind: true, pause: null },
-      { do: 'retry', behind: true, pause: null },
-      { do: 'deadLetter', pause: 'outage' },
+      { do: 'retry', othersFail: true, tripped: null },
+      { do: 'retry', othersFail: true, tripped: null },
+      { do: 'deadLetter', tripped: 'outage' },
       { do: 'requeue' },
     ])
     expect(system.simulator.calls()).toHaveLength(52)

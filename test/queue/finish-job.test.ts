@@ -14,6 +14,7 @@ import {
   defer,
   eventually,
   jobs,
+  NO_AFTERMATH,
   numberOf,
   opener,
   range,
@@ -179,7 +180,8 @@ describe('defer, and others behind', () => {
       async ({ ref: search }) => {
         const n = numberOf(search)
         order.push(n)
-        if (n === 1 && order.length === 1) return { do: 'pause', cause: 'no_credits', detail: 'Out of credits' }
+        if (n === 1 && order.length === 1)
+          return { do: 'pause', cause: 'no_credits', detail: 'Out of credits', ...NO_AFTERMATH }
         return DONE
       },
       { concurrency: 1 },
@@ -275,7 +277,7 @@ describe('retry', () => {
         order.push(n)
         const again = order.filter((other) => other === n).length
         if (n === 1 && again === 1) return rateLimit(Date.now() + 900)
-        if (n === 1 && again === 2) return retry(1, { behind: true })
+        if (n === 1 && again === 2) return retry(1, { othersFail: true })
         // By the end of this one the first is due again: its millisecond has begun before.
         if (n === 2) await sleep(20)
         return DONE
@@ -298,7 +300,7 @@ describe('retry', () => {
   test('pauses the queue first during an outage', async () => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1, 2]))
-    await open.work(queue, async () => retry(60_000, { behind: true, pause: 'failing' }))
+    await open.work(queue, async () => retry(60_000, { othersFail: true, tripped: 'failing' }))
     await eventually('it is delayed', async () => (await queue.searches.counts()).delayed === 1)
     expect(await queue.throttle.isPaused()).toBe(true)
     expect((await queue.searches.counts()).waiting).toBe(1)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Decision } from '../../src/domain/decision.js'
+import type { Aftermath, JobDecision } from '../../src/domain/decision.js'
 import type { PauseCause } from '../../src/domain/pause.js'
 import { jobIdOf, type SearchRef } from '../../src/domain/search-id.js'
 import type { Priority } from '../../src/domain/states.js'
@@ -33,9 +33,11 @@ export function range(from: number, to: number): readonly number[] {
 /** For a worker of dead letters. It looks often for jobs without a lock; a slow machine costs nobody a lock. */
 export const LOCKS = { lockDurationMs: 60_000, stalledIntervalMs: 100 }
 
-export const DONE: Decision = { do: 'succeed', body: '', tracks: 1, durationMs: 1, endsProbe: false }
+export const NO_AFTERMATH: Aftermath = { endedProbe: false, tripped: null, othersFail: false }
 
-export function deadLetter(error: string, pause: PauseCause | null = null): Decision {
+export const DONE: JobDecision = { do: 'succeed', body: '', tracks: 1, durationMs: 1, ...NO_AFTERMATH }
+
+export function deadLetter(error: string, pause: PauseCause | null = null): JobDecision {
   const death = {
     reason: 'refused',
     status: null,
@@ -45,24 +47,23 @@ export function deadLetter(error: string, pause: PauseCause | null = null): Deci
     requestId: null,
     remedy: '',
   } as const
-  return { do: 'deadLetter', death, body: null, pause, usesAttempt: false }
+  return { do: 'deadLetter', death, body: null, pause, usesAttempt: false, ...NO_AFTERMATH }
 }
 
-export function rateLimit(until: number, behind = false): Decision {
-  return { do: 'rateLimit', until, daily: false, behind, said: null }
+export function rateLimit(until: number, behind = false): JobDecision {
+  return { do: 'rateLimit', until, daily: false, behind, said: null, ...NO_AFTERMATH }
 }
 
-export function defer(until: number): Decision {
-  return { do: 'defer', until, reason: 'refused alone', moreRefusals: null, pause: null }
+export function defer(until: number): JobDecision {
+  return { do: 'defer', until, reason: 'refused alone', moreRefusals: null, ...NO_AFTERMATH }
 }
 
-export function retry(delayMs: number, changes: { behind?: boolean; pause?: PauseCause } = {}): Decision {
+export function retry(delayMs: number, changes: Partial<Aftermath> = {}): JobDecision {
   return {
     do: 'retry',
     at: Date.now() + delayMs,
     reason: 'the API answered 503',
-    behind: false,
-    pause: null,
+    ...NO_AFTERMATH,
     ...changes,
   }
 }

@@ -214,7 +214,7 @@ describe('a probe', () => {
   test('ends with the decision that ends it, before that job completes', async () => {
     const queue = await open.queue()
     await queue.throttle.startSerial()
-    await open.work(queue, async () => ({ ...DONE, endsProbe: true }))
+    await open.work(queue, async () => ({ ...DONE, endedProbe: true }))
     await queue.searches.add(jobs([1]))
     await eventually('the probe has ended', async () => !(await queue.throttle.isSerial()))
   })

@@ -81,7 +81,6 @@ test('a row brings what is stored beside its answer, and the answer only where a
       body: answer,
       tracks: query === 'none' ? 0 : 1,
       durationMs: 1,
-      endsProbe: false,
     } as const
     const end = {
       outcome: 'answered',

@@ -219,9 +219,9 @@ export const DEATH: Death = {
 }
 
 const DEAD = { do: 'deadLetter', body: null, pause: null, usesAttempt: false } as const
-const SUCCESS = { do: 'succeed', durationMs: 12, endsProbe: false } as const
-const RETRY = { do: 'retry', at: 12_000, reason: 'the API answered 500', behind: false, pause: null } as const
-const DEFER = { do: 'defer', until: 12_000, reason: 'refused alone', moreRefusals: null, pause: null } as const
+const SUCCESS = { do: 'succeed', durationMs: 12 } as const
+const RETRY = { do: 'retry', at: 12_000, reason: 'the API answered 500' } as const
+const DEFER = { do: 'defer', until: 12_000, reason: 'refused alone', moreRefusals: null } as const
 
 export const ENDINGS = {
   answered: { outcome: 'answered', decision: { ...SUCCESS, body: '{"tracks":[1]}', tracks: 1 } },
