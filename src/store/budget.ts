@@ -10,7 +10,9 @@ import type { Queries, Transaction } from './engine.js'
  * covers that many of its other waiting searches, in the order in which they were first requested. So
  * a budget is one number: the highest search id that it can pay for. A waiting search is *due* if it
  * is within the budget of any released batch that wants it; otherwise it is *withheld*. The counts,
- * the export, the plan and the feeder all use this one rule, so they agree.
+ * the export, the plan and the feeder all use this one rule, so they agree. It looks one batch ahead:
+ * where an older batch pays for a younger, more urgent one with a cap, that cap lasts for more of
+ * their shared searches than are counted here, and rows of the older one may be withheld after all.
  */
 export interface Budget {
   readonly batchId: number
