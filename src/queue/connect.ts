@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Cluster } from 'ioredis'
 import pRetry from 'p-retry'
 import { ConfigurationError, UnreachableError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import { settledWithin } from '../domain/with-timeout.js'
+import { Cluster } from './ioredis.js'
 import { describeAddress, type RedisAddress } from './redis-address.js'
 import {
   CLOSE_TIMEOUT_MS,

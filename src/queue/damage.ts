@@ -1,4 +1,4 @@
-import { Cluster } from 'ioredis'
+import { Cluster } from './ioredis.js'
 import type { RedisClient } from './redis-client.js'
 
 type Expected =

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import type { RedisOptions } from 'ioredis'
+import { Cluster, Redis } from './ioredis.js'
 import { connectionOptionsOf, type RedisAddress } from './redis-address.js'
 
 /** One connection to a server, or to the primary that sentinels name; or one to each node of a cluster. */
