@@ -16,7 +16,6 @@ export interface DeadLetterJobs {
   /** `failed`: those that are shown. `active`: about to be shown, or retried by somebody. */
   refs(): Promise<{ readonly failed: readonly SearchRef[]; readonly active: readonly SearchRef[] }>
   remove(refs: readonly SearchRef[]): Promise<void>
-  count(): Promise<number>
   /** Drops unreadable jobs; the sweep adds their dead letters again. Returns how many. */
   dropUnreadable(where: JobScope): Promise<number>
   /** Runs the dead-letter worker. */
@@ -63,7 +62,6 @@ export function deadLetterJobs(queue: LazyQueue, redis: RedisClient): Omit<DeadL
         )
       }
     },
-    count: () => queue.bull().getJobCountByTypes(...ACTIVE, 'failed'),
     dropUnreadable: async (where) => (await dropUnreadableJobs(queue, redis, where)).length,
   }
 }

@@ -343,7 +343,7 @@ async function socketOf(system: SystemUnderTest): Promise<string> {
 }
 
 const lettersParked = (system: SystemUnderTest): Promise<number> =>
-  withQueue(system, (queue) => queue.deadLetters.count())
+  withQueue(system, (queue) => queue.boardQueues.deadLetters.getJobCountByTypes())
 const lettersFailed = (system: SystemUnderTest) =>
   withQueue(system, (queue) => queue.boardQueues.deadLetters.getFailed())
 

@@ -140,7 +140,7 @@ test('a dead letter is under Failed with its remedy, and Retry sends it back', a
   await page.getByText('400 invalid_parameters · calm piano').waitFor({ state: 'detached' })
   await gone
   expect(retried).toEqual([ref])
-  expect(await queue.deadLetters.count()).toBe(0)
+  expect(await queue.boardQueues.deadLetters.getJobCountByTypes()).toBe(0)
 }, 240_000)
 
 test('Pause and Resume reach the use cases, and the page says why nothing moves', async () => {
@@ -165,7 +165,7 @@ test('a button that would break the queue is refused, and a notice says what to 
   await page.locator('[class*=jobActions] button:has(.lucide-trash-2)').click()
   await confirm()
   await page.getByText('Discard it with `trackyard-batch dead-letters discard`').first().waitFor()
-  expect(await queue.deadLetters.count()).toBe(1)
+  expect(await queue.boardQueues.deadLetters.getJobCountByTypes()).toBe(1)
 }, 240_000)
 
 test('Bull Board shows both queues, and nothing that the page wants from outside leaves the browser', async () => {
