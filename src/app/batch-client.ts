@@ -379,7 +379,7 @@ export interface Account {
   readonly remainingToday: number | null
   readonly heardAt: Date | null
   /** Why these are the last known values, or unknown; null: they are fresh. */
-  readonly trouble: string | null
+  readonly staleReason: string | null
 }
 
 export interface ClientOptions {

@@ -69,7 +69,7 @@ export async function startBoardProcess(
           batchId === undefined ? { limit: SHOWN_BATCHES } : { batchId, limit: 1 },
         ),
       ready: async () => {
-        const failure = store.trouble()
+        const failure = store.writeFailure()
         if (failure !== null) return { ok: false, reason: failure.cause }
         const owner = await queue.registry.owner()
         return owner === store.id

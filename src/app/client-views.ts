@@ -152,8 +152,8 @@ function foundRowOf({ batchId, position, key }: DeadLetterEntry['rows'][number])
   return { batch: batchId, position, id: key }
 }
 
-export function accountOf(account: StoredAccount, trouble: string | null): Account {
-  return { ...account, heardAt: dateOrNull(account.heardAt), trouble }
+export function accountOf(account: StoredAccount, staleReason: string | null): Account {
+  return { ...account, heardAt: dateOrNull(account.heardAt), staleReason }
 }
 
 function dateOrNull(at: number | string | null): Date | null {

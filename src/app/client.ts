@@ -218,8 +218,8 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       async account({ signal } = {}) {
         requireOpen(signal)
         await requireCompatibleApi({ store, apiUrl: settings.apiUrl })
-        const { account, trouble } = await orAborted(freshAccount(session), signal ?? NEVER_ABORTED)
-        return accountOf(account, trouble)
+        const { account, staleReason } = await orAborted(freshAccount(session), signal ?? NEVER_ABORTED)
+        return accountOf(account, staleReason)
       },
       async close() {
         isClosed = true

@@ -31,7 +31,7 @@ export async function checkWorkerOnThisHost(
         : await withTimeout(ANSWER_WITHIN_MS, queue.registry.live(), `${queue.registry.describe()} does not answer.`)
     const here = live.filter(({ id }) => id.startsWith(HOST_PREFIX))
     if (here.length === 0) return { ok: false, reason: 'No heartbeat from a worker on this host in the last 15 s.' }
-    const lost = here.flatMap(({ trouble }) => trouble ?? []).find(({ kind }) => kind === 'lost')
+    const lost = here.flatMap(({ writeFailure }) => writeFailure ?? []).find(({ kind }) => kind === 'lost')
     return lost === undefined
       ? { ok: true, reason: 'A worker is running on this host.' }
       : { ok: false, reason: `A worker on this host has lost its store. ${lost.cause}` }

@@ -41,7 +41,7 @@ export interface MaintenanceParts {
   readonly now: () => number
   readonly workerId: string
   readonly mayUse: OneRedis['mayUse']
-  readonly trouble: () => WriteFailure | null
+  readonly writeFailure: () => WriteFailure | null
   readonly facts: () => Omit<WorkerFacts, 'mismatches'>
   readonly logSummary: () => void
 }
@@ -82,7 +82,7 @@ export function maintenanceTasks(parts: MaintenanceParts): readonly MaintenanceT
       run: () =>
         queue.registry.heartbeat({
           id: parts.workerId,
-          trouble: parts.trouble(),
+          writeFailure: parts.writeFailure(),
           facts: { ...parts.facts(), mismatches: shared.mismatches() },
         }),
     },

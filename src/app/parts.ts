@@ -52,7 +52,7 @@ export async function openSession(
       const running = await runningRedis(settings)
       return running === null ? null : connect(running)
     },
-    startTrouble: () => startTrouble(settings),
+    redisStartFailure: () => redisStartFailure(settings),
   }
 }
 
@@ -123,7 +123,7 @@ async function runningRedis(settings: Settings): Promise<RedisAddress | null> {
 }
 
 /** Why the private Redis fails to start; null if no process is trying to start it. */
-async function startTrouble(settings: Settings): Promise<UnreachableError | null> {
+async function redisStartFailure(settings: Settings): Promise<UnreachableError | null> {
   if (settings.redisUrl !== null) return null
   const message = await lastStartFailure({ dataDir: settings.dataDir })
   return message === null ? null : new UnreachableError(message)

@@ -32,7 +32,7 @@ export interface Session {
   /** The queue, or null if the private Redis is not running; nothing is started. */
   findQueue(): Promise<SearchQueue | null>
   /** Why the private Redis fails to start; null if no process is trying to start it. */
-  startTrouble(): Promise<UnreachableError | null>
+  redisStartFailure(): Promise<UnreachableError | null>
 }
 
 /** The queue, if it is running; nothing is started. */
@@ -40,18 +40,18 @@ interface RunningQueue {
   /** Null if it is not running or unreachable. */
   readonly queue: SearchQueue | null
   /** Why it is unreachable; null if it is reachable, or if the private Redis is not running. */
-  readonly trouble: UnreachableError | null
+  readonly redisProblem: UnreachableError | null
 }
 
 /** @throws ConfigurationError if Redis belongs to another store */
 export async function runningQueue(session: Session): Promise<RunningQueue> {
   try {
     const queue = await session.findQueue()
-    if (queue === null) return { queue, trouble: await session.startTrouble() }
+    if (queue === null) return { queue, redisProblem: await session.redisStartFailure() }
     await withAnswerTimeout(queue, requireOwnRedis({ ...session, queue }))
-    return { queue, trouble: null }
+    return { queue, redisProblem: null }
   } catch (error) {
-    if (error instanceof UnreachableError) return { queue: null, trouble: error }
+    if (error instanceof UnreachableError) return { queue: null, redisProblem: error }
     throw error
   }
 }
@@ -71,7 +71,7 @@ function withAnswerTimeout<T>(queue: SearchQueue, work: Promise<T>): Promise<T> 
 export interface StatusSnapshot {
   readonly report: StatusReport
   /** Why Redis could not be read; null if it could, or if the private Redis is not running. */
-  readonly trouble: UnreachableError | null
+  readonly redisProblem: UnreachableError | null
 }
 
 export async function readStatus(
@@ -80,16 +80,19 @@ export async function readStatus(
 ): Promise<StatusSnapshot> {
   const { store, now, settings } = session
   const parts = { store, now, settings }
-  let { queue, trouble } = await runningQueue(session)
+  let { queue, redisProblem } = await runningQueue(session)
   if (queue !== null) {
     try {
-      return { report: await withAnswerTimeout(queue, status({ ...parts, queue }, which)), trouble: null }
+      return { report: await withAnswerTimeout(queue, status({ ...parts, queue }, which)), redisProblem: null }
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error
-      trouble = error
+      redisProblem = error
     }
   }
-  return { report: await status({ ...parts, queue: null, redisProblem: trouble?.message ?? null }, which), trouble }
+  return {
+    report: await status({ ...parts, queue: null, redisProblem: redisProblem?.message ?? null }, which),
+    redisProblem,
+  }
 }
 
 /**

@@ -76,7 +76,7 @@ function waitAsWorker(queue: SearchQueue, workerId: string, cleanup: Cleanup) {
   cleanup.add(() => settledWithin(CLOSE_TIMEOUT_MS, queue.registry.unregister(workerId)))
   return async ({ message }: UnreachableError): Promise<void> => {
     const report = async (): Promise<boolean> => {
-      await queue.registry.heartbeat({ id: workerId, trouble: { kind: 'claim', since, cause: message } })
+      await queue.registry.heartbeat({ id: workerId, writeFailure: { kind: 'claim', since, cause: message } })
       return queue.registry.isStopRequested()
     }
     // `down` needs Redis: without it, nobody can have asked to stop.

@@ -20,7 +20,7 @@ export const WORKERS_COPY_WITHIN_MS = 10_000
 
 /** @param rescuesAfterMs copy the lost store this long after the loss */
 export function storeCheck(
-  store: Pick<Store, 'trouble' | 'rescue'>,
+  store: Pick<Store, 'writeFailure' | 'rescue'>,
   log: Logger,
   rescuesAfterMs: number,
 ): MaintenanceTask {
@@ -29,9 +29,9 @@ export function storeCheck(
     name: 'check the store file',
     everyMs: CHECK_EVERY_MS,
     run: async () => {
-      const since = store.trouble()?.since
+      const since = store.writeFailure()?.since
       if (since !== undefined && Date.now() - since >= rescuesAfterMs) await store.rescue(false)
-      const cause = store.trouble()?.cause ?? null
+      const cause = store.writeFailure()?.cause ?? null
       if (cause !== null && cause !== logged) log.error({ event: 'store.lost' }, cause)
       if (cause === null && logged !== null) log.info({ event: 'store.found' }, 'the store is back; calls resume')
       logged = cause
@@ -64,7 +64,7 @@ export async function rememberLatestCall({ store, queue }: WatchParts): Promise<
 }
 
 interface SaveParts {
-  readonly store: Pick<Store, 'id' | 'path' | 'trouble' | 'rescue'>
+  readonly store: Pick<Store, 'id' | 'path' | 'writeFailure' | 'rescue'>
   readonly log: Logger
   readonly unsaved: SearchProcessor['unsaved']
 }
@@ -85,7 +85,7 @@ export function saveAtEnd(parts: SaveParts, cleanup: Cleanup): () => boolean {
 }
 
 async function saveUnsaved({ store, log, unsaved }: SaveParts): Promise<void> {
-  const isSafe = store.trouble() === null || (await store.rescue(true))
+  const isSafe = store.writeFailure() === null || (await store.rescue(true))
   const ends = unsaved(!isSafe)
   if (ends.length > 0) {
     const file = writeUnsaved(store, ends)
@@ -94,6 +94,6 @@ async function saveUnsaved({ store, log, unsaved }: SaveParts): Promise<void> {
       `${ends.length} calls may not be saved in the store; they are in ${file}, and the next worker saves them from there`,
     )
   }
-  const failure = store.trouble()
+  const failure = store.writeFailure()
   if (failure !== null) log.error({ event: 'store.lost' }, failure.cause)
 }

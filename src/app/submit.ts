@@ -40,7 +40,7 @@ export interface BatchPlan extends Plan {
   /** When calls may start, such as `22:00-06:00`, and the zone; null: at any time. */
   readonly activeHours: { readonly hours: string; readonly zone: string } | null
   /** Why the balance is the last known one, or unknown; null if it is fresh. */
-  readonly accountTrouble: string | null
+  readonly accountStaleReason: string | null
   /** Columns of the catalog that an earlier export has added. */
   readonly replacedColumns: readonly string[]
   /** How the catalog was read, if that was not obvious: "tab-separated", "header on line 3". */
@@ -277,7 +277,7 @@ function fileFacts({ format, delimiter, byteOrderMark, quoting, preamble, column
 /** Cost and duration, from what store and API know now. */
 async function costOf(session: Session, plan: Plan, { maxCredits, first }: Caps, { notBefore, deadline }: Times) {
   const { settings, store } = session
-  const { account, trouble } = await freshAccount(session)
+  const { account, staleReason } = await freshAccount(session)
   const cap = lowestCap(maxCredits, first)
   const perMinute = settings.rateLimit === 'auto' ? account.limitPerMinute : settings.rateLimit
   const now = session.now()
@@ -295,7 +295,7 @@ async function costOf(session: Session, plan: Plan, { maxCredits, first }: Caps,
     cap,
     creditReserve,
     activeHours: activeHours === null ? null : { hours: activeHours.hours.text, zone: activeHours.zone },
-    accountTrouble: trouble,
+    accountStaleReason: staleReason,
     pause: (await store.pauses.list())[0] ?? null,
     rateLimitedUntil: await store.pauses.rateLimitedUntil(now),
     now,
@@ -325,21 +325,21 @@ function checkTimes(options: Pick<BatchOptions, 'notBefore' | 'deadline'>, now: 
 const SHORT_MS = 3000
 
 /** GET /me with a short timeout. A failure never fails a plan. */
-export async function freshAccount(session: Session): Promise<{ account: Account; trouble: string | null }> {
+export async function freshAccount(session: Session): Promise<{ account: Account; staleReason: string | null }> {
   const { settings, store, now } = session
   const account = await knownAccount(store, settings.apiUrl)
-  if (settings.apiKey === null) return { account, trouble: 'no API key is set' }
+  if (settings.apiKey === null) return { account, staleReason: 'no API key is set' }
   const api = await session.openApi()
   const quick = { url: api.url, me: () => api.me(SHORT_MS) }
   const refreshed = await refreshAccount({ store, api: quick, now })
   switch (refreshed.kind) {
     case 'ok':
-      return { account: refreshed.account, trouble: null }
+      return { account: refreshed.account, staleReason: null }
     case 'unauthorized':
-      return { account, trouble: 'the API refused this key; check TRACKYARD_API_KEY' }
+      return { account, staleReason: 'the API refused this key; check TRACKYARD_API_KEY' }
     case 'failed': {
       const asLastKnown = account.creditsRemaining === null ? '' : 'last known; '
-      return { account, trouble: `${asLastKnown}GET /me failed: ${refreshed.reason}` }
+      return { account, staleReason: `${asLastKnown}GET /me failed: ${refreshed.reason}` }
     }
     default:
       return refreshed satisfies never

@@ -75,7 +75,7 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
   const startedAt = parts.now()
   let searching: { activeJobs(): number } | null = null
   const facts = () => ({ host: hostname(), pid: process.pid, startedAt, inFlight: searching?.activeJobs() ?? 0 })
-  await queue.registry.heartbeat({ id: workerId, trouble: null, facts: { ...facts(), mismatches: [] } })
+  await queue.registry.heartbeat({ id: workerId, writeFailure: null, facts: { ...facts(), mismatches: [] } })
   // `down` may have been called during a long start: then this worker must not make a call.
   if (await queue.registry.isStopRequested()) return alreadyStoppedService(cleanup)
   await logStartup({ settings, log, store, queue, account })
@@ -115,7 +115,7 @@ export async function runWorker(opened: WorkerParts, cleanup: Cleanup): Promise<
         sharedKey,
         logSummary: handler.logSummary,
         // A lost store explains more than the write that failed because of it.
-        trouble: () => store.trouble() ?? handler.writeFailure(),
+        writeFailure: () => store.writeFailure() ?? handler.writeFailure(),
       }),
       storeCheck(store, log, 0),
       ...damageChecks,

@@ -24,7 +24,7 @@ export interface StatusFacts {
   readonly autoResumeMs: number
   readonly workers: number
   /** One entry per worker that cannot write to the store. */
-  readonly troubles: readonly WriteFailure[]
+  readonly writeFailures: readonly WriteFailure[]
   readonly rateLimitedUntil: number | null
   /** What the API said with the rate limit; null: nothing. */
   readonly rateLimitDetail: string | null
@@ -81,12 +81,12 @@ function mismatchMessage({ mismatches }: StatusFacts): string {
 }
 
 function explainState(facts: StatusFacts): StatusMessage {
-  const { troubles, workers, pauses, due, active, redisProblem } = facts
+  const { writeFailures, workers, pauses, due, active, redisProblem } = facts
   const explained = explainWork(facts)
   if (redisProblem !== null) return { state: explained.state, reason: unknownReason(facts, redisProblem), until: null }
-  if (troubles.length === 0) return explained
+  if (writeFailures.length === 0) return explained
   const failure = writeFailureMessage(facts)
-  if (pauses.length === 0 && troubles.length >= workers && due + active > 0) {
+  if (pauses.length === 0 && writeFailures.length >= workers && due + active > 0) {
     return { state: 'write_failure', reason: `No calls: ${failure} ${searches(due)} due.`, until: null }
   }
   return { ...explained, reason: `${explained.reason} ${failure}` }
@@ -99,10 +99,10 @@ function unknownReason(facts: StatusFacts, redisProblem: string): string {
 }
 
 /** A lost store matters most, then paid answers that are only in memory. */
-function writeFailureMessage({ troubles, workers, now }: StatusFacts): string {
-  const unsaved = troubles.filter((failure) => failure.kind === 'save')
-  const lost = troubles.filter((failure) => failure.kind === 'lost')
-  const shown = [lost, unsaved].find((some) => some.length > 0) ?? troubles
+function writeFailureMessage({ writeFailures, workers, now }: StatusFacts): string {
+  const unsaved = writeFailures.filter((failure) => failure.kind === 'save')
+  const lost = writeFailures.filter((failure) => failure.kind === 'lost')
+  const shown = [lost, unsaved].find((some) => some.length > 0) ?? writeFailures
   const [first] = shown.toSorted((a, b) => a.since - b.since)
   if (first === undefined) return ''
   const isOne = shown.length === 1

@@ -43,7 +43,7 @@ export async function status(
       parts.store.timeline.list(SHOWN_ENTRIES),
     ])
   const queue = await readQueue(parts.queue)
-  const troubles = queue.workers.flatMap(({ trouble }) => trouble ?? [])
+  const writeFailures = queue.workers.flatMap(({ writeFailure }) => writeFailure ?? [])
   const { rateLimit, autoResumeHours } = parts.settings
   const limit = rateOf(rateLimit === 'auto' ? account.limitPerMinute : rateLimit, queue)
   const explained = statusMessage({
@@ -54,7 +54,7 @@ export async function status(
     autoResumeMs: autoResumeHours * HOUR_MS,
     probing,
     workers: queue.workers.length,
-    troubles,
+    writeFailures,
     rateLimitedUntil: queue.rateLimitedUntil ?? (await parts.store.pauses.rateLimitedUntil(now)),
     rateLimitDetail: await parts.store.pauses.rateLimitDetail(now),
     outOfToday: account.remainingToday === 0,
@@ -115,7 +115,7 @@ export async function status(
       delayed: queue.delayed,
       dead_letters: totals.deadLetters,
       workers: queue.workers.length,
-      write_failures: troubles.length,
+      write_failures: writeFailures.length,
     },
     credits: {
       remaining: account.creditsRemaining,
@@ -180,13 +180,13 @@ function rateOf(limit: number | null, { pace, workers }: Pick<QueueState, 'pace'
   return limit === null ? pace : Math.min(limit, pace)
 }
 
-function workerStatus({ facts, trouble }: LiveWorker): WorkerStatus {
+function workerStatus({ facts, writeFailure }: LiveWorker): WorkerStatus {
   return {
     host: facts?.host ?? null,
     pid: facts?.pid ?? null,
     since: isoOrNull(facts?.startedAt ?? null),
     in_flight: facts?.inFlight ?? null,
-    write_failure: trouble?.cause ?? null,
+    write_failure: writeFailure?.cause ?? null,
   }
 }
 

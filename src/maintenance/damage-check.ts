@@ -32,7 +32,7 @@ export async function startDamageCheck({
   log,
   stopping,
 }: {
-  readonly store: Pick<Store, 'path' | 'trouble' | 'reportDamage'>
+  readonly store: Pick<Store, 'path' | 'writeFailure' | 'reportDamage'>
   readonly log: Logger
   /** Ends the child process. */
   readonly stopping: AbortSignal
@@ -42,7 +42,7 @@ export async function startDamageCheck({
   let nextAt = 0
 
   async function check(): Promise<void> {
-    if (store.trouble() !== null || performance.now() < nextAt || timeOfWrite(store.path) === writtenAt) return
+    if (store.writeFailure() !== null || performance.now() < nextAt || timeOfWrite(store.path) === writtenAt) return
     const fileTime = timeOfWrite(store.path)
     // One check at a time.
     nextAt = Number.POSITIVE_INFINITY

@@ -38,7 +38,7 @@ export interface WorkerRegistry {
   /** Marks a worker as alive for 15 s, with the write failure that keeps it from making calls. */
   heartbeat(worker: {
     readonly id: string
-    readonly trouble: WriteFailure | null
+    readonly writeFailure: WriteFailure | null
     readonly facts?: WorkerFacts
   }): Promise<void>
   unregister(workerId: string): Promise<void>
@@ -82,7 +82,7 @@ export interface LiveWorker {
   readonly id: string
   /** Null: a worker of an earlier version. */
   readonly facts: WorkerFacts | null
-  readonly trouble: WriteFailure | null
+  readonly writeFailure: WriteFailure | null
 }
 
 const WORKER_TTL_MS = 15_000
@@ -200,9 +200,9 @@ export async function openWorkerRegistry(parts: {
       await redis.set(latestCallKey, String(call))
     },
     latestCall: async () => Number(await redis.get(latestCallKey)),
-    heartbeat: async ({ id, trouble, facts }) => {
+    heartbeat: async ({ id, writeFailure, facts }) => {
       // Flat: a board of the previous version reads the write failure from it.
-      const json = trouble === null && facts === undefined ? '' : JSON.stringify({ ...trouble, ...facts })
+      const json = writeFailure === null && facts === undefined ? '' : JSON.stringify({ ...writeFailure, ...facts })
       await redis.multi().set(workerKey(id), json, 'PX', WORKER_TTL_MS).sadd(workersKey, id).exec()
     },
     unregister: async (workerId) => {
@@ -249,7 +249,7 @@ function liveWorker(id: string, json: string): LiveWorker {
   const isKnown =
     typeof host === 'string' && typeof pid === 'number' && typeof startedAt === 'number' && typeof inFlight === 'number'
   const facts = isKnown ? { host, pid, startedAt, inFlight, mismatches: parseMismatches(mismatches) } : null
-  return { id, facts, trouble: parseWriteFailure(json) }
+  return { id, facts, writeFailure: parseWriteFailure(json) }
 }
 
 /** Ignores what is damaged, or from another version. */

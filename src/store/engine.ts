@@ -118,7 +118,7 @@ export interface StoreHealth {
    * null, nothing new starts: claims and changes throw `UnreachableError`, but the ends of calls
    * are still written.
    */
-  trouble(): WriteFailure | null
+  writeFailure(): WriteFailure | null
   /**
    * Saves the data of a lost store that only this process has. `last`: this process is about to
    * close it. False: committed data is not safe, because the store is damaged or a copy could not

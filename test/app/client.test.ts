@@ -325,7 +325,7 @@ describe('the whole of a batch', () => {
       rows: [{ batch: id, position: 1 }],
     })
     expect(await client.show('nobody')).toBeNull()
-    expect(await client.account()).toMatchObject({ trouble: null, creditsRemaining: expect.any(Number) })
+    expect(await client.account()).toMatchObject({ staleReason: null, creditsRemaining: expect.any(Number) })
   })
 
   test('a cap is raised by release, and errors have codes', async () => {

@@ -20,7 +20,7 @@ const QUIET: StatusFacts = {
   watch: { askedAt: null, nextAt: null },
   autoResumeMs: 24 * 3_600_000,
   workers: 1,
-  troubles: [],
+  writeFailures: [],
   rateLimitedUntil: null,
   rateLimitDetail: null,
   outOfToday: false,
@@ -159,7 +159,7 @@ describe('the status message', () => {
     const stuck = said({
       due: 7,
       rateLimitedUntil: NOW + 60_000,
-      troubles: [{ ...save, since: NOW }, save],
+      writeFailures: [{ ...save, since: NOW }, save],
       workers: 2,
     })
     expect(stuck).toEqual({
@@ -168,11 +168,11 @@ describe('the status message', () => {
       until: null,
     })
     const claim = { ...save, kind: 'claim' } as const
-    expect(said({ due: 7, troubles: [claim] }).reason).toMatch(
+    expect(said({ due: 7, writeFailures: [claim] }).reason).toMatch(
       /^No calls: 1 worker has been unable to write to the store since/,
     )
-    expect(said({ due: 7, troubles: [claim] }).reason).not.toMatch(/do not kill/)
-    expect(said({ due: 7, troubles: [claim, save], workers: 2 }).reason).toMatch(
+    expect(said({ due: 7, writeFailures: [claim] }).reason).not.toMatch(/do not kill/)
+    expect(said({ due: 7, writeFailures: [claim, save], workers: 2 }).reason).toMatch(
       / 1 of 2 workers has been unable to save .* kept in its memory: do not kill it\./,
     )
   })
@@ -182,7 +182,7 @@ describe('the status message', () => {
     const lost = { kind: 'lost', since: NOW - 1000, cause } as const
     const save = { kind: 'save', since: NOW - 5000, cause: 'The disk is full.' } as const
     const since = new Date(NOW - 1000).toLocaleString('sv-SE').slice(11)
-    expect(said({ due: 7, troubles: [save, lost], workers: 2 })).toEqual({
+    expect(said({ due: 7, writeFailures: [save, lost], workers: 2 })).toEqual({
       state: 'write_failure',
       reason: `No calls: 1 of 2 workers lost the store at ${since}. ${cause} 7 searches due.`,
       until: null,
@@ -190,16 +190,18 @@ describe('the status message', () => {
   })
 
   test('a write failure comes last while others work, or during a pause', () => {
-    const troubles = [{ kind: 'save', since: NOW, cause: 'The disk is full.' }] as const
-    const some = said({ due: 7, troubles, workers: 3 })
+    const writeFailures = [{ kind: 'save', since: NOW, cause: 'The disk is full.' }] as const
+    const some = said({ due: 7, writeFailures, workers: 3 })
     expect(some.state).toBe('running')
     expect(some.reason).toMatch(
       /^Running: .* 7 searches due\. 1 of 3 workers has been unable to save paid answers since/,
     )
     const pauses = [{ cause: 'operator', since: NOW, detail: '' }] as const
-    expect(said({ due: 7, troubles, pauses })).toMatchObject({ state: 'paused' })
-    expect(said({ due: 7, troubles, pauses }).reason).toMatch(/^Paused by hand .* 1 worker has been unable to save/)
-    expect(said({ troubles }).reason).toMatch(/^Nothing is due\. 1 worker has been unable to save/)
+    expect(said({ due: 7, writeFailures, pauses })).toMatchObject({ state: 'paused' })
+    expect(said({ due: 7, writeFailures, pauses }).reason).toMatch(
+      /^Paused by hand .* 1 worker has been unable to save/,
+    )
+    expect(said({ writeFailures }).reason).toMatch(/^Nothing is due\. 1 worker has been unable to save/)
   })
 
   test('a rate limit has one visible end; daily and minute limits differ', () => {
@@ -321,7 +323,7 @@ describe('the report', () => {
     system = await startInProcess()
   })
   afterEach(() => system.close())
-  const alive = () => system.queue.registry.heartbeat({ id: 'w', trouble: null })
+  const alive = () => system.queue.registry.heartbeat({ id: 'w', writeFailure: null })
 
   test('waiting counts what is due, in Redis or not; withheld is not due', async () => {
     await system.submit(queries(40), { maxCredits: 25 })

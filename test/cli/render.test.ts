@@ -103,7 +103,7 @@ describe('the plan says what to do if credits or limits do not suffice', () => {
       notBefore: null,
       deadline: null,
       meetsDeadline: null,
-      accountTrouble: null,
+      accountStaleReason: null,
       replacedColumns: [],
       notes: [],
       doubts: [],
@@ -205,7 +205,7 @@ test('on a terminal wait draws a bar and restores the cursor', async () => {
     batches: [{ finish_at: null }],
   } as unknown as StatusReport
   expect(view.isDue()).toBe(true)
-  view.show(batch, { report: status, trouble: null })
+  view.show(batch, { report: status, redisProblem: null })
   expect(view.isDue()).toBe(false)
   const text = (): string => Buffer.concat(drawn).toString()
   await until(() => text().includes('Running'), { timeoutMs: 120_000, what: 'the bar to be drawn' })

@@ -158,7 +158,7 @@ describe('pause and resume', () => {
     await desk.work()
     await desk.json(['submit', '-', '--name', 'later'], { stdin: '{"query":"two"}' })
     const queue = await openSearchQueue({ connection: { url: desk.redis.url }, log: silentLogger })
-    await queue.registry.heartbeat({ id: 'one', trouble: null })
+    await queue.registry.heartbeat({ id: 'one', writeFailure: null })
     await queue.close()
     const finish = async (...line: readonly string[]) => /^finish .*/m.exec((await desk.type(line)).stdout)?.[0] ?? ''
     expect(await finish('status')).toMatch(/ in under a minute/)

@@ -33,7 +33,7 @@ test('a repeated event is written once a minute, with its count', () => {
 test('kinds do not hide each other, whatever their level and message', () => {
   const { log, lines } = limited()
   for (const kind of ['a', 'b', 'a', 'b']) {
-    log.error({ event: kind, repeats: true }, `trouble ${kind}`)
+    log.error({ event: kind, repeats: true }, `failure ${kind}`)
     log.info({ event: `end of ${kind}`, repeats: true }, 'over')
   }
   expect(lines.map(({ facts }) => facts.event)).toEqual(['a', 'end of a', 'b', 'end of b'])

@@ -12,7 +12,7 @@ test('a check that failed is repeated although nothing was written meanwhile', a
   await writeFile(path, '')
   const log = recordingLogger()
   // The child process is in JavaScript, so each check of these tests, which run without a build, fails.
-  const store = { path, trouble: () => null, reportDamage: () => {} }
+  const store = { path, writeFailure: () => null, reportDamage: () => {} }
   const task = await startDamageCheck({ store, log, stopping: new AbortController().signal })
   const failures = () => log.logged('store.check_failed').length
   expect(failures()).toBe(1)

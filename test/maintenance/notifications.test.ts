@@ -547,9 +547,9 @@ describe('notifications', () => {
 
   test('a worker that is lost is notified once; one that stops is not', async () => {
     const { registry } = system.queue
-    await registry.heartbeat({ id: 'killed', trouble: null })
-    await registry.heartbeat({ id: 'stopped', trouble: null })
-    await registry.heartbeat({ id: 'alive', trouble: null })
+    await registry.heartbeat({ id: 'killed', writeFailure: null })
+    await registry.heartbeat({ id: 'stopped', writeFailure: null })
+    await registry.heartbeat({ id: 'alive', writeFailure: null })
     await registry.unregister('stopped')
     const redis = new Redis(system.redis.url)
     await redis.del(...(await redis.keys('*worker:killed')))

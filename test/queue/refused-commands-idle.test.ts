@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, test } from '@jest/globals'
 import { withRedis } from '../support/redis.js'
-import { recording, TROUBLES } from './refusing-redis.js'
+import { REFUSALS, recording } from './refusing-redis.js'
 import { DONE, eventually, jobs, numberOf, opener } from './setup.js'
 
 // BullMQ's check for stalled jobs rests so long after an error, and does not hear that it is closed.
 afterAll(() => sleep(5000))
 
-test.concurrent.each(TROUBLES)(
+test.concurrent.each(REFUSALS)(
   'a Redis that refuses with $name: idle workers take a job within seconds of the end',
   ({ begin, end }) =>
     withRedis(async (redis) => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeEach, expect, test } from '@jest/globals'
 import { startRedis, type TestRedis } from '../support/redis.js'
-import { recording, TROUBLES } from './refusing-redis.js'
+import { REFUSALS, recording } from './refusing-redis.js'
 import { DONE, eventually, jobs, LOCKS, numberOf, opener, range } from './setup.js'
 
 /** One after another, since what a queue costs meanwhile is measured for the whole process. */
@@ -20,7 +20,7 @@ const WATCHED_MS = 2000
 // BullMQ's check for stalled jobs rests so long after an error, and does not hear that it is closed.
 afterAll(() => sleep(5000))
 
-test.each(TROUBLES)(
+test.each(REFUSALS)(
   'a Redis that refuses with $name: busy workers write few lines, rest, and then run every job once',
   async ({ begin, end, events }) => {
     const { shown, log, raw } = recording()

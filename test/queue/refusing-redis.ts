@@ -22,7 +22,7 @@ export async function mendDump(redis: TestRedis): Promise<void> {
   await redis.command('BGSAVE')
 }
 
-export interface Trouble {
+export interface Refusal {
   readonly name: string
   readonly begin: (redis: TestRedis) => Promise<unknown>
   readonly end: (redis: TestRedis) => Promise<unknown>
@@ -31,7 +31,7 @@ export interface Trouble {
 }
 
 /** Why a Redis refuses, and how it is made to. */
-export const TROUBLES: readonly Trouble[] = [
+export const REFUSALS: readonly Refusal[] = [
   {
     name: 'READONLY',
     begin: (redis) => redis.command('REPLICAOF', '127.0.0.1', '1'),

@@ -40,7 +40,7 @@ describe.each([
     expect(await registry.claimOwnership('3f8c1ab2-1111-4222-8333-444455556666')).toBe(true)
     expect(await registry.queueId()).not.toBeNull()
     expect(await registry.lease('feed', 1000)).toBe(true)
-    await registry.heartbeat({ id: 'one', trouble: null })
+    await registry.heartbeat({ id: 'one', writeFailure: null })
     expect(await registry.workers()).toBe(1)
     expect(await registry.warnings()).toEqual([])
     await throttle.setRate(60_000)

@@ -242,7 +242,7 @@ test('after FLUSHALL active jobs end quietly, and new jobs run', async () => {
 })
 
 describe('stopping while Redis is', () => {
-  test.each(['killed', 'frozen'])('%s: ends within the grace, with and without an active job', async (trouble) => {
+  test.each(['killed', 'frozen'])('%s: ends within the grace, with and without an active job', async (how) => {
     const queue = await open.queue()
     await queue.searches.add(jobs([1]))
     const { handle } = slowHandler()
@@ -250,7 +250,7 @@ describe('stopping while Redis is', () => {
     await eventually('one is in hand', () => busy.activeJobs() === 1)
     const idle = await open.work(queue, handle)
     const letters = await queue.deadLetters.work({ ...LOCKS, retry: async () => {} })
-    if (trouble === 'killed') await redis.kill()
+    if (how === 'killed') await redis.kill()
     else redis.freeze()
     try {
       const startedAt = performance.now()
@@ -262,7 +262,7 @@ describe('stopping while Redis is', () => {
       await queue.close()
       expect(performance.now() - startedAt).toBeLessThan(15_000)
     } finally {
-      if (trouble === 'frozen') redis.thaw()
+      if (how === 'frozen') redis.thaw()
       await redis.restart()
     }
   })

@@ -17,7 +17,8 @@ async function twoProcesses() {
   return [one.registry, other.registry] as const
 }
 
-const failuresOf = async (registry: WorkerRegistry) => (await registry.live()).flatMap(({ trouble }) => trouble ?? [])
+const failuresOf = async (registry: WorkerRegistry) =>
+  (await registry.live()).flatMap(({ writeFailure }) => writeFailure ?? [])
 
 describe('the Redis owner', () => {
   test('belongs to the first store that claims it, also when ten claim at once', async () => {
@@ -91,7 +92,7 @@ describe('a lease', () => {
 test('workers are counted while they beat, and not once they left or fell silent', async () => {
   const queue = await open.queue()
   const { registry } = queue
-  for (const id of ['a', 'b', 'c', 'b']) await registry.heartbeat({ id, trouble: null })
+  for (const id of ['a', 'b', 'c', 'b']) await registry.heartbeat({ id, writeFailure: null })
   expect(await registry.workers()).toBe(3)
   await registry.unregister('a')
   expect(await registry.workers()).toBe(2)
@@ -100,18 +101,18 @@ test('workers are counted while they beat, and not once they left or fell silent
   await eventually('the silent one is no worker any more', async () => (await registry.workers()) === 1)
 })
 
-test('what a worker says of its trouble is known until it says otherwise, leaves or falls silent', async () => {
+test('what a worker says of its write failure is known until it says otherwise, leaves or falls silent', async () => {
   const { registry, prefix } = await open.queue()
-  const trouble = { kind: 'save', since: 1234, cause: 'The store was locked.' } as const
-  await registry.heartbeat({ id: 'a', trouble })
-  await registry.heartbeat({ id: 'b', trouble: { ...trouble, kind: 'claim' } })
-  await registry.heartbeat({ id: 'c', trouble: null })
+  const writeFailure = { kind: 'save', since: 1234, cause: 'The store was locked.' } as const
+  await registry.heartbeat({ id: 'a', writeFailure })
+  await registry.heartbeat({ id: 'b', writeFailure: { ...writeFailure, kind: 'claim' } })
+  await registry.heartbeat({ id: 'c', writeFailure: null })
   expect(await registry.workers()).toBe(3)
   expect(await failuresOf(registry)).toHaveLength(2)
-  await registry.heartbeat({ id: 'b', trouble: null })
-  expect(await failuresOf(registry)).toEqual([trouble])
+  await registry.heartbeat({ id: 'b', writeFailure: null })
+  expect(await failuresOf(registry)).toEqual([writeFailure])
   await redis.command('SET', `${prefix}:worker:c`, '{"pid":1}')
-  expect(await failuresOf(registry)).toEqual([trouble])
+  expect(await failuresOf(registry)).toEqual([writeFailure])
   await registry.unregister('a')
   expect(await failuresOf(registry)).toEqual([])
 })
@@ -172,8 +173,8 @@ describe('damaged values', () => {
     'a heartbeat replaced by %s %s counts for 15 seconds at most, and says nothing',
     async (...words) => {
       const { registry, prefix } = await open.queue()
-      await registry.heartbeat({ id: 'alive', trouble: null })
-      await registry.heartbeat({ id: 'dead', trouble: null })
+      await registry.heartbeat({ id: 'alive', writeFailure: null })
+      await registry.heartbeat({ id: 'dead', writeFailure: null })
       const [verb = '', ...rest] = words
       await redis.command('DEL', `${prefix}:worker:dead`)
       await redis.command(verb, `${prefix}:worker:dead`, ...rest)
@@ -184,7 +185,7 @@ describe('damaged values', () => {
         await redis.command('PEXPIRE', `${prefix}:worker:dead`, '1')
       }
       await eventually('only the living one counts', async () => (await registry.workers()) === 1)
-      await registry.heartbeat({ id: 'dead', trouble: null })
+      await registry.heartbeat({ id: 'dead', writeFailure: null })
       expect(await registry.workers()).toBe(2)
     },
   )
@@ -208,14 +209,14 @@ test('live workers are told with where they run; one of an earlier version witho
   const { registry } = await open.queue()
   const mismatches = [{ setting: 'TRACKYARD_CREDIT_RESERVE', here: '0', inForce: '100' }]
   const facts = { host: 'night-box', pid: 4711, startedAt: 2000, inFlight: 3, mismatches }
-  const trouble = { kind: 'save', since: 1, cause: 'the disk is full' } as const
-  await registry.heartbeat({ id: 'b', trouble, facts })
-  await registry.heartbeat({ id: 'a', trouble: null })
+  const writeFailure = { kind: 'save', since: 1, cause: 'the disk is full' } as const
+  await registry.heartbeat({ id: 'b', writeFailure, facts })
+  await registry.heartbeat({ id: 'a', writeFailure: null })
   expect(await registry.live()).toEqual([
-    { id: 'a', facts: null, trouble: null },
-    { id: 'b', facts, trouble },
+    { id: 'a', facts: null, writeFailure: null },
+    { id: 'b', facts, writeFailure },
   ])
-  expect(await failuresOf(registry)).toEqual([trouble])
+  expect(await failuresOf(registry)).toEqual([writeFailure])
   await registry.expire('b')
   expect(await registry.workers()).toBe(1)
   expect(await registry.missing()).toEqual(['b'])

@@ -79,12 +79,12 @@ describe('a store that is lost while it is open', () => {
     ['without permissions', /permissions of the store .* \(400\)/, () => chmodSync(path, 0o400)],
   ]
   test.each(kinds)('%s: nothing new begins, and the sentence says why and what to do', async (_, sentence, lose) => {
-    expect(store.trouble()).toBeNull()
+    expect(store.writeFailure()).toBeNull()
     lose()
     await expectNothingBegins()
-    const trouble = store.trouble()
-    expect(trouble).toMatchObject({ kind: 'lost', cause: expect.stringMatching(sentence) })
-    expect(trouble?.cause).toMatch(/down`|by themselves|is copied beside it/)
+    const writeFailure = store.writeFailure()
+    expect(writeFailure).toMatchObject({ kind: 'lost', cause: expect.stringMatching(sentence) })
+    expect(writeFailure?.cause).toMatch(/down`|by themselves|is copied beside it/)
   })
 
   test('a call in flight still ends, and the copy has its answer', async () => {
@@ -96,7 +96,7 @@ describe('a store that is lost while it is open', () => {
     await close(store, call, 'answered')
     expect(await store.rescue(false)).toBe(true)
     const [copy = ''] = copies()
-    expect(store.trouble()?.cause).toContain(`is saved in ${copy}`)
+    expect(store.writeFailure()?.cause).toContain(`is saved in ${copy}`)
     expect((statSync(copy).mode & 0o777).toString(8)).toBe('600')
     // Once: neither it nor the other processes copy the same again.
     expect(await store.rescue(true)).toBe(true)
@@ -114,7 +114,7 @@ describe('a store that is lost while it is open', () => {
     chmodSync(path, 0o000)
     await expectNothingBegins()
     chmodSync(path, 0o600)
-    expect(store.trouble()).toBeNull()
+    expect(store.writeFailure()).toBeNull()
     expect(await claim(store, 'two')).toMatchObject({ kind: 'granted' })
   })
 
@@ -133,14 +133,14 @@ describe('a store that is lost while it is open', () => {
     other.exec('create table ballast (text)')
     other.exec('insert into ballast select hex(randomblob(4000)) from (select 1 union select 2 union select 3), search')
     other.pragma('wal_checkpoint(TRUNCATE)')
-    expect(store.trouble()).toBeNull()
+    expect(store.writeFailure()).toBeNull()
     const before = statSync(path).size
     other.exec('drop table ballast')
     other.exec('VACUUM')
     other.pragma('wal_checkpoint(TRUNCATE)')
     other.close()
     expect(statSync(path).size).toBeLessThan(before)
-    expect(store.trouble()).toBeNull()
+    expect(store.writeFailure()).toBeNull()
     expect(await claim(store, 'two')).toMatchObject({ kind: 'granted' })
   })
 
@@ -149,7 +149,7 @@ describe('a store that is lost while it is open', () => {
     store.reportDamage('a page is not what it should be')
     await expectNothingBegins()
     await expect(close(store, call, 'answered')).rejects.toBeInstanceOf(UnreachableError)
-    expect(store.trouble()?.cause).toMatch(/is damaged .*backup.*docs\/backup\.md/)
+    expect(store.writeFailure()?.cause).toMatch(/is damaged .*backup.*docs\/backup\.md/)
   })
 })
 

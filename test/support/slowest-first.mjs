@@ -7,7 +7,7 @@ import Sequencer from '@jest/test-sequencer'
  */
 const SLOW = [
   'system/active-hours',
-  'system/redis-trouble',
+  'system/redis-failures',
   'queue/topologies',
   'system/crash-loop',
   'system/chaos',
@@ -28,7 +28,7 @@ const SLOW = [
   'system/terminal',
   'system/automation',
   'web/overview',
-  'system/store-trouble',
+  'system/store-failures',
   'system/frozen',
   'system/caps',
   'app/maintenance-tasks',

@@ -74,7 +74,7 @@ async function exportTo(cli: Cli, name: string | null, options: ExportOptions): 
     )
     if (options.report === true && code === 0) await writeReport(cli, session, batch.id, besideExport(options.out))
     // The export is complete even if the store was lost: rows are read from the open file.
-    const failure = session.store.trouble()
+    const failure = session.store.writeFailure()
     if (failure !== null) cli.say(`The store was lost during the export. ${failure.cause}`)
     return code
   })

@@ -74,11 +74,11 @@ async function showStatus(cli: Cli, name: string | null, watch: boolean): Promis
       )
       return 0
     }
-    const { report, trouble } = await readStatus(session, which)
+    const { report, redisProblem } = await readStatus(session, which)
     cli.result('status', statusJson(report))
-    if (trouble !== null && cli.json) throw trouble
+    if (redisProblem !== null && cli.json) throw redisProblem
     cli.print(await text(report))
-    return trouble?.exitCode ?? 0
+    return redisProblem?.exitCode ?? 0
   })
 }
 
@@ -115,10 +115,10 @@ async function writeLines(cli: Cli, look: () => Promise<StatusSnapshot>, signal:
   let lastState = ''
   let nextAt = 0
   for (;;) {
-    const { report, trouble } = await orAborted(look(), signal)
+    const { report, redisProblem } = await orAborted(look(), signal)
     const state = cli.json
       ? JSON.stringify(report)
-      : (trouble?.message ?? [report.queue.state, ...report.queue.causes].join())
+      : (redisProblem?.message ?? [report.queue.state, ...report.queue.causes].join())
     if (state !== lastState || performance.now() >= nextAt) {
       cli.emit('status', statusJson(report))
       cli.print(`${new Date().toISOString()} ${statusLine(report)}`)

@@ -81,10 +81,10 @@ function plainLines(cli: Cli): WaitView {
   let lastState = ''
   return {
     isDue: () => performance.now() >= nextCheckAt,
-    show(batch, { report, trouble }) {
+    show(batch, { report, redisProblem }) {
       const now = performance.now()
       nextCheckAt = now + CHECK_MS
-      const state = trouble?.message ?? [batch.batch.state, report.queue.state, ...report.queue.causes].join()
+      const state = redisProblem?.message ?? [batch.batch.state, report.queue.state, ...report.queue.causes].join()
       if (now < nextLineAt && state === lastState) return
       nextLineAt = now + LINE_MS
       lastState = state

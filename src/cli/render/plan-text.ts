@@ -101,7 +101,7 @@ function whereDead({ alreadyDead, discarded }: Plan): string {
 }
 
 function costLines(plan: BatchPlan): string[] {
-  const { estimate, cap, now, accountTrouble, isRateKnown } = plan
+  const { estimate, cap, now, accountStaleReason, isRateKnown } = plan
   const capped =
     cap !== null && plan.creditsNeeded > estimate.creditsNeeded
       ? `capped; ${pluralize(plan.creditsNeeded - estimate.creditsNeeded, 'search')} withheld until you release them`
@@ -121,7 +121,7 @@ function costLines(plan: BatchPlan): string[] {
       : `${formatTimeAndWait(estimate.finishAt, now)}${before} (if ${plan.notBefore === null ? 'it starts now and ' : ''}nothing else uses the key)`
   return [
     entry('credits needed', estimate.creditsNeeded, capped),
-    text('credits left', accountTrouble === null ? left : `${left} (${accountTrouble})`),
+    text('credits left', accountStaleReason === null ? left : `${left} (${accountStaleReason})`),
     text('rate limit', `${rate} a minute${perDay}${assumed}`),
     ...hoursLine(plan),
     ...(plan.notBefore === null ? [] : [text('start', formatTimeAndWait(plan.notBefore, now))]),

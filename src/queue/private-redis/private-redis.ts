@@ -211,7 +211,7 @@ const FAILURE_TTL_MS = 60_000
 
 /** Beside the directory, since the directory itself may be the problem. */
 function failureFile(dataDir: string): string {
-  return join(dataDir, 'redis.trouble')
+  return join(dataDir, 'redis.start-failure')
 }
 
 /** Writes a failed start to a file for `status`, which starts nothing. */

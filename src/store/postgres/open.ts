@@ -57,7 +57,7 @@ const ROWS_PER_CHUNK = 2500
 
 /** A database on a server cannot be lost as a file can: it is there, or it cannot be reached. */
 const ALWAYS_THERE: Engine['health'] = {
-  trouble: () => null,
+  writeFailure: () => null,
   rescue: async () => true,
   reportDamage: () => {},
 }

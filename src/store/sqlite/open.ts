@@ -64,7 +64,7 @@ async function beginReading(connection: SqliteConnection): Promise<Engine> {
     throw error
   }
   const rescue = openRescue(connection)
-  const health = { trouble: rescue.trouble, rescue: rescue.run, reportDamage: files.reportDamage }
+  const health = { writeFailure: rescue.writeFailure, rescue: rescue.run, reportDamage: files.reportDamage }
   const sizes = { groupSize: openGroupSize(connection.lockWaitMs), rowsPerChunk: ROWS_PER_CHUNK }
   return { name: files.path, connection, loader: connection, reader, health, ...sizes, lastIds, setLastIds }
 }

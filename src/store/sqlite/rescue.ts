@@ -12,7 +12,7 @@ import { lossSentence, type Rescued, type StoreLoss } from './store-files.js'
 
 export interface Rescue {
   /** Null: the open files are the store. */
-  trouble(): WriteFailure | null
+  writeFailure(): WriteFailure | null
   /**
    * Saves the data in danger, once. The copy waits for calls in flight, so that it contains their
    * answers.
@@ -89,7 +89,7 @@ export function openRescue(connection: SqliteConnection): Rescue {
   }
 
   return {
-    trouble() {
+    writeFailure() {
       const loss = files.loss()
       return loss === null ? null : { kind: 'lost', since: loss.since, cause: lossSentence(loss, files.path, rescued) }
     },

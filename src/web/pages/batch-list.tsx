@@ -84,7 +84,7 @@ function Deadline({ batch, now }: { readonly batch: BatchStatus; readonly now: n
   const isLate = at <= now || batch.meets_deadline === false
   const forecast = at <= now ? ' missed' : isLate ? ' will be missed' : batch.meets_deadline ? ' will be met' : ''
   return (
-    <span class={isLate ? 'tone-bad trouble' : ''}>
+    <span class={isLate ? 'tone-bad failure' : ''}>
       {' · deadline '}
       <When at={at} now={now} />
       {forecast}

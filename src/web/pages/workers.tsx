@@ -19,7 +19,7 @@ export function Workers({
         <table>
           <thead>
             <tr>
-              {['Host', 'Process', 'Since', 'In flight', 'Trouble'].map((name) => (
+              {['Host', 'Process', 'Since', 'In flight', 'Write failure'].map((name) => (
                 <th scope="col">{name}</th>
               ))}
             </tr>
@@ -39,7 +39,7 @@ export function Workers({
                   )}
                 </td>
                 <td>{figureOr(in_flight, '–')}</td>
-                <td class={write_failure === null ? 'quiet' : 'tone-bad trouble'}>{write_failure ?? 'none'}</td>
+                <td class={write_failure === null ? 'quiet' : 'tone-bad failure'}>{write_failure ?? 'none'}</td>
               </tr>
             ))}
           </tbody>

@@ -255,20 +255,24 @@ describe('in the middle of a run', () => {
 
 describe('at the start', () => {
   const cases = [
-    { trouble: 'full', settings: { maxmemory: '1' }, sentence: /is full \(maxmemory reached\)\. Give it more memory/ },
     {
-      trouble: 'a replica',
+      condition: 'full',
+      settings: { maxmemory: '1' },
+      sentence: /is full \(maxmemory reached\)\. Give it more memory/,
+    },
+    {
+      condition: 'a replica',
       settings: { replicaof: '127.0.0.1 1' },
       sentence: /is read-only \(a replica\)\. Use the address/,
     },
     {
-      trouble: 'behind a password',
+      condition: 'behind a password',
       settings: { requirepass: 'opensesame' },
       sentence: /requires a password\. Put it into/,
     },
   ]
   test.concurrent.each(cases)(
-    'a Redis that is $trouble: one sentence, exit 3',
+    'a Redis that is $condition: one sentence, exit 3',
     ({ settings, sentence }) =>
       withBoth({ redis: settings }, async (system) => {
         const { code, stderr } = await system.start('dist/workers/worker.js').exited

@@ -19,7 +19,7 @@ import { until } from '../support/until.js'
 const ROWS = 60
 const CALLS_AT_A_TIME = 5
 
-/** A run in the middle, with calls in flight: their answers will find the trouble. */
+/** A run in the middle, with calls in flight: their answers will find the failure. */
 function inTheMiddle(
   play: (system: SystemUnderTest, worker: Process) => Promise<void>,
   env: Readonly<Record<string, string>> = {},
