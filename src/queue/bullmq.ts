@@ -7,8 +7,10 @@ import type { RedisClient } from './redis-client.js'
  * `require`, since it is 170 CommonJS files, which `import` parses for their exports before Node parses them again.
  */
 export function bullmq(): typeof import('bullmq') {
-  return createRequire(import.meta.url)('bullmq') as typeof import('bullmq')
+  return require('bullmq') as typeof import('bullmq')
 }
+
+const require = createRequire(import.meta.url)
 
 /** One of BullMQ's queues. It is opened when it is first used; its keys are known without. */
 export interface LazyQueue {

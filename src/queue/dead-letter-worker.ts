@@ -8,8 +8,8 @@ import type { WorkerConnection } from './redis-client.js'
 import type { RefusedCommands } from './refused-commands.js'
 import {
   type AbandonableWorker,
-  BackoffWorker,
   logWorkerEvents,
+  openBackoffWorker,
   runningWorker,
   WORKER_OPTIONS,
 } from './running-worker.js'
@@ -64,7 +64,7 @@ export async function startDeadLetterWorker(
     }
   }
 
-  const worker = new BackoffWorker(queueName, process, {
+  const worker = openBackoffWorker(queueName, process, {
     connection: parts.connection.redis,
     prefix: parts.prefix,
     concurrency: CONCURRENCY,

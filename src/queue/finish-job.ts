@@ -7,8 +7,6 @@ import type { Logger } from '../domain/logger.js'
 import { bullmq } from './bullmq.js'
 import type { Throttle } from './throttle.js'
 
-const { DelayedError, UnrecoverableError, WaitingError } = bullmq()
-
 export interface ActiveJob {
   readonly job: Job
   /** The token of the job's lock. */
@@ -58,6 +56,7 @@ class RetryLater extends Error {
  * @returns the summary of a completed job. Every other decision throws one of BullMQ's errors on purpose.
  */
 export async function finishJob(decision: JobDecision, activeJob: ActiveJob, context: JobContext): Promise<unknown> {
+  const { DelayedError, UnrecoverableError, WaitingError } = bullmq()
   if (activeJob.requeued) throw new WaitingError()
   const { throttle, clock } = context
   const { job, token } = activeJob
@@ -112,7 +111,7 @@ function reasonOf({ status, code, error, message }: Death): string {
 
 /** For a job that is not ours: only searches from the store can run. */
 export function rejectForeignJob(): never {
-  throw new UnrecoverableError(
+  throw new (bullmq().UnrecoverableError)(
     'This job was added by hand: only searches from the store can run. Submit a catalog instead.',
   )
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Job, Worker } from 'bullmq'
+import type { Job, Processor, Worker, WorkerOptions } from 'bullmq'
 import type { Logger } from '../domain/logger.js'
 import { settledWithin } from '../domain/with-timeout.js'
 import { bullmq } from './bullmq.js'
@@ -7,6 +7,8 @@ import type { ActiveJob } from './finish-job.js'
 import { CLOSE_TIMEOUT_MS, type WorkerConnection } from './redis-client.js'
 import { isOutage } from './redis-error.js'
 import type { RefusedCommands } from './refused-commands.js'
+
+const MINUTES_OF_A_WEEK = 7 * 24 * 60
 
 /** What all our workers share. */
 export const WORKER_OPTIONS = {
@@ -17,7 +19,7 @@ export const WORKER_OPTIONS = {
   /** The wait after a command that Redis did not answer, ms. BullMQ's default, 15 s, is too long after a failover. */
   runRetryDelay: 1000,
   /** Bull Board's chart of throughput: a point a minute, for a week. */
-  metrics: { maxDataPoints: bullmq().MetricsTime.ONE_WEEK },
+  metrics: { maxDataPoints: MINUTES_OF_A_WEEK },
 }
 
 export interface RunningWorker {
@@ -118,45 +120,50 @@ const LONGEST_RETRY_MS = 2000
  * at once after any error that is not about the connection, and its blocking read after 100 ms: with a Redis that
  * is read-only or full, that is thousands of tries a second.
  */
-export class BackoffWorker extends bullmq().Worker {
-  readonly #closing = new AbortController()
-  #refused = 0
-  #waiting: Promise<void> | null = null
+export function openBackoffWorker(queue: string, process: Processor, options: WorkerOptions): Worker {
+  // Here, not outside: it loads BullMQ.
+  class BackoffWorker extends bullmq().Worker {
+    readonly #closing = new AbortController()
+    #refused = 0
+    #waiting: Promise<void> | null = null
 
-  protected override async moveToActive(token: string, name?: string): Promise<Job> {
-    try {
-      const job = await super.moveToActive(token, name)
-      this.#refused = 0
-      return job
-    } catch (error) {
-      await this.#backOff()
-      throw error
+    protected override async moveToActive(token: string, name?: string): Promise<Job> {
+      try {
+        const job = await super.moveToActive(token, name)
+        this.#refused = 0
+        return job
+      } catch (error) {
+        await this.#backOff()
+        throw error
+      }
+    }
+
+    /** BullMQ passes no time only after a failed blocking read. */
+    override async delay(...args: Parameters<Worker['delay']>): Promise<void> {
+      if (args[0] === undefined) await this.#backOff()
+      else await super.delay(...args)
+    }
+
+    override async close(force?: boolean): Promise<void> {
+      this.#closing.abort()
+      await super.close(force)
+    }
+
+    /** All slots share one wait, so that ten slots do not make it ten times as long. */
+    #backOff(): Promise<void> {
+      if (this.#closing.signal.aborted) return Promise.resolve()
+      if (this.#waiting === null) {
+        const ms = Math.min(LONGEST_RETRY_MS, SHORTEST_WAIT_MS * 2 ** Math.min(this.#refused, 10))
+        this.#refused += 1
+        this.#waiting = sleep(ms, undefined, { signal: this.#closing.signal })
+          .catch(() => {})
+          .finally(() => {
+            this.#waiting = null
+          })
+      }
+      return this.#waiting
     }
   }
 
-  /** BullMQ passes no time only after a failed blocking read. */
-  override async delay(...args: Parameters<Worker['delay']>): Promise<void> {
-    if (args[0] === undefined) await this.#backOff()
-    else await super.delay(...args)
-  }
-
-  override async close(force?: boolean): Promise<void> {
-    this.#closing.abort()
-    await super.close(force)
-  }
-
-  /** All slots share one wait, so that ten slots do not make it ten times as long. */
-  #backOff(): Promise<void> {
-    if (this.#closing.signal.aborted) return Promise.resolve()
-    if (this.#waiting === null) {
-      const ms = Math.min(LONGEST_RETRY_MS, SHORTEST_WAIT_MS * 2 ** Math.min(this.#refused, 10))
-      this.#refused += 1
-      this.#waiting = sleep(ms, undefined, { signal: this.#closing.signal })
-        .catch(() => {})
-        .finally(() => {
-          this.#waiting = null
-        })
-    }
-    return this.#waiting
-  }
+  return new BackoffWorker(queue, process, options)
 }

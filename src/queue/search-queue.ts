@@ -5,12 +5,14 @@ import type { Logger } from '../domain/logger.js'
 import { lazyQueue } from './bullmq.js'
 import { connect } from './connect.js'
 import { type DeadLetterJobs, deadLetterJobs } from './dead-letter-jobs.js'
+import { startDeadLetterWorker } from './dead-letter-worker.js'
 import type { RedisAddress } from './redis-address.js'
 import { openWorkerConnection } from './redis-client.js'
 import { withQueueErrors } from './redis-error.js'
 import { openRefusedCommands } from './refused-commands.js'
 import type { AbandonableWorker } from './running-worker.js'
 import { type SearchJobs, searchJobs } from './search-jobs.js'
+import { startSearchWorker } from './search-worker.js'
 import { openThrottle, type Throttle } from './throttle.js'
 import { openWorkerRegistry, type WorkerRegistry } from './worker-registry.js'
 
@@ -87,7 +89,6 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
           refusals,
           longestStallDelayMs,
         }
-        const { startSearchWorker } = await import('./search-worker.js')
         return remember(await startSearchWorker(parts, work, SEARCHES))
       },
     }),
@@ -95,7 +96,6 @@ export async function openSearchQueue(options: QueueOptions): Promise<SearchQueu
       ...deadLetterJobs(deadLetters, redis),
       work: async (work) => {
         const parts = { connection: openWorkerConnection(client), prefix, log, refusals }
-        const { startDeadLetterWorker } = await import('./dead-letter-worker.js')
         return remember(await startDeadLetterWorker(parts, work, DEAD_LETTERS))
       },
     }),

@@ -6,8 +6,8 @@ import type { WorkerConnection } from './redis-client.js'
 import type { RefusedCommands } from './refused-commands.js'
 import {
   type AbandonableWorker,
-  BackoffWorker,
   logWorkerEvents,
+  openBackoffWorker,
   runningWorker,
   WORKER_OPTIONS,
 } from './running-worker.js'
@@ -94,7 +94,7 @@ export async function startSearchWorker(
     return { do: 'delay', until: context.clock.now() + ms }
   }
 
-  const worker = new BackoffWorker(queueName, process, workerOptions(parts, options))
+  const worker = openBackoffWorker(queueName, process, workerOptions(parts, options))
   logWorkerEvents(worker, context.log, parts.refusals)
   worker.on('failed', (job) => {
     if (job === undefined || job.finishedOn !== undefined) options.onDeadLetter()
