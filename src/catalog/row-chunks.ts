@@ -23,7 +23,7 @@ export function readOnce(chunks: AsyncIterable<RawRow[]>, close: () => void): ()
     if (used) throw new Error('The rows of a catalog can be read once')
     used = true
     try {
-      for await (const chunk of chunks) yield* chunk
+      for await (const chunk of chunks) for (const row of chunk) yield row
     } finally {
       close()
     }

@@ -7,10 +7,11 @@ import type { RedisClient } from './redis-client.js'
  * `require`, since it is 170 CommonJS files, which `import` parses for their exports before Node parses them again.
  */
 export function bullmq(): typeof import('bullmq') {
-  return require('bullmq') as typeof import('bullmq')
+  loaded ??= createRequire(import.meta.url)('bullmq') as typeof import('bullmq')
+  return loaded
 }
 
-const require = createRequire(import.meta.url)
+let loaded: typeof import('bullmq') | null = null
 
 /** One of BullMQ's queues. It is opened when it is first used; its keys are known without. */
 export interface LazyQueue {
