@@ -91,7 +91,10 @@ export async function measure(row: Row, more: Readonly<Record<string, string>> =
   }
 }
 
-/** Counts from the first answered call of the span to the last one. A standstill at the end of the span counts too. */
+/**
+ * From the first call that passed to the last group of calls, which is not counted: calls start in groups, each at the
+ * beginning of its part of a minute. A standstill at the end of the span counts too.
+ */
 function usage(
   simulator: Simulator,
   { perMinute, minuteMs }: Row,
@@ -103,9 +106,14 @@ function usage(
   const passed = calls.filter(({ status, receivedAt }) => status !== 429 && receivedAt >= from)
   const intervalMs = minuteMs / perMinute
   const [first, last] = [passed[0]?.receivedAt ?? to, passed.at(-1)?.receivedAt ?? from]
-  const spanMs = Math.max(last, to - intervalMs) - first
-  return { calls: calls.length, refused, used: ((passed.length - 1) * intervalMs) / spanMs }
+  const counted = passed.filter(({ receivedAt }) => receivedAt < last - intervalMs / 2)
+  const lastGroup = passed[counted.length]?.receivedAt ?? from
+  const spanMs = Math.max(lastGroup, to - Math.max(intervalMs, minuteMs * LONGEST_PART)) - first
+  return { calls: calls.length, refused, used: (counted.length * intervalMs) / spanMs }
 }
+
+/** Of a minute. A group of calls starts at least this often. */
+const LONGEST_PART = 1 / 40
 
 export function usageFigure(seen: Seen): Figure {
   const { kind, perMinute, minuteMs, workerPlan, calls, refused } = seen
