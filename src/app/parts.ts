@@ -146,7 +146,7 @@ async function openAt(
   cleanup: Cleanup,
 ): Promise<SearchQueue> {
   const { log, clock } = parts
-  // Loading BullMQ takes a third of a second, and `status` needs none of it while Redis is not running.
+  // It loads ioredis, which no command needs while Redis is not running.
   const { openSearchQueue } = await import('../queue/search-queue.js')
   const queue = await openSearchQueue({ connection, log, clock })
   cleanup.add(() => queue.close())

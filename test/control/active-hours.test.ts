@@ -3,8 +3,7 @@ import { keepActiveHours } from '../../src/control/active-hours.js'
 import { pause, resumeByHand } from '../../src/control/pauses.js'
 import { parseActiveHours, type ZonedHours } from '../../src/domain/active-hours.js'
 import { systemClock } from '../../src/domain/clock.js'
-import { createSearchProcessor } from '../../src/processing/process-search.js'
-import { ALONE } from '../processing/setup.js'
+import { openProcessor } from '../processing/setup.js'
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 
 /** Time is an argument here; the calls are counted at the simulator. */
@@ -29,20 +28,8 @@ function within(text: string, zone: string): ZonedHours {
 const NIGHT = within('22:00-06:00', 'Europe/Berlin')
 const keep = (hours: ZonedHours | null = NIGHT) => keepActiveHours({ ...parts(), hours })
 
-function processor() {
-  const { store, api, log } = system
-  return createSearchProcessor({
-    ...{ store, api, log, random: () => 0.5, ...ALONE },
-    clock: { ...systemClock, now: () => time },
-    rules: {
-      maxAttempts: 3,
-      backoff: { baseMs: 1000, maxMs: 8000 },
-      requestTimeoutMs: 20_000,
-      creditReserve: 0,
-      apiUrl: 'http://127.0.0.1',
-    },
-  })
-}
+const processor = () =>
+  openProcessor(system, { requestTimeoutMs: 20_000 }, { clock: { ...systemClock, now: () => time } })
 
 describe('the night begins and ends', () => {
   test('a pause outside the hours, lifted without a probe when they begin', async () => {

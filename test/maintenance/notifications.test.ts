@@ -8,15 +8,13 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { loadBatch } from '../../src/batches/load-batch.js'
 import { secret } from '../../src/config/secret.js'
-import { systemClock } from '../../src/domain/clock.js'
 import { formatDateTime } from '../../src/domain/format.js'
 import { NOTIFICATION_EVENTS } from '../../src/domain/notification.js'
 import { pausedNotification, resumedNotification } from '../../src/maintenance/notification-messages.js'
 import { notificationSender, notificationTask } from '../../src/maintenance/notifications.js'
 import { openWebhook } from '../../src/maintenance/webhook.js'
 import { webhookBody } from '../../src/maintenance/webhook-body.js'
-import { createSearchProcessor } from '../../src/processing/process-search.js'
-import { ALONE } from '../processing/setup.js'
+import { openProcessor } from '../processing/setup.js'
 import {
   batchNamed,
   type InProcessSystem,
@@ -437,13 +435,7 @@ describe('notifications', () => {
 
   test('the end of --first or --max-credits is announced once per release', async () => {
     const look = task()
-    const handler = createSearchProcessor({
-      ...system,
-      clock: systemClock,
-      random: Math.random,
-      rules: system.settings(),
-      ...ALONE,
-    })
+    const handler = openProcessor(system, system.settings(), { random: Math.random })
     const call = async (...asked: readonly string[]) => {
       for (const query of asked) await handler.handle({ ref: refOf(query) })
       await look()
@@ -510,13 +502,7 @@ describe('notifications', () => {
   test('many dead rows are notified once, while the batch still runs', async () => {
     system.simulator.fail({ match: 'bad', does: { status: 400 } })
     const id = await system.submit([...queries(190), ...queries(11, 'bad')])
-    const handler = createSearchProcessor({
-      ...system,
-      clock: systemClock,
-      random: Math.random,
-      rules: system.settings(),
-      ...ALONE,
-    })
+    const handler = openProcessor(system, system.settings(), { random: Math.random })
     const look = task()
     for (const query of [...queries(10, 'bad'), ...queries(10)]) await handler.handle({ ref: refOf(query) })
     await look()

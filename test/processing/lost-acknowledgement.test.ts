@@ -6,7 +6,6 @@ import { type PostgresServer, postgresBinaries, startPostgresServer } from '../.
 import { openApi } from '../../src/api/client.js'
 import { loadBatch } from '../../src/batches/load-batch.js'
 import { systemClock } from '../../src/domain/clock.js'
-import { createSearchProcessor } from '../../src/processing/process-search.js'
 import { SIMULATOR_KEY } from '../../src/simulator/options.js'
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.js'
 import { openStore } from '../../src/store/open-store.js'
@@ -14,7 +13,7 @@ import type { Store } from '../../src/store/store.js'
 import { batchNamed, refOf, rowsOf } from '../support/in-process-system.js'
 import { type PostgresProxy, startPostgresProxy } from '../support/postgres-proxy.js'
 import { recordingLogger } from '../support/recording-logger.js'
-import { ALONE, RULES } from './setup.js'
+import { openProcessor } from './setup.js'
 
 const here = postgresBinaries() === null ? describe.skip : describe
 
@@ -58,11 +57,7 @@ here('where the acknowledgement is lost', () => {
       ...{ baseUrl: simulator.url, apiKey: SIMULATOR_KEY, timeoutMs: 5000, proxy: null, userAgent: 'test' },
       clock: systemClock,
     })
-    const handler = createSearchProcessor({
-      ...{ store, api, log, clock: systemClock, random: () => 0.5 },
-      ...ALONE,
-      rules: RULES,
-    })
+    const handler = openProcessor({ store, api, log })
     const lost = proxy.loseAcknowledgement()
     const decision = await handler.handle({ ref: refOf('calm piano') })
     await lost

@@ -1,11 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { checkAccount as accountSays } from '../../src/control/refresh-account.js'
-import { systemClock } from '../../src/domain/clock.js'
 import { UnreachableError } from '../../src/domain/errors.js'
-import { createSearchProcessor, type SearchProcessor, type SearchRules } from '../../src/processing/process-search.js'
+import type { SearchProcessor, SearchRules } from '../../src/processing/process-search.js'
 import { type InProcessSystem, queries, refOf, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
-import { ALONE, RULES } from './setup.js'
+import { openProcessor } from './setup.js'
 
 /** One job in hand, from claim to decision, on the real store and the simulator. */
 let system: InProcessSystem
@@ -14,19 +13,7 @@ beforeEach(async () => {
 })
 afterEach(() => system.close())
 
-function handlerWith(rules: Partial<SearchRules> = {}): SearchProcessor {
-  const { store, api, log } = system
-  return createSearchProcessor({
-    store,
-    api,
-    log,
-    clock: systemClock,
-    random: () => 0.5,
-    ...ALONE,
-    rules: { ...RULES, ...rules },
-  })
-}
-
+const handlerWith = (rules: Partial<SearchRules> = {}): SearchProcessor => openProcessor(system, rules)
 const handle = (handler: SearchProcessor, query: string, round = 1) => handler.handle({ ref: refOf(query, round) })
 const balance = async () => (await system.store.account.get()).creditsRemaining
 const streak = () => system.store.calls.streak()
@@ -91,10 +78,7 @@ describe('a refusal that would concern all is checked with GET /me', () => {
       asked.push(now())
       return accountSays({ store, api, log, now }, rules.creditReserve ?? 0)
     }
-    const handler = createSearchProcessor({
-      ...{ store, api, log, clock: systemClock, random: () => 0.5, ...ALONE, checkAccount },
-      rules: { ...RULES, ...rules },
-    })
+    const handler = openProcessor(system, rules, { checkAccount })
     return (query: string) => handle(handler, query)
   }
   const causes = async () => (await system.store.pauses.list()).map(({ cause }) => cause)
@@ -426,26 +410,24 @@ describe('the breaker', () => {
 
 test('a failed save of a paid answer is retried, and no call is made meanwhile', async () => {
   await system.submit(['a', 'b'])
-  const { store, api, log } = system
+  const { store, log } = system
   let broken = true
-  const handler = createSearchProcessor({
-    store: {
-      pauses: store.pauses,
-      calls: {
-        ...store.calls,
-        close: async (...given) => {
-          if (broken) throw new UnreachableError('database or disk is full')
-          return store.calls.close(...given)
+  const handler = openProcessor(
+    system,
+    {},
+    {
+      store: {
+        pauses: store.pauses,
+        calls: {
+          ...store.calls,
+          close: async (...given) => {
+            if (broken) throw new UnreachableError('database or disk is full')
+            return store.calls.close(...given)
+          },
         },
       },
     },
-    api,
-    log,
-    clock: systemClock,
-    random: () => 0.5,
-    ...ALONE,
-    rules: RULES,
-  })
+  )
   const first = handle(handler, 'a')
   await until(() => log.logged('store.write_failed').length > 0, { timeoutMs: 120_000, what: 'the save to fail' })
   const second = handle(handler, 'b')
@@ -461,17 +443,15 @@ test('a failed save of a paid answer is retried, and no call is made meanwhile',
 
 test('a store that cannot be reached costs nothing: the job waits', async () => {
   await system.submit(['a'])
-  const { store, api, log } = system
+  const { store } = system
   const refuse = () => Promise.reject(new UnreachableError('database is locked'))
-  const handler = createSearchProcessor({
-    store: { pauses: store.pauses, calls: { ...store.calls, claim: refuse } },
-    api,
-    log,
-    clock: systemClock,
-    random: () => 0.5,
-    ...ALONE,
-    rules: RULES,
-  })
+  const handler = openProcessor(
+    system,
+    {},
+    {
+      store: { pauses: store.pauses, calls: { ...store.calls, claim: refuse } },
+    },
+  )
   expect(await handle(handler, 'a')).toMatchObject({ do: 'delay' })
   expect(system.simulator.calls()).toHaveLength(0)
   expect(handler.writeFailure()).toMatchObject({ kind: 'claim', cause: 'database is locked' })

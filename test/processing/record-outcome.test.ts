@@ -1,10 +1,8 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import Database from 'better-sqlite3'
-import { systemClock } from '../../src/domain/clock.js'
-import { createSearchProcessor } from '../../src/processing/process-search.js'
 import { type InProcessSystem, refOf, startInProcess } from '../support/in-process-system.js'
-import { ALONE } from './setup.js'
+import { openProcessor } from './setup.js'
 
 /** A bug of ours in what records the end of a call, played by a trigger in the real store that refuses a statement. */
 let system: InProcessSystem
@@ -14,25 +12,8 @@ beforeEach(async () => {
 })
 afterEach(() => system.close())
 
-const RULES = {
-  maxAttempts: 3,
-  backoff: { baseMs: 1000, maxMs: 8000 },
-  requestTimeoutMs: 2000,
-  creditReserve: 0,
-  apiUrl: 'http://127.0.0.1',
-}
-
 function handlerOfToday() {
-  const { store, api, log } = system
-  const handler = createSearchProcessor({
-    store,
-    api,
-    log,
-    clock: systemClock,
-    random: () => 0.5,
-    ...ALONE,
-    rules: RULES,
-  })
+  const handler = openProcessor(system)
   return (query: string) => handler.handle({ ref: refOf(query) })
 }
 

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import type { Api } from '../../src/api/client.js'
 import { systemClock } from '../../src/domain/clock.js'
-import { createSearchProcessor, type SearchProcessor } from '../../src/processing/process-search.js'
+import type { SearchProcessor } from '../../src/processing/process-search.js'
 import { type InProcessSystem, refOf, startInProcess } from '../support/in-process-system.js'
 import { until } from '../support/until.js'
-import { ALONE, RULES } from './setup.js'
+import { openProcessor } from './setup.js'
 
 /** What the store believes about a call, and what the process that makes it knows. */
 let system: InProcessSystem
@@ -20,8 +20,7 @@ const HOUR_MS = 3_600_000
 function handlerWith(api: Pick<Api, 'search'>): SearchProcessor & { jump(ms: number): void } {
   let ahead = 0
   const clock = { now: () => Date.now() + ahead, monotonicMs: systemClock.monotonicMs }
-  const { store, log } = system
-  const handler = createSearchProcessor({ store, api, log, clock, random: () => 0.5, ...ALONE, rules: RULES })
+  const handler = openProcessor(system, {}, { api, clock })
   const jump = (ms: number): void => {
     ahead += ms
   }
