@@ -17,6 +17,8 @@ const ROWS = 150
 const AT_A_TIME = 5
 /** Several times as long as a call takes. */
 const SILENCE_MS = 2500
+/** Answers that come when PostgreSQL is away for certain, however long a busy machine takes to stop it. */
+const LATE_ANSWERS = { does: 'late', ms: 5000, timesInTotal: AT_A_TIME } as const
 
 here('PostgreSQL goes away under a worker', () => {
   let primary: PostgresServer
@@ -49,7 +51,9 @@ here('PostgreSQL goes away under a worker', () => {
       await withSystem({ simulator: { noMatchRate: 0, latencyMs: 300 }, env }, async (system) => {
         await system.submit(ROWS)
         const worker = await system.startWorker()
-        await system.simulator.waitForCalls(2 * AT_A_TIME, 60_000)
+        await system.simulator.waitForCalls(AT_A_TIME, 60_000)
+        system.simulator.fail(LATE_ANSWERS)
+        await system.simulator.waitForCalls(system.simulator.calls().length + AT_A_TIME, 60_000)
         await play(system, worker, proxy)
         expect((await system.cli(['wait', '--timeout', '120'])).code).toBe(0)
         expect([system.simulator.calls().length, system.simulator.paid()]).toEqual([ROWS, ROWS])
