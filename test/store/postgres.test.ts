@@ -188,26 +188,30 @@ here('a store on a server', () => {
     expect(answer.kind).toBe('granted')
   })
 
-  test('a read whose connection was dropped without a word fails, and the next one connects again', async () => {
-    const proxy = await startPostgresProxy(await server.createDatabase('dropped'))
-    const connection = openConnection(addressOf({ url: proxy.url, ca: null }), 'read')
-    const read = () => connection.read((tx) => tx.get('select 1 as one'))
-    try {
-      expect(await read()).toEqual({ one: 1 })
-      proxy.swallow()
-      jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask', 'performance'] })
-      const reading = read().catch((error) => error)
-      await nextTurn()
-      jest.advanceTimersByTime(10 * 60_000)
-      expect(await reading).toBeInstanceOf(UnreachableError)
-      jest.useRealTimers()
-      expect(await read()).toEqual({ one: 1 })
-    } finally {
-      jest.useRealTimers()
-      await proxy.close()
-      await connection.close()
-    }
-  }, 20_000)
+  test.each(['read', 'load'] as const)(
+    'a dropped connection to %s fails once, and is opened again',
+    async (role) => {
+      const proxy = await startPostgresProxy(await server.createDatabase(`dropped_${role}`))
+      const connection = openConnection(addressOf({ url: proxy.url, ca: null }), role)
+      const read = () => connection.read((tx) => tx.get('select 1 as one'))
+      try {
+        expect(await read()).toEqual({ one: 1 })
+        proxy.swallow()
+        jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask', 'performance'] })
+        const reading = read().catch((error) => error)
+        await nextTurn()
+        jest.advanceTimersByTime(10 * 60_000)
+        expect(await reading).toBeInstanceOf(UnreachableError)
+        jest.useRealTimers()
+        expect(await read()).toEqual({ one: 1 })
+      } finally {
+        jest.useRealTimers()
+        await proxy.close()
+        await connection.close()
+      }
+    },
+    20_000,
+  )
 
   test('a writer that holds the lock too long is waited for, then told', async () => {
     const store = await open()

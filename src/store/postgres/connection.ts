@@ -11,7 +11,7 @@ import {
 } from '../engine.js'
 import type { Address } from './address.js'
 import { copyIn } from './copy-in.js'
-import { openError, postgresError } from './explain-error.js'
+import { isReadTimeout, openError, postgresError } from './explain-error.js'
 import { withoutNul } from './without-nul.js'
 
 /**
@@ -89,9 +89,11 @@ async function run<T>(
     if (command !== 'COMMIT') throw new Error('the transaction was rolled back')
     return result
   } catch (error) {
-    await session.client.query('rollback').catch(() => {})
     // What follows the first error only says that the transaction has failed.
-    throw postgresError(tx.failure() ?? error, name, session.hasEnded())
+    const first = tx.failure() ?? error
+    // No other statement is answered before the one that was not.
+    await (isReadTimeout(first) ? session.client.end() : session.client.query('rollback')).catch(() => {})
+    throw postgresError(first, name, session.hasEnded())
   }
 }
 

@@ -42,7 +42,14 @@ const SENTENCES: readonly (readonly [RegExp, (code: string) => string])[] = [
 
 /** pg gives these no code. */
 function isLost(error: unknown): boolean {
-  return error instanceof Error && /^(Query read timeout|timeout expired|Connection terminated)/.test(error.message)
+  return (
+    isReadTimeout(error) || (error instanceof Error && /^(timeout expired|Connection terminated)/.test(error.message))
+  )
+}
+
+/** The server has not answered a statement in time. */
+export function isReadTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Query read timeout'
 }
 
 /** The error of a first connection. If a restart cannot help (a wrong password), it is a `ConfigurationError`. */
