@@ -16,7 +16,7 @@ import { NEVER_ABORTED, orAborted, untilAborted } from '../domain/abortable.js'
 import { RefusedError, UsageError } from '../domain/errors.js'
 import { formatNumber } from '../domain/format.js'
 import type { Pause } from '../domain/pause.js'
-import { lowestCap } from '../store/batch-row.js'
+import { capOf } from '../store/batch-row.js'
 import type { Account, Batch, Caps, Plan, RowChanges } from '../store/store.js'
 import type { BatchOptions } from './batch-client.js'
 import { type Feeding, openFeeding, type Session } from './session.js'
@@ -275,10 +275,10 @@ function fileFacts({ format, delimiter, byteOrderMark, quoting, preamble, column
 }
 
 /** Cost and duration, from what store and API know now. */
-async function costOf(session: Session, plan: Plan, { maxCredits, first }: Caps, { notBefore, deadline }: Times) {
+async function costOf(session: Session, plan: Plan, caps: Caps, { notBefore, deadline }: Times) {
   const { settings, store } = session
   const { account, staleReason } = await freshAccount(session)
-  const cap = lowestCap(maxCredits, first)
+  const cap = capOf(caps)
   const perMinute = settings.rateLimit === 'auto' ? account.limitPerMinute : settings.rateLimit
   const now = session.now()
   const { creditReserve, activeHours } = settings

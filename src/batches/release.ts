@@ -1,7 +1,6 @@
 import { RefusedError } from '../domain/errors.js'
 import { pluralize } from '../domain/format.js'
-import type { Caps } from '../store/batches.js'
-import type { Batch, Store } from '../store/store.js'
+import type { Batch, Caps, Store } from '../store/store.js'
 
 /** The caps that the batch has afterwards. */
 export interface Release extends Caps {

@@ -1,4 +1,4 @@
-import { type Batch, type BatchRow, batchOf, capOf, creditsNeeded, unfinishedRows } from './batch-row.js'
+import { type Batch, capOf, creditsNeeded, type StoredBatch, unfinishedRows } from './batch-row.js'
 import { ABOVE_EVERY_ID, BUDGET_TABLE_SQL, type Budget, budgetsAsJson, coveredSql, wantedIn } from './budget.js'
 import type { Transaction } from './engine.js'
 
@@ -21,20 +21,24 @@ export interface BatchReport {
  * capped, unfinished batch must look at the searches that it still wants, to tell waiting from
  * withheld.
  */
-export async function batchReport(tx: Transaction, row: BatchRow, budgets: readonly Budget[]): Promise<BatchReport> {
-  const unfinished = unfinishedRows(row)
-  const withheld = row.state === 'released' ? await withheldItems(tx, row, unfinished, budgets) : 0
+export async function batchReport(
+  tx: Transaction,
+  batch: StoredBatch,
+  budgets: readonly Budget[],
+): Promise<BatchReport> {
+  const unfinished = unfinishedRows(batch)
+  const withheld = batch.state === 'released' ? await withheldItems(tx, batch, unfinished, budgets) : 0
   return {
-    batch: batchOf(row),
-    items: row.items,
-    tagged: row.tagged,
-    noMatch: row.no_match,
-    dead: row.dead,
-    invalid: row.invalid,
-    waiting: row.state === 'cancelled' ? 0 : unfinished - withheld,
+    batch,
+    items: batch.items,
+    tagged: batch.tagged,
+    noMatch: batch.noMatch,
+    dead: batch.dead,
+    invalid: batch.invalid,
+    waiting: batch.state === 'cancelled' ? 0 : unfinished - withheld,
     withheld,
-    cancelled: row.state === 'cancelled' ? unfinished : 0,
-    creditsNeeded: creditsNeeded(row),
+    cancelled: batch.state === 'cancelled' ? unfinished : 0,
+    creditsNeeded: creditsNeeded(batch),
   }
 }
 
@@ -42,27 +46,27 @@ export async function batchReport(tx: Transaction, row: BatchRow, budgets: reado
  * Whether any row of this batch may be withheld. False saves the export and the counts a look at
  * every search.
  */
-export function mayWithhold(row: BatchRow, budgets: readonly Budget[]): boolean {
-  if (row.state !== 'released' || capOf(row) === null || row.pending === 0) return false
-  return !budgets.some((budget) => budget.batchId === row.id && budget.lastId === ABOVE_EVERY_ID)
+export function mayWithhold(batch: StoredBatch, budgets: readonly Budget[]): boolean {
+  if (batch.state !== 'released' || capOf(batch) === null || batch.pending === 0) return false
+  return !budgets.some((budget) => budget.batchId === batch.id && budget.lastId === ABOVE_EVERY_ID)
 }
 
 async function withheldItems(
   tx: Transaction,
-  row: BatchRow,
+  batch: StoredBatch,
   unfinished: number,
   budgets: readonly Budget[],
 ): Promise<number> {
-  if (!mayWithhold(row, budgets)) return 0
-  const others = budgets.filter((budget) => budget.batchId !== row.id && budget.lastId > 0)
+  if (!mayWithhold(batch, budgets)) return 0
+  const others = budgets.filter((budget) => budget.batchId !== batch.id && budget.lastId > 0)
   const counted = await tx.get<{ items: number }>(
     `with ${BUDGET_TABLE_SQL}
-     select coalesce((select sum(want.items) from ${wantedIn('queued', row)}), 0)
-       + coalesce((select sum(want.items) from ${wantedIn('waiting', row)} where search.id <= @own), 0)
-       + coalesce((select sum(items) from (${coveredSql(row, others, 'search.id > @own')}) as covered), 0) as items`,
+     select coalesce((select sum(want.items) from ${wantedIn('queued', batch)}), 0)
+       + coalesce((select sum(want.items) from ${wantedIn('waiting', batch)} where search.id <= @own), 0)
+       + coalesce((select sum(items) from (${coveredSql(batch, others, 'search.id > @own')}) as covered), 0) as items`,
     {
-      batchId: row.id,
-      own: budgets.find((budget) => budget.batchId === row.id)?.lastId ?? 0,
+      batchId: batch.id,
+      own: budgets.find((budget) => budget.batchId === batch.id)?.lastId ?? 0,
       budgets: budgetsAsJson(others),
     },
   )

@@ -3,17 +3,24 @@ import type { BatchState, Priority } from '../domain/states.js'
 import type { Queries, SqlParameters } from './engine.js'
 import { leastSql } from './sql.js'
 
+/** Instants are epoch milliseconds. */
 export interface Batch {
   readonly id: number
   readonly name: string
   readonly state: BatchState
   readonly priority: Priority
+  /** The path it was read from. Null: stdin, or a script. */
   readonly catalogPath: string | null
   readonly format: 'csv' | 'jsonl'
+  /** The separator between cells, for CSV. */
   readonly delimiter: string | null
+  /** An export begins with one. */
   readonly byteOrderMark: boolean
+  /** `none`: a quotation mark in a cell is an ordinary character. */
   readonly quoting: 'csv' | 'none'
+  /** The lines before the header, each with a trailing LF, repeated at the start of an export. */
   readonly preamble: string
+  /** The input's columns in order; empty for JSONL. */
   readonly columns: readonly string[]
   readonly template: string | null
   readonly rowOptions: RowOptions
@@ -34,6 +41,8 @@ export interface Batch {
   readonly deadline: number | null
 }
 
+export type Caps = Pick<Batch, 'maxCredits' | 'first'>
+
 /** How rows become searches, beside the template: the defaults of a batch that continues this one. */
 export interface RowOptions {
   /** The column or property with the user's own id. */
@@ -42,143 +51,79 @@ export interface RowOptions {
   readonly filters?: Filters | undefined
 }
 
-/** What is read of a row of `batch`; `migrations.ts` has all columns. Instants are epoch milliseconds. */
-export interface BatchRow {
-  readonly id: number
-  readonly name: string
-  readonly state: BatchState
-  readonly priority: Priority
-  readonly catalog_path: string | null
-  readonly format: 'csv' | 'jsonl'
-  readonly delimiter: string | null
-  readonly byte_order_mark: number
-  /** `none`: a quotation mark in a cell is an ordinary character. */
-  readonly quoting: 'csv' | 'none'
-  /** The lines before the header, each with a trailing LF. */
-  readonly preamble: string
-  /** JSON array. */
-  readonly columns: string
-  readonly template: string | null
-  /** JSON object; null: none were given. */
-  readonly row_options: string | null
-  readonly continues: number | null
-  readonly max_credits: number | null
-  readonly first: number | null
-  readonly created_at: number
-  readonly completed_at: number | null
+/** A batch with its counters, as the store itself uses it. */
+export interface StoredBatch extends Batch {
   /** Low-water mark: no search below this id is waiting for this batch, so the feeder starts here. */
-  readonly fed_to: number
+  readonly fedTo: number
   /** 1: everything it wants that is queued has at least its priority. Each release resets it. */
   readonly raised: number
-  /** Calls charged to it. */
-  readonly charged: number
   /** Searches that it wants and that have no outcome. The other counters count rows. */
   readonly pending: number
   readonly items: number
   readonly invalid: number
   readonly tagged: number
-  readonly no_match: number
+  readonly noMatch: number
   readonly dead: number
-  /** Of its schedule, as is `deadline`. */
-  readonly not_before: number | null
-  readonly deadline: number | null
 }
 
 const NOT_BEFORE_SQL = '(select not_before from schedule where batch_id = batch.id)'
-
-const READ: Record<keyof BatchRow, string> = {
-  id: 'id',
-  name: 'name',
-  state: 'state',
-  priority: 'priority',
-  catalog_path: 'catalog_path',
-  format: 'format',
-  delimiter: 'delimiter',
-  byte_order_mark: 'byte_order_mark',
-  quoting: 'quoting',
-  preamble: 'preamble',
-  columns: 'columns',
-  template: 'template',
-  row_options: 'row_options',
-  continues: 'continues',
-  max_credits: 'max_credits',
-  first: 'first',
-  created_at: 'created_at',
-  completed_at: 'completed_at',
-  fed_to: 'fed_to',
-  raised: 'raised',
-  charged: 'charged',
-  pending: 'pending',
-  items: 'items',
-  invalid: 'invalid',
-  tagged: 'tagged',
-  no_match: 'no_match',
-  dead: 'dead',
-  not_before: `${NOT_BEFORE_SQL} as not_before`,
-  deadline: '(select deadline from schedule where batch_id = batch.id) as deadline',
-}
 
 /**
  * Named, here and wherever rows are read: a program of the next version may add columns while this one
  * runs, and PostgreSQL refuses a prepared `select *` from then on.
  */
-export const BATCH_COLUMNS = Object.values(READ).join(', ')
+const COLUMNS = `id, name, state, priority, catalog_path as "catalogPath", format, delimiter,
+  byte_order_mark as "byteOrderMark", quoting, preamble, columns, template, row_options as "rowOptions", continues,
+  max_credits as "maxCredits", first, charged, created_at as "createdAt", completed_at as "completedAt",
+  ${NOT_BEFORE_SQL} as "notBefore", (select deadline from schedule where batch_id = batch.id) as deadline,
+  fed_to as "fedTo", raised, pending, items, invalid, tagged, no_match as "noMatch", dead`
+
+type BatchRow = Omit<StoredBatch, 'byteOrderMark' | 'columns' | 'rowOptions'> & {
+  readonly byteOrderMark: number
+  /** JSON array. */
+  readonly columns: string
+  /** JSON object; null: none were given. */
+  readonly rowOptions: string | null
+}
+
+function batchOf(row: BatchRow): StoredBatch {
+  return {
+    ...row,
+    byteOrderMark: row.byteOrderMark === 1,
+    columns: JSON.parse(row.columns) as string[],
+    rowOptions: JSON.parse(row.rowOptions ?? '{}') as RowOptions,
+  }
+}
 
 /**
  * Batches that users see: not one that is being removed.
  * @param rest what follows `where dropping = 0`
  */
-export function visibleBatches(tx: Queries, rest: string, parameters?: SqlParameters): Promise<BatchRow[]> {
-  return tx.all<BatchRow>(`select ${BATCH_COLUMNS} from batch where dropping = 0 ${rest}`, parameters)
+export async function visibleBatches(tx: Queries, rest: string, parameters?: SqlParameters): Promise<StoredBatch[]> {
+  return (await tx.all<BatchRow>(`select ${COLUMNS} from batch where dropping = 0 ${rest}`, parameters)).map(batchOf)
 }
 
-export async function visibleBatch(tx: Queries, id: number): Promise<BatchRow | undefined> {
-  return tx.get<BatchRow>(`select ${BATCH_COLUMNS} from batch where dropping = 0 and id = @id`, { id })
+export async function visibleBatch(tx: Queries, id: number): Promise<StoredBatch | undefined> {
+  return (await visibleBatches(tx, 'and id = @id', { id }))[0]
 }
 
-export function batchOf(row: BatchRow): Batch {
-  return {
-    id: row.id,
-    name: row.name,
-    state: row.state,
-    priority: row.priority,
-    catalogPath: row.catalog_path,
-    format: row.format,
-    delimiter: row.delimiter,
-    byteOrderMark: row.byte_order_mark === 1,
-    quoting: row.quoting,
-    preamble: row.preamble,
-    template: row.template,
-    columns: JSON.parse(row.columns) as string[],
-    rowOptions: JSON.parse(row.row_options ?? '{}') as RowOptions,
-    continues: row.continues,
-    maxCredits: row.max_credits,
-    first: row.first,
-    charged: row.charged,
-    createdAt: row.created_at,
-    completedAt: row.completed_at,
-    notBefore: row.not_before,
-    deadline: row.deadline,
-  }
+/** @param update without its `returning`. Returns the batches that it changed. */
+export async function updateBatches(tx: Queries, update: string, parameters: SqlParameters): Promise<StoredBatch[]> {
+  return (await tx.all<BatchRow>(`${update} returning ${COLUMNS}`, parameters)).map(batchOf)
 }
 
 /** Rows without an outcome. */
-export function unfinishedRows(row: BatchRow): number {
-  return row.items - row.invalid - row.tagged - row.no_match - row.dead
+export function unfinishedRows(batch: StoredBatch): number {
+  return batch.items - batch.invalid - batch.tagged - batch.noMatch - batch.dead
 }
 
 /** The maximum number of calls charged to it. Null: no cap. */
-export function capOf(batch: Pick<BatchRow, 'max_credits' | 'first'>): number | null {
-  return lowestCap(batch.max_credits, batch.first)
-}
-
-/** Null: no cap. */
-export function lowestCap(one: number | null, other: number | null): number | null {
-  return one === null || other === null ? (one ?? other) : Math.min(one, other)
+export function capOf({ maxCredits, first }: Caps): number | null {
+  return maxCredits === null || first === null ? (maxCredits ?? first) : Math.min(maxCredits, first)
 }
 
 /** Calls that it may still be charged with. A search that several batches want counts for each. */
-export function creditsNeeded(batch: BatchRow): number {
+export function creditsNeeded(batch: StoredBatch): number {
   if (batch.state !== 'released') return 0
   return Math.min(batch.pending, Math.max(0, (capOf(batch) ?? Number.POSITIVE_INFINITY) - batch.charged))
 }

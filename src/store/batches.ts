@@ -2,18 +2,17 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { formatRowCounts, pluralize } from '../domain/format.js'
 import type { Notification } from '../domain/notification.js'
 import type { LoadedRow } from '../domain/request.js'
-import type { Priority } from '../domain/states.js'
+import type { BatchReport } from './batch-report.js'
 import {
-  BATCH_COLUMNS,
   type Batch,
-  type BatchRow,
-  batchOf,
   CAP_SQL,
+  type Caps,
+  capOf,
   creditsNeeded,
   IS_SCHEDULED_SQL,
-  lowestCap,
-  type RowOptions,
+  type StoredBatch,
   unfinishedRows,
+  updateBatches,
   visibleBatch,
   visibleBatches,
 } from './batch-row.js'
@@ -26,52 +25,31 @@ import { compareRows, planOf } from './plan.js'
 import { leastSql } from './sql.js'
 import { type Actor, addEntry } from './timeline.js'
 
-export interface NewBatch {
-  readonly name: string
-  /** The path it was read from, or null (stdin, a script). */
-  readonly catalogPath: string | null
-  readonly format: 'csv' | 'jsonl'
-  /** The separator between cells, for CSV. */
-  readonly delimiter: string | null
-  /** An export begins with one. */
-  readonly byteOrderMark: boolean
-  /** `none`: a TSV in which a quotation mark is an ordinary character. Default: `csv`. */
-  readonly quoting?: 'csv' | 'none'
-  /** The lines before the header, repeated at the start of an export. Default: none. */
-  readonly preamble?: string
-  /** The input's columns in order; empty for JSONL. */
-  readonly columns: readonly string[]
-  readonly template: string | null
-  /** Default: none. */
-  readonly rowOptions?: RowOptions
-  /** A batch whose place this one takes: see `release`. Default: none. */
-  readonly continues?: number | null
-  readonly priority: Priority
+export interface NewBatch
+  extends Pick<
+      Batch,
+      | 'name'
+      | 'catalogPath'
+      | 'format'
+      | 'delimiter'
+      | 'byteOrderMark'
+      | 'columns'
+      | 'template'
+      | 'priority'
+      | 'createdAt'
+    >,
+    Partial<Pick<Batch, 'quoting' | 'preamble' | 'rowOptions' | 'continues'>> {
   /**
    * A search whose answer is older than this is made again (a new generation). Null: answers never
    * expire.
    */
   readonly maxAgeMs: number | null
-  readonly createdAt: number
 }
 
 /** A batch and its counters. Only a report tells waiting rows from withheld ones. */
-export interface CountedBatch {
-  readonly batch: Batch
-  readonly items: number
-  readonly tagged: number
-  readonly noMatch: number
-  readonly dead: number
-  readonly invalid: number
+export interface CountedBatch extends Pick<BatchReport, 'batch' | 'items' | 'tagged' | 'noMatch' | 'dead' | 'invalid'> {
   /** Rows without an outcome. */
   readonly unfinished: number
-}
-
-export interface Caps {
-  /** The most calls that may be charged to the batch; null: no cap. */
-  readonly maxCredits: number | null
-  /** The most calls before `release`; null: no such limit. */
-  readonly first: number | null
 }
 
 export interface Milestone {
@@ -209,12 +187,8 @@ interface ChangeOrigin {
   readonly by: Actor
 }
 
-export async function release(
-  tx: Transaction,
-  batchId: number,
-  caps: Caps,
-  { now, by }: ChangeOrigin,
-): Promise<boolean> {
+export async function release(tx: Transaction, batchId: number, caps: Caps, origin: ChangeOrigin): Promise<boolean> {
+  const { now, by } = origin
   const loading = await tx.get<{ continues: number | null }>(
     "select continues from batch where id = @batchId and state = 'loading'",
     { batchId },
@@ -229,43 +203,31 @@ export async function release(
     { ...caps, batchId, now },
   )
   if (released === undefined) return false
-  const cap = lowestCap(caps.maxCredits, caps.first)
+  const cap = capOf(caps)
   const limit = cap === null ? '' : `, at most ${pluralize(cap, 'call')}`
   const what = `Batch ${batchId} (${released.name}) was released: ${pluralize(released.items, 'row')}${limit}.`
   addEntry(tx, { at: now, kind: 'released', by, what })
-  if (loading !== undefined && loading.continues !== null)
-    await takePlaceOf(tx, loading.continues, batchId, { now, by })
+  if (loading !== undefined && loading.continues !== null) await cancel(tx, loading.continues, origin, batchId)
   return true
 }
 
-async function cancel(tx: Transaction, batchId: number, { now, by }: ChangeOrigin): Promise<boolean> {
-  const cancelled = await tx.get<{ name: string }>(
-    `update batch set state = 'cancelled', completed_at = coalesce(completed_at, @now), announced_at = @now
-     where id = @batchId and state = 'released' and (completed_at is null or dead > 0)
-     returning name`,
-    { batchId, now },
-  )
-  if (cancelled === undefined) return false
-  addEntry(tx, { at: now, kind: 'cancelled', by, what: `Batch ${batchId} (${cancelled.name}) was cancelled.` })
-  return true
-}
-
-/** Cancels a batch that another one continues; one that is done stays as it is. */
-async function takePlaceOf(
+/** @param continuedBy the batch that takes its place. Then one that is done stays as it is, dead letters or not. */
+async function cancel(
   tx: Transaction,
   batchId: number,
-  laterId: number,
   { now, by }: ChangeOrigin,
-): Promise<void> {
+  continuedBy: number | null = null,
+): Promise<boolean> {
   const cancelled = await tx.get<{ name: string }>(
-    `update batch set state = 'cancelled', completed_at = @now, announced_at = @now
-     where id = @batchId and state = 'released' and completed_at is null
+    `update batch set state = 'cancelled', completed_at = coalesce(completed_at, @now), announced_at = @now
+     where id = @batchId and state = 'released' and (completed_at is null or dead > 0 and @isContinued = 0)
      returning name`,
-    { batchId, now },
+    { batchId, now, isContinued: Number(continuedBy !== null) },
   )
-  if (cancelled === undefined) return
-  const what = `Batch ${batchId} (${cancelled.name}) was cancelled: batch ${laterId} continues it.`
-  addEntry(tx, { at: now, kind: 'cancelled', by, what })
+  if (cancelled === undefined) return false
+  const why = continuedBy === null ? '' : `: batch ${continuedBy} continues it`
+  addEntry(tx, { at: now, kind: 'cancelled', by, what: `Batch ${batchId} (${cancelled.name}) was cancelled${why}.` })
+  return true
 }
 
 /**
@@ -273,29 +235,20 @@ async function takePlaceOf(
  * take them over.
  */
 async function find(tx: Transaction, idOrName: string | null): Promise<Batch | null> {
-  const row = idOrName === null ? await latest(tx) : ((await byId(tx, idOrName)) ?? (await latest(tx, idOrName)))
-  return row === undefined ? null : batchOf(row)
-}
-
-async function byId(tx: Transaction, id: string): Promise<BatchRow | undefined> {
-  return /^\d{1,15}$/.test(id) ? visibleBatch(tx, Number(id)) : undefined
+  if (idOrName === null) return (await visibleBatches(tx, 'order by id desc limit 1'))[0] ?? null
+  const byId = /^\d{1,15}$/.test(idOrName) ? await visibleBatch(tx, Number(idOrName)) : undefined
+  return byId ?? (await named(tx, idOrName))[0] ?? null
 }
 
 async function idsOf(tx: Transaction, name: string): Promise<readonly number[]> {
-  const batches = await visibleBatches(tx, `and name = @name ${LIVE_FIRST}`, { name })
+  const batches = await named(tx, name)
   const live = batches.filter(({ state }) => state !== 'cancelled')
   return (live.length > 0 ? live : batches).map(({ id }) => id)
 }
 
-/** A cancelled batch gives up its name as soon as another one has it. */
-const LIVE_FIRST = "order by state = 'cancelled', id desc"
-
-async function latest(tx: Transaction, name?: string): Promise<BatchRow | undefined> {
-  const [row] =
-    name === undefined
-      ? await visibleBatches(tx, 'order by id desc limit 1')
-      : await visibleBatches(tx, `and name = @name ${LIVE_FIRST} limit 1`, { name })
-  return row
+/** The latest first, cancelled ones last: one gives up its name as soon as another one has it. */
+function named(tx: Transaction, name: string): Promise<StoredBatch[]> {
+  return visibleBatches(tx, "and name = @name order by state = 'cancelled', id desc", { name })
 }
 
 /** Fewer dead rows may be a coincidence. */
@@ -330,22 +283,21 @@ const MILESTONES: readonly { readonly kind: Milestone['kind']; readonly text: st
 async function takeMilestones(tx: Transaction, rules: MilestoneRules): Promise<readonly Milestone[]> {
   const taken: Milestone[] = []
   for (const { kind, text } of MILESTONES) {
-    const rows = await tx.all<BatchRow>(`${text} returning ${BATCH_COLUMNS}`, { ...rules })
-    taken.push(...rows.map((row) => ({ kind, batch: counted(row) })))
-    if (kind === 'done') for (const row of rows) noteDone(tx, row, rules.now)
+    const batches = await updateBatches(tx, text, { ...rules })
+    taken.push(...batches.map((batch) => ({ kind, batch: counted(batch) })))
+    if (kind === 'done') for (const batch of batches) noteDone(tx, batch, rules.now)
   }
   return taken
 }
 
-function noteDone(tx: Transaction, row: BatchRow, now: number): void {
-  const { id, name, items, tagged, no_match: noMatch, dead, invalid, completed_at } = row
-  const what = `Batch ${id} (${name}) is done: ${formatRowCounts(items, { tagged, noMatch, dead, invalid })}.`
-  addEntry(tx, { at: completed_at ?? now, kind: 'completed', by: 'worker', what })
+function noteDone(tx: Transaction, batch: StoredBatch, now: number): void {
+  const what = `Batch ${batch.id} (${batch.name}) is done: ${formatRowCounts(batch.items, batch)}.`
+  addEntry(tx, { at: batch.completedAt ?? now, kind: 'completed', by: 'worker', what })
 }
 
-function counted(row: BatchRow): CountedBatch {
-  const { items, tagged, no_match: noMatch, dead, invalid } = row
-  return { batch: batchOf(row), items, tagged, noMatch, dead, invalid, unfinished: unfinishedRows(row) }
+function counted(batch: StoredBatch): CountedBatch {
+  const { items, tagged, noMatch, dead, invalid } = batch
+  return { batch, items, tagged, noMatch, dead, invalid, unfinished: unfinishedRows(batch) }
 }
 
 async function dueAtMost(tx: Transaction): Promise<{ readonly searches: number; readonly batches: number }> {

@@ -1,5 +1,5 @@
 import { PRIORITIES } from '../domain/states.js'
-import { type BatchRow, CAN_PAY_SQL, capOf, visibleBatches } from './batch-row.js'
+import { CAN_PAY_SQL, capOf, type StoredBatch, visibleBatches } from './batch-row.js'
 import type { Queries, Transaction } from './engine.js'
 
 /**
@@ -39,7 +39,7 @@ export async function readBudgets(tx: Queries): Promise<readonly Budget[]> {
 }
 
 /** Released, something pending, budget left. In the order in which they are fed: the most urgent first, then the oldest. */
-export async function payingBatches(tx: Queries): Promise<readonly BatchRow[]> {
+export async function payingBatches(tx: Queries): Promise<readonly StoredBatch[]> {
   const batches = await visibleBatches(tx, `and pending > 0 and ${CAN_PAY_SQL} order by id`)
   return PRIORITIES.flatMap((priority) => batches.filter((batch) => batch.priority === priority))
 }
@@ -65,9 +65,9 @@ export function wantedIn(state: 'waiting' | 'queued', batch: { readonly items: n
  */
 export async function budgetLeft(
   tx: Queries,
-  batch: BatchRow,
+  batch: StoredBatch,
   cap: number,
-  paying: readonly BatchRow[],
+  paying: readonly StoredBatch[],
 ): Promise<number> {
   const promised = await tx.get<{ searches: number }>(
     `select count(*) as searches
@@ -86,8 +86,8 @@ const ALL: Coverage = { lastId: ABOVE_EVERY_ID, covered: null }
 /** @param earlier the budgets of the batches that are fed earlier */
 async function budgetOf(
   tx: Queries,
-  batch: BatchRow,
-  paying: readonly BatchRow[],
+  batch: StoredBatch,
+  paying: readonly StoredBatch[],
   earlier: readonly Budget[],
 ): Promise<Coverage> {
   const cap = capOf(batch)
@@ -105,7 +105,7 @@ async function budgetOf(
      from ${(await isAlone(tx, batch)) ? 'search $by(search_waiting)' : wantedIn('waiting', batch)}
      where search.state = 'waiting' and search.id >= @from and ${paysItselfSql(batch, paying)} ${notTaken}
      order by search.id limit 1 offset @offset`,
-    { batchId: batch.id, from: batch.fed_to, offset: left - taken - 1, budgets: budgetsAsJson(before) },
+    { batchId: batch.id, from: batch.fedTo, offset: left - taken - 1, budgets: budgetsAsJson(before) },
   )
   return last === undefined ? ALL : { lastId: last.id, covered: taken === 0 ? left : null }
 }
@@ -113,8 +113,8 @@ async function budgetOf(
 /** How many searches this batch pays for before its own turn, because a batch that is fed earlier covers them. At most `left`. */
 async function coveredBefore(
   tx: Queries,
-  batch: BatchRow,
-  { left, paying, before }: { left: number; paying: readonly BatchRow[]; before: readonly Budget[] },
+  batch: StoredBatch,
+  { left, paying, before }: { left: number; paying: readonly StoredBatch[]; before: readonly Budget[] },
 ): Promise<number> {
   if (left === 0 || before.length === 0) return 0
   const counted = await tx.get<{ searches: number }>(
@@ -127,12 +127,12 @@ async function coveredBefore(
 }
 
 /** Whether no other batch has pending rows. If so, every waiting search is wanted by this batch. */
-async function isAlone(tx: Queries, { id }: BatchRow): Promise<boolean> {
+async function isAlone(tx: Queries, { id }: StoredBatch): Promise<boolean> {
   return (await tx.get('select 1 from batch where pending > 0 and id <> @id limit 1', { id })) === undefined
 }
 
 /** Whether a claim may charge this batch (`@batchId`) for a search that it wants: no older batch without a cap wants it. */
-export function paysItselfSql(batch: BatchRow, paying: readonly BatchRow[]): string {
+export function paysItselfSql(batch: StoredBatch, paying: readonly StoredBatch[]): string {
   if (olderWithoutCap(batch, paying).length === 0) return 'true'
   return `not exists (
     select 1 from want as other join batch on batch.id = other.batch_id
@@ -140,7 +140,7 @@ export function paysItselfSql(batch: BatchRow, paying: readonly BatchRow[]): str
       and batch.state = 'released' and batch.max_credits is null and batch.first is null)`
 }
 
-function olderWithoutCap({ id }: BatchRow, paying: readonly BatchRow[]): readonly BatchRow[] {
+function olderWithoutCap({ id }: StoredBatch, paying: readonly StoredBatch[]): readonly StoredBatch[] {
   return paying.filter((other) => other.id < id && capOf(other) === null)
 }
 
@@ -164,7 +164,7 @@ export const IS_DUE_SQL = `exists (
  * A query for the waiting searches that this batch (`@batchId`) wants and that a budget in `@budgets` covers. It scans
  * the searches of those batches, or its own, whichever are fewer.
  */
-export function coveredSql(batch: BatchRow, budgets: readonly Budget[], condition = 'true'): string {
+export function coveredSql(batch: StoredBatch, budgets: readonly Budget[], condition = 'true'): string {
   const columns = 'search.id, want.items'
   if (budgets.reduce((sum, { items }) => sum + items, 0) > batch.items)
     return `select ${columns} from ${wantedIn('waiting', batch)} where ${IS_DUE_SQL} and ${condition}`

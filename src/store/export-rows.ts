@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type RowStatus, rowStatus, type SearchState } from '../domain/states.js'
 import { TAGS_RULE } from '../domain/tags.js'
 import { mayWithhold } from './batch-report.js'
-import { type BatchRow, visibleBatch } from './batch-row.js'
+import { type StoredBatch, visibleBatch } from './batch-row.js'
 import { BUDGET_TABLE_SQL, type Budget, budgetsAsJson, IS_DUE_SQL, readBudgets } from './budget.js'
 import type { Connection, Snapshot } from './engine.js'
 
@@ -96,7 +96,7 @@ interface ExportedRow {
 
 function rowsAfter(
   snapshot: Snapshot,
-  batch: BatchRow,
+  batch: StoredBatch,
   { after, withAnswers, budgets }: { after: number; withAnswers: boolean; budgets: readonly Budget[] },
 ): Promise<readonly ExportedRow[]> {
   return snapshot.all<ExportedRow>(
@@ -121,7 +121,7 @@ function rowsAfter(
   )
 }
 
-function exportRow(row: ExportedRow, batch: BatchRow): ExportRow {
+function exportRow(row: ExportedRow, batch: StoredBatch): ExportRow {
   return {
     position: row.position,
     key: row.key,

@@ -1,7 +1,7 @@
 import type { SearchRequest } from '../domain/request.js'
 import { jobIdOf, type SearchRef } from '../domain/search-id.js'
 import { lessUrgentThan, PRIORITIES, type Priority, type SearchState } from '../domain/states.js'
-import { type BatchRow, CAN_PAY_SQL, capOf } from './batch-row.js'
+import { CAN_PAY_SQL, capOf, type StoredBatch } from './batch-row.js'
 import { budgetLeft, payingBatches, paysItselfSql, wantedIn } from './budget.js'
 import type { Connection, SqlParameters, Transaction } from './engine.js'
 import {
@@ -176,7 +176,7 @@ async function due(
  */
 async function queuedForLess(
   tx: Transaction,
-  batch: BatchRow,
+  batch: StoredBatch,
   wanted: number,
   taken: ReadonlyMap<number, unknown>,
 ): Promise<readonly DueRow[]> {
@@ -195,10 +195,10 @@ async function queuedForLess(
  */
 async function waitingFor(
   tx: Transaction,
-  batch: BatchRow,
+  batch: StoredBatch,
   wanted: number,
   taken: ReadonlyMap<number, unknown>,
-  paying: readonly BatchRow[],
+  paying: readonly StoredBatch[],
 ): Promise<readonly DueRow[]> {
   const cap = capOf(batch)
   let payable = Number.MAX_SAFE_INTEGER
@@ -209,7 +209,7 @@ async function waitingFor(
   }
   // The rows may include some of those taken, at most all of them.
   const rows = await dueRows(tx, batch, cap === null ? [] : paying, 'waiting', 'search.id >= @from', {
-    from: batch.fed_to,
+    from: batch.fedTo,
     limit: wanted + taken.size,
   })
   await raiseMark(tx, batch, rows[0]?.id ?? (await highestId(tx)))
@@ -226,8 +226,8 @@ async function waitingFor(
 /** How many of these waiting searches a claim would charge to this batch, if no other batch with a cap were older. */
 async function chargedFor(
   tx: Transaction,
-  batch: BatchRow,
-  paying: readonly BatchRow[],
+  batch: StoredBatch,
+  paying: readonly StoredBatch[],
   ids: readonly number[],
 ): Promise<number> {
   const counted = await tx.get<{ searches: number }>(
@@ -242,8 +242,8 @@ async function chargedFor(
 /** In the order of their ids: that in which they were first requested. */
 function dueRows(
   tx: Transaction,
-  batch: BatchRow,
-  paying: readonly BatchRow[],
+  batch: StoredBatch,
+  paying: readonly StoredBatch[],
   state: 'waiting' | 'queued',
   condition: string,
   parameters: SqlParameters,
@@ -258,8 +258,8 @@ function dueRows(
   )
 }
 
-async function raiseMark(tx: Transaction, batch: BatchRow, mark: number): Promise<void> {
-  if (mark > batch.fed_to) await tx.run('update batch set fed_to = @mark where id = @id', { mark, id: batch.id })
+async function raiseMark(tx: Transaction, batch: StoredBatch, mark: number): Promise<void> {
+  if (mark > batch.fedTo) await tx.run('update batch set fed_to = @mark where id = @id', { mark, id: batch.id })
 }
 
 /** A released batch takes no more rows, so it can want nothing above this id. */
@@ -267,7 +267,7 @@ async function highestId(tx: Transaction): Promise<number> {
   return (await tx.get<{ id: number | null }>('select max(id) as id from search'))?.id ?? 0
 }
 
-function dueSearch(row: DueRow, batch: BatchRow): DueSearch {
+function dueSearch(row: DueRow, batch: StoredBatch): DueSearch {
   return {
     ref: refOf(row),
     request: JSON.parse(row.request) as SearchRequest,

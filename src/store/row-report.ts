@@ -4,7 +4,7 @@ import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
 import { type RowStatus, rowStatus, type SearchState } from '../domain/states.js'
 import { mayWithhold } from './batch-report.js'
-import { type Batch, batchOf, visibleBatch, visibleBatches } from './batch-row.js'
+import { type Batch, visibleBatch, visibleBatches } from './batch-row.js'
 import { BUDGET_TABLE_SQL, budgetsAsJson, IS_DUE_SQL, readBudgets } from './budget.js'
 import { DEATH_COLUMNS, type DeathColumns, deathOf } from './dead-letters.js'
 import type { Transaction } from './engine.js'
@@ -118,7 +118,7 @@ async function showItem(tx: Transaction, item: ItemRow): Promise<RowReport | nul
         )
   const search = item.search_id === null ? null : await showSearch(tx, item.search_id)
   return {
-    batch: batchOf(batch),
+    batch,
     position: item.position,
     key: item.key,
     row: item.row,

@@ -1,4 +1,5 @@
-import { type Caps, release } from './batches.js'
+import type { Caps } from './batch-row.js'
+import { release } from './batches.js'
 import type { Connection, Transaction } from './engine.js'
 
 /** When a batch may begin and when it should be done. Epoch milliseconds. */
@@ -53,13 +54,12 @@ async function set(tx: Transaction, { batchId, notBefore, deadline }: BatchSched
 }
 
 async function releaseDue(tx: Transaction, now: number): Promise<readonly number[]> {
-  const due = await tx.all<{ id: number; max_credits: number | null; first: number | null }>(
-    `select batch.id, batch.max_credits, batch.first from schedule join batch on batch.id = schedule.batch_id
+  const due = await tx.all<Caps & { readonly id: number }>(
+    `select batch.id, batch.max_credits as "maxCredits", batch.first from schedule join batch on batch.id = schedule.batch_id
      where schedule.not_before <= @now and batch.state = 'loading' and batch.dropping = 0`,
     { now },
   )
   const released: number[] = []
-  for (const { id, max_credits: maxCredits, first } of due)
-    if (await release(tx, id, { maxCredits, first }, { now, by: 'worker' })) released.push(id)
+  for (const { id, ...caps } of due) if (await release(tx, id, caps, { now, by: 'worker' })) released.push(id)
   return released
 }
