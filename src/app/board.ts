@@ -35,7 +35,6 @@ export async function startBoardProcess(
     const queue = await openConfiguredQueue(settings, log, cleanup, clock)
     const parts = { store, queue, log, now }
     await recoverRedis({ ...parts, setRate: () => applyRateLimit({ ...parts, rateLimit: settings.rateLimit }) })
-    const { board } = settings
     const { done, resolve, reject } = deferred()
     const tasks = startScheduler(
       [storeCheck(store, log, WORKERS_COPY_WITHIN_MS), stopTask(queue, resolve)],
@@ -45,12 +44,7 @@ export async function startBoardProcess(
     const isSaving = saveAtEnd({ store, log, unsaved: () => [] }, cleanup)
     cleanup.add(() => tasks.stop())
     const running = await startBoard({
-      host: board.host,
-      port: board.port,
-      path: board.path,
-      user: board.user,
-      password: board.password?.reveal() ?? null,
-      readOnly: board.readOnly,
+      ...settings.board,
       queues: queue.boardQueues,
       actions: {
         pause: async (reason) => void (await pause(parts, 'operator', reason)),

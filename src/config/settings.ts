@@ -45,12 +45,14 @@ export interface Settings {
   readonly shutdownGraceMs: number
   readonly board: {
     readonly host: string
+    /** 0: any free port. */
     readonly port: number
-    /** Empty: the root. */
+    /** At which a reverse proxy serves the board, such as `/queues-admin`. Empty: the root. */
     readonly path: string
     readonly user: string
-    /** Null only on loopback. */
+    /** Null only on loopback; see contradictions.ts. */
     readonly password: Secret | null
+    /** Refuses every request that would change something, and hides the buttons. */
     readonly readOnly: boolean
     /** Where people reach it, without a trailing slash. Null: not known. */
     readonly url: string | null

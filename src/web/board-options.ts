@@ -1,4 +1,5 @@
 import type { StatusReport } from '../batches/status-report.js'
+import type { Settings } from '../config/settings.js'
 import type { Logger } from '../domain/logger.js'
 import type { Store } from '../store/store.js'
 import type { BoardActions, BoardQueue } from './adapters.js'
@@ -11,20 +12,7 @@ export interface WhichReport {
 }
 
 /** What the board needs. It closes none of it. */
-export interface BoardOptions {
-  readonly host: string
-  /** 0: any free port. */
-  readonly port: number
-  /**
-   * The path at which a reverse proxy serves the board, such as `/queues-admin`. Empty: the root.
-   */
-  readonly path: string
-  /** Null: `trackyard`, if there is a password. */
-  readonly user: string | null
-  /** Null: no password, which is allowed on loopback only. */
-  readonly password: string | null
-  /** Refuses every request that would change something, and hides the buttons. */
-  readonly readOnly: boolean
+export interface BoardOptions extends Omit<Settings['board'], 'url'> {
   readonly queues: { readonly search: BoardQueue; readonly deadLetters: BoardQueue }
   /** The use cases behind Pause and Resume, shared with the command line. */
   readonly actions: BoardActions

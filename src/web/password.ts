@@ -13,11 +13,6 @@ import type { Logger } from '../domain/logger.js'
  * than sequential ones.
  */
 
-export interface Credentials {
-  readonly username: string
-  readonly password: string
-}
-
 /** The delay after the first wrong password. It doubles each time. */
 const FIRST_DELAY_MS = 250
 const LONGEST_DELAY_MS = 5000
@@ -35,9 +30,9 @@ interface Visitor {
   turn: Promise<unknown>
 }
 
-export function requirePassword(credentials: Credentials, { log }: { readonly log: Logger }): MiddlewareHandler {
+export function requirePassword(user: string, password: string, log: Logger): MiddlewareHandler {
   const visitors = new Map<string, Visitor>()
-  const wanted = digest(credentials.username, credentials.password)
+  const wanted = digest(user, password)
 
   /** Newest last. Removes the oldest addresses that have no waiting request. */
   function remember(address: string): Visitor {
@@ -71,9 +66,9 @@ export function requirePassword(credentials: Credentials, { log }: { readonly lo
 
   return basicAuth({
     realm: 'trackyard-batch',
-    verifyUser: async (username, password, c) => {
+    verifyUser: async (givenUser, givenPassword, c) => {
       const address = networkOf(getConnInfo(c).remote.address ?? '')
-      const isRight = timingSafeEqual(digest(username, password), wanted)
+      const isRight = timingSafeEqual(digest(givenUser, givenPassword), wanted)
       // This address has no failures: no need to wait.
       if (isRight && !visitors.has(address)) return true
       const visitor = remember(address)

@@ -3,7 +3,6 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { ConfigurationError, errorCode } from '../domain/errors.js'
-import { isLoopback, SHORTEST_PASSWORD } from '../domain/loopback.js'
 import { bareHost } from './access.js'
 import type { BoardOptions } from './board-options.js'
 import { messageOf } from './silence.js'
@@ -20,42 +19,20 @@ export interface Board {
   close(): Promise<void>
 }
 
-const DEFAULT_USER = 'trackyard'
-
-/**
- * Throws `ConfigurationError` for a host off loopback without a password or with a short one, and
- * for an address that cannot be opened.
- */
+/** @throws ConfigurationError if the address cannot be opened */
 export async function startBoard(options: BoardOptions): Promise<Board> {
-  const loopback = isLoopback(options.host)
-  const password = options.password === '' ? null : options.password
-  if (!loopback && password === null) {
-    throw new ConfigurationError(
-      `The board on ${options.host} would be open to everyone. Set TRACKYARD_BOARD_PASSWORD, or TRACKYARD_BOARD_HOST to 127.0.0.1.`,
-    )
-  }
-  if (!loopback && password !== null && [...password].length < SHORTEST_PASSWORD) {
-    throw new ConfigurationError(
-      `The password of a board on ${options.host} must have at least ${SHORTEST_PASSWORD} characters, because other machines can reach it. Set a longer TRACKYARD_BOARD_PASSWORD.`,
-    )
-  }
-  const credentials = password === null ? null : { username: options.user ?? DEFAULT_USER, password }
-  const web = buildWeb(options, { loopback, credentials })
-  const server = createServer(getRequestListener(web.fetch))
+  const server = createServer(getRequestListener(buildWeb(options).fetch))
   const port = await listen(server, options.host, options.port)
   const url = `http://${hostForBrowser(options.host)}:${port}`
   options.log.info(
-    { event: 'board.started', url, readOnly: options.readOnly, asksForPassword: credentials !== null },
+    { event: 'board.started', url, readOnly: options.readOnly, asksForPassword: options.password !== null },
     `Bull Board is at ${url}`,
   )
 
   let closing: Promise<void> | null = null
   return {
     url,
-    close: () => {
-      closing ??= closeServer(server)
-      return closing
-    },
+    close: () => (closing ??= closeServer(server)),
   }
 }
 

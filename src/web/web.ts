@@ -3,12 +3,13 @@ import { bodyLimit } from 'hono/body-limit'
 import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
 import { getPathNoStrict } from 'hono/utils/url'
+import { isLoopback } from '../domain/loopback.js'
 import { csrf, hostCheck, readOnly } from './access.js'
 import type { BoardOptions } from './board-options.js'
 import { bullBoard } from './bull-board.js'
 import { renderMetrics } from './metrics.js'
 import { pageRoutes } from './pages/routes.js'
-import { type Credentials, requirePassword } from './password.js'
+import { requirePassword } from './password.js'
 import { STYLES_HASH } from './report.js'
 import { ANSWER_WITHIN_MS, logFailure, messageOf, openRedisReads } from './silence.js'
 
@@ -21,7 +22,7 @@ const PAGES = '/queues'
 /** No allowed action needs a body. */
 const LARGEST_BODY = 64 * 1024
 
-export function buildWeb(options: BoardOptions, access: { loopback: boolean; credentials: Credentials | null }): Hono {
+export function buildWeb(options: BoardOptions): Hono {
   const redisReads = openRedisReads()
   // hono ignores `getPath` when `strict` is false, so the path is made non-strict here.
   const web = new Hono({ getPath: (request) => withoutPrefix(getPathNoStrict(request), options.path) })
@@ -33,7 +34,7 @@ export function buildWeb(options: BoardOptions, access: { loopback: boolean; cre
     return c.json({ error: 'Not answered', message: messageOf(error) }, 503)
   })
 
-  if (access.loopback) web.use(hostCheck())
+  if (isLoopback(options.host)) web.use(hostCheck())
   web.use(pageHeaders())
   web.get('/healthz', (c) => c.text('ok'))
   web.get('/readyz', async (c) => {
@@ -44,7 +45,8 @@ export function buildWeb(options: BoardOptions, access: { loopback: boolean; cre
     return c.json({ ok: state.ok, reason: state.reason }, state.ok ? 200 : 503)
   })
 
-  if (access.credentials !== null) web.use(requirePassword(access.credentials, options))
+  const { user, password } = options
+  if (password !== null) web.use(requirePassword(user, password.reveal(), options.log))
   web.use(csrf())
   if (options.readOnly) web.use(readOnly())
   web.use(bodyLimit({ maxSize: LARGEST_BODY }))

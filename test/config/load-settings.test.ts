@@ -201,18 +201,21 @@ describe('settings that contradict each other', () => {
     [{ TRACKYARD_LOCK_DURATION_MS: '22000' }, 'TRACKYARD_REQUEST_TIMEOUT_MS: expected less than'],
     [{ TRACKYARD_STALLED_INTERVAL_MS: '25001' }, 'TRACKYARD_STALLED_INTERVAL_MS: expected at most'],
     [{ TRACKYARD_BACKOFF_BASE_MS: '600001' }, 'TRACKYARD_BACKOFF_BASE_MS: expected at most'],
-    [{ TRACKYARD_BOARD_HOST: '0.0.0.0' }, 'TRACKYARD_BOARD_PASSWORD: expected a password'],
-    [
-      { TRACKYARD_BOARD_HOST: '::', TRACKYARD_BOARD_PASSWORD: '🎵'.repeat(11) },
-      'TRACKYARD_BOARD_PASSWORD: expected at least 12 characters',
-    ],
+    ...['0.0.0.0', '::', '192.168.1.5', 'board.example', '127.0.0.1.example'].flatMap(
+      (host): [Record<string, string>, string][] => [
+        [{ TRACKYARD_BOARD_HOST: host }, 'TRACKYARD_BOARD_PASSWORD: expected a password'],
+        [
+          { TRACKYARD_BOARD_HOST: host, TRACKYARD_BOARD_PASSWORD: '🎵'.repeat(11) },
+          'TRACKYARD_BOARD_PASSWORD: expected at least 12 characters',
+        ],
+      ],
+    ),
     ...['x', '/', '//x', '/a//b', '/a/..', '/a b', '/a?b', '/ü', '/queues', '/metrics/x'].map(
       (path): [Record<string, string>, string] => [
         { TRACKYARD_BOARD_PATH: path },
         'TRACKYARD_BOARD_PATH: expected a path such as /queues-admin',
       ],
     ),
-    [{ TRACKYARD_BOARD_HOST: '127.0.0.1.example.test' }, 'TRACKYARD_BOARD_PASSWORD: expected a password'],
   ])('%j', (env, sentence) => {
     expect(refusal(env)).toContain(sentence)
   })

@@ -1,10 +1,9 @@
 import { request } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
-import { ConfigurationError } from '../../src/domain/errors.js'
-import { startBoard } from '../../src/web/start-board.js'
+import { secret } from '../../src/config/secret.js'
 import { setup, type TestBoard } from './setup.js'
 
-const PASSWORD = { user: 'night', password: 'owl:ö' }
+const PASSWORD = { user: 'night', password: secret('owl:ö') }
 const AUTHORIZED = { authorization: `Basic ${Buffer.from('night:owl:ö').toString('base64')}` }
 const PAUSE = '/queues/api/queues/search/pause'
 
@@ -33,19 +32,8 @@ test.each([
   expect((await board.get('/queues', { authorization })).status).toBe(401)
 })
 
-test.each(['0.0.0.0', '::', '192.168.1.5', 'board.example', '127.0.0.1.example', ''])(
-  'without a password the board does not open on %p',
-  async (host) => {
-    await using board = await setup()
-    const opening = startBoard({ ...board.options, host })
-    await expect(opening).rejects.toThrow(ConfigurationError)
-    await expect(opening).rejects.toThrow(/TRACKYARD_BOARD_PASSWORD/)
-    await expect(startBoard({ ...board.options, host, password: '' })).rejects.toThrow(ConfigurationError)
-  },
-)
-
 test('with a password it opens on every address, and names one that can be visited', async () => {
-  await using board = await setup({ ...PASSWORD, password: 'owl:ö, owl:ö', host: '0.0.0.0' })
+  await using board = await setup({ ...PASSWORD, host: '0.0.0.0' })
   expect(board.url).toMatch(/^http:\/\/localhost:\d+$/)
   expect(await statusFor(board, 'catalog.example:3210', '/healthz')).toBe(200)
 })

@@ -83,7 +83,7 @@ beforeAll(async () => {
     host: '127.0.0.1',
     port: 0,
     path: '',
-    user: null,
+    user: 'trackyard',
     password: null,
     readOnly: false,
     queues: queue.boardQueues,

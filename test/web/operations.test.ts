@@ -102,7 +102,7 @@ describe('an address that cannot be had is a matter of configuration', () => {
 
   test('so is a host that is not of this machine', async () => {
     await using board = await setup()
-    const opening = startBoard({ ...board.options, host: '192.0.2.1', password: 'owls of night' })
+    const opening = startBoard({ ...board.options, host: '192.0.2.1' })
     await expect(opening).rejects.toThrow(/192\.0\.2\.1 is not an address of this machine.*TRACKYARD_BOARD_HOST/)
   })
 })

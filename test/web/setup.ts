@@ -58,7 +58,7 @@ export async function setup(settings: Partial<BoardOptions> = {}, scenery: Scene
     host: '127.0.0.1',
     port: 0,
     path: '',
-    user: null,
+    user: 'trackyard',
     password: null,
     readOnly: false,
     queues: { search, deadLetters },
