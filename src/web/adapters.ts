@@ -19,19 +19,33 @@ export interface BoardActions {
   resume(): Promise<void>
 }
 
-type Statuses = ReturnType<BullMQAdapter['getJobStatuses']>
-type Tabs = ReturnType<BullMQAdapter['getStatuses']>
-
-/** The most useful tabs first. No job of ours has children. */
-const SEARCH_TABS = ['prioritized', 'active', 'delayed', 'waiting', 'failed', 'completed'] as const
-const DEAD_LETTER_TABS = ['failed', 'waiting', 'active', 'delayed', 'prioritized', 'completed'] as const
+type Status = ReturnType<BullMQAdapter['getJobStatuses']>[number]
 
 const PAUSE_REASON = 'paused in Bull Board'
 
 /** Appended to the status message where the page has room: it shows one line. */
 const ABOUT_DEAD_LETTERS = `The newest ${formatNumber(SHOWN_DEAD_LETTERS)} are here; the page /dead-letters has all. Retry sends a search back; \`trackyard-batch dead-letters discard\` removes it from the list.`
 
-export class SearchAdapter extends BullMQAdapter {
+abstract class Adapter extends BullMQAdapter {
+  /** The most useful tabs first. No job of ours has children. */
+  protected abstract readonly tabs: readonly Status[]
+
+  override getJobStatuses(): Status[] {
+    return [...this.tabs]
+  }
+
+  override getStatuses(): ReturnType<BullMQAdapter['getStatuses']> {
+    return ['latest', ...this.tabs]
+  }
+
+  /** The rate limit is learned from the API. This hides the form that would set another one. */
+  override get supportsGlobalRateLimit(): boolean {
+    return false
+  }
+}
+
+export class SearchAdapter extends Adapter {
+  protected readonly tabs = ['prioritized', 'active', 'delayed', 'waiting', 'failed', 'completed'] as const
   readonly #actions: BoardActions
   readonly #message: LiveMessage
 
@@ -55,22 +69,10 @@ export class SearchAdapter extends BullMQAdapter {
   override resume(): Promise<void> {
     return this.#actions.resume()
   }
-
-  override getJobStatuses(): Statuses {
-    return [...SEARCH_TABS]
-  }
-
-  override getStatuses(): Tabs {
-    return ['latest', ...SEARCH_TABS]
-  }
-
-  /** The rate limit is learned from the API. This hides the form that would set another one. */
-  override get supportsGlobalRateLimit(): boolean {
-    return false
-  }
 }
 
-export class DeadLetterAdapter extends BullMQAdapter {
+export class DeadLetterAdapter extends Adapter {
+  protected readonly tabs = ['failed', 'waiting', 'active', 'delayed', 'prioritized', 'completed'] as const
   readonly #message: LiveMessage
 
   constructor(queue: BoardQueue, parts: { message: LiveMessage; readOnly: boolean }) {
@@ -88,16 +90,4 @@ export class DeadLetterAdapter extends BullMQAdapter {
    * ignore Retry.
    */
   override async pause(): Promise<void> {}
-
-  override getJobStatuses(): Statuses {
-    return [...DEAD_LETTER_TABS]
-  }
-
-  override getStatuses(): Tabs {
-    return ['latest', ...DEAD_LETTER_TABS]
-  }
-
-  override get supportsGlobalRateLimit(): boolean {
-    return false
-  }
 }

@@ -4,7 +4,6 @@ import { HonoAdapter } from '@bull-board/hono'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { Hono } from 'hono'
 import { needsConfirmation, retryPrice } from '../batches/retry.js'
-import { systemClock } from '../domain/clock.js'
 import { formatNumber, pluralize } from '../domain/format.js'
 import { withTimeout } from '../domain/with-timeout.js'
 import { DeadLetterAdapter, SearchAdapter } from './adapters.js'
@@ -34,7 +33,7 @@ type Needs = Pick<BoardOptions, 'path' | 'queues' | 'actions' | 'readOnly' | 're
 /** Mount it at `path`. A browser finds it at `options.path` plus `path`. */
 export function bullBoard(path: string, options: Needs, redisReads: RedisReads): Hono {
   const { queues, actions, readOnly, path: prefix } = options
-  const message = openLiveMessage(options.report, redisReads, systemClock)
+  const message = openLiveMessage(options.report, redisReads)
   const serverAdapter = new HonoAdapter(serveFilesBelow(prefix)).setBasePath(prefix + path)
 
   createBullBoard({

@@ -1,5 +1,4 @@
 import type { StatusReport } from '../batches/status-report.js'
-import type { Clock } from '../domain/clock.js'
 import { messageOf, type RedisReads } from './silence.js'
 
 /**
@@ -18,11 +17,7 @@ export interface LiveMessage {
 const FRESH_MS = 1_000
 const PATIENCE_MS = 3_000
 
-export function openLiveMessage(
-  report: () => Promise<StatusReport>,
-  redisReads: RedisReads,
-  clock: Clock,
-): LiveMessage {
+export function openLiveMessage(report: () => Promise<StatusReport>, redisReads: RedisReads): LiveMessage {
   let message = ''
   let askedAtMs = Number.NEGATIVE_INFINITY
   let asking: Promise<void> | null = null
@@ -34,13 +29,13 @@ export function openLiveMessage(
     } catch (error) {
       message = `The state is currently unknown: ${messageOf(error)}`
     }
-    askedAtMs = clock.monotonicMs()
+    askedAtMs = performance.now()
   }
 
   return {
     current: () => message,
     refresh: async () => {
-      if (clock.monotonicMs() - askedAtMs < FRESH_MS) return
+      if (performance.now() - askedAtMs < FRESH_MS) return
       asking ??= ask().finally(() => {
         asking = null
       })
