@@ -5,7 +5,7 @@ import { dropAbandoned } from '../batches/abandoned.js'
 import { cancelBatch, findBatch } from '../batches/find-batch.js'
 import { checkCaps, checkReason } from '../batches/options.js'
 import { keptCaps, releaseBatch } from '../batches/release.js'
-import { refuseEmptyFilter } from '../batches/retry.js'
+import { deadFilterOf, listDeadLetters, refuseEmptyFilter } from '../batches/retry.js'
 import { batchStatus } from '../batches/status.js'
 import { LOOK_EVERY_MS, waitFor } from '../batches/wait.js'
 import { rowTexts } from '../catalog/export/export-lines.js'
@@ -19,7 +19,7 @@ import { systemClock } from '../domain/clock.js'
 import { ReportedError, UnreachableError, UsageError } from '../domain/errors.js'
 import { type Logger, silentLogger } from '../domain/logger.js'
 import { limitRepeats } from '../log/limit-repeats.js'
-import type { Batch, BatchReport, DeadFilter, DeadLetterCursor } from '../store/store.js'
+import type { Batch, BatchReport, DeadFilter } from '../store/store.js'
 import type {
   BatchClient,
   BatchRef,
@@ -44,7 +44,7 @@ import {
   statusOf,
 } from './client-views.js'
 import { openSession } from './parts.js'
-import { type Feeding, openFeeding, readStatus, runningQueue, type Session, tolerantThrottle } from './session.js'
+import { type Feeding, openFeeding, openTolerantThrottle, readStatus, type Session } from './session.js'
 import { freshAccount, planBatch, type SubmitSource, submitBatch } from './submit.js'
 
 export type { Environment } from '../config/env-file.js'
@@ -149,14 +149,12 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
       async pause({ reason, signal } = {}) {
         requireOpen(signal)
         const said = reason === undefined ? '' : checkReason(reason)
-        return pause({ ...session, queue: await throttleOf(session) }, 'operator', said)
+        return pause({ ...session, queue: await openTolerantThrottle(session) }, 'operator', said)
       },
       async resume({ now = false, signal } = {}) {
         requireOpen(signal)
-        const { lifted, stillActive, retried } = await resumeByHand(
-          { ...session, queue: await throttleOf(session) },
-          now,
-        )
+        const queue = await openTolerantThrottle(session)
+        const { lifted, stillActive, retried } = await resumeByHand({ ...session, queue }, now)
         if (retried > 0) await fill(log, openFeeding(session, signal), signal)
         return { ended: lifted, stillPaused: stillActive, retried }
       },
@@ -214,7 +212,7 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
         if (found === null) return null
         return 'position' in found ? shownRowOf(found, rowTexts(found.batch)) : shownSearchOf(found)
       },
-      deadLetters: deadLettersOf(session, requireOpen, find),
+      deadLetters: deadLettersOf(session, requireOpen),
       async account({ signal } = {}) {
         requireOpen(signal)
         await requireCompatibleApi({ store, apiUrl: settings.apiUrl })
@@ -229,56 +227,38 @@ async function clientFor(settings: Settings, log: Logger): Promise<BatchClient> 
   })
 }
 
-const PAGE = 500
-
-function deadLettersOf(
-  session: Session,
-  requireOpen: (signal?: AbortSignal) => void,
-  find: (batch: BatchRef) => Promise<Batch>,
-): DeadLetters {
-  const { deadLetters } = session.store
-
-  async function filterOf({ batch, status, code, search }: DeadLetterFilter): Promise<DeadFilter> {
-    return {
-      ...(status !== undefined && { status }),
-      ...(code !== undefined && { code }),
-      ...(search !== undefined && { search }),
-      ...(batch !== undefined && { batchId: (await find(batch)).id }),
-    }
-  }
+function deadLettersOf(session: Session, requireOpen: (signal?: AbortSignal) => void): DeadLetters {
+  const { store } = session
 
   async function narrowed(
-    filter: DeadLetterFilter & { readonly all?: boolean },
+    { signal, all = false, ...named }: DeadLetterFilter & { readonly all?: boolean },
     verb: 'retry' | 'discard',
   ): Promise<DeadFilter> {
-    requireOpen(filter.signal)
-    const narrow = await filterOf(filter)
+    requireOpen(signal)
+    const filter = await deadFilterOf(session, named)
     const how = 'Narrow it by batch, status, code or search, or pass { all: true }.'
-    refuseEmptyFilter(narrow, filter.all === true, verb, how)
-    return narrow
+    refuseEmptyFilter(filter, all, verb, how)
+    return filter
   }
 
   return {
-    async *list({ discarded = false, signal, ...filter } = {}) {
+    async *list({ discarded = false, signal, ...named } = {}) {
       requireOpen(signal)
-      const narrow = { ...(await filterOf(filter)), discarded }
-      let after: DeadLetterCursor | null = null
-      do {
+      const filter = { ...(await deadFilterOf(session, named)), discarded }
+      for await (const letter of listDeadLetters(store, filter)) {
         signal?.throwIfAborted()
-        const page: Awaited<ReturnType<typeof deadLetters.list>> = await deadLetters.list(narrow, after, PAGE)
-        for (const letter of page.letters) yield deadLetterOf(letter)
-        after = page.next
-      } while (after !== null)
+        yield deadLetterOf(letter)
+      }
     },
     async retry(filter) {
       const narrow = await narrowed(filter, 'retry')
       const feeding = await openFeeding(session, filter.signal)
-      const retried = await deadLetters.retryAll(narrow)
+      const retried = await store.deadLetters.retryAll(narrow)
       if (retried.due > 0) await fill(session.log, feeding, filter.signal)
       return retried
     },
     async discard(filter) {
-      return deadLetters.discardAll(await narrowed(filter, 'discard'))
+      return store.deadLetters.discardAll(await narrowed(filter, 'discard'))
     },
   }
 }
@@ -295,12 +275,6 @@ async function fill(log: Logger, feeding: Feeding | Promise<Feeding>, signal: Ab
   } catch (error) {
     if (signal?.aborted !== true) throw error
   }
-}
-
-/** Pauses are in the store, and every worker obeys them, also while Redis is unreachable. */
-async function throttleOf(session: Session) {
-  const { queue } = await runningQueue(session)
-  return { throttle: tolerantThrottle(queue?.throttle ?? null).throttle }
 }
 
 /** Null: rows are waiting, or being loaded. */

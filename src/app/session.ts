@@ -35,16 +35,16 @@ export interface Session {
   redisStartFailure(): Promise<UnreachableError | null>
 }
 
-/** The queue, if it is running; nothing is started. */
-interface RunningQueue {
+/**
+ * The queue, if it is running; nothing is started.
+ * @throws ConfigurationError if Redis belongs to another store
+ */
+async function runningQueue(session: Session): Promise<{
   /** Null if it is not running or unreachable. */
   readonly queue: SearchQueue | null
   /** Why it is unreachable; null if it is reachable, or if the private Redis is not running. */
   readonly redisProblem: UnreachableError | null
-}
-
-/** @throws ConfigurationError if Redis belongs to another store */
-export async function runningQueue(session: Session): Promise<RunningQueue> {
+}> {
   try {
     const queue = await session.findQueue()
     if (queue === null) return { queue, redisProblem: await session.redisStartFailure() }
@@ -106,13 +106,15 @@ export interface TolerantThrottle {
   wasReached(): boolean
 }
 
-export function tolerantThrottle(real: PauseThrottle | null): TolerantThrottle {
-  let reached = real !== null
+/** @throws ConfigurationError if Redis belongs to another store */
+export async function openTolerantThrottle(session: Session): Promise<TolerantThrottle> {
+  const { queue } = await runningQueue(session)
+  let reached = queue !== null
 
   async function attempt<T>(work: (throttle: PauseThrottle) => Promise<T>, otherwise: T): Promise<T> {
-    if (real === null) return otherwise
+    if (queue === null) return otherwise
     try {
-      return await work(real)
+      return await work(queue.throttle)
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error
       reached = false

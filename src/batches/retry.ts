@@ -1,9 +1,49 @@
 import { RefusedError } from '../domain/errors.js'
 import type { Logger } from '../domain/logger.js'
 import type { SearchRef } from '../domain/search-id.js'
-import type { DeadFilter, Store } from '../store/store.js'
+import type { DeadFilter, DeadLetterCursor, DeadLetterEntry, Store } from '../store/store.js'
+import type { AbandonedParts } from './abandoned.js'
+import { findBatch } from './find-batch.js'
 
-/** Retries or discards dead letters by filter. An empty filter needs `all`. */
+/** Lists, retries or discards dead letters by filter. An empty filter needs `all`. */
+
+/** As a person or a script names them; all that are given must match. */
+export interface NamedDeadLetters {
+  /** By id or name. */
+  readonly batch?: number | string | undefined
+  readonly status?: number | undefined
+  readonly code?: string | undefined
+  /** A fingerprint or a prefix of it. */
+  readonly search?: string | undefined
+}
+
+/** @throws UsageError if there is no such batch */
+export async function deadFilterOf(
+  parts: AbandonedParts,
+  { batch, status, code, search }: NamedDeadLetters,
+): Promise<DeadFilter> {
+  return {
+    ...(status !== undefined && { status }),
+    ...(code !== undefined && { code }),
+    ...(search !== undefined && { search }),
+    ...(batch !== undefined && { batchId: (await findBatch(parts, String(batch))).id }),
+  }
+}
+
+const PAGE = 500
+
+/** All that match, oldest death first. */
+export async function* listDeadLetters(
+  { deadLetters }: Pick<Store, 'deadLetters'>,
+  filter: DeadFilter,
+): AsyncGenerator<DeadLetterEntry> {
+  let after: DeadLetterCursor | null = null
+  do {
+    const page: Awaited<ReturnType<typeof deadLetters.list>> = await deadLetters.list(filter, after, PAGE)
+    yield* page.letters
+    after = page.next
+  } while (after !== null)
+}
 
 export interface Price {
   /** Each is called again, so this may cost as many credits. */

@@ -1,17 +1,16 @@
 import type { Command } from 'commander'
-import type { Session } from '../../app/session.js'
-import { findBatch } from '../../batches/find-batch.js'
-import { type Price, refuseEmptyFilter, retryPrice } from '../../batches/retry.js'
+import { openFeeding, type Session } from '../../app/session.js'
+import { deadFilterOf, listDeadLetters, refuseEmptyFilter, retryPrice } from '../../batches/retry.js'
 import { didYouMean } from '../../domain/did-you-mean.js'
 import { type ExitCode, RefusedError, UsageError } from '../../domain/errors.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
-import type { BatchReport, DeadFilter, DeadLetterCursor, DeadLetterEntry, Retried, Store } from '../../store/store.js'
+import type { BatchReport, DeadLetterEntry, Retried } from '../../store/store.js'
 import type { DocumentBody } from '../documents.js'
 import { askToConfirm } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { interruptible, throwInterrupted } from '../lib/interrupt.js'
 import { addExamples, parseText, parseWholeNumber } from '../lib/parse.js'
-import { openFeeding, throwInterruptedWhileFeeding } from '../lib/queue.js'
+import { fillQueue, throwInterruptedWhileFeeding } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
 import {
   dueAgainText,
@@ -91,11 +90,9 @@ interface LetterOptions {
   readonly yes?: boolean
 }
 
-const PAGE = 500
 /** How many batches are looked at for invalid rows. */
 const LOOKED_AT = 20
 const VERBS = ['list', 'show', 'retry', 'discard']
-const MORE_MATCH = 'More match now, so nothing was changed.'
 const HOW_TO_NARROW = 'Narrow it with --status, --code, --batch or a search, or pass --all.'
 
 /** @param words after `list`: empty, or a mistyped subcommand */
@@ -108,8 +105,9 @@ async function listAll(cli: Cli, options: LetterOptions, words: readonly string[
   }
   return withSession(cli, async (session) => {
     const discarded = options.discarded === true
-    const filter = await filterOf(session, options, undefined)
-    const letters = await allDeadLetters(session.store, { ...filter, discarded })
+    const filter = await deadFilterOf(session, options)
+    const letters: DeadLetterEntry[] = []
+    for await (const letter of listDeadLetters(session.store, { ...filter, discarded })) letters.push(letter)
     const isFiltered = Object.keys(filter).length > 0
     const withInvalid = isFiltered || discarded ? null : await latestWithInvalid(session)
     cli.result('dead_letters', { dead_letters: letters.map(deadLetterJson) })
@@ -149,35 +147,35 @@ async function showOne(cli: Cli, search: string): Promise<ExitCode> {
 
 async function retryAll(cli: Cli, search: string | undefined, options: LetterOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
-    const { deadLetters } = session.store
-    const filter = await filterOf(session, options, search)
+    const { store } = session
+    const filter = await deadFilterOf(session, { ...options, search })
     refuseEmptyFilter(filter, options.all === true, 'retry', HOW_TO_NARROW)
-    for (;;) {
-      const price = await retryPrice(session.store, filter)
-      const { searches } = price
-      if (searches === 0) return printRetried(cli, { retried: 0, due: 0, withheld: 0, maybePaid: 0 })
-      const facts = `Retrying ${pluralize(searches, 'dead letter')} may cost up to ${pluralize(searches, 'credit')}${again(price)}.`
-      if (!(await confirm(cli, facts, 'Retry?', options))) throw declined()
-      const retry = options.yes ? () => deadLetters.retryAll(filter) : () => deadLetters.retryUpTo(searches, filter)
-      const code = await sendBack(cli, session, retry)
-      if (code !== null) return code
-      cli.say(MORE_MATCH)
-    }
+    const retried = await changeConfirmed(cli, options, {
+      question: 'Retry?',
+      look: async () => {
+        const { searches, maybePaid } = await retryPrice(store, filter)
+        const facts = `Retrying ${pluralize(searches, 'dead letter')} may cost up to ${pluralize(searches, 'credit')}${again(maybePaid)}.`
+        return { count: searches, facts }
+      },
+      change: (most) => sendBack(cli, session, () => store.deadLetters.retryUpTo(most, filter)),
+    })
+    if (retried === null) printRetried(cli, { retried: 0, due: 0, withheld: 0, maybePaid: 0 })
+    return 0
   })
 }
 
-/** Null: `retry` changed nothing. */
-async function sendBack(cli: Cli, session: Session, retry: () => Promise<Retried | null>): Promise<ExitCode | null> {
+/** Prints the result, then feeds Redis. Null: `retry` changed nothing. */
+async function sendBack(cli: Cli, session: Session, retry: () => Promise<Retried | null>): Promise<Retried | null> {
   let sentBack: Retried | null = null
-  return interruptible<ExitCode | null>(
+  return interruptible(
     cli,
     async (signal) => {
-      const feeding = await openFeeding(cli, session, signal)
+      const feeding = await openFeeding(session, signal)
       sentBack = await retry()
       if (sentBack === null) return null
       printRetried(cli, sentBack)
-      if (sentBack.due > 0) await feeding.fill()
-      return 0
+      if (sentBack.due > 0) await fillQueue(cli, feeding)
+      return sentBack
     },
     () => {
       if (sentBack === null) return throwInterrupted()
@@ -186,75 +184,69 @@ async function sendBack(cli: Cli, session: Session, retry: () => Promise<Retried
   )
 }
 
-function printRetried(cli: Cli, sentBack: Retried): ExitCode {
+function printRetried(cli: Cli, sentBack: Retried): void {
   const { retried, due, withheld, maybePaid } = sentBack
   cli.result('retry', { retried, due, withheld, credits_needed: retried, maybe_paid: maybePaid })
   cli.print(retried === 0 ? `${NONE_MATCHES} Nothing was changed.` : renderRetried(sentBack))
-  return 0
 }
 
 async function discardAll(cli: Cli, search: string | undefined, options: LetterOptions): Promise<ExitCode> {
   return withSession(cli, async (session) => {
     const { deadLetters } = session.store
-    const filter = await filterOf(session, options, search)
+    const filter = await deadFilterOf(session, { ...options, search })
     refuseEmptyFilter(filter, options.all === true, 'discard', HOW_TO_NARROW)
-    for (;;) {
-      const count = await deadLetters.count({ ...filter, discarded: false })
-      const facts = `Discarding ${pluralize(count, 'dead letter')} takes them off the list; their rows stay dead in the export.`
-      if (count > 0 && !(await confirm(cli, facts, 'Discard?', options))) throw declined()
-      const discarded = options.yes
-        ? await deadLetters.discardAll(filter)
-        : await deadLetters.discardUpTo(count, filter)
-      if (discarded !== null) {
-        cli.result('discard', { discarded })
-        cli.print(
-          discarded === 0
-            ? `${NONE_MATCHES} Nothing was changed.`
-            : `${pluralize(discarded, 'dead letter')} discarded.`,
-        )
-        return 0
-      }
-      cli.say(MORE_MATCH)
-    }
+    const discarded = await changeConfirmed(cli, options, {
+      question: 'Discard?',
+      look: async () => {
+        const count = await deadLetters.count({ ...filter, discarded: false })
+        const facts = `Discarding ${pluralize(count, 'dead letter')} takes them off the list; their rows stay dead in the export.`
+        return { count, facts }
+      },
+      change: (most) => deadLetters.discardUpTo(most, filter),
+    })
+    cli.result('discard', { discarded: discarded ?? 0 })
+    cli.print(
+      discarded === null ? `${NONE_MATCHES} Nothing was changed.` : `${pluralize(discarded, 'dead letter')} discarded.`,
+    )
+    return 0
   })
 }
 
-async function filterOf(session: Session, options: LetterOptions, search: string | undefined): Promise<DeadFilter> {
-  const { status, code, batch } = options
-  return {
-    ...(status === undefined ? {} : { status }),
-    ...(code === undefined ? {} : { code }),
-    ...(search === undefined ? {} : { search }),
-    ...(batch === undefined ? {} : { batchId: (await findBatch(session, batch)).id }),
+/**
+ * Asks about what matches now, and again if more match after the answer. With --yes, changes all without a question.
+ * @returns null if nothing matches
+ * @throws RefusedError after a no, or without a terminal and without --yes
+ */
+async function changeConfirmed<T>(
+  cli: Cli,
+  { yes }: LetterOptions,
+  steps: {
+    readonly question: string
+    readonly look: () => Promise<{ readonly count: number; readonly facts: string }>
+    /** Null: more than `most` match, so nothing was changed. */
+    readonly change: (most: number) => Promise<T | null>
+  },
+): Promise<T | null> {
+  for (;;) {
+    const { count, facts } = await steps.look()
+    if (count === 0) return null
+    if (yes !== true) await confirm(cli, facts, steps.question)
+    const changed = await steps.change(yes === true ? Number.POSITIVE_INFINITY : count)
+    if (changed !== null) return changed
+    cli.say('More match now, so nothing was changed.')
   }
 }
 
-async function allDeadLetters(store: Pick<Store, 'deadLetters'>, filter: DeadFilter): Promise<DeadLetterEntry[]> {
-  const letters: DeadLetterEntry[] = []
-  let after: DeadLetterCursor | null = null
-  do {
-    const page: Awaited<ReturnType<Store['deadLetters']['list']>> = await store.deadLetters.list(filter, after, PAGE)
-    letters.push(...page.letters)
-    after = page.next
-  } while (after !== null)
-  return letters
-}
-
-function again({ maybePaid }: Price): string {
-  if (maybePaid === 0) return ''
-  return `; ${formatNumber(maybePaid)} of them may be paid for already and would be bought again`
-}
-
-/** @throws RefusedError without a terminal and without --yes */
-async function confirm(cli: Cli, facts: string, question: string, options: LetterOptions): Promise<boolean> {
-  if (options.yes === true) return true
+async function confirm(cli: Cli, facts: string, question: string): Promise<void> {
   const refusal = `${facts} Cannot ask here: no terminal. Pass --yes to confirm. Nothing was changed.`
   const ask = (signal: AbortSignal) => askToConfirm(cli, `${facts} ${question}`, { refusal, signal })
-  return interruptible(cli, ask, throwInterrupted)
+  if (await interruptible(cli, ask, throwInterrupted)) return
+  throw new RefusedError('Not confirmed: nothing was changed.', { code: 'declined' })
 }
 
-function declined(): RefusedError {
-  return new RefusedError('Not confirmed: nothing was changed.', { code: 'declined' })
+function again(maybePaid: number): string {
+  if (maybePaid === 0) return ''
+  return `; ${formatNumber(maybePaid)} of them may be paid for already and would be bought again`
 }
 
 function deadLetterJson({

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { runningQueue, tolerantThrottle } from '../../app/session.js'
+import { openTolerantThrottle } from '../../app/session.js'
 import { pause } from '../../control/pauses.js'
 import type { ExitCode } from '../../domain/errors.js'
 import type { Act, Cli } from '../lib/cli.js'
@@ -17,8 +17,7 @@ export function define(command: Command, act: Act): void {
 
 async function pauseByHand(cli: Cli, reason: string): Promise<ExitCode> {
   return withSession(cli, async (session) => {
-    const { queue } = await runningQueue(session)
-    const { throttle, wasReached } = tolerantThrottle(queue?.throttle ?? null)
+    const { throttle, wasReached } = await openTolerantThrottle(session)
     const isNew = await pause({ ...session, queue: { throttle } }, 'operator', reason)
     cli.result('pause', { changed: isNew, redis_reached: wasReached() })
     cli.print(

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Session } from '../../app/session.js'
+import { openFeeding, type Session } from '../../app/session.js'
 import { type Estimate, estimate } from '../../batches/estimate.js'
 import { findBatch } from '../../batches/find-batch.js'
 import { keptCaps, priceOfRelease, type Release, releaseBatch } from '../../batches/release.js'
@@ -13,7 +13,7 @@ import { confirmSpending } from '../lib/ask.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { interruptible, throwInterrupted } from '../lib/interrupt.js'
 import { addExamples, parseWholeNumber } from '../lib/parse.js'
-import { openFeeding, throwInterruptedWhileFeeding } from '../lib/queue.js'
+import { fillQueue, throwInterruptedWhileFeeding } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
 import { batchSentence } from '../render/status-text.js'
 
@@ -52,7 +52,7 @@ async function release(cli: Cli, name: string, options: ReleaseOptions): Promise
       cli,
       async (signal) => {
         const price = await confirmedPrice(cli, session, wanted, { yes: options.yes === true, signal })
-        const feeding = await openFeeding(cli, session, signal)
+        const feeding = await openFeeding(session, signal)
         const latest = async () => (await session.store.reports.batches({ batchId: batch.id, limit: 1 }))[0]
         const before = await latest()
         await releaseBatch(session, wanted)
@@ -66,7 +66,7 @@ async function release(cli: Cli, name: string, options: ReleaseOptions): Promise
           cli.print(batchSentence(report))
           cli.result('release', releaseJson(report, price))
         }
-        await feeding.fill()
+        await fillQueue(cli, feeding)
         return 0
       },
       () =>

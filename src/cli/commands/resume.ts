@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { runningQueue, type Session, tolerantThrottle } from '../../app/session.js'
+import { openFeeding, openTolerantThrottle, type Session } from '../../app/session.js'
 import { type ResumedByHand, resumeByHand } from '../../control/pauses.js'
 import type { ExitCode } from '../../domain/errors.js'
 import { formatTime, pluralize } from '../../domain/format.js'
@@ -7,7 +7,7 @@ import { resumedSummary } from '../../domain/pause.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
 import { addExamples } from '../lib/parse.js'
-import { openFeeding, throwInterruptedWhileFeeding } from '../lib/queue.js'
+import { fillQueue, throwInterruptedWhileFeeding } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
 import { dueAgainText } from '../render/dead-letters-text.js'
 
@@ -25,8 +25,7 @@ export function define(command: Command, act: Act): void {
 
 async function resumeAll(cli: Cli, now: boolean): Promise<ExitCode> {
   return withSession(cli, async (session) => {
-    const { queue } = await runningQueue(session)
-    const { throttle, wasReached } = tolerantThrottle(queue?.throttle ?? null)
+    const { throttle, wasReached } = await openTolerantThrottle(session)
     const resumed = await resumeByHand({ ...session, queue: { throttle } }, now)
     cli.result('resume', {
       ended: [...resumed.lifted],
@@ -44,7 +43,7 @@ async function resumeAll(cli: Cli, now: boolean): Promise<ExitCode> {
     return interruptible<ExitCode>(
       cli,
       async (signal) => {
-        await (await openFeeding(cli, session, signal)).fill()
+        await fillQueue(cli, await openFeeding(session, signal))
         return 0
       },
       () => throwInterruptedWhileFeeding('the queue is resumed', 'Stop it with `trackyard-batch pause`.'),

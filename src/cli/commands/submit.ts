@@ -17,7 +17,7 @@ import { type Act, type Cli, isTerminal } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
 import { addExamples, parseDays, parseDelimiter, parseLabel, parsePercentage, parseWholeNumber } from '../lib/parse.js'
 import { openProgressLine } from '../lib/progress.js'
-import { throwInterruptedWhileFeeding, workersOrNull } from '../lib/queue.js'
+import { fillQueue, throwInterruptedWhileFeeding } from '../lib/queue.js'
 import { withSession } from '../lib/session.js'
 import { planWarnings, renderPlan } from '../render/plan-text.js'
 import { ALLOW_FAILURES, type AllowedFailures, waitForBatch } from './wait.js'
@@ -113,8 +113,7 @@ async function submit(cli: Cli, file: string, options: Options): Promise<ExitCod
         const { id, plan } = released
         cli.result('submit', submitJson(id, plan))
         cli.say(releasedLine(released, session.now()))
-        const workers = workersOrNull(cli, await released.fill())
-        await sayNext(cli, session, released, workers)
+        await sayNext(cli, session, released, await fillQueue(cli, released))
         signal.throwIfAborted()
         if (options.wait !== true) return 0
         const allowFailures = options.allowFailures ?? 0
