@@ -1,7 +1,15 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { all, load, openText, rawRows, refusal } from './reading.js'
+import { readJsonValues } from '../../src/catalog/json/json-values.js'
+import { all, each, load, openText, rawRows, refusal } from './reading.js'
+
+/** Cut between characters. */
+function piecesOf(text: string, length: number): Buffer[] {
+  const characters = [...text]
+  const count = Math.ceil(characters.length / length)
+  return Array.from({ length: count }, (_, n) => Buffer.from(characters.slice(n * length, (n + 1) * length).join('')))
+}
 
 /** The rows as [line, text or problem]. */
 async function rows(text: string | Buffer, name = 'x.json', chunk?: number) {
@@ -76,6 +84,10 @@ describe('a JSON list is a catalog', () => {
           const text = isList ? JSON.stringify(values, null, space) : `{\n}\n${texts.join('\n')}`
           const found = (await rows(text, 'x.json', chunk)).map(([, row]) => JSON.parse(String(row)))
           expect(found).toEqual(JSON.parse(JSON.stringify(isList ? values : [{}, ...values])))
+          const inPieces = await all(readJsonValues(each(piecesOf(text, chunk)), isList))
+          const atOnce = await all(readJsonValues(each([Buffer.from(text)]), isList))
+          expect(inPieces.flat()).toEqual(atOnce.flat())
+          expect(inPieces.flat()).toHaveLength(found.length)
         },
       ),
       { numRuns: 300 },

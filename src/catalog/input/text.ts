@@ -137,11 +137,12 @@ async function* requireUtf8(pieces: AsyncIterable<Buffer>, name: string): AsyncG
   let sawUtf8 = false
   for await (const piece of splitBetweenCharacters(pieces)) {
     if (!isUtf8(piece)) throw undecodableError({ name, bytes: piece, line, before, sawUtf8 })
-    sawUtf8 ||= !isAscii(piece)
+    const isPlain = isAscii(piece)
+    sawUtf8 ||= !isPlain
     yield dropMarks(piece, line === 1 && before === 0)
     line += countLineEnds(piece)
     const start = piece.lastIndexOf(LF) + 1
-    before = (start > 0 ? 0 : before) + piece.toString('utf8', start).length
+    before = (start > 0 ? 0 : before) + (isPlain ? piece.length - start : piece.toString('utf8', start).length)
   }
 }
 

@@ -9,9 +9,14 @@ export type Scanner = ReturnType<typeof createScanner>
 type Expected = 'value' | 'value or ]' | 'key' | 'key or }' | ':' | ', or end'
 
 const MORE: Scan = { kind: 'more' }
-const QUOTE = 34
-const BACKSLASH = 92
-const LINE_FEED = 10
+/** Found by native searches, since most of a catalog is text in strings. */
+const STRING_STOP = /["\\\n]/g
+const WORD_END = /[,:{}[\]" \n\r\t]/g
+
+function indexOf(pattern: RegExp, text: string, from: number): number {
+  pattern.lastIndex = from
+  return pattern.test(text) ? pattern.lastIndex - 1 : -1
+}
 
 /**
  * Finds where a JSON value ends, in text that comes in pieces. Numbers and words are skipped: the parser
@@ -35,26 +40,32 @@ export function createScanner(start: number, isStrict: boolean) {
   }
 
   const scanString = (text: string): Scan | null => {
-    for (; at < text.length; at++) {
-      const code = text.charCodeAt(at)
-      if (code === LINE_FEED) return damage()
-      if (code === BACKSLASH) {
-        if (at + 1 >= text.length) return MORE
-        at++
-      } else if (code === QUOTE) {
-        isInString = false
-        at++
-        if (expected !== 'key' && expected !== 'key or }') return close()
-        expected = ':'
-        return null
+    for (;;) {
+      const stop = indexOf(STRING_STOP, text, at)
+      at = stop === -1 ? text.length : stop
+      switch (text[at]) {
+        case '"':
+          isInString = false
+          at++
+          if (expected !== 'key' && expected !== 'key or }') return close()
+          expected = ':'
+          return null
+        case '\n':
+          return damage()
+        case '\\':
+          if (at + 1 === text.length) return MORE
+          at += 2
+          break
+        default:
+          return MORE
       }
     }
-    return MORE
   }
 
   const scanWord = (text: string): Scan | null => {
-    while (at < text.length && !END_OF_WORD.includes(text[at] ?? '')) at++
-    if (at === text.length) return MORE
+    const end = indexOf(WORD_END, text, at)
+    at = end === -1 ? text.length : end
+    if (end === -1) return MORE
     isInWord = false
     return close()
   }
@@ -129,5 +140,3 @@ export function createScanner(start: number, isStrict: boolean) {
     },
   }
 }
-
-const END_OF_WORD = [',', ':', '{', '}', '[', ']', '"', ' ', '\n', '\r', '\t']

@@ -39,9 +39,13 @@ interface Value {
 /** How many of the last characters of a long value are kept, to find the start of a line in them. */
 const KEPT = 1000
 
+/** V8 copies the whole text of a value when more is added. So a long one gets several pieces at once, up to this length. */
+const MOST_UNREAD = 4 * 1024 * 1024
+
 function createReader(isList: boolean) {
-  /** The text that is not read yet; inside a value, from its beginning. */
+  /** The text from `at` on is not read yet; inside a value, from its beginning. */
   let text = ''
+  let unread = ''
   let at = 0
   let line = 1
   let value: Value | null = null
@@ -56,9 +60,12 @@ function createReader(isList: boolean) {
   /** The last value was broken and took the rest of the text. */
   let isCutOff = false
 
-  const advance = (end: number): void => {
-    for (let next = text.indexOf('\n', at); next !== -1 && next < end; next = text.indexOf('\n', next + 1)) line++
+  /** Returns the text up to the end, and continues there. */
+  const take = (end: number): string => {
+    const taken = text.slice(at, end)
+    for (let next = taken.indexOf('\n'); next !== -1; next = taken.indexOf('\n', next + 1)) line++
     at = end
+    return taken
   }
 
   /** Advances to the next value. False: the text has none yet. */
@@ -84,9 +91,8 @@ function createReader(isList: boolean) {
 
   /** The value ends here. */
   const finish = (from: Value, end: number, problem: string | null): RawRow => {
-    const raw = text.slice(at, end)
+    const raw = take(end)
     const isTooLong = from.dropped + raw.length > LONGEST_ROW_BYTES
-    advance(end)
     value = null
     indent = null
     needsSeparator = true
@@ -140,16 +146,19 @@ function createReader(isList: boolean) {
     if (text.length - at + current.dropped <= LONGEST_ROW_BYTES) return null
     if (current.dropped === 0) current.beginning = text.slice(at, at + LONG_ROW_KEPT_CHARACTERS)
     const count = Math.max(0, text.length - at - KEPT)
-    advance(at + count)
+    take(at + count)
     current.dropped += count
     return null
   }
 
   return {
     read(piece: string, isLast: boolean): RawRow[] {
+      unread += piece
+      if (!isLast && unread.length < Math.min(text.length - at, MOST_UNREAD)) return []
       value?.strict.forget(at)
       value?.loose?.forget(at)
-      text = text.slice(at) + piece
+      text = text.slice(at) + unread
+      unread = ''
       at = 0
       const rows: RawRow[] = []
       while (value !== null || begin()) {
