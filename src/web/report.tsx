@@ -15,7 +15,9 @@ import { doneOf, StatusBar, stateOf } from './pages/batch-list.js'
 import { type ChartData, chartData, chartWindowBetween } from './pages/chart-data.js'
 import { Charts, stopName } from './pages/charts.js'
 import { DeadLetterGroups } from './pages/dead-letters.js'
-import type { PageContext } from './pages/layout.js'
+import { usePage } from './pages/layout.js'
+import { Panel } from './pages/parts.js'
+import { render } from './pages/respond.js'
 import { batchTimeline, Timeline } from './pages/timeline.js'
 
 /** The morning report: one self-contained HTML file, built from the same parts as the pages. */
@@ -46,8 +48,7 @@ const MOST_ANSWERS = 2000
 /** @returns the text of the file */
 export async function renderReport(store: ReportSource, report: BatchReport, now: number): Promise<string> {
   const data = await reportData(store, report, now)
-  const html = String(await (<Report data={data} now={now} />))
-  return `<!doctype html>${html}\n`
+  return `${render({ base: '', now, readOnly: true, isFile: true }, <Report data={data} />)}\n`
 }
 
 async function reportData(store: ReportSource, report: BatchReport, now: number): Promise<ReportData> {
@@ -68,9 +69,9 @@ async function reportData(store: ReportSource, report: BatchReport, now: number)
   }
 }
 
-function Report({ data, now }: { readonly data: ReportData; readonly now: number }) {
+function Report({ data }: { readonly data: ReportData }) {
   const { batch, status, charts, timeline, deadLetters, invalid, agreement, outcome } = data
-  const context: PageContext = { base: '', now, readOnly: true, isFile: true }
+  const { now } = usePage()
   return (
     <html lang="en">
       <head>
@@ -94,20 +95,18 @@ function Report({ data, now }: { readonly data: ReportData; readonly now: number
           <section class="panel" aria-label="Rows by status">
             <StatusBar batch={status} />
           </section>
-          <BatchFigures status={status} batch={batch} report={null} context={context} />
-          <section class="panel" aria-labelledby="activity">
-            <h2 id="activity">Activity while it ran</h2>
-            <Charts data={charts} now={now} />
+          <BatchFigures status={status} batch={batch} report={null} />
+          <Panel id="activity" title="Activity while it ran">
+            <Charts data={charts} />
             <Waits charts={charts} />
-          </section>
-          <section class="panel" aria-labelledby="plan">
-            <h2 id="plan">Plan and outcome</h2>
-            <PlanTable status={status} outcome={outcome} />
-          </section>
+          </Panel>
+          <Panel id="plan" title="Plan and outcome">
+            <Numbers rows={planRows(status, outcome)} />
+          </Panel>
           {agreement === null ? null : <Certainty agreement={agreement} />}
-          <DeadLetterGroups groups={deadLetters} filter={{ batchId: batch.id }} context={context} />
+          <DeadLetterGroups groups={deadLetters} filter={{ batchId: batch.id }} />
           <InvalidRows groups={invalid} />
-          {timeline.length === 0 ? null : <Timeline entries={timeline} now={now} />}
+          {timeline.length === 0 ? null : <Timeline entries={timeline} />}
         </main>
       </body>
     </html>
@@ -155,19 +154,23 @@ const OUTCOME_NAMES: Readonly<Record<(typeof CALL_OUTCOMES)[number], string>> = 
   transient: 'failed, free',
 }
 
-function PlanTable({ status, outcome }: { readonly status: BatchStatus; readonly outcome: BatchOutcome }) {
-  const { searches, calls } = outcome
+type NumberRow = readonly [name: string, value: string]
+
+function planRows(status: BatchStatus, { searches, calls }: BatchOutcome): NumberRow[] {
   const charged = status.credits_spent
-  const rows: readonly (readonly [string, string])[] = [
+  return [
     ['Rows', formatNumber(status.rows)],
     ['Unique searches, the most it could cost', pluralize(searches, 'credit')],
     ['Credits charged', formatNumber(charged)],
     ['Searches without a charge: reused, refused, or not called', formatNumber(Math.max(0, searches - charged))],
-    ...CALL_OUTCOMES.flatMap((name): [string, string][] => {
+    ...CALL_OUTCOMES.flatMap((name): NumberRow[] => {
       const count = calls[name] ?? 0
       return count === 0 ? [] : [[`Calls: ${OUTCOME_NAMES[name]}`, formatNumber(count)]]
     }),
   ]
+}
+
+function Numbers({ rows }: { readonly rows: readonly NumberRow[] }) {
   return (
     <table class="numbers">
       <tbody>
@@ -184,31 +187,17 @@ function PlanTable({ status, outcome }: { readonly status: BatchStatus; readonly
 
 function Certainty({ agreement }: { readonly agreement: Agreement }) {
   const { answers, genre, energyLevel, hasVocals } = agreement
-  const rows: readonly (readonly [string, number | null])[] = [
-    ['Genre', genre],
-    ['Energy level', energyLevel],
-    ['Vocals', hasVocals],
-  ]
+  const shares = { Genre: genre, 'Energy level': energyLevel, Vocals: hasVocals }
   return (
-    <section class="panel" aria-labelledby="certainty">
-      <h2 id="certainty">How sure the tags are</h2>
+    <Panel id="certainty" title="How sure the tags are">
       <p class="quiet">
         The share of an answer's tracks that agree with the tag made of them, on average over{' '}
         {pluralize(answers, 'answer')}.
       </p>
-      <table class="numbers">
-        <tbody>
-          {rows.map(([name, value]) =>
-            value === null ? null : (
-              <tr>
-                <th scope="row">{name}</th>
-                <td>{percent(value)}</td>
-              </tr>
-            ),
-          )}
-        </tbody>
-      </table>
-    </section>
+      <Numbers
+        rows={Object.entries(shares).flatMap(([name, share]) => (share === null ? [] : [[name, percent(share)]]))}
+      />
+    </Panel>
   )
 }
 

@@ -65,7 +65,7 @@ describe('dead letters', () => {
         await board.post('/dead-letters/retry', { ...fields, confirmed: '9' }),
         await board.post('/dead-letters/discard', { ...fields, confirmed: '9' }),
       ])
-        expect([answer.status, await answer.text()]).toEqual([404, expect.stringContaining('Expected ')])
+        expect([answer.status, await answer.text()]).toEqual([400, expect.stringContaining('Expected ')])
       expect(await board.store.deadLetters.count({})).toBe(3)
     },
   )
@@ -233,7 +233,7 @@ describe('a batch', () => {
   test('is released with a new cap; one that makes no sense is refused', async () => {
     expect((await board.post(`/batches/${batch}/release`, { max_credits: '40' })).status).toBe(303)
     expect((await board.store.batches.find(String(batch)))?.maxCredits).toBe(40)
-    expect((await board.post(`/batches/${batch}/release`, { max_credits: 'many' })).status).toBe(404)
+    expect((await board.post(`/batches/${batch}/release`, { max_credits: 'many' })).status).toBe(400)
     expect((await board.post(`/batches/${batch}/release`, { max_credits: '1' })).status).toBe(409)
   })
 

@@ -1,8 +1,8 @@
 import type { StatusReport } from '../../batches/status-report.js'
 import { formatDuration } from '../../domain/format.js'
 import type { PauseCause } from '../../domain/pause.js'
-import type { PageContext } from './layout.js'
-import { Prose, When } from './text.js'
+import { usePage } from './layout.js'
+import { Prose, When } from './parts.js'
 
 /** The banner with the state: its colour, the whole message, since when, and the buttons that change it. */
 
@@ -59,18 +59,13 @@ function toneOf({ state, causes, probing, waiting, write_failures }: StatusRepor
   }
 }
 
-export function Banner(props: {
-  readonly report: StatusReport
-  readonly isRedisAway: boolean
-  readonly level: 1 | 2
-  readonly context: PageContext
-}) {
-  const { report, isRedisAway, level, context } = props
-  const { queue } = report
+export function Banner(props: { readonly report: StatusReport; readonly isRedisAway: boolean; readonly level: 1 | 2 }) {
+  const { isRedisAway, level } = props
+  const { queue } = props.report
   const Heading = level === 1 ? 'h1' : 'h2'
   const since = queue.since === null ? null : Date.parse(queue.since)
   const until = queue.until === null ? null : Date.parse(queue.until)
-  const { now } = context
+  const { now, readOnly } = usePage()
   return (
     <section class={`banner tone-${isRedisAway ? 'bad' : toneOf(queue)}`} aria-labelledby="state" data-live="banner">
       <div class="banner-text">
@@ -85,30 +80,25 @@ export function Banner(props: {
           <p class="moments">
             {since === null ? null : (
               <span>
-                Since <When at={since} now={now} /> ({formatDuration(now - since)})
+                Since <When at={since} /> ({formatDuration(now - since)})
               </span>
             )}
             {until === null ? null : (
               <span>
-                Until <When at={until} now={now} />
+                Until <When at={until} />
               </span>
             )}
           </p>
         )}
       </div>
-      {context.readOnly ? null : <Actions report={report} context={context} />}
+      {readOnly ? null : <Actions queue={queue} />}
     </section>
   )
 }
 
 /** Plain forms: they work without the script. The server refuses requests from other sites. */
-function Actions({
-  report: { queue },
-  context: { base },
-}: {
-  readonly report: StatusReport
-  readonly context: PageContext
-}) {
+function Actions({ queue }: { readonly queue: StatusReport['queue'] }) {
+  const { base } = usePage()
   const isByHand = queue.causes.includes('operator')
   const isFailing = queue.causes.includes('failing')
   const canResume = queue.state === 'paused' || queue.state === 'rate_limited'

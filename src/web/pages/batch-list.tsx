@@ -1,19 +1,13 @@
 import type { BatchStatus } from '../../batches/status-report.js'
 import { formatNumber, pluralize } from '../../domain/format.js'
 import { ROW_STATUSES } from '../../domain/states.js'
-import type { PageContext } from './layout.js'
-import { When } from './text.js'
+import { usePage } from './layout.js'
+import { Panel, When } from './parts.js'
 
-export function BatchList({
-  batches,
-  context,
-}: {
-  readonly batches: readonly BatchStatus[]
-  readonly context: PageContext
-}) {
+export function BatchList({ batches }: { readonly batches: readonly BatchStatus[] }) {
+  const { base } = usePage()
   return (
-    <section class="panel" aria-labelledby="batches" data-live="batches">
-      <h2 id="batches">Batches</h2>
+    <Panel id="batches" title="Batches" live>
       {batches.length === 0 ? (
         <p class="quiet">
           No batch yet. Submit a catalog: <code>trackyard-batch submit catalog.csv</code>
@@ -23,14 +17,14 @@ export function BatchList({
           {batches.map((batch) => (
             <li>
               <div class="batch-head">
-                <a class="batch-name" href={`${context.base}/batches/${batch.batch}`}>
+                <a class="batch-name" href={`${base}/batches/${batch.batch}`}>
                   {batch.name}
                 </a>
                 <span class="batch-state">
                   Batch {batch.batch}, {stateOf(batch)}
                 </span>
                 <span class="batch-facts">
-                  <Facts batch={batch} now={context.now} />
+                  <Facts batch={batch} />
                 </span>
               </div>
               <StatusBar batch={batch} />
@@ -38,7 +32,7 @@ export function BatchList({
           ))}
         </ul>
       )}
-    </section>
+    </Panel>
   )
 }
 
@@ -47,7 +41,7 @@ export function stateOf(batch: BatchStatus): string {
   return batch.waiting === 0 && batch.withheld > 0 ? 'withheld' : batch.state
 }
 
-function Facts({ batch, now }: { readonly batch: BatchStatus; readonly now: number }) {
+function Facts({ batch }: { readonly batch: BatchStatus }) {
   const { credits_spent, credits_needed, calls_last_minute, completed_at, not_before, finish_at } = batch
   const needed = credits_needed === 0 ? '' : `, ${formatNumber(credits_needed)} needed`
   const isDue = credits_needed > 0 && calls_last_minute !== null
@@ -64,11 +58,11 @@ function Facts({ batch, now }: { readonly batch: BatchStatus; readonly now: numb
         at === null || at === undefined ? null : (
           <>
             {` · ${what}`}
-            <When at={Date.parse(at)} now={now} />
+            <When at={Date.parse(at)} />
           </>
         ),
       )}
-      <Deadline batch={batch} now={now} />
+      <Deadline batch={batch} />
     </>
   )
 }
@@ -78,7 +72,8 @@ export function doneOf({ rows, waiting, withheld, cancelled }: BatchStatus): num
   return rows - waiting - withheld - cancelled
 }
 
-function Deadline({ batch, now }: { readonly batch: BatchStatus; readonly now: number }) {
+function Deadline({ batch }: { readonly batch: BatchStatus }) {
+  const { now } = usePage()
   if (batch.deadline === null) return null
   const at = Date.parse(batch.deadline)
   const isLate = at <= now || batch.meets_deadline === false
@@ -86,7 +81,7 @@ function Deadline({ batch, now }: { readonly batch: BatchStatus; readonly now: n
   return (
     <span class={isLate ? 'tone-bad failure' : ''}>
       {' · deadline '}
-      <When at={at} now={now} />
+      <When at={at} />
       {forecast}
     </span>
   )

@@ -22,7 +22,7 @@ const LONGEST_QUERY = 200
 const MOST_FOUND = 20
 
 function noSuchBatch(id: string): UsageError {
-  return new UsageError(`There is no batch ${id}. The overview lists the batches.`)
+  return new UsageError(`There is no batch ${id}. The overview lists the batches.`, { code: 'no_such_batch' })
 }
 
 /** One batch: its page, its downloads, release and cancel; and the search box. */
@@ -66,7 +66,7 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
       done:
         c.req.query('done') === 'released' ? 'Released.' : c.req.query('done') === 'cancelled' ? 'Cancelled.' : null,
     }
-    return page(c, <BatchPage data={data} context={view} />)
+    return page(c, view, <BatchPage data={data} />)
   })
 
   web.get('/batches/:id{[0-9]+}/:file{export\\.(?:csv|jsonl)}', async (c) => {
@@ -98,8 +98,8 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
     if ((credits > options.confirmAbove || losesCap) && !(Number(fields.confirmed) >= credits)) {
       return page(
         c,
+        context(),
         <Confirm
-          context={context()}
           title={`Release ${batch.name}?`}
           facts={[
             `This may cost up to ${pluralize(credits, 'credit')} more, ${limitOf({ maxCredits, first })}.`,
@@ -128,8 +128,8 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
       const open = report.waiting + report.withheld
       return page(
         c,
+        context(),
         <Confirm
-          context={context()}
           title={`Cancel ${batch.name}?`}
           facts={[
             `${pluralize(open, 'row')} will get no call, which saves up to ${pluralize(open, 'credit')}. Calls in flight finish.`,
@@ -151,7 +151,7 @@ export function batchRoutes(options: BoardOptions, redisReads: RedisReads, conte
   web.get('/find', async (c) => {
     const text = (c.req.query('q') ?? '').trim().slice(0, LONGEST_QUERY)
     if (text === '') return c.redirect(`${options.path}/`)
-    return page(c, <Found data={await find(options, text)} context={context()} />)
+    return page(c, context(), <Found data={await find(options, text)} />)
   })
   return web
 }

@@ -9,9 +9,9 @@ import type { ChartData } from './chart-data.js'
 import { Charts } from './charts.js'
 import { DeadLetterGroups, RowNames } from './dead-letters.js'
 import { Figure, FinishFigure } from './figures.js'
-import { Page, type PageContext } from './layout.js'
+import { Page, usePage } from './layout.js'
+import { ActionResult, Panel, When } from './parts.js'
 import type { LiveReport } from './respond.js'
-import { ActionResult, When } from './text.js'
 import { Timeline } from './timeline.js'
 
 export interface BatchData extends LiveReport {
@@ -24,10 +24,10 @@ export interface BatchData extends LiveReport {
   readonly done: string | null
 }
 
-export function BatchPage({ data, context }: { readonly data: BatchData; readonly context: PageContext }) {
+export function BatchPage({ data }: { readonly data: BatchData }) {
   const { batch, status, report, isRedisAway, charts, timeline, deadLetters, invalid, done } = data
   return (
-    <Page context={context} title={batch.name}>
+    <Page title={batch.name}>
       <div class="page-head">
         <h1>{batch.name}</h1>
         <p class="quiet">
@@ -40,26 +40,26 @@ export function BatchPage({ data, context }: { readonly data: BatchData; readonl
         </p>
       </div>
       <ActionResult text={done} />
-      {isOpen(batch) ? <Banner report={report} isRedisAway={isRedisAway} level={2} context={context} /> : null}
+      {isOpen(batch) ? <Banner report={report} isRedisAway={isRedisAway} level={2} /> : null}
       <section class="panel" aria-label="Rows by status" data-live="rows">
         <StatusBar batch={status} />
       </section>
-      <BatchFigures status={status} batch={batch} report={report} context={context} />
-      <BatchActions batch={batch} status={status} context={context} />
+      <BatchFigures status={status} batch={batch} report={report} />
+      <BatchActions batch={batch} status={status} />
       <section class="panel" aria-labelledby="activity">
         <div class="panel-head">
           <h2 id="activity">Activity while it ran</h2>
           <p class="quiet">Calls are those of all batches.</p>
         </div>
         <div data-live="charts">
-          <Charts data={charts} now={context.now} />
+          <Charts data={charts} />
         </div>
       </section>
       <div class="stack" data-live="groups">
-        <DeadLetterGroups groups={deadLetters} filter={{ batchId: batch.id }} context={context} />
+        <DeadLetterGroups groups={deadLetters} filter={{ batchId: batch.id }} />
       </div>
       <InvalidRows groups={invalid} />
-      <Timeline entries={timeline} now={context.now} />
+      <Timeline entries={timeline} />
     </Page>
   )
 }
@@ -73,10 +73,9 @@ export function BatchFigures(props: {
   readonly status: BatchStatus
   readonly batch: Batch
   readonly report: StatusReport | null
-  readonly context: PageContext
 }) {
-  const { status, batch, report, context } = props
-  const { now } = context
+  const { status, batch, report } = props
+  const { now } = usePage()
   const done = doneOf(status)
   const from = batch.createdAt
   const to = batch.completedAt
@@ -87,20 +86,17 @@ export function BatchFigures(props: {
         name="Rows done"
         value={formatNumber(done)}
         note={`of ${formatNumber(status.rows)}`}
-        tone={null}
         meter={status.rows === 0 ? null : done / status.rows}
       />
       <Figure
         name="Tagged"
         value={done === 0 ? '–' : `${Math.round((status.tagged / done) * 100)} %`}
         note={`${formatNumber(status.tagged)} of the rows done`}
-        tone={null}
       />
       <Figure
         name="Credits charged"
         value={formatNumber(status.credits_spent)}
         note={done === 0 ? cap : `${(status.credits_spent / done).toFixed(2)} a row, ${cap}`}
-        tone={null}
       />
       {report === null || !isOpen(batch) ? null : (
         <>
@@ -108,37 +104,30 @@ export function BatchFigures(props: {
             name="Credits needed"
             value={formatNumber(status.credits_needed)}
             note={`${pluralize(status.calls_last_minute ?? 0, 'call')} in the last minute`}
-            tone={null}
           />
-          <FinishFigure finishAt={status.finish_at} due={status.credits_needed} credits={report.credits} now={now} />
+          <FinishFigure finishAt={status.finish_at} due={status.credits_needed} credits={report.credits} />
         </>
       )}
       {to === null ? (
-        <Figure
-          name="Started"
-          value={<When at={from} now={now} />}
-          note={`${formatDuration(now - from)} ago`}
-          tone={null}
-        />
+        <Figure name="Started" value={<When at={from} />} note={`${formatDuration(now - from)} ago`} />
       ) : (
         <Figure
           name="Took"
           value={formatDuration(to - from)}
           note={
             <>
-              <When at={from} now={now} /> to <When at={to} now={now} />
+              <When at={from} /> to <When at={to} />
             </>
           }
-          tone={null}
         />
       )}
     </section>
   )
 }
 
-function BatchActions(props: { readonly batch: Batch; readonly status: BatchStatus; readonly context: PageContext }) {
-  const { batch, status, context } = props
-  const at = `${context.base}/batches/${batch.id}`
+function BatchActions({ batch, status }: { readonly batch: Batch; readonly status: BatchStatus }) {
+  const { base, readOnly } = usePage()
+  const at = `${base}/batches/${batch.id}`
   const mayRelease =
     status.not_before !== null || status.withheld > 0 || batch.maxCredits !== null || batch.first !== null
   // A cap that is used up must be raised, so the field is empty; any other is the default.
@@ -155,7 +144,7 @@ function BatchActions(props: { readonly batch: Batch; readonly status: BatchStat
         <a class="button" href={`${at}/report`}>
           Report
         </a>
-        {context.readOnly || !(isOpen(batch) || status.not_before !== null) ? null : (
+        {readOnly || !(isOpen(batch) || status.not_before !== null) ? null : (
           <>
             {mayRelease ? (
               <form method="post" action={`${at}/release`} class="release">
@@ -187,8 +176,7 @@ function releaseLabel({ state, first }: Batch): string {
 export function InvalidRows({ groups }: { readonly groups: readonly InvalidGroup[] }) {
   if (groups.length === 0) return null
   return (
-    <section class="panel" aria-labelledby="invalid">
-      <h2 id="invalid">Invalid rows</h2>
+    <Panel id="invalid" title="Invalid rows">
       <ul class="examples">
         {groups.map((group) => (
           <li>
@@ -196,6 +184,6 @@ export function InvalidRows({ groups }: { readonly groups: readonly InvalidGroup
           </li>
         ))}
       </ul>
-    </section>
+    </Panel>
   )
 }

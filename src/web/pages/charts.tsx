@@ -1,10 +1,11 @@
 import { type ScaleLinear, scaleLinear } from 'd3-scale'
-import { area, curveStepAfter, line, stack } from 'd3-shape'
+import { area, curveLinear, curveStepAfter, line, stack } from 'd3-shape'
 import type { Child } from 'hono/jsx'
 import { formatDateTime, formatNumber } from '../../domain/format.js'
 import { causesInWords } from '../../domain/pause.js'
 import type { StopCause } from '../../store/activity.js'
 import { type Bucket, CALL_GROUPS, type CallGroup, type ChartData, type Reading } from './chart-data.js'
+import { usePage } from './layout.js'
 
 /**
  * Charts as SVG, drawn on the server. The drawing is stretched to its place; labels are HTML beside
@@ -30,20 +31,27 @@ export function stopName(cause: StopCause): string {
   return cause === 'operator' ? 'paused by hand' : causesInWords([cause])
 }
 
-export function Charts({ data, now }: { readonly data: ChartData; readonly now: number }) {
+interface ChartOf {
+  readonly data: ChartData
+  /** Where the lines end: now, or the end of the window. */
+  readonly end: number
+}
+
+export function Charts({ data }: { readonly data: ChartData }) {
+  const end = Math.min(usePage().now, data.window.to)
   if (data.buckets.length === 0 && data.credits.length === 0) {
     return <p class="quiet">No figures for this time yet. Workers record them once a minute.</p>
   }
   return (
     <div class="charts">
-      <CallsChart data={data} now={Math.min(now, data.window.to)} />
-      <RowsChart data={data} now={Math.min(now, data.window.to)} />
-      <CreditsChart data={data} now={Math.min(now, data.window.to)} />
+      <CallsChart data={data} end={end} />
+      <RowsChart data={data} end={end} />
+      <CreditsChart data={data} end={end} />
     </div>
   )
 }
 
-function CallsChart({ data, now }: { readonly data: ChartData; readonly now: number }) {
+function CallsChart({ data, end }: ChartOf) {
   const { buckets, limit, window } = data
   const tallest = Math.max(0, ...buckets.map(sumOf), ...limit.map(({ value }) => value))
   const { x, y } = scales(data, [0, tallest])
@@ -85,12 +93,12 @@ function CallsChart({ data, now }: { readonly data: ChartData; readonly now: num
           )}
         </g>
       ))}
-      <path class="line-limit" d={steps(limit, x, y, now)} />
+      <path class="line-limit" d={drawn(limit, x, y, end, curveStepAfter)} />
     </Chart>
   )
 }
 
-function RowsChart({ data, now }: { readonly data: ChartData; readonly now: number }) {
+function RowsChart({ data, end }: ChartOf) {
   const last = data.rowsDone.at(-1)?.value
   if (last === undefined) return null
   const first = data.rowsDone[0]?.value ?? last
@@ -103,13 +111,13 @@ function RowsChart({ data, now }: { readonly data: ChartData; readonly now: numb
       y={y}
       legend={[{ key: 'rows', text: `${formatNumber(last)} of ${formatNumber(data.rows)}` }]}
     >
-      <path class="fill-rows" d={filled(data.rowsDone, x, y, now)} />
-      <path class="line-rows" d={sloped(data.rowsDone, x, y, now)} />
+      <path class="fill-rows" d={filled(data.rowsDone, x, y, end)} />
+      <path class="line-rows" d={drawn(data.rowsDone, x, y, end)} />
     </Chart>
   )
 }
 
-function CreditsChart({ data, now }: { readonly data: ChartData; readonly now: number }) {
+function CreditsChart({ data, end }: ChartOf) {
   const values = data.credits.map(({ value }) => value)
   const last = values.at(-1)
   if (last === undefined) return null
@@ -123,8 +131,8 @@ function CreditsChart({ data, now }: { readonly data: ChartData; readonly now: n
       y={y}
       legend={[{ key: 'credits', text: `${formatNumber(last)} ${what}` }]}
     >
-      <path class="fill-credits" d={filled(data.credits, x, y, now)} />
-      <path class="line-credits" d={sloped(data.credits, x, y, now)} />
+      <path class="fill-credits" d={filled(data.credits, x, y, end)} />
+      <path class="line-credits" d={drawn(data.credits, x, y, end)} />
     </Chart>
   )
 }
@@ -205,31 +213,23 @@ function upToNow(readings: readonly Reading[], end: number): Reading[] {
   return last === undefined || last.at >= end ? [...readings] : [...readings, { at: end, value: last.value }]
 }
 
-function steps(readings: readonly Reading[], x: Scale, y: Scale, end: number): string {
+function drawn(readings: readonly Reading[], x: Scale, y: Scale, end: number, curve = curveLinear): string {
   const path = line<Reading>(
     ({ at }) => x(at),
     ({ value }) => y(value),
   )
-    .curve(curveStepAfter)
+    .curve(curve)
     .digits(1)
   return path(upToNow(readings, end)) ?? ''
 }
 
-function sloped(readings: readonly Reading[], x: Scale, y: Scale, now: number): string {
-  const path = line<Reading>(
-    ({ at }) => x(at),
-    ({ value }) => y(value),
-  ).digits(1)
-  return path(upToNow(readings, now)) ?? ''
-}
-
-function filled(readings: readonly Reading[], x: Scale, y: Scale, now: number): string {
+function filled(readings: readonly Reading[], x: Scale, y: Scale, end: number): string {
   const path = area<Reading>(
     ({ at }) => x(at),
     HEIGHT,
     ({ value }) => y(value),
   ).digits(1)
-  return path(upToNow(readings, now)) ?? ''
+  return path(upToNow(readings, end)) ?? ''
 }
 
 function sumOf({ perMinute }: Bucket): number {

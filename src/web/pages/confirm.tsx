@@ -1,9 +1,8 @@
 import type { Child } from 'hono/jsx'
-import { Page, type PageContext } from './layout.js'
+import { Page } from './layout.js'
 
 /** Asks before something that costs or cannot be undone. */
 export function Confirm(props: {
-  readonly context: PageContext
   readonly title: string
   readonly facts: readonly string[]
   readonly action: string
@@ -12,9 +11,9 @@ export function Confirm(props: {
   /** Hidden fields of the form. */
   readonly children?: Child
 }) {
-  const { context, title, facts, action, button, back, children } = props
+  const { title, facts, action, button, back, children } = props
   return (
-    <Page context={context} title={title}>
+    <Page title={title}>
       <section class="panel confirm" aria-labelledby="question">
         <h1 id="question">{title}</h1>
         {facts.map((fact) => (

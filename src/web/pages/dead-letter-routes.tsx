@@ -7,7 +7,7 @@ import type { DeadFilter } from '../../store/store.js'
 import type { BoardOptions } from '../board-options.js'
 import { Confirm } from './confirm.js'
 import { DeadLetters, HiddenFilter } from './dead-letters.js'
-import type { PageContext } from './layout.js'
+import { type PageContext, usePage } from './layout.js'
 import { page } from './respond.js'
 
 const MOST_BATCHES = 200
@@ -41,7 +41,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
       batches,
       done: doneFrom(query),
     }
-    return page(c, <DeadLetters data={data} context={context()} />)
+    return page(c, context(), <DeadLetters data={data} />)
   })
 
   web.post('/actions/unknown-seen', async (c) => {
@@ -57,7 +57,7 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
     const confirmed = needsConfirmation(price, options.confirmAbove) ? countIn(fields.confirmed) : price.searches
     const sentBack = await store.deadLetters.retryUpTo(confirmed, filter)
     if (sentBack === null)
-      return page(c, <AskRetry price={await retryPrice(store, filter)} filter={filter} context={context()} />)
+      return page(c, context(), <AskRetry price={await retryPrice(store, filter)} filter={filter} />)
     const { retried, due } = sentBack
     options.log.info({ event: 'dead_letters.retried', retried, due }, 'dead letters retried on the board')
     return back(c, options, filter, { retried, due })
@@ -68,26 +68,18 @@ export function deadLetterRoutes(options: BoardOptions, context: () => PageConte
     const filter = filterFrom(fields)
     const discarded = await store.deadLetters.discardUpTo(countIn(fields.confirmed), filter)
     if (discarded === null)
-      return page(
-        c,
-        <AskDiscard searches={await store.deadLetters.count(filter)} filter={filter} context={context()} />,
-      )
+      return page(c, context(), <AskDiscard searches={await store.deadLetters.count(filter)} filter={filter} />)
     options.log.info({ event: 'dead_letters.discarded', discarded }, 'dead letters discarded on the board')
     return back(c, options, filter, { discarded })
   })
   return web
 }
 
-interface AskProps {
-  readonly filter: DeadFilter
-  readonly context: PageContext
-}
-
-function AskRetry({ price, filter, context }: AskProps & { readonly price: Price }) {
+function AskRetry({ price, filter }: { readonly price: Price; readonly filter: DeadFilter }) {
+  const { base } = usePage()
   const { searches, maybePaid } = price
   return (
     <Confirm
-      context={context}
       title={`Retry ${pluralize(searches, 'dead letter')}?`}
       facts={[
         `This may cost up to ${pluralize(searches, 'credit')}: each search is called again.`,
@@ -95,9 +87,9 @@ function AskRetry({ price, filter, context }: AskProps & { readonly price: Price
           ? []
           : [`${formatNumber(maybePaid)} of them may be paid for already and would be bought again.`]),
       ]}
-      action={`${context.base}/dead-letters/retry`}
+      action={`${base}/dead-letters/retry`}
       button={`Retry for up to ${pluralize(searches, 'credit')}`}
-      back={`${context.base}/dead-letters`}
+      back={`${base}/dead-letters`}
     >
       <HiddenFilter filter={filter} />
       <input type="hidden" name="confirmed" value={String(searches)} />
@@ -105,18 +97,18 @@ function AskRetry({ price, filter, context }: AskProps & { readonly price: Price
   )
 }
 
-function AskDiscard({ searches, filter, context }: AskProps & { readonly searches: number }) {
+function AskDiscard({ searches, filter }: { readonly searches: number; readonly filter: DeadFilter }) {
+  const { base } = usePage()
   return (
     <Confirm
-      context={context}
       title={`Discard ${pluralize(searches, 'dead letter')}?`}
       facts={[
         'They leave this list; their rows stay dead in the export.',
         'A discarded search can still be retried by its fingerprint: `trackyard-batch dead-letters retry SEARCH`.',
       ]}
-      action={`${context.base}/dead-letters/discard`}
+      action={`${base}/dead-letters/discard`}
       button={`Discard ${formatNumber(searches)}`}
-      back={`${context.base}/dead-letters`}
+      back={`${base}/dead-letters`}
     >
       <HiddenFilter filter={filter} />
       <input type="hidden" name="confirmed" value={String(searches)} />

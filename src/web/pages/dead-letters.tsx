@@ -1,8 +1,8 @@
 import { formatNumber, pluralize } from '../../domain/format.js'
 import type { DeadLetterGroup, RowName } from '../../store/findings.js'
 import type { DeadFilter, Reports } from '../../store/store.js'
-import { Page, type PageContext } from './layout.js'
-import { ActionResult, Link, Prose, When } from './text.js'
+import { Page, usePage } from './layout.js'
+import { ActionResult, Link, Prose, When } from './parts.js'
 
 /** Dead letters by cause, each with what to do about it. A filter narrows what is shown, retried and discarded. */
 
@@ -24,12 +24,13 @@ export interface DeadLettersData {
   readonly done: string | null
 }
 
-export function DeadLetters({ data, context }: { readonly data: DeadLettersData; readonly context: PageContext }) {
+export function DeadLetters({ data }: { readonly data: DeadLettersData }) {
   const { groups, filter, done } = data
+  const { readOnly } = usePage()
   const searches = sum(groups, (group) => group.searches)
   const rows = sum(groups, (group) => group.rows)
   return (
-    <Page context={context} title="Dead letters" section="dead letters">
+    <Page title="Dead letters" section="dead letters">
       <div class="page-head">
         <h1>Dead letters</h1>
         <p class="quiet">
@@ -41,14 +42,14 @@ export function DeadLetters({ data, context }: { readonly data: DeadLettersData;
         </p>
       </div>
       <ActionResult text={done} />
-      <FilterForm data={data} context={context} />
-      <DeadLetterGroups groups={groups} filter={filter} context={context} />
-      <Unknown calls={data.unknown} context={context} />
-      {groups.length > 1 && !context.readOnly ? (
+      <FilterForm data={data} />
+      <DeadLetterGroups groups={groups} filter={filter} />
+      <Unknown calls={data.unknown} />
+      {groups.length > 1 && !readOnly ? (
         <section class="panel" aria-label="All that is shown">
           <div class="panel-head">
             <p>All {pluralize(searches, 'search')} above</p>
-            <Buttons filter={filter} searches={searches} context={context} />
+            <Buttons filter={filter} searches={searches} />
           </div>
         </section>
       ) : null}
@@ -56,9 +57,8 @@ export function DeadLetters({ data, context }: { readonly data: DeadLettersData;
   )
 }
 
-function Unknown(props: { readonly calls: UnknownCalls; readonly context: PageContext }) {
-  const { calls, context } = props
-  const { all, unseen, latest } = calls
+function Unknown({ calls: { all, unseen, latest } }: { readonly calls: UnknownCalls }) {
+  const { base, readOnly } = usePage()
   if (unseen === 0) return null
   return (
     <section class="panel" aria-labelledby="unknown">
@@ -67,8 +67,8 @@ function Unknown(props: { readonly calls: UnknownCalls; readonly context: PageCo
           {pluralize(unseen, 'call')} of unknown outcome{' '}
           <span class="quiet">Each may have cost a credit without an answer.</span>
         </h2>
-        {context.readOnly ? null : (
-          <form method="post" action={`${context.base}/actions/unknown-seen`}>
+        {readOnly ? null : (
+          <form method="post" action={`${base}/actions/unknown-seen`}>
             <input type="hidden" name="shown" value={String(all)} />
             <button type="submit">Seen</button>
           </form>
@@ -77,11 +77,9 @@ function Unknown(props: { readonly calls: UnknownCalls; readonly context: PageCo
       <ul class="examples">
         {latest.map(({ call, search, query }) => (
           <li>
-            <Link context={context} to={`/find?q=${encodeURIComponent(search)}`}>
-              {query}
-            </Link>{' '}
+            <Link to={`/find?q=${encodeURIComponent(search)}`}>{query}</Link>{' '}
             <span class="quiet">
-              <When at={call.sentAt} now={context.now} /> {call.detail ?? ''}
+              <When at={call.sentAt} /> {call.detail ?? ''}
             </span>
           </li>
         ))}
@@ -97,13 +95,8 @@ function Unknown(props: { readonly calls: UnknownCalls; readonly context: PageCo
   )
 }
 
-function FilterForm({
-  data: { filter, batches },
-  context: { base },
-}: {
-  readonly data: DeadLettersData
-  readonly context: PageContext
-}) {
+function FilterForm({ data: { filter, batches } }: { readonly data: DeadLettersData }) {
+  const { base } = usePage()
   return (
     <form class="filter" method="get" action={`${base}/dead-letters`} aria-label="Filter">
       <label>
@@ -141,12 +134,9 @@ function FilterForm({
   )
 }
 
-export function DeadLetterGroups(props: {
-  readonly groups: readonly DeadLetterGroup[]
-  readonly filter: DeadFilter
-  readonly context: PageContext
-}) {
-  const { groups, filter, context } = props
+export function DeadLetterGroups(props: { readonly groups: readonly DeadLetterGroup[]; readonly filter: DeadFilter }) {
+  const { groups, filter } = props
+  const { readOnly } = usePage()
   return (
     <>
       {groups.map((group) => (
@@ -158,9 +148,7 @@ export function DeadLetterGroups(props: {
                 {pluralize(group.searches, 'search')}, {pluralize(group.rows, 'row')}
               </span>
             </h2>
-            {context.readOnly ? null : (
-              <Buttons filter={{ ...filter, ...filterOf(group) }} searches={group.searches} context={context} />
-            )}
+            {readOnly ? null : <Buttons filter={{ ...filter, ...filterOf(group) }} searches={group.searches} />}
           </div>
           <p class="said">{[group.error, group.message].filter((part) => part !== null && part !== '').join(': ')}</p>
           <p class="remedy">
@@ -179,10 +167,7 @@ export function DeadLetterGroups(props: {
                 {group.batches.map(({ id, name, searches }, index) => (
                   <>
                     {index === 0 ? '' : ', '}
-                    <Link context={context} to={`/batches/${id}`}>
-                      {name}
-                    </Link>{' '}
-                    ({formatNumber(searches)})
+                    <Link to={`/batches/${id}`}>{name}</Link> ({formatNumber(searches)})
                   </>
                 ))}
               </dd>
@@ -191,9 +176,7 @@ export function DeadLetterGroups(props: {
           <ul class="examples" aria-label="Examples">
             {group.examples.map((example) => (
               <li>
-                <Link context={context} to={`/find?q=${encodeURIComponent(example.search)}`}>
-                  {example.query}
-                </Link>{' '}
+                <Link to={`/find?q=${encodeURIComponent(example.search)}`}>{example.query}</Link>{' '}
                 <RowNames rows={example.rows} />
               </li>
             ))}
@@ -220,12 +203,12 @@ export function RowNames({ rows }: { readonly rows: readonly RowName[] }) {
   )
 }
 
-function Buttons(props: { readonly filter: DeadFilter; readonly searches: number; readonly context: PageContext }) {
-  const { filter, searches, context } = props
+function Buttons({ filter, searches }: { readonly filter: DeadFilter; readonly searches: number }) {
+  const { base } = usePage()
   return (
     <div class="actions">
       {(['retry', 'discard'] as const).map((verb) => (
-        <form method="post" action={`${context.base}/dead-letters/${verb}`}>
+        <form method="post" action={`${base}/dead-letters/${verb}`}>
           <HiddenFilter filter={filter} />
           <button type="submit" class={verb === 'discard' ? 'danger' : ''}>
             {verb === 'retry' ? `Retry ${formatNumber(searches)}` : 'Discard'}

@@ -1,25 +1,21 @@
 import type { Child } from 'hono/jsx'
 import type { StatusReport } from '../../batches/status-report.js'
 import { figureOr, formatDuration, formatNumber, pluralize } from '../../domain/format.js'
-import type { PageContext } from './layout.js'
-import { When } from './text.js'
+import { usePage } from './layout.js'
+import { When } from './parts.js'
 
 /** The numbers that decide whether somebody must act. */
-export function Figures(props: {
-  readonly report: StatusReport
-  readonly isRedisAway: boolean
-  readonly context: PageContext
-}) {
-  const { report, isRedisAway, context } = props
+export function Figures(props: { readonly report: StatusReport; readonly isRedisAway: boolean }) {
+  const { report, isRedisAway } = props
   const { queue, credits, calls_per_minute } = report
-  const { now, base } = context
+  const { base } = usePage()
   const workers = workerNote(report)
   return (
     <section class="figures" aria-label="Figures" data-live="figures">
       <Figure
         name="Credits left"
         value={figureOr(credits.remaining, 'not known')}
-        note={<CreditNote credits={credits} now={now} />}
+        note={<CreditNote credits={credits} />}
         tone={credits.missing > 0 ? 'bad' : null}
         meter={credits.remaining === null || credits.needed === 0 ? null : credits.remaining / credits.needed}
       />
@@ -29,7 +25,6 @@ export function Figures(props: {
         note={
           calls_per_minute.limit === null ? 'limit not known yet' : `of ${formatNumber(calls_per_minute.limit)} allowed`
         }
-        tone={null}
         meter={calls_per_minute.limit === null ? null : calls_per_minute.last / calls_per_minute.limit}
       />
       <Figure
@@ -40,9 +35,8 @@ export function Figures(props: {
             ? 'in flight: not known'
             : `${formatNumber(queue.active)} in flight, ${formatNumber(queue.delayed)} delayed`
         }
-        tone={null}
       />
-      <FinishFigure finishAt={report.finish_at} due={queue.waiting} credits={credits} now={now} />
+      <FinishFigure finishAt={report.finish_at} due={queue.waiting} credits={credits} />
       <Figure
         name="Dead letters"
         value={
@@ -76,15 +70,15 @@ export function FinishFigure(props: {
   readonly finishAt: string | null
   readonly due: number
   readonly credits: StatusReport['credits']
-  readonly now: number
 }) {
-  const { finishAt, due, credits, now } = props
+  const { finishAt, due, credits } = props
+  const { now } = usePage()
   if (finishAt === null) {
     const unknown = credits.last_until === null ? 'not known in this state' : 'the credits end before'
-    return <Figure name="Finish" value="–" note={due === 0 ? 'nothing is due' : unknown} tone={null} />
+    return <Figure name="Finish" value="–" note={due === 0 ? 'nothing is due' : unknown} />
   }
   const at = Date.parse(finishAt)
-  return <Figure name="Finish" value={<When at={at} now={now} />} note={`in ${formatDuration(at - now)}`} tone={null} />
+  return <Figure name="Finish" value={<When at={at} />} note={`in ${formatDuration(at - now)}`} />
 }
 
 function workerNote({ queue }: StatusReport): { readonly text: string; readonly isBad: boolean } {
@@ -94,7 +88,7 @@ function workerNote({ queue }: StatusReport): { readonly text: string; readonly 
   return { text: 'running', isBad: false }
 }
 
-function CreditNote({ credits, now }: { readonly credits: StatusReport['credits']; readonly now: number }) {
+function CreditNote({ credits }: { readonly credits: StatusReport['credits'] }) {
   const needed = `${formatNumber(credits.needed)} needed`
   if (credits.needed === 0) return <>none needed</>
   if (credits.missing === 0) return <>{needed}</>
@@ -102,7 +96,7 @@ function CreditNote({ credits, now }: { readonly credits: StatusReport['credits'
     <>
       {credits.last_until === null ? null : (
         <>
-          last until about <When at={Date.parse(credits.last_until)} now={now} />;{' '}
+          last until about <When at={Date.parse(credits.last_until)} />;{' '}
         </>
       )}
       {formatNumber(credits.missing)} short
@@ -114,13 +108,13 @@ export function Figure(props: {
   readonly name: string
   readonly value: Child
   readonly note: Child
-  readonly tone: 'bad' | 'wait' | null
+  readonly tone?: 'bad' | 'wait' | null
   /** 0 to 1, or more: the part that is used, or covered. */
   readonly meter?: number | null
 }) {
-  const { meter = null } = props
+  const { tone = null, meter = null } = props
   return (
-    <div class={props.tone === null ? 'figure' : `figure tone-${props.tone}`}>
+    <div class={tone === null ? 'figure' : `figure tone-${tone}`}>
       <h2>{props.name}</h2>
       <p class="value">{props.value}</p>
       <p class="note">{props.note}</p>

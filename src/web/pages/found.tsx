@@ -5,8 +5,8 @@ import { isRecord } from '../../domain/json.js'
 import { deriveTags } from '../../domain/tags.js'
 import type { FoundSearch } from '../../store/findings.js'
 import type { Batch, RowReport, SearchReport } from '../../store/store.js'
-import { Page, type PageContext } from './layout.js'
-import { Prose } from './text.js'
+import { Page, usePage } from './layout.js'
+import { Panel, Prose, Table } from './parts.js'
 
 /** What the search box finds: a row by id, a search by fingerprint or by words of its query, a batch by name. */
 export interface FoundData {
@@ -19,11 +19,12 @@ export interface FoundData {
   readonly problem: string | null
 }
 
-export function Found({ data, context }: { readonly data: FoundData; readonly context: PageContext }) {
+export function Found({ data }: { readonly data: FoundData }) {
+  const { base } = usePage()
   const { text, batch, row, search, searches, problem } = data
   const isNothing = batch === null && row === null && search === null && searches.length === 0
   return (
-    <Page context={context} title={text} find={text}>
+    <Page title={text} find={text}>
       <div class="page-head">
         <h1>“{text}”</h1>
         {problem !== null ? <p class="quiet">{problem}</p> : null}
@@ -34,46 +35,41 @@ export function Found({ data, context }: { readonly data: FoundData; readonly co
         ) : null}
       </div>
       {batch === null ? null : (
-        <section class="panel" aria-labelledby="batch">
-          <h2 id="batch">Batch</h2>
-          <a href={`${context.base}/batches/${batch.id}`}>{batch.name}</a>
-        </section>
+        <Panel id="batch" title="Batch">
+          <a href={`${base}/batches/${batch.id}`}>{batch.name}</a>
+        </Panel>
       )}
-      {row === null ? null : <RowSection row={row} context={context} />}
-      {search === null ? null : <SearchSections search={search} context={context} withRows={row === null} />}
+      {row === null ? null : <RowSection row={row} />}
+      {search === null ? null : <SearchSections search={search} withRows={row === null} />}
       {searches.length === 0 ? null : (
-        <section class="panel" aria-labelledby="searches">
-          <h2 id="searches">Searches whose query contains it</h2>
+        <Panel id="searches" title="Searches whose query contains it">
           <ul class="examples">
             {searches.map((each) => (
               <li>
-                <a href={`${context.base}/find?q=${each.search}`}>{each.query}</a>{' '}
-                <span class="quiet">{each.state}</span>
+                <a href={`${base}/find?q=${each.search}`}>{each.query}</a> <span class="quiet">{each.state}</span>
               </li>
             ))}
           </ul>
-        </section>
+        </Panel>
       )}
     </Page>
   )
 }
 
-function RowSection({ row, context }: { readonly row: RowReport; readonly context: PageContext }) {
+function RowSection({ row }: { readonly row: RowReport }) {
+  const { base } = usePage()
+  const id = row.key === null ? '' : `, id ${row.key}`
   return (
-    <section class="panel" aria-labelledby="row">
-      <h2 id="row">
-        Row {formatNumber(row.position)}
-        {row.key === null ? '' : `, id ${row.key}`}
-      </h2>
+    <Panel id="row" title={`Row ${formatNumber(row.position)}${id}`}>
       <Facts
         facts={[
-          ['Batch', <a href={`${context.base}/batches/${row.batch.id}`}>{row.batch.name}</a>],
+          ['Batch', <a href={`${base}/batches/${row.batch.id}`}>{row.batch.name}</a>],
           ['Status', row.status.replace('_', ' ')],
           ['Problem', row.problem],
           ...cellsOf(row),
         ]}
       />
-    </section>
+    </Panel>
   )
 }
 
@@ -95,18 +91,13 @@ function shown(value: unknown): string {
 const ROWS_SHOWN = 20
 const TRACKS_SHOWN = 10
 
-function SearchSections(props: {
-  readonly search: SearchReport
-  readonly context: PageContext
-  readonly withRows: boolean
-}) {
-  const { search, context, withRows } = props
+function SearchSections({ search, withRows }: { readonly search: SearchReport; readonly withRows: boolean }) {
+  const { base } = usePage()
   const { request, death, calls, items } = search
   const tracks = search.answer === null ? null : parseTracks(search.answer)
   return (
     <>
-      <section class="panel" aria-labelledby="search">
-        <h2 id="search">Search</h2>
+      <Panel id="search" title="Search">
         <Facts
           facts={[
             ['Query', request.query],
@@ -124,46 +115,32 @@ function SearchSections(props: {
             ['Fingerprint', <code>{search.ref.fingerprint}</code>],
           ]}
         />
-      </section>
+      </Panel>
       {tracks === null ? null : <Answer tracks={tracks} />}
-      <section class="panel" aria-labelledby="calls">
-        <h2 id="calls">{calls.length === 0 ? 'No calls yet' : pluralize(calls.length, 'call')}</h2>
+      <Panel id="calls" title={calls.length === 0 ? 'No calls yet' : pluralize(calls.length, 'call')}>
         {calls.length === 0 ? null : (
-          <div class="scroll">
-            <table>
-              <thead>
-                <tr>
-                  {['Call', 'Sent', 'Took', 'Outcome', 'Status', 'Request id', 'Credits left', 'Detail'].map((name) => (
-                    <th scope="col">{name}</th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {calls.map((call) => (
-                  <tr>
-                    <td>{call.attempt}</td>
-                    <td>{formatDateTime(call.sentAt)}</td>
-                    <td>{call.finishedAt === null ? '–' : `${formatNumber(call.finishedAt - call.sentAt)} ms`}</td>
-                    <td>{call.outcome.replaceAll('_', ' ')}</td>
-                    <td>{call.status ?? '–'}</td>
-                    <td>{call.requestId ?? '–'}</td>
-                    <td>{figureOr(call.creditsRemaining, '–')}</td>
-                    <td>{call.detail ?? ''}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table head={['Call', 'Sent', 'Took', 'Outcome', 'Status', 'Request id', 'Credits left', 'Detail']}>
+            {calls.map((call) => (
+              <tr>
+                <td>{call.attempt}</td>
+                <td>{formatDateTime(call.sentAt)}</td>
+                <td>{call.finishedAt === null ? '–' : `${formatNumber(call.finishedAt - call.sentAt)} ms`}</td>
+                <td>{call.outcome.replaceAll('_', ' ')}</td>
+                <td>{call.status ?? '–'}</td>
+                <td>{call.requestId ?? '–'}</td>
+                <td>{figureOr(call.creditsRemaining, '–')}</td>
+                <td>{call.detail ?? ''}</td>
+              </tr>
+            ))}
+          </Table>
         )}
-      </section>
+      </Panel>
       {withRows ? (
-        <section class="panel" aria-labelledby="rows">
-          <h2 id="rows">{pluralize(items.length, 'row')} with this search</h2>
+        <Panel id="rows" title={`${pluralize(items.length, 'row')} with this search`}>
           <ul class="examples">
             {items.slice(0, ROWS_SHOWN).map((item) => (
               <li>
-                <a href={`${context.base}/batches/${item.batchId}`}>{item.batchName}</a>, row{' '}
-                {formatNumber(item.position)}
+                <a href={`${base}/batches/${item.batchId}`}>{item.batchName}</a>, row {formatNumber(item.position)}
                 {item.key === null ? '' : `, id ${item.key}`}
               </li>
             ))}
@@ -171,7 +148,7 @@ function SearchSections(props: {
               <li class="quiet">and {formatNumber(items.length - ROWS_SHOWN)} more</li>
             ) : null}
           </ul>
-        </section>
+        </Panel>
       ) : null}
     </>
   )
@@ -180,8 +157,7 @@ function SearchSections(props: {
 function Answer({ tracks }: { readonly tracks: NonNullable<ReturnType<typeof parseTracks>> }) {
   const tags = deriveTags(tracks)
   return (
-    <section class="panel" aria-labelledby="answer">
-      <h2 id="answer">{tracks.length === 0 ? 'The answer has no tracks: no match' : 'Tags'}</h2>
+    <Panel id="answer" title={tracks.length === 0 ? 'The answer has no tracks: no match' : 'Tags'}>
       {tracks.length === 0 ? null : (
         <>
           <Facts
@@ -210,7 +186,7 @@ function Answer({ tracks }: { readonly tracks: NonNullable<ReturnType<typeof par
           </ul>
         </>
       )}
-    </section>
+    </Panel>
   )
 }
 

@@ -1,4 +1,4 @@
-import type { Child } from 'hono/jsx'
+import { type Child, createContext, useContext } from 'hono/jsx'
 
 export interface PageContext {
   /** The path at which a reverse proxy serves the board. Empty: the root. */
@@ -10,9 +10,18 @@ export interface PageContext {
   readonly isFile: boolean
 }
 
+const Current = createContext<PageContext | null>(null)
+export const PageProvider = Current.Provider
+
+/** The context of the page that is being drawn. */
+export function usePage(): PageContext {
+  const context = useContext(Current)
+  if (context === null) throw new Error('There is no PageProvider around this.')
+  return context
+}
+
 /** The frame of every page. The script refreshes what carries `data-live`; without it the page is complete. */
 export function Page(props: {
-  readonly context: PageContext
   readonly title: string
   /** Marked in the navigation. */
   readonly section?: 'overview' | 'dead letters'
@@ -22,7 +31,7 @@ export function Page(props: {
   readonly find?: string
   readonly children: Child
 }) {
-  const { base } = props.context
+  const { base } = usePage()
   const links = [
     { href: `${base}/`, text: 'Overview', isHere: props.section === 'overview' },
     {

@@ -4,7 +4,7 @@ import { BatchList } from './batch-list.js'
 import { type ChartData, RANGES, type Range } from './chart-data.js'
 import { Charts } from './charts.js'
 import { Figures } from './figures.js'
-import { Page, type PageContext } from './layout.js'
+import { Page, usePage } from './layout.js'
 import type { LiveReport } from './respond.js'
 import { Timeline } from './timeline.js'
 import { Workers } from './workers.js'
@@ -17,35 +17,31 @@ export interface OverviewData extends LiveReport {
 
 const RANGE_NAMES: Readonly<Record<Range, string>> = { hour: 'Last hour', night: '12 hours', week: 'Week' }
 
-export function Overview({ data, context }: { readonly data: OverviewData; readonly context: PageContext }) {
+export function Overview({ data }: { readonly data: OverviewData }) {
+  const { base } = usePage()
   const { report, isRedisAway, charts, range, timeline } = data
   return (
-    <Page
-      context={context}
-      title={titleOf(report.queue, isRedisAway)}
-      section="overview"
-      deadLetters={report.queue.dead_letters}
-    >
-      <Banner report={report} isRedisAway={isRedisAway} level={1} context={context} />
-      <Figures report={report} isRedisAway={isRedisAway} context={context} />
+    <Page title={titleOf(report.queue, isRedisAway)} section="overview" deadLetters={report.queue.dead_letters}>
+      <Banner report={report} isRedisAway={isRedisAway} level={1} />
+      <Figures report={report} isRedisAway={isRedisAway} />
       <section class="panel" aria-labelledby="activity">
         <div class="panel-head">
           <h2 id="activity">Activity</h2>
           <nav class="ranges" aria-label="Time shown">
             {RANGES.map((each) => (
-              <a href={`${context.base}/?range=${each}`} aria-current={each === range ? 'true' : undefined}>
+              <a href={`${base}/?range=${each}`} aria-current={each === range ? 'true' : undefined}>
                 {RANGE_NAMES[each]}
               </a>
             ))}
           </nav>
         </div>
         <div data-live="charts">
-          <Charts data={charts} now={context.now} />
+          <Charts data={charts} />
         </div>
       </section>
-      <BatchList batches={report.batches} context={context} />
-      <Workers workers={report.workers} context={context} />
-      <Timeline entries={timeline} now={context.now} />
+      <BatchList batches={report.batches} />
+      <Workers workers={report.workers} />
+      <Timeline entries={timeline} />
     </Page>
   )
 }

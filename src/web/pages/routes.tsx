@@ -7,10 +7,10 @@ import { ANSWER_WITHIN_MS, logFailure, messageOf, REDIS_SILENT_MESSAGE, type Red
 import { batchRoutes } from './batch-routes.js'
 import { chartData, chartWindowOf, RANGES } from './chart-data.js'
 import { deadLetterRoutes } from './dead-letter-routes.js'
-import { Page, type PageContext } from './layout.js'
+import { Page, type PageContext, usePage } from './layout.js'
 import { Overview } from './overview.js'
+import { Prose } from './parts.js'
 import { liveReport, page } from './respond.js'
-import { Prose } from './text.js'
 
 /** Our own pages. They have no inline script or style, so the content security policy allows none. */
 
@@ -48,7 +48,7 @@ export function pageRoutes(options: BoardOptions, redisReads: RedisReads): Hono 
       store.timeline.list(SHOWN_ENTRIES),
     ])
     const data = { ...found, charts: chartData(samples, window), range, timeline }
-    return page(c, <Overview data={data} context={view} />)
+    return page(c, view, <Overview data={data} />)
   })
 
   web.post('/actions/pause', async (c) => {
@@ -63,13 +63,18 @@ export function pageRoutes(options: BoardOptions, redisReads: RedisReads): Hono 
   web.route('/', deadLetterRoutes(options, context))
   web.route('/', batchRoutes(options, redisReads, context))
   web.onError((error, c) => {
-    // UsageError: there is no such batch or row. RefusedError: the action is not possible in this state.
-    const status = error instanceof UsageError ? 404 : error instanceof RefusedError ? 409 : 503
+    const status = statusOf(error)
     if (status === 503) logFailure(options.log, error, c.req.path)
     const title = status === 503 ? 'The board cannot answer' : 'That cannot be done'
-    return page(c, <Problem title={title} message={messageOf(error)} context={context()} />, status)
+    return page(c, context(), <Problem title={title} message={messageOf(error)} />, status)
   })
   return web
+}
+
+function statusOf(error: unknown): 400 | 404 | 409 | 503 {
+  if (error instanceof UsageError) return error.code === 'no_such_batch' ? 404 : 400
+  // The action is not possible in this state.
+  return error instanceof RefusedError ? 409 : 503
 }
 
 /**
@@ -84,17 +89,16 @@ async function asFarAsPossible(action: Promise<void>): Promise<void> {
   }
 }
 
-function Problem(props: { readonly title: string; readonly message: string; readonly context: PageContext }) {
-  const { title, message, context } = props
+function Problem({ title, message }: { readonly title: string; readonly message: string }) {
   return (
-    <Page context={context} title={title}>
+    <Page title={title}>
       <section class="panel confirm" aria-labelledby="problem">
         <h1 id="problem">{title}</h1>
         <p class="cause">
           <Prose text={message} />
         </p>
         <p>
-          <a href={`${context.base}/`}>To the overview</a>
+          <a href={`${usePage().base}/`}>To the overview</a>
         </p>
       </section>
     </Page>

@@ -1,6 +1,6 @@
 import type { Batch } from '../../store/store.js'
 import type { Actor, TimelineEntry, TimelineKind, TimelineStore } from '../../store/timeline.js'
-import { Prose, When } from './text.js'
+import { Panel, Prose, When } from './parts.js'
 
 const BY: Readonly<Record<Actor, string>> = {
   command: 'by command',
@@ -31,17 +31,16 @@ export function batchTimeline(batch: Batch, timeline: TimelineStore, now: number
 /** The entry about the end of a batch is written shortly after its `completedAt`. */
 const A_MINUTE_MS = 60_000
 
-export function Timeline({ entries, now }: { readonly entries: readonly TimelineEntry[]; readonly now: number }) {
+export function Timeline({ entries }: { readonly entries: readonly TimelineEntry[] }) {
   return (
-    <section class="panel" aria-labelledby="timeline" data-live="timeline">
-      <h2 id="timeline">What happened</h2>
+    <Panel id="timeline" title="What happened" live>
       {entries.length === 0 ? (
         <p class="quiet">Nothing yet.</p>
       ) : (
         <ol class="timeline">
           {entries.map((entry) => (
             <li class={`tone-${TONES[entry.kind]}`}>
-              <When at={entry.at} now={now} />{' '}
+              <When at={entry.at} />{' '}
               <span class="what">
                 <Prose text={entry.what} />
               </span>{' '}
@@ -50,6 +49,6 @@ export function Timeline({ entries, now }: { readonly entries: readonly Timeline
           ))}
         </ol>
       )}
-    </section>
+    </Panel>
   )
 }

@@ -1,12 +1,24 @@
 import type { Context } from 'hono'
+import type { Child } from 'hono/jsx'
 import type { StatusReport } from '../../batches/status-report.js'
 import { UnreachableError } from '../../domain/errors.js'
 import type { BoardOptions } from '../board-options.js'
 import type { RedisReads } from '../silence.js'
+import { type PageContext, PageProvider } from './layout.js'
 
 /** A whole page. Never from a cache: it shows this moment. */
-export async function page(c: Context, body: unknown, status: 200 | 404 | 409 | 503 = 200): Promise<Response> {
-  return c.html(`<!doctype html>${String(await body)}`, status, { 'cache-control': 'no-store' })
+export function page(
+  c: Context,
+  context: PageContext,
+  body: Child,
+  status: 200 | 400 | 404 | 409 | 503 = 200,
+): Response | Promise<Response> {
+  return c.html(render(context, body), status, { 'cache-control': 'no-store' })
+}
+
+/** The text of an HTML document. */
+export function render(context: PageContext, body: Child): string {
+  return `<!doctype html>${String(<PageProvider value={context}>{body}</PageProvider>)}`
 }
 
 /** The page refreshes every two seconds. It must not wait longer for a Redis that is away. */

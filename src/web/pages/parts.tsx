@@ -1,0 +1,67 @@
+import type { Child } from 'hono/jsx'
+import { formatDateTime, formatTime } from '../../domain/format.js'
+import { usePage } from './layout.js'
+
+/** Small parts of the pages. Everything is escaped by hono/jsx; nothing here is raw. */
+
+/** A section with a heading. `live`: the script refreshes it. */
+export function Panel(props: {
+  readonly id: string
+  readonly title: Child
+  readonly live?: boolean
+  readonly children: Child
+}) {
+  const { id, title, live = false, children } = props
+  return (
+    <section class="panel" aria-labelledby={id} data-live={live ? id : undefined}>
+      <h2 id={id}>{title}</h2>
+      {children}
+    </section>
+  )
+}
+
+export function Table({ head, children }: { readonly head: readonly string[]; readonly children: Child }) {
+  return (
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            {head.map((name) => (
+              <th scope="col">{name}</th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  )
+}
+
+/** Commands in `backticks` as code. */
+export function Prose({ text }: { readonly text: string }) {
+  return <>{text.split('`').map((part, index) => (index % 2 === 1 ? <code>{part}</code> : part))}</>
+}
+
+/** What a button has just done; null: nothing. */
+export function ActionResult({ text }: { readonly text: string | null }) {
+  return text === null ? null : (
+    <p class="done" role="status">
+      {text}
+    </p>
+  )
+}
+
+/** Local time of the server, as in every message. */
+export function When({ at }: { readonly at: number }) {
+  return (
+    <time datetime={new Date(at).toISOString()} title={formatDateTime(at)}>
+      {formatTime(at, usePage().now)}
+    </time>
+  )
+}
+
+/** To another page of the board. Plain text in a file, which has no other pages. */
+export function Link({ to, children }: { readonly to: string; readonly children: Child }) {
+  const { base, isFile } = usePage()
+  return isFile ? <span>{children}</span> : <a href={base + to}>{children}</a>
+}
