@@ -313,8 +313,10 @@ type Kinds = typeof kinds
 export type DocumentKind = keyof Kinds
 
 /** What a command hands to `Cli.result`; version, kind and error are added. */
-export type DocumentBody<K extends DocumentKind> = z.infer<z.ZodObject<Kinds[K]>>
+export type DocumentBody<K extends DocumentKind> = DeepReadonly<z.infer<z.ZodObject<Kinds[K]>>>
 export type ErrorBody = z.infer<typeof error>
+
+type DeepReadonly<T> = T extends object ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> } : T
 
 export const DOCUMENT_KINDS = Object.keys(kinds)
 

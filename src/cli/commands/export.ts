@@ -127,7 +127,7 @@ async function write(
       path: result.path,
       format,
       rows: result.rows,
-      by_status: { ...result.byStatus },
+      by_status: result.byStatus,
       without_answer: withoutAnswer,
     })
     cli.say(summary(batch, result))

@@ -28,9 +28,9 @@ async function resumeAll(cli: Cli, now: boolean): Promise<ExitCode> {
     const { throttle, wasReached } = await openTolerantThrottle(session)
     const resumed = await resumeByHand({ ...session, queue: { throttle } }, now)
     cli.result('resume', {
-      ended: [...resumed.lifted],
+      ended: resumed.lifted,
       rate_limit_lifted: resumed.rateLimit !== null,
-      still_paused: [...resumed.stillActive],
+      still_paused: resumed.stillActive,
       retried: resumed.retried,
       redis_reached: wasReached(),
     })

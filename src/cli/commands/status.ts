@@ -11,7 +11,7 @@ import { fitToScreen } from '../lib/fit-to-screen.js'
 import { interruptible } from '../lib/interrupt.js'
 import { addExamples } from '../lib/parse.js'
 import { withSession } from '../lib/session.js'
-import { renderStatus, statusJson, statusLine } from '../render/status-text.js'
+import { renderStatus, statusLine } from '../render/status-text.js'
 
 interface StatusOptions {
   readonly watch?: boolean
@@ -75,7 +75,7 @@ async function showStatus(cli: Cli, name: string | null, watch: boolean): Promis
       return 0
     }
     const { report, redisProblem } = await readStatus(session, which)
-    cli.result('status', statusJson(report))
+    cli.result('status', report)
     if (redisProblem !== null && cli.json) throw redisProblem
     cli.print(await text(report))
     return redisProblem?.exitCode ?? 0
@@ -120,7 +120,7 @@ async function writeLines(cli: Cli, look: () => Promise<StatusSnapshot>, signal:
       ? JSON.stringify(report)
       : (redisProblem?.message ?? [report.queue.state, ...report.queue.causes].join())
     if (state !== lastState || performance.now() >= nextAt) {
-      cli.emit('status', statusJson(report))
+      cli.emit('status', report)
       cli.print(`${new Date().toISOString()} ${statusLine(report)}`)
       nextAt = performance.now() + PLAIN_MS
     }

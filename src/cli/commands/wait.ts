@@ -20,7 +20,7 @@ import type { DocumentBody } from '../documents.js'
 import type { Act, Cli } from '../lib/cli.js'
 import { interruptible } from '../lib/interrupt.js'
 import { addExamples, parsePercentage, parseWholeNumber } from '../lib/parse.js'
-import { openWaitView } from '../lib/progress.js'
+import { openWaitView, SHOW_EVERY_MS } from '../lib/progress.js'
 import { withSession } from '../lib/session.js'
 import { batchSentence } from '../render/status-text.js'
 import { writeReport } from './report.js'
@@ -103,6 +103,7 @@ export async function waitForBatch(
   const { batchId, timeoutMs, follow } = which
   const view = await openWaitView(cli, follow)
   let last: BatchReport | null = null
+  let nextLookAt = 0
   let isOver = false
   const waited = await interruptible<Waited | 'interrupted'>(
     cli,
@@ -113,8 +114,9 @@ export async function waitForBatch(
         onLook: async (report) => {
           last = report
           if (report.batch.state === 'loading') await dropAbandoned(session)
-          if (!view.isDue()) return
+          if (performance.now() < nextLookAt) return
           const seen = await readStatus(session, { batchId, limit: 1 })
+          nextLookAt = performance.now() + SHOW_EVERY_MS
           if (!isOver) view.show(report, seen)
         },
       }),

@@ -3,7 +3,6 @@ import { unreleasedMessage } from '../../batches/abandoned.js'
 import type { StatusReport } from '../../batches/status-report.js'
 import { creditsLeft, formatNumber, formatTime, pluralize, truncate } from '../../domain/format.js'
 import type { BatchReport } from '../../store/store.js'
-import { statusJson } from '../render/status-text.js'
 import { type Cli, isTerminal } from './cli.js'
 
 /** A progress line on stderr: redrawn in place on a terminal, a new line every 10 s elsewhere. */
@@ -16,14 +15,14 @@ export interface ProgressLine {
 const REDRAW_MS = 100
 const PLAIN_MS = 10_000
 
-export function openProgressLine(cli: Cli, monotonicMs: () => number = () => performance.now()): ProgressLine {
+export function openProgressLine(cli: Cli): ProgressLine {
   const onTerminal = isTerminal(cli.io.stderr)
   let drawn = false
-  let nextAt = onTerminal ? 0 : monotonicMs() + PLAIN_MS
+  let nextAt = onTerminal ? 0 : performance.now() + PLAIN_MS
   return {
     show(text) {
-      if (monotonicMs() < nextAt) return
-      nextAt = monotonicMs() + (onTerminal ? REDRAW_MS : PLAIN_MS)
+      if (performance.now() < nextAt) return
+      nextAt = performance.now() + (onTerminal ? REDRAW_MS : PLAIN_MS)
       if (onTerminal) cli.io.stderr.write(`\r\u001B[K${text}`)
       else cli.say(text)
       drawn = true
@@ -40,19 +39,12 @@ export function openProgressLine(cli: Cli, monotonicMs: () => number = () => per
  * elsewhere.
  */
 export interface WaitView {
-  /** False if it is too early for another report. */
-  isDue(): boolean
   show(batch: BatchReport, look: StatusSnapshot): void
   end(): void
 }
 
-const BAR_MS = 1000
-const LINE_MS = 10_000
-/**
- * Plain lines: the state is checked more often than it is printed, so that a pause is printed at
- * once.
- */
-const CHECK_MS = 1000
+/** How often it is worth a new look: so that a pause is shown at once. */
+export const SHOW_EVERY_MS = 1000
 
 /** @param follow emit a document at each change instead */
 export async function openWaitView(cli: Cli, follow = false): Promise<WaitView> {
@@ -61,32 +53,27 @@ export async function openWaitView(cli: Cli, follow = false): Promise<WaitView> 
 }
 
 function documents(cli: Cli): WaitView {
-  let nextCheckAt = 0
   let last = ''
   return {
-    isDue: () => performance.now() >= nextCheckAt,
     show(_batch, { report }) {
-      nextCheckAt = performance.now() + CHECK_MS
       const text = JSON.stringify(report)
-      if (text !== last) cli.emit('status', statusJson(report))
+      if (text !== last) cli.emit('status', report)
       last = text
     },
     end() {},
   }
 }
 
+/** When the state changes, and every 10 s. */
 function plainLines(cli: Cli): WaitView {
-  let nextCheckAt = 0
   let nextLineAt = 0
   let lastState = ''
   return {
-    isDue: () => performance.now() >= nextCheckAt,
     show(batch, { report, redisProblem }) {
       const now = performance.now()
-      nextCheckAt = now + CHECK_MS
       const state = redisProblem?.message ?? [batch.batch.state, report.queue.state, ...report.queue.causes].join()
       if (now < nextLineAt && state === lastState) return
-      nextLineAt = now + LINE_MS
+      nextLineAt = now + PLAIN_MS
       lastState = state
       cli.say(`${progress(batch)}; ${facts(report)}. ${reason(batch, report)}`)
     },
@@ -112,11 +99,8 @@ async function openBar(cli: Cli): Promise<WaitView> {
   )
   const done = bars.create(1, 0, { text: '' }, { format: '{bar} {percentage}%  {text}' })
   const message = bars.create(1, 0, { text: '' })
-  let nextAt = 0
   return {
-    isDue: () => performance.now() >= nextAt,
     show(batch, { report }) {
-      nextAt = performance.now() + BAR_MS
       done.setTotal(Math.max(1, batch.items))
       done.update(settled(batch), { text: `${progress(batch)}; ${facts(report)}` })
       message.update(0, { text: truncate(reason(batch, report), Math.max(20, (cli.io.stderr.columns || 80) - 1)) })

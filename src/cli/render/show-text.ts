@@ -185,7 +185,6 @@ function withRequestId({ requestId, ...death }: Death) {
   return { ...death, request_id: requestId }
 }
 
-function tagsJson({ hasVocals, energyLevel, subgenres, moods, instruments, ...plain }: Tags) {
-  const lists = { subgenres: [...subgenres], moods: [...moods], instruments: [...instruments] }
-  return { ...plain, ...lists, energy_level: energyLevel, has_vocals: hasVocals }
+function tagsJson({ hasVocals, energyLevel, ...others }: Tags) {
+  return { ...others, energy_level: energyLevel, has_vocals: hasVocals }
 }

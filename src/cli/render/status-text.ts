@@ -15,7 +15,6 @@ import {
   truncate,
 } from '../../domain/format.js'
 import type { BatchReport, UnknownSearches } from '../../store/store.js'
-import type { DocumentBody } from '../documents.js'
 import type { Paint } from '../lib/cli.js'
 
 export interface StatusView {
@@ -69,16 +68,6 @@ function unknownLines({ count, searches }: UnknownSearches, now: number, paint: 
   if (more > 0)
     lines.push(`  … and ${pluralize(more, 'more search', 'more searches')}: \`trackyard-batch status --unknown\``)
   return [...lines, '  After a look: `trackyard-batch status --unknown --seen`']
-}
-
-export function statusJson({ queue, ...report }: StatusReport): DocumentBody<'status'> {
-  return {
-    queue: { ...queue, causes: [...queue.causes] },
-    ...report,
-    timeline: [...report.timeline],
-    workers: [...report.workers],
-    batches: [...report.batches],
-  }
 }
 
 /** One line, for --watch without a terminal. */
