@@ -1,9 +1,10 @@
+import { isLosslessNumber } from 'lossless-json'
 import { didYouMean } from '../domain/did-you-mean.js'
 import { UsageError } from '../domain/errors.js'
 import { truncate } from '../domain/format.js'
 import { isRecord } from '../domain/json.js'
 import { type Filters, MAX_LIMIT } from '../domain/request.js'
-import { ExactNumber, parseExactly, plainNumber } from './json/exact-json.js'
+import { parseExactly, plainNumber } from './json/exact-json.js'
 
 /**
  * Checks limit, offset and filters before they cost a credit. Filters with a documented type must have it
@@ -57,7 +58,7 @@ export function parseFilters(text: string): Filters {
 
 /** Any JSON object may be filters. */
 export function isFilters(value: unknown): value is Filters {
-  return isRecord(value) && !(value instanceof ExactNumber)
+  return isRecord(value) && !isLosslessNumber(value)
 }
 
 /**
@@ -65,7 +66,7 @@ export function isFilters(value: unknown): value is Filters {
  * would change (9007199254740993, 1e400) stays exact, and `filterProblem` reports it.
  */
 export function withPlainNumbers(value: unknown, levels: number = DEEPEST + 1): unknown {
-  if (value instanceof ExactNumber) return plainNumber(value) ?? value
+  if (isLosslessNumber(value)) return plainNumber(value) ?? value
   // `filterProblem` refuses deeper nesting.
   if (typeof value !== 'object' || value === null || levels < 0) return value
   if (Array.isArray(value)) return value.map((inner) => withPlainNumbers(inner, levels - 1))
@@ -74,7 +75,7 @@ export function withPlainNumbers(value: unknown, levels: number = DEEPEST + 1): 
 
 /** The first number in it that a plain number would change; null: none. */
 function changedNumber(value: unknown): string | null {
-  if (value instanceof ExactNumber) return value.text
+  if (isLosslessNumber(value)) return value.value
   if (typeof value !== 'object' || value === null) return null
   for (const inner of Object.values(value)) {
     const changed = changedNumber(inner)
@@ -109,7 +110,7 @@ const LONGEST_FOUND = 40
 /** What a value is, for messages of the form "expected …, found …". */
 export function describeValue(value: unknown): string {
   if (value === undefined) return 'nothing'
-  if (value instanceof ExactNumber) return truncate(value.text, LONGEST_FOUND)
+  if (isLosslessNumber(value)) return truncate(value.value, LONGEST_FOUND)
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
   if (typeof value === 'object' && value !== null) return 'an object'
   return truncate(JSON.stringify(value), LONGEST_FOUND)

@@ -1,5 +1,5 @@
+import { isLosslessNumber } from 'lossless-json'
 import { decodeText } from './input/encodings.js'
-import { ExactNumber } from './json/exact-json.js'
 
 /**
  * Characters that a query or an id must not have: control characters and lone surrogates. They are never
@@ -64,7 +64,7 @@ const EXTENDED = ['$oid', '$uuid', '$symbol', '$numberInt', '$numberLong', '$num
 export function scalarText(value: unknown): string | null {
   if (typeof value === 'string') return value
   if (typeof value === 'number') return String(value)
-  if (value instanceof ExactNumber) return value.text
+  if (isLosslessNumber(value)) return value.value
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
   const [entry, ...others] = Object.entries(value)
   return entry !== undefined && others.length === 0 && EXTENDED.includes(entry[0]) ? scalarText(entry[1]) : null
