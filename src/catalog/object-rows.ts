@@ -31,8 +31,8 @@ export async function openObjects(
   const close = (): void => void chunks.return().catch(() => {})
   const first = await firstRows(chunks, SAMPLE_ROWS)
   if (first.length === 0) throw new UsageError('Expected rows, found none: nothing to submit.')
-  const names = new Set(first.flatMap((row) => (row.kind === 'object' ? Object.keys(row.value) : [])))
-  if (first.every((row) => row.kind !== 'object')) {
+  const objects = first.filter((row) => row.kind === 'object')
+  if (objects.length === 0) {
     close()
     const among = first.length === 1 ? '' : ` among the first ${first.length}`
     throw new UsageError(`Expected objects as rows, found none${among}.`)
@@ -46,7 +46,7 @@ export async function openObjects(
     preamble: '',
     byteOrderMark: false,
     columns: [],
-    names: [...names],
+    names: [...new Set(objects.flatMap((row) => Object.keys(row.value)))],
     notes: [],
     rows: readOnce(prepend(first, chunks), close),
     close,

@@ -13,7 +13,7 @@ import { hasSearchableText, plainText, textOf, unprintable } from './value-text.
  * are empty in a row, the row has no request: the words around them say nothing about that row.
  */
 export type RowRequest =
-  | { readonly query: string; readonly limit?: number; readonly offset?: number; readonly filters?: Filters }
+  | (Common & { readonly query: string; readonly offset?: number | undefined })
   | { readonly problem: string }
 
 export interface RowRequestReader {
@@ -38,10 +38,6 @@ interface Common {
 /** @throws UsageError when the template does not fit, or there is none and no `query` either */
 export function rowRequestReader(catalog: Catalog, template: string | null, common: Common): RowRequestReader {
   const { names } = catalog
-  const rest = {
-    ...(common.limit !== undefined && { limit: common.limit }),
-    ...(common.filters !== undefined && { filters: common.filters }),
-  }
   const isComplete = catalog.format === 'csv'
   if (template === null && isComplete) {
     if (!names.includes('query')) throw noQueryColumnError(catalog)
@@ -62,36 +58,25 @@ export function rowRequestReader(catalog: Catalog, template: string | null, comm
         const { cells } = row
         const problem = cellsProblem(cells, catalog) ?? earlierProblem(cells[errorColumn] ?? '')
         if (problem !== null) return { problem }
-        const filled = fill(
-          parsed,
-          indexes.map((index) => cells[index] ?? ''),
-        )
-        return typeof filled === 'string' ? { query: filled, ...rest } : filled
+        const values = indexes.map((index) => cells[index] ?? '')
+        return { ...common, ...fill(parsed, values) }
       }
-      case 'object': {
-        if (template === null) return ownRequest(row.value, rest)
-        const filled = fillFrom(parsed, row.value)
-        return typeof filled === 'string' ? { query: filled, ...rest } : filled
-      }
+      case 'object':
+        return template === null ? ownRequest(row.value, common) : { ...common, ...fillFrom(parsed, row.value) }
       default:
         return row satisfies never
     }
   }
   const placeholders = (row: RawRow): readonly Placeholder[] => {
-    if (row.kind === 'broken') return NO_PLACEHOLDERS
-    let found: Placeholder[] | null = null
-    for (const [n, column] of parsed.names.entries()) {
+    if (row.kind === 'broken') return []
+    return parsed.names.flatMap((column, n) => {
       const given = row.kind === 'cells' ? row.cells[indexes[n] ?? -1] : row.value[column]
-      if (typeof given !== 'string' || !isPlaceholder(plainText(given))) continue
-      found ??= []
-      found.push({ column, value: plainText(given) })
-    }
-    return found ?? NO_PLACEHOLDERS
+      const value = typeof given === 'string' ? plainText(given) : ''
+      return isPlaceholder(value) ? [{ column, value }] : []
+    })
   }
   return { names: template === null && !isComplete ? OWN_KEYS : parsed.names, read, placeholders }
 }
-
-const NO_PLACEHOLDERS: readonly Placeholder[] = []
 
 const OWN_KEYS = ['query', 'limit', 'offset', 'filters']
 
@@ -106,7 +91,7 @@ export function noQueryColumnError(catalog: Catalog): UsageError {
   )
 }
 
-function fill(template: Template, values: readonly string[]): string | { problem: string } {
+function fill(template: Template, values: readonly string[]): { query: string } | { problem: string } {
   let query = template.texts[0] ?? ''
   let hasValue = false
   let next = 1
@@ -117,7 +102,7 @@ function fill(template: Template, values: readonly string[]): string | { problem
   }
   if (unprintable(query) !== null) return unprintableIn(template, values)
   return hasValue
-    ? query
+    ? { query }
     : { problem: `expected text in ${template.names.map((name) => `{${name}}`).join(' or ')}, found none` }
 }
 
@@ -129,7 +114,7 @@ function unprintableIn(template: Template, values: readonly string[]): { problem
   return { problem: `expected plain text in the query template, found ${unprintable(template.texts.join(' '))}` }
 }
 
-function fillFrom(template: Template, row: Readonly<Record<string, unknown>>): string | { problem: string } {
+function fillFrom(template: Template, row: Readonly<Record<string, unknown>>): { query: string } | { problem: string } {
   const values: string[] = []
   for (const name of template.names) {
     const text = textOf(Object.hasOwn(row, name) ? row[name] : null)
@@ -140,7 +125,7 @@ function fillFrom(template: Template, row: Readonly<Record<string, unknown>>): s
   return fill(template, values)
 }
 
-function ownRequest(row: Readonly<Record<string, unknown>>, rest: Common): RowRequest {
+function ownRequest(row: Readonly<Record<string, unknown>>, common: Common): RowRequest {
   const { query } = row
   const [limit, offset, filters] = [row.limit, row.offset, row.filters].map((value) => withPlainNumbers(value))
   if (typeof query !== 'string') return { problem: `expected query to be a text, found ${describeValue(query)}` }
@@ -149,18 +134,17 @@ function ownRequest(row: Readonly<Record<string, unknown>>, rest: Common): RowRe
     (given(offset) ? offsetProblem(offset) : null) ??
     (given(filters) ? filterProblem(filters) : null)
   if (problem !== null) return { problem }
-  const merged = isFilters(filters) ? { ...rest.filters, ...filters } : rest.filters
+  const merged = isFilters(filters) ? { ...common.filters, ...filters } : common.filters
   const together = merged === undefined ? null : filterProblem(merged)
   if (together !== null) return { problem: together }
-  const ownLimit = typeof limit === 'number' ? limit : rest.limit
   const text = plainText(query)
   const bad = unprintable(text)
   if (bad !== null) return { problem: `expected plain text in query, found ${bad}` }
   return {
     query: text,
-    ...(ownLimit !== undefined && { limit: ownLimit }),
-    ...(typeof offset === 'number' && { offset }),
-    ...(merged !== undefined && { filters: merged }),
+    limit: typeof limit === 'number' ? limit : common.limit,
+    offset: typeof offset === 'number' ? offset : undefined,
+    filters: merged,
   }
 }
 

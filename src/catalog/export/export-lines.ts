@@ -1,6 +1,6 @@
-import { parseTracks } from '../../domain/answer.js'
+import { readAnswer } from '../../domain/answer.js'
 import type { RowStatus } from '../../domain/states.js'
-import { type Tagging, type Tags, tagging } from '../../domain/tags.js'
+import type { Tagging, Tags } from '../../domain/tags.js'
 import type { Batch, ExportRow } from '../../store/store.js'
 import { EXPORT_PREFIX, isExportColumn } from '../column-names.js'
 import { GUARD_COLUMN, guardFormula } from '../formula-cell.js'
@@ -29,9 +29,9 @@ export function exportedRow(stored: ExportRow): ExportedRow {
   const { position, key, status, error, row } = stored
   if (status !== 'tagged') return { position, key, status, tagging: null, error, row }
   const kept: Tagging | null = stored.tagging === null ? null : JSON.parse(stored.tagging)
-  const made = kept ?? tagging(parseTracks(stored.answer ?? '') ?? [])
-  const problem = made === null ? 'The stored answer cannot be read' : null
-  return { position, key, status, tagging: made, error: error ?? problem, row }
+  const tagging = kept ?? readAnswer(stored.answer ?? '')?.tagging ?? null
+  const problem = tagging === null ? 'The stored answer cannot be read' : null
+  return { position, key, status, tagging, error: error ?? problem, row }
 }
 
 /** Excel needs it to detect UTF-8; other programs may read it as text. So an export of a plain UTF-8 catalog has none. */

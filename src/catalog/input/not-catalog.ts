@@ -67,7 +67,8 @@ function serverError(text: string): string | null {
  * fixed width. NUL bytes among other control characters mean a binary file.
  */
 interface Kind {
-  readonly magic: readonly number[] | string
+  /** Each character is a byte. */
+  readonly magic: string
   /** Its position; default: the beginning. */
   readonly at?: number
   /** A text may begin with it too, so it counts only beside control characters. Default: true. */
@@ -82,12 +83,12 @@ const UNPACK_ARCHIVE = 'Unpack it and submit the CSV, TSV or JSON file in it.'
 const NO_TABLE = 'Submit the table of its titles as CSV.'
 
 const FILES: readonly Kind[] = [
-  { magic: [0x1f, 0x8b], kind: 'a gzip file inside the gzip file', advice: unpack('gunzip -c') },
-  { magic: [0x28, 0xb5, 0x2f, 0xfd], kind: 'a zstd file', advice: unpack('zstd -dc') },
+  { magic: '\x1f\x8b', kind: 'a gzip file inside the gzip file', advice: unpack('gunzip -c') },
+  { magic: '\x28\xb5\x2f\xfd', kind: 'a zstd file', advice: unpack('zstd -dc') },
   { magic: 'BZh', kind: 'a bzip2 file', advice: unpack('bunzip2 -c') },
-  { magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a], kind: 'an xz file', advice: unpack('xz -dc') },
-  { magic: [0x04, 0x22, 0x4d, 0x18], kind: 'an lz4 file', advice: unpack('lz4 -dc') },
-  { magic: [0x1f, 0x9d], kind: 'a compress (.Z) file', advice: unpack('gunzip -c') },
+  { magic: '\xfd\x37\x7a\x58\x5a', kind: 'an xz file', advice: unpack('xz -dc') },
+  { magic: '\x04\x22\x4d\x18', kind: 'an lz4 file', advice: unpack('lz4 -dc') },
+  { magic: '\x1f\x9d', kind: 'a compress (.Z) file', advice: unpack('gunzip -c') },
   { magic: '7z\xbc\xaf\x27\x1c', kind: 'a 7-Zip archive', advice: UNPACK_ARCHIVE },
   { magic: 'Rar!\x1a\x07', kind: 'a RAR archive', advice: UNPACK_ARCHIVE },
   { magic: 'ustar', at: 257, kind: 'a tar archive', advice: UNPACK_ARCHIVE },
@@ -98,7 +99,7 @@ const FILES: readonly Kind[] = [
   },
   { magic: 'PK\x05\x06', kind: 'an empty zip file', advice: UNPACK_ARCHIVE },
   {
-    magic: [0xd0, 0xcf, 0x11, 0xe0],
+    magic: '\xd0\xcf\x11\xe0',
     kind: 'an old Excel workbook (.xls)',
     advice: 'Save the sheet as "CSV UTF-8" and submit that.',
   },
@@ -110,7 +111,7 @@ const FILES: readonly Kind[] = [
   { magic: 'SQLite format 3\0', kind: 'an SQLite database', advice: EXPORT_TABLE },
   { magic: '{\\rtf', isWord: false, kind: 'a rich text document (RTF)', advice: EXPORT_TABLE },
   { magic: '\x89PNG', kind: 'a picture (PNG)', advice: NO_TABLE },
-  { magic: [0xff, 0xd8, 0xff], kind: 'a picture (JPEG)', advice: NO_TABLE },
+  { magic: '\xff\xd8\xff', kind: 'a picture (JPEG)', advice: NO_TABLE },
   { magic: 'GIF8', kind: 'a picture (GIF)', advice: NO_TABLE },
   { magic: 'ID3', kind: 'an MP3 file', advice: NO_TABLE },
   { magic: 'OggS', kind: 'an Ogg file', advice: NO_TABLE },
@@ -122,14 +123,13 @@ const FILES: readonly Kind[] = [
 
 /** @param head the beginning of the input */
 export function requireText(head: Buffer, name: string): void {
-  const nuls = countNuls(head)
-  const others = countControls(head)
+  const nuls = head.filter((byte) => byte === 0).length
+  const others = head.filter((byte) => byte < 0x20 && !TEXT_CONTROLS.includes(byte)).length
   // A header may begin with ORC or ID3 too.
   const isClean = nuls + others === 0
   for (const { magic, at = 0, isWord = true, kind, advice } of FILES) {
-    const bytes = typeof magic === 'string' ? Buffer.from(magic, 'latin1') : Buffer.from(magic)
-    if (!head.subarray(at, at + bytes.length).equals(bytes)) continue
-    if (isClean && isWord && /^[ -~]+$/.test(bytes.toString('latin1'))) continue
+    if (head.toString('latin1', at, at + magic.length) !== magic) continue
+    if (isClean && isWord && /^[ -~]+$/.test(magic)) continue
     throw notText(name, kind, advice)
   }
   if (detectByteOrderMark(head) !== null || detectWideEncoding(head) !== null) return
@@ -141,21 +141,7 @@ export function requireText(head: Buffer, name: string): void {
   }
 }
 
-function countNuls(head: Buffer): number {
-  let count = 0
-  for (let at = head.indexOf(0); at !== -1; at = head.indexOf(0, at + 1)) count++
-  return count
-}
-
-/** Counts control characters that no text has. NUL, white space, Ctrl-Z and escape may be in a text. */
-function countControls(head: Buffer): number {
-  let count = 0
-  for (const byte of head) {
-    if (byte < 0x20 && !TEXT_CONTROLS.includes(byte)) count++
-  }
-  return count
-}
-
+/** Control characters that a text may have: NUL, white space, Ctrl-Z and escape. */
 const TEXT_CONTROLS = [0, 9, 10, 11, 12, 13, 0x1a, 0x1b]
 
 function notText(name: string, kind: string, advice: string): CatalogError {

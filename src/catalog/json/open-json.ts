@@ -22,14 +22,8 @@ export async function openJson(text: TextSource, name: string): Promise<OpenedTe
   const isExport = first.length > 0 && first.every(isExportLine)
   const rows = isExport ? first.map(rowInside) : first
   const chunks = isExport ? rowsInside(asWritten) : asWritten
-  const names = new Set<string>()
-  let objects = 0
-  for (const row of rows.slice(0, SAMPLE_ROWS)) {
-    if (row.kind !== 'object') continue
-    objects++
-    for (const key of Object.keys(row.value)) names.add(key)
-  }
-  if (objects === 0) {
+  const objects = rows.slice(0, SAMPLE_ROWS).filter((row) => row.kind === 'object')
+  if (objects.length === 0) {
     const expected = shape === 'lines' ? 'one JSON object per line' : 'a list of JSON objects'
     throw new CatalogError(
       `${name}: expected ${expected}, found ${rows.length === 0 ? 'an empty list' : foundInstead(rows)}.`,
@@ -41,7 +35,7 @@ export async function openJson(text: TextSource, name: string): Promise<OpenedTe
     quoting: 'csv',
     preamble: '',
     columns: [],
-    names: [...names],
+    names: [...new Set(objects.flatMap((row) => Object.keys(row.value)))],
     notes: isExport ? [...SHAPE_NOTES[shape], 'the rows in an export'] : SHAPE_NOTES[shape],
     chunks: prepend(rows, chunks),
   }
