@@ -107,6 +107,10 @@ export async function visibleBatch(tx: Queries, id: number): Promise<StoredBatch
   return (await visibleBatches(tx, 'and id = @id', { id }))[0]
 }
 
+export async function latestBatch(tx: Queries): Promise<StoredBatch | undefined> {
+  return (await visibleBatches(tx, 'order by id desc limit 1'))[0]
+}
+
 /** @param update without its `returning`. Returns the batches that it changed. */
 export async function updateBatches(tx: Queries, update: string, parameters: SqlParameters): Promise<StoredBatch[]> {
   return (await tx.all<BatchRow>(`${update} returning ${COLUMNS}`, parameters)).map(batchOf)

@@ -10,6 +10,7 @@ import {
   capOf,
   creditsNeeded,
   IS_SCHEDULED_SQL,
+  latestBatch,
   type StoredBatch,
   unfinishedRows,
   updateBatches,
@@ -235,7 +236,7 @@ async function cancel(
  * take them over.
  */
 async function find(tx: Transaction, idOrName: string | null): Promise<Batch | null> {
-  if (idOrName === null) return (await visibleBatches(tx, 'order by id desc limit 1'))[0] ?? null
+  if (idOrName === null) return (await latestBatch(tx)) ?? null
   const byId = /^\d{1,15}$/.test(idOrName) ? await visibleBatch(tx, Number(idOrName)) : undefined
   return byId ?? (await named(tx, idOrName))[0] ?? null
 }

@@ -35,7 +35,12 @@ const DEAD: Condition = { text: "search.state = 'dead'", parameters: {} }
 /** Not discarded. */
 export const LISTED = and(DEAD, 'search.discarded = 0')
 
-/** The same rule as `maybe_paid` of a dead letter. */
+/** Of a dead search: a `Death`. */
+export const DEATH_COLUMNS = `death_reason as reason, death_status as status, coalesce(death_error, '') as error,
+  death_code as code, death_message as message, death_request_id as "requestId",
+  coalesce(death_remedy, '') as remedy`
+
+/** See `DeadLetter.maybe_paid`. */
 export const MAYBE_PAID_SQL = `(search.death_reason = 'unreadable' or exists (
   select 1 from call where call.search_id = search.id and call.outcome = 'unknown'))`
 

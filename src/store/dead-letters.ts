@@ -1,20 +1,19 @@
-import type { DeadLetter, Death, DeathReason } from '../domain/dead-letter.js'
+import type { DeadLetter, Death } from '../domain/dead-letter.js'
 import type { SearchRef } from '../domain/search-id.js'
 import type { SearchState } from '../domain/states.js'
 import { BUDGET_TABLE_SQL, budgetsAsJson, IS_DUE_SQL, readBudgets } from './budget.js'
-import { and, type Condition, type DeadFilter, LISTED, MAYBE_PAID_SQL, matching } from './dead-filter.js'
+import { and, type Condition, DEATH_COLUMNS, type DeadFilter, LISTED, MAYBE_PAID_SQL, matching } from './dead-filter.js'
 import type { Connection, SqlParameters, Transaction } from './engine.js'
-import type { RowName } from './findings.js'
+import { firstRows, type RowName } from './findings.js'
 import {
   IS_IN_REF_TABLE_SQL,
   IS_REF_SQL,
-  queryOf,
+  namesOf,
   REF_TABLE_SQL,
   type RefColumns,
   refOf,
   refParameters,
   refsAsJson,
-  searchName,
 } from './search-ref.js'
 import { markDead, retryDead } from './transitions.js'
 
@@ -179,7 +178,7 @@ async function list(
   const last = rows.length < limit ? undefined : rows.at(-1)
   return {
     letters: await withRows(tx, rows),
-    next: last === undefined ? null : { diedAt: last.died_at ?? 0, id: last.id },
+    next: last === undefined ? null : { diedAt: last.diedAt, id: last.id },
   }
 }
 
@@ -197,26 +196,12 @@ async function countDue(tx: Transaction, ids: readonly number[]): Promise<Pick<R
   return counted ?? { due: 0, withheld: 0 }
 }
 
-/** How a search died. */
-export interface DeathColumns {
-  readonly death_reason: DeathReason | null
-  readonly death_status: number | null
-  readonly death_error: string | null
-  readonly death_code: string | null
-  readonly death_message: string | null
-  readonly death_request_id: string | null
-  readonly death_remedy: string | null
-}
-
-export const DEATH_COLUMNS = `death_reason, death_status, death_error, death_code, death_message, death_request_id,
-  death_remedy`
-
-interface DeadLetterRow extends RefColumns, DeathColumns {
+interface DeadLetterRow extends RefColumns, Death {
   readonly id: number
   readonly request: string
-  readonly died_at: number | null
+  readonly diedAt: number
   readonly attempts: number
-  readonly unknown: number
+  readonly maybePaid: number
   readonly items: number
 }
 
@@ -229,64 +214,36 @@ function letters(
 ): Promise<DeadLetterRow[]> {
   // A rate limit or an empty account used no attempt, so it is not counted as a failure.
   return tx.all<DeadLetterRow>(
-    `select id, fingerprint, generation, round, request, died_at, ${DEATH_COLUMNS},
+    `select id, fingerprint, generation, round, request, died_at as "diedAt", ${DEATH_COLUMNS},
        (select count(*) from call where call.search_id = search.id
          and call.outcome not in ('rate_limited', 'out_of_credits')) as attempts,
-       (select count(*) from call where call.search_id = search.id and call.outcome = 'unknown') as unknown,
+       case when ${MAYBE_PAID_SQL} then 1 else 0 end as "maybePaid",
        (select coalesce(sum(want.items), 0) from want where want.search_id = search.id) as items
      from search where ${text} ${order}`,
     { ...parameters, ...more },
   )
 }
 
-/** Thousands of rows may share a search. */
 const MOST_ROWS = 5
 
 async function withRows(tx: Transaction, letters: readonly DeadLetterRow[]): Promise<DeadLetterEntry[]> {
-  const named = await tx.all<{ search_id: number; batch_id: number; position: number; key: string | null }>(
-    `select search_id, batch_id, position, key from (
-       select search_id, batch_id, position, key,
-         row_number() over (partition by search_id order by batch_id desc, position) as place
-       from item where $among(search_id, @ids)) as numbered
-     where place <= ${MOST_ROWS} order by search_id, place`,
-    { ids: letters.map(({ id }) => id) },
-  )
-  return letters.map((row) => ({
-    ref: refOf(row),
-    letter: deadLetterOf(row),
-    rows: named
-      .filter(({ search_id }) => search_id === row.id)
-      .map(({ batch_id: batchId, position, key }) => ({ batchId, position, key })),
-  }))
+  const ids = letters.map(({ id }) => id)
+  const rowsOf = await firstRows(tx, ids, { most: MOST_ROWS, batchId: null })
+  return letters.map((row) => ({ ref: refOf(row), letter: deadLetterOf(row), rows: rowsOf(row.id) }))
 }
 
 function deadLetterOf(row: DeadLetterRow): DeadLetter {
   return {
-    search: searchName(row),
-    query: queryOf(row),
-    status: row.death_status,
-    error: row.death_error ?? '',
-    code: row.death_code,
-    message: row.death_message,
-    request_id: row.death_request_id,
+    ...namesOf(row),
+    status: row.status,
+    error: row.error,
+    code: row.code,
+    message: row.message,
+    request_id: row.requestId,
     attempts: row.attempts,
     items: row.items,
-    died_at: new Date(row.died_at ?? 0).toISOString(),
-    remedy: row.death_remedy ?? '',
-    maybe_paid: row.death_reason === 'unreadable' || row.unknown > 0,
-  }
-}
-
-/** The death of a search from its row. Null: it is not dead. */
-export function deathOf(row: DeathColumns): Death | null {
-  if (row.death_reason === null) return null
-  return {
-    reason: row.death_reason,
-    status: row.death_status,
-    error: row.death_error ?? '',
-    code: row.death_code,
-    message: row.death_message,
-    requestId: row.death_request_id,
-    remedy: row.death_remedy ?? '',
+    died_at: new Date(row.diedAt).toISOString(),
+    remedy: row.remedy,
+    maybe_paid: row.maybePaid === 1,
   }
 }

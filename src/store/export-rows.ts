@@ -4,7 +4,7 @@ import { TAGS_RULE } from '../domain/tags.js'
 import { mayWithhold } from './batch-report.js'
 import { type StoredBatch, visibleBatch } from './batch-row.js'
 import { BUDGET_TABLE_SQL, type Budget, budgetsAsJson, IS_DUE_SQL, readBudgets } from './budget.js'
-import type { Connection, Snapshot } from './engine.js'
+import type { Connection, Queries, Snapshot } from './engine.js'
 
 /** One row of the export, in input order. */
 export interface ExportRow {
@@ -60,10 +60,11 @@ export async function* exportRows(
       const batch = await visibleBatch(snapshot, batchId)
       if (batch === undefined) return
       const budgets = await readBudgets(snapshot)
-      const pageAfter = (position: number) => rowsAfter(snapshot, batch, { after: position, withAnswers, budgets })
-      let next: Promise<readonly ExportedRow[]> | null = null
+      const pageAfter = (position: number) =>
+        rowsAfter(snapshot, batch, budgets, { after: position, limit: ROWS_PER_TURN, withAnswers })
+      let next: Promise<readonly StoredRow[]> | null = null
       while (last !== null && !isOver) {
-        const rows: readonly ExportedRow[] = await (next ?? pageAfter(last))
+        const rows: readonly StoredRow[] = await (next ?? pageAfter(last))
         last = rows.length < ROWS_PER_TURN ? null : (rows.at(-1)?.position ?? null)
         // A server reads the next page while this one is used.
         next = last === null ? null : pageAfter(last)
@@ -78,7 +79,8 @@ export async function* exportRows(
   }
 }
 
-interface ExportedRow {
+/** A row of the catalog, and what is known of its search. */
+export interface StoredRow {
   readonly position: number
   readonly key: string | null
   readonly row: string
@@ -94,12 +96,14 @@ interface ExportedRow {
   readonly due: number
 }
 
-function rowsAfter(
-  snapshot: Snapshot,
+/** In input order. */
+export function rowsAfter(
+  tx: Queries,
   batch: StoredBatch,
-  { after, withAnswers, budgets }: { after: number; withAnswers: boolean; budgets: readonly Budget[] },
-): Promise<readonly ExportedRow[]> {
-  return snapshot.all<ExportedRow>(
+  budgets: readonly Budget[],
+  { after, limit, withAnswers }: { readonly after: number; readonly limit: number; readonly withAnswers: boolean },
+): Promise<readonly StoredRow[]> {
+  return tx.all<StoredRow>(
     `with ${BUDGET_TABLE_SQL}
      select item.position, item.key, item.row, item.problem, search.state, search.tracks, tagging.json,
        case when search.tracks > 0 and (@withAnswers = 1 or tagging.json is null)
@@ -109,10 +113,11 @@ function rowsAfter(
      from item
        left join search on search.id = item.search_id
        left join tagging on tagging.search_id = search.id and tagging.rule = @rule
-     where item.batch_id = @batchId and item.position > @after order by item.position limit ${ROWS_PER_TURN}`,
+     where item.batch_id = @batchId and item.position > @after order by item.position limit @limit`,
     {
       batchId: batch.id,
       after,
+      limit,
       withAnswers: Number(withAnswers),
       rule: TAGS_RULE,
       mayWithhold: Number(mayWithhold(batch, budgets)),
@@ -121,24 +126,24 @@ function rowsAfter(
   )
 }
 
-function exportRow(row: ExportedRow, batch: StoredBatch): ExportRow {
+function exportRow(row: StoredRow, batch: StoredBatch): ExportRow {
   return {
     position: row.position,
     key: row.key,
     row: row.row,
-    status: rowStatus({
-      problem: row.problem,
-      search: row.state === null ? null : { state: row.state, tracks: row.tracks },
-      batchState: batch.state,
-      withheld: row.due === 0,
-    }),
+    status: statusOf(row, batch),
     tagging: row.json,
     answer: row.body,
     error: row.problem ?? deathSentence(row),
   }
 }
 
-function deathSentence(row: ExportedRow): string | null {
+export function statusOf({ problem, state, tracks, due }: StoredRow, batch: StoredBatch): RowStatus {
+  const search = state === null ? null : { state, tracks }
+  return rowStatus({ problem, search, batchState: batch.state, withheld: due === 0 })
+}
+
+function deathSentence(row: StoredRow): string | null {
   if (row.state !== 'dead') return null
   return [row.death_error, row.death_message].filter((text) => text !== null).join(': ')
 }

@@ -1,9 +1,9 @@
-import type { DeathReason } from '../domain/dead-letter.js'
+import type { Death, DeathReason } from '../domain/dead-letter.js'
 import type { CallOutcome } from '../domain/outcome.js'
 import type { SearchState } from '../domain/states.js'
-import { type DeadFilter, MAYBE_PAID_SQL, matching, withinJson } from './dead-filter.js'
+import { DEATH_COLUMNS, type DeadFilter, MAYBE_PAID_SQL, matching, withinJson } from './dead-filter.js'
 import type { Queries } from './engine.js'
-import { queryOf, searchName } from './search-ref.js'
+import { type NameColumns, namesOf } from './search-ref.js'
 
 export interface RowName {
   readonly batchId: number
@@ -48,14 +48,7 @@ const MOST_EXAMPLES = 3
 const MOST_ROWS = 6
 const MOST_BATCHES = 20
 
-interface GroupRow {
-  readonly reason: DeathReason
-  readonly status: number | null
-  readonly code: string | null
-  readonly searches: number
-  readonly rows: number
-  readonly maybe_paid: number
-}
+type GroupRow = Pick<DeadLetterGroup, 'reason' | 'status' | 'code' | 'searches' | 'rows' | 'maybePaid'>
 
 /** The largest group first. */
 export async function deadLetterGroups(tx: Queries, filter: DeadFilter): Promise<readonly DeadLetterGroup[]> {
@@ -63,7 +56,7 @@ export async function deadLetterGroups(tx: Queries, filter: DeadFilter): Promise
   const groups = await tx.all<GroupRow>(
     `select death_reason as reason, death_status as status, death_code as code, count(*) as searches,
        sum((select coalesce(sum(items), 0) from want where want.search_id = search.id)) as rows,
-       sum(case when ${MAYBE_PAID_SQL} then 1 else 0 end) as maybe_paid
+       sum(case when ${MAYBE_PAID_SQL} then 1 else 0 end) as "maybePaid"
      from search where ${text}
      group by death_reason, death_status, death_code
      order by count(*) desc, death_status, death_code limit ${MOST_GROUPS}`,
@@ -75,58 +68,50 @@ export async function deadLetterGroups(tx: Queries, filter: DeadFilter): Promise
 }
 
 async function describe(tx: Queries, filter: DeadFilter, group: GroupRow): Promise<DeadLetterGroup> {
-  const { reason, status, code, searches, rows, maybe_paid } = group
+  const { reason, status, code } = group
   const { text, parameters } = await matching(tx, { ...filter, reason, status, code })
-  const examples = await tx.all<{
-    id: number
-    fingerprint: Buffer
-    generation: number
-    request: string
-    error: string | null
-    message: string | null
-    remedy: string | null
-  }>(
-    `select id, fingerprint, generation, request, death_error as error, death_message as message, death_remedy as remedy
+  const examples = await tx.all<Death & NameColumns & { readonly id: number }>(
+    `select id, fingerprint, generation, request, ${DEATH_COLUMNS}
      from search where ${text} order by died_at desc, id desc limit ${MOST_EXAMPLES}`,
     parameters,
   )
-  const batches = await tx.all<{ id: number; name: string; searches: number }>(
+  const batches = await tx.all<DeadLetterGroup['batches'][number]>(
     `select batch.id as id, batch.name as name, count(*) as searches
      from search join want on want.search_id = search.id join batch on batch.id = want.batch_id
      where ${text} and batch.dropping = 0 group by batch.id, batch.name order by count(*) desc, batch.id limit ${MOST_BATCHES}`,
     parameters,
   )
-  const named = []
-  for (const example of examples) {
-    named.push({
-      search: searchName(example),
-      query: queryOf(example),
-      rows: await rowsOf(tx, example.id, filter.batchId ?? null),
-    })
-  }
+  const ids = examples.map(({ id }) => id)
+  const rowsOf = await firstRows(tx, ids, { most: MOST_ROWS, batchId: filter.batchId ?? null })
   const [latest] = examples
   return {
-    reason,
-    status,
-    code,
+    ...group,
     error: latest?.error ?? '',
     message: latest?.message ?? null,
     remedy: latest?.remedy ?? '',
-    searches,
-    rows,
-    maybePaid: maybe_paid,
     batches,
-    examples: named,
+    examples: examples.map((example) => ({ ...namesOf(example), rows: rowsOf(example.id) })),
   }
 }
 
-async function rowsOf(tx: Queries, searchId: number, batchId: number | null): Promise<readonly RowName[]> {
-  const rows = await tx.all<{ batch_id: number; position: number; key: string | null }>(
-    `select batch_id, position, key from item
-     where search_id = @searchId and (@batchId = 0 or batch_id = @batchId) order by batch_id desc, position limit ${MOST_ROWS}`,
-    { searchId, batchId: batchId ?? 0 },
+/**
+ * Looks up the first rows of each of these searches, those of the latest batch first. Thousands may share one.
+ * @param batchId null: of every batch
+ */
+export async function firstRows(
+  tx: Queries,
+  searchIds: readonly number[],
+  { most, batchId }: { readonly most: number; readonly batchId: number | null },
+): Promise<(searchId: number) => readonly RowName[]> {
+  const rows = await tx.all<RowName & { readonly searchId: number }>(
+    `select search_id as "searchId", batch_id as "batchId", position, key from (
+       select search_id, batch_id, position, key,
+         row_number() over (partition by search_id order by batch_id desc, position) as place
+       from item where $among(search_id, @searchIds) and (@batchId = 0 or batch_id = @batchId)) as numbered
+     where place <= @most order by search_id, place`,
+    { searchIds, most, batchId: batchId ?? 0 },
   )
-  return rows.map((row) => ({ batchId: row.batch_id, position: row.position, key: row.key }))
+  return (id) => rows.flatMap(({ searchId, ...row }) => (searchId === id ? row : []))
 }
 
 /** At most this many problems are read; a catalog may be wrong from end to end. */
@@ -169,12 +154,12 @@ export interface FoundSearch {
 
 /** Searches whose query contains the text, latest first. Reads all requests: for one person, not for a loop. */
 export async function searchesByQuery(tx: Queries, text: string, limit: number): Promise<readonly FoundSearch[]> {
-  const rows = await tx.all<{ fingerprint: Buffer; generation: number; request: string; state: SearchState }>(
+  const rows = await tx.all<NameColumns & { readonly state: SearchState }>(
     `select fingerprint, generation, request, state from search
      where $contains(request, @textInJson) order by id desc limit @limit`,
     { textInJson: withinJson(text), limit },
   )
-  return rows.map((row) => ({ search: searchName(row), query: queryOf(row), state: row.state }))
+  return rows.map((row) => ({ ...namesOf(row), state: row.state }))
 }
 
 /** The result of a batch. */

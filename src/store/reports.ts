@@ -23,8 +23,8 @@ import { readMeta } from './meta.js'
 import type { RefusedSearch } from './refusals.js'
 import { refusedSearches } from './refusals.js'
 import type { CallReport, RowReport, SearchReport } from './row-report.js'
-import { CALL_COLUMNS, type CallRow, callReport, findRowOrSearch } from './row-report.js'
-import { queryOf, searchName } from './search-ref.js'
+import { CALL_COLUMNS, findRowOrSearch } from './row-report.js'
+import { type NameColumns, namesOf } from './search-ref.js'
 
 export interface Totals {
   /**
@@ -263,29 +263,21 @@ function failedCalls(latest: readonly FinishedCall[]): Totals['failedCalls'] {
 }
 
 async function unknownOutcomes(tx: Transaction, limit: number): ReturnType<Reports['unknownOutcomes']> {
-  const rows = await tx.all<CallRow & { fingerprint: Buffer; generation: number; request: string }>(
+  const rows = await tx.all<CallReport & NameColumns>(
     `select ${CALL_COLUMNS}, search.fingerprint, search.generation, search.request
      from call $by(call_unknown) $next() search on search.id = call.search_id
      where call.outcome = 'unknown' order by call.id desc limit @limit`,
     { limit },
   )
-  return rows.map((row) => ({
-    call: callReport(row),
-    search: searchName(row),
-    query: queryOf(row),
+  return rows.map(({ fingerprint, generation, request, ...call }) => ({
+    call,
+    ...namesOf({ fingerprint, generation, request }),
   }))
 }
 
 async function unknownSearches(tx: Transaction, calls: number, limit: number): Promise<UnknownSearches> {
-  const rows = await tx.all<{
-    fingerprint: Buffer
-    generation: number
-    request: string
-    calls: number
-    last_at: number
-    count: number
-  }>(
-    `select search.fingerprint, search.generation, search.request, latest.calls, latest.last_at, latest.count
+  const rows = await tx.all<NameColumns & { calls: number; lastAt: number; count: number }>(
+    `select search.fingerprint, search.generation, search.request, latest.calls, latest.last_at as "lastAt", latest.count
      from (
        select search_id, count(*) as calls, max(sent_at) as last_at, max(id) as last_id, count(*) over () as count
        from (
@@ -299,11 +291,6 @@ async function unknownSearches(tx: Transaction, calls: number, limit: number): P
   )
   return {
     count: rows[0]?.count ?? 0,
-    searches: rows.map((row) => ({
-      search: searchName(row),
-      query: queryOf(row),
-      calls: row.calls,
-      lastAt: row.last_at,
-    })),
+    searches: rows.map((row) => ({ ...namesOf(row), calls: row.calls, lastAt: row.lastAt })),
   }
 }

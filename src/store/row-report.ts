@@ -2,12 +2,12 @@ import type { Death } from '../domain/dead-letter.js'
 import type { CallOutcome } from '../domain/outcome.js'
 import type { SearchRequest } from '../domain/request.js'
 import type { SearchRef } from '../domain/search-id.js'
-import { type RowStatus, rowStatus, type SearchState } from '../domain/states.js'
-import { mayWithhold } from './batch-report.js'
-import { type Batch, visibleBatch, visibleBatches } from './batch-row.js'
-import { BUDGET_TABLE_SQL, budgetsAsJson, IS_DUE_SQL, readBudgets } from './budget.js'
-import { DEATH_COLUMNS, type DeathColumns, deathOf } from './dead-letters.js'
+import type { RowStatus, SearchState } from '../domain/states.js'
+import { type Batch, latestBatch, visibleBatch } from './batch-row.js'
+import { readBudgets } from './budget.js'
+import { DEATH_COLUMNS } from './dead-filter.js'
 import type { Transaction } from './engine.js'
+import { rowsAfter, statusOf } from './export-rows.js'
 import { type RefColumns, refOf, searchNamed } from './search-ref.js'
 
 export interface CallReport {
@@ -70,70 +70,42 @@ export async function findRowOrSearch(
 }
 
 interface ItemRow {
-  readonly batch_id: number
+  readonly batchId: number
   readonly position: number
-  readonly key: string | null
-  readonly row: string
-  readonly search_id: number | null
-  readonly problem: string | null
+  readonly searchId: number | null
 }
 
-const ITEM_COLUMNS = 'batch_id, position, key, row, search_id, problem'
+const ITEM_COLUMNS = 'item.batch_id as "batchId", item.position, item.search_id as "searchId"'
 
 async function findItem(tx: Transaction, what: string, batchId: number | null): Promise<ItemRow | undefined> {
-  const meant = batchId ?? (await visibleBatches(tx, 'order by id desc limit 1'))[0]?.id
-  if (meant === undefined || (await visibleBatch(tx, meant)) === undefined) return undefined
-  const inMeant = (await byKey(tx, meant, what)) ?? (await byPosition(tx, meant, what))
-  if (inMeant !== undefined || batchId !== null) return inMeant
-  for (const { id } of await visibleBatches(tx, 'and id <> @meant order by id desc', { meant })) {
-    const found = await byKey(tx, id, what)
-    if (found !== undefined) return found
-  }
-  return undefined
+  const meant = batchId === null ? await latestBatch(tx) : await visibleBatch(tx, batchId)
+  if (meant === undefined) return undefined
+  const byKey = await tx.get<ItemRow>(
+    `select ${ITEM_COLUMNS} from batch $next() item on item.batch_id = batch.id and item.key = @what
+     where batch.dropping = 0 and (@batchId = 0 or batch.id = @batchId)
+     order by case when batch.id = @meant then 0 else 1 end, batch.id desc, item.position limit 1`,
+    { what, batchId: batchId ?? 0, meant: meant.id },
+  )
+  if (byKey?.batchId === meant.id || !/^\d{1,12}$/.test(what)) return byKey
+  const byPosition = await tx.get<ItemRow>(
+    `select ${ITEM_COLUMNS} from item where batch_id = @batchId and position = @position`,
+    { batchId: meant.id, position: Number(what) },
+  )
+  return byPosition ?? byKey
 }
 
-function byKey(tx: Transaction, batchId: number, key: string): Promise<ItemRow | undefined> {
-  const text = `select ${ITEM_COLUMNS} from item where batch_id = @batchId and key = @key order by position limit 1`
-  return tx.get<ItemRow>(text, { batchId, key })
-}
-
-async function byPosition(tx: Transaction, batchId: number, what: string): Promise<ItemRow | undefined> {
-  if (!/^\d{1,12}$/.test(what)) return undefined
-  const text = `select ${ITEM_COLUMNS} from item where batch_id = @batchId and position = @position`
-  return tx.get<ItemRow>(text, { batchId, position: Number(what) })
-}
-
-async function showItem(tx: Transaction, item: ItemRow): Promise<RowReport | null> {
-  const batch = await visibleBatch(tx, item.batch_id)
+async function showItem(tx: Transaction, { batchId, position, searchId }: ItemRow): Promise<RowReport | null> {
+  const batch = await visibleBatch(tx, batchId)
   if (batch === undefined) return null
-  const budgets = await readBudgets(tx)
-  const found =
-    item.search_id === null
-      ? undefined
-      : await tx.get<{ tracks: number | null; due: number }>(
-          `with ${BUDGET_TABLE_SQL}
-           select tracks, case when search.state = 'waiting' and not ${IS_DUE_SQL} then 0 else 1 end as due
-           from search where id = @searchId`,
-          { searchId: item.search_id, budgets: budgetsAsJson(budgets) },
-        )
-  const search = item.search_id === null ? null : await showSearch(tx, item.search_id)
-  return {
-    batch,
-    position: item.position,
-    key: item.key,
-    row: item.row,
-    problem: item.problem,
-    status: rowStatus({
-      problem: item.problem,
-      search: search === null ? null : { state: search.state, tracks: found?.tracks ?? null },
-      batchState: batch.state,
-      withheld: found?.due === 0 && mayWithhold(batch, budgets),
-    }),
-    search,
-  }
+  const which = { after: position - 1, limit: 1, withAnswers: false }
+  const [item] = await rowsAfter(tx, batch, await readBudgets(tx), which)
+  if (item === undefined) return null
+  const { key, row, problem } = item
+  const search = searchId === null ? null : await showSearch(tx, searchId)
+  return { batch, position, key, row, problem, status: statusOf(item, batch), search }
 }
 
-interface SearchRow extends RefColumns, DeathColumns {
+interface SearchRow extends RefColumns {
   readonly request: string
   readonly state: SearchState
   readonly failures: number
@@ -142,23 +114,26 @@ interface SearchRow extends RefColumns, DeathColumns {
 
 async function showSearch(tx: Transaction, id: number): Promise<SearchReport | null> {
   const row = await tx.get<SearchRow>(
-    `select fingerprint, generation, round, request, state, failures, discarded, ${DEATH_COLUMNS}
-     from search where id = @id`,
+    'select fingerprint, generation, round, request, state, failures, discarded from search where id = @id',
     { id },
   )
   if (row === undefined) return null
-  const calls = await tx.all<CallRow>(`select ${CALL_COLUMNS} from call where search_id = @id order by id`, { id })
-  const answer = await tx.get<{ body: string }>('select body from answer where search_id = @id', { id })
+  const death = await tx.get<Death>(`select ${DEATH_COLUMNS} from search where id = @id and state = 'dead'`, { id })
+  // An unreadable answer is stored with its call, and shown if there is nothing better.
+  const answer = await tx.get<{ body: string | null }>(
+    `select coalesce((select body from answer where search_id = @id), (
+       select unreadable from call where search_id = @id and unreadable is not null order by id desc limit 1)) as body`,
+    { id },
+  )
   return {
     ref: refOf(row),
     request: JSON.parse(row.request) as SearchRequest,
     state: row.state,
     failures: row.failures,
-    death: deathOf(row),
+    death: death ?? null,
     discarded: row.discarded === 1,
-    calls: calls.map(callReport),
-    // An unreadable answer is stored with its call, and shown if there is nothing better.
-    answer: answer?.body ?? calls.findLast((call) => call.unreadable !== null)?.unreadable ?? null,
+    calls: await tx.all<CallReport>(`select ${CALL_COLUMNS} from call where search_id = @id order by id`, { id }),
+    answer: answer?.body ?? null,
     items: await tx.all<SearchReport['items'][number]>(
       `select item.batch_id as "batchId", batch.name as "batchName", item.position, item.key
        from item join batch on batch.id = item.batch_id
@@ -169,46 +144,7 @@ async function showSearch(tx: Transaction, id: number): Promise<SearchReport | n
   }
 }
 
-/** What is read of a row of `call`. */
-export interface CallRow {
-  readonly id: number
-  readonly attempt: number
-  readonly sent_at: number
-  readonly finished_at: number | null
-  readonly outcome: CallOutcome
-  readonly status: number | null
-  readonly request_id: string | null
-  readonly detail: string | null
-  readonly credits_remaining: number | null
-  /** The body of an unreadable answer, which may be paid for. */
-  readonly unreadable: string | null
-}
-
-export const CALL_COLUMNS = [
-  'id',
-  'attempt',
-  'sent_at',
-  'finished_at',
-  'outcome',
-  'status',
-  'request_id',
-  'detail',
-  'credits_remaining',
-  'unreadable',
-]
-  .map((column) => `call.${column}`)
-  .join(', ')
-
-export function callReport(row: CallRow): CallReport {
-  return {
-    callId: row.id,
-    attempt: row.attempt,
-    sentAt: row.sent_at,
-    finishedAt: row.finished_at,
-    outcome: row.outcome,
-    status: row.status,
-    requestId: row.request_id,
-    detail: row.detail,
-    creditsRemaining: row.credits_remaining,
-  }
-}
+/** Of `call`: a `CallReport`. */
+export const CALL_COLUMNS = `call.id as "callId", call.attempt, call.sent_at as "sentAt",
+  call.finished_at as "finishedAt", call.outcome, call.status, call.request_id as "requestId", call.detail,
+  call.credits_remaining as "creditsRemaining"`

@@ -18,10 +18,18 @@ export function fingerprintBytes(fingerprint: string): Buffer {
   return Buffer.from(fingerprint, 'hex')
 }
 
+/** What tells users which search it is. */
+export interface NameColumns {
+  readonly fingerprint: Buffer
+  readonly generation: number
+  readonly request: string
+}
+
 /** As users see it: the generation is omitted for the first one. */
-export function searchName(row: { readonly fingerprint: Buffer; readonly generation: number }): string {
+export function namesOf(row: NameColumns): { readonly search: string; readonly query: string } {
   const digits = row.fingerprint.toString('hex')
-  return row.generation === FIRST_GENERATION ? digits : `${digits}-${row.generation}`
+  const search = row.generation === FIRST_GENERATION ? digits : `${digits}-${row.generation}`
+  return { search, query: queryOf(row) }
 }
 
 /** Of its stored request. */
